@@ -1,0 +1,77 @@
+/** The closed list of error codes (API.md). `retry` says whether the same call may succeed later. */
+export const codes = {
+  invalid_request: { status: 400, retry: false },
+  invalid_request_id: { status: 400, retry: false },
+  invalid_image: { status: 400, retry: false },
+  unsupported_media_type: { status: 415, retry: false },
+  image_too_large: { status: 413, retry: false },
+  payload_too_large: { status: 413, retry: false },
+  unauthorized: { status: 401, retry: false },
+  forbidden: { status: 403, retry: false },
+  not_found: { status: 404, retry: false },
+  method_not_allowed: { status: 405, retry: false },
+  conflict: { status: 409, retry: false },
+  rate_limited: { status: 429, retry: true },
+  inference_failed: { status: 502, retry: true },
+  invalid_model_output: { status: 502, retry: true },
+  inference_unavailable: { status: 503, retry: true },
+  storage_unavailable: { status: 503, retry: true },
+  inference_timeout: { status: 504, retry: true },
+  internal: { status: 500, retry: true },
+} as const satisfies Record<string, { status: number; retry: boolean }>;
+
+export type Code = keyof typeof codes;
+
+/** Facts for the caller, on the wire as `error.details`. Never input values, hosts, secrets or stack traces. */
+export type Details = Record<string, unknown>;
+
+export interface Issue {
+  /** Dotted path into the body or query; empty for the whole of it. */
+  path: string;
+  message: string;
+}
+
+/**
+ * The one error class of the product. `message` goes to the caller as it is; `cause` goes to the log only.
+ * `retryAfterS` becomes the header `Retry-After`.
+ */
+export class AppError extends Error {
+  readonly code: Code;
+  readonly details: Details | undefined;
+  readonly retryAfterS: number | undefined;
+
+  constructor(code: Code, message: string, options: { details?: Details | undefined; cause?: unknown; retryAfterS?: number | undefined } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = "AppError";
+    this.code = code;
+    this.details = options.details;
+    this.retryAfterS = options.retryAfterS;
+  }
+
+  get status(): number {
+    return codes[this.code].status;
+  }
+
+  get retry(): boolean {
+    return codes[this.code].retry;
+  }
+
+  /** The same error with more details, e.g. where its artifact lies. */
+  with(details: Details): AppError {
+    return new AppError(this.code, this.message, {
+      details: { ...this.details, ...details },
+      cause: this.cause,
+      retryAfterS: this.retryAfterS,
+    });
+  }
+}
+
+/** Whatever was thrown, as an AppError: unknown errors become `internal` and keep their cause for the log. */
+export function from(thrown: unknown): AppError {
+  return thrown instanceof AppError ? thrown : new AppError("internal", "something went wrong on our side", { cause: thrown });
+}
+
+/** A 400 with the list of what is wrong. */
+export function invalidRequest(issues: Issue[]): AppError {
+  return new AppError("invalid_request", "the request does not match the schema", { details: { issues } });
+}

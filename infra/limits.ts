@@ -1,0 +1,98 @@
+/**
+ * The one place for numbers that must agree: SST reads them to deploy, the functions to behave, the local
+ * loop to imitate. Plain data and arithmetic only: nothing of the runtime is imported here.
+ */
+
+const KiB = 1024;
+const MiB = 1024 * KiB;
+
+/** What the platform imposes; none of it can be raised. Sources: AWS quotas pages of API Gateway HTTP APIs and Lambda. */
+export const platform = {
+  /** Body of an HTTP API request, as it arrives. */
+  gatewayBodyBytes: 10 * MiB,
+  /** Request line and headers together. */
+  gatewayHeaderBytes: 10 * KiB,
+  /** Integration timeout of an HTTP API. */
+  gatewayTimeoutMs: 30_000,
+  /** Synchronous invocation: event or answer as JSON, so a binary body counts as base64. */
+  lambdaPayloadBytes: 6 * MiB,
+  /** SQS: one message, and one SendMessageBatch in total. */
+  sqsMessageBytes: 1 * MiB,
+  sqsDelaySeconds: 900,
+} as const;
+
+/** Sizes of inputs and answers (API.md, "Platform limits the API is shaped by"). */
+export const sizes = {
+  /** Decoded picture in a JSON body: 4 MiB are 5.6 MB of base64 and fit Lambda's 6 MiB with the rest of the event. */
+  inlineImageBytes: 4 * MiB,
+  /** Our command line scales a picture down above this, so that base64 and JSON stay below the gateway's limits. */
+  clientScaleDownBytes: 3.5 * 1000 * 1000,
+  uploadImageBytes: 20 * MiB,
+  imageUrlBytes: 10 * MiB,
+  imageMegapixels: 100,
+  /** An answer above this is a signed URL instead. */
+  directAnswerBytes: 4 * MiB,
+  /** A result kept in its row, so that lists need no artifact. */
+  rowResultBytes: 16 * KiB,
+  /** An artifact that waits in its row because the bucket was away. */
+  pendingArtifactBytes: 256 * KiB,
+  /** A stored answer of the model; longer raw text is cut and marked. */
+  rawTextBytes: 64 * KiB,
+} as const;
+
+/** HTTP functions share at most this many processes on the local loop. */
+export const httpInstances = 16;
+
+/** How a function is sized. `links` says what it may touch; infra turns that into links and IAM statements. */
+export interface FunctionSpec {
+  readonly handler: string;
+  readonly memoryMb: number;
+  readonly timeoutMs: number;
+  readonly links: readonly Link[];
+}
+export type Link = "database" | "bucket" | "queues" | "model";
+
+/** An HTTP function ends before the gateway gives up at 30 s, so that the answer is ours. */
+const httpTimeoutMs = 29_000;
+
+/** Every HTTP function, named by its file in functions/api. */
+export const functions = {
+  // Probes each dependency for 2 s at most, side by side.
+  system: { handler: "functions/api/system.handler", memoryMb: 512, timeoutMs: 10_000, links: ["database", "bucket", "queues", "model"] },
+  // Keys and tasks: one SQL read at most.
+  catalog: { handler: "functions/api/catalog.handler", memoryMb: 512, timeoutMs: 10_000, links: ["database"] },
+  // Decodes pictures: 1,769 MB is where Lambda gives one whole vCPU.
+  extract: { handler: "functions/api/extract.handler", memoryMb: 1769, timeoutMs: httpTimeoutMs, links: ["database", "bucket", "queues", "model"] },
+  extracts: { handler: "functions/api/extracts.handler", memoryMb: 512, timeoutMs: 15_000, links: ["database", "bucket"] },
+  // Unknown paths, wrong methods, CORS preflight.
+  fallback: { handler: "functions/api/fallback.handler", memoryMb: 256, timeoutMs: 5_000, links: [] },
+} as const satisfies Record<string, FunctionSpec>;
+
+export type FunctionName = keyof typeof functions;
+
+/** Times in milliseconds, all scaled alike. A deployed stage runs at scale 1; tests run faster. */
+export function times(timeScale = 1) {
+  const ms = (value: number) => Math.max(1, Math.round(value * timeScale));
+  return {
+    gatewayTimeoutMs: ms(platform.gatewayTimeoutMs),
+    functionTimeoutMs: (name: FunctionName) => ms(functions[name].timeoutMs),
+    /** Deadline of an HTTP call = min(timeEpoch + httpBudget, remaining time) − httpReserve (DESIGN.md, "A call that becomes 202"). */
+    httpBudgetMs: ms(29_000),
+    httpReserveMs: ms(4_000),
+    /** A lease outlives the invocation by this much; what is left afterwards is up for take-over. */
+    leaseGraceMs: ms(5_000),
+    /** Longest wait for one probe of /readyz, and how long its answer is kept. */
+    probeTimeoutMs: ms(2_000),
+    probeCacheMs: ms(5_000),
+    /** A verified key is trusted this long without SQL: a revoked key is refused everywhere after at most this. */
+    keyCacheMs: ms(60_000),
+    /** Last use of a key is written at most this often. */
+    keyLastUsedMs: ms(60_000),
+    /** One SQL round trip. */
+    databaseTimeoutMs: ms(8_000),
+    /** One call to the bucket. */
+    storageTimeoutMs: ms(8_000),
+    idempotencyMs: ms(24 * 3_600_000),
+  };
+}
+export type Times = ReturnType<typeof times>;

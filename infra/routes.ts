@@ -1,0 +1,44 @@
+import type { FunctionName } from "./limits.ts";
+
+/**
+ * The route table, read by the SST components, the functions' router, the local loop and OpenAPI.
+ * A route that is not here does not exist; `$default` answers for everything else.
+ */
+
+export const scopes = ["extract:run", "debug:run", "debug:read_raw", "runs:delete", "admin:pod"] as const;
+export type Scope = (typeof scopes)[number];
+
+/** `public` asks for no key, `key` for any key, a scope for a key that holds it. */
+export type Access = "public" | "key" | Scope;
+
+export interface Route {
+  readonly method: "GET" | "POST" | "PUT" | "DELETE";
+  readonly path: string;
+  readonly function: FunctionName;
+  readonly access: Access;
+  /** Answers 404 unless DEBUG_MODE is on. */
+  readonly debugOnly?: true;
+}
+
+export const routes = [
+  { method: "GET", path: "/health", function: "system", access: "public" },
+  { method: "GET", path: "/readyz", function: "system", access: "public" },
+  { method: "GET", path: "/v1/me", function: "catalog", access: "key" },
+  { method: "GET", path: "/v1/tasks", function: "catalog", access: "extract:run" },
+  { method: "GET", path: "/v1/tasks/{task_id}", function: "catalog", access: "extract:run" },
+  { method: "POST", path: "/v1/extract", function: "extract", access: "extract:run" },
+  { method: "GET", path: "/v1/extracts/{request_id}", function: "extracts", access: "extract:run" },
+] as const satisfies readonly Route[];
+
+/** The function behind `$default`: 404, 405 and CORS preflight in our own error shape. */
+export const defaultFunction: FunctionName = "fallback";
+
+/** A route as API Gateway names it: "GET /health". */
+export type RouteKey = { [R in (typeof routes)[number] as `${R["method"]} ${R["path"]}`]: R } extends infer M
+  ? keyof M & string
+  : never;
+
+/** The route of an API Gateway route key, or undefined for `$default`. */
+export function byKey(routeKey: string): Route | undefined {
+  return routes.find((route) => `${route.method} ${route.path}` === routeKey);
+}
