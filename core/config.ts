@@ -1,0 +1,241 @@
+import * as z from "zod";
+import manifest from "../package.json" with { type: "json" };
+
+/**
+ * The only reader of the environment. Each section is read and checked when it is first used, so a function
+ * needs only the variables of what it touches; an error names the variable, never its value.
+ */
+export type Env = Record<string, string | undefined>;
+
+/** A setting that is missing or wrong. The message names variables only. */
+export class ConfigError extends Error {
+  readonly variables: string[];
+  constructor(variables: string[], message: string) {
+    super(message);
+    this.name = "ConfigError";
+    this.variables = variables;
+  }
+}
+
+/** An empty variable counts as not set: `.env` files and CI systems write `NAME=` for "none". */
+const text = z.string().min(1);
+const flag = z.enum(["0", "1", "true", "false"]).transform((value) => value === "1" || value === "true");
+const whole = (min: number, max: number) => z.coerce.number().int().min(min).max(max);
+const seconds = (max: number) => z.coerce.number().gt(0).max(max);
+const list = z.string().transform((value) =>
+  value
+    .split(",")
+    .map((part) => part.trim())
+    .filter((part) => part !== ""),
+);
+
+const variables = {
+  app: {
+    OCRLTY_STAGE: text.default("local"),
+    OCRLTY_TIME_SCALE: z.coerce.number().gt(0).max(1).default(1),
+    DEBUG_MODE: flag.optional(),
+    CORS_ALLOW_ORIGINS: list.default([]),
+    LOG_LEVEL: z
+      .string()
+      .transform((value) => value.toUpperCase())
+      .pipe(z.enum(["DEBUG", "INFO", "WARN", "ERROR", "SILENT"]))
+      .default("INFO"),
+    LOG_FORMAT: z.enum(["json", "text"]).default("json"),
+  },
+  auth: {
+    AUTH_ENABLED: flag.default(true),
+    API_KEY_PEPPER: z.string().min(16).optional(),
+  },
+  model: {
+    VLLM_BASE_URL: z.url({ protocol: /^https?$/ }),
+    VLLM_API_KEY: text.optional(),
+    VLLM_MODEL: text.default("Qwen/Qwen3-VL-8B-Instruct"),
+    VLLM_MAX_MODEL_LEN: whole(1024, 1_000_000).default(8192),
+    VLLM_MAX_TOKENS: whole(16, 100_000).optional(),
+    VLLM_MAX_IMAGES: whole(1, 64).default(4),
+    VLLM_CONNECT_TIMEOUT_S: seconds(60).default(5),
+    VLLM_READ_TIMEOUT_S: seconds(600).default(90),
+  },
+  bucket: {
+    S3_BUCKET: text,
+    S3_ENDPOINT_URL: z.url({ protocol: /^https?$/ }).optional(),
+    S3_REGION: text.default("auto"),
+    S3_PREFIX: z
+      .string()
+      .transform((value) => value.replace(/^\/+|\/+$/g, ""))
+      .default(""),
+    S3_ALLOW_OVERWRITE: flag.default(false),
+    S3_PRESIGN_TTL_S: whole(1, 604_800).default(900),
+    S3_FORCE_PATH_STYLE: flag.default(false),
+    S3_ACCESS_KEY_ID: text,
+    S3_SECRET_ACCESS_KEY: text,
+  },
+  database: {
+    DATABASE_URL: text,
+    DATABASE_AUTH_TOKEN: text.optional(),
+  },
+} as const;
+
+type Section = keyof typeof variables;
+type Values<S extends Section> = { [K in keyof (typeof variables)[S]]: z.output<(typeof variables)[S][K] & z.ZodType> };
+
+/** Every variable of the product, for `.env.example`'s test and for the local loop to pass on. */
+export const names: string[] = Object.values(variables).flatMap((section) => Object.keys(section));
+
+/** Checks one section of an environment. @throws ConfigError with every wrong variable's name. */
+export function parse<S extends Section>(section: S, env: Env): Values<S> {
+  const values: Record<string, unknown> = {};
+  const wrong: string[] = [];
+  for (const [name, schema] of Object.entries<z.ZodType>(variables[section])) {
+    const given = env[name] === "" ? undefined : env[name];
+    const parsed = schema.safeParse(given);
+    if (parsed.success) values[name] = parsed.data;
+    else wrong.push(given === undefined ? `${name} is not set` : `${name} is not valid`);
+  }
+  if (wrong.length > 0) throw new ConfigError(wrong.map((line) => line.split(" ")[0] ?? ""), wrong.join("; "));
+  return values as Values<S>;
+}
+
+/**
+ * Old names and shared names, for programs that run outside Lambda (the loop, the scripts): who comes from the
+ * Python version finds its variables. Inside Lambda `AWS_*` is the function's own role and is never used for R2.
+ */
+export function withAliases(env: Env): { env: Env; warnings: string[] } {
+  const result: Env = { ...env };
+  const warnings: string[] = [];
+  const inLambda = Boolean(env.AWS_LAMBDA_FUNCTION_NAME);
+  if (!inLambda && env.S3_ENDPOINT_URL && !env.S3_ACCESS_KEY_ID && env.AWS_ACCESS_KEY_ID && env.AWS_SECRET_ACCESS_KEY) {
+    result.S3_ACCESS_KEY_ID = env.AWS_ACCESS_KEY_ID;
+    result.S3_SECRET_ACCESS_KEY = env.AWS_SECRET_ACCESS_KEY;
+    warnings.push("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY serve as S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY: set those instead");
+  }
+  if (!env.DATABASE_URL && env.AUTH_DB_PATH) {
+    result.DATABASE_URL = `file:${env.AUTH_DB_PATH}`;
+    warnings.push("AUTH_DB_PATH is read as DATABASE_URL=file:…: set DATABASE_URL instead");
+  }
+  return { env: result, warnings };
+}
+
+const cache = new Map<Section, unknown>();
+
+function section<S extends Section>(name: S): Values<S> {
+  const known = cache.get(name);
+  if (known !== undefined) return known as Values<S>;
+  const values = parse(name, process.env);
+  cache.set(name, values);
+  return values;
+}
+
+/** Forgets what was read; for tests that change the environment. */
+export function reset(): void {
+  cache.clear();
+}
+
+export interface App {
+  stage: string;
+  version: string;
+  deployed: boolean;
+  timeScale: number;
+  debugMode: boolean;
+  corsAllowOrigins: string[];
+  logLevel: "DEBUG" | "INFO" | "WARN" | "ERROR" | "SILENT";
+  logFormat: "json" | "text";
+}
+
+/** Stage, version and switches. Unless set, DEBUG_MODE is off on a deployed stage and on locally. */
+export function app(): App {
+  const values = section("app");
+  const deployed = values.OCRLTY_STAGE !== "local";
+  if (deployed && values.OCRLTY_TIME_SCALE !== 1) {
+    throw new ConfigError(["OCRLTY_TIME_SCALE"], "OCRLTY_TIME_SCALE must be 1 on a deployed stage");
+  }
+  return {
+    stage: values.OCRLTY_STAGE,
+    version: manifest.version,
+    deployed,
+    timeScale: values.OCRLTY_TIME_SCALE,
+    debugMode: values.DEBUG_MODE ?? !deployed,
+    corsAllowOrigins: values.CORS_ALLOW_ORIGINS,
+    logLevel: values.LOG_LEVEL,
+    logFormat: values.LOG_FORMAT,
+  };
+}
+
+/** Whether keys are asked for, and the pepper their hashes are made with. */
+export function auth(): { enabled: true; pepper: string } | { enabled: false } {
+  const values = section("auth");
+  if (!values.AUTH_ENABLED) {
+    if (app().deployed) throw new ConfigError(["AUTH_ENABLED"], "AUTH_ENABLED=0 is refused on a deployed stage");
+    return { enabled: false };
+  }
+  if (values.API_KEY_PEPPER === undefined) throw new ConfigError(["API_KEY_PEPPER"], "API_KEY_PEPPER is not set");
+  return { enabled: true, pepper: values.API_KEY_PEPPER };
+}
+
+export interface Model {
+  baseUrl: string;
+  apiKey: string | undefined;
+  model: string;
+  maxModelLen: number;
+  /** Undefined: the task decides. */
+  maxTokens: number | undefined;
+  maxImages: number;
+  connectTimeoutMs: number;
+  readTimeoutMs: number;
+}
+
+/** Where the model server is and what it takes. The timeouts follow the time scale. */
+export function model(): Model {
+  const values = section("model");
+  const { timeScale } = app();
+  return {
+    baseUrl: values.VLLM_BASE_URL.replace(/\/+$/, ""),
+    apiKey: values.VLLM_API_KEY,
+    model: values.VLLM_MODEL,
+    maxModelLen: values.VLLM_MAX_MODEL_LEN,
+    maxTokens: values.VLLM_MAX_TOKENS,
+    maxImages: values.VLLM_MAX_IMAGES,
+    connectTimeoutMs: values.VLLM_CONNECT_TIMEOUT_S * 1000 * timeScale,
+    readTimeoutMs: values.VLLM_READ_TIMEOUT_S * 1000 * timeScale,
+  };
+}
+
+/** The model's name alone, for /health, where no server address is needed. */
+export function modelName(): string {
+  return process.env.VLLM_MODEL || variables.model.VLLM_MODEL.parse(undefined);
+}
+
+export interface Bucket {
+  bucket: string;
+  endpoint: string | undefined;
+  region: string;
+  /** Without slashes at its ends; empty for none. */
+  prefix: string;
+  allowOverwrite: boolean;
+  presignTtlS: number;
+  forcePathStyle: boolean;
+  accessKeyId: string;
+  secretAccessKey: string;
+}
+
+/** The artifact bucket, with credentials of its own (in Lambda, `AWS_*` is the function's role). */
+export function bucket(): Bucket {
+  const values = section("bucket");
+  return {
+    bucket: values.S3_BUCKET,
+    endpoint: values.S3_ENDPOINT_URL,
+    region: values.S3_REGION,
+    prefix: values.S3_PREFIX,
+    allowOverwrite: values.S3_ALLOW_OVERWRITE,
+    presignTtlS: values.S3_PRESIGN_TTL_S,
+    forcePathStyle: values.S3_FORCE_PATH_STYLE,
+    accessKeyId: values.S3_ACCESS_KEY_ID,
+    secretAccessKey: values.S3_SECRET_ACCESS_KEY,
+  };
+}
+
+/** Where keys and runs are kept. */
+export function database(): { url: string; authToken: string | undefined } {
+  const values = section("database");
+  return { url: values.DATABASE_URL, authToken: values.DATABASE_AUTH_TOKEN };
+}

@@ -1,0 +1,26 @@
+import { index, integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
+
+/** Who may call. Scopes are authoritative; the role only says which preset they came from. */
+export const keyTable = sqliteTable("key", {
+  keyId: text("key_id").primaryKey(),
+  role: text("role", { enum: ["client", "debugger", "admin"] }).notNull(),
+  scopes: text("scopes", { mode: "json" }).$type<string[]>().notNull(),
+  createdAt: integer("created_at", { mode: "timestamp_ms" }).notNull(),
+  revokedAt: integer("revoked_at", { mode: "timestamp_ms" }),
+  lastUsedAt: integer("last_used_at", { mode: "timestamp_ms" }),
+});
+
+/** The secrets of a key: one, or two while a rotation overlaps. Only an HMAC is kept, and a short start to show. */
+export const keySecretTable = sqliteTable(
+  "key_secret",
+  {
+    hash: text("hash").primaryKey(),
+    keyId: text("key_id")
+      .notNull()
+      .references(() => keyTable.keyId, { onDelete: "cascade" }),
+    start: text("start").notNull(),
+    createdAt: integer("created_at", { mode: "timestamp_ms" }).notNull(),
+    expiresAt: integer("expires_at", { mode: "timestamp_ms" }),
+  },
+  (table) => [index("key_secret_key_id").on(table.keyId)],
+);

@@ -1,0 +1,88 @@
+import { Logger, LogFormatter, LogItem } from "@aws-lambda-powertools/logger";
+import type { LogAttributes, UnformattedAttributes } from "@aws-lambda-powertools/logger/types";
+import * as Config from "#core/config";
+
+/**
+ * Log lines carry names, numbers, ids and codes: never pictures, recognised text, field values, prompts, keys,
+ * addresses or signed URLs. So an error is logged by its name, code and stack frames, not by its message:
+ * messages of parsers and clients quote what they choked on.
+ */
+export type Fields = Record<string, string | number | boolean | null | undefined | readonly string[] | readonly number[]>;
+
+export interface Log {
+  /** An event of API.md, "Log events". */
+  info(event: string, fields?: Fields): void;
+  warn(event: string, fields?: Fields): void;
+  error(event: string, fields?: Fields): void;
+  /** A log whose lines all carry these fields too. */
+  child(fields: Fields): Log;
+}
+
+/** One flat JSON object a line, in the order a reader scans it. */
+class Line extends LogFormatter {
+  override formatAttributes(attributes: UnformattedAttributes, additional: LogAttributes): LogItem {
+    return new LogItem({
+      attributes: {
+        time: attributes.timestamp.toISOString(),
+        level: attributes.logLevel,
+        event: attributes.message,
+        ...additional,
+      },
+    });
+  }
+}
+
+let root: Logger | undefined;
+
+function logger(): Logger {
+  const { logLevel } = Config.app();
+  root ??= new Logger({ serviceName: "ocrlty", logLevel, logFormatter: new Line() });
+  return root;
+}
+
+/** `LOG_FORMAT=text`: time, level, event, then key=value, for people who read along. */
+function writeText(level: string, event: string, fields: Fields): void {
+  const pairs = Object.entries(fields)
+    .filter(([, value]) => value !== undefined)
+    .map(([name, value]) => `${name}=${typeof value === "string" ? value : JSON.stringify(value)}`);
+  process.stdout.write(`${[new Date().toISOString(), level.padEnd(5), event, ...pairs].join(" ")}\n`);
+}
+
+const severity = { DEBUG: 0, INFO: 1, WARN: 2, ERROR: 3, SILENT: 4 } as const;
+
+/**
+ * A log with fields of its own. Powertools' logger is shared by the instance and gets its keys with every line,
+ * never by `appendKeys`: appended keys outlive an invocation (STYLE.md, traps).
+ */
+export function create(fields: Fields = {}): Log {
+  const write = (level: "INFO" | "WARN" | "ERROR", event: string, more: Fields = {}) => {
+    const all = { ...fields, ...more };
+    const { logFormat, logLevel } = Config.app();
+    if (logFormat === "text") {
+      if (severity[level] >= severity[logLevel]) writeText(level, event, all);
+      return;
+    }
+    const method = level === "INFO" ? "info" : level === "WARN" ? "warn" : "error";
+    logger()[method](event, all as LogAttributes);
+  };
+  return {
+    info: (event, more) => write("INFO", event, more),
+    warn: (event, more) => write("WARN", event, more),
+    error: (event, more) => write("ERROR", event, more),
+    child: (more) => create({ ...fields, ...more }),
+  };
+}
+
+/** What may be logged of a thrown value: names and codes along its chain of causes, and where it came from. */
+export function describe(thrown: unknown): Fields {
+  const names: string[] = [];
+  let stack: string[] = [];
+  let at: unknown = thrown;
+  for (let depth = 0; depth < 5 && at instanceof Error; depth += 1) {
+    const code = "code" in at && typeof at.code === "string" ? `:${at.code}` : "";
+    names.push(`${at.name}${code}`);
+    stack = (at.stack ?? "").split("\n").filter((line) => /^\s+at /.test(line));
+    at = at.cause;
+  }
+  return { error_chain: names.length > 0 ? names : [typeof thrown], stack: stack.slice(0, 8).map((line) => line.trim()) };
+}
