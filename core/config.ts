@@ -161,15 +161,19 @@ export function app(): App {
   };
 }
 
+/** Whether keys are asked for at all. @throws ConfigError when that is switched off on a deployed stage. */
+export function authEnabled(): boolean {
+  const enabled = section("auth").AUTH_ENABLED;
+  if (!enabled && app().deployed) throw new ConfigError(["AUTH_ENABLED"], "AUTH_ENABLED=0 is refused on a deployed stage");
+  return enabled;
+}
+
 /** Whether keys are asked for, and the pepper their hashes are made with. */
 export function auth(): { enabled: true; pepper: string } | { enabled: false } {
-  const values = section("auth");
-  if (!values.AUTH_ENABLED) {
-    if (app().deployed) throw new ConfigError(["AUTH_ENABLED"], "AUTH_ENABLED=0 is refused on a deployed stage");
-    return { enabled: false };
-  }
-  if (values.API_KEY_PEPPER === undefined) throw new ConfigError(["API_KEY_PEPPER"], "API_KEY_PEPPER is not set");
-  return { enabled: true, pepper: values.API_KEY_PEPPER };
+  if (!authEnabled()) return { enabled: false };
+  const pepper = section("auth").API_KEY_PEPPER;
+  if (pepper === undefined) throw new ConfigError(["API_KEY_PEPPER"], "API_KEY_PEPPER is not set");
+  return { enabled: true, pepper };
 }
 
 export interface Model {

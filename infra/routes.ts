@@ -42,3 +42,17 @@ export type RouteKey = { [R in (typeof routes)[number] as `${R["method"]} ${R["p
 export function byKey(routeKey: string): Route | undefined {
   return routes.find((route) => `${route.method} ${route.path}` === routeKey);
 }
+
+/** The methods that a concrete path has, to tell 404 from 405. A template's `{name}` stands for one segment. */
+export function methodsAt(path: string): string[] {
+  const segments = path.split("/");
+  return routes
+    .filter((route) => {
+      const template = route.path.split("/");
+      return (
+        template.length === segments.length &&
+        template.every((part, i) => (part.startsWith("{") ? segments[i] !== "" : part === segments[i]))
+      );
+    })
+    .map((route) => route.method);
+}

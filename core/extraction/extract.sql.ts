@@ -19,8 +19,6 @@ export const extractTable = sqliteTable(
     /** Fencing token: raised by everyone who takes the work over; a commit with an older one moves nothing. */
     token: integer("token").notNull(),
     leaseUntil: integer("lease_until", { mode: "timestamp_ms" }).notNull(),
-    /** How many attempts wrote an artifact of their own (`<request_id>~attempt-<n>.json`). */
-    attempts: integer("attempts").notNull().default(0),
     artifactRel: text("artifact_rel"),
     schemaOk: integer("schema_ok", { mode: "boolean" }),
     errorCode: text("error_code"),
@@ -30,7 +28,6 @@ export const extractTable = sqliteTable(
   },
   (table) => [
     primaryKey({ columns: [table.keyId, table.requestId] }),
-    index("extract_created_at").on(table.createdAt),
     index("extract_running").on(table.status, table.leaseUntil),
   ],
 );

@@ -13,7 +13,6 @@ CREATE TABLE `extract` (
 	`ended_at` integer,
 	`token` integer NOT NULL,
 	`lease_until` integer NOT NULL,
-	`attempts` integer DEFAULT 0 NOT NULL,
 	`artifact_rel` text,
 	`schema_ok` integer,
 	`error_code` text,
@@ -22,7 +21,6 @@ CREATE TABLE `extract` (
 	PRIMARY KEY(`key_id`, `request_id`)
 );
 --> statement-breakpoint
-CREATE INDEX `extract_created_at` ON `extract` (`created_at`);--> statement-breakpoint
 CREATE INDEX `extract_running` ON `extract` (`status`,`lease_until`);--> statement-breakpoint
 CREATE TABLE `idempotency` (
 	`key_id` text NOT NULL,

@@ -1,0 +1,45 @@
+import * as z from "zod";
+import * as Bucket from "#core/artifact/bucket";
+import { AppError } from "#core/error";
+import type { Artifact } from "#core/extraction/schema";
+import type { Log } from "#core/log";
+
+/** The day of an artifact is the day its row was made, also after midnight: a repeat finds the same key. */
+const dayOf = (createdAt: Date) => createdAt.toISOString().slice(0, 10);
+
+/** Where an extract's artifact lies. Only a success or a final failure is ever written there. */
+export function extractKey(keyId: string, requestId: string, createdAt: Date): string {
+  return `extracts/${dayOf(createdAt)}/${keyId}/${requestId}.json`;
+}
+
+/** Where a failure that may be retried lies; `n` is the fencing token of who wrote it. `~` is in no caller's id. */
+export function attemptKey(keyId: string, requestId: string, createdAt: Date, n: number): string {
+  return `extracts/${dayOf(createdAt)}/${keyId}/${requestId}~attempt-${n}.json`;
+}
+
+/** The bytes of an artifact: for people too, hence indented. */
+export function encode(artifact: Artifact): string {
+  return `${JSON.stringify(artifact, null, 1)}\n`;
+}
+
+/** Writes an artifact once. "taken": somebody wrote there first, and that is what counts. @throws AppError `storage_unavailable`. */
+export function put(bucket: Bucket.Bucket, log: Log, rel: string, encoded: string): Promise<"written" | "taken"> {
+  return Bucket.put(bucket, log, rel, encoded, "application/json");
+}
+
+/** Enough of an artifact to trust the rest of it. */
+const Recognised = z.looseObject({ request_id: z.string(), payload_hash: z.string(), principal: z.looseObject({ key_id: z.string() }) });
+
+/**
+ * Reads an artifact, or undefined when there is none.
+ * @throws AppError `storage_unavailable`; `internal` for an object that is not an artifact.
+ */
+export async function get(bucket: Bucket.Bucket, log: Log, rel: string): Promise<Artifact | undefined> {
+  const bytes = await Bucket.get(bucket, log, rel);
+  if (bytes === undefined) return undefined;
+  try {
+    return Recognised.parse(JSON.parse(new TextDecoder().decode(bytes))) as unknown as Artifact;
+  } catch (thrown) {
+    throw new AppError("internal", "what is stored for this extract cannot be read", { cause: thrown });
+  }
+}

@@ -1,0 +1,151 @@
+import * as Checks from "#core/canonical/checks";
+import * as Normalize from "#core/canonical/normalize";
+import type * as Config from "#core/config";
+import { type AppError, from } from "#core/error";
+import * as Budget from "#core/image/budget";
+import * as Image from "#core/image/image";
+import type { Log } from "#core/log";
+import * as Task from "#core/task/task";
+import * as Vision from "#core/vision/vision";
+import type { Artifact, Extract } from "./schema.ts";
+
+/** One picture, one task, and how long there is. */
+export interface Work {
+  task: Task.Task;
+  image: Image.Inspected;
+  requestId: string;
+  /** Epoch milliseconds at which the model call is cut off. */
+  deadline: number;
+  signal: AbortSignal;
+  log: Log;
+}
+
+/** What a picture and a task became: the part of the artifact that does not depend on who asked. */
+export interface Performed {
+  /** Undefined when the model's answer was one JSON object, however wrong its schema. */
+  error: AppError | undefined;
+  answer: Pick<
+    Extract,
+    "result" | "schema_ok" | "schema_errors" | "normalized" | "checks" | "model" | "prompt_sha256" | "schema_sha256" | "image_sha256" | "usage"
+  >;
+  timingsMs: { image: number; inference: number; validate: number };
+  record: Pick<Artifact, "sent" | "request" | "raw_model_text" | "finish_reason" | "attempts">;
+}
+
+/** Temperature 0 and a fixed seed: as repeatable as the server is (VLLM.md). */
+const temperature = 0;
+const seed = 1;
+
+/**
+ * Prepares the picture, asks the model, checks its answer. The same code serves the single call and the items of
+ * a batch. Never throws for what the picture or the model did: that is in `error`, beside what is known so far.
+ */
+export async function perform(model: Config.Model, work: Work): Promise<Performed> {
+  const { task, image } = work;
+  const maxTokens = Math.min(model.maxTokens ?? task.maxOutputTokens, task.maxOutputTokens);
+  const performed: Performed = {
+    error: undefined,
+    answer: {
+      result: null,
+      schema_ok: null,
+      schema_errors: [],
+      normalized: {},
+      checks: [],
+      model: model.model,
+      prompt_sha256: task.promptSha256,
+      schema_sha256: task.schemaSha256,
+      image_sha256: image.sha256,
+      usage: { prompt_tokens: 0, completion_tokens: 0, attempts: 0 },
+    },
+    timingsMs: { image: 0, inference: 0, validate: 0 },
+    record: {
+      sent: null,
+      request: { temperature, max_tokens: maxTokens, response_format: "json_schema", seed },
+      raw_model_text: null,
+      finish_reason: null,
+      attempts: [],
+    },
+  };
+  try {
+    await run(performed, model, work, maxTokens);
+  } catch (thrown) {
+    performed.error = from(thrown);
+    if (thrown instanceof Vision.VisionError) recordFailure(performed, thrown);
+  }
+  return performed;
+}
+
+async function run(performed: Performed, model: Config.Model, work: Work, maxTokens: number): Promise<void> {
+  const { task, image, signal } = work;
+  const room = { promptTokens: Budget.textTokens(task.prompt), maxOutputTokens: maxTokens };
+  const prepare = async (maxModelLen: number) => {
+    const startedAt = Date.now();
+    const prepared = await Image.prepare(image, { maxImageTokens: Budget.tokenBudget({ ...room, maxModelLen }), signal });
+    performed.timingsMs.image += Date.now() - startedAt;
+    performed.record.sent = {
+      sha256: prepared.sha256,
+      width: prepared.width,
+      height: prepared.height,
+      mime_type: prepared.mimeType,
+      bytes: prepared.bytes.length,
+    };
+    return prepared;
+  };
+  const prepared = await prepare(model.maxModelLen);
+
+  const inferenceAt = Date.now();
+  let answer: Vision.Answer;
+  try {
+    answer = await Vision.ask(
+      model,
+      {
+        prompt: task.prompt,
+        images: [prepared],
+        schema: task.modelSchema,
+        schemaName: task.id,
+        temperature,
+        seed,
+        maxTokens,
+        requestId: work.requestId,
+      },
+      {
+        signal,
+        deadline: work.deadline,
+        onEvent: ({ event, ...facts }) => work.log.info(event, facts),
+        onContextTooLong: async (limit) => [await prepare(limit.maxModelLen)],
+      },
+    );
+  } finally {
+    performed.timingsMs.inference = Date.now() - inferenceAt;
+  }
+
+  const validateAt = Date.now();
+  const { ok, errors } = Task.validate(task, answer.value);
+  const normalized = Normalize.normalize(task.fields, answer.value);
+  performed.answer = {
+    ...performed.answer,
+    result: answer.value,
+    schema_ok: ok,
+    schema_errors: errors,
+    normalized,
+    checks: Checks.run(task, answer.value, normalized),
+    model: answer.model,
+    usage: { ...answer.usage, attempts: answer.attempts.length },
+  };
+  performed.record = {
+    ...performed.record,
+    raw_model_text: answer.rawText,
+    finish_reason: answer.finishReason,
+    attempts: answer.attempts,
+  };
+  performed.timingsMs.validate = Date.now() - validateAt;
+}
+
+function recordFailure(performed: Performed, error: Vision.VisionError): void {
+  performed.record = { ...performed.record, raw_model_text: error.rawText ?? null, attempts: error.attempts };
+  performed.answer.usage = {
+    prompt_tokens: error.attempts.reduce((sum, attempt) => sum + (attempt.usage?.prompt_tokens ?? 0), 0),
+    completion_tokens: error.attempts.reduce((sum, attempt) => sum + (attempt.usage?.completion_tokens ?? 0), 0),
+    attempts: error.attempts.length,
+  };
+}

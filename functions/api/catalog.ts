@@ -1,0 +1,35 @@
+import * as z from "zod";
+import { AppError } from "#core/error";
+import * as Task from "#core/task/task";
+import { api, operation } from "#functions/http";
+import { scopes } from "#infra/routes";
+
+const Me = z.object({ key_id: z.string(), role: z.string(), scopes: z.array(z.enum(scopes)) }).meta({ id: "Me" });
+
+export const operations = {
+  "GET /v1/me": operation({
+    summary: "Who is calling",
+    responses: { 200: { description: "The key's id, role and scopes", schema: Me } },
+    run: ({ call: { principal } }) => ({
+      status: 200,
+      body: { key_id: principal.keyId, role: principal.role, scopes: principal.scopes },
+    }),
+  }),
+  "GET /v1/tasks": operation({
+    summary: "The tasks",
+    responses: { 200: { description: "All tasks", schema: z.object({ items: z.array(Task.TaskSummary) }) } },
+    run: () => ({ status: 200, body: { items: Task.list().map(Task.summary) } }),
+  }),
+  "GET /v1/tasks/{task_id}": operation({
+    summary: "One task with its schema",
+    params: z.object({ task_id: z.string() }),
+    responses: { 200: { description: "The task", schema: Task.TaskDetail } },
+    run: ({ params }) => {
+      const task = Task.get(params.task_id);
+      if (task === undefined) throw new AppError("not_found", "there is no task with this id");
+      return { status: 200, body: Task.detail(task) };
+    },
+  }),
+};
+
+export const handler = api(operations);

@@ -1,0 +1,51 @@
+import * as z from "zod";
+import * as Bucket from "#core/artifact/bucket";
+import * as Config from "#core/config";
+import * as Database from "#core/db/client";
+import * as Readiness from "#core/readiness/readiness";
+import { api, operation } from "#functions/http";
+import * as Limits from "#infra/limits";
+
+const Health = z
+  .object({
+    ok: z.literal(true),
+    version: z.string(),
+    stage: z.string(),
+    auth_enabled: z.boolean(),
+    debug_mode: z.boolean(),
+    model: z.string(),
+  })
+  .meta({ id: "Health" });
+
+export const operations = {
+  "GET /health": operation({
+    summary: "Is the API up; probes nothing",
+    responses: { 200: { description: "It is", schema: Health } },
+    run: () => {
+      const { version, stage, debugMode } = Config.app();
+      return {
+        status: 200,
+        body: { ok: true, version, stage, auth_enabled: Config.authEnabled(), debug_mode: debugMode, model: Config.modelName() },
+      };
+    },
+  }),
+  "GET /readyz": operation({
+    summary: "Are model server, bucket and database there",
+    responses: {
+      200: { description: "All are; which ones is told to callers with a key", schema: Readiness.Readiness },
+      503: { description: "One is not", schema: Readiness.Readiness },
+    },
+    run: async ({ call }) => {
+      const readiness = await Readiness.check({
+        model: Config.model,
+        bucket: Bucket.connect,
+        db: Database.connect,
+        times: Limits.times(Config.app().timeScale),
+      });
+      const known = call.principal.keyId !== "";
+      return { status: readiness.ok ? 200 : 503, body: known ? readiness : { ok: readiness.ok } };
+    },
+  }),
+};
+
+export const handler = api(operations);

@@ -1,0 +1,24 @@
+import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2 } from "aws-lambda";
+import type { Principal } from "#core/key/key";
+import type { Log } from "#core/log";
+import type { Route } from "#infra/routes";
+
+/** What a call knows about itself; made by the first middleware, passed along instead of ambient state. */
+export interface Call {
+  requestId: string;
+  /** True when the caller chose the id through `X-Request-ID`. */
+  requestIdGiven: boolean;
+  /** Undefined behind `$default`. */
+  route: Route | undefined;
+  principal: Principal;
+  log: Log;
+  /** Epoch milliseconds at which our answer must be on its way. */
+  deadline: number;
+  startedAt: number;
+  /** Header names are lower-case. */
+  headers: Record<string, string | undefined>;
+}
+
+/** The gateway's event, with what our middleware adds. After the body parser `body` is the parsed JSON. */
+export type Event = Omit<APIGatewayProxyEventV2, "body"> & { body?: unknown; call: Call };
+export type Result = APIGatewayProxyStructuredResultV2;

@@ -1,0 +1,139 @@
+import middy, { type MiddlewareObj } from "@middy/core";
+import cors from "@middy/http-cors";
+import jsonBodyParser from "@middy/http-json-body-parser";
+import securityHeaders from "@middy/http-security-headers";
+import type { APIGatewayProxyEventV2, Context } from "aws-lambda";
+import * as z from "zod";
+import * as Config from "#core/config";
+import { AppError, type Issue, invalidRequest } from "#core/error";
+import type { Call, Event, Result } from "#functions/call";
+import { auth } from "#functions/middleware/auth";
+import { call } from "#functions/middleware/call";
+import { errors } from "#functions/middleware/errors";
+import * as Routes from "#infra/routes";
+
+/** An answer: `body` is sent as JSON unless `contentType` says otherwise, then it is text or bytes. */
+export interface Reply {
+  status: number;
+  body?: unknown;
+  contentType?: string;
+  headers?: Record<string, string>;
+}
+
+/** What a route takes, gives and does; its schemas are the source of OpenAPI. */
+export interface Operation<P extends z.ZodType = z.ZodType, Q extends z.ZodType = z.ZodType, B extends z.ZodType = z.ZodType> {
+  summary: string;
+  params?: P;
+  query?: Q;
+  /** A JSON body; absent: the route takes none and ignores what comes. */
+  body?: B;
+  /** Status → what is answered with it. Errors are added by OpenAPI's generator from `errors`. */
+  responses: Record<number, { description: string; schema?: z.ZodType; contentType?: string }>;
+  run(input: { params: z.output<P>; query: z.output<Q>; body: z.output<B>; call: Call }): Promise<Reply> | Reply;
+}
+
+/** Types an operation's input by its schemas. */
+export function operation<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType>(
+  definition: Operation<P, Q, B>,
+): Operation {
+  return definition as unknown as Operation;
+}
+
+export type Operations = Partial<Record<Routes.RouteKey, Operation>>;
+
+/**
+ * A Lambda handler for a group of routes. The order of middleware is written down here and nowhere else:
+ * call (id, log) → CORS → security headers → auth → JSON body → the operation → errors. Hooks of an answer run
+ * backwards, so the error becomes an answer first and the log line is written last.
+ */
+export function api(operations: Operations, fallback?: (event: Event) => Reply) {
+  let handler: ((event: never, context: Context) => Promise<Result>) | undefined;
+  return async (event: APIGatewayProxyEventV2, context: Context): Promise<Result> => {
+    handler ??= stack(operations, fallback) as unknown as typeof handler;
+    return (handler as NonNullable<typeof handler>)(event as never, context);
+  };
+}
+
+function stack(operations: Operations, fallback: ((event: Event) => Reply) | undefined) {
+  return middy<Event, Result>({ timeoutEarlyInMillis: 50 })
+    .use(call())
+    .use(cors(corsOptions()) as MiddlewareObj<Event, Result>)
+    .use(securityHeaders() as MiddlewareObj<Event, Result>)
+    .use(auth())
+    .use(jsonBody(operations))
+    .use(errors())
+    .handler(async (event) => {
+      const chosen = operations[event.routeKey as Routes.RouteKey];
+      if (chosen === undefined) {
+        if (fallback === undefined) throw new AppError("not_found", "no such route");
+        return toResult(fallback(event));
+      }
+      const params = check(chosen.params, event.pathParameters ?? {}, "");
+      const query = check(chosen.query, event.queryStringParameters ?? {}, "");
+      const body = check(chosen.body, event.body, "");
+      return toResult(await chosen.run({ params, query, body, call: event.call }));
+    });
+}
+
+/** Parses JSON where the operation takes a body, and only there: a stray body of a GET is nobody's business. */
+function jsonBody(operations: Operations): MiddlewareObj<Event, Result> {
+  const parser = jsonBodyParser({}) as MiddlewareObj<Event, Result>;
+  return {
+    before: (request) => {
+      const { event } = request;
+      if (operations[event.routeKey as Routes.RouteKey]?.body === undefined) return;
+      if (event.body === undefined || event.body === "") throw invalidRequest([{ path: "", message: "the body is missing" }]);
+      return parser.before?.(request);
+    },
+  };
+}
+
+/** Answers no origin unless the operator allowed it; the gateway's own CORS is off (SST.md). */
+function corsOptions() {
+  const origins = Config.app().corsAllowOrigins;
+  return {
+    // An empty list would mean "no check" to the middleware.
+    origins: origins.length > 0 ? origins : ["https://cors-is-off.invalid"],
+    methods: "GET,POST,PUT,DELETE,OPTIONS",
+    headers: "Authorization,Content-Type,Idempotency-Key,Prefer,X-API-Key,X-Request-ID",
+    exposeHeaders: "Idempotent-Replayed,Location,Retry-After,WWW-Authenticate,X-Request-ID",
+    maxAge: 600,
+  };
+}
+
+function check(schema: z.ZodType | undefined, value: unknown, at: string): never {
+  if (schema === undefined) return undefined as never;
+  const parsed = schema.safeParse(value);
+  if (!parsed.success) throw invalidRequest(parsed.error.issues.flatMap((issue) => issuesOf(issue, at)));
+  return parsed.data as never;
+}
+
+/** Names in an issue are the caller's own text: shown when they look like names, else not. */
+const shown = (name: PropertyKey) => (/^[\w.-]{1,64}$/.test(String(name)) ? String(name) : "(unprintable)");
+
+function issuesOf(issue: z.core.$ZodIssue, at: string): Issue[] {
+  const path = [...(at === "" ? [] : [at]), ...issue.path.map(shown)].join(".");
+  if (issue.code === "unrecognized_keys") {
+    return issue.keys.slice(0, 20).map((key) => ({ path: [path, shown(key)].filter(Boolean).join("."), message: "unknown field" }));
+  }
+  return [{ path, message: issue.message }];
+}
+
+function toResult(reply: Reply): Result {
+  const headers = { "Cache-Control": "no-store", ...reply.headers };
+  if (reply.body === undefined) return { statusCode: reply.status, headers };
+  if (reply.contentType !== undefined) {
+    const bytes = reply.body instanceof Uint8Array;
+    return {
+      statusCode: reply.status,
+      headers: { ...headers, "Content-Type": reply.contentType },
+      body: bytes ? Buffer.from(reply.body as Uint8Array).toString("base64") : String(reply.body),
+      isBase64Encoded: bytes,
+    };
+  }
+  return {
+    statusCode: reply.status,
+    headers: { ...headers, "Content-Type": "application/json; charset=utf-8" },
+    body: JSON.stringify(reply.body),
+  };
+}

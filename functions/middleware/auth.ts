@@ -1,0 +1,51 @@
+import type { MiddlewareObj } from "@middy/core";
+import * as Config from "#core/config";
+import * as Database from "#core/db/client";
+import { AppError } from "#core/error";
+import * as Key from "#core/key/key";
+import type { Event, Result } from "#functions/call";
+import * as Limits from "#infra/limits";
+
+/**
+ * Who is calling, by `Authorization: Bearer` or `X-API-Key`, and whether the route's scope is theirs. Missing,
+ * malformed, unknown, revoked and expired keys are answered alike, so that nobody learns which keys exist.
+ */
+export function auth(): MiddlewareObj<Event, Result, Error> {
+  let verify: ReturnType<typeof Key.verifier> | undefined;
+  return {
+    before: async ({ event }) => {
+      const { call } = event;
+      const access = call.route?.access ?? "public";
+      const app = Config.app();
+      // Hidden before the key is looked at: a debug route that is off does not exist.
+      if (call.route?.debugOnly && !app.debugMode) throw new AppError("not_found", "no such route");
+      if (!Config.authEnabled()) {
+        call.principal = Key.anonymous;
+      } else if (access !== "public" || presented(call.headers) !== undefined) {
+        verify ??= verifier();
+        const principal = await verify(presented(call.headers));
+        if (principal !== undefined) call.principal = principal;
+        else if (access !== "public") throw new AppError("unauthorized", "a valid API key is needed");
+      }
+      if (access !== "public" && access !== "key" && !call.principal.scopes.includes(access)) {
+        throw new AppError("forbidden", "this key may not do that", { details: { required_scopes: [access] } });
+      }
+    },
+    onError: ({ error, response }) => {
+      if (error instanceof AppError && error.code === "unauthorized" && response) {
+        response.headers = { ...response.headers, "WWW-Authenticate": "Bearer" };
+      }
+    },
+  };
+}
+
+function verifier(): ReturnType<typeof Key.verifier> {
+  const settings = Config.auth();
+  if (!settings.enabled) throw new AppError("internal", "keys are not asked for");
+  return Key.verifier(Database.connect, settings.pepper, Limits.times(Config.app().timeScale));
+}
+
+function presented(headers: Event["headers"]): string | undefined {
+  const bearer = /^bearer +(\S+) *$/i.exec(headers.authorization ?? "")?.[1];
+  return bearer ?? headers["x-api-key"]?.trim();
+}

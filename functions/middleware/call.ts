@@ -1,0 +1,58 @@
+import type { MiddlewareObj } from "@middy/core";
+import * as Config from "#core/config";
+import * as AppErrors from "#core/error";
+import * as Id from "#core/id";
+import * as Log from "#core/log";
+import type { Event, Result } from "#functions/call";
+import * as Limits from "#infra/limits";
+import * as Routes from "#infra/routes";
+
+/** Makes the call: its id, its log, its deadline; logs its start and end. First in the order, so its end is logged last. */
+export function call(): MiddlewareObj<Event, Result, Error> {
+  return {
+    before: ({ event, context }) => {
+      const given = event.headers["x-request-id"];
+      const requestIdGiven = given !== undefined && Id.isRequestId(given);
+      const requestId = requestIdGiven ? given : Id.create();
+      const route = Routes.byKey(event.routeKey);
+      const times = Limits.times(Config.app().timeScale);
+      const startedAt = Date.now();
+      event.call = {
+        requestId,
+        requestIdGiven,
+        route,
+        principal: { keyId: "", role: "anonymous", scopes: [] },
+        log: Log.create({ request_id: requestId, function: context.functionName }),
+        deadline:
+          Math.min(event.requestContext.timeEpoch + times.httpBudgetMs, startedAt + context.getRemainingTimeInMillis()) -
+          times.httpReserveMs,
+        startedAt,
+        headers: event.headers,
+      };
+      event.call.log.info("request_start", { route: event.routeKey });
+    },
+    after: ({ event, response }) => end(event, response),
+    onError: ({ event, response, error }) => {
+      const failure = AppErrors.from(error);
+      // The call is missing when this middleware itself failed.
+      const log = event.call?.log ?? Log.create();
+      const facts = { code: failure.code, status: failure.status, route: event.routeKey };
+      if (failure.status >= 500) log.error("request_error", { ...facts, ...Log.describe(failure) });
+      else log.info("request_error", facts);
+      end(event, response);
+    },
+  };
+}
+
+function end(event: Event, response: Result | null | undefined): void {
+  if (event.call === undefined) return;
+  const { call } = event;
+  if (response) response.headers = { ...response.headers, "X-Request-ID": call.requestId };
+  call.log.info("request_end", {
+    route: event.routeKey,
+    status: response?.statusCode ?? 500,
+    duration_ms: Date.now() - call.startedAt,
+    key_id: call.principal.keyId || undefined,
+  });
+}
+
