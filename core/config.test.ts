@@ -1,0 +1,48 @@
+import { readFile } from "node:fs/promises";
+import { describe, expect, test } from "vitest";
+import * as Config from "#core/config";
+
+describe("configuration", () => {
+  test(".env.example names every variable, and none that does not exist", async () => {
+    const example = await readFile(new URL("../.env.example", import.meta.url), "utf8");
+    const named = [...example.matchAll(/^([A-Z0-9_]+)=/gm)].map((match) => match[1]);
+    const ofPrograms = ["PORT", "OCRLTY_HOME", "OCRLTY_URL", "OCRLTY_API_KEY"];
+    expect(named.toSorted()).toEqual([...Config.names, ...ofPrograms].toSorted());
+  });
+
+  test("an error names the variable and never its value", () => {
+    const broken = { S3_BUCKET: "b", S3_ENDPOINT_URL: "not a url 4711", S3_ACCESS_KEY_ID: "id-4711", S3_PRESIGN_TTL_S: "4711x" };
+    expect(() => Config.parse("bucket", broken)).toThrow(
+      "S3_ENDPOINT_URL is not valid; S3_PRESIGN_TTL_S is not valid; S3_SECRET_ACCESS_KEY is not set",
+    );
+    expect(() => Config.parse("bucket", broken)).not.toThrow("4711");
+  });
+
+  test("an empty variable counts as not set", () => {
+    expect(Config.parse("model", { VLLM_BASE_URL: "http://127.0.0.1:1/v1", VLLM_API_KEY: "", VLLM_MAX_TOKENS: "" })).toMatchObject({
+      VLLM_API_KEY: undefined,
+      VLLM_MAX_TOKENS: undefined,
+      VLLM_MAX_MODEL_LEN: 8192,
+      VLLM_READ_TIMEOUT_S: 90,
+    });
+  });
+
+  test.each(["0", "-1", "eight thousand", "8192.5"])("VLLM_MAX_MODEL_LEN=%s is refused", (value) => {
+    expect(() => Config.parse("model", { VLLM_BASE_URL: "http://127.0.0.1/v1", VLLM_MAX_MODEL_LEN: value })).toThrow(
+      "VLLM_MAX_MODEL_LEN is not valid",
+    );
+  });
+
+  test("outside Lambda AWS_* serve for the bucket, with a warning; inside they never do", () => {
+    const env = { S3_ENDPOINT_URL: "http://127.0.0.1:9", AWS_ACCESS_KEY_ID: "a", AWS_SECRET_ACCESS_KEY: "b" };
+    const outside = Config.withAliases(env);
+    expect(outside.env).toMatchObject({ S3_ACCESS_KEY_ID: "a", S3_SECRET_ACCESS_KEY: "b" });
+    expect(outside.warnings).toHaveLength(1);
+    expect(Config.withAliases({ ...env, AWS_LAMBDA_FUNCTION_NAME: "f" }).env.S3_ACCESS_KEY_ID).toBeUndefined();
+    expect(Config.withAliases({ ...env, S3_ACCESS_KEY_ID: "own" }).env.S3_ACCESS_KEY_ID).toBe("own");
+  });
+
+  test("AUTH_DB_PATH of the Python version names the database", () => {
+    expect(Config.withAliases({ AUTH_DB_PATH: "keys.db" }).env.DATABASE_URL).toBe("file:keys.db");
+  });
+});

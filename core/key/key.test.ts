@@ -1,0 +1,146 @@
+import { eq } from "drizzle-orm";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import * as Key from "#core/key/key";
+import * as TestDatabase from "#test/database";
+import { keySecretTable, keyTable } from "./key.sql.ts";
+
+const pepper = "pepper-of-the-key-tests";
+let database: Awaited<ReturnType<typeof TestDatabase.start>>;
+
+beforeAll(async () => {
+  database = await TestDatabase.start();
+});
+afterAll(() => database.close());
+
+/** A verifier without memory, so that each call asks the database. */
+const fresh = (times = { keyCacheMs: 0, keyLastUsedMs: 60_000 }) => Key.verifier(() => database.db, pepper, times);
+
+describe("keys", () => {
+  test("a created key is accepted, with the scopes of its role", async () => {
+    const created = await Key.create(database.db, pepper, { keyId: "client-1", role: "client" });
+    expect(created.api_key).toMatch(/^ocrlty_[0-9a-f]{8}_[A-Za-z0-9_-]{43}$/);
+    expect(await fresh()(created.api_key)).toEqual({ keyId: "client-1", role: "client", scopes: ["extract:run"] });
+  });
+
+  test("stored scopes are authoritative: they narrow and widen a role", async () => {
+    const narrow = await Key.create(database.db, pepper, { keyId: "narrow", role: "admin", scopes: ["debug:read_raw"] });
+    const wide = await Key.create(database.db, pepper, { keyId: "wide", role: "client", scopes: ["extract:run", "runs:delete"] });
+    expect((await fresh()(narrow.api_key))?.scopes).toEqual(["debug:read_raw"]);
+    expect((await fresh()(wide.api_key))?.scopes).toEqual(["extract:run", "runs:delete"]);
+  });
+
+  test("the database holds neither the secret nor anything it could be made from", async () => {
+    const created = await Key.create(database.db, pepper, { keyId: "secret-less", role: "client" });
+    const rows = await database.db.query.select().from(keySecretTable).where(eq(keySecretTable.keyId, "secret-less"));
+    const text = JSON.stringify(rows);
+    const random = created.api_key.slice(16);
+    expect(text).not.toContain(random);
+    expect(rows[0]?.start).toBe(created.api_key.slice(0, 20));
+    expect(rows[0]?.hash).toMatch(/^[0-9a-f]{64}$/);
+  });
+
+  test("an id can be used once, also after it was revoked, and a lost race adds no secret to the winner's key", async () => {
+    const racers = await Promise.allSettled(
+      Array.from({ length: 8 }, () => Key.create(database.db, pepper, { keyId: "raced", role: "client" })),
+    );
+    expect(racers.filter((racer) => racer.status === "fulfilled")).toHaveLength(1);
+    const secrets = await database.db.query.select().from(keySecretTable).where(eq(keySecretTable.keyId, "raced"));
+    expect(secrets).toHaveLength(1);
+    await Key.revoke(database.db, "raced");
+    await expect(Key.create(database.db, pepper, { keyId: "raced", role: "client" })).rejects.toMatchObject({ code: "conflict" });
+  });
+
+  test.each(["Upper", "has space", "-dash", "a".repeat(65), "shared", "tmp", "anonymous", ""])("the id %j is refused", async (keyId) => {
+    await expect(Key.create(database.db, pepper, { keyId, role: "client" })).rejects.toMatchObject({ code: "invalid_request" });
+  });
+
+  test("unknown scopes are refused", async () => {
+    await expect(Key.create(database.db, pepper, { keyId: "odd", role: "client", scopes: ["everything"] })).rejects.toMatchObject({
+      code: "invalid_request",
+    });
+  });
+
+  test("revoked, expired, unknown and malformed keys are all refused", async () => {
+    const revoked = await Key.create(database.db, pepper, { keyId: "revoked", role: "client" });
+    const expired = await Key.create(database.db, pepper, { keyId: "expired", role: "client", expiresAt: new Date(Date.now() - 1) });
+    expect((await Key.revoke(database.db, "revoked")).revoked_at).not.toBeNull();
+    const unknown = revoked.api_key.replace(/.$/, (last) => (last === "A" ? "B" : "A"));
+    for (const apiKey of [revoked.api_key, expired.api_key, unknown, "ocrlty_x", "", undefined, `${revoked.api_key} `]) {
+      expect(await fresh()(apiKey)).toBeUndefined();
+    }
+  });
+
+  test("a key of the wrong shape costs no SQL", async () => {
+    const verify = Key.verifier(
+      () => {
+        throw new Error("the database was asked");
+      },
+      pepper,
+      { keyCacheMs: 60_000, keyLastUsedMs: 60_000 },
+    );
+    expect(await verify("ocrlty_short")).toBeUndefined();
+    await expect(verify(`ocrlty_00000000_${"A".repeat(43)}`)).rejects.toThrow("the database was asked");
+  });
+
+  test("a verified key is trusted for the cache's time and no longer, so a revocation reaches every instance", async () => {
+    const created = await Key.create(database.db, pepper, { keyId: "cached", role: "client" });
+    const trusting = fresh({ keyCacheMs: 60_000, keyLastUsedMs: 60_000 });
+    const doubting = fresh();
+    expect(await trusting(created.api_key)).toBeDefined();
+    await Key.revoke(database.db, "cached");
+    expect(await trusting(created.api_key)).toBeDefined();
+    expect(await doubting(created.api_key)).toBeUndefined();
+  });
+
+  test("a cached key still ends at its expiry", async () => {
+    const created = await Key.create(database.db, pepper, { keyId: "ends", role: "client", expiresAt: new Date(Date.now() + 400) });
+    const verify = fresh({ keyCacheMs: 60_000, keyLastUsedMs: 60_000 });
+    expect(await verify(created.api_key)).toBeDefined();
+    await expect.poll(() => verify(created.api_key), { timeout: 3_000 }).toBeUndefined();
+  });
+
+  test("rotation: the new secret works at once, the old one until the overlap ends, and no longer than it would have", async () => {
+    const first = await Key.create(database.db, pepper, { keyId: "rotated", role: "debugger" });
+    const second = await Key.rotate(database.db, pepper, { keyId: "rotated", overlapMs: 60_000 });
+    expect(second.api_key).not.toBe(first.api_key);
+    expect(second.starts).toHaveLength(2);
+    expect((await fresh()(first.api_key))?.keyId).toBe("rotated");
+    expect((await fresh()(second.api_key))?.scopes).toEqual(["extract:run", "debug:run"]);
+    const third = await Key.rotate(database.db, pepper, { keyId: "rotated", overlapMs: 0 });
+    await expect.poll(() => fresh()(first.api_key)).toBeUndefined();
+    expect(await fresh()(second.api_key)).toBeUndefined();
+    expect((await fresh()(third.api_key))?.keyId).toBe("rotated");
+  });
+
+  test("a revoked key cannot be rotated back to life", async () => {
+    await Key.create(database.db, pepper, { keyId: "gone", role: "client" });
+    await Key.revoke(database.db, "gone");
+    await expect(Key.rotate(database.db, pepper, { keyId: "gone", overlapMs: 0 })).rejects.toMatchObject({ code: "conflict" });
+    await expect(Key.rotate(database.db, pepper, { keyId: "never", overlapMs: 0 })).rejects.toMatchObject({ code: "not_found" });
+  });
+
+  test("the last use is noted, at most once a minute", async () => {
+    const created = await Key.create(database.db, pepper, { keyId: "used", role: "client" });
+    const lastUsed = async () =>
+      (await database.db.query.select().from(keyTable).where(eq(keyTable.keyId, "used")))[0]?.lastUsedAt?.getTime();
+    expect(await lastUsed()).toBeUndefined();
+    await fresh()(created.api_key);
+    const first = await lastUsed();
+    expect(first).toBeGreaterThan(0);
+    await fresh()(created.api_key);
+    expect(await lastUsed()).toBe(first);
+  });
+
+  test("another pepper than the stored keys were made with is noticed", async () => {
+    await Key.checkPepper(database.db, pepper);
+    await Key.checkPepper(database.db, pepper);
+    await expect(Key.checkPepper(database.db, "another-pepper-entirely")).rejects.toThrow("API_KEY_PEPPER is not the one");
+  });
+
+  test("the list shows no secret and no hash", async () => {
+    const text = JSON.stringify(await Key.list(database.db));
+    expect(text).toContain('"key_id":"client-1"');
+    expect(text).not.toMatch(/[0-9a-f]{64}/);
+    expect(text).not.toMatch(/ocrlty_[0-9a-f]{8}_[A-Za-z0-9_-]{5,}/);
+  });
+});
