@@ -22,7 +22,7 @@ describe("configuration", () => {
     expect(Config.parse("model", { VLLM_BASE_URL: "http://127.0.0.1:1/v1", VLLM_API_KEY: "", VLLM_MAX_TOKENS: "" })).toMatchObject({
       VLLM_API_KEY: undefined,
       VLLM_MAX_TOKENS: undefined,
-      VLLM_MAX_MODEL_LEN: 8192,
+      VLLM_MAX_MODEL_LEN: undefined,
       VLLM_READ_TIMEOUT_S: 90,
     });
   });

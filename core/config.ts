@@ -50,7 +50,7 @@ const variables = {
     VLLM_BASE_URL: z.url({ protocol: /^https?$/ }),
     VLLM_API_KEY: text.optional(),
     VLLM_MODEL: text.default("Qwen/Qwen3-VL-8B-Instruct"),
-    VLLM_MAX_MODEL_LEN: whole(1024, 1_000_000).default(8192),
+    VLLM_MAX_MODEL_LEN: whole(1024, 1_000_000).optional(),
     VLLM_MAX_TOKENS: whole(16, 100_000).optional(),
     VLLM_MAX_IMAGES: whole(1, 64).default(4),
     VLLM_CONNECT_TIMEOUT_S: seconds(60).default(5),
@@ -180,7 +180,8 @@ export interface Model {
   baseUrl: string;
   apiKey: string | undefined;
   model: string;
-  maxModelLen: number;
+  /** Undefined: what the server reports. */
+  maxModelLen: number | undefined;
   /** Undefined: the task decides. */
   maxTokens: number | undefined;
   maxImages: number;

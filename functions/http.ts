@@ -5,7 +5,7 @@ import securityHeaders from "@middy/http-security-headers";
 import type { APIGatewayProxyEventV2, Context } from "aws-lambda";
 import * as z from "zod";
 import * as Config from "#core/config";
-import { AppError, type Issue, invalidRequest } from "#core/error";
+import { AppError, type Code, type Issue, invalidRequest } from "#core/error";
 import type { Call, Event, Result } from "#functions/call";
 import { auth } from "#functions/middleware/auth";
 import { call } from "#functions/middleware/call";
@@ -23,12 +23,16 @@ export interface Reply {
 /** What a route takes, gives and does; its schemas are the source of OpenAPI. */
 export interface Operation<P extends z.ZodType = z.ZodType, Q extends z.ZodType = z.ZodType, B extends z.ZodType = z.ZodType> {
   summary: string;
+  /** Markdown for OpenAPI, where the summary does not say it all. */
+  description?: string;
   params?: P;
   query?: Q;
   /** A JSON body; absent: the route takes none and ignores what comes. */
   body?: B;
-  /** Status → what is answered with it. Errors are added by OpenAPI's generator from `errors`. */
+  /** Status → what is answered with it. OpenAPI's generator adds the errors: those that follow from the route and from what it takes, and `errors`. */
   responses: Record<number, { description: string; schema?: z.ZodType; contentType?: string }>;
+  /** Codes that only this operation has (functions/openapi.ts derives the rest). */
+  errors?: readonly Code[];
   run(input: { params: z.output<P>; query: z.output<Q>; body: z.output<B>; call: Call }): Promise<Reply> | Reply;
 }
 
@@ -57,8 +61,7 @@ export function api(operations: Operations, fallback?: (event: Event) => Reply) 
 function stack(operations: Operations, fallback: ((event: Event) => Reply) | undefined) {
   return middy<Event, Result>({ timeoutEarlyInMillis: 50 })
     .use(call())
-    .use(cors(corsOptions()) as MiddlewareObj<Event, Result>)
-    .use(securityHeaders() as MiddlewareObj<Event, Result>)
+    .use([...corsFor(Config.app().corsAllowOrigins), securityHeaders() as MiddlewareObj<Event, Result>])
     .use(auth())
     .use(jsonBody(operations))
     .use(errors())
@@ -88,17 +91,17 @@ function jsonBody(operations: Operations): MiddlewareObj<Event, Result> {
   };
 }
 
-/** Answers no origin unless the operator allowed it; the gateway's own CORS is off (SST.md). */
-function corsOptions() {
-  const origins = Config.app().corsAllowOrigins;
-  return {
-    // An empty list would mean "no check" to the middleware.
-    origins: origins.length > 0 ? origins : ["https://cors-is-off.invalid"],
+/** Origins are allowed one by one by the operator, none by default; the gateway's own CORS is off. */
+function corsFor(origins: string[]): MiddlewareObj<Event, Result>[] {
+  if (origins.length === 0) return [];
+  const options = {
+    origins,
     methods: "GET,POST,PUT,DELETE,OPTIONS",
     headers: "Authorization,Content-Type,Idempotency-Key,Prefer,X-API-Key,X-Request-ID",
     exposeHeaders: "Idempotent-Replayed,Location,Retry-After,WWW-Authenticate,X-Request-ID",
     maxAge: 600,
   };
+  return [cors(options) as MiddlewareObj<Event, Result>];
 }
 
 function check(schema: z.ZodType | undefined, value: unknown, at: string): never {

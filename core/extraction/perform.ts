@@ -6,6 +6,7 @@ import * as Budget from "#core/image/budget";
 import * as Image from "#core/image/image";
 import type { Log } from "#core/log";
 import * as Task from "#core/task/task";
+import { contextLength } from "#core/vision/context-length";
 import * as Vision from "#core/vision/vision";
 import type { Artifact, Extract } from "./schema.ts";
 
@@ -77,10 +78,11 @@ export async function perform(model: Config.Model, work: Work): Promise<Performe
 
 async function run(performed: Performed, model: Config.Model, work: Work, maxTokens: number): Promise<void> {
   const { task, image, signal } = work;
-  const room = { promptTokens: Budget.textTokens(task.prompt), maxOutputTokens: maxTokens };
-  const prepare = async (maxModelLen: number) => {
+  const maxModelLen = model.maxModelLen ?? (await contextLength(model, signal));
+  let maxImageTokens = Budget.tokenBudget({ maxModelLen, promptTokens: Budget.textTokens(task.prompt), maxOutputTokens: maxTokens });
+  const prepare = async () => {
     const startedAt = Date.now();
-    const prepared = await Image.prepare(image, { maxImageTokens: Budget.tokenBudget({ ...room, maxModelLen }), signal });
+    const prepared = await Image.prepare(image, { maxImageTokens, signal });
     performed.timingsMs.image += Date.now() - startedAt;
     performed.record.sent = {
       sha256: prepared.sha256,
@@ -91,7 +93,14 @@ async function run(performed: Performed, model: Config.Model, work: Work, maxTok
     };
     return prepared;
   };
-  const prepared = await prepare(model.maxModelLen);
+  let sent = await prepare();
+  const smaller = async (limit: Vision.TooLong) => {
+    const tokens = Budget.afterTooLong(Budget.imageTokens(sent.width, sent.height), limit);
+    if (tokens === undefined) return undefined;
+    maxImageTokens = tokens;
+    sent = await prepare();
+    return [sent];
+  };
 
   const inferenceAt = Date.now();
   let answer: Vision.Answer;
@@ -100,7 +109,7 @@ async function run(performed: Performed, model: Config.Model, work: Work, maxTok
       model,
       {
         prompt: task.prompt,
-        images: [prepared],
+        images: [sent],
         schema: task.modelSchema,
         schemaName: task.id,
         temperature,
@@ -111,8 +120,9 @@ async function run(performed: Performed, model: Config.Model, work: Work, maxTok
       {
         signal,
         deadline: work.deadline,
-        onEvent: ({ event, ...facts }) => work.log.info(event, facts),
-        onContextTooLong: async (limit) => [await prepare(limit.maxModelLen)],
+        // The log names the call and the extract already.
+        onEvent: ({ event, request_id: _, ...facts }) => work.log.info(event, facts),
+        onContextTooLong: smaller,
       },
     );
   } finally {
@@ -142,7 +152,9 @@ async function run(performed: Performed, model: Config.Model, work: Work, maxTok
 }
 
 function recordFailure(performed: Performed, error: Vision.VisionError): void {
-  performed.record = { ...performed.record, raw_model_text: error.rawText ?? null, attempts: error.attempts };
+  performed.record = { ...performed.record, raw_model_text: error.rawText || null,
+    finish_reason: error.finishReason,
+    attempts: error.attempts };
   performed.answer.usage = {
     prompt_tokens: error.attempts.reduce((sum, attempt) => sum + (attempt.usage?.prompt_tokens ?? 0), 0),
     completion_tokens: error.attempts.reduce((sum, attempt) => sum + (attempt.usage?.completion_tokens ?? 0), 0),

@@ -1,0 +1,59 @@
+import type { Convention } from "./number.ts";
+import { fold, read } from "./number.ts";
+
+export interface Count {
+  /** Canonical decimal. */
+  value: string;
+  /** The printed unit in lower case (`kg`, `stk`), null without one. */
+  unit: string | null;
+  ambiguous: boolean;
+}
+
+/** Units whose scales print three decimals: `1.000 kg` is one kilogram. */
+const measured = /^(?:kg|g|lb|lbs|l|ltr|liter|litre|m|m2|m3|kwh)$/;
+
+/**
+ * The canonical form of a printed quantity: `3x`, `x1`, `1 x`, `2 Stk`, `0,456 kg`, `-1`. Null when the text is
+ * not one number with at most a unit. A quantity `1.000` is one, not a thousand, unless the document groups
+ * thousands with a point; then it is marked ambiguous. Never throws.
+ */
+export function parse(printed: string, context: { convention?: Convention | undefined } = {}): Count | null {
+  const text = fold(printed);
+  if (!text) return null;
+  const match =
+    /^(-)? ?(?:[x×@*] ?)?(-)?(\d[\d.,' ]*|[.,]\d+) ?(?:[x×*@]|(?:[x×] ?)?(m[23²³]|\p{L}{1,12})\.?)?$/iu.exec(
+      text,
+    );
+  if (!match || (match[1] && match[2])) return null;
+  const unit = match[4]?.toLowerCase() ?? null;
+  const body = (match[3] ?? "").trim();
+  const scale = unit !== null && measured.test(unit);
+  const number = scale
+    ? read(body, { decimals: 3 })
+    : read(body, { convention: context.convention, prefer: "decimal" });
+  if (!number) return null;
+  const grouped =
+    !scale && number.fractionDigits === 0 && /[.,]\d{3}$/.test(body) && !/[.,].*[.,]/.test(body);
+  const negative = match[1] ?? match[2];
+  return {
+    value: negative && number.value !== "0" ? `-${number.value}` : number.value,
+    unit,
+    ambiguous: number.ambiguous || grouped,
+  };
+}
+
+/**
+ * The canonical form of a printed percentage: `19%`, `19,00 %`, `A 7,00%`, `PPN 11%`, `6`. Null when there is no
+ * single number below 1,000. Never throws.
+ */
+export function parsePercent(printed: string): { value: string } | null {
+  const text = fold(printed);
+  if (!text) return null;
+  const match =
+    /^(?:\p{L}[\p{L}\d./]{0,11}[ :=]{1,3})?(-?)(\d{1,3}(?:[.,]\d{1,4})?) ?%(?: ?[A-Z])?$/u.exec(text) ??
+    /^(-?)(\d{1,3}(?:[.,]\d{1,4})?)$/.exec(text);
+  const [, sign, body = ""] = match ?? [];
+  const convention: Convention = { decimal: body.includes(",") ? "," : ".", thousands: null };
+  const number = read(body, { convention });
+  return number && { value: sign && number.value !== "0" ? `-${number.value}` : number.value };
+}

@@ -1,0 +1,63 @@
+import * as z from "zod";
+import * as Count from "#core/canonical/count";
+import * as Currency from "#core/canonical/currency";
+import * as PrintedDate from "#core/canonical/date";
+import * as Money from "#core/canonical/money";
+import type { FieldKind } from "#core/canonical/normalize";
+import * as Time from "#core/canonical/time";
+
+/**
+ * The building blocks of task schemas. Every value is a string exactly as printed, or null when it is not on
+ * the paper. A format says what the string must read as; it is asserted in validation and never sent to the
+ * model, because engines move to another grammar backend or refuse formats they do not know.
+ */
+
+/** Own formats by kind of field. `text` has none. */
+export const formats = {
+  money: "x-money",
+  count: "x-count",
+  percent: "x-percent",
+  date: "x-date",
+  time: "x-time",
+  currency: "x-currency",
+} as const satisfies { [Kind in Exclude<FieldKind, "text">]: string };
+
+/** What each format asserts of a string; also what a JSON Schema validator needs to know them. */
+export const formatChecks: Record<(typeof formats)[keyof typeof formats], (value: string) => boolean> = {
+  "x-money": (value) => Money.parse(value) !== null,
+  "x-count": (value) => Count.parse(value) !== null,
+  "x-percent": (value) => Count.parsePercent(value) !== null,
+  "x-date": (value) => PrintedDate.parse(value) !== null,
+  "x-time": (value) => Time.parse(value) !== null,
+  "x-currency": (value) => Currency.parse(value) !== null,
+};
+
+function formatted(kind: keyof typeof formats, description: string) {
+  const format = formats[kind];
+  return z
+    .string()
+    .refine(formatChecks[format], { params: { format } })
+    .nullable()
+    .meta({ format, description });
+}
+
+/** An amount of money. */
+export const money = (description: string) => formatted("money", description);
+/** A quantity, with its unit where one is printed. */
+export const count = (description: string) => formatted("count", description);
+/** A rate in percent. */
+export const percent = (description: string) => formatted("percent", description);
+/** A calendar date. */
+export const date = (description: string) => formatted("date", description);
+/** A time of day. */
+export const time = (description: string) => formatted("time", description);
+/** A currency code or symbol. */
+export const currency = (description: string) => formatted("currency", description);
+/** Any other text: never empty, null instead. */
+export const text = (description: string) => z.string().min(1).nullable().meta({ description });
+
+/** An object that has exactly these fields. */
+export const group = <Shape extends z.ZodRawShape>(shape: Shape) => z.strictObject(shape);
+/** A list of such objects, empty when the paper has none. */
+export const rows = <Shape extends z.ZodRawShape>(description: string, shape: Shape) =>
+  z.array(z.strictObject(shape)).meta({ description });

@@ -1,0 +1,35 @@
+import * as Field from "#core/task/field";
+import type { Definition } from "#core/task/task";
+import { examples } from "./examples.ts";
+import { prompt } from "./prompt.ts";
+
+export const definition: Definition = {
+  description:
+    "The eight amounts at the foot of a receipt: total, subtotal, tax, service, discount, cash, card, change.",
+  prompt,
+  schema: () =>
+    Field.group({
+      total: Field.money("Final amount to pay, after tax, service, discount and rounding"),
+      subtotal: Field.money("Sum of the items before tax, service and final discount"),
+      tax: Field.money("Amount of tax"),
+      service: Field.money("Service charge"),
+      discount: Field.money("Discount on the whole receipt"),
+      cash: Field.money("Cash handed over"),
+      card: Field.money("Amount paid without cash"),
+      change: Field.money("Money given back"),
+    }),
+  examples,
+  // Eight amounts are about 120 tokens; more than twice that is a loop.
+  maxOutputTokens: 320,
+  checks: [
+    {
+      rule: "total_is_sum_of_parts",
+      total: "total",
+      subtotal: "subtotal",
+      tax: "tax",
+      added: ["service"],
+      discount: "discount",
+    },
+    { rule: "cash_minus_total_is_change", cash: "cash", card: "card", total: "total", change: "change" },
+  ],
+};

@@ -1,0 +1,199 @@
+import { createHash } from "node:crypto";
+import * as z from "zod";
+import type { Rule } from "#core/canonical/checks";
+import type { Field } from "#core/canonical/normalize";
+import { formats } from "./field.ts";
+import * as registry from "./registry.ts";
+import type { JsonSchema } from "./schema.ts";
+import { derive } from "./schema.ts";
+
+export type { Field } from "#core/canonical/normalize";
+export type { JsonSchema } from "./schema.ts";
+
+/** What a task's folder exports. The schema is a function, so that importing every task builds nothing. */
+export interface Definition {
+  description: string;
+  prompt: string;
+  schema: () => z.ZodType;
+  examples: Example[];
+  maxOutputTokens: number;
+  /** Arithmetic over the fields (core/canonical/checks.ts). */
+  checks: Rule[];
+}
+
+/** A receipt as text lines and the answer it must get. */
+export interface Example {
+  lines: string[];
+  answer: unknown;
+}
+
+export interface Task {
+  id: string;
+  description: string;
+  /** Static text; the picture follows it. Line ends are `\n` on every system. */
+  prompt: string;
+  /** What is sent as `response_format`: the portable subset. */
+  modelSchema: JsonSchema;
+  /** What an answer is held to, with our own formats. */
+  validationSchema: JsonSchema;
+  /** Of `JSON.stringify(validationSchema)`. */
+  schemaSha256: string;
+  /** Of `JSON.stringify(modelSchema)`. */
+  modelSchemaSha256: string;
+  /** Of the prompt's UTF-8 bytes. */
+  promptSha256: string;
+  /** Leaves in the order of the schema. */
+  fields: Field[];
+  examples: Example[];
+  maxOutputTokens: number;
+  checks: Rule[];
+  /** The source of both JSON Schemas. */
+  schema: z.ZodType;
+}
+
+export interface Validation {
+  ok: boolean;
+  errors: { path: string; message: string }[];
+}
+
+const definitions = new Map<string, Definition>(Object.entries(registry));
+const built = new Map<string, Task>();
+/** A broken answer of many rows must not make an answer of many megabytes. */
+const maxErrors = 100;
+
+export const defaultTaskId = "receipt_fields_v1";
+
+/** Every task, by id. */
+export function list(): Task[] {
+  return [...definitions.keys()].sort().flatMap((id) => get(id) ?? []);
+}
+
+/** The task, or undefined when there is none of that id. Built on first use, then kept. */
+export function get(id: string): Task | undefined {
+  const known = built.get(id);
+  const definition = definitions.get(id);
+  if (known || !definition) return known;
+  const task = build(id, definition);
+  built.set(id, task);
+  return task;
+}
+
+function build(id: string, definition: Definition): Task {
+  const schema = definition.schema();
+  const { model, validation, fields } = derive(schema);
+  const prompt = definition.prompt.replaceAll(/\r\n?/g, "\n");
+  return {
+    id,
+    description: definition.description,
+    prompt,
+    modelSchema: model,
+    validationSchema: validation,
+    schemaSha256: sha256(JSON.stringify(validation)),
+    modelSchemaSha256: sha256(JSON.stringify(model)),
+    promptSha256: sha256(prompt),
+    fields,
+    examples: definition.examples,
+    maxOutputTokens: definition.maxOutputTokens,
+    checks: definition.checks,
+    schema,
+  };
+}
+
+/** Hex sha256 of the text's UTF-8 bytes. */
+export function sha256(text: string): string {
+  return createHash("sha256").update(text, "utf8").digest("hex");
+}
+
+/**
+ * Holds an answer to the task's schema, formats included. Paths are written `items[0].price`, empty for the
+ * whole; messages never repeat what the model wrote, neither values nor unknown names. At most 100 errors.
+ */
+export function validate(task: Task, value: unknown): Validation {
+  const parsed = task.schema.safeParse(value, { reportInput: true });
+  if (parsed.success) return { ok: true, errors: [] };
+  const errors = parsed.error.issues
+    .slice(0, maxErrors)
+    .map((issue) => ({ path: pathOf(issue.path), message: messageOf(issue) }));
+  return { ok: false, errors };
+}
+
+function pathOf(path: readonly PropertyKey[]): string {
+  return path.reduce<string>(
+    (written, step) =>
+      typeof step === "number"
+        ? `${written}[${step}]`
+        : written === ""
+          ? String(step)
+          : `${written}.${String(step)}`,
+    "",
+  );
+}
+
+const expectations: Record<string, string> = {
+  [formats.money]: "must be an amount of money or null",
+  [formats.count]: "must be a quantity or null",
+  [formats.percent]: "must be a percentage or null",
+  [formats.date]: "must be a date or null",
+  [formats.time]: "must be a time of day or null",
+  [formats.currency]: "must be a currency or null",
+};
+
+function messageOf(issue: z.core.$ZodIssue): string {
+  if (issue.code === "unrecognized_keys")
+    return `has ${issue.keys.length} field(s) that the schema does not have`;
+  if (issue.code === "too_small") return "must not be empty; null says that nothing is printed";
+  if (issue.code === "custom")
+    return expectations[String(issue.params?.format)] ?? "does not have the form that is asked for";
+  if (issue.code !== "invalid_type") return "does not match the schema";
+  if (issue.input === undefined && issue.path.length > 0) return "is missing";
+  return issue.expected === "string" ? "must be a string or null" : `must be an ${issue.expected}`;
+}
+
+export const TaskSummary = z
+  .object({
+    task_id: z.string(),
+    description: z.string(),
+    schema_sha256: z.string().meta({ description: "sha256 of the schema's JSON text; in every artifact" }),
+    prompt_sha256: z.string().meta({ description: "sha256 of the prompt's UTF-8 bytes; in every artifact" }),
+  })
+  .meta({ id: "TaskSummary", description: "A document type that can be extracted" });
+export type TaskSummary = z.infer<typeof TaskSummary>;
+
+export const TaskDetail = TaskSummary.extend({
+  schema: z.record(z.string(), z.unknown()).meta({
+    description:
+      "JSON Schema that answers are held to, with the formats x-money, x-count, x-percent, x-date, x-time, x-currency",
+  }),
+  model_schema: z
+    .record(z.string(), z.unknown())
+    .meta({ description: "JSON Schema that the model's answer is constrained by" }),
+  model_schema_sha256: z.string(),
+  fields: z.array(
+    z.object({
+      path: z.string().meta({ description: "Lists are written with empty brackets: items[].price" }),
+      kind: z.enum(["money", "count", "percent", "date", "time", "currency", "text"]),
+    }),
+  ),
+}).meta({ id: "TaskDetail", description: "A document type with its schemas and fields" });
+export type TaskDetail = z.infer<typeof TaskDetail>;
+
+/** The task as it is listed. */
+export function summary(task: Task): TaskSummary {
+  return {
+    task_id: task.id,
+    description: task.description,
+    schema_sha256: task.schemaSha256,
+    prompt_sha256: task.promptSha256,
+  };
+}
+
+/** The task as it is answered for by itself. */
+export function detail(task: Task): TaskDetail {
+  return {
+    ...summary(task),
+    schema: task.validationSchema,
+    model_schema: task.modelSchema,
+    model_schema_sha256: task.modelSchemaSha256,
+    fields: task.fields,
+  };
+}

@@ -1,0 +1,212 @@
+import { AppError, type Code } from "#core/error";
+
+/** What went wrong in one call to the model server; codes and numbers only, safe for logs and artifacts. */
+export interface Fault {
+  kind: FaultKind;
+  /** HTTP status, or the code inside an error event of the stream. */
+  status?: number;
+  /** The body was JSON of an OpenAI-compatible server; false: a proxy in front of it answered. */
+  fromModelServer?: boolean;
+  /** The whole request had left this machine when it happened. */
+  afterSend: boolean;
+  /** What the server asked for with `Retry-After`. */
+  retryAfterMs?: number;
+  contextTooLong?: ContextTooLong;
+  /** "The model does not exist": wrong name, or weights still loading behind a router. */
+  modelMissing?: boolean;
+  /** Fields of ours that the server says it does not know. */
+  unknownFields?: string[];
+}
+
+export type FaultKind =
+  | "dns"
+  | "refused"
+  | "tls"
+  | "connect_timeout"
+  /** The connection broke: before, while or after the request was sent (`afterSend`). */
+  | "reset"
+  /** No byte for the read timeout. */
+  | "silence"
+  /** An answer that is not 200 with an event stream. */
+  | "status"
+  /** The stream ended in an orderly way, but without a `finish_reason`. */
+  | "unfinished"
+  | "deadline"
+  | "aborted";
+
+/** Numbers of a "context too long" answer, as far as its text gives them. */
+export interface ContextTooLong {
+  maxModelLen?: number;
+  /** Tokens of text and pictures, without the answer. */
+  promptTokens?: number;
+  /** Tokens that are too many, where the text gives neither of the others. */
+  overBy?: number;
+}
+
+/** One call to the model server, as it goes into the artifact. Wire names. */
+export interface AttemptRecord {
+  n: number;
+  /** What made this call different from the one before. */
+  kind: AttemptKind;
+  seed: number;
+  temperature: number;
+  max_tokens: number;
+  response_format: "json_schema" | "none";
+  /** 200, or the status that came instead; null when none came. */
+  status: number | null;
+  /** Why its answer was not taken, snake_case; absent for the one that was. */
+  error?: string;
+  finish_reason: string | null;
+  ms: number;
+  first_token_ms: number | null;
+  usage: Usage | null;
+}
+
+export type AttemptKind =
+  | "first"
+  | "retry"
+  | "smaller_picture"
+  | "without_field"
+  | "another_seed"
+  | "smaller_max_tokens"
+  | "without_response_format";
+
+export interface Usage {
+  prompt_tokens: number;
+  completion_tokens: number;
+}
+
+/**
+ * A failed call or a failed ladder. `code`, `message` and `details.reason` are for callers; `fault`, `attempts` and
+ * `rawText` are for logs and the failure's artifact and never leave with the error envelope.
+ */
+export class VisionError extends AppError {
+  readonly fault: Fault | undefined;
+  readonly attempts: AttemptRecord[];
+  /** What the model said last, possibly cut off; empty when it said nothing. */
+  readonly rawText: string;
+  /** Finish reason of the last answer. */
+  readonly finishReason: string | null;
+
+  constructor(
+    code: Code,
+    message: string,
+    options: {
+      reason: string;
+      fault?: Fault | undefined;
+      attempts?: AttemptRecord[];
+      rawText?: string;
+      finishReason?: string | null;
+      retryAfterS?: number | undefined;
+      cause?: unknown;
+    },
+  ) {
+    super(code, message, {
+      details: { reason: options.reason },
+      retryAfterS: options.retryAfterS,
+      cause: options.cause,
+    });
+    this.name = "VisionError";
+    this.fault = options.fault;
+    this.attempts = options.attempts ?? [];
+    this.rawText = options.rawText ?? "";
+    this.finishReason = options.finishReason ?? null;
+  }
+}
+
+/** Longest pause a server can ask for. */
+const maxRetryAfterMs = 60_000;
+const modelMissingPattern =
+  /\bmodel\b[^.]{0,200}\b(?:does not exist|not found|is not loaded|loading)\b|\bloading model\b/i;
+/** Fields that other OpenAI-compatible servers may not know; the call works without each of them. */
+const optionalFields = ["seed", "stream_options", "top_logprobs", "logprobs", "response_format"];
+const unknownFieldPattern =
+  /unknown|unrecogni[sz]ed|unsupported|not supported|unexpected|not permitted|extra (?:inputs?|fields?)|additional properties/i;
+
+/** What a non-200 answer, or an error event in a stream, means. `body` stays here: it may quote the request. */
+export function fromAnswer(status: number, headers: Headers, body: string, now: number): Fault {
+  const fault: Fault = { kind: "status", status, fromModelServer: false, afterSend: true };
+  const retryAfterMs = parseRetryAfter(headers.get("retry-after"), now);
+  if (retryAfterMs !== undefined) fault.retryAfterMs = retryAfterMs;
+  const message = errorMessage(status, body);
+  if (message === undefined) return fault;
+  fault.fromModelServer = true;
+  if (status === 404 && modelMissingPattern.test(message)) fault.modelMissing = true;
+  if (status === 503 && modelMissingPattern.test(message)) fault.modelMissing = true;
+  if (status === 400 || status === 422) {
+    const context = parseContextTooLong(message);
+    if (context !== undefined) fault.contextTooLong = context;
+    else if (unknownFieldPattern.test(message)) {
+      const named = optionalFields.filter((field) => new RegExp(`\\b${field}\\b`).test(message));
+      if (named.length > 0) fault.unknownFields = named;
+    }
+  }
+  return fault;
+}
+
+/**
+ * The body when it is JSON of an OpenAI-style server: `error`, `message` (old vLLM) or `detail` (FastAPI); any
+ * object with a success status. Undefined for anything else, such as a proxy's page.
+ */
+function errorMessage(status: number, body: string): string | undefined {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(body);
+  } catch {
+    return undefined;
+  }
+  if (typeof parsed !== "object" || parsed === null || Array.isArray(parsed)) return undefined;
+  if (status < 300) return body;
+  if (!("error" in parsed || "detail" in parsed || "message" in parsed)) return undefined;
+  return body;
+}
+
+/** `Retry-After` in seconds or as an HTTP date (RFC 9110, 10.2.3), capped; undefined when absent or unreadable. */
+export function parseRetryAfter(value: string | null, now: number): number | undefined {
+  if (value === null) return undefined;
+  const text = value.trim();
+  const ms = /^\d+(?:\.\d+)?$/.test(text) ? Number(text) * 1000 : Date.parse(text) - now;
+  if (!Number.isFinite(ms)) return undefined;
+  return Math.min(maxRetryAfterMs, Math.max(0, ms));
+}
+
+const contextPatterns =
+  /context (?:length|size|window)|maximum model length|max_model_len|max_tokens must be at least 1|exceed_context_size/i;
+
+/**
+ * The numbers of a "context too long" answer of vLLM (any version), SGLang or llama.cpp, or undefined when the
+ * text is about something else. The wording changes between versions, so numbers are looked up loosely.
+ */
+export function parseContextTooLong(text: string): ContextTooLong | undefined {
+  if (!contextPatterns.test(text)) return undefined;
+  const find = (...patterns: RegExp[]) => {
+    for (const pattern of patterns) {
+      const digits = pattern.exec(text)?.[1];
+      if (digits !== undefined) return Number(digits.replaceAll(",", ""));
+    }
+    return undefined;
+  };
+  const maxModelLen = find(
+    /context (?:length|size|window)\D{0,40}?([\d,]*\d)/i,
+    /maximum model length\D{0,20}([\d,]*\d)/i,
+    /max_model_len\D{0,20}([\d,]*\d)/i,
+    /"n_ctx"\s*:\s*(\d+)/,
+  );
+  const promptTokens = find(
+    /"n_prompt_tokens"\s*:\s*(\d+)/,
+    /prompt \(length ([\d,]*\d)\)/i,
+    /prompt contains(?: at least)? ([\d,]*\d)/i,
+    /messages resulted in ([\d,]*\d)/i,
+    /passed ([\d,]*\d) input tokens/i,
+    /([\d,]*\d) (?:tokens )?(?:in|from) the (?:input )?messages/i,
+    /input \(([\d,]*\d) tokens\)/i,
+    /prompt[^.]{0,60}?([\d,]*\d) tokens/i,
+  );
+  const overBy = find(/got -([\d,]*\d)/i);
+  return {
+    ...(maxModelLen === undefined ? {} : { maxModelLen }),
+    ...(promptTokens === undefined ? {} : { promptTokens }),
+    // "max_tokens must be at least 1, got -N": the room left for the answer, counted below zero.
+    ...(overBy === undefined ? {} : { overBy: overBy + 1 }),
+  };
+}

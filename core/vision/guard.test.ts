@@ -1,0 +1,86 @@
+import { expect, test } from "vitest";
+import { type Cut, Guard } from "#core/vision/guard";
+
+/** Feeds a text in pieces; where it was cut off, and why. */
+function feed(text: string, size = 7, maxTokens = 4096): { cut: Cut | undefined; at: number } {
+  const guard = new Guard(maxTokens);
+  for (let at = 0; at < text.length; at += size) {
+    const cut = guard.push(text.slice(at, at + size));
+    if (cut !== undefined) return { cut, at: at + size };
+  }
+  return { cut: undefined, at: text.length };
+}
+
+test("endless white space is cut off within some 200 characters", () => {
+  for (const unit of [" ", "\n", "\t \r\n", "\u00a0"]) {
+    const { cut, at } = feed(`{"total": ${unit.repeat(2000)}`);
+    expect(cut).toBe("whitespace");
+    expect(at).toBeLessThan(260);
+  }
+});
+
+test("endless digits are cut off, with and without separators", () => {
+  for (const unit of ["0739150284625518", "1,000,", "0.", "123.456,"]) {
+    const { cut, at } = feed(`{"total": ${unit.repeat(300)}`);
+    expect(cut).toBe("digits");
+    expect(at).toBeLessThan(120);
+  }
+});
+
+test("loops of any period are cut off long before a usual max_tokens", () => {
+  const units = [
+    "ha",
+    "- ",
+    "\\n",
+    '"a", ',
+    '{"name": "COFFEE", "price": "2.50"}, ',
+    `{"text": "${"abcdefghij".repeat(30)}"},`,
+  ];
+  for (const unit of units) {
+    const { cut, at } = feed(`{"items": [${unit.repeat(200)}`);
+    expect(cut).toBe("repetition");
+    expect(at).toBeLessThan(Math.max(400, unit.length * 32 + 100));
+  }
+});
+
+test("what receipts really contain is not cut off", () => {
+  const line = (index: number) => ({
+    name: `NASI GORENG ${index % 7}`,
+    quantity: "1",
+    price: "25,000",
+    total: "25,000",
+  });
+  const samples = [
+    JSON.stringify({ items: Array.from({ length: 120 }, (_, index) => line(index)) }, null, 2),
+    // Twenty equal lines in a row: seen on canteen receipts.
+    JSON.stringify({ items: Array.from({ length: 20 }, () => line(1)) }),
+    JSON.stringify({
+      text: `${"-".repeat(48)}\n${"=".repeat(48)}\nTOTAL${".".repeat(40)}12.00\n${"*".repeat(48)}`,
+    }),
+    JSON.stringify({
+      barcode: "4006381333931".repeat(3),
+      code: "00000000000000000000000000000000000000000000",
+    }),
+    JSON.stringify({ a: { b: { c: { d: { e: { f: ["x"] } } } } } }, null, 10),
+    JSON.stringify(Object.fromEntries(Array.from({ length: 25 }, (_, index) => [`field_${index}`, null]))),
+  ];
+  for (const sample of samples) expect(feed(sample)).toEqual({ cut: undefined, at: sample.length });
+});
+
+test("more text than max_tokens allows is cut off: a server may ignore the limit", () => {
+  let state = 1;
+  const noise = Array.from({ length: 60_000 }, () => {
+    state = (state * 48_271) % 2_147_483_647;
+    return String.fromCharCode(97 + (state % 26));
+  }).join("");
+  expect(feed(noise, 100, 256)).toEqual({ cut: "too_long", at: 8_200 });
+});
+
+test("the watch costs next to nothing", () => {
+  const text = JSON.stringify({
+    items: Array.from({ length: 600 }, (_, index) => ({ name: `item ${index * 7919}`, price: index })),
+  });
+  const before = performance.now();
+  feed(text, 4, 8192);
+  expect(performance.now() - before).toBeLessThan(200);
+});

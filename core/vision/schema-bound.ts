@@ -1,0 +1,69 @@
+/** What a value costs when the schema does not bound it: generous for what receipts and invoices print. */
+const stringTokens = 64;
+const numberTokens = 12;
+const items = 60;
+const overhead = 16;
+const maxDepth = 16;
+
+/**
+ * Tokens that an answer to this schema can reasonably have: an upper estimate for the attempt with a smaller
+ * `max_tokens`, which only has to be far below endless and never below a real answer. Follows `maxLength`,
+ * `maxItems` and `$ref` within the schema; what it does not know counts as one long string.
+ */
+export function tokenBound(schema: object): number {
+  const root = schema as Node;
+  return Math.ceil(overhead + bound(root, root, 0));
+}
+
+type Node = Record<string, unknown>;
+
+function bound(node: Node, root: Node, depth: number): number {
+  if (depth > maxDepth) return stringTokens;
+  const reference = node.$ref;
+  if (typeof reference === "string") {
+    const target = resolve(reference, root);
+    return target === undefined ? stringTokens : bound(target, root, depth + 1);
+  }
+  const variants = [node.anyOf, node.oneOf, node.allOf].find(Array.isArray) as Node[] | undefined;
+  if (variants !== undefined)
+    return Math.max(...variants.map((each) => bound(each, root, depth + 1)), stringTokens / 8);
+  if (Array.isArray(node.enum)) return Math.max(4, ...node.enum.map((value) => JSON.stringify(value).length));
+  if ("const" in node) return JSON.stringify(node.const ?? null).length;
+  const types = Array.isArray(node.type) ? node.type : [node.type];
+  return Math.max(2, ...types.map((type) => ofType(type, node, root, depth)));
+}
+
+function ofType(type: unknown, node: Node, root: Node, depth: number): number {
+  switch (type) {
+    case "object": {
+      const properties = Object.entries((node.properties ?? {}) as Record<string, Node>);
+      // A name is split every two to three characters at worst; quotes, colon and comma come on top.
+      return properties.reduce(
+        (sum, [name, each]) => sum + name.length / 2 + 6 + bound(each, root, depth + 1),
+        4,
+      );
+    }
+    case "array": {
+      const count = typeof node.maxItems === "number" ? node.maxItems : items;
+      return 4 + count * (2 + bound((node.items ?? {}) as Node, root, depth + 1));
+    }
+    case "number":
+    case "integer":
+      return numberTokens;
+    case "boolean":
+    case "null":
+      return 2;
+    default:
+      return typeof node.maxLength === "number" ? Math.min(node.maxLength, 4_096) + 4 : stringTokens;
+  }
+}
+
+function resolve(reference: string, root: Node): Node | undefined {
+  if (!reference.startsWith("#/")) return reference === "#" ? root : undefined;
+  let node: unknown = root;
+  for (const part of reference.slice(2).split("/")) {
+    if (typeof node !== "object" || node === null) return undefined;
+    node = (node as Node)[part.replaceAll("~1", "/").replaceAll("~0", "~")];
+  }
+  return typeof node === "object" && node !== null ? (node as Node) : undefined;
+}

@@ -1,0 +1,105 @@
+import * as http from "node:http";
+import * as https from "node:https";
+import { Readable } from "node:stream";
+import type { Fault, FaultKind } from "#core/vision/fault";
+
+/**
+ * One HTTP exchange as a `fetch` for the openai client. Node's own fetch hides what matters here: how long
+ * connecting may take, whether the request had been sent when the connection broke, and when its socket is closed.
+ *
+ * A connection serves one call: its end is the end of the request in the engine, and a stale kept-alive socket can
+ * never look like a crashed server. The price is one handshake a call, next to seconds of inference.
+ */
+export interface Exchange {
+  fetch: (input: string | URL | Request, init?: RequestInit) => Promise<Response>;
+  /** Closes the connection, whatever state it is in. */
+  close: () => void;
+  /** What broke it, when something broke it. */
+  fault: () => Fault | undefined;
+  sent: () => boolean;
+}
+
+export interface ExchangeOptions {
+  connectTimeoutMs: number;
+  /** Called for every piece of news from the server: the status line and each piece of the body. */
+  onProgress?: () => void;
+}
+
+export function open(options: ExchangeOptions): Exchange {
+  let request: http.ClientRequest | undefined;
+  let sent = false;
+  let fault: Fault | undefined;
+  const fail = (kind: FaultKind) => {
+    fault ??= { kind, afterSend: sent };
+  };
+
+  const fetch = (input: string | URL | Request, init: RequestInit = {}): Promise<Response> => {
+    const url = new URL(input instanceof Request ? input.url : input);
+    const secure = url.protocol === "https:";
+    const { promise, resolve, reject } = Promise.withResolvers<Response>();
+    const outgoing = (secure ? https : http).request(url, {
+      method: init.method ?? "GET",
+      headers: Object.fromEntries(new Headers(init.headers)),
+      agent: false,
+    });
+    request = outgoing;
+    const connecting = setTimeout(() => {
+      fail("connect_timeout");
+      outgoing.destroy(new Error("connect timeout"));
+    }, options.connectTimeoutMs);
+    outgoing.on("socket", (socket) => {
+      socket.once(secure ? "secureConnect" : "connect", () => clearTimeout(connecting));
+    });
+    outgoing.on("finish", () => {
+      sent = true;
+    });
+    outgoing.on("error", (error: NodeJS.ErrnoException) => {
+      clearTimeout(connecting);
+      fail(kindOf(error));
+      reject(error);
+    });
+    outgoing.on("close", () => clearTimeout(connecting));
+    outgoing.on("response", (incoming) => {
+      options.onProgress?.();
+      incoming.on("data", () => options.onProgress?.());
+      incoming.on("error", () => fail("reset"));
+      incoming.pause();
+      const headers = new Headers();
+      for (const [name, value] of Object.entries(incoming.headersDistinct)) {
+        for (const each of value ?? []) headers.append(name, each);
+      }
+      const status = incoming.statusCode ?? 0;
+      const hasBody = ![101, 204, 205, 304].includes(status);
+      if (status < 200 || status > 599) {
+        fail("reset");
+        outgoing.destroy();
+        reject(new Error("no HTTP answer"));
+        return;
+      }
+      const body = hasBody ? (Readable.toWeb(incoming) as ReadableStream<Uint8Array>) : null;
+      resolve(new Response(body, { status, headers }));
+    });
+    const signal = init.signal;
+    const onAbort = () => outgoing.destroy(new DOMException("aborted", "AbortError"));
+    if (signal?.aborted) onAbort();
+    else signal?.addEventListener("abort", onAbort, { once: true });
+    outgoing.on("close", () => signal?.removeEventListener("abort", onAbort));
+    outgoing.end(typeof init.body === "string" ? init.body : undefined);
+    return promise;
+  };
+
+  return { fetch, close: () => request?.destroy(), fault: () => fault, sent: () => sent };
+}
+
+/** Node's and OpenSSL's error codes, sorted by what they say about the server. */
+function kindOf(error: NodeJS.ErrnoException): FaultKind {
+  const code = error.code ?? "";
+  if (error.name === "AbortError") return "aborted";
+  if (code === "ENOTFOUND" || code.startsWith("EAI_")) return "dns";
+  if (["ECONNREFUSED", "EHOSTUNREACH", "ENETUNREACH", "EHOSTDOWN", "EADDRNOTAVAIL"].includes(code))
+    return "refused";
+  if (code === "ETIMEDOUT") return "connect_timeout";
+  if (/^(?:ERR_TLS|ERR_SSL|CERT_|UNABLE_TO|SELF_SIGNED|DEPTH_ZERO|EPROTO|HOSTNAME_MISMATCH)/.test(code))
+    return "tls";
+  return "reset";
+}

@@ -1,0 +1,57 @@
+import type { Fault } from "#core/vision/fault";
+
+/**
+ * Whose fault a failed call is.
+ * - `weather`: nobody's at the model server; an item pays no attempt, once a failed probe confirms it
+ * - `overload`: the model server asked for a pause
+ * - `item`: a fault of the model server or a lost time budget; the item's attempts pay
+ * - `refused`: this request will never be accepted
+ */
+export type Verdict = "weather" | "overload" | "item" | "refused";
+
+/** Status codes that a proxy in front of a stopped or loading server answers with. */
+const proxyStatus = new Set([404, 408, 429, 502, 503, 504]);
+
+export function classify(fault: Fault): Verdict {
+  switch (fault.kind) {
+    case "dns":
+    case "refused":
+    case "tls":
+    case "connect_timeout":
+    case "reset":
+    case "silence":
+      return "weather";
+    case "unfinished":
+    case "deadline":
+    case "aborted":
+      return "item";
+    case "status":
+      return classifyStatus(fault);
+  }
+}
+
+function classifyStatus(fault: Fault): Verdict {
+  const status = fault.status ?? 0;
+  if (fault.modelMissing) return "weather";
+  // A wrong or missing key of ours is no item's fault: it waits until the operator has put it right.
+  if (status === 401 || status === 403) return "weather";
+  if (!fault.fromModelServer) {
+    const fromProxy = proxyStatus.has(status) || (status >= 520 && status <= 530);
+    // 200 without an event stream: a parking page, a captive portal.
+    if (fromProxy || (status >= 200 && status < 300)) return "weather";
+  } else if (status === 429 || status === 503) {
+    return "overload";
+  }
+  if (status === 408 || status === 425 || status === 429 || status >= 500) return "item";
+  return "refused";
+}
+
+/**
+ * True when the call may itself have taken the model server down: the connection was lost after the whole request
+ * had been sent. Behind a proxy a crashed engine shows as its 502, or as a stream that ends too early.
+ */
+export function suspect(fault: Fault): boolean {
+  if (!fault.afterSend) return false;
+  if (fault.kind === "reset" || fault.kind === "unfinished") return true;
+  return fault.kind === "status" && fault.status === 502 && fault.fromModelServer === false;
+}

@@ -1,0 +1,56 @@
+import { createClient } from "@libsql/client/http";
+import * as Database from "#core/db/client";
+import { migrate } from "#core/db/migrate";
+import { AppError } from "#core/error";
+import * as Key from "#core/key/key";
+import type { Home } from "#local/home";
+
+/** The key that the loop makes for whoever runs it. */
+const keyId = "local-admin";
+
+/** Another copy of the folder may use the same remote database with the secret that is replaced here. */
+const overlapMs = 24 * 3_600_000;
+
+/**
+ * Brings the database to the current schema, checks the pepper and makes sure that `api-key` in the folder holds
+ * a good key with role admin. Returns it; undefined when the operator has revoked it.
+ * Throws AppError when the pepper is another one or the database is away.
+ */
+export async function ensure(
+  home: Home,
+  database: { url: string; authToken: string | undefined },
+): Promise<string | undefined> {
+  const { url, authToken } = database;
+  const db = Database.wrap(createClient({ url, ...(authToken === undefined ? {} : { authToken }) }));
+  try {
+    await Database.guard(() => migrate(db));
+    const pepper = home.pepper();
+    await Key.checkPepper(db, pepper);
+    const stored = home.apiKey();
+    if (stored !== undefined && (await Key.isValid(db, pepper, stored, keyId))) return stored;
+    const made = await create(db, pepper);
+    if (made === undefined) home.remove("api-key");
+    else home.write("api-key", made);
+    return made;
+  } finally {
+    db.client.close();
+  }
+}
+
+async function create(db: Database.Db, pepper: string): Promise<string | undefined> {
+  try {
+    return (await Key.create(db, pepper, { keyId, role: "admin" })).api_key;
+  } catch (error) {
+    if (!isConflict(error)) throw error;
+  }
+  try {
+    return (await Key.rotate(db, pepper, { keyId, overlapMs })).api_key;
+  } catch (error) {
+    if (!isConflict(error)) throw error;
+    return undefined;
+  }
+}
+
+function isConflict(error: unknown): boolean {
+  return error instanceof AppError && error.code === "conflict";
+}

@@ -1,0 +1,240 @@
+/**
+ * Lambda on a laptop: one process = one instance = one invocation at a time. Functions of one pool share a
+ * maximum of processes; a warm instance is reused (the one used last first), an idle one of another function
+ * makes room, and when all are busy invocations wait in order.
+ */
+import type { ChildProcess } from "node:child_process";
+import { type FunctionCode, Instance, type Outcome, type State } from "#local/lambda/instance";
+
+export type { FunctionCode, Outcome } from "#local/lambda/instance";
+
+export interface LambdaOptions {
+  readonly runtimeFile: string;
+  readonly functions: Readonly<Record<string, FunctionCode>>;
+  /** Name of a pool → most processes at a time. */
+  readonly pools: Readonly<Record<string, number>>;
+  /** What every function finds in its environment. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly region: string;
+  /** A whole line that a function printed, stdout and stderr alike, in order. Never loses one. */
+  readonly onLog: (functionName: string, line: string) => void;
+  /** Every invocation that has ended. */
+  readonly onOutcome?: (invocation: Invocation) => void;
+  /** Sees every process that is started: somebody has to end it when this one dies without a word. */
+  readonly onStart: (child: ChildProcess) => void;
+}
+
+export type Invocation = Outcome & {
+  readonly functionName: string;
+  readonly requestId: string;
+  readonly pid: number;
+  readonly coldStart: boolean;
+  readonly waitedMs: number;
+  readonly durationMs: number;
+};
+
+export interface InstanceInfo {
+  readonly pid: number;
+  readonly functionName: string;
+  readonly state: State;
+  readonly invocations: number;
+  readonly startedAt: number;
+}
+
+export interface Lambda {
+  /**
+   * Runs a function on an event of JSON values. A signal that aborts while the invocation still waits for an
+   * instance throws its reason; one that already runs is not told, as on AWS. Throws when the pool is closed.
+   */
+  invoke(functionName: string, event: unknown, options?: { signal?: AbortSignal }): Promise<Invocation>;
+  instances(): InstanceInfo[];
+  /** SIGKILL for one instance; false when the pid is none of ours. */
+  killInstance(pid: number): boolean;
+  /** New code for the functions: what runs finishes on the old code, what comes next starts on the new. */
+  swap(code: Pick<LambdaOptions, "runtimeFile" | "functions">): void;
+  /** Busy instances may finish for `graceMs`, then everything is killed. Returns when no process is left. */
+  close(graceMs?: number): Promise<void>;
+}
+
+export class UnknownFunctionError extends Error {
+  override readonly name = "UnknownFunctionError";
+}
+
+export class ClosedError extends Error {
+  override readonly name = "ClosedError";
+}
+
+interface Waiter {
+  readonly functionName: string;
+  readonly take: (instance: Instance) => void;
+  readonly refuse: (reason: unknown) => void;
+}
+
+/** Starts no process yet: instances come with the first invocations. */
+export function start(options: LambdaOptions): Lambda {
+  const pools = new Map(Object.entries(options.pools).map(([name, max]) => [name, new Pool(max)]));
+  let { runtimeFile, functions } = options;
+  let closed = false;
+
+  const poolOf = (functionName: string): Pool => {
+    const pool = pools.get(functions[functionName]?.pool ?? "");
+    if (pool === undefined) throw new UnknownFunctionError(`no function ${functionName}`);
+    return pool;
+  };
+  const startInstance = (name: string): Instance => {
+    const code = functions[name];
+    if (code === undefined) throw new UnknownFunctionError(`no function ${name}`);
+    const { region, env, onLog, onStart } = options;
+    return new Instance({ name, code, runtimeFile, region, env, onLog, onStart });
+  };
+
+  return {
+    async invoke(functionName, event, { signal } = {}) {
+      if (closed) throw new ClosedError("the functions are being stopped");
+      const json = JSON.stringify(event);
+      const begin = performance.now();
+      const pool = poolOf(functionName);
+      const instance = await pool.acquire(functionName, startInstance, signal);
+      const waitedMs = performance.now() - begin;
+      try {
+        const outcome = await instance.invoke(json);
+        const durationMs = performance.now() - begin - waitedMs;
+        const invocation = { ...outcome, functionName, pid: instance.pid, waitedMs, durationMs };
+        options.onOutcome?.(invocation);
+        return invocation;
+      } finally {
+        pool.release(instance, startInstance);
+      }
+    },
+    instances: () =>
+      [...pools.values()].flatMap(({ instances }) =>
+        [...instances].map(({ pid, name, state, invocations, startedAt }) => ({
+          pid,
+          functionName: name,
+          state,
+          invocations,
+          startedAt,
+        })),
+      ),
+    killInstance(pid) {
+      const found = [...pools.values()]
+        .flatMap(({ instances }) => [...instances])
+        .find((one) => one.pid === pid);
+      found?.kill();
+      return found !== undefined;
+    },
+    swap(code) {
+      ({ runtimeFile, functions } = code);
+      for (const pool of pools.values()) pool.retire();
+    },
+    async close(graceMs = 0) {
+      closed = true;
+      await Promise.all([...pools.values()].map((pool) => pool.close(graceMs)));
+    },
+  };
+}
+
+type Start = (functionName: string) => Instance;
+
+/** The processes of one pool, at most `max`, and who waits for one. */
+class Pool {
+  readonly instances = new Set<Instance>();
+  readonly #max: number;
+  readonly #waiters: Waiter[] = [];
+  readonly #idle = new Set<Instance>();
+
+  constructor(max: number) {
+    this.#max = max;
+  }
+
+  async acquire(functionName: string, start: Start, signal: AbortSignal | undefined): Promise<Instance> {
+    signal?.throwIfAborted();
+    return new Promise((resolve, reject) => {
+      const stop = () => {
+        this.#waiters.splice(this.#waiters.indexOf(waiter), 1);
+        reject(signal?.reason);
+      };
+      const waiter: Waiter = {
+        functionName,
+        take: (instance) => {
+          signal?.removeEventListener("abort", stop);
+          resolve(instance);
+        },
+        refuse: (reason) => {
+          signal?.removeEventListener("abort", stop);
+          reject(reason);
+        },
+      };
+      signal?.addEventListener("abort", stop, { once: true });
+      this.#waiters.push(waiter);
+      this.#serve(start);
+    });
+  }
+
+  release(instance: Instance, start: Start): void {
+    if (instance.state === "idle" && !instance.retired) this.#idle.add(instance);
+    else instance.kill();
+    this.#serve(start);
+  }
+
+  /** Gives instances to those who wait, in their order, as long as there is one or room for one. */
+  #serve(start: Start): void {
+    for (let waiter = this.#waiters[0]; waiter !== undefined; waiter = this.#waiters[0]) {
+      const { functionName } = waiter;
+      // A Set keeps the order of insertion: the last idle one of the function is the warmest.
+      const warm = [...this.#idle].findLast((one) => one.name === functionName && one.state === "idle");
+      if (warm === undefined && this.instances.size >= this.#max) {
+        this.#makeRoom();
+        return;
+      }
+      this.#waiters.shift();
+      if (warm !== undefined) {
+        this.#idle.delete(warm);
+        waiter.take(warm);
+        continue;
+      }
+      try {
+        waiter.take(this.#begin(start, functionName));
+      } catch (error) {
+        waiter.refuse(error);
+      }
+    }
+  }
+
+  /** Ends idle instances, the coldest first, one for each that waits. A place is free when its process is gone, which serves again. */
+  #makeRoom(): void {
+    const leaving = [...this.instances].filter(({ state }) => state === "gone").length;
+    for (const instance of [...this.#idle].slice(0, Math.max(0, this.#waiters.length - leaving))) {
+      this.#idle.delete(instance);
+      instance.kill();
+    }
+  }
+
+  #begin(start: Start, functionName: string): Instance {
+    const instance = start(functionName);
+    this.instances.add(instance);
+    void instance.ended.then(() => {
+      this.instances.delete(instance);
+      this.#idle.delete(instance);
+      this.#serve(start);
+    });
+    return instance;
+  }
+
+  retire(): void {
+    for (const instance of this.instances) instance.retired = true;
+    for (const instance of this.#idle) instance.kill();
+    this.#idle.clear();
+  }
+
+  async close(graceMs: number): Promise<void> {
+    for (const waiter of this.#waiters.splice(0))
+      waiter.refuse(new ClosedError("the functions are being stopped"));
+    this.retire();
+    const timer = setTimeout(() => {
+      for (const instance of this.instances) instance.kill();
+    }, graceMs);
+    await Promise.all([...this.instances].map(({ ended }) => ended));
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,204 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
+import type { FunctionSpec } from "#infra/limits";
+import { HeldError } from "#local/lock";
+import { type App, type Loop, type LoopOptions, start } from "#local/loop";
+import { startLoop } from "#test/loop";
+
+const spec = (name: string): FunctionSpec => ({
+  handler: `local/lambda/fixtures/${name}`,
+  memoryMb: 256,
+  timeoutMs: 5_000,
+  links: [],
+});
+const app: App = {
+  functions: { echo: spec("echo.handler"), http: spec("echo.http") },
+  table: { routes: [{ method: "POST", path: "/http", function: "http" }], defaultFunction: "echo" },
+};
+
+/** Stands for a real model server: the stand-in takes half a second to start and is not what is tested here. */
+let model: Server;
+let env: Record<string, string>;
+beforeAll(async () => {
+  model = createServer((_request, response) => response.end("{}"));
+  await new Promise<void>((resolve) => model.listen(0, "127.0.0.1", resolve));
+  env = { VLLM_BASE_URL: `http://127.0.0.1:${(model.address() as AddressInfo).port}/v1` };
+});
+afterAll(() => new Promise((resolve) => model.close(resolve)));
+
+const running: Loop[] = [];
+const folders: string[] = [];
+afterEach(async () => {
+  await Promise.all(running.splice(0).map((loop) => loop.close(0)));
+  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+});
+function folder(): string {
+  const made = mkdtempSync(join(tmpdir(), "ocrlty loop "));
+  folders.push(made);
+  return made;
+}
+async function run(options: Partial<LoopOptions> & { home: string }): Promise<Loop> {
+  const loop = await start({ port: 0, env, app, log: () => undefined, ...options });
+  running.push(loop);
+  return loop;
+}
+async function seenBy(loop: Loop): Promise<Record<string, string>> {
+  const response = await fetch(`${loop.url}/anything`);
+  return (await response.json()).env;
+}
+
+describe("a loop", () => {
+  test("gives its functions what they need, and nothing that the caller did not set", async () => {
+    const loop = await run({
+      home: folder(),
+      timeScale: 0.5,
+      env: { ...env, LOG_LEVEL: "DEBUG", HOME_OF_SECRETS: "x" },
+    });
+    const seen = await seenBy(loop);
+    expect(seen).toMatchObject({
+      OCRLTY_STAGE: "local",
+      OCRLTY_TIME_SCALE: "0.5",
+      DEBUG_MODE: "1",
+      LOG_LEVEL: "DEBUG",
+      VLLM_BASE_URL: env.VLLM_BASE_URL,
+      S3_BUCKET: "ocrlty",
+      S3_ENDPOINT_URL: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+$/),
+      S3_FORCE_PATH_STYLE: "1",
+      DATABASE_URL: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+$/),
+      DATABASE_AUTH_TOKEN: expect.any(String),
+      API_KEY_PEPPER: readFileSync(join(loop.home, "pepper"), "utf8").trim(),
+    });
+    expect(seen).not.toHaveProperty("HOME_OF_SECRETS");
+    expect(seen).not.toHaveProperty("VLLM_MODEL");
+  });
+
+  test("keeps its key, pepper and bucket credentials over a restart", async () => {
+    const home = folder();
+    const first = await run({ home });
+    const before = await seenBy(first);
+    expect(readFileSync(first.apiKeyPath, "utf8").trim()).toBe(first.apiKey);
+    await first.close();
+    const second = await run({ home });
+    const after = await seenBy(second);
+    expect(second.apiKey).toBe(first.apiKey);
+    for (const name of ["API_KEY_PEPPER", "S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY"])
+      expect(after[name]).toBe(before[name]);
+  });
+
+  test.skipIf(process.platform === "win32")("keeps its secrets from other users", async () => {
+    const loop = await run({ home: folder() });
+    for (const name of ["api-key", "pepper", "s3-credentials.json"])
+      expect(statSync(join(loop.home, name)).mode & 0o777).toBe(0o600);
+  });
+
+  test("makes a new key when the file is lost, and takes the old one out of use", async () => {
+    const home = folder();
+    const first = await run({ home });
+    await first.close();
+    rmSync(first.apiKeyPath);
+    const second = await run({ home });
+    expect(second.apiKey).toMatch(/^ocrlty_/);
+    expect(second.apiKey).not.toBe(first.apiKey);
+  });
+
+  test("says where it is while it runs", async () => {
+    const loop = await run({ home: folder() });
+    const file = join(loop.home, "url");
+    expect(readFileSync(file, "utf8").trim()).toBe(loop.url);
+    await loop.close();
+    expect(existsSync(file)).toBe(false);
+  });
+
+  test("refuses a second one in its folder, and leaves the first alone", async () => {
+    const loop = await run({ home: folder() });
+    await expect(run({ home: loop.home })).rejects.toThrow(HeldError);
+    expect((await fetch(loop.url)).status).toBe(200);
+    expect(existsSync(join(loop.home, "url"))).toBe(true);
+  });
+
+  test("tells a pepper that does not fit, and a setting that is wrong, and leaves the folder free", async () => {
+    const home = folder();
+    await (await run({ home })).close();
+    await expect(
+      run({ home, env: { ...env, API_KEY_PEPPER: "another pepper of 16 and more" } }),
+    ).rejects.toThrow("API_KEY_PEPPER is not the one");
+    await expect(run({ home, env: { ...env, LOG_FORMAT: "xml" } })).rejects.toThrow(
+      "LOG_FORMAT is not valid",
+    );
+    await run({ home });
+  });
+
+  test("answers calls that come while it starts, when it has started", async () => {
+    const home = folder();
+    const first = await run({ home });
+    const port = Number(new URL(first.url).port);
+    await first.close();
+    const starting = run({ home, port });
+    const early = await vi.waitFor(() => fetch(`http://127.0.0.1:${port}/`), { timeout: 5_000, interval: 5 });
+    expect(early.status).toBe(200);
+    await starting;
+  });
+
+  test("reloads its code and routes without dropping a call in flight", async () => {
+    const loop = await run({ home: folder() });
+    const slow = fetch(`${loop.url}/http`, {
+      method: "POST",
+      body: JSON.stringify({ sleepMs: 800 }),
+      headers: { "content-type": "application/json" },
+    });
+    await vi.waitFor(() => expect(loop.lambda.instances().some(({ state }) => state === "busy")).toBe(true));
+    await loop.reload({
+      functions: { http: spec("echo.http") },
+      table: { routes: [], defaultFunction: "http" },
+    });
+    expect(await (await fetch(`${loop.url}/new`)).json()).toMatchObject({
+      routeKey: "$default",
+      rawPath: "/new",
+    });
+    expect((await slow).status).toBe(200);
+  });
+});
+
+describe("the log", () => {
+  test("is JSON lines in the folder; errors are told in short as well", async () => {
+    const warnings: string[] = [];
+    const loop = await run({ home: folder(), log: "file", warn: (line) => warnings.push(line) });
+    await fetch(`${loop.url}/http`, {
+      method: "POST",
+      body: JSON.stringify({ crash: true }),
+      headers: { "content-type": "application/json" },
+    });
+    const lines = readFileSync(loop.logPath ?? "", "utf8")
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+    expect(lines).toContainEqual(
+      expect.objectContaining({
+        level: "ERROR",
+        event: "function_error",
+        function: "http",
+        error_type: "Runtime.ExitError",
+      }),
+    );
+    expect(warnings).toEqual([
+      expect.stringMatching(/^ERROR function_error function=http error_type=Runtime\.ExitError/),
+    ]);
+  });
+});
+
+test("the test helper ends its loop and removes its folder", async () => {
+  const loop = await startLoop({ env, app });
+  const { body, status } = await loop.call("/http", { json: { hello: "you" } });
+  expect({ body, status }).toMatchObject({
+    status: 200,
+    body: { body: '{"hello":"you"}', headers: { "x-api-key": loop.apiKey } },
+  });
+  writeFileSync(join(loop.home, "something"), "");
+  await loop.close();
+  expect(existsSync(loop.home)).toBe(false);
+  await expect(fetch(loop.url)).rejects.toThrow("fetch failed");
+});

@@ -1,0 +1,330 @@
+/**
+ * The local loop: the deployed product on one machine. Functions are bundled and run as Lambda runs them, behind
+ * an HTTP API's rules; what they talk to is real where its variables are set, else a stand-in that speaks the
+ * same protocol. Everything that lasts is in one folder.
+ */
+import { randomBytes } from "node:crypto";
+import * as fs from "node:fs";
+import { fileURLToPath } from "node:url";
+import * as Config from "#core/config";
+import * as Limits from "#infra/limits";
+import * as Routes from "#infra/routes";
+import { type Bundle, bundle } from "#local/bundle";
+import * as FirstKey from "#local/first-key";
+import type { RouteTable } from "#local/gateway/routes";
+import * as Gateway from "#local/gateway/server";
+import { databaseUrl, type Env, type Home, home as homeOf } from "#local/home";
+import * as Lambda from "#local/lambda/pool";
+import * as Reaper from "#local/lambda/reaper";
+import * as Lock from "#local/lock";
+import { type Log, open as openLog } from "#local/loop-log";
+import * as ModelProcess from "#local/model-process";
+import * as S3 from "#local/s3/server";
+import * as Sql from "#local/sql/server";
+
+/** What is run: the tables of infra/, or those of a test. */
+export interface App {
+  readonly functions: Readonly<Record<string, Limits.FunctionSpec>>;
+  readonly table: RouteTable;
+}
+
+export interface LoopOptions {
+  /** The folder; relative to the package. */
+  readonly home: string;
+  /** 0: any free port. */
+  readonly port: number;
+  readonly host?: string;
+  /** All timeouts, leases and visibilities are multiplied by it. Default: `OCRLTY_TIME_SCALE`, else 1. */
+  readonly timeScale?: number;
+  /** Settings as a `.env` gives them; nothing else of the environment reaches a function. */
+  readonly env?: Env;
+  /** Where the functions' lines go: the folder's log file (default), or a function of a test. */
+  readonly log?: "file" | ((line: string) => void);
+  /** A short line for the terminal about something that went wrong. */
+  readonly warn?: (line: string) => void;
+  /** For tests: sees, delays or fails the functions' requests to the bucket and the database. */
+  readonly onRequest?: { readonly s3?: S3.Hook; readonly sql?: NonNullable<Sql.SqlOptions["onRequest"]> };
+  readonly app?: App;
+}
+
+export interface Loop {
+  readonly url: string;
+  /** Absolute path of the folder. */
+  readonly home: string;
+  /** A key with role admin; undefined when the operator has revoked it. */
+  readonly apiKey: string | undefined;
+  /** The file that holds it. */
+  readonly apiKeyPath: string;
+  /** The functions' log; undefined when a function takes the lines. */
+  readonly logPath: string | undefined;
+  /** What every function finds in its environment. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly lambda: Lambda.Lambda;
+  modelPid(): number | undefined;
+  /** Bundles again and swaps code and routes; calls in flight finish on what they began with. Throws BundleError. */
+  reload(app?: App): Promise<void>;
+  /** Takes no new calls, lets those in flight finish for `graceMs` (3 s), ends every process. May be called twice. */
+  close(graceMs?: number): Promise<void>;
+}
+
+/** The functions' region, and what the stand-ins sign with. */
+const region = "us-east-1";
+const bucketName = "ocrlty";
+
+/** The product as infra/ describes it. */
+export const product: App = {
+  functions: Limits.functions,
+  table: { routes: Routes.routes, defaultFunction: Routes.defaultFunction },
+};
+
+/** What has been started so far, each to be ended. */
+interface Parts {
+  lock?: Lock.Lock;
+  log?: Log;
+  reaper?: Reaper.Reaper;
+  gateway?: Gateway.Gateway;
+  lambda?: Lambda.Lambda;
+  model?: ModelProcess.ModelProcess;
+  bucket?: S3.S3Server;
+  database?: Sql.SqlServer;
+  bundle?: Bundle;
+  urlFile?: { remove(): void };
+}
+
+/**
+ * Starts everything and returns when calls are answered. Throws HeldError, PortError, BundleError, HomeError,
+ * ConfigError or AppError (pepper, database) with a message fit for a terminal, and leaves nothing running then.
+ */
+export async function start(options: LoopOptions): Promise<Loop> {
+  const parts: Parts = {};
+  try {
+    return await startParts(options, parts);
+  } catch (error) {
+    await end(parts, 0);
+    throw error;
+  }
+}
+
+async function startParts(options: LoopOptions, parts: Parts): Promise<Loop> {
+  const { env, warnings } = Config.withAliases(options.env ?? {});
+  for (const warning of warnings) options.warn?.(warning);
+  const timeScale = options.timeScale ?? Config.parse("app", env).OCRLTY_TIME_SCALE;
+  const home = homeOf({ ...env, OCRLTY_HOME: options.home });
+  let app = options.app ?? product;
+
+  parts.lock = Lock.acquire(home.dir);
+  const log = openLog(options, home);
+  parts.log = log;
+  parts.reaper = Reaper.start();
+
+  // The port is taken before anything slow, so that a second start says so at once; calls wait until all is there.
+  const ready = Promise.withResolvers<Lambda.Lambda>();
+  ready.promise.catch(() => undefined);
+  const gateway = await Gateway.start({
+    lambda: { invoke: async (...call) => (await ready.promise).invoke(...call) },
+    table: app.table,
+    host: options.host ?? "127.0.0.1",
+    port: options.port,
+    timeoutMs: Limits.times(timeScale).gatewayTimeoutMs,
+  });
+  parts.gateway = gateway;
+
+  try {
+    const [model, bucket, database] = await together([
+      startModel(env, log, parts),
+      startBucket(env, home, options.onRequest?.s3, parts),
+      startDatabase(env, home, options.onRequest?.sql, parts),
+      startBundle(app, parts),
+    ]);
+    const functionEnv = settings(env, home, timeScale, { ...model, ...bucket, ...database.env });
+    const lambda = Lambda.start({
+      ...codeOf(app, parts, timeScale),
+      pools: { http: Limits.httpInstances },
+      env: functionEnv,
+      region,
+      onLog: log.functionLine,
+      onOutcome: log.outcome,
+      onStart: parts.reaper.watch,
+    });
+    parts.lambda = lambda;
+    ready.resolve(lambda);
+    home.write("url", gateway.url);
+    parts.urlFile = { remove: () => home.remove("url") };
+
+    let closing: Promise<void> | undefined;
+    return {
+      url: gateway.url,
+      home: home.dir,
+      apiKey: database.apiKey,
+      apiKeyPath: home.file("api-key"),
+      logPath: log.path,
+      env: functionEnv,
+      lambda,
+      modelPid: () => parts.model?.pid(),
+      reload: async (next = app) => {
+        await startBundle(next, parts);
+        app = next;
+        lambda.swap(codeOf(app, parts, timeScale));
+        gateway.swap(app.table);
+      },
+      close: (graceMs = 3_000) => {
+        closing ??= end(parts, graceMs);
+        return closing;
+      },
+    };
+  } catch (error) {
+    ready.reject(new Lambda.ClosedError("the loop does not start"));
+    throw error;
+  }
+}
+
+/** All of them, or the first error, but not before the last has ended: what still starts could not be ended. */
+async function together<T extends readonly unknown[]>(
+  started: { [K in keyof T]: Promise<T[K]> },
+): Promise<T> {
+  await Promise.allSettled(started);
+  return (await Promise.all(started)) as unknown as T;
+}
+
+/** From the outside in: nobody calls, nobody runs, nobody is asked, nobody is kept out. */
+async function end(parts: Parts, graceMs: number): Promise<void> {
+  const deadline = Date.now() + graceMs;
+  const left = () => Math.max(0, deadline - Date.now());
+  parts.urlFile?.remove();
+  await parts.gateway?.close(graceMs);
+  await parts.lambda?.close(left());
+  await Promise.all([
+    parts.model?.close(),
+    parts.bucket?.close(),
+    parts.database?.close(),
+    parts.reaper?.close(),
+  ]);
+  parts.bundle?.release();
+  parts.log?.close();
+  parts.lock?.release();
+}
+
+type Settings = Readonly<Record<string, string>>;
+
+/** The stand-in model server, unless there is a real one. */
+async function startModel(env: Env, log: Log, parts: Parts): Promise<Settings> {
+  if (env.VLLM_BASE_URL) return {};
+  parts.model = await ModelProcess.start({
+    onLog: (line) => log.functionLine("model", line),
+    onStart: (child) => parts.reaper?.watch(child),
+  });
+  return { VLLM_BASE_URL: parts.model.url, VLLM_MODEL: "local-ocr", VLLM_API_KEY: "" };
+}
+
+/** The S3 stand-in in the folder, unless there is a real bucket. */
+async function startBucket(
+  env: Env,
+  home: Home,
+  onRequest: S3.Hook | undefined,
+  parts: Parts,
+): Promise<Settings> {
+  if (env.S3_ENDPOINT_URL || env.S3_BUCKET) return {};
+  const credentials = s3Credentials(home);
+  parts.bucket = await S3.start({
+    dir: home.file("s3"),
+    buckets: [bucketName],
+    region,
+    ...credentials,
+    ...(onRequest === undefined ? {} : { onRequest }),
+  });
+  return {
+    S3_BUCKET: bucketName,
+    S3_ENDPOINT_URL: parts.bucket.url,
+    S3_REGION: region,
+    S3_FORCE_PATH_STYLE: "1",
+    S3_ACCESS_KEY_ID: credentials.accessKeyId,
+    S3_SECRET_ACCESS_KEY: credentials.secretAccessKey,
+  };
+}
+
+/** A libSQL server on the folder's file, unless the database is a server already; then the schema and the first key. */
+async function startDatabase(
+  env: Env,
+  home: Home,
+  onRequest: Sql.SqlOptions["onRequest"],
+  parts: Parts,
+): Promise<{ env: Settings; apiKey: string | undefined }> {
+  const url = databaseUrl({ ...env, OCRLTY_HOME: home.dir });
+  const database = { url, authToken: env.DATABASE_AUTH_TOKEN || undefined };
+  if (url.startsWith("file:")) {
+    // Other programs of this machine can reach the port, too.
+    const authToken = randomBytes(24).toString("base64url");
+    parts.database = await Sql.start({
+      file: fileURLToPath(url),
+      authToken,
+      ...(onRequest === undefined ? {} : { onRequest }),
+    });
+    Object.assign(database, { url: parts.database.url, authToken });
+  }
+  const apiKey = await FirstKey.ensure(home, database);
+  return { env: { DATABASE_URL: database.url, DATABASE_AUTH_TOKEN: database.authToken ?? "" }, apiKey };
+}
+
+async function startBundle(app: App, parts: Parts): Promise<void> {
+  const fresh = await bundle({
+    handlers: Object.fromEntries(Object.entries(app.functions).map(([name, { handler }]) => [name, handler])),
+  });
+  parts.bundle?.release();
+  parts.bundle = fresh;
+}
+
+function codeOf(
+  app: App,
+  { bundle: built }: Parts,
+  timeScale: number,
+): Pick<Lambda.LambdaOptions, "runtimeFile" | "functions"> {
+  const functions: Record<string, Lambda.FunctionCode> = {};
+  for (const [name, { memoryMb, timeoutMs }] of Object.entries(app.functions)) {
+    const bundled = built?.functions[name];
+    if (bundled === undefined) continue;
+    functions[name] = {
+      ...bundled,
+      memoryMb,
+      timeoutMs: Math.max(1, Math.round(timeoutMs * timeScale)),
+      pool: "http",
+    };
+  }
+  return { runtimeFile: built?.runtimeFile ?? "", functions };
+}
+
+/** What the functions get: the documented settings that are set, then what the loop decides. Checked here, so that a wrong one is told at the start. */
+function settings(env: Env, home: Home, timeScale: number, decided: Settings): Settings {
+  const given = Object.fromEntries(
+    Config.names.flatMap((name): [string, string][] => {
+      const value = env[name];
+      return value ? [[name, value]] : [];
+    }),
+  );
+  const all: Record<string, string> = {
+    DEBUG_MODE: "1",
+    ...given,
+    API_KEY_PEPPER: home.pepper(),
+    OCRLTY_STAGE: "local",
+    OCRLTY_TIME_SCALE: String(timeScale),
+    // The functions' role: what the SDK asks for, and no stand-in checks.
+    AWS_ACCESS_KEY_ID: "local",
+    AWS_SECRET_ACCESS_KEY: "local",
+    ...decided,
+  };
+  for (const section of ["app", "auth", "model", "bucket", "database"] as const) Config.parse(section, all);
+  return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== ""));
+}
+
+/** Made once, so that signed URLs outlive a restart. */
+function s3Credentials(home: Home): { accessKeyId: string; secretAccessKey: string } {
+  const path = home.file("s3-credentials.json");
+  if (!fs.existsSync(path)) {
+    const made = {
+      accessKeyId: `LOCAL${randomBytes(8).toString("hex").toUpperCase()}`,
+      secretAccessKey: randomBytes(30).toString("base64url"),
+    };
+    fs.writeFileSync(`${path}.tmp`, `${JSON.stringify(made)}\n`, { mode: 0o600 });
+    fs.renameSync(`${path}.tmp`, path);
+  }
+  return JSON.parse(fs.readFileSync(path, "utf8"));
+}

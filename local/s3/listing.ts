@@ -1,0 +1,103 @@
+import { type Call, iso, replyXml } from "#local/s3/call";
+import { noSuchBucket, type StoredObject } from "#local/s3/catalog";
+import { S3Error } from "#local/s3/error";
+import { encode, encodePath } from "#local/s3/signature";
+
+const maxKeysLimit = 1000;
+
+/**
+ * One page of keys in the order of their UTF-8 bytes. A prefix that the delimiter closes is reported once and
+ * then skipped in one step, however many keys it holds.
+ */
+export function listObjectsV2(call: Call): void {
+  const { query, bucket, catalog } = call;
+  if (!catalog.hasBucket(bucket)) throw noSuchBucket(bucket);
+  const prefix = query.get("prefix") ?? "";
+  const delimiter = query.get("delimiter") ?? "";
+  const maxKeys = parseMaxKeys(query.get("max-keys"));
+  const startAfter = query.get("start-after");
+  const token = query.get("continuation-token");
+
+  let from: Buffer = Buffer.from(prefix);
+  const begin = token !== undefined ? parseToken(token) : startAfter ? next(Buffer.from(startAfter)) : from;
+  if (Buffer.compare(begin, from) > 0) from = begin;
+
+  const contents: StoredObject[] = [];
+  const prefixes: string[] = [];
+  let more = false;
+  const full = () => contents.length + prefixes.length >= maxKeys;
+  // One more than wanted is looked for: it says whether the list goes on.
+  for (let done = false; !done; ) {
+    const limit = delimiter === "" ? maxKeys - contents.length + 1 : 256;
+    let seen = 0;
+    done = true;
+    for (const object of catalog.scan(bucket, from, limit)) {
+      seen += 1;
+      const { key } = object;
+      if (!key.startsWith(prefix)) break;
+      if (full()) {
+        more = maxKeys > 0;
+        break;
+      }
+      const cut = delimiter === "" ? -1 : key.indexOf(delimiter, prefix.length);
+      if (cut >= 0) {
+        const common = key.slice(0, cut + delimiter.length);
+        prefixes.push(common);
+        from = afterPrefix(Buffer.from(common));
+        done = false;
+        break;
+      }
+      contents.push(object);
+      from = next(Buffer.from(key));
+      done = seen < limit;
+    }
+  }
+
+  const url = query.get("encoding-type") === "url";
+  const show = (text: string) => (url ? encodePath(text) : text);
+  replyXml(call, "ListBucketResult", {
+    Name: bucket,
+    Prefix: show(prefix),
+    Delimiter: delimiter === "" ? undefined : url ? encode(delimiter) : delimiter,
+    MaxKeys: maxKeys,
+    EncodingType: url ? "url" : undefined,
+    KeyCount: contents.length + prefixes.length,
+    IsTruncated: more,
+    ContinuationToken: token,
+    NextContinuationToken: more ? from.toString("base64url") : undefined,
+    StartAfter: startAfter === undefined ? undefined : show(startAfter),
+    Contents: contents.map(({ key, modifiedMs, etag, size }) => ({
+      Key: show(key),
+      LastModified: iso(modifiedMs),
+      ETag: `"${etag}"`,
+      Size: size,
+      StorageClass: "STANDARD",
+    })),
+    CommonPrefixes: prefixes.map((one) => ({ Prefix: show(one) })),
+  });
+}
+
+/** The smallest byte string above this one. */
+function next(key: Buffer): Buffer {
+  return Buffer.concat([key, Buffer.from([0])]);
+}
+
+/** The smallest byte string above everything that begins so; UTF-8 has no byte 0xff, so one can be added. */
+function afterPrefix(prefix: Buffer): Buffer {
+  const end = Buffer.from(prefix);
+  end[end.length - 1] = (end.at(-1) ?? 0) + 1;
+  return end;
+}
+
+function parseMaxKeys(text: string | undefined): number {
+  if (text === undefined) return maxKeysLimit;
+  if (!/^\d{1,10}$/.test(text)) throw new S3Error("InvalidArgument", "max-keys must be a number from 0 on");
+  return Math.min(Number(text), maxKeysLimit);
+}
+
+/** A token is the byte string at which the next page begins. */
+function parseToken(token: string): Buffer {
+  if (!/^[A-Za-z0-9_-]+$/.test(token))
+    throw new S3Error("InvalidArgument", "The continuation token provided is incorrect");
+  return Buffer.from(token, "base64url");
+}

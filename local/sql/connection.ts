@@ -1,0 +1,258 @@
+import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
+import * as Parameters from "#local/sql/parameters";
+import { encode, type SqlValue, type Statement, type StatementResult } from "#local/sql/protocol";
+
+/** An answer to a statement that could not be carried out; `code` is what the client shows as `.code`. */
+export class SqlError extends Error {
+  readonly code: string;
+  /** SQLite's extended result code, where SQLite said it. */
+  readonly errcode: number | undefined;
+
+  constructor(code: string, message: string, errcode?: number) {
+    super(message);
+    this.name = "SqlError";
+    this.code = code;
+    this.errcode = errcode;
+  }
+}
+
+/** SQLite's primary result codes (https://sqlite.org/rescode.html), index = number. */
+const codes =
+  "OK ERROR INTERNAL PERM ABORT BUSY LOCKED NOMEM READONLY INTERRUPT IOERR CORRUPT NOTFOUND FULL CANTOPEN PROTOCOL EMPTY SCHEMA TOOBIG CONSTRAINT MISMATCH MISUSE NOLFS AUTH FORMAT RANGE NOTADB".split(
+    " ",
+  );
+
+const busySnapshot = 517;
+const cachedStatements = 200;
+/** As large as a Lambda answer could ever use; Turso's own limit is 10 MB. */
+const maxResultBytes = 64 * 1024 * 1024;
+
+/** Leaves something behind on the connection, which therefore must not be used by another stream. */
+const stateful = /\b(?:pragma|attach|detach|temp|temporary)\b/i;
+
+/**
+ * One SQLite connection. Calls are synchronous and never wait for a lock: SQLite's own busy handler would
+ * block this process, and with it the very COMMIT that is being waited for; the caller waits and repeats
+ * (`isBusy`).
+ */
+export class Connection {
+  readonly #db: DatabaseSync;
+  readonly #statements = new Map<string, StatementSync>();
+  readonly #counters: StatementSync;
+  /** True when the connection carries state (PRAGMA, ATTACH, TEMP) that the next stream must not see. */
+  dirty = false;
+  /** Whether this Node takes `?3` for a named parameter (22 does, 24 counts it among the positional ones). */
+  readonly #numberedAreNamed: boolean;
+
+  constructor(file: string, busyTimeoutMs: number) {
+    // Opening may wait: switching to WAL and recovery after a kill need the whole file for a moment.
+    this.#db = new DatabaseSync(file, { timeout: busyTimeoutMs, enableForeignKeyConstraints: true });
+    try {
+      // NORMAL: a commit is in the file (the system's cache) before it is answered, so a killed process loses
+      // nothing; only a power cut can take the last commits, and never the file's integrity.
+      this.#db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 0;");
+      this.#counters = this.#db.prepare("SELECT total_changes(), changes(), last_insert_rowid()");
+      this.#counters.setReadBigInts(true);
+      this.#counters.setReturnArrays(true);
+      const probe = this.#db.prepare("SELECT ?1 AS one, ? AS two").get({ "?1": "named" }, "positional");
+      this.#numberedAreNamed = probe?.one === "named";
+    } catch (error) {
+      this.#db.close();
+      throw error;
+    }
+  }
+
+  /** False while a transaction is open. */
+  get autocommit(): boolean {
+    return !this.#db.isTransaction;
+  }
+
+  /** Runs one statement. Throws SqlError. */
+  execute(sql: string, input: Statement): StatementResult {
+    const statement = this.#prepare(sql, true);
+    const before = this.#count();
+    const [named, positional] = bind(sql, input, this.#numberedAreNamed);
+    const rows: StatementResult["rows"] = [];
+    let bytes = 0;
+    try {
+      if (statement.columns().length === 0) {
+        statement.run(named, ...positional);
+      } else {
+        // Types say objects; setReturnArrays makes them arrays.
+        for (const row of statement.iterate(named, ...positional) as Iterable<unknown>) {
+          if (input.want_rows === false) continue;
+          const values = row as SqlValue[];
+          for (const value of values)
+            bytes += typeof value === "string" || value instanceof Uint8Array ? value.length + 16 : 16;
+          if (bytes > maxResultBytes)
+            throw new SqlError("RESPONSE_TOO_LARGE", `Response is larger than ${maxResultBytes} bytes`);
+          rows.push(values.map(encode));
+        }
+      }
+    } catch (error) {
+      throw fromSqlite(error);
+    }
+    const after = this.#count();
+    return {
+      // Asked after the run: a cached statement learns of another connection's ALTER TABLE when it runs.
+      cols: statement.columns().map(({ name, type }) => ({ name, decltype: type })),
+      rows,
+      affected_row_count: after.total === before.total ? 0 : Number(after.changes),
+      last_insert_rowid: after.rowid.toString(),
+    };
+  }
+
+  /** Runs the first statement of `sql`, ignoring rows, and returns what follows it; null when there is none. */
+  executeFirst(sql: string): string | null {
+    let statement: StatementSync;
+    try {
+      statement = this.#prepare(sql, false);
+    } catch (error) {
+      if (error instanceof SqlError && error.code === "SQL_NO_STATEMENT") return null;
+      throw error;
+    }
+    try {
+      if (statement.columns().length === 0) statement.run();
+      else for (const _ of statement.iterate());
+    } catch (error) {
+      throw fromSqlite(error);
+    }
+    return sql.slice(statement.sourceSQL.length);
+  }
+
+  /** Columns of a statement that is not run, and whether it writes. Throws SqlError. */
+  describe(sql: string): { cols: StatementResult["cols"]; isExplain: boolean; isReadonly: boolean } {
+    const statement = this.#prepare(sql, true);
+    const isExplain = explains(sql);
+    const cols = statement.columns().map(({ name, type }) => ({ name, decltype: type }));
+    return { cols, isExplain, isReadonly: isExplain || this.#isReadonly(sql) };
+  }
+
+  /** Rolls back an open transaction and forgets nothing else. */
+  rollback(): void {
+    if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
+  }
+
+  close(): void {
+    if (this.#db.isOpen) this.#db.close();
+  }
+
+  #count(): { total: bigint; changes: bigint; rowid: bigint } {
+    const row = this.#counters.get() as unknown as [bigint, bigint, bigint];
+    return { total: row[0], changes: row[1], rowid: row[2] };
+  }
+
+  /** sqlite3_stmt_readonly is not shown by node:sqlite; the bytecode says it: a write transaction, or journal. */
+  #isReadonly(sql: string): boolean {
+    try {
+      const program = this.#db.prepare(`EXPLAIN ${sql}`);
+      return !program
+        .all()
+        .some((op) => (op.opcode === "Transaction" && op.p2 !== 0) || op.opcode === "JournalMode");
+    } catch (error) {
+      throw fromSqlite(error);
+    }
+  }
+
+  #prepare(sql: string, alone: boolean): StatementSync {
+    const cached = this.#statements.get(sql);
+    if (cached !== undefined) {
+      // Moved to the end: the first entry is then the one unused for longest.
+      this.#statements.delete(sql);
+      this.#statements.set(sql, cached);
+      return cached;
+    }
+    let statement: StatementSync;
+    try {
+      statement = this.#db.prepare(sql);
+    } catch (error) {
+      throw fromSqlite(error);
+    }
+    if (stateful.test(sql)) this.dirty = true;
+    statement.setReadBigInts(true);
+    statement.setReturnArrays(true);
+    const rest = sql.slice(statement.sourceSQL.length);
+    if (rest.trim() !== "") {
+      if (!alone) return statement;
+      if (this.#hasStatement(rest))
+        throw new SqlError("SQL_MANY_STATEMENTS", "SQL string contains more than one statement");
+    }
+    this.#statements.set(sql, statement);
+    if (this.#statements.size > cachedStatements) {
+      const [oldest] = this.#statements.keys();
+      if (oldest !== undefined) this.#statements.delete(oldest);
+    }
+    return statement;
+  }
+
+  /** False when SQLite finds only white space and comments. */
+  #hasStatement(sql: string): boolean {
+    try {
+      this.#db.prepare(sql);
+      return true;
+    } catch (error) {
+      return fromSqlite(error).code !== "SQL_NO_STATEMENT";
+    }
+  }
+}
+
+/** Whether waiting and repeating the same statement can help. A stale snapshot (517) stays stale. */
+export function isBusy(error: unknown): boolean {
+  return (
+    error instanceof SqlError &&
+    error.errcode !== undefined &&
+    (error.errcode & 0xff) === 5 &&
+    error.errcode !== busySnapshot
+  );
+}
+
+/**
+ * Arguments in the form that node:sqlite wants: an object for named parameters, the others in order. As strict
+ * as Turso, where the same statement must work: each parameter has a value, and each value a parameter.
+ */
+function bind(
+  sql: string,
+  input: Statement,
+  numberedAreNamed: boolean,
+): [Record<string, SQLInputValue>, SQLInputValue[]] {
+  const args = input.args ?? [];
+  const namedArgs = input.named_args ?? [];
+  const parameters = Parameters.names(sql);
+  if (args.length > 0 && namedArgs.length > 0)
+    throw new SqlError("ARGS_BOTH_POSITIONAL_AND_NAMED", "Positional and named arguments cannot be combined");
+  if (args.length > parameters.length)
+    throw new SqlError("ARGS_INVALID", `${args.length} arguments for ${parameters.length} parameters`);
+  const given = new Map(namedArgs.map(({ name, value }) => [name, value]));
+  const named: Record<string, SQLInputValue> = Object.create(null);
+  const positional: SQLInputValue[] = [];
+  parameters.forEach((name, at) => {
+    const byPosition = name === undefined || name.startsWith("?");
+    const value = byPosition ? args[at] : given.has(name) ? given.get(name) : given.get(name.slice(1));
+    if (value === undefined && !explains(sql))
+      throw new SqlError("ARGS_INVALID", `value for parameter ${name ?? at + 1} not found`);
+    if (name === undefined || (byPosition && !numberedAreNamed)) positional.push(value ?? null);
+    else named[name] = value ?? null;
+  });
+  return [named, positional];
+}
+
+/** Whether this is an EXPLAIN, which runs without values. */
+function explains(sql: string): boolean {
+  return /^(?:\s|--[^\n]*\n|\/\*[\s\S]*?\*\/)*explain\b/i.test(sql);
+}
+
+/** node:sqlite's errors as SqlError: the primary code's name, as the native client and Turso give it. */
+function fromSqlite(error: unknown): SqlError {
+  if (error instanceof SqlError) return error;
+  if (!(error instanceof Error)) return new SqlError("SQLITE_UNKNOWN", String(error));
+  const { code, errcode } = error as Error & { code?: string; errcode?: number };
+  if (errcode !== undefined)
+    return new SqlError(
+      `SQLITE_${codes[errcode & 0xff] ?? "UNKNOWN"}`,
+      `SQLite error: ${error.message}`,
+      errcode,
+    );
+  if (code === "ERR_INVALID_ARG_VALUE" && error.message.includes("no statements"))
+    return new SqlError("SQL_NO_STATEMENT", "SQL string does not contain any statement");
+  return new SqlError("ARGS_INVALID", error.message);
+}

@@ -1,0 +1,106 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { Connection, isBusy, SqlError } from "#local/sql/connection";
+
+export const busyTimeoutMs = 5000;
+/** Other processes' locks can only be polled; our own streams' wake the waiters at once. */
+const pollMs = 5;
+
+/**
+ * Connections to one file. A stream holds one alone for as long as it lives, so nothing of another stream can
+ * slip into its transaction. Invariant: what is idle has no open transaction and no state of its last user.
+ */
+export class Pool {
+  readonly #file: string;
+  readonly #max: number;
+  readonly #idle: Connection[] = [];
+  readonly #all = new Set<Connection>();
+  readonly #queue: { resolve: (connection: Connection) => void; reject: (error: Error) => void }[] = [];
+  #released = new AbortController();
+  #closed = false;
+
+  constructor(file: string, maxConnections: number) {
+    this.#file = file;
+    this.#max = maxConnections;
+    // Opened at once: a file that cannot be opened fails the start, not the first request.
+    this.#idle.push(this.#open());
+  }
+
+  /** A connection for one stream, first come first served. Throws SqlError when the server is closing. */
+  async acquire(): Promise<Connection> {
+    if (this.#closed) throw closing();
+    const idle = this.#idle.pop();
+    if (idle !== undefined) return idle;
+    if (this.#all.size < this.#max) return this.#open();
+    return new Promise((resolve, reject) => this.#queue.push({ resolve, reject }));
+  }
+
+  /** Takes a connection back; an open transaction is rolled back. */
+  release(connection: Connection): void {
+    let usable: Connection | undefined = connection;
+    try {
+      connection.rollback();
+      if (connection.dirty || this.#closed) usable = undefined;
+    } catch {
+      usable = undefined;
+    }
+    if (usable === undefined) {
+      this.#all.delete(connection);
+      connection.close();
+    }
+    this.wake();
+    const next = this.#queue.shift();
+    try {
+      if (next !== undefined) next.resolve(usable ?? this.#open());
+      else if (usable !== undefined) this.#idle.push(usable);
+    } catch (error) {
+      next?.reject(error instanceof Error ? error : new Error(String(error)));
+    }
+  }
+
+  /** Runs `work`, and again after SQLITE_BUSY, for at most `busyTimeoutMs`, without blocking the process. */
+  async whenFree<Result>(work: () => Result): Promise<Result> {
+    const deadline = performance.now() + busyTimeoutMs;
+    for (;;) {
+      try {
+        return work();
+      } catch (error) {
+        if (!isBusy(error) || performance.now() >= deadline) throw error;
+        const { signal } = this.#released;
+        await delay(pollMs, undefined, { signal }).catch(() => undefined);
+        if (this.#closed) throw closing();
+      }
+    }
+  }
+
+  /** To be called when a transaction has ended: who waits for its lock tries again at once. */
+  wake(): void {
+    this.#released.abort();
+    this.#released = new AbortController();
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const { reject } of this.#queue.splice(0)) reject(closing());
+    this.wake();
+    for (const connection of this.#all) {
+      try {
+        connection.rollback();
+      } catch {
+        // Closing rolls back as well.
+      }
+      connection.close();
+    }
+    this.#all.clear();
+    this.#idle.length = 0;
+  }
+
+  #open(): Connection {
+    const connection = new Connection(this.#file, busyTimeoutMs);
+    this.#all.add(connection);
+    return connection;
+  }
+}
+
+function closing(): SqlError {
+  return new SqlError("SERVER_CLOSED", "The server is closing");
+}
