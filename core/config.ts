@@ -74,6 +74,10 @@ const variables = {
     DATABASE_URL: text,
     DATABASE_AUTH_TOKEN: text.optional(),
   },
+  queues: {
+    SINGLE_QUEUE_URL: text,
+    LATER_QUEUE_URL: text,
+  },
 } as const;
 
 type Section = keyof typeof variables;
@@ -243,4 +247,15 @@ export function bucket(): Bucket {
 export function database(): { url: string; authToken: string | undefined } {
   const values = section("database");
   return { url: values.DATABASE_URL, authToken: values.DATABASE_AUTH_TOKEN };
+}
+
+export interface Queues {
+  single: string;
+  later: string;
+}
+
+/** Addresses of the queues; set by the deployment, and by the local loop. */
+export function queues(): Queues {
+  const values = section("queues");
+  return { single: values.SINGLE_QUEUE_URL, later: values.LATER_QUEUE_URL };
 }

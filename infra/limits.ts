@@ -92,6 +92,8 @@ export function times(timeScale = 1) {
     databaseTimeoutMs: ms(8_000),
     /** One call to the bucket. */
     storageTimeoutMs: ms(8_000),
+    /** One call to a queue. */
+    queueTimeoutMs: ms(5_000),
     idempotencyMs: ms(24 * 3_600_000),
   };
 }

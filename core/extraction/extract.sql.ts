@@ -1,5 +1,18 @@
 import { index, integer, primaryKey, sqliteTable, text } from "drizzle-orm/sqlite-core";
 
+/** Where a queued extract's picture lies, and what else its worker must know of the call. */
+export interface StoredInput {
+  source: "inline" | "upload" | "url";
+  declaredMimeType: string | null;
+  objectKey: string;
+  /** Every later read demands it, where it is known: the object must be the one that was seen first. */
+  etag: string | null;
+  /** True for a copy that was made for this extract alone and goes when it ends. */
+  temporary: boolean;
+  debug: unknown;
+  principalRole: string;
+}
+
 /**
  * The index of extracts: who holds an id, who is working on it, and where its artifact lies. The artifact in the
  * bucket is the answer; the row is what makes it findable and exclusive.
@@ -12,8 +25,8 @@ export const extractTable = sqliteTable(
     taskId: text("task_id").notNull(),
     /** sha256 over everything that decides the answer: the same id with another payload is a conflict. */
     payloadHash: text("payload_hash").notNull(),
-    /** `failed` is final; `retryable` means that the next repeat tries again. */
-    status: text("status", { enum: ["running", "succeeded", "failed", "retryable"] }).notNull(),
+    /** `queued` waits for the worker; `failed` is final; `retryable` means that the next repeat tries again. */
+    status: text("status", { enum: ["running", "queued", "succeeded", "failed", "retryable"] }).notNull(),
     createdAt: integer("created_at", { mode: "timestamp_ms" }).notNull(),
     endedAt: integer("ended_at", { mode: "timestamp_ms" }),
     /** Fencing token: raised by everyone who takes the work over; a commit with an older one moves nothing. */
@@ -25,10 +38,26 @@ export const extractTable = sqliteTable(
     errorMessage: text("error_message"),
     /** An artifact that could not be put because the bucket was away; written by the next who comes by. */
     pendingArtifact: text("pending_artifact"),
+
+    // From here on: only of extracts that were handed over to the queue.
+    input: text("input", { mode: "json" }).$type<StoredInput>(),
+    /** When a running call was cut off and handed over; not set for calls that asked for it. */
+    handedOverAt: integer("handed_over_at", { mode: "timestamp_ms" }),
+    /** When the message was sent; null: none is under way. */
+    sentAt: integer("sent_at", { mode: "timestamp_ms" }),
+    notBefore: integer("not_before", { mode: "timestamp_ms" }),
+    waitingFor: text("waiting_for", { enum: ["model_server"] }),
+    /** Attempts that the extract has to pay for. */
+    attempts: integer("attempts").notNull().default(0),
+    /** Claims in a row that ended neither in an ending nor in an orderly requeue: the worker died. */
+    claims: integer("claims").notNull().default(0),
+    /** How often the model server's connection was lost after the picture had been sent. */
+    suspects: integer("suspects").notNull().default(0),
   },
   (table) => [
     primaryKey({ columns: [table.keyId, table.requestId] }),
-    index("extract_running").on(table.status, table.leaseUntil),
+    index("extract_status").on(table.status, table.leaseUntil),
+    index("extract_handed_over").on(table.handedOverAt),
   ],
 );
 

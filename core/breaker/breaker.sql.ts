@@ -1,0 +1,13 @@
+import { integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
+
+/** One row a dependency; `openedAt` null means closed. Shared by every instance. */
+export const breakerTable = sqliteTable("breaker", {
+  name: text("name").primaryKey(),
+  openedAt: integer("opened_at", { mode: "timestamp_ms" }),
+  /** From when on somebody may look whether it is back. */
+  retryAt: integer("retry_at", { mode: "timestamp_ms" }),
+  /** Who looks has this long; nobody else looks meanwhile. */
+  probeUntil: integer("probe_until", { mode: "timestamp_ms" }),
+  /** One probe message at a time in the `later` queue: until when the present one is believed to be alive. */
+  messageUntil: integer("message_until", { mode: "timestamp_ms" }),
+});

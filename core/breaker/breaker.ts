@@ -1,0 +1,96 @@
+import { and, eq, isNotNull, isNull, lt, or, sql } from "drizzle-orm";
+import * as Database from "#core/db/client";
+import { breakerTable } from "./breaker.sql.ts";
+
+/*
+ * The circuit breaker of the model server, one row for all instances. It opens when a probe has confirmed that the
+ * server is away; while it is open nobody asks the model, so that a night without a GPU costs nothing. When its
+ * time has come one caller, or the probe message, looks again (half open); what it finds closes or prolongs it.
+ */
+
+const name = "model_server";
+
+export type Row = typeof breakerTable.$inferSelect;
+
+/** What the breaker says: go ahead; wait at least `retryAfterMs`; or its time has come and somebody may look. */
+export type State = { kind: "closed" } | { kind: "open"; retryAfterMs: number } | { kind: "due" };
+
+/** The statement to read the row within somebody else's batch. */
+export function statement(db: Database.Db) {
+  return db.query.select().from(breakerTable).where(eq(breakerTable.name, name));
+}
+
+/** Judges a row read with `statement`. */
+export function stateOf(row: Row | undefined, now: number): State {
+  if (row === undefined || row.openedAt === null) return { kind: "closed" };
+  const retryAfterMs = (row.retryAt?.getTime() ?? now) - now;
+  return retryAfterMs > 0 ? { kind: "open", retryAfterMs } : { kind: "due" };
+}
+
+/** Opens it, or keeps it open, until `retryAfterMs` from now. */
+export async function trip(db: Database.Db, retryAfterMs: number): Promise<void> {
+  const now = Date.now();
+  await Database.batch(db, [
+    db.query
+      .insert(breakerTable)
+      .values({ name, openedAt: new Date(now), retryAt: new Date(now + retryAfterMs) })
+      .onConflictDoUpdate({
+        target: breakerTable.name,
+        set: { openedAt: sql`coalesce(${breakerTable.openedAt}, ${now})`, retryAt: new Date(now + retryAfterMs), probeUntil: null },
+      }),
+  ]);
+}
+
+/** Closes it. @returns false when it was closed already. */
+export async function close(db: Database.Db): Promise<boolean> {
+  const [result] = await Database.batch(db, [
+    db.query
+      .update(breakerTable)
+      .set({ openedAt: null, retryAt: null, probeUntil: null })
+      .where(and(eq(breakerTable.name, name), isNotNull(breakerTable.openedAt))),
+  ]);
+  return result?.rowsAffected === 1;
+}
+
+/** Takes the right to look, for `forMs`; of many callers exactly one gets it. */
+export async function mayProbe(db: Database.Db, forMs: number): Promise<boolean> {
+  const now = new Date();
+  const [result] = await Database.batch(db, [
+    db.query
+      .update(breakerTable)
+      .set({ probeUntil: new Date(now.getTime() + forMs) })
+      .where(
+        and(
+          eq(breakerTable.name, name),
+          isNotNull(breakerTable.openedAt),
+          lt(breakerTable.retryAt, now),
+          or(isNull(breakerTable.probeUntil), lt(breakerTable.probeUntil, now)),
+        ),
+      ),
+  ]);
+  return result?.rowsAffected === 1;
+}
+
+/** Takes the right to have the one probe message under way, for `forMs`; `renew` by who holds it. */
+export async function mayMessage(db: Database.Db, forMs: number, options: { renew: boolean }): Promise<boolean> {
+  const now = new Date();
+  const free = or(isNull(breakerTable.messageUntil), lt(breakerTable.messageUntil, now));
+  const [result] = await Database.batch(db, [
+    db.query
+      .update(breakerTable)
+      .set({ messageUntil: new Date(now.getTime() + forMs) })
+      .where(options.renew ? eq(breakerTable.name, name) : and(eq(breakerTable.name, name), free)),
+  ]);
+  return result?.rowsAffected === 1;
+}
+
+/** Nobody has a message under way any more. */
+export async function messageDone(db: Database.Db): Promise<void> {
+  await Database.batch(db, [db.query.update(breakerTable).set({ messageUntil: null }).where(eq(breakerTable.name, name))]);
+}
+
+/** Reads the state alone. */
+export async function state(db: Database.Db): Promise<State> {
+  const [result] = await Database.batch(db, [statement(db)], "read");
+  return stateOf(Database.rows(breakerTable, result)[0], Date.now());
+}

@@ -1,0 +1,89 @@
+import { GetQueueAttributesCommand, SendMessageBatchCommand, SendMessageCommand, SQSClient, SQSServiceException } from "@aws-sdk/client-sqs";
+import * as Config from "#core/config";
+import { AppError } from "#core/error";
+import type { Log } from "#core/log";
+import * as Limits from "#infra/limits";
+
+/** The standard queues that core sends to; the FIFO queues of batches have verbs of their own. */
+export type Name = "single" | "later";
+
+/** Queue addresses and the client for them. On Lambda the function's own role signs. */
+export interface Queues {
+  client: SQSClient;
+  urls: Config.Queues;
+  timeoutMs: number;
+}
+
+let shared: Queues | undefined;
+
+/** The client of this instance, made on first use from the configuration. */
+export function connect(): Queues {
+  shared ??= {
+    client: new SQSClient({ maxAttempts: 3 }),
+    urls: Config.queues(),
+    timeoutMs: Limits.times(Config.app().timeScale).queueTimeoutMs,
+  };
+  return shared;
+}
+
+/**
+ * Sends one message. SQS holds it back for `delayMs`, in whole seconds, 15 minutes at most.
+ * @throws AppError `storage_unavailable` when the queue does not take it.
+ */
+export async function send(queues: Queues, name: Name, body: unknown, options: { delayMs?: number } = {}): Promise<void> {
+  await guard(async (abortSignal) => {
+    await queues.client.send(
+      new SendMessageCommand({
+        QueueUrl: queues.urls[name],
+        MessageBody: JSON.stringify(body),
+        ...(options.delayMs === undefined ? {} : { DelaySeconds: wholeSeconds(options.delayMs) }),
+      }),
+      { abortSignal },
+    );
+  }, queues.timeoutMs);
+}
+
+/**
+ * Sends many messages, ten at a time. SQS reports failed entries inside an HTTP 200, so each answer is read.
+ * @returns the indexes that were taken; the caller sends the others again.
+ */
+export async function sendAll(queues: Queues, name: Name, bodies: readonly unknown[], log: Log): Promise<Set<number>> {
+  const taken = new Set<number>();
+  for (let at = 0; at < bodies.length; at += 10) {
+    const entries = bodies.slice(at, at + 10).map((body, i) => ({ Id: String(at + i), MessageBody: JSON.stringify(body) }));
+    await guard(async (abortSignal) => {
+      const answer = await queues.client.send(
+        new SendMessageBatchCommand({ QueueUrl: queues.urls[name], Entries: entries }),
+        { abortSignal },
+      );
+      for (const entry of answer.Successful ?? []) taken.add(Number(entry.Id));
+      if ((answer.Failed ?? []).length > 0) log.warn("sqs_send_failed", { queue: name, failed: answer.Failed?.length });
+    }, queues.timeoutMs);
+  }
+  return taken;
+}
+
+/** Asks for the queue's attributes, to see whether it answers. */
+export async function ping(queues: Queues, signal: AbortSignal): Promise<void> {
+  await queues.client.send(
+    new GetQueueAttributesCommand({ QueueUrl: queues.urls.single, AttributeNames: ["QueueArn"] }),
+    { abortSignal: signal },
+  );
+}
+
+const maxDelayS = Limits.platform.sqsDelaySeconds;
+
+function wholeSeconds(ms: number): number {
+  return Math.min(maxDelayS, Math.max(0, Math.ceil(ms / 1000)));
+}
+
+async function guard<T>(call: (signal: AbortSignal) => Promise<T>, timeoutMs: number): Promise<T> {
+  try {
+    return await call(AbortSignal.timeout(timeoutMs));
+  } catch (thrown) {
+    const status = thrown instanceof SQSServiceException ? (thrown.$metadata.httpStatusCode ?? 0) : 0;
+    // A request that SQS itself refuses (400) is our mistake and no weather.
+    if (status >= 400 && status < 500 && status !== 403 && status !== 404 && status !== 429) throw thrown;
+    throw new AppError("storage_unavailable", "the queue cannot be reached right now", { cause: thrown, retryAfterS: 2 });
+  }
+}
