@@ -61,7 +61,7 @@ export function api(operations: Operations, fallback?: (event: Event) => Reply) 
 function stack(operations: Operations, fallback: ((event: Event) => Reply) | undefined) {
   return middy<Event, Result>({ timeoutEarlyInMillis: 50 })
     .use(call())
-    .use([...corsFor(Config.app().corsAllowOrigins), securityHeaders() as MiddlewareObj<Event, Result>])
+    .use([...corsFor(Config.app().corsAllowOrigins), securityDefaults()])
     .use(auth())
     .use(jsonBody(operations))
     .use(errors())
@@ -87,6 +87,19 @@ function jsonBody(operations: Operations): MiddlewareObj<Event, Result> {
       if (operations[event.routeKey as Routes.RouteKey]?.body === undefined) return;
       if (event.body === undefined || event.body === "") throw invalidRequest([{ path: "", message: "the body is missing" }]);
       return parser.before?.(request);
+    },
+  };
+}
+
+/** The middleware overwrites what is there; a header that the operation set (the docs page's policy) must win. */
+function securityDefaults(): MiddlewareObj<Event, Result> {
+  const defaults = securityHeaders() as MiddlewareObj<Event, Result>;
+  return {
+    ...defaults,
+    after: async (request) => {
+      const own = { ...request.response?.headers };
+      await defaults.after?.(request);
+      if (request.response) request.response.headers = { ...request.response.headers, ...own };
     },
   };
 }

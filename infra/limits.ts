@@ -55,6 +55,9 @@ export type Link = "database" | "bucket" | "queues" | "model";
 /** An HTTP function ends before the gateway gives up at 30 s, so that the answer is ours. */
 const httpTimeoutMs = 29_000;
 
+/** The longest timeout of a function behind a queue: a killed one holds its message group for about this long. */
+export const queueFunctionTimeoutMs = 120_000;
+
 /** Every HTTP function, named by its file in functions/api. */
 export const functions = {
   // Probes each dependency for 2 s at most, side by side.
@@ -64,6 +67,12 @@ export const functions = {
   // Decodes pictures: 1,769 MB is where Lambda gives one whole vCPU.
   extract: { handler: "functions/api/extract.handler", memoryMb: 1769, timeoutMs: httpTimeoutMs, links: ["database", "bucket", "queues", "model"] },
   extracts: { handler: "functions/api/extracts.handler", memoryMb: 512, timeoutMs: 15_000, links: ["database", "bucket"] },
+  // The OpenAPI document and its page: both in the bundle.
+  docs: { handler: "functions/api/docs.handler", memoryMb: 256, timeoutMs: 5_000, links: [] },
+  // Queued extracts: decodes pictures like `extract`, with more time for the model.
+  single: { handler: "functions/queue/single.handler", memoryMb: 1769, timeoutMs: 120_000, links: ["database", "bucket", "queues", "model"] },
+  // Each minute, whatever nobody is holding: rows, messages, inputs.
+  reconcile: { handler: "functions/cron/reconcile.handler", memoryMb: 512, timeoutMs: 50_000, links: ["database", "bucket", "queues", "model"] },
   // Unknown paths, wrong methods, CORS preflight.
   fallback: { handler: "functions/api/fallback.handler", memoryMb: 256, timeoutMs: 5_000, links: [] },
 } as const satisfies Record<string, FunctionSpec>;
@@ -81,6 +90,10 @@ export function times(timeScale = 1) {
     httpReserveMs: ms(4_000),
     /** A lease outlives the invocation by this much; what is left afterwards is up for take-over. */
     leaseGraceMs: ms(5_000),
+    /** A queue function stops this long before its end, to write down how far it came. */
+    queueReserveMs: ms(5_000),
+    /** A message stays invisible this much longer than its function may run. */
+    visibilityGraceMs: ms(10_000),
     /** Longest wait for one probe of /readyz, and how long its answer is kept. */
     probeTimeoutMs: ms(2_000),
     probeCacheMs: ms(5_000),
@@ -95,6 +108,19 @@ export function times(timeScale = 1) {
     /** One call to a queue. */
     queueTimeoutMs: ms(5_000),
     idempotencyMs: ms(24 * 3_600_000),
+    /** Hand-overs within this window count towards "ask no more, hand over at once". */
+    handoverWindowMs: ms(60_000),
+    /** How long an open breaker is believed before somebody looks again. */
+    breakerRetryMs: ms(5_000),
+    /** The probe message's pauses, and how long one is believed to be alive beyond its pause. */
+    probeFirstDelayMs: ms(5_000),
+    probeLaterDelayMs: ms(30_000),
+    probeMessageMs: ms(60_000),
+    /** Pauses before the second, third and later attempts of queued work. */
+    requeueDelaysMs: [ms(2_000), ms(10_000), ms(60_000)],
+    /** Reconcile: queued work whose message was never sent, or was sent so long ago that it must be lost. */
+    unsentGraceMs: ms(15_000),
+    lostMessageMs: ms(15 * 60_000),
   };
 }
 export type Times = ReturnType<typeof times>;

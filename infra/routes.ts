@@ -23,6 +23,8 @@ export interface Route {
 export const routes = [
   { method: "GET", path: "/health", function: "system", access: "public" },
   { method: "GET", path: "/readyz", function: "system", access: "public" },
+  { method: "GET", path: "/openapi.json", function: "docs", access: "public" },
+  { method: "GET", path: "/docs", function: "docs", access: "public" },
   { method: "GET", path: "/v1/me", function: "catalog", access: "key" },
   { method: "GET", path: "/v1/tasks", function: "catalog", access: "extract:run" },
   { method: "GET", path: "/v1/tasks/{task_id}", function: "catalog", access: "extract:run" },

@@ -329,6 +329,8 @@ async function act(
   }
 }
 
+const resetDelayMs = 30;
+
 type Text = Extract<Behaviour, { kind: "text" }>;
 
 function usageOf(behaviour: Text) {
@@ -376,6 +378,8 @@ async function streamed(behaviour: Text, response: http.ServerResponse, model: s
     case "hang":
       return;
     case "reset":
+      // A reset throws away what the client's machine has received but not yet handed over.
+      await pause(resetDelayMs, response);
       response.socket?.resetAndDestroy();
       return;
     case "clean":

@@ -1,11 +1,17 @@
+import type { Readable } from "node:stream";
 import {
+  CompleteMultipartUploadCommand,
+  CreateMultipartUploadCommand,
   DeleteObjectCommand,
   GetObjectCommand,
+  HeadObjectCommand,
   ListObjectsV2Command,
   PutObjectCommand,
   S3Client,
   S3ServiceException,
+  UploadPartCommand,
 } from "@aws-sdk/client-s3";
+import { getSignedUrl } from "@aws-sdk/s3-request-presigner";
 import * as Config from "#core/config";
 import { AppError } from "#core/error";
 import type { Log } from "#core/log";
@@ -81,8 +87,15 @@ export async function put(
     return "written";
   } catch (thrown) {
     // 412: it is there. 409: another conditional write is under way. 429: R2's answer to many writers of one key.
-    if (thrown instanceof S3ServiceException && [409, 412, 429].includes(thrown.$metadata.httpStatusCode ?? 0)) {
-      log.info("s3_put", { taken: true, status: thrown.$metadata.httpStatusCode, duration_ms: Date.now() - startedAt });
+    if (
+      thrown instanceof S3ServiceException &&
+      [409, 412, 429].includes(thrown.$metadata.httpStatusCode ?? 0)
+    ) {
+      log.info("s3_put", {
+        taken: true,
+        status: thrown.$metadata.httpStatusCode,
+        duration_ms: Date.now() - startedAt,
+      });
       return "taken";
     }
     throw unavailable(log, "put", thrown, startedAt);
@@ -120,19 +133,282 @@ export async function remove(bucket: Bucket, log: Log, rel: string): Promise<voi
   const startedAt = Date.now();
   try {
     await send(bucket, (signal) =>
-      bucket.client.send(new DeleteObjectCommand({ Bucket: bucket.settings.bucket, Key: absolute(bucket, rel) }), {
-        abortSignal: signal,
-      }),
+      bucket.client.send(
+        new DeleteObjectCommand({ Bucket: bucket.settings.bucket, Key: absolute(bucket, rel) }),
+        {
+          abortSignal: signal,
+        },
+      ),
     );
   } catch (thrown) {
     throw unavailable(log, "delete", thrown, startedAt);
   }
 }
 
+/** An object as a listing shows it. */
+export interface Listed {
+  /** Its key without the prefix. */
+  rel: string;
+  bytes: number;
+  modified: Date;
+}
+
+/**
+ * One page of keys below a relative prefix, in the order of their bytes: at most 1,000 objects and, with a
+ * delimiter, what they have in common up to it. `next` continues the same list; undefined at its end.
+ * @throws AppError `storage_unavailable`.
+ */
+export async function list(
+  bucket: Bucket,
+  log: Log,
+  query: {
+    prefix: string;
+    delimiter?: string;
+    startAfter?: string | undefined;
+    token?: string | undefined;
+    max?: number;
+  },
+): Promise<{ objects: Listed[]; prefixes: string[]; next: string | undefined }> {
+  const answer = await attempt(bucket, log, "list", (signal) =>
+    bucket.client.send(
+      new ListObjectsV2Command({
+        Bucket: bucket.settings.bucket,
+        Prefix: absolute(bucket, query.prefix),
+        ...(query.delimiter === undefined ? {} : { Delimiter: query.delimiter }),
+        ...(query.startAfter === undefined ? {} : { StartAfter: absolute(bucket, query.startAfter) }),
+        ...(query.token === undefined ? {} : { ContinuationToken: query.token }),
+        ...(query.max === undefined ? {} : { MaxKeys: query.max }),
+      }),
+      { abortSignal: signal },
+    ),
+  );
+  const cut = absolute(bucket, "").length;
+  return {
+    objects: (answer.Contents ?? []).map(({ Key = "", Size = 0, LastModified = new Date(0) }) => ({
+      rel: Key.slice(cut),
+      bytes: Size,
+      modified: LastModified,
+    })),
+    prefixes: (answer.CommonPrefixes ?? []).map(({ Prefix = "" }) => Prefix.slice(cut)),
+    next: answer.IsTruncated ? answer.NextContinuationToken : undefined,
+  };
+}
+
+/** An object's size without its bytes, or undefined when there is none. @throws AppError `storage_unavailable`. */
+export async function head(bucket: Bucket, log: Log, rel: string): Promise<{ bytes: number } | undefined> {
+  const answer = await attempt(
+    bucket,
+    log,
+    "head",
+    (signal) =>
+      bucket.client.send(
+        new HeadObjectCommand({ Bucket: bucket.settings.bucket, Key: absolute(bucket, rel) }),
+        {
+          abortSignal: signal,
+        },
+      ),
+    [404],
+  );
+  return answer === undefined ? undefined : { bytes: answer.ContentLength ?? 0 };
+}
+
+/**
+ * Opens an object for reading piece by piece, or undefined when there is none. The time limit of a call holds for
+ * the wait for each piece: a large object may take as long as it keeps coming.
+ * @throws AppError `storage_unavailable`, also from within `body`.
+ */
+export async function read(
+  bucket: Bucket,
+  log: Log,
+  rel: string,
+): Promise<{ bytes: number; etag: string; body: AsyncIterable<Uint8Array> } | undefined> {
+  const startedAt = Date.now();
+  const answer = await attempt(
+    bucket,
+    log,
+    "get",
+    (signal) =>
+      bucket.client.send(
+        new GetObjectCommand({ Bucket: bucket.settings.bucket, Key: absolute(bucket, rel) }),
+        {
+          abortSignal: signal,
+        },
+      ),
+    [404],
+  );
+  if (answer === undefined) return undefined;
+  const source = answer.Body as Readable;
+  const idle = setTimeout(() => source.destroy(new Error("the bucket stopped sending")), bucket.timeoutMs);
+  // Until somebody listens, a source that is destroyed would be an unhandled error; whoever reads is told anyway.
+  source.on("error", () => undefined);
+  async function* body(): AsyncGenerator<Uint8Array> {
+    try {
+      for await (const piece of source) {
+        idle.refresh();
+        yield piece;
+      }
+      log.info("s3_get", { bytes: answer?.ContentLength, duration_ms: Date.now() - startedAt });
+    } catch (thrown) {
+      throw unavailable(log, "get", thrown, startedAt);
+    } finally {
+      clearTimeout(idle);
+      source.destroy();
+    }
+  }
+  return { bytes: answer.ContentLength ?? 0, etag: answer.ETag ?? "", body: body() };
+}
+
+/**
+ * Writes an object that may change: over whatever is there, or only under a condition.
+ * @param condition - `etag`: only over exactly this one; `absent`: only where none is.
+ * @returns the new ETag, or undefined when the condition did not hold. A retry inside the client can find its own
+ * first try in the way, so undefined may also be said to the one who wrote.
+ * @throws AppError `storage_unavailable`.
+ */
+export async function replace(
+  bucket: Bucket,
+  log: Log,
+  rel: string,
+  object: { body: Uint8Array | string; contentType: string },
+  condition: { etag?: string; absent?: true } = {},
+): Promise<string | undefined> {
+  const conditional = condition.etag !== undefined || condition.absent === true;
+  const answer = await attempt(
+    bucket,
+    log,
+    "put",
+    (signal) =>
+      bucket.client.send(
+        new PutObjectCommand({
+          Bucket: bucket.settings.bucket,
+          Key: absolute(bucket, rel),
+          Body: object.body,
+          ContentType: object.contentType,
+          ...(condition.etag === undefined ? {} : { IfMatch: condition.etag }),
+          ...(condition.absent ? { IfNoneMatch: "*" } : {}),
+        }),
+        { abortSignal: signal },
+      ),
+    // 404: there is nothing left to match.
+    conditional ? [404, 409, 412, 429] : [],
+  );
+  return answer?.ETag;
+}
+
+/**
+ * A URL under which anybody can read this object for `S3_PRESIGN_TTL_S` seconds, as a download of this name.
+ * Made without asking the bucket: the object may be absent.
+ */
+export async function sign(
+  bucket: Bucket,
+  rel: string,
+  fileName: string,
+): Promise<{ url: string; expires_at: string }> {
+  const { presignTtlS } = bucket.settings;
+  const signedAt = new Date();
+  const url = await getSignedUrl(
+    bucket.client,
+    new GetObjectCommand({
+      Bucket: bucket.settings.bucket,
+      Key: absolute(bucket, rel),
+      ResponseContentDisposition: `attachment; filename="${fileName.replace(/[^\w.-]/g, "_")}"`,
+    }),
+    { expiresIn: presignTtlS, signingDate: signedAt },
+  );
+  return { url, expires_at: new Date(signedAt.getTime() + presignTtlS * 1000).toISOString() };
+}
+
+/** Begins an object that is written in parts; its id. @throws AppError `storage_unavailable`. */
+export async function createUpload(
+  bucket: Bucket,
+  log: Log,
+  rel: string,
+  contentType: string,
+): Promise<string> {
+  const answer = await attempt(bucket, log, "create_upload", (signal) =>
+    bucket.client.send(
+      new CreateMultipartUploadCommand({
+        Bucket: bucket.settings.bucket,
+        Key: absolute(bucket, rel),
+        ContentType: contentType,
+      }),
+      { abortSignal: signal },
+    ),
+  );
+  return answer.UploadId ?? "";
+}
+
+/**
+ * Writes a part (from 1 on), over an earlier one of its number. Every part but the last has at least 5 MiB, and
+ * on R2 all but the last have the same size (Cloudflare's "Multipart upload" page).
+ * @returns its ETag, or undefined when the upload is no more: completed, or ended.
+ * @throws AppError `storage_unavailable`.
+ */
+export async function uploadPart(
+  bucket: Bucket,
+  log: Log,
+  upload: { rel: string; id: string },
+  number: number,
+  body: Uint8Array,
+): Promise<string | undefined> {
+  const answer = await attempt(
+    bucket,
+    log,
+    "upload_part",
+    (signal) =>
+      bucket.client.send(
+        new UploadPartCommand({
+          Bucket: bucket.settings.bucket,
+          Key: absolute(bucket, upload.rel),
+          UploadId: upload.id,
+          PartNumber: number,
+          Body: body,
+        }),
+        { abortSignal: signal },
+      ),
+    [404],
+  );
+  return answer?.ETag;
+}
+
+/**
+ * Makes the object of its parts, in order.
+ * @returns false when the upload is no more: completed, or ended.
+ * @throws AppError `storage_unavailable`.
+ */
+export async function completeUpload(
+  bucket: Bucket,
+  log: Log,
+  upload: { rel: string; id: string },
+  etags: readonly string[],
+): Promise<boolean> {
+  const answer = await attempt(
+    bucket,
+    log,
+    "complete_upload",
+    (signal) =>
+      bucket.client.send(
+        new CompleteMultipartUploadCommand({
+          Bucket: bucket.settings.bucket,
+          Key: absolute(bucket, upload.rel),
+          UploadId: upload.id,
+          MultipartUpload: { Parts: etags.map((ETag, i) => ({ ETag, PartNumber: i + 1 })) },
+        }),
+        { abortSignal: signal },
+      ),
+    [404],
+  );
+  return answer !== undefined;
+}
+
 /** Asks for one name under the prefix, to see whether the bucket answers and the keys fit. */
 export async function ping(bucket: Bucket, signal: AbortSignal): Promise<void> {
   await bucket.client.send(
-    new ListObjectsV2Command({ Bucket: bucket.settings.bucket, Prefix: absolute(bucket, "extracts/"), MaxKeys: 1 }),
+    new ListObjectsV2Command({
+      Bucket: bucket.settings.bucket,
+      Prefix: absolute(bucket, "extracts/"),
+      MaxKeys: 1,
+    }),
     { abortSignal: signal },
   );
 }
@@ -140,6 +416,27 @@ export async function ping(bucket: Bucket, signal: AbortSignal): Promise<void> {
 /** The SDK bounds single attempts only; this bounds the call. */
 function send<T>(bucket: Bucket, call: (signal: AbortSignal) => Promise<T>): Promise<T> {
   return call(AbortSignal.timeout(bucket.timeoutMs));
+}
+
+/** One call with its time limit and its log line. Undefined for an answer with one of these statuses, which mean something. */
+async function attempt<T extends { $metadata: { attempts?: number | undefined } }, S extends number = never>(
+  bucket: Bucket,
+  log: Log,
+  operation: string,
+  call: (signal: AbortSignal) => Promise<T>,
+  meaningful: readonly S[] = [],
+): Promise<T | ([S] extends [never] ? never : undefined)> {
+  const startedAt = Date.now();
+  try {
+    const answer = await send(bucket, call);
+    noteRetries(log, operation, answer.$metadata.attempts);
+    return answer;
+  } catch (thrown) {
+    const status = thrown instanceof S3ServiceException ? thrown.$metadata.httpStatusCode : undefined;
+    if (meaningful.some((known) => known === status))
+      return undefined as [S] extends [never] ? never : undefined;
+    throw unavailable(log, operation, thrown, startedAt);
+  }
 }
 
 function noteRetries(log: Log, operation: string, attempts: number | undefined): void {
@@ -156,5 +453,8 @@ function unavailable(log: Log, operation: string, thrown: unknown, startedAt: nu
     error: thrown instanceof Error ? thrown.name : "unknown",
     duration_ms: Date.now() - startedAt,
   });
-  return new AppError("storage_unavailable", "the bucket cannot be reached right now", { cause: thrown, retryAfterS: 2 });
+  return new AppError("storage_unavailable", "the bucket cannot be reached right now", {
+    cause: thrown,
+    retryAfterS: 2,
+  });
 }

@@ -43,6 +43,8 @@ function orderOf(currency: string | null | undefined): DateOrder | undefined {
   return monthFirst.has(currency) ? "mdy" : yearFirst.has(currency) ? "ymd" : "dmy";
 }
 
+type Numbers = [string, string, string];
+
 /** A two-digit year is of this century up to 69 (POSIX strptime's rule); tills and due dates are never older. */
 function fullYear(text: string): number {
   const year = Number(text);
@@ -60,16 +62,21 @@ function monthOf(name: string): number | undefined {
   return index < 0 ? undefined : index + 1;
 }
 
-/** All orders in which three numbers make a date, the likeliest first. */
-function readings(a: string, b: string, c: string): { order: DateOrder; value: string }[] {
+/**
+ * All orders in which three numbers make a date, the likeliest first. A year of two digits stands first only
+ * where that is the custom, or where nothing else makes a date.
+ */
+function readings([a, b, c]: Numbers, context: DateContext = {}): { order: DateOrder; value: string }[] {
   const found: { order: DateOrder; value: string | null }[] = [];
   if (a.length === 4) {
     found.push({ order: "ymd", value: iso(Number(a), Number(b), Number(c)) });
   } else {
     found.push({ order: "dmy", value: iso(fullYear(c), Number(b), Number(a)) });
     found.push({ order: "mdy", value: iso(fullYear(c), Number(a), Number(b)) });
-    if (a.length === 2 && c.length === 2)
+    const custom = (context.order ?? orderOf(context.currency)) === "ymd";
+    if (a.length === 2 && (custom || found.every(({ value }) => value === null))) {
       found.push({ order: "ymd", value: iso(fullYear(a), Number(b), Number(c)) });
+    }
   }
   return found.flatMap(({ order, value }) => (value === null ? [] : [{ order, value }]));
 }
@@ -92,7 +99,7 @@ function parseBare(text: string, context: DateContext): PrintedDate | null {
   const named = byName(text);
   if (named) return { value: named, ambiguous: false };
   const numbers = threeNumbers(text);
-  const all = numbers ? readings(...numbers.parts) : [];
+  const all = numbers ? readings(numbers.parts, context) : [];
   const [first] = all;
   if (!numbers || !first) return null;
   if (new Set(all.map(({ value }) => value)).size === 1) return { value: first.value, ambiguous: false };
@@ -101,7 +108,7 @@ function parseBare(text: string, context: DateContext): PrintedDate | null {
   return chosen ? { value: chosen.value, ambiguous: false } : { value: first.value, ambiguous: true };
 }
 
-function threeNumbers(text: string): { parts: [string, string, string]; separator: string } | null {
+function threeNumbers(text: string): { parts: Numbers; separator: string } | null {
   const match =
     /^(?<a>\d{4}) ?[年년] ?(?<b>\d{1,2}) ?[月월] ?(?<c>\d{1,2}) ?[日일]?$/.exec(text) ??
     /^(?<a>(?:19|20)\d\d)(?<b>\d\d)(?<c>\d\d)$/.exec(text) ??
@@ -120,7 +127,7 @@ export function orderProvedBy(printed: string): DateOrder | undefined {
     const numbers = threeNumbers(text);
     if (!numbers || numbers.parts[0].length === 4) continue;
     if (numbers.separator === ".") return "dmy";
-    const [only, ...more] = readings(...numbers.parts);
+    const [only, ...more] = readings(numbers.parts);
     return more.length === 0 ? only?.order : undefined;
   }
   return undefined;

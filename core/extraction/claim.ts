@@ -1,7 +1,9 @@
-import { and, eq, lt, sql } from "drizzle-orm";
+import { and, eq, gt, lt, sql } from "drizzle-orm";
+import * as Breaker from "#core/breaker/breaker";
+import { breakerTable } from "#core/breaker/breaker.sql";
 import * as Database from "#core/db/client";
 import { AppError, type Code } from "#core/error";
-import { extractTable, idempotencyTable } from "./extract.sql.ts";
+import { extractTable, idempotencyTable, type StoredInput } from "./extract.sql.ts";
 
 export type Row = typeof extractTable.$inferSelect;
 
@@ -14,77 +16,196 @@ export interface Wish {
   leaseUntil: Date;
 }
 
-/** Who works on an id: us (`fresh` when it is new), or somebody else, or nobody any more. */
+/** Who works on an id: us, or somebody else, or nobody any more. */
 export type Claim = { kind: "ours"; row: Row } | { kind: "running"; row: Row } | { kind: "ended"; row: Row };
+
+/** What is known of the model server, read in the claim's round trip. */
+export interface Outlook {
+  breaker: Breaker.State;
+  /** Calls that were cut off and handed over within the window. */
+  recentHandovers: number;
+}
+
+/** As many as matter; more are not counted. */
+const handoversCounted = 10;
 
 /**
  * Takes the id for us in one round trip: a new row; or an old one whose failure may be retried or whose lease ran
  * out, with the fencing token raised. Twenty racers on one new id: exactly one gets `ours`.
- * @param options.mustBeNew - take nothing over: undefined when the id exists in whatever state.
+ * @param options.mustBeNew - take nothing over: no claim when the id exists in whatever state.
+ * @param options.handoverWindowMs - how far back hand-overs are counted.
  * @throws AppError `conflict` when the id exists with another payload, `storage_unavailable`.
  */
-export async function claim(db: Database.Db, wish: Wish, options: { mustBeNew: boolean }): Promise<Claim | undefined> {
+export async function claim(
+  db: Database.Db,
+  wish: Wish,
+  options: { mustBeNew: boolean; handoverWindowMs: number },
+): Promise<{ claim: Claim | undefined; outlook: Outlook }> {
   const now = new Date();
   const insert = db.query.insert(extractTable).values({ ...wish, status: "running", createdAt: now, token: 1 });
-  const isOpen = sql`(${extractTable.status} = 'retryable' OR (${extractTable.status} = 'running' AND ${extractTable.leaseUntil} < ${now.getTime()}))`;
+  // Work that was queued belongs to its worker until reconcile says otherwise.
+  const isOpen = sql`(${extractTable.status} = 'retryable' OR (${extractTable.status} = 'running' AND ${extractTable.input} IS NULL AND ${extractTable.leaseUntil} < ${now.getTime()}))`;
   const take = options.mustBeNew
     ? insert.onConflictDoNothing().returning()
     : insert
         .onConflictDoUpdate({
           target: [extractTable.keyId, extractTable.requestId],
-          set: { status: "running", token: sql`${extractTable.token} + 1`, leaseUntil: wish.leaseUntil },
+          set: {
+            status: "running",
+            token: sql`${extractTable.token} + 1`,
+            leaseUntil: wish.leaseUntil,
+            attempts: 0,
+            claims: 0,
+            suspects: 0,
+          },
           setWhere: sql`${extractTable.payloadHash} = ${wish.payloadHash} AND ${isOpen}`,
         })
         .returning();
-  const [taken, found] = await Database.batch(db, [take, byId(db, wish.keyId, wish.requestId)]);
+  const recent = db.query
+    .select({ keyId: extractTable.keyId })
+    .from(extractTable)
+    .where(gt(extractTable.handedOverAt, new Date(now.getTime() - options.handoverWindowMs)))
+    .limit(handoversCounted);
+  const [taken, found, breaker, handovers] = await Database.batch(db, [
+    take,
+    byId(db, wish.keyId, wish.requestId),
+    Breaker.statement(db),
+    recent,
+  ]);
+  const outlook: Outlook = {
+    breaker: Breaker.stateOf(Database.rows(breakerTable, breaker)[0], now.getTime()),
+    recentHandovers: handovers?.rows.length ?? 0,
+  };
   const ours = Database.rows(extractTable, taken)[0];
-  if (ours !== undefined) return { kind: "ours", row: ours };
-  if (options.mustBeNew) return undefined;
+  if (ours !== undefined) return { claim: { kind: "ours", row: ours }, outlook };
+  if (options.mustBeNew) return { claim: undefined, outlook };
   const row = Database.rows(extractTable, found)[0];
   if (row === undefined) throw new AppError("internal", "the row of this extract is gone");
   if (row.payloadHash !== wish.payloadHash) throw new AppError("conflict", "this id was used with another payload");
-  return { kind: row.status === "running" ? "running" : "ended", row };
+  const running = row.status === "running" || row.status === "queued";
+  return { claim: { kind: running ? "running" : "ended", row }, outlook };
 }
 
 /** How an extract ended, or how an attempt did. */
 export type Ending =
   | { status: "succeeded"; artifactRel: string; schemaOk: boolean }
-  | { status: "failed" | "retryable"; artifactRel: string | null; errorCode: Code; errorMessage: string; pendingArtifact?: string };
+  | { status: "failed" | "retryable" | "queued"; artifactRel: string | null; errorCode: Code; errorMessage: string; pendingArtifact?: string };
 
 /**
  * Writes the ending, if the token is still ours.
  * @returns false when somebody took the work over meanwhile; nothing was changed then.
  */
 export async function commit(db: Database.Db, row: Row, ending: Ending): Promise<boolean> {
-  const [result] = await Database.batch(db, [
+  const failed = ending.status === "succeeded" ? undefined : ending;
+  return update(db, row, {
+    status: ending.status,
+    endedAt: new Date(),
+    artifactRel: ending.artifactRel,
+    schemaOk: ending.status === "succeeded" ? ending.schemaOk : null,
+    errorCode: failed?.errorCode ?? null,
+    errorMessage: failed?.errorMessage ?? null,
+    pendingArtifact: failed?.pendingArtifact ?? null,
+    waitingFor: null,
+    notBefore: null,
+  });
+}
+
+/**
+ * Hands the work to the queue: the input lies in the bucket, the token goes up, nobody holds a lease.
+ * @returns the row with its new token, or undefined when it is not ours any more.
+ */
+export async function enqueue(
+  db: Database.Db,
+  row: Row,
+  input: StoredInput,
+  how: { handedOver: boolean; waitingFor: "model_server" | null },
+): Promise<Row | undefined> {
+  const now = new Date();
+  const changes = {
+    status: "queued" as const,
+    input,
+    token: row.token + 1,
+    leaseUntil: now,
+    handedOverAt: how.handedOver ? now : row.handedOverAt,
+    waitingFor: how.waitingFor,
+    sentAt: null,
+    notBefore: null,
+  };
+  return (await update(db, row, changes)) ? { ...row, ...changes } : undefined;
+}
+
+/** Notes that a queued extract's message is under way. */
+export async function markSent(db: Database.Db, rows: Row[]): Promise<void> {
+  const now = new Date();
+  await Database.batch(
+    db,
+    rows.map((row) => db.query.update(extractTable).set({ sentAt: now }).where(ours(row))),
+  );
+}
+
+/**
+ * The worker's claim: a queued extract whose time has come, or one whose worker's lease ran out.
+ * @returns undefined when it has ended, runs elsewhere, or is not known: the message has done its duty then.
+ */
+export async function claimQueued(
+  db: Database.Db,
+  id: { keyId: string; requestId: string },
+  leaseUntil: Date,
+): Promise<{ row: Row | undefined; outlook: Outlook }> {
+  const now = Date.now();
+  const [taken, breaker] = await Database.batch(db, [
     db.query
       .update(extractTable)
-      .set({
-        status: ending.status,
-        endedAt: new Date(),
-        artifactRel: ending.artifactRel,
-        schemaOk: ending.status === "succeeded" ? ending.schemaOk : null,
-        errorCode: ending.status === "succeeded" ? null : ending.errorCode,
-        errorMessage: ending.status === "succeeded" ? null : ending.errorMessage,
-        pendingArtifact: ending.status === "succeeded" ? null : (ending.pendingArtifact ?? null),
-      })
+      .set({ status: "running", token: sql`${extractTable.token} + 1`, claims: sql`${extractTable.claims} + 1`, leaseUntil })
       .where(
-        and(eq(extractTable.keyId, row.keyId), eq(extractTable.requestId, row.requestId), eq(extractTable.token, row.token)),
-      ),
+        and(
+          eq(extractTable.keyId, id.keyId),
+          eq(extractTable.requestId, id.requestId),
+          sql`${extractTable.input} IS NOT NULL`,
+          sql`(${extractTable.status} = 'queued' OR (${extractTable.status} = 'running' AND ${extractTable.leaseUntil} < ${now}))`,
+          sql`coalesce(${extractTable.notBefore}, 0) <= ${now}`,
+        ),
+      )
+      .returning(),
+    Breaker.statement(db),
   ]);
-  return result?.rowsAffected === 1;
+  return {
+    row: Database.rows(extractTable, taken)[0],
+    outlook: { breaker: Breaker.stateOf(Database.rows(breakerTable, breaker)[0], now), recentHandovers: 0 },
+  };
+}
+
+/** Puts claimed work back into the queue. In an orderly way the claim does not count (`keepClaims` for a worker that died). */
+export async function requeue(
+  db: Database.Db,
+  row: Row,
+  how: { countAttempt: boolean; suspect: boolean; notBefore: Date | null; waitingFor: "model_server" | null; keepClaims?: boolean },
+): Promise<boolean> {
+  return update(db, row, {
+    status: "queued",
+    leaseUntil: new Date(),
+    claims: how.keepClaims ? row.claims : 0,
+    attempts: row.attempts + (how.countAttempt ? 1 : 0),
+    suspects: row.suspects + (how.suspect ? 1 : 0),
+    notBefore: how.notBefore,
+    waitingFor: how.waitingFor,
+    sentAt: null,
+  });
+}
+
+/** The input is gone from the bucket; nobody need look for it again. */
+export async function forgetInput(db: Database.Db, row: Row): Promise<void> {
+  await Database.batch(db, [
+    db.query
+      .update(extractTable)
+      .set({ input: null })
+      .where(and(eq(extractTable.keyId, row.keyId), eq(extractTable.requestId, row.requestId))),
+  ]);
 }
 
 /** The row of an id, if this key has one. */
 export async function find(db: Database.Db, keyId: string, requestId: string): Promise<Row | undefined> {
   return (await Database.guard(() => byId(db, keyId, requestId)))[0];
-}
-
-function byId(db: Database.Db, keyId: string, requestId: string) {
-  return db.query
-    .select()
-    .from(extractTable)
-    .where(and(eq(extractTable.keyId, keyId), eq(extractTable.requestId, requestId)));
 }
 
 /**
@@ -116,4 +237,20 @@ export async function resolveIdempotency(
     throw new AppError("conflict", "this Idempotency-Key was used with another payload");
   }
   return row.resourceId;
+}
+
+/** Exactly the row that was claimed: another token is somebody else's work. */
+const ours = (row: Row) =>
+  and(eq(extractTable.keyId, row.keyId), eq(extractTable.requestId, row.requestId), eq(extractTable.token, row.token));
+
+async function update(db: Database.Db, row: Row, changes: Partial<typeof extractTable.$inferInsert>): Promise<boolean> {
+  const [result] = await Database.batch(db, [db.query.update(extractTable).set(changes).where(ours(row))]);
+  return result?.rowsAffected === 1;
+}
+
+function byId(db: Database.Db, keyId: string, requestId: string) {
+  return db.query
+    .select()
+    .from(extractTable)
+    .where(and(eq(extractTable.keyId, keyId), eq(extractTable.requestId, requestId)));
 }

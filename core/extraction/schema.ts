@@ -68,7 +68,7 @@ export type Running = z.output<typeof Running>;
 export interface Artifact extends Extract {
   /** sha256 over what decides the answer; an artifact whose hash differs is somebody else's. */
   payload_hash: string;
-  input: { source: "inline"; mime_type: string; declared_mime_type: string | null; bytes: number; sha256: string; width: number; height: number; pages: number };
+  input: { source: "inline" | "upload" | "url"; mime_type: string; declared_mime_type: string | null; bytes: number; sha256: string; width: number; height: number; pages: number };
   sent: { sha256: string; width: number; height: number; mime_type: string; bytes: number } | null;
   request: { temperature: number; max_tokens: number; response_format: "json_schema"; seed: number };
   raw_model_text: string | null;

@@ -24,3 +24,19 @@ export function decode(text: string): { bytes: Uint8Array; declaredMimeType: str
   }
   return { bytes: Buffer.from(base64, "base64"), declaredMimeType: header?.[1] || undefined };
 }
+
+/** A picture and where it came from. */
+export interface Source {
+  kind: "inline" | "upload" | "url";
+  bytes: Uint8Array;
+  declaredMimeType: string | undefined;
+  /** Where it lies in the bucket already, and which version of it was read. */
+  objectKey?: string;
+  etag?: string;
+}
+
+/** The picture of a request. @throws AppError as the sources do. */
+export async function load(input: { image_base64: string; mime_type?: string | undefined }): Promise<Source> {
+  const { bytes, declaredMimeType } = decode(input.image_base64);
+  return { kind: "inline", bytes, declaredMimeType: input.mime_type ?? declaredMimeType };
+}

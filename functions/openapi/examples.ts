@@ -11,6 +11,8 @@ import type { RouteKey } from "#infra/routes";
 export interface Examples {
   /** A JSON body, as it is sent. */
   request?: unknown;
+  /** A shell command that prints a body, for the curl line; without one it is the example itself. */
+  bodyCommand?: string;
   /** Status → body. */
   responses?: Readonly<Record<number, unknown>>;
 }
@@ -94,6 +96,7 @@ export function examples(): Partial<Record<RouteKey, Examples>> {
         mime_type: "image/png",
         request_id: "receipt-0001",
       },
+      bodyCommand: `printf '{"image_base64":"%s"}' "$(base64 < receipt.jpg | tr -d '\\n')"`,
       responses: { 200: extract(), 202: running },
     },
     "GET /v1/extracts/{request_id}": { responses: { 200: extract(), 202: running } },

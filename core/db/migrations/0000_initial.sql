@@ -1,3 +1,11 @@
+CREATE TABLE `breaker` (
+	`name` text PRIMARY KEY NOT NULL,
+	`opened_at` integer,
+	`retry_at` integer,
+	`probe_until` integer,
+	`message_until` integer
+);
+--> statement-breakpoint
 CREATE TABLE `setting` (
 	`name` text PRIMARY KEY NOT NULL,
 	`value` text NOT NULL
@@ -18,10 +26,19 @@ CREATE TABLE `extract` (
 	`error_code` text,
 	`error_message` text,
 	`pending_artifact` text,
+	`input` text,
+	`handed_over_at` integer,
+	`sent_at` integer,
+	`not_before` integer,
+	`waiting_for` text,
+	`attempts` integer DEFAULT 0 NOT NULL,
+	`claims` integer DEFAULT 0 NOT NULL,
+	`suspects` integer DEFAULT 0 NOT NULL,
 	PRIMARY KEY(`key_id`, `request_id`)
 );
 --> statement-breakpoint
-CREATE INDEX `extract_running` ON `extract` (`status`,`lease_until`);--> statement-breakpoint
+CREATE INDEX `extract_status` ON `extract` (`status`,`lease_until`);--> statement-breakpoint
+CREATE INDEX `extract_handed_over` ON `extract` (`handed_over_at`);--> statement-breakpoint
 CREATE TABLE `idempotency` (
 	`key_id` text NOT NULL,
 	`idempotency_key` text NOT NULL,

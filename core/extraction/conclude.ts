@@ -1,0 +1,135 @@
+import * as Artifacts from "#core/artifact/artifact";
+import { AppError, from } from "#core/error";
+import type { Log } from "#core/log";
+import { sizes } from "#infra/limits";
+import * as Claims from "./claim.ts";
+import type { Performed } from "./perform.ts";
+import type { Artifact, Extract } from "./schema.ts";
+import type { Services } from "./services.ts";
+
+type Stores = Pick<Services, "db" | "bucket">;
+
+/** Only what belongs to the wire. */
+export function answerOf(artifact: Artifact): Extract {
+  const { payload_hash, input, sent, request, raw_model_text, finish_reason, attempts, principal, code_version, ...answer } = artifact;
+  return answer;
+}
+
+/** The artifact of an ending or of an attempt; its place depends on whether a repeat may still change it. */
+export function compose(
+  row: Claims.Row,
+  performed: Performed,
+  about: { input: Artifact["input"]; principal: Artifact["principal"]; codeVersion: string; totalMs: number },
+): Artifact {
+  const { error } = performed;
+  return {
+    request_id: row.requestId,
+    task_id: row.taskId,
+    created_at: row.createdAt.toISOString(),
+    status: error === undefined ? "succeeded" : "failed",
+    ...performed.answer,
+    timings_ms: { total: about.totalMs, ...performed.timingsMs },
+    artifact_rel: error?.retry
+      ? Artifacts.attemptKey(row.keyId, row.requestId, row.createdAt, row.token)
+      : Artifacts.extractKey(row.keyId, row.requestId, row.createdAt),
+    ...(error === undefined ? {} : { error: { code: error.code, message: error.message } }),
+    payload_hash: row.payloadHash,
+    input: about.input,
+    ...performed.record,
+    principal: about.principal,
+    code_version: about.codeVersion,
+  };
+}
+
+/**
+ * Stores the artifact, ends the row, and answers: with ours, or with what was there first.
+ * @throws AppError the final failure itself; `storage_unavailable` when the artifact had to wait in the row.
+ */
+export async function conclude(stores: Stores, log: Log, row: Claims.Row, artifact: Artifact): Promise<Extract> {
+  const rel = artifact.artifact_rel ?? "";
+  const encoded = Artifacts.encode(artifact);
+  let put: "written" | "taken";
+  try {
+    put = await Artifacts.put(stores.bucket, log, rel, encoded);
+  } catch (thrown) {
+    const failure = from(thrown);
+    await keepInRow(stores, row, encoded, failure);
+    throw failure;
+  }
+  const stored = put === "written" ? artifact : await Artifacts.get(stores.bucket, log, rel);
+  if (stored === undefined) {
+    // Refused as taken, yet nothing is there: another writer is still at it.
+    const failure = new AppError("storage_unavailable", "the bucket could not store the answer right now", { retryAfterS: 2 });
+    await keepInRow(stores, row, encoded, failure);
+    throw failure;
+  }
+  if (!belongsTo(row, stored)) throw new AppError("conflict", "another artifact lies where this one belongs");
+  await settle(stores, row, stored);
+  return answerOf(stored);
+}
+
+/**
+ * Records a failure that may be retried beside the extract's own key.
+ * @returns the key, or null when the bucket is away: the failure itself is what counts.
+ */
+export async function recordAttempt(stores: Pick<Stores, "bucket">, log: Log, artifact: Artifact): Promise<string | null> {
+  try {
+    await Artifacts.put(stores.bucket, log, artifact.artifact_rel ?? "", Artifacts.encode(artifact));
+    return artifact.artifact_rel;
+  } catch (thrown) {
+    log.warn("attempt_not_stored", { code: from(thrown).code });
+    return null;
+  }
+}
+
+/**
+ * What an earlier worker left for this id: an artifact put before the row was ended, or one that waits in the row
+ * because the bucket was away. Ends the row from it.
+ * @throws AppError the final failure, when that is what was stored; `storage_unavailable`.
+ */
+export async function storedBefore(
+  stores: Stores,
+  log: Log,
+  row: Claims.Row,
+  options: { evenIfNew: boolean } = { evenIfNew: false },
+): Promise<Artifact | undefined> {
+  // The first to hold a token finds nothing, and need not look.
+  if (row.token === 1 && !options.evenIfNew) return undefined;
+  const rel = Artifacts.extractKey(row.keyId, row.requestId, row.createdAt);
+  if (row.pendingArtifact !== null) await Artifacts.put(stores.bucket, log, rel, row.pendingArtifact);
+  const artifact = await Artifacts.get(stores.bucket, log, rel);
+  if (artifact === undefined || !belongsTo(row, artifact)) return undefined;
+  await settle(stores, row, artifact);
+  return artifact;
+}
+
+/** A final failure ends the row and is thrown; a success ends the row. */
+async function settle(stores: Stores, row: Claims.Row, artifact: Artifact): Promise<void> {
+  const { artifact_rel: artifactRel, error } = artifact;
+  if (error === undefined) {
+    await Claims.commit(stores.db, row, {
+      status: "succeeded",
+      artifactRel: artifactRel ?? "",
+      schemaOk: artifact.schema_ok === true,
+    });
+    return;
+  }
+  await Claims.commit(stores.db, row, { status: "failed", artifactRel, errorCode: error.code, errorMessage: error.message });
+  throw new AppError(error.code, error.message, { details: { artifact_rel: artifactRel } });
+}
+
+const belongsTo = (row: Claims.Row, artifact: Artifact) =>
+  artifact.request_id === row.requestId && artifact.payload_hash === row.payloadHash && artifact.principal.key_id === row.keyId;
+
+/** The bucket is away and the model has answered: the artifact waits in the row, and no second call is needed. */
+async function keepInRow(stores: Stores, row: Claims.Row, encoded: string, failure: AppError): Promise<void> {
+  const fits = Buffer.byteLength(encoded) <= sizes.pendingArtifactBytes;
+  await Claims.commit(stores.db, row, {
+    // The worker's message comes back; without a worker the next repeat of the call writes it.
+    status: row.input === null ? "retryable" : "queued",
+    artifactRel: null,
+    errorCode: failure.code,
+    errorMessage: failure.message,
+    ...(fits ? { pendingArtifact: encoded } : {}),
+  });
+}

@@ -1,0 +1,61 @@
+import * as Bucket from "#core/artifact/bucket";
+import * as Breaker from "#core/breaker/breaker";
+import { AppError } from "#core/error";
+import type { Log } from "#core/log";
+import * as Queue from "#core/queue/queue";
+import * as Claims from "./claim.ts";
+import type { StoredInput } from "./extract.sql.ts";
+import type { Services } from "./services.ts";
+
+/** The body of a message in the `single` queue: which row to work on. */
+export interface SingleMessage {
+  key_id: string;
+  request_id: string;
+}
+
+/** A copy of an inline picture, for the worker; deleted when the extract ends, by lifecycle after a day. */
+export function temporaryKey(row: Pick<Claims.Row, "keyId" | "requestId">): string {
+  return `inputs/${row.keyId}/tmp/${row.requestId}`;
+}
+
+/**
+ * Turns a call into work for the queue: input → bucket, row queued, message (in this order, so that a crash between
+ * any two is repaired by reconcile and never leaves a message without its picture).
+ * @param how.waitingFor - the model server is away: no message is sent, the probe's success sends it.
+ * @throws AppError `storage_unavailable` when bucket, database or queue is away; the row is as it was before then,
+ *   or queued and found by reconcile.
+ */
+export async function handOver(
+  services: Services,
+  log: Log,
+  row: Claims.Row,
+  picture: { bytes: Uint8Array; mimeType: string; input: Omit<StoredInput, "objectKey" | "temporary"> & { objectKey: string | null } },
+  how: { handedOver: boolean; waitingFor: "model_server" | null },
+): Promise<void> {
+  const { objectKey: existing, ...rest } = picture.input;
+  const objectKey = existing ?? temporaryKey(row);
+  if (existing === null) {
+    // "taken": an earlier hand-over of this id and payload put the same bytes there.
+    await Bucket.put(services.bucket, log, objectKey, picture.bytes, picture.mimeType);
+  }
+  const queued = await Claims.enqueue(services.db, row, { ...rest, objectKey, temporary: existing === null }, how);
+  if (queued === undefined) throw new AppError("conflict", "somebody else took this extract over");
+  if (how.waitingFor === null) await sendSingle(services, queued);
+  else await ensureProbe(services, log);
+}
+
+/** Sends the row's message and notes it. */
+export async function sendSingle(services: Pick<Services, "db" | "queues">, row: Claims.Row, delayMs?: number): Promise<void> {
+  const body: SingleMessage = { key_id: row.keyId, request_id: row.requestId };
+  await Queue.send(services.queues, "single", body, delayMs === undefined ? {} : { delayMs });
+  await Claims.markSent(services.db, [row]);
+}
+
+/** Makes sure that one probe message is under way while the model server is away. @returns whether one had to be sent. */
+export async function ensureProbe(services: Pick<Services, "db" | "queues" | "times">, log: Log): Promise<boolean> {
+  const { probeFirstDelayMs, probeMessageMs } = services.times;
+  if (!(await Breaker.mayMessage(services.db, probeMessageMs, { renew: false }))) return false;
+  await Queue.send(services.queues, "later", { kind: "probe", n: 1 }, { delayMs: probeFirstDelayMs });
+  log.info("probe_scheduled", { n: 1 });
+  return true;
+}

@@ -1,0 +1,151 @@
+import { and, eq, isNotNull, isNull, lt, or } from "drizzle-orm";
+import * as Breaker from "#core/breaker/breaker";
+import * as Database from "#core/db/client";
+import { from } from "#core/error";
+import type { Log } from "#core/log";
+import * as Queue from "#core/queue/queue";
+import * as Vision from "#core/vision/vision";
+import * as Claims from "./claim.ts";
+import { storedBefore } from "./conclude.ts";
+import { extractTable, idempotencyTable } from "./extract.sql.ts";
+import { ensureProbe, type SingleMessage } from "./handover.ts";
+import type { Services } from "./services.ts";
+import { discardInput } from "./work.ts";
+
+type Stores = Pick<Services, "db" | "queues" | "times" | "model" | "bucket">;
+
+/** Rows a step looks at; what is left is for the next step. */
+const chunk = 200;
+
+/**
+ * One look at the model server (`kind: "probe"` in the `later` queue). When it is back, everything that waits for it
+ * goes on; else the next look is ordered: after 5 s at first, later 30 s.
+ */
+export async function probe(services: Stores, n: number, log: Log): Promise<void> {
+  const { db, times } = services;
+  if ((await Breaker.state(db)).kind !== "closed") {
+    const seen = await Vision.probe(services.model, undefined, times.probeTimeoutMs);
+    log.info("breaker_probe", { ok: seen.ok, n, duration_ms: seen.latencyMs });
+    if (!seen.ok) {
+      const delayMs = n < 12 ? times.probeFirstDelayMs : times.probeLaterDelayMs;
+      await Breaker.trip(db, times.breakerRetryMs);
+      await Breaker.mayMessage(db, delayMs + times.probeMessageMs, { renew: true });
+      await Queue.send(services.queues, "later", { kind: "probe", n: n + 1 }, { delayMs });
+      return;
+    }
+    await Breaker.close(db);
+  }
+  await Breaker.messageDone(db);
+  const resumed = await resumeWaiting(services, log);
+  log.info("model_server_back", { resumed });
+}
+
+/** Sends every extract on its way that waits for the model server. @returns how many. */
+async function resumeWaiting(services: Stores, log: Log): Promise<number> {
+  let resumed = 0;
+  for (;;) {
+    const rows = await Database.guard(() =>
+      services.db.query
+        .select()
+        .from(extractTable)
+        .where(and(eq(extractTable.status, "queued"), eq(extractTable.waitingFor, "model_server")))
+        .limit(chunk),
+    );
+    if (rows.length === 0) return resumed;
+    const sent = await sendRows(services, rows, log);
+    if (sent === 0) return resumed;
+    resumed += sent;
+  }
+}
+
+/** Sends the rows' messages; what was taken is marked. */
+async function sendRows(services: Stores, rows: Claims.Row[], log: Log): Promise<number> {
+  const bodies: SingleMessage[] = rows.map((row) => ({ key_id: row.keyId, request_id: row.requestId }));
+  const taken = await Queue.sendAll(services.queues, "single", bodies, log);
+  const sent = rows.filter((_, i) => taken.has(i));
+  if (sent.length > 0) await Claims.markSent(services.db, sent);
+  return sent.length;
+}
+
+/** What reconcile found and mended; all zero in a healthy system. */
+export interface Repairs {
+  interrupted: number;
+  requeued: number;
+  stored: number;
+  inputs: number;
+  probes: number;
+}
+
+/**
+ * Mends what crashes left: work whose lease ran out, queued work without a message, artifacts that wait in their
+ * rows, inputs of ended extracts, a probe message that was lost. In bounded steps; the next minute does the rest.
+ */
+export async function reconcile(services: Stores, log: Log): Promise<Repairs> {
+  const repairs: Repairs = { interrupted: 0, requeued: 0, stored: 0, inputs: 0, probes: 0 };
+  const { db, times } = services;
+  const now = Date.now();
+  const before = (ms: number) => new Date(now - ms);
+  const select = (where: ReturnType<typeof and>) =>
+    Database.guard(() => db.query.select().from(extractTable).where(where).limit(chunk));
+
+  for (const row of await select(and(eq(extractTable.status, "running"), lt(extractTable.leaseUntil, before(times.leaseGraceMs))))) {
+    if (row.input === null) repairs.interrupted += (await endInterrupted(services, log, row)) ? 1 : 0;
+    else if (await Claims.requeue(db, row, { countAttempt: false, suspect: false, notBefore: null, waitingFor: null, keepClaims: true })) {
+      repairs.requeued += await sendRows(services, [row], log);
+    }
+  }
+  const unsent = and(
+    eq(extractTable.status, "queued"),
+    isNull(extractTable.waitingFor),
+    or(
+      and(isNull(extractTable.sentAt), lt(extractTable.leaseUntil, before(times.unsentGraceMs))),
+      lt(extractTable.sentAt, before(times.lostMessageMs)),
+    ),
+  );
+  repairs.requeued += await sendRows(services, await select(unsent), log);
+  for (const row of await select(and(eq(extractTable.status, "retryable"), isNotNull(extractTable.pendingArtifact)))) {
+    repairs.stored += (await storePending(services, log, row)) ? 1 : 0;
+  }
+  const endedWithInput = and(
+    or(eq(extractTable.status, "succeeded"), eq(extractTable.status, "failed"), eq(extractTable.status, "retryable")),
+    isNotNull(extractTable.input),
+    lt(extractTable.endedAt, before(times.unsentGraceMs)),
+  );
+  for (const row of await select(endedWithInput)) {
+    await discardInput(services, log, row);
+    repairs.inputs += 1;
+  }
+  const waiting = await select(and(eq(extractTable.status, "queued"), eq(extractTable.waitingFor, "model_server")));
+  if (waiting.length > 0) repairs.probes += (await ensureProbe(services, log)) ? 1 : 0;
+  await Database.batch(db, [db.query.delete(idempotencyTable).where(lt(idempotencyTable.expiresAt, new Date(now)))]);
+  log.info("reconciled", { ...repairs });
+  return repairs;
+}
+
+/** A call whose instance died: its artifact decides, else it is free for a repeat. */
+async function endInterrupted(services: Stores, log: Log, row: Claims.Row): Promise<boolean> {
+  try {
+    // An artifact may lie there even at the first token: the death came between the put and the row.
+    if ((await storedBefore(services, log, row, { evenIfNew: true })) !== undefined) return true;
+  } catch (thrown) {
+    const error = from(thrown);
+    if (error.retry) throw error;
+    return true;
+  }
+  return Claims.commit(services.db, row, {
+    status: "retryable",
+    artifactRel: null,
+    errorCode: "internal",
+    errorMessage: "the work on this extract was interrupted: send the same call again",
+  });
+}
+
+async function storePending(services: Stores, log: Log, row: Claims.Row): Promise<boolean> {
+  try {
+    return (await storedBefore(services, log, row)) !== undefined;
+  } catch (thrown) {
+    const error = from(thrown);
+    log.warn("pending_artifact_waits", { code: error.code });
+    return !error.retry;
+  }
+}

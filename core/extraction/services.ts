@@ -1,0 +1,16 @@
+import type { Bucket } from "#core/artifact/bucket";
+import type * as Config from "#core/config";
+import type { Db } from "#core/db/client";
+import type { Queues } from "#core/queue/queue";
+import type { Times } from "#infra/limits";
+
+/** What an extract needs of the world, as plain values and open clients. */
+export interface Services {
+  db: Db;
+  bucket: Bucket;
+  queues: Queues;
+  model: Config.Model;
+  times: Times;
+  version: string;
+  debugMode: boolean;
+}

@@ -1,0 +1,139 @@
+import * as Bucket from "#core/artifact/bucket";
+import * as Breaker from "#core/breaker/breaker";
+import { AppError, from } from "#core/error";
+import * as Image from "#core/image/image";
+import type { Log } from "#core/log";
+import * as Task from "#core/task/task";
+import * as Vision from "#core/vision/vision";
+import * as Claims from "./claim.ts";
+import { compose, conclude, recordAttempt, storedBefore } from "./conclude.ts";
+import type { StoredInput } from "./extract.sql.ts";
+import { inputOf } from "./extraction.ts";
+import { ensureProbe, type SingleMessage, sendSingle } from "./handover.ts";
+import { type Performed, perform } from "./perform.ts";
+import type { Services } from "./services.ts";
+
+/** What an extract may cost: DESIGN.md, "A group is locked until visibility ends". */
+const maxAttempts = 3;
+const maxClaims = 5;
+const maxSuspects = 3;
+
+/**
+ * Works on a queued extract. Returning means that the message has done its duty: the extract ended, waits for the
+ * model server, has a new message, or is somebody else's. The model server's weather costs it nothing.
+ * @param deadline - epoch milliseconds at which the model call is cut off.
+ * @param leaseUntil - until when nobody else takes it over.
+ * @throws AppError `storage_unavailable`: the message must come back.
+ */
+export async function work(
+  services: Services,
+  message: SingleMessage,
+  time: { startedAt: number; deadline: number; leaseUntil: Date },
+  log: Log,
+): Promise<void> {
+  const { row, outlook } = await Claims.claimQueued(
+    services.db,
+    { keyId: message.key_id, requestId: message.request_id },
+    time.leaseUntil,
+  );
+  if (row === undefined || row.input === null) return;
+  const { input } = row;
+  if (outlook.breaker.kind !== "closed" && row.pendingArtifact === null) return wait(services, log, row, false);
+  try {
+    if ((await storedBefore(services, log, row)) === undefined) await attempt(services, row, input, time, log);
+  } catch (thrown) {
+    const error = from(thrown);
+    // A final failure is an ending like another; it is stored.
+    if (error.retry) throw error;
+  }
+  const now = await Claims.find(services.db, row.keyId, row.requestId);
+  if (now === undefined || now.status === "queued" || now.status === "running") return;
+  await discardInput(services, log, now);
+}
+
+/** Deletes the copy of an ended extract's picture. */
+export async function discardInput(services: Pick<Services, "db" | "bucket">, log: Log, row: Claims.Row): Promise<void> {
+  if (row.input === null) return;
+  if (row.input.temporary) await Bucket.remove(services.bucket, log, row.input.objectKey);
+  await Claims.forgetInput(services.db, row);
+}
+
+async function attempt(
+  services: Services,
+  row: Claims.Row,
+  input: StoredInput,
+  time: { startedAt: number; deadline: number },
+  log: Log,
+): Promise<void> {
+  const task = Task.get(row.taskId);
+  const bytes = await Bucket.get(services.bucket, log, input.objectKey);
+  if (task === undefined || bytes === undefined) {
+    const what = task === undefined ? "the task of this extract is gone" : "the picture of this extract is gone";
+    await end(services, row, new AppError("internal", what));
+    return;
+  }
+  const image = await Image.inspect(bytes);
+  const performed = await perform(services.model, {
+    task,
+    image,
+    requestId: row.requestId,
+    deadline: time.deadline,
+    signal: AbortSignal.timeout(Math.max(1, time.deadline - Date.now())),
+    log,
+  });
+  const artifact = compose(row, performed, {
+    input: inputOf(image, input.source, input.declaredMimeType),
+    principal: { key_id: row.keyId, role: input.principalRole },
+    codeVersion: services.version,
+    totalMs: Date.now() - time.startedAt,
+  });
+  const { error } = performed;
+  if (error === undefined || !error.retry) {
+    await conclude(services, log, row, artifact);
+    return;
+  }
+  const artifactRel = await recordAttempt(services, log, artifact);
+  await afterFailure(services, log, row, performed, error, artifactRel);
+}
+
+/** What becomes of a failure that may be retried: the weather costs nothing, the rest has a budget. */
+async function afterFailure(
+  services: Services,
+  log: Log,
+  row: Claims.Row,
+  performed: Performed,
+  error: AppError,
+  artifactRel: string | null,
+): Promise<void> {
+  const fault = performed.error instanceof Vision.VisionError ? performed.error.fault : undefined;
+  const suspect = fault !== undefined && Vision.suspect(fault);
+  const verdict = fault === undefined ? "item" : Vision.classify(fault);
+  const spent = row.attempts + 1 >= maxAttempts || row.claims >= maxClaims || (suspect && row.suspects + 1 >= maxSuspects);
+  if (error.code === "inference_unavailable" && verdict === "weather" && !(suspect && spent)) {
+    await Breaker.trip(services.db, services.times.breakerRetryMs);
+    return wait(services, log, row, suspect);
+  }
+  const free = error.code === "inference_unavailable" && verdict === "overload";
+  if (spent && !free) return end(services, row, error, artifactRel);
+  const delayMs = free ? (error.retryAfterS ?? 5) * 1000 : services.times.requeueDelaysMs[Math.min(row.attempts, 2)];
+  const notBefore = new Date(Date.now() + (delayMs ?? 0));
+  if (await Claims.requeue(services.db, row, { countAttempt: !free, suspect, notBefore, waitingFor: null })) {
+    await sendSingle(services, row, delayMs);
+  }
+}
+
+/** Waits for the model server: no message, no attempt; the probe's success sends it on its way. */
+async function wait(services: Services, log: Log, row: Claims.Row, suspect: boolean): Promise<void> {
+  await Claims.requeue(services.db, row, { countAttempt: false, suspect, notBefore: null, waitingFor: "model_server" });
+  await ensureProbe(services, log);
+}
+
+/** The budget is spent: the failure is what a poll shows, and the same call may still be sent again. */
+async function end(services: Services, row: Claims.Row, error: AppError, artifactRel: string | null = null): Promise<void> {
+  await Claims.commit(services.db, row, {
+    status: "retryable",
+    artifactRel,
+    errorCode: error.code,
+    errorMessage: error.message,
+  });
+}

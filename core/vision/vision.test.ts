@@ -1,0 +1,308 @@
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type * as Vision from "#core/vision/vision";
+import * as ModelServer from "#test/model-server";
+import * as Asking from "#test/model-server/asking";
+import { failure, picture, schema, until } from "#test/model-server/asking";
+
+let model: ModelServer.ModelServer;
+
+beforeEach(async () => {
+  model = await ModelServer.start({ maxModelLen: 8192 });
+});
+afterEach(async () => {
+  await model.close();
+});
+
+const ask = (...more: Parameters<typeof Asking.ask> extends [unknown, ...infer Rest] ? Rest : never) =>
+  Asking.ask(model, ...more);
+const seenClosed = () => Asking.seenClosed(model);
+
+/** The script of a server: one behaviour a call, the last one for all further calls. */
+function script(...behaviours: ModelServer.Behaviour[]): void {
+  model.respond = (_request, n) => behaviours[Math.min(n, behaviours.length) - 1] ?? ModelServer.hang();
+}
+
+describe("a good answer", () => {
+  test("the request is the one that vLLM needs: text first, picture as a data URL, strict schema, streamed", async () => {
+    model.respond = () => ModelServer.json({ total: "12.00" });
+    const answer = await ask();
+    expect(answer.value).toEqual({ total: "12.00" });
+    const [received] = model.requests;
+    expect(received?.headers).toMatchObject({ authorization: "Bearer sk-test", "x-request-id": "req-1" });
+    expect(received?.body).toEqual({
+      model: "scripted-model",
+      messages: [
+        {
+          role: "user",
+          content: [
+            { type: "text", text: "Read the receipt." },
+            { type: "image_url", image_url: { url: "data:image/png;base64,AQID+vv8" } },
+          ],
+        },
+      ],
+      temperature: 0,
+      seed: 7,
+      max_tokens: 512,
+      stream: true,
+      stream_options: { include_usage: true },
+      response_format: {
+        type: "json_schema",
+        json_schema: { name: "receipt_fields_v1", schema, strict: true },
+      },
+    });
+    expect(received?.images[0]?.bytes).toEqual(Buffer.from(picture.bytes));
+  });
+
+  test("it comes with its raw text, usage, model and the record of its attempt", async () => {
+    script(
+      ModelServer.json(
+        { total: "12.00" },
+        { usage: { prompt_tokens: 900, completion_tokens: 12 }, model: "served-name" },
+      ),
+    );
+    const answer = await ask();
+    expect(answer).toMatchObject({
+      rawText: '{"total":"12.00"}',
+      finishReason: "stop",
+      usage: { prompt_tokens: 900, completion_tokens: 12 },
+      model: "served-name",
+      logprobs: null,
+    });
+    expect(answer.attempts).toEqual([
+      {
+        n: 1,
+        kind: "first",
+        seed: 7,
+        temperature: 0,
+        max_tokens: 512,
+        response_format: "json_schema",
+        status: 200,
+        finish_reason: "stop",
+        ms: expect.any(Number),
+        first_token_ms: expect.any(Number),
+        usage: { prompt_tokens: 900, completion_tokens: 12 },
+      },
+    ]);
+    await seenClosed();
+    expect(model.requests[0]?.aborted).toBe(false);
+  });
+
+  test("without an API key no Authorization is sent", async () => {
+    model.respond = () => ModelServer.json({ total: null });
+    await ask({}, {}, { apiKey: undefined });
+    expect(model.requests[0]?.headers.authorization).toBeUndefined();
+  });
+
+  test("probabilities come along when they are asked for", async () => {
+    const logprobs = [
+      {
+        token: "12",
+        logprob: -0.01,
+        top_logprobs: [
+          { token: "12", logprob: -0.01 },
+          { token: "72", logprob: -4.6 },
+        ],
+      },
+    ];
+    model.respond = () => ModelServer.json({ total: "12" }, { logprobs });
+    const answer = await ask({}, { logprobs: true });
+    expect(model.requests[0]?.body).toMatchObject({ logprobs: true, top_logprobs: 5 });
+    expect(answer.logprobs).toEqual([
+      {
+        token: "12",
+        logprob: -0.01,
+        top: [
+          { token: "12", logprob: -0.01 },
+          { token: "72", logprob: -4.6 },
+        ],
+      },
+    ]);
+  });
+
+  test("slow tokens within the silence limit are waited for", async () => {
+    script(ModelServer.json({ total: "12.00" }, { chunkCharacters: 1, chunkDelayMs: 20 }));
+    expect((await ask({}, {}, { readTimeoutMs: 200 })).value).toEqual({ total: "12.00" });
+  });
+
+  test("text in several languages survives pieces of any size", async () => {
+    const value = { total: "合計 ¥1.280 – “ß” 🧾" };
+    for (const chunkCharacters of [1, 3]) {
+      script(ModelServer.json(value, { chunkCharacters }));
+      expect((await ask()).value).toEqual(value);
+    }
+  });
+
+  test("a server that falls silent after the finish reason has still answered", async () => {
+    script(ModelServer.json({ total: "1" }, { end: "hang" }));
+    expect((await ask({}, {}, { readTimeoutMs: 300 })).usage).toEqual({
+      prompt_tokens: 0,
+      completion_tokens: 0,
+    });
+    await seenClosed();
+    script(ModelServer.json({ total: "1" }, { end: "reset" }));
+    expect((await ask()).value).toEqual({ total: "1" });
+  });
+});
+
+describe("the ladder", () => {
+  const good = ModelServer.json({ total: "12.00" });
+
+  test.each([
+    ["whitespace", ModelServer.endless("whitespace")],
+    ["digits", ModelServer.endless("digits")],
+    ["repetition", ModelServer.endless("ngram")],
+    ["length", ModelServer.text('{"total": "12.0', { finishReason: "length" })],
+    ["length", ModelServer.text('{"total": "12.00"}', { finishReason: "length" })],
+    ["finish_content_filter", ModelServer.text("", { finishReason: "content_filter" })],
+    ["finish_other", ModelServer.text('{"total":"1"}', { finishReason: "Weird Thing!" })],
+    ["no_object", ModelServer.text("I am sorry.")],
+    ["half_object", ModelServer.text('{"total": "12.00"')],
+    ["two_objects", ModelServer.text('{"total": "12.00"}\n{"total": "13.00"}')],
+    ["invalid_json", ModelServer.text('{"total": 1,591,600}')],
+    ["empty", ModelServer.text("")],
+  ])("%s: the next rung is asked, and the record says why", async (reason, bad) => {
+    script(bad, good);
+    const answer = await ask();
+    expect(answer.value).toEqual({ total: "12.00" });
+    expect(answer.attempts.map(({ kind, error }) => [kind, error])).toEqual([
+      ["first", reason],
+      ["another_seed", undefined],
+    ]);
+    await seenClosed();
+  });
+
+  test("an endless answer is cut off early and its connection closed, so that the engine stops", async () => {
+    script(ModelServer.endless("whitespace"), good);
+    const started = Date.now();
+    await ask();
+    expect(Date.now() - started).toBeLessThan(1_000);
+    await until(() => model.requests[0]?.endedAt !== undefined);
+    expect(model.requests[0]?.aborted).toBe(true);
+  });
+
+  test("its rungs: another seed, a max_tokens bounded by the schema, no response_format; then invalid_model_output", async () => {
+    script(ModelServer.text("no", { usage: { prompt_tokens: 10, completion_tokens: 1 } }));
+    const error = await failure(ask());
+    expect([error.code, error.status]).toEqual(["invalid_model_output", 502]);
+    expect(error.details).toEqual({ reason: "no_object" });
+    expect(error.rawText).toBe("no");
+    expect(
+      error.attempts.map(({ kind, seed, temperature, max_tokens, response_format }) => ({
+        kind,
+        seed,
+        temperature,
+        max_tokens,
+        response_format,
+      })),
+    ).toEqual([
+      { kind: "first", seed: 7, temperature: 0, max_tokens: 512, response_format: "json_schema" },
+      { kind: "another_seed", seed: 8, temperature: 0.2, max_tokens: 512, response_format: "json_schema" },
+      {
+        kind: "smaller_max_tokens",
+        seed: 9,
+        temperature: 0.2,
+        max_tokens: expect.any(Number),
+        response_format: "json_schema",
+      },
+      {
+        kind: "without_response_format",
+        seed: 10,
+        temperature: 0.2,
+        max_tokens: expect.any(Number),
+        response_format: "none",
+      },
+    ]);
+    expect(error.attempts[2]?.max_tokens).toBeLessThan(200);
+    expect(model.requests).toHaveLength(4);
+    expect(model.requests[3]?.body.response_format).toBeUndefined();
+    expect(model.requests.map(({ body }) => body.max_tokens)).toEqual(
+      error.attempts.map(({ max_tokens }) => max_tokens),
+    );
+  });
+
+  test("text and picture stay the same on every rung: the server's caches keep them", async () => {
+    script(ModelServer.text("no"));
+    await failure(ask());
+    const messages = model.requests.map(({ body }) => JSON.stringify(body.messages));
+    expect(new Set(messages).size).toBe(1);
+  });
+
+  test("without a schema there is no rung without response_format", async () => {
+    script(ModelServer.text("no"));
+    const error = await failure(ask({}, { schema: undefined }));
+    expect(error.attempts.map(({ response_format }) => response_format)).toEqual(["none", "none", "none"]);
+  });
+
+  test("usage is the sum of all attempts, also of the useless ones", async () => {
+    const usage = { prompt_tokens: 100, completion_tokens: 5 };
+    script(ModelServer.text("no", { usage }), ModelServer.json({ total: "1" }, { usage }));
+    expect((await ask()).usage).toEqual({ prompt_tokens: 200, completion_tokens: 10 });
+  });
+
+  test("fenced JSON is taken at once, JSON that breaks the schema too: judging it is not the ladder's work", async () => {
+    script(ModelServer.text('```json\n{"total": "12.00"}\n```'), ModelServer.json({ wrong: true }));
+    expect((await ask()).attempts).toHaveLength(1);
+    expect((await ask()).value).toEqual({ wrong: true });
+  });
+});
+
+describe("a context that is too long", () => {
+  test.each(Object.entries(ModelServer.contextTooLong))(
+    "%s: the picture shrinks by the server's numbers",
+    async (_name, message) => {
+      script(
+        ModelServer.error(400, message),
+        ModelServer.error(400, message),
+        ModelServer.json({ total: "1" }),
+      );
+      const limits: Vision.TooLong[] = [];
+      const smaller = { bytes: new Uint8Array([9]), mimeType: "image/jpeg" };
+      const answer = await ask({
+        onContextTooLong: async (limit) => {
+          limits.push(limit);
+          return [smaller];
+        },
+      });
+      expect(answer.attempts.map(({ kind, error, status }) => [kind, error, status])).toEqual([
+        ["first", "context_too_long", 400],
+        ["smaller_picture", "context_too_long", 400],
+        ["smaller_picture", undefined, 200],
+      ]);
+      expect(limits.map(({ n }) => n)).toEqual([1, 2]);
+      const { maxModelLen, promptTokens, excessTokens } = limits[0] ?? {};
+      if (maxModelLen !== undefined)
+        expect({ maxModelLen, promptTokens, excessTokens }).toEqual({
+          maxModelLen: 8192,
+          promptTokens: 9000,
+          excessTokens: 9000 + 512 - 8192,
+        });
+      expect(model.requests[1]?.images[0]).toEqual({ mimeType: "image/jpeg", bytes: Buffer.from([9]) });
+    },
+  );
+
+  test("after three smaller pictures, and at once where none can be made, it is inference_failed", async () => {
+    script(ModelServer.error(400, ModelServer.contextTooLong.vllmMessages));
+    const error = await failure(ask({ onContextTooLong: async () => [picture] }));
+    expect([error.code, error.details, error.attempts.length]).toEqual([
+      "inference_failed",
+      { reason: "context_too_long" },
+      4,
+    ]);
+    for (const onContextTooLong of [undefined, async () => undefined]) {
+      expect((await failure(ask({ onContextTooLong }))).attempts).toHaveLength(1);
+    }
+  });
+});
+
+test("200 calls side by side on one server do not mix, and leave nothing open", async () => {
+  model.respond = ({ prompt }) => ModelServer.json({ total: prompt }, { delayMs: 5, chunkCharacters: 3 });
+  const answers = await Promise.all(
+    Array.from({ length: 200 }, (_, index) => ask({}, { prompt: `p${index}`, requestId: `r${index}` })),
+  );
+  expect(answers.map(({ value }) => value.total)).toEqual(
+    Array.from({ length: 200 }, (_, index) => `p${index}`),
+  );
+  for (const { prompt, headers } of model.requests)
+    expect(headers["x-request-id"]).toBe(prompt.replace("p", "r"));
+  await seenClosed();
+});

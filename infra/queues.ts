@@ -1,0 +1,100 @@
+import { queueFunctionTimeoutMs } from "./limits.ts";
+
+/**
+ * The queues and who works on them: plain data, read by the SST components and by the local loop. Why there are
+ * these four and no others: DESIGN.md, "Per-run concurrency through FIFO groups" and what follows.
+ */
+
+/** An event source mapping: a function that is called with a queue's messages. */
+export interface Subscription {
+  /** Name of the function in limits.ts. */
+  readonly function: string;
+  /** Messages of one call. More than one would hold finished work back until the slowest is done. */
+  readonly batchSize: number;
+  /** Most calls at a time, 2 to 1,000; what it is by default, and the setting that changes it. */
+  readonly maxConcurrency: number;
+  readonly maxConcurrencySetting?: string;
+  /** `ReportBatchItemFailures`; off means that an answer with failures deletes them. */
+  readonly partialResponses: boolean;
+}
+
+export interface QueueSpec {
+  /** Messages of a group in order, one at a time. */
+  readonly fifo: boolean;
+  readonly visibilityTimeoutSeconds: number;
+  readonly retentionSeconds: number;
+  /** Receives after which a message goes to the dead-letter queue; the budget of an item is in its row, not here. */
+  readonly maxReceiveCount: number;
+  readonly subscription: Subscription;
+  /** Of the dead-letter queue, which is of the same kind, with the same visibility and retention. */
+  readonly deadLetter: Subscription;
+}
+
+const second = 1;
+const day = 86_400 * second;
+
+const common = {
+  // AWS's advice for a queue behind a function. It bounds what a kill before the function's first step costs;
+  // after that step it is the invocation's remaining time.
+  visibilityTimeoutSeconds: (6 * queueFunctionTimeoutMs) / 1000,
+  retentionSeconds: 14 * day,
+  maxReceiveCount: 100,
+  deadLetter: { function: "deadLetter", batchSize: 1, maxConcurrency: 2, partialResponses: true },
+} as const;
+
+export const queues = {
+  // Group = the run: a run has one planner. Plan, refill, sweep, finish, delete.
+  plan: {
+    ...common,
+    fifo: true,
+    subscription: { function: "plan", batchSize: 1, maxConcurrency: 4, partialResponses: true },
+  },
+  // Group = a slot of a run: as many groups as the run's concurrency. The mapping's maximum is the cap over all runs.
+  item: {
+    ...common,
+    fifo: true,
+    subscription: {
+      function: "item",
+      batchSize: 1,
+      maxConcurrency: 16,
+      maxConcurrencySetting: "ITEM_MAX_CONCURRENCY",
+      partialResponses: true,
+    },
+  },
+  // Single extracts that were handed over; they never wait behind a batch.
+  single: {
+    ...common,
+    fifo: false,
+    subscription: {
+      function: "single",
+      batchSize: 1,
+      maxConcurrency: 4,
+      maxConcurrencySetting: "SINGLE_MAX_CONCURRENCY",
+      partialResponses: true,
+    },
+  },
+  // What has to happen after a while: FIFO queues take no DelaySeconds. Probes, webhooks, backups, continuations.
+  later: {
+    ...common,
+    fifo: false,
+    subscription: { function: "later", batchSize: 1, maxConcurrency: 4, partialResponses: true },
+  },
+} as const satisfies Record<string, QueueSpec>;
+
+export type QueueName = keyof typeof queues;
+
+/** The variable in which a function finds a queue's address on the local loop: `PLAN_QUEUE_URL`. */
+export function urlVariable(queue: string): string {
+  return `${queue.toUpperCase()}_QUEUE_URL`;
+}
+
+/** A function that the clock calls. Never twice at a time. */
+export interface ScheduleSpec {
+  readonly function: string;
+  /** EventBridge's form: "rate(1 minute)". */
+  readonly rate: string;
+}
+
+export const schedules = {
+  reconcile: { function: "reconcile", rate: "rate(1 minute)" },
+} as const satisfies Record<string, ScheduleSpec>;
