@@ -21,7 +21,7 @@ export function parse(printed: string, context: { convention?: Convention | unde
   const text = fold(printed);
   if (!text) return null;
   const match =
-    /^(-)? ?(?:[x×@*] ?)?(-)?(\d[\d.,' ]*|[.,]\d+) ?(?:[x×*@]|(?:[x×] ?)?(m[23²³]|\p{L}{1,12})\.?)?$/iu.exec(
+    /^(-)? ?(?:[x×@*] ?)?(-)?(\d[\d.,' ]*|[.,]\d+) ?(?:[x×*@]|(?:[x×] ?)?(m[23²³]|\p{L}{1,12})(?:\(s\)|\.)?)?$/iu.exec(
       text,
     );
   if (!match || (match[1] && match[2])) return null;

@@ -133,9 +133,9 @@ export function orderProvedBy(printed: string): DateOrder | undefined {
   return undefined;
 }
 
-/** The text as it is, then without a time behind it, then without a weekday before it, then without both. */
+/** The text as it is, then without a time behind it, then without a weekday or label before it, then without both. */
 function forms(printed: string): string[] {
-  const text = fold(printed);
+  const text = fold(printed)?.replace(/ ?\(\p{L}{2,9}\) ?/u, " ");
   if (!text) return [];
   const withoutTime = (value: string) =>
     value
@@ -145,7 +145,7 @@ function forms(printed: string): string[] {
       )
       .replace(/ \d{1,2}\.\d{2}(?:\.\d{2})?$/, "")
       .trim();
-  const withoutDay = (value: string) => value.replace(/^\p{L}{2,10}[., ]+/u, "");
+  const withoutDay = (value: string) => value.replace(/^\p{L}{0,10}[.,: ]+/u, "");
   return [...new Set([text, withoutTime(text), withoutDay(text), withoutDay(withoutTime(text))])];
 }
 

@@ -60,6 +60,8 @@ const table: Record<string, [string, string | null, true?]> = {
   "1,99A": ["1.99", null],
   "12.00 SR": ["12", null],
   "1.99 B*": ["1.99", null],
+  "0,25*C": ["0.25", null],
+  "29,98 1": ["29.98", null],
   "@ 15,000.00": ["15000", null],
 };
 

@@ -32,10 +32,10 @@ interface Stripped {
 const leadingMark = /^(?:[A-Za-z]{0,2}\$|[€£¥₩₹₨₽₺₫฿₱₦₴₪円元원]|\p{L}{2,5}\.?)(?!\p{L})/u;
 const trailingMark = /(?<!\p{L})(?:[A-Za-z]{0,2}\$|[€£¥₩₹₨₽₺₫฿₱₦₴₪円元원đ]|\p{L}{2,5}\.?)$/u;
 /**
- * Tax code and cashier's marks behind a price: "24,23 A", "3.49 F T", "2.00 SR", "1,99*". CR would mean credit, and
+ * Tax code and cashier's marks behind a price: "24,23 A", "3.49 F T", "2.00 SR", "1,99*", "29,98 1". CR would mean credit, and
  * a capital O is a misread zero.
  */
-const taxCode = /(?: (?!CR$)[A-Z]{1,2}\d?|(?<=[.,]\d\d)[A-HJ-NP-Z]|\*{1,3}|#)$/;
+const taxCode = /(?: (?!CR$)[A-Z]{1,2}\d?|(?<=[.,]\d\d)(?:\*?[A-HJ-NP-Z]| \d)|\*{1,3}|#)$/;
 const perUnit = / ?\/ ?\d{0,4} ?\p{L}{1,6}\.?$/u;
 
 /** Takes sign, currency marks, tax code and unit off; null when they contradict each other. */

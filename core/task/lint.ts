@@ -180,24 +180,22 @@ function isShort(value: unknown, limit: number): value is string {
 }
 
 /** The one type besides null; undefined, and reported, when there is none. */
-function typeOf(node: Node, path: string, walk: Walk): string | undefined {
-  const { type } = node;
-  const named = Array.isArray(type) ? type.slice(0, 3) : [type];
-  const [one, ...more] = named.filter((name) => name !== "null");
-  const nulls = named.length - (one === undefined ? 0 : 1 + more.length);
-  if (one === undefined && nulls === 1 && !Array.isArray(type)) return "null";
-  const isList = Array.isArray(type);
+function typeOf({ type }: Node, path: string, walk: Walk): string | undefined {
+  if (type === "null") return type;
+  const [one, more] = Array.isArray(type) && type.length === 2 ? [type[0], type[1]] : [type, "null"];
+  const [name, other] = one === "null" ? [more, one] : [one, more];
   if (
-    typeof one === "string" &&
-    Object.hasOwn(keywordsByType, one) &&
-    more.length === 0 &&
-    nulls === (isList ? 1 : 0)
-  )
-    return one;
+    typeof name === "string" &&
+    name !== "null" &&
+    other === "null" &&
+    Object.hasOwn(keywordsByType, name)
+  ) {
+    return name;
+  }
   report(
     walk,
     path,
-    'type must be one of object, array, string, number, integer, boolean, null, or such a one with null: ["string","null"]',
+    'type must be object, array, string, number, integer, boolean or null, or one of them with null: ["string","null"]',
   );
   return undefined;
 }

@@ -81,6 +81,8 @@ const afterFinishMs = 2_000;
 /** Of an answer that is no event stream, no more than this is read. */
 const errorBodyBytes = 64 * 1024;
 const topLogprobs = 5;
+/** Longer timers fire at once (Node's limit is a 32-bit number of milliseconds). */
+const maxTimerMs = 2 ** 31 - 1;
 
 /**
  * One streamed call. Returns only what ended with a `finish_reason` (which may be `length`: the caller judges) or
@@ -144,7 +146,8 @@ async function stream(
     connectTimeoutMs: server.connectTimeoutMs,
     onProgress: () => idle.refresh(),
   });
-  const deadline = setTimeout(() => stop("deadline"), Math.max(0, options.deadline - Date.now()));
+  const left = Math.min(maxTimerMs, Math.max(0, options.deadline - Date.now()));
+  const deadline = setTimeout(() => stop("deadline"), left);
   let afterFinish: NodeJS.Timeout | undefined;
   const onAbort = () => stop("aborted");
   options.signal?.addEventListener("abort", onAbort, { once: true });
@@ -174,7 +177,7 @@ async function stream(
       headers: { "X-Request-Id": ask.requestId },
       signal: controller.signal,
       // Ends at the response headers; ours ends everything. Only kept from being shorter.
-      timeout: Math.max(1, options.deadline - Date.now()) + 60_000,
+      timeout: Math.min(maxTimerMs, left + 60_000),
     });
     for await (const chunk of chunks) {
       if (chunk.model) completion.model = chunk.model;

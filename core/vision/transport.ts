@@ -25,6 +25,9 @@ export interface ExchangeOptions {
   onProgress?: () => void;
 }
 
+/** No real answer comes near: a line without an end must not fill the memory until the deadline. */
+const maxBodyBytes = 32 * 1024 * 1024;
+
 export function open(options: ExchangeOptions): Exchange {
   let request: http.ClientRequest | undefined;
   let sent = false;
@@ -61,7 +64,14 @@ export function open(options: ExchangeOptions): Exchange {
     outgoing.on("close", () => clearTimeout(connecting));
     outgoing.on("response", (incoming) => {
       options.onProgress?.();
-      incoming.on("data", () => options.onProgress?.());
+      let bytes = 0;
+      incoming.on("data", (piece: Buffer) => {
+        options.onProgress?.();
+        bytes += piece.byteLength;
+        if (bytes <= maxBodyBytes) return;
+        fail("unfinished");
+        outgoing.destroy();
+      });
       incoming.on("error", () => fail("reset"));
       incoming.pause();
       const headers = new Headers();
@@ -98,7 +108,7 @@ function kindOf(error: NodeJS.ErrnoException): FaultKind {
   if (code === "ENOTFOUND" || code.startsWith("EAI_")) return "dns";
   if (["ECONNREFUSED", "EHOSTUNREACH", "ENETUNREACH", "EHOSTDOWN", "EADDRNOTAVAIL"].includes(code))
     return "refused";
-  if (code === "ETIMEDOUT") return "connect_timeout";
+  if (code === "ETIMEDOUT" && error.syscall === "connect") return "connect_timeout";
   if (/^(?:ERR_TLS|ERR_SSL|CERT_|UNABLE_TO|SELF_SIGNED|DEPTH_ZERO|EPROTO|HOSTNAME_MISMATCH)/.test(code))
     return "tls";
   return "reset";

@@ -246,10 +246,12 @@ class Ladder {
 
   /** Weather is only what a probe confirms: then the caller waits instead of this call burning its time. */
   async #confirmWeather(fault: Fault): Promise<void> {
-    const left = this.#options.deadline - Date.now();
-    const timeoutMs = Math.min(this.#options.probeTimeoutMs ?? 2_000, Math.max(1, left));
-    const seen = await probe(this.#server, this.#options.signal, timeoutMs);
+    const left = Math.max(1, this.#options.deadline - Date.now());
+    const wanted = this.#options.probeTimeoutMs ?? 2_000;
+    const seen = await probe(this.#server, this.#options.signal, Math.min(wanted, left));
     if (this.#options.signal?.aborted) throw this.#end("inference_timeout", "aborted", fault);
+    // A probe that the deadline cut short confirms nothing.
+    if (seen.error === "timeout" && left < wanted) throw this.#end("inference_timeout", "deadline", fault);
     const missing = fault.modelMissing === true && !seen.models.includes(this.#server.model);
     if (!seen.ok || missing) throw this.#end("inference_unavailable", Complete.reasonOf(fault), fault);
     // The list of models is shown to this key, so it is the call itself that is refused.

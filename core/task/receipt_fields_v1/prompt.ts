@@ -10,7 +10,7 @@ Rules
 
 Fields
 - "total": the final amount to pay, after tax, service charge, discount and rounding. Labels: Total, Grand Total, Amount Due, Balance Due, Net Total, Total incl. GST, Rounded Total, Summe, Gesamtbetrag, Zu zahlen, Total Belanja, Total Bayar, Jumlah, Jumlah Bayar, Montant dû, Total TTC, Net à payer. When a rounded total is printed, it is the total. Not the cash handed over, and not a number of items.
-- "subtotal": the sum of the items before tax, service charge and final discount. Labels: Subtotal, Sub-total, Net, Total excl. GST, Zwischensumme, Netto, Sub Total, Jumlah Kecil, Sous-total, Total HT.
+- "subtotal": the sum of the items before tax, service charge and final discount. Labels: Subtotal, Sub-total, Net, Total excl. GST, Zwischensumme, Netto, Sub Total, Jumlah Kecil, Sous-total, Total HT. A line "Total" with tax and a "Grand Total" below it is the subtotal.
 - "tax": the amount of tax, not its rate. Labels: Tax, Sales Tax, VAT, GST, SST, MwSt, USt, Steuer, PPN, PB1, PB-1, Pajak, Pajak Restoran, Cukai, TVA. With several rates, copy the printed sum of the tax amounts; without a printed sum, copy the amount only if there is just one.
 - "service": the service charge. Labels: Service, Service Charge, Svc Chg, SC, Bedienung, Biaya Layanan, Layanan, Caj Perkhidmatan. Not a tip.
 - "discount": the discount on the whole receipt. Labels: Discount, Disc, Voucher, Promo, You saved, Rabatt, Nachlass, Diskon, Potongan, Hemat, Diskaun, Remise, Réduction. Keep a printed minus sign.

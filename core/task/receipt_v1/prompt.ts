@@ -26,7 +26,7 @@ Rules
 - "price": the amount of the whole line, usually the rightmost number. When only one price stands on the line, it is this one. Leave out a tax code behind it (A, B, SR).
 
 "totals":
-- "subtotal": the sum of the items before tax, service charge and final discount. Labels: Subtotal, Sub-total, Total excl. GST, Zwischensumme, Netto, Jumlah Kecil, Sous-total, Total HT.
+- "subtotal": the sum of the items before tax, service charge and final discount. Labels: Subtotal, Sub-total, Total excl. GST, Zwischensumme, Netto, Jumlah Kecil, Sous-total, Total HT. A line "Total" with tax and a "Grand Total" below it is the subtotal.
 - "discount": the discount on the whole receipt. Labels: Discount, Voucher, Promo, You saved, Rabatt, Nachlass, Diskon, Potongan, Hemat, Diskaun, Remise. Keep a printed minus sign.
 - "service": the service charge. Labels: Service Charge, Svc Chg, SC, Bedienung, Biaya Layanan, Caj Perkhidmatan. Not a tip.
 - "tax": the amount of tax, not its rate. Labels: Tax, Sales Tax, VAT, GST, SST, MwSt, USt, Steuer, PPN, PB1, Pajak, Cukai, TVA. With several rates, copy the printed sum of the tax amounts; without a printed sum, copy the amount only if there is just one.

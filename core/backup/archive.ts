@@ -1,0 +1,209 @@
+import { createHash } from "node:crypto";
+import { pipeline } from "node:stream/promises";
+import { createGzip } from "node:zlib";
+import * as tar from "tar-stream";
+import * as z from "zod";
+import * as Bucket from "#core/artifact/bucket";
+import type { Log } from "#core/log";
+
+/**
+ * The form of a backup: a tar of artifacts under their keys, then `manifest.jsonl`, in gzip members. A member holds
+ * whole tar entries, and where members end depends on the artifacts alone: the archive has the same bytes however
+ * many steps it was made in. Programs that read gzip read members one after the other (RFC 1952, 2.2).
+ */
+export const manifestName = "manifest.jsonl";
+export const format = "ocrlty-backup/1";
+
+/** The manifest's first line: what the backup is of. */
+export const ManifestHead = z.object({
+  format: z.literal(format),
+  /** What was written later is not in it. */
+  created_at: z.iso.datetime(),
+  kinds: z.array(z.string()),
+  /** Null: of every key. */
+  key_id: z.string().nullable(),
+  from: z.string().nullable(),
+  to: z.string().nullable(),
+  entries: z.int(),
+  bytes: z.int(),
+});
+export type ManifestHead = z.output<typeof ManifestHead>;
+
+/** Every further line: one artifact, in the order of the tar. */
+export const ManifestLine = z.object({
+  path: z.string(),
+  bytes: z.int(),
+  sha256: z.string(),
+  last_modified: z.iso.datetime(),
+});
+export type ManifestLine = z.output<typeof ManifestLine>;
+
+export interface Entry {
+  name: string;
+  bytes: number;
+  modified: Date;
+  body: Uint8Array | AsyncIterable<Uint8Array>;
+}
+
+/** Takes the archive's bytes in order; what it is given is valid until it returns. */
+export type Sink = (bytes: Uint8Array) => Promise<void>;
+
+/** Two blocks of zeros end a tar (POSIX.1-2017, pax, "ustar Interchange Format"). */
+const endBytes = 1024;
+
+/**
+ * Writes one gzip member with these entries; the last member of an archive also ends the tar.
+ * @throws what the entries or the sink throw; an Error when a body is not as long as was said.
+ */
+export async function writeMember(
+  entries: AsyncIterable<Entry>,
+  sink: Sink,
+  options: { last: boolean },
+): Promise<void> {
+  const pack = tar.pack();
+  const fill = async () => {
+    for await (const { name, bytes, modified, body } of entries) {
+      const header = { name, size: bytes, mtime: modified, mode: 0o644 };
+      if (body instanceof Uint8Array) await written(pack, header, body);
+      else await pipeline(body, pack.entry(header));
+    }
+    pack.finalize();
+  };
+  const drain = pipeline(
+    options.last ? whole(pieces(pack)) : withoutEnd(pieces(pack)),
+    createGzip(),
+    async (source: AsyncIterable<Uint8Array>) => {
+      for await (const bytes of source) await sink(bytes);
+    },
+  );
+  const [filled, drained] = await Promise.allSettled([
+    fill().catch((thrown: Error) => {
+      pack.destroy(thrown);
+      throw thrown;
+    }),
+    drain,
+  ]);
+  // The sink's fault destroys the pack, and an entry's fault the drain: the first cause is the one that is no echo.
+  if (drained.status === "rejected") throw drained.reason;
+  if (filled.status === "rejected") throw filled.reason;
+}
+
+function written(pack: tar.Pack, header: Parameters<tar.Pack["entry"]>[0], body: Uint8Array): Promise<void> {
+  return new Promise((resolve, reject) => {
+    pack.entry(header, body, (error) => (error ? reject(error) : resolve()));
+  });
+}
+
+/** tar-stream's streams are of another make than Node's and say nothing of what they yield: bytes. */
+export function pieces(stream: AsyncIterable<unknown>): AsyncIterable<Uint8Array> {
+  return stream as AsyncIterable<Uint8Array>;
+}
+
+async function* whole(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  yield* source;
+}
+
+/** All but the blocks that would end the tar. */
+async function* withoutEnd(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  let held = Buffer.alloc(0);
+  for await (const bytes of source) {
+    const all = Buffer.concat([held, bytes]);
+    const cut = Math.max(0, all.length - endBytes);
+    if (cut > 0) yield all.subarray(0, cut);
+    held = all.subarray(cut);
+  }
+}
+
+/** Artifacts are small: this many are fetched ahead, each of at most `wholeBytes`; larger ones are passed through. */
+const fetchedAhead = 16;
+const wholeBytes = 256 * 1024;
+
+/**
+ * The objects as entries, in order, fetched ahead within a bounded memory. One that is gone meanwhile is left out.
+ * @param lines - gets the manifest's line of each entry, once its last byte was read.
+ * @throws AppError `storage_unavailable`.
+ */
+export async function* contents(
+  bucket: Bucket.Bucket,
+  log: Log,
+  objects: readonly Bucket.Listed[],
+  lines: ManifestLine[],
+): AsyncGenerator<Entry> {
+  const quiet: Log = { ...log, info: () => undefined };
+  const ahead: Promise<Uint8Array | undefined>[] = [];
+  const fetch = (object: Bucket.Listed | undefined) => {
+    if (object === undefined) return;
+    const fetched =
+      object.bytes > wholeBytes ? Promise.resolve(undefined) : Bucket.get(bucket, quiet, object.rel);
+    // Whoever waits for it hears of its failure; it may also be that nobody waits any more.
+    fetched.catch(() => undefined);
+    ahead.push(fetched);
+  };
+  for (const object of objects.slice(0, fetchedAhead)) fetch(object);
+  for (const [i, object] of objects.entries()) {
+    const whole = await ahead.shift();
+    fetch(objects[i + fetchedAhead]);
+    const line = { path: object.rel, last_modified: object.modified.toISOString() };
+    const entry = { name: object.rel, modified: object.modified };
+    if (whole !== undefined) {
+      lines.push({ ...line, bytes: whole.length, sha256: createHash("sha256").update(whole).digest("hex") });
+      yield { ...entry, bytes: whole.length, body: whole };
+    } else if (object.bytes > wholeBytes) {
+      const opened = await Bucket.read(bucket, quiet, object.rel);
+      if (opened === undefined) continue;
+      const { bytes } = opened;
+      yield {
+        ...entry,
+        bytes,
+        body: hashed(opened.body, (sha256) => lines.push({ ...line, bytes, sha256 })),
+      };
+    }
+  }
+}
+
+async function* hashed(
+  source: AsyncIterable<Uint8Array>,
+  done: (sha256: string) => void,
+): AsyncGenerator<Uint8Array> {
+  const hash = createHash("sha256");
+  for await (const bytes of source) {
+    hash.update(bytes);
+    yield bytes;
+  }
+  done(hash.digest("hex"));
+}
+
+/** The lines as they are in the file. */
+export function encodeLines(lines: readonly (ManifestLine | ManifestHead)[]): Buffer {
+  return Buffer.from(lines.map((line) => `${JSON.stringify(line)}\n`).join(""));
+}
+
+/** The manifest as the archive's last entry. @param pieces - its lines behind the head, `piecesBytes` in all. */
+export async function* manifest(
+  head: ManifestHead,
+  piecesBytes: number,
+  pieces: AsyncIterable<Uint8Array>,
+): AsyncGenerator<Entry> {
+  const first = encodeLines([head]);
+  async function* body() {
+    yield first;
+    yield* pieces;
+  }
+  yield {
+    name: manifestName,
+    bytes: first.length + piecesBytes,
+    modified: new Date(head.created_at),
+    body: body(),
+  };
+}
+
+/** How much goes into one gzip member: enough to compress well, little enough to be a small step. */
+export interface MemberSize {
+  bytes: number;
+  objects: number;
+}
+
+/** True when these objects fill a member. Sizes are the listing's, so the answer is the same at every try. */
+export function fills(objects: readonly Bucket.Listed[], bytes: number, size: MemberSize): boolean {
+  return objects.length >= size.objects || bytes >= size.bytes;
+}

@@ -1,0 +1,173 @@
+import { createHash } from "node:crypto";
+import * as Bucket from "#core/artifact/bucket";
+import * as Listing from "#core/artifact/listing";
+import * as Id from "#core/id";
+import type { Log } from "#core/log";
+import * as Archive from "./archive.ts";
+import * as Job from "./job.ts";
+import type { Limits } from "./limits.ts";
+
+/** A backup: the bytes themselves, where they lie in the bucket, or that they are still being made. */
+export type Outcome =
+  | { kind: "bytes"; bytes: Uint8Array }
+  | { kind: "stored"; rel: string }
+  | { kind: "building"; entries: number; retryAfterS: number };
+
+/**
+ * A tar.gz of every artifact in the range with a manifest of sha256s. A small one is made at once; a large one is
+ * ordered through the `later` queue, and the same call asked again by the same caller finds out how far it is: it
+ * orders nothing new as long as the work goes on, nor for `limits.reuseMs` after it ended.
+ * @param caller - the key that asks: whose archive it is. Whether it may see the range is the caller's business.
+ * @throws AppError `storage_unavailable`.
+ */
+export async function request(
+  services: Job.Services,
+  range: Listing.Range,
+  caller: { keyId: string; log: Log; limits: Limits },
+): Promise<Outcome> {
+  const { bucket } = services;
+  const { log, limits } = caller;
+  const rel = stateRel(caller.keyId, range);
+  const held = await Job.load(bucket, log, rel);
+  if (held !== undefined && isCurrent(held.state, limits)) return progress(services, rel, held.state, limits);
+
+  const createdAt = new Date();
+  const few = await countUpTo(bucket, log, range, limits);
+  if (few !== undefined) {
+    const bytes = await build(bucket, log, range, few, createdAt, limits);
+    if (bytes.length <= limits.answerBytes) return { kind: "bytes", bytes };
+    const stored = Job.archiveRel(rel, Id.create());
+    await Bucket.replace(bucket, log, stored, { body: bytes, contentType: "application/gzip" });
+    return { kind: "stored", rel: stored };
+  }
+
+  const state = begin(range, createdAt);
+  const taken = await Job.save(
+    bucket,
+    log,
+    rel,
+    state,
+    held === undefined ? { absent: true } : { etag: held.etag },
+  );
+  // Somebody asked for the same at the same moment, and theirs goes on.
+  if (taken !== undefined) {
+    await services.send(Job.next(rel, state));
+    await sweep(bucket, log, caller.keyId, limits.keepMs);
+  }
+  return { kind: "building", entries: 0, retryAfterS: limits.retryAfterS };
+}
+
+/** The same caller and the same range are the same job. */
+function stateRel(keyId: string, range: Listing.Range): string {
+  const what = [range.kinds.toSorted(), range.keyId ?? null, range.from ?? null, range.to ?? null];
+  return `backups/${keyId}/${createHash("sha256").update(JSON.stringify(what)).digest("hex").slice(0, 32)}.json`;
+}
+
+function isCurrent(state: Job.State, limits: Limits): boolean {
+  const since = Date.now() - (state.finishedAt ?? state.updatedAt);
+  return since < (state.finishedAt === null ? limits.keepMs : limits.reuseMs);
+}
+
+async function progress(
+  services: Job.Services,
+  rel: string,
+  state: Job.State,
+  limits: Limits,
+): Promise<Outcome> {
+  if (state.finishedAt !== null) return { kind: "stored", rel: Job.archiveRel(rel, state.job) };
+  const now = Date.now();
+  // Its message is lost, or is long in coming; a second one does no harm.
+  if (state.leaseUntil < now && now - state.updatedAt > limits.idleMs)
+    await services.send(Job.next(rel, state));
+  return { kind: "building", entries: state.entries, retryAfterS: limits.retryAfterS };
+}
+
+function begin(range: Listing.Range, createdAt: Date): Job.State {
+  return {
+    job: Id.create(),
+    kinds: range.kinds.toSorted(),
+    keyId: range.keyId ?? null,
+    from: range.from ?? null,
+    to: range.to ?? null,
+    createdAt: createdAt.toISOString(),
+    step: 0,
+    place: "",
+    uploadId: null,
+    etags: [],
+    entries: 0,
+    bytes: 0,
+    manifestSteps: [],
+    manifestBytes: 0,
+    leaseUntil: 0,
+    updatedAt: createdAt.getTime(),
+    finishedAt: null,
+    archiveBytes: null,
+  };
+}
+
+/** The range's objects; undefined as soon as there are too many to make a backup of them at once. */
+async function countUpTo(
+  bucket: Bucket.Bucket,
+  log: Log,
+  range: Listing.Range,
+  { direct }: Limits,
+): Promise<Bucket.Listed[] | undefined> {
+  const found: Bucket.Listed[] = [];
+  let bytes = 0;
+  let calls = 0;
+  for await (const { objects } of Listing.walk(bucket, log, range)) {
+    for (const object of objects) {
+      found.push(object);
+      bytes += object.bytes;
+    }
+    calls += 1;
+    if (found.length > direct.objects || bytes > direct.bytes || calls > direct.listCalls) return undefined;
+  }
+  return found;
+}
+
+/** The archive in memory; the same bytes as the steps would have made of these objects. */
+async function build(
+  bucket: Bucket.Bucket,
+  log: Log,
+  range: Listing.Range,
+  objects: readonly Bucket.Listed[],
+  createdAt: Date,
+  limits: Limits,
+): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  const sink = async (bytes: Uint8Array) => void chunks.push(bytes);
+  const lines: Archive.ManifestLine[] = [];
+  let open: Bucket.Listed[] = [];
+  let openBytes = 0;
+  for (const [i, object] of objects.entries()) {
+    open.push(object);
+    openBytes += object.bytes;
+    if (i + 1 < objects.length && !Archive.fills(open, openBytes, limits.member)) continue;
+    await Archive.writeMember(Archive.contents(bucket, log, open, lines), sink, { last: false });
+    [open, openBytes] = [[], 0];
+  }
+  const piece = Archive.encodeLines(lines);
+  const head: Archive.ManifestHead = {
+    format: Archive.format,
+    created_at: createdAt.toISOString(),
+    kinds: range.kinds.toSorted(),
+    key_id: range.keyId ?? null,
+    from: range.from ?? null,
+    to: range.to ?? null,
+    entries: lines.length,
+    bytes: lines.reduce((sum, line) => sum + line.bytes, 0),
+  };
+  async function* pieces() {
+    yield piece;
+  }
+  await Archive.writeMember(Archive.manifest(head, piece.length, pieces()), sink, { last: true });
+  return Buffer.concat(chunks);
+}
+
+/** Removes what is left of this key's older backups, where no lifecycle rule does; at most one list call's worth. */
+async function sweep(bucket: Bucket.Bucket, log: Log, keyId: string, keepMs: number): Promise<void> {
+  const { objects } = await Bucket.list(bucket, log, { prefix: `backups/${keyId}/`, max: 100 });
+  const old = objects.filter(({ modified }) => Date.now() - modified.getTime() > keepMs);
+  await Promise.all(old.map(({ rel }) => Bucket.remove(bucket, log, rel)));
+}

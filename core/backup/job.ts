@@ -1,0 +1,316 @@
+import * as z from "zod";
+import * as Bucket from "#core/artifact/bucket";
+import * as Listing from "#core/artifact/listing";
+import { AppError } from "#core/error";
+import type { Log } from "#core/log";
+import * as Archive from "./archive.ts";
+import type { Limits } from "./limits.ts";
+import { Gone, parts } from "./parts.ts";
+
+/**
+ * A large backup is made in steps, each a message of the `later` queue that hands over to the next. What must
+ * outlive a step is one state object, changed by compare-and-set; beside it lie, per step, the manifest's lines and
+ * the bytes that did not fill a part. A step that crashed is done again from the state before it, and writes the
+ * same bytes: the archive does not depend on how often that happened.
+ */
+export const State = z.object({
+  /** Made new for each making of an archive; in the names of all that belongs to it. */
+  job: z.string(),
+  kinds: z.array(z.enum(Listing.kinds)),
+  keyId: z.string().nullable(),
+  from: z.string().nullable(),
+  to: z.string().nullable(),
+  /** Objects written later are left out, so that every try sees the same ones. */
+  createdAt: z.iso.datetime(),
+  /** How many steps are done. */
+  step: z.int(),
+  /** How far the walk came; see `Listing.walk`. */
+  place: z.string(),
+  uploadId: z.string().nullable(),
+  etags: z.array(z.string()),
+  entries: z.int(),
+  bytes: z.int(),
+  /** Steps that left lines of the manifest, and how many bytes these are together. */
+  manifestSteps: z.array(z.int()),
+  manifestBytes: z.int(),
+  /** Epoch milliseconds until which a worker may be at it. */
+  leaseUntil: z.int(),
+  updatedAt: z.int(),
+  finishedAt: z.int().nullable(),
+  archiveBytes: z.int().nullable(),
+});
+export type State = z.output<typeof State>;
+
+/** The message that orders a step. */
+export const Message = z.strictObject({
+  kind: z.literal("backup"),
+  /** The state object's key. */
+  state: z.string().regex(/^backups\/[^/]+\/[0-9a-f]+\.json$/),
+  job: z.string(),
+  step: z.int(),
+});
+export type Message = z.output<typeof Message>;
+
+export interface Services {
+  bucket: Bucket.Bucket;
+  /** Puts a message into the `later` queue. */
+  send(message: Message): Promise<void>;
+}
+
+const json = "application/json";
+
+const within = (stateRel: string, job: string) => `${stateRel.replace(/\.json$/, "")}.${job}`;
+/** Where the archive of a job lies. */
+export const archiveRel = (stateRel: string, job: string) => `${within(stateRel, job)}.tar.gz`;
+const workPrefix = (stateRel: string, job: string) => `${within(stateRel, job)}/`;
+const carryRel = (stateRel: string, job: string, step: number) => `${workPrefix(stateRel, job)}carry-${step}`;
+const linesRel = (stateRel: string, job: string, step: number) => `${workPrefix(stateRel, job)}lines-${step}`;
+
+/** The state and its ETag. @throws AppError `storage_unavailable`, `internal` for something else in its place. */
+export async function load(
+  bucket: Bucket.Bucket,
+  log: Log,
+  rel: string,
+): Promise<{ state: State; etag: string } | undefined> {
+  const opened = await Bucket.read(bucket, log, rel);
+  if (opened === undefined) return undefined;
+  const bytes: Uint8Array[] = [];
+  for await (const piece of opened.body) bytes.push(piece);
+  try {
+    return { state: State.parse(JSON.parse(Buffer.concat(bytes).toString("utf8"))), etag: opened.etag };
+  } catch (thrown) {
+    throw new AppError("internal", "the state of this backup cannot be read", { cause: thrown });
+  }
+}
+
+/** Stores the state if it is still what it was. @returns the new ETag, or undefined when somebody was faster. */
+export function save(
+  bucket: Bucket.Bucket,
+  log: Log,
+  rel: string,
+  state: State,
+  condition: { etag: string } | { absent: true },
+): Promise<string | undefined> {
+  return Bucket.replace(bucket, log, rel, { body: JSON.stringify(state), contentType: json }, condition);
+}
+
+/** The order for the step that comes next. */
+export const next = (rel: string, state: State): Message => ({
+  kind: "backup",
+  state: rel,
+  job: state.job,
+  step: state.step,
+});
+
+/**
+ * Does one step and hands over to the next. Returning means that the message is done with; a message of an older
+ * step, of another making or of a finished one changes nothing.
+ * @param context.deadline - epoch milliseconds at which the invocation ends.
+ * @throws AppError that may be retried, with `retryAfterS`: deliver the message again then.
+ */
+export async function step(
+  services: Services,
+  message: Message,
+  context: { deadline: number; log: Log; limits: Limits },
+): Promise<void> {
+  const { bucket } = services;
+  const log = context.log.child({ backup: message.job, step: message.step });
+  const rel = message.state;
+  const held = await load(bucket, log, rel);
+  if (held === undefined || held.state.job !== message.job) return;
+  const { state } = held;
+  if (state.finishedAt !== null) return clean(bucket, log, rel, state.job);
+  const leased = state.leaseUntil > Date.now();
+  if (message.step !== state.step) {
+    // The step was done, but its worker may have died before it could hand over.
+    if (message.step === state.step - 1 && !leased) await services.send(next(rel, state));
+    return;
+  }
+  if (leased) throw taken(state.leaseUntil);
+  const now = Date.now();
+  const uploadId =
+    state.uploadId ??
+    (await Bucket.createUpload(bucket, log, archiveRel(rel, state.job), "application/gzip"));
+  const claimed: State = {
+    ...state,
+    uploadId,
+    leaseUntil: context.deadline + context.limits.leaseGraceMs,
+    updatedAt: now,
+  };
+  const etag = await save(bucket, log, rel, claimed, { etag: held.etag });
+  if (etag === undefined) throw taken(claimed.leaseUntil);
+
+  let after: State | undefined;
+  try {
+    const until = context.deadline - (context.deadline - now) * context.limits.reserveShare;
+    after = await work(bucket, log, rel, claimed, { uploadId, until, limits: context.limits });
+  } catch (thrown) {
+    // So that the repeat need not wait for the lease. When this fails too, it waits.
+    await save(bucket, log, rel, { ...claimed, leaseUntil: 0 }, { etag }).catch(() => undefined);
+    throw thrown;
+  }
+  if (after === undefined) {
+    log.error("backup_lost", { parts: state.etags.length });
+    return Bucket.remove(bucket, log, rel);
+  }
+  const stored = { ...after, step: state.step + 1, leaseUntil: 0, updatedAt: Date.now() };
+  if ((await save(bucket, log, rel, stored, { etag })) === undefined) throw taken(claimed.leaseUntil);
+  log.info("backup_step", {
+    entries: stored.entries,
+    parts: stored.etags.length,
+    finished: stored.finishedAt !== null,
+  });
+  if (stored.finishedAt === null) await services.send(next(rel, stored));
+  else await clean(bucket, log, rel, state.job);
+}
+
+/** Somebody else is at it, or seems to be: come again when that has passed. */
+function taken(until: number): AppError {
+  return new AppError("internal", "another worker holds this step", {
+    retryAfterS: Math.max(1, Math.ceil((until - Date.now()) / 1000)),
+  });
+}
+
+/** The state after the step; undefined when the upload is gone with nothing to show for it. */
+async function work(
+  bucket: Bucket.Bucket,
+  log: Log,
+  rel: string,
+  state: State,
+  { uploadId, until, limits }: { uploadId: string; until: number; limits: Limits },
+): Promise<State | undefined> {
+  const target = archiveRel(rel, state.job);
+  const upload = { rel: target, id: uploadId };
+  const carry =
+    state.step === 0 ? undefined : await Bucket.get(bucket, log, carryRel(rel, state.job, state.step - 1));
+  const out = parts(bucket, log, upload, {
+    etags: state.etags,
+    carry: carry ?? new Uint8Array(),
+    partBytes: limits.partBytes,
+  });
+  const lines: Archive.ManifestLine[] = [];
+  try {
+    const walked = await walk(bucket, log, state, { until, limits, lines, sink: out.write });
+    const bytes = state.bytes + lines.reduce((sum, line) => sum + line.bytes, 0);
+    const counted = { ...state, entries: state.entries + lines.length, bytes, place: walked.place };
+    if (walked.ended) return await finish(bucket, log, rel, counted, lines, out);
+
+    const piece = Archive.encodeLines(lines);
+    const write = (to: string, body: Uint8Array) =>
+      Bucket.replace(bucket, log, to, { body, contentType: "application/octet-stream" });
+    await write(carryRel(rel, state.job, state.step), out.carry());
+    if (piece.length > 0) await write(linesRel(rel, state.job, state.step), piece);
+    return {
+      ...counted,
+      etags: out.etags,
+      manifestSteps: piece.length > 0 ? [...state.manifestSteps, state.step] : state.manifestSteps,
+      manifestBytes: state.manifestBytes + piece.length,
+    };
+  } catch (thrown) {
+    if (!(thrown instanceof Gone)) throw thrown;
+    return whole(bucket, log, target, state);
+  }
+}
+
+/** A step that completed the upload and died: the archive is there, and that is what counts. */
+async function whole(
+  bucket: Bucket.Bucket,
+  log: Log,
+  target: string,
+  state: State,
+): Promise<State | undefined> {
+  const found = await Bucket.head(bucket, log, target);
+  return found && { ...state, finishedAt: Date.now(), archiveBytes: found.bytes };
+}
+
+interface Walking {
+  /** Epoch milliseconds after which no further member is begun. */
+  until: number;
+  limits: Limits;
+  lines: Archive.ManifestLine[];
+  sink: Archive.Sink;
+}
+
+/** Writes member after member; hands over between two members only, so that the archive's bytes do not depend on it. */
+async function walk(
+  bucket: Bucket.Bucket,
+  log: Log,
+  state: State,
+  { until, limits, lines, sink }: Walking,
+): Promise<{ ended: boolean; place: string }> {
+  const range = {
+    kinds: state.kinds,
+    keyId: state.keyId ?? undefined,
+    from: state.from ?? undefined,
+    to: state.to ?? undefined,
+  };
+  let { place } = state;
+  let members = 0;
+  let open: Bucket.Listed[] = [];
+  let openBytes = 0;
+  const write = async () => {
+    await Archive.writeMember(Archive.contents(bucket, log, open, lines), sink, { last: false });
+    place = open.at(-1)?.rel ?? place;
+    [open, openBytes, members] = [[], 0, members + 1];
+  };
+  const spent = () => Date.now() >= until || members >= limits.membersPerStep;
+
+  for await (const page of Listing.walk(bucket, log, range, place)) {
+    for (const object of page.objects) {
+      if (object.modified.toISOString() > state.createdAt) continue;
+      open.push(object);
+      openBytes += object.bytes;
+      if (Archive.fills(open, openBytes, limits.member)) await write();
+      if (spent() && open.length === 0) return { ended: false, place };
+    }
+    if (open.length === 0) place = page.place;
+    if (!spent()) continue;
+    // Time is up amid a member: it is begun again by the next step, unless that would mean to come no further at all.
+    if (open.length > 0 && members === 0 && Date.now() >= until && place === state.place) await write();
+    return { ended: false, place };
+  }
+  if (open.length > 0) await write();
+  return { ended: true, place };
+}
+
+/** The manifest, the last part, and the object is there. */
+async function finish(
+  bucket: Bucket.Bucket,
+  log: Log,
+  rel: string,
+  state: State,
+  lines: readonly Archive.ManifestLine[],
+  out: ReturnType<typeof parts>,
+): Promise<State | undefined> {
+  const last = Archive.encodeLines(lines);
+  async function* pieces() {
+    for (const written of state.manifestSteps) {
+      const opened = await Bucket.read(bucket, log, linesRel(rel, state.job, written));
+      if (opened === undefined) throw new AppError("internal", "a part of this backup's manifest is gone");
+      yield* opened.body;
+    }
+    yield last;
+  }
+  const head: Archive.ManifestHead = {
+    format: Archive.format,
+    created_at: state.createdAt,
+    kinds: state.kinds,
+    key_id: state.keyId,
+    from: state.from,
+    to: state.to,
+    entries: state.entries,
+    bytes: state.bytes,
+  };
+  const entry = Archive.manifest(head, state.manifestBytes + last.length, pieces());
+  await Archive.writeMember(entry, out.write, { last: true });
+  const archiveBytes = await out.complete();
+  return { ...state, etags: out.etags, finishedAt: Date.now(), archiveBytes };
+}
+
+/** Removes what only the making needed. */
+async function clean(bucket: Bucket.Bucket, log: Log, rel: string, job: string): Promise<void> {
+  const { objects } = await Bucket.list(bucket, log, { prefix: workPrefix(rel, job) });
+  for (let i = 0; i < objects.length; i += 8) {
+    await Promise.all(objects.slice(i, i + 8).map((object) => Bucket.remove(bucket, log, object.rel)));
+  }
+}

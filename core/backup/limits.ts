@@ -1,0 +1,48 @@
+import { sizes, type Times } from "#infra/limits";
+import type { MemberSize } from "./archive.ts";
+
+/** How a backup is cut. Tests and benchmarks bring smaller numbers. */
+export interface Limits {
+  /** Up to this much is made within the call that asks; more is counted no further. */
+  direct: { objects: number; bytes: number; listCalls: number };
+  /** Up to this much is answered as bytes. */
+  answerBytes: number;
+  member: MemberSize;
+  /** Of one part of the upload: all are alike but the last, as R2 wants it; 5 MiB at least. */
+  partBytes: number;
+  /** A step hands over after this many members, or when its time is up. */
+  membersPerStep: number;
+  /** A step begins no member in this last share of its invocation: the last member and the manifest must fit. */
+  reserveShare: number;
+  /** A lease outlives the invocation by this. */
+  leaseGraceMs: number;
+  /** Whoever asks for the same again gets the finished archive for this long: longer than a poll, too short to be taken for new. */
+  reuseMs: number;
+  /** A job that nobody works on for this long is ordered again by the next poll. */
+  idleMs: number;
+  /** What lies under `backups/` is of no use after this; the bucket's lifecycle is as long. */
+  keepMs: number;
+  retryAfterS: number;
+}
+
+const MiB = 1024 * 1024;
+
+/**
+ * What a deployed stage runs with. 500 artifacts are read in a second or two; their 16 MiB are the largest answer
+ * that is held in memory. A member of 4 MiB compresses as well as one stream would (within 1 %).
+ */
+export function limits(times: Pick<Times, "leaseGraceMs">): Limits {
+  return {
+    direct: { objects: 500, bytes: 16 * MiB, listCalls: 40 },
+    answerBytes: sizes.directAnswerBytes,
+    member: { bytes: 4 * MiB, objects: 500 },
+    partBytes: 8 * MiB,
+    membersPerStep: 200,
+    reserveShare: 1 / 3,
+    leaseGraceMs: times.leaseGraceMs,
+    reuseMs: 10 * 60_000,
+    idleMs: 20_000,
+    keepMs: 24 * 3_600_000,
+    retryAfterS: 5,
+  };
+}

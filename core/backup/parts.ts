@@ -1,0 +1,49 @@
+import * as Bucket from "#core/artifact/bucket";
+import type { Log } from "#core/log";
+
+/** The upload a step writes to is no more: completed, or ended. */
+export class Gone extends Error {}
+
+/**
+ * Cuts the archive's bytes into parts of one size and uploads each as it fills up; part n is always the same bytes,
+ * so a repeated step writes over it what was there. The memory needed is one part.
+ */
+export function parts(
+  bucket: Bucket.Bucket,
+  log: Log,
+  upload: { rel: string; id: string },
+  begin: { etags: readonly string[]; carry: Uint8Array; partBytes: number },
+) {
+  const etags = [...begin.etags];
+  const buffer = Buffer.allocUnsafe(begin.partBytes);
+  buffer.set(begin.carry);
+  let used = begin.carry.length;
+  const flush = async () => {
+    const etag = await Bucket.uploadPart(bucket, log, upload, etags.length + 1, buffer.subarray(0, used));
+    if (etag === undefined) throw new Gone("the upload is no more");
+    etags.push(etag);
+    used = 0;
+  };
+  return {
+    etags,
+    /** @throws Gone; AppError `storage_unavailable`. */
+    write: async (bytes: Uint8Array): Promise<void> => {
+      for (let from = 0; from < bytes.length; ) {
+        const size = Math.min(bytes.length - from, buffer.length - used);
+        buffer.set(bytes.subarray(from, from + size), used);
+        used += size;
+        from += size;
+        if (used === buffer.length) await flush();
+      }
+    },
+    /** What did not fill a part: the next step begins with it. */
+    carry: (): Uint8Array => buffer.subarray(0, used),
+    /** Uploads the rest and makes the object. @returns its size. @throws as `write`. */
+    complete: async (): Promise<number> => {
+      const size = etags.length * begin.partBytes + used;
+      if (used > 0) await flush();
+      if (!(await Bucket.completeUpload(bucket, log, upload, etags))) throw new Gone("the upload is no more");
+      return size;
+    },
+  };
+}

@@ -1,0 +1,138 @@
+import { createHash } from "node:crypto";
+import { pipeline, type Readable, type Writable } from "node:stream";
+import { createGunzip } from "node:zlib";
+import * as tar from "tar-stream";
+import * as Archive from "./archive.ts";
+
+export interface Verified {
+  ok: boolean;
+  /** Artifacts and bytes that agree with the manifest. */
+  entries: number;
+  bytes: number;
+  head: Archive.ManifestHead | undefined;
+  /** The first differences, for people. */
+  problems: string[];
+}
+
+const maxProblems = 20;
+
+/** Something about the archive that makes reading on pointless. */
+class Broken extends Error {}
+
+/**
+ * Compares every entry of a backup with its manifest: path, size and sha256, nothing more and nothing less. The
+ * archive is read twice side by side, once to its end for the manifest and once from its beginning, so the memory
+ * needed does not grow with it.
+ * @param open - gives the archive's bytes from the beginning, each time anew.
+ * @throws only what `open`'s stream throws for reasons of its own (file system); a damaged archive is a result.
+ */
+export async function verify(open: () => Readable): Promise<Verified> {
+  const result: Verified = { ok: false, entries: 0, bytes: 0, head: undefined, problems: [] };
+  const lines = manifestLines(open());
+  try {
+    result.head = parse(Archive.ManifestHead, (await lines.next()).value, "the manifest's first line");
+    await compare(open(), lines, result);
+    if (result.problems.length === 0) checkSums(result);
+  } catch (thrown) {
+    if (!isDamage(thrown)) throw thrown;
+    result.problems.push(
+      thrown instanceof Broken ? thrown.message : `the archive is damaged: ${thrown.message}`,
+    );
+  } finally {
+    await lines.return(undefined);
+  }
+  result.ok = result.problems.length === 0;
+  return result;
+}
+
+async function compare(source: Readable, lines: AsyncIterator<string>, result: Verified): Promise<void> {
+  let ended = false;
+  for await (const entry of entriesOf(source)) {
+    if (ended) throw new Broken(`${entry.header.name} comes after the manifest`);
+    if (entry.header.name === Archive.manifestName) {
+      ended = true;
+      entry.resume();
+      continue;
+    }
+    const hash = createHash("sha256");
+    let bytes = 0;
+    for await (const piece of Archive.pieces(entry)) {
+      hash.update(piece);
+      bytes += piece.length;
+    }
+    const next = await lines.next();
+    if (next.done) throw new Broken(`${entry.header.name} is not in the manifest`);
+    const line = parse(Archive.ManifestLine, next.value, `line ${result.entries + 2} of the manifest`);
+    if (line.path !== entry.header.name) {
+      throw new Broken(`where the manifest has ${line.path}, the archive has ${entry.header.name}`);
+    }
+    if (line.bytes !== bytes) note(result, `${line.path}: ${bytes} bytes, the manifest says ${line.bytes}`);
+    else if (line.sha256 !== hash.digest("hex"))
+      note(result, `${line.path}: its content does not have the manifest's sha256`);
+    result.entries += 1;
+    result.bytes += bytes;
+  }
+  const left = await lines.next();
+  if (!left.done) {
+    const { path } = parse(Archive.ManifestLine, left.value, "the manifest");
+    throw new Broken(`${path} is in the manifest, but not in the archive`);
+  }
+}
+
+function checkSums({ head, entries, bytes, problems }: Verified): void {
+  if (head?.entries !== entries)
+    problems.push(`${entries} artifacts, the manifest's head says ${head?.entries}`);
+  if (head?.bytes !== bytes) problems.push(`${bytes} bytes, the manifest's head says ${head?.bytes}`);
+}
+
+function note(result: Verified, problem: string): void {
+  if (result.problems.length < maxProblems) result.problems.push(problem);
+}
+
+/** The manifest's lines, found by reading over everything before it. */
+async function* manifestLines(source: Readable): AsyncGenerator<string, undefined> {
+  for await (const entry of entriesOf(source)) {
+    if (entry.header.name !== Archive.manifestName) {
+      entry.resume();
+      continue;
+    }
+    yield* linesOf(Archive.pieces(entry));
+    return undefined;
+  }
+  throw new Broken(`the archive has no ${Archive.manifestName}: it is not whole, or not a backup`);
+}
+
+async function* linesOf(source: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
+  const decoder = new TextDecoder();
+  let open = "";
+  for await (const piece of source) {
+    const lines = (open + decoder.decode(piece, { stream: true })).split("\n");
+    open = lines.pop() ?? "";
+    yield* lines;
+  }
+  if (open !== "") throw new Broken("the manifest's last line is not whole");
+}
+
+function entriesOf(source: Readable): tar.Extract {
+  const extract = tar.extract();
+  // A stream of another make than Node's, by type only. The callback may stay silent: a fault destroys `extract`,
+  // whose reader then hears of it.
+  pipeline(source, createGunzip(), extract as unknown as Writable, () => undefined);
+  return extract;
+}
+
+function parse<T>(schema: { parse(value: unknown): T }, text: unknown, what: string): T {
+  try {
+    return schema.parse(JSON.parse(String(text)));
+  } catch {
+    throw new Broken(`${what} cannot be read`);
+  }
+}
+
+/** Zlib's and tar's complaints are about the archive; a file that cannot be read is the caller's. */
+function isDamage(thrown: unknown): thrown is Error {
+  if (!(thrown instanceof Error)) return false;
+  if (thrown instanceof Broken) return true;
+  const code = "code" in thrown && typeof thrown.code === "string" ? thrown.code : "";
+  return code.startsWith("Z_") || /tar|unexpected end of data|invalid/i.test(thrown.message);
+}
