@@ -4,8 +4,8 @@
  */
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
-import { createDocument, type ZodOpenApiOperationObject, type ZodOpenApiPathsObject } from "zod-openapi";
 import * as z from "zod";
+import { createDocument, type ZodOpenApiOperationObject, type ZodOpenApiPathsObject } from "zod-openapi";
 import { type Code, codes } from "#core/error";
 import type { Operation, Operations } from "#functions/http";
 import { type Examples, examples } from "#functions/openapi/examples";
@@ -47,8 +47,10 @@ export async function build(): Promise<Document> {
     tags.set(tag, tagText);
     const errors = errorStatuses(route, operation);
     for (const status of errors) statuses.add(status);
-    const path = (paths[route.path] ??= {});
-    path[route.method.toLowerCase() as "get"] = describe(route, operation, { tag, errors, examples: shown[key] ?? {} });
+    paths[route.path] = {
+      ...paths[route.path],
+      [route.method.toLowerCase()]: describe(route, operation, { tag, errors, examples: shown[key] ?? {} }),
+    };
   }
   const [left] = operations.keys();
   if (left !== undefined) throw new Error(`${left}: infra/routes.ts has no such route`);
@@ -92,7 +94,9 @@ export function serialize(document: Document): string {
 
 async function loadOperations(): Promise<Map<string, Operation>> {
   const functions: Record<string, Limits.FunctionSpec> = Limits.functions;
-  const used = new Set((Routes.routes as readonly Routes.Route[]).map((route) => functions[route.function]?.handler));
+  const used = new Set(
+    (Routes.routes as readonly Routes.Route[]).map((route) => functions[route.function]?.handler),
+  );
   const found = new Map<string, Operation>();
   for (const handler of used) {
     if (handler === undefined) continue;
@@ -116,7 +120,8 @@ function errorStatuses(route: Routes.Route, operation: Operation): number[] {
   if (route.access !== "public" && route.access !== "key") derived.push("forbidden");
   if (operation.params !== undefined || route.debugOnly) derived.push("not_found");
   if (operation.query !== undefined) derived.push("invalid_request");
-  if (operation.body !== undefined) derived.push("invalid_request", "payload_too_large", "unsupported_media_type");
+  if (operation.body !== undefined)
+    derived.push("invalid_request", "payload_too_large", "unsupported_media_type");
   if (route.method === "POST") derived.push("conflict");
   const { links }: Limits.FunctionSpec = Limits.functions[route.function];
   if (route.access !== "public" && links.length > 0) derived.push("storage_unavailable");
@@ -125,7 +130,9 @@ function errorStatuses(route: Routes.Route, operation: Operation): number[] {
   }
   const statuses = [...derived, ...(operation.errors ?? [])].map((code) => codes[code].status);
   // A status that the operation itself answers with (503 of /readyz) has its own schema.
-  return [...new Set(statuses)].filter((status) => operation.responses[status] === undefined).sort((a, b) => a - b);
+  return [...new Set(statuses)]
+    .filter((status) => operation.responses[status] === undefined)
+    .sort((a, b) => a - b);
 }
 
 interface Derived {
@@ -191,13 +198,16 @@ function curl(route: Routes.Route, operation: Operation, { request, bodyCommand 
   const path = route.path.replace(/\{(\w+)\}/g, (_, name: string) => `$${name.toUpperCase()}`);
   const words = [
     "curl -sS",
-    ...(route.method === "GET" || (route.method === "POST" && operation.body !== undefined) ? [] : [`-X ${route.method}`]),
+    ...(route.method === "GET" || (route.method === "POST" && operation.body !== undefined)
+      ? []
+      : [`-X ${route.method}`]),
     `"$OCRLTY_URL${path}"`,
     ...(route.access === "public" ? [] : ['-H "Authorization: Bearer $OCRLTY_API_KEY"']),
     ...(operation.body === undefined ? [] : ['-H "Content-Type: application/json"']),
   ];
   if (operation.body === undefined) return words.join(" ");
-  if (bodyCommand === undefined) return `${words.join(" ")} -d '${JSON.stringify(request ?? {})}'`;
+  if (bodyCommand === undefined)
+    return `${words.join(" ")} -d '${JSON.stringify(request ?? {}).replaceAll("'", "'\\''")}'`;
   return `${bodyCommand} |\n  ${words.join(" ")} -d @-`;
 }
 
@@ -208,9 +218,13 @@ const mediaType = (contentType = "application/json") => contentType.split(";")[0
 function responseHeaders(route: Routes.Route, status: number) {
   return {
     "X-Request-ID": Parts.ref("headers", "XRequestId"),
-    ...(status === 201 || status === 202 || status === 303 ? { Location: Parts.ref("headers", "Location") } : {}),
+    ...(status === 201 || status === 202 || status === 303
+      ? { Location: Parts.ref("headers", "Location") }
+      : {}),
     ...(status === 202 || status === 503 ? { "Retry-After": Parts.ref("headers", "RetryAfter") } : {}),
-    ...(route.method === "POST" && status < 300 ? { "Idempotent-Replayed": Parts.ref("headers", "IdempotentReplayed") } : {}),
+    ...(route.method === "POST" && status < 300
+      ? { "Idempotent-Replayed": Parts.ref("headers", "IdempotentReplayed") }
+      : {}),
   };
 }
 

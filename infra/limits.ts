@@ -73,6 +73,10 @@ export const functions = {
   single: { handler: "functions/queue/single.handler", memoryMb: 1769, timeoutMs: 120_000, links: ["database", "bucket", "queues", "model"] },
   // Each minute, whatever nobody is holding: rows, messages, inputs.
   reconcile: { handler: "functions/cron/reconcile.handler", memoryMb: 512, timeoutMs: 50_000, links: ["database", "bucket", "queues", "model"] },
+  // Lists and reads artifacts; packs up to 16 MiB of them at once.
+  debug: { handler: "functions/api/debug.handler", memoryMb: 512, timeoutMs: httpTimeoutMs, links: ["database", "bucket", "queues"] },
+  // Large backups step by step, looks for the model server.
+  later: { handler: "functions/queue/later.handler", memoryMb: 512, timeoutMs: 120_000, links: ["database", "bucket", "queues", "model"] },
   // Unknown paths, wrong methods, CORS preflight.
   fallback: { handler: "functions/api/fallback.handler", memoryMb: 256, timeoutMs: 5_000, links: [] },
 } as const satisfies Record<string, FunctionSpec>;

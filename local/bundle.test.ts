@@ -72,6 +72,23 @@ test("the same sources give the same folder, and a change gives another one", as
   expect(existsSync(before.functions.one?.file ?? "")).toBe(true);
 });
 
+test("a start without changes bundles nothing; a change of a source and a lost bundle are seen", async () => {
+  const old = new Date(Date.now() - 60_000);
+  for (const name of ["api/one.ts", "shared.ts"]) utimesSync(join(root, name), old, old);
+  const first = await build({ one: "api/one.handler" });
+  const file = first.functions.one?.file ?? "";
+  const text = readFileSync(file, "utf8");
+  // Proof that nothing was made: a text of the same length stays as it is.
+  writeFileSync(file, text.replace("changed", "touched"));
+  expect((await build({ one: "api/one.handler" })).functions).toEqual(first.functions);
+  expect(readFileSync(file, "utf8")).toContain("touched");
+  rmSync(file);
+  expect((await build({ one: "api/one.handler" })).functions).toEqual(first.functions);
+  expect(readFileSync(file, "utf8")).toBe(text);
+  write("shared.ts", 'export const name = "changed again" as const;\n');
+  expect((await build({ one: "api/one.handler" })).dir).not.toBe(first.dir);
+});
+
 test("loops that bundle at the same time do not disturb each other", async () => {
   write("api/racing.ts", `export const handler = () => ${Math.random()};\n`);
   const built = await Promise.all(Array.from({ length: 5 }, () => build({ racing: "api/racing.handler" })));

@@ -4,8 +4,9 @@
  */
 import { createHash, randomBytes } from "node:crypto";
 import * as fs from "node:fs/promises";
-import { basename, dirname, join, relative } from "node:path";
+import { basename, join, relative, resolve } from "node:path";
 import { build } from "esbuild";
+import * as Known from "#local/bundle-known";
 import { packageRoot } from "#local/home";
 
 export interface BundledFunction {
@@ -73,27 +74,53 @@ export async function bundle(options: BundleOptions): Promise<Bundle> {
       missing.map((source) => `handler file ${relative(root, source)} does not exist`).join("\n"),
     );
   }
-  const outputs = await compile(root, sources, options.minify ?? false);
-  const hash = createHash("sha256");
-  for (const { name, contents } of outputs) hash.update(`${name}\0${contents.byteLength}\0`).update(contents);
   const cache = join(packageRoot, "node_modules", ".cache", "ocrlty");
-  const dir = join(cache, hash.digest("hex").slice(0, 20));
-  await place(cache, dir, outputs);
-  await sweep(cache, dir);
-  const touch = setInterval(() => void now(dir), touchEveryMs);
+  const minify = options.minify ?? false;
+  const record = join(cache, `known-${await Known.key([root, String(minify), ...sources])}.json`);
+  const { dir, bytes } =
+    (await reuse(cache, record)) ?? (await make(cache, record, { root, sources, minify }));
+  await sweep(cache, [dir, record]);
+  const touch = setInterval(() => void inUse(dir), touchEveryMs);
   touch.unref();
-  const size = new Map(outputs.map(({ name, contents }) => [name, contents.byteLength]));
   return {
     dir,
     functions: Object.fromEntries(
       [...handlers].map(([name, { source, exportName }]) => {
         const output = `${outputName(root, source)}.mjs`;
-        return [name, { file: join(dir, output), exportName, bytes: size.get(output) ?? 0 }];
+        return [name, { file: join(dir, output), exportName, bytes: bytes[output] ?? 0 }];
       }),
     ),
     runtimeFile: join(dir, runtimeName),
     release: () => clearInterval(touch),
   };
+}
+
+interface Built extends Pick<Known.Built, "bytes"> {
+  readonly dir: string;
+}
+
+/** The bundles of an earlier run, when nothing has changed since. */
+async function reuse(cache: string, record: string): Promise<Built | undefined> {
+  const known = await Known.read(record);
+  if (known === undefined) return undefined;
+  const dir = join(cache, known.folder);
+  const whole = await Promise.all(
+    Object.entries(known.bytes).map(([name, bytes]) => hasSize(join(dir, name), bytes)),
+  );
+  if (whole.includes(false)) return undefined;
+  return (await inUse(dir)) && (await inUse(record)) ? { dir, bytes: known.bytes } : undefined;
+}
+
+async function make(cache: string, record: string, what: Sources): Promise<Built> {
+  const begin = Date.now();
+  const { outputs, inputs } = await compile(what);
+  const hash = createHash("sha256");
+  for (const { name, contents } of outputs) hash.update(`${name}\0${contents.byteLength}\0`).update(contents);
+  const folder = hash.digest("hex").slice(0, 20);
+  await place(cache, join(cache, folder), outputs);
+  const bytes = Object.fromEntries(outputs.map(({ name, contents }) => [name, contents.byteLength]));
+  await Known.write(record, { folder, bytes }, inputs, begin);
+  return { dir: join(cache, folder), bytes };
 }
 
 /** "functions/api/system.handler" → the source file and the export's name. */
@@ -115,7 +142,13 @@ interface Output {
   readonly contents: Uint8Array;
 }
 
-async function compile(root: string, sources: readonly string[], minify: boolean): Promise<Output[]> {
+interface Sources {
+  readonly root: string;
+  readonly sources: readonly string[];
+  readonly minify: boolean;
+}
+
+async function compile({ root, sources, minify }: Sources): Promise<{ outputs: Output[]; inputs: string[] }> {
   const entries = sources.map((source) => ({ in: source, out: outputName(root, source) }));
   try {
     const result = await build({
@@ -135,11 +168,15 @@ async function compile(root: string, sources: readonly string[], minify: boolean
       outExtension: { ".js": ".mjs" },
       banner: { js: banner },
       loader: { ".sql": "text", ".md": "text", ".txt": "text", ".html": "text" },
+      metafile: true,
       logLevel: "silent",
     });
-    return result.outputFiles
-      .map(({ path, contents }) => ({ name: basename(path), contents }))
-      .sort((a, b) => (a.name < b.name ? -1 : 1));
+    return {
+      outputs: result.outputFiles
+        .map(({ path, contents }) => ({ name: basename(path), contents }))
+        .sort((a, b) => (a.name < b.name ? -1 : 1)),
+      inputs: Object.keys(result.metafile.inputs).map((path) => resolve(root, path)),
+    };
   } catch (error) {
     throw new BundleError(reasons(error), { cause: error });
   }
@@ -156,7 +193,7 @@ function reasons(error: unknown): string {
 }
 
 async function place(cache: string, dir: string, outputs: readonly Output[]): Promise<void> {
-  if (await now(dir)) return;
+  if (await inUse(dir)) return complete(dir, outputs);
   const draft = join(cache, `draft-${process.pid}-${randomBytes(6).toString("hex")}`);
   await fs.mkdir(draft, { recursive: true });
   try {
@@ -165,23 +202,40 @@ async function place(cache: string, dir: string, outputs: readonly Output[]): Pr
   } catch (error) {
     await fs.rm(draft, { recursive: true, force: true });
     // Another loop was first; the content is the same by its name.
-    if (!(await now(dir))) throw error;
+    if (!(await inUse(dir))) throw error;
   }
 }
 
-/** Marks the folder as in use; false when it is not there. */
-async function now(dir: string): Promise<boolean> {
+/** Puts back what somebody has removed from a folder; running instances may have the other files open. */
+async function complete(dir: string, outputs: readonly Output[]): Promise<void> {
+  for (const { name, contents } of outputs) {
+    if (await hasSize(join(dir, name), contents.byteLength)) continue;
+    const draft = join(dir, `${name}.${randomBytes(6).toString("hex")}.tmp`);
+    await fs.writeFile(draft, contents);
+    await fs.rename(draft, join(dir, name));
+  }
+}
+
+async function hasSize(path: string, bytes: number): Promise<boolean> {
+  return fs.stat(path).then(
+    ({ size }) => size === bytes,
+    () => false,
+  );
+}
+
+/** Marks a folder or record as in use; false when it is not there. */
+async function inUse(path: string): Promise<boolean> {
   const date = new Date();
-  return fs.utimes(dir, date, date).then(
+  return fs.utimes(path, date, date).then(
     () => true,
     () => false,
   );
 }
 
-async function sweep(cache: string, keep: string): Promise<void> {
+async function sweep(cache: string, keep: readonly string[]): Promise<void> {
   for (const name of await fs.readdir(cache)) {
     const path = join(cache, name);
-    if (path === keep || dirname(path) !== cache) continue;
+    if (keep.includes(path)) continue;
     const age =
       Date.now() -
       (await fs.stat(path).then(

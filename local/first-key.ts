@@ -8,19 +8,20 @@ import type { Home } from "#local/home";
 /** The key that the loop makes for whoever runs it. */
 const keyId = "local-admin";
 
-/** Another copy of the folder may use the same remote database with the secret that is replaced here. */
-const overlapMs = 24 * 3_600_000;
+/** How the loop reaches its database. */
+export interface Access {
+  readonly url: string;
+  readonly authToken: string | undefined;
+  /** How long a secret that is replaced stays good: another folder may work with the same remote database. */
+  readonly overlapMs: number;
+}
 
 /**
  * Brings the database to the current schema, checks the pepper and makes sure that `api-key` in the folder holds
  * a good key with role admin. Returns it; undefined when the operator has revoked it.
  * Throws AppError when the pepper is another one or the database is away.
  */
-export async function ensure(
-  home: Home,
-  database: { url: string; authToken: string | undefined },
-): Promise<string | undefined> {
-  const { url, authToken } = database;
+export async function ensure(home: Home, { url, authToken, overlapMs }: Access): Promise<string | undefined> {
   const db = Database.wrap(createClient({ url, ...(authToken === undefined ? {} : { authToken }) }));
   try {
     await Database.guard(() => migrate(db));
@@ -28,7 +29,7 @@ export async function ensure(
     await Key.checkPepper(db, pepper);
     const stored = home.apiKey();
     if (stored !== undefined && (await Key.isValid(db, pepper, stored, keyId))) return stored;
-    const made = await create(db, pepper);
+    const made = await create(db, pepper, overlapMs);
     if (made === undefined) home.remove("api-key");
     else home.write("api-key", made);
     return made;
@@ -37,7 +38,7 @@ export async function ensure(
   }
 }
 
-async function create(db: Database.Db, pepper: string): Promise<string | undefined> {
+async function create(db: Database.Db, pepper: string, overlapMs: number): Promise<string | undefined> {
   try {
     return (await Key.create(db, pepper, { keyId, role: "admin" })).api_key;
   } catch (error) {

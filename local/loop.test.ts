@@ -3,6 +3,7 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { SendMessageCommand, SQSClient } from "@aws-sdk/client-sqs";
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import type { FunctionSpec } from "#infra/limits";
 import { HeldError } from "#local/lock";
@@ -48,7 +49,7 @@ async function run(options: Partial<LoopOptions> & { home: string }): Promise<Lo
 }
 async function seenBy(loop: Loop): Promise<Record<string, string>> {
   const response = await fetch(`${loop.url}/anything`);
-  return (await response.json()).env;
+  return ((await response.json()) as { env: Record<string, string> }).env;
 }
 
 describe("a loop", () => {
@@ -103,6 +104,10 @@ describe("a loop", () => {
     const second = await run({ home });
     expect(second.apiKey).toMatch(/^ocrlty_/);
     expect(second.apiKey).not.toBe(first.apiKey);
+    await second.close();
+    // A key that is still good would be kept.
+    writeFileSync(first.apiKeyPath, `${first.apiKey}\n`);
+    expect((await run({ home })).apiKey).not.toBe(first.apiKey);
   });
 
   test("says where it is while it runs", async () => {
@@ -188,6 +193,70 @@ describe("the log", () => {
       expect.stringMatching(/^ERROR function_error function=http error_type=Runtime\.ExitError/),
     ]);
   });
+});
+
+test("queues and the clock call the functions that exist; messages that were sent survive the loop", async () => {
+  const home = folder();
+  const queueSpec = (name: string, deadLetter: string) => {
+    const subscription = { batchSize: 1, maxConcurrency: 2, partialResponses: true };
+    return {
+      fifo: false,
+      visibilityTimeoutSeconds: 30,
+      retentionSeconds: 3_600,
+      maxReceiveCount: 3,
+      subscription: { ...subscription, function: name, maxConcurrencySetting: "WORK_MAX_CONCURRENCY" },
+      deadLetter: { ...subscription, function: deadLetter },
+    };
+  };
+  const work: App = {
+    functions: { echo: spec("echo.handler"), work: spec("queue.handler"), tick: spec("queue.slow") },
+    table: { routes: [], defaultFunction: "echo" },
+    queues: { work: queueSpec("work", "absent"), other: queueSpec("absent", "absent") },
+    schedules: {
+      tick: { function: "tick", rate: "rate(1 minute)" },
+      absent: { function: "absent", rate: "rate(1 minute)" },
+    },
+  };
+  const idle: App = {
+    ...work,
+    functions: { echo: spec("echo.handler"), deadOnly: spec("queue.handler") },
+    queues: { work: queueSpec("absent", "deadOnly") },
+  };
+  const lines: string[] = [];
+  const log = (line: string) => lines.push(line);
+  const send = async (loop: Loop, body: object) => {
+    const {
+      AWS_ENDPOINT_URL_SQS: endpoint,
+      WORK_QUEUE_URL: QueueUrl,
+      AWS_REGION: region,
+    } = await seenBy(loop);
+    const client = new SQSClient({
+      endpoint: endpoint ?? "",
+      region: region ?? "",
+      credentials: { accessKeyId: "a", secretAccessKey: "b" },
+    });
+    await client.send(new SendMessageCommand({ QueueUrl, MessageBody: JSON.stringify(body) }));
+    client.destroy();
+  };
+  const first = await run({ home, app: idle, log });
+  await send(first, { name: "sent-before" });
+  await first.close();
+  const second = await run({
+    home,
+    app: work,
+    log,
+    timeScale: 1 / 120,
+    env: { ...env, WORK_MAX_CONCURRENCY: "3" },
+  });
+  await vi.waitFor(() => expect(lines.join("\n")).toContain('"name":"sent-before"'), { timeout: 5_000 });
+  await vi.waitFor(() =>
+    expect(second.lambda.instances().map(({ functionName }) => functionName)).toEqual(
+      expect.arrayContaining(["tick", "work"]),
+    ),
+  );
+  await expect(
+    run({ home: folder(), app: work, env: { ...env, WORK_MAX_CONCURRENCY: "1" } }),
+  ).rejects.toThrow("WORK_MAX_CONCURRENCY is not valid");
 });
 
 test("the test helper ends its loop and removes its folder", async () => {

@@ -5,9 +5,11 @@
  */
 import { randomBytes } from "node:crypto";
 import * as fs from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import * as Config from "#core/config";
 import * as Limits from "#infra/limits";
+import * as Queues from "#infra/queues";
 import * as Routes from "#infra/routes";
 import { type Bundle, bundle } from "#local/bundle";
 import * as FirstKey from "#local/first-key";
@@ -19,11 +21,13 @@ import * as Reaper from "#local/lambda/reaper";
 import * as Lock from "#local/lock";
 import { type Log, open as openLog } from "#local/loop-log";
 import * as ModelProcess from "#local/model-process";
+import type { QueueServer } from "#local/queue/server";
+import * as Wiring from "#local/queue/wiring";
 import * as S3 from "#local/s3/server";
 import * as Sql from "#local/sql/server";
 
 /** What is run: the tables of infra/, or those of a test. */
-export interface App {
+export interface App extends Partial<Wiring.Tables> {
   readonly functions: Readonly<Record<string, Limits.FunctionSpec>>;
   readonly table: RouteTable;
 }
@@ -70,11 +74,19 @@ export interface Loop {
 /** The functions' region, and what the stand-ins sign with. */
 const region = "us-east-1";
 const bucketName = "ocrlty";
+/** No function's name: those are identifiers. */
+const httpPool = "(http)";
+
+const pollMs = 1_200;
+
+const sharedOverlapMs = 24 * 3_600_000;
 
 /** The product as infra/ describes it. */
 export const product: App = {
   functions: Limits.functions,
   table: { routes: Routes.routes, defaultFunction: Routes.defaultFunction },
+  queues: Queues.queues,
+  schedules: Queues.schedules,
 };
 
 /** What has been started so far, each to be ended. */
@@ -87,6 +99,8 @@ interface Parts {
   model?: ModelProcess.ModelProcess;
   bucket?: S3.S3Server;
   database?: Sql.SqlServer;
+  queues?: QueueServer;
+  sources?: { stop(): Promise<void> };
   bundle?: Bundle;
   urlFile?: { remove(): void };
 }
@@ -111,6 +125,7 @@ async function startParts(options: LoopOptions, parts: Parts): Promise<Loop> {
   const timeScale = options.timeScale ?? Config.parse("app", env).OCRLTY_TIME_SCALE;
   const home = homeOf({ ...env, OCRLTY_HOME: options.home });
   let app = options.app ?? product;
+  const wiring = wiringOf(app, env);
 
   parts.lock = Lock.acquire(home.dir);
   const log = openLog(options, home);
@@ -130,16 +145,17 @@ async function startParts(options: LoopOptions, parts: Parts): Promise<Loop> {
   parts.gateway = gateway;
 
   try {
-    const [model, bucket, database] = await together([
+    const [model, bucket, database, queues] = await together([
       startModel(env, log, parts),
       startBucket(env, home, options.onRequest?.s3, parts),
       startDatabase(env, home, options.onRequest?.sql, parts),
+      startQueues(wiring, home, timeScale, parts),
       startBundle(app, parts),
     ]);
-    const functionEnv = settings(env, home, timeScale, { ...model, ...bucket, ...database.env });
+    const functionEnv = settings(env, home, timeScale, { ...model, ...bucket, ...database.env, ...queues });
     const lambda = Lambda.start({
-      ...codeOf(app, parts, timeScale),
-      pools: { http: Limits.httpInstances },
+      ...codeOf(app, parts, wiring, timeScale),
+      pools: { ...wiring.pools, [httpPool]: Limits.httpInstances },
       env: functionEnv,
       region,
       onLog: log.functionLine,
@@ -148,6 +164,14 @@ async function startParts(options: LoopOptions, parts: Parts): Promise<Loop> {
     });
     parts.lambda = lambda;
     ready.resolve(lambda);
+    parts.sources = await Wiring.start({
+      wiring,
+      server: parts.queues,
+      lambda,
+      timeScale,
+      region,
+      onTrouble: (error) => log.event("ERROR", "queue_poll_error", { error_type: error.name }),
+    });
     home.write("url", gateway.url);
     parts.urlFile = { remove: () => home.remove("url") };
 
@@ -164,7 +188,7 @@ async function startParts(options: LoopOptions, parts: Parts): Promise<Loop> {
       reload: async (next = app) => {
         await startBundle(next, parts);
         app = next;
-        lambda.swap(codeOf(app, parts, timeScale));
+        lambda.swap(codeOf(app, parts, wiring, timeScale));
         gateway.swap(app.table);
       },
       close: (graceMs = 3_000) => {
@@ -191,14 +215,15 @@ async function end(parts: Parts, graceMs: number): Promise<void> {
   const deadline = Date.now() + graceMs;
   const left = () => Math.max(0, deadline - Date.now());
   parts.urlFile?.remove();
+  const stopped = parts.sources?.stop();
   await parts.gateway?.close(graceMs);
+  // A poll is waited for, a second at most: a message that is given to nobody would be away until its visibility ends.
+  await Promise.race([stopped, sleep(Math.max(left(), pollMs), undefined, { ref: false })]);
   await parts.lambda?.close(left());
-  await Promise.all([
-    parts.model?.close(),
-    parts.bucket?.close(),
-    parts.database?.close(),
-    parts.reaper?.close(),
-  ]);
+  await stopped;
+  await Promise.all(
+    [parts.model, parts.bucket, parts.database, parts.queues, parts.reaper].map((part) => part?.close()),
+  );
   parts.bundle?.release();
   parts.log?.close();
   parts.lock?.release();
@@ -250,7 +275,11 @@ async function startDatabase(
   parts: Parts,
 ): Promise<{ env: Settings; apiKey: string | undefined }> {
   const url = databaseUrl({ ...env, OCRLTY_HOME: home.dir });
-  const database = { url, authToken: env.DATABASE_AUTH_TOKEN || undefined };
+  let database: FirstKey.Access = {
+    url,
+    authToken: env.DATABASE_AUTH_TOKEN || undefined,
+    overlapMs: sharedOverlapMs,
+  };
   if (url.startsWith("file:")) {
     // Other programs of this machine can reach the port, too.
     const authToken = randomBytes(24).toString("base64url");
@@ -259,10 +288,29 @@ async function startDatabase(
       authToken,
       ...(onRequest === undefined ? {} : { onRequest }),
     });
-    Object.assign(database, { url: parts.database.url, authToken });
+    database = { url: parts.database.url, authToken, overlapMs: 0 };
   }
   const apiKey = await FirstKey.ensure(home, database);
   return { env: { DATABASE_URL: database.url, DATABASE_AUTH_TOKEN: database.authToken ?? "" }, apiKey };
+}
+
+/** Which queues and schedules have functions. A reload keeps the queues of the start. */
+function wiringOf({ queues = {}, schedules = {}, functions }: App, env: Env): Wiring.Wiring {
+  return Wiring.plan({ queues, schedules }, functions, env);
+}
+
+/** The emulated queues in the folder, when a function waits behind one. */
+async function startQueues(
+  { queues }: Wiring.Wiring,
+  home: Home,
+  timeScale: number,
+  parts: Parts,
+): Promise<Settings> {
+  if (Object.keys(queues).length === 0) return {};
+  // Loaded when needed: the emulator and the SDK take longer to load than everything else together.
+  const { start: startServer } = await import("#local/queue/server");
+  parts.queues = await startServer({ dir: home.file("queues"), queues, timeScale, region });
+  return Wiring.settings(parts.queues);
 }
 
 async function startBundle(app: App, parts: Parts): Promise<void> {
@@ -276,6 +324,7 @@ async function startBundle(app: App, parts: Parts): Promise<void> {
 function codeOf(
   app: App,
   { bundle: built }: Parts,
+  { pools }: Wiring.Wiring,
   timeScale: number,
 ): Pick<Lambda.LambdaOptions, "runtimeFile" | "functions"> {
   const functions: Record<string, Lambda.FunctionCode> = {};
@@ -286,7 +335,7 @@ function codeOf(
       ...bundled,
       memoryMb,
       timeoutMs: Math.max(1, Math.round(timeoutMs * timeScale)),
-      pool: "http",
+      pool: Object.hasOwn(pools, name) ? name : httpPool,
     };
   }
   return { runtimeFile: built?.runtimeFile ?? "", functions };

@@ -1,73 +1,10 @@
 /**
- * `npm start`: the local loop in the foreground. `--watch` (`npm run dev`) loads changed code without dropping
- * calls. Exit status: 130 after Ctrl-C, 0 after SIGTERM, 2 when it does not start.
+ * The entry of `npm start` and, with `--watch`, of `npm run dev`: see foreground.ts. It only makes Node keep what
+ * it compiles, types stripped, before anything else is loaded: a start takes a third less.
  */
+import * as module from "node:module";
+import { join } from "node:path";
 
-import { ConfigError } from "#core/config";
-import { AppError } from "#core/error";
-import { BundleError } from "#local/bundle";
-import { PortError } from "#local/gateway/server";
-import { HomeError, loadEnv } from "#local/home";
-import { HeldError } from "#local/lock";
-import { type Loop, start } from "#local/loop";
-import * as Watch from "#local/watch";
-
-const defaultPort = 8080;
-
-loadEnv();
-
-const signals: Partial<Record<NodeJS.Signals, number>> = {
-  SIGINT: 130,
-  SIGBREAK: 130,
-  SIGTERM: 0,
-  SIGHUP: 0,
-};
-let loop: Loop | undefined;
-let stopping = false;
-for (const [signal, status] of Object.entries(signals)) {
-  process.on(signal, () => {
-    // The second one is meant: whatever still runs is killed with this process.
-    if (stopping || loop === undefined) process.exit(status || 130);
-    stopping = true;
-    void loop.close().then(() => process.exit(status));
-  });
-}
-
-try {
-  const port = portOf(process.env.PORT);
-  loop = await start({
-    home: process.env.OCRLTY_HOME || ".ocrlty",
-    port,
-    env: process.env,
-    warn: (line) => console.error(line),
-  });
-  if (process.argv.includes("--watch")) Watch.start(loop, (line) => console.error(line));
-  console.log(`data in ${loop.home}, log in ${loop.logPath}`);
-  console.log(
-    loop.apiKey === undefined
-      ? "the key local-admin is revoked: npm run keys -- create-key"
-      : `key with role admin in ${loop.apiKeyPath}`,
-  );
-  if (loop.modelPid() !== undefined)
-    console.log("VLLM_BASE_URL is not set: the stand-in model server local-ocr answers");
-  console.log(`OCRlty is ready at ${loop.url}`);
-} catch (error) {
-  if (!isExpected(error)) throw error;
-  console.error(`ocrlty: ${error.message}`);
-  process.exit(2);
-}
-
-/** Mistakes that the person at the terminal can mend; anything else is ours and keeps its stack trace. */
-function isExpected(error: unknown): error is Error {
-  return [PortError, HeldError, HomeError, ConfigError, AppError, BundleError].some(
-    (type) => error instanceof type,
-  );
-}
-
-function portOf(text: string | undefined): number {
-  if (!text) return defaultPort;
-  const port = Number(text);
-  if (!Number.isInteger(port) || port < 0 || port > 65_535)
-    throw new PortError("PORT is not a port number (0 to 65535)");
-  return port;
-}
+module.enableCompileCache(join(import.meta.dirname, "..", "node_modules", ".cache", "ocrlty-compile"));
+const { run } = await import("#local/foreground");
+await run();

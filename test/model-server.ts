@@ -29,6 +29,8 @@ export type Behaviour =
     }
   /** Writes the unit for ever, until the client goes. */
   | { kind: "endless"; start: string; unit: string; chunkDelayMs?: number }
+  /** An event stream of one line that never ends, as fast as the client reads. */
+  | { kind: "flood" }
   /** Reads the request and never answers. */
   | { kind: "hang" }
   /** Closes the connection hard: before anything is answered. */
@@ -312,6 +314,11 @@ async function act(
       response.writeHead(behaviour.status, { "content-type": behaviour.contentType, ...behaviour.headers });
       response.end(behaviour.body);
       return;
+    case "flood": {
+      response.writeHead(200, { "content-type": "text/event-stream" });
+      while (!response.destroyed) await write(response, "x".repeat(64 * 1024));
+      return;
+    }
     case "endless": {
       const send = events(response, received?.body.model ?? model);
       await send({ delta: { role: "assistant", content: behaviour.start }, finish_reason: null });
@@ -409,10 +416,19 @@ function events(response: http.ServerResponse, model: string) {
       model,
       choices: [{ index: 0, ...choice }],
     };
-    if (!response.write(`data: ${JSON.stringify(chunk)}\n\n`)) {
-      await Promise.race([once(response, "drain"), once(response, "close")]).catch(() => undefined);
-    }
+    await write(response, `data: ${JSON.stringify(chunk)}\n\n`);
   };
+}
+
+async function write(response: http.ServerResponse, text: string): Promise<void> {
+  if (response.write(text)) return;
+  const over = new AbortController();
+  const { signal } = over;
+  // The loser of the race must not stay behind as a listener: an endless answer has thousands of rounds.
+  await Promise.race([once(response, "drain", { signal }), once(response, "close", { signal })]).catch(
+    () => undefined,
+  );
+  over.abort();
 }
 
 /** Service times of the script; over at once when the client has gone. */

@@ -35,14 +35,16 @@ export const ArtifactEntry = z
 export type ArtifactEntry = z.output<typeof ArtifactEntry>;
 
 export interface Bounds {
-  /** A day's names are sorted by time in slices of this many; a multiple of the 1,000 that one list call gives. */
+  /** Names a list call gives; S3 gives 1,000 at most. */
+  listObjects: number;
+  /** A day's names are sorted by time in slices of this many, rounded up to whole list calls. */
   sliceObjects: number;
   /** After this many list calls a page ends, full or not. A slice that was begun is still read to its end. */
   listCalls: number;
 }
 
 /** 10 calls for a slice; a page costs 50 calls at most, and 1 to 3 on the usual day. */
-export const bounds: Bounds = { sliceObjects: 10_000, listCalls: 40 };
+export const bounds: Bounds = { listObjects: 1_000, sliceObjects: 10_000, listCalls: 40 };
 
 export interface Query {
   kind: Kind;
@@ -115,7 +117,7 @@ interface Walk {
 
 function listed(walk: Walk, query: Parameters<typeof Bucket.list>[2]): ReturnType<typeof Bucket.list> {
   walk.calls += 1;
-  return Bucket.list(walk.bucket, walk.log, query);
+  return Bucket.list(walk.bucket, walk.log, { ...query, max: walk.limits.listObjects });
 }
 
 /** Where to go on after a day: in it, below it, or nowhere. */

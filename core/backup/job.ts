@@ -105,13 +105,14 @@ export const next = (rel: string, state: State): Message => ({
 /**
  * Does one step and hands over to the next. Returning means that the message is done with; a message of an older
  * step, of another making or of a finished one changes nothing.
- * @param context.deadline - epoch milliseconds at which the invocation ends.
+ * @param context.deadline - epoch milliseconds by which the step must have ended; @param context.leaseUntil - when
+ * its worker is surely gone.
  * @throws AppError that may be retried, with `retryAfterS`: deliver the message again then.
  */
 export async function step(
   services: Services,
   message: Message,
-  context: { deadline: number; log: Log; limits: Limits },
+  context: { deadline: number; leaseUntil: Date; log: Log; limits: Limits },
 ): Promise<void> {
   const { bucket } = services;
   const log = context.log.child({ backup: message.job, step: message.step });
@@ -134,7 +135,7 @@ export async function step(
   const claimed: State = {
     ...state,
     uploadId,
-    leaseUntil: context.deadline + context.limits.leaseGraceMs,
+    leaseUntil: context.leaseUntil.getTime(),
     updatedAt: now,
   };
   const etag = await save(bucket, log, rel, claimed, { etag: held.etag });

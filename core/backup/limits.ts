@@ -1,4 +1,4 @@
-import { sizes, type Times } from "#infra/limits";
+import { sizes } from "#infra/limits";
 import type { MemberSize } from "./archive.ts";
 
 /** How a backup is cut. Tests and benchmarks bring smaller numbers. */
@@ -14,8 +14,6 @@ export interface Limits {
   membersPerStep: number;
   /** A step begins no member in this last share of its invocation: the last member and the manifest must fit. */
   reserveShare: number;
-  /** A lease outlives the invocation by this. */
-  leaseGraceMs: number;
   /** Whoever asks for the same again gets the finished archive for this long: longer than a poll, too short to be taken for new. */
   reuseMs: number;
   /** A job that nobody works on for this long is ordered again by the next poll. */
@@ -31,7 +29,7 @@ const MiB = 1024 * 1024;
  * What a deployed stage runs with. 500 artifacts are read in a second or two; their 16 MiB are the largest answer
  * that is held in memory. A member of 4 MiB compresses as well as one stream would (within 1 %).
  */
-export function limits(times: Pick<Times, "leaseGraceMs">): Limits {
+export function limits(timeScale = 1): Limits {
   return {
     direct: { objects: 500, bytes: 16 * MiB, listCalls: 40 },
     answerBytes: sizes.directAnswerBytes,
@@ -39,10 +37,9 @@ export function limits(times: Pick<Times, "leaseGraceMs">): Limits {
     partBytes: 8 * MiB,
     membersPerStep: 200,
     reserveShare: 1 / 3,
-    leaseGraceMs: times.leaseGraceMs,
-    reuseMs: 10 * 60_000,
-    idleMs: 20_000,
-    keepMs: 24 * 3_600_000,
+    reuseMs: 10 * 60_000 * timeScale,
+    idleMs: 20_000 * timeScale,
+    keepMs: 24 * 3_600_000 * timeScale,
     retryAfterS: 5,
   };
 }

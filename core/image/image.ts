@@ -154,7 +154,6 @@ export async function prepare(
     if (!fits) pipeline = pipeline.resize(target.width, target.height, { fit: "fill" });
     const { data, info } = await pipeline
       .flatten({ background: "#ffffff" })
-      .toColourspace("srgb")
       .jpeg({ quality: options.jpegQuality ?? defaultJpegQuality })
       .toBuffer({ resolveWithObject: true });
     return {
@@ -172,13 +171,16 @@ export async function prepare(
   return await orAborted(work, options.signal);
 }
 
-/** True for what every model server reads alike without our help: an upright 8-bit JPEG or PNG, opaque, one frame. */
+/**
+ * True for what every model server reads alike without our help: an upright JPEG or PNG, opaque, one frame, in a
+ * colour space of 8 bits (16 bits would be rgb16 or grey16).
+ */
 async function isPlain(image: Inspected, load: Sharp): Promise<boolean> {
   if (image.mimeType !== "image/jpeg" && image.mimeType !== "image/png") return false;
   if (image.orientation !== 1 || image.bytes.byteLength > asIsMaxBytes) return false;
   if (image.mimeType === "image/png" && isAnimatedPng(image.bytes)) return false;
   const header = await load(image.bytes, { limitInputPixels: false, failOn: "error" }).metadata();
-  return header.depth === "uchar" && !header.hasAlpha && (header.space === "srgb" || header.space === "b-w");
+  return !header.hasAlpha && (header.space === "srgb" || header.space === "b-w");
 }
 
 /** An APNG announces its frames in a chunk `acTL` in front of the first `IDAT` (PNG 3rd edition, 11.3.6.1). */

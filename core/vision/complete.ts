@@ -77,7 +77,7 @@ export interface Completion {
 }
 
 /** Usage comes after the finish reason; a server that then says nothing more is not waited for. */
-const afterFinishMs = 2_000;
+const afterFinishMs = 1_000;
 /** Of an answer that is no event stream, no more than this is read. */
 const errorBodyBytes = 64 * 1024;
 const topLogprobs = 5;
@@ -362,6 +362,8 @@ export function reasonOf(fault: Fault): string {
       return "model_server_silent";
     case "unfinished":
       return "unfinished_answer";
+    case "oversized":
+      return "oversized_answer";
     case "status":
       return `${fault.fromModelServer ? "model_server" : "proxy"}_status_${fault.status ?? 0}`;
     case "deadline":

@@ -31,6 +31,8 @@ export type FaultKind =
   | "status"
   /** The stream ended in an orderly way, but without a `finish_reason`. */
   | "unfinished"
+  /** More bytes than any answer has. */
+  | "oversized"
   | "deadline"
   | "aborted";
 

@@ -26,7 +26,7 @@ export interface ExchangeOptions {
 }
 
 /** No real answer comes near: a line without an end must not fill the memory until the deadline. */
-const maxBodyBytes = 32 * 1024 * 1024;
+const maxBodyBytes = 16 * 1024 * 1024;
 
 export function open(options: ExchangeOptions): Exchange {
   let request: http.ClientRequest | undefined;
@@ -69,7 +69,7 @@ export function open(options: ExchangeOptions): Exchange {
         options.onProgress?.();
         bytes += piece.byteLength;
         if (bytes <= maxBodyBytes) return;
-        fail("unfinished");
+        fail("oversized");
         outgoing.destroy();
       });
       incoming.on("error", () => fail("reset"));

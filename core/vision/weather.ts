@@ -25,6 +25,8 @@ export function classify(fault: Fault): Verdict {
     case "deadline":
     case "aborted":
       return "item";
+    case "oversized":
+      return "refused";
     case "status":
       return classifyStatus(fault);
   }

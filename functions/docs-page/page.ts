@@ -47,7 +47,10 @@ interface Response {
   content?: Content;
 }
 
-type Content = Record<string, { schema: Schema.JsonSchema; examples?: Record<string, { summary?: string; value: unknown }> }>;
+type Content = Record<
+  string,
+  { schema: Schema.JsonSchema; examples?: Record<string, { summary?: string; value: unknown }> }
+>;
 type Ref = { $ref: string };
 
 /** Nothing may be loaded, run, framed or sent; the one style sheet is known by its hash. */
@@ -79,9 +82,13 @@ export function render(document: OpenApi): string {
 <nav aria-label="Contents">
 <a href="#top"><strong>${info.title} API</strong></a> <span class="dim">${info.version}</span>
 ${tags.map(
-  ({ name }) => html`<h2>${name}</h2><ul>${all
-    .filter(({ operation }) => operation.tags.includes(name))
-    .map(({ method, path, operation }) => html`<li title="${operation.summary}"><a href="#${operation.operationId}">${badge(method)} ${path}</a></li>`)}</ul>`,
+  ({ name }) =>
+    html`<h2>${name}</h2><ul>${all
+      .filter(({ operation }) => operation.tags.includes(name))
+      .map(
+        ({ method, path, operation }) =>
+          html`<li title="${operation.summary}"><a href="#${operation.operationId}">${badge(method)} ${path}</a></li>`,
+      )}</ul>`,
 )}
 <h2>Reference</h2><ul><li><a href="#errors">Errors</a></li><li><a href="#headers">Headers</a></li>
 ${Object.keys(components.schemas).map((name) => html`<li><a href="#${Schema.anchor(name)}">${name}</a></li>`)}</ul>
@@ -98,7 +105,10 @@ ${all.filter(({ operation }) => operation.tags.includes(name)).map((entry) => se
 <section><h2 id="headers">Headers</h2>${headerTable(document)}</section>
 <section><h2>Schemas</h2>
 ${Object.entries(components.schemas).map(
-  ([name, schema]) => html`<h3 id="${Schema.anchor(name)}"><a class="anchor" href="#${Schema.anchor(name)}">${name}</a></h3>
+  ([
+    name,
+    schema,
+  ]) => html`<h3 id="${Schema.anchor(name)}"><a class="anchor" href="#${Schema.anchor(name)}">${name}</a></h3>
 ${markdown(schema.description ?? "")}${Schema.table(schema)}`,
 )}</section>
 </main>
@@ -123,10 +133,13 @@ function operationsOf({ paths }: OpenApi): Entry[] {
 const badge = (method: string) => html`<span class="method ${method}">${method.toUpperCase()}</span>`;
 
 function section(document: OpenApi, { method, path, operation }: Entry): Html {
-  const parameters = operation.parameters.map((parameter) =>
-    "$ref" in parameter ? resolve(document.components.parameters, parameter) : parameter,
-  );
-  const scopes = operation.security[0] === undefined ? undefined : Object.values(operation.security[0]).flat();
+  const parameters = operation.parameters
+    .map((parameter) =>
+      "$ref" in parameter ? resolve(document.components.parameters, parameter) : parameter,
+    )
+    .filter(({ name }) => name !== everywhere);
+  const scopes =
+    operation.security[0] === undefined ? undefined : Object.values(operation.security[0]).flat();
   const access =
     scopes === undefined
       ? html`No key is needed.`
@@ -140,11 +153,7 @@ function section(document: OpenApi, { method, path, operation }: Entry): Html {
 <p class="dim">${access}</p>
 ${markdown(operation.description ?? "")}
 ${operation["x-codeSamples"].map(({ source }) => html`<pre><code>${source}</code></pre>`)}
-<h4>Parameters</h4><div class="scroll"><table><tr><th>Name</th><th>In</th><th>Type</th><th>Description</th></tr>
-${parameters.map(
-  (parameter) => html`<tr><td><code>${parameter.name}</code>${required(parameter.required)}</td><td>${parameter.in}</td>
-<td>${Schema.type(parameter.schema)}</td><td>${inline(parameter.description ?? parameter.schema.description ?? "")}</td></tr>`,
-)}</table></div>
+${parameters.length === 0 ? undefined : html`<h4>Parameters</h4>${parameterTable(parameters)}`}
 ${operation.requestBody === undefined ? undefined : html`<h4>Body</h4>${content(operation.requestBody.content)}`}
 ${Object.entries(operation.responses).map(([status, response]) =>
   "$ref" in response ? undefined : html`<h4>${status}</h4>${answer(document, response)}`,
@@ -156,7 +165,21 @@ ${Object.entries(operation.responses).map(([status, response]) =>
 </article>`;
 }
 
-const required = (is: boolean | undefined) => (is === true ? html` <span class="must">required</span>` : undefined);
+/** Every call takes it: it is told once, under "Headers". */
+const everywhere = "X-Request-ID";
+
+function parameterTable(parameters: readonly Parameter[]): Html {
+  return html`<div class="scroll"><table><tr><th>Name</th><th>In</th><th>Type</th><th>Description</th></tr>
+${parameters.map(
+  (
+    parameter,
+  ) => html`<tr><td><code>${parameter.name}</code>${required(parameter.required)}</td><td>${parameter.in}</td>
+<td>${Schema.type(parameter.schema)}</td><td>${inline(parameter.description ?? parameter.schema.description ?? "")}</td></tr>`,
+)}</table></div>`;
+}
+
+const required = (is: boolean | undefined) =>
+  is === true ? html` <span class="must">required</span>` : undefined;
 const errorAnchor = (name: string) => `error-${name}`;
 
 function answer(document: OpenApi, response: Response): Html {
@@ -169,9 +192,15 @@ ${response.content === undefined ? undefined : content(response.content)}`;
 
 function content(types: Content): Html {
   const parts = Object.entries(types).map(
-    ([mediaType, { schema, examples }]) => html`<p><code>${mediaType}</code> ${Schema.type(schema)}</p>${Schema.inlineTable(schema)}
+    ([
+      mediaType,
+      { schema, examples },
+    ]) => html`<p><code>${mediaType}</code> ${Schema.type(schema)}</p>${Schema.inlineTable(schema)}
 ${Object.values(examples ?? {}).map(
-  ({ summary, value }) => html`<details><summary>Example${summary === undefined ? "" : html`: ${inline(summary)}`}</summary>
+  ({
+    summary,
+    value,
+  }) => html`<details><summary>Example${summary === undefined ? "" : html`: ${inline(summary)}`}</summary>
 <pre><code>${JSON.stringify(value, null, 2)}</code></pre></details>`,
 )}`,
   );
@@ -181,7 +210,9 @@ ${Object.values(examples ?? {}).map(
 function headerTable({ paths, components }: OpenApi): Html {
   const names = new Map<string, string>();
   const responses = [
-    ...Object.values(paths).flatMap((methods) => Object.values(methods).flatMap((operation) => Object.values(operation.responses))),
+    ...Object.values(paths).flatMap((methods) =>
+      Object.values(methods).flatMap((operation) => Object.values(operation.responses)),
+    ),
     ...Object.values(components.responses),
   ];
   for (const response of responses) {
@@ -190,7 +221,8 @@ function headerTable({ paths, components }: OpenApi): Html {
       names.set(name, resolve(components.headers, header as Ref).description ?? "");
     }
   }
-  return html`<div class="scroll"><table><tr><th>Header of answers</th><th>Description</th></tr>
+  return html`<h3>Of calls</h3>${parameterTable(Object.values(components.parameters))}
+<h3>Of answers</h3><div class="scroll"><table><tr><th>Name</th><th>Description</th></tr>
 ${[...names].map(([name, text]) => html`<tr><td><code>${name}</code></td><td>${inline(text)}</td></tr>`)}</table></div>`;
 }
 

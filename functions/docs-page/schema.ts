@@ -64,7 +64,8 @@ export function inlineTable(schema: JsonSchema): Html | undefined {
 function fields(schema: JsonSchema, prefix: string): Html[] {
   return Object.entries(schema.properties ?? {}).flatMap(([name, field]) => {
     const path = prefix === "" ? name : `${prefix}.${name}`;
-    const must = schema.required?.includes(name) === true ? html` <span class="must">required</span>` : undefined;
+    const must =
+      schema.required?.includes(name) === true ? html` <span class="must">required</span>` : undefined;
     const row = html`<tr><td><code>${path}</code>${must}</td><td>${type(field)}${limits(field)}</td><td>${inline(field.description ?? "")}</td></tr>`;
     const nested = field.items ?? field;
     return [row, ...fields(nested, field.items === undefined ? path : `${path}[]`)];
@@ -74,11 +75,19 @@ function fields(schema: JsonSchema, prefix: string): Html[] {
 function limits(schema: JsonSchema): Html {
   const parts = [
     schema.default === undefined ? undefined : html`default <code>${JSON.stringify(schema.default)}</code>`,
-    schema.pattern === undefined || schema.format !== undefined ? undefined : html`pattern <code>${schema.pattern}</code>`,
+    schema.pattern === undefined || schema.format !== undefined
+      ? undefined
+      : html`pattern <code>${schema.pattern}</code>`,
     schema.minLength === undefined ? undefined : html`at least ${schema.minLength} characters`,
     schema.maxLength === undefined ? undefined : html`at most ${schema.maxLength} characters`,
-    schema.minimum === undefined || schema.minimum === Number.MIN_SAFE_INTEGER ? undefined : html`from ${schema.minimum}`,
-    schema.maximum === undefined || schema.maximum === Number.MAX_SAFE_INTEGER ? undefined : html`to ${schema.maximum}`,
+    schema.minimum === undefined || schema.minimum === Number.MIN_SAFE_INTEGER
+      ? undefined
+      : html`from ${schema.minimum}`,
+    schema.maximum === undefined || schema.maximum === Number.MAX_SAFE_INTEGER
+      ? undefined
+      : html`to ${schema.maximum}`,
   ].filter((part) => part !== undefined);
-  return parts.length === 0 ? html`` : html`<div class="dim">${parts.map((part, i) => html`${i === 0 ? "" : ", "}${part}`)}</div>`;
+  return parts.length === 0
+    ? html``
+    : html`<div class="dim">${parts.map((part, i) => html`${i === 0 ? "" : ", "}${part}`)}</div>`;
 }

@@ -9,7 +9,10 @@ type Parameters = NonNullable<NonNullable<ZodOpenApiObject["components"]>["param
 const ErrorCode = z.enum(Object.keys(codes) as [Code, ...Code[]]).meta({
   id: "ErrorCode",
   description: Object.entries(codes)
-    .map(([code, { status, retry }]) => `- \`${code}\`: ${status}, ${retry ? "the same call may succeed later" : "do not repeat"}`)
+    .map(
+      ([code, { status, retry }]) =>
+        `- \`${code}\`: ${status}, ${retry ? "the same call may succeed later" : "do not repeat"}`,
+    )
     .join("\n"),
 });
 
@@ -20,15 +23,18 @@ export const ErrorEnvelope = z
       code: ErrorCode,
       message: z.string().meta({ description: "For people; never echoes what was sent." }),
       request_id: z.string().nullable().meta({ description: "As in the header `X-Request-ID`." }),
-      details: z.record(z.string(), z.unknown()).meta({ description: "Facts by code: `issues[] {path, message}`, limits, scopes." }),
+      details: z
+        .record(z.string(), z.unknown())
+        .meta({ description: "Facts by code: `issues[] {path, message}`, limits, scopes." }),
     }),
   })
   .meta({ id: "ErrorEnvelope" });
 
 /** What the gateway in front of the functions answers by itself. */
-export const GatewayError = z
-  .object({ message: z.string() })
-  .meta({ id: "GatewayError", description: "Answered by the API gateway itself, with a request id of its own." });
+export const GatewayError = z.object({ message: z.string() }).meta({
+  id: "GatewayError",
+  description: "Answered by the API gateway itself, with a request id of its own.",
+});
 
 interface CodeText {
   /** When it is answered. */
@@ -42,9 +48,14 @@ const texts: Record<Code, CodeText> = {
   invalid_request: {
     when: "body, path or query does not match the schema",
     message: "the request does not match the schema",
-    details: { issues: [{ path: "image_base64", message: "Invalid input: expected string, received undefined" }] },
+    details: {
+      issues: [{ path: "image_base64", message: "Invalid input: expected string, received undefined" }],
+    },
   },
-  invalid_request_id: { when: "`request_id` has another form than allowed", message: "request_id has the wrong form" },
+  invalid_request_id: {
+    when: "`request_id` has another form than allowed",
+    message: "request_id has the wrong form",
+  },
   invalid_image: { when: "the picture cannot be decoded", message: "the picture cannot be decoded" },
   unsupported_media_type: {
     when: "the body is not JSON, or the picture is of no supported type",
@@ -67,7 +78,10 @@ const texts: Record<Code, CodeText> = {
     message: "this key may not do that",
     details: { required_scopes: ["extract:run"] },
   },
-  not_found: { when: "there is no such thing, or it is somebody else's", message: "there is nothing with this id" },
+  not_found: {
+    when: "there is no such thing, or it is somebody else's",
+    message: "there is nothing with this id",
+  },
   method_not_allowed: {
     when: "the path has other methods",
     message: "this path has other methods",
@@ -78,11 +92,23 @@ const texts: Record<Code, CodeText> = {
     message: "this request_id was used with another payload",
   },
   rate_limited: { when: "the key's limit is reached", message: "too many requests" },
-  inference_failed: { when: "the model server answered with an error that retries did not cure", message: "the model server failed" },
-  invalid_model_output: { when: "the model's answer is not one JSON object", message: "the model's answer is not one JSON object" },
+  inference_failed: {
+    when: "the model server answered with an error that retries did not cure",
+    message: "the model server failed",
+  },
+  invalid_model_output: {
+    when: "the model's answer is not one JSON object",
+    message: "the model's answer is not one JSON object",
+  },
   inference_unavailable: { when: "the model server is away", message: "the model server is away" },
-  storage_unavailable: { when: "bucket or database cannot be reached", message: "the database cannot be reached" },
-  inference_timeout: { when: "the time ran out while the model was asked", message: "the model server took too long" },
+  storage_unavailable: {
+    when: "bucket or database cannot be reached",
+    message: "the database cannot be reached",
+  },
+  inference_timeout: {
+    when: "the time ran out while the model was asked",
+    message: "the model server took too long",
+  },
   internal: { when: "anything else", message: "something went wrong on our side" },
 };
 
@@ -112,7 +138,9 @@ const gatewayMessages: Record<number, string> = {
   503: "Service Unavailable",
 };
 
-export const ref = (kind: "headers" | "parameters" | "responses", name: string) => ({ $ref: `#/components/${kind}/${name}` });
+export const ref = (kind: "headers" | "parameters" | "responses", name: string) => ({
+  $ref: `#/components/${kind}/${name}`,
+});
 
 /** The shared answer of a status. @throws when the status has no name yet. */
 export function errorRef(status: number): { $ref: string } {
@@ -129,7 +157,8 @@ export function errorResponses(used: ReadonlySet<number>): Record<string, ZodOpe
     if (name !== undefined) responses[name] = errorResponse(status);
   }
   responses.Gateway = {
-    description: "Any other status: an answer of the API gateway itself, e.g. 431 when the headers are above 10 KB.",
+    description:
+      "Any other status: an answer of the API gateway itself, e.g. 431 when the headers are above 10 KB.",
     content: {
       "application/json": {
         schema: GatewayError,
@@ -176,13 +205,25 @@ export const headers: Headers = {
     schema: { type: "string" },
     example: "receipt-0001",
   },
-  RetryAfter: { description: "Seconds after which to ask again.", schema: { type: "integer", minimum: 0 }, example: 2 },
+  RetryAfter: {
+    description: "Seconds after which to ask again.",
+    schema: { type: "integer", minimum: 0 },
+    example: 2,
+  },
   IdempotentReplayed: {
     description: "`true` when this is the answer of an earlier call with the same id and payload.",
     schema: { type: "string", enum: ["true"] },
   },
-  Location: { description: "Where to ask, or where the bytes are.", schema: { type: "string" }, example: "/v1/extracts/receipt-0001" },
-  WwwAuthenticate: { description: "The scheme that is expected.", schema: { type: "string" }, example: "Bearer" },
+  Location: {
+    description: "Where to ask, or where the bytes are.",
+    schema: { type: "string" },
+    example: "/v1/extracts/receipt-0001",
+  },
+  WwwAuthenticate: {
+    description: "The scheme that is expected.",
+    schema: { type: "string" },
+    example: "Bearer",
+  },
 };
 
 /** Headers that a caller may send. */
@@ -196,7 +237,8 @@ export const parameters: Parameters = {
   IdempotencyKey: {
     name: "Idempotency-Key",
     in: "header",
-    description: "The same key and payload within 24 hours give the same answer; another payload is a conflict.",
+    description:
+      "The same key and payload within 24 hours give the same answer; another payload is a conflict.",
     schema: { type: "string", pattern: "^[\\x21-\\x7e]{1,255}$" },
   },
 };

@@ -37,7 +37,7 @@ export interface RequestInfo {
   key: string;
 }
 
-/** For tests and benchmarks: counts, delays, or fails a request by returning a status. */
+/** For tests and benchmarks: counts, delays, or fails a request by a status; 0 cuts the connection. */
 export type Hook = (request: RequestInfo) => HookAnswer | Promise<HookAnswer>;
 // biome-ignore lint/suspicious/noConfusingVoidType: a hook that only counts returns nothing.
 type HookAnswer = void | { status: number };
@@ -123,6 +123,8 @@ export async function start(options: S3Options): Promise<S3Server> {
     const handle = (request: IncomingMessage, response: ServerResponse) => {
       const requestId = randomBytes(8).toString("hex").toUpperCase();
       response.setHeader("x-amz-request-id", requestId);
+      // A body that was announced and never asked for would be missed by the next request on this connection.
+      if (request.headers.expect !== undefined) response.setHeader("connection", "close");
       const done = answer(request, response, requestId, options, catalog, blobs)
         .catch((error: unknown) => fail(request, response, requestId, error))
         .finally(() => active.delete(done));
@@ -188,6 +190,7 @@ async function answer(
   const parameters = new Map(query);
   const operation = operationOf(method, bucket, key, parameters, headers);
   const ordered = await options.onRequest?.({ method, operation, bucket, key });
+  if (ordered?.status === 0) return void request.socket.destroy();
   if (ordered) throw forStatus(ordered.status);
   const call = {
     request,
@@ -215,9 +218,8 @@ function fail(request: IncomingMessage, response: ServerResponse, requestId: str
   if (known !== error && request.complete) console.error(`s3: ${request.method} failed:`, error);
   if (response.headersSent || response.destroyed) return void response.destroy();
   // The rest of a refused body is read and dropped: cutting the connection would hide the answer from a client
-  // that is still sending. One that waits for 100 Continue sends nothing, or too late: its connection ends.
+  // that is still sending.
   request.resume();
-  if (request.headers.expect !== undefined) response.setHeader("connection", "close");
   const { code, status, message, fields, headers } = known;
   const resource = request.url ?? "";
   const content = { Code: code, Message: message, ...fields, Resource: resource, RequestId: requestId };

@@ -139,7 +139,8 @@ async function verifyUrl(request: SignedRequest, credentials: Credentials, now: 
   const payload =
     (claim.signedHeaders.includes("x-amz-content-sha256")
       ? request.headers["x-amz-content-sha256"]
-      : query.get("X-Amz-Content-Sha256")) ?? unsignedPayload;
+      : request.query.find(([name]) => name.toLowerCase() === "x-amz-content-sha256")?.[1]) ??
+    unsignedPayload;
   const headers = signedHeaders(request, claim);
   const resigned = await signer(credentials, scope.region).presign(
     {

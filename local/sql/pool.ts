@@ -1,4 +1,3 @@
-import { setTimeout as delay } from "node:timers/promises";
 import { Connection, isBusy, SqlError } from "#local/sql/connection";
 
 export const busyTimeoutMs = 5000;
@@ -15,7 +14,7 @@ export class Pool {
   readonly #idle: Connection[] = [];
   readonly #all = new Set<Connection>();
   readonly #queue: { resolve: (connection: Connection) => void; reject: (error: Error) => void }[] = [];
-  #released = new AbortController();
+  readonly #waiting = new Set<() => void>();
   #closed = false;
 
   constructor(file: string, maxConnections: number) {
@@ -65,8 +64,7 @@ export class Pool {
         return work();
       } catch (error) {
         if (!isBusy(error) || performance.now() >= deadline) throw error;
-        const { signal } = this.#released;
-        await delay(pollMs, undefined, { signal }).catch(() => undefined);
+        await this.#pause();
         if (this.#closed) throw closing();
       }
     }
@@ -74,8 +72,20 @@ export class Pool {
 
   /** To be called when a transaction has ended: who waits for its lock tries again at once. */
   wake(): void {
-    this.#released.abort();
-    this.#released = new AbortController();
+    for (const go of [...this.#waiting]) go();
+  }
+
+  /** Until a transaction of ours ends, or `pollMs`. */
+  #pause(): Promise<void> {
+    return new Promise((resolve) => {
+      const go = () => {
+        clearTimeout(timer);
+        this.#waiting.delete(go);
+        resolve();
+      };
+      const timer = setTimeout(go, pollMs);
+      this.#waiting.add(go);
+    });
   }
 
   close(): void {

@@ -189,7 +189,7 @@ describe("values", () => {
         const back = values.map((_, at) => rows[0]?.[at]);
         expect(back.map((one) => (one instanceof ArrayBuffer ? new Uint8Array(one) : one))).toEqual(values);
       }),
-      { numRuns: 60 },
+      { numRuns: 25 },
     );
   });
 
@@ -344,7 +344,7 @@ describe("protocol", () => {
           await once(socket, "close");
         },
       ),
-      { numRuns: 100 },
+      { numRuns: 60 },
     );
     expect((await clientOf(url).execute("SELECT 1 AS one")).rows[0]?.one).toBe(1n);
   });

@@ -13,7 +13,7 @@ import {
   type StatementResult,
   type StreamRequest,
 } from "#local/sql/protocol";
-import { BatonError, Streams, toWire } from "#local/sql/stream";
+import { BatonError, type Stream, Streams, toWire } from "#local/sql/stream";
 
 export interface SqlServer {
   /** http://127.0.0.1:port */
@@ -117,7 +117,7 @@ async function answer(
     await options.onRequest?.({ statements: batch.steps.length });
     const stream = await streams.take(baton);
     const result = await stream.batch(batch).catch((error: unknown) => toWire(error));
-    const head = { baton: streams.park(stream), base_url: null };
+    const head = { baton: leave(stream, streams, response), base_url: null };
     const lines = [head, ...("message" in result ? [{ type: "error", error: result }] : entries(result))];
     return send(response, 200, "text/plain", lines.map((line) => `${JSON.stringify(line)}\n`).join(""));
   }
@@ -133,10 +133,14 @@ async function answer(
       results.push({ type: "error", error: toWire(error) });
     }
   }
-  // Who is gone will never learn the baton: its transaction must not hold the lock until the stream expires.
-  if (response.destroyed) stream.close();
-  const body = JSON.stringify({ baton: streams.park(stream), base_url: null, results });
+  const body = JSON.stringify({ baton: leave(stream, streams, response), base_url: null, results });
   send(response, 200, "application/json", body);
+}
+
+/** The baton for the next request. Who is gone cannot learn it: that transaction must not hold a lock for 10 s. */
+function leave(stream: Stream, streams: Streams, response: ServerResponse): string | null {
+  if (response.destroyed) stream.close();
+  return streams.park(stream);
 }
 
 function countStatements(request: StreamRequest): number {

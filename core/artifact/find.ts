@@ -1,0 +1,63 @@
+import * as Artifacts from "#core/artifact/artifact";
+import type { Kind } from "#core/artifact/listing";
+import type { Db } from "#core/db/client";
+import { AppError } from "#core/error";
+import * as Claims from "#core/extraction/claim";
+import * as Id from "#core/id";
+import type { Principal } from "#core/key/key";
+
+/** Which artifact is meant. */
+export interface Wanted {
+  requestId: string;
+  /** Another key's; role admin only. */
+  keyId: string | undefined;
+  /** Of which day and kind; without a day it is an extract, found through its row. */
+  date: string | undefined;
+  kind: Kind;
+  /** The record of this attempt instead of what lies at the id's own key. */
+  attempt: number | undefined;
+}
+
+const notFound = () => new AppError("not_found", "there is no artifact with this id");
+
+/**
+ * The key whose artifacts a caller may see: its own, or as admin the one it names, or as admin everybody's
+ * (undefined) when `all` is set and it names none.
+ * @throws AppError `not_found` for any other key's, whether that key exists or not.
+ */
+export function visibleKey(
+  principal: Principal,
+  keyId: string | undefined,
+  options: { all: true },
+): string | undefined;
+export function visibleKey(principal: Principal, keyId: string | undefined): string;
+export function visibleKey(
+  principal: Principal,
+  keyId: string | undefined,
+  options?: { all: true },
+): string | undefined {
+  if (principal.role === "admin") return keyId ?? (options?.all ? undefined : principal.keyId);
+  if (keyId !== undefined && keyId !== principal.keyId) throw notFound();
+  return principal.keyId;
+}
+
+/**
+ * Where an artifact lies. With a day that follows from the id alone, and the object may be absent; without one the
+ * extract's row knows, also of an attempt.
+ * @throws AppError `not_found`, alike for unknown ids, somebody else's, and extracts that have stored nothing yet.
+ */
+export async function locate(db: Db, wanted: Wanted, principal: Principal): Promise<string> {
+  const { requestId, attempt } = wanted;
+  const keyId = visibleKey(principal, wanted.keyId);
+  if (!Id.isReadableId(requestId)) throw notFound();
+  if (wanted.date !== undefined) {
+    const name = attempt === undefined ? requestId : `${requestId}~attempt-${attempt}`;
+    return `${wanted.kind}/${wanted.date}/${keyId}/${name}.json`;
+  }
+  if (wanted.kind !== "extracts") throw notFound();
+  const row = await Claims.find(db, keyId, requestId);
+  if (row === undefined) throw notFound();
+  if (attempt !== undefined) return Artifacts.attemptKey(row.keyId, row.requestId, row.createdAt, attempt);
+  if (row.artifactRel === null) throw notFound();
+  return row.artifactRel;
+}

@@ -1,0 +1,179 @@
+import * as z from "zod";
+import * as Artifacts from "#core/artifact/artifact";
+import * as Bucket from "#core/artifact/bucket";
+import * as Find from "#core/artifact/find";
+import * as Listing from "#core/artifact/listing";
+import * as Backup from "#core/backup/backup";
+import * as BackupLimits from "#core/backup/limits";
+import * as Config from "#core/config";
+import * as Database from "#core/db/client";
+import { AppError } from "#core/error";
+import * as Queue from "#core/queue/queue";
+import { api, operation } from "#functions/http";
+import { stored } from "#functions/stored-reply";
+import { sizes } from "#infra/limits";
+
+const KeyId = z.string().max(64).optional().meta({ description: "Another key's; role admin only." });
+const Kind = z.enum(Listing.kinds);
+const whole = (min: number, max: number) =>
+  z.string().regex(/^\d+$/).transform(Number).pipe(z.int().min(min).max(max));
+
+const ListQuery = z.strictObject({
+  kind: Kind.default("extracts"),
+  limit: whole(1, 200).default(50),
+  cursor: z.string().max(2_000).optional().meta({ description: "`next_cursor` of the page before." }),
+  date: Listing.Day.optional().meta({ description: "Only what is filed under this UTC day." }),
+  key_id: KeyId.meta({
+    description: "Only this key's. An admin sees everybody's without it, others their own only.",
+  }),
+});
+
+const ArtifactQuery = z.strictObject({
+  kind: Kind.default("extracts"),
+  date: Listing.Day.optional().meta({
+    description:
+      "The entry's `date`. Needed for runs and evaluations; without it an extract is found by its id.",
+  }),
+  attempt: whole(0, 999_999_999).optional().meta({ description: "The record of this attempt." }),
+  key_id: KeyId,
+});
+
+const BackupQuery = z
+  .strictObject({
+    from: Listing.Day.optional().meta({ description: "First UTC day." }),
+    to: Listing.Day.optional().meta({ description: "Last UTC day." }),
+    kind: Kind.optional().meta({ description: "Default: all." }),
+    key_id: KeyId.meta({
+      description: "Only this key's. An admin gets everybody's without it, others their own only.",
+    }),
+  })
+  .refine(({ from, to }) => from === undefined || to === undefined || from <= to, {
+    path: ["to"],
+    message: "before from",
+  });
+
+const Params = z.object({ request_id: z.string() });
+const StoredArtifact = z
+  .looseObject({ request_id: z.string() })
+  .meta({
+    id: "StoredArtifact",
+    description: "An artifact as it lies in the bucket; its fields depend on its kind and version.",
+  });
+const Page = z
+  .object({ items: z.array(Listing.ArtifactEntry), next_cursor: z.string().nullable() })
+  .meta({ id: "ArtifactPage" });
+const Building = z
+  .object({
+    status: z.literal("running"),
+    entries: z.int().meta({ description: "Artifacts packed so far." }),
+    poll_url: z.string(),
+  })
+  .meta({ id: "BackupRunning" });
+
+const signed =
+  "303: it is too large to be answered; or 200 `{url, expires_at}` with `Accept: application/json`";
+
+export const operations = {
+  "GET /v1/debug/artifacts": operation({
+    summary: "Stored artifacts, newest first",
+    description: `Days downwards, within a day by the time of writing. A page may be short, or empty with a \`next_cursor\`, when many days hold nothing of yours. A day of more than ${Listing.bounds.sliceObjects} artifacts is shown in slices of that many in the order of their ids, newest first within each.`,
+    query: ListQuery,
+    responses: { 200: { description: "A page", schema: Page } },
+    run: async ({ query: { key_id, ...query }, call }) => {
+      const keyId = Find.visibleKey(call.principal, key_id, { all: true });
+      return { status: 200, body: await Listing.page(Bucket.connect(), call.log, { ...query, keyId }) };
+    },
+  }),
+  "GET /v1/debug/artifacts/backup.tar.gz": operation({
+    summary: "A backup of the artifacts",
+    description:
+      "A tar.gz of the artifacts under their keys; its last entry, `manifest.jsonl`, has the size and sha256 of each. A large one is made in the background: ask the same again until it is there.",
+    query: BackupQuery,
+    responses: {
+      200: {
+        description: "The archive, up to 4 MiB",
+        schema: z.string().meta({ format: "binary" }),
+        contentType: "application/gzip",
+      },
+      202: { description: "It is being made", schema: Building },
+      303: { description: `A signed URL. ${signed}` },
+    },
+    run: async ({ query: { key_id, kind, from, to }, call }) => {
+      const bucket = Bucket.connect();
+      const { log, principal } = call;
+      const keyId = Find.visibleKey(principal, key_id, { all: true });
+      const outcome = await Backup.request(
+        { bucket, send: (message) => Queue.send(Queue.connect(), "later", message) },
+        { kinds: kind === undefined ? Listing.kinds : [kind], keyId, from, to },
+        { keyId: principal.keyId, log, limits: BackupLimits.limits(Config.app().timeScale) },
+      );
+      if (outcome.kind === "stored") return stored(call, bucket, outcome.rel, "backup.tar.gz");
+      if (outcome.kind === "bytes")
+        return { status: 200, body: outcome.bytes, contentType: "application/gzip", headers: attachment };
+      const given = Object.entries({ from, to, kind, key_id }).filter(
+        (pair): pair is [string, string] => pair[1] !== undefined,
+      );
+      const poll_url = ["/v1/debug/artifacts/backup.tar.gz", new URLSearchParams(given)]
+        .join("?")
+        .replace(/\?$/, "");
+      const headers = { Location: poll_url, "Retry-After": String(outcome.retryAfterS) };
+      return { status: 202, body: { status: "running", entries: outcome.entries, poll_url }, headers };
+    },
+  }),
+  "GET /v1/debug/artifacts/{request_id}": operation({
+    summary: "An artifact as stored",
+    params: Params,
+    query: ArtifactQuery,
+    responses: {
+      200: { description: "The artifact", schema: StoredArtifact },
+      303: { description: `A signed URL. ${signed}` },
+    },
+    run: async ({ params, query: { key_id, ...query }, call }) => {
+      const bucket = Bucket.connect();
+      const wanted = {
+        requestId: params.request_id,
+        keyId: key_id,
+        date: query.date,
+        kind: query.kind,
+        attempt: query.attempt,
+      };
+      const rel = await Find.locate(Database.connect(), wanted, call.principal);
+      const found = await Bucket.head(bucket, call.log, rel);
+      if (found !== undefined && found.bytes > sizes.directAnswerBytes)
+        return stored(call, bucket, rel, `${params.request_id}.json`);
+      const bytes = await Bucket.get(bucket, call.log, rel);
+      if (bytes === undefined) throw new AppError("not_found", "there is no artifact with this id");
+      return {
+        status: 200,
+        body: new TextDecoder().decode(bytes),
+        contentType: "application/json; charset=utf-8",
+      };
+    },
+  }),
+  "GET /v1/debug/artifacts/{request_id}/raw": operation({
+    summary: "The model's text as it came",
+    params: Params,
+    query: ArtifactQuery.omit({ kind: true }),
+    responses: {
+      200: { description: "The text", schema: z.string(), contentType: "text/plain; charset=utf-8" },
+    },
+    run: async ({ params, query: { key_id, date, attempt }, call }) => {
+      const wanted = {
+        requestId: params.request_id,
+        keyId: key_id,
+        date,
+        kind: "extracts" as const,
+        attempt,
+      };
+      const rel = await Find.locate(Database.connect(), wanted, call.principal);
+      const artifact = await Artifacts.get(Bucket.connect(), call.log, rel);
+      const raw = artifact?.raw_model_text ?? null;
+      if (raw === null) throw new AppError("not_found", "there is no model text for this id");
+      return { status: 200, body: raw, contentType: "text/plain; charset=utf-8" };
+    },
+  }),
+};
+
+const attachment = { "Content-Disposition": 'attachment; filename="backup.tar.gz"' };
+
+export const handler = api(operations);

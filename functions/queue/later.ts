@@ -1,0 +1,25 @@
+import * as z from "zod";
+import * as Bucket from "#core/artifact/bucket";
+import * as Job from "#core/backup/job";
+import * as BackupLimits from "#core/backup/limits";
+import * as Config from "#core/config";
+import * as Resume from "#core/extraction/resume";
+import * as Queue from "#core/queue/queue";
+import { worker } from "#functions/queue";
+import { services } from "#functions/services";
+
+const Message = z.discriminatedUnion("kind", [
+  Job.Message,
+  z.object({ kind: z.literal("probe"), n: z.int() }),
+]);
+
+/** What is done in steps, or after a while. A message of no known kind fails until it is a dead letter. */
+export const handler = worker("later", async ({ body, log, deadline, leaseUntil }) => {
+  const message = Message.parse(body);
+  if (message.kind === "probe") return Resume.probe(services(), message.n, log);
+  await Job.step(
+    { bucket: Bucket.connect(), send: (next) => Queue.send(Queue.connect(), "later", next) },
+    message,
+    { deadline, leaseUntil, log, limits: BackupLimits.limits(Config.app().timeScale) },
+  );
+});

@@ -1,0 +1,155 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import type { AddressInfo } from "node:net";
+import { createServer, type Server } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { packageRoot } from "#local/home";
+
+let home: string;
+const started: ChildProcess[] = [];
+beforeEach(() => {
+  home = mkdtempSync(join(tmpdir(), "ocrlty main "));
+});
+afterEach(async () => {
+  for (const child of started.splice(0)) {
+    if (child.exitCode !== null || child.signalCode !== null) continue;
+    child.kill("SIGKILL");
+    await once(child, "exit");
+  }
+  rmSync(home, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
+});
+
+interface Program {
+  readonly child: ChildProcess;
+  out(): string;
+  err(): string;
+  /** The address, when the last line of the start has been printed. */
+  ready(): Promise<string>;
+  /** Exit status, or the signal that ended it. */
+  ended(): Promise<number | string>;
+}
+
+/** `npm start` without npm. A developer's own `.env` must not reach it: variables that are set win over the file. */
+function run(env: Record<string, string> = {}): Program {
+  const quiet = [
+    "DATABASE_URL",
+    "AUTH_DB_PATH",
+    "S3_BUCKET",
+    "S3_ENDPOINT_URL",
+    "API_KEY_PEPPER",
+    "OCRLTY_TIME_SCALE",
+  ];
+  const child = spawn(
+    process.execPath,
+    ["--disable-warning=ExperimentalWarning", join(packageRoot, "local", "main.ts")],
+    {
+      cwd: tmpdir(),
+      env: {
+        ...process.env,
+        ...Object.fromEntries(quiet.map((name) => [name, ""])),
+        VLLM_BASE_URL: "http://127.0.0.1:9/v1",
+        OCRLTY_HOME: home,
+        PORT: "0",
+        ...env,
+      },
+      stdio: ["ignore", "pipe", "pipe"],
+    },
+  );
+  started.push(child);
+  const text = { out: "", err: "" };
+  child.stdout.on("data", (chunk) => {
+    text.out += chunk;
+  });
+  child.stderr.on("data", (chunk) => {
+    text.err += chunk;
+  });
+  const ended = once(child, "close").then(([status, signal]) => (status ?? signal) as number | string);
+  const line = /OCRlty is ready at (http:\S+)\n$/;
+  return {
+    child,
+    out: () => text.out,
+    err: () => text.err,
+    ready: async () => {
+      await vi.waitFor(() => expect(text.out, text.err).toMatch(line), { timeout: 20_000, interval: 20 });
+      return line.exec(text.out)?.[1] ?? "";
+    },
+    ended: () => ended,
+  };
+}
+
+describe("npm start", () => {
+  test("says where it is on its last line, and answers there with the key it wrote", async () => {
+    const program = run();
+    const url = await program.ready();
+    expect(readFileSync(join(home, "url"), "utf8").trim()).toBe(url);
+    const key = readFileSync(join(home, "api-key"), "utf8").trim();
+    const answer = await fetch(`${url}/v1/me`, { headers: { "x-api-key": key } });
+    expect(await answer.json()).toMatchObject({ key_id: "local-admin", role: "admin" });
+    expect(program.out()).not.toContain(key);
+    expect(program.err()).toBe("");
+  });
+
+  test.skipIf(process.platform === "win32").each([
+    ["SIGINT", 130],
+    ["SIGTERM", 0],
+  ] as const)("ends on %s with %i, at once", async (signal, status) => {
+    const program = run();
+    const url = await program.ready();
+    await fetch(`${url}/health`);
+    const begin = performance.now();
+    program.child.kill(signal);
+    expect(await program.ended()).toBe(status);
+    expect(performance.now() - begin).toBeLessThan(2_000);
+    expect(program.err()).toBe("");
+    await expect(fetch(url)).rejects.toThrow("fetch failed");
+  });
+
+  test("loses nothing by kill -9, and starts again at once on the same port", async () => {
+    const program = run();
+    const url = await program.ready();
+    const key = readFileSync(join(home, "api-key"), "utf8").trim();
+    await fetch(`${url}/health`);
+    program.child.kill("SIGKILL");
+    expect(await program.ended()).toBe("SIGKILL");
+    const again = run({ PORT: new URL(url).port });
+    expect(await again.ready()).toBe(url);
+    expect((await fetch(`${url}/v1/me`, { headers: { "x-api-key": key } })).status).toBe(200);
+  });
+});
+
+describe("a start that cannot be", () => {
+  const oneLine = (pattern: RegExp) =>
+    expect.stringMatching(new RegExp(`^ocrlty: [^\\n]*${pattern.source}[^\\n]*\\n$`));
+
+  test("because the folder is held says so in one line and ends with 2; the first goes on", async () => {
+    const url = await run().ready();
+    const second = run();
+    expect(await second.ended()).toBe(2);
+    expect(second.err()).toEqual(oneLine(/another loop runs in /));
+    expect(second.out()).toBe("");
+    expect((await fetch(`${url}/health`)).status).toBe(200);
+  });
+
+  test("because the port is taken says so in one line and ends with 2", async () => {
+    const other: Server = createServer();
+    await new Promise<void>((resolve) => other.listen(0, "127.0.0.1", resolve));
+    const { port } = other.address() as AddressInfo;
+    const program = run({ PORT: String(port) });
+    expect(await program.ended()).toBe(2);
+    expect(program.err()).toEqual(oneLine(new RegExp(`port ${port} is in use`)));
+    other.close();
+  });
+
+  test.each([
+    [{ PORT: "eighty" }, /PORT is not a port number/],
+    [{ LOG_FORMAT: "xml" }, /LOG_FORMAT is not valid/],
+    [{ API_KEY_PEPPER: "short" }, /API_KEY_PEPPER is not valid/],
+  ])("because of %j names the variable and ends with 2", async (env, message) => {
+    const program = run(env);
+    expect(await program.ended()).toBe(2);
+    expect(program.err()).toEqual(oneLine(message));
+  });
+});

@@ -1,0 +1,183 @@
+/**
+ * An event source mapping by AWS's rules: it polls a queue, calls the function with batches, at most
+ * `maxConcurrency` at a time, and deletes what succeeded. What failed, whichever way (a thrown error, a reported
+ * failure, a kill, a timeout), is left alone: it comes back when its visibility ends, never sooner.
+ */
+import {
+  DeleteMessageBatchCommand,
+  type Message,
+  type MessageAttributeValue,
+  ReceiveMessageCommand,
+  type SQSClient,
+} from "@aws-sdk/client-sqs";
+import type { SQSMessageAttribute, SQSRecord } from "aws-lambda";
+import type { Subscription } from "#infra/queues";
+import type { Lambda } from "#local/lambda/pool";
+import { failedIds } from "#local/queue/report";
+import type { Queue } from "#local/queue/server";
+
+export interface MappingOptions {
+  readonly client: SQSClient;
+  readonly queue: Queue;
+  readonly subscription: Omit<Subscription, "maxConcurrencySetting">;
+  readonly lambda: Pick<Lambda, "invoke">;
+  readonly region: string;
+  /** The emulator is away or refuses: told once until it works again. */
+  readonly onTrouble?: (error: Error) => void;
+}
+
+export interface Mapping {
+  /** Calls that run. */
+  inFlight(): number;
+  /** Takes no more messages; returns when the calls in flight have ended and their messages are dealt with. */
+  stop(): Promise<void>;
+}
+
+/** SQS hands out at most this many at once. */
+const receiveMax = 10;
+
+/**
+ * A message that is handed to a poll which nobody waits for any more is lost until its visibility ends. So polls
+ * are never aborted, and are short enough to be waited for when the mapping stops.
+ */
+const pollSeconds = 1;
+
+const backOffMs = { first: 100, most: 5_000 };
+
+/** Starts to poll. */
+export function start(options: MappingOptions): Mapping {
+  const { client, queue, lambda, region } = options;
+  const { batchSize, maxConcurrency, partialResponses, function: functionName } = options.subscription;
+  const calls = new Set<Promise<void>>();
+  let stopping = false;
+  let wake: () => void = () => undefined;
+
+  const receive = async (count: number, waitSeconds: number): Promise<Message[]> => {
+    const { Messages } = await client.send(
+      new ReceiveMessageCommand({
+        QueueUrl: queue.url,
+        MaxNumberOfMessages: Math.min(receiveMax, count),
+        WaitTimeSeconds: waitSeconds,
+        MessageSystemAttributeNames: ["All"],
+        MessageAttributeNames: ["All"],
+      }),
+    );
+    return Messages ?? [];
+  };
+
+  const call = async (messages: Message[]): Promise<void> => {
+    const ids = messages.map(({ MessageId }) => MessageId ?? "");
+    const Records = messages.map((message) => record(message, queue, region));
+    const outcome = await lambda.invoke(functionName, { Records });
+    if (outcome.type !== "result") return;
+    const failed = partialResponses ? failedIds(outcome.payload, ids) : [];
+    await remove(
+      client,
+      queue,
+      messages.filter(({ MessageId }) => !failed.includes(MessageId ?? "")),
+    );
+  };
+
+  /** One of the concurrent slots: after a batch it asks for the next itself, so that a freed group goes on at once. */
+  const work = async (messages: Message[]): Promise<void> => {
+    try {
+      for (let batch = messages; batch.length > 0; batch = stopping ? [] : await receive(batchSize, 0))
+        await call(batch);
+    } catch {
+      // The functions are being stopped, or the emulator is: what was not deleted comes back.
+    }
+  };
+
+  const begin = (messages: Message[]): void => {
+    const running = work(messages).finally(() => {
+      calls.delete(running);
+      wake();
+    });
+    calls.add(running);
+  };
+
+  const poll = async (): Promise<void> => {
+    let pauseMs = 0;
+    while (!stopping) {
+      const free = maxConcurrency - calls.size;
+      if (free <= 0) {
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+        continue;
+      }
+      try {
+        const messages = await receive(free * batchSize, pollSeconds);
+        for (let at = 0; at < messages.length; at += batchSize) begin(messages.slice(at, at + batchSize));
+        pauseMs = 0;
+      } catch (error) {
+        if (stopping) return;
+        if (pauseMs === 0) options.onTrouble?.(error instanceof Error ? error : new Error(String(error)));
+        pauseMs = Math.min(backOffMs.most, Math.max(backOffMs.first, pauseMs * 2));
+        await new Promise<void>((resolve) => {
+          const timer = setTimeout(resolve, pauseMs);
+          wake = () => {
+            clearTimeout(timer);
+            resolve();
+          };
+        });
+      }
+    }
+  };
+  const polling = poll();
+
+  return {
+    inFlight: () => calls.size,
+    stop: async () => {
+      stopping = true;
+      wake();
+      await polling;
+      await Promise.all(calls);
+    },
+  };
+}
+
+/** Deletes messages; what the batch refuses is tried again, because a message that is left would run twice. */
+async function remove(client: SQSClient, { url }: Queue, messages: Message[]): Promise<void> {
+  let left = messages;
+  for (let attempt = 0; attempt < 3 && left.length > 0; attempt += 1) {
+    const { Failed = [] } = await client.send(
+      new DeleteMessageBatchCommand({
+        QueueUrl: url,
+        Entries: left.map(({ ReceiptHandle }, index) => ({ Id: String(index), ReceiptHandle })),
+      }),
+    );
+    const refused = new Set(Failed.map(({ Id }) => Number(Id)));
+    left = left.filter((_message, index) => refused.has(index));
+  }
+}
+
+/** A message as a function sees it. */
+function record(message: Message, { arn }: Queue, region: string): SQSRecord {
+  return {
+    messageId: message.MessageId ?? "",
+    receiptHandle: message.ReceiptHandle ?? "",
+    body: message.Body ?? "",
+    attributes: { ...message.Attributes } as unknown as SQSRecord["attributes"],
+    messageAttributes: Object.fromEntries(
+      Object.entries(message.MessageAttributes ?? {}).map(([name, value]) => [name, attribute(value)]),
+    ),
+    ...(message.MD5OfMessageAttributes === undefined
+      ? {}
+      : { md5OfMessageAttributes: message.MD5OfMessageAttributes }),
+    md5OfBody: message.MD5OfBody ?? "",
+    eventSource: "aws:sqs",
+    eventSourceARN: arn,
+    awsRegion: region,
+  };
+}
+
+function attribute({ DataType, StringValue, BinaryValue }: MessageAttributeValue): SQSMessageAttribute {
+  return {
+    ...(StringValue === undefined ? {} : { stringValue: StringValue }),
+    ...(BinaryValue === undefined ? {} : { binaryValue: Buffer.from(BinaryValue).toString("base64") }),
+    stringListValues: [],
+    binaryListValues: [],
+    dataType: DataType ?? "String",
+  };
+}

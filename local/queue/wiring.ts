@@ -1,0 +1,119 @@
+/**
+ * Which functions are called by queues and by the clock, and with how many processes: the tables of
+ * infra/queues.ts, as far as their functions exist, with the settings that change them.
+ */
+import * as z from "zod";
+import { ConfigError } from "#core/config";
+import { type QueueSpec, type ScheduleSpec, type Subscription, urlVariable } from "#infra/queues";
+import type { Env } from "#local/home";
+import type { Lambda } from "#local/lambda/pool";
+import * as Clock from "#local/queue/clock";
+import type { QueueServer } from "#local/queue/server";
+
+export interface Tables {
+  readonly queues: Readonly<Record<string, QueueSpec>>;
+  readonly schedules: Readonly<Record<string, ScheduleSpec>>;
+}
+
+export interface Wiring {
+  readonly queues: Readonly<Record<string, QueueSpec>>;
+  readonly subscriptions: readonly {
+    readonly queue: string;
+    readonly deadLetter: boolean;
+    readonly subscription: Subscription;
+  }[];
+  readonly schedules: Readonly<Record<string, ScheduleSpec>>;
+  /** Name of the function → most processes at a time: a pool of its own, apart from the HTTP functions. */
+  readonly pools: Readonly<Record<string, number>>;
+}
+
+/** What AWS allows for a mapping. */
+const concurrency = z.coerce.number().int().min(2).max(1_000);
+
+/** Leaves out what belongs to functions that do not exist. Throws ConfigError for a setting that is out of range. */
+export function plan(
+  { queues, schedules }: Tables,
+  functions: Readonly<Record<string, unknown>>,
+  env: Env,
+): Wiring {
+  const subscriptions = Object.entries(queues)
+    .flatMap(([queue, spec]) => [
+      { queue, deadLetter: false, subscription: spec.subscription },
+      { queue, deadLetter: true, subscription: spec.deadLetter },
+    ])
+    .filter(({ subscription }) => Object.hasOwn(functions, subscription.function))
+    .map((one) => ({
+      ...one,
+      subscription: { ...one.subscription, maxConcurrency: maxConcurrency(one.subscription, env) },
+    }));
+  const clocked = Object.fromEntries(
+    Object.entries(schedules).filter(([, schedule]) => Object.hasOwn(functions, schedule.function)),
+  );
+  const pools: Record<string, number> = {};
+  for (const { function: name } of Object.values(clocked)) pools[name] = 1;
+  for (const { subscription } of subscriptions) {
+    pools[subscription.function] = (pools[subscription.function] ?? 0) + subscription.maxConcurrency;
+  }
+  return { queues: subscriptions.length > 0 ? queues : {}, subscriptions, schedules: clocked, pools };
+}
+
+function maxConcurrency(
+  { maxConcurrency: standard, maxConcurrencySetting: setting }: Subscription,
+  env: Env,
+): number {
+  const given = setting === undefined ? undefined : env[setting];
+  if (setting === undefined || !given) return standard;
+  const parsed = concurrency.safeParse(given);
+  if (!parsed.success) throw new ConfigError([setting], `${setting} is not valid`);
+  return parsed.data;
+}
+
+/** How the functions reach the queues: the SDK's own variable, and the address of each queue. */
+export function settings(server: QueueServer): Record<string, string> {
+  return {
+    AWS_ENDPOINT_URL_SQS: server.url,
+    ...Object.fromEntries(Object.entries(server.queues).map(([name, { url }]) => [urlVariable(name), url])),
+  };
+}
+
+export interface StartOptions {
+  readonly wiring: Wiring;
+  /** Undefined when no queue is wired. */
+  readonly server: QueueServer | undefined;
+  readonly lambda: Lambda;
+  readonly timeScale: number;
+  readonly region: string;
+  readonly onTrouble: (error: Error) => void;
+}
+
+/** Starts the mappings and the clock. `stop` takes no more messages and returns when the calls in flight have ended. */
+export async function start(options: StartOptions): Promise<{ stop(): Promise<void> }> {
+  const { wiring, server, lambda, timeScale, region, onTrouble } = options;
+  const parts: { stop(): Promise<void> }[] = [
+    Clock.start({ schedules: wiring.schedules, lambda, timeScale, region }),
+  ];
+  if (server !== undefined) {
+    // Loaded when needed: the SDK takes its time.
+    const Mapping = await import("#local/queue/mapping");
+    for (const { queue, deadLetter, subscription } of wiring.subscriptions) {
+      const found = server.queues[queue];
+      if (found === undefined) continue;
+      const { client } = server;
+      parts.push(
+        Mapping.start({
+          client,
+          queue: deadLetter ? found.deadLetter : found,
+          subscription,
+          lambda,
+          region,
+          onTrouble,
+        }),
+      );
+    }
+  }
+  return {
+    stop: async () => {
+      await Promise.all(parts.map((part) => part.stop()));
+    },
+  };
+}

@@ -1,0 +1,128 @@
+/**
+ * `npm test`: lint and types side by side, then every test. Stops at the first part that fails, and closes with
+ * the totals on a line of their own: `N passed, N failed`, and `, N skipped` when there are any.
+ * Arguments go to vitest: `npm test -- core/key`.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import * as fs from "node:fs";
+import * as os from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import * as z from "zod";
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+
+interface Totals {
+  passed: number;
+  failed: number;
+  skipped: number;
+}
+
+/** What is read of vitest's JSON report; a file that could not even be loaded has failed without failed tests. */
+const Report = z.object({
+  success: z.boolean(),
+  numPassedTests: z.number(),
+  numFailedTests: z.number(),
+  numPendingTests: z.number(),
+  numTodoTests: z.number(),
+  testResults: z.array(
+    z.object({ status: z.string(), assertionResults: z.array(z.object({ status: z.string() })) }),
+  ),
+});
+
+const running = new Set<ChildProcess>();
+
+async function main(): Promise<number> {
+  const checks = await Promise.all([
+    part("lint", "node_modules/@biomejs/biome/bin/biome", ["check", "--no-errors-on-unmatched"]),
+    part("types", "node_modules/typescript/bin/tsc", ["--noEmit", "--project", "."]),
+  ]);
+  const failed = checks.filter((ok) => !ok).length;
+  const totals = failed > 0 ? { passed: 0, failed, skipped: 0 } : await tests(process.argv.slice(2));
+  const skipped = totals.skipped > 0 ? `, ${totals.skipped} skipped` : "";
+  process.stdout.write(`\n${totals.passed} passed, ${totals.failed} failed${skipped}\n`);
+  return totals.failed > 0 ? 1 : 0;
+}
+
+/** Runs one checker quietly; its output is shown when it fails, in one piece. */
+async function part(name: string, file: string, args: string[]): Promise<boolean> {
+  const startedAt = performance.now();
+  const child = start([file, ...args], ["ignore", "pipe", "pipe"]);
+  const output: Buffer[] = [];
+  child.stdout?.on("data", (chunk: Buffer) => output.push(chunk));
+  child.stderr?.on("data", (chunk: Buffer) => output.push(chunk));
+  const status = await statusOf(child);
+  const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
+  const text = Buffer.concat(output).toString("utf8").trim();
+  process.stdout.write(
+    status === 0 ? `${name} ok (${seconds} s)\n` : `${text}\n${name} failed (${seconds} s)\n`,
+  );
+  return status === 0;
+}
+
+/** Runs vitest with its own readable output and counts from its report. */
+async function tests(args: string[]): Promise<Totals> {
+  const dir = fs.mkdtempSync(join(os.tmpdir(), "ocrlty-check-"));
+  try {
+    const report = join(dir, "report.json");
+    const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${report}`];
+    const status = await statusOf(
+      start(
+        ["node_modules/vitest/vitest.mjs", "run", ...reporters, ...args],
+        ["ignore", "inherit", "inherit"],
+      ),
+    );
+    return count(report, status);
+  } finally {
+    fs.rmSync(dir, { recursive: true, force: true });
+  }
+}
+
+function count(path: string, status: number): Totals {
+  // vitest writes no report when it could not start, and no test ran then: that is a failure too.
+  if (!fs.existsSync(path)) return { passed: 0, failed: 1, skipped: 0 };
+  const report = Report.parse(JSON.parse(fs.readFileSync(path, "utf8")));
+  const broken = report.testResults.filter(
+    (file) => file.status === "failed" && !file.assertionResults.some((test) => test.status === "failed"),
+  ).length;
+  const failed = report.numFailedTests + broken;
+  return {
+    passed: report.numPassedTests,
+    // An error outside of any test (an unhandled rejection) fails the run without a failed test.
+    failed: failed === 0 && (status !== 0 || !report.success) ? 1 : failed,
+    skipped: report.numPendingTests + report.numTodoTests,
+  };
+}
+
+/** Starts a Node program of a package; on Windows too, where the scripts in `.bin` need a shell. */
+function start(args: string[], stdio: ("ignore" | "pipe" | "inherit")[]): ChildProcess {
+  const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", ...args], {
+    cwd: root,
+    stdio: [...stdio],
+  });
+  running.add(child);
+  child.once("exit", () => running.delete(child));
+  return child;
+}
+
+function statusOf(child: ChildProcess): Promise<number> {
+  return new Promise((done, fail) => {
+    child.once("error", fail);
+    // Not "exit": the pipes may still hold output.
+    child.once("close", (status) => done(status ?? 1));
+  });
+}
+
+for (const [signal, number] of [
+  ["SIGINT", 2],
+  ["SIGTERM", 15],
+] as const) {
+  process.once(signal, () => {
+    for (const child of running) child.kill(signal);
+    process.exitCode = 128 + number;
+    process.stdout.write("\ninterrupted\n");
+    process.exit();
+  });
+}
+
+process.exitCode = await main();

