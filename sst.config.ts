@@ -2,13 +2,25 @@
 
 export default $config({
   app(input) {
+    const isProduction = input.stage === "production";
     return {
       name: "ocrlty",
       home: "aws",
-      removal: input?.stage === "production" ? "retain" : "remove",
-      protect: input?.stage === "production",
+      // A personal stage is gone when it is removed; production keeps its bucket and refuses `sst remove`.
+      removal: isProduction ? "retain" : "remove",
+      protect: isProduction,
       providers: { aws: "7.20.0", cloudflare: "6.15.0" },
     };
   },
-  async run() {},
+  async run() {
+    // The functions take this name for the loop on a laptop, where more is allowed.
+    if ($app.stage === "local") throw new Error('"local" is not a name for a stage');
+    // SST's globals exist only now: nothing of infra may be imported above.
+    await import("./infra/links.ts");
+    await import("./infra/functions.ts");
+    await import("./infra/workers.ts");
+    const { api } = await import("./infra/api.ts");
+    await import("./infra/alarms.ts");
+    return { url: api.url };
+  },
 });

@@ -81,7 +81,9 @@ const variables = {
 } as const;
 
 type Section = keyof typeof variables;
-type Values<S extends Section> = { [K in keyof (typeof variables)[S]]: z.output<(typeof variables)[S][K] & z.ZodType> };
+type Values<S extends Section> = {
+  [K in keyof (typeof variables)[S]]: z.output<(typeof variables)[S][K] & z.ZodType>;
+};
 
 /** Every variable of the product, for `.env.example`'s test and for the local loop to pass on. */
 export const names: string[] = Object.values(variables).flatMap((section) => Object.keys(section));
@@ -96,7 +98,11 @@ export function parse<S extends Section>(section: S, env: Env): Values<S> {
     if (parsed.success) values[name] = parsed.data;
     else wrong.push(given === undefined ? `${name} is not set` : `${name} is not valid`);
   }
-  if (wrong.length > 0) throw new ConfigError(wrong.map((line) => line.split(" ")[0] ?? ""), wrong.join("; "));
+  if (wrong.length > 0)
+    throw new ConfigError(
+      wrong.map((line) => line.split(" ")[0] ?? ""),
+      wrong.join("; "),
+    );
   return values as Values<S>;
 }
 
@@ -108,10 +114,18 @@ export function withAliases(env: Env): { env: Env; warnings: string[] } {
   const result: Env = { ...env };
   const warnings: string[] = [];
   const inLambda = Boolean(env.AWS_LAMBDA_FUNCTION_NAME);
-  if (!inLambda && env.S3_ENDPOINT_URL && !env.S3_ACCESS_KEY_ID && env.AWS_ACCESS_KEY_ID && env.AWS_SECRET_ACCESS_KEY) {
+  if (
+    !inLambda &&
+    env.S3_ENDPOINT_URL &&
+    !env.S3_ACCESS_KEY_ID &&
+    env.AWS_ACCESS_KEY_ID &&
+    env.AWS_SECRET_ACCESS_KEY
+  ) {
     result.S3_ACCESS_KEY_ID = env.AWS_ACCESS_KEY_ID;
     result.S3_SECRET_ACCESS_KEY = env.AWS_SECRET_ACCESS_KEY;
-    warnings.push("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY serve as S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY: set those instead");
+    warnings.push(
+      "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY serve as S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY: set those instead",
+    );
   }
   if (!env.DATABASE_URL && env.AUTH_DB_PATH) {
     result.DATABASE_URL = `file:${env.AUTH_DB_PATH}`;
@@ -168,7 +182,8 @@ export function app(): App {
 /** Whether keys are asked for at all. @throws ConfigError when that is switched off on a deployed stage. */
 export function authEnabled(): boolean {
   const enabled = section("auth").AUTH_ENABLED;
-  if (!enabled && app().deployed) throw new ConfigError(["AUTH_ENABLED"], "AUTH_ENABLED=0 is refused on a deployed stage");
+  if (!enabled && app().deployed)
+    throw new ConfigError(["AUTH_ENABLED"], "AUTH_ENABLED=0 is refused on a deployed stage");
   return enabled;
 }
 

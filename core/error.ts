@@ -40,7 +40,11 @@ export class AppError extends Error {
   readonly details: Details | undefined;
   readonly retryAfterS: number | undefined;
 
-  constructor(code: Code, message: string, options: { details?: Details | undefined; cause?: unknown; retryAfterS?: number | undefined } = {}) {
+  constructor(
+    code: Code,
+    message: string,
+    options: { details?: Details | undefined; cause?: unknown; retryAfterS?: number | undefined } = {},
+  ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = "AppError";
     this.code = code;
@@ -68,7 +72,9 @@ export class AppError extends Error {
 
 /** Whatever was thrown, as an AppError: unknown errors become `internal` and keep their cause for the log. */
 export function from(thrown: unknown): AppError {
-  return thrown instanceof AppError ? thrown : new AppError("internal", "something went wrong on our side", { cause: thrown });
+  return thrown instanceof AppError
+    ? thrown
+    : new AppError("internal", "something went wrong on our side", { cause: thrown });
 }
 
 /** A 400 with the list of what is wrong. */

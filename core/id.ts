@@ -13,7 +13,12 @@ export function isRequestId(value: string): boolean {
 /** Ids for reading also know the items of a run: `<run_id>~<index>`. */
 export function isReadableId(value: string): boolean {
   const [id, index, ...rest] = value.split("~");
-  return id !== undefined && isRequestId(id) && rest.length === 0 && (index === undefined || /^\d{1,6}$/.test(index));
+  return (
+    id !== undefined &&
+    isRequestId(id) &&
+    rest.length === 0 &&
+    (index === undefined || /^\d{1,6}$/.test(index))
+  );
 }
 
 /** A new request id: sortable by time in logs is not needed, unguessable is. */

@@ -1,4 +1,4 @@
-import { Logger, LogFormatter, LogItem } from "@aws-lambda-powertools/logger";
+import { LogFormatter, Logger, LogItem } from "@aws-lambda-powertools/logger";
 import type { LogAttributes, UnformattedAttributes } from "@aws-lambda-powertools/logger/types";
 import * as Config from "#core/config";
 
@@ -7,7 +7,10 @@ import * as Config from "#core/config";
  * addresses or signed URLs. So an error is logged by its name, code and stack frames, not by its message:
  * messages of parsers and clients quote what they choked on.
  */
-export type Fields = Record<string, string | number | boolean | null | undefined | readonly string[] | readonly number[]>;
+export type Fields = Record<
+  string,
+  string | number | boolean | null | undefined | readonly string[] | readonly number[]
+>;
 
 export interface Log {
   /** An event of API.md, "Log events". */
@@ -81,8 +84,13 @@ export function describe(thrown: unknown): Fields {
   for (let depth = 0; depth < 5 && at instanceof Error; depth += 1) {
     const code = "code" in at && typeof at.code === "string" ? `:${at.code}` : "";
     names.push(`${at.name}${code}`);
-    stack = (at.stack ?? "").split("\n").filter((line) => /^\s+at /.test(line));
+    const frames = (at.stack ?? "").split("\n").filter((line) => /^\s+at /.test(line));
+    // The innermost cause that knows where it was.
+    if (frames.length > 0) stack = frames;
     at = at.cause;
   }
-  return { error_chain: names.length > 0 ? names : [typeof thrown], stack: stack.slice(0, 8).map((line) => line.trim()) };
+  return {
+    error_chain: names.length > 0 ? names : [typeof thrown],
+    stack: stack.slice(0, 8).map((line) => line.trim()),
+  };
 }

@@ -8,7 +8,15 @@ const pollAfterS = 2;
 export function answer(outcome: Outcome): Reply {
   if (outcome.kind === "running") {
     const { running } = outcome;
-    return { status: 202, body: running, headers: { Location: running.poll_url, "Retry-After": String(pollAfterS) } };
+    return {
+      status: 202,
+      body: running,
+      headers: { Location: running.poll_url, "Retry-After": String(pollAfterS) },
+    };
   }
-  return { status: 200, body: outcome.answer, headers: outcome.replayed ? { "Idempotent-Replayed": "true" } : {} };
+  return {
+    status: 200,
+    body: outcome.answer,
+    headers: outcome.replayed ? { "Idempotent-Replayed": "true" } : {},
+  };
 }

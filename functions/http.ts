@@ -3,14 +3,14 @@ import cors from "@middy/http-cors";
 import jsonBodyParser from "@middy/http-json-body-parser";
 import securityHeaders from "@middy/http-security-headers";
 import type { APIGatewayProxyEventV2, Context } from "aws-lambda";
-import * as z from "zod";
+import type * as z from "zod";
 import * as Config from "#core/config";
 import { AppError, type Code, type Issue, invalidRequest } from "#core/error";
 import type { Call, Event, Result } from "#functions/call";
 import { auth } from "#functions/middleware/auth";
 import { call } from "#functions/middleware/call";
 import { errors } from "#functions/middleware/errors";
-import * as Routes from "#infra/routes";
+import type * as Routes from "#infra/routes";
 
 /** An answer: `body` is sent as JSON unless `contentType` says otherwise, then it is text or bytes. */
 export interface Reply {
@@ -21,7 +21,11 @@ export interface Reply {
 }
 
 /** What a route takes, gives and does; its schemas are the source of OpenAPI. */
-export interface Operation<P extends z.ZodType = z.ZodType, Q extends z.ZodType = z.ZodType, B extends z.ZodType = z.ZodType> {
+export interface Operation<
+  P extends z.ZodType = z.ZodType,
+  Q extends z.ZodType = z.ZodType,
+  B extends z.ZodType = z.ZodType,
+> {
   summary: string;
   /** Markdown for OpenAPI, where the summary does not say it all. */
   description?: string;
@@ -33,7 +37,12 @@ export interface Operation<P extends z.ZodType = z.ZodType, Q extends z.ZodType 
   responses: Record<number, { description: string; schema?: z.ZodType; contentType?: string }>;
   /** Codes that only this operation has (functions/openapi.ts derives the rest). */
   errors?: readonly Code[];
-  run(input: { params: z.output<P>; query: z.output<Q>; body: z.output<B>; call: Call }): Promise<Reply> | Reply;
+  run(input: {
+    params: z.output<P>;
+    query: z.output<Q>;
+    body: z.output<B>;
+    call: Call;
+  }): Promise<Reply> | Reply;
 }
 
 /** Types an operation's input by its schemas. */
@@ -85,7 +94,8 @@ function jsonBody(operations: Operations): MiddlewareObj<Event, Result> {
     before: (request) => {
       const { event } = request;
       if (operations[event.routeKey as Routes.RouteKey]?.body === undefined) return;
-      if (event.body === undefined || event.body === "") throw invalidRequest([{ path: "", message: "the body is missing" }]);
+      if (event.body === undefined || event.body === "")
+        throw invalidRequest([{ path: "", message: "the body is missing" }]);
       return parser.before?.(request);
     },
   };
@@ -130,7 +140,9 @@ const shown = (name: PropertyKey) => (/^[\w.-]{1,64}$/.test(String(name)) ? Stri
 function issuesOf(issue: z.core.$ZodIssue, at: string): Issue[] {
   const path = [...(at === "" ? [] : [at]), ...issue.path.map(shown)].join(".");
   if (issue.code === "unrecognized_keys") {
-    return issue.keys.slice(0, 20).map((key) => ({ path: [path, shown(key)].filter(Boolean).join("."), message: "unknown field" }));
+    return issue.keys
+      .slice(0, 20)
+      .map((key) => ({ path: [path, shown(key)].filter(Boolean).join("."), message: "unknown field" }));
   }
   return [{ path, message: issue.message }];
 }

@@ -25,12 +25,21 @@ export function worker(name: Queue.Name, run: (job: Job) => Promise<void>) {
   return async (event: SQSEvent, context: Context): Promise<SQSBatchResponse> => {
     const failed: string[] = [];
     for (const record of event.Records) {
-      const log = Log.create({ request_id: context.awsRequestId, function: context.functionName, message_id: record.messageId });
+      const log = Log.create({
+        request_id: context.awsRequestId,
+        function: context.functionName,
+        message_id: record.messageId,
+      });
       const startedAt = Date.now();
       try {
         const times = Limits.times(Config.app().timeScale);
         const remainingMs = context.getRemainingTimeInMillis();
-        await Queue.holdFor(Queue.connect(), name, record.receiptHandle, remainingMs + times.visibilityGraceMs);
+        await Queue.holdFor(
+          Queue.connect(),
+          name,
+          record.receiptHandle,
+          remainingMs + times.visibilityGraceMs,
+        );
         await run({
           body: JSON.parse(record.body),
           startedAt,
@@ -41,7 +50,11 @@ export function worker(name: Queue.Name, run: (job: Job) => Promise<void>) {
         log.info("message_end", { duration_ms: Date.now() - startedAt });
       } catch (thrown) {
         const error = AppErrors.from(thrown);
-        log.error("message_error", { code: error.code, duration_ms: Date.now() - startedAt, ...Log.describe(error) });
+        log.error("message_error", {
+          code: error.code,
+          duration_ms: Date.now() - startedAt,
+          ...Log.describe(error),
+        });
         failed.push(record.messageId);
       }
     }

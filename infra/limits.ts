@@ -49,6 +49,8 @@ export interface FunctionSpec {
   readonly memoryMb: number;
   readonly timeoutMs: number;
   readonly links: readonly Link[];
+  /** Packages with native parts, which are installed beside the bundle instead of into it. */
+  readonly install?: readonly string[];
 }
 export type Link = "database" | "bucket" | "queues" | "model";
 
@@ -61,22 +63,64 @@ export const queueFunctionTimeoutMs = 120_000;
 /** Every HTTP function, named by its file in functions/api. */
 export const functions = {
   // Probes each dependency for 2 s at most, side by side.
-  system: { handler: "functions/api/system.handler", memoryMb: 512, timeoutMs: 10_000, links: ["database", "bucket", "queues", "model"] },
+  system: {
+    handler: "functions/api/system.handler",
+    memoryMb: 512,
+    timeoutMs: 10_000,
+    links: ["database", "bucket", "queues", "model"],
+  },
   // Keys and tasks: one SQL read at most.
-  catalog: { handler: "functions/api/catalog.handler", memoryMb: 512, timeoutMs: 10_000, links: ["database"] },
+  catalog: {
+    handler: "functions/api/catalog.handler",
+    memoryMb: 512,
+    timeoutMs: 10_000,
+    links: ["database"],
+  },
   // Decodes pictures: 1,769 MB is where Lambda gives one whole vCPU.
-  extract: { handler: "functions/api/extract.handler", memoryMb: 1769, timeoutMs: httpTimeoutMs, links: ["database", "bucket", "queues", "model"] },
-  extracts: { handler: "functions/api/extracts.handler", memoryMb: 512, timeoutMs: 15_000, links: ["database", "bucket"] },
+  extract: {
+    handler: "functions/api/extract.handler",
+    memoryMb: 1769,
+    timeoutMs: httpTimeoutMs,
+    links: ["database", "bucket", "queues", "model"],
+    install: ["sharp"],
+  },
+  extracts: {
+    handler: "functions/api/extracts.handler",
+    memoryMb: 512,
+    timeoutMs: 15_000,
+    links: ["database", "bucket"],
+  },
   // The OpenAPI document and its page: both in the bundle.
   docs: { handler: "functions/api/docs.handler", memoryMb: 256, timeoutMs: 5_000, links: [] },
   // Queued extracts: decodes pictures like `extract`, with more time for the model.
-  single: { handler: "functions/queue/single.handler", memoryMb: 1769, timeoutMs: 120_000, links: ["database", "bucket", "queues", "model"] },
+  single: {
+    handler: "functions/queue/single.handler",
+    memoryMb: 1769,
+    timeoutMs: 120_000,
+    links: ["database", "bucket", "queues", "model"],
+    install: ["sharp"],
+  },
   // Each minute, whatever nobody is holding: rows, messages, inputs.
-  reconcile: { handler: "functions/cron/reconcile.handler", memoryMb: 512, timeoutMs: 50_000, links: ["database", "bucket", "queues", "model"] },
+  reconcile: {
+    handler: "functions/cron/reconcile.handler",
+    memoryMb: 512,
+    timeoutMs: 50_000,
+    links: ["database", "bucket", "queues", "model"],
+  },
   // Lists and reads artifacts; packs up to 16 MiB of them at once.
-  debug: { handler: "functions/api/debug.handler", memoryMb: 512, timeoutMs: httpTimeoutMs, links: ["database", "bucket", "queues"] },
+  debug: {
+    handler: "functions/api/debug.handler",
+    memoryMb: 512,
+    timeoutMs: httpTimeoutMs,
+    links: ["database", "bucket", "queues"],
+  },
   // Large backups step by step, looks for the model server.
-  later: { handler: "functions/queue/later.handler", memoryMb: 512, timeoutMs: 120_000, links: ["database", "bucket", "queues", "model"] },
+  later: {
+    handler: "functions/queue/later.handler",
+    memoryMb: 512,
+    timeoutMs: 120_000,
+    links: ["database", "bucket", "queues", "model"],
+  },
   // Unknown paths, wrong methods, CORS preflight.
   fallback: { handler: "functions/api/fallback.handler", memoryMb: 256, timeoutMs: 5_000, links: [] },
 } as const satisfies Record<string, FunctionSpec>;
@@ -112,6 +156,8 @@ export function times(timeScale = 1) {
     /** One call to a queue. */
     queueTimeoutMs: ms(5_000),
     idempotencyMs: ms(24 * 3_600_000),
+    /** Uploads are removed after this. */
+    uploadKeepMs: ms(7 * 24 * 3_600_000),
     /** Hand-overs within this window count towards "ask no more, hand over at once". */
     handoverWindowMs: ms(60_000),
     /** How long an open breaker is believed before somebody looks again. */

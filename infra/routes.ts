@@ -29,11 +29,36 @@ export const routes = [
   { method: "GET", path: "/v1/tasks", function: "catalog", access: "extract:run" },
   { method: "GET", path: "/v1/tasks/{task_id}", function: "catalog", access: "extract:run" },
   { method: "POST", path: "/v1/extract", function: "extract", access: "extract:run" },
+  { method: "POST", path: "/v1/uploads", function: "uploads", access: "extract:run" },
   { method: "GET", path: "/v1/extracts/{request_id}", function: "extracts", access: "extract:run" },
-  { method: "GET", path: "/v1/debug/artifacts", function: "debug", access: "debug:read_raw", debugOnly: true },
-  { method: "GET", path: "/v1/debug/artifacts/backup.tar.gz", function: "debug", access: "debug:read_raw", debugOnly: true },
-  { method: "GET", path: "/v1/debug/artifacts/{request_id}", function: "debug", access: "debug:read_raw", debugOnly: true },
-  { method: "GET", path: "/v1/debug/artifacts/{request_id}/raw", function: "debug", access: "debug:read_raw", debugOnly: true },
+  {
+    method: "GET",
+    path: "/v1/debug/artifacts",
+    function: "debug",
+    access: "debug:read_raw",
+    debugOnly: true,
+  },
+  {
+    method: "GET",
+    path: "/v1/debug/artifacts/backup.tar.gz",
+    function: "debug",
+    access: "debug:read_raw",
+    debugOnly: true,
+  },
+  {
+    method: "GET",
+    path: "/v1/debug/artifacts/{request_id}",
+    function: "debug",
+    access: "debug:read_raw",
+    debugOnly: true,
+  },
+  {
+    method: "GET",
+    path: "/v1/debug/artifacts/{request_id}/raw",
+    function: "debug",
+    access: "debug:read_raw",
+    debugOnly: true,
+  },
 ] as const satisfies readonly Route[];
 
 /** The function behind `$default`: 404, 405 and CORS preflight in our own error shape. */

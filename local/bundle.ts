@@ -5,7 +5,7 @@
 import { createHash, randomBytes } from "node:crypto";
 import * as fs from "node:fs/promises";
 import { basename, join, relative, resolve } from "node:path";
-import { build } from "esbuild";
+import { build, stop } from "esbuild";
 import * as Known from "#local/bundle-known";
 import { packageRoot } from "#local/home";
 
@@ -148,8 +148,12 @@ interface Sources {
   readonly minify: boolean;
 }
 
+/** Bundlings that run in this process. */
+let compiling = 0;
+
 async function compile({ root, sources, minify }: Sources): Promise<{ outputs: Output[]; inputs: string[] }> {
   const entries = sources.map((source) => ({ in: source, out: outputName(root, source) }));
+  compiling += 1;
   try {
     const result = await build({
       entryPoints: [...entries, { in: runtimeSource, out: runtimeName.replace(/\.mjs$/, "") }],
@@ -179,6 +183,10 @@ async function compile({ root, sources, minify }: Sources): Promise<{ outputs: O
     };
   } catch (error) {
     throw new BundleError(reasons(error), { cause: error });
+  } finally {
+    compiling -= 1;
+    // esbuild's process stays otherwise, with half a gigabyte.
+    if (compiling === 0) await stop();
   }
 }
 

@@ -8,6 +8,10 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { packageRoot } from "#local/home";
 
+/** A start takes about two seconds, and many times that on a machine that is busy with other tests. */
+const startMs = 60_000;
+vi.setConfig({ testTimeout: 2 * startMs });
+
 let home: string;
 const started: ChildProcess[] = [];
 beforeEach(() => {
@@ -73,50 +77,49 @@ function run(env: Record<string, string> = {}): Program {
     out: () => text.out,
     err: () => text.err,
     ready: async () => {
-      await vi.waitFor(() => expect(text.out, text.err).toMatch(line), { timeout: 20_000, interval: 20 });
+      await vi.waitFor(() => expect(text.out, text.err).toMatch(line), { timeout: startMs, interval: 20 });
       return line.exec(text.out)?.[1] ?? "";
     },
     ended: () => ended,
   };
 }
 
+/** Ends a program by a signal, and says how it ended. Windows knows no signals: there a kill is a kill. */
+async function endBy(program: Program, signal: NodeJS.Signals): Promise<number | string> {
+  const begin = performance.now();
+  program.child.kill(signal);
+  const status = await program.ended();
+  expect(performance.now() - begin).toBeLessThan(3_000);
+  return status;
+}
+const hasSignals = process.platform !== "win32";
+
 describe("npm start", () => {
-  test("says where it is on its last line, and answers there with the key it wrote", async () => {
+  test("says where it is on its last line, answers there with the key it wrote, and ends on Ctrl-C with 130", async () => {
     const program = run();
     const url = await program.ready();
     expect(readFileSync(join(home, "url"), "utf8").trim()).toBe(url);
     const key = readFileSync(join(home, "api-key"), "utf8").trim();
     const answer = await fetch(`${url}/v1/me`, { headers: { "x-api-key": key } });
     expect(await answer.json()).toMatchObject({ key_id: "local-admin", role: "admin" });
+    const ended = await endBy(program, "SIGINT");
+    if (hasSignals) expect(ended).toBe(130);
     expect(program.out()).not.toContain(key);
-    expect(program.err()).toBe("");
-  });
-
-  test.skipIf(process.platform === "win32").each([
-    ["SIGINT", 130],
-    ["SIGTERM", 0],
-  ] as const)("ends on %s with %i, at once", async (signal, status) => {
-    const program = run();
-    const url = await program.ready();
-    await fetch(`${url}/health`);
-    const begin = performance.now();
-    program.child.kill(signal);
-    expect(await program.ended()).toBe(status);
-    expect(performance.now() - begin).toBeLessThan(2_000);
     expect(program.err()).toBe("");
     await expect(fetch(url)).rejects.toThrow("fetch failed");
   });
 
-  test("loses nothing by kill -9, and starts again at once on the same port", async () => {
+  test("loses nothing by kill -9, starts again at once on the same port, and ends on SIGTERM with 0", async () => {
     const program = run();
     const url = await program.ready();
     const key = readFileSync(join(home, "api-key"), "utf8").trim();
     await fetch(`${url}/health`);
-    program.child.kill("SIGKILL");
-    expect(await program.ended()).toBe("SIGKILL");
+    await endBy(program, "SIGKILL");
     const again = run({ PORT: new URL(url).port });
     expect(await again.ready()).toBe(url);
     expect((await fetch(`${url}/v1/me`, { headers: { "x-api-key": key } })).status).toBe(200);
+    const ended = await endBy(again, "SIGTERM");
+    if (hasSignals) expect(ended).toBe(0);
   });
 });
 
@@ -145,7 +148,6 @@ describe("a start that cannot be", () => {
 
   test.each([
     [{ PORT: "eighty" }, /PORT is not a port number/],
-    [{ LOG_FORMAT: "xml" }, /LOG_FORMAT is not valid/],
     [{ API_KEY_PEPPER: "short" }, /API_KEY_PEPPER is not valid/],
   ])("because of %j names the variable and ends with 2", async (env, message) => {
     const program = run(env);

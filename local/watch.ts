@@ -11,31 +11,44 @@ const folders = ["core", "functions", "infra"];
 const quietMs = 100;
 
 /**
- * Reloads the loop when a file of the functions changes. Code that does not bundle is told and the old one goes
- * on. Returns a function that stops watching.
+ * Reloads the loop when a file of the functions changes. Code that does not bundle is told, and the old code
+ * goes on. A queue or schedule that is new needs a new start. Returns a function that stops watching.
  */
-export function start(loop: Pick<Loop, "reload">, say: (line: string) => void): () => void {
+export function start(
+  loop: Pick<Loop, "reload">,
+  say: (line: string) => void,
+  root = packageRoot,
+): () => void {
   let timer: NodeJS.Timeout | undefined;
   let running = Promise.resolve();
-  const watchers = folders.map((folder) =>
-    fs.watch(join(packageRoot, folder), { recursive: true }, (_event, file) => {
-      if (file === null || /\.test\.ts$|[\\/]\.|~$/.test(file)) return;
-      clearTimeout(timer);
-      timer = setTimeout(() => {
-        running = running.then(() => reload(loop, say));
-      }, quietMs);
-    }),
-  );
+  const changed = () => {
+    clearTimeout(timer);
+    timer = setTimeout(() => {
+      running = running.then(() => reload(loop, say, root));
+    }, quietMs);
+  };
+  const watchers = folders.map((folder) => {
+    const watcher = fs.watch(join(root, folder), { recursive: true }, (_event, file) => {
+      if (file === null || isSource(file)) changed();
+    });
+    watcher.on("error", (error) => say(`changes in ${folder} are not seen any more: ${error.message}`));
+    return watcher;
+  });
   return () => {
     clearTimeout(timer);
     for (const watcher of watchers) watcher.close();
   };
 }
 
-async function reload(loop: Pick<Loop, "reload">, say: (line: string) => void): Promise<void> {
+/** Not a test, and not what editors leave while they write. */
+function isSource(file: string): boolean {
+  return !/\.test\.ts$|(^|[\\/])\.|~$|\.(swp|tmp)$/.test(file);
+}
+
+async function reload(loop: Pick<Loop, "reload">, say: (line: string) => void, root: string): Promise<void> {
   const begin = performance.now();
   try {
-    await loop.reload(await current());
+    await loop.reload(await current(root));
     say(`reloaded in ${Math.round(performance.now() - begin)} ms`);
   } catch (error) {
     say(`not reloaded: ${error instanceof Error ? error.message : String(error)}`);
@@ -43,9 +56,9 @@ async function reload(loop: Pick<Loop, "reload">, say: (line: string) => void): 
 }
 
 /** The tables as they are on disk now: a module that was imported once is kept under its address, so it gets a new one. */
-async function current(): Promise<App> {
+async function current(root: string): Promise<App> {
   const load = (file: string) =>
-    import(`${pathToFileURL(join(packageRoot, "infra", file)).href}?at=${Date.now()}`);
+    import(/* @vite-ignore */ `${pathToFileURL(join(root, "infra", file)).href}?at=${Date.now()}`);
   const [limits, routes] = (await Promise.all([load("limits.ts"), load("routes.ts")])) as [
     typeof import("#infra/limits"),
     typeof import("#infra/routes"),

@@ -99,7 +99,7 @@ export async function call(server: Target, request: Request): Promise<Answer> {
         ...(hasJson ? { "content-type": "application/json" } : {}),
         ...request.headers,
       },
-      body: hasJson ? JSON.stringify(request.body) : ((request.rawBody ?? null)),
+      body: hasJson ? JSON.stringify(request.body) : (request.rawBody ?? null),
       // A redirect would turn a POST into a GET, and take the key along to wherever it points.
       redirect: "manual",
       signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
@@ -185,7 +185,8 @@ async function settled(server: Target, first: Answer, signal: AbortSignal | unde
   const { error } = extracted.data;
   if (error)
     throw new CallError(`${error.message} (${error.code})`, { scope: "item", code: error.code, status: 200 });
-  return extracted.data;
+  // As it came: zod would put the fields it knows first.
+  return answer.json as Extract;
 }
 
 /** Our own error envelope, and what API Gateway answers by itself (API.md, "Errors"). */

@@ -44,8 +44,25 @@ export function label(file: Found, cwd: string): string {
 /** No receipt is larger; whatever is was named by mistake and shall not be read into memory. */
 const maxFileBytes = 200 * 1000 * 1000;
 
+/** Why a file cannot be read, without reading it; undefined when it looks fine. */
+export function problem(file: Found): PictureError | undefined {
+  if (file.name === "-") return undefined;
+  try {
+    const stat = fs.statSync(file.path);
+    if (stat.isDirectory()) return new PictureError(reasons.EISDIR);
+    if (stat.size > maxFileBytes)
+      return new PictureError(`has ${megabytes(stat.size)}: that is no picture of a receipt`);
+    fs.accessSync(file.path, fs.constants.R_OK);
+    return undefined;
+  } catch (error) {
+    return unreadable(error);
+  }
+}
+
 /** The file's bytes. Throws PictureError with the reason in one line. */
 export async function read(file: Found, context: Pick<Context, "stdin">): Promise<Buffer> {
+  const wrong = problem(file);
+  if (wrong) throw wrong;
   const bytes = file.name === "-" ? await context.stdin() : readFile(file.path);
   if (bytes.length === 0) throw new PictureError("is empty");
   return bytes;
@@ -53,24 +70,25 @@ export async function read(file: Found, context: Pick<Context, "stdin">): Promis
 
 function readFile(path: string): Buffer {
   try {
-    const { size } = fs.statSync(path);
-    if (size > maxFileBytes) throw new PictureError(`has ${megabytes(size)}: that is no picture of a receipt`);
     return fs.readFileSync(path);
   } catch (error) {
-    if (error instanceof PictureError) throw error;
-    const code = error instanceof Error && "code" in error ? String(error.code) : "";
-    throw new PictureError(reasons[code] ?? `cannot be read (${code || error})`);
+    throw unreadable(error);
   }
 }
 
-const reasons: Readonly<Record<string, string>> = {
+function unreadable(error: unknown): PictureError {
+  const code = error instanceof Error && "code" in error ? String(error.code) : String(error);
+  return new PictureError(reasons[code as keyof typeof reasons] ?? `cannot be read (${code})`);
+}
+
+const reasons = {
   ENOENT: "does not exist",
   ENOTDIR: "does not exist",
   EISDIR: 'is a folder: name its files, such as "folder/*.jpg"',
   EACCES: "may not be read by you",
   EPERM: "may not be read by you",
   ENAMETOOLONG: "has a name that is too long",
-};
+} as const;
 
 /** Long sides that are tried in turn; the smallest still shows small print of a long receipt. */
 const longSides = [4096, 3072, 2560, 2048, 1600] as const;

@@ -7,7 +7,16 @@ import { type Answer, type CallOptions, startLoop, type TestLoop } from "#test/l
 import * as ModelServer from "#test/model-server";
 import { base64, picture } from "#test/pictures";
 
-const fields = { total: "12.00", subtotal: "10.00", tax: "2.00", service: null, discount: null, cash: null, card: null, change: null };
+const fields = {
+  total: "12.00",
+  subtotal: "10.00",
+  tax: "2.00",
+  service: null,
+  discount: null,
+  cash: null,
+  card: null,
+  change: null,
+};
 const pepper = "pepper-for-end-to-end-tests";
 
 let loop: TestLoop;
@@ -17,7 +26,13 @@ let db: Database.Db;
 beforeAll(async () => {
   model = await ModelServer.start({ respond: () => ModelServer.json(fields) });
   loop = await startLoop({
-    env: { VLLM_BASE_URL: model.url, VLLM_MODEL: "scripted", VLLM_API_KEY: "model-key", API_KEY_PEPPER: pepper, CORS_ALLOW_ORIGINS: "https://app.example" },
+    env: {
+      VLLM_BASE_URL: model.url,
+      VLLM_MODEL: "scripted",
+      VLLM_API_KEY: "model-key",
+      API_KEY_PEPPER: pepper,
+      CORS_ALLOW_ORIGINS: "https://app.example",
+    },
   });
   const client = createClient({ url: `file:${loop.home}/ocrlty.db`, timeout: 5_000 });
   db = Database.wrap(client);
@@ -31,7 +46,12 @@ afterAll(async () => {
 const call = (path: string, options?: CallOptions) => loop.call(path, options);
 const extract = async (json: Record<string, unknown>, options: CallOptions = {}) =>
   call("/v1/extract", { ...options, json: { image_base64: await base64(), ...json } });
-const errorOf = (answer: Answer) => (answer.body as { error: { code: string; message: string; request_id: string; details: Record<string, unknown> } }).error;
+const errorOf = (answer: Answer) =>
+  (
+    answer.body as {
+      error: { code: string; message: string; request_id: string; details: Record<string, unknown> };
+    }
+  ).error;
 const bodyOf = (answer: Answer) => answer.body as Record<string, unknown>;
 const newKey = async (keyId: string, more: Partial<Parameters<typeof Key.create>[2]> = {}) =>
   (await Key.create(db, pepper, { keyId, role: "client", ...more })).api_key;
@@ -48,14 +68,24 @@ describe("what needs no key", () => {
   test("GET /health says what runs, and probes nothing", async () => {
     const answer = await call("/health", { key: null });
     expect(answer.status).toBe(200);
-    expect(answer.body).toEqual({ ok: true, version: "0.1.0", stage: "local", auth_enabled: true, debug_mode: true, model: "scripted" });
+    expect(answer.body).toEqual({
+      ok: true,
+      version: "0.1.0",
+      stage: "local",
+      auth_enabled: true,
+      debug_mode: true,
+      model: "scripted",
+    });
   });
 
   test("GET /readyz says without a key only whether all is there, with one what", async () => {
     expect((await call("/readyz", { key: null })).body).toEqual({ ok: true });
-    const { checks } = bodyOf(await call("/readyz")) as { checks: Record<string, { ok: boolean; latency_ms: number }> };
-    for (const check of Object.values(checks)) expect(check).toMatchObject({ ok: true, latency_ms: expect.any(Number) });
-    expect(Object.keys(checks)).toEqual(expect.arrayContaining(["model_server", "storage", "database"]));
+    const { checks } = bodyOf(await call("/readyz")) as {
+      checks: Record<string, { ok: boolean; latency_ms: number }>;
+    };
+    for (const check of Object.values(checks))
+      expect(check).toMatchObject({ ok: true, latency_ms: expect.any(Number) });
+    expect(Object.keys(checks).toSorted()).toEqual(["database", "model_server", "queue", "storage"]);
   });
 });
 
@@ -70,7 +100,11 @@ describe("keys", () => {
     const messages = new Set<string>();
     for (const { method, path } of guarded) {
       for (const key of [null, "nonsense", unknown, revoked, expired]) {
-        const answer = await call(path.replace(/\{\w+\}/, "some-id"), { method, key, ...(method === "GET" ? {} : { json: {} }) });
+        const answer = await call(path.replace(/\{\w+\}/, "some-id"), {
+          method,
+          key,
+          ...(method === "GET" ? {} : { json: {} }),
+        });
         expect(answer.status, `${method} ${path}`).toBe(401);
         expect(answer.headers.get("www-authenticate")).toBe("Bearer");
         const { code, message } = errorOf(answer);
@@ -85,14 +119,19 @@ describe("keys", () => {
     const key = await newKey("me-1", { role: "debugger" });
     const expected = { key_id: "me-1", role: "debugger", scopes: ["extract:run", "debug:run"] };
     expect((await call("/v1/me", { key })).body).toEqual(expected);
-    expect((await call("/v1/me", { key: null, headers: { authorization: `Bearer ${key}` } })).body).toEqual(expected);
+    expect((await call("/v1/me", { key: null, headers: { authorization: `Bearer ${key}` } })).body).toEqual(
+      expected,
+    );
   });
 
   test("a key without the scope is told which one it needs", async () => {
     const key = await newKey("narrow", { scopes: ["runs:delete"] });
     const answer = await extract({}, { key });
     expect(answer.status).toBe(403);
-    expect(errorOf(answer)).toMatchObject({ code: "forbidden", details: { required_scopes: ["extract:run"] } });
+    expect(errorOf(answer)).toMatchObject({
+      code: "forbidden",
+      details: { required_scopes: ["extract:run"] },
+    });
   });
 });
 
@@ -118,7 +157,10 @@ describe("every answer", () => {
     const wrong = await call("/v1/extract", { method: "PUT", body: "x" });
     expect(wrong.status).toBe(405);
     expect(wrong.headers.get("allow")).toBe("POST");
-    expect(errorOf(wrong)).toMatchObject({ code: "method_not_allowed", request_id: wrong.headers.get("x-request-id") });
+    expect(errorOf(wrong)).toMatchObject({
+      code: "method_not_allowed",
+      request_id: wrong.headers.get("x-request-id"),
+    });
   });
 
   test("browsers may call from allowed origins only, errors included", async () => {
@@ -139,13 +181,21 @@ describe("every answer", () => {
 
 describe("tasks", () => {
   test("are listed, and shown one by one with the schema an answer is held to", async () => {
-    const { items } = bodyOf(await call("/v1/tasks")) as { items: { task_id: string; schema_sha256: string }[] };
+    const { items } = bodyOf(await call("/v1/tasks")) as {
+      items: { task_id: string; schema_sha256: string }[];
+    };
     expect(items.map((item) => item.task_id)).toContain("receipt_fields_v1");
     for (const { task_id, schema_sha256 } of items) {
-      const task = bodyOf(await call(`/v1/tasks/${task_id}`)) as { schema: { properties: object }; schema_sha256: string; fields: { path: string }[] };
+      const task = bodyOf(await call(`/v1/tasks/${task_id}`)) as {
+        schema: { properties: object };
+        schema_sha256: string;
+        fields: { path: string }[];
+      };
       expect(task.schema_sha256).toBe(schema_sha256);
       expect(task.fields.length).toBeGreaterThan(3);
-      expect(Object.keys(task.schema.properties)).toEqual(expect.arrayContaining([task.fields[0]?.path.split(/[.[]/)[0]]));
+      expect(Object.keys(task.schema.properties)).toEqual(
+        expect.arrayContaining([task.fields[0]?.path.split(/[.[]/)[0]]),
+      );
     }
     expect((await call("/v1/tasks/no_such_task")).status).toBe(404);
   });
@@ -154,7 +204,9 @@ describe("tasks", () => {
 describe("POST /v1/extract", () => {
   test("answers the checked result, and stores an artifact that says how it came about", async () => {
     const image = await picture(77);
-    const answer = await call("/v1/extract", { json: { image_base64: `data:image/png;base64,${image.toString("base64")}`, request_id: "whole-1" } });
+    const answer = await call("/v1/extract", {
+      json: { image_base64: `data:image/png;base64,${image.toString("base64")}`, request_id: "whole-1" },
+    });
     expect(answer.status).toBe(200);
     expect(answer.body).toMatchObject({
       request_id: "whole-1",
@@ -183,7 +235,10 @@ describe("POST /v1/extract", () => {
     const sent = model.requests.at(-1);
     expect(sent?.headers.authorization).toBe("Bearer model-key");
     expect(sent?.body).toMatchObject({ model: "scripted", stream: true, temperature: 0, seed: 1 });
-    expect(sent?.body.response_format).toMatchObject({ type: "json_schema", json_schema: { name: "receipt_fields_v1", strict: true } });
+    expect(sent?.body.response_format).toMatchObject({
+      type: "json_schema",
+      json_schema: { name: "receipt_fields_v1", strict: true },
+    });
     expect(sent?.images[0]?.bytes.equals(image)).toBe(true);
   });
 
@@ -193,7 +248,9 @@ describe("POST /v1/extract", () => {
     expect(again.status).toBe(200);
     expect(again.headers.get("idempotent-replayed")).toBe("true");
     expect(again.body).toEqual(first.body);
-    const other = await withoutModel(async () => extract({ request_id: "twice", image_base64: await base64(2) }));
+    const other = await withoutModel(async () =>
+      extract({ request_id: "twice", image_base64: await base64(2) }),
+    );
     expect(other.status).toBe(409);
     expect(errorOf(other).code).toBe("conflict");
   });
@@ -269,10 +326,16 @@ describe("POST /v1/extract", () => {
 
   test("a picture that breaks off is a final failure: recorded, and answered alike without asking anybody", async () => {
     const image = await picture(12);
-    const json = { image_base64: image.subarray(0, image.length - 900).toString("base64"), request_id: "broken" };
+    const json = {
+      image_base64: image.subarray(0, image.length - 900).toString("base64"),
+      request_id: "broken",
+    };
     const first = await withoutModel(() => call("/v1/extract", { json }));
     expect(first.status).toBe(400);
-    expect(errorOf(first)).toMatchObject({ code: "invalid_image", details: { artifact_rel: expect.stringMatching(/\/broken\.json$/) } });
+    expect(errorOf(first)).toMatchObject({
+      code: "invalid_image",
+      details: { artifact_rel: expect.stringMatching(/\/broken\.json$/) },
+    });
     const again = await call("/v1/extract", { json });
     expect(again.status).toBe(400);
     expect(errorOf(again).message).toBe(errorOf(first).message);
@@ -282,20 +345,87 @@ describe("POST /v1/extract", () => {
 describe("bad input", () => {
   const cases: [string, () => Promise<CallOptions>, number, string][] = [
     ["no body", async () => ({ method: "POST" }), 400, "invalid_request"],
-    ["broken JSON", async () => ({ body: '{"image_base64": "4711', headers: { "content-type": "application/json" } }), 400, "invalid_request"],
-    ["another content type", async () => ({ body: "image_base64=4711", headers: { "content-type": "text/plain" } }), 415, "unsupported_media_type"],
+    [
+      "broken JSON",
+      async () => ({ body: '{"image_base64": "4711', headers: { "content-type": "application/json" } }),
+      400,
+      "invalid_request",
+    ],
+    [
+      "another content type",
+      async () => ({ body: "image_base64=4711", headers: { "content-type": "text/plain" } }),
+      415,
+      "unsupported_media_type",
+    ],
     ["no picture", async () => ({ json: {} }), 400, "invalid_request"],
-    ["an unknown field", async () => ({ json: { image_base64: await base64(), imagebase64: "4711" } }), 400, "invalid_request"],
-    ["an unknown task", async () => ({ json: { image_base64: await base64(), task_id: "task-4711" } }), 400, "invalid_request"],
-    ["what is not base64", async () => ({ json: { image_base64: "4711 is no picture!" } }), 400, "invalid_request"],
-    ["text as a picture", async () => ({ json: { image_base64: Buffer.from("4711 is text").toString("base64"), mime_type: "image/png" } }), 415, "unsupported_media_type"],
-    ["an empty picture", async () => ({ json: { image_base64: "data:image/png;base64," } }), 400, "invalid_image"],
-    ["a picture over 4 MiB", async () => ({ json: { image_base64: Buffer.alloc(4_300_000, 1).toString("base64") } }), 413, "payload_too_large"],
-    ["an id with a slash", async () => ({ json: { image_base64: await base64(), request_id: "a/b" } }), 400, "invalid_request_id"],
-    ["an id like an item's", async () => ({ json: { image_base64: await base64(), request_id: "a~1" } }), 400, "invalid_request_id"],
-    ["the id of a route", async () => ({ json: { image_base64: await base64(), request_id: "backup.tar.gz" } }), 400, "invalid_request_id"],
-    ["a long id", async () => ({ json: { image_base64: await base64(), request_id: "x".repeat(10_000) } }), 400, "invalid_request_id"],
-    ["a NUL in an id", async () => ({ json: { image_base64: await base64(), request_id: "a\u0000b" } }), 400, "invalid_request_id"],
+    [
+      "an unknown field",
+      async () => ({ json: { image_base64: await base64(), imagebase64: "4711" } }),
+      400,
+      "invalid_request",
+    ],
+    [
+      "an unknown task",
+      async () => ({ json: { image_base64: await base64(), task_id: "task-4711" } }),
+      400,
+      "invalid_request",
+    ],
+    [
+      "what is not base64",
+      async () => ({ json: { image_base64: "4711 is no picture!" } }),
+      400,
+      "invalid_request",
+    ],
+    [
+      "text as a picture",
+      async () => ({
+        json: { image_base64: Buffer.from("4711 is text").toString("base64"), mime_type: "image/png" },
+      }),
+      415,
+      "unsupported_media_type",
+    ],
+    [
+      "an empty picture",
+      async () => ({ json: { image_base64: "data:image/png;base64," } }),
+      400,
+      "invalid_image",
+    ],
+    [
+      "a picture over 4 MiB",
+      async () => ({ json: { image_base64: Buffer.alloc(4_300_000, 1).toString("base64") } }),
+      413,
+      "payload_too_large",
+    ],
+    [
+      "an id with a slash",
+      async () => ({ json: { image_base64: await base64(), request_id: "a/b" } }),
+      400,
+      "invalid_request_id",
+    ],
+    [
+      "an id like an item's",
+      async () => ({ json: { image_base64: await base64(), request_id: "a~1" } }),
+      400,
+      "invalid_request_id",
+    ],
+    [
+      "the id of a route",
+      async () => ({ json: { image_base64: await base64(), request_id: "backup.tar.gz" } }),
+      400,
+      "invalid_request_id",
+    ],
+    [
+      "a long id",
+      async () => ({ json: { image_base64: await base64(), request_id: "x".repeat(10_000) } }),
+      400,
+      "invalid_request_id",
+    ],
+    [
+      "a NUL in an id",
+      async () => ({ json: { image_base64: await base64(), request_id: "a\u0000b" } }),
+      400,
+      "invalid_request_id",
+    ],
   ];
   test.each(cases)("%s", async (_name, options, status, code) => {
     const answer = await withoutModel(async () => call("/v1/extract", await options()));
@@ -322,9 +452,18 @@ describe("bad input", () => {
 describe("logs", () => {
   test("each call has a start and an end with its request id and duration, the model call and the bucket too", async () => {
     await extract({ image_base64: await base64(20) }, { headers: { "x-request-id": "logged-1" } });
-    await expect.poll(() => loop.events("request_end").some((event) => event.request_id === "logged-1")).toBe(true);
+    await expect
+      .poll(() => loop.events("request_end").some((event) => event.request_id === "logged-1"))
+      .toBe(true);
     const mine = loop.events().filter((event) => event.request_id === "logged-1");
-    expect(mine.map((event) => event.event)).toEqual(["request_start", "vllm_call_start", "vllm_call_end", "s3_put", "request_end"]);
-    for (const event of mine.filter(({ event }) => /_end$|put/.test(String(event)))) expect(event.duration_ms).toBeTypeOf("number");
+    expect(mine.map((event) => event.event)).toEqual([
+      "request_start",
+      "vllm_call_start",
+      "vllm_call_end",
+      "s3_put",
+      "request_end",
+    ]);
+    for (const event of mine.filter(({ event }) => /_end$|put/.test(String(event))))
+      expect(event.duration_ms).toBeTypeOf("number");
   });
 });

@@ -7,7 +7,12 @@ import { migrate } from "#core/db/migrate";
 import * as Sql from "#local/sql/server";
 
 /** A migrated database behind the local loop's libSQL server, spoken to with the client that functions use. */
-export async function start(): Promise<{ db: Database.Db; url: string; authToken: string; close(): Promise<void> }> {
+export async function start(): Promise<{
+  db: Database.Db;
+  url: string;
+  authToken: string;
+  close(): Promise<void>;
+}> {
   const dir = await mkdtemp(join(tmpdir(), "ocrlty-db-"));
   const authToken = "test-token";
   const server = await Sql.start({ file: join(dir, "test.db"), authToken });

@@ -6,7 +6,16 @@ import { type Answer, startLoop, type TestLoop } from "#test/loop";
 import * as ModelServer from "#test/model-server";
 import { base64 } from "#test/pictures";
 
-const fields = { total: "12.00", subtotal: "10.00", tax: "2.00", service: null, discount: null, cash: null, card: null, change: null };
+const fields = {
+  total: "12.00",
+  subtotal: "10.00",
+  tax: "2.00",
+  service: null,
+  discount: null,
+  cash: null,
+  card: null,
+  change: null,
+};
 
 /** A call's 25 s become 2.5 s, the worker's 115 s 11.5 s, the probe's 5 s one. */
 const timeScale = 1 / 10;
@@ -37,7 +46,8 @@ const extract = async (id: string, headers: Record<string, string> = {}) => {
   count += 1;
   return loop.call("/v1/extract", { json: { image_base64: await base64(count), request_id: id }, headers });
 };
-const again = async (id: string) => loop.call("/v1/extract", { json: { image_base64: await base64(count), request_id: id } });
+const again = async (id: string) =>
+  loop.call("/v1/extract", { json: { image_base64: await base64(count), request_id: id } });
 const poll = (id: string) => loop.call(`/v1/extracts/${id}`);
 const statusOf = (answer: Answer) => (answer.body as { status?: string }).status;
 const row = async (id: string) =>
@@ -53,7 +63,11 @@ describe("a call that becomes 202", () => {
   test("`Prefer: respond-async` answers at once, and the worker ends it; its picture is deleted", async () => {
     const answer = await extract("async-1", { prefer: "respond-async" });
     expect(answer.status).toBe(202);
-    expect(answer.body).toEqual({ request_id: "async-1", status: "running", poll_url: "/v1/extracts/async-1" });
+    expect(answer.body).toEqual({
+      request_id: "async-1",
+      status: "running",
+      poll_url: "/v1/extracts/async-1",
+    });
     expect(answer.headers.get("location")).toBe("/v1/extracts/async-1");
     const done = await ended("async-1");
     expect(done.body).toMatchObject({ status: "succeeded", result: fields });
@@ -161,6 +175,9 @@ describe("queued work has a budget", () => {
       headers: { prefer: "respond-async" },
     });
     expect(answer.status).toBe(202);
-    expect((await ended("broken-1")).body).toMatchObject({ status: "failed", error: { code: "invalid_image" } });
+    expect((await ended("broken-1")).body).toMatchObject({
+      status: "failed",
+      error: { code: "invalid_image" },
+    });
   });
 });

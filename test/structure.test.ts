@@ -1,6 +1,5 @@
 import { execFile } from "node:child_process";
-import { readFile } from "node:fs/promises";
-import { glob } from "node:fs/promises";
+import { glob, readFile } from "node:fs/promises";
 import { promisify } from "node:util";
 import { describe, expect, test } from "vitest";
 import * as Limits from "#infra/limits";
@@ -15,14 +14,16 @@ async function sources(pattern: string): Promise<string[]> {
 }
 
 const read = (file: string) => readFile(new URL(file, root), "utf8");
-const imports = (text: string) => [...text.matchAll(/(?:from|import)\s*\(?\s*"([^"]+)"/g)].map((match) => match[1] ?? "");
+const imports = (text: string) =>
+  [...text.matchAll(/(?:from|import)\s*\(?\s*"([^"]+)"/g)].map((match) => match[1] ?? "");
 
 describe("the shape of the code", () => {
   test("core imports nothing of functions, local or scripts, and no event types of AWS", async () => {
     const wrong: string[] = [];
     for (const file of await sources("core/**/*.ts")) {
       for (const name of imports(await read(file))) {
-        if (/^(#functions|#local|#scripts|#test|aws-lambda|@middy)/.test(name)) wrong.push(`${file} imports ${name}`);
+        if (/^(#functions|#local|#scripts|#test|aws-lambda|@middy)/.test(name))
+          wrong.push(`${file} imports ${name}`);
       }
     }
     expect(wrong).toEqual([]);
@@ -51,9 +52,14 @@ describe("the shape of the code", () => {
   test("every route has a function, every function its file, and every file its operations", async () => {
     for (const [name, spec] of Object.entries(Limits.functions)) {
       const file = spec.handler.replace(/\.\w+$/, ".ts");
-      const module = (await import(new URL(file, root).href)) as { handler?: unknown; operations?: Record<string, unknown> };
+      const module = (await import(new URL(file, root).href)) as {
+        handler?: unknown;
+        operations?: Record<string, unknown>;
+      };
       expect(module.handler, file).toBeTypeOf("function");
-      const routed = Routes.routes.filter((route) => route.function === name).map((route) => `${route.method} ${route.path}`);
+      const routed = Routes.routes
+        .filter((route) => route.function === name)
+        .map((route) => `${route.method} ${route.path}`);
       expect(Object.keys(module.operations ?? {}).toSorted(), file).toEqual(routed.toSorted());
     }
   });

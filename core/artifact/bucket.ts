@@ -212,16 +212,24 @@ export async function head(bucket: Bucket, log: Log, rel: string): Promise<{ byt
   return answer === undefined ? undefined : { bytes: answer.ContentLength ?? 0 };
 }
 
+/** An object that is being read. */
+export interface Opened {
+  bytes: number;
+  etag: string;
+  body: AsyncIterable<Uint8Array>;
+}
+
 /**
- * Opens an object for reading piece by piece, or undefined when there is none. The time limit of a call holds for
- * the wait for each piece: a large object may take as long as it keeps coming.
+ * Opens an object for reading piece by piece, or undefined when there is none, or when it is not the one with this
+ * `etag`. The time limit of a call holds for the wait for each piece: a large object may take as long as it keeps coming.
  * @throws AppError `storage_unavailable`, also from within `body`.
  */
 export async function read(
   bucket: Bucket,
   log: Log,
   rel: string,
-): Promise<{ bytes: number; etag: string; body: AsyncIterable<Uint8Array> } | undefined> {
+  etag?: string | undefined,
+): Promise<Opened | undefined> {
   const startedAt = Date.now();
   const answer = await attempt(
     bucket,
@@ -229,12 +237,16 @@ export async function read(
     "get",
     (signal) =>
       bucket.client.send(
-        new GetObjectCommand({ Bucket: bucket.settings.bucket, Key: absolute(bucket, rel) }),
+        new GetObjectCommand({
+          Bucket: bucket.settings.bucket,
+          Key: absolute(bucket, rel),
+          ...(etag === undefined ? {} : { IfMatch: etag }),
+        }),
         {
           abortSignal: signal,
         },
       ),
-    [404],
+    etag === undefined ? [404] : [404, 412],
   );
   if (answer === undefined) return undefined;
   const source = answer.Body as Readable;

@@ -117,7 +117,10 @@ interface Walk {
 
 function listed(walk: Walk, query: Parameters<typeof Bucket.list>[2]): ReturnType<typeof Bucket.list> {
   walk.calls += 1;
-  return Bucket.list(walk.bucket, walk.log, { ...query, max: walk.limits.listObjects });
+  return Bucket.list(walk.bucket, walk.log, {
+    ...query,
+    ...(query.delimiter === undefined ? { max: walk.limits.listObjects } : {}),
+  });
 }
 
 /** Where to go on after a day: in it, below it, or nowhere. */

@@ -36,7 +36,11 @@ export async function trip(db: Database.Db, retryAfterMs: number): Promise<void>
       .values({ name, openedAt: new Date(now), retryAt: new Date(now + retryAfterMs) })
       .onConflictDoUpdate({
         target: breakerTable.name,
-        set: { openedAt: sql`coalesce(${breakerTable.openedAt}, ${now})`, retryAt: new Date(now + retryAfterMs), probeUntil: null },
+        set: {
+          openedAt: sql`coalesce(${breakerTable.openedAt}, ${now})`,
+          retryAt: new Date(now + retryAfterMs),
+          probeUntil: null,
+        },
       }),
   ]);
 }
@@ -72,7 +76,11 @@ export async function mayProbe(db: Database.Db, forMs: number): Promise<boolean>
 }
 
 /** Takes the right to have the one probe message under way, for `forMs`; `renew` by who holds it. */
-export async function mayMessage(db: Database.Db, forMs: number, options: { renew: boolean }): Promise<boolean> {
+export async function mayMessage(
+  db: Database.Db,
+  forMs: number,
+  options: { renew: boolean },
+): Promise<boolean> {
   const now = new Date();
   const free = or(isNull(breakerTable.messageUntil), lt(breakerTable.messageUntil, now));
   const [result] = await Database.batch(db, [
@@ -86,7 +94,9 @@ export async function mayMessage(db: Database.Db, forMs: number, options: { rene
 
 /** Nobody has a message under way any more. */
 export async function messageDone(db: Database.Db): Promise<void> {
-  await Database.batch(db, [db.query.update(breakerTable).set({ messageUntil: null }).where(eq(breakerTable.name, name))]);
+  await Database.batch(db, [
+    db.query.update(breakerTable).set({ messageUntil: null }).where(eq(breakerTable.name, name)),
+  ]);
 }
 
 /** Reads the state alone. */

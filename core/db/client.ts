@@ -1,4 +1,10 @@
-import { type Client, createClient, type InStatement, LibsqlError, type ResultSet } from "@libsql/client/http";
+import {
+  type Client,
+  createClient,
+  type InStatement,
+  LibsqlError,
+  type ResultSet,
+} from "@libsql/client/http";
 import { getTableColumns, type InferSelectModel, type Query } from "drizzle-orm";
 import type { LibSQLDatabase } from "drizzle-orm/libsql";
 import { drizzle } from "drizzle-orm/libsql/http";
@@ -56,7 +62,11 @@ function toLibsql(statement: Statement): InStatement {
  * runs deferred and can fail with SQLITE_BUSY at its first write.
  * @throws AppError `storage_unavailable` when the database is away or stays locked.
  */
-export async function batch(db: Db, statements: Statement[], mode: "write" | "read" = "write"): Promise<ResultSet[]> {
+export async function batch(
+  db: Db,
+  statements: Statement[],
+  mode: "write" | "read" = "write",
+): Promise<ResultSet[]> {
   return guard(() => db.client.batch(statements.map(toLibsql), mode));
 }
 
@@ -80,7 +90,10 @@ export async function guard<T>(call: () => Promise<T>): Promise<T> {
     return await call();
   } catch (thrown) {
     if (isUnavailable(thrown)) {
-      throw new AppError("storage_unavailable", "the database cannot be reached right now", { cause: thrown, retryAfterS: 2 });
+      throw new AppError("storage_unavailable", "the database cannot be reached right now", {
+        cause: thrown,
+        retryAfterS: 2,
+      });
     }
     throw thrown;
   }
@@ -91,11 +104,17 @@ function isUnavailable(thrown: unknown): boolean {
   for (let at: unknown = thrown, depth = 0; at instanceof Error && depth < 5; at = at.cause, depth += 1) {
     if (at instanceof LibsqlError) {
       if (/^SQLITE_(BUSY|LOCKED|IOERR|FULL|CANTOPEN|READONLY|CORRUPT|NOTADB)/.test(at.code)) return true;
-      if (["SERVER_ERROR", "HRANA_WEBSOCKET_ERROR", "HRANA_CLOSED_ERROR", "HRANA_PROTO_ERROR"].includes(at.code)) return true;
+      // Said by the client or the server about themselves, not about a statement.
+      if (/^(SERVER_|HRANA_|STREAM_|BLOCKED)/.test(at.code)) return true;
     }
     if (at.name === "TimeoutError" || at.name === "AbortError") return true;
     if (at instanceof TypeError && at.message === "fetch failed") return true;
-    if ("code" in at && typeof at.code === "string" && /^(ECONN|ENOTFOUND|EAI_|ETIMEDOUT|EPIPE|UND_ERR)/.test(at.code)) return true;
+    if (
+      "code" in at &&
+      typeof at.code === "string" &&
+      /^(ECONN|ENOTFOUND|EAI_|ETIMEDOUT|EPIPE|UND_ERR)/.test(at.code)
+    )
+      return true;
   }
   return false;
 }

@@ -42,7 +42,9 @@ export async function claim(
   options: { mustBeNew: boolean; handoverWindowMs: number },
 ): Promise<{ claim: Claim | undefined; outlook: Outlook }> {
   const now = new Date();
-  const insert = db.query.insert(extractTable).values({ ...wish, status: "running", createdAt: now, token: 1 });
+  const insert = db.query
+    .insert(extractTable)
+    .values({ ...wish, status: "running", createdAt: now, token: 1 });
   // Work that was queued belongs to its worker until reconcile says otherwise.
   const isOpen = sql`(${extractTable.status} = 'retryable' OR (${extractTable.status} = 'running' AND ${extractTable.input} IS NULL AND ${extractTable.leaseUntil} < ${now.getTime()}))`;
   const take = options.mustBeNew
@@ -81,7 +83,8 @@ export async function claim(
   if (options.mustBeNew) return { claim: undefined, outlook };
   const row = Database.rows(extractTable, found)[0];
   if (row === undefined) throw new AppError("internal", "the row of this extract is gone");
-  if (row.payloadHash !== wish.payloadHash) throw new AppError("conflict", "this id was used with another payload");
+  if (row.payloadHash !== wish.payloadHash)
+    throw new AppError("conflict", "this id was used with another payload");
   const running = row.status === "running" || row.status === "queued";
   return { claim: { kind: running ? "running" : "ended", row }, outlook };
 }
@@ -89,7 +92,13 @@ export async function claim(
 /** How an extract ended, or how an attempt did. */
 export type Ending =
   | { status: "succeeded"; artifactRel: string; schemaOk: boolean }
-  | { status: "failed" | "retryable" | "queued"; artifactRel: string | null; errorCode: Code; errorMessage: string; pendingArtifact?: string };
+  | {
+      status: "failed" | "retryable" | "queued";
+      artifactRel: string | null;
+      errorCode: Code;
+      errorMessage: string;
+      pendingArtifact?: string;
+    };
 
 /**
  * Writes the ending, if the token is still ours.
@@ -156,7 +165,12 @@ export async function claimQueued(
   const [taken, breaker] = await Database.batch(db, [
     db.query
       .update(extractTable)
-      .set({ status: "running", token: sql`${extractTable.token} + 1`, claims: sql`${extractTable.claims} + 1`, leaseUntil })
+      .set({
+        status: "running",
+        token: sql`${extractTable.token} + 1`,
+        claims: sql`${extractTable.claims} + 1`,
+        leaseUntil,
+      })
       .where(
         and(
           eq(extractTable.keyId, id.keyId),
@@ -179,7 +193,13 @@ export async function claimQueued(
 export async function requeue(
   db: Database.Db,
   row: Row,
-  how: { countAttempt: boolean; suspect: boolean; notBefore: Date | null; waitingFor: "model_server" | null; keepClaims?: boolean },
+  how: {
+    countAttempt: boolean;
+    suspect: boolean;
+    notBefore: Date | null;
+    waitingFor: "model_server" | null;
+    keepClaims?: boolean;
+  },
 ): Promise<boolean> {
   return update(db, row, {
     status: "queued",
@@ -217,7 +237,10 @@ export async function resolveIdempotency(
   input: { keyId: string; idempotencyKey: string; proposedId: string; payloadHash: string; ttlMs: number },
 ): Promise<string> {
   const now = new Date();
-  const mine = and(eq(idempotencyTable.keyId, input.keyId), eq(idempotencyTable.idempotencyKey, input.idempotencyKey));
+  const mine = and(
+    eq(idempotencyTable.keyId, input.keyId),
+    eq(idempotencyTable.idempotencyKey, input.idempotencyKey),
+  );
   const results = await Database.batch(db, [
     db.query.delete(idempotencyTable).where(and(mine, lt(idempotencyTable.expiresAt, now))),
     db.query
@@ -241,9 +264,17 @@ export async function resolveIdempotency(
 
 /** Exactly the row that was claimed: another token is somebody else's work. */
 const ours = (row: Row) =>
-  and(eq(extractTable.keyId, row.keyId), eq(extractTable.requestId, row.requestId), eq(extractTable.token, row.token));
+  and(
+    eq(extractTable.keyId, row.keyId),
+    eq(extractTable.requestId, row.requestId),
+    eq(extractTable.token, row.token),
+  );
 
-async function update(db: Database.Db, row: Row, changes: Partial<typeof extractTable.$inferInsert>): Promise<boolean> {
+async function update(
+  db: Database.Db,
+  row: Row,
+  changes: Partial<typeof extractTable.$inferInsert>,
+): Promise<boolean> {
   const [result] = await Database.batch(db, [db.query.update(extractTable).set(changes).where(ours(row))]);
   return result?.rowsAffected === 1;
 }

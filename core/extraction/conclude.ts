@@ -11,7 +11,18 @@ type Stores = Pick<Services, "db" | "bucket">;
 
 /** Only what belongs to the wire. */
 export function answerOf(artifact: Artifact): Extract {
-  const { payload_hash, input, sent, request, raw_model_text, finish_reason, attempts, principal, code_version, ...answer } = artifact;
+  const {
+    payload_hash,
+    input,
+    sent,
+    request,
+    raw_model_text,
+    finish_reason,
+    attempts,
+    principal,
+    code_version,
+    ...answer
+  } = artifact;
   return answer;
 }
 
@@ -45,7 +56,12 @@ export function compose(
  * Stores the artifact, ends the row, and answers: with ours, or with what was there first.
  * @throws AppError the final failure itself; `storage_unavailable` when the artifact had to wait in the row.
  */
-export async function conclude(stores: Stores, log: Log, row: Claims.Row, artifact: Artifact): Promise<Extract> {
+export async function conclude(
+  stores: Stores,
+  log: Log,
+  row: Claims.Row,
+  artifact: Artifact,
+): Promise<Extract> {
   const rel = artifact.artifact_rel ?? "";
   const encoded = Artifacts.encode(artifact);
   let put: "written" | "taken";
@@ -59,7 +75,9 @@ export async function conclude(stores: Stores, log: Log, row: Claims.Row, artifa
   const stored = put === "written" ? artifact : await Artifacts.get(stores.bucket, log, rel);
   if (stored === undefined) {
     // Refused as taken, yet nothing is there: another writer is still at it.
-    const failure = new AppError("storage_unavailable", "the bucket could not store the answer right now", { retryAfterS: 2 });
+    const failure = new AppError("storage_unavailable", "the bucket could not store the answer right now", {
+      retryAfterS: 2,
+    });
     await keepInRow(stores, row, encoded, failure);
     throw failure;
   }
@@ -72,7 +90,11 @@ export async function conclude(stores: Stores, log: Log, row: Claims.Row, artifa
  * Records a failure that may be retried beside the extract's own key.
  * @returns the key, or null when the bucket is away: the failure itself is what counts.
  */
-export async function recordAttempt(stores: Pick<Stores, "bucket">, log: Log, artifact: Artifact): Promise<string | null> {
+export async function recordAttempt(
+  stores: Pick<Stores, "bucket">,
+  log: Log,
+  artifact: Artifact,
+): Promise<string | null> {
   try {
     await Artifacts.put(stores.bucket, log, artifact.artifact_rel ?? "", Artifacts.encode(artifact));
     return artifact.artifact_rel;
@@ -94,7 +116,7 @@ export async function storedBefore(
   options: { evenIfNew: boolean } = { evenIfNew: false },
 ): Promise<Artifact | undefined> {
   // The first to hold a token finds nothing, and need not look.
-  if (row.token === 1 && !options.evenIfNew) return undefined;
+  if (row.token === 1 && row.pendingArtifact === null && !options.evenIfNew) return undefined;
   const rel = Artifacts.extractKey(row.keyId, row.requestId, row.createdAt);
   if (row.pendingArtifact !== null) await Artifacts.put(stores.bucket, log, rel, row.pendingArtifact);
   const artifact = await Artifacts.get(stores.bucket, log, rel);
@@ -114,12 +136,19 @@ async function settle(stores: Stores, row: Claims.Row, artifact: Artifact): Prom
     });
     return;
   }
-  await Claims.commit(stores.db, row, { status: "failed", artifactRel, errorCode: error.code, errorMessage: error.message });
+  await Claims.commit(stores.db, row, {
+    status: "failed",
+    artifactRel,
+    errorCode: error.code,
+    errorMessage: error.message,
+  });
   throw new AppError(error.code, error.message, { details: { artifact_rel: artifactRel } });
 }
 
 const belongsTo = (row: Claims.Row, artifact: Artifact) =>
-  artifact.request_id === row.requestId && artifact.payload_hash === row.payloadHash && artifact.principal.key_id === row.keyId;
+  artifact.request_id === row.requestId &&
+  artifact.payload_hash === row.payloadHash &&
+  artifact.principal.key_id === row.keyId;
 
 /** The bucket is away and the model has answered: the artifact waits in the row, and no second call is needed. */
 async function keepInRow(stores: Stores, row: Claims.Row, encoded: string, failure: AppError): Promise<void> {

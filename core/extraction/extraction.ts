@@ -36,7 +36,9 @@ export interface Caller {
   log: Log;
 }
 
-export type Outcome = { kind: "done"; answer: Extract; replayed: boolean } | { kind: "running"; running: Running };
+export type Outcome =
+  | { kind: "done"; answer: Extract; replayed: boolean }
+  | { kind: "running"; running: Running };
 
 const pollUrl = (requestId: string) => `/v1/extracts/${requestId}`;
 
@@ -56,7 +58,10 @@ const handoversBeforeGivingUp = 3;
 export async function extract(services: Services, input: ExtractRequest, caller: Caller): Promise<Outcome> {
   const startedAt = Date.now();
   if (input.request_id !== undefined && !Id.isRequestId(input.request_id)) {
-    throw new AppError("invalid_request_id", "request_id: 1 to 128 letters, digits, '_', '.' and '-', beginning with a letter or digit");
+    throw new AppError(
+      "invalid_request_id",
+      "request_id: 1 to 128 letters, digits, '_', '.' and '-', beginning with a letter or digit",
+    );
   }
   const task = Task.get(input.task_id);
   if (task === undefined) throw invalidRequest([{ path: "task_id", message: "no such task" }]);
@@ -68,7 +73,8 @@ export async function extract(services: Services, input: ExtractRequest, caller:
   const { row } = claim;
   const log = caller.log.child({ extract_id: row.requestId });
   if (claim.kind === "running") return { kind: "running", running: running(row.requestId) };
-  if (claim.kind === "ended") return { kind: "done", answer: await replay(services, log, row), replayed: true };
+  if (claim.kind === "ended")
+    return { kind: "done", answer: await replay(services, log, row), replayed: true };
 
   const stored = await storedBefore(services, log, row);
   if (stored !== undefined) return { kind: "done", answer: answerOf(stored), replayed: true };
@@ -79,7 +85,8 @@ export async function extract(services: Services, input: ExtractRequest, caller:
   if (away !== undefined && refuseWhenAway) return giveUp(work, away);
   if (away !== undefined) return toQueue(work, { handedOver: false, waitingFor: "model_server" }, away);
   if (waitMs === 0) return toQueue(work, { handedOver: false, waitingFor: null }, undefined);
-  if (outlook.recentHandovers >= handoversBeforeGivingUp) return toQueue(work, { handedOver: false, waitingFor: null }, undefined);
+  if (outlook.recentHandovers >= handoversBeforeGivingUp)
+    return toQueue(work, { handedOver: false, waitingFor: null }, undefined);
   return ask(work);
 }
 
@@ -99,7 +106,8 @@ interface Work {
 async function ask(work: Work): Promise<Outcome> {
   const { services, caller, log, row, task, image } = work;
   const { waitMs } = caller.patience;
-  const deadline = waitMs === undefined ? caller.deadline : Math.min(caller.deadline, work.startedAt + waitMs);
+  const deadline =
+    waitMs === undefined ? caller.deadline : Math.min(caller.deadline, work.startedAt + waitMs);
   const performed = await perform(services.model, {
     task,
     image,
@@ -110,12 +118,16 @@ async function ask(work: Work): Promise<Outcome> {
   });
   const { error } = performed;
   if (error?.code === "inference_unavailable") {
-    const weather = error instanceof Vision.VisionError && error.fault !== undefined && Vision.classify(error.fault) === "weather";
+    const weather =
+      error instanceof Vision.VisionError &&
+      error.fault !== undefined &&
+      Vision.classify(error.fault) === "weather";
     if (weather) await Breaker.trip(services.db, services.times.breakerRetryMs);
     const waitingFor = weather ? "model_server" : null;
     return toQueue(work, { handedOver: false, waitingFor }, performed);
   }
-  if (error?.code === "inference_timeout") return toQueue(work, { handedOver: waitMs === undefined, waitingFor: null }, performed);
+  if (error?.code === "inference_timeout")
+    return toQueue(work, { handedOver: waitMs === undefined, waitingFor: null }, performed);
   const artifact = composed(work, performed);
   if (error?.retry) return fail(work, artifact, error);
   return { kind: "done", answer: await conclude(services, log, row, artifact), replayed: false };
@@ -192,7 +204,11 @@ function composed(work: Work, performed: Performed): Artifact {
 }
 
 /** How a picture is described in artifacts. */
-export function inputOf(image: Image.Inspected, source: Source.Source["kind"], declaredMimeType: string | null): Artifact["input"] {
+export function inputOf(
+  image: Image.Inspected,
+  source: Source.Source["kind"],
+  declaredMimeType: string | null,
+): Artifact["input"] {
   return {
     source,
     mime_type: image.mimeType,
@@ -209,11 +225,17 @@ export function inputOf(image: Image.Inspected, source: Source.Source["kind"], d
  * Whether the model server is known to be away. When the breaker's time has come one caller looks: of many, the
  * others go by what is known.
  */
-async function isAway(services: Services, log: Log, { breaker }: Claims.Outlook): Promise<AppError | undefined> {
+async function isAway(
+  services: Services,
+  log: Log,
+  { breaker }: Claims.Outlook,
+): Promise<AppError | undefined> {
   if (breaker.kind === "closed") return undefined;
   const { probeTimeoutMs, breakerRetryMs } = services.times;
   const away = (retryAfterMs: number) =>
-    new AppError("inference_unavailable", "the model server is away", { retryAfterS: Math.max(1, Math.ceil(retryAfterMs / 1000)) });
+    new AppError("inference_unavailable", "the model server is away", {
+      retryAfterS: Math.max(1, Math.ceil(retryAfterMs / 1000)),
+    });
   if (breaker.kind === "open") return away(breaker.retryAfterMs);
   if (!(await Breaker.mayProbe(services.db, probeTimeoutMs * 2))) return away(breakerRetryMs);
   const probe = await Vision.probe(services.model, undefined, probeTimeoutMs);
@@ -237,7 +259,8 @@ export async function get(
   const { principal } = input;
   const notFound = () => new AppError("not_found", "there is no extract with this id");
   if (!Id.isReadableId(input.requestId)) throw notFound();
-  if (input.keyId !== undefined && input.keyId !== principal.keyId && principal.role !== "admin") throw notFound();
+  if (input.keyId !== undefined && input.keyId !== principal.keyId && principal.role !== "admin")
+    throw notFound();
   const row = await Claims.find(stores.db, input.keyId ?? principal.keyId, input.requestId);
   if (row === undefined) throw notFound();
   const alive = row.status === "running" && (row.input !== null || row.leaseUntil.getTime() > Date.now());
@@ -246,7 +269,11 @@ export async function get(
   if (artifact !== undefined) {
     const answer = answerOf(artifact);
     const mayReadRaw = principal.scopes.includes("debug:read_raw");
-    return { kind: "done", answer: mayReadRaw ? { ...answer, raw: artifact.raw_model_text } : answer, replayed: true };
+    return {
+      kind: "done",
+      answer: mayReadRaw ? { ...answer, raw: artifact.raw_model_text } : answer,
+      replayed: true,
+    };
   }
   // Nothing but the row is left: it was interrupted, or its failure could not be stored.
   throw row.errorCode === null
@@ -255,13 +282,24 @@ export async function get(
 }
 
 /** The artifact that a row stands for, wherever it is: still in the row, at the extract's own key, at an attempt's. */
-async function storedOf(stores: Pick<Services, "bucket">, log: Log, row: Claims.Row): Promise<Artifact | undefined> {
+async function storedOf(
+  stores: Pick<Services, "bucket">,
+  log: Log,
+  row: Claims.Row,
+): Promise<Artifact | undefined> {
   if (row.pendingArtifact !== null) return JSON.parse(row.pendingArtifact) as Artifact;
-  const rel = row.status === "running" ? Artifacts.extractKey(row.keyId, row.requestId, row.createdAt) : row.artifactRel;
+  const rel =
+    row.status === "running"
+      ? Artifacts.extractKey(row.keyId, row.requestId, row.createdAt)
+      : row.artifactRel;
   return rel === null ? undefined : Artifacts.get(stores.bucket, log, rel);
 }
 
-const running = (requestId: string): Running => ({ request_id: requestId, status: "running", poll_url: pollUrl(requestId) });
+const running = (requestId: string): Running => ({
+  request_id: requestId,
+  status: "running",
+  poll_url: pollUrl(requestId),
+});
 
 const hash = (value: unknown) => createHash("sha256").update(JSON.stringify(value)).digest("hex");
 
@@ -309,9 +347,12 @@ async function claimId(
 /** The answer of an id that has ended. A final failure is answered as at the first time. */
 async function replay(services: Services, log: Log, row: Claims.Row): Promise<Extract> {
   if (row.status === "failed") {
-    throw new AppError(row.errorCode as Code, row.errorMessage ?? "", { details: { artifact_rel: row.artifactRel } });
+    throw new AppError(row.errorCode as Code, row.errorMessage ?? "", {
+      details: { artifact_rel: row.artifactRel },
+    });
   }
   const artifact = await storedOf(services, log, row);
-  if (artifact === undefined) throw new AppError("not_found", "what was stored for this id is no longer there");
+  if (artifact === undefined)
+    throw new AppError("not_found", "what was stored for this id is no longer there");
   return answerOf(artifact);
 }

@@ -29,7 +29,11 @@ export async function handOver(
   services: Services,
   log: Log,
   row: Claims.Row,
-  picture: { bytes: Uint8Array; mimeType: string; input: Omit<StoredInput, "objectKey" | "temporary"> & { objectKey: string | null } },
+  picture: {
+    bytes: Uint8Array;
+    mimeType: string;
+    input: Omit<StoredInput, "objectKey" | "temporary"> & { objectKey: string | null };
+  },
   how: { handedOver: boolean; waitingFor: "model_server" | null },
 ): Promise<void> {
   const { objectKey: existing, ...rest } = picture.input;
@@ -38,21 +42,33 @@ export async function handOver(
     // "taken": an earlier hand-over of this id and payload put the same bytes there.
     await Bucket.put(services.bucket, log, objectKey, picture.bytes, picture.mimeType);
   }
-  const queued = await Claims.enqueue(services.db, row, { ...rest, objectKey, temporary: existing === null }, how);
+  const queued = await Claims.enqueue(
+    services.db,
+    row,
+    { ...rest, objectKey, temporary: existing === null },
+    how,
+  );
   if (queued === undefined) throw new AppError("conflict", "somebody else took this extract over");
   if (how.waitingFor === null) await sendSingle(services, queued);
   else await ensureProbe(services, log);
 }
 
 /** Sends the row's message and notes it. */
-export async function sendSingle(services: Pick<Services, "db" | "queues">, row: Claims.Row, delayMs?: number): Promise<void> {
+export async function sendSingle(
+  services: Pick<Services, "db" | "queues">,
+  row: Claims.Row,
+  delayMs?: number,
+): Promise<void> {
   const body: SingleMessage = { key_id: row.keyId, request_id: row.requestId };
   await Queue.send(services.queues, "single", body, delayMs === undefined ? {} : { delayMs });
   await Claims.markSent(services.db, [row]);
 }
 
 /** Makes sure that one probe message is under way while the model server is away. @returns whether one had to be sent. */
-export async function ensureProbe(services: Pick<Services, "db" | "queues" | "times">, log: Log): Promise<boolean> {
+export async function ensureProbe(
+  services: Pick<Services, "db" | "queues" | "times">,
+  log: Log,
+): Promise<boolean> {
   const { probeFirstDelayMs, probeMessageMs } = services.times;
   if (!(await Breaker.mayMessage(services.db, probeMessageMs, { renew: false }))) return false;
   await Queue.send(services.queues, "later", { kind: "probe", n: 1 }, { delayMs: probeFirstDelayMs });

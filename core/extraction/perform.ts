@@ -27,7 +27,16 @@ export interface Performed {
   error: AppError | undefined;
   answer: Pick<
     Extract,
-    "result" | "schema_ok" | "schema_errors" | "normalized" | "checks" | "model" | "prompt_sha256" | "schema_sha256" | "image_sha256" | "usage"
+    | "result"
+    | "schema_ok"
+    | "schema_errors"
+    | "normalized"
+    | "checks"
+    | "model"
+    | "prompt_sha256"
+    | "schema_sha256"
+    | "image_sha256"
+    | "usage"
   >;
   timingsMs: { image: number; inference: number; validate: number };
   record: Pick<Artifact, "sent" | "request" | "raw_model_text" | "finish_reason" | "attempts">;
@@ -79,7 +88,11 @@ export async function perform(model: Config.Model, work: Work): Promise<Performe
 async function run(performed: Performed, model: Config.Model, work: Work, maxTokens: number): Promise<void> {
   const { task, image, signal } = work;
   const maxModelLen = model.maxModelLen ?? (await contextLength(model, signal));
-  let maxImageTokens = Budget.tokenBudget({ maxModelLen, promptTokens: Budget.textTokens(task.prompt), maxOutputTokens: maxTokens });
+  let maxImageTokens = Budget.tokenBudget({
+    maxModelLen,
+    promptTokens: Budget.textTokens(task.prompt),
+    maxOutputTokens: maxTokens,
+  });
   const prepare = async () => {
     const startedAt = Date.now();
     const prepared = await Image.prepare(image, { maxImageTokens, signal });
@@ -152,12 +165,18 @@ async function run(performed: Performed, model: Config.Model, work: Work, maxTok
 }
 
 function recordFailure(performed: Performed, error: Vision.VisionError): void {
-  performed.record = { ...performed.record, raw_model_text: error.rawText || null,
+  performed.record = {
+    ...performed.record,
+    raw_model_text: error.rawText || null,
     finish_reason: error.finishReason,
-    attempts: error.attempts };
+    attempts: error.attempts,
+  };
   performed.answer.usage = {
     prompt_tokens: error.attempts.reduce((sum, attempt) => sum + (attempt.usage?.prompt_tokens ?? 0), 0),
-    completion_tokens: error.attempts.reduce((sum, attempt) => sum + (attempt.usage?.completion_tokens ?? 0), 0),
+    completion_tokens: error.attempts.reduce(
+      (sum, attempt) => sum + (attempt.usage?.completion_tokens ?? 0),
+      0,
+    ),
     attempts: error.attempts.length,
   };
 }

@@ -88,9 +88,19 @@ export async function reconcile(services: Stores, log: Log): Promise<Repairs> {
   const select = (where: ReturnType<typeof and>) =>
     Database.guard(() => db.query.select().from(extractTable).where(where).limit(chunk));
 
-  for (const row of await select(and(eq(extractTable.status, "running"), lt(extractTable.leaseUntil, before(times.leaseGraceMs))))) {
+  for (const row of await select(
+    and(eq(extractTable.status, "running"), lt(extractTable.leaseUntil, before(times.leaseGraceMs))),
+  )) {
     if (row.input === null) repairs.interrupted += (await endInterrupted(services, log, row)) ? 1 : 0;
-    else if (await Claims.requeue(db, row, { countAttempt: false, suspect: false, notBefore: null, waitingFor: null, keepClaims: true })) {
+    else if (
+      await Claims.requeue(db, row, {
+        countAttempt: false,
+        suspect: false,
+        notBefore: null,
+        waitingFor: null,
+        keepClaims: true,
+      })
+    ) {
       repairs.requeued += await sendRows(services, [row], log);
     }
   }
@@ -103,11 +113,17 @@ export async function reconcile(services: Stores, log: Log): Promise<Repairs> {
     ),
   );
   repairs.requeued += await sendRows(services, await select(unsent), log);
-  for (const row of await select(and(eq(extractTable.status, "retryable"), isNotNull(extractTable.pendingArtifact)))) {
+  for (const row of await select(
+    and(eq(extractTable.status, "retryable"), isNotNull(extractTable.pendingArtifact)),
+  )) {
     repairs.stored += (await storePending(services, log, row)) ? 1 : 0;
   }
   const endedWithInput = and(
-    or(eq(extractTable.status, "succeeded"), eq(extractTable.status, "failed"), eq(extractTable.status, "retryable")),
+    or(
+      eq(extractTable.status, "succeeded"),
+      eq(extractTable.status, "failed"),
+      eq(extractTable.status, "retryable"),
+    ),
     isNotNull(extractTable.input),
     lt(extractTable.endedAt, before(times.unsentGraceMs)),
   );
@@ -115,9 +131,13 @@ export async function reconcile(services: Stores, log: Log): Promise<Repairs> {
     await discardInput(services, log, row);
     repairs.inputs += 1;
   }
-  const waiting = await select(and(eq(extractTable.status, "queued"), eq(extractTable.waitingFor, "model_server")));
+  const waiting = await select(
+    and(eq(extractTable.status, "queued"), eq(extractTable.waitingFor, "model_server")),
+  );
   if (waiting.length > 0) repairs.probes += (await ensureProbe(services, log)) ? 1 : 0;
-  await Database.batch(db, [db.query.delete(idempotencyTable).where(lt(idempotencyTable.expiresAt, new Date(now)))]);
+  await Database.batch(db, [
+    db.query.delete(idempotencyTable).where(lt(idempotencyTable.expiresAt, new Date(now))),
+  ]);
   log.info("reconciled", { ...repairs });
   return repairs;
 }

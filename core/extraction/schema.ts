@@ -1,18 +1,30 @@
 import * as z from "zod";
-import * as Canonical from "#core/canonical/normalize";
 import * as Check from "#core/canonical/checks";
+import * as Canonical from "#core/canonical/normalize";
 import { codes } from "#core/error";
 
 /** What `POST /v1/extract` takes. */
 export const ExtractRequest = z
   .strictObject({
-    task_id: z.string().min(1).max(100).default("receipt_fields_v1").meta({ description: "Which task to run (`GET /v1/tasks`)." }),
+    task_id: z
+      .string()
+      .min(1)
+      .max(100)
+      .default("receipt_fields_v1")
+      .meta({ description: "Which task to run (`GET /v1/tasks`)." }),
     image_base64: z.string().min(1).meta({
-      description: "The picture as base64 or as a data URL, at most 4 MiB decoded. JPEG, PNG, WebP, TIFF, GIF (first frame).",
+      description:
+        "The picture as base64 or as a data URL, at most 4 MiB decoded. JPEG, PNG, WebP, TIFF, GIF (first frame).",
     }),
-    mime_type: z.string().min(1).max(100).optional().meta({ description: "A hint that is kept; the bytes decide." }),
+    mime_type: z
+      .string()
+      .min(1)
+      .max(100)
+      .optional()
+      .meta({ description: "A hint that is kept; the bytes decide." }),
     request_id: z.string().optional().meta({
-      description: "Your id of this extract, `^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$`. The same id and payload give the same answer.",
+      description:
+        "Your id of this extract, `^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$`. The same id and payload give the same answer.",
     }),
   })
   .meta({ id: "ExtractRequest" });
@@ -37,7 +49,10 @@ export const Extract = z
     task_id: z.string(),
     created_at: z.iso.datetime(),
     status: z.enum(["succeeded", "failed"]),
-    result: z.record(z.string(), z.unknown()).nullable().meta({ description: "The task's fields, strings exactly as printed." }),
+    result: z
+      .record(z.string(), z.unknown())
+      .nullable()
+      .meta({ description: "The task's fields, strings exactly as printed." }),
     schema_ok: z.boolean().nullable(),
     schema_errors: z.array(z.object({ path: z.string(), message: z.string() })),
     normalized: Canonical.Normalized,
@@ -50,7 +65,11 @@ export const Extract = z
     timings_ms: z.object({ total: z.int(), image: z.int(), inference: z.int(), validate: z.int() }),
     artifact_rel: z.string().nullable().meta({ description: "Where the artifact lies, without S3_PREFIX." }),
     error: StoredError.optional(),
-    raw: z.string().nullable().optional().meta({ description: "The model's text as it came; only with the scope debug:read_raw." }),
+    raw: z
+      .string()
+      .nullable()
+      .optional()
+      .meta({ description: "The model's text as it came; only with the scope debug:read_raw." }),
   })
   .meta({ id: "Extract" });
 export type Extract = z.output<typeof Extract>;
@@ -68,7 +87,16 @@ export type Running = z.output<typeof Running>;
 export interface Artifact extends Extract {
   /** sha256 over what decides the answer; an artifact whose hash differs is somebody else's. */
   payload_hash: string;
-  input: { source: "inline" | "upload" | "url"; mime_type: string; declared_mime_type: string | null; bytes: number; sha256: string; width: number; height: number; pages: number };
+  input: {
+    source: "inline" | "upload" | "url";
+    mime_type: string;
+    declared_mime_type: string | null;
+    bytes: number;
+    sha256: string;
+    width: number;
+    height: number;
+    pages: number;
+  };
   sent: { sha256: string; width: number; height: number; mime_type: string; bytes: number } | null;
   request: { temperature: number; max_tokens: number; response_format: "json_schema"; seed: number };
   raw_model_text: string | null;

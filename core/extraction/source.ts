@@ -10,10 +10,12 @@ const dataUrl = /^data:([^;,]{0,100})((?:;[^;,]{1,100})*?)(;base64)?,/i;
  */
 export function decode(text: string): { bytes: Uint8Array; declaredMimeType: string | undefined } {
   const header = dataUrl.exec(text.slice(0, 500));
-  if (header !== null && header[3] === undefined) throw invalidRequest([{ path: "image_base64", message: "a data URL must be base64" }]);
+  if (header !== null && header[3] === undefined)
+    throw invalidRequest([{ path: "image_base64", message: "a data URL must be base64" }]);
   const base64 = (header === null ? text : text.slice(header[0].length)).replace(/[\r\n\t ]/g, "");
   // Judged before anything is decoded: four characters carry three bytes.
-  const bytes = Math.floor((base64.length * 3) / 4) - (base64.endsWith("==") ? 2 : base64.endsWith("=") ? 1 : 0);
+  const bytes =
+    Math.floor((base64.length * 3) / 4) - (base64.endsWith("==") ? 2 : base64.endsWith("=") ? 1 : 0);
   if (bytes > sizes.inlineImageBytes) {
     throw new AppError("payload_too_large", "the picture is too large to be sent inline: scale it down", {
       details: { limit_bytes: sizes.inlineImageBytes, bytes },

@@ -38,9 +38,11 @@ export async function work(
   );
   if (row === undefined || row.input === null) return;
   const { input } = row;
-  if (outlook.breaker.kind !== "closed" && row.pendingArtifact === null) return wait(services, log, row, false);
+  if (outlook.breaker.kind !== "closed" && row.pendingArtifact === null)
+    return wait(services, log, row, false);
   try {
-    if ((await storedBefore(services, log, row)) === undefined) await attempt(services, row, input, time, log);
+    if ((await storedBefore(services, log, row)) === undefined)
+      await attempt(services, row, input, time, log);
   } catch (thrown) {
     const error = from(thrown);
     // A final failure is an ending like another; it is stored.
@@ -52,7 +54,11 @@ export async function work(
 }
 
 /** Deletes the copy of an ended extract's picture. */
-export async function discardInput(services: Pick<Services, "db" | "bucket">, log: Log, row: Claims.Row): Promise<void> {
+export async function discardInput(
+  services: Pick<Services, "db" | "bucket">,
+  log: Log,
+  row: Claims.Row,
+): Promise<void> {
   if (row.input === null) return;
   if (row.input.temporary) await Bucket.remove(services.bucket, log, row.input.objectKey);
   await Claims.forgetInput(services.db, row);
@@ -68,7 +74,8 @@ async function attempt(
   const task = Task.get(row.taskId);
   const bytes = await Bucket.get(services.bucket, log, input.objectKey);
   if (task === undefined || bytes === undefined) {
-    const what = task === undefined ? "the task of this extract is gone" : "the picture of this extract is gone";
+    const what =
+      task === undefined ? "the task of this extract is gone" : "the picture of this extract is gone";
     await end(services, row, new AppError("internal", what));
     return;
   }
@@ -108,14 +115,19 @@ async function afterFailure(
   const fault = performed.error instanceof Vision.VisionError ? performed.error.fault : undefined;
   const suspect = fault !== undefined && Vision.suspect(fault);
   const verdict = fault === undefined ? "item" : Vision.classify(fault);
-  const spent = row.attempts + 1 >= maxAttempts || row.claims >= maxClaims || (suspect && row.suspects + 1 >= maxSuspects);
+  const spent =
+    row.attempts + 1 >= maxAttempts ||
+    row.claims >= maxClaims ||
+    (suspect && row.suspects + 1 >= maxSuspects);
   if (error.code === "inference_unavailable" && verdict === "weather" && !(suspect && spent)) {
     await Breaker.trip(services.db, services.times.breakerRetryMs);
     return wait(services, log, row, suspect);
   }
   const free = error.code === "inference_unavailable" && verdict === "overload";
   if (spent && !free) return end(services, row, error, artifactRel);
-  const delayMs = free ? (error.retryAfterS ?? 5) * 1000 : services.times.requeueDelaysMs[Math.min(row.attempts, 2)];
+  const delayMs = free
+    ? (error.retryAfterS ?? 5) * 1000
+    : services.times.requeueDelaysMs[Math.min(row.attempts, 2)];
   const notBefore = new Date(Date.now() + (delayMs ?? 0));
   if (await Claims.requeue(services.db, row, { countAttempt: !free, suspect, notBefore, waitingFor: null })) {
     await sendSingle(services, row, delayMs);
@@ -124,12 +136,22 @@ async function afterFailure(
 
 /** Waits for the model server: no message, no attempt; the probe's success sends it on its way. */
 async function wait(services: Services, log: Log, row: Claims.Row, suspect: boolean): Promise<void> {
-  await Claims.requeue(services.db, row, { countAttempt: false, suspect, notBefore: null, waitingFor: "model_server" });
+  await Claims.requeue(services.db, row, {
+    countAttempt: false,
+    suspect,
+    notBefore: null,
+    waitingFor: "model_server",
+  });
   await ensureProbe(services, log);
 }
 
 /** The budget is spent: the failure is what a poll shows, and the same call may still be sent again. */
-async function end(services: Services, row: Claims.Row, error: AppError, artifactRel: string | null = null): Promise<void> {
+async function end(
+  services: Services,
+  row: Claims.Row,
+  error: AppError,
+  artifactRel: string | null = null,
+): Promise<void> {
   await Claims.commit(services.db, row, {
     status: "retryable",
     artifactRel,

@@ -104,3 +104,11 @@ test("the estimate of a text is an upper bound for prose, JSON and other scripts
   expect(Budget.textTokens("合計金額")).toBeGreaterThanOrEqual(4);
   expect(Budget.textTokens("")).toBe(0);
 });
+
+test("after a context that was too long the picture pays for what has to go, and always shrinks", () => {
+  expect(Budget.afterTooLong(6_000, { n: 1, excessTokens: 1_320 })).toBe(6_000 - 1_320 - 32);
+  expect(Budget.afterTooLong(6_000, { n: 2, excessTokens: 0 })).toBe(6_000 - 64);
+  expect(Budget.afterTooLong(3_000, { n: 1, excessTokens: 1_000 }, 2)).toBe(3_000 - 516);
+  expect(Budget.afterTooLong(6_000, { n: 1, excessTokens: undefined })).toBe(6_000 - 2_040 - 32);
+  expect(Budget.afterTooLong(600, { n: 1, excessTokens: 500 })).toBeUndefined();
+});

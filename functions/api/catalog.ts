@@ -4,7 +4,9 @@ import * as Task from "#core/task/task";
 import { api, operation } from "#functions/http";
 import { scopes } from "#infra/routes";
 
-const Me = z.object({ key_id: z.string(), role: z.string(), scopes: z.array(z.enum(scopes)) }).meta({ id: "Me" });
+const Me = z
+  .object({ key_id: z.string(), role: z.string(), scopes: z.array(z.enum(scopes)) })
+  .meta({ id: "Me" });
 
 export const operations = {
   "GET /v1/me": operation({

@@ -53,12 +53,10 @@ const BackupQuery = z
   });
 
 const Params = z.object({ request_id: z.string() });
-const StoredArtifact = z
-  .looseObject({ request_id: z.string() })
-  .meta({
-    id: "StoredArtifact",
-    description: "An artifact as it lies in the bucket; its fields depend on its kind and version.",
-  });
+const StoredArtifact = z.looseObject({ request_id: z.string() }).meta({
+  id: "StoredArtifact",
+  description: "An artifact as it lies in the bucket; its fields depend on its kind and version.",
+});
 const Page = z
   .object({ items: z.array(Listing.ArtifactEntry), next_cursor: z.string().nullable() })
   .meta({ id: "ArtifactPage" });

@@ -3,8 +3,8 @@ import * as Config from "#core/config";
 import { invalidRequest } from "#core/error";
 import * as Extraction from "#core/extraction/extraction";
 import { Extract, ExtractRequest, Running } from "#core/extraction/schema";
-import { api, operation } from "#functions/http";
 import { answer } from "#functions/extract-reply";
+import { api, operation } from "#functions/http";
 import { services } from "#functions/services";
 
 const IdempotencyKey = z.string().regex(/^[\x21-\x7e]{1,255}$/);
@@ -15,8 +15,11 @@ const IdempotencyKey = z.string().regex(/^[\x21-\x7e]{1,255}$/);
  */
 function patienceOf(prefer: string | undefined, timeScale: number): Extraction.Patience {
   const parts = (prefer ?? "").split(",").map((part) => part.trim().toLowerCase());
-  const seconds = parts.map((part) => /^wait\s*=\s*"?(\d{1,4})"?$/.exec(part)?.[1]).find((value) => value !== undefined);
-  if (seconds !== undefined) return { waitMs: Number(seconds) * 1000 * timeScale, refuseWhenAway: Number(seconds) === 0 };
+  const seconds = parts
+    .map((part) => /^wait\s*=\s*"?(\d{1,4})"?$/.exec(part)?.[1])
+    .find((value) => value !== undefined);
+  if (seconds !== undefined)
+    return { waitMs: Number(seconds) * 1000 * timeScale, refuseWhenAway: Number(seconds) === 0 };
   return { waitMs: parts.includes("respond-async") ? 0 : undefined, refuseWhenAway: false };
 }
 

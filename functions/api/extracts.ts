@@ -10,7 +10,9 @@ export const operations = {
   "GET /v1/extracts/{request_id}": operation({
     summary: "An extract as stored",
     params: z.object({ request_id: z.string() }),
-    query: z.strictObject({ key_id: z.string().optional().meta({ description: "Another key's extract; role admin only." }) }),
+    query: z.strictObject({
+      key_id: z.string().optional().meta({ description: "Another key's extract; role admin only." }),
+    }),
     responses: {
       200: { description: "The extract; `status` failed has an `error`", schema: Extract },
       202: { description: "It is running", schema: Running },

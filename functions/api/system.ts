@@ -2,6 +2,7 @@ import * as z from "zod";
 import * as Bucket from "#core/artifact/bucket";
 import * as Config from "#core/config";
 import * as Database from "#core/db/client";
+import * as Queue from "#core/queue/queue";
 import * as Readiness from "#core/readiness/readiness";
 import { api, operation } from "#functions/http";
 import * as Limits from "#infra/limits";
@@ -25,12 +26,19 @@ export const operations = {
       const { version, stage, debugMode } = Config.app();
       return {
         status: 200,
-        body: { ok: true, version, stage, auth_enabled: Config.authEnabled(), debug_mode: debugMode, model: Config.modelName() },
+        body: {
+          ok: true,
+          version,
+          stage,
+          auth_enabled: Config.authEnabled(),
+          debug_mode: debugMode,
+          model: Config.modelName(),
+        },
       };
     },
   }),
   "GET /readyz": operation({
-    summary: "Are model server, bucket and database there",
+    summary: "Are model server, bucket, database and queue there",
     responses: {
       200: { description: "All are; which ones is told to callers with a key", schema: Readiness.Readiness },
       503: { description: "One is not", schema: Readiness.Readiness },
@@ -40,6 +48,7 @@ export const operations = {
         model: Config.model,
         bucket: Bucket.connect,
         db: Database.connect,
+        queues: Queue.connect,
         times: Limits.times(Config.app().timeScale),
       });
       const known = call.principal.keyId !== "";

@@ -5,5 +5,8 @@ import { services } from "#functions/services";
 
 /** Each minute: mends what crashes left. In a healthy system it mends nothing, and says so. */
 export async function handler(_event: unknown, context: Context): Promise<void> {
-  await Resume.reconcile(services(), Log.create({ request_id: context.awsRequestId, function: context.functionName }));
+  await Resume.reconcile(
+    services(),
+    Log.create({ request_id: context.awsRequestId, function: context.functionName }),
+  );
 }

@@ -28,7 +28,9 @@ export function auth(): MiddlewareObj<Event, Result, Error> {
         else if (access !== "public") throw new AppError("unauthorized", "a valid API key is needed");
       }
       if (access !== "public" && access !== "key" && !call.principal.scopes.includes(access)) {
-        throw new AppError("forbidden", "this key may not do that", { details: { required_scopes: [access] } });
+        throw new AppError("forbidden", "this key may not do that", {
+          details: { required_scopes: [access] },
+        });
       }
     },
     onError: ({ error, response }) => {

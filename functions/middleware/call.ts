@@ -24,8 +24,10 @@ export function call(): MiddlewareObj<Event, Result, Error> {
         principal: { keyId: "", role: "anonymous", scopes: [] },
         log: Log.create({ request_id: requestId, function: context.functionName }),
         deadline:
-          Math.min(event.requestContext.timeEpoch + times.httpBudgetMs, startedAt + context.getRemainingTimeInMillis()) -
-          times.httpReserveMs,
+          Math.min(
+            event.requestContext.timeEpoch + times.httpBudgetMs,
+            startedAt + context.getRemainingTimeInMillis(),
+          ) - times.httpReserveMs,
         startedAt,
         headers: event.headers,
       };
@@ -55,4 +57,3 @@ function end(event: Event, response: Result | null | undefined): void {
     key_id: call.principal.keyId || undefined,
   });
 }
-

@@ -37,6 +37,7 @@ function fromParser(thrown: unknown): AppErrors.AppError | undefined {
       details: { expected: "application/json" },
     });
   }
-  if (status === 422 || status === 400) return AppErrors.invalidRequest([{ path: "", message: "the body is not valid JSON" }]);
+  if (status === 422 || status === 400)
+    return AppErrors.invalidRequest([{ path: "", message: "the body is not valid JSON" }]);
   return undefined;
 }

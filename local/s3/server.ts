@@ -214,8 +214,7 @@ async function answer(
 function fail(request: IncomingMessage, response: ServerResponse, requestId: string, error: unknown): void {
   const known =
     error instanceof S3Error ? error : new S3Error("InternalError", "We encountered an internal error.");
-  // A client that went away is no fault of ours; anything else unexpected is.
-  if (known !== error && request.complete) console.error(`s3: ${request.method} failed:`, error);
+  if (known !== error && !clientLeft(error)) console.error(`s3: ${request.method} failed:`, error);
   if (response.headersSent || response.destroyed) return void response.destroy();
   // The rest of a refused body is read and dropped: cutting the connection would hide the answer from a client
   // that is still sending.
@@ -234,6 +233,12 @@ function fail(request: IncomingMessage, response: ServerResponse, requestId: str
     "content-length": Buffer.byteLength(text),
   });
   response.end(text);
+}
+
+/** What is thrown when a connection ends in the middle of a body: no fault of ours. */
+function clientLeft(error: unknown): boolean {
+  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  return /^(?:ECONNRESET|EPIPE|ERR_STREAM_PREMATURE_CLOSE|ERR_STREAM_DESTROYED)$/.test(code);
 }
 
 /** Path and query, decoded once. Throws S3Error InvalidURI. */

@@ -1,6 +1,6 @@
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
-import * as Parameters from "#local/sql/parameters";
 import { encode, type SqlValue, type Statement, type StatementResult } from "#local/sql/protocol";
+import * as Scan from "#local/sql/scan";
 
 /** An answer to a statement that could not be carried out; `code` is what the client shows as `.code`. */
 export class SqlError extends Error {
@@ -104,13 +104,8 @@ export class Connection {
 
   /** Runs the first statement of `sql`, ignoring rows, and returns what follows it; null when there is none. */
   executeFirst(sql: string): string | null {
-    let statement: StatementSync;
-    try {
-      statement = this.#prepare(sql, false);
-    } catch (error) {
-      if (error instanceof SqlError && error.code === "SQL_NO_STATEMENT") return null;
-      throw error;
-    }
+    if (Scan.isBlank(sql)) return null;
+    const statement = this.#prepare(sql, false);
     try {
       if (statement.columns().length === 0) statement.run();
       else for (const _ of statement.iterate());
@@ -123,7 +118,7 @@ export class Connection {
   /** Columns of a statement that is not run, and whether it writes. Throws SqlError. */
   describe(sql: string): { cols: StatementResult["cols"]; isExplain: boolean; isReadonly: boolean } {
     const statement = this.#prepare(sql, true);
-    const isExplain = explains(sql);
+    const isExplain = Scan.isExplain(sql);
     const cols = statement.columns().map(({ name, type }) => ({ name, decltype: type }));
     return { cols, isExplain, isReadonly: isExplain || this.#isReadonly(sql) };
   }
@@ -162,6 +157,8 @@ export class Connection {
       this.#statements.set(sql, cached);
       return cached;
     }
+    if (Scan.isBlank(sql))
+      throw new SqlError("SQL_NO_STATEMENT", "SQL string does not contain any statement");
     let statement: StatementSync;
     try {
       statement = this.#db.prepare(sql);
@@ -171,11 +168,9 @@ export class Connection {
     if (stateful.test(sql)) this.dirty = true;
     statement.setReadBigInts(true);
     statement.setReturnArrays(true);
-    const rest = sql.slice(statement.sourceSQL.length);
-    if (rest.trim() !== "") {
+    if (!Scan.isBlank(sql.slice(statement.sourceSQL.length))) {
       if (!alone) return statement;
-      if (this.#hasStatement(rest))
-        throw new SqlError("SQL_MANY_STATEMENTS", "SQL string contains more than one statement");
+      throw new SqlError("SQL_MANY_STATEMENTS", "SQL string contains more than one statement");
     }
     this.#statements.set(sql, statement);
     if (this.#statements.size > cachedStatements) {
@@ -183,16 +178,6 @@ export class Connection {
       if (oldest !== undefined) this.#statements.delete(oldest);
     }
     return statement;
-  }
-
-  /** False when SQLite finds only white space and comments. */
-  #hasStatement(sql: string): boolean {
-    try {
-      this.#db.prepare(sql);
-      return true;
-    } catch (error) {
-      return fromSqlite(error).code !== "SQL_NO_STATEMENT";
-    }
   }
 }
 
@@ -217,7 +202,7 @@ function bind(
 ): [Record<string, SQLInputValue>, SQLInputValue[]] {
   const args = input.args ?? [];
   const namedArgs = input.named_args ?? [];
-  const parameters = Parameters.names(sql);
+  const parameters = Scan.parameterNames(sql);
   if (args.length > 0 && namedArgs.length > 0)
     throw new SqlError("ARGS_BOTH_POSITIONAL_AND_NAMED", "Positional and named arguments cannot be combined");
   if (args.length > parameters.length)
@@ -228,7 +213,7 @@ function bind(
   parameters.forEach((name, at) => {
     const byPosition = name === undefined || name.startsWith("?");
     const value = byPosition ? args[at] : given.has(name) ? given.get(name) : given.get(name.slice(1));
-    if (value === undefined && !explains(sql))
+    if (value === undefined && !Scan.isExplain(sql))
       throw new SqlError("ARGS_INVALID", `value for parameter ${name ?? at + 1} not found`);
     if (name === undefined || (byPosition && !numberedAreNamed)) positional.push(value ?? null);
     else named[name] = value ?? null;
@@ -236,23 +221,15 @@ function bind(
   return [named, positional];
 }
 
-/** Whether this is an EXPLAIN, which runs without values. */
-function explains(sql: string): boolean {
-  return /^(?:\s|--[^\n]*\n|\/\*[\s\S]*?\*\/)*explain\b/i.test(sql);
-}
-
 /** node:sqlite's errors as SqlError: the primary code's name, as the native client and Turso give it. */
 function fromSqlite(error: unknown): SqlError {
   if (error instanceof SqlError) return error;
   if (!(error instanceof Error)) return new SqlError("SQLITE_UNKNOWN", String(error));
-  const { code, errcode } = error as Error & { code?: string; errcode?: number };
-  if (errcode !== undefined)
-    return new SqlError(
-      `SQLITE_${codes[errcode & 0xff] ?? "UNKNOWN"}`,
-      `SQLite error: ${error.message}`,
-      errcode,
-    );
-  if (code === "ERR_INVALID_ARG_VALUE" && error.message.includes("no statements"))
-    return new SqlError("SQL_NO_STATEMENT", "SQL string does not contain any statement");
-  return new SqlError("ARGS_INVALID", error.message);
+  const { errcode } = error as Error & { errcode?: number };
+  if (errcode === undefined) return new SqlError("ARGS_INVALID", error.message);
+  return new SqlError(
+    `SQLITE_${codes[errcode & 0xff] ?? "UNKNOWN"}`,
+    `SQLite error: ${error.message}`,
+    errcode,
+  );
 }

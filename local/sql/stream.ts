@@ -1,6 +1,5 @@
 import { randomBytes } from "node:crypto";
 import { type Connection, SqlError } from "#local/sql/connection";
-import * as Parameters from "#local/sql/parameters";
 import type { Pool } from "#local/sql/pool";
 import type {
   Batch,
@@ -13,6 +12,7 @@ import type {
   StreamResponse,
   WireError,
 } from "#local/sql/protocol";
+import * as Scan from "#local/sql/scan";
 
 const maxConditionDepth = 100;
 /** Turso's limits: how many texts, how many characters one stream may store. */
@@ -56,7 +56,7 @@ export class Stream {
         const { cols, isExplain, isReadonly } = await this.#pool.whenFree(() =>
           this.#connection.describe(sql),
         );
-        const params = Parameters.names(sql).map((name) => ({ name: name ?? null }));
+        const params = Scan.parameterNames(sql).map((name) => ({ name: name ?? null }));
         return { type: "describe", result: { params, cols, is_explain: isExplain, is_readonly: isReadonly } };
       }
       case "store_sql":

@@ -43,6 +43,8 @@ export function command(context: Context, done: (status: Exit) => void): Command
 interface Job {
   /** For messages and for the line's `file`. */
   readonly name: string;
+  /** What keeps it from being asked at all. */
+  readonly problem?: Picture.PictureError | undefined;
   ask(server: Server.Server): Promise<Client.Extract>;
 }
 
@@ -51,35 +53,64 @@ async function run(context: Context, args: string[], options: Options): Promise<
   if (options.requestId !== undefined && (jobs.length > 1 || options.get)) {
     throw new UsageError("--request-id goes with one file");
   }
-  const lines = options.json === true || jobs.length > 1;
-  if (!options.get && !options.url && !context.env.OCRLTY_URL) await mustBeReadable(args, context);
+  if (jobs.every((job) => job.problem)) {
+    for (const job of jobs) context.say(`error: ${job.name} ${job.problem?.message}`);
+    return exit.failed;
+  }
   const server = await Server.connect(context, options);
-  let failed = 0;
   try {
-    for (const job of jobs) {
-      try {
-        const answer = await job.ask(server);
-        context.out(`${lines ? JSON.stringify({ file: job.name, ...answer }) : JSON.stringify(answer, null, 2)}\n`);
-        if (answer.artifact_rel) {
-          context.say(`artifact: ${answer.artifact_rel}${jobs.length > 1 ? ` (${job.name})` : ""}`);
-          if (jobs.length === 1 && !options.get) context.say(`again:    npm run extract -- --get ${answer.request_id}`);
-        }
-      } catch (error) {
-        context.signal.throwIfAborted();
-        const isItem = error instanceof Picture.PictureError || (error instanceof Client.CallError && error.scope === "item");
-        if (!isItem) throw error;
-        failed += 1;
-        context.say(`error: ${job.name}${error instanceof Picture.PictureError ? " " : ": "}${error.message}`);
-        if (lines) {
-          const code = error instanceof Client.CallError ? error.code : "unreadable_file";
-          context.out(`${JSON.stringify({ file: job.name, error: { code, message: error.message } })}\n`);
-        }
-      }
-    }
+    return await ask(context, server, jobs, {
+      lines: options.json === true || jobs.length > 1,
+      again: !options.get,
+    });
   } finally {
     await server.close();
   }
+}
+
+/** Asks for one after the other; what says nothing about the next one does not stop it. */
+async function ask(
+  context: Context,
+  server: Server.Server,
+  jobs: Job[],
+  show: { lines: boolean; again: boolean },
+): Promise<Exit> {
+  const isAlone = jobs.length === 1;
+  let failed = 0;
+  for (const job of jobs) {
+    try {
+      const answer = await job.ask(server);
+      context.out(
+        `${show.lines ? JSON.stringify({ file: job.name, ...answer }) : JSON.stringify(answer, null, 2)}\n`,
+      );
+      if (!answer.artifact_rel) continue;
+      context.say(`artifact: ${answer.artifact_rel}${isAlone ? "" : ` (${job.name})`}`);
+      if (isAlone && show.again) context.say(`read it again: npm run extract -- --get ${answer.request_id}`);
+    } catch (error) {
+      context.signal.throwIfAborted();
+      const reason = reasonOf(error);
+      if (reason === undefined) throw error;
+      failed += 1;
+      context.say(`error: ${job.name}${reason.text}`);
+      if (show.lines) {
+        context.out(
+          `${JSON.stringify({ file: job.name, error: { code: reason.code, message: reason.message } })}\n`,
+        );
+      }
+    }
+  }
   return failed > 0 ? exit.items : exit.ok;
+}
+
+/** Why this one failed; undefined when the next one would fail alike. */
+function reasonOf(error: unknown): { code: string; message: string; text: string } | undefined {
+  if (error instanceof Picture.PictureError) {
+    return { code: "unreadable_file", message: error.message, text: ` ${error.message}` };
+  }
+  if (error instanceof Client.CallError && error.scope === "item") {
+    return { code: error.code, message: error.message, text: `: ${error.message}` };
+  }
+  return undefined;
 }
 
 function readPictures(args: string[], options: Options, context: Context): Job[] {
@@ -87,6 +118,7 @@ function readPictures(args: string[], options: Options, context: Context): Job[]
     const name = Picture.label(file, context.cwd);
     return {
       name,
+      problem: Picture.problem(file),
       ask: async (server) => {
         const picture = await Picture.fit(await Picture.read(file, context));
         if (picture.note) context.say(`${name}: ${picture.note}`);

@@ -10,7 +10,7 @@ const identifierPart = /[\p{L}\p{N}_$]/u;
  * `undefined` for `?` and for numbers that do not occur. Rules: https://sqlite.org/lang_expr.html#varparam.
  * node:sqlite does not show sqlite3_bind_parameter_name, and positional values for `:name` parameters need it.
  */
-export function names(sql: string): (string | undefined)[] {
+export function parameterNames(sql: string): (string | undefined)[] {
   const found: (string | undefined)[] = [];
   for (const match of sql.matchAll(token)) {
     const text = match[0];
@@ -27,4 +27,18 @@ export function names(sql: string): (string | undefined)[] {
     }
   }
   return found;
+}
+
+const nothing = String.raw`(?:[\s;]+|--[^\n]*(?:\n|$)|/\*[\s\S]*?(?:\*/|$))*`;
+const blank = new RegExp(`^${nothing}$`);
+const explain = new RegExp(`^${nothing}explain\\b`, "i");
+
+/** Whether a text holds only white space, comments and semicolons (Node 22 prepares such a text, 24 throws). */
+export function isBlank(sql: string): boolean {
+  return blank.test(sql);
+}
+
+/** Whether this is an EXPLAIN, which runs without values. */
+export function isExplain(sql: string): boolean {
+  return explain.test(sql);
 }

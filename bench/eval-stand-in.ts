@@ -1,0 +1,211 @@
+import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { extname, join, resolve } from "node:path";
+import process from "node:process";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import * as PrintedDate from "#core/canonical/date";
+import * as Money from "#core/canonical/money";
+import { start } from "#local/model/server";
+
+/**
+ * Scores the stand-in model server over a folder of labelled pictures (docs/stand-in.md): each picture goes
+ * through the OpenAI protocol with a receipt schema, and the answer is compared with `norm` of gt.json.
+ * Exit status: 0 goals met, 1 missed, 2 no data.
+ */
+
+interface Record_ {
+  file: string;
+  source_key: string;
+  label_note?: string;
+  norm: {
+    currency: string;
+    total: number;
+    date?: string;
+    subtotal?: number | null;
+    tax?: number | null;
+    service?: number | null;
+    items?: number;
+  };
+}
+
+interface Answer {
+  total: string | null;
+  subtotal: string | null;
+  tax: string | null;
+  service: string | null;
+  date: string | null;
+  items: { name: string | null; price: string | null }[];
+}
+
+type Field = "total" | "date" | "subtotal" | "tax" | "service" | "items";
+const fields: Field[] = ["total", "date", "subtotal", "tax", "service", "items"];
+interface Score {
+  right: number;
+  of: number;
+}
+
+const GOALS: Partial<Record<Field, number>> = { total: 0.9, date: 0.85 };
+/** Cash is rounded to five cents where coins end there; the printed total may be either. */
+const ROUNDING_TOLERANCE = 0.04;
+/** These sources label the parts of the total and the items. */
+const LABELS_PARTS = new Set(["cord"]);
+const MIME: Record<string, string> = { ".jpg": "jpeg", ".jpeg": "jpeg", ".png": "png", ".webp": "webp" };
+
+const text = { type: ["string", "null"] };
+const object = (properties: Record<string, unknown>) => ({
+  type: "object",
+  properties,
+  required: Object.keys(properties),
+  additionalProperties: false,
+});
+const schema = object({
+  total: text,
+  subtotal: text,
+  tax: text,
+  service: text,
+  date: text,
+  items: { type: "array", items: object({ name: text, price: text }) },
+});
+
+const { values: options } = parseArgs({
+  options: {
+    json: { type: "boolean", default: false },
+    data: { type: "string" },
+    verbose: { type: "boolean", default: false },
+    help: { type: "boolean", default: false },
+  },
+});
+
+if (options.help) {
+  console.log("npm run eval:stand-in -- [--data DIR] [--json] [--verbose]\nDIR holds pictures and gt.json.");
+  process.exit(0);
+}
+
+const data = options.data
+  ? resolve(options.data)
+  : fileURLToPath(new URL("../../shared/data/dev", import.meta.url));
+if (!existsSync(join(data, "gt.json"))) {
+  console.error(`There is no gt.json in ${data}: nothing to score.`);
+  process.exit(2);
+}
+
+async function ask(url: string, file: string): Promise<Answer> {
+  const bytes = await readFile(join(data, file));
+  const picture = `data:image/${MIME[extname(file).toLowerCase()] ?? "jpeg"};base64,${bytes.toString("base64")}`;
+  const response = await fetch(`${url}/chat/completions`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({
+      model: "local-ocr",
+      messages: [{ role: "user", content: [{ type: "image_url", image_url: { url: picture } }] }],
+      response_format: { type: "json_schema", json_schema: { name: "receipt", schema, strict: true } },
+    }),
+  });
+  if (!response.ok) throw new Error(`${file}: HTTP ${response.status} ${await response.text()}`);
+  const body = (await response.json()) as { choices: { message: { content: string } }[] };
+  return JSON.parse(body.choices[0]?.message.content ?? "{}") as Answer;
+}
+
+/** Which fields of the record are labelled, and whether the answer has them right. */
+function judge({ norm, source_key, label_note }: Record_, answer: Answer): Partial<Record<Field, boolean>> {
+  const amount = (printed: string | null) => {
+    const money = printed === null ? null : Money.parse(printed, { currency: norm.currency });
+    return money && Number(money.value);
+  };
+  const total = amount(answer.total);
+  const same = (printed: string | null, wanted: number | null | undefined) =>
+    amount(printed) === (wanted ?? null);
+  const date =
+    answer.date === null ? null : PrintedDate.parse(answer.date, { currency: norm.currency })?.value;
+  return {
+    total: total !== null && Math.abs(total - norm.total) <= ROUNDING_TOLERANCE + 1e-9,
+    ...(norm.date && !label_note?.includes("do not score the date") ? { date: date === norm.date } : {}),
+    ...(LABELS_PARTS.has(source_key)
+      ? {
+          subtotal: same(answer.subtotal, norm.subtotal),
+          tax: same(answer.tax, norm.tax),
+          service: same(answer.service, norm.service),
+          // CORD does not count discounts between the items as items.
+          items: answer.items.filter((item) => (amount(item.price) ?? 0) >= 0).length === norm.items,
+        }
+      : {}),
+  };
+}
+
+const records = JSON.parse(await readFile(join(data, "gt.json"), "utf8")) as Record_[];
+const table = new Map<string, Record<Field, Score>>();
+const empty = () =>
+  Object.fromEntries(fields.map((field) => [field, { right: 0, of: 0 }])) as Record<Field, Score>;
+const all = empty();
+const seconds: number[] = [];
+const misses: { file: string; field: Field; got: unknown; wanted: unknown }[] = [];
+
+const server = await start({});
+let maxRssMb = 0;
+try {
+  // The first picture pays for the start of the engine; it is asked once more for the warm time.
+  const coldAt = performance.now();
+  if (records[0]) await ask(server.url, records[0].file);
+  const coldSeconds = (performance.now() - coldAt) / 1000;
+  for (const record of records) {
+    const startedAt = performance.now();
+    const answer = await ask(server.url, record.file);
+    seconds.push((performance.now() - startedAt) / 1000);
+    const source = table.get(record.source_key) ?? empty();
+    table.set(record.source_key, source);
+    for (const [field, right] of Object.entries(judge(record, answer)) as [Field, boolean][]) {
+      for (const score of [source[field], all[field]]) {
+        score.of += 1;
+        if (right) score.right += 1;
+      }
+      if (!right) {
+        const got = field === "items" ? answer.items.length : answer[field];
+        misses.push({ file: record.file, field, got, wanted: record.norm[field] ?? null });
+      }
+    }
+    if (options.verbose)
+      console.error(`${record.file} ${seconds.at(-1)?.toFixed(1)} s ${JSON.stringify(answer)}`);
+  }
+  maxRssMb = Math.round(server.ocr().maxRssBytes / 1e6);
+  report(coldSeconds);
+} finally {
+  await server.close();
+}
+
+function report(coldSeconds: number): void {
+  const missed = Object.entries(GOALS).filter(([field, goal]) => {
+    const { right, of } = all[field as Field];
+    return of > 0 && right / of < goal;
+  });
+  process.exitCode = missed.length > 0 ? 1 : 0;
+  const sorted = [...seconds].sort((a, b) => a - b);
+  const median = sorted[Math.floor(sorted.length / 2)] ?? 0;
+  const slowest = sorted.at(-1) ?? 0;
+  if (options.json) {
+    const timing = { cold: coldSeconds, median, slowest };
+    const result = {
+      pictures: records.length,
+      all,
+      sources: Object.fromEntries(table),
+      seconds: timing,
+      maxRssMb,
+      misses,
+    };
+    console.log(JSON.stringify(result, null, 2));
+    return;
+  }
+  const cell = ({ right, of }: Score) => (of === 0 ? "-" : `${right}/${of}`);
+  console.log(`| source | ${fields.join(" | ")} |\n|---|${fields.map(() => "---|").join("")}`);
+  for (const [source, scores] of [...table, ["all", all] as const]) {
+    console.log(`| ${source} | ${fields.map((field) => cell(scores[field])).join(" | ")} |`);
+  }
+  console.log(
+    `\n${records.length} pictures; seconds a picture: ${median.toFixed(1)} median, ${slowest.toFixed(1)} slowest, ` +
+      `${coldSeconds.toFixed(1)} for the first with the engine's start; OCR process: ${maxRssMb} MB at most`,
+  );
+  for (const { file, field, got, wanted } of misses) {
+    console.log(`- ${file} ${field}: ${JSON.stringify(got)}, wanted ${JSON.stringify(wanted)}`);
+  }
+  for (const [field, goal] of missed) console.error(`The goal for ${field} is ${goal * 100} %: missed.`);
+}

@@ -1,0 +1,37 @@
+import * as z from "zod";
+import * as Bucket from "#core/artifact/bucket";
+import * as Config from "#core/config";
+import * as Database from "#core/db/client";
+import { invalidRequest } from "#core/error";
+import * as Upload from "#core/upload/upload";
+import { api, operation } from "#functions/http";
+import * as Limits from "#infra/limits";
+
+const IdempotencyKey = z
+  .string()
+  .regex(/^[\x21-\x7e]{1,255}$/)
+  .optional();
+
+export const operations = {
+  "POST /v1/uploads": operation({
+    summary: "Announce a picture of up to 20 MiB",
+    description:
+      "Answers with a signed PUT straight to the bucket: send the bytes with exactly the headers of the answer, then use `image_ref` in `POST /v1/extract`. Type, length and `If-None-Match: *` are signed: the bucket refuses anything else with 403, and a second PUT with 412. Uploads are removed after a week.",
+    body: Upload.UploadRequest,
+    responses: { 201: { description: "Where to put it", schema: Upload.Upload } },
+    run: async ({ body, call }) => {
+      const idempotencyKey = IdempotencyKey.safeParse(call.headers["idempotency-key"]);
+      if (!idempotencyKey.success) {
+        throw invalidRequest([{ path: "Idempotency-Key", message: "1 to 255 printable ASCII characters" }]);
+      }
+      const { upload, replayed } = await Upload.create(
+        { db: Database.connect(), bucket: Bucket.connect(), times: Limits.times(Config.app().timeScale) },
+        body,
+        { keyId: call.principal.keyId, idempotencyKey: idempotencyKey.data },
+      );
+      return { status: 201, body: upload, headers: replayed ? { "Idempotent-Replayed": "true" } : {} };
+    },
+  }),
+};
+
+export const handler = api(operations);

@@ -1,0 +1,20 @@
+/** The HTTP API: every route of routes.ts, and one function for everything else. */
+import { functions } from "./functions.ts";
+import { defaultFunction, routes } from "./routes.ts";
+
+export const api = new sst.aws.ApiGatewayV2("Api", {
+  // With a setting of its own the gateway drops the functions' CORS headers and answers OPTIONS itself.
+  cors: false,
+  // Its fields (requestTime, path, status, …) hold no query string and no header but the user agent.
+  accessLog: { retention: "1 month" },
+  transform: {
+    stage: (args) => {
+      // Protects the account's Lambda concurrency and the bill; a key's own limit comes from the functions.
+      args.defaultRouteSettings = { throttlingBurstLimit: 200, throttlingRateLimit: 100 };
+    },
+  },
+  ...(process.env.OCRLTY_DOMAIN ? { domain: process.env.OCRLTY_DOMAIN } : {}),
+});
+
+for (const route of routes) api.route(`${route.method} ${route.path}`, functions[route.function].arn);
+api.route("$default", functions[defaultFunction].arn);

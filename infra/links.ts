@@ -1,0 +1,85 @@
+/**
+ * What a function may be linked to. A link's properties carry the names of the variables that core/config.ts reads,
+ * so nothing has to translate between the two.
+ */
+import { pairs } from "./queue-resources.ts";
+import { urlVariable } from "./queues.ts";
+import { type LinkName, secrets } from "./settings.ts";
+
+const bucket = new sst.cloudflare.Bucket("Bucket");
+const bucketName = bucket.name;
+const accountId = bucket.nodes.bucket.accountId.apply((id) => {
+  if (id === undefined) throw new Error("CLOUDFLARE_DEFAULT_ACCOUNT_ID is not set");
+  return id;
+});
+
+// Uploads that were begun and never ended cost storage and are in no list.
+new cloudflare.R2BucketLifecycle("BucketLifecycle", {
+  accountId,
+  bucketName,
+  rules: [
+    {
+      id: "abort-multipart-uploads",
+      enabled: true,
+      conditions: { prefix: "" },
+      abortMultipartUploadsTransition: { condition: { type: "Age", maxAge: 86_400 } },
+    },
+  ],
+});
+
+// Browsers put files straight into the bucket, by signed URLs, from the origins that may call the API.
+const origins = (process.env.CORS_ALLOW_ORIGINS ?? "")
+  .split(",")
+  .map((origin) => origin.trim())
+  .filter((origin) => origin !== "");
+if (origins.length > 0) {
+  new cloudflare.R2BucketCors("BucketCors", {
+    accountId,
+    bucketName,
+    rules: [
+      {
+        allowed: { methods: ["PUT", "GET"], origins, headers: ["content-type", "if-none-match"] },
+        exposeHeaders: ["ETag"],
+        maxAgeSeconds: 600,
+      },
+    ],
+  });
+}
+
+/** The stage's secrets that belong to a link, by variable. */
+function secretsOf(link: LinkName): Record<string, $util.Output<string>> {
+  return Object.fromEntries(
+    Object.entries<{ secret: string; link: LinkName; optional?: true }>(secrets)
+      .filter(([, entry]) => entry.link === link)
+      .map(([variable, entry]) => [
+        variable,
+        new sst.Secret(entry.secret, entry.optional === true ? "" : undefined).value,
+      ]),
+  );
+}
+
+const queueArns = Object.values(pairs).map(({ queue }) => queue.arn);
+
+/** Everything by the names that limits.ts uses. R2, Turso and the model server are reached over HTTP, with no right of AWS. */
+export const links: Record<LinkName, sst.Linkable<Record<string, unknown>>> = {
+  auth: new sst.Linkable("Auth", { properties: secretsOf("auth") }),
+  database: new sst.Linkable("Database", { properties: secretsOf("database") }),
+  bucket: new sst.Linkable("Storage", {
+    properties: {
+      S3_BUCKET: bucketName,
+      S3_ENDPOINT_URL: $interpolate`https://${accountId}.r2.cloudflarestorage.com`,
+      S3_REGION: "auto",
+      ...secretsOf("bucket"),
+    },
+  }),
+  model: new sst.Linkable("Model", { properties: secretsOf("model") }),
+  // A link to the queue itself would allow sqs:*; who works on a queue gets the rest in workers.ts.
+  queues: new sst.Linkable("Queues", {
+    properties: Object.fromEntries(
+      Object.entries(pairs).map(([name, { queue }]) => [urlVariable(name), queue.url]),
+    ),
+    include: [
+      sst.aws.permission({ actions: ["sqs:SendMessage", "sqs:GetQueueAttributes"], resources: queueArns }),
+    ],
+  }),
+};

@@ -1,0 +1,34 @@
+/** The queues of queues.ts, each with its dead-letter queue. */
+import { type QueueName, type QueueSpec, queues } from "./queues.ts";
+import { pascal } from "./settings.ts";
+
+export interface QueuePair {
+  readonly queue: sst.aws.Queue;
+  readonly deadLetters: sst.aws.Queue;
+}
+
+function make(name: string, spec: QueueSpec): QueuePair {
+  const common = {
+    fifo: spec.fifo,
+    visibilityTimeout: `${spec.visibilityTimeoutSeconds} seconds` as const,
+    transform: {
+      queue: {
+        messageRetentionSeconds: spec.retentionSeconds,
+        sqsManagedSseEnabled: true,
+        // High throughput: the limit is per group, and a group is a slot of a run (or a run).
+        ...(spec.fifo ? { deduplicationScope: "messageGroup", fifoThroughputLimit: "perMessageGroupId" } : {}),
+      },
+    },
+  };
+  const deadLetters = new sst.aws.Queue(`${pascal(name)}DeadLetters`, common);
+  const queue = new sst.aws.Queue(`${pascal(name)}Queue`, {
+    ...common,
+    dlq: { queue: deadLetters.arn, retry: spec.maxReceiveCount },
+  });
+  return { queue, deadLetters };
+}
+
+/** Every queue by its name in queues.ts. */
+export const pairs = Object.fromEntries(
+  Object.entries<QueueSpec>(queues).map(([name, spec]) => [name, make(name, spec)]),
+) as Record<QueueName, QueuePair>;

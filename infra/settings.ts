@@ -1,0 +1,49 @@
+import type { Link } from "./limits.ts";
+
+/**
+ * Where a deployed function finds each variable of core/config.ts: plain data, and the three tables name each of them
+ * exactly once. A linked value reaches the function in SST's encrypted links, under the variable's own name, and is
+ * in no environment variable.
+ */
+
+/** `auth` is linked to the functions behind routes, the others to those that ask for them in limits.ts. */
+export type LinkName = Link | "auth";
+
+/** What `npx sst secret set NAME value` keeps for a stage, by variable. An optional one is empty unless it is set. */
+export const secrets = {
+  API_KEY_PEPPER: { secret: "ApiKeyPepper", link: "auth" },
+  DATABASE_URL: { secret: "DatabaseUrl", link: "database" },
+  DATABASE_AUTH_TOKEN: { secret: "DatabaseAuthToken", link: "database" },
+  S3_ACCESS_KEY_ID: { secret: "S3AccessKeyId", link: "bucket" },
+  S3_SECRET_ACCESS_KEY: { secret: "S3SecretAccessKey", link: "bucket" },
+  VLLM_BASE_URL: { secret: "VllmBaseUrl", link: "model" },
+  VLLM_API_KEY: { secret: "VllmApiKey", link: "model", optional: true },
+} as const satisfies Record<string, { secret: string; link: LinkName; optional?: true }>;
+
+/** What the deployment knows by itself; the addresses of the queues (queues.ts) are more of them. */
+export const derived = {
+  OCRLTY_STAGE: "the stage's name",
+  S3_BUCKET: "the stage's bucket",
+  S3_ENDPOINT_URL: "the Cloudflare account's address",
+  S3_REGION: "auto, as R2 wants it",
+} as const;
+
+/** What is passed on from the environment of `sst deploy` where it is set there, to the functions with that link; `app` is all. */
+export const plain = {
+  app: ["DEBUG_MODE", "CORS_ALLOW_ORIGINS", "LOG_LEVEL"],
+  model: [
+    "VLLM_MODEL",
+    "VLLM_MAX_MODEL_LEN",
+    "VLLM_MAX_TOKENS",
+    "VLLM_MAX_IMAGES",
+    "VLLM_CONNECT_TIMEOUT_S",
+    "VLLM_READ_TIMEOUT_S",
+  ],
+  bucket: ["S3_PREFIX", "S3_ALLOW_OVERWRITE", "S3_PRESIGN_TTL_S"],
+} as const satisfies Partial<Record<LinkName | "app", readonly string[]>>;
+
+/** Of the local loop alone; a deployed stage refuses the first two, the others keep their defaults. */
+export const localOnly = ["AUTH_ENABLED", "OCRLTY_TIME_SCALE", "LOG_FORMAT", "S3_FORCE_PATH_STYLE"] as const;
+
+/** "single" → "Single", "deadLetter" → "DeadLetter": how a resource is named after its entry in a table. */
+export const pascal = (name: string) => name.charAt(0).toUpperCase() + name.slice(1);

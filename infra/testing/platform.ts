@@ -1,0 +1,44 @@
+import { execFile } from "node:child_process";
+import * as fs from "node:fs";
+import { delimiter, dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import manifest from "../../package.json" with { type: "json" };
+
+export const root = fileURLToPath(new URL("../../", import.meta.url));
+
+/** SST's components and the providers' packages, as `sst install` writes them. */
+export const platform = join(root, ".sst", "platform");
+
+/** First installation: about a minute on a slow line, 300 MB. */
+const installMs = 240_000;
+
+/** Marks what was installed for this version of SST and of the providers; `sst install` leaves no such mark that is complete. */
+const stamp = join(root, ".sst", "ocrlty-installed");
+
+/**
+ * Makes sure that the components are there. False when they are not and cannot be had: the registry is out of reach,
+ * or there is no SST for this system.
+ */
+export async function ensure(): Promise<boolean> {
+  const wanted = `${manifest.devDependencies.sst} ${fs.readFileSync(join(root, "sst.config.ts"), "utf8").match(/providers: .*/)?.[0]}`;
+  if (fs.existsSync(join(platform, "node_modules", "@pulumi", "aws")) && read(stamp) === wanted) return true;
+  const env = {
+    ...process.env,
+    // SST calls npm and node by name: they must be the ones that run this.
+    PATH: `${dirname(process.execPath)}${delimiter}${process.env.PATH ?? ""}`,
+    SST_SKIP_DEPENDENCY_CHECK: "1",
+    NO_BUN: "1",
+    SST_TELEMETRY_DISABLED: "1",
+  };
+  const sst = join(root, "node_modules", "sst", "bin", "sst.mjs");
+  const done = await new Promise<boolean>((resolve) => {
+    const args = [sst, "install", "--stage", "ci"];
+    execFile(process.execPath, args, { cwd: root, env, timeout: installMs }, (error) => resolve(error === null));
+  });
+  if (done) fs.writeFileSync(stamp, wanted);
+  return done;
+}
+
+function read(path: string): string | undefined {
+  return fs.existsSync(path) ? fs.readFileSync(path, "utf8") : undefined;
+}

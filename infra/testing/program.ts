@@ -1,0 +1,88 @@
+/**
+ * Runs a bundled program under Pulumi's mocks, in a process of its own: one program at a time is all that Pulumi can
+ * do. Arguments: SST's platform folder, the program, the stage, the file for what would be created.
+ */
+import * as fs from "node:fs";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+
+const [platform = "", program = "", stage = "", out = ""] = process.argv.slice(2);
+
+interface MockResource {
+  type: string;
+  name: string;
+  inputs: Record<string, unknown>;
+  id?: string;
+}
+interface Pulumi {
+  runtime: {
+    setMocks(mocks: unknown, project: string, stack: string, preview: boolean): Promise<void>;
+    runInPulumiStack(init: () => Promise<unknown>): Promise<unknown>;
+  };
+}
+
+// SST's copy and no other: its components share it.
+const require = createRequire(join(platform, "package.json"));
+const pulumi = require("@pulumi/pulumi") as Pulumi;
+const settings = require("@pulumi/pulumi/runtime/settings") as { waitForRPCs(disconnect: boolean): Promise<void> };
+
+const account = "123456789012";
+const region = "us-east-1";
+/** Pulumi's mark on a wrapped secret. */
+const secretMark = "4dabf18193072939515e22adb298388d";
+const resources: MockResource[] = [];
+
+/** What AWS would add to a resource: just enough for others to refer to it. */
+function stateOf({ type, name, inputs }: MockResource): Record<string, unknown> {
+  const arn = (service: string, rest: string) => `arn:aws:${service}:${region}:${account}:${rest}`;
+  switch (type) {
+    case "aws:sqs/queue:Queue": {
+      const queue = `ocrlty-${stage}-${name}${inputs.fifoQueue === true ? ".fifo" : ""}`;
+      return { name: queue, arn: arn("sqs", queue), url: `https://sqs.${region}.amazonaws.com/${account}/${queue}` };
+    }
+    case "aws:lambda/function:Function":
+      return { name, arn: arn("lambda", `function:${name}`), invokeArn: `invoke:${name}` };
+    case "aws:apigatewayv2/api:Api":
+      return { arn: arn("apigateway", name), executionArn: arn("execute-api", name), apiEndpoint: "https://api.example.com" };
+    case "random:index/randomBytes:RandomBytes":
+      return { base64: Buffer.alloc(32).toString("base64"), hex: "00" };
+    default:
+      return { name: inputs.name ?? name, arn: arn(type.split(":")[1]?.split("/")[0] ?? "", name) };
+  }
+}
+
+await pulumi.runtime.setMocks(
+  {
+    newResource: (resource: MockResource) => {
+      resources.push(resource);
+      return { id: `${resource.name}-id`, state: { ...stateOf(resource), ...resource.inputs } };
+    },
+    call: ({ token, inputs }: { token: string; inputs: Record<string, unknown> }) => {
+      switch (token) {
+        case "aws:iam/getPolicyDocument:getPolicyDocument":
+          return { ...inputs, json: JSON.stringify(inputs) };
+        case "aws:index/getRegion:getRegion":
+          return { region, name: region, id: region };
+        case "aws:index/getPartition:getPartition":
+          return { partition: "aws", id: "aws" };
+        case "aws:index/getCallerIdentity:getCallerIdentity":
+          return { accountId: account };
+        default:
+          return inputs;
+      }
+    },
+  },
+  "ocrlty",
+  stage,
+  false,
+);
+const { default: run } = (await import(pathToFileURL(program).href)) as { default: () => Promise<unknown> };
+await pulumi.runtime.runInPulumiStack(run);
+await settings.waitForRPCs(true);
+
+const unwrapped = (_key: string, value: unknown) =>
+  typeof value === "object" && value !== null && secretMark in value
+    ? { secret: (value as { value?: unknown }).value }
+    : value;
+fs.writeFileSync(out, JSON.stringify(resources.map(({ type, name, inputs }) => ({ type, name, inputs })), unwrapped));

@@ -1,0 +1,253 @@
+import * as fs from "node:fs";
+import { dirname } from "node:path";
+import { fileURLToPath } from "node:url";
+import { createClient } from "@libsql/client";
+import { Command, Option } from "commander";
+import * as Config from "#core/config";
+import * as Database from "#core/db/client";
+import { migrate } from "#core/db/migrate";
+import * as Key from "#core/key/key";
+import { absoluteDatabaseUrl, databaseUrl, home } from "#local/home";
+import { type Context, type Exit, exit, UsageError } from "#scripts/context";
+
+interface Options {
+  json?: boolean;
+  db?: string;
+}
+interface KeyOptions extends Options {
+  keyId: string;
+}
+
+const examples = `
+The database is --db, else DATABASE_URL, else the local loop's own in OCRLTY_HOME, whether it runs or not.
+
+Examples:
+  npm run keys -- create-key --key-id client-1 --role client --expires 90d
+  npm run -s keys -- create-key --key-id ci --role client --json | jq -r .api_key
+  npm run keys -- rotate-key --key-id client-1 --overlap 24h
+  npm run keys -- revoke-key --key-id client-1
+
+Exit status: 0 done, 2 usage or database.`;
+
+/** `keys VERB`: key administration. There is no HTTP route for it. */
+export function command(context: Context, done: (status: Exit) => void): Command {
+  const keys = new Command("keys")
+    .description("make, list, rotate and revoke API keys")
+    .addHelpText("after", examples);
+  const verb = (name: string, description: string) =>
+    keys
+      .command(name)
+      .description(description)
+      .option("--json", "JSON on stdout")
+      .option("--db <file-or-url>", "the database (default: DATABASE_URL, else the local loop's)");
+  const keyId = () => new Option("--key-id <id>", "the key's id").makeOptionMandatory();
+
+  verb("init-db", "make the database or bring it to the current schema").action(async (options: Options) => {
+    await withDatabase(context, options, { create: true }, async ({ db, url, pepper }) => {
+      await Key.checkPepper(db, pepper());
+      const where = url.startsWith("file:") ? fileURLToPath(url) : url;
+      context.out(options.json ? json({ ok: true, database: where }) : `the database is ready: ${where}\n`);
+    });
+    done(exit.ok);
+  });
+
+  verb("create-key", "make a key; it is shown once")
+    .addOption(keyId())
+    .addOption(new Option("--role <role>", "a preset of scopes").choices(Key.roles).makeOptionMandatory())
+    .option("--scopes <list>", 'instead of the role\'s: a,b or ["a","b"]')
+    .option("--expires <time>", "90d, 12h, or a date such as 2027-01-31")
+    .action(async (options: KeyOptions & { role: Key.Role; scopes?: string; expires?: string }) => {
+      const scopes = options.scopes === undefined ? undefined : parseScopes(options.scopes);
+      const expiresAt = options.expires === undefined ? undefined : parseExpiry(options.expires);
+      await withDatabase(context, options, { create: true }, async ({ db, pepper }) => {
+        await Key.checkPepper(db, pepper());
+        show(
+          context,
+          options,
+          await Key.create(db, pepper(), { keyId: options.keyId, role: options.role, scopes, expiresAt }),
+        );
+      });
+      done(exit.ok);
+    });
+
+  verb("list-keys", "every key, without its secret").action(async (options: Options) => {
+    await withDatabase(context, options, { create: false }, async ({ db }) => {
+      const list = await Key.list(db);
+      context.out(options.json ? json(list) : table(list));
+    });
+    done(exit.ok);
+  });
+
+  verb("revoke-key", "refuse a key from now on, everywhere after 60 s at most")
+    .addOption(keyId())
+    .action(async (options: KeyOptions) => {
+      await withDatabase(context, options, { create: false }, async ({ db }) => {
+        show(context, options, await Key.revoke(db, options.keyId));
+      });
+      done(exit.ok);
+    });
+
+  verb("rotate-key", "give a key a new secret; the old one stays good for the overlap")
+    .addOption(keyId())
+    .option(
+      "--overlap <duration>",
+      "how long the old secret stays good, such as 24h; 0 for not at all",
+      "24h",
+    )
+    .option("--expires <time>", "when the new secret ends")
+    .action(async (options: KeyOptions & { overlap: string; expires?: string }) => {
+      const overlapMs = options.overlap === "0" ? 0 : parseDuration(options.overlap, "--overlap");
+      const expiresAt = options.expires === undefined ? undefined : parseExpiry(options.expires);
+      await withDatabase(context, options, { create: false }, async ({ db, pepper }) => {
+        await Key.checkPepper(db, pepper());
+        show(
+          context,
+          options,
+          await Key.rotate(db, pepper(), { keyId: options.keyId, overlapMs, expiresAt }),
+        );
+      });
+      done(exit.ok);
+    });
+
+  return keys;
+}
+
+interface Opened {
+  readonly db: Database.Db;
+  readonly url: string;
+  pepper(): string;
+}
+
+/** Other processes write to the same file: wait for them, libSQL itself would not. */
+const busyTimeoutMs = 5_000;
+
+/**
+ * Opens the database, brings a file to the current schema and closes it again. A server's schema is changed by
+ * `init-db` alone. Throws UsageError and AppError.
+ */
+async function withDatabase(
+  context: Context,
+  options: Options,
+  { create }: { create: boolean },
+  work: (opened: Opened) => Promise<void>,
+): Promise<void> {
+  const { env } = context;
+  const url = options.db ? absoluteDatabaseUrl(options.db, context.cwd) : databaseUrl(env);
+  const isFile = url.startsWith("file:");
+  if (isFile) {
+    const path = fileURLToPath(url);
+    if (!create && !fs.existsSync(path))
+      throw new UsageError(`there is no database ${path}: make it with keys init-db`);
+    fs.mkdirSync(dirname(path), { recursive: true });
+  }
+  const pepper = () => {
+    const given = Config.parse("auth", env).API_KEY_PEPPER;
+    if (given === undefined && !isFile)
+      throw new UsageError(
+        "API_KEY_PEPPER is not set: a database server's keys need the pepper of its stage",
+      );
+    return given ?? home(env).pepper();
+  };
+  const client = createClient({
+    url,
+    ...(env.DATABASE_AUTH_TOKEN ? { authToken: env.DATABASE_AUTH_TOKEN } : {}),
+    timeout: busyTimeoutMs,
+  });
+  try {
+    const db = Database.wrap(client);
+    if (isFile || create) await Database.guard(() => migrate(db));
+    await work({ db, url, pepper });
+  } finally {
+    client.close();
+  }
+}
+
+/** A key's facts; the secret of a new one is among them, this once. */
+function show(context: Context, options: Options, key: Key.KeyInfo | Key.Created): void {
+  if (options.json) {
+    context.out(json(key));
+  } else {
+    const rows = Object.entries(key).filter(([, value]) => value !== null);
+    context.out(
+      rows
+        .map(([name, value]) => `${name.padEnd(13)}${Array.isArray(value) ? value.join(",") : value}\n`)
+        .join(""),
+    );
+  }
+  if ("api_key" in key) context.say("keep the api_key now: it is stored nowhere and is not shown again");
+}
+
+function table(list: Key.KeyInfo[]): string {
+  const head = ["KEY_ID", "ROLE", "STATE", "SCOPES", "STARTS", "CREATED", "EXPIRES", "LAST USED"];
+  const rows = list.map((key) => [
+    key.key_id,
+    key.role,
+    stateOf(key),
+    key.scopes.join(","),
+    key.starts.join(",") || "-",
+    minute(key.created_at),
+    minute(key.expires_at),
+    minute(key.last_used_at),
+  ]);
+  const widths = head.map((title, column) =>
+    Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)),
+  );
+  const line = (cells: string[]) =>
+    cells
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join("  ")
+      .trimEnd();
+  return `${[head, ...rows].map(line).join("\n")}\n`;
+}
+
+function stateOf(key: Key.KeyInfo): string {
+  if (key.revoked_at) return "revoked";
+  return key.expires_at && key.expires_at <= new Date().toISOString() ? "expired" : "good";
+}
+
+/** Without seconds: a table is for looking. */
+const minute = (time: string | null) => time?.slice(0, 16).replace("T", " ") ?? "-";
+
+const json = (value: unknown) => `${JSON.stringify(value, null, 2)}\n`;
+
+/** `a,b` or a JSON array; which scopes exist is for core/key to say. */
+function parseScopes(text: string): string[] {
+  if (!text.trim().startsWith("[")) {
+    return text
+      .split(",")
+      .map((scope) => scope.trim())
+      .filter(Boolean);
+  }
+  let list: unknown;
+  try {
+    list = JSON.parse(text);
+  } catch {
+    // PowerShell 5 strips the quotes inside an argument: [extract:run,debug:run] is what arrives.
+    return parseScopes(text.trim().replace(/^\[|\]$/g, ""));
+  }
+  if (!Array.isArray(list) || !list.every((scope) => typeof scope === "string")) {
+    throw new UsageError('--scopes must be a list of names: a,b or ["a","b"]');
+  }
+  return list;
+}
+
+const units = { m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 } as const;
+
+/** `30m`, `24h`, `90d`, `2w` as milliseconds. */
+function parseDuration(text: string, option: string): number {
+  const match = /^(\d{1,5})([mhdw])$/.exec(text);
+  const unit = units[match?.[2] as keyof typeof units];
+  if (!match || unit === undefined || Number(match[1]) === 0)
+    throw new UsageError(`${option} must be a duration such as 30m, 24h or 90d`);
+  return Number(match[1]) * unit;
+}
+
+/** A duration from now, or a date: the whole of that day (UTC) counts unless a time is given. */
+function parseExpiry(text: string): Date {
+  if (!/^\d{4}-\d{2}-\d{2}/.test(text)) return new Date(Date.now() + parseDuration(text, "--expires"));
+  const date = new Date(text.length === 10 ? `${text}T23:59:59.999Z` : text);
+  if (Number.isNaN(date.getTime()))
+    throw new UsageError("--expires must be 90d, 12h, or a date such as 2027-01-31");
+  if (date.getTime() <= Date.now()) throw new UsageError("--expires lies in the past");
+  return date;
+}

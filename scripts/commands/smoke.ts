@@ -1,0 +1,83 @@
+import * as fs from "node:fs";
+import { join, resolve } from "node:path";
+import { Command } from "commander";
+import { packageRoot } from "#local/home";
+import { type Context, type Exit, exit, UsageError } from "#scripts/context";
+import * as Picture from "#scripts/picture";
+import * as Server from "#scripts/server";
+import { cases } from "#scripts/smoke/cases";
+import { type Outcome, run } from "#scripts/smoke/run";
+
+interface Options {
+  json?: boolean;
+  url?: string;
+  key?: string;
+  picture?: string;
+}
+
+const examples = `
+Makes a few small extracts on the server, under ids that begin with "smoke-".
+
+Examples:
+  npm run smoke
+  npm run smoke -- --url https://api.example.com --key ocrlty_…
+
+Exit status: 0 all as it should be, 1 something was not, 2 usage, server or network.`;
+
+/** `smoke`: every call of the API against any server, as a table. */
+export function command(context: Context, done: (status: Exit) => void): Command {
+  return new Command("smoke")
+    .description("every call of the API against a server, as a table")
+    .option("--json", "one JSON document instead of the table")
+    .option("--url <url>", "the server (default: OCRLTY_URL, else the local loop)")
+    .option("--key <key>", "its API key (default: OCRLTY_API_KEY, else the local loop's own)")
+    .option("--picture <file>", "the picture that is read (default: one of samples/)")
+    .addHelpText("after", examples)
+    .action(async (options: Options) => done(await smoke(context, options)));
+}
+
+async function smoke(context: Context, options: Options): Promise<Exit> {
+  const path = options.picture === undefined ? sample() : resolve(context.cwd, options.picture);
+  const { bytes } = await Picture.fit(await Picture.read({ name: path, path }, context));
+  const server = await Server.connect(context, options);
+  try {
+    const width = Math.max(...cases.map((item) => item.name.length));
+    const row = (cells: string[]) =>
+      context.out(
+        `${[cells[0]?.padEnd(width), cells[1]?.padStart(6), cells[2]?.padStart(6), cells[3]].join("  ")}\n`,
+      );
+    if (!options.json) row(["CALL", "STATUS", "MS", "RESULT"]);
+    const outcomes = await run(server, cases, {
+      picture: bytes,
+      signal: context.signal,
+      onOutcome: (outcome) => {
+        if (options.json) return;
+        const { name, status, ms, why } = outcome;
+        row([
+          name,
+          String(status ?? "-"),
+          String(ms),
+          why === null ? outcome.outcome : `${outcome.outcome}: ${why}`,
+        ]);
+      },
+    });
+    const count = (wanted: Outcome["outcome"]) => outcomes.filter(({ outcome }) => outcome === wanted).length;
+    const totals = { ok: count("ok"), failed: count("failed"), skipped: count("skipped") };
+    if (options.json)
+      context.out(`${JSON.stringify({ url: server.url.href, ...totals, calls: outcomes }, null, 2)}\n`);
+    else context.out(`${totals.ok} ok, ${totals.failed} failed, ${totals.skipped} skipped\n`);
+    return totals.failed > 0 ? exit.items : exit.ok;
+  } finally {
+    await server.close();
+  }
+}
+
+/** The smallest picture of samples/: a quick one, for the stand-in reads it several times. */
+function sample(): string {
+  const dir = join(packageRoot, "samples");
+  const pictures = fs.globSync("*.{jpg,jpeg,png,webp}", { cwd: dir }).map((name) => join(dir, name));
+  const [smallest] = pictures.sort((a, b) => fs.statSync(a).size - fs.statSync(b).size);
+  if (smallest === undefined)
+    throw new UsageError("there is no picture in samples/: name one with --picture");
+  return smallest;
+}

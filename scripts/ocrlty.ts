@@ -1,0 +1,30 @@
+/** `npm run ocrlty -- NOUN …`; `extract`, `keys` and `smoke` have scripts of their own in package.json. */
+import { buffer } from "node:stream/consumers";
+import { loadEnv } from "#local/home";
+import { exit } from "#scripts/context";
+import { run } from "#scripts/program";
+
+const interrupted = new AbortController();
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"]) {
+  process.on(signal, () => {
+    // The second one is meant: not even the local loop is closed.
+    if (interrupted.signal.aborted) process.exit(exit.interrupted);
+    process.stderr.write("interrupted\n");
+    interrupted.abort();
+  });
+}
+// `… | head` closes the pipe: nobody reads on, so there is nothing left to do.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error;
+  process.exit(exit.ok);
+});
+
+loadEnv();
+process.exitCode = await run(process.argv.slice(2), {
+  env: process.env,
+  cwd: process.cwd(),
+  signal: interrupted.signal,
+  out: (text) => process.stdout.write(text),
+  say: (line) => process.stderr.write(`${line}\n`),
+  stdin: () => buffer(process.stdin),
+});

@@ -1,0 +1,45 @@
+/** One call of the smoke test and what must come back. A new route gets a case in `cases.ts`, nothing else. */
+import type * as z from "zod";
+import type { RouteKey } from "#infra/routes";
+import type * as Client from "#scripts/client";
+
+export interface Case {
+  readonly name: string;
+  /** The route it is about; `$default` for what has none. */
+  readonly route: RouteKey | "$default";
+  /** What is sent. The key goes along unless `as` says otherwise. */
+  request(bench: Bench): Client.Request;
+  /** `nobody` sends no key; any other text is sent as the key. */
+  readonly as?: "nobody" | (string & {});
+  readonly wants: Wants;
+  /** Why it cannot be asked here; undefined when it can. */
+  skip?(bench: Bench): string | undefined;
+  /** Notes something for later cases. */
+  keep?(answer: Client.Answer, bench: Bench): void;
+}
+
+export interface Wants {
+  readonly status: number | readonly number[];
+  /** Of our own error envelope. */
+  readonly code?: string | readonly string[];
+  /** Lower-case name → what its value must match; null: it must be missing. */
+  readonly headers?: Readonly<Record<string, RegExp | null>>;
+  readonly body?: z.ZodType;
+  /** What else is wrong with it, in a few words. */
+  also?(answer: Client.Answer, bench: Bench): string | undefined;
+  /** A 202 is polled to its end first. */
+  readonly settles?: true;
+}
+
+/** What the cases of one run share. */
+export interface Bench {
+  /** Distinguishes this run's ids from every other's. */
+  readonly run: string;
+  readonly picture: Buffer;
+  readonly authEnabled: boolean;
+  readonly debugMode: boolean;
+  /** Scopes of the key. */
+  scopes: readonly string[];
+  /** Answers that later cases compare with. */
+  readonly kept: Map<string, Client.Answer>;
+}
