@@ -9,7 +9,8 @@ const period = 60;
 function alarms(): void {
   const topic = new sst.aws.SnsTopic("Alarms");
   const email = process.env.ALARM_EMAIL;
-  if (email) new aws.sns.TopicSubscription("AlarmEmail", { topic: topic.arn, protocol: "email", endpoint: email });
+  if (email)
+    new aws.sns.TopicSubscription("AlarmEmail", { topic: topic.arn, protocol: "email", endpoint: email });
 
   const alarm = (name: string, args: Omit<aws.cloudwatch.MetricAlarmArgs, "alarmActions" | "okActions">) =>
     new aws.cloudwatch.MetricAlarm(name, {
@@ -44,7 +45,12 @@ function alarms(): void {
       metricQueries: [
         { id: "age", metric: metric(queue, "ApproximateAgeOfOldestMessage", "Maximum") },
         { id: "taken", metric: metric(queue, "NumberOfMessagesReceived", "Sum") },
-        { id: "stalled", expression: "IF(age > 300 AND taken == 0, 1, 0)", label: "stalled", returnData: true },
+        {
+          id: "stalled",
+          expression: "IF(age > 300 AND taken == 0, 1, 0)",
+          label: "stalled",
+          returnData: true,
+        },
       ],
     });
   }
@@ -76,7 +82,12 @@ function alarms(): void {
       { id: "errors", metric: apiMetric("5xx") },
       { id: "calls", metric: apiMetric("Count") },
       // A handful of calls is no rate.
-      { id: "rate", expression: "IF(calls >= 20, 100 * errors / calls, 0)", label: "5xx in %", returnData: true },
+      {
+        id: "rate",
+        expression: "IF(calls >= 20, 100 * errors / calls, 0)",
+        label: "5xx in %",
+        returnData: true,
+      },
     ],
   });
 }

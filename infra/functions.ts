@@ -10,12 +10,17 @@ const behindRoutes = new Set<string>([...routes.map((route) => route.function), 
 
 /** Whoever reads keys needs the pepper of their hashes: the functions behind routes that have the database. */
 function linksOf(name: string, spec: FunctionSpec): LinkName[] {
-  return [...spec.links, ...(behindRoutes.has(name) && spec.links.includes("database") ? (["auth"] as const) : [])];
+  return [
+    ...spec.links,
+    ...(behindRoutes.has(name) && spec.links.includes("database") ? (["auth"] as const) : []),
+  ];
 }
 
 /** Settings that are no secret, as the deploying environment has them. */
 function environment(spec: FunctionSpec): Record<string, string> {
-  const names = ["app", ...spec.links].flatMap((group) => (group in plain ? plain[group as keyof typeof plain] : []));
+  const names = ["app", ...spec.links].flatMap((group) =>
+    group in plain ? plain[group as keyof typeof plain] : [],
+  );
   return {
     OCRLTY_STAGE: $app.stage,
     // Stack traces in the log name our files; the map is read only when an error is described.
@@ -66,7 +71,15 @@ function make(name: string, spec: FunctionSpec): sst.aws.Function {
       loader: { ".sql": "text", ".md": "text", ".txt": "text", ".html": "text" },
       ...(spec.install === undefined ? {} : { install: [...spec.install] }),
     },
+    // Our lines are JSON already; Lambda's own format would wrap them once more.
     logging: { retention: "1 month", format: "text" },
+    transform: {
+      role: (args) => {
+        // SST lets the whole account assume the role, as `sst dev` needs it.
+        if (!$dev)
+          args.assumeRolePolicy = aws.iam.assumeRolePolicyForPrincipal({ Service: "lambda.amazonaws.com" });
+      },
+    },
   });
 }
 

@@ -84,6 +84,13 @@ export const functions = {
     links: ["database", "bucket", "queues", "model"],
     install: ["sharp"],
   },
+  // Announces uploads: a signature and two SQL statements.
+  uploads: {
+    handler: "functions/api/uploads.handler",
+    memoryMb: 512,
+    timeoutMs: 10_000,
+    links: ["database", "bucket"],
+  },
   extracts: {
     handler: "functions/api/extracts.handler",
     memoryMb: 512,

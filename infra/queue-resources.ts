@@ -16,7 +16,9 @@ function make(name: string, spec: QueueSpec): QueuePair {
         messageRetentionSeconds: spec.retentionSeconds,
         sqsManagedSseEnabled: true,
         // High throughput: the limit is per group, and a group is a slot of a run (or a run).
-        ...(spec.fifo ? { deduplicationScope: "messageGroup", fifoThroughputLimit: "perMessageGroupId" } : {}),
+        ...(spec.fifo
+          ? { deduplicationScope: "messageGroup", fifoThroughputLimit: "perMessageGroupId" }
+          : {}),
       },
     },
   };

@@ -12,16 +12,13 @@ function subscribe(queue: sst.aws.Queue, subscription: Subscription): void {
   if (subscriber === undefined) return;
   const setting = subscription.maxConcurrencySetting;
   const wanted = Number((setting && process.env[setting]) || subscription.maxConcurrency);
-  queue.subscribe(
-    subscriber.arn,
-    {
-      batch: { size: subscription.batchSize, partialResponses: subscription.partialResponses },
-      transform: {
-        // AWS takes 2 to 1,000. It is the number of invocations, and so what reaches the GPU at once.
-        eventSourceMapping: { scalingConfig: { maximumConcurrency: wanted } },
-      },
+  queue.subscribe(subscriber.arn, {
+    batch: { size: subscription.batchSize, partialResponses: subscription.partialResponses },
+    transform: {
+      // AWS takes 2 to 1,000. It is the number of invocations, and so what reaches the GPU at once.
+      eventSourceMapping: { scalingConfig: { maximumConcurrency: wanted } },
     },
-  );
+  });
 }
 
 for (const [name, spec] of Object.entries<QueueSpec>(queues)) {

@@ -300,12 +300,14 @@ const faults: Readonly<Record<string, string>> = {
 
 /** fetch wraps what happened in "fetch failed", once or twice. */
 function faultOf(error: unknown): string {
+  let innermost = "";
   for (let at: unknown = error, depth = 0; at instanceof Error && depth < 5; at = at.cause, depth += 1) {
     if (at instanceof CallError) return at.message;
+    innermost = at.message;
     if (at.name === "TimeoutError") return "no answer in time";
     const code = "code" in at && typeof at.code === "string" ? at.code : undefined;
     if (code === undefined) continue;
     return `${faults[code] ?? (/CERT|SSL|TLS|SELF_SIGNED/.test(code) ? "its certificate is not trusted" : "the call failed")} (${code})`;
   }
-  return "the call failed";
+  return `the call failed (${innermost})`;
 }

@@ -50,6 +50,8 @@ export function problem(file: Found): PictureError | undefined {
   try {
     const stat = fs.statSync(file.path);
     if (stat.isDirectory()) return new PictureError(reasons.EISDIR);
+    // A pipe has no size.
+    if (stat.isFile() && stat.size === 0) return new PictureError("is empty");
     if (stat.size > maxFileBytes)
       return new PictureError(`has ${megabytes(stat.size)}: that is no picture of a receipt`);
     fs.accessSync(file.path, fs.constants.R_OK);

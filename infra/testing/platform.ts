@@ -33,7 +33,9 @@ export async function ensure(): Promise<boolean> {
   const sst = join(root, "node_modules", "sst", "bin", "sst.mjs");
   const done = await new Promise<boolean>((resolve) => {
     const args = [sst, "install", "--stage", "ci"];
-    execFile(process.execPath, args, { cwd: root, env, timeout: installMs }, (error) => resolve(error === null));
+    execFile(process.execPath, args, { cwd: root, env, timeout: installMs }, (error) =>
+      resolve(error === null),
+    );
   });
   if (done) fs.writeFileSync(stamp, wanted);
   return done;

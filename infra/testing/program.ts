@@ -25,7 +25,9 @@ interface Pulumi {
 // SST's copy and no other: its components share it.
 const require = createRequire(join(platform, "package.json"));
 const pulumi = require("@pulumi/pulumi") as Pulumi;
-const settings = require("@pulumi/pulumi/runtime/settings") as { waitForRPCs(disconnect: boolean): Promise<void> };
+const settings = require("@pulumi/pulumi/runtime/settings") as {
+  waitForRPCs(disconnect: boolean): Promise<void>;
+};
 
 const account = "123456789012";
 const region = "us-east-1";
@@ -39,12 +41,20 @@ function stateOf({ type, name, inputs }: MockResource): Record<string, unknown> 
   switch (type) {
     case "aws:sqs/queue:Queue": {
       const queue = `ocrlty-${stage}-${name}${inputs.fifoQueue === true ? ".fifo" : ""}`;
-      return { name: queue, arn: arn("sqs", queue), url: `https://sqs.${region}.amazonaws.com/${account}/${queue}` };
+      return {
+        name: queue,
+        arn: arn("sqs", queue),
+        url: `https://sqs.${region}.amazonaws.com/${account}/${queue}`,
+      };
     }
     case "aws:lambda/function:Function":
       return { name, arn: arn("lambda", `function:${name}`), invokeArn: `invoke:${name}` };
     case "aws:apigatewayv2/api:Api":
-      return { arn: arn("apigateway", name), executionArn: arn("execute-api", name), apiEndpoint: "https://api.example.com" };
+      return {
+        arn: arn("apigateway", name),
+        executionArn: arn("execute-api", name),
+        apiEndpoint: "https://api.example.com",
+      };
     case "random:index/randomBytes:RandomBytes":
       return { base64: Buffer.alloc(32).toString("base64"), hex: "00" };
     default:
@@ -61,7 +71,7 @@ await pulumi.runtime.setMocks(
     call: ({ token, inputs }: { token: string; inputs: Record<string, unknown> }) => {
       switch (token) {
         case "aws:iam/getPolicyDocument:getPolicyDocument":
-          return { ...inputs, json: JSON.stringify(inputs) };
+          return { statements: inputs.statements, json: JSON.stringify(inputs) };
         case "aws:index/getRegion:getRegion":
           return { region, name: region, id: region };
         case "aws:index/getPartition:getPartition":
@@ -85,4 +95,10 @@ const unwrapped = (_key: string, value: unknown) =>
   typeof value === "object" && value !== null && secretMark in value
     ? { secret: (value as { value?: unknown }).value }
     : value;
-fs.writeFileSync(out, JSON.stringify(resources.map(({ type, name, inputs }) => ({ type, name, inputs })), unwrapped));
+fs.writeFileSync(
+  out,
+  JSON.stringify(
+    resources.map(({ type, name, inputs }) => ({ type, name, inputs })),
+    unwrapped,
+  ),
+);

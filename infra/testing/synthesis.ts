@@ -55,7 +55,11 @@ export async function synthesize(options: Options): Promise<Synthesis> {
     await bundleProgram(program, options.stage, app, work);
     const out = join(work, "resources.json");
     const address = server.address() as AddressInfo;
-    const env = { ...options.env, PATH: process.env.PATH ?? "", SST_SERVER: `http://127.0.0.1:${address.port}` };
+    const env = {
+      ...options.env,
+      PATH: process.env.PATH ?? "",
+      SST_SERVER: `http://127.0.0.1:${address.port}`,
+    };
     await run([join(import.meta.dirname, "program.ts"), platform, program, options.stage, out], env);
     return { app, builds, resources: JSON.parse(await fs.readFile(out, "utf8")) as Resource[] };
   } finally {
@@ -71,7 +75,10 @@ type App = Synthesis["app"] & Record<string, unknown>;
 /** What `app()` of sst.config.ts says for a stage. */
 async function appOf(stage: string): Promise<App> {
   const source = await fs.readFile(join(root, "sst.config.ts"), "utf8");
-  const { code } = await transform(`const $config = (config) => config;\n${source}`, { loader: "ts", format: "esm" });
+  const { code } = await transform(`const $config = (config) => config;\n${source}`, {
+    loader: "ts",
+    format: "esm",
+  });
   const config = (await import(`data:text/javascript,${encodeURIComponent(code)}`)) as {
     default: { app(input: { stage: string }): App };
   };
@@ -110,7 +117,9 @@ async function bundleProgram(outfile: string, stage: string, app: App, work: str
       $dev: "false",
     },
     inject: [join(platform, "src", "shim", "run.js")],
-    banner: { js: 'import { createRequire as bannerRequire } from "node:module"; const require = bannerRequire(import.meta.url);' },
+    banner: {
+      js: 'import { createRequire as bannerRequire } from "node:module"; const require = bannerRequire(import.meta.url);',
+    },
     logLevel: "silent",
     plugins: [
       {
@@ -153,10 +162,15 @@ async function serve(options: Options, work: string, builds: Build[]) {
     const chunks: Buffer[] = [];
     request.on("data", (chunk: Buffer) => chunks.push(chunk));
     request.on("end", async () => {
-      const { method, params } = JSON.parse(Buffer.concat(chunks).toString()) as { method: string; params: unknown[] };
+      const { method, params } = JSON.parse(Buffer.concat(chunks).toString()) as {
+        method: string;
+        params: unknown[];
+      };
       const answer = answers[method];
       const body =
-        answer === undefined ? { error: `rpc: can't find method ${method}` } : { result: await answer(params[0]) };
+        answer === undefined
+          ? { error: `rpc: can't find method ${method}` }
+          : { result: await answer(params[0]) };
       response.end(JSON.stringify(body));
     });
   });
@@ -167,10 +181,15 @@ async function serve(options: Options, work: string, builds: Build[]) {
 function run(args: string[], env: Record<string, string>): Promise<void> {
   return new Promise((resolve, reject) => {
     const flags = ["--disable-warning=ExperimentalWarning", "--unhandled-rejections=strict"];
-    execFile(process.execPath, [...flags, ...args], { env, cwd: root, timeout: 60_000 }, (error, stdout, stderr) => {
-      if (error === null) resolve();
-      else reject(new Error(`the program failed:\n${stdout}${stderr}`));
-    });
+    execFile(
+      process.execPath,
+      [...flags, ...args],
+      { env, cwd: root, timeout: 60_000 },
+      (error, stdout, stderr) => {
+        if (error === null) resolve();
+        else reject(new Error(`the program failed:\n${stdout}${stderr}`));
+      },
+    );
   });
 }
 

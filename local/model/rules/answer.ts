@@ -1,0 +1,56 @@
+import type { Page } from "#local/model/page";
+import * as Facts from "#local/model/rules/facts";
+import { type Filled, fill } from "#local/model/rules/fill";
+import { namesIn } from "#local/model/rules/names";
+import * as Tokens from "#local/model/tokens";
+
+export interface Question {
+  /** All text of the messages. */
+  text: string;
+  /** The JSON Schema that the answer must have; absent when none was asked for. */
+  schema: Record<string, unknown> | undefined;
+  /** JSON of any shape was asked for. */
+  wantsJson: boolean;
+}
+
+const optional = { type: ["string", "null"] };
+
+/**
+ * The answer to a question about pictures, as tokens. With a schema: exactly its shape. Without one: JSON of
+ * the field names that the text mentions, else the recognised text, row by row.
+ */
+export function answer(pages: Page[], question: Question): Tokens.Token[] {
+  const facts = Facts.find(pages);
+  if (question.schema) return Tokens.fromFilled(fill(question.schema, facts));
+  const names = namesIn(question.text);
+  if (names.length > 0 || question.wantsJson) {
+    return Tokens.fromFilled(names.length > 0 ? fill(schemaOf(names), facts) : everything(facts));
+  }
+  if (pages.length === 0) {
+    return Tokens.fromLines([
+      { text: "This server reads pictures, and the message holds none.", confidence: 1 },
+    ]);
+  }
+  return Tokens.fromLines(facts.rows);
+}
+
+function schemaOf(names: string[]): Record<string, unknown> {
+  const properties = ["name", "quantity", "unit_price", "price"].map((name) => [name, optional]);
+  const item = { type: "object", properties: Object.fromEntries(properties) };
+  return {
+    type: "object",
+    properties: Object.fromEntries(
+      names.map((name) => [name, name === "items" ? { type: "array", items: item } : optional]),
+    ),
+  };
+}
+
+/** JSON without a wish: what was found, by the rules' own names. */
+function everything(facts: Facts.Facts): Filled {
+  const value = (printed: { text: string; confidence: number }): Filled => ({
+    kind: "value",
+    value: printed.text,
+    confidence: printed.confidence,
+  });
+  return { kind: "object", entries: [...facts.values].map(([key, printed]) => [key, value(printed)]) };
+}

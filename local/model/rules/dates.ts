@@ -1,0 +1,222 @@
+import type { Row } from "#local/model/rules/rows";
+
+/** A date or a time as printed. */
+export interface Stamp {
+  text: string;
+  /** `YYYY-MM-DD` or `HH:MM:SS`; of two readings of 03/04/2018 the day comes first unless the country writes otherwise. */
+  iso: string;
+  row: number;
+  confidence: number;
+}
+
+/** Month names of English, German, French, Indonesian and Malay, by their first letters after folding. */
+const MONTHS: [RegExp, number][] = [
+  [/^jan/, 1],
+  [/^(feb|fev|peb)/, 2],
+  [/^(mar(?!ch\w)|mae|mrz|mac)/, 3],
+  [/^(apr|avr)/, 4],
+  [/^(may|mai|mei)/, 5],
+  [/^(jun|juin)/, 6],
+  [/^(jul|juil)/, 7],
+  [/^(aug|aou|agu|ogo|ags)/, 8],
+  [/^(sep)/, 9],
+  [/^(oct|okt)/, 10],
+  [/^(nov)/, 11],
+  [/^(dec|dez|des|dis)/, 12],
+];
+const MONTH_WORD = "[A-Za-zéûäÉÛÄ]{3,9}";
+/**
+ * OCR drops the space before a following time: 28.02.2009:58 is 09:58 of the 28th of February 2020, and four
+ * digits of a year count only from 19.. and 20...
+ */
+const YEAR = "(?:\\d{2}(?=(?:[01]\\d|2[0-3]):[0-5]\\d)|(?:19|20)\\d{2}|\\d{2})";
+const SEPARATOR = "\\s?[/.,\\-]\\s?";
+/** A point that was read as a colon, on one side only: two colons are a time. */
+const COLON = "\\s?:\\s?";
+const dayMonth = ([a, b, y]: string[], monthFirst: boolean): [number, number, number] => {
+  const [first, second] = [Number(a), Number(b)];
+  const monthIsFirst = second > 12 || (monthFirst && first <= 12);
+  return [fullYear(y), monthIsFirst ? first : second, monthIsFirst ? second : first];
+};
+const FORMS: {
+  pattern: RegExp;
+  read: (parts: string[], monthFirst: boolean) => [number, number, number] | undefined;
+}[] = [
+  {
+    pattern: /(?<!\d)((?:19|20)\d{2})[/.-](\d{1,2})[/.-](\d{2}|\d)(?![/.-]?\d{3})/g,
+    read: ([y, m, d]) => [Number(y), Number(m), Number(d)],
+  },
+  {
+    pattern: new RegExp(
+      `(?<![\\d/]|\\d[.\\-])(\\d{1,2})${SEPARATOR}(\\d{1,2})${SEPARATOR}(${YEAR})(?!\\d?[/\\-](?!\\d{1,2}:\\d))`,
+      "g",
+    ),
+    read: dayMonth,
+  },
+  {
+    pattern: new RegExp(
+      `(?<![\\d/:])(\\d{2})(?:${COLON}(\\d{2})${SEPARATOR}|${SEPARATOR}(\\d{2})${COLON})(${YEAR})(?![\\d/:\\-])`,
+      "g",
+    ),
+    read: ([a, b, c, y], monthFirst) => dayMonth([a ?? "", b ?? c ?? "", y ?? ""], monthFirst),
+  },
+  {
+    pattern: new RegExp(
+      `(?<!\\d)(\\d{1,2})\\.?\\s?[/\\-. ]?\\s?(${MONTH_WORD})\\.?\\s?[/\\-.,' ]?\\s?(${YEAR})(?!\\d{3})`,
+      "g",
+    ),
+    // A stray letter before the month was a separator: 14AMay.
+    read: ([d, word, y]) =>
+      withMonth(word, fullYear(y), Number(d)) ?? withMonth(word?.slice(1), fullYear(y), Number(d)),
+  },
+  {
+    pattern: new RegExp(`(${MONTH_WORD})\\.?\\s?(\\d{1,2})(?:st|nd|rd|th)?[,.]?\\s?((?:19|20)\\d{2})`, "g"),
+    read: ([word, d, y]) => withMonth(word, fullYear(y), Number(d)),
+  },
+];
+const TIME =
+  /(?<![\d.:])([01]?\d|2[0-3])\s?[:.]\s?([0-5]\d)(?:\s?[:.]\s?([0-5]\d))?(?!\d)\s?([AaPp]\.?[Mm]\b\.?)?/g;
+/** A time glued to the year before it: `15/05/201710:49:40AM`. */
+const AFTER_DATE = /^\s?([01]?\d|2[0-3])[:.]([0-5]\d)(?:[:.]([0-5]\d))?\s?([AaPp]\.?[Mm]\b\.?)?/;
+
+const LABEL = /dat[eu]|tanggal|\btgl|tarikh|\bdd\b|printed|issued|\ble\b|beleg/i;
+const OTHER_DATE =
+  /valid|expir|until|before|effective|gultig|gueltig|bis\b|delivery|print|return|umtausch|warranty|due|fallig|echeance|lahir|birth|promo|angebot|jatuh/i;
+const DUE = /\bdue|fallig|faellig|zahlbar bis|echeance|jatuh tempo|pay(able)? by|payment date/i;
+const OLDEST_YEAR = 1990;
+
+export interface Dates {
+  /** Of the purchase. */
+  date?: Stamp;
+  time?: Stamp;
+  due?: Stamp;
+}
+
+/** All dates of a text with where they stand, so that their digits are not taken for amounts. */
+export function find(
+  text: string,
+  monthFirst = false,
+): { text: string; iso: string; start: number; end: number }[] {
+  const found: { text: string; iso: string; start: number; end: number }[] = [];
+  for (const { pattern, read } of FORMS) {
+    for (const match of text.matchAll(pattern)) {
+      const start = match.index;
+      const end = start + match[0].length;
+      if (found.some((other) => start < other.end && other.start < end)) continue;
+      const parts = read(match.slice(1), monthFirst);
+      if (parts && plausible(...parts)) {
+        found.push({ text: tidy(match[0]), iso: isoDate(...parts), start, end });
+      }
+    }
+  }
+  return found.sort((a, b) => a.start - b.start);
+}
+
+/** As printed, without the recogniser's slips that no reader of dates would take. */
+function tidy(text: string): string {
+  const separator = /[/.-]/.exec(text)?.[0] ?? "/";
+  const stray = /^(\d{1,2})[A-Za-z]([A-Z][a-z]{2}.*)$/.exec(text);
+  if (stray) return `${stray[1]}${separator}${stray[2]}`;
+  return text
+    .trim()
+    .replace(/\s?:\s?/g, separator)
+    .replace(/\s?([/.-])\s?/g, "$1");
+}
+
+/** Times of day of a text, with where they stand. */
+export function findTimes(text: string): { text: string; iso: string; start: number; end: number }[] {
+  const dates = find(text);
+  const glued = dates.flatMap((date) => {
+    const match = AFTER_DATE.exec(text.slice(date.end));
+    return match ? [{ match, start: date.end }] : [];
+  });
+  const free = [...text.matchAll(TIME)]
+    // A dot makes a time only with seconds or a.m. and p.m.: 12.30 is rather a price.
+    .filter((match) => match[0].includes(":") || match[3] || match[4])
+    .map((match) => ({ match, start: match.index }));
+  const found: { text: string; iso: string; start: number; end: number }[] = [];
+  for (const { match, start } of [...glued, ...free]) {
+    const end = start + match[0].length;
+    const clash = [...found, ...dates].some((other) => start < other.end && other.start < end);
+    if (!clash) found.push({ text: match[0].trim(), iso: isoTime(match), start, end });
+  }
+  return found.sort((a, b) => a.start - b.start);
+}
+
+const AMERICAN = /\b[A-Z]{2}\W{0,2}\d{5}(-\d{4})?\b|\(?\b\d{3}\)?[-. ]\d{3}[-. ]\d{4}\b|\bsales tax\b|US\$/;
+const NOT_AMERICAN = /\b(RM|Rp|EUR|GBP|SGD|CHF|MYR|IDR|GST|VAT|MwSt|PPN|PB1|TVA)\b|[€£]/i;
+
+/** True where the paper looks American: there 6/10/2019 is the tenth of June. */
+export function monthComesFirst(rows: Row[]): boolean {
+  const text = rows.map((row) => row.text).join("\n");
+  return /\$/.test(text) && AMERICAN.test(text) && !NOT_AMERICAN.test(text);
+}
+
+/** Chooses the date of purchase, its time and, on invoices, the day of payment. */
+export function choose(rows: Row[], monthFirst: boolean): Dates {
+  const dates: (Stamp & { score: number; due: boolean })[] = [];
+  const times: Stamp[] = [];
+  rows.forEach((row, index) => {
+    const confidence = Math.min(...row.cells.map((cell) => cell.confidence));
+    const rowTimes = findTimes(row.text);
+    for (const time of rowTimes) times.push({ text: time.text, iso: time.iso, row: index, confidence });
+    for (const date of find(row.text, monthFirst)) {
+      const label = fold(`${row.text.slice(0, date.start)} ${rows[index - 1]?.text ?? ""}`.slice(0, 60));
+      const before = fold(row.text.slice(0, date.start));
+      const due = DUE.test(before);
+      const score =
+        (LABEL.test(before) ? 3 : LABEL.test(label) ? 1 : 0) +
+        (rowTimes.length > 0 ? 2 : 0) -
+        (OTHER_DATE.test(before) ? 4 : 0);
+      dates.push({ text: date.text, iso: date.iso, row: index, confidence, score, due });
+    }
+  });
+  const seen = (iso: string) => dates.filter((other) => other.iso === iso).length;
+  const usual = dates.filter((date) => !date.due);
+  // Ties go to the date that is printed more often, then to the first.
+  const date = [...usual].sort((a, b) => b.score - a.score || seen(b.iso) - seen(a.iso) || a.row - b.row)[0];
+  const time =
+    times.find((each) => each.row === date?.row) ??
+    times.find((each) => date && Math.abs(each.row - date.row) <= 2) ??
+    times[0];
+  const due = dates.find((each) => each.due);
+  return { ...(date ? { date } : {}), ...(time ? { time } : {}), ...(due ? { due } : {}) };
+}
+
+function fold(text: string): string {
+  return text.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();
+}
+
+function fullYear(text: string | undefined): number {
+  const year = Number(text);
+  return year < 100 ? 2000 + year : year;
+}
+
+function withMonth(
+  word: string | undefined,
+  year: number,
+  day: number,
+): [number, number, number] | undefined {
+  const folded = fold(word ?? "");
+  const month = MONTHS.find(([pattern]) => pattern.test(folded))?.[1];
+  return month === undefined ? undefined : [year, month, day];
+}
+
+function plausible(year: number, month: number, day: number): boolean {
+  // Tomorrow's year may be on a receipt of New Year's Eve; later ones are misread.
+  const newest = new Date().getFullYear() + 1;
+  const date = new Date(Date.UTC(year, month - 1, day));
+  return (
+    year >= OLDEST_YEAR && year <= newest && date.getUTCMonth() === month - 1 && date.getUTCDate() === day
+  );
+}
+
+function isoDate(year: number, month: number, day: number): string {
+  return `${year}-${String(month).padStart(2, "0")}-${String(day).padStart(2, "0")}`;
+}
+
+function isoTime([, hours, minutes, seconds, half]: RegExpExecArray | RegExpMatchArray): string {
+  const twelve = Number(hours) % 12;
+  const hour = half ? (/^p/i.test(half) ? twelve + 12 : twelve) : Number(hours);
+  return `${String(hour).padStart(2, "0")}:${minutes}:${seconds ?? "00"}`;
+}

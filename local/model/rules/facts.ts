@@ -1,0 +1,137 @@
+import type { Page } from "#local/model/page";
+import * as Amounts from "#local/model/rules/amounts";
+import * as Dates from "#local/model/rules/dates";
+import * as Identifiers from "#local/model/rules/identifiers";
+import type { Printed } from "#local/model/rules/items";
+import * as Items from "#local/model/rules/items";
+import * as Parties from "#local/model/rules/parties";
+import * as Rows from "#local/model/rules/rows";
+import * as TaxTable from "#local/model/rules/tax-table";
+import * as Totals from "#local/model/rules/totals";
+
+/** One entry of a list, by canonical names. */
+export type Entry = Map<string, Printed>;
+
+/** Everything that the rules found on the paper, by canonical names; what is absent was not found. */
+export interface Facts {
+  values: Map<string, Printed>;
+  items: Entry[];
+  taxes: Entry[];
+  /** Recognised text, row by row. */
+  rows: Printed[];
+  /** Date and time in ISO form, for schemas that ask for `format: date` or `time`. */
+  iso: Map<string, string>;
+  /** Mean confidence of all lines: how sure "not on the paper" is. */
+  confidence: number;
+}
+
+/** Reads the pages of one document. */
+export function find(pages: Page[]): Facts {
+  const rows = Rows.group(pages);
+  const style = Amounts.detectStyle(rows);
+  const segments = rows.map((row, index) => Amounts.segments(row, index, style));
+  const table = TaxTable.find(
+    segments,
+    rows.map((row) => row.text),
+  );
+  const labels = Totals.label(rows, segments, table, style);
+  const items = Items.find(rows, segments, style, table.rows);
+  const money = segments
+    .flat()
+    .filter((each) => each.kind === "number" && each.form === "money") as Amounts.Num[];
+  const prices = items.map((item) => item.price.value);
+  const totals = Totals.choose(labels, { style, table, money, prices });
+  const dates = Dates.choose(rows, Dates.monthComesFirst(rows));
+  const parties = Parties.find(rows, headEnd(rows, items, dates));
+  const payment = Identifiers.payment(rows, labels, totals.cash, totals.card);
+
+  const values = Identifiers.find(rows);
+  const put = (key: string, value: Printed | undefined) => value && values.set(key, value);
+  for (const [key, number] of Object.entries(totals)) put(key, printed(number));
+  put("date", dates.date);
+  put("time", dates.time);
+  put("due_date", dates.due);
+  put("method", payment.method);
+  put("card_brand", payment.brand);
+  put("card_last4", payment.last4);
+  put("currency", currencyOf(rows, money, totals.total));
+  for (const [party, facts] of Object.entries(parties)) {
+    for (const [key, value] of Object.entries(facts)) put(`${party}.${key}`, value as Printed | undefined);
+  }
+  const iso = new Map<string, string>();
+  for (const [key, stamp] of Object.entries({ date: dates.date, time: dates.time, due_date: dates.due })) {
+    if (stamp) iso.set(key, stamp.iso);
+  }
+  const confidences = rows.flatMap((row) => row.cells.map((cell) => cell.confidence));
+  return {
+    values,
+    items: items.map(toEntry),
+    taxes: table.lines.filter((line) => !line.isSum && line.tax).map(toTaxEntry),
+    rows: rows.map((row) => ({
+      text: row.text,
+      confidence: Math.min(...row.cells.map((cell) => cell.confidence)),
+    })),
+    iso,
+    confidence: confidences.reduce((sum, each) => sum + each, 0) / Math.max(1, confidences.length),
+  };
+}
+
+/** The shop's own rows end where the date or the first item stands; a date in the very first rows ends nothing. */
+function headEnd(rows: Rows.Row[], items: Items.Item[], dates: Dates.Dates): number {
+  const firstItem = Math.min(rows.length, ...items.map((item) => item.row));
+  // The name of an item may stand above its price.
+  const name = items[0]?.name?.text;
+  const end = name && !rows[firstItem]?.text.includes(name) ? firstItem - 1 : firstItem;
+  const date = dates.date?.row ?? rows.length;
+  return Math.min(end, date < 3 ? rows.length : date + 1);
+}
+
+function printed(number: Amounts.Num | undefined): Printed | undefined {
+  return number && { text: number.shown, confidence: number.confidence };
+}
+
+function entry(values: Record<string, Printed | undefined>): Entry {
+  return new Map(Object.entries(values).flatMap(([key, value]) => (value ? [[key, value] as const] : [])));
+}
+
+function toEntry(item: Items.Item): Entry {
+  return entry({
+    name: item.name,
+    code: item.code,
+    quantity: printed(item.quantity),
+    unit_price: printed(item.unitPrice),
+    price: printed(item.price),
+    rate: printed(item.rate),
+  });
+}
+
+function toTaxEntry(line: TaxTable.TaxLine): Entry {
+  return entry({
+    rate: printed(line.rate),
+    base: printed(line.net),
+    amount: printed(line.tax),
+    gross: printed(line.gross),
+  });
+}
+
+const CURRENCY_WORD = /(?<![\p{L}])(RM|MYR|Rp|IDR|EURO?|USD|GBP|CHF|SGD)(?![\p{L}])|([€£$])/iu;
+
+/** The mark beside the total, else the one that most amounts carry, else a word on the paper. */
+function currencyOf(
+  rows: Rows.Row[],
+  money: Amounts.Num[],
+  total: Amounts.Num | undefined,
+): Printed | undefined {
+  if (total?.currency) return { text: total.currency, confidence: total.confidence };
+  const marked = money.filter((number) => number.currency);
+  const count = (text: string | undefined) => marked.filter((number) => number.currency === text).length;
+  const most = [...marked].sort((a, b) => count(b.currency) - count(a.currency))[0];
+  if (most?.currency) return { text: most.currency, confidence: most.confidence };
+  for (const row of rows) {
+    for (const cell of row.cells) {
+      const match = CURRENCY_WORD.exec(cell.text);
+      if (match) return { text: match[0], confidence: cell.confidence };
+    }
+  }
+  return undefined;
+}

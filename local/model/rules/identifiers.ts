@@ -1,0 +1,134 @@
+import type { Num } from "#local/model/rules/amounts";
+import type { Printed } from "#local/model/rules/items";
+import { fold } from "#local/model/rules/labels";
+import type { Row } from "#local/model/rules/rows";
+import type { Labelled } from "#local/model/rules/totals";
+
+/** What a label is followed by: letters, digits and the signs inside of document numbers, with a digit among them. */
+const VALUE =
+  "\\s*[.:#*]*\\s*(?=[\\w/-]*\\d)([A-Za-z]{0,6}-?\\d[\\w/.-]*\\d|[A-Za-z0-9]+[\\w/-]*\\d[\\w/-]*|\\d)";
+const NUMBER_WORD = "\\s*(?:no|nr|n[°º]|num(?:ber|mer)?|id|#)";
+
+const PATTERNS: Record<string, RegExp[]> = {
+  receipt_number: [
+    labelled(
+      "(?:receipt|rcpt|bill|inv(?:oice)?|doc(?:ument)?|check|chk|order|slip|cash inv|tax inv\\w*)",
+      true,
+    ),
+    labelled("(?:bon|beleg|rechnungs?|kassenbon|quittungs?|vorgangs?)-?", true),
+    labelled("(?:struk|nota|resit|facture|ticket|trans(?:aksi|action)?|trx|bukti)", true),
+    labelled("(?:no|nr|n°)[.\\s]*(?:struk|nota|resit|bon|bill|faktur|transaksi|trx)", false),
+    labelled("(?:receipt|bill|invoice|check|bon|struk|nota)\\s*[:#]", false),
+    labelled("(?:\\bCB|\\bRN)\\s*[#:]", false),
+  ],
+  invoice_number: [
+    labelled("(?:tax\\s*)?inv(?:oice)?", true),
+    labelled("rechnungs?-?", true),
+    labelled("(?:no|nr)[.\\s]*(?:faktur|invois|invoice|facture)", false),
+    labelled("(?:facture|faktur|invois)", true),
+    labelled("invoice\\s*[:#]", false),
+  ],
+  purchase_order: [
+    labelled("(?:p\\.?o\\.?|purchase\\s*order|your\\s*order|ihre\\s*bestellung|bestell|commande)", true),
+  ],
+  approval_code: [
+    labelled(
+      "(?:appr(?:oval)?|auth(?:ori[sz]ation)?|autor(?:isation)?|genehmigungs?|kode\\s*approval|kod\\s*kelulusan)[-\\s.]*(?:code|nr|no|num|kode)?\\.?",
+      false,
+    ),
+    labelled("(?:code\\s*d'autor\\.?|no\\.?\\s*d'autorisation|AS-Proc-Code)", false),
+  ],
+  reference_number: [
+    labelled("(?:ref(?:erence)?|rrn|trace|ta|beleg|transaction|trans)-?", true),
+    labelled("(?:rrn|stan|trace|no\\.?\\s*ref|no\\.?\\s*rujukan)", false),
+  ],
+  terminal_id: [labelled("(?:terminal)[-\\s]*(?:id|nr|no)?\\.?", false), labelled("\\bTID", false)],
+  iban: [
+    /\b([A-Z]{2}\d{2}(?:\s?[A-Z0-9]{4}){3,7}(?:\s?[A-Z0-9]{1,4})?)\b/,
+    labelled("(?:account|konto|rekening|akaun)", true),
+  ],
+  bic: [/(?:bic|swift)\W*([A-Z]{6}[A-Z0-9]{2}(?:[A-Z0-9]{3})?)\b/i],
+};
+
+function labelled(words: string, withNumberWord: boolean): RegExp {
+  return new RegExp(`(?<![a-z])${words}${withNumberWord ? NUMBER_WORD : ""}${VALUE}`, "i");
+}
+
+/** Document, terminal and bank numbers that stand behind their labels. */
+export function find(rows: Row[]): Map<string, Printed> {
+  const found = new Map<string, Printed>();
+  for (const [key, patterns] of Object.entries(PATTERNS)) {
+    const value = first(rows, patterns, key === "receipt_number");
+    if (value) found.set(key, value);
+  }
+  return found;
+}
+
+/** Tax registrations are numbers of the shop, not of the receipt. */
+const REGISTRATION = /(gst|sst|vat|tax|ust|steuer|npwp|tva|reg)\W*(id|reg|no|nr)/i;
+
+function first(rows: Row[], patterns: RegExp[], ownNumber: boolean): Printed | undefined {
+  for (const pattern of patterns) {
+    for (const row of rows) {
+      if (ownNumber && REGISTRATION.test(row.text)) continue;
+      const match = pattern.exec(row.text);
+      if (match?.[1]) return { text: match[1], confidence: confidenceOf(row) };
+    }
+  }
+  return undefined;
+}
+
+const BRANDS: [RegExp, RegExp][] = [
+  [/visa/, /visa/i],
+  [/mastercard|debitmc/, /master\s?card/i],
+  [/maestro/, /maestro/i],
+  [/girocard/, /girocard/i],
+  [/amex|americanexpress/, /amex|american\s?express/i],
+  [/vpay/, /v\s?pay/i],
+  [/bankomat/, /bankomat/i],
+  [/unionpay/, /union\s?pay/i],
+];
+
+export interface Payment {
+  method: Printed | undefined;
+  brand: Printed | undefined;
+  last4: Printed | undefined;
+}
+
+/** How it was paid, in the printed words: those beside the amount of the card, the wallet or the cash. */
+export function payment(
+  rows: Row[],
+  labels: Labelled[],
+  cash: Num | undefined,
+  card: Num | undefined,
+): Payment {
+  const paid = labels.find((each) => each.number === (card ?? cash));
+  const text = paid?.label
+    .replace(/^(?:geg\.?|gegeben|payment|pay|paid by)\s+(?=\p{L})/iu, "")
+    .replace(/[\s:]*(?<!\p{L})(?:EURO?|RM|Rp|IDR|CHF|GBP|USD)?[^\p{L}\p{N}]*$/iu, "")
+    .replace(/^[^\p{L}]+/u, "")
+    .trim();
+  const method = paid && text ? { text, confidence: paid.number.confidence } : undefined;
+  return { method, brand: brandOf(rows), last4: last4Of(rows) };
+}
+
+function brandOf(rows: Row[]): Printed | undefined {
+  for (const row of rows) {
+    const folded = fold(row.text);
+    const brand = BRANDS.find(([pattern]) => pattern.test(folded))?.[1].exec(row.text);
+    if (brand) return { text: brand[0], confidence: confidenceOf(row) };
+  }
+  return undefined;
+}
+
+function last4Of(rows: Row[]): Printed | undefined {
+  for (const row of rows) {
+    const match = /[xX*#•]{2,}[\s*xX#•-]*(\d{4})(?!\d)/.exec(row.text);
+    if (match?.[1]) return { text: match[1], confidence: confidenceOf(row) };
+  }
+  return undefined;
+}
+
+function confidenceOf(row: Row): number {
+  return Math.min(...row.cells.map((cell) => cell.confidence));
+}
