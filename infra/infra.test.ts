@@ -213,6 +213,8 @@ describe.skipIf(!installed)("what sst deploy would create", () => {
           maximumConcurrency: maxConcurrencySetting === "ITEM_MAX_CONCURRENCY" ? 24 : maxConcurrency,
         },
       });
+      // Without it a reported failure is deleted.
+      expect(partialResponses, from).toBe(true);
       const { timeoutMs } = functions[worker as keyof typeof functions];
       expect(queue.visibilityTimeoutSeconds * 1000).toBeGreaterThanOrEqual(6 * timeoutMs);
     }

@@ -163,6 +163,8 @@ export function times(timeScale = 1) {
     /** One call to a queue. */
     queueTimeoutMs: ms(5_000),
     idempotencyMs: ms(24 * 3_600_000),
+    /** A picture behind a URL: from the look-up of its host to its last byte. */
+    imageUrlMs: ms(10_000),
     /** Uploads are removed after this. */
     uploadKeepMs: ms(7 * 24 * 3_600_000),
     /** Hand-overs within this window count towards "ask no more, hand over at once". */

@@ -94,6 +94,7 @@ test("loops that bundle at the same time do not disturb each other", async () =>
   const built = await Promise.all(Array.from({ length: 5 }, () => build({ racing: "api/racing.handler" })));
   expect(new Set(built.map(({ dir }) => dir)).size).toBe(1);
   const [{ dir } = { dir: "" }] = built;
+  // One of them has bundled, the others have waited and found it.
   expect(readdirSync(dir).sort()).toEqual([
     "api-racing.mjs",
     "api-racing.mjs.map",

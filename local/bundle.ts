@@ -5,9 +5,11 @@
 import { createHash, randomBytes } from "node:crypto";
 import * as fs from "node:fs/promises";
 import { basename, join, relative, resolve } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { build, stop } from "esbuild";
 import * as Known from "#local/bundle-known";
 import { packageRoot } from "#local/home";
+import * as Lock from "#local/lock";
 
 export interface BundledFunction {
   /** Absolute path of the ESM bundle. */
@@ -51,6 +53,7 @@ const banner = [
   'const __dirname = __bundlePath(new URL(".", import.meta.url));',
 ].join(" ");
 
+const turnMs = 50;
 const touchEveryMs = 3_600_000;
 const unusedMs = 24 * 3_600_000;
 const draftMs = 3_600_000;
@@ -77,8 +80,7 @@ export async function bundle(options: BundleOptions): Promise<Bundle> {
   const cache = join(packageRoot, "node_modules", ".cache", "ocrlty");
   const minify = options.minify ?? false;
   const record = join(cache, `known-${await Known.key([root, String(minify), ...sources])}.json`);
-  const { dir, bytes } =
-    (await reuse(cache, record)) ?? (await make(cache, record, { root, sources, minify }));
+  const { dir, bytes } = await obtain(cache, record, { root, sources, minify });
   await sweep(cache, [dir, record]);
   const touch = setInterval(() => void inUse(dir), touchEveryMs);
   touch.unref();
@@ -97,6 +99,36 @@ export async function bundle(options: BundleOptions): Promise<Bundle> {
 
 interface Built extends Pick<Known.Built, "bytes"> {
   readonly dir: string;
+}
+
+/**
+ * Bundling takes two processors and half a gigabyte for seconds. Loops that start together (tests) take turns, and
+ * who comes second finds the work done.
+ */
+async function obtain(cache: string, record: string, what: Sources): Promise<Built> {
+  for (;;) {
+    const reused = await reuse(cache, record);
+    if (reused !== undefined) return reused;
+    const lock = turn();
+    if (lock === undefined) {
+      await sleep(turnMs);
+      continue;
+    }
+    try {
+      return (await reuse(cache, record)) ?? (await make(cache, record, what));
+    } finally {
+      lock.release();
+    }
+  }
+}
+
+function turn(): Lock.Lock | undefined {
+  try {
+    return Lock.acquire(join(packageRoot, "node_modules", ".cache", "ocrlty-bundling"));
+  } catch (error) {
+    if (error instanceof Lock.HeldError) return undefined;
+    throw error;
+  }
 }
 
 /** The bundles of an earlier run, when nothing has changed since. */
@@ -148,12 +180,8 @@ interface Sources {
   readonly minify: boolean;
 }
 
-/** Bundlings that run in this process. */
-let compiling = 0;
-
 async function compile({ root, sources, minify }: Sources): Promise<{ outputs: Output[]; inputs: string[] }> {
   const entries = sources.map((source) => ({ in: source, out: outputName(root, source) }));
-  compiling += 1;
   try {
     const result = await build({
       entryPoints: [...entries, { in: runtimeSource, out: runtimeName.replace(/\.mjs$/, "") }],
@@ -184,9 +212,8 @@ async function compile({ root, sources, minify }: Sources): Promise<{ outputs: O
   } catch (error) {
     throw new BundleError(reasons(error), { cause: error });
   } finally {
-    compiling -= 1;
-    // esbuild's process stays otherwise, with half a gigabyte.
-    if (compiling === 0) await stop();
+    // esbuild's process stays otherwise, with half a gigabyte. Nobody else uses it: bundlings take turns.
+    await stop();
   }
 }
 

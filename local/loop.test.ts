@@ -195,6 +195,17 @@ describe("the log", () => {
   });
 });
 
+test("the stand-in model server answers when no other is named, and comes back at its address when it dies", async () => {
+  const loop = await run({ home: folder(), env: {} });
+  const { VLLM_BASE_URL: url, VLLM_MODEL: model } = await seenBy(loop);
+  const models = () => fetch(`${url}/models`).then((response) => response.json());
+  expect(await models()).toMatchObject({ data: [expect.objectContaining({ id: model })] });
+  const pid = loop.modelPid();
+  process.kill(pid ?? 0, "SIGKILL");
+  await vi.waitFor(() => expect(loop.modelPid()).not.toBe(pid), { timeout: 10_000 });
+  await vi.waitFor(models, { timeout: 10_000 });
+});
+
 test("queues and the clock call the functions that exist; messages that were sent survive the loop", async () => {
   const home = folder();
   const queueSpec = (name: string, deadLetter: string) => {

@@ -12,7 +12,7 @@ import * as Limits from "#infra/limits";
 import * as Queues from "#infra/queues";
 import * as Routes from "#infra/routes";
 import { type Bundle, bundle } from "#local/bundle";
-import * as FirstKey from "#local/first-key";
+import type * as FirstKey from "#local/first-key";
 import type { RouteTable } from "#local/gateway/routes";
 import * as Gateway from "#local/gateway/server";
 import { databaseUrl, type Env, type Home, home as homeOf } from "#local/home";
@@ -77,8 +77,6 @@ const bucketName = "ocrlty";
 /** No function's name: those are identifiers. */
 const httpPool = "(http)";
 
-const pollMs = 1_200;
-
 const sharedOverlapMs = 24 * 3_600_000;
 
 /** The product as infra/ describes it. */
@@ -122,6 +120,7 @@ export async function start(options: LoopOptions): Promise<Loop> {
 async function startParts(options: LoopOptions, parts: Parts): Promise<Loop> {
   const { env, warnings } = Config.withAliases(options.env ?? {});
   for (const warning of warnings) options.warn?.(warning);
+  check(env);
   const timeScale = options.timeScale ?? Config.parse("app", env).OCRLTY_TIME_SCALE;
   const home = homeOf({ ...env, OCRLTY_HOME: options.home });
   let app = options.app ?? product;
@@ -145,12 +144,12 @@ async function startParts(options: LoopOptions, parts: Parts): Promise<Loop> {
   parts.gateway = gateway;
 
   try {
-    const [model, bucket, database, queues] = await together([
+    const [, model, bucket, queues, database] = await together([
+      startBundle(app, parts),
       startModel(env, log, parts),
       startBucket(env, home, options.onRequest?.s3, parts),
-      startDatabase(env, home, options.onRequest?.sql, parts),
       startQueues(wiring, home, timeScale, parts),
-      startBundle(app, parts),
+      startDatabase(env, home, options.onRequest?.sql, parts),
     ]);
     const functionEnv = settings(env, home, timeScale, { ...model, ...bucket, ...database.env, ...queues });
     const lambda = Lambda.start({
@@ -202,6 +201,23 @@ async function startParts(options: LoopOptions, parts: Parts): Promise<Loop> {
   }
 }
 
+/** A wrong setting is told before anything is started, not by the first function that needs it. Throws ConfigError. */
+function check(env: Env): void {
+  const standIns = {
+    ...(env.VLLM_BASE_URL ? {} : { VLLM_BASE_URL: "http://127.0.0.1/v1" }),
+    ...(usesOwnBucket(env)
+      ? {}
+      : { S3_BUCKET: bucketName, S3_ACCESS_KEY_ID: "-", S3_SECRET_ACCESS_KEY: "-" }),
+    ...(env.DATABASE_URL ? {} : { DATABASE_URL: "file:" }),
+  };
+  for (const section of ["app", "auth", "model", "bucket", "database"] as const)
+    Config.parse(section, { ...env, ...standIns });
+}
+
+function usesOwnBucket(env: Env): boolean {
+  return Boolean(env.S3_ENDPOINT_URL || env.S3_BUCKET);
+}
+
 /** All of them, or the first error, but not before the last has ended: what still starts could not be ended. */
 async function together<T extends readonly unknown[]>(
   started: { [K in keyof T]: Promise<T[K]> },
@@ -217,8 +233,7 @@ async function end(parts: Parts, graceMs: number): Promise<void> {
   parts.urlFile?.remove();
   const stopped = parts.sources?.stop();
   await parts.gateway?.close(graceMs);
-  // A poll is waited for, a second at most: a message that is given to nobody would be away until its visibility ends.
-  await Promise.race([stopped, sleep(Math.max(left(), pollMs), undefined, { ref: false })]);
+  await Promise.race([stopped, sleep(left(), undefined, { ref: false })]);
   await parts.lambda?.close(left());
   await stopped;
   await Promise.all(
@@ -248,7 +263,7 @@ async function startBucket(
   onRequest: S3.Hook | undefined,
   parts: Parts,
 ): Promise<Settings> {
-  if (env.S3_ENDPOINT_URL || env.S3_BUCKET) return {};
+  if (usesOwnBucket(env)) return {};
   const credentials = s3Credentials(home);
   parts.bucket = await S3.start({
     dir: home.file("s3"),
@@ -290,7 +305,9 @@ async function startDatabase(
     });
     database = { url: parts.database.url, authToken, overlapMs: 0 };
   }
-  const apiKey = await FirstKey.ensure(home, database);
+  // Loaded here, while other processes start: drizzle's many files take longer than everything else of the loop together.
+  const { ensure } = await import("#local/first-key");
+  const apiKey = await ensure(home, database);
   return { env: { DATABASE_URL: database.url, DATABASE_AUTH_TOKEN: database.authToken ?? "" }, apiKey };
 }
 
@@ -341,7 +358,7 @@ function codeOf(
   return { runtimeFile: built?.runtimeFile ?? "", functions };
 }
 
-/** What the functions get: the documented settings that are set, then what the loop decides. Checked here, so that a wrong one is told at the start. */
+/** What the functions get: the documented settings that are set, then what the loop decides. */
 function settings(env: Env, home: Home, timeScale: number, decided: Settings): Settings {
   const given = Object.fromEntries(
     Config.names.flatMap((name): [string, string][] => {
@@ -360,7 +377,6 @@ function settings(env: Env, home: Home, timeScale: number, decided: Settings): S
     AWS_SECRET_ACCESS_KEY: "local",
     ...decided,
   };
-  for (const section of ["app", "auth", "model", "bucket", "database"] as const) Config.parse(section, all);
   return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== ""));
 }
 

@@ -77,7 +77,11 @@ function run(env: Record<string, string> = {}): Program {
     out: () => text.out,
     err: () => text.err,
     ready: async () => {
-      await vi.waitFor(() => expect(text.out, text.err).toMatch(line), { timeout: startMs, interval: 20 });
+      const appeared = vi.waitFor(() => expect(text.out).toMatch(line), { timeout: startMs, interval: 20 });
+      const failed = ended.then((status) => {
+        throw new Error(`ended with ${status}: ${text.err}`);
+      });
+      await Promise.race([appeared, failed]);
       return line.exec(text.out)?.[1] ?? "";
     },
     ended: () => ended,

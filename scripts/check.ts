@@ -8,27 +8,9 @@ import * as fs from "node:fs";
 import * as os from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import * as z from "zod";
+import * as Totals from "#scripts/totals";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-
-interface Totals {
-  passed: number;
-  failed: number;
-  skipped: number;
-}
-
-/** What is read of vitest's JSON report; a file that could not even be loaded has failed without failed tests. */
-const Report = z.object({
-  success: z.boolean(),
-  numPassedTests: z.number(),
-  numFailedTests: z.number(),
-  numPendingTests: z.number(),
-  numTodoTests: z.number(),
-  testResults: z.array(
-    z.object({ status: z.string(), assertionResults: z.array(z.object({ status: z.string() })) }),
-  ),
-});
 
 const running = new Set<ChildProcess>();
 
@@ -39,8 +21,9 @@ async function main(): Promise<number> {
   ]);
   const failed = checks.filter((ok) => !ok).length;
   const totals = failed > 0 ? { passed: 0, failed, skipped: 0 } : await tests(process.argv.slice(2));
-  const skipped = totals.skipped > 0 ? `, ${totals.skipped} skipped` : "";
-  process.stdout.write(`\n${totals.passed} passed, ${totals.failed} failed${skipped}\n`);
+  process.stdout.write(`
+${Totals.line(totals)}
+`);
   return totals.failed > 0 ? 1 : 0;
 }
 
@@ -61,7 +44,7 @@ async function part(name: string, file: string, args: string[]): Promise<boolean
 }
 
 /** Runs vitest with its own readable output and counts from its report. */
-async function tests(args: string[]): Promise<Totals> {
+async function tests(args: string[]): Promise<Totals.Totals> {
   const dir = fs.mkdtempSync(join(os.tmpdir(), "ocrlty-check-"));
   try {
     const report = join(dir, "report.json");
@@ -72,26 +55,11 @@ async function tests(args: string[]): Promise<Totals> {
         ["ignore", "inherit", "inherit"],
       ),
     );
-    return count(report, status);
+    // vitest writes no report when it could not start.
+    return Totals.count(fs.existsSync(report) ? fs.readFileSync(report, "utf8") : undefined, status);
   } finally {
     fs.rmSync(dir, { recursive: true, force: true });
   }
-}
-
-function count(path: string, status: number): Totals {
-  // vitest writes no report when it could not start, and no test ran then: that is a failure too.
-  if (!fs.existsSync(path)) return { passed: 0, failed: 1, skipped: 0 };
-  const report = Report.parse(JSON.parse(fs.readFileSync(path, "utf8")));
-  const broken = report.testResults.filter(
-    (file) => file.status === "failed" && !file.assertionResults.some((test) => test.status === "failed"),
-  ).length;
-  const failed = report.numFailedTests + broken;
-  return {
-    passed: report.numPassedTests,
-    // An error outside of any test (an unhandled rejection) fails the run without a failed test.
-    failed: failed === 0 && (status !== 0 || !report.success) ? 1 : failed,
-    skipped: report.numPendingTests + report.numTodoTests,
-  };
 }
 
 /** Starts a Node program of a package; on Windows too, where the scripts in `.bin` need a shell. */

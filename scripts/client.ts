@@ -157,11 +157,13 @@ export async function extract(
 
 /** `GET /v1/extracts/{id}`, waiting for one that still runs. Throws CallError. */
 export async function stored(server: Target, requestId: string, signal?: AbortSignal): Promise<Extract> {
-  return settled(
-    server,
-    await call(server, { path: `/v1/extracts/${encodeURIComponent(requestId)}`, signal }),
-    signal,
-  );
+  const answer = await call(server, { path: `/v1/extracts/${encodeURIComponent(requestId)}`, signal });
+  const failure = answer.status === 404 ? failureOf(answer) : undefined;
+  // Here it says something about this id, not about the server.
+  if (failure?.code === "not_found") {
+    throw new CallError(failure.message, { scope: "item", code: failure.code, status: 404 });
+  }
+  return settled(server, answer, signal);
 }
 
 async function settled(server: Target, first: Answer, signal: AbortSignal | undefined): Promise<Extract> {

@@ -23,6 +23,7 @@ const entries = {
   keys: { file: "scripts/ocrlty.ts", args: ["keys"], at: "caller" },
   smoke: { file: "scripts/ocrlty.ts", args: ["smoke"], at: "caller" },
   ocrlty: { file: "scripts/ocrlty.ts", at: "caller" },
+  openapi: { file: "scripts/openapi.ts" },
   "eval:stand-in": { file: "bench/eval-stand-in.ts", at: "caller" },
 };
 

@@ -9,6 +9,7 @@ import manifest from "../package.json" with { type: "json" };
 
 /** One file a noun, loaded when it is asked for. */
 const nouns = {
+  backup: () => import("#scripts/commands/backup"),
   extract: () => import("#scripts/commands/extract"),
   keys: () => import("#scripts/commands/keys"),
   smoke: () => import("#scripts/commands/smoke"),

@@ -271,6 +271,25 @@ export async function read(
 }
 
 /**
+ * All bytes of an object, which has no more than `maxBytes`: more is somebody else's object.
+ * @throws AppError `payload_too_large`, and what `body` throws.
+ */
+export async function collect(body: Opened["body"], maxBytes: number): Promise<Uint8Array> {
+  const pieces: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const piece of body) {
+    bytes += piece.length;
+    if (bytes > maxBytes) {
+      throw new AppError("payload_too_large", "what is stored there is too large", {
+        details: { limit_bytes: maxBytes },
+      });
+    }
+    pieces.push(piece);
+  }
+  return Buffer.concat(pieces);
+}
+
+/**
  * Writes an object that may change: over whatever is there, or only under a condition.
  * @param condition - `etag`: only over exactly this one; `absent`: only where none is.
  * @returns the new ETag, or undefined when the condition did not hold. A retry inside the client can find its own

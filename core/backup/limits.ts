@@ -26,12 +26,12 @@ export interface Limits {
 const MiB = 1024 * 1024;
 
 /**
- * What a deployed stage runs with. 500 artifacts are read in a second or two; their 16 MiB are the largest answer
+ * What a deployed stage runs with. 300 artifacts are read in about a second; their 16 MiB are the largest answer
  * that is held in memory. A member of 4 MiB compresses as well as one stream would (within 1 %).
  */
 export function limits(timeScale = 1): Limits {
   return {
-    direct: { objects: 500, bytes: 16 * MiB, listCalls: 40 },
+    direct: { objects: 300, bytes: 16 * MiB, listCalls: 40 },
     answerBytes: sizes.directAnswerBytes,
     member: { bytes: 4 * MiB, objects: 500 },
     partBytes: 8 * MiB,

@@ -1,4 +1,5 @@
 import { index, integer, primaryKey, sqliteTable, text } from "drizzle-orm/sqlite-core";
+import type { Debug } from "#core/task/override";
 
 /** Where a queued extract's picture lies, and what else its worker must know of the call. */
 export interface StoredInput {
@@ -9,7 +10,7 @@ export interface StoredInput {
   etag: string | null;
   /** True for a copy that was made for this extract alone and goes when it ends. */
   temporary: boolean;
-  debug: unknown;
+  debug: Debug | null;
   principalRole: string;
 }
 

@@ -6,10 +6,12 @@ import * as Id from "#core/id";
 import * as Image from "#core/image/image";
 import type { Principal } from "#core/key/key";
 import type { Log } from "#core/log";
+import { type Debug, type Overridden, override } from "#core/task/override";
 import * as Task from "#core/task/task";
 import * as Vision from "#core/vision/vision";
 import * as Claims from "./claim.ts";
 import { answerOf, compose, conclude, recordAttempt, storedBefore } from "./conclude.ts";
+import { permit } from "./debug.ts";
 import { handOver } from "./handover.ts";
 import { type Performed, perform } from "./perform.ts";
 import type { Artifact, Extract, ExtractRequest, Running } from "./schema.ts";
@@ -65,9 +67,14 @@ export async function extract(services: Services, input: ExtractRequest, caller:
   }
   const task = Task.get(input.task_id);
   if (task === undefined) throw invalidRequest([{ path: "task_id", message: "no such task" }]);
-  const source = await Source.load(input);
+  permit(input, services.debugMode, caller.principal);
+  const overridden = await override(task, input.debug);
+  const source = await Source.load(services, caller.log, input, {
+    keyId: caller.principal.keyId,
+    deadline: caller.deadline,
+  });
   const image = await Image.inspect(source.bytes);
-  const payloadHash = hash({ task_id: task.id, image_sha256: image.sha256 });
+  const payloadHash = hash({ task_id: task.id, image_sha256: image.sha256, debug: input.debug });
 
   const { claim, outlook } = await claimId(services, input, caller, { taskId: task.id, payloadHash });
   const { row } = claim;
@@ -79,7 +86,7 @@ export async function extract(services: Services, input: ExtractRequest, caller:
   const stored = await storedBefore(services, log, row);
   if (stored !== undefined) return { kind: "done", answer: answerOf(stored), replayed: true };
 
-  const work: Work = { services, caller, log, row, task, image, source, startedAt };
+  const work: Work = { services, caller, log, row, ...overridden, debug: input.debug, image, source, startedAt };
   const away = await isAway(services, log, outlook);
   const { waitMs, refuseWhenAway } = caller.patience;
   if (away !== undefined && refuseWhenAway) return giveUp(work, away);
@@ -97,6 +104,8 @@ interface Work {
   log: Log;
   row: Claims.Row;
   task: Task.Task;
+  validate: Overridden["validate"];
+  debug: Debug | undefined;
   image: Image.Inspected;
   source: Source.Source;
   startedAt: number;
@@ -104,12 +113,14 @@ interface Work {
 
 /** Asks the model within the caller's time; what then is not ended goes to the queue. */
 async function ask(work: Work): Promise<Outcome> {
-  const { services, caller, log, row, task, image } = work;
+  const { services, caller, log, row, task, validate, debug, image } = work;
   const { waitMs } = caller.patience;
   const deadline =
     waitMs === undefined ? caller.deadline : Math.min(caller.deadline, work.startedAt + waitMs);
   const performed = await perform(services.model, {
     task,
+    validate,
+    debug,
     image,
     requestId: row.requestId,
     deadline,
@@ -153,7 +164,7 @@ async function toQueue(
           declaredMimeType: source.declaredMimeType ?? null,
           objectKey: source.objectKey ?? null,
           etag: source.etag ?? null,
-          debug: null,
+          debug: work.debug ?? null,
           principalRole: caller.principal.role,
         },
       },

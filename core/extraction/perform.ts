@@ -5,6 +5,7 @@ import { type AppError, from } from "#core/error";
 import * as Budget from "#core/image/budget";
 import * as Image from "#core/image/image";
 import type { Log } from "#core/log";
+import type * as Override from "#core/task/override";
 import * as Task from "#core/task/task";
 import { contextLength } from "#core/vision/context-length";
 import * as Vision from "#core/vision/vision";
@@ -19,6 +20,10 @@ export interface Work {
   deadline: number;
   signal: AbortSignal;
   log: Log;
+  /** The caller's debug options; `task` is what they made of it. */
+  debug?: Override.Debug | undefined;
+  /** Instead of the task's own validation. */
+  validate?: Override.Overridden["validate"] | undefined;
 }
 
 /** What a picture and a task became: the part of the artifact that does not depend on who asked. */
@@ -43,7 +48,7 @@ export interface Performed {
 }
 
 /** Temperature 0 and a fixed seed: as repeatable as the server is (VLLM.md). */
-const temperature = 0;
+const defaultTemperature = 0;
 const seed = 1;
 
 /**
@@ -70,7 +75,13 @@ export async function perform(model: Config.Model, work: Work): Promise<Performe
     timingsMs: { image: 0, inference: 0, validate: 0 },
     record: {
       sent: null,
-      request: { temperature, max_tokens: maxTokens, response_format: "json_schema", seed },
+      request: {
+        temperature: work.debug?.temperature ?? defaultTemperature,
+        max_tokens: maxTokens,
+        response_format: "json_schema",
+        seed,
+        ...(work.debug === undefined ? {} : { debug: work.debug }),
+      },
       raw_model_text: null,
       finish_reason: null,
       attempts: [],
@@ -125,7 +136,7 @@ async function run(performed: Performed, model: Config.Model, work: Work, maxTok
         images: [sent],
         schema: task.modelSchema,
         schemaName: task.id,
-        temperature,
+        temperature: performed.record.request.temperature,
         seed,
         maxTokens,
         requestId: work.requestId,
@@ -143,7 +154,7 @@ async function run(performed: Performed, model: Config.Model, work: Work, maxTok
   }
 
   const validateAt = Date.now();
-  const { ok, errors } = Task.validate(task, answer.value);
+  const { ok, errors } = work.validate?.(answer.value) ?? Task.validate(task, answer.value);
   const normalized = Normalize.normalize(task.fields, answer.value);
   performed.answer = {
     ...performed.answer,

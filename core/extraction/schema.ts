@@ -2,6 +2,10 @@ import * as z from "zod";
 import * as Check from "#core/canonical/checks";
 import * as Canonical from "#core/canonical/normalize";
 import { codes } from "#core/error";
+import * as Override from "#core/task/override";
+
+/** The ways in for a picture. */
+const pictures = ["image_base64", "image_ref", "image_url"] as const;
 
 /** What `POST /v1/extract` takes. */
 export const ExtractRequest = z
@@ -12,9 +16,19 @@ export const ExtractRequest = z
       .max(100)
       .default("receipt_fields_v1")
       .meta({ description: "Which task to run (`GET /v1/tasks`)." }),
-    image_base64: z.string().min(1).meta({
+    image_base64: z.string().min(1).optional().meta({
       description:
-        "The picture as base64 or as a data URL, at most 4 MiB decoded. JPEG, PNG, WebP, TIFF, GIF (first frame).",
+        "The picture as base64 or as a data URL, at most 4 MiB decoded. JPEG, PNG, WebP, TIFF, GIF (first frame). Exactly one of image_base64, image_ref and image_url is needed.",
+    }),
+    image_ref: z
+      .string()
+      .min(1)
+      .max(100)
+      .optional()
+      .meta({ description: "What `POST /v1/uploads` returned: a picture of up to 20 MiB in the bucket." }),
+    image_url: z.string().min(1).max(8192).optional().meta({
+      description:
+        "A picture on the public internet, http or https, at most 10 MiB within 10 s and three redirects. Needs `DEBUG_MODE=1` and the scope debug:run.",
     }),
     mime_type: z
       .string()
@@ -26,6 +40,16 @@ export const ExtractRequest = z
       description:
         "Your id of this extract, `^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$`. The same id and payload give the same answer.",
     }),
+    debug: Override.Debug.optional(),
+  })
+  .superRefine((request, context) => {
+    const given = pictures.filter((name) => request[name] !== undefined);
+    if (given.length === 1) return;
+    const message = `exactly one of ${pictures.join(", ")} is needed`;
+    // None: said of the first, so that a form can show it somewhere.
+    for (const name of given.length === 0 ? pictures.slice(0, 1) : given) {
+      context.addIssue({ code: "custom", path: [name], message });
+    }
   })
   .meta({ id: "ExtractRequest" });
 export type ExtractRequest = z.output<typeof ExtractRequest>;
@@ -98,7 +122,7 @@ export interface Artifact extends Extract {
     pages: number;
   };
   sent: { sha256: string; width: number; height: number; mime_type: string; bytes: number } | null;
-  request: { temperature: number; max_tokens: number; response_format: "json_schema"; seed: number };
+  request: { temperature: number; max_tokens: number; response_format: "json_schema"; seed: number; debug?: Override.Debug };
   raw_model_text: string | null;
   finish_reason: string | null;
   attempts: readonly unknown[];

@@ -1,5 +1,10 @@
+import * as Bucket from "#core/artifact/bucket";
 import { AppError, invalidRequest } from "#core/error";
-import { sizes } from "#infra/limits";
+import type { Log } from "#core/log";
+import * as Remote from "#core/remote/remote";
+import * as Upload from "#core/upload/upload";
+import { sizes, type Times } from "#infra/limits";
+import type { StoredInput } from "./extract.sql.ts";
 
 const dataUrl = /^data:([^;,]{0,100})((?:;[^;,]{1,100})*?)(;base64)?,/i;
 
@@ -37,8 +42,50 @@ export interface Source {
   etag?: string;
 }
 
-/** The picture of a request. @throws AppError as the sources do. */
-export async function load(input: { image_base64: string; mime_type?: string | undefined }): Promise<Source> {
-  const { bytes, declaredMimeType } = decode(input.image_base64);
-  return { kind: "inline", bytes, declaredMimeType: input.mime_type ?? declaredMimeType };
+/** The three ways in; exactly one is given. */
+export interface Given {
+  image_base64?: string | undefined;
+  image_ref?: string | undefined;
+  image_url?: string | undefined;
+  mime_type?: string | undefined;
+}
+
+/**
+ * The picture of a request, wherever it is.
+ * @throws AppError as `decode`, `Upload.read` and `Remote.download` do; `invalid_request` when there is not exactly one.
+ */
+export async function load(
+  services: Upload.Stores & { times: Times },
+  log: Log,
+  given: Given,
+  caller: { keyId: string; deadline: number },
+): Promise<Source> {
+  const { image_base64, image_ref, image_url, mime_type } = given;
+  if (image_ref !== undefined) {
+    const from = { ref: image_ref, keyId: caller.keyId };
+    const { bytes, declaredMimeType, objectKey, etag } = await Upload.read(services, log, from);
+    return { kind: "upload", bytes, declaredMimeType: mime_type ?? declaredMimeType, objectKey, etag };
+  }
+  if (image_url !== undefined) {
+    const { times } = services;
+    const bytes = await Remote.download(image_url, { log, times, deadline: caller.deadline });
+    return { kind: "url", bytes, declaredMimeType: mime_type };
+  }
+  if (image_base64 === undefined) throw invalidRequest([{ path: "", message: "there is no picture" }]);
+  const { bytes, declaredMimeType } = decode(image_base64);
+  return { kind: "inline", bytes, declaredMimeType: mime_type ?? declaredMimeType };
+}
+
+/**
+ * The picture of a queued extract again: the very object that was judged before, or undefined when it is gone or
+ * another one lies there.
+ * @throws AppError `storage_unavailable`.
+ */
+export async function reload(
+  bucket: Bucket.Bucket,
+  log: Log,
+  input: Pick<StoredInput, "objectKey" | "etag">,
+): Promise<Uint8Array | undefined> {
+  const opened = await Bucket.read(bucket, log, input.objectKey, input.etag ?? undefined);
+  return opened === undefined ? undefined : Bucket.collect(opened.body, sizes.uploadImageBytes);
 }

@@ -3,6 +3,7 @@ import * as Breaker from "#core/breaker/breaker";
 import { AppError, from } from "#core/error";
 import * as Image from "#core/image/image";
 import type { Log } from "#core/log";
+import { override } from "#core/task/override";
 import * as Task from "#core/task/task";
 import * as Vision from "#core/vision/vision";
 import * as Claims from "./claim.ts";
@@ -12,6 +13,7 @@ import { inputOf } from "./extraction.ts";
 import { ensureProbe, type SingleMessage, sendSingle } from "./handover.ts";
 import { type Performed, perform } from "./perform.ts";
 import type { Services } from "./services.ts";
+import * as Source from "./source.ts";
 
 /** What an extract may cost: DESIGN.md, "A group is locked until visibility ends". */
 const maxAttempts = 3;
@@ -72,16 +74,19 @@ async function attempt(
   log: Log,
 ): Promise<void> {
   const task = Task.get(row.taskId);
-  const bytes = await Bucket.get(services.bucket, log, input.objectKey);
-  if (task === undefined || bytes === undefined) {
+  const bytes = await Source.reload(services.bucket, log, input);
+  // What passed the lint then may not pass that of a later version.
+  const overridden = task && (await override(task, input.debug ?? undefined).catch(() => undefined));
+  if (overridden === undefined || bytes === undefined) {
     const what =
-      task === undefined ? "the task of this extract is gone" : "the picture of this extract is gone";
+      overridden === undefined ? "the task of this extract is gone" : "the picture of this extract is gone";
     await end(services, row, new AppError("internal", what));
     return;
   }
   const image = await Image.inspect(bytes);
   const performed = await perform(services.model, {
-    task,
+    ...overridden,
+    debug: input.debug ?? undefined,
     image,
     requestId: row.requestId,
     deadline: time.deadline,

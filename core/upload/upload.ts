@@ -46,7 +46,7 @@ export const Upload = z
   .meta({ id: "Upload" });
 export type Upload = z.output<typeof Upload>;
 
-interface Stores {
+export interface Stores {
   db: Database.Db;
   bucket: Bucket.Bucket;
 }
@@ -150,7 +150,7 @@ export async function read(stores: Stores, log: Log, from: { ref: string; keyId:
   if (row === undefined) throw unknown();
   const object = await Bucket.read(stores.bucket, log, row.objectKey, row.etag ?? undefined);
   if (object === undefined) throw row.etag === null ? missing() : replaced();
-  const bytes = await collect(object.body);
+  const bytes = await Bucket.collect(object.body, sizes.uploadImageBytes);
   if (row.etag === null && (await keepEtag(stores.db, row, object.etag)) !== object.etag) throw replaced();
   return { bytes, declaredMimeType: row.mimeType, objectKey: row.objectKey, etag: object.etag };
 }
@@ -170,22 +170,6 @@ async function keepEtag(db: Database.Db, row: Row, etag: string): Promise<string
     db.query.select().from(uploadTable).where(eq(uploadTable.ref, row.ref)),
   ]);
   return Database.rows(uploadTable, results[1])[0]?.etag;
-}
-
-/** All bytes. No more than may be uploaded, whatever lies there: the signature is the bucket's promise, not ours. */
-async function collect(body: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
-  const pieces: Uint8Array[] = [];
-  let bytes = 0;
-  for await (const piece of body) {
-    bytes += piece.length;
-    if (bytes > sizes.uploadImageBytes) {
-      throw new AppError("payload_too_large", "the uploaded picture is too large", {
-        details: { limit_bytes: sizes.uploadImageBytes },
-      });
-    }
-    pieces.push(piece);
-  }
-  return Buffer.concat(pieces);
 }
 
 const unknown = () => new AppError("not_found", "there is no upload with this image_ref");

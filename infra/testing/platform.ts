@@ -1,4 +1,4 @@
-import { execFile } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import * as fs from "node:fs";
 import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -30,15 +30,38 @@ export async function ensure(): Promise<boolean> {
     NO_BUN: "1",
     SST_TELEMETRY_DISABLED: "1",
   };
+  if (!(await isRegistryThere(env))) return false;
   const sst = join(root, "node_modules", "sst", "bin", "sst.mjs");
-  const done = await new Promise<boolean>((resolve) => {
-    const args = [sst, "install", "--stage", "ci"];
-    execFile(process.execPath, args, { cwd: root, env, timeout: installMs }, (error) =>
-      resolve(error === null),
-    );
-  });
+  const done = await run([sst, "install", "--stage", "ci"], env);
   if (done) fs.writeFileSync(stamp, wanted);
   return done;
+}
+
+/** Runs to the end, or is ended with everything that it started. */
+function run(args: string[], env: NodeJS.ProcessEnv): Promise<boolean> {
+  const isPosix = process.platform !== "win32";
+  const child = spawn(process.execPath, args, { cwd: root, env, stdio: "ignore", detached: isPosix });
+  const timer = setTimeout(() => {
+    if (isPosix && child.pid !== undefined) process.kill(-child.pid);
+    else child.kill();
+  }, installMs);
+  return new Promise((resolve) => {
+    child.once("error", () => resolve(false));
+    child.once("exit", (code) => {
+      clearTimeout(timer);
+      resolve(code === 0);
+    });
+  });
+}
+
+/** Asked first: SST itself tries for minutes. Through npm, which knows about mirrors and proxies. */
+function isRegistryThere(env: NodeJS.ProcessEnv): Promise<boolean> {
+  const args = ["view", "sst", "version", "--fetch-retries=0", "--fetch-timeout=10000"];
+  const onWindows = process.platform === "win32";
+  return new Promise((resolve) => {
+    const options = { cwd: root, env, timeout: 20_000, shell: onWindows };
+    execFile(onWindows ? "npm.cmd" : "npm", args, options, (error) => resolve(error === null));
+  });
 }
 
 function read(path: string): string | undefined {

@@ -1,5 +1,6 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { randomUUID } from "node:crypto";
+import { dirname } from "node:path";
 import * as Limits from "#infra/limits";
 import * as Lines from "#local/lambda/lines";
 import type { FromInstance, FunctionError, Invoke } from "#local/lambda/protocol";
@@ -65,6 +66,8 @@ export class Instance {
   invocations = 0;
   /** Code has been replaced: ends when it is idle. */
   retired = false;
+  /** Resolves when the init phase is over, however it ended. */
+  readonly loaded: Promise<unknown>;
   /** Resolves when the process is gone and all its output was passed on. */
   readonly ended: Promise<void>;
   readonly #code: FunctionCode;
@@ -93,6 +96,7 @@ export class Instance {
     }
     const init = Promise.withResolvers<FunctionError | undefined>();
     this.#init = init.promise;
+    this.loaded = init.promise;
     const initTimer = setTimeout(() => {
       init.resolve({
         errorType: "Sandbox.Timedout",
@@ -110,13 +114,15 @@ export class Instance {
       init.resolve(error);
       this.#settle?.({ type: "error", error });
     };
-    // "exit" comes before the last output is read; the answer to the caller need not wait for that.
-    this.#child.once("exit", (status, signal) =>
-      gone({
+    // An answer may still be in the channel of a process that has ended; its last output may come later still.
+    this.#child.once("exit", (status, signal) => {
+      const error = {
         errorType: "Runtime.ExitError",
         errorMessage: `the process ended with ${signal ?? `status ${status}`}`,
-      }),
-    );
+      };
+      if (this.#child.connected) this.#child.once("disconnect", () => gone(error));
+      else gone(error);
+    });
     this.ended = new Promise((resolve) => {
       this.#child.once("close", () => resolve());
       this.#child.on("error", (error) => {
@@ -243,7 +249,7 @@ function environment({ name, code, region, env }: InstanceOptions): Record<strin
     AWS_LAMBDA_INITIALIZATION_TYPE: "on-demand",
     AWS_LAMBDA_LOG_GROUP_NAME: `/aws/lambda/${name}`,
     AWS_LAMBDA_LOG_STREAM_NAME: `local/[$LATEST]${randomUUID().replaceAll("-", "")}`,
-    LAMBDA_TASK_ROOT: code.file.slice(0, Math.max(code.file.lastIndexOf("/"), code.file.lastIndexOf("\\"))),
+    LAMBDA_TASK_ROOT: dirname(code.file),
     _HANDLER: `${code.file}.${code.exportName}`,
   };
 }

@@ -99,6 +99,14 @@ describe("an instance", () => {
     },
   );
 
+  test("that ends after its answer has answered", async () => {
+    const lambda = await start({ actor });
+    for (let call = 0; call < 5; call += 1) {
+      expect(await lambda.invoke("actor", { act: "exit after answering" })).toMatchObject({ type: "result" });
+      await vi.waitFor(() => expect(lambda.instances()).toEqual([]));
+    }
+  });
+
   test("that passes its timeout is killed, also in the middle of an endless loop", async () => {
     const lambda = await start({ actor: { ...actor, timeoutMs: 300 } });
     const late = await lambda.invoke("actor", { act: "spin", ms: 60_000 });
@@ -150,17 +158,26 @@ describe("an instance", () => {
 });
 
 describe("a pool", () => {
-  test("never has more processes than its maximum; what waits is served in order", async () => {
+  test("never has more processes than its maximum", async () => {
     const lambda = await start({ actor }, { pools: { http: 2 } });
-    const order: number[] = [];
-    const calls = Array.from({ length: 8 }, async (_, index) => {
+    const calls = Array.from({ length: 8 }, async () => {
       const { pid } = await lambda.invoke("actor", { act: "sleep", ms: 20 });
-      order.push(index);
       expect(lambda.instances().length).toBeLessThanOrEqual(2);
       return pid;
     });
     expect(new Set(await Promise.all(calls)).size).toBe(2);
-    for (const [place, index] of order.entries()) expect(Math.abs(place - index)).toBeLessThanOrEqual(1);
+  });
+
+  test("serves in order what has to wait", async () => {
+    const lambda = await start({ actor, echo }, { pools: { http: 1 } });
+    const order: number[] = [];
+    const call = async (index: number) => {
+      // Two functions that take the one process from each other.
+      await lambda.invoke(index % 3 === 0 ? "echo" : "actor", {});
+      order.push(index);
+    };
+    await Promise.all([0, 1, 2, 3, 4, 5].map(call));
+    expect(order).toEqual([0, 1, 2, 3, 4, 5]);
   });
 
   test("ends an idle instance of another function when it is full", async () => {

@@ -1,9 +1,11 @@
 /**
  * Lambda on a laptop: one process = one instance = one invocation at a time. Functions of one pool share a
  * maximum of processes; a warm instance is reused (the one used last first), an idle one of another function
- * makes room, and when all are busy invocations wait in order.
+ * makes room, and when all are busy invocations wait in order. Only a few processes load at a time: on Lambda
+ * every instance has a processor of its own, here sixteen together would all pass the time limit of their init.
  */
 import type { ChildProcess } from "node:child_process";
+import { availableParallelism } from "node:os";
 import { type FunctionCode, Instance, type Outcome, type State } from "#local/lambda/instance";
 
 export type { FunctionCode, Outcome } from "#local/lambda/instance";
@@ -70,9 +72,15 @@ interface Waiter {
   readonly refuse: (reason: unknown) => void;
 }
 
+/** Most processes that load their code at a time, those of all pools together. */
+const maxLoading = Math.max(2, availableParallelism());
+
 /** Starts no process yet: instances come with the first invocations. */
 export function start(options: LambdaOptions): Lambda {
-  const pools = new Map(Object.entries(options.pools).map(([name, max]) => [name, new Pool(max)]));
+  let loading = 0;
+  const pools = new Map(
+    Object.entries(options.pools).map(([name, max]) => [name, new Pool(max, () => loading < maxLoading)]),
+  );
   let { runtimeFile, functions } = options;
   let closed = false;
 
@@ -85,7 +93,13 @@ export function start(options: LambdaOptions): Lambda {
     const code = functions[name];
     if (code === undefined) throw new UnknownFunctionError(`no function ${name}`);
     const { region, env, onLog, onStart } = options;
-    return new Instance({ name, code, runtimeFile, region, env, onLog, onStart });
+    const instance = new Instance({ name, code, runtimeFile, region, env, onLog, onStart });
+    loading += 1;
+    void instance.loaded.then(() => {
+      loading -= 1;
+      for (const pool of pools.values()) pool.serve(startInstance);
+    });
+    return instance;
   };
 
   return {
@@ -140,11 +154,13 @@ type Start = (functionName: string) => Instance;
 class Pool {
   readonly instances = new Set<Instance>();
   readonly #max: number;
+  readonly #mayLoad: () => boolean;
   readonly #waiters: Waiter[] = [];
   readonly #idle = new Set<Instance>();
 
-  constructor(max: number) {
+  constructor(max: number, mayLoad: () => boolean) {
     this.#max = max;
+    this.#mayLoad = mayLoad;
   }
 
   async acquire(functionName: string, start: Start, signal: AbortSignal | undefined): Promise<Instance> {
@@ -167,18 +183,18 @@ class Pool {
       };
       signal?.addEventListener("abort", stop, { once: true });
       this.#waiters.push(waiter);
-      this.#serve(start);
+      this.serve(start);
     });
   }
 
   release(instance: Instance, start: Start): void {
     if (instance.state === "idle" && !instance.retired) this.#idle.add(instance);
     else instance.kill();
-    this.#serve(start);
+    this.serve(start);
   }
 
   /** Gives instances to those who wait, in their order, as long as there is one or room for one. */
-  #serve(start: Start): void {
+  serve(start: Start): void {
     for (let waiter = this.#waiters[0]; waiter !== undefined; waiter = this.#waiters[0]) {
       const { functionName } = waiter;
       // A Set keeps the order of insertion: the last idle one of the function is the warmest.
@@ -187,6 +203,8 @@ class Pool {
         this.#makeRoom();
         return;
       }
+      // Whichever comes first: a process that has loaded, or a warm one that is done.
+      if (warm === undefined && !this.#mayLoad()) return;
       this.#waiters.shift();
       if (warm !== undefined) {
         this.#idle.delete(warm);
@@ -216,7 +234,7 @@ class Pool {
     void instance.ended.then(() => {
       this.instances.delete(instance);
       this.#idle.delete(instance);
-      this.#serve(start);
+      this.serve(start);
     });
     return instance;
   }

@@ -77,8 +77,9 @@ async function runtime(): Promise<OrtModule> {
     return (await import(native)) as OrtModule;
   } catch {
     onnxWeb.env.logLevel = "error";
-    // More than two threads gain little on lines of text, and the machine has other work.
-    onnxWeb.env.wasm.numThreads = Math.min(2, availableParallelism());
+    // Threads wait for each other at every layer: on a machine that is busy elsewhere, as it is while the loop
+    // runs, more of them than free cores are three times slower than one.
+    onnxWeb.env.wasm.numThreads = Math.max(1, Math.min(4, Math.floor(availableParallelism() / 2)));
     return onnxWeb as OrtModule;
   }
 }

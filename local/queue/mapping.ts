@@ -29,7 +29,10 @@ export interface MappingOptions {
 export interface Mapping {
   /** Calls that run. */
   inFlight(): number;
-  /** Takes no more messages; returns when the calls in flight have ended and their messages are dealt with. */
+  /**
+   * Begins no more polls; returns when the calls in flight have ended and their messages are dealt with. A poll
+   * that is still out ends with the emulator; what it gets until then is worked on as long as the functions live.
+   */
   stop(): Promise<void>;
 }
 
@@ -37,10 +40,10 @@ export interface Mapping {
 const receiveMax = 10;
 
 /**
- * A message that is handed to a poll which nobody waits for any more is lost until its visibility ends. So polls
- * are never aborted, and are short enough to be waited for when the mapping stops.
+ * Polls are never aborted: a message that is handed to a poll which nobody reads any more is away until its
+ * visibility ends. The emulator wakes a poll for a new message; the length only bounds what a missed one costs.
  */
-const pollSeconds = 1;
+const pollSeconds = 5;
 
 const backOffMs = { first: 100, most: 5_000 };
 
@@ -124,15 +127,14 @@ export function start(options: MappingOptions): Mapping {
       }
     }
   };
-  const polling = poll();
+  void poll();
 
   return {
     inFlight: () => calls.size,
     stop: async () => {
       stopping = true;
       wake();
-      await polling;
-      await Promise.all(calls);
+      while (calls.size > 0) await Promise.all(calls);
     },
   };
 }

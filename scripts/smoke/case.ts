@@ -12,6 +12,8 @@ export interface Case {
   /** `nobody` sends no key; any other text is sent as the key. */
   readonly as?: "nobody" | (string & {});
   readonly wants: Wants;
+  /** The answer names another server's address, such as a signed URL of the bucket; no key goes there. */
+  elsewhere?(bench: Bench): string;
   /** Why it cannot be asked here; undefined when it can. */
   skip?(bench: Bench): string | undefined;
   /** Notes something for later cases. */

@@ -275,6 +275,75 @@ const extract: Case[] = [
   },
 ];
 
+const Upload = z.object({
+  image_ref: z.string(),
+  upload_url: z.url(),
+  method: z.literal("PUT"),
+  headers: z.record(z.string(), z.string()),
+});
+const uploadOf = (bench: Bench) => Upload.parse(bench.kept.get("upload")?.json);
+const withoutUpload = (bench: Bench) => (bench.kept.has("upload") ? undefined : "nothing was announced");
+const put = (bench: Bench) => {
+  // The length is set by the client from the body.
+  const { "Content-Length": _, ...headers } = uploadOf(bench).headers;
+  return { method: "PUT" as const, path: "/", rawBody: new Uint8Array(bench.picture), headers };
+};
+const mimeTypeOf = ({ picture }: Bench) =>
+  picture[0] === 0x89
+    ? "image/png"
+    : picture.toString("latin1", 0, 4) === "RIFF"
+      ? "image/webp"
+      : "image/jpeg";
+
+const uploads: Case[] = [
+  {
+    name: "announce an upload",
+    route: "POST /v1/uploads",
+    request: (bench) => ({
+      method: "POST",
+      path: "/v1/uploads",
+      body: { mime_type: mimeTypeOf(bench), bytes: bench.picture.length },
+    }),
+    wants: { status: 201, body: Upload },
+    keep: (answer, bench) => bench.kept.set("upload", answer),
+  },
+  {
+    name: "put it into the bucket",
+    route: "POST /v1/uploads",
+    skip: withoutUpload,
+    elsewhere: (bench) => uploadOf(bench).upload_url,
+    request: put,
+    wants: { status: 200 },
+  },
+  {
+    name: "put another one there",
+    route: "POST /v1/uploads",
+    skip: withoutUpload,
+    elsewhere: (bench) => uploadOf(bench).upload_url,
+    request: put,
+    wants: { status: 412 },
+  },
+  {
+    name: "extract what was uploaded",
+    route: "POST /v1/extract",
+    skip: withoutUpload,
+    request: (bench) => post({ request_id: `${idOf(bench)}-upload`, image_ref: uploadOf(bench).image_ref }),
+    wants: { status: 200, body: Extract, settles: true },
+  },
+  {
+    name: "an upload that nobody announced",
+    route: "POST /v1/extract",
+    request: () => post({ image_ref: "nobody-announced-this" }),
+    wants: { status: [400, 404] },
+  },
+  {
+    name: "announce what is no picture",
+    route: "POST /v1/uploads",
+    request: () => ({ method: "POST", path: "/v1/uploads", body: { mime_type: "image/svg+xml", bytes: 10 } }),
+    wants: { status: [400, 415] },
+  },
+];
+
 /** A start that says JPEG and nothing behind it. */
 const brokenJpeg = Buffer.from([0xff, 0xd8, 0xff, 0xe0, 0, 16, 74, 70, 73, 70, 0, 1, 1, 0, 0, 1, 0, 1, 0, 0]);
 const inlineTooLarge = Math.round(4.2 * 1024 * 1024);
@@ -430,7 +499,15 @@ const debug: Case[] = [
   },
 ];
 
-export const cases: readonly Case[] = [...system, ...keys, ...tasks, ...extract, ...refusals, ...debug];
+export const cases: readonly Case[] = [
+  ...system,
+  ...keys,
+  ...tasks,
+  ...extract,
+  ...uploads,
+  ...refusals,
+  ...debug,
+];
 
 /** Every error answer has the shape of API.md, and the same id in header and body. */
 export function errorShape(answer: Answer): string | undefined {

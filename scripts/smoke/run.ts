@@ -52,12 +52,17 @@ async function ask(server: Client.Target, item: Case, bench: Bench, signal: Abor
   const about = { name: item.name, route: item.route };
   const reason = item.skip?.(bench);
   if (reason !== undefined) return { ...about, status: null, ms: 0, outcome: "skipped", why: reason };
+  const elsewhere = item.elsewhere?.(bench);
   const caller =
-    item.as === undefined ? server : { url: server.url, apiKey: item.as === "nobody" ? undefined : item.as };
+    elsewhere === undefined ? callerOf(server, item) : { url: new URL("/", elsewhere), apiKey: undefined };
   const startedAt = performance.now();
   const ms = () => Math.round(performance.now() - startedAt);
   try {
-    const request = { ...item.request(bench), signal };
+    const request = {
+      ...item.request(bench),
+      ...(elsewhere === undefined ? {} : { path: elsewhere }),
+      signal,
+    };
     const answer = await settled(caller, await Client.call(caller, request), item.wants, signal);
     const why = judge(answer, item.wants, bench);
     if (why === undefined) item.keep?.(answer, bench);
@@ -72,6 +77,11 @@ async function ask(server: Client.Target, item: Case, bench: Bench, signal: Abor
     if (!(error instanceof Client.CallError)) throw error;
     return { ...about, status: null, ms: ms(), outcome: "failed", why: error.message };
   }
+}
+
+function callerOf(server: Client.Target, { as }: Case): Client.Target {
+  if (as === undefined) return server;
+  return { url: server.url, apiKey: as === "nobody" ? undefined : as };
 }
 
 /** A 202 is asked again until it is something else, where the case wants the end. */

@@ -62,7 +62,7 @@ const NUMBER = new RegExp(
   "gi",
 );
 const UNIT =
-  /^\s?(?:kg|gr?m?|mg|ml|cl|ltr|cm|mm|mtr|pcs?|pkt|pack|roll|stck?|stk|pax|oz|lbs?|'s|[lm](?=[\s,.]|$))(?![a-z])/i;
+  /^\s?(?:kg|gr?m?|mg|ml|cl|ltr|cm|mm|mtr|pcs?|pkt|pack|roll|stck?|stk|pax|oz|lbs?|h(?:rs?|ours?)?|std|stunden|days?|tage|'s|[lm](?=[\s,.]|$))(?![a-z])/i;
 const THOUSANDS = /^\d{1,3}(?:[.,']\d{3})+$/;
 const THOUSANDS_DECIMALS = /^\d{1,3}(?:[.,']\d{3})+[.,]\d{2}$/;
 const DECIMALS = /^\d*[.,]\d{2}$/;

@@ -203,8 +203,8 @@ function withMonth(
 }
 
 function plausible(year: number, month: number, day: number): boolean {
-  // Tomorrow's year may be on a receipt of New Year's Eve; later ones are misread.
-  const newest = new Date().getFullYear() + 1;
+  // Due dates and warranties lie ahead; later years are misread.
+  const newest = new Date().getFullYear() + 10;
   const date = new Date(Date.UTC(year, month - 1, day));
   return (
     year >= OLDEST_YEAR && year <= newest && date.getUTCMonth() === month - 1 && date.getUTCDate() === day

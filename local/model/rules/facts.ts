@@ -62,11 +62,12 @@ export function find(pages: Page[]): Facts {
   for (const [key, stamp] of Object.entries({ date: dates.date, time: dates.time, due_date: dates.due })) {
     if (stamp) iso.set(key, stamp.iso);
   }
+  const taxLines = table.lines.filter((line) => !line.isSum && line.tax);
   const confidences = rows.flatMap((row) => row.cells.map((cell) => cell.confidence));
   return {
     values,
     items: items.map(toEntry),
-    taxes: table.lines.filter((line) => !line.isSum && line.tax).map(toTaxEntry),
+    taxes: taxLines.length > 0 ? taxLines.map(toTaxEntry) : taxRows(segments, labels),
     rows: rows.map((row) => ({
       text: row.text,
       confidence: Math.min(...row.cells.map((cell) => cell.confidence)),
@@ -98,10 +99,30 @@ function toEntry(item: Items.Item): Entry {
   return entry({
     name: item.name,
     code: item.code,
-    quantity: printed(item.quantity),
+    quantity: quantityOf(item),
     unit_price: printed(item.unitPrice),
     price: printed(item.price),
     rate: printed(item.rate),
+  });
+}
+
+/** In `2 x 17.35` the sign stands between two numbers; in `2x Coffee` it belongs to the quantity. */
+function quantityOf({ quantity, unitPrice }: Items.Item): Printed | undefined {
+  const isProduct = quantity && unitPrice && quantity.source.text === unitPrice.source.text;
+  return isProduct ? { text: quantity.text, confidence: quantity.confidence } : printed(quantity);
+}
+
+/** `19% MwSt auf 272,30   51,74`: a rate with its tax outside of a summary. */
+function taxRows(segments: Amounts.Segment[][], labels: Totals.Labelled[]): Entry[] {
+  return labels.flatMap(({ role, number }) => {
+    if (role !== "tax") return [];
+    const numbers = (segments[number.row] ?? []).filter((segment) => segment.kind === "number");
+    const rate = numbers.find((each) => each.form === "percent");
+    if (!rate) return [];
+    const expected = (each: Amounts.Num) =>
+      Math.abs((each.value * rate.value) / 100 - number.value) <= 0.02 + each.value * 0.001;
+    const base = numbers.find((each) => each.form === "money" && each !== number && expected(each));
+    return [entry({ rate: printed(rate), base: printed(base), amount: printed(number) })];
   });
 }
 

@@ -30,6 +30,7 @@ const PATTERNS: Record<string, RegExp[]> = {
   ],
   purchase_order: [
     labelled("(?:p\\.?o\\.?|purchase\\s*order|your\\s*order|ihre\\s*bestellung|bestell|commande)", true),
+    labelled("(?:p\\.o\\.|your\\s*order|ihre\\s*bestellung)", false),
   ],
   approval_code: [
     labelled(
@@ -102,9 +103,10 @@ export function payment(
   cash: Num | undefined,
   card: Num | undefined,
 ): Payment {
-  const paid = labels.find((each) => each.number === (card ?? cash));
+  const number = card ?? cash;
+  const paid = labels.find((each) => each.number === number && /card|wallet|cash/.test(each.role));
   const text = paid?.label
-    .replace(/^(?:geg\.?|gegeben|payment|pay|paid by)\s+(?=\p{L})/iu, "")
+    .replace(/^(?:geg\.?|gegeben|kartenzahlung|payment|pay|paid by)\s+(?=\p{L})/iu, "")
     .replace(/[\s:]*(?<!\p{L})(?:EURO?|RM|Rp|IDR|CHF|GBP|USD)?[^\p{L}\p{N}]*$/iu, "")
     .replace(/^[^\p{L}]+/u, "")
     .trim();

@@ -191,8 +191,14 @@ function quantities(part: Part, style: Style): Pick<Item, "quantity" | "unitPric
   const first = part.numbers[0];
   const leading =
     first && counts.includes(first) && first.form === "integer" && first.value <= 999 ? first : undefined;
+  const alone = counts.find((number) => number.form === "integer" && isAlone(number) && number.value <= 999);
   const single = money.find((number) => Math.abs(number.value - price) <= 0.005);
-  return { quantity: times ?? leading, unitPrice: single ?? (times ? money.at(-1) : undefined) };
+  return { quantity: times ?? leading ?? alone, unitPrice: single ?? (times ? money.at(-1) : undefined) };
+}
+
+/** In a column of its own. */
+function isAlone({ source }: Num): boolean {
+  return source.text.slice(source.start, source.end).trim() === source.text.trim();
 }
 
 /** `6 x 13.80` on a row of its own explains the item whose price is the product. */

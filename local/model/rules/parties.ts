@@ -1,3 +1,4 @@
+import * as Dates from "#local/model/rules/dates";
 import type { Printed } from "#local/model/rules/items";
 import { fold } from "#local/model/rules/labels";
 import type { Row } from "#local/model/rules/rows";
@@ -27,6 +28,7 @@ const SUFFIX_ROW =
   /^(\W*(sdn|bhd|gmbh|ltd|limited|llc|inc|co|kg|ag|berhad)\b)|(sdn|bhd|gmbh)\W*(\(?[\w-]+\)?)?$/i;
 const ADDRESS =
   /\b(no|lot|jalan|jln|jl|lorong|taman|persiaran|lebuh|bandar|seksyen|road|rd|street|st|avenue|ave|av|lane|drive|blvd|boulevard|rue|place|chemin|strasse|stra[sßB]e|str|weg|platz|allee|gasse|ring|kuala|lumpur|selangor|johor|penang|jakarta|bali|ruko|kec|kel|kota|floor|suite|unit|block|blok)\b|str\.|stra[sßB]e|\b\d{4,5}\b|\b[A-Z]{1,2}\d{1,2}[A-Z]?\s?\d[A-Z]{2}\b/i;
+const DOCUMENT = /invoice|receipt|rechnung|beleg|bestell|order|cashier|kasse|facture|faktur|\bbill|\bdoc/i;
 const STREET =
   /(?:stra[sßB]e|str\.|weg|platz|allee|gasse|\b(?:jalan|jln|road|street|avenue|rue))[\s.,]*\d|^\d+\W.*(?:road|street|avenue|\brue\b)/i;
 const LEGAL_FORM = /\b(gmbh|sdn\.? ?bhd|ltd|llc|sarl|co\. ?kg|\bAG\b|e\.?k\.)/i;
@@ -72,6 +74,8 @@ function describe(head: Row[], all: Row[]): Party {
   const nameRows = nameRow ? [nameRow, ...(joined && suffix ? [suffix] : [])] : [];
   // Where the top is a logo, the company may sign at the foot.
   const signed = nameRow ? undefined : all.slice(head.length).find((row) => LEGAL_FORM.test(row.text));
+  const oneLine = nameRow && splitLine(nameRow);
+  if (oneLine) return { ...oneLine, ...contacts(all, head) };
   return {
     name: join(nameRows, " ") ?? (signed && join([signed], "")),
     address: join(addressRows(head.slice(nameAt + nameRows.length)), ", "),
@@ -79,9 +83,20 @@ function describe(head: Row[], all: Row[]): Party {
   };
 }
 
+/** `Sample Ltd, 5 Example Road, 12345 Town` in one row. */
+function splitLine(row: Row, text = row.text): Pick<Party, "name" | "address"> | undefined {
+  const comma = text.search(/[,;|]\s/);
+  const rest = text.slice(comma + 1).trim();
+  if (comma < 3 || !ADDRESS.test(rest) || !/\d/.test(rest)) return undefined;
+  const confidence = confidenceOf(row);
+  return { name: { text: text.slice(0, comma).trim(), confidence }, address: { text: rest, confidence } };
+}
+
 function describeCustomer(rows: Row[]): Party {
   const [first, ...others] = rows;
   if (!first) return { name: undefined, address: undefined, ...contacts([], []) };
+  const oneLine = splitLine(first, first.text.replace(CUSTOMER, "").replace(/^[\s:.]+/, ""));
+  if (oneLine) return { ...oneLine, ...contacts([], []) };
   const own = first.text.replace(CUSTOMER, "").replace(/^[\s:.]+/, "");
   const name =
     own.length > 2 ? { text: own, confidence: confidenceOf(first) } : join(others.slice(0, 1), " ");
@@ -106,7 +121,7 @@ function addressRows(rows: Row[]): Row[] {
       PHONE_LABEL.test(row.text) || TAX_ID.some((each) => each.test(row.text)) || EMAIL.test(row.text);
     if (found.length > 0 && (stop || found.length >= ADDRESS_ROWS)) break;
     if (stop || TITLE.test(fold(row.text))) continue;
-    const isAddress = ADDRESS.test(row.text);
+    const isAddress = ADDRESS.test(row.text) && Dates.find(row.text).length === 0 && !DOCUMENT.test(row.text);
     if (!isAddress && found.length > 0) {
       // A city alone between two rows of address; otherwise the address is over.
       const next = rows[rows.indexOf(row) + 1];

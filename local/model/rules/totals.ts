@@ -32,6 +32,9 @@ const MAX_ROW_DISTANCE = 2.4;
 /** Money that follows a count ("Total Qty: 20  599.43"), or a label read on a neighbouring row, is less sure. */
 const AFTER_COUNT = 35;
 const NEIGHBOUR_PENALTY = 8;
+/** Strength of the plain word "Amount", which on a card slip is the sum; how many rows a slip has. */
+const SLIP_AMOUNT = 45;
+const SLIP_ROWS = 16;
 /** What a printed amount must bring together to be called the total. */
 const ENOUGH = 40;
 /** Cash is rounded to five cents, in rupiah to a hundred. */
@@ -82,6 +85,15 @@ export function label(rows: Row[], segments: Segment[][], table: TaxTable, style
         strength: other.label.strength - NEIGHBOUR_PENALTY,
       });
     }
+  }
+  for (const [index, { label: meaning, text }] of open) {
+    if (meaning.role !== "card" && meaning.role !== "wallet") continue;
+    // A card slip names the card first and repeats the sum as "Amount" some rows below.
+    const amount = found.find(
+      ({ role, strength, number }) =>
+        role === "total" && strength <= SLIP_AMOUNT && number.row > index && number.row <= index + SLIP_ROWS,
+    );
+    if (amount) found.push({ role: meaning.role, strength: SLIP_AMOUNT, number: amount.number, label: text });
   }
   return withoutItems(found);
 }

@@ -1,0 +1,407 @@
+import { once } from "node:events";
+import * as http from "node:http";
+import * as net from "node:net";
+import { gzipSync } from "node:zlib";
+import { afterEach, describe, expect, test, vi } from "vitest";
+import type { AppError } from "#core/error";
+import type { Fields, Log } from "#core/log";
+import { isPublic } from "#core/remote/address";
+import { type Address, download, type Limits, type World } from "#core/remote/download";
+
+const lines: Fields[] = [];
+const write = (_event: string, fields: Fields = {}) => void lines.push(fields);
+const log: Log = { info: write, warn: write, error: write, child: () => log };
+const limits: Limits = { log, protocols: ["https:", "http:"], maxBytes: 100_000, timeoutMs: 5_000 };
+
+const addressesOf = (...found: string[]): Address[] =>
+  found.map((address) => ({ address, family: net.isIP(address) }));
+
+/** As deployed, but for the resolver. */
+function internet(answers: Record<string, string[]> = {}) {
+  const lookup = vi.fn(async (name: string) => {
+    const found = answers[name];
+    if (found === undefined) throw Object.assign(new Error(`getaddrinfo ENOTFOUND ${name}`), { code: "ENOTFOUND" });
+    return addressesOf(...found);
+  });
+  return { lookup, allows: isPublic, allowsPort: () => false };
+}
+
+/** A world whose public internet is 127.0.0.1, on any port. */
+function loopback(lookup: World["lookup"] = async () => addressesOf("127.0.0.1")) {
+  return { lookup: vi.fn(lookup), allows: vi.fn((address: string) => address === "127.0.0.1"), allowsPort: () => true };
+}
+
+async function refusal(url: string, world: World, more: Partial<Limits> = {}): Promise<AppError> {
+  try {
+    await download(url, { ...limits, ...more }, world);
+  } catch (thrown) {
+    return thrown as AppError;
+  }
+  throw new Error("it was downloaded");
+}
+const reasonOf = ({ details }: AppError) => details?.reason;
+
+describe("a URL that points at us", () => {
+  const notAllowed = "url_not_allowed";
+  const noAddress = "address_not_allowed";
+  const hostile: [string, string][] = [
+    // Decimal, octal, hexadecimal, short forms and mixtures of 127.0.0.1 and 169.254.169.254.
+    ["http://127.0.0.1/x", noAddress],
+    ["http://127.1/x", noAddress],
+    ["http://127.0.1/x", noAddress],
+    ["http://2130706433/x", noAddress],
+    ["http://017700000001/x", noAddress],
+    ["http://0x7f000001/x", noAddress],
+    ["http://0x7f.1/x", noAddress],
+    ["http://0177.0.0.1/x", noAddress],
+    ["http://0x7f.0.0x0.01/x", noAddress],
+    ["http://00000177.0.0.1/x", noAddress],
+    ["http://2852039166/x", noAddress],
+    ["http://0xa9fea9fe/x", noAddress],
+    ["http://0xA9.0xFE.0xA9.0xFE/x", noAddress],
+    ["http://0251.0376.0251.0376/x", noAddress],
+    ["http://169.254.43518/x", noAddress],
+    ["http://169.16689662/x", noAddress],
+    ["http://0/x", noAddress],
+    ["http://0.0.0.0/x", noAddress],
+    ["http://0x0/x", noAddress],
+    ["http://10.0.0.1/x", noAddress],
+    ["http://192.168.0.1/x", noAddress],
+    ["http://172.16.0.1/x", noAddress],
+    ["http://100.64.0.1/x", noAddress],
+    ["http://168.63.129.16/x", noAddress],
+    ["http://255.255.255.255/x", noAddress],
+    ["http://224.0.0.1/x", noAddress],
+    // Trailing dots, escapes, tabs, backslashes, missing slashes, upper case.
+    ["http://127.0.0.1./x", noAddress],
+    ["http://127.0.0.%31/x", noAddress],
+    ["http://%31%32%37.0.0.1/x", noAddress],
+    ["http://127.0.0.1\t/x", noAddress],
+    ["ht\ntp://127.0.0.1/x", noAddress],
+    ["  http://127.0.0.1/x", noAddress],
+    ["http:\\\\127.0.0.1\\x", noAddress],
+    ["http:127.0.0.1/x", noAddress],
+    ["HTTP://127.0.0.1/x", noAddress],
+    ["http:////127.0.0.1/x", noAddress],
+    // Digits and dots of other scripts.
+    ["http://127。0。0。1/x", noAddress],
+    ["http://①②⑦.⓪.⓪.①/x", noAddress],
+    ["http://１２７.０.０.１/x", noAddress],
+    ["http://𝟏𝟐𝟕.𝟎.𝟎.𝟏/x", noAddress],
+    ["http://1６9.254.1⁶9.2⁵4/x", noAddress],
+    ["http://１２７．１/x", noAddress],
+    ["http://12\u00ad7.0.0.1/x", noAddress],
+    // IPv6: loopback, mapped, compatible, translated, link-local, unique local, 6to4, Teredo, NAT64, zones.
+    ["http://[::1]/x", noAddress],
+    ["http://[0:0:0:0:0:0:0:1]/x", noAddress],
+    ["http://[0000:0000:0000:0000:0000:0000:0000:0001]/x", noAddress],
+    ["http://[::]/x", noAddress],
+    ["http://[::ffff:127.0.0.1]/x", noAddress],
+    ["http://[::ffff:7f00:1]/x", noAddress],
+    ["http://[::FFFF:A9FE:A9FE]/x", noAddress],
+    ["http://[::127.0.0.1]/x", noAddress],
+    ["http://[::ffff:0:127.0.0.1]/x", noAddress],
+    ["http://[fe80::1]/x", noAddress],
+    ["http://[fc00::1]/x", noAddress],
+    ["http://[fd00:ec2::254]/x", noAddress],
+    ["http://[fec0::1]/x", noAddress],
+    ["http://[ff02::1]/x", noAddress],
+    ["http://[2002:7f00:1::]/x", noAddress],
+    ["http://[2001:0:7f00:1::]/x", noAddress],
+    ["http://[64:ff9b::127.0.0.1]/x", noAddress],
+    ["http://[64:ff9b:1::1]/x", noAddress],
+    ["http://[2001:db8::1]/x", noAddress],
+    ["http://[fe80::1%25eth0]/x", "url_invalid"],
+    ["http://[fe80::1%eth0]/x", "url_invalid"],
+    ["http://[::1/x", "url_invalid"],
+    ["http://::1/x", "url_invalid"],
+    ["http://256.256.256.256/x", "url_invalid"],
+    ["http://127.0.0.1.1/x", "url_invalid"],
+    ["http://1.2.3.08/x", "url_invalid"],
+    // Names of ours, and names that are no names.
+    ["http://localhost/x", notAllowed],
+    ["http://LOCALHOST/x", notAllowed],
+    ["http://localhost./x", notAllowed],
+    ["http://ｌｏｃａｌｈｏｓｔ/x", notAllowed],
+    ["http://loc%61lhost/x", notAllowed],
+    ["http://db.localhost/x", notAllowed],
+    ["http://db.localhost./x", notAllowed],
+    ["http://printer.local/x", notAllowed],
+    ["http://metadata.google.internal/x", notAllowed],
+    ["http://router.home.arpa/x", notAllowed],
+    ["http://metadata/x", notAllowed],
+    ["http://intranet/x", notAllowed],
+    ["http://hidden.onion/x", notAllowed],
+    // Who reads only the start of it sees another host.
+    ["http://pictures.example@127.0.0.1/x", notAllowed],
+    ["http://user:word@pictures.example/x", notAllowed],
+    ["http://:@127.0.0.1/x", noAddress],
+    ["http://pictures.example%40127.0.0.1/x", "url_invalid"],
+    ["http://127.0.0.1#@pictures.example/x", noAddress],
+    ["http://127.0.0.1?@pictures.example/x", noAddress],
+    ["http://127.0.0.1\\@pictures.example/x", noAddress],
+    ["//127.0.0.1/x", "url_invalid"],
+    ["", "url_invalid"],
+    // Other schemes and ports.
+    ["file:///etc/passwd", notAllowed],
+    ["ftp://pictures.example/x", notAllowed],
+    ["gopher://127.0.0.1:6379/_", notAllowed],
+    ["data:image/png;base64,AAAA", notAllowed],
+    ["javascript:alert(1)", notAllowed],
+    ["blob:http://127.0.0.1/x", notAllowed],
+    ["ws://pictures.example/x", notAllowed],
+    ["http://pictures.example:22/x", notAllowed],
+    ["http://pictures.example:443/x", notAllowed],
+    ["https://pictures.example:80/x", notAllowed],
+    ["http://127.0.0.1:80/x", noAddress],
+    ["http://127.0.0.1:8000/x", notAllowed],
+    ["http://pictures.example:99999/x", "url_invalid"],
+    // Public names, private addresses.
+    ["http://127.0.0.1.nip.example/x", noAddress],
+    ["http://loopback6.example/x", noAddress],
+    ["http://mapped.example/x", noAddress],
+    ["http://metadata.example/x", noAddress],
+    ["http://one-bad.example/x", noAddress],
+    ["http://zone.example/x", noAddress],
+  ];
+  const answers = {
+    "pictures.example": ["93.184.216.34"],
+    "127.0.0.1.nip.example": ["127.0.0.1"],
+    "loopback6.example": ["::1"],
+    "mapped.example": ["::ffff:10.0.0.1"],
+    "metadata.example": ["169.254.169.254"],
+    "one-bad.example": ["93.184.216.34", "10.0.0.1"],
+    "zone.example": ["fe80::1%eth0"],
+  };
+
+  test("there are sixty of them and more", () => expect(hostile.length).toBeGreaterThan(60));
+
+  test.each(hostile)("%j is refused as %s, without a connection and without an echo", async (url, reason) => {
+    const world = internet(answers);
+    const connect = vi.spyOn(net.Socket.prototype, "connect");
+    const error = await refusal(url, world);
+    expect(connect).not.toHaveBeenCalled();
+    connect.mockRestore();
+    expect(error.code).toBe("invalid_request");
+    expect(reasonOf(error)).toBe(reason);
+    // Literal addresses and forbidden names are not even looked up.
+    if (!Object.keys(answers).some((name) => url.includes(`//${name}/`))) expect(world.lookup).not.toHaveBeenCalled();
+    const said = JSON.stringify([error.message, error.details, error.cause, lines.at(-1)]);
+    expect(said).not.toMatch(/127|::1|example|metadata|localhost|passwd|alert|AAAA/);
+  });
+
+  test("the batch's https-only rule refuses http", async () => {
+    expect(reasonOf(await refusal("http://pictures.example/x", internet(answers), { protocols: ["https:"] }))).toBe(notAllowed);
+  });
+});
+
+describe("a download", () => {
+  const running: (http.Server | net.Server)[] = [];
+  afterEach(async () => {
+    for (const server of running.splice(0)) {
+      if (server instanceof http.Server) server.closeAllConnections();
+      server.close();
+    }
+  });
+
+  async function listen(server: http.Server | net.Server): Promise<number> {
+    running.push(server);
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    return (server.address() as net.AddressInfo).port;
+  }
+  const serve = async (handle: http.RequestListener) => listen(http.createServer(handle));
+  const at = (port: number, path = "/picture.jpg") => `http://pictures.example:${port}${path}`;
+  /** A host that writes bytes of its own making, and how many connections it closed. */
+  async function raw(write: (socket: net.Socket) => void) {
+    const seen = { closed: 0, sent: () => 0 };
+    const port = await listen(
+      net.createServer((socket) => {
+        socket.on("error", () => undefined);
+        socket.on("close", () => seen.closed++);
+        seen.sent = () => socket.bytesWritten;
+        socket.once("data", () => write(socket));
+      }),
+    );
+    return { port, seen };
+  }
+
+  test("brings the bytes, and takes nothing of ours along", async () => {
+    vi.stubEnv("http_proxy", "http://127.0.0.1:9");
+    vi.stubEnv("HTTP_PROXY", "http://127.0.0.1:9");
+    const asked: http.IncomingMessage[] = [];
+    const port = await serve((request, response) => {
+      asked.push(request);
+      response.setHeader("set-cookie", "a=b").end("the bytes");
+    });
+    const connect = vi.spyOn(net.Socket.prototype, "connect");
+    const bytes = await download(at(port, "/a/b?c=d#e"), limits, loopback());
+    expect(connect).toHaveBeenCalledTimes(1);
+    connect.mockRestore();
+    vi.unstubAllEnvs();
+    expect(Buffer.from(bytes).toString()).toBe("the bytes");
+    expect(asked[0]?.url).toBe("/a/b?c=d");
+    expect(Object.keys(asked[0]?.headers ?? {}).toSorted()).toEqual(["accept", "accept-encoding", "connection", "host", "user-agent"]);
+    expect(asked[0]?.headers["accept-encoding"]).toBe("identity");
+    expect(lines.at(-1)).toEqual({ bytes: 9, redirects: 0, duration_ms: expect.any(Number) });
+  });
+
+  test("connects to the address that was checked, though the name has another one by now", async () => {
+    const port = await serve((_request, response) => void response.end("checked"));
+    const found = [addressesOf("127.0.0.1"), addressesOf("127.0.0.2")];
+    const world = loopback(async () => found.shift() ?? []);
+    expect(Buffer.from(await download(at(port), limits, world)).toString()).toBe("checked");
+    expect(world.lookup).toHaveBeenCalledTimes(1);
+    expect(world.allows).toHaveBeenLastCalledWith("127.0.0.1");
+  });
+
+  test("gives up a connection that leads elsewhere than was checked", async () => {
+    const port = await serve((_request, response) => void response.end("never"));
+    // Allowed when it is resolved, refused when the socket says where it is.
+    let asked = 0;
+    const error = await refusal(at(port), { ...loopback(), allows: () => ++asked === 1 });
+    expect(reasonOf(error)).toBe("url_unreachable");
+  });
+
+  test("follows three redirects, and cookies and bodies of those on the way do not matter", async () => {
+    const port = await serve(({ url, headers }, response) => {
+      const n = Number(url?.slice(1));
+      if (n === 3) return void response.end(`cookie: ${headers.cookie}`);
+      response.writeHead([301, 302, 307][n] ?? 308, { location: `/${n + 1}`, "set-cookie": "a=b" }).end("go on");
+    });
+    const world = loopback();
+    expect(Buffer.from(await download(at(port, "/0"), limits, world)).toString()).toBe("cookie: undefined");
+    expect(world.lookup).toHaveBeenCalledTimes(4);
+  });
+
+  test("judges every redirect anew", async () => {
+    const places: Record<string, [string, string]> = {
+      "/fourth": ["/fourth", "too_many_redirects"],
+      "/private": ["http://10.0.0.1/", "address_not_allowed"],
+      "/octal": ["//0177.0.0.2/", "address_not_allowed"],
+      "/local": ["http://localhost/", "url_not_allowed"],
+      "/file": ["file:///etc/passwd", "url_not_allowed"],
+      "/user": ["http://a:b@pictures.example/", "url_not_allowed"],
+      "/broken": ["http://[", "url_invalid"],
+    };
+    const port = await serve((request, response) => {
+      response.writeHead(302, { location: places[request.url ?? ""]?.[0] }).end();
+    });
+    for (const [path, [, reason]] of Object.entries(places)) {
+      expect(reasonOf(await refusal(at(port, path), loopback())), path).toBe(reason);
+    }
+    // The name itself changes its mind between two redirects.
+    const found = [addressesOf("127.0.0.1"), addressesOf("127.0.0.2")];
+    expect(reasonOf(await refusal(at(port, "/fourth"), loopback(async () => found.shift() ?? [])))).toBe("address_not_allowed");
+  });
+
+  test("of more than the limit ends: announced, not announced, or announced as less", async () => {
+    const head = "HTTP/1.1 200 OK\r\n";
+    const endless = (socket: net.Socket, piece: string) => {
+      const more = () => {
+        while (!socket.destroyed && socket.write(piece));
+      };
+      socket.on("drain", more);
+      more();
+    };
+    const announced = await raw((socket) => socket.write(`${head}content-length: 100001\r\n\r\n`));
+    expect(await refusal(at(announced.port), loopback())).toMatchObject({
+      code: "payload_too_large",
+      details: { limit_bytes: 100_000, bytes: 100_001 },
+    });
+    const chunked = await raw((socket) => {
+      socket.write(`${head}transfer-encoding: chunked\r\n\r\n`);
+      endless(socket, `1000\r\n${"x".repeat(4096)}\r\n`);
+    });
+    expect(await refusal(at(chunked.port), loopback())).toMatchObject({ code: "payload_too_large", details: { limit_bytes: 100_000 } });
+    const unbounded = await raw((socket) => {
+      socket.write(`${head}connection: close\r\n\r\n`);
+      endless(socket, "x".repeat(4096));
+    });
+    expect(await refusal(at(unbounded.port), loopback())).toMatchObject({ code: "payload_too_large" });
+    for (const { seen } of [announced, chunked, unbounded]) await expect.poll(() => seen.closed).toBe(1);
+    // What fits into the sockets' buffers, and no more.
+    expect(chunked.seen.sent()).toBeLessThan(20_000_000);
+    const lying = await raw((socket) => socket.end(`${head}content-length: 5\r\n\r\n${"x".repeat(500_000)}`));
+    expect((await download(at(lying.port), limits, loopback())).length).toBe(5);
+    const exact = await serve((_request, response) => void response.end(Buffer.alloc(limits.maxBytes)));
+    expect((await download(at(exact), limits, loopback())).length).toBe(limits.maxBytes);
+  });
+
+  test("takes no compressed body: a bomb is refused before a byte of it is unpacked", async () => {
+    const bomb = gzipSync(Buffer.alloc(20_000_000));
+    const port = await serve((_request, response) => void response.writeHead(200, { "content-encoding": "gzip" }).end(bomb));
+    expect(reasonOf(await refusal(at(port), loopback()))).toBe("content_encoding");
+  });
+
+  test("has one time limit for everything: a silent resolver, a slow head, a slow body, slow redirects", async () => {
+    const drip = (text: string) => (socket: net.Socket) => {
+      let n = 0;
+      const timer = setInterval(() => socket.write(text[n++ % text.length] ?? ""), 20);
+      socket.on("close", () => clearInterval(timer));
+    };
+    const head = await raw(drip("HTTP/1.1 200 OK\r\nx: y"));
+    const body = await raw((socket) => {
+      socket.write("HTTP/1.1 200 OK\r\ncontent-length: 90000\r\n\r\n");
+      drip("x")(socket);
+    });
+    const redirects = await serve((_request, response) => {
+      setTimeout(() => response.writeHead(302, { location: "/again" }).end(), 90);
+    });
+    const silent = loopback(() => new Promise(() => undefined));
+    const startedAt = Date.now();
+    const refused = await Promise.all([
+      refusal(at(head.port), loopback(), { timeoutMs: 250 }),
+      refusal(at(body.port), loopback(), { timeoutMs: 250 }),
+      refusal(at(redirects), loopback(), { timeoutMs: 250 }),
+      refusal(at(9), silent, { timeoutMs: 250 }),
+    ]);
+    expect(Date.now() - startedAt).toBeLessThan(2_000);
+    expect(refused.map(reasonOf)).toEqual(["url_timeout", "url_timeout", "url_timeout", "url_timeout"]);
+    for (const { seen } of [head, body]) await expect.poll(() => seen.closed).toBe(1);
+  });
+
+  test("that fails says how, never where", async () => {
+    const status = await serve((_request, response) => void response.writeHead(404).end("no such picture in /srv/secret"));
+    const half = await raw((socket) => socket.end("HTTP/1.1 200 OK\r\ncontent-length: 900\r\n\r\nhalf"));
+    const noise = await raw((socket) => socket.end("SSH-2.0-OpenSSH_9.7\r\n"));
+    const reset = await raw((socket) => void socket.resetAndDestroy());
+    const closed = await serve(() => undefined);
+    running.pop()?.close();
+    const cases: [number, World, string][] = [
+      [status, loopback(), "url_status"],
+      [half.port, loopback(), "url_unreachable"],
+      [noise.port, loopback(), "url_unreachable"],
+      [reset.port, loopback(), "url_unreachable"],
+      [closed, loopback(), "url_unreachable"],
+      [closed, loopback(async () => []), "url_unreachable"],
+      [closed, loopback(() => Promise.reject(new Error("getaddrinfo ENOTFOUND pictures.example"))), "url_unreachable"],
+    ];
+    for (const [port, world, reason] of cases) {
+      const error = await refusal(at(port), world);
+      expect(reasonOf(error)).toBe(reason);
+      const said = JSON.stringify([error.message, error.details, String(error.cause), lines.at(-1)]);
+      expect(said).not.toMatch(/pictures|example|127\.0|secret|SSH/);
+    }
+    expect((await refusal(at(status), loopback())).details?.status).toBe(404);
+  });
+
+  test("over https asks for the name that was given, and takes no answer but a trusted one", async () => {
+    let hello = Buffer.alloc(0);
+    const port = await listen(
+      net.createServer((socket) => {
+        socket.on("error", () => undefined);
+        socket.once("data", (bytes) => {
+          hello = bytes;
+          socket.end("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nplain");
+        });
+      }),
+    );
+    const error = await refusal(`https://pictures.example:${port}/`, loopback());
+    expect(reasonOf(error)).toBe("url_unreachable");
+    // A TLS handshake record with the server's name in it, and nothing of the request.
+    expect(hello[0]).toBe(22);
+    expect(hello.toString("latin1")).toContain("pictures.example");
+    expect(hello.toString("latin1")).not.toContain("GET /");
+  });
+});

@@ -1,0 +1,172 @@
+import type { ErrorObject } from "ajv";
+import * as z from "zod";
+import type { Field, FieldKind } from "#core/canonical/normalize";
+import { invalidRequest } from "#core/error";
+import { tokenBound } from "#core/vision/schema-bound";
+import { formatChecks, formats } from "./field.ts";
+import { lintModelSchema, maxDepth, maxNodes } from "./lint.ts";
+import * as Task from "./task.ts";
+
+export const maxPromptBytes = 20 * 1024;
+
+/** What `debug` of `POST /v1/extract` takes. */
+export const Debug = z
+  .strictObject({
+    prompt_override: z
+      .string()
+      .min(1)
+      .refine((text) => Buffer.byteLength(text) <= maxPromptBytes, "at most 20 KiB of UTF-8")
+      .optional()
+      .meta({ description: "Instead of the task's prompt; the picture follows it. At most 20 KiB." }),
+    schema_override: z
+      .record(z.string(), z.unknown())
+      .optional()
+      .meta({
+        description:
+          "Instead of the task's schema: a JSON Schema in the portable subset of `model_schema` (`GET /v1/tasks/{task_id}`), where strings may also have the formats x-money, x-count, x-percent, x-date, x-time, x-currency, which are checked but not sent.",
+      }),
+    temperature: z.number().min(0).max(2).optional(),
+    max_tokens: z
+      .int()
+      .min(1)
+      .max(1_000_000)
+      .optional()
+      .meta({ description: "Instead of the task's; prompt, picture and answer must fit the model's context." }),
+  })
+  .meta({ id: "ExtractDebug", description: "Tries another prompt or schema; needs `DEBUG_MODE=1` and the scope debug:run." });
+export type Debug = z.output<typeof Debug>;
+
+/** A task as it is asked once, and how its answer is held to its schema. */
+export interface Overridden {
+  task: Task.Task;
+  validate: (value: unknown) => Task.Validation;
+}
+
+/** An answer to a schema of the caller's can be this long without `max_tokens`, whatever the schema would allow. */
+const maxOutputTokens = 2048;
+/** As of a task's own validation: a broken answer of many rows must not make an answer of many megabytes. */
+const maxErrors = 100;
+
+/**
+ * The task with the caller's prompt and schema in place of its own, hashes computed anew. Of a task's fields those
+ * stay that are strings at the same path in the new schema (without a format, or with the same); of its checks those
+ * whose fields all stay. The schema is hostile until it has passed the lint; nothing of it is compiled before.
+ * @throws AppError `invalid_request` with issues at `debug.schema_override…` for what may not be sent to a model server.
+ */
+export async function override(task: Task.Task, debug: Debug | undefined): Promise<Overridden> {
+  const prompted = debug?.prompt_override === undefined ? task : withPrompt(task, debug.prompt_override);
+  const limited = debug?.max_tokens === undefined ? {} : { maxOutputTokens: debug.max_tokens };
+  const schema = debug?.schema_override;
+  if (schema === undefined) {
+    return { task: { ...prompted, ...limited }, validate: (value) => Task.validate(task, value) };
+  }
+  const modelSchema = withoutOwnFormats(schema) as Task.JsonSchema;
+  const issues = lintModelSchema(modelSchema);
+  if (issues.length > 0) {
+    throw invalidRequest(
+      issues.map(({ path, message }) => ({ path: ["debug.schema_override", path].filter(Boolean).join("."), message })),
+    );
+  }
+  const fields = kept(task.fields, stringLeaves(schema));
+  const paths = new Set(fields.map(({ path }) => path));
+  return {
+    task: {
+      ...prompted,
+      modelSchema,
+      validationSchema: schema,
+      schemaSha256: Task.sha256(JSON.stringify(schema)),
+      modelSchemaSha256: Task.sha256(JSON.stringify(modelSchema)),
+      fields,
+      checks: task.checks.filter((rule) => pathsOf(rule).every((path) => paths.has(path))),
+      maxOutputTokens: Math.max(task.maxOutputTokens, Math.min(maxOutputTokens, tokenBound(modelSchema))),
+      ...limited,
+    },
+    validate: await validator(schema),
+  };
+}
+
+function withPrompt(task: Task.Task, text: string): Task.Task {
+  const prompt = text.replaceAll(/\r\n?/g, "\n");
+  return { ...task, prompt, promptSha256: Task.sha256(prompt) };
+}
+
+type Node = Record<string, unknown>;
+const isNode = (value: unknown): value is Node => typeof value === "object" && value !== null && !Array.isArray(value);
+
+/**
+ * A copy without our own formats, which are never sent. Walks no deeper and wider than the lint allows; what lies
+ * beyond stays as it is and is refused there.
+ */
+function withoutOwnFormats(schema: Node): Node {
+  let nodes = 0;
+  const visit = (value: unknown, depth: number): unknown => {
+    nodes += 1;
+    if (!isNode(value) || depth > maxDepth || nodes > maxNodes) return value;
+    const { format, type } = value;
+    const own = typeof format === "string" && Object.hasOwn(formatChecks, format) && [type].flat().includes("string");
+    const copy = Object.entries(value).flatMap(([keyword, child]): [string, unknown][] => {
+      if (keyword === "format" && own) return [];
+      if (keyword === "items") return [[keyword, visit(child, depth + 1)]];
+      if (keyword === "anyOf" && Array.isArray(child)) return [[keyword, child.map((each) => visit(each, depth + 1))]];
+      if (keyword !== "properties" || !isNode(child)) return [[keyword, child]];
+      const properties = Object.entries(child).map(([name, each]) => [name, visit(each, depth + 1)] as const);
+      return [[keyword, Object.fromEntries(properties)]];
+    });
+    return Object.fromEntries(copy);
+  };
+  return visit(schema, 1) as Node;
+}
+
+/** The strings of a schema that has passed the lint, by path, with the format that each has. */
+function stringLeaves(schema: Node): Map<string, unknown> {
+  const leaves = new Map<string, unknown>();
+  const visit = (node: Node, path: string): void => {
+    const types: unknown[] = [node.type].flat();
+    if (isNode(node.properties)) {
+      for (const [name, child] of Object.entries(node.properties)) {
+        visit(child as Node, path === "" ? name : `${path}.${name}`);
+      }
+    } else if (isNode(node.items)) visit(node.items, `${path}[]`);
+    else if (types.includes("string")) leaves.set(path, node.format);
+  };
+  visit(schema, "");
+  return leaves;
+}
+
+function kept(fields: readonly Field[], leaves: ReadonlyMap<string, unknown>): Field[] {
+  const formatOf = (kind: FieldKind) => (kind === "text" ? undefined : formats[kind]);
+  return fields.filter(({ path, kind }) => {
+    const format = leaves.get(path);
+    return leaves.has(path) && (format === undefined || format === formatOf(kind));
+  });
+}
+
+/** Every path that a rule names: its `rule` is a name and `exact` a flag, the rest are paths or lists of them. */
+function pathsOf({ rule: _, ...parts }: Task.Task["checks"][number]): string[] {
+  return Object.values(parts)
+    .flat()
+    .filter((part) => typeof part === "string");
+}
+
+/** Only what has passed the lint gets here: no `$ref`, no `pattern`, bounded in depth and width. */
+async function validator(schema: Node): Promise<Overridden["validate"]> {
+  // Loaded by the first override: no other call has any use for it.
+  const { Ajv2020 } = await import("ajv/dist/2020.js");
+  const ajv = new Ajv2020({ strict: false, allErrors: true, logger: false, validateSchema: false, formats: formatChecks });
+  const check = ajv.compile(schema);
+  return (value) => {
+    if (check(value)) return { ok: true, errors: [] };
+    return { ok: false, errors: (check.errors ?? []).slice(0, maxErrors).map(written) };
+  };
+}
+
+/** ajv's words say what the schema asks for, never what the model wrote; paths as in a task's own validation. */
+function written(error: ErrorObject): Task.Validation["errors"][number] {
+  const steps = error.instancePath.split("/").slice(1);
+  const missing: unknown = error.keyword === "required" ? error.params.missingProperty : undefined;
+  if (typeof missing === "string") steps.push(missing);
+  const path = steps
+    .map((step) => step.replaceAll("~1", "/").replaceAll("~0", "~"))
+    .reduce((at, step) => (/^\d+$/.test(step) ? `${at}[${step}]` : at === "" ? step : `${at}.${step}`), "");
+  return { path, message: missing === undefined ? (error.message ?? "does not match the schema") : "is missing" };
+}

@@ -1,0 +1,264 @@
+import { createHash } from "node:crypto";
+import { request } from "node:http";
+import { PutObjectCommand } from "@aws-sdk/client-s3";
+import { eq } from "drizzle-orm";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import * as Bucket from "#core/artifact/bucket";
+import type { Db } from "#core/db/client";
+import type { AppError } from "#core/error";
+import type { Log } from "#core/log";
+import * as Upload from "#core/upload/upload";
+import { uploadTable } from "#core/upload/upload.sql";
+import * as Limits from "#infra/limits";
+import { credentials, open as openStore, type Store, Bucket as storeBucket } from "#local/s3/store-for-tests";
+import * as TestDatabase from "#test/database";
+
+const log: Log = { info: () => undefined, warn: () => undefined, error: () => undefined, child: () => log };
+const hour = 3_600_000;
+
+let store: Store;
+let database: Awaited<ReturnType<typeof TestDatabase.start>>;
+let db: Db;
+let bucket: Bucket.Bucket;
+let stores: Upload.Stores & { times: Limits.Times };
+
+beforeAll(async () => {
+  [store, database] = await Promise.all([openStore(), TestDatabase.start()]);
+  db = database.db;
+  bucket = Bucket.open(
+    {
+      ...credentials,
+      bucket: storeBucket,
+      endpoint: store.server.url,
+      region: "auto",
+      prefix: "stage/one",
+      // Uploads are write-once all the same.
+      allowOverwrite: true,
+      presignTtlS: 900,
+      forcePathStyle: true,
+    },
+    5_000,
+  );
+  stores = { db, bucket, times: Limits.times() };
+});
+afterAll(async () => {
+  bucket?.client.destroy();
+  await Promise.all([store?.stop(), database?.close()]);
+});
+
+const bytesOf = (text: string) => Buffer.from(text);
+const wish = (bytes: number, more: Partial<Upload.UploadRequest> = {}): Upload.UploadRequest => ({
+  mime_type: "image/png",
+  kind: "image",
+  bytes,
+  ...more,
+});
+const announce = async (bytes: number, more: Partial<Upload.UploadRequest> = {}, keyId = "key-1") =>
+  (await Upload.create(stores, wish(bytes, more), { keyId, idempotencyKey: undefined })).upload;
+
+/** Sends exactly these headers, which fetch would not. */
+function put(url: string, headers: Record<string, string>, body: Uint8Array): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const call = request(url, { method: "PUT", headers }, (answer) => {
+      answer.resume();
+      resolve(answer.statusCode ?? 0);
+    });
+    call.on("error", reject);
+    // A refused body may be cut off: the status has been sent by then.
+    call.end(body);
+  });
+}
+async function filled(text: string, keyId = "key-1") {
+  const upload = await announce(bytesOf(text).length, {}, keyId);
+  expect(await put(upload.upload_url, upload.headers, bytesOf(text))).toBe(200);
+  return upload;
+}
+const read = (ref: string, keyId = "key-1") => Upload.read(stores, log, { ref, keyId });
+async function failure(work: Promise<unknown>): Promise<AppError> {
+  return work.then(
+    () => {
+      throw new Error("it succeeded");
+    },
+    (thrown: AppError) => thrown,
+  );
+}
+async function keyOf(ref: string): Promise<string> {
+  const rows = await db.query.select().from(uploadTable);
+  return rows.find((row) => row.ref === ref)?.objectKey ?? "";
+}
+
+describe("an announced upload", () => {
+  test("takes one PUT of its bytes, below the key's own inputs, and reads as what was put", async () => {
+    const text = "the picture";
+    const upload = await announce(text.length, { file: "../a b.png", mime_type: "IMAGE/PNG" });
+    expect(upload).toMatchObject({ method: "PUT", max_bytes: 20 * 1024 * 1024, image_ref: expect.stringMatching(/^upload_[\w-]{24}$/) });
+    expect(upload.headers).toEqual({ "Content-Type": "image/png", "Content-Length": "11", "If-None-Match": "*" });
+    const left = Date.parse(upload.expires_at) - Date.now();
+    expect(left).toBeGreaterThan(895_000);
+    expect(left).toBeLessThanOrEqual(900_000);
+    expect(new URL(upload.upload_url).searchParams.get("X-Amz-SignedHeaders")).toBe("content-length;content-type;host;if-none-match");
+    expect(await put(upload.upload_url, upload.headers, bytesOf(text))).toBe(200);
+    const found = await read(upload.image_ref);
+    expect(Buffer.from(found.bytes).toString()).toBe(text);
+    expect(found).toMatchObject({
+      declaredMimeType: "image/png",
+      etag: `"${createHash("md5").update(text).digest("hex")}"`,
+      objectKey: expect.stringMatching(/^inputs\/key-1\/uploads\/[\w-]{24}$/),
+    });
+    expect(await store.textOf(`stage/one/${found.objectKey}`)).toBe(text);
+  });
+
+  test("is written once: a second PUT is refused with 412, also with the same bytes", async () => {
+    const upload = await filled("once");
+    expect(await put(upload.upload_url, upload.headers, bytesOf("once"))).toBe(412);
+    expect(await put(upload.upload_url, upload.headers, bytesOf("evil"))).toBe(412);
+    expect(Buffer.from((await read(upload.image_ref)).bytes).toString()).toBe("once");
+  });
+
+  test("is refused with 403 with any signed header changed, added to or left out, and with another place or time", async () => {
+    const upload = await announce(4);
+    const { upload_url: url, headers } = upload;
+    const { "If-None-Match": _, ...overwriting } = headers;
+    const { "Content-Type": __, ...untyped } = headers;
+    const { "Content-Length": ___, ...unmeasured } = headers;
+    const tampered: [string, string, Record<string, string>, string][] = [
+      ["another type", url, { ...headers, "Content-Type": "text/html" }, "evil"],
+      ["no type", url, untyped, "evil"],
+      ["one byte more", url, { ...headers, "Content-Length": "5" }, "evil!"],
+      ["one byte less", url, { ...headers, "Content-Length": "3" }, "evi"],
+      ["no length", url, { ...unmeasured, "Transfer-Encoding": "chunked" }, "evil"],
+      ["overwriting", url, overwriting, "evil"],
+      ["a condition of one's own", url, { ...headers, "If-None-Match": '"x"' }, "evil"],
+      ["metadata of one's own", url, { ...headers, "x-amz-meta-a": "b" }, "evil"],
+      ["another object", url.replace(/uploads\/./, "uploads/-"), headers, "evil"],
+      ["another key's folder", url.replace("key-1", "key-2"), headers, "evil"],
+      ["longer validity", url.replace("X-Amz-Expires=900", "X-Amz-Expires=901"), headers, "evil"],
+    ];
+    for (const [what, place, sent, body] of tampered) {
+      expect(await put(place, sent, bytesOf(body)), what).toBe(403);
+    }
+    expect((await fetch(url)).status).toBe(403);
+    expect((await fetch(url, { method: "DELETE" })).status).toBe(403);
+    expect(await put(url, headers, bytesOf("good"))).toBe(200);
+    expect(Buffer.from((await read(upload.image_ref)).bytes).toString()).toBe("good");
+  });
+
+  test("must be of a supported type and of at most 20 MiB", async () => {
+    const type = await failure(announce(4, { mime_type: "image/svg+xml" }));
+    expect(type).toMatchObject({ code: "unsupported_media_type", details: { supported: expect.arrayContaining(["image/png"]) } });
+    const limit = 20 * 1024 * 1024;
+    expect(await failure(announce(limit + 1))).toMatchObject({
+      code: "payload_too_large",
+      details: { limit_bytes: limit, bytes: limit + 1 },
+    });
+    await announce(limit);
+    for (const body of [{ bytes: 0 }, { bytes: 1.5 }, { bytes: -1 }, { bytes: "4" }, { kind: "data" }, { kind: "manifest" }, { path: "x" }]) {
+      expect(Upload.UploadRequest.safeParse({ mime_type: "image/png", bytes: 4, ...body }).success, JSON.stringify(body)).toBe(false);
+    }
+  });
+});
+
+describe("a repeated Idempotency-Key", () => {
+  const again = (idempotencyKey: string, more: Partial<Upload.UploadRequest> = {}, keyId = "key-1") =>
+    Upload.create(stores, wish(4, more), { keyId, idempotencyKey });
+
+  test("gives the same answer for the same payload, and a conflict for another", async () => {
+    const first = await again("order-1");
+    expect(first.replayed).toBe(false);
+    expect(await again("order-1")).toEqual({ upload: first.upload, replayed: true });
+    for (const more of [{ bytes: 5 }, { mime_type: "image/jpeg" }, { file: "x.png" }]) {
+      expect(await failure(again("order-1", more))).toMatchObject({ code: "conflict" });
+    }
+    // Ids belong to the key that made them.
+    expect((await again("order-1", { bytes: 5 }, "key-2")).replayed).toBe(false);
+  });
+
+  test("never gives a URL with less than half of its time", async () => {
+    const first = await again("order-2");
+    await db.query.update(uploadTable).set({ createdAt: new Date(Date.now() - 2 * hour) });
+    const second = await again("order-2");
+    expect(second.upload.image_ref).toBe(first.upload.image_ref);
+    expect(Date.parse(second.upload.expires_at) - Date.now()).toBeGreaterThan(449_000);
+    expect(await put(second.upload.upload_url, second.upload.headers, bytesOf("late"))).toBe(200);
+    // The first URL leads to the same object, and is as late as the second PUT.
+    expect(await put(first.upload.upload_url, first.upload.headers, bytesOf("more"))).toBe(412);
+  });
+});
+
+describe("reading an upload", () => {
+  test("another key's, an unknown and a malformed ref are answered exactly alike", async () => {
+    const { image_ref } = await filled("mine");
+    const refs: [string, string][] = [
+      [image_ref, "key-2"],
+      [`upload_${"x".repeat(24)}`, "key-1"],
+      ["../../extracts", "key-1"],
+      [image_ref.slice("upload_".length), "key-1"],
+      ["", "key-1"],
+    ];
+    const errors = await Promise.all(refs.map(([ref, keyId]) => failure(read(ref, keyId))));
+    expect(new Set(errors.map(({ code, message, details }) => JSON.stringify({ code, message, details }))).size).toBe(1);
+    expect(errors[0]?.code).toBe("not_found");
+  });
+
+  test("says when nothing has been put there yet, and reads it afterwards", async () => {
+    const upload = await announce(4);
+    expect(await failure(read(upload.image_ref))).toMatchObject({
+      code: "invalid_request",
+      details: { reason: "upload_missing", issues: [{ path: "image_ref" }] },
+    });
+    await put(upload.upload_url, upload.headers, bytesOf("here"));
+    expect(Buffer.from((await read(upload.image_ref)).bytes).toString()).toBe("here");
+  });
+
+  const overwrite = async (ref: string, Body: string) =>
+    store.s3.send(new PutObjectCommand({ Bucket: storeBucket, Key: `stage/one/${await keyOf(ref)}`, Body }));
+
+  test("refuses what was replaced or removed since the first read, and takes the first back", async () => {
+    const { image_ref } = await filled("first");
+    await read(image_ref);
+    await overwrite(image_ref, "other");
+    const replaced = { code: "conflict", details: { reason: "upload_replaced" } };
+    expect(await failure(read(image_ref))).toMatchObject(replaced);
+    await Bucket.remove(bucket, log, await keyOf(image_ref));
+    expect(await failure(read(image_ref))).toMatchObject(replaced);
+    await overwrite(image_ref, "first");
+    expect(Buffer.from((await read(image_ref)).bytes).toString()).toBe("first");
+  });
+
+  test("of many first readers while it is being replaced, all that read agree on the bytes", async () => {
+    for (let round = 0; round < 5; round += 1) {
+      const { image_ref } = await filled("first");
+      const reads = [read(image_ref), overwrite(image_ref, "other").then(() => read(image_ref)), read(image_ref), read(image_ref)];
+      const ended = await Promise.allSettled(reads);
+      const texts = ended.flatMap((end) => (end.status === "fulfilled" ? [Buffer.from(end.value.bytes).toString()] : []));
+      const refused = ended.flatMap((end) => (end.status === "rejected" ? [(end.reason as AppError).code] : []));
+      expect(new Set(texts).size).toBe(1);
+      expect(new Set([...refused, "conflict"]).size).toBe(1);
+    }
+  });
+
+  test("reads no more than may be uploaded, whatever lies there", async () => {
+    const { image_ref } = await filled("small");
+    await overwrite(image_ref, "x".repeat(20 * 1024 * 1024 + 1));
+    expect(await failure(read(image_ref))).toMatchObject({ code: "payload_too_large" });
+  });
+});
+
+describe("sweep", () => {
+  test("removes uploads whose week is over with their objects, filled or not, and leaves the others", async () => {
+    await db.query.delete(uploadTable);
+    const [old, empty, young] = [await filled("old"), await announce(4), await filled("young")];
+    const oldKey = await keyOf(old.image_ref);
+    const week = 7 * 24 * hour;
+    const rows = await db.query.select().from(uploadTable);
+    for (const row of rows) expect(row.keepUntil.getTime() - row.createdAt.getTime()).toBe(week);
+    expect(await Upload.sweep(stores, log)).toBe(0);
+    for (const { image_ref } of [old, empty]) {
+      await db.query.update(uploadTable).set({ keepUntil: new Date(Date.now() - 1) }).where(eq(uploadTable.ref, image_ref));
+    }
+    expect(await Upload.sweep(stores, log)).toBe(2);
+    expect(await failure(read(old.image_ref))).toMatchObject({ code: "not_found" });
+    expect(await Bucket.head(bucket, log, oldKey)).toBeUndefined();
+    expect(Buffer.from((await read(young.image_ref)).bytes).toString()).toBe("young");
+  });
+});

@@ -1,0 +1,223 @@
+import * as fs from "node:fs";
+import { rename, rm } from "node:fs/promises";
+import { resolve } from "node:path";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { setTimeout as sleep } from "node:timers/promises";
+import { Command, Option } from "commander";
+import * as z from "zod";
+import * as Verify from "#core/backup/verify";
+import * as Client from "#scripts/client";
+import { type Context, type Exit, exit, UsageError } from "#scripts/context";
+import * as Server from "#scripts/server";
+
+interface Options {
+  out?: string;
+  from?: string;
+  to?: string;
+  kind?: string;
+  keyId?: string;
+  verify?: boolean;
+  force?: boolean;
+  json?: boolean;
+  url?: string;
+  key?: string;
+}
+
+const examples = `
+The archive holds the artifacts under their keys and, last, manifest.jsonl with the size and sha256 of each. Any tar
+reads it. The server must run with DEBUG_MODE=1; the key needs debug:read_raw, and an admin's gets everybody's.
+
+Examples:
+  npm run ocrlty -- backup --out backup.tar.gz --verify
+  npm run ocrlty -- backup --out november.tar.gz --from 2026-11-01 --to 2026-11-30 --kind extracts
+  npm run ocrlty -- backup verify backup.tar.gz
+
+Exit status: 0 done, 1 the archive does not agree with its manifest, 2 usage, server or network, 130 interrupted.`;
+
+/** `backup --out FILE`: downloads a backup of the artifacts; `backup verify FILE` looks at one that is there. */
+export function command(context: Context, done: (status: Exit) => void): Command {
+  return new Command("backup")
+    .description("download a backup of the artifacts, and check it (GET /v1/debug/artifacts/backup.tar.gz)")
+    .option("--out <file>", "where to write the tar.gz (needed)")
+    .option("--from <day>", "first UTC day, as 2026-11-23")
+    .option("--to <day>", "last UTC day")
+    .addOption(new Option("--kind <kind>", "only these").choices(["extracts", "batches", "evals"]))
+    .option("--key-id <id>", "only this key's artifacts")
+    .option("--verify", "compare every artifact with the manifest")
+    .option("--force", "write over a file that is there")
+    .option("--json", "the result on one line of JSON")
+    .option("--url <url>", "the server (default: OCRLTY_URL, else the local loop)")
+    .option("--key <key>", "its API key (default: OCRLTY_API_KEY, else the local loop's own)")
+    .addHelpText("after", examples)
+    .action(async (options: Options) => done(await backup(context, options)))
+    .addCommand(
+      new Command("verify")
+        .description("compare a backup that is there with its manifest")
+        .argument("<file>", "the tar.gz")
+        .option("--json", "the result on one line of JSON")
+        .action(async (file: string, { json }: { json?: boolean }) => {
+          const path = resolve(context.cwd, file);
+          if (!fs.existsSync(path)) throw new UsageError(`${file} does not exist`);
+          done(report(context, { file }, await verify(path), json));
+        }),
+    );
+}
+
+async function backup(context: Context, options: Options): Promise<Exit> {
+  // Not a required option of commander's: `backup verify` would need it, too.
+  if (options.out === undefined) throw new UsageError("name the file to write: --out backup.tar.gz");
+  const path = resolve(context.cwd, options.out);
+  if (fs.existsSync(path) && !options.force)
+    throw new UsageError(`${options.out} exists: name another file, or add --force`);
+  // What is not whole never has the backup's name.
+  const draft = `${path}.part`;
+  const server = await Server.connect(context, options);
+  try {
+    await fetchTo(context, server, query(options), draft);
+    await rename(draft, path);
+  } finally {
+    await rm(draft, { force: true });
+    await server.close();
+  }
+  const made = { file: options.out, bytes: fs.statSync(path).size };
+  if (!options.verify) {
+    context.out(
+      options.json ? `${JSON.stringify(made)}\n` : `${made.file}: ${made.bytes} bytes, not verified\n`,
+    );
+    return exit.ok;
+  }
+  return report(context, made, await verify(path), options.json);
+}
+
+const verify = (path: string) => Verify.verify(() => fs.createReadStream(path));
+
+function report(
+  context: Context,
+  made: object & { file: string },
+  result: Verify.Verified,
+  json?: boolean,
+): Exit {
+  const { ok, entries, bytes, problems, head } = result;
+  for (const problem of problems) context.say(`error: ${made.file}: ${problem}`);
+  if (json) {
+    const facts = {
+      ...made,
+      ok,
+      entries,
+      artifact_bytes: bytes,
+      created_at: head?.created_at ?? null,
+      problems,
+    };
+    context.out(`${JSON.stringify(facts)}\n`);
+  } else if (ok) {
+    context.out(
+      `${made.file}: ${entries} artifacts, ${bytes} bytes unpacked, all as in the manifest of ${head?.created_at}\n`,
+    );
+  }
+  return ok ? exit.ok : exit.items;
+}
+
+function query({ from, to, kind, keyId }: Options): string {
+  const given = Object.entries({ from, to, kind, key_id: keyId }).filter(
+    (pair): pair is [string, string] => pair[1] !== undefined,
+  );
+  return new URLSearchParams(given).toString();
+}
+
+const Running = z.object({ status: z.literal("running"), entries: z.number() });
+const Signed = z.object({ url: z.url({ protocol: /^https?$/ }) });
+
+/** A backup that takes longer than this has lost its worker. */
+const buildLimitMs = 2 * 3_600_000;
+/** A download that fails is begun again this often: the URL may have expired, or the connection may have been lost. */
+const downloads = 3;
+const maxPollS = 30;
+
+/** Asks until the archive is there, and writes it to the file. Throws CallError. */
+async function fetchTo(context: Context, server: Client.Target, search: string, file: string): Promise<void> {
+  const url = new URL(`v1/debug/artifacts/backup.tar.gz${search === "" ? "" : `?${search}`}`, server.url);
+  const giveUpAt = performance.now() + buildLimitMs;
+  const headers = {
+    // A signed URL in a body rather than a redirect: the key must not go along to the bucket.
+    accept: "application/json, application/gzip",
+    ...(server.apiKey === undefined ? {} : { authorization: `Bearer ${server.apiKey}` }),
+  };
+  let told = -1;
+  for (let failed = 0; ; ) {
+    const response = await open(context, url, headers);
+    const type = response.headers.get("content-type") ?? "";
+    if (response.status === 200 && !type.includes("json")) return save(context, response, file);
+    const answer = await answerOf(response);
+    if (response.status === 200) {
+      const signed = Signed.safeParse(answer.json);
+      if (!signed.success) throw Client.failureOf(answer);
+      try {
+        const bytes = await open(context, new URL(signed.data.url), {});
+        if (bytes.status === 200) return await save(context, bytes, file);
+        await bytes.body?.cancel();
+        throw fault("the bucket", `answered ${bytes.status}`);
+      } catch (error) {
+        failed += 1;
+        if (!(error instanceof Client.CallError) || failed === downloads) throw error;
+        context.say(`${error.message}; once more`);
+        continue;
+      }
+    }
+    const running = Running.safeParse(answer.json);
+    if (response.status !== 202 || !running.success) throw Client.failureOf(answer);
+    if (performance.now() > giveUpAt) throw fault("the server", "is still packing after two hours");
+    if (running.data.entries !== told)
+      context.say(`the server is packing: ${running.data.entries} artifacts so far`);
+    told = running.data.entries;
+    const seconds = Number(response.headers.get("retry-after") ?? 5);
+    await sleep(Math.min(maxPollS, Math.max(0.2, seconds || 0)) * 1000, undefined, {
+      signal: context.signal,
+    });
+  }
+}
+
+/** Until the headers are there an answer takes no longer than any call; the body may. */
+const headersTimeoutMs = 45_000;
+
+async function open(context: Context, url: URL, headers: Record<string, string>): Promise<Response> {
+  const slow = new AbortController();
+  const timer = setTimeout(() => slow.abort(), headersTimeoutMs);
+  try {
+    const signal = AbortSignal.any([context.signal, slow.signal]);
+    return await fetch(url, { headers, redirect: "manual", signal });
+  } catch (error) {
+    context.signal.throwIfAborted();
+    throw fault(url.origin, slow.signal.aborted ? "no answer in time" : "the connection failed", error);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function save(context: Context, response: Response, file: string): Promise<void> {
+  try {
+    const body = response.body === null ? Readable.from([]) : Readable.fromWeb(response.body);
+    await pipeline(body, fs.createWriteStream(file), { signal: context.signal });
+  } catch (error) {
+    context.signal.throwIfAborted();
+    // A full disk or a folder that is not there is told as it is.
+    if (error instanceof Error && "path" in error)
+      throw new UsageError(`cannot write ${file}: ${error.message}`);
+    throw fault("the download", "broke off", error);
+  }
+}
+
+async function answerOf(response: Response): Promise<Client.Answer> {
+  const text = await response.text();
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    json = undefined;
+  }
+  return { status: response.status, headers: response.headers, text, json, ms: 0 };
+}
+
+function fault(where: string, what: string, cause?: unknown): Client.CallError {
+  return new Client.CallError(`${where}: ${what}`, { scope: "server", code: "network", cause });
+}

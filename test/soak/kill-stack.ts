@@ -1,0 +1,148 @@
+import { join } from "node:path";
+import { createClient } from "@libsql/client";
+import { expect } from "vitest";
+import * as Database from "#core/db/client";
+import { extractTable } from "#core/extraction/extract.sql";
+import type * as ModelServer from "#test/model-server";
+import { base64 } from "#test/pictures";
+import { reader, totalOf } from "#test/soak/parallel";
+import * as Stack from "#test/soak/stack";
+
+/** A lease of 34 s ends after 4.3 s, and reconcile comes every 7.5 s. */
+const timeScale = 1 / 8;
+
+/** How long the operating system may take to end everything that the killed loop had started. */
+const goneMs = 3_000;
+/** An extract that was interrupted is free again when its lease has run out. */
+const freeMs = 60_000;
+
+interface Reply {
+  readonly status: number;
+  readonly body: { request_id?: string; status?: string; error?: { code: string } };
+}
+
+/** What became of the calls: answered before the kill, told to poll, or cut off by it. */
+export interface Killed {
+  readonly answered: number;
+  readonly accepted: number;
+  readonly cut: number;
+}
+
+/**
+ * Sends `count` extracts to a whole stack, kills it with -9 when `killAfter` of them are answered, starts it again
+ * on the same folder, and checks that nothing that was answered is lost and nothing else is stuck. With `rounds`
+ * above 1 the same folder goes through it again, with new ids.
+ */
+export async function killStack(
+  home: string,
+  model: ModelServer.ModelServer,
+  { count, killAfter, rounds }: { count: number; killAfter: number; rounds: number },
+): Promise<Killed[]> {
+  model.respond = reader(200);
+  const env = { VLLM_BASE_URL: model.url, VLLM_MODEL: "scripted", OCRLTY_TIME_SCALE: String(timeScale) };
+  let stack = await Stack.start(home, env);
+  const results: Killed[] = [];
+  try {
+    for (let round = 1; round <= rounds; round += 1) {
+      const ids = Array.from({ length: count }, (_, i) => `killed-${round}-${i}`);
+      const calls = new Map(
+        await Promise.all(
+          ids.map(async (id, i) => {
+            const picture = await base64(10_000 * round + i);
+            return [id, { picture, total: totalOf(Buffer.from(picture, "base64")) }] as const;
+          }),
+        ),
+      );
+      const send = (id: string) =>
+        request(stack, "/v1/extract", { request_id: id, image_base64: calls.get(id)?.picture });
+
+      const replies = new Map<string, Reply | undefined>();
+      const enough = Promise.withResolvers<void>();
+      const sent = ids.map(async (id) => {
+        const reply = await send(id).catch(() => undefined);
+        replies.set(id, reply);
+        const answered = [...replies.values()].filter((each) => each?.status === 200).length;
+        if (answered >= killAfter) enough.resolve();
+      });
+      // Whatever happens, the kill comes: at the latest when nobody waits any more.
+      await Promise.race([enough.promise, Promise.all(sent)]);
+      const children = await stack.kill();
+      expect(children.length).toBeGreaterThan(1);
+      await Stack.expectGone(children, goneMs);
+      await Promise.all(sent);
+
+      const of = (status: number | undefined) => ids.filter((id) => replies.get(id)?.status === status);
+      const [answered, accepted, cut] = [of(200), of(202), of(undefined)];
+      expect([...replies].filter(([, reply]) => ![200, 202, undefined].includes(reply?.status))).toEqual([]);
+      expect(answered.length).toBeGreaterThanOrEqual(killAfter);
+      expect(cut.length).toBeGreaterThan(0);
+      results.push({ answered: answered.length, accepted: accepted.length, cut: cut.length });
+
+      stack = await Stack.start(home, env);
+      // What was answered is there at once, with its artifact and its row.
+      for (const id of answered) {
+        const again = await request(stack, `/v1/extracts/${id}`);
+        expect(again.status, id).toBe(200);
+        const { raw: _, ...body } = again.body as Reply["body"] & { raw?: string };
+        expect(body).toEqual(replies.get(id)?.body);
+      }
+      // What was accepted ends by itself; everything else is sent again as it was.
+      const end = async (id: string, ask: () => Promise<Reply>) => {
+        await expect
+          .poll(async () => (await ask()).status, { timeout: freeMs, interval: 250, message: id })
+          .toBe(200);
+        expect((await request(stack, `/v1/extracts/${id}`)).body).toMatchObject({
+          request_id: id,
+          status: "succeeded",
+          result: { total: calls.get(id)?.total },
+        });
+      };
+      await Promise.all([
+        ...accepted.map((id) => end(id, () => request(stack, `/v1/extracts/${id}`))),
+        ...cut.map((id) => end(id, () => send(id))),
+      ]);
+
+      const rows = await rowsOf(home);
+      expect(rows.length).toBe(round * count);
+      for (const { requestId, status, pendingArtifact, artifactRel } of rows) {
+        expect({ requestId, status, pendingArtifact }).toEqual({
+          requestId,
+          status: "succeeded",
+          pendingArtifact: null,
+        });
+        expect(artifactRel).not.toBeNull();
+      }
+      const handedOver = new Set(
+        rows.filter((row) => row.handedOverAt !== null || row.claims > 0).map((row) => row.requestId),
+      );
+      for (const id of ids) {
+        const asked = model.requests.filter(({ headers }) => headers["x-request-id"] === id).length;
+        // Once; once more for a kill in flight, and once more for a call that was cut off at its deadline.
+        const most = (answered.includes(id) ? 1 : 2) + (handedOver.has(id) ? 1 : 0);
+        expect(asked, id).toBeGreaterThanOrEqual(1);
+        expect(asked, id).toBeLessThanOrEqual(most);
+      }
+    }
+  } finally {
+    await stack.stop();
+  }
+  return results;
+}
+
+async function request(stack: Stack.Stack, path: string, json?: unknown): Promise<Reply> {
+  const response = await fetch(`${stack.url}${path}`, {
+    method: json === undefined ? "GET" : "POST",
+    headers: { "x-api-key": stack.key, "content-type": "application/json" },
+    ...(json === undefined ? {} : { body: JSON.stringify(json) }),
+  });
+  return { status: response.status, body: (await response.json()) as Reply["body"] };
+}
+
+async function rowsOf(home: string) {
+  const db = Database.wrap(createClient({ url: `file:${join(home, "ocrlty.db")}`, timeout: 5_000 }));
+  try {
+    return await db.query.select().from(extractTable);
+  } finally {
+    db.client.close();
+  }
+}

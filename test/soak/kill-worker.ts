@@ -1,0 +1,144 @@
+import { createClient } from "@libsql/client";
+import { expect } from "vitest";
+import * as Bucket from "#core/artifact/bucket";
+import * as Database from "#core/db/client";
+import { extractTable } from "#core/extraction/extract.sql";
+import * as Limits from "#infra/limits";
+import { product } from "#local/loop";
+import { silent } from "#test/bucket";
+import { startLoop, type TestLoop } from "#test/loop";
+import * as ModelServer from "#test/model-server";
+import { base64 } from "#test/pictures";
+import { bucketOf, reader, totalOf } from "#test/soak/parallel";
+
+/** The worker's 20 s are 2 s here; a killed one's message comes back after 3 s, and reconcile comes every 6 s. */
+const timeScale = 1 / 10;
+const workerTimeoutMs = 20_000;
+
+/** Statements on the wire: libSQL's client wraps a batch in three of its own. */
+const batchStatements = 3;
+const claimStatements = 2 + batchStatements;
+const commitStatements = 1 + batchStatements;
+
+/** The steps of the worker; it is killed when it takes one of them. */
+export const windows = ["claim", "model", "put", "commit", "input delete"] as const;
+export type Window = (typeof windows)[number];
+
+/** A loop whose queue worker can be killed at any of its steps. */
+export interface Victim {
+  readonly loop: TestLoop;
+  readonly model: ModelServer.ModelServer;
+  /**
+   * Hands one extract to the queue and kills the worker's process the first `kills` times that it comes to `window`.
+   * @returns how often the model was asked, and the row when the extract has ended.
+   */
+  run(window: Window, kills?: number): Promise<{ asked: number; row: Row }>;
+  close(): Promise<void>;
+}
+type Row = typeof extractTable.$inferSelect;
+
+/** Starts the loop with a short timeout of the worker; everything else is the product's own. */
+export async function start(): Promise<Victim> {
+  const model = await ModelServer.start({ model: "scripted" });
+  let at: (window: Window) => boolean = () => false;
+  const loop = await startLoop({
+    timeScale,
+    env: { VLLM_BASE_URL: model.url, VLLM_MODEL: "scripted" },
+    app: {
+      ...product,
+      functions: {
+        ...Limits.functions,
+        single: { ...Limits.functions.single, timeoutMs: workerTimeoutMs },
+      },
+    },
+    onRequest: {
+      s3: ({ operation, key }) => {
+        const window =
+          operation === "PutObject" && key.startsWith("extracts/")
+            ? "put"
+            : operation === "DeleteObject"
+              ? "input delete"
+              : undefined;
+        return window !== undefined && at(window) ? { status: 0 } : undefined;
+      },
+      sql: ({ statements }) => {
+        const window =
+          statements === claimStatements ? "claim" : statements === commitStatements ? "commit" : undefined;
+        if (window !== undefined && at(window)) throw new Error("the caller is dead");
+      },
+    },
+  });
+  const db = Database.wrap(createClient({ url: `file:${loop.home}/ocrlty.db`, timeout: 5_000 }));
+  const bucket = bucketOf(loop);
+  let count = 0;
+
+  /** True when a worker was there and is dead now. */
+  const kill = () => {
+    const busy = loop.lambda
+      .instances()
+      .find(({ functionName, state }) => functionName === "single" && state === "busy");
+    return busy !== undefined && loop.lambda.killInstance(busy.pid);
+  };
+
+  return {
+    loop,
+    model,
+    run: async (window, kills = 1) => {
+      count += 1;
+      const id = `worker-${window.replace(" ", "-")}-${count}`;
+      const picture = await base64(5_000 + count);
+      const before = model.requests.length;
+      let killed = 0;
+      // The call itself takes the same steps: only what happens after its answer belongs to the worker.
+      const answer = await loop.call("/v1/extract", {
+        json: { image_base64: picture, request_id: id },
+        headers: { prefer: "respond-async" },
+      });
+      expect(answer.status, answer.text).toBe(202);
+      at = (step) => {
+        if (step !== window || killed >= kills || !kill()) return false;
+        killed += 1;
+        return true;
+      };
+      model.respond = (request, n) => {
+        if (at("model")) return { kind: "hang" };
+        return reader(20)(request, n);
+      };
+      try {
+        const row = async () => {
+          const [found] = (await db.query.select().from(extractTable)).filter((one) => one.requestId === id);
+          return found;
+        };
+        const status = async () => {
+          const now = await row();
+          return now?.status !== "queued" && now?.status !== "running" && now?.input === null;
+        };
+        await expect.poll(status, { timeout: 20_000 + kills * 10_000, interval: 100 }).toBe(true);
+        expect(killed).toBe(kills);
+        const ended = await row();
+        if (ended === undefined) throw new Error("the row is gone");
+        const keys = await Bucket.list(bucket, silent, { prefix: "" });
+        const own = keys.objects.map(({ rel }) => rel).filter((rel) => rel.includes(id));
+        if (ended.status === "succeeded") {
+          // One artifact at the extract's own key, no attempts, and nothing of the picture.
+          expect(own).toEqual([ended.artifactRel]);
+          expect((await loop.call(`/v1/extracts/${id}`)).body).toMatchObject({
+            request_id: id,
+            status: "succeeded",
+            result: { total: totalOf(Buffer.from(picture, "base64")) },
+          });
+        }
+        expect(own.filter((rel) => rel.startsWith("inputs/"))).toEqual([]);
+        return { asked: model.requests.length - before, row: ended };
+      } finally {
+        at = () => false;
+      }
+    },
+    close: async () => {
+      bucket.client.destroy();
+      db.client.close();
+      await loop.close();
+      await model.close();
+    },
+  };
+}

@@ -1,0 +1,221 @@
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
+import { createClient } from "@libsql/client";
+import sharp from "sharp";
+import { expect } from "vitest";
+import * as Database from "#core/db/client";
+import { extractTable } from "#core/extraction/extract.sql";
+import * as Limits from "#infra/limits";
+import { product } from "#local/loop";
+import { startLoop, type TestLoop } from "#test/loop";
+import * as ModelServer from "#test/model-server";
+import { base64 } from "#test/pictures";
+import { reader } from "#test/soak/parallel";
+
+/** Storage may take a second. The functions' times are short, so that also a fast machine is cut off while it decodes. */
+const timeScale = 1 / 8;
+/** 1.5 s, of which the call may use 1 s. */
+const callTimeoutMs = 12_000;
+/** 1.75 s, of which the worker may use 1.1 s. */
+const workerTimeoutMs = 14_000;
+
+/** Large pictures at a time: most of the 16 instances are for everybody else. */
+const abreast = 4;
+
+export interface TimedOut {
+  /** Calls that were cut off at their deadline and handed over, and processes that were killed at their timeout. */
+  readonly handedOver: number;
+  readonly killed: number;
+  /** Attempts of the queue's worker that were cut off. */
+  readonly workerTimeouts: number;
+  /** All answers, by status. */
+  readonly statuses: Readonly<Record<string, number>>;
+  /** Calls of others meanwhile, and the longest of them. */
+  readonly others: number;
+  readonly slowestOtherMs: number;
+  /** Resident megabytes: of the process that holds the loop, and of the largest instance. Undefined where no `ps` tells. */
+  readonly memoryMb: Record<"before" | "most" | "after", { loop: number; instance: number }> | undefined;
+}
+
+/**
+ * 98 megapixels with an alpha channel, interlaced, in less than 4 MB: unpacking and scaling it takes a processor
+ * about two seconds, and all of it lies in memory meanwhile.
+ */
+export async function slowPicture(): Promise<Buffer> {
+  const side = 9_900;
+  const background = { r: 200, g: 100, b: 50, alpha: 0.5 };
+  const bytes = await sharp({ create: { width: side, height: side, channels: 4, background } })
+    .png({ compressionLevel: 6, progressive: true })
+    .toBuffer();
+  expect(bytes.byteLength).toBeLessThan(Limits.sizes.inlineImageBytes);
+  return bytes;
+}
+
+/** Adds bytes behind the end of a PNG: the same picture, another payload. */
+const distinct = (picture: Buffer, n: number) => Buffer.concat([picture, Buffer.from(`${n}`.padStart(8, "0"))]);
+
+/**
+ * Sends `count` pictures whose decoding outlasts the call, every other one in a call whose hand-over hangs as well,
+ * so that the function's timeout kills the process in the middle of native code. Checks that the loop lives: other
+ * calls are answered meanwhile, killed processes are replaced, memory returns, nothing is stuck.
+ */
+export async function timeouts(count: number): Promise<TimedOut> {
+  const model = await ModelServer.start({ model: "scripted", respond: reader(20) });
+  let loop: TestLoop | undefined;
+  let hangs = new Set<string>();
+  try {
+    loop = await startLoop({
+      timeScale,
+      env: { VLLM_BASE_URL: model.url, VLLM_MODEL: "scripted" },
+      app: {
+        ...product,
+        functions: {
+          ...Limits.functions,
+          extract: { ...Limits.functions.extract, timeoutMs: callTimeoutMs },
+          single: { ...Limits.functions.single, timeoutMs: workerTimeoutMs },
+        },
+      },
+      onRequest: {
+        s3: async ({ operation, key }) => {
+          const hanging = operation === "PutObject" && hangs.has(key.slice(key.lastIndexOf("/") + 1));
+          if (!hanging) return undefined;
+          await new Promise((resolve) => setTimeout(resolve, 4_000));
+          return { status: 0 };
+        },
+      },
+    });
+    const ids = Array.from({ length: count }, (_, i) => `slow-${i}`);
+    hangs = new Set(ids.filter((_, i) => i % 2 === 1));
+    return await run(loop, ids);
+  } finally {
+    hangs = new Set();
+    await loop?.close();
+    await model.close();
+  }
+}
+
+async function run(loop: TestLoop, ids: readonly string[]): Promise<TimedOut> {
+  const picture = await slowPicture();
+  const small = await base64(7_000);
+  const extractSmall = (id: string) =>
+    loop.call("/v1/extract", { json: { image_base64: small, request_id: id } });
+  // Everything is warm before the first look.
+  await expect.poll(async () => (await extractSmall("small-warm")).status, { timeout: 20_000 }).toBe(200);
+  const first = new Set(loop.lambda.instances().map(({ pid }) => pid));
+  const watch = await watchMemory(loop);
+
+  let over = false;
+  let others = 0;
+  let slowestOtherMs = 0;
+  const everybodyElse = (async () => {
+    while (!over) {
+      const startedAt = Date.now();
+      const answer = await loop.call("/health", { key: null });
+      expect(answer.status, answer.text).toBe(200);
+      slowestOtherMs = Math.max(slowestOtherMs, Date.now() - startedAt);
+      others += 1;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  })();
+  // Its failure is seen where it is awaited.
+  everybodyElse.catch(() => undefined);
+
+  const statuses = new Map<string, number>();
+  const left = [...ids.entries()];
+  await Promise.all(
+    Array.from({ length: abreast }, async () => {
+      for (let next = left.shift(); next !== undefined; next = left.shift()) {
+        const [n, id] = next;
+        const json = { image_base64: distinct(picture, n).toString("base64"), request_id: id };
+        statuses.set(id, (await loop.call("/v1/extract", { json })).status);
+      }
+    }),
+  );
+  over = true;
+  await everybodyElse;
+  expect(others).toBeGreaterThan(0);
+  // 500 and 503 are the gateway's own for a killed process, 503 also ours while the machine is out of breath.
+  expect([...statuses.values()].filter((status) => ![200, 202, 500, 503].includes(status))).toEqual([]);
+
+  // Nothing is stuck: what was handed over ends, if only by its budget; what was killed is free again.
+  const db = Database.wrap(createClient({ url: `file:${loop.home}/ocrlty.db`, timeout: 5_000 }));
+  let rows: (typeof extractTable.$inferSelect)[] = [];
+  try {
+    const busy = async () => {
+      rows = await db.query.select().from(extractTable);
+      return rows.filter(({ status }) => status === "queued" || status === "running").length;
+    };
+    await expect.poll(busy, { timeout: 60_000 + ids.length * 8_000, interval: 250 }).toBe(0);
+  } finally {
+    db.client.close();
+  }
+  // The loop serves as before, on other processes than those that were killed.
+  await expect.poll(async () => (await extractSmall("small-after")).status, { timeout: 20_000 }).toBe(200);
+  const killed = loop.events("function_timeout").filter((event) => event.function === "extract").length;
+  expect(killed).toBeGreaterThan(0);
+  expect(loop.lambda.instances().some(({ pid }) => !first.has(pid))).toBe(true);
+
+  const memoryMb = await watch.end();
+  const handedOver = rows.filter((row) => row.handedOverAt !== null).length;
+  expect(handedOver).toBeGreaterThan(0);
+  const all = Map.groupBy(statuses.values(), String);
+  return {
+    handedOver,
+    killed,
+    workerTimeouts: rows.reduce((sum, { attempts }) => sum + attempts, 0),
+    statuses: Object.fromEntries([...all].map(([status, each]) => [status, each.length])),
+    others,
+    slowestOtherMs,
+    memoryMb,
+  };
+}
+
+/** What may stay: allocators keep some of what they had, and the loop's store keeps its indexes. */
+const mayStayMb = { loop: 250, instance: 250 };
+
+async function watchMemory(loop: TestLoop): Promise<{ end(): Promise<TimedOut["memoryMb"]> }> {
+  const look = async () => {
+    const sizes = await residentMb([process.pid, ...loop.lambda.instances().map(({ pid }) => pid)]);
+    if (sizes === undefined) return undefined;
+    const instances = [...sizes].filter(([pid]) => pid !== process.pid).map(([, mb]) => mb);
+    return { loop: sizes.get(process.pid) ?? 0, instance: Math.max(0, ...instances) };
+  };
+  const before = await look();
+  if (before === undefined) return { end: async () => undefined };
+  const most = { ...before };
+  let now = before;
+  const timer = setInterval(async () => {
+    const seen = await look();
+    if (seen === undefined) return;
+    now = seen;
+    most.loop = Math.max(most.loop, seen.loop);
+    most.instance = Math.max(most.instance, seen.instance);
+  }, 250);
+  return {
+    end: async () => {
+      try {
+        const grown = () => ({
+          loop: now.loop - before.loop < mayStayMb.loop,
+          instance: now.instance - before.instance < mayStayMb.instance,
+        });
+        await expect.poll(grown, { timeout: 30_000, interval: 250 }).toEqual({ loop: true, instance: true });
+        return { before, most, after: now };
+      } finally {
+        clearInterval(timer);
+      }
+    },
+  };
+}
+
+/** Resident memory by process, or undefined where `ps` does not tell. A process that has just ended is left out. */
+async function residentMb(pids: readonly number[]): Promise<Map<number, number> | undefined> {
+  if (process.platform === "win32") return undefined;
+  const { stdout } = await promisify(execFile)("ps", ["-o", "pid=,rss=", "-p", pids.join(",")]);
+  return new Map(
+    stdout
+      .split("\n")
+      .map((line) => line.trim().split(/\s+/))
+      .filter((cells) => cells.length === 2)
+      .map(([pid, kilobytes]) => [Number(pid), Math.round(Number(kilobytes) / 1024)]),
+  );
+}

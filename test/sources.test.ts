@@ -1,0 +1,427 @@
+/** Where pictures come from, and what debugging may change: end to end, over every wire. */
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { crc32, deflateSync, gzipSync } from "node:zlib";
+import { ListObjectsV2Command, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
+import { createClient } from "@libsql/client";
+import sharp from "sharp";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import * as Database from "#core/db/client";
+import * as Key from "#core/key/key";
+import { type Answer, type CallOptions, startLoop, type TestLoop } from "#test/loop";
+import * as ModelServer from "#test/model-server";
+import { base64, picture } from "#test/pictures";
+
+const fields = { total: "12.00", subtotal: "10.00", tax: "2.00", service: null, discount: null, cash: null, card: null, change: null };
+const pepper = "pepper-for-tests-of-sources";
+
+let loop: TestLoop;
+let model: ModelServer.ModelServer;
+let db: Database.Db;
+let s3: S3Client;
+let client: string;
+
+beforeAll(async () => {
+  model = await ModelServer.start({ respond: () => ModelServer.json(fields), maxModelLen: 8192 });
+  loop = await startLoop({ env: { VLLM_BASE_URL: model.url, VLLM_MODEL: "scripted", API_KEY_PEPPER: pepper } });
+  db = Database.wrap(createClient({ url: `file:${loop.home}/ocrlty.db`, timeout: 5_000 }));
+  client = (await Key.create(db, pepper, { keyId: "client-1", role: "client" })).api_key;
+  const { S3_ENDPOINT_URL = "", S3_ACCESS_KEY_ID = "", S3_SECRET_ACCESS_KEY = "" } = loop.env;
+  s3 = new S3Client({
+    endpoint: S3_ENDPOINT_URL,
+    region: "us-east-1",
+    forcePathStyle: true,
+    credentials: { accessKeyId: S3_ACCESS_KEY_ID, secretAccessKey: S3_SECRET_ACCESS_KEY },
+  });
+});
+afterAll(async () => {
+  s3?.destroy();
+  db?.client.close();
+  await loop?.close();
+  await model?.close();
+});
+
+const call = (path: string, options?: CallOptions) => loop.call(path, options);
+const extract = (json: Record<string, unknown>, options: CallOptions = {}) => call("/v1/extract", { ...options, json });
+const errorOf = (answer: Answer) =>
+  (answer.body as { error: { code: string; message: string; details: Record<string, unknown> } }).error;
+const bodyOf = (answer: Answer) => answer.body as Record<string, unknown>;
+const issuesOf = (answer: Answer) => errorOf(answer).details.issues as { path: string; message: string }[];
+
+/** Runs what must not reach the model. */
+async function withoutModel(run: () => Promise<Answer>): Promise<Answer> {
+  const before = model.requests.length;
+  const answer = await run();
+  expect(model.requests.length).toBe(before);
+  return answer;
+}
+
+interface Announced {
+  image_ref: string;
+  upload_url: string;
+  headers: Record<string, string>;
+}
+async function announce(bytes: number, mimeType = "image/jpeg", options: CallOptions = {}): Promise<Announced> {
+  const answer = await call("/v1/uploads", { ...options, json: { mime_type: mimeType, bytes } });
+  expect(answer.status).toBe(201);
+  return answer.body as Announced;
+}
+async function upload(bytes: Buffer, mimeType = "image/jpeg"): Promise<Announced> {
+  const announced = await announce(bytes.length, mimeType);
+  const { status } = await fetch(announced.upload_url, {
+    method: "PUT",
+    headers: announced.headers,
+    body: new Uint8Array(bytes),
+  });
+  expect(status).toBe(200);
+  return announced;
+}
+const keysBelow = async (prefix: string) =>
+  ((await s3.send(new ListObjectsV2Command({ Bucket: loop.env.S3_BUCKET, Prefix: prefix }))).Contents ?? []).map(({ Key: key }) => key);
+
+describe("an uploaded picture", () => {
+  test("above the inline limit is read from the bucket, and the artifact says so", async () => {
+    const side = 1_400;
+    const noise = Buffer.from(Uint32Array.from({ length: (side * side * 3) / 4 }, (_, n) => (n * 2_654_435_761) >>> 0).buffer);
+    const png = await sharp(noise, { raw: { width: side, height: side, channels: 3 } }).png({ compressionLevel: 0 }).toBuffer();
+    expect(png.length).toBeGreaterThan(5_000_000);
+    const { image_ref } = await upload(png, "image/png");
+    const answer = await extract({ image_ref, request_id: "large-1" });
+    expect(answer.status).toBe(200);
+    expect(answer.body).toMatchObject({ status: "succeeded", result: fields });
+    const { artifact } = await artifactOf("large-1");
+    expect(artifact.input).toMatchObject({ source: "upload", mime_type: "image/png", declared_mime_type: "image/png", bytes: png.length });
+    // The same picture and id is the same payload, however it came.
+    const again = await withoutModel(() => extract({ image_ref, request_id: "large-1" }));
+    expect(again.headers.get("idempotent-replayed")).toBe("true");
+  });
+
+  test("is judged by its bytes, whatever was declared", async () => {
+    const { image_ref } = await upload(await picture(31, "webp"), "image/png");
+    expect((await extract({ image_ref, request_id: "other-type" })).status).toBe(200);
+    expect((await artifactOf("other-type")).artifact.input).toMatchObject({ mime_type: "image/webp", declared_mime_type: "image/png" });
+    const text = await upload(Buffer.from("4711 is text"), "image/png");
+    const answer = await withoutModel(() => extract({ image_ref: text.image_ref }));
+    expect([answer.status, errorOf(answer).code]).toEqual([415, "unsupported_media_type"]);
+  });
+
+  test("of another key is answered exactly like an unknown one", async () => {
+    const { image_ref } = await upload(await picture(32));
+    const unknown = `upload_${"x".repeat(24)}`;
+    const [theirs, none] = await Promise.all(
+      [image_ref, unknown].map((ref) => extract({ image_ref: ref }, { key: client, headers: { "x-request-id": "same" } })),
+    );
+    expect(theirs?.status).toBe(404);
+    expect(theirs?.text).toBe(none?.text);
+    expect(theirs?.text).not.toContain("upload_");
+  });
+
+  test("that was never filled is a mistake that is named, and may be filled and used then", async () => {
+    const bytes = await picture(33);
+    const { image_ref, upload_url, headers } = await announce(bytes.length);
+    const answer = await withoutModel(() => extract({ image_ref }));
+    expect([answer.status, errorOf(answer).code]).toEqual([400, "invalid_request"]);
+    expect(errorOf(answer).details).toMatchObject({ reason: "upload_missing", issues: [{ path: "image_ref" }] });
+    expect((await fetch(upload_url, { method: "PUT", headers, body: new Uint8Array(bytes) })).status).toBe(200);
+    expect((await extract({ image_ref })).status).toBe(200);
+  });
+
+  test("that was replaced behind our back is refused", async () => {
+    const { image_ref } = await upload(await picture(34));
+    expect((await extract({ image_ref })).status).toBe(200);
+    const object = `inputs/local-admin/uploads/${image_ref.slice("upload_".length)}`;
+    await s3.send(new PutObjectCommand({ Bucket: loop.env.S3_BUCKET, Key: object, Body: await picture(35) }));
+    const answer = await withoutModel(() => extract({ image_ref }));
+    expect([answer.status, errorOf(answer).code, errorOf(answer).details.reason]).toEqual([409, "conflict", "upload_replaced"]);
+  });
+
+  test("is handed over by reference: no copy is made, and it stays when the extract ends", async () => {
+    const { image_ref } = await upload(await picture(36));
+    const accepted = await extract({ image_ref, request_id: "later-1" }, { headers: { prefer: "respond-async" } });
+    expect(accepted.status).toBe(202);
+    expect(await keysBelow("inputs/local-admin/tmp/later-1")).toEqual([]);
+    await expect.poll(async () => (await call("/v1/extracts/later-1")).status, { timeout: 15_000 }).toBe(200);
+    expect((await call("/v1/extracts/later-1")).body).toMatchObject({ status: "succeeded", result: fields });
+    expect(await keysBelow(`inputs/local-admin/uploads/${image_ref.slice("upload_".length)}`)).toHaveLength(1);
+  });
+
+  test("is announced with the scope, and refused by type and size before it is sent", async () => {
+    const narrow = (await Key.create(db, pepper, { keyId: "narrow-1", role: "client", scopes: ["runs:delete"] })).api_key;
+    const cases: [Record<string, unknown>, CallOptions, number, string][] = [
+      [{ mime_type: "image/png", bytes: 10 }, { key: narrow }, 403, "forbidden"],
+      [{ mime_type: "image/svg+xml", bytes: 10 }, {}, 415, "unsupported_media_type"],
+      [{ mime_type: "image/png", bytes: 20 * 1024 * 1024 + 1 }, {}, 413, "payload_too_large"],
+      [{ mime_type: "image/png", bytes: 0 }, {}, 400, "invalid_request"],
+      [{ mime_type: "image/png", bytes: 10, kind: "data" }, {}, 400, "invalid_request"],
+      [{ mime_type: "image/png", bytes: 10 }, { headers: { "idempotency-key": "a b" } }, 400, "invalid_request"],
+    ];
+    for (const [json, options, status, code] of cases) {
+      const answer = await call("/v1/uploads", { ...options, json });
+      expect([answer.status, errorOf(answer).code], JSON.stringify(json)).toEqual([status, code]);
+    }
+  });
+
+  test("with an Idempotency-Key is announced once", async () => {
+    const json = { mime_type: "image/png", bytes: 10 };
+    const headers = { "idempotency-key": "upload-4711" };
+    const first = await call("/v1/uploads", { json, headers });
+    const again = await call("/v1/uploads", { json, headers });
+    expect(first.headers.get("idempotent-replayed")).toBeNull();
+    expect(again.headers.get("idempotent-replayed")).toBe("true");
+    expect(again.body).toEqual(first.body);
+    expect((await call("/v1/uploads", { json: { ...json, bytes: 11 }, headers })).status).toBe(409);
+    // The same key for another kind of thing is another payload.
+    expect((await extract({ image_base64: await base64() }, { headers })).status).toBe(409);
+  });
+
+  test("leaves neither its URL nor its reference in the logs", async () => {
+    const { image_ref, upload_url } = await upload(await picture(37));
+    await extract({ image_ref });
+    const signature = new URL(upload_url).searchParams.get("X-Amz-Signature") ?? "";
+    expect(signature).toHaveLength(64);
+    const all = loop.lines.join("\n");
+    expect(all).toContain("POST /v1/uploads");
+    expect(all).not.toContain(signature);
+    expect(all).not.toContain(image_ref.slice("upload_".length));
+  });
+});
+
+/** The artifact of an extract, as it lies in the bucket. */
+async function artifactOf(requestId: string) {
+  const answer = await call(`/v1/debug/artifacts/${requestId}`);
+  expect(answer.status).toBe(200);
+  return { artifact: answer.body as { input: Record<string, unknown>; request: Record<string, unknown> } };
+}
+
+describe("exactly one picture", () => {
+  test("is needed: none and two are refused by their names", async () => {
+    const none = await withoutModel(() => extract({}));
+    expect(none.status).toBe(400);
+    expect(issuesOf(none)).toEqual([{ path: "image_base64", message: "exactly one of image_base64, image_ref, image_url is needed" }]);
+    const given = { image_base64: await base64(), image_ref: "upload_4711", image_url: "http://pictures.example/4711" };
+    for (const pair of [["image_base64", "image_ref"], ["image_ref", "image_url"], ["image_base64", "image_url"], Object.keys(given)]) {
+      const json = Object.fromEntries(Object.entries(given).filter(([name]) => pair.includes(name)));
+      const answer = await withoutModel(() => extract(json));
+      expect([answer.status, errorOf(answer).code]).toEqual([400, "invalid_request"]);
+      expect(issuesOf(answer).map(({ path }) => path)).toEqual(pair);
+      expect(answer.text).not.toContain("4711");
+    }
+  });
+});
+
+describe("what is no picture of ours", () => {
+  const page = "<html><script>alert(4711)</script></html>";
+  const svg = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><text>4711</text></svg>';
+  const pngSignature = Buffer.from("89504e470d0a1a0a", "hex");
+  const cases: [string, () => Promise<Buffer>, number, string][] = [
+    ["SVG", async () => Buffer.from(svg), 415, "unsupported_media_type"],
+    ["SVG with a prolog", async () => Buffer.from(`<?xml version="1.0"?>${svg}`), 415, "unsupported_media_type"],
+    ["compressed SVG", async () => gzipSync(svg), 415, "unsupported_media_type"],
+    ["a text file named .png", async () => Buffer.from("4711 is text"), 415, "unsupported_media_type"],
+    ["a PDF with a JPEG in it", async () => Buffer.concat([Buffer.from("%PDF-1.7\n"), await picture()]), 415, "unsupported_media_type"],
+    ["HTML with a JPEG in it", async () => Buffer.concat([Buffer.from(page), await picture()]), 415, "unsupported_media_type"],
+    ["a ZIP", async () => Buffer.from("504b0304140000000000", "hex"), 415, "unsupported_media_type"],
+    ["AVIF", async () => sharp(await picture()).avif().toBuffer(), 415, "unsupported_media_type"],
+    ["a bitmap", async () => Buffer.concat([Buffer.from("BM"), Buffer.alloc(60)]), 415, "unsupported_media_type"],
+    ["a GIF that is a script", async () => Buffer.from("GIF89a/*4711*/=alert(4711)"), 400, "invalid_image"],
+    ["a PNG signature on HTML", async () => Buffer.concat([pngSignature, Buffer.from(page)]), 400, "invalid_image"],
+    ["a JPEG's head alone", async () => (await picture()).subarray(0, 20), 400, "invalid_image"],
+    ["a truncated JPEG", async () => (await picture(41)).subarray(0, -900), 400, "invalid_image"],
+  ];
+  test.each(cases)("%s", async (_name, make, status, code) => {
+    const bytes = await make();
+    const answer = await withoutModel(() => extract({ image_base64: bytes.toString("base64"), mime_type: "image/png" }));
+    expect([answer.status, errorOf(answer).code]).toEqual([status, code]);
+    expect(answer.text).not.toMatch(/4711|node_modules|\.ts:|at .*\(/);
+  });
+
+  test("a JPEG with a ZIP behind it is a JPEG: what follows the picture is nobody's", async () => {
+    const both = Buffer.concat([await picture(42), Buffer.from("504b0304140000000000", "hex")]);
+    const answer = await extract({ image_base64: both.toString("base64"), request_id: "polyglot" });
+    expect(answer.status).toBe(200);
+    expect((await artifactOf("polyglot")).artifact.input).toMatchObject({ mime_type: "image/jpeg" });
+  });
+
+  test("a PNG of 100 KB and 30,000 × 30,000 pixels is refused within a second, inline and uploaded", async () => {
+    const bomb = pngOf(30_000, 30_000);
+    expect(bomb.length).toBeLessThan(120_000);
+    const { image_ref } = await upload(bomb, "image/png");
+    for (const json of [{ image_base64: bomb.toString("base64") }, { image_ref }]) {
+      const startedAt = Date.now();
+      const answer = await withoutModel(() => extract(json));
+      expect(Date.now() - startedAt).toBeLessThan(1_000);
+      expect([answer.status, errorOf(answer).code]).toEqual([413, "image_too_large"]);
+      expect(errorOf(answer).details).toMatchObject({ limit_megapixels: 100, megapixels: 900 });
+    }
+  });
+});
+
+/** A complete PNG, one bit a pixel, all black. */
+function pngOf(width: number, height: number): Buffer {
+  const chunk = (name: string, data: Buffer) => {
+    const body = Buffer.concat([Buffer.from(name), data]);
+    const framed = Buffer.alloc(body.length + 8);
+    framed.writeUInt32BE(data.length);
+    body.copy(framed, 4);
+    framed.writeUInt32BE(crc32(body), body.length + 4);
+    return framed;
+  };
+  const header = Buffer.alloc(13);
+  header.writeUInt32BE(width);
+  header.writeUInt32BE(height, 4);
+  header[8] = 1;
+  const rows = deflateSync(Buffer.alloc((Math.ceil(width / 8) + 1) * height), { level: 6 });
+  return Buffer.concat([Buffer.from("89504e470d0a1a0a", "hex"), chunk("IHDR", header), chunk("IDAT", rows), chunk("IEND", Buffer.alloc(0))]);
+}
+
+describe("image_url", () => {
+  test("never leads to us: the host behind it sees no connection, and the answer and the logs no URL", async () => {
+    let connections = 0;
+    const server = createServer((_request, response) => void response.end("4711"));
+    server.on("connection", () => connections++);
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const { port } = server.address() as AddressInfo;
+    const urls: [string, string][] = [
+      [`http://127.0.0.1:${port}/canary4711.png`, "url_not_allowed"],
+      ["http://127.0.0.1/canary4711.png", "address_not_allowed"],
+      ["http://[::ffff:169.254.169.254]/canary4711", "address_not_allowed"],
+      [`http://localhost:${port}/canary4711.png`, "url_not_allowed"],
+      ["file:///canary4711", "url_not_allowed"],
+      ["canary4711", "url_invalid"],
+    ];
+    for (const [image_url, reason] of urls) {
+      const answer = await withoutModel(() => extract({ image_url }));
+      expect([answer.status, errorOf(answer).code]).toEqual([400, "invalid_request"]);
+      expect(errorOf(answer).details).toMatchObject({ reason, issues: [{ path: "image_url" }] });
+      expect(answer.text).not.toMatch(/4711|127\.0|169\.254|localhost/);
+    }
+    server.close();
+    expect(connections).toBe(0);
+    expect(loop.events("url_get").length).toBe(urls.length);
+    expect(loop.lines.join("\n")).not.toContain("canary4711");
+  });
+
+  test("needs the scope debug:run, and says so before anything is fetched", async () => {
+    const answer = await withoutModel(() => extract({ image_url: "https://pictures.example/4711.png" }, { key: client }));
+    expect([answer.status, errorOf(answer).code]).toEqual([403, "forbidden"]);
+    expect(errorOf(answer).details).toEqual({ reason: "scope_missing", field: "image_url", required_scopes: ["debug:run"] });
+  });
+});
+
+describe("debug", () => {
+  const nullable = { type: ["string", "null"] };
+  const object = (properties: Record<string, unknown>) => ({
+    type: "object",
+    properties,
+    required: Object.keys(properties),
+    additionalProperties: false,
+  });
+  const debug = {
+    prompt_override: "Read the total, canary-prompt-4711.",
+    schema_override: object({ total: { ...nullable, format: "x-money" }, vendor: nullable }),
+    temperature: 0.7,
+    max_tokens: 99,
+  };
+  const answered = { total: "12.00", vendor: "SHOP" };
+
+  test("asks with the caller's prompt, schema, temperature and max_tokens, and checks the answer by that schema", async () => {
+    model.respond = () => ModelServer.json(answered);
+    const answer = await extract({ image_base64: await base64(51), request_id: "debug-1", debug });
+    const sent = model.requests.at(-1);
+    expect(sent?.prompt).toBe(debug.prompt_override);
+    expect(sent?.body).toMatchObject({ temperature: 0.7, max_tokens: 99 });
+    expect(sent?.body.response_format?.json_schema?.schema).toEqual(object({ total: nullable, vendor: nullable }));
+    expect(answer.body).toMatchObject({ result: answered, schema_ok: true, normalized: { total: { value: "12" } }, checks: [] });
+    const plain = bodyOf(await extract({ image_base64: await base64(51), request_id: "debug-2" }));
+    expect(bodyOf(answer).prompt_sha256).not.toBe(plain.prompt_sha256);
+    expect(bodyOf(answer).schema_sha256).not.toBe(plain.schema_sha256);
+    expect((await artifactOf("debug-1")).artifact.request).toMatchObject({ temperature: 0.7, max_tokens: 99, debug });
+    expect((await artifactOf("debug-2")).artifact.request).not.toHaveProperty("debug");
+    model.respond = () => ModelServer.json({ total: "twelve", other: 1 });
+    const wrong = bodyOf(await extract({ image_base64: await base64(51), request_id: "debug-3", debug }));
+    expect(wrong).toMatchObject({ status: "succeeded", schema_ok: false, result: { total: "twelve", other: 1 }, normalized: {} });
+    expect((wrong.schema_errors as { path: string }[]).map(({ path }) => path).toSorted()).toEqual(["", "total", "vendor"]);
+    model.respond = () => ModelServer.json(fields);
+    expect(loop.lines.join("\n")).not.toContain("canary-prompt-4711");
+  });
+
+  test("is part of the payload: the same id with other options is a conflict", async () => {
+    const json = { image_base64: await base64(52), request_id: "debug-same", debug: { temperature: 0.5 } };
+    expect((await extract(json)).status).toBe(200);
+    expect((await withoutModel(() => extract(json))).headers.get("idempotent-replayed")).toBe("true");
+    for (const other of [{ temperature: 0.6 }, { temperature: 0.5, max_tokens: 300 }, undefined]) {
+      expect((await withoutModel(() => extract({ ...json, debug: other }))).status).toBe(409);
+    }
+  });
+
+  test("goes along when the call becomes 202", async () => {
+    model.respond = () => ModelServer.json(answered);
+    const json = { image_base64: await base64(53), request_id: "debug-later", debug };
+    expect((await extract(json, { headers: { prefer: "respond-async" } })).status).toBe(202);
+    await expect.poll(async () => (await call("/v1/extracts/debug-later")).status, { timeout: 15_000 }).toBe(200);
+    model.respond = () => ModelServer.json(fields);
+    const sent = model.requests.at(-1);
+    expect(sent?.prompt).toBe(debug.prompt_override);
+    expect(sent?.body).toMatchObject({ temperature: 0.7, max_tokens: 99 });
+    expect((await call("/v1/extracts/debug-later")).body).toMatchObject({ schema_ok: true, result: answered });
+    expect((await artifactOf("debug-later")).artifact.request).toMatchObject({ debug });
+  });
+
+  test("needs the scope debug:run, even when it is empty", async () => {
+    for (const options of [debug, {}]) {
+      const answer = await withoutModel(async () => extract({ image_base64: await base64(), debug: options }, { key: client }));
+      expect([answer.status, errorOf(answer).code]).toEqual([403, "forbidden"]);
+      expect(errorOf(answer).details).toEqual({ reason: "scope_missing", field: "debug", required_scopes: ["debug:run"] });
+    }
+  });
+
+  const deep = (depth: number): unknown => (depth === 0 ? nullable : object({ a: deep(depth - 1) }));
+  const many = () => object(Object.fromEntries(Array.from({ length: 10_000 }, (_, n) => [`p${n}`, nullable])));
+  const hostile: [string, unknown, string][] = [
+    ["an empty schema", { schema_override: {} }, "debug.schema_override"],
+    ["10,000 properties", { schema_override: many() }, "debug.schema_override"],
+    ["a depth of 100", { schema_override: deep(100) }, "debug.schema_override.properties.a"],
+    ["a recursive $ref", { schema_override: object({ a: { $ref: "#" } }) }, "debug.schema_override.properties.a"],
+    ["a catastrophic regular expression", { schema_override: object({ a: { type: "string", pattern: "^(4711+)+$" } }) }, "debug.schema_override.properties.a"],
+    ["a schema that is a list", { schema_override: [] }, "debug.schema_override"],
+    ["a prompt of 21 KB", { prompt_override: "4711 ".repeat(4_200) }, "debug.prompt_override"],
+    ["a temperature of 3", { temperature: 3 }, "debug.temperature"],
+    ["no tokens", { max_tokens: 0 }, "debug.max_tokens"],
+    ["an unknown option", { seed: 4711 }, "debug.seed"],
+  ];
+  test.each(hostile)("with %s is refused at once, before anybody is asked", async (_name, options, path) => {
+    const startedAt = Date.now();
+    const answer = await withoutModel(async () => extract({ image_base64: await base64(), debug: options }));
+    expect(Date.now() - startedAt).toBeLessThan(1_000);
+    expect([answer.status, errorOf(answer).code]).toEqual([400, "invalid_request"]);
+    for (const issue of issuesOf(answer)) expect(issue.path.startsWith(path), issue.path).toBe(true);
+    expect(answer.text).not.toContain("4711");
+  });
+
+  test("with more max_tokens than the model's context has room for is refused", async () => {
+    const answer = await withoutModel(async () => extract({ image_base64: await base64(54), debug: { max_tokens: 9_000 } }));
+    expect([answer.status, errorOf(answer).code]).toEqual([400, "invalid_request"]);
+  });
+});
+
+describe("without DEBUG_MODE", () => {
+  let closed: TestLoop;
+  beforeAll(async () => {
+    closed = await startLoop({ env: { VLLM_BASE_URL: model.url, VLLM_MODEL: "scripted", DEBUG_MODE: "0" } });
+  });
+  afterAll(() => closed?.close());
+
+  test("image_url and debug are refused with the reason, also to an admin; uploads are for everybody", async () => {
+    const image_base64 = await base64();
+    for (const [field, json] of Object.entries({
+      image_url: { image_url: "https://pictures.example/4711.png" },
+      debug: { image_base64, debug: { temperature: 1 } },
+    })) {
+      const answer = await withoutModel(() => closed.call("/v1/extract", { json }));
+      expect([answer.status, errorOf(answer).code]).toEqual([403, "forbidden"]);
+      expect(errorOf(answer).details).toEqual({ reason: "debug_mode_off", field });
+      expect(answer.text).not.toContain("4711");
+    }
+    expect((await closed.call("/v1/uploads", { json: { mime_type: "image/png", bytes: 9 } })).status).toBe(201);
+  });
+});
