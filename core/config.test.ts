@@ -13,7 +13,12 @@ describe("configuration", () => {
   });
 
   test("an error names the variable and never its value", () => {
-    const broken = { S3_BUCKET: "b", S3_ENDPOINT_URL: "not a url 4711", S3_ACCESS_KEY_ID: "id-4711", S3_PRESIGN_TTL_S: "4711x" };
+    const broken = {
+      S3_BUCKET: "b",
+      S3_ENDPOINT_URL: "not a url 4711",
+      S3_ACCESS_KEY_ID: "id-4711",
+      S3_PRESIGN_TTL_S: "4711x",
+    };
     expect(() => Config.parse("bucket", broken)).toThrow(
       "S3_ENDPOINT_URL is not valid; S3_PRESIGN_TTL_S is not valid; S3_SECRET_ACCESS_KEY is not set",
     );
@@ -21,7 +26,13 @@ describe("configuration", () => {
   });
 
   test("an empty variable counts as not set", () => {
-    expect(Config.parse("model", { VLLM_BASE_URL: "http://127.0.0.1:1/v1", VLLM_API_KEY: "", VLLM_MAX_TOKENS: "" })).toMatchObject({
+    expect(
+      Config.parse("model", {
+        VLLM_BASE_URL: "http://127.0.0.1:1/v1",
+        VLLM_API_KEY: "",
+        VLLM_MAX_TOKENS: "",
+      }),
+    ).toMatchObject({
       VLLM_API_KEY: undefined,
       VLLM_MAX_TOKENS: undefined,
       VLLM_MAX_MODEL_LEN: undefined,
@@ -30,9 +41,9 @@ describe("configuration", () => {
   });
 
   test.each(["0", "-1", "eight thousand", "8192.5"])("VLLM_MAX_MODEL_LEN=%s is refused", (value) => {
-    expect(() => Config.parse("model", { VLLM_BASE_URL: "http://127.0.0.1/v1", VLLM_MAX_MODEL_LEN: value })).toThrow(
-      "VLLM_MAX_MODEL_LEN is not valid",
-    );
+    expect(() =>
+      Config.parse("model", { VLLM_BASE_URL: "http://127.0.0.1/v1", VLLM_MAX_MODEL_LEN: value }),
+    ).toThrow("VLLM_MAX_MODEL_LEN is not valid");
   });
 
   test("outside Lambda AWS_* serve for the bucket, with a warning; inside they never do", () => {
@@ -40,8 +51,28 @@ describe("configuration", () => {
     const outside = Config.withAliases(env);
     expect(outside.env).toMatchObject({ S3_ACCESS_KEY_ID: "a", S3_SECRET_ACCESS_KEY: "b" });
     expect(outside.warnings).toHaveLength(1);
-    expect(Config.withAliases({ ...env, AWS_LAMBDA_FUNCTION_NAME: "f" }).env.S3_ACCESS_KEY_ID).toBeUndefined();
+    expect(
+      Config.withAliases({ ...env, AWS_LAMBDA_FUNCTION_NAME: "f" }).env.S3_ACCESS_KEY_ID,
+    ).toBeUndefined();
     expect(Config.withAliases({ ...env, S3_ACCESS_KEY_ID: "own" }).env.S3_ACCESS_KEY_ID).toBe("own");
+  });
+
+  test("links of the deployment are read under the variables' names, and win over the environment", () => {
+    process.env.SST_RESOURCE_App = JSON.stringify({ name: "ocrlty", stage: "test" });
+    process.env.SST_RESOURCE_Keys = JSON.stringify({
+      API_KEY_PEPPER: "pepper-of-the-link",
+      type: "x",
+      UNKNOWN: "y",
+    });
+    try {
+      expect(Config.environment({ API_KEY_PEPPER: "pepper-of-dotenv", LOG_LEVEL: "WARN" })).toEqual({
+        API_KEY_PEPPER: "pepper-of-the-link",
+        LOG_LEVEL: "WARN",
+      });
+    } finally {
+      delete process.env.SST_RESOURCE_App;
+      delete process.env.SST_RESOURCE_Keys;
+    }
   });
 
   test("AUTH_DB_PATH of the Python version names the database", () => {

@@ -1,3 +1,4 @@
+import { Resource } from "sst/resource";
 import * as z from "zod";
 import manifest from "../package.json" with { type: "json" };
 
@@ -134,12 +135,32 @@ export function withAliases(env: Env): { env: Env; warnings: string[] } {
   return { env: result, warnings };
 }
 
+/**
+ * What the deployment linked (infra/settings.ts): its properties carry our variables' names. Empty without SST.
+ * In Lambda the links come out of an encrypted file in the bundle, so that no secret is an environment variable.
+ */
+function linked(): Env {
+  const found: Env = {};
+  for (const link of Object.values(Resource as unknown as Record<string, unknown>)) {
+    if (typeof link !== "object" || link === null) continue;
+    for (const [name, value] of Object.entries(link)) {
+      if (names.includes(name) && typeof value === "string") found[name] = value;
+    }
+  }
+  return found;
+}
+
+/** The environment and the links; links win, so that under `sst shell` a local `.env` redirects nothing. */
+export function environment(env: Env): Env {
+  return { ...env, ...linked() };
+}
+
 const cache = new Map<Section, unknown>();
 
 function section<S extends Section>(name: S): Values<S> {
   const known = cache.get(name);
   if (known !== undefined) return known as Values<S>;
-  const values = parse(name, process.env);
+  const values = parse(name, environment(process.env));
   cache.set(name, values);
   return values;
 }
@@ -226,7 +247,7 @@ export function model(): Model {
 
 /** The model's name alone, for /health, where no server address is needed. */
 export function modelName(): string {
-  return process.env.VLLM_MODEL || variables.model.VLLM_MODEL.parse(undefined);
+  return environment(process.env).VLLM_MODEL || variables.model.VLLM_MODEL.parse(undefined);
 }
 
 export interface Bucket {

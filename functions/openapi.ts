@@ -125,7 +125,7 @@ function errorStatuses(route: Routes.Route, operation: Operation): number[] {
   if (route.method === "POST") derived.push("conflict");
   const { links }: Limits.FunctionSpec = Limits.functions[route.function];
   if (route.access !== "public" && links.length > 0) derived.push("storage_unavailable");
-  if (route.method === "POST" && links.includes("model")) {
+  if (asksModel(route)) {
     derived.push("inference_failed", "invalid_model_output", "inference_unavailable", "inference_timeout");
   }
   const statuses = [...derived, ...(operation.errors ?? [])].map((code) => codes[code].status);
@@ -133,6 +133,12 @@ function errorStatuses(route: Routes.Route, operation: Operation): number[] {
   return [...new Set(statuses)]
     .filter((status) => operation.responses[status] === undefined)
     .sort((a, b) => a - b);
+}
+
+/** Whether the call itself asks the model server, and so may take longer than its caller likes. */
+function asksModel(route: Routes.Route): boolean {
+  const { links }: Limits.FunctionSpec = Limits.functions[route.function];
+  return route.method === "POST" && links.includes("model");
 }
 
 interface Derived {
@@ -157,6 +163,7 @@ function describe(route: Routes.Route, operation: Operation, derived: Derived): 
     parameters: [
       Parts.ref("parameters", "XRequestId"),
       ...(route.method === "POST" ? [Parts.ref("parameters", "IdempotencyKey")] : []),
+      ...(asksModel(route) ? [Parts.ref("parameters", "Prefer")] : []),
     ],
     ...(body === undefined
       ? {}

@@ -104,14 +104,14 @@ test("loops that bundle at the same time do not disturb each other", async () =>
   expect(readdirSync(dirname(dir)).filter((name) => name.startsWith(`draft-${process.pid}-`))).toEqual([]);
 });
 
-test("folders that nobody has used for a day are removed, others stay", async () => {
+test("folders that nobody has used for an hour are removed, others stay", async () => {
   const { dir: used } = await build({ one: "api/one.handler" });
   const old = join(dirname(used), "0".repeat(20));
   const recent = join(dirname(used), "1".repeat(20));
   for (const path of [old, recent]) mkdirSync(path, { recursive: true });
-  const hours = (count: number) => new Date(Date.now() - count * 3_600_000);
-  utimesSync(old, hours(25), hours(25));
-  utimesSync(recent, hours(23), hours(23));
+  const minutes = (count: number) => new Date(Date.now() - count * 60_000);
+  utimesSync(old, minutes(61), minutes(61));
+  utimesSync(recent, minutes(50), minutes(50));
   await build({ one: "api/one.handler" });
   expect([old, recent, used].map((path) => existsSync(path))).toEqual([false, true, true]);
   rmSync(recent, { recursive: true });

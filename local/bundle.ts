@@ -54,14 +54,15 @@ const banner = [
 ].join(" ");
 
 const turnMs = 50;
-const touchEveryMs = 3_600_000;
-const unusedMs = 24 * 3_600_000;
+const touchEveryMs = 10 * 60_000;
+/** While somebody works on the code every start leaves a folder of 30 MB. */
+const unusedMs = 3_600_000;
 const draftMs = 3_600_000;
 
 /**
  * Bundles each distinct handler file into a folder named by its content: loops that run side by side share it,
  * a restart without changes writes nothing. A folder appears whole or not at all; folders that no loop has used
- * for a day are removed. Throws BundleError.
+ * for an hour are removed. Throws BundleError.
  */
 export async function bundle(options: BundleOptions): Promise<Bundle> {
   const root = options.root ?? packageRoot;

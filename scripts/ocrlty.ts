@@ -2,6 +2,7 @@
 import { buffer } from "node:stream/consumers";
 import { loadEnv } from "#local/home";
 import { exit } from "#scripts/context";
+import { withLinks } from "#scripts/links";
 import { run } from "#scripts/program";
 
 const interrupted = new AbortController();
@@ -21,7 +22,7 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
 
 loadEnv();
 process.exitCode = await run(process.argv.slice(2), {
-  env: process.env,
+  env: withLinks(process.env),
   cwd: process.cwd(),
   signal: interrupted.signal,
   out: (text) => process.stdout.write(text),

@@ -12,6 +12,8 @@ const nouns = {
   backup: () => import("#scripts/commands/backup"),
   extract: () => import("#scripts/commands/extract"),
   keys: () => import("#scripts/commands/keys"),
+  migrate: () => import("#scripts/commands/migrate"),
+  redrive: () => import("#scripts/commands/redrive"),
   smoke: () => import("#scripts/commands/smoke"),
   whoami: () => import("#scripts/commands/whoami"),
 } as const;

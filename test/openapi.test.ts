@@ -8,9 +8,10 @@ import { createConfig, lintFromString } from "@redocly/openapi-core";
 import { generateApi } from "swagger-typescript-api";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import * as z from "zod";
+import * as Image from "#core/image/image";
 import type { Operation } from "#functions/http";
 import * as OpenApi from "#functions/openapi";
-import { examples } from "#functions/openapi/examples";
+import { examples, picture } from "#functions/openapi/examples";
 import * as Parts from "#functions/openapi/parts";
 import * as Limits from "#infra/limits";
 import * as Routes from "#infra/routes";
@@ -134,6 +135,12 @@ describe("docs/openapi.json", () => {
         expect(strict?.safeParse(value), `${key} ${status}`).toMatchObject({ success: true });
       }
     }
+  });
+
+  test("the example of POST /v1/extract holds a picture that can be read", async () => {
+    const image = await Image.inspect(Buffer.from(picture, "base64"));
+    expect(image).toMatchObject({ mimeType: "image/png", width: 230, height: 92 });
+    expect(await Image.prepare(image, { maxImageTokens: 1000 })).toMatchObject({ mimeType: "image/png" });
   });
 
   test("operation ids are unique, and made of method and path", () => {

@@ -18,7 +18,11 @@ test("a download works as it is deployed: its HTTP client is in the bundle", asy
     const bytes = await download(
       `http://pictures.example:${(server.address() as AddressInfo).port}/`,
       { log, protocols: ["http:"], maxBytes: 100, timeoutMs: 5_000 },
-      { lookup: async () => [{ address: "127.0.0.1", family: 4 }], allows: () => true, allowsPort: () => true },
+      {
+        lookup: async () => [{ address: "127.0.0.1", family: 4 }],
+        allows: () => true,
+        allowsPort: () => true,
+      },
     );
     expect(Buffer.from(bytes).toString()).toBe("the bytes");
   } finally {

@@ -12,7 +12,16 @@ import { type Answer, type CallOptions, startLoop, type TestLoop } from "#test/l
 import * as ModelServer from "#test/model-server";
 import { base64, picture } from "#test/pictures";
 
-const fields = { total: "12.00", subtotal: "10.00", tax: "2.00", service: null, discount: null, cash: null, card: null, change: null };
+const fields = {
+  total: "12.00",
+  subtotal: "10.00",
+  tax: "2.00",
+  service: null,
+  discount: null,
+  cash: null,
+  card: null,
+  change: null,
+};
 const pepper = "pepper-for-tests-of-sources";
 
 let loop: TestLoop;
@@ -23,7 +32,9 @@ let client: string;
 
 beforeAll(async () => {
   model = await ModelServer.start({ respond: () => ModelServer.json(fields), maxModelLen: 8192 });
-  loop = await startLoop({ env: { VLLM_BASE_URL: model.url, VLLM_MODEL: "scripted", API_KEY_PEPPER: pepper } });
+  loop = await startLoop({
+    env: { VLLM_BASE_URL: model.url, VLLM_MODEL: "scripted", API_KEY_PEPPER: pepper },
+  });
   db = Database.wrap(createClient({ url: `file:${loop.home}/ocrlty.db`, timeout: 5_000 }));
   client = (await Key.create(db, pepper, { keyId: "client-1", role: "client" })).api_key;
   const { S3_ENDPOINT_URL = "", S3_ACCESS_KEY_ID = "", S3_SECRET_ACCESS_KEY = "" } = loop.env;
@@ -42,7 +53,8 @@ afterAll(async () => {
 });
 
 const call = (path: string, options?: CallOptions) => loop.call(path, options);
-const extract = (json: Record<string, unknown>, options: CallOptions = {}) => call("/v1/extract", { ...options, json });
+const extract = (json: Record<string, unknown>, options: CallOptions = {}) =>
+  call("/v1/extract", { ...options, json });
 const errorOf = (answer: Answer) =>
   (answer.body as { error: { code: string; message: string; details: Record<string, unknown> } }).error;
 const bodyOf = (answer: Answer) => answer.body as Record<string, unknown>;
@@ -61,7 +73,11 @@ interface Announced {
   upload_url: string;
   headers: Record<string, string>;
 }
-async function announce(bytes: number, mimeType = "image/jpeg", options: CallOptions = {}): Promise<Announced> {
+async function announce(
+  bytes: number,
+  mimeType = "image/jpeg",
+  options: CallOptions = {},
+): Promise<Announced> {
   const answer = await call("/v1/uploads", { ...options, json: { mime_type: mimeType, bytes } });
   expect(answer.status).toBe(201);
   return answer.body as Announced;
@@ -77,20 +93,31 @@ async function upload(bytes: Buffer, mimeType = "image/jpeg"): Promise<Announced
   return announced;
 }
 const keysBelow = async (prefix: string) =>
-  ((await s3.send(new ListObjectsV2Command({ Bucket: loop.env.S3_BUCKET, Prefix: prefix }))).Contents ?? []).map(({ Key: key }) => key);
+  (
+    (await s3.send(new ListObjectsV2Command({ Bucket: loop.env.S3_BUCKET, Prefix: prefix }))).Contents ?? []
+  ).map(({ Key: key }) => key);
 
 describe("an uploaded picture", () => {
   test("above the inline limit is read from the bucket, and the artifact says so", async () => {
     const side = 1_400;
-    const noise = Buffer.from(Uint32Array.from({ length: (side * side * 3) / 4 }, (_, n) => (n * 2_654_435_761) >>> 0).buffer);
-    const png = await sharp(noise, { raw: { width: side, height: side, channels: 3 } }).png({ compressionLevel: 0 }).toBuffer();
+    const noise = Buffer.from(
+      Uint32Array.from({ length: (side * side * 3) / 4 }, (_, n) => (n * 2_654_435_761) >>> 0).buffer,
+    );
+    const png = await sharp(noise, { raw: { width: side, height: side, channels: 3 } })
+      .png({ compressionLevel: 0 })
+      .toBuffer();
     expect(png.length).toBeGreaterThan(5_000_000);
     const { image_ref } = await upload(png, "image/png");
     const answer = await extract({ image_ref, request_id: "large-1" });
     expect(answer.status).toBe(200);
     expect(answer.body).toMatchObject({ status: "succeeded", result: fields });
     const { artifact } = await artifactOf("large-1");
-    expect(artifact.input).toMatchObject({ source: "upload", mime_type: "image/png", declared_mime_type: "image/png", bytes: png.length });
+    expect(artifact.input).toMatchObject({
+      source: "upload",
+      mime_type: "image/png",
+      declared_mime_type: "image/png",
+      bytes: png.length,
+    });
     // The same picture and id is the same payload, however it came.
     const again = await withoutModel(() => extract({ image_ref, request_id: "large-1" }));
     expect(again.headers.get("idempotent-replayed")).toBe("true");
@@ -99,7 +126,10 @@ describe("an uploaded picture", () => {
   test("is judged by its bytes, whatever was declared", async () => {
     const { image_ref } = await upload(await picture(31, "webp"), "image/png");
     expect((await extract({ image_ref, request_id: "other-type" })).status).toBe(200);
-    expect((await artifactOf("other-type")).artifact.input).toMatchObject({ mime_type: "image/webp", declared_mime_type: "image/png" });
+    expect((await artifactOf("other-type")).artifact.input).toMatchObject({
+      mime_type: "image/webp",
+      declared_mime_type: "image/png",
+    });
     const text = await upload(Buffer.from("4711 is text"), "image/png");
     const answer = await withoutModel(() => extract({ image_ref: text.image_ref }));
     expect([answer.status, errorOf(answer).code]).toEqual([415, "unsupported_media_type"]);
@@ -109,7 +139,9 @@ describe("an uploaded picture", () => {
     const { image_ref } = await upload(await picture(32));
     const unknown = `upload_${"x".repeat(24)}`;
     const [theirs, none] = await Promise.all(
-      [image_ref, unknown].map((ref) => extract({ image_ref: ref }, { key: client, headers: { "x-request-id": "same" } })),
+      [image_ref, unknown].map((ref) =>
+        extract({ image_ref: ref }, { key: client, headers: { "x-request-id": "same" } }),
+      ),
     );
     expect(theirs?.status).toBe(404);
     expect(theirs?.text).toBe(none?.text);
@@ -121,8 +153,13 @@ describe("an uploaded picture", () => {
     const { image_ref, upload_url, headers } = await announce(bytes.length);
     const answer = await withoutModel(() => extract({ image_ref }));
     expect([answer.status, errorOf(answer).code]).toEqual([400, "invalid_request"]);
-    expect(errorOf(answer).details).toMatchObject({ reason: "upload_missing", issues: [{ path: "image_ref" }] });
-    expect((await fetch(upload_url, { method: "PUT", headers, body: new Uint8Array(bytes) })).status).toBe(200);
+    expect(errorOf(answer).details).toMatchObject({
+      reason: "upload_missing",
+      issues: [{ path: "image_ref" }],
+    });
+    expect((await fetch(upload_url, { method: "PUT", headers, body: new Uint8Array(bytes) })).status).toBe(
+      200,
+    );
     expect((await extract({ image_ref })).status).toBe(200);
   });
 
@@ -132,28 +169,44 @@ describe("an uploaded picture", () => {
     const object = `inputs/local-admin/uploads/${image_ref.slice("upload_".length)}`;
     await s3.send(new PutObjectCommand({ Bucket: loop.env.S3_BUCKET, Key: object, Body: await picture(35) }));
     const answer = await withoutModel(() => extract({ image_ref }));
-    expect([answer.status, errorOf(answer).code, errorOf(answer).details.reason]).toEqual([409, "conflict", "upload_replaced"]);
+    expect([answer.status, errorOf(answer).code, errorOf(answer).details.reason]).toEqual([
+      409,
+      "conflict",
+      "upload_replaced",
+    ]);
   });
 
   test("is handed over by reference: no copy is made, and it stays when the extract ends", async () => {
     const { image_ref } = await upload(await picture(36));
-    const accepted = await extract({ image_ref, request_id: "later-1" }, { headers: { prefer: "respond-async" } });
+    const accepted = await extract(
+      { image_ref, request_id: "later-1" },
+      { headers: { prefer: "respond-async" } },
+    );
     expect(accepted.status).toBe(202);
     expect(await keysBelow("inputs/local-admin/tmp/later-1")).toEqual([]);
     await expect.poll(async () => (await call("/v1/extracts/later-1")).status, { timeout: 15_000 }).toBe(200);
     expect((await call("/v1/extracts/later-1")).body).toMatchObject({ status: "succeeded", result: fields });
-    expect(await keysBelow(`inputs/local-admin/uploads/${image_ref.slice("upload_".length)}`)).toHaveLength(1);
+    expect(await keysBelow(`inputs/local-admin/uploads/${image_ref.slice("upload_".length)}`)).toHaveLength(
+      1,
+    );
   });
 
   test("is announced with the scope, and refused by type and size before it is sent", async () => {
-    const narrow = (await Key.create(db, pepper, { keyId: "narrow-1", role: "client", scopes: ["runs:delete"] })).api_key;
+    const narrow = (
+      await Key.create(db, pepper, { keyId: "narrow-1", role: "client", scopes: ["runs:delete"] })
+    ).api_key;
     const cases: [Record<string, unknown>, CallOptions, number, string][] = [
       [{ mime_type: "image/png", bytes: 10 }, { key: narrow }, 403, "forbidden"],
       [{ mime_type: "image/svg+xml", bytes: 10 }, {}, 415, "unsupported_media_type"],
       [{ mime_type: "image/png", bytes: 20 * 1024 * 1024 + 1 }, {}, 413, "payload_too_large"],
       [{ mime_type: "image/png", bytes: 0 }, {}, 400, "invalid_request"],
       [{ mime_type: "image/png", bytes: 10, kind: "data" }, {}, 400, "invalid_request"],
-      [{ mime_type: "image/png", bytes: 10 }, { headers: { "idempotency-key": "a b" } }, 400, "invalid_request"],
+      [
+        { mime_type: "image/png", bytes: 10 },
+        { headers: { "idempotency-key": "a b" } },
+        400,
+        "invalid_request",
+      ],
     ];
     for (const [json, options, status, code] of cases) {
       const answer = await call("/v1/uploads", { ...options, json });
@@ -197,9 +250,20 @@ describe("exactly one picture", () => {
   test("is needed: none and two are refused by their names", async () => {
     const none = await withoutModel(() => extract({}));
     expect(none.status).toBe(400);
-    expect(issuesOf(none)).toEqual([{ path: "image_base64", message: "exactly one of image_base64, image_ref, image_url is needed" }]);
-    const given = { image_base64: await base64(), image_ref: "upload_4711", image_url: "http://pictures.example/4711" };
-    for (const pair of [["image_base64", "image_ref"], ["image_ref", "image_url"], ["image_base64", "image_url"], Object.keys(given)]) {
+    expect(issuesOf(none)).toEqual([
+      { path: "image_base64", message: "exactly one of image_base64, image_ref, image_url is needed" },
+    ]);
+    const given = {
+      image_base64: await base64(),
+      image_ref: "upload_4711",
+      image_url: "http://pictures.example/4711",
+    };
+    for (const pair of [
+      ["image_base64", "image_ref"],
+      ["image_ref", "image_url"],
+      ["image_base64", "image_url"],
+      Object.keys(given),
+    ]) {
       const json = Object.fromEntries(Object.entries(given).filter(([name]) => pair.includes(name)));
       const answer = await withoutModel(() => extract(json));
       expect([answer.status, errorOf(answer).code]).toEqual([400, "invalid_request"]);
@@ -215,22 +279,57 @@ describe("what is no picture of ours", () => {
   const pngSignature = Buffer.from("89504e470d0a1a0a", "hex");
   const cases: [string, () => Promise<Buffer>, number, string][] = [
     ["SVG", async () => Buffer.from(svg), 415, "unsupported_media_type"],
-    ["SVG with a prolog", async () => Buffer.from(`<?xml version="1.0"?>${svg}`), 415, "unsupported_media_type"],
+    [
+      "SVG with a prolog",
+      async () => Buffer.from(`<?xml version="1.0"?>${svg}`),
+      415,
+      "unsupported_media_type",
+    ],
     ["compressed SVG", async () => gzipSync(svg), 415, "unsupported_media_type"],
     ["a text file named .png", async () => Buffer.from("4711 is text"), 415, "unsupported_media_type"],
-    ["a PDF with a JPEG in it", async () => Buffer.concat([Buffer.from("%PDF-1.7\n"), await picture()]), 415, "unsupported_media_type"],
-    ["HTML with a JPEG in it", async () => Buffer.concat([Buffer.from(page), await picture()]), 415, "unsupported_media_type"],
+    [
+      "a PDF with a JPEG in it",
+      async () => Buffer.concat([Buffer.from("%PDF-1.7\n"), await picture()]),
+      415,
+      "unsupported_media_type",
+    ],
+    [
+      "HTML with a JPEG in it",
+      async () => Buffer.concat([Buffer.from(page), await picture()]),
+      415,
+      "unsupported_media_type",
+    ],
     ["a ZIP", async () => Buffer.from("504b0304140000000000", "hex"), 415, "unsupported_media_type"],
-    ["AVIF", async () => sharp(await picture()).avif().toBuffer(), 415, "unsupported_media_type"],
-    ["a bitmap", async () => Buffer.concat([Buffer.from("BM"), Buffer.alloc(60)]), 415, "unsupported_media_type"],
+    [
+      "AVIF",
+      async () =>
+        sharp(await picture())
+          .avif()
+          .toBuffer(),
+      415,
+      "unsupported_media_type",
+    ],
+    [
+      "a bitmap",
+      async () => Buffer.concat([Buffer.from("BM"), Buffer.alloc(60)]),
+      415,
+      "unsupported_media_type",
+    ],
     ["a GIF that is a script", async () => Buffer.from("GIF89a/*4711*/=alert(4711)"), 400, "invalid_image"],
-    ["a PNG signature on HTML", async () => Buffer.concat([pngSignature, Buffer.from(page)]), 400, "invalid_image"],
+    [
+      "a PNG signature on HTML",
+      async () => Buffer.concat([pngSignature, Buffer.from(page)]),
+      400,
+      "invalid_image",
+    ],
     ["a JPEG's head alone", async () => (await picture()).subarray(0, 20), 400, "invalid_image"],
     ["a truncated JPEG", async () => (await picture(41)).subarray(0, -900), 400, "invalid_image"],
   ];
   test.each(cases)("%s", async (_name, make, status, code) => {
     const bytes = await make();
-    const answer = await withoutModel(() => extract({ image_base64: bytes.toString("base64"), mime_type: "image/png" }));
+    const answer = await withoutModel(() =>
+      extract({ image_base64: bytes.toString("base64"), mime_type: "image/png" }),
+    );
     expect([answer.status, errorOf(answer).code]).toEqual([status, code]);
     expect(answer.text).not.toMatch(/4711|node_modules|\.ts:|at .*\(/);
   });
@@ -271,7 +370,12 @@ function pngOf(width: number, height: number): Buffer {
   header.writeUInt32BE(height, 4);
   header[8] = 1;
   const rows = deflateSync(Buffer.alloc((Math.ceil(width / 8) + 1) * height), { level: 6 });
-  return Buffer.concat([Buffer.from("89504e470d0a1a0a", "hex"), chunk("IHDR", header), chunk("IDAT", rows), chunk("IEND", Buffer.alloc(0))]);
+  return Buffer.concat([
+    Buffer.from("89504e470d0a1a0a", "hex"),
+    chunk("IHDR", header),
+    chunk("IDAT", rows),
+    chunk("IEND", Buffer.alloc(0)),
+  ]);
 }
 
 describe("image_url", () => {
@@ -302,9 +406,15 @@ describe("image_url", () => {
   });
 
   test("needs the scope debug:run, and says so before anything is fetched", async () => {
-    const answer = await withoutModel(() => extract({ image_url: "https://pictures.example/4711.png" }, { key: client }));
+    const answer = await withoutModel(() =>
+      extract({ image_url: "https://pictures.example/4711.png" }, { key: client }),
+    );
     expect([answer.status, errorOf(answer).code]).toEqual([403, "forbidden"]);
-    expect(errorOf(answer).details).toEqual({ reason: "scope_missing", field: "image_url", required_scopes: ["debug:run"] });
+    expect(errorOf(answer).details).toEqual({
+      reason: "scope_missing",
+      field: "image_url",
+      required_scopes: ["debug:run"],
+    });
   });
 });
 
@@ -330,17 +440,37 @@ describe("debug", () => {
     const sent = model.requests.at(-1);
     expect(sent?.prompt).toBe(debug.prompt_override);
     expect(sent?.body).toMatchObject({ temperature: 0.7, max_tokens: 99 });
-    expect(sent?.body.response_format?.json_schema?.schema).toEqual(object({ total: nullable, vendor: nullable }));
-    expect(answer.body).toMatchObject({ result: answered, schema_ok: true, normalized: { total: { value: "12" } }, checks: [] });
+    expect(sent?.body.response_format?.json_schema?.schema).toEqual(
+      object({ total: nullable, vendor: nullable }),
+    );
+    expect(answer.body).toMatchObject({
+      result: answered,
+      schema_ok: true,
+      normalized: { total: { value: "12" } },
+      checks: [],
+    });
     const plain = bodyOf(await extract({ image_base64: await base64(51), request_id: "debug-2" }));
     expect(bodyOf(answer).prompt_sha256).not.toBe(plain.prompt_sha256);
     expect(bodyOf(answer).schema_sha256).not.toBe(plain.schema_sha256);
-    expect((await artifactOf("debug-1")).artifact.request).toMatchObject({ temperature: 0.7, max_tokens: 99, debug });
+    expect((await artifactOf("debug-1")).artifact.request).toMatchObject({
+      temperature: 0.7,
+      max_tokens: 99,
+      debug,
+    });
     expect((await artifactOf("debug-2")).artifact.request).not.toHaveProperty("debug");
     model.respond = () => ModelServer.json({ total: "twelve", other: 1 });
     const wrong = bodyOf(await extract({ image_base64: await base64(51), request_id: "debug-3", debug }));
-    expect(wrong).toMatchObject({ status: "succeeded", schema_ok: false, result: { total: "twelve", other: 1 }, normalized: {} });
-    expect((wrong.schema_errors as { path: string }[]).map(({ path }) => path).toSorted()).toEqual(["", "total", "vendor"]);
+    expect(wrong).toMatchObject({
+      status: "succeeded",
+      schema_ok: false,
+      result: { total: "twelve", other: 1 },
+      normalized: {},
+    });
+    expect((wrong.schema_errors as { path: string }[]).map(({ path }) => path).toSorted()).toEqual([
+      "",
+      "total",
+      "vendor",
+    ]);
     model.respond = () => ModelServer.json(fields);
     expect(loop.lines.join("\n")).not.toContain("canary-prompt-4711");
   });
@@ -358,31 +488,51 @@ describe("debug", () => {
     model.respond = () => ModelServer.json(answered);
     const json = { image_base64: await base64(53), request_id: "debug-later", debug };
     expect((await extract(json, { headers: { prefer: "respond-async" } })).status).toBe(202);
-    await expect.poll(async () => (await call("/v1/extracts/debug-later")).status, { timeout: 15_000 }).toBe(200);
+    await expect
+      .poll(async () => (await call("/v1/extracts/debug-later")).status, { timeout: 15_000 })
+      .toBe(200);
     model.respond = () => ModelServer.json(fields);
     const sent = model.requests.at(-1);
     expect(sent?.prompt).toBe(debug.prompt_override);
     expect(sent?.body).toMatchObject({ temperature: 0.7, max_tokens: 99 });
-    expect((await call("/v1/extracts/debug-later")).body).toMatchObject({ schema_ok: true, result: answered });
+    expect((await call("/v1/extracts/debug-later")).body).toMatchObject({
+      schema_ok: true,
+      result: answered,
+    });
     expect((await artifactOf("debug-later")).artifact.request).toMatchObject({ debug });
   });
 
   test("needs the scope debug:run, even when it is empty", async () => {
     for (const options of [debug, {}]) {
-      const answer = await withoutModel(async () => extract({ image_base64: await base64(), debug: options }, { key: client }));
+      const answer = await withoutModel(async () =>
+        extract({ image_base64: await base64(), debug: options }, { key: client }),
+      );
       expect([answer.status, errorOf(answer).code]).toEqual([403, "forbidden"]);
-      expect(errorOf(answer).details).toEqual({ reason: "scope_missing", field: "debug", required_scopes: ["debug:run"] });
+      expect(errorOf(answer).details).toEqual({
+        reason: "scope_missing",
+        field: "debug",
+        required_scopes: ["debug:run"],
+      });
     }
   });
 
   const deep = (depth: number): unknown => (depth === 0 ? nullable : object({ a: deep(depth - 1) }));
-  const many = () => object(Object.fromEntries(Array.from({ length: 10_000 }, (_, n) => [`p${n}`, nullable])));
+  const many = () =>
+    object(Object.fromEntries(Array.from({ length: 10_000 }, (_, n) => [`p${n}`, nullable])));
   const hostile: [string, unknown, string][] = [
     ["an empty schema", { schema_override: {} }, "debug.schema_override"],
     ["10,000 properties", { schema_override: many() }, "debug.schema_override"],
     ["a depth of 100", { schema_override: deep(100) }, "debug.schema_override.properties.a"],
-    ["a recursive $ref", { schema_override: object({ a: { $ref: "#" } }) }, "debug.schema_override.properties.a"],
-    ["a catastrophic regular expression", { schema_override: object({ a: { type: "string", pattern: "^(4711+)+$" } }) }, "debug.schema_override.properties.a"],
+    [
+      "a recursive $ref",
+      { schema_override: object({ a: { $ref: "#" } }) },
+      "debug.schema_override.properties.a",
+    ],
+    [
+      "a catastrophic regular expression",
+      { schema_override: object({ a: { type: "string", pattern: "^(4711+)+$" } }) },
+      "debug.schema_override.properties.a",
+    ],
     ["a schema that is a list", { schema_override: [] }, "debug.schema_override"],
     ["a prompt of 21 KB", { prompt_override: "4711 ".repeat(4_200) }, "debug.prompt_override"],
     ["a temperature of 3", { temperature: 3 }, "debug.temperature"],
@@ -399,7 +549,9 @@ describe("debug", () => {
   });
 
   test("with more max_tokens than the model's context has room for is refused", async () => {
-    const answer = await withoutModel(async () => extract({ image_base64: await base64(54), debug: { max_tokens: 9_000 } }));
+    const answer = await withoutModel(async () =>
+      extract({ image_base64: await base64(54), debug: { max_tokens: 9_000 } }),
+    );
     expect([answer.status, errorOf(answer).code]).toEqual([400, "invalid_request"]);
   });
 });
@@ -422,6 +574,8 @@ describe("without DEBUG_MODE", () => {
       expect(errorOf(answer).details).toEqual({ reason: "debug_mode_off", field });
       expect(answer.text).not.toContain("4711");
     }
-    expect((await closed.call("/v1/uploads", { json: { mime_type: "image/png", bytes: 9 } })).status).toBe(201);
+    expect((await closed.call("/v1/uploads", { json: { mime_type: "image/png", bytes: 9 } })).status).toBe(
+      201,
+    );
   });
 });

@@ -86,7 +86,17 @@ export async function extract(services: Services, input: ExtractRequest, caller:
   const stored = await storedBefore(services, log, row);
   if (stored !== undefined) return { kind: "done", answer: answerOf(stored), replayed: true };
 
-  const work: Work = { services, caller, log, row, ...overridden, debug: input.debug, image, source, startedAt };
+  const work: Work = {
+    services,
+    caller,
+    log,
+    row,
+    ...overridden,
+    debug: input.debug,
+    image,
+    source,
+    startedAt,
+  };
   const away = await isAway(services, log, outlook);
   const { waitMs, refuseWhenAway } = caller.patience;
   if (away !== undefined && refuseWhenAway) return giveUp(work, away);

@@ -13,9 +13,12 @@ export interface SingleMessage {
   request_id: string;
 }
 
-/** A copy of an inline picture, for the worker; deleted when the extract ends, by lifecycle after a day. */
+/**
+ * A copy of an inline picture, for the worker; deleted when the extract ends, by lifecycle after a day. The key's
+ * id comes after `tmp`, a reserved id, because a lifecycle rule knows only a fixed prefix.
+ */
 export function temporaryKey(row: Pick<Claims.Row, "keyId" | "requestId">): string {
-  return `inputs/${row.keyId}/tmp/${row.requestId}`;
+  return `inputs/tmp/${row.keyId}/${row.requestId}`;
 }
 
 /**

@@ -106,7 +106,7 @@ async function run(performed: Performed, model: Config.Model, work: Work, maxTok
   });
   const prepare = async () => {
     const startedAt = Date.now();
-    const prepared = await Image.prepare(image, { maxImageTokens, signal });
+    const prepared = await Image.prepare(image, { maxImageTokens, signal, deadline: work.deadline });
     performed.timingsMs.image += Date.now() - startedAt;
     performed.record.sent = {
       sha256: prepared.sha256,

@@ -28,7 +28,7 @@ export const ExtractRequest = z
       .meta({ description: "What `POST /v1/uploads` returned: a picture of up to 20 MiB in the bucket." }),
     image_url: z.string().min(1).max(8192).optional().meta({
       description:
-        "A picture on the public internet, http or https, at most 10 MiB within 10 s and three redirects. Needs `DEBUG_MODE=1` and the scope debug:run.",
+        "A picture on the public internet: http or https on the scheme's own port, at most 10 MiB within 10 s and three redirects. Needs `DEBUG_MODE=1` and the scope debug:run.",
     }),
     mime_type: z
       .string()
@@ -122,7 +122,13 @@ export interface Artifact extends Extract {
     pages: number;
   };
   sent: { sha256: string; width: number; height: number; mime_type: string; bytes: number } | null;
-  request: { temperature: number; max_tokens: number; response_format: "json_schema"; seed: number; debug?: Override.Debug };
+  request: {
+    temperature: number;
+    max_tokens: number;
+    response_format: "json_schema";
+    seed: number;
+    debug?: Override.Debug;
+  };
   raw_model_text: string | null;
   finish_reason: string | null;
   attempts: readonly unknown[];

@@ -37,7 +37,7 @@ export interface Prepared {
 
 /** As it is only up to this size: more bytes than a decoded picture of the budget needs are only slow to send. */
 const asIsMaxBytes = sizes.inlineImageBytes;
-/** libvips looks at the clock while it works; it is the only way to stop it. */
+/** libvips looks at the clock while it works; it is the only way to stop it. Whole seconds. */
 const decodeTimeoutSeconds = 20;
 const defaultJpegQuality = 90;
 
@@ -123,11 +123,19 @@ export async function inspect(bytes: Uint8Array): Promise<Inspected> {
  * between markers: `failOn` "error", not "warning") are read.
  *
  * The same bytes and options give the same result. An abort rejects at once; libvips itself stops at its own
- * time limit. Throws `invalid_image`, or `inference_timeout` on an abort without a reason of ours.
+ * time limit, which is the `deadline` (epoch milliseconds) where that is sooner: a call that was cut off must not
+ * leave its picture in memory for the next one. Throws `invalid_image`, or `inference_timeout` when the time ran
+ * out, on an abort without a reason of ours too.
  */
 export async function prepare(
   image: Inspected,
-  options: { maxImageTokens: number; jpegQuality?: number; patch?: number; signal?: AbortSignal | undefined },
+  options: {
+    maxImageTokens: number;
+    jpegQuality?: number;
+    patch?: number;
+    signal?: AbortSignal | undefined;
+    deadline?: number | undefined;
+  },
 ): Promise<Prepared> {
   if (options.signal?.aborted) throw timedOut(options.signal);
   const load = await sharp();
@@ -137,7 +145,7 @@ export async function prepare(
       failOn: "error",
       sequentialRead: true,
       page: 0,
-    }).timeout({ seconds: decodeTimeoutSeconds });
+    }).timeout({ seconds: secondsUntil(options.deadline) });
   const work = (async (): Promise<Prepared> => {
     const turned = image.orientation >= 5;
     const width = turned ? image.height : image.width;
@@ -166,6 +174,7 @@ export async function prepare(
     };
   })().catch((cause: unknown) => {
     if (cause instanceof AppError) throw cause;
+    if (cause instanceof Error && cause.message.startsWith("timeout:")) throw timedOut(options.signal, cause);
     throw invalid("damaged", "the picture is damaged or cut off", cause);
   });
   return await orAborted(work, options.signal);
@@ -221,10 +230,16 @@ async function orAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): 
   }
 }
 
+/** Never before the deadline: until then the abort is what ends the wait. */
+function secondsUntil(deadline: number | undefined): number {
+  if (deadline === undefined) return decodeTimeoutSeconds;
+  return Math.min(decodeTimeoutSeconds, Math.max(1, Math.ceil((deadline - Date.now()) / 1000)));
+}
+
 /** Our own reason of an abort goes through as it is. */
-function timedOut(signal: AbortSignal): AppError {
-  if (signal.reason instanceof AppError) return signal.reason;
-  return new AppError("inference_timeout", "the time of this call ran out", { cause: signal.reason });
+function timedOut(signal: AbortSignal | undefined, cause: unknown = signal?.reason): AppError {
+  if (signal?.reason instanceof AppError) return signal.reason;
+  return new AppError("inference_timeout", "the time of this call ran out", { cause });
 }
 
 function invalid(reason: string, message: string, cause?: unknown): AppError {

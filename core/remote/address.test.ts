@@ -2,7 +2,16 @@ import { describe, expect, test } from "vitest";
 import { isPublic } from "#core/remote/address";
 
 describe("the public internet", () => {
-  const open = ["1.1.1.1", "8.8.8.8", "93.184.216.34", "172.32.0.1", "100.128.0.1", "223.255.255.1", "2606:4700::1111", "2a00:1450:4001::1"];
+  const open = [
+    "1.1.1.1",
+    "8.8.8.8",
+    "93.184.216.34",
+    "172.32.0.1",
+    "100.128.0.1",
+    "223.255.255.1",
+    "2606:4700::1111",
+    "2a00:1450:4001::1",
+  ];
   test.each(open)("%s belongs to it", (address) => expect(isPublic(address)).toBe(true));
 
   const closed: [string, string][] = [
@@ -59,7 +68,19 @@ describe("the public internet", () => {
   test.each(closed)("%s does not: %s", (address) => expect(isPublic(address)).toBe(false));
 
   test("what is not an address in a resolver's notation is none", () => {
-    for (const text of ["", "localhost", "1", "2130706433", "8.8", "08.8.8.8", "0x08080808", " 8.8.8.8", "8.8.8.8 ", "[::1]", "1.1.1.1/0"]) {
+    for (const text of [
+      "",
+      "localhost",
+      "1",
+      "2130706433",
+      "8.8",
+      "08.8.8.8",
+      "0x08080808",
+      " 8.8.8.8",
+      "8.8.8.8 ",
+      "[::1]",
+      "1.1.1.1/0",
+    ]) {
       expect(isPublic(text), text).toBe(false);
     }
   });

@@ -20,7 +20,8 @@ const addressesOf = (...found: string[]): Address[] =>
 function internet(answers: Record<string, string[]> = {}) {
   const lookup = vi.fn(async (name: string) => {
     const found = answers[name];
-    if (found === undefined) throw Object.assign(new Error(`getaddrinfo ENOTFOUND ${name}`), { code: "ENOTFOUND" });
+    if (found === undefined)
+      throw Object.assign(new Error(`getaddrinfo ENOTFOUND ${name}`), { code: "ENOTFOUND" });
     return addressesOf(...found);
   });
   return { lookup, allows: isPublic, allowsPort: () => false };
@@ -28,7 +29,11 @@ function internet(answers: Record<string, string[]> = {}) {
 
 /** A world whose public internet is 127.0.0.1, on any port. */
 function loopback(lookup: World["lookup"] = async () => addressesOf("127.0.0.1")) {
-  return { lookup: vi.fn(lookup), allows: vi.fn((address: string) => address === "127.0.0.1"), allowsPort: () => true };
+  return {
+    lookup: vi.fn(lookup),
+    allows: vi.fn((address: string) => address === "127.0.0.1"),
+    allowsPort: () => true,
+  };
 }
 
 async function refusal(url: string, world: World, more: Partial<Limits> = {}): Promise<AppError> {
@@ -185,13 +190,16 @@ describe("a URL that points at us", () => {
     expect(error.code).toBe("invalid_request");
     expect(reasonOf(error)).toBe(reason);
     // Literal addresses and forbidden names are not even looked up.
-    if (!Object.keys(answers).some((name) => url.includes(`//${name}/`))) expect(world.lookup).not.toHaveBeenCalled();
+    if (!Object.keys(answers).some((name) => url.includes(`//${name}/`)))
+      expect(world.lookup).not.toHaveBeenCalled();
     const said = JSON.stringify([error.message, error.details, error.cause, lines.at(-1)]);
     expect(said).not.toMatch(/127|::1|example|metadata|localhost|passwd|alert|AAAA/);
   });
 
   test("the batch's https-only rule refuses http", async () => {
-    expect(reasonOf(await refusal("http://pictures.example/x", internet(answers), { protocols: ["https:"] }))).toBe(notAllowed);
+    expect(
+      reasonOf(await refusal("http://pictures.example/x", internet(answers), { protocols: ["https:"] })),
+    ).toBe(notAllowed);
   });
 });
 
@@ -241,7 +249,13 @@ describe("a download", () => {
     vi.unstubAllEnvs();
     expect(Buffer.from(bytes).toString()).toBe("the bytes");
     expect(asked[0]?.url).toBe("/a/b?c=d");
-    expect(Object.keys(asked[0]?.headers ?? {}).toSorted()).toEqual(["accept", "accept-encoding", "connection", "host", "user-agent"]);
+    expect(Object.keys(asked[0]?.headers ?? {}).toSorted()).toEqual([
+      "accept",
+      "accept-encoding",
+      "connection",
+      "host",
+      "user-agent",
+    ]);
     expect(asked[0]?.headers["accept-encoding"]).toBe("identity");
     expect(lines.at(-1)).toEqual({ bytes: 9, redirects: 0, duration_ms: expect.any(Number) });
   });
@@ -267,7 +281,9 @@ describe("a download", () => {
     const port = await serve(({ url, headers }, response) => {
       const n = Number(url?.slice(1));
       if (n === 3) return void response.end(`cookie: ${headers.cookie}`);
-      response.writeHead([301, 302, 307][n] ?? 308, { location: `/${n + 1}`, "set-cookie": "a=b" }).end("go on");
+      response
+        .writeHead([301, 302, 307][n] ?? 308, { location: `/${n + 1}`, "set-cookie": "a=b" })
+        .end("go on");
     });
     const world = loopback();
     expect(Buffer.from(await download(at(port, "/0"), limits, world)).toString()).toBe("cookie: undefined");
@@ -292,7 +308,14 @@ describe("a download", () => {
     }
     // The name itself changes its mind between two redirects.
     const found = [addressesOf("127.0.0.1"), addressesOf("127.0.0.2")];
-    expect(reasonOf(await refusal(at(port, "/fourth"), loopback(async () => found.shift() ?? [])))).toBe("address_not_allowed");
+    expect(
+      reasonOf(
+        await refusal(
+          at(port, "/fourth"),
+          loopback(async () => found.shift() ?? []),
+        ),
+      ),
+    ).toBe("address_not_allowed");
   });
 
   test("of more than the limit ends: announced, not announced, or announced as less", async () => {
@@ -313,7 +336,10 @@ describe("a download", () => {
       socket.write(`${head}transfer-encoding: chunked\r\n\r\n`);
       endless(socket, `1000\r\n${"x".repeat(4096)}\r\n`);
     });
-    expect(await refusal(at(chunked.port), loopback())).toMatchObject({ code: "payload_too_large", details: { limit_bytes: 100_000 } });
+    expect(await refusal(at(chunked.port), loopback())).toMatchObject({
+      code: "payload_too_large",
+      details: { limit_bytes: 100_000 },
+    });
     const unbounded = await raw((socket) => {
       socket.write(`${head}connection: close\r\n\r\n`);
       endless(socket, "x".repeat(4096));
@@ -330,7 +356,9 @@ describe("a download", () => {
 
   test("takes no compressed body: a bomb is refused before a byte of it is unpacked", async () => {
     const bomb = gzipSync(Buffer.alloc(20_000_000));
-    const port = await serve((_request, response) => void response.writeHead(200, { "content-encoding": "gzip" }).end(bomb));
+    const port = await serve(
+      (_request, response) => void response.writeHead(200, { "content-encoding": "gzip" }).end(bomb),
+    );
     expect(reasonOf(await refusal(at(port), loopback()))).toBe("content_encoding");
   });
 
@@ -362,7 +390,9 @@ describe("a download", () => {
   });
 
   test("that fails says how, never where", async () => {
-    const status = await serve((_request, response) => void response.writeHead(404).end("no such picture in /srv/secret"));
+    const status = await serve(
+      (_request, response) => void response.writeHead(404).end("no such picture in /srv/secret"),
+    );
     const half = await raw((socket) => socket.end("HTTP/1.1 200 OK\r\ncontent-length: 900\r\n\r\nhalf"));
     const noise = await raw((socket) => socket.end("SSH-2.0-OpenSSH_9.7\r\n"));
     const reset = await raw((socket) => void socket.resetAndDestroy());
@@ -375,7 +405,11 @@ describe("a download", () => {
       [reset.port, loopback(), "url_unreachable"],
       [closed, loopback(), "url_unreachable"],
       [closed, loopback(async () => []), "url_unreachable"],
-      [closed, loopback(() => Promise.reject(new Error("getaddrinfo ENOTFOUND pictures.example"))), "url_unreachable"],
+      [
+        closed,
+        loopback(() => Promise.reject(new Error("getaddrinfo ENOTFOUND pictures.example"))),
+        "url_unreachable",
+      ],
     ];
     for (const [port, world, reason] of cases) {
       const error = await refusal(at(port), world);

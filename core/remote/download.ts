@@ -66,7 +66,11 @@ export async function download(text: string, limits: Limits, world: World): Prom
     for (;;) {
       const answer = await get(url, await resolve(url, limits, world, timeout), limits, world, timeout);
       if (answer instanceof Uint8Array) {
-        limits.log.info("url_get", { bytes: answer.length, redirects: hops, duration_ms: Date.now() - startedAt });
+        limits.log.info("url_get", {
+          bytes: answer.length,
+          redirects: hops,
+          duration_ms: Date.now() - startedAt,
+        });
         return answer;
       }
       if (hops === maxRedirects) throw refused("too_many_redirects");
@@ -75,7 +79,8 @@ export async function download(text: string, limits: Limits, world: World): Prom
     }
   } catch (thrown) {
     // The thrown errors of resolver and sockets name hosts and addresses: only our own go further.
-    const error = thrown instanceof AppError ? thrown : refused(timeout.aborted ? "url_timeout" : "url_unreachable");
+    const error =
+      thrown instanceof AppError ? thrown : refused(timeout.aborted ? "url_timeout" : "url_unreachable");
     limits.log.info("url_get", {
       reason: String(error.details?.reason ?? error.code),
       redirects: hops,

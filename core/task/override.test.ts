@@ -55,15 +55,25 @@ describe("prompt_override", () => {
 
 describe("temperature and max_tokens", () => {
   test("have bounds", () => {
-    for (const good of [{ temperature: 0 }, { temperature: 2 }, { max_tokens: 1 }]) expect(Debug.safeParse(good).success).toBe(true);
-    for (const bad of [{ temperature: -0.1 }, { temperature: 2.1 }, { temperature: "1" }, { max_tokens: 0 }, { max_tokens: 1.5 }, { seed: 1 }]) {
+    for (const good of [{ temperature: 0 }, { temperature: 2 }, { max_tokens: 1 }])
+      expect(Debug.safeParse(good).success).toBe(true);
+    for (const bad of [
+      { temperature: -0.1 },
+      { temperature: 2.1 },
+      { temperature: "1" },
+      { max_tokens: 0 },
+      { max_tokens: 1.5 },
+      { seed: 1 },
+    ]) {
       expect(Debug.safeParse(bad).success, JSON.stringify(bad)).toBe(false);
     }
   });
 
   test("max_tokens has precedence over the task's and over what a schema is worth", async () => {
     expect((await overridden({ max_tokens: 7 })).task.maxOutputTokens).toBe(7);
-    expect((await overridden({ max_tokens: 7, schema_override: object({ total: string }) })).task.maxOutputTokens).toBe(7);
+    expect(
+      (await overridden({ max_tokens: 7, schema_override: object({ total: string }) })).task.maxOutputTokens,
+    ).toBe(7);
     const wide = object(Object.fromEntries(Array.from({ length: 90 }, (_, n) => [`field_${n}`, string])));
     const { maxOutputTokens } = (await overridden({ schema_override: wide })).task;
     expect(maxOutputTokens).toBe(2048);
@@ -72,9 +82,15 @@ describe("temperature and max_tokens", () => {
 
 describe("schema_override", () => {
   test("replaces both schemas and their hashes; our own formats are checked and not sent", async () => {
-    const schema = object({ total: { ...string, format: "x-money" }, lines: { type: "array", items: object({ at: { type: "string", format: "x-date" } }) } });
+    const schema = object({
+      total: { ...string, format: "x-money" },
+      lines: { type: "array", items: object({ at: { type: "string", format: "x-date" } }) },
+    });
     const { task, validate } = await overridden({ schema_override: schema });
-    const sent = object({ total: string, lines: { type: "array", items: object({ at: { type: "string" } }) } });
+    const sent = object({
+      total: string,
+      lines: { type: "array", items: object({ at: { type: "string" } }) },
+    });
     expect(task.modelSchema).toEqual(sent);
     expect(task.validationSchema).toEqual(schema);
     expect(task.modelSchemaSha256).toBe(Task.sha256(JSON.stringify(sent)));
@@ -82,7 +98,11 @@ describe("schema_override", () => {
     expect(task.promptSha256).toBe(receipt.promptSha256);
     expect(validate({ total: "12.00", lines: [{ at: "2026-11-23" }] })).toEqual({ ok: true, errors: [] });
     expect(validate({ total: null, lines: [] }).ok).toBe(true);
-    const wrong = validate({ total: "twelve-4711", lines: [{ at: "4711" }, {}, { at: 1, x4711: 1 }], y4711: 1 });
+    const wrong = validate({
+      total: "twelve-4711",
+      lines: [{ at: "4711" }, {}, { at: 1, x4711: 1 }],
+      y4711: 1,
+    });
     expect(wrong.ok).toBe(false);
     expect(wrong.errors).toEqual(
       expect.arrayContaining([
@@ -99,12 +119,16 @@ describe("schema_override", () => {
 
   test("keeps the fields that are the same strings, and the checks whose fields all stay", async () => {
     const parts = ["subtotal", "tax", "service", "discount", "total"];
-    const all = object(Object.fromEntries(Object.keys(receipt.modelSchema.properties as object).map((name) => [name, string])));
+    const all = object(
+      Object.fromEntries(Object.keys(receipt.modelSchema.properties as object).map((name) => [name, string])),
+    );
     const same = (await overridden({ schema_override: all })).task;
     expect(same.fields).toEqual(receipt.fields);
     expect(same.checks).toEqual(receipt.checks);
 
-    const some = (await overridden({ schema_override: object(Object.fromEntries(parts.map((name) => [name, string]))) })).task;
+    const some = (
+      await overridden({ schema_override: object(Object.fromEntries(parts.map((name) => [name, string]))) })
+    ).task;
     expect(some.fields.map(({ path }) => path).toSorted()).toEqual(parts.toSorted());
     expect(some.checks.map(({ rule }) => rule)).toEqual(["total_is_sum_of_parts"]);
 
@@ -125,7 +149,9 @@ describe("schema_override", () => {
     const prices = invoice.fields.filter(({ path }) => path.startsWith("items[]."));
     expect(prices.length).toBeGreaterThan(1);
     const names = prices.map(({ path }) => path.slice("items[].".length));
-    const rows = object({ items: { type: "array", items: object(Object.fromEntries(names.map((name) => [name, string]))) } });
+    const rows = object({
+      items: { type: "array", items: object(Object.fromEntries(names.map((name) => [name, string]))) },
+    });
     expect((await overridden({ schema_override: rows }, invoice)).task.fields).toEqual(prices);
   });
 
@@ -144,7 +170,9 @@ describe("schema_override", () => {
     const bad = { kind: "gold", count: 4, paid: "yes", either: [], day: 1, rows: ["a", "b", "c"] };
     const paths = validate(bad).errors.map(({ path }) => path);
     for (const name of Object.keys(good)) expect(paths).toContain(name);
-    expect(validate({ ...good, rows: Array.from({ length: 5_000 }, () => 1) }).errors.length).toBeLessThanOrEqual(100);
+    expect(
+      validate({ ...good, rows: Array.from({ length: 5_000 }, () => 1) }).errors.length,
+    ).toBeLessThanOrEqual(100);
     expect(validate(null).ok).toBe(false);
   });
 
@@ -164,15 +192,47 @@ describe("schema_override", () => {
     ["a depth of 100", () => nested(100), "debug.schema_override.properties.a"],
     ["a depth of 50,000", bottomless, "debug.schema_override"],
     ["a recursive $ref", () => ({ ...object({ a: { $ref: "#" } }), $defs: {} }), "debug.schema_override"],
-    ["a $ref into the network", () => object({ a: { $ref: "http://127.0.0.1:9/x" } }), "debug.schema_override.properties.a"],
-    ["a catastrophic regular expression", () => object({ a: { type: "string", pattern: "^(a+)+$" } }), "debug.schema_override.properties.a"],
-    ["one for names", () => ({ ...object({ a: string }), patternProperties: { "^(a+)+$": string } }), "debug.schema_override"],
-    ["an enum of 100,000", () => object({ a: { type: "string", enum: Array.from({ length: 100_000 }, String) } }), "debug.schema_override.properties.a"],
-    ["a long description", () => object({ a: { type: "string", description: "x".repeat(1e6) } }), "debug.schema_override.properties.a"],
-    ["__proto__ as a name", () => JSON.parse(JSON.stringify(object({ x: string })).replaceAll('"x"', '"__proto__"')), "debug.schema_override"],
+    [
+      "a $ref into the network",
+      () => object({ a: { $ref: "http://127.0.0.1:9/x" } }),
+      "debug.schema_override.properties.a",
+    ],
+    [
+      "a catastrophic regular expression",
+      () => object({ a: { type: "string", pattern: "^(a+)+$" } }),
+      "debug.schema_override.properties.a",
+    ],
+    [
+      "one for names",
+      () => ({ ...object({ a: string }), patternProperties: { "^(a+)+$": string } }),
+      "debug.schema_override",
+    ],
+    [
+      "an enum of 100,000",
+      () => object({ a: { type: "string", enum: Array.from({ length: 100_000 }, String) } }),
+      "debug.schema_override.properties.a",
+    ],
+    [
+      "a long description",
+      () => object({ a: { type: "string", description: "x".repeat(1e6) } }),
+      "debug.schema_override.properties.a",
+    ],
+    [
+      "__proto__ as a name",
+      () => JSON.parse(JSON.stringify(object({ x: string })).replaceAll('"x"', '"__proto__"')),
+      "debug.schema_override",
+    ],
     ["an array at the root", () => ({ type: "array", items: string }), "debug.schema_override"],
-    ["a format of nobody's", () => object({ a: { type: "string", format: "x-iban" } }), "debug.schema_override.properties.a"],
-    ["our format on a number", () => object({ a: { type: "number", format: "x-money" } }), "debug.schema_override.properties.a"],
+    [
+      "a format of nobody's",
+      () => object({ a: { type: "string", format: "x-iban" } }),
+      "debug.schema_override.properties.a",
+    ],
+    [
+      "our format on a number",
+      () => object({ a: { type: "number", format: "x-money" } }),
+      "debug.schema_override.properties.a",
+    ],
   ];
   test.each(hostile)("refuses %s at once, with its place and without an echo", async (_name, make, path) => {
     const schema = make();

@@ -18,22 +18,24 @@ export const Debug = z
       .refine((text) => Buffer.byteLength(text) <= maxPromptBytes, "at most 20 KiB of UTF-8")
       .optional()
       .meta({ description: "Instead of the task's prompt; the picture follows it. At most 20 KiB." }),
-    schema_override: z
-      .record(z.string(), z.unknown())
-      .optional()
-      .meta({
-        description:
-          "Instead of the task's schema: a JSON Schema in the portable subset of `model_schema` (`GET /v1/tasks/{task_id}`), where strings may also have the formats x-money, x-count, x-percent, x-date, x-time, x-currency, which are checked but not sent.",
-      }),
+    schema_override: z.record(z.string(), z.unknown()).optional().meta({
+      description:
+        "Instead of the task's schema: a JSON Schema in the portable subset of `model_schema` (`GET /v1/tasks/{task_id}`), where strings may also have the formats x-money, x-count, x-percent, x-date, x-time, x-currency, which are checked but not sent.",
+    }),
     temperature: z.number().min(0).max(2).optional(),
     max_tokens: z
       .int()
       .min(1)
       .max(1_000_000)
       .optional()
-      .meta({ description: "Instead of the task's; prompt, picture and answer must fit the model's context." }),
+      .meta({
+        description: "Instead of the task's; prompt, picture and answer must fit the model's context.",
+      }),
   })
-  .meta({ id: "ExtractDebug", description: "Tries another prompt or schema; needs `DEBUG_MODE=1` and the scope debug:run." });
+  .meta({
+    id: "ExtractDebug",
+    description: "Tries another prompt or schema; needs `DEBUG_MODE=1` and the scope debug:run.",
+  });
 export type Debug = z.output<typeof Debug>;
 
 /** A task as it is asked once, and how its answer is held to its schema. */
@@ -64,7 +66,10 @@ export async function override(task: Task.Task, debug: Debug | undefined): Promi
   const issues = lintModelSchema(modelSchema);
   if (issues.length > 0) {
     throw invalidRequest(
-      issues.map(({ path, message }) => ({ path: ["debug.schema_override", path].filter(Boolean).join("."), message })),
+      issues.map(({ path, message }) => ({
+        path: ["debug.schema_override", path].filter(Boolean).join("."),
+        message,
+      })),
     );
   }
   const fields = kept(task.fields, stringLeaves(schema));
@@ -91,7 +96,8 @@ function withPrompt(task: Task.Task, text: string): Task.Task {
 }
 
 type Node = Record<string, unknown>;
-const isNode = (value: unknown): value is Node => typeof value === "object" && value !== null && !Array.isArray(value);
+const isNode = (value: unknown): value is Node =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
 
 /**
  * A copy without our own formats, which are never sent. Walks no deeper and wider than the lint allows; what lies
@@ -103,11 +109,13 @@ function withoutOwnFormats(schema: Node): Node {
     nodes += 1;
     if (!isNode(value) || depth > maxDepth || nodes > maxNodes) return value;
     const { format, type } = value;
-    const own = typeof format === "string" && Object.hasOwn(formatChecks, format) && [type].flat().includes("string");
+    const own =
+      typeof format === "string" && Object.hasOwn(formatChecks, format) && [type].flat().includes("string");
     const copy = Object.entries(value).flatMap(([keyword, child]): [string, unknown][] => {
       if (keyword === "format" && own) return [];
       if (keyword === "items") return [[keyword, visit(child, depth + 1)]];
-      if (keyword === "anyOf" && Array.isArray(child)) return [[keyword, child.map((each) => visit(each, depth + 1))]];
+      if (keyword === "anyOf" && Array.isArray(child))
+        return [[keyword, child.map((each) => visit(each, depth + 1))]];
       if (keyword !== "properties" || !isNode(child)) return [[keyword, child]];
       const properties = Object.entries(child).map(([name, each]) => [name, visit(each, depth + 1)] as const);
       return [[keyword, Object.fromEntries(properties)]];
@@ -152,7 +160,13 @@ function pathsOf({ rule: _, ...parts }: Task.Task["checks"][number]): string[] {
 async function validator(schema: Node): Promise<Overridden["validate"]> {
   // Loaded by the first override: no other call has any use for it.
   const { Ajv2020 } = await import("ajv/dist/2020.js");
-  const ajv = new Ajv2020({ strict: false, allErrors: true, logger: false, validateSchema: false, formats: formatChecks });
+  const ajv = new Ajv2020({
+    strict: false,
+    allErrors: true,
+    logger: false,
+    validateSchema: false,
+    formats: formatChecks,
+  });
   const check = ajv.compile(schema);
   return (value) => {
     if (check(value)) return { ok: true, errors: [] };
@@ -168,5 +182,8 @@ function written(error: ErrorObject): Task.Validation["errors"][number] {
   const path = steps
     .map((step) => step.replaceAll("~1", "/").replaceAll("~0", "~"))
     .reduce((at, step) => (/^\d+$/.test(step) ? `${at}[${step}]` : at === "" ? step : `${at}.${step}`), "");
-  return { path, message: missing === undefined ? (error.message ?? "does not match the schema") : "is missing" };
+  return {
+    path,
+    message: missing === undefined ? (error.message ?? "does not match the schema") : "is missing",
+  };
 }

@@ -35,7 +35,11 @@ export async function presign(
   );
   return {
     url,
-    headers: { "Content-Type": object.mimeType, "Content-Length": String(object.bytes), "If-None-Match": "*" },
+    headers: {
+      "Content-Type": object.mimeType,
+      "Content-Length": String(object.bytes),
+      "If-None-Match": "*",
+    },
     expiresAt: new Date(signingDate.getTime() + presignTtlS * 1000),
   };
 }

@@ -91,12 +91,22 @@ describe("an announced upload", () => {
   test("takes one PUT of its bytes, below the key's own inputs, and reads as what was put", async () => {
     const text = "the picture";
     const upload = await announce(text.length, { file: "../a b.png", mime_type: "IMAGE/PNG" });
-    expect(upload).toMatchObject({ method: "PUT", max_bytes: 20 * 1024 * 1024, image_ref: expect.stringMatching(/^upload_[\w-]{24}$/) });
-    expect(upload.headers).toEqual({ "Content-Type": "image/png", "Content-Length": "11", "If-None-Match": "*" });
+    expect(upload).toMatchObject({
+      method: "PUT",
+      max_bytes: 20 * 1024 * 1024,
+      image_ref: expect.stringMatching(/^upload_[\w-]{24}$/),
+    });
+    expect(upload.headers).toEqual({
+      "Content-Type": "image/png",
+      "Content-Length": "11",
+      "If-None-Match": "*",
+    });
     const left = Date.parse(upload.expires_at) - Date.now();
     expect(left).toBeGreaterThan(895_000);
     expect(left).toBeLessThanOrEqual(900_000);
-    expect(new URL(upload.upload_url).searchParams.get("X-Amz-SignedHeaders")).toBe("content-length;content-type;host;if-none-match");
+    expect(new URL(upload.upload_url).searchParams.get("X-Amz-SignedHeaders")).toBe(
+      "content-length;content-type;host;if-none-match",
+    );
     expect(await put(upload.upload_url, upload.headers, bytesOf(text))).toBe(200);
     const found = await read(upload.image_ref);
     expect(Buffer.from(found.bytes).toString()).toBe(text);
@@ -145,15 +155,29 @@ describe("an announced upload", () => {
 
   test("must be of a supported type and of at most 20 MiB", async () => {
     const type = await failure(announce(4, { mime_type: "image/svg+xml" }));
-    expect(type).toMatchObject({ code: "unsupported_media_type", details: { supported: expect.arrayContaining(["image/png"]) } });
+    expect(type).toMatchObject({
+      code: "unsupported_media_type",
+      details: { supported: expect.arrayContaining(["image/png"]) },
+    });
     const limit = 20 * 1024 * 1024;
     expect(await failure(announce(limit + 1))).toMatchObject({
       code: "payload_too_large",
       details: { limit_bytes: limit, bytes: limit + 1 },
     });
     await announce(limit);
-    for (const body of [{ bytes: 0 }, { bytes: 1.5 }, { bytes: -1 }, { bytes: "4" }, { kind: "data" }, { kind: "manifest" }, { path: "x" }]) {
-      expect(Upload.UploadRequest.safeParse({ mime_type: "image/png", bytes: 4, ...body }).success, JSON.stringify(body)).toBe(false);
+    for (const body of [
+      { bytes: 0 },
+      { bytes: 1.5 },
+      { bytes: -1 },
+      { bytes: "4" },
+      { kind: "data" },
+      { kind: "manifest" },
+      { path: "x" },
+    ]) {
+      expect(
+        Upload.UploadRequest.safeParse({ mime_type: "image/png", bytes: 4, ...body }).success,
+        JSON.stringify(body),
+      ).toBe(false);
     }
   });
 });
@@ -196,7 +220,9 @@ describe("reading an upload", () => {
       ["", "key-1"],
     ];
     const errors = await Promise.all(refs.map(([ref, keyId]) => failure(read(ref, keyId))));
-    expect(new Set(errors.map(({ code, message, details }) => JSON.stringify({ code, message, details }))).size).toBe(1);
+    expect(
+      new Set(errors.map(({ code, message, details }) => JSON.stringify({ code, message, details }))).size,
+    ).toBe(1);
     expect(errors[0]?.code).toBe("not_found");
   });
 
@@ -228,10 +254,19 @@ describe("reading an upload", () => {
   test("of many first readers while it is being replaced, all that read agree on the bytes", async () => {
     for (let round = 0; round < 5; round += 1) {
       const { image_ref } = await filled("first");
-      const reads = [read(image_ref), overwrite(image_ref, "other").then(() => read(image_ref)), read(image_ref), read(image_ref)];
+      const reads = [
+        read(image_ref),
+        overwrite(image_ref, "other").then(() => read(image_ref)),
+        read(image_ref),
+        read(image_ref),
+      ];
       const ended = await Promise.allSettled(reads);
-      const texts = ended.flatMap((end) => (end.status === "fulfilled" ? [Buffer.from(end.value.bytes).toString()] : []));
-      const refused = ended.flatMap((end) => (end.status === "rejected" ? [(end.reason as AppError).code] : []));
+      const texts = ended.flatMap((end) =>
+        end.status === "fulfilled" ? [Buffer.from(end.value.bytes).toString()] : [],
+      );
+      const refused = ended.flatMap((end) =>
+        end.status === "rejected" ? [(end.reason as AppError).code] : [],
+      );
       expect(new Set(texts).size).toBe(1);
       expect(new Set([...refused, "conflict"]).size).toBe(1);
     }
@@ -254,7 +289,10 @@ describe("sweep", () => {
     for (const row of rows) expect(row.keepUntil.getTime() - row.createdAt.getTime()).toBe(week);
     expect(await Upload.sweep(stores, log)).toBe(0);
     for (const { image_ref } of [old, empty]) {
-      await db.query.update(uploadTable).set({ keepUntil: new Date(Date.now() - 1) }).where(eq(uploadTable.ref, image_ref));
+      await db.query
+        .update(uploadTable)
+        .set({ keepUntil: new Date(Date.now() - 1) })
+        .where(eq(uploadTable.ref, image_ref));
     }
     expect(await Upload.sweep(stores, log)).toBe(2);
     expect(await failure(read(old.image_ref))).toMatchObject({ code: "not_found" });

@@ -18,16 +18,34 @@ import { uploadTable } from "./upload.sql.ts";
  * sweep(…)   removes what is older than a week
  */
 
-const mimeTypes = ["image/jpeg", "image/png", "image/webp", "image/tiff", "image/gif"] as const satisfies MimeType[];
+const mimeTypes = [
+  "image/jpeg",
+  "image/png",
+  "image/webp",
+  "image/tiff",
+  "image/gif",
+] as const satisfies MimeType[];
 
 /** What `POST /v1/uploads` takes. */
 export const UploadRequest = z
   .strictObject({
-    file: z.string().min(1).max(255).optional().meta({ description: "Your name for it; kept, never interpreted." }),
-    mime_type: z.string().min(1).max(100).meta({
-      description: `The type that will be sent as \`Content-Type\`: ${mimeTypes.join(", ")}.`,
-    }),
-    bytes: z.int().min(1).meta({ description: "The exact size; another one is refused by the bucket. At most 20 MiB." }),
+    file: z
+      .string()
+      .min(1)
+      .max(255)
+      .optional()
+      .meta({ description: "Your name for it; kept, never interpreted." }),
+    mime_type: z
+      .string()
+      .min(1)
+      .max(100)
+      .meta({
+        description: `The type that will be sent as \`Content-Type\`: ${mimeTypes.join(", ")}.`,
+      }),
+    bytes: z
+      .int()
+      .min(1)
+      .meta({ description: "The exact size; another one is refused by the bucket. At most 20 MiB." }),
     kind: z.enum(["image"]).default("image"),
   })
   .meta({ id: "UploadRequest" });
@@ -36,10 +54,18 @@ export type UploadRequest = z.output<typeof UploadRequest>;
 /** Its answer. */
 export const Upload = z
   .object({
-    image_ref: z.string().meta({ description: "For `image_ref` of `POST /v1/extract`; valid for the key that made it." }),
-    upload_url: z.string().meta({ description: "Takes one PUT, once, until `expires_at`. It is a secret: who has it may upload." }),
+    image_ref: z
+      .string()
+      .meta({ description: "For `image_ref` of `POST /v1/extract`; valid for the key that made it." }),
+    upload_url: z
+      .string()
+      .meta({
+        description: "Takes one PUT, once, until `expires_at`. It is a secret: who has it may upload.",
+      }),
     method: z.literal("PUT"),
-    headers: z.record(z.string(), z.string()).meta({ description: "Signed: to be sent exactly so, with the bytes as the body." }),
+    headers: z
+      .record(z.string(), z.string())
+      .meta({ description: "Signed: to be sent exactly so, with the bytes as the body." }),
     expires_at: z.iso.datetime(),
     max_bytes: z.int().meta({ description: "The largest `bytes` that can be announced for this kind." }),
   })
@@ -155,7 +181,10 @@ export async function read(stores: Stores, log: Log, from: { ref: string; keyId:
   return { bytes, declaredMimeType: row.mimeType, objectKey: row.objectKey, etag: object.etag };
 }
 
-async function find(db: Database.Db, { ref, keyId }: { ref: string; keyId: string }): Promise<Row | undefined> {
+async function find(
+  db: Database.Db,
+  { ref, keyId }: { ref: string; keyId: string },
+): Promise<Row | undefined> {
   const mine = and(eq(uploadTable.ref, ref), eq(uploadTable.keyId, keyId));
   return (await Database.guard(() => db.query.select().from(uploadTable).where(mine)))[0];
 }

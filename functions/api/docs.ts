@@ -26,7 +26,12 @@ export const operations = {
         status: 200,
         body: page,
         contentType: "text/html; charset=utf-8",
-        headers: { ...cache, "Content-Security-Policy": Page.policy },
+        headers: {
+          ...cache,
+          "Content-Security-Policy": Page.policy,
+          // The middleware's long list names features that browsers do not know and complain about.
+          "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+        },
       };
     },
   }),

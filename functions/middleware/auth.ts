@@ -4,7 +4,8 @@ import * as Database from "#core/db/client";
 import { AppError } from "#core/error";
 import * as Key from "#core/key/key";
 import type { Event, Result } from "#functions/call";
-import * as Limits from "#infra/limits";
+import { functions, type Link, times } from "#infra/limits";
+import type { Route } from "#infra/routes";
 
 /**
  * Who is calling, by `Authorization: Bearer` or `X-API-Key`, and whether the route's scope is theirs. Missing,
@@ -21,7 +22,7 @@ export function auth(): MiddlewareObj<Event, Result, Error> {
       if (call.route?.debugOnly && !app.debugMode) throw new AppError("not_found", "no such route");
       if (!Config.authEnabled()) {
         call.principal = Key.anonymous;
-      } else if (access !== "public" || presented(call.headers) !== undefined) {
+      } else if (access !== "public" || (presented(call.headers) !== undefined && canLookUp(call.route))) {
         verify ??= verifier();
         const principal = await verify(presented(call.headers));
         if (principal !== undefined) call.principal = principal;
@@ -41,10 +42,15 @@ export function auth(): MiddlewareObj<Event, Result, Error> {
   };
 }
 
+/** A public route is answered by its function alone, and not every function may reach the database. */
+function canLookUp(route: Route | undefined): boolean {
+  return route !== undefined && (functions[route.function].links as readonly Link[]).includes("database");
+}
+
 function verifier(): ReturnType<typeof Key.verifier> {
   const settings = Config.auth();
   if (!settings.enabled) throw new AppError("internal", "keys are not asked for");
-  return Key.verifier(Database.connect, settings.pepper, Limits.times(Config.app().timeScale));
+  return Key.verifier(Database.connect, settings.pepper, times(Config.app().timeScale));
 }
 
 function presented(headers: Event["headers"]): string | undefined {

@@ -19,14 +19,15 @@ export interface Examples {
 
 /** SUBTOTAL 10.00, TAX 2.00, TOTAL 12.00: a PNG of 230 × 92 pixels. */
 export const picture =
-  "iVBORw0KGgoAAAANSUhEUgAAAOYAAABcAQMAAABA9VvrAAAABlBMVEX///8AAABVwtN+AAAACXBIWXMAAAsTAAALEwEAmpwYAAAB80lEQVRIx+3V" +
-  "PW7bMBQH8MewIBGAjjLaaA1lysy6gK2hqLae46ECMmvKGgYF2g4+gAcfokegIcBde4AMAnIBddNgyHkkAtlSqE7pUMAPXuyf+en3lwFO9VoVnb35" +
-  "JtINoLROy0BJOStxluR/trH3/eSA7AqNhBvdq3qz0JbpFfk9OfYwnizbBWF0Ii6xBF339UIOhN9RRx9DagWbuYc8TykH4VILVJNvM4QZtn1Yc/fR" +
-  "GqcjgunC4RFdtsq37qZqS69zrtjYet2RZUUgXXhy/Oe08eQZs+qs5AWyhEt7TWx+fFdvS/WdKKJ0wZYM7X5dPPQanpf04kiOtQHp5HJI1OfWvfV6" +
-  "65EvIKoG4G29lVOv2lKEbgPXL6ASlu46kbgWCkdYEEXKqSrifF63DCtshVt6S8qvXba+KA/aAwznQgclCuamdI5z26COjK0t4F1+Y72rIZUisTCu" +
-  "yF16YYEMHwbQiDdM8Vhsw4pRw1piacI/OMsVBSHS9ceFUAue1n4U99RHOhhy2tgNf0v9DrHxQHg7ZkCtnSd39ff2s2sgNMzs985FAevFwGlYqvBs" +
-  "R29ngV06XUM/HbxUrnyqoHfzAc1D6/Ld17LgPILQR86tSFVLg6kzEiukv5drUnTEuLHnWQP056ymhb22kioI3Nq2/+qngDg7qwr/h11OQAAAABJR" +
-  "U5ErkJggg==";
+  "iVBORw0KGgoAAAANSUhEUgAAAOYAAABcAQMAAABA9VvrAAAABlBMVEX///8AAABVwtN+AAAACXBIWXMAAAsTAAALEwEAmpwY" +
+  "AAAB80lEQVRIx+3VPW7bMBQH8MewIBGAjjLaaA1lysy6gK2hqLae46ECMmvKGgYF2g4+gAcfokegIcBde4AMAnIBddNgyHkk" +
+  "AtlSqE7pUMAPXuyf+en3lwFO9VoVnb35JJtINoLROy0BJOStxluR/trH3/eSA7AqNhBvdq3qz0JbpFfk9OfYwnizbBWF0Ii6" +
+  "xBF339UIOhN9RRx9DagWbuYc8TykH4VILVJNvM4QZtn1Yc/fRGqcjgunC4RFdtsq37qZqS69zrtjYet2RZUUgXXhy/Oe08eQ" +
+  "Zs+qs5AWyhEt7TWx+fFdvS/WdKKJ0wZYM7X5dPPQanpf04kiOtQHp5HJI1OfWvfV665EvIKoG4G29lVOv2lKEbgPXL6ASlu4" +
+  "6kbgWCkdYEEXKqSrifF63DCtshVt6S8qvXba+KA/aAwznQgclCuamdI5z26COjK0t4F1+Y72rIZUisTCuyF16YYEMHwbQiDd" +
+  "M8Vhsw4pRw1piacI/OMsVBSHS9ceFUAue1n4U99RHOhhy2tgNf0v9DrHxQHg7ZkCtnSd39ff2s2sgNMzs985FAevFwGlYqvB" +
+  "sR29ngV06XUM/HbxUrnyqoHfzAc1D6/Ld17LgPILQR86tSFVLg6kzEiukv5drUnTEuLHnWQP056ymhb22kioI3Nq2/+qngDg" +
+  "7qwr/h11OQAAAABJRU5ErkJggg==";
 
 /** What stands for a hash in an example: prompts are tuned, and an example must not change with each word. */
 const someSha256 = (digit: string) => digit.repeat(64);

@@ -241,6 +241,14 @@ export const parameters: Parameters = {
       "The same key and payload within 24 hours give the same answer; another payload is a conflict.",
     schema: { type: "string", pattern: "^[\\x21-\\x7e]{1,255}$" },
   },
+  Prefer: {
+    name: "Prefer",
+    in: "header",
+    description:
+      "`respond-async`: 202 at once. `wait=N`: 202 after N seconds; with 0 it may be 503 when the model server is away. Without it the call waits, and ends in 202 before the gateway's 30 s.",
+    schema: { type: "string" },
+    example: "wait=5",
+  },
 };
 
 /** Tag and its text, by the first segments of a path below /v1. */

@@ -96,17 +96,20 @@ export function detectStyle(rows: Row[]): Style {
 
 /** Cuts a row to words and numbers, from left to right. */
 export function segments(row: Row, index: number, style: Style): Segment[] {
-  return rejoin(row.cells).flatMap((cell) => cellSegments(cell, index, style));
+  return rejoin(row.cells, style).flatMap((cell) => cellSegments(cell, index, style));
 }
 
 /** `52` and `-00` close together are one amount that the detector cut at a faint mark. */
-function rejoin(cells: Cell[]): Cell[] {
+function rejoin(cells: Cell[], style: Style): Cell[] {
   const joined: Cell[] = [];
   for (const cell of cells) {
     const last = joined.at(-1);
-    const cut = last && /\d$/.test(last.text) && /^[-.,:]\d{2}$/.test(cell.text);
-    if (last && cut && cell.left - last.right < cell.height) {
-      joined[joined.length - 1] = { ...last, text: last.text + cell.text, right: cell.right };
+    const near = last && cell.left - last.right < cell.height;
+    const marked = near && /\d$/.test(last.text) && /^[-.,:]\d{2}$/.test(cell.text);
+    const bare = near && style.decimals && /(?:^|\D)\d{1,4}$/.test(last.text) && /^00$/.test(cell.text);
+    if (last && (marked || bare)) {
+      const text = last.text + (bare ? style.decimalMark : "") + cell.text;
+      joined[joined.length - 1] = { ...last, text, right: cell.right };
     } else {
       joined.push(cell);
     }

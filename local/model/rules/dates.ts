@@ -9,20 +9,20 @@ export interface Stamp {
   confidence: number;
 }
 
-/** Month names of English, German, French, Indonesian and Malay, by their first letters after folding. */
-const MONTHS: [RegExp, number][] = [
-  [/^jan/, 1],
-  [/^(feb|fev|peb)/, 2],
-  [/^(mar(?!ch\w)|mae|mrz|mac)/, 3],
-  [/^(apr|avr)/, 4],
-  [/^(may|mai|mei)/, 5],
-  [/^(jun|juin)/, 6],
-  [/^(jul|juil)/, 7],
-  [/^(aug|aou|agu|ogo|ags)/, 8],
-  [/^(sep)/, 9],
-  [/^(oct|okt)/, 10],
-  [/^(nov)/, 11],
-  [/^(dec|dez|des|dis)/, 12],
+/** Names of the months in English, German, French, Indonesian and Malay, folded; any start of three letters counts. */
+const MONTHS: string[][] = [
+  ["january", "januar", "januari", "janvier"],
+  ["february", "februar", "februari", "fevrier", "pebruari"],
+  ["march", "marz", "maerz", "mrz", "mars", "maret", "mac"],
+  ["april", "avril"],
+  ["may", "mai", "mei"],
+  ["june", "juni", "juin", "jun"],
+  ["july", "juli", "juillet", "julai"],
+  ["august", "agustus", "agt", "ags", "aout", "ogos"],
+  ["september", "septembre", "sept"],
+  ["october", "oktober", "octobre"],
+  ["november", "novembre", "nopember"],
+  ["december", "dezember", "decembre", "desember", "disember"],
 ];
 const MONTH_WORD = "[A-Za-zéûäÉÛÄ]{3,9}";
 /**
@@ -30,7 +30,8 @@ const MONTH_WORD = "[A-Za-zéûäÉÛÄ]{3,9}";
  * digits of a year count only from 19.. and 20...
  */
 const YEAR = "(?:\\d{2}(?=(?:[01]\\d|2[0-3]):[0-5]\\d)|(?:19|20)\\d{2}|\\d{2})";
-const SEPARATOR = "\\s?[/.,\\-]\\s?";
+const SLASH = "\\s?[/\\-]\\s?";
+const POINT = "\\s?[.,]\\s?";
 /** A point that was read as a colon, on one side only: two colons are a time. */
 const COLON = "\\s?:\\s?";
 const dayMonth = ([a, b, y]: string[], monthFirst: boolean): [number, number, number] => {
@@ -46,16 +47,16 @@ const FORMS: {
     pattern: /(?<!\d)((?:19|20)\d{2})[/.-](\d{1,2})[/.-](\d{2}|\d)(?![/.-]?\d{3})/g,
     read: ([y, m, d]) => [Number(y), Number(m), Number(d)],
   },
-  {
+  ...[SLASH, POINT].map((separator) => ({
     pattern: new RegExp(
-      `(?<![\\d/]|\\d[.\\-])(\\d{1,2})${SEPARATOR}(\\d{1,2})${SEPARATOR}(${YEAR})(?!\\d?[/\\-](?!\\d{1,2}:\\d))`,
+      `(?<![\\d/]|\\d[.\\-])(\\d{1,2})${separator}(\\d{1,2})${separator}(${YEAR})(?!\\d?[/\\-](?!\\d{1,2}:\\d))`,
       "g",
     ),
     read: dayMonth,
-  },
+  })),
   {
     pattern: new RegExp(
-      `(?<![\\d/:])(\\d{2})(?:${COLON}(\\d{2})${SEPARATOR}|${SEPARATOR}(\\d{2})${COLON})(${YEAR})(?![\\d/:\\-])`,
+      `(?<![\\d/:])(\\d{2})(?:${COLON}(\\d{2})${POINT}|${POINT}(\\d{2})${COLON})(${YEAR})(?![\\d/:\\-])`,
       "g",
     ),
     read: ([a, b, c, y], monthFirst) => dayMonth([a ?? "", b ?? c ?? "", y ?? ""], monthFirst),
@@ -120,7 +121,7 @@ function tidy(text: string): string {
   return text
     .trim()
     .replace(/\s?:\s?/g, separator)
-    .replace(/\s?([/.-])\s?/g, "$1");
+    .replace(/(?<=\d)\s?([/.-])\s?(?=\d)/g, "$1");
 }
 
 /** Times of day of a text, with where they stand. */
@@ -172,7 +173,8 @@ export function choose(rows: Row[], monthFirst: boolean): Dates {
     }
   });
   const seen = (iso: string) => dates.filter((other) => other.iso === iso).length;
-  const usual = dates.filter((date) => !date.due);
+  // A lone date of expiry is not the date of purchase.
+  const usual = dates.filter((date) => !date.due && date.score >= 0);
   // Ties go to the date that is printed more often, then to the first.
   const date = [...usual].sort((a, b) => b.score - a.score || seen(b.iso) - seen(a.iso) || a.row - b.row)[0];
   const time =
@@ -198,8 +200,10 @@ function withMonth(
   day: number,
 ): [number, number, number] | undefined {
   const folded = fold(word ?? "");
-  const month = MONTHS.find(([pattern]) => pattern.test(folded))?.[1];
-  return month === undefined ? undefined : [year, month, day];
+  // Not every word that starts like a month: 1 MARKER 12 is no day of March.
+  const month =
+    folded.length < 3 ? -1 : MONTHS.findIndex((names) => names.some((name) => name.startsWith(folded)));
+  return month < 0 ? undefined : [year, month + 1, day];
 }
 
 function plausible(year: number, month: number, day: number): boolean {

@@ -77,7 +77,7 @@ const RULES: [RegExp, Role, number][] = [
     "total",
     105,
   ],
-  [/total.*before.{0,3}round/, "total", 80],
+  [/total.*before.{0,3}round|^nett$/, "total", 80],
   [/round|rndg|^rnd|pembulatan|bulatkan|pelarasan|pembundaran|rundung|arrondi/, "rounding", 90],
   [
     /uangmuka|anzahlung|acompte|prepa(id|yment)|deposit(paid|dibayar)?$|alreadypaid|bereitsge|dejapaye/,
@@ -230,7 +230,17 @@ const CANONICAL = [
     "rounding",
     "roundingadj",
   ],
-  ...["pembulatan", "servicecharge", "discount", "diskon", "pajak", "visa", "mastercard", "kartenzahlung"],
+  ...[
+    "pembulatan",
+    "servicecharge",
+    "service",
+    "discount",
+    "diskon",
+    "pajak",
+    "visa",
+    "mastercard",
+    "kartenzahlung",
+  ],
 ];
 
 /** What a label means; undefined for words that name no amount of money. */

@@ -35,6 +35,8 @@ const NEIGHBOUR_PENALTY = 8;
 /** Strength of the plain word "Amount", which on a card slip is the sum; how many rows a slip has. */
 const SLIP_AMOUNT = 45;
 const SLIP_ROWS = 16;
+/** Quality of a number that is hardly an amount: one or two digits where amounts have decimals. */
+const UNSURE = 0.1;
 /** What a printed amount must bring together to be called the total. */
 const ENOUGH = 40;
 /** Cash is rounded to five cents, in rupiah to a hundred. */
@@ -48,6 +50,7 @@ export function label(rows: Row[], segments: Segment[][], table: TaxTable, style
   segments.forEach((row, index) => {
     if (table.rows.has(index)) return;
     let before: { label: Label; text: string } | undefined;
+    let read = false;
     for (const { words, numbers } of toRuns(row)) {
       let meaning = classify(words);
       let text = words;
@@ -58,6 +61,7 @@ export function label(rows: Row[], segments: Segment[][], table: TaxTable, style
       }
       const number = pick(numbers, meaning, style);
       if (meaning && number) found.push(entry(meaning, number, text));
+      read ||= meaning !== undefined && number !== undefined && number.quality > UNSURE;
       const money = numbers.some((each) => each.form === "money");
       before = meaning && !money ? { label: meaning, text } : undefined;
     }
@@ -66,7 +70,7 @@ export function label(rows: Row[], segments: Segment[][], table: TaxTable, style
       (segment) => segment.kind === "number" && (segment.form === "money" || isWhole(segment, style)),
     );
     const meaning = classify(words.join(" "));
-    if (meaning && money.length === 0) open.set(index, { label: meaning, text: words.join(" ") });
+    if (meaning && money.length === 0 && !read) open.set(index, { label: meaning, text: words.join(" ") });
     const last = money.at(-1);
     if (last?.kind === "number" && !words.some((each) => /\p{L}{2}/u.test(each))) bare.set(index, last);
   });
@@ -148,7 +152,7 @@ function pick(numbers: Num[], meaning: Label | undefined, style: Style): Num | u
   const whole = numbers.filter((number) => number.form === "integer").at(-1);
   if (!whole || !style.decimals) return whole;
   // 4780 beside a label is 47.80 whose mark was too faint; one or two digits are a count or a rate.
-  if (whole.text.replace(/\D/g, "").length < 3) return { ...whole, quality: 0.1 };
+  if (whole.text.replace(/\D/g, "").length < 3) return { ...whole, quality: UNSURE };
   const text = whole.text.replace(/(\d{2})$/, `${style.decimalMark}$1`);
   return { ...whole, text, shown: text, value: whole.value / 100, form: "money", quality: 0.3 };
 }
@@ -157,7 +161,7 @@ function entry(meaning: Label, number: Num, words: string): Labelled {
   if (meaning.role === "count") return { role: "total", strength: AFTER_COUNT, number, label: words };
   return {
     role: meaning.role,
-    strength: meaning.strength * (0.5 + number.quality / 2),
+    strength: meaning.strength * (number.quality <= UNSURE ? 0.33 : 0.5 + number.quality / 2),
     number,
     label: words,
   };
@@ -203,6 +207,8 @@ export function choose(labelled: Labelled[], evidence: Evidence): Totals {
 
   const largest = Math.max(0, ...evidence.prices, ...of("subtotal").map((each) => each.number.value));
 
+  const highest = Math.max(0, ...evidence.money.map((number) => number.value));
+
   const support = (value: number): number => {
     let score = 0;
     const pairs = cash.flatMap((given) =>
@@ -210,7 +216,9 @@ export function choose(labelled: Labelled[], evidence: Evidence): Totals {
     );
     if (pairs.some((paid) => near(paid, value))) score += 30;
     else if (pairs.some((paid) => near(paid, value, rounding))) score += 15;
-    if (sums.some((sum) => near(sum, value, exact * 2))) score += 25;
+    // Two parts that fit to the cent are no accident.
+    const fitting = sums.filter((sum) => near(sum.value, value, exact * 2)).map((sum) => sum.parts);
+    if (fitting.length > 0) score += Math.max(...fitting) > 1 ? 40 : 25;
     if (cards.some((card) => near(card.number.value, value))) score += 22;
     // Cash without change is the exact sum.
     if (change.length === 0 && cash.some((given) => near(given.number.value, value))) score += 20;
@@ -227,6 +235,10 @@ export function choose(labelled: Labelled[], evidence: Evidence): Totals {
     if (cash.length > 0 && cards.length === 0 && value > given + rounding) score -= 45;
     // The final sum is hardly ever less than a part of it: what is left of 599.45 where only .45 was read.
     if (value < largest * 0.3) score -= 45;
+    // Where no label survived, the largest amount that is printed again is the sum.
+    const again = evidence.money.filter((number) => near(number.value, value)).length > 1;
+    const isPart = parts.subtotal.some((each) => near(each.number.value, value));
+    if (totals.length === 0 && again && value === highest && !isPart) score += 40;
     const printed = evidence.money.filter((number) => near(number.value, value, exact / 2)).length;
     return score + Math.min(12, 4 * (printed - 1));
   };
@@ -267,33 +279,37 @@ export function choose(labelled: Labelled[], evidence: Evidence): Totals {
   };
 }
 
-/** Every sum that the labelled parts can make, with at least one part beside the subtotal. */
-function partSums(
-  parts: Record<"subtotal" | "tax" | "service" | "discount" | "shipping" | "rounding" | "tip", Labelled[]>,
-): number[] {
-  const options = (some: Labelled[], sign: 1 | -1 | 0): number[] => [
-    0,
-    ...some.slice(0, 2).map(({ number }) => (sign === 0 ? number.value : sign * Math.abs(number.value))),
+type Parts = Record<
+  "subtotal" | "tax" | "service" | "discount" | "shipping" | "rounding" | "tip",
+  Labelled[]
+>;
+
+/** A sum of printed parts, and how many of them stand beside the subtotal. */
+interface Sum {
+  value: number;
+  parts: number;
+}
+
+/** Every sum that a subtotal makes with some of the labelled parts, at least one. */
+function partSums(parts: Parts): Sum[] {
+  const added = [
+    ...[parts.tax, parts.service, parts.tip, parts.shipping].map((some) => ({ some, sign: 1 })),
+    { some: parts.discount, sign: -1 },
+    // A rounding has its own sign.
+    { some: parts.rounding, sign: 0 },
   ];
-  const sums: number[] = [];
-  for (const subtotal of parts.subtotal.slice(0, 3)) {
-    for (const tax of options(parts.tax, 1)) {
-      for (const service of options(parts.service, 1)) {
-        for (const discount of options(parts.discount, -1)) {
-          for (const tip of options(parts.tip, 1)) {
-            const parts_ = tax + service + discount + tip;
-            for (const rounding of options(parts.rounding, 0)) {
-              for (const shipping of options(parts.shipping, 1)) {
-                const used = tax !== 0 || service !== 0 || discount !== 0 || tip !== 0 || shipping !== 0;
-                if (used) sums.push(subtotal.number.value + parts_ + rounding + shipping);
-              }
-            }
-          }
-        }
-      }
-    }
+  let sums: Sum[] = parts.subtotal.slice(0, 3).map(({ number }) => ({ value: number.value, parts: 0 }));
+  for (const { some, sign } of added) {
+    const values = some
+      .map(({ number }) => (sign === 0 ? number.value : sign * Math.abs(number.value)))
+      .filter((value) => value !== 0)
+      .slice(0, 2);
+    sums = sums.flatMap((sum) => [
+      sum,
+      ...values.map((value) => ({ value: sum.value + value, parts: sum.parts + (sign === 0 ? 0 : 1) })),
+    ]);
   }
-  return sums;
+  return sums.filter((sum) => sum.parts > 0);
 }
 
 function taxOf(labelled: Labelled[], table: TaxTable, total: number | undefined): Num | undefined {

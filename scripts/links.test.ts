@@ -1,0 +1,49 @@
+import { describe, expect, test } from "vitest";
+import { withLinks } from "#scripts/links";
+
+const links = {
+  App: { name: "ocrlty", stage: "staging" },
+  Database: { type: "sst.sst.Linkable", DATABASE_URL: "libsql://stage", DATABASE_AUTH_TOKEN: "t" },
+  Auth: { API_KEY_PEPPER: "p" },
+  Queues: { SINGLE_QUEUE_URL: "https://sqs/single", LATER_QUEUE_URL: "https://sqs/later" },
+  Odd: { PATH: "/evil", AWS_ACCESS_KEY_ID: "not a setting", DATABASE_URL: 5 },
+  Api: { url: "https://api.example.com" },
+};
+const wanted = {
+  DATABASE_URL: "libsql://stage",
+  DATABASE_AUTH_TOKEN: "t",
+  API_KEY_PEPPER: "p",
+  SINGLE_QUEUE_URL: "https://sqs/single",
+  LATER_QUEUE_URL: "https://sqs/later",
+  OCRLTY_URL: "https://api.example.com",
+};
+
+describe("settings under sst shell", () => {
+  test.each([
+    [
+      "one variable a link",
+      Object.fromEntries(
+        Object.entries(links).map(([name, value]) => [`SST_RESOURCE_${name}`, JSON.stringify(value)]),
+      ),
+    ],
+    ["one variable for all", { SST_RESOURCES_JSON: JSON.stringify(links) }],
+  ])(
+    "the stage's settings win over what is exported, and nothing but settings is taken: %s",
+    (_form, given) => {
+      const env = {
+        ...given,
+        PATH: "/bin",
+        DATABASE_URL: "file:mine.db",
+        OCRLTY_URL: "http://127.0.0.1:8080",
+      };
+      expect(withLinks(env)).toEqual({ ...env, ...wanted });
+    },
+  );
+
+  test("without links, and with a broken one, the environment stays as it is", () => {
+    const env = { DATABASE_URL: "file:mine.db", SST_RESOURCE_Database: "{" };
+    expect(withLinks(env)).toEqual(env);
+    const app = { ...env, SST_RESOURCE_App: "{}" };
+    expect(withLinks(app)).toEqual(app);
+  });
+});
