@@ -10,9 +10,12 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { BundleError, type BundleOptions, bundle } from "#local/bundle";
 import { packageRoot } from "#local/home";
+
+// Bundlings of one machine take turns: other tests' loops may be first.
+vi.setConfig({ testTimeout: 120_000 });
 
 const root = join(packageRoot, "node_modules", ".cache", "ocrlty-bundle-test");
 const write = (name: string, text: string) => {

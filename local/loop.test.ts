@@ -10,6 +10,9 @@ import { HeldError } from "#local/lock";
 import { type App, type Loop, type LoopOptions, start } from "#local/loop";
 import { startLoop } from "#test/loop";
 
+// Bundlings of one machine take turns: other tests' loops may be first.
+vi.setConfig({ testTimeout: 120_000 });
+
 const spec = (name: string): FunctionSpec => ({
   handler: `local/lambda/fixtures/${name}`,
   memoryMb: 256,

@@ -181,15 +181,19 @@ async function npmCi() {
     )
       delete env[key];
   }
-  // npm's output goes to stderr: stdout is the answer's alone.
+  // stdout is the answer's alone: what npm says there is shown on stderr, and only when something went wrong.
   const child = spawn(command, [...before, ...args], {
     cwd: root,
     env,
-    stdio: ["ignore", 2, 2],
+    stdio: ["ignore", "pipe", 2],
     shell,
     windowsHide: true,
   });
   child.once("spawn", () => fs.writeFileSync(installLock, `${process.pid} ${child.pid}`));
+  let output = "";
+  child.stdout?.on("data", (chunk) => {
+    output += chunk;
+  });
   let interrupted;
   const forward = (signal) => {
     interrupted = signal;
@@ -197,7 +201,7 @@ async function npmCi() {
   };
   const signals = ["SIGINT", "SIGTERM", "SIGHUP"];
   for (const signal of signals) process.on(signal, forward);
-  const ended = await endOf(child);
+  const ended = await endOf(child, "close");
   for (const signal of signals) process.off(signal, forward);
   if (interrupted)
     throw new LaunchError(
@@ -205,10 +209,12 @@ async function npmCi() {
       128 + os.constants.signals[interrupted],
     );
   if (ended.error) throw new LaunchError(`cannot start npm (${ended.error.code}): install npm 10 or newer`);
-  if (ended.status !== 0)
+  if (ended.status !== 0) {
+    process.stderr.write(`\n${output}`);
     throw new LaunchError(
       `npm ci failed (exit status ${ended.status}): see above; once that is cured, run the command again`,
     );
+  }
 }
 
 /** The npm that started us, else the one that came with this Node, else the one on the PATH. */
@@ -325,12 +331,13 @@ function npmAbove() {
 
 // --- small things --------------------------------------------------------------------------------------------
 
-function endOf(child) {
+/** @param event - "close" also waits for what is left in the pipes. */
+function endOf(child, event = "exit") {
   return new Promise((done) => {
     child.once("error", (error) => {
       if (child.pid === undefined) done({ error });
     });
-    child.once("exit", (status, signal) => done({ status, signal }));
+    child.once(event, (status, signal) => done({ status, signal }));
   });
 }
 

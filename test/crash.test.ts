@@ -2,9 +2,9 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import * as ModelServer from "#test/model-server";
 import { killStack } from "#test/soak/kill-stack";
 import * as KillWorker from "#test/soak/kill-worker";
-import * as ModelServer from "#test/model-server";
 
 /*
  * Kill -9 of the whole stack and of the queue's worker, short; `npm run soak` does the same with more calls, more
@@ -37,9 +37,13 @@ describe("the queue's worker is killed", () => {
   test.each([
     ["model", 2],
     ["commit", 1],
-  ] as const)("at its step '%s': one artifact, no input left, and the model is asked %i time(s)", async (window, asked) => {
-    const done = await victim.run(window);
-    expect(done.row.status).toBe("succeeded");
-    expect(done.asked).toBe(asked);
-  }, 60_000);
+  ] as const)(
+    "at its step '%s': one artifact, no input left, and the model is asked %i time(s)",
+    async (window, asked) => {
+      const done = await victim.run(window);
+      expect(done.row.status).toBe("succeeded");
+      expect(done.asked).toBe(asked);
+    },
+    60_000,
+  );
 });

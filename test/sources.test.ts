@@ -542,7 +542,7 @@ describe("debug", () => {
   test.each(hostile)("with %s is refused at once, before anybody is asked", async (_name, options, path) => {
     const startedAt = Date.now();
     const answer = await withoutModel(async () => extract({ image_base64: await base64(), debug: options }));
-    expect(Date.now() - startedAt).toBeLessThan(1_000);
+    expect(Date.now() - startedAt).toBeLessThan(3_000);
     expect([answer.status, errorOf(answer).code]).toEqual([400, "invalid_request"]);
     for (const issue of issuesOf(answer)) expect(issue.path.startsWith(path), issue.path).toBe(true);
     expect(answer.text).not.toContain("4711");

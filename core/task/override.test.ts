@@ -238,7 +238,7 @@ describe("schema_override", () => {
     const schema = make();
     const startedAt = performance.now();
     const error = await refusal(schema);
-    expect(performance.now() - startedAt).toBeLessThan(200);
+    expect(performance.now() - startedAt).toBeLessThan(1_000);
     expect(error.code).toBe("invalid_request");
     const { issues } = error.details as { issues: { path: string; message: string }[] };
     expect(issues.length).toBeGreaterThan(0);

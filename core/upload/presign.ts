@@ -4,8 +4,9 @@ import * as Bucket from "#core/artifact/bucket";
 
 /**
  * A URL that takes one PUT of exactly this type and length, and only while nothing lies there: all three are signed
- * headers, which the presigner neither signs nor leaves in place by itself. Write-once holds whatever
- * `S3_ALLOW_OVERWRITE` says. Made without asking the bucket; valid for `S3_PRESIGN_TTL_S` from `signedAt`.
+ * headers. They are named because the presigner leaves the type out unless it is asked, and must not begin to leave
+ * out or to move into the URL the others. Write-once holds whatever `S3_ALLOW_OVERWRITE` says. Made without asking
+ * the bucket; valid for `S3_PRESIGN_TTL_S` from `signedAt`.
  */
 export async function presign(
   bucket: Bucket.Bucket,

@@ -57,11 +57,9 @@ export const Upload = z
     image_ref: z
       .string()
       .meta({ description: "For `image_ref` of `POST /v1/extract`; valid for the key that made it." }),
-    upload_url: z
-      .string()
-      .meta({
-        description: "Takes one PUT, once, until `expires_at`. It is a secret: who has it may upload.",
-      }),
+    upload_url: z.string().meta({
+      description: "Takes one PUT, once, until `expires_at`. It is a secret: who has it may upload.",
+    }),
     method: z.literal("PUT"),
     headers: z
       .record(z.string(), z.string())

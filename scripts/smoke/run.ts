@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import * as z from "zod";
 import * as Client from "#scripts/client";
 import type { Bench, Case, Wants } from "#scripts/smoke/case";
-import { errorShape } from "#scripts/smoke/cases";
+import { errorShape } from "#scripts/smoke/shape";
 
 export interface Outcome {
   readonly name: string;

@@ -30,6 +30,8 @@ const MONTH_WORD = "[A-Za-zéûäÉÛÄ]{3,9}";
  * digits of a year count only from 19.. and 20...
  */
 const YEAR = "(?:\\d{2}(?=(?:[01]\\d|2[0-3]):[0-5]\\d)|(?:19|20)\\d{2}|\\d{2})";
+/** Tried first: in 06. 06.04.2020 the date is the second one. */
+const FULL_YEAR = "(?:19|20)\\d{2}(?!:[0-5]\\d)";
 const SLASH = "\\s?[/\\-]\\s?";
 const POINT = "\\s?[.,]\\s?";
 /** A point that was read as a colon, on one side only: two colons are a time. */
@@ -47,13 +49,15 @@ const FORMS: {
     pattern: /(?<!\d)((?:19|20)\d{2})[/.-](\d{1,2})[/.-](\d{2}|\d)(?![/.-]?\d{3})/g,
     read: ([y, m, d]) => [Number(y), Number(m), Number(d)],
   },
-  ...[SLASH, POINT].map((separator) => ({
-    pattern: new RegExp(
-      `(?<![\\d/]|\\d[.\\-])(\\d{1,2})${separator}(\\d{1,2})${separator}(${YEAR})(?!\\d?[/\\-](?!\\d{1,2}:\\d))`,
-      "g",
-    ),
-    read: dayMonth,
-  })),
+  ...[FULL_YEAR, YEAR]
+    .flatMap((year) => [SLASH, POINT].map((separator) => ({ year, separator })))
+    .map(({ year, separator }) => ({
+      pattern: new RegExp(
+        `(?<![\\d/]|\\d[.\\-])(\\d{1,2})${separator}(\\d{1,2})${separator}(${year})(?!\\d?[/\\-](?!\\d{1,2}:\\d))`,
+        "g",
+      ),
+      read: dayMonth,
+    })),
   {
     pattern: new RegExp(
       `(?<![\\d/:])(\\d{2})(?:${COLON}(\\d{2})${POINT}|${POINT}(\\d{2})${COLON})(${YEAR})(?![\\d/:\\-])`,
@@ -113,15 +117,14 @@ export function find(
   return found.sort((a, b) => a.start - b.start);
 }
 
-/** As printed, without the recogniser's slips that no reader of dates would take. */
+/** As printed, without the recogniser's slips that no reader of dates would take: 14AMay, 02:03.20, 29,02.20. */
 function tidy(text: string): string {
   const separator = /[/.-]/.exec(text)?.[0] ?? "/";
   const stray = /^(\d{1,2})[A-Za-z]([A-Z][a-z]{2}.*)$/.exec(text);
   if (stray) return `${stray[1]}${separator}${stray[2]}`;
   return text
     .trim()
-    .replace(/\s?:\s?/g, separator)
-    .replace(/(?<=\d)\s?([/.-])\s?(?=\d)/g, "$1");
+    .replace(/(?<=\d)\s?[/.,:-]\s?(?=\d)/g, (mark) => (/[,:]/.test(mark) ? separator : mark.trim()));
 }
 
 /** Times of day of a text, with where they stand. */

@@ -1,0 +1,223 @@
+/** The docs agree with the code: what they name exists, and what must be documented is. */
+import * as fs from "node:fs";
+import { dirname, join, relative } from "node:path";
+import { fileURLToPath } from "node:url";
+import { describe, expect, test } from "vitest";
+import * as z from "zod";
+import { names } from "#core/config";
+import { queues } from "#infra/queues";
+import { pascal, plain, secrets } from "#infra/settings";
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const read = (path: string) => fs.readFileSync(join(root, path), "utf8").replaceAll("\r\n", "\n");
+const pages = ["*.md", "docs/**/*.md", "samples/*.md", "bench/*.md"].flatMap((pattern) =>
+  fs.globSync(pattern, { cwd: root }).map((path) => path.replaceAll("\\", "/")),
+);
+const operate = read("docs/operate.md");
+const deploy = read("docs/deploy.md");
+
+/** Text between code fences is code: its `#` are comments. */
+const prose = (markdown: string) => markdown.replace(/^```[\s\S]*?^```/gm, "");
+const headings = (markdown: string) =>
+  [...prose(markdown).matchAll(/^#{1,6} (.+)$/gm)].map(([, title = ""]) => title);
+
+/** A heading's anchor by GitHub's rule: lower case, no punctuation, spaces to hyphens. */
+const anchor = (title: string) =>
+  title
+    .toLowerCase()
+    .replace(/[^\p{L}\p{N} _-]/gu, "")
+    .replaceAll(" ", "-");
+
+describe("links and commands", () => {
+  test("relative links lead to files and headings that exist", () => {
+    const dead: string[] = [];
+    for (const page of pages) {
+      for (const [, target = ""] of prose(read(page)).matchAll(/\]\(([^)\s]+)\)/g)) {
+        if (/^[a-z]+:/.test(target)) continue;
+        const [path = "", hash] = target.split("#");
+        const file = path === "" ? join(root, page) : join(root, dirname(page), path);
+        const there =
+          fs.existsSync(file) &&
+          (hash === undefined ||
+            headings(read(relative(root, file)))
+              .map(anchor)
+              .includes(hash));
+        if (!there) dead.push(`${page}: ${target}`);
+      }
+    }
+    expect(pages).toContain("README.md");
+    expect(dead).toEqual([]);
+  });
+
+  test("every npm script that is named exists, and so does every command of the program", () => {
+    const { scripts } = z
+      .object({ scripts: z.record(z.string(), z.string()) })
+      .parse(JSON.parse(read("package.json")));
+    const commands = fs
+      .globSync("*.ts", { cwd: join(root, "scripts/commands") })
+      .map((name) => name.split(".")[0]);
+    const unknown: string[] = [];
+    for (const page of pages) {
+      const text = read(page);
+      for (const [, name = ""] of text.matchAll(/\bnpm run (?:-s )?([a-z][\w:-]*)/g)) {
+        if (!(name in scripts)) unknown.push(`${page}: npm run ${name}`);
+      }
+      const called = /\b(?:npm run (?:-s )?ocrlty (?:--|'--')|launch\.mjs ocrlty) ([a-z][\w-]*)/g;
+      for (const [, name = ""] of text.matchAll(called)) {
+        if (!commands.includes(name)) unknown.push(`${page}: ocrlty ${name}`);
+      }
+      for (const [, name = ""] of text.matchAll(/launch\.mjs ([a-z][\w:-]*)/g)) {
+        if (!(name in scripts)) unknown.push(`${page}: launch.mjs ${name}`);
+      }
+    }
+    expect(unknown).toEqual([]);
+  });
+
+  test("every variable that is named is one of ours, of the deployment's or of the model server's", () => {
+    const sources = [
+      ".env.example",
+      ".github/workflows/deploy.yml",
+      "docs/gpu/runpod-start.json",
+      "sst.config.ts",
+      ...fs.globSync("infra/*.ts", { cwd: root }),
+    ].map(read);
+    // Of others: the tools that the docs speak of, names of the Python version, and of our launcher.
+    const others = [
+      ...[
+        "AWS_PROFILE",
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+        "AUTH_DB_PATH",
+        "HF_TOKEN",
+        "INIT_CWD",
+      ],
+      ...["NODE_ENV", "POD_ID", "DATA_ROOT"],
+    ];
+    const known = new Set(
+      [...sources.join("\n").matchAll(/\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b/g)].map(([name]) => name),
+    );
+    const unknown = pages.flatMap((page) =>
+      [...read(page).matchAll(/\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b/g)]
+        .map(([name]) => name)
+        .filter((name) => !known.has(name) && !names.includes(name) && !others.includes(name))
+        .map((name) => `${page}: ${name}`),
+    );
+    expect(unknown).toEqual([]);
+  });
+});
+
+describe("the model server", () => {
+  const start = z
+    .object({ entrypoint: z.tuple([z.literal("bash"), z.literal("-lc")]), cmd: z.tuple([z.string()]) })
+    .parse(JSON.parse(read("docs/gpu/runpod-start.json")));
+  const script = start.cmd[0];
+  const flagsOf = (text: string) => {
+    const command = /vllm serve .+/.exec(text)?.[0];
+    return command?.trim().split(/\s+/) ?? [];
+  };
+
+  test("RunPod's start command writes the proxy's configuration as it stands beside it", () => {
+    expect(/<<'NGINX'\n([\s\S]*?)^NGINX$/m.exec(script)?.[1]).toBe(read("docs/gpu/nginx.conf"));
+    // The quotes of the here-document keep the shell's hands off nginx's variables.
+    expect(script).toMatch(/^set -e\n/);
+  });
+
+  test("RunPod's start command and the one in the docs start the same vLLM, which nobody reaches but the proxy", () => {
+    const onRunPod = flagsOf(script);
+    expect(onRunPod).toEqual(flagsOf(read("docs/gpu.md")));
+    expect(onRunPod.join(" ")).toContain("--host 127.0.0.1 --port 8001 --api-key");
+  });
+});
+
+describe("operating", () => {
+  const source = read("infra/alarms.ts");
+  const alarms = [
+    ...[...source.matchAll(/"([A-Z]\w*Alarm)"/g)].map(([, name = ""]) => name),
+    ...[...source.matchAll(/`\$\{pascal\(name\)\}(\w+Alarm)`/g)].flatMap(([, suffix = ""]) =>
+      Object.keys(queues).map((queue) => `${pascal(queue)}${suffix}`),
+    ),
+  ];
+
+  test("every alarm is in a section, and no section speaks of one that is gone", () => {
+    const documented = [...operate.matchAll(/`([A-Z]\w*Alarm)`/g)].map(([, name = ""]) => name);
+    expect(alarms.length).toBeGreaterThan(Object.keys(queues).length);
+    expect(documented.toSorted()).toEqual([...new Set(alarms)].toSorted());
+  });
+
+  test("the section that an alarm's description names is there", () => {
+    const wanted = [...source.matchAll(/docs\/operate\.md, "([^"]+)"/g)].map(([, title = ""]) => title);
+    expect(wanted.length).toBeGreaterThan(0);
+    expect(wanted.filter((title) => !headings(operate).includes(title))).toEqual([]);
+  });
+
+  test("every secret is set in the first deployment and has its rotation", () => {
+    for (const { secret } of Object.values(secrets)) {
+      expect(deploy, secret).toContain(`sst secret set ${secret} `);
+      expect(
+        headings(operate).some((title) => title.split(" and ").includes(secret)),
+        `rotation of ${secret}`,
+      ).toBe(true);
+    }
+  });
+
+  test("the cost table adds up", () => {
+    const rows = [...operate.matchAll(/^\| (.+?) \|.*\| \**([\d.]+)\** \| \**([\d.]+)\** \|$/gm)];
+    const cents = (column: number) => rows.map((row) => Math.round(Number(row[column]) * 100));
+    expect(rows.at(-1)?.[1]).toBe("**together**");
+    for (const column of [2, 3]) {
+      const parts = cents(column);
+      const together = parts.pop();
+      expect(parts.reduce((sum, part) => sum + part, 0)).toBe(together);
+    }
+  });
+});
+
+describe("security", () => {
+  test("every table of the database and every folder of the bucket is in the list of what is kept", () => {
+    const security = read("docs/security.md");
+    const tables = fs
+      .globSync("core/**/*.sql.ts", { cwd: root })
+      .flatMap((path) => [...read(path).matchAll(/sqliteTable\(\s*"(\w+)"/g)].map(([, name = ""]) => name));
+    expect(tables.length).toBeGreaterThan(3);
+    expect(tables.filter((name) => !security.includes(`\`${name}\``))).toEqual([]);
+    for (const folder of ["extracts", "batches", "evals", "inputs", "backups"])
+      expect(security).toContain(`\`${folder}/`);
+  });
+});
+
+describe("workflows", () => {
+  const workflows = fs
+    .globSync(".github/workflows/*.yml", { cwd: root })
+    .map((path) => ({ path, text: read(path) }));
+
+  test("every action is pinned by commit, with its version beside it, and alike everywhere", () => {
+    const uses = workflows.flatMap(({ text }) =>
+      [...text.matchAll(/uses:\s*(.+)$/gm)].map(([, action = ""]) => action),
+    );
+    expect(uses.length).toBeGreaterThan(0);
+    for (const action of uses) expect(action).toMatch(/^[\w-]+\/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$/);
+    const versions = Map.groupBy(new Set(uses), (action) => action.split("@")[0]);
+    expect([...versions.values()].filter((found) => found.length > 1)).toEqual([]);
+  });
+
+  test("no workflow has rights that it does not name, and no expression is put into a shell line", () => {
+    for (const { path, text } of workflows) {
+      expect(text, path).toMatch(/^permissions:/m);
+      expect(text, path).not.toMatch(/\bwrite-all\b|pull_request_target/);
+      for (const [line] of text.matchAll(/^\s*(?:- )?run:.*$/gm)) expect(line, path).not.toContain("${{");
+    }
+  });
+
+  test("a deployment passes on every setting that infra reads from its environment", () => {
+    const infra = fs
+      .globSync("infra/*.ts", { cwd: root })
+      .filter((path) => !path.endsWith(".test.ts"))
+      .map(read)
+      .join("\n");
+    const direct = [...infra.matchAll(/process\.env\.([A-Z_]+)/g)].map(([, name = ""]) => name);
+    const listed = [...infra.matchAll(/maxConcurrencySetting: "([A-Z_]+)"/g)].map(([, name = ""]) => name);
+    const deployment = workflows.find(({ path }) => path.endsWith("deploy.yml"))?.text ?? "";
+    for (const name of [...direct, ...listed, ...Object.values(plain).flat()])
+      expect(deployment, name).toContain(`${name}: \${{ vars.${name} }}`);
+  });
+});
