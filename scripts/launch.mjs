@@ -24,6 +24,8 @@ const entries = {
   smoke: { file: "scripts/ocrlty.ts", args: ["smoke"], at: "caller" },
   ocrlty: { file: "scripts/ocrlty.ts", at: "caller" },
   openapi: { file: "scripts/openapi.ts" },
+  soak: { file: "node_modules/vitest/vitest.mjs", args: ["run", "--config", "test/soak/vitest.config.ts"] },
+  bench: { file: "bench/run.ts" },
   "eval:stand-in": { file: "bench/eval-stand-in.ts", at: "caller" },
 };
 

@@ -23,12 +23,21 @@ export function encode(artifact: Artifact): string {
 }
 
 /** Writes an artifact once. "taken": somebody wrote there first, and that is what counts. @throws AppError `storage_unavailable`. */
-export function put(bucket: Bucket.Bucket, log: Log, rel: string, encoded: string): Promise<"written" | "taken"> {
+export function put(
+  bucket: Bucket.Bucket,
+  log: Log,
+  rel: string,
+  encoded: string,
+): Promise<"written" | "taken"> {
   return Bucket.put(bucket, log, rel, encoded, "application/json");
 }
 
 /** Enough of an artifact to trust the rest of it. */
-const Recognised = z.looseObject({ request_id: z.string(), payload_hash: z.string(), principal: z.looseObject({ key_id: z.string() }) });
+const Recognised = z.looseObject({
+  request_id: z.string(),
+  payload_hash: z.string(),
+  principal: z.looseObject({ key_id: z.string() }),
+});
 
 /**
  * Reads an artifact, or undefined when there is none.

@@ -43,8 +43,16 @@ export async function work(
   if (outlook.breaker.kind !== "closed" && row.pendingArtifact === null)
     return wait(services, log, row, false);
   try {
-    if ((await storedBefore(services, log, row)) === undefined)
-      await attempt(services, row, input, time, log);
+    if ((await storedBefore(services, log, row)) === undefined) {
+      // A picture that kills its worker every time must not do so for ever.
+      if (row.claims > maxClaims)
+        await end(
+          services,
+          row,
+          new AppError("internal", "the work on this extract was interrupted too often"),
+        );
+      else await attempt(services, row, input, time, log);
+    }
   } catch (thrown) {
     const error = from(thrown);
     // A final failure is an ending like another; it is stored.

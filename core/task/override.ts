@@ -23,14 +23,9 @@ export const Debug = z
         "Instead of the task's schema: a JSON Schema in the portable subset of `model_schema` (`GET /v1/tasks/{task_id}`), where strings may also have the formats x-money, x-count, x-percent, x-date, x-time, x-currency, which are checked but not sent.",
     }),
     temperature: z.number().min(0).max(2).optional(),
-    max_tokens: z
-      .int()
-      .min(1)
-      .max(1_000_000)
-      .optional()
-      .meta({
-        description: "Instead of the task's; prompt, picture and answer must fit the model's context.",
-      }),
+    max_tokens: z.int().min(1).max(1_000_000).optional().meta({
+      description: "Instead of the task's; prompt, picture and answer must fit the model's context.",
+    }),
   })
   .meta({
     id: "ExtractDebug",
