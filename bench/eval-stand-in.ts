@@ -1,11 +1,14 @@
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import { extname, join, resolve } from "node:path";
+import { join, resolve } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import * as PrintedDate from "#core/canonical/date";
 import * as Money from "#core/canonical/money";
+import * as Budget from "#core/image/budget";
+import * as Image from "#core/image/image";
+import { MAX_MODEL_LEN } from "#local/model/protocol";
 import { start } from "#local/model/server";
 
 /**
@@ -50,7 +53,12 @@ const GOALS: Partial<Record<Field, number>> = { total: 0.9, date: 0.85 };
 const ROUNDING_TOLERANCE = 0.04;
 /** These sources label the parts of the total and the items. */
 const LABELS_PARTS = new Set(["cord"]);
-const MIME: Record<string, string> = { ".jpg": "jpeg", ".jpeg": "jpeg", ".png": "png", ".webp": "webp" };
+const MAX_OUTPUT_TOKENS = 2048;
+const maxImageTokens = Budget.tokenBudget({
+  maxModelLen: MAX_MODEL_LEN,
+  promptTokens: 0,
+  maxOutputTokens: MAX_OUTPUT_TOKENS,
+});
 
 const text = { type: ["string", "null"] };
 const object = (properties: Record<string, unknown>) => ({
@@ -91,13 +99,17 @@ if (!existsSync(join(data, "gt.json"))) {
 }
 
 async function ask(url: string, file: string): Promise<Answer> {
-  const bytes = await readFile(join(data, file));
-  const picture = `data:image/${MIME[extname(file).toLowerCase()] ?? "jpeg"};base64,${bytes.toString("base64")}`;
+  // Scaled to the context as the product does it before it calls a model server.
+  const { bytes, mimeType } = await Image.prepare(await Image.inspect(await readFile(join(data, file))), {
+    maxImageTokens,
+  });
+  const picture = `data:${mimeType};base64,${Buffer.from(bytes).toString("base64")}`;
   const response = await fetch(`${url}/chat/completions`, {
     method: "POST",
     headers: { "content-type": "application/json" },
     body: JSON.stringify({
       model: "local-ocr",
+      max_completion_tokens: MAX_OUTPUT_TOKENS,
       messages: [{ role: "user", content: [{ type: "image_url", image_url: { url: picture } }] }],
       response_format: { type: "json_schema", json_schema: { name: "receipt", schema, strict: true } },
     }),

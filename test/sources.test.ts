@@ -57,7 +57,6 @@ const extract = (json: Record<string, unknown>, options: CallOptions = {}) =>
   call("/v1/extract", { ...options, json });
 const errorOf = (answer: Answer) =>
   (answer.body as { error: { code: string; message: string; details: Record<string, unknown> } }).error;
-const bodyOf = (answer: Answer) => answer.body as Record<string, unknown>;
 const issuesOf = (answer: Answer) => errorOf(answer).details.issues as { path: string; message: string }[];
 
 /** Runs what must not reach the model. */

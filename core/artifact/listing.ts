@@ -43,8 +43,8 @@ export interface Bounds {
   listCalls: number;
 }
 
-/** 10 calls for a slice; a page costs 50 calls at most, and 1 to 3 on the usual day. */
-export const bounds: Bounds = { listObjects: 1_000, sliceObjects: 10_000, listCalls: 40 };
+/** 10 calls for a slice; a page costs 120 calls at most, eight at a time, and 1 to 4 on the usual day. */
+export const bounds: Bounds = { listObjects: 1_000, sliceObjects: 10_000, listCalls: 100 };
 
 export interface Query {
   kind: Kind;
@@ -83,7 +83,7 @@ const lastDay = "9999-12-31";
  * One page, newest first: days downwards, and within a day by the time of writing, ties by name. Guarantees:
  * - every artifact that was there when the first page was asked for, and is still there, is shown exactly once;
  * - the number of list calls is bounded, however large the bucket: a page may come back short or empty with a
- *   cursor when many days hold nothing of this key (a quarter of a year or so passes per page);
+ *   cursor when many days hold nothing of this key (about a quarter of a year passes per page);
  * - a day of more than `sliceObjects` names is shown in slices of that many in the order of the names, newest
  *   first within each.
  * @throws AppError `invalid_request` for a cursor that is not of this list; `storage_unavailable`.
@@ -333,8 +333,9 @@ export async function* walk(
     const from = `${kind}/${range.from ?? ""}`;
     const begin = after > from ? after : from;
     if (range.keyId === undefined) {
-      const last = `${kind}/${range.to ?? lastDay}0`;
-      yield* walkPrefix(bucket, log, `${kind}/`, begin, last);
+      const end = `${kind}/${range.to ?? lastDay}0`;
+      // Behind the whole kind, so that a walk from there looks at it no more.
+      yield* walkPrefix(bucket, log, `${kind}/`, begin, { end, behind: `${kind}0` });
       continue;
     }
     for await (const day of daysFrom(bucket, log, kind, begin.slice(kind.length + 1, kind.length + 11))) {
@@ -342,18 +343,18 @@ export async function* walk(
       const prefix = `${kind}/${day}/${range.keyId}/`;
       // "0" follows "/": behind everything below the prefix.
       const end = `${prefix.slice(0, -1)}0`;
-      if (end > begin) yield* walkPrefix(bucket, log, prefix, begin, end);
+      if (end > begin) yield* walkPrefix(bucket, log, prefix, begin, { end, behind: end });
     }
   }
 }
 
-/** The objects below a prefix, behind `after` and before `end`. */
+/** The objects below a prefix, after `after` and before `end`; `behind` is the place of who has seen them all. */
 async function* walkPrefix(
   bucket: Bucket.Bucket,
   log: Log,
   prefix: string,
   after: string,
-  end: string,
+  { end, behind }: { end: string; behind: string },
 ): AsyncGenerator<{ objects: Bucket.Listed[]; place: string }> {
   for (let startAfter: string | undefined = after; startAfter !== undefined; ) {
     const page: Awaited<ReturnType<typeof Bucket.list>> = await Bucket.list(bucket, log, {
@@ -363,7 +364,7 @@ async function* walkPrefix(
     const objects = page.objects.filter(({ rel }) => rel < end);
     const over = page.next === undefined || objects.length < page.objects.length;
     startAfter = over ? undefined : objects.at(-1)?.rel;
-    yield { objects, place: startAfter ?? end };
+    yield { objects, place: startAfter ?? behind };
   }
 }
 

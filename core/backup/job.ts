@@ -151,6 +151,7 @@ export async function step(
     throw thrown;
   }
   if (after === undefined) {
+    // Too old, or somebody tidied up: who asks again begins anew.
     log.error("backup_lost", { parts: state.etags.length });
     return Bucket.remove(bucket, log, rel);
   }
@@ -172,7 +173,7 @@ function taken(until: number): AppError {
   });
 }
 
-/** The state after the step; undefined when the upload is gone with nothing to show for it. */
+/** The state after the step; undefined when what earlier steps left is gone, and no archive is there either. */
 async function work(
   bucket: Bucket.Bucket,
   log: Log,
@@ -182,15 +183,12 @@ async function work(
 ): Promise<State | undefined> {
   const target = archiveRel(rel, state.job);
   const upload = { rel: target, id: uploadId };
-  const carry =
-    state.step === 0 ? undefined : await Bucket.get(bucket, log, carryRel(rel, state.job, state.step - 1));
-  const out = parts(bucket, log, upload, {
-    etags: state.etags,
-    carry: carry ?? new Uint8Array(),
-    partBytes: limits.partBytes,
-  });
   const lines: Archive.ManifestLine[] = [];
   try {
+    const before = carryRel(rel, state.job, state.step - 1);
+    const carry = state.step === 0 ? new Uint8Array() : await Bucket.get(bucket, log, before);
+    if (carry === undefined) throw new Gone("what the step before left is no more");
+    const out = parts(bucket, log, upload, { etags: state.etags, carry, partBytes: limits.partBytes });
     const walked = await walk(bucket, log, state, { until, limits, lines, sink: out.write });
     const bytes = state.bytes + lines.reduce((sum, line) => sum + line.bytes, 0);
     const counted = { ...state, entries: state.entries + lines.length, bytes, place: walked.place };
@@ -287,7 +285,7 @@ async function finish(
   async function* pieces() {
     for (const written of state.manifestSteps) {
       const opened = await Bucket.read(bucket, log, linesRel(rel, state.job, written));
-      if (opened === undefined) throw new AppError("internal", "a part of this backup's manifest is gone");
+      if (opened === undefined) throw new Gone("a part of the manifest is no more");
       yield* opened.body;
     }
     yield last;

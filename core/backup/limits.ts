@@ -26,8 +26,8 @@ export interface Limits {
 const MiB = 1024 * 1024;
 
 /**
- * What a deployed stage runs with. 300 artifacts are read in about a second; their 16 MiB are the largest answer
- * that is held in memory. A member of 4 MiB compresses as well as one stream would (within 1 %).
+ * What a deployed stage runs with. 300 artifacts are read in about a second; their 16 MiB are the most that is held
+ * in memory. Deflate looks back 32 KiB, so members of 4 MiB cost no compression.
  */
 export function limits(timeScale = 1): Limits {
   return {

@@ -1,7 +1,7 @@
 import * as Bucket from "#core/artifact/bucket";
 import type { Log } from "#core/log";
 
-/** The upload a step writes to is no more: completed, or ended. */
+/** Something that earlier steps left is no more: the upload (completed, or ended), or an object beside it. */
 export class Gone extends Error {}
 
 /**

@@ -134,5 +134,7 @@ function isDamage(thrown: unknown): thrown is Error {
   if (!(thrown instanceof Error)) return false;
   if (thrown instanceof Broken) return true;
   const code = "code" in thrown && typeof thrown.code === "string" ? thrown.code : "";
-  return code.startsWith("Z_") || /tar|unexpected end of data|invalid/i.test(thrown.message);
+  return code === ""
+    ? /tar header|unexpected end|invalid|exceeds/i.test(thrown.message)
+    : code.startsWith("Z_");
 }

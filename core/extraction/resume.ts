@@ -4,6 +4,7 @@ import * as Database from "#core/db/client";
 import { from } from "#core/error";
 import type { Log } from "#core/log";
 import * as Queue from "#core/queue/queue";
+import * as Upload from "#core/upload/upload";
 import * as Vision from "#core/vision/vision";
 import * as Claims from "./claim.ts";
 import { storedBefore } from "./conclude.ts";
@@ -135,10 +136,12 @@ export async function reconcile(services: Stores, log: Log): Promise<Repairs> {
     and(eq(extractTable.status, "queued"), eq(extractTable.waitingFor, "model_server")),
   );
   if (waiting.length > 0) repairs.probes += (await ensureProbe(services, log)) ? 1 : 0;
+  // Housekeeping, not repair: what has lived its time.
+  const swept = await Upload.sweep(services, log, chunk);
   await Database.batch(db, [
     db.query.delete(idempotencyTable).where(lt(idempotencyTable.expiresAt, new Date(now))),
   ]);
-  log.info("reconciled", { ...repairs });
+  log.info("reconciled", { ...repairs, uploads_swept: swept });
   return repairs;
 }
 

@@ -1,16 +1,10 @@
-import * as z from "zod";
 import * as Bucket from "#core/artifact/bucket";
 import * as Config from "#core/config";
 import * as Database from "#core/db/client";
-import { invalidRequest } from "#core/error";
 import * as Upload from "#core/upload/upload";
+import { idempotencyKeyOf } from "#functions/headers";
 import { api, operation } from "#functions/http";
 import * as Limits from "#infra/limits";
-
-const IdempotencyKey = z
-  .string()
-  .regex(/^[\x21-\x7e]{1,255}$/)
-  .optional();
 
 export const operations = {
   "POST /v1/uploads": operation({
@@ -20,14 +14,10 @@ export const operations = {
     body: Upload.UploadRequest,
     responses: { 201: { description: "Where to put it", schema: Upload.Upload } },
     run: async ({ body, call }) => {
-      const idempotencyKey = IdempotencyKey.safeParse(call.headers["idempotency-key"]);
-      if (!idempotencyKey.success) {
-        throw invalidRequest([{ path: "Idempotency-Key", message: "1 to 255 printable ASCII characters" }]);
-      }
       const { upload, replayed } = await Upload.create(
         { db: Database.connect(), bucket: Bucket.connect(), times: Limits.times(Config.app().timeScale) },
         body,
-        { keyId: call.principal.keyId, idempotencyKey: idempotencyKey.data },
+        { keyId: call.principal.keyId, idempotencyKey: idempotencyKeyOf(call) },
       );
       return { status: 201, body: upload, headers: replayed ? { "Idempotent-Replayed": "true" } : {} };
     },

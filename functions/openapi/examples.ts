@@ -100,6 +100,7 @@ export function examples(): Partial<Record<RouteKey, Examples>> {
       bodyCommand: `printf '{"image_base64":"%s"}' "$(base64 < receipt.jpg | tr -d '\\n')"`,
       responses: { 200: extract(), 202: running },
     },
+    "POST /v1/uploads": { request: { mime_type: "image/jpeg", bytes: 5_200_000, file: "receipt.jpg" } },
     "GET /v1/extracts/{request_id}": { responses: { 200: extract(), 202: running } },
   };
 }

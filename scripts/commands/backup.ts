@@ -130,12 +130,29 @@ const Signed = z.object({ url: z.url({ protocol: /^https?$/ }) });
 
 /** A backup that takes longer than this has lost its worker. */
 const buildLimitMs = 2 * 3_600_000;
-/** A download that fails is begun again this often: the URL may have expired, or the connection may have been lost. */
-const downloads = 3;
+/** What passes (a lost connection, an expired URL, a busy server) is tried this often. */
+const tries = 4;
+const retryPauseMs = 2_000;
 const maxPollS = 30;
 
-/** Asks until the archive is there, and writes it to the file. Throws CallError. */
+/** Writes the archive to the file, however long it takes to make. Throws CallError and UsageError. */
 async function fetchTo(context: Context, server: Client.Target, search: string, file: string): Promise<void> {
+  for (let tried = 1; ; tried += 1) {
+    try {
+      return await save(context, await archive(context, server, search), file);
+    } catch (error) {
+      const passes =
+        error instanceof Client.CallError &&
+        (error.code === "network" || [429, 503].includes(error.status ?? 0));
+      if (!passes || tried === tries) throw error;
+      context.say(`${error.message}; once more`);
+      await sleep(retryPauseMs, undefined, { signal: context.signal });
+    }
+  }
+}
+
+/** Asks until the archive is there; the answer that carries its bytes. */
+async function archive(context: Context, server: Client.Target, search: string): Promise<Response> {
   const url = new URL(`v1/debug/artifacts/backup.tar.gz${search === "" ? "" : `?${search}`}`, server.url);
   const giveUpAt = performance.now() + buildLimitMs;
   const headers = {
@@ -143,38 +160,29 @@ async function fetchTo(context: Context, server: Client.Target, search: string, 
     accept: "application/json, application/gzip",
     ...(server.apiKey === undefined ? {} : { authorization: `Bearer ${server.apiKey}` }),
   };
-  let told = -1;
-  for (let failed = 0; ; ) {
+  for (let told = -1; ; ) {
     const response = await open(context, url, headers);
-    const type = response.headers.get("content-type") ?? "";
-    if (response.status === 200 && !type.includes("json")) return save(context, response, file);
+    if (response.status === 200 && !response.headers.get("content-type")?.includes("json")) return response;
     const answer = await answerOf(response);
-    if (response.status === 200) {
-      const signed = Signed.safeParse(answer.json);
-      if (!signed.success) throw Client.failureOf(answer);
-      try {
-        const bytes = await open(context, new URL(signed.data.url), {});
-        if (bytes.status === 200) return await save(context, bytes, file);
-        await bytes.body?.cancel();
-        throw fault("the bucket", `answered ${bytes.status}`);
-      } catch (error) {
-        failed += 1;
-        if (!(error instanceof Client.CallError) || failed === downloads) throw error;
-        context.say(`${error.message}; once more`);
-        continue;
-      }
-    }
+    const signed = Signed.safeParse(answer.json);
+    if (response.status === 200 && signed.success) return signedArchive(context, new URL(signed.data.url));
     const running = Running.safeParse(answer.json);
     if (response.status !== 202 || !running.success) throw Client.failureOf(answer);
-    if (performance.now() > giveUpAt) throw fault("the server", "is still packing after two hours");
-    if (running.data.entries !== told)
-      context.say(`the server is packing: ${running.data.entries} artifacts so far`);
-    told = running.data.entries;
-    const seconds = Number(response.headers.get("retry-after") ?? 5);
-    await sleep(Math.min(maxPollS, Math.max(0.2, seconds || 0)) * 1000, undefined, {
-      signal: context.signal,
-    });
+    if (performance.now() > giveUpAt)
+      throw new UsageError("the server is still packing after two hours: ask again later");
+    const { entries } = running.data;
+    if (entries !== told) context.say(`the server is packing: ${entries} artifacts so far`);
+    told = entries;
+    const seconds = Number(response.headers.get("retry-after") ?? 5) || 0;
+    await sleep(Math.min(maxPollS, Math.max(0.2, seconds)) * 1000, undefined, { signal: context.signal });
   }
+}
+
+async function signedArchive(context: Context, url: URL): Promise<Response> {
+  const response = await open(context, url, {});
+  if (response.status === 200) return response;
+  await response.body?.cancel();
+  throw fault("the bucket", `answered ${response.status}`);
 }
 
 /** Until the headers are there an answer takes no longer than any call; the body may. */

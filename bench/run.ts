@@ -1,0 +1,18 @@
+/** `npm run bench -- NAME [--json]`: measurements that print ratios within one run, fit to be compared across machines. */
+
+/** Every file here exports `run(args)`, which prints its answer and returns the exit status. */
+const benches: Readonly<Record<string, () => Promise<{ run(args: string[]): Promise<number> }>>> = {
+  extract: () => import("./extract.ts"),
+  "cold-start": () => import("./cold-start.ts"),
+};
+
+const [name = "", ...args] = process.argv.slice(2);
+const load = Object.hasOwn(benches, name) ? benches[name] : undefined;
+if (load === undefined) {
+  process.stderr.write(
+    `usage: npm run bench -- NAME [--json]; NAME is ${Object.keys(benches).join(" or ")}\n`,
+  );
+  process.exitCode = 2;
+} else {
+  process.exitCode = await (await load()).run(args);
+}
