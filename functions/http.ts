@@ -60,18 +60,44 @@ export type Operations = Partial<Record<Routes.RouteKey, Operation>>;
  * backwards, so the error becomes an answer first and the log line is written last.
  */
 export function api(operations: Operations, fallback?: (event: Event) => Reply) {
+  return lazily(() => stack(operations, auth(), fallback));
+}
+
+/**
+ * The same for routes that are all public: no key is looked at, so the bundle holds nothing that could (a database
+ * client is two thirds of a small function).
+ */
+export function publicApi(operations: Operations, fallback?: (event: Event) => Reply) {
+  return lazily(() => stack(operations, publicOnly(), fallback));
+}
+
+function lazily(make: () => unknown) {
   let handler: ((event: never, context: Context) => Promise<Result>) | undefined;
   return async (event: APIGatewayProxyEventV2, context: Context): Promise<Result> => {
-    handler ??= stack(operations, fallback) as unknown as typeof handler;
+    handler ??= make() as typeof handler;
     return (handler as NonNullable<typeof handler>)(event as never, context);
   };
 }
 
-function stack(operations: Operations, fallback: ((event: Event) => Reply) | undefined) {
+/** A route that asks for a key would be open here: a mistake in the route table must not be one in production. */
+function publicOnly(): MiddlewareObj<Event, Result> {
+  return {
+    before: ({ event }) => {
+      if ((event.call.route?.access ?? "public") !== "public")
+        throw new AppError("internal", "this function cannot look at keys");
+    },
+  };
+}
+
+function stack(
+  operations: Operations,
+  authenticate: MiddlewareObj<Event, Result, Error>,
+  fallback: ((event: Event) => Reply) | undefined,
+) {
   return middy<Event, Result>({ timeoutEarlyInMillis: 50 })
     .use(call())
     .use([...corsFor(Config.app().corsAllowOrigins), securityDefaults()])
-    .use(auth())
+    .use(authenticate)
     .use(jsonBody(operations))
     .use(errors())
     .handler(async (event) => {

@@ -165,7 +165,7 @@ describe("an uploaded picture", () => {
   test("that was replaced behind our back is refused", async () => {
     const { image_ref } = await upload(await picture(34));
     expect((await extract({ image_ref })).status).toBe(200);
-    const object = `inputs/local-admin/uploads/${image_ref.slice("upload_".length)}`;
+    const object = `inputs/uploads/local-admin/${image_ref.slice("upload_".length)}`;
     await s3.send(new PutObjectCommand({ Bucket: loop.env.S3_BUCKET, Key: object, Body: await picture(35) }));
     const answer = await withoutModel(() => extract({ image_ref }));
     expect([answer.status, errorOf(answer).code, errorOf(answer).details.reason]).toEqual([
@@ -182,10 +182,10 @@ describe("an uploaded picture", () => {
       { headers: { prefer: "respond-async" } },
     );
     expect(accepted.status).toBe(202);
-    expect(await keysBelow("inputs/local-admin/tmp/later-1")).toEqual([]);
+    expect(await keysBelow("inputs/tmp/local-admin/later-1")).toEqual([]);
     await expect.poll(async () => (await call("/v1/extracts/later-1")).status, { timeout: 15_000 }).toBe(200);
     expect((await call("/v1/extracts/later-1")).body).toMatchObject({ status: "succeeded", result: fields });
-    expect(await keysBelow(`inputs/local-admin/uploads/${image_ref.slice("upload_".length)}`)).toHaveLength(
+    expect(await keysBelow(`inputs/uploads/local-admin/${image_ref.slice("upload_".length)}`)).toHaveLength(
       1,
     );
   });

@@ -5,7 +5,7 @@ import { from } from "#core/error";
 import type { Log } from "#core/log";
 import * as Queue from "#core/queue/queue";
 import * as Upload from "#core/upload/upload";
-import * as Vision from "#core/vision/vision";
+import { probe as probeModel } from "#core/vision/probe";
 import * as Claims from "./claim.ts";
 import { storedBefore } from "./conclude.ts";
 import { extractTable, idempotencyTable } from "./extract.sql.ts";
@@ -25,7 +25,7 @@ const chunk = 200;
 export async function probe(services: Stores, n: number, log: Log): Promise<void> {
   const { db, times } = services;
   if ((await Breaker.state(db)).kind !== "closed") {
-    const seen = await Vision.probe(services.model, undefined, times.probeTimeoutMs);
+    const seen = await probeModel(services.model, undefined, times.probeTimeoutMs);
     log.info("breaker_probe", { ok: seen.ok, n, duration_ms: seen.latencyMs });
     if (!seen.ok) {
       const delayMs = n < 12 ? times.probeFirstDelayMs : times.probeLaterDelayMs;

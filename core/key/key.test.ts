@@ -71,7 +71,7 @@ describe("keys", () => {
     });
   });
 
-  test.each(["Upper", "has space", "-dash", "a".repeat(65), "shared", "tmp", "anonymous", ""])(
+  test.each(["Upper", "has space", "-dash", "a".repeat(65), "shared", "tmp", "uploads", "anonymous", ""])(
     "the id %j is refused",
     async (keyId) => {
       await expect(Key.create(database.db, pepper, { keyId, role: "client" })).rejects.toMatchObject({

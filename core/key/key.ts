@@ -33,7 +33,8 @@ export const anonymous: Principal = {
   scopes: allScopes.filter((scope) => !scope.startsWith("admin:")),
 };
 
-const reservedIds = ["shared", "tmp", "anonymous"];
+/** `tmp` and `uploads` are folders of the bucket in whose place a key's id could stand (`inputs/…`). */
+const reservedIds = ["shared", "tmp", "uploads", "anonymous"];
 
 export const KeyId = z
   .string()

@@ -3,7 +3,7 @@ import * as Bucket from "#core/artifact/bucket";
 import type * as Config from "#core/config";
 import * as Database from "#core/db/client";
 import * as Queue from "#core/queue/queue";
-import * as Vision from "#core/vision/vision";
+import { probe as probeModel } from "#core/vision/probe";
 import type { Times } from "#infra/limits";
 
 const Check = z
@@ -40,7 +40,7 @@ export async function check(dependencies: Dependencies): Promise<Readiness> {
   if (last !== undefined && Date.now() - last.at < probeCacheMs) return last.readiness;
   const [model_server, storage, database, queue] = await Promise.all([
     timed(probeTimeoutMs, async (signal) => {
-      const probe = await Vision.probe(dependencies.model(), signal);
+      const probe = await probeModel(dependencies.model(), signal);
       return probe.ok ? undefined : (probe.error ?? "unavailable");
     }),
     timed(probeTimeoutMs, async (signal) => {

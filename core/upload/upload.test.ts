@@ -113,7 +113,7 @@ describe("an announced upload", () => {
     expect(found).toMatchObject({
       declaredMimeType: "image/png",
       etag: `"${createHash("md5").update(text).digest("hex")}"`,
-      objectKey: expect.stringMatching(/^inputs\/key-1\/uploads\/[\w-]{24}$/),
+      objectKey: expect.stringMatching(/^inputs\/uploads\/key-1\/[\w-]{24}$/),
     });
     expect(await store.textOf(`stage/one/${found.objectKey}`)).toBe(text);
   });

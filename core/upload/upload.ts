@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { and, eq, isNull, lt } from "drizzle-orm";
 import * as z from "zod";
 import * as Bucket from "#core/artifact/bucket";
@@ -7,7 +8,6 @@ import * as Claims from "#core/extraction/claim";
 import * as Id from "#core/id";
 import type { MimeType } from "#core/image/image";
 import type { Log } from "#core/log";
-import * as Task from "#core/task/task";
 import { sizes, type Times } from "#infra/limits";
 import { presign } from "./presign.ts";
 import { uploadTable } from "./upload.sql.ts";
@@ -112,7 +112,7 @@ export async function create(
           keyId: caller.keyId,
           idempotencyKey: caller.idempotencyKey,
           proposedId: proposed,
-          payloadHash: Task.sha256(JSON.stringify(payload)),
+          payloadHash: createHash("sha256").update(JSON.stringify(payload)).digest("hex"),
           ttlMs: stores.times.idempotencyMs,
         });
   const createdAt = new Date();
@@ -123,7 +123,7 @@ export async function create(
         ref,
         keyId: caller.keyId,
         kind: input.kind,
-        objectKey: `inputs/${caller.keyId}/uploads/${ref.slice("upload_".length)}`,
+        objectKey: objectKeyOf(caller.keyId, ref),
         mimeType,
         bytes: input.bytes,
         file: input.file ?? null,
@@ -137,6 +137,9 @@ export async function create(
   if (row === undefined) throw new AppError("internal", "the upload's row is gone");
   return { upload: await signed(stores.bucket, row), replayed: ref !== proposed };
 }
+
+/** The key's id comes after `uploads`, a reserved id, because a lifecycle rule of the bucket knows only a fixed prefix. */
+const objectKeyOf = (keyId: string, ref: string) => `inputs/uploads/${keyId}/${ref.slice("upload_".length)}`;
 
 /** The answer of a row: the URL of its first half-life, or of the one that has begun since. */
 async function signed(bucket: Bucket.Bucket, row: Row): Promise<Upload> {

@@ -1,6 +1,6 @@
 import OpenAI from "openai";
 import type { Code } from "#core/error";
-import { type Fault, fromAnswer, type Usage, VisionError } from "#core/vision/fault";
+import { type Fault, fromAnswer, reasonOf, type Usage, VisionError } from "#core/vision/fault";
 import type { Cut, Guard } from "#core/vision/guard";
 import * as Transport from "#core/vision/transport";
 import { classify } from "#core/vision/weather";
@@ -345,32 +345,6 @@ export const messages = {
   inference_failed: "the model server could not answer",
   invalid_model_output: "the model's answer is not one JSON object",
 } as const;
-
-/** The fault in one snake_case word, for `details.reason`, logs and attempts. */
-export function reasonOf(fault: Fault): string {
-  if (fault.contextTooLong !== undefined) return "context_too_long";
-  if (fault.modelMissing) return "model_missing";
-  switch (fault.kind) {
-    case "dns":
-    case "refused":
-    case "tls":
-    case "connect_timeout":
-      return `connection_${fault.kind}`;
-    case "reset":
-      return fault.afterSend ? "connection_lost" : "connection_reset";
-    case "silence":
-      return "model_server_silent";
-    case "unfinished":
-      return "unfinished_answer";
-    case "oversized":
-      return "oversized_answer";
-    case "status":
-      return `${fault.fromModelServer ? "model_server" : "proxy"}_status_${fault.status ?? 0}`;
-    case "deadline":
-    case "aborted":
-      return fault.kind;
-  }
-}
 
 async function readSome(response: Response, maxBytes: number): Promise<string> {
   const pieces: Uint8Array[] = [];

@@ -212,3 +212,29 @@ export function parseContextTooLong(text: string): ContextTooLong | undefined {
     ...(overBy === undefined ? {} : { overBy: overBy + 1 }),
   };
 }
+
+/** The fault in one snake_case word, for `details.reason`, logs and attempts. */
+export function reasonOf(fault: Fault): string {
+  if (fault.contextTooLong !== undefined) return "context_too_long";
+  if (fault.modelMissing) return "model_missing";
+  switch (fault.kind) {
+    case "dns":
+    case "refused":
+    case "tls":
+    case "connect_timeout":
+      return `connection_${fault.kind}`;
+    case "reset":
+      return fault.afterSend ? "connection_lost" : "connection_reset";
+    case "silence":
+      return "model_server_silent";
+    case "unfinished":
+      return "unfinished_answer";
+    case "oversized":
+      return "oversized_answer";
+    case "status":
+      return `${fault.fromModelServer ? "model_server" : "proxy"}_status_${fault.status ?? 0}`;
+    case "deadline":
+    case "aborted":
+      return fault.kind;
+  }
+}

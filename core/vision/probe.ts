@@ -1,5 +1,5 @@
 import type { Server } from "#core/vision/complete";
-import { reasonOf } from "#core/vision/complete";
+import { reasonOf } from "#core/vision/fault";
 import * as Transport from "#core/vision/transport";
 
 export interface Probe {

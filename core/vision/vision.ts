@@ -6,6 +6,7 @@ import {
   type AttemptRecord,
   type ContextTooLong,
   type Fault,
+  reasonOf,
   type Usage,
   VisionError,
 } from "#core/vision/fault";
@@ -158,7 +159,7 @@ class Ladder {
       const { fault } = thrown;
       record.ms = Date.now() - startedAt;
       record.status = fault.status ?? (fault.kind === "unfinished" ? 200 : null);
-      record.error = Complete.reasonOf(fault);
+      record.error = reasonOf(fault);
       this.#attempts.push(record);
       if (thrown.rawText !== "") this.#rawText = thrown.rawText;
       await this.#afterFault(fault, thrown, ask.maxTokens);
@@ -219,8 +220,7 @@ class Ladder {
   }
 
   async #afterFault(fault: Fault, thrown: VisionError, maxTokens: number): Promise<void> {
-    if (thrown.code === "inference_timeout")
-      throw this.#end("inference_timeout", Complete.reasonOf(fault), fault);
+    if (thrown.code === "inference_timeout") throw this.#end("inference_timeout", reasonOf(fault), fault);
     if (fault.contextTooLong !== undefined) {
       await this.#shrink(fault.contextTooLong, fault, maxTokens);
       return;
@@ -230,14 +230,14 @@ class Ladder {
       return;
     }
     const verdict = classify(fault);
-    if (verdict === "refused") throw this.#end("inference_failed", Complete.reasonOf(fault), fault);
+    if (verdict === "refused") throw this.#end("inference_failed", reasonOf(fault), fault);
     if (verdict === "weather") await this.#confirmWeather(fault);
     this.#retries++;
     const code = verdict === "overload" ? "inference_unavailable" : "inference_failed";
-    if (this.#retries > maxRetries) throw this.#end(code, Complete.reasonOf(fault), fault);
+    if (this.#retries > maxRetries) throw this.#end(code, reasonOf(fault), fault);
     const pauseMs = this.#pauseMs(fault.retryAfterMs);
     if (Date.now() + pauseMs + minCallMs > this.#options.deadline)
-      throw this.#end(code, Complete.reasonOf(fault), fault);
+      throw this.#end(code, reasonOf(fault), fault);
     this.#kind = "retry";
     await sleep(pauseMs, undefined, { signal: this.#options.signal }).catch(() => {
       throw this.#end("inference_timeout", "aborted", fault);
@@ -253,10 +253,10 @@ class Ladder {
     // A probe that the deadline cut short confirms nothing.
     if (seen.error === "timeout" && left < wanted) throw this.#end("inference_timeout", "deadline", fault);
     const missing = fault.modelMissing === true && !seen.models.includes(this.#server.model);
-    if (!seen.ok || missing) throw this.#end("inference_unavailable", Complete.reasonOf(fault), fault);
+    if (!seen.ok || missing) throw this.#end("inference_unavailable", reasonOf(fault), fault);
     // The list of models is shown to this key, so it is the call itself that is refused.
     if (fault.status === 401 || fault.status === 403)
-      throw this.#end("inference_failed", Complete.reasonOf(fault), fault);
+      throw this.#end("inference_failed", reasonOf(fault), fault);
   }
 
   async #shrink(numbers: ContextTooLong, fault: Fault, maxTokens: number): Promise<void> {

@@ -1,6 +1,6 @@
 import * as z from "zod";
 import * as Page from "#functions/docs-page/page";
-import { api, operation } from "#functions/http";
+import { operation, publicApi } from "#functions/http";
 
 /** The document of the version that runs; loaded when it is asked for, so that it can be made without being there. */
 const load = async () => (await import("../../docs/openapi.json", { with: { type: "json" } })).default;
@@ -37,4 +37,4 @@ export const operations = {
   }),
 };
 
-export const handler = api(operations);
+export const handler = publicApi(operations);

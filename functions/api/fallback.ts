@@ -1,9 +1,9 @@
 import { AppError } from "#core/error";
-import { api } from "#functions/http";
+import { publicApi } from "#functions/http";
 import * as Routes from "#infra/routes";
 
 /** Behind `$default`: CORS preflight, wrong methods, unknown paths. */
-export const handler = api({}, (event) => {
+export const handler = publicApi({}, (event) => {
   const methods = Routes.methodsAt(event.rawPath);
   const allow = [...methods, "OPTIONS"].join(", ");
   if (event.requestContext.http.method === "OPTIONS") return { status: 204, headers: { Allow: allow } };

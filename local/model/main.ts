@@ -13,6 +13,9 @@ const server = await start({
   ...(MODEL_SERVER_API_KEY ? { apiKey: MODEL_SERVER_API_KEY } : {}),
   ...(MODEL_SERVER_IDLE_SLEEP_S ? { idleSleepMs: Number(MODEL_SERVER_IDLE_SLEEP_S) * 1000 } : {}),
   log: (line) => console.error(`model: ${line}`),
+}).catch((error: Error) => {
+  console.error(`model: cannot start: ${error.message}`);
+  process.exit(2);
 });
 
 let ending = false;

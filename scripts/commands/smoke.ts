@@ -49,6 +49,7 @@ async function smoke(context: Context, options: Options): Promise<Exit> {
     if (!options.json) row(["CALL", "STATUS", "MS", "RESULT"]);
     const outcomes = await run(server, cases, {
       picture: bytes,
+      modelServer: context.env.VLLM_BASE_URL ? new URL(context.env.VLLM_BASE_URL) : undefined,
       signal: context.signal,
       onOutcome: (outcome) => {
         if (options.json) return;

@@ -14,6 +14,8 @@ export interface Case {
   readonly wants: Wants;
   /** The answer names another server's address, such as a signed URL of the bucket; no key goes there. */
   elsewhere?(bench: Bench): string;
+  /** A server that is not there is no failure: it is meant to be out of reach. */
+  readonly mayBeAway?: true;
   /** Why it cannot be asked here; undefined when it can. */
   skip?(bench: Bench): string | undefined;
   /** Notes something for later cases. */
@@ -22,6 +24,8 @@ export interface Case {
 
 export interface Wants {
   readonly status: number | readonly number[];
+  /** What another status means, where that is not plain. */
+  readonly otherwise?: string;
   /** Of our own error envelope. */
   readonly code?: string | readonly string[];
   /** Lower-case name → what its value must match; null: it must be missing. */
@@ -40,6 +44,8 @@ export interface Bench {
   readonly picture: Buffer;
   readonly authEnabled: boolean;
   readonly debugMode: boolean;
+  /** The model server's address, where this machine knows it. */
+  readonly modelServer: URL | undefined;
   /** Scopes of the key. */
   scopes: readonly string[];
   /** Answers that later cases compare with. */

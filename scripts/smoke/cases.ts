@@ -2,6 +2,7 @@
 import * as z from "zod";
 import type { Bench, Case } from "#scripts/smoke/case";
 import { extract, idOf, refusals, uploads, withoutExtract } from "#scripts/smoke/extracts";
+import { cases as modelServer } from "#scripts/smoke/model-server";
 
 const withoutKeys = (bench: Bench) => (bench.authEnabled ? undefined : "the server asks for no keys");
 const withoutDebug = (bench: Bench) => {
@@ -223,4 +224,5 @@ export const cases: readonly Case[] = [
   ...uploads,
   ...refusals,
   ...debug,
+  ...modelServer,
 ];

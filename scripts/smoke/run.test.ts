@@ -4,6 +4,7 @@ import * as Client from "#scripts/client";
 import { type Scripted, serve } from "#scripts/server-for-tests";
 import type { Case } from "#scripts/smoke/case";
 import { cases } from "#scripts/smoke/cases";
+import { cases as unguarded } from "#scripts/smoke/model-server";
 import { run } from "#scripts/smoke/run";
 
 let close = async () => {};
@@ -42,8 +43,9 @@ it("names are unique: a row of the table says which call it was, together with i
   expect(names.filter((name, i) => names.indexOf(name) !== i)).toEqual([]);
 });
 
+const error = { code: "not_found", message: "no such thing", request_id: "id-1", details: {} };
+
 describe("a case", () => {
-  const error = { code: "not_found", message: "no such thing", request_id: "id-1", details: {} };
   it.each<[string, Case["wants"], Scripted, (string | null)[]]>([
     [
       "passes when all is as it should be",
@@ -105,5 +107,41 @@ describe("a case", () => {
       undefined,
       "Bearer other",
     ]);
+  });
+});
+
+describe("the model server's unguarded paths", () => {
+  const about = async (answers: Scripted[] | undefined) => {
+    const model = await serve(answers ?? []);
+    const api = await serve([health]);
+    close = async () => {
+      await api.close();
+      await model.close();
+    };
+    if (answers === undefined) await model.close();
+    const result = await run(Client.target(api.url, "key-1"), unguarded, {
+      picture: Buffer.from("x"),
+      modelServer: new URL("/v1", model.url),
+      signal: new AbortController().signal,
+      onOutcome: () => {},
+    });
+    return { seen: model.seen, outcomes: result.map(({ outcome }) => outcome), why: result[0]?.why };
+  };
+
+  it("fail the smoke test loudly when they answer, whatever they say; no key goes there", async () => {
+    const { seen, outcomes, why } = await about([{ body: { ok: 1 } }, { status: 422, body: { error } }]);
+    expect(outcomes).toEqual(["failed", "failed"]);
+    expect(why).toContain("WITHOUT A KEY");
+    expect(seen.map(({ method, path }) => `${method} ${path}`)).toEqual([
+      "POST /invocations",
+      "POST /tokenize",
+    ]);
+    expect(JSON.stringify(seen)).not.toContain("key-1");
+  });
+
+  it("pass behind the proxy, and are passed over where nothing is there", async () => {
+    expect((await about([{ status: 404 }, { status: 404 }])).outcomes).toEqual(["ok", "ok"]);
+    await close();
+    expect((await about(undefined)).outcomes).toEqual(["skipped", "skipped"]);
   });
 });

@@ -28,7 +28,12 @@ const pollLimitMs = 120_000;
 export async function run(
   server: Client.Target,
   cases: readonly Case[],
-  options: { picture: Buffer; signal: AbortSignal; onOutcome: (outcome: Outcome) => void },
+  options: {
+    picture: Buffer;
+    modelServer?: URL | undefined;
+    signal: AbortSignal;
+    onOutcome: (outcome: Outcome) => void;
+  },
 ): Promise<Outcome[]> {
   const health = Health.safeParse(await Client.get(server, "/health", { signal: options.signal }));
   const bench: Bench = {
@@ -36,6 +41,7 @@ export async function run(
     picture: options.picture,
     authEnabled: health.data?.auth_enabled ?? true,
     debugMode: health.data?.debug_mode ?? false,
+    modelServer: options.modelServer,
     scopes: [],
     kept: new Map(),
   };
@@ -75,7 +81,8 @@ async function ask(server: Client.Target, item: Case, bench: Bench, signal: Abor
     };
   } catch (error) {
     if (!(error instanceof Client.CallError)) throw error;
-    return { ...about, status: null, ms: ms(), outcome: "failed", why: error.message };
+    const outcome = item.mayBeAway ? "skipped" : "failed";
+    return { ...about, status: null, ms: ms(), outcome, why: error.message };
   }
 }
 
@@ -106,6 +113,7 @@ async function settled(
 export function judge(answer: Client.Answer, wants: Wants, bench: Bench): string | undefined {
   const statuses = typeof wants.status === "number" ? [wants.status] : wants.status;
   if (!statuses.includes(answer.status)) {
+    if (wants.otherwise !== undefined) return wants.otherwise;
     return `wanted ${statuses.join(" or ")}${answer.status >= 400 ? `: ${Client.failureOf(answer).message}` : ""}`;
   }
   if (wants.code !== undefined) {
