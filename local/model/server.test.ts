@@ -185,6 +185,19 @@ describe("the OCR process", () => {
     expect(server.ocr().pid).not.toBe(pid);
   });
 
+  it("sends away at once who would wait too long, and says when to come back", async () => {
+    const gone = new AbortController();
+    const inside = Array.from({ length: 9 }, () => post(body(long), { signal: gone.signal }));
+    await until(() => server.ocr().running === 1 && server.ocr().waiting === 8);
+    const refused = await post(body());
+    expect(refused.status).toBe(429);
+    expect(Number(refused.headers.get("retry-after"))).toBeGreaterThan(0);
+    gone.abort();
+    await Promise.allSettled(inside);
+    await until(() => server.ocr().waiting === 0);
+    expect((await post(body())).status).toBe(200);
+  });
+
   it("drops a waiting request whose client has gone and stops a running one", async () => {
     const running = new AbortController();
     const waiting = new AbortController();

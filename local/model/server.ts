@@ -35,6 +35,12 @@ export interface Options {
 /** Four pictures of 20 MB as base64, with room. */
 const MAX_BODY_BYTES = 128 * 1024 * 1024;
 const TOKENS_PER_CHUNK = 4;
+/**
+ * One picture is read at a time, in seconds. Who would wait longer than a call may take is sent away at once and
+ * told to come back later than that: the product then queues the call instead of holding a process for it.
+ */
+const MAX_WAITING = 8;
+const RETRY_AFTER_S = 30;
 
 /**
  * Starts the stand-in model server: vLLM's protocol in front of an OCR engine and rules (docs/stand-in.md).
@@ -133,6 +139,8 @@ async function complete(queue: OcrQueue, request: IncomingMessage, response: Ser
   const gone = new AbortController();
   response.on("close", () => gone.abort(new Error("The client has gone.")));
   const chat = Protocol.parse(await body(request));
+  if (queue.stats().waiting >= MAX_WAITING)
+    throw new Protocol.ProtocolError(429, "RateLimitError", "Too many pictures are waiting already.");
   const textTokens = Tokens.estimate(chat.text);
   const room = Protocol.MAX_MODEL_LEN - textTokens - (chat.maxTokens ?? 1);
   const { pages, imageTokens } = await read(queue, chat, textTokens, room, gone.signal);
@@ -218,7 +226,13 @@ function sendJson(response: ServerResponse, status: number, body: unknown): void
   const bytes = Buffer.from(JSON.stringify(body));
   // After a refusal the rest of a large body is not read: the connection cannot be used again.
   const close = status === 413 ? { connection: "close" } : {};
+  const later = status === 429 ? { "retry-after": String(RETRY_AFTER_S) } : {};
   response
-    .writeHead(status, { "content-type": "application/json", "content-length": bytes.length, ...close })
+    .writeHead(status, {
+      "content-type": "application/json",
+      "content-length": bytes.length,
+      ...close,
+      ...later,
+    })
     .end(bytes);
 }

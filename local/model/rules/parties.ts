@@ -109,6 +109,7 @@ function isName(row: Row): boolean {
   const letters = row.text.replace(/[^\p{L}]/gu, "").length;
   if (letters < 3 || letters < row.text.length * 0.4 || confidenceOf(row) < 0.7) return false;
   if (TITLE.test(folded) || EMAIL.test(row.text) || WEBSITE.test(row.text)) return false;
+  if (/^\d{4,6}\s?\p{L}/u.test(row.text)) return false;
   // A street with its number, unless the company is named beside it.
   if (STREET.test(row.text) && !COMPANY.test(row.text)) return false;
   return !PHONE_LABEL.test(row.text);
