@@ -1,6 +1,6 @@
 /**
  * Lists and backs up artifacts through the API of a local loop, at two sizes, and says how the functions' memory and
- * the calls to the bucket grow. `node bench/artifacts.ts [--sizes 500,5000] [--json]`.
+ * the calls to the bucket grow. `npm run bench -- artifacts [--sizes 500,5000] [--json]`.
  *
  * V8 lets its young generation grow with the work done, whatever is kept. So a small size is backed up as often as
  * makes the same number of artifacts: what differs then is the size of an archive alone.
@@ -24,7 +24,7 @@ import * as Config from "#core/config";
 import type { Log } from "#core/log";
 import { type Loop, start } from "#local/loop";
 
-const run = promisify(execFile);
+const execute = promisify(execFile);
 const silent: Log = {
   info: () => undefined,
   warn: () => undefined,
@@ -205,12 +205,12 @@ async function unpacked(
   sums: ReadonlyMap<string, string>,
 ): Promise<number | null> {
   try {
-    await run("tar", ["--version"]);
+    await execute("tar", ["--version"]);
   } catch {
     return null;
   }
   fs.mkdirSync(dir);
-  await run("tar", ["-xzf", file, "-C", dir]);
+  await execute("tar", ["-xzf", file, "-C", dir]);
   const isSame = ([rel, sha256]: [string, string]) =>
     fs.existsSync(join(dir, rel)) &&
     createHash("sha256")
@@ -240,38 +240,42 @@ async function timed<T>(work: () => Promise<T>): Promise<[number, T]> {
 
 const maxGrowth = 1.25;
 
-const { values: options } = parseArgs({
-  options: { sizes: { type: "string", default: "500,5000" }, json: { type: "boolean", default: false } },
-});
-const sizes = options.sizes.split(",").map(Number);
-const measured: Measured[] = [];
-for (const size of sizes) {
-  process.stderr.write(`${size} artifacts\n`);
-  measured.push(await measure(size, Math.ceil(Math.max(...sizes) / size)));
-}
-const [small, large] = [measured[0], measured.at(-1)];
-const growth = Object.fromEntries(
-  Object.keys(large?.peak_rss_mb ?? {}).map((name) => {
-    const [before, after] = [small?.peak_rss_mb[name], large?.peak_rss_mb[name]];
-    return [name, before && after ? Math.round((after / before) * 100) / 100 : null];
-  }),
-);
-const good =
-  measured.every(
-    (one) => one.newest_first && one.manifest_ok && (one.tar_files ?? one.artifacts) === one.artifacts,
-  ) && Object.values(growth).every((ratio) => ratio === null || ratio <= maxGrowth);
-if (options.json)
-  process.stdout.write(`${JSON.stringify({ good, memory_ratio: growth, measured }, null, 2)}\n`);
-else {
-  console.table(
-    measured.map(({ peak_rss_mb, ...one }) => ({
-      ...one,
-      ...Object.fromEntries(Object.entries(peak_rss_mb).map(([name, mb]) => [`${name}_peak_mb`, mb])),
-    })),
+/** Prints the table, or JSON with `--json`; 1 when something is not as it should be. */
+export async function run(args: string[]): Promise<number> {
+  const { values: options } = parseArgs({
+    args,
+    options: { sizes: { type: "string", default: "500,5000" }, json: { type: "boolean", default: false } },
+  });
+  const sizes = options.sizes.split(",").map(Number);
+  const measured: Measured[] = [];
+  for (const size of sizes) {
+    process.stderr.write(`${size} artifacts\n`);
+    measured.push(await measure(size, Math.ceil(Math.max(...sizes) / size)));
+  }
+  const [small, large] = [measured[0], measured.at(-1)];
+  const growth = Object.fromEntries(
+    Object.keys(large?.peak_rss_mb ?? {}).map((name) => {
+      const [before, after] = [small?.peak_rss_mb[name], large?.peak_rss_mb[name]];
+      return [name, before && after ? Math.round((after / before) * 100) / 100 : null];
+    }),
   );
-  console.log(
-    `memory at ${sizes.at(-1)} against ${sizes[0]}: ${JSON.stringify(growth)} (at most ${maxGrowth})`,
-  );
-  console.log(good ? "all there, in order, unchanged; memory flat" : "NOT as it should be");
+  const good =
+    measured.every(
+      (one) => one.newest_first && one.manifest_ok && (one.tar_files ?? one.artifacts) === one.artifacts,
+    ) && Object.values(growth).every((ratio) => ratio === null || ratio <= maxGrowth);
+  if (options.json)
+    process.stdout.write(`${JSON.stringify({ good, memory_ratio: growth, measured }, null, 2)}\n`);
+  else {
+    console.table(
+      measured.map(({ peak_rss_mb, ...one }) => ({
+        ...one,
+        ...Object.fromEntries(Object.entries(peak_rss_mb).map(([name, mb]) => [`${name}_peak_mb`, mb])),
+      })),
+    );
+    console.log(
+      `memory at ${sizes.at(-1)} against ${sizes[0]}: ${JSON.stringify(growth)} (at most ${maxGrowth})`,
+    );
+    console.log(good ? "all there, in order, unchanged; memory flat" : "NOT as it should be");
+  }
+  return good ? 0 : 1;
 }
-process.exitCode = good ? 0 : 1;

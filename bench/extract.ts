@@ -34,7 +34,7 @@ const app: App = {
   },
   table: {
     ...product.table,
-    routes: [...product.table.routes, { method: "POST", path: "/bare", function: "bare", access: "public" }],
+    routes: [...product.table.routes, { method: "POST", path: "/bare", function: "bare" }],
   },
 };
 

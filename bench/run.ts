@@ -4,14 +4,13 @@
 const benches: Readonly<Record<string, () => Promise<{ run(args: string[]): Promise<number> }>>> = {
   extract: () => import("./extract.ts"),
   "cold-start": () => import("./cold-start.ts"),
+  artifacts: () => import("./artifacts.ts"),
 };
 
 const [name = "", ...args] = process.argv.slice(2);
 const load = Object.hasOwn(benches, name) ? benches[name] : undefined;
 if (load === undefined) {
-  process.stderr.write(
-    `usage: npm run bench -- NAME [--json]; NAME is ${Object.keys(benches).join(" or ")}\n`,
-  );
+  process.stderr.write(`usage: npm run bench -- NAME [--json]; NAME is ${Object.keys(benches).join(", ")}\n`);
   process.exitCode = 2;
 } else {
   process.exitCode = await (await load()).run(args);

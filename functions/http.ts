@@ -94,7 +94,7 @@ function stack(
   authenticate: MiddlewareObj<Event, Result, Error>,
   fallback: ((event: Event) => Reply) | undefined,
 ) {
-  return middy<Event, Result>({ timeoutEarlyInMillis: 50 })
+  return middy<Event, Result>({ timeoutEarlyInMillis: 50, timeoutEarlyResponse: () => outOfTime(operations) })
     .use(call())
     .use([...corsFor(Config.app().corsAllowOrigins), securityDefaults()])
     .use(authenticate)
@@ -111,6 +111,13 @@ function stack(
       const body = check(chosen.body, event.body, "");
       return toResult(await chosen.run({ params, query, body, call: event.call }));
     });
+}
+
+/** The last word of an invocation that is about to be killed: what it waited for may still come about. */
+function outOfTime(operations: Operations): never {
+  throw Object.hasOwn(operations, "POST /v1/extract")
+    ? new AppError("inference_timeout", "there was no answer in time: send the same call again")
+    : new AppError("storage_unavailable", "what this call needs did not answer in time", { retryAfterS: 2 });
 }
 
 /** Parses JSON where the operation takes a body, and only there: a stray body of a GET is nobody's business. */

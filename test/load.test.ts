@@ -1,25 +1,30 @@
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { startLoop, type TestLoop } from "#test/loop";
+import { expect, test } from "vitest";
+import { startLoop } from "#test/loop";
 import * as ModelServer from "#test/model-server";
 import { parallel } from "#test/soak/parallel";
+import { standIn } from "#test/soak/stand-in";
+import { timeouts } from "#test/soak/timeouts";
 
 /*
- * Many callers at once, short; `npm run soak` does the same with 200.
+ * Many callers at once, short: `npm run soak` does the same with 200, 20 and 50.
  */
 
-let loop: TestLoop;
-let model: ModelServer.ModelServer;
-
-beforeAll(async () => {
-  model = await ModelServer.start({ model: "scripted" });
-  loop = await startLoop({ env: { VLLM_BASE_URL: model.url, VLLM_MODEL: "scripted" } });
-});
-afterAll(async () => {
-  await loop?.close();
-  await model?.close();
-});
-
 test("60 parallel extracts on at most 16 instances: every one is answered under its own id, in header, body, log and artifact", async () => {
-  const { direct, polled } = await parallel(loop, model, 60);
-  expect(direct + polled).toBe(60);
-}, 60_000);
+  const model = await ModelServer.start({ model: "scripted" });
+  const loop = await startLoop({ env: { VLLM_BASE_URL: model.url, VLLM_MODEL: "scripted" } });
+  try {
+    const { direct, polled } = await parallel(loop, model, 60);
+    expect(direct + polled).toBe(60);
+  } finally {
+    await loop.close();
+    await model.close();
+  }
+}, 90_000);
+
+test("6 calls that run out of time while sharp works: the loop lives, memory returns, nothing is stuck", async () => {
+  await timeouts(6);
+}, 180_000);
+
+test("3 parallel extracts by the stand-in model server: every one ends with its own receipt's total", async () => {
+  await standIn(3);
+}, 180_000);

@@ -5,6 +5,7 @@ import { type AppError, from } from "#core/error";
 import * as Budget from "#core/image/budget";
 import * as Image from "#core/image/image";
 import type { Log } from "#core/log";
+import * as Metrics from "#core/metrics/metrics";
 import type * as Override from "#core/task/override";
 import * as Task from "#core/task/task";
 import { contextLength } from "#core/vision/context-length";
@@ -93,7 +94,16 @@ export async function perform(model: Config.Model, work: Work): Promise<Performe
     performed.error = from(thrown);
     if (thrown instanceof Vision.VisionError) recordFailure(performed, thrown);
   }
+  Metrics.item(performed.error);
   return performed;
+}
+
+function countCall({ duration_ms, error }: Record<string, unknown>): void {
+  Metrics.modelCall({
+    durationMs: Number(duration_ms),
+    failed: error !== undefined,
+    timedOut: error === "inference_timeout",
+  });
 }
 
 async function run(performed: Performed, model: Config.Model, work: Work, maxTokens: number): Promise<void> {
@@ -145,7 +155,10 @@ async function run(performed: Performed, model: Config.Model, work: Work, maxTok
         signal,
         deadline: work.deadline,
         // The log names the call and the extract already.
-        onEvent: ({ event, request_id: _, ...facts }) => work.log.info(event, facts),
+        onEvent: ({ event, request_id: _, ...facts }) => {
+          work.log.info(event, facts);
+          if (event !== "vllm_call_start") countCall(facts);
+        },
         onContextTooLong: smaller,
       },
     );

@@ -17,8 +17,8 @@ export interface Parallel {
   readonly durationMs: number;
 }
 
-/** Longest wait for an extract that became 202. */
-const pollMs = 120_000;
+/** Longest wait for an extract that became 202; the stand-in model server reads one picture at a time. */
+const pollMs = 600_000;
 
 /** What the scripted model "reads": another total for every picture, so that a mixed-up answer shows. */
 export function totalOf(picture: Uint8Array): string {
@@ -66,7 +66,7 @@ export function bucketOf(loop: TestLoop): Bucket.Bucket {
 export async function ended(loop: TestLoop, id: string, first: Answer): Promise<Answer> {
   if (first.status !== 202) return first;
   const get = () => loop.call(`/v1/extracts/${id}`);
-  await expect.poll(async () => (await get()).status, { timeout: pollMs, interval: 250 }).toBe(200);
+  await expect.poll(async () => (await get()).status, { timeout: pollMs, interval: 500 }).toBe(200);
   return get();
 }
 

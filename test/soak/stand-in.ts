@@ -27,6 +27,8 @@ export async function standIn(
       picture: (await readFile(join(samples, file))).toString("base64"),
     })),
   );
+  // Small ones are read sooner.
+  receipts.sort((a, b) => a.picture.length - b.picture.length);
   // No VLLM_BASE_URL: the loop starts the stand-in.
   const loop = await startLoop({ env: {} });
   const watch = watchInstances(loop);
