@@ -1,27 +1,39 @@
-/** What wakes somebody up. A personal stage has no alarms. */
+/** What wakes somebody up, and the page that he looks at first. A personal stage has neither. */
 import { api } from "./api.ts";
+import { dashboard } from "./dashboard.ts";
+import { times } from "./limits.ts";
+import { metrics, namespace, service } from "./metrics.ts";
 import { pairs } from "./queue-resources.ts";
-import { queues } from "./queues.ts";
 import { pascal } from "./settings.ts";
 
 const period = 60;
+/** Somebody polls for a single extract; the wait for a GPU that loads is shorter. */
+const oldestExtractSeconds = 900;
+/** An HTTP call hands over to the queue when its time is up; at four fifths of it many are about to. */
+const slowModelMs = 0.8 * (times().httpBudgetMs - times().httpReserveMs);
+/** A handful of calls is no rate. */
+const fewest = 20;
 
 function alarms(): void {
-  const topic = new sst.aws.SnsTopic("Alarms");
+  const stage = `${$app.name}-${$app.stage}`;
+  // Not SST's component: that one is a link, and a stage without alarms would have other types in sst-env.d.ts.
+  const topic = new aws.sns.Topic("Alarms", { name: `${stage}-alarms` });
   const email = process.env.ALARM_EMAIL;
   if (email)
     new aws.sns.TopicSubscription("AlarmEmail", { topic: topic.arn, protocol: "email", endpoint: email });
 
-  const alarm = (name: string, args: Omit<aws.cloudwatch.MetricAlarmArgs, "alarmActions" | "okActions">) =>
+  type Args = Omit<aws.cloudwatch.MetricAlarmArgs, "alarmActions" | "okActions" | "comparisonOperator">;
+  const alarm = (name: string, args: Args) =>
     new aws.cloudwatch.MetricAlarm(name, {
+      name: `${stage}-${name}`,
+      comparisonOperator: "GreaterThanThreshold",
       treatMissingData: "notBreaching",
       ...args,
       alarmActions: [topic.arn],
       okActions: [topic.arn],
     });
 
-  for (const name of Object.keys(queues) as (keyof typeof queues)[]) {
-    const { queue, deadLetters } = pairs[name];
+  for (const [name, { queue, deadLetters }] of Object.entries(pairs)) {
     const metric = (of: sst.aws.Queue, metricName: string, stat: string) => ({
       namespace: "AWS/SQS",
       metricName,
@@ -31,7 +43,6 @@ function alarms(): void {
     });
     alarm(`${pascal(name)}DeadLettersAlarm`, {
       alarmDescription: `Messages of the ${name} queue were received too often: docs/operate.md, "Dead letters"`,
-      comparisonOperator: "GreaterThanThreshold",
       threshold: 0,
       evaluationPeriods: 1,
       ...withoutStat(metric(deadLetters, "ApproximateNumberOfMessagesVisible", "Maximum")),
@@ -39,7 +50,6 @@ function alarms(): void {
     // Old messages alone are a long run; old messages that nobody receives are a queue that stands still.
     alarm(`${pascal(name)}StalledAlarm`, {
       alarmDescription: `The ${name} queue holds messages and nobody takes them: docs/operate.md, "A queue stands still"`,
-      comparisonOperator: "GreaterThanThreshold",
       threshold: 0,
       evaluationPeriods: 5,
       metricQueries: [
@@ -47,18 +57,17 @@ function alarms(): void {
         { id: "taken", metric: metric(queue, "NumberOfMessagesReceived", "Sum") },
         {
           id: "stalled",
-          expression: "IF(age > 300 AND taken == 0, 1, 0)",
+          // A queue that nobody receives from may report nothing at all.
+          expression: "IF(age > 300 AND FILL(taken, 0) == 0, 1, 0)",
           label: "stalled",
           returnData: true,
         },
       ],
     });
   }
-  // Nobody waits for a batch, but somebody polls for a single extract.
   alarm("SingleAgeAlarm", {
     alarmDescription: 'Extracts that were handed over wait: docs/operate.md, "Extracts wait"',
-    comparisonOperator: "GreaterThanThreshold",
-    threshold: 900,
+    threshold: oldestExtractSeconds,
     evaluationPeriods: 3,
     namespace: "AWS/SQS",
     metricName: "ApproximateAgeOfOldestMessage",
@@ -75,20 +84,50 @@ function alarms(): void {
   });
   alarm("ApiErrorsAlarm", {
     alarmDescription: 'More than 5 % of the calls end in 5xx: docs/operate.md, "Calls fail"',
-    comparisonOperator: "GreaterThanThreshold",
     threshold: 5,
     evaluationPeriods: 2,
     metricQueries: [
       { id: "errors", metric: apiMetric("5xx") },
       { id: "calls", metric: apiMetric("Count") },
-      // A handful of calls is no rate.
       {
         id: "rate",
-        expression: "IF(calls >= 20, 100 * errors / calls, 0)",
+        expression: `IF(calls >= ${fewest}, 100 * errors / calls, 0)`,
         label: "5xx in %",
         returnData: true,
       },
     ],
+  });
+  const own = (metricName: string, stat: string) => ({
+    namespace,
+    metricName,
+    dimensions: { service, stage: $app.stage },
+    stat,
+    period: 5 * period,
+  });
+  alarm("ItemErrorsAlarm", {
+    alarmDescription: 'More than 10 % of the pictures are not read: docs/operate.md, "Pictures are not read"',
+    threshold: 10,
+    evaluationPeriods: 2,
+    metricQueries: [
+      { id: "errors", metric: own(metrics.itemErrors, "Sum") },
+      { id: "items", metric: own(metrics.itemErrors, "SampleCount") },
+      {
+        id: "rate",
+        expression: `IF(items >= ${fewest}, 100 * errors / items, 0)`,
+        label: "not read in %",
+        returnData: true,
+      },
+    ],
+  });
+  const { stat: _, ...slow } = own(metrics.modelCallMs, "p95");
+  alarm("ModelSlowAlarm", {
+    alarmDescription: `One model call in twenty takes longer than ${slowModelMs / 1000} s: docs/operate.md, "The model is slow"`,
+    threshold: slowModelMs,
+    evaluationPeriods: 3,
+    ...slow,
+    extendedStatistic: "p95",
+    // Of a handful of calls the slowest one is no percentile.
+    evaluateLowSampleCountPercentiles: "ignore",
   });
 }
 
@@ -97,4 +136,7 @@ function withoutStat<T extends { stat: string }>({ stat, ...rest }: T) {
   return { ...rest, statistic: stat };
 }
 
-if ($app.stage === "production" || $app.stage === "staging") alarms();
+if ($app.stage === "production" || $app.stage === "staging") {
+  alarms();
+  dashboard();
+}

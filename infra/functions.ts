@@ -1,8 +1,9 @@
 /** Every function of limits.ts, with the links that it asks for there and no others. */
+import * as Concurrency from "./concurrency.ts";
 import { type FunctionName, type FunctionSpec, functions as specs } from "./limits.ts";
 import { links } from "./links.ts";
 import { pairs } from "./queue-resources.ts";
-import { type QueueSpec, queues } from "./queues.ts";
+import { worked } from "./queues.ts";
 import { defaultFunction, routes } from "./routes.ts";
 import { type LinkName, pascal, plain } from "./settings.ts";
 
@@ -29,19 +30,44 @@ function environment(spec: FunctionSpec): Record<string, string> {
   };
 }
 
-/** The queues that a function works on, dead letters included. */
-function queuesOf(name: string): $util.Output<string>[] {
-  return Object.entries<QueueSpec>(queues).flatMap(([queue, { subscription, deadLetter }]) => {
-    const pair = pairs[queue as keyof typeof pairs];
-    return [
-      ...(subscription.function === name ? [pair.queue.arn] : []),
-      ...(deadLetter.function === name ? [pair.deadLetters.arn] : []),
-    ];
-  });
+/** What a function may do in AWS, queue by queue. Everything else that it uses is reached over HTTP. */
+function permissionsOf(name: string, spec: FunctionSpec, log: aws.cloudwatch.LogGroup) {
+  const { sends = [], asks = [] } = spec;
+  const worksOn = Object.entries(worked).flatMap(([queue, { subscription, deadLetter }]) => [
+    ...(subscription.function === name ? [pairs[queue].queue.arn] : []),
+    ...(deadLetter.function === name ? [pairs[queue].deadLetters.arn] : []),
+  ]);
+  const arns = (names: readonly string[]) =>
+    names.map((queue) => {
+      if (pairs[queue] === undefined)
+        throw new Error(`${name} uses the ${queue} queue, which nobody works on`);
+      return pairs[queue].queue.arn;
+    });
+  return [
+    // Its own log alone, but all streams of it: their names are made by Lambda.
+    { actions: ["logs:CreateLogStream", "logs:PutLogEvents"], resources: [$interpolate`${log.arn}:*`] },
+    { actions: ["sqs:SendMessage"], resources: arns(sends) },
+    { actions: ["sqs:GetQueueAttributes"], resources: arns(asks) },
+    {
+      actions: [
+        "sqs:ReceiveMessage",
+        "sqs:DeleteMessage",
+        "sqs:ChangeMessageVisibility",
+        "sqs:GetQueueAttributes",
+      ],
+      resources: worksOn,
+    },
+  ].filter(({ resources }) => resources.length > 0);
 }
 
-function make(name: string, spec: FunctionSpec): sst.aws.Function {
-  const worksOn = queuesOf(name);
+const reserved = Concurrency.reserved(process.env);
+
+function make(name: FunctionName, spec: FunctionSpec): sst.aws.Function {
+  // Ours instead of SST's, whose name is not known before the role is made.
+  const log = new aws.cloudwatch.LogGroup(`${pascal(name)}Log`, {
+    name: `/aws/lambda/${$app.name}-${$app.stage}-${name}`,
+    retentionInDays: 30,
+  });
   return new sst.aws.Function(pascal(name), {
     handler: spec.handler,
     runtime: "nodejs24.x",
@@ -49,22 +75,10 @@ function make(name: string, spec: FunctionSpec): sst.aws.Function {
     architecture: "arm64",
     memory: `${spec.memoryMb} MB`,
     timeout: `${spec.timeoutMs / 1000} seconds`,
+    ...(reserved[name] === undefined ? {} : { concurrency: { reserved: reserved[name] } }),
     link: linksOf(name, spec).map((link) => links[link]),
     environment: environment(spec),
-    permissions:
-      worksOn.length === 0
-        ? []
-        : [
-            {
-              actions: [
-                "sqs:ReceiveMessage",
-                "sqs:DeleteMessage",
-                "sqs:ChangeMessageVisibility",
-                "sqs:GetQueueAttributes",
-              ],
-              resources: worksOn,
-            },
-          ],
+    permissions: permissionsOf(name, spec, log),
     nodejs: {
       minify: true,
       sourcemap: true,
@@ -72,12 +86,14 @@ function make(name: string, spec: FunctionSpec): sst.aws.Function {
       ...(spec.install === undefined ? {} : { install: [...spec.install] }),
     },
     // Our lines are JSON already; Lambda's own format would wrap them once more.
-    logging: { retention: "1 month", format: "text" },
+    logging: { logGroup: log.name, format: "text" },
     transform: {
       role: (args) => {
         // SST lets the whole account assume the role, as `sst dev` needs it.
-        if (!$dev)
-          args.assumeRolePolicy = aws.iam.assumeRolePolicyForPrincipal({ Service: "lambda.amazonaws.com" });
+        if ($dev) return;
+        args.assumeRolePolicy = aws.iam.assumeRolePolicyForPrincipal({ Service: "lambda.amazonaws.com" });
+        // AWSLambdaBasicExecutionRole, which may write every log of the account.
+        args.managedPolicyArns = [];
       },
     },
   });
@@ -85,5 +101,5 @@ function make(name: string, spec: FunctionSpec): sst.aws.Function {
 
 /** Every function by its name in limits.ts. */
 export const functions = Object.fromEntries(
-  Object.entries<FunctionSpec>(specs).map(([name, spec]) => [name, make(name, spec)]),
+  Object.entries<FunctionSpec>(specs).map(([name, spec]) => [name, make(name as FunctionName, spec)]),
 ) as Record<FunctionName, sst.aws.Function>;

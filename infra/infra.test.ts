@@ -1,13 +1,19 @@
 import { execFile } from "node:child_process";
+import * as fs from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type Bundle, bundle } from "../local/bundle.ts";
+import { beforeAll, describe, expect, test } from "vitest";
+import { product } from "../local/loop.ts";
+import * as Wiring from "../local/queue/wiring.ts";
 import { type FunctionSpec, functions, platform as limits } from "./limits.ts";
-import { type QueueSpec, queues, type ScheduleSpec, schedules } from "./queues.ts";
+import { metrics, namespace, service } from "./metrics.ts";
+import { type QueueSpec, queues, worked } from "./queues.ts";
 import { defaultFunction, routes } from "./routes.ts";
-import { pascal, secrets } from "./settings.ts";
+import { pascal } from "./settings.ts";
+import * as IamTable from "./testing/iam-table.ts";
 import { ensure, root } from "./testing/platform.ts";
-import { type Resource, type Synthesis, synthesize } from "./testing/synthesis.ts";
+import * as SstEnv from "./testing/sst-env.ts";
+import { environments, type Stage, type Stages, stages } from "./testing/stages.ts";
+import type { Resource, Synthesis } from "./testing/synthesis.ts";
 
 /** The components are 300 MB from the registry: without it these tests are skipped, and counted as that. */
 const installed = await ensure();
@@ -15,41 +21,22 @@ if (!installed)
   console.warn("infra tests are skipped: SST's components are not there and could not be installed");
 
 const specs = Object.entries<FunctionSpec>(functions);
-const queueSpecs = Object.entries<QueueSpec>(queues);
-const handlers = Object.fromEntries(specs.map(([name, { handler }]) => [name, handler]));
-
-/** Values that may appear nowhere but in the links. */
-const canaries = Object.fromEntries(
-  Object.values(secrets).map(({ secret }) => [`SST_SECRET_${secret}`, `canary-${secret}`]),
-);
+const queueSpecs = Object.entries<QueueSpec>(worked);
 
 describe.skipIf(!installed)("what sst deploy would create", () => {
-  let bundled: Bundle;
+  let all: Stages;
   let production: Synthesis;
-  let personal: Synthesis;
+  let types: Promise<string>;
 
   beforeAll(async () => {
-    bundled = await bundle({ handlers, minify: true });
-    const options = { bundle: bundled, handlers };
-    const env = {
-      ...canaries,
-      CLOUDFLARE_DEFAULT_ACCOUNT_ID: "account",
-      CORS_ALLOW_ORIGINS: "https://app.example.com",
-      ITEM_MAX_CONCURRENCY: "24",
-      VLLM_MODEL: "some/model",
-      ALARM_EMAIL: "ops@example.com",
-    };
-    [production, personal] = await Promise.all([
-      synthesize({ ...options, stage: "production", env }),
-      synthesize({
-        ...options,
-        stage: "anna",
-        env: { ...canaries, CLOUDFLARE_DEFAULT_ACCOUNT_ID: "account" },
-      }),
-    ]);
+    all = await stages();
+    ({ production } = all);
+    types = tsc();
   }, 120_000);
-  afterAll(() => bundled?.release());
 
+  const each = (check: (stage: Synthesis, name: Stage) => void) => {
+    for (const name of Object.keys(environments) as Stage[]) check(all[name], name);
+  };
   const of = (type: string, from = production) => from.resources.filter((resource) => resource.type === type);
   const named = (type: string, name: string, from = production): Resource => {
     const found = of(type, from).find((resource) => resource.name === name);
@@ -138,24 +125,12 @@ describe.skipIf(!installed)("what sst deploy would create", () => {
   });
 
   test("no secret is in an environment variable", () => {
-    for (const { inputs, name } of of("aws:lambda/function:Function")) {
-      expect(JSON.stringify(inputs), name).not.toContain("canary-");
-    }
+    each((stage) => {
+      for (const { inputs, name } of of("aws:lambda/function:Function", stage))
+        expect(JSON.stringify(inputs), name).not.toContain("canary-");
+    });
     expect(variables("extract")).toMatchObject({ OCRLTY_STAGE: "production", VLLM_MODEL: "some/model" });
     expect(variables("docs")).not.toHaveProperty("VLLM_MODEL");
-  });
-
-  test("packages with native parts are installed beside exactly the bundles that import them", async () => {
-    for (const [name, spec] of specs) {
-      const source = await import("node:fs/promises").then((fs) =>
-        fs.readFile(bundled.functions[name]?.file ?? "", "utf8"),
-      );
-      const imported = /from\s*"sharp"|import\(\s*"sharp"|require\("sharp"\)/.test(source) ? ["sharp"] : [];
-      expect([...(spec.install ?? [])], name).toEqual(imported);
-      expect(Object.keys((build(name)?.properties.install as object | undefined) ?? {}), name).toEqual(
-        imported,
-      );
-    }
   });
 
   test("every queue is what queues.ts says, with a dead-letter queue of the same kind", () => {
@@ -180,148 +155,340 @@ describe.skipIf(!installed)("what sst deploy would create", () => {
     }
   });
 
+  test("nothing is deployed that nobody works on, and nobody uses what is not deployed", () => {
+    expect(queueSpecs.length).toBeGreaterThan(0);
+    for (const [name, { links, sends = [], asks = [] }] of specs) {
+      for (const queue of [...sends, ...asks]) expect(Object.keys(worked), name).toContain(queue);
+      // The addresses come by the link; workers need them too.
+      const works = queueSpecs.some(([, spec]) => spec.subscription.function === name);
+      if (sends.length + asks.length > 0 || works) expect(links, name).toContain("queues");
+    }
+    for (const [name, { subscription }] of Object.entries<QueueSpec>(queues))
+      expect(name in worked, name).toBe(subscription.function in functions);
+  });
+
   test("whoever works on a queue is called as queues.ts says, and has six times its time before a message comes back", () => {
-    const mappings = of("aws:lambda/eventSourceMapping:EventSourceMapping").map(({ inputs }) => ({
-      ...inputs,
-      functionName: (inputs.functionName as { secret?: string }).secret ?? inputs.functionName,
-    }));
-    const wanted = queueSpecs.flatMap(([name, { subscription, deadLetter, ...queue }]) =>
-      [
-        { ...subscription, from: `${pascal(name)}QueueQueue`, queue },
-        { ...deadLetter, from: `${pascal(name)}DeadLettersQueue`, queue },
-      ].filter(({ function: worker }) => worker in functions),
-    );
-    expect(wanted.length).toBeGreaterThan(0);
-    expect(mappings).toHaveLength(wanted.length);
-    for (const {
-      function: worker,
-      from,
-      batchSize,
-      maxConcurrency,
-      maxConcurrencySetting,
-      partialResponses,
-      queue,
-    } of wanted) {
-      const mapping = mappings.find((one) =>
-        new RegExp(`-${from}(\\.fifo)?$`).test(String((one as Record<string, unknown>).eventSourceArn)),
-      );
-      expect(mapping, from).toMatchObject({
-        functionName: functionArn(worker),
-        batchSize,
-        functionResponseTypes: partialResponses ? ["ReportBatchItemFailures"] : [],
-        scalingConfig: {
-          maximumConcurrency: maxConcurrencySetting === "ITEM_MAX_CONCURRENCY" ? 24 : maxConcurrency,
-        },
-      });
-      // Without it a reported failure is deleted.
-      expect(partialResponses, from).toBe(true);
-      const { timeoutMs } = functions[worker as keyof typeof functions];
-      expect(queue.visibilityTimeoutSeconds * 1000).toBeGreaterThanOrEqual(6 * timeoutMs);
-    }
-  });
-
-  test("the clock calls what queues.ts says", () => {
-    const found = of("aws:scheduler/schedule:Schedule").map(({ inputs }) => {
-      const target = inputs.target as { secret?: { arn: string }; arn?: string };
-      return { arn: target.secret?.arn ?? target.arn, rate: inputs.scheduleExpression, state: inputs.state };
-    });
-    expect(found).toEqual(
-      Object.values<ScheduleSpec>(schedules)
-        .filter(({ function: called }) => called in functions)
-        .map(({ function: called, rate }) => ({ arn: functionArn(called), rate, state: "ENABLED" })),
-    );
-  });
-
-  test("a function may do nothing in AWS but send to our queues and work on its own", () => {
-    const statements = (name: string) => {
-      const { inlinePolicies } = named("aws:iam/role:Role", `${pascal(name)}Role`).inputs as {
-        inlinePolicies?: { policy: string }[];
-      };
-      return (inlinePolicies ?? []).flatMap(
-        ({ policy }) =>
-          (JSON.parse(policy) as { statements: { actions: string[]; resources: string[] }[] }).statements,
-      );
-    };
-    const allowed =
-      /^sqs:(SendMessage|GetQueueAttributes|ReceiveMessage|DeleteMessage|ChangeMessageVisibility)$/;
-    for (const [name, { links }] of specs) {
-      const all = statements(name);
-      for (const { actions, resources } of all) {
-        expect(
-          actions.filter((action) => !allowed.test(action)),
-          name,
-        ).toEqual([]);
-        expect(
-          resources.filter((resource) => resource.includes("*")),
-          name,
-        ).toEqual([]);
+    const mappings = mappingsOf(production);
+    for (const [name, { subscription, deadLetter, ...queue }] of queueSpecs) {
+      const workers = [
+        { ...subscription, from: `${pascal(name)}QueueQueue` },
+        { ...deadLetter, from: `${pascal(name)}DeadLettersQueue` },
+      ].filter(({ function: worker }) => worker in functions);
+      for (const { function: worker, from, batchSize, partialResponses } of workers) {
+        expect(mappings.get(from), from).toMatchObject({
+          functionName: functionArn(worker),
+          batchSize,
+          functionResponseTypes: ["ReportBatchItemFailures"],
+        });
+        // Without it a reported failure is deleted.
+        expect(partialResponses, from).toBe(true);
+        const { timeoutMs } = functions[worker as keyof typeof functions];
+        expect(queue.visibilityTimeoutSeconds * 1000, from).toBeGreaterThanOrEqual(6 * timeoutMs);
       }
-      const sends = all.some(({ actions }) => actions.includes("sqs:SendMessage"));
-      expect(sends, name).toBe(links.includes("queues"));
-      const receives = all
-        .filter(({ actions }) => actions.includes("sqs:ReceiveMessage"))
-        .flatMap(({ resources }) => resources);
-      const own = queueSpecs.flatMap(([queue, spec]) => [
-        ...(spec.subscription.function === name ? [`${pascal(queue)}Queue`] : []),
-        ...(spec.deadLetter.function === name ? [`${pascal(queue)}DeadLetters`] : []),
-      ]);
-      expect(receives.length, name).toBe(own.length);
-      const { assumeRolePolicy } = named("aws:iam/role:Role", `${pascal(name)}Role`).inputs;
-      expect(JSON.stringify(assumeRolePolicy), name).not.toContain(":root");
     }
   });
 
-  test("production is protected and keeps what it has; a personal stage is gone when it is removed, and rings nowhere", () => {
+  test("every stage has the routes, sizes, queues and clocks that the local loop runs", () => {
+    each((stage, name) => {
+      const wiring = Wiring.plan(
+        { queues: product.queues ?? {}, schedules: product.schedules ?? {} },
+        product.functions,
+        environments[name],
+      );
+      expect(
+        of("aws:apigatewayv2/route:Route", stage)
+          .map(({ inputs }) => inputs.routeKey)
+          .toSorted(),
+      ).toEqual(
+        [...product.table.routes.map(({ method, path }) => `${method} ${path}`), "$default"].toSorted(),
+      );
+      expect(of("aws:lambda/function:Function", stage).map(sizeOf).toSorted()).toEqual(
+        Object.entries(product.functions)
+          .map(([fn, { timeoutMs }]) => `${pascal(fn)}Function ${timeoutMs / 1000} s`)
+          .toSorted(),
+      );
+      // The mappings: who, how many messages, how many calls at once.
+      const wanted = wiring.subscriptions.map(({ queue, deadLetter, subscription }) => [
+        `${pascal(queue)}${deadLetter ? "DeadLetters" : "Queue"}Queue`,
+        functionArn(subscription.function),
+        subscription.batchSize,
+        subscription.maxConcurrency,
+      ]);
+      const found = [...mappingsOf(stage)].map(([from, inputs]) => [
+        from,
+        inputs.functionName,
+        inputs.batchSize,
+        (inputs.scalingConfig as { maximumConcurrency: number }).maximumConcurrency,
+      ]);
+      expect(found.toSorted()).toEqual(wanted.toSorted());
+      // The queues behind them: visibility and redrive.
+      for (const queue of new Set(wiring.subscriptions.map((one) => one.queue))) {
+        const spec = wiring.queues[queue];
+        const { inputs } = named("aws:sqs/queue:Queue", `${pascal(queue)}QueueQueue`, stage);
+        expect(inputs).toMatchObject({
+          fifoQueue: spec?.fifo,
+          visibilityTimeoutSeconds: spec?.visibilityTimeoutSeconds,
+          messageRetentionSeconds: spec?.retentionSeconds,
+        });
+        expect(JSON.parse(String(inputs.redrivePolicy)).maxReceiveCount).toBe(spec?.maxReceiveCount);
+      }
+      const clocks = of("aws:scheduler/schedule:Schedule", stage).map(({ inputs }) => {
+        const target = inputs.target as { secret?: { arn: string }; arn?: string };
+        return [target.secret?.arn ?? target.arn, inputs.scheduleExpression, inputs.state];
+      });
+      expect(clocks).toEqual(
+        Object.values(wiring.schedules).map(({ function: called, rate }) => [
+          functionArn(called),
+          rate,
+          "ENABLED",
+        ]),
+      );
+    });
+  });
+
+  test("instances are reserved as the setting says, and not at all without it", () => {
+    const found = (stage: Synthesis) =>
+      of("aws:lambda/function:Function", stage)
+        .filter(({ inputs }) => inputs.reservedConcurrentExecutions !== undefined)
+        .map(({ name, inputs }) => `${name} ${inputs.reservedConcurrentExecutions}`)
+        .toSorted();
+    expect(found(all.staging)).toEqual(["ReconcileFunction 1", "SingleFunction 4"]);
+    expect(found(production)).toEqual([]);
+  });
+
+  test("a function may send to the queues that limits.ts names, work on its own, write its own log, and nothing else", () => {
+    for (const [name, { sends = [], asks = [] }] of specs) {
+      const role = named("aws:iam/role:Role", `${pascal(name)}Role`).inputs;
+      expect(JSON.stringify(role.assumeRolePolicy), name).not.toContain(":root");
+      const queue = (of: string, kind = "Queue") => `:ocrlty-production-${pascal(of)}${kind}Queue`;
+      const own = queueSpecs.flatMap(([of, spec]) => [
+        ...(spec.subscription.function === name ? [queue(of)] : []),
+        ...(spec.deadLetter.function === name ? [queue(of, "DeadLetters")] : []),
+      ]);
+      const works = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility"];
+      expect(rightsOf(production, pascal(name))).toEqual(
+        [
+          ...sends.map((of) => `sqs:SendMessage ${queue(of)}`),
+          ...asks.map((of) => `sqs:GetQueueAttributes ${queue(of)}`),
+          ...own.flatMap((arn) => [...works, "sqs:GetQueueAttributes"].map((action) => `${action} ${arn}`)),
+          ...["CreateLogStream", "PutLogEvents"].map(
+            (action) => `logs:${action} :log-group:/aws/lambda/ocrlty-production-${name}:*`,
+          ),
+        ].toSorted(),
+      );
+    }
+  });
+
+  test("no role of any stage is given AWS's own policies, or a resource with a * but the streams of its log", () => {
+    each((stage, name) => {
+      const found = IamTable.statements(stage);
+      expect(found.length, name).toBeGreaterThan(specs.length);
+      const wide = found.flatMap(({ resources }) => resources.filter((arn) => arn.includes("*")));
+      expect(
+        wide.filter((arn) => !/^arn:aws:logs:[\w-]+:\d+:log-group:[\w/-]+:\*$/.test(arn)),
+        name,
+      ).toEqual([]);
+      expect(
+        found.flatMap(({ managed }) => managed),
+        name,
+      ).toEqual([]);
+    });
+  });
+
+  test("docs/security.md has the table of these rights (npm test -- infra -u writes it)", async () => {
+    const path = join(root, "docs", "security.md");
+    const text = fs.readFileSync(path, "utf8").replaceAll("\r\n", "\n");
+    const [before = "", rest] = text.split("<!-- iam:begin -->");
+    const after = rest?.split("<!-- iam:end -->")[1];
+    expect(after, "the marks of the table").toBeDefined();
+    const table = IamTable.render(IamTable.statements(production));
+    await expect(`${before}<!-- iam:begin -->\n${table}\n<!-- iam:end -->${after}`).toMatchFileSnapshot(path);
+  });
+
+  test("sst-env.d.ts is what SST would write, whatever the stage (npm test -- infra -u writes it)", async () => {
+    const text = SstEnv.render(production.links);
+    each((stage, name) => expect(SstEnv.render(stage.links), name).toBe(text));
+    expect(text).not.toContain("canary-");
+    await expect(text).toMatchFileSnapshot(join(root, "sst-env.d.ts"));
+  });
+
+  test("production is protected and keeps its bucket; other stages are gone when they are removed", () => {
     expect(production.app).toMatchObject({ protect: true, removal: "retain" });
-    expect(personal.app).toMatchObject({ protect: false, removal: "remove" });
-    expect(of("aws:cloudwatch/metricAlarm:MetricAlarm", personal)).toEqual([]);
+    const kept = (stage: Synthesis) =>
+      stage.resources.filter(({ retained }) => retained).map(({ type }) => type);
+    expect(kept(production)).toEqual(["cloudflare:index/r2Bucket:R2Bucket"]);
+    for (const stage of [all.staging, all.anna]) {
+      expect(stage.app).toMatchObject({ protect: false, removal: "remove" });
+      expect(kept(stage)).toEqual([]);
+    }
+  });
+
+  test("a personal stage lacks alarms and dashboard and nothing else", () => {
+    const optional = /sns|metricAlarm|dashboard|R2BucketCors/;
+    const kinds = (stage: Synthesis) =>
+      [...new Set(stage.resources.map(({ type }) => type))].filter((type) => !optional.test(type)).toSorted();
+    expect(kinds(all.anna)).toEqual(kinds(production));
+    expect(kinds(all.staging)).toEqual(kinds(production));
+    expect(all.anna.resources.filter(({ type }) => optional.test(type))).toEqual([]);
+  });
+
+  test("logs are kept for a month", () => {
+    each((stage) => {
+      const groups = of("aws:cloudwatch/logGroup:LogGroup", stage);
+      expect(groups).toHaveLength(specs.length + 1);
+      for (const { inputs, name } of groups) expect(inputs.retentionInDays, name).toBe(30);
+    });
+  });
+
+  test("the bucket drops what is not meant to stay, below the stage's prefix, and never an artifact", () => {
+    const rules = (stage: Synthesis) => {
+      const { inputs } = named(
+        "cloudflare:index/r2BucketLifecycle:R2BucketLifecycle",
+        "BucketLifecycle",
+        stage,
+      );
+      return (inputs.rules as LifecycleRule[]).map((rule) => [
+        rule.conditions.prefix,
+        (rule.deleteObjectsTransition?.condition.maxAge ?? 0) / 86_400,
+        (rule.abortMultipartUploadsTransition?.condition.maxAge ?? 0) / 86_400,
+      ]);
+    };
+    const expected = (prefix: string) => [
+      [`${prefix}inputs/tmp/`, 1, 0],
+      [`${prefix}inputs/uploads/`, 7, 0],
+      [`${prefix}backups/`, 1, 0],
+      [prefix, 0, 1],
+    ];
+    expect(rules(production)).toEqual(expected(""));
+    expect(rules(all.staging)).toEqual(expected("team/receipts/"));
+  });
+
+  test("browsers may put files into the bucket from the origins that may call the API", () => {
+    const [cors] = of("cloudflare:index/r2BucketCors:R2BucketCors");
+    expect(cors?.inputs.rules).toMatchObject([
+      {
+        allowed: {
+          methods: ["PUT", "GET"],
+          origins: ["https://app.example.com", "https://admin.example.com"],
+          headers: ["content-type", "if-none-match"],
+        },
+      },
+    ]);
+  });
+
+  test("every alarm has somebody to tell, and says where in docs/operate.md the answer is", () => {
+    for (const stage of [production, all.staging]) {
+      const alarms = of("aws:cloudwatch/metricAlarm:MetricAlarm", stage);
+      expect(alarms.map(({ name }) => name).toSorted()).toEqual(
+        [
+          ...queueSpecs.flatMap(([name]) => [
+            `${pascal(name)}DeadLettersAlarm`,
+            `${pascal(name)}StalledAlarm`,
+          ]),
+          ...["SingleAgeAlarm", "ApiErrorsAlarm", "ItemErrorsAlarm", "ModelSlowAlarm"],
+        ].toSorted(),
+      );
+      for (const { name, inputs } of alarms) {
+        expect(inputs.alarmActions, name).toHaveLength(1);
+        expect(inputs.alarmDescription, name).toMatch(/: docs\/operate\.md, "[A-Z][^"]+"$/);
+        expect(inputs.name, name).toMatch(new RegExp(`^ocrlty-(production|staging)-${name}$`));
+      }
+    }
     expect(of("aws:sns/topicSubscription:TopicSubscription")).toMatchObject([
       { inputs: { endpoint: "ops@example.com" } },
     ]);
-    const kinds = (stage: Synthesis) =>
-      new Set(
-        stage.resources
-          .map(({ type }) => type)
-          .filter((type) => !/sns|SnsTopic|metricAlarm|R2BucketCors/.test(type)),
-      );
-    expect(kinds(personal)).toEqual(kinds(production));
+    expect(of("aws:sns/topicSubscription:TopicSubscription", all.staging)).toEqual([]);
   });
 
-  test("every queue has an alarm for dead letters and one for standing still, each with somebody to tell", () => {
-    const alarms = of("aws:cloudwatch/metricAlarm:MetricAlarm");
-    const names = alarms.map(({ name }) => name);
-    for (const [name] of queueSpecs) {
-      expect(names).toContain(`${pascal(name)}DeadLettersAlarm`);
-      expect(names).toContain(`${pascal(name)}StalledAlarm`);
+  test("alarms ring for what they are named after", () => {
+    const alarm = (name: string) =>
+      JSON.stringify(named("aws:cloudwatch/metricAlarm:MetricAlarm", name).inputs);
+    expect(alarm("SingleDeadLettersAlarm")).toMatch(/production-SingleDeadLettersQueue.*"threshold":0/);
+    expect(alarm("SingleStalledAlarm")).toContain("IF(age > 300 AND FILL(taken, 0) == 0, 1, 0)");
+    expect(alarm("SingleAgeAlarm")).toContain("ApproximateAgeOfOldestMessage");
+    expect(alarm("ApiErrorsAlarm")).toContain("100 * errors / calls");
+    const slow = named("aws:cloudwatch/metricAlarm:MetricAlarm", "ModelSlowAlarm").inputs;
+    expect(slow).toMatchObject({
+      namespace,
+      metricName: metrics.modelCallMs,
+      dimensions: { service, stage: "production" },
+      extendedStatistic: "p95",
+      threshold: 20_000,
+    });
+    expect(slow).not.toHaveProperty("statistic");
+    expect(alarm("ItemErrorsAlarm")).toContain(`"metricName":"${metrics.itemErrors}"`);
+  });
+
+  test("the dashboard shows every deployed queue, every function and our own metrics", () => {
+    const { dashboardBody } = named("aws:cloudwatch/dashboard:Dashboard", "Dashboard").inputs;
+    const text = (dashboardBody as { secret?: string }).secret ?? String(dashboardBody);
+    const body = JSON.parse(text) as { widgets: { properties: { region: string; metrics: unknown[] } }[] };
+    expect(body.widgets.length).toBeLessThanOrEqual(8);
+    for (const { properties } of body.widgets) {
+      expect(properties.region).toBe("us-east-1");
+      expect(properties.metrics.length).toBeGreaterThan(0);
     }
-    for (const { name, inputs } of alarms) expect(inputs.alarmActions, name).toHaveLength(1);
-  });
-
-  test("the bucket takes uploads from the allowed origins and drops what was never finished", () => {
-    expect(JSON.stringify(of("cloudflare:index/r2BucketLifecycle:R2BucketLifecycle")[0]?.inputs)).toContain(
-      "abortMultipartUploads",
-    );
-    const [cors] = of("cloudflare:index/r2BucketCors:R2BucketCors");
-    expect(cors?.inputs.rules).toMatchObject([
-      { allowed: { methods: ["PUT", "GET"], origins: ["https://app.example.com"] } },
-    ]);
-    expect(of("cloudflare:index/r2BucketCors:R2BucketCors", personal)).toEqual([]);
+    for (const name of [
+      ...Object.values(metrics),
+      ...queueSpecs.map(([queue]) => queue),
+      ...Object.keys(functions),
+    ])
+      expect(text).toContain(`"${name}"`);
   });
 
   test("sst.config.ts and infra/ have right types, units included", async () => {
-    const tsc = join(root, "node_modules", "typescript", "bin", "tsc");
-    const said = await new Promise<string>((resolve) => {
-      execFile(
-        process.execPath,
-        [tsc, "--noEmit", "--project", join(root, "infra")],
-        { cwd: root },
-        (error, stdout) => resolve(error === null ? "" : stdout),
-      );
-    });
-    expect(said).toBe("");
-  }, 60_000);
+    expect(await types).toBe("");
+  }, 120_000);
 });
+
+interface LifecycleRule {
+  conditions: { prefix: string };
+  deleteObjectsTransition?: { condition: { maxAge: number } };
+  abortMultipartUploadsTransition?: { condition: { maxAge: number } };
+}
 
 function functionArn(name: string): string {
   return `arn:aws:lambda:us-east-1:123456789012:function:${pascal(name)}Function`;
+}
+
+const sizeOf = ({ name, inputs }: Resource) => `${name} ${inputs.timeout} s`;
+
+/** Event source mappings by the component of their queue. */
+function mappingsOf(stage: Synthesis): Map<string, Record<string, unknown>> {
+  return new Map(
+    stage.resources
+      .filter(({ type }) => type === "aws:lambda/eventSourceMapping:EventSourceMapping")
+      .map(({ inputs }) => [
+        /-(\w+?)(?:\.fifo)?$/.exec(String(inputs.eventSourceArn))?.[1] ?? "",
+        {
+          ...inputs,
+          functionName: (inputs.functionName as { secret?: string }).secret ?? inputs.functionName,
+        },
+      ]),
+  );
+}
+
+/** Each right of a role as "action resource", the resource without account. */
+function rightsOf(stage: Synthesis, owner: string): string[] {
+  return IamTable.statements(stage)
+    .filter((statement) => statement.owner === owner)
+    .flatMap(({ actions, resources }) =>
+      actions.flatMap((action) => resources.map((arn) => `${action} ${short(arn)}`)),
+    )
+    .toSorted();
+}
+
+/** Without region and account. */
+const short = (arn: string) => arn.replace(/^arn:aws:\w+:us-east-1:123456789012/, "");
+
+function tsc(): Promise<string> {
+  const program = join(root, "node_modules", "typescript", "bin", "tsc");
+  return new Promise((resolve) => {
+    execFile(
+      process.execPath,
+      [program, "--noEmit", "--project", join(root, "infra")],
+      { cwd: root },
+      (error, stdout) => resolve(error === null ? "" : stdout || error.message),
+    );
+  });
 }

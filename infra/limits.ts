@@ -1,3 +1,5 @@
+import type { QueueName } from "./queues.ts";
+
 /**
  * The one place for numbers that must agree: SST reads them to deploy, the functions to behave, the local
  * loop to imitate. Plain data and arithmetic only: nothing of the runtime is imported here.
@@ -51,6 +53,14 @@ export interface FunctionSpec {
   readonly links: readonly Link[];
   /** Packages with native parts, which are installed beside the bundle instead of into it. */
   readonly install?: readonly string[];
+  /** Queues that it sends to, and those whose state it asks for: what IAM allows. What it works on follows from queues.ts. */
+  readonly sends?: readonly QueueName[];
+  readonly asks?: readonly QueueName[];
+  /**
+   * Most kB (1,000 bytes) of its minified bundle, which a cold start has to load: a little above what it is, so that a
+   * package which comes along unnoticed fails a test. The aim is 800 without pictures, 350 without S3 and SQS.
+   */
+  readonly maxBundleKb?: number;
 }
 export type Link = "database" | "bucket" | "queues" | "model";
 
@@ -62,19 +72,24 @@ export const queueFunctionTimeoutMs = 120_000;
 
 /** Every HTTP function, named by its file in functions/api. */
 export const functions = {
-  // Probes each dependency for 2 s at most, side by side.
+  // Probes each dependency for 2 s at most, side by side. 512 MB here and below: a cold start is a matter of CPU, of
+  // which there is as much as memory, and three clients are loaded; none of them needs the memory itself.
   system: {
     handler: "functions/api/system.handler",
     memoryMb: 512,
     timeoutMs: 10_000,
     links: ["database", "bucket", "queues", "model"],
+    // /readyz asks whether the queues answer.
+    asks: ["single"],
+    maxBundleKb: 850,
   },
-  // Keys and tasks: one SQL read at most.
+  // Keys and tasks: one SQL read at most, 8 s if the database is slow.
   catalog: {
     handler: "functions/api/catalog.handler",
     memoryMb: 512,
     timeoutMs: 10_000,
     links: ["database"],
+    maxBundleKb: 420,
   },
   // Decodes pictures: 1,769 MB is where Lambda gives one whole vCPU.
   extract: {
@@ -83,22 +98,33 @@ export const functions = {
     timeoutMs: httpTimeoutMs,
     links: ["database", "bucket", "queues", "model"],
     install: ["sharp"],
+    sends: ["single", "later"],
+    maxBundleKb: 2400,
   },
-  // Announces uploads: a signature and two SQL statements.
+  // Announces uploads: a signature and two SQL round trips at most.
   uploads: {
     handler: "functions/api/uploads.handler",
     memoryMb: 512,
     timeoutMs: 10_000,
     links: ["database", "bucket"],
+    maxBundleKb: 840,
   },
+  // Polls: one SQL read, and one object when the answer is not in the row. Enough for one of them to be slow.
   extracts: {
     handler: "functions/api/extracts.handler",
     memoryMb: 512,
     timeoutMs: 15_000,
     links: ["database", "bucket"],
+    maxBundleKb: 850,
   },
-  // The OpenAPI document and its page: both in the bundle.
-  docs: { handler: "functions/api/docs.handler", memoryMb: 256, timeoutMs: 5_000, links: [] },
+  // The OpenAPI document and its page: both in the bundle, so nothing is waited for and 256 MB are plenty.
+  docs: {
+    handler: "functions/api/docs.handler",
+    memoryMb: 256,
+    timeoutMs: 5_000,
+    links: [],
+    maxBundleKb: 230,
+  },
   // Queued extracts: decodes pictures like `extract`, with more time for the model.
   single: {
     handler: "functions/queue/single.handler",
@@ -106,13 +132,17 @@ export const functions = {
     timeoutMs: 120_000,
     links: ["database", "bucket", "queues", "model"],
     install: ["sharp"],
+    sends: ["single", "later"],
+    maxBundleKb: 1570,
   },
-  // Each minute, whatever nobody is holding: rows, messages, inputs.
+  // Each minute, whatever nobody is holding: rows, messages, inputs. It ends before the next one begins.
   reconcile: {
     handler: "functions/cron/reconcile.handler",
     memoryMb: 512,
     timeoutMs: 50_000,
     links: ["database", "bucket", "queues", "model"],
+    sends: ["single", "later"],
+    maxBundleKb: 850,
   },
   // Lists and reads artifacts; packs up to 16 MiB of them at once.
   debug: {
@@ -120,16 +150,26 @@ export const functions = {
     memoryMb: 512,
     timeoutMs: httpTimeoutMs,
     links: ["database", "bucket", "queues"],
+    sends: ["later"],
+    maxBundleKb: 930,
   },
-  // Large backups step by step, looks for the model server.
+  // Large backups step by step, looks for the model server. A step of a backup holds some parts of 8 MiB.
   later: {
     handler: "functions/queue/later.handler",
     memoryMb: 512,
     timeoutMs: 120_000,
     links: ["database", "bucket", "queues", "model"],
+    sends: ["single", "later"],
+    maxBundleKb: 910,
   },
   // Unknown paths, wrong methods, CORS preflight.
-  fallback: { handler: "functions/api/fallback.handler", memoryMb: 256, timeoutMs: 5_000, links: [] },
+  fallback: {
+    handler: "functions/api/fallback.handler",
+    memoryMb: 256,
+    timeoutMs: 5_000,
+    links: [],
+    maxBundleKb: 160,
+  },
 } as const satisfies Record<string, FunctionSpec>;
 
 export type FunctionName = keyof typeof functions;

@@ -2,29 +2,39 @@
  * What a function may be linked to. A link's properties carry the names of the variables that core/config.ts reads,
  * so nothing has to translate between the two.
  */
+import { rules } from "./lifecycle.ts";
 import { pairs } from "./queue-resources.ts";
 import { urlVariable } from "./queues.ts";
 import { type LinkName, secrets } from "./settings.ts";
 
-const bucket = new sst.cloudflare.Bucket("Bucket");
+const bucket = new sst.cloudflare.Bucket("Bucket", {
+  transform: {
+    bucket: (_args, options) => {
+      // SST's own list of what a retaining stage keeps has no bucket of Cloudflare.
+      options.retainOnDelete = $app.removal !== "remove";
+    },
+  },
+});
 const bucketName = bucket.name;
 const accountId = bucket.nodes.bucket.accountId.apply((id) => {
   if (id === undefined) throw new Error("CLOUDFLARE_DEFAULT_ACCOUNT_ID is not set");
   return id;
 });
 
-// Uploads that were begun and never ended cost storage and are in no list.
 new cloudflare.R2BucketLifecycle("BucketLifecycle", {
   accountId,
   bucketName,
-  rules: [
-    {
-      id: "abort-multipart-uploads",
+  rules: rules(process.env).map(({ id, prefix, what, afterSeconds }) => {
+    const transition = { condition: { type: "Age", maxAge: afterSeconds } };
+    return {
+      id,
       enabled: true,
-      conditions: { prefix: "" },
-      abortMultipartUploadsTransition: { condition: { type: "Age", maxAge: 86_400 } },
-    },
-  ],
+      conditions: { prefix },
+      ...(what === "objects"
+        ? { deleteObjectsTransition: transition }
+        : { abortMultipartUploadsTransition: transition }),
+    };
+  }),
 });
 
 // Browsers put files straight into the bucket, by signed URLs, from the origins that may call the API.
@@ -58,8 +68,6 @@ function secretsOf(link: LinkName): Record<string, $util.Output<string>> {
   );
 }
 
-const queueArns = Object.values(pairs).map(({ queue }) => queue.arn);
-
 /** Everything by the names that limits.ts uses. R2, Turso and the model server are reached over HTTP, with no right of AWS. */
 export const links: Record<LinkName, sst.Linkable<Record<string, unknown>>> = {
   auth: new sst.Linkable("Auth", { properties: secretsOf("auth") }),
@@ -73,13 +81,10 @@ export const links: Record<LinkName, sst.Linkable<Record<string, unknown>>> = {
     },
   }),
   model: new sst.Linkable("Model", { properties: secretsOf("model") }),
-  // A link to the queue itself would allow sqs:*; who works on a queue gets the rest in workers.ts.
+  // Addresses alone: a link to the queue itself would allow sqs:*. What a function may do is in functions.ts.
   queues: new sst.Linkable("Queues", {
     properties: Object.fromEntries(
       Object.entries(pairs).map(([name, { queue }]) => [urlVariable(name), queue.url]),
     ),
-    include: [
-      sst.aws.permission({ actions: ["sqs:SendMessage", "sqs:GetQueueAttributes"], resources: queueArns }),
-    ],
   }),
 };

@@ -1,5 +1,5 @@
-/** The queues of queues.ts, each with its dead-letter queue. */
-import { type QueueName, type QueueSpec, queues } from "./queues.ts";
+/** The queues that somebody works on (queues.ts), each with its dead-letter queue. */
+import { type QueueSpec, worked } from "./queues.ts";
 import { pascal } from "./settings.ts";
 
 export interface QueuePair {
@@ -30,7 +30,7 @@ function make(name: string, spec: QueueSpec): QueuePair {
   return { queue, deadLetters };
 }
 
-/** Every queue by its name in queues.ts. */
-export const pairs = Object.fromEntries(
-  Object.entries<QueueSpec>(queues).map(([name, spec]) => [name, make(name, spec)]),
-) as Record<QueueName, QueuePair>;
+/** Every deployed queue by its name in queues.ts. */
+export const pairs: Readonly<Record<string, QueuePair>> = Object.fromEntries(
+  Object.entries(worked).map(([name, spec]) => [name, make(name, spec)]),
+);

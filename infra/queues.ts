@@ -1,4 +1,4 @@
-import { queueFunctionTimeoutMs } from "./limits.ts";
+import { functions, queueFunctionTimeoutMs } from "./limits.ts";
 
 /**
  * The queues and who works on them: plain data, read by the SST components and by the local loop. Why there are
@@ -82,6 +82,16 @@ export const queues = {
 } as const satisfies Record<string, QueueSpec>;
 
 export type QueueName = keyof typeof queues;
+
+/**
+ * The queues whose function exists: these are deployed, and nobody can send to one where nothing is ever taken.
+ * A dead-letter queue needs no function, it has an alarm.
+ */
+export const worked: Readonly<Record<string, QueueSpec>> = Object.fromEntries(
+  Object.entries<QueueSpec>(queues).filter(([, spec]) =>
+    Object.hasOwn(functions, spec.subscription.function),
+  ),
+);
 
 /** The variable in which a function finds a queue's address on the local loop: `PLAN_QUEUE_URL`. */
 export function urlVariable(queue: string): string {

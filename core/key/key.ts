@@ -45,7 +45,12 @@ export const KeyId = z
   .refine((id) => !reservedIds.includes(id), "this name is reserved");
 
 /** How the parts of a key are called towards operators. */
-const named: Record<string, string> = { keyId: "key id", role: "role", scopes: "scopes", expiresAt: "expiry" };
+const named: Record<string, string> = {
+  keyId: "key id",
+  role: "role",
+  scopes: "scopes",
+  expiresAt: "expiry",
+};
 
 /** A key as it is listed: never its secret, never its hash. */
 export interface KeyInfo {
@@ -119,7 +124,9 @@ export async function create(
   if (!checked.success) {
     throw new AppError(
       "invalid_request",
-      checked.error.issues.map((issue) => `${named[String(issue.path[0])] ?? "key"}: ${issue.message}`).join("; "),
+      checked.error.issues
+        .map((issue) => `${named[String(issue.path[0])] ?? "key"}: ${issue.message}`)
+        .join("; "),
     );
   }
   const { keyId, role, expiresAt } = checked.data;

@@ -29,6 +29,36 @@ const settings = require("@pulumi/pulumi/runtime/settings") as {
   waitForRPCs(disconnect: boolean): Promise<void>;
 };
 
+/** A request of Pulumi's protocol, as far as it is looked at here. */
+interface Registration {
+  getName(): string;
+  getRetainondelete(): boolean;
+  getUrn(): string;
+  getOutputs(): { toJavaScript(): Record<string, unknown> };
+}
+type Callback = (...answer: unknown[]) => unknown;
+/** What the mocks are not told: which resources survive their removal, and what components give out (their links). */
+const { MockMonitor } = require("@pulumi/pulumi/runtime/mocks") as {
+  MockMonitor: {
+    prototype: {
+      registerResource(request: Registration, callback: Callback): unknown;
+      registerResourceOutputs(request: Registration, callback: Callback): unknown;
+    };
+  };
+};
+const { registerResource, registerResourceOutputs } = MockMonitor.prototype;
+const retained = new Set<string>();
+const links: Record<string, unknown> = {};
+MockMonitor.prototype.registerResource = function (request, callback) {
+  if (request.getRetainondelete()) retained.add(request.getName());
+  return registerResource.call(this, request, callback);
+};
+MockMonitor.prototype.registerResourceOutputs = function (request, callback) {
+  const outputs = request.getOutputs().toJavaScript();
+  if (request.getUrn().includes("sst:sst:LinkRef::")) links[String(outputs.target)] = outputs;
+  return registerResourceOutputs.call(this, request, callback);
+};
+
 const account = "123456789012";
 const region = "us-east-1";
 /** Pulumi's mark on a wrapped secret. */
@@ -55,6 +85,8 @@ function stateOf({ type, name, inputs }: MockResource): Record<string, unknown> 
         executionArn: arn("execute-api", name),
         apiEndpoint: "https://api.example.com",
       };
+    case "aws:cloudwatch/logGroup:LogGroup":
+      return { arn: arn("logs", `log-group:${inputs.name}`) };
     case "random:index/randomBytes:RandomBytes":
       return { base64: Buffer.alloc(32).toString("base64"), hex: "00" };
     default:
@@ -71,7 +103,11 @@ await pulumi.runtime.setMocks(
     call: ({ token, inputs }: { token: string; inputs: Record<string, unknown> }) => {
       switch (token) {
         case "aws:iam/getPolicyDocument:getPolicyDocument":
-          return { statements: inputs.statements, json: JSON.stringify(inputs) };
+          // The provider, too, leaves out what is empty.
+          return {
+            ...((inputs.statements as unknown[]).length > 0 ? { statements: inputs.statements } : {}),
+            json: JSON.stringify(inputs),
+          };
         case "aws:index/getRegion:getRegion":
           return { region, name: region, id: region };
         case "aws:index/getPartition:getPartition":
@@ -98,7 +134,15 @@ const unwrapped = (_key: string, value: unknown) =>
 fs.writeFileSync(
   out,
   JSON.stringify(
-    resources.map(({ type, name, inputs }) => ({ type, name, inputs })),
+    {
+      resources: resources.map(({ type, name, inputs }) => ({
+        type,
+        name,
+        inputs,
+        retained: retained.has(name),
+      })),
+      links,
+    },
     unwrapped,
   ),
 );

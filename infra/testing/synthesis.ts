@@ -18,6 +18,15 @@ export interface Resource {
   type: string;
   name: string;
   inputs: Record<string, unknown>;
+  /** Stays when it is removed from the program, or the whole stage is. */
+  retained: boolean;
+}
+
+/** What can be linked: its name, its type and what it gives to whoever links it. */
+export interface LinkRef {
+  target: string;
+  properties: Record<string, unknown>;
+  include?: { type: string; binding?: string }[];
 }
 
 /** What a component asked SST to bundle: its handler, its links' values, its options. */
@@ -31,6 +40,8 @@ export interface Build {
 
 export interface Synthesis {
   resources: Resource[];
+  /** By name. */
+  links: Record<string, LinkRef>;
   builds: Build[];
   app: { protect?: boolean; removal?: string };
 }
@@ -61,7 +72,8 @@ export async function synthesize(options: Options): Promise<Synthesis> {
       SST_SERVER: `http://127.0.0.1:${address.port}`,
     };
     await run([join(import.meta.dirname, "program.ts"), platform, program, options.stage, out], env);
-    return { app, builds, resources: JSON.parse(await fs.readFile(out, "utf8")) as Resource[] };
+    const made = JSON.parse(await fs.readFile(out, "utf8")) as Pick<Synthesis, "resources" | "links">;
+    return { app, builds, ...made };
   } finally {
     server.closeAllConnections();
     server.close();

@@ -1,0 +1,38 @@
+import { Metrics, MetricUnit } from "@aws-lambda-powertools/metrics";
+import * as Config from "#core/config";
+import type { AppError, Code } from "#core/error";
+import { metrics as names, namespace, service } from "#infra/metrics";
+
+/*
+ * Numbers for alarms, as lines in CloudWatch's embedded metric format: no call, no permission, nothing to wait for.
+ * Only a deployed stage writes them. They carry counts and durations, and of names only service and stage.
+ */
+
+let shared: Metrics | undefined;
+
+/** Adds and writes at once: metrics that are kept until an invocation ends are lost with it. */
+function publish(add: (metrics: Metrics) => void): void {
+  const { deployed, stage } = Config.app();
+  if (!deployed) return;
+  shared ??= new Metrics({ namespace, serviceName: service, defaultDimensions: { stage } });
+  add(shared);
+  shared.publishStoredMetrics();
+}
+
+/** A model call that is over. How long a refused one took says nothing about the model, so it counts as an error only. */
+export function modelCall(call: { durationMs: number; failed: boolean; timedOut: boolean }): void {
+  publish((metrics) => {
+    metrics.addMetric(names.modelCallErrors, MetricUnit.Count, call.failed ? 1 : 0);
+    if (!call.failed || call.timedOut)
+      metrics.addMetric(names.modelCallMs, MetricUnit.Milliseconds, call.durationMs);
+  });
+}
+
+/** Says nothing about how well pictures are read: it was the weather, the clock, or the picture itself. */
+const noVerdict: readonly Code[] = ["inference_unavailable", "inference_timeout", "storage_unavailable"];
+
+/** An attempt at a picture: read, or not read although the model was there and the picture was one. */
+export function item(error: AppError | undefined): void {
+  if (error !== undefined && (error.status < 500 || noVerdict.includes(error.code))) return;
+  publish((metrics) => metrics.addMetric(names.itemErrors, MetricUnit.Count, error === undefined ? 0 : 1));
+}

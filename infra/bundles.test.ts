@@ -1,0 +1,64 @@
+import { execFile } from "node:child_process";
+import * as fs from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { pathToFileURL } from "node:url";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type Bundle, bundle } from "../local/bundle.ts";
+import { type FunctionSpec, functions } from "./limits.ts";
+import { handlers } from "./testing/stages.ts";
+
+const specs = Object.entries<FunctionSpec>(functions);
+
+describe("the bundles that are deployed", () => {
+  let bundled: Bundle;
+  beforeAll(async () => {
+    bundled = await bundle({ handlers, minify: true });
+  }, 120_000);
+  afterAll(() => bundled?.release());
+
+  const fileOf = (name: string) => bundled.functions[name]?.file ?? "";
+
+  test("each is loaded without any variable, and does nothing but offer its handler", async () => {
+    // One process after the other would take longer than all the rest.
+    const program = `
+      const { names, exports } = JSON.parse(process.argv[1]);
+      for (const [i, url] of names.entries())
+        if (typeof (await import(url))[exports[i]] !== "function") throw new Error("no handler in " + url);
+      // Whoever looks at stdout opens it.
+      console.log(JSON.stringify(process.getActiveResourcesInfo().filter((name) => name !== "PipeWrap")));`;
+    const all = specs.map(([name]) => bundled.functions[name]);
+    const asked = JSON.stringify({
+      names: all.map((one) => pathToFileURL(one?.file ?? "").href),
+      exports: all.map((one) => one?.exportName),
+    });
+    const { stdout, stderr } = await promisify(execFile)(
+      process.execPath,
+      ["--input-type=module", "--eval", program, asked],
+      // Windows starts no process without its own folder.
+      { cwd: tmpdir(), env: process.platform === "win32" ? { SystemRoot: process.env.SystemRoot } : {} },
+    );
+    expect(stderr).toBe("");
+    expect(JSON.parse(stdout)).toEqual([]);
+  }, 60_000);
+
+  test("none has the native libSQL, and packages with native parts are installed beside those that import them", async () => {
+    for (const [name, spec] of specs) {
+      const source = await fs.readFile(fileOf(name), "utf8");
+      expect(
+        /@libsql\/(linux|darwin|win32)|better-sqlite3|from\s*"libsql"|require\("libsql"\)/.test(source),
+        name,
+      ).toBe(false);
+      const imported = /from\s*"sharp"|import\(\s*"sharp"|require\("sharp"\)/.test(source) ? ["sharp"] : [];
+      expect([...(spec.install ?? [])], name).toEqual(imported);
+    }
+  });
+
+  test("each stays within its budget", () => {
+    const over = specs.flatMap(([name, { maxBundleKb = 0 }]) => {
+      const kb = Math.ceil((bundled.functions[name]?.bytes ?? 0) / 1000);
+      return kb > maxBundleKb ? [`${name}: ${kb} kB of ${maxBundleKb}`] : [];
+    });
+    expect(over).toEqual([]);
+  });
+});

@@ -1,0 +1,56 @@
+import { describe, expect, test } from "vitest";
+import * as BackupLimits from "../core/backup/limits.ts";
+import * as Concurrency from "./concurrency.ts";
+import { rules } from "./lifecycle.ts";
+import { queues } from "./queues.ts";
+
+describe("instances at a time", () => {
+  test("a mapping makes as many calls as its setting says, else as many as queues.ts says", () => {
+    const { subscription } = queues.single;
+    expect(Concurrency.mapping(subscription, {})).toBe(subscription.maxConcurrency);
+    expect(Concurrency.mapping(subscription, { SINGLE_MAX_CONCURRENCY: "" })).toBe(
+      subscription.maxConcurrency,
+    );
+    expect(Concurrency.mapping(subscription, { SINGLE_MAX_CONCURRENCY: "1000" })).toBe(1_000);
+    expect(Concurrency.mapping(queues.later.subscription, { SINGLE_MAX_CONCURRENCY: "9" })).toBe(
+      queues.later.subscription.maxConcurrency,
+    );
+  });
+
+  test.each(["1", "1001", "2.5", "many"])("SINGLE_MAX_CONCURRENCY=%s is refused by its name", (value) => {
+    expect(() => Concurrency.mapping(queues.single.subscription, { SINGLE_MAX_CONCURRENCY: value })).toThrow(
+      "SINGLE_MAX_CONCURRENCY must be",
+    );
+  });
+
+  test("instances are reserved for the functions that the setting names", () => {
+    expect(Concurrency.reserved({})).toEqual({});
+    expect(Concurrency.reserved({ RESERVED_CONCURRENCY: "extract=100, reconcile=1," })).toEqual({
+      extract: 100,
+      reconcile: 1,
+    });
+  });
+
+  test.each(["extract", "extract=", "extract=0", "extract=-1", "extract=1.5", "unknown=1", "toString=1"])(
+    "RESERVED_CONCURRENCY=%s is refused",
+    (value) => {
+      expect(() => Concurrency.reserved({ RESERVED_CONCURRENCY: value })).toThrow(
+        "RESERVED_CONCURRENCY must be",
+      );
+    },
+  );
+
+  test("a function keeps at least as many instances as its queues call at once", () => {
+    expect(() => Concurrency.reserved({ RESERVED_CONCURRENCY: "single=3" })).toThrow(
+      "queues call single up to 4 times at once",
+    );
+    expect(() =>
+      Concurrency.reserved({ RESERVED_CONCURRENCY: "single=4", SINGLE_MAX_CONCURRENCY: "8" }),
+    ).toThrow("up to 8 times");
+  });
+});
+
+test("the bucket keeps a backup as long as the functions do", () => {
+  const [rule] = rules({}).filter(({ id }) => id === "backups");
+  expect(rule?.afterSeconds).toBe(BackupLimits.limits(1).keepMs / 1000);
+});

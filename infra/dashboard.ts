@@ -1,0 +1,98 @@
+/** One page for the first look: does the API answer, does the model, does the work move, does anything fail. */
+import { api } from "./api.ts";
+import { functions } from "./functions.ts";
+import { metrics, namespace, service } from "./metrics.ts";
+import { pairs } from "./queue-resources.ts";
+
+type Input = $util.Input<string>;
+/** Namespace, metric, dimensions as name and value in turn, then how it is drawn. */
+type Line = (Input | { stat?: string; label?: string; yAxis?: "right" })[];
+
+const width = 12;
+const height = 6;
+
+/** Makes the dashboard of the stage. */
+export function dashboard(): void {
+  const ofApi = (name: string, stat: string, label: string): Line => [
+    "AWS/ApiGateway",
+    name,
+    "ApiId",
+    api.nodes.api.id,
+    { stat, label },
+  ];
+  const own = (name: string, stat: string, label: string): Line => [
+    namespace,
+    name,
+    "service",
+    service,
+    "stage",
+    $app.stage,
+    { stat, label },
+  ];
+  const ofQueue = (queue: sst.aws.Queue, name: string, label: string): Line => [
+    "AWS/SQS",
+    name,
+    "QueueName",
+    queue.nodes.queue.name,
+    { stat: "Maximum", label },
+  ];
+  const ofFunctions = (name: string, stat: string): Line[] =>
+    Object.entries(functions).map(([label, each]) => [
+      "AWS/Lambda",
+      name,
+      "FunctionName",
+      each.nodes.function.name,
+      { stat, label },
+    ]);
+  const queues = Object.entries(pairs);
+  const widgets: { title: string; lines: Line[] }[] = [
+    {
+      title: "Calls",
+      lines: [ofApi("Count", "Sum", "all"), ofApi("4xx", "Sum", "4xx"), ofApi("5xx", "Sum", "5xx")],
+    },
+    {
+      title: "Latency of calls, ms",
+      lines: [ofApi("Latency", "p50", "half of them"), ofApi("Latency", "p95", "95 %")],
+    },
+    {
+      title: "Model calls, ms",
+      lines: [own(metrics.modelCallMs, "p50", "half of them"), own(metrics.modelCallMs, "p95", "95 %")],
+    },
+    {
+      title: "Model calls and pictures",
+      lines: [
+        own(metrics.modelCallErrors, "SampleCount", "model calls"),
+        own(metrics.modelCallErrors, "Sum", "of these failed"),
+        own(metrics.itemErrors, "SampleCount", "pictures"),
+        own(metrics.itemErrors, "Sum", "of these not read"),
+      ],
+    },
+    {
+      title: "Oldest message, seconds",
+      lines: queues.map(([name, { queue }]) => ofQueue(queue, "ApproximateAgeOfOldestMessage", name)),
+    },
+    {
+      title: "Messages: waiting, dead",
+      lines: queues.flatMap(([name, { queue, deadLetters }]) => [
+        ofQueue(queue, "ApproximateNumberOfMessagesVisible", name),
+        ofQueue(deadLetters, "ApproximateNumberOfMessagesVisible", `${name}, dead`),
+      ]),
+    },
+    { title: "Functions: errors", lines: ofFunctions("Errors", "Sum") },
+    { title: "Functions: throttled", lines: ofFunctions("Throttles", "Sum") },
+  ];
+  const { region } = aws.getRegionOutput();
+  new aws.cloudwatch.Dashboard("Dashboard", {
+    dashboardName: `${$app.name}-${$app.stage}`,
+    dashboardBody: $jsonStringify({
+      widgets: widgets.map(({ title, lines }, i) => ({
+        type: "metric",
+        x: (i % 2) * width,
+        y: Math.floor(i / 2) * height,
+        width,
+        height,
+        properties: { title, metrics: lines, region, period: 300, view: "timeSeries" },
+      })),
+    }),
+  });
+}

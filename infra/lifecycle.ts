@@ -1,0 +1,33 @@
+import { times } from "./limits.ts";
+
+/** What the bucket removes by itself: plain data, for the bucket and for tests. */
+export interface Rule {
+  readonly id: string;
+  /** Keys that begin so; empty for all. */
+  readonly prefix: string;
+  readonly what: "objects" | "unfinished uploads";
+  readonly afterSeconds: number;
+}
+
+const day = 86_400;
+
+/**
+ * The rules for a bucket whose keys all begin with `S3_PREFIX` of the deploying environment. They are a second net: the functions remove these
+ * objects themselves, and earlier, unless they were killed. Nothing here touches an artifact.
+ */
+export function rules(env: Readonly<Record<string, string | undefined>>): Rule[] {
+  const prefix = (env.S3_PREFIX ?? "").replace(/^\/+|\/+$/g, "");
+  const below = (folder: string) => (prefix === "" ? folder : `${prefix}/${folder}`);
+  return [
+    { id: "handed-over-inputs", prefix: below("inputs/tmp/"), what: "objects", afterSeconds: day },
+    {
+      id: "uploads",
+      prefix: below("inputs/uploads/"),
+      what: "objects",
+      afterSeconds: times().uploadKeepMs / 1000,
+    },
+    { id: "backups", prefix: below("backups/"), what: "objects", afterSeconds: day },
+    // They cost storage and are in no list.
+    { id: "unfinished-uploads", prefix: below(""), what: "unfinished uploads", afterSeconds: day },
+  ];
+}

@@ -1,0 +1,44 @@
+/** The three kinds of stages, each made once for a process, with the same bundles. */
+import { type Bundle, bundle } from "../../local/bundle.ts";
+import { type FunctionSpec, functions } from "../limits.ts";
+import { secrets } from "../settings.ts";
+import { type Synthesis, synthesize } from "./synthesis.ts";
+
+export const handlers = Object.fromEntries(
+  Object.entries<FunctionSpec>(functions).map(([name, { handler }]) => [name, handler]),
+);
+
+/** What every stage needs; the secrets' values may appear nowhere but in the links. */
+const needed = {
+  ...Object.fromEntries(
+    Object.values(secrets).map(({ secret }) => [`SST_SECRET_${secret}`, `canary-${secret}`]),
+  ),
+  CLOUDFLARE_DEFAULT_ACCOUNT_ID: "account",
+};
+
+/** The environment of `sst deploy` by stage: all of it, some of it, nothing that is not needed. */
+export const environments = {
+  production: {
+    ...needed,
+    CORS_ALLOW_ORIGINS: "https://app.example.com, https://admin.example.com",
+    SINGLE_MAX_CONCURRENCY: "6",
+    VLLM_MODEL: "some/model",
+    ALARM_EMAIL: "ops@example.com",
+  },
+  staging: { ...needed, S3_PREFIX: "/team/receipts/", RESERVED_CONCURRENCY: "reconcile=1, single=4" },
+  anna: needed,
+} as const satisfies Record<string, Record<string, string>>;
+export type Stage = keyof typeof environments;
+
+export interface Stages extends Record<Stage, Synthesis> {
+  bundle: Bundle;
+}
+
+/** Makes all of them, side by side. @throws with the program's own words when one fails. */
+export async function stages(): Promise<Stages> {
+  const bundled = await bundle({ handlers, minify: true });
+  const make = (stage: Stage) => synthesize({ stage, env: environments[stage], bundle: bundled, handlers });
+  const [production, staging, anna] = await Promise.all([make("production"), make("staging"), make("anna")]);
+  bundled.release();
+  return { bundle: bundled, production, staging, anna };
+}
