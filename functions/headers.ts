@@ -16,7 +16,9 @@ export function idempotencyKeyOf({ headers }: Call): string | undefined {
  * the RFC asks.
  */
 export function patienceOf({ headers }: Call, timeScale: number): Patience {
-  const parts = (headers.prefer ?? "").split(",").map((part) => part.trim().toLowerCase());
+  const parts = (headers.prefer ?? "")
+    .split(",")
+    .map((part) => part.split(";")[0]?.trim().toLowerCase() ?? "");
   const seconds = parts
     .map((part) => /^wait\s*=\s*"?(\d{1,4})"?$/.exec(part)?.[1])
     .find((value) => value !== undefined);

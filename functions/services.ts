@@ -21,3 +21,8 @@ export function services(): Services {
     debugMode,
   };
 }
+
+/** The same for functions behind a queue or the clock. */
+export function patient(): Services {
+  return Object.defineProperties(services(), { bucket: { value: Bucket.patient() } });
+}

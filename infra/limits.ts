@@ -196,10 +196,12 @@ export function times(timeScale = 1) {
     keyCacheMs: ms(60_000),
     /** Last use of a key is written at most this often. */
     keyLastUsedMs: ms(60_000),
-    /** One SQL round trip. */
-    databaseTimeoutMs: ms(8_000),
+    /** One SQL round trip. Like the next one, short enough for a put and a commit to fit into httpReserve. */
+    databaseTimeoutMs: ms(2_500),
     /** One call to the bucket. */
-    storageTimeoutMs: ms(8_000),
+    storageTimeoutMs: ms(2_500),
+    /** The same for queue functions, which have time and move large objects. */
+    storageQueueTimeoutMs: ms(15_000),
     /** One call to a queue. */
     queueTimeoutMs: ms(5_000),
     idempotencyMs: ms(24 * 3_600_000),
@@ -219,7 +221,7 @@ export function times(timeScale = 1) {
     requeueDelaysMs: [ms(2_000), ms(10_000), ms(60_000)],
     /** Reconcile: queued work whose message was never sent, or was sent so long ago that it must be lost. */
     unsentGraceMs: ms(15_000),
-    lostMessageMs: ms(15 * 60_000),
+    lostMessageMs: ms(3 * 60_000),
   };
 }
 export type Times = ReturnType<typeof times>;

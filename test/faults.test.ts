@@ -203,10 +203,18 @@ describe("a function's process is killed", () => {
     expect((await call()).status).toBe(500);
     model.respond = () => ModelServer.json(fields);
     await expect.poll(async () => (await row("left-alone"))?.status, { timeout: 20_000 }).toBe("retryable");
-    expect(codeOf(await get("left-alone"))).toBe("internal");
+    expect((await get("left-alone")).body).toMatchObject({ status: "failed", error: { code: "internal" } });
     expect(loop.events("reconciled").some((event) => Number(event.interrupted) > 0)).toBe(true);
     expect((await call()).status).toBe(200);
   });
+});
+
+test("slow storage at the end of a call is 503 or 504 in our own words, never a dead function", async () => {
+  const call = await newCall("slow-storage");
+  model.respond = () => ({ kind: "hang" });
+  const failed = await during({ put: () => new Promise(() => {}) as never }, call);
+  expect([503, 504]).toContain(failed.status);
+  expect(["storage_unavailable", "inference_timeout"]).toContain(codeOf(failed));
 });
 
 test("nothing private was logged in any of these faults", () => {

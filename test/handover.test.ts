@@ -1,6 +1,7 @@
 import { createClient } from "@libsql/client";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import * as Database from "#core/db/client";
+import * as Claims from "#core/extraction/claim";
 import { extractTable } from "#core/extraction/extract.sql";
 import { type Answer, startLoop, type TestLoop } from "#test/loop";
 import * as ModelServer from "#test/model-server";
@@ -139,6 +140,10 @@ describe("the model server is away", () => {
     expect(refused.status).toBe(503);
     expect((refused.body as { error: { code: string } }).error.code).toBe("inference_unavailable");
     expect(Number(refused.headers.get("retry-after"))).toBeGreaterThan(0);
+    expect((await poll("away-3")).body).toMatchObject({
+      status: "failed",
+      error: { code: "inference_unavailable" },
+    });
     expect((await row("away-1"))?.waitingFor).toBe("model_server");
     expect((await row("away-1"))?.attempts).toBe(0);
     expect(model.requests.length).toBe(before);
@@ -159,7 +164,53 @@ describe("the model server is away", () => {
   });
 });
 
+describe("what clears up after an extract", () => {
+  test("does not take the picture of a later hand-over of the same id", async () => {
+    model.respond = () => ModelServer.error(400, "this request is refused");
+    await extract("twice-1", { prefer: "respond-async" });
+    await ended("twice-1");
+    const stale = await row("twice-1");
+    expect(stale).toMatchObject({ status: "retryable", attempts: 0 });
+    model.respond = () => ({ kind: "hang" });
+    await loop.call("/v1/extract", {
+      json: { image_base64: await base64(count), request_id: "twice-1" },
+      headers: { prefer: "respond-async" },
+    });
+    // The first worker, or reconcile, comes late with what it knew.
+    if (stale === undefined) throw new Error("no row");
+    const late = {
+      ...stale,
+      input: {
+        source: "inline" as const,
+        objectKey: "x",
+        temporary: true,
+        etag: null,
+        declaredMimeType: null,
+        debug: null,
+        principalRole: "admin",
+      },
+    };
+    expect(await Claims.forgetInput(db, late)).toBe(false);
+    expect((await row("twice-1"))?.input).not.toBeNull();
+    model.respond = () => ModelServer.json(fields);
+    await model.down();
+    await model.up();
+    expect(statusOf(await ended("twice-1", 25_000))).toBe("succeeded");
+  });
+});
+
 describe("queued work has a budget", () => {
+  test("a request that the model server refuses is asked once", async () => {
+    const before = model.requests.length;
+    model.respond = () => ModelServer.error(400, "this request is refused");
+    await extract("refused-1", { prefer: "respond-async" });
+    expect((await ended("refused-1")).body).toMatchObject({
+      status: "failed",
+      error: { code: "inference_failed" },
+    });
+    expect(model.requests.length).toBe(before + 1);
+  });
+
   test("what the model server itself keeps failing ends after three attempts, readable, and may be sent again", async () => {
     model.respond = () => ModelServer.text("no JSON here");
     await extract("hopeless-1", { prefer: "respond-async" });

@@ -33,6 +33,11 @@ export function connect(): Bucket {
   return shared;
 }
 
+/** The same for queue functions: nobody waits for their answer, and they have more time for a call. */
+export function patient(): Bucket {
+  return { ...connect(), timeoutMs: Limits.times(Config.app().timeScale).storageQueueTimeoutMs };
+}
+
 /** A client for these settings. */
 export function open(settings: Config.Bucket, timeoutMs: number): Bucket {
   return {

@@ -143,12 +143,12 @@ export async function enqueue(
   return (await update(db, row, changes)) ? { ...row, ...changes } : undefined;
 }
 
-/** Notes that a queued extract's message is under way. */
+/** Notes that a queued extract's message is under way, and that it waits for nothing else. */
 export async function markSent(db: Database.Db, rows: Row[]): Promise<void> {
   const now = new Date();
   await Database.batch(
     db,
-    rows.map((row) => db.query.update(extractTable).set({ sentAt: now }).where(ours(row))),
+    rows.map((row) => db.query.update(extractTable).set({ sentAt: now, waitingFor: null }).where(ours(row))),
   );
 }
 
@@ -213,14 +213,19 @@ export async function requeue(
   });
 }
 
-/** The input is gone from the bucket; nobody need look for it again. */
-export async function forgetInput(db: Database.Db, row: Row): Promise<void> {
-  await Database.batch(db, [
+/**
+ * Lets go of an ended extract's input.
+ * @returns false when it has been taken up again since: its input is somebody's, and must stay.
+ */
+export async function forgetInput(db: Database.Db, row: Row): Promise<boolean> {
+  const ended = sql`${extractTable.status} IN ('succeeded', 'failed', 'retryable')`;
+  const [result] = await Database.batch(db, [
     db.query
       .update(extractTable)
       .set({ input: null })
-      .where(and(eq(extractTable.keyId, row.keyId), eq(extractTable.requestId, row.requestId))),
+      .where(and(ours(row), ended)),
   ]);
+  return result?.rowsAffected === 1;
 }
 
 /** The row of an id, if this key has one. */

@@ -69,12 +69,18 @@ export async function extract(services: Services, input: ExtractRequest, caller:
   if (task === undefined) throw invalidRequest([{ path: "task_id", message: "no such task" }]);
   permit(input, services.debugMode, caller.principal);
   const overridden = await override(task, input.debug);
-  const source = await Source.load(services, caller.log, input, {
-    keyId: caller.principal.keyId,
-    deadline: caller.deadline,
-  });
+  const from = { keyId: caller.principal.keyId, deadline: caller.deadline };
+  let source: Source.Source;
+  try {
+    source = await Source.load(services, caller.log, input, from);
+  } catch (thrown) {
+    // An answer outlives the upload or the address that it was read from.
+    const known = await answered(services, input, caller, payloadOf(task, input, undefined));
+    if (known === undefined) throw thrown;
+    return known;
+  }
   const image = await Image.inspect(source.bytes);
-  const payloadHash = hash({ task_id: task.id, image_sha256: image.sha256, debug: input.debug });
+  const payloadHash = payloadOf(task, input, image);
 
   const { claim, outlook } = await claimId(services, input, caller, { taskId: task.id, payloadHash });
   const { row } = claim;
@@ -105,6 +111,35 @@ export async function extract(services: Services, input: ExtractRequest, caller:
   if (outlook.recentHandovers >= handoversBeforeGivingUp)
     return toQueue(work, { handedOver: false, waitingFor: null }, undefined);
   return ask(work);
+}
+
+/**
+ * sha256 over what decides the answer. A picture that is named is what its name says: an upload is pinned to the bytes
+ * seen first, and a repeat of an address is the same call whatever lies there now.
+ */
+function payloadOf(task: Task.Task, input: ExtractRequest, image: Image.Inspected | undefined): string {
+  const { image_ref, image_url, debug } = input;
+  const named = image_ref !== undefined || image_url !== undefined;
+  return hash({
+    task_id: task.id,
+    image_ref,
+    image_url,
+    image_sha256: named ? undefined : image?.sha256,
+    debug,
+  });
+}
+
+/** The stored answer of an id that the caller named and that has ended with this payload. */
+async function answered(
+  services: Services,
+  input: ExtractRequest,
+  caller: Caller,
+  payloadHash: string,
+): Promise<Outcome | undefined> {
+  if (input.request_id === undefined) return undefined;
+  const row = await Claims.find(services.db, caller.principal.keyId, input.request_id);
+  if (row === undefined || row.payloadHash !== payloadHash || row.status !== "succeeded") return undefined;
+  return { kind: "done", answer: await replay(services, caller.log, row), replayed: true };
 }
 
 /** One call's work, once it is ours. */
@@ -296,10 +331,36 @@ export async function get(
       replayed: true,
     };
   }
-  // Nothing but the row is left: it was interrupted, or its failure could not be stored.
-  throw row.errorCode === null
-    ? new AppError("internal", "the work on this extract was interrupted: send the same call again")
-    : new AppError(row.errorCode as Code, row.errorMessage ?? "");
+  if (row.status === "succeeded") throw gone();
+  return { kind: "done", answer: fromRow(row), replayed: true };
+}
+
+const gone = () => new AppError("not_found", "what was stored for this id is no longer there");
+
+/** A failure of which nothing but the row is left: it asked nobody, was interrupted, or could not be stored. */
+function fromRow(row: Claims.Row): Extract {
+  const task = Task.get(row.taskId);
+  const code = row.errorCode === null ? "internal" : (row.errorCode as Code);
+  const message = row.errorMessage ?? "the work on this extract was interrupted: send the same call again";
+  return {
+    request_id: row.requestId,
+    task_id: row.taskId,
+    created_at: row.createdAt.toISOString(),
+    status: "failed",
+    result: null,
+    schema_ok: null,
+    schema_errors: [],
+    normalized: {},
+    checks: [],
+    model: null,
+    prompt_sha256: task?.promptSha256 ?? null,
+    schema_sha256: task?.schemaSha256 ?? null,
+    image_sha256: null,
+    usage: { prompt_tokens: 0, completion_tokens: 0, attempts: 0 },
+    timings_ms: { total: 0, image: 0, inference: 0, validate: 0 },
+    artifact_rel: null,
+    error: { code, message },
+  };
 }
 
 /** The artifact that a row stands for, wherever it is: still in the row, at the extract's own key, at an attempt's. */
@@ -373,7 +434,6 @@ async function replay(services: Services, log: Log, row: Claims.Row): Promise<Ex
     });
   }
   const artifact = await storedOf(services, log, row);
-  if (artifact === undefined)
-    throw new AppError("not_found", "what was stored for this id is no longer there");
+  if (artifact === undefined) throw gone();
   return answerOf(artifact);
 }

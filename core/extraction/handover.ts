@@ -15,10 +15,11 @@ export interface SingleMessage {
 
 /**
  * A copy of an inline picture, for the worker; deleted when the extract ends, by lifecycle after a day. The key's
- * id comes after `tmp`, a reserved id, because a lifecycle rule knows only a fixed prefix.
+ * id comes after `tmp`, a reserved id, because a lifecycle rule knows only a fixed prefix; the token makes every
+ * hand-over's copy its own, so that clearing up after an earlier one cannot take it away.
  */
-export function temporaryKey(row: Pick<Claims.Row, "keyId" | "requestId">): string {
-  return `inputs/tmp/${row.keyId}/${row.requestId}`;
+export function temporaryKey(row: Pick<Claims.Row, "keyId" | "requestId" | "token">): string {
+  return `inputs/tmp/${row.keyId}/${row.requestId}~${row.token}`;
 }
 
 /**
@@ -42,7 +43,7 @@ export async function handOver(
   const { objectKey: existing, ...rest } = picture.input;
   const objectKey = existing ?? temporaryKey(row);
   if (existing === null) {
-    // "taken": an earlier hand-over of this id and payload put the same bytes there.
+    // "taken": our own earlier try put the same bytes there.
     await Bucket.put(services.bucket, log, objectKey, picture.bytes, picture.mimeType);
   }
   const queued = await Claims.enqueue(

@@ -176,7 +176,8 @@ async function run(performed: Performed, model: Config.Model, work: Work, maxTok
     schema_errors: errors,
     normalized,
     checks: Checks.run(task, answer.value, normalized),
-    model: answer.model,
+    // What the server calls itself; a name, not a place for anything of length.
+    model: answer.model.slice(0, 200),
     usage: { ...answer.usage, attempts: answer.attempts.length },
   };
   performed.record = {
@@ -184,6 +185,10 @@ async function run(performed: Performed, model: Config.Model, work: Work, maxTok
     raw_model_text: answer.rawText,
     finish_reason: answer.finishReason,
     attempts: answer.attempts,
+    request: {
+      ...performed.record.request,
+      response_format: answer.attempts.at(-1)?.response_format ?? performed.record.request.response_format,
+    },
   };
   performed.timingsMs.validate = Date.now() - validateAt;
 }

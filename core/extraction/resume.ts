@@ -114,6 +114,10 @@ export async function reconcile(services: Stores, log: Log): Promise<Repairs> {
     ),
   );
   repairs.requeued += await sendRows(services, await select(unsent), log);
+  // Nobody can work on what has no picture; it must not be "running" for ever.
+  for (const row of await select(and(eq(extractTable.status, "queued"), isNull(extractTable.input)))) {
+    repairs.interrupted += (await endInterrupted(services, log, row)) ? 1 : 0;
+  }
   for (const row of await select(
     and(eq(extractTable.status, "retryable"), isNotNull(extractTable.pendingArtifact)),
   )) {

@@ -81,10 +81,13 @@ export const Extract = z
     schema_errors: z.array(z.object({ path: z.string(), message: z.string() })),
     normalized: Canonical.Normalized,
     checks: z.array(Check.Check),
-    model: z.string(),
-    prompt_sha256: z.string(),
-    schema_sha256: z.string(),
-    image_sha256: z.string(),
+    model: z
+      .string()
+      .nullable()
+      .meta({ description: "Null, like the hashes, for a failure that asked nobody." }),
+    prompt_sha256: z.string().nullable(),
+    schema_sha256: z.string().nullable(),
+    image_sha256: z.string().nullable(),
     usage: Usage,
     timings_ms: z.object({ total: z.int(), image: z.int(), inference: z.int(), validate: z.int() }),
     artifact_rel: z.string().nullable().meta({ description: "Where the artifact lies, without S3_PREFIX." }),
@@ -125,7 +128,7 @@ export interface Artifact extends Extract {
   request: {
     temperature: number;
     max_tokens: number;
-    response_format: "json_schema";
+    response_format: "json_schema" | "none";
     seed: number;
     debug?: Override.Debug;
   };

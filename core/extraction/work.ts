@@ -70,8 +70,9 @@ export async function discardInput(
   row: Claims.Row,
 ): Promise<void> {
   if (row.input === null) return;
-  if (row.input.temporary) await Bucket.remove(services.bucket, log, row.input.objectKey);
-  await Claims.forgetInput(services.db, row);
+  // The row first: what a crash then leaves in the bucket goes by its lifecycle rule.
+  const forgotten = await Claims.forgetInput(services.db, row);
+  if (forgotten && row.input.temporary) await Bucket.remove(services.bucket, log, row.input.objectKey);
 }
 
 async function attempt(
@@ -82,7 +83,14 @@ async function attempt(
   log: Log,
 ): Promise<void> {
   const task = Task.get(row.taskId);
-  const bytes = await Source.reload(services.bucket, log, input);
+  let bytes: Uint8Array | undefined;
+  try {
+    bytes = await Source.reload(services.bucket, log, input);
+  } catch (thrown) {
+    const error = from(thrown);
+    if (error.retry) throw error;
+    return end(services, row, error);
+  }
   // What passed the lint then may not pass that of a later version.
   const overridden = task && (await override(task, input.debug ?? undefined).catch(() => undefined));
   if (overridden === undefined || bytes === undefined) {
@@ -137,7 +145,8 @@ async function afterFailure(
     return wait(services, log, row, suspect);
   }
   const free = error.code === "inference_unavailable" && verdict === "overload";
-  if (spent && !free) return end(services, row, error, artifactRel);
+  // What the model server refuses now it refuses every time.
+  if ((spent && !free) || verdict === "refused") return end(services, row, error, artifactRel);
   const delayMs = free
     ? (error.retryAfterS ?? 5) * 1000
     : services.times.requeueDelaysMs[Math.min(row.attempts, 2)];

@@ -295,8 +295,11 @@ export function verifier(
     refused.delete(hash);
     remember(hash, { principal: found?.principal, expiresAt: found?.expiresAt ?? 0, checkedAt: now });
     if (found === undefined) return undefined;
-    if (now - found.lastUsedAt >= times.keyLastUsedMs)
-      await touch(db(), found.principal.keyId, now, times.keyLastUsedMs);
+    if (now - found.lastUsedAt >= times.keyLastUsedMs) {
+      const noted = touch(db(), found.principal.keyId, now, times.keyLastUsedMs);
+      // A locked database must not hold up the call for a note.
+      await Promise.race([noted, new Promise((resolve) => setTimeout(resolve, touchPatienceMs).unref())]);
+    }
     return found.principal;
   };
 }
@@ -337,6 +340,9 @@ async function lookup(
     lastUsedAt: row.lastUsedAt?.getTime() ?? 0,
   };
 }
+
+/** How long a call waits for that note. */
+const touchPatienceMs = 300;
 
 /** Notes the last use, at most once a minute over all instances. A lost note is no reason to refuse the call. */
 async function touch(db: Database.Db, keyId: string, now: number, everyMs: number): Promise<void> {

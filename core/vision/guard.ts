@@ -66,7 +66,7 @@ function isWhitespace(code: number): boolean {
   return code === 0x20 || (code >= 0x09 && code <= 0x0d) || code === 0xa0 || code === 0x3000;
 }
 
-/** Digits with the separators between them: 1,000,000,… and 0.000… are endless in the same way. */
+/** Digits and the point: 0.000… is endless in the same way. Not the comma, which also stands between numbers. */
 function isNumeric(code: number): boolean {
-  return (code >= 0x30 && code <= 0x39) || code === 0x2c || code === 0x2e;
+  return (code >= 0x30 && code <= 0x39) || code === 0x2e;
 }

@@ -80,8 +80,20 @@ const rungs = [
   "without_response_format",
 ] as const satisfies AttemptKind[];
 
-/** Fields that a server has refused, by its address: asked for once, not at every call. */
-const refusedFields = new Map<string, Set<string>>();
+/**
+ * Fields that a server has refused, by its address: asked for once, not at every call. Noted only when the call
+ * without them was answered, and for ten minutes: a server may be replaced, and an error may name what is innocent.
+ */
+const refusedFields = new Map<string, { fields: ReadonlySet<string>; until: number }>();
+const refusedFieldsMs = 600_000;
+
+/** Never remembered: what was refused may be one caller's schema, and nobody else may lose the constraint by it. */
+const neverNoted = new Set(["response_format", "structured_outputs"]);
+
+function refusedBy(server: Complete.Server): ReadonlySet<string> {
+  const known = refusedFields.get(server.baseUrl);
+  return known !== undefined && known.until > Date.now() ? known.fields : new Set();
+}
 
 /**
  * Asks until there is one JSON object, or a reason to stop:
@@ -116,6 +128,8 @@ class Ladder {
   #images: Complete.Picture[];
   #rung = 0;
   #kind: AttemptKind = "first";
+  /** Fields left out: what the server is known to refuse, and what it has refused in this question. */
+  #without: ReadonlySet<string>;
   #retries = 0;
   #shrinks = 0;
   #rawText = "";
@@ -126,6 +140,7 @@ class Ladder {
     this.#question = question;
     this.#options = options;
     this.#images = question.images;
+    this.#without = refusedBy(server);
   }
 
   /** One call; an answer, or undefined when the next call may start. */
@@ -171,6 +186,7 @@ class Ladder {
     record.finish_reason = completion.finishReason;
     record.usage = completion.usage;
     this.#attempts.push(record);
+    this.#note();
     this.#rawText = completion.text;
     this.#finishReason = completion.finishReason;
     const judged = judge(completion);
@@ -205,7 +221,7 @@ class Ladder {
         maxTokens: bounded ? Math.min(question.maxTokens, bound) : question.maxTokens,
         schema: rung === "without_response_format" ? undefined : question.schema,
       },
-      without: refusedFields.get(this.#server.baseUrl),
+      without: this.#without,
     };
   }
 
@@ -278,17 +294,25 @@ class Ladder {
     this.#kind = "smaller_picture";
   }
 
-  /** Remembers fields that this server refuses; false when it was asked without them already. */
+  /** Leaves out fields that the server refused; false when it was asked without them already. */
   #learn(fields: string[]): boolean {
-    const known = refusedFields.get(this.#server.baseUrl) ?? new Set<string>();
-    const before = known.size;
+    const known = new Set(this.#without);
     for (const field of fields) {
       known.add(field);
       // The one is refused without the other.
       if (field === "logprobs") known.add("top_logprobs");
     }
-    refusedFields.set(this.#server.baseUrl, known);
-    return known.size > before;
+    const grown = known.size > this.#without.size;
+    this.#without = known;
+    return grown;
+  }
+
+  /** The server has answered without these fields: the next question need not try them. */
+  #note(): void {
+    const fields = [...this.#without].filter((field) => !neverNoted.has(field));
+    const before = refusedBy(this.#server);
+    if (fields.every((field) => before.has(field))) return;
+    refusedFields.set(this.#server.baseUrl, { fields: new Set(fields), until: Date.now() + refusedFieldsMs });
   }
 
   /** Capped exponential back-off, half of it jitter; what the server asks for is the least. */

@@ -126,7 +126,23 @@ describe("retries", () => {
       ["without_field", "json_schema"],
       ["without_field", "none"],
     ]);
+    // The schema is asked for again: one refusal must not take the constraint from everybody.
+    expect((await ask()).attempts.map(({ kind, response_format }) => [kind, response_format])).toEqual([
+      ["first", "json_schema"],
+      ["without_field", "none"],
+    ]);
+    expect(model.requests.at(-2)?.body).not.toHaveProperty("stream_options");
+  });
+
+  test("a field is remembered only when the call without it was answered", async () => {
+    model.respond = () => ModelServer.error(400, "extra field not permitted: seed, response_format");
+    await failure(ask());
+    model.respond = () => ModelServer.json({ total: "1" });
     expect((await ask()).attempts).toHaveLength(1);
+    expect(model.requests.at(-1)?.body).toMatchObject({
+      seed: expect.any(Number),
+      response_format: { type: "json_schema" },
+    });
   });
 });
 

@@ -6,7 +6,7 @@ import * as Config from "#core/config";
 import * as Resume from "#core/extraction/resume";
 import * as Queue from "#core/queue/queue";
 import { worker } from "#functions/queue";
-import { services } from "#functions/services";
+import { patient } from "#functions/services";
 
 const Message = z.discriminatedUnion("kind", [
   Job.Message,
@@ -16,9 +16,9 @@ const Message = z.discriminatedUnion("kind", [
 /** What is done in steps, or after a while. A message of no known kind fails until it is a dead letter. */
 export const handler = worker("later", async ({ body, log, deadline, leaseUntil }) => {
   const message = Message.parse(body);
-  if (message.kind === "probe") return Resume.probe(services(), message.n, log);
+  if (message.kind === "probe") return Resume.probe(patient(), message.n, log);
   await Job.step(
-    { bucket: Bucket.connect(), send: (next) => Queue.send(Queue.connect(), "later", next) },
+    { bucket: Bucket.patient(), send: (next) => Queue.send(Queue.connect(), "later", next) },
     message,
     { deadline, leaseUntil, log, limits: BackupLimits.limits(Config.app().timeScale) },
   );

@@ -1,12 +1,12 @@
 import * as z from "zod";
 import * as Work from "#core/extraction/work";
 import { worker } from "#functions/queue";
-import { services } from "#functions/services";
+import { patient } from "#functions/services";
 
 const Message = z.object({ key_id: z.string(), request_id: z.string() });
 
 /** Extracts that became asynchronous, one a message; they never wait behind a batch. */
 export const handler = worker("single", async ({ body, log, ...time }) => {
   const message = Message.parse(body);
-  await Work.work(services(), message, time, log.child({ extract_id: message.request_id }));
+  await Work.work(patient(), message, time, log.child({ extract_id: message.request_id }));
 });
