@@ -339,7 +339,6 @@ const gone = () => new AppError("not_found", "what was stored for this id is no 
 
 /** A failure of which nothing but the row is left: it asked nobody, was interrupted, or could not be stored. */
 function fromRow(row: Claims.Row): Extract {
-  const task = Task.get(row.taskId);
   const code = row.errorCode === null ? "internal" : (row.errorCode as Code);
   const message = row.errorMessage ?? "the work on this extract was interrupted: send the same call again";
   return {
@@ -353,8 +352,8 @@ function fromRow(row: Claims.Row): Extract {
     normalized: {},
     checks: [],
     model: null,
-    prompt_sha256: task?.promptSha256 ?? null,
-    schema_sha256: task?.schemaSha256 ?? null,
+    prompt_sha256: null,
+    schema_sha256: null,
     image_sha256: null,
     usage: { prompt_tokens: 0, completion_tokens: 0, attempts: 0 },
     timings_ms: { total: 0, image: 0, inference: 0, validate: 0 },
