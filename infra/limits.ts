@@ -177,6 +177,8 @@ export type FunctionName = keyof typeof functions;
 /** Times in milliseconds, all scaled alike. A deployed stage runs at scale 1; tests run faster. */
 export function times(timeScale = 1) {
   const ms = (value: number) => Math.max(1, Math.round(value * timeScale));
+  // A machine's own round trips do not get faster with the scale.
+  const io = (value: number) => Math.min(value, Math.max(1_000, ms(value)));
   return {
     gatewayTimeoutMs: ms(platform.gatewayTimeoutMs),
     functionTimeoutMs: (name: FunctionName) => ms(functions[name].timeoutMs),
@@ -190,20 +192,20 @@ export function times(timeScale = 1) {
     /** A message stays invisible this much longer than its function may run. */
     visibilityGraceMs: ms(10_000),
     /** Longest wait for one probe of /readyz, and how long its answer is kept. */
-    probeTimeoutMs: ms(2_000),
+    probeTimeoutMs: io(2_000),
     probeCacheMs: ms(5_000),
     /** A verified key is trusted this long without SQL: a revoked key is refused everywhere after at most this. */
     keyCacheMs: ms(60_000),
     /** Last use of a key is written at most this often. */
     keyLastUsedMs: ms(60_000),
     /** One SQL round trip. Like the next one, short enough for a put and a commit to fit into httpReserve. */
-    databaseTimeoutMs: ms(2_500),
+    databaseTimeoutMs: io(2_500),
     /** One call to the bucket. */
-    storageTimeoutMs: ms(2_500),
+    storageTimeoutMs: io(2_500),
     /** The same for queue functions, which have time and move large objects. */
-    storageQueueTimeoutMs: ms(15_000),
+    storageQueueTimeoutMs: io(15_000),
     /** One call to a queue. */
-    queueTimeoutMs: ms(5_000),
+    queueTimeoutMs: io(5_000),
     idempotencyMs: ms(24 * 3_600_000),
     /** A picture behind a URL: from the look-up of its host to its last byte. */
     imageUrlMs: ms(10_000),
