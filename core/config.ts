@@ -240,8 +240,8 @@ export function model(): Model {
     maxModelLen: values.VLLM_MAX_MODEL_LEN,
     maxTokens: values.VLLM_MAX_TOKENS,
     maxImages: values.VLLM_MAX_IMAGES,
-    connectTimeoutMs: values.VLLM_CONNECT_TIMEOUT_S * 1000 * timeScale,
-    readTimeoutMs: values.VLLM_READ_TIMEOUT_S * 1000 * timeScale,
+    connectTimeoutMs: Math.ceil(values.VLLM_CONNECT_TIMEOUT_S * 1000 * timeScale),
+    readTimeoutMs: Math.ceil(values.VLLM_READ_TIMEOUT_S * 1000 * timeScale),
   };
 }
 

@@ -23,6 +23,6 @@ export function patienceOf({ headers }: Call, timeScale: number): Patience {
     .map((part) => /^wait\s*=\s*"?(\d{1,4})"?$/.exec(part)?.[1])
     .find((value) => value !== undefined);
   if (seconds !== undefined)
-    return { waitMs: Number(seconds) * 1000 * timeScale, refuseWhenAway: Number(seconds) === 0 };
+    return { waitMs: Math.round(Number(seconds) * 1000 * timeScale), refuseWhenAway: Number(seconds) === 0 };
   return { waitMs: parts.includes("respond-async") ? 0 : undefined, refuseWhenAway: false };
 }

@@ -63,7 +63,7 @@ async function ended(id: string, timeout = 15_000): Promise<Answer> {
 describe("a call that becomes 202", () => {
   test("`Prefer: respond-async` answers at once, and the worker ends it; its picture is deleted", async () => {
     const answer = await extract("async-1", { prefer: "respond-async" });
-    expect(answer.status).toBe(202);
+    expect(answer.status, answer.text).toBe(202);
     expect(answer.body).toEqual({
       request_id: "async-1",
       status: "running",
@@ -80,7 +80,7 @@ describe("a call that becomes 202", () => {
     const first = model.requests.length + 1;
     const startedAt = Date.now();
     const answer = await extract("wait-1", { prefer: "wait=5" });
-    expect(answer.status).toBe(202);
+    expect(answer.status, answer.text).toBe(202);
     expect(Date.now() - startedAt).toBeLessThan(2_500);
     await expect.poll(() => model.requests[first - 1]?.aborted, { timeout: 2_000 }).toBe(true);
     expect(statusOf(await ended("wait-1"))).toBe("succeeded");
@@ -91,7 +91,7 @@ describe("a call that becomes 202", () => {
     model.respond = (_request, n) => (n === first ? { kind: "hang" } : ModelServer.json(fields));
     const startedAt = Date.now();
     const answer = await extract("slow-1");
-    expect(answer.status).toBe(202);
+    expect(answer.status, answer.text).toBe(202);
     expect(Date.now() - startedAt).toBeLessThan(5_000);
     expect([200, 202]).toContain((await again("slow-1")).status);
     await ended("slow-1");
@@ -118,7 +118,7 @@ describe("a call that becomes 202", () => {
       return ModelServer.json(fields);
     };
     const answer = await extract("guarded-1");
-    expect(answer.status).toBe(202);
+    expect(answer.status, answer.text).toBe(202);
     // Whatever asks now is the worker, not the call.
     expect(model.requests.length - before).toBeLessThanOrEqual(1);
     release();
@@ -225,7 +225,7 @@ describe("queued work has a budget", () => {
       json: { image_base64: (await base64(99)).slice(0, -1200), request_id: "broken-1" },
       headers: { prefer: "respond-async" },
     });
-    expect(answer.status).toBe(202);
+    expect(answer.status, answer.text).toBe(202);
     expect((await ended("broken-1")).body).toMatchObject({
       status: "failed",
       error: { code: "invalid_image" },
