@@ -60,6 +60,10 @@ function announce(loop: Loop): void {
   else console.log(`key with role admin in ${apiKeyPath}`);
   if (loop.modelPid() !== undefined)
     console.log("VLLM_BASE_URL is not set: the stand-in model server local-ocr answers");
+  else console.log(`the model server is ${loop.env.VLLM_MODEL ?? "the default model"} at VLLM_BASE_URL`);
+  if (loop.env.AUTH_ENABLED === "0")
+    console.log("AUTH_ENABLED=0: every call runs as anonymous, without a key");
+  console.log(`the API's pages are at ${url}/docs`);
   console.log(`OCRlty is ready at ${url}`);
 }
 

@@ -147,10 +147,12 @@ export async function extract(
   server: Target,
   body: { task_id?: string; image_base64: string; request_id?: string },
   signal?: AbortSignal,
+  /** Called once when the answer does not come at once, with where it can be asked for. */
+  onWaiting?: (pollUrl: string) => void,
 ): Promise<Extract> {
   for (let tries = 1; ; tries += 1) {
     const answer = await call(server, { method: "POST", path: "/v1/extract", body, signal });
-    if (answer.status !== 429 || tries === rateLimitTries) return settled(server, answer, signal);
+    if (answer.status !== 429 || tries === rateLimitTries) return settled(server, answer, signal, onWaiting);
     await sleep(retryAfterS(answer, maxRateLimitS) * 1000, undefined, { signal });
   }
 }
@@ -166,12 +168,18 @@ export async function stored(server: Target, requestId: string, signal?: AbortSi
   return settled(server, answer, signal);
 }
 
-async function settled(server: Target, first: Answer, signal: AbortSignal | undefined): Promise<Extract> {
+async function settled(
+  server: Target,
+  first: Answer,
+  signal: AbortSignal | undefined,
+  onWaiting?: (pollUrl: string) => void,
+): Promise<Extract> {
   const giveUpAt = performance.now() + pollLimitMs;
   let answer = first;
   while (answer.status === 202) {
     const running = Running.safeParse(answer.json);
     if (!running.success) throw oddAnswer(answer);
+    if (answer === first) onWaiting?.(running.data.poll_url);
     if (performance.now() > giveUpAt) {
       throw new CallError("still running after 15 minutes: ask for it again later", {
         scope: "item",

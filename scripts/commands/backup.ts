@@ -205,7 +205,7 @@ async function open(context: Context, url: URL, headers: Record<string, string>)
 async function save(context: Context, response: Response, file: string): Promise<void> {
   try {
     const body = response.body === null ? Readable.from([]) : Readable.fromWeb(response.body);
-    await pipeline(body, fs.createWriteStream(file), { signal: context.signal });
+    await pipeline(body, fs.createWriteStream(file, { mode: 0o600 }), { signal: context.signal });
   } catch (error) {
     context.signal.throwIfAborted();
     // A full disk or a folder that is not there is told as it is.

@@ -127,7 +127,11 @@ function readPictures(args: string[], options: Options, context: Context): Job[]
           ...(options.requestId === undefined ? {} : { request_id: options.requestId }),
           image_base64: picture.bytes.toString("base64"),
         };
-        return Client.extract(server, body, context.signal);
+        return Client.extract(server, body, context.signal, (pollUrl) =>
+          context.say(
+            `queued: the model server is slow or away; waiting for ${pollUrl} (Ctrl-C stops waiting)`,
+          ),
+        );
       },
     };
   });
