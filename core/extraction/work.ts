@@ -70,9 +70,10 @@ export async function discardInput(
   row: Claims.Row,
 ): Promise<void> {
   if (row.input === null) return;
-  // The row first: what a crash then leaves in the bucket goes by its lifecycle rule.
-  const forgotten = await Claims.forgetInput(services.db, row);
-  if (forgotten && row.input.temporary) await Bucket.remove(services.bucket, log, row.input.objectKey);
+  // The object first: after a crash in between reconcile finds the row again. It is this hand-over's own copy, so
+  // a later one of the same id is not touched; nor is its row, which is no longer as it was.
+  if (row.input.temporary) await Bucket.remove(services.bucket, log, row.input.objectKey);
+  await Claims.forgetInput(services.db, row);
 }
 
 async function attempt(
