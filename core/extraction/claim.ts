@@ -119,6 +119,25 @@ export async function commit(db: Database.Db, row: Row, ending: Ending): Promise
   });
 }
 
+/** Ends an attempt whose failure may be retried: the next repeat takes the row up again. @returns as `commit`. */
+export async function release(
+  db: Database.Db,
+  row: Row,
+  error: AppError,
+  artifactRel: string | null = null,
+): Promise<boolean> {
+  return commit(db, row, {
+    status: "retryable",
+    artifactRel,
+    errorCode: error.code,
+    errorMessage: error.message,
+  });
+}
+
+/** What is left to say of work whose process died. */
+export const interrupted = () =>
+  new AppError("internal", "the work on this extract was interrupted: send the same call again");
+
 /**
  * Hands the work to the queue: the input lies in the bucket, the token goes up, nobody holds a lease.
  * @returns the row with its new token, or undefined when it is not ours any more.

@@ -228,24 +228,14 @@ async function toQueue(
 
 /** Ends an attempt that asked nobody: there is nothing to record but the row. */
 async function giveUp(work: Work, error: AppError): Promise<never> {
-  await Claims.commit(work.services.db, work.row, {
-    status: "retryable",
-    artifactRel: null,
-    errorCode: error.code,
-    errorMessage: error.message,
-  });
+  await Claims.release(work.services.db, work.row, error);
   throw error;
 }
 
 /** Ends an attempt that may be repeated. */
 async function fail(work: Work, artifact: Artifact, error: AppError): Promise<never> {
   const artifactRel = await recordAttempt(work.services, work.log, artifact);
-  await Claims.commit(work.services.db, work.row, {
-    status: "retryable",
-    artifactRel,
-    errorCode: error.code,
-    errorMessage: error.message,
-  });
+  await Claims.release(work.services.db, work.row, error, artifactRel);
   throw artifactRel === null ? error : error.with({ artifact_rel: artifactRel });
 }
 
@@ -340,7 +330,7 @@ const gone = () => new AppError("not_found", "what was stored for this id is no 
 /** A failure of which nothing but the row is left: it asked nobody, was interrupted, or could not be stored. */
 function fromRow(row: Claims.Row): Extract {
   const code = row.errorCode === null ? "internal" : (row.errorCode as Code);
-  const message = row.errorMessage ?? "the work on this extract was interrupted: send the same call again";
+  const message = row.errorMessage ?? Claims.interrupted().message;
   return {
     request_id: row.requestId,
     task_id: row.taskId,

@@ -159,12 +159,7 @@ async function endInterrupted(services: Stores, log: Log, row: Claims.Row): Prom
     if (error.retry) throw error;
     return true;
   }
-  return Claims.commit(services.db, row, {
-    status: "retryable",
-    artifactRel: null,
-    errorCode: "internal",
-    errorMessage: "the work on this extract was interrupted: send the same call again",
-  });
+  return Claims.release(services.db, row, Claims.interrupted());
 }
 
 async function storePending(services: Stores, log: Log, row: Claims.Row): Promise<boolean> {

@@ -46,8 +46,8 @@ export async function work(
     if ((await storedBefore(services, log, row)) === undefined) {
       // A picture that kills its worker every time must not do so for ever.
       if (row.claims > maxClaims)
-        await end(
-          services,
+        await Claims.release(
+          services.db,
           row,
           new AppError("internal", "the work on this extract was interrupted too often"),
         );
@@ -90,14 +90,15 @@ async function attempt(
   } catch (thrown) {
     const error = from(thrown);
     if (error.retry) throw error;
-    return end(services, row, error);
+    await Claims.release(services.db, row, error);
+    return;
   }
   // What passed the lint then may not pass that of a later version.
   const overridden = task && (await override(task, input.debug ?? undefined).catch(() => undefined));
   if (overridden === undefined || bytes === undefined) {
     const what =
       overridden === undefined ? "the task of this extract is gone" : "the picture of this extract is gone";
-    await end(services, row, new AppError("internal", what));
+    await Claims.release(services.db, row, new AppError("internal", what));
     return;
   }
   const image = await Image.inspect(bytes);
@@ -147,7 +148,11 @@ async function afterFailure(
   }
   const free = error.code === "inference_unavailable" && verdict === "overload";
   // What the model server refuses now it refuses every time.
-  if ((spent && !free) || verdict === "refused") return end(services, row, error, artifactRel);
+  // The failure is then what a poll shows, and the same call may still be sent again.
+  if ((spent && !free) || verdict === "refused") {
+    await Claims.release(services.db, row, error, artifactRel);
+    return;
+  }
   const delayMs = free
     ? (error.retryAfterS ?? 5) * 1000
     : services.times.requeueDelaysMs[Math.min(row.attempts, 2)];
@@ -166,19 +171,4 @@ async function wait(services: Services, log: Log, row: Claims.Row, suspect: bool
     waitingFor: "model_server",
   });
   await ensureProbe(services, log);
-}
-
-/** The budget is spent: the failure is what a poll shows, and the same call may still be sent again. */
-async function end(
-  services: Services,
-  row: Claims.Row,
-  error: AppError,
-  artifactRel: string | null = null,
-): Promise<void> {
-  await Claims.commit(services.db, row, {
-    status: "retryable",
-    artifactRel,
-    errorCode: error.code,
-    errorMessage: error.message,
-  });
 }
