@@ -30,6 +30,9 @@ const list = z.string().transform((value) =>
     .filter((part) => part !== ""),
 );
 
+/** As the Standard Webhooks scheme has it: 24 to 64 bytes in base64. */
+const webhookSecret = /^whsec_[A-Za-z0-9+/]{32,86}={0,2}$/;
+
 const variables = {
   app: {
     OCRLTY_STAGE: text.default("local"),
@@ -76,8 +79,20 @@ const variables = {
     DATABASE_AUTH_TOKEN: text.optional(),
   },
   queues: {
+    PLAN_QUEUE_URL: text,
+    ITEM_QUEUE_URL: text,
     SINGLE_QUEUE_URL: text,
     LATER_QUEUE_URL: text,
+  },
+  batch: {
+    IMAGE_URL_HOSTS: list.optional(),
+  },
+  webhook: {
+    WEBHOOK_SECRET: list.pipe(z.array(z.string().regex(webhookSecret)).max(2)).default([]),
+    WEBHOOK_ALLOW_PRIVATE: flag.default(false),
+  },
+  usage: {
+    GPU_COST_PER_HOUR: z.coerce.number().min(0).max(1_000).optional(),
   },
 } as const;
 
@@ -285,7 +300,14 @@ export function database(): { url: string; authToken: string | undefined } {
   return { url: values.DATABASE_URL, authToken: values.DATABASE_AUTH_TOKEN };
 }
 
+/** What an hour of the GPU costs, in whatever currency; undefined: nobody said. */
+export function usage(): { gpuCostPerHour: number | undefined } {
+  return { gpuCostPerHour: section("usage").GPU_COST_PER_HOUR };
+}
+
 export interface Queues {
+  plan: string;
+  item: string;
   single: string;
   later: string;
 }
@@ -293,5 +315,33 @@ export interface Queues {
 /** Addresses of the queues; set by the deployment, and by the local loop. */
 export function queues(): Queues {
   const values = section("queues");
-  return { single: values.SINGLE_QUEUE_URL, later: values.LATER_QUEUE_URL };
+  return {
+    plan: values.PLAN_QUEUE_URL,
+    item: values.ITEM_QUEUE_URL,
+    single: values.SINGLE_QUEUE_URL,
+    later: values.LATER_QUEUE_URL,
+  };
+}
+
+export interface Webhook {
+  /** What calls are signed with; while one is replaced there are two. None: nothing can be called. */
+  secrets: string[];
+  /** Plain http and addresses outside the public internet, for receivers on the same machine. */
+  allowPrivate: boolean;
+}
+
+/** How the end of a run is told. @throws ConfigError when private addresses are allowed on a deployed stage. */
+export function webhook(): Webhook {
+  const values = section("webhook");
+  if (values.WEBHOOK_ALLOW_PRIVATE && app().deployed)
+    throw new ConfigError(
+      ["WEBHOOK_ALLOW_PRIVATE"],
+      "WEBHOOK_ALLOW_PRIVATE=1 is refused on a deployed stage",
+    );
+  return { secrets: values.WEBHOOK_SECRET, allowPrivate: values.WEBHOOK_ALLOW_PRIVATE };
+}
+
+/** `IMAGE_URL_HOSTS`; undefined: the hosts of the large clouds' buckets (core/run/hosts.ts). */
+export function batchHosts(): readonly string[] | undefined {
+  return section("batch").IMAGE_URL_HOSTS;
 }

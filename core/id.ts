@@ -10,6 +10,11 @@ export function isRequestId(value: string): boolean {
   return requestIdPattern.test(value) && !reserved.has(value);
 }
 
+/** True when a caller may use this as the id of a run: shorter, because `~<index>` of its items comes after it. */
+export function isRunId(value: string): boolean {
+  return value.length <= 100 && isRequestId(value);
+}
+
 /** Ids for reading also know the items of a run: `<run_id>~<index>`. */
 export function isReadableId(value: string): boolean {
   const [id, index, ...rest] = value.split("~");

@@ -20,6 +20,12 @@ export interface Reply {
   headers?: Record<string, string>;
 }
 
+/** A body as it came, decoded from the event's base64; empty where the operation takes another one. */
+export interface RawBody {
+  contentType: string | undefined;
+  bytes: Uint8Array;
+}
+
 /** What a route takes, gives and does; its schemas are the source of OpenAPI. */
 export interface Operation<
   P extends z.ZodType = z.ZodType,
@@ -33,6 +39,11 @@ export interface Operation<
   query?: Q;
   /** A JSON body; absent: the route takes none and ignores what comes. */
   body?: B;
+  /**
+   * Who reads the body, when it is not the schema alone, which then only describes it. `unchecked`: JSON that the
+   * operation checks itself. `multipart`: the bytes come as `raw`.
+   */
+  bodyAs?: "unchecked" | "multipart";
   /** Status → what is answered with it. OpenAPI's generator adds the errors: those that follow from the route and from what it takes, and `errors`. */
   responses: Record<number, { description: string; schema?: z.ZodType; contentType?: string }>;
   /** Codes that only this operation has (functions/openapi.ts derives the rest). */
@@ -41,6 +52,7 @@ export interface Operation<
     params: z.output<P>;
     query: z.output<Q>;
     body: z.output<B>;
+    raw: RawBody;
     call: Call;
   }): Promise<Reply> | Reply;
 }
@@ -108,8 +120,9 @@ function stack(
       }
       const params = check(chosen.params, event.pathParameters ?? {}, "");
       const query = check(chosen.query, event.queryStringParameters ?? {}, "");
-      const body = check(chosen.body, event.body, "");
-      return toResult(await chosen.run({ params, query, body, call: event.call }));
+      const raw = rawOf(chosen, event);
+      const body = chosen.bodyAs === undefined ? check(chosen.body, event.body, "") : event.body;
+      return toResult(await chosen.run({ params, query, body, raw, call: event.call }));
     });
 }
 
@@ -126,11 +139,20 @@ function jsonBody(operations: Operations): MiddlewareObj<Event, Result> {
   return {
     before: (request) => {
       const { event } = request;
-      if (operations[event.routeKey as Routes.RouteKey]?.body === undefined) return;
+      const operation = operations[event.routeKey as Routes.RouteKey];
+      if (operation?.body === undefined || operation.bodyAs === "multipart") return;
       if (event.body === undefined || event.body === "")
         throw invalidRequest([{ path: "", message: "the body is missing" }]);
       return parser.before?.(request);
     },
+  };
+}
+
+function rawOf(operation: Operation, event: Event): RawBody {
+  const taken = operation.bodyAs === "multipart" && typeof event.body === "string" ? event.body : "";
+  return {
+    contentType: event.headers["content-type"],
+    bytes: Buffer.from(taken, event.isBase64Encoded ? "base64" : "utf8"),
   };
 }
 

@@ -170,7 +170,7 @@ function describe(route: Routes.Route, operation: Operation, derived: Derived): 
       : {
           requestBody: {
             required: true,
-            content: { "application/json": { schema: body, ...example(derived.examples.request) } },
+            content: { [bodyType(operation)]: { schema: body, ...example(derived.examples.request) } },
           },
         }),
     "x-codeSamples": [{ lang: "Shell", label: "curl", source: curl(route, operation, derived.examples) }],
@@ -210,13 +210,27 @@ function curl(route: Routes.Route, operation: Operation, { request, bodyCommand 
       : [`-X ${route.method}`]),
     `"$OCRLTY_URL${path}"`,
     ...(route.access === "public" ? [] : ['-H "Authorization: Bearer $OCRLTY_API_KEY"']),
-    ...(operation.body === undefined ? [] : ['-H "Content-Type: application/json"']),
+    ...(operation.body === undefined || operation.bodyAs === "multipart"
+      ? []
+      : ['-H "Content-Type: application/json"']),
   ];
+  if (operation.bodyAs === "multipart") return `${words.join(" ")} ${formOf(request)}`;
   if (operation.body === undefined) return words.join(" ");
   if (bodyCommand === undefined)
     return `${words.join(" ")} -d '${JSON.stringify(request ?? {}).replaceAll("'", "'\\''")}'`;
   return `${bodyCommand} |\n  ${words.join(" ")} -d @-`;
 }
+
+/** A form's fields for curl; a list stands for files of these names. */
+const formOf = (request: unknown) =>
+  Object.entries((request ?? {}) as Record<string, unknown>)
+    .flatMap(([name, value]) =>
+      Array.isArray(value) ? value.map((file) => `-F "${name}=@${file}"`) : [`-F "${name}=${value}"`],
+    )
+    .join(" ");
+
+const bodyType = ({ bodyAs }: Operation) =>
+  bodyAs === "multipart" ? "multipart/form-data" : "application/json";
 
 const example = (value: unknown) => (value === undefined ? {} : { examples: { example: { value } } });
 

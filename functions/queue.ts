@@ -13,15 +13,29 @@ export interface Job {
   deadline: number;
   /** A lease that ends after this invocation and before its message comes back. */
   leaseUntil: Date;
+  /** How often the message was received, this time included. */
+  receiveCount: number;
+  /** Settled when the message's visibility was set; rejected when the queue did not take it. */
+  held: Promise<void>;
+  /** Keeps the message invisible for this long from now; for work that then throws. */
+  hold(ms: number): Promise<void>;
   log: Log.Log;
 }
 
 /**
- * A Lambda handler for a queue's messages: return = done, throw = the message comes back when its visibility ends.
+ * A Lambda handler for a queue's messages: return = done; throw, or return "again" where that is nothing to complain
+ * of, = the message comes back when its visibility ends.
  * That is shortened first, to a little more than this invocation may take (DESIGN.md, "A group is locked until
  * visibility ends").
+ * @param options.holdBeside - `run` begins beside that first call and waits for `held` before it does anything that
+ *   takes long.
+ * @param name - undefined for dead letters, whose own queues nobody knows by address: their visibility stays as it is.
  */
-export function worker(name: Queue.Name, run: (job: Job) => Promise<void>) {
+export function worker(
+  name: Queue.Name | undefined,
+  run: (job: Job) => Promise<unknown>,
+  options: { holdBeside?: true } = {},
+) {
   return async (event: SQSEvent, context: Context): Promise<SQSBatchResponse> => {
     const failed: string[] = [];
     for (const record of event.Records) {
@@ -34,20 +48,29 @@ export function worker(name: Queue.Name, run: (job: Job) => Promise<void>) {
       try {
         const times = Limits.times(Config.app().timeScale);
         const remainingMs = context.getRemainingTimeInMillis();
-        await Queue.holdFor(
-          Queue.connect(),
-          name,
-          record.receiptHandle,
-          remainingMs + times.visibilityGraceMs,
-        );
-        await run({
+        const hold = async (ms: number) => {
+          if (name !== undefined) await Queue.holdFor(Queue.connect(), name, record.receiptHandle, ms);
+        };
+        const held = hold(remainingMs + times.visibilityGraceMs);
+        if (options.holdBeside) held.catch(() => undefined);
+        else await held;
+        const outcome = await run({
           body: JSON.parse(record.body),
           startedAt,
           deadline: startedAt + remainingMs - times.queueReserveMs,
           leaseUntil: new Date(startedAt + remainingMs + times.leaseGraceMs),
+          receiveCount: Number(record.attributes.ApproximateReceiveCount) || 1,
+          held,
+          // After the first one, whose answer would otherwise undo it.
+          hold: async (ms) => {
+            await held.catch(() => undefined);
+            await hold(ms);
+          },
           log,
         });
-        log.info("message_end", { duration_ms: Date.now() - startedAt });
+        const again = outcome === "again";
+        if (again) failed.push(record.messageId);
+        log.info("message_end", { duration_ms: Date.now() - startedAt, ...(again ? { again } : {}) });
       } catch (thrown) {
         const error = AppErrors.from(thrown);
         log.error("message_error", {

@@ -3,6 +3,8 @@ import * as Config from "#core/config";
 import * as Database from "#core/db/client";
 import type { Services } from "#core/extraction/services";
 import * as Queue from "#core/queue/queue";
+import * as Hosts from "#core/run/hosts";
+import type { RunServices } from "#core/run/services";
 import * as Limits from "#infra/limits";
 
 /** The open clients and settings that verbs of core take; each is made once an instance, on first use. */
@@ -15,7 +17,10 @@ export function services(): Services {
     get queues() {
       return Queue.connect();
     },
-    model: Config.model(),
+    // A function without the model server has no address for it.
+    get model() {
+      return Config.model();
+    },
     times: Limits.times(timeScale),
     version,
     debugMode,
@@ -25,4 +30,18 @@ export function services(): Services {
 /** The same for functions behind a queue or the clock. */
 export function patient(): Services {
   return Object.defineProperties(services(), { bucket: { value: Bucket.patient() } });
+}
+
+const batch = {
+  imageUrlHosts: { enumerable: true, get: () => Config.batchHosts() ?? Hosts.defaults },
+};
+
+/** The same for runs. `model` is there for functions that are linked to it. */
+export function runServices(): RunServices {
+  return Object.defineProperties(services(), batch) as RunServices;
+}
+
+/** The same for runs, behind a queue or the clock. */
+export function patientRun(): RunServices {
+  return Object.defineProperties(patient(), batch) as RunServices;
 }

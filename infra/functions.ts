@@ -82,6 +82,8 @@ function make(name: FunctionName, spec: FunctionSpec): sst.aws.Function {
     nodejs: {
       minify: true,
       sourcemap: true,
+      // What an `import()` asks for is no part of a cold start: an HTTP client for strangers' URLs, sharp, AWS's sign-ins.
+      splitting: true,
       loader: { ".sql": "text", ".md": "text", ".txt": "text", ".html": "text" },
       ...(spec.install === undefined ? {} : { install: [...spec.install] }),
     },

@@ -87,7 +87,12 @@ describe.skipIf(!installed)("what sst deploy would create", () => {
         timeout: spec.timeoutMs / 1000,
       });
       expect(build(name)?.handler).toBe(spec.handler);
-      expect(build(name)?.properties).toMatchObject({ minify: true, sourcemap: true, architecture: "arm64" });
+      expect(build(name)?.properties).toMatchObject({
+        minify: true,
+        sourcemap: true,
+        splitting: true,
+        architecture: "arm64",
+      });
     }
   });
 

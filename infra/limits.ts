@@ -42,6 +42,33 @@ export const sizes = {
   rawTextBytes: 64 * KiB,
 } as const;
 
+/** Batches (API.md, "Batches" and "Platform limits the API is shaped by"). */
+export const batches = {
+  maxConcurrency: 64,
+  /** Lines of a manifest within the request. */
+  inlineManifestLines: 1_000,
+  manifestLines: 100_000,
+  manifestBytes: 200 * MiB,
+  manifestLineBytes: 64 * KiB,
+  folderFiles: 10_000,
+  multipartFiles: 500,
+  /** Mistakes of a manifest that are named; the others are counted. */
+  namedIssues: 100,
+  /** Items that are listed in the batch artifact itself. */
+  artifactItems: 10_000,
+  /** Items of a run that is deleted within the call. */
+  deletedAtOnce: 1_000,
+} as const;
+
+/**
+ * How many of a run's messages are in the queue at a time: SQS looks for free groups among its first 120,000 messages
+ * only, and whoever comes later waits for what is in front (DESIGN.md, "Per-run concurrency through FIFO groups").
+ */
+export function windowOf(concurrency: number): { most: number; refillAt: number } {
+  const most = Math.min(200, Math.max(12, 6 * concurrency));
+  return { most, refillAt: Math.floor(most / 2) };
+}
+
 /** HTTP functions share at most this many processes on the local loop. */
 export const httpInstances = 16;
 
@@ -117,6 +144,61 @@ export const functions = {
     links: ["database", "bucket"],
     maxBundleKb: 850,
   },
+  // Takes batches in: up to 1,000 pictures looked up in the bucket, a folder of 10,000 listed, a multipart body stored.
+  batch: {
+    handler: "functions/api/batch.handler",
+    memoryMb: 1024,
+    timeoutMs: httpTimeoutMs,
+    links: ["database", "bucket", "queues"],
+    sends: ["plan"],
+    maxBundleKb: 960,
+  },
+  // Reads runs and their items; deletes up to 1,000 items' objects at once.
+  runs: {
+    handler: "functions/api/runs.handler",
+    memoryMb: 512,
+    timeoutMs: httpTimeoutMs,
+    links: ["database", "bucket", "queues"],
+    sends: ["plan"],
+    maxBundleKb: 930,
+  },
+  // One SQL read.
+  usage: {
+    handler: "functions/api/usage.handler",
+    memoryMb: 512,
+    timeoutMs: 10_000,
+    links: ["database"],
+    maxBundleKb: 420,
+  },
+  // Checks manifests, keeps the windows of runs filled, writes their results: a step holds a part of 8 MiB and some
+  // hundreds of rows, and hands over to the next before its time is over.
+  plan: {
+    handler: "functions/queue/plan.handler",
+    memoryMb: 512,
+    timeoutMs: 120_000,
+    links: ["database", "bucket", "queues"],
+    sends: ["plan", "item", "later"],
+    maxBundleKb: 1000,
+  },
+  // One picture of a run: decodes it like `extract`.
+  item: {
+    handler: "functions/queue/item.handler",
+    memoryMb: 1769,
+    timeoutMs: 120_000,
+    links: ["database", "bucket", "queues", "model"],
+    install: ["sharp"],
+    sends: ["plan", "item", "later"],
+    maxBundleKb: 1600,
+  },
+  // Messages that were received a hundred times in vain. It acts only after a successful read.
+  deadLetter: {
+    handler: "functions/queue/dead-letter.handler",
+    memoryMb: 512,
+    timeoutMs: 60_000,
+    links: ["database", "bucket", "queues"],
+    sends: ["plan", "item", "single", "later"],
+    maxBundleKb: 930,
+  },
   // The OpenAPI document and its page: both in the bundle, so nothing is waited for and 256 MB are plenty.
   docs: {
     handler: "functions/api/docs.handler",
@@ -141,7 +223,7 @@ export const functions = {
     memoryMb: 512,
     timeoutMs: 50_000,
     links: ["database", "bucket", "queues", "model"],
-    sends: ["single", "later"],
+    sends: ["plan", "item", "single", "later"],
     maxBundleKb: 850,
   },
   // Lists and reads artifacts; packs up to 16 MiB of them at once.
@@ -159,7 +241,7 @@ export const functions = {
     memoryMb: 512,
     timeoutMs: 120_000,
     links: ["database", "bucket", "queues", "model"],
-    sends: ["single", "later"],
+    sends: ["plan", "single", "later"],
     maxBundleKb: 910,
   },
   // Unknown paths, wrong methods, CORS preflight.
@@ -222,6 +304,16 @@ export function times(timeScale = 1) {
     /** Pauses before the second, third and later attempts of queued work. */
     requeueDelaysMs: [ms(2_000), ms(10_000), ms(60_000)],
     /** Reconcile: queued work whose message was never sent, or was sent so long ago that it must be lost. */
+    /** A run whose step was ordered, or whose files were being received, and that has been silent for this long. */
+    stepLostMs: ms(3 * 60_000),
+    /** A run with messages in the queue of which none was taken for this long: longer than the queue's own visibility. */
+    runStalledMs: ms(20 * 60_000),
+    /** Pauses before the later attempts to deliver a webhook. */
+    webhookDelaysMs: [ms(5_000), ms(60_000), ms(5 * 60_000), ms(15 * 60_000)],
+    webhookTimeoutMs: ms(10_000),
+    /** First pause of a message that met a storage that is away; doubled with each receive up to the second. */
+    weatherHoldMs: ms(2_000),
+    weatherHoldMostMs: ms(60_000),
     unsentGraceMs: ms(15_000),
     lostMessageMs: ms(3 * 60_000),
   };

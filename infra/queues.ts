@@ -39,19 +39,25 @@ const common = {
   visibilityTimeoutSeconds: (6 * queueFunctionTimeoutMs) / 1000,
   retentionSeconds: 14 * day,
   maxReceiveCount: 100,
-  deadLetter: { function: "deadLetter", batchSize: 1, maxConcurrency: 2, partialResponses: true },
 } as const;
+
+/** What belongs to a run must not be left lying: the run could never end. */
+const buried = { function: "deadLetter", batchSize: 1, maxConcurrency: 2, partialResponses: true } as const;
+/** There is no function of this name: these messages wait for an operator (docs/operate.md), with an alarm. */
+const left = { ...buried, function: "operator" } as const;
 
 export const queues = {
   // Group = the run: a run has one planner. Plan, refill, sweep, finish, delete.
   plan: {
     ...common,
+    deadLetter: buried,
     fifo: true,
     subscription: { function: "plan", batchSize: 1, maxConcurrency: 4, partialResponses: true },
   },
   // Group = a slot of a run: as many groups as the run's concurrency. The mapping's maximum is the cap over all runs.
   item: {
     ...common,
+    deadLetter: buried,
     fifo: true,
     subscription: {
       function: "item",
@@ -64,6 +70,7 @@ export const queues = {
   // Single extracts that were handed over; they never wait behind a batch.
   single: {
     ...common,
+    deadLetter: left,
     fifo: false,
     subscription: {
       function: "single",
@@ -76,6 +83,7 @@ export const queues = {
   // What has to happen after a while: FIFO queues take no DelaySeconds. Probes, webhooks, backups, continuations.
   later: {
     ...common,
+    deadLetter: left,
     fifo: false,
     subscription: { function: "later", batchSize: 1, maxConcurrency: 4, partialResponses: true },
   },

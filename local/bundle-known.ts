@@ -8,11 +8,21 @@ import { join, sep } from "node:path";
 import { version } from "esbuild";
 import { packageRoot } from "#local/home";
 
+/** What a bundle consists of. */
+export interface Parts {
+  /** Names of its files. */
+  readonly files: readonly string[];
+  /** Of those that are loaded at once, together. */
+  readonly bytes: number;
+}
+
 export interface Built {
   /** Name of the bundles' folder. */
   readonly folder: string;
   /** Name of a file in it → its size. */
   readonly bytes: Readonly<Record<string, number>>;
+  /** Name of a bundle's first file → the bundle. */
+  readonly functions: Readonly<Record<string, Parts>>;
 }
 
 interface Stored extends Built {

@@ -22,8 +22,8 @@ const write = (name: string, text: string) => {
   mkdirSync(dirname(join(root, name)), { recursive: true });
   writeFileSync(join(root, name), text);
 };
-const build = async (handlers: BundleOptions["handlers"]) => {
-  const built = await bundle({ root, handlers });
+const build = async (handlers: BundleOptions["handlers"], minify = false) => {
+  const built = await bundle({ root, handlers, minify });
   built.release();
   return built;
 };
@@ -62,9 +62,29 @@ test("a handler runs from its bundle alone, with sharp and require at hand", asy
   expect(await run("two")).toBeGreaterThan(5);
   expect(await run("three")).toEqual([1, "string"]);
   expect(functions.one?.file).toBe(functions.other?.file);
-  expect(functions.one?.bytes).toBe(statSync(functions.one?.file ?? "").size);
+  const sizes = functions.one?.files.map((file) => statSync(file).size) ?? [];
+  expect(functions.one?.bytes).toBe(sizes.reduce((sum, size) => sum + size));
   expect(readFileSync(functions.one?.file ?? "", "utf8")).not.toContain('shared.ts";');
 });
+
+test.each([false, true])(
+  "what an import() asks for is a part that a cold start does not load (minified: %s)",
+  async (minify) => {
+    write("api/late.ts", 'export const handler = async () => (await import("../large.ts")).text.length;\n');
+    write("api/later.ts", 'export { handler } from "./late.ts";\n');
+    write("large.ts", `export const text = ${JSON.stringify("x".repeat(50_000))};\n`);
+    const { functions } = await build({ late: "api/late.handler", later: "api/later.handler" }, minify);
+    for (const { file, files, bytes } of Object.values(functions)) {
+      const { handler } = await import(/* @vite-ignore */ pathToFileURL(file).href);
+      expect(await handler()).toBe(50_000);
+      expect(files).toContain(file);
+      const sizes = files.map((one) => statSync(one).size);
+      expect(sizes.reduce((sum, size) => sum + size)).toBeGreaterThan(50_000);
+      expect(bytes).toBeGreaterThan(100);
+      expect(bytes).toBeLessThan(5_000);
+    }
+  },
+);
 
 test("the same sources give the same folder, and a change gives another one", async () => {
   const before = await build({ one: "api/one.handler" });

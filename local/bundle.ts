@@ -6,7 +6,7 @@ import { createHash, randomBytes } from "node:crypto";
 import * as fs from "node:fs/promises";
 import { basename, join, relative, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { build, stop } from "esbuild";
+import { build, type Metafile, stop } from "esbuild";
 import * as Known from "#local/bundle-known";
 import { packageRoot } from "#local/home";
 import * as Lock from "#local/lock";
@@ -15,13 +15,16 @@ export interface BundledFunction {
   /** Absolute path of the ESM bundle. */
   readonly file: string;
   readonly exportName: string;
+  /** Every file of it: its own and the parts, absolute. */
+  readonly files: readonly string[];
+  /** What a cold start loads; parts that an `import()` asks for later do not count. */
   readonly bytes: number;
 }
 
 export interface Bundle {
   /** One folder for the bundles, below the package so that the external `sharp` resolves. */
   readonly dir: string;
-  /** Name of the function → its bundle. Functions of one handler file share a bundle. */
+  /** Name of the function → its bundle. Functions of one handler file share a bundle, and parts of equal content are one file. */
   readonly functions: Readonly<Record<string, BundledFunction>>;
   /** The program that an instance runs: it loads a bundle and answers invocations. */
   readonly runtimeFile: string;
@@ -38,6 +41,7 @@ export interface BundleOptions {
   /** Name of the function → handler as SST writes it, "functions/api/system.handler", relative to `root`. */
   readonly handlers: Readonly<Record<string, string>>;
   readonly root?: string;
+  /** As it is deployed, byte by byte: minified, and each function by itself. Else all at once, which takes half the time. */
   readonly minify?: boolean;
 }
 
@@ -81,7 +85,7 @@ export async function bundle(options: BundleOptions): Promise<Bundle> {
   const cache = join(packageRoot, "node_modules", ".cache", "ocrlty");
   const minify = options.minify ?? false;
   const record = join(cache, `known-${await Known.key([root, String(minify), ...sources])}.json`);
-  const { dir, bytes } = await obtain(cache, record, { root, sources, minify });
+  const { dir, functions } = await obtain(cache, record, { root, sources, minify });
   await sweep(cache, [dir, record]);
   const touch = setInterval(() => void inUse(dir), touchEveryMs);
   touch.unref();
@@ -90,7 +94,9 @@ export async function bundle(options: BundleOptions): Promise<Bundle> {
     functions: Object.fromEntries(
       [...handlers].map(([name, { source, exportName }]) => {
         const output = `${outputName(root, source)}.mjs`;
-        return [name, { file: join(dir, output), exportName, bytes: bytes[output] ?? 0 }];
+        const { files, bytes } = functions[output] ?? { files: [], bytes: 0 };
+        const paths = files.map((file) => join(dir, file));
+        return [name, { file: join(dir, output), exportName, files: paths, bytes }];
       }),
     ),
     runtimeFile: join(dir, runtimeName),
@@ -98,7 +104,7 @@ export async function bundle(options: BundleOptions): Promise<Bundle> {
   };
 }
 
-interface Built extends Pick<Known.Built, "bytes"> {
+interface Built extends Pick<Known.Built, "functions"> {
   readonly dir: string;
 }
 
@@ -141,19 +147,19 @@ async function reuse(cache: string, record: string): Promise<Built | undefined> 
     Object.entries(known.bytes).map(([name, bytes]) => hasSize(join(dir, name), bytes)),
   );
   if (whole.includes(false)) return undefined;
-  return (await inUse(dir)) && (await inUse(record)) ? { dir, bytes: known.bytes } : undefined;
+  return (await inUse(dir)) && (await inUse(record)) ? { dir, functions: known.functions } : undefined;
 }
 
 async function make(cache: string, record: string, what: Sources): Promise<Built> {
   const begin = Date.now();
-  const { outputs, inputs } = await compile(what);
+  const { outputs, inputs, functions } = await compile(what);
   const hash = createHash("sha256");
   for (const { name, contents } of outputs) hash.update(`${name}\0${contents.byteLength}\0`).update(contents);
   const folder = hash.digest("hex").slice(0, 20);
   await place(cache, join(cache, folder), outputs);
   const bytes = Object.fromEntries(outputs.map(({ name, contents }) => [name, contents.byteLength]));
-  await Known.write(record, { folder, bytes }, inputs, begin);
-  return { dir: join(cache, folder), bytes };
+  await Known.write(record, { folder, bytes, functions }, inputs, begin);
+  return { dir: join(cache, folder), functions };
 }
 
 /** "functions/api/system.handler" → the source file and the export's name. */
@@ -181,34 +187,53 @@ interface Sources {
   readonly minify: boolean;
 }
 
-async function compile({ root, sources, minify }: Sources): Promise<{ outputs: Output[]; inputs: string[] }> {
+interface Compiled extends Pick<Known.Built, "functions"> {
+  readonly outputs: readonly Output[];
+  readonly inputs: readonly string[];
+}
+
+async function compile({ root, sources, minify }: Sources): Promise<Compiled> {
   const entries = sources.map((source) => ({ in: source, out: outputName(root, source) }));
+  const runtime = { in: runtimeSource, out: runtimeName.replace(/\.mjs$/, "") };
+  const groups = [...(minify ? entries.map((entry) => [entry]) : [entries]), [runtime]];
+  const outputs = new Map<string, Output>();
+  const inputs = new Set<string>();
+  const functions: Record<string, Known.Parts> = {};
   try {
-    const result = await build({
-      entryPoints: [...entries, { in: runtimeSource, out: runtimeName.replace(/\.mjs$/, "") }],
-      outdir: root,
-      absWorkingDir: root,
-      write: false,
-      bundle: true,
-      minify,
-      format: "esm",
-      platform: "node",
-      target: "es2024",
-      keepNames: true,
-      sourcemap: "linked",
-      mainFields: ["module", "main"],
-      external: ["sharp", "pg-native"],
-      outExtension: { ".js": ".mjs" },
-      banner: { js: banner },
-      loader: { ".sql": "text", ".md": "text", ".txt": "text", ".html": "text" },
-      metafile: true,
-      logLevel: "silent",
-    });
+    for (const entryPoints of groups) {
+      const result = await build({
+        entryPoints,
+        outdir: root,
+        absWorkingDir: root,
+        write: false,
+        bundle: true,
+        // What an `import()` asks for is a file of its own: a cold start does not load it.
+        splitting: true,
+        minify,
+        format: "esm",
+        platform: "node",
+        target: "es2024",
+        keepNames: true,
+        sourcemap: "linked",
+        mainFields: ["module", "main"],
+        external: ["sharp", "pg-native"],
+        outExtension: { ".js": ".mjs" },
+        banner: { js: banner },
+        loader: { ".sql": "text", ".md": "text", ".txt": "text", ".html": "text" },
+        metafile: true,
+        logLevel: "silent",
+      });
+      // Parts are named by their content: those of the same name are the same.
+      for (const { path, contents } of result.outputFiles)
+        outputs.set(basename(path), { name: basename(path), contents });
+      for (const path of Object.keys(result.metafile.inputs)) inputs.add(resolve(root, path));
+      for (const { out } of entryPoints)
+        functions[`${out}.mjs`] = partsOf(`${out}.mjs`, result.metafile.outputs);
+    }
     return {
-      outputs: result.outputFiles
-        .map(({ path, contents }) => ({ name: basename(path), contents }))
-        .sort((a, b) => (a.name < b.name ? -1 : 1)),
-      inputs: Object.keys(result.metafile.inputs).map((path) => resolve(root, path)),
+      outputs: [...outputs.values()].sort((a, b) => (a.name < b.name ? -1 : 1)),
+      inputs: [...inputs],
+      functions,
     };
   } catch (error) {
     throw new BundleError(reasons(error), { cause: error });
@@ -216,6 +241,22 @@ async function compile({ root, sources, minify }: Sources): Promise<{ outputs: O
     // esbuild's process stays otherwise, with half a gigabyte. Nobody else uses it: bundlings take turns.
     await stop();
   }
+}
+
+/** The files that an entry can come to load, and the size of those that it loads at once. */
+function partsOf(entry: string, outputs: Metafile["outputs"]): Known.Parts {
+  const reach = (kinds: readonly string[]) => {
+    const found = new Set([entry]);
+    for (const file of found)
+      for (const { path, kind, external } of outputs[file]?.imports ?? [])
+        if (external !== true && kinds.includes(kind)) found.add(path);
+    return [...found];
+  };
+  const atOnce = reach(["import-statement"]);
+  return {
+    files: reach(["import-statement", "dynamic-import"]),
+    bytes: atOnce.reduce((sum, file) => sum + (outputs[file]?.bytes ?? 0), 0),
+  };
 }
 
 function reasons(error: unknown): string {

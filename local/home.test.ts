@@ -3,7 +3,9 @@ import * as fs from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { Webhook } from "standardwebhooks";
 import { afterEach, beforeEach, expect, it } from "vitest";
+import * as Config from "#core/config";
 import { absoluteDatabaseUrl, databaseUrl, HomeError, home, packageRoot } from "#local/home";
 
 let dir: string;
@@ -56,13 +58,30 @@ it("an empty pepper file is refused: another pepper would make every key worthle
   expect(fs.readdirSync(dir)).toEqual(["pepper"]);
 });
 
+it("the webhooks' secret is made once, in a form that the scheme's own library takes", () => {
+  const secret = home({ OCRLTY_HOME: dir }).webhookSecret();
+  expect(() => new Webhook(secret).sign("msg_1", new Date(), "{}")).not.toThrow();
+  expect(Config.parse("webhook", { WEBHOOK_SECRET: secret }).WEBHOOK_SECRET).toEqual([secret]);
+  expect(home({ OCRLTY_HOME: dir }).webhookSecret()).toBe(secret);
+  expect(fs.readFileSync(join(dir, "webhook-secret"), "utf8").trim()).toBe(secret);
+  expect(home({ OCRLTY_HOME: dir, WEBHOOK_SECRET: "given" }).webhookSecret()).toBe("given");
+});
+
+it("the data root is DATA_ROOT, relative to the package, else a folder of the home", () => {
+  expect(home({ OCRLTY_HOME: dir }).dataRoot).toBe(join(dir, "data", "shared"));
+  expect(home({ OCRLTY_HOME: dir, DATA_ROOT: "samples" }).dataRoot).toBe(join(packageRoot, "samples"));
+  expect(home({ OCRLTY_HOME: dir, DATA_ROOT: dir }).dataRoot).toBe(dir);
+});
+
 it.skipIf(process.platform === "win32")("secrets are readable by their owner alone", () => {
   const folder = home({ OCRLTY_HOME: join(dir, "new") });
   folder.pepper();
+  folder.webhookSecret();
   folder.write("api-key", "secret");
   folder.write("api-key", "another");
   expect(folder.apiKey()).toBe("another");
-  for (const name of ["pepper", "api-key"]) expect(fs.statSync(folder.file(name)).mode & 0o777).toBe(0o600);
+  for (const name of ["pepper", "api-key", "webhook-secret"])
+    expect(fs.statSync(folder.file(name)).mode & 0o777).toBe(0o600);
   expect(fs.statSync(folder.dir).mode & 0o777).toBe(0o700);
 });
 

@@ -1,6 +1,7 @@
 /**
  * The folder that holds everything of the local loop: `$OCRLTY_HOME`, default `.ocrlty` in the package.
- * The loop and the commands find each other through it: `pepper`, `api-key`, `url`, `ocrlty.db`.
+ * The loop and the commands find each other through it: `pepper`, `api-key`, `url`, `ocrlty.db`; receivers of webhooks
+ * get `webhook-secret`.
  */
 import { randomBytes } from "node:crypto";
 import * as fs from "node:fs";
@@ -34,13 +35,17 @@ export interface Home {
   readonly databaseUrl: string;
   /** `API_KEY_PEPPER`, else the folder's own, made once. Two processes that start together get the same one. */
   pepper(): string;
+  /** `WEBHOOK_SECRET`, else the folder's own, made once in the form of the Standard Webhooks scheme. */
+  webhookSecret(): string;
+  /** The folder that is served as `data/shared/`: `DATA_ROOT`, relative to the package, else the folder's own. */
+  readonly dataRoot: string;
   /** The key that `npm start` made for this folder. */
   apiKey(): string | undefined;
   /** Address of the loop that says it runs in this folder; only `GET /health` tells whether it still does. */
   url(): string | undefined;
   /** Replaces a file of the folder in one step, readable by its owner alone. */
-  write(name: "api-key" | "url", text: string): void;
-  remove(name: "api-key" | "url"): void;
+  write(name: "api-key" | "url" | "bucket-url", text: string): void;
+  remove(name: "api-key" | "url" | "bucket-url"): void;
 }
 
 /**
@@ -59,7 +64,17 @@ export function home(env: Env): Home {
     dir,
     file,
     databaseUrl: pathToFileURL(file("ocrlty.db")).href,
-    pepper: () => env.API_KEY_PEPPER || pepperOf(file("pepper")),
+    pepper: () =>
+      env.API_KEY_PEPPER ||
+      madeOnce(file("pepper"), randomBytes(32).toString("base64url"), "delete it and make new keys"),
+    webhookSecret: () =>
+      env.WEBHOOK_SECRET ||
+      madeOnce(
+        file("webhook-secret"),
+        `whsec_${randomBytes(32).toString("base64")}`,
+        "delete it and tell the receivers the new one",
+      ),
+    dataRoot: env.DATA_ROOT ? resolve(packageRoot, env.DATA_ROOT) : join(dir, "data", "shared"),
     apiKey: () => read(file("api-key")),
     url: () => read(file("url")),
     write: (name, text) => {
@@ -90,20 +105,20 @@ export function absoluteDatabaseUrl(pathOrUrl: string, base: string): string {
   return pathOrUrl;
 }
 
-function pepperOf(path: string): string {
+/** The secret in the file; `fresh`, when there is none yet. `otherwise`: what helps when it is empty. */
+function madeOnce(path: string, fresh: string, otherwise: string): string {
   const stored = read(path);
   if (stored !== undefined) return stored;
-  // The whole text is on disk before the name exists: nobody ever reads half a pepper, and who comes second takes the first one's.
-  const draft = write(path, randomBytes(32).toString("base64url"));
+  // The whole text is on disk before the name exists: nobody ever reads half a secret, and who comes second takes the first one's.
+  const draft = write(path, fresh);
   try {
     claim(draft, path);
   } finally {
     fs.rmSync(draft, { force: true });
   }
-  const pepper = read(path);
-  if (pepper === undefined)
-    throw new HomeError(`${path} is empty: restore it, or delete it and make new keys`);
-  return pepper;
+  const secret = read(path);
+  if (secret === undefined) throw new HomeError(`${path} is empty: restore it, or ${otherwise}`);
+  return secret;
 }
 
 /** Gives `draft` the name `path` unless that exists. File systems without hard links (FAT) get an exclusive copy. */

@@ -1,8 +1,9 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { ListObjectsV2Command, S3Client } from "@aws-sdk/client-s3";
 import { SendMessageCommand, SQSClient } from "@aws-sdk/client-sqs";
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import type { FunctionSpec } from "#infra/limits";
@@ -75,6 +76,7 @@ describe("a loop", () => {
       DATABASE_URL: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+$/),
       DATABASE_AUTH_TOKEN: expect.any(String),
       API_KEY_PEPPER: readFileSync(join(loop.home, "pepper"), "utf8").trim(),
+      WEBHOOK_SECRET: readFileSync(join(loop.home, "webhook-secret"), "utf8").trim(),
     });
     expect(seen).not.toHaveProperty("HOME_OF_SECRETS");
     expect(seen).not.toHaveProperty("VLLM_MODEL");
@@ -89,7 +91,7 @@ describe("a loop", () => {
     const second = await run({ home });
     const after = await seenBy(second);
     expect(second.apiKey).toBe(first.apiKey);
-    for (const name of ["API_KEY_PEPPER", "S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY"])
+    for (const name of ["API_KEY_PEPPER", "S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY", "WEBHOOK_SECRET"])
       expect(after[name]).toBe(before[name]);
   });
 
@@ -97,6 +99,39 @@ describe("a loop", () => {
     const loop = await run({ home: folder() });
     for (const name of ["api-key", "pepper", "s3-credentials.json"])
       expect(statSync(join(loop.home, name)).mode & 0o777).toBe(0o600);
+  });
+
+  test("serves DATA_ROOT, else the home's own folder, as data/shared/ under the prefix", async () => {
+    const keysOf = async (loop: Loop) => {
+      const seen = await seenBy(loop);
+      const client = new S3Client({
+        endpoint: seen.S3_ENDPOINT_URL ?? "",
+        region: "us-east-1",
+        forcePathStyle: true,
+        credentials: {
+          accessKeyId: seen.S3_ACCESS_KEY_ID ?? "",
+          secretAccessKey: seen.S3_SECRET_ACCESS_KEY ?? "",
+        },
+      });
+      const { Contents } = await client.send(new ListObjectsV2Command({ Bucket: seen.S3_BUCKET }));
+      client.destroy();
+      return (Contents ?? []).map(({ Key }) => Key);
+    };
+    const pictures = folder();
+    writeFileSync(join(pictures, "a.jpg"), "x");
+    const warnings: string[] = [];
+    const warn = (line: string) => void warnings.push(line);
+    const given = { ...env, S3_PREFIX: "/team/", DATA_ROOT: pictures };
+    expect(await keysOf(await run({ home: folder(), env: given, warn }))).toEqual(["team/data/shared/a.jpg"]);
+    expect(warnings).toEqual([]);
+
+    const home = folder();
+    mkdirSync(join(home, "data", "shared"), { recursive: true });
+    writeFileSync(join(home, "data", "shared", "b.jpg"), "x");
+    expect(await keysOf(await run({ home }))).toEqual(["data/shared/b.jpg"]);
+    const gone = { ...env, DATA_ROOT: join(pictures, "gone") };
+    expect(await keysOf(await run({ home: folder(), env: gone, warn }))).toEqual([]);
+    expect(warnings).toEqual([expect.stringContaining("DATA_ROOT: there is no folder")]);
   });
 
   test("makes a new key when the file is lost, and takes the old one out of use", async () => {

@@ -74,6 +74,10 @@ export interface Loop {
 /** The functions' region, and what the stand-ins sign with. */
 const region = "us-east-1";
 const bucketName = "ocrlty";
+/** Under the prefix: where every key sees pictures. */
+const shared = "data/shared/";
+/** In the place of settings that are checked before the stand-in runs. */
+const standInBucket = { S3_BUCKET: bucketName, S3_ACCESS_KEY_ID: "-", S3_SECRET_ACCESS_KEY: "-" };
 /** No function's name: those are identifiers. */
 const httpPool = "(http)";
 
@@ -147,7 +151,7 @@ async function startParts(options: LoopOptions, parts: Parts): Promise<Loop> {
     const [, model, bucket, queues, database] = await together([
       startBundle(app, parts),
       startModel(env, log, parts),
-      startBucket(env, home, options.onRequest?.s3, parts),
+      startBucket(env, home, options, parts),
       startQueues(wiring, home, timeScale, parts),
       startDatabase(env, home, options.onRequest?.sql, parts),
     ]);
@@ -172,7 +176,14 @@ async function startParts(options: LoopOptions, parts: Parts): Promise<Loop> {
       onTrouble: (error) => log.event("ERROR", "queue_poll_error", { error_type: error.name }),
     });
     home.write("url", gateway.url);
-    parts.urlFile = { remove: () => home.remove("url") };
+    // For commands of the operator's that look into the bucket itself.
+    if (parts.bucket) home.write("bucket-url", parts.bucket.url);
+    parts.urlFile = {
+      remove: () => {
+        home.remove("url");
+        home.remove("bucket-url");
+      },
+    };
 
     let closing: Promise<void> | undefined;
     return {
@@ -205,12 +216,10 @@ async function startParts(options: LoopOptions, parts: Parts): Promise<Loop> {
 function check(env: Env): void {
   const standIns = {
     ...(env.VLLM_BASE_URL ? {} : { VLLM_BASE_URL: "http://127.0.0.1/v1" }),
-    ...(usesOwnBucket(env)
-      ? {}
-      : { S3_BUCKET: bucketName, S3_ACCESS_KEY_ID: "-", S3_SECRET_ACCESS_KEY: "-" }),
+    ...(usesOwnBucket(env) ? {} : standInBucket),
     ...(env.DATABASE_URL ? {} : { DATABASE_URL: "file:" }),
   };
-  for (const section of ["app", "auth", "model", "bucket", "database"] as const)
+  for (const section of ["app", "auth", "model", "bucket", "database", "batch", "webhook", "usage"] as const)
     Config.parse(section, { ...env, ...standIns });
 }
 
@@ -260,17 +269,28 @@ async function startModel(env: Env, log: Log, parts: Parts): Promise<Settings> {
 async function startBucket(
   env: Env,
   home: Home,
-  onRequest: S3.Hook | undefined,
+  { onRequest, warn }: Pick<LoopOptions, "onRequest" | "warn">,
   parts: Parts,
 ): Promise<Settings> {
-  if (usesOwnBucket(env)) return {};
+  if (usesOwnBucket(env)) {
+    if (env.DATA_ROOT) warn?.("DATA_ROOT is not served: the bucket is one of your own");
+    return {};
+  }
+  if (env.DATA_ROOT && !fs.existsSync(home.dataRoot))
+    warn?.(`DATA_ROOT: there is no folder ${home.dataRoot}`);
   const credentials = s3Credentials(home);
+  const { S3_PREFIX: prefix } = Config.parse("bucket", { ...env, ...standInBucket });
   parts.bucket = await S3.start({
     dir: home.file("s3"),
     buckets: [bucketName],
     region,
     ...credentials,
-    ...(onRequest === undefined ? {} : { onRequest }),
+    folder: {
+      bucket: bucketName,
+      dir: home.dataRoot,
+      prefix: `${prefix === "" ? "" : `${prefix}/`}${shared}`,
+    },
+    ...(onRequest?.s3 === undefined ? {} : { onRequest: onRequest.s3 }),
   });
   return {
     S3_BUCKET: bucketName,
@@ -370,6 +390,7 @@ function settings(env: Env, home: Home, timeScale: number, decided: Settings): S
     DEBUG_MODE: "1",
     ...given,
     API_KEY_PEPPER: home.pepper(),
+    WEBHOOK_SECRET: home.webhookSecret(),
     OCRLTY_STAGE: "local",
     OCRLTY_TIME_SCALE: String(timeScale),
     // The functions' role: what the SDK asks for, and no stand-in checks.

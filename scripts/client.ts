@@ -43,15 +43,33 @@ export class CallError extends Error {
   readonly scope: "item" | "server";
   readonly code: string;
   readonly status: number | undefined;
+  /** What the answer's `Retry-After` asked for. */
+  readonly retryAfterMs: number | undefined;
 
   constructor(
     message: string,
-    about: { scope: "item" | "server"; code: string; status?: number; cause?: unknown },
+    about: {
+      scope: "item" | "server";
+      code: string;
+      status?: number;
+      cause?: unknown;
+      retryAfterMs?: number | undefined;
+    },
   ) {
     super(message, about.cause === undefined ? undefined : { cause: about.cause });
     this.scope = about.scope;
     this.code = about.code;
     this.status = about.status;
+    this.retryAfterMs = about.retryAfterMs;
+  }
+
+  /**
+   * The same call may be answered later: the network, a limit that waiting helps against (only then is there a
+   * `Retry-After`), a server that is away or starts again.
+   */
+  get passes(): boolean {
+    if (this.status === 429) return this.code !== "rate_limited" || this.retryAfterMs !== undefined;
+    return this.code === "network" || (this.status ?? 0) >= 500;
   }
 }
 
@@ -206,11 +224,20 @@ const OwnError = z.object({
     message: z.string(),
     request_id: z.string().optional(),
     details: z
-      .looseObject({ issues: z.array(z.object({ path: z.string(), message: z.string() })).optional() })
+      .looseObject({
+        issues: z
+          .array(z.object({ line: z.number().optional(), path: z.string(), message: z.string() }))
+          .optional(),
+      })
       .nullish(),
   }),
 });
 const GatewayError = z.object({ message: z.string() });
+
+/** More of them, a manifest's, stand one a line. */
+const fewIssues = 3;
+/** A day's limit asks for hours: who calls again that late is the person at the terminal. */
+const maxRetryAfterS = 24 * 3600;
 
 /** Codes that say something about server or key, not about the picture. */
 const serverCodes = new Set([
@@ -229,16 +256,19 @@ export function failureOf(answer: Answer): CallError {
   const own = OwnError.safeParse(answer.json);
   if (own.success) {
     const { code, message, request_id: requestId, details } = own.data.error;
-    const issues = (details?.issues ?? []).map((issue) =>
-      [issue.path, issue.message].filter(Boolean).join(": "),
+    const issues = (details?.issues ?? []).map(({ line, path, message: what }) =>
+      [line === undefined ? "" : `line ${line}`, path, what].filter(Boolean).join(": "),
     );
     const advice = code === "unauthorized" ? "; the key is missing, wrong, revoked or expired" : "";
     const about = [code, ...(status >= 500 && requestId ? [`request ${requestId}`] : [])].join(", ");
-    const text = [message + advice, ...issues].join("; ");
+    const text = [message + advice, ...issues].join(issues.length > fewIssues ? "\n  " : "; ");
     return new CallError(`${text} (${about})`, {
       scope: serverCodes.has(code) ? "server" : "item",
       code,
       status,
+      retryAfterMs: answer.headers.has("retry-after")
+        ? retryAfterS(answer, maxRetryAfterS) * 1000
+        : undefined,
     });
   }
   const gateway = GatewayError.safeParse(answer.json);

@@ -272,6 +272,38 @@ describe("keys", () => {
     ).toMatchObject(expected);
   });
 
+  it("limits are set with the key, changed, removed one by one, and listed where there are some", async () => {
+    await created("--key-id", "free", "--role", "client");
+    const human = (...args: string[]) => ocrlty(["keys", ...args, "--db", "my keys.db"], { env: pepper });
+    expect((await human("list-keys")).stdout).not.toContain("LIMITS");
+    expect(
+      await created(
+        ...["--key-id", "guest", "--role", "client", "--requests-per-minute", "60", "--items-per-day", "500"],
+        ...["--model-seconds-per-day", "3600", "--max-run-items", "100"],
+      ),
+    ).toMatchObject({
+      requests_per_minute: 60,
+      items_per_day: 500,
+      model_seconds_per_day: 3600,
+      max_run_items: 100,
+    });
+    const update = (...args: string[]) => keys("update-key", "--key-id", "guest", ...args);
+    const updated = await update("--items-per-day", "7", "--requests-per-minute", "none");
+    expect(JSON.parse(updated.stdout)).toMatchObject({
+      requests_per_minute: null,
+      items_per_day: 7,
+      model_seconds_per_day: 3600,
+      max_run_items: 100,
+    });
+    const lines = (await human("list-keys")).stdout.split("\n");
+    expect(lines[0]).toMatch(/LIMITS$/);
+    expect(lines[1]).toMatch(/^free .* -$/);
+    expect(lines[2]).toMatch(/^guest .* 7 items\/day, 3600 model s\/day, 100 items\/run$/);
+    expect((await human("update-key", "--key-id", "guest", "--max-run-items", "none")).stdout).toMatch(
+      /^items_per_day +7\n/m,
+    );
+  });
+
   it("without --db it is the local loop's database, with the folder's pepper", async () => {
     const first = await ocrlty(["keys", "create-key", "--key-id", "a", "--role", "admin", "--json"]);
     expect(first.status).toBe(exit.ok);
@@ -302,6 +334,13 @@ describe("keys", () => {
       ["rotate-key", "--key-id", "here", "--overlap", "soon"],
       /--overlap must be a duration/,
     ],
+    ...["0", "-1", "1.5", "many", "1e3"].map((text): [string, string[], RegExp] => [
+      `a limit of ${text}`,
+      ["create-key", "--key-id", "x", "--role", "client", `--items-per-day=${text}`],
+      /--items-per-day must be a whole number above 0, or none/,
+    ]),
+    ["an update without a limit", ["update-key", "--key-id", "here"], /nothing to change/],
+    ["an update of no key", ["update-key", "--key-id", "no", "--max-run-items", "1"], /no key with this id/],
     [
       "a day in the past",
       ["create-key", "--key-id", "x", "--role", "client", "--expires", "2020-01-01"],
@@ -321,8 +360,11 @@ describe("keys", () => {
       ["list-keys"],
       ["revoke-key", "--key-id", "x"],
       ["rotate-key", "--key-id", "x"],
+      ["update-key", "--key-id", "x", "--items-per-day", "1"],
     ] as const) {
-      expect((await keys(...(verb as [string]))).stderr).toMatch(/there is no database .*init-db/);
+      expect((await keys(...(verb as readonly [string, ...string[]]))).stderr).toMatch(
+        /there is no database .*init-db/,
+      );
     }
     expect(fs.readdirSync(dir)).toEqual([]);
   });

@@ -11,6 +11,8 @@ export interface Context {
   out(text: string): void;
   /** Everything else: one line on stderr. */
   say(line: string): void;
+  /** Where progress may be drawn: stderr, when a person watches it. */
+  readonly terminal?: NodeJS.WriteStream | undefined;
   stdin(): Promise<Buffer>;
 }
 

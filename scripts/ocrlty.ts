@@ -27,5 +27,6 @@ process.exitCode = await run(process.argv.slice(2), {
   signal: interrupted.signal,
   out: (text) => process.stdout.write(text),
   say: (line) => process.stderr.write(`${line}\n`),
+  terminal: process.stderr.isTTY ? process.stderr : undefined,
   stdin: () => buffer(process.stdin),
 });

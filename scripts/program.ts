@@ -9,12 +9,22 @@ import manifest from "../package.json" with { type: "json" };
 
 /** One file a noun, loaded when it is asked for. */
 const nouns = {
+  batch: () => import("#scripts/commands/batch"),
   backup: () => import("#scripts/commands/backup"),
+  cancel: () => import("#scripts/commands/cancel"),
+  data: () => import("#scripts/commands/data"),
+  delete: () => import("#scripts/commands/delete"),
   extract: () => import("#scripts/commands/extract"),
+  items: () => import("#scripts/commands/items"),
   keys: () => import("#scripts/commands/keys"),
   migrate: () => import("#scripts/commands/migrate"),
   redrive: () => import("#scripts/commands/redrive"),
+  rerun: () => import("#scripts/commands/rerun"),
+  results: () => import("#scripts/commands/results"),
+  run: () => import("#scripts/commands/run"),
+  runs: () => import("#scripts/commands/runs"),
   smoke: () => import("#scripts/commands/smoke"),
+  usage: () => import("#scripts/commands/usage"),
   whoami: () => import("#scripts/commands/whoami"),
 } as const;
 

@@ -11,6 +11,8 @@ import { type Context, UsageError } from "#scripts/context";
 export interface Server extends Client.Target {
   /** Runs on this machine, out of this folder. */
   readonly local: boolean;
+  /** Was started for this command and ends with it. */
+  readonly ownLoop: boolean;
   close(): Promise<void>;
 }
 
@@ -37,6 +39,7 @@ export async function connect(
     return {
       ...Client.target(address, options.key || env.OCRLTY_API_KEY),
       local: false,
+      ownLoop: false,
       close: async () => {},
     };
   }
@@ -71,7 +74,7 @@ async function runningLoop(context: Context, key: string | undefined): Promise<S
     throw error;
   }
   const apiKey = key || folder.apiKey() || context.env.OCRLTY_API_KEY;
-  return { ...Client.target(address, apiKey), local: true, close: async () => {} };
+  return { ...Client.target(address, apiKey), local: true, ownLoop: false, close: async () => {} };
 }
 
 /** A loop of our own on a free port; undefined when somebody else has the folder. */
@@ -89,6 +92,7 @@ async function startLoop(context: Context, key: string | undefined): Promise<Ser
     return {
       ...Client.target(loop.url, apiKey),
       local: true,
+      ownLoop: true,
       close: () => loop.close(context.signal.aborted ? 0 : closeGraceMs),
     };
   } catch (error) {

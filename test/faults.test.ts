@@ -11,8 +11,8 @@ import { expectPrivate, fields } from "#test/privacy";
 const timeScale = 1 / 10;
 
 /** Statements of a commit and of a claim, as the wire has them: libSQL's client wraps a batch in three of its own. */
-const commitStatements = 4;
-const claimStatements = 7;
+const commitStatements = 5;
+const claimStatements = 8;
 
 /** What the bucket and the database do just now, and what happens in front of them. */
 let onPut: (key: string) => { status: number } | undefined = () => undefined;

@@ -17,6 +17,36 @@ export function attemptKey(keyId: string, requestId: string, createdAt: Date, n:
   return `extracts/${dayOf(createdAt)}/${keyId}/${requestId}~attempt-${n}.json`;
 }
 
+/** What every object of a run's items begins with, and nobody else's: `~` is in no caller's id. */
+export function itemPrefix(keyId: string, runId: string, createdAt: Date): string {
+  return `extracts/${dayOf(createdAt)}/${keyId}/${runId}~`;
+}
+
+/** Where a run's artifact lies. */
+export function batchKey(keyId: string, runId: string, createdAt: Date): string {
+  return `batches/${dayOf(createdAt)}/${keyId}/${runId}.json`;
+}
+
+/**
+ * Where the other files of a run lie, beside its artifact. Only `.json` names an artifact, so an ending of another
+ * kind is nobody's run (`a.items` has `a.items.json`); a JSON file takes the `~` that no run's id has.
+ */
+export function batchFiles(
+  keyId: string,
+  runId: string,
+  createdAt: Date,
+): { jsonl: string; json: string; csv: string; lineItemsCsv: string; working: string } {
+  const base = `batches/${dayOf(createdAt)}/${keyId}/${runId}`;
+  return {
+    jsonl: `${base}.items.jsonl`,
+    json: `${base}~results.json`,
+    csv: `${base}.results.csv`,
+    lineItemsCsv: `${base}.line_items.csv`,
+    /** What only the making of these files needs begins with this. */
+    working: `${base}~carry-`,
+  };
+}
+
 /** The bytes of an artifact: for people too, hence indented. */
 export function encode(artifact: Artifact): string {
   return `${JSON.stringify(artifact, null, 1)}\n`;

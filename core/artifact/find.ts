@@ -5,6 +5,8 @@ import { AppError } from "#core/error";
 import * as Claims from "#core/extraction/claim";
 import * as Id from "#core/id";
 import type { Principal } from "#core/key/key";
+import { visibleKey } from "#core/key/visible";
+import * as Run from "#core/run/run";
 
 /** Which artifact is meant. */
 export interface Wanted {
@@ -21,27 +23,6 @@ export interface Wanted {
 const notFound = () => new AppError("not_found", "there is no artifact with this id");
 
 /**
- * The key whose artifacts a caller may see: its own, or as admin the one it names, or as admin everybody's
- * (undefined) when `all` is set and it names none.
- * @throws AppError `not_found` for any other key's, whether that key exists or not.
- */
-export function visibleKey(
-  principal: Principal,
-  keyId: string | undefined,
-  options: { all: true },
-): string | undefined;
-export function visibleKey(principal: Principal, keyId: string | undefined): string;
-export function visibleKey(
-  principal: Principal,
-  keyId: string | undefined,
-  options?: { all: true },
-): string | undefined {
-  if (principal.role === "admin") return keyId ?? (options?.all ? undefined : principal.keyId);
-  if (keyId !== undefined && keyId !== principal.keyId) throw notFound();
-  return principal.keyId;
-}
-
-/**
  * Where an artifact lies. With a day that follows from the id alone, and the object may be absent; without one the
  * extract's row knows, also of an attempt.
  * @throws AppError `not_found`, alike for unknown ids, somebody else's, and extracts that have stored nothing yet.
@@ -55,9 +36,16 @@ export async function locate(db: Db, wanted: Wanted, principal: Principal): Prom
     return `${wanted.kind}/${wanted.date}/${keyId}/${name}.json`;
   }
   if (wanted.kind !== "extracts") throw notFound();
-  const row = await Claims.find(db, keyId, requestId);
+  const row = (await item(db, keyId, requestId)) ?? (await Claims.find(db, keyId, requestId));
   if (row === undefined) throw notFound();
   if (attempt !== undefined) return Artifacts.attemptKey(row.keyId, row.requestId, row.createdAt, attempt);
   if (row.artifactRel === null) throw notFound();
   return row.artifactRel;
+}
+
+/** An item of a run, as far as its artifact is concerned. */
+async function item(db: Db, keyId: string, requestId: string) {
+  const found = await Run.itemBy(db, keyId, requestId);
+  if (found === undefined) return undefined;
+  return { keyId, requestId, createdAt: found.run.createdAt, artifactRel: found.item.artifactRel };
 }

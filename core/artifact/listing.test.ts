@@ -112,14 +112,17 @@ describe("a list of artifacts", () => {
     await store.put(`extracts/${day(0)}/alice/notes.txt`);
     await store.put(`extracts/readme/alice/a.json`);
     await store.put(`batches/${day(0)}/alice/run.json`);
-    await store.put(`batches/${day(0)}/alice/run.items.jsonl`);
+    for (const beside of [".items.jsonl", "~results.json", ".results.csv", ".line_items.csv", "~carry-0-1"])
+      await store.put(`batches/${day(0)}/alice/run${beside}`);
+    // Another run, whose id looks like a file of the first.
+    await store.put(`batches/${day(0)}/alice/run.items.json`);
     const { items } = await pages({});
     expect(items.map(({ request_id, attempt }) => `${request_id}/${attempt}`).toSorted()).toEqual([
       "a/2",
       "a/null",
       "run~7/13",
     ]);
-    expect((await pages({ kind: "batches" })).ids).toEqual(["run"]);
+    expect((await pages({ kind: "batches" })).ids.toSorted()).toEqual(["run", "run.items"]);
     expect((await pages({ kind: "evals" })).ids).toEqual([]);
   });
 

@@ -273,10 +273,12 @@ function dayBefore(day: string): string {
 const shape =
   /^(?<kind>extracts|batches|evals)\/(?<date>\d{4}-\d\d-\d\d)\/(?<keyId>[^/]+)\/(?<id>[^/]+?)(?:~attempt-(?<attempt>\d{1,9}))?\.json$/;
 
-/** The entry of an object; undefined for what is no artifact of its own, such as the items file of a large run. */
+/** The entry of an object; undefined for what is no artifact of its own, such as the results of a run. */
 function entryOf(object: Bucket.Listed): ArtifactEntry | undefined {
   const found = shape.exec(object.rel)?.groups;
   if (found === undefined) return undefined;
+  // The items of a run have ids with a `~`; runs and evaluations have none: it is a file beside one.
+  if (found.kind !== "extracts" && object.rel.includes("~")) return undefined;
   return {
     request_id: found.id ?? "",
     kind: found.kind as Kind,

@@ -104,3 +104,34 @@ export async function state(db: Database.Db): Promise<State> {
   const [result] = await Database.batch(db, [statement(db)], "read");
   return stateOf(Database.rows(breakerTable, result)[0], Date.now());
 }
+
+/** A row of its own: who is under suspicion of taking the model server down. */
+const alone = "lone_call";
+
+/**
+ * Takes the right to ask the model server under suspicion, for `forMs`. Of all runs one has it at a time: were two
+ * suspects asked at once, a lost connection would be held against both.
+ */
+export async function mayBeAlone(db: Database.Db, forMs: number): Promise<boolean> {
+  const now = new Date();
+  const [, result] = await Database.batch(db, [
+    db.query.insert(breakerTable).values({ name: alone }).onConflictDoNothing(),
+    db.query
+      .update(breakerTable)
+      .set({ probeUntil: new Date(now.getTime() + forMs) })
+      .where(
+        and(
+          eq(breakerTable.name, alone),
+          or(isNull(breakerTable.probeUntil), lt(breakerTable.probeUntil, now)),
+        ),
+      ),
+  ]);
+  return result?.rowsAffected === 1;
+}
+
+/** Gives that right back. */
+export async function aloneNoMore(db: Database.Db): Promise<void> {
+  await Database.batch(db, [
+    db.query.update(breakerTable).set({ probeUntil: null }).where(eq(breakerTable.name, alone)),
+  ]);
+}

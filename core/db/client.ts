@@ -5,10 +5,10 @@ import {
   LibsqlError,
   type ResultSet,
 } from "@libsql/client/http";
-import { getTableColumns, type InferSelectModel, type Query } from "drizzle-orm";
+import { getTableColumns, type InferSelectModel, type Query, type SQL } from "drizzle-orm";
 import type { LibSQLDatabase } from "drizzle-orm/libsql";
 import { drizzle } from "drizzle-orm/libsql/http";
-import type { SQLiteTable } from "drizzle-orm/sqlite-core";
+import { SQLiteAsyncDialect, type SQLiteTable } from "drizzle-orm/sqlite-core";
 import * as Config from "#core/config";
 import { AppError } from "#core/error";
 import * as Limits from "#infra/limits";
@@ -49,6 +49,13 @@ export function connect(): Db {
 /** Anything drizzle can turn into SQL. */
 export interface Statement {
   toSQL(): Query;
+}
+
+const dialect = new SQLiteAsyncDialect();
+
+/** A statement written in SQL, with drizzle's names and parameters. */
+export function statement(text: SQL): Statement {
+  return { toSQL: () => dialect.sqlToQuery(text) };
 }
 
 /** drizzle's statement in libSQL's form. */

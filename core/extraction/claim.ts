@@ -1,8 +1,10 @@
-import { and, eq, gt, lt, sql } from "drizzle-orm";
+import { and, eq, getTableColumns, gt, lt, type SQL, sql } from "drizzle-orm";
 import * as Breaker from "#core/breaker/breaker";
 import { breakerTable } from "#core/breaker/breaker.sql";
 import * as Database from "#core/db/client";
 import { AppError, type Code } from "#core/error";
+import type { KeyLimits } from "#core/key/limits";
+import * as Usage from "#core/usage/usage";
 import { extractTable, idempotencyTable, type StoredInput } from "./extract.sql.ts";
 
 export type Row = typeof extractTable.$inferSelect;
@@ -32,21 +34,33 @@ const handoversCounted = 10;
 /**
  * Takes the id for us in one round trip: a new row; or an old one whose failure may be retried or whose lease ran
  * out, with the fencing token raised. Twenty racers on one new id: exactly one gets `ours`.
+ *
+ * A new row counts as one item of the key's day, and only comes about within its daily limits; what is taken over was
+ * counted before, and only has to be within the model's time.
  * @param options.mustBeNew - take nothing over: no claim when the id exists in whatever state.
  * @param options.handoverWindowMs - how far back hand-overs are counted.
- * @throws AppError `conflict` when the id exists with another payload, `storage_unavailable`.
+ * @throws AppError `conflict` when the id exists with another payload, `rate_limited`, `storage_unavailable`.
  */
 export async function claim(
   db: Database.Db,
   wish: Wish,
-  options: { mustBeNew: boolean; handoverWindowMs: number },
+  options: { mustBeNew: boolean; handoverWindowMs: number; limits: KeyLimits },
 ): Promise<{ claim: Claim | undefined; outlook: Outlook }> {
   const now = new Date();
+  const user = { keyId: wish.keyId, limits: options.limits };
+  const mayBegin = Usage.allows(user, 1, now);
+  // The id that exists already has to get as far as its conflict.
+  const mayInsert =
+    mayBegin && sql`(${mayBegin}) OR EXISTS (SELECT 1 FROM ${extractTable} WHERE ${idOf(wish)})`;
   const insert = db.query
     .insert(extractTable)
-    .values({ ...wish, status: "running", createdAt: now, token: 1 });
+    .select(rowIf({ ...wish, status: "running", createdAt: now, token: 1 }, mayInsert ?? sql`true`));
   // Work that was queued belongs to its worker until reconcile says otherwise.
   const isOpen = sql`(${extractTable.status} = 'retryable' OR (${extractTable.status} = 'running' AND ${extractTable.input} IS NULL AND ${extractTable.leaseUntil} < ${now.getTime()}))`;
+  const time = Usage.allowsTime(user, now);
+  // An artifact that waits in its row costs nothing any more.
+  const mayAsk =
+    time === undefined ? sql`true` : sql`(${extractTable.pendingArtifact} IS NOT NULL OR ${time})`;
   const take = options.mustBeNew
     ? insert.onConflictDoNothing().returning()
     : insert
@@ -60,7 +74,7 @@ export async function claim(
             claims: 0,
             suspects: 0,
           },
-          setWhere: sql`${extractTable.payloadHash} = ${wish.payloadHash} AND ${isOpen}`,
+          setWhere: sql`${extractTable.payloadHash} = ${wish.payloadHash} AND ${isOpen} AND ${mayAsk}`,
         })
         .returning();
   const recent = db.query
@@ -68,8 +82,10 @@ export async function claim(
     .from(extractTable)
     .where(gt(extractTable.handedOverAt, new Date(now.getTime() - options.handoverWindowMs)))
     .limit(handoversCounted);
-  const [taken, found, breaker, handovers] = await Database.batch(db, [
+  const isNew = sql`changes() = 1 AND (SELECT token FROM ${extractTable} WHERE ${idOf(wish)}) = 1`;
+  const [taken, , found, breaker, handovers] = await Database.batch(db, [
     take,
+    Usage.countItems({ keyId: wish.keyId, taskId: wish.taskId, items: 1, now }, isNew),
     byId(db, wish.keyId, wish.requestId),
     Breaker.statement(db),
     recent,
@@ -80,11 +96,13 @@ export async function claim(
   };
   const ours = Database.rows(extractTable, taken)[0];
   if (ours !== undefined) return { claim: { kind: "ours", row: ours }, outlook };
-  if (options.mustBeNew) return { claim: undefined, outlook };
   const row = Database.rows(extractTable, found)[0];
-  if (row === undefined) throw new AppError("internal", "the row of this extract is gone");
+  if (row === undefined) throw await Usage.refusal(db, user, 1, now);
+  if (options.mustBeNew) return { claim: undefined, outlook };
   if (row.payloadHash !== wish.payloadHash)
     throw new AppError("conflict", "this id was used with another payload");
+  const leftAlone = row.status === "running" && row.input === null && row.leaseUntil < now;
+  if (row.status === "retryable" || leftAlone) throw await Usage.refusal(db, user, 0, now);
   const running = row.status === "running" || row.status === "queued";
   return { claim: { kind: running ? "running" : "ended", row }, outlook };
 }
@@ -101,12 +119,18 @@ export type Ending =
     };
 
 /**
- * Writes the ending, if the token is still ours.
- * @returns false when somebody took the work over meanwhile; nothing was changed then.
+ * Writes the ending, if the token is still ours, and with it what the model was asked for.
+ * @param used - undefined: nothing, or it is on record already.
+ * @returns false when somebody took the work over meanwhile; nothing was changed or counted then.
  */
-export async function commit(db: Database.Db, row: Row, ending: Ending): Promise<boolean> {
+export async function commit(
+  db: Database.Db,
+  row: Row,
+  ending: Ending,
+  used: Usage.Used | undefined,
+): Promise<boolean> {
   const failed = ending.status === "succeeded" ? undefined : ending;
-  return update(db, row, {
+  const changes = {
     status: ending.status,
     endedAt: new Date(),
     artifactRel: ending.artifactRel,
@@ -116,7 +140,8 @@ export async function commit(db: Database.Db, row: Row, ending: Ending): Promise
     pendingArtifact: failed?.pendingArtifact ?? null,
     waitingFor: null,
     notBefore: null,
-  });
+  };
+  return update(db, row, changes, used);
 }
 
 /** Ends an attempt whose failure may be retried: the next repeat takes the row up again. @returns as `commit`. */
@@ -124,14 +149,15 @@ export async function release(
   db: Database.Db,
   row: Row,
   error: AppError,
-  artifactRel: string | null = null,
+  attempt?: { artifactRel: string | null; used: Usage.Used },
 ): Promise<boolean> {
-  return commit(db, row, {
+  const ending: Ending = {
     status: "retryable",
-    artifactRel,
+    artifactRel: attempt?.artifactRel ?? null,
     errorCode: error.code,
     errorMessage: error.message,
-  });
+  };
+  return commit(db, row, ending, attempt?.used);
 }
 
 /** What is left to say of work whose process died. */
@@ -146,7 +172,7 @@ export async function enqueue(
   db: Database.Db,
   row: Row,
   input: StoredInput,
-  how: { handedOver: boolean; waitingFor: "model_server" | null },
+  how: { handedOver: boolean; waitingFor: "model_server" | null; used: Usage.Used | undefined },
 ): Promise<Row | undefined> {
   const now = new Date();
   const changes = {
@@ -159,7 +185,7 @@ export async function enqueue(
     sentAt: null,
     notBefore: null,
   };
-  return (await update(db, row, changes)) ? { ...row, ...changes } : undefined;
+  return (await update(db, row, changes, how.used)) ? { ...row, ...changes } : undefined;
 }
 
 /** Notes that a queued extract's message is under way, and that it waits for nothing else. */
@@ -217,11 +243,13 @@ export async function requeue(
     suspect: boolean;
     notBefore: Date | null;
     waitingFor: "model_server" | null;
+    /** What the model was asked for meanwhile. */
+    used?: Usage.Used | undefined;
     keepClaims?: boolean;
   },
 ): Promise<boolean> {
-  return update(db, row, {
-    status: "queued",
+  const changes = {
+    status: "queued" as const,
     leaseUntil: new Date(),
     claims: how.keepClaims ? row.claims : 0,
     attempts: row.attempts + (how.countAttempt ? 1 : 0),
@@ -229,7 +257,8 @@ export async function requeue(
     notBefore: how.notBefore,
     waitingFor: how.waitingFor,
     sentAt: null,
-  });
+  };
+  return update(db, row, changes, how.used);
 }
 
 /**
@@ -286,26 +315,38 @@ export async function resolveIdempotency(
   return row.resourceId;
 }
 
+const idOf = (row: Pick<Row, "keyId" | "requestId">) =>
+  and(eq(extractTable.keyId, row.keyId), eq(extractTable.requestId, row.requestId));
+
 /** Exactly the row that was claimed: another token is somebody else's work. */
-const ours = (row: Row) =>
-  and(
-    eq(extractTable.keyId, row.keyId),
-    eq(extractTable.requestId, row.requestId),
-    eq(extractTable.token, row.token),
-  );
+const ours = (row: Row) => and(idOf(row), eq(extractTable.token, row.token));
+
+/** A row as `INSERT … SELECT` wants it: every column of the table, in order; none if the condition does not hold. */
+function rowIf(values: typeof extractTable.$inferInsert, condition: SQL): SQL {
+  const given: Record<string, unknown> = values;
+  const columns = Object.entries(getTableColumns(extractTable)).map(([property, column]) => {
+    const value = given[property] ?? column.default;
+    return value === undefined || value === null ? sql`NULL` : sql`${sql.param(value, column)}`;
+  });
+  return sql`SELECT ${sql.join(columns, sql`, `)} WHERE ${condition}`;
+}
 
 async function update(
   db: Database.Db,
   row: Row,
   changes: Partial<typeof extractTable.$inferInsert>,
+  used: Usage.Used | undefined,
 ): Promise<boolean> {
-  const [result] = await Database.batch(db, [db.query.update(extractTable).set(changes).where(ours(row))]);
+  const { keyId, taskId } = row;
+  const [result] = await Database.batch(db, [
+    db.query.update(extractTable).set(changes).where(ours(row)),
+    ...(used === undefined || used.modelCalls === 0
+      ? []
+      : [Usage.record({ keyId, taskId, ...used, now: new Date() }, sql`changes() = 1`)]),
+  ]);
   return result?.rowsAffected === 1;
 }
 
 function byId(db: Database.Db, keyId: string, requestId: string) {
-  return db.query
-    .select()
-    .from(extractTable)
-    .where(and(eq(extractTable.keyId, keyId), eq(extractTable.requestId, requestId)));
+  return db.query.select().from(extractTable).where(idOf({ keyId, requestId }));
 }

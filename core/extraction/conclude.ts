@@ -1,11 +1,13 @@
 import * as Artifacts from "#core/artifact/artifact";
 import { AppError, from } from "#core/error";
 import type { Log } from "#core/log";
+import type { Used } from "#core/usage/usage";
 import { sizes } from "#infra/limits";
 import * as Claims from "./claim.ts";
 import type { Performed } from "./perform.ts";
 import type { Artifact, Extract } from "./schema.ts";
 import type { Services } from "./services.ts";
+import { sum, usedOf } from "./used.ts";
 
 type Stores = Pick<Services, "db" | "bucket">;
 
@@ -13,6 +15,8 @@ type Stores = Pick<Services, "db" | "bucket">;
 export function answerOf(artifact: Artifact): Extract {
   const {
     payload_hash,
+    run,
+    kept,
     input,
     sent,
     request,
@@ -28,7 +32,7 @@ export function answerOf(artifact: Artifact): Extract {
 
 /** The artifact of an ending or of an attempt; its place depends on whether a repeat may still change it. */
 export function compose(
-  row: Claims.Row,
+  row: Pick<Claims.Row, "keyId" | "requestId" | "taskId" | "createdAt" | "token" | "payloadHash">,
   performed: Performed,
   about: { input: Artifact["input"]; principal: Artifact["principal"]; codeVersion: string; totalMs: number },
 ): Artifact {
@@ -69,7 +73,7 @@ export async function conclude(
     put = await Artifacts.put(stores.bucket, log, rel, encoded);
   } catch (thrown) {
     const failure = from(thrown);
-    await keepInRow(stores, row, encoded, failure);
+    await keepInRow(stores, row, artifact, encoded, failure);
     throw failure;
   }
   const stored = put === "written" ? artifact : await Artifacts.get(stores.bucket, log, rel);
@@ -78,11 +82,13 @@ export async function conclude(
     const failure = new AppError("storage_unavailable", "the bucket could not store the answer right now", {
       retryAfterS: 2,
     });
-    await keepInRow(stores, row, encoded, failure);
+    await keepInRow(stores, row, artifact, encoded, failure);
     throw failure;
   }
   if (!belongsTo(row, stored)) throw new AppError("conflict", "another artifact lies where this one belongs");
-  await settle(stores, row, stored);
+  // Two workers asked the model, and only one of them ends the row.
+  const lost = put === "taken" && Artifacts.encode(stored) !== encoded;
+  await settle(stores, row, stored, lost ? sum(usedOf(stored), usedOf(artifact)) : usedOf(stored));
   return answerOf(stored);
 }
 
@@ -121,27 +127,20 @@ export async function storedBefore(
   if (row.pendingArtifact !== null) await Artifacts.put(stores.bucket, log, rel, row.pendingArtifact);
   const artifact = await Artifacts.get(stores.bucket, log, rel);
   if (artifact === undefined || !belongsTo(row, artifact)) return undefined;
-  await settle(stores, row, artifact);
+  // Who put it there died before the row said so, and so it was not counted.
+  await settle(stores, row, artifact, usedOf(artifact));
   return artifact;
 }
 
 /** A final failure ends the row and is thrown; a success ends the row. */
-async function settle(stores: Stores, row: Claims.Row, artifact: Artifact): Promise<void> {
+async function settle(stores: Stores, row: Claims.Row, artifact: Artifact, used: Used): Promise<void> {
   const { artifact_rel: artifactRel, error } = artifact;
-  if (error === undefined) {
-    await Claims.commit(stores.db, row, {
-      status: "succeeded",
-      artifactRel: artifactRel ?? "",
-      schemaOk: artifact.schema_ok === true,
-    });
-    return;
-  }
-  await Claims.commit(stores.db, row, {
-    status: "failed",
-    artifactRel,
-    errorCode: error.code,
-    errorMessage: error.message,
-  });
+  const ending: Claims.Ending =
+    error === undefined
+      ? { status: "succeeded", artifactRel: artifactRel ?? "", schemaOk: artifact.schema_ok === true }
+      : { status: "failed", artifactRel, errorCode: error.code, errorMessage: error.message };
+  await Claims.commit(stores.db, row, ending, used);
+  if (error === undefined) return;
   throw new AppError(error.code, error.message, { details: { artifact_rel: artifactRel } });
 }
 
@@ -151,14 +150,22 @@ const belongsTo = (row: Claims.Row, artifact: Artifact) =>
   artifact.principal.key_id === row.keyId;
 
 /** The bucket is away and the model has answered: the artifact waits in the row, and no second call is needed. */
-async function keepInRow(stores: Stores, row: Claims.Row, encoded: string, failure: AppError): Promise<void> {
+async function keepInRow(
+  stores: Stores,
+  row: Claims.Row,
+  artifact: Artifact,
+  encoded: string,
+  failure: AppError,
+): Promise<void> {
   const fits = Buffer.byteLength(encoded) <= sizes.pendingArtifactBytes;
-  await Claims.commit(stores.db, row, {
+  const ending: Claims.Ending = {
     // The worker's message comes back; without a worker the next repeat of the call writes it.
     status: row.input === null ? "retryable" : "queued",
     artifactRel: null,
     errorCode: failure.code,
     errorMessage: failure.message,
     ...(fits ? { pendingArtifact: encoded } : {}),
-  });
+  };
+  // What waits is counted by whoever ends the row from it.
+  await Claims.commit(stores.db, row, ending, fits ? undefined : usedOf(artifact));
 }

@@ -6,6 +6,7 @@ import * as Id from "#core/id";
 import * as Image from "#core/image/image";
 import type { Principal } from "#core/key/key";
 import type { Log } from "#core/log";
+import * as Run from "#core/run/run";
 import { type Debug, type Overridden, override } from "#core/task/override";
 import * as Task from "#core/task/task";
 import * as Vision from "#core/vision/vision";
@@ -17,6 +18,7 @@ import { type Performed, perform } from "./perform.ts";
 import type { Artifact, Extract, ExtractRequest, Running } from "./schema.ts";
 import type { Services } from "./services.ts";
 import * as Source from "./source.ts";
+import { usedOf } from "./used.ts";
 
 /** How long the caller wants to wait (`Prefer`): as long as the platform allows, or so many milliseconds. */
 export interface Patience {
@@ -196,6 +198,7 @@ async function toQueue(
   instead: Performed | AppError | undefined,
 ): Promise<Outcome> {
   const { services, caller, log, row, image, source } = work;
+  const asked = instead === undefined || instead instanceof AppError ? undefined : composed(work, instead);
   try {
     await handOver(
       services,
@@ -213,7 +216,7 @@ async function toQueue(
           principalRole: caller.principal.role,
         },
       },
-      how,
+      { ...how, used: asked && usedOf(asked) },
     );
   } catch (thrown) {
     const failure = from(thrown);
@@ -235,7 +238,7 @@ async function giveUp(work: Work, error: AppError): Promise<never> {
 /** Ends an attempt that may be repeated. */
 async function fail(work: Work, artifact: Artifact, error: AppError): Promise<never> {
   const artifactRel = await recordAttempt(work.services, work.log, artifact);
-  await Claims.release(work.services.db, work.row, error, artifactRel);
+  await Claims.release(work.services.db, work.row, error, { artifactRel, used: usedOf(artifact) });
   throw artifactRel === null ? error : error.with({ artifact_rel: artifactRel });
 }
 
@@ -252,7 +255,7 @@ function composed(work: Work, performed: Performed): Artifact {
 /** How a picture is described in artifacts. */
 export function inputOf(
   image: Image.Inspected,
-  source: Source.Source["kind"],
+  source: NonNullable<Artifact["input"]>["source"],
   declaredMimeType: string | null,
 ): Artifact["input"] {
   return {
@@ -307,7 +310,9 @@ export async function get(
   if (!Id.isReadableId(input.requestId)) throw notFound();
   if (input.keyId !== undefined && input.keyId !== principal.keyId && principal.role !== "admin")
     throw notFound();
-  const row = await Claims.find(stores.db, input.keyId ?? principal.keyId, input.requestId);
+  const row = input.requestId.includes("~")
+    ? await itemRow(stores.db, input.keyId ?? principal.keyId, input.requestId)
+    : await Claims.find(stores.db, input.keyId ?? principal.keyId, input.requestId);
   if (row === undefined) throw notFound();
   const alive = row.status === "running" && (row.input !== null || row.leaseUntil.getTime() > Date.now());
   if (row.status === "queued" || alive) return { kind: "running", running: running(row.requestId) };
@@ -325,10 +330,42 @@ export async function get(
   return { kind: "done", answer: fromRow(row), replayed: true };
 }
 
+/** What answering needs to know of a row. */
+type Stored = Pick<
+  Claims.Row,
+  | "keyId"
+  | "requestId"
+  | "taskId"
+  | "createdAt"
+  | "leaseUntil"
+  | "pendingArtifact"
+  | "artifactRel"
+  | "errorCode"
+  | "errorMessage"
+> & { status: Claims.Row["status"]; input: unknown };
+
+/** An item of a run, read as an extract; one that was canceled before it began is a failure that asked nobody. */
+async function itemRow(db: Services["db"], keyId: string, requestId: string): Promise<Stored | undefined> {
+  const found = await Run.itemBy(db, keyId, requestId);
+  if (found === undefined) return undefined;
+  const { run, item } = found;
+  const canceled = item.status === "canceled";
+  return {
+    ...{ keyId, requestId, taskId: run.taskId, createdAt: run.createdAt },
+    status: item.status === "canceled" ? "failed" : item.status === "running" ? "queued" : item.status,
+    input: item.sourceKind,
+    leaseUntil: item.leaseUntil ?? run.createdAt,
+    pendingArtifact: item.pendingArtifact,
+    artifactRel: item.artifactRel,
+    errorCode: canceled ? "conflict" : item.errorCode,
+    errorMessage: canceled ? "the run was canceled before this item began" : item.errorMessage,
+  };
+}
+
 const gone = () => new AppError("not_found", "what was stored for this id is no longer there");
 
 /** A failure of which nothing but the row is left: it asked nobody, was interrupted, or could not be stored. */
-function fromRow(row: Claims.Row): Extract {
+function fromRow(row: Stored): Extract {
   const code = row.errorCode === null ? "internal" : (row.errorCode as Code);
   const message = row.errorMessage ?? Claims.interrupted().message;
   return {
@@ -356,7 +393,7 @@ function fromRow(row: Claims.Row): Extract {
 async function storedOf(
   stores: Pick<Services, "bucket">,
   log: Log,
-  row: Claims.Row,
+  row: Stored,
 ): Promise<Artifact | undefined> {
   if (row.pendingArtifact !== null) return JSON.parse(row.pendingArtifact) as Artifact;
   const rel =
@@ -391,7 +428,7 @@ async function claimId(
         ...what,
         leaseUntil: new Date(caller.deadline + times.httpReserveMs + times.leaseGraceMs),
       },
-      { mustBeNew, handoverWindowMs: times.handoverWindowMs },
+      { mustBeNew, handoverWindowMs: times.handoverWindowMs, limits: caller.principal.limits },
     );
   const named = async (requestId: string) => {
     const { claim, outlook } = await tryTo(requestId, false);

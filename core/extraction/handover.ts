@@ -3,6 +3,7 @@ import * as Breaker from "#core/breaker/breaker";
 import { AppError } from "#core/error";
 import type { Log } from "#core/log";
 import * as Queue from "#core/queue/queue";
+import type { Used } from "#core/usage/usage";
 import * as Claims from "./claim.ts";
 import type { StoredInput } from "./extract.sql.ts";
 import type { Services } from "./services.ts";
@@ -25,6 +26,7 @@ export function temporaryKey(row: Pick<Claims.Row, "keyId" | "requestId" | "toke
 /**
  * Turns a call into work for the queue: input → bucket, row queued, message (in this order, so that a crash between
  * any two is repaired by reconcile and never leaves a message without its picture).
+ * @param how.used - what the model was asked for before.
  * @param how.waitingFor - the model server is away: no message is sent, the probe's success sends it.
  * @throws AppError `storage_unavailable` when bucket, database or queue is away; the row is as it was before then,
  *   or queued and found by reconcile.
@@ -38,7 +40,7 @@ export async function handOver(
     mimeType: string;
     input: Omit<StoredInput, "objectKey" | "temporary"> & { objectKey: string | null };
   },
-  how: { handedOver: boolean; waitingFor: "model_server" | null },
+  how: { handedOver: boolean; waitingFor: "model_server" | null; used: Used | undefined },
 ): Promise<void> {
   const { objectKey: existing, ...rest } = picture.input;
   const objectKey = existing ?? temporaryKey(row);

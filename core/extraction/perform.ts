@@ -23,6 +23,8 @@ export interface Work {
   log: Log;
   /** The caller's debug options; `task` is what they made of it. */
   debug?: Override.Debug | undefined;
+  /** A lost connection ends the attempt, so that the picture can be asked alone. */
+  endOnSuspect?: boolean | undefined;
   /** Instead of the task's own validation. */
   validate?: Override.Overridden["validate"] | undefined;
 }
@@ -48,6 +50,8 @@ export interface Performed {
   record: Pick<Artifact, "sent" | "request" | "raw_model_text" | "finish_reason" | "attempts">;
 }
 
+type Settings = NonNullable<Artifact["request"]>;
+
 /** Temperature 0 and a fixed seed: as repeatable as the server is (VLLM.md). */
 const defaultTemperature = 0;
 const seed = 1;
@@ -59,6 +63,13 @@ const seed = 1;
 export async function perform(model: Config.Model, work: Work): Promise<Performed> {
   const { task, image } = work;
   const maxTokens = Math.min(model.maxTokens ?? task.maxOutputTokens, task.maxOutputTokens);
+  const settings: Settings = {
+    temperature: work.debug?.temperature ?? defaultTemperature,
+    max_tokens: maxTokens,
+    response_format: "json_schema",
+    seed,
+    ...(work.debug === undefined ? {} : { debug: work.debug }),
+  };
   const performed: Performed = {
     error: undefined,
     answer: {
@@ -76,20 +87,14 @@ export async function perform(model: Config.Model, work: Work): Promise<Performe
     timingsMs: { image: 0, inference: 0, validate: 0 },
     record: {
       sent: null,
-      request: {
-        temperature: work.debug?.temperature ?? defaultTemperature,
-        max_tokens: maxTokens,
-        response_format: "json_schema",
-        seed,
-        ...(work.debug === undefined ? {} : { debug: work.debug }),
-      },
+      request: settings,
       raw_model_text: null,
       finish_reason: null,
       attempts: [],
     },
   };
   try {
-    await run(performed, model, work, maxTokens);
+    await run(performed, model, work, settings);
   } catch (thrown) {
     performed.error = from(thrown);
     if (thrown instanceof Vision.VisionError) recordFailure(performed, thrown);
@@ -106,7 +111,8 @@ function countCall({ duration_ms, error }: Record<string, unknown>): void {
   });
 }
 
-async function run(performed: Performed, model: Config.Model, work: Work, maxTokens: number): Promise<void> {
+async function run(performed: Performed, model: Config.Model, work: Work, settings: Settings): Promise<void> {
+  const maxTokens = settings.max_tokens;
   const { task, image, signal } = work;
   const maxModelLen = model.maxModelLen ?? (await contextLength(model, signal));
   let maxImageTokens = Budget.tokenBudget({
@@ -146,7 +152,7 @@ async function run(performed: Performed, model: Config.Model, work: Work, maxTok
         images: [sent],
         schema: task.modelSchema,
         schemaName: task.id,
-        temperature: performed.record.request.temperature,
+        temperature: settings.temperature,
         seed,
         maxTokens,
         requestId: work.requestId,
@@ -154,6 +160,7 @@ async function run(performed: Performed, model: Config.Model, work: Work, maxTok
       {
         signal,
         deadline: work.deadline,
+        endOnSuspect: work.endOnSuspect,
         // The log names the call and the extract already.
         onEvent: ({ event, request_id: _, ...facts }) => {
           work.log.info(event, facts);
@@ -186,8 +193,8 @@ async function run(performed: Performed, model: Config.Model, work: Work, maxTok
     finish_reason: answer.finishReason,
     attempts: answer.attempts,
     request: {
-      ...performed.record.request,
-      response_format: answer.attempts.at(-1)?.response_format ?? performed.record.request.response_format,
+      ...settings,
+      response_format: answer.attempts.at(-1)?.response_format ?? settings.response_format,
     },
   };
   performed.timingsMs.validate = Date.now() - validateAt;

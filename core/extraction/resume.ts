@@ -4,6 +4,7 @@ import * as Database from "#core/db/client";
 import { from } from "#core/error";
 import type { Log } from "#core/log";
 import * as Queue from "#core/queue/queue";
+import * as Weather from "#core/run/weather";
 import * as Upload from "#core/upload/upload";
 import { probe as probeModel } from "#core/vision/probe";
 import * as Claims from "./claim.ts";
@@ -15,12 +16,15 @@ import { discardInput } from "./work.ts";
 
 type Stores = Pick<Services, "db" | "queues" | "times" | "model" | "bucket">;
 
+/** So many looks at the first pace: ten minutes, within which a pod is loaded and a restart is over. */
+const probesFirst = 120;
+
 /** Rows a step looks at; what is left is for the next step. */
 const chunk = 200;
 
 /**
  * One look at the model server (`kind: "probe"` in the `later` queue). When it is back, everything that waits for it
- * goes on; else the next look is ordered: after 5 s at first, later 30 s.
+ * goes on; else the next look is ordered: after 5 s for ten minutes, later 30 s.
  */
 export async function probe(services: Stores, n: number, log: Log): Promise<void> {
   const { db, times } = services;
@@ -28,7 +32,7 @@ export async function probe(services: Stores, n: number, log: Log): Promise<void
     const seen = await probeModel(services.model, undefined, times.probeTimeoutMs);
     log.info("breaker_probe", { ok: seen.ok, n, duration_ms: seen.latencyMs });
     if (!seen.ok) {
-      const delayMs = n < 12 ? times.probeFirstDelayMs : times.probeLaterDelayMs;
+      const delayMs = n < probesFirst ? times.probeFirstDelayMs : times.probeLaterDelayMs;
       await Breaker.trip(db, times.breakerRetryMs);
       await Breaker.mayMessage(db, delayMs + times.probeMessageMs, { renew: true });
       await Queue.send(services.queues, "later", { kind: "probe", n: n + 1 }, { delayMs });
@@ -38,7 +42,8 @@ export async function probe(services: Stores, n: number, log: Log): Promise<void
   }
   await Breaker.messageDone(db);
   const resumed = await resumeWaiting(services, log);
-  log.info("model_server_back", { resumed });
+  const runs = await Weather.resume(services, log);
+  log.info("model_server_back", { resumed, runs });
 }
 
 /** Sends every extract on its way that waits for the model server. @returns how many. */

@@ -112,10 +112,15 @@ export type Running = z.output<typeof Running>;
  * `raw_model_text`. Never image bytes, never secrets.
  */
 export interface Artifact extends Extract {
+  /** Of an item of a run: which one. An artifact found in advance counts only if all of it fits. */
+  run?: { run_id: string; run_uid: string; index: number };
+  /** The run keeps a copy of the picture of its own. */
+  kept?: boolean;
   /** sha256 over what decides the answer; an artifact whose hash differs is somebody else's. */
   payload_hash: string;
+  /** Null when the picture could not be read at all. */
   input: {
-    source: "inline" | "upload" | "url";
+    source: "inline" | "upload" | "url" | "data" | "run";
     mime_type: string;
     declared_mime_type: string | null;
     bytes: number;
@@ -123,15 +128,16 @@ export interface Artifact extends Extract {
     width: number;
     height: number;
     pages: number;
-  };
+  } | null;
   sent: { sha256: string; width: number; height: number; mime_type: string; bytes: number } | null;
+  /** Null when nobody was asked. */
   request: {
     temperature: number;
     max_tokens: number;
     response_format: "json_schema" | "none";
     seed: number;
     debug?: Override.Debug;
-  };
+  } | null;
   raw_model_text: string | null;
   finish_reason: string | null;
   attempts: readonly unknown[];

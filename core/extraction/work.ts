@@ -5,6 +5,7 @@ import * as Image from "#core/image/image";
 import type { Log } from "#core/log";
 import { override } from "#core/task/override";
 import * as Task from "#core/task/task";
+import type { Used } from "#core/usage/usage";
 import * as Vision from "#core/vision/vision";
 import * as Claims from "./claim.ts";
 import { compose, conclude, recordAttempt, storedBefore } from "./conclude.ts";
@@ -14,6 +15,7 @@ import { ensureProbe, type SingleMessage, sendSingle } from "./handover.ts";
 import { type Performed, perform } from "./perform.ts";
 import type { Services } from "./services.ts";
 import * as Source from "./source.ts";
+import { usedOf } from "./used.ts";
 
 /** What an extract may cost: DESIGN.md, "A group is locked until visibility ends". */
 const maxAttempts = 3;
@@ -123,7 +125,7 @@ async function attempt(
     return;
   }
   const artifactRel = await recordAttempt(services, log, artifact);
-  await afterFailure(services, log, row, performed, error, artifactRel);
+  await afterFailure(services, log, row, performed, error, { artifactRel, used: usedOf(artifact) });
 }
 
 /** What becomes of a failure that may be retried: the weather costs nothing, the rest has a budget. */
@@ -133,7 +135,7 @@ async function afterFailure(
   row: Claims.Row,
   performed: Performed,
   error: AppError,
-  artifactRel: string | null,
+  record: { artifactRel: string | null; used: Used },
 ): Promise<void> {
   const fault = performed.error instanceof Vision.VisionError ? performed.error.fault : undefined;
   const suspect = fault !== undefined && Vision.suspect(fault);
@@ -144,31 +146,39 @@ async function afterFailure(
     (suspect && row.suspects + 1 >= maxSuspects);
   if (error.code === "inference_unavailable" && verdict === "weather" && !(suspect && spent)) {
     await Breaker.trip(services.db, services.times.breakerRetryMs);
-    return wait(services, log, row, suspect);
+    return wait(services, log, row, suspect, record.used);
   }
   const free = error.code === "inference_unavailable" && verdict === "overload";
   // What the model server refuses now it refuses every time.
   // The failure is then what a poll shows, and the same call may still be sent again.
   if ((spent && !free) || verdict === "refused") {
-    await Claims.release(services.db, row, error, artifactRel);
+    await Claims.release(services.db, row, error, record);
     return;
   }
   const delayMs = free
     ? (error.retryAfterS ?? 5) * 1000
     : services.times.requeueDelaysMs[Math.min(row.attempts, 2)];
   const notBefore = new Date(Date.now() + (delayMs ?? 0));
-  if (await Claims.requeue(services.db, row, { countAttempt: !free, suspect, notBefore, waitingFor: null })) {
+  const how = { countAttempt: !free, suspect, notBefore, waitingFor: null, used: record.used };
+  if (await Claims.requeue(services.db, row, how)) {
     await sendSingle(services, row, delayMs);
   }
 }
 
 /** Waits for the model server: no message, no attempt; the probe's success sends it on its way. */
-async function wait(services: Services, log: Log, row: Claims.Row, suspect: boolean): Promise<void> {
+async function wait(
+  services: Services,
+  log: Log,
+  row: Claims.Row,
+  suspect: boolean,
+  used?: Used,
+): Promise<void> {
   await Claims.requeue(services.db, row, {
     countAttempt: false,
     suspect,
     notBefore: null,
     waitingFor: "model_server",
+    used,
   });
   await ensureProbe(services, log);
 }

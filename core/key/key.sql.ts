@@ -8,6 +8,11 @@ export const keyTable = sqliteTable("key", {
   createdAt: integer("created_at", { mode: "timestamp_ms" }).notNull(),
   revokedAt: integer("revoked_at", { mode: "timestamp_ms" }),
   lastUsedAt: integer("last_used_at", { mode: "timestamp_ms" }),
+  /** Limits; null is none. */
+  requestsPerMinute: integer("requests_per_minute"),
+  itemsPerDay: integer("items_per_day"),
+  modelSecondsPerDay: integer("model_seconds_per_day"),
+  maxRunItems: integer("max_run_items"),
 });
 
 /** The secrets of a key: one, or two while a rotation overlaps. Only an HMAC is kept, and a short start to show. */

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import * as Key from "#core/key/key";
 import * as TestDatabase from "#test/database";
 import { keySecretTable, keyTable } from "./key.sql.ts";
+import { noLimits } from "./limits.ts";
 
 const pepper = "pepper-of-the-key-tests";
 let database: Awaited<ReturnType<typeof TestDatabase.start>>;
@@ -24,6 +25,7 @@ describe("keys", () => {
       keyId: "client-1",
       role: "client",
       scopes: ["extract:run"],
+      limits: noLimits,
     });
   });
 
@@ -85,6 +87,56 @@ describe("keys", () => {
       Key.create(database.db, pepper, { keyId: "odd", role: "client", scopes: ["everything"] }),
     ).rejects.toMatchObject({
       code: "invalid_request",
+    });
+  });
+
+  test("limits come with the key: those that were set, changed and removed, and no others", async () => {
+    const created = await Key.create(database.db, pepper, {
+      keyId: "limited",
+      role: "client",
+      limits: { requestsPerMinute: 10, itemsPerDay: undefined, maxRunItems: 5 },
+    });
+    expect(created).toMatchObject({ requests_per_minute: 10, items_per_day: null, max_run_items: 5 });
+    expect((await fresh()(created.api_key))?.limits).toEqual({
+      ...noLimits,
+      requestsPerMinute: 10,
+      maxRunItems: 5,
+    });
+    const updated = await Key.update(database.db, "limited", { maxRunItems: null, modelSecondsPerDay: 60 });
+    expect(updated).toMatchObject({
+      requests_per_minute: 10,
+      items_per_day: null,
+      model_seconds_per_day: 60,
+      max_run_items: null,
+    });
+    expect((await fresh()(created.api_key))?.limits).toEqual({
+      ...noLimits,
+      requestsPerMinute: 10,
+      modelSecondsPerDay: 60,
+    });
+  });
+
+  test.each([0, -1, 1.5, Number.NaN, 1e300])(
+    "%d is no limit, and nothing is changed",
+    async (itemsPerDay) => {
+      const refused = {
+        code: "invalid_request",
+        message: expect.stringMatching(/^items per day: /),
+      };
+      const input = { keyId: "never", role: "client", limits: { itemsPerDay } } as const;
+      await expect(Key.create(database.db, pepper, input)).rejects.toMatchObject(refused);
+      await expect(Key.update(database.db, "client-1", { itemsPerDay })).rejects.toMatchObject(refused);
+      const stored = (await Key.list(database.db)).filter((key) =>
+        ["never", "client-1"].includes(key.key_id),
+      );
+      expect(stored.map((key) => [key.key_id, key.items_per_day])).toEqual([["client-1", null]]);
+    },
+  );
+
+  test("an update of nothing, or of a key that is not there, is refused", async () => {
+    await expect(Key.update(database.db, "client-1", {})).rejects.toMatchObject({ code: "invalid_request" });
+    await expect(Key.update(database.db, "nobody", { itemsPerDay: 1 })).rejects.toMatchObject({
+      code: "not_found",
     });
   });
 

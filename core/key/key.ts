@@ -8,6 +8,7 @@ import * as Id from "#core/id";
 import type * as Limits from "#infra/limits";
 import { scopes as allScopes, type Scope } from "#infra/routes";
 import { keySecretTable, keyTable } from "./key.sql.ts";
+import { type KeyLimits, noLimits } from "./limits.ts";
 
 export const roles = ["client", "debugger", "admin"] as const;
 export type Role = (typeof roles)[number];
@@ -24,6 +25,7 @@ export interface Principal {
   keyId: string;
   role: Role | "anonymous";
   scopes: readonly Scope[];
+  limits: KeyLimits;
 }
 
 /** With AUTH_ENABLED=0 every call runs as this one: all scopes but the admin ones. */
@@ -31,6 +33,7 @@ export const anonymous: Principal = {
   keyId: "anonymous",
   role: "anonymous",
   scopes: allScopes.filter((scope) => !scope.startsWith("admin:")),
+  limits: noLimits,
 };
 
 /** `tmp` and `uploads` are folders of the bucket in whose place a key's id could stand (`inputs/…`). */
@@ -50,7 +53,40 @@ const named: Record<string, string> = {
   role: "role",
   scopes: "scopes",
   expiresAt: "expiry",
+  requestsPerMinute: "requests per minute",
+  itemsPerDay: "items per day",
+  modelSecondsPerDay: "model seconds per day",
+  maxRunItems: "items of a run",
 };
+
+const limit = z
+  .number()
+  .refine((value) => Number.isSafeInteger(value) && value > 0, "must be a whole number above 0")
+  .nullish();
+
+/** Limits to set; null removes one, undefined leaves it as it is. */
+const Changes = z.strictObject({
+  requestsPerMinute: limit,
+  itemsPerDay: limit,
+  modelSecondsPerDay: limit,
+  maxRunItems: limit,
+});
+export type LimitChanges = z.input<typeof Changes>;
+
+/** What was given in good order. @throws AppError `invalid_request` that says what is wrong. */
+function checked<T>(schema: z.ZodType<T>, input: unknown): T {
+  const parsed = schema.safeParse(input);
+  if (parsed.success) return parsed.data;
+  throw new AppError(
+    "invalid_request",
+    parsed.error.issues
+      .map(
+        (issue) =>
+          `${named[String(issue.path.at(-1))] ?? named[String(issue.path[0])] ?? "key"}: ${issue.message}`,
+      )
+      .join("; "),
+  );
+}
 
 /** A key as it is listed: never its secret, never its hash. */
 export interface KeyInfo {
@@ -63,6 +99,11 @@ export interface KeyInfo {
   expires_at: string | null;
   revoked_at: string | null;
   last_used_at: string | null;
+  /** Limits; null is none. */
+  requests_per_minute: number | null;
+  items_per_day: number | null;
+  model_seconds_per_day: number | null;
+  max_run_items: number | null;
 }
 
 /** A new secret, shown once. */
@@ -103,37 +144,37 @@ export async function checkPepper(db: Database.Db, pepper: string): Promise<void
   }
 }
 
+const NewKey = z.strictObject({
+  keyId: KeyId,
+  role: z.enum(roles),
+  scopes: z.array(z.enum(allScopes)).min(1).optional(),
+  expiresAt: z.date().optional(),
+  // One that is set to nothing must not hide that there is none.
+  limits: Changes.transform((given) => withoutUndefined(given)).optional(),
+});
+
 /**
  * Makes a key. The secret is in the answer and nowhere else.
  * @param input.scopes - instead of the role's preset; @param input.expiresAt - after which the secret is refused.
- * @throws AppError `invalid_request` for a bad id, role or scope, `conflict` when the id exists (revoked ones too).
+ * @param input.limits - none unless given.
+ * @throws AppError `invalid_request` for a bad id, role, scope or limit, `conflict` when the id exists (revoked ones too).
  */
 export async function create(
   db: Database.Db,
   pepper: string,
-  input: { keyId: string; role: Role; scopes?: readonly string[] | undefined; expiresAt?: Date | undefined },
+  input: {
+    keyId: string;
+    role: Role;
+    scopes?: readonly string[] | undefined;
+    expiresAt?: Date | undefined;
+    limits?: LimitChanges | undefined;
+  },
 ): Promise<Created> {
-  const checked = z
-    .strictObject({
-      keyId: KeyId,
-      role: z.enum(roles),
-      scopes: z.array(z.enum(allScopes)).min(1).optional(),
-      expiresAt: z.date().optional(),
-    })
-    .safeParse(input);
-  if (!checked.success) {
-    throw new AppError(
-      "invalid_request",
-      checked.error.issues
-        .map((issue) => `${named[String(issue.path[0])] ?? "key"}: ${issue.message}`)
-        .join("; "),
-    );
-  }
-  const { keyId, role, expiresAt } = checked.data;
+  const { keyId, role, expiresAt, limits, ...rest } = checked(NewKey, input);
   const apiKey = newSecret(keyId);
   const now = new Date();
-  const scopes = [...new Set(checked.data.scopes ?? presets[role])];
-  const row = { keyId, role, scopes, createdAt: now };
+  const scopes = [...new Set(rest.scopes ?? presets[role])];
+  const row = { keyId, role, scopes, createdAt: now, ...noLimits, ...limits };
   // The secret hangs on the key's row by its exact creation values: when another create won, nothing is added to its key.
   const results = await Database.batch(db, [
     db.query.insert(keyTable).values(row).onConflictDoNothing(),
@@ -172,6 +213,29 @@ export async function list(db: Database.Db): Promise<KeyInfo[]> {
 }
 
 /**
+ * Changes a key's limits; instances that have it cached go by the old ones for 60 s at most. What was used today counts
+ * under the new ones.
+ * @throws AppError `invalid_request` for a bad limit or none at all, `not_found`.
+ */
+export async function update(db: Database.Db, keyId: string, limits: LimitChanges): Promise<KeyInfo> {
+  const changes = withoutUndefined(checked(Changes, limits));
+  if (Object.keys(changes).length === 0)
+    throw new AppError("invalid_request", "there is nothing to change: name at least one limit");
+  await Database.batch(db, [db.query.update(keyTable).set(changes).where(eq(keyTable.keyId, keyId))]);
+  return info(db, keyId);
+}
+
+function withoutUndefined(limits: z.output<typeof Changes>): Partial<KeyLimits> {
+  return Object.fromEntries(Object.entries(limits).filter(([, value]) => value !== undefined));
+}
+
+async function info(db: Database.Db, keyId: string): Promise<KeyInfo> {
+  const key = (await list(db)).find((each) => each.key_id === keyId);
+  if (key === undefined) throw new AppError("not_found", "there is no key with this id");
+  return key;
+}
+
+/**
  * Refuses the key from now on; instances that have it cached do so after 60 s at most.
  * @throws AppError `not_found`. Revoking twice is fine and keeps the first time.
  */
@@ -182,9 +246,7 @@ export async function revoke(db: Database.Db, keyId: string): Promise<KeyInfo> {
       .set({ revokedAt: new Date() })
       .where(and(eq(keyTable.keyId, keyId), isNull(keyTable.revokedAt))),
   ]);
-  const key = (await list(db)).find((info) => info.key_id === keyId);
-  if (key === undefined) throw new AppError("not_found", "there is no key with this id");
-  return key;
+  return info(db, keyId);
 }
 
 /**
@@ -232,7 +294,7 @@ export async function rotate(
   ]);
   const key = Database.rows(keyTable, results[3])[0];
   if (key === undefined) {
-    const exists = (await list(db)).some((info) => info.key_id === input.keyId);
+    const exists = (await list(db)).some((each) => each.key_id === input.keyId);
     throw exists
       ? new AppError("conflict", "this key is revoked: create another one")
       : new AppError("not_found", "there is no key with this id");
@@ -316,6 +378,12 @@ async function lookup(
         role: keyTable.role,
         scopes: keyTable.scopes,
         lastUsedAt: keyTable.lastUsedAt,
+        limits: {
+          requestsPerMinute: keyTable.requestsPerMinute,
+          itemsPerDay: keyTable.itemsPerDay,
+          modelSecondsPerDay: keyTable.modelSecondsPerDay,
+          maxRunItems: keyTable.maxRunItems,
+        },
         expiresAt: keySecretTable.expiresAt,
       })
       .from(keySecretTable)
@@ -335,6 +403,7 @@ async function lookup(
       keyId: row.keyId,
       role: row.role,
       scopes: allScopes.filter((scope) => row.scopes.includes(scope)),
+      limits: row.limits,
     },
     expiresAt: row.expiresAt?.getTime() ?? Number.POSITIVE_INFINITY,
     lastUsedAt: row.lastUsedAt?.getTime() ?? 0,
@@ -383,5 +452,9 @@ function serialize(
     expires_at: Number.isFinite(last) ? new Date(last).toISOString() : null,
     revoked_at: row.revokedAt?.toISOString() ?? null,
     last_used_at: row.lastUsedAt?.toISOString() ?? null,
+    requests_per_minute: row.requestsPerMinute,
+    items_per_day: row.itemsPerDay,
+    model_seconds_per_day: row.modelSecondsPerDay,
+    max_run_items: row.maxRunItems,
   };
 }

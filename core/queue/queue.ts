@@ -2,6 +2,7 @@ import {
   ChangeMessageVisibilityCommand,
   GetQueueAttributesCommand,
   SendMessageBatchCommand,
+  type SendMessageBatchRequestEntry,
   SendMessageCommand,
   SQSClient,
   SQSServiceException,
@@ -11,8 +12,18 @@ import { AppError } from "#core/error";
 import type { Log } from "#core/log";
 import * as Limits from "#infra/limits";
 
-/** The standard queues that core sends to; the FIFO queues of batches have verbs of their own. */
-export type Name = "single" | "later";
+/** The standard queues. */
+export type Standard = "single" | "later";
+/** The FIFO queues of batches. */
+export type Fifo = "plan" | "item";
+export type Name = Standard | Fifo;
+
+/** A message of a FIFO queue: one of a group is worked on at a time, and one of a `deduplicationId` taken within five minutes. */
+export interface FifoMessage {
+  body: unknown;
+  group: string;
+  deduplicationId: string;
+}
 
 /** Queue addresses and the client for them. On Lambda the function's own role signs. */
 export interface Queues {
@@ -39,7 +50,7 @@ export function connect(): Queues {
  */
 export async function send(
   queues: Queues,
-  name: Name,
+  name: Standard,
   body: unknown,
   options: { delayMs?: number } = {},
 ): Promise<void> {
@@ -61,18 +72,59 @@ export async function send(
  */
 export async function sendAll(
   queues: Queues,
-  name: Name,
+  name: Standard,
   bodies: readonly unknown[],
   log: Log,
 ): Promise<Set<number>> {
+  return sendEntries(
+    queues,
+    name,
+    bodies.map((body, i) => ({ Id: String(i), MessageBody: JSON.stringify(body) })),
+    log,
+  );
+}
+
+/** The same for a FIFO queue. Within a group the order is that of `messages`. @throws AppError `storage_unavailable`. */
+export async function sendFifo(
+  queues: Queues,
+  name: Fifo,
+  messages: readonly FifoMessage[],
+  log: Log,
+): Promise<Set<number>> {
+  return sendEntries(
+    queues,
+    name,
+    messages.map(({ body, group, deduplicationId }, i) => ({
+      Id: String(i),
+      MessageBody: JSON.stringify(body),
+      MessageGroupId: group,
+      MessageDeduplicationId: deduplicationId,
+    })),
+    log,
+  );
+}
+
+const entriesMost = 10;
+
+async function sendEntries(
+  queues: Queues,
+  name: Name,
+  entries: (SendMessageBatchRequestEntry & { MessageBody: string })[],
+  log: Log,
+): Promise<Set<number>> {
   const taken = new Set<number>();
-  for (let at = 0; at < bodies.length; at += 10) {
-    const entries = bodies
-      .slice(at, at + 10)
-      .map((body, i) => ({ Id: String(at + i), MessageBody: JSON.stringify(body) }));
+  for (let at = 0; at < entries.length; ) {
+    const next: typeof entries = [];
+    let bytes = 0;
+    for (const entry of entries.slice(at, at + entriesMost)) {
+      bytes += Buffer.byteLength(entry.MessageBody);
+      if (next.length > 0 && bytes > Limits.platform.sqsMessageBytes) break;
+      next.push(entry);
+    }
+    at += next.length;
     await guard(async (abortSignal) => {
       const answer = await queues.client.send(
-        new SendMessageBatchCommand({ QueueUrl: queues.urls[name], Entries: entries }),
+        new SendMessageBatchCommand({ QueueUrl: queues.urls[name], Entries: next }),
         { abortSignal },
       );
       for (const entry of answer.Successful ?? []) taken.add(Number(entry.Id));

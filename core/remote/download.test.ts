@@ -6,7 +6,8 @@ import { afterEach, describe, expect, test, vi } from "vitest";
 import type { AppError } from "#core/error";
 import type { Fields, Log } from "#core/log";
 import { isPublic } from "#core/remote/address";
-import { type Address, download, type Limits, type World } from "#core/remote/download";
+import { download, type Limits } from "#core/remote/download";
+import type { Address, World } from "#core/remote/resolve";
 
 const lines: Fields[] = [];
 const write = (_event: string, fields: Fields = {}) => void lines.push(fields);

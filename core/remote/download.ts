@@ -1,22 +1,7 @@
-import type { LookupFunction } from "node:net";
-import { isIP } from "node:net";
 import { AppError } from "#core/error";
 import type { Log } from "#core/log";
-
-export interface Address {
-  address: string;
-  family: number;
-}
-
-/** What a download sees of the network. */
-export interface World {
-  /** Every address of a name. */
-  lookup: (hostname: string) => Promise<Address[]>;
-  /** Whether this address may be connected to. */
-  allows: (address: string) => boolean;
-  /** Whether a port may be named; the scheme's own always may. */
-  allowsPort: (port: number) => boolean;
-}
+import { request } from "./connect.ts";
+import { type Address, parse, type Reason, RefusedError, resolve, type World } from "./resolve.ts";
 
 export interface Limits {
   log: Log;
@@ -28,11 +13,9 @@ export interface Limits {
 
 const maxRedirects = 3;
 const redirects = new Set([301, 302, 303, 307, 308]);
-/** Names that never leave a machine or a site. They are looked up by nobody, so no resolver can be talked into an answer. */
-const localNames = /(?:^|\.)(?:localhost|localdomain|local|internal|home\.arpa|onion)$/;
 
-/** Why a download did not happen; on the wire as `details.reason`. */
-const messages = {
+/** Why a download did not happen; the caller reads it. */
+const messages: Record<Reason, string> = {
   url_invalid: "not a URL",
   url_not_allowed:
     "only http and https URLs of public hosts, without user name or password, on the scheme's own port",
@@ -42,15 +25,12 @@ const messages = {
   url_status: "the host answered with another status than 200",
   content_encoding: "the host sent a compressed body",
   too_many_redirects: `the host redirected more than ${maxRedirects} times`,
-} as const;
-type Reason = keyof typeof messages;
+};
 
 /**
  * Downloads what a URL of a stranger's choice shows, without becoming his hands in our network:
- * - scheme, user info, port and name are judged before anything is looked up; the WHATWG parser has turned every
- *   notation of an address (octal, hex, short, full-width) into one by then;
- * - every address of the name must be allowed, and the connection goes to one of those very addresses: the name is
- *   not looked up again, so it cannot change its mind (DNS rebinding);
+ * - scheme, user info, port and name are judged before anything is looked up (resolve.ts);
+ * - every address of the name must be allowed, and the connection goes to one of those very addresses (connect.ts);
  * - each redirect is judged as the first URL was;
  * - nothing of ours goes along: no credentials, cookies or proxy settings; no compressed body is accepted;
  * - size and time are limits of what arrives, not of what the host announces.
@@ -64,7 +44,8 @@ export async function download(text: string, limits: Limits, world: World): Prom
   try {
     let url = parse(text);
     for (;;) {
-      const answer = await get(url, await resolve(url, limits, world, timeout), limits, world, timeout);
+      const addresses = await resolve(url, limits.protocols, world, timeout);
+      const answer = await get(url, addresses, limits, world, timeout);
       if (answer instanceof Uint8Array) {
         limits.log.info("url_get", {
           bytes: answer.length,
@@ -73,14 +54,12 @@ export async function download(text: string, limits: Limits, world: World): Prom
         });
         return answer;
       }
-      if (hops === maxRedirects) throw refused("too_many_redirects");
+      if (hops === maxRedirects) throw new RefusedError("too_many_redirects");
       hops += 1;
       url = parse(answer.location, url);
     }
   } catch (thrown) {
-    // The thrown errors of resolver and sockets name hosts and addresses: only our own go further.
-    const error =
-      thrown instanceof AppError ? thrown : refused(timeout.aborted ? "url_timeout" : "url_unreachable");
+    const error = toAppError(thrown, timeout);
     limits.log.info("url_get", {
       reason: String(error.details?.reason ?? error.code),
       redirects: hops,
@@ -88,28 +67,6 @@ export async function download(text: string, limits: Limits, world: World): Prom
     });
     throw error;
   }
-}
-
-function parse(text: string, base?: URL): URL {
-  if (!URL.canParse(text, base?.href)) throw refused("url_invalid");
-  return new URL(text, base);
-}
-
-/** The addresses to connect to, all of them allowed. */
-async function resolve(url: URL, limits: Limits, world: World, signal: AbortSignal): Promise<Address[]> {
-  if (!limits.protocols.includes(url.protocol) || url.username !== "" || url.password !== "") {
-    throw refused("url_not_allowed");
-  }
-  if (url.port !== "" && !world.allowsPort(Number(url.port))) throw refused("url_not_allowed");
-  const host = url.hostname.replace(/^\[|\]$/g, "").replace(/\.$/, "");
-  const literal = isIP(host);
-  if (literal === 0 && (!host.includes(".") || localNames.test(host))) throw refused("url_not_allowed");
-  const found =
-    literal === 0 ? await unlessAborted(world.lookup(host), signal) : [{ address: host, family: literal }];
-  if (found.length === 0) throw refused("url_unreachable");
-  // One bad address among good ones is a trap: which one is connected to would be chance.
-  if (!found.every(({ address }) => world.allows(address))) throw refused("address_not_allowed");
-  return found;
 }
 
 /** One request to one of these addresses: the body, or where the host sends us. */
@@ -120,44 +77,18 @@ async function get(
   world: World,
   signal: AbortSignal,
 ): Promise<Uint8Array | { location: string }> {
-  // Loaded by the first download: no other call has any use for it.
-  const { Agent, buildConnector, request } = await import("undici");
-  const lookup: LookupFunction = (_hostname, options, callback) => {
-    const [first] = addresses;
-    if (options.all) callback(null, addresses);
-    else callback(null, first?.address ?? "", first?.family);
-  };
-  const connect = buildConnector({ lookup, allowH2: false, timeout: limits.timeoutMs });
-  const agent = new Agent({
-    pipelining: 0,
-    connect: (options, callback) =>
-      connect(options, (...[error, socket]) => {
-        if (error !== null) return callback(error, null);
-        // What was checked is what is connected to; said again by the socket itself.
-        if (world.allows(socket.remoteAddress ?? "")) return callback(null, socket);
-        socket.destroy();
-        callback(new Error("connected to another address"), null);
-      }),
-  });
-  try {
-    const { statusCode, headers, body } = await request(url, {
-      dispatcher: agent,
-      signal,
-      headers: { accept: "image/*", "accept-encoding": "identity", "user-agent": "ocrlty" },
-    });
-    // What is left of a body that nobody reads ends with an error when the agent is destroyed.
-    body.on("error", () => undefined);
-    const { location } = headers;
-    if (redirects.has(statusCode) && typeof location === "string") return { location };
-    if (statusCode !== 200) throw refused("url_status", { status: statusCode });
-    const encoding = headers["content-encoding"];
-    if (encoding !== undefined && encoding !== "identity") throw refused("content_encoding");
-    const announced = Number(headers["content-length"]);
+  const headers = { accept: "image/*", "accept-encoding": "identity", "user-agent": "ocrlty" };
+  const options = { method: "GET", headers, timeoutMs: limits.timeoutMs, signal } as const;
+  return request(url, addresses, world, options, async (answer) => {
+    const { location } = answer.headers;
+    if (redirects.has(answer.statusCode) && typeof location === "string") return { location };
+    if (answer.statusCode !== 200) throw new RefusedError("url_status", { status: answer.statusCode });
+    const encoding = answer.headers["content-encoding"];
+    if (encoding !== undefined && encoding !== "identity") throw new RefusedError("content_encoding");
+    const announced = Number(answer.headers["content-length"]);
     if (announced > limits.maxBytes) throw tooLarge(limits, announced);
-    return await collect(body, limits);
-  } finally {
-    await agent.destroy();
-  }
+    return collect(answer.body, limits);
+  });
 }
 
 async function collect(body: AsyncIterable<Uint8Array>, limits: Limits): Promise<Uint8Array> {
@@ -171,21 +102,13 @@ async function collect(body: AsyncIterable<Uint8Array>, limits: Limits): Promise
   return Buffer.concat(pieces);
 }
 
-/** A resolver cannot be called off; its late answer is nobody's business. */
-async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  work.catch(() => undefined);
-  const { promise, reject } = Promise.withResolvers<never>();
-  const onAbort = () => reject(new Error("out of time"));
-  if (signal.aborted) onAbort();
-  else signal.addEventListener("abort", onAbort, { once: true });
-  try {
-    return await Promise.race([work, promise]);
-  } finally {
-    signal.removeEventListener("abort", onAbort);
-  }
-}
-
-function refused(reason: Reason, facts: { status?: number } = {}): AppError {
+/** The thrown errors of resolver and sockets name hosts and addresses: only our own go further. */
+function toAppError(thrown: unknown, timeout: AbortSignal): AppError {
+  if (thrown instanceof AppError) return thrown;
+  const { reason, facts } =
+    thrown instanceof RefusedError
+      ? thrown
+      : new RefusedError(timeout.aborted ? "url_timeout" : "url_unreachable");
   return new AppError("invalid_request", "the picture could not be fetched", {
     details: { reason, ...facts, issues: [{ path: "image_url", message: messages[reason] }] },
   });

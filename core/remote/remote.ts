@@ -2,10 +2,11 @@ import { lookup } from "node:dns/promises";
 import type { Log } from "#core/log";
 import { sizes, type Times } from "#infra/limits";
 import { isPublic } from "./address.ts";
-import { download as downloadIn, type World } from "./download.ts";
+import { download as downloadIn } from "./download.ts";
+import type { World } from "./resolve.ts";
 
 /** The public internet, by the system's resolver. Nothing that is configured or sent makes it any larger. */
-const internet: World = {
+export const internet: World = {
   lookup: (hostname) => lookup(hostname, { all: true }),
   allows: isPublic,
   allowsPort: () => false,
@@ -14,21 +15,34 @@ const internet: World = {
 /**
  * The bytes that a caller's URL shows: http or https, public addresses only (core/remote/download.ts says how that
  * is kept), at most 10 MiB, 10 s and three redirects. Whether they are a picture is for whoever looks at them.
- * @param options.deadline - epoch milliseconds; ends it earlier.
+ * @param options.deadline - epoch milliseconds; ends it earlier. @param options.protocols - fewer than both.
  * @throws AppError `invalid_request` with `details.reason`, `payload_too_large`; none names URL, host or address.
  */
 export function download(
   url: string,
-  options: { log: Log; times: Pick<Times, "imageUrlMs">; deadline: number },
+  options: {
+    log: Log;
+    times: Pick<Times, "imageUrlMs">;
+    deadline: number;
+    protocols?: readonly string[];
+  },
 ): Promise<Uint8Array> {
   return downloadIn(
     url,
     {
       log: options.log,
-      protocols: ["https:", "http:"],
+      protocols: options.protocols ?? ["https:", "http:"],
       maxBytes: sizes.imageUrlBytes,
       timeoutMs: Math.min(options.times.imageUrlMs, options.deadline - Date.now()),
     },
     internet,
   );
 }
+
+/** Every address and port that this machine can reach; for receivers of webhooks on the local loop alone. */
+export const anywhere: World = {
+  lookup: internet.lookup,
+  allows: () => true,
+  allowsPort: () => true,
+  allowsLocalNames: true,
+};

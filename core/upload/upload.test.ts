@@ -53,8 +53,11 @@ const wish = (bytes: number, more: Partial<Upload.UploadRequest> = {}): Upload.U
   bytes,
   ...more,
 });
-const announce = async (bytes: number, more: Partial<Upload.UploadRequest> = {}, keyId = "key-1") =>
-  (await Upload.create(stores, wish(bytes, more), { keyId, idempotencyKey: undefined })).upload;
+async function announce(bytes: number, more: Partial<Upload.UploadRequest> = {}, keyId = "key-1") {
+  const caller = { keyId, idempotencyKey: undefined };
+  const { upload } = await Upload.create(stores, wish(bytes, more), caller);
+  return { ...upload, image_ref: upload.image_ref ?? "" };
+}
 
 /** Sends exactly these headers, which fetch would not. */
 function put(url: string, headers: Record<string, string>, body: Uint8Array): Promise<number> {

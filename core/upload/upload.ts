@@ -1,30 +1,53 @@
 import { createHash } from "node:crypto";
-import { and, eq, isNull, lt } from "drizzle-orm";
+import { and, eq, isNull, lt, sql } from "drizzle-orm";
 import * as z from "zod";
 import * as Bucket from "#core/artifact/bucket";
 import * as Database from "#core/db/client";
-import { AppError } from "#core/error";
+import { AppError, invalidRequest } from "#core/error";
 import * as Claims from "#core/extraction/claim";
 import * as Id from "#core/id";
 import type { MimeType } from "#core/image/image";
 import type { Log } from "#core/log";
-import { sizes, type Times } from "#infra/limits";
+import { itemTable } from "#core/run/run.sql";
+import * as Key from "#core/run/source/key";
+import { batches, sizes, type Times } from "#infra/limits";
 import { presign } from "./presign.ts";
 import { uploadTable } from "./upload.sql.ts";
 
 /*
- * create(…)  announces an object: a signed PUT, straight to the bucket and once only
- * read(…)    its bytes, the same ones at every read, for the key that announced it
- * sweep(…)   removes what is older than a week
+ * create(…)     announces an object: a signed PUT, straight to the bucket and once only
+ * read(…)       its bytes, the same ones at every read, for the key that announced it
+ * announced(…)  what many refs stand for
+ * pin(…)        keeps the versions that were seen first, of many
+ * sweep(…)      removes what is older than a week
  */
 
-const mimeTypes = [
+const pictureTypes = [
   "image/jpeg",
   "image/png",
   "image/webp",
   "image/tiff",
   "image/gif",
 ] as const satisfies MimeType[];
+
+/** What tools call a file of JSON lines. */
+const manifestTypes = [
+  "application/x-ndjson",
+  "application/jsonl",
+  "application/x-jsonlines",
+  "application/json",
+  "text/plain",
+] as const;
+
+const kinds = ["image", "manifest", "data"] as const;
+export type Kind = (typeof kinds)[number];
+
+/** What each kind may be, and how large. */
+const rules: Record<Kind, { types: readonly string[]; maxBytes: number }> = {
+  image: { types: pictureTypes, maxBytes: sizes.uploadImageBytes },
+  manifest: { types: manifestTypes, maxBytes: batches.manifestBytes },
+  data: { types: pictureTypes, maxBytes: sizes.uploadImageBytes },
+};
 
 /** What `POST /v1/uploads` takes. */
 export const UploadRequest = z
@@ -40,13 +63,29 @@ export const UploadRequest = z
       .min(1)
       .max(100)
       .meta({
-        description: `The type that will be sent as \`Content-Type\`: ${mimeTypes.join(", ")}.`,
+        description: `The type that will be sent as \`Content-Type\`: ${pictureTypes.join(", ")}; of a manifest ${manifestTypes.join(", ")}.`,
       }),
-    bytes: z
-      .int()
-      .min(1)
-      .meta({ description: "The exact size; another one is refused by the bucket. At most 20 MiB." }),
-    kind: z.enum(["image"]).default("image"),
+    bytes: z.int().min(1).meta({
+      description:
+        "The exact size; another one is refused by the bucket. At most 20 MiB, of a manifest 200 MiB.",
+    }),
+    kind: z.enum(kinds).default("image").meta({
+      description:
+        "`image`: a picture for `image_ref`, kept for a week. `manifest`: JSON lines for `manifest_ref`, likewise. `data`: a picture under the data root, kept until it is removed, for `image_key` and `images_dir`.",
+    }),
+    path: z.string().min(1).max(1024).optional().meta({
+      description:
+        "For `data`, and needed there: where it goes below your own `<key_id>/`, such as `receipts/1.png`; one that begins with `shared/` goes there, and needs the role admin.",
+    }),
+  })
+  .superRefine(({ kind, path }, context) => {
+    const issue = (message: string) => context.addIssue({ code: "custom", path: ["path"], message });
+    if (kind !== "data" && path !== undefined) issue("is for kind data");
+    else if (kind === "data" && path === undefined) issue("is needed for kind data");
+    else if (path !== undefined) {
+      const problem = Key.shapeProblem(path);
+      if (problem !== undefined) issue(problem);
+    }
   })
   .meta({ id: "UploadRequest" });
 export type UploadRequest = z.output<typeof UploadRequest>;
@@ -54,9 +93,14 @@ export type UploadRequest = z.output<typeof UploadRequest>;
 /** Its answer. */
 export const Upload = z
   .object({
-    image_ref: z
-      .string()
-      .meta({ description: "For `image_ref` of `POST /v1/extract`; valid for the key that made it." }),
+    image_ref: z.string().optional().meta({
+      description:
+        "Of kind image: for `image_ref` of `POST /v1/extract` and of manifests; valid for the key that made it.",
+    }),
+    manifest_ref: z.string().optional().meta({
+      description: "Of kind manifest: for `manifest_ref` of `POST /v1/batch_extract`.",
+    }),
+    image_key: z.string().optional().meta({ description: "Of kind data: for `image_key` of manifests." }),
     upload_url: z.string().meta({
       description: "Takes one PUT, once, until `expires_at`. It is a secret: who has it may upload.",
     }),
@@ -74,34 +118,41 @@ export interface Stores {
   db: Database.Db;
   bucket: Bucket.Bucket;
 }
-type Row = typeof uploadTable.$inferSelect;
+export type Row = typeof uploadTable.$inferSelect;
 
 const refPattern = /^upload_[A-Za-z0-9_-]{24}$/;
 const refBytes = 18;
 
 /**
- * Announces a picture and answers where to put it. The signature covers type, exact length and
+ * Announces a picture or a manifest and answers where to put it. The signature covers type, exact length and
  * `If-None-Match: *`: nothing else fits through it, and only once. Nothing is reserved or written in the bucket.
  * With an `idempotencyKey`, the same payload gives the same `image_ref` for 24 hours, and the same URL while it is
- * fresh (a repeat never gets one with less than half of its time left).
- * @throws AppError `unsupported_media_type`, `payload_too_large` (`details.limit_bytes`, `bytes`), `conflict` when
+ * fresh (a repeat never gets one with less than half of its time left). `data` has no row: its place is its name.
+ * @throws AppError `forbidden` for `shared/` without the role admin, `unsupported_media_type`, `payload_too_large` (`details.limit_bytes`, `bytes`), `conflict` when
  *   the Idempotency-Key was used with another payload, `storage_unavailable`.
  */
 export async function create(
   stores: Stores & { times: Pick<Times, "idempotencyMs" | "uploadKeepMs"> },
   input: UploadRequest,
-  caller: { keyId: string; idempotencyKey: string | undefined },
+  caller: { keyId: string; role?: string; idempotencyKey: string | undefined },
 ): Promise<{ upload: Upload; replayed: boolean }> {
   const mimeType = input.mime_type.toLowerCase();
-  if (!mimeTypes.some((known) => known === mimeType)) {
-    throw new AppError("unsupported_media_type", "pictures of this type are not supported", {
-      details: { supported: mimeTypes },
+  const { types, maxBytes } = rules[input.kind];
+  if (!types.includes(mimeType)) {
+    const what = input.kind === "manifest" ? "manifests" : "pictures";
+    throw new AppError("unsupported_media_type", `${what} of this type are not supported`, {
+      details: { supported: types },
     });
   }
-  if (input.bytes > sizes.uploadImageBytes) {
-    throw new AppError("payload_too_large", "the picture is too large to be uploaded", {
-      details: { limit_bytes: sizes.uploadImageBytes, bytes: input.bytes },
+  if (input.bytes > maxBytes) {
+    const what = input.kind === "manifest" ? "manifest" : "picture";
+    throw new AppError("payload_too_large", `the ${what} is too large to be uploaded`, {
+      details: { limit_bytes: maxBytes, bytes: input.bytes },
     });
+  }
+  if (input.path !== undefined) {
+    const { bytes, path } = input;
+    return { upload: await signedData(stores.bucket, caller, { bytes, path, mimeType }), replayed: false };
   }
   const proposed = `upload_${Id.secret(refBytes)}`;
   const payload = ["upload", input.kind, mimeType, input.bytes, input.file ?? null];
@@ -141,6 +192,9 @@ export async function create(
 /** The key's id comes after `uploads`, a reserved id, because a lifecycle rule of the bucket knows only a fixed prefix. */
 const objectKeyOf = (keyId: string, ref: string) => `inputs/uploads/${keyId}/${ref.slice("upload_".length)}`;
 
+/** The ref of an upload whose object lies there. */
+export const refOf = (objectKey: string) => `upload_${objectKey.slice(objectKey.lastIndexOf("/") + 1)}`;
+
 /** The answer of a row: the URL of its first half-life, or of the one that has begun since. */
 async function signed(bucket: Bucket.Bucket, row: Row): Promise<Upload> {
   const halfMs = Math.ceil(bucket.settings.presignTtlS / 2) * 1000;
@@ -148,12 +202,39 @@ async function signed(bucket: Bucket.Bucket, row: Row): Promise<Upload> {
   const signedAt = new Date(row.createdAt.getTime() + Math.max(0, halves) * halfMs);
   const { url, headers, expiresAt } = await presign(bucket, row.objectKey, row, signedAt);
   return {
-    image_ref: row.ref,
+    ...(row.kind === "manifest" ? { manifest_ref: row.ref } : { image_ref: row.ref }),
     upload_url: url,
     method: "PUT",
     headers,
     expires_at: expiresAt.toISOString(),
-    max_bytes: sizes.uploadImageBytes,
+    max_bytes: rules[row.kind].maxBytes,
+  };
+}
+
+/** A place under the data root: the caller's own folder, or for an admin the shared one. */
+async function signedData(
+  bucket: Bucket.Bucket,
+  caller: { keyId: string; role?: string },
+  object: { bytes: number; path: string; mimeType: string },
+): Promise<Upload> {
+  const shared = object.path.startsWith("shared/");
+  if (shared && caller.role !== "admin")
+    throw new AppError("forbidden", "only an admin may upload into shared/", {
+      details: { reason: "shared_is_for_admins" },
+    });
+  const imageKey = shared ? object.path : `${caller.keyId}/${object.path}`;
+  // With the owner's name in front it may have become too long.
+  const problem = Key.shapeProblem(imageKey);
+  if (problem !== undefined) throw invalidRequest([{ path: "path", message: problem }]);
+  const rel = `${Key.dataRoot}${imageKey}`;
+  const { url, headers, expiresAt } = await presign(bucket, rel, object, new Date());
+  return {
+    image_key: imageKey,
+    upload_url: url,
+    method: "PUT",
+    headers,
+    expires_at: expiresAt.toISOString(),
+    max_bytes: rules.data.maxBytes,
   };
 }
 
@@ -174,7 +255,7 @@ export interface Read {
  */
 export async function read(stores: Stores, log: Log, from: { ref: string; keyId: string }): Promise<Read> {
   const row = refPattern.test(from.ref) ? await find(stores.db, from) : undefined;
-  if (row === undefined) throw unknown();
+  if (row === undefined || row.kind !== "image") throw unknown();
   const object = await Bucket.read(stores.bucket, log, row.objectKey, row.etag ?? undefined);
   if (object === undefined) throw row.etag === null ? missing() : replaced();
   const bytes = await Bucket.collect(object.body, sizes.uploadImageBytes);
@@ -202,6 +283,44 @@ async function keepEtag(db: Database.Db, row: Row, etag: string): Promise<string
   return Database.rows(uploadTable, results[1])[0]?.etag;
 }
 
+/** By ref: those of these uploads that are the key's. @throws AppError `storage_unavailable`. */
+export async function announced(
+  db: Database.Db,
+  keyId: string,
+  refs: readonly string[],
+): Promise<Map<string, Row>> {
+  const wanted = [...new Set(refs)].filter((ref) => refPattern.test(ref));
+  if (wanted.length === 0) return new Map();
+  const mine = and(
+    sql`${uploadTable.ref} IN (SELECT value FROM json_each(${JSON.stringify(wanted)}))`,
+    eq(uploadTable.keyId, keyId),
+  );
+  const rows = await Database.guard(() => db.query.select().from(uploadTable).where(mine));
+  return new Map(rows.map((row) => [row.ref, row]));
+}
+
+/**
+ * Keeps the versions of uploads that nobody has read before. Of two first readers one is first.
+ * @returns by ref, the ETag that counts.
+ * @throws AppError `storage_unavailable`.
+ */
+export async function pin(
+  db: Database.Db,
+  seen: readonly { ref: string; etag: string }[],
+): Promise<Map<string, string>> {
+  if (seen.length === 0) return new Map();
+  const list = JSON.stringify(seen.map(({ ref, etag }) => [ref, etag]));
+  const refs = sql`SELECT json_extract(value, '$[0]') FROM json_each(${list})`;
+  const results = await Database.batch(db, [
+    Database.statement(sql`UPDATE ${uploadTable} SET etag = seen.etag
+      FROM (SELECT json_extract(value, '$[0]') AS ref, json_extract(value, '$[1]') AS etag
+        FROM json_each(${list})) AS seen
+      WHERE ${uploadTable.ref} = seen.ref AND ${uploadTable.etag} IS NULL`),
+    Database.statement(sql`SELECT ref, etag FROM ${uploadTable} WHERE ref IN (${refs})`),
+  ]);
+  return new Map((results[1]?.rows ?? []).map(({ ref, etag }) => [String(ref), String(etag)]));
+}
+
 const unknown = () => new AppError("not_found", "there is no upload with this image_ref");
 
 function missing(): AppError {
@@ -219,12 +338,15 @@ function replaced(): AppError {
 }
 
 /**
- * Removes uploads whose week is over, objects first, so that what is left is found again. A bounded step.
+ * Removes uploads whose week is over, objects first, so that what is left is found again; those that a run has yet to
+ * read stay. A bounded step.
  * @returns how many; `limit` when there may be more.
  * @throws AppError `storage_unavailable`.
  */
 export async function sweep(stores: Stores, log: Log, limit = 200): Promise<number> {
-  const old = lt(uploadTable.keepUntil, new Date());
+  const wanted = sql`EXISTS (SELECT 1 FROM ${itemTable} WHERE ${itemTable.objectKey} = ${uploadTable.objectKey}
+    AND source_kind = 'upload' AND ${itemTable.status} IN ('queued', 'running'))`;
+  const old = and(lt(uploadTable.keepUntil, new Date()), sql`NOT ${wanted}`);
   const rows = await Database.guard(() => stores.db.query.select().from(uploadTable).where(old).limit(limit));
   for (const row of rows) await Bucket.remove(stores.bucket, log, row.objectKey);
   if (rows.length === 0) return 0;

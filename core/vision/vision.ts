@@ -14,7 +14,7 @@ import { Guard } from "#core/vision/guard";
 import { extractJson, type JsonObject } from "#core/vision/json";
 import { probe } from "#core/vision/probe";
 import { tokenBound } from "#core/vision/schema-bound";
-import { classify } from "#core/vision/weather";
+import { classify, suspect } from "#core/vision/weather";
 
 /*
  * ask(server, ask, options) -> Answer     one checked JSON object, or a VisionError with every attempt
@@ -49,6 +49,8 @@ export interface AskOptions {
   /** Pauses between retries; the server's `Retry-After` has precedence. */
   backoff?: { baseMs: number; maxMs: number } | undefined;
   probeTimeoutMs?: number | undefined;
+  /** Do not ask again after a connection that was lost with the request sent, although the server is there. */
+  endOnSuspect?: boolean | undefined;
   /** 0 up to 1; replaced in tests. */
   random?: (() => number) | undefined;
 }
@@ -248,6 +250,9 @@ class Ladder {
     const verdict = classify(fault);
     if (verdict === "refused") throw this.#end("inference_failed", reasonOf(fault), fault);
     if (verdict === "weather") await this.#confirmWeather(fault);
+    // Asking again at once could take the model server down again: who counts suspects wants to know first.
+    if (this.#options.endOnSuspect && suspect(fault))
+      throw this.#end("inference_failed", reasonOf(fault), fault);
     this.#retries++;
     const code = verdict === "overload" ? "inference_unavailable" : "inference_failed";
     if (this.#retries > maxRetries) throw this.#end(code, reasonOf(fault), fault);

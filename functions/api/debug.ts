@@ -8,6 +8,7 @@ import * as BackupLimits from "#core/backup/limits";
 import * as Config from "#core/config";
 import * as Database from "#core/db/client";
 import { AppError } from "#core/error";
+import * as Visible from "#core/key/visible";
 import * as Queue from "#core/queue/queue";
 import { api, operation } from "#functions/http";
 import { stored } from "#functions/stored-reply";
@@ -78,7 +79,7 @@ export const operations = {
     query: ListQuery,
     responses: { 200: { description: "A page", schema: Page } },
     run: async ({ query: { key_id, ...query }, call }) => {
-      const keyId = Find.visibleKey(call.principal, key_id, { all: true });
+      const keyId = Visible.visibleKey(call.principal, key_id, { all: true });
       return { status: 200, body: await Listing.page(Bucket.connect(), call.log, { ...query, keyId }) };
     },
   }),
@@ -99,7 +100,7 @@ export const operations = {
     run: async ({ query: { key_id, kind, from, to }, call }) => {
       const bucket = Bucket.connect();
       const { log, principal } = call;
-      const keyId = Find.visibleKey(principal, key_id, { all: true });
+      const keyId = Visible.visibleKey(principal, key_id, { all: true });
       const outcome = await Backup.request(
         { bucket, send: (message) => Queue.send(Queue.connect(), "later", message) },
         { kinds: kind === undefined ? Listing.kinds : [kind], keyId, from, to },

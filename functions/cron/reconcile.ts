@@ -1,12 +1,17 @@
 import type { Context } from "aws-lambda";
 import * as Resume from "#core/extraction/resume";
 import * as Log from "#core/log";
-import { patient } from "#functions/services";
+import * as Reconcile from "#core/run/reconcile";
+import { patient, patientRun } from "#functions/services";
 
 /** Each minute: mends what crashes left. In a healthy system it mends nothing, and says so. */
 export async function handler(_event: unknown, context: Context): Promise<void> {
-  await Resume.reconcile(
-    patient(),
-    Log.create({ request_id: context.awsRequestId, function: context.functionName }),
-  );
+  const log = Log.create({ request_id: context.awsRequestId, function: context.functionName });
+  // Neither must keep the other from its work.
+  const outcomes = await Promise.allSettled([
+    Resume.reconcile(patient(), log),
+    Reconcile.reconcile(patientRun(), log),
+  ]);
+  const failed = outcomes.find((outcome) => outcome.status === "rejected");
+  if (failed !== undefined) throw failed.reason;
 }

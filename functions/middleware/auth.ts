@@ -3,6 +3,7 @@ import * as Config from "#core/config";
 import * as Database from "#core/db/client";
 import { AppError } from "#core/error";
 import * as Key from "#core/key/key";
+import * as Usage from "#core/usage/usage";
 import type { Event, Result } from "#functions/call";
 import { functions, type Link, times } from "#infra/limits";
 import type { Route } from "#infra/routes";
@@ -27,6 +28,9 @@ export function auth(): MiddlewareObj<Event, Result, Error> {
         const principal = await verify(presented(call.headers));
         if (principal !== undefined) call.principal = principal;
         else if (access !== "public") throw new AppError("unauthorized", "a valid API key is needed");
+        // Only of keys that have the limit, and not where anybody may call: the others pay no round trip.
+        if (principal !== undefined && access !== "public" && principal.limits.requestsPerMinute !== null)
+          await Usage.countRequest(Database.connect(), principal, new Date());
       }
       if (access !== "public" && access !== "key" && !call.principal.scopes.includes(access)) {
         throw new AppError("forbidden", "this key may not do that", {

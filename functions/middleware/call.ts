@@ -2,6 +2,7 @@ import type { MiddlewareObj } from "@middy/core";
 import * as Config from "#core/config";
 import * as AppErrors from "#core/error";
 import * as Id from "#core/id";
+import { noLimits } from "#core/key/limits";
 import * as Log from "#core/log";
 import type { Event, Result } from "#functions/call";
 import * as Limits from "#infra/limits";
@@ -21,7 +22,7 @@ export function call(): MiddlewareObj<Event, Result, Error> {
         requestId,
         requestIdGiven,
         route,
-        principal: { keyId: "", role: "anonymous", scopes: [] },
+        principal: { keyId: "", role: "anonymous", scopes: [], limits: noLimits },
         log: Log.create({ request_id: requestId, function: context.functionName }),
         deadline:
           Math.min(

@@ -166,8 +166,13 @@ async function serve(options: Options, work: string, builds: Build[]) {
       if (bundled === undefined) return { errors: [`${asked.handler} was not bundled`], sourcemaps: [] };
       const out = join(work, "out", asked.functionID);
       await fs.mkdir(out, { recursive: true });
-      await fs.copyFile(bundled.file, join(out, "index.mjs"));
-      return { handler: `index.${bundled.exportName}`, out, errors: [], sourcemaps: [] };
+      for (const file of bundled.files) await fs.copyFile(file, join(out, basename(file)));
+      return {
+        handler: `${basename(bundled.file, ".mjs")}.${bundled.exportName}`,
+        out,
+        errors: [],
+        sourcemaps: [],
+      };
     },
   };
   const server = createServer((request, response) => {

@@ -107,10 +107,14 @@ export class Catalog {
     return row === undefined ? undefined : toObject(row);
   }
 
-  /** Objects in key order from `from` on (inclusive), at most `limit`. */
-  *scan(bucket: string, from: Buffer, limit: number): Generator<StoredObject> {
+  /** Objects in key order from `from` on (inclusive), at most `limit`, up to the first that does not begin with `prefix`. */
+  *scan(bucket: string, from: Buffer, limit: number, prefix = ""): Generator<StoredObject> {
     const sql = "SELECT * FROM objects WHERE bucket = ? AND key >= ? ORDER BY key LIMIT ?";
-    for (const row of this.#all(sql, bucket, from, limit)) yield toObject(row);
+    for (const row of this.#all(sql, bucket, from, limit)) {
+      const object = toObject(row);
+      if (!object.key.startsWith(prefix)) return;
+      yield object;
+    }
   }
 
   /**

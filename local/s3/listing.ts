@@ -31,10 +31,9 @@ export function listObjectsV2(call: Call): void {
     const limit = delimiter === "" ? maxKeys - contents.length + 1 : 256;
     let seen = 0;
     done = true;
-    for (const object of catalog.scan(bucket, from, limit)) {
+    for (const object of catalog.scan(bucket, from, limit, prefix)) {
       seen += 1;
       const { key } = object;
-      if (!key.startsWith(prefix)) break;
       if (full()) {
         more = maxKeys > 0;
         break;

@@ -12,6 +12,7 @@ import {
   type StoredObject,
 } from "#local/s3/catalog";
 import { S3Error } from "#local/s3/error";
+import { read } from "#local/s3/overlay";
 import { child, type Element, parse } from "#local/s3/xml";
 
 const storedHeaders = [
@@ -52,7 +53,7 @@ export async function copyObject(call: Call): Promise<void> {
   if (!replace && bucket === call.bucket && key === call.key)
     throw new S3Error("InvalidRequest", "This copy request is illegal: it changes nothing.");
   const headers = replace ? headersToStore(call) : source.headers;
-  const bytes = call.blobs.read(source.blobs, 0, source.size - 1);
+  const bytes = read(call.blobs, source, 0, source.size - 1);
   const { etag, modifiedMs } = await store(call, bytes, headers, conditions);
   replyXml(call, "CopyObjectResult", { ETag: `"${etag}"`, LastModified: iso(modifiedMs) });
 }
@@ -100,7 +101,7 @@ export async function getObject(call: Call): Promise<void> {
     response.end();
     return;
   }
-  const bytes = call.blobs.read(object.blobs, start, end);
+  const bytes = read(call.blobs, object, start, end);
   // The first bytes are read before the status is sent: a lost file is a clean 500.
   const first = await bytes.next();
   response.writeHead(status, headers);

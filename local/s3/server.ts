@@ -8,9 +8,11 @@ import { Blobs } from "#local/s3/blobs";
 import { type Call, iso, type Operation, operationOf, reply, replyXml } from "#local/s3/call";
 import { Catalog, noSuchBucket } from "#local/s3/catalog";
 import { forStatus, S3Error } from "#local/s3/error";
+import type { FolderOptions } from "#local/s3/folder";
 import { listObjectsV2 } from "#local/s3/listing";
 import * as Multipart from "#local/s3/multipart";
 import * as Objects from "#local/s3/objects";
+import { Overlay } from "#local/s3/overlay";
 import { type Credentials, type SignedRequest, verify } from "#local/s3/signature";
 import { render } from "#local/s3/xml";
 
@@ -56,6 +58,8 @@ export interface S3Options {
   buckets: string[];
   /** Origins that browsers may call from; `*` is any. Default: none. */
   corsOrigins?: string[];
+  /** A folder whose files are objects too, read-only. */
+  folder?: FolderOptions;
   onRequest?: Hook;
 }
 
@@ -112,7 +116,8 @@ const operations: Record<Operation, (call: Call, options: S3Options) => void | P
  */
 export async function start(options: S3Options): Promise<S3Server> {
   mkdirSync(options.dir, { recursive: true });
-  const catalog = new Catalog(options.dir);
+  const catalog =
+    options.folder === undefined ? new Catalog(options.dir) : new Overlay(options.dir, options.folder);
   const host = options.host ?? "127.0.0.1";
   try {
     const blobs = new Blobs(join(options.dir, "blobs"));

@@ -17,6 +17,49 @@ interface Options {
 interface KeyOptions extends Options {
   keyId: string;
 }
+interface LimitOptions {
+  requestsPerMinute?: string;
+  itemsPerDay?: string;
+  modelSecondsPerDay?: string;
+  maxRunItems?: string;
+}
+interface NewKeyOptions extends KeyOptions, LimitOptions {
+  role: Key.Role;
+  scopes?: string;
+  expires?: string;
+}
+
+/** Limits as options, as keys are listed, and for a narrow table. */
+const limits = [
+  {
+    name: "requestsPerMinute",
+    option: "--requests-per-minute",
+    what: "most HTTP calls a minute",
+    field: "requests_per_minute",
+    short: "requests/min",
+  },
+  {
+    name: "itemsPerDay",
+    option: "--items-per-day",
+    what: "most pictures a day (UTC), single ones and those of runs together",
+    field: "items_per_day",
+    short: "items/day",
+  },
+  {
+    name: "modelSecondsPerDay",
+    option: "--model-seconds-per-day",
+    what: "nothing new begins once so many seconds of the model were used on a day (UTC)",
+    field: "model_seconds_per_day",
+    short: "model s/day",
+  },
+  {
+    name: "maxRunItems",
+    option: "--max-run-items",
+    what: "most items of one run",
+    field: "max_run_items",
+    short: "items/run",
+  },
+] as const;
 
 const examples = `
 The database is --db, else DATABASE_URL, else the local loop's own in OCRLTY_HOME, whether it runs or not.
@@ -24,6 +67,8 @@ The database is --db, else DATABASE_URL, else the local loop's own in OCRLTY_HOM
 Examples:
   npm run keys -- create-key --key-id client-1 --role client --expires 90d
   npm run -s keys -- create-key --key-id ci --role client --json | jq -r .api_key
+  npm run keys -- create-key --key-id guest --role client --requests-per-minute 60 --items-per-day 500
+  npm run keys -- update-key --key-id guest --items-per-day 1000 --requests-per-minute none
   npm run keys -- rotate-key --key-id client-1 --overlap 24h
   npm run keys -- revoke-key --key-id client-1
 
@@ -32,7 +77,7 @@ Exit status: 0 done, 2 usage or database.`;
 /** `keys VERB`: key administration. There is no HTTP route for it. */
 export function command(context: Context, done: (status: Exit) => void): Command {
   const keys = new Command("keys")
-    .description("make, list, rotate and revoke API keys")
+    .description("make, list, limit, rotate and revoke API keys")
     .addHelpText("after", examples);
   const verb = (name: string, description: string) =>
     keys
@@ -51,21 +96,31 @@ export function command(context: Context, done: (status: Exit) => void): Command
     done(exit.ok);
   });
 
-  verb("create-key", "make a key; it is shown once")
+  limited(verb("create-key", "make a key; it is shown once"))
     .addOption(keyId())
     .addOption(new Option("--role <role>", "a preset of scopes").choices(Key.roles).makeOptionMandatory())
     .option("--scopes <list>", 'instead of the role\'s: a,b or ["a","b"]')
     .option("--expires <time>", "90d, 12h, or a date such as 2027-01-31")
-    .action(async (options: KeyOptions & { role: Key.Role; scopes?: string; expires?: string }) => {
+    .action(async (options: NewKeyOptions) => {
       const scopes = options.scopes === undefined ? undefined : parseScopes(options.scopes);
       const expiresAt = options.expires === undefined ? undefined : parseExpiry(options.expires);
+      const limits = parseLimits(options);
       await withDatabase(context, options, { create: true }, async ({ db, pepper }) => {
         await Key.checkPepper(db, pepper());
-        show(
-          context,
-          options,
-          await Key.create(db, pepper(), { keyId: options.keyId, role: options.role, scopes, expiresAt }),
-        );
+        const { keyId, role } = options;
+        show(context, options, await Key.create(db, pepper(), { keyId, role, scopes, expiresAt, limits }));
+      });
+      done(exit.ok);
+    });
+
+  limited(verb("update-key", "change a key's limits, everywhere after 60 s at most; none removes one"))
+    .addOption(keyId())
+    .action(async (options: KeyOptions & LimitOptions) => {
+      const limits = parseLimits(options);
+      if (Object.keys(limits).length === 0)
+        throw new UsageError("there is nothing to change: name at least one limit, such as --items-per-day");
+      await withDatabase(context, options, { create: false }, async ({ db }) => {
+        show(context, options, await Key.update(db, options.keyId, limits));
       });
       done(exit.ok);
     });
@@ -110,6 +165,24 @@ export function command(context: Context, done: (status: Exit) => void): Command
     });
 
   return keys;
+}
+
+function limited(verb: Command): Command {
+  for (const { option, what } of limits) verb.option(`${option} <number>`, `${what}; none for no limit`);
+  return verb;
+}
+
+/** The limits that were given; null where one was given as `none`. */
+function parseLimits(options: LimitOptions): Key.LimitChanges {
+  const given: Key.LimitChanges = {};
+  for (const { name, option } of limits) {
+    const text = options[name];
+    if (text === undefined) continue;
+    if (text !== "none" && !/^[1-9]\d{0,14}$/.test(text))
+      throw new UsageError(`${option} must be a whole number above 0, or none`);
+    given[name] = text === "none" ? null : Number(text);
+  }
+  return given;
 }
 
 interface Opened {
@@ -168,9 +241,10 @@ function show(context: Context, options: Options, key: Key.KeyInfo | Key.Created
     context.out(json(key));
   } else {
     const rows = Object.entries(key).filter(([, value]) => value !== null);
+    const width = Math.max(13, ...rows.map(([name]) => name.length + 1));
     context.out(
       rows
-        .map(([name, value]) => `${name.padEnd(13)}${Array.isArray(value) ? value.join(",") : value}\n`)
+        .map(([name, value]) => `${name.padEnd(width)}${Array.isArray(value) ? value.join(",") : value}\n`)
         .join(""),
     );
   }
@@ -178,7 +252,12 @@ function show(context: Context, options: Options, key: Key.KeyInfo | Key.Created
 }
 
 function table(list: Key.KeyInfo[]): string {
-  const head = ["KEY_ID", "ROLE", "STATE", "SCOPES", "STARTS", "CREATED", "EXPIRES", "LAST USED"];
+  // Most installations limit no key.
+  const withLimits = list.some((key) => limitsOf(key) !== "-");
+  const head = [
+    ...["KEY_ID", "ROLE", "STATE", "SCOPES", "STARTS", "CREATED", "EXPIRES", "LAST USED"],
+    ...(withLimits ? ["LIMITS"] : []),
+  ];
   const rows = list.map((key) => [
     key.key_id,
     key.role,
@@ -188,6 +267,7 @@ function table(list: Key.KeyInfo[]): string {
     minute(key.created_at),
     minute(key.expires_at),
     minute(key.last_used_at),
+    ...(withLimits ? [limitsOf(key)] : []),
   ]);
   const widths = head.map((title, column) =>
     Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)),
@@ -198,6 +278,12 @@ function table(list: Key.KeyInfo[]): string {
       .join("  ")
       .trimEnd();
   return `${[head, ...rows].map(line).join("\n")}\n`;
+}
+
+/** `500 items/day, 60 requests/min`, or `-`. */
+function limitsOf(key: Key.KeyInfo): string {
+  const set = limits.filter(({ field }) => key[field] !== null);
+  return set.map(({ field, short }) => `${key[field]} ${short}`).join(", ") || "-";
 }
 
 function stateOf(key: Key.KeyInfo): string {

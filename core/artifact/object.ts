@@ -1,0 +1,176 @@
+import type { Readable } from "node:stream";
+import {
+  GetObjectCommand,
+  HeadObjectCommand,
+  ListObjectsV2Command,
+  S3ServiceException,
+} from "@aws-sdk/client-s3";
+import { AppError } from "#core/error";
+import type { Log } from "#core/log";
+import * as Bucket from "./bucket.ts";
+
+/* Verbs for objects that others made and that must stay the same while a run refers to them: all know ETags. */
+
+/** Which version of an object lies there, or undefined when there is none. @throws AppError `storage_unavailable`. */
+export async function version(
+  bucket: Bucket.Bucket,
+  log: Log,
+  rel: string,
+): Promise<{ bytes: number; etag: string } | undefined> {
+  const answer = await attempt(
+    bucket,
+    log,
+    "head",
+    (abortSignal) =>
+      bucket.client.send(
+        new HeadObjectCommand({ Bucket: bucket.settings.bucket, Key: Bucket.absolute(bucket, rel) }),
+        { abortSignal },
+      ),
+    [404],
+  );
+  return answer === undefined ? undefined : { bytes: answer.ContentLength ?? 0, etag: answer.ETag ?? "" };
+}
+
+/** An object as a listing shows it, with its version. */
+export interface Listed {
+  /** Its key without the prefix. */
+  rel: string;
+  bytes: number;
+  etag: string;
+  modified: Date;
+}
+
+/**
+ * One page of at most 1,000 objects below a relative prefix, in the order of their keys' bytes. `next` continues
+ * the same list; undefined at its end.
+ * @throws AppError `storage_unavailable`.
+ */
+export async function list(
+  bucket: Bucket.Bucket,
+  log: Log,
+  query: { prefix: string; token?: string | undefined; max?: number },
+): Promise<{ objects: Listed[]; next: string | undefined }> {
+  const answer = await attempt(bucket, log, "list", (abortSignal) =>
+    bucket.client.send(
+      new ListObjectsV2Command({
+        Bucket: bucket.settings.bucket,
+        Prefix: Bucket.absolute(bucket, query.prefix),
+        ...(query.token === undefined ? {} : { ContinuationToken: query.token }),
+        ...(query.max === undefined ? {} : { MaxKeys: query.max }),
+      }),
+      { abortSignal },
+    ),
+  );
+  const cut = Bucket.absolute(bucket, "").length;
+  return {
+    objects: (answer?.Contents ?? []).map(
+      ({ Key = "", Size = 0, ETag = "", LastModified = new Date(0) }) => ({
+        rel: Key.slice(cut),
+        bytes: Size,
+        etag: ETag,
+        modified: LastModified,
+      }),
+    ),
+    next: answer?.IsTruncated ? answer.NextContinuationToken : undefined,
+  };
+}
+
+/**
+ * The bytes of exactly this version from `offset` on, piece by piece; nothing when `offset` is its end. The time limit
+ * of a call holds for the wait for each piece. Whoever stops early ends the transfer.
+ * @returns undefined when this version is no longer there.
+ * @throws AppError `storage_unavailable`, also from within.
+ */
+export async function from(
+  bucket: Bucket.Bucket,
+  log: Log,
+  object: { rel: string; etag: string; offset: number },
+): Promise<AsyncIterable<Uint8Array> | undefined> {
+  const answer = await attempt(
+    bucket,
+    log,
+    "get",
+    async (abortSignal) => {
+      try {
+        return await bucket.client.send(
+          new GetObjectCommand({
+            Bucket: bucket.settings.bucket,
+            Key: Bucket.absolute(bucket, object.rel),
+            IfMatch: object.etag,
+            ...(object.offset === 0 ? {} : { Range: `bytes=${object.offset}-` }),
+          }),
+          { abortSignal },
+        );
+      } catch (thrown) {
+        // 416: there is nothing from there on, and the version is the right one.
+        if (statusOf(thrown) === 416) return { Body: undefined };
+        throw thrown;
+      }
+    },
+    [404, 412],
+  );
+  if (answer === undefined) return undefined;
+  const source = answer.Body as Readable | undefined;
+  return source === undefined ? nothing() : pieces(bucket, log, source);
+}
+
+async function* nothing(): AsyncGenerator<Uint8Array> {}
+
+function pieces(bucket: Bucket.Bucket, log: Log, source: Readable): AsyncIterable<Uint8Array> {
+  const arm = () =>
+    setTimeout(() => source.destroy(new Error("the bucket stopped sending")), bucket.timeoutMs);
+  let idle = arm();
+  // Until somebody listens, a source that is destroyed would be an unhandled error; whoever reads is told anyway.
+  source.on("error", () => undefined);
+  const startedAt = Date.now();
+  async function* read(): AsyncGenerator<Uint8Array> {
+    try {
+      for await (const piece of source) {
+        // The reader may take its time between two pieces: that is not the bucket's silence.
+        clearTimeout(idle);
+        yield piece;
+        idle = arm();
+      }
+    } catch (thrown) {
+      throw unavailable(log, "get", thrown, startedAt);
+    } finally {
+      clearTimeout(idle);
+      source.destroy();
+    }
+  }
+  return read();
+}
+
+/** One call with its time limit. Undefined for an answer with one of these statuses, which mean something. */
+async function attempt<T>(
+  bucket: Bucket.Bucket,
+  log: Log,
+  operation: string,
+  call: (signal: AbortSignal) => Promise<T>,
+  meaningful: readonly number[] = [],
+): Promise<T | undefined> {
+  const startedAt = Date.now();
+  try {
+    return await call(AbortSignal.timeout(bucket.timeoutMs));
+  } catch (thrown) {
+    if (meaningful.includes(statusOf(thrown) ?? 0)) return undefined;
+    throw unavailable(log, operation, thrown, startedAt);
+  }
+}
+
+const statusOf = (thrown: unknown) =>
+  thrown instanceof S3ServiceException ? thrown.$metadata.httpStatusCode : undefined;
+
+function unavailable(log: Log, operation: string, thrown: unknown, startedAt: number): AppError {
+  log.warn("s3_retry", {
+    operation,
+    gave_up: true,
+    status: statusOf(thrown),
+    error: thrown instanceof Error ? thrown.name : "unknown",
+    duration_ms: Date.now() - startedAt,
+  });
+  return new AppError("storage_unavailable", "the bucket cannot be reached right now", {
+    cause: thrown,
+    retryAfterS: 2,
+  });
+}

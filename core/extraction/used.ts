@@ -1,0 +1,32 @@
+import type { Used } from "#core/usage/usage";
+import type { Artifact } from "./schema.ts";
+
+const nothing: Used = { promptTokens: 0, completionTokens: 0, modelCalls: 0, modelMs: 0, imageBytes: 0 };
+
+/**
+ * What an attempt asked of the model, by its record. A model server that was away or refused to begin did nothing for
+ * the key: its weather costs the key no time.
+ */
+export function usedOf(artifact: Artifact): Used {
+  const { usage, timings_ms: timings, error, input } = artifact;
+  const answered = usage.prompt_tokens + usage.completion_tokens > 0;
+  if (error?.code === "inference_unavailable" && !answered) return nothing;
+  return {
+    promptTokens: usage.prompt_tokens,
+    completionTokens: usage.completion_tokens,
+    modelCalls: usage.attempts,
+    modelMs: timings.inference,
+    imageBytes: input?.bytes ?? 0,
+  };
+}
+
+/** Both together. */
+export function sum(a: Used, b: Used): Used {
+  return {
+    promptTokens: a.promptTokens + b.promptTokens,
+    completionTokens: a.completionTokens + b.completionTokens,
+    modelCalls: a.modelCalls + b.modelCalls,
+    modelMs: a.modelMs + b.modelMs,
+    imageBytes: a.imageBytes + b.imageBytes,
+  };
+}

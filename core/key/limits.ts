@@ -1,0 +1,16 @@
+/** What a key may use; null is no limit. A module without imports: functions that look at no keys name it too. */
+export interface KeyLimits {
+  readonly requestsPerMinute: number | null;
+  /** Pictures a day (UTC), single ones and those of batches together. */
+  readonly itemsPerDay: number | null;
+  /** Once so many seconds of the model server's time were used on a day (UTC), nothing new begins. */
+  readonly modelSecondsPerDay: number | null;
+  readonly maxRunItems: number | null;
+}
+
+export const noLimits: KeyLimits = {
+  requestsPerMinute: null,
+  itemsPerDay: null,
+  modelSecondsPerDay: null,
+  maxRunItems: null,
+};

@@ -1,0 +1,205 @@
+import { and, asc, eq, isNotNull, lt, sql } from "drizzle-orm";
+import * as Database from "#core/db/client";
+import { AppError, from } from "#core/error";
+import { ensureProbe } from "#core/extraction/handover";
+import type { Log } from "#core/log";
+import { windowOf } from "#infra/limits";
+import * as Ending from "./ending.ts";
+import * as Finish from "./finish.ts";
+import * as Order from "./order.ts";
+import * as Outlooks from "./outlook.ts";
+import { type ItemRow, itemTable as item, type RunRow, runTable as run } from "./run.sql.ts";
+import { endedOf } from "./serialize.ts";
+import type { RunStores } from "./services.ts";
+import * as Weather from "./weather.ts";
+
+/** Rows a step looks at; what is left is for the next minute. */
+const chunk = 200;
+
+/** What reconcile found and mended; all zero in a healthy system. */
+export interface Repairs {
+  items_requeued: number;
+  items_stored: number;
+  runs_ordered: number;
+  runs_failed: number;
+  runs_renumbered: number;
+  run_probes: number;
+}
+
+/**
+ * Mends what crashes left of runs: items whose worker died, items without a message, answers that wait for the
+ * bucket, runs whose next step nobody ordered, uploads that were never completed. In bounded steps.
+ * @throws AppError `storage_unavailable`.
+ */
+export async function reconcile(services: RunStores, log: Log): Promise<Repairs> {
+  const repairs: Repairs = {
+    items_requeued: 0,
+    items_stored: 0,
+    runs_ordered: 0,
+    runs_failed: 0,
+    runs_renumbered: 0,
+    run_probes: 0,
+  };
+  await leases(services, repairs, log);
+  for (const row of await silent(services.db, Date.now() - services.times.stepLostMs))
+    await mend(services, row, repairs, log);
+  if ((await Weather.waiting(services.db, 1)).length > 0)
+    repairs.run_probes += (await ensureProbe(services, log)) ? 1 : 0;
+  log.info("reconciled_runs", { ...repairs });
+  return repairs;
+}
+
+/** Items whose worker's lease ran out: the same as if they had been put back in an orderly way, but the claim counts. */
+async function leases(services: RunStores, repairs: Repairs, log: Log): Promise<void> {
+  const { db, times } = services;
+  // Literal, as in the partial index that finds them.
+  const lost = and(sql`status = 'running'`, lt(item.leaseUntil, new Date(Date.now() - times.leaseGraceMs)));
+  const found = await Database.guard(() =>
+    db.query.select().from(item).innerJoin(run, eq(run.runUid, item.runUid)).where(lost).limit(chunk),
+  );
+  const touched = new Map<string, RunRow>();
+  for (const { item: row, run: runRow } of found) {
+    const taken = await take(db, row, new Date(Date.now() + times.leaseGraceMs));
+    if (taken === undefined) continue;
+    if ((await Ending.storedBefore(services, log, runRow, taken)) !== undefined) repairs.items_stored += 1;
+    else {
+      const { item: now } = await Ending.requeue(db, runRow, taken, {
+        countAttempt: false,
+        suspect: false,
+        notBefore: null,
+        spent: undefined,
+        keepClaims: true,
+      });
+      if (now === undefined) continue;
+      repairs.items_requeued += 1;
+    }
+    touched.set(runRow.runUid, runRow);
+  }
+  for (const runUid of touched.keys()) await follow(services, runUid, log);
+}
+
+/** Takes a row over as it was seen, with the token raised. */
+async function take(db: Database.Db, row: ItemRow, leaseUntil: Date): Promise<ItemRow | undefined> {
+  const [taken] = await Database.batch(db, [
+    db.query
+      .update(item)
+      .set({ status: "running", token: row.token + 1, leaseUntil })
+      .where(
+        and(
+          eq(item.runUid, row.runUid),
+          eq(item.index, row.index),
+          eq(item.token, row.token),
+          eq(item.status, row.status),
+        ),
+      )
+      .returning(),
+  ]);
+  return Database.rows(item, taken)[0];
+}
+
+/** What follows from a repair, as from an ending. */
+async function follow(services: RunStores, runUid: string, log: Log): Promise<void> {
+  const outlook = await Outlooks.read(services.db, runUid);
+  if (outlook !== undefined) await Outlooks.duties(services, outlook, log, { again: true });
+}
+
+/** Runs that have not ended and that nobody has touched for long. */
+function silent(db: Database.Db, before: number): Promise<RunRow[]> {
+  return Database.guard(() =>
+    db.query
+      .select()
+      .from(run)
+      .where(
+        and(
+          sql`${run.state} IN ('planning', 'running', 'canceling', 'finishing', 'deleting')`,
+          lt(run.touchedAt, new Date(before)),
+        ),
+      )
+      .orderBy(asc(run.touchedAt))
+      .limit(chunk),
+  );
+}
+
+async function mend(services: RunStores, row: RunRow, repairs: Repairs, log: Log): Promise<void> {
+  if (row.waitingFor !== null) return;
+  if (row.state === "planning") {
+    if (row.planning?.phase !== "receiving") return orderAgain(services, row, "plan", repairs, log);
+    // Its caller got no answer, or an error: nothing of it has begun.
+    await Finish.fail(services, row, new AppError("internal", "the upload of this run was interrupted"), log);
+    repairs.runs_failed += 1;
+    return;
+  }
+  if (row.state === "finishing") return orderAgain(services, row, "finish", repairs, log);
+  if (row.state === "deleting") return orderAgain(services, row, "delete", repairs, log);
+  if (row.state === "canceling") {
+    await storePending(services, row, repairs, log);
+    // Items in flight end by themselves, and then it goes on.
+    const running = await Outlooks.read(services.db, row.runUid);
+    if (running !== undefined && running.running === 0)
+      await orderAgain(services, row, "sweep", repairs, log);
+    return;
+  }
+  const outlook = await Outlooks.read(services.db, row.runUid);
+  if (outlook === undefined) return;
+  const { inFlight, unsent, running } = outlook;
+  if (endedOf(row) >= row.total) return orderAgain(services, row, "finish", repairs, log);
+  if (unsent && inFlight <= windowOf(row.concurrency).refillAt)
+    return orderAgain(services, row, "refill", repairs, log);
+  // Messages that were never taken: longer than any of them can be invisible.
+  const stalled = row.touchedAt.getTime() < Date.now() - services.times.runStalledMs;
+  if (running === 0 && stalled) await renumber(services, row, repairs, log);
+}
+
+/** Orders under a new number, and gives the order its time. */
+async function orderAgain(
+  services: RunStores,
+  row: RunRow,
+  kind: Order.Kind,
+  repairs: Repairs,
+  log: Log,
+): Promise<void> {
+  const now = await raise(services.db, row, {});
+  if (now === undefined) return;
+  await Order.order(services, now, kind, log);
+  repairs.runs_ordered += 1;
+}
+
+/** A new epoch: the messages that were lost are sent again, and count no more should they turn up. */
+async function renumber(services: RunStores, row: RunRow, repairs: Repairs, log: Log): Promise<void> {
+  const now = await raise(services.db, row, { epoch: row.epoch + 1 });
+  if (now === undefined) return;
+  await Order.order(services, now, "plan", log);
+  repairs.runs_renumbered += 1;
+}
+
+async function raise(db: Database.Db, row: RunRow, more: { epoch?: number }): Promise<RunRow | undefined> {
+  const [result] = await Database.batch(db, [
+    db.query
+      .update(run)
+      .set({ planN: sql`${run.planN} + 1`, touchedAt: new Date(), ...more })
+      .where(and(eq(run.runUid, row.runUid), eq(run.epoch, row.epoch), eq(run.state, row.state)))
+      .returning(),
+  ]);
+  return Database.rows(run, result)[0];
+}
+
+/** Answers of a canceled run that wait in their rows: nobody has a message for them any more. */
+async function storePending(services: RunStores, row: RunRow, repairs: Repairs, log: Log): Promise<void> {
+  const rows = await Database.guard(() =>
+    services.db.query
+      .select()
+      .from(item)
+      .where(and(eq(item.runUid, row.runUid), eq(item.status, "queued"), isNotNull(item.pendingArtifact)))
+      .limit(chunk),
+  );
+  for (const found of rows) {
+    const taken = await take(services.db, found, new Date(Date.now() + services.times.leaseGraceMs));
+    if (taken === undefined) continue;
+    try {
+      if ((await Ending.storedBefore(services, log, row, taken)) !== undefined) repairs.items_stored += 1;
+    } catch (thrown) {
+      log.warn("pending_artifact_waits", { code: from(thrown).code });
+      await Ending.unclaim(services.db, { ...taken, claims: taken.claims + 1 });
+    }
+  }
+}

@@ -1,0 +1,205 @@
+import { and, eq, inArray, type SQL, sql } from "drizzle-orm";
+import * as Artifacts from "#core/artifact/artifact";
+import type * as Bucket from "#core/artifact/bucket";
+import * as Database from "#core/db/client";
+import { AppError } from "#core/error";
+import type { Log } from "#core/log";
+import * as Limits from "#infra/limits";
+import * as Documents from "./document.ts";
+import * as Inputs from "./inputs.ts";
+import { order } from "./order.ts";
+import { itemTable, type RunRow, runTable } from "./run.sql.ts";
+import type { RunStores } from "./services.ts";
+import { keptPrefix } from "./source/kept.ts";
+
+/*
+ * begin(…)  a caller wants the run to be gone: a small one is, when this returns
+ * step(…)   the planner goes on with a large one
+ */
+
+/** How many objects of each kind were removed; a run counts when it is gone. */
+export interface Deleted {
+  extracts: number;
+  inputs: number;
+  evals: number;
+  runs: number;
+}
+
+export type Outcome = { kind: "deleted"; deleted: Deleted } | { kind: "deleting" };
+
+/** Item rows that one statement removes. */
+const rowsAtOnce = 5_000;
+/** Items whose uploads are looked at in one statement. */
+const uploadsAtOnce = 500;
+
+const ended = ["succeeded", "failed", "canceled"] as const;
+
+/**
+ * Removes an ended run: its items' artifacts and attempts, its own artifact and results, its inputs, its rows. From
+ * the first moment on it is `deleting`; the id stays taken for ever. Up to 1,000 items go within the call if there is
+ * time, more of them through the planner.
+ * @param deadline - epoch milliseconds after which nothing new is begun.
+ * @throws AppError `conflict` while the run, or a rerun that reads its inputs, has not ended (`details.reason`
+ *   `run_not_ended`, `rerun_not_ended`); `not_found` for one that is gone; `storage_unavailable`: the same call again.
+ */
+export async function begin(services: RunStores, log: Log, run: RunRow, deadline: number): Promise<Outcome> {
+  const reruns = rerunsOf(run);
+  const [, found, reading] = await Database.batch(services.db, [
+    services.db.query
+      .update(runTable)
+      .set({ state: "deleting", touchedAt: new Date() })
+      .where(
+        and(eq(runTable.runUid, run.runUid), inArray(runTable.state, ended), sql`NOT EXISTS (${reruns})`),
+      ),
+    services.db.query.select().from(runTable).where(eq(runTable.runUid, run.runUid)),
+    Database.statement(reruns),
+  ]);
+  const row = Database.rows(runTable, found)[0];
+  if (row === undefined || row.state === "deleted")
+    throw new AppError("not_found", "there is no run with this id");
+  if (row.state !== "deleting" && (reading?.rows.length ?? 0) > 0) {
+    throw new AppError("conflict", "a rerun that reads the inputs of this run has not ended", {
+      details: { reason: "rerun_not_ended" },
+    });
+  }
+  if (row.state !== "deleting") {
+    throw new AppError("conflict", "the run has not ended: cancel it first", {
+      details: { reason: "run_not_ended" },
+    });
+  }
+  if (row.total <= Limits.batches.deletedAtOnce) {
+    const deleted: Deleted = { extracts: 0, inputs: 0, evals: 0, runs: 0 };
+    if (await work(services, row, deadline, log, deleted)) return { kind: "deleted", deleted };
+  }
+  await order(services, row, "delete", log);
+  return { kind: "deleting" };
+}
+
+/**
+ * Removes a bounded part of a run that is being deleted. What is gone already is not looked for again, so a step that
+ * was killed is simply repeated.
+ * @param time.deadline - as in `begin`.
+ * @returns "more": call again; "done" also for a run that is not being deleted.
+ * @throws AppError `storage_unavailable`.
+ */
+export async function step(
+  services: RunStores,
+  run: RunRow,
+  time: { deadline: number },
+  log: Log,
+): Promise<"done" | "more"> {
+  if (run.state !== "deleting") return "done";
+  const deleted: Deleted = { extracts: 0, inputs: 0, evals: 0, runs: 0 };
+  return (await work(services, run, time.deadline, log, deleted)) ? "done" : "more";
+}
+
+/** Runs that took over this one's items, or those of such a run, and may still read its inputs. */
+function rerunsOf(run: RunRow): SQL {
+  return sql`WITH RECURSIVE descendant (run_id) AS (
+      VALUES (${run.runId}) UNION
+      SELECT made.run_id FROM run AS made JOIN descendant ON made.source_run_id = descendant.run_id
+      WHERE made.key_id = ${run.keyId})
+    SELECT 1 FROM run AS made WHERE made.key_id = ${run.keyId}
+      AND made.source_run_id IN (SELECT run_id FROM descendant)
+      AND made.state IN ('planning', 'running', 'canceling') LIMIT 1`;
+}
+
+/** Removes what is left, counting it, until the time is over. @returns true when the run is gone. */
+async function work(
+  services: RunStores,
+  run: RunRow,
+  deadline: number,
+  log: Log,
+  deleted: Deleted,
+): Promise<boolean> {
+  const { db, bucket } = services;
+  const startedAt = Date.now();
+  const said = (isDone: boolean) => {
+    log.info("run_deleted", {
+      run_id: run.runId,
+      finished: isDone,
+      extracts: deleted.extracts,
+      inputs: deleted.inputs,
+      duration_ms: Date.now() - startedAt,
+    });
+    return isDone;
+  };
+  const extracts = Artifacts.itemPrefix(run.keyId, run.runId, run.createdAt);
+  const isLeft =
+    !(await Inputs.removeBelow(bucket, log, extracts, deadline, (rels) => {
+      deleted.extracts += rels.filter((rel) => !rel.includes("~attempt-")).length;
+    })) ||
+    !(await removeFiles(bucket, log, run, deadline)) ||
+    !(await Inputs.removeBelow(bucket, log, keptPrefix(run), deadline, (rels) => {
+      deleted.inputs += rels.length;
+    })) ||
+    !(await removeUploads(services, log, run, deadline, deleted));
+  if (isLeft) return said(false);
+  while (!(await removeRows(db, run.runUid))) if (Date.now() >= deadline) return said(false);
+
+  const [result] = await Database.batch(db, [
+    db.query
+      .update(runTable)
+      .set({
+        state: "deleted",
+        touchedAt: new Date(),
+        webhookUrl: null,
+        webhook: null,
+        waitingFor: null,
+        planning: null,
+        finishing: null,
+        errorCode: null,
+        errorMessage: null,
+        errorDetails: null,
+        artifactRel: null,
+      })
+      .where(and(eq(runTable.runUid, run.runUid), eq(runTable.state, "deleting"))),
+  ]);
+  deleted.runs += result?.rowsAffected ?? 0;
+  return said(true);
+}
+
+/** The run's own artifact and what lies beside it. */
+async function removeFiles(bucket: Bucket.Bucket, log: Log, run: RunRow, deadline: number): Promise<boolean> {
+  const { working } = Artifacts.batchFiles(run.keyId, run.runId, run.createdAt);
+  await Inputs.removeAll(bucket, log, [
+    Artifacts.batchKey(run.keyId, run.runId, run.createdAt),
+    ...Documents.formats.flatMap((format) => Documents.place(run, format)?.rel ?? []),
+  ]);
+  return Inputs.removeBelow(bucket, log, working, deadline);
+}
+
+/**
+ * Removes the uploads that the run kept, together with the rows that name them, so that a step never begins at the
+ * first again. A run that kept nothing has none: they went when it ended.
+ */
+async function removeUploads(
+  services: RunStores,
+  log: Log,
+  run: RunRow,
+  deadline: number,
+  deleted: Deleted,
+): Promise<boolean> {
+  if (!run.persistInputs) return true;
+  for (;;) {
+    const { last, removed } = await Inputs.removeNext(services, log, run, -1, uploadsAtOnce);
+    if (last === undefined) return true;
+    deleted.inputs += removed;
+    while (!(await removeRows(services.db, run.runUid, last))) if (Date.now() >= deadline) return false;
+    if (Date.now() >= deadline) return false;
+  }
+}
+
+/**
+ * Removes the next rows of a run's items, up to this index where one is given.
+ * @returns true when none of them is left.
+ * @throws AppError `storage_unavailable`.
+ */
+export async function removeRows(db: Database.Db, runUid: string, upTo?: number): Promise<boolean> {
+  const bound = upTo === undefined ? sql`` : sql` AND idx <= ${upTo}`;
+  const next = sql`(SELECT idx FROM item WHERE run_uid = ${runUid}${bound} ORDER BY idx LIMIT ${rowsAtOnce})`;
+  const [removed] = await Database.batch(db, [
+    db.query.delete(itemTable).where(and(eq(itemTable.runUid, runUid), sql`${itemTable.index} IN ${next}`)),
+  ]);
+  return (removed?.rowsAffected ?? 0) < rowsAtOnce;
+}

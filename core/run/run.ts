@@ -1,0 +1,208 @@
+import { and, asc, count, desc, eq, gt, lt, or, type SQL, sql } from "drizzle-orm";
+import * as z from "zod";
+import * as Database from "#core/db/client";
+import { AppError, invalidRequest } from "#core/error";
+import type { Principal } from "#core/key/key";
+import { visibleKey } from "#core/key/visible";
+import { type ItemRow, itemTable as item, type RunRow, runTable as run, type State } from "./run.sql.ts";
+import type { Item, ItemStatus, Run, RunStatus } from "./schema.ts";
+import * as Serialize from "./serialize.ts";
+
+/*
+ * find(…)   a run's row, for whoever may see it
+ * get(…)    a run
+ * list(…)   a page of runs, newest first
+ * items(…)  a page of a run's items, in their order
+ * What is done with runs is beside this file: create, plan, work, cancel, finish, remove.
+ */
+
+export interface Page<T> {
+  items: T[];
+  next_cursor: string | null;
+}
+
+const notFound = () => new AppError("not_found", "there is no run with this id");
+
+/** Which run, and of whom; another key's for role admin only. */
+export interface Wanted {
+  runId: string;
+  keyId: string | undefined;
+  principal: Principal;
+}
+
+/**
+ * The row of a run, and how many of its items are with workers.
+ * @throws AppError `not_found`, alike for unknown, deleted and somebody else's runs; `storage_unavailable`.
+ */
+export async function find(db: Database.Db, wanted: Wanted): Promise<{ row: RunRow; running: number }> {
+  const keyId = visibleKey(wanted.principal, wanted.keyId);
+  const mine = and(eq(run.keyId, keyId), eq(run.runId, wanted.runId));
+  const [rows, running] = await Database.batch(
+    db,
+    [
+      db.query.select().from(run).where(mine),
+      db.query
+        .select({ n: count() })
+        .from(item)
+        .where(
+          and(
+            eq(
+              item.runUid,
+              sql`(SELECT run_uid FROM run WHERE key_id = ${keyId} AND run_id = ${wanted.runId})`,
+            ),
+            eq(item.status, "running"),
+          ),
+        ),
+    ],
+    "read",
+  );
+  const row = Database.rows(run, rows)[0];
+  if (row === undefined || row.state === "deleted") throw notFound();
+  return { row, running: Number(running?.rows[0]?.[0] ?? 0) };
+}
+
+/** A run as the API shows it. @throws as `find`. */
+export async function get(db: Database.Db, wanted: Wanted): Promise<Run> {
+  const { row, running } = await find(db, wanted);
+  return Serialize.run(row, running);
+}
+
+/** The states behind a status. */
+const statesOf: Record<RunStatus, State[]> = {
+  planning: ["planning"],
+  running: ["running"],
+  finishing: ["canceling", "finishing"],
+  succeeded: ["succeeded"],
+  failed: ["failed"],
+  canceled: ["canceled"],
+};
+
+const Place = z.tuple([z.int(), z.string().max(64)]);
+
+/** Opaque to callers: where the next page begins. */
+const encode = (place: unknown) => Buffer.from(JSON.stringify(place)).toString("base64url");
+
+function decode<T>(schema: z.ZodType<T>, cursor: string | undefined): T | undefined {
+  if (cursor === undefined) return undefined;
+  try {
+    return schema.parse(JSON.parse(Buffer.from(cursor, "base64url").toString("utf8")));
+  } catch {
+    throw invalidRequest([{ path: "cursor", message: "not a cursor of this list" }]);
+  }
+}
+
+/**
+ * A page of runs, newest first. Admin sees everybody's, or those of the key it names.
+ * @throws AppError `invalid_request` for a cursor that is none, `not_found` for another key's, `storage_unavailable`.
+ */
+export async function list(
+  db: Database.Db,
+  query: {
+    principal: Principal;
+    keyId: string | undefined;
+    taskId: string | undefined;
+    status: RunStatus | undefined;
+    limit: number;
+    cursor: string | undefined;
+  },
+): Promise<Page<Run>> {
+  const keyId = visibleKey(query.principal, query.keyId, { all: true });
+  const after = decode(Place, query.cursor);
+  const conditions: (SQL | undefined)[] = [
+    keyId === undefined ? undefined : eq(run.keyId, keyId),
+    query.taskId === undefined ? undefined : eq(run.taskId, query.taskId),
+    query.status === undefined
+      ? sql`${run.state} <> 'deleted'`
+      : sql`${run.state} IN (${sql.join(
+          statesOf[query.status].map((state) => sql`${state}`),
+          sql`, `,
+        )})`,
+    after === undefined
+      ? undefined
+      : or(
+          lt(run.createdAt, new Date(after[0])),
+          and(eq(run.createdAt, new Date(after[0])), lt(run.runUid, after[1])),
+        ),
+  ];
+  const rows = await Database.guard(() =>
+    db.query
+      .select({
+        row: run,
+        running: sql<number>`(SELECT count(*) FROM item WHERE item.run_uid = run.run_uid AND item.status = 'running')`,
+      })
+      .from(run)
+      .where(and(...conditions))
+      .orderBy(desc(run.createdAt), desc(run.runUid))
+      .limit(query.limit + 1),
+  );
+  const shown = rows.slice(0, query.limit);
+  const last = shown.at(-1)?.row;
+  return {
+    items: shown.map(({ row, running }) => Serialize.run(row, Number(running))),
+    next_cursor:
+      rows.length > query.limit && last !== undefined
+        ? encode([last.createdAt.getTime(), last.runUid])
+        : null,
+  };
+}
+
+/**
+ * A page of a run's items by their index, readable while the run is going.
+ * @throws as `find`; AppError `invalid_request` for a cursor that is none.
+ */
+export async function items(
+  db: Database.Db,
+  wanted: Wanted,
+  query: { status: ItemStatus | undefined; limit: number; cursor: string | undefined },
+): Promise<Page<Item>> {
+  const { row } = await find(db, wanted);
+  const after = decode(z.int(), query.cursor);
+  const rows = await Database.guard(() =>
+    db.query
+      .select()
+      .from(item)
+      .where(
+        and(
+          eq(item.runUid, row.runUid),
+          query.status === undefined ? undefined : eq(item.status, query.status),
+          after === undefined ? undefined : gt(item.index, after),
+        ),
+      )
+      .orderBy(asc(item.index))
+      .limit(query.limit + 1),
+  );
+  const shown = rows.slice(0, query.limit);
+  const last = shown.at(-1);
+  return {
+    items: shown.map((each) => Serialize.item(row, each)),
+    next_cursor: rows.length > query.limit && last !== undefined ? encode(last.index) : null,
+  };
+}
+
+/**
+ * An item by the id under which it is read, `<run_id>~<index>`.
+ * @throws AppError `not_found` as `find` does, `storage_unavailable`.
+ */
+export async function itemBy(
+  db: Database.Db,
+  keyId: string,
+  requestId: string,
+): Promise<{ run: RunRow; item: ItemRow } | undefined> {
+  const [runId, index] = requestId.split("~");
+  if (runId === undefined || index === undefined) return undefined;
+  const [found] = await Database.guard(() =>
+    db.query
+      .select()
+      .from(run)
+      .innerJoin(item, eq(item.runUid, run.runUid))
+      .where(
+        and(
+          eq(run.keyId, keyId),
+          eq(run.runId, runId),
+          eq(item.index, Number(index)),
+          sql`${run.state} NOT IN ('deleting', 'deleted')`,
+        ),
+      ),
+  );
+  return found;
+}

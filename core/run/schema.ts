@@ -1,0 +1,230 @@
+import * as z from "zod";
+import { StoredError, Usage } from "#core/extraction/schema";
+import * as Limits from "#infra/limits";
+
+const { maxConcurrency, inlineManifestLines } = Limits.batches;
+
+/** A name of the caller's for an item: printable, so that it can stand in logs of theirs, in file names and in CSV. */
+const name = (max: number) =>
+  z
+    .string()
+    .min(1)
+    .max(max)
+    // Control characters (NUL among them) are in no name that anybody gave on purpose.
+    .regex(/^[^\p{Cc}\p{Cs}]*$/u, "control characters are not allowed");
+
+/** A line of a manifest: one picture, and what the caller calls it. */
+export const ManifestLine = z
+  .strictObject({
+    custom_id: name(255).optional().meta({ description: "Your id of the item; unique within the run." }),
+    file: name(1024).optional().meta({ description: "Your name of the picture; unique within the run." }),
+    image_ref: z
+      .string()
+      .min(1)
+      .max(100)
+      .optional()
+      .meta({ description: "What `POST /v1/uploads` returned." }),
+    image_key: z.string().min(1).max(1024).optional().meta({
+      description: "A key under the data root: `shared/…` or `<your key_id>/…`.",
+    }),
+    image_url: z
+      .string()
+      .min(1)
+      .max(8192)
+      .optional()
+      .meta({ description: "An https address on a host of `IMAGE_URL_HOSTS`; the worker fetches it." }),
+  })
+  .superRefine((line, context) => {
+    const names = ["image_ref", "image_key", "image_url"] as const;
+    const given = names.filter((each) => line[each] !== undefined);
+    if (given.length === 1) return;
+    for (const path of given.length === 0 ? names.slice(0, 1) : given)
+      context.addIssue({
+        code: "custom",
+        path: [path],
+        message: `exactly one of ${names.join(", ")} is needed`,
+      });
+  })
+  .meta({ id: "ManifestLine" });
+export type ManifestLine = z.output<typeof ManifestLine>;
+
+/** What the requests that make a run have in common. */
+const common = {
+  task_id: z
+    .string()
+    .min(1)
+    .max(100)
+    .default("receipt_fields_v1")
+    .meta({ description: "Which task to run (`GET /v1/tasks`)." }),
+  concurrency: z.int().min(1).max(maxConcurrency).default(4).meta({
+    description: "Never more of the run's items than this are at the model server at once.",
+  }),
+  run_id: z.string().optional().meta({
+    description:
+      "Your id of the run, `^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$`. The same id and payload give the same run; an id stays taken when its run was deleted.",
+  }),
+  persist_inputs: z.boolean().default(false).meta({
+    description:
+      "Keep the pictures until the run is deleted; otherwise uploads and fetched pictures go when it ends.",
+  }),
+  webhook_url: z.string().min(1).max(2048).optional().meta({
+    description: "An https address that is called when the run has ended (Standard Webhooks).",
+  }),
+};
+
+const sources = ["manifest", "manifest_ref", "images_dir"] as const;
+
+/** What `POST /v1/batch_extract` takes. */
+export const BatchRequest = z
+  .strictObject({
+    ...common,
+    limit: z.int().min(1).optional().meta({ description: "Only the first so many items." }),
+    manifest: z
+      .array(ManifestLine)
+      .min(1)
+      .max(inlineManifestLines)
+      .optional()
+      .meta({ description: `The items themselves, at most ${inlineManifestLines}.` }),
+    manifest_ref: z.string().min(1).max(100).optional().meta({
+      description:
+        "A JSONL object uploaded through `POST /v1/uploads` with `kind: manifest`, up to 100,000 lines.",
+    }),
+    images_dir: z.string().max(1024).optional().meta({
+      description: "A folder under the data root, at most 10,000 files: `shared/receipts`.",
+    }),
+    glob: z.string().min(1).max(500).optional().meta({ description: "For images_dir; default `**/*`." }),
+    exts: z
+      .array(z.string().regex(/^\.?[A-Za-z0-9]{1,10}$/))
+      .min(1)
+      .max(20)
+      .optional()
+      .meta({ description: "For images_dir; default png, jpg, jpeg, webp." }),
+  })
+  .superRefine((request, context) => {
+    const given = sources.filter((each) => request[each] !== undefined);
+    if (given.length !== 1)
+      for (const path of given.length === 0 ? sources.slice(0, 1) : given)
+        context.addIssue({
+          code: "custom",
+          path: [path],
+          message: `exactly one of ${sources.join(", ")} is needed`,
+        });
+    for (const path of ["glob", "exts"] as const)
+      if (request[path] !== undefined && request.images_dir === undefined)
+        context.addIssue({ code: "custom", path: [path], message: "is for images_dir" });
+  })
+  .meta({ id: "BatchRequest" });
+export type BatchRequest = z.output<typeof BatchRequest>;
+
+/** What `POST /v1/batch_extract_rerun` takes. */
+export const RerunRequest = z
+  .strictObject({
+    ...common,
+    task_id: z.string().min(1).max(100).optional().meta({ description: "Default: the source run's." }),
+    concurrency: common.concurrency
+      .removeDefault()
+      .optional()
+      .meta({ description: "Default: the source run's." }),
+    source_run_id: z.string().min(1).max(100),
+    only: z.enum(["all", "failed"]).default("all").meta({ description: "All items, or those that failed." }),
+  })
+  .meta({ id: "RerunRequest" });
+export type RerunRequest = z.output<typeof RerunRequest>;
+
+/** One thing that is wrong with a manifest; `line` counts from 1. */
+export interface ExtractError {
+  line: number;
+  path: string;
+  message: string;
+}
+
+export const runStatuses = ["planning", "running", "finishing", "succeeded", "failed", "canceled"] as const;
+export type RunStatus = (typeof runStatuses)[number];
+
+export const itemStatuses = ["queued", "running", "succeeded", "failed", "canceled"] as const;
+export type ItemStatus = (typeof itemStatuses)[number];
+
+export const RunError = StoredError.extend({ details: z.record(z.string(), z.unknown()).optional() }).meta({
+  id: "RunError",
+  description: "Why a run could not be carried out, with `details.issues` of its manifest.",
+});
+
+/** One attempt to deliver a webhook. */
+export const WebhookAttempt = z
+  .object({
+    at: z.iso.datetime(),
+    ok: z.boolean(),
+    status: z.int().nullable().meta({ description: "The answer's HTTP status; null when there was none." }),
+    error: z.string().nullable().meta({ description: "Why there was no answer, in snake_case." }),
+    duration_ms: z.int(),
+  })
+  .meta({ id: "WebhookAttempt" });
+export type WebhookAttempt = z.output<typeof WebhookAttempt>;
+
+/** The answer about a run. */
+export const Run = z
+  .object({
+    run_id: z.string(),
+    task_id: z.string(),
+    status: z.enum([...runStatuses, "deleting"]).meta({
+      description:
+        "A run with failed items is `succeeded`; `failed` means that the run itself could not be carried out. A canceled run is `finishing` until its last item has ended.",
+    }),
+    created_at: z.iso.datetime(),
+    started_at: z.iso.datetime().nullable(),
+    finished_at: z.iso.datetime().nullable(),
+    concurrency: z.int(),
+    source: z.object({
+      kind: z.enum(["manifest", "manifest_ref", "images_dir", "upload", "rerun"]),
+      source_run_id: z.string().nullable(),
+      persist_inputs: z.boolean(),
+    }),
+    waiting_for: z.enum(["model_server"]).nullable(),
+    counts: z.object({
+      total: z.int(),
+      queued: z.int(),
+      running: z.int(),
+      succeeded: z.int(),
+      failed: z.int(),
+      canceled: z.int(),
+    }),
+    schema_ok: z.int().meta({ description: "Items whose result matches the schema." }),
+    schema_failed: z.int(),
+    timings_ms: z.object({
+      total: z.int().nullable().meta({ description: "From creation to end; null before." }),
+      planning: z.int().nullable(),
+      inference: z.int().meta({ description: "Time at the model server, summed over the items." }),
+    }),
+    usage: Usage,
+    artifact_rel: z.string().nullable(),
+    eval: z.null().meta({ description: "Summary of an evaluation, where there is one." }),
+    error: RunError.nullable(),
+    webhook: z
+      .object({ delivered: z.boolean(), attempts: z.array(WebhookAttempt) })
+      .nullable()
+      .meta({ description: "Null without `webhook_url`." }),
+    poll_url: z.string(),
+  })
+  .meta({ id: "Run" });
+export type Run = z.output<typeof Run>;
+
+/** The answer about one item, and a line of results.jsonl. */
+export const Item = z
+  .object({
+    index: z.int(),
+    custom_id: z.string().nullable(),
+    file: z.string().nullable(),
+    status: z.enum(itemStatuses),
+    request_id: z.string().meta({ description: "`<run_id>~<index>`, for `GET /v1/extracts/{request_id}`." }),
+    artifact_rel: z.string().nullable(),
+    result: z.record(z.string(), z.unknown()).nullable().meta({
+      description: "In lists null for results above 16 KiB: these are in the artifact and in the results.",
+    }),
+    schema_ok: z.boolean().nullable(),
+    error: StoredError.nullable(),
+    attempts: z.int().meta({ description: "Attempts that counted; waiting for the model server does not." }),
+    timings_ms: z.object({ total: z.int(), image: z.int(), inference: z.int(), validate: z.int() }),
+    usage: Usage,
+  })
+  .meta({ id: "RunItem" });
+export type Item = z.output<typeof Item>;

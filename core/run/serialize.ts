@@ -1,0 +1,108 @@
+import type { ItemRow, RunRow, State } from "./run.sql.ts";
+import type { Item, Run } from "./schema.ts";
+
+const statuses = {
+  planning: "planning",
+  running: "running",
+  // Cancel was asked: what is left are the items in flight.
+  canceling: "finishing",
+  finishing: "finishing",
+  succeeded: "succeeded",
+  failed: "failed",
+  canceled: "canceled",
+  deleting: "deleting",
+  // Callers are told that there is no such run; should one be shown all the same, then as what it went through last.
+  deleted: "deleting",
+} as const satisfies Record<State, Run["status"]>;
+
+/** The id under which an item of a run is read, and under which its artifact lies. */
+export function requestIdOf(run: Pick<RunRow, "runId">, index: number): string {
+  return `${run.runId}~${index}`;
+}
+
+/** Items of the run that have ended, however they did. */
+export function endedOf(run: Pick<RunRow, "succeeded" | "failed" | "canceled">): number {
+  return run.succeeded + run.failed + run.canceled;
+}
+
+/**
+ * The answer about a run.
+ * @param runningItems - how many of its items are `running`: the row does not count them.
+ */
+export function run(row: RunRow, runningItems: number): Run {
+  const createdAt = row.createdAt.getTime();
+  return {
+    run_id: row.runId,
+    task_id: row.taskId,
+    status: statuses[row.state],
+    created_at: row.createdAt.toISOString(),
+    started_at: row.startedAt?.toISOString() ?? null,
+    finished_at: row.finishedAt?.toISOString() ?? null,
+    concurrency: row.concurrency,
+    source: { kind: row.source, source_run_id: row.sourceRunId, persist_inputs: row.persistInputs },
+    waiting_for: row.waitingFor,
+    counts: {
+      total: row.total,
+      // The two were read one after the other, perhaps: never less than none.
+      queued: Math.max(0, row.total - endedOf(row) - runningItems),
+      running: runningItems,
+      succeeded: row.succeeded,
+      failed: row.failed,
+      canceled: row.canceled,
+    },
+    schema_ok: row.schemaOk,
+    schema_failed: row.schemaFailed,
+    timings_ms: {
+      total: row.finishedAt === null ? null : row.finishedAt.getTime() - createdAt,
+      planning: row.startedAt === null ? null : row.startedAt.getTime() - createdAt,
+      inference: row.modelMs,
+    },
+    usage: {
+      prompt_tokens: row.promptTokens,
+      completion_tokens: row.completionTokens,
+      attempts: row.modelCalls,
+    },
+    artifact_rel: row.artifactRel,
+    eval: null,
+    error:
+      row.errorCode === null
+        ? null
+        : {
+            code: row.errorCode,
+            message: row.errorMessage ?? "",
+            ...(row.errorDetails === null ? {} : { details: row.errorDetails }),
+          },
+    webhook:
+      row.webhookUrl === null
+        ? null
+        : { delivered: (row.webhook ?? []).some((attempt) => attempt.ok), attempts: row.webhook ?? [] },
+    poll_url: `/v1/runs/${row.runId}`,
+  };
+}
+
+/** The answer about an item. Its `result` is what the row holds: null above 16 KiB. */
+export function item(run: Pick<RunRow, "runId">, row: Omit<ItemRow, "pendingArtifact">): Item {
+  return {
+    index: row.index,
+    custom_id: row.customId,
+    file: row.file,
+    status: row.status,
+    request_id: requestIdOf(run, row.index),
+    artifact_rel: row.artifactRel,
+    result: row.result === null ? null : (JSON.parse(row.result) as Item["result"]),
+    schema_ok: row.schemaOk,
+    error: row.errorCode === null ? null : { code: row.errorCode, message: row.errorMessage ?? "" },
+    attempts: row.attempts,
+    timings_ms: {
+      total: row.totalMs,
+      image: row.imageMs,
+      inference: row.inferenceMs,
+      validate: row.validateMs,
+    },
+    usage: {
+      prompt_tokens: row.promptTokens,
+      completion_tokens: row.completionTokens,
+      attempts: row.modelCalls,
+    },
+  };
+}

@@ -1,0 +1,10 @@
+import type { Services } from "#core/extraction/services";
+
+/** What a run needs of the world. */
+export type RunServices = Services & {
+  /** Hosts that manifests may name (core/run/hosts.ts). */
+  imageUrlHosts: readonly string[];
+};
+
+/** Without the model server: for who plans and tidies up. */
+export type RunStores = Omit<RunServices, "model">;

@@ -1,0 +1,232 @@
+import { createHash, randomInt } from "node:crypto";
+import { and, eq, getTableColumns, type SQL, sql } from "drizzle-orm";
+import * as Database from "#core/db/client";
+import { AppError, codes, from, invalidRequest } from "#core/error";
+import * as Claims from "#core/extraction/claim";
+import * as Id from "#core/id";
+import type { Principal } from "#core/key/key";
+import type { Log } from "#core/log";
+import * as Task from "#core/task/task";
+import * as Usage from "#core/usage/usage";
+import * as Order from "../order.ts";
+import { type RunRow, runTable as run } from "../run.sql.ts";
+import type { RunStores } from "../services.ts";
+
+/* What every way of making a run has in common: which id it has, and the row that makes it one. */
+
+/** Who makes a run. */
+export interface Caller {
+  principal: Principal;
+  idempotencyKey: string | undefined;
+  /** Epoch milliseconds at which the answer must be on its way. */
+  deadline: number;
+}
+
+export interface Created {
+  run: RunRow;
+  /** The run is an earlier call's. */
+  replayed: boolean;
+}
+
+/** What a call's id stands for. */
+export interface Identity {
+  runId: string;
+  payloadHash: string;
+  /** The run that an earlier call with this payload made. */
+  known: RunRow | undefined;
+  /** A run of this id that never began, for a reason that may have passed: the new one takes its place. */
+  replaces: RunRow | undefined;
+}
+
+/** @throws AppError `invalid_request` at `task_id`. */
+export function checkTask(taskId: string): void {
+  if (Task.get(taskId) === undefined) throw invalidRequest([{ path: "task_id", message: "no such task" }]);
+}
+
+/**
+ * The id of a call's run: the one it names, the one its Idempotency-Key stands for, or a new one.
+ * @param payload - all that decides the run, and nothing that a repeat would make anew.
+ * @throws AppError `invalid_request` at `run_id`; `conflict` when the id, or the Idempotency-Key, was used with another
+ *   payload, or its run was deleted; `storage_unavailable`.
+ */
+export async function identify(
+  services: Pick<RunStores, "db" | "times">,
+  wish: { runId: string | undefined; payload: unknown },
+  caller: Caller,
+): Promise<Identity> {
+  if (wish.runId !== undefined && !Id.isRunId(wish.runId))
+    throw invalidRequest([
+      {
+        path: "run_id",
+        message: "1 to 100 letters, digits, '_', '.' and '-', beginning with a letter or digit",
+      },
+    ]);
+  const { keyId } = caller.principal;
+  const payloadHash = hash(wish.payload);
+  const proposedId = wish.runId ?? `run_${Id.secret(12)}`;
+  const { idempotencyKey } = caller;
+  const runId =
+    idempotencyKey === undefined
+      ? proposedId
+      : await Claims.resolveIdempotency(services.db, {
+          keyId,
+          idempotencyKey,
+          proposedId,
+          payloadHash: hash(["batch", wish.runId ?? null, payloadHash]),
+          ttlMs: services.times.idempotencyMs,
+        });
+  const isNew = idempotencyKey === undefined && wish.runId === undefined;
+  const row = isNew ? undefined : await find(services.db, keyId, runId);
+  return { runId, payloadHash, ...judge(row, payloadHash) };
+}
+
+const hash = (value: unknown) => createHash("sha256").update(JSON.stringify(value)).digest("hex");
+
+/** @throws AppError `conflict`. */
+function judge(row: RunRow | undefined, payloadHash: string): Pick<Identity, "known" | "replaces"> {
+  if (row === undefined) return { known: undefined, replaces: undefined };
+  if (row.state === "deleted" || row.state === "deleting")
+    throw new AppError("conflict", "a run of this id was deleted: its id stays taken", {
+      details: { reason: "run_deleted" },
+    });
+  if (row.payloadHash !== payloadHash)
+    throw new AppError("conflict", "this run_id was used with another payload");
+  // An error that may pass is never replayed: the same call tries again.
+  const mayPass =
+    row.state === "failed" && row.total === 0 && row.errorCode !== null && codes[row.errorCode].retry;
+  return mayPass ? { known: undefined, replaces: row } : { known: row, replaces: undefined };
+}
+
+/** This key's run of this id. @throws AppError `storage_unavailable`. */
+export async function find(db: Database.Db, keyId: string, runId: string): Promise<RunRow | undefined> {
+  const mine = and(eq(run.keyId, keyId), eq(run.runId, runId));
+  return (await Database.guard(() => db.query.select().from(run).where(mine)))[0];
+}
+
+type Draft = Pick<
+  RunRow,
+  "taskId" | "concurrency" | "source" | "persistInputs" | "sourceRunId" | "webhookUrl"
+>;
+
+/** A run's row; it becomes one by `commit`. With `total` it starts at once, with `planning` it is checked first. */
+export function draft(
+  identity: Identity,
+  caller: Caller,
+  what: Draft,
+  how: { total: number } | { planning: NonNullable<RunRow["planning"]> },
+): RunRow {
+  const now = new Date();
+  const starts = "total" in how;
+  return {
+    ...what,
+    runUid: Id.create(),
+    keyId: caller.principal.keyId,
+    runId: identity.runId,
+    payloadHash: identity.payloadHash,
+    principalRole: caller.principal.role,
+    state: starts ? "running" : "planning",
+    epoch: randomInt(1, 2 ** 31),
+    planN: 0,
+    webhook: null,
+    waitingFor: null,
+    total: starts ? how.total : 0,
+    succeeded: 0,
+    failed: 0,
+    canceled: 0,
+    schemaOk: 0,
+    schemaFailed: 0,
+    promptTokens: 0,
+    completionTokens: 0,
+    modelCalls: 0,
+    modelMs: 0,
+    createdAt: now,
+    startedAt: starts ? now : null,
+    finishedAt: null,
+    touchedAt: now,
+    planning: starts ? null : how.planning,
+    finishing: null,
+    errorCode: null,
+    errorMessage: null,
+    errorDetails: null,
+    artifactRel: null,
+  };
+}
+
+/** True while the run exists: the condition for its items in the batch that makes it. */
+export const exists = (runUid: string): SQL =>
+  sql`EXISTS (SELECT 1 FROM ${run} WHERE ${run.runUid} = ${runUid})`;
+
+/**
+ * Makes the run, with its items and their count in the key's usage, all at once or not at all: of many calls with one
+ * id one makes it, and the others get that one.
+ * @param also.onlyIf - a condition of the caller's.
+ * @param also.items - statements that hang on `exists`.
+ * @returns undefined when the key's limits, or `onlyIf`, did not allow it.
+ * @throws AppError `conflict` as `identify`, `rate_limited` for a run that is larger than the key's may be,
+ *   `storage_unavailable`.
+ */
+export async function commit(
+  services: Pick<RunStores, "db">,
+  row: RunRow,
+  identity: Identity,
+  caller: Caller,
+  also: { onlyIf?: SQL; items?: Database.Statement[] } = {},
+): Promise<Created | undefined> {
+  const { db } = services;
+  const user = caller.principal;
+  const tooMany = Usage.overRunSize(user, row.total);
+  if (tooMany !== undefined) throw tooMany;
+  // Of a run that is checked first, the number is not known: there must be room for one.
+  const allowed = Usage.allows(user, Math.max(1, row.total), row.createdAt);
+  const conditions = [also.onlyIf, allowed].filter((condition) => condition !== undefined);
+  const mine = and(eq(run.keyId, row.keyId), eq(run.runId, row.runId));
+  const statements: Database.Statement[] = [];
+  if (identity.replaces !== undefined)
+    statements.push(
+      db.query
+        .delete(run)
+        .where(and(eq(run.runUid, identity.replaces.runUid), eq(run.state, "failed"), eq(run.total, 0))),
+    );
+  statements.push(insert(row, conditions.length === 0 ? sql`true` : sql.join(conditions, sql` AND `)));
+  if (row.total > 0)
+    statements.push(
+      Usage.countItems(
+        { keyId: row.keyId, taskId: row.taskId, items: row.total, now: row.createdAt },
+        sql`changes() = 1`,
+      ),
+    );
+  statements.push(...(also.items ?? []), db.query.select().from(run).where(mine));
+  const results = await Database.batch(db, statements);
+  const found = Database.rows(run, results.at(-1))[0];
+  if (found === undefined) return undefined;
+  if (found.runUid === row.runUid) return { run: found, replayed: false };
+  const { known } = judge(found, row.payloadHash);
+  if (known === undefined) return undefined;
+  return { run: known, replayed: true };
+}
+
+function insert(row: RunRow, onlyIf: SQL): Database.Statement {
+  const columns = Object.entries(getTableColumns(run)).filter(
+    ([property]) => row[property as keyof RunRow] !== null,
+  );
+  const names = columns.map(([, column]) => sql.identifier(column.name));
+  const values = columns.map(
+    ([property, column]) => sql`${sql.param(row[property as keyof RunRow], column)}`,
+  );
+  const comma = sql`, `;
+  return Database.statement(
+    sql`INSERT INTO ${run} (${sql.join(names, comma)}) SELECT ${sql.join(values, comma)} WHERE ${onlyIf} ON CONFLICT (key_id, run_id) DO NOTHING`,
+  );
+}
+
+/** Orders the planner. The run is there whatever becomes of the order: reconcile orders again. */
+export async function order(services: Pick<RunStores, "queues">, row: RunRow, log: Log): Promise<void> {
+  try {
+    await Order.order(services, row, "plan", log);
+  } catch (thrown) {
+    log.warn("order_failed", { run_id: row.runId, code: from(thrown).code });
+  }
+}
+
+/** A name for an object that belongs to a run which has none yet. */
+export const newName = () => Id.create();

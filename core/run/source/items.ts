@@ -1,0 +1,89 @@
+import { type SQL, sql } from "drizzle-orm";
+import * as Database from "#core/db/client";
+import { itemTable as item } from "../run.sql.ts";
+import type { Picture } from "./resolve.ts";
+
+/** A statement carries about as much JSON at most. */
+const statementChars = 1024 * 1024;
+
+const columns = sql`(run_uid, idx, custom_id, file, source_kind, object_key, etag, url, declared_mime_type, kept, status)`;
+
+/**
+ * Inserts the items of these pictures from index `first` on, if the condition holds; an item that is there already,
+ * by its index or one of its names, is left out.
+ */
+export function insert(
+  runUid: string,
+  first: number,
+  pictures: readonly Picture[],
+  onlyIf: SQL,
+): Database.Statement[] {
+  const statements: Database.Statement[] = [];
+  let rows: string[] = [];
+  let chars = 0;
+  let at = first;
+  const flush = () => {
+    if (rows.length === 0) return;
+    const list = `[${rows.join(",")}]`;
+    const field = (i: number) => sql.raw(`json_extract(value, '$[${i}]')`);
+    const fields = sql.join([0, 1, 2, 3, 4, 5, 6, 7].map(field), sql`, `);
+    statements.push(
+      Database.statement(
+        sql`INSERT INTO ${item} ${columns} SELECT ${runUid}, ${at} + key, ${fields}, 'queued' FROM json_each(${list}) WHERE ${onlyIf} ON CONFLICT DO NOTHING`,
+      ),
+    );
+    at += rows.length;
+    rows = [];
+    chars = 0;
+  };
+  for (const { customId, file, sourceKind, objectKey, etag, url, declaredMimeType, kept } of pictures) {
+    const row = JSON.stringify([
+      customId,
+      file,
+      sourceKind,
+      objectKey,
+      etag,
+      url,
+      declaredMimeType,
+      kept ? 1 : 0,
+    ]);
+    rows.push(row);
+    chars += row.length;
+    if (chars >= statementChars) flush();
+  }
+  flush();
+  return statements;
+}
+
+/** Items of a source run that a rerun takes over. */
+export const chosen = (sourceRunUid: string, only: "all" | "failed"): SQL =>
+  only === "failed"
+    ? sql`${item.runUid} = ${sourceRunUid} AND ${item.status} = 'failed'`
+    : sql`${item.runUid} = ${sourceRunUid}`;
+
+/**
+ * Takes items of an earlier run over, in their order, from index `first` on. A kept copy stays the earlier run's:
+ * to this one it is an object like those under the data root, which nobody removes at its end.
+ * @param keptPrefix - of the source run.
+ */
+export function takeOver(
+  to: { runUid: string; first: number },
+  from: { keptPrefix: string; which: SQL },
+  onlyIf: SQL,
+): Database.Statement {
+  return Database.statement(sql`INSERT INTO ${item} ${columns}
+    SELECT ${to.runUid}, ${to.first} + row_number() OVER (ORDER BY ${item.index}) - 1, custom_id, file,
+      CASE WHEN kept = 1 THEN 'data' ELSE source_kind END,
+      CASE WHEN kept = 1 THEN ${from.keptPrefix} || idx ELSE object_key END,
+      CASE WHEN kept = 1 THEN NULL ELSE etag END,
+      CASE WHEN kept = 1 THEN NULL ELSE url END,
+      declared_mime_type, 0, 'queued'
+    FROM ${item} WHERE ${from.which} AND ${onlyIf} ON CONFLICT DO NOTHING`);
+}
+
+/** Removes a bounded number of a run's items, if the condition holds; `rowsAffected` says how many. */
+export function remove(runUid: string, most: number, onlyIf: SQL): Database.Statement {
+  return Database.statement(
+    sql`DELETE FROM ${item} WHERE run_uid = ${runUid} AND idx IN (SELECT idx FROM ${item} WHERE run_uid = ${runUid} ORDER BY idx LIMIT ${most}) AND ${onlyIf}`,
+  );
+}

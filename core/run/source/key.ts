@@ -1,0 +1,41 @@
+/** Whose eyes look at the data root. */
+export interface Viewer {
+  keyId: string;
+  role: string;
+}
+
+/** Where pictures lie that belong to no run: `data/shared/…` and `data/<key_id>/…`. */
+export const dataRoot = "data/";
+
+const maxBytes = 1000;
+
+/**
+ * What is wrong with a key under the data root, or undefined. A key is `/`-separated names, relative to the root;
+ * the first is `shared` or the viewer's own id (an admin may name any).
+ */
+export function problem(key: string, viewer: Viewer): string | undefined {
+  const shape = shapeProblem(key);
+  if (shape !== undefined) return shape;
+  return sees(key, viewer)
+    ? undefined
+    : "only keys under shared/ and under your own key_id are yours to read";
+}
+
+/** Whether the first name of a well-formed key is one that the viewer may read. */
+export function sees(key: string, viewer: Viewer): boolean {
+  const [owner] = key.split("/", 1);
+  return viewer.role === "admin" || owner === "shared" || owner === viewer.keyId;
+}
+
+/** What is wrong with the form of a key or path, whoever asks; undefined when nothing is. */
+export function shapeProblem(key: string): string | undefined {
+  if (/^([/\\]|[A-Za-z]:)/.test(key))
+    return "an absolute path is refused: name a key under the data root, such as shared/receipts";
+  if (/[\p{Cc}\p{Cs}]/u.test(key)) return "control characters are not allowed";
+  if (key.includes("\\")) return "a backslash is not allowed: names are separated by /";
+  if (key.split("/").some((name) => name === "" || name === "." || name === ".."))
+    return "empty names, '.' and '..' are not allowed";
+  // S3's limit is 1,024 bytes with the prefix and the root.
+  if (Buffer.byteLength(key) > maxBytes) return `longer than ${maxBytes} bytes`;
+  return undefined;
+}

@@ -1,0 +1,132 @@
+import * as z from "zod";
+import { batches } from "#infra/limits";
+import { type ExtractError, ManifestLine } from "../schema.ts";
+
+/** A manifest's line that has been looked at. */
+export interface Entry {
+  /** From 1 on. */
+  line: number;
+  value: ManifestLine;
+  /** The object's version, where whoever made the line has seen it. */
+  etag?: string;
+}
+
+export type Parsed = { entry: Entry; issues?: never } | { entry?: never; issues: ExtractError[] };
+
+/** More is not said about one line. */
+const issuesOfALine = 8;
+
+/** Checks the form of a line that is JSON already. */
+export function check(value: unknown, line: number): Parsed {
+  const parsed = ManifestLine.safeParse(value);
+  if (parsed.success) return { entry: { line, value: parsed.data } };
+  return { issues: parsed.error.issues.flatMap((issue) => issuesOf(issue, line)).slice(0, issuesOfALine) };
+}
+
+/** Names in an issue are the caller's own text: shown when they look like names, else not. */
+const shown = (name: PropertyKey) => (/^[\w.-]{1,64}$/.test(String(name)) ? String(name) : "(unprintable)");
+
+/** What is wrong, of one issue of zod. */
+export function issuesOf(issue: z.core.$ZodIssue, line: number): ExtractError[] {
+  const path = issue.path.map(shown).join(".");
+  if (issue.code !== "unrecognized_keys") return [{ line, path, message: issue.message }];
+  return issue.keys.map((key) => ({
+    line,
+    path: [path, shown(key)].filter(Boolean).join("."),
+    message: "unknown field",
+  }));
+}
+
+/** A line of the list that we make of a large folder: what was listed is pinned, and need not be looked up again. */
+export const ListedLine = z.strictObject({ file: z.string(), image_key: z.string(), etag: z.string() });
+export type ListedLine = z.output<typeof ListedLine>;
+
+/** A piece of a manifest between two line ends. */
+export interface Raw {
+  line: number;
+  /** Bytes of the manifest up to here, the line's end included. */
+  end: number;
+  /** `long`: more than a line may have, and not kept; `endless`: so much more that nothing after it is looked at. */
+  kind: "text" | "blank" | "long" | "endless";
+  bytes: Uint8Array;
+}
+
+/** A line that is too long is skipped up to its end, if that comes within this. */
+const skippedBytes = 32 * 1024 * 1024;
+/** Blank lines are told of after so many bytes of them, so that whoever reads sees where it is. */
+const blankBytes = 256 * 1024;
+
+/**
+ * Splits a manifest at LF, from a place where a line begins. Memory is bounded by one line's limit, whatever comes.
+ * @param from - bytes and lines that are in front of `source`.
+ */
+export async function* split(
+  source: AsyncIterable<Uint8Array>,
+  from: { offset: number; line: number },
+): AsyncGenerator<Raw> {
+  let { offset, line } = from;
+  let told = offset;
+  let parts: Uint8Array[] = [];
+  let held = 0;
+  const take = (): Raw => {
+    const bytes = Buffer.concat(parts);
+    const kind = held > batches.manifestLineBytes ? "long" : isBlank(bytes) ? "blank" : "text";
+    parts = [];
+    held = 0;
+    return { line, end: offset, kind, bytes };
+  };
+  for await (const piece of source) {
+    for (let at = 0; at < piece.length; ) {
+      const lf = piece.indexOf(0x0a, at);
+      const stop = lf < 0 ? piece.length : lf;
+      held += stop - at;
+      if (held <= batches.manifestLineBytes) parts.push(piece.subarray(at, stop));
+      else parts = [];
+      at = stop + 1;
+      if (lf < 0) break;
+      offset += held + 1;
+      line += 1;
+      const raw = take();
+      if (raw.kind === "blank" && offset - told < blankBytes) continue;
+      told = offset;
+      yield raw;
+    }
+    if (held > skippedBytes) {
+      yield { line: line + 1, end: offset + held, kind: "endless", bytes: new Uint8Array() };
+      return;
+    }
+  }
+  if (held === 0) return;
+  offset += held;
+  line += 1;
+  yield take();
+}
+
+const blanks = new Set([0x20, 0x09, 0x0d]);
+const isBlank = (bytes: Uint8Array) => bytes.every((byte) => blanks.has(byte));
+
+/**
+ * Checks one line of JSONL.
+ * @param own - the line is one of ours.
+ */
+export function parse(raw: Raw, own = false): Parsed {
+  const wrong = (message: string): Parsed => ({ issues: [{ line: raw.line, path: "", message }] });
+  if (raw.kind === "long") return wrong(`the line is longer than ${batches.manifestLineBytes} bytes`);
+  if (raw.kind === "endless")
+    return wrong(`the line is longer than ${batches.manifestLineBytes} bytes; what follows was not checked`);
+  let text: string;
+  try {
+    text = new TextDecoder("utf-8", { fatal: true }).decode(raw.bytes);
+  } catch {
+    return wrong("not UTF-8");
+  }
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return wrong("not JSON");
+  }
+  if (!own) return check(value, raw.line);
+  const { etag, ...rest } = ListedLine.parse(value);
+  return { entry: { line: raw.line, value: rest, etag } };
+}

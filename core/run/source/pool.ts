@@ -1,0 +1,36 @@
+import { AppError } from "#core/error";
+
+/** Calls to the bucket that one invocation has under way at a time. */
+const width = 32;
+
+/**
+ * Does the work on every entry, a bounded number at a time, and answers in their order. The first failure ends it.
+ * @throws what the work throws; AppError `storage_unavailable` when the deadline (epoch milliseconds) passes first.
+ */
+export async function each<T, R>(
+  entries: readonly T[],
+  deadline: number,
+  work: (entry: T, index: number) => Promise<R>,
+): Promise<R[]> {
+  const results: R[] = new Array<R>(entries.length);
+  let next = 0;
+  let failed = false;
+  const worker = async () => {
+    while (next < entries.length && !failed) {
+      if (Date.now() > deadline)
+        throw new AppError("storage_unavailable", "the bucket answers too slowly right now", {
+          retryAfterS: 2,
+        });
+      const index = next;
+      next += 1;
+      results[index] = await work(entries[index] as T, index);
+    }
+  };
+  const guarded = () =>
+    worker().catch((thrown) => {
+      failed = true;
+      throw thrown;
+    });
+  await Promise.all(Array.from({ length: Math.min(width, entries.length) }, guarded));
+  return results;
+}

@@ -1,0 +1,196 @@
+import { createHash } from "node:crypto";
+import { and, eq, sql } from "drizzle-orm";
+import * as Bucket from "#core/artifact/bucket";
+import * as Database from "#core/db/client";
+import { AppError, from, invalidRequest } from "#core/error";
+import type { Log } from "#core/log";
+import * as Usage from "#core/usage/usage";
+import * as Webhook from "#core/webhook/webhook";
+import * as Inputs from "../inputs.ts";
+import { type RunRow, runTable as run } from "../run.sql.ts";
+import type { RunStores } from "../services.ts";
+import * as Begin from "./begin.ts";
+import * as Items from "./items.ts";
+import { keptKey, keptPrefix } from "./kept.ts";
+import * as Pool from "./pool.ts";
+import type { Picture } from "./resolve.ts";
+
+/** A file that came with the call. */
+export interface File {
+  name: string;
+  mimeType: string;
+  bytes: Uint8Array;
+}
+
+export interface ReceiveInput {
+  task_id: string;
+  concurrency: number;
+  persist_inputs: boolean;
+  run_id?: string | undefined;
+  webhook_url?: string | undefined;
+  files: readonly File[];
+}
+
+/**
+ * Makes a run of files that came with the call. The row comes first, so that whatever is stored belongs to a run, and
+ * the items last: a crash in between leaves a run that is `planning` until a repeat goes on with it, or reconcile
+ * ends it. Repeats store the same bytes in the same places.
+ * @throws AppError `invalid_request` for names that are not unique or not names, as `create` otherwise.
+ */
+export async function receive(
+  services: RunStores,
+  log: Log,
+  input: ReceiveInput,
+  caller: Begin.Caller,
+): Promise<Begin.Created> {
+  Begin.checkTask(input.task_id);
+  checkFiles(input.files);
+  const sums = input.files.map(({ name, bytes }) => [name, createHash("sha256").update(bytes).digest("hex")]);
+  const { task_id, concurrency, persist_inputs, webhook_url } = input;
+  const payload = ["upload", task_id, concurrency, persist_inputs, webhook_url ?? null, sums];
+  const identity = await Begin.identify(services, { runId: input.run_id, payload }, caller);
+  const { known } = identity;
+  if (known !== undefined && known.planning?.phase !== "receiving") return { run: known, replayed: true };
+  if (webhook_url !== undefined) await Webhook.check(webhook_url, log, caller.deadline);
+  const tooMany = Usage.overRunSize(caller.principal, input.files.length);
+  if (tooMany !== undefined) throw tooMany;
+
+  const row = known ?? (await announce(services, input, identity, caller));
+  if (row.planning?.phase !== "receiving") return { run: row, replayed: true };
+  try {
+    const pictures = await store(services, log, row, input.files, caller.deadline);
+    const started = await start(services, row, pictures, caller);
+    await Begin.order(services, started, log);
+    return { run: started, replayed: false };
+  } catch (thrown) {
+    await giveUp(services, log, row, from(thrown));
+    throw thrown;
+  }
+}
+
+/** The row alone. */
+async function announce(
+  services: RunStores,
+  input: ReceiveInput,
+  identity: Begin.Identity,
+  caller: Begin.Caller,
+): Promise<RunRow> {
+  const what = {
+    taskId: input.task_id,
+    concurrency: input.concurrency,
+    source: "upload" as const,
+    persistInputs: input.persist_inputs,
+    sourceRunId: null,
+    webhookUrl: input.webhook_url ?? null,
+  };
+  const row = Begin.draft(identity, caller, what, { planning: { phase: "receiving" } });
+  const made = await Begin.commit(services, row, identity, caller);
+  if (made === undefined)
+    throw await Usage.refusal(services.db, caller.principal, input.files.length, row.createdAt);
+  return made.run;
+}
+
+async function store(
+  services: RunStores,
+  log: Log,
+  row: RunRow,
+  files: readonly File[],
+  deadline: number,
+): Promise<Picture[]> {
+  return Pool.each(files, deadline, async ({ name, mimeType, bytes }, index) => {
+    const objectKey = keptKey(row, index);
+    const object = { body: bytes, contentType: mimeType };
+    const etag = await Bucket.replace(services.bucket, log, objectKey, object);
+    return {
+      customId: null,
+      file: name,
+      sourceKind: "run" as const,
+      objectKey,
+      etag: etag ?? null,
+      url: null,
+      declaredMimeType: mimeType,
+      kept: row.persistInputs,
+      line: 0,
+    };
+  });
+}
+
+/** Items and state at once. @throws AppError `rate_limited`, `conflict` when the run was canceled, `storage_unavailable`. */
+async function start(
+  services: RunStores,
+  row: RunRow,
+  pictures: readonly Picture[],
+  caller: Begin.Caller,
+): Promise<RunRow> {
+  const { db } = services;
+  const now = new Date();
+  const total = pictures.length;
+  const mine = eq(run.runUid, row.runUid);
+  const receiving = sql`json_extract(${run.planning}, '$.phase') = 'receiving'`;
+  const results = await Database.batch(db, [
+    db.query
+      .update(run)
+      .set({ state: "running", planning: null, total, startedAt: now, touchedAt: now })
+      .where(and(mine, eq(run.state, "planning"), receiving, Usage.allows(caller.principal, total, now))),
+    Usage.countItems({ keyId: row.keyId, taskId: row.taskId, items: total, now }, sql`changes() = 1`),
+    ...Items.insert(
+      row.runUid,
+      0,
+      pictures,
+      sql`EXISTS (SELECT 1 FROM ${run} WHERE run_uid = ${row.runUid} AND state = 'running' AND total = ${total})`,
+    ),
+    db.query.select().from(run).where(mine),
+  ]);
+  const found = Database.rows(run, results.at(-1))[0];
+  // Ours, or a repeat's that was faster.
+  if (found !== undefined && found.planning === null && found.startedAt !== null) return found;
+  if (found?.state === "planning") throw await Usage.refusal(db, caller.principal, total, now);
+  if (found?.state === "canceling" || found?.state === "canceled") return found;
+  throw new AppError("storage_unavailable", "the run could not be started: send the same call again", {
+    retryAfterS: 2,
+  });
+}
+
+/**
+ * Nothing is left of a call that failed, as far as storage lets us: first nobody can start the run any more, then its
+ * objects go, then its row. What is left of it then is reconcile's.
+ */
+async function giveUp(services: RunStores, log: Log, row: RunRow, error: AppError): Promise<void> {
+  const { db, bucket } = services;
+  try {
+    const mine = eq(run.runUid, row.runUid);
+    const [ended] = await Database.batch(db, [
+      db.query
+        .update(run)
+        .set({
+          state: "failed",
+          planning: null,
+          errorCode: error.code,
+          errorMessage: error.message,
+          finishedAt: new Date(),
+        })
+        .where(and(mine, eq(run.state, "planning"))),
+    ]);
+    if (ended?.rowsAffected !== 1) return;
+    const deadline = Date.now() + services.times.httpReserveMs / 2;
+    if (!(await Inputs.removeBelow(bucket, log, keptPrefix(row), deadline))) return;
+    await Database.batch(db, [db.query.delete(run).where(and(mine, eq(run.state, "failed")))]);
+  } catch (thrown) {
+    log.warn("run_cleanup_failed", { run_id: row.runId, code: from(thrown).code });
+  }
+}
+
+/** @throws AppError `invalid_request`. */
+function checkFiles(files: readonly File[]): void {
+  const wrong = (message: string) => invalidRequest([{ path: "files", message }]);
+  if (files.length === 0) throw wrong("there are no files");
+  const names = new Set<string>();
+  for (const { name, bytes } of files) {
+    if (name === "") throw wrong("every file needs a file name");
+    if (/[/\\\p{Cc}\p{Cs}]|^[A-Za-z]:|^\.{1,2}$/u.test(name)) throw wrong("a file name must not be a path");
+    if (name.length > 255) throw wrong("a file name has more than 255 characters");
+    if (bytes.length === 0) throw wrong("a file is empty");
+    if (names.has(name)) throw wrong("file names must be unique");
+    names.add(name);
+  }
+}

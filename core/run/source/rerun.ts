@@ -1,0 +1,122 @@
+import { sql } from "drizzle-orm";
+import * as Database from "#core/db/client";
+import { AppError } from "#core/error";
+import type { Log } from "#core/log";
+import * as Usage from "#core/usage/usage";
+import * as Webhook from "#core/webhook/webhook";
+import { batches } from "#infra/limits";
+import { itemTable as item, type RunRow, runTable as run } from "../run.sql.ts";
+import type { RerunRequest } from "../schema.ts";
+import type { RunStores } from "../services.ts";
+import * as Begin from "./begin.ts";
+import * as Chosen from "./chosen.ts";
+import * as Items from "./items.ts";
+import { keptPrefix } from "./kept.ts";
+
+/**
+ * Makes a run of the items of another, which has ended, with the inputs that were kept: up to 1,000 here, more by the
+ * planner. Their names are taken over.
+ * @throws AppError `not_found` for a source run that this key does not have; `conflict` with `details.reason` `run_active`,
+ *   `inputs_not_kept` or `nothing_to_rerun`; as `create` otherwise.
+ */
+export async function rerun(
+  services: RunStores,
+  log: Log,
+  input: RerunRequest,
+  caller: Begin.Caller,
+): Promise<Begin.Created> {
+  if (input.task_id !== undefined) Begin.checkTask(input.task_id);
+  const { source_run_id, only, task_id, concurrency, persist_inputs, webhook_url } = input;
+  const payload = [
+    "rerun",
+    source_run_id,
+    only,
+    task_id ?? null,
+    concurrency ?? null,
+    persist_inputs,
+    webhook_url ?? null,
+  ];
+  const identity = await Begin.identify(services, { runId: input.run_id, payload }, caller);
+  if (identity.known !== undefined) return { run: identity.known, replayed: true };
+  const source = await sourceRun(services, source_run_id, caller);
+  if (webhook_url !== undefined) await Webhook.check(webhook_url, log, caller.deadline);
+
+  const { total, lost } = await count(services, source, only);
+  if (total === 0)
+    throw new AppError("conflict", "this run has no items to run again", {
+      details: { reason: "nothing_to_rerun" },
+    });
+  if (lost > 0) throw Chosen.inputsNotKept();
+  const what = {
+    taskId: task_id ?? source.taskId,
+    concurrency: concurrency ?? source.concurrency,
+    source: "rerun" as const,
+    persistInputs: persist_inputs,
+    sourceRunId: source.runId,
+    webhookUrl: webhook_url ?? null,
+  };
+  const onlyIf = sql`EXISTS (SELECT 1 FROM ${run} WHERE run_uid = ${source.runUid} AND state = ${source.state})`;
+  const small = total <= batches.inlineManifestLines;
+  if (small)
+    await Chosen.checkUploads(
+      services,
+      log,
+      await Chosen.chunk(services, source, only, -1, total),
+      caller.deadline,
+    );
+  const row = Begin.draft(
+    identity,
+    caller,
+    what,
+    small
+      ? { total }
+      : { planning: { phase: "rerun", sourceRunUid: source.runUid, afterIndex: -1, rows: 0, only } },
+  );
+  const items = small
+    ? [
+        Items.takeOver(
+          { runUid: row.runUid, first: 0 },
+          { keptPrefix: keptPrefix(source), which: Items.chosen(source.runUid, only) },
+          Begin.exists(row.runUid),
+        ),
+      ]
+    : [];
+  const made = await Begin.commit(services, row, identity, caller, { onlyIf, items });
+  if (made === undefined) {
+    // It was removed meanwhile, or the key has no room.
+    await sourceRun(services, source_run_id, caller);
+    throw await Usage.refusal(services.db, caller.principal, Math.max(1, row.total), row.createdAt);
+  }
+  if (!made.replayed) await Begin.order(services, made.run, log);
+  return made;
+}
+
+const ended = ["succeeded", "failed", "canceled"];
+
+async function sourceRun(services: RunStores, runId: string, caller: Begin.Caller): Promise<RunRow> {
+  const row = await Begin.find(services.db, caller.principal.keyId, runId);
+  if (row === undefined || row.state === "deleted" || row.state === "deleting")
+    throw new AppError("not_found", "there is no run with this source_run_id");
+  if (!ended.includes(row.state))
+    throw new AppError("conflict", "the source run has not ended", { details: { reason: "run_active" } });
+  return row;
+}
+
+/** How many items are chosen, and of how many the picture went with the run. */
+async function count(
+  services: RunStores,
+  source: RunRow,
+  only: "all" | "failed",
+): Promise<{ total: number; lost: number }> {
+  const [result] = await Database.batch(
+    services.db,
+    [
+      Database.statement(
+        sql`SELECT count(*) AS total, coalesce(sum(kept = 0 AND (source_kind = 'run' OR (source_kind = 'url' AND NOT ${source.persistInputs ? 1 : 0}))), 0) AS lost FROM ${item} WHERE ${Items.chosen(source.runUid, only)}`,
+      ),
+    ],
+    "read",
+  );
+  const seen = result?.rows[0];
+  return { total: Number(seen?.total ?? 0), lost: Number(seen?.lost ?? 0) };
+}

@@ -1,0 +1,204 @@
+import { type SQL, sql } from "drizzle-orm";
+import * as Objects from "#core/artifact/object";
+import { AppError } from "#core/error";
+import type { Log } from "#core/log";
+import * as Upload from "#core/upload/upload";
+import { uploadTable } from "#core/upload/upload.sql";
+import { batches } from "#infra/limits";
+import * as Hosts from "../hosts.ts";
+import type { ExtractError } from "../schema.ts";
+import type { RunStores } from "../services.ts";
+import * as Key from "./key.ts";
+import type { Entry } from "./line.ts";
+import * as Pool from "./pool.ts";
+
+/** A picture that a run will read: the part of an item's row that says where it is. */
+export interface Picture {
+  customId: string | null;
+  file: string | null;
+  sourceKind: "upload" | "data" | "url" | "run";
+  objectKey: string | null;
+  etag: string | null;
+  url: string | null;
+  declaredMimeType: string | null;
+  /** It lies at the run's own key already, and stays there. */
+  kept: boolean;
+  /** Where it was named; 0 where there are no lines. */
+  line: number;
+}
+
+/** What is looked up by, and until when. */
+export interface Looking {
+  viewer: Key.Viewer;
+  /** Epoch milliseconds. */
+  deadline: number;
+}
+
+/**
+ * Looks up what well-formed lines name. An upload is pinned to the version that was read first, a key to the one that
+ * lies there now: whoever replaces it afterwards does not change what the run reads.
+ * @returns the pictures in their order, and what is wrong; a line with a mistake has no picture.
+ * @throws AppError `storage_unavailable`.
+ */
+export async function resolve(
+  services: Pick<RunStores, "db" | "bucket" | "imageUrlHosts">,
+  log: Log,
+  entries: readonly Entry[],
+  looking: Looking,
+): Promise<{ pictures: Picture[]; issues: ExtractError[] }> {
+  const refs = entries.flatMap(({ value }) => value.image_ref ?? []);
+  const uploads = await Upload.announced(services.db, looking.viewer.keyId, refs);
+  const found = entries.map((entry) => locate(services, entry, looking.viewer, uploads));
+  const keys = new Set(
+    found.flatMap((at) => ("objectKey" in at && at.etag === undefined ? at.objectKey : [])),
+  );
+  const versions = await versionsOf(services, log, [...keys], looking.deadline);
+  const pinned = await pin(services, uploads, versions);
+
+  const pictures: Picture[] = [];
+  const issues: ExtractError[] = [];
+  for (const [i, entry] of entries.entries()) {
+    const at = found[i] as Located;
+    const { line, value } = entry;
+    const common = { customId: value.custom_id ?? null, file: value.file ?? null, kept: false, line };
+    const nowhere = { objectKey: null, etag: null, url: null, declaredMimeType: null };
+    if ("problem" in at) {
+      issues.push({ line, path: at.path, message: at.problem });
+    } else if ("url" in at) {
+      pictures.push({ ...common, ...nowhere, sourceKind: "url", url: at.url });
+    } else {
+      const { objectKey, upload } = at;
+      const etag = at.etag ?? versions.get(objectKey);
+      const problem = problemOf(etag, upload === undefined ? undefined : pinned.get(upload.ref));
+      const path = upload === undefined ? "image_key" : "image_ref";
+      if (problem !== undefined || etag === undefined)
+        issues.push({ line, path, message: problem ?? missing });
+      else
+        pictures.push({
+          ...common,
+          ...nowhere,
+          sourceKind: upload === undefined ? "data" : "upload",
+          objectKey,
+          etag,
+          declaredMimeType: upload?.mimeType ?? null,
+        });
+    }
+  }
+  return { pictures, issues };
+}
+
+type Located =
+  | { path: string; problem: string }
+  | { url: string }
+  | { objectKey: string; upload?: Upload.Row; etag?: string };
+
+const missing = "nothing lies there";
+
+function locate(
+  services: Pick<RunStores, "imageUrlHosts">,
+  { value, etag }: Entry,
+  viewer: Key.Viewer,
+  uploads: ReadonlyMap<string, Upload.Row>,
+): Located {
+  const { image_ref, image_key, image_url } = value;
+  if (image_ref !== undefined) {
+    const upload = uploads.get(image_ref);
+    const path = "image_ref";
+    if (upload === undefined) return { path, problem: "there is no upload with this image_ref" };
+    if (upload.kind !== "image") return { path, problem: "this upload is no picture" };
+    return { objectKey: upload.objectKey, upload };
+  }
+  if (image_key !== undefined) {
+    const objectKey = `${Key.dataRoot}${image_key}`;
+    if (etag !== undefined) return { objectKey, etag };
+    const problem = Key.problem(image_key, viewer);
+    return problem === undefined ? { objectKey } : { path: "image_key", problem };
+  }
+  const checked = Hosts.check(image_url ?? "", services.imageUrlHosts);
+  return "problem" in checked ? { path: "image_url", problem: checked.problem } : { url: checked.url.href };
+}
+
+function problemOf(etag: string | undefined, pinned: string | undefined): string | undefined {
+  if (etag === undefined)
+    return pinned === undefined ? missing : "what was uploaded there was removed since it was first read";
+  if (pinned !== undefined && pinned !== etag)
+    return "what was uploaded there was replaced since it was first read";
+  return undefined;
+}
+
+async function versionsOf(
+  services: Pick<RunStores, "bucket">,
+  log: Log,
+  keys: readonly string[],
+  deadline: number,
+): Promise<Map<string, string>> {
+  const versions = new Map<string, string>();
+  await Pool.each(keys, deadline, async (key) => {
+    const version = await Objects.version(services.bucket, log, key);
+    if (version !== undefined) versions.set(key, version.etag);
+  });
+  return versions;
+}
+
+/** By ref: the version of each upload that counts, which for the ones never read before is the one seen now. */
+async function pin(
+  services: Pick<RunStores, "db">,
+  uploads: ReadonlyMap<string, Upload.Row>,
+  versions: ReadonlyMap<string, string>,
+): Promise<Map<string, string>> {
+  const pinned = new Map<string, string>();
+  const fresh: { ref: string; etag: string }[] = [];
+  for (const { ref, etag, objectKey } of uploads.values()) {
+    const seen = versions.get(objectKey);
+    if (etag !== null) pinned.set(ref, etag);
+    else if (seen !== undefined) fresh.push({ ref, etag: seen });
+  }
+  for (const [ref, etag] of await Upload.pin(services.db, fresh)) pinned.set(ref, etag);
+  return pinned;
+}
+
+/** What names of items occur twice among these lines, told at the second. */
+export function repeated(entries: readonly Entry[]): ExtractError[] {
+  const issues: ExtractError[] = [];
+  for (const path of ["custom_id", "file"] as const) {
+    const seen = new Map<string, number>();
+    for (const { line, value } of entries) {
+      const name = value[path];
+      if (name === undefined) continue;
+      const first = seen.get(name);
+      if (first === undefined) seen.set(name, line);
+      else issues.push({ line, path, message: `the same as in line ${first}` });
+    }
+  }
+  return issues;
+}
+
+/** The uploads among these pictures are still known: a run that ends meanwhile removes those that nobody needs. */
+export function uploadsAreThere(pictures: readonly Picture[]): SQL {
+  const keys = new Set(
+    pictures.flatMap(({ sourceKind, objectKey }) => (sourceKind === "upload" && objectKey ? objectKey : [])),
+  );
+  if (keys.size === 0) return sql`true`;
+  const refs = JSON.stringify([...keys].map(Upload.refOf));
+  return sql`(SELECT count(*) FROM ${uploadTable} WHERE ref IN (SELECT value FROM json_each(${refs}))) = ${keys.size}`;
+}
+
+/** The manifest is not the one that was read first. */
+export const replaced = () =>
+  new AppError("conflict", "the manifest was removed or replaced since it was first read", {
+    details: { reason: "upload_replaced" },
+  });
+
+/** Said of a manifest of blank lines, or of none. */
+export const empty: ExtractError = { line: 1, path: "", message: "the manifest has no lines" };
+
+/** All that is wrong with a source, in one error: the first mistakes, and how many there are. */
+export function refused(issues: readonly ExtractError[], count = issues.length): AppError {
+  return new AppError("invalid_request", "the manifest has mistakes: nothing was started", {
+    details: { issues: firstOf(issues), issue_count: count },
+  });
+}
+
+/** The first issues in the order of their lines. */
+export const firstOf = (issues: readonly ExtractError[]): ExtractError[] =>
+  [...issues].sort((a, b) => a.line - b.line).slice(0, batches.namedIssues);

@@ -1,0 +1,438 @@
+import { and, eq, sql } from "drizzle-orm";
+import * as Bucket from "#core/artifact/bucket";
+import * as Breaker from "#core/breaker/breaker";
+import { breakerTable } from "#core/breaker/breaker.sql";
+import * as Database from "#core/db/client";
+import { AppError, from } from "#core/error";
+import { compose, recordAttempt } from "#core/extraction/conclude";
+import { inputOf } from "#core/extraction/extraction";
+import { ensureProbe } from "#core/extraction/handover";
+import { type Performed, perform } from "#core/extraction/perform";
+import type { Artifact } from "#core/extraction/schema";
+import * as Source from "#core/extraction/source";
+import * as Image from "#core/image/image";
+import type { Log } from "#core/log";
+import * as Remote from "#core/remote/remote";
+import * as Task from "#core/task/task";
+import * as Vision from "#core/vision/vision";
+import * as Ending from "./ending.ts";
+import * as Outlooks from "./outlook.ts";
+import { type ItemRow, itemTable as item, type RunRow, runTable as run } from "./run.sql.ts";
+import { requestIdOf } from "./serialize.ts";
+import type { RunServices } from "./services.ts";
+import { keptKey } from "./source/kept.ts";
+import * as Window from "./window.ts";
+
+/** What an item may cost: DESIGN.md, "A group is locked until visibility ends". */
+const maxAttempts = 3;
+const maxClaims = 5;
+/** A mark of a lone call that is the third ends the item. */
+const maxSuspects = 3;
+
+/** The message and how long there is for it. */
+export interface Job {
+  startedAt: number;
+  /** Epoch milliseconds at which the model call is cut off. */
+  deadline: number;
+  /** Until when nobody else takes the item over. */
+  leaseUntil: Date;
+  receiveCount: number;
+  /** Settled when the message is known to stay invisible until then. */
+  held: Promise<void>;
+  /** Keeps the message invisible for this long from now. */
+  hold(ms: number): Promise<void>;
+}
+
+/** `done`: the message has done its duty; `again`: it must come back when its visibility ends. */
+export type Outcome = "done" | "again";
+
+/**
+ * Works on an item. It ended, waits for the model server, has a new message, or is somebody else's: `done`. The
+ * weather, of the model server and of the storage, costs the item nothing.
+ * @throws AppError `storage_unavailable`, with the message held back a little longer at every receive.
+ */
+export async function work(
+  services: RunServices,
+  message: Window.ItemMessage,
+  job: Job,
+  log: Log,
+): Promise<Outcome> {
+  let claimed: Claimed | undefined;
+  try {
+    claimed = await claim(services.db, message, job.leaseUntil);
+    if (claimed === undefined) return "done";
+    if (claimed.item === undefined) return await notOurs(services, message, claimed, job, log);
+    return await attempt(services, claimed.run, claimed.item, claimed.breaker, message, job, log);
+  } catch (thrown) {
+    const error = from(thrown);
+    if (error.code === "storage_unavailable") await waitForStorage(services, claimed?.item, job, log);
+    throw error;
+  }
+}
+
+interface Claimed {
+  run: RunRow;
+  /** Undefined when it could not be claimed. */
+  item: ItemRow | undefined;
+  /** As it was found, where it could not be claimed. */
+  found: ItemRow | undefined;
+  breaker: Breaker.State;
+}
+
+/** Run state, epoch, number and lease in one statement; what is read beside it says why it failed. */
+async function claim(
+  db: Database.Db,
+  message: Window.ItemMessage,
+  leaseUntil: Date,
+): Promise<Claimed | undefined> {
+  const now = Date.now();
+  const one = and(eq(item.runUid, message.run_uid), eq(item.index, message.index));
+  const [taken, runs, items, breaker] = await Database.batch(db, [
+    db.query
+      .update(item)
+      .set({
+        status: "running",
+        token: sql`${item.token} + 1`,
+        claims: sql`${item.claims} + 1`,
+        leaseUntil,
+        slot: message.slot,
+        sentEpoch: message.epoch,
+      })
+      .where(
+        and(
+          one,
+          eq(item.sendSeq, message.seq),
+          sql`(${item.status} = 'queued' OR (${item.status} = 'running' AND ${item.leaseUntil} < ${now}))`,
+          sql`coalesce(${item.notBefore}, 0) <= ${now}`,
+          sql`EXISTS (SELECT 1 FROM ${run} WHERE ${run.runUid} = ${message.run_uid}
+            AND ${run.epoch} = ${message.epoch} AND ${run.state} = 'running')`,
+        ),
+      )
+      .returning(),
+    db.query.select().from(run).where(eq(run.runUid, message.run_uid)),
+    db.query.select().from(item).where(one),
+    Breaker.statement(db),
+  ]);
+  const runRow = Database.rows(run, runs)[0];
+  if (runRow === undefined) return undefined;
+  return {
+    run: runRow,
+    item: Database.rows(item, taken)[0],
+    found: Database.rows(item, items)[0],
+    breaker: Breaker.stateOf(Database.rows(breakerTable, breaker)[0], now),
+  };
+}
+
+/** Why a message found nothing to claim, and what is to be done about it. */
+async function notOurs(
+  services: RunServices,
+  message: Window.ItemMessage,
+  { run: runRow, found }: Claimed,
+  job: Job,
+  log: Log,
+): Promise<Outcome> {
+  const current =
+    found !== undefined &&
+    runRow.state === "running" &&
+    runRow.epoch === message.epoch &&
+    found.sendSeq === message.seq;
+  const now = Date.now();
+  if (current && found.status === "queued") {
+    // Too early: it comes back when its pause is over.
+    await job.hold((found.notBefore?.getTime() ?? now) - now);
+    return "again";
+  }
+  // Somebody holds it: this very message, delivered twice. In another slot it is a copy that nobody needs.
+  if (current && found.status === "running" && found.slot === message.slot) {
+    await job.hold((found.leaseUntil?.getTime() ?? now) - now + 1_000);
+    return "again";
+  }
+  // Ended, or of an older epoch or number. Whoever ended it may have died before its duties.
+  const outlook = await Outlooks.read(services.db, runRow.runUid);
+  if (outlook !== undefined) await Outlooks.duties(services, outlook, log, { again: true });
+  return "done";
+}
+
+/** Storage is away: the claim is given back if that is possible, and the message waits. */
+async function waitForStorage(
+  services: RunServices,
+  claimed: ItemRow | undefined,
+  job: Job,
+  log: Log,
+): Promise<void> {
+  const { weatherHoldMs, weatherHoldMostMs } = services.times;
+  try {
+    if (claimed !== undefined) await Ending.unclaim(services.db, claimed);
+    await job.hold(Math.min(weatherHoldMostMs, weatherHoldMs * 2 ** Math.min(10, job.receiveCount - 1)));
+  } catch (thrown) {
+    // The lease and the visibility that the claim began with hold then.
+    log.warn("item_not_released", { code: from(thrown).code });
+  }
+}
+
+async function attempt(
+  services: RunServices,
+  runRow: RunRow,
+  row: ItemRow,
+  breaker: Breaker.State,
+  message: Window.ItemMessage,
+  job: Job,
+  log: Log,
+): Promise<Outcome> {
+  // Were it to come up again meanwhile, a second worker would find a lease that holds; but it must not for long.
+  await job.held;
+  const before = await Ending.storedBefore(services, log, runRow, row);
+  if (before !== undefined) {
+    await Outlooks.duties(services, before, log, { again: true });
+    return "done";
+  }
+  const fails = (error: AppError) =>
+    end(services, log, runRow, row, failure(services, runRow, row, error, job));
+  // A picture that kills its worker every time must not do so for ever.
+  if (row.claims > maxClaims)
+    return fails(new AppError("internal", "the work on this item was interrupted too often"));
+  if (breaker.kind !== "closed") return weather(services, runRow, row, message, false, undefined, log);
+  const task = Task.get(runRow.taskId);
+  if (task === undefined) return fails(new AppError("internal", "the task of this run is gone"));
+
+  let image: Image.Inspected;
+  let kept = row.sourceKind === "run";
+  try {
+    const bytes = await load(services, row, job, log);
+    image = await Image.inspect(bytes);
+    if (runRow.persistInputs && (row.sourceKind === "upload" || row.sourceKind === "url")) {
+      await Bucket.put(services.bucket, log, keptKey(runRow, row.index), bytes, image.mimeType);
+      kept = true;
+    }
+  } catch (thrown) {
+    const error = from(thrown);
+    if (error.code === "storage_unavailable") throw error;
+    if (mayPass(error) && row.attempts + 1 < maxAttempts)
+      return later(services, runRow, row, message, { spent: undefined, counted: true }, log);
+    return fails(error);
+  }
+
+  const lone = row.suspects >= Window.loneFrom;
+  if (lone && !(await Breaker.mayBeAlone(services.db, job.leaseUntil.getTime() - Date.now()))) {
+    await Ending.unclaim(services.db, row);
+    await job.hold(services.times.weatherHoldMs);
+    return "again";
+  }
+  const performed = await perform(services.model, {
+    task,
+    image,
+    requestId: requestIdOf(runRow, row.index),
+    deadline: job.deadline,
+    signal: AbortSignal.timeout(Math.max(1, job.deadline - Date.now())),
+    endOnSuspect: true,
+    log,
+  });
+  if (lone) await Breaker.aloneNoMore(services.db);
+  const artifact = composed(services, runRow, row, performed, image, job, kept);
+  const { error } = performed;
+  if (error === undefined || !error.retry) return end(services, log, runRow, row, artifact);
+  return afterFailure(services, runRow, row, message, { performed, error, artifact }, log);
+}
+
+/**
+ * The item's picture, as it was when its line was checked.
+ * @throws AppError `conflict` for an object that is gone or another one; `invalid_request` with `details.reason` for
+ *   an address; `payload_too_large`; `storage_unavailable`.
+ */
+async function load(services: RunServices, row: ItemRow, job: Job, log: Log): Promise<Uint8Array> {
+  if (row.sourceKind === "url") {
+    return Remote.download(row.url ?? "", {
+      log,
+      times: services.times,
+      deadline: job.deadline,
+      protocols: ["https:"],
+    });
+  }
+  const bytes = await Source.reload(services.bucket, log, { objectKey: row.objectKey ?? "", etag: row.etag });
+  if (bytes === undefined) {
+    throw new AppError("conflict", "the picture was removed or replaced since the run was made", {
+      details: { reason: "upload_replaced" },
+    });
+  }
+  return bytes;
+}
+
+/** Faults of somebody else's host that another try may not meet. */
+const passing = ["url_unreachable", "url_timeout"];
+const mayPass = ({ details }: AppError) =>
+  passing.includes(String(details?.reason)) ||
+  (details?.reason === "url_status" && (Number(details.status) >= 500 || details.status === 429));
+
+/** What becomes of a failure that may be retried: the weather costs nothing, the rest has a budget. */
+async function afterFailure(
+  services: RunServices,
+  runRow: RunRow,
+  row: ItemRow,
+  message: Window.ItemMessage,
+  failed: { performed: Performed; error: AppError; artifact: Artifact },
+  log: Log,
+): Promise<Outcome> {
+  const { performed, error, artifact } = failed;
+  const fault = performed.error instanceof Vision.VisionError ? performed.error.fault : undefined;
+  const suspect = fault !== undefined && Vision.suspect(fault);
+  const verdict = fault === undefined ? "item" : Vision.classify(fault);
+  const spent = Ending.spentOf(artifact);
+  const lone = row.suspects >= Window.loneFrom;
+  const final = () => end(services, log, runRow, row, asEnding(runRow, row, artifact));
+  if (suspect && lone && row.suspects + 1 >= maxSuspects) return final();
+  if (verdict === "refused") return final();
+  const away = error.code === "inference_unavailable";
+  if (!suspect && !away && row.attempts + 1 >= maxAttempts) return final();
+  await recordAttempt(services, log, artifact);
+  if (away && verdict === "weather") return weather(services, runRow, row, message, suspect, spent, log);
+  if (suspect) return later(services, runRow, row, message, { spent, suspect: true }, log);
+  // The model server asked for a pause: nobody's fault.
+  const delayMs = away ? (error.retryAfterS ?? 5) * 1000 : undefined;
+  return later(services, runRow, row, message, { spent, counted: !away, delayMs }, log);
+}
+
+/** The item goes back and its run waits for the model server: no message, no attempt. */
+async function weather(
+  services: RunServices,
+  runRow: RunRow,
+  row: ItemRow,
+  message: Window.ItemMessage,
+  suspect: boolean,
+  spent: Ending.Requeue["spent"],
+  log: Log,
+): Promise<Outcome> {
+  await Breaker.trip(services.db, services.times.breakerRetryMs);
+  const { outlook } = await Ending.requeue(services.db, runRow, row, {
+    countAttempt: false,
+    suspect,
+    notBefore: null,
+    spent,
+    pauseEpoch: message.epoch,
+  });
+  log.info("run_waiting", { run_id: runRow.runId, waiting_for: "model_server" });
+  await ensureProbe(services, log);
+  if (outlook !== undefined) await Outlooks.duties(services, outlook, log);
+  return "done";
+}
+
+/** A new message at the tail of the same slot, to be taken up after a pause; a suspect leaves the window instead. */
+async function later(
+  services: RunServices,
+  runRow: RunRow,
+  row: ItemRow,
+  message: Window.ItemMessage,
+  why: {
+    spent: Ending.Requeue["spent"];
+    counted?: boolean;
+    suspect?: boolean;
+    delayMs?: number | undefined;
+  },
+  log: Log,
+): Promise<Outcome> {
+  const { requeueDelaysMs } = services.times;
+  // A mark needs no pause: the server is there, and the picture's next call says more.
+  const pause = why.suspect ? 0 : (why.delayMs ?? requeueDelaysMs[Math.min(row.attempts, 2)] ?? 0);
+  const { item: now, outlook } = await Ending.requeue(services.db, runRow, row, {
+    countAttempt: why.counted === true,
+    suspect: why.suspect === true,
+    notBefore: pause === 0 ? null : new Date(Date.now() + pause),
+    spent: why.spent,
+  });
+  if (outlook === undefined) return "done";
+  const goesOn = now?.status === "queued" && outlook.run.epoch === message.epoch;
+  if (goesOn && now.suspects < Window.loneFrom) {
+    const next = { ...message, seq: now.sendSeq };
+    const sent = await Window.send(services, [next], log);
+    await Window.note(services.db, outlook.run, sent);
+    if (sent.length > 0) return "done";
+  }
+  await Outlooks.duties(services, outlook, log, { again: true });
+  return "done";
+}
+
+async function end(
+  services: RunServices,
+  log: Log,
+  runRow: RunRow,
+  row: ItemRow,
+  artifact: Artifact,
+): Promise<Outcome> {
+  const outlook = await Ending.conclude(services, log, runRow, row, artifact);
+  if (outlook !== undefined) await Outlooks.duties(services, outlook, log);
+  return "done";
+}
+
+/** The artifact of what was performed; where it may be tried again it belongs beside the item's own key. */
+function composed(
+  services: RunServices,
+  runRow: RunRow,
+  row: ItemRow,
+  performed: Performed,
+  image: Image.Inspected,
+  job: Pick<Job, "startedAt">,
+  kept: boolean,
+): Artifact {
+  const source = row.sourceKind;
+  return {
+    ...compose(identity(runRow, row), performed, {
+      input: inputOf(image, source, row.declaredMimeType),
+      principal: { key_id: runRow.keyId, role: runRow.principalRole },
+      codeVersion: services.version,
+      totalMs: Date.now() - job.startedAt,
+    }),
+    run: { run_id: runRow.runId, run_uid: runRow.runUid, index: row.index },
+    kept,
+  };
+}
+
+const identity = (runRow: RunRow, row: ItemRow) => ({
+  keyId: runRow.keyId,
+  requestId: requestIdOf(runRow, row.index),
+  taskId: runRow.taskId,
+  createdAt: runRow.createdAt,
+  token: row.token,
+  payloadHash: Ending.payloadOf(runRow, row),
+});
+
+/** An item ends even with an error that a single call could repeat. */
+const asEnding = (runRow: RunRow, row: ItemRow, artifact: Artifact): Artifact => ({
+  ...artifact,
+  artifact_rel: Ending.artifactKey(runRow, row),
+});
+
+/** The artifact of an item that ended without the model being asked. */
+export function failure(
+  services: { version: string },
+  runRow: RunRow,
+  row: ItemRow,
+  error: AppError,
+  job: Pick<Job, "startedAt">,
+): Artifact {
+  const performed: Performed = {
+    error,
+    answer: {
+      result: null,
+      schema_ok: null,
+      schema_errors: [],
+      normalized: {},
+      checks: [],
+      model: null,
+      prompt_sha256: null,
+      schema_sha256: null,
+      image_sha256: null,
+      usage: { prompt_tokens: 0, completion_tokens: 0, attempts: 0 },
+    },
+    timingsMs: { image: 0, inference: 0, validate: 0 },
+    record: { sent: null, request: null, raw_model_text: null, finish_reason: null, attempts: [] },
+  };
+  const artifact = compose(identity(runRow, row), performed, {
+    input: null,
+    principal: { key_id: runRow.keyId, role: runRow.principalRole },
+    codeVersion: services.version,
+    totalMs: Date.now() - job.startedAt,
+  });
+  return {
+    ...asEnding(runRow, row, artifact),
+    run: { run_id: runRow.runId, run_uid: runRow.runUid, index: row.index },
+  };
+}

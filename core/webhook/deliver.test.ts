@@ -1,0 +1,326 @@
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import * as http from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { ReceiveMessageCommand, SQSClient } from "@aws-sdk/client-sqs";
+import { eq } from "drizzle-orm";
+import { Webhook } from "standardwebhooks";
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from "vitest";
+import * as Config from "#core/config";
+import type { Fields, Log } from "#core/log";
+import type { Queues } from "#core/queue/queue";
+import { type RunRow, runTable } from "#core/run/run.sql";
+import { deliver } from "#core/webhook/deliver";
+import { type Message, order } from "#core/webhook/webhook";
+import * as Limits from "#infra/limits";
+import { queues as queueTable } from "#infra/queues";
+import { type QueueServer, start as startQueues } from "#local/queue/server";
+import * as TestDatabase from "#test/database";
+
+const secret = `whsec_${Buffer.alloc(32, 1).toString("base64")}`;
+const oldSecret = `whsec_${Buffer.alloc(32, 2).toString("base64")}`;
+
+interface Call {
+  method: string | undefined;
+  url: string | undefined;
+  headers: http.IncomingHttpHeaders;
+  body: string;
+}
+
+let database: Awaited<ReturnType<typeof TestDatabase.start>>;
+let queueServer: QueueServer;
+let queues: Queues;
+let dir: string;
+let receiver: http.Server;
+let receiverUrl: string;
+let calls: Call[];
+/** What the receiver answers; each test sets its own. */
+let answer: (response: http.ServerResponse) => void;
+const lines: Fields[] = [];
+const write = (event: string, fields: Fields = {}) => void lines.push({ event, ...fields });
+const log: Log = { info: write, warn: write, error: write, child: () => log };
+const times = {
+  ...Limits.times(1),
+  webhookTimeoutMs: 1_000,
+  // Nothing is held back, so that what was ordered can be seen at once.
+  webhookDelaysMs: [0, 0, 0, 0],
+};
+
+beforeAll(async () => {
+  dir = mkdtempSync(join(tmpdir(), "ocrlty-webhook-"));
+  database = await TestDatabase.start();
+  queueServer = await startQueues({
+    dir,
+    queues: { later: queueTable.later },
+    timeScale: 1,
+    region: "us-east-1",
+  });
+  const later = queueServer.queues.later?.url ?? "";
+  queues = {
+    client: queueServer.client,
+    urls: { plan: later, item: later, single: later, later },
+    timeoutMs: 5_000,
+  };
+  receiver = http.createServer(async (request, response) => {
+    let body = "";
+    for await (const piece of request.setEncoding("utf8")) body += piece;
+    calls.push({ method: request.method, url: request.url, headers: request.headers, body });
+    answer(response);
+  });
+  receiver.listen(0, "127.0.0.1");
+  await once(receiver, "listening");
+  receiverUrl = `http://127.0.0.1:${(receiver.address() as AddressInfo).port}/hook?token=canary`;
+});
+
+afterAll(async () => {
+  receiver.closeAllConnections();
+  receiver.close();
+  await Promise.all([database.close(), queueServer.close()]);
+  rmSync(dir, { recursive: true, force: true, maxRetries: 5 });
+});
+
+beforeEach(() => {
+  calls = [];
+  lines.length = 0;
+  answer = (response) => void response.end("ok");
+  environment({ WEBHOOK_SECRET: secret, WEBHOOK_ALLOW_PRIVATE: "1" });
+});
+afterEach(() => {
+  vi.unstubAllEnvs();
+  Config.reset();
+});
+
+function environment(values: Record<string, string>): void {
+  for (const [name, value] of Object.entries(values)) vi.stubEnv(name, value);
+  Config.reset();
+}
+
+let made = 0;
+async function makeRun(more: Partial<RunRow> = {}): Promise<RunRow> {
+  made += 1;
+  const now = new Date();
+  const row = {
+    runUid: `uid-${made}`,
+    keyId: "shop",
+    runId: `run-${made}`,
+    taskId: "receipt_fields_v1",
+    payloadHash: "hash",
+    principalRole: "client",
+    state: "succeeded",
+    epoch: 1,
+    concurrency: 4,
+    source: "manifest",
+    persistInputs: false,
+    webhookUrl: receiverUrl,
+    total: 3,
+    succeeded: 2,
+    failed: 1,
+    createdAt: now,
+    startedAt: now,
+    finishedAt: now,
+    touchedAt: now,
+    ...more,
+  } as const;
+  const [stored] = await database.db.query.insert(runTable).values(row).returning();
+  if (stored === undefined) throw new Error("no row");
+  return stored;
+}
+
+async function attemptsOf(run: RunRow) {
+  const [row] = await database.db.query.select().from(runTable).where(eq(runTable.runUid, run.runUid));
+  return row?.webhook ?? [];
+}
+
+/** The messages that were ordered, and with that taken. */
+async function ordered(): Promise<Message[]> {
+  const command = new ReceiveMessageCommand({
+    QueueUrl: queues.urls.later,
+    MaxNumberOfMessages: 10,
+    VisibilityTimeout: 3_600,
+  });
+  const { Messages } = await queues.client.send(command);
+  return (Messages ?? []).map(({ Body }) => JSON.parse(Body ?? "") as Message);
+}
+
+const send = (run: RunRow, attempt: number, receiveCount = 1) =>
+  deliver(
+    { db: database.db, queues, times },
+    { kind: "webhook", run_uid: run.runUid, attempt },
+    receiveCount,
+    log,
+  );
+
+test("a run that ended is told once, signed so that the scheme's own verifier takes it", async () => {
+  const run = await makeRun();
+  await order({ queues }, run, log);
+  const [first] = await ordered();
+  expect(first).toEqual({ kind: "webhook", run_uid: run.runUid, attempt: 1 });
+  await send(run, 1);
+
+  expect(calls).toHaveLength(1);
+  const [call] = calls;
+  const headers = call?.headers as Record<string, string>;
+  expect(headers["webhook-id"]).toBe(`msg_${run.runUid}`);
+  expect(headers["content-type"]).toBe("application/json");
+  expect(call).toMatchObject({ method: "POST", url: "/hook?token=canary" });
+  expect(new Webhook(secret).verify(call?.body ?? "", headers)).toMatchObject({
+    type: "run.succeeded",
+    timestamp: run.finishedAt?.toISOString(),
+    data: {
+      run_id: run.runId,
+      status: "succeeded",
+      counts: { total: 3, succeeded: 2, failed: 1, queued: 0, running: 0 },
+    },
+  });
+  expect(() => new Webhook(oldSecret).verify(call?.body ?? "", headers)).toThrow();
+  expect(() => new Webhook(secret).verify(`${call?.body} `, headers)).toThrow();
+  expect(await attemptsOf(run)).toEqual([
+    {
+      at: expect.any(String),
+      ok: true,
+      status: 200,
+      error: null,
+      duration_ms: expect.any(Number),
+    },
+  ]);
+  // Later and repeated messages call nobody any more.
+  await send(run, 1, 2);
+  await send(run, 2);
+  expect(calls).toHaveLength(1);
+  expect(await ordered()).toEqual([]);
+  expect(lines.map(({ event }) => event)).toEqual(["webhook_ordered", "webhook_sent"]);
+  expect(JSON.stringify(lines)).not.toMatch(/canary|127\.0\.0\.1/);
+});
+
+test("while a secret is replaced, receivers with the old one and with the new one verify", async () => {
+  environment({ WEBHOOK_SECRET: `${secret},${oldSecret}` });
+  await send(await makeRun(), 1);
+  const [call] = calls;
+  for (const one of [secret, oldSecret])
+    expect(() =>
+      new Webhook(one).verify(call?.body ?? "", call?.headers as Record<string, string>),
+    ).not.toThrow();
+});
+
+test("a receiver that fails is asked five times in all, each recorded, with one id", async () => {
+  answer = (response) => void response.writeHead(500).end("x".repeat(100_000));
+  const run = await makeRun({ state: "failed" });
+  const numbers: number[] = [];
+  for (let messages: Message[] = [{ kind: "webhook", run_uid: run.runUid, attempt: 1 }]; messages[0]; ) {
+    numbers.push(messages[0].attempt);
+    await send(run, messages[0].attempt);
+    messages = await ordered();
+    expect(messages.length).toBeLessThanOrEqual(1);
+  }
+  expect(numbers).toEqual([1, 2, 3, 4, 5]);
+  expect((await attemptsOf(run)).map(({ ok, status }) => [ok, status])).toEqual(Array(5).fill([false, 500]));
+  expect(new Set(calls.map(({ headers }) => headers["webhook-id"]))).toEqual(new Set([`msg_${run.runUid}`]));
+  expect(calls.map(({ body }) => JSON.parse(body).type)).toEqual(Array(5).fill("run.failed"));
+  expect(lines.filter(({ event }) => event === "webhook_failed")).toHaveLength(5);
+});
+
+test("the next attempt is held back for as long as it is not due", async () => {
+  answer = (response) => void response.writeHead(503).end();
+  const run = await makeRun();
+  const stores = { db: database.db, queues, times: { ...times, webhookDelaysMs: [900_000] } };
+  const before = queueServer.counts(queues.urls.later).delayed;
+  await deliver(stores, { kind: "webhook", run_uid: run.runUid, attempt: 1 }, 1, log);
+  expect(queueServer.counts(queues.urls.later).delayed).toBe(before + 1);
+  expect(await ordered()).toEqual([]);
+});
+
+test("a message that comes back after its attempt was recorded calls nobody, and orders what is missing", async () => {
+  answer = (response) => void response.writeHead(500).end();
+  const run = await makeRun();
+  // Nothing listens on the port that is reserved for nothing.
+  const closed = { endpoint: "http://127.0.0.1:9", region: "us-east-1", maxAttempts: 1 };
+  const client = new SQSClient({
+    ...closed,
+    credentials: { accessKeyId: "local", secretAccessKey: "local" },
+    useQueueUrlAsEndpoint: false,
+  });
+  const away = { ...queues, client };
+  const message: Message = { kind: "webhook", run_uid: run.runUid, attempt: 1 };
+  await expect(deliver({ db: database.db, queues: away, times }, message, 1, log)).rejects.toMatchObject({
+    code: "storage_unavailable",
+  });
+  expect(await attemptsOf(run)).toHaveLength(1);
+  // A second copy of the message is no crash: nothing is lost, so nothing is ordered.
+  await send(run, 1, 1);
+  expect(await ordered()).toEqual([]);
+  await send(run, 1, 2);
+  expect(await ordered()).toEqual([{ ...message, attempt: 2 }]);
+  expect(calls).toHaveLength(1);
+});
+
+test("copies of one message that run at once record one attempt and order one", async () => {
+  answer = (response) => void response.writeHead(500).end();
+  const run = await makeRun();
+  await Promise.all([send(run, 1), send(run, 1), send(run, 1)]);
+  expect(await attemptsOf(run)).toHaveLength(1);
+  expect(await ordered()).toHaveLength(1);
+});
+
+test("410 Gone ends it", async () => {
+  answer = (response) => void response.writeHead(410).end();
+  const run = await makeRun();
+  await send(run, 1);
+  expect((await attemptsOf(run))[0]).toMatchObject({ ok: false, status: 410 });
+  expect(await ordered()).toEqual([]);
+});
+
+test("a redirect is not followed and is no delivery", async () => {
+  answer = (response) => void response.writeHead(307, { location: receiverUrl }).end();
+  const run = await makeRun();
+  await send(run, 1);
+  expect(calls).toHaveLength(1);
+  expect((await attemptsOf(run))[0]).toMatchObject({ ok: false, status: 307 });
+  expect(await ordered()).toHaveLength(1);
+});
+
+test("a receiver that is silent, cuts off or never ends its answer is not waited for", async () => {
+  const stores = { db: database.db, queues, times: { ...times, webhookTimeoutMs: 150 } };
+  const outcome = async () => {
+    const run = await makeRun();
+    await deliver(stores, { kind: "webhook", run_uid: run.runUid, attempt: 1 }, 1, log);
+    await ordered();
+    return (await attemptsOf(run))[0];
+  };
+  answer = () => undefined;
+  expect(await outcome()).toMatchObject({ ok: false, status: null, error: "url_timeout" });
+  answer = (response) => void response.destroy();
+  expect(await outcome()).toMatchObject({ ok: false, status: null, error: "url_unreachable" });
+  answer = (response) => {
+    response.writeHead(200);
+    response.write("and");
+  };
+  expect(await outcome()).toMatchObject({ ok: true, status: 200 });
+});
+
+test("a host that has moved into the private network since is not connected to", async () => {
+  environment({ WEBHOOK_ALLOW_PRIVATE: "0" });
+  const run = await makeRun({ webhookUrl: "https://127.0.0.1/hook" });
+  await send(run, 1);
+  expect((await attemptsOf(run))[0]).toMatchObject({ ok: false, status: null, error: "address_not_allowed" });
+  await ordered();
+});
+
+test("nobody is called for a run that goes on, is deleted, or has no webhook", async () => {
+  for (const more of [
+    { state: "running" },
+    { state: "finishing" },
+    { state: "deleting" },
+    { state: "deleted" },
+    { webhookUrl: null },
+  ] as const) {
+    const run = await makeRun(more);
+    await send(run, 1);
+    expect(await attemptsOf(run)).toEqual([]);
+  }
+  await send({ ...(await makeRun()), runUid: "unknown" }, 1);
+  await order({ queues }, await makeRun({ webhookUrl: null }), log);
+  expect(calls).toEqual([]);
+  expect(await ordered()).toEqual([]);
+});

@@ -1,0 +1,136 @@
+import { and, eq, sql } from "drizzle-orm";
+import { Webhook } from "standardwebhooks";
+import * as Config from "#core/config";
+import * as Database from "#core/db/client";
+import type { Log } from "#core/log";
+import * as Queue from "#core/queue/queue";
+import { post } from "#core/remote/post";
+import { RefusedError } from "#core/remote/resolve";
+import { type RunRow, runTable } from "#core/run/run.sql";
+import type { WebhookAttempt } from "#core/run/schema";
+import * as Serialize from "#core/run/serialize";
+import type { RunStores } from "#core/run/services";
+import { type Message, reach } from "./webhook.ts";
+
+type Stores = Pick<RunStores, "db" | "queues" | "times">;
+
+/** The states in which a run is told of. */
+const ended = new Set<RunRow["state"]>(["succeeded", "failed", "canceled"]);
+
+/** "Gone": the receiver wants no more calls. */
+const gone = 410;
+
+/**
+ * One attempt to tell the receiver of a run that it has ended: POSTs `{type, timestamp, data: Run}`, signed by the
+ * Standard Webhooks scheme (https://www.standardwebhooks.com), under `check`'s rules and without following redirects.
+ * Any 2xx is a delivery. The attempt is written into the run's row by compare-and-set before the next one is ordered,
+ * so each is recorded once; a call may still arrive twice, with one `webhook-id`, when we die before it is recorded.
+ * Calls nobody when the run is deleted, was told already, or this attempt is recorded.
+ * @param receiveCount - of the message: who comes back after a crash orders what it could not order.
+ * @throws AppError `storage_unavailable`: the message has to come again.
+ */
+export async function deliver(
+  stores: Stores,
+  message: Message,
+  receiveCount: number,
+  log: Log,
+): Promise<void> {
+  const run = await find(stores.db, message.run_uid);
+  if (run === undefined) return;
+  const attempts = run.webhook ?? [];
+  const recorded = attempts[message.attempt - 1];
+  if (recorded !== undefined) {
+    const isNewest = attempts.length === message.attempt;
+    if (isNewest && receiveCount > 1) await orderNext(stores, message, recorded);
+    return;
+  }
+  const isTold = attempts.some(({ ok }) => ok);
+  if (isTold || attempts.length !== message.attempt - 1) return;
+  const attempt = await call(run, stores.times.webhookTimeoutMs);
+  const fields = {
+    run_uid: run.runUid,
+    attempt: message.attempt,
+    status: attempt.status,
+    duration_ms: attempt.duration_ms,
+  };
+  if (attempt.ok) log.info("webhook_sent", fields);
+  else log.warn("webhook_failed", { ...fields, reason: attempt.error ?? "status" });
+  if (await record(stores.db, run.runUid, message.attempt, attempt))
+    await orderNext(stores, message, attempt);
+}
+
+async function find(db: Database.Db, runUid: string): Promise<(RunRow & { webhookUrl: string }) | undefined> {
+  const [row] = await Database.guard(() =>
+    db.query.select().from(runTable).where(eq(runTable.runUid, runUid)),
+  );
+  if (row === undefined || !ended.has(row.state) || row.webhookUrl === null) return undefined;
+  return { ...row, webhookUrl: row.webhookUrl };
+}
+
+/** One call; whatever goes wrong is in the attempt. */
+async function call(run: RunRow & { webhookUrl: string }, timeoutMs: number): Promise<WebhookAttempt> {
+  const at = new Date();
+  const end = (status: number | null, error: string | null): WebhookAttempt => ({
+    at: at.toISOString(),
+    ok: status !== null && status >= 200 && status < 300,
+    status,
+    error,
+    duration_ms: Date.now() - at.getTime(),
+  });
+  const { secrets } = Config.webhook();
+  if (secrets.length === 0) return end(null, "webhooks_off");
+  const body = JSON.stringify({
+    type: `run.${run.state}`,
+    timestamp: (run.finishedAt ?? at).toISOString(),
+    data: Serialize.run(run, 0),
+  });
+  const id = `msg_${run.runUid}`;
+  const headers = {
+    "content-type": "application/json",
+    "webhook-id": id,
+    "webhook-timestamp": String(Math.floor(at.getTime() / 1000)),
+    "webhook-signature": secrets.map((secret) => new Webhook(secret).sign(id, at, body)).join(" "),
+  };
+  const { world, protocols } = reach();
+  try {
+    return end(await post(run.webhookUrl, { headers, body, protocols, timeoutMs }, world), null);
+  } catch (thrown) {
+    if (!(thrown instanceof RefusedError)) throw thrown;
+    return end(null, thrown.reason);
+  }
+}
+
+/** @returns false when somebody else has recorded this attempt, or the run is being deleted. */
+async function record(
+  db: Database.Db,
+  runUid: string,
+  number: number,
+  attempt: WebhookAttempt,
+): Promise<boolean> {
+  const known = sql`coalesce(${runTable.webhook}, '[]')`;
+  const update = db.query
+    .update(runTable)
+    .set({ webhook: sql`json_insert(${known}, '$[#]', json(${JSON.stringify(attempt)}))` })
+    .where(
+      and(
+        eq(runTable.runUid, runUid),
+        sql`json_array_length(${known}) = ${number - 1}`,
+        sql`${runTable.state} NOT IN ('deleting', 'deleted')`,
+      ),
+    );
+  const [result] = await Database.batch(db, [update]);
+  return result?.rowsAffected === 1;
+}
+
+/** After a failure, while attempts are left: the next one, as long after this one as it is due. */
+async function orderNext(
+  { queues, times }: Stores,
+  message: Message,
+  { ok, status, at }: WebhookAttempt,
+): Promise<void> {
+  const pauseMs = times.webhookDelaysMs[message.attempt - 1];
+  if (ok || status === gone || pauseMs === undefined) return;
+  const delayMs = Math.max(0, Date.parse(at) + pauseMs - Date.now());
+  const next: Message = { ...message, attempt: message.attempt + 1 };
+  await Queue.send(queues, "later", next, { delayMs });
+}

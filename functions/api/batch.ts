@@ -1,0 +1,107 @@
+import * as z from "zod";
+import { invalidRequest } from "#core/error";
+import * as Create from "#core/run/create";
+import { BatchRequest, RerunRequest, Run } from "#core/run/schema";
+import * as Serialize from "#core/run/serialize";
+import type { Call } from "#functions/call";
+import { idempotencyKeyOf } from "#functions/headers";
+import { api, operation, type RawBody, type Reply } from "#functions/http";
+import * as Multipart from "#functions/multipart";
+import { runServices } from "#functions/services";
+import { batches, sizes } from "#infra/limits";
+
+const { task_id, concurrency, run_id, persist_inputs, webhook_url } = BatchRequest.shape;
+
+/** The fields of a form, once their text is read as what they are. */
+const FormFields = z.strictObject({ task_id, concurrency, run_id, persist_inputs, webhook_url });
+
+/** As the form is sent. */
+const BatchForm = FormFields.extend({
+  files: z
+    .array(z.string().meta({ format: "binary" }))
+    .min(1)
+    .max(batches.multipartFiles)
+    .meta({
+      description: `Pictures with unique file names, at most ${batches.multipartFiles} and ${sizes.inlineImageBytes} bytes together; larger ones go through \`POST /v1/uploads\`.`,
+    }),
+}).meta({ id: "BatchForm" });
+
+const advice =
+  "upload the pictures through POST /v1/uploads, and name them in the manifest of POST /v1/batch_extract";
+
+const responses = { 202: { description: "The run", schema: Run } };
+
+export const operations = {
+  "POST /v1/batch_extract": operation({
+    summary: "Read many pictures",
+    description:
+      "Takes exactly one of `manifest`, `manifest_ref` and `images_dir`. Every line is checked before anything is read: all mistakes come in one 400, in `details.issues[] {line, path, message}` (the first 100) and `details.issue_count`. What is too large to be checked within the call (over 1,000 items) is checked afterwards: its run is `planning`, and `failed` with the same details when something is wrong.",
+    body: BatchRequest,
+    bodyAs: "unchecked",
+    responses,
+    run: async ({ body, call }) =>
+      answer(await Create.create(runServices(), call.log, Create.parse(body), callerOf(call))),
+  }),
+  "POST /v1/batch_extract_upload": operation({
+    summary: "Read many pictures that come with the call",
+    description:
+      "A form with the pictures themselves, 4 MiB together: the platform's payload limit is 6 MB, in which they arrive as base64. More: `POST /v1/uploads`.",
+    body: BatchForm,
+    bodyAs: "multipart",
+    responses,
+    run: async ({ raw, call }) =>
+      answer(await Create.receive(runServices(), call.log, await formOf(raw), callerOf(call))),
+  }),
+  "POST /v1/batch_extract_rerun": operation({
+    summary: "Read the pictures of an earlier run again",
+    description:
+      "Needs inputs that were kept: `persist_inputs`, or pictures under the data root. 409 with `details.reason`: `inputs_not_kept`, `nothing_to_rerun`, `run_active`.",
+    body: RerunRequest,
+    responses,
+    errors: ["not_found"],
+    run: async ({ body, call }) => answer(await Create.rerun(runServices(), call.log, body, callerOf(call))),
+  }),
+};
+
+const callerOf = (call: Call): Create.Caller => ({
+  principal: call.principal,
+  idempotencyKey: idempotencyKeyOf(call),
+  deadline: call.deadline,
+});
+
+function answer({ run, replayed }: Create.Created): Reply {
+  // Whoever replays asks for its id; how many items run just now is told by the run's own address.
+  const body = Serialize.run(run, 0);
+  const headers = { Location: body.poll_url, ...(replayed ? { "Idempotent-Replayed": "true" } : {}) };
+  return { status: 202, body, headers };
+}
+
+/** @throws AppError `invalid_request`, `payload_too_large`, `unsupported_media_type`. */
+async function formOf(raw: RawBody): Promise<Create.ReceiveInput> {
+  const limits = { bytes: sizes.inlineImageBytes, files: batches.multipartFiles, advice };
+  const form = await Multipart.parse(raw, limits);
+  const values: Record<string, unknown> = {};
+  const wrong = (path: string, message: string) => invalidRequest([{ path, message }]);
+  for (const [name, given] of form.fields) {
+    const [value = ""] = given;
+    if (given.length > 1 && Object.hasOwn(FormFields.shape, name))
+      throw wrong(name, "is there more than once");
+    if (name === "files") throw wrong(name, "a part without a file name");
+    values[name] = read(name, value);
+  }
+  const parsed = FormFields.safeParse(values);
+  if (!parsed.success) throw invalidRequest(Create.issuesOf(parsed.error));
+  if (form.files.some(({ field }) => field !== "files"))
+    throw wrong("files", "a file in another field than files");
+  const files = form.files.map(({ name, mimeType, bytes }) => ({ name, mimeType, bytes }));
+  return { ...parsed.data, files };
+}
+
+/** A field's text as the value it stands for, where it stands for one. */
+function read(name: string, text: string): unknown {
+  if (name === "concurrency" && /^\d{1,9}$/.test(text)) return Number(text);
+  if (name === "persist_inputs" && /^(true|false)$/.test(text)) return text === "true";
+  return text;
+}
+
+export const handler = api(operations);

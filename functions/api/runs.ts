@@ -1,0 +1,171 @@
+import * as z from "zod";
+import * as Bucket from "#core/artifact/bucket";
+import { AppError } from "#core/error";
+import * as Cancel from "#core/run/cancel";
+import * as Remove from "#core/run/remove";
+import * as Results from "#core/run/results";
+import * as Run from "#core/run/run";
+import * as Schema from "#core/run/schema";
+import * as Serialize from "#core/run/serialize";
+import type { Call } from "#functions/call";
+import { api, operation } from "#functions/http";
+import { runServices } from "#functions/services";
+import { stored } from "#functions/stored-reply";
+import { sizes } from "#infra/limits";
+
+const params = z.object({ run_id: z.string() });
+const keyId = z
+  .string()
+  .optional()
+  .meta({ description: "Another key's run; role admin only. In the list: only that key's." });
+const owner = z.strictObject({ key_id: keyId });
+const page = {
+  limit: z.coerce.number().int().min(1).max(200).default(50),
+  cursor: z.string().max(500).optional().meta({ description: "`next_cursor` of the page before." }),
+};
+
+const wanted = (call: Call, runId: string, key: string | undefined) => ({
+  runId,
+  keyId: key,
+  principal: call.principal,
+});
+
+/** Seconds after which asking again makes sense while a run is being worked on. */
+const pollAfterS = 2;
+
+export const operations = {
+  "GET /v1/runs": operation({
+    summary: "Runs, newest first",
+    query: z.strictObject({
+      ...page,
+      task_id: z.string().max(100).optional(),
+      status: z.enum(Schema.runStatuses).optional(),
+      key_id: keyId,
+    }),
+    responses: {
+      200: {
+        description: "A page of runs",
+        schema: z.object({ items: z.array(Schema.Run), next_cursor: z.string().nullable() }),
+      },
+    },
+    run: async ({ query, call }) => ({
+      status: 200,
+      body: await Run.list(runServices().db, {
+        principal: call.principal,
+        keyId: query.key_id,
+        taskId: query.task_id,
+        status: query.status,
+        limit: query.limit,
+        cursor: query.cursor,
+      }),
+    }),
+  }),
+
+  "GET /v1/runs/{run_id}": operation({
+    summary: "A run and how far it is",
+    params,
+    query: owner,
+    responses: { 200: { description: "The run", schema: Schema.Run } },
+    run: async ({ params, query, call }) => ({
+      status: 200,
+      body: await Run.get(runServices().db, wanted(call, params.run_id, query.key_id)),
+    }),
+  }),
+
+  "GET /v1/runs/{run_id}/items": operation({
+    summary: "A run's items",
+    description:
+      "Readable while the run is going. Results above 16 KiB are not in lists, but in the artifacts and results.",
+    params,
+    query: z.strictObject({ ...page, status: z.enum(Schema.itemStatuses).optional(), key_id: keyId }),
+    responses: {
+      200: {
+        description: "A page of items by index",
+        schema: z.object({ items: z.array(Schema.Item), next_cursor: z.string().nullable() }),
+      },
+    },
+    run: async ({ params, query, call }) => ({
+      status: 200,
+      body: await Run.items(runServices().db, wanted(call, params.run_id, query.key_id), {
+        status: query.status,
+        limit: query.limit,
+        cursor: query.cursor,
+      }),
+    }),
+  }),
+
+  "GET /v1/runs/{run_id}/results": operation({
+    summary: "The results of an ended run as a file",
+    description:
+      "Up to 4 MB directly; more as a redirect to a signed URL, or with `Accept: application/json` as `{url, expires_at}`. `csv` has one row an item with the task's columns, `line_items_csv` one row a line item; cells that a spreadsheet would take for a formula are made safe.",
+    params,
+    query: z.strictObject({ format: z.enum(Results.formats).default("json"), key_id: keyId }),
+    responses: {
+      200: { description: "The file, or where it can be fetched", contentType: "application/octet-stream" },
+      303: { description: "The file is at `Location`" },
+    },
+    errors: ["conflict"],
+    run: async ({ params, query, call }) => {
+      const services = runServices();
+      const { row } = await Run.find(services.db, wanted(call, params.run_id, query.key_id));
+      const file = await Results.of(services, call.log, row, query.format);
+      if (file.bytes > sizes.directAnswerBytes) return stored(call, services.bucket, file.rel, file.fileName);
+      const bytes = await Bucket.get(services.bucket, call.log, file.rel);
+      if (bytes === undefined) throw new AppError("not_found", "the results of this run are no longer there");
+      return {
+        status: 200,
+        // As text: the gateway counts base64 against its limit.
+        body: Buffer.from(bytes).toString("utf8"),
+        contentType: file.contentType,
+        headers: { "Content-Disposition": `attachment; filename="${file.fileName}"` },
+      };
+    },
+  }),
+
+  "POST /v1/runs/{run_id}/cancel": operation({
+    summary: "Cancel a run",
+    description: "Items that have not begun become `canceled`, items in flight end as they do.",
+    params,
+    query: owner,
+    responses: { 202: { description: "The run", schema: Schema.Run } },
+    errors: ["conflict"],
+    run: async ({ params, query, call }) => {
+      const services = runServices();
+      const { row, running } = await Run.find(services.db, wanted(call, params.run_id, query.key_id));
+      const now = await Cancel.cancel(services, row, call.log);
+      const body = Serialize.run(now, running);
+      return { status: 202, body, headers: { Location: body.poll_url, "Retry-After": String(pollAfterS) } };
+    },
+  }),
+
+  "DELETE /v1/runs/{run_id}": operation({
+    summary: "Delete a run with everything that belongs to it",
+    description:
+      "Artifacts, results, kept pictures and rows. A run of more than 1,000 items is deleted step by step: 202, then 404. Its id stays taken.",
+    params,
+    query: owner,
+    responses: {
+      200: {
+        description: "What was deleted",
+        schema: z.object({
+          deleted: z.object({ extracts: z.int(), inputs: z.int(), evals: z.int(), runs: z.int() }),
+        }),
+      },
+      202: {
+        description: "It is being deleted",
+        schema: z.object({ run_id: z.string(), status: z.literal("deleting") }),
+      },
+    },
+    errors: ["conflict"],
+    run: async ({ params, query, call }) => {
+      const services = runServices();
+      const { row } = await Run.find(services.db, wanted(call, params.run_id, query.key_id));
+      const outcome = await Remove.begin(services, call.log, row, call.deadline);
+      return outcome.kind === "deleted"
+        ? { status: 200, body: { deleted: outcome.deleted } }
+        : { status: 202, body: { run_id: row.runId, status: "deleting" } };
+    },
+  }),
+};
+
+export const handler = api(operations);

@@ -1,0 +1,19 @@
+import * as z from "zod";
+import * as DeadLetter from "#core/run/dead-letter";
+import * as Order from "#core/run/order";
+import { worker } from "#functions/queue";
+import { patientRun } from "#functions/services";
+
+const Message = z.union([
+  z.object({ run_uid: z.string(), epoch: z.int(), index: z.int(), seq: z.int(), slot: z.int() }),
+  z.object({ run_uid: z.string(), kind: z.enum(Order.kinds) }),
+]);
+
+/** Messages of runs that were received a hundred times in vain. */
+export const handler = worker(undefined, async ({ body, log, leaseUntil }) => {
+  const message = Message.parse(body);
+  const lines = log.child({ run_uid: message.run_uid });
+  return "kind" in message
+    ? DeadLetter.buryOrder(patientRun(), message, lines)
+    : DeadLetter.buryItem(patientRun(), message, leaseUntil, lines);
+});

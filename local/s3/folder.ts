@@ -1,0 +1,195 @@
+import { createHash } from "node:crypto";
+import { type BigIntStats, type Dirent, lstatSync, readdirSync, realpathSync, statSync } from "node:fs";
+import { open } from "node:fs/promises";
+import { join, sep } from "node:path";
+import type { StoredObject } from "#local/s3/catalog";
+
+/** An object that is a file somewhere else, and was not stored here. */
+export interface FolderObject extends StoredObject {
+  file: string;
+}
+
+export interface FolderOptions {
+  /** Absolute; need not exist. */
+  dir: string;
+  bucket: string;
+  /** What the keys of its files begin with; ends in a slash, or is empty. */
+  prefix: string;
+}
+
+/** What an upload of such a file would have been given as its type; others are bytes. */
+const types: Record<string, string> = {
+  png: "image/png",
+  jpg: "image/jpeg",
+  jpeg: "image/jpeg",
+  webp: "image/webp",
+  gif: "image/gif",
+  bmp: "image/bmp",
+  tif: "image/tiff",
+  tiff: "image/tiff",
+  pdf: "application/pdf",
+  json: "application/json",
+  jsonl: "application/x-ndjson",
+};
+
+const chunkBytes = 256 * 1024;
+const maxKeyBytes = 1024;
+const utf8 = new TextDecoder("utf-8", { fatal: true });
+/** Windows takes these for something other than a part of a name, or drops them. */
+const unsafeOnWindows = /[\\:*?"<>|]|[. ]$/;
+
+/**
+ * The files of a folder as objects, read-only: `<prefix><path with slashes>`. Nothing is copied or remembered, so
+ * what changes in the folder changes here. Links that lead out of it are not there, nor are names that are no UTF-8 or
+ * hold control characters, nor anything but plain files.
+ */
+export class Folder {
+  readonly #options: FolderOptions;
+
+  constructor(options: FolderOptions) {
+    this.#options = options;
+  }
+
+  get prefix(): string {
+    return this.#options.prefix;
+  }
+
+  /** The file of this very key: on systems that ignore upper and lower case another spelling is another key. */
+  get(bucket: string, key: string): FolderObject | undefined {
+    const { prefix } = this.#options;
+    if (bucket !== this.#options.bucket || !key.startsWith(prefix)) return undefined;
+    const root = this.#root();
+    const names = key.slice(prefix.length).split("/");
+    if (root === undefined || !names.every(isName)) return undefined;
+    return attempt(() => {
+      let at = root;
+      for (const name of names) {
+        at = join(at, name);
+        if (!lstatSync(at).isSymbolicLink()) continue;
+        at = realpathSync.native(at);
+        if (!isInside(root, at)) return undefined;
+      }
+      return realpathSync.native(at) === at ? toObject(key, at) : undefined;
+    });
+  }
+
+  /** Objects in the order of their keys' bytes from `from` on (inclusive), one file at a time. */
+  *scan(bucket: string, from: Buffer): Generator<FolderObject> {
+    const root = bucket === this.#options.bucket ? this.#root() : undefined;
+    if (root !== undefined) yield* walk(root, root, this.#options.prefix, from, [root]);
+  }
+
+  #root(): string | undefined {
+    return attempt(() => realpathSync.native(this.#options.dir));
+  }
+}
+
+/** The bytes of an object's file, `end` included. Throws when it is no longer what the object says, so nobody gets half of two. */
+export async function* read(object: FolderObject, start: number, end: number): AsyncGenerator<Buffer> {
+  const handle = await open(object.file, "r");
+  try {
+    if (etagOf(await handle.stat({ bigint: true })) !== object.etag) throw new Error("the file has changed");
+    let left = end - start + 1;
+    if (left <= 0) return;
+    const stream = handle.createReadStream({ start, end, highWaterMark: chunkBytes, autoClose: false });
+    for await (const piece of stream as AsyncIterable<Buffer>) {
+      left -= piece.length;
+      yield piece;
+    }
+    if (left !== 0) throw new Error("the file has become shorter");
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Depth first; a folder is in order as its name and a slash, as its keys are. */
+function* walk(
+  root: string,
+  dir: string,
+  prefix: string,
+  from: Buffer,
+  above: readonly string[],
+): Generator<FolderObject> {
+  for (const { name, path, isFolder } of entries(root, dir)) {
+    const key = `${prefix}${name}`;
+    const bytes = Buffer.from(isFolder ? `${key}/` : key);
+    if (bytes.length > maxKeyBytes) continue;
+    if (isFolder) {
+      // Everything in it begins so: it is behind us when its beginning is, unless we are in the midst of it.
+      const isBehind = Buffer.compare(bytes, from.subarray(0, bytes.length)) < 0;
+      // A link to a folder above would never end.
+      if (!isBehind && !above.includes(path)) yield* walk(root, path, `${key}/`, from, [...above, path]);
+    } else if (Buffer.compare(bytes, from) >= 0) {
+      const object = attempt(() => toObject(key, path));
+      if (object !== undefined) yield object;
+    }
+  }
+}
+
+interface Entry {
+  name: string;
+  path: string;
+  isFolder: boolean;
+}
+
+function entries(root: string, dir: string): Entry[] {
+  const found = attempt(() => readdirSync(dir, { withFileTypes: true, encoding: "buffer" })) ?? [];
+  return found
+    .flatMap((entry) => attempt(() => toEntry(root, dir, entry)) ?? [])
+    .map((entry) => ({ entry, order: Buffer.from(entry.isFolder ? `${entry.name}/` : entry.name) }))
+    .sort((one, other) => Buffer.compare(one.order, other.order))
+    .map(({ entry }) => entry);
+}
+
+function toEntry(root: string, dir: string, entry: Dirent<Buffer>): Entry | undefined {
+  const name = utf8.decode(entry.name);
+  if (!isName(name)) return undefined;
+  const path = join(dir, name);
+  if (!entry.isSymbolicLink())
+    return entry.isDirectory() || entry.isFile() ? { name, path, isFolder: entry.isDirectory() } : undefined;
+  const target = realpathSync.native(path);
+  if (!isInside(root, target)) return undefined;
+  const stats = statSync(target);
+  return stats.isDirectory() || stats.isFile()
+    ? { name, path: target, isFolder: stats.isDirectory() }
+    : undefined;
+}
+
+/** Whether a text can be the name of a file, as keys have it: nothing that a path is climbed or a device is opened with. */
+function isName(name: string): boolean {
+  if (name === "" || name === "." || name === ".." || /\p{Cc}/u.test(name)) return false;
+  return process.platform !== "win32" || !unsafeOnWindows.test(name);
+}
+
+function isInside(root: string, path: string): boolean {
+  return path === root || path.startsWith(root.endsWith(sep) ? root : `${root}${sep}`);
+}
+
+function toObject(key: string, file: string): FolderObject | undefined {
+  const stats = statSync(file, { bigint: true });
+  if (!stats.isFile()) return undefined;
+  const type = types[/\.([A-Za-z0-9]{1,5})$/.exec(key)?.[1]?.toLowerCase() ?? ""];
+  return {
+    key,
+    file,
+    size: Number(stats.size),
+    etag: etagOf(stats),
+    modifiedMs: Number(stats.mtimeMs),
+    headers: type === undefined ? {} : { "content-type": type },
+    blobs: [],
+  };
+}
+
+/** Another one when the file is written again. With a part count, so that nobody takes it for the content's MD5. */
+function etagOf({ size, mtimeNs }: BigIntStats): string {
+  return `${createHash("md5").update(`${size} ${mtimeNs}`).digest("hex")}-1`;
+}
+
+/** What vanishes between two looks, or may not be read, is not there. */
+function attempt<T>(look: () => T): T | undefined {
+  try {
+    return look();
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,52 @@
+/** A command line run as the program runs it, in a folder and an environment of its own. */
+import * as fs from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import type { Context } from "#scripts/context";
+import { run } from "#scripts/program";
+
+export interface Cli {
+  readonly dir: string;
+  /** Writes a file below the folder. */
+  file(name: string, content?: string | Buffer): string;
+  read(name: string): string;
+  run(
+    args: string[],
+    options?: { env?: Record<string, string>; signal?: AbortSignal; onSay?: (line: string) => void },
+  ): Promise<{ status: number; stdout: string; stderr: string }>;
+  remove(): void;
+}
+
+export function open(): Cli {
+  const dir = fs.mkdtempSync(join(tmpdir(), "ocrlty batch "));
+  return {
+    dir,
+    file: (name, content = "picture") => {
+      const path = join(dir, name);
+      fs.mkdirSync(dirname(path), { recursive: true });
+      fs.writeFileSync(path, content);
+      return path;
+    },
+    read: (name) => fs.readFileSync(join(dir, name), "utf8"),
+    run: async (args, options = {}) => {
+      let stdout = "";
+      let stderr = "";
+      const context: Context = {
+        env: { OCRLTY_HOME: join(dir, "home"), ...options.env },
+        cwd: dir,
+        signal: options.signal ?? new AbortController().signal,
+        out: (text) => {
+          stdout += text;
+        },
+        say: (line) => {
+          stderr += `${line}\n`;
+          options.onSay?.(line);
+        },
+        stdin: async () => Buffer.alloc(0),
+      };
+      const status = await run(args, context);
+      return { status, stdout, stderr };
+    },
+    remove: () => fs.rmSync(dir, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 }),
+  };
+}

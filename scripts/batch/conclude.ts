@@ -1,0 +1,47 @@
+/** What a command does with a run that has ended. */
+import { relative } from "node:path";
+import * as Results from "#scripts/batch/results";
+import * as Run from "#scripts/batch/run";
+import type * as Client from "#scripts/client";
+import { type Context, type Exit, exit } from "#scripts/context";
+
+export interface Wish {
+  /** Absolute; undefined: to stdout. */
+  readonly out?: string | undefined;
+  readonly json?: boolean | undefined;
+}
+
+/**
+ * The results to the file, or to stdout as a table (`json`: a line of JSON an item), and the exit status: 1 when items
+ * failed, or the run itself. Throws CallError and UsageError.
+ */
+export async function conclude(
+  context: Context,
+  server: Client.Target,
+  run: Run.Run,
+  { out, json }: Wish,
+): Promise<Exit> {
+  const status = Run.isGood(run) ? exit.ok : exit.items;
+  if (run.status === "failed") {
+    // It was never carried out, so there are no results.
+    context.say(`error: ${Run.told(run)}${issuesOf(run)}`);
+    if (json) context.out(`${JSON.stringify(run)}\n`);
+    return status;
+  }
+  if (out === undefined) {
+    if (json) await Results.print(context, server, run.run_id, "jsonl");
+    else await Results.printTable(context, server, run);
+    context.say(Run.told(run));
+    return status;
+  }
+  const files = (await Results.saveAll(context, server, run, out)).map((file) => relative(context.cwd, file));
+  if (json) context.out(`${JSON.stringify({ ...run, files })}\n`);
+  else context.out(`${Run.told(run)}\n${files.join("\n")}\n`);
+  return status;
+}
+
+/** What was wrong with a manifest that the server itself has read. */
+function issuesOf({ error }: Run.Run): string {
+  const issues = Run.Issues.safeParse(error?.details).data?.issues ?? [];
+  return issues.map(({ line, path, message }) => `\n  line ${line}: ${path}: ${message}`).join("");
+}

@@ -1,0 +1,205 @@
+/** Results on their way to a file or to stdout. */
+import * as fs from "node:fs";
+import { basename, dirname, extname, join, relative, resolve } from "node:path";
+import { createInterface } from "node:readline";
+import { Readable } from "node:stream";
+import * as z from "zod";
+import * as Csv from "#core/run/csv";
+import { Item } from "#core/run/schema";
+import * as Task from "#core/task/task";
+import { patiently } from "#scripts/batch/retry";
+import * as Run from "#scripts/batch/run";
+import type * as Client from "#scripts/client";
+import { type Context, UsageError } from "#scripts/context";
+import * as Download from "#scripts/download";
+import * as Table from "#scripts/table";
+
+export const formats = ["json", "jsonl", "csv", "line_items_csv"] as const;
+export type Format = (typeof formats)[number];
+
+const byExtension: Readonly<Record<string, Format>> = { ".csv": "csv", ".jsonl": "jsonl", ".json": "json" };
+
+/** The format that a file's name asks for. Throws UsageError. */
+export function formatOf(file: string): Format {
+  const format = byExtension[extname(file).toLowerCase()];
+  if (format === undefined) throw new UsageError(`${file}: results are .csv, .jsonl or .json`);
+  return format;
+}
+
+/** `results.csv` → `results.line_items.csv` */
+export function lineItemsFile(file: string): string {
+  return join(dirname(file), `${basename(file, extname(file))}.line_items${extname(file)}`);
+}
+
+/** The files that `--out` stands for. */
+export function filesOf(out: string): string[] {
+  return formatOf(out) === "csv" ? [out, lineItemsFile(out)] : [out];
+}
+
+interface Check {
+  force: boolean;
+  cwd: string;
+  /** A file that may be replaced all the same. */
+  mine?: (file: string) => boolean;
+}
+
+/** Refuses before anything starts what would fail at the end of a long run. Throws UsageError. */
+export function checkOut(out: string, check: Check): void {
+  for (const file of filesOf(out)) checkFile(file, check);
+}
+
+/** The same for a single file, whatever it is called. */
+export function checkFile(file: string, { force, cwd, mine }: Check): void {
+  const short = relative(cwd, file);
+  const name = short.startsWith("..") ? file : short;
+  const stat = fs.statSync(file, { throwIfNoEntry: false });
+  if (stat?.isDirectory()) throw new UsageError(`${name} is a folder`);
+  if (stat !== undefined && !force && !mine?.(file))
+    throw new UsageError(`${name} exists: name another file, or add --force`);
+  if (!fs.existsSync(dirname(file))) throw new UsageError(`there is no folder for ${name}`);
+}
+
+const downloadMs = 2 * 60_000;
+const pathOf = (runId: string, format: Format) => Run.pathOf(runId, `/results?format=${format}`);
+
+/** One result file of an ended run. Throws CallError and UsageError. */
+export async function save(
+  context: Context,
+  server: Client.Target,
+  runId: string,
+  format: Format,
+  file: string,
+): Promise<void> {
+  await patiently(context, downloadMs, () =>
+    Download.save(context, server, pathOf(runId, format), resolve(context.cwd, file)),
+  );
+}
+
+/**
+ * The results of an ended run in the files that `out` stands for: line items beside a .csv where the task has any.
+ * @returns the files that were written.
+ */
+export async function saveAll(
+  context: Context,
+  server: Client.Target,
+  run: Run.Run,
+  out: string,
+): Promise<string[]> {
+  await save(context, server, run.run_id, formatOf(out), out);
+  if (formatOf(out) !== "csv" || !(await hasLineItems(context, server, run.task_id))) return [out];
+  const lines = lineItemsFile(out);
+  await save(context, server, run.run_id, "line_items_csv", lines);
+  return [out, lines];
+}
+
+async function hasLineItems(context: Context, server: Client.Target, taskId: string): Promise<boolean> {
+  return (await fieldsOf(context, server, taskId)).some((path) => path.includes("[]."));
+}
+
+const Detail = z.object({ fields: z.array(z.object({ path: z.string() })) });
+
+/** Paths of a task's fields, in the order of its schema: `total`, `items[].price`. */
+export async function fieldsOf(context: Context, server: Client.Target, taskId: string): Promise<string[]> {
+  const json = await patiently(context, downloadMs, () =>
+    Run.ask(server, { path: `/v1/tasks/${encodeURIComponent(taskId)}`, signal: context.signal }),
+  );
+  const detail = Detail.safeParse(json);
+  return detail.success ? detail.data.fields.map(({ path }) => path) : [];
+}
+
+/** The results of an ended run as they come, on stdout. */
+export async function print(
+  context: Context,
+  server: Client.Target,
+  runId: string,
+  format: Format,
+): Promise<void> {
+  const source = await patiently(context, downloadMs, () =>
+    Download.open(context, server, pathOf(runId, format)),
+  );
+  source.setEncoding("utf8");
+  for await (const chunk of source) context.out(String(chunk));
+}
+
+/** Rows that the widths of a table's columns are taken from. */
+const measured = 200;
+/** As many fields as a terminal is wide. */
+const shownFields = 5;
+
+/** The results of an ended run as a table: what an item is called, what became of it, its first values. */
+export async function printTable(context: Context, server: Client.Target, run: Run.Run): Promise<void> {
+  const source = await patiently(context, downloadMs, () =>
+    Download.open(context, server, pathOf(run.run_id, "jsonl")),
+  );
+  const lines = createInterface({ input: source, crlfDelay: Number.POSITIVE_INFINITY });
+  const items = (async function* () {
+    for await (const line of lines) if (line !== "") yield Run.Item.parse(JSON.parse(line));
+  })();
+  await printItems(context, items, await fieldsOf(context, server, run.task_id));
+}
+
+/** Items as a table, with the first single values of the task. */
+export async function printItems(
+  context: Pick<Context, "out">,
+  items: AsyncIterable<Run.Item>,
+  fields: readonly string[],
+): Promise<void> {
+  const columns = fields.filter((path) => !/[.[]/.test(path)).slice(0, shownFields);
+  const rows: string[][] = [["ITEM", "STATUS", ...columns.map((column) => column.toUpperCase())]];
+  let widths: number[] | undefined;
+  const flush = () => {
+    widths ??= Table.widthsOf(rows);
+    for (const row of rows) context.out(Table.line(row, widths));
+    rows.length = 0;
+  };
+  for await (const item of items) {
+    rows.push(rowOf(item, columns));
+    if (widths !== undefined || rows.length > measured) flush();
+  }
+  flush();
+}
+
+function rowOf(item: Run.Item, columns: readonly string[]): string[] {
+  const name = item.file ?? item.custom_id ?? String(item.index);
+  if (item.error) return [name, item.status, item.error.code];
+  const status = item.schema_ok === false ? `${item.status} (breaks the schema)` : item.status;
+  return [name, status, ...columns.map((column) => cell(item.result?.[column]))];
+}
+
+function cell(value: unknown): string {
+  if (value === null || value === undefined) return "-";
+  return typeof value === "object" ? JSON.stringify(value) : String(value);
+}
+
+/**
+ * The items that have ended so far, in the format that the file's name asks for; values are those of the list of
+ * items (large results are null there). How many they are. Throws CallError and UsageError.
+ */
+export async function savePartial(
+  context: Context,
+  server: Client.Target,
+  run: { run_id: string; task_id: string },
+  out: string,
+): Promise<number> {
+  const format = formatOf(out);
+  const table = Csv.itemTable(Task.get(run.task_id)?.fields ?? []);
+  let count = 0;
+  async function* text(): AsyncGenerator<string> {
+    const items = Run.list(server, Run.pathOf(run.run_id, "/items"), {
+      signal: context.signal,
+      schema: Item,
+    });
+    if (format === "csv") yield table.header;
+    if (format === "json") yield `{"run_id":${JSON.stringify(run.run_id)},"partial":true,"items":[`;
+    for await (const item of items) {
+      if (!["succeeded", "failed", "canceled"].includes(item.status)) continue;
+      count += 1;
+      if (format === "csv") yield table.records(item);
+      else if (format === "jsonl") yield `${JSON.stringify(item)}\n`;
+      else yield `${count === 1 ? "" : ","}\n${JSON.stringify(item)}`;
+    }
+    if (format === "json") yield "\n]}\n";
+  }
+  await Download.writeWhole(context, Readable.from(text()), out);
+  return count;
+}

@@ -1,0 +1,194 @@
+import * as fs from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { type Cli, open } from "#scripts/batch/cli-for-tests";
+import * as Folder from "#scripts/batch/folder";
+import * as Manifest from "#scripts/batch/manifest";
+import * as State from "#scripts/batch/state";
+
+let cli: Cli;
+beforeEach(() => {
+  cli = open();
+});
+afterEach(() => cli.remove());
+
+const collect = (limit?: number) => Folder.collect(join(cli.dir, "in"), { label: "in", limit });
+const read = (text: string | Buffer, limit?: number) =>
+  Manifest.read(cli.file("m.jsonl", text), { label: "m.jsonl", limit });
+const thrown = (work: () => unknown): string => {
+  try {
+    work();
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+  return "nothing was thrown";
+};
+
+describe("a folder", () => {
+  it("gives its pictures in natural order, subfolders included, and nothing else", () => {
+    const names = ["page 10.jpg", "page 2.JPG", "b/1.png", "b/x.tiff", "a.webp", "ä.gif", "a.jpeg", "c.tif"];
+    const others = ["notes.txt", ".hidden.jpg", ".git/x.jpg", "._page 2.JPG", "x.pdf", "jpg"];
+    for (const name of [...names, ...others]) cli.file(`in/${name}`);
+    fs.symlinkSync(join(cli.dir, "in/a.jpeg"), join(cli.dir, "in/link.jpg"));
+    fs.symlinkSync(join(cli.dir, "in"), join(cli.dir, "in/circle"));
+    const expected = [
+      "ä.gif",
+      "a.jpeg",
+      "a.webp",
+      "b/1.png",
+      "b/x.tiff",
+      "c.tif",
+      "link.jpg",
+      "page 2.JPG",
+      "page 10.jpg",
+    ];
+    expect(collect().map(({ line }) => line.file)).toEqual(expected);
+    expect(collect(2).map(({ line }) => line.file)).toEqual(expected.slice(0, 2));
+  });
+
+  it("without pictures is an error that says what was looked for", () => {
+    cli.file("in/notes.txt");
+    expect(thrown(collect)).toBe("there are no pictures in in (png, jpg, jpeg, webp, tiff, gif)");
+  });
+
+  it("names every picture that cannot be uploaded before anything is sent", () => {
+    cli.file("in/good.jpg");
+    cli.file("in/empty.jpg", "");
+    fs.closeSync(fs.openSync(cli.file("in/huge.png"), "r+"));
+    fs.truncateSync(join(cli.dir, "in/huge.png"), 21 * 1024 * 1024);
+    expect(thrown(collect)).toBe(
+      "nothing was sent: of 3 pictures 2 cannot be uploaded:\n  empty.jpg is empty\n  huge.png has 22.0 MB: more than an upload may have",
+    );
+  });
+});
+
+describe("a manifest", () => {
+  it("takes local paths relative to itself and passes everything else through", () => {
+    cli.file("sub/a.jpg");
+    cli.file("b.png");
+    const lines = [
+      { path: "sub/a.jpg", custom_id: "1" },
+      { path: "./b.png" },
+      { path: "b.png", file: "again.png" },
+      { image_ref: "upload_x", custom_id: "2" },
+      { image_key: "shared/x.jpg", file: "x" },
+      { image_url: "https://example.com/x.jpg" },
+    ];
+    const text = `\uFEFF${lines.map((line) => JSON.stringify(line)).join("\r\n")}\n\n`;
+    const entries = read(text);
+    expect(entries.map(({ line }) => line)).toEqual([
+      { file: "sub/a.jpg", custom_id: "1" },
+      { file: "b.png" },
+      { file: "again.png" },
+      ...lines.slice(3),
+    ]);
+    expect(entries.map(({ path }) => path)).toEqual([
+      join(cli.dir, "sub", "a.jpg"),
+      join(cli.dir, "b.png"),
+      join(cli.dir, "b.png"),
+      undefined,
+      undefined,
+      undefined,
+    ]);
+    expect(read(text, 2)).toHaveLength(2);
+  });
+
+  it("has all of its mistakes named with their line numbers", () => {
+    cli.file("a.jpg");
+    cli.file("notes.txt");
+    cli.file("folder.jpg/x", "");
+    const message = thrown(() =>
+      read(
+        Buffer.concat([
+          Buffer.from(
+            [
+              '{"path":"a.jpg","custom_id":"1"}',
+              "{not json",
+              "[1]",
+              "{}",
+              '{"path":"a.jpg","image_ref":"x"}',
+              '{"path":"gone.jpg"}',
+              '{"path":"notes.txt"}',
+              '{"path":"folder.jpg"}',
+              '{"path":"a.jpg","file":"a2","custom_id":"1"}',
+              '{"image_ref":"x","colour":"red"}',
+              '{"image_ref":"x","custom_id":"bad\\u0000id"}',
+              '{"path":"a.jpg","file":""}',
+              `{"image_ref":"${"x".repeat(70_000)}"}`,
+              "",
+            ].join("\n"),
+          ),
+          Buffer.from([0x22, 0xff, 0x22]),
+        ]),
+      ),
+    );
+    expect(message.split("\n  ")).toEqual([
+      "nothing was sent: m.jsonl has 13 mistakes:",
+      "line 2: is not JSON",
+      'line 3: is not an object such as {"path":"a.jpg"}',
+      "line 4: needs exactly one of path, image_ref, image_key, image_url",
+      "line 5: needs exactly one of path, image_ref, image_key, image_url",
+      "line 6: gone.jpg does not exist",
+      expect.stringMatching(/^line 7: notes\.txt is no picture by its name/),
+      "line 8: folder.jpg is no file",
+      "line 9: custom_id is the same as in line 1",
+      expect.stringMatching(/^line 10: .*colour/),
+      expect.stringMatching(/^line 11: custom_id: control characters/),
+      expect.stringMatching(/^line 12: file: /),
+      "line 13: has 70016 bytes, at most 65536 are allowed",
+      "line 14: is not UTF-8",
+    ]);
+  });
+
+  it("with more mistakes than a person reads has the rest counted", () => {
+    const message = thrown(() => read("x\n".repeat(50)));
+    expect(message.split("\n")).toHaveLength(22);
+    expect(message).toMatch(/has 50 mistakes:[\s\S]*line 20: is not JSON\n {2}… and 30 more$/);
+  });
+
+  it("that is empty, or longer than a run, is refused", () => {
+    expect(thrown(() => read("\n\n"))).toBe("m.jsonl has no lines");
+    const line = '{"image_ref":"x"}\n';
+    expect(thrown(() => read(line.repeat(100_001)))).toContain("a run has at most 100000");
+    expect(read(line.repeat(100_001), 5)).toHaveLength(5);
+  });
+});
+
+describe("the state", () => {
+  const env = () => ({ OCRLTY_HOME: join(cli.dir, "home") });
+  const state = (): State.State => ({
+    version: 1,
+    run_id: "run-1",
+    server: null,
+    source: "in",
+    options: { task_id: "receipt_v1" },
+    out: null,
+    partial: null,
+    sent: false,
+    manifest: null,
+    entries: [
+      { line: { file: "a.jpg" }, path: "/in/a.jpg" },
+      { line: { file: "b.jpg", image_ref: "ref-1" }, path: "/in/b.jpg", uploadedAt: 1 },
+    ],
+  });
+
+  it("comes back as it was saved, is replaced in one step, and goes", () => {
+    expect(State.load(env(), "run-1")).toBeUndefined();
+    State.save(env(), state());
+    expect(State.load(env(), "run-1")).toEqual(state());
+    State.save(env(), { ...state(), sent: true });
+    expect(State.load(env(), "run-1")?.sent).toBe(true);
+    expect(fs.readdirSync(join(cli.dir, "home/batches"))).toEqual(["run-1.json"]);
+    State.remove(env(), "run-1");
+    expect(State.exists(env(), "run-1")).toBe(false);
+  });
+
+  it.each([
+    ["half a file", '{"version":1,"run_id'],
+    ["another version", '{"version":2}'],
+    ["another run's", JSON.stringify({ ...state(), run_id: "Run-1" })],
+  ])("%s is refused by name", (_, text) => {
+    cli.file("home/batches/run-1.json", text);
+    expect(thrown(() => State.load(env(), "run-1"))).toMatch(/run-1\.json is not the state of a batch/);
+  });
+});

@@ -1,0 +1,283 @@
+import * as fs from "node:fs";
+import { resolve } from "node:path";
+import { Command } from "commander";
+import { isRunId } from "#core/id";
+import * as Limits from "#infra/limits";
+import { conclude } from "#scripts/batch/conclude";
+import * as Folder from "#scripts/batch/folder";
+import * as Manifest from "#scripts/batch/manifest";
+import * as Options from "#scripts/batch/options";
+import * as Results from "#scripts/batch/results";
+import * as Run from "#scripts/batch/run";
+import * as Send from "#scripts/batch/send";
+import * as State from "#scripts/batch/state";
+import * as Client from "#scripts/client";
+import { type Context, type Exit, exit, UsageError } from "#scripts/context";
+import * as Server from "#scripts/server";
+
+interface BatchOptions extends Options.Common {
+  task?: string;
+  concurrency?: string;
+  runId?: string;
+  out?: string;
+  keepInputs?: boolean;
+  webhook?: string;
+  limit?: string;
+  wait: boolean;
+  resume?: string;
+  force?: boolean;
+}
+
+const examples = `
+A folder's pictures (png, jpg, jpeg, webp, tiff, gif; with subfolders) are uploaded and become one run; each item's
+"file" is its path in the folder. A manifest is a .jsonl file: lines such as {"path":"a.jpg","custom_id":"17"}, with
+paths relative to it, or {"image_ref": …}, {"image_key": …}, {"image_url": …} as the API takes them.
+
+Ctrl-C stops waiting, not the run: what there is so far goes to --out, and the command that takes it up again is shown.
+Without --out the results are a table on stdout; with --json they are a line of JSON an item. A .csv gets a second
+file beside it, x.line_items.csv, when the task has line items.
+
+Examples:
+  npm run ocrlty -- batch samples --out results.csv
+  npm run ocrlty -- batch receipts.jsonl --task receipt_v1 --concurrency 16 --out results.jsonl
+  npm run ocrlty -- batch scans --no-wait
+  npm run ocrlty -- batch --resume batch-20261123-101500-x3f9
+
+Exit status: 0 all read, 1 items failed, 2 usage, server or network, 130 interrupted.`;
+
+/** `batch DIR|MANIFEST`: many pictures as one run. `done` gets the exit status. */
+export function command(context: Context, done: (status: Exit) => void): Command {
+  return Options.common(
+    new Command("batch")
+      .description("read a folder of pictures, or those of a manifest, as one run (POST /v1/batch_extract)")
+      .argument("[source]", "a folder, or a .jsonl manifest")
+      .option("--task <id>", "what to read (default: receipt_fields_v1)")
+      .option(
+        "--concurrency <n>",
+        `items at the model server at once, 1 to ${Limits.batches.maxConcurrency} (default: 4)`,
+      )
+      .option("--run-id <id>", "your own id of the run")
+      .option("--out <file>", "write the results to this .csv, .jsonl or .json")
+      .option("--force", "write over a file that is there")
+      .option("--keep-inputs", "keep the pictures on the server until the run is deleted, for reruns")
+      .option("--webhook <url>", "an https address that is called when the run has ended")
+      .option("--limit <n>", "only the first so many pictures")
+      .option("--no-wait", "start the run and do not wait for it")
+      .option("--resume <run-id>", "take up a batch that was interrupted"),
+  )
+    .addHelpText("after", examples)
+    .action(async (source: string | undefined, options: BatchOptions) =>
+      done(
+        options.resume === undefined
+          ? await begin(context, source, options)
+          : await resume(context, source, options.resume, options),
+      ),
+    );
+}
+
+async function begin(context: Context, source: string | undefined, options: BatchOptions): Promise<Exit> {
+  if (source === undefined) throw new UsageError("name a folder of pictures or a .jsonl manifest");
+  const limit = Options.wholeNumber("--limit", options.limit);
+  const request = requestOf(options);
+  const runId = options.runId ?? Run.newId("batch");
+  if (!isRunId(runId)) throw new UsageError(Options.badRunId);
+  const out = options.out === undefined ? null : resolve(context.cwd, options.out);
+  if (out !== null) Results.checkOut(out, { force: options.force === true, cwd: context.cwd });
+  const path = resolve(context.cwd, source);
+  const entries = entriesOf(path, source, limit);
+  if (State.exists(context.env, runId))
+    throw new UsageError(`${runId} was begun before: ${hint(runId)}, or take another --run-id`);
+
+  const server = await Server.connect(context, options);
+  try {
+    // The key, the task and the id are looked at before anything large is sent.
+    await Results.fieldsOf(context, server, request.task_id ?? defaultTask);
+    if (options.runId !== undefined && (await Run.find(server, runId, context.signal)))
+      throw new UsageError(`the server has a run ${runId} already: take another --run-id`);
+    const state: State.State = {
+      version: 1,
+      run_id: runId,
+      server: server.local ? null : server.url.href,
+      source: path,
+      options: request,
+      out,
+      partial: null,
+      sent: false,
+      manifest: null,
+      entries,
+    };
+    State.save(context.env, state);
+    context.say(`${runId}: ${entries.length} pictures`);
+    return await carryOn(context, server, state, options);
+  } finally {
+    await server.close();
+  }
+}
+
+const defaultTask = "receipt_fields_v1";
+
+function entriesOf(path: string, label: string, limit: number | undefined): State.State["entries"] {
+  const stat = fs.statSync(path, { throwIfNoEntry: false });
+  if (stat === undefined) throw new UsageError(`${label} does not exist`);
+  if (stat.isDirectory()) return Folder.collect(path, { label, limit });
+  if (/\.(jsonl|ndjson)$/i.test(path)) return Manifest.read(path, { label, limit });
+  throw new UsageError(
+    `${label} is neither a folder nor a .jsonl manifest; one picture is for: npm run extract`,
+  );
+}
+
+async function resume(
+  context: Context,
+  source: string | undefined,
+  runId: string,
+  options: BatchOptions,
+): Promise<Exit> {
+  if (source !== undefined || options.runId !== undefined || options.limit !== undefined)
+    throw new UsageError("--resume takes up what was begun: it needs no source, --run-id or --limit");
+  if (!isRunId(runId)) throw new UsageError(Options.badRunId);
+  // Without a state of ours it is a run like any other, which can be waited for.
+  const state = State.load(context.env, runId) ?? foreign(runId);
+  const request = requestOf(options);
+  if (state.sent && Object.keys(request).length > 0)
+    throw new UsageError("the run has started: its options cannot be changed any more");
+  Object.assign(state.options, request);
+  if (options.out !== undefined) {
+    const out = resolve(context.cwd, options.out);
+    if (out !== state.out) state.partial = null;
+    state.out = out;
+  }
+  checkOut(context, state, options);
+  const server = await Server.connect(...whereTo(context, state, options));
+  try {
+    return await carryOn(context, server, state, options);
+  } finally {
+    await server.close();
+  }
+}
+
+function foreign(runId: string): State.State {
+  return {
+    version: 1,
+    run_id: runId,
+    server: "",
+    source: "",
+    options: {},
+    out: null,
+    partial: null,
+    sent: true,
+    manifest: null,
+    entries: [],
+  };
+}
+
+/** The server that has the uploads. Its key is never taken from settings that belong to another one. */
+function whereTo(
+  context: Context,
+  { server }: State.State,
+  { url, key }: BatchOptions,
+): Parameters<typeof Server.connect> {
+  if (server === "" || url !== undefined) return [context, { url, key }];
+  // The local loop's, whatever OCRLTY_URL says by now.
+  if (server === null) return [{ ...context, env: { ...context.env, OCRLTY_URL: undefined } }, { key }];
+  const set = context.env.OCRLTY_URL;
+  const isSet = set !== undefined && set !== "" && Client.target(set, undefined).url.href === server;
+  if (!isSet && key === undefined)
+    throw new UsageError(`this batch was sent to ${server}: add --url and --key, or set OCRLTY_URL`);
+  return [context, { url: server, key }];
+}
+
+function requestOf(options: BatchOptions): State.State["options"] {
+  const { maxConcurrency } = Limits.batches;
+  const concurrency = Options.wholeNumber("--concurrency", options.concurrency, maxConcurrency);
+  return {
+    ...(options.task === undefined ? {} : { task_id: options.task }),
+    ...(concurrency === undefined ? {} : { concurrency }),
+    ...(options.keepInputs ? { persist_inputs: true } : {}),
+    ...(options.webhook === undefined ? {} : { webhook_url: options.webhook }),
+  };
+}
+
+/** Sends what is not sent, waits, and hands the results over. */
+async function carryOn(
+  context: Context,
+  server: Server.Server,
+  state: State.State,
+  options: BatchOptions,
+): Promise<Exit> {
+  try {
+    if (!state.sent) await Send.send(context, server, state);
+    if (!options.wait) return await leave(context, server, state, options);
+    const run = await Run.wait(context, server, state.run_id);
+    checkOut(context, state, options);
+    const status = await conclude(context, server, run, { out: state.out ?? undefined, json: options.json });
+    State.remove(context.env, state.run_id);
+    return status;
+  } catch (error) {
+    if (context.signal.aborted) await interrupted(context, server, state);
+    const url = options.url === undefined ? "" : ` --url ${options.url}`;
+    if (context.signal.aborted || error instanceof Client.CallError || error instanceof UsageError)
+      context.say(`to go on: ${hint(state.run_id)}${url}`);
+    throw error;
+  }
+}
+
+const hint = (runId: string) => `npm run ocrlty -- batch --resume ${runId}`;
+
+function checkOut(context: Context, { out, partial }: State.State, options: BatchOptions): void {
+  if (out === null) return;
+  // What an interruption wrote may be replaced by the whole, as long as nobody has worked on it.
+  const mine = (file: string) => {
+    const stat = fs.statSync(file, { throwIfNoEntry: false });
+    return (
+      file === out && stat?.size === partial?.bytes && Math.floor(stat?.mtimeMs ?? 0) === partial?.modified_ms
+    );
+  };
+  Results.checkOut(out, { force: options.force === true, cwd: context.cwd, mine });
+}
+
+async function leave(
+  context: Context,
+  server: Server.Server,
+  state: State.State,
+  { json }: BatchOptions,
+): Promise<Exit> {
+  const run = await Run.get(server, state.run_id, context.signal);
+  context.out(json ? `${JSON.stringify(run)}\n` : `${run.run_id} ${run.status}\n`);
+  if (server.ownLoop)
+    context.say("the local loop ends with this command; the run goes on when one runs again (npm start)");
+  context.say(`to wait for it: ${hint(run.run_id)}`);
+  return exit.ok;
+}
+
+/** After Ctrl-C nobody waits long any more. */
+const lastWordsMs = 15_000;
+
+/** Writes down how far it came; what cannot be had any more is not worth an error of its own. */
+async function interrupted(context: Context, server: Server.Server, state: State.State): Promise<void> {
+  if (!state.sent) {
+    const { entries } = state;
+    context.say(
+      `nothing has started; ${entries.filter(Send.isReady).length} of ${entries.length} are uploaded`,
+    );
+    return;
+  }
+  context.say(
+    server.ownLoop
+      ? "the local loop ends with this command; the run goes on when it is taken up again"
+      : "the run goes on at the server",
+  );
+  const { out } = state;
+  if (out === null || server.ownLoop) return;
+  const last = { ...context, signal: AbortSignal.timeout(lastWordsMs) };
+  try {
+    checkOut(context, state, { wait: true });
+    const run = await Run.get(server, state.run_id, last.signal);
+    const count = await Results.savePartial(last, server, run, out);
+    const { size, mtimeMs } = fs.statSync(out);
+    state.partial = { bytes: size, modified_ms: Math.floor(mtimeMs) };
+    State.save(context.env, state);
+    context.say(`${count} of ${run.counts.total} items so far are in ${out}`);
+  } catch (error) {
+    context.say(`no partial results: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}

@@ -1,0 +1,179 @@
+import * as fs from "node:fs";
+import { basename, join, resolve } from "node:path";
+import { Command } from "commander";
+import * as z from "zod";
+import { shapeProblem } from "#core/run/source/key";
+import * as DataRoot from "#scripts/batch/data-root";
+import { inspect, mimeTypeOf } from "#scripts/batch/entry";
+import * as Folder from "#scripts/batch/folder";
+import * as Options from "#scripts/batch/options";
+import * as Progress from "#scripts/batch/progress";
+import { onceInAWhile } from "#scripts/batch/retry";
+import * as Run from "#scripts/batch/run";
+import * as Upload from "#scripts/batch/upload";
+import { type Context, type Exit, exit, UsageError } from "#scripts/context";
+import * as Server from "#scripts/server";
+import * as Table from "#scripts/table";
+
+interface PutOptions extends Options.Common {
+  as?: string;
+  shared?: boolean;
+}
+
+const examples = `
+\`put\` goes through the API, like any upload: into the key's own folder, or with --shared and role admin into the one
+that every key sees. What is there already stays as it is: nothing is ever written over. A run reads such a folder with
+"images_dir". \`ls\` and \`rm\` have no route in the API: they use the bucket itself, that of S3_BUCKET (a stage's under
+\`npx sst shell\`), else the local loop's; they see the folders of all keys.
+
+Examples:
+  npm run ocrlty -- data put receipts --as november
+  npm run ocrlty -- data ls shared/
+  npx sst shell --stage production -- node scripts/launch.mjs ocrlty data rm client-1/november --yes
+
+Exit status: 0 done, 2 usage, server, bucket or network, 130 interrupted.`;
+
+/** `data put|ls|rm`: pictures that belong to no run, for \`images_dir\` and \`image_key\`. */
+export function command(context: Context, done: (status: Exit) => void): Command {
+  const data = new Command("data")
+    .description("pictures that stay in the bucket, for runs over a folder (images_dir)")
+    .addHelpText("after", examples);
+  Options.common(
+    data
+      .command("put")
+      .description("upload the pictures of a folder, with its subfolders")
+      .argument("<dir>", "the folder")
+      .option("--as <name>", "what it is called there (default: the folder's own name)")
+      .option("--shared", "where every key sees it (role admin)"),
+  ).action(async (dir: string, options: PutOptions) => done(await put(context, dir, options)));
+  data
+    .command("ls")
+    .description("what is there, read from the bucket itself")
+    .argument("[prefix]", "only keys that begin so: shared/, client-1/november")
+    .option("--json", "a line of JSON a picture")
+    .action(async (prefix: string | undefined, options: { json?: boolean }) =>
+      done(await ls(context, prefix ?? "", options)),
+    );
+  data
+    .command("rm")
+    .description("remove a folder or a picture from the bucket itself")
+    .argument("<name>", "as ls shows it: client-1/november")
+    .option("--yes", "needed: nothing of it can be had back")
+    .option("--json", "the result on one line of JSON")
+    .action(async (name: string, options: { yes?: boolean; json?: boolean }) =>
+      done(await rm(context, name, options)),
+    );
+  return data;
+}
+
+const Me = z.looseObject({ key_id: z.string() });
+
+async function put(context: Context, dir: string, options: PutOptions): Promise<Exit> {
+  const path = resolve(context.cwd, dir);
+  if (!fs.statSync(path, { throwIfNoEntry: false })?.isDirectory())
+    throw new UsageError(`${dir} is not a folder`);
+  const name = DataRoot.checked(options.as ?? basename(path));
+  const below = options.shared ? `shared/${name}` : name;
+  const files = picturesOf(path, dir, below);
+  const server = await Server.connect(context, options);
+  try {
+    const me = Me.parse(await Run.ask(server, { path: "/v1/me", signal: context.signal }));
+    const imagesDir = options.shared ? below : `${me.key_id}/${name}`;
+    const counts = await putAll(context, server, path, files, below);
+    const facts = { images_dir: imagesDir, files: files.length, ...counts };
+    context.out(
+      options.json
+        ? `${JSON.stringify(facts)}\n`
+        : `${counts.uploaded} uploaded, ${counts.already_there} there already\n"images_dir": ${JSON.stringify(imagesDir)}\n`,
+    );
+    const rare = [...new Set(files.map((file) => file.split(".").at(-1)?.toLowerCase() ?? ""))];
+    if (rare.some((ext) => !usual.includes(ext)))
+      context.say(`images_dir reads ${usual.join(", ")} unless told: "exts": ${JSON.stringify(rare)}`);
+    return exit.ok;
+  } finally {
+    await server.close();
+  }
+}
+
+/** What a run over a folder takes without \`exts\`. */
+const usual = ["png", "jpg", "jpeg", "webp"];
+
+/** Relative names of the folder's pictures. Throws UsageError that names every one that cannot be uploaded. */
+function picturesOf(path: string, label: string, below: string): string[] {
+  const files = Folder.filesBelow(path, (file) => mimeTypeOf(file) !== undefined);
+  if (files.length === 0) throw new UsageError(`there are no pictures in ${label}`);
+  const problems = files.flatMap((file) => {
+    const found = inspect(join(path, file));
+    const shape = shapeProblem(`${below}/${file}`);
+    return [
+      ...("problem" in found ? [`${file} ${found.problem}`] : []),
+      ...(shape ? [`${file}: ${shape}`] : []),
+    ];
+  });
+  if (problems.length > 0)
+    throw new UsageError(
+      `nothing was sent: ${problems.length} cannot be uploaded:\n  ${Folder.listed(problems)}`,
+    );
+  return files;
+}
+
+async function putAll(
+  context: Context,
+  server: Server.Server,
+  dir: string,
+  files: readonly string[],
+  below: string,
+): Promise<{ uploaded: number; already_there: number }> {
+  const counts = { uploaded: 0, already_there: 0 };
+  const progress = Progress.start(context, { label: "upload", unit: "files", total: files.length });
+  const say = onceInAWhile(progress.say);
+  try {
+    await Upload.each(files, context, async (file, signal) => {
+      const bytes = await Upload.bytesOf(join(dir, file));
+      const mimeType = mimeTypeOf(file) ?? "image/jpeg";
+      const wish = { kind: "data", mimeType, path: `${below}/${file}` } as const;
+      const { taken } = await Upload.upload({ say, signal }, server, wish, bytes);
+      counts[taken ? "already_there" : "uploaded"] += 1;
+      progress.update(counts.uploaded + counts.already_there);
+    });
+  } finally {
+    progress.stop();
+  }
+  return counts;
+}
+
+async function ls(context: Context, prefix: string, { json }: { json?: boolean }): Promise<Exit> {
+  await DataRoot.withBucket(context, async (bucket) => {
+    for await (const object of DataRoot.list(context, bucket, prefix)) {
+      const { image_key: key, bytes, modified_at: modifiedAt } = object;
+      // The key last: it is of any length, and wanted whole.
+      context.out(
+        json
+          ? `${JSON.stringify(object)}\n`
+          : `${Table.minute(modifiedAt)}  ${String(bytes).padStart(9)}  ${Table.shown(key)}\n`,
+      );
+    }
+  });
+  return exit.ok;
+}
+
+async function rm(
+  context: Context,
+  name: string,
+  { yes, json }: { yes?: boolean; json?: boolean },
+): Promise<Exit> {
+  const key = DataRoot.checked(name);
+  if (!yes) throw new UsageError(`this removes ${key} and all below it for good: add --yes`);
+  let removed = 0;
+  await DataRoot.withBucket(context, async (bucket) => {
+    // `a` is also how `ab` begins.
+    for await (const object of DataRoot.list(context, bucket, key)) {
+      if (object.image_key !== key && !object.image_key.startsWith(`${key}/`)) continue;
+      await DataRoot.remove(bucket, object.image_key);
+      removed += 1;
+    }
+  });
+  if (removed === 0) throw new UsageError(`there is nothing called ${key}`);
+  context.out(json ? `${JSON.stringify({ removed })}\n` : `${removed} removed\n`);
+  return exit.ok;
+}

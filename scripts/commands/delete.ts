@@ -1,0 +1,51 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { Command } from "commander";
+import * as Options from "#scripts/batch/options";
+import { patiently } from "#scripts/batch/retry";
+import * as Run from "#scripts/batch/run";
+import { type Context, type Exit, exit, UsageError } from "#scripts/context";
+import * as Server from "#scripts/server";
+
+interface DeleteOptions extends Options.Common {
+  yes?: boolean;
+}
+
+const firstPollMs = 500;
+const lastPollMs = 5_000;
+/** How long a server may be away while a large run is deleted. */
+const awayMs = 2 * 60_000;
+
+/** `delete ID --yes`: the run with its artifacts, results, kept pictures. A large one is waited for. */
+export function command(context: Context, done: (status: Exit) => void): Command {
+  return Options.common(
+    new Command("delete")
+      .description(
+        "delete a run for good, with its artifacts, results and kept pictures (DELETE /v1/runs/{run_id})",
+      )
+      .argument("<run-id>", "the run's id")
+      .option("--yes", "needed: nothing of it can be had back, and the id stays taken"),
+  ).action(async (runId: string, options: DeleteOptions) => {
+    if (!options.yes)
+      throw new UsageError(`this deletes ${runId} with its artifacts and results for good: add --yes`);
+    const server = await Server.connect(context, options);
+    try {
+      const request = { method: "DELETE", path: Run.pathOf(runId), signal: context.signal } as const;
+      const json = await Run.ask(server, request, [200, 202]);
+      await gone(context, server, runId);
+      context.out(options.json ? `${JSON.stringify(json)}\n` : `${runId} is deleted\n`);
+    } finally {
+      await server.close();
+    }
+    done(exit.ok);
+  });
+}
+
+/** Returns when the server knows the run no more; an interrupted wait leaves the deletion going on. */
+async function gone(context: Context, server: Server.Server, runId: string): Promise<void> {
+  const look = () => Run.find(server, runId, context.signal);
+  for (let pauseMs = firstPollMs; (await patiently(context, awayMs, look)) !== undefined; ) {
+    if (pauseMs === firstPollMs) context.say("it is large; waiting until all of it is gone");
+    await sleep(pauseMs, undefined, { signal: context.signal });
+    pauseMs = Math.min(lastPollMs, pauseMs * 1.5);
+  }
+}

@@ -1,0 +1,42 @@
+import { Command, Option } from "commander";
+import { itemStatuses } from "#core/run/schema";
+import * as Options from "#scripts/batch/options";
+import * as Results from "#scripts/batch/results";
+import * as Run from "#scripts/batch/run";
+import { type Context, type Exit, exit } from "#scripts/context";
+import * as Server from "#scripts/server";
+
+interface ItemsOptions extends Options.Common {
+  status?: string;
+  limit?: string;
+}
+
+/** `items ID`: a run's items, also while it is going. */
+export function command(context: Context, done: (status: Exit) => void): Command {
+  return Options.common(
+    new Command("items")
+      .description("the items of a run, also while it is going (GET /v1/runs/{run_id}/items)")
+      .argument("<run-id>", "the run's id")
+      .addOption(new Option("--status <status>", "only these").choices(itemStatuses))
+      .option("--limit <n>", "at most so many"),
+  ).action(async (runId: string, options: ItemsOptions) => {
+    const limit = Options.wholeNumber("--limit", options.limit);
+    const server = await Server.connect(context, options);
+    try {
+      const items = Run.list(server, Run.pathOf(runId, "/items"), {
+        query: { status: options.status },
+        limit,
+        signal: context.signal,
+        schema: Run.Item,
+      });
+      if (options.json) for await (const item of items) context.out(`${JSON.stringify(item)}\n`);
+      else {
+        const run = await Run.get(server, runId, context.signal);
+        await Results.printItems(context, items, await Results.fieldsOf(context, server, run.task_id));
+      }
+    } finally {
+      await server.close();
+    }
+    done(exit.ok);
+  });
+}

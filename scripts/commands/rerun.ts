@@ -1,0 +1,88 @@
+import { resolve } from "node:path";
+import { Command, Option } from "commander";
+import { isRunId } from "#core/id";
+import * as Limits from "#infra/limits";
+import { conclude } from "#scripts/batch/conclude";
+import * as Options from "#scripts/batch/options";
+import * as Results from "#scripts/batch/results";
+import * as Run from "#scripts/batch/run";
+import { type Context, type Exit, exit, UsageError } from "#scripts/context";
+import * as Server from "#scripts/server";
+
+interface RerunOptions extends Options.Common {
+  only?: string;
+  task?: string;
+  concurrency?: string;
+  runId?: string;
+  keepInputs?: boolean;
+  webhook?: string;
+  wait?: boolean;
+  out?: string;
+  force?: boolean;
+}
+
+const examples = `
+The pictures must still be there: a run with --keep-inputs, or one over pictures of the data root.
+
+Examples:
+  npm run ocrlty -- rerun batch-20261123-101500-x3f9 --only failed --out second.csv
+  npm run ocrlty -- rerun batch-20261123-101500-x3f9 --task receipt_v1 --wait
+
+Exit status: 0 done, 1 items failed (where it was waited for), 2 usage, server or network, 130 interrupted.`;
+
+/** `rerun ID`: the pictures of a run once more, as a new run. */
+export function command(context: Context, done: (status: Exit) => void): Command {
+  const { maxConcurrency } = Limits.batches;
+  return Options.common(
+    new Command("rerun")
+      .description("read the pictures of a run again, as a new run (POST /v1/batch_extract_rerun)")
+      .argument("<run-id>", "the run whose pictures are read")
+      .addOption(new Option("--only <which>", "all of them, or those that failed").choices(["all", "failed"]))
+      .option("--task <id>", "what to read (default: the same)")
+      .option("--concurrency <n>", `1 to ${maxConcurrency} (default: the same)`)
+      .option("--run-id <id>", "your own id of the new run")
+      .option("--keep-inputs", "keep the pictures until the new run is deleted, too")
+      .option("--webhook <url>", "an https address that is called when the run has ended")
+      .option("--wait", "wait for its end and print the results")
+      .option("--out <file>", "wait, and write the results to this .csv, .jsonl or .json")
+      .option("--force", "write over a file that is there"),
+  )
+    .addHelpText("after", examples)
+    .action(async (source: string, options: RerunOptions) => done(await rerun(context, source, options)));
+}
+
+async function rerun(context: Context, source: string, options: RerunOptions): Promise<Exit> {
+  const concurrency = Options.wholeNumber(
+    "--concurrency",
+    options.concurrency,
+    Limits.batches.maxConcurrency,
+  );
+  const out = options.out === undefined ? undefined : resolve(context.cwd, options.out);
+  if (out !== undefined) Results.checkOut(out, { force: options.force === true, cwd: context.cwd });
+  const runId = options.runId ?? Run.newId("rerun");
+  if (!isRunId(runId)) throw new UsageError(Options.badRunId);
+  const server = await Server.connect(context, options);
+  try {
+    const run = await Run.start(context, server, "/v1/batch_extract_rerun", {
+      source_run_id: source,
+      run_id: runId,
+      ...(options.only === undefined ? {} : { only: options.only }),
+      ...(options.task === undefined ? {} : { task_id: options.task }),
+      ...(concurrency === undefined ? {} : { concurrency }),
+      ...(options.keepInputs ? { persist_inputs: true } : {}),
+      ...(options.webhook === undefined ? {} : { webhook_url: options.webhook }),
+    });
+    if (!options.wait && out === undefined) {
+      context.out(options.json ? `${JSON.stringify(run)}\n` : `${run.run_id} ${run.status}\n`);
+      if (server.ownLoop)
+        context.say("the local loop ends with this command; the run goes on when one runs again (npm start)");
+      return exit.ok;
+    }
+    context.say(`${run.run_id}: to wait for it again, npm run ocrlty -- batch --resume ${run.run_id}`);
+    const ended = await Run.wait(context, server, run.run_id);
+    if (out !== undefined) Results.checkOut(out, { force: options.force === true, cwd: context.cwd });
+    return await conclude(context, server, ended, { out, json: options.json });
+  } finally {
+    await server.close();
+  }
+}

@@ -1,0 +1,23 @@
+import { Command } from "commander";
+import * as Options from "#scripts/batch/options";
+import * as Run from "#scripts/batch/run";
+import { type Context, type Exit, exit } from "#scripts/context";
+import * as Server from "#scripts/server";
+
+/** `run ID`: the run as the server tells it. */
+export function command(context: Context, done: (status: Exit) => void): Command {
+  return Options.common(
+    new Command("run")
+      .description("one run and how far it is (GET /v1/runs/{run_id})")
+      .argument("<run-id>", "the run's id"),
+  ).action(async (runId: string, options: Options.Common) => {
+    const server = await Server.connect(context, options);
+    try {
+      const run = await Run.get(server, runId, context.signal);
+      context.out(`${JSON.stringify(run, null, options.json ? 0 : 2)}\n`);
+    } finally {
+      await server.close();
+    }
+    done(exit.ok);
+  });
+}

@@ -1,0 +1,53 @@
+import { Command, Option } from "commander";
+import { runStatuses } from "#core/run/schema";
+import * as Options from "#scripts/batch/options";
+import * as Run from "#scripts/batch/run";
+import { type Context, type Exit, exit } from "#scripts/context";
+import * as Server from "#scripts/server";
+import * as Table from "#scripts/table";
+
+interface RunsOptions extends Options.Common {
+  status?: string;
+  task?: string;
+  limit?: string;
+}
+
+const defaultLimit = 20;
+
+/** `runs`: the newest runs as a table, or a line of JSON a run. */
+export function command(context: Context, done: (status: Exit) => void): Command {
+  return Options.common(
+    new Command("runs")
+      .description("the runs of this key, newest first (GET /v1/runs)")
+      .addOption(new Option("--status <status>", "only these").choices(runStatuses))
+      .option("--task <id>", "only those of this task")
+      .option("--limit <n>", `at most so many (default: ${defaultLimit})`),
+  ).action(async (options: RunsOptions) => {
+    const limit = Options.wholeNumber("--limit", options.limit) ?? defaultLimit;
+    const server = await Server.connect(context, options);
+    try {
+      const runs = Run.list(server, "/v1/runs", {
+        query: { status: options.status, task_id: options.task },
+        limit,
+        signal: context.signal,
+        schema: Run.Run,
+      });
+      const rows = [["RUN", "STATUS", "TASK", "CREATED", "TOTAL", "OK", "FAILED", "CANCELED"]];
+      for await (const run of runs) {
+        if (options.json) context.out(`${JSON.stringify(run)}\n`);
+        else rows.push(rowOf(run));
+      }
+      if (!options.json) context.out(Table.table(rows));
+    } finally {
+      await server.close();
+    }
+    done(exit.ok);
+  });
+}
+
+function rowOf(run: Run.Run): string[] {
+  const { total, succeeded, failed, canceled } = run.counts;
+  const status = run.waiting_for ? `${run.status} (waits)` : run.status;
+  const counts = [total, succeeded, failed, canceled].map(String);
+  return [run.run_id, status, run.task_id, Table.minute(run.created_at), ...counts];
+}

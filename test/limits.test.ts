@@ -1,0 +1,174 @@
+/** Limits of keys and what `GET /v1/usage` tells, over HTTP against the whole stack. */
+import { execFile } from "node:child_process";
+import { resolve } from "node:path";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, beforeEach, expect, test, vi } from "vitest";
+import { useLoop } from "#test/loop";
+import * as ModelServer from "#test/model-server";
+import { base64 } from "#test/pictures";
+
+const execute = promisify(execFile);
+
+let model: ModelServer.ModelServer;
+const loop = useLoop(async () => {
+  model = await ModelServer.start({ model: "scripted" });
+  return { env: { VLLM_BASE_URL: model.url, VLLM_MODEL: "scripted", GPU_COST_PER_HOUR: "36" } };
+});
+afterAll(() => model?.close());
+beforeEach(() => {
+  model.respond = () => ModelServer.json(fields, { usage: { prompt_tokens: 100, completion_tokens: 10 } });
+});
+
+const fields = { total: "12.00", subtotal: "10.00", tax: "2.00" };
+
+/**
+ * `keys VERB …` of the command line on the running loop's database. In a process of its own, as everywhere: two SQLite
+ * libraries in one process do not see each other's locks.
+ */
+async function keys(...args: string[]): Promise<Record<string, unknown>> {
+  const program = resolve(import.meta.dirname, "../scripts/ocrlty.ts");
+  const { stdout } = await execute(
+    process.execPath,
+    [program, "keys", ...args, "--json", "--db", `${loop().home}/ocrlty.db`],
+    { env: { ...process.env, OCRLTY_HOME: loop().home, API_KEY_PEPPER: "" } },
+  );
+  return JSON.parse(stdout);
+}
+
+const newKey = async (keyId: string, ...limits: string[]) =>
+  String((await keys("create-key", "--key-id", keyId, "--role", "client", ...limits)).api_key);
+
+const extract = async (key: string, id: string, seed = 1) =>
+  loop().call("/v1/extract", { key, json: { image_base64: await base64(seed), request_id: id } });
+
+interface Report {
+  items: Record<string, unknown>[];
+  total: Record<string, number | null>;
+}
+const usage = async (key: string, query = "") =>
+  (await loop().call(`/v1/usage${query}`, { key })).body as Report;
+
+const errorOf = (answer: { body: unknown }) =>
+  (answer.body as { error: { code: string; message: string; details: Record<string, unknown> } }).error;
+
+/** A day that is about to end would give two days' worth, a minute two minutes'. */
+const leaves = (ms: number, of: number) =>
+  vi.waitFor(() => expect(of - (Date.now() % of)).toBeGreaterThan(ms), {
+    timeout: ms + 2_000,
+    interval: 200,
+  });
+beforeAll(() => leaves(30_000, 24 * 3_600_000), 40_000);
+
+test("of 200 parallel calls at 100 a minute exactly 100 are answered, the others with 429 and when to come back", async () => {
+  const key = await newKey("minute", "--requests-per-minute", "100");
+  await leaves(5_000, 60_000);
+  const answers = await Promise.all(Array.from({ length: 200 }, () => loop().call("/v1/me", { key })));
+  const refused = answers.filter(({ status }) => status === 429);
+  expect(answers.filter(({ status }) => status === 200)).toHaveLength(100);
+  expect(refused).toHaveLength(100);
+  for (const answer of refused) {
+    expect(errorOf(answer)).toMatchObject({
+      code: "rate_limited",
+      details: { limit: "requests_per_minute", allowed: 100 },
+    });
+    const seconds = Number(answer.headers.get("retry-after"));
+    expect(seconds).toBeGreaterThan(0);
+    expect(seconds).toBeLessThanOrEqual(60);
+  }
+  // What anybody may ask, this key may ask too.
+  expect((await loop().call("/health", { key })).status).toBe(200);
+  expect((await loop().call("/v1/me")).status).toBe(200);
+}, 30_000);
+
+test("an extract over the day's items is refused, leaves nothing behind and never reaches the model", async () => {
+  const key = await newKey("items", "--items-per-day", "1");
+  expect((await extract(key, "first")).status).toBe(200);
+  const asked = model.requests.length;
+  const refused = await extract(key, "second", 2);
+  expect(refused.status).toBe(429);
+  expect(errorOf(refused)).toMatchObject({
+    code: "rate_limited",
+    details: { limit: "items_per_day", allowed: 1, used: 1 },
+  });
+  const seconds = Number(refused.headers.get("retry-after"));
+  expect(seconds).toBe(errorOf(refused).details.retry_after_s);
+  expect(Math.abs(seconds * 1_000 - (86_400_000 - (Date.now() % 86_400_000)))).toBeLessThan(5_000);
+  expect((await loop().call("/v1/extracts/second", { key })).status).toBe(404);
+  const day = new Date().toISOString().slice(0, 10);
+  const artifact = (id: string) => loop().call(`/v1/debug/artifacts/${id}?key_id=items&date=${day}`);
+  expect([(await artifact("first")).status, (await artifact("second")).status]).toEqual([200, 404]);
+  // An answer that is there is no new item.
+  const replayed = await extract(key, "first");
+  expect([replayed.status, replayed.headers.get("idempotent-replayed")]).toEqual([200, "true"]);
+  expect(model.requests.length).toBe(asked);
+  expect((await usage(key)).total).toMatchObject({ items: 1, model_calls: 1 });
+});
+
+test("usage is what the answers said: own for a key, everybody's for an admin, with a price", async () => {
+  const key = await newKey("reader");
+  const answers = [await extract(key, "a"), await extract(key, "b", 2)];
+  const inferenceMs = answers.reduce(
+    (sum, { body }) => sum + (body as { timings_ms: { inference: number } }).timings_ms.inference,
+    0,
+  );
+  const today = new Date().toISOString().slice(0, 10);
+  const sums = {
+    items: 2,
+    prompt_tokens: 200,
+    completion_tokens: 20,
+    model_calls: 2,
+    model_seconds: inferenceMs / 1_000,
+    image_bytes:
+      Buffer.from(await base64(1), "base64").length + Buffer.from(await base64(2), "base64").length,
+    cost: inferenceMs / 100_000,
+  };
+  expect(await usage(key)).toMatchObject({
+    to: today,
+    group_by: "day",
+    items: [{ day: today, ...sums }],
+    total: sums,
+  });
+  expect((await usage(key, "?group_by=task")).items).toEqual([{ task_id: "receipt_fields_v1", ...sums }]);
+  expect((await usage(loop().apiKey, "?key_id=reader&group_by=key")).items).toEqual([
+    { key_id: "reader", ...sums },
+  ]);
+  const everybody = (await usage(loop().apiKey, "?group_by=key")).items.map((item) => item.key_id);
+  expect(everybody).toEqual(expect.arrayContaining(["reader", "items"]));
+  expect((await loop().call("/v1/usage?key_id=items", { key })).status).toBe(404);
+});
+
+test("an attempt that failed has used the model too; a repeat of it is no second item", async () => {
+  const key = await newKey("failing");
+  model.respond = () => ({
+    kind: "text",
+    text: "no json",
+    usage: { prompt_tokens: 5, completion_tokens: 1 },
+  });
+  const failed = await extract(key, "hard");
+  expect([failed.status, errorOf(failed).code]).toEqual([502, "invalid_model_output"]);
+  const first = (await usage(key)).total;
+  const calls = first.model_calls ?? 0;
+  expect(calls).toBeGreaterThan(0);
+  expect(first).toMatchObject({ items: 1, prompt_tokens: 5 * calls, completion_tokens: calls });
+  model.respond = () => ModelServer.json(fields, { usage: { prompt_tokens: 100, completion_tokens: 10 } });
+  expect((await extract(key, "hard")).status).toBe(200);
+  expect((await usage(key)).total).toMatchObject({
+    items: 1,
+    model_calls: calls + 1,
+    prompt_tokens: 5 * calls + 100,
+    completion_tokens: calls + 10,
+  });
+});
+
+test.each([
+  ["from=2026-13-01", "from"],
+  ["from=yesterday", "from"],
+  ["to=2026-1-1", "to"],
+  ["from=2026-02-01&to=2026-01-01", "from"],
+  ["from=2020-01-01&to=2026-01-01", "from"],
+  ["group_by=hour", "group_by"],
+])("usage?%s is 400 and says where", async (query, path) => {
+  const answer = await loop().call(`/v1/usage?${query}`);
+  expect(answer.status).toBe(400);
+  expect(errorOf(answer)).toMatchObject({ code: "invalid_request", details: { issues: [{ path }] } });
+});
