@@ -18,6 +18,10 @@ declare module "sst" {
       "API_KEY_PEPPER": string
       "type": "sst.sst.Linkable"
     }
+    "Batch": {
+      "name": string
+      "type": "sst.aws.Function"
+    }
     "Bucket": import("@cloudflare/workers-types").R2Bucket
     "Catalog": {
       "name": string
@@ -35,6 +39,10 @@ declare module "sst" {
     "DatabaseUrl": {
       "type": "sst.sst.Secret"
       "value": string
+    }
+    "DeadLetter": {
+      "name": string
+      "type": "sst.aws.Function"
     }
     "Debug": {
       "name": string
@@ -56,6 +64,18 @@ declare module "sst" {
       "name": string
       "type": "sst.aws.Function"
     }
+    "Item": {
+      "name": string
+      "type": "sst.aws.Function"
+    }
+    "ItemDeadLetters": {
+      "type": "sst.aws.Queue"
+      "url": string
+    }
+    "ItemQueue": {
+      "type": "sst.aws.Queue"
+      "url": string
+    }
     "Later": {
       "name": string
       "type": "sst.aws.Function"
@@ -73,12 +93,30 @@ declare module "sst" {
       "VLLM_BASE_URL": string
       "type": "sst.sst.Linkable"
     }
+    "Plan": {
+      "name": string
+      "type": "sst.aws.Function"
+    }
+    "PlanDeadLetters": {
+      "type": "sst.aws.Queue"
+      "url": string
+    }
+    "PlanQueue": {
+      "type": "sst.aws.Queue"
+      "url": string
+    }
     "Queues": {
+      "ITEM_QUEUE_URL": string
       "LATER_QUEUE_URL": string
+      "PLAN_QUEUE_URL": string
       "SINGLE_QUEUE_URL": string
       "type": "sst.sst.Linkable"
     }
     "Reconcile": {
+      "name": string
+      "type": "sst.aws.Function"
+    }
+    "Runs": {
       "name": string
       "type": "sst.aws.Function"
     }
@@ -118,11 +156,23 @@ declare module "sst" {
       "name": string
       "type": "sst.aws.Function"
     }
+    "Usage": {
+      "name": string
+      "type": "sst.aws.Function"
+    }
     "VllmApiKey": {
       "type": "sst.sst.Secret"
       "value": string
     }
     "VllmBaseUrl": {
+      "type": "sst.sst.Secret"
+      "value": string
+    }
+    "Webhook": {
+      "WEBHOOK_SECRET": string
+      "type": "sst.sst.Linkable"
+    }
+    "WebhookSecret": {
       "type": "sst.sst.Secret"
       "value": string
     }

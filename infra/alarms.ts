@@ -119,6 +119,13 @@ function alarms(): void {
       },
     ],
   });
+  alarm("ModelAwayAlarm", {
+    alarmDescription: 'Work waits and the model server is away: docs/operate.md, "The model server is away"',
+    threshold: 0,
+    // Longer than a pod takes to load.
+    evaluationPeriods: 3,
+    ...withoutStat(own(metrics.modelAway, "Sum")),
+  });
   const { stat: _, ...slow } = own(metrics.modelCallMs, "p95");
   alarm("ModelSlowAlarm", {
     alarmDescription: `One model call in twenty takes longer than ${slowModelMs / 1000} s: docs/operate.md, "The model is slow"`,

@@ -65,6 +65,7 @@ export function dashboard(): void {
         own(metrics.modelCallErrors, "Sum", "of these failed"),
         own(metrics.itemErrors, "SampleCount", "pictures"),
         own(metrics.itemErrors, "Sum", "of these not read"),
+        own(metrics.modelAway, "Sum", "looks for a model server that is away"),
       ],
     },
     {

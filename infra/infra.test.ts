@@ -103,7 +103,13 @@ describe.skipIf(!installed)("what sst deploy would create", () => {
   });
 
   test("a function is linked to what it asks for and to nothing else", () => {
-    const component = { database: "Database", bucket: "Storage", queues: "Queues", model: "Model" };
+    const component = {
+      database: "Database",
+      bucket: "Storage",
+      queues: "Queues",
+      model: "Model",
+      webhook: "Webhook",
+    };
     const behindRoutes = new Set<string>([...routes.map((route) => route.function), defaultFunction]);
     for (const [name, { links }] of specs) {
       const auth = behindRoutes.has(name) && links.includes("database") ? ["Auth"] : [];
@@ -127,6 +133,7 @@ describe.skipIf(!installed)("what sst deploy would create", () => {
       LATER_QUEUE_URL: expect.stringMatching(/^https:\/\/sqs\./),
     });
     expect(build("extract")?.links.Auth).toMatchObject({ API_KEY_PEPPER: "canary-ApiKeyPepper" });
+    expect(build("later")?.links.Webhook).toMatchObject({ WEBHOOK_SECRET: "canary-WebhookSecret" });
   });
 
   test("no secret is in an environment variable", () => {
@@ -265,7 +272,8 @@ describe.skipIf(!installed)("what sst deploy would create", () => {
     for (const [name, { sends = [], asks = [] }] of specs) {
       const role = named("aws:iam/role:Role", `${pascal(name)}Role`).inputs;
       expect(JSON.stringify(role.assumeRolePolicy), name).not.toContain(":root");
-      const queue = (of: string, kind = "Queue") => `:ocrlty-production-${pascal(of)}${kind}Queue`;
+      const queue = (of: string, kind = "Queue") =>
+        `:ocrlty-production-${pascal(of)}${kind}Queue${worked[of]?.fifo ? ".fifo" : ""}`;
       const own = queueSpecs.flatMap(([of, spec]) => [
         ...(spec.subscription.function === name ? [queue(of)] : []),
         ...(spec.deadLetter.function === name ? [queue(of, "DeadLetters")] : []),
@@ -361,6 +369,7 @@ describe.skipIf(!installed)("what sst deploy would create", () => {
     const expected = (prefix: string) => [
       [`${prefix}inputs/tmp/`, 1, 0],
       [`${prefix}inputs/uploads/`, 7, 0],
+      [`${prefix}inputs/manifests/`, 7, 0],
       [`${prefix}backups/`, 1, 0],
       [prefix, 0, 1],
     ];
@@ -390,7 +399,7 @@ describe.skipIf(!installed)("what sst deploy would create", () => {
             `${pascal(name)}DeadLettersAlarm`,
             `${pascal(name)}StalledAlarm`,
           ]),
-          ...["SingleAgeAlarm", "ApiErrorsAlarm", "ItemErrorsAlarm", "ModelSlowAlarm"],
+          ...["SingleAgeAlarm", "ApiErrorsAlarm", "ItemErrorsAlarm", "ModelSlowAlarm", "ModelAwayAlarm"],
         ].toSorted(),
       );
       for (const { name, inputs } of alarms) {
@@ -422,6 +431,15 @@ describe.skipIf(!installed)("what sst deploy would create", () => {
     });
     expect(slow).not.toHaveProperty("statistic");
     expect(alarm("ItemErrorsAlarm")).toContain(`"metricName":"${metrics.itemErrors}"`);
+    // A look every 30 s: in each of the periods there was one in vain, and without work there is none.
+    expect(named("aws:cloudwatch/metricAlarm:MetricAlarm", "ModelAwayAlarm").inputs).toMatchObject({
+      metricName: metrics.modelAway,
+      statistic: "Sum",
+      threshold: 0,
+      period: 300,
+      evaluationPeriods: 3,
+      treatMissingData: "notBreaching",
+    });
   });
 
   test("the dashboard shows every deployed queue, every function and our own metrics", () => {

@@ -26,6 +26,8 @@ export function rules(env: Readonly<Record<string, string | undefined>>): Rule[]
       what: "objects",
       afterSeconds: times().uploadKeepMs / 1000,
     },
+    // Lists of large folders, of which the planner makes rows; it is through long before.
+    { id: "folder-lists", prefix: below("inputs/manifests/"), what: "objects", afterSeconds: 7 * day },
     { id: "backups", prefix: below("backups/"), what: "objects", afterSeconds: day },
     // They cost storage and are in no list.
     { id: "unfinished-uploads", prefix: below(""), what: "unfinished uploads", afterSeconds: day },

@@ -89,7 +89,7 @@ export interface FunctionSpec {
    */
   readonly maxBundleKb?: number;
 }
-export type Link = "database" | "bucket" | "queues" | "model";
+export type Link = "database" | "bucket" | "queues" | "model" | "webhook";
 
 /** An HTTP function ends before the gateway gives up at 30 s, so that the answer is ours. */
 const httpTimeoutMs = 29_000;
@@ -149,7 +149,8 @@ export const functions = {
     handler: "functions/api/batch.handler",
     memoryMb: 1024,
     timeoutMs: httpTimeoutMs,
-    links: ["database", "bucket", "queues"],
+    // A webhook_url is refused where there is nothing to sign with.
+    links: ["database", "bucket", "queues", "webhook"],
     sends: ["plan"],
     maxBundleKb: 960,
   },
@@ -235,12 +236,12 @@ export const functions = {
     sends: ["later"],
     maxBundleKb: 930,
   },
-  // Large backups step by step, looks for the model server. A step of a backup holds some parts of 8 MiB.
+  // Large backups step by step, looks for the model server, calls webhooks. A step of a backup holds some parts of 8 MiB.
   later: {
     handler: "functions/queue/later.handler",
     memoryMb: 512,
     timeoutMs: 120_000,
-    links: ["database", "bucket", "queues", "model"],
+    links: ["database", "bucket", "queues", "model", "webhook"],
     sends: ["plan", "single", "later"],
     maxBundleKb: 910,
   },

@@ -81,6 +81,7 @@ export const links: Record<LinkName, sst.Linkable<Record<string, unknown>>> = {
     },
   }),
   model: new sst.Linkable("Model", { properties: secretsOf("model") }),
+  webhook: new sst.Linkable("Webhook", { properties: secretsOf("webhook") }),
   // Addresses alone: a link to the queue itself would allow sqs:*. What a function may do is in functions.ts.
   queues: new sst.Linkable("Queues", {
     properties: Object.fromEntries(

@@ -13,4 +13,6 @@ export const metrics = {
   modelCallErrors: "ModelCallErrors",
   /** The same for attempts at pictures: 1 when the model was there and did not read one, 0 when it did. */
   itemErrors: "ItemErrors",
+  /** 1 for each look at the model server that finds nobody there; only while work waits is it looked for at all. */
+  modelAway: "ModelAway",
 } as const;

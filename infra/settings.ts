@@ -18,6 +18,7 @@ export const secrets = {
   S3_SECRET_ACCESS_KEY: { secret: "S3SecretAccessKey", link: "bucket" },
   VLLM_BASE_URL: { secret: "VllmBaseUrl", link: "model" },
   VLLM_API_KEY: { secret: "VllmApiKey", link: "model", optional: true },
+  WEBHOOK_SECRET: { secret: "WebhookSecret", link: "webhook", optional: true },
 } as const satisfies Record<string, { secret: string; link: LinkName; optional?: true }>;
 
 /** What the deployment knows by itself; the addresses of the queues (queues.ts) are more of them. */
@@ -40,10 +41,19 @@ export const plain = {
     "VLLM_READ_TIMEOUT_S",
   ],
   bucket: ["S3_PREFIX", "S3_ALLOW_OVERWRITE", "S3_PRESIGN_TTL_S"],
+  // Who takes batches in, plans them and fetches for them all have queues.
+  queues: ["IMAGE_URL_HOSTS"],
+  database: ["GPU_COST_PER_HOUR"],
 } as const satisfies Partial<Record<LinkName | "app", readonly string[]>>;
 
-/** Of the local loop alone; a deployed stage refuses the first two, the others keep their defaults. */
-export const localOnly = ["AUTH_ENABLED", "OCRLTY_TIME_SCALE", "LOG_FORMAT", "S3_FORCE_PATH_STYLE"] as const;
+/** Of the local loop alone; a deployed stage refuses the first three, the others keep their defaults. */
+export const localOnly = [
+  "AUTH_ENABLED",
+  "OCRLTY_TIME_SCALE",
+  "WEBHOOK_ALLOW_PRIVATE",
+  "LOG_FORMAT",
+  "S3_FORCE_PATH_STYLE",
+] as const;
 
 /** "single" → "Single", "deadLetter" → "DeadLetter": how a resource is named after its entry in a table. */
 export const pascal = (name: string) => name.charAt(0).toUpperCase() + name.slice(1);

@@ -21,7 +21,7 @@ import * as Reaper from "#local/lambda/reaper";
 import * as Lock from "#local/lock";
 import { type Log, open as openLog } from "#local/loop-log";
 import * as ModelProcess from "#local/model-process";
-import type { QueueServer } from "#local/queue/server";
+import type { Hook as QueueHook, QueueServer } from "#local/queue/server";
 import * as Wiring from "#local/queue/wiring";
 import * as S3 from "#local/s3/server";
 import * as Sql from "#local/sql/server";
@@ -46,8 +46,13 @@ export interface LoopOptions {
   readonly log?: "file" | ((line: string) => void);
   /** A short line for the terminal about something that went wrong. */
   readonly warn?: (line: string) => void;
-  /** For tests: sees, delays or fails the functions' requests to the bucket and the database. */
-  readonly onRequest?: { readonly s3?: S3.Hook; readonly sql?: NonNullable<Sql.SqlOptions["onRequest"]> };
+  /** For tests: sees, delays or fails the functions' requests to the bucket, the database and the queues. */
+  readonly onRequest?: {
+    readonly s3?: S3.Hook;
+    readonly sql?: NonNullable<Sql.SqlOptions["onRequest"]>;
+    /** The mappings' requests, too. */
+    readonly sqs?: QueueHook;
+  };
   readonly app?: App;
 }
 
@@ -152,7 +157,7 @@ async function startParts(options: LoopOptions, parts: Parts): Promise<Loop> {
       startBundle(app, parts),
       startModel(env, log, parts),
       startBucket(env, home, options, parts),
-      startQueues(wiring, home, timeScale, parts),
+      startQueues(wiring, home, timeScale, options.onRequest?.sqs, parts),
       startDatabase(env, home, options.onRequest?.sql, parts),
     ]);
     const functionEnv = settings(env, home, timeScale, { ...model, ...bucket, ...database.env, ...queues });
@@ -341,12 +346,19 @@ async function startQueues(
   { queues }: Wiring.Wiring,
   home: Home,
   timeScale: number,
+  onRequest: QueueHook | undefined,
   parts: Parts,
 ): Promise<Settings> {
   if (Object.keys(queues).length === 0) return {};
   // Loaded when needed: the emulator and the SDK take longer to load than everything else together.
   const { start: startServer } = await import("#local/queue/server");
-  parts.queues = await startServer({ dir: home.file("queues"), queues, timeScale, region });
+  parts.queues = await startServer({
+    dir: home.file("queues"),
+    queues,
+    timeScale,
+    region,
+    ...(onRequest === undefined ? {} : { onRequest }),
+  });
   return Wiring.settings(parts.queues);
 }
 

@@ -3,6 +3,7 @@ import * as Breaker from "#core/breaker/breaker";
 import * as Database from "#core/db/client";
 import { from } from "#core/error";
 import type { Log } from "#core/log";
+import * as Metrics from "#core/metrics/metrics";
 import * as Queue from "#core/queue/queue";
 import * as Weather from "#core/run/weather";
 import * as Upload from "#core/upload/upload";
@@ -32,6 +33,7 @@ export async function probe(services: Stores, n: number, log: Log): Promise<void
     const seen = await probeModel(services.model, undefined, times.probeTimeoutMs);
     log.info("breaker_probe", { ok: seen.ok, n, duration_ms: seen.latencyMs });
     if (!seen.ok) {
+      Metrics.modelAway();
       const delayMs = n < probesFirst ? times.probeFirstDelayMs : times.probeLaterDelayMs;
       await Breaker.trip(db, times.breakerRetryMs);
       await Breaker.mayMessage(db, delayMs + times.probeMessageMs, { renew: true });

@@ -50,6 +50,15 @@ const call = (more: Partial<Parameters<typeof Metrics.modelCall>[0]> = {}) =>
   Metrics.modelCall({ durationMs: 1234, failed: false, timedOut: false, ...more });
 
 describe("metrics of a deployed stage", () => {
+  test("a look for the model server in vain is one line, with nothing but the count", () => {
+    on("staging");
+    Metrics.modelAway();
+    expect(read()).toMatchObject([{ values: { "ModelAway Count": 1 }, others: ["ModelAway"] }]);
+    on("local");
+    Metrics.modelAway();
+    expect(lines).toHaveLength(1);
+  });
+
   test("a model call is one line with how long it took and whether it failed, by service and stage alone", () => {
     on("staging");
     call();

@@ -28,6 +28,11 @@ export function modelCall(call: { durationMs: number; failed: boolean; timedOut:
   });
 }
 
+/** A look at the model server in vain, while work waits for it. */
+export function modelAway(): void {
+  publish((metrics) => metrics.addMetric(names.modelAway, MetricUnit.Count, 1));
+}
+
 /** Says nothing about how well pictures are read: it was the weather, the clock, or the picture itself. */
 const noVerdict: readonly Code[] = ["inference_unavailable", "inference_timeout", "storage_unavailable"];
 

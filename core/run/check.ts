@@ -152,8 +152,8 @@ const tooMany = (line: number): Line.Parsed => ({
 });
 
 /**
- * Inserts a chunk's rows and moves the cursor behind it. Once there is a mistake no row is inserted any more, but the
- * rest is checked.
+ * Inserts a chunk's rows and moves the cursor behind it. Also once there is a mistake: only what has a row is known to
+ * later lines, and all mistakes are to be told.
  * @returns the cursor; undefined when the run is not where it was.
  */
 async function advance(
@@ -164,30 +164,42 @@ async function advance(
 ): Promise<Manifest | undefined> {
   const { services, log } = work;
   const entries = chunk.parsed.flatMap(({ entry }) => entry ?? []);
-  const issues: ExtractError[] = chunk.parsed.flatMap((parsed) => parsed.issues ?? []);
   const viewer = { keyId: row.keyId, role: row.principalRole };
   // A look at the bucket may take as long as a step has, and a little more: the cursor moves only after it.
   const looking = { viewer, deadline: Math.max(work.time.deadline, Date.now() + lookMs) };
   const resolved = await Resolve.resolve(services, log, entries, looking);
-  issues.push(...resolved.issues, ...Resolve.repeated(entries));
+  const repeated = Resolve.repeated(entries);
+  const issues: ExtractError[] = [
+    ...chunk.parsed.flatMap((parsed) => parsed.issues ?? []),
+    ...resolved.issues,
+    ...repeated,
+  ];
   const next: Manifest = {
     ...planning,
     offset: chunk.end,
     line: chunk.line,
     rows: planning.rows + chunk.count,
   };
-  if (planning.issueCount === 0 && issues.length === 0) {
-    const moved = await insert(work, row, planning, next, resolved.pictures);
-    if (moved !== "repeated") return moved ? next : undefined;
-  }
-  issues.push(...(await known(services, row.runUid, planning.rows, chunk.count, entries)));
-  // Neither a mistake nor a repeated name: something else is no longer as it was.
-  if (issues.length === 0 && planning.issueCount === 0) return undefined;
-  return note(services, row, planning, {
-    ...next,
+  const again = new Set(repeated.map(({ line }) => line));
+  const places = new Map(chunk.parsed.map(({ entry }, place) => [entry?.line, place]));
+  const pictures = resolved.pictures
+    .filter(({ line }) => !again.has(line))
+    .map((picture) => ({ ...picture, place: places.get(picture.line) ?? 0 }));
+  const moved = await insert(work, row, planning, withIssues(next, issues), pictures);
+  if (moved !== "repeated") return moved ? withIssues(next, issues) : undefined;
+  const taken = await known(services, row.runUid, planning.rows, chunk.count, entries);
+  // Not a repeated name: something else is no longer as it was.
+  if (taken.length === 0) return undefined;
+  return note(services, row, planning, withIssues(next, [...issues, ...taken]));
+}
+
+function withIssues(planning: Manifest, issues: readonly ExtractError[]): Manifest {
+  if (issues.length === 0) return planning;
+  return {
+    ...planning,
     issues: [...planning.issues, ...Resolve.firstOf(issues)].slice(0, batches.namedIssues),
     issueCount: planning.issueCount + issues.length,
-  });
+  };
 }
 
 /** Half of what a queue function keeps back for its end. */
@@ -199,12 +211,14 @@ async function insert(
   row: RunRow,
   planning: Manifest,
   next: Manifest,
-  pictures: readonly Resolve.Picture[],
+  pictures: readonly (Resolve.Picture & { place: number })[],
 ): Promise<boolean | "repeated"> {
   const here = unmoved(row.runUid, planning);
   const onlyIf = sql`EXISTS (SELECT 1 FROM ${run} WHERE ${here}) AND ${Resolve.uploadsAreThere(pictures)}`;
   const complete = sql`(SELECT count(*) FROM item WHERE run_uid = ${row.runUid} AND idx >= ${planning.rows} AND idx < ${next.rows}) = ${pictures.length}`;
   const results = await Database.batch(db, [
+    // Left by a step that found a name repeated and was killed before it could say so.
+    Items.removeFrom(row.runUid, planning.rows, sql`EXISTS (SELECT 1 FROM ${run} WHERE ${here})`),
     ...Items.insert(row.runUid, planning.rows, pictures, onlyIf),
     db.query
       .update(run)

@@ -4,6 +4,7 @@ import * as Artifacts from "#core/artifact/artifact";
 import * as Database from "#core/db/client";
 import { AppError, from } from "#core/error";
 import type { Artifact } from "#core/extraction/schema";
+import { usedOf } from "#core/extraction/used";
 import type { Log } from "#core/log";
 import * as Usage from "#core/usage/usage";
 import { sizes } from "#infra/limits";
@@ -28,47 +29,25 @@ export const ours = (row: ItemRow): SQL =>
 export const artifactKey = (runRow: RunRow, row: ItemRow) =>
   Artifacts.extractKey(runRow.keyId, requestIdOf(runRow, row.index), runRow.createdAt);
 
-/** What the model said about an item, for counters. */
-interface Spent {
-  promptTokens: number;
-  completionTokens: number;
-  modelCalls: number;
-  modelMs: number;
-  imageBytes: number;
-}
-
-const nothing: Spent = { promptTokens: 0, completionTokens: 0, modelCalls: 0, modelMs: 0, imageBytes: 0 };
-
-/** The model's part of an attempt that did not end the item. */
-export function spentOf(artifact: Artifact): Spent {
-  return {
-    promptTokens: artifact.usage.prompt_tokens,
-    completionTokens: artifact.usage.completion_tokens,
-    modelCalls: artifact.usage.attempts,
-    modelMs: artifact.timings_ms.inference,
-    imageBytes: artifact.input?.bytes ?? 0,
-  };
-}
-
 /** Statements that follow directly on the item's update, whose `changes()` they ask for: a lost token moves nothing. */
-function follow(runRow: RunRow, set: SQL[], spent: Spent): Database.Statement[] {
-  const { promptTokens, completionTokens, modelCalls, modelMs } = spent;
+function follow(runRow: RunRow, set: SQL[], spent: Usage.Used | undefined): Database.Statement[] {
   const now = new Date();
+  const counted =
+    spent === undefined
+      ? []
+      : [
+          sql`prompt_tokens = prompt_tokens + ${spent.promptTokens}`,
+          sql`completion_tokens = completion_tokens + ${spent.completionTokens}`,
+          sql`model_calls = model_calls + ${spent.modelCalls}`,
+          sql`model_ms = model_ms + ${spent.modelMs}`,
+        ];
+  const changes = [...set, ...counted, sql`touched_at = ${now.getTime()}`];
+  const used = { keyId: runRow.keyId, taskId: runRow.taskId, now };
   return [
     Database.statement(
-      sql`UPDATE ${run} SET ${sql.join(
-        [
-          ...set,
-          sql`prompt_tokens = prompt_tokens + ${promptTokens}`,
-          sql`completion_tokens = completion_tokens + ${completionTokens}`,
-          sql`model_calls = model_calls + ${modelCalls}`,
-          sql`model_ms = model_ms + ${modelMs}`,
-          sql`touched_at = ${now.getTime()}`,
-        ],
-        sql`, `,
-      )} WHERE run_uid = ${runRow.runUid} AND changes() = 1`,
+      sql`UPDATE ${run} SET ${sql.join(changes, sql`, `)} WHERE run_uid = ${runRow.runUid} AND changes() = 1`,
     ),
-    Usage.record({ keyId: runRow.keyId, taskId: runRow.taskId, ...spent, now }, sql`changes() = 1`),
+    ...(spent === undefined ? [] : [Usage.record({ ...used, ...spent }, sql`changes() = 1`)]),
   ];
 }
 
@@ -186,7 +165,7 @@ async function commit(
           ? []
           : [artifact.schema_ok ? sql`schema_ok = schema_ok + 1` : sql`schema_failed = schema_failed + 1`]),
       ],
-      spentOf(artifact),
+      usedOf(artifact),
     ),
     ...Outlooks.outlookStatements(db, runRow.runUid),
   ]);
@@ -226,7 +205,7 @@ export interface Requeue {
   suspect: boolean;
   notBefore: Date | null;
   /** What the model said meanwhile, if it was asked. */
-  spent: Spent | undefined;
+  spent: Usage.Used | undefined;
   /** The run begins to wait for the model server if it still has this epoch. */
   pauseEpoch?: number;
   /** A worker that died: its claim counts. */
@@ -265,7 +244,7 @@ export async function requeue(
     ...follow(
       runRow,
       [sql`canceled = canceled + (CASE WHEN state = 'running' THEN 0 ELSE 1 END)`],
-      how.spent ?? nothing,
+      how.spent,
     ),
     ...(how.pauseEpoch === undefined ? [] : [pauseStatement(db, runRow, how.pauseEpoch)]),
     ...Outlooks.outlookStatements(db, runRow.runUid),

@@ -11,10 +11,10 @@ export type Planning =
       etag: string;
       offset: number;
       line: number;
-      /** Items found so far; they have rows as long as there is no mistake. */
+      /** Items found so far; those without a mistake have rows. */
       rows: number;
       limit: number | null;
-      /** The first mistakes; rows are no longer inserted once there is one. */
+      /** The first mistakes; with one of them no run comes of it, but the rest is checked. */
       issues: ExtractError[];
       issueCount: number;
       /** The manifest was made by us (a folder's list) and goes with the planning. */

@@ -1,8 +1,9 @@
-import { and, asc, eq, isNotNull, lt, sql } from "drizzle-orm";
+import { and, asc, eq, isNotNull, isNull, lt, sql } from "drizzle-orm";
 import * as Database from "#core/db/client";
 import { AppError, from } from "#core/error";
 import { ensureProbe } from "#core/extraction/handover";
 import type { Log } from "#core/log";
+import * as Usage from "#core/usage/usage";
 import { windowOf } from "#infra/limits";
 import * as Ending from "./ending.ts";
 import * as Finish from "./finish.ts";
@@ -45,6 +46,8 @@ export async function reconcile(services: RunStores, log: Log): Promise<Repairs>
     await mend(services, row, repairs, log);
   if ((await Weather.waiting(services.db, 1)).length > 0)
     repairs.run_probes += (await ensureProbe(services, log)) ? 1 : 0;
+  // Housekeeping, not repair.
+  await Usage.sweep(services.db, new Date());
   log.info("reconciled_runs", { ...repairs });
   return repairs;
 }
@@ -112,6 +115,8 @@ function silent(db: Database.Db, before: number): Promise<RunRow[]> {
       .where(
         and(
           sql`${run.state} IN ('planning', 'running', 'canceling', 'finishing', 'deleting')`,
+          // What waits for the model server is silent for a good reason.
+          isNull(run.waitingFor),
           lt(run.touchedAt, new Date(before)),
         ),
       )
@@ -121,7 +126,6 @@ function silent(db: Database.Db, before: number): Promise<RunRow[]> {
 }
 
 async function mend(services: RunStores, row: RunRow, repairs: Repairs, log: Log): Promise<void> {
-  if (row.waitingFor !== null) return;
   if (row.state === "planning") {
     if (row.planning?.phase !== "receiving") return orderAgain(services, row, "plan", repairs, log);
     // Its caller got no answer, or an error: nothing of it has begun.

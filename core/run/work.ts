@@ -10,6 +10,7 @@ import { ensureProbe } from "#core/extraction/handover";
 import { type Performed, perform } from "#core/extraction/perform";
 import type { Artifact } from "#core/extraction/schema";
 import * as Source from "#core/extraction/source";
+import { usedOf } from "#core/extraction/used";
 import * as Image from "#core/image/image";
 import type { Log } from "#core/log";
 import * as Remote from "#core/remote/remote";
@@ -276,7 +277,7 @@ async function afterFailure(
   const fault = performed.error instanceof Vision.VisionError ? performed.error.fault : undefined;
   const suspect = fault !== undefined && Vision.suspect(fault);
   const verdict = fault === undefined ? "item" : Vision.classify(fault);
-  const spent = Ending.spentOf(artifact);
+  const spent = usedOf(artifact);
   const lone = row.suspects >= Window.loneFrom;
   const final = () => end(services, log, runRow, row, asEnding(runRow, row, artifact));
   if (suspect && lone && row.suspects + 1 >= maxSuspects) return final();

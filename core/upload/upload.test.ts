@@ -174,14 +174,55 @@ describe("an announced upload", () => {
       { bytes: -1 },
       { bytes: "4" },
       { kind: "data" },
-      { kind: "manifest" },
+      { kind: "other" },
       { path: "x" },
+      { kind: "manifest", path: "x" },
+      { kind: "data", path: "../x" },
+      { kind: "data", path: "/x" },
+      { kind: "data", path: "a//b" },
+      { kind: "data", path: "a\\b" },
+      { kind: "data", path: "a\u0000" },
     ]) {
       expect(
         Upload.UploadRequest.safeParse({ mime_type: "image/png", bytes: 4, ...body }).success,
         JSON.stringify(body),
       ).toBe(false);
     }
+  });
+});
+
+describe("other kinds of uploads", () => {
+  test("a manifest has types and a limit of its own, and is no picture", async () => {
+    const caller = { keyId: "key-1", idempotencyKey: undefined };
+    const request = { kind: "manifest", mime_type: "application/x-ndjson", bytes: 2 } as const;
+    const { upload } = await Upload.create(stores, request, caller);
+    expect(upload).toMatchObject({ manifest_ref: expect.stringMatching(/^upload_/), max_bytes: 209_715_200 });
+    expect(upload).not.toHaveProperty("image_ref");
+    expect(await put(upload.upload_url, upload.headers, bytesOf("{}"))).toBe(200);
+    expect((await failure(read(upload.manifest_ref ?? ""))).code).toBe("not_found");
+    const picture = Upload.create(stores, { ...request, mime_type: "image/png" }, caller);
+    expect((await failure(picture)).code).toBe("unsupported_media_type");
+    const large = Upload.create(stores, { ...request, bytes: 209_715_201 }, caller);
+    expect(await failure(large)).toMatchObject({
+      code: "payload_too_large",
+      details: { limit_bytes: 209_715_200 },
+    });
+  });
+
+  test("data goes below the caller's own folder, has no row to sweep, and shared/ is for admins", async () => {
+    const before = (await db.query.select().from(uploadTable)).length;
+    const request = { kind: "data", mime_type: "image/png", bytes: 4, path: "a/b.png" } as const;
+    const caller = { keyId: "key-1", role: "client", idempotencyKey: undefined };
+    const { upload } = await Upload.create(stores, request, caller);
+    expect(upload.image_key).toBe("key-1/a/b.png");
+    expect(await put(upload.upload_url, upload.headers, bytesOf("data"))).toBe(200);
+    expect(await put(upload.upload_url, upload.headers, bytesOf("evil"))).toBe(412);
+    expect(await store.textOf("stage/one/data/key-1/a/b.png")).toBe("data");
+    const shared = { ...request, path: "shared/b.png" };
+    expect((await failure(Upload.create(stores, shared, caller))).code).toBe("forbidden");
+    const admin = { ...caller, role: "admin" };
+    expect((await Upload.create(stores, shared, admin)).upload.image_key).toBe("shared/b.png");
+    expect(await db.query.select().from(uploadTable)).toHaveLength(before);
   });
 });
 

@@ -195,12 +195,9 @@ const Sums = z.object({
   model_calls: z.int().meta({ description: "Calls to the model server, repeats within an attempt included" }),
   model_seconds: z.number(),
   image_bytes: z.int(),
-  cost: z
-    .number()
-    .nullable()
-    .meta({
-      description: "Model seconds at the price of a GPU hour: an upper bound. Null: no price is set.",
-    }),
+  cost: z.number().nullable().meta({
+    description: "Model seconds at the price of a GPU hour: an upper bound. Null: no price is set.",
+  }),
 });
 type Sums = z.output<typeof Sums>;
 
@@ -219,7 +216,7 @@ export const Report = z
     ),
     total: Sums,
   })
-  .meta({ id: "Usage" });
+  .meta({ id: "UsageReport" });
 export type Report = z.output<typeof Report>;
 
 const defaultDays = 30;

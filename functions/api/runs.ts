@@ -101,7 +101,11 @@ export const operations = {
     params,
     query: z.strictObject({ format: z.enum(Results.formats).default("json"), key_id: keyId }),
     responses: {
-      200: { description: "The file, or where it can be fetched", contentType: "application/octet-stream" },
+      200: {
+        description: "The file; with `Accept: application/json`, for large ones, where it can be fetched",
+        schema: z.string().meta({ format: "binary" }),
+        contentType: "application/octet-stream",
+      },
       303: { description: "The file is at `Location`" },
     },
     errors: ["conflict"],

@@ -5,6 +5,7 @@
  * FIFO messages is forgotten at a restart.
  */
 import * as diagnostics from "node:diagnostics_channel";
+import * as http from "node:http";
 import { type QueueAttributeName, SetQueueAttributesCommand, SQSClient } from "@aws-sdk/client-sqs";
 import { type FauxqsServer, startFauxqs } from "fauxqs";
 import type { QueueSpec } from "#infra/queues";
@@ -17,7 +18,22 @@ export interface QueueServerOptions {
   readonly timeScale: number;
   readonly region: string;
   readonly port?: number;
+  readonly onRequest?: Hook;
 }
+
+/** A request to the queues. */
+export interface RequestInfo {
+  /** As AWS calls it: `SendMessageBatch`. */
+  readonly action: string;
+  /** Sent by a function, and not by the mappings or whoever else is outside of them. */
+  readonly byFunction: boolean;
+}
+
+/**
+ * Called before a request is carried out, so that a test or a benchmark can count, delay or fail requests: an error
+ * thrown here is answered with 503 and nothing is done.
+ */
+export type Hook = (request: RequestInfo) => void | Promise<void>;
 
 export interface Queue {
   readonly url: string;
@@ -45,8 +61,10 @@ const account = "000000000000";
 /** Starts the emulator and brings its queues to the given attributes; messages of an earlier run are kept. */
 export async function start(options: QueueServerOptions): Promise<QueueServer> {
   const { region, timeScale } = options;
-  const server = await onLoopback(() =>
-    startFauxqs({ port: options.port ?? 0, logger: false, dataDir: options.dir, defaultRegion: region }),
+  const server = await onLoopback(
+    () =>
+      startFauxqs({ port: options.port ?? 0, logger: false, dataDir: options.dir, defaultRegion: region }),
+    options.onRequest,
   );
   const url = `http://127.0.0.1:${server.port}`;
   const client = new SQSClient({
@@ -121,11 +139,13 @@ function nameOf(url: string): string {
 }
 
 /** Runs `listen` and turns its 0.0.0.0 into 127.0.0.1: messages are nobody's business on the network. */
-async function onLoopback<T>(listen: () => Promise<T>): Promise<T> {
+async function onLoopback<T>(listen: () => Promise<T>, hook: Hook | undefined): Promise<T> {
   const channel = diagnostics.channel("tracing:net.server.listen:asyncStart");
   const rewrite = (message: unknown) => {
-    const { options } = message as { options: { host?: string } };
-    if (options.host === "0.0.0.0") options.host = "127.0.0.1";
+    const { options, server } = message as { options: { host?: string }; server: unknown };
+    if (options.host !== "0.0.0.0") return;
+    options.host = "127.0.0.1";
+    if (hook !== undefined && server instanceof http.Server) before(server, hook);
   };
   channel.subscribe(rewrite);
   try {
@@ -133,4 +153,26 @@ async function onLoopback<T>(listen: () => Promise<T>): Promise<T> {
   } finally {
     channel.unsubscribe(rewrite);
   }
+}
+
+/** Puts the hook in front of what the server answers with. */
+function before(server: http.Server, hook: Hook): void {
+  const listeners = server.listeners("request") as http.RequestListener[];
+  server.removeAllListeners("request");
+  server.on("request", async (request, response) => {
+    const { "x-amz-target": target = "", "user-agent": agent = "" } = request.headers;
+    // What runs under Lambda says so, in every call of the SDK.
+    const info = {
+      action: String(target).replace("AmazonSQS.", ""),
+      byFunction: agent.includes("AWS_Lambda_"),
+    };
+    try {
+      await hook(info);
+    } catch {
+      request.resume();
+      response.writeHead(503).end();
+      return;
+    }
+    for (const listener of listeners) listener.call(server, request, response);
+  });
 }

@@ -9,35 +9,35 @@ const statementChars = 1024 * 1024;
 const columns = sql`(run_uid, idx, custom_id, file, source_kind, object_key, etag, url, declared_mime_type, kept, status)`;
 
 /**
- * Inserts the items of these pictures from index `first` on, if the condition holds; an item that is there already,
- * by its index or one of its names, is left out.
+ * Inserts the items of these pictures, from index `first` on or by their places, if the condition holds; an item that
+ * is there already, by its index or one of its names, is left out.
  */
 export function insert(
   runUid: string,
   first: number,
-  pictures: readonly Picture[],
+  pictures: readonly (Picture & { place?: number })[],
   onlyIf: SQL,
 ): Database.Statement[] {
   const statements: Database.Statement[] = [];
   let rows: string[] = [];
   let chars = 0;
-  let at = first;
   const flush = () => {
     if (rows.length === 0) return;
     const list = `[${rows.join(",")}]`;
     const field = (i: number) => sql.raw(`json_extract(value, '$[${i}]')`);
-    const fields = sql.join([0, 1, 2, 3, 4, 5, 6, 7].map(field), sql`, `);
+    const fields = sql.join([0, 1, 2, 3, 4, 5, 6, 7, 8].map(field), sql`, `);
     statements.push(
       Database.statement(
-        sql`INSERT INTO ${item} ${columns} SELECT ${runUid}, ${at} + key, ${fields}, 'queued' FROM json_each(${list}) WHERE ${onlyIf} ON CONFLICT DO NOTHING`,
+        sql`INSERT INTO ${item} ${columns} SELECT ${runUid}, ${fields}, 'queued' FROM json_each(${list}) WHERE ${onlyIf} ON CONFLICT DO NOTHING`,
       ),
     );
-    at += rows.length;
     rows = [];
     chars = 0;
   };
-  for (const { customId, file, sourceKind, objectKey, etag, url, declaredMimeType, kept } of pictures) {
+  for (const [i, picture] of pictures.entries()) {
+    const { customId, file, sourceKind, objectKey, etag, url, declaredMimeType, kept } = picture;
     const row = JSON.stringify([
+      first + (picture.place ?? i),
       customId,
       file,
       sourceKind,
@@ -85,5 +85,12 @@ export function takeOver(
 export function remove(runUid: string, most: number, onlyIf: SQL): Database.Statement {
   return Database.statement(
     sql`DELETE FROM ${item} WHERE run_uid = ${runUid} AND idx IN (SELECT idx FROM ${item} WHERE run_uid = ${runUid} ORDER BY idx LIMIT ${most}) AND ${onlyIf}`,
+  );
+}
+
+/** Removes a run's items from an index on, if the condition holds. */
+export function removeFrom(runUid: string, index: number, onlyIf: SQL): Database.Statement {
+  return Database.statement(
+    sql`DELETE FROM ${item} WHERE run_uid = ${runUid} AND idx >= ${index} AND ${onlyIf}`,
   );
 }

@@ -69,7 +69,8 @@ export async function* split(
   let parts: Uint8Array[] = [];
   let held = 0;
   const take = (): Raw => {
-    const bytes = Buffer.concat(parts);
+    // One part is the usual case, and none that of an empty line.
+    const bytes = parts.length > 1 ? Buffer.concat(parts) : (parts[0] ?? nothing);
     const kind = held > batches.manifestLineBytes ? "long" : isBlank(bytes) ? "blank" : "text";
     parts = [];
     held = 0;
@@ -80,8 +81,8 @@ export async function* split(
       const lf = piece.indexOf(0x0a, at);
       const stop = lf < 0 ? piece.length : lf;
       held += stop - at;
-      if (held <= batches.manifestLineBytes) parts.push(piece.subarray(at, stop));
-      else parts = [];
+      if (stop > at && held <= batches.manifestLineBytes) parts.push(piece.subarray(at, stop));
+      else if (stop > at) parts = [];
       at = stop + 1;
       if (lf < 0) break;
       offset += held + 1;
@@ -92,7 +93,7 @@ export async function* split(
       yield raw;
     }
     if (held > skippedBytes) {
-      yield { line: line + 1, end: offset + held, kind: "endless", bytes: new Uint8Array() };
+      yield { line: line + 1, end: offset + held, kind: "endless", bytes: nothing };
       return;
     }
   }
@@ -102,6 +103,7 @@ export async function* split(
   yield take();
 }
 
+const nothing = new Uint8Array();
 const blanks = new Set([0x20, 0x09, 0x0d]);
 const isBlank = (bytes: Uint8Array) => bytes.every((byte) => blanks.has(byte));
 

@@ -1,0 +1,186 @@
+/**
+ * A local loop with a scripted model server for measurements of runs. Everything the functions ask of others is
+ * counted on the wire, and may be delayed.
+ */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import * as Bucket from "#core/artifact/bucket";
+import * as Config from "#core/config";
+import type { Log } from "#core/log";
+import type { Run } from "#core/run/schema";
+import { type App, type Loop, product, start } from "#local/loop";
+import * as ModelServer from "#test/model-server";
+import { picture } from "#test/pictures";
+
+export const silent: Log = {
+  info: () => undefined,
+  warn: () => undefined,
+  error: () => undefined,
+  child: () => silent,
+};
+
+/** Milliseconds added to every request. */
+export interface Latency {
+  sqlMs: number;
+  putMs: number;
+  sqsMs: number;
+}
+
+export const noLatency: Latency = { sqlMs: 0, putMs: 0, sqsMs: 0 };
+
+/** What was asked since the rig began; `sqs` are the functions' own calls, by action. */
+export interface Counted {
+  sqlRequests: number;
+  sqlStatements: number;
+  s3: Record<string, number>;
+  sqs: Record<string, number>;
+}
+
+export interface Rig {
+  readonly loop: Loop;
+  readonly model: ModelServer.ModelServer;
+  readonly latency: Latency;
+  readonly counted: Counted;
+  /** How long a model call takes. */
+  service: { ms: number };
+  /** Every item's picture; a handful of them in turn. */
+  post(run: { items: number; concurrency: number }): Promise<string>;
+  /** Waits until the run has ended. Throws unless every item of it succeeded. */
+  ended(runId: string): Promise<Run>;
+  close(): Promise<void>;
+}
+
+const result = {
+  ...{ total: "12.00", subtotal: "10.00", tax: "2.00", service: null },
+  ...{ discount: null, cash: null, card: null, change: null },
+};
+
+const pictures = 8;
+/** Lines of a manifest in a request are at most 1,000. */
+const inlineMost = 1_000;
+
+/** Starts it. @param options.clock - reconcile runs, too: its own queries would be counted. */
+export async function open(options: { maxConcurrency: number; onLine?: (line: string) => void }): Promise<Rig> {
+  const home = await mkdtemp(join(tmpdir(), "ocrlty-bench-"));
+  const service = { ms: 0 };
+  const latency = { ...noLatency };
+  const counted: Counted = { sqlRequests: 0, sqlStatements: 0, s3: {}, sqs: {} };
+  const model = await ModelServer.start({
+    model: "scripted",
+    respond: () => ModelServer.json(result, service.ms === 0 ? {} : { delayMs: service.ms }),
+  });
+  const app: App = { ...product, schedules: {} };
+  const wait = (ms: number) => (ms > 0 ? sleep(ms) : undefined);
+  const loop = await start({
+    home,
+    port: 0,
+    env: {
+      VLLM_BASE_URL: model.url,
+      VLLM_MODEL: "scripted",
+      ITEM_MAX_CONCURRENCY: String(options.maxConcurrency),
+    },
+    log: options.onLine ?? (() => undefined),
+    app,
+    onRequest: {
+      sql: ({ statements }) => {
+        counted.sqlRequests += 1;
+        counted.sqlStatements += statements;
+        return wait(latency.sqlMs);
+      },
+      s3: async ({ operation }) => {
+        counted.s3[operation] = (counted.s3[operation] ?? 0) + 1;
+        if (operation === "PutObject") await wait(latency.putMs);
+      },
+      sqs: ({ action, byFunction }) => {
+        if (byFunction) counted.sqs[action] = (counted.sqs[action] ?? 0) + 1;
+        // A poll waits anyway.
+        return action === "ReceiveMessage" ? undefined : wait(latency.sqsMs);
+      },
+    },
+  }).catch(async (error: unknown) => {
+    await model.close();
+    throw error;
+  });
+
+  const call = async (path: string, json?: unknown) => {
+    const response = await fetch(`${loop.url}${path}`, {
+      method: json === undefined ? "GET" : "POST",
+      headers: { "content-type": "application/json", "x-api-key": loop.apiKey ?? "" },
+      ...(json === undefined ? {} : { body: JSON.stringify(json) }),
+    });
+    const text = await response.text();
+    if (!response.ok) throw new Error(`${path} answered ${response.status}: ${text}`);
+    return JSON.parse(text) as unknown;
+  };
+
+  const bucket = Bucket.open(bucketOf(loop), 60_000);
+  for (let i = 0; i < pictures; i += 1)
+    await Bucket.replace(bucket, silent, `data/shared/bench/${i}.jpg`, {
+      body: await picture(i + 1),
+      contentType: "image/jpeg",
+    });
+  let runs = 0;
+
+  return {
+    ...{ loop, model, latency, counted, service },
+    post: async ({ items, concurrency }) => {
+      runs += 1;
+      const runId = `bench-${runs}`;
+      const lines = Array.from({ length: items }, (_, i) => ({
+        image_key: `shared/bench/${i % pictures}.jpg`,
+      }));
+      let source: object = { manifest: lines };
+      if (items > inlineMost) {
+        const body = lines.map((line) => `${JSON.stringify(line)}\n`).join("");
+        source = { manifest_ref: await upload(call, body) };
+      }
+      await call("/v1/batch_extract", { run_id: runId, concurrency, ...source });
+      return runId;
+    },
+    ended: async (runId) => {
+      for (;;) {
+        const run = (await call(`/v1/runs/${runId}`)) as Run;
+        if (["succeeded", "failed", "canceled"].includes(run.status)) {
+          if (run.counts.succeeded !== run.counts.total)
+            throw new Error(`the run ended with ${JSON.stringify(run.counts)}`);
+          return run;
+        }
+        await sleep(250);
+      }
+    },
+    close: async () => {
+      bucket.client.destroy();
+      await loop.close(0);
+      await model.close();
+      await rm(home, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
+    },
+  };
+}
+
+async function upload(call: (path: string, json: unknown) => Promise<unknown>, body: string): Promise<string> {
+  const made = (await call("/v1/uploads", {
+    kind: "manifest",
+    mime_type: "application/x-ndjson",
+    bytes: Buffer.byteLength(body),
+  })) as { manifest_ref: string; upload_url: string; headers: Record<string, string> };
+  const put = await fetch(made.upload_url, { method: "PUT", headers: made.headers, body });
+  if (!put.ok) throw new Error(`the upload was answered ${put.status}: ${await put.text()}`);
+  return made.manifest_ref;
+}
+
+function bucketOf(loop: Loop): Config.Bucket {
+  const values = Config.parse("bucket", loop.env);
+  return {
+    bucket: values.S3_BUCKET,
+    endpoint: values.S3_ENDPOINT_URL,
+    region: values.S3_REGION,
+    prefix: values.S3_PREFIX,
+    allowOverwrite: false,
+    presignTtlS: values.S3_PRESIGN_TTL_S,
+    forcePathStyle: values.S3_FORCE_PATH_STYLE,
+    accessKeyId: values.S3_ACCESS_KEY_ID,
+    secretAccessKey: values.S3_SECRET_ACCESS_KEY,
+  };
+}

@@ -1,0 +1,419 @@
+import { sql } from "drizzle-orm";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import * as Bucket from "#core/artifact/bucket";
+import * as Database from "#core/db/client";
+import { noLimits } from "#core/key/limits";
+import * as Multipart from "#functions/multipart";
+import { sizes } from "#infra/limits";
+import * as Check from "../check.ts";
+import * as Create from "../create.ts";
+import * as Hosts from "../hosts.ts";
+import { type ItemRow, runTable } from "../run.sql.ts";
+import { RerunRequest } from "../schema.ts";
+import { keptKey } from "./kept.ts";
+import { callerOf, client, failure, open, type Stores, silent } from "./stores-for-tests.ts";
+
+let stores: Stores;
+beforeAll(async () => {
+  stores = await open();
+});
+afterAll(() => stores?.close());
+
+const create = (body: object, caller = callerOf()) =>
+  Create.create(stores.services, silent, Create.parse(body), caller);
+const step = (row: Create.Created["run"]) =>
+  Check.step(stores.services, row, { deadline: Date.now() + 20_000 }, silent);
+
+describe("a folder", () => {
+  beforeAll(async () => {
+    const names = ["1.png", "2.JPG", "sub/3.webp", "sub/deep/4.jpeg", "notes.txt", "png", ".hidden.png"];
+    await Promise.all(names.map((name) => stores.bucket.put(`data/key-1/scans/${name}`, name)));
+    await stores.bucket.put("data/key-1/scans-other/9.png", "9");
+    await stores.bucket.put("data/key-2/theirs/1.png", "1");
+    await stores.bucket.put("data/key-1/empty/readme.txt", "");
+  });
+  const files = async (body: object, caller = callerOf()) => {
+    const { run } = await create({ images_dir: "key-1/scans", ...body }, caller);
+    return (await stores.items(run.runUid)).map(({ file }) => file);
+  };
+
+  test("gives its pictures in the order of their keys, by glob, endings and limit, with the versions listed", async () => {
+    expect(await files({})).toEqual(["1.png", "2.JPG", "sub/3.webp", "sub/deep/4.jpeg"]);
+    expect(await files({ images_dir: "key-1/scans/" })).toHaveLength(4);
+    expect(await files({ glob: "*" })).toEqual(["1.png", "2.JPG"]);
+    expect(await files({ glob: "sub/**" })).toEqual(["sub/3.webp", "sub/deep/4.jpeg"]);
+    expect(await files({ exts: [".TXT", "webp"] })).toEqual(["notes.txt", "sub/3.webp"]);
+    expect(await files({ limit: 1 })).toEqual(["1.png"]);
+    const { run } = await create({ images_dir: "key-1/scans", limit: 1 });
+    expect(run).toMatchObject({ source: "images_dir", total: 1, state: "running" });
+    const [item] = await stores.items(run.runUid);
+    const opened = await Bucket.read(stores.services.bucket, silent, item?.objectKey ?? "", item?.etag ?? "");
+    expect(opened).toBeDefined();
+    for await (const _ of opened?.body ?? []);
+  });
+
+  test.each([
+    ["/var/pictures", "images_dir", "absolute"],
+    ["C:\\pictures", "images_dir", "absolute"],
+    ["../key-2/theirs", "images_dir", ".."],
+    ["key-1/../key-2/theirs", "images_dir", ".."],
+    ["key-2/theirs", "images_dir", "yours"],
+    ["", "images_dir", ""],
+    ["key-1/empty", "images_dir", "no pictures"],
+    ["key-1/none", "images_dir", "no pictures"],
+  ])("%j is refused by its name, and nothing is started", async (images_dir, path, words) => {
+    const runs = (await stores.runs()).length;
+    const error = await failure(create({ images_dir }));
+    expect(error).toMatchObject({ code: "invalid_request", details: { issues: [{ path }] } });
+    expect(JSON.stringify(error.details)).toContain(words);
+    expect(await stores.runs()).toHaveLength(runs);
+  });
+
+  test("globs that leave it are refused, and one that backtracks without end is cut off", async () => {
+    await stores.bucket.put(`data/key-1/long/${"a".repeat(200)}.png`, "x");
+    for (const glob of ["../**", "/etc/*", "a/../../x"])
+      expect((await failure(create({ images_dir: "key-1/scans", glob }))).code).toBe("invalid_request");
+    const glob = `${"*a".repeat(12)}b.png`;
+    const error = await failure(create({ images_dir: "key-1/long", glob }));
+    expect(error).toMatchObject({ code: "invalid_request" });
+  });
+
+  test("of another key is an admin's to read", async () => {
+    const admin = callerOf(client("boss", { role: "admin" }));
+    expect(await files({ images_dir: "key-2/theirs" }, admin)).toEqual(["1.png"]);
+  });
+});
+
+describe("a large folder", () => {
+  /** Put by SQL into the store's own catalog would be quicker still; a page of a listing is what is looked at. */
+  const listing = (count: number): Stores["services"] => {
+    const { bucket } = stores.services;
+    const send = bucket.client.send.bind(bucket.client) as (command: unknown, options: unknown) => unknown;
+    const fake = new Proxy(bucket.client, {
+      get: (target, name) => {
+        if (name !== "send") return Reflect.get(target, name, target) as unknown;
+        return (command: { constructor: { name: string }; input: Record<string, string> }, options: unknown) => {
+          if (command.constructor.name !== "ListObjectsV2Command") return send(command, options);
+          const from = Number(command.input.ContinuationToken ?? 0);
+          const to = Math.min(count, from + 1_000);
+          const Contents = Array.from({ length: to - from }, (_, i) => ({
+            Key: `${command.input.Prefix}${String(from + i).padStart(6, "0")}.png`,
+            Size: 1,
+            ETag: `"${from + i}"`,
+          }));
+          return Promise.resolve({ Contents, IsTruncated: to < count, NextContinuationToken: String(to) });
+        };
+      },
+    });
+    return { ...stores.services, bucket: { ...bucket, client: fake } };
+  };
+  const list = (count: number, more: object = {}) =>
+    Create.create(listing(count), silent, Create.parse({ images_dir: "shared/large", ...more }), callerOf());
+
+  test("of 10,001 files is refused and told of manifest_ref; of 10,000 it is taken; with a limit as well", async () => {
+    const error = await failure(list(10_001));
+    expect(error).toMatchObject({
+      code: "invalid_request",
+      details: { issues: [{ path: "images_dir", message: expect.stringContaining("manifest_ref") }] },
+    });
+    expect((await failure(list(1_000_000, { glob: "none-*" }))).code).toBe("invalid_request");
+    expect(await stores.below("inputs/manifests/")).toHaveLength(0);
+    expect((await list(20_000, { limit: 5 })).run).toMatchObject({ total: 5 });
+
+    const { run } = await list(10_000);
+    expect(run).toMatchObject({ state: "planning", planning: { temporary: true } });
+    expect(await stores.below("inputs/manifests/key-1/")).toHaveLength(1);
+    const heads = stores.bucket.calls.length;
+    expect(await step(run)).toBe("done");
+    expect(stores.bucket.calls.slice(heads).some(({ operation }) => operation === "HeadObject")).toBe(false);
+    expect(await stores.run(run.runId)).toMatchObject({ state: "running", total: 10_000 });
+    const items = await stores.items(run.runUid);
+    expect(items).toHaveLength(10_000);
+    expect(items[9_999]).toMatchObject({
+      index: 9_999,
+      file: "009999.png",
+      objectKey: "data/shared/large/009999.png",
+      etag: '"9999"',
+    });
+    expect(await stores.below("inputs/manifests/")).toHaveLength(0);
+  });
+});
+
+describe("files that come with the call", () => {
+  const boundary = "xyz";
+  const part = (disposition: string, body: string, type?: string) =>
+    `--${boundary}\r\nContent-Disposition: form-data; ${disposition}\r\n${type === undefined ? "" : `Content-Type: ${type}\r\n`}\r\n${body}\r\n`;
+  const filePart = (name: string, body = "picture") =>
+    part(`name="files"; filename="${name}"`, body, "image/png");
+  const parse = (text: string, contentType = `multipart/form-data; boundary=${boundary}`) =>
+    Multipart.parse(
+      { contentType, bytes: Buffer.from(text) },
+      { bytes: sizes.inlineImageBytes, files: 500, advice: "use POST /v1/uploads" },
+    );
+  const end = `--${boundary}--\r\n`;
+
+  test("are told apart from fields, with their names as sent", async () => {
+    const form = await parse(`${part('name="task_id"', "receipt_v1")}${filePart("a.png")}${filePart("../b.png")}${end}`);
+    expect(form.fields).toEqual(new Map([["task_id", ["receipt_v1"]]]));
+    expect(form.files).toMatchObject([
+      { field: "files", name: "a.png", mimeType: "image/png" },
+      { name: "../b.png" },
+    ]);
+    expect(Buffer.from(form.files[0]?.bytes ?? []).toString()).toBe("picture");
+  });
+
+  test("no boundary, another one, a broken end, 600 parts and a large body are named errors", async () => {
+    const good = `${filePart("a.png")}${end}`;
+    const many = Array.from({ length: 600 }, (_, i) => filePart(`${i}.png`)).join("") + end;
+    expect((await failure(parse(good, "multipart/form-data"))).code).toBe("invalid_request");
+    expect((await failure(parse(good, "multipart/form-data; boundary=other"))).code).toBe("invalid_request");
+    expect((await failure(parse(good.slice(0, 90)))).code).toBe("invalid_request");
+    expect((await failure(parse("nothing"))).code).toBe("invalid_request");
+    expect((await failure(parse(good, "application/json"))).code).toBe("unsupported_media_type");
+    const tooMany = await failure(parse(many));
+    expect(JSON.stringify(tooMany.details)).toMatch(/500 files.*\/v1\/uploads/);
+    const large = await failure(parse(filePart("a.png", "x".repeat(sizes.inlineImageBytes)) + end));
+    expect(large).toMatchObject({ code: "payload_too_large", message: expect.stringContaining("/v1/uploads") });
+  });
+
+  const file = (name: string, body = name): Create.ReceiveInput["files"][number] => ({
+    name,
+    mimeType: "image/png",
+    bytes: Buffer.from(body),
+  });
+  const receive = (
+    files: Create.ReceiveInput["files"],
+    more: Partial<Create.ReceiveInput> = {},
+    caller = callerOf(),
+    services = stores.services,
+  ) =>
+    Create.receive(
+      services,
+      silent,
+      { task_id: "receipt_fields_v1", concurrency: 4, persist_inputs: false, files, ...more },
+      caller,
+    );
+
+  test("become a running run whose pictures lie in its own place", async () => {
+    const { run, replayed } = await receive([file("a.png"), file("b.png")], { run_id: "received" });
+    expect(replayed).toBe(false);
+    expect(run).toMatchObject({ state: "running", total: 2, source: "upload", planning: null });
+    const items = await stores.items(run.runUid);
+    expect(items).toMatchObject([
+      { file: "a.png", sourceKind: "run", objectKey: keptKey(run, 0), kept: false, declaredMimeType: "image/png" },
+      { file: "b.png", objectKey: keptKey(run, 1) },
+    ]);
+    const stored = await Bucket.get(stores.services.bucket, silent, keptKey(run, 1));
+    expect(Buffer.from(stored ?? []).toString()).toBe("b.png");
+    const again = await receive([file("a.png"), file("b.png")], { run_id: "received" });
+    expect(again).toMatchObject({ replayed: true, run: { runUid: run.runUid } });
+    const other = receive([file("a.png"), file("b.png", "other")], { run_id: "received" });
+    expect((await failure(other)).code).toBe("conflict");
+  });
+
+  test.each([
+    ["a path", [file("../x.png")]],
+    ["a folder", [file("a/b.png")]],
+    ["a drive", [file("C:\\x.png")]],
+    ["a control character", [file("a\u0000.png")]],
+    ["no name", [file("", "x")]],
+    ["an empty file", [file("a.png", "")]],
+    ["a name twice", [file("a.png"), file("a.png", "x")]],
+    ["no file", []],
+  ])("%s is refused, and nothing is left", async (_what, files) => {
+    const runs = (await stores.runs()).length;
+    const error = await failure(receive(files));
+    expect(error).toMatchObject({ code: "invalid_request", details: { issues: [{ path: "files" }] } });
+    expect(await stores.runs()).toHaveLength(runs);
+  });
+
+  test("leave neither run nor object when the bucket fails in the middle, and the same call works later", async () => {
+    let puts = 0;
+    stores.bucket.hook.answer = ({ operation }) => {
+      if (operation !== "PutObject") return undefined;
+      puts += 1;
+      return puts > 3 ? { status: 403 } : undefined;
+    };
+    const files = Array.from({ length: 6 }, (_, i) => file(`${i}.png`));
+    const before = await stores.below("inputs/runs/");
+    try {
+      expect((await failure(receive(files, { run_id: "unlucky" }))).code).toBe("storage_unavailable");
+    } finally {
+      stores.bucket.hook.answer = () => undefined;
+    }
+    expect(await stores.below("inputs/runs/")).toEqual(before);
+    expect((await stores.runs()).some(({ runId }) => runId === "unlucky")).toBe(false);
+    expect((await receive(files, { run_id: "unlucky" })).run).toMatchObject({ state: "running", total: 6 });
+  });
+
+  test("of a call that was killed while it stored them are stored again by a repeat", async () => {
+    const { run } = await receive([file("a.png")], { run_id: "killed" });
+    // As the killed call left it: a row alone.
+    const { db } = stores.services;
+    await Database.batch(db, [
+      Database.statement(sql`DELETE FROM item WHERE run_uid = ${run.runUid}`),
+      db.query
+        .update(runTable)
+        .set({ state: "planning", planning: { phase: "receiving" }, total: 0, startedAt: null })
+        .where(sql`run_uid = ${run.runUid}`),
+    ]);
+    expect(await step(await stores.run("killed"))).toBe("done");
+    const again = await receive([file("a.png")], { run_id: "killed" });
+    expect(again.run).toMatchObject({ runUid: run.runUid, state: "running", total: 1 });
+    expect(await stores.items(run.runUid)).toHaveLength(1);
+  });
+
+  test("twenty calls with one id make one run; above the key's limit there is none", async () => {
+    const made = await Promise.all(Array.from({ length: 20 }, () => receive([file("a.png")], { run_id: "many" })));
+    expect(new Set(made.map(({ run }) => run.runUid)).size).toBe(1);
+    expect(await stores.items((await stores.run("many")).runUid)).toHaveLength(1);
+    const caller = callerOf(client("key-few", { limits: { ...noLimits, itemsPerDay: 1 } }));
+    const error = await failure(receive([file("a.png"), file("b.png")], {}, caller));
+    expect(error.code).toBe("rate_limited");
+    expect(await stores.below("inputs/runs/key-few/")).toHaveLength(0);
+    expect((await stores.runs()).some(({ keyId }) => keyId === "key-few")).toBe(false);
+  });
+});
+
+describe("a rerun", () => {
+  const rerun = (body: object, caller = callerOf()) =>
+    Create.rerun(stores.services, silent, RerunRequest.parse(body), caller);
+  /** A run that has ended, with its items set as told. */
+  async function ended(
+    run_id: string,
+    manifest: object[],
+    items: Record<number, Partial<Record<"status" | "kept" | "source_kind", string | number>>>,
+    more: object = {},
+  ) {
+    const { run } = await create({ run_id, manifest, concurrency: 9, task_id: "receipt_v1", ...more });
+    const { db } = stores.services;
+    const sets = Object.entries(items).flatMap(([index, columns]) =>
+      Object.entries(columns).map(([column, value]) =>
+        Database.statement(
+          sql`UPDATE item SET ${sql.identifier(column)} = ${value} WHERE run_uid = ${run.runUid} AND idx = ${Number(index)}`,
+        ),
+      ),
+    );
+    await Database.batch(db, [
+      ...sets,
+      db.query.update(runTable).set({ state: "succeeded" }).where(sql`run_uid = ${run.runUid}`),
+    ]);
+    return run;
+  }
+  const names = (items: ItemRow[]) => items.map(({ customId }) => customId);
+  const data = (i: number) => ({ custom_id: `c${i}`, file: `f${i}`, image_key: "shared/a.png" });
+  beforeAll(() => stores.bucket.put("data/shared/a.png", "a"));
+
+  test("takes over the names and inputs of all items, or of exactly those that failed", async () => {
+    const source = await ended("source", [data(0), data(1), data(2)], {
+      0: { status: "succeeded" },
+      1: { status: "failed" },
+      2: { status: "failed", kept: 1, source_kind: "url" },
+    });
+    const { run } = await rerun({ source_run_id: "source", only: "failed" });
+    expect(run).toMatchObject({
+      state: "running",
+      total: 2,
+      taskId: "receipt_v1",
+      concurrency: 9,
+      source: "rerun",
+      sourceRunId: "source",
+    });
+    const items = await stores.items(run.runUid);
+    expect(items).toMatchObject([
+      { index: 0, customId: "c1", file: "f1", sourceKind: "data", objectKey: "data/shared/a.png", status: "queued" },
+      { index: 1, customId: "c2", sourceKind: "data", objectKey: keptKey(source, 2), etag: null, kept: false },
+    ]);
+    const all = await rerun({ source_run_id: "source", task_id: "payment_v1", concurrency: 1 });
+    expect(all.run).toMatchObject({ total: 3, taskId: "payment_v1", concurrency: 1 });
+    expect(names(await stores.items(all.run.runUid))).toEqual(["c0", "c1", "c2"]);
+  });
+
+  test("is refused by name: unknown, another key's, still running, nothing to do, inputs not kept", async () => {
+    const refusal = async (body: object, caller = callerOf()) => {
+      const { code, details } = await failure(rerun(body, caller));
+      return [code, details?.reason];
+    };
+    await create({ run_id: "going", manifest: [data(0)] });
+    expect(await refusal({ source_run_id: "unknown" })).toEqual(["not_found", undefined]);
+    expect(await refusal({ source_run_id: "going" }, callerOf(client("key-2")))).toEqual(["not_found", undefined]);
+    expect(await refusal({ source_run_id: "going" })).toEqual(["conflict", "run_active"]);
+    await ended("all-good", [data(0)], { 0: { status: "succeeded" } });
+    expect(await refusal({ source_run_id: "all-good", only: "failed" })).toEqual([
+      "conflict",
+      "nothing_to_rerun",
+    ]);
+    await ended("with-url", [{ image_url: "https://b.s3.amazonaws.com/x" }], {});
+    expect(await refusal({ source_run_id: "with-url" })).toEqual(["conflict", "inputs_not_kept"]);
+    const ref = await stores.upload("one");
+    await ended("with-upload", [{ image_ref: ref }], {});
+    expect((await rerun({ source_run_id: "with-upload" })).run.total).toBe(1);
+    await stores.swap(ref, "two");
+    expect(await refusal({ source_run_id: "with-upload" })).toEqual(["conflict", "inputs_not_kept"]);
+  });
+
+  test("of more than 1,000 items is taken over by the planner, in order, once", async () => {
+    const source = await ended("large-source", [data(0)], {});
+    const list = JSON.stringify(Array.from({ length: 2_500 }, (_, i) => i + 1));
+    await Database.batch(stores.services.db, [
+      Database.statement(sql`INSERT INTO item (run_uid, idx, custom_id, source_kind, object_key, status)
+        SELECT ${source.runUid}, value, 'x' || value, 'data', 'data/shared/a.png', CASE WHEN value % 2 THEN 'failed' ELSE 'succeeded' END FROM json_each(${list})`),
+    ]);
+    const { run } = await rerun({ source_run_id: "large-source", only: "failed" });
+    expect(run).toMatchObject({ state: "planning", planning: { phase: "rerun" } });
+    const small = { ...Check.sizes, taken: 300 };
+    const past = { deadline: Date.now() - 1 };
+    expect(await Check.step(stores.services, run, past, silent, small)).toBe("more");
+    const time = { deadline: Date.now() + 20_000 };
+    await Promise.all([
+      Check.step(stores.services, run, time, silent, small),
+      Check.step(stores.services, run, time, silent, small),
+    ]);
+    expect(await stores.run(run.runId)).toMatchObject({ state: "running", total: 1_250 });
+    const items = await stores.items(run.runUid);
+    expect(names(items)).toEqual(Array.from({ length: 1_250 }, (_, i) => `x${2 * i + 1}`));
+    expect(items.map(({ index }) => index)).toEqual(items.map((_, i) => i));
+  });
+});
+
+describe("hosts of addresses", () => {
+  const allows = (host: string, patterns = Hosts.defaults) => Hosts.allows(host, patterns);
+
+  test("by default are buckets of the large clouds, and never a whole cloud", () => {
+    for (const host of [
+      "bucket.s3.amazonaws.com",
+      "bucket.s3.eu-west-1.amazonaws.com",
+      "s3.us-east-1.amazonaws.com",
+      "account.r2.cloudflarestorage.com",
+      "bucket.account.eu.r2.cloudflarestorage.com",
+      "storage.googleapis.com",
+      "account.blob.core.windows.net",
+    ])
+      expect(allows(host), host).toBe(true);
+    for (const host of [
+      "amazonaws.com",
+      "ec2-1-2-3-4.compute.amazonaws.com",
+      "x.execute-api.eu-west-1.amazonaws.com",
+      "s3.amazonaws.com.evil.example",
+      "evils3.amazonaws.com",
+      "www.googleapis.com",
+      "x.azurewebsites.net",
+      "10.0.0.1",
+      "[::1]",
+    ])
+      expect(allows(host), host).toBe(false);
+  });
+
+  test("a star is one label or a part of it; alone it is any public host", () => {
+    expect(allows("img-7.example.com", ["img-*.example.com"])).toBe(true);
+    expect(allows("a.img-7.example.com", ["img-*.example.com"])).toBe(false);
+    expect(allows("a.b.example.com", ["*.example.com"])).toBe(false);
+    expect(allows("example.org", ["*"])).toBe(true);
+    expect(allows("93.184.216.34", ["*"])).toBe(true);
+    for (const private_ of ["127.0.0.1", "10.1.2.3", "169.254.169.254", "[::ffff:10.0.0.1]"])
+      expect(allows(private_, ["*"]), private_).toBe(false);
+    // Other notations of an address are that address.
+    expect(Hosts.check("https://0x7f.1/x", ["*"])).toHaveProperty("problem");
+    expect(Hosts.check("https://example.org:8443/x", ["*"])).toHaveProperty("problem");
+  });
+});
