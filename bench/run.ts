@@ -5,6 +5,7 @@ const benches: Readonly<Record<string, () => Promise<{ run(args: string[]): Prom
   extract: () => import("./extract.ts"),
   "cold-start": () => import("./cold-start.ts"),
   artifacts: () => import("./artifacts.ts"),
+  batch: () => import("./batch.ts"),
 };
 
 const [name = "", ...args] = process.argv.slice(2);

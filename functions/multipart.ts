@@ -1,4 +1,4 @@
-import { Busboy, type BusboyInstance } from "@fastify/busboy";
+import type { BusboyInstance } from "@fastify/busboy";
 import { AppError, invalidRequest } from "#core/error";
 import type { RawBody } from "#functions/http";
 
@@ -41,6 +41,8 @@ export async function parse(body: RawBody, limits: FormLimits): Promise<Form> {
     throw new AppError("payload_too_large", `the body is too large: ${limits.advice}`, {
       details: { limit_bytes: limits.bytes, bytes: bytes.length },
     });
+  // Of three routes one needs it; a CommonJS package that is loaded late has its exports in `default`.
+  const { Busboy } = (await import("@fastify/busboy")).default;
   const form: Form = { fields: new Map(), files: [] };
   // More parts are counted up to a bound, so that the answer can say how many there may be.
   const problem = await new Promise<string | undefined>((resolve) => {

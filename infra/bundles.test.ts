@@ -1,11 +1,14 @@
 import { execFile } from "node:child_process";
+import { globSync } from "node:fs";
 import * as fs from "node:fs/promises";
 import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Bundle, bundle } from "../local/bundle.ts";
 import { type FunctionSpec, functions } from "./limits.ts";
+import { root } from "./testing/platform.ts";
 import { handlers } from "./testing/stages.ts";
 
 const specs = Object.entries<FunctionSpec>(functions);
@@ -51,6 +54,23 @@ describe("the bundles that are deployed", () => {
       const imported = /from\s*"sharp"|import\(\s*"sharp"|require\("sharp"\)/.test(source) ? ["sharp"] : [];
       expect([...(spec.install ?? [])], name).toEqual(imported);
     }
+  });
+
+  test("a package that is loaded later is taken by its default: CommonJS as a part of its own has no names", async () => {
+    const sources = globSync(["core/**/*.ts", "functions/**/*.ts"], { cwd: root });
+    const bare = /^.*\bimport\("(?![.#])([^"]+)"\).*$/gm;
+    const wrong: string[] = [];
+    let found = 0;
+    for (const path of sources.filter((name) => !name.endsWith(".test.ts"))) {
+      for (const [line, name] of (await fs.readFile(join(root, path), "utf8")).matchAll(bare)) {
+        found += 1;
+        // sharp is no part of a bundle, so that Node itself looks for its names.
+        if (name !== "sharp" && !line.includes(`(await import("${name}")).default`))
+          wrong.push(`${path}: ${name}`);
+      }
+    }
+    expect(found).toBeGreaterThan(1);
+    expect(wrong).toEqual([]);
   });
 
   test("each stays within its budget", () => {

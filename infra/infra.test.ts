@@ -10,6 +10,7 @@ import { type QueueSpec, queues, worked } from "./queues.ts";
 import { defaultFunction, routes } from "./routes.ts";
 import { pascal } from "./settings.ts";
 import * as IamTable from "./testing/iam-table.ts";
+import { mappingsOf, rightsOf } from "./testing/looks.ts";
 import { ensure, root } from "./testing/platform.ts";
 import * as SstEnv from "./testing/sst-env.ts";
 import { environments, type Stage, type Stages, stages } from "./testing/stages.ts";
@@ -475,34 +476,6 @@ function functionArn(name: string): string {
 }
 
 const sizeOf = ({ name, inputs }: Resource) => `${name} ${inputs.timeout} s`;
-
-/** Event source mappings by the component of their queue. */
-function mappingsOf(stage: Synthesis): Map<string, Record<string, unknown>> {
-  return new Map(
-    stage.resources
-      .filter(({ type }) => type === "aws:lambda/eventSourceMapping:EventSourceMapping")
-      .map(({ inputs }) => [
-        /-(\w+?)(?:\.fifo)?$/.exec(String(inputs.eventSourceArn))?.[1] ?? "",
-        {
-          ...inputs,
-          functionName: (inputs.functionName as { secret?: string }).secret ?? inputs.functionName,
-        },
-      ]),
-  );
-}
-
-/** Each right of a role as "action resource", the resource without account. */
-function rightsOf(stage: Synthesis, owner: string): string[] {
-  return IamTable.statements(stage)
-    .filter((statement) => statement.owner === owner)
-    .flatMap(({ actions, resources }) =>
-      actions.flatMap((action) => resources.map((arn) => `${action} ${short(arn)}`)),
-    )
-    .toSorted();
-}
-
-/** Without region and account. */
-const short = (arn: string) => arn.replace(/^arn:aws:\w+:us-east-1:123456789012/, "");
 
 function tsc(): Promise<string> {
   const program = join(root, "node_modules", "typescript", "bin", "tsc");

@@ -190,3 +190,31 @@ it("an abort ends a call that hangs, with the caller's reason", async () => {
   abort.abort(new Error("enough"));
   await expect(call).rejects.toThrow("enough");
 });
+
+it("only what waiting helps against passes: a limit of the run's size has no Retry-After", async () => {
+  const refusal = (status: number, code: string, headers: Record<string, string> = {}): Scripted => ({
+    status,
+    headers,
+    body: { error: { code, message: "no", request_id: "x", details: {} } },
+  });
+  const passes = async (answer: Scripted) =>
+    (await failure(Client.get((await against(answer)).target, "/v1/me"))).passes;
+  expect(await passes(refusal(429, "rate_limited", { "retry-after": "3" }))).toBe(true);
+  expect(await passes(refusal(429, "rate_limited"))).toBe(false);
+  expect(await passes({ status: 429, body: { message: "Too Many Requests" } })).toBe(true);
+  expect(await passes(refusal(503, "storage_unavailable"))).toBe(true);
+  expect(await passes({ handle: (request) => request.socket.destroy() })).toBe(true);
+  expect(await passes(refusal(400, "invalid_request"))).toBe(false);
+  expect(await passes(refusal(409, "conflict"))).toBe(false);
+});
+
+it("a manifest's mistakes stand one a line, each with its number", async () => {
+  const issues = [1, 2, 3, 4].map((line) => ({ line, path: "custom_id", message: "is taken" }));
+  const { target } = await against({
+    status: 400,
+    body: { error: { code: "invalid_request", message: "bad", request_id: "x", details: { issues } } },
+  });
+  await expect(Client.get(target, "/v1/me")).rejects.toThrow(
+    `bad\n${issues.map(({ line }) => `  line ${line}: custom_id: is taken`).join("\n")} (invalid_request)`,
+  );
+});

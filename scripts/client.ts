@@ -1,6 +1,7 @@
 /**
  * The HTTP API as the commands call it: time limits, both shapes of error answers, and an answer that comes later.
- * Every failure is a CallError whose message is one line for the person at the terminal.
+ * Every failure is a CallError whose message is one line for the person at the terminal; many mistakes of a manifest
+ * have a line each.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import * as z from "zod";

@@ -13,7 +13,8 @@ export interface Server extends Client.Target {
   readonly local: boolean;
   /** Was started for this command and ends with it. */
   readonly ownLoop: boolean;
-  close(): Promise<void>;
+  /** Ends a loop of our own; calls in flight get `graceMs` (none after Ctrl-C, unless told). */
+  close(graceMs?: number): Promise<void>;
 }
 
 const healthTimeoutMs = 3_000;
@@ -93,7 +94,7 @@ async function startLoop(context: Context, key: string | undefined): Promise<Ser
       ...Client.target(loop.url, apiKey),
       local: true,
       ownLoop: true,
-      close: () => loop.close(context.signal.aborted ? 0 : closeGraceMs),
+      close: (graceMs = context.signal.aborted ? 0 : closeGraceMs) => loop.close(graceMs),
     };
   } catch (error) {
     if (error instanceof HeldError) return undefined;

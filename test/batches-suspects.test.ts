@@ -1,6 +1,9 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type Batches, open } from "#test/batches";
-import { type Poison, poison } from "#test/batches/poison";
+import { eq } from "drizzle-orm";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import * as Order from "#core/run/order";
+import { itemTable } from "#core/run/run.sql";
+import { answer, type Batches, open, queuesOf, seed, silent } from "#test/batches";
+import { idOf, type Poison, poison } from "#test/batches/poison";
 
 let batches: Batches;
 let keys: string[];
@@ -57,4 +60,54 @@ describe("a picture at which the model server loses all connections", () => {
     await expectOnlyBadFailed("poison-a", 4, crashes);
     await expectOnlyBadFailed("poison-b", 6, crashes);
   }, 60_000);
+});
+
+describe("a picture that was marked twice without fault", () => {
+  /** Longer than it takes the other to arrive, if anybody lets it. */
+  const patienceMs = 1_500;
+
+  test.each(["comes first", "comes second"])(
+    "is asked alone, of all runs: another run's picture that takes the server down and %s is not held against it",
+    async (order) => {
+      const [lone, bad] = [`lone-${order.slice(6)}`, `bad-${order.slice(6)}`];
+      const here = new Set<string>();
+      let crashes = 0;
+      batches.model.respond = async (request) => {
+        const id = idOf(request);
+        here.add(id);
+        const other = id === `${lone}~0` ? `${bad}~0` : `${lone}~0`;
+        const until = Date.now() + patienceMs;
+        while (!here.has(other) && Date.now() < until)
+          await new Promise((resolve) => setTimeout(resolve, 10));
+        if (id === `${bad}~0`) {
+          crashes += 1;
+          await batches.model.down();
+          await batches.model.up();
+          return { kind: "hang" };
+        }
+        // Long enough to be hit by the other, were it there.
+        return answer(300);
+      };
+      const key = keys[0] ?? "";
+      const suspected = async () => {
+        await seed(batches.db, { runId: lone, total: 1, concurrency: 1, key });
+        await batches.db.query
+          .update(itemTable)
+          .set({ suspects: 2 })
+          .where(eq(itemTable.runUid, `seed_${lone}`));
+        await Order.order({ queues: queuesOf(batches.loop) }, await batches.row(lone), "plan", silent);
+      };
+      const poisoned = () => batches.create({ keys: [key], run_id: bad, concurrency: 1 });
+      const [first, then, firstId] =
+        order === "comes first" ? [poisoned, suspected, `${bad}~0`] : [suspected, poisoned, `${lone}~0`];
+      await first();
+      await vi.waitFor(() => expect(here).toContain(firstId), { timeout: 10_000, interval: 10 });
+      await then();
+      expect((await batches.ended(lone)).counts).toMatchObject({ succeeded: 1, failed: 0 });
+      expect((await batches.ended(bad)).counts).toMatchObject({ succeeded: 0, failed: 1 });
+      expect(crashes).toBe(3);
+      expect((await batches.verify(bad))[0]?.errorCode).toBe("inference_failed");
+    },
+    60_000,
+  );
 });

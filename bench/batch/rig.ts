@@ -62,7 +62,10 @@ const pictures = 8;
 const inlineMost = 1_000;
 
 /** Starts it. @param options.clock - reconcile runs, too: its own queries would be counted. */
-export async function open(options: { maxConcurrency: number; onLine?: (line: string) => void }): Promise<Rig> {
+export async function open(options: {
+  maxConcurrency: number;
+  onLine?: (line: string) => void;
+}): Promise<Rig> {
   const home = await mkdtemp(join(tmpdir(), "ocrlty-bench-"));
   const service = { ms: 0 };
   const latency = { ...noLatency };
@@ -159,7 +162,10 @@ export async function open(options: { maxConcurrency: number; onLine?: (line: st
   };
 }
 
-async function upload(call: (path: string, json: unknown) => Promise<unknown>, body: string): Promise<string> {
+async function upload(
+  call: (path: string, json: unknown) => Promise<unknown>,
+  body: string,
+): Promise<string> {
   const made = (await call("/v1/uploads", {
     kind: "manifest",
     mime_type: "application/x-ndjson",

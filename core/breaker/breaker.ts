@@ -20,6 +20,28 @@ export function statement(db: Database.Db) {
   return db.query.select().from(breakerTable).where(eq(breakerTable.name, name));
 }
 
+/** The same with the row of who is asked alone, for `stateIn` and `aloneUntil`. */
+export function statementOfBoth(db: Database.Db) {
+  return db.query
+    .select()
+    .from(breakerTable)
+    .where(or(eq(breakerTable.name, name), eq(breakerTable.name, alone)));
+}
+
+/** Judges what was read with `statementOfBoth`. */
+export function stateIn(rows: readonly Row[], now: number): State {
+  return stateOf(
+    rows.find((row) => row.name === name),
+    now,
+  );
+}
+
+/** Until when at most a suspect has the model server for itself; undefined when none has. */
+export function aloneUntil(rows: readonly Row[], now: number): number | undefined {
+  const until = rows.find((row) => row.name === alone)?.probeUntil?.getTime() ?? 0;
+  return until > now ? until : undefined;
+}
+
 /** Judges a row read with `statement`. */
 export function stateOf(row: Row | undefined, now: number): State {
   if (row === undefined || row.openedAt === null) return { kind: "closed" };
@@ -110,7 +132,7 @@ const alone = "lone_call";
 
 /**
  * Takes the right to ask the model server under suspicion, for `forMs`. Of all runs one has it at a time: were two
- * suspects asked at once, a lost connection would be held against both.
+ * suspects asked at once, a lost connection would be held against both. While somebody has it no item is begun.
  */
 export async function mayBeAlone(db: Database.Db, forMs: number): Promise<boolean> {
   const now = new Date();

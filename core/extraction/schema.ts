@@ -2,7 +2,7 @@ import * as z from "zod";
 import * as Check from "#core/canonical/checks";
 import * as Canonical from "#core/canonical/normalize";
 import { codes } from "#core/error";
-import * as Override from "#core/task/override";
+import * as Debugging from "#core/task/debug";
 
 /** The ways in for a picture. */
 const pictures = ["image_base64", "image_ref", "image_url"] as const;
@@ -40,7 +40,7 @@ export const ExtractRequest = z
       description:
         "Your id of this extract, `^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$`. The same id and payload give the same answer.",
     }),
-    debug: Override.Debug.optional(),
+    debug: Debugging.Debug.optional(),
   })
   .superRefine((request, context) => {
     const given = pictures.filter((name) => request[name] !== undefined);
@@ -136,7 +136,7 @@ export interface Artifact extends Extract {
     max_tokens: number;
     response_format: "json_schema" | "none";
     seed: number;
-    debug?: Override.Debug;
+    debug?: Debugging.Debug;
   } | null;
   raw_model_text: string | null;
   finish_reason: string | null;

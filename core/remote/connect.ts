@@ -24,7 +24,8 @@ export async function request<T>(
   use: (answer: Dispatcher.ResponseData) => Promise<T>,
 ): Promise<T> {
   // Loaded by the first request: no other call has any use for it.
-  const { Agent, buildConnector, request: ask } = await import("undici");
+  // CommonJS, which as a part of its own (local/bundle.ts) offers nothing but its default.
+  const { Agent, buildConnector, request: ask } = (await import("undici")).default;
   const lookup: LookupFunction = (_hostname, { all }, callback) => {
     const [first] = addresses;
     if (all) callback(null, addresses);

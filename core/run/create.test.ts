@@ -3,10 +3,10 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { noLimits } from "#core/key/limits";
 import { uploadTable } from "#core/upload/upload.sql";
 import { usageTable } from "#core/usage/usage.sql";
+import { callerOf, client, failure, open, type Stores, silent } from "#test/run-stores";
 import * as Create from "./create.ts";
 import { runTable } from "./run.sql.ts";
 import { BatchRequest } from "./schema.ts";
-import { callerOf, client, failure, open, type Stores, silent } from "./source/stores-for-tests.ts";
 
 let stores: Stores;
 beforeAll(async () => {
@@ -41,19 +41,46 @@ describe("an inline manifest", () => {
     const { run, replayed } = await create({
       run_id: "inline",
       concurrency: 7,
-      manifest: [{ custom_id: "ü-1", image_ref: ref }, { file: "b/ä.png", image_key: "key-1/b.png" }, { image_url: url }],
+      manifest: [
+        { custom_id: "ü-1", image_ref: ref },
+        { file: "b/ä.png", image_key: "key-1/b.png" },
+        { image_url: url },
+      ],
     });
     expect(replayed).toBe(false);
-    expect(run).toMatchObject({ state: "running", total: 3, concurrency: 7, source: "manifest", planning: null });
+    expect(run).toMatchObject({
+      state: "running",
+      total: 3,
+      concurrency: 7,
+      source: "manifest",
+      planning: null,
+    });
     expect(run.startedAt).not.toBeNull();
     expect(run.epoch).toBeGreaterThan(0);
     const items = await stores.items(run.runUid);
     expect(items).toMatchObject([
-      { index: 0, customId: "ü-1", file: null, sourceKind: "upload", declaredMimeType: "image/png", status: "queued" },
-      { index: 1, customId: null, file: "b/ä.png", sourceKind: "data", objectKey: "data/key-1/b.png", url: null },
+      {
+        index: 0,
+        customId: "ü-1",
+        file: null,
+        sourceKind: "upload",
+        declaredMimeType: "image/png",
+        status: "queued",
+      },
+      {
+        index: 1,
+        customId: null,
+        file: "b/ä.png",
+        sourceKind: "data",
+        objectKey: "data/key-1/b.png",
+        url: null,
+      },
       { index: 2, sourceKind: "url", objectKey: null, etag: null, url },
     ]);
-    const [upload] = await stores.services.db.query.select().from(uploadTable).where(eq(uploadTable.ref, ref));
+    const [upload] = await stores.services.db.query
+      .select()
+      .from(uploadTable)
+      .where(eq(uploadTable.ref, ref));
     expect(upload?.etag).toBe(items[0]?.etag);
     expect(items[1]?.etag).toMatch(/^"[0-9a-f]{32}"$/);
     expect(stores.orders()).toBe(before + 1);
@@ -107,9 +134,9 @@ describe("an inline manifest", () => {
     const error = await failure(create({ manifest }));
     expect(error.details?.issues).toHaveLength(100);
     expect(error.details?.issue_count).toBe(1_000);
-    expect((await failure(Promise.resolve().then(() => create({ manifest: [...manifest, shared] })))).code).toBe(
-      "invalid_request",
-    );
+    expect(
+      (await failure(Promise.resolve().then(() => create({ manifest: [...manifest, shared] })))).code,
+    ).toBe("invalid_request");
   });
 
   test.each([0, -1, 65, "4", 1.5, null])("concurrency %j is refused", (concurrency) => {
@@ -130,7 +157,13 @@ describe("an inline manifest", () => {
 describe("the id of a run", () => {
   test("twenty calls with one id at once make one run with its rows once", async () => {
     const run_id = freshId();
-    const body = { run_id, manifest: [{ ...shared, file: "1" }, { ...shared, file: "2" }] };
+    const body = {
+      run_id,
+      manifest: [
+        { ...shared, file: "1" },
+        { ...shared, file: "2" },
+      ],
+    };
     const made = await Promise.all(Array.from({ length: 20 }, () => create(body)));
     expect(made.filter(({ replayed }) => !replayed)).toHaveLength(1);
     expect(new Set(made.map(({ run }) => run.runUid)).size).toBe(1);
@@ -177,7 +210,9 @@ describe("the id of a run", () => {
     const first = await create({ manifest: [shared] }, caller);
     const again = await create({ manifest: [shared] }, caller);
     expect(again).toMatchObject({ replayed: true, run: { runUid: first.run.runUid } });
-    expect((await failure(create({ manifest: [{ image_key: "key-1/b.png" }] }, caller))).code).toBe("conflict");
+    expect((await failure(create({ manifest: [{ image_key: "key-1/b.png" }] }, caller))).code).toBe(
+      "conflict",
+    );
   });
 
   test("of a run that failed for a passing reason can be used again", async () => {

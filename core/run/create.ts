@@ -69,7 +69,7 @@ export async function create(
   input: BatchInput,
   caller: Begin.Caller,
 ): Promise<Begin.Created> {
-  Begin.checkTask(input.task_id);
+  await Begin.checkTask(input.task_id);
   const identity = await Begin.identify(services, { runId: input.run_id, payload: payloadOf(input) }, caller);
   if (identity.known !== undefined) return { run: identity.known, replayed: true };
   if (input.webhook_url !== undefined) await Webhook.check(input.webhook_url, log, caller.deadline);

@@ -1,9 +1,10 @@
-import { and, asc, eq, isNotNull, isNull, lt, sql } from "drizzle-orm";
+import { and, asc, eq, gt, isNotNull, isNull, lt, sql } from "drizzle-orm";
 import * as Database from "#core/db/client";
 import { AppError, from } from "#core/error";
 import { ensureProbe } from "#core/extraction/handover";
 import type { Log } from "#core/log";
 import * as Usage from "#core/usage/usage";
+import * as Webhook from "#core/webhook/webhook";
 import { windowOf } from "#infra/limits";
 import * as Ending from "./ending.ts";
 import * as Finish from "./finish.ts";
@@ -16,6 +17,7 @@ import * as Weather from "./weather.ts";
 
 /** Rows a step looks at; what is left is for the next minute. */
 const chunk = 200;
+const dayMs = 86_400_000;
 
 /** What reconcile found and mended; all zero in a healthy system. */
 export interface Repairs {
@@ -25,6 +27,7 @@ export interface Repairs {
   runs_failed: number;
   runs_renumbered: number;
   run_probes: number;
+  webhooks_ordered: number;
 }
 
 /**
@@ -40,12 +43,14 @@ export async function reconcile(services: RunStores, log: Log): Promise<Repairs>
     runs_failed: 0,
     runs_renumbered: 0,
     run_probes: 0,
+    webhooks_ordered: 0,
   };
   await leases(services, repairs, log);
   for (const row of await silent(services.db, Date.now() - services.times.stepLostMs))
     await mend(services, row, repairs, log);
   if ((await Weather.waiting(services.db, 1)).length > 0)
     repairs.run_probes += (await ensureProbe(services, log)) ? 1 : 0;
+  repairs.webhooks_ordered += await webhooks(services, log);
   // Housekeeping, not repair.
   await Usage.sweep(services.db, new Date());
   log.info("reconciled_runs", { ...repairs });
@@ -206,4 +211,28 @@ async function storePending(services: RunStores, row: RunRow, repairs: Repairs, 
       await Ending.unclaim(services.db, { ...taken, claims: taken.claims + 1 });
     }
   }
+}
+
+/** Webhooks of ended runs that were never tried: who ended the run died before it ordered the first attempt. */
+async function webhooks(services: RunStores, log: Log): Promise<number> {
+  const { db, times } = services;
+  const now = Date.now();
+  const rows = await Database.guard(() =>
+    db.query
+      .select()
+      .from(run)
+      .where(
+        and(
+          sql`${run.state} IN ('succeeded', 'failed', 'canceled')`,
+          lt(run.touchedAt, new Date(now - times.stepLostMs)),
+          // Older ones would only be read again and again: a day is longer than all attempts together.
+          gt(run.touchedAt, new Date(now - dayMs)),
+          isNotNull(run.webhookUrl),
+          isNull(run.webhook),
+        ),
+      )
+      .limit(chunk),
+  );
+  for (const row of rows) await Webhook.order(services, row, log);
+  return rows.length;
 }

@@ -177,10 +177,12 @@ export async function note(
 ): Promise<void> {
   const list = JSON.stringify(sent.map(({ index, seq, slot }) => [index, seq, slot]));
   await Database.batch(db, [
-    Database.statement(sql`UPDATE ${item} SET sent_epoch = ${row.epoch}, slot = sent.slot
-      FROM (SELECT json_extract(value, '$[0]') AS idx, json_extract(value, '$[1]') AS seq,
-        json_extract(value, '$[2]') AS slot FROM json_each(${list})) AS sent
-      WHERE ${item.runUid} = ${row.runUid} AND ${item.index} = sent.idx AND ${item.sendSeq} = sent.seq
-        AND ${item.sentEpoch} < ${row.epoch} AND ${item.status} IN ('queued', 'running')`),
+    // By the primary key: joined with the list, SQLite goes through all the run's queued items for each message,
+    // which is seconds for a large run. The plus signs keep the other index out of it.
+    Database.statement(sql`UPDATE ${item} SET sent_epoch = ${row.epoch},
+        slot = (SELECT json_extract(value, '$[2]') FROM json_each(${list}) WHERE json_extract(value, '$[0]') = idx)
+      WHERE run_uid = ${row.runUid} AND (idx, send_seq) IN
+        (SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(${list}))
+        AND +sent_epoch < ${row.epoch} AND +status IN ('queued', 'running')`),
   ]);
 }

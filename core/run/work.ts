@@ -16,6 +16,7 @@ import type { Log } from "#core/log";
 import * as Remote from "#core/remote/remote";
 import * as Task from "#core/task/task";
 import * as Vision from "#core/vision/vision";
+import * as Alone from "./alone.ts";
 import * as Ending from "./ending.ts";
 import * as Outlooks from "./outlook.ts";
 import { type ItemRow, itemTable as item, type RunRow, runTable as run } from "./run.sql.ts";
@@ -63,7 +64,7 @@ export async function work(
     claimed = await claim(services.db, message, job.leaseUntil);
     if (claimed === undefined) return "done";
     if (claimed.item === undefined) return await notOurs(services, message, claimed, job, log);
-    return await attempt(services, claimed.run, claimed.item, claimed.breaker, message, job, log);
+    return await attempt(services, { ...claimed, item: claimed.item }, message, job, log);
   } catch (thrown) {
     const error = from(thrown);
     if (error.code === "storage_unavailable") await waitForStorage(services, claimed?.item, job, log);
@@ -78,6 +79,8 @@ interface Claimed {
   /** As it was found, where it could not be claimed. */
   found: ItemRow | undefined;
   breaker: Breaker.State;
+  /** Until when a suspect of this or another run has the model server for itself. */
+  aloneUntil: number | undefined;
 }
 
 /** Run state, epoch, number and lease in one statement; what is read beside it says why it failed. */
@@ -112,7 +115,7 @@ async function claim(
       .returning(),
     db.query.select().from(run).where(eq(run.runUid, message.run_uid)),
     db.query.select().from(item).where(one),
-    Breaker.statement(db),
+    Breaker.statementOfBoth(db),
   ]);
   const runRow = Database.rows(run, runs)[0];
   if (runRow === undefined) return undefined;
@@ -120,7 +123,8 @@ async function claim(
     run: runRow,
     item: Database.rows(item, taken)[0],
     found: Database.rows(item, items)[0],
-    breaker: Breaker.stateOf(Database.rows(breakerTable, breaker)[0], now),
+    breaker: Breaker.stateIn(Database.rows(breakerTable, breaker), now),
+    aloneUntil: Breaker.aloneUntil(Database.rows(breakerTable, breaker), now),
   };
 }
 
@@ -173,9 +177,7 @@ async function waitForStorage(
 
 async function attempt(
   services: RunServices,
-  runRow: RunRow,
-  row: ItemRow,
-  breaker: Breaker.State,
+  { run: runRow, item: row, breaker, aloneUntil }: Claimed & { item: ItemRow },
   message: Window.ItemMessage,
   job: Job,
   log: Log,
@@ -193,6 +195,7 @@ async function attempt(
   if (row.claims > maxClaims)
     return fails(new AppError("internal", "the work on this item was interrupted too often"));
   if (breaker.kind !== "closed") return weather(services, runRow, row, message, false, undefined, log);
+  if (aloneUntil !== undefined) return giveWay(services, row, job);
   const task = Task.get(runRow.taskId);
   if (task === undefined) return fails(new AppError("internal", "the task of this run is gone"));
 
@@ -214,10 +217,11 @@ async function attempt(
   }
 
   const lone = row.suspects >= Window.loneFrom;
-  if (lone && !(await Breaker.mayBeAlone(services.db, job.leaseUntil.getTime() - Date.now()))) {
-    await Ending.unclaim(services.db, row);
-    await job.hold(services.times.weatherHoldMs);
-    return "again";
+  if (lone) {
+    // Half of the time for the others to end, half for the call.
+    const until = (Date.now() + job.deadline) / 2;
+    if (!(await Alone.take(services, row, { leaseUntil: job.leaseUntil, until })))
+      return giveWay(services, row, job);
   }
   const performed = await perform(services.model, {
     task,
@@ -228,11 +232,27 @@ async function attempt(
     endOnSuspect: true,
     log,
   });
-  if (lone) await Breaker.aloneNoMore(services.db);
+  if (lone) await aloneNoMore(services, log);
   const artifact = composed(services, runRow, row, performed, image, job, kept);
   const { error } = performed;
   if (error === undefined || !error.retry) return end(services, log, runRow, row, artifact);
   return afterFailure(services, runRow, row, message, { performed, error, artifact }, log);
+}
+
+/** A suspect has the model server for itself, of all runs: the message comes back, as if it had not been taken. */
+async function giveWay(services: RunServices, row: ItemRow, job: Job): Promise<Outcome> {
+  await Ending.unclaim(services.db, row);
+  await job.hold(services.times.weatherHoldMs);
+  return "again";
+}
+
+/** The right ends by itself, too; the answer that was just given must not be lost for it. */
+async function aloneNoMore(services: RunServices, log: Log): Promise<void> {
+  try {
+    await Breaker.aloneNoMore(services.db);
+  } catch (thrown) {
+    log.warn("alone_not_released", { code: from(thrown).code });
+  }
 }
 
 /**
@@ -280,7 +300,14 @@ async function afterFailure(
   const spent = usedOf(artifact);
   const lone = row.suspects >= Window.loneFrom;
   const final = () => end(services, log, runRow, row, asEnding(runRow, row, artifact));
-  if (suspect && lone && row.suspects + 1 >= maxSuspects) return final();
+  if (suspect && lone && row.suspects + 1 >= maxSuspects) {
+    // A single extract was there as well, and it may have been that one: no mark, but it costs an attempt.
+    if (row.attempts + 1 < maxAttempts && (await Alone.beside(services.db))) {
+      await recordAttempt(services, log, artifact);
+      return later(services, runRow, row, message, { spent, counted: true }, log);
+    }
+    return end(services, log, runRow, row, asCrash(asEnding(runRow, row, artifact)));
+  }
   if (verdict === "refused") return final();
   const away = error.code === "inference_unavailable";
   if (!suspect && !away && row.attempts + 1 >= maxAttempts) return final();
@@ -399,6 +426,15 @@ const identity = (runRow: RunRow, row: ItemRow) => ({
 const asEnding = (runRow: RunRow, row: ItemRow, artifact: Artifact): Artifact => ({
   ...artifact,
   artifact_rel: Ending.artifactKey(runRow, row),
+});
+
+/** What took the model server down has failed, and is not waiting for it, also where it did not come back at once. */
+const asCrash = (artifact: Artifact): Artifact => ({
+  ...artifact,
+  error: {
+    code: "inference_failed",
+    message: "the model server's connection was lost at this picture every time",
+  },
 });
 
 /** The artifact of an item that ended without the model being asked. */

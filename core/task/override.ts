@@ -1,37 +1,13 @@
 import type { ErrorObject } from "ajv";
-import * as z from "zod";
 import type { Field, FieldKind } from "#core/canonical/normalize";
 import { invalidRequest } from "#core/error";
 import { tokenBound } from "#core/vision/schema-bound";
+import type { Debug } from "./debug.ts";
 import { formatChecks, formats } from "./field.ts";
 import { lintModelSchema, maxDepth, maxNodes } from "./lint.ts";
 import * as Task from "./task.ts";
 
-export const maxPromptBytes = 20 * 1024;
-
-/** What `debug` of `POST /v1/extract` takes. */
-export const Debug = z
-  .strictObject({
-    prompt_override: z
-      .string()
-      .min(1)
-      .refine((text) => Buffer.byteLength(text) <= maxPromptBytes, "at most 20 KiB of UTF-8")
-      .optional()
-      .meta({ description: "Instead of the task's prompt; the picture follows it. At most 20 KiB." }),
-    schema_override: z.record(z.string(), z.unknown()).optional().meta({
-      description:
-        "Instead of the task's schema: a JSON Schema in the portable subset of `model_schema` (`GET /v1/tasks/{task_id}`), where strings may also have the formats x-money, x-count, x-percent, x-date, x-time, x-currency, which are checked but not sent.",
-    }),
-    temperature: z.number().min(0).max(2).optional(),
-    max_tokens: z.int().min(1).max(1_000_000).optional().meta({
-      description: "Instead of the task's; prompt, picture and answer must fit the model's context.",
-    }),
-  })
-  .meta({
-    id: "ExtractDebug",
-    description: "Tries another prompt or schema; needs `DEBUG_MODE=1` and the scope debug:run.",
-  });
-export type Debug = z.output<typeof Debug>;
+export { Debug, maxPromptBytes } from "./debug.ts";
 
 /** A task as it is asked once, and how its answer is held to its schema. */
 export interface Overridden {
@@ -154,7 +130,8 @@ function pathsOf({ rule: _, ...parts }: Task.Task["checks"][number]): string[] {
 /** Only what has passed the lint gets here: no `$ref`, no `pattern`, bounded in depth and width. */
 async function validator(schema: Node): Promise<Overridden["validate"]> {
   // Loaded by the first override: no other call has any use for it.
-  const { Ajv2020 } = await import("ajv/dist/2020.js");
+  // CommonJS, which as a part of its own (local/bundle.ts) offers nothing but its default.
+  const { Ajv2020 } = (await import("ajv/dist/2020.js")).default;
   const ajv = new Ajv2020({
     strict: false,
     allErrors: true,

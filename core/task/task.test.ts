@@ -8,6 +8,7 @@ import * as Checks from "#core/canonical/checks";
 import { normalize } from "#core/canonical/normalize";
 import { formatChecks } from "./field.ts";
 import { lintModelSchema } from "./lint.ts";
+import { TaskDetail, TaskSummary } from "./summary.ts";
 import * as Task from "./task.ts";
 
 const tasks = Task.list();
@@ -215,8 +216,8 @@ describe("validation", () => {
 
 test("what is listed and shown on the wire has the shape that OpenAPI promises", () => {
   for (const task of tasks) {
-    expect(Task.TaskSummary.strict().parse(Task.summary(task))).toEqual(Task.summary(task));
-    expect(Task.TaskDetail.strict().parse(Task.detail(task))).toEqual(Task.detail(task));
+    expect(TaskSummary.strict().parse(Task.summary(task))).toEqual(Task.summary(task));
+    expect(TaskDetail.strict().parse(Task.detail(task))).toEqual(Task.detail(task));
   }
 });
 

@@ -101,6 +101,21 @@ export function examples(): Partial<Record<RouteKey, Examples>> {
       responses: { 200: extract(), 202: running },
     },
     "POST /v1/uploads": { request: { mime_type: "image/jpeg", bytes: 5_200_000, file: "receipt.jpg" } },
+    "POST /v1/batch_extract": {
+      request: {
+        run_id: "november",
+        task_id: Task.defaultTaskId,
+        concurrency: 8,
+        manifest: [
+          { custom_id: "0001", image_ref: "upload_3q2W1x9vT0aZ8yB7cD6eF5gH" },
+          { custom_id: "0002", image_key: "web-shop/receipts/0002.jpg" },
+        ],
+      },
+    },
+    "POST /v1/batch_extract_upload": {
+      request: { task_id: Task.defaultTaskId, concurrency: 4, files: ["0001.jpg", "0002.jpg"] },
+    },
+    "POST /v1/batch_extract_rerun": { request: { source_run_id: "november", only: "failed" } },
     "GET /v1/extracts/{request_id}": { responses: { 200: extract(), 202: running } },
   };
 }

@@ -26,12 +26,13 @@ export function start(
 
 function lines(
   context: Pick<Context, "say">,
-  about: { label: string; unit: string; total: number },
+  about: { label: string; unit: string; total: number; done?: number },
   meter: Meter,
 ): Progress {
   let lastAt = performance.now();
   let last = "";
   let lastNote = "";
+  let lastDone = about.done ?? 0;
   let { total } = about;
   const tell = (done: number, note: string) => {
     const text = [`${about.label} ${done}/${total}`, note, ...meter.told(done, total, about.unit)]
@@ -46,8 +47,10 @@ function lines(
       total = newTotal;
       meter.add(done);
       const isDue = performance.now() - lastAt >= lineEveryMs;
-      if (isDue || note !== lastNote || (done === total && meter.moved)) tell(done, note);
+      const isNew = note !== lastNote && note !== "";
+      if (isDue || isNew || (done === total && done !== lastDone)) tell(done, note);
       lastNote = note;
+      lastDone = done;
     },
     say: context.say,
     stop: () => {},
@@ -66,7 +69,6 @@ function bar(
     barIncompleteChar: "░",
     barsize: 24,
     hideCursor: true,
-    forceRedraw: true,
     // Signals are the program's.
     gracefulExit: false,
   });
@@ -98,11 +100,6 @@ export class Meter {
     const at = this.#now();
     this.#samples.push({ at, done });
     while (this.#samples.length > 2 && at - (this.#samples[1]?.at ?? at) > windowMs) this.#samples.shift();
-  }
-
-  /** Something was done since the start. */
-  get moved(): boolean {
-    return (this.#samples.at(-1)?.done ?? 0) > (this.#samples[0]?.done ?? 0);
   }
 
   /** Items a second; undefined until it can be told. */

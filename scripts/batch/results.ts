@@ -1,7 +1,6 @@
 /** Results on their way to a file or to stdout. */
 import * as fs from "node:fs";
 import { basename, dirname, extname, join, relative, resolve } from "node:path";
-import { createInterface } from "node:readline";
 import { Readable } from "node:stream";
 import * as z from "zod";
 import * as Csv from "#core/run/csv";
@@ -128,14 +127,22 @@ const shownFields = 5;
 
 /** The results of an ended run as a table: what an item is called, what became of it, its first values. */
 export async function printTable(context: Context, server: Client.Target, run: Run.Run): Promise<void> {
+  const fields = await fieldsOf(context, server, run.task_id);
   const source = await patiently(context, downloadMs, () =>
     Download.open(context, server, pathOf(run.run_id, "jsonl")),
   );
-  const lines = createInterface({ input: source, crlfDelay: Number.POSITIVE_INFINITY });
-  const items = (async function* () {
-    for await (const line of lines) if (line !== "") yield Run.Item.parse(JSON.parse(line));
-  })();
-  await printItems(context, items, await fieldsOf(context, server, run.task_id));
+  await printItems(context, itemsOf(source), fields);
+}
+
+async function* itemsOf(source: Readable): AsyncGenerator<Run.Item> {
+  // Not readline: its iteration loses lines that came before it began, and errors of the stream.
+  source.setEncoding("utf8");
+  let rest = "";
+  for await (const chunk of source) {
+    const lines = (rest + String(chunk)).split("\n");
+    rest = lines.pop() ?? "";
+    for (const line of lines) yield Run.Item.parse(JSON.parse(line));
+  }
 }
 
 /** Items as a table, with the first single values of the task. */

@@ -134,7 +134,7 @@ describe("batch", () => {
 
   it("sends a manifest over 1,000 lines as an upload, lines with refs as they are", async () => {
     const lines = Array.from({ length: 1_001 }, (_, i) =>
-      JSON.stringify({ image_ref: `x-${i}`, custom_id: `${i}` }),
+      JSON.stringify({ custom_id: `${i}`, image_ref: `x-${i}` }),
     );
     cli.file("m.jsonl", lines.join("\n"));
     expect((await batch(["m.jsonl", "--run-id", "many", "--no-wait"])).status).toBe(exit.ok);
@@ -395,7 +395,7 @@ describe("data put", () => {
     pictures("c.tiff");
     const second = await put("in", "--as", "november");
     expect(second.stdout).toBe('1 uploaded, 2 there already\n"images_dir": "key-1/november"\n');
-    expect(second.stderr).toContain('"exts": ["jpg","tiff","png"]'.replaceAll(",", ","));
+    expect(second.stderr).toContain('"exts": ["jpg","tiff","png"]');
     expect(JSON.parse((await put("in", "--shared", "--json")).stdout)).toMatchObject({
       images_dir: "shared/in",
     });

@@ -110,7 +110,7 @@ async function begin(context: Context, source: string | undefined, options: Batc
     context.say(`${runId}: ${entries.length} pictures`);
     return await carryOn(context, server, state, options);
   } finally {
-    await server.close();
+    await close(context, server);
   }
 }
 
@@ -151,7 +151,7 @@ async function resume(
   try {
     return await carryOn(context, server, state, options);
   } finally {
-    await server.close();
+    await close(context, server);
   }
 }
 
@@ -214,6 +214,12 @@ async function carryOn(
     return status;
   } catch (error) {
     if (context.signal.aborted) await interrupted(context, server, state);
+    const isRefused = error instanceof Client.CallError && !error.passes && !context.signal.aborted;
+    if (isRefused && !state.sent && state.entries.every(({ uploadedAt }) => uploadedAt === undefined)) {
+      // Nothing of it is worth taking up again.
+      State.remove(context.env, state.run_id);
+      throw error;
+    }
     const url = options.url === undefined ? "" : ` --url ${options.url}`;
     if (context.signal.aborted || error instanceof Client.CallError || error instanceof UsageError)
       context.say(`to go on: ${hint(state.run_id)}${url}`);
@@ -249,6 +255,16 @@ async function leave(
   return exit.ok;
 }
 
+/**
+ * Longer than a picture usually takes. One that is killed holds its place in the queue until its message comes back,
+ * two minutes later: who resumes at once would wait for that.
+ */
+const inFlightMs = 20_000;
+
+async function close(context: Context, server: Server.Server): Promise<void> {
+  await server.close(context.signal.aborted ? inFlightMs : undefined);
+}
+
 /** After Ctrl-C nobody waits long any more. */
 const lastWordsMs = 15_000;
 
@@ -263,11 +279,11 @@ async function interrupted(context: Context, server: Server.Server, state: State
   }
   context.say(
     server.ownLoop
-      ? "the local loop ends with this command; the run goes on when it is taken up again"
+      ? "the local loop ends with this command, after the pictures in flight (Ctrl-C again: at once); the run goes on when it is taken up again"
       : "the run goes on at the server",
   );
   const { out } = state;
-  if (out === null || server.ownLoop) return;
+  if (out === null) return;
   const last = { ...context, signal: AbortSignal.timeout(lastWordsMs) };
   try {
     checkOut(context, state, { wait: true });

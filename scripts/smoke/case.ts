@@ -35,6 +35,8 @@ export interface Wants {
   also?(answer: Client.Answer, bench: Bench): string | undefined;
   /** A 202 is polled to its end first. */
   readonly settles?: true;
+  /** A 200 is asked for again until this is true of it. */
+  until?(answer: Client.Answer): boolean;
 }
 
 /** What the cases of one run share. */

@@ -1,5 +1,6 @@
 /** Every call of the API, in the order they are made. The order matters where a case needs what an earlier one left. */
 import * as z from "zod";
+import { batches } from "#scripts/smoke/batches";
 import type { Bench, Case } from "#scripts/smoke/case";
 import { extract, idOf, refusals, uploads, withoutExtract } from "#scripts/smoke/extracts";
 import { cases as modelServer } from "#scripts/smoke/model-server";
@@ -91,6 +92,7 @@ const keys: Case[] = [
       body: z.object({ key_id: z.string(), role: z.string(), scopes: z.array(z.string()) }),
     },
     keep: (answer, bench) => {
+      bench.kept.set("me", answer);
       bench.scopes = z.object({ scopes: z.array(z.string()) }).safeParse(answer.json).data?.scopes ?? [];
     },
   },
@@ -222,6 +224,7 @@ export const cases: readonly Case[] = [
   ...tasks,
   ...extract,
   ...uploads,
+  ...batches,
   ...refusals,
   ...debug,
   ...modelServer,

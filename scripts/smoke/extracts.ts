@@ -25,7 +25,7 @@ const Extract = z.looseObject({
 });
 
 /** Bodies that must get a 400 that names the field. */
-const issueAt = (path: string) => (answer: Answer) => {
+export const issueAt = (path: string) => (answer: Answer) => {
   const issues = z
     .object({ error: z.object({ details: z.object({ issues: z.array(z.object({ path: z.string() })) }) }) })
     .safeParse(answer.json).data?.error.details.issues;
@@ -113,7 +113,7 @@ const put = (bench: Bench) => {
   const { "Content-Length": _, ...headers } = uploadOf(bench).headers;
   return { method: "PUT" as const, path: "/", rawBody: new Uint8Array(bench.picture), headers };
 };
-const mimeTypeOf = ({ picture }: Bench) =>
+export const mimeTypeOf = ({ picture }: Bench) =>
   picture[0] === 0x89
     ? "image/png"
     : picture.toString("latin1", 0, 4) === "RIFF"

@@ -69,7 +69,8 @@ async function ask(server: Client.Target, item: Case, bench: Bench, signal: Abor
       ...(elsewhere === undefined ? {} : { path: elsewhere }),
       signal,
     };
-    const answer = await settled(caller, await Client.call(caller, request), item.wants, signal);
+    const first = await settled(caller, await Client.call(caller, request), item.wants, signal);
+    const answer = await ended(caller, request, first, item.wants);
     const why = judge(answer, item.wants, bench);
     if (why === undefined) item.keep?.(answer, bench);
     return {
@@ -105,6 +106,22 @@ async function settled(
     if (path === undefined) break;
     await sleep(pollMs, undefined, { signal });
     answer = await Client.call(server, { path, signal });
+  }
+  return answer;
+}
+
+/** An answer that tells of something under way is asked for again until that has ended. */
+async function ended(
+  server: Client.Target,
+  request: Client.Request,
+  first: Client.Answer,
+  wants: Wants,
+): Promise<Client.Answer> {
+  const giveUpAt = performance.now() + pollLimitMs;
+  let answer = first;
+  while (wants.until?.(answer) === false && answer.status === 200 && performance.now() < giveUpAt) {
+    await sleep(pollMs, undefined, { signal: request.signal });
+    answer = await Client.call(server, request);
   }
   return answer;
 }

@@ -6,7 +6,6 @@ import * as Claims from "#core/extraction/claim";
 import * as Id from "#core/id";
 import type { Principal } from "#core/key/key";
 import type { Log } from "#core/log";
-import * as Task from "#core/task/task";
 import * as Usage from "#core/usage/usage";
 import * as Order from "../order.ts";
 import { type RunRow, runTable as run } from "../run.sql.ts";
@@ -39,7 +38,9 @@ export interface Identity {
 }
 
 /** @throws AppError `invalid_request` at `task_id`. */
-export function checkTask(taskId: string): void {
+export async function checkTask(taskId: string): Promise<void> {
+  // Schemas and prompts are a third of what this function would load otherwise, and most calls that come are cold.
+  const Task = await import("#core/task/task");
   if (Task.get(taskId) === undefined) throw invalidRequest([{ path: "task_id", message: "no such task" }]);
 }
 

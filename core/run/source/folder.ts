@@ -1,6 +1,5 @@
 import { runInNewContext } from "node:vm";
 // The one for POSIX: keys have slashes, whatever this runs on.
-import picomatch from "picomatch/posix.js";
 import * as Objects from "#core/artifact/object";
 import { AppError, invalidRequest } from "#core/error";
 import type { Log } from "#core/log";
@@ -45,7 +44,7 @@ export async function list(
   const dir = query.images_dir.replace(/(?<=.)\/$/, "");
   const wrong = Key.problem(dir, looking.viewer);
   if (wrong !== undefined) throw at("images_dir", wrong);
-  const fits = matcher(query.glob ?? "**/*", query.exts ?? defaultExts);
+  const fits = await matcher(query.glob ?? "**/*", query.exts ?? defaultExts);
   const most = Math.min(query.limit ?? batches.folderFiles, batches.folderFiles);
   const found: Found[] = [];
   const prefix = `${Key.dataRoot}${dir}/`;
@@ -90,7 +89,12 @@ const tooMany = (how: string) =>
   );
 
 /** Which of some relative names fit, by their places. @throws AppError `invalid_request` at `glob`. */
-function matcher(glob: string, exts: readonly string[]): (files: readonly string[]) => number[] {
+async function matcher(
+  glob: string,
+  exts: readonly string[],
+): Promise<(files: readonly string[]) => number[]> {
+  // Loaded by the calls that name a folder; a CommonJS package that is loaded late has its exports in `default`.
+  const picomatch = (await import("picomatch/posix.js")).default;
   const wanted = new Set(exts.map((ext) => ext.replace(/^\./, "").toLowerCase()));
   const problem = (message: string) => at("glob", message);
   if (/[\p{Cc}\p{Cs}]/u.test(glob)) throw problem("control characters are not allowed");

@@ -14,9 +14,9 @@ export async function each<T, R>(
 ): Promise<R[]> {
   const results: R[] = new Array<R>(entries.length);
   let next = 0;
-  let failed = false;
+  let failure: { thrown: unknown } | undefined;
   const worker = async () => {
-    while (next < entries.length && !failed) {
+    while (next < entries.length && failure === undefined) {
       if (Date.now() > deadline)
         throw new AppError("storage_unavailable", "the bucket answers too slowly right now", {
           retryAfterS: 2,
@@ -27,10 +27,11 @@ export async function each<T, R>(
     }
   };
   const guarded = () =>
-    worker().catch((thrown) => {
-      failed = true;
-      throw thrown;
+    worker().catch((thrown: unknown) => {
+      failure ??= { thrown };
     });
+  // All have ended when it throws: nothing arrives in the bucket after its caller has tidied up.
   await Promise.all(Array.from({ length: Math.min(width, entries.length) }, guarded));
+  if (failure !== undefined) throw failure.thrown;
   return results;
 }

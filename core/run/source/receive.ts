@@ -43,7 +43,7 @@ export async function receive(
   input: ReceiveInput,
   caller: Begin.Caller,
 ): Promise<Begin.Created> {
-  Begin.checkTask(input.task_id);
+  await Begin.checkTask(input.task_id);
   checkFiles(input.files);
   const sums = input.files.map(({ name, bytes }) => [name, createHash("sha256").update(bytes).digest("hex")]);
   const { task_id, concurrency, persist_inputs, webhook_url } = input;

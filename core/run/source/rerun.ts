@@ -25,7 +25,7 @@ export async function rerun(
   input: RerunRequest,
   caller: Begin.Caller,
 ): Promise<Begin.Created> {
-  if (input.task_id !== undefined) Begin.checkTask(input.task_id);
+  if (input.task_id !== undefined) await Begin.checkTask(input.task_id);
   const { source_run_id, only, task_id, concurrency, persist_inputs, webhook_url } = input;
   const payload = [
     "rerun",

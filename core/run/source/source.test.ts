@@ -3,15 +3,13 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import * as Bucket from "#core/artifact/bucket";
 import * as Database from "#core/db/client";
 import { noLimits } from "#core/key/limits";
-import * as Multipart from "#functions/multipart";
-import { sizes } from "#infra/limits";
+import { callerOf, client, failure, open, type Stores, silent } from "#test/run-stores";
 import * as Check from "../check.ts";
 import * as Create from "../create.ts";
 import * as Hosts from "../hosts.ts";
 import { type ItemRow, runTable } from "../run.sql.ts";
 import { RerunRequest } from "../schema.ts";
 import { keptKey } from "./kept.ts";
-import { callerOf, client, failure, open, type Stores, silent } from "./stores-for-tests.ts";
 
 let stores: Stores;
 beforeAll(async () => {
@@ -92,7 +90,10 @@ describe("a large folder", () => {
     const fake = new Proxy(bucket.client, {
       get: (target, name) => {
         if (name !== "send") return Reflect.get(target, name, target) as unknown;
-        return (command: { constructor: { name: string }; input: Record<string, string> }, options: unknown) => {
+        return (
+          command: { constructor: { name: string }; input: Record<string, string> },
+          options: unknown,
+        ) => {
           if (command.constructor.name !== "ListObjectsV2Command") return send(command, options);
           const from = Number(command.input.ContinuationToken ?? 0);
           const to = Math.min(count, from + 1_000);
@@ -140,42 +141,6 @@ describe("a large folder", () => {
 });
 
 describe("files that come with the call", () => {
-  const boundary = "xyz";
-  const part = (disposition: string, body: string, type?: string) =>
-    `--${boundary}\r\nContent-Disposition: form-data; ${disposition}\r\n${type === undefined ? "" : `Content-Type: ${type}\r\n`}\r\n${body}\r\n`;
-  const filePart = (name: string, body = "picture") =>
-    part(`name="files"; filename="${name}"`, body, "image/png");
-  const parse = (text: string, contentType = `multipart/form-data; boundary=${boundary}`) =>
-    Multipart.parse(
-      { contentType, bytes: Buffer.from(text) },
-      { bytes: sizes.inlineImageBytes, files: 500, advice: "use POST /v1/uploads" },
-    );
-  const end = `--${boundary}--\r\n`;
-
-  test("are told apart from fields, with their names as sent", async () => {
-    const form = await parse(`${part('name="task_id"', "receipt_v1")}${filePart("a.png")}${filePart("../b.png")}${end}`);
-    expect(form.fields).toEqual(new Map([["task_id", ["receipt_v1"]]]));
-    expect(form.files).toMatchObject([
-      { field: "files", name: "a.png", mimeType: "image/png" },
-      { name: "../b.png" },
-    ]);
-    expect(Buffer.from(form.files[0]?.bytes ?? []).toString()).toBe("picture");
-  });
-
-  test("no boundary, another one, a broken end, 600 parts and a large body are named errors", async () => {
-    const good = `${filePart("a.png")}${end}`;
-    const many = Array.from({ length: 600 }, (_, i) => filePart(`${i}.png`)).join("") + end;
-    expect((await failure(parse(good, "multipart/form-data"))).code).toBe("invalid_request");
-    expect((await failure(parse(good, "multipart/form-data; boundary=other"))).code).toBe("invalid_request");
-    expect((await failure(parse(good.slice(0, 90)))).code).toBe("invalid_request");
-    expect((await failure(parse("nothing"))).code).toBe("invalid_request");
-    expect((await failure(parse(good, "application/json"))).code).toBe("unsupported_media_type");
-    const tooMany = await failure(parse(many));
-    expect(JSON.stringify(tooMany.details)).toMatch(/500 files.*\/v1\/uploads/);
-    const large = await failure(parse(filePart("a.png", "x".repeat(sizes.inlineImageBytes)) + end));
-    expect(large).toMatchObject({ code: "payload_too_large", message: expect.stringContaining("/v1/uploads") });
-  });
-
   const file = (name: string, body = name): Create.ReceiveInput["files"][number] => ({
     name,
     mimeType: "image/png",
@@ -200,7 +165,13 @@ describe("files that come with the call", () => {
     expect(run).toMatchObject({ state: "running", total: 2, source: "upload", planning: null });
     const items = await stores.items(run.runUid);
     expect(items).toMatchObject([
-      { file: "a.png", sourceKind: "run", objectKey: keptKey(run, 0), kept: false, declaredMimeType: "image/png" },
+      {
+        file: "a.png",
+        sourceKind: "run",
+        objectKey: keptKey(run, 0),
+        kept: false,
+        declaredMimeType: "image/png",
+      },
       { file: "b.png", objectKey: keptKey(run, 1) },
     ]);
     const stored = await Bucket.get(stores.services.bucket, silent, keptKey(run, 1));
@@ -264,7 +235,9 @@ describe("files that come with the call", () => {
   });
 
   test("twenty calls with one id make one run; above the key's limit there is none", async () => {
-    const made = await Promise.all(Array.from({ length: 20 }, () => receive([file("a.png")], { run_id: "many" })));
+    const made = await Promise.all(
+      Array.from({ length: 20 }, () => receive([file("a.png")], { run_id: "many" })),
+    );
     expect(new Set(made.map(({ run }) => run.runUid)).size).toBe(1);
     expect(await stores.items((await stores.run("many")).runUid)).toHaveLength(1);
     const caller = callerOf(client("key-few", { limits: { ...noLimits, itemsPerDay: 1 } }));
@@ -321,8 +294,22 @@ describe("a rerun", () => {
     });
     const items = await stores.items(run.runUid);
     expect(items).toMatchObject([
-      { index: 0, customId: "c1", file: "f1", sourceKind: "data", objectKey: "data/shared/a.png", status: "queued" },
-      { index: 1, customId: "c2", sourceKind: "data", objectKey: keptKey(source, 2), etag: null, kept: false },
+      {
+        index: 0,
+        customId: "c1",
+        file: "f1",
+        sourceKind: "data",
+        objectKey: "data/shared/a.png",
+        status: "queued",
+      },
+      {
+        index: 1,
+        customId: "c2",
+        sourceKind: "data",
+        objectKey: keptKey(source, 2),
+        etag: null,
+        kept: false,
+      },
     ]);
     const all = await rerun({ source_run_id: "source", task_id: "payment_v1", concurrency: 1 });
     expect(all.run).toMatchObject({ total: 3, taskId: "payment_v1", concurrency: 1 });
@@ -336,7 +323,10 @@ describe("a rerun", () => {
     };
     await create({ run_id: "going", manifest: [data(0)] });
     expect(await refusal({ source_run_id: "unknown" })).toEqual(["not_found", undefined]);
-    expect(await refusal({ source_run_id: "going" }, callerOf(client("key-2")))).toEqual(["not_found", undefined]);
+    expect(await refusal({ source_run_id: "going" }, callerOf(client("key-2")))).toEqual([
+      "not_found",
+      undefined,
+    ]);
     expect(await refusal({ source_run_id: "going" })).toEqual(["conflict", "run_active"]);
     await ended("all-good", [data(0)], { 0: { status: "succeeded" } });
     expect(await refusal({ source_run_id: "all-good", only: "failed" })).toEqual([

@@ -7,16 +7,16 @@ import * as Objects from "#core/artifact/object";
 import type { AppError } from "#core/error";
 import type { Principal } from "#core/key/key";
 import { noLimits } from "#core/key/limits";
+import * as Hosts from "#core/run/hosts";
+import { type ItemRow, itemTable, type RunRow, runTable } from "#core/run/run.sql";
+import type { RunStores } from "#core/run/services";
 import * as Upload from "#core/upload/upload";
 import { uploadTable } from "#core/upload/upload.sql";
 import * as Limits from "#infra/limits";
 import { queues } from "#infra/queues";
 import * as QueueServer from "#local/queue/server";
-import * as TestBucket from "#test/bucket";
-import * as TestDatabase from "#test/database";
-import * as Hosts from "../hosts.ts";
-import { type ItemRow, itemTable, type RunRow, runTable } from "../run.sql.ts";
-import type { RunStores } from "../services.ts";
+import * as TestBucket from "./bucket.ts";
+import * as TestDatabase from "./database.ts";
 
 /** Everything that making a run touches, over its real protocol. */
 export interface Stores {

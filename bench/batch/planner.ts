@@ -1,0 +1,94 @@
+/**
+ * The planner alone, in a process whose memory is nobody else's: `planner.ts KIND RUN_UID… ` with the environment of
+ * a function. `fill` keeps a run's window full, a given number of times, with items that end as soon as they are
+ * sent; `check` goes through manifests; `finish` writes results. Prints one line of JSON.
+ */
+import { eq, sql } from "drizzle-orm";
+import * as Database from "#core/db/client";
+import * as Check from "#core/run/check";
+import * as Finish from "#core/run/finish";
+import { type RunRow, runTable } from "#core/run/run.sql";
+import * as Window from "#core/run/window";
+import { patientRun } from "#functions/services";
+import { silent } from "./rig.ts";
+
+/** What a process held and did. */
+export interface Measured {
+  ms: number;
+  peak_rss_mb: number;
+  peak_heap_mb: number;
+}
+
+/** As long as a function has. */
+const stepMs = 115_000;
+
+const services = patientRun();
+let peakHeap = 0;
+const look = () => {
+  peakHeap = Math.max(peakHeap, process.memoryUsage().heapUsed);
+};
+
+async function rowOf(runUid: string): Promise<RunRow> {
+  const [row] = await services.db.query.select().from(runTable).where(eq(runTable.runUid, runUid));
+  if (row === undefined) throw new Error("there is no such run");
+  return row;
+}
+
+async function fill(runUid: string, times: number): Promise<void> {
+  for (let i = 0; i < times; i += 1) {
+    await Window.fill(services, runUid, silent);
+    await Database.batch(services.db, [
+      Database.statement(
+        sql`UPDATE item SET status = 'succeeded' WHERE run_uid = ${runUid} AND status = 'queued' AND sent_epoch > 0`,
+      ),
+    ]);
+    look();
+  }
+}
+
+async function check(runUid: string): Promise<void> {
+  for (;;) {
+    const outcome = await Check.step(
+      services,
+      await rowOf(runUid),
+      { deadline: Date.now() + stepMs },
+      silent,
+    );
+    look();
+    if (outcome === "failed") throw new Error("the manifest was refused");
+    if (outcome === "done") return;
+  }
+}
+
+async function finish(runUid: string): Promise<void> {
+  for (;;) {
+    const outcome = await Finish.step(
+      services,
+      await rowOf(runUid),
+      { deadline: Date.now() + stepMs },
+      silent,
+    );
+    look();
+    if (outcome === "not_yet") throw new Error("items are still to end");
+    if (outcome === "done") return;
+  }
+}
+
+const [kind, times = "", ...runs] = process.argv.slice(2);
+const sampler = setInterval(look, 20);
+const startedAt = performance.now();
+for (const runUid of runs) {
+  if (kind === "fill") await fill(runUid, Number(times));
+  else if (kind === "check") await check(runUid);
+  else await finish(runUid);
+}
+clearInterval(sampler);
+const mb = (bytes: number) => Math.round(bytes / 104_857.6) / 10;
+const measured: Measured = {
+  ms: Math.round(performance.now() - startedAt),
+  // In kilobytes on every system.
+  peak_rss_mb: mb(process.resourceUsage().maxRSS * 1024),
+  peak_heap_mb: mb(peakHeap),
+};
+process.stdout.write(`${JSON.stringify(measured)}\n`);
+process.exit(0);

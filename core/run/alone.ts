@@ -1,0 +1,55 @@
+import { sql } from "drizzle-orm";
+import * as Breaker from "#core/breaker/breaker";
+import * as Database from "#core/db/client";
+import { extractTable as extract } from "#core/extraction/extract.sql";
+import { type ItemRow, itemTable as item } from "./run.sql.ts";
+import type { RunServices } from "./services.ts";
+
+/** Between two looks whether the others are done. */
+const lookMs = 200;
+
+/**
+ * Waits until this item is the only one, of all runs, that is with a worker: a connection that is lost then is held
+ * against nobody else, and nobody else's picture against it. Whoever claims an item from now on gives it back
+ * (`Breaker.aloneUntil`), until `Breaker.aloneNoMore`.
+ * @param until - epoch milliseconds after which there is no time left to ask.
+ * @returns false when another suspect is at it, or the others take too long: nothing is held then.
+ * @throws AppError `storage_unavailable`.
+ */
+export async function take(
+  { db }: Pick<RunServices, "db">,
+  row: ItemRow,
+  time: { leaseUntil: Date; until: number },
+): Promise<boolean> {
+  if (!(await Breaker.mayBeAlone(db, time.leaseUntil.getTime() - Date.now()))) return false;
+  while (await others(db, row)) {
+    if (Date.now() + lookMs > time.until) {
+      await Breaker.aloneNoMore(db);
+      return false;
+    }
+    await new Promise((resolve) => setTimeout(resolve, lookMs));
+  }
+  return true;
+}
+
+async function others(db: Database.Db, row: ItemRow): Promise<boolean> {
+  // Literal, as in the partial index that finds them.
+  const query = sql`SELECT EXISTS (SELECT 1 FROM ${item} WHERE status = 'running' AND ${item.leaseUntil} > ${Date.now()}
+    AND NOT (${item.runUid} = ${row.runUid} AND ${item.index} = ${row.index})) AS found`;
+  return found(await Database.batch(db, [Database.statement(query)], "read"));
+}
+
+/**
+ * Whether a single extract was, or may have been, at the model server just now. Those wait for nobody, so a lost
+ * connection may be theirs.
+ * @throws AppError `storage_unavailable`.
+ */
+export async function beside(db: Database.Db): Promise<boolean> {
+  const query = sql`SELECT EXISTS (SELECT 1 FROM ${extract} WHERE ${extract.status} = 'running'
+      AND ${extract.leaseUntil} > ${Date.now()})
+    OR EXISTS (SELECT 1 FROM ${extract} WHERE ${extract.status} = 'queued' AND ${extract.suspects} > 0) AS found`;
+  return found(await Database.batch(db, [Database.statement(query)], "read"));
+}
+
+const found = (results: Awaited<ReturnType<typeof Database.batch>>) =>
+  Number(results[0]?.rows[0]?.found) === 1;

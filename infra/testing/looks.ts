@@ -1,0 +1,30 @@
+import * as IamTable from "./iam-table.ts";
+import type { Synthesis } from "./synthesis.ts";
+
+/** Event source mappings by the component of their queue. */
+export function mappingsOf(stage: Synthesis): Map<string, Record<string, unknown>> {
+  return new Map(
+    stage.resources
+      .filter(({ type }) => type === "aws:lambda/eventSourceMapping:EventSourceMapping")
+      .map(({ inputs }) => [
+        /-(\w+?)(?:\.fifo)?$/.exec(String(inputs.eventSourceArn))?.[1] ?? "",
+        {
+          ...inputs,
+          functionName: (inputs.functionName as { secret?: string }).secret ?? inputs.functionName,
+        },
+      ]),
+  );
+}
+
+/** Each right of a role as "action resource", the resource without account. */
+export function rightsOf(stage: Synthesis, owner: string): string[] {
+  return IamTable.statements(stage)
+    .filter((statement) => statement.owner === owner)
+    .flatMap(({ actions, resources }) =>
+      actions.flatMap((action) => resources.map((arn) => `${action} ${short(arn)}`)),
+    )
+    .toSorted();
+}
+
+/** Without region and account. */
+const short = (arn: string) => arn.replace(/^arn:aws:\w+:us-east-1:123456789012/, "");

@@ -1,0 +1,107 @@
+import { and, eq } from "drizzle-orm";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { type ItemRow, itemTable } from "#core/run/run.sql";
+import { answer, seed } from "#test/batches";
+import { chaos } from "#test/batches/chaos";
+import * as Messages from "#test/batches/messages";
+import * as Storm from "#test/batches/storm";
+import * as ModelServer from "#test/model-server";
+
+let storm: Storm.Storm;
+let key: string;
+
+beforeAll(async () => {
+  storm = await Storm.open({
+    // The worker's two minutes are four seconds, and a killed one's message comes back after five.
+    timeScale: 1 / 30,
+    env: { ITEM_MAX_CONCURRENCY: "8" },
+    respond: () => answer(40),
+  });
+  [key = ""] = await storm.batches.keys(1);
+});
+afterAll(async () => {
+  await storm?.batches.close();
+});
+
+describe("chaos", () => {
+  test("60 items, processes killed between any two steps, messages twice and late, stores away: each item ends once, with one artifact, and the run by itself", async () => {
+    const line = await chaos(storm, {
+      ...{ runId: "chaos", items: 60, key, concurrency: 8, rounds: 1 },
+      ...{ awayMs: 700, timeoutMs: 60_000 },
+    });
+    console.info(line);
+    expect(storm.report.kills).toEqual(Object.fromEntries(Storm.windows.map((window) => [window, 1])));
+  }, 120_000);
+});
+
+const change = async (runId: string, index: number, values: Partial<ItemRow>) => {
+  const where = and(eq(itemTable.runUid, `seed_${runId}`), eq(itemTable.index, index));
+  await storm.batches.db.query.update(itemTable).set(values).where(where);
+};
+const asked = (runId: string) =>
+  storm.batches.model.requests
+    .map(({ headers }) => String(headers["x-request-id"]))
+    .filter((id) => id.startsWith(`${runId}~`))
+    .sort();
+
+describe("messages that were received in vain too often", () => {
+  test("an item's: it is sent once more, the second time it fails, one with a worker waits for that; the run ends", async () => {
+    const { batches } = storm;
+    const runId = "buried";
+    await seed(batches.db, { runId, total: 3, concurrency: 3, key });
+    const { runUid, epoch } = await batches.row(runId);
+    // As far as the rows tell all messages are out; in truth they are lost.
+    for (const index of [0, 1, 2]) await change(runId, index, { sentEpoch: epoch, slot: index });
+    await change(runId, 1, { buried: 1 });
+    await change(runId, 2, { status: "running", token: 1, leaseUntil: new Date(Date.now() + 3_000) });
+    const message = (index: number) => ({ run_uid: runUid, epoch, index, seq: 0, slot: index });
+    // Of another epoch, it says nothing about the item as it is.
+    await Messages.bury(batches, "item", { ...message(1), epoch: epoch - 1 });
+    for (const index of [0, 1, 2]) await Messages.bury(batches, "item", message(index));
+    const run = await batches.ended(runId, 60_000);
+    expect(run).toMatchObject({ status: "succeeded", counts: { total: 3, succeeded: 2, failed: 1 } });
+    const rows = await batches.verify(runId);
+    expect(rows.map(({ status, errorCode, attempts }) => ({ status, errorCode, attempts }))).toEqual([
+      { status: "succeeded", errorCode: null, attempts: 1 },
+      { status: "failed", errorCode: "internal", attempts: 1 },
+      { status: "succeeded", errorCode: null, attempts: 1 },
+    ]);
+    expect(asked(runId)).toEqual([`${runId}~0`, `${runId}~2`]);
+  }, 60_000);
+
+  test("a planner's order: the run is looked at again", async () => {
+    const { batches } = storm;
+    await seed(batches.db, { runId: "unplanned", total: 2, concurrency: 2, key });
+    const { runUid } = await batches.row("unplanned");
+    await Messages.bury(batches, "plan", { kind: "refill", run_uid: runUid });
+    // Long before reconcile looks at a run that is silent.
+    await batches.ended("unplanned", 5_000);
+    await batches.verify("unplanned");
+  }, 60_000);
+});
+
+test("an item that would go back under a run that was canceled meanwhile ends as canceled, and is not asked again", async () => {
+  const { batches } = storm;
+  const canceled = Promise.withResolvers<void>();
+  const before = batches.model.respond;
+  batches.model.respond = async () => {
+    await canceled.promise;
+    return ModelServer.reset();
+  };
+  try {
+    await batches.seed({ runId: "back", total: 3, concurrency: 1, key });
+    await vi.waitFor(() => expect(asked("back")).toEqual(["back~0"]), { timeout: 10_000, interval: 10 });
+    await vi.waitFor(
+      async () =>
+        expect((await batches.loop.call("/v1/runs/back/cancel", { method: "POST" })).status).toBe(202),
+      { timeout: 10_000, interval: 50 },
+    );
+    canceled.resolve();
+    expect(await batches.ended("back")).toMatchObject({ status: "canceled", counts: { canceled: 3 } });
+    await batches.verify("back");
+    expect(asked("back")).toEqual(["back~0"]);
+  } finally {
+    canceled.resolve();
+    batches.model.respond = before;
+  }
+}, 60_000);

@@ -1,0 +1,79 @@
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { answer, type Batches, open } from "#test/batches";
+import { expectUnharmed, outage } from "#test/batches/outage";
+
+/** Ten minutes are twenty seconds. */
+const timeScale = 1 / 30;
+/** 10 s, were they scaled; but a queue's delay is a whole second at least, and a process has to start. */
+const resumeMs = 5_000;
+
+const total = 24;
+
+let batches: Batches;
+let key: string;
+
+beforeAll(async () => {
+  batches = await open({ timeScale });
+  [key = ""] = await batches.keys(1);
+});
+afterAll(async () => {
+  await batches?.close();
+});
+
+describe("the model server is away", () => {
+  test("when a run starts, and again in its middle: nothing fails, no attempt counts, no message waits, and work goes on when it is back", async () => {
+    batches.model.respond = () => answer(60);
+    await batches.model.down();
+    await batches.seed({ runId: "weather", total, concurrency: 4, key });
+    expect(await outage(batches, "weather", 10_000 * timeScale)).toBeLessThan(resumeMs);
+    const asked = batches.model.requests.length;
+    await vi.waitFor(() => expect(batches.model.requests.length).toBeGreaterThan(asked + 6), {
+      timeout: 10_000,
+      interval: 5,
+    });
+    await batches.model.down();
+    expect((await batches.row("weather")).succeeded).toBeLessThan(total);
+    expect(await outage(batches, "weather", 60_000 * timeScale)).toBeLessThan(resumeMs);
+    await expectUnharmed(batches, "weather", total);
+  }, 60_000);
+
+  test("and the run is canceled meanwhile: it ends, and nothing reaches the model when it is back", async () => {
+    await batches.model.down();
+    await batches.seed({ runId: "canceled", total, concurrency: 4, key });
+    await vi.waitFor(async () => expect((await batches.row("canceled")).waitingFor).toBe("model_server"), {
+      timeout: 10_000,
+      interval: 50,
+    });
+    const asked = batches.model.requests.length;
+    // Again where the gateway, whose time is a thirtieth too, did not wait long enough: canceling twice is fine.
+    await vi.waitFor(
+      async () => {
+        const answered = await batches.loop.call("/v1/runs/canceled/cancel", { method: "POST" });
+        expect(answered.status, answered.text).toBe(202);
+      },
+      { timeout: 10_000, interval: 50 },
+    );
+    const run = await batches.ended("canceled");
+    expect(run).toMatchObject({
+      status: "canceled",
+      waiting_for: null,
+      counts: { total: total, canceled: total },
+    });
+    await batches.verify("canceled");
+    const seen = batches.loop.events("model_server_back").length;
+    await batches.model.up();
+    await vi.waitFor(() => expect(batches.loop.events("model_server_back").length).toBeGreaterThan(seen), {
+      timeout: 10_000,
+      interval: 50,
+    });
+    // The next run gets its answers: had there been anything in front of it, it would have been asked before.
+    await batches.seed({ runId: "next", total: 2, concurrency: 2, key });
+    await batches.ended("next");
+    expect(
+      batches.model.requests
+        .slice(asked)
+        .map(({ headers }) => headers["x-request-id"])
+        .sort(),
+    ).toEqual(["next~0", "next~1"]);
+  }, 60_000);
+});

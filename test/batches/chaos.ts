@@ -1,0 +1,110 @@
+/** A run through every fault there is, and what must hold afterwards. */
+import { expect, vi } from "vitest";
+import type { ItemMessage } from "#core/run/window";
+import type { Batches } from "#test/batches";
+import * as Messages from "#test/batches/messages";
+import type { Storm } from "#test/batches/storm";
+
+export interface ChaosOptions {
+  readonly runId: string;
+  readonly items: number;
+  /** Their picture. */
+  readonly key: string;
+  readonly concurrency: number;
+  /** How often every window of the worker is gone through. */
+  readonly rounds: number;
+  /** How long each of the stores is away. */
+  readonly awayMs: number;
+  readonly timeoutMs: number;
+}
+
+const worker = [
+  "before the claim",
+  "after the claim",
+  "while the model is asked",
+  "before the put",
+  "before the commit",
+] as const;
+
+/** Runs it; `expect` throws where something does not hold. @returns one line about what happened. */
+export async function chaos(storm: Storm, options: ChaosOptions): Promise<string> {
+  const { batches, report } = storm;
+  const { runId, items, key, concurrency } = options;
+  const startedAt = Date.now();
+  const T = (w: string) => console.info(Date.now() - startedAt, w, JSON.stringify(report));
+  const asked = batches.model.requests.length;
+
+  const noted = storm.hold(["before the note"]);
+  // Not through the API: its calls have a second at this pace.
+  await batches.seed({ runId, total: items, concurrency, key });
+  await noted;
+  storm.kill("plan");
+  for (let round = 1; round <= options.rounds; round += 1) {
+    T("hold");
+    await storm.hold(worker);
+    await storm.gather();
+    T("filled");
+    storm.kill("item");
+    await copies(batches, runId);
+    await storm.databaseAway(options.awayMs);
+    T("db");
+    await storm.bucketAway(options.awayMs);
+    T("bucket");
+    await storm.deletesRefused(options.awayMs);
+    T("deletes");
+    await storm.hold(["before the duties"]);
+    await storm.gather();
+    T("ordered");
+    storm.kill("item");
+    await storm.hold(["before the sends"]);
+    T("sent");
+    storm.kill("plan");
+  }
+  const finishing = storm.hold(["in the finish"]);
+  await copies(batches, runId);
+  await finishing;
+  T("finishing");
+  storm.kill("plan");
+
+  // By itself: nobody but the loop looks at the run from here on.
+  const ended = async () => expect((await batches.row(runId)).state).toBe("succeeded");
+  await vi.waitFor(ended, { timeout: options.timeoutMs, interval: 200 });
+  const wallMs = Date.now() - startedAt;
+  const rows = await batches.verify(runId);
+  expect(
+    rows.filter(({ status }) => status !== "succeeded").map(({ index, errorCode }) => [index, errorCode]),
+  ).toEqual([]);
+
+  // Late ones change nothing and ask nobody.
+  await copies(batches, runId);
+  const requests = batches.model.requests.length - asked;
+  await vi.waitFor(async () => expect(await Messages.counts(batches)).toEqual({ waiting: 0, invisible: 0 }), {
+    timeout: options.timeoutMs,
+    interval: 100,
+  });
+  await batches.verify(runId);
+  expect(batches.model.requests.length - asked).toBe(requests);
+  expect(storm.askedInVain(), "asked although the artifact was there").toEqual([]);
+
+  const timeouts = batches.loop
+    .events("function_timeout")
+    .filter((event) => event.function === "item").length;
+  const bound = items + report.inFlightAtKills + timeouts + report.commitsRefused;
+  expect(requests).toBeGreaterThanOrEqual(items);
+  expect(requests).toBeLessThanOrEqual(bound);
+  const kills = Object.values(report.kills).reduce((sum, n) => sum + n, 0);
+  return `chaos: ${items} items, ${kills} windows, ${requests} model requests <= ${items} + ${report.inFlightAtKills} in flight at kills + ${timeouts} timeouts + ${report.commitsRefused} commits refused = ${bound}, ${wallMs} ms`;
+}
+
+/** Messages of some items again: as they are, into another group, and of an epoch that is over. */
+async function copies(batches: Batches, runId: string): Promise<void> {
+  const { runUid, epoch, concurrency } = await batches.row(runId);
+  const rows = await batches.items(runId);
+  const some = rows.filter(({ slot, index }) => slot !== null && index % Math.ceil(rows.length / 6) === 1);
+  for (const { index, sendSeq, slot } of some) {
+    const message: ItemMessage = { run_uid: runUid, epoch, index, seq: sendSeq, slot: slot ?? 0 };
+    await Messages.copy(batches, message);
+    await Messages.copy(batches, { ...message, slot: (message.slot + 1) % concurrency });
+    await Messages.copy(batches, { ...message, epoch: epoch - 1 });
+  }
+}
