@@ -1,0 +1,107 @@
+import { afterEach, describe, expect, test } from "vitest";
+import { answer, type Batches, open, queuesOf, seed, silent } from "#test/batches";
+import { chaos } from "#test/batches/chaos";
+import { fairness } from "#test/batches/fairness";
+import * as Messages from "#test/batches/messages";
+import { expectUnharmed, outage } from "#test/batches/outage";
+import * as Storm from "#test/batches/storm";
+import * as Order from "#core/run/order";
+import { killStack } from "#test/batches/restart";
+
+let close: (() => Promise<void>) | undefined;
+afterEach(async () => {
+  await close?.();
+  close = undefined;
+});
+
+async function start(options: Parameters<typeof open>[0]): Promise<{ batches: Batches; key: string }> {
+  const batches = await open(options);
+  close = batches.close;
+  const [key = ""] = await batches.keys(1);
+  return { batches, key };
+}
+
+describe("chaos", () => {
+  test("500 items, five times through every window, stores away each time", async () => {
+    const storm = await Storm.open({
+      timeScale: 1 / 20,
+      env: { ITEM_MAX_CONCURRENCY: "8" },
+      respond: () => answer(40),
+    });
+    close = storm.batches.close;
+    const [key = ""] = await storm.batches.keys(1);
+    const line = await chaos(storm, {
+      ...{ runId: "chaos", items: 500, key, concurrency: 8, rounds: 5 },
+      ...{ awayMs: 3_000, timeoutMs: 300_000 },
+    });
+    console.info(line);
+    for (const window of Storm.windows)
+      expect(storm.report.kills[window], window).toBe(
+        window === "before the note" || window === "in the finish" ? 1 : 5,
+      );
+  });
+
+  test("the bucket is away until messages come out of the dead-letter queue: they are sent once more, and nothing failed", async () => {
+    // A message is given up at the third receive instead of the hundredth.
+    const { batches, key } = await start({ timeScale: 1 / 30, ...Storm.impatient(3) });
+    const down = Storm.downOf(batches);
+    down(true);
+    await batches.seed({ runId: "night", total: 12, concurrency: 2, key });
+    await expect
+      .poll(() => batches.loop.events("item_buried").length, { timeout: 120_000, interval: 200 })
+      .toBeGreaterThanOrEqual(2);
+    down(false);
+    const run = await batches.ended("night", 120_000);
+    expect(run.counts.succeeded + run.counts.failed).toBe(12);
+    await batches.verify("night");
+    console.info(`dead letters: ${batches.loop.events("item_buried").length}, failed ${run.counts.failed}`);
+    expect(run.counts.failed).toBe(0);
+  });
+
+  test("the whole stack is killed three times in the middle of a run of 300 items: it ends by itself", async () => {
+    console.info(await killStack({ items: 300, kills: 3 }));
+  });
+});
+
+test("the model server is away for ten seconds, a minute and six minutes, at a sixth of the time", async () => {
+  const timeScale = 1 / 6;
+  const { batches, key } = await start({ timeScale });
+  batches.model.respond = () => answer(60);
+  await batches.model.down();
+  await batches.seed({ runId: "weather", total: 200, concurrency: 4, key });
+  for (const awayMs of [10_000, 60_000, 360_000]) {
+    const resumedMs = await outage(batches, "weather", awayMs * timeScale);
+    console.info(`away for ${awayMs * timeScale} ms, asked again after ${resumedMs} ms`);
+    expect(resumedMs).toBeLessThan(10_000);
+    const asked = batches.model.requests.length;
+    await expect.poll(() => batches.model.requests.length, { interval: 5 }).toBeGreaterThan(asked + 8);
+    if (awayMs < 360_000) await batches.model.down();
+  }
+  await expectUnharmed(batches, "weather", 200);
+});
+
+test("a run of 5,000 items lets one of 20 in after a window at most, and a single extract at once", async () => {
+  const { batches, key } = await start({ env: { ITEM_MAX_CONCURRENCY: "8" } });
+  batches.model.respond = () => answer(50);
+  console.info(await fairness(batches, { large: 5_000, concurrency: 8, serviceMs: 50, key }));
+});
+
+test("100,000 items are canceled: the run ends, and nothing more is asked", async () => {
+  const { batches, key } = await start({});
+  batches.model.respond = () => answer(50);
+  await seed(batches.db, { runId: "huge", total: 100_000, concurrency: 8, key });
+  await Order.order({ queues: queuesOf(batches.loop) }, await batches.row("huge"), "plan", silent);
+  await expect.poll(() => batches.model.requests.length, { timeout: 60_000 }).toBeGreaterThan(50);
+  const canceledAt = Date.now();
+  const answered = await batches.loop.call("/v1/runs/huge/cancel", { method: "POST" });
+  expect(answered.status, answered.text).toBe(202);
+  const asked = batches.model.requests.length;
+  const run = await batches.ended("huge", 600_000);
+  console.info(`100,000 items canceled and their results written in ${Date.now() - canceledAt} ms`);
+  expect(run).toMatchObject({ status: "canceled", counts: { total: 100_000, queued: 0, running: 0, failed: 0 } });
+  expect(batches.model.requests.length - asked).toBeLessThanOrEqual(8);
+  await batches.verify("huge");
+  await expect
+    .poll(() => Messages.counts(batches), { timeout: 60_000 })
+    .toEqual({ waiting: 0, invisible: 0 });
+});
