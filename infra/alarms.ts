@@ -1,9 +1,10 @@
 /** What wakes somebody up, and the page that he looks at first. A personal stage has neither. */
 import { api } from "./api.ts";
 import { dashboard } from "./dashboard.ts";
-import { times } from "./limits.ts";
+import { functions, times } from "./limits.ts";
 import { metrics, namespace, service } from "./metrics.ts";
 import { pairs } from "./queue-resources.ts";
+import { worked } from "./queues.ts";
 import { pascal } from "./settings.ts";
 
 const period = 60;
@@ -41,11 +42,27 @@ function alarms(): void {
       stat,
       period,
     });
+    const lying = metric(deadLetters, "ApproximateNumberOfMessagesVisible", "Maximum");
+    const buried = Object.hasOwn(functions, worked[name]?.deadLetter.function ?? "");
     alarm(`${pascal(name)}DeadLettersAlarm`, {
       alarmDescription: `Messages of the ${name} queue were received too often: docs/operate.md, "Dead letters"`,
       threshold: 0,
       evaluationPeriods: 1,
-      ...withoutStat(metric(deadLetters, "ApproximateNumberOfMessagesVisible", "Maximum")),
+      ...(buried
+        ? {
+            // A function takes them within a second: a count made once a minute seldom sees them lie.
+            metricQueries: [
+              { id: "lying", metric: lying },
+              { id: "taken", metric: metric(deadLetters, "NumberOfMessagesReceived", "Sum") },
+              {
+                id: "dead",
+                expression: "FILL(lying, 0) + FILL(taken, 0)",
+                label: "dead letters",
+                returnData: true,
+              },
+            ],
+          }
+        : withoutStat(lying)),
     });
     // Old messages alone are a long run; old messages that nobody receives are a queue that stands still.
     alarm(`${pascal(name)}StalledAlarm`, {

@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import * as BackupLimits from "../core/backup/limits.ts";
 import * as Concurrency from "./concurrency.ts";
 import { rules } from "./lifecycle.ts";
+import { functions } from "./limits.ts";
 import { queues } from "./queues.ts";
 
 describe("instances at a time", () => {
@@ -47,6 +48,23 @@ describe("instances at a time", () => {
     expect(() =>
       Concurrency.reserved({ RESERVED_CONCURRENCY: "single=4", SINGLE_MAX_CONCURRENCY: "8" }),
     ).toThrow("up to 8 times");
+  });
+});
+
+describe("queues", () => {
+  test("nothing is given up before a hundred receives, and SQS keeps it for as long as it can", () => {
+    for (const [name, spec] of Object.entries(queues))
+      expect(spec, name).toMatchObject({ maxReceiveCount: 100, retentionSeconds: 14 * 86_400 });
+  });
+
+  test("runs' messages are in order within a group; what needs a delay is not", () => {
+    const fifo = Object.entries(queues).flatMap(([name, spec]) => (spec.fifo ? [name] : []));
+    expect(fifo).toEqual(["plan", "item"]);
+  });
+
+  test("dead letters of runs have a function: without one a run could never end", () => {
+    for (const name of ["plan", "item"] as const)
+      expect(Object.keys(functions), name).toContain(queues[name].deadLetter.function);
   });
 });
 

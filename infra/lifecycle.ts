@@ -24,7 +24,9 @@ export function rules(env: Readonly<Record<string, string | undefined>>): Rule[]
       id: "uploads",
       prefix: below("inputs/uploads/"),
       what: "objects",
-      afterSeconds: times().uploadKeepMs / 1000,
+      // The functions sweep those that nobody uses after a week. A run that waits for its model server still needs its
+      // own, and a rule of the bucket cannot tell them apart.
+      afterSeconds: times().uploadKeepMs / 1000 + 14 * day,
     },
     // Lists of large folders, of which the planner makes rows; it is through long before.
     { id: "folder-lists", prefix: below("inputs/manifests/"), what: "objects", afterSeconds: 7 * day },

@@ -192,13 +192,14 @@ export const functions = {
     sends: ["plan", "item", "later"],
     maxBundleKb: 1280,
   },
-  // Messages that were received a hundred times in vain. It acts only after a successful read.
+  // Messages that were received a hundred times in vain. It acts only after a successful read, and leaves sending items
+  // to the planner.
   deadLetter: {
     handler: "functions/queue/dead-letter.handler",
     memoryMb: 512,
     timeoutMs: 60_000,
     links: ["database", "bucket", "queues"],
-    sends: ["plan", "item", "single", "later"],
+    sends: ["plan"],
     maxBundleKb: 700,
   },
   // The OpenAPI document and its page: both in the bundle, so nothing is waited for and 256 MB are plenty.
@@ -225,7 +226,7 @@ export const functions = {
     memoryMb: 512,
     timeoutMs: 50_000,
     links: ["database", "bucket", "queues", "model"],
-    sends: ["plan", "item", "single", "later"],
+    sends: ["plan", "single", "later"],
     maxBundleKb: 720,
   },
   // Lists and reads artifacts; packs up to 16 MiB of them at once.

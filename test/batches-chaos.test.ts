@@ -1,6 +1,6 @@
 import { and, eq } from "drizzle-orm";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import { type ItemRow, itemTable } from "#core/run/run.sql";
+import { type ItemRow, itemTable, runTable } from "#core/run/run.sql";
 import { answer, seed } from "#test/batches";
 import { chaos } from "#test/batches/chaos";
 import * as Messages from "#test/batches/messages";
@@ -16,6 +16,7 @@ beforeAll(async () => {
     timeScale: 1 / 30,
     env: { ITEM_MAX_CONCURRENCY: "8" },
     respond: () => answer(40),
+    lateMs: 9_000,
   });
   [key = ""] = await storm.batches.keys(1);
 });
@@ -104,4 +105,26 @@ test("an item that would go back under a run that was canceled meanwhile ends as
     canceled.resolve();
     batches.model.respond = before;
   }
+}, 60_000);
+
+test("a message of an epoch that is over, or of an older number, has no effect", async () => {
+  const { batches } = storm;
+  const runId = "late";
+  await seed(batches.db, { runId, total: 2, concurrency: 2, key });
+  const { runUid, epoch } = await batches.row(runId);
+  // It waits for the model server since; there is no probe that would find it.
+  await batches.db.query
+    .update(runTable)
+    .set({ waitingFor: "model_server", epoch: epoch + 1 })
+    .where(eq(runTable.runUid, runUid));
+  await change(runId, 1, { sendSeq: 3 });
+  await Messages.copy(batches, { run_uid: runUid, epoch, index: 0, seq: 0, slot: 0 });
+  await Messages.copy(batches, { run_uid: runUid, epoch: epoch + 1, index: 1, seq: 2, slot: 1 });
+  await vi.waitFor(async () => expect(await Messages.counts(batches)).toEqual({ waiting: 0, invisible: 0 }), {
+    timeout: 10_000,
+    interval: 50,
+  });
+  expect(asked(runId)).toEqual([]);
+  for (const { status, token, claims } of await batches.items(runId))
+    expect({ status, token, claims }).toEqual({ status: "queued", token: 0, claims: 0 });
 }, 60_000);

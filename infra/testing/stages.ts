@@ -25,7 +25,12 @@ export const environments = {
     VLLM_MODEL: "some/model",
     ALARM_EMAIL: "ops@example.com",
   },
-  staging: { ...needed, S3_PREFIX: "/team/receipts/", RESERVED_CONCURRENCY: "reconcile=1, single=4" },
+  staging: {
+    ...needed,
+    S3_PREFIX: "/team/receipts/",
+    ITEM_MAX_CONCURRENCY: "32",
+    RESERVED_CONCURRENCY: "reconcile=1, single=4",
+  },
   anna: needed,
 } as const satisfies Record<string, Record<string, string>>;
 export type Stage = keyof typeof environments;

@@ -53,6 +53,8 @@ export function start(options: MappingOptions): Mapping {
   const { batchSize, maxConcurrency, partialResponses, function: functionName } = options.subscription;
   const calls = new Set<Promise<void>>();
   let stopping = false;
+  /** A poll is out that waits for messages. */
+  let polling = false;
   let wake: () => void = () => undefined;
 
   const receive = async (count: number, waitSeconds: number): Promise<Message[]> => {
@@ -81,11 +83,16 @@ export function start(options: MappingOptions): Mapping {
     );
   };
 
-  /** One of the concurrent slots: after a batch it asks for the next itself, so that a freed group goes on at once. */
+  /**
+   * One of the concurrent slots. After a batch it asks for the next itself, so that a freed group goes on at once;
+   * not while a poll is out, which the deletion has woken: it would find nothing.
+   */
   const work = async (messages: Message[]): Promise<void> => {
     try {
-      for (let batch = messages; batch.length > 0; batch = stopping ? [] : await receive(batchSize, 0))
+      for (let batch = messages; batch.length > 0; ) {
         await call(batch);
+        batch = stopping || polling ? [] : await receive(batchSize, 0);
+      }
     } catch {
       // The functions are being stopped, or the emulator is: what was not deleted comes back.
     }
@@ -110,7 +117,10 @@ export function start(options: MappingOptions): Mapping {
         continue;
       }
       try {
-        const messages = await receive(free * batchSize, pollSeconds);
+        polling = true;
+        const messages = await receive(free * batchSize, pollSeconds).finally(() => {
+          polling = false;
+        });
         for (let at = 0; at < messages.length; at += batchSize) begin(messages.slice(at, at + batchSize));
         pauseMs = 0;
       } catch (error) {

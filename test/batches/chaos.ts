@@ -31,7 +31,6 @@ export async function chaos(storm: Storm, options: ChaosOptions): Promise<string
   const { batches, report } = storm;
   const { runId, items, key, concurrency } = options;
   const startedAt = Date.now();
-  const T = (w: string) => console.info(Date.now() - startedAt, w, JSON.stringify(report));
   const asked = batches.model.requests.length;
 
   const noted = storm.hold(["before the note"]);
@@ -40,30 +39,22 @@ export async function chaos(storm: Storm, options: ChaosOptions): Promise<string
   await noted;
   storm.kill("plan");
   for (let round = 1; round <= options.rounds; round += 1) {
-    T("hold");
     await storm.hold(worker);
     await storm.gather();
-    T("filled");
     storm.kill("item");
     await copies(batches, runId);
     await storm.databaseAway(options.awayMs);
-    T("db");
     await storm.bucketAway(options.awayMs);
-    T("bucket");
     await storm.deletesRefused(options.awayMs);
-    T("deletes");
     await storm.hold(["before the duties"]);
     await storm.gather();
-    T("ordered");
     storm.kill("item");
     await storm.hold(["before the sends"]);
-    T("sent");
     storm.kill("plan");
   }
   const finishing = storm.hold(["in the finish"]);
   await copies(batches, runId);
   await finishing;
-  T("finishing");
   storm.kill("plan");
 
   // By itself: nobody but the loop looks at the run from here on.

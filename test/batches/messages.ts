@@ -1,16 +1,19 @@
 /** The item queue as an outsider sees it: how many messages there are, and copies of old ones. */
-import { GetQueueAttributesCommand, SendMessageCommand } from "@aws-sdk/client-sqs";
+import { GetQueueAttributesCommand, SendMessageCommand, type SQSClient } from "@aws-sdk/client-sqs";
 import type * as Order from "#core/run/order";
 import { fifo, type ItemMessage } from "#core/run/window";
 import { type Batches, queuesOf } from "#test/batches";
 
-/** Messages in the item queue that wait, and those that are with a worker or will come back. */
-export async function counts(batches: Batches): Promise<{ waiting: number; invisible: number }> {
+/** Messages in the item queue (or its dead-letter queue) that wait, and those that are with a worker or will come back. */
+export async function counts(
+  batches: Batches,
+  options: { dead: boolean } = { dead: false },
+): Promise<{ waiting: number; invisible: number }> {
   const { client, urls } = queuesOf(batches.loop);
   try {
     const { Attributes } = await client.send(
       new GetQueueAttributesCommand({
-        QueueUrl: urls.item,
+        QueueUrl: options.dead ? await deadLetterUrl(client, urls.item) : urls.item,
         AttributeNames: ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
       }),
     );
@@ -53,15 +56,9 @@ export async function bury(
   const { client, urls } = queuesOf(batches.loop);
   copies += 1;
   try {
-    const { Attributes } = await client.send(
-      new GetQueueAttributesCommand({ QueueUrl: urls[queue], AttributeNames: ["RedrivePolicy"] }),
-    );
-    const { deadLetterTargetArn } = JSON.parse(Attributes?.RedrivePolicy ?? "{}") as {
-      deadLetterTargetArn: string;
-    };
     await client.send(
       new SendMessageCommand({
-        QueueUrl: urls[queue].replace(/[^/]+$/, deadLetterTargetArn.split(":").at(-1) ?? ""),
+        QueueUrl: await deadLetterUrl(client, urls[queue]),
         MessageBody: JSON.stringify(body),
         MessageGroupId: body.run_uid,
         MessageDeduplicationId: `buried-${copies}`,
@@ -70,4 +67,14 @@ export async function bury(
   } finally {
     client.destroy();
   }
+}
+
+async function deadLetterUrl(client: SQSClient, queueUrl: string): Promise<string> {
+  const { Attributes } = await client.send(
+    new GetQueueAttributesCommand({ QueueUrl: queueUrl, AttributeNames: ["RedrivePolicy"] }),
+  );
+  const { deadLetterTargetArn } = JSON.parse(Attributes?.RedrivePolicy ?? "{}") as {
+    deadLetterTargetArn: string;
+  };
+  return queueUrl.replace(/[^/]+$/, deadLetterTargetArn.split(":").at(-1) ?? "");
 }
