@@ -78,6 +78,16 @@ describe.skipIf(!installed)("what sst deploy would create", () => {
     expect(JSON.stringify(accessLogSettings)).not.toMatch(/querystring|authorization|\$context\.authorizer/i);
   });
 
+  test("the API has the name that the deploying environment gives it, by TLS 1.2 at least, or AWS's own", () => {
+    const named = (stage: Synthesis) =>
+      of("aws:apigatewayv2/domainName:DomainName", stage).map(({ inputs }) => [
+        inputs.domainName,
+        (inputs.domainNameConfiguration as { securityPolicy: string }).securityPolicy,
+      ]);
+    expect(named(all.staging)).toEqual([["api.example.com", "TLS_1_2"]]);
+    expect(named(production)).toEqual([]);
+  });
+
   test("every function has the memory, time, runtime and architecture of limits.ts", () => {
     expect(of("aws:lambda/function:Function")).toHaveLength(specs.length);
     for (const [name, spec] of specs) {
@@ -338,7 +348,7 @@ describe.skipIf(!installed)("what sst deploy would create", () => {
   });
 
   test("a personal stage lacks alarms and dashboard and nothing else", () => {
-    const optional = /sns|metricAlarm|dashboard|R2BucketCors/;
+    const optional = /sns|metricAlarm|dashboard|R2BucketCors|acm|domainName|apiMapping|route53|HostedZone/i;
     const kinds = (stage: Synthesis) =>
       [...new Set(stage.resources.map(({ type }) => type))].filter((type) => !optional.test(type)).toSorted();
     expect(kinds(all.anna)).toEqual(kinds(production));

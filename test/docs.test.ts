@@ -125,7 +125,18 @@ describe("the model server", () => {
   test("RunPod's start command and the one in the docs start the same vLLM, which nobody reaches but the proxy", () => {
     const onRunPod = flagsOf(script);
     expect(onRunPod).toEqual(flagsOf(read("docs/gpu.md")));
-    expect(onRunPod.join(" ")).toContain("--host 127.0.0.1 --port 8001 --api-key");
+    const command = onRunPod.join(" ");
+    expect(command).toContain("--host 127.0.0.1 --port 8001 --api-key");
+    // Without them: answers of white space without end, a context that does not fit the card, 17 GB at every start.
+    for (const needed of [
+      "--structured-outputs-config.backend xgrammar",
+      "--structured-outputs-config.disable_any_whitespace true",
+      "--limit-mm-per-prompt.image 4",
+      "--max-model-len",
+      "--download-dir",
+    ])
+      expect(command).toContain(needed);
+    expect(read("docs/gpu.md")).toContain("a volume at `/workspace`");
   });
 });
 
@@ -160,15 +171,54 @@ describe("operating", () => {
     }
   });
 
-  test("the cost table adds up", () => {
+  test("each cost table adds up, that of single calls and that of batches", () => {
     const rows = [...operate.matchAll(/^\| (.+?) \|.*\| \**([\d.]+)\** \| \**([\d.]+)\** \|$/gm)];
-    const cents = (column: number) => rows.map((row) => Math.round(Number(row[column]) * 100));
-    expect(rows.at(-1)?.[1]).toBe("**together**");
-    for (const column of [2, 3]) {
-      const parts = cents(column);
-      const together = parts.pop();
-      expect(parts.reduce((sum, part) => sum + part, 0)).toBe(together);
+    const ends = rows.flatMap(([, name], i) => (name === "**together**" ? [i] : []));
+    expect(ends).toHaveLength(2);
+    expect(ends.at(-1)).toBe(rows.length - 1);
+    ends.forEach((end, i) => {
+      const table = rows.slice((ends[i - 1] ?? -1) + 1, end + 1);
+      expect(table.length).toBeGreaterThan(5);
+      for (const column of [2, 3]) {
+        const parts = table.map((row) => Math.round(Number(row[column]) * 100));
+        const together = parts.pop();
+        expect(
+          parts.reduce((sum, part) => sum + part, 0),
+          `table ${i + 1}, column ${column}`,
+        ).toBe(together);
+      }
+    });
+  });
+
+  test("every log event and every count of repairs that is named is written by the code", () => {
+    const code = fs
+      .globSync("{core,functions}/**/*.ts", { cwd: root })
+      .filter((path) => !path.endsWith(".test.ts"))
+      .map(read)
+      .join("\n");
+    const events = [...operate.matchAll(/\$\.event = "(\w+)"/g)].map(([, name = ""]) => name);
+    expect(events).toContain("reconciled_runs");
+    expect(events.filter((name) => !code.includes(`"${name}"`))).toEqual([]);
+    const repairs = /export interface Repairs \{([^}]+)\}/.exec(read("core/run/reconcile.ts"))?.[1] ?? "";
+    const counts = [...repairs.matchAll(/(\w+): number/g)].map(([, name = ""]) => name);
+    expect(counts.length).toBeGreaterThan(3);
+    expect(counts.filter((name) => !operate.includes(`\`${name}\``))).toEqual([]);
+  });
+
+  test("every option of `keys` that is named is one of its verb", () => {
+    const source = read("scripts/commands/keys.ts");
+    const unknown: string[] = [];
+    let seen = 0;
+    for (const page of pages) {
+      for (const [call] of read(page).matchAll(/\b(?:create|update|rotate|revoke|list)-key.*/g)) {
+        for (const [option] of call.matchAll(/(?<= )--[a-z][a-z-]+/g)) {
+          seen += 1;
+          if (!source.includes(option)) unknown.push(`${page}: ${option}`);
+        }
+      }
     }
+    expect(seen).toBeGreaterThan(10);
+    expect(unknown).toEqual([]);
   });
 });
 
@@ -180,8 +230,13 @@ describe("security", () => {
       .flatMap((path) => [...read(path).matchAll(/sqliteTable\(\s*"(\w+)"/g)].map(([, name = ""]) => name));
     expect(tables.length).toBeGreaterThan(3);
     expect(tables.filter((name) => !security.includes(`\`${name}\``))).toEqual([]);
-    for (const folder of ["extracts", "batches", "evals", "inputs", "backups"])
-      expect(security).toContain(`\`${folder}/`);
+    const keys = /["`]((?:extracts|batches|backups|data|inputs)\/(?:[a-z]+\/)?)/g;
+    const folders = fs
+      .globSync("core/**/*.ts", { cwd: root })
+      .filter((path) => !path.endsWith(".test.ts"))
+      .flatMap((path) => [...read(path).matchAll(keys)].map(([, folder = ""]) => folder));
+    expect(folders).toContain("inputs/runs/");
+    for (const folder of [...folders, "evals/"]) expect(security).toContain(`\`${folder}`);
   });
 });
 

@@ -1,6 +1,5 @@
 /**
- * The planner alone, in a process whose memory is nobody else's: `planner.ts KIND RUN_UID… ` with the environment of
- * a function. `fill` keeps a run's window full, a given number of times, with items that end as soon as they are
+ * The planner alone, bundled as a function is, in a process whose memory is nobody else's. `fill` keeps a run's window full, a given number of times, with items that end as soon as they are
  * sent; `check` goes through manifests; `finish` writes results. Prints one line of JSON.
  */
 import { eq, sql } from "drizzle-orm";
@@ -10,7 +9,7 @@ import * as Finish from "#core/run/finish";
 import { type RunRow, runTable } from "#core/run/run.sql";
 import * as Window from "#core/run/window";
 import { patientRun } from "#functions/services";
-import { silent } from "./rig.ts";
+import { silent } from "./silent.ts";
 
 /** What a process held and did. */
 export interface Measured {
@@ -74,21 +73,22 @@ async function finish(runUid: string): Promise<void> {
   }
 }
 
-const [kind, times = "", ...runs] = process.argv.slice(2);
-const sampler = setInterval(look, 20);
-const startedAt = performance.now();
-for (const runUid of runs) {
-  if (kind === "fill") await fill(runUid, Number(times));
-  else if (kind === "check") await check(runUid);
-  else await finish(runUid);
+/** `main(KIND, TIMES, RUN_UID…)` */
+export async function main([kind, times = "", ...runs]: string[]): Promise<void> {
+  const sampler = setInterval(look, 20);
+  const startedAt = performance.now();
+  for (const runUid of runs) {
+    if (kind === "fill") await fill(runUid, Number(times));
+    else if (kind === "check") await check(runUid);
+    else await finish(runUid);
+  }
+  clearInterval(sampler);
+  const mb = (bytes: number) => Math.round(bytes / 104_857.6) / 10;
+  const measured: Measured = {
+    ms: Math.round(performance.now() - startedAt),
+    // In kilobytes on every system.
+    peak_rss_mb: mb(process.resourceUsage().maxRSS * 1024),
+    peak_heap_mb: mb(peakHeap),
+  };
+  process.stdout.write(`${JSON.stringify(measured)}\n`, () => process.exit(0));
 }
-clearInterval(sampler);
-const mb = (bytes: number) => Math.round(bytes / 104_857.6) / 10;
-const measured: Measured = {
-  ms: Math.round(performance.now() - startedAt),
-  // In kilobytes on every system.
-  peak_rss_mb: mb(process.resourceUsage().maxRSS * 1024),
-  peak_heap_mb: mb(peakHeap),
-};
-process.stdout.write(`${JSON.stringify(measured)}\n`);
-process.exit(0);

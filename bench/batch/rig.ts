@@ -8,18 +8,11 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as Bucket from "#core/artifact/bucket";
 import * as Config from "#core/config";
-import type { Log } from "#core/log";
 import type { Run } from "#core/run/schema";
 import { type App, type Loop, product, start } from "#local/loop";
 import * as ModelServer from "#test/model-server";
 import { picture } from "#test/pictures";
-
-export const silent: Log = {
-  info: () => undefined,
-  warn: () => undefined,
-  error: () => undefined,
-  child: () => silent,
-};
+import { silent } from "./silent.ts";
 
 /** Milliseconds added to every request. */
 export interface Latency {
@@ -58,10 +51,12 @@ const result = {
 };
 
 const pictures = 8;
+/** Seldom enough to be no load; when a run ended is in its answer. */
+const pollMs = 500;
 /** Lines of a manifest in a request are at most 1,000. */
 const inlineMost = 1_000;
 
-/** Starts it. @param options.clock - reconcile runs, too: its own queries would be counted. */
+/** Starts it, without the clock: reconcile's own queries would be counted. */
 export async function open(options: {
   maxConcurrency: number;
   onLine?: (line: string) => void;
@@ -150,7 +145,7 @@ export async function open(options: {
             throw new Error(`the run ended with ${JSON.stringify(run.counts)}`);
           return run;
         }
-        await sleep(250);
+        await sleep(pollMs);
       }
     },
     close: async () => {

@@ -3,17 +3,19 @@
  * is kept: so both sizes do the same work, the small one with more runs. What differs then is the size of a run alone.
  */
 import { execFile } from "node:child_process";
-import { fileURLToPath } from "node:url";
+import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import { sql } from "drizzle-orm";
 import * as Bucket from "#core/artifact/bucket";
 import * as Database from "#core/db/client";
 import { runTable } from "#core/run/run.sql";
-import { windowOf } from "#infra/limits";
+import { functions, windowOf } from "#infra/limits";
+import { type Bundle, bundle } from "#local/bundle";
 import * as Figures from "../figures.ts";
 import type { Measured } from "./planner.ts";
-import { silent } from "./rig.ts";
+
 import * as Servers from "./servers.ts";
+import { silent } from "./silent.ts";
 
 export interface Step extends Measured {
   step: "fill" | "check" | "finish";
@@ -28,10 +30,9 @@ export interface Step extends Measured {
 export const maxGrowth = 1.2;
 
 const execute = promisify(execFile);
-const program = fileURLToPath(new URL("planner.ts", import.meta.url));
 const concurrency = 64;
 const { most: window } = windowOf(concurrency);
-/** As often as a run of 10,000 can be filled. */
+/** As often as a run of 10,000 can be filled; a smaller one has several runs for it. */
 const fills = 50;
 
 /** Measures every step at both sizes. */
@@ -40,20 +41,21 @@ export async function measure(
   progress: (line: string) => void,
 ): Promise<Step[]> {
   const servers = await Servers.start();
+  const program = await bundle({ handlers: { planner: "bench/batch/planner.main" } });
   try {
     const measured: Step[] = [];
     for (const step of ["fill", "check", "finish"] as const) {
       for (const items of sizes) {
-        const runs = step === "fill" ? 1 : Math.max(1, Math.round(sizes[1] / items));
         const times = Math.min(fills, Math.floor(items / window));
+        const runs = Math.max(1, Math.round(step === "fill" ? fills / times : sizes[1] / items));
         const uids: string[] = [];
         for (let i = 0; i < runs; i += 1) {
           const uid = `${step}-${items}-${i}`;
           await seed(servers, uid, step, items);
           uids.push(uid);
         }
-        const one = await planner(servers, step, times, uids);
-        const done = step === "fill" ? times * window : runs * items;
+        const one = await planner(program, servers, step, times, uids);
+        const done = runs * (step === "fill" ? times * window : items);
         const line: Step = {
           ...{ step, items, runs, ...one },
           items_per_second: Math.round(done / (one.ms / 1000)),
@@ -65,6 +67,7 @@ export async function measure(
     }
     return measured;
   } finally {
+    program.release();
     await servers.close();
   }
 }
@@ -84,14 +87,22 @@ export function growth(measured: readonly Step[]): Record<string, { rss: number;
 }
 
 async function planner(
+  program: Bundle,
   { env }: Servers.Servers,
   step: Step["step"],
   times: number,
   uids: readonly string[],
 ): Promise<Measured> {
-  const { stdout } = await execute(process.execPath, [program, step, String(times), ...uids], {
-    env: { ...process.env, ...env },
-  });
+  const url = pathToFileURL(program.functions.planner?.file ?? "").href;
+  const script = `(await import(${JSON.stringify(url)})).main(process.argv.slice(1))`;
+  const { stdout } = await execute(
+    process.execPath,
+    [
+      `--max-old-space-size=${functions.plan.memoryMb}`,
+      ...["--input-type=module", "--eval", script, "--", step, String(times), ...uids],
+    ],
+    { env: { ...process.env, ...env } },
+  );
   return JSON.parse(stdout) as Measured;
 }
 

@@ -105,9 +105,10 @@ async function look(db: Database.Db, runUid: string): Promise<Seen | undefined> 
       AND ${item.sentEpoch} < ${epoch} ORDER BY ${item.index} LIMIT ${most}`),
     Database.statement(sql`${columns} ${mine} AND ${usual} AND ${item.sentEpoch} = 0
       ORDER BY ${item.index} LIMIT ${most}`),
-    // Literal, as in the partial index that finds them.
+    // Literal, as in the partial index that finds them; the plus signs keep SQLite from going through the whole run
+    // by another one instead.
     Database.statement(sql`${columns}, (${item.status} = 'running' OR ${item.sentEpoch} = ${epoch}) AS is_out ${mine}
-      AND suspects >= 2 AND ${item.status} IN ('queued', 'running') ORDER BY ${item.index} LIMIT ${most}`),
+      AND suspects >= 2 AND +${item.status} IN ('queued', 'running') ORDER BY +${item.index} LIMIT ${most}`),
   ]);
   const row = Database.rows(run, results[0])[0];
   if (row === undefined) return undefined;

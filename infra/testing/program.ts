@@ -85,6 +85,18 @@ function stateOf({ type, name, inputs }: MockResource): Record<string, unknown> 
         executionArn: arn("execute-api", name),
         apiEndpoint: "https://api.example.com",
       };
+    case "aws:acm/certificate:Certificate":
+      return {
+        arn: arn("acm", name),
+        domainValidationOptions: [
+          {
+            domainName: inputs.domainName,
+            resourceRecordName: `_proof.${inputs.domainName}`,
+            resourceRecordType: "CNAME",
+            resourceRecordValue: "_proof.acm-validations.aws",
+          },
+        ],
+      };
     case "aws:cloudwatch/logGroup:LogGroup":
       return { arn: arn("logs", `log-group:${inputs.name}`) };
     case "random:index/randomBytes:RandomBytes":
@@ -94,11 +106,22 @@ function stateOf({ type, name, inputs }: MockResource): Record<string, unknown> 
   }
 }
 
+/** What AWS would add inside what was given. */
+function within({ type, inputs }: MockResource): Record<string, unknown> {
+  if (type !== "aws:apigatewayv2/domainName:DomainName") return {};
+  const given = inputs.domainNameConfiguration as Record<string, unknown>;
+  const added = { targetDomainName: "d-0.execute-api.example.com", hostedZoneId: "Z0" };
+  return { domainNameConfiguration: { ...given, ...added } };
+}
+
 await pulumi.runtime.setMocks(
   {
     newResource: (resource: MockResource) => {
       resources.push(resource);
-      return { id: `${resource.name}-id`, state: { ...stateOf(resource), ...resource.inputs } };
+      return {
+        id: `${resource.name}-id`,
+        state: { ...stateOf(resource), ...resource.inputs, ...within(resource) },
+      };
     },
     call: ({ token, inputs }: { token: string; inputs: Record<string, unknown> }) => {
       switch (token) {

@@ -29,6 +29,7 @@ export const environments = {
     ...needed,
     S3_PREFIX: "/team/receipts/",
     ITEM_MAX_CONCURRENCY: "32",
+    OCRLTY_DOMAIN: "api.example.com",
     RESERVED_CONCURRENCY: "reconcile=1, single=4",
   },
   anna: needed,
