@@ -23,7 +23,7 @@ export const platform = {
   sqsDelaySeconds: 900,
 } as const;
 
-/** Sizes of inputs and answers (API.md, "Platform limits the API is shaped by"). */
+/** Sizes of inputs and answers, as far as possible within what the platform imposes. */
 export const sizes = {
   /** Decoded picture in a JSON body: 4 MiB are 5.6 MB of base64 and fit Lambda's 6 MiB with the rest of the event. */
   inlineImageBytes: 4 * MiB,
@@ -42,7 +42,7 @@ export const sizes = {
   rawTextBytes: 64 * KiB,
 } as const;
 
-/** Batches (API.md, "Batches" and "Platform limits the API is shaped by"). */
+/** Batches: what one call, one run and one step of either may hold. */
 export const batches = {
   maxConcurrency: 64,
   /** Lines of a manifest within the request. */
@@ -62,7 +62,7 @@ export const batches = {
 
 /**
  * How many of a run's messages are in the queue at a time: SQS looks for free groups among its first 120,000 messages
- * only, and whoever comes later waits for what is in front (DESIGN.md, "Per-run concurrency through FIFO groups").
+ * only, and whoever comes later waits for what is in front.
  */
 export function windowOf(concurrency: number): { most: number; refillAt: number } {
   const most = Math.min(200, Math.max(12, 6 * concurrency));
@@ -267,7 +267,7 @@ export function times(timeScale = 1) {
   return {
     gatewayTimeoutMs: ms(platform.gatewayTimeoutMs),
     functionTimeoutMs: (name: FunctionName) => ms(functions[name].timeoutMs),
-    /** Deadline of an HTTP call = min(timeEpoch + httpBudget, remaining time) − httpReserve (DESIGN.md, "A call that becomes 202"). */
+    /** Deadline of an HTTP call = min(timeEpoch + httpBudget, remaining time) − httpReserve; at it the call becomes 202. */
     httpBudgetMs: ms(29_000),
     httpReserveMs: ms(4_000),
     /** A lease outlives the invocation by this much; what is left afterwards is up for take-over. */

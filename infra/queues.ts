@@ -1,8 +1,9 @@
 import { functions, queueFunctionTimeoutMs } from "./limits.ts";
 
 /**
- * The queues and who works on them: plain data, read by the SST components and by the local loop. Why there are
- * these four and no others: DESIGN.md, "Per-run concurrency through FIFO groups" and what follows.
+ * The queues and who works on them: plain data, read by the SST components and by the local loop. They are four
+ * because none may wait for another: planning is one at a time for a run, items as many as the run asks for, single
+ * extracts never behind a batch, and what comes later needs a delay, which FIFO queues do not have.
  */
 
 /** An event source mapping: a function that is called with a queue's messages. */

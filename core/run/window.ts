@@ -17,6 +17,8 @@ export interface ItemMessage {
   seq: number;
   /** The message group is `<run_uid>:<slot>`. */
   slot: number;
+  /** Where the picture lies, if it is in the bucket: the worker reads it beside its claim, which says whether it may. */
+  picture?: { key: string; etag: string | null } | undefined;
 }
 
 /** From so many marks on an item is asked alone, and only such a call can be the last (DESIGN.md, "Attempts are spent on the item"). */
@@ -29,6 +31,7 @@ interface Waiting {
   index: number;
   seq: number;
   slot: number | null;
+  picture: ItemMessage["picture"];
 }
 
 /** The queue's form of a message. */
@@ -85,7 +88,8 @@ async function look(db: Database.Db, runUid: string): Promise<Seen | undefined> 
   const now = Date.now();
   const mine = sql`FROM ${item} WHERE ${item.runUid} = ${runUid}`;
   const epoch = sql`(SELECT ${run.epoch} FROM ${run} WHERE ${run.runUid} = ${runUid})`;
-  const columns = sql`SELECT ${item.index} AS idx, ${item.sendSeq} AS seq, ${item.slot} AS slot`;
+  const columns = sql`SELECT ${item.index} AS idx, ${item.sendSeq} AS seq, ${item.slot} AS slot,
+    ${item.objectKey} AS object_key, ${item.etag} AS etag`;
   const usual = sql`${item.status} = 'queued' AND ${item.suspects} < ${loneFrom}`;
   const most = windowOf(64).most;
   // The number first: who orders with the old one committed before, and is seen here.
@@ -118,10 +122,11 @@ async function look(db: Database.Db, runUid: string): Promise<Seen | undefined> 
     inFlight += Number(n);
     if (slot !== null) bySlot.set(Number(slot), (bySlot.get(Number(slot)) ?? 0) + Number(n));
   }
-  const waiting = ({ idx, seq, slot }: Record<string, unknown>): Waiting => ({
+  const waiting = ({ idx, seq, slot, object_key: key, etag }: Record<string, unknown>): Waiting => ({
     index: Number(idx),
     seq: Number(seq),
     slot: slot === null ? null : Number(slot),
+    picture: typeof key === "string" ? { key, etag: typeof etag === "string" ? etag : null } : undefined,
   });
   const suspects = results[6]?.rows ?? [];
   return {
@@ -146,11 +151,11 @@ function choose(row: RunRow, seen: Seen): ItemMessage[] {
       : []
     : seen.unsent.slice(0, Math.max(0, most - seen.inFlight));
   const load = Array.from({ length: row.concurrency }, (_, slot) => seen.bySlot.get(slot) ?? 0);
-  return next.map(({ index, seq, slot: known }) => {
+  return next.map(({ index, seq, slot: known, picture }) => {
     // A slot once given stays: a message that was sent but not noted is then the same message.
     const slot = known ?? load.indexOf(Math.min(...load));
     load[slot] = (load[slot] ?? 0) + 1;
-    return { run_uid: row.runUid, epoch: row.epoch, index, seq, slot };
+    return { run_uid: row.runUid, epoch: row.epoch, index, seq, slot, picture };
   });
 }
 

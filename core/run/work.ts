@@ -9,16 +9,15 @@ import { inputOf } from "#core/extraction/extraction";
 import { ensureProbe } from "#core/extraction/handover";
 import { type Performed, perform } from "#core/extraction/perform";
 import type { Artifact } from "#core/extraction/schema";
-import * as Source from "#core/extraction/source";
 import { usedOf } from "#core/extraction/used";
 import * as Image from "#core/image/image";
 import type { Log } from "#core/log";
-import * as Remote from "#core/remote/remote";
 import * as Task from "#core/task/task";
 import * as Vision from "#core/vision/vision";
 import * as Alone from "./alone.ts";
 import * as Ending from "./ending.ts";
 import * as Outlooks from "./outlook.ts";
+import * as Picture from "./picture.ts";
 import { type ItemRow, itemTable as item, type RunRow, runTable as run } from "./run.sql.ts";
 import { requestIdOf } from "./serialize.ts";
 import type { RunServices } from "./services.ts";
@@ -60,11 +59,12 @@ export async function work(
   log: Log,
 ): Promise<Outcome> {
   let claimed: Claimed | undefined;
+  const early = Picture.begin(services, message, log);
   try {
     claimed = await claim(services.db, message, job.leaseUntil);
     if (claimed === undefined) return "done";
     if (claimed.item === undefined) return await notOurs(services, message, claimed, job, log);
-    return await attempt(services, { ...claimed, item: claimed.item }, message, job, log);
+    return await attempt(services, { ...claimed, item: claimed.item }, message, early, job, log);
   } catch (thrown) {
     const error = from(thrown);
     if (error.code === "storage_unavailable") await waitForStorage(services, claimed?.item, job, log);
@@ -179,6 +179,7 @@ async function attempt(
   services: RunServices,
   { run: runRow, item: row, breaker, aloneUntil }: Claimed & { item: ItemRow },
   message: Window.ItemMessage,
+  early: Promise<Uint8Array | undefined> | undefined,
   job: Job,
   log: Log,
 ): Promise<Outcome> {
@@ -202,7 +203,7 @@ async function attempt(
   let image: Image.Inspected;
   let kept = row.sourceKind === "run";
   try {
-    const bytes = await load(services, row, job, log);
+    const bytes = await Picture.load(services, row, Picture.of(row, message) ? early : undefined, job, log);
     image = await Image.inspect(bytes);
     if (runRow.persistInputs && (row.sourceKind === "upload" || row.sourceKind === "url")) {
       await Bucket.put(services.bucket, log, keptKey(runRow, row.index), bytes, image.mimeType);
@@ -211,7 +212,7 @@ async function attempt(
   } catch (thrown) {
     const error = from(thrown);
     if (error.code === "storage_unavailable") throw error;
-    if (mayPass(error) && row.attempts + 1 < maxAttempts)
+    if (Picture.mayPass(error) && row.attempts + 1 < maxAttempts)
       return later(services, runRow, row, message, { spent: undefined, counted: true }, log);
     return fails(error);
   }
@@ -254,35 +255,6 @@ async function aloneNoMore(services: RunServices, log: Log): Promise<void> {
     log.warn("alone_not_released", { code: from(thrown).code });
   }
 }
-
-/**
- * The item's picture, as it was when its line was checked.
- * @throws AppError `conflict` for an object that is gone or another one; `invalid_request` with `details.reason` for
- *   an address; `payload_too_large`; `storage_unavailable`.
- */
-async function load(services: RunServices, row: ItemRow, job: Job, log: Log): Promise<Uint8Array> {
-  if (row.sourceKind === "url") {
-    return Remote.download(row.url ?? "", {
-      log,
-      times: services.times,
-      deadline: job.deadline,
-      protocols: ["https:"],
-    });
-  }
-  const bytes = await Source.reload(services.bucket, log, { objectKey: row.objectKey ?? "", etag: row.etag });
-  if (bytes === undefined) {
-    throw new AppError("conflict", "the picture was removed or replaced since the run was made", {
-      details: { reason: "upload_replaced" },
-    });
-  }
-  return bytes;
-}
-
-/** Faults of somebody else's host that another try may not meet. */
-const passing = ["url_unreachable", "url_timeout"];
-const mayPass = ({ details }: AppError) =>
-  passing.includes(String(details?.reason)) ||
-  (details?.reason === "url_status" && (Number(details.status) >= 500 || details.status === 429));
 
 /** What becomes of a failure that may be retried: the weather costs nothing, the rest has a budget. */
 async function afterFailure(

@@ -9,6 +9,7 @@ const Message = z.object({
   index: z.int(),
   seq: z.int(),
   slot: z.int(),
+  picture: z.object({ key: z.string(), etag: z.string().nullable() }).optional(),
 });
 
 /**

@@ -1,0 +1,66 @@
+import { AppError } from "#core/error";
+import * as Source from "#core/extraction/source";
+import type { Log } from "#core/log";
+import * as Remote from "#core/remote/remote";
+import type { ItemRow } from "./run.sql.ts";
+import type { RunServices } from "./services.ts";
+import type { ItemMessage } from "./window.ts";
+
+/**
+ * Begins to read the picture that the message names, beside the claim: while a slot waits for the bucket the GPU
+ * waits for the slot. What it gives counts only if the claimed row names the same object.
+ */
+export function begin(
+  services: Pick<RunServices, "bucket">,
+  { picture }: ItemMessage,
+  log: Log,
+): Promise<Uint8Array | undefined> | undefined {
+  if (picture === undefined) return undefined;
+  const { key, etag } = picture;
+  const early = Source.reload(services.bucket, log, { objectKey: key, etag });
+  // Whoever needs it is told; a message that is stale needs nothing.
+  early.catch(() => undefined);
+  return early;
+}
+
+/** The message names the row's own picture. */
+export const of = ({ objectKey, etag }: ItemRow, { picture }: ItemMessage) =>
+  picture !== undefined && picture.key === objectKey && picture.etag === etag;
+
+/**
+ * The item's picture, as it was when its line was checked.
+ * @throws AppError `conflict` for an object that is gone or another one; `invalid_request` with `details.reason` for
+ *   an address; `payload_too_large`; `storage_unavailable`.
+ */
+export async function load(
+  services: Pick<RunServices, "bucket" | "times">,
+  row: ItemRow,
+  early: Promise<Uint8Array | undefined> | undefined,
+  job: { deadline: number },
+  log: Log,
+): Promise<Uint8Array> {
+  if (row.sourceKind === "url") {
+    return Remote.download(row.url ?? "", {
+      log,
+      times: services.times,
+      deadline: job.deadline,
+      protocols: ["https:"],
+    });
+  }
+  const { objectKey, etag } = row;
+  const bytes = await (early ?? Source.reload(services.bucket, log, { objectKey: objectKey ?? "", etag }));
+  if (bytes === undefined) {
+    throw new AppError("conflict", "the picture was removed or replaced since the run was made", {
+      details: { reason: "upload_replaced" },
+    });
+  }
+  return bytes;
+}
+
+/** Reasons of faults of somebody else's host that another try may not meet. */
+const passing = ["url_unreachable", "url_timeout"];
+
+/** True for an error that the next attempt may not meet. */
+export const mayPass = ({ details }: AppError) =>
+  passing.includes(String(details?.reason)) ||
+  (details?.reason === "url_status" && (Number(details.status) >= 500 || details.status === 429));
