@@ -15,14 +15,14 @@ export function isRunId(value: string): boolean {
   return value.length <= 100 && isRequestId(value);
 }
 
-/** Ids for reading also know the items of a run: `<run_id>~<index>`. */
+/** Ids for reading also know the items of a run: `<run_id>~<index>`, the index in its one spelling. */
 export function isReadableId(value: string): boolean {
   const [id, index, ...rest] = value.split("~");
   return (
     id !== undefined &&
     isRequestId(id) &&
     rest.length === 0 &&
-    (index === undefined || /^\d{1,6}$/.test(index))
+    (index === undefined || /^(0|[1-9]\d{0,5})$/.test(index))
   );
 }
 

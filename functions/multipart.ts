@@ -1,3 +1,4 @@
+import { setImmediate as turn } from "node:timers/promises";
 import type { BusboyInstance } from "@fastify/busboy";
 import { AppError, invalidRequest } from "#core/error";
 import type { RawBody } from "#functions/http";
@@ -25,11 +26,19 @@ export interface FormLimits {
 
 const fieldsMost = 50;
 const fieldBytes = 64 * 1024;
+/** Of one part's headers. */
+const headerBytes = 16 * 1024;
+const headerLines = 50;
+/** Turns of the event loop without an event after which a parser that has all bytes is stuck. */
+const idleTurns = 100;
+
+const broken = "the multipart body is broken or cut off";
 
 /**
  * A multipart body (RFC 7578) whose bytes are all here. Names of files are as they were sent: whoever uses them judges.
+ * Every part is in the answer, or there is none: the parser passes over parts that it does not understand, silently.
  * @throws AppError `unsupported_media_type` for another type, `payload_too_large` with the advice, `invalid_request` for
- *   a body without boundary, one that is broken or cut off, and one with too many parts.
+ *   a body without boundary, one that is broken or cut off, one with a part that has no name, and one with too many.
  */
 export async function parse(body: RawBody, limits: FormLimits): Promise<Form> {
   const { contentType = "", bytes } = body;
@@ -41,41 +50,119 @@ export async function parse(body: RawBody, limits: FormLimits): Promise<Form> {
     throw new AppError("payload_too_large", `the body is too large: ${limits.advice}`, {
       details: { limit_bytes: limits.bytes, bytes: bytes.length },
     });
-  // Of three routes one needs it; a CommonJS package that is loaded late has its exports in `default`.
-  const { Busboy } = (await import("@fastify/busboy")).default;
   const form: Form = { fields: new Map(), files: [] };
-  // More parts are counted up to a bound, so that the answer can say how many there may be.
-  const problem = await new Promise<string | undefined>((resolve) => {
-    let busboy: BusboyInstance;
-    try {
-      busboy = new Busboy({
-        headers: { "content-type": contentType },
-        // A path in a name is to be refused, not hidden.
-        preservePath: true,
-        isPartAFile: (_field, _type, name) => name !== undefined,
-        limits: { files: limits.files, fields: fieldsMost, fieldSize: fieldBytes, headerPairs: 50 },
-      });
-    } catch {
-      resolve("the body has no boundary, or another one than its header says");
-      return;
-    }
-    busboy.on("file", (field, stream, name, _encoding, mimeType) => {
-      const pieces: Uint8Array[] = [];
-      stream.on("data", (piece: Uint8Array) => pieces.push(piece));
-      stream.on("error", () => resolve("the multipart body is broken or cut off"));
-      stream.on("end", () => form.files.push({ field, name, mimeType, bytes: Buffer.concat(pieces) }));
-    });
-    busboy.on("field", (name, value, nameCut, valueCut) => {
-      if (nameCut || valueCut) resolve("a field of the form is too long");
-      form.fields.set(name, [...(form.fields.get(name) ?? []), value]);
-    });
-    busboy.on("filesLimit", () => resolve(`more than ${limits.files} files: ${limits.advice}`));
-    busboy.on("fieldsLimit", () => resolve(`more than ${fieldsMost} fields`));
-    busboy.on("partsLimit", () => resolve("too many parts"));
-    busboy.on("error", () => resolve("the multipart body is broken or cut off"));
-    busboy.on("finish", () => resolve(undefined));
-    busboy.end(bytes);
-  });
+  const found = partsOf(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length), contentType);
+  const problem =
+    typeof found === "string" ? found : await read(form, { contentType, bytes }, limits, found.parts);
   if (problem !== undefined) throw invalidRequest([{ path: "", message: problem }]);
   return form;
+}
+
+/** Reads a body of so many parts into the form. @returns what is wrong. */
+async function read(
+  form: Form,
+  { contentType, bytes }: { contentType: string; bytes: Uint8Array },
+  limits: FormLimits,
+  parts: number,
+): Promise<string | undefined> {
+  // Of three routes one needs it; a CommonJS package that is loaded late has its exports in `default`.
+  const { Busboy } = (await import("@fastify/busboy")).default;
+  let busboy: BusboyInstance;
+  try {
+    busboy = new Busboy({
+      headers: { "content-type": contentType },
+      // A path in a name is to be refused, not hidden.
+      preservePath: true,
+      isPartAFile: (_field, _type, name) => name !== undefined,
+      limits: { files: limits.files, fields: fieldsMost, fieldSize: fieldBytes, headerPairs: headerLines },
+    });
+  } catch {
+    return noBoundary;
+  }
+  let ended = false;
+  let problem: string | undefined;
+  let seen = 0;
+  let idle = 0;
+  // The first thing that is wrong counts.
+  const wrong = (message: string) => {
+    problem ??= message;
+  };
+  // Types promise a name; a part without one has none.
+  const named = (name: string | undefined) => {
+    seen += 1;
+    idle = 0;
+    if (name === undefined || name === "") wrong("a part of the form has no name");
+  };
+  busboy.on("file", (field, stream, name, _encoding, mimeType) => {
+    named(field);
+    const pieces: Uint8Array[] = [];
+    stream.on("data", (piece: Uint8Array) => {
+      idle = 0;
+      pieces.push(piece);
+    });
+    stream.on("error", () => wrong(broken));
+    stream.on("end", () => form.files.push({ field, name, mimeType, bytes: Buffer.concat(pieces) }));
+  });
+  busboy.on("field", (name, value, nameCut, valueCut) => {
+    named(name);
+    if (nameCut || valueCut) wrong("a field of the form is too long");
+    form.fields.set(name, [...(form.fields.get(name) ?? []), value]);
+  });
+  busboy.on("filesLimit", () => wrong(`more than ${limits.files} files: ${limits.advice}`));
+  busboy.on("fieldsLimit", () => wrong(`more than ${fieldsMost} fields`));
+  busboy.on("error", () => wrong(broken));
+  busboy.on("finish", () => {
+    ended = true;
+  });
+  busboy.end(bytes);
+  // It waits for nothing from outside, so that it either goes on in each few turns or never will.
+  for (; !ended && problem === undefined && idle < idleTurns; idle += 1) await turn();
+  if (problem === undefined && (!ended || seen !== parts)) wrong(broken);
+  return problem;
+}
+
+const noBoundary = "the body has no boundary, or another one than its header says";
+
+/**
+ * Walks through the delimiters (RFC 2046, 5.1.1) and the headers of each part.
+ * @returns how many parts there are, or what is wrong.
+ */
+function partsOf(body: Buffer, contentType: string): { parts: number } | string {
+  const [, quoted, plain] =
+    /;\s*boundary=(?:"([^"]{1,70})"|([^\s;"]{1,70})\s*(?:;|$))/i.exec(contentType) ?? [];
+  const boundary = quoted ?? plain;
+  if (boundary === undefined) return noBoundary;
+  const delimiter = Buffer.from(`\r\n--${boundary}`, "latin1");
+  const first = delimiter.subarray(2);
+  let at = body.subarray(0, first.length).equals(first) ? first.length : after(body, delimiter, 0);
+  if (at === undefined) return noBoundary;
+  for (let parts = 0; ; parts += 1) {
+    // What begins like the boundary and goes on otherwise is none; yet the parser would take it for one.
+    const follows = body.toString("latin1", at, at + 2);
+    if (follows === "--") return { parts };
+    const next = after(body, delimiter, at);
+    if (follows !== "\r\n" || next === undefined) return broken;
+    const part = body.subarray(at + 2, next - delimiter.length);
+    const end = part.subarray(0, headerBytes).indexOf("\r\n\r\n");
+    if (end < 0 || !isFormData(part.toString("latin1", 0, end)))
+      return "every part needs a header `Content-Disposition: form-data` with a name";
+    at = next;
+  }
+}
+
+/** Where the next `what` ends. */
+function after(body: Buffer, what: Buffer, from: number): number | undefined {
+  const at = body.indexOf(what, from);
+  return at < 0 ? undefined : at + what.length;
+}
+
+/** The headers are whole lines, one of which says that this is a part of a form. */
+function isFormData(headers: string): boolean {
+  const lines = headers.split("\r\n");
+  return (
+    lines.length <= headerLines &&
+    lines.every((line) => /^[!#$%&'*+.^_`|~0-9A-Za-z-]+:[^\r\n\0]*$/.test(line)) &&
+    lines.filter((line) => /^content-disposition:/i.test(line)).length === 1 &&
+    lines.some((line) => /^content-disposition:[ \t]*form-data[ \t]*;/i.test(line))
+  );
 }

@@ -5,6 +5,8 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import * as z from "zod";
+import { codes } from "#core/error";
+import * as Text from "#scripts/text";
 
 /** A server, and the key it is called with. */
 export interface Target {
@@ -46,6 +48,8 @@ export class CallError extends Error {
   readonly status: number | undefined;
   /** What the answer's `Retry-After` asked for. */
   readonly retryAfterMs: number | undefined;
+  /** Which limit of the key a 429 is about. */
+  readonly limit: Limit | undefined;
 
   constructor(
     message: string,
@@ -55,6 +59,7 @@ export class CallError extends Error {
       status?: number;
       cause?: unknown;
       retryAfterMs?: number | undefined;
+      limit?: Limit | undefined;
     },
   ) {
     super(message, about.cause === undefined ? undefined : { cause: about.cause });
@@ -62,6 +67,7 @@ export class CallError extends Error {
     this.code = about.code;
     this.status = about.status;
     this.retryAfterMs = about.retryAfterMs;
+    this.limit = about.limit;
   }
 
   /**
@@ -72,7 +78,35 @@ export class CallError extends Error {
     if (this.status === 429) return this.code !== "rate_limited" || this.retryAfterMs !== undefined;
     return this.code === "network" || (this.status ?? 0) >= 500;
   }
+
+  /**
+   * The same call is refused today and next year: what it asks for is wrong, or more than the key may ever have. Of a
+   * key that is refused itself nothing is known: with another one the call may be fine.
+   */
+  get isFinal(): boolean {
+    if (this.limit !== undefined && this.status === 429) {
+      const { limit, allowed, requested } = this.limit;
+      // A day has room for `allowed`, however long one waits.
+      return limit === "max_run_items" || (limit === "items_per_day" && (requested ?? 0) > (allowed ?? 0));
+    }
+    return finalCodes.has(this.code);
+  }
 }
+
+/** `details` of a 429. */
+const Limit = z.object({
+  limit: z.string(),
+  allowed: z.number().optional(),
+  requested: z.number().optional(),
+});
+type Limit = z.output<typeof Limit>;
+
+const aboutKey: ReadonlySet<string> = new Set(["unauthorized", "forbidden"]);
+const finalCodes: ReadonlySet<string> = new Set(
+  Object.entries(codes)
+    .filter(([code, { retry }]) => !retry && !aboutKey.has(code))
+    .map(([code]) => code),
+);
 
 /** Longer than any answer takes: an HTTP API gives up at 30 s. */
 const defaultTimeoutMs = 45_000;
@@ -213,7 +247,11 @@ async function settled(
   if (!extracted.success) throw oddAnswer(answer);
   const { error } = extracted.data;
   if (error)
-    throw new CallError(`${error.message} (${error.code})`, { scope: "item", code: error.code, status: 200 });
+    throw new CallError(Text.shown(`${error.message} (${error.code})`), {
+      scope: "item",
+      code: error.code,
+      status: 200,
+    });
   // As it came: zod would put the fields it knows first.
   return answer.json as Extract;
 }
@@ -258,11 +296,11 @@ export function failureOf(answer: Answer): CallError {
   if (own.success) {
     const { code, message, request_id: requestId, details } = own.data.error;
     const issues = (details?.issues ?? []).map(({ line, path, message: what }) =>
-      [line === undefined ? "" : `line ${line}`, path, what].filter(Boolean).join(": "),
+      Text.shown([line === undefined ? "" : `line ${line}`, path, what].filter(Boolean).join(": ")),
     );
     const advice = code === "unauthorized" ? "; the key is missing, wrong, revoked or expired" : "";
     const about = [code, ...(status >= 500 && requestId ? [`request ${requestId}`] : [])].join(", ");
-    const text = [message + advice, ...issues].join(issues.length > fewIssues ? "\n  " : "; ");
+    const text = [Text.shown(message) + advice, ...issues].join(issues.length > fewIssues ? "\n  " : "; ");
     return new CallError(`${text} (${about})`, {
       scope: serverCodes.has(code) ? "server" : "item",
       code,
@@ -270,13 +308,14 @@ export function failureOf(answer: Answer): CallError {
       retryAfterMs: answer.headers.has("retry-after")
         ? retryAfterS(answer, maxRetryAfterS) * 1000
         : undefined,
+      limit: status === 429 ? Limit.safeParse(details).data : undefined,
     });
   }
   const gateway = GatewayError.safeParse(answer.json);
   if (gateway.success) {
     // Too large (413) is about this picture, and so is a function that died on it (500) or passed the 30 s (503, 504).
     const scope = [413, 500, 503, 504].includes(status) ? "item" : "server";
-    return new CallError(`${gateway.data.message} (the gateway answered ${status})`, {
+    return new CallError(`${Text.shown(gateway.data.message)} (the gateway answered ${status})`, {
       scope,
       code: "gateway",
       status,
@@ -299,7 +338,7 @@ function oddAnswer(answer: Answer): CallError {
   const kind = (headers.get("content-type") ?? "").split(";")[0] || "nothing";
   const title = /<title>([^<]{1,100})<\/title>/i.exec(text)?.[1]?.trim().replaceAll(/\s+/g, " ");
   return new CallError(
-    `answered ${status} with ${kind}${title ? ` ("${title}")` : ""}: this is not an OCRlty server, or a proxy stands in front of it`,
+    `answered ${status} with ${Text.shown(`${kind}${title ? ` ("${title}")` : ""}`)}: this is not an OCRlty server, or a proxy stands in front of it`,
     about,
   );
 }

@@ -5,6 +5,7 @@ import { AppError } from "#core/error";
 import { HomeError } from "#local/home";
 import { CallError } from "#scripts/client";
 import { type Context, type Exit, exit, UsageError } from "#scripts/context";
+import * as Text from "#scripts/text";
 import manifest from "../package.json" with { type: "json" };
 
 /** One file a noun, loaded when it is asked for. */
@@ -29,7 +30,9 @@ const nouns = {
 } as const;
 
 /** Runs one command line (without node and file) and returns its exit status. Throws what nobody expects. */
-export async function run(args: readonly string[], context: Context): Promise<Exit> {
+export async function run(args: readonly string[], around: Context): Promise<Exit> {
+  // Whatever a message quotes: the terminal obeys none of it.
+  const context: Context = { ...around, say: (line) => around.say(Text.message(line)) };
   let status: Exit = exit.ok;
   const done = (ended: Exit) => {
     status = ended;

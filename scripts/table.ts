@@ -1,4 +1,5 @@
 /** Rows for a person to look at: aligned columns, cut to a width. */
+import { shown } from "#scripts/text";
 
 const widest = 40;
 
@@ -23,11 +24,6 @@ export function line(cells: readonly string[], widths: readonly number[]): strin
 export function table(rows: readonly (readonly string[])[]): string {
   const widths = widthsOf(rows);
   return rows.map((row) => line(row, widths)).join("");
-}
-
-/** Text from a picture or a file's name must not move the cursor of a terminal. */
-export function shown(cell: string): string {
-  return cell.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, " ");
 }
 
 /** Without seconds: a table is for looking. */

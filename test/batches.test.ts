@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import * as Bucket from "#core/artifact/bucket";
 import type { Item } from "#core/run/schema";
-import { answer, type Batches, open, silent } from "#test/batches";
+import { answer, type Batches, mostInFlight, open, silent } from "#test/batches";
 import * as ModelServer from "#test/model-server";
 
 let batches: Batches;
@@ -59,6 +59,79 @@ describe("a run", () => {
   });
 });
 
+/** A form, as a browser sends it. */
+async function post(form: FormData) {
+  const sent = new Response(form);
+  return batches.loop.call("/v1/batch_extract_upload", {
+    body: new Uint8Array(await sent.arrayBuffer()),
+    headers: { "content-type": sent.headers.get("content-type") ?? "" },
+  });
+}
+
+describe("pictures that a run keeps", () => {
+  test("stay until it is deleted, also those that it took over from a run that goes first", async () => {
+    const { call } = batches.loop;
+    const form = new FormData();
+    form.set("run_id", "keeps");
+    form.set("persist_inputs", "true");
+    for (const i of [0, 1]) {
+      const body = await Bucket.get(batches.bucket, silent, `data/${keys[i]}`);
+      form.append("files", new Blob([new Uint8Array(body ?? [])], { type: "image/jpeg" }), `${i}.jpg`);
+    }
+    form.append("files", new Blob(["this is no picture"], { type: "image/jpeg" }), "bad.jpg");
+    const made = await post(form);
+    expect(made.status, made.text).toBe(202);
+    await batches.ended("keeps");
+    const rerun = async (source_run_id: string, run_id: string) => {
+      const json = { source_run_id, run_id, persist_inputs: true };
+      const answered = await call("/v1/batch_extract_rerun", { json });
+      expect(answered.status, answered.text).toBe(202);
+      expect(await batches.ended(run_id)).toMatchObject({ counts: { total: 3, succeeded: 2, failed: 1 } });
+      await batches.verify(run_id);
+    };
+    await rerun("keeps", "keeps-2");
+    for (const [gone, next] of [
+      ["keeps", "keeps-3"],
+      ["keeps-2", "keeps-4"],
+    ] as const) {
+      const deleted = await call(`/v1/runs/${gone}`, { method: "DELETE" });
+      expect(deleted.body).toEqual({ deleted: { extracts: 3, inputs: 3, evals: 0, runs: 1 } });
+      await rerun(gone === "keeps" ? "keeps-2" : "keeps-3", next);
+    }
+  });
+});
+
+describe("a form", () => {
+  const send = async (name: string, value: string) => {
+    const form = new FormData();
+    form.set(name, value);
+    form.append("files", new Blob(["x"]), "a.png");
+    const { status, body } = await post(form);
+    return [status, (body as { error: { details: object } }).error.details];
+  };
+  const sendJson = async (name: string, value: unknown) => {
+    const json = { manifest: [{ image_key: keys[0] }], [name]: value };
+    const { status, body } = await batches.loop.call("/v1/batch_extract", { json });
+    return [status, (body as { error: { details: object } }).error.details];
+  };
+
+  test.each([
+    ["concurrency", "1.5", 1.5],
+    ["concurrency", "-1", -1],
+    ["concurrency", "1e9", 1e9],
+    ["concurrency", "many", "many"],
+    ["concurrency", "", ""],
+    ["concurrency", "true", true],
+    ["persist_inputs", "1", 1],
+    ["persist_inputs", "yes", "yes"],
+    ["run_id", "a~0", "a~0"],
+  ])("with %s=%j is answered like the same in JSON", async (name, text, value) => {
+    const answered = await send(name, text);
+    expect(answered).toEqual(await sendJson(name, value));
+    expect(answered[0]).toBe(400);
+  });
+});
+
 describe("concurrency", () => {
   test.each([1, 2])("%i means that many at the model server, and never more", async (concurrency) => {
     batches.model.respond = () => answer(150);
@@ -91,30 +164,13 @@ describe("concurrency", () => {
   });
 });
 
-/** The most that are in flight from now on, by the times of the model server's requests; of one run by its ids. */
+/** The model server's requests from now on. */
 function watch() {
   const from = batches.model.requests.length;
   return {
     now: (): number =>
       batches.model.requests.slice(from).filter(({ endedAt }) => endedAt === undefined).length,
-    most: (runId?: string): number => {
-      const requests = batches.model.requests
-        .slice(from)
-        .filter(
-          (each) => runId === undefined || String(each.headers["x-request-id"]).startsWith(`${runId}~`),
-        );
-      const changes = requests.flatMap(({ at, endedAt = at }) => [
-        [at, 1],
-        [endedAt, -1],
-      ]) as [number, number][];
-      // At the same millisecond an end comes first: the next one began because of it.
-      changes.sort(([a, up], [b, down]) => a - b || up - down);
-      let now = 0;
-      return changes.reduce((most, [, change]) => {
-        now += change;
-        return Math.max(most, now);
-      }, 0);
-    },
+    most: (runId?: string): number => mostInFlight(batches.model.requests.slice(from), runId),
   };
 }
 

@@ -228,3 +228,20 @@ async function verify(bucket: Bucket.Bucket, row: RunRow, items: ItemRow[]): Pro
 }
 
 const counts = ({ succeeded, failed, canceled }: RunRow) => ({ succeeded, failed, canceled });
+
+/** The most of these requests that were at the model server at one time; of one run by its items' ids. */
+export function mostInFlight(requests: readonly ModelServer.Received[], runId?: string): number {
+  const changes = requests
+    .filter((each) => runId === undefined || String(each.headers["x-request-id"]).startsWith(`${runId}~`))
+    .flatMap(({ at, endedAt = Number.POSITIVE_INFINITY }): [number, number][] => [
+      [at, 1],
+      [endedAt, -1],
+    ]);
+  // At the same millisecond an end comes first: the next one began because of it.
+  changes.sort(([a, up], [b, down]) => a - b || up - down);
+  let now = 0;
+  return changes.reduce((most, [, change]) => {
+    now += change;
+    return Math.max(most, now);
+  }, 0);
+}

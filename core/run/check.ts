@@ -15,7 +15,6 @@ import type { ExtractError } from "./schema.ts";
 import type { RunStores } from "./services.ts";
 import * as Chosen from "./source/chosen.ts";
 import * as Items from "./source/items.ts";
-import { keptPrefix } from "./source/kept.ts";
 import * as Line from "./source/line.ts";
 import * as Resolve from "./source/resolve.ts";
 
@@ -32,7 +31,7 @@ export interface Sizes {
 }
 
 /** A chunk's rows are at most some megabytes of SQL; a step's look-ups are two or three seconds of a slow bucket. */
-export const sizes: Sizes = { lines: 500, bytes: 1024 * 1024, taken: 2_000, removed: 5_000 };
+export const sizes: Sizes = { lines: 500, bytes: 1024 * 1024, taken: 500, removed: 5_000 };
 
 /** Behind the last byte of any manifest: it has been checked to its end, or as far as it will be. */
 const atEnd = Number.MAX_SAFE_INTEGER;
@@ -280,20 +279,21 @@ async function taking(work: Work, row: RunRow, from: Taking): Promise<Outcome | 
     const chosen = await Chosen.chunk(services, source, only, afterIndex, work.chunk.taken);
     const last = chosen.at(-1);
     if (last === undefined) break;
+    let taken: Items.Taken[];
     try {
-      await Chosen.checkUploads(services, log, chosen, Math.max(time.deadline, Date.now() + lookMs));
+      taken = await Chosen.check(services, log, chosen, Math.max(time.deadline, Date.now() + lookMs));
     } catch (thrown) {
       if (thrown instanceof AppError && !thrown.retry) return fail(work, row, planning, thrown);
       throw thrown;
     }
     const next: Taking = { ...planning, afterIndex: last.index, rows: rows + chosen.length };
     const here = unmoved(row.runUid, planning);
-    const which = sql`${Items.chosen(source.runUid, only)} AND idx > ${afterIndex} AND idx <= ${last.index}`;
     const complete = sql`(SELECT count(*) FROM item WHERE run_uid = ${row.runUid} AND idx >= ${rows} AND idx < ${next.rows}) = ${chosen.length}`;
     const results = await Database.batch(db, [
       Items.takeOver(
         { runUid: row.runUid, first: rows },
-        { keptPrefix: keptPrefix(source), which },
+        source,
+        taken,
         sql`EXISTS (SELECT 1 FROM ${run} WHERE ${here})`,
       ),
       db.query

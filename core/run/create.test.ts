@@ -194,7 +194,9 @@ describe("the id of a run", () => {
   });
 
   test.each(["a~0", "", "-a", "a/b", "x".repeat(101), "backup.tar.gz"])("%j is refused", async (run_id) => {
-    expect(await issuesOf(create({ run_id, manifest: [shared] }))).toMatchObject([{ path: "run_id" }]);
+    const { code, details } = await failure(create({ run_id, manifest: [shared] }));
+    expect(code).toBe("invalid_request_id");
+    expect(details?.issues).toMatchObject([{ path: "run_id" }]);
   });
 
   test("is each key's own", async () => {

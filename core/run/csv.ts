@@ -4,8 +4,15 @@ import type { Item } from "./schema.ts";
 
 /**
  * Tables for spreadsheets, after RFC 4180 with `\n` between records. A text that a spreadsheet would take for a
- * formula (`=`, `+`, `-`, `@`, tab) gets a `'` in front, amounts such as `-5.00` included: the JSON has them as printed.
+ * formula (`=`, `+`, `-`, `@`, tab) gets a `'` in front; an amount such as `-5.00` is none, and stays as it is printed.
  */
+
+/**
+ * A number as it is printed, with a sign in front: digits and what stands between them, before or after it a currency
+ * sign or percent, or after it up to three letters. Letters in front need a space: `-AB12` is a cell of the sheet.
+ */
+const printedNumber =
+  /^[+-][ \u00a0]?(?:\p{Sc}[ \u00a0]?|\p{L}{1,3}\.?[ \u00a0])?\d[\d.,'’ \u00a0\u2009\u202f]*(?:[%\p{Sc}]|\p{L}{1,3}\.?)?$/u;
 
 /** A table's columns: its header, and the records of an item, as text with their line ends. */
 export interface Table {
@@ -85,7 +92,10 @@ function valueAt(value: unknown, path: string): unknown {
 function lines(records: unknown[][]): string {
   return stringify(
     records.map((record) => record.map(cell)),
-    { escape_formulas: true },
+    {
+      escape_formulas: true,
+      cast: { string: (value) => (printedNumber.test(value) ? { value, escape_formulas: false } : value) },
+    },
   );
 }
 

@@ -245,7 +245,7 @@ describe("the files of an ended run", () => {
     const run = await stores.insert({ taskId: "receipt_v1" }, [
       {
         ...(await stores.succeeded({ runId: "x" }, 0, {
-          merchant: { name: "=cmd|' /C calc'!A0", address: "+1", phone: "@x", tax_id: "\tx" },
+          merchant: { name: "=cmd|' /C calc'!A0", address: "+1+1", phone: "@x", tax_id: "\tx" },
           date: "-2+3",
           items: [line("=HYPERLINK(1)", "two\nlines")],
         })),
@@ -255,6 +255,7 @@ describe("the files of an ended run", () => {
     ]);
     await step(run);
     const csv = records(await stores.text(filesOf(run).csv));
+    expect(csv[1]).toContain("'-2+3");
     for (const cell of csv.flat()) expect(cell).not.toMatch(/^[=+@\t\r-]/);
     expect(csv[1]?.slice(1, 3)).toEqual(["'=1+1", "'@a.png"]);
     const [, entry = []] = records(await stores.text(filesOf(run).lineItemsCsv));

@@ -52,7 +52,8 @@ export async function removeBelow(
  * that no other run needs. Another run needs an upload while it has not ended, and for as long as it keeps its inputs.
  * The upload's row goes first and in the transaction that finds nobody who needs it: from then on no call can name it.
  * @param most - how many items; only those count that have a picture of these kinds.
- * @returns the last index that was looked at, undefined when there was none left; and how many objects were removed.
+ * @returns the last index that was looked at, undefined when there was none left; and how many uploads were removed
+ *   of which the run has no copy.
  * @throws AppError `storage_unavailable`: the same call again does what is missing.
  */
 export async function removeNext(
@@ -61,8 +62,8 @@ export async function removeNext(
   run: RunRow,
   after: number,
   most: number,
-): Promise<{ last: number | undefined; removed: number }> {
-  const chunk = `SELECT idx, source_kind, object_key FROM item
+): Promise<{ last: number | undefined; uploads: number }> {
+  const chunk = `SELECT idx, source_kind, object_key, kept FROM item
     WHERE run_uid = ?1 AND idx > ?2 AND source_kind IN ('upload', 'run') ORDER BY idx LIMIT ?3`;
   // The words of the partial index `item_object_key`, so that it is used.
   const needed = `EXISTS (SELECT 1 FROM item AS other JOIN run ON run.run_uid = other.run_uid
@@ -73,7 +74,7 @@ export async function removeNext(
   const forget = `DELETE FROM upload WHERE key_id = ?4 AND ref IN (
     SELECT 'upload_' || substr(mine.object_key, length('inputs/uploads/' || ?4 || '/') + 1)
     FROM (${chunk}) AS mine WHERE mine.source_kind = 'upload' AND NOT ${needed})`;
-  const look = `SELECT mine.idx, mine.object_key,
+  const look = `SELECT mine.idx, mine.object_key, mine.kept,
       CASE mine.source_kind WHEN 'upload' THEN ${needed} ELSE 0 END AS needed
     FROM (${chunk}) AS mine ORDER BY mine.idx`;
   const params = [run.runUid, after, most];
@@ -83,13 +84,22 @@ export async function removeNext(
   ]);
   const own = keptPrefix(run);
   const uploads = `inputs/uploads/${run.keyId}/`;
-  const rels = (found?.rows ?? [])
-    .filter((row) => Number(row.needed) === 0)
-    .map((row) => String(row.object_key))
+  const rows = (found?.rows ?? []).map((row) => ({
+    rel: String(row.object_key),
+    needed: Number(row.needed) === 1,
+    kept: Number(row.kept) === 1,
+  }));
+  const going = rows
+    .filter(({ needed }) => !needed)
+    .map(({ rel }) => rel)
     // A run that took over the items of another names the other's pictures, too.
     .filter((rel) => rel.startsWith(own) || rel.startsWith(uploads));
-  const unique = [...new Set(rels)];
-  await removeAll(services.bucket, log, unique);
+  const unique = new Set(going);
+  await removeAll(services.bucket, log, [...unique]);
+  const copied = new Set(rows.filter(({ kept }) => kept).map(({ rel }) => rel));
   const last = found?.rows.at(-1)?.idx;
-  return { last: last === undefined ? undefined : Number(last), removed: unique.length };
+  return {
+    last: last === undefined ? undefined : Number(last),
+    uploads: [...unique].filter((rel) => rel.startsWith(uploads) && !copied.has(rel)).length,
+  };
 }

@@ -2,8 +2,9 @@ import { AppError } from "#core/error";
 import * as Source from "#core/extraction/source";
 import type { Log } from "#core/log";
 import * as Remote from "#core/remote/remote";
-import type { ItemRow } from "./run.sql.ts";
+import type { ItemRow, RunRow } from "./run.sql.ts";
 import type { RunServices } from "./services.ts";
+import { isKept, keptPrefix } from "./source/kept.ts";
 import type { ItemMessage } from "./window.ts";
 
 /**
@@ -26,6 +27,16 @@ export function begin(
 /** The message names the row's own picture. */
 export const of = ({ objectKey, etag }: ItemRow, { picture }: ItemMessage) =>
   picture !== undefined && picture.key === objectKey && picture.etag === etag;
+
+/**
+ * The run needs a copy of its own of this picture: it keeps its inputs, and the picture may go before the run does.
+ * So may another run's copy, which an item of a rerun names; what lies under the data root is the caller's.
+ */
+export const isCopied = (run: RunRow, { sourceKind, objectKey }: ItemRow): boolean =>
+  run.persistInputs &&
+  (sourceKind === "upload" ||
+    sourceKind === "url" ||
+    (objectKey !== null && isKept(objectKey) && !objectKey.startsWith(keptPrefix(run))));
 
 /**
  * The item's picture, as it was when its line was checked.

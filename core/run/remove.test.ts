@@ -221,6 +221,37 @@ describe("the delete of a run", () => {
     expect(await stores.reload(run)).toMatchObject({ webhookUrl: null, webhook: null });
   });
 
+  test("counts each picture once: files that came with it, addresses, and uploads with the run's copies of them", async () => {
+    const put = (rel: string) => stores.store.put(rel);
+    const files = { runUid: "came", runId: "came", persistInputs: true, state: "succeeded" as const };
+    const came = await stores.insert(
+      files,
+      [0, 1].map((i) => ({
+        sourceKind: "run" as const,
+        objectKey: `inputs/runs/alice/came/${i}`,
+        kept: true,
+      })),
+    );
+    for (const i of [0, 1]) await put(`${keptPrefix(came)}${i}`);
+    expect(await begin(came)).toMatchObject({ deleted: { inputs: 2 } });
+
+    const copied = await stores.upload("copied");
+    const bare = await stores.upload("bare");
+    const url = { sourceKind: "url" as const, objectKey: null, url: "https://example.com/a.png", kept: true };
+    const mixed = await stores.insert({ persistInputs: true, state: "succeeded" }, [
+      { ...copied, kept: true },
+      bare,
+      url,
+      // Taken over from another run, and copied.
+      { sourceKind: "data", objectKey: "inputs/runs/alice/another/0", kept: true },
+      {},
+    ]);
+    await put("inputs/runs/alice/another/0");
+    for (const i of [0, 2, 3]) await put(`${keptPrefix(mixed)}${i}`);
+    expect(await begin(mixed)).toMatchObject({ deleted: { inputs: 4 } });
+    expect(await stores.rels("inputs/")).toEqual(["inputs/runs/alice/another/0"]);
+  });
+
   test("of a large run is the planner's, in steps, each repeatable wherever it died", async () => {
     const upload = await stores.upload("large");
     const run = await stores.insert(

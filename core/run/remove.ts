@@ -17,7 +17,10 @@ import { keptPrefix } from "./source/kept.ts";
  * step(…)   the planner goes on with a large one
  */
 
-/** How many objects of each kind were removed; a run counts when it is gone. */
+/**
+ * How much of each kind was removed: extracts without their attempts, pictures (an upload and the copy that the run
+ * kept of it are one); a run counts when it is gone.
+ */
 export interface Deleted {
   extracts: number;
   inputs: number;
@@ -182,9 +185,9 @@ async function removeUploads(
 ): Promise<boolean> {
   if (!run.persistInputs) return true;
   for (;;) {
-    const { last, removed } = await Inputs.removeNext(services, log, run, -1, uploadsAtOnce);
+    const { last, uploads } = await Inputs.removeNext(services, log, run, -1, uploadsAtOnce);
     if (last === undefined) return true;
-    deleted.inputs += removed;
+    deleted.inputs += uploads;
     while (!(await removeRows(services.db, run.runUid, last))) if (Date.now() >= deadline) return false;
     if (Date.now() >= deadline) return false;
   }

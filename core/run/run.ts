@@ -64,7 +64,7 @@ export async function find(db: Database.Db, wanted: Wanted): Promise<{ row: RunR
 /** A run as the API shows it. @throws as `find`. */
 export async function get(db: Database.Db, wanted: Wanted): Promise<Run> {
   const { row, running } = await find(db, wanted);
-  return Serialize.run(row, running);
+  return Serialize.run(row, running, wanted.principal.keyId);
 }
 
 /** The states behind a status. */
@@ -138,7 +138,7 @@ export async function list(
   const shown = rows.slice(0, query.limit);
   const last = shown.at(-1)?.row;
   return {
-    items: shown.map(({ row, running }) => Serialize.run(row, Number(running))),
+    items: shown.map(({ row, running }) => Serialize.run(row, Number(running), query.principal.keyId)),
     next_cursor:
       rows.length > query.limit && last !== undefined
         ? encode([last.createdAt.getTime(), last.runUid])

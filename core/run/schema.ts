@@ -165,6 +165,7 @@ export type WebhookAttempt = z.output<typeof WebhookAttempt>;
 export const Run = z
   .object({
     run_id: z.string(),
+    key_id: z.string().meta({ description: "Whose run it is." }),
     task_id: z.string(),
     status: z.enum([...runStatuses, "deleting"]).meta({
       description:

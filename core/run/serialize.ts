@@ -28,11 +28,13 @@ export function endedOf(run: Pick<RunRow, "succeeded" | "failed" | "canceled">):
 /**
  * The answer about a run.
  * @param runningItems - how many of its items are `running`: the row does not count them.
+ * @param viewer - the key id of who is answered, if that may be another than the run's: its address names the key then.
  */
-export function run(row: RunRow, runningItems: number): Run {
+export function run(row: RunRow, runningItems: number, viewer: string = row.keyId): Run {
   const createdAt = row.createdAt.getTime();
   return {
     run_id: row.runId,
+    key_id: row.keyId,
     task_id: row.taskId,
     status: statuses[row.state],
     created_at: row.createdAt.toISOString(),
@@ -76,7 +78,7 @@ export function run(row: RunRow, runningItems: number): Run {
       row.webhookUrl === null
         ? null
         : { delivered: (row.webhook ?? []).some((attempt) => attempt.ok), attempts: row.webhook ?? [] },
-    poll_url: `/v1/runs/${row.runId}`,
+    poll_url: `/v1/runs/${row.runId}${viewer === row.keyId ? "" : `?key_id=${row.keyId}`}`,
   };
 }
 

@@ -63,8 +63,11 @@ export async function work(
   try {
     claimed = await claim(services.db, message, job.leaseUntil);
     if (claimed === undefined) return "done";
-    if (claimed.item === undefined) return await notOurs(services, message, claimed, job, log);
-    return await attempt(services, { ...claimed, item: claimed.item }, message, early, job, log);
+    // Lines of an item are found by its run, and by the id under which it is read.
+    const { run: runRow } = claimed;
+    const lines = log.child({ run_id: runRow.runId, request_id: requestIdOf(runRow, message.index) });
+    if (claimed.item === undefined) return await notOurs(services, message, claimed, job, lines);
+    return await attempt(services, { ...claimed, item: claimed.item }, message, early, job, lines);
   } catch (thrown) {
     const error = from(thrown);
     if (error.code === "storage_unavailable") await waitForStorage(services, claimed?.item, job, log);
@@ -190,8 +193,9 @@ async function attempt(
     await Outlooks.duties(services, before, log, { again: true });
     return "done";
   }
+  let kept = row.sourceKind === "run";
   const fails = (error: AppError) =>
-    end(services, log, runRow, row, failure(services, runRow, row, error, job));
+    end(services, log, runRow, row, { ...failure(services, runRow, row, error, job), kept });
   // A picture that kills its worker every time must not do so for ever.
   if (row.claims > maxClaims)
     return fails(new AppError("internal", "the work on this item was interrupted too often"));
@@ -201,14 +205,15 @@ async function attempt(
   if (task === undefined) return fails(new AppError("internal", "the task of this run is gone"));
 
   let image: Image.Inspected;
-  let kept = row.sourceKind === "run";
   try {
     const bytes = await Picture.load(services, row, Picture.of(row, message) ? early : undefined, job, log);
-    image = await Image.inspect(bytes);
-    if (runRow.persistInputs && (row.sourceKind === "upload" || row.sourceKind === "url")) {
-      await Bucket.put(services.bucket, log, keptKey(runRow, row.index), bytes, image.mimeType);
+    if (Picture.isCopied(runRow, row)) {
+      // Before it is judged: one that cannot be read is an input of the run like the others.
+      const type = row.declaredMimeType ?? "application/octet-stream";
+      await Bucket.put(services.bucket, log, keptKey(runRow, row.index), bytes, type);
       kept = true;
     }
+    image = await Image.inspect(bytes);
   } catch (thrown) {
     const error = from(thrown);
     if (error.code === "storage_unavailable") throw error;
@@ -443,5 +448,7 @@ export function failure(
   return {
     ...asEnding(runRow, row, artifact),
     run: { run_id: runRow.runId, run_uid: runRow.runUid, index: row.index },
+    // What came with the run lies where it is kept, whatever became of the item.
+    kept: row.sourceKind === "run",
   };
 }

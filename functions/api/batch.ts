@@ -39,6 +39,7 @@ export const operations = {
     body: BatchRequest,
     bodyAs: "unchecked",
     responses,
+    errors: ["invalid_request_id"],
     run: async ({ body, call }) =>
       answer(await Create.create(runServices(), call.log, Create.parse(body), callerOf(call))),
   }),
@@ -49,6 +50,7 @@ export const operations = {
     body: BatchForm,
     bodyAs: "multipart",
     responses,
+    errors: ["invalid_request_id"],
     run: async ({ raw, call }) =>
       answer(await Create.receive(runServices(), call.log, await formOf(raw), callerOf(call))),
   }),
@@ -58,7 +60,7 @@ export const operations = {
       "Needs inputs that were kept: `persist_inputs`, or pictures under the data root. 409 with `details.reason`: `inputs_not_kept`, `nothing_to_rerun`, `run_active`.",
     body: RerunRequest,
     responses,
-    errors: ["not_found"],
+    errors: ["invalid_request_id", "not_found"],
     run: async ({ body, call }) => answer(await Create.rerun(runServices(), call.log, body, callerOf(call))),
   }),
 };
@@ -97,11 +99,11 @@ async function formOf(raw: RawBody): Promise<Create.ReceiveInput> {
   return { ...parsed.data, files };
 }
 
-/** A field's text as the value it stands for, where it stands for one. */
+/** A field's text as the value that JSON would have there, so that both routes judge it alike. */
 function read(name: string, text: string): unknown {
-  if (name === "concurrency" && /^\d{1,9}$/.test(text)) return Number(text);
-  if (name === "persist_inputs" && /^(true|false)$/.test(text)) return text === "true";
-  return text;
+  if (name !== "concurrency" && name !== "persist_inputs") return text;
+  if (/^(true|false)$/.test(text)) return text === "true";
+  return /^[+-]?\d+(\.\d+)?(e[+-]?\d+)?$/i.test(text) ? Number(text) : text;
 }
 
 export const handler = api(operations);

@@ -137,7 +137,7 @@ export const operations = {
       const services = runServices();
       const { row, running } = await Run.find(services.db, wanted(call, params.run_id, query.key_id));
       const now = await Cancel.cancel(services, row, call.log);
-      const body = Serialize.run(now, running);
+      const body = Serialize.run(now, running, call.principal.keyId);
       return { status: 202, body, headers: { Location: body.poll_url, "Retry-After": String(pollAfterS) } };
     },
   }),

@@ -29,6 +29,8 @@ export interface Api {
   intercept: (seen: Seen, response: ServerResponse) => number | "handled" | undefined;
   /** What a new run looks like; by default every item has succeeded. */
   onRun: (run: StoredRun) => void;
+  /** A run as it is answered. */
+  told: (id: string) => object;
   /** Most puts that were in flight at once. */
   mostAtOnce: number;
   close(): Promise<void>;
@@ -153,6 +155,10 @@ export async function serve(): Promise<Api> {
     runs: new Map(),
     intercept: () => undefined,
     onRun: () => {},
+    told: (id) => {
+      const run = api.runs.get(id);
+      return run === undefined ? {} : told(id, run);
+    },
     mostAtOnce: 0,
     close: () =>
       new Promise((done) => {

@@ -7,7 +7,7 @@ import { run } from "#scripts/program";
 
 export interface Cli {
   readonly dir: string;
-  /** Writes a file below the folder. */
+  /** Writes a file below the folder; without content something that begins like a picture. */
   file(name: string, content?: string | Buffer): string;
   read(name: string): string;
   run(
@@ -17,11 +17,14 @@ export interface Cli {
   remove(): void;
 }
 
+/** What passes for a picture until the server decodes it, in letters that a test can compare. */
+export const pictureOf = (name: string) => `GIF89a ${name}`;
+
 export function open(): Cli {
   const dir = fs.mkdtempSync(join(tmpdir(), "ocrlty batch "));
   return {
     dir,
-    file: (name, content = "picture") => {
+    file: (name, content = pictureOf("any")) => {
       const path = join(dir, name);
       fs.mkdirSync(dirname(path), { recursive: true });
       fs.writeFileSync(path, content);

@@ -4,6 +4,7 @@ import * as Results from "#scripts/batch/results";
 import * as Run from "#scripts/batch/run";
 import type * as Client from "#scripts/client";
 import { type Context, type Exit, exit } from "#scripts/context";
+import * as Text from "#scripts/text";
 
 export interface Wish {
   /** Absolute; undefined: to stdout. */
@@ -29,19 +30,21 @@ export async function conclude(
     return status;
   }
   if (out === undefined) {
-    if (json) await Results.print(context, server, run.run_id, "jsonl");
+    if (json) await Results.print(context, server, { runId: run.run_id }, "jsonl");
     else await Results.printTable(context, server, run);
     context.say(Run.told(run));
     return status;
   }
   const files = (await Results.saveAll(context, server, run, out)).map((file) => relative(context.cwd, file));
   if (json) context.out(`${JSON.stringify({ ...run, files })}\n`);
-  else context.out(`${Run.told(run)}\n${files.join("\n")}\n`);
+  else context.out(`${Run.told(run)}\n${files.map(Text.shown).join("\n")}\n`);
   return status;
 }
 
 /** What was wrong with a manifest that the server itself has read. */
 function issuesOf({ error }: Run.Run): string {
   const issues = Run.Issues.safeParse(error?.details).data?.issues ?? [];
-  return issues.map(({ line, path, message }) => `\n  line ${line}: ${path}: ${message}`).join("");
+  return issues
+    .map(({ line, path, message }) => `\n  ${Text.shown(`line ${line}: ${path}: ${message}`)}`)
+    .join("");
 }

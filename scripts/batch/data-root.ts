@@ -108,9 +108,22 @@ export async function* list(context: Context, bucket: Bucket.Bucket, prefix: str
   }
 }
 
-/** Removes one object. */
-export async function remove(bucket: Bucket.Bucket, key: string): Promise<void> {
-  await Bucket.remove(bucket, silent, `${dataRoot}${key}`);
+/** Removes one object; false where it is a file of the folder that the local loop serves read-only (local/s3/overlay.ts). */
+export async function remove(bucket: Bucket.Bucket, key: string): Promise<boolean> {
+  try {
+    await Bucket.remove(bucket, silent, `${dataRoot}${key}`);
+    return true;
+  } catch (error) {
+    const cause = error instanceof Error ? error.cause : undefined;
+    // A bucket elsewhere that lacks a right says AccessDenied, too.
+    if (
+      cause instanceof S3ServiceException &&
+      cause.name === "AccessDenied" &&
+      /read-only/.test(cause.message)
+    )
+      return false;
+    throw error;
+  }
 }
 
 /** The name with what is wrong with it told. Throws UsageError. */

@@ -1,6 +1,6 @@
 /** Options that several commands have, and what they must look like. */
 import type { Command } from "commander";
-import { UsageError } from "#scripts/context";
+import { type Context, UsageError } from "#scripts/context";
 
 export interface Common {
   json?: boolean;
@@ -27,6 +27,28 @@ export function wholeNumber(
   if (/^\d+$/.test(text) && number >= 1 && number <= most) return number;
   const to = most === Number.MAX_SAFE_INTEGER ? "1 on" : `1 to ${most}`;
   throw new UsageError(`${option} must be a whole number from ${to}`);
+}
+
+export interface Owned extends Common {
+  keyId?: string;
+}
+
+/** The same with `--key-id`, for runs of other keys. */
+export function owned(command: Command): Command {
+  return common(command).option("--key-id <id>", "whose run it is, for role admin (default: this key's)");
+}
+
+/**
+ * A webhook's address, before anything is sent for it: what the server refuses wherever it runs. Throws UsageError.
+ * A local loop with WEBHOOK_ALLOW_PRIVATE=1 calls http, too.
+ */
+export function webhook(context: Pick<Context, "env">, url: string): string {
+  const parsed = URL.canParse(url) ? new URL(url) : undefined;
+  const isLax = !["", "0", "false"].includes(context.env.WEBHOOK_ALLOW_PRIVATE ?? "");
+  const protocols = isLax ? ["https:", "http:"] : ["https:"];
+  if (parsed === undefined || !protocols.includes(parsed.protocol) || parsed.username || parsed.password)
+    throw new UsageError("--webhook must be an https address without user name and password");
+  return url;
 }
 
 export const badRunId = "a run's id is 1 to 100 letters, digits, dots, dashes and underscores";

@@ -1,6 +1,7 @@
 /** How far something is: a bar where a person watches, a line now and then where nobody does. */
 import { MultiBar } from "cli-progress";
 import type { Context } from "#scripts/context";
+import * as Text from "#scripts/text";
 
 export interface Progress {
   /** `note` is shown beside the numbers. */
@@ -64,7 +65,7 @@ function bar(
 ): Progress {
   const bars = new MultiBar({
     stream: terminal,
-    format: `${about.label} {bar} {value}/{total} {told}`,
+    format: `${Text.shown(about.label)} {bar} {value}/{total} {told}`,
     barCompleteChar: "█",
     barIncompleteChar: "░",
     barsize: 24,
@@ -78,10 +79,10 @@ function bar(
       meter.add(done);
       shown.setTotal(total);
       shown.update(done, {
-        told: [note, ...meter.told(done, total, about.unit)].filter(Boolean).join(", "),
+        told: [Text.shown(note), ...meter.told(done, total, about.unit)].filter(Boolean).join(", "),
       });
     },
-    say: (line) => bars.log(`${line}\n`),
+    say: (line) => bars.log(`${Text.message(line)}\n`),
     stop: () => bars.stop(),
   };
 }

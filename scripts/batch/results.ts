@@ -59,18 +59,18 @@ export function checkFile(file: string, { force, cwd, mine }: Check): void {
 }
 
 const downloadMs = 2 * 60_000;
-const pathOf = (runId: string, format: Format) => Run.pathOf(runId, `/results?format=${format}`);
+const pathOf = (wanted: Run.Wanted, format: Format) => Run.pathOf(wanted, "/results", { format });
 
 /** One result file of an ended run. Throws CallError and UsageError. */
 export async function save(
   context: Context,
   server: Client.Target,
-  runId: string,
+  wanted: Run.Wanted,
   format: Format,
   file: string,
 ): Promise<void> {
   await patiently(context, downloadMs, () =>
-    Download.save(context, server, pathOf(runId, format), resolve(context.cwd, file)),
+    Download.save(context, server, pathOf(wanted, format), resolve(context.cwd, file)),
   );
 }
 
@@ -84,10 +84,10 @@ export async function saveAll(
   run: Run.Run,
   out: string,
 ): Promise<string[]> {
-  await save(context, server, run.run_id, formatOf(out), out);
+  await save(context, server, { runId: run.run_id }, formatOf(out), out);
   if (formatOf(out) !== "csv" || !(await hasLineItems(context, server, run.task_id))) return [out];
   const lines = lineItemsFile(out);
-  await save(context, server, run.run_id, "line_items_csv", lines);
+  await save(context, server, { runId: run.run_id }, "line_items_csv", lines);
   return [out, lines];
 }
 
@@ -110,11 +110,11 @@ export async function fieldsOf(context: Context, server: Client.Target, taskId: 
 export async function print(
   context: Context,
   server: Client.Target,
-  runId: string,
+  wanted: Run.Wanted,
   format: Format,
 ): Promise<void> {
   const source = await patiently(context, downloadMs, () =>
-    Download.open(context, server, pathOf(runId, format)),
+    Download.open(context, server, pathOf(wanted, format)),
   );
   source.setEncoding("utf8");
   for await (const chunk of source) context.out(String(chunk));
@@ -129,7 +129,7 @@ const shownFields = 5;
 export async function printTable(context: Context, server: Client.Target, run: Run.Run): Promise<void> {
   const fields = await fieldsOf(context, server, run.task_id);
   const source = await patiently(context, downloadMs, () =>
-    Download.open(context, server, pathOf(run.run_id, "jsonl")),
+    Download.open(context, server, pathOf({ runId: run.run_id }, "jsonl")),
   );
   await printItems(context, itemsOf(source), fields);
 }
@@ -192,7 +192,7 @@ export async function savePartial(
   const table = Csv.itemTable(Task.get(run.task_id)?.fields ?? []);
   let count = 0;
   async function* text(): AsyncGenerator<string> {
-    const items = Run.list(server, Run.pathOf(run.run_id, "/items"), {
+    const items = Run.list(server, Run.pathOf({ runId: run.run_id }, "/items"), {
       signal: context.signal,
       schema: Item,
     });

@@ -8,10 +8,13 @@ import { patiently } from "#scripts/batch/retry";
 import * as Client from "#scripts/client";
 import type { Context } from "#scripts/context";
 import type { Server } from "#scripts/server";
+import * as Text from "#scripts/text";
 
 /** What is read of a run; the rest is passed on as it came. */
 export const Run = z.looseObject({
   run_id: z.string(),
+  /** Whose it is. */
+  key_id: z.string().optional(),
   task_id: z.string(),
   status: z.string(),
   created_at: z.string(),
@@ -48,7 +51,26 @@ export const hasEnded = (run: Run) => ended.has(run.status);
 /** Every item has a result: what exit status 0 says. */
 export const isGood = (run: Run) => run.status === "succeeded" && run.counts.failed === 0;
 
-export const pathOf = (runId: string, more = "") => `/v1/runs/${encodeURIComponent(runId)}${more}`;
+/** A run as it is asked for; `keyId` is whose it is, where it is another key's. */
+export interface Wanted {
+  readonly runId: string;
+  readonly keyId?: string | undefined;
+}
+
+/** The address of a run, or of what belongs to it (`/items`). */
+export function pathOf(
+  { runId, keyId }: Wanted,
+  more = "",
+  query: Readonly<Record<string, string | undefined>> = {},
+): string {
+  const search = searchOf({ ...query, key_id: keyId });
+  return `/v1/runs/${encodeURIComponent(runId)}${more}${search === "" ? "" : `?${search}`}`;
+}
+
+function searchOf(query: Readonly<Record<string, string | undefined>>): string {
+  const given = Object.entries(query).filter((pair): pair is [string, string] => pair[1] !== undefined);
+  return new URLSearchParams(given).toString();
+}
 
 /** A call about a run that must succeed; its answer as JSON. Throws CallError. */
 export async function ask(
@@ -73,18 +95,18 @@ export function of(json: unknown): Run {
   );
 }
 
-export async function get(server: Client.Target, runId: string, signal: AbortSignal): Promise<Run> {
-  return of(await ask(server, { path: pathOf(runId), signal }));
+export async function get(server: Client.Target, wanted: Wanted, signal: AbortSignal): Promise<Run> {
+  return of(await ask(server, { path: pathOf(wanted), signal }));
 }
 
 /** The run, or undefined when the server knows none of this id. */
 export async function find(
   server: Client.Target,
-  runId: string,
+  wanted: Wanted,
   signal: AbortSignal,
 ): Promise<Run | undefined> {
   try {
-    return await get(server, runId, signal);
+    return await get(server, wanted, signal);
   } catch (error) {
     if (error instanceof Client.CallError && error.code === "not_found") return undefined;
     throw error;
@@ -122,15 +144,8 @@ export async function* list<T>(
 ): AsyncGenerator<T> {
   let left = options.limit ?? Number.POSITIVE_INFINITY;
   for (let cursor: string | undefined; left > 0; ) {
-    const given = Object.entries({
-      ...options.query,
-      limit: String(Math.min(pageSize, left)),
-      cursor,
-    }).filter((pair): pair is [string, string] => pair[1] !== undefined);
-    const json = await ask(server, {
-      path: `${path}?${new URLSearchParams(given)}`,
-      signal: options.signal,
-    });
+    const search = searchOf({ ...options.query, limit: String(Math.min(pageSize, left)), cursor });
+    const json = await ask(server, { path: `${path}?${search}`, signal: options.signal });
     const page = Page.extend({ items: z.array(options.schema) }).safeParse(json);
     if (!page.success)
       throw new Client.CallError("the answer is no list: this is a server of another version", {
@@ -161,7 +176,7 @@ export async function wait(context: Context, server: Server, runId: string): Pro
   const look = async () => {
     const moved = server.local && !server.ownLoop ? home(context.env).url() : undefined;
     if (moved !== undefined && URL.canParse(moved)) target = Client.target(moved, server.apiKey);
-    return get(target, runId, context.signal);
+    return get(target, { runId }, context.signal);
   };
   try {
     for (let pauseMs = firstPollMs; ; pauseMs = Math.min(lastPollMs, pauseMs * 1.25)) {
@@ -198,7 +213,7 @@ export function told(run: Run): string {
     ...(canceled > 0 ? [`${canceled} canceled`] : []),
   ];
   const why = run.error ? `: ${run.error.message} (${run.error.code})` : "";
-  return `${run.run_id} ${run.status}${why}: ${parts.join(", ")}`;
+  return Text.shown(`${run.run_id} ${run.status}${why}: ${parts.join(", ")}`);
 }
 
 /** `batch-20261123-101500-x3f9a1`: sorts by time, and two of the same second differ. */

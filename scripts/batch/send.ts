@@ -23,7 +23,7 @@ export const isReady = (entry: Entry) => entry.path === undefined || isGood(entr
  * Throws CallError, UsageError for a file that has gone, and the signal's reason.
  */
 export async function send(context: Context, server: Client.Target, state: State.State): Promise<void> {
-  if ((await Run.find(server, state.run_id, context.signal)) === undefined) {
+  if ((await Run.find(server, { runId: state.run_id }, context.signal)) === undefined) {
     await uploadAll(context, server, state);
     await Run.start(context, server, "/v1/batch_extract", {
       run_id: state.run_id,

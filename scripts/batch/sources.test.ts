@@ -9,10 +9,14 @@ import * as State from "#scripts/batch/state";
 let cli: Cli;
 beforeEach(() => {
   cli = open();
+  said.length = 0;
 });
 afterEach(() => cli.remove());
 
-const collect = (limit?: number) => Folder.collect(join(cli.dir, "in"), { label: "in", limit });
+const said: string[] = [];
+const look = (limit?: number) =>
+  Folder.collect(join(cli.dir, "in"), { label: "in", limit, say: (line) => said.push(line) });
+const collect = (limit?: number) => look(limit).entries;
 const read = (text: string | Buffer, limit?: number) =>
   Manifest.read(cli.file("m.jsonl", text), { label: "m.jsonl", limit });
 const thrown = (work: () => unknown): string => {
@@ -44,6 +48,42 @@ describe("a folder", () => {
     ];
     expect(collect().map(({ line }) => line.file)).toEqual(expected);
     expect(collect(2).map(({ line }) => line.file)).toEqual(expected.slice(0, 2));
+  });
+
+  it("leaves out links that lead out of it, and says how many", () => {
+    cli.file("in/a.jpg");
+    cli.file("secret.jpg");
+    cli.file("in-too/b.jpg");
+    for (const [name, target] of [
+      ["in/out.jpg", "secret.jpg"],
+      ["in/sub.jpg", "in-too/b.jpg"],
+      ["in/gone.jpg", "nowhere.jpg"],
+    ] as const)
+      fs.symlinkSync(join(cli.dir, target), join(cli.dir, name));
+    fs.symlinkSync("../secret.jpg", join(cli.dir, "in/up.jpg"));
+    // A way around that ends within is fine, and so is a folder that is itself reached by a link.
+    fs.symlinkSync("../in/a.jpg", join(cli.dir, "in/round.jpg"));
+    fs.symlinkSync(join(cli.dir, "in"), join(cli.dir, "by link"));
+    expect(look()).toMatchObject({ skipped: 0 });
+    expect(collect().map(({ line }) => line.file)).toEqual(["a.jpg", "round.jpg"]);
+    expect(said[0]).toBe("3 left out: links that lead out of in");
+    const through = Folder.collect(join(cli.dir, "by link"), { label: "x", say: () => {} });
+    expect(through.entries).toHaveLength(2);
+  });
+
+  it("leaves out what is no picture inside, names it, and counts no limit on it", () => {
+    const heads = ["\xff\xd8\xff", "\x89PNG\r\n\x1a\n", "GIF87a", "II*\0", "MM\0*", "RIFF1234WEBP"];
+    for (const [i, head] of heads.entries()) cli.file(`in/good ${i}.jpg`, Buffer.from(head, "latin1"));
+    cli.file("in/a page\u202e.jpg", "<!doctype html>");
+    cli.file("in/b.png", "\x89PN");
+    cli.file("in/c.webp", "RIFF1234WAVE");
+    expect(look(2)).toMatchObject({
+      entries: [{ line: { file: "good 0.jpg" } }, { line: { file: "good 1.jpg" } }],
+      skipped: 3,
+    });
+    const why = "is no JPEG, PNG, WebP, TIFF or GIF by its first bytes";
+    expect(said).toEqual([`3 left out:\n  a page\\u{202e}.jpg ${why}\n  b.png ${why}\n  c.webp ${why}`]);
+    expect(collect()).toHaveLength(heads.length);
   });
 
   it("without pictures is an error that says what was looked for", () => {
@@ -165,6 +205,7 @@ describe("the state", () => {
     out: null,
     partial: null,
     sent: false,
+    skipped: 0,
     manifest: null,
     entries: [
       { line: { file: "a.jpg" }, path: "/in/a.jpg" },

@@ -29,6 +29,8 @@ const State = z.object({
   partial: z.object({ bytes: z.number(), modified_ms: z.number() }).nullable(),
   /** The server has the run: nothing is left to upload. */
   sent: z.boolean(),
+  /** Files of the folder that are no pictures and were left out: the end tells of them. */
+  skipped: z.number().default(0),
   manifest: z.object({ ref: z.string(), uploaded_at: z.number() }).nullable(),
   entries: z.array(
     z.object({

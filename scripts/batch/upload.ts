@@ -4,6 +4,7 @@ import * as z from "zod";
 import { patiently } from "#scripts/batch/retry";
 import * as Client from "#scripts/client";
 import { type Context, UsageError } from "#scripts/context";
+import * as Text from "#scripts/text";
 
 export const atOnce = 8;
 
@@ -126,12 +127,12 @@ async function put(
 export async function bytesOf(path: string): Promise<Uint8Array<ArrayBuffer>> {
   try {
     const bytes = await fs.readFile(path);
-    if (bytes.length === 0) throw new UsageError(`${path} is empty`);
+    if (bytes.length === 0) throw new UsageError(`${Text.shown(path)} is empty`);
     return bytes;
   } catch (error) {
     if (error instanceof UsageError) throw error;
     const code = error instanceof Error && "code" in error ? String(error.code) : String(error);
-    throw new UsageError(`${path} cannot be read (${code})`);
+    throw new UsageError(`${Text.shown(path)} cannot be read (${code})`);
   }
 }
 

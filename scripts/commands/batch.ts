@@ -7,6 +7,7 @@ import { conclude } from "#scripts/batch/conclude";
 import * as Folder from "#scripts/batch/folder";
 import * as Manifest from "#scripts/batch/manifest";
 import * as Options from "#scripts/batch/options";
+import * as Progress from "#scripts/batch/progress";
 import * as Results from "#scripts/batch/results";
 import * as Run from "#scripts/batch/run";
 import * as Send from "#scripts/batch/send";
@@ -14,6 +15,8 @@ import * as State from "#scripts/batch/state";
 import * as Client from "#scripts/client";
 import { type Context, type Exit, exit, UsageError } from "#scripts/context";
 import * as Server from "#scripts/server";
+import * as Table from "#scripts/table";
+import * as Text from "#scripts/text";
 
 interface BatchOptions extends Options.Common {
   task?: string;
@@ -30,7 +33,8 @@ interface BatchOptions extends Options.Common {
 
 const examples = `
 A folder's pictures (png, jpg, jpeg, webp, tiff, gif; with subfolders) are uploaded and become one run; each item's
-"file" is its path in the folder. A manifest is a .jsonl file: lines such as {"path":"a.jpg","custom_id":"17"}, with
+"file" is its path in the folder. Files that are no pictures inside are named and left out, and so are links that lead
+out of the folder. A manifest is a .jsonl file: lines such as {"path":"a.jpg","custom_id":"17"}, with
 paths relative to it, or {"image_ref": …}, {"image_key": …}, {"image_url": …} as the API takes them.
 
 Ctrl-C stops waiting, not the run: what there is so far goes to --out, and the command that takes it up again is shown.
@@ -43,7 +47,7 @@ Examples:
   npm run ocrlty -- batch scans --no-wait
   npm run ocrlty -- batch --resume batch-20261123-101500-x3f9
 
-Exit status: 0 all read, 1 items failed, 2 usage, server or network, 130 interrupted.`;
+Exit status: 0 all read, 1 items failed or files left out, 2 usage, server or network, 130 interrupted.`;
 
 /** `batch DIR|MANIFEST`: many pictures as one run. `done` gets the exit status. */
 export function command(context: Context, done: (status: Exit) => void): Command {
@@ -78,13 +82,13 @@ export function command(context: Context, done: (status: Exit) => void): Command
 async function begin(context: Context, source: string | undefined, options: BatchOptions): Promise<Exit> {
   if (source === undefined) throw new UsageError("name a folder of pictures or a .jsonl manifest");
   const limit = Options.wholeNumber("--limit", options.limit);
-  const request = requestOf(options);
+  const request = requestOf(context, options);
   const runId = options.runId ?? Run.newId("batch");
   if (!isRunId(runId)) throw new UsageError(Options.badRunId);
   const out = options.out === undefined ? null : resolve(context.cwd, options.out);
   if (out !== null) Results.checkOut(out, { force: options.force === true, cwd: context.cwd });
   const path = resolve(context.cwd, source);
-  const entries = entriesOf(path, source, limit);
+  const { entries, skipped } = entriesOf(context, path, { label: source, limit });
   if (State.exists(context.env, runId))
     throw new UsageError(`${runId} was begun before: ${hint(runId)}, or take another --run-id`);
 
@@ -92,7 +96,7 @@ async function begin(context: Context, source: string | undefined, options: Batc
   try {
     // The key, the task and the id are looked at before anything large is sent.
     await Results.fieldsOf(context, server, request.task_id ?? defaultTask);
-    if (options.runId !== undefined && (await Run.find(server, runId, context.signal)))
+    if (options.runId !== undefined && (await Run.find(server, { runId }, context.signal)))
       throw new UsageError(`the server has a run ${runId} already: take another --run-id`);
     const state: State.State = {
       version: 1,
@@ -103,6 +107,7 @@ async function begin(context: Context, source: string | undefined, options: Batc
       out,
       partial: null,
       sent: false,
+      skipped,
       manifest: null,
       entries,
     };
@@ -116,11 +121,15 @@ async function begin(context: Context, source: string | undefined, options: Batc
 
 const defaultTask = "receipt_fields_v1";
 
-function entriesOf(path: string, label: string, limit: number | undefined): State.State["entries"] {
+function entriesOf(
+  context: Context,
+  path: string,
+  { label, limit }: { label: string; limit: number | undefined },
+): Pick<State.State, "entries" | "skipped"> {
   const stat = fs.statSync(path, { throwIfNoEntry: false });
   if (stat === undefined) throw new UsageError(`${label} does not exist`);
-  if (stat.isDirectory()) return Folder.collect(path, { label, limit });
-  if (/\.(jsonl|ndjson)$/i.test(path)) return Manifest.read(path, { label, limit });
+  if (stat.isDirectory()) return Folder.collect(path, { label, limit, say: context.say });
+  if (/\.(jsonl|ndjson)$/i.test(path)) return { entries: Manifest.read(path, { label, limit }), skipped: 0 };
   throw new UsageError(
     `${label} is neither a folder nor a .jsonl manifest; one picture is for: npm run extract`,
   );
@@ -137,7 +146,7 @@ async function resume(
   if (!isRunId(runId)) throw new UsageError(Options.badRunId);
   // Without a state of ours it is a run like any other, which can be waited for.
   const state = State.load(context.env, runId) ?? foreign(runId);
-  const request = requestOf(options);
+  const request = requestOf(context, options);
   if (state.sent && Object.keys(request).length > 0)
     throw new UsageError("the run has started: its options cannot be changed any more");
   Object.assign(state.options, request);
@@ -165,6 +174,7 @@ function foreign(runId: string): State.State {
     out: null,
     partial: null,
     sent: true,
+    skipped: 0,
     manifest: null,
     entries: [],
   };
@@ -186,14 +196,14 @@ function whereTo(
   return [context, { url: server, key }];
 }
 
-function requestOf(options: BatchOptions): State.State["options"] {
+function requestOf(context: Context, options: BatchOptions): State.State["options"] {
   const { maxConcurrency } = Limits.batches;
   const concurrency = Options.wholeNumber("--concurrency", options.concurrency, maxConcurrency);
   return {
     ...(options.task === undefined ? {} : { task_id: options.task }),
     ...(concurrency === undefined ? {} : { concurrency }),
     ...(options.keepInputs ? { persist_inputs: true } : {}),
-    ...(options.webhook === undefined ? {} : { webhook_url: options.webhook }),
+    ...(options.webhook === undefined ? {} : { webhook_url: Options.webhook(context, options.webhook) }),
   };
 }
 
@@ -211,21 +221,45 @@ async function carryOn(
     checkOut(context, state, options);
     const status = await conclude(context, server, run, { out: state.out ?? undefined, json: options.json });
     State.remove(context.env, state.run_id);
-    return status;
+    return statusOf(context, state, status);
   } catch (error) {
     if (context.signal.aborted) await interrupted(context, server, state);
-    const isRefused = error instanceof Client.CallError && !error.passes && !context.signal.aborted;
-    if (isRefused && !state.sent && state.entries.every(({ uploadedAt }) => uploadedAt === undefined)) {
-      // Nothing of it is worth taking up again.
+    else if (error instanceof Client.CallError && isLost(error, state)) {
       State.remove(context.env, state.run_id);
       throw error;
     }
     const url = options.url === undefined ? "" : ` --url ${options.url}`;
     if (context.signal.aborted || error instanceof Client.CallError || error instanceof UsageError)
-      context.say(`to go on: ${hint(state.run_id)}${url}`);
+      context.say(`to go on${whenOf(error)}: ${hint(state.run_id)}${url}`);
     throw error;
   }
 }
+
+/** The end of the run, and what never came to be in it. */
+function statusOf(context: Context, { skipped }: State.State, status: Exit): Exit {
+  if (skipped === 0) return status;
+  context.say(`${skipped} of the folder's files left out: no pictures`);
+  return status === exit.ok ? exit.items : status;
+}
+
+/** Nothing of it is worth taking up again: the server will never take it, or has nothing of it yet. */
+function isLost(error: Client.CallError, { sent, entries }: State.State): boolean {
+  if (error.isFinal) return true;
+  return !error.passes && !sent && entries.every(({ uploadedAt }) => uploadedAt === undefined);
+}
+
+/** What has to happen before the same batch has a chance. */
+function whenOf(error: unknown): string {
+  if (!(error instanceof Client.CallError)) return "";
+  if (error.code === "unauthorized" || error.code === "forbidden") return " with a key that may";
+  const { retryAfterMs = 0 } = error;
+  if (retryAfterMs < soonMs) return "";
+  const at = Table.minute(new Date(Date.now() + retryAfterMs).toISOString());
+  return ` in ${Progress.duration(retryAfterMs / 1000)} (${at} UTC)`;
+}
+
+/** Who is asked to come back within this need not be told when. */
+const soonMs = 60_000;
 
 const hint = (runId: string) => `npm run ocrlty -- batch --resume ${runId}`;
 
@@ -247,12 +281,13 @@ async function leave(
   state: State.State,
   { json }: BatchOptions,
 ): Promise<Exit> {
-  const run = await Run.get(server, state.run_id, context.signal);
-  context.out(json ? `${JSON.stringify(run)}\n` : `${run.run_id} ${run.status}\n`);
+  const run = await Run.get(server, { runId: state.run_id }, context.signal);
+  context.out(json ? `${JSON.stringify(run)}\n` : `${Text.shown(run.run_id)} ${Text.shown(run.status)}\n`);
   if (server.ownLoop)
     context.say("the local loop ends with this command; the run goes on when one runs again (npm start)");
-  context.say(`to wait for it: ${hint(run.run_id)}`);
-  return exit.ok;
+  context.say(`to wait for it: ${hint(state.run_id)}`);
+  // Whoever waits for it is told of the others; here nobody may.
+  return statusOf(context, state, exit.ok);
 }
 
 /**
@@ -287,7 +322,7 @@ async function interrupted(context: Context, server: Server.Server, state: State
   const last = { ...context, signal: AbortSignal.timeout(lastWordsMs) };
   try {
     checkOut(context, state, { wait: true });
-    const run = await Run.get(server, state.run_id, last.signal);
+    const run = await Run.get(server, { runId: state.run_id }, last.signal);
     const count = await Results.savePartial(last, server, run, out);
     const { size, mtimeMs } = fs.statSync(out);
     state.partial = { bytes: size, modified_ms: Math.floor(mtimeMs) };

@@ -6,14 +6,15 @@ import * as Server from "#scripts/server";
 
 /** `cancel ID`: nothing new is started; what is in flight ends as it does. */
 export function command(context: Context, done: (status: Exit) => void): Command {
-  return Options.common(
+  return Options.owned(
     new Command("cancel")
       .description("cancel a run: items not begun become canceled (POST /v1/runs/{run_id}/cancel)")
       .argument("<run-id>", "the run's id"),
-  ).action(async (runId: string, options: Options.Common) => {
+  ).action(async (runId: string, options: Options.Owned) => {
+    const wanted = { runId, keyId: options.keyId };
     const server = await Server.connect(context, options);
     try {
-      const path = Run.pathOf(runId, "/cancel");
+      const path = Run.pathOf(wanted, "/cancel");
       const json = await Run.ask(server, { method: "POST", path, signal: context.signal }, [200, 202]);
       context.out(options.json ? `${JSON.stringify(json)}\n` : `${Run.told(Run.of(json))}\n`);
     } finally {

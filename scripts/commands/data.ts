@@ -3,8 +3,9 @@ import { basename, join, resolve } from "node:path";
 import { Command } from "commander";
 import * as z from "zod";
 import { shapeProblem } from "#core/run/source/key";
+import { home } from "#local/home";
 import * as DataRoot from "#scripts/batch/data-root";
-import { inspect, mimeTypeOf } from "#scripts/batch/entry";
+import { mimeTypeOf } from "#scripts/batch/entry";
 import * as Folder from "#scripts/batch/folder";
 import * as Options from "#scripts/batch/options";
 import * as Progress from "#scripts/batch/progress";
@@ -14,6 +15,7 @@ import * as Upload from "#scripts/batch/upload";
 import { type Context, type Exit, exit, UsageError } from "#scripts/context";
 import * as Server from "#scripts/server";
 import * as Table from "#scripts/table";
+import * as Text from "#scripts/text";
 
 interface PutOptions extends Options.Common {
   as?: string;
@@ -31,7 +33,7 @@ Examples:
   npm run ocrlty -- data ls shared/
   npx sst shell --stage production -- node scripts/launch.mjs ocrlty data rm client-1/november --yes
 
-Exit status: 0 done, 2 usage, server, bucket or network, 130 interrupted.`;
+Exit status: 0 done, 1 files left out or left there, 2 usage, server, bucket or network, 130 interrupted.`;
 
 /** `data put|ls|rm`: pictures that belong to no run, for \`images_dir\` and \`image_key\`. */
 export function command(context: Context, done: (status: Exit) => void): Command {
@@ -74,22 +76,29 @@ async function put(context: Context, dir: string, options: PutOptions): Promise<
     throw new UsageError(`${dir} is not a folder`);
   const name = DataRoot.checked(options.as ?? basename(path));
   const below = options.shared ? `shared/${name}` : name;
-  const files = picturesOf(path, dir, below);
+  const { names: files, skipped } = Folder.pictures(path, {
+    label: dir,
+    say: context.say,
+    wrong: (file) => {
+      const shape = shapeProblem(`${below}/${file}`);
+      return shape === undefined ? [] : [`is a name that it cannot have there: ${shape}`];
+    },
+  });
   const server = await Server.connect(context, options);
   try {
     const me = Me.parse(await Run.ask(server, { path: "/v1/me", signal: context.signal }));
     const imagesDir = options.shared ? below : `${me.key_id}/${name}`;
     const counts = await putAll(context, server, path, files, below);
-    const facts = { images_dir: imagesDir, files: files.length, ...counts };
+    const facts = { images_dir: imagesDir, files: files.length, ...counts, skipped };
     context.out(
       options.json
         ? `${JSON.stringify(facts)}\n`
-        : `${counts.uploaded} uploaded, ${counts.already_there} there already\n"images_dir": ${JSON.stringify(imagesDir)}\n`,
+        : `${counts.uploaded} uploaded, ${counts.already_there} there already\n"images_dir": ${Text.shown(JSON.stringify(imagesDir))}\n`,
     );
     const rare = [...new Set(files.map((file) => file.split(".").at(-1)?.toLowerCase() ?? ""))];
     if (rare.some((ext) => !usual.includes(ext)))
       context.say(`images_dir reads ${usual.join(", ")} unless told: "exts": ${JSON.stringify(rare)}`);
-    return exit.ok;
+    return skipped > 0 ? exit.items : exit.ok;
   } finally {
     await server.close();
   }
@@ -97,25 +106,6 @@ async function put(context: Context, dir: string, options: PutOptions): Promise<
 
 /** What a run over a folder takes without \`exts\`. */
 const usual = ["png", "jpg", "jpeg", "webp"];
-
-/** Relative names of the folder's pictures. Throws UsageError that names every one that cannot be uploaded. */
-function picturesOf(path: string, label: string, below: string): string[] {
-  const files = Folder.filesBelow(path, (file) => mimeTypeOf(file) !== undefined);
-  if (files.length === 0) throw new UsageError(`there are no pictures in ${label}`);
-  const problems = files.flatMap((file) => {
-    const found = inspect(join(path, file));
-    const shape = shapeProblem(`${below}/${file}`);
-    return [
-      ...("problem" in found ? [`${file} ${found.problem}`] : []),
-      ...(shape ? [`${file}: ${shape}`] : []),
-    ];
-  });
-  if (problems.length > 0)
-    throw new UsageError(
-      `nothing was sent: ${problems.length} cannot be uploaded:\n  ${Folder.listed(problems)}`,
-    );
-  return files;
-}
 
 async function putAll(
   context: Context,
@@ -143,6 +133,8 @@ async function putAll(
 }
 
 async function ls(context: Context, prefix: string, { json }: { json?: boolean }): Promise<Exit> {
+  // As for the other verbs; half a name is fine, for it is how keys begin.
+  if (prefix !== "") DataRoot.checked(prefix);
   await DataRoot.withBucket(context, async (bucket) => {
     for await (const object of DataRoot.list(context, bucket, prefix)) {
       const { image_key: key, bytes, modified_at: modifiedAt } = object;
@@ -150,7 +142,7 @@ async function ls(context: Context, prefix: string, { json }: { json?: boolean }
       context.out(
         json
           ? `${JSON.stringify(object)}\n`
-          : `${Table.minute(modifiedAt)}  ${String(bytes).padStart(9)}  ${Table.shown(key)}\n`,
+          : `${Table.minute(modifiedAt)}  ${String(bytes).padStart(9)}  ${Text.shown(key)}\n`,
       );
     }
   });
@@ -165,15 +157,24 @@ async function rm(
   const key = DataRoot.checked(name);
   if (!yes) throw new UsageError(`this removes ${key} and all below it for good: add --yes`);
   let removed = 0;
+  let kept = 0;
   await DataRoot.withBucket(context, async (bucket) => {
     // `a` is also how `ab` begins.
     for await (const object of DataRoot.list(context, bucket, key)) {
       if (object.image_key !== key && !object.image_key.startsWith(`${key}/`)) continue;
-      await DataRoot.remove(bucket, object.image_key);
-      removed += 1;
+      if (await DataRoot.remove(bucket, object.image_key)) removed += 1;
+      else kept += 1;
     }
   });
-  if (removed === 0) throw new UsageError(`there is nothing called ${key}`);
-  context.out(json ? `${JSON.stringify({ removed })}\n` : `${removed} removed\n`);
-  return exit.ok;
+  if (removed + kept === 0) throw new UsageError(`there is nothing called ${key}`);
+  if (kept > 0)
+    context.say(
+      `${kept} left: they are files of a folder that is served read-only (${home(context.env).dataRoot}): remove them there`,
+    );
+  context.out(
+    json
+      ? `${JSON.stringify({ removed, kept })}\n`
+      : `${removed} removed${kept > 0 ? `, ${kept} left` : ""}\n`,
+  );
+  return kept > 0 ? exit.items : exit.ok;
 }

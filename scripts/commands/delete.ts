@@ -5,8 +5,9 @@ import { patiently } from "#scripts/batch/retry";
 import * as Run from "#scripts/batch/run";
 import { type Context, type Exit, exit, UsageError } from "#scripts/context";
 import * as Server from "#scripts/server";
+import * as Text from "#scripts/text";
 
-interface DeleteOptions extends Options.Common {
+interface DeleteOptions extends Options.Owned {
   yes?: boolean;
 }
 
@@ -17,7 +18,7 @@ const awayMs = 2 * 60_000;
 
 /** `delete ID --yes`: the run with its artifacts, results, kept pictures. A large one is waited for. */
 export function command(context: Context, done: (status: Exit) => void): Command {
-  return Options.common(
+  return Options.owned(
     new Command("delete")
       .description(
         "delete a run for good, with its artifacts, results and kept pictures (DELETE /v1/runs/{run_id})",
@@ -27,12 +28,13 @@ export function command(context: Context, done: (status: Exit) => void): Command
   ).action(async (runId: string, options: DeleteOptions) => {
     if (!options.yes)
       throw new UsageError(`this deletes ${runId} with its artifacts and results for good: add --yes`);
+    const wanted = { runId, keyId: options.keyId };
     const server = await Server.connect(context, options);
     try {
-      const request = { method: "DELETE", path: Run.pathOf(runId), signal: context.signal } as const;
+      const request = { method: "DELETE", path: Run.pathOf(wanted), signal: context.signal } as const;
       const json = await Run.ask(server, request, [200, 202]);
-      await gone(context, server, runId);
-      context.out(options.json ? `${JSON.stringify(json)}\n` : `${runId} is deleted\n`);
+      await gone(context, server, wanted);
+      context.out(options.json ? `${JSON.stringify(json)}\n` : `${Text.shown(runId)} is deleted\n`);
     } finally {
       await server.close();
     }
@@ -41,8 +43,8 @@ export function command(context: Context, done: (status: Exit) => void): Command
 }
 
 /** Returns when the server knows the run no more; an interrupted wait leaves the deletion going on. */
-async function gone(context: Context, server: Server.Server, runId: string): Promise<void> {
-  const look = () => Run.find(server, runId, context.signal);
+async function gone(context: Context, server: Server.Server, wanted: Run.Wanted): Promise<void> {
+  const look = () => Run.find(server, wanted, context.signal);
   for (let pauseMs = firstPollMs; (await patiently(context, awayMs, look)) !== undefined; ) {
     if (pauseMs === firstPollMs) context.say("it is large; waiting until all of it is gone");
     await sleep(pauseMs, undefined, { signal: context.signal });

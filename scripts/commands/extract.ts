@@ -3,6 +3,7 @@ import * as Client from "#scripts/client";
 import { type Context, type Exit, exit, UsageError } from "#scripts/context";
 import * as Picture from "#scripts/picture";
 import * as Server from "#scripts/server";
+import * as Text from "#scripts/text";
 
 interface Options {
   task?: string;
@@ -54,7 +55,7 @@ async function run(context: Context, args: string[], options: Options): Promise<
     throw new UsageError("--request-id goes with one file");
   }
   if (jobs.every((job) => job.problem)) {
-    for (const job of jobs) context.say(`error: ${job.name} ${job.problem?.message}`);
+    for (const job of jobs) context.say(`error: ${Text.shown(job.name)} ${job.problem?.message}`);
     return exit.failed;
   }
   const server = await Server.connect(context, options);
@@ -84,14 +85,14 @@ async function ask(
         `${show.lines ? JSON.stringify({ file: job.name, ...answer }) : JSON.stringify(answer, null, 2)}\n`,
       );
       if (!answer.artifact_rel) continue;
-      context.say(`artifact: ${answer.artifact_rel}${isAlone ? "" : ` (${job.name})`}`);
+      context.say(`artifact: ${answer.artifact_rel}${isAlone ? "" : ` (${Text.shown(job.name)})`}`);
       if (isAlone && show.again) context.say(`read it again: npm run extract -- --get ${answer.request_id}`);
     } catch (error) {
       context.signal.throwIfAborted();
       const reason = reasonOf(error);
       if (reason === undefined) throw error;
       failed += 1;
-      context.say(`error: ${job.name}${reason.text}`);
+      context.say(`error: ${Text.shown(job.name)}${reason.text}`);
       if (show.lines) {
         context.out(
           `${JSON.stringify({ file: job.name, error: { code: reason.code, message: reason.message } })}\n`,
@@ -121,7 +122,7 @@ function readPictures(args: string[], options: Options, context: Context): Job[]
       problem: Picture.problem(file),
       ask: async (server) => {
         const picture = await Picture.fit(await Picture.read(file, context));
-        if (picture.note) context.say(`${name}: ${picture.note}`);
+        if (picture.note) context.say(`${Text.shown(name)}: ${picture.note}`);
         const body = {
           ...(options.task === undefined ? {} : { task_id: options.task }),
           ...(options.requestId === undefined ? {} : { request_id: options.requestId }),

@@ -6,14 +6,14 @@ import * as Run from "#scripts/batch/run";
 import { type Context, type Exit, exit } from "#scripts/context";
 import * as Server from "#scripts/server";
 
-interface ItemsOptions extends Options.Common {
+interface ItemsOptions extends Options.Owned {
   status?: string;
   limit?: string;
 }
 
 /** `items ID`: a run's items, also while it is going. */
 export function command(context: Context, done: (status: Exit) => void): Command {
-  return Options.common(
+  return Options.owned(
     new Command("items")
       .description("the items of a run, also while it is going (GET /v1/runs/{run_id}/items)")
       .argument("<run-id>", "the run's id")
@@ -21,17 +21,18 @@ export function command(context: Context, done: (status: Exit) => void): Command
       .option("--limit <n>", "at most so many"),
   ).action(async (runId: string, options: ItemsOptions) => {
     const limit = Options.wholeNumber("--limit", options.limit);
+    const wanted = { runId, keyId: options.keyId };
     const server = await Server.connect(context, options);
     try {
-      const items = Run.list(server, Run.pathOf(runId, "/items"), {
-        query: { status: options.status },
+      const items = Run.list(server, Run.pathOf({ runId }, "/items"), {
+        query: { status: options.status, key_id: options.keyId },
         limit,
         signal: context.signal,
         schema: Run.Item,
       });
       if (options.json) for await (const item of items) context.out(`${JSON.stringify(item)}\n`);
       else {
-        const run = await Run.get(server, runId, context.signal);
+        const run = await Run.get(server, wanted, context.signal);
         await Results.printItems(context, items, await Results.fieldsOf(context, server, run.task_id));
       }
     } finally {

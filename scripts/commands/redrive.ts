@@ -13,6 +13,7 @@ import { Argument, Command } from "commander";
 import * as z from "zod";
 import { queues, urlVariable } from "#infra/queues";
 import { type Context, type Exit, exit, UsageError } from "#scripts/context";
+import * as Text from "#scripts/text";
 
 interface Options {
   max?: string;
@@ -145,7 +146,9 @@ async function moveAll(context: Context, { client, deadArn }: Pair): Promise<num
     const moved = task?.ApproximateNumberOfMessagesMoved ?? 0;
     if (task?.Status === "COMPLETED") return moved;
     if (task?.Status === "FAILED" || task?.Status === "CANCELLED") {
-      context.say(`the move ended as ${task.Status} (${task.FailureReason ?? "no reason given"})`);
+      context.say(
+        `the move ended as ${task.Status} (${Text.shown(task.FailureReason ?? "no reason given")})`,
+      );
       return moved;
     }
     if (performance.now() > giveUpAt) {

@@ -8,6 +8,7 @@ import * as Results from "#scripts/batch/results";
 import * as Run from "#scripts/batch/run";
 import { type Context, type Exit, exit, UsageError } from "#scripts/context";
 import * as Server from "#scripts/server";
+import * as Text from "#scripts/text";
 
 interface RerunOptions extends Options.Common {
   only?: string;
@@ -22,7 +23,8 @@ interface RerunOptions extends Options.Common {
 }
 
 const examples = `
-The pictures must still be there: a run with --keep-inputs, or one over pictures of the data root.
+The pictures must still be there: a run with --keep-inputs, or one over pictures of the data root. Another key's run is
+rerun with that key.
 
 Examples:
   npm run ocrlty -- rerun batch-20261123-101500-x3f9 --only failed --out second.csv
@@ -70,15 +72,17 @@ async function rerun(context: Context, source: string, options: RerunOptions): P
       ...(options.task === undefined ? {} : { task_id: options.task }),
       ...(concurrency === undefined ? {} : { concurrency }),
       ...(options.keepInputs ? { persist_inputs: true } : {}),
-      ...(options.webhook === undefined ? {} : { webhook_url: options.webhook }),
+      ...(options.webhook === undefined ? {} : { webhook_url: Options.webhook(context, options.webhook) }),
     });
     if (!options.wait && out === undefined) {
-      context.out(options.json ? `${JSON.stringify(run)}\n` : `${run.run_id} ${run.status}\n`);
+      context.out(
+        options.json ? `${JSON.stringify(run)}\n` : `${Text.shown(run.run_id)} ${Text.shown(run.status)}\n`,
+      );
       if (server.ownLoop)
         context.say("the local loop ends with this command; the run goes on when one runs again (npm start)");
       return exit.ok;
     }
-    context.say(`${run.run_id}: to wait for it again, npm run ocrlty -- batch --resume ${run.run_id}`);
+    context.say(`${runId}: to wait for it again, npm run ocrlty -- batch --resume ${runId}`);
     const ended = await Run.wait(context, server, run.run_id);
     if (out !== undefined) Results.checkOut(out, { force: options.force === true, cwd: context.cwd });
     return await conclude(context, server, ended, { out, json: options.json });

@@ -4,8 +4,9 @@ import * as Options from "#scripts/batch/options";
 import * as Results from "#scripts/batch/results";
 import { type Context, type Exit, exit } from "#scripts/context";
 import * as Server from "#scripts/server";
+import * as Text from "#scripts/text";
 
-interface ResultsOptions extends Options.Common {
+interface ResultsOptions extends Options.Owned {
   format?: Results.Format;
   out?: string;
   force?: boolean;
@@ -20,7 +21,7 @@ Exit status: 0 done, 2 usage, server or network (a run that still goes on among 
 
 /** `results ID`: the results of a run that has ended, to a file or to stdout. */
 export function command(context: Context, done: (status: Exit) => void): Command {
-  return Options.common(
+  return Options.owned(
     new Command("results")
       .description("the results of an ended run (GET /v1/runs/{run_id}/results)")
       .argument("<run-id>", "the run's id")
@@ -35,15 +36,16 @@ export function command(context: Context, done: (status: Exit) => void): Command
       const out = options.out === undefined ? undefined : resolve(context.cwd, options.out);
       const format = options.format ?? (out === undefined ? "json" : Results.formatOf(out));
       if (out !== undefined) Results.checkFile(out, { force: options.force === true, cwd: context.cwd });
+      const wanted = { runId, keyId: options.keyId };
       const server = await Server.connect(context, options);
       try {
-        if (out === undefined) await Results.print(context, server, runId, format);
+        if (out === undefined) await Results.print(context, server, wanted, format);
         else {
-          await Results.save(context, server, runId, format, out);
+          await Results.save(context, server, wanted, format, out);
           context.out(
             options.json
               ? `${JSON.stringify({ run_id: runId, files: [options.out] })}\n`
-              : `${options.out}\n`,
+              : `${Text.shown(options.out ?? "")}\n`,
           );
         }
       } finally {

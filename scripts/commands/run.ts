@@ -6,14 +6,15 @@ import * as Server from "#scripts/server";
 
 /** `run ID`: the run as the server tells it. */
 export function command(context: Context, done: (status: Exit) => void): Command {
-  return Options.common(
+  return Options.owned(
     new Command("run")
       .description("one run and how far it is (GET /v1/runs/{run_id})")
       .argument("<run-id>", "the run's id"),
-  ).action(async (runId: string, options: Options.Common) => {
+  ).action(async (runId: string, options: Options.Owned) => {
+    const wanted = { runId, keyId: options.keyId };
     const server = await Server.connect(context, options);
     try {
-      const run = await Run.get(server, runId, context.signal);
+      const run = await Run.get(server, wanted, context.signal);
       context.out(`${JSON.stringify(run, null, options.json ? 0 : 2)}\n`);
     } finally {
       await server.close();

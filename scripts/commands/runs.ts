@@ -7,6 +7,7 @@ import * as Server from "#scripts/server";
 import * as Table from "#scripts/table";
 
 interface RunsOptions extends Options.Common {
+  keyId?: string;
   status?: string;
   task?: string;
   limit?: string;
@@ -18,31 +19,43 @@ const defaultLimit = 20;
 export function command(context: Context, done: (status: Exit) => void): Command {
   return Options.common(
     new Command("runs")
-      .description("the runs of this key, newest first (GET /v1/runs)")
+      .description("the runs of this key, newest first; a role admin sees everybody's (GET /v1/runs)")
       .addOption(new Option("--status <status>", "only these").choices(runStatuses))
       .option("--task <id>", "only those of this task")
+      .option("--key-id <id>", "only this key's, for role admin")
       .option("--limit <n>", `at most so many (default: ${defaultLimit})`),
   ).action(async (options: RunsOptions) => {
     const limit = Options.wholeNumber("--limit", options.limit) ?? defaultLimit;
     const server = await Server.connect(context, options);
     try {
       const runs = Run.list(server, "/v1/runs", {
-        query: { status: options.status, task_id: options.task },
+        query: { status: options.status, task_id: options.task, key_id: options.keyId },
         limit,
         signal: context.signal,
         schema: Run.Run,
       });
-      const rows = [["RUN", "STATUS", "TASK", "CREATED", "TOTAL", "OK", "FAILED", "CANCELED"]];
+      const shown: Run.Run[] = [];
       for await (const run of runs) {
         if (options.json) context.out(`${JSON.stringify(run)}\n`);
-        else rows.push(rowOf(run));
+        else shown.push(run);
       }
-      if (!options.json) context.out(Table.table(rows));
+      if (!options.json) context.out(tableOf(shown));
     } finally {
       await server.close();
     }
     done(exit.ok);
   });
+}
+
+function tableOf(runs: readonly Run.Run[]): string {
+  // Most look at their own runs alone.
+  const withOwners = new Set(runs.map((run) => run.key_id)).size > 1;
+  const rows = [
+    ["RUN", "STATUS", "TASK", "CREATED", "TOTAL", "OK", "FAILED", "CANCELED"],
+    ...runs.map(rowOf),
+  ];
+  const owners = ["KEY", ...runs.map((run) => run.key_id ?? "-")];
+  return Table.table(withOwners ? rows.map((row, i) => [...row, owners[i] ?? "-"]) : rows);
 }
 
 function rowOf(run: Run.Run): string[] {

@@ -7,6 +7,7 @@ import * as Picture from "#scripts/picture";
 import * as Server from "#scripts/server";
 import { cases } from "#scripts/smoke/cases";
 import { type Outcome, run } from "#scripts/smoke/run";
+import * as Text from "#scripts/text";
 
 interface Options {
   json?: boolean;
@@ -58,7 +59,7 @@ async function smoke(context: Context, options: Options): Promise<Exit> {
           name,
           String(status ?? "-"),
           String(ms),
-          why === null ? outcome.outcome : `${outcome.outcome}: ${why}`,
+          why === null ? outcome.outcome : `${outcome.outcome}: ${Text.shown(why)}`,
         ]);
       },
     });

@@ -1,7 +1,7 @@
 /** A run through every fault there is, and what must hold afterwards. */
 import { expect, vi } from "vitest";
 import type { ItemMessage } from "#core/run/window";
-import type { Batches } from "#test/batches";
+import { type Batches, mostInFlight } from "#test/batches";
 import * as Messages from "#test/batches/messages";
 import type { Storm } from "#test/batches/storm";
 
@@ -65,6 +65,9 @@ export async function chaos(storm: Storm, options: ChaosOptions): Promise<string
   expect(
     rows.filter(({ status }) => status !== "succeeded").map(({ index, errorCode }) => [index, errorCode]),
   ).toEqual([]);
+
+  // Whatever was killed and delivered again.
+  expect(mostInFlight(batches.model.requests, runId)).toBeLessThanOrEqual(options.concurrency);
 
   // Late ones change nothing and ask nobody.
   await copies(batches, runId);

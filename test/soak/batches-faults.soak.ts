@@ -2,7 +2,7 @@ import { afterEach, describe, expect, test } from "vitest";
 import * as Order from "#core/run/order";
 import * as Queues from "#infra/queues";
 import { type App, product } from "#local/loop";
-import { answer, type Batches, open, queuesOf, seed, silent } from "#test/batches";
+import { answer, type Batches, mostInFlight, open, queuesOf, seed, silent } from "#test/batches";
 import { chaos } from "#test/batches/chaos";
 import { fairness } from "#test/batches/fairness";
 import * as Messages from "#test/batches/messages";
@@ -96,6 +96,22 @@ test("the model server is away for ten seconds, a minute and six minutes, at a s
     if (awayMs < 360_000) await batches.model.down();
   }
   await expectUnharmed(batches, "weather", 200);
+});
+
+test("concurrency 32 means 32 at the model server, and never more", async () => {
+  const { batches, key } = await start({ env: { ITEM_MAX_CONCURRENCY: "32" } });
+  const full = Promise.withResolvers<void>();
+  const { model } = batches;
+  // Nobody is answered before all that may be there are there.
+  model.respond = async () => {
+    if (model.inFlight === 32) full.resolve();
+    await full.promise;
+    return answer(100);
+  };
+  await batches.seed({ runId: "wide", total: 200, concurrency: 32, key });
+  await batches.ended("wide", 120_000);
+  expect(mostInFlight(model.requests, "wide")).toBe(32);
+  await batches.verify("wide");
 });
 
 test("a run of 5,000 items lets one of 20 in after a window at most, and a single extract at once", async () => {

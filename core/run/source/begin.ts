@@ -44,10 +44,12 @@ export async function checkTask(taskId: string): Promise<void> {
   if (Task.get(taskId) === undefined) throw invalidRequest([{ path: "task_id", message: "no such task" }]);
 }
 
+const runIdShape = "1 to 100 letters, digits, '_', '.' and '-', beginning with a letter or digit";
+
 /**
  * The id of a call's run: the one it names, the one its Idempotency-Key stands for, or a new one.
  * @param payload - all that decides the run, and nothing that a repeat would make anew.
- * @throws AppError `invalid_request` at `run_id`; `conflict` when the id, or the Idempotency-Key, was used with another
+ * @throws AppError `invalid_request_id`; `conflict` when the id, or the Idempotency-Key, was used with another
  *   payload, or its run was deleted; `storage_unavailable`.
  */
 export async function identify(
@@ -56,12 +58,9 @@ export async function identify(
   caller: Caller,
 ): Promise<Identity> {
   if (wish.runId !== undefined && !Id.isRunId(wish.runId))
-    throw invalidRequest([
-      {
-        path: "run_id",
-        message: "1 to 100 letters, digits, '_', '.' and '-', beginning with a letter or digit",
-      },
-    ]);
+    throw new AppError("invalid_request_id", `run_id: ${runIdShape}`, {
+      details: { issues: [{ path: "run_id", message: runIdShape }] },
+    });
   const { keyId } = caller.principal;
   const payloadHash = hash(wish.payload);
   const proposedId = wish.runId ?? `run_${Id.secret(12)}`;

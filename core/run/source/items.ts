@@ -1,6 +1,7 @@
 import { type SQL, sql } from "drizzle-orm";
 import * as Database from "#core/db/client";
-import { itemTable as item } from "../run.sql.ts";
+import { itemTable as item, type RunRow } from "../run.sql.ts";
+import { keptPrefix } from "./kept.ts";
 import type { Picture } from "./resolve.ts";
 
 /** A statement carries about as much JSON at most. */
@@ -61,24 +62,33 @@ export const chosen = (sourceRunUid: string, only: "all" | "failed"): SQL =>
     ? sql`${item.runUid} = ${sourceRunUid} AND ${item.status} = 'failed'`
     : sql`${item.runUid} = ${sourceRunUid}`;
 
+/** An item of a source run, and the version of its picture that lies there now. */
+export interface Taken {
+  index: number;
+  etag: string | null;
+}
+
 /**
- * Takes items of an earlier run over, in their order, from index `first` on. A kept copy stays the earlier run's:
- * to this one it is an object like those under the data root, which nobody removes at its end.
- * @param keptPrefix - of the source run.
+ * Takes items of an earlier run over, in their order, from index `first` on, pinned to what was seen. A kept copy
+ * stays the earlier run's: to this one it is an object like those under the data root, which nobody removes at its end.
  */
 export function takeOver(
   to: { runUid: string; first: number },
-  from: { keptPrefix: string; which: SQL },
+  source: Pick<RunRow, "runUid" | "keyId">,
+  taken: readonly Taken[],
   onlyIf: SQL,
 ): Database.Statement {
+  const list = JSON.stringify(taken.map(({ index, etag }) => [index, etag]));
   return Database.statement(sql`INSERT INTO ${item} ${columns}
     SELECT ${to.runUid}, ${to.first} + row_number() OVER (ORDER BY ${item.index}) - 1, custom_id, file,
       CASE WHEN kept = 1 THEN 'data' ELSE source_kind END,
-      CASE WHEN kept = 1 THEN ${from.keptPrefix} || idx ELSE object_key END,
-      CASE WHEN kept = 1 THEN NULL ELSE etag END,
+      CASE WHEN kept = 1 THEN ${keptPrefix(source)} || idx ELSE object_key END,
+      json_extract(seen.value, '$[1]'),
       CASE WHEN kept = 1 THEN NULL ELSE url END,
       declared_mime_type, 0, 'queued'
-    FROM ${item} WHERE ${from.which} AND ${onlyIf} ON CONFLICT DO NOTHING`);
+    FROM json_each(${list}) AS seen CROSS JOIN ${item}
+    WHERE ${item.runUid} = ${source.runUid} AND ${item.index} = json_extract(seen.value, '$[0]') AND ${onlyIf}
+    ON CONFLICT DO NOTHING`);
 }
 
 /** Removes a bounded number of a run's items, if the condition holds; `rowsAffected` says how many. */

@@ -11,7 +11,6 @@ import type { RunStores } from "../services.ts";
 import * as Begin from "./begin.ts";
 import * as Chosen from "./chosen.ts";
 import * as Items from "./items.ts";
-import { keptPrefix } from "./kept.ts";
 
 /**
  * Makes a run of the items of another, which has ended, with the inputs that were kept: up to 1,000 here, more by the
@@ -46,7 +45,7 @@ export async function rerun(
     throw new AppError("conflict", "this run has no items to run again", {
       details: { reason: "nothing_to_rerun" },
     });
-  if (lost > 0) throw Chosen.inputsNotKept();
+  if (lost > 0) throw Chosen.inputsNotKept({ missing: lost, checked: total });
   const what = {
     taskId: task_id ?? source.taskId,
     concurrency: concurrency ?? source.concurrency,
@@ -55,15 +54,18 @@ export async function rerun(
     sourceRunId: source.runId,
     webhookUrl: webhook_url ?? null,
   };
-  const onlyIf = sql`EXISTS (SELECT 1 FROM ${run} WHERE run_uid = ${source.runUid} AND state = ${source.state})`;
+  // From then on neither the source run nor one whose pictures it shows can be deleted until this one has ended.
+  const onlyIf = sql`EXISTS (SELECT 1 FROM ${run} WHERE run_uid = ${source.runUid} AND state = ${source.state})
+    AND NOT EXISTS (SELECT 1 FROM ${item} WHERE ${Items.chosen(source.runUid, only)} AND kept = 0 AND ${Chosen.isGoing(source.keyId)})`;
   const small = total <= batches.inlineManifestLines;
-  if (small)
-    await Chosen.checkUploads(
-      services,
-      log,
-      await Chosen.chunk(services, source, only, -1, total),
-      caller.deadline,
-    );
+  const taken = small
+    ? await Chosen.check(
+        services,
+        log,
+        await Chosen.chunk(services, source, only, -1, total),
+        caller.deadline,
+      )
+    : [];
   const row = Begin.draft(
     identity,
     caller,
@@ -73,18 +75,13 @@ export async function rerun(
       : { planning: { phase: "rerun", sourceRunUid: source.runUid, afterIndex: -1, rows: 0, only } },
   );
   const items = small
-    ? [
-        Items.takeOver(
-          { runUid: row.runUid, first: 0 },
-          { keptPrefix: keptPrefix(source), which: Items.chosen(source.runUid, only) },
-          Begin.exists(row.runUid),
-        ),
-      ]
+    ? [Items.takeOver({ runUid: row.runUid, first: 0 }, source, taken, Begin.exists(row.runUid))]
     : [];
   const made = await Begin.commit(services, row, identity, caller, { onlyIf, items });
   if (made === undefined) {
-    // It was removed meanwhile, or the key has no room.
-    await sourceRun(services, source_run_id, caller);
+    // It, or its pictures, were removed meanwhile, or the key has no room.
+    const now = await count(services, await sourceRun(services, source_run_id, caller), only);
+    if (now.lost > 0) throw Chosen.inputsNotKept({ missing: now.lost, checked: now.total });
     throw await Usage.refusal(services.db, caller.principal, Math.max(1, row.total), row.createdAt);
   }
   if (!made.replayed) await Begin.order(services, made.run, log);
@@ -112,7 +109,7 @@ async function count(
     services.db,
     [
       Database.statement(
-        sql`SELECT count(*) AS total, coalesce(sum(kept = 0 AND (source_kind = 'run' OR (source_kind = 'url' AND NOT ${source.persistInputs ? 1 : 0}))), 0) AS lost FROM ${item} WHERE ${Items.chosen(source.runUid, only)}`,
+        sql`SELECT count(*) AS total, coalesce(sum(kept = 0 AND (source_kind = 'run' OR (source_kind = 'url' AND NOT ${source.persistInputs ? 1 : 0}) OR ${Chosen.isGoing(source.keyId)})), 0) AS lost FROM ${item} WHERE ${Items.chosen(source.runUid, only)}`,
       ),
     ],
     "read",

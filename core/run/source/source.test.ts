@@ -1,13 +1,14 @@
 import { sql } from "drizzle-orm";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import * as Bucket from "#core/artifact/bucket";
+import * as Objects from "#core/artifact/object";
 import * as Database from "#core/db/client";
 import { noLimits } from "#core/key/limits";
 import { callerOf, client, failure, open, type Stores, silent } from "#test/run-stores";
 import * as Check from "../check.ts";
 import * as Create from "../create.ts";
 import * as Hosts from "../hosts.ts";
-import { type ItemRow, runTable } from "../run.sql.ts";
+import { type ItemRow, itemTable, runTable } from "../run.sql.ts";
 import { RerunRequest } from "../schema.ts";
 import { keptKey } from "./kept.ts";
 
@@ -21,6 +22,11 @@ const create = (body: object, caller = callerOf()) =>
   Create.create(stores.services, silent, Create.parse(body), caller);
 const step = (row: Create.Created["run"]) =>
   Check.step(stores.services, row, { deadline: Date.now() + 20_000 }, silent);
+
+const etagOf = async (rel: string) =>
+  (await Objects.version(stores.services.bucket, silent, rel))?.etag ?? "there is nothing";
+const replace = (rel: string, body: string) =>
+  Bucket.replace(stores.services.bucket, silent, rel, { body, contentType: "image/png" });
 
 describe("a folder", () => {
   beforeAll(async () => {
@@ -283,6 +289,7 @@ describe("a rerun", () => {
       1: { status: "failed" },
       2: { status: "failed", kept: 1, source_kind: "url" },
     });
+    await stores.bucket.put(keptKey(source, 2), "kept");
     const { run } = await rerun({ source_run_id: "source", only: "failed" });
     expect(run).toMatchObject({
       state: "running",
@@ -307,7 +314,7 @@ describe("a rerun", () => {
         customId: "c2",
         sourceKind: "data",
         objectKey: keptKey(source, 2),
-        etag: null,
+        etag: await etagOf(keptKey(source, 2)),
         kept: false,
       },
     ]);
@@ -342,6 +349,55 @@ describe("a rerun", () => {
     expect(await refusal({ source_run_id: "with-upload" })).toEqual(["conflict", "inputs_not_kept"]);
   });
 
+  test("does not begin when pictures are gone or replaced, and says of how many", async () => {
+    const refused = async (body: object) => {
+      const runs = (await stores.runs()).length;
+      const error = await failure(rerun(body));
+      expect(await stores.runs()).toHaveLength(runs);
+      expect(error.code).toBe("conflict");
+      return error.details;
+    };
+    const reason = "inputs_not_kept";
+    for (const name of ["gone", "changed"]) await stores.bucket.put(`data/shared/${name}.png`, name);
+    const lines = ["a", "gone", "gone", "changed"].map((name) => ({ image_key: `shared/${name}.png` }));
+    await ended("from-folder", lines, { 0: { status: "failed" } });
+    expect((await rerun({ source_run_id: "from-folder" })).run.total).toBe(4);
+    await Bucket.remove(stores.services.bucket, silent, "data/shared/gone.png");
+    expect(await refused({ source_run_id: "from-folder" })).toEqual({ reason, missing: 2, checked: 4 });
+    await replace("data/shared/changed.png", "another");
+    expect(await refused({ source_run_id: "from-folder" })).toEqual({ reason, missing: 3, checked: 4 });
+    expect((await rerun({ source_run_id: "from-folder", only: "failed" })).run.total).toBe(1);
+
+    const copies = { 0: { kept: 1 }, 1: { kept: 1 } };
+    const source = await ended("from-copies", [data(0), data(1)], copies);
+    await stores.bucket.put(keptKey(source, 0), "copy");
+    expect(await refused({ source_run_id: "from-copies" })).toEqual({ reason, missing: 1, checked: 2 });
+    await stores.bucket.put(keptKey(source, 1), "copy");
+    expect((await rerun({ source_run_id: "from-copies" })).run.total).toBe(2);
+  });
+
+  test("of a rerun does not begin while the run whose copies it shows is being deleted", async () => {
+    const { db } = stores.services;
+    const first = await ended("copies-1", [data(0)], { 0: { kept: 1 } });
+    await stores.bucket.put(keptKey(first, 0), "copy");
+    const { run: second } = await rerun({ run_id: "copies-2", source_run_id: "copies-1" });
+    await db.query.update(runTable).set({ state: "succeeded" }).where(sql`run_uid = ${second.runUid}`);
+    const third = await rerun({ run_id: "copies-3", source_run_id: "copies-2" });
+    expect((await stores.items(third.run.runUid))[0]?.objectKey).toBe(keptKey(first, 0));
+    for (const state of ["deleting", "deleted"] as const) {
+      await db.query.update(runTable).set({ state }).where(sql`run_uid = ${first.runUid}`);
+      expect(await failure(rerun({ source_run_id: "copies-2" }))).toMatchObject({
+        code: "conflict",
+        details: { reason: "inputs_not_kept", missing: 1, checked: 1 },
+      });
+    }
+    // It keeps its own by now.
+    await db.query.update(itemTable).set({ kept: true }).where(sql`run_uid = ${second.runUid}`);
+    await stores.bucket.put(keptKey(second, 0), "copy");
+    const again = await rerun({ source_run_id: "copies-2" });
+    expect((await stores.items(again.run.runUid))[0]?.objectKey).toBe(keptKey(second, 0));
+  });
+
   test("of more than 1,000 items is taken over by the planner, in order, once", async () => {
     const source = await ended("large-source", [data(0)], {});
     const list = JSON.stringify(Array.from({ length: 2_500 }, (_, i) => i + 1));
@@ -363,6 +419,23 @@ describe("a rerun", () => {
     const items = await stores.items(run.runUid);
     expect(names(items)).toEqual(Array.from({ length: 1_250 }, (_, i) => `x${2 * i + 1}`));
     expect(items.map(({ index }) => index)).toEqual(items.map((_, i) => i));
+    const etag = await etagOf("data/shared/a.png");
+    expect(items.filter((each) => each.etag === etag)).toHaveLength(1_250);
+
+    await Database.batch(stores.services.db, [
+      Database.statement(
+        sql`UPDATE item SET object_key = 'data/shared/none.png' WHERE run_uid = ${source.runUid} AND idx = 2001`,
+      ),
+    ]);
+    const { run: doomed } = await rerun({ source_run_id: "large-source" });
+    expect(await Check.step(stores.services, doomed, time, silent, small)).toBe("failed");
+    expect(await stores.run(doomed.runId)).toMatchObject({
+      state: "failed",
+      total: 0,
+      errorCode: "conflict",
+      errorDetails: { reason: "inputs_not_kept", missing: 1, checked: 300 },
+    });
+    expect(await stores.items(doomed.runUid)).toEqual([]);
   });
 });
 

@@ -1,0 +1,82 @@
+import { expect, test } from "vitest";
+import * as Csv from "./csv.ts";
+import type { Item } from "./schema.ts";
+
+const { records } = Csv.itemTable([{ path: "total", kind: "money" }]);
+const item: Item = {
+  ...{ index: 0, custom_id: null, file: null, status: "succeeded", request_id: "a~0", artifact_rel: null },
+  ...{ result: null, schema_ok: true, error: null, attempts: 1 },
+  timings_ms: { total: 0, image: 0, inference: 0, validate: 0 },
+  usage: { prompt_tokens: 0, completion_tokens: 0, attempts: 1 },
+};
+/** The cell of a value, without the quotes around it. */
+const cell = (total: unknown) => {
+  const [, quoted, plain] =
+    /,(?:"((?:[^"]|"")*)"|([^",]*))\n$/.exec(records({ ...item, result: { total } })) ?? [];
+  return (quoted ?? plain)?.replaceAll('""', '"');
+};
+
+test.each([
+  "-2,84",
+  "-5.00",
+  "+1",
+  "-1.234,56",
+  "-1'000.00",
+  "-1 234,50",
+  "-1\u00a0234,50 €",
+  "- 5.00",
+  "-$5.00",
+  "-€ 5",
+  "-USD 5.00",
+  "-5.00 EUR",
+  "-5kr.",
+  "-10%",
+  "-10 %",
+  "5.00-",
+  "12,50",
+])("the printed number %j stays as it is", (text) => {
+  expect(cell(text)).toBe(text);
+});
+
+test.each([
+  "=1",
+  "=-5.00",
+  "@5",
+  "\t-5",
+  "\r-5",
+  "-",
+  "+",
+  "--5",
+  "-+5",
+  "-1+1",
+  "-1-1",
+  "-1*2",
+  "-1/2",
+  "-1^2",
+  "-(1)",
+  "-1+1|cmd",
+  "-5|cmd",
+  "-1!A1",
+  "-A1",
+  "-EUR5",
+  "-AB12",
+  "-5 A1",
+  "-5:B2",
+  "-PI()",
+  "-5;1",
+  "-5\n=1",
+  '-5"',
+  "-5&A1",
+  "＝1",
+  "＋5",
+  "－5",
+  "＠5",
+])("%j is made safe", (text) => {
+  expect(cell(text)).toBe(`'${text}`);
+});
+
+test("a long text that is almost a number takes no longer than it is long", () => {
+  const startedAt = Date.now();
+  expect(cell(`-${"1 ".repeat(500_000)}!`)).toMatch(/^'/);
+  expect(Date.now() - startedAt).toBeLessThan(1_000);
+});

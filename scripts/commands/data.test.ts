@@ -1,0 +1,70 @@
+import * as fs from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { type Api, serve } from "#scripts/batch/api-for-tests";
+import { type Cli, open, pictureOf } from "#scripts/batch/cli-for-tests";
+import { exit } from "#scripts/context";
+
+let cli: Cli;
+let api: Api;
+beforeEach(async () => {
+  cli = open();
+  api = await serve();
+});
+afterEach(async () => {
+  await api.close();
+  cli.remove();
+});
+
+const env = () => ({ OCRLTY_URL: api.url, OCRLTY_API_KEY: "key-1" });
+const pictures = (...names: string[]) => {
+  for (const name of names) cli.file(`in/${name}`, pictureOf(name));
+};
+
+describe("data put", () => {
+  const put = (...args: string[]) => cli.run(["data", "put", ...args], { env: env() });
+
+  it("uploads below the name, tells what is there already, and which images_dir to use", async () => {
+    pictures("a.jpg", "sub/b.png");
+    cli.file("in/notes.txt");
+    const first = await put("in", "--as", "november", "--json");
+    expect(JSON.parse(first.stdout)).toEqual({
+      images_dir: "key-1/november",
+      files: 2,
+      uploaded: 2,
+      already_there: 0,
+      skipped: 0,
+    });
+    expect(String(api.uploads.get(encodeURIComponent("november/sub/b.png")))).toBe(pictureOf("sub/b.png"));
+    pictures("c.tiff");
+    const second = await put("in", "--as", "november");
+    expect(second.stdout).toBe('1 uploaded, 2 there already\n"images_dir": "key-1/november"\n');
+    expect(second.stderr).toContain('"exts": ["jpg","tiff","png"]');
+    expect(JSON.parse((await put("in", "--shared", "--json")).stdout)).toMatchObject({
+      images_dir: "shared/in",
+    });
+  });
+
+  it("leaves out links that lead out of the folder and what is no picture, and says 1 for it", async () => {
+    pictures("a.jpg");
+    cli.file("in/b.jpg", "text");
+    fs.symlinkSync(cli.file("secret.jpg"), join(cli.dir, "in/link.jpg"));
+    const { status, stdout, stderr } = await put("in", "--json");
+    expect({ status, ...JSON.parse(stdout) }).toMatchObject({ status: exit.items, uploaded: 1, skipped: 1 });
+    expect(stderr).toContain("1 left out: links that lead out of in\n");
+    expect(stderr).toContain("1 left out:\n  b.jpg is no JPEG");
+    expect([...api.uploads.keys()]).toEqual([encodeURIComponent("in/a.jpg")]);
+  });
+
+  it.each<[string, string[], RegExp]>([
+    ["a file", ["in/a.jpg"], /is not a folder/],
+    ["a name that climbs", ["in", "--as", "../x"], /'\.\.' are not allowed/],
+    ["an absolute name", ["in", "--as", "/x"], /an absolute path is refused/],
+  ])("%s is refused before anything is sent", async (_, args, message) => {
+    pictures("a.jpg");
+    const { status, stderr } = await put(...args);
+    expect(status).toBe(exit.failed);
+    expect(stderr).toMatch(message);
+    expect(api.seen).toEqual([]);
+  });
+});

@@ -1,0 +1,138 @@
+import * as fs from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { type Api, serve } from "#scripts/batch/api-for-tests";
+import { type Cli, open, pictureOf } from "#scripts/batch/cli-for-tests";
+import { exit } from "#scripts/context";
+
+let cli: Cli;
+let api: Api;
+beforeEach(async () => {
+  cli = open();
+  api = await serve();
+});
+afterEach(async () => {
+  await api.close();
+  cli.remove();
+});
+
+const env = () => ({ OCRLTY_URL: api.url, OCRLTY_API_KEY: "key-1" });
+const pictures = (...names: string[]) => {
+  for (const name of names) cli.file(`in/${name}`, pictureOf(name));
+};
+const calls = (method: string, path: RegExp) =>
+  api.seen.filter((seen) => seen.method === method && path.test(seen.path));
+
+describe("runs", () => {
+  const run = (...args: string[]) => cli.run(args, { env: env() });
+  beforeEach(async () => {
+    pictures("a.jpg", "b.jpg");
+    await run("batch", "in", "--run-id", "r-1");
+  });
+
+  it("run, items and results are printed, items page by page", async () => {
+    expect(JSON.parse((await run("run", "r-1")).stdout)).toMatchObject({
+      run_id: "r-1",
+      counts: { total: 2 },
+    });
+    expect((await run("items", "r-1")).stdout).toMatch(/^ITEM +STATUS +TOTAL\na\.jpg +succeeded +0\.00\n/);
+    const stored = api.runs.get("r-1");
+    if (stored)
+      stored.items = Array.from({ length: 450 }, (_, index) => ({
+        ...stored.items[0],
+        index,
+        status: "succeeded",
+      }));
+    const lines = (await run("items", "r-1", "--json")).stdout.trim().split("\n");
+    expect(lines.map((line) => JSON.parse(line).index)).toEqual(Array.from({ length: 450 }, (_, i) => i));
+    expect((await run("items", "r-1", "--json", "--limit", "3")).stdout.trim().split("\n")).toHaveLength(3);
+  });
+
+  it("results go to stdout or to a file, in the format that it is called by", async () => {
+    expect(JSON.parse((await run("results", "r-1")).stdout)).toMatchObject({ run_id: "r-1" });
+    expect((await run("results", "r-1", "--format", "csv")).stdout).toBe("csv\na.jpg\nb.jpg\n");
+    expect((await run("results", "r-1", "--out", "x.csv")).stdout).toBe("x.csv\n");
+    expect(cli.read("x.csv")).toBe("csv\na.jpg\nb.jpg\n");
+    expect((await run("results", "r-1", "--out", "x.csv")).status).toBe(exit.failed);
+    expect(fs.readdirSync(cli.dir).filter((name) => name.endsWith(".part"))).toEqual([]);
+  });
+
+  it("large results come from the signed address, and no key goes there", async () => {
+    api.intercept = ({ method, path }, response) => {
+      if (method !== "GET" || !/results|bucket/.test(path)) return undefined;
+      response.writeHead(200, { "content-type": path.includes("bucket") ? "text/csv" : "application/json" });
+      response.end(
+        path.includes("bucket")
+          ? "large\n"
+          : JSON.stringify({ url: `${api.url}/bucket/x`, expires_at: "2026" }),
+      );
+      return "handled";
+    };
+    expect((await run("results", "r-1", "--format", "csv")).stdout).toBe("large\n");
+    expect(calls("GET", /bucket/).map(({ key }) => key)).toEqual([undefined]);
+  });
+
+  it("a download that breaks off leaves no file", async () => {
+    api.intercept = ({ path }, response) => {
+      if (!path.includes("results")) return undefined;
+      response.writeHead(200, { "content-type": "text/csv", "content-length": "100" });
+      response.write("half");
+      setImmediate(() => response.destroy());
+      return "handled";
+    };
+    const abort = new AbortController();
+    const { status } = await cli.run(["results", "r-1", "--out", "x.csv"], {
+      env: env(),
+      signal: abort.signal,
+      onSay: () => abort.abort(),
+    });
+    expect(status).toBe(exit.interrupted);
+    expect(fs.readdirSync(cli.dir).filter((name) => name.startsWith("x."))).toEqual([]);
+  });
+
+  it.each([
+    ["run", "GET", /^\/v1\/runs\/r-1\?key_id=key-2$/],
+    ["items", "GET", /^\/v1\/runs\/r-1\/items\?(.*&)?key_id=key-2/],
+    ["results", "GET", /^\/v1\/runs\/r-1\/results\?format=json&key_id=key-2$/],
+    ["cancel", "POST", /^\/v1\/runs\/r-1\/cancel\?key_id=key-2$/],
+    ["delete", "DELETE", /^\/v1\/runs\/r-1\?key_id=key-2$/],
+  ])("%s --key-id asks for another key's run, in every call", async (verb, method, path) => {
+    const before = api.seen.length;
+    if (verb === "delete")
+      api.intercept = (seen) => {
+        if (seen.method === "DELETE") api.runs.delete("r-1");
+        return undefined;
+      };
+    await run(verb, "r-1", "--key-id", "key-2", ...(verb === "delete" ? ["--yes"] : []));
+    expect(calls(method, path)).toHaveLength(1);
+    const about = api.seen.slice(before).filter((seen) => seen.path.startsWith("/v1/runs/"));
+    for (const seen of about) expect(seen.path).toContain("key_id=key-2");
+  });
+
+  it("runs shows whose they are when they are of several keys", async () => {
+    const told = (id: string, owner: string) => ({ ...api.told(id), key_id: owner });
+    const listed = (...runs: object[]) => {
+      api.intercept = ({ path }, response) => {
+        if (!path.startsWith("/v1/runs?")) return undefined;
+        response.end(JSON.stringify({ items: runs, next_cursor: null }));
+        return "handled";
+      };
+    };
+    listed(told("r-1", "key-1"), told("r-1", "key-2\u001b]0;x"));
+    const [head, first, second] = (await run("runs", "--key-id", "any")).stdout.split("\n");
+    expect(head).toMatch(/CANCELED +KEY$/);
+    expect(first).toMatch(/ key-1$/);
+    expect(second).toMatch(/ key-2\\u\{1b\}\]0;x$/);
+    expect(calls("GET", /^\/v1\/runs\?.*key_id=any/)).toHaveLength(1);
+    listed(told("r-1", "key-1"));
+    expect((await run("runs")).stdout).not.toContain("KEY");
+  });
+
+  it("an unknown run, and a deletion without --yes, are 2", async () => {
+    expect(await run("run", "nobody")).toMatchObject({ status: exit.failed, stdout: "" });
+    const { status, stderr } = await run("delete", "r-1");
+    expect(status).toBe(exit.failed);
+    expect(stderr).toMatch(/for good: add --yes/);
+    expect(calls("DELETE", /./)).toEqual([]);
+  });
+});
