@@ -1,5 +1,4 @@
 import * as fs from "node:fs";
-import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type Api, serve } from "#scripts/batch/api-for-tests";
 import { type Cli, open, pictureOf } from "#scripts/batch/cli-for-tests";

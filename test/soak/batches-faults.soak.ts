@@ -71,7 +71,8 @@ describe("chaos", () => {
     const run = await batches.ended("night", 240_000);
     console.info(`${buried()} messages came out of the dead-letter queue`);
     expect(run.counts).toMatchObject({ succeeded: 12, failed: 0 });
-    expect(buried()).toBeGreaterThanOrEqual(2);
+    // Reconcile may have sent an item again before its old message was looked at.
+    expect(buried()).toBeGreaterThanOrEqual(1);
     for (const { attempts } of await batches.verify("night")) expect(attempts).toBe(1);
     expect(batches.model.requests.length).toBe(12);
   });
