@@ -313,7 +313,7 @@ export function times(timeScale = 1) {
     runStalledMs: ms(20 * 60_000),
     /** Pauses before the later attempts to deliver a webhook. */
     webhookDelaysMs: [ms(5_000), ms(60_000), ms(5 * 60_000), ms(15 * 60_000)],
-    webhookTimeoutMs: ms(10_000),
+    webhookTimeoutMs: io(10_000),
     /** First pause of a message that met a storage that is away; doubled with each receive up to the second. */
     weatherHoldMs: ms(2_000),
     weatherHoldMostMs: ms(60_000),
