@@ -4,7 +4,7 @@ import type { Item } from "./schema.ts";
 
 /**
  * Tables for spreadsheets, after RFC 4180 with `\n` between records. A text that a spreadsheet would take for a
- * formula (`=`, `+`, `-`, `@`, tab) gets a `'` in front; an amount such as `-5.00` is none, and stays as it is printed.
+ * formula (`=`, `+`, `-`, `@`, tab) gets a `'` in front; an amount such as `-5.00` among the results is none, and stays as it is printed.
  */
 
 /**
@@ -40,7 +40,7 @@ export function itemTable(fields: readonly Field[]): Table {
     records: (item) => {
       const { index, custom_id, file, status, request_id, schema_ok, error, result } = item;
       const about = [index, custom_id, file, status, request_id, schema_ok, error?.code, error?.message];
-      return lines([[...about, ...paths.map((path) => valueAt(result, path))]]);
+      return lines([[...about, ...paths.map((path) => valueAt(result, path))]], about.length);
     },
   };
 }
@@ -68,6 +68,7 @@ export function lineTable(fields: readonly Field[]): Table | undefined {
           i + 1,
           ...paths.map((path) => valueAt(entry, path)),
         ]),
+        lineColumns.length,
       );
     },
   };
@@ -89,12 +90,16 @@ function valueAt(value: unknown, path: string): unknown {
     );
 }
 
-function lines(records: unknown[][]): string {
+/** @param own - our columns come first, so many: what a caller named is never an amount. */
+function lines(records: unknown[][], own = Number.POSITIVE_INFINITY): string {
   return stringify(
     records.map((record) => record.map(cell)),
     {
       escape_formulas: true,
-      cast: { string: (value) => (printedNumber.test(value) ? { value, escape_formulas: false } : value) },
+      cast: {
+        string: (value, { index }) =>
+          index >= own && printedNumber.test(value) ? { value, escape_formulas: false } : value,
+      },
     },
   );
 }

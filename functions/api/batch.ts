@@ -88,6 +88,8 @@ async function formOf(raw: RawBody): Promise<Create.ReceiveInput> {
     const [value = ""] = given;
     if (given.length > 1 && Object.hasOwn(FormFields.shape, name))
       throw wrong(name, "is there more than once");
+    // What a form sends of an input that was left empty.
+    if (value === "" && Object.hasOwn(FormFields.shape, name)) continue;
     if (name === "files") throw wrong(name, "a part without a file name");
     values[name] = read(name, value);
   }
