@@ -64,8 +64,8 @@ describe("an item's operations", () => {
   test("stay as they are when a run is four times as large, and within their bounds", {
     timeout: 60_000,
   }, async () => {
-    const small = await costs(50);
-    const large = await costs(200);
+    const small = await costs(40);
+    const large = await costs(160);
     for (const name of Object.keys(counted) as (keyof Counted)[])
       expect(large[name] / small[name], name).toBeLessThanOrEqual(1.05);
     expect(large.sql).toBeLessThanOrEqual(3);

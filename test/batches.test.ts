@@ -3,6 +3,7 @@ import * as Bucket from "#core/artifact/bucket";
 import type { Item } from "#core/run/schema";
 import { answer, type Batches, mostInFlight, open, silent } from "#test/batches";
 import * as ModelServer from "#test/model-server";
+import { picture } from "#test/pictures";
 
 let batches: Batches;
 let keys: string[];
@@ -120,7 +121,6 @@ describe("a form", () => {
     ["concurrency", "-1", -1],
     ["concurrency", "1e9", 1e9],
     ["concurrency", "many", "many"],
-    ["concurrency", "", ""],
     ["concurrency", "true", true],
     ["persist_inputs", "1", 1],
     ["persist_inputs", "yes", "yes"],
@@ -130,6 +130,17 @@ describe("a form", () => {
     expect(answered).toEqual(await sendJson(name, value));
     expect(answered[0]).toBe(400);
   });
+});
+
+test("fields that a form left empty are not given", async () => {
+  const form = new FormData();
+  for (const name of ["concurrency", "persist_inputs", "webhook_url"]) form.set(name, "");
+  form.set("run_id", "empty-fields");
+  form.append("files", new Blob([await picture(1)]), "a.jpg");
+  const answered = await post(form);
+  expect(answered.status, answered.text).toBe(202);
+  expect(answered.body).toMatchObject({ concurrency: 4, source: { persist_inputs: false }, webhook: null });
+  expect(await batches.ended("empty-fields")).toMatchObject({ counts: { total: 1, succeeded: 1 } });
 });
 
 describe("concurrency", () => {

@@ -146,12 +146,20 @@ async function run(loop: TestLoop, calls: readonly SlowCall[], killAfterMs: numb
 
   const statuses = new Map<string, number>();
   let killed = 0;
-  const killOne = async () => {
+  const killOne = async (answer: Promise<unknown>) => {
+    let answered = false;
+    void answer.finally(() => {
+      answered = true;
+    });
     await sleep(killAfterMs);
-    const busy = loop.lambda
-      .instances()
-      .find(({ functionName, state }) => functionName === "extract" && state === "busy");
-    if (busy !== undefined && loop.lambda.killInstance(busy.pid)) killed += 1;
+    // On a busy machine the call may not have reached its process yet.
+    for (let done = false; !done && !answered; await sleep(5)) {
+      const busy = loop.lambda
+        .instances()
+        .find(({ functionName, state }) => functionName === "extract" && state === "busy");
+      done = busy !== undefined && loop.lambda.killInstance(busy.pid);
+      if (done) killed += 1;
+    }
   };
   const sendAll = async (batch: SlowCall[]) => {
     await Promise.all(
@@ -159,7 +167,7 @@ async function run(loop: TestLoop, calls: readonly SlowCall[], killAfterMs: numb
         for (let next = batch.shift(); next !== undefined; next = batch.shift()) {
           const { id, fate, imageBase64 } = next;
           const answer = loop.call("/v1/extract", { json: { image_base64: imageBase64, request_id: id } });
-          if (fate === "killed") await killOne();
+          if (fate === "killed") await killOne(answer);
           statuses.set(id, (await answer).status);
         }
       }),
