@@ -157,21 +157,7 @@ async function measure(count: number, backups: number): Promise<Measured> {
 }
 
 function open(loop: Loop): Bucket.Bucket {
-  const values = Config.parse("bucket", loop.env);
-  return Bucket.open(
-    {
-      bucket: values.S3_BUCKET,
-      endpoint: values.S3_ENDPOINT_URL,
-      region: values.S3_REGION,
-      prefix: values.S3_PREFIX,
-      allowOverwrite: false,
-      presignTtlS: values.S3_PRESIGN_TTL_S,
-      forcePathStyle: values.S3_FORCE_PATH_STYLE,
-      accessKeyId: values.S3_ACCESS_KEY_ID,
-      secretAccessKey: values.S3_SECRET_ACCESS_KEY,
-    },
-    60_000,
-  );
+  return Bucket.open(Config.bucketOf(loop.env), 60_000);
 }
 
 async function call(loop: Loop, path: string): Promise<Response> {

@@ -280,7 +280,15 @@ export interface Bucket {
 
 /** The artifact bucket, with credentials of its own (in Lambda, `AWS_*` is the function's role). */
 export function bucket(): Bucket {
-  const values = section("bucket");
+  return toBucket(section("bucket"));
+}
+
+/** The bucket of another environment, for programs beside the functions. @throws ConfigError. */
+export function bucketOf(env: Env): Bucket {
+  return toBucket(parse("bucket", env));
+}
+
+function toBucket(values: Values<"bucket">): Bucket {
   return {
     bucket: values.S3_BUCKET,
     endpoint: values.S3_ENDPOINT_URL,

@@ -73,7 +73,7 @@ export async function open(
     throw error;
   });
   const db = Database.wrap(createClient({ url: `file:${loop.home}/ocrlty.db`, timeout: 5_000 }));
-  const bucket = Bucket.open(bucketOf(loop), 10_000);
+  const bucket = Bucket.open(Config.bucketOf(loop.env), 10_000);
 
   const rowOf = async (runId: string) => {
     const [row] = await db.query.select().from(runTable).where(eq(runTable.runId, runId));
@@ -131,21 +131,6 @@ export async function open(
       await loop.close();
       await model.close();
     },
-  };
-}
-
-function bucketOf(loop: TestLoop): Config.Bucket {
-  const values = Config.parse("bucket", { ...loop.env });
-  return {
-    bucket: values.S3_BUCKET,
-    endpoint: values.S3_ENDPOINT_URL,
-    region: values.S3_REGION,
-    prefix: values.S3_PREFIX,
-    allowOverwrite: values.S3_ALLOW_OVERWRITE,
-    presignTtlS: values.S3_PRESIGN_TTL_S,
-    forcePathStyle: values.S3_FORCE_PATH_STYLE,
-    accessKeyId: values.S3_ACCESS_KEY_ID,
-    secretAccessKey: values.S3_SECRET_ACCESS_KEY,
   };
 }
 

@@ -113,7 +113,7 @@ export async function open(options: {
     return JSON.parse(text) as unknown;
   };
 
-  const bucket = Bucket.open(bucketOf(loop), 60_000);
+  const bucket = Bucket.open(Config.bucketOf(loop.env), 60_000);
   for (let i = 0; i < pictures; i += 1)
     await Bucket.replace(bucket, silent, `data/shared/bench/${i}.jpg`, {
       body: await picture(i + 1),
@@ -169,19 +169,4 @@ async function upload(
   const put = await fetch(made.upload_url, { method: "PUT", headers: made.headers, body });
   if (!put.ok) throw new Error(`the upload was answered ${put.status}: ${await put.text()}`);
   return made.manifest_ref;
-}
-
-function bucketOf(loop: Loop): Config.Bucket {
-  const values = Config.parse("bucket", loop.env);
-  return {
-    bucket: values.S3_BUCKET,
-    endpoint: values.S3_ENDPOINT_URL,
-    region: values.S3_REGION,
-    prefix: values.S3_PREFIX,
-    allowOverwrite: false,
-    presignTtlS: values.S3_PRESIGN_TTL_S,
-    forcePathStyle: values.S3_FORCE_PATH_STYLE,
-    accessKeyId: values.S3_ACCESS_KEY_ID,
-    secretAccessKey: values.S3_SECRET_ACCESS_KEY,
-  };
 }

@@ -15,7 +15,7 @@ import { answerOf, compose, conclude, recordAttempt, storedBefore } from "./conc
 import { permit } from "./debug.ts";
 import { handOver } from "./handover.ts";
 import { type Performed, perform } from "./perform.ts";
-import type { Artifact, Extract, ExtractRequest, Running } from "./schema.ts";
+import { type Artifact, askedNobody, type Extract, type ExtractRequest, type Running } from "./schema.ts";
 import type { Services } from "./services.ts";
 import * as Source from "./source.ts";
 import { usedOf } from "./used.ts";
@@ -373,16 +373,7 @@ function fromRow(row: Stored): Extract {
     task_id: row.taskId,
     created_at: row.createdAt.toISOString(),
     status: "failed",
-    result: null,
-    schema_ok: null,
-    schema_errors: [],
-    normalized: {},
-    checks: [],
-    model: null,
-    prompt_sha256: null,
-    schema_sha256: null,
-    image_sha256: null,
-    usage: { prompt_tokens: 0, completion_tokens: 0, attempts: 0 },
+    ...askedNobody,
     timings_ms: { total: 0, image: 0, inference: 0, validate: 0 },
     artifact_rel: null,
     error: { code, message },

@@ -101,6 +101,20 @@ export const Extract = z
   .meta({ id: "Extract" });
 export type Extract = z.output<typeof Extract>;
 
+/** The part of an answer that the model would have given, where nobody was asked. */
+export const askedNobody = {
+  result: null,
+  schema_ok: null,
+  schema_errors: [],
+  normalized: {},
+  checks: [],
+  model: null,
+  prompt_sha256: null,
+  schema_sha256: null,
+  image_sha256: null,
+  usage: { prompt_tokens: 0, completion_tokens: 0, attempts: 0 },
+} satisfies Partial<Extract>;
+
 /** The answer while somebody is working on it. */
 export const Running = z
   .object({ request_id: z.string(), status: z.literal("running"), poll_url: z.string() })

@@ -8,7 +8,7 @@ import { compose, recordAttempt } from "#core/extraction/conclude";
 import { inputOf } from "#core/extraction/extraction";
 import { ensureProbe } from "#core/extraction/handover";
 import { type Performed, perform } from "#core/extraction/perform";
-import type { Artifact } from "#core/extraction/schema";
+import { type Artifact, askedNobody } from "#core/extraction/schema";
 import { usedOf } from "#core/extraction/used";
 import * as Image from "#core/image/image";
 import type { Log } from "#core/log";
@@ -424,18 +424,7 @@ export function failure(
 ): Artifact {
   const performed: Performed = {
     error,
-    answer: {
-      result: null,
-      schema_ok: null,
-      schema_errors: [],
-      normalized: {},
-      checks: [],
-      model: null,
-      prompt_sha256: null,
-      schema_sha256: null,
-      image_sha256: null,
-      usage: { prompt_tokens: 0, completion_tokens: 0, attempts: 0 },
-    },
+    answer: askedNobody,
     timingsMs: { image: 0, inference: 0, validate: 0 },
     record: { sent: null, request: null, raw_model_text: null, finish_reason: null, attempts: [] },
   };

@@ -63,21 +63,7 @@ async function use<T>(
   env: Context["env"],
   work: (bucket: Bucket.Bucket) => Promise<T>,
 ): Promise<T> {
-  const values = Config.parse("bucket", env);
-  const bucket = Bucket.open(
-    {
-      bucket: values.S3_BUCKET,
-      endpoint: values.S3_ENDPOINT_URL,
-      region: values.S3_REGION,
-      prefix: values.S3_PREFIX,
-      allowOverwrite: values.S3_ALLOW_OVERWRITE,
-      presignTtlS: values.S3_PRESIGN_TTL_S,
-      forcePathStyle: values.S3_FORCE_PATH_STYLE,
-      accessKeyId: values.S3_ACCESS_KEY_ID,
-      secretAccessKey: values.S3_SECRET_ACCESS_KEY,
-    },
-    timeoutMs,
-  );
+  const bucket = Bucket.open(Config.bucketOf(env), timeoutMs);
   try {
     return await work(bucket);
   } catch (error) {
