@@ -40,6 +40,8 @@ export interface LoopOptions {
   readonly host?: string;
   /** All timeouts, leases and visibilities are multiplied by it. Default: `OCRLTY_TIME_SCALE`, else 1. */
   readonly timeScale?: number;
+  /** Most processes of all HTTP functions together. Default: what infra/limits.ts says. */
+  readonly httpInstances?: number;
   /** Settings as a `.env` gives them; nothing else of the environment reaches a function. */
   readonly env?: Env;
   /** Where the functions' lines go: the folder's log file (default), or a function of a test. */
@@ -163,7 +165,7 @@ async function startParts(options: LoopOptions, parts: Parts): Promise<Loop> {
     const functionEnv = settings(env, home, timeScale, { ...model, ...bucket, ...database.env, ...queues });
     const lambda = Lambda.start({
       ...codeOf(app, parts, wiring, timeScale),
-      pools: { ...wiring.pools, [httpPool]: Limits.httpInstances },
+      pools: { ...wiring.pools, [httpPool]: options.httpInstances ?? Limits.httpInstances },
       env: functionEnv,
       region,
       onLog: log.functionLine,

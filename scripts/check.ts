@@ -67,6 +67,8 @@ function start(args: string[], stdio: ("ignore" | "pipe" | "inherit")[]): ChildP
   const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", ...args], {
     cwd: root,
     stdio: [...stdio],
+    // Compiled code of packages is kept from one run to the next, and between the processes of one.
+    env: { ...process.env, NODE_COMPILE_CACHE: join(root, "node_modules", ".cache", "ocrlty-compile") },
   });
   running.add(child);
   child.once("exit", () => running.delete(child));
