@@ -71,11 +71,13 @@ function alarms(): void {
       evaluationPeriods: 5,
       metricQueries: [
         { id: "age", metric: metric(queue, "ApproximateAgeOfOldestMessage", "Maximum") },
+        // What is delayed (a webhook's next call) or with a worker that died is old too, and nobody may take it.
+        { id: "waiting", metric: metric(queue, "ApproximateNumberOfMessagesVisible", "Maximum") },
         { id: "taken", metric: metric(queue, "NumberOfMessagesReceived", "Sum") },
         {
           id: "stalled",
           // A queue that nobody receives from may report nothing at all.
-          expression: "IF(age > 300 AND FILL(taken, 0) == 0, 1, 0)",
+          expression: "IF(age > 300 AND waiting > 0 AND FILL(taken, 0) == 0, 1, 0)",
           label: "stalled",
           returnData: true,
         },

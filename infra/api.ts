@@ -3,11 +3,15 @@ import { functions } from "./functions.ts";
 import { defaultFunction, routes } from "./routes.ts";
 
 export const api = new sst.aws.ApiGatewayV2("Api", {
-  // With a setting of its own the gateway drops the functions' CORS headers and answers OPTIONS itself.
   cors: false,
   // Its fields (requestTime, path, status, …) hold no query string and no header but the user agent.
   accessLog: { retention: "1 month" },
   transform: {
+    api: (args) => {
+      // With a setting of its own the gateway drops the functions' CORS headers and answers OPTIONS itself. What SST
+      // makes of `false` is an empty one, which counts (sst#6748).
+      args.corsConfiguration = undefined;
+    },
     stage: (args) => {
       // Protects the account's Lambda concurrency and the bill; a key's own limit comes from the functions.
       args.defaultRouteSettings = { throttlingBurstLimit: 200, throttlingRateLimit: 100 };

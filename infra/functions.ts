@@ -1,21 +1,24 @@
 /** Every function of limits.ts, with the links that it asks for there and no others. */
+import * as Access from "./access.ts";
 import * as Concurrency from "./concurrency.ts";
 import { type FunctionName, type FunctionSpec, functions as specs } from "./limits.ts";
 import { links } from "./links.ts";
 import { pairs } from "./queue-resources.ts";
-import { worked } from "./queues.ts";
+import { type ScheduleSpec, schedules, worked } from "./queues.ts";
 import { defaultFunction, routes } from "./routes.ts";
-import { type LinkName, pascal, plain } from "./settings.ts";
+import { pascal, plain } from "./settings.ts";
+import * as SourceMaps from "./source-maps.ts";
+
+/** Whom queues call. */
+const behindQueues = new Set(
+  Object.values(worked).flatMap(({ subscription, deadLetter }) => [
+    subscription.function,
+    deadLetter.function,
+  ]),
+);
+const onSchedule = new Set(Object.values<ScheduleSpec>(schedules).map((schedule) => schedule.function));
 
 const behindRoutes = new Set<string>([...routes.map((route) => route.function), defaultFunction]);
-
-/** Whoever reads keys needs the pepper of their hashes: the functions behind routes that have the database. */
-function linksOf(name: string, spec: FunctionSpec): LinkName[] {
-  return [
-    ...spec.links,
-    ...(behindRoutes.has(name) && spec.links.includes("database") ? (["auth"] as const) : []),
-  ];
-}
 
 /** Settings that are no secret, as the deploying environment has them. */
 function environment(spec: FunctionSpec): Record<string, string> {
@@ -24,40 +27,26 @@ function environment(spec: FunctionSpec): Record<string, string> {
   );
   return {
     OCRLTY_STAGE: $app.stage,
-    // Stack traces in the log name our files; the map is read only when an error is described.
+    // Stack traces in the log name our files.
     NODE_OPTIONS: "--enable-source-maps",
     ...Object.fromEntries(names.flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : []))),
   };
 }
 
-/** What a function may do in AWS, queue by queue. Everything else that it uses is reached over HTTP. */
+/** What a function may do in AWS. Everything else that it uses is reached over HTTP. */
 function permissionsOf(name: string, spec: FunctionSpec, log: aws.cloudwatch.LogGroup) {
-  const { sends = [], asks = [] } = spec;
-  const worksOn = Object.entries(worked).flatMap(([queue, { subscription, deadLetter }]) => [
-    ...(subscription.function === name ? [pairs[queue].queue.arn] : []),
-    ...(deadLetter.function === name ? [pairs[queue].deadLetters.arn] : []),
-  ]);
-  const arns = (names: readonly string[]) =>
-    names.map((queue) => {
-      if (pairs[queue] === undefined)
-        throw new Error(`${name} uses the ${queue} queue, which nobody works on`);
-      return pairs[queue].queue.arn;
-    });
   return [
     // Its own log alone, but all streams of it: their names are made by Lambda.
     { actions: ["logs:CreateLogStream", "logs:PutLogEvents"], resources: [$interpolate`${log.arn}:*`] },
-    { actions: ["sqs:SendMessage"], resources: arns(sends) },
-    { actions: ["sqs:GetQueueAttributes"], resources: arns(asks) },
-    {
-      actions: [
-        "sqs:ReceiveMessage",
-        "sqs:DeleteMessage",
-        "sqs:ChangeMessageVisibility",
-        "sqs:GetQueueAttributes",
-      ],
-      resources: worksOn,
-    },
-  ].filter(({ resources }) => resources.length > 0);
+    ...Access.queueRights(name, spec, worked).map(({ actions, on }) => ({
+      actions: [...actions],
+      resources: on.map(({ queue, deadLetters }) => {
+        const pair = pairs[queue];
+        if (pair === undefined) throw new Error(`${name} uses the ${queue} queue, which nobody works on`);
+        return (deadLetters ? pair.deadLetters : pair.queue).arn;
+      }),
+    })),
+  ];
 }
 
 const reserved = Concurrency.reserved(process.env);
@@ -68,7 +57,7 @@ function make(name: FunctionName, spec: FunctionSpec): sst.aws.Function {
     name: `/aws/lambda/${$app.name}-${$app.stage}-${name}`,
     retentionInDays: 30,
   });
-  return new sst.aws.Function(pascal(name), {
+  const made = new sst.aws.Function(pascal(name), {
     handler: spec.handler,
     runtime: "nodejs24.x",
     // Cheaper, and sharp has a build for it.
@@ -76,7 +65,7 @@ function make(name: FunctionName, spec: FunctionSpec): sst.aws.Function {
     memory: `${spec.memoryMb} MB`,
     timeout: `${spec.timeoutMs / 1000} seconds`,
     ...(reserved[name] === undefined ? {} : { concurrency: { reserved: reserved[name] } }),
-    link: linksOf(name, spec).map((link) => links[link]),
+    link: Access.linksOf(spec, behindRoutes.has(name)).map((link) => links[link]),
     environment: environment(spec),
     permissions: permissionsOf(name, spec, log),
     nodejs: {
@@ -87,9 +76,17 @@ function make(name: FunctionName, spec: FunctionSpec): sst.aws.Function {
       loader: { ".sql": "text", ".md": "text", ".txt": "text", ".html": "text" },
       ...(spec.install === undefined ? {} : { install: [...spec.install] }),
     },
+    hook: {
+      // Node reads the maps of what it loads at each cold start. Three quarters of them are sources, which no frame needs.
+      postbuild: SourceMaps.withoutSources,
+    },
+    // The clock's call is an event, which Lambda would repeat twice when it fails and keep for six hours when there is
+    // no instance for it. The next minute repeats it anyway, and a late one is of no use.
+    ...(onSchedule.has(name) ? { retries: 0 as const } : {}),
     // Our lines are JSON already; Lambda's own format would wrap them once more.
     logging: { logGroup: log.name, format: "text" },
     transform: {
+      eventInvokeConfig: { maximumEventAgeInSeconds: 60 },
       role: (args) => {
         // SST lets the whole account assume the role, as `sst dev` needs it.
         if ($dev) return;
@@ -99,6 +96,14 @@ function make(name: FunctionName, spec: FunctionSpec): sst.aws.Function {
       },
     },
   });
+  if (behindQueues.has(name))
+    // Messages of ours order further messages: the next part of a run, the next look for the model server. Lambda takes
+    // that for a loop and stops the chain at a function's 16th call; ours end by what their rows say.
+    new aws.lambda.FunctionRecursionConfig(`${pascal(name)}Recursion`, {
+      functionName: made.name,
+      recursiveLoop: "Allow",
+    });
+  return made;
 }
 
 /** Every function by its name in limits.ts. */

@@ -6,7 +6,7 @@ import { product } from "../local/loop.ts";
 import * as Wiring from "../local/queue/wiring.ts";
 import { type FunctionSpec, functions, platform as limits } from "./limits.ts";
 import { metrics, namespace, service } from "./metrics.ts";
-import { type QueueSpec, queues, worked } from "./queues.ts";
+import { type QueueSpec, queues, schedules, worked } from "./queues.ts";
 import { defaultFunction, routes } from "./routes.ts";
 import { pascal } from "./settings.ts";
 import * as IamTable from "./testing/iam-table.ts";
@@ -69,7 +69,8 @@ describe.skipIf(!installed)("what sst deploy would create", () => {
   });
 
   test("the gateway leaves CORS to the functions, is throttled, and logs no query string", () => {
-    expect(named("aws:apigatewayv2/api:Api", "ApiApi").inputs.corsConfiguration).toEqual({});
+    // Not even an empty one, which AWS takes for "no origin at all".
+    expect(named("aws:apigatewayv2/api:Api", "ApiApi").inputs.corsConfiguration).toBeUndefined();
     const { defaultRouteSettings, accessLogSettings } = named(
       "aws:apigatewayv2/stage:Stage",
       "ApiStage",
@@ -265,6 +266,37 @@ describe.skipIf(!installed)("what sst deploy would create", () => {
     });
   });
 
+  test("messages that order further messages are no loop to Lambda, for whoever works on a queue and for nobody else", () => {
+    each((stage, name) => {
+      const workers = new Set([...mappingsOf(stage).values()].map(({ functionName }) => functionName));
+      const configs = of("aws:lambda/functionRecursionConfig:FunctionRecursionConfig", stage);
+      expect(
+        configs.map(({ inputs }) => [arnOf(inputs.functionName), inputs.recursiveLoop]).toSorted(),
+        name,
+      ).toEqual([...workers].map((arn) => [arn, "Allow"]).toSorted());
+    });
+  });
+
+  test("what the clock calls is neither repeated by Lambda nor kept for later", () => {
+    each((stage, name) => {
+      const found = of("aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig", stage);
+      expect(
+        found.map(({ inputs: { functionName, maximumRetryAttempts, maximumEventAgeInSeconds } }) => [
+          ...[arnOf(functionName), maximumRetryAttempts, maximumEventAgeInSeconds],
+        ]),
+        name,
+      ).toEqual(Object.values(schedules).map((schedule) => [functionArn(schedule.function), 0, 60]));
+    });
+  });
+
+  test("source maps name files and lines, and hold no sources, which each cold start would read", () => {
+    expect(production.builds).toHaveLength(specs.length);
+    for (const { handler, maps } of production.builds) {
+      expect(maps.length, handler).toBeGreaterThan(0);
+      for (const map of maps) expect(map, handler).toEqual(["mappings", "names", "sources", "version"]);
+    }
+  });
+
   test("instances are reserved as the setting says, and not at all without it", () => {
     const found = (stage: Synthesis) =>
       of("aws:lambda/function:Function", stage)
@@ -281,16 +313,18 @@ describe.skipIf(!installed)("what sst deploy would create", () => {
       expect(JSON.stringify(role.assumeRolePolicy), name).not.toContain(":root");
       const queue = (of: string, kind = "Queue") =>
         `:ocrlty-production-${pascal(of)}${kind}Queue${worked[of]?.fifo ? ".fifo" : ""}`;
-      const own = queueSpecs.flatMap(([of, spec]) => [
-        ...(spec.subscription.function === name ? [queue(of)] : []),
-        ...(spec.deadLetter.function === name ? [queue(of, "DeadLetters")] : []),
-      ]);
-      const works = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility"];
+      const own = queueSpecs
+        .filter(([, spec]) => spec.subscription.function === name)
+        .map(([of]) => queue(of));
+      const dead = queueSpecs.filter(([, spec]) => spec.deadLetter.function === name);
+      const takes = [...own, ...dead.map(([of]) => queue(of, "DeadLetters"))];
+      const take = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"];
       expect(rightsOf(production, pascal(name))).toEqual(
         [
           ...sends.map((of) => `sqs:SendMessage ${queue(of)}`),
           ...asks.map((of) => `sqs:GetQueueAttributes ${queue(of)}`),
-          ...own.flatMap((arn) => [...works, "sqs:GetQueueAttributes"].map((action) => `${action} ${arn}`)),
+          ...takes.flatMap((arn) => take.map((action) => `${action} ${arn}`)),
+          ...own.map((arn) => `sqs:ChangeMessageVisibility ${arn}`),
           ...["CreateLogStream", "PutLogEvents"].map(
             (action) => `logs:${action} :log-group:/aws/lambda/ocrlty-production-${name}:*`,
           ),
@@ -428,7 +462,9 @@ describe.skipIf(!installed)("what sst deploy would create", () => {
     expect(alarm("SingleDeadLettersAlarm")).toMatch(/production-SingleDeadLettersQueue.*"threshold":0/);
     // Its dead letters are taken by a function before anybody could count them.
     expect(alarm("ItemDeadLettersAlarm")).toMatch(/ItemDeadLettersQueue.*NumberOfMessagesReceived.*taken/);
-    expect(alarm("SingleStalledAlarm")).toContain("IF(age > 300 AND FILL(taken, 0) == 0, 1, 0)");
+    expect(alarm("SingleStalledAlarm")).toContain(
+      "IF(age > 300 AND waiting > 0 AND FILL(taken, 0) == 0, 1, 0)",
+    );
     expect(alarm("SingleAgeAlarm")).toContain("ApproximateAgeOfOldestMessage");
     expect(alarm("ApiErrorsAlarm")).toContain("100 * errors / calls");
     const slow = named("aws:cloudwatch/metricAlarm:MetricAlarm", "ModelSlowAlarm").inputs;
@@ -482,6 +518,12 @@ interface LifecycleRule {
 
 function functionArn(name: string): string {
   return `arn:aws:lambda:us-east-1:123456789012:function:${pascal(name)}Function`;
+}
+
+/** The same from the name that a stage gives it, such as `ocrlty-production-PlanFunction-abcdefgh`, which SST calls a secret. */
+function arnOf(name: unknown): string {
+  const text = typeof name === "object" && name !== null && "secret" in name ? name.secret : name;
+  return functionArn(/^ocrlty-\w+-(\w+)Function-\w+$/.exec(String(text))?.[1] ?? String(text));
 }
 
 const sizeOf = ({ name, inputs }: Resource) => `${name} ${inputs.timeout} s`;

@@ -107,7 +107,10 @@ export function urlVariable(queue: string): string {
   return `${queue.toUpperCase()}_QUEUE_URL`;
 }
 
-/** A function that the clock calls. Never twice at a time. */
+/**
+ * A function that the clock calls; on the local loop never twice at a time, while EventBridge promises at least one call,
+ * so that two may meet.
+ */
 export interface ScheduleSpec {
   readonly function: string;
   /** EventBridge's form: "rate(1 minute)". */

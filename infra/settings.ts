@@ -23,11 +23,15 @@ export const secrets = {
 
 /** What the deployment knows by itself; the addresses of the queues (queues.ts) are more of them. */
 export const derived = {
-  OCRLTY_STAGE: "the stage's name",
-  S3_BUCKET: "the stage's bucket",
-  S3_ENDPOINT_URL: "the Cloudflare account's address",
-  S3_REGION: "auto, as R2 wants it",
-} as const;
+  /** The stage's name. */
+  OCRLTY_STAGE: { link: "app" },
+  /** The stage's bucket. */
+  S3_BUCKET: { link: "bucket" },
+  /** The Cloudflare account's address. */
+  S3_ENDPOINT_URL: { link: "bucket" },
+  /** "auto", as R2 wants it. */
+  S3_REGION: { link: "bucket" },
+} as const satisfies Record<string, { link: LinkName | "app" }>;
 
 /** What is passed on from the environment of `sst deploy` where it is set there, to the functions with that link; `app` is all. */
 export const plain = {

@@ -14,14 +14,15 @@ import { startLoop } from "#test/loop";
 // Bundlings of one machine take turns: other tests' loops may be first.
 vi.setConfig({ testTimeout: 120_000 });
 
-const spec = (name: string): FunctionSpec => ({
+const spec = (name: string, links: FunctionSpec["links"] = []): FunctionSpec => ({
   handler: `local/lambda/fixtures/${name}`,
   memoryMb: 256,
   timeoutMs: 5_000,
-  links: [],
+  links,
 });
+const everything = ["database", "bucket", "queues", "model", "webhook"] as const;
 const app: App = {
-  functions: { echo: spec("echo.handler"), http: spec("echo.http") },
+  functions: { echo: spec("echo.handler", everything), http: spec("echo.http") },
   table: { routes: [{ method: "POST", path: "/http", function: "http" }], defaultFunction: "echo" },
 };
 
@@ -80,6 +81,15 @@ describe("a loop", () => {
     });
     expect(seen).not.toHaveProperty("HOME_OF_SECRETS");
     expect(seen).not.toHaveProperty("VLLM_MODEL");
+  });
+
+  test("keeps from a function what it is not linked to, as the deployment does", async () => {
+    const links = ["bucket"] as const;
+    const linked: App = { ...app, functions: { ...app.functions, echo: spec("echo.handler", links) } };
+    const seen = await seenBy(await run({ home: folder(), app: linked }));
+    expect(seen).toMatchObject({ OCRLTY_STAGE: "local", S3_BUCKET: "ocrlty", AWS_REGION: "us-east-1" });
+    for (const name of ["DATABASE_URL", "API_KEY_PEPPER", "VLLM_BASE_URL", "WEBHOOK_SECRET"])
+      expect(seen).not.toHaveProperty(name);
   });
 
   test("keeps its key, pepper and bucket credentials over a restart", async () => {

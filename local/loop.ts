@@ -8,6 +8,7 @@ import * as fs from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import * as Config from "#core/config";
+import * as Access from "#infra/access";
 import * as Limits from "#infra/limits";
 import * as Queues from "#infra/queues";
 import * as Routes from "#infra/routes";
@@ -21,7 +22,7 @@ import * as Reaper from "#local/lambda/reaper";
 import * as Lock from "#local/lock";
 import { type Log, open as openLog } from "#local/loop-log";
 import * as ModelProcess from "#local/model-process";
-import type { Hook as QueueHook, QueueServer } from "#local/queue/server";
+import type { Hook as QueueHook, QueueServer, QueueServerOptions, Role } from "#local/queue/server";
 import * as Wiring from "#local/queue/wiring";
 import * as S3 from "#local/s3/server";
 import * as Sql from "#local/sql/server";
@@ -68,7 +69,7 @@ export interface Loop {
   readonly apiKeyPath: string;
   /** The functions' log; undefined when a function takes the lines. */
   readonly logPath: string | undefined;
-  /** What every function finds in its environment. */
+  /** All settings; a function finds in its environment those that it is linked to. */
   readonly env: Readonly<Record<string, string>>;
   readonly lambda: Lambda.Lambda;
   modelPid(): number | undefined;
@@ -159,14 +160,20 @@ async function startParts(options: LoopOptions, parts: Parts): Promise<Loop> {
       startBundle(app, parts),
       startModel(env, log, parts),
       startBucket(env, home, options, parts),
-      startQueues(wiring, home, timeScale, options.onRequest?.sqs, parts),
+      startQueues(wiring, home, parts, {
+        timeScale,
+        onRequest: options.onRequest?.sqs,
+        rightsOf: (accessKeyId) => rightsOf(app, accessKeyId),
+        onDenied: ({ functionName, action, queue }) =>
+          log.event("ERROR", "queue_access_denied", { function: functionName, action, queue }),
+      }),
       startDatabase(env, home, options.onRequest?.sql, parts),
     ]);
     const functionEnv = settings(env, home, timeScale, { ...model, ...bucket, ...database.env, ...queues });
     const lambda = Lambda.start({
       ...codeOf(app, parts, wiring, timeScale),
       pools: { ...wiring.pools, [httpPool]: options.httpInstances ?? Limits.httpInstances },
-      env: functionEnv,
+      env: (name) => environmentOf(app, name, functionEnv),
       region,
       onLog: log.functionLine,
       onOutcome: log.outcome,
@@ -347,20 +354,13 @@ function wiringOf({ queues = {}, schedules = {}, functions }: App, env: Env): Wi
 async function startQueues(
   { queues }: Wiring.Wiring,
   home: Home,
-  timeScale: number,
-  onRequest: QueueHook | undefined,
   parts: Parts,
+  options: Pick<QueueServerOptions, "timeScale" | "onRequest" | "rightsOf" | "onDenied">,
 ): Promise<Settings> {
   if (Object.keys(queues).length === 0) return {};
   // Loaded when needed: the emulator and the SDK take longer to load than everything else together.
   const { start: startServer } = await import("#local/queue/server");
-  parts.queues = await startServer({
-    dir: home.file("queues"),
-    queues,
-    timeScale,
-    region,
-    ...(onRequest === undefined ? {} : { onRequest }),
-  });
+  parts.queues = await startServer({ dir: home.file("queues"), queues, region, ...options });
   return Wiring.settings(parts.queues);
 }
 
@@ -392,6 +392,29 @@ function codeOf(
   return { runtimeFile: built?.runtimeFile ?? "", functions };
 }
 
+/** The name of a function's role, as the key that signs its requests to the queues. */
+const roleOf = (functionName: string) => `role-${functionName}`;
+
+/** Of all settings those that a deployed function is linked to, and the role under which it asks the queues. */
+function environmentOf({ functions, table }: App, name: string, all: Settings): Settings {
+  const spec = functions[name];
+  if (spec === undefined) return all;
+  const behindRoute = table.defaultFunction === name || table.routes.some((route) => route.function === name);
+  const mine = new Set<string>(["app", ...Access.linksOf(spec, behindRoute)]);
+  return {
+    ...Object.fromEntries(Object.entries(all).filter(([key]) => mine.has(Access.linkOf(key) ?? "app"))),
+    AWS_ACCESS_KEY_ID: roleOf(name),
+  };
+}
+
+/** A function's rights at the queues; undefined for those who are outside: mappings, operators, tests. */
+function rightsOf({ functions, queues = {} }: App, accessKeyId: string): Role | undefined {
+  const found = Object.entries(functions).find(([name]) => roleOf(name) === accessKeyId);
+  if (found === undefined) return undefined;
+  const [name, spec] = found;
+  return { functionName: name, rights: Access.queueRights(name, spec, queues) };
+}
+
 /** What the functions get: the documented settings that are set, then what the loop decides. */
 function settings(env: Env, home: Home, timeScale: number, decided: Settings): Settings {
   const given = Object.fromEntries(
@@ -407,7 +430,7 @@ function settings(env: Env, home: Home, timeScale: number, decided: Settings): S
     WEBHOOK_SECRET: home.webhookSecret(),
     OCRLTY_STAGE: "local",
     OCRLTY_TIME_SCALE: String(timeScale),
-    // The functions' role: what the SDK asks for, and no stand-in checks.
+    // Whoever is no function: what the SDK asks for.
     AWS_ACCESS_KEY_ID: "local",
     AWS_SECRET_ACCESS_KEY: "local",
     ...decided,

@@ -1,6 +1,6 @@
 import type { LinkRef } from "./synthesis.ts";
 
-/** What SST 4.17 calls Cloudflare's bindings; without that package a type of it is `any`. */
+/** What SST 4.17 calls Cloudflare's bindings where that package is installed, which is what it is installed for. */
 const bindings: Readonly<Record<string, string>> = {
   r2BucketBindings: 'import("@cloudflare/workers-types").R2Bucket',
 };

@@ -36,6 +36,8 @@ export interface Build {
   links: Record<string, Record<string, unknown>>;
   properties: Record<string, unknown>;
   runtime: string;
+  /** The fields of each source map as it would be packed. */
+  maps: string[][];
 }
 
 export interface Synthesis {
@@ -72,6 +74,7 @@ export async function synthesize(options: Options): Promise<Synthesis> {
       SST_SERVER: `http://127.0.0.1:${address.port}`,
     };
     await run([join(import.meta.dirname, "program.ts"), platform, program, options.stage, out], env);
+    for (const one of builds) one.maps = await mapsOf(join(work, "out", one.functionID));
     const made = JSON.parse(await fs.readFile(out, "utf8")) as Pick<Synthesis, "resources" | "links">;
     return { app, builds, ...made };
   } finally {
@@ -80,6 +83,12 @@ export async function synthesize(options: Options): Promise<Synthesis> {
     await fs.rm(program, { force: true });
     await fs.rm(work, { recursive: true, force: true });
   }
+}
+
+async function mapsOf(dir: string): Promise<string[][]> {
+  const names = (await fs.readdir(dir)).filter((name) => name.endsWith(".map"));
+  const texts = await Promise.all(names.map((name) => fs.readFile(join(dir, name), "utf8")));
+  return texts.map((text) => Object.keys(JSON.parse(text)).toSorted());
 }
 
 type App = Synthesis["app"] & Record<string, unknown>;
@@ -159,14 +168,15 @@ async function serve(options: Options, work: string, builds: Build[]) {
       assetEcrUrl: "123456789012.dkr.ecr.us-east-1.amazonaws.com/assets",
     }),
     "Runtime.Build": async (params) => {
-      const asked = params as Build;
+      const asked = { ...(params as Build), maps: [] };
       builds.push(asked);
       const name = Object.entries(options.handlers).find(([, handler]) => handler === asked.handler)?.[0];
       const bundled = name === undefined ? undefined : options.bundle.functions[name];
       if (bundled === undefined) return { errors: [`${asked.handler} was not bundled`], sourcemaps: [] };
       const out = join(work, "out", asked.functionID);
       await fs.mkdir(out, { recursive: true });
-      for (const file of bundled.files) await fs.copyFile(file, join(out, basename(file)));
+      for (const file of bundled.files.flatMap((each) => [each, `${each}.map`]))
+        await fs.copyFile(file, join(out, basename(file)));
       return {
         handler: `${basename(bundled.file, ".mjs")}.${bundled.exportName}`,
         out,

@@ -15,8 +15,8 @@ export interface LambdaOptions {
   readonly functions: Readonly<Record<string, FunctionCode>>;
   /** Name of a pool → most processes at a time. */
   readonly pools: Readonly<Record<string, number>>;
-  /** What every function finds in its environment. */
-  readonly env: Readonly<Record<string, string>>;
+  /** What a function finds in its environment. */
+  readonly env: (functionName: string) => Readonly<Record<string, string>>;
   readonly region: string;
   /** A whole line that a function printed, stdout and stderr alike, in order. Never loses one. */
   readonly onLog: (functionName: string, line: string) => void;
@@ -93,7 +93,7 @@ export function start(options: LambdaOptions): Lambda {
     const code = functions[name];
     if (code === undefined) throw new UnknownFunctionError(`no function ${name}`);
     const { region, env, onLog, onStart } = options;
-    const instance = new Instance({ name, code, runtimeFile, region, env, onLog, onStart });
+    const instance = new Instance({ name, code, runtimeFile, region, env: env(name), onLog, onStart });
     loading += 1;
     void instance.loaded.then(() => {
       loading -= 1;

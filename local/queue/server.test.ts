@@ -2,14 +2,19 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
+  ChangeMessageVisibilityCommand,
   GetQueueAttributesCommand,
   type Message,
   ReceiveMessageCommand,
+  SendMessageBatchCommand,
   SendMessageCommand,
+  SQSClient,
 } from "@aws-sdk/client-sqs";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import * as Access from "#infra/access";
+import { functions } from "#infra/limits";
 import { queues } from "#infra/queues";
-import { type QueueServer, start } from "#local/queue/server";
+import { type Denied, type QueueServer, start } from "#local/queue/server";
 
 let dir: string;
 const running: QueueServer[] = [];
@@ -90,4 +95,73 @@ test("a changed setting reaches a queue that holds messages, and empties nothing
     new GetQueueAttributesCommand({ QueueUrl: url(second, "single"), AttributeNames: ["VisibilityTimeout"] }),
   );
   expect(Attributes).toEqual({ VisibilityTimeout: "1" });
+});
+
+describe("a function's rights", () => {
+  const denied: Denied[] = [];
+  /** What the function `item` may do, as the loop tells it. */
+  async function asItem(): Promise<{ server: QueueServer; client: SQSClient }> {
+    denied.length = 0;
+    const server = await start({
+      ...{ dir, queues, timeScale: 1, region: "us-east-1" },
+      rightsOf: (accessKeyId) =>
+        accessKeyId === "role-item"
+          ? { functionName: "item", rights: Access.queueRights("item", functions.item, queues) }
+          : undefined,
+      onDenied: (one) => denied.push(one),
+    });
+    running.push(server);
+    const credentials = { accessKeyId: "role-item", secretAccessKey: "local" };
+    return { server, client: new SQSClient({ endpoint: server.url, region: "us-east-1", credentials }) };
+  }
+  const entries = Array.from({ length: 10 }, (_, i) => ({
+    ...{ Id: String(i), MessageBody: "x".repeat(60_000) },
+    ...{ MessageGroupId: "a", MessageDeduplicationId: String(i) },
+  }));
+
+  test("reach as far as infra says, whole and unharmed: ten messages of 60 KB arrive", async () => {
+    const { server, client } = await asItem();
+    const { Successful } = await client.send(
+      new SendMessageBatchCommand({ QueueUrl: url(server, "item"), Entries: entries }),
+    );
+    expect(Successful).toHaveLength(10);
+    const [message] = await receive(server, url(server, "item"));
+    expect(message?.Body).toHaveLength(60_000);
+    await client.send(
+      new ChangeMessageVisibilityCommand({
+        QueueUrl: url(server, "item"),
+        ReceiptHandle: message?.ReceiptHandle,
+        VisibilityTimeout: 30,
+      }),
+    );
+    expect(denied).toEqual([]);
+    client.destroy();
+  });
+
+  test.each([
+    [
+      "send to a queue that limits.ts does not name",
+      (QueueUrl: string) => new SendMessageBatchCommand({ QueueUrl, Entries: entries }),
+      "sqs:SendMessage",
+    ],
+    [
+      "take another's messages",
+      (QueueUrl: string) => new ReceiveMessageCommand({ QueueUrl }),
+      "sqs:ReceiveMessage",
+    ],
+    [
+      "ask for another queue's state",
+      (QueueUrl: string) => new GetQueueAttributesCommand({ QueueUrl }),
+      "sqs:GetQueueAttributes",
+    ],
+  ])("do not let it %s: refused as IAM does, and told to the loop", async (_what, command, action) => {
+    const { server, client } = await asItem();
+    await expect(client.send(command(url(server, "single")) as never)).rejects.toMatchObject({
+      name: "AccessDeniedException",
+      $metadata: { httpStatusCode: 403 },
+    });
+    expect(denied).toEqual([{ functionName: "item", action, queue: "ocrlty-single" }]);
+    expect(server.counts(url(server, "single"))).toEqual({ ready: 0, delayed: 0, inFlight: 0 });
+    client.destroy();
+  });
 });

@@ -5,10 +5,12 @@
  * FIFO messages is forgotten at a restart.
  */
 import * as diagnostics from "node:diagnostics_channel";
+import { once } from "node:events";
 import * as http from "node:http";
 import { DatabaseSync } from "node:sqlite";
 import { type QueueAttributeName, SetQueueAttributesCommand, SQSClient } from "@aws-sdk/client-sqs";
 import { type FauxqsServer, startFauxqs } from "fauxqs";
+import type { QueueRight } from "#infra/access";
 import type { QueueSpec } from "#infra/queues";
 
 export interface QueueServerOptions {
@@ -19,7 +21,24 @@ export interface QueueServerOptions {
   readonly timeScale: number;
   readonly region: string;
   readonly port?: number;
-  readonly onRequest?: Hook;
+  readonly onRequest?: Hook | undefined;
+  /** Who signs with an access key, and what he may do; undefined: everything. */
+  readonly rightsOf?: (accessKeyId: string) => Role | undefined;
+  readonly onDenied?: (denied: Denied) => void;
+}
+
+/** A function, and its rights as infra/access.ts derives them. */
+export interface Role {
+  readonly functionName: string;
+  readonly rights: readonly QueueRight[];
+}
+
+export interface Denied {
+  readonly functionName: string;
+  /** In IAM's name: `sqs:SendMessage`. */
+  readonly action: string;
+  /** As it is named here: `ocrlty-item.fifo`. */
+  readonly queue: string;
 }
 
 /** A request to the queues. */
@@ -62,6 +81,7 @@ const account = "000000000000";
 /** Starts the emulator and brings its queues to the given attributes; messages of an earlier run are kept. */
 export async function start(options: QueueServerOptions): Promise<QueueServer> {
   const { region, timeScale } = options;
+  const queues: Record<string, Queue & { deadLetter: Queue }> = {};
   await oldestFirst();
   const server = await onLoopback(
     () =>
@@ -73,7 +93,7 @@ export async function start(options: QueueServerOptions): Promise<QueueServer> {
           defaultRegion: region,
         }),
       ),
-    options.onRequest,
+    (server) => guard(server, options, queues),
   );
   const url = `http://127.0.0.1:${server.port}`;
   const client = new SQSClient({
@@ -87,7 +107,6 @@ export async function start(options: QueueServerOptions): Promise<QueueServer> {
     url: `${url}/${account}/${name}`,
     arn: `arn:aws:sqs:${region}:${account}:${name}`,
   });
-  const queues: Record<string, Queue & { deadLetter: Queue }> = {};
   for (const [name, spec] of Object.entries(options.queues)) {
     const suffix = spec.fifo ? ".fifo" : "";
     const deadLetter = `ocrlty-${name}-dead${suffix}`;
@@ -148,13 +167,13 @@ function nameOf(url: string): string {
 }
 
 /** Runs `listen` and turns its 0.0.0.0 into 127.0.0.1: messages are nobody's business on the network. */
-async function onLoopback<T>(listen: () => Promise<T>, hook: Hook | undefined): Promise<T> {
+async function onLoopback<T>(listen: () => Promise<T>, seen: (server: http.Server) => void): Promise<T> {
   const channel = diagnostics.channel("tracing:net.server.listen:asyncStart");
   const rewrite = (message: unknown) => {
     const { options, server } = message as { options: { host?: string }; server: unknown };
     if (options.host !== "0.0.0.0") return;
     options.host = "127.0.0.1";
-    if (hook !== undefined && server instanceof http.Server) before(server, hook);
+    if (server instanceof http.Server) seen(server);
   };
   channel.subscribe(rewrite);
   try {
@@ -164,19 +183,32 @@ async function onLoopback<T>(listen: () => Promise<T>, hook: Hook | undefined): 
   }
 }
 
-/** Puts the hook in front of what the server answers with. */
-function before(server: http.Server, hook: Hook): void {
+type Queues = Readonly<Record<string, Queue & { readonly deadLetter: Queue }>>;
+
+/** Puts the hook, and what IAM would refuse, in front of what the server answers with. */
+function guard(
+  server: http.Server,
+  { onRequest, rightsOf, onDenied }: QueueServerOptions,
+  queues: Queues,
+): void {
   const listeners = server.listeners("request") as http.RequestListener[];
   server.removeAllListeners("request");
   server.on("request", async (request, response) => {
-    const { "x-amz-target": target = "", "user-agent": agent = "" } = request.headers;
+    const { "x-amz-target": target = "", "user-agent": agent = "", authorization = "" } = request.headers;
     // What runs under Lambda says so, in every call of the SDK.
     const info = {
       action: String(target).replace("AmazonSQS.", ""),
       byFunction: agent.includes("AWS_Lambda_"),
     };
     try {
-      await hook(info);
+      await onRequest?.(info);
+      const role = rightsOf?.(/Credential=([^/]+)/.exec(authorization)?.[1] ?? "");
+      const denied = role && refusal(role, info.action, await peek(request), queues);
+      if (denied !== undefined) {
+        onDenied?.(denied);
+        deny(response, denied);
+        return;
+      }
     } catch {
       request.resume();
       response.writeHead(503).end();
@@ -184,6 +216,48 @@ function before(server: http.Server, hook: Hook): void {
     }
     for (const listener of listeners) listener.call(server, request, response);
   });
+}
+
+/** Why IAM would refuse a request, or undefined. Requests in batches are one action with those of one message. */
+function refusal(role: Role, action: string, body: Buffer, queues: Queues): Denied | undefined {
+  const { QueueUrl: url = "" } = JSON.parse(body.toString()) as { QueueUrl?: string };
+  const wanted = `sqs:${action.replace(/Batch$/, "")}`;
+  const allowed = role.rights.some(
+    ({ actions, on }) =>
+      actions.includes(wanted) &&
+      on.some(({ queue, deadLetters }) => {
+        const found = queues[queue];
+        return nameOf((deadLetters ? found?.deadLetter.url : found?.url) ?? "-") === nameOf(url);
+      }),
+  );
+  return allowed ? undefined : { functionName: role.functionName, action: wanted, queue: nameOf(url) };
+}
+
+/** A request's body, which stays there to be read by others. */
+async function peek(request: http.IncomingMessage): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  for (let missing = Number(request.headers["content-length"] ?? 0); missing > 0; ) {
+    const chunk = request.read() as Buffer | null;
+    if (chunk === null) {
+      await once(request, "readable");
+      continue;
+    }
+    chunks.push(chunk);
+    missing -= chunk.length;
+  }
+  const body = Buffer.concat(chunks);
+  // Before the end was told, which it is not while something is left to be read.
+  if (body.length > 0) request.unshift(body);
+  return body;
+}
+
+/** As SQS says it. */
+function deny(response: http.ServerResponse, { functionName, action, queue }: Denied): void {
+  const body = JSON.stringify({
+    __type: "com.amazon.coral.service#AccessDeniedException",
+    Message: `User: ${functionName} is not authorized to perform: ${action.toLowerCase()} on resource: ${queue}`,
+  });
+  response.writeHead(403, { "content-type": "application/x-amz-json-1.0" }).end(body);
 }
 
 const wal = "PRAGMA journal_mode = WAL";

@@ -1,0 +1,57 @@
+/**
+ * What a function may touch, as it follows from the tables: its links, and its rights at queues. The SST components
+ * turn it into links and IAM statements, the local loop holds its processes to it: a function that uses what it did
+ * not ask for fails on a laptop as it would in the cloud.
+ */
+import type { FunctionSpec } from "./limits.ts";
+import { queues as allQueues, type QueueSpec, urlVariable } from "./queues.ts";
+import { derived, type LinkName, plain, secrets } from "./settings.ts";
+
+/** Its links. Whoever reads keys needs the pepper of their hashes: the functions behind routes that have the database. */
+export function linksOf(spec: Pick<FunctionSpec, "links">, behindRoute: boolean): LinkName[] {
+  return [...spec.links, ...(behindRoute && spec.links.includes("database") ? (["auth"] as const) : [])];
+}
+
+const links: ReadonlyMap<string, LinkName | "app"> = new Map([
+  ...Object.entries<{ link: LinkName | "app" }>({ ...secrets, ...derived }).map(
+    ([name, { link }]) => [name, link] as const,
+  ),
+  ...Object.entries(plain).flatMap(([link, names]) =>
+    names.map((name) => [name, link as keyof typeof plain] as const),
+  ),
+  ...Object.keys(allQueues).map((queue) => [urlVariable(queue), "queues"] as const),
+]);
+
+/** The link with which a variable of core/config.ts comes; `app`: every function has it. Undefined for those of the loop. */
+export function linkOf(variable: string): LinkName | "app" | undefined {
+  return links.get(variable);
+}
+
+/** What a function may do with queues, in IAM's names. */
+export interface QueueRight {
+  readonly actions: readonly string[];
+  /** `deadLetters`: not the queue itself but what it gave up. */
+  readonly on: readonly { readonly queue: string; readonly deadLetters: boolean }[];
+}
+
+/** What the event source mapping does in the function's name. */
+const take = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"];
+/** A worker sets its own message's visibility, besides. */
+const work = [...take, "sqs:ChangeMessageVisibility"];
+
+/** A function's rights at queues: to send and to ask as limits.ts says, to work as queues.ts says. */
+export function queueRights(
+  name: string,
+  { sends = [], asks = [] }: Pick<FunctionSpec, "sends" | "asks">,
+  queues: Readonly<Record<string, QueueSpec>>,
+): QueueRight[] {
+  const itself = (queue: string) => ({ queue, deadLetters: false });
+  const of = (kind: "subscription" | "deadLetter") =>
+    Object.keys(queues).filter((queue) => queues[queue]?.[kind].function === name);
+  return [
+    { actions: ["sqs:SendMessage"], on: sends.map(itself) },
+    { actions: ["sqs:GetQueueAttributes"], on: asks.map(itself) },
+    { actions: work, on: of("subscription").map(itself) },
+    { actions: take, on: of("deadLetter").map((queue) => ({ queue, deadLetters: true })) },
+  ].filter(({ on }) => on.length > 0);
+}
