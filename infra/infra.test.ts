@@ -387,6 +387,36 @@ describe.skipIf(!installed)("what sst deploy would create", () => {
     expect(all.anna.resources.filter(({ type }) => optional.test(type))).toEqual([]);
   });
 
+  test("under sst dev a personal stage has the same routes, queues, clocks and rights, and runs its functions where it was started", () => {
+    const { anna, live } = all;
+    const shape = (stage: Synthesis) =>
+      [
+        ...of("aws:apigatewayv2/route:Route", stage).map(({ inputs }) => inputs.routeKey),
+        ...of("aws:sqs/queue:Queue", stage).map(
+          ({ name, inputs }) => `${name} ${inputs.visibilityTimeoutSeconds}`,
+        ),
+        ...[...mappingsOf(stage)].map(
+          ([from, { functionName, batchSize }]) => `${from} ${functionName} ${batchSize}`,
+        ),
+        ...of("aws:scheduler/schedule:Schedule", stage).map(({ inputs }) => inputs.scheduleExpression),
+        ...of("aws:lambda/function:Function", stage).map(sizeOf),
+      ].toSorted();
+    expect(shape(live)).toEqual(shape(anna));
+    // What SST runs on this machine: the same handlers with the same links.
+    const run = (stage: Synthesis) =>
+      stage.builds.map(({ handler, links }) => [handler, Object.keys(links).toSorted()]).toSorted();
+    expect(run(live)).toEqual(run(anna));
+    for (const [name] of specs) {
+      // The stub in AWS talks to this machine; beside that its rights are those of a deployed function.
+      const rights = rightsOf(live, pascal(name));
+      expect(rights).toEqual(expect.arrayContaining(rightsOf(anna, pascal(name))));
+      expect(rights.filter((right) => right.startsWith("sqs:"))).toEqual(
+        rightsOf(anna, pascal(name)).filter((right) => right.startsWith("sqs:")),
+      );
+    }
+    expect(SstEnv.render(live.links)).toBe(SstEnv.render(anna.links));
+  });
+
   test("logs are kept for a month", () => {
     each((stage) => {
       const groups = of("aws:cloudwatch/logGroup:LogGroup", stage);

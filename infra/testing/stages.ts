@@ -1,4 +1,4 @@
-/** The three kinds of stages, each made once for a process, with the same bundles. */
+/** The three kinds of stages as they are deployed, and a personal one as `sst dev` makes it, with the same bundles. */
 import { type Bundle, bundle } from "../../local/bundle.ts";
 import { type FunctionSpec, functions } from "../limits.ts";
 import { secrets } from "../settings.ts";
@@ -38,13 +38,19 @@ export type Stage = keyof typeof environments;
 
 export interface Stages extends Record<Stage, Synthesis> {
   bundle: Bundle;
+  /** `anna` under `sst dev`. */
+  live: Synthesis;
 }
 
 /** Makes all of them, side by side. @throws with the program's own words when one fails. */
 export async function stages(): Promise<Stages> {
   const bundled = await bundle({ handlers, minify: true });
-  const make = (stage: Stage) => synthesize({ stage, env: environments[stage], bundle: bundled, handlers });
-  const [production, staging, anna] = await Promise.all([make("production"), make("staging"), make("anna")]);
+  const make = (stage: Stage, dev = false) =>
+    synthesize({ stage, env: environments[stage], bundle: bundled, handlers, dev });
+  const [production, staging, anna, live] = await Promise.all([
+    ...[make("production"), make("staging"), make("anna")],
+    make("anna", true),
+  ]);
   bundled.release();
-  return { bundle: bundled, production, staging, anna };
+  return { bundle: bundled, production, staging, anna, live } as Stages;
 }

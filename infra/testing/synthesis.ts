@@ -55,6 +55,8 @@ export interface Options {
   /** The functions as the local loop bundles them, by handler. */
   bundle: Bundle;
   handlers: Readonly<Record<string, string>>;
+  /** As under `sst dev`: the functions run on the machine of whoever started it. */
+  dev?: boolean;
 }
 
 /** One stage's resources. @throws with the program's own words when it fails. */
@@ -65,7 +67,7 @@ export async function synthesize(options: Options): Promise<Synthesis> {
   const server = await serve(options, work, builds);
   try {
     const app = await appOf(options.stage);
-    await bundleProgram(program, options.stage, app, work);
+    await bundleProgram(program, options, app, work);
     const out = join(work, "resources.json");
     const address = server.address() as AddressInfo;
     const env = {
@@ -74,7 +76,7 @@ export async function synthesize(options: Options): Promise<Synthesis> {
       SST_SERVER: `http://127.0.0.1:${address.port}`,
     };
     await run([join(import.meta.dirname, "program.ts"), platform, program, options.stage, out], env);
-    for (const one of builds) one.maps = await mapsOf(join(work, "out", one.functionID));
+    if (!options.dev) for (const one of builds) one.maps = await mapsOf(join(work, "out", one.functionID));
     const made = JSON.parse(await fs.readFile(out, "utf8")) as Pick<Synthesis, "resources" | "links">;
     return { app, builds, ...made };
   } finally {
@@ -107,7 +109,12 @@ async function appOf(stage: string): Promise<App> {
 }
 
 /** sst.config.ts and infra/ in one file, with the globals that SST gives them; beside SST's packages, so that they are found. */
-async function bundleProgram(outfile: string, stage: string, app: App, work: string): Promise<void> {
+async function bundleProgram(
+  outfile: string,
+  { stage, dev = false }: Options,
+  app: App,
+  work: string,
+): Promise<void> {
   const lock = JSON.parse(await fs.readFile(join(root, ".sst", "provider-lock.json"), "utf8")) as {
     alias: string;
     package: string;
@@ -134,8 +141,8 @@ async function bundleProgram(outfile: string, stage: string, app: App, work: str
     external: ["@pulumi/*", "@aws-sdk/*", "undici", "esbuild", "archiver", "glob", "vite"],
     define: {
       $app: JSON.stringify({ ...app, stage }),
-      $cli: JSON.stringify({ command: "deploy", rpc: "", dev: false, paths, state: { version: {} } }),
-      $dev: "false",
+      $cli: JSON.stringify({ command: dev ? "dev" : "deploy", rpc: "", dev, paths, state: { version: {} } }),
+      $dev: String(dev),
     },
     inject: [join(platform, "src", "shim", "run.js")],
     banner: {
@@ -167,6 +174,12 @@ async function serve(options: Options, work: string, builds: Build[]) {
       assetEcrRegistryId: "123456789012",
       assetEcrUrl: "123456789012.dkr.ecr.us-east-1.amazonaws.com/assets",
     }),
+    "Provider.Aws.Appsync": () => ({ http: "appsync.example.com", realtime: "appsync-realtime.example.com" }),
+    // Under `sst dev` nothing is packed: SST notes what it has to run when a call comes.
+    "Runtime.AddTarget": (params) => {
+      builds.push({ ...(params as Build), maps: [] });
+      return true;
+    },
     "Runtime.Build": async (params) => {
       const asked = { ...(params as Build), maps: [] };
       builds.push(asked);
