@@ -105,6 +105,10 @@ declare module "sst" {
       "type": "sst.aws.Queue"
       "url": string
     }
+    "Pod": {
+      "RUNPOD_API_KEY": string
+      "type": "sst.sst.Linkable"
+    }
     "Queues": {
       "ITEM_QUEUE_URL": string
       "LATER_QUEUE_URL": string
@@ -115,6 +119,10 @@ declare module "sst" {
     "Reconcile": {
       "name": string
       "type": "sst.aws.Function"
+    }
+    "RunpodApiKey": {
+      "type": "sst.sst.Secret"
+      "value": string
     }
     "Runs": {
       "name": string

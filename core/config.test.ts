@@ -46,6 +46,24 @@ describe("configuration", () => {
     ).toThrow("VLLM_MAX_MODEL_LEN is not valid");
   });
 
+  test.each(["not a url", "http://example.com/v2", "http://127.0.0.1.example.com/v2", "ftp://127.0.0.1/v2"])(
+    "RUNPOD_API_URL=%s is refused: the key for the GPU is sent over TLS, or to this machine",
+    (value) => {
+      expect(() => Config.podOf({ RUNPOD_API_URL: value })).toThrow(/^RUNPOD_API_URL is not valid$/);
+    },
+  );
+
+  test.each(["https://api.runpod.io/v2/", "http://127.0.0.1:8001/v2", "http://[::1]:8001/v2"])(
+    "RUNPOD_API_URL=%s is taken, without a slash at its end",
+    (value) => {
+      expect(Config.podOf({ RUNPOD_API_URL: value }).apiUrl).toBe(value.replace(/\/$/, ""));
+    },
+  );
+
+  test("a pod's id that could lead a path elsewhere is refused", () => {
+    expect(() => Config.podOf({ POD_ID: "../me" })).toThrow(/^POD_ID is not valid$/);
+  });
+
   test("outside Lambda AWS_* serve for the bucket, with a warning; inside they never do", () => {
     const env = { S3_ENDPOINT_URL: "http://127.0.0.1:9", AWS_ACCESS_KEY_ID: "a", AWS_SECRET_ACCESS_KEY: "b" };
     const outside = Config.withAliases(env);

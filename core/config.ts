@@ -33,6 +33,15 @@ const list = z.string().transform((value) =>
 /** As the Standard Webhooks scheme has it: 24 to 64 bytes in base64. */
 const webhookSecret = /^whsec_[A-Za-z0-9+/]{32,86}={0,2}$/;
 
+/** A key for machines that cost money travels over TLS, or stays on this machine (a test's own server). */
+function isPrivateEnough(url: string): boolean {
+  const { protocol, hostname } = URL.parse(url) ?? { protocol: "", hostname: "" };
+  return (
+    protocol === "https:" ||
+    (protocol === "http:" && /^(127\.\d+\.\d+\.\d+|localhost|\[::1\])$/.test(hostname))
+  );
+}
+
 const variables = {
   app: {
     OCRLTY_STAGE: text.default("local"),
@@ -91,6 +100,14 @@ const variables = {
     WEBHOOK_SECRET: list.pipe(z.array(z.string().regex(webhookSecret)).max(2)).default([]),
     WEBHOOK_ALLOW_PRIVATE: flag.default(false),
   },
+  pod: {
+    RUNPOD_API_KEY: text.optional(),
+    POD_ID: z
+      .string()
+      .regex(/^[A-Za-z0-9_-]{1,64}$/)
+      .optional(),
+    RUNPOD_API_URL: z.url().refine(isPrivateEnough).default("https://api.runpod.io/v2"),
+  },
   usage: {
     GPU_COST_PER_HOUR: z.coerce.number().min(0).max(1_000).optional(),
   },
@@ -103,6 +120,9 @@ type Values<S extends Section> = {
 
 /** Every variable of the product, for `.env.example`'s test and for the local loop to pass on. */
 export const names: string[] = Object.values(variables).flatMap((section) => Object.keys(section));
+
+/** Those of them that no function reads: whoever may switch the GPU is an operator, not a program that strangers call. */
+export const operatorsOwn: string[] = Object.keys(variables.pod);
 
 /** Checks one section of an environment. @throws ConfigError with every wrong variable's name. */
 export function parse<S extends Section>(section: S, env: Env): Values<S> {
@@ -246,8 +266,10 @@ export interface Model {
 
 /** Where the model server is and what it takes. The timeouts follow the time scale. */
 export function model(): Model {
-  const values = section("model");
-  const { timeScale } = app();
+  return toModel(section("model"), app().timeScale);
+}
+
+function toModel(values: Values<"model">, timeScale: number): Model {
   return {
     baseUrl: values.VLLM_BASE_URL.replace(/\/+$/, ""),
     apiKey: values.VLLM_API_KEY,
@@ -306,6 +328,29 @@ function toBucket(values: Values<"bucket">): Bucket {
 export function database(): { url: string; authToken: string | undefined } {
   const values = section("database");
   return { url: values.DATABASE_URL, authToken: values.DATABASE_AUTH_TOKEN };
+}
+
+export interface Pod {
+  /** Undefined: nobody starts or stops anything. */
+  apiKey: string | undefined;
+  podId: string | undefined;
+  /** Without a slash at its end. */
+  apiUrl: string;
+}
+
+/** The rented GPU and who may switch it, of a command's environment: no function reads it. @throws ConfigError. */
+export function podOf(env: Env): Pod {
+  const values = parse("pod", env);
+  return {
+    apiKey: values.RUNPOD_API_KEY,
+    podId: values.POD_ID,
+    apiUrl: values.RUNPOD_API_URL.replace(/\/+$/, ""),
+  };
+}
+
+/** The model server of a command's environment; undefined where none is set. @throws ConfigError. */
+export function modelOf(env: Env): Model | undefined {
+  return env.VLLM_BASE_URL ? toModel(parse("model", env), 1) : undefined;
 }
 
 /** What an hour of the GPU costs, in whatever currency; undefined: nobody said. */

@@ -117,6 +117,7 @@ describe.skipIf(!installed)("what sst deploy would create", () => {
       queues: "Queues",
       model: "Model",
       webhook: "Webhook",
+      pod: "Pod",
     };
     const behindRoutes = new Set<string>([...routes.map((route) => route.function), defaultFunction]);
     for (const [name, { links }] of specs) {
@@ -125,6 +126,11 @@ describe.skipIf(!installed)("what sst deploy would create", () => {
         [...links.map((link) => component[link]), ...auth].toSorted(),
       );
     }
+  });
+
+  test("the key of the rented GPU is linked to no function, and is there for `sst shell`", () => {
+    for (const [name, { links }] of specs) expect(links, name).not.toContain("pod");
+    expect(production.links.Pod?.properties).toMatchObject({ RUNPOD_API_KEY: expect.anything() });
   });
 
   test("a link's properties are the variables that the configuration reads", () => {

@@ -90,7 +90,7 @@ export interface FunctionSpec {
    */
   readonly maxBundleKb?: number;
 }
-export type Link = "database" | "bucket" | "queues" | "model" | "webhook";
+export type Link = "database" | "bucket" | "queues" | "model" | "webhook" | "pod";
 
 /** An HTTP function ends before the gateway gives up at 30 s, so that the answer is ours. */
 const httpTimeoutMs = 29_000;
@@ -317,6 +317,10 @@ export function times(timeScale = 1) {
     /** First pause of a message that met a storage that is away; doubled with each receive up to the second. */
     weatherHoldMs: ms(2_000),
     weatherHoldMostMs: ms(60_000),
+    /** What RunPod has for one order or question; how often a started pod's model server is looked for, and how long. */
+    podOrderMs: io(10_000),
+    podPollMs: ms(5_000),
+    podWaitMs: ms(15 * 60_000),
     unsentGraceMs: ms(15_000),
     lostMessageMs: ms(3 * 60_000),
   };

@@ -82,6 +82,9 @@ export const links: Record<LinkName, sst.Linkable<Record<string, unknown>>> = {
   }),
   model: new sst.Linkable("Model", { properties: secretsOf("model") }),
   webhook: new sst.Linkable("Webhook", { properties: secretsOf("webhook") }),
+  // No function asks for it: whoever has the key can delete every pod of its account and read their variables. `sst shell`
+  // has every link, and so the operator's command has this one.
+  pod: new sst.Linkable("Pod", { properties: secretsOf("pod") }),
   // Addresses alone: a link to the queue itself would allow sqs:*. What a function may do is in functions.ts.
   queues: new sst.Linkable("Queues", {
     properties: Object.fromEntries(

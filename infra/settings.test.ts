@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { names } from "../core/config.ts";
 import { queues, urlVariable } from "./queues.ts";
-import { derived, localOnly, plain, secrets } from "./settings.ts";
+import { commandOnly, derived, localOnly, plain, secrets } from "./settings.ts";
 
 describe("settings of a deployed stage", () => {
   test("every variable of core/config.ts comes from exactly one place", () => {
@@ -10,6 +10,7 @@ describe("settings of a deployed stage", () => {
       ...Object.keys(derived),
       ...Object.values(plain).flat(),
       ...localOnly,
+      ...commandOnly,
       ...Object.keys(queues).map(urlVariable),
     ];
     expect(new Set(known).size).toBe(known.length);

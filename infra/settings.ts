@@ -1,7 +1,7 @@
 import type { Link } from "./limits.ts";
 
 /**
- * Where a deployed function finds each variable of core/config.ts: plain data, and the three tables name each of them
+ * Where a deployed function finds each variable of core/config.ts: plain data, and the tables name each of them
  * exactly once. A linked value reaches the function in SST's encrypted links, under the variable's own name, and is
  * in no environment variable.
  */
@@ -19,6 +19,7 @@ export const secrets = {
   VLLM_BASE_URL: { secret: "VllmBaseUrl", link: "model" },
   VLLM_API_KEY: { secret: "VllmApiKey", link: "model", optional: true },
   WEBHOOK_SECRET: { secret: "WebhookSecret", link: "webhook", optional: true },
+  RUNPOD_API_KEY: { secret: "RunpodApiKey", link: "pod", optional: true },
 } as const satisfies Record<string, { secret: string; link: LinkName; optional?: true }>;
 
 /** What the deployment knows by itself; the addresses of the queues (queues.ts) are more of them. */
@@ -58,6 +59,9 @@ export const localOnly = [
   "LOG_FORMAT",
   "S3_FORCE_PATH_STYLE",
 ] as const;
+
+/** Of the operator's command `pod`, wherever it runs: no function reads them, and no deployment takes them along. */
+export const commandOnly = ["POD_ID", "RUNPOD_API_URL"] as const;
 
 /** "single" → "Single", "deadLetter" → "DeadLetter": how a resource is named after its entry in a table. */
 export const pascal = (name: string) => name.charAt(0).toUpperCase() + name.slice(1);

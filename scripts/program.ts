@@ -19,6 +19,7 @@ const nouns = {
   items: () => import("#scripts/commands/items"),
   keys: () => import("#scripts/commands/keys"),
   migrate: () => import("#scripts/commands/migrate"),
+  pod: () => import("#scripts/commands/pod"),
   redrive: () => import("#scripts/commands/redrive"),
   rerun: () => import("#scripts/commands/rerun"),
   results: () => import("#scripts/commands/results"),
