@@ -49,7 +49,8 @@ export async function removeBelow(
 
 /**
  * Removes the pictures of the next items behind `after`, in the order of their indexes: the run's own, and uploads
- * that no other run needs. Another run needs an upload while it has not ended, and for as long as it keeps its inputs.
+ * that nobody else needs. Another run needs an upload while it has not ended, and for as long as it keeps its inputs; a
+ * single extract that was handed over to the queue needs it until it ends.
  * The upload's row goes first and in the transaction that finds nobody who needs it: from then on no call can name it.
  * @param most - how many items; only those count that have a picture of these kinds.
  * @returns the last index that was looked at, undefined when there was none left; and how many uploads were removed
@@ -66,10 +67,12 @@ export async function removeNext(
   const chunk = `SELECT idx, source_kind, object_key, kept FROM item
     WHERE run_uid = ?1 AND idx > ?2 AND source_kind IN ('upload', 'run') ORDER BY idx LIMIT ?3`;
   // The words of the partial index `item_object_key`, so that it is used.
-  const needed = `EXISTS (SELECT 1 FROM item AS other JOIN run ON run.run_uid = other.run_uid
+  const needed = `(EXISTS (SELECT 1 FROM item AS other JOIN run ON run.run_uid = other.run_uid
     WHERE other.source_kind = 'upload' AND other.object_key = mine.object_key AND other.run_uid <> ?1
       AND (run.state IN ('planning', 'running', 'canceling')
-        OR (run.persist_inputs = 1 AND run.state IN ('finishing', 'succeeded', 'canceled'))))`;
+        OR (run.persist_inputs = 1 AND run.state IN ('finishing', 'succeeded', 'canceled'))))
+    OR mine.object_key IN (SELECT json_extract(input, '$.objectKey') FROM extract
+      WHERE status IN ('queued', 'running') AND key_id = ?4 AND input IS NOT NULL))`;
   // By the primary key: an upload's name is its ref (core/upload).
   const forget = `DELETE FROM upload WHERE key_id = ?4 AND ref IN (
     SELECT 'upload_' || substr(mine.object_key, length('inputs/uploads/' || ?4 || '/') + 1)
@@ -77,9 +80,9 @@ export async function removeNext(
   const look = `SELECT mine.idx, mine.object_key, mine.kept,
       CASE mine.source_kind WHEN 'upload' THEN ${needed} ELSE 0 END AS needed
     FROM (${chunk}) AS mine ORDER BY mine.idx`;
-  const params = [run.runUid, after, most];
+  const params = [run.runUid, after, most, run.keyId];
   const [, found] = await Database.batch(services.db, [
-    { toSQL: () => ({ sql: forget, params: [...params, run.keyId] }) },
+    { toSQL: () => ({ sql: forget, params }) },
     { toSQL: () => ({ sql: look, params }) },
   ]);
   const own = keptPrefix(run);

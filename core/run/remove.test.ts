@@ -2,6 +2,7 @@ import { eq } from "drizzle-orm";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import * as Artifacts from "#core/artifact/artifact";
 import { AppError } from "#core/error";
+import { extractTable } from "#core/extraction/extract.sql";
 import * as Finish from "#core/run/finish";
 import * as Inputs from "#core/run/inputs";
 import * as Remove from "#core/run/remove";
@@ -83,6 +84,31 @@ describe("when a run ends, its pictures", () => {
     await finish(second);
     expect(await stores.rels("inputs/")).toEqual([]);
     expect(await stores.uploads()).not.toContain("upload_shared");
+  });
+
+  test("stay as long as a single extract waits in the queue with the same upload; its own key's alone", async () => {
+    const upload = await stores.upload("waiting");
+    const input = {
+      ...({ source: "upload", objectKey: upload.objectKey, etag: null, temporary: false } as const),
+    };
+    const row = { taskId: "receipt_fields_v1", payloadHash: "h", status: "queued", token: 1 } as const;
+    const now = new Date();
+    const extract = (keyId: string, status: "queued" | "succeeded") => ({
+      ...{ ...row, keyId, status, requestId: `waiting-${status}`, createdAt: now, leaseUntil: now },
+      input: { ...input, declaredMimeType: null, debug: null, principalRole: "client" },
+    });
+    await stores.db.query.insert(extractTable).values([extract("alice", "queued"), extract("bob", "queued")]);
+    const first = await stores.insert({}, [upload]);
+    await finish(first);
+    expect(await stores.rels("inputs/")).toEqual([upload.objectKey]);
+    expect(await stores.uploads()).toContain("upload_waiting");
+    await stores.db.query
+      .update(extractTable)
+      .set({ status: "succeeded" })
+      .where(eq(extractTable.keyId, "alice"));
+    await finish(await stores.insert({}, [upload]));
+    expect(await stores.rels("inputs/")).toEqual([]);
+    expect(await stores.uploads()).not.toContain("upload_waiting");
   });
 
   test("stay when they are to be kept, and go after a crash between row and object all the same", async () => {
