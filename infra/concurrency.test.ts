@@ -3,7 +3,7 @@ import * as BackupLimits from "../core/backup/limits.ts";
 import * as Concurrency from "./concurrency.ts";
 import { rules } from "./lifecycle.ts";
 import { functions } from "./limits.ts";
-import { queues } from "./queues.ts";
+import { queues, schedules } from "./queues.ts";
 
 describe("instances at a time", () => {
   test("a mapping makes as many calls as its setting says, else as many as queues.ts says", () => {
@@ -57,6 +57,11 @@ describe("queues", () => {
       expect(spec, name).toMatchObject({ maxReceiveCount: 100, retentionSeconds: 14 * 86_400 });
   });
 
+  test("a call holds one message: no finished work waits for another's end", () => {
+    for (const [name, { subscription, deadLetter }] of Object.entries(queues))
+      expect([subscription.batchSize, deadLetter.batchSize], name).toEqual([1, 1]);
+  });
+
   test("runs' messages are in order within a group; what needs a delay is not", () => {
     const fifo = Object.entries(queues).flatMap(([name, spec]) => (spec.fifo ? [name] : []));
     expect(fifo).toEqual(["plan", "item"]);
@@ -66,6 +71,13 @@ describe("queues", () => {
     for (const name of ["plan", "item"] as const)
       expect(Object.keys(functions), name).toContain(queues[name].deadLetter.function);
   });
+});
+
+test("what the clock calls has ended before it is called again", () => {
+  for (const [name, { function: called, rate }] of Object.entries(schedules)) {
+    const minutes = Number(/^rate\((\d+) minutes?\)$/.exec(rate)?.[1]);
+    expect(functions[called].timeoutMs, name).toBeLessThan(minutes * 60_000);
+  }
 });
 
 test("the bucket keeps a backup as long as the functions do", () => {

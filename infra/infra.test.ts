@@ -159,7 +159,7 @@ describe.skipIf(!installed)("what sst deploy would create", () => {
     expect(variables("docs")).not.toHaveProperty("VLLM_MODEL");
   });
 
-  test("every queue is what queues.ts says, with a dead-letter queue of the same kind", () => {
+  test("every queue is what queues.ts says and encrypted at rest, with a dead-letter queue of the same kind", () => {
     expect(of("aws:sqs/queue:Queue")).toHaveLength(2 * queueSpecs.length);
     for (const [name, spec] of queueSpecs) {
       const common = {
@@ -167,6 +167,7 @@ describe.skipIf(!installed)("what sst deploy would create", () => {
         contentBasedDeduplication: false,
         visibilityTimeoutSeconds: spec.visibilityTimeoutSeconds,
         messageRetentionSeconds: spec.retentionSeconds,
+        sqsManagedSseEnabled: true,
         ...(spec.fifo
           ? { deduplicationScope: "messageGroup", fifoThroughputLimit: "perMessageGroupId" }
           : {}),

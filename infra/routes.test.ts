@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { functions } from "./limits.ts";
+import { type FunctionSpec, functions } from "./limits.ts";
 import { type Route, routes } from "./routes.ts";
 import { root } from "./testing/platform.ts";
 import { urlOf } from "./testing/synthesis.ts";
@@ -31,6 +31,14 @@ async function unmatched(table: readonly Route[]): Promise<string[]> {
 describe("the routes that are deployed", () => {
   test("each have an operation in their function, and each operation has its route", async () => {
     expect(await unmatched(routes)).toEqual([]);
+  });
+
+  test("every function's file is there and offers its handler, whoever calls it", async () => {
+    for (const { handler } of Object.values<FunctionSpec>(functions)) {
+      const [file = "", name = ""] = handler.split(".");
+      const module = (await import(urlOf(`${root}${file}.ts`))) as Record<string, unknown>;
+      expect(module[name], handler).toBeTypeOf("function");
+    }
   });
 
   test("a route without an operation fails here, and so does an operation without a route", async () => {
