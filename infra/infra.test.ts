@@ -5,12 +5,13 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { product } from "../local/loop.ts";
 import * as Wiring from "../local/queue/wiring.ts";
 import { type FunctionSpec, functions, platform as limits } from "./limits.ts";
-import { metrics, namespace, service } from "./metrics.ts";
 import { type QueueSpec, queues, schedules, worked } from "./queues.ts";
 import { defaultFunction, routes } from "./routes.ts";
 import { pascal } from "./settings.ts";
+import { alarmTests } from "./testing/alarm-tests.ts";
+import { bucketTests } from "./testing/bucket-tests.ts";
 import * as IamTable from "./testing/iam-table.ts";
-import { mappingsOf, rightsOf } from "./testing/looks.ts";
+import { mappingsOf, resourceOf, resourcesOf, rightsOf } from "./testing/looks.ts";
 import { ensure, root } from "./testing/platform.ts";
 import * as SstEnv from "./testing/sst-env.ts";
 import { environments, type Stage, type Stages, stages } from "./testing/stages.ts";
@@ -38,12 +39,8 @@ describe.skipIf(!installed)("what sst deploy would create", () => {
   const each = (check: (stage: Synthesis, name: Stage) => void) => {
     for (const name of Object.keys(environments) as Stage[]) check(all[name], name);
   };
-  const of = (type: string, from = production) => from.resources.filter((resource) => resource.type === type);
-  const named = (type: string, name: string, from = production): Resource => {
-    const found = of(type, from).find((resource) => resource.name === name);
-    if (found === undefined) throw new Error(`there is no ${type} ${name}`);
-    return found;
-  };
+  const of = (type: string, from = production) => resourcesOf(from, type);
+  const named = (type: string, name: string, from = production) => resourceOf(from, type, name);
   const lambda = (name: string) => named("aws:lambda/function:Function", `${pascal(name)}Function`);
   const build = (name: string) => production.builds.find(({ functionID }) => functionID === pascal(name));
   const variables = (name: string) =>
@@ -432,126 +429,13 @@ describe.skipIf(!installed)("what sst deploy would create", () => {
     });
   });
 
-  test("the bucket drops what is not meant to stay, below the stage's prefix, and never an artifact", () => {
-    const rules = (stage: Synthesis) => {
-      const { inputs } = named(
-        "cloudflare:index/r2BucketLifecycle:R2BucketLifecycle",
-        "BucketLifecycle",
-        stage,
-      );
-      return (inputs.rules as LifecycleRule[]).map((rule) => [
-        rule.conditions.prefix,
-        (rule.deleteObjectsTransition?.condition.maxAge ?? 0) / 86_400,
-        (rule.abortMultipartUploadsTransition?.condition.maxAge ?? 0) / 86_400,
-      ]);
-    };
-    const expected = (prefix: string) => [
-      [`${prefix}inputs/tmp/`, 1, 0],
-      [`${prefix}inputs/uploads/`, 21, 0],
-      [`${prefix}inputs/manifests/`, 7, 0],
-      [`${prefix}backups/`, 1, 0],
-      [prefix, 0, 1],
-    ];
-    expect(rules(production)).toEqual(expected(""));
-    expect(rules(all.staging)).toEqual(expected("team/receipts/"));
-  });
-
-  test("browsers may put files into the bucket from the origins that may call the API", () => {
-    const [cors] = of("cloudflare:index/r2BucketCors:R2BucketCors");
-    expect(cors?.inputs.rules).toMatchObject([
-      {
-        allowed: {
-          methods: ["PUT", "GET"],
-          origins: ["https://app.example.com", "https://admin.example.com"],
-          headers: ["content-type", "if-none-match"],
-        },
-      },
-    ]);
-  });
-
-  test("every alarm has somebody to tell, and says where in docs/operate.md the answer is", () => {
-    for (const stage of [production, all.staging]) {
-      const alarms = of("aws:cloudwatch/metricAlarm:MetricAlarm", stage);
-      expect(alarms.map(({ name }) => name).toSorted()).toEqual(
-        [
-          ...queueSpecs.flatMap(([name]) => [
-            `${pascal(name)}DeadLettersAlarm`,
-            `${pascal(name)}StalledAlarm`,
-          ]),
-          ...["SingleAgeAlarm", "ApiErrorsAlarm", "ItemErrorsAlarm", "ModelSlowAlarm", "ModelAwayAlarm"],
-        ].toSorted(),
-      );
-      for (const { name, inputs } of alarms) {
-        expect(inputs.alarmActions, name).toHaveLength(1);
-        expect(inputs.alarmDescription, name).toMatch(/: docs\/operate\.md, "[A-Z][^"]+"$/);
-        expect(inputs.name, name).toMatch(new RegExp(`^ocrlty-(production|staging)-${name}$`));
-      }
-    }
-    expect(of("aws:sns/topicSubscription:TopicSubscription")).toMatchObject([
-      { inputs: { endpoint: "ops@example.com" } },
-    ]);
-    expect(of("aws:sns/topicSubscription:TopicSubscription", all.staging)).toEqual([]);
-  });
-
-  test("alarms ring for what they are named after", () => {
-    const alarm = (name: string) =>
-      JSON.stringify(named("aws:cloudwatch/metricAlarm:MetricAlarm", name).inputs);
-    expect(alarm("SingleDeadLettersAlarm")).toMatch(/production-SingleDeadLettersQueue.*"threshold":0/);
-    // Its dead letters are taken by a function before anybody could count them.
-    expect(alarm("ItemDeadLettersAlarm")).toMatch(/ItemDeadLettersQueue.*NumberOfMessagesReceived.*taken/);
-    expect(alarm("SingleStalledAlarm")).toContain(
-      "IF(age > 300 AND waiting > 0 AND FILL(taken, 0) == 0, 1, 0)",
-    );
-    expect(alarm("SingleAgeAlarm")).toContain("ApproximateAgeOfOldestMessage");
-    expect(alarm("ApiErrorsAlarm")).toContain("100 * errors / calls");
-    const slow = named("aws:cloudwatch/metricAlarm:MetricAlarm", "ModelSlowAlarm").inputs;
-    expect(slow).toMatchObject({
-      namespace,
-      metricName: metrics.modelCallMs,
-      dimensions: { service, stage: "production" },
-      extendedStatistic: "p95",
-      threshold: 20_000,
-    });
-    expect(slow).not.toHaveProperty("statistic");
-    expect(alarm("ItemErrorsAlarm")).toContain(`"metricName":"${metrics.itemErrors}"`);
-    // A look every 30 s: in each of the periods there was one in vain, and without work there is none.
-    expect(named("aws:cloudwatch/metricAlarm:MetricAlarm", "ModelAwayAlarm").inputs).toMatchObject({
-      metricName: metrics.modelAway,
-      statistic: "Sum",
-      threshold: 0,
-      period: 300,
-      evaluationPeriods: 3,
-      treatMissingData: "notBreaching",
-    });
-  });
-
-  test("the dashboard shows every deployed queue, every function and our own metrics", () => {
-    const { dashboardBody } = named("aws:cloudwatch/dashboard:Dashboard", "Dashboard").inputs;
-    const text = (dashboardBody as { secret?: string }).secret ?? String(dashboardBody);
-    const body = JSON.parse(text) as { widgets: { properties: { region: string; metrics: unknown[] } }[] };
-    expect(body.widgets.length).toBeLessThanOrEqual(8);
-    for (const { properties } of body.widgets) {
-      expect(properties.region).toBe("us-east-1");
-      expect(properties.metrics.length).toBeGreaterThan(0);
-    }
-    for (const name of [
-      ...Object.values(metrics),
-      ...queueSpecs.map(([queue]) => queue),
-      ...Object.keys(functions),
-    ])
-      expect(text).toContain(`"${name}"`);
-  });
+  bucketTests(() => all);
+  alarmTests(() => all);
 
   test("sst.config.ts and infra/ have right types, units included", async () => {
     expect(await types).toBe("");
   }, 120_000);
 });
-
-interface LifecycleRule {
-  conditions: { prefix: string };
-  deleteObjectsTransition?: { condition: { maxAge: number } };
-  abortMultipartUploadsTransition?: { condition: { maxAge: number } };
-}
 
 function functionArn(name: string): string {
   return `arn:aws:lambda:us-east-1:123456789012:function:${pascal(name)}Function`;

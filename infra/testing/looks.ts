@@ -1,5 +1,17 @@
 import * as IamTable from "./iam-table.ts";
-import type { Synthesis } from "./synthesis.ts";
+import type { Resource, Synthesis } from "./synthesis.ts";
+
+/** All resources of a type. */
+export function resourcesOf(stage: Synthesis, type: string): Resource[] {
+  return stage.resources.filter((resource) => resource.type === type);
+}
+
+/** The one of this name. @throws when there is none. */
+export function resourceOf(stage: Synthesis, type: string, name: string): Resource {
+  const found = resourcesOf(stage, type).find((resource) => resource.name === name);
+  if (found === undefined) throw new Error(`there is no ${type} ${name}`);
+  return found;
+}
 
 /** Event source mappings by the component of their queue. */
 export function mappingsOf(stage: Synthesis): Map<string, Record<string, unknown>> {

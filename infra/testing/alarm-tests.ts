@@ -1,0 +1,95 @@
+import { expect, test } from "vitest";
+import { functions } from "../limits.ts";
+import { metrics, namespace, service } from "../metrics.ts";
+import { type QueueSpec, worked } from "../queues.ts";
+import { pascal } from "../settings.ts";
+import { resourceOf, resourcesOf } from "./looks.ts";
+import type { Stages } from "./stages.ts";
+
+const queueSpecs = Object.entries<QueueSpec>(worked);
+
+/** The tests of alarms and the dashboard: infra.test.ts runs them, which makes the stages once. */
+export function alarmTests(stages: () => Stages): void {
+  test("every alarm has somebody to tell, and says where in docs/operate.md the answer is", () => {
+    for (const stage of [stages().production, stages().staging]) {
+      const alarms = resourcesOf(stage, "aws:cloudwatch/metricAlarm:MetricAlarm");
+      expect(alarms.map(({ name }) => name).toSorted()).toEqual(
+        [
+          ...queueSpecs.flatMap(([name]) => [
+            `${pascal(name)}DeadLettersAlarm`,
+            `${pascal(name)}StalledAlarm`,
+          ]),
+          ...["SingleAgeAlarm", "ApiErrorsAlarm", "ItemErrorsAlarm", "ModelSlowAlarm", "ModelAwayAlarm"],
+        ].toSorted(),
+      );
+      for (const { name, inputs } of alarms) {
+        expect(inputs.alarmActions, name).toHaveLength(1);
+        expect(inputs.alarmDescription, name).toMatch(/: docs\/operate\.md, "[A-Z][^"]+"$/);
+        expect(inputs.name, name).toMatch(new RegExp(`^ocrlty-(production|staging)-${name}$`));
+      }
+    }
+    expect(resourcesOf(stages().production, "aws:sns/topicSubscription:TopicSubscription")).toMatchObject([
+      { inputs: { endpoint: "ops@example.com" } },
+    ]);
+    expect(resourcesOf(stages().staging, "aws:sns/topicSubscription:TopicSubscription")).toEqual([]);
+  });
+
+  test("alarms ring for what they are named after", () => {
+    const alarm = (name: string) =>
+      JSON.stringify(resourceOf(stages().production, "aws:cloudwatch/metricAlarm:MetricAlarm", name).inputs);
+    expect(alarm("SingleDeadLettersAlarm")).toMatch(/production-SingleDeadLettersQueue.*"threshold":0/);
+    // Its dead letters are taken by a function before anybody could count them.
+    expect(alarm("ItemDeadLettersAlarm")).toMatch(/ItemDeadLettersQueue.*NumberOfMessagesReceived.*taken/);
+    expect(alarm("SingleStalledAlarm")).toContain(
+      "IF(age > 300 AND waiting > 0 AND FILL(taken, 0) == 0, 1, 0)",
+    );
+    expect(alarm("SingleAgeAlarm")).toContain("ApproximateAgeOfOldestMessage");
+    expect(alarm("ApiErrorsAlarm")).toContain("100 * errors / calls");
+    const slow = resourceOf(
+      stages().production,
+      "aws:cloudwatch/metricAlarm:MetricAlarm",
+      "ModelSlowAlarm",
+    ).inputs;
+    expect(slow).toMatchObject({
+      namespace,
+      metricName: metrics.modelCallMs,
+      dimensions: { service, stage: "production" },
+      extendedStatistic: "p95",
+      threshold: 20_000,
+    });
+    expect(slow).not.toHaveProperty("statistic");
+    expect(alarm("ItemErrorsAlarm")).toContain(`"metricName":"${metrics.itemErrors}"`);
+    // A look every 30 s: in each of the periods there was one in vain, and without work there is none.
+    expect(
+      resourceOf(stages().production, "aws:cloudwatch/metricAlarm:MetricAlarm", "ModelAwayAlarm").inputs,
+    ).toMatchObject({
+      metricName: metrics.modelAway,
+      statistic: "Sum",
+      threshold: 0,
+      period: 300,
+      evaluationPeriods: 3,
+      treatMissingData: "notBreaching",
+    });
+  });
+
+  test("the dashboard shows every deployed queue, every function and our own metrics", () => {
+    const { dashboardBody } = resourceOf(
+      stages().production,
+      "aws:cloudwatch/dashboard:Dashboard",
+      "Dashboard",
+    ).inputs;
+    const text = (dashboardBody as { secret?: string }).secret ?? String(dashboardBody);
+    const body = JSON.parse(text) as { widgets: { properties: { region: string; metrics: unknown[] } }[] };
+    expect(body.widgets.length).toBeLessThanOrEqual(8);
+    for (const { properties } of body.widgets) {
+      expect(properties.region).toBe("us-east-1");
+      expect(properties.metrics.length).toBeGreaterThan(0);
+    }
+    for (const name of [
+      ...Object.values(metrics),
+      ...queueSpecs.map(([queue]) => queue),
+      ...Object.keys(functions),
+    ])
+      expect(text).toContain(`"${name}"`);
+  });
+}

@@ -1,0 +1,50 @@
+import { expect, test } from "vitest";
+import { resourceOf, resourcesOf } from "./looks.ts";
+import type { Stages } from "./stages.ts";
+import type { Synthesis } from "./synthesis.ts";
+
+interface LifecycleRule {
+  conditions: { prefix: string };
+  deleteObjectsTransition?: { condition: { maxAge: number } };
+  abortMultipartUploadsTransition?: { condition: { maxAge: number } };
+}
+
+/** The tests of the bucket's rules: infra.test.ts runs them, which makes the stages once. */
+export function bucketTests(stages: () => Stages): void {
+  test("the bucket drops what is not meant to stay, below the stage's prefix, and never an artifact", () => {
+    const rules = (stage: Synthesis) => {
+      const { inputs } = resourceOf(
+        stage,
+        "cloudflare:index/r2BucketLifecycle:R2BucketLifecycle",
+        "BucketLifecycle",
+      );
+      return (inputs.rules as LifecycleRule[]).map((rule) => [
+        rule.conditions.prefix,
+        (rule.deleteObjectsTransition?.condition.maxAge ?? 0) / 86_400,
+        (rule.abortMultipartUploadsTransition?.condition.maxAge ?? 0) / 86_400,
+      ]);
+    };
+    const expected = (prefix: string) => [
+      [`${prefix}inputs/tmp/`, 1, 0],
+      [`${prefix}inputs/uploads/`, 21, 0],
+      [`${prefix}inputs/manifests/`, 7, 0],
+      [`${prefix}backups/`, 1, 0],
+      [prefix, 0, 1],
+    ];
+    expect(rules(stages().production)).toEqual(expected(""));
+    expect(rules(stages().staging)).toEqual(expected("team/receipts/"));
+  });
+
+  test("browsers may put files into the bucket from the origins that may call the API", () => {
+    const [cors] = resourcesOf(stages().production, "cloudflare:index/r2BucketCors:R2BucketCors");
+    expect(cors?.inputs.rules).toMatchObject([
+      {
+        allowed: {
+          methods: ["PUT", "GET"],
+          origins: ["https://app.example.com", "https://admin.example.com"],
+          headers: ["content-type", "if-none-match"],
+        },
+      },
+    ]);
+  });
+}
