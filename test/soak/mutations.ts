@@ -1,0 +1,282 @@
+/** What soaks change in what is deployed, and which test of infra/ has to fail then. */
+import type { Edit } from "#test/soak/mutant";
+
+/** Then a second edit, where something moves within the file. */
+export type Mutation = [what: string, file: string, from: string, to: string, fails: RegExp, ...more: Edit[]];
+
+const item = `handler: "functions/queue/item.handler",\n    memoryMb: 1769,\n    timeoutMs: `;
+const vllmKey = `  VLLM_API_KEY: { secret: "VllmApiKey", link: "model", optional: true },\n`;
+const health = `  { method: "GET", path: "/health", `;
+const noAssume =
+  'args.assumeRolePolicy = aws.iam.assumeRolePolicyForPrincipal({ Service: "lambda.amazonaws.com" });';
+
+const called = /whoever works on a queue is called as queues\.ts says/;
+const routed = /each have an operation in their function/;
+const offered = /every function's file is there and offers its handler/;
+const sized = /has the memory, time, runtime and architecture of limits\.ts/;
+const gateway = /the gateway leaves CORS to the functions, is throttled/;
+const rights = /a function may send to the queues that limits\.ts names/;
+const queue = /every queue is what queues\.ts says/;
+const kept = /production is protected and keeps its bucket/;
+const clock = /what the clock calls is neither repeated by Lambda/;
+
+export const mutations: Mutation[] = [
+  // The four of the demand.
+  [
+    "visibility is five times the timeout",
+    "infra/queues.ts",
+    "(6 * queueFunctionTimeoutMs)",
+    "(5 * queueFunctionTimeoutMs)",
+    called,
+  ],
+  [
+    "a function's timeout is above a sixth of the visibility",
+    "infra/limits.ts",
+    `${item}120_000`,
+    `${item}130_000`,
+    called,
+  ],
+  [
+    "a route to a function that does not exist",
+    "infra/routes.ts",
+    health,
+    `  { method: "GET", path: "/v1/none", function: "none", access: "key" },\n${health}`,
+    routed,
+  ],
+  [
+    "a route that its function has no operation for",
+    "infra/routes.ts",
+    health,
+    `  { method: "GET", path: "/v1/none", function: "usage", access: "key" },\n${health}`,
+    routed,
+  ],
+  [
+    "a handler that its file does not export",
+    "infra/limits.ts",
+    "functions/api/usage.handler",
+    "functions/api/usage.handle",
+    /each is loaded without any variable, and does nothing but offer its handler/,
+  ],
+  [
+    "a handler behind a route in a file that does not exist",
+    "infra/limits.ts",
+    "functions/api/usage.handler",
+    "functions/api/usages.handler",
+    offered,
+  ],
+  [
+    "a handler behind a queue in a file that does not exist",
+    "infra/limits.ts",
+    "functions/queue/later.handler",
+    "functions/queue/latter.handler",
+    offered,
+  ],
+  [
+    "a secret's value in the functions' environment",
+    "infra/functions.ts",
+    "    OCRLTY_STAGE: $app.stage,\n",
+    "    OCRLTY_STAGE: $app.stage,\n    VLLM_API_KEY: links.model.properties.VLLM_API_KEY as string,\n",
+    /no secret is in an environment variable/,
+  ],
+  [
+    "a secret moved into what is passed on plainly",
+    "infra/settings.ts",
+    vllmKey,
+    "",
+    /whatever is named like a secret is one/,
+    [`    "VLLM_MODEL",\n`, `    "VLLM_MODEL",\n    "VLLM_API_KEY",\n`],
+  ],
+  [
+    "a secret that is passed on plainly, too",
+    "infra/settings.ts",
+    `    "VLLM_MODEL",\n`,
+    `    "VLLM_MODEL",\n    "VLLM_API_KEY",\n`,
+    /every variable of core\/config\.ts comes from exactly one place/,
+  ],
+  [
+    "partialResponses removed from the mapping",
+    "infra/workers.ts",
+    ", partialResponses: subscription.partialResponses",
+    "",
+    called,
+  ],
+  [
+    "partialResponses off in one subscription",
+    "infra/queues.ts",
+    `function: "later", batchSize: 1, maxConcurrency: 4, partialResponses: true`,
+    `function: "later", batchSize: 1, maxConcurrency: 4, partialResponses: false`,
+    called,
+  ],
+  [
+    "partialResponses off for dead letters",
+    "infra/queues.ts",
+    "maxConcurrency: 2, partialResponses: true",
+    "maxConcurrency: 2, partialResponses: false",
+    called,
+  ],
+  // Queues.
+  [
+    "ten receives instead of a hundred",
+    "infra/queues.ts",
+    "maxReceiveCount: 100",
+    "maxReceiveCount: 10",
+    /nothing is given up before a hundred receives/,
+  ],
+  [
+    "the deployed queue's receives alone",
+    "infra/queue-resources.ts",
+    "retry: spec.maxReceiveCount",
+    "retry: 3",
+    queue,
+  ],
+  [
+    "ten messages a call",
+    "infra/queues.ts",
+    `function: "plan", batchSize: 1`,
+    `function: "plan", batchSize: 10`,
+    /a call holds one message/,
+  ],
+  [
+    "calls at once without a limit",
+    "infra/workers.ts",
+    "scalingConfig: { maximumConcurrency: Concurrency.mapping(subscription, process.env) },",
+    "",
+    /every stage has the routes, sizes, queues and clocks/,
+  ],
+  ["one throughput for all runs", "infra/queue-resources.ts", `"perMessageGroupId"`, `"perQueue"`, queue],
+  [
+    "queues without encryption at rest",
+    "infra/queue-resources.ts",
+    "sqsManagedSseEnabled: true",
+    "sqsManagedSseEnabled: false",
+    queue,
+  ],
+  [
+    "the clock's function runs into its next call",
+    "infra/limits.ts",
+    "timeoutMs: 50_000",
+    "timeoutMs: 70_000",
+    /what the clock calls has ended before it is called again/,
+  ],
+  [
+    "the clock's call repeated by Lambda",
+    "infra/functions.ts",
+    "{ retries: 0 as const }",
+    "{ retries: 2 as const }",
+    clock,
+  ],
+  [
+    "recursion left to Lambda's judgement",
+    "infra/functions.ts",
+    `recursiveLoop: "Allow"`,
+    `recursiveLoop: "Terminate"`,
+    /messages that order further messages are no loop/,
+  ],
+  // The gateway.
+  ["the gateway's own, empty CORS", "infra/api.ts", "args.corsConfiguration = undefined;", "", gateway],
+  [
+    "throttling removed",
+    "infra/api.ts",
+    "args.defaultRouteSettings = { throttlingBurstLimit: 200, throttlingRateLimit: 100 };",
+    "void args;",
+    gateway,
+  ],
+  [
+    "a function behind a route outlives the gateway",
+    "infra/limits.ts",
+    "httpTimeoutMs = 29_000",
+    "httpTimeoutMs = 31_000",
+    /a function behind a route ends before the gateway gives up/,
+  ],
+  // Functions.
+  [
+    "memory other than in limits.ts",
+    "infra/functions.ts",
+    "spec.memoryMb} MB",
+    "2 * spec.memoryMb} MB",
+    sized,
+  ],
+  ["bundles without splitting", "infra/functions.ts", "splitting: true", "splitting: false", sized],
+  [
+    "a budget below the bundle's size",
+    "infra/limits.ts",
+    "maxBundleKb: 200",
+    "maxBundleKb: 100",
+    /each stays within its budget/,
+  ],
+  [
+    "a budget above what callers wait for",
+    "infra/limits.ts",
+    "maxBundleKb: 160",
+    "maxBundleKb: 900",
+    /no budget of a function behind routes is above/,
+  ],
+  [
+    "source maps with sources",
+    "infra/functions.ts",
+    "postbuild: SourceMaps.withoutSources",
+    "postbuild: async () => {}",
+    /source maps name files and lines, and hold no sources/,
+  ],
+  [
+    "logs for ever",
+    "infra/functions.ts",
+    "retentionInDays: 30",
+    "retentionInDays: 0",
+    /logs are kept for a month/,
+  ],
+  // Rights.
+  [
+    "sqs:SendMessage on *",
+    "infra/functions.ts",
+    "resources: on.map(",
+    `resources: actions.includes("sqs:SendMessage") ? ["*"] : on.map(`,
+    /no role of any stage is given AWS's own policies, or a resource with a \*/,
+  ],
+  [
+    "one more queue to send to",
+    "infra/limits.ts",
+    `sends: ["plan", "single", "later"],\n    maxBundleKb: 720`,
+    `sends: ["plan", "item", "single", "later"],\n    maxBundleKb: 720`,
+    /docs\/security\.md has the table of these rights/,
+  ],
+  [
+    "a right beyond limits.ts",
+    "infra/access.ts",
+    `"sqs:GetQueueAttributes"], on: asks`,
+    `"sqs:GetQueueAttributes", "sqs:PurgeQueue"], on: asks`,
+    rights,
+  ],
+  [
+    "AWS's own policy for logs",
+    "infra/functions.ts",
+    "args.managedPolicyArns = [];",
+    "",
+    /no role of any stage is given AWS's own policies/,
+  ],
+  ["roles for the whole account", "infra/functions.ts", noAssume, "", rights],
+  [
+    "the GPU account's key for a function",
+    "infra/limits.ts",
+    `links: ["database", "bucket", "queues", "model", "webhook"]`,
+    `links: ["database", "bucket", "queues", "model", "webhook", "pod"]`,
+    /the key of the rented GPU is linked to no function/,
+  ],
+  // Stages.
+  ["production not protected", "sst.config.ts", "protect: isProduction", "protect: false", kept],
+  ["the bucket goes with its stage", "infra/links.ts", `$app.removal !== "remove"`, "false", kept],
+  [
+    "alarms that tell nobody",
+    "infra/alarms.ts",
+    "alarmActions: [topic.arn]",
+    "alarmActions: []",
+    /every alarm has somebody to tell/,
+  ],
+  [
+    "uploads dropped while runs need them",
+    "infra/lifecycle.ts",
+    "/ 1000 + 14 * day",
+    "/ 1000",
+    /the bucket drops what is not meant to stay/,
+  ],
+];
