@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import * as BackupLimits from "../core/backup/limits.ts";
 import * as Concurrency from "./concurrency.ts";
 import { rules } from "./lifecycle.ts";
-import { functions } from "./limits.ts";
+import { functions, queueFunctionTimeoutMs } from "./limits.ts";
 import { queues, schedules } from "./queues.ts";
 
 describe("instances at a time", () => {
@@ -55,6 +55,18 @@ describe("queues", () => {
   test("nothing is given up before a hundred receives, and SQS keeps it for as long as it can", () => {
     for (const [name, spec] of Object.entries(queues))
       expect(spec, name).toMatchObject({ maxReceiveCount: 100, retentionSeconds: 14 * 86_400 });
+  });
+
+  test("the GPU gets as many calls at once as README and docs/deploy.md say, unless a setting says otherwise", () => {
+    expect([queues.item.subscription, queues.single.subscription]).toMatchObject([
+      { maxConcurrency: 16, maxConcurrencySetting: "ITEM_MAX_CONCURRENCY" },
+      { maxConcurrency: 4, maxConcurrencySetting: "SINGLE_MAX_CONCURRENCY" },
+    ]);
+  });
+
+  test("a message is back after six times the longest time that it may take, and not much later", () => {
+    for (const [name, { visibilityTimeoutSeconds }] of Object.entries(queues))
+      expect(visibilityTimeoutSeconds, name).toBe((6 * queueFunctionTimeoutMs) / 1000);
   });
 
   test("a call holds one message: no finished work waits for another's end", () => {

@@ -7,15 +7,15 @@ import * as Wiring from "../local/queue/wiring.ts";
 import { type FunctionSpec, functions, platform as limits } from "./limits.ts";
 import { type QueueSpec, queues, schedules, worked } from "./queues.ts";
 import { defaultFunction, routes } from "./routes.ts";
-import { pascal } from "./settings.ts";
+import { pascal, plain } from "./settings.ts";
 import { alarmTests } from "./testing/alarm-tests.ts";
 import { bucketTests } from "./testing/bucket-tests.ts";
 import * as IamTable from "./testing/iam-table.ts";
 import { mappingsOf, resourceOf, resourcesOf, rightsOf } from "./testing/looks.ts";
 import { ensure, root } from "./testing/platform.ts";
 import * as SstEnv from "./testing/sst-env.ts";
-import { environments, type Stage, type Stages, stages } from "./testing/stages.ts";
-import type { Resource, Synthesis } from "./testing/synthesis.ts";
+import { environments, handlers, type Stage, type Stages, stages } from "./testing/stages.ts";
+import { type Resource, type Synthesis, synthesize } from "./testing/synthesis.ts";
 
 /** The components are 300 MB from the registry: without it these tests are skipped, and counted as that. */
 const installed = await ensure();
@@ -156,6 +156,16 @@ describe.skipIf(!installed)("what sst deploy would create", () => {
     expect(variables("docs")).not.toHaveProperty("VLLM_MODEL");
   });
 
+  test("a function's environment has the settings of settings.ts that its links bring, and what SST needs", () => {
+    for (const [name, { links }] of specs) {
+      const allowed = ["app", ...links].flatMap((link) => plain[link as keyof typeof plain] ?? []);
+      const own = Object.keys(variables(name)).filter((variable) => !variable.startsWith("SST_"));
+      const others = own.filter((variable) => !(allowed as string[]).includes(variable));
+      expect(others.toSorted(), name).toEqual(["NODE_OPTIONS", "OCRLTY_STAGE"]);
+      expect(variables(name).NODE_OPTIONS, name).toBe("--enable-source-maps");
+    }
+  });
+
   test("every queue is what queues.ts says and encrypted at rest, with a dead-letter queue of the same kind", () => {
     expect(of("aws:sqs/queue:Queue")).toHaveLength(2 * queueSpecs.length);
     for (const [name, spec] of queueSpecs) {
@@ -290,6 +300,8 @@ describe.skipIf(!installed)("what sst deploy would create", () => {
         ]),
         name,
       ).toEqual(Object.values(schedules).map((schedule) => [functionArn(schedule.function), 0, 60]));
+      for (const { inputs } of of("aws:scheduler/schedule:Schedule", stage))
+        expect(JSON.stringify(inputs.target), name).toContain('"maximumRetryAttempts":0');
     });
   });
 
@@ -381,6 +393,13 @@ describe.skipIf(!installed)("what sst deploy would create", () => {
     }
   });
 
+  test("no stage is called local, which is how functions know that they run on a laptop", async () => {
+    const { bundle } = all;
+    await expect(synthesize({ stage: "local", env: environments.anna, bundle, handlers })).rejects.toThrow(
+      '"local" is not a name for a stage',
+    );
+  });
+
   test("a personal stage lacks alarms, dashboard and what was not asked for, and nothing else", () => {
     const optional =
       /sns|metricAlarm|dashboard|R2BucketCors|certificate|domainName|apiMapping|route53|dynamic/i;
@@ -411,6 +430,9 @@ describe.skipIf(!installed)("what sst deploy would create", () => {
       stage.builds.map(({ handler, links }) => [handler, Object.keys(links).toSorted()]).toSorted();
     expect(run(live)).toEqual(run(anna));
     for (const [name] of specs) {
+      // Whoever runs `sst dev` takes the function's role.
+      const role = named("aws:iam/role:Role", `${pascal(name)}Role`, live).inputs;
+      expect(JSON.stringify(role.assumeRolePolicy), name).toContain(":root");
       // The stub in AWS talks to this machine; beside that its rights are those of a deployed function.
       const rights = rightsOf(live, pascal(name));
       expect(rights).toEqual(expect.arrayContaining(rightsOf(anna, pascal(name))));
@@ -421,8 +443,12 @@ describe.skipIf(!installed)("what sst deploy would create", () => {
     expect(SstEnv.render(live.links)).toBe(SstEnv.render(anna.links));
   });
 
-  test("logs are kept for a month", () => {
-    each((stage) => {
+  test("logs are kept for a month, each function's in a group of its own, as the lines that it printed", () => {
+    each((stage, stageName) => {
+      for (const [name] of specs)
+        expect(
+          named("aws:lambda/function:Function", `${pascal(name)}Function`, stage).inputs.loggingConfig,
+        ).toEqual({ logFormat: "Text", logGroup: `/aws/lambda/ocrlty-${stageName}-${name}` });
       const groups = of("aws:cloudwatch/logGroup:LogGroup", stage);
       expect(groups).toHaveLength(specs.length + 1);
       for (const { inputs, name } of groups) expect(inputs.retentionInDays, name).toBe(30);

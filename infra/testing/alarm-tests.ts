@@ -24,6 +24,12 @@ export function alarmTests(stages: () => Stages): void {
       );
       for (const { name, inputs } of alarms) {
         expect(inputs.alarmActions, name).toHaveLength(1);
+        // Once when it begins, once when it ends.
+        expect(inputs.okActions, name).toEqual(inputs.alarmActions);
+        expect(inputs, name).toMatchObject({
+          comparisonOperator: "GreaterThanThreshold",
+          treatMissingData: "notBreaching",
+        });
         expect(inputs.alarmDescription, name).toMatch(/: docs\/operate\.md, "[A-Z][^"]+"$/);
         expect(inputs.name, name).toMatch(new RegExp(`^ocrlty-(production|staging)-${name}$`));
       }
@@ -43,7 +49,13 @@ export function alarmTests(stages: () => Stages): void {
     expect(alarm("SingleStalledAlarm")).toContain(
       "IF(age > 300 AND waiting > 0 AND FILL(taken, 0) == 0, 1, 0)",
     );
+    // Of the queue itself, not of its dead letters.
+    expect(alarm("SingleStalledAlarm")).not.toContain("DeadLetters");
     expect(alarm("SingleAgeAlarm")).toContain("ApproximateAgeOfOldestMessage");
+    // What docs/operate.md says of them: 15 minutes, 5 %, 10 %.
+    expect(alarm("SingleAgeAlarm")).toContain('"threshold":900,');
+    expect(alarm("ApiErrorsAlarm")).toContain('"threshold":5,');
+    expect(alarm("ItemErrorsAlarm")).toContain('"threshold":10,');
     expect(alarm("ApiErrorsAlarm")).toContain("100 * errors / calls");
     const slow = resourceOf(
       stages().production,

@@ -4,6 +4,7 @@ import type { Stages } from "./stages.ts";
 import type { Synthesis } from "./synthesis.ts";
 
 interface LifecycleRule {
+  enabled: boolean;
   conditions: { prefix: string };
   deleteObjectsTransition?: { condition: { maxAge: number } };
   abortMultipartUploadsTransition?: { condition: { maxAge: number } };
@@ -19,17 +20,18 @@ export function bucketTests(stages: () => Stages): void {
         "BucketLifecycle",
       );
       return (inputs.rules as LifecycleRule[]).map((rule) => [
+        rule.enabled,
         rule.conditions.prefix,
         (rule.deleteObjectsTransition?.condition.maxAge ?? 0) / 86_400,
         (rule.abortMultipartUploadsTransition?.condition.maxAge ?? 0) / 86_400,
       ]);
     };
     const expected = (prefix: string) => [
-      [`${prefix}inputs/tmp/`, 1, 0],
-      [`${prefix}inputs/uploads/`, 21, 0],
-      [`${prefix}inputs/manifests/`, 7, 0],
-      [`${prefix}backups/`, 1, 0],
-      [prefix, 0, 1],
+      [true, `${prefix}inputs/tmp/`, 1, 0],
+      [true, `${prefix}inputs/uploads/`, 21, 0],
+      [true, `${prefix}inputs/manifests/`, 7, 0],
+      [true, `${prefix}backups/`, 1, 0],
+      [true, prefix, 0, 1],
     ];
     expect(rules(stages().production)).toEqual(expected(""));
     expect(rules(stages().staging)).toEqual(expected("team/receipts/"));

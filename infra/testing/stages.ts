@@ -11,7 +11,11 @@ export const handlers = Object.fromEntries(
 /** What every stage needs; the secrets' values may appear nowhere but in the links. */
 const needed = {
   ...Object.fromEntries(
-    Object.values(secrets).map(({ secret }) => [`SST_SECRET_${secret}`, `canary-${secret}`]),
+    Object.entries(secrets).flatMap(([variable, { secret }]) => [
+      [`SST_SECRET_${secret}`, `canary-${secret}`],
+      // Who deploys may have them for his laptop, in `.env`.
+      [variable, `canary-${variable}`],
+    ]),
   ),
   CLOUDFLARE_DEFAULT_ACCOUNT_ID: "account",
 };
