@@ -35,6 +35,9 @@ export interface Copy {
   close(): void;
 }
 
+/** What ends a soak without its `afterAll`: Ctrl-C, its stop, and the death of the vitest above it. */
+const ends = ["SIGINT", "SIGTERM", "disconnect"] as const;
+
 /** Five times what a run takes on two processors. */
 const runMs = 120_000;
 
@@ -42,14 +45,20 @@ const runMs = 120_000;
 export async function copy(): Promise<Copy> {
   if (!(await ensure())) throw new Error("SST's components are not there and could not be installed");
   // The real path: esbuild resolves to it, and the tests compare with it.
-  const dir = fs.mkdtempSync(join(fs.realpathSync.native(tmpdir()), "ocrlty-mutant-"));
+  const temporary = fs.realpathSync.native(tmpdir());
+  sweep(temporary);
+  const dir = fs.mkdtempSync(join(temporary, `ocrlty-mutant-${process.pid}-`));
   const running = new Set<number>();
   const close = () => {
-    process.off("exit", close);
+    for (const event of ends) process.off(event, leave);
     for (const pid of running) endTree(pid);
     fs.rmSync(dir, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
   };
-  process.once("exit", close);
+  const leave = () => {
+    close();
+    process.exit(1);
+  };
+  for (const event of ends) process.once(event, leave);
   try {
     for (const file of sources()) {
       fs.mkdirSync(dirname(join(dir, file)), { recursive: true });
@@ -75,6 +84,23 @@ export async function copy(): Promise<Copy> {
     }
   };
   return { run, mutated, close };
+}
+
+/** Removes the copies whose makers were killed, or had no time to do it: after Ctrl-C vitest waits for nobody. */
+function sweep(temporary: string): void {
+  for (const name of fs.readdirSync(temporary)) {
+    const pid = Number(/^ocrlty-mutant-(\d+)-/.exec(name)?.[1]);
+    if (pid > 0 && !isAlive(pid))
+      fs.rmSync(join(temporary, name), { recursive: true, force: true, maxRetries: 10 });
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM";
+  }
 }
 
 function changed(file: string, text: string, edits: readonly Edit[]): string {
