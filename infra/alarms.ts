@@ -1,6 +1,7 @@
 /** What wakes somebody up, and the page that he looks at first. A personal stage has neither. */
 import { api } from "./api.ts";
 import { dashboard } from "./dashboard.ts";
+import { functions as deployed } from "./functions.ts";
 import { functions, times } from "./limits.ts";
 import { metrics, namespace, service } from "./metrics.ts";
 import { pairs } from "./queue-resources.ts";
@@ -102,7 +103,8 @@ function alarms(): void {
     period: 5 * period,
   });
   alarm("ApiErrorsAlarm", {
-    alarmDescription: 'More than 5 % of the calls end in 5xx: docs/operate.md, "Calls fail"',
+    alarmDescription:
+      'More than 5 % of the calls, or all of a few, end in 5xx: docs/operate.md, "Calls fail"',
     threshold: 5,
     evaluationPeriods: 2,
     metricQueries: [
@@ -110,8 +112,33 @@ function alarms(): void {
       { id: "calls", metric: apiMetric("Count") },
       {
         id: "rate",
-        expression: `IF(calls >= ${fewest}, 100 * errors / calls, 0)`,
+        // Where nobody calls twenty times in five minutes, an outage is three of three.
+        expression: `IF(calls >= ${fewest} OR (errors >= 3 AND errors == calls), 100 * errors / calls, 0)`,
         label: "5xx in %",
+        returnData: true,
+      },
+    ],
+  });
+  const ofClock = (metricName: string) => ({
+    namespace: "AWS/Lambda",
+    metricName,
+    dimensions: { FunctionName: deployed.reconcile.nodes.function.name },
+    stat: "Sum",
+    period: 5 * period,
+  });
+  // Called each minute, whether anybody works or not: it is the first to find a database that refuses its token.
+  alarm("ReconcileAlarm", {
+    alarmDescription: 'Nothing is mended any more: docs/operate.md, "Nothing is mended"',
+    threshold: 0,
+    evaluationPeriods: 2,
+    treatMissingData: "breaching",
+    metricQueries: [
+      { id: "calls", metric: ofClock("Invocations") },
+      { id: "errors", metric: ofClock("Errors") },
+      {
+        id: "none",
+        expression: "IF(FILL(calls, 0) > FILL(errors, 0), 0, 1)",
+        label: "no call that ended well",
         returnData: true,
       },
     ],

@@ -265,7 +265,8 @@ export function times(timeScale = 1) {
   // A machine's own round trips do not get faster with the scale.
   const io = (value: number) => Math.min(value, Math.max(1_000, ms(value)));
   return {
-    gatewayTimeoutMs: ms(platform.gatewayTimeoutMs),
+    // At any scale an instance takes its time to start, for which the gateway waits as well.
+    gatewayTimeoutMs: Math.min(platform.gatewayTimeoutMs, Math.max(10_000, ms(platform.gatewayTimeoutMs))),
     functionTimeoutMs: (name: FunctionName) => ms(functions[name].timeoutMs),
     /** Deadline of an HTTP call = min(timeEpoch + httpBudget, remaining time) − httpReserve; at it the call becomes 202. */
     httpBudgetMs: ms(29_000),

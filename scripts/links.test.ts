@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { withLinks } from "#scripts/links";
+import { demand, withLinks } from "#scripts/links";
 
 const links = {
   App: { name: "ocrlty", stage: "staging" },
@@ -45,5 +45,31 @@ describe("settings under sst shell", () => {
     expect(withLinks(env)).toEqual(env);
     const app = { ...env, SST_RESOURCE_App: "{}" };
     expect(withLinks(app)).toEqual(app);
+  });
+
+  test.each([
+    ["of a stage that was never deployed", {}, /^stage staging has no DATABASE_URL/],
+    ["without a scheme, which would be a file here", { DATABASE_URL: "stage.turso.io" }, /is no address/],
+    ["that is a file", { DATABASE_URL: "file:mine.db" }, /is no address/],
+  ])("a database %s is refused, whatever the laptop has", (_what, Database, message) => {
+    const env = {
+      SST_RESOURCES_JSON: JSON.stringify({ App: links.App, Database }),
+      DATABASE_URL: "file:mine.db",
+    };
+    expect(() => demand(withLinks(env), "DATABASE_URL")).toThrow(message);
+  });
+
+  test("what a stage has is taken, and outside of one nothing is demanded", () => {
+    const env = withLinks({ SST_RESOURCES_JSON: JSON.stringify(links) });
+    for (const name of ["DATABASE_URL", "API_KEY_PEPPER", "OCRLTY_URL"] as const) {
+      expect(() => demand(env, name)).not.toThrow();
+      expect(() => demand({}, name)).not.toThrow();
+    }
+    const { Api: _, ...others } = links;
+    const half = withLinks({
+      SST_RESOURCES_JSON: JSON.stringify(others),
+      OCRLTY_URL: "http://127.0.0.1:8080",
+    });
+    expect(() => demand(half, "OCRLTY_URL")).toThrow("stage staging has no OCRLTY_URL");
   });
 });

@@ -7,11 +7,13 @@ import * as z from "zod";
 import { names } from "#core/config";
 import { queues, urlVariable } from "#infra/queues";
 import type { Env } from "#local/home";
+import { UsageError } from "#scripts/context";
 
 /** What may be taken over: a link can hold more, and nothing of it may replace PATH or a proxy. */
 const known = new Set([...names, ...Object.keys(queues).map(urlVariable)]);
 const Link = z.record(z.string(), z.unknown());
 const Api = z.object({ url: z.url() });
+const App = z.object({ stage: z.string() });
 
 /**
  * The environment with the linked settings in it, and the stage's API as `OCRLTY_URL`. They win over variables of the
@@ -19,13 +21,34 @@ const Api = z.object({ url: z.url() });
  * `sst shell` it is returned as it is.
  */
 export function withLinks(env: Env): Env {
+  return { ...env, ...settingsOf(linksOf(env)) };
+}
+
+/**
+ * Nothing outside `sst shell`. There, a stage that was never deployed, or only half, has no such setting, and what a
+ * laptop has in its place is not meant by anybody who names a stage.
+ * @throws UsageError that names stage and variable, never a value.
+ */
+export function demand(env: Env, variable: "DATABASE_URL" | "API_KEY_PEPPER" | "OCRLTY_URL"): void {
   const links = linksOf(env);
-  if (links.App === undefined) return env;
+  const { stage } = App.safeParse(links.App).data ?? {};
+  if (stage === undefined) return;
+  const value = settingsOf(links)[variable];
+  if (value === undefined)
+    throw new UsageError(`stage ${stage} has no ${variable}: deploy it first (docs/deploy.md)`);
+  // Anything else would be the name of a file here.
+  if (variable === "DATABASE_URL" && !/^(libsql|https?|wss?):\/\//.test(value))
+    throw new UsageError(`DATABASE_URL of stage ${stage} is no address: one begins with libsql://`);
+}
+
+/** What the links say, by variable; empty outside `sst shell`. */
+function settingsOf(links: Record<string, unknown>): Record<string, string> {
+  if (links.App === undefined) return {};
   const api = Api.safeParse(links.Api).data;
   const linked = Object.values(links)
     .flatMap((link) => Object.entries(Link.safeParse(link).data ?? {}))
     .filter((pair): pair is [string, string] => known.has(pair[0]) && typeof pair[1] === "string");
-  return { ...env, ...Object.fromEntries(linked), ...(api === undefined ? {} : { OCRLTY_URL: api.url }) };
+  return { ...Object.fromEntries(linked), ...(api === undefined ? {} : { OCRLTY_URL: api.url }) };
 }
 
 function linksOf(env: Env): Record<string, unknown> {

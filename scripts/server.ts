@@ -7,6 +7,7 @@ import * as z from "zod";
 import { home } from "#local/home";
 import * as Client from "#scripts/client";
 import { type Context, UsageError } from "#scripts/context";
+import * as Links from "#scripts/links";
 
 export interface Server extends Client.Target {
   /** Runs on this machine, out of this folder. */
@@ -35,6 +36,7 @@ export async function connect(
   options: { url?: string | undefined; key?: string | undefined } = {},
 ): Promise<Server> {
   const { env } = context;
+  if (!options.url) Links.demand(env, "OCRLTY_URL");
   const address = options.url || env.OCRLTY_URL;
   if (address) {
     return {

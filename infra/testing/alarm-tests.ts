@@ -19,7 +19,14 @@ export function alarmTests(stages: () => Stages): void {
             `${pascal(name)}DeadLettersAlarm`,
             `${pascal(name)}StalledAlarm`,
           ]),
-          ...["SingleAgeAlarm", "ApiErrorsAlarm", "ItemErrorsAlarm", "ModelSlowAlarm", "ModelAwayAlarm"],
+          ...[
+            "SingleAgeAlarm",
+            "ApiErrorsAlarm",
+            "ItemErrorsAlarm",
+            "ModelSlowAlarm",
+            "ModelAwayAlarm",
+            "ReconcileAlarm",
+          ],
         ].toSorted(),
       );
       for (const { name, inputs } of alarms) {
@@ -28,7 +35,8 @@ export function alarmTests(stages: () => Stages): void {
         expect(inputs.okActions, name).toEqual(inputs.alarmActions);
         expect(inputs, name).toMatchObject({
           comparisonOperator: "GreaterThanThreshold",
-          treatMissingData: "notBreaching",
+          // A clock that says nothing stands still; of all others silence is peace.
+          treatMissingData: name === "ReconcileAlarm" ? "breaching" : "notBreaching",
         });
         expect(inputs.alarmDescription, name).toMatch(/: docs\/operate\.md, "[A-Z][^"]+"$/);
         expect(inputs.name, name).toMatch(new RegExp(`^ocrlty-(production|staging)-${name}$`));
@@ -56,7 +64,12 @@ export function alarmTests(stages: () => Stages): void {
     expect(alarm("SingleAgeAlarm")).toContain('"threshold":900,');
     expect(alarm("ApiErrorsAlarm")).toContain('"threshold":5,');
     expect(alarm("ItemErrorsAlarm")).toContain('"threshold":10,');
-    expect(alarm("ApiErrorsAlarm")).toContain("100 * errors / calls");
+    expect(alarm("ApiErrorsAlarm")).toContain(
+      "IF(calls >= 20 OR (errors >= 3 AND errors == calls), 100 * errors / calls, 0)",
+    );
+    expect(alarm("ReconcileAlarm")).toMatch(
+      /production-ReconcileFunction.*IF\(FILL\(calls, 0\) > FILL\(errors, 0\), 0, 1\)/,
+    );
     const slow = resourceOf(
       stages().production,
       "aws:cloudwatch/metricAlarm:MetricAlarm",

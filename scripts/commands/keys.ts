@@ -9,6 +9,7 @@ import { migrate } from "#core/db/migrate";
 import * as Key from "#core/key/key";
 import { absoluteDatabaseUrl, databaseUrl, home } from "#local/home";
 import { type Context, type Exit, exit, UsageError } from "#scripts/context";
+import * as Links from "#scripts/links";
 
 interface Options {
   json?: boolean;
@@ -205,6 +206,8 @@ async function withDatabase(
   work: (opened: Opened) => Promise<void>,
 ): Promise<void> {
   const { env } = context;
+  if (!options.db)
+    for (const variable of ["DATABASE_URL", "API_KEY_PEPPER"] as const) Links.demand(env, variable);
   const url = options.db ? absoluteDatabaseUrl(options.db, context.cwd) : databaseUrl(env);
   const isFile = url.startsWith("file:");
   if (isFile) {

@@ -8,6 +8,7 @@ import * as Database from "#core/db/client";
 import { migrate as apply } from "#core/db/migrate";
 import { absoluteDatabaseUrl, databaseUrl } from "#local/home";
 import { type Context, type Exit, exit } from "#scripts/context";
+import * as Links from "#scripts/links";
 
 interface Options {
   json?: boolean;
@@ -41,6 +42,7 @@ const busyTimeoutMs = 5_000;
 
 async function migrate(context: Context, options: Options): Promise<Exit> {
   const { env } = context;
+  if (!options.db) Links.demand(env, "DATABASE_URL");
   const url = options.db ? absoluteDatabaseUrl(options.db, context.cwd) : databaseUrl(env);
   const path = url.startsWith("file:") ? fileURLToPath(url) : undefined;
   if (path !== undefined) fs.mkdirSync(dirname(path), { recursive: true });

@@ -129,19 +129,25 @@ describe("the model server's unguarded paths", () => {
   };
 
   it("fail the smoke test loudly when they answer, whatever they say; no key goes there", async () => {
-    const { seen, outcomes, why } = await about([{ body: { ok: 1 } }, { status: 422, body: { error } }]);
-    expect(outcomes).toEqual(["failed", "failed"]);
+    const { seen, outcomes, why } = await about([
+      ...[{ body: { ok: 1 } }, { status: 422, body: { error } }],
+      ...[{ body: { data: [] } }, { status: 400, body: { error } }],
+    ]);
+    expect(outcomes).toEqual(["failed", "failed", "failed", "failed"]);
     expect(why).toContain("WITHOUT A KEY");
     expect(seen.map(({ method, path }) => `${method} ${path}`)).toEqual([
       "POST /invocations",
       "POST /tokenize",
+      "GET /v1/models",
+      "POST /v1/chat/completions",
     ]);
     expect(JSON.stringify(seen)).not.toContain("key-1");
   });
 
   it("pass behind the proxy, and are passed over where nothing is there", async () => {
-    expect((await about([{ status: 404 }, { status: 404 }])).outcomes).toEqual(["ok", "ok"]);
+    const shut = [{ status: 404 }, { status: 404 }, { status: 401 }, { status: 401 }];
+    expect((await about(shut)).outcomes).toEqual(["ok", "ok", "ok", "ok"]);
     await close();
-    expect((await about(undefined)).outcomes).toEqual(["skipped", "skipped"]);
+    expect((await about(undefined)).outcomes).toEqual(shut.map(() => "skipped"));
   });
 });
