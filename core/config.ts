@@ -121,9 +121,6 @@ type Values<S extends Section> = {
 /** Every variable of the product, for `.env.example`'s test and for the local loop to pass on. */
 export const names: string[] = Object.values(variables).flatMap((section) => Object.keys(section));
 
-/** Those of them that no function reads: whoever may switch the GPU is an operator, not a program that strangers call. */
-export const operatorsOwn: string[] = Object.keys(variables.pod);
-
 /** Checks one section of an environment. @throws ConfigError with every wrong variable's name. */
 export function parse<S extends Section>(section: S, env: Env): Values<S> {
   const values: Record<string, unknown> = {};

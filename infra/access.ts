@@ -5,7 +5,7 @@
  */
 import type { FunctionSpec } from "./limits.ts";
 import { queues as allQueues, type QueueSpec, urlVariable } from "./queues.ts";
-import { derived, type LinkName, plain, secrets } from "./settings.ts";
+import { commandOnly, derived, type LinkName, plain, secrets } from "./settings.ts";
 
 /** Its links. Whoever reads keys needs the pepper of their hashes: the functions behind routes that have the database. */
 export function linksOf(spec: Pick<FunctionSpec, "links">, behindRoute: boolean): LinkName[] {
@@ -20,6 +20,7 @@ const links: ReadonlyMap<string, LinkName | "app"> = new Map([
     names.map((name) => [name, link as keyof typeof plain] as const),
   ),
   ...Object.keys(allQueues).map((queue) => [urlVariable(queue), "queues"] as const),
+  ...commandOnly.map((name) => [name, "pod"] as const),
 ]);
 
 /** The link with which a variable of core/config.ts comes; `app`: every function has it. Undefined for those of the loop. */

@@ -53,13 +53,26 @@ describe("the workflows", () => {
     expect((await mistakes("deploy.yml", mutated)).join("\n")).toMatch(message);
   });
 
-  test.each(workflows)("%s names every action by its commit, with the version beside it", (name) => {
-    const used = [...read(name).matchAll(/uses: (.*)$/gm)].map(([, action = ""]) => action);
-    expect(used.length).toBeGreaterThan(0);
-    expect(used.filter((action) => !/^[\w.-]+\/[\w.-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$/.test(action))).toEqual(
-      [],
+  test("every action is pinned by commit, with its version beside it, and alike everywhere", () => {
+    const uses = workflows.map((name) =>
+      [...read(name).matchAll(/uses:\s*(.+)$/gm)].map(([, action = ""]) => action),
     );
+    for (const found of uses) expect(found.length).toBeGreaterThan(0);
+    const all = uses.flat();
+    for (const action of all) expect(action).toMatch(/^[\w-]+\/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$/);
+    const versions = Map.groupBy(new Set(all), (action) => action.split("@")[0]);
+    expect([...versions.values()].filter((found) => found.length > 1)).toEqual([]);
   });
+
+  test.each(workflows)(
+    "%s has no rights that it does not name, and puts no expression into a shell line",
+    (name) => {
+      const text = read(name);
+      expect(text).toMatch(/^permissions:/m);
+      expect(text).not.toMatch(/\bwrite-all\b|pull_request_target/);
+      for (const [line] of text.matchAll(/^\s*(?:- )?run:.*$/gm)) expect(line).not.toContain("${{");
+    },
+  );
 
   test("pull requests see no secret and may write nothing", () => {
     const ci = read("ci.yml");
@@ -86,15 +99,27 @@ describe("the workflows", () => {
     );
   });
 
-  test("a deployment passes on every setting that a stage may have", () => {
-    const text = read("deploy.yml");
-    const settings = [...Object.values(plain).flat(), ...concurrencySettings, "ALARM_EMAIL", "OCRLTY_DOMAIN"];
-    const missing = settings.filter((name) => !text.includes(`${name}: \${{ vars.${name} }}`));
-    expect(missing).toEqual([]);
+  test("a deployment passes on every setting that infra reads from its environment", () => {
+    const infra = fs
+      .globSync("infra/*.ts", { cwd: root })
+      .filter((path) => !path.endsWith(".test.ts"))
+      .map((path) => fs.readFileSync(join(root, path), "utf8"))
+      .join("\n");
+    const direct = [...infra.matchAll(/\b(?:process\.)?env\.([A-Z][A-Z_]+)/g)].map(([, name = ""]) => name);
+    const listed = [...infra.matchAll(/maxConcurrencySetting: "([A-Z_]+)"/g)].map(([, name = ""]) => name);
+    expect([...direct, ...listed]).toEqual(
+      expect.arrayContaining([
+        "ALARM_EMAIL",
+        "OCRLTY_DOMAIN",
+        "RESERVED_CONCURRENCY",
+        "ITEM_MAX_CONCURRENCY",
+      ]),
+    );
+    expect(listed).toContain("SINGLE_MAX_CONCURRENCY");
+    for (const name of [...direct, ...listed, ...Object.values(plain).flat()])
+      expect(read("deploy.yml"), name).toContain(`${name}: \${{ vars.${name} }}`);
   });
 });
-
-const concurrencySettings = ["ITEM_MAX_CONCURRENCY", "SINGLE_MAX_CONCURRENCY", "RESERVED_CONCURRENCY"];
 
 /** What the tokens of a workflow's jobs may do, in the order of the file. */
 function rightsIn(text: string): string[] {

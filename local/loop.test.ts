@@ -86,9 +86,17 @@ describe("a loop", () => {
   test("keeps from a function what it is not linked to, as the deployment does", async () => {
     const links = ["bucket"] as const;
     const linked: App = { ...app, functions: { ...app.functions, echo: spec("echo.handler", links) } };
-    const seen = await seenBy(await run({ home: folder(), app: linked }));
+    const pod = { RUNPOD_API_KEY: "key", POD_ID: "pod", RUNPOD_API_URL: "https://api.example.com" };
+    const seen = await seenBy(await run({ home: folder(), app: linked, env: { ...env, ...pod } }));
     expect(seen).toMatchObject({ OCRLTY_STAGE: "local", S3_BUCKET: "ocrlty", AWS_REGION: "us-east-1" });
-    for (const name of ["DATABASE_URL", "API_KEY_PEPPER", "VLLM_BASE_URL", "WEBHOOK_SECRET"])
+    // Nobody is linked to the pod: whoever may switch the GPU is an operator.
+    for (const name of [
+      "DATABASE_URL",
+      "API_KEY_PEPPER",
+      "VLLM_BASE_URL",
+      "WEBHOOK_SECRET",
+      ...Object.keys(pod),
+    ])
       expect(seen).not.toHaveProperty(name);
   });
 

@@ -419,7 +419,7 @@ function rightsOf({ functions, queues = {} }: App, accessKeyId: string): Role | 
 function settings(env: Env, home: Home, timeScale: number, decided: Settings): Settings {
   const given = Object.fromEntries(
     Config.names.flatMap((name): [string, string][] => {
-      const value = Config.operatorsOwn.includes(name) ? undefined : env[name];
+      const value = env[name];
       return value ? [[name, value]] : [];
     }),
   );

@@ -20,8 +20,8 @@ async function main(): Promise<number> {
     part("lint", "node_modules/@biomejs/biome/bin/biome", ["check", "--no-errors-on-unmatched"]),
     part("types", "node_modules/typescript/bin/tsc", ["--noEmit", "--project", "."]),
   ]);
-  await sstPlatform(process.argv.slice(2));
   const failed = checks.filter((ok) => !ok).length;
+  if (failed === 0) await sstPlatform(process.argv.slice(2));
   const totals = failed > 0 ? { passed: 0, failed, skipped: 0 } : await tests(process.argv.slice(2));
   process.stdout.write(`
 ${Totals.line(totals)}
@@ -47,16 +47,16 @@ async function part(name: string, file: string, args: string[]): Promise<boolean
 
 /**
  * Installs SST's components where they are missing, for the tests of infra/. Before all tests: an installation beside
- * them takes the disk and the processors from loops whose clocks run thirty times as fast. Those tests skip themselves,
- * counted, when the registry is out of reach.
+ * them takes the disk and the processors from loops whose clocks run thirty times as fast. Those tests say so and skip
+ * themselves, counted, when the registry is out of reach.
  */
 async function sstPlatform(args: readonly string[]): Promise<void> {
   if (args.length > 0 && !args.some((arg) => arg.startsWith("infra"))) return;
   const startedAt = performance.now();
   const there = await Platform.ensure();
   const seconds = (performance.now() - startedAt) / 1000;
-  if (!there) process.stdout.write("SST's components are not there and could not be installed\n");
-  else if (seconds > 1) process.stdout.write(`SST's components installed, once (${seconds.toFixed(1)} s)\n`);
+  if (there && seconds > 1)
+    process.stdout.write(`SST's components installed, once (${seconds.toFixed(1)} s)\n`);
 }
 
 /** Runs vitest with its own readable output and counts from its report. */

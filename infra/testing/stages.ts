@@ -52,9 +52,11 @@ export async function stages(): Promise<Stages> {
   const make = (stage: Stage, dev = false) =>
     synthesize({ stage, env: environments[stage], bundle: bundled, handlers, dev });
   const [production, staging, anna, live] = await Promise.all([
-    ...[make("production"), make("staging"), make("anna")],
+    make("production"),
+    make("staging"),
+    make("anna"),
     make("anna", true),
   ]);
   bundled.release();
-  return { bundle: bundled, production, staging, anna, live } as Stages;
+  return { bundle: bundled, production, staging, anna, live };
 }

@@ -183,7 +183,7 @@ async function onLoopback<T>(listen: () => Promise<T>, seen: (server: http.Serve
   }
 }
 
-type Queues = Readonly<Record<string, Queue & { readonly deadLetter: Queue }>>;
+type Queues = QueueServer["queues"];
 
 /** Puts the hook, and what IAM would refuse, in front of what the server answers with. */
 function guard(
