@@ -64,7 +64,6 @@ test.each([
   "-5:B2",
   "-PI()",
   "-5;1",
-  "-5\n=1",
   '-5"',
   "-5&A1",
   "＝1",
@@ -73,6 +72,33 @@ test.each([
   "＠5",
 ])("%j is made safe", (text) => {
   expect(cell(text)).toBe(`'${text}`);
+});
+
+test.each([
+  ["Tea; =1+1", "Tea; '=1+1"],
+  ["Tea;=1+1", "Tea;'=1+1"],
+  ["Tea\t@SUM(A1)", "Tea\t'@SUM(A1)"],
+  ["Tea,+cmd", "Tea,'+cmd"],
+  ["Tea|=1", "Tea|'=1"],
+  ['Tea;"=1+1"', `Tea;"'=1+1"`],
+  ["-5\n=1", "'-5\n'=1"],
+  ["Tea\r\n=1", "Tea\r\n'=1"],
+  ["\t=1", "'\t'=1"],
+  [" =1", " '=1"],
+  ["Tea;＝1", "Tea;'＝1"],
+])("%j is made safe for a spreadsheet that splits at another separator", (text, expected) => {
+  expect(cell(text)).toBe(expected);
+});
+
+test.each(["Milk, -5.00", "Main St 5, +49 30 1234", "A=B", "a-b; c-d", "2+2", "x@y.example", "'=1"])(
+  "%j begins no formula anywhere and stays as it is printed",
+  (text) => {
+    expect(cell(text)).toBe(text);
+  },
+);
+
+test("a NUL, at which readers end a text, is shown instead of written", () => {
+  expect(cell("5.00\u0000=1")).toBe("5.00\ufffd=1");
 });
 
 test("a long text that is almost a number takes no longer than it is long", () => {

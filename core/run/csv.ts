@@ -4,7 +4,9 @@ import type { Item } from "./schema.ts";
 
 /**
  * Tables for spreadsheets, after RFC 4180 with `\n` between records. A text that a spreadsheet would take for a
- * formula (`=`, `+`, `-`, `@`, tab) gets a `'` in front; an amount such as `-5.00` among the results is none, and stays as it is printed.
+ * formula (`=`, `+`, `-`, `@`, tab) gets a `'` in front, and so does what stands behind a comma, semicolon, tab or new
+ * line inside a text: a spreadsheet that splits at another separator than ours sees a cell there. An amount such as
+ * `-5.00` among the results is no formula, and stays as it is printed.
  */
 
 /**
@@ -93,19 +95,37 @@ function valueAt(value: unknown, path: string): unknown {
 /** @param own - our columns come first, so many: what a caller named is never an amount. */
 function lines(records: unknown[][], own = Number.POSITIVE_INFINITY): string {
   return stringify(
-    records.map((record) => record.map(cell)),
-    {
-      escape_formulas: true,
-      cast: {
-        string: (value, { index }) =>
-          index >= own && printedNumber.test(value) ? { value, escape_formulas: false } : value,
-      },
-    },
+    records.map((record) => record.map((value, index) => cell(value, { mayBeAmount: index >= own }))),
   );
 }
 
-function cell(value: unknown): string | number {
+function cell(value: unknown, options: { mayBeAmount: boolean }): string | number {
   if (value === null || value === undefined) return "";
-  if (typeof value === "string" || typeof value === "number") return value;
-  return JSON.stringify(value);
+  if (typeof value === "number") return value;
+  return safe(typeof value === "string" ? value : JSON.stringify(value), options);
+}
+
+/** What some spreadsheet splits a line at, whatever the file was written with. */
+const separators = /([,;\t\r\n|])/;
+/** White space and quotes do not keep a spreadsheet from seeing the formula behind them. */
+const beginsFormula = /^([\s"]*)(?=[=+\-@＝＋－＠])/u;
+
+/**
+ * The text with a `'` in front of everything that could begin a formula: OWASP's advice ("CSV Injection") for the
+ * beginning of a cell and for what other separators would make one. Linear in its length. A NUL ends a text for some
+ * readers, and a file for others, so it is shown as U+FFFD.
+ */
+export function safe(text: string, { mayBeAmount }: { mayBeAmount: boolean }): string {
+  const whole = text.replaceAll("\0", "\ufffd");
+  if (mayBeAmount && printedNumber.test(whole)) return whole;
+  const guarded = whole
+    .split(separators)
+    .map((piece, i) => {
+      if (i % 2 === 1 || !beginsFormula.test(piece)) return piece;
+      return mayBeAmount && i > 0 && printedNumber.test(piece.trim())
+        ? piece
+        : piece.replace(beginsFormula, "$1'");
+    })
+    .join("");
+  return /^[\t\r]/.test(whole) ? `'${guarded}` : guarded;
 }

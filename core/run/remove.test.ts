@@ -1,6 +1,7 @@
 import { eq } from "drizzle-orm";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import * as Artifacts from "#core/artifact/artifact";
+import * as Bucket from "#core/artifact/bucket";
 import { AppError } from "#core/error";
 import { extractTable } from "#core/extraction/extract.sql";
 import * as Finish from "#core/run/finish";
@@ -9,6 +10,7 @@ import * as Remove from "#core/run/remove";
 import * as Results from "#core/run/results";
 import { type RunRow, runTable } from "#core/run/run.sql";
 import { keptPrefix } from "#core/run/source/kept";
+import { sizes } from "#infra/limits";
 import { silent } from "#test/bucket";
 import * as EndedRun from "#test/ended-run";
 
@@ -184,6 +186,25 @@ describe("the results of a run", () => {
     const flat = await finish(await stores.insert({ taskId: "receipt_fields_v1" }, []));
     await expect(Results.of(stores.services, silent, flat, "line_items_csv")).rejects.toMatchObject({
       code: "invalid_request",
+    });
+  });
+
+  test("are converted where they are tables, up to the size of an answer", async () => {
+    const run = await finish(await stores.insert({ taskId: "receipt_fields_v1" }, []));
+    const semicolon = { name: "semicolon", byteOrderMark: false } as const;
+    const wanted = (format: Results.Format, dialect: typeof semicolon) =>
+      Results.of(stores.services, silent, run, format, dialect);
+    await expect(wanted("jsonl", semicolon)).rejects.toMatchObject({
+      code: "invalid_request",
+      details: { issues: [{ path: "dialect" }] },
+    });
+    const { rel } = await wanted("csv", semicolon);
+    const body = Buffer.alloc(sizes.directAnswerBytes + 1, "a");
+    await Bucket.replace(stores.services.bucket, silent, rel, { body, contentType: "text/csv" });
+    expect((await Results.of(stores.services, silent, run, "csv")).bytes).toBe(body.length);
+    await expect(wanted("csv", semicolon)).rejects.toMatchObject({
+      code: "conflict",
+      details: { reason: "results_too_large" },
     });
   });
 

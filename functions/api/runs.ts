@@ -2,6 +2,7 @@ import * as z from "zod";
 import * as Bucket from "#core/artifact/bucket";
 import { AppError } from "#core/error";
 import * as Cancel from "#core/run/cancel";
+import * as Dialects from "#core/run/dialect";
 import * as Remove from "#core/run/remove";
 import * as Results from "#core/run/results";
 import * as Run from "#core/run/run";
@@ -97,9 +98,19 @@ export const operations = {
   "GET /v1/runs/{run_id}/results": operation({
     summary: "The results of an ended run as a file",
     description:
-      "Up to 4 MB directly; more as a redirect to a signed URL, or with `Accept: application/json` as `{url, expires_at}`. `csv` has one row an item with the task's columns, `line_items_csv` one row a line item; cells that a spreadsheet would take for a formula are made safe.",
+      "Up to 4 MB directly; more as a redirect to a signed URL, or with `Accept: application/json` as `{url, expires_at}`. `csv` has one row an item with the task's columns, `line_items_csv` one row a line item; cells that a spreadsheet would take for a formula are made safe. `dialect` and `bom` are for tables of up to 4 MB: above that `ocrlty results RUN_ID --out results.csv --dialect semicolon` makes them.",
     params,
-    query: z.strictObject({ format: z.enum(Results.formats).default("json"), key_id: keyId }),
+    query: z.strictObject({
+      format: z.enum(Results.formats).default("json"),
+      dialect: z
+        .enum(Dialects.names)
+        .default("comma")
+        .meta({ description: "What separates the cells of a table" }),
+      bom: z.enum(["0", "1"]).default("0").meta({
+        description: "1: a table begins with a byte order mark, by which Excel knows that it is UTF-8",
+      }),
+      key_id: keyId,
+    }),
     responses: {
       200: {
         description: "The file; with `Accept: application/json`, for large ones, where it can be fetched",
@@ -112,14 +123,16 @@ export const operations = {
     run: async ({ params, query, call }) => {
       const services = runServices();
       const { row } = await Run.find(services.db, wanted(call, params.run_id, query.key_id));
-      const file = await Results.of(services, call.log, row, query.format);
+      const dialect = { name: query.dialect, byteOrderMark: query.bom === "1" };
+      const file = await Results.of(services, call.log, row, query.format, dialect);
       if (file.bytes > sizes.directAnswerBytes) return stored(call, services.bucket, file.rel, file.fileName);
       const bytes = await Bucket.get(services.bucket, call.log, file.rel);
       if (bytes === undefined) throw new AppError("not_found", "the results of this run are no longer there");
+      const text = Buffer.from(bytes).toString("utf8");
       return {
         status: 200,
         // As text: the gateway counts base64 against its limit.
-        body: Buffer.from(bytes).toString("utf8"),
+        body: Dialects.isStored(dialect) ? text : (await import("#core/run/convert")).table(text, dialect),
         contentType: file.contentType,
         headers: { "Content-Disposition": `attachment; filename="${file.fileName}"` },
       };

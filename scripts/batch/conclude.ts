@@ -10,6 +10,7 @@ export interface Wish {
   /** Absolute; undefined: to stdout. */
   readonly out?: string | undefined;
   readonly json?: boolean | undefined;
+  readonly table?: Results.TableOptions | undefined;
 }
 
 /**
@@ -20,7 +21,7 @@ export async function conclude(
   context: Context,
   server: Client.Target,
   run: Run.Run,
-  { out, json }: Wish,
+  { out, json, table = {} }: Wish,
 ): Promise<Exit> {
   const status = Run.isGood(run) ? exit.ok : exit.items;
   if (run.status === "failed") {
@@ -35,7 +36,9 @@ export async function conclude(
     context.say(Run.told(run));
     return status;
   }
-  const files = (await Results.saveAll(context, server, run, out)).map((file) => relative(context.cwd, file));
+  const files = (await Results.saveAll(context, server, run, out, table)).map((file) =>
+    relative(context.cwd, file),
+  );
   if (json) context.out(`${JSON.stringify({ ...run, files })}\n`);
   else context.out(`${Run.told(run)}\n${files.map(Text.shown).join("\n")}\n`);
   return status;

@@ -2,8 +2,11 @@
 import * as fs from "node:fs";
 import { basename, dirname, extname, join, relative, resolve } from "node:path";
 import { Readable } from "node:stream";
+import { type Command, Option } from "commander";
 import * as z from "zod";
+import * as Convert from "#core/run/convert";
 import * as Csv from "#core/run/csv";
+import * as Dialects from "#core/run/dialect";
 import { Item } from "#core/run/schema";
 import * as Task from "#core/task/task";
 import { patiently } from "#scripts/batch/retry";
@@ -16,12 +19,17 @@ import * as Table from "#scripts/table";
 export const formats = ["json", "jsonl", "csv", "line_items_csv"] as const;
 export type Format = (typeof formats)[number];
 
-const byExtension: Readonly<Record<string, Format>> = { ".csv": "csv", ".jsonl": "jsonl", ".json": "json" };
+const byExtension: Readonly<Record<string, Format>> = {
+  ".csv": "csv",
+  ".tsv": "csv",
+  ".jsonl": "jsonl",
+  ".json": "json",
+};
 
 /** The format that a file's name asks for. Throws UsageError. */
 export function formatOf(file: string): Format {
   const format = byExtension[extname(file).toLowerCase()];
-  if (format === undefined) throw new UsageError(`${file}: results are .csv, .jsonl or .json`);
+  if (format === undefined) throw new UsageError(`${file}: results are .csv, .tsv, .jsonl or .json`);
   return format;
 }
 
@@ -60,6 +68,31 @@ export function checkFile(file: string, { force, cwd, mine }: Check): void {
 
 const downloadMs = 2 * 60_000;
 const pathOf = (wanted: Run.Wanted, format: Format) => Run.pathOf(wanted, "/results", { format });
+const isTable = (format: Format) => format === "csv" || format === "line_items_csv";
+
+/** `--dialect` and `--no-bom`, as commander gives them. */
+export interface TableOptions {
+  dialect?: Dialects.Name | undefined;
+  bom?: boolean | undefined;
+}
+
+/** For whoever writes tables to a file. */
+export function tableOptions(command: Command): Command {
+  return command
+    .addOption(
+      new Option(
+        "--dialect <name>",
+        "what separates the cells of a .csv (default: comma; tab for .tsv)",
+      ).choices(Dialects.names),
+    )
+    .option("--no-bom", "write tables without the byte order mark by which Excel knows that they are UTF-8");
+}
+
+/** How a table is written to this file. */
+export function dialectOf(file: string, { dialect, bom = true }: TableOptions): Dialects.Dialect {
+  const named = extname(file).toLowerCase() === ".tsv" ? "tab" : "comma";
+  return { name: dialect ?? named, byteOrderMark: bom };
+}
 
 /** One result file of an ended run. Throws CallError and UsageError. */
 export async function save(
@@ -68,10 +101,13 @@ export async function save(
   wanted: Run.Wanted,
   format: Format,
   file: string,
+  options: TableOptions,
 ): Promise<void> {
-  await patiently(context, downloadMs, () =>
-    Download.save(context, server, pathOf(wanted, format), resolve(context.cwd, file)),
-  );
+  await patiently(context, downloadMs, async () => {
+    const source = await Download.open(context, server, pathOf(wanted, format));
+    const text = isTable(format) ? Convert.stream(source, dialectOf(file, options)) : source;
+    await Download.writeWhole(context, text, resolve(context.cwd, file));
+  });
 }
 
 /**
@@ -83,11 +119,12 @@ export async function saveAll(
   server: Client.Target,
   run: Run.Run,
   out: string,
+  options: TableOptions,
 ): Promise<string[]> {
-  await save(context, server, { runId: run.run_id }, formatOf(out), out);
+  await save(context, server, { runId: run.run_id }, formatOf(out), out, options);
   if (formatOf(out) !== "csv" || !(await hasLineItems(context, server, run.task_id))) return [out];
   const lines = lineItemsFile(out);
-  await save(context, server, { runId: run.run_id }, "line_items_csv", lines);
+  await save(context, server, { runId: run.run_id }, "line_items_csv", lines, options);
   return [out, lines];
 }
 
@@ -106,16 +143,18 @@ export async function fieldsOf(context: Context, server: Client.Target, taskId: 
   return detail.success ? detail.data.fields.map(({ path }) => path) : [];
 }
 
-/** The results of an ended run as they come, on stdout. */
+/** The results of an ended run on stdout; a table there has no byte order mark, which no program in a pipe expects. */
 export async function print(
   context: Context,
   server: Client.Target,
   wanted: Run.Wanted,
   format: Format,
+  { dialect = "comma" }: TableOptions = {},
 ): Promise<void> {
-  const source = await patiently(context, downloadMs, () =>
+  const opened = await patiently(context, downloadMs, () =>
     Download.open(context, server, pathOf(wanted, format)),
   );
+  const source = isTable(format) ? Convert.stream(opened, { name: dialect, byteOrderMark: false }) : opened;
   source.setEncoding("utf8");
   for await (const chunk of source) context.out(String(chunk));
 }
@@ -187,6 +226,7 @@ export async function savePartial(
   server: Client.Target,
   run: { run_id: string; task_id: string },
   out: string,
+  options: TableOptions,
 ): Promise<number> {
   const format = formatOf(out);
   const table = Csv.itemTable(Task.get(run.task_id)?.fields ?? []);
@@ -207,6 +247,8 @@ export async function savePartial(
     }
     if (format === "json") yield "\n]}\n";
   }
-  await Download.writeWhole(context, Readable.from(text()), out);
+  const source = Readable.from(text());
+  const whole = isTable(format) ? Convert.stream(source, dialectOf(out, options)) : source;
+  await Download.writeWhole(context, whole, out);
   return count;
 }

@@ -203,6 +203,7 @@ describe("the state", () => {
     source: "in",
     options: { task_id: "receipt_v1" },
     out: null,
+    table: {},
     partial: null,
     sent: false,
     skipped: 0,

@@ -65,8 +65,8 @@ describe("batch", () => {
     expect(lines.map(({ file }) => file)).toEqual(["b 2.jpg", "b 10.jpg", "sub/c.png"]);
     // Every name is with its own bytes, in whatever order they arrived.
     for (const { file, image_ref } of lines) expect(String(api.uploads.get(image_ref))).toBe(pictureOf(file));
-    expect(cli.read("results.csv")).toBe("csv\nb 2.jpg\nb 10.jpg\nsub/c.png\n");
-    expect(cli.read("results.line_items.csv")).toMatch(/^line_items_csv\n/);
+    expect(cli.read("results.csv")).toBe("\ufeffcsv\nb 2.jpg\nb 10.jpg\nsub/c.png\n");
+    expect(cli.read("results.line_items.csv")).toMatch(/^\ufeffline_items_csv\n/);
     expect(stdout).toBe("r-1 succeeded: 3 of 3 succeeded\nresults.csv\nresults.line_items.csv\n");
     expect(states()).toEqual([]);
     // The bucket never sees the key.
@@ -156,7 +156,7 @@ describe("batch", () => {
     ["an id that is none", ["in", "--run-id", "../x"], /1 to 100 letters/],
     ["a file that is there", ["in", "--out", "there.csv"], /there\.csv exists/],
     ["line items that are there", ["in", "--out", "l.csv"], /l\.line_items\.csv exists/],
-    ["an unknown kind of file", ["in", "--out", "x.xlsx"], /\.csv, \.jsonl or \.json/],
+    ["an unknown kind of file", ["in", "--out", "x.xlsx"], /\.csv, \.tsv, \.jsonl or \.json/],
     ["a folder that is not there", ["in", "--out", "no/x.csv"], /there is no folder/],
     ["an unknown task", ["in", "--task", "unknown_v1"], /not_found/],
     ["--resume with a source", ["in", "--resume", "x"], /needs no source/],
@@ -321,7 +321,7 @@ describe("Ctrl-C", () => {
       return undefined;
     };
     await batch(["in", "--out", "r.csv"], { signal: abort.signal });
-    expect(cli.read("r.csv")).toMatch(/^index,custom_id,file,status/);
+    expect(cli.read("r.csv")).toMatch(/^\ufeffindex,custom_id,file,status/);
     cli.file("r.csv", "my notes");
     expect((await batch(["--resume", idOf()])).stderr).toMatch(/r\.csv exists/);
     expect(cli.read("r.csv")).toBe("my notes");

@@ -18,7 +18,7 @@ import * as Server from "#scripts/server";
 import * as Table from "#scripts/table";
 import * as Text from "#scripts/text";
 
-interface BatchOptions extends Options.Common {
+interface BatchOptions extends Options.Common, Results.TableOptions {
   task?: string;
   concurrency?: string;
   runId?: string;
@@ -52,22 +52,24 @@ Exit status: 0 all read, 1 items failed or files left out, 2 usage, server or ne
 /** `batch DIR|MANIFEST`: many pictures as one run. `done` gets the exit status. */
 export function command(context: Context, done: (status: Exit) => void): Command {
   return Options.common(
-    new Command("batch")
-      .description("read a folder of pictures, or those of a manifest, as one run (POST /v1/batch_extract)")
-      .argument("[source]", "a folder, or a .jsonl manifest")
-      .option("--task <id>", "what to read (default: receipt_fields_v1)")
-      .option(
-        "--concurrency <n>",
-        `items at the model server at once, 1 to ${Limits.batches.maxConcurrency} (default: 4)`,
-      )
-      .option("--run-id <id>", "your own id of the run")
-      .option("--out <file>", "write the results to this .csv, .jsonl or .json")
-      .option("--force", "write over a file that is there")
-      .option("--keep-inputs", "keep the pictures on the server until the run is deleted, for reruns")
-      .option("--webhook <url>", "an https address that is called when the run has ended")
-      .option("--limit <n>", "only the first so many pictures")
-      .option("--no-wait", "start the run and do not wait for it")
-      .option("--resume <run-id>", "take up a batch that was interrupted"),
+    Results.tableOptions(
+      new Command("batch")
+        .description("read a folder of pictures, or those of a manifest, as one run (POST /v1/batch_extract)")
+        .argument("[source]", "a folder, or a .jsonl manifest")
+        .option("--task <id>", "what to read (default: receipt_fields_v1)")
+        .option(
+          "--concurrency <n>",
+          `items at the model server at once, 1 to ${Limits.batches.maxConcurrency} (default: 4)`,
+        )
+        .option("--run-id <id>", "your own id of the run")
+        .option("--out <file>", "write the results to this .csv, .tsv, .jsonl or .json")
+        .option("--force", "write over a file that is there")
+        .option("--keep-inputs", "keep the pictures on the server until the run is deleted, for reruns")
+        .option("--webhook <url>", "an https address that is called when the run has ended")
+        .option("--limit <n>", "only the first so many pictures")
+        .option("--no-wait", "start the run and do not wait for it")
+        .option("--resume <run-id>", "take up a batch that was interrupted"),
+    ),
   )
     .addHelpText("after", examples)
     .action(async (source: string | undefined, options: BatchOptions) =>
@@ -105,6 +107,7 @@ async function begin(context: Context, source: string | undefined, options: Batc
       source: path,
       options: request,
       out,
+      table: tableOf(options),
       partial: null,
       sent: false,
       skipped,
@@ -155,6 +158,7 @@ async function resume(
     if (out !== state.out) state.partial = null;
     state.out = out;
   }
+  Object.assign(state.table, tableOf(options));
   checkOut(context, state, options);
   const server = await Server.connect(...whereTo(context, state, options));
   try {
@@ -172,6 +176,7 @@ function foreign(runId: string): State.State {
     source: "",
     options: {},
     out: null,
+    table: {},
     partial: null,
     sent: true,
     skipped: 0,
@@ -207,6 +212,12 @@ function requestOf(context: Context, options: BatchOptions): State.State["option
   };
 }
 
+/** What was said of tables; commander's `bom` is true unless it was said. */
+const tableOf = ({ dialect, bom }: BatchOptions): State.State["table"] => ({
+  ...(dialect === undefined ? {} : { dialect }),
+  ...(bom === false ? { bom } : {}),
+});
+
 /** Sends what is not sent, waits, and hands the results over. */
 async function carryOn(
   context: Context,
@@ -219,7 +230,8 @@ async function carryOn(
     if (!options.wait) return await leave(context, server, state, options);
     const run = await Run.wait(context, server, state.run_id);
     checkOut(context, state, options);
-    const status = await conclude(context, server, run, { out: state.out ?? undefined, json: options.json });
+    const { out, table } = state;
+    const status = await conclude(context, server, run, { out: out ?? undefined, json: options.json, table });
     State.remove(context.env, state.run_id);
     return statusOf(context, state, status);
   } catch (error) {
@@ -323,7 +335,7 @@ async function interrupted(context: Context, server: Server.Server, state: State
   try {
     checkOut(context, state, { wait: true });
     const run = await Run.get(server, { runId: state.run_id }, last.signal);
-    const count = await Results.savePartial(last, server, run, out);
+    const count = await Results.savePartial(last, server, run, out, state.table);
     const { size, mtimeMs } = fs.statSync(out);
     state.partial = { bytes: size, modified_ms: Math.floor(mtimeMs) };
     State.save(context.env, state);

@@ -10,7 +10,7 @@ import { type Context, type Exit, exit, UsageError } from "#scripts/context";
 import * as Server from "#scripts/server";
 import * as Text from "#scripts/text";
 
-interface RerunOptions extends Options.Common {
+interface RerunOptions extends Options.Common, Results.TableOptions {
   only?: string;
   task?: string;
   concurrency?: string;
@@ -36,18 +36,22 @@ Exit status: 0 done, 1 items failed (where it was waited for), 2 usage, server o
 export function command(context: Context, done: (status: Exit) => void): Command {
   const { maxConcurrency } = Limits.batches;
   return Options.common(
-    new Command("rerun")
-      .description("read the pictures of a run again, as a new run (POST /v1/batch_extract_rerun)")
-      .argument("<run-id>", "the run whose pictures are read")
-      .addOption(new Option("--only <which>", "all of them, or those that failed").choices(["all", "failed"]))
-      .option("--task <id>", "what to read (default: the same)")
-      .option("--concurrency <n>", `1 to ${maxConcurrency} (default: the same)`)
-      .option("--run-id <id>", "your own id of the new run")
-      .option("--keep-inputs", "keep the pictures until the new run is deleted, too")
-      .option("--webhook <url>", "an https address that is called when the run has ended")
-      .option("--wait", "wait for its end and print the results")
-      .option("--out <file>", "wait, and write the results to this .csv, .jsonl or .json")
-      .option("--force", "write over a file that is there"),
+    Results.tableOptions(
+      new Command("rerun")
+        .description("read the pictures of a run again, as a new run (POST /v1/batch_extract_rerun)")
+        .argument("<run-id>", "the run whose pictures are read")
+        .addOption(
+          new Option("--only <which>", "all of them, or those that failed").choices(["all", "failed"]),
+        )
+        .option("--task <id>", "what to read (default: the same)")
+        .option("--concurrency <n>", `1 to ${maxConcurrency} (default: the same)`)
+        .option("--run-id <id>", "your own id of the new run")
+        .option("--keep-inputs", "keep the pictures until the new run is deleted, too")
+        .option("--webhook <url>", "an https address that is called when the run has ended")
+        .option("--wait", "wait for its end and print the results")
+        .option("--out <file>", "wait, and write the results to this .csv, .tsv, .jsonl or .json")
+        .option("--force", "write over a file that is there"),
+    ),
   )
     .addHelpText("after", examples)
     .action(async (source: string, options: RerunOptions) => done(await rerun(context, source, options)));
@@ -85,7 +89,7 @@ async function rerun(context: Context, source: string, options: RerunOptions): P
     context.say(`${runId}: to wait for it again, npm run ocrlty -- batch --resume ${runId}`);
     const ended = await Run.wait(context, server, run.run_id);
     if (out !== undefined) Results.checkOut(out, { force: options.force === true, cwd: context.cwd });
-    return await conclude(context, server, ended, { out, json: options.json });
+    return await conclude(context, server, ended, { out, json: options.json, table: options });
   } finally {
     await server.close();
   }

@@ -6,7 +6,7 @@ import { type Context, type Exit, exit } from "#scripts/context";
 import * as Server from "#scripts/server";
 import * as Text from "#scripts/text";
 
-interface ResultsOptions extends Options.Owned {
+interface ResultsOptions extends Options.Owned, Results.TableOptions {
   format?: Results.Format;
   out?: string;
   force?: boolean;
@@ -15,6 +15,7 @@ interface ResultsOptions extends Options.Owned {
 const examples = `
 Examples:
   npm run ocrlty -- results batch-20261123-101500-x3f9 --out results.csv
+  npm run ocrlty -- results batch-20261123-101500-x3f9 --out results.csv --dialect semicolon
   npm run -s ocrlty -- results batch-20261123-101500-x3f9 --format jsonl | jq -r .result.total
 
 Exit status: 0 done, 2 usage, server or network (a run that still goes on among them), 130 interrupted.`;
@@ -22,14 +23,18 @@ Exit status: 0 done, 2 usage, server or network (a run that still goes on among 
 /** `results ID`: the results of a run that has ended, to a file or to stdout. */
 export function command(context: Context, done: (status: Exit) => void): Command {
   return Options.owned(
-    new Command("results")
-      .description("the results of an ended run (GET /v1/runs/{run_id}/results)")
-      .argument("<run-id>", "the run's id")
-      .addOption(
-        new Option("--format <format>", "default: what --out is called, else json").choices(Results.formats),
-      )
-      .option("--out <file>", "write them to this file instead of stdout")
-      .option("--force", "write over a file that is there"),
+    Results.tableOptions(
+      new Command("results")
+        .description("the results of an ended run (GET /v1/runs/{run_id}/results)")
+        .argument("<run-id>", "the run's id")
+        .addOption(
+          new Option("--format <format>", "default: what --out is called, else json").choices(
+            Results.formats,
+          ),
+        )
+        .option("--out <file>", "write them to this file instead of stdout")
+        .option("--force", "write over a file that is there"),
+    ),
   )
     .addHelpText("after", examples)
     .action(async (runId: string, options: ResultsOptions) => {
@@ -39,9 +44,9 @@ export function command(context: Context, done: (status: Exit) => void): Command
       const wanted = { runId, keyId: options.keyId };
       const server = await Server.connect(context, options);
       try {
-        if (out === undefined) await Results.print(context, server, wanted, format);
+        if (out === undefined) await Results.print(context, server, wanted, format, options);
         else {
-          await Results.save(context, server, wanted, format, out);
+          await Results.save(context, server, wanted, format, out, options);
           context.out(
             options.json
               ? `${JSON.stringify({ run_id: runId, files: [options.out] })}\n`

@@ -51,9 +51,32 @@ describe("runs", () => {
     expect(JSON.parse((await run("results", "r-1")).stdout)).toMatchObject({ run_id: "r-1" });
     expect((await run("results", "r-1", "--format", "csv")).stdout).toBe("csv\na.jpg\nb.jpg\n");
     expect((await run("results", "r-1", "--out", "x.csv")).stdout).toBe("x.csv\n");
-    expect(cli.read("x.csv")).toBe("csv\na.jpg\nb.jpg\n");
+    expect(cli.read("x.csv")).toBe("\ufeffcsv\na.jpg\nb.jpg\n");
     expect((await run("results", "r-1", "--out", "x.csv")).status).toBe(exit.failed);
     expect(fs.readdirSync(cli.dir).filter((name) => name.endsWith(".part"))).toEqual([]);
+  });
+
+  it("a table is written for Excel unless told otherwise, and never with a mark to stdout", async () => {
+    const csv = 'index,total\n0,"1;2"\n1,"3,4"\n';
+    api.intercept = ({ method, path }, response) => {
+      if (method !== "GET" || !path.includes("/results")) return undefined;
+      response.writeHead(200, { "content-type": "text/csv" });
+      response.end(csv);
+      return "handled";
+    };
+    const saved = async (...args: string[]) => {
+      expect((await run("results", "r-1", ...args)).status).toBe(exit.ok);
+      return cli.read(args[1] ?? "");
+    };
+    expect(await saved("--out", "t1.csv", "--no-bom")).toBe(csv);
+    expect(await saved("--out", "t2.csv", "--dialect", "semicolon")).toBe(
+      '\ufeffindex;total\n0;"1;2"\n1;3,4\n',
+    );
+    expect(await saved("--out", "t3.tsv", "--no-bom")).toBe("index\ttotal\n0\t1;2\n1\t3,4\n");
+    expect((await run("results", "r-1", "--format", "csv", "--dialect", "tab")).stdout).toBe(
+      "index\ttotal\n0\t1;2\n1\t3,4\n",
+    );
+    expect((await run("results", "r-1", "--dialect", "pipe")).status).toBe(exit.failed);
   });
 
   it("large results come from the signed address, and no key goes there", async () => {

@@ -176,6 +176,10 @@ const runs: Case[] = [
   },
   results("json", (answer) => Items.safeParse(answer.json).success),
   results("jsonl", (answer) => linesOf(answer).every((line) => line.includes('"status":"succeeded"'))),
+  // A reader of text takes the mark off again.
+  results("csv&dialect=semicolon&bom=1", (answer) =>
+    answer.text.replace(/^\ufeff/, "").startsWith("index;custom_id;"),
+  ),
   results("csv", (answer) => {
     const [head, ...rows] = linesOf(answer);
     return head?.startsWith("index,custom_id,file,status,") === true && rows.length === 2;
