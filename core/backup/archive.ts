@@ -1,15 +1,17 @@
 import { createHash } from "node:crypto";
 import { pipeline } from "node:stream/promises";
-import { createGzip } from "node:zlib";
+import { constants, crc32, createDeflateRaw } from "node:zlib";
 import * as tar from "tar-stream";
 import * as z from "zod";
 import * as Bucket from "#core/artifact/bucket";
 import type { Log } from "#core/log";
 
 /**
- * The form of a backup: a tar of artifacts under their keys, then `manifest.jsonl`, in gzip members. A member holds
- * whole tar entries, and where members end depends on the artifacts alone: the archive has the same bytes however
- * many steps it was made in. Programs that read gzip read members one after the other (RFC 1952, 2.2).
+ * The form of a backup: a tar of artifacts under their keys, then `manifest.jsonl`, in one gzip member: RFC 1952 (2.2)
+ * allows several, but a browser's `DecompressionStream` and others read no further than the first. Its deflate stream
+ * is written in segments, each of whole tar entries and closed at a byte boundary, so that a step can begin where
+ * another has ended. Where segments end depends on the artifacts alone: the archive has the same bytes however many
+ * steps it was made in.
  */
 export const manifestName = "manifest.jsonl";
 export const format = "ocrlty-backup/1";
@@ -48,18 +50,38 @@ export interface Entry {
 /** Takes the archive's bytes in order; what it is given is valid until it returns. */
 export type Sink = (bytes: Uint8Array) => Promise<void>;
 
+/** What the segments so far unpack to, for the check at the gzip member's end. */
+export interface Unpacked {
+  crc32: number;
+  bytes: number;
+}
+export const nothing: Unpacked = { crc32: 0, bytes: 0 };
+
 /** Two blocks of zeros end a tar (POSIX.1-2017, pax, "ustar Interchange Format"). */
 const endBytes = 1024;
+/** RFC 1952, 2.3: deflate, no flags, no time, an unknown system: nothing that differs from one run to the next. */
+const gzipHeader = Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255]);
+
+/** RFC 1952, 2.3.1: the CRC-32 and the size, modulo 2^32, of what was packed. */
+function gzipTrailer(unpacked: Unpacked): Buffer {
+  const trailer = Buffer.alloc(8);
+  trailer.writeUInt32LE(unpacked.crc32, 0);
+  trailer.writeUInt32LE(unpacked.bytes % 2 ** 32, 4);
+  return trailer;
+}
 
 /**
- * Writes one gzip member with these entries; the last member of an archive also ends the tar.
+ * Writes one segment with these entries; the first one of an archive (`before` is `nothing`) begins it, the last one
+ * ends tar and gzip.
+ * @returns what the archive unpacks to so far.
  * @throws what the entries or the sink throw; an Error when a body is not as long as was said.
  */
-export async function writeMember(
+export async function writeSegment(
   entries: AsyncIterable<Entry>,
   sink: Sink,
+  before: Unpacked,
   options: { last: boolean },
-): Promise<void> {
+): Promise<Unpacked> {
   const pack = tar.pack();
   const fill = async () => {
     for await (const { name, bytes, modified, body } of entries) {
@@ -69,9 +91,18 @@ export async function writeMember(
     }
     pack.finalize();
   };
+  let unpacked = before;
+  async function* counted(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    for await (const bytes of source) {
+      unpacked = { crc32: crc32(bytes, unpacked.crc32), bytes: unpacked.bytes + bytes.length };
+      yield bytes;
+    }
+  }
+  if (before.bytes === 0) await sink(gzipHeader);
   const drain = pipeline(
-    options.last ? whole(pieces(pack)) : withoutEnd(pieces(pack)),
-    createGzip(),
+    counted(options.last ? pieces(pack) : withoutEnd(pieces(pack))),
+    // A flush in the place of an end: the next segment's blocks follow on (RFC 1951, 3.2.3).
+    createDeflateRaw({ finishFlush: options.last ? constants.Z_FINISH : constants.Z_SYNC_FLUSH }),
     async (source: AsyncIterable<Uint8Array>) => {
       for await (const bytes of source) await sink(bytes);
     },
@@ -86,6 +117,8 @@ export async function writeMember(
   // The sink's fault destroys the pack, and an entry's fault the drain: the first cause is the one that is no echo.
   if (drained.status === "rejected") throw drained.reason;
   if (filled.status === "rejected") throw filled.reason;
+  if (options.last) await sink(gzipTrailer(unpacked));
+  return unpacked;
 }
 
 function written(pack: tar.Pack, header: Parameters<tar.Pack["entry"]>[0], body: Uint8Array): Promise<void> {
@@ -97,10 +130,6 @@ function written(pack: tar.Pack, header: Parameters<tar.Pack["entry"]>[0], body:
 /** tar-stream's streams are of another make than Node's and say nothing of what they yield: bytes. */
 export function pieces(stream: AsyncIterable<unknown>): AsyncIterable<Uint8Array> {
   return stream as AsyncIterable<Uint8Array>;
-}
-
-async function* whole(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  yield* source;
 }
 
 /** All but the blocks that would end the tar. */
@@ -197,13 +226,13 @@ export async function* manifest(
   };
 }
 
-/** How much goes into one gzip member: enough to compress well, little enough to be a small step. */
-export interface MemberSize {
+/** How much goes into one segment: enough to compress well, little enough to be a small step. */
+export interface SegmentSize {
   bytes: number;
   objects: number;
 }
 
-/** True when these objects fill a member. Sizes are the listing's, so the answer is the same at every try. */
-export function fills(objects: readonly Bucket.Listed[], bytes: number, size: MemberSize): boolean {
+/** True when these objects fill a segment. Sizes are the listing's, so the answer is the same at every try. */
+export function fills(objects: readonly Bucket.Listed[], bytes: number, size: SegmentSize): boolean {
   return objects.length >= size.objects || bytes >= size.bytes;
 }

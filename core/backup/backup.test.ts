@@ -19,13 +19,13 @@ import { silent, start, type TestBucket } from "#test/bucket";
 
 const MiB = 1024 * 1024;
 const everything: Listing.Range = { kinds: Listing.kinds, keyId: undefined, from: undefined, to: undefined };
-/** Large from 5 artifacts on, a member every 2, hand-over after every second member. */
+/** Large from 5 artifacts on, a segment every 2, hand-over after every second segment. */
 const small: BackupLimits.Limits = {
   ...BackupLimits.limits(),
   direct: { objects: 4, bytes: 16 * MiB, listCalls: 40 },
-  member: { bytes: MiB, objects: 2 },
+  segment: { bytes: MiB, objects: 2 },
   partBytes: 5 * MiB,
-  membersPerStep: 2,
+  segmentsPerStep: 2,
 };
 
 let store: TestBucket;
@@ -199,6 +199,37 @@ describe("a large backup", () => {
     expect([...(await untar(archive)).keys()]).toEqual([...rels, "manifest.jsonl"]);
     // Only the state and the archive are left.
     expect((await isUnder("backups/")()).length).toBe(2);
+  });
+
+  test("is one gzip member, which readers of a single one unpack to its last byte", async () => {
+    await put(9);
+    const { request, run } = client();
+    await request();
+    expect(await run()).toBeGreaterThan(1);
+    const archive = await bytesOf(await request());
+    const unpacked = new Blob([archive]).stream().pipeThrough(new DecompressionStream("gzip"));
+    expect(Buffer.from(await new Response(unpacked).arrayBuffer()).equals(gunzipSync(archive))).toBe(true);
+    expect(await verified(archive)).toMatchObject({ ok: true, entries: 9 });
+  });
+
+  test("that an older version began is begun anew, and its order is dropped", async () => {
+    await put(9);
+    const { request, run, queue, deliver } = client();
+    await request();
+    const [{ rel } = { rel: "" }] = await isUnder("backups/")();
+    const { unpacked: _, ...older } = JSON.parse(
+      String(Buffer.from((await Bucket.get(store.bucket, silent, rel)) ?? [])),
+    );
+    await Bucket.replace(store.bucket, silent, rel, {
+      body: JSON.stringify(older),
+      contentType: "application/json",
+    });
+    const message = queue.shift() as Job.Message;
+    await deliver(message);
+    expect(queue).toEqual([]);
+    expect(await request()).toMatchObject({ kind: "building" });
+    await run();
+    expect(await verified(await bytesOf(await request()))).toMatchObject({ ok: true, entries: 9 });
   });
 
   test("is the same job for the same caller and range, another one for others", async () => {

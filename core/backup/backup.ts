@@ -64,6 +64,7 @@ function stateRel(keyId: string, range: Listing.Range): string {
 }
 
 function isCurrent(state: Job.State, limits: Limits): boolean {
+  if (state.unpacked === undefined) return false;
   const since = Date.now() - (state.finishedAt ?? state.updatedAt);
   return since < (state.finishedAt === null ? limits.keepMs : limits.reuseMs);
 }
@@ -98,6 +99,7 @@ function begin(range: Listing.Range, createdAt: Date): Job.State {
     bytes: 0,
     manifestSteps: [],
     manifestBytes: 0,
+    unpacked: Archive.nothing,
     leaseUntil: 0,
     updatedAt: createdAt.getTime(),
     finishedAt: null,
@@ -140,11 +142,13 @@ async function build(
   const lines: Archive.ManifestLine[] = [];
   let open: Bucket.Listed[] = [];
   let openBytes = 0;
+  let unpacked = Archive.nothing;
   for (const [i, object] of objects.entries()) {
     open.push(object);
     openBytes += object.bytes;
-    if (i + 1 < objects.length && !Archive.fills(open, openBytes, limits.member)) continue;
-    await Archive.writeMember(Archive.contents(bucket, log, open, lines), sink, { last: false });
+    if (i + 1 < objects.length && !Archive.fills(open, openBytes, limits.segment)) continue;
+    const entries = Archive.contents(bucket, log, open, lines);
+    unpacked = await Archive.writeSegment(entries, sink, unpacked, { last: false });
     [open, openBytes] = [[], 0];
   }
   const piece = Archive.encodeLines(lines);
@@ -161,7 +165,7 @@ async function build(
   async function* pieces() {
     yield piece;
   }
-  await Archive.writeMember(Archive.manifest(head, piece.length, pieces()), sink, { last: true });
+  await Archive.writeSegment(Archive.manifest(head, piece.length, pieces()), sink, unpacked, { last: true });
   return Buffer.concat(chunks);
 }
 

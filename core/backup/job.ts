@@ -33,6 +33,8 @@ export const State = z.object({
   /** Steps that left lines of the manifest, and how many bytes these are together. */
   manifestSteps: z.array(z.int()),
   manifestBytes: z.int(),
+  /** Absent in the state of an older version, which wrote another form: nobody goes on with that. */
+  unpacked: z.object({ crc32: z.int(), bytes: z.int() }).optional(),
   /** Epoch milliseconds until which a worker may be at it. */
   leaseUntil: z.int(),
   updatedAt: z.int(),
@@ -118,7 +120,7 @@ export async function step(
   const log = context.log.child({ backup: message.job, step: message.step });
   const rel = message.state;
   const held = await load(bucket, log, rel);
-  if (held === undefined || held.state.job !== message.job) return;
+  if (held === undefined || held.state.job !== message.job || held.state.unpacked === undefined) return;
   const { state } = held;
   if (state.finishedAt !== null) return clean(bucket, log, rel, state.job);
   const leased = state.leaseUntil > Date.now();
@@ -191,7 +193,8 @@ async function work(
     const out = parts(bucket, log, upload, { etags: state.etags, carry, partBytes: limits.partBytes });
     const walked = await walk(bucket, log, state, { until, limits, lines, sink: out.write });
     const bytes = state.bytes + lines.reduce((sum, line) => sum + line.bytes, 0);
-    const counted = { ...state, entries: state.entries + lines.length, bytes, place: walked.place };
+    const { place, unpacked } = walked;
+    const counted = { ...state, entries: state.entries + lines.length, bytes, place, unpacked };
     if (walked.ended) return await finish(bucket, log, rel, counted, lines, out);
 
     const piece = Archive.encodeLines(lines);
@@ -223,53 +226,54 @@ async function whole(
 }
 
 interface Walking {
-  /** Epoch milliseconds after which no further member is begun. */
+  /** Epoch milliseconds after which no further segment is begun. */
   until: number;
   limits: Limits;
   lines: Archive.ManifestLine[];
   sink: Archive.Sink;
 }
 
-/** Writes member after member; hands over between two members only, so that the archive's bytes do not depend on it. */
+/** Writes segment after segment; hands over between two of them only, so that the archive's bytes do not depend on it. */
 async function walk(
   bucket: Bucket.Bucket,
   log: Log,
   state: State,
   { until, limits, lines, sink }: Walking,
-): Promise<{ ended: boolean; place: string }> {
+): Promise<{ ended: boolean; place: string; unpacked: Archive.Unpacked }> {
   const range = {
     kinds: state.kinds,
     keyId: state.keyId ?? undefined,
     from: state.from ?? undefined,
     to: state.to ?? undefined,
   };
-  let { place } = state;
-  let members = 0;
+  let { place, unpacked = Archive.nothing } = state;
+  let segments = 0;
   let open: Bucket.Listed[] = [];
   let openBytes = 0;
   const write = async () => {
-    await Archive.writeMember(Archive.contents(bucket, log, open, lines), sink, { last: false });
+    const entries = Archive.contents(bucket, log, open, lines);
+    unpacked = await Archive.writeSegment(entries, sink, unpacked, { last: false });
     place = open.at(-1)?.rel ?? place;
-    [open, openBytes, members] = [[], 0, members + 1];
+    [open, openBytes, segments] = [[], 0, segments + 1];
   };
-  const spent = () => Date.now() >= until || members >= limits.membersPerStep;
+  const spent = () => Date.now() >= until || segments >= limits.segmentsPerStep;
 
   for await (const page of Listing.walk(bucket, log, range, place)) {
     for (const object of page.objects) {
       if (object.modified.toISOString() > state.createdAt) continue;
       open.push(object);
       openBytes += object.bytes;
-      if (Archive.fills(open, openBytes, limits.member)) await write();
-      if (spent() && open.length === 0) return { ended: false, place };
+      if (Archive.fills(open, openBytes, limits.segment)) await write();
+      if (spent() && open.length === 0) return { ended: false, place, unpacked };
     }
     if (open.length === 0) place = page.place;
     if (!spent()) continue;
-    // Time is up amid a member: it is begun again by the next step, unless that would mean to come no further at all.
-    if (open.length > 0 && members === 0 && Date.now() >= until && place === state.place) await write();
-    return { ended: false, place };
+    // Time is up amid a segment: it is begun again by the next step, unless that would mean to come no further at all.
+    if (open.length > 0 && segments === 0 && Date.now() >= until && place === state.place) await write();
+    return { ended: false, place, unpacked };
   }
   if (open.length > 0) await write();
-  return { ended: true, place };
+  return { ended: true, place, unpacked };
 }
 
 /** The manifest, the last part, and the object is there. */
@@ -301,7 +305,7 @@ async function finish(
     bytes: state.bytes,
   };
   const entry = Archive.manifest(head, state.manifestBytes + last.length, pieces());
-  await Archive.writeMember(entry, out.write, { last: true });
+  await Archive.writeSegment(entry, out.write, state.unpacked ?? Archive.nothing, { last: true });
   const archiveBytes = await out.complete();
   return { ...state, etags: out.etags, finishedAt: Date.now(), archiveBytes };
 }

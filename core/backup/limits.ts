@@ -1,5 +1,5 @@
 import { sizes } from "#infra/limits";
-import type { MemberSize } from "./archive.ts";
+import type { SegmentSize } from "./archive.ts";
 
 /** How a backup is cut. Tests and benchmarks bring smaller numbers. */
 export interface Limits {
@@ -7,12 +7,12 @@ export interface Limits {
   direct: { objects: number; bytes: number; listCalls: number };
   /** Up to this much is answered as bytes. */
   answerBytes: number;
-  member: MemberSize;
+  segment: SegmentSize;
   /** Of one part of the upload: all are alike but the last, as R2 wants it; 5 MiB at least. */
   partBytes: number;
-  /** A step hands over after this many members, or when its time is up. */
-  membersPerStep: number;
-  /** A step begins no member in this last share of its invocation: the last member and the manifest must fit. */
+  /** A step hands over after this many segments, or when its time is up. */
+  segmentsPerStep: number;
+  /** A step begins no segment in this last share of its invocation: the last segment and the manifest must fit. */
   reserveShare: number;
   /** Whoever asks for the same again gets the finished archive for this long: longer than a poll, too short to be taken for new. */
   reuseMs: number;
@@ -27,15 +27,15 @@ const MiB = 1024 * 1024;
 
 /**
  * What a deployed stage runs with. 300 artifacts are read in about a second; their 16 MiB are the most that is held
- * in memory. Deflate looks back 32 KiB, so members of 4 MiB cost no compression.
+ * in memory. Deflate looks back 32 KiB, so segments of 4 MiB cost no compression.
  */
 export function limits(timeScale = 1): Limits {
   return {
     direct: { objects: 300, bytes: 16 * MiB, listCalls: 40 },
     answerBytes: sizes.directAnswerBytes,
-    member: { bytes: 4 * MiB, objects: 500 },
+    segment: { bytes: 4 * MiB, objects: 500 },
     partBytes: 8 * MiB,
-    membersPerStep: 200,
+    segmentsPerStep: 200,
     reserveShare: 1 / 3,
     reuseMs: 10 * 60_000 * timeScale,
     idleMs: 20_000 * timeScale,
