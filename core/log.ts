@@ -21,10 +21,17 @@ export interface Log {
   child(fields: Fields): Log;
 }
 
+/** Powertools drops empty texts and nulls; a null says that there is none, and stands in text lines too. */
+class Item extends LogItem {
+  override removeEmptyKeys(attributes: LogAttributes): LogAttributes {
+    return Object.fromEntries(Object.entries(attributes).filter(([, value]) => value !== undefined));
+  }
+}
+
 /** One flat JSON object a line, in the order a reader scans it. */
 class Line extends LogFormatter {
   override formatAttributes(attributes: UnformattedAttributes, additional: LogAttributes): LogItem {
-    return new LogItem({
+    return new Item({
       attributes: {
         time: attributes.timestamp.toISOString(),
         level: attributes.logLevel,
