@@ -16,12 +16,13 @@ import * as Config from "#core/config";
 import { AppError } from "#core/error";
 import type { Log } from "#core/log";
 import * as Limits from "#infra/limits";
+import { limited, pieces } from "./limited.ts";
 
 /** The private bucket (R2 through the S3 API). Keys here are relative: the prefix is added and removed in this file. */
 export interface Bucket {
   client: S3Client;
   settings: Config.Bucket;
-  /** One call may take this long, retries included. */
+  /** One call may take this long until its headers are there, retries included; then each piece of its body. */
   timeoutMs: number;
 }
 
@@ -75,7 +76,7 @@ export async function put(
 ): Promise<"written" | "taken"> {
   const startedAt = Date.now();
   try {
-    const answer = await send(bucket, (signal) =>
+    const answer = await limited(bucket.timeoutMs, (signal) =>
       bucket.client.send(
         new PutObjectCommand({
           Bucket: bucket.settings.bucket,
@@ -114,14 +115,14 @@ export async function put(
 export async function get(bucket: Bucket, log: Log, rel: string): Promise<Uint8Array | undefined> {
   const startedAt = Date.now();
   try {
-    const bytes = await send(bucket, async (signal) => {
-      const answer = await bucket.client.send(
+    const answer = await limited(bucket.timeoutMs, (signal) =>
+      bucket.client.send(
         new GetObjectCommand({ Bucket: bucket.settings.bucket, Key: absolute(bucket, rel) }),
         { abortSignal: signal },
-      );
-      noteRetries(log, "get", answer.$metadata.attempts);
-      return (await answer.Body?.transformToByteArray()) ?? new Uint8Array();
-    });
+      ),
+    );
+    noteRetries(log, "get", answer.$metadata.attempts);
+    const bytes = await whole(pieces(answer.Body as Readable, bucket.timeoutMs));
     log.info("s3_get", { bytes: bytes.length, duration_ms: Date.now() - startedAt });
     return bytes;
   } catch (thrown) {
@@ -137,7 +138,7 @@ export async function get(bucket: Bucket, log: Log, rel: string): Promise<Uint8A
 export async function remove(bucket: Bucket, log: Log, rel: string): Promise<void> {
   const startedAt = Date.now();
   try {
-    await send(bucket, (signal) =>
+    await limited(bucket.timeoutMs, (signal) =>
       bucket.client.send(
         new DeleteObjectCommand({ Bucket: bucket.settings.bucket, Key: absolute(bucket, rel) }),
         {
@@ -254,22 +255,13 @@ export async function read(
     etag === undefined ? [404] : [404, 412],
   );
   if (answer === undefined) return undefined;
-  const source = answer.Body as Readable;
-  const idle = setTimeout(() => source.destroy(new Error("the bucket stopped sending")), bucket.timeoutMs);
-  // Until somebody listens, a source that is destroyed would be an unhandled error; whoever reads is told anyway.
-  source.on("error", () => undefined);
+  const source = pieces(answer.Body as Readable, bucket.timeoutMs);
   async function* body(): AsyncGenerator<Uint8Array> {
     try {
-      for await (const piece of source) {
-        idle.refresh();
-        yield piece;
-      }
+      yield* source;
       log.info("s3_get", { bytes: answer?.ContentLength, duration_ms: Date.now() - startedAt });
     } catch (thrown) {
       throw unavailable(log, "get", thrown, startedAt);
-    } finally {
-      clearTimeout(idle);
-      source.destroy();
     }
   }
   return { bytes: answer.ContentLength ?? 0, etag: answer.ETag ?? "", body: body() };
@@ -449,9 +441,10 @@ export async function ping(bucket: Bucket, signal: AbortSignal): Promise<void> {
   );
 }
 
-/** The SDK bounds single attempts only; this bounds the call. */
-function send<T>(bucket: Bucket, call: (signal: AbortSignal) => Promise<T>): Promise<T> {
-  return call(AbortSignal.timeout(bucket.timeoutMs));
+async function whole(body: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
+  const found: Uint8Array[] = [];
+  for await (const piece of body) found.push(piece);
+  return Buffer.concat(found);
 }
 
 /** One call with its time limit and its log line. Undefined for an answer with one of these statuses, which mean something. */
@@ -464,7 +457,7 @@ async function attempt<T extends { $metadata: { attempts?: number | undefined } 
 ): Promise<T | ([S] extends [never] ? never : undefined)> {
   const startedAt = Date.now();
   try {
-    const answer = await send(bucket, call);
+    const answer = await limited(bucket.timeoutMs, call);
     noteRetries(log, operation, answer.$metadata.attempts);
     return answer;
   } catch (thrown) {

@@ -8,6 +8,7 @@ import {
 import { AppError } from "#core/error";
 import type { Log } from "#core/log";
 import * as Bucket from "./bucket.ts";
+import { limited, pieces } from "./limited.ts";
 
 /* Verbs for objects that others made and that must stay the same while a run refers to them: all know ETags. */
 
@@ -111,34 +112,18 @@ export async function from(
   );
   if (answer === undefined) return undefined;
   const source = answer.Body as Readable | undefined;
-  return source === undefined ? nothing() : pieces(bucket, log, source);
+  return source === undefined ? nothing() : logged(log, pieces(source, bucket.timeoutMs));
 }
 
 async function* nothing(): AsyncGenerator<Uint8Array> {}
 
-function pieces(bucket: Bucket.Bucket, log: Log, source: Readable): AsyncIterable<Uint8Array> {
-  const arm = () =>
-    setTimeout(() => source.destroy(new Error("the bucket stopped sending")), bucket.timeoutMs);
-  let idle = arm();
-  // Until somebody listens, a source that is destroyed would be an unhandled error; whoever reads is told anyway.
-  source.on("error", () => undefined);
+async function* logged(log: Log, source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   const startedAt = Date.now();
-  async function* read(): AsyncGenerator<Uint8Array> {
-    try {
-      for await (const piece of source) {
-        // The reader may take its time between two pieces: that is not the bucket's silence.
-        clearTimeout(idle);
-        yield piece;
-        idle = arm();
-      }
-    } catch (thrown) {
-      throw unavailable(log, "get", thrown, startedAt);
-    } finally {
-      clearTimeout(idle);
-      source.destroy();
-    }
+  try {
+    yield* source;
+  } catch (thrown) {
+    throw unavailable(log, "get", thrown, startedAt);
   }
-  return read();
 }
 
 /** One call with its time limit. Undefined for an answer with one of these statuses, which mean something. */
@@ -151,7 +136,7 @@ async function attempt<T>(
 ): Promise<T | undefined> {
   const startedAt = Date.now();
   try {
-    return await call(AbortSignal.timeout(bucket.timeoutMs));
+    return await limited(bucket.timeoutMs, call);
   } catch (thrown) {
     if (meaningful.includes(statusOf(thrown) ?? 0)) return undefined;
     throw unavailable(log, operation, thrown, startedAt);
