@@ -1,10 +1,9 @@
-import Big from "big.js";
 import * as Currency from "./currency.ts";
-import type { Normalized } from "./normalize.ts";
+import * as Decimal from "./decimal.ts";
 
 /** How far two sides of a check may differ, and why that far. */
 export interface Tolerance {
-  amount: Big;
+  amount: Decimal.Decimal;
   from: "currency" | "magnitude" | "precision";
 }
 
@@ -41,51 +40,85 @@ const cashSteps: Record<string, string> = {
   ZAR: "0.1",
 };
 
+/** The step that totals in this currency are rounded to at the till; undefined where none is known. */
+function cashStep(currency: string): string | undefined {
+  return Object.hasOwn(cashSteps, currency) ? cashSteps[currency] : undefined;
+}
+
+/**
+ * Where invoices are rounded too, whatever they are paid by: India rounds to the rupee (CGST Act, section 170),
+ * Switzerland to five centimes, the Nordic countries and Czechia to the whole ("öresavrundning", "zaokrouhlení").
+ */
+const roundsInvoices = new Set(["CHF", "CZK", "DKK", "INR", "NOK", "SEK"]);
+
 /** From here on, an unmarked document without a single fraction is in a currency that has no cents in use. */
-const wholeAmounts = new Big(1000);
+const wholeAmounts = Decimal.of("1000");
 /** And from here on 100, Indonesia's step, is at most 1 % of the total. */
-const largeTotal = new Big(10_000);
+const largeTotal = Decimal.of("10000");
+/** Steps of currencies without cents, the largest first; which of them a till used shows in the total itself. */
+const wholeSteps = ["100", "50", "10"].map(Decimal.of);
 
 export interface Scale {
-  /** ISO 4217 when all marks of the document agree. */
+  /** ISO 4217 when all marks of the amounts agree. */
   currency: string | null;
   /** The smallest amount that is printed. */
-  unit: Big;
-  /** No amount of the document has a fraction. */
+  unit: Decimal.Decimal;
+  /** No amount has a fraction. */
   whole: boolean;
 }
 
-/** What the amounts of a result say about their own precision. */
-export function scaleOf(normalized: Normalized): Scale {
-  const amounts = Object.values(normalized).filter(({ currency }) => currency !== undefined);
-  const marked = new Set(amounts.flatMap(({ currency }) => currency ?? []));
-  const [only] = marked;
-  const currency = marked.size === 1 && only !== undefined ? only : null;
-  const whole = amounts.every(({ value }) => !value.includes("."));
-  const large = amounts.some(({ value }) => new Big(value).abs().gte(wholeAmounts));
-  const decimals = currency === null ? (large && whole ? 0 : 2) : Currency.decimals(currency);
+/** What the amounts of one currency say about their own precision. */
+export function scaleOf(currency: string | null, values: readonly string[]): Scale {
+  const whole = values.every((value) => !value.includes("."));
+  const decimals = currency === null ? (whole && values.some(isLarge) ? 0 : 2) : Currency.decimals(currency);
   // An amount with cents shows that cents are in use, whatever the currency's custom.
-  return { currency, whole, unit: new Big(10).pow(whole ? -decimals : -Math.max(decimals, 2)) };
+  return { currency, whole, unit: { digits: 1n, places: whole ? decimals : Math.max(decimals, 2) } };
+}
+
+function isLarge(value: string): boolean {
+  return Decimal.compare(Decimal.abs(Decimal.of(value)), wholeAmounts) >= 0;
 }
 
 /** For sums whose parts are each rounded to the smallest unit: one unit a part. */
 export function ofParts(scale: Scale, parts: number): Tolerance {
-  return { amount: scale.unit.times(Math.max(1, parts)), from: "precision" };
+  const { digits, places } = scale.unit;
+  return { amount: { digits: digits * BigInt(Math.max(1, parts)), places }, from: "precision" };
 }
 
 /**
- * For totals that may have been rounded for cash: the currency's step; without a known currency 100 for whole
- * totals from 10,000 on; else one unit a part. Never less than one unit a part.
+ * For amounts that may have been rounded for cash: the currency's step where the amount lies on it (53.53 was
+ * rounded to nothing); without a known currency 100, 50 or 10 for whole amounts from 10,000 on; else one unit a
+ * part. Never less than one unit a part.
  */
-export function ofCash(scale: Scale, total: Big, parts: number): Tolerance {
+export function ofCash(scale: Scale, rounded: Decimal.Decimal, parts: number): Tolerance {
   const precise = ofParts(scale, parts);
-  const known = scale.currency === null ? undefined : cashSteps[scale.currency];
-  if (known !== undefined) {
-    const step = new Big(known);
-    return step.gt(precise.amount) ? { amount: step, from: "currency" } : precise;
+  if (scale.currency === null) {
+    const isLargeWhole = scale.whole && Decimal.compare(Decimal.abs(rounded), largeTotal) >= 0;
+    const step = isLargeWhole ? wholeSteps.find((each) => Decimal.isMultiple(rounded, each)) : undefined;
+    return step && Decimal.compare(step, precise.amount) > 0 ? { amount: step, from: "magnitude" } : precise;
   }
-  if (scale.currency === null && scale.whole && total.abs().gte(largeTotal)) {
-    return { amount: new Big(100), from: "magnitude" };
-  }
-  return precise;
+  const known = cashStep(scale.currency);
+  if (known === undefined) return precise;
+  const step = Decimal.of(known);
+  // Where a hundred is the custom, some tills round to fifty.
+  const used = [step, ...(known === "100" ? wholeSteps : [])].find((each) =>
+    Decimal.isMultiple(rounded, each),
+  );
+  return used && Decimal.compare(used, precise.amount) > 0 ? { amount: used, from: "currency" } : precise;
+}
+
+/**
+ * For totals of invoices: one unit a part, and the currency's step where invoices are rounded too, the total lies
+ * on it, and the difference is what rounding takes or adds: less than a step.
+ */
+export function ofInvoice(
+  scale: Scale,
+  total: Decimal.Decimal,
+  parts: number,
+  difference: Decimal.Decimal,
+): Tolerance {
+  const precise = ofParts(scale, parts);
+  if (scale.currency === null || !roundsInvoices.has(scale.currency)) return precise;
+  const rounded = ofCash(scale, total, parts);
+  return Decimal.compare(difference, rounded.amount) < 0 ? rounded : precise;
 }

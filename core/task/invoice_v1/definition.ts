@@ -4,7 +4,7 @@ import { examples } from "./examples.ts";
 import { prompt } from "./prompt.ts";
 
 /** Between the lines and the total. */
-const parts = { tax: "tax", added: ["shipping"], discount: "discount", exact: true } as const;
+const parts = { tax: "tax", shipping: "shipping", discount: "discount", exact: true } as const;
 
 export const definition: Definition = {
   description: "A whole invoice: numbers and dates, supplier, customer, lines, taxes and totals.",
@@ -54,13 +54,24 @@ export const definition: Definition = {
   // The frame takes about 550 tokens, a line about 60: enough for 50 lines.
   maxOutputTokens: 3584,
   checks: [
-    { rule: "total_is_sum_of_parts", total: "total", subtotal: "subtotal", ...parts },
+    {
+      rule: "total_is_sum_of_parts",
+      total: "total",
+      subtotal: "subtotal",
+      ...parts,
+      beside: { taxes: "taxes[].amount" },
+    },
     {
       rule: "items_sum_is_subtotal",
       items: "line_items[].amount",
       subtotal: "subtotal",
       total: "total",
       ...parts,
+      beside: {
+        taxes: "taxes[].amount",
+        quantity: "line_items[].quantity",
+        unitPrice: "line_items[].unit_price",
+      },
     },
     {
       rule: "item_price_is_quantity_times_unit",
@@ -68,9 +79,21 @@ export const definition: Definition = {
       unitPrice: "line_items[].unit_price",
       price: "line_items[].amount",
       taxRate: "line_items[].tax_rate",
+      beside: { rates: "taxes[].rate" },
     },
-    { rule: "taxes_sum_is_tax", parts: "taxes[].amount", tax: "tax" },
-    { rule: "amount_due_is_total_minus_paid", total: "total", paid: "amount_paid", due: "amount_due" },
+    {
+      rule: "taxes_sum_is_tax",
+      parts: "taxes[].amount",
+      tax: "tax",
+      beside: { total: "total", subtotal: "subtotal" },
+    },
+    {
+      rule: "amount_due_is_total_minus_paid",
+      total: "total",
+      paid: "amount_paid",
+      due: "amount_due",
+      beside: { subtotal: "subtotal" },
+    },
     { rule: "dates_in_order", earlier: "invoice_date", later: "due_date" },
   ],
 };

@@ -25,6 +25,13 @@ export const definition: Definition = {
   examples,
   maxOutputTokens: 480,
   checks: [
-    { rule: "cash_minus_total_is_change", cash: "cash", card: "card", total: "total", change: "change" },
+    {
+      rule: "cash_minus_total_is_change",
+      cash: "cash",
+      card: "card",
+      total: "total",
+      change: "change",
+      beside: { method: "method" },
+    },
   ],
 };

@@ -6,10 +6,13 @@ import { prompt } from "./prompt.ts";
 /** Between the items and the total. */
 const parts = {
   tax: "totals.tax",
-  added: ["totals.service", "totals.tip"],
+  service: "totals.service",
+  tip: "totals.tip",
   discount: "totals.discount",
   rounding: "totals.rounding",
 };
+
+const paid = { cash: "payment.cash", card: "payment.card", change: "payment.change" };
 
 export const definition: Definition = {
   description: "A whole receipt: merchant, date, items, totals and payment.",
@@ -53,13 +56,20 @@ export const definition: Definition = {
   // The frame takes about 350 tokens, an item about 45: enough for 70 items.
   maxOutputTokens: 3584,
   checks: [
-    { rule: "total_is_sum_of_parts", total: "totals.total", subtotal: "totals.subtotal", ...parts },
+    {
+      rule: "total_is_sum_of_parts",
+      total: "totals.total",
+      subtotal: "totals.subtotal",
+      ...parts,
+      beside: paid,
+    },
     {
       rule: "items_sum_is_subtotal",
       items: "items[].price",
       subtotal: "totals.subtotal",
       total: "totals.total",
       ...parts,
+      beside: { ...paid, quantity: "items[].quantity", unitPrice: "items[].unit_price" },
     },
     {
       rule: "item_price_is_quantity_times_unit",
@@ -73,6 +83,7 @@ export const definition: Definition = {
       card: "payment.card",
       total: "totals.total",
       change: "payment.change",
+      beside: { discount: "totals.discount", tip: "totals.tip", method: "payment.method" },
     },
   ],
 };

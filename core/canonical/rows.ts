@@ -1,0 +1,167 @@
+import * as Decimal from "./decimal.ts";
+import * as Reading from "./reading.ts";
+import type { RowRule } from "./rule.ts";
+import type * as Tolerance from "./tolerance.ts";
+import type { Candidate, Reason, Verdict } from "./verdict.ts";
+import * as Judge from "./verdict.ts";
+
+/** A check for every row of a longer list would make the answer larger than what it checks. */
+const maxRowChecks = 200;
+
+/** Products have more decimals than anybody prints; six are enough to judge them. */
+const shownPlaces = 6;
+
+const hundred = Decimal.of("100");
+
+interface Row {
+  quantity: Reading.Amount;
+  unitPrice: Reading.Amount;
+  price: Reading.Amount;
+  rate: Reading.Amount | null;
+}
+
+/** Half of the last printed place: what rounding may have taken from a value. */
+function halfPlace({ places }: Decimal.Decimal): Decimal.Decimal {
+  return { digits: 5n, places: places + 1 };
+}
+
+function isWhole({ value }: Reading.Amount): boolean {
+  return value.places === 0;
+}
+
+/**
+ * One check a row that has all three values. Whole quantities multiply exactly, but for one unit; a weighed
+ * quantity or a unit price finer than the unit was itself rounded, and the error grows with the other factor
+ * (first-order error propagation). `sumIsRight` says whether the printed prices add up to what is printed below them.
+ */
+export function itemPriceIsQuantityTimesUnit(
+  rule: RowRule,
+  reading: Reading.Reading,
+  sumIsRight: boolean,
+): Verdict[] {
+  const quantities = Reading.column(rule.quantity, reading).rows;
+  const unitPrices = Reading.column(rule.unitPrice, reading).rows;
+  const prices = Reading.column(rule.price, reading).rows;
+  const ownRates = rule.taxRate === undefined ? [] : Reading.column(rule.taxRate, reading).rows;
+  const rates = ratesOf(rule, reading);
+  const verdicts: Verdict[] = [];
+  for (let index = 0; index < Math.min(prices.length, maxRowChecks); index += 1) {
+    const [quantity, unitPrice, price] = [quantities[index], unitPrices[index], prices[index]];
+    if (!isAmount(quantity) || !isAmount(unitPrice) || !isAmount(price)) continue;
+    // Grams and millilitres are priced by the kilo, the litre or the hundred: the paper rarely says which.
+    const unit = reading.normalized[quantity.path]?.unit ?? "";
+    if (quantity.ambiguous || /^(?:g|gr|mg|ml|cl|dl)$/.test(unit)) continue;
+    const rate = ownRates[index];
+    const row = { quantity, unitPrice, price, rate: isAmount(rate) ? rate : null };
+    verdicts.push(...judgeRow(rule.rule, row, rates, sumIsRight, reading));
+  }
+  return verdicts;
+}
+
+function isAmount(found: Reading.Found | undefined): found is Reading.Amount {
+  return typeof found === "object";
+}
+
+/** The rates of the document's taxes, for rows that print none of their own. */
+function ratesOf({ beside }: RowRule, reading: Reading.Reading): Decimal.Decimal[] {
+  const rates = beside?.rates === undefined ? [] : Reading.column(beside.rates, reading).rows;
+  return rates.filter(isAmount).map(({ value }) => value);
+}
+
+function judgeRow(
+  id: string,
+  row: Row,
+  rates: readonly Decimal.Decimal[],
+  sumIsRight: boolean,
+  reading: Reading.Reading,
+): Verdict[] {
+  const { quantity, unitPrice, price, rate } = row;
+  const product = Decimal.times(quantity.value, unitPrice.value);
+  const amounts = [unitPrice, price];
+  const scale = Reading.scaleFor(amounts, reading);
+  const tolerance = toleranceOf(row, scale.unit);
+  const candidates: Candidate[] = [
+    { variant: rate ? "without_tax" : null, expected: Decimal.round(product, shownPlaces) },
+  ];
+  // Most rows fit as they are; the others are asked whether the tax lies between unit price and price.
+  if (Decimal.compare(Decimal.abs(Decimal.minus(product, price.value)), tolerance.amount) > 0) {
+    for (const each of rate ? [rate.value] : rates) candidates.push(...taxed(product, each));
+  }
+  return Judge.judge(
+    {
+      id,
+      fields: [quantity.path, unitPrice.path, price.path],
+      candidates,
+      actual: price.value,
+      tolerance,
+      amounts,
+      excuse: () => excuseOf(row, product, sumIsRight, reading),
+    },
+    reading,
+  );
+}
+
+/** A unit price without tax beside a price with it, and the other way round. */
+function taxed(product: Decimal.Decimal, rate: Decimal.Decimal): Candidate[] {
+  const factor = Decimal.plus(hundred, rate);
+  if (Decimal.sign(factor) <= 0) return [];
+  const gross = Decimal.percent(product, factor);
+  return [
+    { variant: "with_tax", expected: Decimal.round(gross, shownPlaces) },
+    {
+      variant: "tax_taken_off",
+      expected: Decimal.divide(Decimal.times(product, hundred), factor, shownPlaces),
+    },
+  ];
+}
+
+function toleranceOf({ quantity, unitPrice }: Row, unit: Decimal.Decimal): Tolerance.Tolerance {
+  const weighed = !isWhole(quantity);
+  const isFine = unitPrice.value.places > unit.places;
+  let amount = unit;
+  if (weighed) {
+    amount = Decimal.plus(amount, Decimal.times(halfPlace(quantity.value), Decimal.abs(unitPrice.value)));
+  }
+  if (weighed || isFine) {
+    amount = Decimal.plus(amount, Decimal.times(halfPlace(unitPrice.value), Decimal.abs(quantity.value)));
+  }
+  return { amount, from: "precision" };
+}
+
+/** `0,99/100g`: the price of a measure that the quantity does not count. */
+const otherMeasure = /\/ ?\d{2,4} ?\p{L}/u;
+
+function excuseOf(
+  row: Row,
+  product: Decimal.Decimal,
+  sumIsRight: boolean,
+  reading: Reading.Reading,
+): Reason | null {
+  const printed = Reading.printedIn(row.unitPrice.path, reading);
+  if (printed !== null && otherMeasure.test(printed)) return "measure";
+  return sumIsRight && isDiscounted(row, product) ? "line_discount" : null;
+}
+
+/**
+ * True where the price is what is left of the product after a discount of the line. A digit that was misread is
+ * likelier: then the price is another whole number of pieces, or the unit price (or price) that would fit differs from
+ * the printed one in a single digit.
+ */
+function isDiscounted({ quantity, unitPrice, price }: Row, product: Decimal.Decimal): boolean {
+  const [full, left] = [Decimal.abs(product), Decimal.abs(price.value)];
+  if (Decimal.sign(product) !== Decimal.sign(price.value) || Decimal.compare(left, full) >= 0) return false;
+  if (Decimal.isMultiple(price.value, unitPrice.value)) return false;
+  const places = Math.max(unitPrice.value.places, price.value.places);
+  const fitting = Decimal.divide(price.value, quantity.value, places);
+  return (
+    !differInOneDigit(fitting, unitPrice.value, places) && !differInOneDigit(product, price.value, places)
+  );
+}
+
+function differInOneDigit(a: Decimal.Decimal, b: Decimal.Decimal, places: number): boolean {
+  const digits = (value: Decimal.Decimal) =>
+    Decimal.abs(Decimal.round(Decimal.plus(value, { digits: 0n, places }), places)).digits.toString();
+  const [left, right] = [digits(a), digits(b)];
+  if (left.length !== right.length) return false;
+  return [...left].filter((digit, index) => digit !== right[index]).length <= 1;
+}

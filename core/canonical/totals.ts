@@ -1,0 +1,309 @@
+import * as Decimal from "./decimal.ts";
+import * as Missing from "./missing.ts";
+import * as Reading from "./reading.ts";
+import type { Beside, ItemsRule, Parts, TotalRule } from "./rule.ts";
+import * as Tolerance from "./tolerance.ts";
+import type { Candidate, Reason, Verdict } from "./verdict.ts";
+import * as Judge from "./verdict.ts";
+
+/** What is printed between a sum and the total. */
+interface Between {
+  tax: Reading.Amount | null;
+  /** Amounts of single taxes; empty without a list of them. */
+  taxes: Reading.Amount[];
+  /** A row of that list has no amount. */
+  taxRowMissing: boolean;
+  service: Reading.Amount | null;
+  tip: Reading.Amount | null;
+  shipping: Reading.Amount | null;
+  rounding: Reading.Amount | null;
+  discount: Reading.Amount | null;
+}
+
+const single = ["tax", "service", "tip", "shipping", "rounding", "discount"] as const;
+
+/** The printed parts; null when one does not read. */
+function between(parts: Parts, beside: Beside, reading: Reading.Reading): Between | null {
+  const found = single.map((name) => Reading.at(parts[name], reading));
+  const list = beside.taxes === undefined ? null : Reading.column(beside.taxes, reading);
+  const taxes = list ? Reading.amountsOf(list) : [];
+  if (found.includes("unreadable") || !taxes) return null;
+  const [tax, service, tip, shipping, rounding, discount] = found.map((each) =>
+    typeof each === "string" ? null : each,
+  );
+  return {
+    tax: tax ?? null,
+    taxes,
+    taxRowMissing: list?.rows.includes("absent") ?? false,
+    service: service ?? null,
+    tip: tip ?? null,
+    shipping: shipping ?? null,
+    rounding: rounding ?? null,
+    discount: discount ?? null,
+  };
+}
+
+/** The parts that a sum is made of, the base apart. Single taxes count where they stand for the tax. */
+function amountsOf(parts: Between): Reading.Amount[] {
+  const { tax, taxes, service, tip, shipping, rounding, discount } = parts;
+  const named = [service, tip, shipping, rounding, discount].filter((part) => part !== null);
+  return tax ? [tax, ...named] : [...taxes, ...named];
+}
+
+/** Parts that are null took part too: that they are not printed is what was read. */
+function pathsOf(parts: Parts, beside: Beside, { tax, taxes }: Between): string[] {
+  const taxPath = !tax && taxes.length > 0 ? beside.taxes : parts.tax;
+  return [taxPath, parts.service, parts.tip, parts.shipping, parts.discount, parts.rounding].filter(
+    (path) => path !== undefined,
+  );
+}
+
+/**
+ * The tax of all: what is printed as its sum, else the sum of the single ones. It may be in the prices already
+ * (Europe's and Malaysia's shops) or come on top (North America, Indonesia's restaurants).
+ */
+function withTax(start: Decimal.Decimal, { tax, taxes }: Between): Candidate[] {
+  if (tax) {
+    return [
+      { variant: "tax_added", expected: Decimal.plus(start, tax.value) },
+      { variant: "tax_included", expected: start },
+    ];
+  }
+  if (taxes.length === 0) return [{ variant: "no_tax", expected: start }];
+  return [
+    { variant: "taxes_added", expected: Decimal.plus(start, Reading.sum(taxes)) },
+    { variant: "taxes_included", expected: start },
+  ];
+}
+
+/** More single taxes than any document lists are a model's mistake; each one makes ways to read the sum. */
+const maxSingleTaxes = 8;
+
+/** Several taxes, of which one is withheld, or one is in the prices (or on top) and the others are not. */
+function severalTaxes(start: Decimal.Decimal, { tax, taxes }: Between): Candidate[] {
+  if (taxes.length < 2 || taxes.length > maxSingleTaxes) return [];
+  const all = Decimal.plus(start, Reading.sum(taxes));
+  const apart = taxes.flatMap(({ value }): Candidate[] => [
+    { variant: "tax_withheld", expected: Decimal.minus(all, Decimal.plus(value, value)) },
+    { variant: "taxes_partly_added", expected: Decimal.minus(all, value) },
+    { variant: "taxes_partly_added", expected: Decimal.plus(start, value) },
+  ]);
+  return tax ? [{ variant: "taxes_added", expected: all }, ...apart] : apart;
+}
+
+/**
+ * All ways from a base to the total. A discount makes the base smaller, whatever its sign is printed as; of a refund,
+ * whose base is negative, it takes away as well. It may be taken off before the base is printed; a service charge may
+ * be in the prices and a tip stand below the total.
+ */
+function totals(base: Decimal.Decimal, parts: Between): { applied: Candidate[]; others: Candidate[] } {
+  const { service, tip, shipping, rounding, discount } = parts;
+  const added = [service, tip, shipping, rounding].filter((part) => part !== null);
+  const start = Decimal.plus(base, Reading.sum(added));
+  const main = withTax(start, parts);
+  const off = discount ? reduction(base, discount) : null;
+  const applied: Candidate[] = off
+    ? [
+        ...main.map(({ variant, expected }) => ({ variant, expected: Decimal.minus(expected, off) })),
+        ...main.map(({ variant, expected }) => ({ variant: `${variant}_discount_applied`, expected })),
+      ]
+    : main;
+  const without = (part: Reading.Amount | null, suffix: string): Candidate[] =>
+    part
+      ? applied.map(({ variant, expected }) => ({
+          variant: `${variant}_${suffix}`,
+          expected: Decimal.minus(expected, part.value),
+        }))
+      : [];
+  return {
+    applied,
+    others: [
+      ...without(service, "service_included"),
+      ...without(tip, "tip_apart"),
+      ...severalTaxes(off ? Decimal.minus(start, off) : start, parts),
+    ],
+  };
+}
+
+/** What a discount takes off, with the sign of the base. */
+function reduction(base: Decimal.Decimal, { value }: Reading.Amount): Decimal.Decimal {
+  const size = Decimal.abs(value);
+  return Decimal.sign(base) < 0 ? Decimal.negate(size) : size;
+}
+
+interface Sum {
+  id: string;
+  rule: Parts & { beside?: Beside };
+  /** The path that stands for the base in the check's fields. */
+  basePath: string;
+  bases: Reading.Amount[];
+  total: Reading.Amount;
+  parts: Between;
+  /** Asked before anything else is supposed to be missing. */
+  excuse?: () => Reason | null;
+}
+
+function judgeTotal(asked: Sum, reading: Reading.Reading): Verdict[] {
+  const { rule, total, parts } = asked;
+  const base = Reading.sum(asked.bases);
+  const used = amountsOf(parts);
+  const amounts = [...asked.bases, ...used, total];
+  const scale = Reading.scaleFor(amounts, reading);
+  const { applied, others } = totals(base, parts);
+  const count = used.length + 1;
+  const rounded = rule.exact === true || parts.rounding !== null;
+  const cash = rounded ? Tolerance.ofParts(scale, count) : Tolerance.ofCash(scale, total.value, count);
+  const question: Judge.Question = {
+    id: asked.id,
+    fields: [asked.basePath, ...pathsOf(rule, rule.beside ?? {}, parts), total.path],
+    candidates: [...applied, ...others],
+    actual: total.value,
+    tolerance: rule.exact ? (difference) => Tolerance.ofInvoice(scale, total.value, count, difference) : cash,
+    amounts,
+    excuse: () =>
+      asked.excuse?.() ?? missingPart(asked, { base, applied, tolerance: cash, unit: scale.unit }, reading),
+  };
+  return Judge.judge(question, reading);
+}
+
+interface Failed {
+  base: Decimal.Decimal;
+  applied: readonly Candidate[];
+  tolerance: Tolerance.Tolerance;
+  unit: Decimal.Decimal;
+}
+
+function missingPart({ rule, total, parts }: Sum, failed: Failed, reading: Reading.Reading): Reason | null {
+  const { base, applied, tolerance, unit } = failed;
+  if (parts.taxRowMissing) return "row_missing";
+  const paid = paidBy(rule.beside ?? {}, reading);
+  const isPaid = (value: Decimal.Decimal) =>
+    paid.some((each) => Decimal.compare(Decimal.abs(Decimal.minus(each, value)), tolerance.amount) <= 0);
+  // The payment says that the parts are right: then it is the total that was misread.
+  if (!isPaid(total.value) && applied.some(({ expected }) => isPaid(expected))) return null;
+  return Missing.explain({
+    base,
+    actual: total.value,
+    expected: applied.map(({ expected }) => expected),
+    tax: parts.tax?.value ?? (parts.taxes.length > 0 ? Reading.sum(parts.taxes) : null),
+    tolerance: tolerance.from === "precision" ? unit : tolerance.amount,
+    lacksTax: parts.tax === null && parts.taxes.length === 0,
+    lacksService: rule.service !== undefined && parts.service === null,
+    lacksTip: rule.tip === undefined,
+    paidByCard: Reading.amountAt(rule.beside?.card, reading) !== null && isPaid(total.value),
+  });
+}
+
+/** What was paid in the end, in every way that the payment's fields say it. */
+function paidBy({ cash, card, change }: Beside, reading: Reading.Reading): Decimal.Decimal[] {
+  const byCard = Reading.amountAt(card, reading)?.value;
+  const given = Reading.amountAt(cash, reading)?.value;
+  const back = Reading.amountAt(change, reading)?.value;
+  const inCash = given && Decimal.minus(given, back ? Decimal.abs(back) : Decimal.zero);
+  // Cash without change may be more than the sum, as a tip is.
+  const sums = [
+    byCard,
+    back ? inCash : undefined,
+    byCard && inCash ? Decimal.plus(byCard, inCash) : undefined,
+  ];
+  return sums.filter((each) => each !== undefined);
+}
+
+/** The total against the subtotal and what is printed between them. */
+export function totalIsSumOfParts(rule: TotalRule, reading: Reading.Reading): Verdict[] {
+  const total = Reading.amountAt(rule.total, reading);
+  const subtotal = Reading.amountAt(rule.subtotal, reading);
+  const parts = between(rule, rule.beside ?? {}, reading);
+  if (!total || !subtotal || !parts) return [];
+  return judgeTotal(
+    { id: rule.rule, rule, basePath: rule.subtotal, bases: [subtotal], total, parts },
+    reading,
+  );
+}
+
+/**
+ * The printed prices of all rows against the subtotal; without a subtotal against the total, the rows in its
+ * place. Rows without a price (remarks, options) count nothing. Each price is exact as printed, so against a
+ * subtotal only one unit of rounding is allowed.
+ */
+export function itemsSumIsSubtotal(rule: ItemsRule, reading: Reading.Reading): Verdict[] {
+  const prices = Reading.amountsOf(Reading.column(rule.items, reading));
+  const subtotal = Reading.at(rule.subtotal, reading);
+  const total = Reading.amountAt(rule.total, reading);
+  const parts = between(rule, rule.beside ?? {}, reading);
+  if (!prices || prices.length === 0 || subtotal === "unreadable") return [];
+  if (subtotal !== "absent") return judgeSubtotal(rule, { prices, subtotal, total, parts }, reading);
+  if (!total || !parts) return [];
+  const lower = Decimal.compare(Decimal.abs(Reading.sum(prices)), Decimal.abs(total.value)) < 0;
+  const asked = { id: "items_sum_is_total", rule, basePath: rule.items, bases: prices, total, parts };
+  return judgeTotal(
+    { ...asked, excuse: () => (lower && lacksPrice(rule, reading) ? "row_missing" : null) },
+    reading,
+  );
+}
+
+interface Rows {
+  prices: Reading.Amount[];
+  subtotal: Reading.Amount;
+  total: Reading.Amount | null;
+  parts: Between | null;
+}
+
+function judgeSubtotal(rule: ItemsRule, { prices, subtotal, total, parts }: Rows, reading: Reading.Reading) {
+  const items = Reading.sum(prices);
+  const taxes = parts?.taxes ?? [];
+  const tax = parts?.tax?.value ?? (taxes.length > 0 ? Reading.sum(taxes) : null);
+  const off = parts?.discount ? reduction(items, parts.discount) : null;
+  const candidates: Candidate[] = [{ variant: "subtotal", expected: items }];
+  if (off) candidates.push({ variant: "subtotal_after_discount", expected: Decimal.minus(items, off) });
+  if (tax) candidates.push({ variant: "subtotal_before_tax", expected: Decimal.minus(items, tax) });
+  if (off && tax) {
+    const expected = Decimal.minus(Decimal.minus(items, off), tax);
+    candidates.push({ variant: "subtotal_after_discount_before_tax", expected });
+  }
+  const amounts = [...prices, subtotal];
+  const scale = Reading.scaleFor(amounts, reading);
+  const question: Judge.Question = {
+    id: rule.rule,
+    fields: [rule.items, subtotal.path],
+    candidates,
+    actual: subtotal.value,
+    tolerance: Tolerance.ofParts(scale, 1),
+    amounts,
+    excuse: () => {
+      const left = Decimal.minus(subtotal.value, items);
+      if (Decimal.sign(left) === Decimal.sign(items) && lacksPrice(rule, reading)) return "row_missing";
+      if (!total || !parts) return null;
+      const sums = totals(items, parts);
+      const fits = [...sums.applied, ...sums.others].some(
+        (each) => Decimal.compare(Judge.distance(each, total.value), scale.unit) <= 0,
+      );
+      if (!fits) return null;
+      // The rows add up to the total: what the subtotal lacks is a tax inside of the prices, or a row outside of it.
+      const outside = prices.some(({ value }) => Decimal.compare(Decimal.negate(left), value) === 0);
+      if (outside) return "row_outside";
+      const gap = { base: subtotal.value, actual: items, expected: [subtotal.value], tolerance: scale.unit };
+      return Missing.explain({
+        ...gap,
+        tax: null,
+        lacksTax: tax === null,
+        lacksService: false,
+        lacksTip: false,
+        paidByCard: false,
+      }) === "tax_missing"
+        ? "tax_missing"
+        : null;
+    },
+  };
+  return Judge.judge(question, reading);
+}
+
+/** A row that was bought and has no price: it could not be read, so the rows may add up to less. */
+function lacksPrice({ items, beside }: ItemsRule, reading: Reading.Reading): boolean {
+  const columns = [beside?.quantity, beside?.unitPrice].flatMap((path) =>
+    path === undefined ? [] : [Reading.column(path, reading)],
+  );
+  return Reading.column(items, reading).rows.some(
+    (row, index) => row === "absent" && columns.some(({ rows }) => rows[index] !== "absent"),
+  );
+}
