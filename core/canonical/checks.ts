@@ -75,11 +75,11 @@ export function examine(
     if (rule.rule === "item_price_is_quantity_times_unit") rows.push({ rule, at: verdicts.length });
     else verdicts.push(...apply(rule, reading));
   }
-  const sumIsRight = verdicts.some(
-    (verdict) => "check" in verdict && verdict.check.ok && verdict.check.id.startsWith("items_sum_is_"),
+  const sumIsWrong = verdicts.some(
+    (verdict) => "check" in verdict && !verdict.check.ok && verdict.check.id.startsWith("items_sum_is_"),
   );
   for (const { rule, at } of rows.reverse()) {
-    verdicts.splice(at, 0, ...Rows.itemPriceIsQuantityTimesUnit(rule, reading, sumIsRight));
+    verdicts.splice(at, 0, ...Rows.itemPriceIsQuantityTimesUnit(rule, reading, sumIsWrong));
   }
   return verdicts;
 }

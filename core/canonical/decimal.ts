@@ -107,6 +107,14 @@ export function percent(value: Decimal, rate: Decimal): Decimal {
   return { digits: value.digits * rate.digits, places: value.places + rate.places + 2 };
 }
 
+/** True where one digit is all that may set two values apart, written with the same places: a misreading. */
+export function differsInOneDigit(a: Decimal, b: Decimal): boolean {
+  const places = Math.max(a.places, b.places);
+  const [left, right] = [a, b].map((value) => scaled(abs(value), places).toString());
+  if (left === undefined || right === undefined || left.length !== right.length) return false;
+  return [...left].filter((digit, index) => digit !== right[index]).length <= 1;
+}
+
 export function sum(values: readonly Decimal[]): Decimal {
   return values.reduce(plus, zero);
 }

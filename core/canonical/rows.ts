@@ -32,12 +32,12 @@ function isWhole({ value }: Reading.Amount): boolean {
 /**
  * One check a row that has all three values. Whole quantities multiply exactly, but for one unit; a weighed
  * quantity or a unit price finer than the unit was itself rounded, and the error grows with the other factor
- * (first-order error propagation). `sumIsRight` says whether the printed prices add up to what is printed below them.
+ * (first-order error propagation). `sumIsWrong` says that the printed prices do not add up to what is printed below them.
  */
 export function itemPriceIsQuantityTimesUnit(
   rule: RowRule,
   reading: Reading.Reading,
-  sumIsRight: boolean,
+  sumIsWrong: boolean,
 ): Verdict[] {
   const quantities = Reading.column(rule.quantity, reading).rows;
   const unitPrices = Reading.column(rule.unitPrice, reading).rows;
@@ -53,7 +53,7 @@ export function itemPriceIsQuantityTimesUnit(
     if (quantity.ambiguous || /^(?:g|gr|mg|ml|cl|dl)$/.test(unit)) continue;
     const rate = ownRates[index];
     const row = { quantity, unitPrice, price, rate: isAmount(rate) ? rate : null };
-    verdicts.push(...judgeRow(rule.rule, row, rates, sumIsRight, reading));
+    verdicts.push(...judgeRow(rule.rule, row, rates, sumIsWrong, reading));
   }
   return verdicts;
 }
@@ -72,7 +72,7 @@ function judgeRow(
   id: string,
   row: Row,
   rates: readonly Decimal.Decimal[],
-  sumIsRight: boolean,
+  sumIsWrong: boolean,
   reading: Reading.Reading,
 ): Verdict[] {
   const { quantity, unitPrice, price, rate } = row;
@@ -95,7 +95,7 @@ function judgeRow(
       actual: price.value,
       tolerance,
       amounts,
-      excuse: () => excuseOf(row, product, sumIsRight, reading),
+      excuse: () => excuseOf(row, product, sumIsWrong, reading),
     },
     reading,
   );
@@ -134,34 +134,33 @@ const otherMeasure = /\/ ?\d{2,4} ?\p{L}/u;
 function excuseOf(
   row: Row,
   product: Decimal.Decimal,
-  sumIsRight: boolean,
+  sumIsWrong: boolean,
   reading: Reading.Reading,
 ): Reason | null {
   const printed = Reading.printedIn(row.unitPrice.path, reading);
   if (printed !== null && otherMeasure.test(printed)) return "measure";
-  return sumIsRight && isDiscounted(row, product) ? "line_discount" : null;
+  return !sumIsWrong && isDiscounted(row, product) ? "line_discount" : null;
 }
+
+/** A line is hardly ever made cheaper than a fifth of its price. */
+const leastLeft = Decimal.of("20");
 
 /**
  * True where the price is what is left of the product after a discount of the line. A digit that was misread is
- * likelier: then the price is another whole number of pieces, or the unit price (or price) that would fit differs from
- * the printed one in a single digit.
+ * likelier: then the price is another whole number of pieces, or the one of the three values that would fit differs
+ * from the printed one in a single digit.
  */
 function isDiscounted({ quantity, unitPrice, price }: Row, product: Decimal.Decimal): boolean {
   const [full, left] = [Decimal.abs(product), Decimal.abs(price.value)];
   if (Decimal.sign(product) !== Decimal.sign(price.value) || Decimal.compare(left, full) >= 0) return false;
+  if (Decimal.compare(left, Decimal.percent(full, leastLeft)) < 0) return false;
   if (Decimal.isMultiple(price.value, unitPrice.value)) return false;
-  const places = Math.max(unitPrice.value.places, price.value.places);
-  const fitting = Decimal.divide(price.value, quantity.value, places);
-  return (
-    !differInOneDigit(fitting, unitPrice.value, places) && !differInOneDigit(product, price.value, places)
-  );
-}
-
-function differInOneDigit(a: Decimal.Decimal, b: Decimal.Decimal, places: number): boolean {
-  const digits = (value: Decimal.Decimal) =>
-    Decimal.abs(Decimal.round(Decimal.plus(value, { digits: 0n, places }), places)).digits.toString();
-  const [left, right] = [digits(a), digits(b)];
-  if (left.length !== right.length) return false;
-  return [...left].filter((digit, index) => digit !== right[index]).length <= 1;
+  const pricePlaces = Math.max(unitPrice.value.places, price.value.places);
+  const weighed = Decimal.divide(price.value, unitPrice.value, quantity.value.places);
+  const fitting = [
+    ...(isWhole(quantity) ? [] : [[weighed, quantity.value] as const]),
+    [Decimal.divide(price.value, quantity.value, pricePlaces), unitPrice.value],
+    [Decimal.round(product, pricePlaces), price.value],
+  ] as const;
+  return !fitting.some(([needed, printed]) => Decimal.differsInOneDigit(needed, printed));
 }

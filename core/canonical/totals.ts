@@ -173,7 +173,8 @@ interface Failed {
   unit: Decimal.Decimal;
 }
 
-function missingPart({ rule, total, parts }: Sum, failed: Failed, reading: Reading.Reading): Reason | null {
+function missingPart(asked: Sum, failed: Failed, reading: Reading.Reading): Reason | null {
+  const { rule, total, parts } = asked;
   const { base, applied, tolerance, unit } = failed;
   if (parts.taxRowMissing) return "row_missing";
   const paid = paidBy(rule.beside ?? {}, reading);
@@ -184,7 +185,7 @@ function missingPart({ rule, total, parts }: Sum, failed: Failed, reading: Readi
   return Missing.explain({
     base,
     actual: total.value,
-    expected: applied.map(({ expected }) => expected),
+    expected: applied.filter((each) => !isTaxMisread(each, asked)).map(({ expected }) => expected),
     tax: parts.tax?.value ?? (parts.taxes.length > 0 ? Reading.sum(parts.taxes) : null),
     tolerance: tolerance.from === "precision" ? unit : tolerance.amount,
     lacksTax: parts.tax === null && parts.taxes.length === 0,
@@ -192,6 +193,19 @@ function missingPart({ rule, total, parts }: Sum, failed: Failed, reading: Readi
     lacksTip: rule.tip === undefined,
     paidByCard: Reading.amountAt(rule.beside?.card, reading) !== null && isPaid(total.value),
   });
+}
+
+/**
+ * True where the tax that would fit is a digit away from the printed one, and otherwise two rare things had to come
+ * together: a tax in the prices beside something missing, or a tax withheld on a receipt. Then the tax was misread.
+ */
+function isTaxMisread({ variant, expected }: Candidate, { rule, total, parts }: Sum): boolean {
+  const tax = parts.tax?.value;
+  if (!tax) return false;
+  const missing = Decimal.minus(total.value, expected);
+  if (variant?.startsWith("tax_included")) return Decimal.differsInOneDigit(missing, tax);
+  const isLess = Decimal.sign(missing) === -Decimal.sign(expected);
+  return isLess && rule.exact !== true && Decimal.differsInOneDigit(Decimal.plus(missing, tax), tax);
 }
 
 /** What was paid in the end, in every way that the payment's fields say it. */

@@ -19,7 +19,7 @@ export type Reason =
   | "tip"
   /** The difference is a usual rate of tax withheld. */
   | "withholding"
-  /** The row is supported by the sum of all rows, and cheaper than its unit price says: a discount below the line. */
+  /** The row is cheaper than its unit price says, and no misread digit explains it: a discount below the line. */
   | "line_discount"
   /** A row that the subtotal leaves out, and the total does not: a deposit. */
   | "row_outside"
