@@ -170,6 +170,15 @@ const tasks: Case[] = [
     },
   },
   {
+    name: "a later version of it",
+    route: "GET /v1/tasks/{task_id}",
+    request: () => ({ path: "/v1/tasks/receipt_fields_v2" }),
+    wants: {
+      status: 200,
+      body: z.looseObject({ schema: z.looseObject({}), fields: z.array(z.unknown()).min(1) }),
+    },
+  },
+  {
     name: "an unknown task",
     route: "GET /v1/tasks/{task_id}",
     request: () => ({ path: "/v1/tasks/no_such_task" }),

@@ -41,6 +41,13 @@ describe("filling a schema", () => {
     });
   });
 
+  it("fills every field of receipt_fields_v2, tip and rounding among them", () => {
+    const task = Task.get("receipt_fields_v2");
+    const [example] = task?.examples ?? [];
+    const receipt = `WARUNG CONTOH BIRU\n12/05/2031 14:30\n${example?.lines.join("\n")}`;
+    expect(ask(task?.modelSchema ?? {}, receipt)).toEqual(example?.answer);
+  });
+
   it("answers an unknown name with null, or with the emptiest value its type has", () => {
     const schema = object({
       favourite_colour: text,
