@@ -6,6 +6,7 @@ const benches: Readonly<Record<string, () => Promise<{ run(args: string[]): Prom
   "cold-start": () => import("./cold-start.ts"),
   artifacts: () => import("./artifacts.ts"),
   batch: () => import("./batch.ts"),
+  canonical: () => import("./canonical.ts"),
 };
 
 const [name = "", ...args] = process.argv.slice(2);

@@ -48,24 +48,57 @@ export interface Leaf extends Field {
 /** A list longer than any receipt is a model in a loop; the rest of it is not read. */
 const maxRows = 1000;
 
-/** Every string of the result that a field names, with its concrete path. Own properties only; never throws. */
-export function leaves(fields: readonly Field[], result: unknown): Leaf[] {
-  return fields.flatMap(({ path, kind }) =>
-    at(result, path.split(".")).map((found) => ({ path: found.path, kind, printed: found.value })),
-  );
+/** A field's path, taken apart once: names of properties, and before which of them stands a list. */
+interface Step {
+  name: string;
+  isList: boolean;
 }
 
-function at(value: unknown, steps: readonly string[], path = ""): { path: string; value: string }[] {
-  const [step, ...rest] = steps;
-  if (step === undefined) return typeof value === "string" ? [{ path, value }] : [];
-  if (typeof value !== "object" || value === null) return [];
-  const isList = step.endsWith("[]");
-  const name = isList ? step.slice(0, -2) : step;
-  const child = Object.getOwnPropertyDescriptor(value, name)?.value as unknown;
-  const here = path === "" ? name : `${path}.${name}`;
-  if (!isList) return at(child, rest, here);
-  if (!Array.isArray(child)) return [];
-  return child.slice(0, maxRows).flatMap((row, index) => at(row, rest, `${here}[${index}]`));
+/** By the field itself, so that a task's fields are taken apart once and a caller's own leave nothing behind. */
+const compiled = new WeakMap<Field, readonly Step[]>();
+
+function stepsOf(field: Field): readonly Step[] {
+  const known = compiled.get(field);
+  if (known) return known;
+  const steps = field.path.split(".").map((step) => {
+    const isList = step.endsWith("[]");
+    return { name: isList ? step.slice(0, -2) : step, isList };
+  });
+  compiled.set(field, steps);
+  return steps;
+}
+
+/** Every string of the result that a field names, with its concrete path. Own properties only; never throws. */
+export function leaves(fields: readonly Field[], result: unknown): Leaf[] {
+  const found: Leaf[] = [];
+  for (const field of fields) collect(field.kind, stepsOf(field), 0, result, "", found);
+  return found;
+}
+
+function collect(
+  kind: FieldKind,
+  steps: readonly Step[],
+  at: number,
+  value: unknown,
+  path: string,
+  found: Leaf[],
+): void {
+  const step = steps[at];
+  if (step === undefined) {
+    if (typeof value === "string") found.push({ path, kind, printed: value });
+    return;
+  }
+  if (typeof value !== "object" || value === null || !Object.hasOwn(value, step.name)) return;
+  const child = (value as Record<string, unknown>)[step.name];
+  const here = path === "" ? step.name : `${path}.${step.name}`;
+  if (!step.isList) {
+    collect(kind, steps, at + 1, child, here, found);
+  } else if (Array.isArray(child)) {
+    const rows = Math.min(child.length, maxRows);
+    for (let index = 0; index < rows; index += 1) {
+      collect(kind, steps, at + 1, child[index], `${here}[${index}]`, found);
+    }
+  }
 }
 
 interface Document {
@@ -105,13 +138,17 @@ function documentOf(found: readonly Leaf[]): Document {
  * results that break the schema; never throws.
  */
 export function normalize(fields: readonly Field[], result: unknown): Normalized {
-  const found = leaves(fields, result);
+  const found = leaves(
+    fields.filter(({ kind }) => kind !== "text"),
+    result,
+  );
   const document = documentOf(found);
-  const entries = found.flatMap(({ path, kind, printed }) => {
+  const normalized: Normalized = {};
+  for (const { path, kind, printed } of found) {
     const value = canonical(kind, printed, document);
-    return value === null ? [] : [[path, value] as const];
-  });
-  return Object.fromEntries(entries);
+    if (value !== null) normalized[path] = value;
+  }
+  return normalized;
 }
 
 function canonical(kind: FieldKind, printed: string, document: Document): NormalizedValue | null {

@@ -144,12 +144,10 @@ export function scaleFor(amounts: readonly Amount[], reading: Reading): Toleranc
  * the document: what they add up to says nothing.
  */
 export function isMixed(amounts: readonly Amount[], reading: Reading): boolean {
-  if (reading.currencies.size === 0) return false;
-  const [first, ...more] = amounts;
-  if (first && more.some(({ currency }) => currency !== first.currency)) {
-    const named = new Set(amounts.flatMap(({ currency }) => currency ?? []));
-    return named.size > 1 || reading.currencies.size > 1;
-  }
+  if (reading.currencies.size < 2) return false;
+  // With several currencies in the document, one that is not marked may be any of them.
+  const first = amounts[0]?.currency;
+  for (const { currency } of amounts) if (currency !== first) return true;
   return false;
 }
 
