@@ -10,10 +10,11 @@ export interface Gap {
   base: Decimal.Decimal;
   /** What is printed. */
   actual: Decimal.Decimal;
-  /** What the printed parts add up to, in every way to read them. */
-  expected: readonly Decimal.Decimal[];
+  ways: readonly Way[];
   /** The tax that is printed, if any. */
   tax: Decimal.Decimal | null;
+  /** The smallest amount that is printed. */
+  unit: Decimal.Decimal;
   /** How far the actual sum may be off by rounding. */
   tolerance: Decimal.Decimal;
   /** No tax was read, and no list of taxes. */
@@ -26,6 +27,15 @@ export interface Gap {
   paidByCard: boolean;
 }
 
+/** One way to read the printed parts. */
+export interface Way {
+  expected: Decimal.Decimal;
+  /** The tax comes on top: service and tips may be a rate of either sum. */
+  taxAdded: boolean;
+  /** A tax may be withheld: nothing else was supposed for this way. */
+  plain: boolean;
+}
+
 /** The highest rate of tax on sales that tills print: India's 40 % (2025); Europe's highest is Hungary's 27 %. */
 const mostTax = Decimal.of("40");
 /** Service and tips in percent of the base: less is nobody's custom, more is a mistake. */
@@ -34,8 +44,10 @@ const mostExtra = Decimal.of("35");
 const mostService = Decimal.of("25");
 const mostWithheld = Decimal.of("35");
 
-/** Printed as a rate anywhere; finer ones are tried only where chance would not fit them as well. */
+/** Rates of service and of taxes withheld; finer ones are tried only where chance would not fit them as well. */
 const usualRates = ["5", "7", "7.5", "10", "12", "12.5", "15", "18", "20"].map(Decimal.of);
+/** What slips suggest and people give. */
+const tipRates = "5 7.5 10 12 12.5 13 15 16 17 18 20 22 25 28 30".split(" ").map(Decimal.of);
 /** Steps of the finer rates. */
 const fineSteps = ["0.5", "1", "5"].map(Decimal.of);
 /** A rate proves something where the next one is farther away than this many times what rounding hides. */
@@ -45,36 +57,50 @@ const sharesOfTax = ["15", "20", "30", "40", "50", "70", "75", "80", "90", "100"
 /** Not on a half: Mexico keeps two thirds of 16 % (with 1.25 or 10 % of income tax), Chile 15.25 %, Italy's agents 11.5 % or 4.6 %. */
 const oddWithheld = ["10.6667", "11.9167", "20.6667", "1.25", "14.5", "15.25", "4.6"].map(Decimal.of);
 
+/** Rounding for cash hides a rate only where the step is small beside the base, in percent of it. */
+const mostHidden = Decimal.of("0.3");
+
 /** Why the difference proves nothing; null where no missing part has this size. */
 export function explain(gap: Gap): Reason | null {
   const side = Decimal.sign(gap.base);
   if (side === 0 || side !== Decimal.sign(gap.actual)) return null;
-  const differences = gap.expected
-    .map((each) => Decimal.minus(gap.actual, each))
-    .map((each) => (side < 0 ? Decimal.negate(each) : each));
   const base = Decimal.abs(gap.base);
-  const higher = differences.filter((each) => Decimal.sign(each) > 0);
-  if (gap.lacksTax && higher.some((each) => isWithin(each, base, Decimal.zero, mostTax)))
+  const differences = gap.ways.map((way) => {
+    const difference = Decimal.minus(gap.actual, way.expected);
+    return { way, part: side < 0 ? Decimal.negate(difference) : difference };
+  });
+  const higher = differences.filter(({ part }) => Decimal.sign(part) > 0);
+  if (gap.lacksTax && higher.some(({ part }) => isWithin(part, base, Decimal.zero, mostTax)))
     return "tax_missing";
-  const bases = [base, ...(gap.tax ? [Decimal.plus(base, Decimal.abs(gap.tax))] : [])];
-  const isService = (each: Decimal.Decimal) =>
-    isWithin(each, base, leastExtra, mostService) && bases.some((of) => isRate(each, of, gap.tolerance));
+  const lower = differences.filter(({ way, part }) => way.plain && Decimal.sign(part) < 0);
+  if (lower.some(({ part }) => isWithheld(Decimal.negate(part), base, gap))) return "withholding";
+  const tolerance = ofRates(base, gap);
+  const isService = ({ way, part }: (typeof higher)[number]) =>
+    isWithin(part, base, leastExtra, mostService) &&
+    basesOf(base, way, gap).some((each) => isRate(part, each, tolerance));
   if (gap.lacksService && higher.some(isService)) return "service_missing";
-  const isTip = (each: Decimal.Decimal) =>
-    isWithin(each, base, leastExtra, mostExtra) &&
-    (gap.paidByCard || bases.some((of) => isRate(each, of, gap.tolerance)));
-  if (gap.lacksTip && higher.some(isTip)) return "tip";
-  const lower = differences.filter((each) => Decimal.sign(each) < 0).map(Decimal.negate);
-  if (lower.some((each) => isWithheld(each, base, gap))) return "withholding";
-  return null;
+  const isTip = ({ way, part }: (typeof higher)[number]) =>
+    isWithin(part, base, leastExtra, mostExtra) &&
+    (gap.paidByCard ||
+      basesOf(base, way, gap).some((each) => tipRates.some((rate) => fits(part, each, rate, tolerance))));
+  return gap.lacksTip && higher.some(isTip) ? "tip" : null;
 }
 
-function isWithheld(part: Decimal.Decimal, base: Decimal.Decimal, { tax, tolerance }: Gap): boolean {
+function basesOf(base: Decimal.Decimal, { taxAdded }: Way, { tax }: Gap): Decimal.Decimal[] {
+  return taxAdded && tax ? [base, Decimal.plus(base, Decimal.abs(tax))] : [base];
+}
+
+function ofRates(base: Decimal.Decimal, { unit, tolerance }: Gap): Decimal.Decimal {
+  const hidden = Decimal.percent(base, mostHidden);
+  const least = Decimal.compare(tolerance, hidden) < 0 ? tolerance : hidden;
+  return Decimal.compare(least, unit) < 0 ? unit : least;
+}
+
+function isWithheld(part: Decimal.Decimal, base: Decimal.Decimal, { tax, unit }: Gap): boolean {
   if (!isWithin(part, base, Decimal.zero, mostWithheld)) return false;
-  if (isRate(part, base, tolerance) || oddWithheld.some((rate) => fits(part, base, rate, tolerance)))
-    return true;
+  if (isRate(part, base, unit) || oddWithheld.some((rate) => fits(part, base, rate, unit))) return true;
   const whole = tax && Decimal.abs(tax);
-  return whole !== null && sharesOfTax.some((share) => fits(part, whole, share, tolerance));
+  return whole !== null && sharesOfTax.some((share) => fits(part, whole, share, unit));
 }
 
 function isWithin(
@@ -103,7 +129,7 @@ function fits(
  * True where the part is a rate of the base that people print: a usual one, or a whole or half percent where these
  * are far enough apart for the amounts at hand that chance hardly fits them.
  */
-export function isRate(part: Decimal.Decimal, base: Decimal.Decimal, tolerance: Decimal.Decimal): boolean {
+function isRate(part: Decimal.Decimal, base: Decimal.Decimal, tolerance: Decimal.Decimal): boolean {
   if (usualRates.some((rate) => fits(part, base, rate, tolerance))) return true;
   const apart = Decimal.times(tolerance, clearSteps);
   const step = fineSteps.find((each) => Decimal.compare(Decimal.percent(base, each), apart) >= 0);

@@ -88,15 +88,10 @@ function otherTender(
 }
 
 function isTip(total: Decimal.Decimal, more: Decimal.Decimal, unit: Decimal.Decimal): boolean {
-  const gap = {
-    base: total,
-    actual: Decimal.plus(total, more),
-    expected: [total],
-    tolerance: unit,
-    tax: null,
-  };
+  const gap = { base: total, actual: Decimal.plus(total, more), tax: null, unit, tolerance: unit };
+  const ways = [{ expected: total, taxAdded: false, plain: false }];
   const lacks = { lacksTax: false, lacksService: false, lacksTip: true, paidByCard: false };
-  return Missing.explain({ ...gap, ...lacks }) === "tip";
+  return Missing.explain({ ...gap, ways, ...lacks }) === "tip";
 }
 
 /**
@@ -176,10 +171,10 @@ function isWithheld(
   base: Decimal.Decimal,
   expected: Decimal.Decimal,
   actual: Decimal.Decimal,
-  tolerance: Decimal.Decimal,
+  unit: Decimal.Decimal,
 ): boolean {
+  const ways = [{ expected, taxAdded: false, plain: true }];
   const lacks = { lacksTax: false, lacksService: false, lacksTip: false, paidByCard: false };
-  return (
-    Missing.explain({ base, actual, expected: [expected], tolerance, tax: null, ...lacks }) === "withholding"
-  );
+  const reason = Missing.explain({ base, actual, ways, tax: null, unit, tolerance: unit, ...lacks });
+  return reason === "withholding";
 }

@@ -29,7 +29,8 @@ export function* plant(
   }
 }
 
-function replaced(answer: unknown, path: string, value: string): unknown {
+/** A copy with another value at a concrete path. */
+export function replaced(answer: unknown, path: string, value: string): unknown {
   const copy: unknown = structuredClone(answer);
   const steps = path.split(/[.[\]]+/).filter((step) => step !== "");
   const last = steps.pop() ?? "";

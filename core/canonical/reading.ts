@@ -12,6 +12,8 @@ export interface Reading {
   normalized: Normalized;
   /** Currencies that amounts of the document are in; empty where no mark is printed or decided. */
   currencies: ReadonlySet<string>;
+  /** Every amount of the document. */
+  amounts: readonly { currency: string | null; value: string }[];
   columns: Map<string, Column>;
   scales: Map<string | null, Tolerance.Scale>;
 }
@@ -35,11 +37,14 @@ export interface Column {
 
 export function of(result: unknown, normalized: Normalized): Reading {
   const currencies = new Set<string>();
+  const amounts: Reading["amounts"][number][] = [];
   for (const path in normalized) {
-    const currency = normalized[path]?.currency;
-    if (currency) currencies.add(currency);
+    const { currency, value } = normalized[path] ?? {};
+    if (currency === undefined || value === undefined) continue;
+    amounts.push({ currency, value });
+    if (currency !== null) currencies.add(currency);
   }
-  return { result, normalized, currencies, columns: new Map(), scales: new Map() };
+  return { result, normalized, currencies, amounts, columns: new Map(), scales: new Map() };
 }
 
 /** Paths of a task's rules, taken apart. They come from the tasks alone, so there is a fixed number of them. */
@@ -129,10 +134,8 @@ export function scaleFor(amounts: readonly Amount[], reading: Reading): Toleranc
   const known = reading.scales.get(currency);
   if (known) return known;
   const values: string[] = [];
-  for (const path in reading.normalized) {
-    const entry = reading.normalized[path];
-    if (entry?.currency === undefined) continue;
-    if (entry.currency === null || entry.currency === currency) values.push(entry.value);
+  for (const amount of reading.amounts) {
+    if (amount.currency === null || amount.currency === currency) values.push(amount.value);
   }
   const scale = Tolerance.scaleOf(currency, values);
   reading.scales.set(currency, scale);

@@ -80,9 +80,8 @@ function judgeRow(
   const amounts = [unitPrice, price];
   const scale = Reading.scaleFor(amounts, reading);
   const tolerance = toleranceOf(row, scale.unit);
-  const candidates: Candidate[] = [
-    { variant: rate ? "without_tax" : null, expected: Decimal.round(product, shownPlaces) },
-  ];
+  const plain = { variant: rate ? "without_tax" : null, expected: Decimal.round(product, shownPlaces) };
+  const candidates: Candidate[] = [plain];
   // Most rows fit as they are; the others are asked whether the tax lies between unit price and price.
   if (Decimal.compare(Decimal.abs(Decimal.minus(product, price.value)), tolerance.amount) > 0) {
     for (const each of rate ? [rate.value] : rates) candidates.push(...taxed(product, each));
@@ -95,7 +94,7 @@ function judgeRow(
       actual: price.value,
       tolerance,
       amounts,
-      excuse: () => excuseOf(row, product, sumIsWrong, reading),
+      excuse: () => excuseOf(row, candidates, sumIsWrong, reading),
     },
     reading,
   );
@@ -133,13 +132,13 @@ const otherMeasure = /\/ ?\d{2,4} ?\p{L}/u;
 
 function excuseOf(
   row: Row,
-  product: Decimal.Decimal,
+  candidates: readonly Candidate[],
   sumIsWrong: boolean,
   reading: Reading.Reading,
 ): Reason | null {
   const printed = Reading.printedIn(row.unitPrice.path, reading);
   if (printed !== null && otherMeasure.test(printed)) return "measure";
-  return !sumIsWrong && isDiscounted(row, product) ? "line_discount" : null;
+  return !sumIsWrong && isDiscounted(row, candidates) ? "line_discount" : null;
 }
 
 /** A line is hardly ever made cheaper than a fifth of its price. */
@@ -150,17 +149,27 @@ const leastLeft = Decimal.of("20");
  * likelier: then the price is another whole number of pieces, or the one of the three values that would fit differs
  * from the printed one in a single digit.
  */
-function isDiscounted({ quantity, unitPrice, price }: Row, product: Decimal.Decimal): boolean {
-  const [full, left] = [Decimal.abs(product), Decimal.abs(price.value)];
-  if (Decimal.sign(product) !== Decimal.sign(price.value) || Decimal.compare(left, full) >= 0) return false;
+function isDiscounted({ quantity, unitPrice, price }: Row, candidates: readonly Candidate[]): boolean {
+  if (Decimal.sign(quantity.value) === 0 || Decimal.sign(unitPrice.value) === 0) return false;
+  const left = Decimal.abs(price.value);
+  const [plain] = candidates;
+  const full = plain ? Decimal.abs(plain.expected) : Decimal.zero;
+  if (plain && Decimal.sign(plain.expected) !== Decimal.sign(price.value)) return false;
+  if (Decimal.compare(left, full) >= 0) return false;
   if (Decimal.compare(left, Decimal.percent(full, leastLeft)) < 0) return false;
   if (Decimal.isMultiple(price.value, unitPrice.value)) return false;
   const pricePlaces = Math.max(unitPrice.value.places, price.value.places);
-  const weighed = Decimal.divide(price.value, unitPrice.value, quantity.value.places);
-  const fitting = [
-    ...(isWhole(quantity) ? [] : [[weighed, quantity.value] as const]),
-    [Decimal.divide(price.value, quantity.value, pricePlaces), unitPrice.value],
-    [Decimal.round(product, pricePlaces), price.value],
-  ] as const;
-  return !fitting.some(([needed, printed]) => Decimal.differsInOneDigit(needed, printed));
+  return !candidates.some(({ expected }) => {
+    // The printed value times what the price lacks is the one that would fit.
+    const scaled = (printed: Decimal.Decimal, places: number) =>
+      Decimal.divide(Decimal.times(printed, price.value), expected, places);
+    const needed = [
+      ...(isWhole(quantity)
+        ? []
+        : [[scaled(quantity.value, quantity.value.places), quantity.value] as const]),
+      [scaled(unitPrice.value, pricePlaces), unitPrice.value] as const,
+      [Decimal.round(expected, pricePlaces), price.value] as const,
+    ];
+    return needed.some(([value, printed]) => Decimal.differsInOneDigit(value, printed));
+  });
 }

@@ -185,14 +185,20 @@ function missingPart(asked: Sum, failed: Failed, reading: Reading.Reading): Reas
   return Missing.explain({
     base,
     actual: total.value,
-    expected: applied.filter((each) => !isTaxMisread(each, asked)).map(({ expected }) => expected),
+    ways: applied.filter((each) => !isTaxMisread(each, asked)).map(wayOf),
     tax: parts.tax?.value ?? (parts.taxes.length > 0 ? Reading.sum(parts.taxes) : null),
+    unit,
     tolerance: tolerance.from === "precision" ? unit : tolerance.amount,
     lacksTax: parts.tax === null && parts.taxes.length === 0,
     lacksService: rule.service !== undefined && parts.service === null,
     lacksTip: rule.tip === undefined,
     paidByCard: Reading.amountAt(rule.beside?.card, reading) !== null && isPaid(total.value),
   });
+}
+
+function wayOf({ variant, expected }: Candidate): Missing.Way {
+  const name = variant ?? "";
+  return { expected, taxAdded: /^tax(?:es)?_added/.test(name), plain: !name.endsWith("_discount_applied") };
 }
 
 /**
@@ -229,8 +235,13 @@ export function totalIsSumOfParts(rule: TotalRule, reading: Reading.Reading): Ve
   const subtotal = Reading.amountAt(rule.subtotal, reading);
   const parts = between(rule, rule.beside ?? {}, reading);
   if (!total || !subtotal || !parts) return [];
+  const excuse = () => {
+    const prices = rule.beside?.prices === undefined ? null : Reading.column(rule.beside.prices, reading);
+    const rows = (prices && Reading.amountsOf(prices)) ?? [];
+    return isRowOutside({ prices: rows, subtotal, total, parts }, reading) ? "row_outside" : null;
+  };
   return judgeTotal(
-    { id: rule.rule, rule, basePath: rule.subtotal, bases: [subtotal], total, parts },
+    { id: rule.rule, rule, basePath: rule.subtotal, bases: [subtotal], total, parts, excuse },
     reading,
   );
 }
@@ -287,29 +298,46 @@ function judgeSubtotal(rule: ItemsRule, { prices, subtotal, total, parts }: Rows
     excuse: () => {
       const left = Decimal.minus(subtotal.value, items);
       if (Decimal.sign(left) === Decimal.sign(items) && lacksPrice(rule, reading)) return "row_missing";
-      if (!total || !parts) return null;
-      const sums = totals(items, parts);
-      const fits = [...sums.applied, ...sums.others].some(
-        (each) => Decimal.compare(Judge.distance(each, total.value), scale.unit) <= 0,
-      );
-      if (!fits) return null;
-      // The rows add up to the total: what the subtotal lacks is a tax inside of the prices, or a row outside of it.
-      const outside = prices.some(({ value }) => Decimal.compare(Decimal.negate(left), value) === 0);
-      if (outside) return "row_outside";
-      const gap = { base: subtotal.value, actual: items, expected: [subtotal.value], tolerance: scale.unit };
-      return Missing.explain({
-        ...gap,
-        tax: null,
-        lacksTax: tax === null,
-        lacksService: false,
-        lacksTip: false,
-        paidByCard: false,
-      }) === "tax_missing"
-        ? "tax_missing"
-        : null;
+      const rows = { prices, subtotal, total, parts };
+      if (isRowOutside(rows, reading)) return "row_outside";
+      return !tax && isTaxInside(rows, reading) ? "tax_missing" : null;
     },
   };
   return Judge.judge(question, reading);
+}
+
+/** True where the rows, and not the subtotal, add up to the total. */
+function rowsMakeTotal({ prices, total, parts }: Rows, reading: Reading.Reading): boolean {
+  if (!total || !parts || prices.length === 0) return false;
+  const { unit } = Reading.scaleFor([...prices, total], reading);
+  const { applied, others } = totals(Reading.sum(prices), parts);
+  return [...applied, ...others].some(
+    (each) => Decimal.compare(Judge.distance(each, total.value), unit) <= 0,
+  );
+}
+
+/** A row that the subtotal leaves out and the total does not, as a deposit. */
+function isRowOutside(rows: Rows, reading: Reading.Reading): boolean {
+  const more = Decimal.minus(Reading.sum(rows.prices), rows.subtotal.value);
+  return rows.prices.some(({ value }) => Decimal.compare(more, value) === 0) && rowsMakeTotal(rows, reading);
+}
+
+/** Prices with their taxes above a subtotal without them. */
+function isTaxInside(rows: Rows, reading: Reading.Reading): boolean {
+  const { unit } = Reading.scaleFor(rows.prices, reading);
+  const reason = Missing.explain({
+    base: rows.subtotal.value,
+    actual: Reading.sum(rows.prices),
+    ways: [{ expected: rows.subtotal.value, taxAdded: false, plain: false }],
+    tax: null,
+    unit,
+    tolerance: unit,
+    lacksTax: true,
+    lacksService: false,
+    lacksTip: false,
+    paidByCard: false,
+  });
+  return reason !== null && rowsMakeTotal(rows, reading);
 }
 
 /** A row that was bought and has no price: it could not be read, so the rows may add up to less. */

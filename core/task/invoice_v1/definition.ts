@@ -59,7 +59,7 @@ export const definition: Definition = {
       total: "total",
       subtotal: "subtotal",
       ...parts,
-      beside: { taxes: "taxes[].amount" },
+      beside: { taxes: "taxes[].amount", prices: "line_items[].amount" },
     },
     {
       rule: "items_sum_is_subtotal",

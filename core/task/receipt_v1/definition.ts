@@ -61,7 +61,7 @@ export const definition: Definition = {
       total: "totals.total",
       subtotal: "totals.subtotal",
       ...parts,
-      beside: paid,
+      beside: { ...paid, prices: "items[].price" },
     },
     {
       rule: "items_sum_is_subtotal",
