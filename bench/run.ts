@@ -7,6 +7,7 @@ const benches: Readonly<Record<string, () => Promise<{ run(args: string[]): Prom
   artifacts: () => import("./artifacts.ts"),
   batch: () => import("./batch.ts"),
   canonical: () => import("./canonical.ts"),
+  planted: () => import("./planted.ts"),
 };
 
 const [name = "", ...args] = process.argv.slice(2);

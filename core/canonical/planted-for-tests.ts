@@ -1,4 +1,7 @@
+import type * as Task from "#core/task/task";
+import type * as Checks from "./checks.ts";
 import type { Document } from "./labelled-for-tests.ts";
+import type * as Normalize from "./normalize.ts";
 import { type Field, leaves } from "./normalize.ts";
 
 /** One amount of a document with one wrong digit, as a model misreads it. */
@@ -37,4 +40,51 @@ export function replaced(answer: unknown, path: string, value: string): unknown 
   const parent = steps.reduce<unknown>((node, step) => (node as Record<string, unknown>)[step], copy);
   (parent as Record<string, unknown>)[last] = value;
   return copy;
+}
+
+/** The code that judges: this checkout's, or another's. One from before there were reasons has no `examine`. */
+export interface Judge {
+  tasks: Pick<typeof Task, "get">;
+  checks: Pick<typeof Checks, "run"> & Partial<Pick<typeof Checks, "examine">>;
+  normalize: typeof Normalize.normalize;
+}
+
+export interface Tally {
+  planted: number;
+  noticed: number;
+  /** Errors that were not noticed where a sum did not fit and was left out, by reason. */
+  lost: Map<string, number>;
+  /** Checks that fail on the right values. */
+  falseAlarms: string[];
+}
+
+/**
+ * How many planted errors raise an alarm. An alarm that the right values raise as well says nothing: errors in such a
+ * document count as not noticed.
+ */
+export function tally(documents: readonly Document[], judge: Judge, steps?: readonly number[]): Tally {
+  const result: Tally = { planted: 0, noticed: 0, lost: new Map(), falseAlarms: [] };
+  for (const document of documents) {
+    const task = judge.tasks.get(document.taskId);
+    if (!task) continue;
+    const failed = (answer: unknown) =>
+      judge.checks.run(task, answer, judge.normalize(task.fields, answer)).filter(({ ok }) => !ok);
+    const clean = failed(document.answer);
+    result.falseAlarms.push(...clean.map(({ id }) => `${document.name} ${document.taskId} ${id}`));
+    for (const { answer } of plant(document, task.fields, steps)) {
+      result.planted += 1;
+      if (clean.length === 0 && failed(answer).length > 0) result.noticed += 1;
+      else count(result.lost, reasons(judge, task, answer));
+    }
+  }
+  return result;
+}
+
+function reasons({ checks, normalize }: Judge, task: Task.Task, answer: unknown): string[] {
+  const verdicts = checks.examine?.(task, answer, normalize(task.fields, answer)) ?? [];
+  return [...new Set(verdicts.flatMap((each) => ("leftOut" in each ? each.leftOut.reason : [])))];
+}
+
+function count(lost: Map<string, number>, names: readonly string[]): void {
+  for (const name of names) lost.set(name, (lost.get(name) ?? 0) + 1);
 }

@@ -120,11 +120,12 @@ function kept(fields: readonly Field[], leaves: ReadonlyMap<string, unknown>): F
   });
 }
 
-/** Every path that a rule names: its `rule` is a name and `exact` a flag, the rest are paths or lists of them. */
+/**
+ * Every path that a rule needs: its `rule` is a name, `exact` a flag and `beside` what it does without, the rest are
+ * paths.
+ */
 function pathsOf({ rule: _, ...parts }: Task.Task["checks"][number]): string[] {
-  return Object.values(parts)
-    .flat()
-    .filter((part) => typeof part === "string");
+  return Object.values(parts).filter((part) => typeof part === "string");
 }
 
 /** Only what has passed the lint gets here: no `$ref`, no `pattern`, bounded in depth and width. */

@@ -92,9 +92,9 @@ describe.each(tasks)("$id", (task) => {
   test("has checks over fields that exist", () => {
     const paths = new Set(task.fields.map(({ path }) => path));
     for (const { rule, ...parts } of task.checks) {
-      const named = Object.values(parts)
-        .flat()
-        .filter((value) => typeof value === "string");
+      const named = [...Object.values(parts), ...Object.values(parts.beside ?? {})].filter(
+        (value) => typeof value === "string",
+      );
       expect(
         named.filter((path) => !paths.has(path)),
         rule,
