@@ -1,18 +1,16 @@
 import type { Context, SQSBatchResponse, SQSEvent } from "aws-lambda";
 import * as Config from "#core/config";
 import * as AppErrors from "#core/error";
+import type { Held } from "#core/lease/lease";
 import * as Log from "#core/log";
 import * as Queue from "#core/queue/queue";
 import * as Limits from "#infra/limits";
 
 /** One message and how long there is. */
-export interface Job {
+export interface Job extends Held {
   body: unknown;
-  startedAt: number;
   /** Epoch milliseconds at which work must be written down. */
   deadline: number;
-  /** A lease that ends after this invocation and before its message comes back. */
-  leaseUntil: Date;
   /** How often the message was received, this time included. */
   receiveCount: number;
   /** Settled when the message's visibility was set; rejected when the queue did not take it. */
@@ -25,16 +23,17 @@ export interface Job {
 /**
  * A Lambda handler for a queue's messages: return = done; throw, or return "again" where that is nothing to complain
  * of, = the message comes back when its visibility ends.
- * That is shortened first, to a little more than this invocation may take (DESIGN.md, "A group is locked until
- * visibility ends").
+ * That is shortened first, to a little more than this invocation may take, or to a lease of two minutes that `run` renews
+ * (DESIGN.md, "A group is locked until visibility ends").
  * @param options.holdBeside - `run` begins beside that first call and waits for `held` before it does anything that
  *   takes long.
+ * @param options.renews - `run` keeps its lease with #core/lease/lease: what it holds is short.
  * @param name - undefined for dead letters, whose own queues nobody knows by address: their visibility stays as it is.
  */
 export function worker(
   name: Queue.Name | undefined,
   run: (job: Job) => Promise<unknown>,
-  options: { holdBeside?: true } = {},
+  options: { holdBeside?: true; renews?: true } = {},
 ) {
   return async (event: SQSEvent, context: Context): Promise<SQSBatchResponse> => {
     const failed: string[] = [];
@@ -51,14 +50,19 @@ export function worker(
         const hold = async (ms: number) => {
           if (name !== undefined) await Queue.holdFor(Queue.connect(), name, record.receiptHandle, ms);
         };
-        const held = hold(remainingMs + times.visibilityGraceMs);
+        const lease = leaseOf(times, { startedAt, remainingMs, renews: options.renews === true });
+        const holdPast = (until: number) =>
+          hold(until - Date.now() + times.visibilityGraceMs - times.leaseGraceMs);
+        const leaseUntil = lease.until(startedAt);
+        const held = holdPast(leaseUntil);
         if (options.holdBeside) held.catch(() => undefined);
         else await held;
         const outcome = await run({
           body: JSON.parse(record.body),
           startedAt,
           deadline: startedAt + remainingMs - times.queueReserveMs,
-          leaseUntil: new Date(startedAt + remainingMs + times.leaseGraceMs),
+          leaseUntil: new Date(leaseUntil),
+          renewal: { ...lease, hold: holdPast },
           receiveCount: Number(record.attributes.ApproximateReceiveCount) || 1,
           held,
           // After the first one, whose answer would otherwise undo it.
@@ -82,5 +86,20 @@ export function worker(
       }
     }
     return { batchItemFailures: failed.map((itemIdentifier) => ({ itemIdentifier })) };
+  };
+}
+
+/** When leases of this invocation end. */
+function leaseOf(
+  times: Limits.Times,
+  { startedAt, remainingMs, renews }: { startedAt: number; remainingMs: number; renews: boolean },
+): Omit<Held["renewal"], "hold"> {
+  const endsAt = startedAt + remainingMs;
+  const most = renews ? times.leaseMs : Number.POSITIVE_INFINITY;
+  return {
+    everyMs: times.leaseRenewMs,
+    retryMs: times.leaseRetryMs,
+    lastAt: endsAt - times.queueReserveMs - times.queueTimeoutMs,
+    until: (now) => Math.min(endsAt + times.leaseGraceMs, now + most),
   };
 }

@@ -2,7 +2,7 @@
 import { api } from "./api.ts";
 import { dashboard } from "./dashboard.ts";
 import { functions as deployed } from "./functions.ts";
-import { functions, times } from "./limits.ts";
+import { type FunctionName, functions, times } from "./limits.ts";
 import { metrics, namespace, service } from "./metrics.ts";
 import { pairs } from "./queue-resources.ts";
 import { worked } from "./queues.ts";
@@ -66,10 +66,12 @@ function alarms(): void {
         : withoutStat(lying)),
     });
     // Old messages alone are a long run; old messages that nobody receives are a queue that stands still.
+    const worker = functions[worked[name]?.subscription.function as FunctionName];
     alarm(`${pascal(name)}StalledAlarm`, {
       alarmDescription: `The ${name} queue holds messages and nobody takes them: docs/operate.md, "A queue stands still"`,
       threshold: 0,
-      evaluationPeriods: 5,
+      // All workers may be busy for as long as one message may take, and take none meanwhile.
+      evaluationPeriods: worker.timeoutMs / 1000 / period + 3,
       metricQueries: [
         { id: "age", metric: metric(queue, "ApproximateAgeOfOldestMessage", "Maximum") },
         // What is delayed (a webhook's next call) or with a worker that died is old too, and nobody may take it.

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import * as BackupLimits from "../core/backup/limits.ts";
 import * as Concurrency from "./concurrency.ts";
 import { rules } from "./lifecycle.ts";
-import { functions, queueFunctionTimeoutMs } from "./limits.ts";
+import { functions, times } from "./limits.ts";
 import { queues, schedules } from "./queues.ts";
 
 describe("instances at a time", () => {
@@ -64,10 +64,37 @@ describe("queues", () => {
     ]);
   });
 
-  test("a message is back after six times the longest time that it may take, and not much later", () => {
-    for (const [name, { visibilityTimeoutSeconds }] of Object.entries(queues))
-      expect(visibilityTimeoutSeconds, name).toBe((6 * queueFunctionTimeoutMs) / 1000);
+  test("a message whose worker died before its first step is back after twelve minutes, before reconcile gives it up", () => {
+    for (const [name, spec] of Object.entries(queues)) {
+      const visibilityMs = spec.visibilityTimeoutSeconds * 1000;
+      expect(visibilityMs, name).toBe(12 * 60_000);
+      expect(visibilityMs, name).toBeLessThan(times().runStalledMs);
+    }
   });
+
+  test("a message is invisible for longer than any call may take, before and after its worker has said for how long", () => {
+    const { visibilityGraceMs, leaseGraceMs } = times();
+    expect(visibilityGraceMs).toBeGreaterThan(leaseGraceMs);
+    // AWS refuses less than the timeout; twice leaves room for calls that were throttled.
+    for (const [name, { subscription, visibilityTimeoutSeconds }] of Object.entries(queues))
+      expect(visibilityTimeoutSeconds * 1000, name).toBeGreaterThanOrEqual(
+        2 * functions[subscription.function].timeoutMs,
+      );
+  });
+
+  test("a picture may take five minutes, and a worker that dies over it costs two", () => {
+    for (const name of ["item", "single"] as const) expect(functions[name].timeoutMs).toBe(300_000);
+    const { leaseMs, leaseGraceMs, visibilityGraceMs } = times();
+    expect(leaseMs + visibilityGraceMs - leaseGraceMs).toBe(120_000);
+  });
+
+  test.each([1, 1 / 6, 1 / 30])(
+    "at a scale of %f a lease lives through several renewals that fail, each with the time that it may take",
+    (timeScale) => {
+      const all = times(timeScale);
+      expect(all.leaseRenewMs + 2 * (all.leaseRetryMs + all.databaseTimeoutMs)).toBeLessThan(all.leaseMs);
+    },
+  );
 
   test("a call holds one message: no finished work waits for another's end", () => {
     for (const [name, { subscription, deadLetter }] of Object.entries(queues))

@@ -95,8 +95,21 @@ export type Link = "database" | "bucket" | "queues" | "model" | "webhook" | "pod
 /** An HTTP function ends before the gateway gives up at 30 s, so that the answer is ours. */
 const httpTimeoutMs = 29_000;
 
-/** The longest timeout of a function behind a queue: a killed one holds its message group for about this long. */
-export const queueFunctionTimeoutMs = 120_000;
+/** Time for a function behind a queue that works in steps and hands over to its next one. */
+const queueFunctionTimeoutMs = 120_000;
+
+/**
+ * Time for one picture behind a queue: a receipt of 300 lines is an answer of 8,000 to 10,000 tokens, four minutes at 40
+ * tokens a second. Its worker holds message and row for `times().leaseMs` at a time, so that a kill does not cost as long.
+ */
+const pictureTimeoutMs = 300_000;
+
+/**
+ * How long a received message is invisible before its function has said for how long, which is its first step: what a kill
+ * before that step costs. AWS refuses a mapping whose function may run for longer, and advises six times as long for
+ * functions that never say it, to have room for throttled calls; so far it is six steps of the planner.
+ */
+export const queueVisibilityMs = 6 * queueFunctionTimeoutMs;
 
 /** Every HTTP function, named by its file in functions/api. */
 export const functions = {
@@ -177,7 +190,7 @@ export const functions = {
   plan: {
     handler: "functions/queue/plan.handler",
     memoryMb: 512,
-    timeoutMs: 120_000,
+    timeoutMs: queueFunctionTimeoutMs,
     links: ["database", "bucket", "queues"],
     sends: ["plan", "item", "later"],
     maxBundleKb: 840,
@@ -186,7 +199,7 @@ export const functions = {
   item: {
     handler: "functions/queue/item.handler",
     memoryMb: 1769,
-    timeoutMs: 120_000,
+    timeoutMs: pictureTimeoutMs,
     links: ["database", "bucket", "queues", "model"],
     install: ["sharp"],
     sends: ["plan", "item", "later"],
@@ -214,7 +227,7 @@ export const functions = {
   single: {
     handler: "functions/queue/single.handler",
     memoryMb: 1769,
-    timeoutMs: 120_000,
+    timeoutMs: pictureTimeoutMs,
     links: ["database", "bucket", "queues", "model"],
     install: ["sharp"],
     sends: ["single", "later"],
@@ -242,7 +255,7 @@ export const functions = {
   later: {
     handler: "functions/queue/later.handler",
     memoryMb: 512,
-    timeoutMs: 120_000,
+    timeoutMs: queueFunctionTimeoutMs,
     links: ["database", "bucket", "queues", "model", "webhook"],
     sends: ["plan", "single", "later"],
     maxBundleKb: 810,
@@ -273,6 +286,18 @@ export function times(timeScale = 1) {
     httpReserveMs: ms(4_000),
     /** A lease outlives the invocation by this much; what is left afterwards is up for take-over. */
     leaseGraceMs: ms(5_000),
+    /**
+     * Whoever works on one picture holds it for this long at a time. Its message comes back when `visibilityGrace` −
+     * `leaseGrace` more are over: two minutes after the last renewal, which is all that a kill costs.
+     */
+    leaseMs: ms(115_000),
+    /**
+     * A lease is renewed this often, so one that just was lives through an outage of 85 s. The first renewal comes after
+     * this time, too: usual calls are over by then and renew nothing.
+     */
+    leaseRenewMs: ms(30_000),
+    /** When a renewal failed, the next comes after this. */
+    leaseRetryMs: ms(5_000),
     /** A queue function stops this long before its end, to write down how far it came. */
     queueReserveMs: ms(5_000),
     /** A message stays invisible this much longer than its function may run. */
@@ -307,7 +332,6 @@ export function times(timeScale = 1) {
     probeMessageMs: ms(60_000),
     /** Pauses before the second, third and later attempts of queued work. */
     requeueDelaysMs: [ms(2_000), ms(10_000), ms(60_000)],
-    /** Reconcile: queued work whose message was never sent, or was sent so long ago that it must be lost. */
     /** A run whose step was ordered, or whose files were being received, and that has been silent for this long. */
     stepLostMs: ms(3 * 60_000),
     /** A run with messages in the queue of which none was taken for this long: longer than the queue's own visibility. */
@@ -322,8 +346,12 @@ export function times(timeScale = 1) {
     podOrderMs: io(10_000),
     podPollMs: ms(5_000),
     podWaitMs: ms(15 * 60_000),
+    /**
+     * Reconcile: queued extracts whose message was never sent, or was sent so long ago that it must be lost: longer than
+     * all workers may be busy with those in front of it.
+     */
     unsentGraceMs: ms(15_000),
-    lostMessageMs: ms(3 * 60_000),
+    lostMessageMs: ms(6 * 60_000),
   };
 }
 export type Times = ReturnType<typeof times>;

@@ -1,4 +1,4 @@
-import { functions, queueFunctionTimeoutMs } from "./limits.ts";
+import { functions, queueVisibilityMs } from "./limits.ts";
 
 /**
  * The queues and who works on them: plain data, read by the SST components and by the local loop. They are four
@@ -35,9 +35,9 @@ const second = 1;
 const day = 86_400 * second;
 
 const common = {
-  // AWS's advice for a queue behind a function. It bounds what a kill before the function's first step costs;
-  // after that step it is the invocation's remaining time.
-  visibilityTimeoutSeconds: (6 * queueFunctionTimeoutMs) / 1000,
+  // Until the function's first step; after it, it is what that step said: the invocation's remaining time, or a lease
+  // that is renewed (limits.ts, `leaseMs`).
+  visibilityTimeoutSeconds: queueVisibilityMs / 1000,
   retentionSeconds: 14 * day,
   maxReceiveCount: 100,
 } as const;

@@ -1,4 +1,4 @@
-import { and, eq, isNotNull, isNull, lt, or, sql } from "drizzle-orm";
+import { and, eq, gt, isNotNull, isNull, lt, or, type SQL, sql } from "drizzle-orm";
 import * as Database from "#core/db/client";
 import { breakerTable } from "./breaker.sql.ts";
 
@@ -149,6 +149,14 @@ export async function mayBeAlone(db: Database.Db, forMs: number): Promise<boolea
       ),
   ]);
   return result?.rowsAffected === 1;
+}
+
+/** The statement that holds that right for longer, if it still runs and `condition` holds: within its holder's batch. */
+export function stillAlone(db: Database.Db, until: Date, condition: SQL): Database.Statement {
+  return db.query
+    .update(breakerTable)
+    .set({ probeUntil: until })
+    .where(and(eq(breakerTable.name, alone), gt(breakerTable.probeUntil, new Date()), condition));
 }
 
 /** Gives that right back. */

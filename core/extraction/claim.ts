@@ -234,6 +234,22 @@ export async function claimQueued(
   };
 }
 
+/**
+ * Holds a worker's claim for longer.
+ * @returns false when it is not ours any more: it ended, was put back, or was taken over.
+ * @throws AppError `storage_unavailable`.
+ */
+export async function renew(db: Database.Db, row: Row, leaseUntil: Date): Promise<boolean> {
+  const running = eq(extractTable.status, "running");
+  const [result] = await Database.batch(db, [
+    db.query
+      .update(extractTable)
+      .set({ leaseUntil })
+      .where(and(ours(row), running)),
+  ]);
+  return result?.rowsAffected === 1;
+}
+
 /** Puts claimed work back into the queue. In an orderly way the claim does not count (`keepClaims` for a worker that died). */
 export async function requeue(
   db: Database.Db,

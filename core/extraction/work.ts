@@ -2,6 +2,7 @@ import * as Bucket from "#core/artifact/bucket";
 import * as Breaker from "#core/breaker/breaker";
 import { AppError, from } from "#core/error";
 import * as Image from "#core/image/image";
+import * as Lease from "#core/lease/lease";
 import type { Log } from "#core/log";
 import { override } from "#core/task/override";
 import * as Task from "#core/task/task";
@@ -22,19 +23,15 @@ const maxAttempts = 3;
 const maxClaims = 5;
 const maxSuspects = 3;
 
+/** How long the work is held, and the epoch milliseconds at which the model call is cut off. */
+type Time = Lease.Held & { deadline: number };
+
 /**
  * Works on a queued extract. Returning means that the message has done its duty: the extract ended, waits for the
  * model server, has a new message, or is somebody else's. The model server's weather costs it nothing.
- * @param deadline - epoch milliseconds at which the model call is cut off.
- * @param leaseUntil - until when nobody else takes it over.
  * @throws AppError `storage_unavailable`: the message must come back.
  */
-export async function work(
-  services: Services,
-  message: SingleMessage,
-  time: { startedAt: number; deadline: number; leaseUntil: Date },
-  log: Log,
-): Promise<void> {
+export async function work(services: Services, message: SingleMessage, time: Time, log: Log): Promise<void> {
   const { row, outlook } = await Claims.claimQueued(
     services.db,
     { keyId: message.key_id, requestId: message.request_id },
@@ -82,37 +79,22 @@ async function attempt(
   services: Services,
   row: Claims.Row,
   input: StoredInput,
-  time: { startedAt: number; deadline: number },
+  time: Time,
   log: Log,
 ): Promise<void> {
-  const task = Task.get(row.taskId);
-  let bytes: Uint8Array | undefined;
-  try {
-    bytes = await Source.reload(services.bucket, log, input);
-  } catch (thrown) {
-    const error = from(thrown);
-    if (error.retry) throw error;
-    await Claims.release(services.db, row, error);
-    return;
-  }
-  // What passed the lint then may not pass that of a later version.
-  const overridden = task && (await override(task, input.debug ?? undefined).catch(() => undefined));
-  if (overridden === undefined || bytes === undefined) {
-    const what =
-      overridden === undefined ? "the task of this extract is gone" : "the picture of this extract is gone";
-    await Claims.release(services.db, row, new AppError("internal", what));
-    return;
-  }
-  const image = await Image.inspect(bytes);
-  const performed = await perform(services.model, {
-    ...overridden,
-    debug: input.debug ?? undefined,
-    image,
-    requestId: row.requestId,
-    deadline: time.deadline,
-    signal: AbortSignal.timeout(Math.max(1, time.deadline - Date.now())),
+  const asked = await Lease.during(
+    time,
+    (until) => Claims.renew(services.db, row, until),
     log,
-  });
+    (signal) => ask(services, row, input, time, signal, log),
+  );
+  // Somebody else has it, and ends it.
+  if (asked === undefined) return;
+  if ("unasked" in asked) {
+    await Claims.release(services.db, row, asked.unasked);
+    return;
+  }
+  const { performed, image } = asked;
   const artifact = compose(row, performed, {
     input: inputOf(image, input.source, input.declaredMimeType),
     principal: { key_id: row.keyId, role: input.principalRole },
@@ -126,6 +108,44 @@ async function attempt(
   }
   const artifactRel = await recordAttempt(services, log, artifact);
   await afterFailure(services, log, row, performed, error, { artifactRel, used: usedOf(artifact) });
+}
+
+/** Reads the picture and asks the model about it: what takes long. It changes nothing of the extract itself. */
+async function ask(
+  services: Services,
+  row: Claims.Row,
+  input: StoredInput,
+  time: Time,
+  signal: AbortSignal,
+  log: Log,
+): Promise<{ performed: Performed; image: Image.Inspected } | { unasked: AppError }> {
+  const task = Task.get(row.taskId);
+  let bytes: Uint8Array | undefined;
+  try {
+    bytes = await Source.reload(services.bucket, log, input);
+  } catch (thrown) {
+    const error = from(thrown);
+    if (error.retry) throw error;
+    return { unasked: error };
+  }
+  // What passed the lint then may not pass that of a later version.
+  const overridden = task && (await override(task, input.debug ?? undefined).catch(() => undefined));
+  if (overridden === undefined || bytes === undefined) {
+    const what =
+      overridden === undefined ? "the task of this extract is gone" : "the picture of this extract is gone";
+    return { unasked: new AppError("internal", what) };
+  }
+  const image = await Image.inspect(bytes);
+  const performed = await perform(services.model, {
+    ...overridden,
+    debug: input.debug ?? undefined,
+    image,
+    requestId: row.requestId,
+    deadline: time.deadline,
+    signal: AbortSignal.any([signal, AbortSignal.timeout(Math.max(1, time.deadline - Date.now()))]),
+    log,
+  });
+  return { performed, image };
 }
 
 /** What becomes of a failure that may be retried: the weather costs nothing, the rest has a budget. */

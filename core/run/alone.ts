@@ -12,18 +12,26 @@ const lookMs = 200;
  * Waits until this item is the only one, of all runs, that is with a worker: a connection that is lost then is held
  * against nobody else, and nobody else's picture against it. Whoever claims an item from now on gives it back
  * (`Breaker.aloneUntil`), until `Breaker.aloneNoMore`.
- * @param until - epoch milliseconds after which there is no time left to ask.
+ * @param time.leaseUntil - how long the right is held at first; it is renewed with the item's lease (`Claims.renew`).
+ * @param time.until - epoch milliseconds after which there is no time left to ask.
+ * @param time.signal - the item is not ours any more.
+ * @param onAlone - told that the right is held, and that it is not any more.
  * @returns false when another suspect is at it, or the others take too long: nothing is held then.
  * @throws AppError `storage_unavailable`.
  */
 export async function take(
   { db }: Pick<RunServices, "db">,
   row: ItemRow,
-  time: { leaseUntil: Date; until: number },
+  time: { leaseUntil: Date; until: number; signal: AbortSignal },
+  onAlone: (is: boolean) => void,
 ): Promise<boolean> {
   if (!(await Breaker.mayBeAlone(db, time.leaseUntil.getTime() - Date.now()))) return false;
+  onAlone(true);
   while (await others(db, row)) {
+    // The right ran out with the lease, and may be somebody else's.
+    if (time.signal.aborted) return false;
     if (Date.now() + lookMs > time.until) {
+      onAlone(false);
       await Breaker.aloneNoMore(db);
       return false;
     }

@@ -1,27 +1,25 @@
-import { and, eq, sql } from "drizzle-orm";
-import * as Bucket from "#core/artifact/bucket";
 import * as Breaker from "#core/breaker/breaker";
-import { breakerTable } from "#core/breaker/breaker.sql";
-import * as Database from "#core/db/client";
 import { AppError, from } from "#core/error";
 import { compose, recordAttempt } from "#core/extraction/conclude";
 import { inputOf } from "#core/extraction/extraction";
 import { ensureProbe } from "#core/extraction/handover";
-import { type Performed, perform } from "#core/extraction/perform";
+import type { Performed } from "#core/extraction/perform";
 import { type Artifact, askedNobody } from "#core/extraction/schema";
 import { usedOf } from "#core/extraction/used";
-import * as Image from "#core/image/image";
+import type * as Image from "#core/image/image";
+import * as Lease from "#core/lease/lease";
 import type { Log } from "#core/log";
 import * as Task from "#core/task/task";
 import * as Vision from "#core/vision/vision";
 import * as Alone from "./alone.ts";
+import { ask } from "./ask.ts";
+import * as Claims from "./claim.ts";
 import * as Ending from "./ending.ts";
 import * as Outlooks from "./outlook.ts";
 import * as Picture from "./picture.ts";
-import { type ItemRow, itemTable as item, type RunRow, runTable as run } from "./run.sql.ts";
+import type { ItemRow, RunRow } from "./run.sql.ts";
 import { requestIdOf } from "./serialize.ts";
 import type { RunServices } from "./services.ts";
-import { keptKey } from "./source/kept.ts";
 import * as Window from "./window.ts";
 
 /** What an item may cost: DESIGN.md, "A group is locked until visibility ends". */
@@ -31,14 +29,11 @@ const maxClaims = 5;
 const maxSuspects = 3;
 
 /** The message and how long there is for it. */
-export interface Job {
-  startedAt: number;
+export interface Job extends Lease.Held {
   /** Epoch milliseconds at which the model call is cut off. */
   deadline: number;
-  /** Until when nobody else takes the item over. */
-  leaseUntil: Date;
   receiveCount: number;
-  /** Settled when the message is known to stay invisible until then. */
+  /** Settled when the message is known to stay invisible until the lease has ended. */
   held: Promise<void>;
   /** Keeps the message invisible for this long from now. */
   hold(ms: number): Promise<void>;
@@ -58,10 +53,10 @@ export async function work(
   job: Job,
   log: Log,
 ): Promise<Outcome> {
-  let claimed: Claimed | undefined;
+  let claimed: Claims.Claimed | undefined;
   const early = Picture.begin(services, message, log);
   try {
-    claimed = await claim(services.db, message, job.leaseUntil);
+    claimed = await Claims.claim(services.db, message, job.leaseUntil);
     if (claimed === undefined) return "done";
     // Lines of an item are found by its run, and by the id under which it is read.
     const { run: runRow } = claimed;
@@ -75,67 +70,11 @@ export async function work(
   }
 }
 
-interface Claimed {
-  run: RunRow;
-  /** Undefined when it could not be claimed. */
-  item: ItemRow | undefined;
-  /** As it was found, where it could not be claimed. */
-  found: ItemRow | undefined;
-  breaker: Breaker.State;
-  /** Until when a suspect of this or another run has the model server for itself. */
-  aloneUntil: number | undefined;
-}
-
-/** Run state, epoch, number and lease in one statement; what is read beside it says why it failed. */
-async function claim(
-  db: Database.Db,
-  message: Window.ItemMessage,
-  leaseUntil: Date,
-): Promise<Claimed | undefined> {
-  const now = Date.now();
-  const one = and(eq(item.runUid, message.run_uid), eq(item.index, message.index));
-  const [taken, runs, items, breaker] = await Database.batch(db, [
-    db.query
-      .update(item)
-      .set({
-        status: "running",
-        token: sql`${item.token} + 1`,
-        claims: sql`${item.claims} + 1`,
-        leaseUntil,
-        slot: message.slot,
-        sentEpoch: message.epoch,
-      })
-      .where(
-        and(
-          one,
-          eq(item.sendSeq, message.seq),
-          sql`(${item.status} = 'queued' OR (${item.status} = 'running' AND ${item.leaseUntil} < ${now}))`,
-          sql`coalesce(${item.notBefore}, 0) <= ${now}`,
-          sql`EXISTS (SELECT 1 FROM ${run} WHERE ${run.runUid} = ${message.run_uid}
-            AND ${run.epoch} = ${message.epoch} AND ${run.state} = 'running')`,
-        ),
-      )
-      .returning(),
-    db.query.select().from(run).where(eq(run.runUid, message.run_uid)),
-    db.query.select().from(item).where(one),
-    Breaker.statementOfBoth(db),
-  ]);
-  const runRow = Database.rows(run, runs)[0];
-  if (runRow === undefined) return undefined;
-  return {
-    run: runRow,
-    item: Database.rows(item, taken)[0],
-    found: Database.rows(item, items)[0],
-    breaker: Breaker.stateIn(Database.rows(breakerTable, breaker), now),
-    aloneUntil: Breaker.aloneUntil(Database.rows(breakerTable, breaker), now),
-  };
-}
-
 /** Why a message found nothing to claim, and what is to be done about it. */
 async function notOurs(
   services: RunServices,
   message: Window.ItemMessage,
-  { run: runRow, found }: Claimed,
+  { run: runRow, found }: Claims.Claimed,
   job: Job,
   log: Log,
 ): Promise<Outcome> {
@@ -180,7 +119,7 @@ async function waitForStorage(
 
 async function attempt(
   services: RunServices,
-  { run: runRow, item: row, breaker, aloneUntil }: Claimed & { item: ItemRow },
+  { run: runRow, item: row, breaker, aloneUntil }: Claims.Claimed & { item: ItemRow },
   message: Window.ItemMessage,
   early: Promise<Uint8Array | undefined> | undefined,
   job: Job,
@@ -204,41 +143,30 @@ async function attempt(
   const task = Task.get(runRow.taskId);
   if (task === undefined) return fails(new AppError("internal", "the task of this run is gone"));
 
-  let image: Image.Inspected;
-  try {
-    const bytes = await Picture.load(services, row, Picture.of(row, message) ? early : undefined, job, log);
-    if (Picture.isCopied(runRow, row)) {
-      // Before it is judged: one that cannot be read is an input of the run like the others.
-      const type = row.declaredMimeType ?? "application/octet-stream";
-      await Bucket.put(services.bucket, log, keptKey(runRow, row.index), bytes, type);
-      kept = true;
-    }
-    image = await Image.inspect(bytes);
-  } catch (thrown) {
-    const error = from(thrown);
-    if (error.code === "storage_unavailable") throw error;
-    if (Picture.mayPass(error) && row.attempts + 1 < maxAttempts)
-      return later(services, runRow, row, message, { spent: undefined, counted: true }, log);
-    return fails(error);
-  }
-
-  const lone = row.suspects >= Window.loneFrom;
-  if (lone) {
-    // Half of the time for the others to end, half for the call.
-    const until = (Date.now() + job.deadline) / 2;
-    if (!(await Alone.take(services, row, { leaseUntil: job.leaseUntil, until })))
-      return giveWay(services, row, job);
-  }
-  const performed = await perform(services.model, {
-    task,
-    image,
-    requestId: requestIdOf(runRow, row.index),
-    deadline: job.deadline,
-    signal: AbortSignal.timeout(Math.max(1, job.deadline - Date.now())),
-    endOnSuspect: true,
+  let alone = false;
+  const asked = await Lease.during(
+    job,
+    (until) => Claims.renew(services.db, row, until, { alone }),
     log,
-  });
-  if (lone) await aloneNoMore(services, log);
+    (signal) =>
+      ask(services, { run: runRow, row, task, early: Picture.of(row, message) ? early : undefined }, job, {
+        signal,
+        log,
+        onAlone: (is) => {
+          alone = is;
+        },
+      }),
+  );
+  // Somebody else has it, and ends it.
+  if (asked === undefined) return "done";
+  if (asked.kind === "crowded") return giveWay(services, row, job);
+  kept ||= asked.kept;
+  if (asked.kind === "unreadable") {
+    if (Picture.mayPass(asked.error) && row.attempts + 1 < maxAttempts)
+      return later(services, runRow, row, message, { spent: undefined, counted: true }, log);
+    return fails(asked.error);
+  }
+  const { performed, image } = asked;
   const artifact = composed(services, runRow, row, performed, image, job, kept);
   const { error } = performed;
   if (error === undefined || !error.retry) return end(services, log, runRow, row, artifact);
@@ -250,15 +178,6 @@ async function giveWay(services: RunServices, row: ItemRow, job: Job): Promise<O
   await Ending.unclaim(services.db, row);
   await job.hold(services.times.weatherHoldMs);
   return "again";
-}
-
-/** The right ends by itself, too; the answer that was just given must not be lost for it. */
-async function aloneNoMore(services: RunServices, log: Log): Promise<void> {
-  try {
-    await Breaker.aloneNoMore(services.db);
-  } catch (thrown) {
-    log.warn("alone_not_released", { code: from(thrown).code });
-  }
 }
 
 /** What becomes of a failure that may be retried: the weather costs nothing, the rest has a budget. */

@@ -23,5 +23,5 @@ export const handler = worker(
     const ids = { run_uid: message.run_uid, index: message.index };
     return Work.work(patientRun(), message, job, log.child(ids));
   },
-  { holdBeside: true },
+  { holdBeside: true, renews: true },
 );

@@ -6,7 +6,11 @@ import { patient } from "#functions/services";
 const Message = z.object({ key_id: z.string(), request_id: z.string() });
 
 /** Extracts that became asynchronous, one a message; they never wait behind a batch. */
-export const handler = worker("single", async ({ body, log, ...time }) => {
-  const message = Message.parse(body);
-  await Work.work(patient(), message, time, log.child({ extract_id: message.request_id }));
-});
+export const handler = worker(
+  "single",
+  async ({ body, log, ...time }) => {
+    const message = Message.parse(body);
+    await Work.work(patient(), message, time, log.child({ extract_id: message.request_id }));
+  },
+  { renews: true },
+);

@@ -57,6 +57,16 @@ export function alarmTests(stages: () => Stages): void {
     expect(alarm("SingleStalledAlarm")).toContain(
       "IF(age > 300 AND waiting > 0 AND FILL(taken, 0) == 0, 1, 0)",
     );
+    for (const [name, { subscription }] of queueSpecs) {
+      const { inputs } = resourceOf(
+        stages().production,
+        "aws:cloudwatch/metricAlarm:MetricAlarm",
+        `${pascal(name)}StalledAlarm`,
+      );
+      // Minutes: longer than the longest call that may keep all workers from taking the next message.
+      const { timeoutMs } = functions[subscription.function as keyof typeof functions];
+      expect(Number(inputs.evaluationPeriods) * 60_000, name).toBe(timeoutMs + 3 * 60_000);
+    }
     // Of the queue itself, not of its dead letters.
     expect(alarm("SingleStalledAlarm")).not.toContain("DeadLetters");
     expect(alarm("SingleAgeAlarm")).toContain("ApproximateAgeOfOldestMessage");

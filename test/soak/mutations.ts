@@ -23,17 +23,17 @@ const clock = /what the clock calls is neither repeated by Lambda/;
 export const mutations: Mutation[] = [
   // The four of the demand.
   [
-    "visibility is five times the timeout",
-    "infra/queues.ts",
-    "(6 * queueFunctionTimeoutMs)",
-    "(5 * queueFunctionTimeoutMs)",
+    "visibility is five minutes, the time of one picture",
+    "infra/limits.ts",
+    "queueVisibilityMs = 6 * queueFunctionTimeoutMs",
+    "queueVisibilityMs = 2.5 * queueFunctionTimeoutMs",
     called,
   ],
   [
-    "a function's timeout is above a sixth of the visibility",
+    "a function's timeout is above half of the visibility",
     "infra/limits.ts",
-    `${item}120_000`,
-    `${item}130_000`,
+    `${item}pictureTimeoutMs`,
+    `${item}400_000`,
     called,
   ],
   [
