@@ -120,9 +120,15 @@ async function run(performed: Performed, model: Config.Model, work: Work, settin
     promptTokens: Budget.textTokens(task.prompt),
     maxOutputTokens: maxTokens,
   });
+  let encodeAs: "jpeg" | "png" | undefined;
   const prepare = async () => {
     const startedAt = Date.now();
-    const prepared = await Image.prepare(image, { maxImageTokens, signal, deadline: work.deadline });
+    const prepared = await Image.prepare(image, {
+      maxImageTokens,
+      encodeAs,
+      signal,
+      deadline: work.deadline,
+    });
     performed.timingsMs.image += Date.now() - startedAt;
     performed.record.sent = {
       sha256: prepared.sha256,
@@ -138,6 +144,12 @@ async function run(performed: Performed, model: Config.Model, work: Work, settin
     const tokens = Budget.afterTooLong(Budget.imageTokens(sent.width, sent.height), limit);
     if (tokens === undefined) return undefined;
     maxImageTokens = tokens;
+    sent = await prepare();
+    return [sent];
+  };
+  const reencoded = async () => {
+    // What is a JPEG of ours already is at least tried in the other format.
+    encodeAs = sent.changed ? "png" : "jpeg";
     sent = await prepare();
     return [sent];
   };
@@ -167,6 +179,7 @@ async function run(performed: Performed, model: Config.Model, work: Work, settin
           if (event !== "vllm_call_start") countCall(facts);
         },
         onContextTooLong: smaller,
+        onPictureRefused: reencoded,
       },
     );
   } finally {

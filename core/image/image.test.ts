@@ -1,12 +1,13 @@
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { crc32, deflateSync } from "node:zlib";
+import { deflateSync } from "node:zlib";
 import sharp from "sharp";
 import { describe, expect, test } from "vitest";
 import { AppError } from "#core/error";
 import * as Budget from "#core/image/budget";
 import * as Image from "#core/image/image";
+import { pngChunk, png as pngOf } from "../../test/picture-parts.ts";
 
 const shared = resolve(import.meta.dirname, "../../../shared/data");
 const maxImageTokens = 4096;
@@ -55,25 +56,6 @@ function colour([r = 0, g = 0, b = 0]: number[]): string {
   if (g > 180 && r < 90 && b < 90) return "green";
   if (b > 180 && r < 90 && g < 90) return "blue";
   return `${r},${g},${b}`;
-}
-
-/** A PNG whose header promises more than its bytes hold. */
-function pngWithHeader(width: number, height: number, data: Buffer, bitDepth = 1, colourType = 0): Buffer {
-  const chunk = (name: string, body: Buffer) => {
-    const framed = Buffer.alloc(12 + body.length);
-    framed.writeUInt32BE(body.length, 0);
-    framed.write(name, 4, "latin1");
-    body.copy(framed, 8);
-    framed.writeUInt32BE(crc32(framed.subarray(4, 8 + body.length)), 8 + body.length);
-    return framed;
-  };
-  const header = Buffer.alloc(13);
-  header.writeUInt32BE(width, 0);
-  header.writeUInt32BE(height, 4);
-  header[8] = bitDepth;
-  header[9] = colourType;
-  const magic = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
-  return Buffer.concat([magic, chunk("IHDR", header), chunk("IDAT", data), chunk("IEND", Buffer.alloc(0))]);
 }
 
 async function failure(promise: Promise<unknown>): Promise<AppError> {
@@ -133,17 +115,17 @@ describe("inspect", () => {
       tiff: Buffer.from("II*\0\xff\xff\xff\xff", "latin1"),
       webp: Buffer.from("RIFF\0\0\0\0WEBPVP8 ", "latin1"),
       textAfterMagic: Buffer.from("\xff\xd8\xffTOTAL 12.00 TOTAL 12.00", "latin1"),
-      noSize: pngWithHeader(0, 0, deflateSync(Buffer.alloc(1))),
+      noSize: pngOf({ width: 0, height: 0, bitDepth: 1, idat: deflateSync(Buffer.alloc(1)) }),
     };
     for (const bytes of Object.values(broken)) {
-      const error = await failure(Image.inspect(bytes));
-      expect(error.code).toBe("invalid_image");
-      expect(error.message).not.toMatch(/vips|libpng|TOTAL/i);
+      const { code, message } = await failure(Image.inspect(bytes));
+      expect([code, /vips|libpng|TOTAL/i.test(message)]).toEqual(["invalid_image", false]);
     }
   });
 
   test("a 30,000 × 30,000 PNG of 100 KB is refused by its header in well under a second", async () => {
-    const bomb = pngWithHeader(30_000, 30_000, deflateSync(Buffer.alloc(30_000 * 3_751)));
+    const idat = deflateSync(Buffer.alloc(30_000 * 3_751));
+    const bomb = pngOf({ width: 30_000, height: 30_000, bitDepth: 1, idat });
     expect(bomb.length).toBeLessThan(120_000);
     const before = performance.now();
     const error = await failure(Image.inspect(bomb));
@@ -226,7 +208,8 @@ describe("prepare", () => {
     expect(image).toMatchObject({ width: 96, height: 64, orientation });
     const prepared = await Image.prepare(image, { maxImageTokens });
     const [width, height] = orientation >= 5 ? [64, 96] : [96, 64];
-    expect(prepared).toMatchObject({ width, height, changed: orientation !== 1 });
+    // EXIF of any kind is for nobody but us: readers differ in what they make of it.
+    expect(prepared).toMatchObject({ width, height, changed: true });
     const seen = await pixels(prepared.bytes);
     const corners = [
       seen.at(8, 8),
@@ -235,48 +218,16 @@ describe("prepare", () => {
       seen.at(width - 8, height - 8),
     ];
     expect(corners.map(colour)).toEqual(upright[orientation]);
-    if (orientation !== 1) expect((await sharp(prepared.bytes).metadata()).orientation).toBeUndefined();
+    expect((await sharp(prepared.bytes).metadata()).orientation).toBeUndefined();
   });
 
   test("a turned picture is scaled by the sides it has when it is upright", async () => {
-    const bytes = await noise(1600, 400).jpeg().withMetadata({ orientation: 6 }).toBuffer();
-    const prepared = await prepare(bytes, 256);
+    const prepared = await prepare(
+      await noise(1600, 400).jpeg().withMetadata({ orientation: 6 }).toBuffer(),
+      256,
+    );
     expect(prepared.height / prepared.width).toBeCloseTo(4, 0);
     expect(Budget.imageTokens(prepared.width, prepared.height)).toBeLessThanOrEqual(256);
-  });
-
-  test("transparency becomes white paper, in colour and in grey", async () => {
-    const clear = { width: 40, height: 40, channels: 4 as const, background: { r: 0, g: 0, b: 0, alpha: 0 } };
-    const rgba = await sharp({ create: clear }).png().toBuffer();
-    const grey = await sharp(Buffer.alloc(40 * 40 * 2), { raw: { width: 40, height: 40, channels: 2 } })
-      .toColourspace("b-w")
-      .png()
-      .toBuffer();
-    expect((await sharp(grey).metadata()).channels).toBe(2);
-    for (const bytes of [rgba, grey, await sharp(rgba).webp({ lossless: true }).toBuffer()]) {
-      const prepared = await prepare(bytes);
-      expect(prepared).toMatchObject({ changed: true, mimeType: "image/jpeg", width: 40, height: 40 });
-      expect(colour((await pixels(prepared.bytes)).at(20, 20))).toBe("white");
-    }
-  });
-
-  test("CMYK and 16-bit pictures become 8-bit sRGB with the right colours", async () => {
-    const red = sharp({ create: { width: 64, height: 64, channels: 3, background: "#ff0000" } });
-    const cmyk = await red.clone().toColourspace("cmyk").jpeg({ quality: 95 }).toBuffer();
-    expect((await sharp(cmyk).metadata()).space).toBe("cmyk");
-    const deep = await red.clone().toColourspace("rgb16").png().toBuffer();
-    expect((await sharp(deep).metadata()).depth).toBe("ushort");
-    const deepGrey = await sharp(deep).greyscale().toColourspace("grey16").png().toBuffer();
-    for (const bytes of [cmyk, deep, deepGrey]) {
-      const prepared = await prepare(bytes);
-      const header = await sharp(prepared.bytes).metadata();
-      expect([prepared.changed, header.depth, header.format]).toEqual([true, "uchar", "jpeg"]);
-    }
-    for (const bytes of [cmyk, deep]) {
-      const [r = 0, g = 0, b = 0] = (await pixels((await prepare(bytes)).bytes)).at(32, 32);
-      expect(r).toBeGreaterThan(200);
-      expect(Math.max(g, b)).toBeLessThan(80);
-    }
   });
 
   test("the first frame of a GIF and WebP and the first page of a TIFF are read", async () => {
@@ -300,6 +251,24 @@ describe("prepare", () => {
       expect(prepared).toMatchObject({ width: 40, height: 40, changed: true });
       expect(colour((await pixels(prepared.bytes)).at(20, 20))).toBe("red");
     }
+  });
+
+  test("a JPEG that broke off and was closed by a tool is refused where rows are lost", async () => {
+    const whole = await noise(700, 500).jpeg().toBuffer();
+    const closed = (share: number) =>
+      Buffer.concat([whole.subarray(0, Math.floor(whole.length * share)), whole.subarray(-2)]);
+    for (const share of [0.1, 0.5, 0.9, 0.93]) {
+      for (const tokens of [maxImageTokens, 128]) {
+        expect((await failure(prepare(closed(share), tokens))).code).toBe("invalid_image");
+      }
+    }
+    // A few blocks of the last row are no lost lines.
+    const late = Buffer.concat([whole.subarray(0, -40), whole.subarray(-2)]);
+    expect(await prepare(late)).toMatchObject({ width: 700, height: 500 });
+    const grey = await sharp({ create: { width: 64, height: 64, channels: 3, background: "#808080" } })
+      .jpeg()
+      .toBuffer();
+    expect((await prepare(grey)).changed).toBe(false);
   });
 
   test("a JPEG that breaks off anywhere is refused, whether it would be sent as it is or scaled", async () => {
@@ -350,13 +319,22 @@ describe("prepare", () => {
     expect(stored.exif).toBeDefined();
     const prepared = await prepare(bytes);
     const header = await sharp(prepared.bytes).metadata();
-    expect([header.exif, header.xmp, header.iptc, header.icc]).toEqual([
-      undefined,
-      undefined,
-      undefined,
-      undefined,
-    ]);
+    expect([header.exif, header.xmp, header.iptc, header.icc].every((each) => each === undefined)).toBe(true);
     expect(Buffer.from(prepared.bytes).includes("CANARY")).toBe(false);
+  });
+
+  test("it can be had encoded anew, as JPEG or PNG, the same size", async () => {
+    const image = await Image.inspect(await noise(300, 200).jpeg().toBuffer());
+    for (const encodeAs of ["jpeg", "png"] as const) {
+      const prepared = await Image.prepare(image, { maxImageTokens, encodeAs });
+      expect(prepared).toMatchObject({
+        mimeType: `image/${encodeAs}`,
+        width: 300,
+        height: 200,
+        changed: true,
+      });
+      expect((await sharp(prepared.bytes).metadata()).format).toBe(encodeAs);
+    }
   });
 
   test("a small picture whose bytes are many is encoded anew", async () => {
@@ -369,11 +347,7 @@ describe("prepare", () => {
 
   test("an animated PNG is sent as one frame", async () => {
     const png = await noise(32, 32).png().toBuffer();
-    const animation = Buffer.alloc(20);
-    animation.writeUInt32BE(8, 0);
-    animation.write("acTL", 4, "latin1");
-    animation.writeUInt32BE(1, 8);
-    animation.writeUInt32BE(crc32(animation.subarray(4, 16)), 16);
+    const animation = pngChunk("acTL", Buffer.from([0, 0, 0, 1, 0, 0, 0, 0]));
     const afterHeader = 8 + 25;
     const apng = Buffer.concat([png.subarray(0, afterHeader), animation, png.subarray(afterHeader)]);
     expect(await prepare(apng)).toMatchObject({ changed: true, mimeType: "image/jpeg" });

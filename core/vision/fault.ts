@@ -12,6 +12,8 @@ export interface Fault {
   /** What the server asked for with `Retry-After`. */
   retryAfterMs?: number;
   contextTooLong?: ContextTooLong;
+  /** The server could not open the picture, or the model's processor would not have it. */
+  pictureRefused?: boolean;
   /** "The model does not exist": wrong name, or weights still loading behind a router. */
   modelMissing?: boolean;
   /** Fields of ours that the server says it does not know. */
@@ -68,6 +70,7 @@ export type AttemptKind =
   | "first"
   | "retry"
   | "smaller_picture"
+  | "reencoded_picture"
   | "without_field"
   | "another_seed"
   | "smaller_max_tokens"
@@ -125,6 +128,28 @@ const optionalFields = ["seed", "stream_options", "top_logprobs", "logprobs", "r
 const unknownFieldPattern =
   /unknown|unrecogni[sz]ed|unsupported|not supported|unexpected|not permitted|extra (?:inputs?|fields?)|additional properties/i;
 
+/**
+ * What Pillow says (vLLM and SGLang hand its words on), their processors, llama.cpp. Read loosely: a picture that
+ * is encoded anew without need costs one call.
+ */
+const picturePattern = new RegExp(
+  [
+    "cannot identify image",
+    "image file is truncated",
+    "truncated file read",
+    "(?:broken|unrecognized) data stream",
+    "broken png file",
+    "bad transparency mask",
+    "decompressed data too large",
+    "too much memory used in text chunks",
+    "decompression bomb",
+    "failed to apply \\w*processor",
+    "(?:failed to|unable to|could not|cannot) (?:load|decode|open|process|read) (?:the )?(?:image|picture)",
+    "(?:invalid|corrupt(?:ed)?|unsupported) image",
+  ].join("|"),
+  "i",
+);
+
 /** What a non-200 answer, or an error event in a stream, means. `body` stays here: it may quote the request. */
 export function fromAnswer(status: number, headers: Headers, body: string, now: number): Fault {
   const fault: Fault = { kind: "status", status, fromModelServer: false, afterSend: true };
@@ -138,6 +163,7 @@ export function fromAnswer(status: number, headers: Headers, body: string, now: 
   if (status === 400 || status === 422) {
     const context = parseContextTooLong(message);
     if (context !== undefined) fault.contextTooLong = context;
+    else if (picturePattern.test(message)) fault.pictureRefused = true;
     else if (unknownFieldPattern.test(message)) {
       const named = optionalFields.filter((field) => new RegExp(`\\b${field}\\b`).test(message));
       if (named.length > 0) fault.unknownFields = named;
@@ -216,6 +242,7 @@ export function parseContextTooLong(text: string): ContextTooLong | undefined {
 /** The fault in one snake_case word, for `details.reason`, logs and attempts. */
 export function reasonOf(fault: Fault): string {
   if (fault.contextTooLong !== undefined) return "context_too_long";
+  if (fault.pictureRefused) return "picture_refused";
   if (fault.modelMissing) return "model_missing";
   switch (fault.kind) {
     case "dns":

@@ -46,6 +46,8 @@ export interface AskOptions {
   onEvent?: ((event: Complete.Event) => void) | undefined;
   /** Makes smaller pictures (`Budget.afterTooLong` has the arithmetic); undefined when that is not possible. */
   onContextTooLong?: ((limit: TooLong) => Promise<Complete.Picture[] | undefined>) | undefined;
+  /** Encodes the pictures anew after the server refused them; undefined when that was done already. */
+  onPictureRefused?: (() => Promise<Complete.Picture[] | undefined>) | undefined;
   /** Pauses between retries; the server's `Retry-After` has precedence. */
   backoff?: { baseMs: number; maxMs: number } | undefined;
   probeTimeoutMs?: number | undefined;
@@ -102,6 +104,7 @@ function refusedBy(server: Complete.Server): ReadonlySet<string> {
  * - an answer that is no object, was cut off or ended at `max_tokens` → the next rung: another seed → a `max_tokens`
  *   bounded by the schema → without `response_format`;
  * - "context too long" → smaller pictures from `onContextTooLong`, at most three times;
+ * - a picture that the server cannot open → the same encoded anew by `onPictureRefused`, once;
  * - 408, 425, 429, 5xx and broken connections → the same again, after `Retry-After` or a growing pause;
  * - signs of an absent server → a probe; when that fails too, the end at once.
  * Everything within the deadline, every call recorded in `attempts`.
@@ -134,6 +137,7 @@ class Ladder {
   #without: ReadonlySet<string>;
   #retries = 0;
   #shrinks = 0;
+  #reencoded = false;
   #rawText = "";
   #finishReason: string | null = null;
 
@@ -243,6 +247,7 @@ class Ladder {
       await this.#shrink(fault.contextTooLong, fault, maxTokens);
       return;
     }
+    if (fault.pictureRefused && (await this.#reencode())) return;
     if (fault.unknownFields !== undefined && this.#learn(fault.unknownFields)) {
       this.#kind = "without_field";
       return;
@@ -297,6 +302,17 @@ class Ladder {
     if (images === undefined) throw this.#end("inference_failed", "context_too_long", fault);
     this.#images = images;
     this.#kind = "smaller_picture";
+  }
+
+  /** False when the pictures were encoded anew before, or cannot be. */
+  async #reencode(): Promise<boolean> {
+    if (this.#reencoded) return false;
+    this.#reencoded = true;
+    const images = await this.#options.onPictureRefused?.();
+    if (images === undefined) return false;
+    this.#images = images;
+    this.#kind = "reencoded_picture";
+    return true;
   }
 
   /** Leaves out fields that the server refused; false when it was asked without them already. */

@@ -1,0 +1,110 @@
+import * as Walk from "#core/image/walk";
+
+/*
+ * Pixels are not always square: a fax of standard resolution has 204 dots an inch across and 98 down. Who shows
+ * such a picture dot by dot, as every vision model does, sees it at half its height.
+ */
+
+/** Fax goes up to 2.1 (98 lines) and down to 0.52 (391); beyond this the numbers are junk of a tool. */
+const mostStretch = 4;
+/** 5,905 and 5,906 dots a metre are the same 150 dpi, rounded. */
+const squareWithin = 0.01;
+
+/**
+ * Width of a stored pixel divided by its height, 1 for a square one: from the TIFF's own tags, JFIF, `pHYs`, or
+ * else from EXIF. Values that are missing, zero or absurd count as square. 1 for GIF, whose ratio byte nobody obeys.
+ */
+export function pixelAspect(bytes: Uint8Array, mimeType: string, exif: Uint8Array | undefined): number {
+  const density =
+    (mimeType === "image/tiff" ? tiffDensity(bytes) : undefined) ??
+    (mimeType === "image/jpeg" ? jfifDensity(bytes) : undefined) ??
+    (mimeType === "image/png" ? pngDensity(bytes) : undefined) ??
+    (exif === undefined ? undefined : tiffDensity(withoutExifName(exif)));
+  if (density === undefined) return 1;
+  const aspect = density.y / density.x;
+  if (!(aspect >= 1 / mostStretch && aspect <= mostStretch)) return 1;
+  return Math.abs(aspect - 1) <= squareWithin ? 1 : aspect;
+}
+
+/** The size with square pixels, in the orientation as stored: the coarser side grows, so that no dot is lost. */
+export function squared(width: number, height: number, aspect: number): { width: number; height: number } {
+  if (aspect > 1) return { width: Math.round(width * aspect), height };
+  return { width, height: Math.round(height / aspect) };
+}
+
+/** Dots for the same length, in any unit. */
+interface Density {
+  x: number;
+  y: number;
+}
+
+/** Undefined where JFIF says nothing of its own: no unit and 1 : 1 is what writers put in for want of anything better. */
+function jfifDensity(bytes: Uint8Array): Density | undefined {
+  for (const { marker, data } of Walk.jpegSegments(bytes)) {
+    if (marker !== Walk.marker.app0 && marker !== Walk.marker.app1) return undefined;
+    if (marker !== Walk.marker.app0 || data.length < 12 || data[0] !== 0x4a) continue;
+    const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
+    const density = { x: view.getUint16(8), y: view.getUint16(10) };
+    return view.getUint8(7) === 0 && density.x === density.y ? undefined : known(density);
+  }
+  return undefined;
+}
+
+function pngDensity(bytes: Uint8Array): Density | undefined {
+  for (const { name, data } of Walk.pngChunks(bytes)) {
+    if (name === "IDAT") return undefined;
+    if (name !== "pHYs" || data.length !== 9) continue;
+    const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
+    return known({ x: view.getUint32(0), y: view.getUint32(4) });
+  }
+  return undefined;
+}
+
+const tag = { xResolution: 282, yResolution: 283 } as const;
+/** Nobody has more entries in front of the resolution; a bound for files that promise 65,535. */
+const mostEntries = 512;
+
+/**
+ * XResolution and YResolution of the first directory of a TIFF, BigTIFF or EXIF block (TIFF 6.0, section 2): two
+ * rationals whose unit is shared. Undefined where one is missing, zero or outside of the bytes.
+ */
+function tiffDensity(bytes: Uint8Array): Density | undefined {
+  if (bytes.byteLength < 16) return undefined;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const little = bytes[0] === 0x49;
+  const big = view.getUint16(2, little) === 43;
+  const offsetAt = (at: number) =>
+    at + (big ? 8 : 4) > bytes.byteLength
+      ? Number.POSITIVE_INFINITY
+      : big
+        ? Number(view.getBigUint64(at, little))
+        : view.getUint32(at, little);
+  const directory = offsetAt(big ? 8 : 4);
+  if (!(directory + 8 <= bytes.byteLength)) return undefined;
+  const count = big ? Number(view.getBigUint64(directory, little)) : view.getUint16(directory, little);
+  const entryBytes = big ? 20 : 12;
+  const found = new Map<number, number>();
+  for (let n = 0; n < Math.min(count, mostEntries); n++) {
+    const entry = directory + (big ? 8 : 2) + n * entryBytes;
+    if (entry + entryBytes > bytes.byteLength) break;
+    const id = view.getUint16(entry, little);
+    // A rational takes 8 bytes: in a BigTIFF they stand in the entry itself.
+    if ((id !== tag.xResolution && id !== tag.yResolution) || view.getUint16(entry + 2, little) !== 5)
+      continue;
+    const at = big ? entry + 12 : offsetAt(entry + 8);
+    if (at + 8 > bytes.byteLength) continue;
+    found.set(id, view.getUint32(at, little) / view.getUint32(at + 4, little));
+  }
+  const [x, y] = [found.get(tag.xResolution), found.get(tag.yResolution)];
+  return x === undefined || y === undefined ? undefined : known({ x, y });
+}
+
+function known(density: Density): Density | undefined {
+  const { x, y } = density;
+  return Number.isFinite(x) && Number.isFinite(y) && x > 0 && y > 0 ? density : undefined;
+}
+
+/** EXIF is a TIFF, in JPEG and some other files behind the six bytes `Exif\0\0`. */
+function withoutExifName(exif: Uint8Array): Uint8Array {
+  return exif[0] === 0x45 && exif[1] === 0x78 ? exif.subarray(6) : exif;
+}

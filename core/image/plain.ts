@@ -1,0 +1,164 @@
+import { crc32 } from "node:zlib";
+import * as Walk from "#core/image/walk";
+
+/*
+ * Which files can be sent as they are. Readers differ in what they refuse: Pillow, by which vLLM opens pictures,
+ * stops at text or a colour profile of more than 1 MiB unpacked, at a wrong CRC anywhere, at a missing end; libvips
+ * takes all of these. They also differ in what they obey: EXIF, XMP, profiles, animation. So a plain file is
+ * described by what it may hold, not by a list of known troubles: nothing that any reader could refuse or obey in
+ * a way of its own. Everything else is encoded anew.
+ */
+
+/**
+ * True for a PNG that every reader takes alike: 8 bits a sample or fewer, opaque, one frame, right CRCs, whole up
+ * to `IEND` and nothing behind it, beside the pixels only short chunks of a fixed size and short Latin text.
+ * One pass over the bytes (their CRCs).
+ */
+export function isPlainPng(bytes: Uint8Array): boolean {
+  let expected = 8;
+  let header = false;
+  let palette = false;
+  let pixels: "none" | "open" | "closed" = "none";
+  let ended = false;
+  for (const chunk of Walk.pngChunks(bytes)) {
+    const { name, data, start, end } = chunk;
+    if (start !== expected || !hasRightCrc(bytes, chunk)) return false;
+    expected = end;
+    if (name === "IDAT") {
+      if (!header || pixels === "closed") return false;
+      pixels = "open";
+      continue;
+    }
+    if (pixels === "open") pixels = "closed";
+    if (name === "IHDR") {
+      if (header || !isPlainHeader(data)) return false;
+      header = true;
+      palette = data[9] === 3;
+    } else if (!header) {
+      return false;
+    } else if (name === "PLTE") {
+      if (pixels !== "none" || data.length === 0 || data.length % 3 !== 0 || data.length > 768) return false;
+      palette = false;
+    } else if (name === "IEND") {
+      ended = data.length === 0;
+    } else if (!isHarmless(name, data)) {
+      return false;
+    }
+  }
+  return ended && !palette && pixels === "closed" && expected === bytes.byteLength;
+}
+
+/** `IHDR` of a grey, colour or palette picture without alpha, at most 8 bits a sample, methods as the format knows them. */
+function isPlainHeader(data: Uint8Array): boolean {
+  const [depth = 0, colour = 0, compression, filter, interlace = 0] = data.subarray(8);
+  const depths = { 0: [1, 2, 4, 8], 2: [8], 3: [1, 2, 4, 8] }[colour];
+  return (
+    data.length === 13 &&
+    depths !== undefined &&
+    depths.includes(depth) &&
+    compression === 0 &&
+    filter === 0 &&
+    interlace <= 1
+  );
+}
+
+/** Bytes of the chunks that change nothing for a reader who skips them; `pHYs` is looked at for its pixels' shape. */
+const fixedSizes: Record<string, number[]> = {
+  gAMA: [4],
+  cHRM: [32],
+  sRGB: [1],
+  sBIT: [1, 3],
+  bKGD: [1, 2, 6],
+  pHYs: [9],
+  tIME: [7],
+};
+/** "Software: …", "Creation Time: …"; readers keep it in memory, so it has to be short. */
+const shortTextBytes = 512;
+
+function isHarmless(name: string, data: Uint8Array): boolean {
+  if (name === "tEXt") {
+    const key = data.indexOf(0);
+    // Tools hide whole EXIF and XMP blocks under keys like "Raw profile type exif".
+    return (
+      key > 0 && data.length <= shortTextBytes && !Buffer.from(data).subarray(0, key).includes("profile")
+    );
+  }
+  return fixedSizes[name]?.includes(data.length) ?? false;
+}
+
+function hasRightCrc(bytes: Uint8Array, { start, end }: Walk.Chunk): boolean {
+  const stored = new DataView(bytes.buffer, bytes.byteOffset + end - 4, 4).getUint32(0);
+  return crc32(bytes.subarray(start + 4, end - 4)) === stored;
+}
+
+const segment = {
+  sof0: 0xc0,
+  sof1: 0xc1,
+  sof2: 0xc2,
+  dht: 0xc4,
+  dqt: 0xdb,
+  dri: 0xdd,
+  app14: 0xee,
+  com: 0xfe,
+} as const;
+/** A progressive file of cameras and tools has about ten scans; each one costs a decoder a whole pass. */
+const mostScans = 64;
+
+/**
+ * True for a JPEG that every reader takes alike: baseline, extended or progressive with Huffman codes, 8 bits, grey
+ * or three components, JFIF and Adobe's colour mark the only application segments, ended by `EOI` and nothing
+ * behind it. EXIF, XMP, profiles, MPF and Photoshop's blocks are read by each reader in its own way.
+ */
+export function isPlainJpeg(bytes: Uint8Array): boolean {
+  let frame = false;
+  let scans = 0;
+  let last: Walk.Segment | undefined;
+  for (const each of Walk.jpegSegments(bytes)) {
+    last = each;
+    const { marker, data } = each;
+    if (marker === Walk.marker.eoi) break;
+    if (marker === segment.sof0 || marker === segment.sof1 || marker === segment.sof2) {
+      if (frame || !isPlainFrame(data)) return false;
+      frame = true;
+    } else if (marker === Walk.marker.sos) {
+      scans++;
+      if (!frame || scans > mostScans) return false;
+    } else if (!isPlainSegment(marker, data)) {
+      return false;
+    }
+  }
+  return scans > 0 && last?.marker === Walk.marker.eoi && last.end === bytes.byteLength;
+}
+
+/** Precision, height (0: given later, by DNL), width, number of components, three bytes for each. */
+function isPlainFrame(data: Uint8Array): boolean {
+  const [precision, heightHigh, heightLow, , , components = 0] = data;
+  const sized = heightHigh !== 0 || heightLow !== 0;
+  return (
+    precision === 8 && sized && (components === 1 || components === 3) && data.length === 6 + 3 * components
+  );
+}
+
+function isPlainSegment(marker: number, data: Uint8Array): boolean {
+  switch (marker) {
+    case segment.dht:
+    case segment.dqt:
+    case segment.dri:
+    case segment.com:
+      return true;
+    case Walk.marker.app0:
+      // JFIF 1.02, page 5: 14 bytes and a thumbnail of three bytes a pixel. Pillow refuses a shorter one.
+      return startsWith(data, "JFIF\0") && data.length === 14 + 3 * (data[12] ?? 0) * (data[13] ?? 0);
+    case segment.app14:
+      // The last byte: 0 for RGB, 1 for YCbCr.
+      return startsWith(data, "Adobe") && data.length === 12 && (data[11] === 0 || data[11] === 1);
+    default:
+      return false;
+  }
+}
+
+function startsWith(data: Uint8Array, text: string): boolean {
+  return Buffer.from(data.buffer, data.byteOffset, Math.min(data.byteLength, text.length)).equals(
+    Buffer.from(text, "latin1"),
+  );
+}
