@@ -39,25 +39,29 @@ export class AppError extends Error {
   readonly code: Code;
   readonly details: Details | undefined;
   readonly retryAfterS: number | undefined;
+  /** Whether the same call may succeed later: as the list says, unless it is known that this one will not. */
+  readonly retry: boolean;
 
   constructor(
     code: Code,
     message: string,
-    options: { details?: Details | undefined; cause?: unknown; retryAfterS?: number | undefined } = {},
+    options: {
+      details?: Details | undefined;
+      cause?: unknown;
+      retryAfterS?: number | undefined;
+      retry?: false | undefined;
+    } = {},
   ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = "AppError";
     this.code = code;
     this.details = options.details;
     this.retryAfterS = options.retryAfterS;
+    this.retry = options.retry ?? codes[code].retry;
   }
 
   get status(): number {
     return codes[this.code].status;
-  }
-
-  get retry(): boolean {
-    return codes[this.code].retry;
   }
 
   /** The same error with more details, e.g. where its artifact lies. */
@@ -66,6 +70,7 @@ export class AppError extends Error {
       details: { ...this.details, ...details },
       cause: this.cause,
       retryAfterS: this.retryAfterS,
+      ...(this.retry ? {} : { retry: false }),
     });
   }
 }

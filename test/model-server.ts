@@ -54,6 +54,8 @@ interface Ending {
    */
   end?: "done" | "clean" | "reset" | "hang";
   usage?: { prompt_tokens: number; completion_tokens: number } | null;
+  /** Comes before the text, as servers hand out what they have taken for thinking. */
+  thinking?: { field: "reasoning" | "reasoning_content"; text: string };
   /** Sent as the name of the model; default: the one that was asked for. */
   model?: string;
   /** One object a token, as in the protocol: sent in order with the pieces of the stream. */
@@ -369,6 +371,9 @@ async function streamed(behaviour: Text, response: http.ServerResponse, model: s
   const send = events(response, model);
   await send({ delta: { role: "assistant", content: "" }, finish_reason: null });
   const size = behaviour.chunkCharacters ?? 16;
+  const { field = "reasoning", text: thought = "" } = behaviour.thinking ?? {};
+  for (let at = 0; at < thought.length && !response.destroyed; at += size)
+    await send({ delta: { [field]: thought.slice(at, at + size) }, finish_reason: null });
   const logprobs = [...(behaviour.logprobs ?? [])];
   for (let at = 0; at < behaviour.text.length && !response.destroyed; at += size) {
     const next = at + size >= behaviour.text.length ? logprobs.splice(0) : logprobs.splice(0, 1);

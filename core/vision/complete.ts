@@ -1,5 +1,6 @@
 import OpenAI from "openai";
 import type { Code } from "#core/error";
+import { onlyData } from "#core/vision/event-stream";
 import { type Fault, fromAnswer, reasonOf, type Usage, VisionError } from "#core/vision/fault";
 import type { Cut, Guard } from "#core/vision/guard";
 import * as Transport from "#core/vision/transport";
@@ -65,6 +66,8 @@ export interface TokenLogprob {
 
 export interface Completion {
   text: string;
+  /** What a server that takes thinking out of the text hands out beside it. */
+  reasoning: string;
   /** Null only when `cut` says why the call was cut off. */
   finishReason: string | null;
   cut: Cut | null;
@@ -154,6 +157,7 @@ async function stream(
 
   const completion: Completion = {
     text: "",
+    reasoning: "",
     finishReason: null,
     cut: null,
     usage: null,
@@ -168,7 +172,8 @@ async function stream(
     if (stopped !== undefined) throw new Error(stopped);
     const client = connect(server, async (input, init) => {
       const response = await exchange.fetch(input, init);
-      if (response.ok && response.headers.get("content-type")?.includes("text/event-stream")) return response;
+      if (response.ok && response.headers.get("content-type")?.includes("text/event-stream"))
+        return new Response(response.body && onlyData(response.body), response);
       const body = await readSome(response, errorBodyBytes);
       answerFault = fromAnswer(response.status, response.headers, body, Date.now());
       throw new Error("not an event stream");
@@ -184,9 +189,10 @@ async function stream(
       if (chunk.usage) completion.usage = readUsage(chunk.usage);
       const choice = chunk.choices?.[0];
       if (choice === undefined) continue;
-      const delta = choice.delta?.content ?? "";
+      const { delta, thought } = readDelta(choice.delta);
+      completion.reasoning += thought;
+      if (delta !== "" || thought !== "") completion.firstTokenMs ??= Date.now() - startedAt;
       if (delta !== "") {
-        completion.firstTokenMs ??= Date.now() - startedAt;
         text += delta;
         completion.cut = options.guard?.push(delta) ?? null;
         if (completion.cut !== null) break;
@@ -204,7 +210,7 @@ async function stream(
         stopped,
         answerFault ?? errorEvent(thrown) ?? exchange.fault(),
         exchange.sent(),
-        text,
+        text || completion.reasoning,
         thrown,
       );
     }
@@ -217,7 +223,7 @@ async function stream(
   }
   // The client ends an aborted or half-finished stream without an error.
   if (completion.cut === null && finishReason === null) {
-    throw toError(stopped, exchange.fault(), exchange.sent(), text, undefined);
+    throw toError(stopped, exchange.fault(), exchange.sent(), text || completion.reasoning, undefined);
   }
   return {
     ...completion,
@@ -248,7 +254,7 @@ function requestBody(
   ask: Ask,
   without: ReadonlySet<string> | undefined,
 ): OpenAI.Chat.ChatCompletionCreateParamsStreaming {
-  const body: OpenAI.Chat.ChatCompletionCreateParamsStreaming = {
+  const body: OpenAI.Chat.ChatCompletionCreateParamsStreaming & { chat_template_kwargs: object } = {
     model: server.model,
     messages: [
       {
@@ -270,6 +276,9 @@ function requestBody(
     max_tokens: ask.maxTokens,
     stream: true,
     stream_options: { include_usage: true },
+    // Models that think by default (Qwen3.5 and later) would spend the answer's tokens on it. Templates without such
+    // a variable ignore it; a server that does not know the field says so, and is not sent it again.
+    chat_template_kwargs: { enable_thinking: false },
     ...(ask.logprobs ? { logprobs: true, top_logprobs: topLogprobs } : {}),
     ...(sendsSchema(ask, without)
       ? {
@@ -290,6 +299,21 @@ function requestBody(
 
 export function sendsSchema(ask: Ask, without: ReadonlySet<string> | undefined): boolean {
   return ask.schema !== undefined && !without?.has("response_format");
+}
+
+/** Text and thinking of one piece, wherever the server puts them: vLLM, SGLang and llama.cpp have a field for it, Mistral typed parts. */
+function readDelta(given: unknown): { delta: string; thought: string } {
+  const { content, reasoning, reasoning_content } = (given ?? {}) as Record<string, unknown>;
+  const found = { delta: "", thought: "" };
+  if (typeof content === "string") found.delta = content;
+  else if (Array.isArray(content)) {
+    for (const part of content as { type?: unknown; text?: unknown }[])
+      if (part?.type === "text" && typeof part.text === "string") found.delta += part.text;
+  }
+  // Some servers send both names for the same text.
+  const thought = reasoning ?? reasoning_content;
+  if (typeof thought === "string") found.thought = thought;
+  return found;
 }
 
 function readUsage(usage: { prompt_tokens?: number; completion_tokens?: number }): Usage {
@@ -344,6 +368,7 @@ export const messages = {
   inference_unavailable: "the model server is not available",
   inference_failed: "the model server could not answer",
   invalid_model_output: "the model's answer is not one JSON object",
+  model_thinks: "the model's answer was all thinking: switch thinking off at the model server",
 } as const;
 
 async function readSome(response: Response, maxBytes: number): Promise<string> {

@@ -1,4 +1,5 @@
 import { AppError, type Code } from "#core/error";
+import type { Repair } from "#core/vision/object-scan";
 
 /** What went wrong in one call to the model server; codes and numbers only, safe for logs and artifacts. */
 export interface Fault {
@@ -18,6 +19,8 @@ export interface Fault {
   modelMissing?: boolean;
   /** Fields of ours that the server says it does not know. */
   unknownFields?: string[];
+  /** The server cannot make a grammar of the schema; the same schema never passes. */
+  schemaRefused?: boolean;
 }
 
 export type FaultKind =
@@ -60,6 +63,8 @@ export interface AttemptRecord {
   status: number | null;
   /** Why its answer was not taken, snake_case; absent for the one that was. */
   error?: string;
+  /** What had to be mended in the answer's JSON; absent where nothing had to be. */
+  repaired?: readonly Repair[];
   finish_reason: string | null;
   ms: number;
   first_token_ms: number | null;
@@ -103,11 +108,14 @@ export class VisionError extends AppError {
       rawText?: string;
       finishReason?: string | null;
       retryAfterS?: number | undefined;
+      /** Where another call would end in the same way, whatever the code says. */
+      retry?: false;
       cause?: unknown;
     },
   ) {
     super(code, message, {
       details: { reason: options.reason },
+      retry: options.retry,
       retryAfterS: options.retryAfterS,
       cause: options.cause,
     });
@@ -124,9 +132,24 @@ const maxRetryAfterMs = 60_000;
 const modelMissingPattern =
   /\bmodel\b[^.]{0,200}\b(?:does not exist|not found|is not loaded|loading)\b|\bloading model\b/i;
 /** Fields that other OpenAI-compatible servers may not know; the call works without each of them. */
-const optionalFields = ["seed", "stream_options", "top_logprobs", "logprobs", "response_format"];
+const optionalFields = [
+  "seed",
+  "stream_options",
+  "top_logprobs",
+  "logprobs",
+  "response_format",
+  "chat_template_kwargs",
+];
 const unknownFieldPattern =
-  /unknown|unrecogni[sz]ed|unsupported|not supported|unexpected|not permitted|extra (?:inputs?|fields?)|additional properties/i;
+  /unknown|unrecogni[sz]ed|unsupported|(?:not|n't) support(?:ed)?|unexpected|not (?:permitted|allowed|recogni[sz]ed)|extra (?:inputs?|fields?)|additional properties/i;
+/** What servers call that field where they name a part of it: vLLM with a tokenizer of Mistral's says `chat_template`. */
+const templatePattern = /\b(?:chat_template|enable_thinking)\b/;
+/**
+ * A schema that no grammar can be made of, in the words of vLLM (xgrammar, guidance, outlines), SGLang, llama.cpp and
+ * OpenAI. Not the word `json_schema`: that a server knows no such response format is said with it.
+ */
+const schemaPattern =
+  /json schema|invalid schema|(?<!\w)schema (?:is |conversion)|x?grammar\b|guidance|outlines|(?:schema|grammar) error|unimplemented keys|unknown format/i;
 
 /**
  * What Pillow says (vLLM and SGLang hand its words on), their processors, llama.cpp. Read loosely: a picture that
@@ -164,12 +187,24 @@ export function fromAnswer(status: number, headers: Headers, body: string, now: 
     const context = parseContextTooLong(message);
     if (context !== undefined) fault.contextTooLong = context;
     else if (picturePattern.test(message)) fault.pictureRefused = true;
-    else if (unknownFieldPattern.test(message)) {
-      const named = optionalFields.filter((field) => new RegExp(`\\b${field}\\b`).test(message));
-      if (named.length > 0) fault.unknownFields = named;
+    else {
+      const named = unknownFields(message);
+      // The format is named by what refuses a schema, too; any other field is not.
+      if (named.every((field) => field === "response_format") && schemaPattern.test(message))
+        fault.schemaRefused = true;
+      else if (named.length > 0) fault.unknownFields = named;
     }
   }
+  // llama.cpp has said it with this status, too; asking again changes nothing.
+  if (status === 500 && /failed to parse grammar|schema conversion/i.test(message))
+    fault.schemaRefused = true;
   return fault;
+}
+
+function unknownFields(message: string): string[] {
+  if (!unknownFieldPattern.test(message)) return [];
+  const named = optionalFields.filter((field) => new RegExp(`\\b${field}\\b`).test(message));
+  return named.length === 0 && templatePattern.test(message) ? ["chat_template_kwargs"] : named;
 }
 
 /**
@@ -244,6 +279,7 @@ export function reasonOf(fault: Fault): string {
   if (fault.contextTooLong !== undefined) return "context_too_long";
   if (fault.pictureRefused) return "picture_refused";
   if (fault.modelMissing) return "model_missing";
+  if (fault.schemaRefused) return "schema_refused";
   switch (fault.kind) {
     case "dns":
     case "refused":

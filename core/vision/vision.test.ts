@@ -45,6 +45,7 @@ describe("a good answer", () => {
       max_tokens: 512,
       stream: true,
       stream_options: { include_usage: true },
+      chat_template_kwargs: { enable_thinking: false },
       response_format: {
         type: "json_schema",
         json_schema: { name: "receipt_fields_v1", schema, strict: true },

@@ -11,8 +11,9 @@ import {
   VisionError,
 } from "#core/vision/fault";
 import { Guard } from "#core/vision/guard";
-import { extractJson, type JsonObject } from "#core/vision/json";
+import { extractJson, type Found, type JsonObject } from "#core/vision/json";
 import { probe } from "#core/vision/probe";
+import { judgeThinking, modelThinks } from "#core/vision/reasoning";
 import { tokenBound } from "#core/vision/schema-bound";
 import { classify, suspect } from "#core/vision/weather";
 
@@ -101,6 +102,7 @@ function refusedBy(server: Complete.Server): ReadonlySet<string> {
 
 /**
  * Asks until there is one JSON object, or a reason to stop:
+ * - an answer that is nothing but thinking → the end after this one call, `model_thinks`, not to be repeated;
  * - an answer that is no object, was cut off or ended at `max_tokens` → the next rung: another seed → a `max_tokens`
  *   bounded by the schema → without `response_format`;
  * - "context too long" → smaller pictures from `onContextTooLong`, at most three times;
@@ -193,13 +195,15 @@ class Ladder {
     record.usage = completion.usage;
     this.#attempts.push(record);
     this.#note();
-    this.#rawText = completion.text;
+    const rawText = completion.text.trim() === "" ? completion.reasoning : completion.text;
+    this.#rawText = rawText;
     this.#finishReason = completion.finishReason;
     const judged = judge(completion);
     if (typeof judged !== "string") {
+      if (judged.repaired !== undefined) record.repaired = judged.repaired;
       return {
         value: judged.value,
-        rawText: completion.text,
+        rawText,
         finishReason: completion.finishReason ?? "stop",
         usage: this.#usage(),
         attempts: this.#attempts,
@@ -208,6 +212,8 @@ class Ladder {
       };
     }
     record.error = judged;
+    // It would think again, at the price of another whole answer: only the server's operator can change that.
+    if (judged === modelThinks) throw this.#thinks();
     this.#climb(judged);
     return undefined;
   }
@@ -358,6 +364,16 @@ class Ladder {
     });
   }
 
+  #thinks(): VisionError {
+    return new VisionError("invalid_model_output", Complete.messages.model_thinks, {
+      reason: modelThinks,
+      attempts: this.#attempts,
+      rawText: this.#rawText,
+      finishReason: this.#finishReason,
+      retry: false,
+    });
+  }
+
   #usage(): Usage {
     const sum = { prompt_tokens: 0, completion_tokens: 0 };
     for (const { usage } of this.#attempts) {
@@ -369,11 +385,13 @@ class Ladder {
 }
 
 /** The object in a finished answer, or why there is none, in snake_case. */
-function judge(completion: Complete.Completion): { value: JsonObject } | string {
+function judge(completion: Complete.Completion): Found | string {
+  const thought = judgeThinking(completion);
+  if (thought !== undefined) return thought;
   if (completion.cut !== null) return completion.cut;
   const reason = completion.finishReason ?? "";
   if (reason !== "stop")
     return reason === "length" ? "length" : `finish_${/^[a-z_]{1,40}$/.test(reason) ? reason : "other"}`;
   const extracted = extractJson(completion.text);
-  return extracted.ok ? { value: extracted.value } : extracted.reason;
+  return extracted.ok ? extracted : extracted.reason;
 }

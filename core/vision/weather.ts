@@ -35,6 +35,7 @@ export function classify(fault: Fault): Verdict {
 function classifyStatus(fault: Fault): Verdict {
   const status = fault.status ?? 0;
   if (fault.modelMissing) return "weather";
+  if (fault.schemaRefused) return "refused";
   // A wrong or missing key of ours is no item's fault: it waits until the operator has put it right.
   if (status === 401 || status === 403) return "weather";
   if (!fault.fromModelServer) {
