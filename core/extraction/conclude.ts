@@ -47,7 +47,9 @@ export function compose(
     artifact_rel: error?.retry
       ? Artifacts.attemptKey(row.keyId, row.requestId, row.createdAt, row.token)
       : Artifacts.extractKey(row.keyId, row.requestId, row.createdAt),
-    ...(error === undefined ? {} : { error: { code: error.code, message: error.message } }),
+    ...(error === undefined
+      ? {}
+      : { error: { code: error.code, message: error.message, ...(error.details && { details: error.details }) } }),
     payload_hash: row.payloadHash,
     input: about.input,
     ...performed.record,
@@ -141,7 +143,9 @@ async function settle(stores: Stores, row: Claims.Row, artifact: Artifact, used:
       : { status: "failed", artifactRel, errorCode: error.code, errorMessage: error.message };
   await Claims.commit(stores.db, row, ending, used);
   if (error === undefined) return;
-  throw new AppError(error.code, error.message, { details: { artifact_rel: artifactRel } });
+  // It is an ending: whatever the code says of others, this call is not made again.
+  const details = { ...error.details, artifact_rel: artifactRel };
+  throw new AppError(error.code, error.message, { details, retry: false });
 }
 
 const belongsTo = (row: Claims.Row, artifact: Artifact) =>

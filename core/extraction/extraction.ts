@@ -446,8 +446,11 @@ async function claimId(
 /** The answer of an id that has ended. A final failure is answered as at the first time. */
 async function replay(services: Services, log: Log, row: Claims.Row): Promise<Extract> {
   if (row.status === "failed") {
+    // The row has no place for the details, and can do without them.
+    const stored = await storedOf(services, log, row).catch(() => undefined);
     throw new AppError(row.errorCode as Code, row.errorMessage ?? "", {
-      details: { artifact_rel: row.artifactRel },
+      details: { ...stored?.error?.details, artifact_rel: row.artifactRel },
+      retry: false,
     });
   }
   const artifact = await storedOf(services, log, row);

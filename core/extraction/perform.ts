@@ -1,7 +1,7 @@
 import * as Checks from "#core/canonical/checks";
 import * as Normalize from "#core/canonical/normalize";
 import type * as Config from "#core/config";
-import { type AppError, from } from "#core/error";
+import { AppError, from } from "#core/error";
 import * as Budget from "#core/image/budget";
 import * as Image from "#core/image/image";
 import type { Log } from "#core/log";
@@ -96,11 +96,21 @@ export async function perform(model: Config.Model, work: Work): Promise<Performe
   try {
     await run(performed, model, work, settings);
   } catch (thrown) {
-    performed.error = from(thrown);
+    performed.error = ofCaller(thrown, work) ?? from(thrown);
     if (thrown instanceof Vision.VisionError) recordFailure(performed, thrown);
   }
   Metrics.item(performed.error);
   return performed;
+}
+
+/** A schema of the caller's that the model server cannot hold an answer to: the request is wrong, and stays so. */
+function ofCaller(thrown: unknown, { debug }: Work): AppError | undefined {
+  if (debug?.schema_override === undefined) return undefined;
+  if (!(thrown instanceof Vision.VisionError) || thrown.fault?.schemaRefused !== true) return undefined;
+  const message = "the model server cannot hold an answer to this schema: leave out what is unusual in it";
+  return new AppError("invalid_request", message, {
+    details: { reason: "schema_refused", issues: [{ path: "debug.schema_override", message }] },
+  });
 }
 
 function countCall({ duration_ms, error }: Record<string, unknown>): void {

@@ -63,7 +63,14 @@ export const Usage = z
   .meta({ id: "Usage" });
 
 export const StoredError = z
-  .object({ code: z.enum(Object.keys(codes) as [keyof typeof codes]), message: z.string() })
+  .object({
+    code: z.enum(Object.keys(codes) as [keyof typeof codes]),
+    message: z.string(),
+    details: z
+      .record(z.string(), z.unknown())
+      .optional()
+      .meta({ description: "As in the error answer: `reason` and facts by code." }),
+  })
   .meta({ id: "StoredError", description: "Why an extract failed; the codes are those of error answers." });
 
 /** The answer of `POST /v1/extract` and `GET /v1/extracts/{request_id}`. */
