@@ -51,6 +51,8 @@ export const batches = {
   manifestBytes: 200 * MiB,
   manifestLineBytes: 64 * KiB,
   folderFiles: 10_000,
+  /** Files of a folder without the extension of a picture that are looked into: a GET of some bytes each, 32 at a time. */
+  folderLooks: 500,
   multipartFiles: 500,
   /** Mistakes of a manifest that are named; the others are counted. */
   namedIssues: 100,

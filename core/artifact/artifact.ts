@@ -67,7 +67,17 @@ const Recognised = z.looseObject({
   request_id: z.string(),
   payload_hash: z.string(),
   principal: z.looseObject({ key_id: z.string() }),
+  // Came later than the first artifacts.
+  warnings: z.array(z.unknown()).default([]),
 });
+
+/**
+ * An artifact from its text, also one that was written before all of its fields existed.
+ * @throws an error for a text that is none.
+ */
+export function decode(text: string): Artifact {
+  return Recognised.parse(JSON.parse(text)) as unknown as Artifact;
+}
 
 /**
  * Reads an artifact, or undefined when there is none.
@@ -77,7 +87,7 @@ export async function get(bucket: Bucket.Bucket, log: Log, rel: string): Promise
   const bytes = await Bucket.get(bucket, log, rel);
   if (bytes === undefined) return undefined;
   try {
-    return Recognised.parse(JSON.parse(new TextDecoder().decode(bytes))) as unknown as Artifact;
+    return decode(new TextDecoder().decode(bytes));
   } catch (thrown) {
     throw new AppError("internal", "what is stored for this extract cannot be read", { cause: thrown });
   }

@@ -77,6 +77,36 @@ export async function list(
 }
 
 /**
+ * The first bytes of exactly this version, fewer where it has fewer.
+ * @returns undefined when this version is no longer there.
+ * @throws AppError `storage_unavailable`.
+ */
+export async function beginning(
+  bucket: Bucket.Bucket,
+  log: Log,
+  object: { rel: string; etag: string; bytes: number },
+): Promise<Uint8Array | undefined> {
+  return attempt(
+    bucket,
+    log,
+    "get",
+    async (abortSignal) => {
+      const { Body } = await bucket.client.send(
+        new GetObjectCommand({
+          Bucket: bucket.settings.bucket,
+          Key: Bucket.absolute(bucket, object.rel),
+          IfMatch: object.etag,
+          Range: `bytes=0-${object.bytes - 1}`,
+        }),
+        { abortSignal },
+      );
+      return Body?.transformToByteArray();
+    },
+    [404, 412],
+  );
+}
+
+/**
  * The bytes of exactly this version from `offset` on, piece by piece; nothing when `offset` is its end. The time limit
  * of a call holds for the wait for each piece. Whoever stops early ends the transfer.
  * @returns undefined when this version is no longer there.

@@ -50,6 +50,7 @@ const artifactOf = (row: Claims.Row, inferenceMs: number, error?: Artifact["erro
   schema_errors: [],
   normalized: {},
   checks: [],
+  warnings: [],
   model: "m",
   prompt_sha256: "p",
   schema_sha256: "s",

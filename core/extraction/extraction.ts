@@ -386,7 +386,7 @@ async function storedOf(
   log: Log,
   row: Stored,
 ): Promise<Artifact | undefined> {
-  if (row.pendingArtifact !== null) return JSON.parse(row.pendingArtifact) as Artifact;
+  if (row.pendingArtifact !== null) return Artifacts.decode(row.pendingArtifact);
   const rel =
     row.status === "running"
       ? Artifacts.extractKey(row.keyId, row.requestId, row.createdAt)

@@ -11,6 +11,7 @@ import * as Task from "#core/task/task";
 import { contextLength } from "#core/vision/context-length";
 import * as Vision from "#core/vision/vision";
 import type { Artifact, Extract } from "./schema.ts";
+import * as Warnings from "./warning.ts";
 
 /** One picture, one task, and how long there is. */
 export interface Work {
@@ -40,6 +41,7 @@ export interface Performed {
     | "schema_errors"
     | "normalized"
     | "checks"
+    | "warnings"
     | "model"
     | "prompt_sha256"
     | "schema_sha256"
@@ -78,6 +80,7 @@ export async function perform(model: Config.Model, work: Work): Promise<Performe
       schema_errors: [],
       normalized: {},
       checks: [],
+      warnings: Warnings.ofPages(image.pages),
       model: model.model,
       prompt_sha256: task.promptSha256,
       schema_sha256: task.schemaSha256,

@@ -3,6 +3,7 @@ import * as Check from "#core/canonical/checks";
 import * as Canonical from "#core/canonical/normalize";
 import { codes } from "#core/error";
 import * as Debugging from "#core/task/debug";
+import { Warnings } from "./warning.ts";
 
 /** The ways in for a picture. */
 const pictures = ["image_base64", "image_ref", "image_url"] as const;
@@ -18,7 +19,7 @@ export const ExtractRequest = z
       .meta({ description: "Which task to run (`GET /v1/tasks`)." }),
     image_base64: z.string().min(1).optional().meta({
       description:
-        "The picture as base64 or as a data URL, at most 4 MiB decoded. JPEG, PNG, WebP, TIFF, GIF (first frame). Exactly one of image_base64, image_ref and image_url is needed.",
+        "The picture as base64 or as a data URL, at most 4 MiB decoded. JPEG, PNG, WebP, TIFF, GIF; of several pages or frames the first is read, and `warnings` says so. Exactly one of image_base64, image_ref and image_url is needed.",
     }),
     image_ref: z
       .string()
@@ -88,6 +89,7 @@ export const Extract = z
     schema_errors: z.array(z.object({ path: z.string(), message: z.string() })),
     normalized: Canonical.Normalized,
     checks: z.array(Check.Check),
+    warnings: Warnings,
     model: z
       .string()
       .nullable()
@@ -115,6 +117,7 @@ export const askedNobody = {
   schema_errors: [],
   normalized: {},
   checks: [],
+  warnings: [],
   model: null,
   prompt_sha256: null,
   schema_sha256: null,

@@ -1,9 +1,11 @@
 import { createHash } from "node:crypto";
 import { AppError } from "#core/error";
 import { imageTokens, maxAspectRatio, sizeWithin } from "#core/image/budget";
+import * as Pages from "#core/image/pages";
 import { pixelAspect, squared } from "#core/image/pixel-shape";
 import { isPlainJpeg, isPlainPng } from "#core/image/plain";
 import { withReadableExif } from "#core/image/png-exif";
+import { type MimeType, mimeTypes, sniff } from "#core/image/type";
 import { sizes } from "#infra/limits";
 
 /*
@@ -12,7 +14,7 @@ import { sizes } from "#infra/limits";
  * The budget itself: tokenBudget, pixelBudget, textTokens, imageTokens in #core/image/budget.
  */
 
-export type MimeType = "image/jpeg" | "image/png" | "image/webp" | "image/tiff" | "image/gif";
+export type { MimeType } from "#core/image/type";
 
 export interface Inspected {
   bytes: Uint8Array;
@@ -25,7 +27,7 @@ export interface Inspected {
   orientation: number;
   /** Width of a stored pixel divided by its height; 1 for a square one, 0.48 for a fax of standard resolution. */
   pixelAspect: number;
-  /** Pages of a TIFF, frames of a GIF or WebP; the first one is read. */
+  /** Pages of a TIFF, frames of a GIF, WebP or APNG, pictures of an MPO; the first one is read. */
   pages: number;
   sha256: string;
 }
@@ -90,7 +92,7 @@ export async function inspect(bytes: Uint8Array): Promise<Inspected> {
   const mimeType = sniff(bytes);
   if (mimeType === undefined) {
     throw new AppError("unsupported_media_type", "the bytes are no JPEG, PNG, WebP, TIFF or GIF picture", {
-      details: { supported: ["image/jpeg", "image/png", "image/webp", "image/tiff", "image/gif"] },
+      details: { supported: mimeTypes },
     });
   }
   const header = await readHeader(bytes, mimeType).catch((cause: unknown) => {
@@ -127,7 +129,7 @@ export async function inspect(bytes: Uint8Array): Promise<Inspected> {
     height,
     orientation: header.orientation ?? 1,
     pixelAspect: aspect,
-    pages: header.pages ?? 1,
+    pages: Pages.count(bytes, mimeType, header.pages ?? 1),
     sha256: sha256(bytes),
   };
 }
@@ -283,18 +285,6 @@ async function readHeader(bytes: Uint8Array, mimeType: MimeType) {
 
 function withExif(bytes: Uint8Array, mimeType: MimeType): Uint8Array {
   return mimeType === "image/png" ? withReadableExif(bytes) : bytes;
-}
-
-/** The type by its magic number; the only judge of what a picture is. */
-function sniff(bytes: Uint8Array): MimeType | undefined {
-  const head = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(12, bytes.byteLength)).toString("latin1");
-  if (head.startsWith("\xff\xd8\xff")) return "image/jpeg";
-  if (head.startsWith("\x89PNG\r\n\x1a\n")) return "image/png";
-  if (head.startsWith("RIFF") && head.slice(8) === "WEBP") return "image/webp";
-  if (head.startsWith("GIF87a") || head.startsWith("GIF89a")) return "image/gif";
-  // 42 is TIFF, 43 BigTIFF, in either byte order.
-  if (/^(?:II[*+]\0|MM\0[*+])/.test(head)) return "image/tiff";
-  return undefined;
 }
 
 async function orAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {

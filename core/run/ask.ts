@@ -3,6 +3,7 @@ import * as Breaker from "#core/breaker/breaker";
 import { type AppError, from } from "#core/error";
 import { type Performed, perform } from "#core/extraction/perform";
 import * as Image from "#core/image/image";
+import * as Type from "#core/image/type";
 import type { Held } from "#core/lease/lease";
 import type { Log } from "#core/log";
 import type * as Task from "#core/task/task";
@@ -41,7 +42,7 @@ export async function ask(
     const bytes = await Picture.load(services, row, early, job, log);
     if (Picture.isCopied(run, row)) {
       // Before it is judged: one that cannot be read is an input of the run like the others.
-      const type = row.declaredMimeType ?? "application/octet-stream";
+      const type = Type.mediaTypeOf(row.declaredMimeType ?? undefined);
       await Bucket.put(services.bucket, log, keptKey(run, row.index), bytes, type);
       kept = true;
     }

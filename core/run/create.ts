@@ -11,6 +11,7 @@ import * as Hosts from "./hosts.ts";
 import type { Planning } from "./planning.ts";
 import { BatchRequest, type ExtractError } from "./schema.ts";
 import type { RunStores } from "./services.ts";
+import type { Skipped } from "./skipped.ts";
 import * as Begin from "./source/begin.ts";
 import * as Folder from "./source/folder.ts";
 import * as Items from "./source/items.ts";
@@ -82,12 +83,13 @@ export async function create(
     webhookUrl: input.webhook_url ?? null,
   };
   const source = await read(services, log, input, caller);
+  const { skipped = null } = source;
   if ("planning" in source) {
-    const row = Begin.draft(identity, caller, what, source);
+    const row = Begin.draft(identity, caller, { ...what, skipped }, source);
     return begun(services, log, await committed(services, log, row, identity, caller, source.planning));
   }
   const { pictures } = source;
-  const row = Begin.draft(identity, caller, what, { total: pictures.length });
+  const row = Begin.draft(identity, caller, { ...what, skipped }, { total: pictures.length });
   const made = await Begin.commit(services, row, identity, caller, {
     onlyIf: Resolve.uploadsAreThere(pictures),
     items: Items.insert(row.runUid, 0, pictures, Begin.exists(row.runUid)),
@@ -153,7 +155,10 @@ function payloadOf(input: BatchInput): unknown {
   ];
 }
 
-type Source = { pictures: Resolve.Picture[] } | { planning: Planning };
+type Source = ({ pictures: Resolve.Picture[] } | { planning: Planning }) & {
+  /** Of a folder. */
+  skipped?: Skipped;
+};
 
 /** Checks a source as far as a call has time for it. @throws AppError as `create`. */
 async function read(services: RunStores, log: Log, input: BatchInput, caller: Begin.Caller): Promise<Source> {
@@ -171,9 +176,9 @@ async function read(services: RunStores, log: Log, input: BatchInput, caller: Be
   if (input.manifest_ref !== undefined)
     return stored(services, log, { ref: input.manifest_ref, limit: input.limit }, looking);
   const folder = { ...input, images_dir: input.images_dir ?? "" };
-  const found = await Folder.list(services, log, folder, looking);
-  if (found.length <= batches.inlineManifestLines) return { pictures: found.map(pictureOf) };
-  return { planning: await listed(services, log, found, principal.keyId) };
+  const { found, skipped } = await Folder.list(services, log, folder, looking);
+  if (found.length <= batches.inlineManifestLines) return { pictures: found.map(pictureOf), skipped };
+  return { planning: await listed(services, log, found, principal.keyId), skipped };
 }
 
 /** Lines that were parsed, with what they name looked up. */

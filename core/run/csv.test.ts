@@ -5,14 +5,14 @@ import type { Item } from "./schema.ts";
 const { records } = Csv.itemTable([{ path: "total", kind: "money" }]);
 const item: Item = {
   ...{ index: 0, custom_id: null, file: null, status: "succeeded", request_id: "a~0", artifact_rel: null },
-  ...{ result: null, schema_ok: true, error: null, attempts: 1 },
+  ...{ result: null, schema_ok: true, warnings: [], error: null, attempts: 1 },
   timings_ms: { total: 0, image: 0, inference: 0, validate: 0 },
   usage: { prompt_tokens: 0, completion_tokens: 0, attempts: 1 },
 };
 /** The cell of a value, without the quotes around it. */
 const cell = (total: unknown) => {
   const [, quoted, plain] =
-    /,(?:"((?:[^"]|"")*)"|([^",]*))\n$/.exec(records({ ...item, result: { total } })) ?? [];
+    /,(?:"((?:[^"]|"")*)"|([^",]*)),\n$/.exec(records({ ...item, result: { total } })) ?? [];
   return (quoted ?? plain)?.replaceAll('""', '"');
 };
 

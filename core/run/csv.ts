@@ -32,17 +32,29 @@ const itemColumns = [
   "error_code",
   "error_message",
 ];
+/** Behind the task's fields: what came later changes no place of what was there. */
+const lastColumns = ["warnings"];
 const lineColumns = ["index", "custom_id", "file", "line"];
 
-/** One record an item: what became of it, then every field of the task that is not in a list, with dots in its name. */
+/**
+ * One record an item: what became of it, then every field of the task that is not in a list, with dots in its name,
+ * then the codes of its warnings, a space between them.
+ */
 export function itemTable(fields: readonly Field[]): Table {
   const paths = fields.map(({ path }) => path).filter((path) => !path.includes("[]"));
   return {
-    header: lines([[...itemColumns, ...paths.map((path) => columnOf(path, itemColumns))]]),
+    header: lines([
+      [
+        ...itemColumns,
+        ...paths.map((path) => columnOf(path, [...itemColumns, ...lastColumns])),
+        ...lastColumns,
+      ],
+    ]),
     records: (item) => {
-      const { index, custom_id, file, status, request_id, schema_ok, error, result } = item;
+      const { index, custom_id, file, status, request_id, schema_ok, error, result, warnings } = item;
+      const codes = [...new Set(warnings.map(({ code }) => code))].join(" ");
       const about = [index, custom_id, file, status, request_id, schema_ok, error?.code, error?.message];
-      return lines([[...about, ...paths.map((path) => valueAt(result, path))]], about.length);
+      return lines([[...about, ...paths.map((path) => valueAt(result, path)), codes]], about.length);
     },
   };
 }

@@ -139,6 +139,7 @@ async function commit(
         artifactRel: artifact.artifact_rel,
         result: text !== null && Buffer.byteLength(text) <= sizes.rowResultBytes ? text : null,
         schemaOk: artifact.schema_ok,
+        warnings: artifact.warnings.length > 0 ? artifact.warnings : null,
         errorCode: error?.code ?? null,
         errorMessage: error?.message ?? null,
         pendingArtifact: null,
@@ -164,6 +165,7 @@ async function commit(
         ...(artifact.schema_ok === null
           ? []
           : [artifact.schema_ok ? sql`schema_ok = schema_ok + 1` : sql`schema_failed = schema_failed + 1`]),
+        ...(artifact.warnings.length > 0 ? [sql`warned = warned + 1`] : []),
       ],
       usedOf(artifact),
     ),

@@ -1,9 +1,11 @@
 import { sql } from "drizzle-orm";
 import { index, integer, primaryKey, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core";
 import type { Code, Details } from "#core/error";
+import type { Warning } from "#core/extraction/warning";
 import type { Finishing } from "./finishing.ts";
 import type { Planning } from "./planning.ts";
 import type { WebhookAttempt } from "./schema.ts";
+import type { Skipped } from "./skipped.ts";
 
 /** From `canceling` on nothing new is started; `deleted` keeps the id taken. */
 export const states = [
@@ -44,6 +46,8 @@ export const runTable = sqliteTable(
       enum: ["manifest", "manifest_ref", "images_dir", "upload", "rerun"],
     }).notNull(),
     sourceRunId: text("source_run_id"),
+    /** What lies in the folder of `images_dir` and is no item; null for other sources. */
+    skipped: text("skipped", { mode: "json" }).$type<Skipped>(),
     persistInputs: integer("persist_inputs", { mode: "boolean" }).notNull(),
     webhookUrl: text("webhook_url"),
     webhook: text("webhook", { mode: "json" }).$type<WebhookAttempt[]>(),
@@ -56,6 +60,8 @@ export const runTable = sqliteTable(
     canceled: count("canceled"),
     schemaOk: count("schema_ok"),
     schemaFailed: count("schema_failed"),
+    /** Items with a warning. */
+    warned: count("warned"),
     promptTokens: count("prompt_tokens"),
     completionTokens: count("completion_tokens"),
     /** How many times the model was asked, and for how long together. */
@@ -128,6 +134,8 @@ export const itemTable = sqliteTable(
     /** As JSON text up to 16 KiB, so that lists need no artifact; null for larger ones and where there is none. */
     result: text("result"),
     schemaOk: integer("schema_ok", { mode: "boolean" }),
+    /** Of the artifact; null where there are none. */
+    warnings: text("warnings", { mode: "json" }).$type<Warning[]>(),
     errorCode: text("error_code").$type<Code>(),
     errorMessage: text("error_message"),
     promptTokens: count("prompt_tokens"),

@@ -1,6 +1,9 @@
 import * as z from "zod";
 import { StoredError, Usage } from "#core/extraction/schema";
+import { Warnings } from "#core/extraction/warning";
+import * as Type from "#core/image/type";
 import * as Limits from "#infra/limits";
+import { Skipped } from "./skipped.ts";
 
 const { maxConcurrency, inlineManifestLines } = Limits.batches;
 
@@ -92,13 +95,18 @@ export const BatchRequest = z
     images_dir: z.string().max(1024).optional().meta({
       description: "A folder under the data root, at most 10,000 files: `shared/receipts`.",
     }),
-    glob: z.string().min(1).max(500).optional().meta({ description: "For images_dir; default `**/*`." }),
+    glob: z.string().min(1).max(500).optional().meta({
+      description:
+        "For images_dir; default `**/*`. As in a shell: `*`, `?`, `[a-c]`, `[!a]`, `**`, `{a,b}`, `{08..12}`, `@(a|b)`; names that begin with a dot only where the pattern does. One that fits nothing is an error.",
+    }),
     exts: z
       .array(z.string().regex(/^\.?[A-Za-z0-9]{1,10}$/))
       .min(1)
       .max(20)
       .optional()
-      .meta({ description: "For images_dir; default png, jpg, jpeg, webp." }),
+      .meta({
+        description: `For images_dir, in any case. Default: ${Type.extensions.join(", ")}, and of up to ${Limits.batches.folderLooks} other files those that are pictures by their first bytes.`,
+      }),
   })
   .superRefine((request, context) => {
     const given = sources.filter((each) => request[each] !== undefined);
@@ -180,6 +188,7 @@ export const Run = z
       source_run_id: z.string().nullable(),
       persist_inputs: z.boolean(),
     }),
+    skipped: Skipped.nullable().meta({ description: "Of `images_dir`; null for other sources." }),
     waiting_for: z.enum(["model_server"]).nullable(),
     counts: z.object({
       total: z.int(),
@@ -191,6 +200,7 @@ export const Run = z
     }),
     schema_ok: z.int().meta({ description: "Items whose result matches the schema." }),
     schema_failed: z.int(),
+    with_warnings: z.int().meta({ description: "Items that have `warnings`." }),
     timings_ms: z.object({
       total: z.int().nullable().meta({ description: "From creation to end; null before." }),
       planning: z.int().nullable(),
@@ -222,6 +232,7 @@ export const Item = z
       description: "In lists null for results above 16 KiB: these are in the artifact and in the results.",
     }),
     schema_ok: z.boolean().nullable(),
+    warnings: Warnings,
     error: StoredError.nullable(),
     attempts: z.int().meta({ description: "Attempts that counted; waiting for the model server does not." }),
     timings_ms: z.object({ total: z.int(), image: z.int(), inference: z.int(), validate: z.int() }),

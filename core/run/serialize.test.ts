@@ -17,6 +17,7 @@ const row: RunRow = {
   concurrency: 4,
   source: "rerun",
   sourceRunId: "a",
+  skipped: null,
   persistInputs: true,
   webhookUrl: null,
   webhook: null,
@@ -27,6 +28,7 @@ const row: RunRow = {
   canceled: 1,
   schemaOk: 2,
   schemaFailed: 1,
+  warned: 1,
   promptTokens: 100,
   completionTokens: 20,
   modelCalls: 5,
@@ -53,6 +55,8 @@ describe("the answer about a run", () => {
       usage: { prompt_tokens: 100, completion_tokens: 20, attempts: 5 },
       waiting_for: "model_server",
       poll_url: "/v1/runs/a.b-1",
+      with_warnings: 1,
+      skipped: null,
       webhook: null,
       eval: null,
     });
@@ -121,6 +125,7 @@ test("the answer about an item has its result as it was, and its id within the r
     artifactRel: "extracts/2026-11-23/alice/a.b-1~7.json",
     result: '{"total":"1,00"}',
     schemaOk: true,
+    warnings: [{ code: "pages_not_read", read: 1, of: 2 }],
     errorCode: null,
     errorMessage: null,
     promptTokens: 1,
@@ -137,12 +142,14 @@ test("the answer about an item has its result as it was, and its id within the r
     index: 7,
     request_id: "a.b-1~7",
     result: { total: "1,00" },
+    warnings: [{ code: "pages_not_read", read: 1, of: 2 }],
     error: null,
     timings_ms: { total: 4, image: 5, inference: 6, validate: 7 },
     usage: { prompt_tokens: 1, completion_tokens: 2, attempts: 3 },
   });
   expect(JSON.stringify(answer)).not.toContain("secret");
   const failed = { ...item, status: "failed" as const, result: null, errorCode: "invalid_image" as const };
+  expect(Serialize.item(row, { ...item, warnings: null }).warnings).toEqual([]);
   expect(Serialize.item(row, { ...failed, errorMessage: "not a picture" })).toMatchObject({
     result: null,
     error: { code: "invalid_image", message: "not a picture" },

@@ -42,6 +42,7 @@ export function run(row: RunRow, runningItems: number, viewer: string = row.keyI
     finished_at: row.finishedAt?.toISOString() ?? null,
     concurrency: row.concurrency,
     source: { kind: row.source, source_run_id: row.sourceRunId, persist_inputs: row.persistInputs },
+    skipped: row.skipped,
     waiting_for: row.waitingFor,
     counts: {
       total: row.total,
@@ -54,6 +55,7 @@ export function run(row: RunRow, runningItems: number, viewer: string = row.keyI
     },
     schema_ok: row.schemaOk,
     schema_failed: row.schemaFailed,
+    with_warnings: row.warned,
     timings_ms: {
       total: row.finishedAt === null ? null : row.finishedAt.getTime() - createdAt,
       planning: row.startedAt === null ? null : row.startedAt.getTime() - createdAt,
@@ -93,6 +95,7 @@ export function item(run: Pick<RunRow, "runId">, row: Omit<ItemRow, "pendingArti
     artifact_rel: row.artifactRel,
     result: row.result === null ? null : (JSON.parse(row.result) as Item["result"]),
     schema_ok: row.schemaOk,
+    warnings: row.warnings ?? [],
     error: row.errorCode === null ? null : { code: row.errorCode, message: row.errorMessage ?? "" },
     attempts: row.attempts,
     timings_ms: {

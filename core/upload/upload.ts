@@ -6,7 +6,7 @@ import * as Database from "#core/db/client";
 import { AppError, invalidRequest } from "#core/error";
 import * as Claims from "#core/extraction/claim";
 import * as Id from "#core/id";
-import type { MimeType } from "#core/image/image";
+import * as Type from "#core/image/type";
 import type { Log } from "#core/log";
 import { itemTable } from "#core/run/run.sql";
 import * as Key from "#core/run/source/key";
@@ -22,31 +22,14 @@ import { uploadTable } from "./upload.sql.ts";
  * sweep(…)      removes what is older than a week
  */
 
-const pictureTypes = [
-  "image/jpeg",
-  "image/png",
-  "image/webp",
-  "image/tiff",
-  "image/gif",
-] as const satisfies MimeType[];
-
-/** What tools call a file of JSON lines. */
-const manifestTypes = [
-  "application/x-ndjson",
-  "application/jsonl",
-  "application/x-jsonlines",
-  "application/json",
-  "text/plain",
-] as const;
-
 const kinds = ["image", "manifest", "data"] as const;
 export type Kind = (typeof kinds)[number];
 
-/** What each kind may be, and how large. */
-const rules: Record<Kind, { types: readonly string[]; maxBytes: number }> = {
-  image: { types: pictureTypes, maxBytes: sizes.uploadImageBytes },
-  manifest: { types: manifestTypes, maxBytes: batches.manifestBytes },
-  data: { types: pictureTypes, maxBytes: sizes.uploadImageBytes },
+/** How large each kind may be. What it is, is judged when it is read, by its bytes. */
+const maxBytesOf: Record<Kind, number> = {
+  image: sizes.uploadImageBytes,
+  manifest: batches.manifestBytes,
+  data: sizes.uploadImageBytes,
 };
 
 /** What `POST /v1/uploads` takes. */
@@ -58,13 +41,10 @@ export const UploadRequest = z
       .max(255)
       .optional()
       .meta({ description: "Your name for it; kept, never interpreted." }),
-    mime_type: z
-      .string()
-      .min(1)
-      .max(100)
-      .meta({
-        description: `The type that will be sent as \`Content-Type\`: ${pictureTypes.join(", ")}; of a manifest ${manifestTypes.join(", ")}.`,
-      }),
+    mime_type: z.string().min(1).max(100).optional().meta({
+      description:
+        "A hint that is kept, as in `POST /v1/extract`; the bytes decide. A media type is what is to be sent as `Content-Type`; for an extension, for anything else and without it the answer's `headers` say what is.",
+    }),
     bytes: z.int().min(1).meta({
       description:
         "The exact size; another one is refused by the bucket. At most 20 MiB, of a manifest 200 MiB.",
@@ -128,22 +108,16 @@ const refBytes = 18;
  * `If-None-Match: *`: nothing else fits through it, and only once. Nothing is reserved or written in the bucket.
  * With an `idempotencyKey`, the same payload gives the same `image_ref` for 24 hours, and the same URL while it is
  * fresh (a repeat never gets one with less than half of its time left). `data` has no row: its place is its name.
- * @throws AppError `forbidden` for `shared/` without the role admin, `unsupported_media_type`, `payload_too_large` (`details.limit_bytes`, `bytes`), `conflict` when
- *   the Idempotency-Key was used with another payload, `storage_unavailable`.
+ * @throws AppError `forbidden` for `shared/` without the role admin, `payload_too_large` (`details.limit_bytes`, `bytes`), `conflict` when the
+ *   Idempotency-Key was used with another payload, `storage_unavailable`.
  */
 export async function create(
   stores: Stores & { times: Pick<Times, "idempotencyMs" | "uploadKeepMs"> },
   input: UploadRequest,
   caller: { keyId: string; role?: string; idempotencyKey: string | undefined },
 ): Promise<{ upload: Upload; replayed: boolean }> {
-  const mimeType = input.mime_type.toLowerCase();
-  const { types, maxBytes } = rules[input.kind];
-  if (!types.includes(mimeType)) {
-    const what = input.kind === "manifest" ? "manifests" : "pictures";
-    throw new AppError("unsupported_media_type", `${what} of this type are not supported`, {
-      details: { supported: types },
-    });
-  }
+  const mimeType = Type.mediaTypeOf(input.mime_type);
+  const maxBytes = maxBytesOf[input.kind];
   if (input.bytes > maxBytes) {
     const what = input.kind === "manifest" ? "manifest" : "picture";
     throw new AppError("payload_too_large", `the ${what} is too large to be uploaded`, {
@@ -207,7 +181,7 @@ async function signed(bucket: Bucket.Bucket, row: Row): Promise<Upload> {
     method: "PUT",
     headers,
     expires_at: expiresAt.toISOString(),
-    max_bytes: rules[row.kind].maxBytes,
+    max_bytes: maxBytesOf[row.kind],
   };
 }
 
@@ -234,7 +208,7 @@ async function signedData(
     method: "PUT",
     headers,
     expires_at: expiresAt.toISOString(),
-    max_bytes: rules.data.maxBytes,
+    max_bytes: maxBytesOf.data,
   };
 }
 

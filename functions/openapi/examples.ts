@@ -56,6 +56,7 @@ function extract() {
     schema_errors: [],
     normalized,
     checks: Checks.run(task, result, normalized),
+    warnings: [],
     model: "Qwen/Qwen3-VL-8B-Instruct",
     prompt_sha256: someSha256("1"),
     schema_sha256: task.schemaSha256,

@@ -106,7 +106,8 @@ export async function find(db: Database.Db, keyId: string, runId: string): Promi
 type Draft = Pick<
   RunRow,
   "taskId" | "concurrency" | "source" | "persistInputs" | "sourceRunId" | "webhookUrl"
->;
+> &
+  Partial<Pick<RunRow, "skipped">>;
 
 /** A run's row; it becomes one by `commit`. With `total` it starts at once, with `planning` it is checked first. */
 export function draft(
@@ -118,6 +119,7 @@ export function draft(
   const now = new Date();
   const starts = "total" in how;
   return {
+    skipped: null,
     ...what,
     runUid: Id.create(),
     keyId: caller.principal.keyId,
@@ -135,6 +137,7 @@ export function draft(
     canceled: 0,
     schemaOk: 0,
     schemaFailed: 0,
+    warned: 0,
     promptTokens: 0,
     completionTokens: 0,
     modelCalls: 0,

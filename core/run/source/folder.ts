@@ -1,11 +1,14 @@
-import { runInNewContext } from "node:vm";
-// The one for POSIX: keys have slashes, whatever this runs on.
 import * as Objects from "#core/artifact/object";
 import { AppError, invalidRequest } from "#core/error";
+import * as Glob from "#core/glob/glob";
+import * as Type from "#core/image/type";
 import type { Log } from "#core/log";
 import { batches } from "#infra/limits";
 import type { RunStores } from "../services.ts";
+import * as Skip from "../skipped.ts";
 import * as Key from "./key.ts";
+import * as Pool from "./pool.ts";
+import { isHidden, isSystem } from "./system.ts";
 
 /** A picture of a folder. */
 export interface Found {
@@ -16,38 +19,47 @@ export interface Found {
   etag: string;
 }
 
-const defaultExts = ["png", "jpg", "jpeg", "webp"];
+/** What a folder holds: every file of it is in one of the two. */
+export interface Listing {
+  found: Found[];
+  skipped: Skip.Skipped;
+}
 
 /** Names that are looked at: five times what may match, so that a huge folder costs a bounded time. */
 const listedMost = 5 * batches.folderFiles;
 
-/** A pattern that backtracks without end is cut off; a thousand names take some milliseconds. */
+/** For all names together; what one name may cost is bounded by the matcher itself. */
 const matchMs = 1_000;
+
+export interface Query {
+  images_dir: string;
+  glob?: string | undefined;
+  exts?: readonly string[] | undefined;
+  limit?: number | undefined;
+}
 
 /**
  * The pictures below a folder of the data root whose names fit, in the order of their keys, with the versions that lie
- * there now.
- * @throws AppError `invalid_request` for a folder that cannot be one or is not the viewer's, has no picture, or more
- *   than may be listed; `storage_unavailable`.
+ * there now; and what else lies there, by the reason why it was left out. Without `exts` a picture is what has the
+ * extension of one, or is one by its first bytes; these are asked for of a bounded number of files.
+ * @throws AppError `invalid_request` for a folder that cannot be one or is not the viewer's, for a glob that is none or
+ *   fits nothing, where there is no picture, or more than may be listed; `storage_unavailable`.
  */
 export async function list(
   services: Pick<RunStores, "bucket">,
   log: Log,
-  query: {
-    images_dir: string;
-    glob?: string | undefined;
-    exts?: readonly string[] | undefined;
-    limit?: number | undefined;
-  },
+  query: Query,
   looking: { viewer: Key.Viewer; deadline: number },
-): Promise<Found[]> {
+): Promise<Listing> {
   const dir = query.images_dir.replace(/(?<=.)\/$/, "");
   const wrong = Key.problem(dir, looking.viewer);
   if (wrong !== undefined) throw at("images_dir", wrong);
-  const fits = await matcher(query.glob ?? "**/*", query.exts ?? defaultExts);
+  const judge = judgeOf(query);
   const most = Math.min(query.limit ?? batches.folderFiles, batches.folderFiles);
   const found: Found[] = [];
+  const skipped = Skip.none();
   const prefix = `${Key.dataRoot}${dir}/`;
+  let looks: number = batches.folderLooks;
   let token: string | undefined;
   for (let listed = 0; ; ) {
     if (Date.now() > looking.deadline)
@@ -57,27 +69,32 @@ export async function list(
     const page = await Objects.list(services.bucket, log, { prefix, token });
     const entries = page.objects
       // Some programs write an empty object for a folder.
-      .filter(({ rel }) => !rel.endsWith("/"))
-      .map(({ rel, etag }) => ({ file: rel.slice(prefix.length), etag }));
-    for (const i of fits(entries.map(({ file }) => file))) {
-      const { file, etag } = entries[i] as (typeof entries)[number];
+      .filter(({ rel, bytes }) => bytes > 0 || !rel.endsWith("/"))
+      .map((object) => ({ ...object, file: object.rel.slice(prefix.length), verdict: "take" as Verdict }));
+    for (const entry of entries) entry.verdict = judge(entry);
+    looks -= await lookInside(services, log, entries, { looks, deadline: looking.deadline });
+    for (const { file, etag, verdict } of entries) {
+      if (found.length === query.limit) break;
+      if (verdict !== "take") {
+        Skip.add(skipped, file, verdict === "look" ? "not_looked_at" : verdict);
+        continue;
+      }
       const imageKey = `${dir}/${file}`;
       if (Key.shapeProblem(imageKey) !== undefined)
         throw at(
           "images_dir",
           "a file's name there has control characters, backslashes, '..' or empty parts",
         );
-      if (found.length === most && query.limit === undefined) throw tooMany("more than");
-      if (found.length < most) found.push({ file, imageKey, etag });
+      if (found.length === most) throw tooMany("more than");
+      found.push({ file, imageKey, etag });
     }
     listed += page.objects.length;
     token = page.next;
-    if (token === undefined || (query.limit !== undefined && found.length === query.limit)) break;
+    if (token === undefined || found.length === query.limit) break;
     if (listed >= listedMost) throw tooMany("far more than");
-    if (query.limit !== undefined && found.length === most) throw tooMany("more than");
   }
-  if (found.length === 0) throw at("images_dir", "no pictures: nothing there fits glob and exts");
-  return found;
+  if (found.length === 0) throw nothing(query, skipped);
+  return { found, skipped };
 }
 
 const at = (path: string, message: string) => invalidRequest([{ path, message }]);
@@ -88,38 +105,95 @@ const tooMany = (how: string) =>
     `${how} ${batches.folderFiles} files: name them in a manifest instead, by manifest_ref (up to ${batches.manifestLines} lines)`,
   );
 
-/** Which of some relative names fit, by their places. @throws AppError `invalid_request` at `glob`. */
-async function matcher(
-  glob: string,
-  exts: readonly string[],
-): Promise<(files: readonly string[]) => number[]> {
-  // Loaded by the calls that name a folder; a CommonJS package that is loaded late has its exports in `default`.
-  const picomatch = (await import("picomatch/posix.js")).default;
-  const wanted = new Set(exts.map((ext) => ext.replace(/^\./, "").toLowerCase()));
+/** Nothing became an item: says which of the caller's words left it all out, and what was there. */
+function nothing(query: Query, skipped: Skip.Skipped): AppError {
+  const { count, by_reason: by } = skipped;
+  const files = count === 1 ? "the only file" : `the ${count} files`;
+  const [path, message] =
+    count === 0
+      ? ["images_dir", "no pictures: nothing lies there"]
+      : by.excluded_by_glob === count
+        ? ["glob", `no pictures: it fits none of ${files} there`]
+        : by.excluded_by_exts !== undefined && query.exts !== undefined
+          ? ["exts", `no pictures: none of ${files} there fits glob and exts`]
+          : ["images_dir", `no pictures among ${files} there`];
+  return new AppError("invalid_request", "there are no pictures for the run", {
+    details: { issues: [{ path, message }], ...(count === 0 ? {} : { skipped: { count, by_reason: by } }) },
+  });
+}
+
+type Verdict = "take" | "look" | Skip.Reason;
+
+interface Entry {
+  rel: string;
+  file: string;
+  bytes: number;
+  etag: string;
+  verdict: Verdict;
+}
+
+/** What is to become of a file, by its name and size. @throws AppError `invalid_request` at `glob`. */
+function judgeOf({ glob, exts }: Query): (entry: Entry) => Verdict {
+  const fits = matcher(glob ?? "**/*");
+  const wanted = exts && new Set(exts.map((ext) => ext.replace(/^\./, "").toLowerCase()));
+  return ({ file, bytes }) => {
+    if (file.endsWith("/")) return "no_file";
+    if (glob !== undefined && !fits(file)) return "excluded_by_glob";
+    if (isSystem(file)) return "system";
+    if (glob === undefined && isHidden(file)) return "hidden";
+    if (wanted !== undefined) return wanted.has(Type.extensionOf(file)) ? "take" : "excluded_by_exts";
+    if (Type.promisedBy(file) !== undefined) return "take";
+    return bytes === 0 ? "empty" : "look";
+  };
+}
+
+/** @throws AppError `invalid_request` at `glob`, also from the test. */
+function matcher(glob: string): (file: string) => boolean {
   const problem = (message: string) => at("glob", message);
   if (/[\p{Cc}\p{Cs}]/u.test(glob)) throw problem("control characters are not allowed");
   if (glob.startsWith("/") || glob.split("/").includes(".."))
     throw problem("is relative to images_dir and stays below it");
-  let matches: (file: string) => boolean;
-  try {
-    matches = picomatch(glob);
-  } catch {
-    throw problem("not a glob");
-  }
-  return (files) => {
-    const select = () =>
-      files.flatMap((file, i) => {
-        const ext = file.slice(file.lastIndexOf(".") + 1).toLowerCase();
-        return file.includes(".") && wanted.has(ext) && matches(file) ? [i] : [];
-      });
+  const guarded = <T>(work: () => T): T => {
     try {
-      // The time limit of a context is the only one that stops a regular expression.
-      return runInNewContext("select()", { select }, { timeout: matchMs }) as number[];
+      return work();
     } catch (thrown) {
-      // An error of the other context, perhaps: it is known by its code alone.
-      if ((thrown as { code?: unknown } | null)?.code === "ERR_SCRIPT_EXECUTION_TIMEOUT")
-        throw problem("takes too long to match: use fewer stars");
+      if (thrown instanceof Glob.GlobError) throw problem(thrown.message);
       throw thrown;
     }
   };
+  const fits = guarded(() => Glob.matcher(glob));
+  let spentMs = 0;
+  return (file) => {
+    const begun = performance.now();
+    const does = guarded(() => fits(file));
+    spentMs += performance.now() - begun;
+    if (spentMs > matchMs) throw problem("takes too long to match: use fewer braces and groups");
+    return does;
+  };
+}
+
+/** Those first that may well be pictures: names without an extension, and those that programs give wrongly. */
+const byPromise = (a: Entry, b: Entry) => Number(isUnlikely(a.file)) - Number(isUnlikely(b.file));
+const isUnlikely = (file: string) => Type.extensionOf(file) !== "" && !Type.promisesUnread(file);
+
+/** Reads the first bytes of files that their names say nothing of, and sets what is to become of them. @returns of how many. */
+async function lookInside(
+  { bucket }: Pick<RunStores, "bucket">,
+  log: Log,
+  entries: readonly Entry[],
+  allowed: { looks: number; deadline: number },
+): Promise<number> {
+  const open = entries.filter(({ verdict }) => verdict === "look").sort(byPromise);
+  const looked = open.slice(0, allowed.looks);
+  await Pool.each(looked, allowed.deadline, async (entry) => {
+    const { rel, etag, file } = entry;
+    const head = await Objects.beginning(bucket, log, { rel, etag, bytes: Type.headBytes });
+    if (head === undefined) entry.verdict = "unreadable";
+    else if (Type.sniff(head) !== undefined) entry.verdict = "take";
+    else entry.verdict = Type.looksUnread(head) || Type.promisesUnread(file) ? "not_supported" : "no_picture";
+  });
+  // Nobody need look inside to know what these are.
+  for (const entry of open.slice(allowed.looks))
+    if (Type.promisesUnread(entry.file)) entry.verdict = "not_supported";
+  return looked.length;
 }

@@ -3,6 +3,7 @@ import { and, eq, sql } from "drizzle-orm";
 import * as Bucket from "#core/artifact/bucket";
 import * as Database from "#core/db/client";
 import { AppError, from, invalidRequest } from "#core/error";
+import * as Type from "#core/image/type";
 import type { Log } from "#core/log";
 import * as Usage from "#core/usage/usage";
 import * as Webhook from "#core/webhook/webhook";
@@ -99,7 +100,7 @@ async function store(
 ): Promise<Picture[]> {
   return Pool.each(files, deadline, async ({ name, mimeType, bytes }, index) => {
     const objectKey = keptKey(row, index);
-    const object = { body: bytes, contentType: mimeType };
+    const object = { body: bytes, contentType: Type.mediaTypeOf(mimeType) };
     const etag = await Bucket.replace(services.bucket, log, objectKey, object);
     return {
       customId: null,

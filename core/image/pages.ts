@@ -1,0 +1,121 @@
+import type { MimeType } from "./type.ts";
+
+/*
+ * How many pages or frames a file has that a person would want read. libvips counts what it can open, which is less
+ * (frames of an APNG, pictures behind the first of an MPO) or more (previews and masks of a TIFF).
+ */
+
+/** More directories than this are no scan but a loop, or an attack. */
+const mostPages = 100_000;
+
+/**
+ * Pages of a TIFF, frames of a GIF, WebP or APNG, pictures of an MPO; at least 1. What cannot be told from the file's
+ * own tables counts as the decoder counts it.
+ * @param decoder - pages by the decoder, which has looked at the header.
+ */
+export function count(bytes: Uint8Array, mimeType: MimeType, decoder: number): number {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  try {
+    if (mimeType === "image/png") return framesOfPng(view);
+    if (mimeType === "image/jpeg") return picturesOfMpo(view);
+    if (mimeType === "image/tiff" && decoder > 1) return pagesOfTiff(view);
+  } catch (thrown) {
+    // A table that points out of the file.
+    if (!(thrown instanceof RangeError)) throw thrown;
+  }
+  return Math.max(1, decoder);
+}
+
+const nameAt = (view: DataView, at: number) =>
+  String.fromCharCode(...[0, 1, 2, 3].map((i) => view.getUint8(at + i)));
+
+/**
+ * An APNG announces its frames in a chunk `acTL` in front of the first `IDAT` (PNG 3rd edition, 11.3.6.1). Where no
+ * `fcTL` comes before `IDAT`, the picture there is none of them.
+ */
+function framesOfPng(view: DataView): number {
+  let frames = 0;
+  let isFrame = false;
+  for (let at = 8; at + 12 <= view.byteLength; at += 12 + view.getUint32(at)) {
+    const name = nameAt(view, at + 4);
+    if (name === "acTL") frames = view.getUint32(at + 8);
+    else if (name === "fcTL") isFrame = true;
+    else if (name === "IDAT") break;
+  }
+  return Math.max(1, frames === 0 || isFrame ? frames : frames + 1);
+}
+
+/** The application segment of Multi-Picture Objects. */
+const app2 = 0xe2;
+/** Tags of CIPA DC-007: number of pictures, and their list. */
+const [mpEntries, entryBytes] = [0xb002, 16];
+
+/**
+ * The pictures of a Multi-Picture Object (CIPA DC-007-2009, 5.2.3): its first and those of the types panorama,
+ * disparity and multi-angle. Thumbnails, and the gain maps of phones (type undefined), show the same picture again.
+ */
+function picturesOfMpo(view: DataView): number {
+  for (let at = 2; at + 4 <= view.byteLength && view.getUint8(at) === 0xff; ) {
+    const marker = view.getUint8(at + 1);
+    if (marker === 0xff) {
+      at += 1;
+      continue;
+    }
+    // The scan begins: there are no more tables of the whole file.
+    if (marker === 0xda || marker === 0xd9) break;
+    const length = view.getUint16(at + 2);
+    if (marker === app2 && length > 14 && nameAt(view, at + 4) === "MPF\0") {
+      const types = [...mpTypes(view, at + 8, at + 2 + length)];
+      return 1 + types.slice(1).filter((type) => type >> 16 === 2).length;
+    }
+    at += 2 + length;
+  }
+  return 1;
+}
+
+/** The types of the pictures that the index of an MPO lists. */
+function* mpTypes(view: DataView, start: number, end: number): Generator<number> {
+  const little = view.getUint16(start) === 0x4949;
+  const directory = start + view.getUint32(start + 4, little);
+  const fields = view.getUint16(directory, little);
+  for (let i = 0; i < fields; i += 1) {
+    const field = directory + 2 + 12 * i;
+    if (view.getUint16(field, little) !== mpEntries) continue;
+    const bytes = view.getUint32(field + 4, little);
+    const list = start + view.getUint32(field + 8, little);
+    for (let entry = list; entry + entryBytes <= Math.min(list + bytes, end); entry += entryBytes)
+      yield view.getUint32(entry, little) & 0xffffff;
+  }
+}
+
+/** Tag 254, NewSubfileType: bit 0 is a smaller copy of another page, bit 2 a mask (TIFF 6.0, page 36). */
+const newSubfileType = 254;
+const notAPage = 0b101;
+
+/** Pages by the chain of directories; the first is the one that is read, whatever it says of itself. */
+function pagesOfTiff(view: DataView): number {
+  const little = view.getUint16(0) === 0x4949;
+  const big = view.getUint16(2, little) === 43;
+  const offsetAt = (at: number) => (big ? Number(view.getBigUint64(at, little)) : view.getUint32(at, little));
+  const [countBytes, fieldBytes] = big ? [8, 20] : [2, 12];
+  const seen = new Set<number>();
+  let pages = 0;
+  for (let at = offsetAt(big ? 8 : 4); at !== 0 && !seen.has(at) && seen.size < mostPages; ) {
+    seen.add(at);
+    const fields = big ? Number(view.getBigUint64(at, little)) : view.getUint16(at, little);
+    let isPage = true;
+    for (let i = 0; i < fields; i += 1) {
+      const field = at + countBytes + fieldBytes * i;
+      const tag = view.getUint16(field, little);
+      // Tags are in ascending order.
+      if (tag > newSubfileType) break;
+      if (tag !== newSubfileType) continue;
+      const isShort = view.getUint16(field + 2, little) === 3;
+      const value = field + (big ? 12 : 8);
+      isPage = ((isShort ? view.getUint16(value, little) : view.getUint32(value, little)) & notAPage) === 0;
+    }
+    if (isPage || pages === 0) pages += 1;
+    at = offsetAt(at + countBytes + fieldBytes * fields);
+  }
+  return Math.max(1, pages);
+}

@@ -1,0 +1,54 @@
+import * as z from "zod";
+
+/*
+ * What lies in a folder and did not become an item of the run: counted before anything is filtered, by the reason.
+ */
+
+/** Why a file of a folder was left out, with the words for people. A closed list: more of them may come. */
+export const reasons = {
+  excluded_by_glob: "do not fit the glob",
+  excluded_by_exts: "have an extension that exts does not name",
+  hidden: "begin with a dot, or lie in a folder that does",
+  system: "are made by systems and viewers (Thumbs.db, .DS_Store, ._name)",
+  not_supported: "are documents or pictures of a type that is not read (PDF, HEIC, BMP and the like)",
+  not_what_it_is_called: "are called like a picture and are none by their first bytes",
+  no_picture: "are no pictures by their first bytes",
+  empty: "are empty",
+  unreadable: "cannot be read",
+  link_out: "are links that lead out of the folder, or nowhere",
+  link_to_folder: "are links to folders, which are not followed",
+  no_file: "are no files (pipes, sockets, devices)",
+  not_looked_at: "have no extension of a picture, and were too many to look inside",
+} as const;
+export type Reason = keyof typeof reasons;
+
+const Reason = z.enum(Object.keys(reasons) as [Reason]).meta({ id: "SkipReason" });
+
+/** The names that are told. */
+const firstMost = 20;
+
+/** The answer about what was left out of a folder. */
+export const Skipped = z
+  .object({
+    count: z.int().meta({ description: "Files that did not become items." }),
+    by_reason: z.partialRecord(Reason, z.int()),
+    first: z
+      .array(z.object({ file: z.string(), reason: Reason }))
+      .meta({ description: `The first ${firstMost}, by the names that they have in the folder.` }),
+  })
+  .meta({
+    id: "Skipped",
+    description:
+      "What lies in the folder and did not become an item. Behind the last item that `limit` let in nothing was looked at.",
+  });
+export type Skipped = z.output<typeof Skipped>;
+
+/** An empty count. */
+export const none = (): Skipped => ({ count: 0, by_reason: {}, first: [] });
+
+/** Counts a file in, and names it where it is one of the first. */
+export function add(skipped: Skipped, file: string, reason: Reason): void {
+  skipped.count += 1;
+  skipped.by_reason[reason] = (skipped.by_reason[reason] ?? 0) + 1;
+  if (skipped.first.length < firstMost) skipped.first.push({ file, reason });
+}
