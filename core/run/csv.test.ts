@@ -109,5 +109,5 @@ test("a long text that is almost a number takes no longer than it is long", () =
 
 test("what a caller named is never an amount: a file called like one is made safe", () => {
   const row = records({ ...item, custom_id: "-5.00", file: "-5.jpg", result: { total: "-5.00" } });
-  expect(row).toBe("0,'-5.00,'-5.jpg,succeeded,a~0,true,,,-5.00\n");
+  expect(row).toBe("0,'-5.00,'-5.jpg,succeeded,a~0,true,,,-5.00,\n");
 });

@@ -1,5 +1,6 @@
 /** What a command does with a run that has ended. */
 import { relative } from "node:path";
+import type * as LeftOut from "#scripts/batch/left-out";
 import * as Results from "#scripts/batch/results";
 import * as Run from "#scripts/batch/run";
 import type * as Client from "#scripts/client";
@@ -11,6 +12,8 @@ export interface Wish {
   readonly out?: string | undefined;
   readonly json?: boolean | undefined;
   readonly table?: Results.TableOptions | undefined;
+  /** What of a local folder was not sent. */
+  readonly leftOut?: LeftOut.LeftOut | undefined;
 }
 
 /**
@@ -21,7 +24,7 @@ export async function conclude(
   context: Context,
   server: Client.Target,
   run: Run.Run,
-  { out, json, table = {} }: Wish,
+  { out, json, table = {}, leftOut }: Wish,
 ): Promise<Exit> {
   const status = Run.isGood(run) ? exit.ok : exit.items;
   if (run.status === "failed") {
@@ -39,7 +42,10 @@ export async function conclude(
   const files = (await Results.saveAll(context, server, run, out, table)).map((file) =>
     relative(context.cwd, file),
   );
-  if (json) context.out(`${JSON.stringify({ ...run, files })}\n`);
+  if (json)
+    context.out(
+      `${JSON.stringify({ ...run, ...(leftOut === undefined ? {} : { left_out: leftOut }), files })}\n`,
+    );
   else context.out(`${Run.told(run)}\n${files.map(Text.shown).join("\n")}\n`);
   return status;
 }

@@ -1,7 +1,9 @@
 /** A picture of a batch: what the run calls it, and where it comes from. */
 import * as fs from "node:fs";
-import { extname } from "node:path";
+import { basename } from "node:path";
+import * as Type from "#core/image/type";
 import { ManifestLine } from "#core/run/schema";
+import type { Reason } from "#core/run/skipped";
 import * as Limits from "#infra/limits";
 
 /** One item: a local file that becomes an upload, or a manifest's line as it is. */
@@ -9,76 +11,60 @@ export interface Entry {
   line: ManifestLine;
   /** Absolute; `line.image_ref` names the upload once there is one. */
   readonly path?: string | undefined;
+  /** Of the local file, by its first bytes. */
+  readonly mimeType?: string | undefined;
   /** When it was uploaded, in ms: uploads that nobody uses live seven days. */
   uploadedAt?: number | undefined;
 }
 
 export interface LocalFile {
   readonly bytes: number;
-  readonly mimeType: string;
+  readonly mimeType: Type.MimeType;
 }
 
-/** By extension, which only declares: the server looks at the bytes. */
-export const mimeTypes: Readonly<Record<string, string>> = {
-  ".png": "image/png",
-  ".jpg": "image/jpeg",
-  ".jpeg": "image/jpeg",
-  ".webp": "image/webp",
-  ".tif": "image/tiff",
-  ".tiff": "image/tiff",
-  ".gif": "image/gif",
-};
-
-/** The type that a file's name promises; undefined when it is no picture's. */
-export const mimeTypeOf = (path: string): string | undefined => mimeTypes[extname(path).toLowerCase()];
-
-/** Why a file cannot be uploaded, in a few words; `isOther`: it can be read, and is no picture, whatever it is called. */
+/** Why a file cannot be uploaded, in a few words. */
 export interface Problem {
   readonly problem: string;
-  readonly isOther?: boolean;
+  /** It is of no type that is read, or there is nothing in it: in a folder it is left out for this reason. */
+  readonly reason?: Reason | undefined;
 }
 
-/** The file as it is now, or what is wrong with it. */
+/** The file as it is now, or what is wrong with it. Its first bytes say what it is, whatever it is called. */
 export function inspect(path: string): LocalFile | Problem {
-  const mimeType = mimeTypeOf(path);
-  if (mimeType === undefined)
-    return { problem: `is no picture by its name (${Object.keys(mimeTypes).join(" ")})` };
   try {
     const stat = fs.statSync(path);
-    if (!stat.isFile()) return { problem: "is no file" };
-    if (stat.size === 0) return { problem: "is empty" };
+    if (!stat.isFile()) return { problem: "is no file", reason: "no_file" };
+    if (stat.size === 0) return { problem: "is empty", reason: "empty" };
+    const head = headOf(path);
+    const mimeType = Type.sniff(head);
+    if (mimeType === undefined) return other(path, head);
     if (stat.size > Limits.sizes.uploadImageBytes)
       return { problem: `has ${(stat.size / 1e6).toFixed(1)} MB: more than an upload may have` };
-    if (!isPicture(headOf(path)))
-      return { problem: "is no JPEG, PNG, WebP, TIFF or GIF by its first bytes", isOther: true };
     return { bytes: stat.size, mimeType };
   } catch (error) {
     const code = error instanceof Error && "code" in error ? String(error.code) : "unknown";
-    return { problem: code === "ENOENT" ? "does not exist" : `cannot be read (${code})` };
+    if (code === "ENOENT") return { problem: "does not exist" };
+    return { problem: `cannot be read (${code})`, reason: "unreadable" };
   }
 }
 
-const headBytes = 12;
-/** JPEG, PNG, GIF, and TIFF (42) or BigTIFF (43) in either byte order. */
-const magic = [
-  ...["\xff\xd8\xff", "\x89PNG\r\n\x1a\n", "GIF87a", "GIF89a"],
-  ...["II*\0", "II+\0", "MM\0*", "MM\0+"],
-];
+function other(path: string, head: Uint8Array): Problem {
+  // Windows' separator is no slash.
+  const name = basename(path);
+  if (Type.looksUnread(head) || (Type.promisesUnread(name) && Type.promisedBy(name) === undefined))
+    return { problem: `is of a type that is not read: only ${Type.names} are`, reason: "not_supported" };
+  const reason = Type.promisedBy(name) === undefined ? "no_picture" : "not_what_it_is_called";
+  return { problem: "is no JPEG, PNG, WebP, TIFF or GIF by its first bytes", reason };
+}
 
-function headOf(path: string): string {
+function headOf(path: string): Uint8Array {
   const file = fs.openSync(path, "r");
   try {
-    const head = Buffer.alloc(headBytes);
-    return head.toString("latin1", 0, fs.readSync(file, head, 0, headBytes, 0));
+    const head = Buffer.alloc(Type.headBytes);
+    return head.subarray(0, fs.readSync(file, head, 0, head.length, 0));
   } finally {
     fs.closeSync(file);
   }
-}
-
-/** The magic numbers that the server judges by (core/image/image.ts); whether the rest can be read is for it to say. */
-function isPicture(head: string): boolean {
-  if (head.startsWith("RIFF")) return head.slice(8) === "WEBP";
-  return magic.some((number) => head.startsWith(number));
 }
 
 /** What the server would refuse about a name, before anything is uploaded for nothing. */

@@ -1,7 +1,11 @@
 /** The pictures of a folder, in the order a person would count them. */
 import * as fs from "node:fs";
 import { isAbsolute, join, relative, sep } from "node:path";
-import { type Entry, inspect, mimeTypeOf, nameProblems } from "#scripts/batch/entry";
+import * as Type from "#core/image/type";
+import type { Reason } from "#core/run/skipped";
+import * as System from "#core/run/source/system";
+import { type Entry, inspect, nameProblems, type Problem } from "#scripts/batch/entry";
+import * as LeftOut from "#scripts/batch/left-out";
 import { UsageError } from "#scripts/context";
 import * as Text from "#scripts/text";
 
@@ -17,37 +21,77 @@ export function byName(a: string, b: string): number {
   return left.length - right.length;
 }
 
-/** What is below a folder. */
+/** What is below a folder: every file of it, and every link, is in one of the two. */
 export interface Found {
   /** Paths relative to it with forward slashes, in natural order. */
   readonly names: string[];
-  /** Links to files outside of the folder, which are passed over. */
-  readonly linksOut: number;
+  readonly leftOut: LeftOut.LeftOut;
 }
 
 /**
- * The files below a folder that `wanted` accepts. Names that begin with a dot are passed over (`.git`, and the
- * `._x.jpg` that Macs leave on foreign disks). Links to files are followed within the folder alone: who sends a folder
- * sends what is in it, not what a link in it points at. Links to folders are not followed, they may lead in circles.
+ * The files below a folder. Hidden ones and those of systems (`.git`, `Thumbs.db`, the `._x.jpg` that Macs leave on
+ * foreign disks) are left out. Links to files are followed within the folder alone: who sends a folder sends what is in
+ * it, not what a link in it points at. Links to folders are not followed, they may lead in circles.
  */
-export function filesBelow(dir: string, wanted: (name: string) => boolean): Found {
+export function filesBelow(dir: string): Found {
   const names: string[] = [];
-  let linksOut = 0;
+  const leftOut = LeftOut.none();
   const open = [""];
   for (let at = open.pop(); at !== undefined; at = open.pop()) {
     for (const entry of entriesOf(join(dir, at))) {
-      if (entry.name.startsWith(".")) continue;
       const name = at === "" ? entry.name : `${at}/${entry.name}`;
-      if (entry.isDirectory()) open.push(name);
-      else if (!wanted(name)) continue;
+      const path = join(dir, name);
+      // A folder of a system is one thing that is left out, however much lies in it.
+      const isSystem = System.isSystem(entry.isDirectory() ? `${name}/x` : name);
+      if (isSystem || entry.name.startsWith(".")) {
+        const isDocument = !isSystem && entry.isFile() && looksLikeDocument(path);
+        LeftOut.add(
+          leftOut,
+          entry.isDirectory() ? `${name}/` : name,
+          isSystem ? "system" : "hidden",
+          isDocument,
+        );
+      } else if (entry.isDirectory()) open.push(name);
       else if (entry.isFile()) names.push(name);
-      else if (isLinkToFile(join(dir, name))) {
-        if (isWithin(dir, join(dir, name))) names.push(name);
-        else linksOut += 1;
-      }
+      else if (entry.isSymbolicLink()) {
+        const reason = linkProblem(dir, path);
+        if (reason === undefined) names.push(name);
+        else LeftOut.add(leftOut, name, reason, reason === "link_out" && isNamedLikeDocument(name));
+      } else LeftOut.add(leftOut, name, "no_file", false);
     }
   }
-  return { names: names.sort(byName), linksOut };
+  return { names: names.sort(byName), leftOut };
+}
+
+const isNamedLikeDocument = (name: string) =>
+  Type.promisedBy(name) !== undefined || Type.promisesUnread(name);
+
+/** A picture, or what else may well be a receipt, by its first bytes or, where nobody can tell by them, by its name. */
+function looksLikeDocument(path: string): boolean {
+  const seen = inspect(path);
+  return !("problem" in seen) || isDocument(path, seen);
+}
+
+function isDocument(name: string, { reason }: Problem): boolean {
+  switch (reason) {
+    case "not_supported":
+    case "not_what_it_is_called":
+    case "unreadable":
+      return true;
+    case "empty":
+      return isNamedLikeDocument(name);
+    default:
+      return false;
+  }
+}
+
+/** Why a link is left out; undefined for one to a file below the folder. */
+function linkProblem(dir: string, path: string): Reason | undefined {
+  const stat = fs.statSync(path, { throwIfNoEntry: false });
+  if (stat === undefined) return "link_out";
+  if (stat.isDirectory()) return "link_to_folder";
+  if (!stat.isFile()) return "no_file";
+  return isWithin(dir, path) ? undefined : "link_out";
 }
 
 /** Whether the file behind a path lies below the folder, all links resolved. */
@@ -65,10 +109,6 @@ function entriesOf(dir: string): fs.Dirent[] {
   }
 }
 
-function isLinkToFile(path: string): boolean {
-  return fs.statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
-}
-
 /** As many as a person reads; the others are counted. */
 const named = 20;
 
@@ -82,15 +122,15 @@ export function listed(problems: readonly string[]): string {
 
 /** The pictures of a folder. */
 export interface Pictures {
-  /** Paths relative to the folder; at least one. */
-  readonly names: string[];
-  /** Files that are called like pictures and are none: they were named on stderr. */
-  readonly skipped: number;
+  /** At least one, in natural order. */
+  readonly files: { readonly name: string; readonly mimeType: Type.MimeType }[];
+  /** What else lies there; it was told on stderr. */
+  readonly leftOut: LeftOut.LeftOut;
 }
 
 /**
- * The pictures below a folder, the first `limit` of them. What is none by its first bytes and what a link fetches from
- * outside is told through `say` and left out. `wrong` says what else keeps a name from being sent.
+ * The pictures below a folder by their first bytes, the first `limit` of them. All else is left out, and told through
+ * `say` by reason. `wrong` says what keeps a name from being sent.
  * Throws UsageError: there are none, or some cannot be uploaded (all are named).
  */
 export function pictures(
@@ -103,39 +143,43 @@ export function pictures(
   },
 ): Pictures {
   const { label, limit = Number.POSITIVE_INFINITY, say, wrong } = options;
-  const found = filesBelow(dir, (name) => mimeTypeOf(name) !== undefined);
-  const names: string[] = [];
-  const others: string[] = [];
+  const { names, leftOut } = filesBelow(dir);
+  const files: { name: string; mimeType: Type.MimeType }[] = [];
   const problems: string[] = [];
+  let count = 0;
   let looked = 0;
-  for (const name of found.names) {
-    if (looked - others.length >= limit) break;
+  for (const name of names) {
+    if (count >= limit) break;
     looked += 1;
     const local = inspect(join(dir, name));
-    if ("problem" in local && local.isOther) {
-      others.push(`${name} ${local.problem}`);
+    if ("problem" in local && local.reason !== undefined) {
+      LeftOut.add(leftOut, name, local.reason, isDocument(name, local));
       continue;
     }
+    count += 1;
     const mistakes = "problem" in local ? [local.problem] : wrong(name);
     problems.push(...mistakes.map((mistake) => `${name} ${mistake}`));
-    names.push(name);
+    if ("mimeType" in local) files.push({ name, mimeType: local.mimeType });
   }
+  for (const line of LeftOut.told(leftOut, label)) say(line);
   if (problems.length > 0)
     throw new UsageError(
-      `nothing was sent: of ${names.length} pictures ${problems.length} cannot be uploaded:\n  ${listed(problems)}`,
+      `nothing was sent: of ${count} pictures ${problems.length} cannot be uploaded:\n  ${listed(problems)}`,
     );
-  if (found.linksOut > 0) say(`${found.linksOut} left out: links that lead out of ${label}`);
-  if (others.length > 0) say(`${others.length} left out:\n  ${listed(others)}`);
-  if (names.length === 0)
-    throw new UsageError(`there are no pictures in ${label} (png, jpg, jpeg, webp, tiff, gif)`);
-  return { names, skipped: others.length };
+  if (looked < names.length)
+    say(`${names.length - looked} more files of ${label} were not looked at (--limit)`);
+  if (files.length === 0) throw new UsageError(`there are no pictures in ${label} (${Type.names})`);
+  return { files, leftOut };
 }
 
 /** The pictures below a folder as entries whose `file` is the relative path. Throws as `pictures`. */
 export function collect(
   dir: string,
   options: { label: string; limit?: number | undefined; say: (line: string) => void },
-): { entries: Entry[]; skipped: number } {
-  const { names, skipped } = pictures(dir, { ...options, wrong: (file) => nameProblems({ file }) });
-  return { entries: names.map((file) => ({ line: { file }, path: join(dir, file) })), skipped };
+): { entries: Entry[]; leftOut: LeftOut.LeftOut } {
+  const { files, leftOut } = pictures(dir, { ...options, wrong: (file) => nameProblems({ file }) });
+  return {
+    entries: files.map(({ name, mimeType }) => ({ line: { file: name }, path: join(dir, name), mimeType })),
+    leftOut,
+  };
 }

@@ -120,7 +120,9 @@ function parseLocal(json: object, folder: string, problem: (what: string) => voi
   const local = inspect(absolute);
   const wrong = [...nameProblems(line), ...("problem" in local ? [`${path} ${local.problem}`] : [])];
   for (const what of wrong) problem(what);
-  return wrong.length > 0 ? undefined : { line, path: absolute };
+  return wrong.length > 0 || "problem" in local
+    ? undefined
+    : { line, path: absolute, mimeType: local.mimeType };
 }
 
 const told = (issue: z.core.$ZodIssue) => [issue.path.join("."), issue.message].filter(Boolean).join(": ");

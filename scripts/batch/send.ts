@@ -1,7 +1,7 @@
 /** From files on this machine to a run on the server, in steps that can be taken up again. */
 import { basename } from "node:path";
 import * as Limits from "#infra/limits";
-import { type Entry, mimeTypeOf } from "#scripts/batch/entry";
+import type { Entry } from "#scripts/batch/entry";
 import * as Progress from "#scripts/batch/progress";
 import { onceInAWhile } from "#scripts/batch/retry";
 import * as Run from "#scripts/batch/run";
@@ -50,7 +50,7 @@ async function uploadAll(context: Context, server: Client.Target, state: State.S
       const bytes = await Upload.bytesOf(path);
       const wish = {
         kind: "image",
-        mimeType: mimeTypeOf(path) ?? "image/jpeg",
+        mimeType: entry.mimeType ?? "application/octet-stream",
         file: basename(path),
       } as const;
       const { ref } = await Upload.upload({ say, signal }, server, wish, bytes);

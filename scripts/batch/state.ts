@@ -9,6 +9,7 @@ import * as z from "zod";
 import * as Dialects from "#core/run/dialect";
 import { ManifestLine } from "#core/run/schema";
 import { type Env, home } from "#local/home";
+import { LeftOut } from "#scripts/batch/left-out";
 import { UsageError } from "#scripts/context";
 
 const State = z.object({
@@ -32,14 +33,16 @@ const State = z.object({
   partial: z.object({ bytes: z.number(), modified_ms: z.number() }).nullable(),
   /** The server has the run: nothing is left to upload. */
   sent: z.boolean(),
-  /** Files of the folder that are no pictures and were left out: the end tells of them. */
+  /** How many files of the folder were left out, and more of them: the end tells of it. */
   skipped: z.number().default(0),
+  left_out: LeftOut.optional(),
   manifest: z.object({ ref: z.string(), uploaded_at: z.number() }).nullable(),
   entries: z.array(
     z.object({
       // Before its upload a local file's line names no picture yet.
       line: z.object(ManifestLine.shape),
       path: z.string().optional(),
+      mimeType: z.string().optional(),
       uploadedAt: z.number().optional(),
     }),
   ),

@@ -1,10 +1,11 @@
 import * as fs from "node:fs";
-import { resolve } from "node:path";
+import { basename, resolve } from "node:path";
 import { Command } from "commander";
 import { isRunId } from "#core/id";
 import * as Limits from "#infra/limits";
 import { conclude } from "#scripts/batch/conclude";
 import * as Folder from "#scripts/batch/folder";
+import * as LeftOut from "#scripts/batch/left-out";
 import * as Manifest from "#scripts/batch/manifest";
 import * as Options from "#scripts/batch/options";
 import * as Progress from "#scripts/batch/progress";
@@ -32,10 +33,11 @@ interface BatchOptions extends Options.Common, Results.TableOptions {
 }
 
 const examples = `
-A folder's pictures (png, jpg, jpeg, webp, tiff, gif; with subfolders) are uploaded and become one run; each item's
-"file" is its path in the folder. Files that are no pictures inside are named and left out, and so are links that lead
-out of the folder. A manifest is a .jsonl file: lines such as {"path":"a.jpg","custom_id":"17"}, with
-paths relative to it, or {"image_ref": …}, {"image_key": …}, {"image_url": …} as the API takes them.
+A folder's pictures (JPEG, PNG, WebP, TIFF, GIF by their first bytes, whatever they are called; with subfolders) are
+uploaded and become one run; each item's "file" is its path in the folder. All else is left out and counted by reason:
+documents that are not read, hidden files, links that lead out of the folder. A manifest is a .jsonl file: lines such
+as {"path":"a.jpg","custom_id":"17"}, with paths relative to it, or {"image_ref": …}, {"image_key": …},
+{"image_url": …} as the API takes them.
 
 Ctrl-C stops waiting, not the run: what there is so far goes to --out, and the command that takes it up again is shown.
 Without --out the results are a table on stdout; with --json they are a line of JSON an item. A .csv gets a second
@@ -47,7 +49,7 @@ Examples:
   npm run ocrlty -- batch scans --no-wait
   npm run ocrlty -- batch --resume batch-20261123-101500-x3f9
 
-Exit status: 0 all read, 1 items failed or files left out, 2 usage, server or network, 130 interrupted.`;
+Exit status: 0 all read, 1 items failed or a document was left out, 2 usage, server or network, 130 interrupted.`;
 
 /** `batch DIR|MANIFEST`: many pictures as one run. `done` gets the exit status. */
 export function command(context: Context, done: (status: Exit) => void): Command {
@@ -90,7 +92,7 @@ async function begin(context: Context, source: string | undefined, options: Batc
   const out = options.out === undefined ? null : resolve(context.cwd, options.out);
   if (out !== null) Results.checkOut(out, { force: options.force === true, cwd: context.cwd });
   const path = resolve(context.cwd, source);
-  const { entries, skipped } = entriesOf(context, path, { label: source, limit });
+  const { entries, skipped, left_out } = entriesOf(context, path, { label: source, limit });
   if (State.exists(context.env, runId))
     throw new UsageError(`${runId} was begun before: ${hint(runId)}, or take another --run-id`);
 
@@ -111,6 +113,7 @@ async function begin(context: Context, source: string | undefined, options: Batc
       partial: null,
       sent: false,
       skipped,
+      left_out,
       manifest: null,
       entries,
     };
@@ -128,10 +131,13 @@ function entriesOf(
   context: Context,
   path: string,
   { label, limit }: { label: string; limit: number | undefined },
-): Pick<State.State, "entries" | "skipped"> {
+): Pick<State.State, "entries" | "skipped" | "left_out"> {
   const stat = fs.statSync(path, { throwIfNoEntry: false });
   if (stat === undefined) throw new UsageError(`${label} does not exist`);
-  if (stat.isDirectory()) return Folder.collect(path, { label, limit, say: context.say });
+  if (stat.isDirectory()) {
+    const { entries, leftOut } = Folder.collect(path, { label, limit, say: context.say });
+    return { entries, skipped: leftOut.count, left_out: leftOut };
+  }
   if (/\.(jsonl|ndjson)$/i.test(path)) return { entries: Manifest.read(path, { label, limit }), skipped: 0 };
   throw new UsageError(
     `${label} is neither a folder nor a .jsonl manifest; one picture is for: npm run extract`,
@@ -230,8 +236,9 @@ async function carryOn(
     if (!options.wait) return await leave(context, server, state, options);
     const run = await Run.wait(context, server, state.run_id);
     checkOut(context, state, options);
-    const { out, table } = state;
-    const status = await conclude(context, server, run, { out: out ?? undefined, json: options.json, table });
+    const { out, table, left_out: leftOut } = state;
+    const wish = { out: out ?? undefined, json: options.json, table, leftOut };
+    const status = await conclude(context, server, run, wish);
     State.remove(context.env, state.run_id);
     return statusOf(context, state, status);
   } catch (error) {
@@ -248,10 +255,13 @@ async function carryOn(
 }
 
 /** The end of the run, and what never came to be in it. */
-function statusOf(context: Context, { skipped }: State.State, status: Exit): Exit {
+function statusOf(context: Context, { skipped, left_out: leftOut, source }: State.State, status: Exit): Exit {
   if (skipped === 0) return status;
-  context.say(`${skipped} of the folder's files left out: no pictures`);
-  return status === exit.ok ? exit.items : status;
+  // A state of before reasons were counted has those alone that are called pictures and are none.
+  const documents = leftOut?.documents ?? skipped;
+  for (const line of LeftOut.told(leftOut ?? { count: skipped, by_reason: {}, first: [] }, basename(source)))
+    context.say(line);
+  return status === exit.ok && documents > 0 ? exit.items : status;
 }
 
 /** Nothing of it is worth taking up again: the server will never take it, or has nothing of it yet. */
@@ -294,7 +304,8 @@ async function leave(
   { json }: BatchOptions,
 ): Promise<Exit> {
   const run = await Run.get(server, { runId: state.run_id }, context.signal);
-  context.out(json ? `${JSON.stringify(run)}\n` : `${Text.shown(run.run_id)} ${Text.shown(run.status)}\n`);
+  const facts = state.left_out === undefined ? run : { ...run, left_out: state.left_out };
+  context.out(json ? `${JSON.stringify(facts)}\n` : `${Text.shown(run.run_id)} ${Text.shown(run.status)}\n`);
   if (server.ownLoop)
     context.say("the local loop ends with this command; the run goes on when one runs again (npm start)");
   context.say(`to wait for it: ${hint(state.run_id)}`);

@@ -2,10 +2,11 @@ import * as fs from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { Command } from "commander";
 import * as z from "zod";
+import * as Type from "#core/image/type";
 import { shapeProblem } from "#core/run/source/key";
+import * as Limits from "#infra/limits";
 import { home } from "#local/home";
 import * as DataRoot from "#scripts/batch/data-root";
-import { mimeTypeOf } from "#scripts/batch/entry";
 import * as Folder from "#scripts/batch/folder";
 import * as Options from "#scripts/batch/options";
 import * as Progress from "#scripts/batch/progress";
@@ -25,7 +26,7 @@ interface PutOptions extends Options.Common {
 const examples = `
 \`put\` goes through the API, like any upload: into the key's own folder, or with --shared and role admin into the one
 that every key sees. What is there already stays as it is: nothing is ever written over. A run reads such a folder with
-"images_dir". \`ls\` and \`rm\` have no route in the API: they use the bucket itself, that of S3_BUCKET (a stage's under
+"images_dir". What is no picture by its first bytes is left out and counted by reason. \`ls\` and \`rm\` have no route in the API: they use the bucket itself, that of S3_BUCKET (a stage's under
 \`npx sst shell\`), else the local loop's; they see the folders of all keys.
 
 Examples:
@@ -33,7 +34,7 @@ Examples:
   npm run ocrlty -- data ls shared/
   npx sst shell --stage production -- node scripts/launch.mjs ocrlty data rm client-1/november --yes
 
-Exit status: 0 done, 1 files left out or left there, 2 usage, server, bucket or network, 130 interrupted.`;
+Exit status: 0 done, 1 a document left out, or files left there, 2 usage, server, bucket or network, 130 interrupted.`;
 
 /** `data put|ls|rm`: pictures that belong to no run, for \`images_dir\` and \`image_key\`. */
 export function command(context: Context, done: (status: Exit) => void): Command {
@@ -76,7 +77,7 @@ async function put(context: Context, dir: string, options: PutOptions): Promise<
     throw new UsageError(`${dir} is not a folder`);
   const name = DataRoot.checked(options.as ?? basename(path));
   const below = options.shared ? `shared/${name}` : name;
-  const { names: files, skipped } = Folder.pictures(path, {
+  const { files, leftOut } = Folder.pictures(path, {
     label: dir,
     say: context.say,
     wrong: (file) => {
@@ -89,39 +90,43 @@ async function put(context: Context, dir: string, options: PutOptions): Promise<
     const me = Me.parse(await Run.ask(server, { path: "/v1/me", signal: context.signal }));
     const imagesDir = options.shared ? below : `${me.key_id}/${name}`;
     const counts = await putAll(context, server, path, files, below);
-    const facts = { images_dir: imagesDir, files: files.length, ...counts, skipped };
+    const facts = {
+      images_dir: imagesDir,
+      files: files.length,
+      ...counts,
+      skipped: leftOut.count,
+      left_out: leftOut,
+    };
     context.out(
       options.json
         ? `${JSON.stringify(facts)}\n`
         : `${counts.uploaded} uploaded, ${counts.already_there} there already\n"images_dir": ${Text.shown(JSON.stringify(imagesDir))}\n`,
     );
-    const rare = [...new Set(files.map((file) => file.split(".").at(-1)?.toLowerCase() ?? ""))];
-    if (rare.some((ext) => !usual.includes(ext)))
-      context.say(`images_dir reads ${usual.join(", ")} unless told: "exts": ${JSON.stringify(rare)}`);
-    return skipped > 0 ? exit.items : exit.ok;
+    const odd = files.filter(({ name }) => Type.promisedBy(name) === undefined).length;
+    if (odd > Limits.batches.folderLooks)
+      context.say(
+        `${odd} have no extension of a picture, and images_dir looks into ${Limits.batches.folderLooks} of such: name them in a manifest, by image_key`,
+      );
+    return leftOut.documents > 0 ? exit.items : exit.ok;
   } finally {
     await server.close();
   }
 }
 
-/** What a run over a folder takes without \`exts\`. */
-const usual = ["png", "jpg", "jpeg", "webp"];
-
 async function putAll(
   context: Context,
   server: Server.Server,
   dir: string,
-  files: readonly string[],
+  files: Folder.Pictures["files"],
   below: string,
 ): Promise<{ uploaded: number; already_there: number }> {
   const counts = { uploaded: 0, already_there: 0 };
   const progress = Progress.start(context, { label: "upload", unit: "files", total: files.length });
   const say = onceInAWhile(progress.say);
   try {
-    await Upload.each(files, context, async (file, signal) => {
-      const bytes = await Upload.bytesOf(join(dir, file));
-      const mimeType = mimeTypeOf(file) ?? "image/jpeg";
-      const wish = { kind: "data", mimeType, path: `${below}/${file}` } as const;
+    await Upload.each(files, context, async ({ name, mimeType }, signal) => {
+      const bytes = await Upload.bytesOf(join(dir, name));
+      const wish = { kind: "data", mimeType, path: `${below}/${name}` } as const;
       const { taken } = await Upload.upload({ say, signal }, server, wish, bytes);
       counts[taken ? "already_there" : "uploaded"] += 1;
       progress.update(counts.uploaded + counts.already_there);
