@@ -4,7 +4,7 @@ import { imageTokens, maxAspectRatio, sizeWithin } from "#core/image/budget";
 import * as Pages from "#core/image/pages";
 import { pixelAspect, squared } from "#core/image/pixel-shape";
 import { isPlainJpeg, isPlainPng } from "#core/image/plain";
-import { withReadableExif } from "#core/image/png-exif";
+import * as Png from "#core/image/png";
 import { type MimeType, mimeTypes, sniff } from "#core/image/type";
 import { sizes } from "#infra/limits";
 
@@ -153,7 +153,7 @@ export async function inspect(bytes: Uint8Array): Promise<Inspected> {
 export async function prepare(image: Inspected, options: PrepareOptions): Promise<Prepared> {
   if (options.signal?.aborted) throw timedOut(options.signal);
   const load = await sharp();
-  const readable = withExif(image.bytes, image.mimeType);
+  const readable = forDecoder(image.bytes, image.mimeType);
   const open: Open = (failOn) =>
     load(readable, {
       limitInputPixels: sizes.imageMegapixels * 1_000_000,
@@ -280,11 +280,11 @@ async function refuseLostRows(image: Inspected, open: Open, oddity: Error): Prom
 
 async function readHeader(bytes: Uint8Array, mimeType: MimeType) {
   const load = await sharp();
-  return await load(withExif(bytes, mimeType), { limitInputPixels: false, failOn: "error" }).metadata();
+  return await load(forDecoder(bytes, mimeType), { limitInputPixels: false, failOn: "error" }).metadata();
 }
 
-function withExif(bytes: Uint8Array, mimeType: MimeType): Uint8Array {
-  return mimeType === "image/png" ? withReadableExif(bytes) : bytes;
+function forDecoder(bytes: Uint8Array, mimeType: MimeType): Uint8Array {
+  return mimeType === "image/png" ? Png.forDecoder(bytes) : bytes;
 }
 
 async function orAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {

@@ -1,10 +1,13 @@
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
+import { deflateSync } from "node:zlib";
 import sharp from "sharp";
 import { describe, expect, test } from "vitest";
 import * as Budget from "#core/image/budget";
 import * as Image from "#core/image/image";
+import * as Png from "#core/image/png";
+import * as Walk from "#core/image/walk";
 import { exif, physical, png, pngChunk, rawProfile, withJpegSegment } from "../../test/picture-parts.ts";
 
 const maxImageTokens = 4096;
@@ -152,6 +155,22 @@ describe("EXIF in a PNG is obeyed wherever tools put it", () => {
       .toBuffer({ resolveWithObject: true });
     const at = (x: number, y: number) => data[(y * info.width + x) * info.channels] ?? 0;
     expect([at(16, 4) < 80, at(3, 4) > 180, at(16, 55) > 180]).toEqual([true, true, true]);
+  });
+
+  test("the decoder gets no text, of which 1 MB unpacks to gigabytes, nor what stands beyond 20,000 parts", async () => {
+    const names = (bytes: Uint8Array) => [...Walk.pngChunks(bytes)].map((chunk) => chunk.name);
+    const packed = Buffer.concat([Buffer.from("k\0\0"), deflateSync(Buffer.alloc(7_900_000))]);
+    const texts = [pngChunk("zTXt", packed), pngChunk("iTXt", "k\0\0\0\0\0v"), pngChunk("tEXt", "k\0v")];
+    const before = [...texts, turnedExif(), ...Array.from({ length: 100 }, () => texts[0] as Buffer)];
+    const bomb = png({ ...size, pixel, before, after: texts });
+    expect(names(Png.forDecoder(bomb))).toEqual(["IHDR", "eXIf", "IDAT", "IEND"]);
+    expect(await prepare(bomb)).toMatchObject({ width: 20, height: 60 });
+    const empty = Array.from({ length: 20_100 }, () => pngChunk("quUx"));
+    const hidden = png({ ...size, pixel, before: [...empty, ...texts] });
+    expect(names(Png.forDecoder(hidden))).not.toContain("zTXt");
+    await expect(Image.inspect(hidden)).rejects.toMatchObject({ code: "invalid_image" });
+    const plain = png({ ...size, pixel, before: [turnedExif()] });
+    expect(Png.forDecoder(plain)).toBe(plain);
   });
 
   test("a chunk of its own is the newer statement, and nonsense is no statement", async () => {

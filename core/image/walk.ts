@@ -15,7 +15,7 @@ export interface Chunk {
 
 const pngMagicBytes = 8;
 /** Encoders write a chunk for every 8 KiB of pixels; files made of empty parts are not followed to their end. */
-const mostParts = 20_000;
+export const mostParts = 20_000;
 
 /** PNG chunks up to `IEND` (PNG 3rd edition, 5.3); a chunk that promises more bytes than there are ends the walk. */
 export function* pngChunks(bytes: Uint8Array): Generator<Chunk, void> {

@@ -45,6 +45,40 @@ describe("context too long", () => {
   });
 });
 
+describe("a picture that was refused", () => {
+  test.each([
+    "cannot identify image file <_io.BytesIO object at 0x7f21>",
+    "image file is truncated (46 bytes not processed)",
+    "broken data stream when reading image file",
+    "unrecognized data stream contents when reading image file",
+    "broken PNG file (chunk b'tEXt')",
+    "Decompressed Data Too Large",
+    "Decompressed data too large for PngImagePlugin.MAX_TEXT_CHUNK",
+    "Too much memory used in text chunks: 67108900>MAX_TEXT_MEMORY",
+    "Image size (268435456 pixels) exceeds limit of 178956970 pixels, could be decompression bomb DOS attack.",
+    "Failed to apply Qwen3VLProcessor on data={'text': …} with kwargs={}",
+    "Failed to load image: bytes",
+    "failed to decode image bytes",
+    "Invalid image data",
+  ])("%s", (message) => {
+    for (const status of [400, 422]) {
+      expect(fromAnswer(status, none, body(message), 0).pictureRefused).toBe(true);
+    }
+  });
+
+  test("is not seen in other refusals, nor in a context that is too long", () => {
+    const others = [
+      "The provided JSON schema contains features not supported by xgrammar.",
+      "At most 1 image(s) may be provided in one prompt.",
+      "max_tokens=5000 cannot be greater than max_model_len=4096.",
+      ...Object.values(ModelServer.contextTooLong),
+    ];
+    for (const message of others) {
+      expect([message, fromAnswer(400, none, body(message), 0).pictureRefused]).toEqual([message, undefined]);
+    }
+  });
+});
+
 describe("Retry-After", () => {
   const now = Date.parse("2026-11-23T10:00:00Z");
   test.each([

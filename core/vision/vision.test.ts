@@ -297,6 +297,37 @@ describe("a context that is too long", () => {
   });
 });
 
+describe("a picture that the server cannot open", () => {
+  const refusal = ModelServer.error(400, "image file is truncated (46 bytes not processed)");
+  const anew = { bytes: new Uint8Array([9]), mimeType: "image/jpeg" };
+
+  test("is asked about once more, encoded anew", async () => {
+    script(refusal, ModelServer.json({ total: "1" }));
+    const answer = await ask({ onPictureRefused: async () => [anew] });
+    expect(answer.attempts.map(({ kind, error, status }) => [kind, error, status])).toEqual([
+      ["first", "picture_refused", 400],
+      ["reencoded_picture", undefined, 200],
+    ]);
+    expect(model.requests[1]?.images[0]).toEqual({ mimeType: "image/jpeg", bytes: Buffer.from([9]) });
+  });
+
+  test("is inference_failed when that one is refused too, and at once where none can be made", async () => {
+    script(refusal);
+    for (const [onPictureRefused, calls] of [
+      [async () => [anew], 2],
+      [async () => undefined, 1],
+      [undefined, 1],
+    ] as const) {
+      const error = await failure(ask({ onPictureRefused }));
+      expect([error.code, error.details, error.attempts.length]).toEqual([
+        "inference_failed",
+        { reason: "picture_refused" },
+        calls,
+      ]);
+    }
+  });
+});
+
 test("200 calls side by side on one server do not mix, and leave nothing open", async () => {
   model.respond = ({ prompt }) => ModelServer.json({ total: prompt }, { delayMs: 5, chunkCharacters: 3 });
   const answers = await Promise.all(

@@ -2,7 +2,12 @@ import { crc32, inflateSync } from "node:zlib";
 import * as Walk from "#core/image/walk";
 
 /*
- * libvips finds EXIF in a PNG only where the specification wants it: in a chunk `eXIf` that begins with the TIFF
+ * A PNG as our decoder should get it.
+ *
+ * Text goes: the decoder unpacks all of it before it looks at a pixel, 8 MB a chunk and 1,000 chunks, so that a file
+ * of 1 MB can take 6 GB (libpng's limits, sharp 0.35.5).
+ *
+ * EXIF goes where the specification wants it, as nothing else is seen: in a chunk `eXIf` that begins with the TIFF
  * header and stands in front of the pixels. Tools also write it behind the pixels, with the six bytes of JPEG's
  * APP1 in front, or as text (ImageMagick, ExifTool before 2017); a phone's photo that went through one of them
  * lies on its side when nobody looks there.
@@ -10,38 +15,50 @@ import * as Walk from "#core/image/walk";
 
 /** EXIF with a preview picture is below 64 KiB, the limit of JPEG's segment. */
 const mostExifBytes = 65_536;
-const afterHeader = 33;
+const textChunks = new Set(["tEXt", "zTXt", "iTXt"]);
+/** Signature and `IHDR`. */
+const headBytes = 33;
 
-/**
- * The same PNG with its EXIF where libvips looks for it; the bytes themselves where it is there already, or where
- * there is none. Walks the chunks' headers only.
- */
-export function withReadableExif(bytes: Uint8Array): Uint8Array {
-  let found: Uint8Array | undefined;
-  let behindPixels = false;
+/** The same picture without its text and with its EXIF in place; the bytes themselves where nothing has to change. */
+export function forDecoder(bytes: Uint8Array): Uint8Array {
+  const kept: Uint8Array[] = [];
+  let keptTo = headBytes;
+  let end = 0;
+  let parts = 0;
+  let changed = false;
   let pixelsSeen = false;
-  let chunk: Walk.Chunk | undefined;
-  for (const each of Walk.pngChunks(bytes)) {
-    if (each.name === "IDAT") pixelsSeen = true;
-    if (each.name === "eXIf" && each.data.length <= mostExifBytes) {
-      found = withoutName(each.data);
-      behindPixels = pixelsSeen;
-      chunk = each;
-      // A chunk of its own is the newer statement.
-      break;
-    }
-    found ??= rawProfile(each);
+  let own: Uint8Array | undefined;
+  let fromText: Uint8Array | undefined;
+  for (const chunk of Walk.pngChunks(bytes)) {
+    parts++;
+    end = chunk.end;
+    if (chunk.name === "IDAT") pixelsSeen = true;
+    const isExif = chunk.name === "eXIf";
+    if (!isExif && !textChunks.has(chunk.name)) continue;
+    if (isExif) own ??= exifOf(chunk.data);
+    else fromText ??= rawProfile(chunk);
+    // Written again below, at its place.
+    kept.push(bytes.subarray(keptTo, chunk.start));
+    keptTo = chunk.end;
+    changed ||= !isExif || pixelsSeen || !isTiff(chunk.data);
   }
-  if (found === undefined || !isTiff(found)) return bytes;
-  if (chunk !== undefined && !behindPixels && found.length === chunk.data.length) return bytes;
-  const [dropFrom, dropTo] =
-    chunk === undefined || behindPixels ? [afterHeader, afterHeader] : [chunk.start, chunk.end];
+  // Beyond the bound nobody has looked: what is there is left out, and the picture is a broken one.
+  const tooMany = parts >= Walk.mostParts;
+  if (!changed && !tooMany) return bytes;
+  kept.push(bytes.subarray(keptTo, tooMany ? Math.max(keptTo, end) : bytes.byteLength));
+  // A chunk of its own is the newer statement.
+  const exif = own ?? fromText;
   return Buffer.concat([
-    bytes.subarray(0, afterHeader),
-    exifChunk(found),
-    bytes.subarray(afterHeader, dropFrom),
-    bytes.subarray(dropTo),
+    bytes.subarray(0, headBytes),
+    ...(exif === undefined ? [] : [exifChunk(exif)]),
+    ...kept,
   ]);
+}
+
+function exifOf(data: Uint8Array): Uint8Array | undefined {
+  if (data.length > mostExifBytes) return undefined;
+  const exif = withoutName(data);
+  return isTiff(exif) ? exif : undefined;
 }
 
 function exifChunk(tiff: Uint8Array): Buffer {
@@ -74,7 +91,7 @@ function rawProfile({ name, data }: Walk.Chunk): Uint8Array | undefined {
   const lines = text.toString("latin1").split("\n");
   const hex = lines.slice(3).join("");
   if (hex === "" || hex.length > 2 * (mostExifBytes + 6) || !/^[0-9a-f]+$/i.test(hex)) return undefined;
-  return withoutName(Buffer.from(hex, "hex"));
+  return exifOf(Buffer.from(hex, "hex"));
 }
 
 function withoutName(exif: Uint8Array): Uint8Array {
