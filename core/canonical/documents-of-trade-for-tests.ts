@@ -66,6 +66,32 @@ const refunds: MadeUp[] = [
   },
 ];
 
+const moreRefunds: MadeUp[] = [
+  foot(
+    "a refund whose tax has no sign",
+    { subtotal: "-50.00", tax: "4.00", total: "-54.00" },
+    { [total]: fits("tax_added") },
+    ["total", "-94.00"],
+  ),
+  {
+    kind: "a refund that prints its goods as they were sold",
+    taskId: "receipt_v1",
+    given: {
+      items: [item("20.00"), item("30.00")],
+      totals: { subtotal: "-50.00", tax: "-4.00", total: "-54.00" },
+    },
+    says: { [subtotal]: fits("subtotal"), [total]: fits("tax_added") },
+    wrong: ["items[0].price", "70.00"],
+  },
+  {
+    kind: "a deposit that the total knows already",
+    taskId: "invoice_v1",
+    given: { subtotal: "1.000,00", tax: "190,00", total: "690,00 EUR", amount_paid: "500,00" },
+    says: { [total]: fits("tax_added_after_payment") },
+    wrong: ["amount_paid", "800,00"],
+  },
+];
+
 const goods: MadeUp[] = [
   {
     kind: "a bottle deposit and empties given back",
@@ -192,4 +218,4 @@ const currencies: MadeUp[] = [
   },
 ];
 
-export const trade: readonly MadeUp[] = [...refunds, ...goods, ...paid, ...currencies];
+export const trade: readonly MadeUp[] = [...refunds, ...moreRefunds, ...goods, ...paid, ...currencies];

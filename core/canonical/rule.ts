@@ -23,6 +23,8 @@ export interface Beside {
   card?: string;
   change?: string;
   method?: string;
+  /** What was paid before, of which the total may know. */
+  paid?: string;
   total?: string;
   subtotal?: string;
   discount?: string;

@@ -92,11 +92,26 @@ function severalTaxes(start: Decimal.Decimal, { tax, taxes }: Between): Candidat
 }
 
 /**
+ * The parts as a refund has them: what a till prints without a sign below negative sums was taken back as well. Rounding
+ * and freight have signs of their own.
+ */
+function ofRefund(parts: Between): Between {
+  const negative = <Part extends Reading.Amount | null>(part: Part): Part =>
+    part && { ...part, value: Decimal.negate(Decimal.abs(part.value)) };
+  return { ...parts, tax: negative(parts.tax), service: negative(parts.service), tip: negative(parts.tip) };
+}
+
+/**
  * All ways from a base to the total. A discount makes the base smaller, whatever its sign is printed as; of a refund,
  * whose base is negative, it takes away as well. It may be taken off before the base is printed; a service charge may
  * be in the prices and a tip stand below the total.
  */
-function totals(base: Decimal.Decimal, parts: Between): { applied: Candidate[]; others: Candidate[] } {
+function totals(
+  base: Decimal.Decimal,
+  printed: Between,
+  paid: Reading.Amount | null = null,
+): { applied: Candidate[]; others: Candidate[] } {
+  const parts = Decimal.sign(base) < 0 ? ofRefund(printed) : printed;
   const { service, tip, shipping, rounding, discount } = parts;
   const added = [service, tip, shipping, rounding].filter((part) => part !== null);
   const start = Decimal.plus(base, Reading.sum(added));
@@ -108,24 +123,30 @@ function totals(base: Decimal.Decimal, parts: Between): { applied: Candidate[]; 
         ...main.map(({ variant, expected }) => ({ variant: `${variant}_discount_applied`, expected })),
       ]
     : main;
-  const without = (part: Reading.Amount | null, suffix: string): Candidate[] =>
+  const without = (part: Decimal.Decimal | undefined, suffix: string): Candidate[] =>
     part
       ? applied.map(({ variant, expected }) => ({
           variant: `${variant}_${suffix}`,
-          expected: Decimal.minus(expected, part.value),
+          expected: Decimal.minus(expected, part),
         }))
       : [];
   return {
     applied,
     others: [
-      ...without(service, "service_included"),
-      ...without(tip, "tip_apart"),
+      ...without(service?.value, "service_included"),
+      ...without(tip?.value, "tip_apart"),
+      ...without(paid ? reduction(base, paid) : undefined, "after_payment"),
       ...severalTaxes(off ? Decimal.minus(start, off) : start, parts),
     ],
   };
 }
 
-/** What a discount takes off, with the sign of the base. */
+/** The base with the sign of the total: some tills print the goods of a refund as they were sold. */
+function alike(base: Decimal.Decimal, total: Decimal.Decimal): Decimal.Decimal {
+  return Decimal.sign(base) > 0 && Decimal.sign(total) < 0 ? Decimal.negate(base) : base;
+}
+
+/** What a discount or a payment takes off, with the sign of the base. */
 function reduction(base: Decimal.Decimal, { value }: Reading.Amount): Decimal.Decimal {
   const size = Decimal.abs(value);
   return Decimal.sign(base) < 0 ? Decimal.negate(size) : size;
@@ -145,11 +166,12 @@ interface Sum {
 
 function judgeTotal(asked: Sum, reading: Reading.Reading): Verdict[] {
   const { rule, total, parts } = asked;
-  const base = Reading.sum(asked.bases);
+  const base = alike(Reading.sum(asked.bases), total.value);
   const used = amountsOf(parts);
   const amounts = [...asked.bases, ...used, total];
   const scale = Reading.scaleFor(amounts, reading);
-  const { applied, others } = totals(base, parts);
+  const paid = Reading.amountAt(rule.beside?.paid, reading);
+  const { applied, others } = totals(base, parts, paid);
   const count = used.length + 1;
   const rounded = rule.exact === true || parts.rounding !== null;
   const cash = rounded ? Tolerance.ofParts(scale, count) : Tolerance.ofCash(scale, total.value, count);
@@ -198,7 +220,11 @@ function missingPart(asked: Sum, failed: Failed, reading: Reading.Reading): Reas
 
 function wayOf({ variant, expected }: Candidate): Missing.Way {
   const name = variant ?? "";
-  return { expected, taxAdded: /^tax(?:es)?_added/.test(name), plain: !name.endsWith("_discount_applied") };
+  return {
+    expected,
+    taxAdded: /^tax(?:es)?_added/.test(name),
+    plain: !/_included|_discount_applied/.test(name),
+  };
 }
 
 /**
@@ -275,7 +301,7 @@ interface Rows {
 }
 
 function judgeSubtotal(rule: ItemsRule, { prices, subtotal, total, parts }: Rows, reading: Reading.Reading) {
-  const items = Reading.sum(prices);
+  const items = alike(Reading.sum(prices), subtotal.value);
   const taxes = parts?.taxes ?? [];
   const tax = parts?.tax?.value ?? (taxes.length > 0 ? Reading.sum(taxes) : null);
   const off = parts?.discount ? reduction(items, parts.discount) : null;

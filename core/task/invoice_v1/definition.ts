@@ -59,7 +59,7 @@ export const definition: Definition = {
       total: "total",
       subtotal: "subtotal",
       ...parts,
-      beside: { taxes: "taxes[].amount", prices: "line_items[].amount" },
+      beside: { taxes: "taxes[].amount", prices: "line_items[].amount", paid: "amount_paid" },
     },
     {
       rule: "items_sum_is_subtotal",
