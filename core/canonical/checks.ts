@@ -42,11 +42,12 @@ export const Check = z
         description:
           "The reading of the document that fits best, where there are several. Of totals: `no_tax`, `tax_added`, " +
           "`tax_included`; without a printed sum of several taxes `taxes_added`, `taxes_included`, " +
-          "`taxes_partly_added`, `tax_withheld`; with `_discount_applied`, `_service_included` or `_tip_apart` behind " +
-          "them where these are in the base, in the prices or below the total already. Of a subtotal: `subtotal`, " +
-          "`subtotal_after_discount`, `subtotal_before_tax`, `subtotal_after_discount_before_tax`. Of a row: " +
-          "`without_tax`, `with_tax`, `tax_taken_off`. Of change: `cash_and_card`, `cash_alone`, `voucher`, " +
-          "`tip_apart`, `refund`, `cash_minus_refund`. Others may follow.",
+          "`taxes_partly_added`, `tax_withheld`; with `_discount_applied`, `_service_included`, `_tip_apart` or " +
+          "`_after_payment` behind them where these are in the base, in the prices, below the total or taken off " +
+          "already. Of a subtotal: `subtotal`, `subtotal_after_discount`, `subtotal_before_tax`, " +
+          "`subtotal_after_discount_before_tax`. Of a row: `without_tax`, `with_tax`, `tax_taken_off`. Of change: " +
+          "`cash_and_card`, `cash_alone`, `voucher`, `tip_apart`, `refund`, `cash_minus_refund`. Of taxes: " +
+          "`tax_withheld`. Others may follow.",
       }),
   })
   .meta({ id: "Check", description: "One arithmetic check of the extracted values against each other" });
