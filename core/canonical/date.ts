@@ -1,168 +1,279 @@
-import { fold } from "./number.ts";
+import * as Calendar from "./calendar.ts";
+import { type Shape, scan } from "./date-shape.ts";
+import { customOf, type DateOrder, likeliest } from "./day-order.ts";
+import * as Names from "./names.ts";
+
+export type { DateOrder } from "./day-order.ts";
 
 export interface PrintedDate {
-  /** ISO 8601 calendar date. */
+  /** ISO 8601 calendar date; where several are left, the likeliest. */
   value: string;
-  /** True when day and month (or year) could be swapped and nothing decided. */
+  /** True when another reading is as good and nothing decided. */
   ambiguous: boolean;
+  /** Where it is ambiguous: all days that it may be, the likeliest first. */
+  readings?: readonly string[];
 }
-
-export type DateOrder = "dmy" | "mdy" | "ymd";
 
 export interface DateContext {
-  /** ISO 4217 of the document: where people pay with it, dates have a usual order. */
+  /** ISO 4217 of the document: where people pay with it, dates have a usual order, calendar and language. */
   currency?: string | null | undefined;
-  /** The order that other dates of the document prove. */
-  order?: DateOrder | undefined;
+  /** The other dates of the document as printed, never this one. */
+  others?: readonly string[] | undefined;
+  /** When the document was taken in: a year of two digits lies at most `yearsAhead` behind it. */
+  createdAt?: Date | undefined;
+  /** 1 unless told; of dates that lie ahead, such as the day to pay by, 2. */
+  yearsAhead?: number | undefined;
+  /** The decimal separator of the document's amounts. */
+  decimal?: "." | "," | null | undefined;
 }
 
-/** English, German, Indonesian, Malay, French: each month by the starts that only it has. */
-const months: readonly RegExp[] = [
-  /^jan/,
-  /^(?:feb|fév|fev|peb)/,
-  /^(?:mar|mär|maer|mrz|mac)/,
-  /^(?:apr|avr)/,
-  /^(?:may|mai|mei)/,
-  /^(?:jun|juin)/,
-  /^(?:jul|juil)/,
-  /^(?:aug|aoû|aou|agu|ags|ogo)/,
-  /^sep/,
-  /^(?:oct|okt)/,
-  /^nov/,
-  /^(?:dec|dez|des|dis|déc)/,
-];
-
-/** Where month comes first on tills. Source: CLDR short date patterns of the countries that use the currency. */
-const monthFirst = new Set(["USD"]);
-const yearFirst = new Set(["JPY", "CNY", "KRW", "TWD", "HUF", "SEK"]);
-/** Countries that use both orders: the currency decides nothing. */
-const undecided = new Set(["CAD", "PHP"]);
-
-function orderOf(currency: string | null | undefined): DateOrder | undefined {
-  if (!currency || undecided.has(currency)) return undefined;
-  return monthFirst.has(currency) ? "mdy" : yearFirst.has(currency) ? "ymd" : "dmy";
-}
-
-type Numbers = [string, string, string];
-
-/** A two-digit year is of this century up to 69 (POSIX strptime's rule); tills and due dates are never older. */
-function fullYear(text: string): number {
-  const year = Number(text);
-  return text.length === 2 ? year + (year < 70 ? 2000 : 1900) : year;
-}
-
-function iso(year: number, month: number, day: number): string | null {
-  if (year < 1900 || year > 2100 || month < 1 || month > 12 || day < 1) return null;
-  const last = new Date(Date.UTC(year, month, 0)).getUTCDate();
-  return day > last ? null : `${year}-${String(month).padStart(2, "0")}-${String(day).padStart(2, "0")}`;
-}
-
-function monthOf(name: string): number | undefined {
-  const index = months.findIndex((start) => start.test(name.toLowerCase()));
-  return index < 0 ? undefined : index + 1;
+/** One way to read a date. */
+interface Reading extends Calendar.Day {
+  order: DateOrder;
+  calendar: Calendar.Calendar;
+  /** True where people who pay with the currency count years so and not otherwise. */
+  customary: boolean;
 }
 
 /**
- * All orders in which three numbers make a date, the likeliest first. A year of two digits stands first only
- * where that is the custom, or where nothing else makes a date.
- */
-function readings([a, b, c]: Numbers, context: DateContext = {}): { order: DateOrder; value: string }[] {
-  const found: { order: DateOrder; value: string | null }[] = [];
-  if (a.length === 4) {
-    found.push({ order: "ymd", value: iso(Number(a), Number(b), Number(c)) });
-  } else {
-    found.push({ order: "dmy", value: iso(fullYear(c), Number(b), Number(a)) });
-    found.push({ order: "mdy", value: iso(fullYear(c), Number(a), Number(b)) });
-    const custom = (context.order ?? orderOf(context.currency)) === "ymd";
-    if (a.length === 2 && (custom || found.every(({ value }) => value === null))) {
-      found.push({ order: "ymd", value: iso(fullYear(a), Number(b), Number(c)) });
-    }
-  }
-  return found.flatMap(({ order, value }) => (value === null ? [] : [{ order, value }]));
-}
-
-/**
- * The ISO date of a printed date: `06/01/18`, `14/MAY/2017`, `26 Feb 2016`, `Apr 16, 2018`, `2018-04-16`,
- * `24.05.2018`, also with a weekday before or a time behind it. Points mean day first; a number over 12
- * decides; else the document's other dates, then its currency. What is still open is read day first and marked
- * ambiguous. Null when it is no date that exists between 1900 and 2100. Never throws.
+ * The ISO date of a printed date: numbers in any usual order, names of months and weekdays of any language, years of
+ * calendars that papers use, also with a weekday or label before and a time behind it. Which number is the day is
+ * decided by the document's other dates and its currency, never by the size of a number as long as another order
+ * makes a date as well; what stays open is `ambiguous`, with all readings. Null when it is no date that exists
+ * between 1900 and 2100. Never throws. Rules and sources: docs/values.md.
  */
 export function parse(printed: string, context: DateContext = {}): PrintedDate | null {
-  for (const text of forms(printed)) {
-    const found = parseBare(text, context);
-    if (found) return found;
-  }
-  return null;
+  const shape = scan(printed, context.currency);
+  if (!shape) return null;
+  const readings = plausible(shape, readingsOf(shape, context), context);
+  return readings.length === 0 ? null : decide(shape, readings, context);
 }
 
-function parseBare(text: string, context: DateContext): PrintedDate | null {
-  const named = byName(text);
-  if (named) return { value: named, ambiguous: false };
-  const numbers = threeNumbers(text);
-  const all = numbers ? readings(numbers.parts, context) : [];
-  const [first] = all;
-  if (!numbers || !first) return null;
-  if (new Set(all.map(({ value }) => value)).size === 1) return { value: first.value, ambiguous: false };
-  const decided = context.order ?? (numbers.separator === "." ? "dmy" : orderOf(context.currency));
-  const chosen = all.find(({ order }) => order === decided);
-  return chosen ? { value: chosen.value, ambiguous: false } : { value: first.value, ambiguous: true };
+/** Currencies that stand for every calendar and order there is. */
+const everyCustom = [undefined, "THB", "NPR", "IRR", "TWD", "KRW", "JPY", "SAR", "ETB", "KGS"];
+
+/** True when the text is a date in some country, whatever else the document says. */
+export function isReadable(printed: string): boolean {
+  return everyCustom.some((currency) => parse(printed, { currency }) !== null);
 }
 
-function threeNumbers(text: string): { parts: Numbers; separator: string } | null {
-  const match =
-    /^(?<a>\d{4}) ?[年년] ?(?<b>\d{1,2}) ?[月월] ?(?<c>\d{1,2}) ?[日일]?$/.exec(text) ??
-    /^(?<a>(?:19|20)\d\d)(?<b>\d\d)(?<c>\d\d)$/.exec(text) ??
-    /^(?<a>\d{4}|\d{1,2}) ?(?<separator>[./ -]) ?(?<b>\d{1,2}) ?\k<separator> ?(?<c>\d{4}|\d{1,2})$/.exec(
-      text,
+/** Of two digits, a year is of this century up to 69 (POSIX strptime's rule) where no day of receipt is known. */
+const latestWithoutDay = Date.UTC(2069, 11, 31);
+
+/** The last day that two digits may mean. */
+function limitOf({ createdAt, yearsAhead = 1 }: DateContext): number {
+  if (!createdAt || Number.isNaN(createdAt.getTime())) return latestWithoutDay;
+  return Date.UTC(createdAt.getUTCFullYear() + yearsAhead, createdAt.getUTCMonth(), createdAt.getUTCDate());
+}
+
+/** Every way to read a date that makes one. */
+function readingsOf(shape: Shape, context: DateContext): Reading[] {
+  const { currency } = context;
+  const limit = limitOf(context);
+  const split = shape.month === null ? ofNumbers(shape, context) : ofNames(shape, context);
+  return split.flatMap(({ order, year, day, monthOf }) => {
+    const years = shape.era
+      ? [{ calendar: shape.era, year: inEra(shape.era, year), customary: true }]
+      : // The present era's years, without its sign, are told from others only by what is long past.
+        Calendar.yearsOf(year, currency).filter(
+          ({ calendar }) => calendar !== "reiwa" || year.length === 1 || context.createdAt !== undefined,
+        );
+    const readings = years.flatMap(({ calendar, year: full, customary }) =>
+      monthOf(calendar).flatMap((month): Reading[] => {
+        const found = Calendar.dayOf(calendar, full, month, Number(day));
+        return found ? [{ ...found, order, calendar, customary }] : [];
+      }),
     );
-  const { a, b, c, separator = "" } = match?.groups ?? {};
-  // One of the outer numbers is the year, and no year has one digit.
-  if (a === undefined || b === undefined || c === undefined || (a.length < 4 && c.length < 2)) return null;
-  return a.length === 4 && c.length === 4 ? null : { parts: [a, b, c], separator };
-}
-
-/** The order that this date proves by itself; undefined when it fits more than one. */
-export function orderProvedBy(printed: string): DateOrder | undefined {
-  for (const text of forms(printed)) {
-    const numbers = threeNumbers(text);
-    if (!numbers || numbers.parts[0].length === 4) continue;
-    if (numbers.separator === ".") return "dmy";
-    const [only, ...more] = readings(numbers.parts);
-    return more.length === 0 ? only?.order : undefined;
-  }
-  return undefined;
-}
-
-/** The text as it is, then without a time behind it, then without a weekday or label before it, then without both. */
-function forms(printed: string): string[] {
-  const text = fold(printed)?.replace(/ ?\(\p{L}{2,9}\) ?/u, " ");
-  if (!text) return [];
-  const withoutTime = (value: string) =>
-    value
-      .replace(
-        /[T,]? ?\(?\d{1,2} ?[:h] ?\d{2}(?: ?[:m] ?\d{2}(?:\.\d+)?)? ?(?:[ap]\.?m\.?|uhr|wib|z|s)?\)?$/i,
-        "",
-      )
-      .replace(/ \d{1,2}\.\d{2}(?:\.\d{2})?$/, "")
-      .trim();
-  const withoutDay = (value: string) => value.replace(/^\p{L}{0,10}[.,: ]+/u, "");
-  return [...new Set([text, withoutTime(text), withoutDay(text), withoutDay(withoutTime(text))])];
-}
-
-/** Dates with the month's name, in either order. */
-function byName(text: string): string | null {
-  const dayFirst =
-    /^(\d{1,2})(?:st|nd|rd|th|er|\.)?[ ./-]*(?:de |of )?(\p{L}{3,9})\.?,?[ ./-]*(\d{4}|'?\d{2})$/iu.exec(
-      text,
+    // Of two digits the latest century that is not too late, in each calendar.
+    if (year.length > 2) return readings;
+    return readings.filter(
+      ({ time, calendar }) =>
+        time <= limit &&
+        !readings.some(
+          (other) => other.calendar === calendar && other.time > time + century / 2 && other.time <= limit,
+        ),
     );
-  const monthLed = /^(\p{L}{3,9})\.?[ ./-]*(\d{1,2})(?:st|nd|rd|th)?,?[ ./-]+(\d{4}|'?\d{2})$/iu.exec(text);
-  const yearLed = /^(\d{4})[ ./-]+(\p{L}{3,9})\.?[ ./-]+(\d{1,2})$/u.exec(text);
-  const [day, name, year] = dayFirst
-    ? [dayFirst[1], dayFirst[2], dayFirst[3]]
-    : monthLed
-      ? [monthLed[2], monthLed[1], monthLed[3]]
-      : [yearLed?.[3], yearLed?.[2], yearLed?.[1]];
-  const month = name === undefined ? undefined : monthOf(name);
-  if (!day || !year || month === undefined) return null;
-  return iso(fullYear(year.replace("'", "")), month, Number(day));
+  });
+}
+
+const msPerDay = 86_400_000;
+const century = 36_524 * msPerDay;
+
+/** Two digits beside an era's sign are short for its years where it counts in thousands. */
+function inEra(calendar: Calendar.Calendar, year: string): number {
+  if (year.length !== 2) return Number(year);
+  const base: Partial<Record<Calendar.Calendar, number>> = {
+    buddhist: 2500,
+    gregory: 2000,
+    persian: 1400,
+    "islamic-umalqura": 1400,
+    "bikram-sambat": 2000,
+  };
+  return (base[calendar] ?? 0) + Number(year);
+}
+
+interface Split {
+  order: DateOrder;
+  year: string;
+  day: string;
+  monthOf: (calendar: Calendar.Calendar) => readonly number[];
+}
+
+/** Three numbers in every order that their digits allow. */
+function ofNumbers({ numbers, order: fixed, era }: Shape, { currency }: DateContext): Split[] {
+  const [a = "", , c = ""] = numbers;
+  const custom = customOf(currency)?.flat() ?? [];
+  const isYear = (text: string) => text.length >= 2 && !(text.length === 3 && text.startsWith("0"));
+  const shortYear = a.length <= 2 && (era !== null || currency === "JPY" || a.length === 2);
+  const found: DateOrder[] = fixed ? [fixed] : [];
+  if (!fixed && a.length <= 2 && isYear(c)) found.push("dmy", "mdy");
+  // A year of two digits before a day of one is a version's number as well as a date where nobody writes so.
+  if (!fixed && (a.length > 2 ? isYear(a) : shortYear && (c.length === 2 || era || custom.includes("ymd"))))
+    found.push("ymd");
+  if (!fixed && a.length === 4 && custom.includes("ydm")) found.push("ydm");
+  return found.flatMap((order): Split[] => {
+    const at = (part: string) => numbers[order.indexOf(part)] ?? "";
+    if (at("m").length > 2 || at("d").length > 2) return [];
+    return [{ order, year: at("y"), day: at("d"), monthOf: () => [Number(at("m"))] }];
+  });
+}
+
+/** A month's name and two numbers: the year has four digits, else stands last, or first where that is the custom. */
+function ofNames(shape: Shape, { currency }: DateContext): Split[] {
+  const [first = "", second = ""] = shape.numbers;
+  const custom = customOf(currency)?.flat() ?? [];
+  const name = shape.month ?? "";
+  const monthOf = (calendar: Calendar.Calendar): readonly number[] => {
+    const own = Names.calendars.find((each) => each === calendar);
+    const mask = own ? Names.monthsOfCalendar(name, own) : 0;
+    return Names.members(mask || Names.monthsOf(name, currency));
+  };
+  const ymd: Split = { order: "ymd", year: first, day: second, monthOf };
+  const last: Split = { order: shape.monthAt === 0 ? "mdy" : "dmy", year: second, day: first, monthOf };
+  if (first.length > 2) return second.length <= 2 ? [ymd] : [];
+  if (second.length > 2) return [last];
+  const bothWays = shape.monthAt !== 0 && custom.includes("ymd") && first.length === 2;
+  return [...(second.length === 2 ? [last] : []), ...(bothWays ? [ymd] : [])];
+}
+
+/** Papers are younger than this, where they may be: a till's year 67 is no 1967. */
+const oldestYears = 35;
+
+/** Without what is too old or lies too far ahead beside a reading that is neither, and what nobody there counts by. */
+function plausible(shape: Shape, readings: Reading[], context: DateContext): Reading[] {
+  if (readings.length < 2) return readings;
+  const limit = limitOf(context);
+  const inTime = readings.filter(({ time }) => time <= limit);
+  const known = context.currency || shape.month !== null ? inTime : [];
+  const candidates = known.length > 0 ? known : readings;
+  const newest = Math.max(...(inTime.length > 0 ? inTime : candidates).map(({ time }) => time));
+  const young = candidates.filter(({ time }) => time > newest - oldestYears * 365.25 * msPerDay);
+  return young.filter(
+    ({ order, customary }) => customary || !young.some((other) => other.order === order && other.customary),
+  );
+}
+
+const valuesOf = (readings: readonly Reading[]) => [...new Set(readings.map(({ time }) => time))];
+
+/** What the document decides, step by step; as soon as one day is left it is that one. */
+function decide(shape: Shape, all: readonly Reading[], context: DateContext): PrintedDate {
+  let left = byWeekday(shape, all, context);
+  const alike = evidence(shape, context, true);
+  left = narrowed(left, ({ order }) => !alike || alike.has(order));
+  // Points are in no country's month-first dates: where nothing else is known they rule those out.
+  if (!context.currency && shape.separator === ".") left = narrowed(left, ({ order }) => order !== "mdy");
+  if (!context.currency && shape.words.includes("uhr")) left = narrowed(left, ({ order }) => order === "dmy");
+  if (valuesOf(left).length === 1) return settled(left, all);
+  const spoken = evidence(shape, context, false);
+  const custom = customOf(context.currency);
+  if (!custom) {
+    const supported = narrowed(left, ({ order }) => !spoken || spoken.has(order));
+    return valuesOf(supported).length === 1 ? settled(supported, all) : open(supported, left);
+  }
+  for (const row of custom) {
+    const usual = left.filter(({ order }) => row.includes(order));
+    if (usual.length === 0) continue;
+    const against = left.filter(({ order }) => !row.includes(order) && spoken?.has(order));
+    const contradicted = usual.every(({ order }) => contradicts(order, shape, left, context));
+    const opposed = contradicted || (against.length > 0 && !usual.some(({ order }) => spoken?.has(order)));
+    return valuesOf(usual).length === 1 && !opposed
+      ? settled(usual, all)
+      : open([...usual, ...against], left);
+  }
+  return open([], left);
+}
+
+function narrowed(readings: readonly Reading[], keep: (reading: Reading) => boolean): readonly Reading[] {
+  const kept = readings.filter(keep);
+  return kept.length > 0 ? kept : readings;
+}
+
+/** Month-first dates have slashes, and amounts with points: a comma or points speak for one of the other places. */
+function contradicts(
+  order: DateOrder,
+  shape: Shape,
+  left: readonly Reading[],
+  { decimal }: DateContext,
+): boolean {
+  const dayFirst = left.some((reading) => reading.order === "dmy");
+  return order === "mdy" && dayFirst && shape.month === null && (decimal === "," || shape.separator === ".");
+}
+
+function settled([reading, ...same]: readonly Reading[], all: readonly Reading[]): PrintedDate {
+  const { time } = reading ?? { time: 0 };
+  if (reading?.certain || same.some(({ certain }) => certain))
+    return { value: Calendar.iso(time), ambiguous: false };
+  return open(reading ? [reading] : [], all.slice(0, 1));
+}
+
+/** All that is left, the likeliest first. Where tables of a calendar differ, the days beside it too. */
+function open(first: readonly Reading[], left: readonly Reading[]): PrintedDate {
+  const rank = ({ order, customary }: Reading) => likeliest.indexOf(order) - (customary ? 0.5 : 0);
+  const sorted = [...first, ...[...left].sort((a, b) => rank(a) - rank(b))];
+  const times = sorted.flatMap(({ time, certain }) =>
+    certain ? [time] : [time, time - msPerDay, time + msPerDay],
+  );
+  const readings = [...new Set(times)].map(Calendar.iso);
+  return { value: readings[0] ?? "", ambiguous: true, readings };
+}
+
+/** A weekday on the paper says which day it is, where one of the readings is such a day. */
+function byWeekday(
+  { words }: Shape,
+  readings: readonly Reading[],
+  { currency }: DateContext,
+): readonly Reading[] {
+  if (valuesOf(readings).length < 2) return readings;
+  const mask = words.reduce((found, word) => found || Names.weekdaysOf(word, currency), 0);
+  if (!mask) return readings;
+  return narrowed(readings, ({ time }) => (mask & (1 << new Date(time).getUTCDay())) !== 0);
+}
+
+/** How a date is written, so that dates of one hand can be told. */
+function style({ numbers, separator, month }: Shape): string {
+  if (month !== null) return "name";
+  return [separator, ...numbers.map(({ length }) => (length > 2 ? "year" : "short"))].join(" ");
+}
+
+/**
+ * The orders that all other dates of the document allow, written like this one or otherwise; undefined when there is
+ * none that tells. Where the others contradict each other none does.
+ */
+function evidence(shape: Shape, context: DateContext, alike: boolean): Set<DateOrder> | undefined {
+  let allowed: Set<DateOrder> | undefined;
+  for (const printed of context.others ?? []) {
+    const other = scan(printed, context.currency);
+    if (!other || (style(other) === style(shape)) !== alike) continue;
+    if (!alike && other.month === null && !comparable(shape, other)) continue;
+    const found = plausible(other, readingsOf(other, context), context).map(({ order }) => order);
+    if (found.length === 0) continue;
+    const before = allowed;
+    allowed = new Set(before ? found.filter((order) => before.has(order)) : found);
+  }
+  return allowed && allowed.size > 0 ? allowed : undefined;
+}
+
+/** A year of four digits in front, as machines write it, says nothing of dates with another separator. */
+function comparable(shape: Shape, other: Shape): boolean {
+  return other.separator === shape.separator || (other.numbers[0]?.length ?? 0) <= 2;
 }

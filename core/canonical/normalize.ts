@@ -29,6 +29,10 @@ export const NormalizedValue = z
       .literal(true)
       .optional()
       .meta({ description: "Another reading of the print is as good, and nothing in the document decides" }),
+    readings: z.array(z.string()).optional().meta({
+      description:
+        "Where a value is ambiguous and its readings can be told: all of them in canonical form, the likeliest first. `value` is the first",
+    }),
   })
   .meta({ id: "NormalizedValue" });
 export type NormalizedValue = z.infer<typeof NormalizedValue>;
@@ -107,8 +111,21 @@ interface Document {
   currency: string | null;
   /** True when the document has a currency field that says so: then it holds for unmarked amounts too. */
   stated: boolean;
-  order: PrintedDate.DateOrder | undefined;
+  /** Every date as printed: each is read in the light of the others. */
+  dates: readonly Leaf[];
 }
+
+/** What is known of a document beside its result. */
+export interface Circumstances {
+  /** When it was taken in; a replay passes the same day and gets the same values. */
+  createdAt?: Date | undefined;
+  /** Paths of dates that lie ahead of it, such as the day to pay by. */
+  dueDates?: readonly string[] | undefined;
+}
+
+/** How far behind the day of its document a year of two digits may lie, and that of a date to pay by. */
+const yearsAhead = 1;
+const dueYearsAhead = 2;
 
 function documentOf(found: readonly Leaf[]): Document {
   const printed = (kind: FieldKind) => found.flatMap((leaf) => (leaf.kind === kind ? [leaf.printed] : []));
@@ -120,13 +137,11 @@ function documentOf(found: readonly Leaf[]): Document {
   );
   const [onlyStated] = stated;
   const currency = stated.size === 1 && onlyStated !== undefined ? onlyStated : null;
-  const orders = new Set(printed("date").flatMap((value) => PrintedDate.orderProvedBy(value) ?? []));
-  const [order] = orders;
   return {
     convention: Money.conventionOf(printed("money")),
     currency: currency ?? mark,
     stated: currency !== null,
-    order: orders.size === 1 ? order : undefined,
+    dates: found.filter(({ kind }) => kind === "date"),
   };
 }
 
@@ -135,24 +150,32 @@ function documentOf(found: readonly Leaf[]): Document {
  * null}}`. The whole document decides what its separators, its dates and a shared mark such as `$` mean. Only
  * what is printed is used: an amount without a mark has a currency only where the result has a currency field
  * that says so. Values that do not read as their kind are left out; `text` has no canonical form. Works on
- * results that break the schema; never throws.
+ * results that break the schema; never throws. Of the clock only `createdAt` is known.
  */
-export function normalize(fields: readonly Field[], result: unknown): Normalized {
+export function normalize(
+  fields: readonly Field[],
+  result: unknown,
+  circumstances: Circumstances = {},
+): Normalized {
   const found = leaves(
     fields.filter(({ kind }) => kind !== "text"),
     result,
   );
   const document = documentOf(found);
   const normalized: Normalized = {};
-  for (const { path, kind, printed } of found) {
-    const value = canonical(kind, printed, document);
-    if (value !== null) normalized[path] = value;
+  for (const leaf of found) {
+    const value = canonical(leaf, document, circumstances);
+    if (value !== null) normalized[leaf.path] = value;
   }
   return normalized;
 }
 
-function canonical(kind: FieldKind, printed: string, document: Document): NormalizedValue | null {
-  const { convention, currency, order } = document;
+function canonical(
+  { path, kind, printed }: Leaf,
+  document: Document,
+  { createdAt, dueDates }: Circumstances,
+): NormalizedValue | null {
+  const { convention, currency, dates } = document;
   switch (kind) {
     case "money": {
       const money = Money.parse(printed, { convention, currency });
@@ -167,11 +190,22 @@ function canonical(kind: FieldKind, printed: string, document: Document): Normal
     case "percent":
       return Count.parsePercent(printed);
     case "date": {
-      const date = PrintedDate.parse(printed, { currency, order });
-      return date && { value: date.value, ...flag(date.ambiguous) };
+      const date = PrintedDate.parse(printed, {
+        currency,
+        others: dates.flatMap((other) => (other.path === path ? [] : [other.printed])),
+        createdAt,
+        yearsAhead: dueDates?.includes(path) ? dueYearsAhead : yearsAhead,
+        decimal: convention.decimal,
+      });
+      if (!date) return null;
+      return {
+        value: date.value,
+        ...flag(date.ambiguous),
+        ...(date.readings && { readings: [...date.readings] }),
+      };
     }
     case "time":
-      return Time.parse(printed);
+      return Time.parse(printed, currency);
     case "currency": {
       const value = Currency.parse(printed, { currency })?.value;
       return value ? { value } : null;

@@ -49,7 +49,13 @@ export function compose(
       : Artifacts.extractKey(row.keyId, row.requestId, row.createdAt),
     ...(error === undefined
       ? {}
-      : { error: { code: error.code, message: error.message, ...(error.details && { details: error.details }) } }),
+      : {
+          error: {
+            code: error.code,
+            message: error.message,
+            ...(error.details && { details: error.details }),
+          },
+        }),
     payload_hash: row.payloadHash,
     input: about.input,
     ...performed.record,

@@ -170,6 +170,7 @@ async function ask(work: Work): Promise<Outcome> {
     debug,
     image,
     requestId: row.requestId,
+    createdAt: row.createdAt,
     deadline,
     signal: AbortSignal.timeout(Math.max(1, deadline - Date.now())),
     log,

@@ -38,6 +38,7 @@ async function performed(bytes: Uint8Array) {
     task,
     image: await Image.inspect(bytes),
     requestId: "req-1",
+    createdAt: new Date(),
     deadline: Date.now() + 10_000,
     signal: new AbortController().signal,
     log: TestBucket.silent,

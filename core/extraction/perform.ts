@@ -18,6 +18,8 @@ export interface Work {
   task: Task.Task;
   image: Image.Inspected;
   requestId: string;
+  /** Of the artifact; printed years of two digits are read by it, so that a repeat reads the same. */
+  createdAt: Date;
   /** Epoch milliseconds at which the model call is cut off. */
   deadline: number;
   signal: AbortSignal;
@@ -201,7 +203,10 @@ async function run(performed: Performed, model: Config.Model, work: Work, settin
 
   const validateAt = Date.now();
   const { ok, errors } = work.validate?.(answer.value) ?? Task.validate(task, answer.value);
-  const normalized = Normalize.normalize(task.fields, answer.value);
+  const normalized = Normalize.normalize(task.fields, answer.value, {
+    createdAt: work.createdAt,
+    dueDates: Task.dueDates(task),
+  });
   performed.answer = {
     ...performed.answer,
     result: answer.value,

@@ -141,6 +141,7 @@ async function ask(
     debug: input.debug ?? undefined,
     image,
     requestId: row.requestId,
+    createdAt: row.createdAt,
     deadline: time.deadline,
     signal: AbortSignal.any([signal, AbortSignal.timeout(Math.max(1, time.deadline - Date.now()))]),
     log,

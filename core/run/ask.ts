@@ -64,6 +64,7 @@ export async function ask(
     task,
     image,
     requestId: requestIdOf(run, row.index),
+    createdAt: run.createdAt,
     deadline: job.deadline,
     signal: AbortSignal.any([signal, AbortSignal.timeout(Math.max(1, job.deadline - Date.now()))]),
     endOnSuspect: true,

@@ -27,7 +27,7 @@ export const formatChecks: Record<(typeof formats)[keyof typeof formats], (value
   "x-money": (value) => Money.parse(value) !== null,
   "x-count": (value) => Count.parse(value) !== null,
   "x-percent": (value) => Count.parsePercent(value) !== null,
-  "x-date": (value) => PrintedDate.parse(value) !== null,
+  "x-date": PrintedDate.isReadable,
   "x-time": (value) => Time.parse(value) !== null,
   "x-currency": (value) => Currency.parse(value) !== null,
 };

@@ -100,6 +100,14 @@ function build(id: string, definition: Definition): Task {
   };
 }
 
+/**
+ * Paths of the task's dates that lie ahead of the document, such as the day to pay by: those that its checks ask to
+ * come later than another.
+ */
+export function dueDates({ checks }: Pick<Task, "checks">): string[] {
+  return checks.flatMap((check) => (check.rule === "dates_in_order" ? check.later : []));
+}
+
 /** Hex sha256 of the text's UTF-8 bytes. */
 export function sha256(text: string): string {
   return createHash("sha256").update(text, "utf8").digest("hex");

@@ -45,11 +45,12 @@ function extract() {
     card: null,
     change: null,
   };
-  const normalized = Normalize.normalize(task.fields, result);
+  const createdAt = "2026-11-23T09:15:04.120Z";
+  const normalized = Normalize.normalize(task.fields, result, { createdAt: new Date(createdAt) });
   return {
     request_id: "receipt-0001",
     task_id: task.id,
-    created_at: "2026-11-23T09:15:04.120Z",
+    created_at: createdAt,
     status: "succeeded",
     result,
     schema_ok: true,

@@ -1,0 +1,254 @@
+import * as BikramSambat from "./bikram-sambat.ts";
+import type { Calendar } from "./calendar.ts";
+import * as Languages from "./languages.ts";
+import { nameKey } from "./unify.ts";
+
+/**
+ * Names of months, weekdays and halves of the day in every language of CLDR, as Intl prints them. Making a
+ * language's names costs about a millisecond, all of them 300: a table of what most papers print comes first, then
+ * the languages of the document's currency, and all the others only for a word that none of those has.
+ */
+
+/** A set of months 1 to 12, weekdays 0 to 6 (Sunday is 0) or hours 0 to 23, a bit each. */
+export type Mask = number;
+
+export const members = (mask: Mask): number[] =>
+  Array.from({ length: 24 }, (_, bit) => bit).filter((bit) => mask & (1 << bit));
+
+/** English, German, French, Spanish, Italian, Portuguese, Dutch, Indonesian, Malay, Scandinavian; Roman numbers. */
+const commonMonths: readonly string[] = [
+  "january januar januari janvier enero gennaio janeiro janner i",
+  "february februar februari fevrier febrero febbraio fevereiro feber pebruari fev ii",
+  "march marz maerz mrz mars marzo marco maart maret mac iii",
+  "april avril abril aprile avr iv",
+  "may mai mayo maggio maio mei maj v",
+  "june juni juin junio giugno junho vi",
+  "july juli juillet julio luglio julho julai vii",
+  "august aout agosto augustus agustus ogos augusti agt ags viii",
+  "september septembre septiembre setiembre settembre setembro sept ix",
+  "october oktober octobre octubre ottobre outubro okt x",
+  "november novembre noviembre novembro nopember xi",
+  "december dezember decembre diciembre dicembre dezembro desember disember des dis xii",
+];
+
+/** Short forms are beginnings, of at least this many letters. */
+const minPrefix = 3;
+/**
+ * Words that are different months' in different languages: all languages of the document's currency are asked what
+ * they mean, not only the first that has them. A test makes the list anew.
+ */
+export const shared = new Set(
+  `ara bra dag dip ful gun han jan jol kan kas kaw kel kol kpa ktu kuk kur kwa lip lis listopad listopada
+  lui lun lut lwe maa mac mad mae mam mar mas mat may mbi mfu mor ngb nge nya nyakanga out pay rar sap see
+  sit srp su taa tha tis yeb`.split(/\s+/),
+);
+
+let common: Map<string, Mask> | undefined;
+
+function commonIndex(): Map<string, Mask> {
+  if (common) return common;
+  common = new Map<string, Mask>();
+  for (const [index, names] of commonMonths.entries()) {
+    for (const name of names.split(" ")) {
+      add(common, name, index + 1);
+      for (let end = minPrefix; end < name.length; end += 1) add(common, name.slice(0, end), index + 1);
+    }
+  }
+  return common;
+}
+
+function add(index: Map<string, Mask>, name: string, bit: number): void {
+  index.set(name, (index.get(name) ?? 0) | (1 << bit));
+}
+
+/** What of a language's dates names are taken from. Short names are also cut from long ones. */
+const styles = {
+  month: [{ dateStyle: "long" }, { dateStyle: "medium" }, { month: "long" }, { month: "short" }],
+  weekday: [{ dateStyle: "full" }, { weekday: "short" }],
+  literal: [{ dateStyle: "full" }, { dateStyle: "medium" }],
+} as const satisfies Record<string, readonly Intl.DateTimeFormatOptions[]>;
+
+/** Twelve days, one a month, that fall on every day of the week; noon, so that no zone moves them. */
+const sampleDays = Array.from({ length: 12 }, (_, month) => Date.UTC(2031, month, 1 + month * 2, 12));
+
+const languages = new Map<string, Map<string, Mask>>();
+
+/** Names of one kind in one language, made once. */
+function wordsOf(tag: string, kind: keyof typeof styles, calendar = "gregory"): Map<string, Mask> {
+  const key = `${kind} ${tag} ${calendar}`;
+  const known = languages.get(key);
+  if (known) return known;
+  const words = new Map<string, Mask>();
+  for (const style of styles[kind]) {
+    const locale = `${tag}-u-ca-${calendar}-nu-latn`;
+    const format = new Intl.DateTimeFormat(locale, { ...style, timeZone: "UTC" });
+    for (const [index, day] of sampleDays.entries()) {
+      for (const { type, value } of format.formatToParts(day)) {
+        if (type !== kind) continue;
+        const name = nameKey(value);
+        if (type === "weekday") add(words, name, new Date(day).getUTCDay());
+        else if (type === "month") add(words, name, monthAt(calendar, day, index));
+        else for (const word of wordsIn(name)) add(words, word, 0);
+      }
+    }
+  }
+  languages.set(key, words);
+  return words;
+}
+
+const numeric = new Map<string, Intl.DateTimeFormat>();
+
+function monthAt(calendar: string, day: number, index: number): number {
+  if (calendar === "gregory") return index + 1;
+  const format =
+    numeric.get(calendar) ??
+    new Intl.DateTimeFormat(`en-u-ca-${calendar}-nu-latn`, { month: "numeric", timeZone: "UTC" });
+  numeric.set(calendar, format);
+  return Number(format.formatToParts(day).find(({ type }) => type === "month")?.value);
+}
+
+/** Words of letters, with the signs and digits that names have in them. */
+export function wordsIn(text: string): string[] {
+  return text.match(/[\p{L}\p{M}\p{N}]+/gu) ?? [];
+}
+
+/**
+ * The months that a word names, as a mask; 0 when it names none. The languages of the currency decide where a word
+ * is several months' (Croatian and Polish `lis`); without one all meanings of the main languages are in the mask.
+ * `name` as `nameKey` makes it.
+ */
+export function monthsOf(name: string, currency: string | null | undefined): Mask {
+  const usual = commonIndex().get(name) ?? 0;
+  const open = shared.has(name);
+  // What is English is read as English wherever it is not some other language's alone.
+  if (usual && (!open || !currency || english.test(name))) return usual;
+  const own = currency ? Languages.of(currency).filter((tag) => Languages.writes(tag, name)) : [];
+  const found = exact(own, name, open) || usual || beginning(own, name, false);
+  return found || anywhere(name, open);
+}
+
+const english = /^(?:jan|feb|mar|apr|may|jun|jul|aug|sept?|oct|nov|dec)/;
+
+/** Of the first language that has the word; of all of them where languages differ. */
+function exact(tags: readonly string[], name: string, all: boolean): Mask {
+  let found = 0;
+  for (const tag of tags) {
+    found |= wordsOf(tag, "month").get(name) ?? 0;
+    if (found && !all) break;
+  }
+  return found;
+}
+
+/** Of the first language with a month that begins so, or of all. */
+function beginning(tags: readonly string[], name: string, all: boolean): Mask {
+  if ([...name].length < minPrefix) return 0;
+  let found = 0;
+  for (const tag of tags) {
+    for (const [full, mask] of wordsOf(tag, "month")) if (full.startsWith(name)) found |= mask;
+    if (found && !all) break;
+  }
+  return found;
+}
+
+/** Words that no language has: the last ones, so that an answer full of them costs a look-up each. */
+const unknown = new Set<string>();
+const maxUnknown = 1000;
+
+function anywhere(name: string, open: boolean): Mask {
+  if (unknown.has(name) || !/\p{L}/u.test(name)) return 0;
+  const { main, others } = Languages.all();
+  const [first, second] = [main, others].map((tags) => tags.filter((tag) => Languages.writes(tag, name)));
+  const found =
+    exact(first ?? [], name, open) || exact(second ?? [], name, open) || beginning(first ?? [], name, true);
+  if (!found) {
+    if (unknown.size >= maxUnknown) unknown.clear();
+    unknown.add(name);
+  }
+  return found;
+}
+
+/** Most words that a month's name has, and most that are looked at. */
+const maxNameWords = 5;
+const maxWords = 8;
+
+/**
+ * Where among words a month's name stands, the longest name first; the names of all calendars count. Null when there
+ * is none. `isParticle` tells words that are never one by themselves.
+ */
+export function findMonth(
+  words: readonly string[],
+  isParticle: (word: string) => boolean,
+  currency: string | null | undefined,
+): { from: number; to: number } | null {
+  const few = words.slice(0, maxWords);
+  const runs = few.flatMap((_, from) =>
+    few.slice(from, from + maxNameWords).map((__, more) => ({ from, to: from + more + 1 })),
+  );
+  runs.sort((a, b) => b.to - b.from - (a.to - a.from));
+  const named = runs
+    .map((run) => ({ ...run, name: few.slice(run.from, run.to).join(" ") }))
+    .filter(({ name }) => !isParticle(name));
+  const [only] = named;
+  if (named.length === 1 && only && commonIndex().has(only.name)) return only;
+  const own = currency ? Languages.of(currency) : [];
+  return (
+    named.find(
+      ({ name }) =>
+        exact(
+          own.filter((tag) => Languages.writes(tag, name)),
+          name,
+          false,
+        ) > 0,
+    ) ??
+    named.find(({ name }) => commonIndex().has(name)) ??
+    named.find(({ name }) => calendars.some((calendar) => monthsOfCalendar(name, calendar) > 0)) ??
+    named.find(({ name }) => monthsOf(name, currency) > 0) ??
+    null
+  );
+}
+
+/** Months of calendars that have their own, in the languages of those who use them. */
+const ownNames: Partial<Record<Calendar, readonly string[]>> = {
+  persian: ["fa", "fa-AF", "ps", "ckb", "uz-Arab", "en"],
+  "islamic-umalqura": ["ar", "en"],
+  ethiopic: ["am", "ti", "om", "en"],
+};
+
+/** Calendars with months of their own. */
+export const calendars = ["persian", "islamic-umalqura", "ethiopic", "bikram-sambat"] as const;
+
+let nepali: Map<string, Mask> | undefined;
+
+/** The months of a calendar that a word names, as a mask; 0 when it names none, or the calendar has no own names. */
+export function monthsOfCalendar(name: string, calendar: Calendar): Mask {
+  if (calendar !== "bikram-sambat") {
+    const tags = (ownNames[calendar] ?? []).filter((tag) => Languages.writes(tag, name));
+    return tags.map((tag) => wordsOf(tag, "month", calendar).get(name) ?? 0).find((mask) => mask > 0) ?? 0;
+  }
+  if (!nepali) {
+    nepali = new Map();
+    for (const [index, names] of BikramSambat.monthNames.entries()) {
+      for (const each of names.split(" ")) add(nepali, nameKey(each), index + 1);
+    }
+  }
+  return nepali.get(name) ?? 0;
+}
+
+/** Languages whose weekdays are looked up beside those of the document's currency. */
+const weekdayLanguages = ["en", "de", "fr", "es", "it", "pt", "nl", "id", "ja", "zh", "ko"];
+
+/** The weekdays that a word names, as a mask; 0 when it names none in a common language or one of the currency's. */
+export function weekdaysOf(name: string, currency: string | null | undefined): Mask {
+  for (const tag of [...weekdayLanguages, ...(currency ? Languages.of(currency) : [])]) {
+    const found = wordsOf(tag, "weekday").get(name);
+    if (found) return found;
+  }
+  return 0;
+}
+
+/** True when a word stands between the parts of dates in a language of the currency, or in a main one. */
+export function isParticle(word: string, currency: string | null | undefined): boolean {
+  const has = (tag: string) => wordsOf(tag, "literal").has(word);
+  const own = currency ? Languages.of(currency).some(has) : false;
+  return own || Languages.all().main.some((tag) => Languages.writes(tag, word) && has(tag));
+}
