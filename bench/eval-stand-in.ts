@@ -54,7 +54,7 @@ const ROUNDING_TOLERANCE = 0.04;
 /** These sources label the parts of the total and the items. */
 const LABELS_PARTS = new Set(["cord"]);
 const MAX_OUTPUT_TOKENS = 2048;
-const maxImageTokens = Budget.tokenBudget({
+const { imageTokens: maxImageTokens } = Budget.share({
   maxModelLen: MAX_MODEL_LEN,
   promptTokens: 0,
   maxOutputTokens: MAX_OUTPUT_TOKENS,

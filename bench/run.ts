@@ -8,6 +8,7 @@ const benches: Readonly<Record<string, () => Promise<{ run(args: string[]): Prom
   batch: () => import("./batch.ts"),
   canonical: () => import("./canonical.ts"),
   planted: () => import("./planted.ts"),
+  vllm: () => import("./vllm.ts"),
 };
 
 const [name = "", ...args] = process.argv.slice(2);

@@ -11,6 +11,7 @@ export const codes = {
   not_found: { status: 404, retry: false },
   method_not_allowed: { status: 405, retry: false },
   conflict: { status: 409, retry: false },
+  answer_too_long: { status: 422, retry: false },
   rate_limited: { status: 429, retry: true },
   inference_failed: { status: 502, retry: true },
   invalid_model_output: { status: 502, retry: true },

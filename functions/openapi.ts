@@ -126,7 +126,8 @@ function errorStatuses(route: Routes.Route, operation: Operation): number[] {
   const { links }: Limits.FunctionSpec = Limits.functions[route.function];
   if (route.access !== "public" && links.length > 0) derived.push("storage_unavailable");
   if (asksModel(route)) {
-    derived.push("inference_failed", "invalid_model_output", "inference_unavailable", "inference_timeout");
+    derived.push("answer_too_long", "inference_failed", "invalid_model_output");
+    derived.push("inference_unavailable", "inference_timeout");
   }
   const statuses = [...derived, ...(operation.errors ?? [])].map((code) => codes[code].status);
   // A status that the operation itself answers with (503 of /readyz) has its own schema.

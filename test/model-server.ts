@@ -1,7 +1,11 @@
 import { once } from "node:events";
 import * as http from "node:http";
 import type { AddressInfo, Socket } from "node:net";
-import { setTimeout as sleep } from "node:timers/promises";
+import { type ChatBody, type Received, receive } from "#test/model-server/received";
+import { events, pause, type Usage, write } from "#test/model-server/wire";
+
+export type { ChatBody, Received } from "#test/model-server/received";
+export { contextTooLong } from "#test/model-server/too-long";
 
 /*
  * A scripted model server: OpenAI's protocol over real HTTP on 127.0.0.1, doing whatever a test asks for.
@@ -61,36 +65,6 @@ interface Ending {
   /** One object a token, as in the protocol: sent in order with the pieces of the stream. */
   logprobs?: { token: string; logprob: number; top_logprobs: { token: string; logprob: number }[] }[];
 }
-
-/** A chat completion as it arrived. */
-export interface Received {
-  /** 1 for the first. */
-  n: number;
-  headers: http.IncomingHttpHeaders;
-  body: ChatBody;
-  /** The pictures, decoded from their data URLs. */
-  images: { mimeType: string; bytes: Buffer }[];
-  /** Text parts, joined. */
-  prompt: string;
-  /** Epoch milliseconds. */
-  at: number;
-  /** When its connection or answer ended; undefined while it lasts. */
-  endedAt: number | undefined;
-  /** The client closed the connection before the answer was complete. */
-  aborted: boolean;
-}
-
-export interface ChatBody {
-  model?: string;
-  stream?: boolean;
-  seed?: number;
-  temperature?: number;
-  max_tokens?: number;
-  response_format?: { type: string; json_schema?: { name: string; strict?: boolean; schema: unknown } };
-  messages?: { role: string; content: string | Part[] }[];
-  [field: string]: unknown;
-}
-type Part = { type: string; text?: string; image_url?: { url: string } };
 
 export type Respond = (request: Received, n: number) => Behaviour | Promise<Behaviour>;
 
@@ -171,24 +145,6 @@ export const endless = (what: "whitespace" | "digits" | "ngram", chunkDelayMs = 
 
 export const hang = (): Behaviour => ({ kind: "hang" });
 export const reset = (): Behaviour => ({ kind: "reset" });
-
-/** What servers say when the context is too long (all with status 400), by where the text comes from. */
-export const contextTooLong = {
-  vllmDecoderPrompt:
-    "The decoder prompt (length 9000) is longer than the maximum model length of 8192. Make sure that `max_model_len` is no smaller than the number of text tokens plus multimodal tokens.",
-  vllmRequested:
-    "This model's maximum context length is 8192 tokens. However, you requested 1024 output tokens and your prompt contains at least 9000 input tokens, for a total of at least 10024 tokens. Please reduce the length of the input prompt or the number of requested output tokens.",
-  vllmMessages:
-    "This model's maximum context length is 8192 tokens. However, your messages resulted in 9000 tokens. Please reduce the length of the messages.",
-  vllmPassed:
-    "You passed 9000 input tokens and requested 1024 output tokens. However, the model's context length is only 8192 tokens, resulting in a maximum input length of 7168 tokens. Please reduce the length of the input prompt.",
-  vllmOldMaxTokens: "max_tokens must be at least 1, got -808.",
-  openai:
-    "This model's maximum context length is 8192 tokens. However, you requested 10024 tokens (9000 in the messages, 1024 in the completion). Please reduce the length of the messages or completion.",
-  sglang: "The input (9000 tokens) is longer than the model's context length (8192 tokens).",
-  llamaCpp:
-    "the request exceeds the available context size. try increasing the context size or enable context shift",
-} as const;
 
 /** Starts a server on a free port of 127.0.0.1. */
 export async function start(options: Options = {}): Promise<ModelServer> {
@@ -286,19 +242,6 @@ function list(model: string, maxModelLen: number | undefined): Behaviour {
   };
 }
 
-function receive(n: number, headers: http.IncomingHttpHeaders, raw: string): Received {
-  const body = JSON.parse(raw) as ChatBody;
-  const parts = (body.messages ?? []).flatMap(({ content }): Part[] =>
-    typeof content === "string" ? [{ type: "text", text: content }] : content,
-  );
-  const images = parts.flatMap(({ image_url }) => {
-    const matched = /^data:([^;]+);base64,(.*)$/s.exec(image_url?.url ?? "");
-    return matched ? [{ mimeType: matched[1] ?? "", bytes: Buffer.from(matched[2] ?? "", "base64") }] : [];
-  });
-  const prompt = parts.map((part) => part.text ?? "").join("");
-  return { n, headers, body, images, prompt, at: Date.now(), endedAt: undefined, aborted: false };
-}
-
 async function act(
   behaviour: Behaviour,
   response: http.ServerResponse,
@@ -323,9 +266,11 @@ async function act(
     }
     case "endless": {
       const send = events(response, received?.body.model ?? model);
-      await send({ delta: { role: "assistant", content: behaviour.start }, finish_reason: null });
-      while (!response.destroyed) {
-        await send({ delta: { content: behaviour.unit }, finish_reason: null });
+      const count =
+        received?.body.stream_options?.continuous_usage_stats === true ? counted : () => undefined;
+      await send({ delta: { role: "assistant", content: behaviour.start }, finish_reason: null }, count(0));
+      for (let units = 1; !response.destroyed; units += 1) {
+        await send({ delta: { content: behaviour.unit }, finish_reason: null }, count(units));
         await pause(behaviour.chunkDelayMs, response);
       }
       return;
@@ -333,7 +278,7 @@ async function act(
     case "text":
       await pause(behaviour.delayMs, response);
       if (received?.body.stream === true)
-        await streamed(behaviour, response, behaviour.model ?? received.body.model ?? model);
+        await streamed(behaviour, response, behaviour.model ?? received.body.model ?? model, received.body);
       else whole(behaviour, response, behaviour.model ?? received?.body.model ?? model);
   }
 }
@@ -342,13 +287,20 @@ const resetDelayMs = 30;
 
 type Text = Extract<Behaviour, { kind: "text" }>;
 
-function usageOf(behaviour: Text) {
+/** Of a prompt of 100 tokens. */
+const counted = (completion_tokens: number, prompt_tokens = 100): Usage => ({
+  prompt_tokens,
+  completion_tokens,
+  total_tokens: prompt_tokens + completion_tokens,
+});
+
+function usageOf(behaviour: Text): Usage | undefined {
   if (behaviour.usage === null) return undefined;
   const { prompt_tokens, completion_tokens } = behaviour.usage ?? {
     prompt_tokens: 100,
     completion_tokens: Math.ceil(behaviour.text.length / 4),
   };
-  return { prompt_tokens, completion_tokens, total_tokens: prompt_tokens + completion_tokens };
+  return counted(completion_tokens, prompt_tokens);
 }
 
 function whole(behaviour: Text, response: http.ServerResponse, model: string): void {
@@ -367,9 +319,19 @@ function whole(behaviour: Text, response: http.ServerResponse, model: string): v
   );
 }
 
-async function streamed(behaviour: Text, response: http.ServerResponse, model: string): Promise<void> {
+async function streamed(
+  behaviour: Text,
+  response: http.ServerResponse,
+  model: string,
+  { stream_options: options }: ChatBody,
+): Promise<void> {
   const send = events(response, model);
-  await send({ delta: { role: "assistant", content: "" }, finish_reason: null });
+  const total = options?.continuous_usage_stats === true ? usageOf(behaviour) : undefined;
+  /** In every piece its share, as vLLM does when it is asked to. */
+  const soFar = (characters: number) =>
+    total &&
+    counted(Math.ceil(total.completion_tokens * (characters / behaviour.text.length)), total.prompt_tokens);
+  await send({ delta: { role: "assistant", content: "" }, finish_reason: null }, soFar(0));
   const size = behaviour.chunkCharacters ?? 16;
   const { field = "reasoning", text: thought = "" } = behaviour.thinking ?? {};
   for (let at = 0; at < thought.length && !response.destroyed; at += size)
@@ -377,15 +339,16 @@ async function streamed(behaviour: Text, response: http.ServerResponse, model: s
   const logprobs = [...(behaviour.logprobs ?? [])];
   for (let at = 0; at < behaviour.text.length && !response.destroyed; at += size) {
     const next = at + size >= behaviour.text.length ? logprobs.splice(0) : logprobs.splice(0, 1);
-    await send({
+    const piece = {
       delta: { content: behaviour.text.slice(at, at + size) },
       finish_reason: null,
       ...(behaviour.logprobs === undefined ? {} : { logprobs: { content: next } }),
-    });
+    };
+    await send(piece, soFar(Math.min(behaviour.text.length, at + size)));
     await pause(behaviour.chunkDelayMs, response);
   }
   const finishReason = behaviour.finishReason === undefined ? "stop" : behaviour.finishReason;
-  if (finishReason !== null) await send({ delta: {}, finish_reason: finishReason });
+  if (finishReason !== null) await send({ delta: {}, finish_reason: finishReason }, total);
   switch (behaviour.end ?? "done") {
     case "hang":
       return;
@@ -407,41 +370,4 @@ async function streamed(behaviour: Text, response: http.ServerResponse, model: s
       response.end("data: [DONE]\n\n");
     }
   }
-}
-
-/** Writes server-sent events at the client's pace: an endless answer must not fill the memory. */
-function events(response: http.ServerResponse, model: string) {
-  if (!response.headersSent) response.writeHead(200, { "content-type": "text/event-stream; charset=utf-8" });
-  return async (choice: object): Promise<void> => {
-    if (response.destroyed) return;
-    const chunk = {
-      id: "chatcmpl-test",
-      object: "chat.completion.chunk",
-      created: 0,
-      model,
-      choices: [{ index: 0, ...choice }],
-    };
-    await write(response, `data: ${JSON.stringify(chunk)}\n\n`);
-  };
-}
-
-async function write(response: http.ServerResponse, text: string): Promise<void> {
-  if (response.write(text)) return;
-  const over = new AbortController();
-  const { signal } = over;
-  // The loser of the race must not stay behind as a listener: an endless answer has thousands of rounds.
-  await Promise.race([once(response, "drain", { signal }), once(response, "close", { signal })]).catch(
-    () => undefined,
-  );
-  over.abort();
-}
-
-/** Service times of the script; over at once when the client has gone. */
-async function pause(ms: number | undefined, response: http.ServerResponse): Promise<void> {
-  if (ms === undefined || ms <= 0 || response.destroyed) return;
-  const gone = new AbortController();
-  const onClose = () => gone.abort();
-  response.once("close", onClose);
-  await sleep(ms, undefined, { signal: gone.signal }).catch(() => undefined);
-  response.off("close", onClose);
 }

@@ -2,7 +2,7 @@ import { and, eq, getTableColumns, gt, lt, type SQL, sql } from "drizzle-orm";
 import * as Breaker from "#core/breaker/breaker";
 import { breakerTable } from "#core/breaker/breaker.sql";
 import * as Database from "#core/db/client";
-import { AppError, type Code } from "#core/error";
+import { AppError, type Code, type Details } from "#core/error";
 import type { KeyLimits } from "#core/key/limits";
 import * as Usage from "#core/usage/usage";
 import { extractTable, idempotencyTable, type StoredInput } from "./extract.sql.ts";
@@ -115,6 +115,7 @@ export type Ending =
       artifactRel: string | null;
       errorCode: Code;
       errorMessage: string;
+      errorDetails?: Details | undefined;
       pendingArtifact?: string;
     };
 
@@ -137,6 +138,7 @@ export async function commit(
     schemaOk: ending.status === "succeeded" ? ending.schemaOk : null,
     errorCode: failed?.errorCode ?? null,
     errorMessage: failed?.errorMessage ?? null,
+    errorDetails: failed?.errorDetails ?? null,
     pendingArtifact: failed?.pendingArtifact ?? null,
     waitingFor: null,
     notBefore: null,
@@ -156,6 +158,7 @@ export async function release(
     artifactRel: attempt?.artifactRel ?? null,
     errorCode: error.code,
     errorMessage: error.message,
+    errorDetails: error.details,
   };
   return commit(db, row, ending, attempt?.used);
 }

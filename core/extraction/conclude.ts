@@ -30,6 +30,11 @@ export function answerOf(artifact: Artifact): Extract {
   return answer;
 }
 
+/** An error as it is kept: whoever asks later gets to know as much as who was there. */
+export function storedError({ code, message, details }: AppError): NonNullable<Extract["error"]> {
+  return { code, message, ...(details === undefined ? {} : { details }) };
+}
+
 /** The artifact of an ending or of an attempt; its place depends on whether a repeat may still change it. */
 export function compose(
   row: Pick<Claims.Row, "keyId" | "requestId" | "taskId" | "createdAt" | "token" | "payloadHash">,
@@ -47,15 +52,7 @@ export function compose(
     artifact_rel: error?.retry
       ? Artifacts.attemptKey(row.keyId, row.requestId, row.createdAt, row.token)
       : Artifacts.extractKey(row.keyId, row.requestId, row.createdAt),
-    ...(error === undefined
-      ? {}
-      : {
-          error: {
-            code: error.code,
-            message: error.message,
-            ...(error.details && { details: error.details }),
-          },
-        }),
+    ...(error === undefined ? {} : { error: storedError(error) }),
     payload_hash: row.payloadHash,
     input: about.input,
     ...performed.record,
@@ -146,7 +143,13 @@ async function settle(stores: Stores, row: Claims.Row, artifact: Artifact, used:
   const ending: Claims.Ending =
     error === undefined
       ? { status: "succeeded", artifactRel: artifactRel ?? "", schemaOk: artifact.schema_ok === true }
-      : { status: "failed", artifactRel, errorCode: error.code, errorMessage: error.message };
+      : {
+          status: "failed",
+          artifactRel,
+          errorCode: error.code,
+          errorMessage: error.message,
+          errorDetails: error.details,
+        };
   await Claims.commit(stores.db, row, ending, used);
   if (error === undefined) return;
   // It is an ending: whatever the code says of others, this call is not made again.
@@ -174,6 +177,7 @@ async function keepInRow(
     artifactRel: null,
     errorCode: failure.code,
     errorMessage: failure.message,
+    errorDetails: failure.details,
     ...(fits ? { pendingArtifact: encoded } : {}),
   };
   // What waits is counted by whoever ends the row from it.

@@ -1,4 +1,5 @@
 import { index, integer, primaryKey, sqliteTable, text } from "drizzle-orm/sqlite-core";
+import type { Details } from "#core/error";
 import type { Debug } from "#core/task/override";
 
 /** Where a queued extract's picture lies, and what else its worker must know of the call. */
@@ -37,6 +38,7 @@ export const extractTable = sqliteTable(
     schemaOk: integer("schema_ok", { mode: "boolean" }),
     errorCode: text("error_code"),
     errorMessage: text("error_message"),
+    errorDetails: text("error_details", { mode: "json" }).$type<Details>(),
     /** An artifact that could not be put because the bucket was away; written by the next who comes by. */
     pendingArtifact: text("pending_artifact"),
 

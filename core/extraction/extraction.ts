@@ -343,6 +343,7 @@ type Stored = Pick<
   | "artifactRel"
   | "errorCode"
   | "errorMessage"
+  | "errorDetails"
 > & { status: Claims.Row["status"]; input: unknown };
 
 /** An item of a run, read as an extract; one that was canceled before it began is a failure that asked nobody. */
@@ -360,6 +361,7 @@ async function itemRow(db: Services["db"], keyId: string, requestId: string): Pr
     artifactRel: item.artifactRel,
     errorCode: canceled ? "conflict" : item.errorCode,
     errorMessage: canceled ? "the run was canceled before this item began" : item.errorMessage,
+    errorDetails: item.errorDetails,
   };
 }
 
@@ -377,7 +379,7 @@ function fromRow(row: Stored): Extract {
     ...askedNobody,
     timings_ms: { total: 0, image: 0, inference: 0, validate: 0 },
     artifact_rel: null,
-    error: { code, message },
+    error: { code, message, ...(row.errorDetails === null ? {} : { details: row.errorDetails }) },
   };
 }
 
@@ -447,10 +449,8 @@ async function claimId(
 /** The answer of an id that has ended. A final failure is answered as at the first time. */
 async function replay(services: Services, log: Log, row: Claims.Row): Promise<Extract> {
   if (row.status === "failed") {
-    // The row has no place for the details, and can do without them.
-    const stored = await storedOf(services, log, row).catch(() => undefined);
     throw new AppError(row.errorCode as Code, row.errorMessage ?? "", {
-      details: { ...stored?.error?.details, artifact_rel: row.artifactRel },
+      details: { ...row.errorDetails, artifact_rel: row.artifactRel },
       retry: false,
     });
   }

@@ -8,8 +8,10 @@ import type { Log } from "#core/log";
 import * as Metrics from "#core/metrics/metrics";
 import type * as Override from "#core/task/override";
 import * as Task from "#core/task/task";
-import { contextLength } from "#core/vision/context-length";
+import { usageOf } from "#core/vision/fault";
+import type { Salvaged } from "#core/vision/salvage";
 import * as Vision from "#core/vision/vision";
+import * as Partial from "./partial.ts";
 import type { Artifact, Extract } from "./schema.ts";
 import * as Warnings from "./warning.ts";
 
@@ -34,11 +36,12 @@ export interface Work {
 
 /** What a picture and a task became: the part of the artifact that does not depend on who asked. */
 export interface Performed {
-  /** Undefined when the model's answer was one JSON object, however wrong its schema. */
+  /** Undefined when the model's answer was one JSON object, however wrong its schema. What came of one that did not fit is in `answer` all the same. */
   error: AppError | undefined;
   answer: Pick<
     Extract,
     | "result"
+    | "complete"
     | "schema_ok"
     | "schema_errors"
     | "normalized"
@@ -66,10 +69,9 @@ const seed = 1;
  */
 export async function perform(model: Config.Model, work: Work): Promise<Performed> {
   const { task, image } = work;
-  const maxTokens = Math.min(model.maxTokens ?? task.maxOutputTokens, task.maxOutputTokens);
   const settings: Settings = {
     temperature: work.debug?.temperature ?? defaultTemperature,
-    max_tokens: maxTokens,
+    max_tokens: task.maxOutputTokens,
     response_format: "json_schema",
     seed,
     ...(work.debug === undefined ? {} : { debug: work.debug }),
@@ -102,7 +104,7 @@ export async function perform(model: Config.Model, work: Work): Promise<Performe
     await run(performed, model, work, settings);
   } catch (thrown) {
     performed.error = ofCaller(thrown, work) ?? from(thrown);
-    if (thrown instanceof Vision.VisionError) recordFailure(performed, thrown);
+    if (thrown instanceof Vision.VisionError) recordFailure(performed, work, thrown);
   }
   Metrics.item(performed.error);
   return performed;
@@ -127,47 +129,9 @@ function countCall({ duration_ms, error }: Record<string, unknown>): void {
 }
 
 async function run(performed: Performed, model: Config.Model, work: Work, settings: Settings): Promise<void> {
-  const maxTokens = settings.max_tokens;
-  const { task, image, signal } = work;
-  const maxModelLen = model.maxModelLen ?? (await contextLength(model, signal));
-  let maxImageTokens = Budget.tokenBudget({
-    maxModelLen,
-    promptTokens: Budget.textTokens(task.prompt),
-    maxOutputTokens: maxTokens,
-  });
-  let encodeAs: "jpeg" | "png" | undefined;
-  const prepare = async () => {
-    const startedAt = Date.now();
-    const prepared = await Image.prepare(image, {
-      maxImageTokens,
-      encodeAs,
-      signal,
-      deadline: work.deadline,
-    });
-    performed.timingsMs.image += Date.now() - startedAt;
-    performed.record.sent = {
-      sha256: prepared.sha256,
-      width: prepared.width,
-      height: prepared.height,
-      mime_type: prepared.mimeType,
-      bytes: prepared.bytes.length,
-    };
-    return prepared;
-  };
-  let sent = await prepare();
-  const smaller = async (limit: Vision.TooLong) => {
-    const tokens = Budget.afterTooLong(Budget.imageTokens(sent.width, sent.height), limit);
-    if (tokens === undefined) return undefined;
-    maxImageTokens = tokens;
-    sent = await prepare();
-    return [sent];
-  };
-  const reencoded = async () => {
-    // What is a JPEG of ours already is at least tried in the other format.
-    encodeAs = sent.changed ? "png" : "jpeg";
-    sent = await prepare();
-    return [sent];
-  };
+  const { task, signal } = work;
+  const room = await openRoom(performed, model, work);
+  settings.max_tokens = room.fit.maxTokens;
 
   const inferenceAt = Date.now();
   let answer: Vision.Answer;
@@ -176,12 +140,11 @@ async function run(performed: Performed, model: Config.Model, work: Work, settin
       model,
       {
         prompt: task.prompt,
-        images: [sent],
+        ...room.fit,
         schema: task.modelSchema,
         schemaName: task.id,
         temperature: settings.temperature,
         seed,
-        maxTokens,
         requestId: work.requestId,
       },
       {
@@ -193,8 +156,8 @@ async function run(performed: Performed, model: Config.Model, work: Work, settin
           work.log.info(event, facts);
           if (event !== "vllm_call_start") countCall(facts);
         },
-        onContextTooLong: smaller,
-        onPictureRefused: reencoded,
+        onPictureRefused: () => room.reencoded(),
+        room,
       },
     );
   } finally {
@@ -203,10 +166,7 @@ async function run(performed: Performed, model: Config.Model, work: Work, settin
 
   const validateAt = Date.now();
   const { ok, errors } = work.validate?.(answer.value) ?? Task.validate(task, answer.value);
-  const normalized = Normalize.normalize(task.fields, answer.value, {
-    createdAt: work.createdAt,
-    dueDates: Task.dueDates(task),
-  });
+  const normalized = canonicalOf(work, answer.value);
   performed.answer = {
     ...performed.answer,
     result: answer.value,
@@ -225,25 +185,75 @@ async function run(performed: Performed, model: Config.Model, work: Work, settin
     attempts: answer.attempts,
     request: {
       ...settings,
+      max_tokens: answer.attempts.at(-1)?.max_tokens ?? settings.max_tokens,
       response_format: answer.attempts.at(-1)?.response_format ?? settings.response_format,
     },
   };
   performed.timingsMs.validate = Date.now() - validateAt;
 }
 
-function recordFailure(performed: Performed, error: Vision.VisionError): void {
+/** Of a clock only the time of the row is used, so that a replay gives the same. */
+function canonicalOf({ task, createdAt }: Work, value: unknown): Normalize.Normalized {
+  return Normalize.normalize(task.fields, value, { createdAt, dueDates: Task.dueDates(task) });
+}
+
+/** The picture as it fits, and what becomes of it when the server says that it does not. */
+function openRoom(performed: Performed, model: Config.Model, work: Work): Promise<Vision.Room> {
+  const { task, image, signal } = work;
+  const asked = work.debug?.max_tokens;
+  const most = Math.min(asked ?? Number.POSITIVE_INFINITY, model.maxTokens ?? Number.POSITIVE_INFINITY);
+  return Vision.Room.open({
+    server: model,
+    promptTokens: Budget.textTokens(task.prompt),
+    maxTokens: task.maxOutputTokens,
+    mostTokens: Number.isFinite(most) ? most : undefined,
+    signal,
+    prepare: async (maxImageTokens, encodeAs) => {
+      const startedAt = Date.now();
+      const prepared = await Image.prepare(image, {
+        maxImageTokens,
+        encodeAs,
+        signal,
+        deadline: work.deadline,
+      });
+      performed.timingsMs.image += Date.now() - startedAt;
+      performed.record.sent = {
+        sha256: prepared.sha256,
+        width: prepared.width,
+        height: prepared.height,
+        mime_type: prepared.mimeType,
+        bytes: prepared.bytes.length,
+      };
+      return prepared;
+    },
+  });
+}
+
+function recordFailure(performed: Performed, work: Work, error: Vision.VisionError): void {
+  const { attempts, partial } = error;
   performed.record = {
     ...performed.record,
     raw_model_text: error.rawText || null,
     finish_reason: error.finishReason,
-    attempts: error.attempts,
+    attempts,
   };
-  performed.answer.usage = {
-    prompt_tokens: error.attempts.reduce((sum, attempt) => sum + (attempt.usage?.prompt_tokens ?? 0), 0),
-    completion_tokens: error.attempts.reduce(
-      (sum, attempt) => sum + (attempt.usage?.completion_tokens ?? 0),
-      0,
-    ),
-    attempts: error.attempts.length,
+  performed.answer.usage = { ...usageOf(attempts), attempts: attempts.length };
+  if (error.code !== "answer_too_long") return;
+  performed.answer.complete = false;
+  if (partial !== null) keepPartial(performed, work, partial);
+}
+
+/** What was read of an answer that did not fit. It is held to no schema, and nothing is summed over a list that breaks off. */
+function keepPartial(performed: Performed, work: Work, { value, brokenList }: Salvaged): void {
+  const validateAt = Date.now();
+  const { task } = work;
+  const normalized = canonicalOf(work, value);
+  const rules = brokenList === undefined ? task.checks : Partial.rulesWithout(task.checks, brokenList);
+  performed.answer = {
+    ...performed.answer,
+    result: value,
+    normalized,
+    checks: Checks.run({ ...task, checks: rules }, value, normalized),
   };
+  performed.timingsMs.validate = Date.now() - validateAt;
 }

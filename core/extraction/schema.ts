@@ -70,9 +70,16 @@ export const StoredError = z
     details: z
       .record(z.string(), z.unknown())
       .optional()
-      .meta({ description: "As in the error answer: `reason` and facts by code." }),
+      .meta({ description: "Numbers and a `reason` in snake_case, as in error answers." }),
   })
   .meta({ id: "StoredError", description: "Why an extract failed; the codes are those of error answers." });
+
+/** Of an answer that did not fit (`answer_too_long`). */
+export const Complete = z.literal(false).meta({
+  id: "Complete",
+  description:
+    "Only there, and false, when the answer did not fit the model's context (`answer_too_long`): `result` holds what was read whole before, its last rows are missing. `checks` leaves out sums over a list that breaks off.",
+});
 
 /** The answer of `POST /v1/extract` and `GET /v1/extracts/{request_id}`. */
 export const Extract = z
@@ -85,7 +92,11 @@ export const Extract = z
       .record(z.string(), z.unknown())
       .nullable()
       .meta({ description: "The task's fields, strings exactly as printed." }),
-    schema_ok: z.boolean().nullable(),
+    complete: Complete.optional(),
+    schema_ok: z
+      .boolean()
+      .nullable()
+      .meta({ description: "Null where there is no whole answer that could be held to the schema." }),
     schema_errors: z.array(z.object({ path: z.string(), message: z.string() })),
     normalized: Canonical.Normalized,
     checks: z.array(Check.Check),

@@ -170,9 +170,10 @@ async function afterFailure(
     return wait(services, log, row, suspect, record.used);
   }
   const free = error.code === "inference_unavailable" && verdict === "overload";
-  // What the model server refuses now it refuses every time.
+  // What the model server refuses now it refuses every time, and what the model could not say in any of the ways it is
+  // asked it will not say when it is asked the same again.
   // The failure is then what a poll shows, and the same call may still be sent again.
-  if ((spent && !free) || verdict === "refused") {
+  if ((spent && !free) || verdict === "refused" || error.code === "invalid_model_output") {
     await Claims.release(services.db, row, error, record);
     return;
   }

@@ -12,8 +12,8 @@ function serverTokens(width: number, height: number): number {
     if (value - floor === 0.5) return floor % 2 === 0 ? floor : floor + 1;
     return Math.round(value);
   };
-  let h = Math.max(factor, round(height / factor) * factor);
-  let w = Math.max(factor, round(width / factor) * factor);
+  let h = round(height / factor) * factor;
+  let w = round(width / factor) * factor;
   if (h * w > 16_777_216) {
     const beta = Math.sqrt((height * width) / 16_777_216);
     h = Math.max(factor, Math.floor(height / beta / factor) * factor);
@@ -46,13 +46,42 @@ test("a picture of the chosen size never costs the server more than its budget",
   );
 });
 
-test("the estimate of a picture's tokens is never below what the server spends", () => {
+test("the tokens of a picture are exactly what the server spends", () => {
   fc.assert(
     fc.property(picture, ([w, h]) => {
-      expect(Budget.imageTokens(w, h)).toBeGreaterThanOrEqual(serverTokens(w, h));
+      expect(Budget.imageTokens(w, h)).toBe(serverTokens(w, h));
     }),
     { numRuns: 3_000 },
   );
+});
+
+test.each([
+  // Half to even on both sides: a common phone's screen.
+  [720, 1280, 880],
+  [1280, 720, 880],
+  // Enlarged and rounded up, a half on the way.
+  [80, 800, 78],
+  [3000, 16, 110],
+  [16, 3000, 110],
+  [10, 10, 64],
+  [32, 32, 64],
+  // Exactly at the least, and just below it.
+  [256, 256, 64],
+  [255, 255, 64],
+  [240, 240, 64],
+  // Nothing to do.
+  [896, 2316, 28 * 72],
+  [1312, 1856, 41 * 58],
+  // Exactly at the most, and reduced and rounded down.
+  [4096, 4096, 16_384],
+  [4128, 4096, 16_256],
+  [10_000, 10_000, 16_384],
+  // As long as may be.
+  [6400, 32, 200],
+  [200, 1, 114],
+])("%i × %i pixels are %i tokens, as vLLM 0.32 counts them", (width, height, tokens) => {
+  expect(serverTokens(width, height)).toBe(tokens);
+  expect(Budget.imageTokens(width, height)).toBe(tokens);
 });
 
 test("a scaled photo keeps its shape and uses most of its budget", () => {
@@ -74,23 +103,50 @@ test("a scaled photo keeps its shape and uses most of its budget", () => {
 
 test("a 12-megapixel photo costs 11,750 tokens and is cut down to a context of 8,192", () => {
   expect(Budget.imageTokens(4000, 3000)).toBe(125 * 94);
-  const tokens = Budget.tokenBudget({ maxModelLen: 8192, promptTokens: 700, maxOutputTokens: 1024 });
-  expect(tokens).toBe(8192 - 700 - 1024 - 256);
-  expect(Budget.sizeWithin(4000, 3000, tokens)).toEqual({ width: 2912, height: 2176 });
-  expect(Budget.pixelBudget({ maxModelLen: 8192, promptTokens: 700, maxOutputTokens: 1024 })).toBe(
-    tokens * 1024,
-  );
+  const { imageTokens, maxTokens } = Budget.share({
+    maxModelLen: 8192,
+    promptTokens: 700,
+    maxOutputTokens: 1024,
+  });
+  expect([imageTokens, maxTokens]).toEqual([8192 - 700 - 1024 - 256, 1024]);
+  expect(Budget.sizeWithin(4000, 3000, imageTokens)).toEqual({ width: 2912, height: 2176 });
 });
 
 test("several pictures share the room, and the processor's own maximum holds", () => {
   const room = { maxModelLen: 8192, promptTokens: 692, maxOutputTokens: 1244, margin: 256 };
-  expect(Budget.tokenBudget({ ...room, images: 4 })).toBe(1500);
-  expect(Budget.tokenBudget({ ...room, maxModelLen: 262_144 })).toBe(16_384);
+  expect(Budget.share({ ...room, images: 4 })).toEqual({ imageTokens: 1500, maxTokens: 1244 });
+  expect(Budget.share({ ...room, maxModelLen: 262_144 }).imageTokens).toBe(16_384);
+});
+
+test("in a small context picture and answer give way to each other: neither is left with nothing", () => {
+  const room = { promptTokens: 1974, maxOutputTokens: 3584 };
+  // The answer's figure alone is larger than what is left.
+  expect(Budget.share({ ...room, maxModelLen: 4096 })).toEqual({ imageTokens: 933, maxTokens: 933 });
+  // There is room for the figure, but what it would leave is no picture.
+  expect(Budget.share({ ...room, maxModelLen: 5942 })).toEqual({ imageTokens: 1024, maxTokens: 2688 });
+  expect(Budget.share({ ...room, maxModelLen: 8192 })).toEqual({ imageTokens: 2378, maxTokens: 3584 });
+});
+
+test("picture, answer and text never take more than the context has", () => {
+  const tokens = fc.integer({ min: 0, max: 6_000 });
+  fc.assert(
+    fc.property(fc.integer({ min: 1_024, max: 40_000 }), tokens, tokens, (maxModelLen, prompt, figure) => {
+      const room = { maxModelLen, promptTokens: prompt, maxOutputTokens: Math.max(16, figure), margin: 64 };
+      try {
+        const { imageTokens, maxTokens } = Budget.share(room);
+        expect(imageTokens + maxTokens + prompt + 64).toBeLessThanOrEqual(maxModelLen);
+        expect(imageTokens).toBeGreaterThanOrEqual(Budget.minImageTokens);
+        expect(maxTokens).toBeLessThanOrEqual(room.maxOutputTokens);
+      } catch (thrown) {
+        expect(Budget.isPromptTooLong(thrown)).toBe(true);
+      }
+    }),
+  );
 });
 
 test("no room for a picture is told as such", () => {
   try {
-    Budget.tokenBudget({ maxModelLen: 2048, promptTokens: 1500, maxOutputTokens: 512 });
+    Budget.share({ maxModelLen: 2048, promptTokens: 1500, maxOutputTokens: 512 });
     expect.unreachable();
   } catch (error) {
     expect(error).toBeInstanceOf(AppError);
@@ -103,12 +159,4 @@ test("the estimate of a text is an upper bound for prose, JSON and other scripts
   expect(Budget.textTokens("Read the receipt and answer with JSON.")).toBeGreaterThanOrEqual(9);
   expect(Budget.textTokens("合計金額")).toBeGreaterThanOrEqual(4);
   expect(Budget.textTokens("")).toBe(0);
-});
-
-test("after a context that was too long the picture pays for what has to go, and always shrinks", () => {
-  expect(Budget.afterTooLong(6_000, { n: 1, excessTokens: 1_320 })).toBe(6_000 - 1_320 - 32);
-  expect(Budget.afterTooLong(6_000, { n: 2, excessTokens: 0 })).toBe(6_000 - 64);
-  expect(Budget.afterTooLong(3_000, { n: 1, excessTokens: 1_000 }, 2)).toBe(3_000 - 516);
-  expect(Budget.afterTooLong(6_000, { n: 1, excessTokens: undefined })).toBe(6_000 - 2_040 - 32);
-  expect(Budget.afterTooLong(600, { n: 1, excessTokens: 500 })).toBeUndefined();
 });

@@ -3,8 +3,9 @@ import { AppError } from "#core/error";
 /**
  * How many tokens a picture costs, and how many it may cost.
  *
- * Source: Qwen3-VL's processor (`smart_resize`): both sides are rounded to multiples of 32 pixels, one token is
- * spent per 32 × 32 pixels, and pictures outside 65,536 to 16,777,216 pixels are scaled into that range first.
+ * Source: Qwen3-VL's processor (`smart_resize` of transformers): both sides are rounded to the nearest multiple of 32
+ * pixels, half to even; what then has less than 65,536 pixels is enlarged and rounded up, what has more than
+ * 16,777,216 reduced and rounded down; one token is spent per 32 × 32 pixels.
  */
 export const patchPixels = 32;
 const processorMinPixels = 65_536;
@@ -16,18 +17,36 @@ export const maxAspectRatio = 200;
  * strip, because both sides are rounded up. Less room than this fits no picture at all.
  */
 export const minImageTokens = 128;
+/** A receipt can still be read in so many (a megapixel): what the answer leaves to the picture as long as there is so much. */
+const legibleTokens = 1024;
+/** Room for less than this is no room for an answer. */
+const leastAnswerTokens = 192;
 /** Chat template, special tokens around the picture, and what our estimate of the text gets wrong. */
-const defaultMarginTokens = 256;
+export const defaultMarginTokens = 256;
 
-/** Upper bound of the tokens of one picture of `width` × `height` pixels. */
+/** Tokens of one picture of `width` × `height` pixels, exactly as the processor makes them. */
 export function imageTokens(width: number, height: number, patch: number = patchPixels): number {
-  const up = (pixels: number) => Math.max(1, Math.ceil(pixels / patch));
-  const nearest = (pixels: number) => Math.max(1, Math.round(pixels / patch));
-  // The processor rounds to the nearest multiple; rounding up bounds it from above.
-  const asIs = up(width) * up(height);
-  if (nearest(width) * nearest(height) * patch * patch >= processorMinPixels) return asIs;
-  const enlarge = Math.sqrt(processorMinPixels / (width * height));
-  return Math.max(asIs, up(width * enlarge) * up(height * enlarge));
+  const area = patch * patch;
+  const columns = halfToEven(width / patch);
+  const rows = halfToEven(height / patch);
+  if (columns * rows * area > processorMaxPixels) {
+    const reduce = Math.sqrt((height * width) / processorMaxPixels);
+    const down = (pixels: number) => Math.max(1, Math.floor(pixels / reduce / patch));
+    return down(width) * down(height);
+  }
+  if (columns * rows * area < processorMinPixels) {
+    const enlarge = Math.sqrt(processorMinPixels / (height * width));
+    const up = (pixels: number) => Math.ceil((pixels * enlarge) / patch);
+    return up(width) * up(height);
+  }
+  return columns * rows;
+}
+
+/** Python's `round`: 22.5 is 22, 23.5 is 24. */
+function halfToEven(value: number): number {
+  const below = Math.floor(value);
+  if (value - below !== 0.5) return Math.round(value);
+  return below % 2 === 0 ? below : below + 1;
 }
 
 /**
@@ -57,35 +76,46 @@ export interface Room {
 }
 
 /**
- * Tokens that one picture may cost, so that prompt, pictures and answer fit the context.
- * Throws `invalid_request` (`details.reason` `prompt_too_long`) when no picture fits.
+ * How picture and answer share what the text leaves of the context: the answer gets `maxOutputTokens` as long as that
+ * leaves the picture enough to be read; in a smaller context each gives way, down to half of what is left.
+ * Throws `invalid_request` (`details.reason` `prompt_too_long`) when there is no sensible room for both.
  */
-export function tokenBudget(room: Room): number {
-  const patch = room.patch ?? patchPixels;
-  const margin = room.margin ?? defaultMarginTokens;
-  const left = room.maxModelLen - room.promptTokens - room.maxOutputTokens - margin;
-  const each = Math.floor(left / (room.images ?? 1));
-  if (each < minImageTokens) {
-    throw new AppError(
-      "invalid_request",
-      "prompt and answer leave no room for the picture in the model's context",
-      {
-        details: {
-          reason: "prompt_too_long",
-          context_tokens: room.maxModelLen,
-          prompt_tokens: room.promptTokens,
-          max_tokens: room.maxOutputTokens,
-        },
-      },
-    );
-  }
-  return Math.min(each, Math.floor(processorMaxPixels / (patch * patch)));
+export function share(room: Room): { imageTokens: number; maxTokens: number } {
+  const images = room.images ?? 1;
+  const left = leftOf(room);
+  const pictures = Math.max(
+    left - room.maxOutputTokens,
+    Math.min(legibleTokens * images, Math.floor(left / 2)),
+  );
+  const each = Math.floor(pictures / images);
+  const maxTokens = Math.min(room.maxOutputTokens, left - pictures);
+  if (each < minImageTokens || maxTokens < Math.min(room.maxOutputTokens, leastAnswerTokens))
+    throw promptTooLong(room);
+  return { imageTokens: Math.min(each, mostTokens(room)), maxTokens };
 }
 
-/** The same budget in pixels. */
-export function pixelBudget(room: Room): number {
-  const patch = room.patch ?? patchPixels;
-  return tokenBudget(room) * patch * patch;
+const leftOf = (room: Room) => room.maxModelLen - room.promptTokens - (room.margin ?? defaultMarginTokens);
+
+const mostTokens = ({ patch = patchPixels }: Room) => Math.floor(processorMaxPixels / (patch * patch));
+
+/** The text alone leaves no room in the context. */
+export function promptTooLong(room: Pick<Room, "maxModelLen" | "promptTokens" | "maxOutputTokens">) {
+  return new AppError(
+    "invalid_request",
+    "prompt and answer leave no room for the picture in the model's context",
+    {
+      details: {
+        reason: "prompt_too_long",
+        context_tokens: room.maxModelLen,
+        prompt_tokens: room.promptTokens,
+        max_tokens: room.maxOutputTokens,
+      },
+    },
+  );
+}
+
+export function isPromptTooLong(thrown: unknown): boolean {
+  return thrown instanceof AppError && thrown.details?.reason === "prompt_too_long";
 }
 
 /**
@@ -110,19 +140,4 @@ export function sizeWithin(
     else rows = Math.max(1, Math.floor(maxTokens / columns));
   }
   return { width: Math.min(width, columns * patch), height: Math.min(height, rows * patch) };
-}
-
-/**
- * The budget of each picture after the model server said "context too long": its present cost less what has to go,
- * or two thirds of it where the server gave no numbers. Every further time is more careful, and it is always
- * smaller than before. Undefined when no picture would be left.
- */
-export function afterTooLong(
-  tokensNow: number,
-  limit: { n: number; excessTokens: number | undefined },
-  images: number = 1,
-): number | undefined {
-  const excess = Math.max(0, limit.excessTokens ?? tokensNow * images * 0.34);
-  const next = Math.floor(tokensNow - (excess + 32 * limit.n) / images);
-  return next < minImageTokens ? undefined : next;
 }

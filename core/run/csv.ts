@@ -32,9 +32,10 @@ const itemColumns = [
   "error_code",
   "error_message",
 ];
-/** Behind the task's fields: what came later changes no place of what was there. */
-const lastColumns = ["warnings"];
+/** Behind the task's fields, where what came later moves nothing: false where rows are missing at a result's end. */
+const lastColumns = ["warnings", "complete"];
 const lineColumns = ["index", "custom_id", "file", "line"];
+const lastLineColumns = ["complete"];
 
 /**
  * One record an item: what became of it, then every field of the task that is not in a list, with dots in its name,
@@ -43,18 +44,13 @@ const lineColumns = ["index", "custom_id", "file", "line"];
 export function itemTable(fields: readonly Field[]): Table {
   const paths = fields.map(({ path }) => path).filter((path) => !path.includes("[]"));
   return {
-    header: lines([
-      [
-        ...itemColumns,
-        ...paths.map((path) => columnOf(path, [...itemColumns, ...lastColumns])),
-        ...lastColumns,
-      ],
-    ]),
+    header: headerOf(itemColumns, paths, lastColumns),
     records: (item) => {
       const { index, custom_id, file, status, request_id, schema_ok, error, result, warnings } = item;
       const codes = [...new Set(warnings.map(({ code }) => code))].join(" ");
       const about = [index, custom_id, file, status, request_id, schema_ok, error?.code, error?.message];
-      return lines([[...about, ...paths.map((path) => valueAt(result, path)), codes]], about.length);
+      const values = paths.map((path) => valueAt(result, path));
+      return lines([[...about, ...values, codes, completeOf(item)]], about.length);
     },
   };
 }
@@ -70,8 +66,9 @@ export function lineTable(fields: readonly Field[]): Table | undefined {
     .filter(({ path }) => path.startsWith(`${list}[].`))
     .map(({ path }) => path.slice(list.length + "[].".length));
   return {
-    header: lines([[...lineColumns, ...paths.map((path) => columnOf(path, lineColumns))]]),
-    records: ({ index, custom_id, file, result }) => {
+    header: headerOf(lineColumns, paths, lastLineColumns),
+    records: (item) => {
+      const { index, custom_id, file, result } = item;
       const entries = valueAt(result, list);
       if (!Array.isArray(entries)) return "";
       return lines(
@@ -81,12 +78,21 @@ export function lineTable(fields: readonly Field[]): Table | undefined {
           file,
           i + 1,
           ...paths.map((path) => valueAt(entry, path)),
+          completeOf(item),
         ]),
         lineColumns.length,
       );
     },
   };
 }
+
+function headerOf(first: readonly string[], paths: readonly string[], last: readonly string[]): string {
+  const ours = [...first, ...last];
+  return lines([[...first, ...paths.map((path) => columnOf(path, ours)), ...last]]);
+}
+
+/** Nothing where there is no result. */
+const completeOf = ({ result, complete }: Item) => (result === null ? undefined : complete !== false);
 
 /** A field that is called like one of our columns says where it comes from. */
 const columnOf = (path: string, ours: readonly string[]) => (ours.includes(path) ? `result.${path}` : path);

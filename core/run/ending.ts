@@ -142,6 +142,7 @@ async function commit(
         warnings: artifact.warnings.length > 0 ? artifact.warnings : null,
         errorCode: error?.code ?? null,
         errorMessage: error?.message ?? null,
+        errorDetails: error?.details ?? null,
         pendingArtifact: null,
         leaseUntil: null,
         notBefore: null,

@@ -138,6 +138,7 @@ export const itemTable = sqliteTable(
     warnings: text("warnings", { mode: "json" }).$type<Warning[]>(),
     errorCode: text("error_code").$type<Code>(),
     errorMessage: text("error_message"),
+    errorDetails: text("error_details", { mode: "json" }).$type<Details>(),
     promptTokens: count("prompt_tokens"),
     completionTokens: count("completion_tokens"),
     modelCalls: count("model_calls"),

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { StoredError, Usage } from "#core/extraction/schema";
+import { Complete, StoredError, Usage } from "#core/extraction/schema";
 import { Warnings } from "#core/extraction/warning";
 import * as Type from "#core/image/type";
 import * as Limits from "#infra/limits";
@@ -152,7 +152,7 @@ export type RunStatus = (typeof runStatuses)[number];
 export const itemStatuses = ["queued", "running", "succeeded", "failed", "canceled"] as const;
 export type ItemStatus = (typeof itemStatuses)[number];
 
-export const RunError = StoredError.extend({ details: z.record(z.string(), z.unknown()).optional() }).meta({
+export const RunError = StoredError.meta({
   id: "RunError",
   description: "Why a run could not be carried out, with `details.issues` of its manifest.",
 });
@@ -231,6 +231,7 @@ export const Item = z
     result: z.record(z.string(), z.unknown()).nullable().meta({
       description: "In lists null for results above 16 KiB: these are in the artifact and in the results.",
     }),
+    complete: Complete.optional(),
     schema_ok: z.boolean().nullable(),
     warnings: Warnings,
     error: StoredError.nullable(),

@@ -128,6 +128,7 @@ test("the answer about an item has its result as it was, and its id within the r
     warnings: [{ code: "pages_not_read", read: 1, of: 2 }],
     errorCode: null,
     errorMessage: null,
+    errorDetails: null,
     promptTokens: 1,
     completionTokens: 2,
     modelCalls: 3,

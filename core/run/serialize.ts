@@ -68,14 +68,7 @@ export function run(row: RunRow, runningItems: number, viewer: string = row.keyI
     },
     artifact_rel: row.artifactRel,
     eval: null,
-    error:
-      row.errorCode === null
-        ? null
-        : {
-            code: row.errorCode,
-            message: row.errorMessage ?? "",
-            ...(row.errorDetails === null ? {} : { details: row.errorDetails }),
-          },
+    error: errorOf(row),
     webhook:
       row.webhookUrl === null
         ? null
@@ -94,9 +87,10 @@ export function item(run: Pick<RunRow, "runId">, row: Omit<ItemRow, "pendingArti
     request_id: requestIdOf(run, row.index),
     artifact_rel: row.artifactRel,
     result: row.result === null ? null : (JSON.parse(row.result) as Item["result"]),
+    ...(row.errorCode === "answer_too_long" ? { complete: false as const } : {}),
     schema_ok: row.schemaOk,
     warnings: row.warnings ?? [],
-    error: row.errorCode === null ? null : { code: row.errorCode, message: row.errorMessage ?? "" },
+    error: errorOf(row),
     attempts: row.attempts,
     timings_ms: {
       total: row.totalMs,
@@ -110,4 +104,10 @@ export function item(run: Pick<RunRow, "runId">, row: Omit<ItemRow, "pendingArti
       attempts: row.modelCalls,
     },
   };
+}
+
+function errorOf(row: Pick<ItemRow, "errorCode" | "errorMessage" | "errorDetails">): Item["error"] {
+  if (row.errorCode === null) return null;
+  const details = row.errorDetails === null ? {} : { details: row.errorDetails };
+  return { code: row.errorCode, message: row.errorMessage ?? "", ...details };
 }

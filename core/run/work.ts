@@ -204,7 +204,8 @@ async function afterFailure(
     }
     return end(services, log, runRow, row, asCrash(asEnding(runRow, row, artifact)));
   }
-  if (verdict === "refused") return final();
+  // Another attempt would ask the very same questions again.
+  if (verdict === "refused" || error.code === "invalid_model_output") return final();
   const away = error.code === "inference_unavailable";
   if (!suspect && !away && row.attempts + 1 >= maxAttempts) return final();
   await recordAttempt(services, log, artifact);
@@ -330,6 +331,7 @@ const asCrash = (artifact: Artifact): Artifact => ({
   error: {
     code: "inference_failed",
     message: "the model server's connection was lost at this picture every time",
+    details: { reason: "connection_lost" },
   },
 });
 

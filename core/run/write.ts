@@ -256,7 +256,8 @@ async function* items(
 
 async function withResult(bucket: Bucket.Bucket, log: Log, run: RunRow, row: Row): Promise<Item> {
   const item = Serialize.item(run, row);
-  if (row.status !== "succeeded" || row.result !== null || row.artifactRel === null) return item;
+  const hasResult = row.status === "succeeded" || item.complete === false;
+  if (!hasResult || row.result !== null || row.artifactRel === null) return item;
   try {
     const artifact = await Artifacts.get(bucket, log, row.artifactRel);
     if (artifact !== undefined) return { ...item, result: artifact.result };

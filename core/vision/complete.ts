@@ -123,6 +123,8 @@ export async function complete(server: Server, ask: Ask, options: CallOptions): 
       error: error?.code ?? "internal",
       reason: error?.fault === undefined ? "internal" : reasonOf(error.fault),
       status: error?.fault?.status ?? null,
+      prompt_tokens: error?.usage?.prompt_tokens ?? null,
+      completion_tokens: error?.usage?.completion_tokens ?? null,
     });
     throw thrown;
   }
@@ -206,13 +208,11 @@ async function stream(
   } catch (thrown) {
     // What came after the finish reason cannot spoil the answer.
     if (finishReason === null) {
-      throw toError(
-        stopped,
-        answerFault ?? errorEvent(thrown) ?? exchange.fault(),
-        exchange.sent(),
-        text || completion.reasoning,
-        thrown,
-      );
+      throw toError(stopped, answerFault ?? errorEvent(thrown) ?? exchange.fault(), exchange.sent(), {
+        rawText: text || completion.reasoning,
+        usage: completion.usage,
+        cause: thrown,
+      });
     }
   } finally {
     clearTimeout(idle);
@@ -223,7 +223,10 @@ async function stream(
   }
   // The client ends an aborted or half-finished stream without an error.
   if (completion.cut === null && finishReason === null) {
-    throw toError(stopped, exchange.fault(), exchange.sent(), text || completion.reasoning, undefined);
+    throw toError(stopped, exchange.fault(), exchange.sent(), {
+      rawText: text || completion.reasoning,
+      usage: completion.usage,
+    });
   }
   return {
     ...completion,
@@ -275,7 +278,10 @@ function requestBody(
     // The older name: every compatible server takes it, the newer one not yet.
     max_tokens: ask.maxTokens,
     stream: true,
-    stream_options: { include_usage: true },
+    // In every piece (vLLM): what a call that is cut off has cost is known too.
+    stream_options: without?.has("continuous_usage_stats")
+      ? { include_usage: true }
+      : ({ include_usage: true, continuous_usage_stats: true } as { include_usage: true }),
     // Models that think by default (Qwen3.5 and later) would spend the answer's tokens on it. Templates without such
     // a variable ignore it; a server that does not know the field says so, and is not sent it again.
     chat_template_kwargs: { enable_thinking: false },
@@ -338,16 +344,18 @@ function toError(
   stopped: "silence" | "deadline" | "aborted" | undefined,
   found: Fault | undefined,
   afterSend: boolean,
-  rawText: string,
-  cause: unknown,
+  more: { rawText: string; usage: Usage | null; cause?: unknown },
 ): VisionError {
   const fault: Fault =
     stopped !== undefined ? { kind: stopped, afterSend } : (found ?? { kind: "unfinished", afterSend });
-  return error(fault, { rawText, cause });
+  return error(fault, more);
 }
 
 /** The error of a single failed call. */
-export function error(fault: Fault, more: { rawText?: string; cause?: unknown } = {}): VisionError {
+export function error(
+  fault: Fault,
+  more: { rawText?: string; usage?: Usage | null; cause?: unknown } = {},
+): VisionError {
   const verdict = classify(fault);
   const timeout = fault.kind === "deadline" || fault.kind === "aborted";
   const away = verdict === "weather" || verdict === "overload";
@@ -358,6 +366,7 @@ export function error(fault: Fault, more: { rawText?: string; cause?: unknown } 
     reason: reasonOf(fault),
     fault,
     rawText: more.rawText ?? "",
+    usage: more.usage ?? null,
     retryAfterS: away ? Math.max(1, Math.ceil((fault.retryAfterMs ?? 5_000) / 1000)) : undefined,
     cause,
   });
@@ -369,6 +378,7 @@ export const messages = {
   inference_failed: "the model server could not answer",
   invalid_model_output: "the model's answer is not one JSON object",
   model_thinks: "the model's answer was all thinking: switch thinking off at the model server",
+  answer_too_long: "the model's answer does not fit the room that its context leaves",
 } as const;
 
 async function readSome(response: Response, maxBytes: number): Promise<string> {

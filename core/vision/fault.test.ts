@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import { type Fault, fromAnswer, parseContextTooLong, parseRetryAfter } from "#core/vision/fault";
 import { classify, suspect } from "#core/vision/weather";
 import * as ModelServer from "#test/model-server";
+import { notThePicture } from "#test/model-server/too-long";
 
 const none = new Headers();
 const body = (message: string) => JSON.stringify({ error: { message, type: "BadRequestError", code: 400 } });
@@ -17,6 +18,21 @@ describe("context too long", () => {
       expect(parseContextTooLong(text)).toEqual(expected[name] ?? { maxModelLen: 8192, promptTokens: 9000 });
     },
   );
+
+  test.each([
+    ["textAlone", { maxModelLen: 4096, only: "text" }],
+    ["characters", { maxModelLen: 4096, only: "text" }],
+    ["answerAlone", { maxModelLen: 4096, only: "answer", clips: true }],
+    ["stoppedByAnswer", { maxModelLen: 4096, only: "answer" }],
+  ] as const)("%s: what is no length of the prompt is not taken for one", (name, expected) => {
+    expect(parseContextTooLong(notThePicture[name])).toEqual(expected);
+    expect(fromAnswer(400, none, body(notThePicture[name]), 0).contextTooLong).toEqual(expected);
+  });
+
+  test("a true length of the text alone is kept", () => {
+    const text = notThePicture.textAlone.replace("at least 4097", "5120");
+    expect(parseContextTooLong(text)).toEqual({ maxModelLen: 4096, promptTokens: 5120, only: "text" });
+  });
 
   test("llama.cpp's numbers beside its text are read", () => {
     const answer = JSON.stringify({

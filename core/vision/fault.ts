@@ -1,5 +1,6 @@
-import { AppError, type Code } from "#core/error";
+import { AppError, type Code, type Details } from "#core/error";
 import type { Repair } from "#core/vision/object-scan";
+import type { Salvaged } from "#core/vision/salvage";
 
 /** What went wrong in one call to the model server; codes and numbers only, safe for logs and artifacts. */
 export interface Fault {
@@ -36,6 +37,8 @@ export type FaultKind =
   | "status"
   /** The stream ended in an orderly way, but without a `finish_reason`. */
   | "unfinished"
+  /** The server broke the answer off itself (`finish_reason: "abort"`): it is being shut down in order. */
+  | "shutdown"
   /** More bytes than any answer has. */
   | "oversized"
   | "deadline"
@@ -48,6 +51,10 @@ export interface ContextTooLong {
   promptTokens?: number;
   /** Tokens that are too many, where the text gives neither of the others. */
   overBy?: number;
+  /** What it is about alone: the text, before any picture was counted, or the `max_tokens` that was asked for. */
+  only?: "text" | "answer";
+  /** By its words a server that clips an answer which does not fit, instead of refusing it. */
+  clips?: true;
 }
 
 /** One call to the model server, as it goes into the artifact. Wire names. */
@@ -78,12 +85,25 @@ export type AttemptKind =
   | "reencoded_picture"
   | "without_field"
   | "another_seed"
+  /** After an answer that did not fit: all the room there is. */
+  | "larger_max_tokens"
+  /** The server takes no more. */
   | "smaller_max_tokens"
   | "without_response_format";
 
 export interface Usage {
   prompt_tokens: number;
   completion_tokens: number;
+}
+
+/** Of all calls together, as far as the server counted them. */
+export function usageOf(attempts: readonly AttemptRecord[]): Usage {
+  const sum = { prompt_tokens: 0, completion_tokens: 0 };
+  for (const { usage } of attempts) {
+    sum.prompt_tokens += usage?.prompt_tokens ?? 0;
+    sum.completion_tokens += usage?.completion_tokens ?? 0;
+  }
+  return sum;
 }
 
 /**
@@ -97,16 +117,23 @@ export class VisionError extends AppError {
   readonly rawText: string;
   /** Finish reason of the last answer. */
   readonly finishReason: string | null;
+  /** Of a single call that failed: what the server had counted when it broke off. */
+  readonly usage: Usage | null;
+  /** The part of an answer that was read before there was no more room for it. */
+  readonly partial: Salvaged | null;
 
   constructor(
     code: Code,
     message: string,
     options: {
-      reason: string;
+      reason?: string;
+      details?: Details;
       fault?: Fault | undefined;
       attempts?: AttemptRecord[];
       rawText?: string;
       finishReason?: string | null;
+      usage?: Usage | null;
+      partial?: Salvaged | null;
       retryAfterS?: number | undefined;
       /** Where another call would end in the same way, whatever the code says. */
       retry?: false;
@@ -114,7 +141,10 @@ export class VisionError extends AppError {
     },
   ) {
     super(code, message, {
-      details: { reason: options.reason },
+      details: {
+        ...(options.reason === undefined ? {} : { reason: options.reason }),
+        ...options.details,
+      },
       retry: options.retry,
       retryAfterS: options.retryAfterS,
       cause: options.cause,
@@ -124,6 +154,8 @@ export class VisionError extends AppError {
     this.attempts = options.attempts ?? [];
     this.rawText = options.rawText ?? "";
     this.finishReason = options.finishReason ?? null;
+    this.usage = options.usage ?? null;
+    this.partial = options.partial ?? null;
   }
 }
 
@@ -135,6 +167,7 @@ const modelMissingPattern =
 const optionalFields = [
   "seed",
   "stream_options",
+  "continuous_usage_stats",
   "top_logprobs",
   "logprobs",
   "response_format",
@@ -204,7 +237,11 @@ export function fromAnswer(status: number, headers: Headers, body: string, now: 
 function unknownFields(message: string): string[] {
   if (!unknownFieldPattern.test(message)) return [];
   const named = optionalFields.filter((field) => new RegExp(`\\b${field}\\b`).test(message));
-  return named.length === 0 && templatePattern.test(message) ? ["chat_template_kwargs"] : named;
+  if (named.length === 0 && templatePattern.test(message)) return ["chat_template_kwargs"];
+  // The one option of the streaming's is unknown, and its place is named beside it.
+  return named.includes("continuous_usage_stats")
+    ? named.filter((field) => field !== "stream_options")
+    : named;
 }
 
 /**
@@ -235,39 +272,69 @@ export function parseRetryAfter(value: string | null, now: number): number | und
 
 const contextPatterns =
   /context (?:length|size|window)|maximum model length|max_model_len|max_tokens must be at least 1|exceed_context_size/i;
+/** vLLM 0.32: the figure alone is beyond the context, whatever the prompt. */
+const answerAlone =
+  /max_(?:completion_|output_)?tokens\s*=\s*[\d,]+ cannot be greater than \w+\s*=\s*([\d,]*\d)/i;
+/** Far too long a text is refused by its characters, which say nothing about tokens. */
+const inCharacters = /contains [\d,]+ characters/i;
+/** vLLM 0.32 looks at the text before the picture; its "at least" is where it stopped counting. */
+const textAlone = /exceeds this limit even without any output tokens/i;
+
+/** The number behind the first pattern that matches. */
+function find(text: string, ...patterns: RegExp[]): number | undefined {
+  for (const pattern of patterns) {
+    const digits = pattern.exec(text)?.[1];
+    if (digits !== undefined) return Number(digits.replaceAll(",", ""));
+  }
+  return undefined;
+}
 
 /**
  * The numbers of a "context too long" answer of vLLM (any version), SGLang or llama.cpp, or undefined when the
- * text is about something else. The wording changes between versions, so numbers are looked up loosely.
+ * text is about something else. The wording changes between versions, so numbers are looked up loosely. A length that
+ * is only where the server stopped counting (always one more than it takes) is no length, and is left out.
  */
 export function parseContextTooLong(text: string): ContextTooLong | undefined {
+  const taken = find(text, answerAlone);
+  if (taken !== undefined) return { maxModelLen: taken, only: "answer", clips: true };
   if (!contextPatterns.test(text)) return undefined;
-  const find = (...patterns: RegExp[]) => {
-    for (const pattern of patterns) {
-      const digits = pattern.exec(text)?.[1];
-      if (digits !== undefined) return Number(digits.replaceAll(",", ""));
-    }
-    return undefined;
-  };
   const maxModelLen = find(
+    text,
     /context (?:length|size|window)\D{0,40}?([\d,]*\d)/i,
     /maximum model length\D{0,20}([\d,]*\d)/i,
     /max_model_len\D{0,20}([\d,]*\d)/i,
     /"n_ctx"\s*:\s*(\d+)/,
   );
+  const context = maxModelLen === undefined ? {} : { maxModelLen };
+  if (inCharacters.test(text)) return { ...context, only: "text" };
   const promptTokens = find(
+    text,
     /"n_prompt_tokens"\s*:\s*(\d+)/,
+    /input length \(([\d,]*\d)\)/i,
     /prompt \(length ([\d,]*\d)\)/i,
     /prompt contains(?: at least)? ([\d,]*\d)/i,
     /messages resulted in ([\d,]*\d)/i,
     /passed ([\d,]*\d) input tokens/i,
+    /request has ([\d,]*\d) input tokens/i,
     /([\d,]*\d) (?:tokens )?(?:in|from) the (?:input )?messages/i,
     /input \(([\d,]*\d) tokens\)/i,
     /prompt[^.]{0,60}?([\d,]*\d) tokens/i,
   );
-  const overBy = find(/got -([\d,]*\d)/i);
+  const asked = find(text, /requested ([\d,]*\d) output tokens/i) ?? 0;
+  const stopped =
+    promptTokens !== undefined &&
+    maxModelLen !== undefined &&
+    /contains at least/i.test(text) &&
+    promptTokens === maxModelLen - asked + 1;
+  if (textAlone.test(text)) {
+    const length = promptTokens === undefined || stopped ? {} : { promptTokens };
+    return { ...context, ...length, only: "text" };
+  }
+  // Stopped short of the context by the answer's share: with fewer tokens for the answer there may be room.
+  if (stopped) return { ...context, only: asked > 0 ? "answer" : "text" };
+  const overBy = find(text, /got -([\d,]*\d)/i);
   return {
-    ...(maxModelLen === undefined ? {} : { maxModelLen }),
+    ...context,
     ...(promptTokens === undefined ? {} : { promptTokens }),
     // "max_tokens must be at least 1, got -N": the room left for the answer, counted below zero.
     ...(overBy === undefined ? {} : { overBy: overBy + 1 }),
@@ -292,6 +359,8 @@ export function reasonOf(fault: Fault): string {
       return "model_server_silent";
     case "unfinished":
       return "unfinished_answer";
+    case "shutdown":
+      return "model_server_shutdown";
     case "oversized":
       return "oversized_answer";
     case "status":

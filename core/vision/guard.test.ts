@@ -1,5 +1,5 @@
-import { expect, test } from "vitest";
-import { type Cut, Guard } from "#core/vision/guard";
+import { describe, expect, test } from "vitest";
+import { type Cut, endsInCopies, Guard } from "#core/vision/guard";
 
 /** Feeds a text in pieces; where it was cut off, and why. */
 function feed(text: string, size = 7, maxTokens = 4096): { cut: Cut | undefined; at: number } {
@@ -42,15 +42,53 @@ test("loops of any period are cut off long before a usual max_tokens", () => {
     "ha",
     "- ",
     "\\n",
-    '"a", ',
-    '{"name": "COFFEE", "price": "2.50"}, ',
-    `{"text": "${"abcdefghij".repeat(30)}"},`,
+    '"total": "2.50", ',
+    `"text": "${"abcdefghij".repeat(30)}",`,
+    '{"items": [{"name": "TEA"}]}, ',
   ];
   for (const unit of units) {
-    const { cut, at } = feed(`{"items": [${unit.repeat(200)}`);
+    const { cut, at } = feed(`{"text": "${unit.repeat(200)}`);
     expect(cut).toBe("repetition");
     expect(at).toBeLessThan(Math.max(400, unit.length * 32 + 100));
   }
+});
+
+test("entries that say nothing are no lines, however often they come", () => {
+  for (const unit of ['{"name": null, "price": null}, ', "null, ", '"", ', "{}, ", '[null, ""], ']) {
+    const { cut, at } = feed(`{"items": [${unit.repeat(200)}`);
+    expect(cut, unit).toBe("repetition");
+    expect(at).toBeLessThan(Math.max(400, unit.length * 32 + 100));
+  }
+});
+
+describe("whole entries that repeat are lines of a receipt: max_tokens is their judge", () => {
+  const units = [
+    '{"name": "COFFEE", "price": "2.50"}, ',
+    '{"name":"KATZENFUTTER \\"DOSE\\", 400G","quantity":null,"unit_price":null,"price":"0,89"},',
+    `{"text": "${Array.from({ length: 90 }, (_, i) => i).join(" ")}"},`,
+    '"0,89", ',
+    "89, ",
+    // Two lines by turns, a list within a line, brackets within a text.
+    '{"name": "TEA", "price": "1.00"}, {"name": "CAKE", "price": "3.00"}, ',
+    '{"name": "TEA", "tags": ["A", "B"], "price": "1.00"}, ',
+    '{"name": "TEA ]}[{", "price": "1.00"}, ',
+  ];
+  test.each(units)("%s", (unit) => {
+    for (const copies of [36, 100]) {
+      const text = `{"items": [${unit.repeat(copies).replace(/,\s*$/, "")}], "total": "89,00"}`;
+      for (const size of [1, 7, 64]) expect(feed(text, size)).toEqual({ cut: undefined, at: text.length });
+    }
+  });
+
+  test.each(units)("an answer that ends in them ends in copies: %s", (unit) => {
+    expect(endsInCopies(`{"items": [${unit.repeat(80)}${unit.slice(0, unit.length / 2)}`)).toBe(true);
+    expect(endsInCopies(`{"items": [${unit.repeat(20)}`)).toBe(false);
+  });
+});
+
+test("different lines are no copies", () => {
+  const items = Array.from({ length: 80 }, (_, i) => ({ name: `ITEM ${i * 37}`, price: "0,89" }));
+  expect(endsInCopies(JSON.stringify({ items }).slice(0, 2_000))).toBe(false);
 });
 
 test("what receipts really contain is not cut off", () => {

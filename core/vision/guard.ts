@@ -7,7 +7,7 @@ const maxWhitespaceRun = 200;
 const maxDigitRun = 80;
 /** The longest repeated unit looked for: about one line item with all its fields. */
 const maxPeriod = 512;
-/** A unit counts as a loop from this many copies on. A receipt with 20 equal lines is rare, but real. */
+/** A unit counts as a loop from this many copies on. */
 const loopCopies = 30;
 /** And from this many characters on: rules of dashes and dots are printed on every receipt. */
 const loopMinCharacters = 240;
@@ -17,12 +17,16 @@ const checkEvery = 64;
 /**
  * Watches an answer as it streams in and says when it has degenerated: endless white space (models do that where
  * the grammar allows any), endless digits, the same text over and over, or more text than was ordered.
+ *
+ * Whole entries of a list may repeat as often as `max_tokens` allows: 36 tins of cat food are 36 lines. Only entries
+ * that say nothing (nulls and empty texts) are no lines of a receipt, however many.
  */
 export class Guard {
   #text = "";
   #whitespaceRun = 0;
   #digitRun = 0;
   #nextCheck = checkEvery;
+  readonly #entries = new Entries();
   readonly #maxCharacters: number;
 
   /** `maxTokens` bounds the text: no tokenizer in use has tokens of more than 32 characters on average. */
@@ -35,6 +39,7 @@ export class Guard {
     this.#text += delta;
     for (let i = 0; i < delta.length; i++) {
       const code = delta.charCodeAt(i);
+      this.#entries.push(code);
       this.#whitespaceRun = isWhitespace(code) ? this.#whitespaceRun + 1 : 0;
       this.#digitRun = isNumeric(code) ? this.#digitRun + 1 : 0;
       if (this.#whitespaceRun > maxWhitespaceRun) return "whitespace";
@@ -43,23 +48,88 @@ export class Guard {
     if (this.#text.length > this.#maxCharacters) return "too_long";
     if (this.#text.length >= this.#nextCheck) {
       this.#nextCheck = this.#text.length + checkEvery;
-      if (loops(this.#text)) return "repetition";
+      const period = periodOf(this.#text);
+      if (period !== undefined && !this.#repeatsLines(period)) return "repetition";
+    }
+    return undefined;
+  }
+
+  /** The repeated unit is one whole entry of one list or several, and they say something. */
+  #repeatsLines(period: number): boolean {
+    const end = this.#entries.endOfRepeated(this.#text.length, period);
+    if (end === undefined) return false;
+    try {
+      return says(JSON.parse(`[${this.#text.slice(end - period + 1, end)}]`));
+    } catch {
+      return false;
+    }
+  }
+}
+
+/** Where the entries of lists end in a JSON text that is still growing. */
+class Entries {
+  #at = 0;
+  #inString = false;
+  #escaped = false;
+  #lists = 0;
+  /** Open brackets: a number for each list, 0 for an object. */
+  readonly #open: number[] = [];
+  /** Commas between entries, by place: which list they are in. */
+  readonly #commas = new Map<number, number>();
+
+  push(code: number): void {
+    const at = this.#at;
+    this.#at += 1;
+    if (this.#inString) {
+      if (this.#escaped) this.#escaped = false;
+      else if (code === backslash) this.#escaped = true;
+      else if (code === quote) this.#inString = false;
+      return;
+    }
+    if (code === quote) this.#inString = true;
+    else if (code === openBracket) {
+      this.#lists += 1;
+      this.#open.push(this.#lists);
+    } else if (code === openBrace) this.#open.push(0);
+    else if (code === closeBracket || code === closeBrace) this.#open.pop();
+    else if (code === comma && (this.#open.at(-1) ?? 0) > 0) this.#commas.set(at, this.#open.at(-1) ?? 0);
+  }
+
+  /** Place of the last comma that has its like one period earlier in the same list. */
+  endOfRepeated(length: number, period: number): number | undefined {
+    for (let at = length - 1; at >= length - period; at--) {
+      const list = this.#commas.get(at);
+      if (list !== undefined && this.#commas.get(at - period) === list) return at;
     }
     return undefined;
   }
 }
 
-/** True when the text ends in copies of one unit, enough of them to be no printed text. */
-function loops(text: string): boolean {
+const [quote, backslash, comma] = [0x22, 0x5c, 0x2c];
+const [openBracket, closeBracket, openBrace, closeBrace] = [0x5b, 0x5d, 0x7b, 0x7d];
+
+/** True when there is anything printed in it. */
+function says(value: unknown): boolean {
+  if (typeof value === "object" && value !== null) return Object.values(value).some(says);
+  return value !== null && value !== "";
+}
+
+/** True when the text ends in copies of one unit, enough of them to be a loop (or as many equal lines). */
+export function endsInCopies(text: string): boolean {
+  return periodOf(text) !== undefined;
+}
+
+/** Length of the unit that the text ends in copies of; undefined when there are too few of them. */
+function periodOf(text: string): number | undefined {
   for (let period = 1; period <= maxPeriod; period++) {
     const needed = Math.max(loopMinCharacters, period * loopCopies);
-    if (text.length < needed) return false;
+    if (text.length < needed) return undefined;
     let at = text.length - 1;
     const stop = text.length - needed + period;
     while (at >= stop && text.charCodeAt(at) === text.charCodeAt(at - period)) at--;
-    if (at < stop) return true;
+    if (at < stop) return period;
   }
-  return false;
+  return undefined;
 }
 
 function isWhitespace(code: number): boolean {

@@ -20,6 +20,7 @@ export function classify(fault: Fault): Verdict {
     case "connect_timeout":
     case "reset":
     case "silence":
+    case "shutdown":
       return "weather";
     case "unfinished":
     case "deadline":

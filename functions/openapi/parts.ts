@@ -91,6 +91,11 @@ const texts: Record<Code, CodeText> = {
     when: "the id exists with another payload, or the state does not allow it",
     message: "this request_id was used with another payload",
   },
+  answer_too_long: {
+    when: "the model's answer does not fit its context; the artifact holds the rows that were read",
+    message: "the model's answer does not fit the room that its context leaves",
+    details: { rows: 71, max_tokens: 3890, context_tokens: 8192 },
+  },
   rate_limited: { when: "the key's limit is reached", message: "too many requests" },
   inference_failed: {
     when: "the model server answered with an error that retries did not cure",
@@ -122,6 +127,7 @@ const names: Record<number, string> = {
   409: "Conflict",
   413: "TooLarge",
   415: "UnsupportedMediaType",
+  422: "Unprocessable",
   429: "TooManyRequests",
   500: "InternalError",
   502: "BadGateway",

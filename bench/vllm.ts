@@ -1,0 +1,174 @@
+/**
+ * `npm run bench -- vllm [SCENARIO] [--url U] [--key K] [--model M]`: what a question costs a real model server, in
+ * calls and tokens, where the answer does not fit, does not end or is broken off. It starts no server; without an
+ * address (`--url` or VLLM_BASE_URL) it says so and ends.
+ *
+ *   tasks      every task once, as the server is: also for one whose model loops, or thinks
+ *   believed   the same while 8,192 tokens of context are believed: for a server that has less
+ *   restarted  asks once, waits until the server has come back with less context, then every task
+ *   ended      asks, says when half an answer is there, and waits for the server to be ended meanwhile
+ *
+ * Tokens are counted twice: as we count them, and by the difference of the server's own counters (`/metrics`), which
+ * know the calls that were cut off too.
+ */
+import { readFile } from "node:fs/promises";
+import { setTimeout as sleep } from "node:timers/promises";
+import { parseArgs } from "node:util";
+import sharp from "sharp";
+import type * as Config from "#core/config";
+import { perform } from "#core/extraction/perform";
+import * as Image from "#core/image/image";
+import type { Log } from "#core/log";
+import * as Task from "#core/task/task";
+import { probe } from "#core/vision/probe";
+import * as Figures from "./figures.ts";
+
+const scenarios = ["tasks", "believed", "restarted", "ended"] as const;
+type Scenario = (typeof scenarios)[number];
+
+/** Larger than any budget of a context of 8,192, so that the picture takes all the room there is for it. */
+const widthPixels = 1792;
+const believedTokens = 8192;
+const deadlineMs = 300_000;
+
+interface Row {
+  task: string;
+  calls: string;
+  counted: string;
+  server: string;
+  end: string;
+  seconds: number;
+}
+
+export async function run(args: string[]): Promise<number> {
+  const { values, positionals } = parseArgs({
+    args,
+    allowPositionals: true,
+    options: {
+      url: { type: "string", default: process.env.VLLM_BASE_URL ?? "" },
+      key: { type: "string", default: process.env.VLLM_API_KEY ?? "" },
+      model: { type: "string", default: "Qwen/Qwen3-VL-8B-Instruct" },
+      task: { type: "string", multiple: true },
+      json: { type: "boolean", default: false },
+    },
+  });
+  const scenario = scenarios.find((each) => each === (positionals[0] ?? "tasks"));
+  if (scenario === undefined) {
+    process.stderr.write(`one of ${scenarios.join(", ")}\n`);
+    return 2;
+  }
+  if (values.url === "") {
+    process.stdout.write("skipped: no model server given (--url or VLLM_BASE_URL)\n");
+    return 0;
+  }
+  const model: Config.Model = {
+    baseUrl: values.url.replace(/\/+$/, ""),
+    apiKey: values.key === "" ? undefined : values.key,
+    model: values.model,
+    maxModelLen: scenario === "believed" ? believedTokens : undefined,
+    maxTokens: undefined,
+    maxImages: 4,
+    connectTimeoutMs: 5_000,
+    readTimeoutMs: 120_000,
+  };
+  const tasks = values.task ?? Task.list().map(({ id }) => id);
+  const rows = await measured(model, scenario, tasks);
+  const cells = rows.map(({ task, calls, counted, server, end, seconds }) => [
+    ...[task, calls, counted, server, end],
+    seconds,
+  ]);
+  process.stdout.write(
+    values.json
+      ? `${JSON.stringify({ scenario, rows })}\n`
+      : `${Figures.table(["task", "calls", "tokens, ours", "tokens, server's", "end", "s"], cells)}\n`,
+  );
+  return 0;
+}
+
+async function measured(model: Config.Model, scenario: Scenario, tasks: string[]): Promise<Row[]> {
+  const sample = await readFile(new URL("../samples/aldi.jpg", import.meta.url));
+  const image = await Image.inspect(await sharp(sample).resize({ width: widthPixels }).jpeg().toBuffer());
+  if (scenario === "restarted") {
+    const before = await probe(model);
+    await question(model, "receipt_fields_v1", image, false);
+    await told(`now end the server and start it with less context than ${before.maxModelLen}`, async () => {
+      const { ok, maxModelLen } = await probe(model);
+      return ok && (maxModelLen ?? 0) < (before.maxModelLen ?? 0);
+    });
+  }
+  const rows: Row[] = [];
+  for (const task of tasks) rows.push(await question(model, task, image, scenario === "ended"));
+  return rows;
+}
+
+/** Says what has to be done by hand, and waits until it has been. */
+async function told(what: string, done: () => Promise<boolean>): Promise<void> {
+  process.stderr.write(`${what}\n`);
+  while (!(await done())) await sleep(500);
+}
+
+async function question(
+  model: Config.Model,
+  taskId: string,
+  image: Image.Inspected,
+  tellsWhenHalf: boolean,
+): Promise<Row> {
+  const task = Task.get(taskId);
+  if (task === undefined) throw new Error(`no task ${taskId}`);
+  const before = await counters(model);
+  const startedAt = Date.now();
+  const half = tellsWhenHalf
+    ? setTimeout(() => process.stderr.write("now end the server in order (SIGTERM)\n"), 3_000)
+    : undefined;
+  const performed = await perform(model, {
+    task,
+    image,
+    requestId: `bench-${taskId}-${startedAt}`,
+    createdAt: new Date(startedAt),
+    deadline: startedAt + deadlineMs,
+    signal: AbortSignal.timeout(deadlineMs),
+    log: silent,
+  });
+  clearTimeout(half);
+  const after = await counters(model);
+  const { attempts } = performed.record;
+  const { usage } = performed.answer;
+  const kinds = (attempts as { kind: string; error?: string }[]).map(({ kind, error }) =>
+    error === undefined ? kind : `${kind}: ${error}`,
+  );
+  const { error } = performed;
+  return {
+    task: taskId,
+    calls: `${attempts.length} (${kinds.join(", ")})`,
+    counted: `${usage.prompt_tokens} + ${usage.completion_tokens}`,
+    server:
+      before === undefined || after === undefined
+        ? "?"
+        : `${after.prompt - before.prompt} + ${after.generated - before.generated}`,
+    end:
+      error === undefined
+        ? `answered, schema_ok ${performed.answer.schema_ok}`
+        : `${error.code} ${JSON.stringify(error.details ?? {})}`,
+    seconds: Figures.round((Date.now() - startedAt) / 1000, 1),
+  };
+}
+
+/** What the server itself has counted so far; undefined where it does not say. */
+async function counters(model: Config.Model): Promise<{ prompt: number; generated: number } | undefined> {
+  // A call that was just cut off is taken off the engine, and counted, a moment later.
+  await sleep(300);
+  try {
+    const response = await fetch(new URL("/metrics", model.baseUrl), { signal: AbortSignal.timeout(5_000) });
+    const text = await response.text();
+    const sum = (name: string) =>
+      [...text.matchAll(new RegExp(`^${name}(?:\\{[^}]*\\})? (\\S+)$`, "gm"))].reduce(
+        (total, [, value]) => total + Number(value),
+        0,
+      );
+    return { prompt: sum("vllm:prompt_tokens_total"), generated: sum("vllm:generation_tokens_total") };
+  } catch {
+    return undefined;
+  }
+}
+
+const silent: Log = { info: () => {}, warn: () => {}, error: () => {}, child: () => silent };

@@ -1,0 +1,183 @@
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { usageOf } from "#core/vision/fault";
+import * as ModelServer from "#test/model-server";
+import * as Asking from "#test/model-server/asking";
+import { failure } from "#test/model-server/asking";
+
+/* What the end of an answer means, and what the tokens of answers that were cut off or broken off cost. */
+
+let model: ModelServer.ModelServer;
+
+beforeEach(async () => {
+  model = await ModelServer.start({ maxModelLen: 8192 });
+});
+afterEach(async () => {
+  await model.close();
+});
+
+const ask = (...more: Parameters<typeof Asking.ask> extends [unknown, ...infer Rest] ? Rest : never) =>
+  Asking.ask(model, ...more);
+
+function script(...behaviours: ModelServer.Behaviour[]): void {
+  model.respond = (_request, n) => behaviours[Math.min(n, behaviours.length) - 1] ?? ModelServer.hang();
+}
+
+const half = '{"total": "12.0';
+
+test.each(["length", "abort", "repetition", "tool_calls", "eos_token", "error"])(
+  "a whole object is an answer, although it ends with %s",
+  async (finishReason) => {
+    script(ModelServer.text('{"total": "12.00"}  ', { finishReason }));
+    const answer = await ask();
+    expect([answer.value, answer.finishReason, answer.attempts.length]).toEqual([
+      { total: "12.00" },
+      finishReason,
+      1,
+    ]);
+  },
+);
+
+test("white space behind a whole object is cut off, and takes nothing from it", async () => {
+  script(ModelServer.text(`{"total": "12.00"}${" ".repeat(400)}`, { end: "hang" }));
+  expect((await ask()).value).toEqual({ total: "12.00" });
+  expect(model.requests).toHaveLength(1);
+});
+
+describe("an answer that stopped in its middle", () => {
+  test.each(["stop", "eos", "repetition", "tool_calls", "brand_new_reason"])(
+    "%s: another seed once, never without the schema",
+    async (finishReason) => {
+      script(ModelServer.text(half, { finishReason }));
+      const error = await failure(ask());
+      expect(error.code).toBe("invalid_model_output");
+      expect(error.attempts.map(({ kind, response_format }) => [kind, response_format])).toEqual([
+        ["first", "json_schema"],
+        ["another_seed", "json_schema"],
+      ]);
+    },
+  );
+
+  test.each(["content_filter", "CONTENT_FILTER", "safety", "refusal"])(
+    "%s: what a server withholds it withholds again: one call",
+    async (finishReason) => {
+      script(ModelServer.text('{"total": null}', { finishReason }));
+      const error = await failure(ask());
+      expect([error.code, error.details]).toEqual([
+        "invalid_model_output",
+        { reason: `finish_${finishReason.toLowerCase()}` },
+      ]);
+      expect(model.requests).toHaveLength(1);
+    },
+  );
+
+  test("error: a fault of the server, so the very same question again", async () => {
+    script(ModelServer.text(half, { finishReason: "error" }), ModelServer.json({ total: "1" }));
+    const answer = await ask();
+    expect(answer.attempts.map(({ kind, error }) => [kind, error])).toEqual([
+      ["first", "finish_error"],
+      ["retry", undefined],
+    ]);
+    expect(new Set(model.requests.map(({ body }) => JSON.stringify(body))).size).toBe(1);
+  });
+});
+
+describe("abort: a server that is being shut down in order", () => {
+  test("with its port closed it is away, which is nobody's fault, and what it had said is counted", async () => {
+    model.models = ModelServer.html(502);
+    const usage = { prompt_tokens: 900, completion_tokens: 40 };
+    script(ModelServer.text(half, { finishReason: "abort", usage }));
+    const error = await failure(ask());
+    expect([error.code, error.details]).toEqual([
+      "inference_unavailable",
+      { reason: "model_server_shutdown" },
+    ]);
+    expect(error.attempts).toMatchObject([
+      { status: 200, finish_reason: "abort", error: "finish_abort", usage },
+    ]);
+    expect(error.rawText).toBe(half);
+  });
+
+  test("where /v1/models answers, it is asked again as it was", async () => {
+    script(ModelServer.text(half, { finishReason: "abort" }), ModelServer.json({ total: "1" }));
+    const answer = await ask();
+    expect(answer.attempts.map(({ kind }) => kind)).toEqual(["first", "retry"]);
+    expect(new Set(model.requests.map(({ body }) => JSON.stringify(body))).size).toBe(1);
+    expect(model.probes).toBe(1);
+  });
+
+  test("it is no suspicion against the picture", async () => {
+    script(ModelServer.text(half, { finishReason: "abort" }), ModelServer.json({ total: "1" }));
+    expect((await ask({ endOnSuspect: true })).value).toEqual({ total: "1" });
+  });
+
+  test("a server that breaks every answer off and is there is at fault in the end", async () => {
+    script(ModelServer.text(half, { finishReason: "abort" }));
+    const error = await failure(ask({ probeTimeoutMs: 2_000 }));
+    expect([error.code, model.requests.length]).toEqual(["inference_failed", 5]);
+  });
+
+  test("without the time for another call it is away all the same: the caller's place is the queue", async () => {
+    script(ModelServer.text(half, { finishReason: "abort" }));
+    const backoff = { baseMs: 5_000, maxMs: 5_000 };
+    const error = await failure(ask({ deadline: Date.now() + 1_000, backoff }));
+    expect([error.code, model.requests.length]).toEqual(["inference_unavailable", 1]);
+  });
+});
+
+describe("the tokens of calls that came to no end", () => {
+  test("cut off by our guard: counted up to there", async () => {
+    script(ModelServer.endless("whitespace"), ModelServer.json({ total: "1" }));
+    const answer = await ask();
+    expect(answer.attempts[0]).toMatchObject({ error: "whitespace", usage: { prompt_tokens: 100 } });
+    expect(answer.attempts[0]?.usage?.completion_tokens).toBeGreaterThan(5);
+    expect(answer.usage).toEqual(usageOf(answer.attempts));
+  });
+
+  const usage = { prompt_tokens: 900, completion_tokens: 400 };
+  const text = `{"total": "${"x".repeat(400)}`;
+
+  test("ended by the deadline", async () => {
+    script(ModelServer.text(text, { usage, chunkDelayMs: 40 }));
+    const error = await failure(ask({ deadline: Date.now() + 500 }));
+    expect(error.code).toBe("inference_timeout");
+    expect(error.attempts[0]?.usage?.prompt_tokens).toBe(900);
+    expect(error.attempts[0]?.usage?.completion_tokens).toBeGreaterThan(16);
+    expect(error.attempts[0]?.usage?.completion_tokens).toBeLessThan(400);
+  });
+
+  test.each(["reset", "clean"] as const)("a connection that ends without a reason: %s", async (end) => {
+    script(
+      ModelServer.text(text, { usage, end, finishReason: null, chunkDelayMs: 2 }),
+      ModelServer.json({ total: "1" }),
+    );
+    const answer = await ask();
+    expect(answer.attempts[0]?.usage?.prompt_tokens).toBe(900);
+    expect(answer.attempts[0]?.usage?.completion_tokens).toBeGreaterThan(0);
+    expect(answer.usage.prompt_tokens).toBe(900 + 100);
+  });
+
+  test("a server that knows no such option is asked without it, and still for the sum at the end", async () => {
+    model.respond = ({ body }) =>
+      body.stream_options?.continuous_usage_stats === undefined
+        ? ModelServer.json({ total: "1" }, { usage })
+        : ModelServer.error(
+            422,
+            "[{'type': 'extra_forbidden', 'loc': ('body', 'stream_options', 'continuous_usage_stats'), 'msg': 'Extra inputs are not permitted'}]",
+          );
+    expect((await ask()).usage).toEqual(usage);
+    expect(model.requests.map(({ body }) => body.stream_options)).toEqual([
+      { include_usage: true, continuous_usage_stats: true },
+      { include_usage: true },
+    ]);
+    // Remembered.
+    expect((await ask()).attempts).toHaveLength(1);
+  });
+
+  test("the log's event of a failed call has its tokens, and no text", async () => {
+    script(ModelServer.text(text, { usage, chunkDelayMs: 40 }));
+    const events: object[] = [];
+    await failure(ask({ deadline: Date.now() + 300, onEvent: (event) => events.push(event) }));
+    expect(events.at(-1)).toMatchObject({ event: "vllm_call_error", prompt_tokens: 900 });
+    expect(JSON.stringify(events)).not.toContain("xx");
+  });
+});

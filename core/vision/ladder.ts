@@ -1,0 +1,363 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { type AppError, type Code, from } from "#core/error";
+import * as Complete from "#core/vision/complete";
+import {
+  type AttemptKind,
+  type AttemptRecord,
+  type ContextTooLong,
+  type Fault,
+  reasonOf,
+  usageOf,
+  VisionError,
+} from "#core/vision/fault";
+import { Guard } from "#core/vision/guard";
+import { type Judged, judge } from "#core/vision/judge";
+import { probe } from "#core/vision/probe";
+import { modelThinks } from "#core/vision/reasoning";
+import * as RefusedFields from "#core/vision/refused-fields";
+import type { Fit } from "#core/vision/room";
+import { salvage } from "#core/vision/salvage";
+import type { Answer, AskOptions } from "#core/vision/vision";
+import { classify, suspect } from "#core/vision/weather";
+
+const maxRetries = 4;
+const defaultBackoff = { baseMs: 250, maxMs: 8_000 };
+/** A retry needs at least this much time to be worth the pause in front of it. */
+const minCallMs = 100;
+/** At temperature 0 another seed changes nothing: from the second rung on a little randomness helps out of a loop. */
+const laterTemperature = 0.2;
+/** An answer of fewer tokens is none. */
+const leastTokens = 64;
+
+/** The rungs of the ladder: how the next question differs after an answer that was no JSON object. */
+const rungs = ["first", "another_seed", "without_response_format"] as const satisfies AttemptKind[];
+
+/** The state of one question between its calls. */
+export class Ladder {
+  readonly #server: Complete.Server;
+  readonly #question: Complete.Ask;
+  readonly #options: AskOptions;
+  readonly #attempts: AttemptRecord[] = [];
+  #images: Complete.Picture[];
+  #maxTokens: number;
+  #rung = 0;
+  #kind: AttemptKind = "first";
+  /** Fields left out: what the server is known to refuse, and what it has refused in this question. */
+  #without: ReadonlySet<string>;
+  #retries = 0;
+  /** The room was looked at after an answer that did not fit; there is no second look. */
+  #resized = false;
+  #reencoded = false;
+  #rawText = "";
+  #finishReason: string | null = null;
+
+  constructor(server: Complete.Server, question: Complete.Ask, options: AskOptions) {
+    this.#server = server;
+    this.#question = question;
+    this.#options = options;
+    this.#images = question.images;
+    this.#maxTokens = question.maxTokens;
+    this.#without = RefusedFields.refusedBy(server);
+  }
+
+  /** One call; an answer, or undefined when the next call may start. */
+  async step(): Promise<Answer | undefined> {
+    const { ask, without } = this.#request();
+    const startedAt = Date.now();
+    const record: AttemptRecord = {
+      n: this.#attempts.length + 1,
+      kind: this.#kind,
+      seed: ask.seed,
+      temperature: ask.temperature,
+      max_tokens: ask.maxTokens,
+      response_format: Complete.sendsSchema(ask, without) ? "json_schema" : "none",
+      status: null,
+      finish_reason: null,
+      ms: 0,
+      first_token_ms: null,
+      usage: null,
+    };
+    let completion: Complete.Completion;
+    try {
+      completion = await Complete.complete(this.#server, ask, {
+        signal: this.#options.signal,
+        deadline: this.#options.deadline,
+        onEvent: (event) => this.#options.onEvent?.({ ...event, attempt: record.n }),
+        guard: new Guard(ask.maxTokens),
+        without,
+      });
+    } catch (thrown) {
+      if (!(thrown instanceof VisionError) || thrown.fault === undefined) throw thrown;
+      const { fault } = thrown;
+      record.ms = Date.now() - startedAt;
+      record.status = fault.status ?? (fault.kind === "unfinished" ? 200 : null);
+      record.error = reasonOf(fault);
+      record.usage = thrown.usage;
+      this.#attempts.push(record);
+      if (thrown.rawText !== "") this.#rawText = thrown.rawText;
+      await this.#afterFault(fault, thrown.code);
+      return undefined;
+    }
+    record.ms = completion.totalMs;
+    record.status = 200;
+    record.first_token_ms = completion.firstTokenMs;
+    record.finish_reason = completion.finishReason;
+    record.usage = completion.usage;
+    this.#attempts.push(record);
+    RefusedFields.note(this.#server, this.#without);
+    const rawText = completion.text.trim() === "" ? completion.reasoning : completion.text;
+    this.#rawText = rawText;
+    this.#finishReason = completion.finishReason;
+    const judged = judge(completion);
+    if (judged.kind === "answer") {
+      if (judged.repaired !== undefined) record.repaired = judged.repaired;
+      return {
+        value: judged.value,
+        rawText,
+        finishReason: completion.finishReason ?? "stop",
+        usage: usageOf(this.#attempts),
+        attempts: this.#attempts,
+        model: completion.model,
+        logprobs: completion.logprobs,
+      };
+    }
+    record.error = judged.reason;
+    await this.#after(judged, completion, ask.maxTokens);
+    return undefined;
+  }
+
+  /** What an answer that cannot be taken means for the next question, or the end. */
+  async #after(
+    judged: Exclude<Judged, { kind: "answer" }>,
+    completion: Complete.Completion,
+    askedTokens: number,
+  ): Promise<void> {
+    const { reason } = judged;
+    switch (judged.kind) {
+      case "thinks":
+        // It would think again, at the price of another whole answer.
+        throw this.#thinks();
+      case "malformed":
+        return this.#climb(reason);
+      case "broken": {
+        if (this.#rung > 0) throw this.#end("invalid_model_output", reason, undefined);
+        // All of its tokens were used up: what gets out of the loop needs fewer, and nothing is asked twice at one size.
+        if (completion.cut === null && reason === "repetition" && completion.finishReason !== "repetition")
+          this.#maxTokens = Math.max(leastTokens, Math.floor(askedTokens / 2));
+        return this.#climb(reason);
+      }
+      case "full":
+        return await this.#full(completion, askedTokens);
+      case "withheld":
+        throw this.#end("invalid_model_output", reason, undefined);
+      case "outage":
+        return await this.#afterFault({ kind: "shutdown", afterSend: true }, "inference_unavailable");
+      case "fault":
+        return await this.#afterFault(
+          { kind: "status", status: 500, fromModelServer: true, afterSend: true },
+          "inference_failed",
+        );
+    }
+  }
+
+  #request(): { ask: Complete.Ask; without: ReadonlySet<string> | undefined } {
+    const question = this.#question;
+    return {
+      ask: {
+        ...question,
+        images: this.#images,
+        seed: question.seed + this.#rung,
+        temperature:
+          this.#rung === 0 ? question.temperature : Math.max(question.temperature, laterTemperature),
+        maxTokens: this.#maxTokens,
+        schema: rungs[this.#rung] === "without_response_format" ? undefined : question.schema,
+      },
+      without: this.#without,
+    };
+  }
+
+  /** The next rung, or the end of the ladder. */
+  #climb(reason: string): void {
+    this.#rung++;
+    const rung = rungs[this.#rung];
+    if (rung === undefined || (rung === "without_response_format" && this.#question.schema === undefined)) {
+      throw this.#end("invalid_model_output", reason, undefined);
+    }
+    this.#kind = rung;
+  }
+
+  /**
+   * An answer that used up its tokens. Fewer than were asked for: the context is full, and the picture gives way. As
+   * many: there is more room, or there is none, and then this is how it ends; the same size would end the same way.
+   */
+  async #full(completion: Complete.Completion, askedTokens: number): Promise<void> {
+    const { room } = this.#options;
+    const { usage } = completion;
+    if (!this.#resized && room !== undefined) {
+      this.#resized = true;
+      // A server that counts the end of the text, or does not, is off by one.
+      const clipped = usage !== null && usage.prompt_tokens > 0 && usage.completion_tokens < askedTokens - 1;
+      if (clipped) {
+        const fit = await this.#fitted(room.full(usage));
+        if (fit !== undefined) return this.#resize(fit);
+      } else {
+        const maxTokens = room.grown(usage, askedTokens);
+        if (maxTokens !== undefined) {
+          this.#maxTokens = maxTokens;
+          this.#kind = "larger_max_tokens";
+          return;
+        }
+      }
+    }
+    throw this.#tooLong(completion, askedTokens);
+  }
+
+  #tooLong({ text, usage }: Complete.Completion, askedTokens: number): VisionError {
+    // Nothing of an object has come: it is no answer that more room would help.
+    if (!text.includes("{")) return this.#end("invalid_model_output", "length", undefined);
+    const partial = salvage(text) ?? null;
+    return this.#end("answer_too_long", undefined, undefined, {
+      partial,
+      details: {
+        rows: partial?.rows ?? 0,
+        max_tokens: Math.min(askedTokens, usage?.completion_tokens || askedTokens),
+        context_tokens: this.#options.room?.contextTokens ?? null,
+      },
+    });
+  }
+
+  #resize(fit: Fit): void {
+    const changed = fit.images.some((image, index) => image !== this.#images[index]);
+    this.#kind = changed ? "smaller_picture" : "smaller_max_tokens";
+    this.#images = fit.images;
+    this.#maxTokens = fit.maxTokens;
+  }
+
+  /** What the room says; what stops it ends the question with all that was asked so far. */
+  async #fitted(fit: Promise<Fit | undefined>): Promise<Fit | undefined> {
+    try {
+      return await fit;
+    } catch (thrown) {
+      throw this.#stopped(from(thrown));
+    }
+  }
+
+  async #afterFault(fault: Fault, code: Code): Promise<void> {
+    if (code === "inference_timeout") throw this.#end("inference_timeout", reasonOf(fault), fault);
+    if (fault.contextTooLong !== undefined) {
+      await this.#refit(fault.contextTooLong, fault);
+      return;
+    }
+    if (fault.pictureRefused && (await this.#reencode())) return;
+    if (fault.unknownFields !== undefined && this.#learn(fault.unknownFields)) {
+      this.#kind = "without_field";
+      return;
+    }
+    const verdict = classify(fault);
+    if (verdict === "refused") throw this.#end("inference_failed", reasonOf(fault), fault);
+    if (verdict === "weather") await this.#confirmWeather(fault);
+    // Asking again at once could take the model server down again: who counts suspects wants to know first.
+    if (this.#options.endOnSuspect && suspect(fault))
+      throw this.#end("inference_failed", reasonOf(fault), fault);
+    this.#retries++;
+    const last = verdict === "overload" ? "inference_unavailable" : "inference_failed";
+    if (this.#retries > maxRetries) throw this.#end(last, reasonOf(fault), fault);
+    const pauseMs = this.#pauseMs(fault.retryAfterMs);
+    if (Date.now() + pauseMs + minCallMs > this.#options.deadline)
+      throw this.#end(fault.kind === "shutdown" ? "inference_unavailable" : last, reasonOf(fault), fault);
+    this.#kind = "retry";
+    await sleep(pauseMs, undefined, { signal: this.#options.signal }).catch(() => {
+      throw this.#end("inference_timeout", "aborted", fault);
+    });
+  }
+
+  /** Weather is only what a probe confirms: then the caller waits instead of this call burning its time. */
+  async #confirmWeather(fault: Fault): Promise<void> {
+    const left = Math.max(1, this.#options.deadline - Date.now());
+    const wanted = this.#options.probeTimeoutMs ?? 2_000;
+    const seen = await probe(this.#server, this.#options.signal, Math.min(wanted, left));
+    if (this.#options.signal?.aborted) throw this.#end("inference_timeout", "aborted", fault);
+    // A probe that the deadline cut short confirms nothing.
+    if (seen.error === "timeout" && left < wanted) throw this.#end("inference_timeout", "deadline", fault);
+    const missing = fault.modelMissing === true && !seen.models.includes(this.#server.model);
+    if (!seen.ok || missing) throw this.#end("inference_unavailable", reasonOf(fault), fault);
+    // The list of models is shown to this key, so it is the call itself that is refused.
+    if (fault.status === 401 || fault.status === 403)
+      throw this.#end("inference_failed", reasonOf(fault), fault);
+  }
+
+  async #refit(said: ContextTooLong, fault: Fault): Promise<void> {
+    const fit = await this.#fitted(this.#options.room?.refused(said) ?? Promise.resolve(undefined));
+    if (fit === undefined) throw this.#end("inference_failed", "context_too_long", fault);
+    this.#resize(fit);
+  }
+
+  /** False when the pictures were encoded anew before, or cannot be. */
+  async #reencode(): Promise<boolean> {
+    if (this.#reencoded) return false;
+    this.#reencoded = true;
+    const images = await this.#options.onPictureRefused?.();
+    if (images === undefined) return false;
+    this.#images = images;
+    this.#kind = "reencoded_picture";
+    return true;
+  }
+
+  /** Leaves out fields that the server refused; false when it was asked without them already. */
+  #learn(fields: string[]): boolean {
+    const known = RefusedFields.withRefused(this.#without, fields);
+    const grown = known.size > this.#without.size;
+    this.#without = known;
+    return grown;
+  }
+
+  /** Capped exponential back-off, half of it jitter; what the server asks for is the least. */
+  #pauseMs(retryAfterMs: number | undefined): number {
+    const { baseMs, maxMs } = this.#options.backoff ?? defaultBackoff;
+    const random = this.#options.random ?? Math.random;
+    const growing = Math.min(maxMs, baseMs * 2 ** (this.#retries - 1));
+    return retryAfterMs === undefined
+      ? growing * (0.5 + random() / 2)
+      : retryAfterMs + (baseMs / 2) * random();
+  }
+
+  #end(
+    code: Code & keyof typeof Complete.messages,
+    reason: string | undefined,
+    fault: Fault | undefined,
+    more: Pick<ConstructorParameters<typeof VisionError>[2], "partial" | "details"> = {},
+  ): VisionError {
+    const away = code === "inference_unavailable";
+    return new VisionError(code, Complete.messages[code], {
+      ...(reason === undefined ? {} : { reason }),
+      ...more,
+      fault,
+      attempts: this.#attempts,
+      rawText: this.#rawText,
+      finishReason: this.#finishReason,
+      retryAfterS: away ? Math.max(1, Math.ceil((fault?.retryAfterMs ?? 5_000) / 1000)) : undefined,
+    });
+  }
+
+  #thinks(): VisionError {
+    return new VisionError("invalid_model_output", Complete.messages.model_thinks, {
+      reason: modelThinks,
+      attempts: this.#attempts,
+      rawText: this.#rawText,
+      finishReason: this.#finishReason,
+      retry: false,
+    });
+  }
+
+  /** Another's error between two calls: what was asked before it stays on record. */
+  #stopped({ code, message, details, cause, retryAfterS }: AppError): VisionError {
+    return new VisionError(code, message, {
+      details: details ?? {},
+      attempts: this.#attempts,
+      rawText: this.#rawText,
+      finishReason: this.#finishReason,
+      retryAfterS,
+      cause,
+    });
+  }
+}
