@@ -158,7 +158,8 @@ function ofNumbers(
     const same = first === second || (numbers[2]?.length === 4 && first !== "" && second !== ".");
     return same ? { ...shape, separator: first || " " } : null;
   }
-  return connects(between.join(" "), currency) ? shape : null;
+  const joined = between.join(" ");
+  return /\p{L}/u.test(joined) && connects(joined, currency) ? shape : null;
 }
 
 const orders = ["ymd", "dmy", "mdy"] as const;

@@ -45,8 +45,14 @@ interface Reading extends Calendar.Day {
 export function parse(printed: string, context: DateContext = {}): PrintedDate | null {
   const shape = scan(printed, context.currency);
   if (!shape) return null;
-  const readings = plausible(shape, readingsOf(shape, context), context);
-  return readings.length === 0 ? null : decide(shape, readings, context);
+  const all = readingsOf(shape, context);
+  const readings = plausible(shape, all, context);
+  if (readings.length === 0) return null;
+  // A custom that gives no likely day is no reason to believe in another one's.
+  const usual = customOf(context.currency)?.[0] ?? [];
+  const isUsual = ({ order }: Reading) => usual.includes(order);
+  if (all.some(isUsual) && !readings.some(isUsual)) return open(readings, all);
+  return decide(shape, readings, context);
 }
 
 /** Currencies that stand for every calendar and order there is. */
@@ -160,13 +166,13 @@ function ofNames(shape: Shape, { currency }: DateContext): Split[] {
 const oldestYears = 35;
 
 /** Without what is too old or lies too far ahead beside a reading that is neither, and what nobody there counts by. */
-function plausible(shape: Shape, readings: Reading[], context: DateContext): Reading[] {
+function plausible(shape: Shape, readings: Reading[], context: DateContext): readonly Reading[] {
   if (readings.length < 2) return readings;
   const limit = limitOf(context);
   const inTime = readings.filter(({ time }) => time <= limit);
-  const known = context.currency || shape.month !== null ? inTime : [];
-  const candidates = known.length > 0 ? known : readings;
-  const newest = Math.max(...(inTime.length > 0 ? inTime : candidates).map(({ time }) => time));
+  if (inTime.length === 0) return narrowed(readings, ({ customary }) => customary);
+  const candidates = context.currency || shape.month !== null ? inTime : readings;
+  const newest = Math.max(...inTime.map(({ time }) => time));
   const young = candidates.filter(({ time }) => time > newest - oldestYears * 365.25 * msPerDay);
   return young.filter(
     ({ order, customary }) => customary || !young.some((other) => other.order === order && other.customary),
@@ -191,7 +197,7 @@ function decide(shape: Shape, all: readonly Reading[], context: DateContext): Pr
     return valuesOf(supported).length === 1 ? settled(supported, all) : open(supported, left);
   }
   for (const row of custom) {
-    const usual = left.filter(({ order }) => row.includes(order));
+    const usual = row.flatMap((each) => left.filter(({ order }) => order === each));
     if (usual.length === 0) continue;
     const against = left.filter(({ order }) => !row.includes(order) && spoken?.has(order));
     const contradicted = usual.every(({ order }) => contradicts(order, shape, left, context));

@@ -68,8 +68,11 @@ const styles = {
   literal: [{ dateStyle: "full" }, { dateStyle: "medium" }],
 } as const satisfies Record<string, readonly Intl.DateTimeFormatOptions[]>;
 
-/** Twelve days, one a month, that fall on every day of the week; noon, so that no zone moves them. */
+/** One day a month; noon, so that no zone moves them. */
 const sampleDays = Array.from({ length: 12 }, (_, month) => Date.UTC(2031, month, 1 + month * 2, 12));
+const week = Array.from({ length: 7 }, (_, index) => Date.UTC(2031, 0, 1 + index, 12));
+/** For calendars with other months, the shortest of five days. */
+const manyDays = Array.from({ length: 100 }, (_, index) => Date.UTC(2031, 0, 1 + index * 4, 12));
 
 const languages = new Map<string, Map<string, Mask>>();
 
@@ -82,7 +85,8 @@ function wordsOf(tag: string, kind: keyof typeof styles, calendar = "gregory"): 
   for (const style of styles[kind]) {
     const locale = `${tag}-u-ca-${calendar}-nu-latn`;
     const format = new Intl.DateTimeFormat(locale, { ...style, timeZone: "UTC" });
-    for (const [index, day] of sampleDays.entries()) {
+    const days = kind === "weekday" ? week : calendar === "gregory" ? sampleDays : manyDays;
+    for (const [index, day] of days.entries()) {
       for (const { type, value } of format.formatToParts(day)) {
         if (type !== kind) continue;
         const name = nameKey(value);
@@ -124,7 +128,7 @@ export function monthsOf(name: string, currency: string | null | undefined): Mas
   if (usual && (!open || !currency || english.test(name))) return usual;
   const own = currency ? Languages.of(currency).filter((tag) => Languages.writes(tag, name)) : [];
   const found = exact(own, name, open) || usual || beginning(own, name, false);
-  return found || anywhere(name, open);
+  return found || anywhere(name, open) || inflected(own, name);
 }
 
 const english = /^(?:jan|feb|mar|apr|may|jun|jul|aug|sept?|oct|nov|dec)/;
@@ -150,6 +154,26 @@ function beginning(tags: readonly string[], name: string, all: boolean): Mask {
   return found;
 }
 
+/** Longest ending that a case adds to a name, and shortest name that one is looked for behind. */
+const maxEnding = 4;
+const minStem = 4;
+
+/** Of the first language with a month in the word: with an ending of its case, or behind a preposition of one letter. */
+function inflected(tags: readonly string[], name: string): Mask {
+  for (const tag of tags) {
+    const months = wordsOf(tag, "month");
+    const joined = /^[\p{Script=Hebrew}\p{Script=Syriac}]/u.test(name)
+      ? months.get(name.slice(1))
+      : undefined;
+    if (joined) return joined;
+    for (const [full, mask] of months) {
+      const ending = name.length - full.length;
+      if (full.length >= minStem && ending > 0 && ending <= maxEnding && name.startsWith(full)) return mask;
+    }
+  }
+  return 0;
+}
+
 /** Words that no language has: the last ones, so that an answer full of them costs a look-up each. */
 const unknown = new Set<string>();
 const maxUnknown = 1000;
@@ -157,9 +181,14 @@ const maxUnknown = 1000;
 function anywhere(name: string, open: boolean): Mask {
   if (unknown.has(name) || !/\p{L}/u.test(name)) return 0;
   const { main, others } = Languages.all();
-  const [first, second] = [main, others].map((tags) => tags.filter((tag) => Languages.writes(tag, name)));
+  const fitting = [...main, ...others].filter((tag) => Languages.writes(tag, name));
   const found =
-    exact(first ?? [], name, open) || exact(second ?? [], name, open) || beginning(first ?? [], name, true);
+    exact(fitting, name, open) ||
+    beginning(
+      main.filter((tag) => Languages.writes(tag, name)),
+      name,
+      true,
+    );
   if (!found) {
     if (unknown.size >= maxUnknown) unknown.clear();
     unknown.add(name);
@@ -168,7 +197,7 @@ function anywhere(name: string, open: boolean): Mask {
 }
 
 /** Most words that a month's name has, and most that are looked at. */
-const maxNameWords = 5;
+const maxNameWords = 7;
 const maxWords = 8;
 
 /**
@@ -185,21 +214,16 @@ export function findMonth(
     few.slice(from, from + maxNameWords).map((__, more) => ({ from, to: from + more + 1 })),
   );
   runs.sort((a, b) => b.to - b.from - (a.to - a.from));
-  const named = runs
-    .map((run) => ({ ...run, name: few.slice(run.from, run.to).join(" ") }))
-    .filter(({ name }) => !isParticle(name));
+  const all = runs.map((run) => ({ ...run, name: few.slice(run.from, run.to).join(" ") }));
+  const named = all.filter(({ name }) => !isParticle(name));
   const [only] = named;
   if (named.length === 1 && only && commonIndex().has(only.name)) return only;
   const own = currency ? Languages.of(currency) : [];
+  const isOwn = (name: string) =>
+    own.some((tag) => Languages.writes(tag, name) && wordsOf(tag, "month").has(name));
+  // A short word that is a month (Breton `Du`) is one where nothing else stands.
   return (
-    named.find(
-      ({ name }) =>
-        exact(
-          own.filter((tag) => Languages.writes(tag, name)),
-          name,
-          false,
-        ) > 0,
-    ) ??
+    (few.length === 1 ? all : named).find(({ name }) => isOwn(name)) ??
     named.find(({ name }) => commonIndex().has(name)) ??
     named.find(({ name }) => calendars.some((calendar) => monthsOfCalendar(name, calendar) > 0)) ??
     named.find(({ name }) => monthsOf(name, currency) > 0) ??
@@ -209,7 +233,7 @@ export function findMonth(
 
 /** Months of calendars that have their own, in the languages of those who use them. */
 const ownNames: Partial<Record<Calendar, readonly string[]>> = {
-  persian: ["fa", "fa-AF", "ps", "ckb", "uz-Arab", "en"],
+  persian: ["fa", "fa-AF", "ps", "ckb-IR", "uz-Arab", "az", "ku", "en"],
   "islamic-umalqura": ["ar", "en"],
   ethiopic: ["am", "ti", "om", "en"],
 };
@@ -223,7 +247,8 @@ let nepali: Map<string, Mask> | undefined;
 export function monthsOfCalendar(name: string, calendar: Calendar): Mask {
   if (calendar !== "bikram-sambat") {
     const tags = (ownNames[calendar] ?? []).filter((tag) => Languages.writes(tag, name));
-    return tags.map((tag) => wordsOf(tag, "month", calendar).get(name) ?? 0).find((mask) => mask > 0) ?? 0;
+    const found = tags.map((tag) => wordsOf(tag, "month", calendar).get(name) ?? 0).find((mask) => mask > 0);
+    return found ?? 0;
   }
   if (!nepali) {
     nepali = new Map();
