@@ -58,7 +58,7 @@ const eras: Record<string, Calendar> = {
 const shortEras = new Set(["r", "h", "s", "令", "平", "昭"]);
 
 /** Signs that no date has beside it: amounts, telephone numbers, paths, sums. */
-const foreign = /[+#$€£¥₩₹฿%@*\\=<>&;_"!?|~^{}[\]]/;
+const foreign = /[+#$€£¥₩₹฿%@*\\=<>&;_"!?|~^{}]/;
 /** Words before a number that is none of a date. */
 const otherNumbers =
   /(?:^|[^\p{L}])(?:v|ver|vers|version|rev|build|fw|sw|ip|tel|telefon|telephone|phone|ph|mob|fax|no|nr|num|inv|ref|art|id|sku|ean|vat|iban)[.:]*[ -]*$/u;
@@ -113,8 +113,8 @@ function shapeOf(text: string, cut: boolean, currency: string | null | undefined
   const pieces = counted.split(/\d+/);
   const [before = "", ...rest] = pieces;
   const behind = rest.pop() ?? "";
-  if (before.length > maxBefore || (!cut && behind.length > maxBehind) || foreign.test(before + behind))
-    return null;
+  const beside = cut ? before : before + behind;
+  if (before.length > maxBefore || (!cut && behind.length > maxBehind) || foreign.test(beside)) return null;
   if (otherNumbers.test(before) || (/-\s*$/.test(before) && !/\p{L}/u.test(before))) return null;
   const piece = { before, between: rest, behind, cut };
   return numbers.length === 3 ? ofNumbers(numbers, piece, currency) : ofName(numbers, piece, currency);

@@ -33,6 +33,8 @@ interface Reading extends Calendar.Day {
   calendar: Calendar.Calendar;
   /** True where people who pay with the currency count years so and not otherwise. */
   customary: boolean;
+  /** True when two digits of a Gregorian year are printed: the century is a rule's, not the paper's. */
+  short: boolean;
 }
 
 /**
@@ -87,7 +89,8 @@ function readingsOf(shape: Shape, context: DateContext): Reading[] {
     const readings = years.flatMap(({ calendar, year: full, customary }) =>
       monthOf(calendar).flatMap((month): Reading[] => {
         const found = Calendar.dayOf(calendar, full, month, Number(day));
-        return found ? [{ ...found, order, calendar, customary }] : [];
+        const short = calendar === "gregory" && year.length === 2 && !shape.era;
+        return found ? [{ ...found, order, calendar, customary, short }] : [];
       }),
     );
     // Of two digits the latest century that is not too late, in each calendar.
@@ -163,7 +166,7 @@ function ofNames(shape: Shape, { currency }: DateContext): Split[] {
 }
 
 /** Papers are younger than this, where they may be: a till's year 67 is no 1967. */
-const oldestYears = 35;
+const oldestMs = 35 * 365.25 * msPerDay;
 
 /** Without what is too old or lies too far ahead beside a reading that is neither, and what nobody there counts by. */
 function plausible(shape: Shape, readings: Reading[], context: DateContext): readonly Reading[] {
@@ -173,7 +176,7 @@ function plausible(shape: Shape, readings: Reading[], context: DateContext): rea
   if (inTime.length === 0) return narrowed(readings, ({ customary }) => customary);
   const candidates = context.currency || shape.month !== null ? inTime : readings;
   const newest = Math.max(...inTime.map(({ time }) => time));
-  const young = candidates.filter(({ time }) => time > newest - oldestYears * 365.25 * msPerDay);
+  const young = candidates.filter(({ time }) => time > newest - oldestMs);
   return young.filter(
     ({ order, customary }) => customary || !young.some((other) => other.order === order && other.customary),
   );
@@ -189,12 +192,12 @@ function decide(shape: Shape, all: readonly Reading[], context: DateContext): Pr
   // Points are in no country's month-first dates: where nothing else is known they rule those out.
   if (!context.currency && shape.separator === ".") left = narrowed(left, ({ order }) => order !== "mdy");
   if (!context.currency && shape.words.includes("uhr")) left = narrowed(left, ({ order }) => order === "dmy");
-  if (valuesOf(left).length === 1) return settled(left, all);
+  if (valuesOf(left).length === 1) return settled(left, all, context);
   const spoken = evidence(shape, context, false);
   const custom = customOf(context.currency);
   if (!custom) {
     const supported = narrowed(left, ({ order }) => !spoken || spoken.has(order));
-    return valuesOf(supported).length === 1 ? settled(supported, all) : open(supported, left);
+    return valuesOf(supported).length === 1 ? settled(supported, all, context) : open(supported, left);
   }
   for (const row of custom) {
     const usual = row.flatMap((each) => left.filter(({ order }) => order === each));
@@ -203,7 +206,7 @@ function decide(shape: Shape, all: readonly Reading[], context: DateContext): Pr
     const contradicted = usual.every(({ order }) => contradicts(order, shape, left, context));
     const opposed = contradicted || (against.length > 0 && !usual.some(({ order }) => spoken?.has(order)));
     return valuesOf(usual).length === 1 && !opposed
-      ? settled(usual, all)
+      ? settled(usual, all, context)
       : open([...usual, ...against], left);
   }
   return open([], left);
@@ -225,11 +228,20 @@ function contradicts(
   return order === "mdy" && dayFirst && shape.month === null && (decimal === "," || shape.separator === ".");
 }
 
-function settled([reading, ...same]: readonly Reading[], all: readonly Reading[]): PrintedDate {
-  const { time } = reading ?? { time: 0 };
-  if (reading?.certain || same.some(({ certain }) => certain))
-    return { value: Calendar.iso(time), ambiguous: false };
-  return open(reading ? [reading] : [], all.slice(0, 1));
+function settled(
+  [reading, ...same]: readonly Reading[],
+  all: readonly Reading[],
+  context: DateContext,
+): PrintedDate {
+  if (!reading) return open([], all);
+  const { time, short } = reading;
+  if (!reading.certain && !same.some(({ certain }) => certain)) return open([reading], [reading]);
+  // Few papers are that old: more often a digit is misread, or the paper is of a day to come.
+  const isOld = short && context.createdAt !== undefined && time < limitOf(context) - oldestMs;
+  if (!isOld) return { value: Calendar.iso(time), ambiguous: false };
+  const day = new Date(time);
+  const later = Date.UTC(day.getUTCFullYear() + 100, day.getUTCMonth(), day.getUTCDate());
+  return open([reading], [reading, { ...reading, time: later }]);
 }
 
 /** All that is left, the likeliest first. Where tables of a calendar differ, the days beside it too. */
