@@ -64,7 +64,7 @@ const otherNumbers =
   /(?:^|[^\p{L}])(?:v|ver|vers|version|rev|build|fw|sw|ip|tel|telefon|telephone|phone|ph|mob|fax|no|nr|num|inv|ref|art|id|sku|ean|vat|iban)[.:]*[ -]*$/u;
 /** Between the parts of dates in the languages that most papers are in; the others' are Intl's. */
 const particles = new Set(
-  "de del di da of the la le den der dem do el a al d en er ng y du ta m г р th st nd rd er ter an".split(
+  "de del di da of the la le den der dem do el a al d en er ng y du ta m г р th st nd rd ter an оны сарын сар ko e a ی".split(
     " ",
   ),
 );
@@ -87,9 +87,7 @@ export function scan(printed: string, currency: string | null | undefined): Shap
   }
   const digits = compact.exec(text);
   if (digits) return { ...nothing, numbers: digits.slice(1), order: "ymd" };
-  // Points inside of a name (พ.ศ., p.m.) part nothing.
-  const joined = text.replace(/(\p{L}\p{M}*)\.(?=\p{L})/gu, "$1");
-  for (const candidate of Time.withoutTimes(joined)) {
+  for (const candidate of Time.withoutTimes(text)) {
     const shape = shapeOf(candidate.text, candidate.cut, currency);
     if (shape) return { ...shape, words: [...shape.words, ...Names.wordsIn(nameKey(candidate.rest))] };
   }
@@ -147,11 +145,13 @@ function ofNumbers(
       "",
   );
   const [first = "", second = ""] = between.map((piece) => piece.trim());
-  const { era, words } = eraOf(before, behind);
+  const { era, words } = eraOf(before, between.join(" "), behind);
   const shape = { ...nothing, numbers, era, words };
-  const order = orders.find(
-    (each) => roles.join("") !== "" && roles.every((role, at) => !role || role === each[at]),
-  );
+  // Years of an emperor or the republic stand behind its name.
+  const led = era !== null && countedFromOne.has(era);
+  const matching = orders.filter((each) => roles.every((role, at) => !role || role === each[at]));
+  const marked = led || roles.some((role) => role !== "");
+  const order = marked ? matching.find((each) => fits(numbers, each)) : undefined;
   if (order) return { ...shape, order };
   if (/^[./-]?$/.test(first) && /^[./-]?$/.test(second)) {
     // Of two kinds only where the year is unmistakable: "16/4 2031", "16/4-2031".
@@ -163,19 +163,28 @@ function ofNumbers(
 }
 
 const orders = ["ymd", "dmy", "mdy"] as const;
+const countedFromOne = new Set<Calendar>(["reiwa", "heisei", "showa", "roc"]);
+const isEra = (word: string) => Object.hasOwn(eras, word) && !shortEras.has(word);
 
-/** True when nothing but short words that stand between a date's parts, and its punctuation, is in the text. */
+/** True when the order gives the numbers digits that such parts have. */
+function fits(numbers: readonly string[], order: DateOrder): boolean {
+  const lengthOf = (part: string) => numbers[order.indexOf(part)]?.length ?? 0;
+  const isFull = lengthOf("y") > 2 || numbers.every(({ length }) => length <= 2);
+  return lengthOf("d") <= 2 && lengthOf("m") <= 2 && isFull;
+}
+
+/** True when nothing but words that stand between a date's parts, and its punctuation, is in the text. */
 function connects(text: string, currency: string | null | undefined): boolean {
-  if (/[^\p{L}\p{M}\s.,/'()-]/u.test(text)) return false;
+  if (/[^\p{L}\p{M}\s.,/'()\u0f0b-]/u.test(text)) return false;
   return Names.wordsIn(nameKey(text)).every(
-    (word) => particles.has(word) || Names.isParticle(word, currency),
+    (word) => particles.has(word) || isEra(word) || Names.isParticle(word, currency),
   );
 }
 
 /** The era beside a year, and the other words there. */
-function eraOf(before: string, behind: string): { era: Calendar | null; words: string[] } {
+function eraOf(before: string, between: string, behind: string): { era: Calendar | null; words: string[] } {
   const ahead = Names.wordsIn(nameKey(before));
-  const after = Names.wordsIn(nameKey(behind));
+  const after = Names.wordsIn(nameKey(`${between} ${behind}`));
   const last = ahead.at(-1) ?? "";
   const next = [
     ...ahead.filter((word) => word === last || !shortEras.has(word)),
@@ -206,7 +215,7 @@ function ofName(
       loose && (pieces.cut || isTail(tail, currency)) && (at !== 1 || connects(found.rest, currency));
     if (!fits) return null;
     const others = at === 0 ? found.rest : pieces.before;
-    const { era, words } = eraOf(others, tail);
+    const { era, words } = eraOf(others, at === 1 ? found.rest : between, tail);
     return { ...nothing, numbers, month: found.name, monthAt: at, era, words };
   }
   return null;
@@ -221,7 +230,7 @@ function isTail(text: string, currency: string | null | undefined): boolean {
 
 /** The month's name in a text and what else is there. */
 function monthIn(text: string, currency: string | null | undefined): { name: string; rest: string } | null {
-  const words = nameKey(text.replace(/[.,/()-]+/g, " "))
+  const words = nameKey(text)
     .split(" ")
     .filter((word) => word !== "");
   const run = Names.findMonth(words, (word) => particles.has(word), currency);

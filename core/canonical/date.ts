@@ -121,6 +121,9 @@ function inEra(calendar: Calendar.Calendar, year: string): number {
   return (base[calendar] ?? 0) + Number(year);
 }
 
+const countsFromOne = (era: Calendar.Calendar | null) =>
+  era === "reiwa" || era === "heisei" || era === "showa" || era === "roc";
+
 interface Split {
   order: DateOrder;
   year: string;
@@ -129,21 +132,34 @@ interface Split {
 }
 
 /** Three numbers in every order that their digits allow. */
-function ofNumbers({ numbers, order: fixed, era }: Shape, { currency }: DateContext): Split[] {
+function ofNumbers(shape: Shape, context: DateContext): Split[] {
+  const { numbers, order: fixed, era, separator } = shape;
+  const { currency } = context;
   const [a = "", , c = ""] = numbers;
   const custom = customOf(currency)?.flat() ?? [];
+  // A year of two digits before a day of one is a version's number as well where nobody writes dates so.
+  const oneDigit = era !== null || separator === "/" || custom.includes("ymd");
   const isYear = (text: string) => text.length >= 2 && !(text.length === 3 && text.startsWith("0"));
   const shortYear = a.length <= 2 && (era !== null || currency === "JPY" || a.length === 2);
   const found: DateOrder[] = fixed ? [fixed] : [];
   if (!fixed && a.length <= 2 && isYear(c)) found.push("dmy", "mdy");
-  // A year of two digits before a day of one is a version's number as well as a date where nobody writes so.
-  if (!fixed && (a.length > 2 ? isYear(a) : shortYear && (c.length === 2 || era || custom.includes("ymd"))))
-    found.push("ymd");
-  if (!fixed && a.length === 4 && custom.includes("ydm")) found.push("ydm");
+  const yearFirst = a.length > 2 ? isYear(a) : shortYear && (c.length === 2 || oneDigit);
+  if (!fixed && yearFirst) found.push("ymd");
+  if (!fixed && a.length === 4 && (custom.includes("ydm") || provesDayMiddle(shape, context)))
+    found.push("ydm");
   return found.flatMap((order): Split[] => {
     const at = (part: string) => numbers[order.indexOf(part)] ?? "";
     if (at("m").length > 2 || at("d").length > 2) return [];
     return [{ order, year: at("y"), day: at("d"), monthOf: () => [Number(at("m"))] }];
+  });
+}
+
+/** Year, day, month is nobody's custom but in a few languages: another date must be written so. */
+function provesDayMiddle(shape: Shape, { others = [], currency }: DateContext): boolean {
+  return others.some((printed) => {
+    const other = scan(printed, currency);
+    const [, day, month] = other?.numbers ?? [];
+    return other !== null && style(other) === style(shape) && Number(day) > 12 && Number(month) <= 12;
   });
 }
 
@@ -159,6 +175,9 @@ function ofNames(shape: Shape, { currency }: DateContext): Split[] {
   };
   const ymd: Split = { order: "ymd", year: first, day: second, monthOf };
   const last: Split = { order: shape.monthAt === 0 ? "mdy" : "dmy", year: second, day: first, monthOf };
+  // "Reiwa 6 May 12": the year belongs to the era.
+  const led = shape.era !== null && shape.monthAt === 1 && second.length <= 2 && first.length <= 2;
+  if (led && shape.words.length > 0 && countsFromOne(shape.era)) return [ymd];
   if (first.length > 2) return second.length <= 2 ? [ymd] : [];
   if (second.length > 2) return [last];
   const bothWays = shape.monthAt !== 0 && custom.includes("ymd") && first.length === 2;
@@ -203,7 +222,7 @@ function decide(shape: Shape, all: readonly Reading[], context: DateContext): Pr
     const usual = row.flatMap((each) => left.filter(({ order }) => order === each));
     if (usual.length === 0) continue;
     const against = left.filter(({ order }) => !row.includes(order) && spoken?.has(order));
-    const contradicted = usual.every(({ order }) => contradicts(order, shape, left, context));
+    const contradicted = usual.every((reading) => contradicts(reading, shape, left, context));
     const opposed = contradicted || (against.length > 0 && !usual.some(({ order }) => spoken?.has(order)));
     return valuesOf(usual).length === 1 && !opposed
       ? settled(usual, all, context)
@@ -217,13 +236,17 @@ function narrowed(readings: readonly Reading[], keep: (reading: Reading) => bool
   return kept.length > 0 ? kept : readings;
 }
 
+/** Places whose own calendar is the one on tills, with slashes: two digits of a Gregorian year are a guess there. */
+const ownCalendarOnly = new Set(["IRR", "AFN"]);
+
 /** Month-first dates have slashes, and amounts with points: a comma or points speak for one of the other places. */
 function contradicts(
-  order: DateOrder,
+  { order, customary }: Reading,
   shape: Shape,
   left: readonly Reading[],
-  { decimal }: DateContext,
+  { currency, decimal }: DateContext,
 ): boolean {
+  if (ownCalendarOnly.has(currency ?? "") && (!customary || shape.separator === ".")) return true;
   const dayFirst = left.some((reading) => reading.order === "dmy");
   return order === "mdy" && dayFirst && shape.month === null && (decimal === "," || shape.separator === ".");
 }

@@ -90,7 +90,11 @@ export function hoursOf(word: string, currency: string | null | undefined): Mask
     first(own, word, halvesOf) ??
     first(own, word, partsOf) ??
     first(all, word, halvesOf) ??
-    first(all, word, partsOf);
+    first(
+      main.filter((tag) => Languages.writes(tag, word)),
+      word,
+      partsOf,
+    );
   if (found === undefined) {
     if (unknown.size >= maxUnknown) unknown.clear();
     unknown.add(word);

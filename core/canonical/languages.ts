@@ -49,11 +49,15 @@ export function of(currency: string): readonly string[] {
   return byCurrency().get(currency) ?? [];
 }
 
+let every: { main: readonly string[]; others: readonly string[] } | undefined;
+
 /** Every language, the first ones of each currency before all others. */
 export function all(): { main: readonly string[]; others: readonly string[] } {
+  if (every) return every;
   const rows = [...byCurrency().values()];
   const main = new Set(rows.flatMap(([first]) => first ?? []));
-  return { main: [...main], others: [...new Set(rows.flat())].filter((tag) => !main.has(tag)) };
+  every = { main: [...main], others: [...new Set(rows.flat())].filter((tag) => !main.has(tag)) };
+  return every;
 }
 
 const scripts = new Map<string, RegExp>();

@@ -31,7 +31,7 @@ export function unify(printed: string): string | null {
   return printed
     .normalize("NFKC")
     .toLowerCase()
-    .replace(/[\u061c\u200b-\u200f\u202a-\u202e\u2066-\u2069\u00ad]/g, "")
+    .replace(/[\u061c\u070f\u200b-\u200f\u202a-\u202e\u2066-\u2069\u00ad]/g, "")
     .replace(/\p{Nd}/gu, digit)
     .replace(/[‐‑‒–—−’‘ʼ`´。،、፣⹁]/g, (char) => plain[char] ?? char)
     .replace(/\s+/g, " ")
@@ -47,7 +47,7 @@ function digit(char: string): string {
 }
 
 /**
- * A name as it is looked up: without points and without the accents of letters that have some (Latin, Greek,
+ * A name as it is looked up: words with a space between, without points and without the accents of letters that have some (Latin, Greek,
  * Cyrillic), which tills drop and capitals lose. Signs of other scripts stay: they make the word.
  */
 export function nameKey(name: string): string {
@@ -55,8 +55,8 @@ export function nameKey(name: string): string {
     .normalize("NFKC")
     .toLowerCase()
     .normalize("NFD")
-    .replace(/[\u0300-\u036f\u061c\u200b-\u200f.'’]/g, "")
-    .replace(/[\s\u00a0]+/g, " ")
+    .replace(/[\u0300-\u036f\u061c\u070f\u200b-\u200f.'’ʼ]/g, "")
+    .replace(/[-,/()\s\u0f0b\u0f0c]+/g, " ")
     .trim()
     .normalize("NFC");
 }
