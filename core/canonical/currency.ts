@@ -1,105 +1,70 @@
+import * as Marks from "./marks.ts";
 import { fold } from "./number.ts";
+import * as Words from "./words.ts";
 
 /**
- * Currency marks as printed, and the ISO 4217 codes that each may stand for. A mark that several currencies
- * share stays undecided unless the document says more. Source of the marks: CLDR's currency symbols and
- * narrow symbols, and what tills print.
+ * Decimals and cash steps of currencies whose amounts are not printed with cents everywhere: `code decimals step`,
+ * `-` where no step is known. Decimals are those of CLDR 48 (currencyData, fractions), which follow what is printed;
+ * ISO 4217 gives two to most of these (IDR, COP, LAK). Steps: CLDR's cash rounding (CAD, CHF, DKK); national rules of central
+ * banks and ministries (AUD, CZK, HKD, HUF, ISK, MYR, NOK, NZD, SEK, SGD, BND, ILS, ZAR; EUR in BE, EE, FI, IE, IT,
+ * LT, NL, SK); shops' custom where small coins have gone, which CLDR's cash digits of 0 confirm for AMD, CRC, GYD,
+ * MNT, MUR, RSD, TWD, TZS and UZS (CLP, COP, IDR, INR, KRW, THB, TWD besides). MGA and MRU have fifths instead of
+ * hundredths.
  */
-const marks: Record<string, readonly string[]> = {
-  "€": ["EUR"],
-  eur: ["EUR"],
-  euro: ["EUR"],
-  euros: ["EUR"],
-  "£": ["GBP"],
-  $: ["USD", "CAD", "AUD", "NZD", "SGD", "HKD", "TWD", "MXN", "BND", "CLP", "COP", "ARS"],
-  us$: ["USD"],
-  s$: ["SGD"],
-  a$: ["AUD"],
-  au$: ["AUD"],
-  c$: ["CAD"],
-  ca$: ["CAD"],
-  nz$: ["NZD"],
-  hk$: ["HKD"],
-  nt$: ["TWD"],
-  mx$: ["MXN"],
-  b$: ["BND"],
-  r$: ["BRL"],
-  rm: ["MYR"],
-  rp: ["IDR"],
-  "¥": ["JPY", "CNY"],
-  円: ["JPY"],
-  元: ["CNY"],
-  rmb: ["CNY"],
-  "₩": ["KRW"],
-  원: ["KRW"],
-  "₹": ["INR"],
-  rs: ["INR", "PKR", "LKR", "NPR", "MUR"],
-  "₨": ["INR", "PKR", "LKR", "NPR", "MUR"],
-  kr: ["SEK", "NOK", "DKK", "ISK"],
-  fr: ["CHF"],
-  sfr: ["CHF"],
-  zł: ["PLN"],
-  zl: ["PLN"],
-  kč: ["CZK"],
-  kc: ["CZK"],
-  ft: ["HUF"],
-  lei: ["RON"],
-  лв: ["BGN"],
-  "₽": ["RUB"],
-  руб: ["RUB"],
-  "₺": ["TRY"],
-  tl: ["TRY"],
-  "₫": ["VND"],
-  đ: ["VND"],
-  "฿": ["THB"],
-  baht: ["THB"],
-  "₱": ["PHP"],
-  "₦": ["NGN"],
-  "₴": ["UAH"],
-  "₪": ["ILS"],
-};
+const figures = `
+AFN 0 1|ALL 0 1|AMD 2 10|AUD 2 0.05|BHD 3 0.005|BIF 0 1|BND 2 0.05|BYR 0 -|CAD 2 0.05|CHF 2 0.05|CLP 0 10|COP 0 50
+CRC 2 5|CZK 2 1|DJF 0 1|DKK 2 0.5|EUR 2 0.05|GNF 0 100|GYD 2 1|HKD 2 0.1|HUF 0 5|IDR 0 100|ILS 2 0.1|INR 2 1
+IQD 0 250|IRR 0 1000|ISK 0 1|JOD 3 0.005|JPY 0 -|KMF 0 -|KPW 0 -|KRW 0 10|KWD 3 0.005|LAK 0 500|LBP 0 250|LYD 3 0.05
+MGA 0 0.2|MMK 0 50|MNT 2 10|MRO 0 0.2|MRU 2 0.2|MUR 2 1|MYR 2 0.05|NOK 2 1|NZD 2 0.1|OMR 3 0.005|PKR 0 1|PYG 0 50
+RSD 2 1|RWF 0 1|SEK 2 1|SGD 2 0.05|SLL 0 -|SOS 0 -|STD 0 -|SYP 0 50|THB 2 0.25|TND 3 0.01|TWD 2 1|TZS 2 50
+UGX 0 50|UZS 2 100|VND 0 500|VUV 0 1|XAF 0 5|XOF 0 5|XPF 0 1|YER 0 -|ZAR 2 0.1`;
 
-/** Currencies printed without cents in daily life. ISO 4217 gives some of them two (IDR, HUF); tills do not. */
-const withoutCents = new Set([
-  "IDR",
-  "VND",
-  "KRW",
-  "JPY",
-  "CLP",
-  "PYG",
-  "ISK",
-  "HUF",
-  "UGX",
-  "XAF",
-  "XOF",
-  "XPF",
-  "RWF",
-  "KMF",
-  "GNF",
-  "DJF",
-  "BIF",
-  "VUV",
-  "COP",
-  "LAK",
-  "MMK",
-  "IQD",
-  "IRR",
-  "LBP",
-]);
-/** ISO 4217: minor unit 1/1000. */
-const withMills = new Set(["BHD", "JOD", "KWD", "LYD", "OMR", "TND"]);
+let facts: Map<string, { decimals: number; step: string | undefined }> | undefined;
 
-let known: Set<string> | undefined;
+function factsOf(iso: string): { decimals: number; step: string | undefined } | undefined {
+  facts ??= new Map(
+    figures
+      .trim()
+      .split(/[|\n]/)
+      .map((line) => {
+        const [code = "", decimals, step] = line.split(" ");
+        return [code, { decimals: Number(decimals), step: step === "-" ? undefined : step }];
+      }),
+  );
+  return facts.get(iso);
+}
 
-/** True for a code of ISO 4217, as the runtime's own currency data lists it. */
+/** True for a code of ISO 4217, in use or on older papers (marks.ts). */
 export function isIso(code: string): boolean {
-  known ??= new Set(Intl.supportedValuesOf("currency"));
-  return known.has(code);
+  return Marks.isIso(code);
 }
 
 /** Decimal places that amounts of this currency are printed with. */
 export function decimals(iso: string): number {
-  return withoutCents.has(iso) ? 0 : withMills.has(iso) ? 3 : 2;
+  return factsOf(iso)?.decimals ?? 2;
+}
+
+/** What is decimal in print where amounts have three places: the point in the Gulf and Jordan, the comma in the Maghreb. */
+export function customOf(iso: string): "." | "," {
+  return iso === "TND" || iso === "LYD" ? "," : ".";
+}
+
+/** The step that totals are rounded to in cash, as a canonical decimal; undefined where none is known. */
+export function cashStep(iso: string): string | undefined {
+  return factsOf(iso)?.step;
+}
+
+/** Whole amounts of these close with a dash: `¥10,800-` (Japan's custom against later digits, and its neighbours'). */
+export function closesWithDash(iso: string): boolean {
+  return iso === "JPY" || iso === "CNY" || iso === "KRW" || iso === "TWD";
+}
+
+/** The mark that a printed text is: a code in capitals, or what the table of marks knows; undefined when it is none. */
+export function markOf(text: string): Marks.Mark | undefined {
+  const known = Marks.find(text);
+  if (known) return known;
+  const code = text.replace(/[. ]/g, "");
+  return code.length === 3 && Marks.isIso(code) ? { codes: [code], alone: null } : undefined;
 }
 
 /**
@@ -107,10 +72,35 @@ export function decimals(iso: string): number {
  * mark. Codes count in capitals only: `Try` and `all` are words.
  */
 export function candidates(mark: string): readonly string[] | undefined {
-  const text = mark.replace(/\.$/, "");
-  const key = text.toLowerCase();
-  if (Object.hasOwn(marks, key)) return marks[key];
-  return /^[A-Z]{3}$/.test(text) && isIso(text) ? [text] : undefined;
+  const found = markOf(mark);
+  return found && found.codes.length > 0 ? found.codes : undefined;
+}
+
+/**
+ * The mark that a currency field holds: one mark, or several that agree (`USD $`, `Euro (EUR)`). Undefined when
+ * nothing in it is a mark that a table knows, or when two contradict each other.
+ */
+export function stated(printed: string): Marks.Mark | undefined {
+  const text = fold(printed);
+  if (!text) return undefined;
+  const whole = markOf(text);
+  if (whole) return whole;
+  let agreed: Marks.Mark | undefined;
+  for (const part of text.split(/[\s()/,;:]+|(?<=\p{L})(?=\p{Sc})|(?<=\p{Sc})(?=\p{L})/u)) {
+    if (part === "") continue;
+    const mark = markOf(part);
+    if (!mark) return undefined;
+    agreed = agreed === undefined ? mark : both(agreed, mark);
+    if (!agreed) return undefined;
+  }
+  return agreed;
+}
+
+/** What two marks beside one amount have in common; undefined when they contradict each other. */
+export function both(first: Marks.Mark, second: Marks.Mark): Marks.Mark | undefined {
+  const codes = first.codes.filter((code) => second.codes.includes(code));
+  if (codes.length === 0) return undefined;
+  return { codes, alone: [first.alone, second.alone].find((code) => code && codes.includes(code)) ?? null };
 }
 
 /**
@@ -122,16 +112,31 @@ export function parse(
   printed: string,
   context: { currency?: string | null | undefined } = {},
 ): { value: string | null; ambiguous: boolean } | null {
-  const text = fold(printed);
-  const found = text === null ? undefined : candidates(text);
-  if (!found) return null;
-  const value = resolve(found, context.currency);
+  const mark = stated(printed);
+  if (!mark || mark.codes.length === 0) return null;
+  const value = resolve(mark, context.currency);
   return { value, ambiguous: value === null };
 }
 
-/** The one code that is left, or the context's when the mark allows it. */
-export function resolve(codes: readonly string[], context: string | null | undefined): string | null {
-  const [only] = codes;
-  if (codes.length === 1 && only !== undefined) return only;
-  return context && codes.includes(context) ? context : null;
+/**
+ * True for a text that can be what a paper prints as its currency: a mark that a table knows, or one that none
+ * does, which costs the meaning and not the answer. False for digits, sentences and words of receipts.
+ */
+export function isMark(printed: string): boolean {
+  const text = fold(printed);
+  if (!text || text.length > 24 || /[\d%<>{}[\]]/.test(text)) return false;
+  if (stated(printed)) return true;
+  const words = text.split(/[\s()/,;:]+/).filter((word) => word !== "");
+  return (
+    /[\p{L}\p{Sc}]/u.test(text) &&
+    words.length <= 3 &&
+    words.every((word) => markOf(word) || !Words.deny(word))
+  );
+}
+
+/** The one code that is left; the context's when the mark allows it; else what the mark means alone. */
+export function resolve(mark: Marks.Mark, context: string | null | undefined): string | null {
+  const [only] = mark.codes;
+  if (mark.codes.length === 1 && only !== undefined) return only;
+  return context && mark.codes.includes(context) ? context : mark.alone;
 }

@@ -26,17 +26,20 @@ describe("canonical forms of a result", () => {
       date: { value: "2018-03-14" },
       "items[0].quantity": { value: "2", unit: null },
       "items[0].price": { value: "3", currency: null },
-      "totals.total": { value: "3", currency: "MYR" },
+      "totals.total": { value: "3", currency: "MYR", currency_source: "printed" },
     });
   });
 
   test("take the currency of an unmarked amount from the currency field, never from another amount", () => {
     const stated = normalize(fields, { currency: "RM", totals: { total: "3.00" } });
-    expect(stated["totals.total"]).toEqual({ value: "3", currency: "MYR" });
+    expect(stated["totals.total"]).toEqual({ value: "3", currency: "MYR", currency_source: "document" });
     const open = normalize(fields, { currency: "$", totals: { total: "3.00" } });
     expect(open).toEqual({ "totals.total": { value: "3", currency: null } });
     const decided = normalize(fields, { currency: "$", totals: { total: "3.00 USD" } });
-    expect(decided).toEqual({ currency: { value: "USD" }, "totals.total": { value: "3", currency: "USD" } });
+    expect(decided).toEqual({
+      currency: { value: "USD" },
+      "totals.total": { value: "3", currency: "USD", currency_source: "printed" },
+    });
   });
 
   test("let the whole document decide separators and dates", () => {

@@ -1,9 +1,8 @@
 import * as z from "zod";
+import * as Amounts from "./amounts.ts";
 import * as Count from "./count.ts";
-import * as Currency from "./currency.ts";
+import * as Country from "./country.ts";
 import * as PrintedDate from "./date.ts";
-import * as Money from "./money.ts";
-import type { Convention } from "./number.ts";
 import * as Time from "./time.ts";
 
 export type FieldKind = "money" | "count" | "percent" | "date" | "time" | "currency" | "text";
@@ -23,7 +22,11 @@ export const NormalizedValue = z
       .string()
       .nullable()
       .optional()
-      .meta({ description: "Amounts only: ISO 4217 where the document prints it, else null" }),
+      .meta({ description: "Amounts only: ISO 4217 where the document says it, else null" }),
+    currency_source: z.enum(["printed", "document", "country", "tax_id", "phone"]).optional().meta({
+      description:
+        "Beside a currency: how it is known. printed: by the amount's own mark; document: by the currency field, or by the only currency that other amounts name; country, tax_id, phone: by what is paid with where the address, the tax number or the telephone number say that the paper comes from",
+    }),
     unit: z.string().nullable().optional().meta({ description: "Quantities only: the printed unit" }),
     ambiguous: z
       .literal(true)
@@ -106,11 +109,8 @@ function collect(
 }
 
 interface Document {
-  convention: Convention;
-  /** From the currency field, or the only currency that amounts are marked with. */
-  currency: string | null;
-  /** True when the document has a currency field that says so: then it holds for unmarked amounts too. */
-  stated: boolean;
+  /** What the amounts and the currency fields say together (amounts.ts). */
+  amounts: Amounts.Amounts;
   /** Every date as printed: each is read in the light of the others. */
   dates: readonly Leaf[];
 }
@@ -127,20 +127,19 @@ export interface Circumstances {
 const yearsAhead = 1;
 const dueYearsAhead = 2;
 
+/** Texts that may say which country a paper comes from, by the last step of their path. */
+const clueOf: Record<string, Country.Source> = { address: "country", tax_id: "tax_id", phone: "phone" };
+
+function clueIn({ path, kind, printed }: Leaf): { source: Country.Source; text: string }[] {
+  const source = kind === "text" ? clueOf[path.slice(path.lastIndexOf(".") + 1)] : undefined;
+  // Who is billed may live anywhere.
+  return source === undefined || path.startsWith("customer.") ? [] : [{ source, text: printed }];
+}
+
 function documentOf(found: readonly Leaf[]): Document {
   const printed = (kind: FieldKind) => found.flatMap((leaf) => (leaf.kind === kind ? [leaf.printed] : []));
-  const marked = new Set(printed("money").flatMap((value) => Money.parse(value)?.currency ?? []));
-  const [onlyMark] = marked;
-  const mark = marked.size === 1 && onlyMark !== undefined ? onlyMark : null;
-  const stated = new Set(
-    printed("currency").flatMap((value) => Currency.parse(value, { currency: mark })?.value ?? []),
-  );
-  const [onlyStated] = stated;
-  const currency = stated.size === 1 && onlyStated !== undefined ? onlyStated : null;
   return {
-    convention: Money.conventionOf(printed("money")),
-    currency: currency ?? mark,
-    stated: currency !== null,
+    amounts: Amounts.read(printed("money"), printed("currency"), () => Country.of(found.flatMap(clueIn))),
     dates: found.filter(({ kind }) => kind === "date"),
   };
 }
@@ -149,40 +148,51 @@ function documentOf(found: readonly Leaf[]): Document {
  * The canonical forms of a result's printed values by concrete path: `{"total":{"value":"1591600","currency":
  * null}}`. The whole document decides what its separators, its dates and a shared mark such as `$` mean. Only
  * what is printed is used: an amount without a mark has a currency only where the result has a currency field
- * that says so. Values that do not read as their kind are left out; `text` has no canonical form. Works on
- * results that break the schema; never throws. Of the clock only `createdAt` is known.
+ * that says so, or an address, a tax number or a telephone number that can mean one country and no mark that
+ * speaks of another (`currency_source` tells which). Values that do not read as their kind are left out; `text` has
+ * no canonical form. Works on results that break the schema; never throws. Of the clock only `createdAt` is known.
  */
 export function normalize(
   fields: readonly Field[],
   result: unknown,
   circumstances: Circumstances = {},
 ): Normalized {
-  const found = leaves(
-    fields.filter(({ kind }) => kind !== "text"),
-    result,
-  );
+  const found = leaves(fields, result);
   const document = documentOf(found);
   const normalized: Normalized = {};
+  const seen = { money: 0, currency: 0 };
   for (const leaf of found) {
-    const value = canonical(leaf, document, circumstances);
+    const value =
+      leaf.kind === "money"
+        ? amount(document.amounts.at(seen.money++))
+        : leaf.kind === "currency"
+          ? currency(document.amounts.field(seen.currency++))
+          : canonical(leaf, document, circumstances);
     if (value !== null) normalized[leaf.path] = value;
   }
   return normalized;
 }
 
+function amount(found: Amounts.Amount | null): NormalizedValue | null {
+  if (!found) return null;
+  const { value, currency, source, ambiguous } = found;
+  return { value, currency, ...(source === null ? {} : { currency_source: source }), ...flag(ambiguous) };
+}
+
+/** A field that names its currency needs no source. */
+function currency(found: Amounts.Stated | null): NormalizedValue | null {
+  if (!found) return null;
+  const { currency: value, source } = found;
+  return source === "document" ? { value } : { value, currency_source: source };
+}
+
 function canonical(
   { path, kind, printed }: Leaf,
-  document: Document,
+  { amounts, dates }: Document,
   { createdAt, dueDates }: Circumstances,
 ): NormalizedValue | null {
-  const { convention, currency, dates } = document;
+  const { convention, currency } = amounts;
   switch (kind) {
-    case "money": {
-      const money = Money.parse(printed, { convention, currency });
-      if (!money) return null;
-      const implied = document.stated && !Money.isMarked(printed) ? currency : null;
-      return { value: money.value, currency: money.currency ?? implied, ...flag(money.ambiguous) };
-    }
     case "count": {
       const count = Count.parse(printed, { convention });
       return count && { value: count.value, unit: count.unit, ...flag(count.ambiguous) };
@@ -206,10 +216,9 @@ function canonical(
     }
     case "time":
       return Time.parse(printed, currency);
-    case "currency": {
-      const value = Currency.parse(printed, { currency })?.value;
-      return value ? { value } : null;
-    }
+    // Read together with the document's others.
+    case "money":
+    case "currency":
     case "text":
       return null;
   }

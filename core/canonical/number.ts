@@ -1,4 +1,4 @@
-import Big from "big.js";
+import type Big from "big.js";
 
 /**
  * Numbers as they are printed. The one hard question is what a point or a comma means; it is answered from
@@ -26,6 +26,8 @@ export interface NumberContext {
   convention?: Convention | undefined;
   /** Decimal places of the unit, where known: 0 or 2 rule out three decimals, 3 expects them. */
   decimals?: number | undefined;
+  /** With three decimals: the decimal mark that is the custom. The other one in its place is a guess. */
+  custom?: "." | "," | undefined;
   /** The reading of `1.000` when nothing else decides. */
   prefer?: "thousands" | "decimal" | undefined;
 }
@@ -35,67 +37,91 @@ export const maxLength = 64;
 /** More digits than any amount has are a barcode or a runaway answer. */
 const maxDigits = 18;
 
-const folded: Record<string, string> = {
-  "٫": ".",
-  "٬": ",",
-  "．": ".",
-  "，": ",",
-  "－": "-",
-  "−": "-",
-  "‐": "-",
-  "‑": "-",
-  "–": "-",
-  "—": "-",
-  "’": "'",
-  "‘": "'",
-  "`": "'",
-  "´": "'",
-  "（": "(",
-  "）": ")",
-  "￥": "¥",
-  "＄": "$",
-  "％": "%",
-  "：": ":",
-  "／": "/",
-};
-/** First digits of the other decimal digit ranges that tills and OCR produce: Arabic-Indic, Persian, full width. */
-const digitRanges = [0x660, 0x6f0, 0xff10];
+/** What tills, keyboards of all scripts and OCR print in the place of an ASCII sign. */
+const folded = new Map<string, string>([
+  ...pairs(".", "٫·‧∙⋅。｡"),
+  ...pairs(",", "٬،、､"),
+  ...pairs("-", "−‐‑‒–—―─﹘﹣"),
+  ...pairs("'", "’‘‛`´ʼʹ′"),
+  ...pairs("/", "⁄∕"),
+  ...pairs("%", "٪﹪"),
+  ...pairs("$", "﹩"),
+  ...pairs("£", "￡"),
+  ...pairs("¥", "￥"),
+  ...pairs("₩", "￦"),
+  ...pairs("¢", "￠"),
+]);
+
+function pairs(ascii: string, signs: string): [string, string][] {
+  return [...signs].map((sign) => [sign, ascii]);
+}
+
+const ascii = /^[\x20-\x7e]*$/;
+/** Marks of direction, zero-width characters, soft hyphens: they print nothing. */
+const invisible = /^\p{Cf}$/u;
+const digit = /^\p{Nd}$/u;
+
+function foldOne(char: string): string {
+  const known = folded.get(char);
+  if (known !== undefined) return known;
+  const code = char.codePointAt(0) ?? 0;
+  // Full-width forms of ASCII stand in its order, 0xFEE0 higher.
+  if (code >= 0xff01 && code <= 0xff5e) return String.fromCharCode(code - 0xfee0);
+  if (invisible.test(char)) return "";
+  if (!digit.test(char)) return char;
+  // Decimal digits of every script come in unbroken runs from 0 to 9 (The Unicode Standard, 4.6).
+  let zero = code;
+  while (digit.test(String.fromCodePoint(zero - 1))) zero -= 1;
+  return String((code - zero) % 10);
+}
 
 /**
- * The text with digits, dashes, quotes and spaces of every kind folded to ASCII; null when it is too long to
- * be a printed value. Not NFKC: that would turn the raised cents of `5⁹⁹` into 599.
+ * The text with digits of every script, dashes, quotes and spaces of every kind folded to ASCII, and without what
+ * prints nothing; null when it is too long to be a printed value. Not NFKC: that would turn the raised cents of
+ * `5⁹⁹` into 599.
  */
 export function fold(printed: string): string | null {
   if (printed.length > maxLength) return null;
-  let text = "";
-  for (const char of printed) {
-    const code = char.codePointAt(0) ?? 0;
-    const start = digitRanges.find((first) => code >= first && code <= first + 9);
-    if (start !== undefined) text += String(code - start);
-    else text += folded[char] ?? char;
+  let text = printed;
+  if (!ascii.test(text)) {
+    text = "";
+    for (const char of printed) text += char < "\x7f" ? char : foldOne(char);
   }
-  return text.replace(/[\s\u200b\u200e\u200f\u202a-\u202e\u2066-\u2069]+/g, " ").trim();
+  return /\s\s|[^\S ]|^ | $/.test(text) ? text.replace(/\s+/g, " ").trim() : text;
 }
 
-/** Digits and separators of a number, or null when the text has anything else in it. */
-interface Parts {
+type Reading =
+  | { kind: "integer" }
+  | { kind: "thousands"; by: Separator }
+  | { kind: "decimal"; by: "." | ","; thousands: Separator | null }
+  /** One point or comma with three digits behind it: 1.000. */
+  | { kind: "open"; by: "." | "," };
+
+/** A number whose parts are known; what an open separator means is still to be decided (`evaluate`). */
+export interface Scanned {
   groups: string[];
-  separators: Separator[];
+  reading: Reading;
 }
 
-function split(body: string): Parts | null {
+const integer: Reading = { kind: "integer" };
+
+/** Digits and separators of a number body, or null when it is none: anything else in it, dates included. */
+export function scan(body: string): Scanned | null {
+  if (body.length > maxLength) return null;
+  if (/^\d+$/.test(body)) return body.length > maxDigits ? null : { groups: [body], reading: integer };
   // OCR and tills put blanks around separators: "1, 591, 600".
-  const text = body.replace(/ ?([.,']) ?/g, "$1");
+  const text = body.includes(" ") ? body.replace(/ ?([.,']) ?/g, "$1") : body;
   if (!/^\d*(?:[.,' ]\d+)*[.,]?$/.test(text) || !/\d/.test(text)) return null;
-  if (text.replace(/\D/g, "").length > maxDigits) return null;
   const groups = text.split(/[.,' ]/);
   const separators = (text.match(/[.,' ]/g) ?? []) as Separator[];
+  if (text.length - separators.length > maxDigits) return null;
   // "40,000." has an empty fraction; "40." and "40,000," end in a stray mark.
   if (groups.at(-1) === "" && !(separators.length > 1 && separators.at(-2) !== separators.at(-1))) {
     groups.pop();
     separators.pop();
   }
-  return { groups, separators };
+  const reading = classify(groups, separators);
+  return reading && { groups, reading };
 }
 
 /** True for 1,234,567 and for the Indian 12,34,567. */
@@ -110,16 +136,9 @@ function isGrouped(groups: string[]): boolean {
   return first.length <= 2 && inner.every((group) => group.length === 2);
 }
 
-type Reading =
-  | { kind: "integer" }
-  | { kind: "thousands"; by: Separator }
-  | { kind: "decimal"; by: "." | ","; thousands: Separator | null }
-  /** One point or comma with three digits behind it: 1.000. */
-  | { kind: "open"; by: "." | "," };
-
-function classify({ groups, separators }: Parts): Reading | null {
+function classify(groups: string[], separators: Separator[]): Reading | null {
   const last = separators.at(-1);
-  if (last === undefined) return { kind: "integer" };
+  if (last === undefined) return integer;
   const isDecimalMark = last === "." || last === ",";
   const kinds = new Set(separators);
   if (kinds.size === 1 && separators.length > 1)
@@ -138,12 +157,38 @@ function classify({ groups, separators }: Parts): Reading | null {
 
 /** What the open reading 1.000 means here, and whether that is a guess. */
 function decide(by: "." | ",", context: NumberContext): { decimal: boolean; ambiguous: boolean } {
-  const { convention, decimals } = context;
+  const { convention, decimals, custom } = context;
   if (convention?.decimal === by) return { decimal: true, ambiguous: false };
   if (convention?.thousands === by) return { decimal: false, ambiguous: false };
   if (convention?.decimal) return { decimal: false, ambiguous: false };
-  if (decimals !== undefined) return { decimal: decimals === 3, ambiguous: false };
+  if (decimals === 3) {
+    // Where the point is decimal a comma groups; where the comma is, tills print the point too.
+    const usual = custom === undefined || custom === by;
+    return { decimal: usual || custom === ",", ambiguous: !usual };
+  }
+  if (decimals !== undefined) return { decimal: false, ambiguous: false };
   return { decimal: context.prefer === "decimal", ambiguous: true };
+}
+
+/** The value of a scanned number in its document. */
+export function evaluate({ groups, reading }: Scanned, context: NumberContext = {}): PrintedNumber {
+  let decimal = reading.kind === "decimal";
+  let ambiguous = false;
+  if (reading.kind === "open") ({ decimal, ambiguous } = decide(reading.by, context));
+  const whole = decimal ? groups.slice(0, -1) : groups;
+  const fraction = decimal ? (groups.at(-1) ?? "") : "";
+  if (reading.kind === "decimal" && reading.thousands !== null && fraction.length === 3) {
+    // "1.591,600": three decimals beside grouping are more often a misread separator than a price.
+    ambiguous = context.convention?.decimal !== reading.by && context.decimals !== 3;
+  }
+  return { value: plain(whole.join(""), fraction), fractionDigits: fraction.length, ambiguous };
+}
+
+/** The canonical decimal of digits before and behind the point. */
+export function plain(whole: string, fraction: string): string {
+  const digits = whole.replace(/^0+(?=\d)/, "") || "0";
+  const places = fraction.replace(/0+$/, "");
+  return places === "" ? digits : `${digits}.${places}`;
 }
 
 /**
@@ -152,24 +197,8 @@ function decide(by: "." | ",", context: NumberContext): { decimal: boolean; ambi
  * `maxLength`.
  */
 export function read(body: string, context: NumberContext = {}): PrintedNumber | null {
-  if (body.length > maxLength) return null;
-  const parts = split(body);
-  const reading = parts && classify(parts);
-  if (!parts || !reading) return null;
-  let decimal = reading.kind === "decimal";
-  let ambiguous = false;
-  if (reading.kind === "open") ({ decimal, ambiguous } = decide(reading.by, context));
-  const whole = decimal ? parts.groups.slice(0, -1) : parts.groups;
-  const fraction = decimal ? (parts.groups.at(-1) ?? "") : "";
-  if (reading.kind === "decimal" && reading.thousands !== null && fraction.length === 3) {
-    // "1.591,600": three decimals beside grouping are more often a misread separator than a price.
-    ambiguous = context.convention?.decimal !== reading.by && context.decimals !== 3;
-  }
-  return {
-    value: canonical(new Big(`${whole.join("") || "0"}.${fraction || "0"}`)),
-    fractionDigits: fraction.length,
-    ambiguous,
-  };
+  const scanned = scan(body);
+  return scanned && evaluate(scanned, context);
 }
 
 /** The one way decimals are written: no exponent, no trailing zeros, no minus on zero. */
@@ -178,24 +207,22 @@ export function canonical(value: Big): string {
 }
 
 /**
- * What points and commas mean in a document, from its number bodies (see `read`). A separator followed by one,
- * two or more than three digits is decimal; one that repeats or stands before the decimal one groups
- * thousands. Where only `1.000` forms occur, two of them make it a grouping: no till prints all its amounts
- * with three decimals. Contradictions leave it open.
+ * What points and commas mean in a document, from its scanned numbers. A separator followed by one, two or more
+ * than three digits is decimal; one that repeats or stands before the decimal one groups thousands. Where only
+ * `1.000` forms occur, two of them make it a grouping: no till prints all its amounts with three decimals, but for
+ * amounts in a currency of three (`mills`), which have no vote here. Contradictions leave it open.
  */
-export function conventionOf(bodies: readonly string[]): Convention {
+export function conventionOf(numbers: readonly { scanned: Scanned; mills?: boolean }[]): Convention {
   const votes = new Map<Separator, { decimal: number; thousands: number; open: number }>();
   const vote = (separator: Separator, role: "decimal" | "thousands" | "open") => {
     const counts = votes.get(separator) ?? { decimal: 0, thousands: 0, open: 0 };
     counts[role] += 1;
     votes.set(separator, counts);
   };
-  for (const body of bodies) {
-    const parts = body.length > maxLength ? null : split(body);
-    const reading = parts && classify(parts);
-    if (!reading) continue;
+  for (const { scanned, mills } of numbers) {
+    const { reading } = scanned;
     if (reading.kind === "thousands") vote(reading.by, "thousands");
-    if (reading.kind === "open") vote(reading.by, "open");
+    if (reading.kind === "open" && !mills) vote(reading.by, "open");
     if (reading.kind === "decimal") {
       vote(reading.by, "decimal");
       if (reading.thousands !== null) vote(reading.thousands, "thousands");

@@ -29,7 +29,7 @@ export const formatChecks: Record<(typeof formats)[keyof typeof formats], (value
   "x-percent": (value) => Count.parsePercent(value) !== null,
   "x-date": PrintedDate.isReadable,
   "x-time": (value) => Time.parse(value) !== null,
-  "x-currency": (value) => Currency.parse(value) !== null,
+  "x-currency": (value) => Currency.isMark(value),
 };
 
 function formatted(kind: keyof typeof formats, description: string) {

@@ -1,0 +1,157 @@
+import type * as Country from "./country.ts";
+import * as Currency from "./currency.ts";
+import type { Mark } from "./marks.ts";
+import * as Money from "./money.ts";
+import type { Convention } from "./number.ts";
+
+/**
+ * The amounts of one document, read together: each is taken apart once, then all of them decide what separators,
+ * shared marks and unmarked amounts mean.
+ */
+
+/** How the currency of an amount is known. */
+export type CurrencySource = "printed" | "document" | Country.Source;
+
+export interface Amount {
+  value: string;
+  currency: string | null;
+  source: CurrencySource | null;
+  ambiguous: boolean;
+}
+
+export interface Amounts {
+  convention: Convention;
+  /** What the currency field says, else the only currency that amounts are marked with, else what the country uses. */
+  currency: string | null;
+  /** The amount at this place of the list that was given; null where the text is none. */
+  at(index: number): Amount | null;
+  /** What the currency field at this place says; null where that stays open. */
+  field(index: number): Stated | null;
+}
+
+/** The currency that holds for amounts without a mark of their own. */
+export interface Stated {
+  currency: string;
+  source: CurrencySource;
+}
+
+interface Evidence {
+  /** From the currency field, or from the country where no mark contradicts it. */
+  stated: Stated | null;
+  /** The only currency that amounts are marked with. */
+  marked: string | null;
+  /** Every currency that a mark names alone, but for codes that are words. */
+  named: ReadonlySet<string>;
+  country: Country.Use | null;
+  /** What each currency field says by itself. */
+  fields: readonly (Stated | null)[];
+}
+
+/**
+ * Reads a document's amounts. `fields` are its printed currencies; `country` says what is paid with where the paper
+ * comes from. Never throws.
+ */
+export function read(
+  printed: readonly string[],
+  fields: readonly string[],
+  country: () => Country.Use | null,
+): Amounts {
+  const prepared = printed.map(Money.prepare);
+  const evidence = evidenceOf(prepared, fields, country);
+  const currency = evidence.stated?.currency ?? evidence.marked;
+  const present = prepared.filter((amount) => amount !== null);
+  const convention = Money.conventionOfPrepared(present, currency);
+  return {
+    convention,
+    currency,
+    field: (index) => evidence.fields[index] ?? null,
+    at(index) {
+      const amount = prepared[index];
+      if (!amount) return null;
+      const { currency: own, source } = currencyOf(amount, evidence);
+      const number = Money.numberOf(amount, {
+        convention,
+        currency: own ?? (amount.mark === null ? currency : null),
+      });
+      return number && { ...number, currency: own, source };
+    },
+  };
+}
+
+function evidenceOf(
+  prepared: readonly (Money.Printed | null)[],
+  fields: readonly string[],
+  countryOf: () => Country.Use | null,
+): Evidence {
+  const named = new Set<string>();
+  const shared = new Set<Mark>();
+  for (const amount of prepared) {
+    const [only] = amount?.mark?.codes ?? [];
+    if (!amount?.mark || only === undefined) continue;
+    if (amount.mark.codes.length > 1) shared.add(amount.mark);
+    else if (!amount.word) named.add(only);
+  }
+  const [onlyNamed] = named;
+  const marked = named.size === 1 && onlyNamed !== undefined ? onlyNamed : null;
+  const marks = fields.map((text) => Currency.stated(text));
+  const says = marks.filter((mark) => mark !== undefined);
+  const undecided = [...says, ...shared].some(({ codes }) => codes.length !== 1);
+  // Only what is not said by the paper's own marks is asked of its address.
+  const country = undecided || says.length === 0 ? countryOf() : null;
+  const each = marks.map((mark) => (mark ? statedBy(mark, marked, country) : null));
+  const [first] = each.filter((_, index) => marks[index]);
+  const agreed = each.every((one, index) => !marks[index] || one?.currency === first?.currency);
+  const stated =
+    says.length > 0 ? (agreed ? (first ?? null) : null) : impliedBy(fields, named, shared, country);
+  return { stated, marked, named, country, fields: each };
+}
+
+/** What a currency field says: by itself, by the only currency that amounts name, by the country. */
+function statedBy(mark: Mark, marked: string | null, country: Country.Use | null): Stated | null {
+  const [only] = mark.codes;
+  if (mark.codes.length === 1 && only !== undefined) return { currency: only, source: "document" };
+  if (marked !== null && mark.codes.includes(marked)) return { currency: marked, source: "document" };
+  return decide(mark, country, "document");
+}
+
+/** A shared mark by the currencies that are used in the country, else by what it means alone. */
+function decide(mark: Mark, country: Country.Use | null, alone: CurrencySource): Stated | null {
+  const used = country ? mark.codes.filter((code) => country.currencies.includes(code)) : [];
+  const [only] = used;
+  if (country && only !== undefined)
+    return used.length === 1 ? { currency: only, source: country.source } : null;
+  return mark.alone === null ? null : { currency: mark.alone, source: alone };
+}
+
+/** The country's only currency, where nothing on the paper speaks of another. */
+function impliedBy(
+  fields: readonly string[],
+  named: ReadonlySet<string>,
+  shared: ReadonlySet<Mark>,
+  country: Country.Use | null,
+): Stated | null {
+  const [currency] = country?.currencies ?? [];
+  if (!country || currency === undefined || country.currencies.length !== 1) return null;
+  // A field that says something which no table knows may mean another currency.
+  if (fields.some((text) => Currency.isMark(text))) return null;
+  if ([...named].some((code) => code !== currency)) return null;
+  if ([...shared].some(({ codes }) => !codes.includes(currency))) return null;
+  return { currency, source: country.source };
+}
+
+function currencyOf(
+  { mark, word }: Money.Printed,
+  { stated, marked, named, country }: Evidence,
+): { currency: string | null; source: CurrencySource | null } {
+  const none = { currency: null, source: null };
+  if (mark === null) return stated ?? none;
+  const [only] = mark.codes;
+  if (only === undefined) return none;
+  if (mark.codes.length === 1) {
+    const supported = stated?.currency === only || named.has(only) || country?.currencies.includes(only);
+    return word && !supported ? none : { currency: only, source: "printed" };
+  }
+  if (stated && mark.codes.includes(stated.currency)) return stated;
+  if (marked !== null && mark.codes.includes(marked)) return { currency: marked, source: "document" };
+  return decide(mark, country, "printed") ?? none;
+}

@@ -1,0 +1,279 @@
+import * as Currency from "./currency.ts";
+import type { Mark } from "./marks.ts";
+import * as Marks from "./marks.ts";
+import { fold, plain, type Scanned, scan } from "./number.ts";
+import * as Words from "./words.ts";
+
+/** An amount taken apart: what is printed, before the document says what its separators and marks mean. */
+export interface Printed {
+  scanned: Scanned;
+  /** A minus in front, a closing minus where cents are printed, brackets, a Japanese triangle. */
+  negative: boolean;
+  /** One dash behind it: a minus, or the custom that closes whole amounts (`¥10,800-`). */
+  dash: boolean;
+  /** What is printed beside it as a currency. Null without; no codes where no table knows the mark. */
+  mark: Mark | null;
+  /** The mark is a code that is also a word of receipts, and nothing else. */
+  word: boolean;
+  /** A price for a measure: "1,579 €/L". */
+  perUnit: boolean;
+  /** Arabic signs name themselves: ٫ is decimal, ٬ groups. */
+  certain: boolean;
+}
+
+const unknown: Mark = { codes: [], alone: null };
+
+/** Behind the price: "29,98 1", "3.49 A1", "(A)": what the till notes of tax. */
+const taxDigit = /(?<=[.,]\d\d) \d$/;
+const taxCode = / [A-Z]{1,2}\d$/;
+const perUnit = / ?\/ ?\d{0,4} ?\p{L}{1,6}\.?$/u;
+/** "5.-", "Rp 50.000,-", "1 299:-", "500/-", "1,200/=", "1,200=": dashes for no cents, not signs. */
+const closer = /^ ?(?:[.,:] ?[-=]{1,2}|\/ ?[-=]{1,2}(?: ?\/)?|=)(?![\d-])/;
+/** Paper protection and notes in front: "*118,80", "≡12,50", "※108". */
+const filler = /^[*≡+=:@※]$/;
+const minus = /^[-▲△]$/;
+/** "5⁹⁹": raised cents. */
+const raised = /(?<=\d)[⁰¹²³⁴-⁹]{2}(?![⁰¹²³⁴-⁹\d])/u;
+const lowered = (digits: string) => [...digits].map((digit) => "⁰¹²³⁴⁵⁶⁷⁸⁹".indexOf(digit)).join("");
+
+/** What stands on one side of the number, while it is taken apart. */
+interface Sides {
+  minus: number;
+  dash: number;
+  open: number;
+  closed: number;
+  closer: boolean;
+  prefix: string;
+  suffix: string;
+  /** A blank or a point stands between the number and what is before or behind it. */
+  apart: { prefix: boolean; suffix: boolean };
+}
+
+/** Takes an amount apart. Null for what is no amount; never throws; texts over 64 characters are refused. */
+export function prepare(printed: string): Printed | null {
+  if (/^-?\d{1,15}(?:[.,]\d\d)?$/.test(printed)) return bare(printed);
+  const folded = fold(printed);
+  if (!folded || !/\d/.test(folded)) return null;
+  const certain = /[٫٬]/.test(printed);
+  let text = folded.replace(raised, (digits) => `.${lowered(digits)}`);
+  const measure = perUnit.exec(text);
+  const priced = measure !== null && /\d/.test(text.slice(0, measure.index));
+  if (measure && priced) text = text.slice(0, measure.index);
+  text = text.replace(taxDigit, "").replace(taxCode, "");
+  const first = firstOf(text);
+  const last = lastOf(text);
+  const body = text.slice(first, last);
+  const sides = sidesOf(text.slice(0, first), text.slice(last));
+  if (!sides) return null;
+  const core = coreOf(body, sides);
+  if (!core) return null;
+  const beside = marksOf(sides, core);
+  if (!beside) return null;
+  const { scanned } = core;
+  return { scanned, ...signOf(sides), ...beside, perUnit: priced, certain };
+}
+
+/** Most amounts are digits and a point. */
+function bare(printed: string): Printed | null {
+  const negative = printed.startsWith("-");
+  const scanned = scan(negative ? printed.slice(1) : printed);
+  if (!scanned || isNumbering(scanned)) return null;
+  return { scanned, negative, dash: false, mark: null, word: false, perUnit: false, certain: false };
+}
+
+/** "0171", "00123456": a number with zeros in front and no point is a telephone's or a reference. */
+function isNumbering({ groups, reading }: Scanned): boolean {
+  const [whole = ""] = groups;
+  return reading.kind === "integer" && /^0\d{3,}$/.test(whole);
+}
+
+/** Where the number begins: its first digit, or the point before it (".50", but not "Rs.500"). */
+function firstOf(text: string): number {
+  const digit = text.search(/\d/);
+  return /(?<![\p{L}\p{M}])[.,]$/u.test(text.slice(0, digit)) ? digit - 1 : digit;
+}
+
+/** Where the number ends: behind its last digit, or the point after it ("40,000.", but not "5.-"). */
+function lastOf(text: string): number {
+  const digit = text.search(/\d\D*$/) + 1;
+  return /^[.,](?! ?[-=])/.test(text.slice(digit)) ? digit + 1 : digit;
+}
+
+/** Signs, brackets, fillers and closers off both sides; null where they contradict each other. */
+function sidesOf(prefix: string, suffix: string): Sides | null {
+  const apart = { prefix: /[ .]$/.test(prefix), suffix: suffix.startsWith(" ") };
+  const sides: Sides = { minus: 0, dash: 0, open: 0, closed: 0, closer: false, prefix, suffix, apart };
+  const closing = closer.exec(suffix);
+  if (closing) {
+    sides.closer = true;
+    sides.suffix = suffix.slice(closing[0].length);
+  }
+  for (;;) {
+    const from = sides.prefix.trim();
+    const ends = from === "" ? [] : [from.slice(0, 1), from.slice(-1)];
+    const sign = ends.findIndex((char) => minus.test(char) || char === "(" || filler.test(char));
+    sides.prefix = from;
+    if (sign < 0) break;
+    const char = ends[sign] ?? "";
+    if (minus.test(char)) sides.minus += 1;
+    if (char === "(") sides.open += 1;
+    sides.prefix = sign === 0 ? from.slice(1) : from.slice(0, -1);
+  }
+  for (;;) {
+    const from = sides.suffix.trim();
+    sides.suffix = from;
+    const char = [from.slice(0, 1), from.slice(-1)].find((end) => /^[-)*#※]$/.test(end));
+    if (char === undefined) break;
+    if (char === "-") sides.dash += 1;
+    // "12.50 (A)": brackets around what follows belong to it.
+    if (char === ")" && from.includes("(")) break;
+    if (char === ")") sides.closed += 1;
+    sides.suffix = from.startsWith(char) ? from.slice(1) : from.slice(0, -1);
+  }
+  const balanced = sides.open === sides.closed && sides.open <= 1;
+  const signs = sides.minus + sides.dash;
+  return balanced && sides.minus <= 1 && sides.dash <= 1 && !(sides.closer && sides.dash) && signs <= 2
+    ? sides
+    : null;
+}
+
+function signOf({ minus, dash, open }: Sides): { negative: boolean; dash: boolean } {
+  return { negative: minus > 0 || open > 0, dash: dash > 0 };
+}
+
+interface Core {
+  scanned: Scanned;
+  /** A sign in the place of the point, or a small coin behind: marks that the number itself contains. */
+  marks: Mark[];
+  /** The number looks like money, or is closed like money: then an unknown word beside it is a mark. */
+  money: boolean;
+}
+
+/** The number, also with the mark in the place of its point: "5€50", "1 234$50", "250 руб. 50 коп." */
+function coreOf(body: string, sides: Sides): Core | null {
+  const scanned = scan(body);
+  if (scanned) {
+    if (isNumbering(scanned)) return null;
+    const { reading } = scanned;
+    if (!sides.closer) return hundredths({ scanned, marks: [], money: reading.kind !== "integer" }, sides);
+    // Closed for "no cents": "1.250/-" has none.
+    const whole: Scanned =
+      reading.kind === "open" ? { ...scanned, reading: { kind: "thousands", by: reading.by } } : scanned;
+    return { scanned: whole, marks: [], money: true };
+  }
+  const split = /^(\d[\d., ']*?) ?(\p{Sc}|\p{L}{1,4}\.?) ?(\d{2})$/u.exec(body);
+  const mark = split && Currency.markOf(split[2] ?? "");
+  const whole = split && scan(split[1] ?? "");
+  if (!mark || !whole || whole.reading.kind === "decimal") return null;
+  if (Words.isCoin(sides.suffix)) sides.suffix = "";
+  else if (!/\p{Sc}/u.test(split[2] ?? "")) return null;
+  return { scanned: fraction(whole, split[3] ?? ""), marks: [mark], money: true };
+}
+
+function fraction(whole: Scanned, digits: string): Scanned {
+  const by = whole.reading.kind === "thousands" ? whole.reading.by : null;
+  return { groups: [...whole.groups, digits], reading: { kind: "decimal", by: ".", thousands: by } };
+}
+
+/** "99¢", "50 ct": the number counts hundredths. */
+function hundredths(core: Core, sides: Sides): Core | null {
+  if (!Words.isHundredth(sides.suffix) || sides.prefix !== "") return core;
+  sides.suffix = "";
+  const { groups, reading } = core.scanned;
+  const whole = groups[0] ?? "";
+  if (reading.kind !== "integer" || whole.length > 4) return null;
+  const cents = whole.padStart(3, "0");
+  const [units = "0", rest = ""] = plain(cents.slice(0, -2), cents.slice(-2)).split(".");
+  const scanned: Scanned = {
+    groups: [units, rest],
+    reading: { kind: "decimal", by: ".", thousands: null },
+  };
+  return { scanned, marks: [], money: true };
+}
+
+/** The one mark that is printed on both sides and within; null where something there is no mark. */
+function marksOf(sides: Sides, core: Core): { mark: Mark | null; word: boolean } | null {
+  const before = sideOf(sides.prefix, core, { apart: sides.apart.prefix, behind: false });
+  const behind = before && sideOf(sides.suffix, core, { apart: sides.apart.suffix, behind: true });
+  if (!before || !behind) return null;
+  const found = [...before, ...core.marks, ...behind];
+  const known = found.filter((mark) => mark !== unknown);
+  // A second mark that nobody knows makes a sentence.
+  if (found.length - known.length > 1) return null;
+  let mark: Mark | undefined = known[0];
+  for (const next of known.slice(1)) {
+    mark = mark && (mark.codes === next.codes ? mark : Currency.both(mark, next));
+    if (!mark) return null;
+  }
+  const [only] = known;
+  const [code = ""] = only?.codes ?? [];
+  const word = known.length === 1 && only?.codes.length === 1 && Marks.isWord(code);
+  const printedAsCode = word && [sides.prefix, sides.suffix].some((side) => side.includes(code));
+  return { mark: found.length > known.length ? unknown : (mark ?? null), word: printedAsCode };
+}
+
+interface Place {
+  apart: boolean;
+  behind: boolean;
+}
+
+/** Marks of one side: as a whole ("US $", "F CFA", "S/"), else word by word; null where a word is no mark. */
+function sideOf(text: string, core: Core, place: Place): Mark[] | null {
+  if (text === "") return [];
+  if (text.length > 24) return null;
+  const words = text.split(/ |(?<=\p{L}{2})(?=\p{Sc})|(?<=\p{Sc})(?=\p{L})/u);
+  if (words.length > 3) return null;
+  if (isNumbered(text, core, place)) return null;
+  const whole = words.every((word) => isNote(word, core, place)) ? undefined : Currency.markOf(text);
+  if (whole) return [whole];
+  const marks: Mark[] = [];
+  for (const [index, word] of words.entries()) {
+    // Only the word that touches the number can be apart from it or not.
+    const touches = index === (place.behind ? 0 : words.length - 1);
+    const here = touches ? place : { ...place, apart: true };
+    if (isNote(word, core, here) || Words.isRemark(word)) continue;
+    const mark = Currency.markOf(word) ?? (mayBeMark(word, core, here) ? unknown : null);
+    if (!mark) return null;
+    marks.push(mark);
+  }
+  return marks;
+}
+
+/** "A12", "E7", "10K": one letter that touches a bare number names a thing, but for rand and quetzals. */
+function isNumbered(text: string, core: Core, { apart, behind }: Place): boolean {
+  return !core.money && !apart && /^[A-Z]$/.test(text) && (behind || !/[RQ]/.test(text));
+}
+
+/**
+ * Tax codes and cashier's marks behind a price: "24,23 A", "3.49 F T", "2.00 SR", "1,99A", "12.50 (A)". CR would mean
+ * credit, and a capital O or I that touches the number is a misread digit.
+ */
+function isNote(word: string, core: Core, { apart, behind }: Place): boolean {
+  if (!behind) return false;
+  if (/^[([][A-Z]\d?[)\]]$/.test(word)) return true;
+  if (word === "SR" && core.money) return apart;
+  if (/^[A-Z]{2}$/.test(word)) return apart && !Words.deny(word) && !Currency.markOf(word);
+  if (!/^[A-Z]$/.test(word)) return false;
+  if (apart) return core.money || !(Words.deny(word) || Currency.markOf(word));
+  const { groups, reading } = core.scanned;
+  return !/[OI]/.test(word) && reading.kind === "decimal" && groups.at(-1)?.length === 2;
+}
+
+/**
+ * The line between a mark that no table knows and a word that says something else. A currency sign is always a
+ * mark. A word is one of at most four letters (without its points) that is no unit, time, label or reference, in a
+ * script that has blanks (counters of Chinese, Japanese and Korean look like words), beside a number that looks
+ * like money: with a fraction, groups, or a closing dash. Beside a bare whole number it is one only with two or
+ * three letters, the first a capital, and apart from the number: "Zk 500", not "ZK500", "zu 5" or "Visa 1234".
+ */
+function mayBeMark(word: string, core: Core, { apart }: Place): boolean {
+  if (Words.deny(word)) return false;
+  if (/^[\p{L}.]{0,4}\p{Sc}[\p{L}.]{0,3}$/u.test(word)) return true;
+  if (!/^\p{L}[\p{L}\p{M}.'/ʻ]*$/u.test(word)) return false;
+  if (/[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}]/u.test(word)) return false;
+  const letters = word.match(/\p{L}/gu)?.length ?? 0;
+  if (letters > 4 || (letters === 1 && !/^\p{Lu}|\.$/u.test(word))) return false;
+  // "3.5OO", "12.5l": letters that touch the number may be digits that were misread.
+  if (!apart && (letters === 1 || /^[OoQDIlLSsBZz]+$/.test(word))) return false;
+  return core.money || (apart && letters >= 2 && letters <= 3 && /^\p{Lu}/u.test(word));
+}

@@ -1,0 +1,69 @@
+/**
+ * Words that stand beside numbers and say that these are no amounts, or that they are amounts in another measure.
+ * No list of this kind is complete; what it misses is held back by the rule for words that no table knows
+ * (money.ts): at most four letters, and a number that looks like money.
+ */
+
+/** Pieces and measures: `5 pcs`, `0.456 kg`, `250 ml`. */
+const units =
+  "pc pcs pce pk pkt pck ea each stk stck st pz pza pzas ud uds un und unid szt szt. ks kus db kpl kos gab vnt tk. adet ad buah bh bks btl pax set dz doz box ctn btl. can cs bag pair prs шт шт. уп kg kgs g gr grm gm gms mg lb lbs oz floz t to l lt ltr ltrs ml cl dl hl gal pt qt m m2 m3 cm mm km mi ft. in yd sqm sqft ha kw kwh mwh wh w kva v a ah hz kcal kj cal cc кг г мг л мл м см мм км куб квт kpl. كجم كغ غم جم. لتر مل قطعة قطع حبة كيلو ชิ้น อัน ขวด กก กิโล ลิตร กรัม किग्रा नग पीस मिली";
+
+/** Times, days and months. */
+const times =
+  "h hr hrs hour hours min mins sec secs s ms d day days wk wks mo mth mths yr yrs year years std stunde uhr klo kl godz ч час мин сек น ص م am pm utc gmt est edt pst pdt cst cet cest mez wib wita wit ist sgt mon tue tues wed thu thur fri sat sun mo. di mi do fr. sa so lun mar mer jeu ven sam dim mie mié jue vie sab sáb dom seg ter qua qui sex пн вт ср чт пт сб вс jan feb mar apr may jun jul aug sep sept oct nov dec januar februar märz mrz april mai juni juli okt dez ene enero feb abr ago set dic gen mag giu lug ott fév avr juin juil aoû août déc fev out mei des ogos agu ags янв фев мар апр май июн июл авг сен сент окт ноя дек sty lut kwi maj cze lip sie wrz paź lis gru oca şub nis haz tem ağu eyl eki kas ara";
+
+/** Numbers of things and people, cards, references. */
+const references =
+  "no nr num nro nº n° № id ref tel fax ph phone mob cell pin pos tid mid rrn auth appr aid tsi tvr stan batch inv invoice rec rcpt bill chk check order ord ticket tkt bon table tbl tisch mesa room zi zimmer gate seat bus line lane till kasse caja reg pump pumpe item art artikel sku ean upc gtin plu lot page pg seite pag p. s. § vol ver vers v. rev zip cp plz apt unit zone level floor flr block blk visa mc amex card karte jcb maestro debit credit mada elo upi neft iban bic ust nip nif cif rfc ruc cnpj cpf siret gstin pan abn acn aadhaar guest guests gast gäste cover covers pax cvr crew host hst opr op usr user srv server clerk trx txn seq shift pts pt. points punkte miles step size gr. grade iso fig chap abs";
+
+/** Labels: the answer has more than the value, and who knows what else it has. */
+const labels =
+  "total tot ttl subtotal sub sum summe gesamt suma totale totaal jumlah toplam итого cash bar cash: bargeld efectivo espèces tunai nakit change rest cambio rückgeld kembali tax mwst vat gst iva tva kdv pst hst qst ppn pph tip tips trinkgeld disc discount rabatt svc fee due paid bal balance free gratis save off from ab bis to till und and et y or per pro je x × up";
+
+/** Amounts that are a thousand times and more as large, or only about as large, or credited. */
+const multiples =
+  "k k. mio mill mln mrd mn m. bn bil tn tsd tys тыс млн млрд rb ribu jt juta lac lakh lakhs crore crores cr cr. dr dr. thousand million hundred dozen mil millones milhões 万 萬 億 亿 千 百 만 억 천 circa ca approx about est.";
+
+/** Small coins: the number counts hundredths. */
+const hundredths = "¢ ct cts cent cents centavos centimes céntimos cêntimos pence paise öre øre";
+/** Small coins behind a whole amount and its mark: `250 руб. 50 коп.`, `12 zł 50 gr`. */
+const coins = `${hundredths} коп копеек копейки копейка gr groszy bani ст стотинки ps p öre øre kuruş kr krş hal lipa para тийин тыйын тиын kop ct. ¢`;
+
+/** What is printed behind or before an amount and says nothing of its currency: with and without tax, only, each. */
+const remarks =
+  "ttc ht tvac htva hors incl inkl incl. inc excl exkl exc net netto brutto nett only ohne ivaincl 税込 税抜 内 外 軽 込 軽減 非 含 只 整 含税";
+
+const set = (...texts: string[]) => new Set(texts.join(" ").split(" "));
+let sets:
+  | { denied: Set<string>; remarks: Set<string>; hundredths: Set<string>; coins: Set<string> }
+  | undefined;
+
+function known() {
+  sets ??= {
+    denied: set(units, times, references, labels, multiples),
+    remarks: set(remarks),
+    hundredths: set(hundredths),
+    coins: set(coins),
+  };
+  return sets;
+}
+
+/** True for a word that says the number beside it is no amount. In any case, with or without its point. */
+export function deny(word: string): boolean {
+  const text = word.toLowerCase();
+  return known().denied.has(text) || known().denied.has(text.replace(/\.$/, ""));
+}
+
+export function isRemark(word: string): boolean {
+  return known().remarks.has(word.toLowerCase().replace(/\.$/, ""));
+}
+
+/** True for the name of a hundredth of a currency's unit. */
+export function isHundredth(word: string): boolean {
+  return known().hundredths.has(word.toLowerCase().replace(/\.$/, ""));
+}
+
+/** True for a small coin's name that may follow a whole amount, its mark and two digits. */
+export function isCoin(word: string): boolean {
+  return known().coins.has(word.toLowerCase().replace(/\.$/, ""));
+}
