@@ -61,10 +61,11 @@ export function closesWithDash(iso: string): boolean {
 
 /** The mark that a printed text is: a code in capitals, or what the table of marks knows; undefined when it is none. */
 export function markOf(text: string): Marks.Mark | undefined {
-  const known = Marks.find(text);
-  if (known) return known;
-  const code = text.replace(/[. ]/g, "");
-  return code.length === 3 && Marks.isIso(code) ? { codes: [code], alone: null } : undefined;
+  return codeOf(text) ?? Marks.find(text) ?? codeOf(text.replace(/[. ]/g, ""));
+}
+
+function codeOf(text: string): Marks.Mark | undefined {
+  return text.length === 3 && Marks.isIso(text) ? { codes: [text], alone: null } : undefined;
 }
 
 /**
