@@ -42,18 +42,5 @@ export function parse(printed: string, context: { convention?: Convention | unde
   };
 }
 
-/**
- * The canonical form of a printed percentage: `19%`, `19,00 %`, `A 7,00%`, `PPN 11%`, `6`. Null when there is no
- * single number below 1,000. Never throws.
- */
-export function parsePercent(printed: string): { value: string } | null {
-  const text = fold(printed);
-  if (!text) return null;
-  const match =
-    /^(?:\p{L}[\p{L}\d./]{0,11}[ :=]{1,3})?(-?)(\d{1,3}(?:[.,]\d{1,4})?) ?%(?: ?[A-Z])?$/u.exec(text) ??
-    /^(-?)(\d{1,3}(?:[.,]\d{1,4})?)$/.exec(text);
-  const [, sign, body = ""] = match ?? [];
-  const convention: Convention = { decimal: body.includes(",") ? "," : ".", thousands: null };
-  const number = read(body, { convention });
-  return number && { value: sign && number.value !== "0" ? `-${number.value}` : number.value };
-}
+/** The canonical form of a printed percentage (rate.ts). */
+export { parse as parsePercent } from "./rate.ts";

@@ -257,6 +257,8 @@ function parse(text: string): Map<string, Mark> {
 /** The mark that this text is, or undefined when no table knows it. The text is folded (number.ts). */
 export function find(text: string): Mark | undefined {
   tables ??= { anyCase: parse(anyCase), exactCase: parse(exactCase) };
+  const asPrinted = tables.exactCase.get(text) ?? tables.anyCase.get(text);
+  if (asPrinted) return asPrinted;
   const bare = text.replace(/[\s.'"׳״\u200c-]+/g, "");
   return tables.exactCase.get(bare) ?? tables.anyCase.get(bare.toLowerCase());
 }

@@ -55,11 +55,11 @@ export function prepare(printed: string): Printed | null {
   const folded = fold(printed);
   if (!folded || !/\d/.test(folded)) return null;
   const certain = /[٫٬]/.test(printed);
-  let text = folded.replace(raised, (digits) => `.${lowered(digits)}`);
-  const measure = perUnit.exec(text);
+  let text = /[⁰-⁹¹²³]/.test(folded) ? folded.replace(raised, (digits) => `.${lowered(digits)}`) : folded;
+  const measure = text.includes("/") ? perUnit.exec(text) : null;
   const priced = measure !== null && /\d/.test(text.slice(0, measure.index));
-  if (measure && priced) text = text.slice(0, measure.index);
-  text = text.replace(taxDigit, "").replace(taxCode, "");
+  if (priced) text = text.slice(0, measure.index);
+  if (/ [A-Z]{0,2}\d$/.test(text)) text = text.replace(taxDigit, "").replace(taxCode, "");
   const first = firstOf(text);
   const last = lastOf(text);
   const body = text.slice(first, last);
@@ -177,7 +177,7 @@ function fraction(whole: Scanned, digits: string): Scanned {
 
 /** "99¢", "50 ct": the number counts hundredths. */
 function hundredths(core: Core, sides: Sides): Core | null {
-  if (!Words.isHundredth(sides.suffix) || sides.prefix !== "") return core;
+  if (sides.suffix === "" || sides.prefix !== "" || !Words.isHundredth(sides.suffix)) return core;
   sides.suffix = "";
   const { groups, reading } = core.scanned;
   const whole = groups[0] ?? "";
@@ -221,6 +221,9 @@ interface Place {
 function sideOf(text: string, core: Core, place: Place): Mark[] | null {
   if (text === "") return [];
   if (text.length > 24) return null;
+  // Most sides are one sign.
+  const sign = text.length === 1 && !/[A-Z]/.test(text) ? Currency.markOf(text) : undefined;
+  if (sign) return [sign];
   const words = text.split(/ |(?<=\p{L}{2})(?=\p{Sc})|(?<=\p{Sc})(?=\p{L})/u);
   if (words.length > 3) return null;
   if (isNumbered(text, core, place)) return null;
