@@ -3,21 +3,20 @@ import { fold } from "./number.ts";
 import * as Words from "./words.ts";
 
 /**
- * Decimals and cash steps of currencies whose amounts are not printed with cents everywhere: `code decimals step`,
- * `-` where no step is known. Decimals are those of CLDR 48 (currencyData, fractions), which follow what is printed;
- * ISO 4217 gives two to most of these (IDR, COP, LAK). Steps: CLDR's cash rounding (CAD, CHF, DKK); national rules of central
- * banks and ministries (AUD, CZK, HKD, HUF, ISK, MYR, NOK, NZD, SEK, SGD, BND, ILS, ZAR; EUR in BE, EE, FI, IE, IT,
- * LT, NL, SK); shops' custom where small coins have gone, which CLDR's cash digits of 0 confirm for AMD, CRC, GYD,
- * MNT, MUR, RSD, TWD, TZS and UZS (CLP, COP, IDR, INR, KRW, THB, TWD besides). MGA and MRU have fifths instead of
- * hundredths.
+ * Decimals and cash steps of currencies that differ from two decimals without a step: `code decimals step`, `-` where no
+ * step is known. Decimals are those of CLDR 48 (currencyData, fractions), which follow what is printed; ISO 4217 gives
+ * two to many of these (IDR, COP, LAK), and Intl follows the ICU of the runtime. Steps: CLDR's cash rounding (CAD, CHF,
+ * DKK) and its cash digits of 0 (AMD, CRC, CZK, GYD, MNT, MUR, NOK, RSD, SEK, TWD, TZS, UZS); national rules of
+ * central banks and ministries (AUD, HKD, HUF, ISK, MYR, NZD, SGD, BND, ILS, ZAR; EUR in BE, EE, FI, IE, IT, LT,
+ * NL, SK); shops' custom where small coins have gone (CLP, COP, IDR, INR, KRW, THB). MRU counts in fifths.
  */
 const figures = `
-AFN 0 1|ALL 0 1|AMD 2 10|AUD 2 0.05|BHD 3 0.005|BIF 0 1|BND 2 0.05|BYR 0 -|CAD 2 0.05|CHF 2 0.05|CLP 0 10|COP 0 50
-CRC 2 5|CZK 2 1|DJF 0 1|DKK 2 0.5|EUR 2 0.05|GNF 0 100|GYD 2 1|HKD 2 0.1|HUF 0 5|IDR 0 100|ILS 2 0.1|INR 2 1
-IQD 0 250|IRR 0 1000|ISK 0 1|JOD 3 0.005|JPY 0 -|KMF 0 -|KPW 0 -|KRW 0 10|KWD 3 0.005|LAK 0 500|LBP 0 250|LYD 3 0.05
-MGA 0 0.2|MMK 0 50|MNT 2 10|MRO 0 0.2|MRU 2 0.2|MUR 2 1|MYR 2 0.05|NOK 2 1|NZD 2 0.1|OMR 3 0.005|PKR 0 1|PYG 0 50
-RSD 2 1|RWF 0 1|SEK 2 1|SGD 2 0.05|SLL 0 -|SOS 0 -|STD 0 -|SYP 0 50|THB 2 0.25|TND 3 0.01|TWD 2 1|TZS 2 50
-UGX 0 50|UZS 2 100|VND 0 500|VUV 0 1|XAF 0 5|XOF 0 5|XPF 0 1|YER 0 -|ZAR 2 0.1`;
+AFN 0 -|ALL 0 -|AMD 2 1|AUD 2 0.05|BHD 3 -|BIF 0 -|BND 2 0.05|BYR 0 -|CAD 2 0.05|CHF 2 0.05|CLP 0 10|COP 0 50
+CRC 2 1|CZK 2 1|DJF 0 -|DKK 2 0.5|EUR 2 0.05|GNF 0 -|GYD 2 1|HKD 2 0.1|HUF 0 5|IDR 0 100|ILS 2 0.1|INR 2 1
+IQD 0 -|IRR 0 -|ISK 0 1|JOD 3 -|JPY 0 -|KMF 0 -|KPW 0 -|KRW 0 10|KWD 3 -|LAK 0 -|LBP 0 -|LYD 3 -|MGA 0 -
+MMK 0 -|MNT 2 1|MRO 0 -|MRU 2 0.2|MUR 2 1|MYR 2 0.05|NOK 2 1|NZD 2 0.1|OMR 3 -|PKR 0 -|PYG 0 -|RSD 2 1|RWF 0 -
+SEK 2 1|SGD 2 0.05|SLL 0 -|SOS 0 -|STD 0 -|SYP 0 -|THB 2 0.25|TND 3 -|TWD 2 1|TZS 2 1|UGX 0 -|UZS 2 1|VND 0 -
+VUV 0 -|XAF 0 -|XOF 0 -|XPF 0 -|YER 0 -|ZAR 2 0.1`;
 
 let facts: Map<string, { decimals: number; step: string | undefined }> | undefined;
 
@@ -47,6 +46,11 @@ export function decimals(iso: string): number {
 /** What is decimal in print where amounts have three places: the point in the Gulf and Jordan, the comma in the Maghreb. */
 export function customOf(iso: string): "." | "," {
   return iso === "TND" || iso === "LYD" ? "," : ".";
+}
+
+/** What is printed as decimal there: tills of the Maghreb have the point as well. */
+export function decimalsOfMills(iso: string): string {
+  return customOf(iso) === "," ? ".," : ".";
 }
 
 /** The step that totals are rounded to in cash, as a canonical decimal; undefined where none is known. */

@@ -168,6 +168,7 @@ PEN s/ soles nuevossoles
 GTQ quetzales quetzal
 HNL lempiras lempira lps
 CRC ₡ colones colón
+CRC,GHS ¢
 PAB b/ balboas balboa
 HTG gourdes gourde gdes gde
 AWG afl
@@ -211,6 +212,7 @@ GMD D
 HTG G
 MMK,PGK,ZMW K
 XOF,XAF,XPF,CHF,KMF,DJF,BIF,GNF,CDF,RWF F
+NGN,NAD N
 BAM KM КМ
 MRU UM
 MWK MK

@@ -108,7 +108,8 @@ export function conventionOfPrepared(
     amounts.flatMap((prepared) => {
       if (prepared.certain) return [];
       const own = prepared.mark?.codes.length === 1 ? (prepared.mark.codes[0] ?? null) : currency;
-      return [{ scanned: prepared.scanned, mills: decimalsOf(prepared, own) === 3 }];
+      const mills = own !== null && Currency.decimals(own) === 3 ? Currency.decimalsOfMills(own) : undefined;
+      return [{ scanned: prepared.scanned, mills }];
     }),
   );
 }

@@ -206,28 +206,44 @@ export function canonical(value: Big): string {
   return value.eq(0) ? "0" : value.toFixed();
 }
 
+type Vote = { decimal: number; thousands: number; open: number };
+
 /**
  * What points and commas mean in a document, from its scanned numbers. A separator followed by one, two or more
  * than three digits is decimal; one that repeats or stands before the decimal one groups thousands. Where only
  * `1.000` forms occur, two of them make it a grouping: no till prints all its amounts with three decimals, but for
- * amounts in a currency of three (`mills`), which have no vote here. Contradictions leave it open.
+ * those in a currency of three, where two make it decimal when every amount has it and it is one of `mills`, the signs
+ * that are decimal there. Contradictions leave it open.
  */
-export function conventionOf(numbers: readonly { scanned: Scanned; mills?: boolean }[]): Convention {
-  const votes = new Map<Separator, { decimal: number; thousands: number; open: number }>();
-  const vote = (separator: Separator, role: "decimal" | "thousands" | "open") => {
+export function conventionOf(
+  numbers: readonly { scanned: Scanned; mills?: string | undefined }[],
+): Convention {
+  const votes = new Map<Separator, Vote>();
+  const vote = (separator: Separator, role: keyof Vote, weight = 1) => {
     const counts = votes.get(separator) ?? { decimal: 0, thousands: 0, open: 0 };
-    counts[role] += 1;
+    counts[role] += weight;
     votes.set(separator, counts);
   };
-  for (const { scanned, mills } of numbers) {
+  const mills = numbers.filter((number) => number.mills !== undefined);
+  const [first] = mills;
+  if (mills.length >= 2 && first?.scanned.reading.kind === "open") {
+    const { by } = first.scanned.reading;
+    const alike = mills.every(({ scanned: { reading } }) => reading.kind === "open" && reading.by === by);
+    if (alike && first.mills?.includes(by)) vote(by, "decimal", mills.length);
+  }
+  for (const { scanned, mills: isMills } of numbers) {
     const { reading } = scanned;
     if (reading.kind === "thousands") vote(reading.by, "thousands");
-    if (reading.kind === "open" && !mills) vote(reading.by, "open");
+    if (reading.kind === "open" && isMills === undefined) vote(reading.by, "open");
     if (reading.kind === "decimal") {
       vote(reading.by, "decimal");
       if (reading.thousands !== null) vote(reading.thousands, "thousands");
     }
   }
+  return elect(votes);
+}
+
+function elect(votes: ReadonlyMap<Separator, Vote>): Convention {
   const convention: Convention = { decimal: null, thousands: null };
   let decimalVotes = 0;
   let thousandsVotes = 0;

@@ -22,6 +22,8 @@ export interface Printed {
 }
 
 const unknown: Mark = { codes: [], alone: null };
+/** A whole number of more digits beside a word that nobody knows is a reference. */
+const maxBareDigits = 6;
 
 /** Behind the price: "29,98 1", "3.49 A1", "(A)": what the till notes of tax. */
 const taxDigit = /(?<=[.,]\d\d) \d$/;
@@ -42,6 +44,7 @@ interface Sides {
   dash: number;
   open: number;
   closed: number;
+  stars: number;
   closer: boolean;
   prefix: string;
   suffix: string;
@@ -66,7 +69,8 @@ export function prepare(printed: string): Printed | null {
   const sides = sidesOf(text.slice(0, first), text.slice(last));
   if (!sides) return null;
   const core = coreOf(body, sides);
-  if (!core) return null;
+  // "****1234" hides the rest of a card's number.
+  if (!core || (sides.stars > 1 && !core.money)) return null;
   const beside = marksOf(sides, core);
   if (!beside) return null;
   const { scanned } = core;
@@ -90,7 +94,7 @@ function isNumbering({ groups, reading }: Scanned): boolean {
 /** Where the number begins: its first digit, or the point before it (".50", but not "Rs.500"). */
 function firstOf(text: string): number {
   const digit = text.search(/\d/);
-  return /(?<![\p{L}\p{M}])[.,]$/u.test(text.slice(0, digit)) ? digit - 1 : digit;
+  return /(?<![\p{L}\p{M}/])[.,]$/u.test(text.slice(0, digit)) ? digit - 1 : digit;
 }
 
 /** Where the number ends: behind its last digit, or the point after it ("40,000.", but not "5.-"). */
@@ -101,8 +105,18 @@ function lastOf(text: string): number {
 
 /** Signs, brackets, fillers and closers off both sides; null where they contradict each other. */
 function sidesOf(prefix: string, suffix: string): Sides | null {
-  const apart = { prefix: /[ .]$/.test(prefix), suffix: suffix.startsWith(" ") };
-  const sides: Sides = { minus: 0, dash: 0, open: 0, closed: 0, closer: false, prefix, suffix, apart };
+  const apart = { prefix: / $|[\p{L}\p{M}]{2}\.$/u.test(prefix), suffix: suffix.startsWith(" ") };
+  const sides: Sides = {
+    minus: 0,
+    dash: 0,
+    open: 0,
+    closed: 0,
+    stars: 0,
+    closer: false,
+    prefix,
+    suffix,
+    apart,
+  };
   const closing = closer.exec(suffix);
   if (closing) {
     sides.closer = true;
@@ -117,6 +131,7 @@ function sidesOf(prefix: string, suffix: string): Sides | null {
     const char = ends[sign] ?? "";
     if (minus.test(char)) sides.minus += 1;
     if (char === "(") sides.open += 1;
+    if (char === "*") sides.stars += 1;
     sides.prefix = sign === 0 ? from.slice(1) : from.slice(0, -1);
   }
   for (;;) {
@@ -161,6 +176,8 @@ function coreOf(body: string, sides: Sides): Core | null {
       reading.kind === "open" ? { ...scanned, reading: { kind: "thousands", by: reading.by } } : scanned;
     return { scanned: whole, marks: [], money: true };
   }
+  const dashed = dashedOf(body, sides);
+  if (dashed) return dashed;
   const split = /^(\d[\d., ']*?) ?(\p{Sc}|\p{L}{1,4}\.?) ?(\d{2})$/u.exec(body);
   const mark = split && Currency.markOf(split[2] ?? "");
   const whole = split && scan(split[1] ?? "");
@@ -168,6 +185,14 @@ function coreOf(body: string, sides: Sides): Core | null {
   if (Words.isCoin(sides.suffix)) sides.suffix = "";
   else if (!/\p{Sc}/u.test(split[2] ?? "")) return null;
   return { scanned: fraction(whole, split[3] ?? ""), marks: [mark], money: true };
+}
+
+/** "1 250-00 р.", "250=00 руб": the dash of Russian papers, only beside a mark that says so. */
+function dashedOf(body: string, { prefix, suffix }: Sides): Core | null {
+  const [, units = "", kopecks = ""] = /^(\d[\d ]*)[-=](\d{2})$/.exec(body) ?? [];
+  const mark = units === "" ? undefined : Currency.markOf(suffix === "" ? prefix : suffix);
+  const whole = mark?.codes.some((code) => /^(?:RUB|BYN|UAH|KZT)$/.test(code)) ? scan(units) : null;
+  return whole && { scanned: fraction(whole, kopecks), marks: [], money: true };
 }
 
 function fraction(whole: Scanned, digits: string): Scanned {
@@ -242,9 +267,14 @@ function sideOf(text: string, core: Core, place: Place): Mark[] | null {
   return marks;
 }
 
-/** "A12", "E7", "10K": one letter that touches a bare number names a thing, but for rand and quetzals. */
-function isNumbered(text: string, core: Core, { apart, behind }: Place): boolean {
-  return !core.money && !apart && /^[A-Z]$/.test(text) && (behind || !/[RQ]/.test(text));
+/**
+ * "A12", "E7", "10K", "2.5M": one letter that touches the number names a thing or a multiple, but for tax codes behind
+ * cents, for francs ("1500F"), rand and quetzals.
+ */
+function isNumbered(text: string, core: Core, place: Place): boolean {
+  if (place.apart || !/^[A-Z]\.?$/.test(text)) return false;
+  if (place.behind) return text !== "F" && !isNote(text, core, place);
+  return !core.money && !(text === "R" || (text === "Q" && (core.scanned.groups[0] ?? "").length > 1));
 }
 
 /**
@@ -257,9 +287,11 @@ function isNote(word: string, core: Core, { apart, behind }: Place): boolean {
   if (word === "SR" && core.money) return apart;
   if (/^[A-Z]{2}$/.test(word)) return apart && !Words.deny(word) && !Currency.markOf(word);
   if (!/^[A-Z]$/.test(word)) return false;
-  if (apart) return core.money || !(Words.deny(word) || Currency.markOf(word));
   const { groups, reading } = core.scanned;
-  return !/[OI]/.test(word) && reading.kind === "decimal" && groups.at(-1)?.length === 2;
+  const cents = reading.kind === "decimal" && groups.at(-1)?.length === 2;
+  if (!apart) return cents && !/[OI]/.test(word);
+  // Behind whole amounts a letter may be the mark: "1.500 F", "12,000 K"; behind a bare number a measure: "12 A".
+  return cents || !(Currency.markOf(word) || (!core.money && Words.deny(word)));
 }
 
 /**
@@ -269,7 +301,7 @@ function isNote(word: string, core: Core, { apart, behind }: Place): boolean {
  * like money: with a fraction, groups, or a closing dash. Beside a bare whole number it is one only with two or
  * three letters, the first a capital, and apart from the number: "Zk 500", not "ZK500", "zu 5" or "Visa 1234".
  */
-function mayBeMark(word: string, core: Core, { apart }: Place): boolean {
+function mayBeMark(word: string, core: Core, { apart, behind }: Place): boolean {
   if (Words.deny(word)) return false;
   if (/^[\p{L}.]{0,4}\p{Sc}[\p{L}.]{0,3}$/u.test(word)) return true;
   if (!/^\p{L}[\p{L}\p{M}.'/ʻ]*$/u.test(word)) return false;
@@ -277,6 +309,8 @@ function mayBeMark(word: string, core: Core, { apart }: Place): boolean {
   const letters = word.match(/\p{L}/gu)?.length ?? 0;
   if (letters > 4 || (letters === 1 && !/^\p{Lu}|\.$/u.test(word))) return false;
   // "3.5OO", "12.5l": letters that touch the number may be digits that were misread.
-  if (!apart && (letters === 1 || /^[OoQDIlLSsBZz]+$/.test(word))) return false;
-  return core.money || (apart && letters >= 2 && letters <= 3 && /^\p{Lu}/u.test(word));
+  if (!apart && (/^[OoQDIlLSsBZzG.]+$/.test(word) || (behind && letters === 1))) return false;
+  if (core.money) return true;
+  const [number = ""] = core.scanned.groups;
+  return apart && letters >= 2 && letters <= 3 && /^\p{Lu}/u.test(word) && number.length <= maxBareDigits;
 }
