@@ -29,6 +29,16 @@ describe("the shape of the code", () => {
     expect(wrong).toEqual([]);
   });
 
+  test("no product code imports CLDR's data, which only proves the readers", async () => {
+    const wrong: string[] = [];
+    for (const folder of ["core", "functions", "infra", "local", "scripts"]) {
+      for (const file of await sources(`${folder}/**/*.ts`)) {
+        if (imports(await read(file)).some((name) => name.startsWith("cldr-"))) wrong.push(file);
+      }
+    }
+    expect(wrong).toEqual([]);
+  });
+
   test("only core/config.ts reads the environment", async () => {
     const wrong: string[] = [];
     for (const file of [...(await sources("core/**/*.ts")), ...(await sources("functions/**/*.ts"))]) {

@@ -110,16 +110,27 @@ function evidenceOf(
 function statedBy(mark: Mark, marked: string | null, country: Country.Use | null): Stated | null {
   const [only] = mark.codes;
   if (mark.codes.length === 1 && only !== undefined) return { currency: only, source: "document" };
-  if (marked !== null && mark.codes.includes(marked)) return { currency: marked, source: "document" };
-  return decide(mark, country, "document");
+  return decide(mark, marked, country, "document");
 }
 
-/** A shared mark by the currencies that are used in the country, else by what it means alone. */
-function decide(mark: Mark, country: Country.Use | null, alone: CurrencySource): Stated | null {
+/**
+ * What a shared mark means: the only currency that amounts name, unless the country speaks for another; what is
+ * paid with in the country; else what the mark means alone. Null where that leaves more than one.
+ */
+function decide(
+  mark: Mark,
+  marked: string | null,
+  country: Country.Use | null,
+  alone: CurrencySource,
+): Stated | null {
   const used = country ? mark.codes.filter((code) => country.currencies.includes(code)) : [];
+  if (marked !== null && mark.codes.includes(marked)) {
+    return used.length > 0 && !used.includes(marked) ? null : { currency: marked, source: "document" };
+  }
   const [only] = used;
-  if (country && only !== undefined)
+  if (country && only !== undefined) {
     return used.length === 1 ? { currency: only, source: country.source } : null;
+  }
   return mark.alone === null ? null : { currency: mark.alone, source: alone };
 }
 
@@ -151,7 +162,8 @@ function currencyOf(
     const supported = stated?.currency === only || named.has(only) || country?.currencies.includes(only);
     return word && !supported ? none : { currency: only, source: "printed" };
   }
-  if (stated && mark.codes.includes(stated.currency)) return stated;
-  if (marked !== null && mark.codes.includes(marked)) return { currency: marked, source: "document" };
-  return decide(mark, country, "printed") ?? none;
+  if (stated && mark.codes.includes(stated.currency)) {
+    return mark.alone === stated.currency ? { ...stated, source: "printed" } : stated;
+  }
+  return decide(mark, marked, country, "printed") ?? none;
 }

@@ -312,14 +312,12 @@ const read: Record<Source, (text: string) => string | undefined> = {
   },
   tax_id(number) {
     const text = number.toUpperCase();
-    // A label may stand before it; blanks, points and dashes within it vary.
-    const bare = text.replace(/(?<=[\dA-Z])[ .-](?=[\dA-Z])/g, (mark, at: number) =>
-      /[\d]/.test(text[at - 1] ?? "") || /^[\d]/.test(text[at + 1] ?? "") ? "" : mark,
-    );
-    return (
-      printedTaxForms.find(([form]) => form.test(text))?.[1] ??
-      taxForms.find(([form]) => form.test(bare))?.[1]
-    );
+    const own = printedTaxForms.find(([form]) => form.test(text))?.[1];
+    if (own !== undefined) return own;
+    // Blanks, points and dashes within it vary, and a label may stand before it: "VAT 3000…", "USt-IdNr. DE 123 456 789".
+    const behindDigits = text.replace(/(?<=\d)[ .-](?=[\dA-Z])/g, "");
+    const joined = behindDigits.replace(/(?<=[A-Z])[ .-](?=\d)/g, "");
+    return taxForms.find(([form]) => form.test(behindDigits) || form.test(joined))?.[1];
   },
   phone(number) {
     const digits = /(?:^|[^\d+])(?:\+|00)[ ]?([1-9][\d ().-]{6,18})$/.exec(number)?.[1]?.replace(/\D/g, "");

@@ -55,11 +55,39 @@ test.each([
   ["6", "6"],
   ["-5%", "-5"],
   ["0%", "0"],
+  ["KDV %20", "20"],
+  ["%18", "18"],
+  ["% 8,0", "8"],
+  ["TOPKDV %10", "10"],
+  ["KDV(%10)", "10"],
+  ["VAT @ 20%", "20"],
+  ["GST@5%", "5"],
+  ["CGST 2.5%", "2.5"],
+  ["19% MwSt", "19"],
+  ["MwSt.-Satz 19%", "19"],
+  ["IVA (22%)", "22"],
+  ["(19%)", "19"],
+  ["1=19%", "19"],
+  ["A1 7%", "7"],
+  ["20% T1", "20"],
+  ["20 %", "20"],
+  ["٪١٥", "15"],
+  ["١٥٪", "15"],
+  ["ضريبة 15٪", "15"],
+  ["в т.ч. НДС 20%", "20"],
+  ["ΦΠΑ 24%", "24"],
+  ["消費税10%", "10"],
+  ["10%対象", "10"],
+  ["19 Prozent", "19"],
+  ["VAT-20%", "20"],
+  ["Rabatt -10%", "-10"],
 ])("the rate %s is %s percent", (printed, value) => {
   expect(Count.parsePercent(printed)).toEqual({ value });
 });
 
-test.each(["MwSt", "", "%", "1000%", "19%%", "12.50 EUR", "5% 7%"])("%j is no rate", (printed) => {
+const noRates =
+  "MwSt||%|1000%|19%%|12.50 EUR|5% 7%|A 19% B 7%|19% of 12.50|19.5% 12.00|1,234.50%|2-5%|2 5%|5%-|5‰|VAT 20";
+test.each(noRates.split("|"))("%j is no rate", (printed) => {
   expect(Count.parsePercent(printed)).toBeNull();
 });
 
@@ -192,6 +220,33 @@ describe("a printed currency", () => {
   test("a mark of several currencies is left open, and decided by the context", () => {
     expect(Currency.parse("$")).toEqual({ value: null, ambiguous: true });
     expect(Currency.parse("kr", { currency: "DKK" })).toEqual({ value: "DKK", ambiguous: false });
+  });
+
+  test.each([
+    ["US $", "USD"],
+    ["USD $", "USD"],
+    ["Euro (EUR)", "EUR"],
+    ["บาท", "THB"],
+    ["د.إ", "AED"],
+    ["VED", "VED"],
+    ["BSD", "BSD"],
+  ])("%s is %s in a field of its own", (printed, value) => {
+    expect(Currency.parse(printed)?.value).toBe(value);
+  });
+
+  test("that no table knows is no schema error, but what is plainly none is one", () => {
+    for (const mark of ["Zk", "XYZ", "¤", "ꦫꦸ", "SR", "₿", "kr."])
+      expect(Currency.isMark(mark), mark).toBe(true);
+    for (const none of ["", "12.50", "5 EUR", "TOTAL", "Visa", "12%", "paid in cash at the till"]) {
+      expect(Currency.isMark(none), none).toBe(false);
+    }
+  });
+
+  test("has the decimals that are printed, and the step that cash is rounded to", () => {
+    expect(["EUR", "TWD", "RSD", "MRU"].map(Currency.decimals)).toEqual([2, 2, 2, 2]);
+    expect(["IDR", "COP", "LAK", "PKR", "HUF"].map(Currency.decimals)).toEqual([0, 0, 0, 0, 0]);
+    expect(["KWD", "TND"].map(Currency.decimals)).toEqual([3, 3]);
+    expect(["CHF", "SEK", "MRU", "USD"].map(Currency.cashStep)).toEqual(["0.05", "1", "0.2", undefined]);
   });
 
   test.each(["", "all", "Try", "XYZ", "__proto__", "constructor", "TOTAL"])("%j is none", (printed) => {

@@ -29,7 +29,7 @@ function match(text: string): { minus: boolean; body: string } | null {
   if (behind) {
     const [, before = "", sign = "", body = "", closing = "", after = ""] = behind;
     // "VAT20%" has its label at the number; "1,234.50%" and "2-5%" have a second number there, "5%-" a second sign.
-    if (/[\d.,]$/.test(before) || (sign.trim() !== "" && /\d ?$/.test(before)) || /^ ?-/.test(after))
+    if (/[\d.,]$/.test(before + sign) || (sign.trim() !== "" && /\d ?$/.test(before)) || /^ ?-/.test(after))
       return null;
     if (!isLabel(before + sign.replace("-", ""), true) || !isLabel(after, false)) return null;
     // "VAT-20%": a dash that touches the label joins it.
