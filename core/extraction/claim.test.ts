@@ -165,3 +165,62 @@ describe("what the model was asked for", () => {
     expect(await used()).toEqual(sums(1, 1));
   });
 });
+
+describe("a worker's lease", () => {
+  const queued = async (requestId: string) => {
+    const row = await ours(wish(requestId));
+    await database.db.query
+      .update(extractTable)
+      .set({
+        status: "queued",
+        input: {
+          ...{ source: "inline" as const, declaredMimeType: null, objectKey: "k", etag: null },
+          ...{ temporary: true, debug: null, principalRole: "client" },
+        },
+      })
+      .where(eq(extractTable.requestId, row.requestId));
+    return (leaseUntil: Date) =>
+      Claims.claimQueued(database.db, { keyId: "client-1", requestId }, leaseUntil).then(
+        ({ row: got }) => got,
+      );
+  };
+  const leaseOf = async (requestId: string) =>
+    (await Claims.find(database.db, "client-1", requestId))?.leaseUntil.getTime();
+
+  test("is moved while the extract is its own, and keeps everybody else away", async () => {
+    const take = await queued("r-1");
+    const row = (await take(new Date(Date.now() + 30))) as Claims.Row;
+    const until = later();
+    expect(await Claims.renew(database.db, row, until)).toBe(true);
+    expect(await leaseOf("r-1")).toBe(until.getTime());
+    await new Promise((resolve) => setTimeout(resolve, 40));
+    expect(await take(later())).toBeUndefined();
+  });
+
+  test.each([
+    [
+      "was taken over",
+      async (take: (until: Date) => Promise<Claims.Row | undefined>) => void (await take(later())),
+    ],
+    [
+      "was put back",
+      async (_take: unknown, row: Claims.Row) => {
+        const how = { countAttempt: false, suspect: false, notBefore: null, waitingFor: null };
+        await Claims.requeue(database.db, row, how);
+      },
+    ],
+    [
+      "has ended",
+      async (_take: unknown, row: Claims.Row) => {
+        await Claims.commit(database.db, row, succeeded, undefined);
+      },
+    ],
+  ])("is not moved any more when the extract %s", async (_what, change) => {
+    const take = await queued("r-1");
+    const row = (await take(new Date(Date.now() - 1))) as Claims.Row;
+    await change(take, row);
+    const before = await leaseOf("r-1");
+    expect(await Claims.renew(database.db, row, new Date(Date.now() + 600_000))).toBe(false);
+    expect(await leaseOf("r-1")).toBe(before);
+  });
+});

@@ -136,7 +136,7 @@ async function sendEntries(
 }
 
 /**
- * Shortens how long a received message stays invisible: a worker that dies costs two minutes, not the six timeouts
+ * Says how long a received message stays invisible from now on: a worker that dies costs two minutes, not the twelve
  * that the queue is set to. Never 0.
  * @throws AppError `storage_unavailable`.
  */
