@@ -12,7 +12,7 @@ let key: string;
 
 beforeAll(async () => {
   storm = await Storm.open({
-    // The worker's two minutes are four seconds, and a killed one's message comes back after five.
+    // The two minutes for which a worker holds its item are four seconds: then a killed one's message comes back.
     timeScale: 1 / 30,
     env: { ITEM_MAX_CONCURRENCY: "8" },
     respond: () => answer(40),
