@@ -1,8 +1,13 @@
 /** Picture files as the commands take them: found by name or pattern, read, and scaled down when they are too large to send. */
 import * as fs from "node:fs";
 import { basename, isAbsolute, relative, resolve } from "node:path";
+import { GlobError } from "#core/glob/glob";
+import * as Pages from "#core/image/pages";
+import * as Type from "#core/image/type";
 import * as Limits from "#infra/limits";
 import { type Context, UsageError } from "#scripts/context";
+import * as Files from "#scripts/glob-files";
+import * as Text from "#scripts/text";
 
 /** A file that cannot be read, or is no picture; the message does not name the file. */
 export class PictureError extends Error {
@@ -17,21 +22,29 @@ export interface Found {
 
 /**
  * The files behind the arguments, in their order, each once. A pattern that the shell left alone (PowerShell
- * does) is expanded here, its files sorted. Throws UsageError for a pattern that nothing matches.
+ * does) is expanded here, its files sorted; folders that fit are counted through `say`. Throws UsageError for a pattern
+ * that nothing matches.
  */
-export function find(args: readonly string[], cwd: string): Found[] {
+export function find(args: readonly string[], cwd: string, say: (line: string) => void): Found[] {
   const found = args.flatMap((arg): Found[] => {
     const path = resolve(cwd, arg);
-    if (arg === "-" || fs.existsSync(path) || !/[*?[{]/.test(arg)) return [{ name: arg, path }];
-    const matches = fs.globSync(arg, { cwd }).filter((match) => isFile(resolve(cwd, match)));
-    if (matches.length === 0) throw new UsageError(`no file matches ${arg}`);
-    return matches.sort().map((match) => ({ name: match, path: resolve(cwd, match) }));
+    if (arg === "-" || fs.existsSync(path) || !/[*?[{]|[@+!]\(/.test(arg)) return [{ name: arg, path }];
+    const { files, folders } = matching(arg, cwd);
+    if (files.length === 0) throw new UsageError(`no file matches ${arg}`);
+    if (folders > 0)
+      say(`${folders} left out: ${folders === 1 ? "a folder fits" : "folders fit"} ${Text.shown(arg)}, too`);
+    return files.map((match) => ({ name: match, path: resolve(cwd, match) }));
   });
   return [...new Map(found.map((file) => [file.path, file])).values()];
 }
 
-function isFile(path: string): boolean {
-  return fs.statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
+function matching(glob: string, cwd: string): Files.Matches {
+  try {
+    return Files.find(glob, cwd);
+  } catch (error) {
+    if (error instanceof GlobError) throw new UsageError(`${glob}: ${error.message}`, { cause: error });
+    throw error;
+  }
 }
 
 /** A short name for messages: relative where that is shorter. */
@@ -97,14 +110,25 @@ const longSides = [4096, 3072, 2560, 2048, 1600] as const;
 const jpegQuality = 88;
 
 /**
- * The bytes to send. A picture over 3.5 MB becomes a smaller JPEG, upright by its EXIF orientation; `note` says so.
+ * The bytes to send. A picture over 3.5 MB becomes a smaller JPEG of its first page, upright by its EXIF orientation;
+ * `note` says so, and `pages` how many it has: who reads what is sent cannot know.
  * Throws PictureError when it is no picture that can be made smaller.
  */
-export async function fit(bytes: Buffer): Promise<{ bytes: Buffer; note?: string }> {
+export async function fit(bytes: Buffer): Promise<{ bytes: Buffer; note?: string; pages?: number }> {
   const limit = Limits.sizes.clientScaleDownBytes;
   if (bytes.length <= limit) return { bytes };
   // Loaded here: most pictures are small, and libvips takes a while.
   const { default: sharp } = await import("sharp");
+  const mimeType = Type.sniff(bytes);
+  const tooLarge = new PictureError(
+    `has ${megabytes(bytes.length)} and is no picture that can be made smaller`,
+  );
+  // What the server would not read is not turned into what it does.
+  if (mimeType === undefined) throw tooLarge;
+  const header = await sharp(bytes)
+    .metadata()
+    .catch(() => undefined);
+  const pages = Pages.count(bytes, mimeType, header?.pages ?? 1);
   for (const side of longSides) {
     let scaled: { data: Buffer; info: { width: number; height: number } };
     try {
@@ -115,12 +139,13 @@ export async function fit(bytes: Buffer): Promise<{ bytes: Buffer; note?: string
         .jpeg({ quality: jpegQuality })
         .toBuffer({ resolveWithObject: true });
     } catch {
-      throw new PictureError(`has ${megabytes(bytes.length)} and is no picture that can be made smaller`);
+      throw tooLarge;
     }
     if (scaled.data.length > limit) continue;
     const { width, height } = scaled.info;
     return {
       bytes: scaled.data,
+      pages,
       note: `${megabytes(bytes.length)}, sent as ${megabytes(scaled.data.length)} (${width}×${height})`,
     };
   }

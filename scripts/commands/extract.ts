@@ -1,4 +1,5 @@
 import { Command, Option } from "commander";
+import { ofPages, told, Warning } from "#core/extraction/warning";
 import * as Client from "#scripts/client";
 import { type Context, type Exit, exit, UsageError } from "#scripts/context";
 import * as Picture from "#scripts/picture";
@@ -16,7 +17,7 @@ interface Options {
 
 const examples = `
 One file: its answer as indented JSON. Several, or --json: one line of JSON a file, in their order, each with its
-"file"; one that failed has an "error" there. Everything else goes to stderr.
+"file"; one that failed has an "error" there. Everything else goes to stderr, "warnings" in words among it.
 
 Examples:
   npm run extract -- samples/receipt.jpg
@@ -81,6 +82,8 @@ async function ask(
   for (const job of jobs) {
     try {
       const answer = await job.ask(server);
+      for (const warning of warningsOf(answer).flatMap((each) => Warning.safeParse(each).data ?? []))
+        context.say(`warning: ${Text.shown(job.name)}: ${told(warning)}`);
       context.out(
         `${show.lines ? JSON.stringify({ file: job.name, ...answer }) : JSON.stringify(answer, null, 2)}\n`,
       );
@@ -103,6 +106,9 @@ async function ask(
   return failed > 0 ? exit.items : exit.ok;
 }
 
+/** As they came: a newer server may know codes that this program does not. */
+const warningsOf = ({ warnings }: Client.Extract): unknown[] => (Array.isArray(warnings) ? warnings : []);
+
 /** Why this one failed; undefined when the next one would fail alike. */
 function reasonOf(error: unknown): { code: string; message: string; text: string } | undefined {
   if (error instanceof Picture.PictureError) {
@@ -115,7 +121,7 @@ function reasonOf(error: unknown): { code: string; message: string; text: string
 }
 
 function readPictures(args: string[], options: Options, context: Context): Job[] {
-  return Picture.find(args, context.cwd).map((file) => {
+  return Picture.find(args, context.cwd, context.say).map((file) => {
     const name = Picture.label(file, context.cwd);
     return {
       name,
@@ -128,11 +134,14 @@ function readPictures(args: string[], options: Options, context: Context): Job[]
           ...(options.requestId === undefined ? {} : { request_id: options.requestId }),
           image_base64: picture.bytes.toString("base64"),
         };
-        return Client.extract(server, body, context.signal, (pollUrl) =>
+        const answer = await Client.extract(server, body, context.signal, (pollUrl) =>
           context.say(
             `queued: the model server is slow or away; waiting for ${pollUrl} (Ctrl-C stops waiting)`,
           ),
         );
+        // Scaled down here, its later pages never reached the server.
+        const unread = ofPages(picture.pages ?? 1);
+        return unread.length === 0 ? answer : { ...answer, warnings: [...warningsOf(answer), ...unread] };
       },
     };
   });
