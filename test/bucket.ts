@@ -11,7 +11,7 @@ export interface TestBucket {
   calls: S3.RequestInfo[];
   /** Fails a request by returning a status; replace it at will. */
   hook: { answer: S3.Hook };
-  put(rel: string, body?: string): Promise<void>;
+  put(rel: string, body?: string | Uint8Array): Promise<void>;
   close(): Promise<void>;
 }
 

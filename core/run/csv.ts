@@ -19,8 +19,11 @@ const printedNumber =
 /** A table's columns: its header, and the records of an item, as text with their line ends. */
 export interface Table {
   header: string;
-  records(item: Item): string;
+  records(item: Row): string;
 }
+
+/** An item; of its warnings the codes are all that a table shows, also those of a newer server. */
+type Row = Omit<Item, "warnings"> & { warnings: readonly { code: string }[] };
 
 const itemColumns = [
   "index",

@@ -6,19 +6,19 @@ import * as z from "zod";
 
 /** Why a file of a folder was left out, with the words for people. A closed list: more of them may come. */
 export const reasons = {
-  excluded_by_glob: "do not fit the glob",
-  excluded_by_exts: "have an extension that exts does not name",
-  hidden: "begin with a dot, or lie in a folder that does",
-  system: "are made by systems and viewers (Thumbs.db, .DS_Store, ._name)",
-  not_supported: "are documents or pictures of a type that is not read (PDF, HEIC, BMP and the like)",
-  not_what_it_is_called: "are called like a picture and are none by their first bytes",
-  no_picture: "are no pictures by their first bytes",
-  empty: "are empty",
-  unreadable: "cannot be read",
-  link_out: "are links that lead out of the folder, or nowhere",
-  link_to_folder: "are links to folders, which are not followed",
-  no_file: "are no files (pipes, sockets, devices)",
-  not_looked_at: "have no extension of a picture, and were too many to look inside",
+  excluded_by_glob: "names that do not fit the glob",
+  excluded_by_exts: "extensions that exts does not name",
+  hidden: "names that begin with a dot",
+  system: "files of systems and viewers, such as Thumbs.db",
+  not_supported: "documents and pictures of types that are not read, such as PDF and HEIC",
+  not_what_it_is_called: "called like a picture, but none by the first bytes",
+  no_picture: "no pictures by their first bytes",
+  empty: "empty files",
+  unreadable: "files that cannot be read",
+  link_out: "links that lead out of the folder, or nowhere",
+  link_to_folder: "links to folders, which are not followed",
+  no_file: "no files (pipes, sockets, devices)",
+  not_looked_at: "files without the extension of a picture, too many to look inside",
 } as const;
 export type Reason = keyof typeof reasons;
 

@@ -32,7 +32,7 @@ export function told(leftOut: LeftOut | Skip.Skipped, label: string): string[] {
       ...names.map(({ file }) => Text.shown(file)),
       ...(rest > 0 && names.length > 0 ? [`${rest} more`] : []),
     ];
-    return [`  ${count} ${words}${shown.length > 0 ? `: ${shown.join(", ")}` : ""}`];
+    return [`  ${words} (${count})${shown.length > 0 ? `: ${shown.join(", ")}` : ""}`];
   });
   return [`${leftOut.count} left out of ${Text.shown(label)}:\n${lines.join("\n")}`];
 }

@@ -208,7 +208,11 @@ export async function printItems(
 function rowOf(item: Run.Item, columns: readonly string[]): string[] {
   const name = item.file ?? item.custom_id ?? String(item.index);
   if (item.error) return [name, item.status, item.error.code];
-  const status = item.schema_ok === false ? `${item.status} (breaks the schema)` : item.status;
+  const notes = [
+    ...(item.schema_ok === false ? ["breaks the schema"] : []),
+    ...new Set(item.warnings?.map(({ code }) => code)),
+  ];
+  const status = notes.length > 0 ? `${item.status} (${notes.join(", ")})` : item.status;
   return [name, status, ...columns.map((column) => cell(item.result?.[column]))];
 }
 
@@ -216,6 +220,9 @@ function cell(value: unknown): string {
   if (value === null || value === undefined) return "-";
   return typeof value === "object" ? JSON.stringify(value) : String(value);
 }
+
+/** As a server answers it that is older than warnings, or has more of them. */
+const AnyItem = Item.extend({ warnings: z.array(z.looseObject({ code: z.string() })).default([]) });
 
 /**
  * The items that have ended so far, in the format that the file's name asks for; values are those of the list of
@@ -234,7 +241,7 @@ export async function savePartial(
   async function* text(): AsyncGenerator<string> {
     const items = Run.list(server, Run.pathOf({ runId: run.run_id }, "/items"), {
       signal: context.signal,
-      schema: Item,
+      schema: AnyItem,
     });
     if (format === "csv") yield table.header;
     if (format === "json") yield `{"run_id":${JSON.stringify(run.run_id)},"partial":true,"items":[`;

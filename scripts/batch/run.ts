@@ -29,6 +29,7 @@ export const Run = z.looseObject({
     failed: z.number(),
     canceled: z.number(),
   }),
+  with_warnings: z.number().optional(),
   error: z.looseObject({ code: z.string(), message: z.string() }).nullish(),
 });
 export type Run = z.output<typeof Run>;
@@ -40,6 +41,7 @@ export const Item = z.looseObject({
   status: z.string(),
   request_id: z.string(),
   schema_ok: z.boolean().nullish(),
+  warnings: z.array(z.looseObject({ code: z.string() })).optional(),
   result: z.record(z.string(), z.unknown()).nullish(),
   error: z.looseObject({ code: z.string(), message: z.string() }).nullish(),
 });
@@ -207,10 +209,12 @@ function noteOf(run: Run): string {
 /** One line about how a run ended. */
 export function told(run: Run): string {
   const { total, succeeded, failed, canceled } = run.counts;
+  const warned = run.with_warnings ?? 0;
   const parts = [
     `${succeeded} of ${total} succeeded`,
     ...(failed > 0 ? [`${failed} failed`] : []),
     ...(canceled > 0 ? [`${canceled} canceled`] : []),
+    ...(warned > 0 ? [`${warned} with warnings`] : []),
   ];
   const why = run.error ? `: ${run.error.message} (${run.error.code})` : "";
   return Text.shown(`${run.run_id} ${run.status}${why}: ${parts.join(", ")}`);

@@ -31,8 +31,11 @@ const thrown = (work: () => unknown): string => {
 describe("a folder", () => {
   it("gives its pictures in natural order, subfolders included, and nothing else", () => {
     const names = ["page 10.jpg", "page 2.JPG", "b/1.png", "b/x.tiff", "a.webp", "ä.gif", "a.jpeg", "c.tif"];
-    const others = ["notes.txt", ".hidden.jpg", ".git/x.jpg", "._page 2.JPG", "x.pdf", "jpg"];
-    for (const name of [...names, ...others]) cli.file(`in/${name}`);
+    // Whatever it is called, and without a name for it.
+    const odd = ["d.jfif", "e.jpe", "f.HEIC", "g", "h.txt"];
+    const others = [".hidden.jpg", ".git/x.jpg", "._page 2.JPG", "__MACOSX/x.jpg"];
+    for (const name of [...names, ...odd, ...others]) cli.file(`in/${name}`);
+    for (const name of ["notes.txt", "x.pdf", "jpg", "Thumbs.db"]) cli.file(`in/${name}`, "text");
     fs.symlinkSync(join(cli.dir, "in/a.jpeg"), join(cli.dir, "in/link.jpg"));
     fs.symlinkSync(join(cli.dir, "in"), join(cli.dir, "in/circle"));
     const expected = [
@@ -42,12 +45,49 @@ describe("a folder", () => {
       "b/1.png",
       "b/x.tiff",
       "c.tif",
+      ...odd,
       "link.jpg",
       "page 2.JPG",
       "page 10.jpg",
     ];
     expect(collect().map(({ line }) => line.file)).toEqual(expected);
+    expect(look().leftOut).toMatchObject({
+      count: 9,
+      by_reason: { hidden: 2, system: 3, no_picture: 2, not_supported: 1, link_to_folder: 1 },
+      documents: 2,
+    });
+    said.length = 0;
     expect(collect(2).map(({ line }) => line.file)).toEqual(expected.slice(0, 2));
+    expect(said.at(-1)).toBe("15 more files of in were not looked at (--limit)");
+  });
+
+  it.each<[string, string, boolean]>([
+    ["x.pdf", "%PDF-1.7", true],
+    ["x", "%PDF-1.7", true],
+    ["scan.PDF", "anything", true],
+    ["x.heic", "\0\0\0\x18ftypheic", true],
+    ["photo", "\0\0\0\x1cftypavif", true],
+    ["x.bmp", "BM1234\0\0\0\0", true],
+    ["x.jpg", "<!doctype html>", true],
+    ["x.png", "", true],
+    [".x.jpg", "\xff\xd8\xff", true],
+    [".x", "\x89PNG\r\n\x1a\n", true],
+    ["notes.txt", "text", false],
+    ["movie.mp4", "\0\0\0\x18ftypisom", false],
+    [".gitignore", "x", false],
+    ["empty", "", false],
+    [".DS_Store", "\0\0\0\x01Bud1", false],
+    ["._x.jpg", "\0\x05\x16\x07", false],
+    ["Thumbs.db", "\xd0\xcf\x11\xe0", false],
+    ["desktop.ini", "x", false],
+  ])("counts %j, which holds %j; a document: %s", (name, content, isDocument) => {
+    cli.file("in/a.jpg");
+    cli.file(`in/${name}`, Buffer.from(content, "latin1"));
+    const { entries, leftOut } = look();
+    expect(entries).toHaveLength(1);
+    expect(leftOut).toMatchObject({ count: 1, documents: isDocument ? 1 : 0, first: [{ file: name }] });
+    expect(said[0]).toContain("1 left out of in:");
+    expect(said[0]).toContain(name);
   });
 
   it("leaves out links that lead out of it, and says how many", () => {
@@ -64,9 +104,9 @@ describe("a folder", () => {
     // A way around that ends within is fine, and so is a folder that is itself reached by a link.
     fs.symlinkSync("../in/a.jpg", join(cli.dir, "in/round.jpg"));
     fs.symlinkSync(join(cli.dir, "in"), join(cli.dir, "by link"));
-    expect(look()).toMatchObject({ skipped: 0 });
+    expect(look().leftOut).toMatchObject({ count: 4, by_reason: { link_out: 4 }, documents: 4 });
     expect(collect().map(({ line }) => line.file)).toEqual(["a.jpg", "round.jpg"]);
-    expect(said[0]).toBe("3 left out: links that lead out of in");
+    expect(said[0]).toMatch(/^4 left out of in:\n {2}links that lead out of the folder, or nowhere \(4\): /);
     const through = Folder.collect(join(cli.dir, "by link"), { label: "x", say: () => {} });
     expect(through.entries).toHaveLength(2);
   });
@@ -79,26 +119,28 @@ describe("a folder", () => {
     cli.file("in/c.webp", "RIFF1234WAVE");
     expect(look(2)).toMatchObject({
       entries: [{ line: { file: "good 0.jpg" } }, { line: { file: "good 1.jpg" } }],
-      skipped: 3,
+      leftOut: { count: 3, by_reason: { not_what_it_is_called: 3 } },
     });
-    const why = "is no JPEG, PNG, WebP, TIFF or GIF by its first bytes";
-    expect(said).toEqual([`3 left out:\n  a page\\u{202e}.jpg ${why}\n  b.png ${why}\n  c.webp ${why}`]);
+    expect(said[0]).toBe(
+      "3 left out of in:\n  called like a picture, but none by the first bytes (3): a page\\u{202e}.jpg, b.png, c.webp",
+    );
     expect(collect()).toHaveLength(heads.length);
   });
 
   it("without pictures is an error that says what was looked for", () => {
-    cli.file("in/notes.txt");
-    expect(thrown(collect)).toBe("there are no pictures in in (png, jpg, jpeg, webp, tiff, gif)");
+    cli.file("in/notes.txt", "text");
+    expect(thrown(collect)).toBe("there are no pictures in in (JPEG, PNG, WebP, TIFF and GIF)");
+    expect(said).toEqual(["1 left out of in:\n  no pictures by their first bytes (1): notes.txt"]);
   });
 
   it("names every picture that cannot be uploaded before anything is sent", () => {
     cli.file("in/good.jpg");
-    cli.file("in/empty.jpg", "");
-    fs.closeSync(fs.openSync(cli.file("in/huge.png"), "r+"));
-    fs.truncateSync(join(cli.dir, "in/huge.png"), 21 * 1024 * 1024);
-    expect(thrown(collect)).toBe(
-      "nothing was sent: of 3 pictures 2 cannot be uploaded:\n  empty.jpg is empty\n  huge.png has 22.0 MB: more than an upload may have",
-    );
+    cli.file("in/bad\u0001.jpg");
+    cli.file("in/huge");
+    fs.truncateSync(join(cli.dir, "in/huge"), 21 * 1024 * 1024);
+    const message = thrown(collect);
+    expect(message).toMatch(/^nothing was sent: of 3 pictures 2 cannot be uploaded:\n {2}bad/);
+    expect(message).toContain("huge has 22.0 MB: more than an upload may have");
   });
 });
 
@@ -135,7 +177,7 @@ describe("a manifest", () => {
 
   it("has all of its mistakes named with their line numbers", () => {
     cli.file("a.jpg");
-    cli.file("notes.txt");
+    cli.file("notes.txt", "text");
     cli.file("folder.jpg/x", "");
     const message = thrown(() =>
       read(
@@ -169,7 +211,7 @@ describe("a manifest", () => {
       "line 4: needs exactly one of path, image_ref, image_key, image_url",
       "line 5: needs exactly one of path, image_ref, image_key, image_url",
       "line 6: gone.jpg does not exist",
-      expect.stringMatching(/^line 7: notes\.txt is no picture by its name/),
+      "line 7: notes.txt is no JPEG, PNG, WebP, TIFF or GIF by its first bytes",
       "line 8: folder.jpg is no file",
       "line 9: custom_id is the same as in line 1",
       expect.stringMatching(/^line 10: .*colour/),
@@ -206,7 +248,8 @@ describe("the state", () => {
     table: {},
     partial: null,
     sent: false,
-    skipped: 0,
+    skipped: 1,
+    left_out: { count: 1, by_reason: { hidden: 1 }, first: [{ file: ".x", reason: "hidden" }], documents: 0 },
     manifest: null,
     entries: [
       { line: { file: "a.jpg" }, path: "/in/a.jpg" },

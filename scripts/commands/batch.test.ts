@@ -267,11 +267,29 @@ describe("files that are left out", () => {
       before: 0,
       uploads: 2,
     });
-    expect(stderr).toContain("1 left out: links that lead out of in\n");
-    expect(stderr).toContain(`1 left out:\n  ${Text.shown(oddName)}.jpg is no JPEG`);
+    expect(stderr).toContain("links that lead out of the folder, or nowhere (1): link.jpg\n");
+    const odd = `called like a picture, but none by the first bytes (1): ${Text.shown(oddName)}.jpg\n`;
+    expect(stderr).toContain(odd);
     const resumed = await batch(["--resume", "r-1"]);
     expect(resumed.status).toBe(exit.items);
-    expect(resumed.stderr).toContain("1 of the folder's files left out: no pictures\n");
+    expect(resumed.stderr).toContain(odd);
+    const told = await batch(["in", "--run-id", "r-2", "--out", "r.csv", "--json"]);
+    expect(JSON.parse(told.stdout)).toMatchObject({
+      run_id: "r-2",
+      left_out: { count: 2, by_reason: { link_out: 1, not_what_it_is_called: 1 } },
+    });
+  });
+
+  it("that nobody would take for a receipt are counted, and the end is 0", async () => {
+    pictures("a.jpg");
+    for (const name of ["notes.txt", "Thumbs.db", ".gitignore"]) cli.file(`in/${name}`, "text");
+    const { status, stderr } = await batch(["in", "--run-id", "r-1"]);
+    expect(status).toBe(exit.ok);
+    expect(stderr).toContain("3 left out of in:\n");
+    cli.file("in/x.pdf", "%PDF-1.7");
+    const other = await batch(["in", "--run-id", "r-2"]);
+    expect(other.status).toBe(exit.items);
+    expect(other.stderr).toMatch(/such as PDF and HEIC \(1\): x\.pdf\n/);
   });
 });
 

@@ -26,20 +26,27 @@ describe("data put", () => {
 
   it("uploads below the name, tells what is there already, and which images_dir to use", async () => {
     pictures("a.jpg", "sub/b.png");
-    cli.file("in/notes.txt");
+    cli.file("in/notes.txt", "text");
     const first = await put("in", "--as", "november", "--json");
     expect(JSON.parse(first.stdout)).toEqual({
       images_dir: "key-1/november",
       files: 2,
       uploaded: 2,
       already_there: 0,
-      skipped: 0,
+      skipped: 1,
+      left_out: {
+        count: 1,
+        by_reason: { no_picture: 1 },
+        first: [{ file: "notes.txt", reason: "no_picture" }],
+        documents: 0,
+      },
     });
+    expect(first.status).toBe(exit.ok);
     expect(String(api.uploads.get(encodeURIComponent("november/sub/b.png")))).toBe(pictureOf("sub/b.png"));
     pictures("c.tiff");
     const second = await put("in", "--as", "november");
     expect(second.stdout).toBe('1 uploaded, 2 there already\n"images_dir": "key-1/november"\n');
-    expect(second.stderr).toContain('"exts": ["jpg","tiff","png"]');
+    expect(second.stderr).toContain("no pictures by their first bytes (1): notes.txt");
     expect(JSON.parse((await put("in", "--shared", "--json")).stdout)).toMatchObject({
       images_dir: "shared/in",
     });
@@ -50,9 +57,9 @@ describe("data put", () => {
     cli.file("in/b.jpg", "text");
     fs.symlinkSync(cli.file("secret.jpg"), join(cli.dir, "in/link.jpg"));
     const { status, stdout, stderr } = await put("in", "--json");
-    expect({ status, ...JSON.parse(stdout) }).toMatchObject({ status: exit.items, uploaded: 1, skipped: 1 });
-    expect(stderr).toContain("1 left out: links that lead out of in\n");
-    expect(stderr).toContain("1 left out:\n  b.jpg is no JPEG");
+    expect({ status, ...JSON.parse(stdout) }).toMatchObject({ status: exit.items, uploaded: 1, skipped: 2 });
+    expect(stderr).toContain("links that lead out of the folder, or nowhere (1): link.jpg\n");
+    expect(stderr).toContain("called like a picture, but none by the first bytes (1): b.jpg");
     expect([...api.uploads.keys()]).toEqual([encodeURIComponent("in/a.jpg")]);
   });
 

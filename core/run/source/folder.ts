@@ -49,7 +49,7 @@ export async function list(
   services: Pick<RunStores, "bucket">,
   log: Log,
   query: Query,
-  looking: { viewer: Key.Viewer; deadline: number },
+  looking: { viewer: Key.Viewer; deadline: number; looks?: number },
 ): Promise<Listing> {
   const dir = query.images_dir.replace(/(?<=.)\/$/, "");
   const wrong = Key.problem(dir, looking.viewer);
@@ -59,7 +59,7 @@ export async function list(
   const found: Found[] = [];
   const skipped = Skip.none();
   const prefix = `${Key.dataRoot}${dir}/`;
-  let looks: number = batches.folderLooks;
+  let looks: number = looking.looks ?? batches.folderLooks;
   let token: string | undefined;
   for (let listed = 0; ; ) {
     if (Date.now() > looking.deadline)
@@ -137,8 +137,8 @@ function judgeOf({ glob, exts }: Query): (entry: Entry) => Verdict {
   const fits = matcher(glob ?? "**/*");
   const wanted = exts && new Set(exts.map((ext) => ext.replace(/^\./, "").toLowerCase()));
   return ({ file, bytes }) => {
-    if (file.endsWith("/")) return "no_file";
     if (glob !== undefined && !fits(file)) return "excluded_by_glob";
+    if (file.endsWith("/")) return "no_file";
     if (isSystem(file)) return "system";
     if (glob === undefined && isHidden(file)) return "hidden";
     if (wanted !== undefined) return wanted.has(Type.extensionOf(file)) ? "take" : "excluded_by_exts";
