@@ -3,7 +3,7 @@ import * as Bucket from "#core/artifact/bucket";
 import type { Item } from "#core/run/schema";
 import { answer, type Batches, mostInFlight, open, silent } from "#test/batches";
 import * as ModelServer from "#test/model-server";
-import { picture } from "#test/pictures";
+import { picture, twoFrames } from "#test/pictures";
 
 let batches: Batches;
 let keys: string[];
@@ -58,6 +58,44 @@ describe("a run", () => {
     expect(again.status, again.text).toBe(202);
     expect(await batches.ended("one-bad-again")).toMatchObject({ counts: { total: 1, failed: 1 } });
   });
+});
+
+test("what a run over a folder did not read is said: files by their reason, pages in items, tables and extracts", async () => {
+  const { call } = batches.loop;
+  const bytes = { "a.jfif": await picture(901), b: await twoFrames(), "c.pdf": Buffer.from("%PDF-1.7") };
+  for (const [name, body] of Object.entries(bytes))
+    await Bucket.replace(batches.bucket, silent, `data/shared/unread/${name}`, {
+      body,
+      contentType: "application/octet-stream",
+    });
+  const made = await call("/v1/batch_extract", { json: { images_dir: "shared/unread", run_id: "unread" } });
+  const skipped = {
+    count: 1,
+    by_reason: { not_supported: 1 },
+    first: [{ file: "c.pdf", reason: "not_supported" }],
+  };
+  expect(made.body).toMatchObject({ counts: { total: 2 }, skipped, with_warnings: 0 });
+  const warnings = [{ code: "pages_not_read", read: 1, of: 2 }];
+  expect(await batches.ended("unread")).toMatchObject({
+    counts: { succeeded: 2 },
+    skipped,
+    with_warnings: 1,
+  });
+  const items = [
+    { file: "a.jfif", warnings: [] },
+    { file: "b", warnings },
+  ];
+  expect(await itemsOf("unread")).toMatchObject(items);
+  const results = (format: string) => call(`/v1/runs/unread/results?format=${format}`);
+  expect((await results("json")).body).toMatchObject({ items });
+  const lines = (await results("jsonl")).text.trim().split("\n");
+  expect(lines.map((line) => JSON.parse(line))).toMatchObject(items);
+  const [header, first, second] = (await results("csv")).text.split("\n");
+  expect(header).toMatch(/^index,custom_id,file,.*,warnings$/);
+  expect([first?.split(",").at(-1), second?.split(",").at(-1)]).toEqual(["", "pages_not_read"]);
+  expect((await call("/v1/extracts/unread~1")).body).toMatchObject({ warnings });
+  const image_base64 = bytes.b.toString("base64");
+  expect((await call("/v1/extract", { json: { image_base64 } })).body).toMatchObject({ warnings });
 });
 
 /** A form, as a browser sends it. */

@@ -27,4 +27,13 @@ export async function picture(seed = 1, format: "jpeg" | "png" | "webp" = "jpeg"
     .toBuffer();
 }
 
+/** A GIF of two frames, the second of them blank. */
+export async function twoFrames(): Promise<Buffer> {
+  const pixels = Buffer.alloc(width * height * 2 * 3, 255);
+  for (let y = 40; y < 80; y += 1) pixels.fill(0, y * width * 3 + 60, y * width * 3 + 600);
+  return sharp(pixels, { raw: { width, height: height * 2, channels: 3, pageHeight: height } })
+    .gif()
+    .toBuffer();
+}
+
 export const base64 = async (seed = 1) => (await picture(seed)).toString("base64");
