@@ -35,7 +35,7 @@ export const operations = {
   "POST /v1/batch_extract": operation({
     summary: "Read many pictures",
     description:
-      "Takes exactly one of `manifest`, `manifest_ref` and `images_dir`. Every line is checked before anything is read: all mistakes come in one 400, in `details.issues[] {line, path, message}` (the first 100) and `details.issue_count`. What is too large to be checked within the call (over 1,000 items) is checked afterwards: its run is `planning`, and `failed` with the same details when something is wrong.",
+      "Takes exactly one of `manifest`, `manifest_ref` and `images_dir`. Every line is checked before anything is read: all mistakes come in one 400, in `details.issues[] {line, path, message}` (the first 100) and `details.issue_count`. What is too large to be checked within the call (over 1,000 items) is checked afterwards: its run is `planning`, and `failed` with the same details when something is wrong. Of a folder, `skipped` counts every file that did not become an item, by its reason; a glob that fits nothing is an error.",
     body: BatchRequest,
     bodyAs: "unchecked",
     responses,

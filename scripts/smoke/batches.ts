@@ -208,7 +208,7 @@ const runs: Case[] = [
         run_id: idOf(bench, "dir"),
         images_dir: `${keyIdOf(bench)}/smoke`,
       }),
-    wants: { status: 202, body: Run },
+    wants: { status: 202, body: Run.extend({ skipped: z.object({ count: z.literal(0) }) }) },
     keep: keep("dir"),
   },
   {
@@ -320,6 +320,7 @@ const refusals: Case[] = [
   refuse("a batch without a source", {}, "manifest"),
   refuse("two sources", { manifest: [line], images_dir: "shared/x" }, "images_dir"),
   refuse("an absolute folder", { images_dir: "/etc" }, "images_dir"),
+  refuse("a glob for more than anybody has", { images_dir: "shared/x", glob: "{1..99999999}" }, "glob"),
   {
     name: "duplicate custom_id and a key that climbs",
     route: "POST /v1/batch_extract",

@@ -21,6 +21,7 @@ const Extract = z.looseObject({
   status: z.literal("succeeded"),
   result: z.looseObject({}),
   schema_ok: z.literal(true),
+  warnings: z.array(z.looseObject({ code: z.string() })),
   artifact_rel: z.string().regex(/^extracts\/\d{4}-\d{2}-\d{2}\/[^/]+\/[^/]+\.json$/),
 });
 
