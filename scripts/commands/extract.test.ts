@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { join } from "node:path";
 import sharp from "sharp";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type Cli, open } from "#scripts/batch/cli-for-tests";
@@ -41,11 +42,22 @@ describe("extract", () => {
       ["q/r/z (1) b.jpg", "z (1).jpg"],
     ],
     ["q/*/@(a|b)", ["q/1/a", "q/2/b", "q/2/c"], ["q/1/a", "q/2/b"]],
+    ["ä*/x.jpg", ["a\u0308 1/x.jpg"], ["a\u0308 1/x.jpg"]],
+    ["./up//?.jpg", ["up/1.jpg"], ["up/1.jpg"]],
   ])("a pattern means what a shell means: %s", async (pattern, names, expected) => {
     for (const name of names) file(name, name);
     const { seen, env } = await server({ body: answer("1") });
     expect((await ocrlty(["extract", pattern], { env })).status).toBe(exit.ok);
-    expect(seen.map((call) => atob(sent(call).image_base64))).toEqual(expected);
+    const texts = seen.map((call) => Buffer.from(sent(call).image_base64, "base64").toString());
+    expect(texts).toEqual(expected);
+  });
+
+  it("a pattern may be absolute", async () => {
+    file("abs (1)/a.jpg", "a");
+    const { seen, env } = await server({ body: answer("1") });
+    const pattern = join(cli.dir, "abs (*)", "*.jpg");
+    expect((await ocrlty(["extract", pattern], { env })).status).toBe(exit.ok);
+    expect(seen.map((call) => atob(sent(call).image_base64))).toEqual(["a"]);
   });
 
   it("names what braces spell out and is not there, and counts folders that fit", async () => {
