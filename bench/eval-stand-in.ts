@@ -1,15 +1,17 @@
 import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
+import { readFile, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import * as Currency from "#core/canonical/currency";
 import * as PrintedDate from "#core/canonical/date";
 import * as Money from "#core/canonical/money";
 import * as Budget from "#core/image/budget";
 import * as Image from "#core/image/image";
 import { MAX_MODEL_LEN } from "#local/model/protocol";
 import { start } from "#local/model/server";
+import { drawAll } from "./abroad/draw.ts";
 
 /**
  * Scores the stand-in model server over a folder of labelled pictures (docs/stand-in.md): each picture goes
@@ -38,11 +40,12 @@ interface Answer {
   tax: string | null;
   service: string | null;
   date: string | null;
+  currency: string | null;
   items: { name: string | null; price: string | null }[];
 }
 
-type Field = "total" | "date" | "subtotal" | "tax" | "service" | "items";
-const fields: Field[] = ["total", "date", "subtotal", "tax", "service", "items"];
+type Field = "total" | "date" | "subtotal" | "tax" | "service" | "items" | "currency";
+const fields: Field[] = ["total", "date", "subtotal", "tax", "service", "items", "currency"];
 interface Score {
   right: number;
   of: number;
@@ -53,6 +56,8 @@ const GOALS: Partial<Record<Field, number>> = { total: 0.9, date: 0.85 };
 const ROUNDING_TOLERANCE = 0.04;
 /** These sources label the parts of the total and the items. */
 const LABELS_PARTS = new Set(["cord"]);
+/** Made up here: everything about them is known. */
+const MADE_UP = new Set(["first_set", "second_set"]);
 const MAX_OUTPUT_TOKENS = 2048;
 const { imageTokens: maxImageTokens } = Budget.share({
   maxModelLen: MAX_MODEL_LEN,
@@ -73,6 +78,7 @@ const schema = object({
   tax: text,
   service: text,
   date: text,
+  currency: text,
   items: { type: "array", items: object({ name: text, price: text }) },
 });
 
@@ -80,19 +86,23 @@ const { values: options } = parseArgs({
   options: {
     json: { type: "boolean", default: false },
     data: { type: "string" },
+    abroad: { type: "boolean", default: false },
     verbose: { type: "boolean", default: false },
     help: { type: "boolean", default: false },
   },
 });
 
 if (options.help) {
-  console.log("npm run eval:stand-in -- [--data DIR] [--json] [--verbose]\nDIR holds pictures and gt.json.");
+  console.log(
+    "npm run eval:stand-in -- [--data DIR | --abroad] [--json] [--verbose]\nDIR holds pictures and gt.json; --abroad draws made-up receipts of twenty countries and scores those.",
+  );
   process.exit(0);
 }
 
-const data = options.data
-  ? resolve(options.data)
-  : fileURLToPath(new URL("../../shared/data/dev", import.meta.url));
+const drawn = options.abroad ? await drawAll() : undefined;
+const data = resolve(
+  drawn ?? options.data ?? fileURLToPath(new URL("../../shared/data/dev", import.meta.url)),
+);
 if (!existsSync(join(data, "gt.json"))) {
   console.error(`There is no gt.json in ${data}: nothing to score.`);
   process.exit(2);
@@ -133,6 +143,12 @@ function judge({ norm, source_key, label_note }: Record_, answer: Answer): Parti
   return {
     total: total !== null && Math.abs(total - norm.total) <= ROUNDING_TOLERANCE + 1e-9,
     ...(norm.date && !label_note?.includes("do not score the date") ? { date: date === norm.date } : {}),
+    ...(MADE_UP.has(source_key)
+      ? {
+          items: answer.items.length === norm.items,
+          currency: Currency.parse(answer.currency ?? "")?.value === norm.currency,
+        }
+      : {}),
     ...(LABELS_PARTS.has(source_key)
       ? {
           subtotal: same(answer.subtotal, norm.subtotal),
@@ -183,6 +199,7 @@ try {
   report(coldSeconds);
 } finally {
   await server.close();
+  if (drawn !== undefined) await rm(drawn, { recursive: true, force: true });
 }
 
 function report(coldSeconds: number): void {
@@ -212,6 +229,8 @@ function report(coldSeconds: number): void {
   for (const [source, scores] of [...table, ["all", all] as const]) {
     console.log(`| ${source} | ${fields.map((field) => cell(scores[field])).join(" | ")} |`);
   }
+  const nulls = misses.filter(({ field, got }) => field === "total" && got === null).length;
+  console.log(`\n${nulls} of ${records.length} totals are null`);
   console.log(
     `\n${records.length} pictures; seconds a picture: ${median.toFixed(1)} median, ${slowest.toFixed(1)} slowest, ` +
       `${coldSeconds.toFixed(1)} for the first with the engine's start; OCR process: ${maxRssMb} MB at most`,

@@ -54,7 +54,9 @@ export interface Style {
   grouped: boolean;
 }
 
-const CURRENCY = "(?:S\\$|US\\$|RM|MYR|Rp|IDR|EURO?|USD|GBP|CHF|SGD|Fr\\.|[€£$¥])";
+/** Codes and words that are words of other languages in small letters: Cad. is a street, kr is in kefir. */
+export const CODES = "(?-i:PLN|SEK|NOK|DKK|CZK|HUF|RON|TL|TRY|INR|AUD|CAD|NZD|ZAR|Rs|K[cč])|z[lł]";
+const CURRENCY = `(?:S\\$|US\\$|RM|MYR|Rp|IDR|EURO?|USD|GBP|CHF|SGD|Fr\\.|[€£$¥₹₺]|(?<![a-z])(?:${CODES}|kr))`;
 /** Groups of digits joined by separators; OCR may put a space beside a separator, never between two groups. */
 const RUN = "\\d+(?:\\s?[.,':;\\-]\\s?\\d+)*|(?<![\\d.,])[.,]\\d{2}(?!\\d)";
 const NUMBER = new RegExp(

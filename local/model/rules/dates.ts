@@ -24,7 +24,25 @@ const MONTHS: string[][] = [
   ["november", "novembre", "nopember"],
   ["december", "dezember", "decembre", "desember", "disember"],
 ];
-const MONTH_WORD = "[A-Za-zéûäÉÛÄ]{3,9}";
+/**
+ * Spanish, Italian, Portuguese, Dutch, Swedish, Danish and Norwegian, Polish, Turkish. Their starts are words of
+ * menus too (SUB, SET, MAG), so they count beside a year of four digits only.
+ */
+const MONTHS_ABROAD: string[] = [
+  "enero gennaio janeiro stycznia ocak",
+  "febrero febbraio fevereiro lutego subat",
+  "marzo marco maart mrt marts marca",
+  "abril aprile kwietnia nisan",
+  "mayo maggio maio maj maja mayis",
+  "junio giugno junho czerwca haziran",
+  "julio luglio julho lipca temmuz",
+  "agosto augustus augusti sierpnia agustos",
+  "septiembre settembre setembro wrzesnia eylul",
+  "octubre ottobre outubro pazdziernika ekim",
+  "noviembre novembro listopada kasim",
+  "diciembre dicembre dezembro grudnia aralik",
+];
+const MONTH_WORD = "\\p{L}{3,14}";
 /**
  * OCR drops the space before a following time: 28.02.2009:58 is 09:58 of the 28th of February 2020, and four
  * digits of a year count only from 19.. and 20...
@@ -67,24 +85,26 @@ const FORMS: {
   },
   {
     pattern: new RegExp(
-      `(?<!\\d)(\\d{1,2})\\.?\\s?[/\\-. ]?\\s?(${MONTH_WORD})\\.?\\s?[/\\-.,' ]?\\s?(${YEAR})(?!\\d{3})`,
-      "g",
+      `(?<!\\d)(\\d{1,2})\\.?\\s?[/\\-. ]?\\s?(?:de\\s)?(${MONTH_WORD})\\.?\\s?[/\\-.,' ]?\\s?(?:del?\\s)?(${YEAR})(?!\\d{3})`,
+      "gu",
     ),
-    // A stray letter before the month was a separator: 14AMay.
-    read: ([d, word, y]) =>
-      withMonth(word, fullYear(y), Number(d)) ?? withMonth(word?.slice(1), fullYear(y), Number(d)),
+    // A stray letter before the month was a separator: 14AMay. 7dejuniode2025 has lost its spaces.
+    read: ([d, word = "", y]) =>
+      withMonth(word, fullYear(y), Number(d)) ??
+      withMonth(word.slice(1), fullYear(y), Number(d)) ??
+      (y?.length === 4 ? withMonthAbroad(word, fullYear(y), Number(d)) : undefined),
   },
   {
-    pattern: new RegExp(`(${MONTH_WORD})\\.?\\s?(\\d{1,2})(?:st|nd|rd|th)?[,.]?\\s?((?:19|20)\\d{2})`, "g"),
+    pattern: new RegExp(`(${MONTH_WORD})\\.?\\s?(\\d{1,2})(?:st|nd|rd|th)?[,.]?\\s?((?:19|20)\\d{2})`, "gu"),
     read: ([word, d, y]) => withMonth(word, fullYear(y), Number(d)),
   },
 ];
 const TIME =
-  /(?<![\d.:])([01]?\d|2[0-3])\s?[:.]\s?([0-5]\d)(?:\s?[:.]\s?([0-5]\d))?(?!\d)\s?([AaPp]\.?[Mm]\b\.?)?/g;
+  /(?<![\d.]|\d:)([01]?\d|2[0-3])\s?[:.]\s?([0-5]\d)(?:\s?[:.]\s?([0-5]\d))?(?!\d)\s?([AaPp]\.?[Mm]\b\.?)?/g;
 /** A time glued to the year before it: `15/05/201710:49:40AM`. */
 const AFTER_DATE = /^\s?([01]?\d|2[0-3])[:.]([0-5]\d)(?:[:.]([0-5]\d))?\s?([AaPp]\.?[Mm]\b\.?)?/;
 
-const LABEL = /dat[eu]|tanggal|\btgl|tarikh|\bdd\b|printed|issued|\ble\b|beleg/i;
+const LABEL = /dat[aeou]|fecha|tarih\b|tanggal|\btgl|tarikh|\bdd\b|printed|issued|\ble\b|beleg/i;
 const OTHER_DATE =
   /valid|expir|until|before|effective|gultig|gueltig|bis\b|delivery|print|return|umtausch|warranty|due|fallig|echeance|lahir|birth|promo|angebot|jatuh/i;
 const DUE = /\bdue|fallig|faellig|zahlbar bis|echeance|jatuh tempo|pay(able)? by|payment date/i;
@@ -208,6 +228,16 @@ function withMonth(
   const month =
     folded.length < 3 ? -1 : MONTHS.findIndex((names) => names.some((name) => name.startsWith(folded)));
   return month < 0 ? undefined : [year, month + 1, day];
+}
+
+function withMonthAbroad(word: string, year: number, day: number): [number, number, number] | undefined {
+  const folded = fold(word);
+  const bare = folded.replace(/^de(?=\p{L}{3})|(?<=\p{L}{3})del?$/gu, "");
+  for (const each of [folded, bare]) {
+    const month = each.length < 3 ? -1 : MONTHS_ABROAD.findIndex((names) => ` ${names}`.includes(` ${each}`));
+    if (month >= 0) return [year, month + 1, day];
+  }
+  return undefined;
 }
 
 function plausible(year: number, month: number, day: number): boolean {

@@ -1,11 +1,13 @@
 import type { Page } from "#local/model/page";
 import * as Amounts from "#local/model/rules/amounts";
+import * as Country from "#local/model/rules/country";
 import * as Dates from "#local/model/rules/dates";
 import * as Identifiers from "#local/model/rules/identifiers";
 import type { Printed } from "#local/model/rules/items";
 import * as Items from "#local/model/rules/items";
 import * as Parties from "#local/model/rules/parties";
 import * as Rows from "#local/model/rules/rows";
+import * as Signs from "#local/model/rules/signs";
 import * as TaxTable from "#local/model/rules/tax-table";
 import * as Totals from "#local/model/rules/totals";
 
@@ -27,7 +29,9 @@ export interface Facts {
 
 /** Reads the pages of one document. */
 export function find(pages: Page[]): Facts {
-  const rows = Rows.group(pages);
+  const read = Rows.group(pages);
+  const country = Country.currencyOf(read);
+  const rows = Signs.mend(read, country);
   const style = Amounts.detectStyle(rows);
   const segments = rows.map((row, index) => Amounts.segments(row, index, style));
   const table = TaxTable.find(
@@ -54,7 +58,7 @@ export function find(pages: Page[]): Facts {
   put("method", payment.method);
   put("card_brand", payment.brand);
   put("card_last4", payment.last4);
-  put("currency", currencyOf(rows, money, totals.total));
+  put("currency", currencyOf(rows, money, totals.total, country));
   for (const [party, facts] of Object.entries(parties)) {
     for (const [key, value] of Object.entries(facts)) put(`${party}.${key}`, value as Printed | undefined);
   }
@@ -135,14 +139,36 @@ function toTaxEntry(line: TaxTable.TaxLine): Entry {
   });
 }
 
-const CURRENCY_WORD = /(?<![\p{L}])(RM|MYR|Rp|IDR|EURO?|USD|GBP|CHF|SGD)(?![\p{L}])|([€£$])/iu;
+const CURRENCY_WORD = new RegExp(
+  `(?<!\\p{L})(?:RM|MYR|Rp|IDR|EURO?|USD|GBP|CHF|SGD|${Amounts.CODES})(?!\\p{L})|[€£$₹₺]`,
+  "iu",
+);
+/** Marks that several countries share: there the paper's words decide. */
+const SHARED: Record<string, string[]> = {
+  kr: ["SEK", "NOK", "DKK"],
+  $: ["AUD", "NZD", "CAD", "MXN", "ARS"],
+  rs: ["INR"],
+  r: ["ZAR"],
+};
 
-/** The mark beside the total, else the one that most amounts carry, else a word on the paper. */
+/**
+ * The mark beside the total, else the one that most amounts carry, else a word on the paper; where none was read,
+ * the currency that the country's own words agree on.
+ */
 function currencyOf(
   rows: Rows.Row[],
   money: Amounts.Num[],
   total: Amounts.Num | undefined,
+  country: string | undefined,
 ): Printed | undefined {
+  const found = markOf(rows, money, total);
+  const shared = found && SHARED[found.text.toLowerCase()];
+  if (country === undefined || (found && !shared?.includes(country))) return found;
+  const confidences = rows.flatMap((row) => row.cells.map((cell) => cell.confidence));
+  return { text: country, confidence: Math.min(...confidences) };
+}
+
+function markOf(rows: Rows.Row[], money: Amounts.Num[], total: Amounts.Num | undefined): Printed | undefined {
   if (total?.currency) return { text: total.currency, confidence: total.confidence };
   const marked = money.filter((number) => number.currency);
   const count = (text: string | undefined) => marked.filter((number) => number.currency === text).length;

@@ -20,7 +20,7 @@ export interface Item {
 }
 
 const HEADER =
-  /\b(item|descr|desc|artikel|article|nama|menu|bezeichnung|designation|product|produk)\w*\b.*|\bqty\b.*\b(price|amount|total)/i;
+  /\b(item|descr|desc|artikel|article|articulo|nama|menu|bezeichnung|designation|product|produk|omschrijving|benamning|nazwa)\w*\b.*|\bqty\b.*\b(price|amount|total)/i;
 /** Rows that end the list of items, once there was one. */
 const ENDS = new Set(["total", "subtotal", "tax", "service", "cash", "change", "rounding", "balance"]);
 const ENDS_FROM_STRENGTH = 60;
@@ -32,7 +32,7 @@ const RATE = /^[A-Z]?\W?\s?\d{1,2}(?:[.,]\d{1,2})?\s?%$/;
 const NOT_AN_ITEM = /^(einzelpreis|stückpreis|stuckpreis|unit price|prix unit|harga satuan)/i;
 const LETTERS = /\p{L}.*\p{L}/u;
 /** Codes beside prices: one letter or SR, ZRL, ZRE, GST, and a currency. */
-const TAX_CODE = /^\W*(?:\p{Lu}|SR|ZR|ZRL|ZRE|OS|TX|EUR[AB]?|RM|Rp|[A-D]\s?[*#]?)\W*$/u;
+const TAX_CODE = /^\W*(?:\p{Lu}|SR|ZR|ZRL|ZRE|OS|TX|EUR[AB]?|RM|Rp|zl|kr|TL|[A-D]\s?[*#]?)\W*$/u;
 
 interface Part {
   index: number;

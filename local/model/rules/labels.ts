@@ -1,3 +1,5 @@
+import { ABROAD } from "#local/model/rules/labels-abroad";
+
 /** What the words beside an amount say that it is. */
 export type Role =
   | "total"
@@ -43,7 +45,8 @@ export function fold(text: string): string {
 
 /**
  * First match wins, so the narrow stands before the wide: `roundedtotal` before `round`, `totalgst` before
- * `total`. English, Malay and Indonesian, German (with Austria and Switzerland), French. The recogniser drops
+ * `total`. English, Malay and Indonesian, German (with Austria and Switzerland), French; more languages in
+ * labels-abroad.ts. The recogniser drops
  * spaces, so a short word counts only where it starts or ends the label.
  */
 const RULES: [RegExp, Role, number][] = [
@@ -251,7 +254,8 @@ export function classify(text: string): Label | undefined {
 }
 
 function byRule(folded: string): Label | undefined {
-  for (const [pattern, role, strength] of RULES) if (pattern.test(folded)) return { role, strength };
+  for (const [pattern, role, strength] of [...ABROAD, ...RULES])
+    if (pattern.test(folded)) return { role, strength };
   return undefined;
 }
 

@@ -290,6 +290,9 @@ interface Sum {
   parts: number;
 }
 
+/** Of one kind of part, so many are tried. */
+const MOST_PARTS = 2;
+
 /** Every sum that a subtotal makes with some of the labelled parts, at least one. */
 function partSums(parts: Parts): Sum[] {
   const added = [
@@ -303,7 +306,9 @@ function partSums(parts: Parts): Sum[] {
     const values = some
       .map(({ number }) => (sign === 0 ? number.value : sign * Math.abs(number.value)))
       .filter((value) => value !== 0)
-      .slice(0, 2);
+      .slice(0, MOST_PARTS);
+    // CGST beside SGST, two rates of a VAT: they are added together.
+    if (some === parts.tax && values.length > 1) values.push(values.reduce((sum, value) => sum + value));
     sums = sums.flatMap((sum) => [
       sum,
       ...values.map((value) => ({ value: sum.value + value, parts: sum.parts + (sign === 0 ? 0 : 1) })),
@@ -314,6 +319,10 @@ function partSums(parts: Parts): Sum[] {
 
 function taxOf(labelled: Labelled[], table: TaxTable, total: number | undefined): Num | undefined {
   const below = labelled.filter((each) => total === undefined || Math.abs(each.number.value) < total * 0.5);
+  // India's two halves of one tax: neither is the tax, and no sum of them is printed.
+  const halves = new Set(below.map((each) => /(?:c|s|ut)gst/.exec(fold(each.label))?.[0]));
+  halves.delete(undefined);
+  if (halves.size > 1 && halves.size === below.length) return undefined;
   if (below[0]) return below[0].number;
   // A summary of one rate names the tax; of several, only its line of sums does.
   const sum = table.lines.find((line) => line.isSum && line.tax)?.tax;

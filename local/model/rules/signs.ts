@@ -1,0 +1,81 @@
+import { classify } from "#local/model/rules/labels";
+import type { Cell, Row } from "#local/model/rules/rows";
+
+/**
+ * Puts right what the recogniser makes of a currency sign that it does not know (docs/stand-in.md): "£12.50" is read
+ * "12.50" or "f12.50", "TOTAL £12.50" "TOTAL12.50", "TOTAL ₹250.00" also "TOTAL3250.00". Only what cannot be
+ * anything else is touched; a digit goes only where other amounts of the paper prove it.
+ */
+
+const DECIMALS = "(?:\\d{1,3}(?:[.,]\\d{3})+|\\d+)[.,]\\d{2}(?!\\d)";
+const POUND = /(^|[\s:@(])[fFtE](?=\d{1,3}(?:,\d{3})*\.\d{2}(?!\d))/g;
+const GLUED_POUND = /(\p{L}{2,}?)f(?=\d{1,3}(?:,\d{3})*\.\d{2}(?!\d))/gu;
+const GLUED = new RegExp(`^(.*\\p{L}{2,}\\W{0,2}?)(${DECIMALS})$`, "u");
+const GLUED_RUPEE = /^(.*\p{L}{3,})\s?([23?F7])(\d[\d,]*\.\d{2})$/u;
+/** What of a lost sign stays in front of an amount. */
+const REMAINS: Record<string, RegExp> = {
+  EUR: new RegExp(`(^|[\\s:@(])[EC€]\\s?(?=${DECIMALS})`, "g"),
+  INR: new RegExp(`(^|[\\s:@(])[?₹]\\s?(?=${DECIMALS})`, "g"),
+  TRY: new RegExp(`(^|[\\s:@(])[tbF₺]\\s?(?=${DECIMALS})`, "g"),
+};
+
+/** The same rows with the amounts as they are printed; `currency` is what the paper's words say (`Country`). */
+export function mend(rows: Row[], currency: string | undefined): Row[] {
+  const known = new Set(
+    rows.flatMap((row) => row.cells.map((cell) => cell.text)).filter((text) => amount(text) !== undefined),
+  );
+  return rows.map((row) => {
+    const cells = row.cells.map((cell) => mendCell(cell, currency, known));
+    if (cells.every((cell, index) => cell === row.cells[index])) return row;
+    return { ...row, cells, text: cells.map((cell) => cell.text).join(" ") };
+  });
+}
+
+function mendCell(cell: Cell, currency: string | undefined, known: Set<string>): Cell {
+  let text = splitProduct(cell.text);
+  if (currency === "GBP") text = text.replace(POUND, "$1£").replace(GLUED_POUND, "$1 £");
+  const remains = currency === undefined ? undefined : REMAINS[currency];
+  if (remains !== undefined) text = text.replace(remains, "$1");
+  // Behind a word a rupee is read as a digit too: there the amount needs a second witness.
+  text = currency === "INR" ? withoutRupee(text, known) : splitLabel(text);
+  return text === cell.text ? cell : { ...cell, text };
+}
+
+/** `TOTAL12.50`, `Total:12,50`: an amount behind the words of a sum, the sign between them lost. */
+function splitLabel(text: string): string {
+  const [, words = "", figure = ""] = GLUED.exec(text) ?? [];
+  if (words === "" || /[\s:]$/.test(words)) return text;
+  const label = classify(words);
+  return label !== undefined && label.role !== "count" && label.role !== "other" && label.strength >= 60
+    ? `${words} ${figure}`
+    : text;
+}
+
+/** `TOTAL3250.00` where 250.00 is printed elsewhere, and 3250.00 is not; `TOTAL250.00` where that is. */
+function withoutRupee(text: string, known: Set<string>): string {
+  const [, label = "", whole = ""] = GLUED.exec(text) ?? [];
+  if (known.has(whole)) return `${label} ${whole}`;
+  const [, words = "", digit = "", figure = ""] = GLUED_RUPEE.exec(text) ?? [];
+  if (words === "") return text;
+  if (!/\d/.test(digit)) return `${words} ${figure}`;
+  return known.has(figure) ? `${words} ${figure}` : text;
+}
+
+/** `1x4,994,99A`: price and product run together; the product itself proves where to cut. */
+function splitProduct(text: string): string {
+  return text.replace(
+    /(\d{1,3}(?:[.,]\d{1,3})?)(\s?[x×*]\s?)(\d+[.,]\d{2})\s?(\d+[.,]\d{2})(?!\d)/gi,
+    (whole, quantity: string, times: string, unit: string, price: string) =>
+      Math.abs(plain(quantity) * plain(unit) - plain(price)) <= 0.011
+        ? `${quantity}${times}${unit} ${price}`
+        : whole,
+  );
+}
+
+function amount(text: string): number | undefined {
+  return new RegExp(`^${DECIMALS}$`).test(text) ? plain(text) : undefined;
+}
+
+function plain(text: string): number {
+  return Number(text.replace(",", "."));
+}
