@@ -42,7 +42,8 @@ const MONTHS_ABROAD: string[] = [
   "noviembre novembro listopada kasim",
   "diciembre dicembre dezembro grudnia aralik",
 ];
-const MONTH_WORD = "\\p{L}{3,14}";
+/** 05 0ct 2024: the recogniser takes a large O for a zero. */
+const MONTH_WORD = "(?:0(?=[CcKk][Tt])|\\p{L})\\p{L}{2,13}";
 /**
  * OCR drops the space before a following time: 28.02.2009:58 is 09:58 of the 28th of February 2020, and four
  * digits of a year count only from 19.. and 20...
@@ -223,7 +224,7 @@ function withMonth(
   year: number,
   day: number,
 ): [number, number, number] | undefined {
-  const folded = fold(word ?? "");
+  const folded = fold(word ?? "").replace(/^0/, "o");
   // Not every word that starts like a month: 1 MARKER 12 is no day of March.
   const month =
     folded.length < 3 ? -1 : MONTHS.findIndex((names) => names.some((name) => name.startsWith(folded)));

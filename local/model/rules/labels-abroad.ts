@@ -8,7 +8,7 @@ import type { Role } from "#local/model/rules/labels";
  */
 
 /** What may stand behind the words of a sum: a currency, a rate. */
-const END = "(?:eur|euro|pln|zl|sek|dkk|nok|kr|czk|kc|huf|ft|ron|lei|tl|try|inr|rs|gbp|usd)?\\d{0,4}$";
+const END = "(?:eur|euro|pln|zl|sek|dkk|nok|kr|czk|kc?|huf|ft|ron|lei|tl|try|inr|rs|gbp|usd)?\\d{0,4}$";
 
 const WORDS: [Role, number, string[]][] = [
   [
@@ -79,17 +79,17 @@ const WORDS: [Role, number, string[]][] = [
     "tax",
     85,
     [
-      "(?:cuota|dicui|di|tot(?:ale)?|vlr|valor|inc(?:l|luye)?|total)?(?:iva|igic)\\w{0,6}",
-      "(?:sumy?|kwota)?ptu\\w{0,3}",
+      "(?:cuota|dicui|di|tot(?:ale)?|vlr|valor|inc(?:l|luye)?|total)?(?:iva|igic)(?:inc\\w{0,6}|gen\\w{0,4}|red\\w{0,4}|al|a)?",
+      "(?:sum[ay]|kwota)?ptu\\w{0,2}",
       "(?:sumavat|kwotavat)",
       "(?:waarvan|totaal)?btw(?:hoog|laag)?\\w{0,12}",
       "(?:varav|heraf|herav|inkl|total|totalt|da)?moms\\w{0,12}",
       "(?:herav|total|totalt)?mva\\w{0,8}",
       "(?:toplam|top)?kdv\\w{0,6}",
-      "dph\\w{0,8}",
-      "afa\\w{0,6}",
-      "(?:sis)?alv\\w{0,8}",
-      "[pd]dv\\w{0,8}",
+      "dph\\w{0,2}",
+      "afa",
+      "(?:sis)?alv",
+      "[pd]dv",
       "(?:add|plus|total)?(?:cgst|sgst|igst|utgst|cess)(?!in)\\w{0,8}",
     ],
   ],
@@ -214,7 +214,7 @@ const WORDS: [Role, number, string[]][] = [
     "card",
     80,
     [
-      "tarjeta\\w{0,8}",
+      "tarjeta\\w{0,12}",
       "cartao\\w{0,8}",
       "multibanco",
       "bancomat",

@@ -216,6 +216,8 @@ const RULES: [RegExp, Role, number][] = [
   [/^(payment|paid|pay|pembayaran|bezahlt|paye|zahlung|reglement)$/, "total", 40],
 ];
 
+const ALL = [...ABROAD, ...RULES];
+
 /** Words that OCR often damages by a letter or two, compared by distance where no rule matched. */
 const CANONICAL = [
   ...["total", "grandtotal", "subtotal", "totalamount", "nettotal", "totalpayable", "amountdue", "jumlah"],
@@ -254,8 +256,7 @@ export function classify(text: string): Label | undefined {
 }
 
 function byRule(folded: string): Label | undefined {
-  for (const [pattern, role, strength] of [...ABROAD, ...RULES])
-    if (pattern.test(folded)) return { role, strength };
+  for (const [pattern, role, strength] of ALL) if (pattern.test(folded)) return { role, strength };
   return undefined;
 }
 
