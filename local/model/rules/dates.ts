@@ -143,7 +143,7 @@ function tidy(text: string): string {
   const separator = /[/.-]/.exec(text)?.[0] ?? "/";
   const stray = /^(\d{1,2})[A-Za-z]([A-Z][a-z]{2}.*)$/.exec(text);
   if (stray) return `${stray[1]}${separator}${stray[2]}`;
-  if (/\p{L}/u.test(text)) return text.trim();
+  if (/\p{L}/u.test(text)) return text.trim().replace(/0(?=[CcKk][Tt])/, "O");
   return text
     .trim()
     .replace(/(?<=\d)\s?[/.,:-]\s?(?=\d)/g, (mark) => (/[,:]/.test(mark) ? separator : mark.trim()));

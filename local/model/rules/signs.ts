@@ -24,20 +24,39 @@ export function mend(rows: Row[], currency: string | undefined): Row[] {
   const known = new Set(
     rows.flatMap((row) => row.cells.map((cell) => cell.text)).filter((text) => amount(text) !== undefined),
   );
+  const above: number[] = [];
   return rows.map((row) => {
-    const cells = row.cells.map((cell) => mendCell(cell, currency, known));
+    const isProved = (figure: string) => known.has(figure) || isSum(plain(figure), above);
+    const cells = row.cells.map((cell) => mendCell(cell, currency, isProved));
+    const last = amount(row.cells.at(-1)?.text.replace(/^[-+]\s?/, "") ?? "");
+    if (last !== undefined) above.push(last);
     if (cells.every((cell, index) => cell === row.cells[index])) return row;
     return { ...row, cells, text: cells.map((cell) => cell.text).join(" ") };
   });
 }
 
-function mendCell(cell: Cell, currency: string | undefined, known: Set<string>): Cell {
+/** Most amounts between a subtotal and the total: taxes, service, a rounding. */
+const mostParts = 5;
+
+/** True for the sum of all amounts above, and for one of them with all that follow it added or taken away. */
+function isSum(value: number, above: number[]): boolean {
+  const near = (sum: number) => Math.abs(sum - value) <= 0.005;
+  if (above.length > 1 && near(above.reduce((sum, each) => sum + each))) return true;
+  for (let parts = 1; parts <= Math.min(mostParts, above.length - 1); parts++) {
+    let sums = [above.at(-parts - 1) ?? 0];
+    for (const each of above.slice(-parts)) sums = sums.flatMap((sum) => [sum + each, sum - each]);
+    if (sums.some(near)) return true;
+  }
+  return false;
+}
+
+function mendCell(cell: Cell, currency: string | undefined, isProved: (figure: string) => boolean): Cell {
   let text = splitProduct(cell.text);
   if (currency === "GBP") text = text.replace(POUND, "$1£").replace(GLUED_POUND, "$1 £");
   const remains = currency === undefined ? undefined : REMAINS[currency];
   if (remains !== undefined) text = text.replace(remains, "$1");
   // Behind a word a rupee is read as a digit too: there the amount needs a second witness.
-  text = currency === "INR" ? withoutRupee(text, known) : splitLabel(text);
+  text = currency === "INR" ? withoutRupee(text, isProved) : splitLabel(text);
   return text === cell.text ? cell : { ...cell, text };
 }
 
@@ -51,14 +70,19 @@ function splitLabel(text: string): string {
     : text;
 }
 
-/** `TOTAL3250.00` where 250.00 is printed elsewhere, and 3250.00 is not; `TOTAL250.00` where that is. */
-function withoutRupee(text: string, known: Set<string>): string {
+/**
+ * `TOTAL3250.00`, where 250.00 is printed elsewhere or is the sum of what stands above; `TOTAL250.00`, where that is.
+ * Where both could be, or neither, it stays unread.
+ */
+function withoutRupee(text: string, isProved: (figure: string) => boolean): string {
   const [, label = "", whole = ""] = GLUED.exec(text) ?? [];
-  if (known.has(whole)) return `${label} ${whole}`;
-  const [, words = "", digit = "", figure = ""] = GLUED_RUPEE.exec(text) ?? [];
-  if (words === "") return text;
-  if (!/\d/.test(digit)) return `${words} ${figure}`;
-  return known.has(figure) ? `${words} ${figure}` : text;
+  const [, words = "", remains = "", figure = ""] = GLUED_RUPEE.exec(text) ?? [];
+  if (words !== "" && !/\d/.test(remains)) return `${words} ${figure}`;
+  const proved = [
+    ...(whole !== "" && isProved(whole) ? [`${label} ${whole}`] : []),
+    ...(figure !== "" && isProved(figure) ? [`${words} ${figure}`] : []),
+  ];
+  return proved.length === 1 && proved[0] !== undefined ? proved[0] : text;
 }
 
 /** `1x4,994,99A`: price and product run together; the product itself proves where to cut. */
@@ -76,6 +100,7 @@ function amount(text: string): number | undefined {
   return new RegExp(`^${DECIMALS}$`).test(text) ? plain(text) : undefined;
 }
 
+/** `1,234.50` and `4,99`: the last mark is the decimal one. */
 function plain(text: string): number {
-  return Number(text.replace(",", "."));
+  return Number(text.replace(/[.,](?=\d{3})/g, "").replace(",", "."));
 }
