@@ -97,7 +97,12 @@ async function measured(model: Config.Model, scenario: Scenario, tasks: string[]
     });
   }
   const rows: Row[] = [];
-  for (const task of tasks) rows.push(await question(model, task, image, scenario === "ended"));
+  for (const task of tasks) {
+    const row = await question(model, task, image, scenario === "ended");
+    rows.push(row);
+    // A server on a CPU takes minutes for some of them.
+    process.stderr.write(`${JSON.stringify(row)}\n`);
+  }
   return rows;
 }
 

@@ -109,5 +109,19 @@ test("a long text that is almost a number takes no longer than it is long", () =
 
 test("what a caller named is never an amount: a file called like one is made safe", () => {
   const row = records({ ...item, custom_id: "-5.00", file: "-5.jpg", result: { total: "-5.00" } });
-  expect(row).toBe("0,'-5.00,'-5.jpg,succeeded,a~0,true,,,-5.00,\n");
+  expect(row).toBe("0,'-5.00,'-5.jpg,succeeded,a~0,true,,,-5.00,,\n");
+});
+
+test("rows of a result that does not end are marked, in both tables; those of a whole one are not", () => {
+  const fields = ["shop", "items[].name"].map((path) => ({ path, kind: "text" as const }));
+  const result = { shop: "S", items: [{ name: "TEA" }, { name: "CAKE" }] };
+  const error = { code: "answer_too_long", message: "m" } as const;
+  const cut: Item = { ...item, status: "failed", schema_ok: null, complete: false, error, result };
+  const table = Csv.itemTable(fields);
+  expect(table.header).toMatch(/,shop,warnings,complete\n$/);
+  expect(table.records(cut)).toBe("0,,,failed,a~0,,answer_too_long,m,S,,false\n");
+  const lines = Csv.lineTable(fields);
+  expect(lines?.header).toBe("index,custom_id,file,line,name,complete\n");
+  expect(lines?.records(cut)).toBe("0,,,1,TEA,false\n0,,,2,CAKE,false\n");
+  expect(lines?.records({ ...item, result })).toBe("0,,,1,TEA,\n0,,,2,CAKE,\n");
 });

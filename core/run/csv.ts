@@ -94,8 +94,8 @@ function headerOf(first: readonly string[], paths: readonly string[], last: read
   return lines([[...first, ...paths.map((path) => columnOf(path, ours)), ...last]]);
 }
 
-/** Nothing where there is no result. */
-const completeOf = ({ result, complete }: Item) => (result === null ? undefined : complete !== false);
+/** Empty where nothing is missing, as the field is absent. */
+const completeOf = ({ complete }: Row) => complete;
 
 /** A field that is called like one of our columns says where it comes from. */
 const columnOf = (path: string, ours: readonly string[]) => (ours.includes(path) ? `result.${path}` : path);

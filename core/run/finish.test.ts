@@ -200,9 +200,9 @@ describe("the files of an ended run", () => {
     expect(column("error_code")).toEqual(["", "invalid_image", "", ""]);
     expect(column("schema_ok")).toEqual(["true", "", "", "false"]);
     expect(records(await stores.text(files.lineItemsCsv))).toEqual([
-      ["index", "custom_id", "file", "line", "name", "quantity", "unit_price", "price"],
-      ["0", "c-0", "f 0.png", "1", "tea", "1", "", "0,40"],
-      ["0", "c-0", "f 0.png", "2", 'cake, "big"', "1", "", "0,60"],
+      ["index", "custom_id", "file", "line", "name", "quantity", "unit_price", "price", "complete"],
+      ["0", "c-0", "f 0.png", "1", "tea", "1", "", "0,40", ""],
+      ["0", "c-0", "f 0.png", "2", 'cake, "big"', "1", "", "0,60", ""],
     ]);
 
     const written = (await stores.text(artifactOf(run))) ?? "";
@@ -260,7 +260,7 @@ describe("the files of an ended run", () => {
     expect(csv[1]?.slice(1, 3)).toEqual(["'=1+1", "'@a.png"]);
     const [, entry = []] = records(await stores.text(filesOf(run).lineItemsCsv));
     expect(entry.slice(1, 5)).toEqual(["'=1+1", "'@a.png", "1", "'=HYPERLINK(1)"]);
-    expect(entry.at(-1)).toBe("two\nlines");
+    expect(entry.at(-2)).toBe("two\nlines");
   });
 
   test("have results above 16 KiB, which only the artifacts of the items hold; a lost one ends nothing", async () => {
