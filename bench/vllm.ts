@@ -122,9 +122,8 @@ async function question(
   if (task === undefined) throw new Error(`no task ${taskId}`);
   const before = await counters(model);
   const startedAt = Date.now();
-  const half = tellsWhenHalf
-    ? setTimeout(() => process.stderr.write("now end the server in order (SIGTERM)\n"), 3_000)
-    : undefined;
+  const answered = new AbortController();
+  if (tellsWhenHalf) void tellWhenHalf(model, before?.generated ?? 0, answered.signal);
   const performed = await perform(model, {
     task,
     image,
@@ -134,7 +133,7 @@ async function question(
     signal: AbortSignal.timeout(deadlineMs),
     log: silent,
   });
-  clearTimeout(half);
+  answered.abort();
   const after = await counters(model);
   const { attempts } = performed.record;
   const { usage } = performed.answer;
@@ -156,6 +155,16 @@ async function question(
         : `${error.code} ${JSON.stringify(error.details ?? {})}`,
     seconds: Figures.round((Date.now() - startedAt) / 1000, 1),
   };
+}
+
+/** Says so as soon as a part of an answer is there. */
+async function tellWhenHalf(model: Config.Model, before: number, answered: AbortSignal): Promise<void> {
+  while (!answered.aborted) {
+    if (((await counters(model))?.generated ?? 0) > before) {
+      process.stderr.write("now end the server in order (SIGTERM)\n");
+      return;
+    }
+  }
 }
 
 /** What the server itself has counted so far; undefined where it does not say. */
