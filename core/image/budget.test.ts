@@ -144,6 +144,13 @@ test("picture, answer and text never take more than the context has", () => {
   );
 });
 
+test("more than the processor takes is reduced before it is sent, whatever the room", () => {
+  const size = Budget.sizeWithin(10_000, 10_000, 16_384);
+  expect(size).toEqual({ width: 4096, height: 4096 });
+  expect(Budget.sizeWithin(4096, 4096, 16_384)).toEqual({ width: 4096, height: 4096 });
+  expect(Budget.sizeWithin(20_000, 1_000, 16_384).width).toBeLessThan(20_000);
+});
+
 test("no room for a picture is told as such", () => {
   try {
     Budget.share({ maxModelLen: 2048, promptTokens: 1500, maxOutputTokens: 512 });

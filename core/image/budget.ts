@@ -129,8 +129,11 @@ export function sizeWithin(
   maxTokens: number,
   patch: number = patchPixels,
 ): { width: number; height: number } {
-  if (imageTokens(width, height, patch) <= maxTokens) return { width, height };
-  const scale = Math.min(1, Math.sqrt((maxTokens * patch * patch) / (width * height)));
+  // What the processor would reduce by itself is reduced here: nobody sends 100 megapixels to have them thrown away.
+  const within = halfToEven(width / patch) * halfToEven(height / patch) * patch * patch <= processorMaxPixels;
+  if (within && imageTokens(width, height, patch) <= maxTokens) return { width, height };
+  const pixels = Math.min(maxTokens * patch * patch, processorMaxPixels);
+  const scale = Math.min(1, Math.sqrt(pixels / (width * height)));
   const blocks = (pixels: number) => Math.max(1, Math.floor((pixels * scale) / patch));
   let columns = blocks(width);
   let rows = blocks(height);

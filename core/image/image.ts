@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { AppError } from "#core/error";
-import { imageTokens, maxAspectRatio, sizeWithin } from "#core/image/budget";
+import { maxAspectRatio, sizeWithin } from "#core/image/budget";
 import * as Pages from "#core/image/pages";
 import { pixelAspect, squared } from "#core/image/pixel-shape";
 import { isPlainJpeg, isPlainPng } from "#core/image/plain";
@@ -172,7 +172,7 @@ export async function prepare(image: Inspected, options: PrepareOptions): Promis
 async function encode(image: Inspected, options: PrepareOptions, open: Open): Promise<Prepared> {
   const { width, height } = uprightSize(image);
   const target = sizeWithin(width, height, options.maxImageTokens, options.patch);
-  const fits = imageTokens(width, height, options.patch) <= options.maxImageTokens;
+  const fits = target.width === width && target.height === height;
   const plain = fits && options.encodeAs === undefined && isPlain(image);
   // The pipeline below works strip by strip and does not tell of the last one, which of a small picture is much.
   if (plain || (fits && image.mimeType === "image/jpeg")) {

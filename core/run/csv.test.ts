@@ -12,7 +12,7 @@ const item: Item = {
 /** The cell of a value, without the quotes around it. */
 const cell = (total: unknown) => {
   const [, quoted, plain] =
-    /,(?:"((?:[^"]|"")*)"|([^",]*)),\n$/.exec(records({ ...item, result: { total } })) ?? [];
+    /,(?:"((?:[^"]|"")*)"|([^",]*)),,\n$/.exec(records({ ...item, result: { total } })) ?? [];
   return (quoted ?? plain)?.replaceAll('""', '"');
 };
 

@@ -193,7 +193,8 @@ export class Ladder {
   async #full(completion: Complete.Completion, askedTokens: number): Promise<void> {
     const { room } = this.#options;
     const { usage } = completion;
-    if (!this.#resized && room !== undefined) {
+    // Not a word has come: what ate the tokens (thinking, white space) would eat more of them.
+    if (!this.#resized && room !== undefined && completion.text.trim() !== "") {
       this.#resized = true;
       // A server that counts the end of the text, or does not, is off by one.
       const clipped = usage !== null && usage.prompt_tokens > 0 && usage.completion_tokens < askedTokens - 1;

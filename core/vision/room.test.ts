@@ -110,6 +110,21 @@ describe("an answer that used up its tokens", () => {
     expect(model.requests.length).toBeLessThanOrEqual(2);
   });
 
+  test.each(["", "   \n"])("of not a word (%j) is over after one call", async (nothing) => {
+    lists(32_768);
+    model.respond = () =>
+      ModelServer.text(nothing, {
+        usage: { prompt_tokens: 4_000, completion_tokens: 3_584 },
+        finishReason: "length",
+      });
+    const error = await failure(ask());
+    expect([error.code, error.details, error.attempts.length]).toEqual([
+      "invalid_model_output",
+      { reason: "length" },
+      1,
+    ]);
+  });
+
   test("grows by our own count where the server gives none", async () => {
     lists(32_768);
     model.respond = (_request, n) =>
