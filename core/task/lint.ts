@@ -1,8 +1,14 @@
+import { formOf } from "./forms.ts";
+import { annotations, applicators, keywordsByType, refusal } from "./keywords.ts";
+import { endless, targetOf } from "./references.ts";
+import type { JsonSchema } from "./schema.ts";
+import { visitValues } from "./values.ts";
+
 /**
  * The portable subset of JSON Schema: what xgrammar, guidance, outlines, SGLang and llama.cpp all turn into a
- * grammar. Outside of it a server silently changes its backend, answers 400, or, on bad days, dies for
- * everybody (vllm-project/vllm issues 17248, 43920, 52011). Our own tasks are held to it in a test, a caller's
- * `schema_override` before it is sent. A schema is hostile until it has passed: every loop here is bounded.
+ * grammar. Outside of it a server silently changes its backend, ignores what it does not know, answers 400, or, on
+ * bad days, dies for everybody (vllm-project/vllm issues 17248, 43920, 52011). Our own tasks are held to it in a test,
+ * a caller's `schema_override` before it is sent. A schema is hostile until it has passed: every loop is bounded.
  */
 
 /** JSON text of the whole schema; the largest task of ours has 2,000. */
@@ -13,9 +19,6 @@ export const maxDepth = 10;
 export const maxNodes = 1000;
 /** Fields of one object. */
 export const maxProperties = 100;
-/** Values of one enum, and how long each may be. */
-export const maxEnumValues = 100;
-export const maxEnumLength = 200;
 /** Branches of one anyOf, and anyOf in the whole schema: alternatives multiply in the grammar. */
 export const maxBranches = 8;
 export const maxAlternatives = 20;
@@ -25,38 +28,10 @@ export const maxDescriptionLength = 1000;
 /** The first mistakes are enough to go on. */
 export const maxIssues = 50;
 
-/** xgrammar's string formats (vLLM's own list of what it supports); ours (`x-money`) are not among them. */
-const portableFormats = new Set([
-  "email",
-  "date",
-  "time",
-  "date-time",
-  "duration",
-  "ipv4",
-  "ipv6",
-  "hostname",
-  "uuid",
-  "uri",
-  "uri-reference",
-  "uri-template",
-  "json-pointer",
-  "relative-json-pointer",
-]);
-
-const keywordsByType: Record<string, readonly string[]> = {
-  object: ["properties", "required", "additionalProperties"],
-  array: ["items", "minItems", "maxItems"],
-  string: ["format", "enum", "const"],
-  number: ["minimum", "maximum", "enum", "const"],
-  integer: ["minimum", "maximum", "enum", "const"],
-  boolean: ["enum", "const"],
-  null: ["const"],
-};
-const knownKeywords = new Set([...Object.values(keywordsByType).flat(), "type", "description", "anyOf"]);
-
 /** Names that every engine and every language can carry; also keeps `__proto__` and its like out. */
 const fieldName = /^[A-Za-z][A-Za-z0-9_.-]{0,63}$/;
 const refusedNames = new Set(["constructor", "prototype", "hasOwnProperty", "toString", "valueOf"]);
+const numeric = ["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"] as const;
 
 export interface SchemaIssue {
   /** Where in the schema: `properties.items.items`; a name that may not be one is given by its position. */
@@ -64,258 +39,361 @@ export interface SchemaIssue {
   message: string;
 }
 
-interface Walk {
+export interface Portable {
+  /** What keeps the schema from being sent; empty when nothing does, and only then the rest is of use. */
   issues: SchemaIssue[];
-  nodes: number;
-  alternatives: number;
+  /** What is sent: without what asserts nothing, and without what we check ourselves. */
+  model: JsonSchema;
+  /** What an answer is held to: all that the caller's schema asserts, and nothing else that it contains. */
+  checked: JsonSchema;
+}
+
+/**
+ * A caller's schema in the portable subset, or every reason why it has none, of all levels at once. Any input is
+ * answered, in time bounded by the limits above: cyclic, deep, wide, or no schema at all. Messages name keywords and
+ * limits, never values. Nothing is compiled, and no pattern is matched.
+ *
+ * Rewritten are: nullable `anyOf` (zod's) into a list of types; `$schema` and other annotations, lengths, formats of
+ * ours and those that servers distort, and patterns that zod writes by itself are left out of `model`.
+ */
+export function portable(schema: unknown): Portable {
+  const walk = new Walk(schema);
+  if (!isNode(schema)) {
+    walk.report("", "must be a JSON Schema object");
+    return { issues: walk.issues, model: {}, checked: {} };
+  }
+  // The walk first: it ends at its limits even where JSON.stringify would not (cycles, depth).
+  const { model, checked } = walk.whole(schema);
+  if (walk.issues.length === 0 && Buffer.byteLength(JSON.stringify(schema)) > maxSchemaBytes)
+    walk.report("", `is larger than ${maxSchemaBytes} bytes`);
+  return { issues: walk.issues, model, checked };
 }
 
 type Node = Record<string, unknown>;
-
-/**
- * What keeps a schema from being sent to a model server; empty when nothing does. Any input is answered, in
- * time bounded by the limits above: cyclic, deep, wide, or no schema at all. Messages name keywords and
- * limits, never values. Nothing is compiled or matched: `pattern` and `$ref` are refused by name.
- */
-export function lintModelSchema(schema: unknown): SchemaIssue[] {
-  const walk: Walk = { issues: [], nodes: 0, alternatives: 0 };
-  if (!isNode(schema)) return [{ path: "", message: "must be a JSON Schema object" }];
-  // The walk first: it ends at its limits even where JSON.stringify would not (cycles, depth).
-  visit(schema, "", 1, walk);
-  if (walk.issues.length === 0) {
-    if (schema.type !== "object") report(walk, "", "the outermost type must be object");
-    if (Buffer.byteLength(JSON.stringify(schema)) > maxSchemaBytes) {
-      report(walk, "", `is larger than ${maxSchemaBytes} bytes`);
-    }
-  }
-  return walk.issues;
-}
+type Pair = Pick<Portable, "model" | "checked">;
 
 function isNode(value: unknown): value is Node {
   return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-function report(walk: Walk, path: string, message: string): void {
-  if (walk.issues.length < maxIssues) walk.issues.push({ path, message });
 }
 
 function join(path: string, step: string): string {
   return path === "" ? step : `${path}.${step}`;
 }
 
-function visit(value: unknown, path: string, depth: number, walk: Walk): void {
-  walk.nodes += 1;
-  if (walk.nodes > maxNodes || walk.issues.length >= maxIssues) {
-    if (walk.nodes === maxNodes + 1) report(walk, "", `has more than ${maxNodes} schemas`);
-    return;
-  }
-  if (!isNode(value)) {
-    report(walk, path, "must be a schema object; true and false are not portable");
-    return;
-  }
-  if (depth > maxDepth) {
-    report(walk, path, `is nested deeper than ${maxDepth} schemas`);
-    return;
-  }
-  const keywords = Object.keys(value);
-  if (keywords.length === 0) {
-    report(walk, path, "is empty: it allows anything, and models then write endlessly");
-    return;
-  }
-  const unknown = keywords.filter((keyword) => !knownKeywords.has(keyword));
-  for (const keyword of unknown.slice(0, maxIssues)) report(walk, path, refusal(keyword));
-  if (unknown.length > 0) return;
-  if (value.description !== undefined && !isShort(value.description, maxDescriptionLength)) {
-    report(walk, path, `description must be a text of at most ${maxDescriptionLength} characters`);
-  }
-  if (value.anyOf !== undefined) {
-    visitAlternatives(value, path, depth, walk);
-    return;
-  }
-  const type = typeOf(value, path, walk);
-  if (type === undefined) return;
-  const misplaced = keywords.find(
-    (keyword) => keyword !== "type" && keyword !== "description" && !keywordsByType[type]?.includes(keyword),
-  );
-  if (misplaced !== undefined) report(walk, path, `${misplaced} does not go with type ${type}`);
-  else if (type === "object") visitObject(value, path, depth, walk);
-  else if (type === "array") visitArray(value, path, depth, walk);
-  else visitScalar(value, type, path, walk);
-}
+const containers = ["$defs", "definitions"] as const;
+const isAnnotation = (keyword: string) => annotations.has(keyword) || keyword === "description";
 
-/** Words of JSON Schema may be repeated to the caller; anything else may be content. */
-const refused: Record<string, string> = {
-  $ref: "write the schema out in place",
-  $defs: "write the schemas out in place",
-  definitions: "write the schemas out in place",
-  $schema: "leave it out",
-  $id: "leave it out",
-  title: "leave it out",
-  examples: "leave it out",
-  default: "leave it out",
-  pattern: "check the form after the answer",
-  minLength: "check lengths after the answer",
-  maxLength: "check lengths after the answer",
-  oneOf: "use anyOf",
-  allOf: "merge the schemas",
-  nullable: 'use a list of types: ["string","null"]',
-  patternProperties: "name the properties",
-  propertyNames: "name the properties",
-  multipleOf: "check it after the answer",
-  uniqueItems: "check it after the answer",
-  exclusiveMinimum: "use minimum",
-  exclusiveMaximum: "use maximum",
-  prefixItems: "use an object",
-};
+class Walk {
+  readonly issues: SchemaIssue[] = [];
+  readonly #root: JsonSchema;
+  #nodes = 0;
+  #alternatives = 0;
+  /** Inside of a part that is refused as a whole, only what its parts must not have is worth saying. */
+  #fragment = false;
+  readonly #targets = new Map<string, Pair>();
 
-function refusal(keyword: string): string {
-  const advice = Object.hasOwn(refused, keyword) ? refused[keyword] : undefined;
-  return advice === undefined
-    ? "has a keyword outside the portable subset"
-    : `${keyword} is outside the portable subset: ${advice}`;
-}
+  constructor(root: unknown) {
+    this.#root = isNode(root) ? root : {};
+  }
 
-function isShort(value: unknown, limit: number): value is string {
-  return typeof value === "string" && value.length <= limit;
-}
+  report(path: string, message: string): void {
+    if (!this.#fragment && this.issues.length < maxIssues) this.issues.push({ path, message });
+  }
 
-/** The one type besides null; undefined, and reported, when there is none. */
-function typeOf({ type }: Node, path: string, walk: Walk): string | undefined {
-  if (type === "null") return type;
-  const [one, more] = Array.isArray(type) && type.length === 2 ? [type[0], type[1]] : [type, "null"];
-  const [name, other] = one === "null" ? [more, one] : [one, more];
-  if (
-    typeof name === "string" &&
-    name !== "null" &&
-    other === "null" &&
-    Object.hasOwn(keywordsByType, name)
-  ) {
-    return name;
+  #refuse(path: string, keyword: string): void {
+    if (this.issues.length < maxIssues) this.issues.push({ path, message: refusal(keyword) });
   }
-  report(
-    walk,
-    path,
-    'type must be object, array, string, number, integer, boolean or null, or one of them with null: ["string","null"]',
-  );
-  return undefined;
-}
 
-function visitObject(node: Node, path: string, depth: number, walk: Walk): void {
-  const { properties, required } = node;
-  if (node.additionalProperties !== false) report(walk, path, "additionalProperties must be false");
-  if (!isNode(properties)) {
-    report(walk, path, "an object needs properties");
-    return;
+  whole(schema: Node): Pair {
+    const pair: Pair = { model: {}, checked: {} };
+    this.#targets.set("#", pair);
+    const { $defs: _, definitions: __, ...rest } = schema;
+    Object.assign(pair, this.visit(rest, "", 1));
+    const named = typeof pair.model.$ref === "string" ? this.#targets.get(pair.model.$ref) : undefined;
+    const root: Pair = { model: { ...(named ?? pair).model }, checked: { ...(named ?? pair).checked } };
+    if (this.issues.length > 0) return root;
+    if (root.model.type !== "object") this.report("", "the outermost type must be object");
+    const models = new Map([...this.#targets].map(([reference, { model }]) => [reference, model]));
+    if (endless(models).length > 0)
+      this.report("", "a $ref leads to itself without an end: allow null there");
+    for (const container of containers) {
+      const prefix = `#/${container}/`;
+      const used = [...this.#targets].filter(([reference]) => reference.startsWith(prefix));
+      for (const kind of ["model", "checked"] as const)
+        if (used.length > 0)
+          root[kind][container] = Object.fromEntries(
+            used.map(([reference, target]) => [reference.slice(prefix.length), target[kind]]),
+          );
+    }
+    return root;
   }
-  const names = Object.keys(properties);
-  if (names.length === 0) {
-    report(walk, path, "an object needs at least one property");
-    return;
+
+  visit(value: unknown, path: string, depth: number): Pair {
+    const pair: Pair = { model: {}, checked: {} };
+    this.#nodes += 1;
+    if (this.#nodes > maxNodes || this.issues.length >= maxIssues) {
+      if (this.#nodes === maxNodes + 1) this.report("", `has more than ${maxNodes} schemas`);
+    } else if (!isNode(value)) this.report(path, "must be a schema object; true and false are not portable");
+    else if (depth > maxDepth) this.report(path, `is nested deeper than ${maxDepth} schemas`);
+    else this.#visitNode(value, path, depth, pair);
+    return pair;
   }
-  if (names.length > maxProperties) {
-    report(walk, path, `has more than ${maxProperties} properties`);
-    return;
+
+  #visitNode(value: Node, path: string, depth: number, pair: Pair): void {
+    const keywords = Object.keys(value);
+    const foreign = keywords.filter((keyword) => !isAnnotation(keyword) && !isKnown(keyword));
+    for (const keyword of foreign.slice(0, maxIssues)) this.#refuse(path, keyword);
+    for (const keyword of keywords.filter((each) => annotations.has(each)))
+      if (!isSmall(value[keyword])) this.report(path, `${keyword} is larger than it may be`);
+    const { description } = value;
+    if (description !== undefined) {
+      if (typeof description === "string" && description.length <= maxDescriptionLength)
+        pair.model.description = description;
+      else this.report(path, `description must be a text of at most ${maxDescriptionLength} characters`);
+    }
+    this.#visitRefused(value, path, depth);
+    const asserted = keywords.filter(isKnown);
+    const applied = applicators.find((keyword) => value[keyword] !== undefined);
+    if (applied !== undefined) {
+      if (asserted.length > 1) this.report(path, `${applied} stands alone, beside a description at most`);
+      if (applied === "$ref") this.#visitReference(value.$ref, path, pair);
+      else this.#visitAlternatives(value[applied], applied, path, depth, pair);
+    } else if (asserted.length > 0) this.#visitTyped(value, asserted, path, depth, pair);
+    else if (foreign.length === 0)
+      this.report(path, "is empty: it allows anything, and models then write endlessly");
   }
-  const listed =
-    Array.isArray(required) && required.length === names.length ? new Set<unknown>(required) : undefined;
-  if (!names.every((name) => listed?.has(name)))
-    report(walk, path, "required must list every property once; use null for what may be missing");
-  for (const [index, name] of names.entries()) {
-    if (fieldName.test(name) && !refusedNames.has(name)) {
-      visit(properties[name], join(path, `properties.${name}`), depth + 1, walk);
+
+  /** What is refused as a whole may hold more to be refused: said at once, so that nobody has to come back for it. */
+  #visitRefused({ allOf }: Node, path: string, depth: number): void {
+    if (!Array.isArray(allOf)) return;
+    const before = this.#fragment;
+    this.#fragment = true;
+    for (const [index, part] of allOf.slice(0, maxBranches).entries())
+      this.visit(part, join(path, `allOf[${index}]`), depth + 1);
+    this.#fragment = before;
+  }
+
+  #visitReference(reference: unknown, path: string, pair: Pair): void {
+    const target = targetOf(this.#root, reference);
+    if (typeof reference !== "string" || target === undefined) {
+      this.report(path, "$ref must name a schema of this document: #/$defs/name, #/definitions/name or #");
+      return;
+    }
+    // A grammar's rule has no place for a text of its own.
+    pair.model = { $ref: reference };
+    pair.checked = { $ref: reference };
+    if (this.#targets.has(reference)) return;
+    const found: Pair = { model: {}, checked: {} };
+    this.#targets.set(reference, found);
+    Object.assign(found, this.visit(target, reference.slice(2).replace("/", "."), 1));
+  }
+
+  #visitAlternatives(
+    list: unknown,
+    keyword: "anyOf" | "oneOf",
+    path: string,
+    depth: number,
+    pair: Pair,
+  ): void {
+    if (!Array.isArray(list) || list.length < 2 || list.length > maxBranches) {
+      this.report(path, `${keyword} must be a list of 2 to ${maxBranches} schemas`);
+      return;
+    }
+    const branches: unknown[] = list;
+    const nullAt = branches.length === 2 ? branches.findIndex(isNull) : -1;
+    if (nullAt !== -1) {
+      const other = 1 - nullAt;
+      const inner = this.visit(branches[other], join(path, `${keyword}[${other}]`), depth);
+      if (inner.model.type !== undefined) {
+        pair.model = { ...nullable(inner.model), ...pair.model };
+        pair.checked = nullable(inner.checked);
+        return;
+      }
+      this.#alternate(keyword, [inner, { model: { type: "null" }, checked: { type: "null" } }], path, pair);
+      return;
+    }
+    const visited = branches.map((branch, index) =>
+      this.visit(branch, join(path, `${keyword}[${index}]`), depth + 1),
+    );
+    this.#alternate(keyword, visited, path, pair);
+  }
+
+  #alternate(keyword: "anyOf" | "oneOf", branches: Pair[], path: string, pair: Pair): void {
+    this.#alternatives += 1;
+    if (this.#alternatives > maxAlternatives)
+      this.report(path, `has more than ${maxAlternatives} anyOf and oneOf`);
+    pair.model[keyword] = branches.map(({ model }) => model);
+    pair.checked[keyword] = branches.map(({ checked }) => checked);
+  }
+
+  #visitTyped(node: Node, asserted: string[], path: string, depth: number, pair: Pair): void {
+    const types = this.#typesOf(node, path);
+    if (types === undefined) return;
+    const allowed = new Set(types.flatMap((type) => keywordsByType[type] ?? []));
+    for (const keyword of asserted)
+      if (keyword !== "type" && !allowed.has(keyword))
+        this.report(path, `${keyword} does not go with type ${types.join(", ")}`);
+    for (const keyword of asserted) {
+      if (["format", "pattern", "contentEncoding"].includes(keyword)) continue;
+      pair.checked[keyword] = node[keyword];
+      if (keyword !== "minLength" && keyword !== "maxLength") pair.model[keyword] = node[keyword];
+    }
+    pair.model.type ??= types.length === 1 ? types[0] : types;
+    pair.checked.type ??= pair.model.type;
+    if (types.includes("object")) this.#visitObject(node, path, depth, pair);
+    if (types.includes("array")) this.#visitArray(node, path, depth, pair);
+    if (types.includes("string")) this.#visitString(node, path, pair);
+    this.#visitNumber(node, types, path, pair);
+    visitValues(node, types, (message) => this.report(path, message));
+  }
+
+  /** The types, also where only values name them; undefined, and reported, when there are none. */
+  #typesOf({ type, ...rest }: Node, path: string): string[] | undefined {
+    const values = Array.isArray(rest.enum) ? rest.enum.slice(0, maxNodes) : [rest.const];
+    const given: unknown[] =
+      type === undefined && ("enum" in rest || "const" in rest)
+        ? [...new Set(values.map(typeOfValue))]
+        : Array.isArray(type)
+          ? type
+          : [type];
+    const known = (name: unknown): name is string =>
+      typeof name === "string" && Object.hasOwn(keywordsByType, name);
+    const few = given.length > 0 && given.length <= Object.keys(keywordsByType).length;
+    if (few && given.every(known) && new Set(given).size === given.length) return given;
+    this.report(
+      path,
+      'type must be object, array, string, number, integer, boolean or null, or a list of them: ["string","null"]',
+    );
+    return undefined;
+  }
+
+  #visitObject(node: Node, path: string, depth: number, pair: Pair): void {
+    const { properties, required = [] } = node;
+    if (node.additionalProperties !== false) this.report(path, "additionalProperties must be false");
+    const names = isNode(properties) ? Object.keys(properties) : [];
+    if (!isNode(properties) || names.length === 0) {
+      this.report(path, "an object needs at least one property");
+      return;
+    }
+    if (names.length > maxProperties) {
+      this.report(path, `has more than ${maxProperties} properties`);
+      return;
+    }
+    const listed =
+      Array.isArray(required) && required.length <= names.length ? new Set<unknown>(required) : undefined;
+    const own = new Set<unknown>(names);
+    const isList =
+      listed?.size === (required as unknown[]).length && [...listed].every((name) => own.has(name));
+    if (!isList) this.report(path, "required must list names of properties, each once");
+    const visited: [string, Pair][] = [];
+    for (const [index, name] of names.entries()) {
+      if (fieldName.test(name) && !refusedNames.has(name))
+        visited.push([name, this.visit(properties[name], join(path, `properties.${name}`), depth + 1)]);
+      else
+        this.report(
+          join(path, `properties[${index}]`),
+          "a name is a letter, then at most 63 letters, digits, _ . -",
+        );
+    }
+    pair.model.properties = Object.fromEntries(visited.map(([name, { model }]) => [name, model]));
+    pair.checked.properties = Object.fromEntries(visited.map(([name, { checked }]) => [name, checked]));
+  }
+
+  #visitArray(node: Node, path: string, depth: number, pair: Pair): void {
+    this.#visitBounds(node, ["minItems", "maxItems"], path);
+    const { items, prefixItems } = node;
+    if (prefixItems !== undefined) {
+      if (Array.isArray(prefixItems) && prefixItems.length > 0 && prefixItems.length <= maxBranches) {
+        const visited = prefixItems.map((each, index) =>
+          this.visit(each, join(path, `prefixItems[${index}]`), depth + 1),
+        );
+        pair.model.prefixItems = visited.map(({ model }) => model);
+        pair.checked.prefixItems = visited.map(({ checked }) => checked);
+      } else this.report(path, `prefixItems must be a list of 1 to ${maxBranches} schemas`);
+      if (items === undefined || items === false) return;
+    }
+    if (items === undefined) this.report(path, "an array needs items");
+    else if (Array.isArray(items)) {
+      this.report(path, "items must be one schema: use prefixItems with items: false");
+      for (const [index, each] of items.slice(0, maxBranches).entries())
+        this.visit(each, join(path, `items[${index}]`), depth + 1);
     } else {
-      report(
-        walk,
-        join(path, `properties[${index}]`),
-        "a name is a letter, then at most 63 letters, digits, _ . -",
-      );
+      const visited = this.visit(items, join(path, "items"), depth + 1);
+      pair.model.items = visited.model;
+      pair.checked.items = visited.checked;
     }
   }
-}
 
-function visitArray(node: Node, path: string, depth: number, walk: Walk): void {
-  const { minItems, maxItems } = node;
-  for (const [keyword, bound] of Object.entries({ minItems, maxItems })) {
-    const fits = typeof bound === "number" && Number.isInteger(bound) && bound >= 0 && bound <= maxListLength;
-    if (bound !== undefined && !fits)
-      report(walk, path, `${keyword} must be a whole number up to ${maxListLength}`);
+  #visitString(node: Node, path: string, pair: Pair): void {
+    this.#visitBounds(node, ["minLength", "maxLength"], path);
+    const { sent, checked, refused } = formOf(node);
+    Object.assign(pair.model, sent);
+    Object.assign(pair.checked, checked);
+    for (const { keyword, message } of refused)
+      if (message === undefined) this.#refuse(path, keyword);
+      else this.report(path, message);
   }
-  if (typeof minItems === "number" && typeof maxItems === "number" && minItems > maxItems) {
-    report(walk, path, "minItems is greater than maxItems");
-  }
-  if (node.items === undefined) {
-    report(walk, path, "an array needs items");
-    return;
-  }
-  visit(node.items, join(path, "items"), depth + 1, walk);
-}
 
-function visitScalar(node: Node, type: string, path: string, walk: Walk): void {
-  const { format, minimum, maximum } = node;
-  if (format !== undefined && !(typeof format === "string" && portableFormats.has(format))) {
-    report(walk, path, "format is not one that every engine knows");
+  #visitBounds(node: Node, [least, most]: readonly [string, string], path: string): void {
+    const limit = least === "minItems" ? maxListLength : maxSchemaBytes;
+    for (const keyword of [least, most]) {
+      const bound = node[keyword];
+      const fits = typeof bound === "number" && Number.isInteger(bound) && bound >= 0 && bound <= limit;
+      if (bound !== undefined && !fits) this.report(path, `${keyword} must be a whole number up to ${limit}`);
+    }
+    if (Number(node[least]) > Number(node[most])) this.report(path, `${least} is greater than ${most}`);
   }
-  for (const [keyword, bound] of Object.entries({ minimum, maximum })) {
-    const fits =
-      typeof bound === "number" && Number.isFinite(bound) && Math.abs(bound) <= Number.MAX_SAFE_INTEGER;
-    if (bound !== undefined && !fits) report(walk, path, `${keyword} must be a number within ±2^53`);
-    else if (bound !== undefined && type === "integer" && !Number.isInteger(bound))
-      report(walk, path, `${keyword} must be whole`);
-  }
-  if (typeof minimum === "number" && typeof maximum === "number" && minimum > maximum) {
-    report(walk, path, "minimum is greater than maximum");
-  }
-  visitValues(node, type, path, walk);
-}
 
-function visitValues(node: Node, type: string, path: string, walk: Walk): void {
-  if (node.enum !== undefined && node.const !== undefined) {
-    report(walk, path, "enum and const exclude each other");
-    return;
-  }
-  if (node.const !== undefined && !isValue(node.const, node, type))
-    report(walk, path, "const must be a short value of the type");
-  if (node.enum === undefined) return;
-  if (!Array.isArray(node.enum) || node.enum.length === 0 || node.enum.length > maxEnumValues) {
-    report(walk, path, `enum must be a list of 1 to ${maxEnumValues} values`);
-    return;
-  }
-  const values: unknown[] = node.enum;
-  if (!values.every((value) => isValue(value, node, type))) {
-    report(walk, path, `enum may only hold values of the type, texts of at most ${maxEnumLength} characters`);
-  } else if (new Set(values).size !== values.length) {
-    report(walk, path, "enum has a value twice");
-  } else if (Array.isArray(node.type) && !values.includes(null)) {
-    report(walk, path, "enum must hold null where the type allows null");
+  #visitNumber(node: Node, types: string[], path: string, pair: Pair): void {
+    for (const keyword of numeric) {
+      const bound = node[keyword];
+      if (bound === undefined) continue;
+      if (typeof bound !== "number" || !Number.isFinite(bound))
+        this.report(path, `${keyword} must be a number`);
+      else if (types.includes("integer") && !types.includes("number") && !Number.isInteger(bound))
+        this.report(path, `${keyword} must be whole`);
+      // No grammar counts that far (zod's float64): for the check afterwards it is a bound like another.
+      else if (Math.abs(bound) > Number.MAX_SAFE_INTEGER) delete pair.model[keyword];
+    }
+    if (Number(node.minimum) > Number(node.maximum)) this.report(path, "minimum is greater than maximum");
   }
 }
 
-function isValue(value: unknown, node: Node, type: string): boolean {
-  if (value === null) return type === "null" || Array.isArray(node.type);
-  if (type === "string") return isShort(value, maxEnumLength);
-  if (type === "integer") return Number.isSafeInteger(value);
-  return typeof value === type && (typeof value !== "number" || Number.isFinite(value));
+const known = new Set<string>(["type", ...applicators, ...Object.values(keywordsByType).flat()]);
+const isKnown = (keyword: string) => known.has(keyword);
+
+function isNull(schema: unknown): boolean {
+  if (!isNode(schema)) return false;
+  const keywords = Object.keys(schema).filter((keyword) => !isAnnotation(keyword));
+  return keywords.length === 1 && (schema.type === "null" || schema.const === null);
 }
 
-function visitAlternatives(node: Node, path: string, depth: number, walk: Walk): void {
-  walk.alternatives += 1;
-  if (walk.alternatives > maxAlternatives) {
-    report(walk, path, `has more than ${maxAlternatives} anyOf`);
-    return;
-  }
-  const { anyOf } = node;
-  if (Object.keys(node).some((keyword) => keyword !== "anyOf" && keyword !== "description")) {
-    report(walk, path, "anyOf stands alone, beside a description at most");
-    return;
-  }
-  if (!Array.isArray(anyOf) || anyOf.length < 2 || anyOf.length > maxBranches) {
-    report(walk, path, `anyOf must be a list of 2 to ${maxBranches} schemas`);
-    return;
-  }
-  const branches: unknown[] = anyOf;
-  if (branches.length === 2 && branches.some((branch) => isNode(branch) && branch.type === "null")) {
-    report(walk, path, 'anyOf with null: use a list of types, ["string","null"]');
-  }
-  for (const [index, branch] of branches.entries())
-    visit(branch, join(path, `anyOf[${index}]`), depth + 1, walk);
+/** The same schema, and null. */
+function nullable(schema: JsonSchema): JsonSchema {
+  const types = [schema.type].flat();
+  const { const: only, enum: values, ...rest } = schema;
+  const listed = values ?? (only === undefined ? undefined : [only]);
+  const all = Array.isArray(listed) && !listed.includes(null) ? [...listed, null] : listed;
+  return {
+    ...rest,
+    type: types.includes("null") ? types : [...types, "null"],
+    ...(all === undefined ? {} : { enum: all }),
+  };
+}
+
+function typeOfValue(value: unknown): string {
+  if (value === null) return "null";
+  return typeof value;
+}
+
+/** Of what is ignored: no more than is harmless to keep and to hash. */
+function isSmall(value: unknown): boolean {
+  let left = maxNodes;
+  const visit = (each: unknown, depth: number): boolean => {
+    left -= 1;
+    if (left < 0 || depth > maxDepth) return false;
+    if (typeof each !== "object" || each === null) return true;
+    return Object.values(each).every((inner) => visit(inner, depth + 1));
+  };
+  return visit(value, 1);
 }

@@ -165,9 +165,9 @@ describe("schema_override", () => {
       rows: { type: "array", items: { type: "string" }, maxItems: 2 },
     });
     const { validate } = await overridden({ schema_override: schema });
-    const good = { kind: "cash", count: 2, paid: true, either: 1, day: "any", rows: [] };
+    const good = { kind: "cash", count: 2, paid: true, either: 1, day: "2024-02-29", rows: [] };
     expect(validate(good)).toEqual({ ok: true, errors: [] });
-    const bad = { kind: "gold", count: 4, paid: "yes", either: [], day: 1, rows: ["a", "b", "c"] };
+    const bad = { kind: "gold", count: 4, paid: "yes", either: [], day: "2025-02-29", rows: ["a", "b", "c"] };
     const paths = validate(bad).errors.map(({ path }) => path);
     for (const name of Object.keys(good)) expect(paths).toContain(name);
     expect(

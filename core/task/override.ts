@@ -3,8 +3,10 @@ import type { Field, FieldKind } from "#core/canonical/normalize";
 import { invalidRequest } from "#core/error";
 import { tokenBound } from "#core/vision/schema-bound";
 import type { Debug } from "./debug.ts";
-import { formatChecks, formats } from "./field.ts";
-import { lintModelSchema, maxDepth, maxNodes } from "./lint.ts";
+import { formats } from "./field.ts";
+import { formatAssertions } from "./forms.ts";
+import { maxDepth, maxNodes, portable } from "./lint.ts";
+import { targetOf } from "./references.ts";
 import * as Task from "./task.ts";
 
 export { Debug, maxPromptBytes } from "./debug.ts";
@@ -23,7 +25,8 @@ const maxErrors = 100;
 /**
  * The task with the caller's prompt and schema in place of its own, hashes computed anew. Of a task's fields those
  * stay that are strings at the same path in the new schema (without a format, or with the same); of its checks those
- * whose fields all stay. The schema is hostile until it has passed the lint; nothing of it is compiled before.
+ * whose fields all stay. What the model server is not sent of the schema, the answer is held to afterwards. The schema
+ * is hostile until it has passed the lint; nothing of it is compiled before.
  * @throws AppError `invalid_request` with issues at `debug.schema_override…` for what may not be sent to a model server.
  */
 export async function override(task: Task.Task, debug: Debug | undefined): Promise<Overridden> {
@@ -33,8 +36,7 @@ export async function override(task: Task.Task, debug: Debug | undefined): Promi
   if (schema === undefined) {
     return { task: { ...prompted, ...limited }, validate: (value) => Task.validate(task, value) };
   }
-  const modelSchema = withoutOwnFormats(schema) as Task.JsonSchema;
-  const issues = lintModelSchema(modelSchema);
+  const { issues, model: modelSchema, checked } = portable(schema);
   if (issues.length > 0) {
     throw invalidRequest(
       issues.map(({ path, message }) => ({
@@ -43,7 +45,7 @@ export async function override(task: Task.Task, debug: Debug | undefined): Promi
       })),
     );
   }
-  const fields = kept(task.fields, stringLeaves(schema));
+  const fields = kept(task.fields, stringLeaves(checked));
   const paths = new Set(fields.map(({ path }) => path));
   return {
     task: {
@@ -57,7 +59,7 @@ export async function override(task: Task.Task, debug: Debug | undefined): Promi
       maxOutputTokens: Math.max(task.maxOutputTokens, Math.min(maxOutputTokens, tokenBound(modelSchema))),
       ...limited,
     },
-    validate: await validator(schema),
+    validate: await validator(checked),
   };
 }
 
@@ -70,45 +72,24 @@ type Node = Record<string, unknown>;
 const isNode = (value: unknown): value is Node =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
-/**
- * A copy without our own formats, which are never sent. Walks no deeper and wider than the lint allows; what lies
- * beyond stays as it is and is refused there.
- */
-function withoutOwnFormats(schema: Node): Node {
-  let nodes = 0;
-  const visit = (value: unknown, depth: number): unknown => {
-    nodes += 1;
-    if (!isNode(value) || depth > maxDepth || nodes > maxNodes) return value;
-    const { format, type } = value;
-    const own =
-      typeof format === "string" && Object.hasOwn(formatChecks, format) && [type].flat().includes("string");
-    const copy = Object.entries(value).flatMap(([keyword, child]): [string, unknown][] => {
-      if (keyword === "format" && own) return [];
-      if (keyword === "items") return [[keyword, visit(child, depth + 1)]];
-      if (keyword === "anyOf" && Array.isArray(child))
-        return [[keyword, child.map((each) => visit(each, depth + 1))]];
-      if (keyword !== "properties" || !isNode(child)) return [[keyword, child]];
-      const properties = Object.entries(child).map(([name, each]) => [name, visit(each, depth + 1)] as const);
-      return [[keyword, Object.fromEntries(properties)]];
-    });
-    return Object.fromEntries(copy);
-  };
-  return visit(schema, 1) as Node;
-}
-
 /** The strings of a schema that has passed the lint, by path, with the format that each has. */
 function stringLeaves(schema: Node): Map<string, unknown> {
   const leaves = new Map<string, unknown>();
-  const visit = (node: Node, path: string): void => {
+  // A schema that refers to itself has no last level: no task reads deeper than this.
+  let left = maxNodes;
+  const visit = (given: Node, path: string, depth: number): void => {
+    left -= 1;
+    const node = (typeof given.$ref === "string" ? targetOf(schema, given.$ref) : given) as Node;
+    if (left < 0 || depth > maxDepth) return;
     const types: unknown[] = [node.type].flat();
     if (isNode(node.properties)) {
       for (const [name, child] of Object.entries(node.properties)) {
-        visit(child as Node, path === "" ? name : `${path}.${name}`);
+        visit(child as Node, path === "" ? name : `${path}.${name}`, depth + 1);
       }
-    } else if (isNode(node.items)) visit(node.items, `${path}[]`);
+    } else if (isNode(node.items)) visit(node.items, `${path}[]`, depth + 1);
     else if (types.includes("string")) leaves.set(path, node.format);
   };
-  visit(schema, "");
+  visit(schema, "", 1);
   return leaves;
 }
 
@@ -128,7 +109,10 @@ function pathsOf({ rule: _, ...parts }: Task.Task["checks"][number]): string[] {
   return Object.values(parts).filter((part) => typeof part === "string");
 }
 
-/** Only what has passed the lint gets here: no `$ref`, no `pattern`, bounded in depth and width. */
+/**
+ * Only what has passed the lint gets here, bounded in depth and width: no keyword but those it knows, no `$ref` but
+ * within the schema, no `pattern` but zod's own.
+ */
 async function validator(schema: Node): Promise<Overridden["validate"]> {
   // Loaded by the first override: no other call has any use for it.
   // CommonJS, which as a part of its own (local/bundle.ts) offers nothing but its default.
@@ -138,13 +122,23 @@ async function validator(schema: Node): Promise<Overridden["validate"]> {
     allErrors: true,
     logger: false,
     validateSchema: false,
-    formats: formatChecks,
+    formats: formatAssertions(),
+    code: { regExp: Object.assign(compile, { code: "new RegExp" }) },
   });
   const check = ajv.compile(schema);
   return (value) => {
     if (check(value)) return { ok: true, errors: [] };
     return { ok: false, errors: (check.errors ?? []).slice(0, maxErrors).map(written) };
   };
+}
+
+/** Some of zod's own patterns are valid in one mode only. */
+function compile(pattern: string, flags: string): RegExp {
+  try {
+    return new RegExp(pattern, flags);
+  } catch {
+    return new RegExp(pattern);
+  }
 }
 
 /** ajv's words say what the schema asks for, never what the model wrote; paths as in a task's own validation. */

@@ -30,6 +30,16 @@ test("references and recursion end", () => {
   const node = { type: "object", properties: { child: { $ref: "#/$defs/node" }, name: text } };
   expect(tokenBound({ $ref: "#/$defs/node", $defs: { node } })).toBeGreaterThan(0);
   expect(Number.isFinite(tokenBound({ $ref: "#" }))).toBe(true);
+  const many = Array.from({ length: 100 }, (_, n) => [`p${n}`, { $ref: "#" }] as const);
+  const before = process.cpuUsage();
+  expect(Number.isFinite(tokenBound(object(Object.fromEntries(many))))).toBe(true);
+  expect(process.cpuUsage(before).user / 1000).toBeLessThan(1_000);
   expect(Number.isFinite(tokenBound({}))).toBe(true);
   expect(Number.isFinite(tokenBound({ anyOf: [] }))).toBe(true);
+});
+
+test("lists with a form of their own for each place are counted", () => {
+  const pair = { type: "array", prefixItems: [text, text], items: false, minItems: 2, maxItems: 2 };
+  expect(tokenBound(pair)).toBeGreaterThan(2 * 60);
+  expect(tokenBound({ ...pair, items: text })).toBeGreaterThan(tokenBound(pair));
 });

@@ -4,6 +4,8 @@ const numberTokens = 12;
 const items = 60;
 const overhead = 16;
 const maxDepth = 16;
+/** Schemas looked at: one that refers to itself from many places has no end at any depth that matters. */
+const maxNodes = 10_000;
 
 /**
  * Tokens that an answer to this schema can reasonably have: an upper estimate for the attempt with a smaller
@@ -12,40 +14,49 @@ const maxDepth = 16;
  */
 export function tokenBound(schema: object): number {
   const root = schema as Node;
-  return Math.ceil(overhead + bound(root, root, 0));
+  return Math.ceil(overhead + bound(root, { root, left: maxNodes }, 0));
 }
 
 type Node = Record<string, unknown>;
 
-function bound(node: Node, root: Node, depth: number): number {
-  if (depth > maxDepth) return stringTokens;
+interface Walk {
+  root: Node;
+  left: number;
+}
+
+function bound(node: Node, walk: Walk, depth: number): number {
+  walk.left -= 1;
+  if (depth > maxDepth || walk.left < 0) return stringTokens;
   const reference = node.$ref;
   if (typeof reference === "string") {
-    const target = resolve(reference, root);
-    return target === undefined ? stringTokens : bound(target, root, depth + 1);
+    const target = resolve(reference, walk.root);
+    return target === undefined ? stringTokens : bound(target, walk, depth + 1);
   }
   const variants = [node.anyOf, node.oneOf, node.allOf].find(Array.isArray) as Node[] | undefined;
   if (variants !== undefined)
-    return Math.max(...variants.map((each) => bound(each, root, depth + 1)), stringTokens / 8);
+    return Math.max(...variants.map((each) => bound(each, walk, depth + 1)), stringTokens / 8);
   if (Array.isArray(node.enum)) return Math.max(4, ...node.enum.map((value) => JSON.stringify(value).length));
   if ("const" in node) return JSON.stringify(node.const ?? null).length;
   const types = Array.isArray(node.type) ? node.type : [node.type];
-  return Math.max(2, ...types.map((type) => ofType(type, node, root, depth)));
+  return Math.max(2, ...types.map((type) => ofType(type, node, walk, depth)));
 }
 
-function ofType(type: unknown, node: Node, root: Node, depth: number): number {
+function ofType(type: unknown, node: Node, walk: Walk, depth: number): number {
   switch (type) {
     case "object": {
       const properties = Object.entries((node.properties ?? {}) as Record<string, Node>);
       // A name is split every two to three characters at worst; quotes, colon and comma come on top.
       return properties.reduce(
-        (sum, [name, each]) => sum + name.length / 2 + 6 + bound(each, root, depth + 1),
+        (sum, [name, each]) => sum + name.length / 2 + 6 + bound(each, walk, depth + 1),
         4,
       );
     }
     case "array": {
+      const first = (Array.isArray(node.prefixItems) ? node.prefixItems : []) as Node[];
+      const prefix = first.reduce((sum, each) => sum + 2 + bound(each, walk, depth + 1), 0);
+      if (first.length > 0 && !node.items) return 4 + prefix;
       const count = typeof node.maxItems === "number" ? node.maxItems : items;
-      return 4 + count * (2 + bound((node.items ?? {}) as Node, root, depth + 1));
+      return 4 + prefix + count * (2 + bound((node.items ?? {}) as Node, walk, depth + 1));
     }
     case "number":
     case "integer":
