@@ -65,7 +65,7 @@ describe("what breaks engines is refused, by place", () => {
     ["no type", object({ a: { description: "x" } }), "properties.a"],
     ["a type of the prototype", object({ a: { type: "constructor" } }), "properties.a"],
     ["regular expressions", object({ a: { type: "string", pattern: "(a+)+$" } }), "properties.a"],
-    ["an object that must hold itself", object({ a: { $ref: "#" } }), ""],
+    ["an object that must hold itself", object({ a: { $ref: "#" } }), "properties.a"],
     ["references to elsewhere", object({ a: { $ref: "http://host/x" } }), "properties.a"],
     ["references to nothing", object({ a: { $ref: "#/$defs/x" } }), "properties.a"],
     ["references into a schema", object({ a: { $ref: "#/properties/a" } }), "properties.a"],

@@ -2,7 +2,7 @@ import { formOf } from "./forms.ts";
 import { annotations, applicators, keywordsByType, refusal } from "./keywords.ts";
 import { endless, targetOf } from "./references.ts";
 import type { JsonSchema } from "./schema.ts";
-import { visitValues } from "./values.ts";
+import { isSmall, visitValues } from "./values.ts";
 
 /**
  * The portable subset of JSON Schema: what xgrammar, guidance, outlines, SGLang and llama.cpp all turn into a
@@ -91,6 +91,8 @@ class Walk {
   /** Inside of a part that is refused as a whole, only what its parts must not have is worth saying. */
   #fragment = false;
   readonly #targets = new Map<string, Pair>();
+  /** Where each reference was met first. */
+  readonly #usedAt = new Map<string, string>();
 
   constructor(root: unknown) {
     this.#root = isNode(root) ? root : {};
@@ -114,8 +116,8 @@ class Walk {
     if (this.issues.length > 0) return root;
     if (root.model.type !== "object") this.report("", "the outermost type must be object");
     const models = new Map([...this.#targets].map(([reference, { model }]) => [reference, model]));
-    if (endless(models).length > 0)
-      this.report("", "a $ref leads to itself without an end: allow null there");
+    for (const reference of endless(models))
+      this.report(this.#usedAt.get(reference) ?? "", "$ref leads to itself without an end: allow null there");
     for (const container of containers) {
       const prefix = `#/${container}/`;
       const used = [...this.#targets].filter(([reference]) => reference.startsWith(prefix));
@@ -144,7 +146,8 @@ class Walk {
     const foreign = keywords.filter((keyword) => !isAnnotation(keyword) && !isKnown(keyword));
     for (const keyword of foreign.slice(0, maxIssues)) this.#refuse(path, keyword);
     for (const keyword of keywords.filter((each) => annotations.has(each)))
-      if (!isSmall(value[keyword])) this.report(path, `${keyword} is larger than it may be`);
+      if (!isSmall(value[keyword], maxNodes, maxDepth))
+        this.report(path, `${keyword} is larger than it may be`);
     const { description } = value;
     if (description !== undefined) {
       if (typeof description === "string" && description.length <= maxDescriptionLength)
@@ -182,6 +185,7 @@ class Walk {
     // A grammar's rule has no place for a text of its own.
     pair.model = { $ref: reference };
     pair.checked = { $ref: reference };
+    if (!this.#usedAt.has(reference)) this.#usedAt.set(reference, path);
     if (this.#targets.has(reference)) return;
     const found: Pair = { model: {}, checked: {} };
     this.#targets.set(reference, found);
@@ -384,16 +388,4 @@ function nullable(schema: JsonSchema): JsonSchema {
 function typeOfValue(value: unknown): string {
   if (value === null) return "null";
   return typeof value;
-}
-
-/** Of what is ignored: no more than is harmless to keep and to hash. */
-function isSmall(value: unknown): boolean {
-  let left = maxNodes;
-  const visit = (each: unknown, depth: number): boolean => {
-    left -= 1;
-    if (left < 0 || depth > maxDepth) return false;
-    if (typeof each !== "object" || each === null) return true;
-    return Object.values(each).every((inner) => visit(inner, depth + 1));
-  };
-  return visit(value, 1);
 }

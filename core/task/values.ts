@@ -34,3 +34,15 @@ function isValue(value: unknown, types: readonly string[]): boolean {
   if (typeof value !== "number" || !Number.isFinite(value)) return false;
   return types.includes("number") || (types.includes("integer") && Number.isSafeInteger(value));
 }
+
+/** Of what asserts nothing: no more than is harmless to keep and to hash, whatever it is. */
+export function isSmall(value: unknown, maxValues: number, maxDepth: number): boolean {
+  let left = maxValues;
+  const visit = (each: unknown, depth: number): boolean => {
+    left -= 1;
+    if (left < 0 || depth > maxDepth) return false;
+    if (typeof each !== "object" || each === null) return true;
+    return Object.values(each).every((inner) => visit(inner, depth + 1));
+  };
+  return visit(value, 1);
+}
