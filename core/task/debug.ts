@@ -13,7 +13,7 @@ export const Debug = z
       .meta({ description: "Instead of the task's prompt; the picture follows it. At most 20 KiB." }),
     schema_override: z.record(z.string(), z.unknown()).optional().meta({
       description:
-        "Instead of the task's schema: a JSON Schema in the portable subset of `model_schema` (`GET /v1/tasks/{task_id}`), where strings may also have the formats x-money, x-count, x-percent, x-date, x-time, x-currency, which are checked but not sent.",
+        "Instead of the task's schema: a JSON Schema such as `GET /v1/tasks/{task_id}` shows or zod's `toJSONSchema` writes. What model servers refuse or silently ignore is refused by name, all of it in one answer: `allOf`, `not`, `if`, `pattern`, `patternProperties`, `propertyNames`, `multipleOf`, `uniqueItems`, `contains` and more (docs/schemas.md). Lengths, the formats `email`, `time`, x-money, x-count, x-percent, x-date, x-time, x-currency, and patterns that zod writes for its own formats are not sent and checked afterwards; `$schema` and other annotations are ignored. One that the server refuses all the same is 400 `invalid_request` with `details.reason` `schema_refused`.",
     }),
     temperature: z.number().min(0).max(2).optional(),
     max_tokens: z.int().min(1).max(1_000_000).optional().meta({

@@ -1,4 +1,6 @@
+import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
+import { annotations, applicators, keywordsByType, refusedKeywords } from "./keywords.ts";
 import { portable } from "./lint.ts";
 
 const text = { type: "string" };
@@ -132,4 +134,17 @@ describe("every keyword of JSON Schema, 2020-12 and draft-07", () => {
       expect(JSON.stringify(sent)).toContain(keyword);
     }
   });
+});
+
+test("docs/schemas.md names every keyword, by what becomes of it", () => {
+  const page = readFileSync(new URL("../../docs/schemas.md", import.meta.url), "utf8");
+  const sections = page.split(/^## /m).map((section) => new Set(section.match(/`[$a-zA-Z]+/g)));
+  const [, sent, checked, ignored, refused] = sections;
+  const named = (section: Set<string> | undefined) => (keyword: string) => section?.has(`\`${keyword}`);
+  const held = [...new Set([...Object.values(keywordsByType).flat(), ...applicators, "type"])].filter(
+    (keyword) => !refusedKeywords.includes(keyword),
+  );
+  expect(held.filter((keyword) => !named(sent)(keyword) && !named(checked)(keyword))).toEqual([]);
+  expect([...annotations].filter((keyword) => !named(ignored)(keyword))).toEqual([]);
+  expect(refusedKeywords.filter((keyword) => !named(refused)(keyword))).toEqual([]);
 });

@@ -67,6 +67,8 @@ const refused: Record<string, string> = {
   $vocabulary: "leave it out",
 };
 
+export const refusedKeywords: readonly string[] = Object.keys(refused);
+
 /** Why a keyword is not sent. Words of JSON Schema may be repeated to the caller; anything else may be content. */
 export function refusal(keyword: string): string {
   const advice = Object.hasOwn(refused, keyword) ? refused[keyword] : undefined;

@@ -102,7 +102,7 @@ const texts: Record<Code, CodeText> = {
     message: "the model server failed",
   },
   invalid_model_output: {
-    when: "the model's answer is not one JSON object",
+    when: "the model's answer is not one JSON object (`details.reason`; with `model_thinks` it was all thinking: do not repeat, switch thinking off at the model server)",
     message: "the model's answer is not one JSON object",
   },
   inference_unavailable: { when: "the model server is away", message: "the model server is away" },
