@@ -182,6 +182,8 @@ describe("what models print around the answer", () => {
     ["an opening brace in prose", `It begins with { and ends later.\n${answer}\nDone.`],
     ["a closing brace in prose", `${answer}\nIt ends with a } as asked.`],
     ["an empty object in prose", `Not {} but\n${answer}`],
+    ["commas and quotes in prose", `Here, as "asked": ${answer}, "done", and thanks`],
+    ["commas around", `Well, ${answer}, that is all`],
     ["the braces of a template", `{${answer}}`],
     [
       "the same twice",
@@ -201,6 +203,7 @@ describe("what models print around the answer", () => {
     ["invalid_json", `{"outer": 1, oops ${answer} }`],
     ["half_object", `${answer}\n{"total": "13.00"`],
     ["half_object", `${answer} {`],
+    ["half_object", `"total": "1", "merchant": {"name":"x"}`],
     ["half_object", `{"merchant":{"name":"x"}},"total":"1"}`],
     ["half_object", `"merchant": {"name":"x"}, "total":"1"`],
     ["half_object", `{"merchant":{"name":"x"}} and "total":"1"}`],

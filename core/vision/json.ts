@@ -38,6 +38,9 @@ const maxPasses = 16;
 /** A name and the beginning of a value, written as JavaScript, Python or by a word processor would. */
 const looselyWritten = /\{\s{0,8}[^\s:{}"][^:{}\n]{0,64}:\s{0,8}(?:["'“‘\d[{]|-\d)/y;
 const member = /"[^"\n]{1,64}"\s{0,8}:/;
+const nextMember = /^,\s{0,64}"[^"\n]{1,64}"\s{0,8}:/;
+/** A member with its value, or what is left of one. */
+const valued = /"[^"\n]{1,64}"\s{0,8}:\s{0,8}(?:["\d[{]|-\d|true|false|null)/;
 /** Nothing but white space and the fence of a code block in front of a brace. */
 const opening = /\s*(?:```[A-Za-z0-9]{0,16}\s*)?\{/y;
 const fence = /^(?:\s|```[A-Za-z0-9]{0,16})*$/;
@@ -198,8 +201,9 @@ class Extraction {
   #tornFrom({ start, end }: Whole): InvalidReason | undefined {
     const before = this.#text.slice(this.#from, start).trimEnd();
     const after = this.#text.slice(end).trimStart();
-    if (/[[,]$/.test(before) && /^[\],]/.test(after)) return "not_an_object";
-    if (/"\s{0,8}:$/.test(before) || /^,\s{0,64}"/.test(after)) return "half_object";
+    const between = /[[,]$/.test(before) && /^[\],]/.test(after);
+    if (between && (before.includes("[") || after.includes("]"))) return "not_an_object";
+    if ((/"\s{0,8}:$/.test(before) && valued.test(before)) || nextMember.test(after)) return "half_object";
     // `{{…}}`, as a prompt's template would have it; any other brace too many closes something unknown.
     const doubled = before.endsWith("{") && after.startsWith("}");
     if (after.startsWith("}") && !doubled) return "half_object";
