@@ -157,8 +157,9 @@ describe("amounts of the whole world", () => {
   });
 
   test("are never silently wrong, but for the marks that are named", () => {
-    expect([...world.wrong.keys()].toSorted()).toEqual(exceptions);
-    expect(pairsWrong.size).toBe(7);
+    // A subset, because marks are those of the runtime's CLDR; this one's has them all.
+    expect([...world.wrong.keys()].filter((mark) => !exceptions.includes(mark))).toEqual([]);
+    expect(pairsWrong.size).toBeLessThanOrEqual(7);
   });
 
   test("of a named mark have no currency where anything on the paper speaks for another", () => {
