@@ -2,8 +2,7 @@
 import * as fs from "node:fs";
 import { basename, isAbsolute, relative, resolve } from "node:path";
 import { GlobError } from "#core/glob/glob";
-import * as Pages from "#core/image/pages";
-import * as Type from "#core/image/type";
+import type { Inspected, Prepared } from "#core/image/image";
 import * as Limits from "#infra/limits";
 import { type Context, UsageError } from "#scripts/context";
 import * as Files from "#scripts/glob-files";
@@ -105,48 +104,46 @@ const reasons = {
   ENAMETOOLONG: "has a name that is too long",
 } as const;
 
-/** Long sides that are tried in turn; the smallest still shows small print of a long receipt. */
-const longSides = [4096, 3072, 2560, 2048, 1600] as const;
+/** Sizes that are tried in turn, in megapixels; the smallest still shows small print of a long receipt. */
+const megapixels = [12.6, 7.1, 4.9, 3.1, 1.9] as const;
 const jpegQuality = 88;
 
 /**
- * The bytes to send. A picture over 3.5 MB becomes a smaller JPEG of its first page, upright by its EXIF orientation;
- * `note` says so, and `pages` how many it has: who reads what is sent cannot know.
- * Throws PictureError when it is no picture that can be made smaller.
+ * The bytes to send. A picture over 3.5 MB becomes a smaller JPEG of its first page, as the service itself would make
+ * one: upright, square pixels, right colours; `note` says so, and `pages` how many it has: who reads what is sent
+ * cannot know. Throws PictureError when it is no picture that can be made smaller.
  */
 export async function fit(bytes: Buffer): Promise<{ bytes: Buffer; note?: string; pages?: number }> {
   const limit = Limits.sizes.clientScaleDownBytes;
   if (bytes.length <= limit) return { bytes };
   // Loaded here: most pictures are small, and libvips takes a while.
-  const { default: sharp } = await import("sharp");
-  const mimeType = Type.sniff(bytes);
+  const [Image, { patchPixels }] = await Promise.all([
+    import("#core/image/image"),
+    import("#core/image/budget"),
+  ]);
   const tooLarge = new PictureError(
     `has ${megabytes(bytes.length)} and is no picture that can be made smaller`,
   );
-  // What the server would not read is not turned into what it does.
-  if (mimeType === undefined) throw tooLarge;
-  const header = await sharp(bytes)
-    .metadata()
-    .catch(() => undefined);
-  const pages = Pages.count(bytes, mimeType, header?.pages ?? 1);
-  for (const side of longSides) {
-    let scaled: { data: Buffer; info: { width: number; height: number } };
+  const image: Inspected = await Image.inspect(bytes).catch(() => {
+    throw tooLarge;
+  });
+  for (const each of megapixels) {
+    let scaled: Prepared;
     try {
-      scaled = await sharp(bytes, { failOn: "error" })
-        .autoOrient()
-        .resize({ width: side, height: side, fit: "inside", withoutEnlargement: true })
-        .flatten({ background: "white" })
-        .jpeg({ quality: jpegQuality })
-        .toBuffer({ resolveWithObject: true });
+      scaled = await Image.prepare(image, {
+        maxImageTokens: Math.floor((each * 1e6) / patchPixels ** 2),
+        encodeAs: "jpeg",
+        jpegQuality,
+      });
     } catch {
       throw tooLarge;
     }
-    if (scaled.data.length > limit) continue;
-    const { width, height } = scaled.info;
+    if (scaled.bytes.byteLength > limit) continue;
+    const { width, height } = scaled;
     return {
-      bytes: scaled.data,
-      pages,
-      note: `${megabytes(bytes.length)}, sent as ${megabytes(scaled.data.length)} (${width}×${height})`,
+      bytes: Buffer.from(scaled.bytes),
+      pages: image.pages,
+      note: `${megabytes(bytes.length)}, sent as ${megabytes(scaled.bytes.byteLength)} (${width}×${height})`,
     };
   }
   throw new PictureError(`has ${megabytes(bytes.length)} and cannot be made small enough`);

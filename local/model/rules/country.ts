@@ -25,7 +25,7 @@ const SIGNS: [string, number, RegExp][] = [
   ["EUR", 3, /\bIE\s?\d[A-Z\d+*]\d{5}[A-Z]{1,2}\b|\+353|\beircode\b/i],
   ["EUR", 3, /\bco\.\s?(?:kildare|dublin|cork|galway|kerry|mayo|wicklow|meath|clare|louth|donegal)\b/i],
   ["EUR", 3, /\b(?:siret|siren|rcs)\b.{0,16}\d{3}|\bFR\s?\d{2}\s?\d{3}\s?\d{3}\s?\d{3}\b/i],
-  ["EUR", 3, /\btva\b.{0,8}\b5[.,]50?\s?%/i],
+  ["EUR", 3, /\btva\b.{0,8}\b5[.,]50?\s?%|intracom\w*\W{0,3}FR\s?\d{11}/i],
   ["EUR", 3, /\bP\.?\s?IVA\b|\bpartita\s?iva\b|documento\s?commerciale|scontrino|totale\s?complessivo/i],
   ["EUR", 3, /\b(?:DE|ATU)\s?\d{8,9}\b|\bust\.?\W?id|\bsteuer\W?nr|\bsteuernummer\b/i],
   ["EUR", 3, /\bNL\s?\d{9}\s?B\s?\d{2}\b|\bBE\s?0\d{3}\.?\d{3}\.?\d{3}\b/i],

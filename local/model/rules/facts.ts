@@ -140,7 +140,7 @@ function toTaxEntry(line: TaxTable.TaxLine): Entry {
 }
 
 const CURRENCY_WORD = new RegExp(
-  `(?<!\\p{L})(?:RM|MYR|Rp|IDR|EURO?|USD|GBP|CHF|SGD|${Amounts.CODES})(?!\\p{L})|[€£$₹₺]`,
+  `(?<!\\p{L})(?:RM|MYR|Rp|IDR|EURO?|USD|GBP|CHF|SGD|${Amounts.CODES})(?!\\p{L})|[€£$₹₺](?!\\p{L})`,
   "iu",
 );
 /** Marks that several countries share: there the paper's words decide. */
