@@ -211,7 +211,7 @@ describe("queued work has a budget", () => {
     expect(model.requests.length).toBe(before + 1);
   });
 
-  test("what the model server itself keeps failing ends after three attempts, readable, and may be sent again", async () => {
+  test("what the model server itself keeps failing is asked no second time by the queue, is readable, and may be sent again", async () => {
     model.respond = () => ModelServer.text("no JSON here");
     await extract("hopeless-1", { prefer: "respond-async" });
     const done = await ended("hopeless-1", 25_000);
