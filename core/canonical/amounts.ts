@@ -23,10 +23,16 @@ export interface Amounts {
   convention: Convention;
   /** What the currency field says, else the only currency that amounts are marked with, else what the country uses. */
   currency: string | null;
-  /** The amount at this place of the list that was given; null where the text is none. */
-  at(index: number): Amount | null;
-  /** What the currency field at this place says; null where that stays open. */
-  field(index: number): Stated | null;
+  /** The amount at this path; null where the text is none. */
+  amountAt(path: string): Amount | null;
+  /** What the currency field at this path says; null where that stays open. */
+  currencyAt(path: string): Stated | null;
+}
+
+/** A value as it is printed, and where it stands in the result. */
+export interface Place {
+  path: string;
+  printed: string;
 }
 
 /** The currency that holds for amounts without a mark of their own. */
@@ -43,8 +49,8 @@ interface Evidence {
   /** Every currency that a mark names alone, but for codes that are words. */
   named: ReadonlySet<string>;
   country: Country.Use | null;
-  /** What each currency field says by itself. */
-  fields: readonly (Stated | null)[];
+  /** What each currency field says, by its path; null where that stays open. */
+  fields: ReadonlyMap<string, Stated | null>;
 }
 
 /**
@@ -52,21 +58,24 @@ interface Evidence {
  * comes from. Never throws.
  */
 export function read(
-  printed: readonly string[],
-  fields: readonly string[],
+  amounts: readonly Place[],
+  fields: readonly Place[],
   country: () => Country.Use | null,
 ): Amounts {
-  const prepared = printed.map(Money.prepare);
-  const evidence = evidenceOf(prepared, fields, country);
+  const prepared = new Map<string, Money.Printed>();
+  for (const { path, printed } of amounts) {
+    const amount = Money.prepare(printed);
+    if (amount) prepared.set(path, amount);
+  }
+  const evidence = evidenceOf([...prepared.values()], fields, country);
   const currency = evidence.stated?.currency ?? evidence.marked;
-  const present = prepared.filter((amount) => amount !== null);
-  const convention = Money.conventionOfPrepared(present, currency);
+  const convention = Money.conventionOfPrepared([...prepared.values()], currency);
   return {
     convention,
     currency,
-    field: (index) => evidence.fields[index] ?? null,
-    at(index) {
-      const amount = prepared[index];
+    currencyAt: (path) => evidence.fields.get(path) ?? null,
+    amountAt(path) {
+      const amount = prepared.get(path);
       if (!amount) return null;
       const { currency: own, source } = currencyOf(amount, evidence);
       const number = Money.numberOf(amount, {
@@ -79,30 +88,31 @@ export function read(
 }
 
 function evidenceOf(
-  prepared: readonly (Money.Printed | null)[],
-  fields: readonly string[],
+  prepared: readonly Money.Printed[],
+  fields: readonly Place[],
   countryOf: () => Country.Use | null,
 ): Evidence {
   const named = new Set<string>();
   const shared = new Set<Mark>();
   for (const amount of prepared) {
-    const [only] = amount?.mark?.codes ?? [];
-    if (!amount?.mark || only === undefined) continue;
+    const [only] = amount.mark?.codes ?? [];
+    if (!amount.mark || only === undefined) continue;
     if (amount.mark.codes.length > 1) shared.add(amount.mark);
     else if (!amount.word) named.add(only);
   }
   const [onlyNamed] = named;
   const marked = named.size === 1 && onlyNamed !== undefined ? onlyNamed : null;
-  const marks = fields.map((text) => Currency.stated(text));
-  const says = marks.filter((mark) => mark !== undefined);
-  const undecided = [...says, ...shared].some(({ codes }) => codes.length !== 1);
+  const says = fields.flatMap(({ path, printed }) => {
+    const mark = Currency.stated(printed);
+    return mark ? [{ path, mark }] : [];
+  });
+  const undecided = [...says.map(({ mark }) => mark), ...shared].some(({ codes }) => codes.length !== 1);
   // Only what is not said by the paper's own marks is asked of its address.
   const country = undecided || says.length === 0 ? countryOf() : null;
-  const each = marks.map((mark) => (mark ? statedBy(mark, marked, country) : null));
-  const [first] = each.filter((_, index) => marks[index]);
-  const agreed = each.every((one, index) => !marks[index] || one?.currency === first?.currency);
-  const stated =
-    says.length > 0 ? (agreed ? (first ?? null) : null) : impliedBy(fields, named, shared, country);
+  const each = new Map(says.map(({ path, mark }) => [path, statedBy(mark, marked, country)] as const));
+  const [first = null, ...more] = each.values();
+  const agreed = more.every((one) => one?.currency === first?.currency);
+  const stated = says.length > 0 ? (agreed ? first : null) : impliedBy(fields, named, shared, country);
   return { stated, marked, named, country, fields: each };
 }
 
@@ -136,7 +146,7 @@ function decide(
 
 /** The country's only currency, where nothing on the paper speaks of another. */
 function impliedBy(
-  fields: readonly string[],
+  fields: readonly Place[],
   named: ReadonlySet<string>,
   shared: ReadonlySet<Mark>,
   country: Country.Use | null,
@@ -144,7 +154,7 @@ function impliedBy(
   const [currency] = country?.currencies ?? [];
   if (!country || currency === undefined || country.currencies.length !== 1) return null;
   // A field that says something which no table knows may mean another currency.
-  if (fields.some((text) => Currency.isMark(text))) return null;
+  if (fields.some(({ printed }) => Currency.isMark(printed))) return null;
   if ([...named].some((code) => code !== currency)) return null;
   if ([...shared].some(({ codes }) => !codes.includes(currency))) return null;
   return { currency, source: country.source };

@@ -128,19 +128,25 @@ const yearsAhead = 1;
 const dueYearsAhead = 2;
 
 /** Texts that may say which country a paper comes from, by the last step of their path. */
-const clueOf: Record<string, Country.Source> = { address: "country", tax_id: "tax_id", phone: "phone" };
+const clues: Record<string, Country.Source> = { address: "country", tax_id: "tax_id", phone: "phone" };
 
-function clueIn({ path, kind, printed }: Leaf): { source: Country.Source; text: string }[] {
-  const source = kind === "text" ? clueOf[path.slice(path.lastIndexOf(".") + 1)] : undefined;
+function clueOf({ kind, path }: Field): Country.Source | undefined {
+  const name = path.slice(path.lastIndexOf(".") + 1);
   // Who is billed may live anywhere.
-  return source === undefined || path.startsWith("customer.") ? [] : [{ source, text: printed }];
+  if (kind !== "text" || path.startsWith("customer.")) return undefined;
+  return Object.hasOwn(clues, name) ? clues[name] : undefined;
+}
+
+function clueIn(leaf: Leaf): { source: Country.Source; text: string }[] {
+  const source = clueOf(leaf);
+  return source === undefined ? [] : [{ source, text: leaf.printed }];
 }
 
 function documentOf(found: readonly Leaf[]): Document {
-  const printed = (kind: FieldKind) => found.flatMap((leaf) => (leaf.kind === kind ? [leaf.printed] : []));
+  const of = (kind: FieldKind) => found.filter((leaf) => leaf.kind === kind);
   return {
-    amounts: Amounts.read(printed("money"), printed("currency"), () => Country.of(found.flatMap(clueIn))),
-    dates: found.filter(({ kind }) => kind === "date"),
+    amounts: Amounts.read(of("money"), of("currency"), () => Country.of(found.flatMap(clueIn))),
+    dates: of("date"),
   };
 }
 
@@ -157,33 +163,15 @@ export function normalize(
   result: unknown,
   circumstances: Circumstances = {},
 ): Normalized {
-  const found = leaves(fields, result);
+  const read = fields.filter((field) => field.kind !== "text" || clueOf(field) !== undefined);
+  const found = leaves(read, result);
   const document = documentOf(found);
   const normalized: Normalized = {};
-  const seen = { money: 0, currency: 0 };
   for (const leaf of found) {
-    const value =
-      leaf.kind === "money"
-        ? amount(document.amounts.at(seen.money++))
-        : leaf.kind === "currency"
-          ? currency(document.amounts.field(seen.currency++))
-          : canonical(leaf, document, circumstances);
+    const value = canonical(leaf, document, circumstances);
     if (value !== null) normalized[leaf.path] = value;
   }
   return normalized;
-}
-
-function amount(found: Amounts.Amount | null): NormalizedValue | null {
-  if (!found) return null;
-  const { value, currency, source, ambiguous } = found;
-  return { value, currency, ...(source === null ? {} : { currency_source: source }), ...flag(ambiguous) };
-}
-
-/** A field that names its currency needs no source. */
-function currency(found: Amounts.Stated | null): NormalizedValue | null {
-  if (!found) return null;
-  const { currency: value, source } = found;
-  return source === "document" ? { value } : { value, currency_source: source };
 }
 
 function canonical(
@@ -193,6 +181,12 @@ function canonical(
 ): NormalizedValue | null {
   const { convention, currency } = amounts;
   switch (kind) {
+    case "money": {
+      const amount = amounts.amountAt(path);
+      if (!amount) return null;
+      const source = amount.source === null ? {} : { currency_source: amount.source };
+      return { value: amount.value, currency: amount.currency, ...source, ...flag(amount.ambiguous) };
+    }
     case "count": {
       const count = Count.parse(printed, { convention });
       return count && { value: count.value, unit: count.unit, ...flag(count.ambiguous) };
@@ -216,9 +210,13 @@ function canonical(
     }
     case "time":
       return Time.parse(printed, currency);
-    // Read together with the document's others.
-    case "money":
-    case "currency":
+    case "currency": {
+      const stated = amounts.currencyAt(path);
+      if (!stated) return null;
+      // A field that names its currency needs no source.
+      const source = stated.source === "document" ? {} : { currency_source: stated.source };
+      return { value: stated.currency, ...source };
+    }
     case "text":
       return null;
   }

@@ -8,8 +8,8 @@ import * as Time from "#core/canonical/time";
 
 /**
  * The building blocks of task schemas. Every value is a string exactly as printed, or null when it is not on
- * the paper. A format says what the string must read as; it is asserted in validation and never sent to the
- * model, because engines move to another grammar backend or refuse formats they do not know.
+ * the paper. A format says what the string must read as; it is asserted in validation (Task.validate, so that who
+ * only lists tasks loads no readers) and never sent to the model, because engines move to another grammar backend or refuse formats they do not know.
  */
 
 /** Own formats by kind of field. `text` has none. */
@@ -33,12 +33,7 @@ export const formatChecks: Record<(typeof formats)[keyof typeof formats], (value
 };
 
 function formatted(kind: keyof typeof formats, description: string) {
-  const format = formats[kind];
-  return z
-    .string()
-    .refine(formatChecks[format], { params: { format } })
-    .nullable()
-    .meta({ format, description });
+  return z.string().nullable().meta({ format: formats[kind], description });
 }
 
 /** An amount of money. */

@@ -109,8 +109,9 @@ describe("thinking beside the answer", () => {
 
   test("an answer that began behind the thinking is judged as an answer", async () => {
     const half = ModelServer.text('<think>hm</think>{"total": "12', { finishReason: "length" });
-    model.respond = (_request, n) => (n === 1 ? half : ModelServer.json(good));
-    expect((await ask()).attempts[0]?.error).toBe("length");
+    model.respond = () => half;
+    const error = await failure(ask());
+    expect([error.code, error.attempts[0]?.error]).toEqual(["answer_too_long", "length"]);
   });
 
   test("a failure that the list calls worth a repeat stays so", async () => {

@@ -93,7 +93,7 @@ describe("retries", () => {
     const error = await failure(ask());
     expect([error.code, error.details, error.attempts.length]).toEqual([
       "inference_failed",
-      { reason: "model_server_status_400" },
+      { reason: "picture_refused" },
       1,
     ]);
     expect(JSON.stringify({ ...error, message: error.message })).not.toContain("CANARY");
