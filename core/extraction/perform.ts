@@ -207,6 +207,7 @@ function openRoom(performed: Performed, model: Config.Model, work: Work): Promis
     promptTokens: Budget.textTokens(task.prompt),
     maxTokens: task.maxOutputTokens,
     mostTokens: Number.isFinite(most) ? most : undefined,
+    exact: asked !== undefined,
     signal,
     prepare: async (maxImageTokens, encodeAs) => {
       const startedAt = Date.now();

@@ -25,6 +25,8 @@ export interface Wish {
   maxTokens: number;
   /** The longest answer there may be, whatever room there is; undefined: as long as there is room. */
   mostTokens?: number | undefined;
+  /** A caller wants an answer of `maxTokens` and no less. */
+  exact?: boolean | undefined;
   /** The picture within so many tokens; in this format, where the server could not open what was sent as it came. */
   prepare: (maxImageTokens: number, encodeAs: "jpeg" | "png" | undefined) => Promise<Sent>;
   signal?: AbortSignal | undefined;
@@ -82,6 +84,12 @@ export class Room {
     const { promptTokens, mostTokens = Number.POSITIVE_INFINITY } = wish;
     const maxOutputTokens = Math.min(wish.maxTokens, mostTokens);
     const split = Budget.share({ maxModelLen: contextTokens, promptTokens, maxOutputTokens });
+    if (wish.exact && split.maxTokens < maxOutputTokens)
+      throw Budget.promptTooLong({
+        maxModelLen: contextTokens,
+        promptTokens,
+        maxOutputTokens: wish.maxTokens,
+      });
     const room = new Room(
       wish,
       contextTokens,
