@@ -8,44 +8,6 @@ export interface Tolerance {
 }
 
 /**
- * Steps that totals are rounded to at the till. A shop may round down where another rounds to the nearest, so
- * the whole step is allowed. Sources: CLDR supplemental data, cash rounding (CAD, CHF, DKK); national rules of
- * central banks and ministries (AUD, CZK, HKD, HUF, ISK, MYR, NOK, NZD, SEK, SGD, BND, ILS, ZAR; EUR in BE, EE, FI,
- * IE, IT, LT, NL, SK); shops' custom where small coins have gone (CLP, COP, IDR, INR, KRW, THB, TWD).
- */
-const cashSteps: Record<string, string> = {
-  AUD: "0.05",
-  BND: "0.05",
-  CAD: "0.05",
-  CHF: "0.05",
-  CLP: "10",
-  COP: "50",
-  CZK: "1",
-  DKK: "0.5",
-  EUR: "0.05",
-  HKD: "0.1",
-  HUF: "5",
-  IDR: "100",
-  ILS: "0.1",
-  INR: "1",
-  ISK: "1",
-  KRW: "10",
-  MYR: "0.05",
-  NOK: "1",
-  NZD: "0.1",
-  SEK: "1",
-  SGD: "0.05",
-  THB: "0.25",
-  TWD: "1",
-  ZAR: "0.1",
-};
-
-/** The step that totals in this currency are rounded to at the till; undefined where none is known. */
-function cashStep(currency: string): string | undefined {
-  return Object.hasOwn(cashSteps, currency) ? cashSteps[currency] : undefined;
-}
-
-/**
  * Where invoices are rounded too, whatever they are paid by: India rounds to the rupee (CGST Act, section 170),
  * Switzerland to five centimes, the Nordic countries and Czechia to the whole ("öresavrundning", "zaokrouhlení").
  */
@@ -97,7 +59,8 @@ export function ofCash(scale: Scale, rounded: Decimal.Decimal, parts: number): T
     const step = isLargeWhole ? wholeSteps.find((each) => Decimal.isMultiple(rounded, each)) : undefined;
     return step && Decimal.compare(step, precise.amount) > 0 ? { amount: step, from: "magnitude" } : precise;
   }
-  const known = cashStep(scale.currency);
+  // A shop may round down where another rounds to the nearest, so the whole step is allowed.
+  const known = Currency.cashStep(scale.currency);
   if (known === undefined) return precise;
   const step = Decimal.of(known);
   // Where a hundred is the custom, some tills round to fifty.
