@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import * as Task from "#core/task/task";
 import * as Checks from "./checks.ts";
 import { normalize } from "./normalize.ts";
+import { Check } from "./schema.ts";
 
 function taskOf(id: string): Task.Task {
   const task = Task.get(id);
@@ -248,6 +249,6 @@ test("nothing is thrown on results that break the schema, and a list of any leng
   ]) {
     const checks = Checks.run(task, result, normalize(task.fields, result));
     expect(checks.length).toBeLessThanOrEqual(250);
-    expect(Checks.Check.array().safeParse(checks).success).toBe(true);
+    expect(Check.array().safeParse(checks).success).toBe(true);
   }
 });

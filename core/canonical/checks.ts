@@ -1,13 +1,14 @@
-import * as z from "zod";
 import type { Normalized } from "./normalize.ts";
 import * as Payments from "./payments.ts";
 import * as Reading from "./reading.ts";
 import * as Rows from "./rows.ts";
 import type { Rule } from "./rule.ts";
+import type { Check } from "./schema.ts";
 import * as Totals from "./totals.ts";
 import type { Verdict } from "./verdict.ts";
 
 export type { Beside, Parts, Rule } from "./rule.ts";
+export type { Check } from "./schema.ts";
 export type { Reason, Verdict } from "./verdict.ts";
 
 /**
@@ -15,43 +16,6 @@ export type { Reason, Verdict } from "./verdict.ts";
  * when a value that it needs is not printed, does not read as an amount, or is ambiguous as a quantity or date; and
  * where the sum does not fit, but a part that is not printed or that the task does not ask for may explain it.
  */
-
-export const Check = z
-  .object({
-    id: z.string(),
-    ok: z.boolean(),
-    fields: z
-      .array(z.string())
-      .meta({ description: "The values that took part, by path; `items[].price` stands for all rows" }),
-    expected: z
-      .string()
-      .meta({ description: "What the other values add up to; for dates, the earliest that fits" }),
-    actual: z.string().meta({ description: "What is printed" }),
-    tolerance: z
-      .string()
-      .nullable()
-      .meta({ description: "Largest difference that is still right; null for dates" }),
-    tolerance_from: z.enum(["currency", "magnitude", "precision"]).nullable().meta({
-      description:
-        "currency: its cash rounding; magnitude: large whole amounts; precision: one smallest unit a part",
-    }),
-    variant: z
-      .string()
-      .nullable()
-      .meta({
-        description:
-          "The reading of the document that fits best, where there are several. Of totals: `no_tax`, `tax_added`, " +
-          "`tax_included`; without a printed sum of several taxes `taxes_added`, `taxes_included`, " +
-          "`taxes_partly_added`, `tax_withheld`; with `_discount_applied`, `_service_included`, `_tip_apart` or " +
-          "`_after_payment` behind them where these are in the base, in the prices, below the total or taken off " +
-          "already. Of a subtotal: `subtotal`, `subtotal_after_discount`, `subtotal_before_tax`, " +
-          "`subtotal_after_discount_before_tax`. Of a row: `without_tax`, `with_tax`, `tax_taken_off`. Of change: " +
-          "`cash_and_card`, `cash_alone`, `voucher`, `tip_apart`, `refund`, `cash_minus_refund`. Of taxes: " +
-          "`tax_withheld`. Others may follow.",
-      }),
-  })
-  .meta({ id: "Check", description: "One arithmetic check of the extracted values against each other" });
-export type Check = z.infer<typeof Check>;
 
 /**
  * Runs a task's rules over a result and its canonical values (`normalize`). Of several ways to read a document

@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import * as Task from "#core/task/task";
+import * as Validate from "#core/task/validate";
 import * as Checks from "./checks.ts";
 import * as PrintedDate from "./date.ts";
 import * as Money from "./money.ts";
@@ -98,7 +99,7 @@ describe.skipIf(!present)("printed values of real receipts", () => {
     const failed: string[] = [];
     for (const record of documents) {
       const answer = answerOf(record);
-      expect(task && Task.validate(task, answer), record.file).toEqual({ ok: true, errors: [] });
+      expect(task && Validate.validate(task, answer), record.file).toEqual({ ok: true, errors: [] });
       const normalized = normalize(task?.fields ?? [], answer);
       expect(normalized["totals.total"], record.file).toEqual({
         value: String(record.norm.total),

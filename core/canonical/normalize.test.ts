@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { type Field, Normalized, normalize } from "./normalize.ts";
+import { type Field, normalize } from "./normalize.ts";
+import { Normalized } from "./schema.ts";
 
 const fields: Field[] = [
   { path: "date", kind: "date" },

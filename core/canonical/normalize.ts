@@ -1,9 +1,11 @@
-import * as z from "zod";
 import * as Amounts from "./amounts.ts";
 import * as Count from "./count.ts";
 import * as Country from "./country.ts";
 import * as PrintedDate from "./date.ts";
+import type { Normalized, NormalizedValue } from "./schema.ts";
 import * as Time from "./time.ts";
+
+export type { Normalized, NormalizedValue } from "./schema.ts";
 
 export type FieldKind = "money" | "count" | "percent" | "date" | "time" | "currency" | "text";
 
@@ -12,40 +14,6 @@ export interface Field {
   path: string;
   kind: FieldKind;
 }
-
-export const NormalizedValue = z
-  .object({
-    value: z.string().meta({
-      description: "Canonical form: a plain decimal, an ISO date, HH:MM or HH:MM:SS, an ISO 4217 code",
-    }),
-    currency: z
-      .string()
-      .nullable()
-      .optional()
-      .meta({ description: "Amounts only: ISO 4217 where the document says it, else null" }),
-    currency_source: z.enum(["printed", "document", "country", "tax_id", "phone"]).optional().meta({
-      description:
-        "Beside a currency: how it is known. printed: by the amount's own mark; document: by the currency field, or by the only currency that other amounts name; country, tax_id, phone: by what is paid with where the address, the tax number or the telephone number say that the paper comes from",
-    }),
-    unit: z.string().nullable().optional().meta({ description: "Quantities only: the printed unit" }),
-    ambiguous: z
-      .literal(true)
-      .optional()
-      .meta({ description: "Another reading of the print is as good, and nothing in the document decides" }),
-    readings: z.array(z.string()).optional().meta({
-      description:
-        "Where a value is ambiguous and its readings can be told: all of them in canonical form, the likeliest first. `value` is the first",
-    }),
-  })
-  .meta({ id: "NormalizedValue" });
-export type NormalizedValue = z.infer<typeof NormalizedValue>;
-
-export const Normalized = z.record(z.string(), NormalizedValue).meta({
-  id: "Normalized",
-  description:
-    "Canonical forms by concrete path (`items[0].price`); what does not read as its kind is left out",
-});
-export type Normalized = z.infer<typeof Normalized>;
 
 /** A printed value of a result and where it stands. */
 export interface Leaf extends Field {
@@ -132,20 +100,22 @@ const clues: Record<string, Country.Source> = { address: "country", tax_id: "tax
 
 function clueOf({ kind, path }: Field): Country.Source | undefined {
   const name = path.slice(path.lastIndexOf(".") + 1);
-  // Who is billed may live anywhere.
-  if (kind !== "text" || path.startsWith("customer.")) return undefined;
-  return Object.hasOwn(clues, name) ? clues[name] : undefined;
+  return kind === "text" && Object.hasOwn(clues, name) ? clues[name] : undefined;
 }
 
-function clueIn(leaf: Leaf): { source: Country.Source; text: string }[] {
-  const source = clueOf(leaf);
-  return source === undefined ? [] : [{ source, text: leaf.printed }];
+/** Who is billed may live anywhere: that speaks against the seller's country, never for one by itself. */
+function countryOf(found: readonly Leaf[]): ReturnType<typeof Country.of> {
+  const said = found.flatMap((leaf) => {
+    const source = clueOf(leaf);
+    return source === undefined ? [] : [{ source, text: leaf.printed, path: leaf.path }];
+  });
+  return Country.of(said.some(({ path }) => !path.startsWith("customer.")) ? said : []);
 }
 
 function documentOf(found: readonly Leaf[]): Document {
   const of = (kind: FieldKind) => found.filter((leaf) => leaf.kind === kind);
   return {
-    amounts: Amounts.read(of("money"), of("currency"), () => Country.of(found.flatMap(clueIn))),
+    amounts: Amounts.read(of("money"), of("currency"), () => countryOf(found)),
     dates: of("date"),
   };
 }

@@ -1,5 +1,3 @@
-import * as Checks from "#core/canonical/checks";
-import * as Normalize from "#core/canonical/normalize";
 import type * as Config from "#core/config";
 import { AppError, from } from "#core/error";
 import * as Budget from "#core/image/budget";
@@ -7,11 +5,9 @@ import * as Image from "#core/image/image";
 import type { Log } from "#core/log";
 import * as Metrics from "#core/metrics/metrics";
 import type * as Override from "#core/task/override";
-import * as Task from "#core/task/task";
+import type * as Task from "#core/task/task";
 import { usageOf } from "#core/vision/fault";
-import type { Salvaged } from "#core/vision/salvage";
 import * as Vision from "#core/vision/vision";
-import * as Partial from "./partial.ts";
 import type { Artifact, Extract } from "./schema.ts";
 import * as Warnings from "./warning.ts";
 
@@ -104,7 +100,7 @@ export async function perform(model: Config.Model, work: Work): Promise<Performe
     await run(performed, model, work, settings);
   } catch (thrown) {
     performed.error = ofCaller(thrown, work) ?? from(thrown);
-    if (thrown instanceof Vision.VisionError) recordFailure(performed, work, thrown);
+    if (thrown instanceof Vision.VisionError) await recordFailure(performed, work, thrown);
   }
   Metrics.item(performed.error);
   return performed;
@@ -134,6 +130,9 @@ async function run(performed: Performed, model: Config.Model, work: Work, settin
   settings.max_tokens = room.fit.maxTokens;
 
   const inferenceAt = Date.now();
+  // While the model answers; where it does not, nobody waits for it.
+  const examining = import("./examine.ts");
+  examining.catch(() => undefined);
   let answer: Vision.Answer;
   try {
     answer = await Vision.ask(
@@ -165,15 +164,10 @@ async function run(performed: Performed, model: Config.Model, work: Work, settin
   }
 
   const validateAt = Date.now();
-  const { ok, errors } = work.validate?.(answer.value) ?? Task.validate(task, answer.value);
-  const normalized = canonicalOf(work, answer.value);
   performed.answer = {
     ...performed.answer,
     result: answer.value,
-    schema_ok: ok,
-    schema_errors: errors,
-    normalized,
-    checks: Checks.run(task, answer.value, normalized),
+    ...(await examining).whole(work, answer.value),
     // What the server calls itself; a name, not a place for anything of length.
     model: answer.model.slice(0, 200),
     usage: { ...answer.usage, attempts: answer.attempts.length },
@@ -190,11 +184,6 @@ async function run(performed: Performed, model: Config.Model, work: Work, settin
     },
   };
   performed.timingsMs.validate = Date.now() - validateAt;
-}
-
-/** Of a clock only the time of the row is used, so that a replay gives the same. */
-function canonicalOf({ task, createdAt }: Work, value: unknown): Normalize.Normalized {
-  return Normalize.normalize(task.fields, value, { createdAt, dueDates: Task.dueDates(task) });
 }
 
 /** The picture as it fits, and what becomes of it when the server says that it does not. */
@@ -230,7 +219,7 @@ function openRoom(performed: Performed, model: Config.Model, work: Work): Promis
   });
 }
 
-function recordFailure(performed: Performed, work: Work, error: Vision.VisionError): void {
+async function recordFailure(performed: Performed, work: Work, error: Vision.VisionError): Promise<void> {
   const { attempts, partial } = error;
   performed.record = {
     ...performed.record,
@@ -241,20 +230,9 @@ function recordFailure(performed: Performed, work: Work, error: Vision.VisionErr
   performed.answer.usage = { ...usageOf(attempts), attempts: attempts.length };
   if (error.code !== "answer_too_long") return;
   performed.answer.complete = false;
-  if (partial !== null) keepPartial(performed, work, partial);
-}
-
-/** What was read of an answer that did not fit. It is held to no schema, and nothing is summed over a list that breaks off. */
-function keepPartial(performed: Performed, work: Work, { value, brokenList }: Salvaged): void {
+  if (partial === null) return;
   const validateAt = Date.now();
-  const { task } = work;
-  const normalized = canonicalOf(work, value);
-  const rules = brokenList === undefined ? task.checks : Partial.rulesWithout(task.checks, brokenList);
-  performed.answer = {
-    ...performed.answer,
-    result: value,
-    normalized,
-    checks: Checks.run({ ...task, checks: rules }, value, normalized),
-  };
+  const examined = (await import("./examine.ts")).partial(work, partial);
+  performed.answer = { ...performed.answer, result: partial.value, ...examined };
   performed.timingsMs.validate = Date.now() - validateAt;
 }

@@ -1,6 +1,5 @@
 import * as z from "zod";
-import * as Check from "#core/canonical/checks";
-import * as Canonical from "#core/canonical/normalize";
+import * as Canonical from "#core/canonical/schema";
 import { codes } from "#core/error";
 import * as Debugging from "#core/task/debug";
 import { Warnings } from "./warning.ts";
@@ -99,7 +98,7 @@ export const Extract = z
       .meta({ description: "Null where there is no whole answer that could be held to the schema." }),
     schema_errors: z.array(z.object({ path: z.string(), message: z.string() })),
     normalized: Canonical.Normalized,
-    checks: z.array(Check.Check),
+    checks: z.array(Canonical.Check),
     warnings: Warnings,
     model: z
       .string()

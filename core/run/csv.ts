@@ -126,6 +126,8 @@ function cell(value: unknown, options: { mayBeAmount: boolean }): string | numbe
   return safe(typeof value === "string" ? value : JSON.stringify(value), options);
 }
 
+/** Without one of these there is nothing to make safe. */
+const suspicious = /[=+\-@＝＋－＠\0]|^[\t\r]/u;
 /** What some spreadsheet splits a line at, whatever the file was written with. */
 const separators = /([,;\t\r\n|])/;
 /** White space and quotes do not keep a spreadsheet from seeing the formula behind them. */
@@ -137,6 +139,8 @@ const beginsFormula = /^([\s"]*)(?=[=+\-@＝＋－＠])/u;
  * readers, and a file for others, so it is shown as U+FFFD.
  */
 export function safe(text: string, { mayBeAmount }: { mayBeAmount: boolean }): string {
+  // Most cells have nothing of the kind, and there are millions of them.
+  if (!suspicious.test(text)) return text;
   const whole = text.replaceAll("\0", "\ufffd");
   if (mayBeAmount && printedNumber.test(whole)) return whole;
   const guarded = whole

@@ -1,15 +1,11 @@
 import * as z from "zod";
-import * as Count from "#core/canonical/count";
-import * as Currency from "#core/canonical/currency";
-import * as PrintedDate from "#core/canonical/date";
-import * as Money from "#core/canonical/money";
 import type { FieldKind } from "#core/canonical/normalize";
-import * as Time from "#core/canonical/time";
 
 /**
  * The building blocks of task schemas. Every value is a string exactly as printed, or null when it is not on
- * the paper. A format says what the string must read as; it is asserted in validation (Task.validate, so that who
- * only lists tasks loads no readers) and never sent to the model, because engines move to another grammar backend or refuse formats they do not know.
+ * the paper. A format says what the string must read as; it is asserted in validation (validate.ts, so that
+ * who only lists tasks loads no readers) and never sent to the model, because engines move to another grammar backend
+ * or refuse formats they do not know.
  */
 
 /** Own formats by kind of field. `text` has none. */
@@ -21,16 +17,6 @@ export const formats = {
   time: "x-time",
   currency: "x-currency",
 } as const satisfies { [Kind in Exclude<FieldKind, "text">]: string };
-
-/** What each format asserts of a string; also what a JSON Schema validator needs to know them. */
-export const formatChecks: Record<(typeof formats)[keyof typeof formats], (value: string) => boolean> = {
-  "x-money": (value) => Money.parse(value) !== null,
-  "x-count": (value) => Count.parse(value) !== null,
-  "x-percent": (value) => Count.parsePercent(value) !== null,
-  "x-date": PrintedDate.isReadable,
-  "x-time": (value) => Time.parse(value) !== null,
-  "x-currency": (value) => Currency.isMark(value),
-};
 
 function formatted(kind: keyof typeof formats, description: string) {
   return z.string().nullable().meta({ format: formats[kind], description });

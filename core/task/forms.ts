@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import * as z from "zod";
-import { formatChecks } from "./field.ts";
+import { formatChecks } from "./readers.ts";
 
 /*
  * Forms of strings: what a model server holds an answer to, and what is left out before sending and checked by us.

@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { AppError } from "#core/error";
 import { Debug, override } from "#core/task/override";
 import * as Task from "#core/task/task";
+import * as Validate from "./validate.ts";
 
 const known = (id: string): Task.Task => {
   const task = Task.get(id);
@@ -32,7 +33,7 @@ describe("without options", () => {
     for (const debug of [undefined, {}, { temperature: 1 }]) {
       const { task, validate } = await override(receipt, debug);
       expect(task).toEqual(receipt);
-      expect(validate({ total: 12 })).toEqual(Task.validate(receipt, { total: 12 }));
+      expect(validate({ total: 12 })).toEqual(Validate.validate(receipt, { total: 12 }));
     }
   });
 });

@@ -6,10 +6,11 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import * as Checks from "#core/canonical/checks";
 import { normalize } from "#core/canonical/normalize";
-import { formatChecks } from "./field.ts";
 import { portable } from "./lint.ts";
+import { formatChecks } from "./readers.ts";
 import { TaskDetail, TaskSummary } from "./summary.ts";
 import * as Task from "./task.ts";
+import * as Validate from "./validate.ts";
 
 const tasks = Task.list();
 const get = (id: string) => tasks.find((task) => task.id === id) ?? raise(`no task ${id}`);
@@ -81,7 +82,7 @@ describe.each(tasks)("$id", (task) => {
     expect(task.examples.length).toBeGreaterThan(0);
     for (const { lines, answer } of task.examples) {
       expect(task.prompt).toContain(`\n${lines.join("\n")}\nhas this answer:\n${JSON.stringify(answer)}\n`);
-      expect(Task.validate(task, answer)).toEqual({ ok: true, errors: [] });
+      expect(Validate.validate(task, answer)).toEqual({ ok: true, errors: [] });
       const normalized = normalize(task.fields, answer);
       expect(Object.keys(normalized).length).toBeGreaterThan(2);
       expect(Object.values(normalized).some(({ ambiguous }) => ambiguous)).toBe(false);
@@ -143,7 +144,7 @@ describe.each(tasks)("$id", (task) => {
       fc.property(node(task.validationSchema), (answer) => {
         const ok = accepts(answer);
         accepted += ok ? 1 : 0;
-        expect(Task.validate(task, answer).ok).toBe(ok);
+        expect(Validate.validate(task, answer).ok).toBe(ok);
       }),
       { numRuns: 40 },
     );
@@ -167,7 +168,7 @@ describe("validation", () => {
     broken.items = [{ name: "Tea", quantity: "2x", unit_price: null, price: "FREE" }, { name: "" }] as never;
     broken.totals = { ...broken.totals, total: 12.5 } as never;
     delete broken.payment;
-    expect(Task.validate(task, broken)).toEqual({
+    expect(Validate.validate(task, broken)).toEqual({
       ok: false,
       errors: [
         { path: "items[0].price", message: "must be an amount of money or null" },
@@ -190,7 +191,7 @@ describe("validation", () => {
       totals: canary,
       items: [canary, { [canary]: 1 }],
     };
-    const { ok, errors } = Task.validate(task, broken);
+    const { ok, errors } = Validate.validate(task, broken);
     expect(ok).toBe(false);
     expect(errors.length).toBeGreaterThan(4);
     expect(JSON.stringify(errors)).not.toContain(canary);
@@ -198,14 +199,14 @@ describe("validation", () => {
 
   test("refuses fields that the schema does not have, those of the prototype included", () => {
     const extra = JSON.parse(JSON.stringify(answer()).replace("{", '{"__proto__":{"a":1},'));
-    expect(Task.validate(task, extra).ok).toBe(false);
+    expect(Validate.validate(task, extra).ok).toBe(false);
     const inherited = Object.assign(Object.create({ totals: {} }), answer());
     delete inherited.totals;
-    expect(Task.validate(task, inherited).ok).toBe(false);
+    expect(Validate.validate(task, inherited).ok).toBe(false);
   });
 
   test.each([null, undefined, [], "text", 4, true])("refuses %j as a whole", (value) => {
-    expect(Task.validate(task, value)).toEqual({
+    expect(Validate.validate(task, value)).toEqual({
       ok: false,
       errors: [{ path: "", message: "must be an object" }],
     });
@@ -213,7 +214,7 @@ describe("validation", () => {
 
   test("of an endless answer reports a bounded number of errors", () => {
     const items = Array.from({ length: 20_000 }, () => ({ name: 1 }));
-    expect(Task.validate(task, { ...answer(), items }).errors).toHaveLength(100);
+    expect(Validate.validate(task, { ...answer(), items }).errors).toHaveLength(100);
   });
 });
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import * as Task from "#core/task/task";
+import * as Validate from "#core/task/validate";
 import * as Facts from "#local/model/rules/facts";
 import { fill } from "#local/model/rules/fill";
 import { receipts } from "#local/model/rules/fixtures/receipts";
@@ -111,7 +112,7 @@ describe("filling a schema", () => {
     (_, task) => {
       for (const receipt of receipts) {
         const answer = ask(task.modelSchema, receipt.text);
-        expect({ receipt: receipt.name, ...Task.validate(task, answer) }).toMatchObject({
+        expect({ receipt: receipt.name, ...Validate.validate(task, answer) }).toMatchObject({
           ok: true,
           errors: [],
         });
