@@ -77,7 +77,7 @@ describe("what breaks engines is refused, by place", () => {
     [
       "alternatives that begin with themselves",
       object({ a: { $ref: "#/$defs/x" } }, { $defs: { x: { anyOf: [{ $ref: "#/$defs/x" }, text] } } }),
-      "",
+      "properties.a",
     ],
     [
       "lists that must hold themselves",
@@ -85,7 +85,7 @@ describe("what breaks engines is refused, by place", () => {
         { a: { $ref: "#/$defs/x" } },
         { $defs: { x: { type: "array", items: { $ref: "#/$defs/x" }, minItems: 1 } } },
       ),
-      "",
+      "properties.a",
     ],
     ["definitions below the top", object({ a: { ...text, $defs: {} } }), "properties.a"],
     ["required of what is not there", object({ a: text }, { required: ["a", "b"] }), ""],

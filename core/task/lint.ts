@@ -17,6 +17,8 @@ export const maxSchemaBytes = 64 * 1024;
 export const maxDepth = 10;
 /** Schemas altogether. */
 export const maxNodes = 1000;
+/** Keywords of one schema: more than JSON Schema has, with OpenAPI's. */
+const maxKeywords = 100;
 /** Fields of one object. */
 export const maxProperties = 100;
 /** Branches of one anyOf, and anyOf in the whole schema: alternatives multiply in the grammar. */
@@ -109,8 +111,7 @@ class Walk {
   whole(schema: Node): Pair {
     const pair: Pair = { model: {}, checked: {} };
     this.#targets.set("#", pair);
-    const { $defs: _, definitions: __, ...rest } = schema;
-    Object.assign(pair, this.visit(rest, "", 1));
+    Object.assign(pair, this.visit(schema, "", 1));
     const named = typeof pair.model.$ref === "string" ? this.#targets.get(pair.model.$ref) : undefined;
     const root: Pair = { model: { ...(named ?? pair).model }, checked: { ...(named ?? pair).checked } };
     if (this.issues.length > 0) return root;
@@ -142,7 +143,13 @@ class Walk {
   }
 
   #visitNode(value: Node, path: string, depth: number, pair: Pair): void {
-    const keywords = Object.keys(value);
+    const top = value === this.#root;
+    const all = Object.keys(value);
+    if (all.length > maxKeywords) {
+      this.report(path, "has more keywords than JSON Schema has");
+      return;
+    }
+    const keywords = top ? all.filter((keyword) => !containers.some((each) => each === keyword)) : all;
     const foreign = keywords.filter((keyword) => !isAnnotation(keyword) && !isKnown(keyword));
     for (const keyword of foreign.slice(0, maxIssues)) this.#refuse(path, keyword);
     for (const keyword of keywords.filter((each) => annotations.has(each)))
