@@ -22,7 +22,7 @@ let db: Database.Db;
 beforeAll(async () => {
   model = await ModelServer.start({ model: "scripted", maxModelLen: house.contextTokens });
   loop = await startLoop({
-    timeScale: 1 / 2,
+    timeScale: 1 / 4,
     env: { VLLM_BASE_URL: model.url, VLLM_MODEL: "scripted" },
   });
   db = Database.wrap(createClient({ url: `file:${loop.home}/ocrlty.db`, timeout: 5_000 }));
