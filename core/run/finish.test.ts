@@ -410,7 +410,7 @@ describe("the writing of large results", () => {
 
   test("is carried over between steps that end in the middle of a part", async () => {
     await rewind(run, 3);
-    const { more } = await finish(run, { timeMs: 40 });
+    const { more } = await finish(run, { timeMs: 120 });
     expect(more).toBeGreaterThan(4);
     expect(await documents(run)).toEqual(lastTwo);
   });
