@@ -140,8 +140,8 @@ function toTaxEntry(line: TaxTable.TaxLine): Entry {
 }
 
 const CURRENCY_WORD = new RegExp(
-  `(?<!\\p{L})(?:RM|MYR|Rp|IDR|EURO?|USD|GBP|CHF|SGD|${Amounts.CODES})(?!\\p{L})|[€£$₹₺](?!\\p{L})`,
-  "iu",
+  `(?<!\\p{L})(?:${Amounts.anyCase("RM|MYR|Rp|IDR|EURO?|USD|GBP|CHF|SGD")}|${Amounts.CODES})(?!\\p{L})|[€£$₹₺](?!\\p{L})`,
+  "u",
 );
 /** Marks that several countries share: there the paper's words decide. */
 const SHARED: Record<string, string[]> = {
