@@ -473,7 +473,7 @@ function noteRetries(log: Log, operation: string, attempts: number | undefined):
 }
 
 /** Every fault but the ones above is the bucket's weather, wrong credentials included: nothing the caller did. */
-function unavailable(log: Log, operation: string, thrown: unknown, startedAt: number): AppError {
+export function unavailable(log: Log, operation: string, thrown: unknown, startedAt: number): AppError {
   const status = thrown instanceof S3ServiceException ? thrown.$metadata.httpStatusCode : undefined;
   log.warn("s3_retry", {
     operation,

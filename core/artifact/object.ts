@@ -5,7 +5,6 @@ import {
   ListObjectsV2Command,
   S3ServiceException,
 } from "@aws-sdk/client-s3";
-import { AppError } from "#core/error";
 import type { Log } from "#core/log";
 import * as Bucket from "./bucket.ts";
 import { limited, pieces } from "./limited.ts";
@@ -152,7 +151,7 @@ async function* logged(log: Log, source: AsyncIterable<Uint8Array>): AsyncGenera
   try {
     yield* source;
   } catch (thrown) {
-    throw unavailable(log, "get", thrown, startedAt);
+    throw Bucket.unavailable(log, "get", thrown, startedAt);
   }
 }
 
@@ -169,23 +168,9 @@ async function attempt<T>(
     return await limited(bucket.timeoutMs, call);
   } catch (thrown) {
     if (meaningful.includes(statusOf(thrown) ?? 0)) return undefined;
-    throw unavailable(log, operation, thrown, startedAt);
+    throw Bucket.unavailable(log, operation, thrown, startedAt);
   }
 }
 
 const statusOf = (thrown: unknown) =>
   thrown instanceof S3ServiceException ? thrown.$metadata.httpStatusCode : undefined;
-
-function unavailable(log: Log, operation: string, thrown: unknown, startedAt: number): AppError {
-  log.warn("s3_retry", {
-    operation,
-    gave_up: true,
-    status: statusOf(thrown),
-    error: thrown instanceof Error ? thrown.name : "unknown",
-    duration_ms: Date.now() - startedAt,
-  });
-  return new AppError("storage_unavailable", "the bucket cannot be reached right now", {
-    cause: thrown,
-    retryAfterS: 2,
-  });
-}
