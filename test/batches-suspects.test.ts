@@ -16,8 +16,8 @@ afterAll(async () => {
   await batches?.close();
 });
 
-/** The bad one failed after exactly three marks, and nobody else did. */
-async function expectOnlyBadFailed(runId: string, bad: number, crashes: Poison): Promise<void> {
+/** The bad one failed after exactly three marks, and nobody else did. `asked`: how often the server read it. */
+async function expectOnlyBadFailed(runId: string, bad: number, crashes: Poison, asked = [3]): Promise<void> {
   const run = await batches.ended(runId, 40_000);
   const rows = await batches.verify(runId);
   expect(rows.filter(({ status }) => status === "failed").map(({ index }) => index)).toEqual([bad]);
@@ -26,7 +26,7 @@ async function expectOnlyBadFailed(runId: string, bad: number, crashes: Poison):
     status: "succeeded",
     counts: { total: keys.length, succeeded: keys.length - 1, failed: 1 },
   });
-  expect(crashes.asked().get(`${runId}~${bad}`)).toBe(3);
+  expect(asked).toContain(crashes.asked().get(`${runId}~${bad}`));
   // The last time nobody of its run was beside it: that mark is its own.
   const last = crashes.crashes.findLast(({ inFlight }) => inFlight.includes(`${runId}~${bad}`));
   expect(last?.inFlight.filter((id) => id.startsWith(`${runId}~`))).toEqual([`${runId}~${bad}`]);
@@ -57,8 +57,9 @@ describe("a picture at which the model server loses all connections", () => {
       batches.create({ keys, run_id: "poison-a", concurrency: 4 }),
       batches.create({ keys, run_id: "poison-b", concurrency: 4 }),
     ]);
-    await expectOnlyBadFailed("poison-a", 4, crashes);
-    await expectOnlyBadFailed("poison-b", 6, crashes);
+    // One of the marks may be of a request that was lost before the server read it: the other run's picture had just taken it down.
+    await expectOnlyBadFailed("poison-a", 4, crashes, [2, 3]);
+    await expectOnlyBadFailed("poison-b", 6, crashes, [2, 3]);
   }, 60_000);
 });
 
