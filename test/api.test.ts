@@ -93,7 +93,7 @@ describe("keys", () => {
   test("every route that needs a key refuses missing, malformed, unknown, revoked and expired ones alike", async () => {
     const revoked = await newKey("revoked");
     await Key.revoke(db, "revoked");
-    const expired = await newKey("expired", { expiresAt: new Date(Date.now() - 1_000) });
+    const expired = await newKey("expired", { expires: { at: new Date(Date.now() - 1_000) } });
     const unknown = `ocrlty_00000000_${"x".repeat(43)}`;
     const guarded = Routes.routes.filter((route) => route.access !== "public");
     expect(guarded.length).toBeGreaterThanOrEqual(5);

@@ -8,6 +8,9 @@ export const keyTable = sqliteTable("key", {
   createdAt: integer("created_at", { mode: "timestamp_ms" }).notNull(),
   revokedAt: integer("revoked_at", { mode: "timestamp_ms" }),
   lastUsedAt: integer("last_used_at", { mode: "timestamp_ms" }),
+  /** When new secrets end, which a rotation keeps: so long after they are made, or on a day; both null is never. */
+  lifetimeMs: integer("lifetime_ms"),
+  endsAt: integer("ends_at", { mode: "timestamp_ms" }),
   /** Limits; null is none. */
   requestsPerMinute: integer("requests_per_minute"),
   itemsPerDay: integer("items_per_day"),

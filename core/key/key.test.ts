@@ -1,5 +1,6 @@
 import { eq } from "drizzle-orm";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Expiry } from "#core/key/change";
 import * as Key from "#core/key/key";
 import * as TestDatabase from "#test/database";
 import { keySecretTable, keyTable } from "./key.sql.ts";
@@ -145,7 +146,7 @@ describe("keys", () => {
     const expired = await Key.create(database.db, pepper, {
       keyId: "expired",
       role: "client",
-      expiresAt: new Date(Date.now() - 1),
+      expires: { at: new Date(Date.now() - 1) },
     });
     expect((await Key.revoke(database.db, "revoked")).revoked_at).not.toBeNull();
     const unknown = revoked.api_key.replace(/.$/, (last) => (last === "A" ? "B" : "A"));
@@ -188,7 +189,7 @@ describe("keys", () => {
     const created = await Key.create(database.db, pepper, {
       keyId: "ends",
       role: "client",
-      expiresAt: new Date(Date.now() + 400),
+      expires: { at: new Date(Date.now() + 400) },
     });
     const verify = fresh({ keyCacheMs: 60_000, keyLastUsedMs: 60_000 });
     expect(await verify(created.api_key)).toBeDefined();
@@ -206,6 +207,62 @@ describe("keys", () => {
     await expect.poll(() => fresh()(first.api_key)).toBeUndefined();
     expect(await fresh()(second.api_key)).toBeUndefined();
     expect((await fresh()(third.api_key))?.keyId).toBe("rotated");
+  });
+
+  test("a rotation keeps how the key ends: so long after each secret, on its day, or never", async () => {
+    const hour = 3_600_000;
+    const day = new Date(Date.now() + 5 * hour);
+    const ends = async (keyId: string, expires: Expiry) => {
+      await Key.create(database.db, pepper, { keyId, role: "client", expires });
+      const made = await Key.rotate(database.db, pepper, { keyId, overlapMs: 0 });
+      return made.expires_at === null ? null : Date.parse(made.expires_at);
+    };
+    const before = Date.now();
+    const lifetime = await ends("lasts", { afterMs: hour });
+    expect(lifetime).toBeGreaterThanOrEqual(before + hour);
+    expect(lifetime).toBeLessThanOrEqual(Date.now() + hour);
+    expect(await ends("dated", { at: day })).toBe(day.getTime());
+    expect(await ends("eternal", null)).toBeNull();
+    // Also when no secret is left (a new pepper), and also the one after: what was asked for once is the key's own.
+    await database.db.query.delete(keySecretTable).where(eq(keySecretTable.keyId, "dated"));
+    const rotate = (keyId: string, expires?: Expiry) =>
+      Key.rotate(database.db, pepper, { keyId, overlapMs: 0, expires });
+    expect((await rotate("dated")).expires_at).toBe(day.toISOString());
+    expect((await rotate("dated", { afterMs: hour })).lifetime_ms).toBe(hour);
+    expect(Date.parse((await rotate("dated")).expires_at ?? "")).toBeLessThan(Date.now() + 2 * hour);
+    await Key.create(database.db, pepper, { keyId: "over", role: "client", expires: { at: new Date(1) } });
+    await expect(rotate("over")).rejects.toMatchObject({
+      code: "conflict",
+      message: expect.stringContaining("expired"),
+    });
+    expect((await rotate("over", null)).expires_at).toBeNull();
+  });
+
+  test("role, scopes and expiry of a key can be changed, and it is known by them from then on", async () => {
+    const made = await Key.create(database.db, pepper, {
+      keyId: "moved",
+      role: "client",
+      expires: { afterMs: 1_000 },
+    });
+    const known = async () => (await fresh()(made.api_key))?.scopes;
+    const update = (changes: Parameters<typeof Key.update>[2]) => Key.update(database.db, "moved", changes);
+    expect(await update({ role: "debugger", itemsPerDay: 5 })).toMatchObject({
+      role: "debugger",
+      items_per_day: 5,
+    });
+    expect(await known()).toEqual(Key.presets.debugger);
+    await update({ scopes: ["runs:delete"] });
+    expect(await known()).toEqual(["runs:delete"]);
+    expect(await update({ expires: null })).toMatchObject({
+      role: "debugger",
+      expires_at: null,
+      lifetime_ms: null,
+    });
+    await Key.rotate(database.db, pepper, { keyId: "moved", overlapMs: 3_600_000 });
+    // The older secret ends no later than the newest.
+    await update({ expires: { at: new Date(Date.now() - 1) } });
+    expect(await known()).toBeUndefined();
+    await expect(update({ scopes: ["everything"] })).rejects.toMatchObject({ code: "invalid_request" });
   });
 
   test("a revoked key cannot be rotated back to life", async () => {

@@ -2,9 +2,11 @@ import { sql } from "drizzle-orm";
 import * as Breaker from "#core/breaker/breaker";
 import { breakerTable } from "#core/breaker/breaker.sql";
 import * as Database from "#core/db/client";
+import { keyTable } from "#core/key/key.sql";
 import type { Log } from "#core/log";
 import * as Queue from "#core/queue/queue";
 import { windowOf } from "#infra/limits";
+import * as Cancel from "./cancel.ts";
 import { itemTable as item, type RunRow, runTable as run } from "./run.sql.ts";
 import type { RunStores } from "./services.ts";
 import * as Weather from "./weather.ts";
@@ -53,6 +55,10 @@ export async function fill(services: RunStores, runUid: string, log: Log): Promi
   const seen = await look(services.db, runUid);
   if (seen === undefined) return undefined;
   const { row, breaker } = seen;
+  if (seen.revoked && (row.state === "planning" || row.state === "running")) {
+    log.info("run_of_revoked_key", { run_id: row.runId, key_id: row.keyId });
+    return Cancel.cancel(services, row, log);
+  }
   if (row.state !== "running" || row.waitingFor !== null) return row;
   if (breaker.kind !== "closed" && (seen.unsent.length > 0 || seen.lone.length > 0)) {
     await Weather.pause(services, row, log);
@@ -75,6 +81,8 @@ export async function fill(services: RunStores, runUid: string, log: Log): Promi
 interface Seen {
   row: RunRow;
   breaker: Breaker.State;
+  /** The key of the run was revoked. */
+  revoked: boolean;
   inFlight: number;
   bySlot: Map<number, number>;
   unsent: Waiting[];
@@ -113,6 +121,8 @@ async function look(db: Database.Db, runUid: string): Promise<Seen | undefined> 
     // by another one instead.
     Database.statement(sql`${columns}, (${item.status} = 'running' OR ${item.sentEpoch} = ${epoch}) AS is_out ${mine}
       AND suspects >= 2 AND +${item.status} IN ('queued', 'running') ORDER BY +${item.index} LIMIT ${most}`),
+    Database.statement(sql`SELECT 1 FROM ${keyTable} WHERE ${keyTable.revokedAt} IS NOT NULL
+      AND ${keyTable.keyId} = (SELECT ${run.keyId} FROM ${run} WHERE ${run.runUid} = ${runUid})`),
   ]);
   const row = Database.rows(run, results[0])[0];
   if (row === undefined) return undefined;
@@ -132,6 +142,7 @@ async function look(db: Database.Db, runUid: string): Promise<Seen | undefined> 
   return {
     row,
     breaker: Breaker.stateOf(Database.rows(breakerTable, results[1])[0], now),
+    revoked: (results[7]?.rows.length ?? 0) > 0,
     inFlight,
     bySlot,
     unsent: [...(results[4]?.rows ?? []), ...(results[5]?.rows ?? [])].map(waiting),

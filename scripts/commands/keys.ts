@@ -6,7 +6,9 @@ import { Command, Option } from "commander";
 import * as Config from "#core/config";
 import * as Database from "#core/db/client";
 import { migrate } from "#core/db/migrate";
+import type { Expiry } from "#core/key/change";
 import * as Key from "#core/key/key";
+import * as Stop from "#core/key/stop";
 import { absoluteDatabaseUrl, databaseUrl, home } from "#local/home";
 import { type Context, type Exit, exit, UsageError } from "#scripts/context";
 import * as Links from "#scripts/links";
@@ -70,8 +72,9 @@ Examples:
   npm run -s keys -- create-key --key-id ci --role client --json | jq -r .api_key
   npm run keys -- create-key --key-id guest --role client --requests-per-minute 60 --items-per-day 500
   npm run keys -- update-key --key-id guest --items-per-day 1000 --requests-per-minute none
+  npm run keys -- update-key --key-id guest --role debugger --expires 90d
   npm run keys -- rotate-key --key-id client-1 --overlap 24h
-  npm run keys -- revoke-key --key-id client-1
+  npm run keys -- revoke-key --key-id client-1 --cancel
 
 Exit status: 0 done, 2 usage or database.`;
 
@@ -101,27 +104,39 @@ export function command(context: Context, done: (status: Exit) => void): Command
     .addOption(keyId())
     .addOption(new Option("--role <role>", "a preset of scopes").choices(Key.roles).makeOptionMandatory())
     .option("--scopes <list>", 'instead of the role\'s: a,b or ["a","b"]')
-    .option("--expires <time>", "90d, 12h, or a date such as 2027-01-31")
+    .option("--expires <time>", expiryForms)
     .action(async (options: NewKeyOptions) => {
       const scopes = options.scopes === undefined ? undefined : parseScopes(options.scopes);
-      const expiresAt = options.expires === undefined ? undefined : parseExpiry(options.expires);
+      const expires = options.expires === undefined ? undefined : parseExpiry(options.expires);
       const limits = parseLimits(options);
       await withDatabase(context, options, { create: true }, async ({ db, pepper }) => {
         await Key.checkPepper(db, pepper());
         const { keyId, role } = options;
-        show(context, options, await Key.create(db, pepper(), { keyId, role, scopes, expiresAt, limits }));
+        show(context, options, await Key.create(db, pepper(), { keyId, role, scopes, expires, limits }));
       });
       done(exit.ok);
     });
 
-  limited(verb("update-key", "change a key's limits, everywhere after 60 s at most; none removes one"))
+  limited(verb("update-key", "change a key, everywhere after 60 s at most; none removes a limit"))
     .addOption(keyId())
-    .action(async (options: KeyOptions & LimitOptions) => {
-      const limits = parseLimits(options);
-      if (Object.keys(limits).length === 0)
-        throw new UsageError("there is nothing to change: name at least one limit, such as --items-per-day");
+    .addOption(
+      new Option("--role <role>", "another role, with its scopes unless --scopes").choices(Key.roles),
+    )
+    .option("--scopes <list>", 'the scopes from now on: a,b or ["a","b"]')
+    .option("--expires <time>", `when its newest secret and later ones end: ${expiryForms}`)
+    .action(async (options: Partial<NewKeyOptions> & KeyOptions) => {
+      const changes = {
+        ...parseLimits(options),
+        ...(options.role === undefined ? {} : { role: options.role }),
+        ...(options.scopes === undefined ? {} : { scopes: parseScopes(options.scopes) }),
+        ...(options.expires === undefined ? {} : { expires: parseExpiry(options.expires) }),
+      };
+      if (Object.keys(changes).length === 0)
+        throw new UsageError(
+          "there is nothing to change: name a limit such as --items-per-day, --role, --scopes or --expires",
+        );
       await withDatabase(context, options, { create: false }, async ({ db }) => {
-        show(context, options, await Key.update(db, options.keyId, limits));
+        show(context, options, await Key.update(db, options.keyId, changes));
       });
       done(exit.ok);
     });
@@ -134,11 +149,22 @@ export function command(context: Context, done: (status: Exit) => void): Command
     done(exit.ok);
   });
 
-  verb("revoke-key", "refuse a key from now on, everywhere after 60 s at most")
+  verb(
+    "revoke-key",
+    "refuse a key from now on, everywhere after 60 s at most, and say what of it is going on",
+  )
     .addOption(keyId())
-    .action(async (options: KeyOptions) => {
+    .option("--cancel", "cancel its runs, and end its extracts that wait in line")
+    .action(async (options: KeyOptions & { cancel?: boolean }) => {
       await withDatabase(context, options, { create: false }, async ({ db }) => {
-        show(context, options, await Key.revoke(db, options.keyId));
+        const key = await Key.revoke(db, options.keyId);
+        const stopped = options.cancel ? await Stop.stop(db, options.keyId) : undefined;
+        const going = await Stop.going(db, options.keyId);
+        if (options.json) context.out(json({ ...key, going, ...(stopped && { stopped }) }));
+        else {
+          show(context, options, key);
+          context.out(goingOf(going, stopped));
+        }
       });
       done(exit.ok);
     });
@@ -150,17 +176,16 @@ export function command(context: Context, done: (status: Exit) => void): Command
       "how long the old secret stays good, such as 24h; 0 for not at all",
       "24h",
     )
-    .option("--expires <time>", "when the new secret ends")
+    .option(
+      "--expires <time>",
+      `when it ends, and later ones do, instead of as the key had it: ${expiryForms}`,
+    )
     .action(async (options: KeyOptions & { overlap: string; expires?: string }) => {
       const overlapMs = options.overlap === "0" ? 0 : parseDuration(options.overlap, "--overlap");
-      const expiresAt = options.expires === undefined ? undefined : parseExpiry(options.expires);
+      const expires = options.expires === undefined ? undefined : parseExpiry(options.expires);
       await withDatabase(context, options, { create: false }, async ({ db, pepper }) => {
         await Key.checkPepper(db, pepper());
-        show(
-          context,
-          options,
-          await Key.rotate(db, pepper(), { keyId: options.keyId, overlapMs, expiresAt }),
-        );
+        show(context, options, await Key.rotate(db, pepper(), { keyId: options.keyId, overlapMs, expires }));
       });
       done(exit.ok);
     });
@@ -331,12 +356,31 @@ function parseDuration(text: string, option: string): number {
   return Number(match[1]) * unit;
 }
 
-/** A duration from now, or a date: the whole of that day (UTC) counts unless a time is given. */
-function parseExpiry(text: string): Date {
-  if (!/^\d{4}-\d{2}-\d{2}/.test(text)) return new Date(Date.now() + parseDuration(text, "--expires"));
+const expiryForms = "90d or 12h after each is made, a date such as 2027-01-31, or never";
+
+/** A time after each secret is made, or a date: the whole of that day (UTC) counts unless a time is given. */
+function parseExpiry(text: string): Expiry {
+  if (text === "never") return null;
+  if (!/^\d{4}-\d{2}-\d{2}/.test(text)) return { afterMs: parseDuration(text, "--expires") };
   const date = new Date(text.length === 10 ? `${text}T23:59:59.999Z` : text);
   if (Number.isNaN(date.getTime()))
-    throw new UsageError("--expires must be 90d, 12h, or a date such as 2027-01-31");
+    throw new UsageError("--expires must be 90d, 12h, a date such as 2027-01-31, or never");
   if (date.getTime() <= Date.now()) throw new UsageError("--expires lies in the past");
-  return date;
+  return { at: date };
+}
+
+/** What goes on under a key that was revoked, for the person at the terminal. */
+function goingOf(going: Stop.Going, stopped: { runs: number; extracts: number } | undefined): string {
+  const lines = [
+    ...(stopped === undefined ? [] : [`stopped: ${stopped.runs} runs, ${stopped.extracts} extracts in line`]),
+    ...going.runs.map(
+      ({ run_id, status, items_left }) => `run ${run_id} is ${status}, ${items_left} items left`,
+    ),
+    ...(going.run_count > going.runs.length ? [`and ${going.run_count - going.runs.length} more runs`] : []),
+    `extracts: ${going.extracts_running} running, ${going.extracts_queued} in line`,
+    ...(stopped === undefined && going.run_count + going.extracts_queued > 0
+      ? ["its runs get no more items from here on; --cancel stops them and what is in line now"]
+      : []),
+  ];
+  return lines.map((line) => `${line}\n`).join("");
 }

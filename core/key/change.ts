@@ -1,0 +1,280 @@
+import { and, asc, eq, isNull, lt, sql } from "drizzle-orm";
+import * as z from "zod";
+import * as Database from "#core/db/client";
+import { AppError } from "#core/error";
+import { scopes as allScopes } from "#infra/routes";
+import * as Info from "./info.ts";
+import { keySecretTable, keyTable } from "./key.sql.ts";
+import { noLimits } from "./limits.ts";
+import { KeyId, presets, type Role, roles } from "./role.ts";
+import * as Secret from "./secret.ts";
+
+/*
+ * create(…)  a key with its first secret
+ * update(…)  its limits, role, scopes, expiry
+ * rotate(…)  a new secret beside the old one
+ * revoke(…)  refused from now on
+ */
+
+/** How the parts of a key are called towards operators. */
+const named: Record<string, string> = {
+  keyId: "key id",
+  role: "role",
+  scopes: "scopes",
+  expires: "expiry",
+  requestsPerMinute: "requests per minute",
+  itemsPerDay: "items per day",
+  modelSecondsPerDay: "model seconds per day",
+  maxRunItems: "items of a run",
+};
+
+const limit = z
+  .number()
+  .refine((value) => Number.isSafeInteger(value) && value > 0, "must be a whole number above 0")
+  .nullish();
+
+const limits = {
+  requestsPerMinute: limit,
+  itemsPerDay: limit,
+  modelSecondsPerDay: limit,
+  maxRunItems: limit,
+};
+const Limits = z.strictObject(limits);
+/** Limits to set; null removes one, undefined leaves it as it is. */
+export type LimitChanges = z.input<typeof Limits>;
+
+/** When a key's secrets end: on a day whenever they were made, so long after each was made, or never (null). */
+const Expiry = z
+  .union([z.strictObject({ at: z.date() }), z.strictObject({ afterMs: z.int().min(1) })])
+  .nullable();
+export type Expiry = z.output<typeof Expiry>;
+
+const scopeList = z.array(z.enum(allScopes)).min(1);
+
+/** What was given in good order. @throws AppError `invalid_request` that says what is wrong. */
+function checked<T>(schema: z.ZodType<T>, input: unknown): T {
+  const parsed = schema.safeParse(input);
+  if (parsed.success) return parsed.data;
+  throw new AppError(
+    "invalid_request",
+    parsed.error.issues
+      .map(
+        (issue) =>
+          `${named[String(issue.path.at(-1))] ?? named[String(issue.path[0])] ?? "key"}: ${issue.message}`,
+      )
+      .join("; "),
+  );
+}
+
+const NewKey = z.strictObject({
+  keyId: KeyId,
+  role: z.enum(roles),
+  scopes: scopeList.optional(),
+  expires: Expiry.optional(),
+  // One that is set to nothing must not hide that there is none.
+  limits: Limits.transform((given) => withoutUndefined(given)).optional(),
+});
+
+/**
+ * Makes a key. The secret is in the answer and nowhere else.
+ * @param input.scopes - instead of the role's preset; @param input.expires - when its secrets are refused, never unless given.
+ * @param input.limits - none unless given.
+ * @throws AppError `invalid_request` for a bad id, role, scope or limit, `conflict` when the id exists (revoked ones too).
+ */
+export async function create(
+  db: Database.Db,
+  pepper: string,
+  input: {
+    keyId: string;
+    role: Role;
+    scopes?: readonly string[] | undefined;
+    expires?: Expiry | undefined;
+    limits?: LimitChanges | undefined;
+  },
+): Promise<Info.Created> {
+  const { keyId, role, expires = null, limits, ...rest } = checked(NewKey, input);
+  const apiKey = Secret.create(keyId);
+  const now = new Date();
+  const scopes = [...new Set(rest.scopes ?? presets[role])];
+  const policy = policyOf(expires);
+  const row = { keyId, role, scopes, createdAt: now, ...policy, ...noLimits, ...limits };
+  const expiresAt = endOf(policy, now);
+  // The secret hangs on the key's row by its exact creation values: when another create won, nothing is added to its key.
+  const results = await Database.batch(db, [
+    db.query.insert(keyTable).values(row).onConflictDoNothing(),
+    {
+      toSQL: () => ({
+        sql: "INSERT INTO key_secret (hash, key_id, start, created_at, expires_at) SELECT ?, ?, ?, ?, ? WHERE changes() = 1",
+        params: [
+          Secret.hashOf(apiKey, pepper),
+          keyId,
+          Secret.startOf(apiKey),
+          now.getTime(),
+          expiresAt?.getTime() ?? null,
+        ],
+      }),
+    },
+  ]);
+  if (results[1]?.rowsAffected !== 1)
+    throw new AppError("conflict", `a key with the id ${keyId} exists already`);
+  return {
+    api_key: apiKey,
+    ...Info.serialize(
+      { ...row, revokedAt: null, lastUsedAt: null },
+      [{ start: Secret.startOf(apiKey), expiresAt }],
+      now,
+    ),
+  };
+}
+
+type Policy = Pick<typeof keyTable.$inferSelect, "lifetimeMs" | "endsAt">;
+
+function policyOf(expires: Expiry): Policy {
+  return {
+    lifetimeMs: expires !== null && "afterMs" in expires ? expires.afterMs : null,
+    endsAt: expires !== null && "at" in expires ? expires.at : null,
+  };
+}
+
+/** When a secret that is made now ends. */
+function endOf({ lifetimeMs, endsAt }: Policy, now: Date): Date | null {
+  return lifetimeMs === null ? endsAt : new Date(now.getTime() + lifetimeMs);
+}
+
+const Changes = z.strictObject({
+  ...limits,
+  role: z.enum(roles).optional(),
+  scopes: scopeList.optional(),
+  expires: Expiry.optional(),
+});
+
+/**
+ * Changes a key; instances that have it cached go by what it was for 60 s at most. What was used today counts under new
+ * limits. A role brings its preset of scopes unless scopes are given. With a new expiry the newest secret ends as one
+ * that is made now would, also where it had ended already, and older ones no later than that.
+ * @throws AppError `invalid_request` for a bad value or none at all, `not_found`.
+ */
+export async function update(
+  db: Database.Db,
+  keyId: string,
+  changes: LimitChanges & {
+    role?: Role | undefined;
+    scopes?: readonly string[] | undefined;
+    expires?: Expiry | undefined;
+  },
+): Promise<Info.KeyInfo> {
+  const { expires, role, ...given } = checked(Changes, changes);
+  const scopes = given.scopes ?? (role && presets[role]);
+  const now = new Date();
+  const policy = expires === undefined ? undefined : policyOf(expires);
+  const columns = {
+    ...withoutUndefined(given),
+    ...(role === undefined ? {} : { role }),
+    ...(scopes === undefined ? {} : { scopes: [...new Set(scopes)] }),
+    ...policy,
+  };
+  if (Object.keys(columns).length === 0)
+    throw new AppError("invalid_request", "there is nothing to change: name what is to be another");
+  await Database.batch(db, [
+    db.query.update(keyTable).set(columns).where(eq(keyTable.keyId, keyId)),
+    ...(policy === undefined ? [] : endings(db, keyId, endOf(policy, now))),
+  ]);
+  return Info.get(db, keyId);
+}
+
+const newest = (keyId: string) =>
+  sql`(SELECT hash FROM key_secret WHERE key_id = ${keyId} ORDER BY created_at DESC, rowid DESC LIMIT 1)`;
+
+function endings(db: Database.Db, keyId: string, end: Date | null): Database.Statement[] {
+  const mine = eq(keySecretTable.keyId, keyId);
+  return [
+    db.query
+      .update(keySecretTable)
+      .set({ expiresAt: end })
+      .where(and(mine, sql`${keySecretTable.hash} = ${newest(keyId)}`)),
+    ...(end === null
+      ? []
+      : [
+          db.query
+            .update(keySecretTable)
+            .set({ expiresAt: end })
+            .where(
+              and(mine, sql`coalesce(${keySecretTable.expiresAt}, ${end.getTime()} + 1) > ${end.getTime()}`),
+            ),
+        ]),
+  ];
+}
+
+function withoutUndefined<T extends object>(given: T): { [K in keyof T]: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]: Exclude<T[K], undefined>;
+  };
+}
+
+/**
+ * Refuses the key from now on; instances that have it cached do so after 60 s at most. Its runs get no further messages
+ * (core/run/window.ts); what else is going on, and how it is stopped, is in core/key/stop.ts.
+ * @throws AppError `not_found`. Revoking twice is fine and keeps the first time.
+ */
+export async function revoke(db: Database.Db, keyId: string): Promise<Info.KeyInfo> {
+  await Database.batch(db, [
+    db.query
+      .update(keyTable)
+      .set({ revokedAt: new Date() })
+      .where(and(eq(keyTable.keyId, keyId), isNull(keyTable.revokedAt))),
+  ]);
+  return Info.get(db, keyId);
+}
+
+/**
+ * Gives the key a new secret; the old ones stay good for `overlapMs` and no longer than they were. It ends as the key's
+ * expiry has it: on the key's day, or so long after now.
+ * @param input.expires - another expiry, for this secret and those that come after it.
+ * @throws AppError `not_found`; `conflict` for a revoked key, and for one whose day is over where no other is given.
+ */
+export async function rotate(
+  db: Database.Db,
+  pepper: string,
+  input: { keyId: string; overlapMs: number; expires?: Expiry | undefined },
+): Promise<Info.Created> {
+  const { keyId } = input;
+  const now = new Date();
+  const apiKey = Secret.create(keyId);
+  const hash = Secret.hashOf(apiKey, pepper);
+  const overlapEnd = now.getTime() + input.overlapMs;
+  const alive = and(eq(keyTable.keyId, keyId), isNull(keyTable.revokedAt));
+  const policy = input.expires === undefined ? undefined : policyOf(input.expires);
+  const end = sql`CASE WHEN lifetime_ms IS NULL THEN ends_at ELSE ${now.getTime()} + lifetime_ms END`;
+  const results = await Database.batch(db, [
+    ...(policy === undefined ? [] : [db.query.update(keyTable).set(policy).where(alive)]),
+    Database.statement(sql`INSERT INTO key_secret (hash, key_id, start, created_at, expires_at)
+      SELECT ${hash}, key_id, ${Secret.startOf(apiKey)}, ${now.getTime()}, ${end} FROM "key"
+      WHERE key_id = ${keyId} AND revoked_at IS NULL AND coalesce(${end}, ${now.getTime()} + 1) > ${now.getTime()}`),
+    db.query
+      .update(keySecretTable)
+      .set({ expiresAt: sql`min(coalesce(${keySecretTable.expiresAt}, ${overlapEnd}), ${overlapEnd})` })
+      .where(
+        sql`${keySecretTable.keyId} = ${keyId} AND ${keySecretTable.hash} <> ${hash}
+          AND EXISTS (SELECT 1 FROM key_secret AS made WHERE made.hash = ${hash})`,
+      ),
+    // What expired long ago is of no use to anybody.
+    db.query
+      .delete(keySecretTable)
+      .where(and(eq(keySecretTable.keyId, keyId), lt(keySecretTable.expiresAt, now))),
+    db.query.select().from(keyTable).where(alive),
+    db.query
+      .select()
+      .from(keySecretTable)
+      .where(eq(keySecretTable.keyId, keyId))
+      .orderBy(asc(keySecretTable.createdAt)),
+  ]);
+  const [made, , , keys, secrets] = results.slice(policy === undefined ? 0 : 1);
+  const key = Database.rows(keyTable, keys)[0];
+  if (key === undefined) {
+    await Info.get(db, keyId);
+    throw new AppError("conflict", "this key is revoked: create another one");
+  }
+  if (made?.rowsAffected !== 1)
+    throw new AppError("conflict", "this key has expired: say when its new secret is to end");
+  return { api_key: apiKey, ...Info.serialize(key, Database.rows(keySecretTable, secrets), now) };
+}

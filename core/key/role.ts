@@ -1,0 +1,23 @@
+import * as z from "zod";
+import { scopes as allScopes, type Scope } from "#infra/routes";
+
+export const roles = ["client", "debugger", "admin"] as const;
+export type Role = (typeof roles)[number];
+
+/** Roles are presets; the scopes that were stored are what counts (API.md, "Scopes"). */
+export const presets: Record<Role, readonly Scope[]> = {
+  client: ["extract:run"],
+  debugger: ["extract:run", "debug:run"],
+  admin: allScopes,
+};
+
+/** `tmp` and `uploads` are folders of the bucket in whose place a key's id could stand (`inputs/…`). */
+const reservedIds = ["shared", "tmp", "uploads", "anonymous"];
+
+export const KeyId = z
+  .string()
+  .regex(
+    /^[a-z0-9][a-z0-9_-]{0,63}$/,
+    "lower-case letters, digits, - and _, at most 64, beginning with a letter or digit",
+  )
+  .refine((id) => !reservedIds.includes(id), "this name is reserved");

@@ -1,0 +1,83 @@
+import { type SQL, sql } from "drizzle-orm";
+import * as Database from "#core/db/client";
+import { extractTable as extract } from "#core/extraction/extract.sql";
+import { runTable as run } from "#core/run/run.sql";
+
+/*
+ * For an operator who revokes a key; the database is all that is at hand, so what the queues and the bucket hold is left
+ * to reconcile, which goes on with it within a minute.
+ * going(…)  what of a key has not ended
+ * stop(…)   nothing more of it begins
+ */
+
+/** What of a key has not ended. */
+export interface Going {
+  /** Oldest first, the first 100. */
+  runs: { run_id: string; status: string; items_left: number }[];
+  run_count: number;
+  /** Single extracts in line, and those that a call or a worker has. */
+  extracts_queued: number;
+  extracts_running: number;
+}
+
+const shownRuns = 100;
+/** Rows that one statement ends. */
+const chunk = 1_000;
+
+const open = sql`state IN ('planning', 'running', 'canceling', 'finishing')`;
+/** The plus sign: by the few rows of a status, not by all that the key ever had. */
+const waiting = (keyId: string): SQL => sql`status = 'queued' AND +key_id = ${keyId}`;
+
+/** @throws AppError `storage_unavailable`. */
+export async function going(db: Database.Db, keyId: string): Promise<Going> {
+  const [runs, counts] = await Database.batch(
+    db,
+    [
+      Database.statement(sql`SELECT run_id, state, max(0, total - succeeded - failed - canceled) AS items_left FROM ${run}
+        WHERE +key_id = ${keyId} AND ${open} ORDER BY created_at LIMIT ${shownRuns}`),
+      Database.statement(sql`SELECT
+        (SELECT count(*) FROM ${run} WHERE +key_id = ${keyId} AND ${open}) AS runs,
+        (SELECT count(*) FROM ${extract} WHERE ${waiting(keyId)}) AS queued,
+        (SELECT count(*) FROM ${extract} WHERE status = 'running' AND +key_id = ${keyId}) AS running`),
+    ],
+    "read",
+  );
+  const [seen] = counts?.rows ?? [];
+  return {
+    runs: (runs?.rows ?? []).map((row) => ({
+      run_id: String(row.run_id),
+      status: String(row.state),
+      items_left: Number(row.items_left),
+    })),
+    run_count: Number(seen?.runs ?? 0),
+    extracts_queued: Number(seen?.queued ?? 0),
+    extracts_running: Number(seen?.running ?? 0),
+  };
+}
+
+/**
+ * Cancels the key's runs as `POST /v1/runs/{run_id}/cancel` does, and ends its extracts in line as failed (`forbidden`).
+ * What is with a worker or a call ends as it does, and answers that wait for the bucket are stored. Twice is fine.
+ * @returns how many of each.
+ * @throws AppError `storage_unavailable`: the same again.
+ */
+export async function stop(db: Database.Db, keyId: string): Promise<{ runs: number; extracts: number }> {
+  const [canceled] = await Database.batch(db, [
+    // Without a sign of life for ever, so that the next reconcile orders what follows: there is no queue at hand here.
+    Database.statement(sql`UPDATE ${run} SET state = 'canceling', epoch = epoch + 1, plan_n = plan_n + 1,
+        waiting_for = NULL, touched_at = 0
+      WHERE +key_id = ${keyId} AND state IN ('planning', 'running')`),
+  ]);
+  let extracts = 0;
+  for (;;) {
+    const [ended] = await Database.batch(db, [
+      // A raised token: a worker that had it before commits nothing. Reconcile removes the pictures of ended extracts.
+      Database.statement(sql`UPDATE ${extract} SET status = 'failed', token = token + 1, ended_at = ${Date.now()},
+          error_code = 'forbidden', error_message = 'the key of this extract was revoked', error_details = NULL,
+          waiting_for = NULL, not_before = NULL
+        WHERE rowid IN (SELECT rowid FROM ${extract} WHERE ${waiting(keyId)} AND pending_artifact IS NULL LIMIT ${chunk})`),
+    ]);
+    extracts += ended?.rowsAffected ?? 0;
+    if ((ended?.rowsAffected ?? 0) < chunk) return { runs: canceled?.rowsAffected ?? 0, extracts };
+  }
+}
