@@ -117,6 +117,32 @@ describe("the currency of an amount", () => {
     }
   });
 
+  test("two capitals behind cents may be a tax code where the paper's other marks name another currency", () => {
+    const open = { value: "24.99", currency: null };
+    expect(read("24.99 RO", { currency: "USD" }).total).toEqual(open);
+    expect(read("24.99 MT", { prices: ["€ 3.00"] }).total).toEqual(open);
+    expect(read("$24.99", { prices: ["24.99 CG"] }).first).toEqual(open);
+    expect(read("24.99 KM").total).toMatchObject({ currency: "BAM" });
+    expect(read("24.99 KM", { currency: "KM" }).total).toMatchObject({ currency: "BAM" });
+  });
+
+  test("three decimals beside grouping say nothing of the document's signs, and are open by themselves", () => {
+    expect(read("1.591,600").total).toEqual({ value: "1591.6", currency: null, ambiguous: true });
+    expect(read("1,591.600", { currency: "IDR" }).total).toMatchObject({ value: "1591600", ambiguous: true });
+    expect(read("$1'250.000", { currency: "COP", prices: ["250.000"] }).total).toEqual({
+      value: "1250000",
+      currency: "COP",
+      currency_source: "document",
+    });
+    expect(read("1,591.600", { prices: ["3.50"] }).total).toEqual({ value: "1591.6", currency: null });
+  });
+
+  test("a code in brackets says what the words before it do not", () => {
+    expect(read("100", { currency: "Japanese Yen (JPY)" }).total).toMatchObject({ currency: "JPY" });
+    expect(read("100", { currency: "US Dollars" }).total).toMatchObject({ currency: "USD" });
+    expect(read("100", { currency: "(EUR) (USD)" }).total).toMatchObject({ currency: null });
+  });
+
   test("a mark that no table knows costs the currency, never the amount", () => {
     expect(read("Zk 12.00", { currency: "EUR" }).total).toEqual({ value: "12", currency: null });
     expect(read("12.00", { currency: "Zk" })).toMatchObject({

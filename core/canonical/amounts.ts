@@ -46,8 +46,10 @@ interface Evidence {
   stated: Stated | null;
   /** The only currency that amounts are marked with. */
   marked: string | null;
-  /** Every currency that a mark names alone, but for codes that are words. */
+  /** Every currency that a mark names alone, but for codes that are words, and notes of tax that look like marks. */
   named: ReadonlySet<string>;
+  /** Marks that cannot be a note of tax. */
+  sure: readonly Mark[];
   country: Country.Use | null;
   /** What each currency field says, by its path; null where that stays open. */
   fields: ReadonlyMap<string, Stated | null>;
@@ -92,20 +94,24 @@ function evidenceOf(
   fields: readonly Place[],
   countryOf: () => Country.Use | null,
 ): Evidence {
+  const says = fields.flatMap(({ path, printed }) => {
+    const mark = Currency.stated(printed);
+    return mark ? [{ path, mark }] : [];
+  });
+  const sure = surelyMarked(
+    prepared,
+    says.map(({ mark }) => mark),
+  );
   const named = new Set<string>();
   const shared = new Set<Mark>();
   for (const amount of prepared) {
     const [only] = amount.mark?.codes ?? [];
-    if (!amount.mark || only === undefined) continue;
+    if (!amount.mark || only === undefined || isNote(amount, sure)) continue;
     if (amount.mark.codes.length > 1) shared.add(amount.mark);
     else if (!amount.word) named.add(only);
   }
   const [onlyNamed] = named;
   const marked = named.size === 1 && onlyNamed !== undefined ? onlyNamed : null;
-  const says = fields.flatMap(({ path, printed }) => {
-    const mark = Currency.stated(printed);
-    return mark ? [{ path, mark }] : [];
-  });
   const undecided = [...says.map(({ mark }) => mark), ...shared].some(({ codes }) => codes.length !== 1);
   // Only what is not said by the paper's own marks is asked of its address.
   const country = undecided || says.length === 0 ? countryOf() : null;
@@ -113,7 +119,17 @@ function evidenceOf(
   const [first = null, ...more] = each.values();
   const agreed = more.every((one) => one?.currency === first?.currency);
   const stated = says.length > 0 ? (agreed ? first : null) : impliedBy(fields, named, shared, country);
-  return { stated, marked, named, country, fields: each };
+  return { stated, marked, named, sure, country, fields: each };
+}
+
+function surelyMarked(prepared: readonly Money.Printed[], fields: readonly Mark[]): Mark[] {
+  const beside = prepared.flatMap(({ mark, weak, word }) => (mark && !weak && !word ? [mark] : []));
+  return [...new Set([...fields, ...beside])].filter(({ codes }) => codes.length > 0);
+}
+
+/** "24.99 RO" on a paper whose other marks say dollars: a tax code, or another currency, and nobody knows which. */
+function isNote({ mark, weak }: Money.Printed, sure: readonly Mark[]): boolean {
+  return weak && sure.some(({ codes }) => !codes.some((code) => mark?.codes.includes(code)));
 }
 
 /** What a currency field says: by itself, by the only currency that amounts name, by the country. */
@@ -161,11 +177,13 @@ function impliedBy(
 }
 
 function currencyOf(
-  { mark, word }: Money.Printed,
-  { stated, marked, named, country }: Evidence,
+  amount: Money.Printed,
+  { stated, marked, named, sure, country }: Evidence,
 ): { currency: string | null; source: CurrencySource | null } {
+  const { mark, word } = amount;
   const none = { currency: null, source: null };
   if (mark === null) return stated ?? none;
+  if (isNote(amount, sure)) return none;
   const [only] = mark.codes;
   if (only === undefined) return none;
   if (mark.codes.length === 1) {

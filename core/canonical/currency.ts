@@ -63,6 +63,11 @@ export function closesWithDash(iso: string): boolean {
   return iso === "JPY" || iso === "CNY" || iso === "KRW" || iso === "TWD";
 }
 
+/** Price tags there write a dash for no units: `-.95`, `-,79`. */
+export function writesZeroAsDash(iso: string): boolean {
+  return iso === "CHF" || iso === "EUR" || iso === "DKK";
+}
+
 /** The mark that a printed text is: a code in capitals, or what the table of marks knows; undefined when it is none. */
 export function markOf(text: string): Marks.Mark | undefined {
   return codeOf(text) ?? Marks.find(text) ?? codeOf(text.replace(/[. ]/g, ""));
@@ -90,6 +95,8 @@ export function stated(printed: string): Marks.Mark | undefined {
   if (!text) return undefined;
   const whole = markOf(text);
   if (whole) return whole;
+  const named = namedIn(text);
+  if (named) return named;
   let agreed: Marks.Mark | undefined;
   for (const part of text.split(/[\s()/,;:]+|(?<=\p{L})(?=\p{Sc})|(?<=\p{Sc})(?=\p{L})/u)) {
     if (part === "") continue;
@@ -99,6 +106,13 @@ export function stated(printed: string): Marks.Mark | undefined {
     if (!agreed) return undefined;
   }
   return agreed;
+}
+
+/** "Japanese Yen (JPY)": a code in brackets names the currency, whatever words explain it. */
+function namedIn(text: string): Marks.Mark | undefined {
+  const codes = [...text.matchAll(/\(([A-Z]{3})\)/g)].map(([, code = ""]) => code);
+  const [only] = codes;
+  return codes.length === 1 && only !== undefined && !/\d/.test(text) ? codeOf(only) : undefined;
 }
 
 /** What two marks beside one amount have in common; undefined when they contradict each other. */

@@ -153,6 +153,8 @@ function ofNumbers(
   const marked = led || roles.some((role) => role !== "");
   const order = marked ? matching.find((each) => fits(numbers, each)) : undefined;
   if (order) return { ...shape, order };
+  // "113年09-10月": the two months that a uniform invoice of Taiwan is valid for.
+  if (matching.length === 0) return null;
   if (/^[./-]?$/.test(first) && /^[./-]?$/.test(second)) {
     // Of two kinds only where the year is unmistakable: "16/4 2031", "16/4-2031".
     const same = first === second || (numbers[2]?.length === 4 && first !== "" && second !== ".");

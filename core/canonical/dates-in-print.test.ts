@@ -171,6 +171,12 @@ describe("a date as tills print it", () => {
       expect(found?.value).toBe(readings[0]);
   });
 
+  test("the two months that a uniform invoice of Taiwan is valid for are no day", () => {
+    expect(read("113年09-10月", "TWD")).toBeNull();
+    expect(read("民國113年9-10月", "TWD")).toBeNull();
+    expect(read("113年9月10日", "TWD")).toMatchObject({ value: "2024-09-10" });
+  });
+
   test("another date decides, or says that the custom does not hold here; the same print twice says nothing", () => {
     expect(read("06/10/2019", "USD", ["25/12/2019"])).toEqual({ value: "2019-10-06", ambiguous: false });
     expect(read("24/05/12", "EUR", ["24/05/31"])).toEqual({ value: "2024-05-12", ambiguous: false });
@@ -273,6 +279,10 @@ describe("a time as tills print it", () => {
     ["14:30Z", "14:30"],
     ["09:30 WIB", "09:30"],
     ["T14:30", "14:30"],
+    ["Saat:14:30", "14:30"],
+    ["kl.14:30", "14:30"],
+    ["14:30 (GMT+7)", "14:30"],
+    ["14 ч 30 мин", "14:30"],
     ["Time: 09:30", "09:30"],
     ["14:30 PM", "14:30"],
     ["0:30 PM", "12:30"],

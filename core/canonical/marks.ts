@@ -21,7 +21,7 @@ const dollars =
 const anyCase = `
 EUR € eur euro euros ευρώ ευρω евро евра євро euró eura evra evro eiro eurai eurot euroa يورو ევრო եվրո 欧元 歐元 유로 ユーロ
 GBP!,EGP,SSP,SYP,LBP,SDG,GIP,FKP,SHP £
-GBP uk£ £gb gbp£ gbp sterling stg £stg 英鎊 英镑
+GBP poundsterling poundssterling britishpound britishpounds uk£ £gb gbp£ gbp sterling stg £stg 英鎊 英镑
 FKP £fk fk£ fl£
 GIP £gi gi£
 SHP £sh sh£
@@ -31,12 +31,12 @@ SYP s£ لس
 SSP ss£
 SDG جس
 ${dollars} $ dollar dollars dólar dólares dolar
-USD us$ $us u$s u$d usd 美元 美金 미국달러
-CAD ca$ $ca can$ $can cdn$ cdn cad$ 加元 加幣
-AUD a$ au$ $au aus$ aud$ 澳元 澳幣
-NZD nz$ $nz nzd$ 紐元
-SGD s$ sg$ $sg sgd$ 新加坡元 坡币
-HKD hk$ $hk hkd$ 港元 港幣 港币
+USD us$ $us u$s u$d usd usdollar usdollars americandollar americandollars 美元 美金 미국달러
+CAD canadiandollar canadiandollars ca$ $ca can$ $can cdn$ cdn cad$ 加元 加幣
+AUD australiandollar australiandollars a$ au$ $au aus$ aud$ 澳元 澳幣
+NZD newzealanddollar newzealanddollars nz$ $nz nzd$ 紐元
+SGD singaporedollar singaporedollars s$ sg$ $sg sgd$ 新加坡元 坡币
+HKD hongkongdollar hongkongdollars hk$ $hk hkd$ 港元 港幣 港币
 TWD nt$ $nt twd$ ntd ntd$ 新台幣 新臺幣 新台币 台幣 臺幣
 MXN mx$ $mx mex$ mxn$ m$n
 BND,BSD b$
@@ -72,14 +72,15 @@ ZWL zw$ zwl$
 ZWG zig
 ARS,CLP,COP,CUP,DOP,MXN,PHP,UYU peso pesos
 JPY,CNY ¥
-JPY 円 yen jp¥ 日元 日圓 日円 엔
+JPY,KRW \\
+JPY 円 円也 円税込 圓也 yen japaneseyen jp¥ 日元 日圓 日円 엔
 CNY cn¥ rmb¥ rmb cny¥ yuan 人民币 人民幣 块
 CNY,TWD,HKD,MOP,SGD 元
 TWD,HKD,CNY,MOP,JPY 圓 圆
-KRW!,KPW ₩ 원 won
+KRW!,KPW ₩ 원 원정 won
 IDR rp rupiah 印尼盾
 MYR rm ringgit
-INR ₹ রু রুপি રૂ రూ ರೂ രൂ ਰੁ ଟଙ୍କା
+INR ₹ indianrupee indianrupees রু রুপি રૂ రూ ರೂ രൂ ਰੁ ଟଙ୍କା
 INR,NPR रु रू रुपये रुपए रुपया रुपैयाँ
 NPR नेरू नेरु nrs nr₨
 LKR රු slrs
@@ -96,7 +97,7 @@ NOK nkr
 DKK dkr
 ISK íkr ikr
 CHF!,RWF,XOF,XAF,KMF,DJF,BIF,GNF,CDF,XPF fr frs
-CHF sfr chf franken fränkli stutz
+CHF swissfranc swissfrancs sfr chf franken fränkli stutz
 XOF,XAF,KMF,DJF,BIF,GNF,CDF,RWF,XPF,CHF franc francs
 XOF,XAF fcfa cfa cfaf frcfa frscfa 𞤅𞤊𞤀 𞤊𞤅𞤊𞤀
 XPF fcfp cfpf cfp fxpf
@@ -118,7 +119,7 @@ ETB ብር birr
 KZT ₸ тг тенге теңге
 KGS ⃀
 KGS,TJS,UZS сом som
-UZS soʻm soum сўм сум
+UZS soʻm so'm soum сўм сум
 TJS сомонӣ сомони somoni смн
 TMT тмт
 AZN ₼ ман манат
@@ -133,7 +134,7 @@ MKD ден денари den denari
 HRK kn kuna kune
 ALL lekë lek leke
 VND ₫ đ vnđ đồng dong vnd 越南盾
-THB ฿ baht บาท thb
+THB ฿ บ baht thaibaht บาท thb
 PHP ₱ php piso phpeso
 KHR ៛ riel
 LAK ₭ ກີບ kip

@@ -64,11 +64,15 @@ export function numberOf(
   });
   let { negative } = prepared;
   let open = false;
+  if (prepared.zeroDash && (currency === null || Currency.writesZeroAsDash(currency))) {
+    negative = currency === null;
+    open = true;
+  }
   if (dash && !(number.fractionDigits === 0 && closes(prepared, currency))) {
     if (negative) return null;
     negative = true;
     // Nobody said which currency's custom it is: a whole amount may end in a dash that is no minus.
-    open = number.fractionDigits === 0 && prepared.mark === null && currency === null;
+    open ||= number.fractionDigits === 0 && prepared.mark === null && currency === null;
   }
   const value = negative && number.value !== "0" ? `-${number.value}` : number.value;
   return { value, ambiguous: number.ambiguous || open };

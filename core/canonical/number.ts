@@ -149,7 +149,9 @@ function classify(groups: string[], separators: Separator[]): Reading | null {
     if (fraction.length === 3 && isGrouped(groups)) return { kind: "open", by: last };
     return whole === "" && fraction === "" ? null : { kind: "decimal", by: last, thousands: null };
   }
-  const before = new Set(separators.slice(0, -1));
+  // "$ 1'250.000,00", "$1'250,000.00": millions behind an apostrophe, as Colombia and Mexico write them.
+  const millions = separators[0] === "'" && separators[1] !== "'";
+  const before = new Set(separators.slice(millions && separators.length > 2 ? 1 : 0, -1));
   const [thousands] = before;
   if (!isDecimalMark || before.size !== 1 || thousands === undefined || thousands === last) return null;
   return isGrouped(groups.slice(0, -1)) ? { kind: "decimal", by: last, thousands } : null;
@@ -170,17 +172,28 @@ function decide(by: "." | ",", context: NumberContext): { decimal: boolean; ambi
   return { decimal: context.prefer === "decimal", ambiguous: true };
 }
 
+/** "1.591,600", "1'250.000": three decimals beside grouping, or a second sign that groups. */
+function isOdd({ groups, reading }: Scanned): boolean {
+  return reading.kind === "decimal" && reading.thousands !== null && groups.at(-1)?.length === 3;
+}
+
+/** Where no amount has three decimals the sign before them groups: misread, or behind an apostrophe for millions. */
+function decideOdd(reading: Reading, context: NumberContext): { decimal: boolean; ambiguous: boolean } {
+  const { convention, decimals } = context;
+  if (reading.kind !== "decimal") return { decimal: false, ambiguous: true };
+  if (decimals === 3 || convention?.decimal === reading.by) return { decimal: true, ambiguous: false };
+  const isCustom = reading.thousands === "'";
+  return { decimal: decimals === undefined && !isCustom, ambiguous: decimals === undefined || !isCustom };
+}
+
 /** The value of a scanned number in its document. */
 export function evaluate({ groups, reading }: Scanned, context: NumberContext = {}): PrintedNumber {
   let decimal = reading.kind === "decimal";
   let ambiguous = false;
   if (reading.kind === "open") ({ decimal, ambiguous } = decide(reading.by, context));
+  if (isOdd({ groups, reading })) ({ decimal, ambiguous } = decideOdd(reading, context));
   const whole = decimal ? groups.slice(0, -1) : groups;
   const fraction = decimal ? (groups.at(-1) ?? "") : "";
-  if (reading.kind === "decimal" && reading.thousands !== null && fraction.length === 3) {
-    // "1.591,600": three decimals beside grouping are more often a misread separator than a price.
-    ambiguous = context.convention?.decimal !== reading.by && context.decimals !== 3;
-  }
   return { value: plain(whole.join(""), fraction), fractionDigits: fraction.length, ambiguous };
 }
 
@@ -236,7 +249,8 @@ export function conventionOf(
     if (reading.kind === "thousands") vote(reading.by, "thousands");
     if (reading.kind === "open" && isMills === undefined) vote(reading.by, "open");
     if (reading.kind === "decimal") {
-      vote(reading.by, "decimal");
+      // An amount that may be misread says nothing of the sign that it hangs on.
+      if (isMills !== undefined || !isOdd(scanned)) vote(reading.by, "decimal");
       if (reading.thousands !== null) vote(reading.thousands, "thousands");
     }
   }

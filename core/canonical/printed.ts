@@ -19,6 +19,10 @@ export interface Printed {
   perUnit: boolean;
   /** Arabic signs name themselves: ٫ is decimal, ٬ groups. */
   certain: boolean;
+  /** "-.95", "–,79": the dash may stand for no units (Swiss and German price tags) or be a minus. */
+  zeroDash: boolean;
+  /** Two capitals behind cents that are a mark and could be a tax code as well ("24.99 RO", "12.50 FR"). */
+  weak: boolean;
 }
 
 const unknown: Mark = { codes: [], alone: null };
@@ -32,7 +36,7 @@ const perUnit = / ?\/ ?\d{0,4} ?\p{L}{1,6}\.?$/u;
 /** "5.-", "Rp 50.000,-", "1 299:-", "500/-", "1,200/=", "1,200=": dashes for no cents, not signs. */
 const closer = /^ ?(?:[.,:] ?[-=]{1,2}|\/ ?[-=]{1,2}(?: ?\/)?|=)(?![\d-])/;
 /** Paper protection and notes in front: "*118,80", "≡12,50", "※108". */
-const filler = /^[*≡+=:@※]$/;
+const filler = /^[*≡+=:@※#]$/;
 const minus = /^[-▲△]$/;
 /** "5⁹⁹": raised cents. */
 const raised = /(?<=\d)[⁰¹²³⁴-⁹]{2}(?![⁰¹²³⁴-⁹\d])/u;
@@ -45,6 +49,7 @@ interface Sides {
   open: number;
   closed: number;
   stars: number;
+  sharps: number;
   closer: boolean;
   prefix: string;
   suffix: string;
@@ -69,12 +74,14 @@ export function prepare(printed: string): Printed | null {
   const sides = sidesOf(text.slice(0, first), text.slice(last));
   if (!sides) return null;
   const core = coreOf(body, sides);
-  // "****1234" hides the rest of a card's number.
+  // "****1234" hides the rest of a card's number; "#1,250.00" is a naira's amount, "#12" and "#1,250" numbers of things.
   if (!core || (sides.stars > 1 && !core.money)) return null;
+  if (sides.sharps > 0 && core.scanned.reading.kind !== "decimal") return null;
   const beside = marksOf(sides, core);
   if (!beside) return null;
   const { scanned } = core;
-  return { scanned, ...signOf(sides), ...beside, perUnit: priced, certain };
+  const zeroDash = sides.minus === 1 && /-[.,]$/.test(text.slice(0, first + 1));
+  return { scanned, ...signOf(sides), ...beside, perUnit: priced, certain, zeroDash };
 }
 
 /** Most amounts are digits and a point. */
@@ -82,7 +89,17 @@ function bare(printed: string): Printed | null {
   const negative = printed.startsWith("-");
   const scanned = scan(negative ? printed.slice(1) : printed);
   if (!scanned || isNumbering(scanned)) return null;
-  return { scanned, negative, dash: false, mark: null, word: false, perUnit: false, certain: false };
+  return {
+    scanned,
+    negative,
+    dash: false,
+    mark: null,
+    word: false,
+    perUnit: false,
+    certain: false,
+    zeroDash: false,
+    weak: false,
+  };
 }
 
 /** "0171", "00123456": a number with zeros in front and no point is a telephone's or a reference. */
@@ -112,6 +129,7 @@ function sidesOf(prefix: string, suffix: string): Sides | null {
     open: 0,
     closed: 0,
     stars: 0,
+    sharps: 0,
     closer: false,
     prefix,
     suffix,
@@ -129,9 +147,12 @@ function sidesOf(prefix: string, suffix: string): Sides | null {
     sides.prefix = from;
     if (sign < 0) break;
     const char = ends[sign] ?? "";
+    // "(税込)1,080": brackets around what stands before belong to it.
+    if (char === "(" && from.includes(")")) break;
     if (minus.test(char)) sides.minus += 1;
     if (char === "(") sides.open += 1;
     if (char === "*") sides.stars += 1;
+    if (char === "#") sides.sharps += 1;
     sides.prefix = sign === 0 ? from.slice(1) : from.slice(0, -1);
   }
   for (;;) {
@@ -187,11 +208,15 @@ function coreOf(body: string, sides: Sides): Core | null {
   return { scanned: fraction(whole, split[3] ?? ""), marks: [mark], money: true };
 }
 
-/** "1 250-00 р.", "250=00 руб": the dash of Russian papers, only beside a mark that says so. */
+/**
+ * "1 250-00 р.", "250=00 руб": the dash of Russian papers; "1 249:50 kr": the colon of Swedish ones. Only beside a mark
+ * that says so.
+ */
 function dashedOf(body: string, { prefix, suffix }: Sides): Core | null {
-  const [, units = "", kopecks = ""] = /^(\d[\d ]*)[-=](\d{2})$/.exec(body) ?? [];
+  const [, units = "", sign = "", kopecks = ""] = /^(\d[\d ]*)([-=:])(\d{2})$/.exec(body) ?? [];
   const mark = units === "" ? undefined : Currency.markOf(suffix === "" ? prefix : suffix);
-  const whole = mark?.codes.some((code) => /^(?:RUB|BYN|UAH|KZT)$/.test(code)) ? scan(units) : null;
+  const customs = sign === ":" ? /^SEK$/ : /^(?:RUB|BYN|UAH|KZT)$/;
+  const whole = mark?.codes.some((code) => customs.test(code)) ? scan(units) : null;
   return whole && { scanned: fraction(whole, kopecks), marks: [], money: true };
 }
 
@@ -217,7 +242,7 @@ function hundredths(core: Core, sides: Sides): Core | null {
 }
 
 /** The one mark that is printed on both sides and within; null where something there is no mark. */
-function marksOf(sides: Sides, core: Core): { mark: Mark | null; word: boolean } | null {
+function marksOf(sides: Sides, core: Core): { mark: Mark | null; word: boolean; weak: boolean } | null {
   const before = sideOf(sides.prefix, core, { apart: sides.apart.prefix, behind: false });
   const behind = before && sideOf(sides.suffix, core, { apart: sides.apart.suffix, behind: true });
   if (!before || !behind) return null;
@@ -230,11 +255,13 @@ function marksOf(sides: Sides, core: Core): { mark: Mark | null; word: boolean }
     mark = mark && (mark.codes === next.codes ? mark : Currency.both(mark, next));
     if (!mark) return null;
   }
-  const [only] = known;
-  const [code = ""] = only?.codes ?? [];
-  const word = known.length === 1 && only?.codes.length === 1 && Marks.isWord(code);
+  // "$ 5.00 TOP": a sign that many share does not make a currency of the word.
+  const single = known.filter(({ codes }) => codes.length === 1);
+  const [code = ""] = single[0]?.codes ?? [];
+  const word = single.length === 1 && Marks.isWord(code);
   const printedAsCode = word && [sides.prefix, sides.suffix].some((side) => side.includes(code));
-  return { mark: found.length > known.length ? unknown : (mark ?? null), word: printedAsCode };
+  const weak = known.length === 1 && isCents(core) && /^[A-Z]{2}$/.test(sides.suffix);
+  return { mark: found.length > known.length ? unknown : (mark ?? null), word: printedAsCode, weak };
 }
 
 interface Place {
@@ -249,7 +276,9 @@ function sideOf(text: string, core: Core, place: Place): Mark[] | null {
   // Most sides are one sign.
   const sign = text.length === 1 && !/[A-Z]/.test(text) ? Currency.markOf(text) : undefined;
   if (sign) return [sign];
-  const words = text.split(/ |(?<=\p{L}{2})(?=\p{Sc})|(?<=\p{Sc})(?=\p{L})/u);
+  const words = text.split(
+    / |(?<=[\p{L}\p{Sc}])(?=\()|(?<=\))(?=[\p{L}\p{Sc}])|(?<=\p{L}{2})(?=\p{Sc})|(?<=\p{Sc})(?=\p{L})/u,
+  );
   if (words.length > 3) return null;
   if (isNumbered(text, core, place)) return null;
   const whole = words.every((word) => isNote(word, core, place)) ? undefined : Currency.markOf(text);
@@ -285,13 +314,21 @@ function isNote(word: string, core: Core, { apart, behind }: Place): boolean {
   if (!behind) return false;
   if (/^[([][A-Z]\d?[)\]]$/.test(word)) return true;
   if (word === "SR" && core.money) return apart;
-  if (/^[A-Z]{2}$/.test(word)) return apart && !Words.deny(word) && !Currency.markOf(word);
+  // What Taiwan's tills print behind everything that is taxed, whole amounts too: "45TX".
+  if (word === "TX") return true;
+  if (/^[A-Z]{2}$/.test(word)) {
+    const place = apart || (isCents(core) && !/[OQDILSBZG]/.test(word));
+    return place && !Words.deny(word) && !Currency.markOf(word);
+  }
   if (!/^[A-Z]$/.test(word)) return false;
-  const { groups, reading } = core.scanned;
-  const cents = reading.kind === "decimal" && groups.at(-1)?.length === 2;
+  const cents = isCents(core);
   if (!apart) return cents && !/[OI]/.test(word);
   // Behind whole amounts a letter may be the mark: "1.500 F", "12,000 K"; behind a bare number a measure: "12 A".
   return cents || !(Currency.markOf(word) || (!core.money && Words.deny(word)));
+}
+
+function isCents({ scanned: { groups, reading } }: Core): boolean {
+  return reading.kind === "decimal" && groups.at(-1)?.length === 2;
 }
 
 /**

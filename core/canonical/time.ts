@@ -4,9 +4,9 @@ import { nameKey, unify } from "./unify.ts";
 
 /** Hour, minute, second: `14:30`, `14.30`, `14h30`, `2:30:05`, `14 h 30 min 05 s`, `14時30分`, `오후 2시 30분`. */
 const clock =
-  /(?<![\d.:,/])(\d{1,2}) ?(?:[:.h]|時|时|시|點|点) ?(\d{2})(?![\d/])(?: ?(?:[:.m]|min|分|분) ?(\d{2})(?!\d)(?:[.,]\d{1,6})?)?(?: ?(?:s(?!\p{L})|秒|초|分|분))?/u;
+  /(?<!\d|\d[.:,/])(\d{1,2}) ?(?:[:.hч]|時|时|시|點|点) ?(\d{2})(?![\d/])(?: ?(?:[:.m]|min|мин|分|분) ?(\d{2})(?!\d)(?:[.,]\d{1,6})?)?(?: ?(?:s(?!\p{L})|мин\.?|秒|초|分|분))?/u;
 /** The hour alone, where a word says that it is one. */
-const hourOnly = /(?<![\d.:,/])(\d{1,2}) ?(?:[h時时시點点]|uhr)?(?![\d\p{L}/:.])/u;
+const hourOnly = /(?<!\d|\d[.:,/])(\d{1,2}) ?(?:[h時时시點点]|uhr)?(?![\d\p{L}/:.])/u;
 
 /** What stands before times and says nothing of the half of the day: "at", labels. */
 const ahead = new Set(
@@ -34,7 +34,7 @@ export function parse(printed: string, currency?: string | null): { value: strin
 
 /** A distance from UTC behind the time, `+02:00`, `-0500`, `GMT+2`; also a zone in brackets. */
 const offset =
-  /(?:utc|gmt) ?[+-] ?\d{1,2}(?::?[0-5]\d)?$|(?:[+-]0\d|\+1[0-4])(?::?[0-5]\d)?$|\((?:[^()\d]*)\)$/;
+  /(?:utc|gmt) ?[+-] ?\d{1,2}(?::?[0-5]\d)?$|(?:[+-]0\d|\+1[0-4])(?::?[0-5]\d)?$|\((?:[^()\d]*|(?:utc|gmt) ?[+-] ?\d{1,2}(?::?[0-5]\d)?)\)$/;
 
 function read(
   text: string,

@@ -31,7 +31,7 @@ const coins = `${hundredths} коп копеек копейки копейка g
 
 /** What is printed behind or before an amount and says nothing of its currency: with and without tax, only, each. */
 const remarks =
-  "ttc ht tvac htva hors incl inkl incl. inc excl exkl exc net netto brutto nett only ohne ivaincl 税込 税抜 内 外 軽 込 軽減 非 含 只 整 含税";
+  "ttc ht tvac htva hors incl inkl incl. inc excl exkl exc net netto brutto nett only ohne ivaincl 税込 税込み 税抜 税抜き 税別 内税 外税 内 外 軽 込 軽減 非 含 只 整 正 含税 金 金額 也 일금 정";
 
 const set = (...texts: string[]) => new Set(texts.join(" ").split(" "));
 let sets:
@@ -55,7 +55,9 @@ export function deny(word: string): boolean {
 }
 
 export function isRemark(word: string): boolean {
-  return known().remarks.has(word.toLowerCase().replace(/\.$/, ""));
+  // "1,080円(税込)": the brackets belong to the remark.
+  const text = /^\(.+\)$/.test(word) ? word.slice(1, -1) : word;
+  return known().remarks.has(text.toLowerCase().replace(/\.$/, ""));
 }
 
 /** True for the name of a hundredth of a currency's unit. */
