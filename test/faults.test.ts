@@ -208,7 +208,8 @@ describe("a function's process is killed", () => {
     model.respond = () => ModelServer.json(fields);
     await expect.poll(async () => (await row("left-alone"))?.status, { timeout: 20_000 }).toBe("retryable");
     expect((await get("left-alone")).body).toMatchObject({ status: "failed", error: { code: "internal" } });
-    expect(loop.events("reconciled").some((event) => Number(event.interrupted) > 0)).toBe(true);
+    const said = () => loop.events("reconciled").some((event) => Number(event.interrupted) > 0);
+    await expect.poll(said, { timeout: 20_000 }).toBe(true);
     // A new instance starts for it; on a busy machine that takes the call's time, and it becomes a 202 first.
     await expect.poll(async () => (await call()).status, { timeout: 20_000, interval: 300 }).toBe(200);
   });
