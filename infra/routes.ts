@@ -5,7 +5,14 @@ import type { FunctionName } from "./limits.ts";
  * A route that is not here does not exist; `$default` answers for everything else.
  */
 
-export const scopes = ["extract:run", "debug:run", "debug:read_raw", "runs:delete", "admin:pod"] as const;
+export const scopes = [
+  "extract:run",
+  "debug:run",
+  "debug:read_raw",
+  "runs:delete",
+  "admin:pod",
+  "admin:all_keys",
+] as const;
 export type Scope = (typeof scopes)[number];
 
 /** `public` asks for no key, `key` for any key, a scope for a key that holds it. */

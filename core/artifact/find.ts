@@ -6,12 +6,13 @@ import * as Claims from "#core/extraction/claim";
 import * as Id from "#core/id";
 import type { Principal } from "#core/key/key";
 import { visibleKey } from "#core/key/visible";
+import type { Log } from "#core/log";
 import * as Run from "#core/run/run";
 
 /** Which artifact is meant. */
 export interface Wanted {
   requestId: string;
-  /** Another key's; role admin only. */
+  /** Another key's, with the scope `admin:all_keys` only. */
   keyId: string | undefined;
   /** Of which day and kind; without a day it is an extract, found through its row. */
   date: string | undefined;
@@ -27,9 +28,14 @@ const notFound = () => new AppError("not_found", "there is no artifact with this
  * extract's row knows, also of an attempt.
  * @throws AppError `not_found`, alike for unknown ids, somebody else's, and extracts that have stored nothing yet.
  */
-export async function locate(db: Db, wanted: Wanted, principal: Principal): Promise<string> {
+export async function locate(db: Db, wanted: Wanted, principal: Principal, log: Log): Promise<string> {
   const { requestId, attempt } = wanted;
-  const keyId = visibleKey(principal, wanted.keyId);
+  const keyId = visibleKey(principal, wanted.keyId, {
+    log,
+    action: "read",
+    what: "artifacts",
+    id: requestId,
+  });
   if (!Id.isReadableId(requestId)) throw notFound();
   if (wanted.date !== undefined) {
     const name = attempt === undefined ? requestId : `${requestId}~attempt-${attempt}`;

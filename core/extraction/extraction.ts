@@ -5,6 +5,7 @@ import { AppError, type Code, from, invalidRequest } from "#core/error";
 import * as Id from "#core/id";
 import * as Image from "#core/image/image";
 import type { Principal } from "#core/key/key";
+import { visibleKey } from "#core/key/visible";
 import type { Log } from "#core/log";
 import * as Run from "#core/run/run";
 import { type Debug, type Overridden, override } from "#core/task/override";
@@ -299,7 +300,7 @@ async function isAway(
 }
 
 /**
- * An extract as stored, for its owner (or for an admin who names the key).
+ * An extract as stored, for its owner (or, with `admin:all_keys`, for who names the key).
  * @throws AppError `not_found` for an id that this key does not have, whoever else may have it.
  */
 export async function get(
@@ -309,11 +310,11 @@ export async function get(
   const { principal } = input;
   const notFound = () => new AppError("not_found", "there is no extract with this id");
   if (!Id.isReadableId(input.requestId)) throw notFound();
-  if (input.keyId !== undefined && input.keyId !== principal.keyId && principal.role !== "admin")
-    throw notFound();
-  const row = input.requestId.includes("~")
-    ? await itemRow(stores.db, input.keyId ?? principal.keyId, input.requestId)
-    : await Claims.find(stores.db, input.keyId ?? principal.keyId, input.requestId);
+  const { requestId: id, log } = input;
+  const keyId = visibleKey(principal, input.keyId, { log, action: "read", what: "extract", id });
+  const row = id.includes("~")
+    ? await itemRow(stores.db, keyId, id)
+    : await Claims.find(stores.db, keyId, id);
   if (row === undefined) throw notFound();
   const alive = row.status === "running" && (row.input !== null || row.leaseUntil.getTime() > Date.now());
   if (row.status === "queued" || alive) return { kind: "running", running: running(row.requestId) };

@@ -1,3 +1,4 @@
+import { readdirSync, readFileSync } from "node:fs";
 import { eq } from "drizzle-orm";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Expiry } from "#core/key/change";
@@ -296,6 +297,26 @@ describe("keys", () => {
     await expect(Key.checkPepper(database.db, "another-pepper-entirely")).rejects.toThrow(
       "API_KEY_PEPPER is not the one",
     );
+  });
+
+  test("the migration gives admin:all_keys to admin keys that held every scope, and to no other", async () => {
+    const folder = new URL("../db/migrations/", import.meta.url);
+    const name = readdirSync(folder).find((each) => each.endsWith("_all_keys.sql")) ?? "";
+    const update = readFileSync(new URL(name, folder), "utf8").split("--> statement-breakpoint").at(-1) ?? "";
+    const before = ["extract:run", "debug:run", "debug:read_raw", "runs:delete", "admin:pod"] as const;
+    const keys = [
+      ["full", "admin", before],
+      ["narrowed", "admin", before.slice(1)],
+      ["widened", "client", before],
+    ] as const;
+    for (const [keyId, role, scopes] of keys) await Key.create(database.db, pepper, { keyId, role, scopes });
+    await database.db.client.execute(update);
+    const now = new Map((await Key.list(database.db)).map((key) => [key.key_id, key.scopes]));
+    expect(keys.map(([keyId]) => now.get(keyId))).toEqual([
+      [...before, "admin:all_keys"],
+      before.slice(1),
+      before,
+    ]);
   });
 
   test("the list shows no secret and no hash", async () => {

@@ -163,7 +163,7 @@ async function advance(
 ): Promise<Manifest | undefined> {
   const { services, log } = work;
   const entries = chunk.parsed.flatMap(({ entry }) => entry ?? []);
-  const viewer = { keyId: row.keyId, role: row.principalRole };
+  const viewer = { keyId: row.keyId, allKeys: row.allKeys };
   // A look at the bucket may take as long as a step has, and a little more: the cursor moves only after it.
   const looking = { viewer, deadline: Math.max(work.time.deadline, Date.now() + lookMs) };
   const resolved = await Resolve.resolve(services, log, entries, looking);

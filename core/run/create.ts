@@ -2,6 +2,7 @@ import type * as z from "zod";
 import * as Bucket from "#core/artifact/bucket";
 import * as Objects from "#core/artifact/object";
 import { AppError, type Issue, invalidRequest } from "#core/error";
+import { reachesAll } from "#core/key/visible";
 import type { Log } from "#core/log";
 import * as Upload from "#core/upload/upload";
 import * as Usage from "#core/usage/usage";
@@ -163,7 +164,7 @@ type Source = ({ pictures: Resolve.Picture[] } | { planning: Planning }) & {
 /** Checks a source as far as a call has time for it. @throws AppError as `create`. */
 async function read(services: RunStores, log: Log, input: BatchInput, caller: Begin.Caller): Promise<Source> {
   const { principal, deadline } = caller;
-  const looking = { viewer: principal, deadline };
+  const looking = { viewer: { keyId: principal.keyId, allKeys: reachesAll(principal) }, deadline };
   if (input.manifest !== undefined) {
     const lines = input.manifest.slice(0, input.limit);
     return checked(

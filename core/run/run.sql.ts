@@ -36,6 +36,8 @@ export const runTable = sqliteTable(
     /** sha256 over everything that decides the run: the same id with another payload is a conflict. */
     payloadHash: text("payload_hash").notNull(),
     principalRole: text("principal_role").notNull(),
+    /** Its maker may read every key's folder below the data root: the planner checks a manifest's lines by it. */
+    allKeys: integer("all_keys", { mode: "boolean" }).notNull().default(false),
     state: text("state", { enum: states }).notNull(),
     /** Random at first, + 1 at every pause, resume and cancel: a message of an older one has no effect. */
     epoch: integer("epoch").notNull(),

@@ -3,7 +3,8 @@ import * as z from "zod";
 import * as Database from "#core/db/client";
 import { AppError, invalidRequest } from "#core/error";
 import type { Principal } from "#core/key/key";
-import { visibleKey } from "#core/key/visible";
+import * as Visible from "#core/key/visible";
+import type { Log } from "#core/log";
 import { type ItemRow, itemTable as item, type RunRow, runTable as run, type State } from "./run.sql.ts";
 import type { Item, ItemStatus, Run, RunStatus } from "./schema.ts";
 import * as Serialize from "./serialize.ts";
@@ -23,11 +24,14 @@ export interface Page<T> {
 
 const notFound = () => new AppError("not_found", "there is no run with this id");
 
-/** Which run, and of whom; another key's for role admin only. */
+/** Which run, and of whom; another key's with the scope `admin:all_keys` only. */
 export interface Wanted {
   runId: string;
   keyId: string | undefined;
   principal: Principal;
+  log: Log;
+  /** What is to be done with it; "read" unless given. */
+  action?: Visible.Access["action"] | undefined;
 }
 
 /**
@@ -35,7 +39,8 @@ export interface Wanted {
  * @throws AppError `not_found`, alike for unknown, deleted and somebody else's runs; `storage_unavailable`.
  */
 export async function find(db: Database.Db, wanted: Wanted): Promise<{ row: RunRow; running: number }> {
-  const keyId = visibleKey(wanted.principal, wanted.keyId);
+  const { runId, principal, log, action = "read" } = wanted;
+  const keyId = Visible.visibleKey(principal, wanted.keyId, { log, action, what: "run", id: runId });
   const mine = and(eq(run.keyId, keyId), eq(run.runId, wanted.runId));
   const [rows, running] = await Database.batch(
     db,
@@ -92,13 +97,14 @@ function decode<T>(schema: z.ZodType<T>, cursor: string | undefined): T | undefi
 }
 
 /**
- * A page of runs, newest first. Admin sees everybody's, or those of the key it names.
+ * A page of runs, newest first. With `admin:all_keys` everybody's, or those of the key that is named.
  * @throws AppError `invalid_request` for a cursor that is none, `not_found` for another key's, `storage_unavailable`.
  */
 export async function list(
   db: Database.Db,
   query: {
     principal: Principal;
+    log: Log;
     keyId: string | undefined;
     taskId: string | undefined;
     status: RunStatus | undefined;
@@ -106,7 +112,12 @@ export async function list(
     cursor: string | undefined;
   },
 ): Promise<Page<Run>> {
-  const keyId = visibleKey(query.principal, query.keyId, { all: true });
+  const keyId = Visible.visibleKey(
+    query.principal,
+    query.keyId,
+    { log: query.log, action: "read", what: "runs" },
+    { all: true },
+  );
   const after = decode(Place, query.cursor);
   const conditions: (SQL | undefined)[] = [
     keyId === undefined ? undefined : eq(run.keyId, keyId),

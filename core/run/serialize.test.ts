@@ -11,6 +11,7 @@ const row: RunRow = {
   taskId: "receipt_v1",
   payloadHash: "hash",
   principalRole: "client",
+  allKeys: false,
   state: "running",
   epoch: 5,
   planN: 2,

@@ -227,10 +227,10 @@ describe("other kinds of uploads", () => {
     });
   });
 
-  test("data goes below the caller's own folder, has no row to sweep, and shared/ is for admins", async () => {
+  test("data goes below the caller's own folder, has no row to sweep, and shared/ is for admin:all_keys", async () => {
     const before = (await db.query.select().from(uploadTable)).length;
     const request = { kind: "data", mime_type: "image/png", bytes: 4, path: "a/b.png" } as const;
-    const caller = { keyId: "key-1", role: "client", idempotencyKey: undefined };
+    const caller = { keyId: "key-1", allKeys: false, idempotencyKey: undefined };
     const { upload } = await Upload.create(stores, request, caller);
     expect(upload.image_key).toBe("key-1/a/b.png");
     expect(await put(upload.upload_url, upload.headers, bytesOf("data"))).toBe(200);
@@ -238,7 +238,7 @@ describe("other kinds of uploads", () => {
     expect(await store.textOf("stage/one/data/key-1/a/b.png")).toBe("data");
     const shared = { ...request, path: "shared/b.png" };
     expect((await failure(Upload.create(stores, shared, caller))).code).toBe("forbidden");
-    const admin = { ...caller, role: "admin" };
+    const admin = { ...caller, allKeys: true };
     expect((await Upload.create(stores, shared, admin)).upload.image_key).toBe("shared/b.png");
     expect(await db.query.select().from(uploadTable)).toHaveLength(before);
   });

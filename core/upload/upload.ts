@@ -55,7 +55,7 @@ export const UploadRequest = z
     }),
     path: z.string().min(1).max(1024).optional().meta({
       description:
-        "For `data`, and needed there: where it goes below your own `<key_id>/`, such as `receipts/1.png`; one that begins with `shared/` goes there, and needs the role admin.",
+        "For `data`, and needed there: where it goes below your own `<key_id>/`, such as `receipts/1.png`; one that begins with `shared/` goes there, and needs the scope `admin:all_keys`.",
     }),
   })
   .superRefine(({ kind, path }, context) => {
@@ -108,13 +108,13 @@ const refBytes = 18;
  * `If-None-Match: *`: nothing else fits through it, and only once. Nothing is reserved or written in the bucket.
  * With an `idempotencyKey`, the same payload gives the same `image_ref` for 24 hours, and the same URL while it is
  * fresh (a repeat never gets one with less than half of its time left). `data` has no row: its place is its name.
- * @throws AppError `forbidden` for `shared/` without the role admin, `payload_too_large` (`details.limit_bytes`, `bytes`), `conflict` when the
+ * @throws AppError `forbidden` for `shared/` without `admin:all_keys`, `payload_too_large` (`details.limit_bytes`, `bytes`), `conflict` when the
  *   Idempotency-Key was used with another payload, `storage_unavailable`.
  */
 export async function create(
   stores: Stores & { times: Pick<Times, "idempotencyMs" | "uploadKeepMs"> },
   input: UploadRequest,
-  caller: { keyId: string; role?: string; idempotencyKey: string | undefined },
+  caller: { keyId: string; allKeys?: boolean; idempotencyKey: string | undefined },
 ): Promise<{ upload: Upload; replayed: boolean }> {
   const mimeType = Type.mediaTypeOf(input.mime_type);
   const maxBytes = maxBytesOf[input.kind];
@@ -185,15 +185,15 @@ async function signed(bucket: Bucket.Bucket, row: Row): Promise<Upload> {
   };
 }
 
-/** A place under the data root: the caller's own folder, or for an admin the shared one. */
+/** A place under the data root: the caller's own folder, or with `admin:all_keys` the shared one. */
 async function signedData(
   bucket: Bucket.Bucket,
-  caller: { keyId: string; role?: string },
+  caller: { keyId: string; allKeys?: boolean },
   object: { bytes: number; path: string; mimeType: string },
 ): Promise<Upload> {
   const shared = object.path.startsWith("shared/");
-  if (shared && caller.role !== "admin")
-    throw new AppError("forbidden", "only an admin may upload into shared/", {
+  if (shared && !caller.allKeys)
+    throw new AppError("forbidden", "only a key with admin:all_keys may upload into shared/", {
       details: { reason: "shared_is_for_admins" },
     });
   const imageKey = shared ? object.path : `${caller.keyId}/${object.path}`;

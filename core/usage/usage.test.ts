@@ -4,6 +4,7 @@ import * as Database from "#core/db/client";
 import type { Principal } from "#core/key/key";
 import { type KeyLimits, noLimits } from "#core/key/limits";
 import * as Usage from "#core/usage/usage";
+import { silent } from "#test/bucket";
 import * as TestDatabase from "#test/database";
 
 let database: Awaited<ReturnType<typeof TestDatabase.start>>;
@@ -177,12 +178,13 @@ test("a run that is too large is refused without a time to come back", () => {
 
 describe("what is shown of it", () => {
   const client: Principal = { keyId: "client-1", role: "client", scopes: ["extract:run"], limits: noLimits };
-  const admin: Principal = { ...client, keyId: "boss", role: "admin" };
+  const admin: Principal = { ...client, keyId: "boss", scopes: ["admin:all_keys"] };
   const asked = {
     ...Usage.period({ from: undefined, to: undefined }, noon),
     groupBy: "day" as const,
     keyId: undefined,
     gpuCostPerHour: undefined,
+    log: silent,
   };
   const day = (n: number) => new Date(noon.getTime() - n * 24 * 3_600_000);
 
@@ -235,7 +237,7 @@ describe("what is shown of it", () => {
     });
   });
 
-  test("only an admin sees another key's, and a key that has used nothing sees nothing", async () => {
+  test("only the scope admin:all_keys sees another key's, and a key that has used nothing sees nothing", async () => {
     await expect(Usage.list(db, client, { ...asked, keyId: "client-2" })).rejects.toMatchObject({
       code: "not_found",
     });

@@ -4,6 +4,7 @@ import * as Database from "#core/db/client";
 import { AppError, invalidRequest } from "#core/error";
 import type { Principal } from "#core/key/key";
 import { visibleKey } from "#core/key/visible";
+import type { Log } from "#core/log";
 
 /**
  * What keys use, and the limits on it. Every rule is a condition inside the statement that it guards, in the batch
@@ -240,7 +241,7 @@ export function period(
 }
 
 /**
- * What was used from one day to another: the caller's own, or for role admin everybody's or one key's.
+ * What was used from one day to another: the caller's own, or with `admin:all_keys` everybody's or one key's.
  * @param wanted.gpuCostPerHour - undefined: `cost` is null. Concurrent calls each count in full, although the GPU works
  *   on them at once, so the cost is an upper bound.
  * @throws AppError `not_found` for another key's usage, whether that key exists or not.
@@ -254,10 +255,16 @@ export async function list(
     groupBy: "day" | "key" | "task";
     keyId: string | undefined;
     gpuCostPerHour: number | undefined;
+    log: Log;
   },
 ): Promise<Report> {
   const { from, to, groupBy } = wanted;
-  const keyId = visibleKey(principal, wanted.keyId, { all: true });
+  const keyId = visibleKey(
+    principal,
+    wanted.keyId,
+    { log: wanted.log, action: "read", what: "usage" },
+    { all: true },
+  );
   const name = groupBy === "day" ? "day" : (`${groupBy}_id` as const);
   const sums = sql.raw(counted.map((column) => `sum(${column}) AS ${column}`).join(", "));
   const [result] = await Database.batch(

@@ -10,11 +10,16 @@ import * as Database from "#core/db/client";
 import { AppError } from "#core/error";
 import * as Visible from "#core/key/visible";
 import * as Queue from "#core/queue/queue";
+import type { Call } from "#functions/call";
 import { api, operation } from "#functions/http";
 import { stored } from "#functions/stored-reply";
 import { sizes } from "#infra/limits";
 
-const KeyId = z.string().max(64).optional().meta({ description: "Another key's; role admin only." });
+const KeyId = z
+  .string()
+  .max(64)
+  .optional()
+  .meta({ description: "Another key's; with the scope `admin:all_keys` only." });
 const Kind = z.enum(Listing.kinds);
 const whole = (min: number, max: number) =>
   z.string().regex(/^\d+$/).transform(Number).pipe(z.int().min(min).max(max));
@@ -25,7 +30,8 @@ const ListQuery = z.strictObject({
   cursor: z.string().max(2_000).optional().meta({ description: "`next_cursor` of the page before." }),
   date: Listing.Day.optional().meta({ description: "Only what is filed under this UTC day." }),
   key_id: KeyId.meta({
-    description: "Only this key's. An admin sees everybody's without it, others their own only.",
+    description:
+      "Only this key's. With the scope `admin:all_keys` everybody's are shown without it, else your own.",
   }),
 });
 
@@ -45,7 +51,8 @@ const BackupQuery = z
     to: Listing.Day.optional().meta({ description: "Last UTC day." }),
     kind: Kind.optional().meta({ description: "Default: all." }),
     key_id: KeyId.meta({
-      description: "Only this key's. An admin gets everybody's without it, others their own only.",
+      description:
+        "Only this key's. With the scope `admin:all_keys` everybody's are in it without it, else your own.",
     }),
   })
   .refine(({ from, to }) => from === undefined || to === undefined || from <= to, {
@@ -69,6 +76,8 @@ const Building = z
   })
   .meta({ id: "BackupRunning" });
 
+const listed = ({ log }: Call) => ({ log, action: "read", what: "artifacts" }) as const;
+
 const signed =
   "303: it is too large to be answered; or 200 `{url, expires_at}` with `Accept: application/json`";
 
@@ -79,7 +88,7 @@ export const operations = {
     query: ListQuery,
     responses: { 200: { description: "A page", schema: Page } },
     run: async ({ query: { key_id, ...query }, call }) => {
-      const keyId = Visible.visibleKey(call.principal, key_id, { all: true });
+      const keyId = Visible.visibleKey(call.principal, key_id, listed(call), { all: true });
       return { status: 200, body: await Listing.page(Bucket.connect(), call.log, { ...query, keyId }) };
     },
   }),
@@ -100,7 +109,7 @@ export const operations = {
     run: async ({ query: { key_id, kind, from, to }, call }) => {
       const bucket = Bucket.connect();
       const { log, principal } = call;
-      const keyId = Visible.visibleKey(principal, key_id, { all: true });
+      const keyId = Visible.visibleKey(principal, key_id, listed(call), { all: true });
       const outcome = await Backup.request(
         { bucket, send: (message) => Queue.send(Queue.connect(), "later", message) },
         { kinds: kind === undefined ? Listing.kinds : [kind], keyId, from, to },
@@ -136,7 +145,7 @@ export const operations = {
         kind: query.kind,
         attempt: query.attempt,
       };
-      const rel = await Find.locate(Database.connect(), wanted, call.principal);
+      const rel = await Find.locate(Database.connect(), wanted, call.principal, call.log);
       const found = await Bucket.head(bucket, call.log, rel);
       if (found !== undefined && found.bytes > sizes.directAnswerBytes)
         return stored(call, bucket, rel, `${params.request_id}.json`);
@@ -164,7 +173,7 @@ export const operations = {
         kind: "extracts" as const,
         attempt,
       };
-      const rel = await Find.locate(Database.connect(), wanted, call.principal);
+      const rel = await Find.locate(Database.connect(), wanted, call.principal, call.log);
       const artifact = await Artifacts.get(Bucket.connect(), call.log, rel);
       const raw = artifact?.raw_model_text ?? null;
       if (raw === null) throw new AppError("not_found", "there is no model text for this id");

@@ -11,7 +11,10 @@ export const operations = {
     summary: "An extract as stored",
     params: z.object({ request_id: z.string() }),
     query: z.strictObject({
-      key_id: z.string().optional().meta({ description: "Another key's extract; role admin only." }),
+      key_id: z
+        .string()
+        .optional()
+        .meta({ description: "Another key's extract; with the scope `admin:all_keys` only." }),
     }),
     responses: {
       200: { description: "The extract; `status` failed has an `error`", schema: Extract },

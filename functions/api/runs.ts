@@ -15,21 +15,21 @@ import { stored } from "#functions/stored-reply";
 import { sizes } from "#infra/limits";
 
 const params = z.object({ run_id: z.string() });
-const keyId = z
-  .string()
-  .optional()
-  .meta({ description: "Another key's run; role admin only. In the list: only that key's." });
+const keyId = z.string().optional().meta({
+  description: "Another key's run; with the scope `admin:all_keys` only. In the list: only that key's.",
+});
 const owner = z.strictObject({ key_id: keyId });
 const page = {
   limit: z.coerce.number().int().min(1).max(200).default(50),
   cursor: z.string().max(500).optional().meta({ description: "`next_cursor` of the page before." }),
 };
 
-const wanted = (call: Call, runId: string, key: string | undefined) => ({
-  runId,
-  keyId: key,
-  principal: call.principal,
-});
+const wanted = (
+  call: Call,
+  runId: string,
+  key: string | undefined,
+  action: "read" | "cancel" | "delete" = "read",
+) => ({ runId, keyId: key, principal: call.principal, log: call.log, action });
 
 /** Seconds after which asking again makes sense while a run is being worked on. */
 const pollAfterS = 2;
@@ -53,6 +53,7 @@ export const operations = {
       status: 200,
       body: await Run.list(runServices().db, {
         principal: call.principal,
+        log: call.log,
         keyId: query.key_id,
         taskId: query.task_id,
         status: query.status,
@@ -148,7 +149,10 @@ export const operations = {
     errors: ["conflict"],
     run: async ({ params, query, call }) => {
       const services = runServices();
-      const { row, running } = await Run.find(services.db, wanted(call, params.run_id, query.key_id));
+      const { row, running } = await Run.find(
+        services.db,
+        wanted(call, params.run_id, query.key_id, "cancel"),
+      );
       const now = await Cancel.cancel(services, row, call.log);
       const body = Serialize.run(now, running, call.principal.keyId);
       return { status: 202, body, headers: { Location: body.poll_url, "Retry-After": String(pollAfterS) } };
@@ -176,7 +180,7 @@ export const operations = {
     errors: ["conflict"],
     run: async ({ params, query, call }) => {
       const services = runServices();
-      const { row } = await Run.find(services.db, wanted(call, params.run_id, query.key_id));
+      const { row } = await Run.find(services.db, wanted(call, params.run_id, query.key_id, "delete"));
       const outcome = await Remove.begin(services, call.log, row, call.deadline);
       return outcome.kind === "deleted"
         ? { status: 200, body: { deleted: outcome.deleted } }

@@ -1,6 +1,7 @@
 import * as Bucket from "#core/artifact/bucket";
 import * as Config from "#core/config";
 import * as Database from "#core/db/client";
+import { reachesAll } from "#core/key/visible";
 import * as Upload from "#core/upload/upload";
 import { idempotencyKeyOf } from "#functions/headers";
 import { api, operation } from "#functions/http";
@@ -19,7 +20,7 @@ export const operations = {
         body,
         {
           keyId: call.principal.keyId,
-          role: call.principal.role,
+          allKeys: reachesAll(call.principal),
           idempotencyKey: idempotencyKeyOf(call),
         },
       );

@@ -10,12 +10,15 @@ export const operations = {
   "GET /v1/usage": operation({
     summary: "What was used of the model",
     description:
-      "Sums by day (UTC), key or task over `from` to `to`, both included; the last 30 days unless told otherwise, at most 400. A key sees its own usage; role admin everybody's, or with `key_id` one key's.\n\n`items` are pictures accepted: those of a run when it is accepted, all at once. Tokens, model calls and model seconds count when an attempt ends, whatever came of it. `cost` is the model's seconds at the operator's price of a GPU hour, null where none is set; calls that the model server worked on at the same time each count in full, so it is an upper bound.",
+      "Sums by day (UTC), key or task over `from` to `to`, both included; the last 30 days unless told otherwise, at most 400. A key sees its own usage; with the scope `admin:all_keys` everybody's, or with `key_id` one key's.\n\n`items` are pictures accepted: those of a run when it is accepted, all at once. Tokens, model calls and model seconds count when an attempt ends, whatever came of it. `cost` is the model's seconds at the operator's price of a GPU hour, null where none is set; calls that the model server worked on at the same time each count in full, so it is an upper bound.",
     query: z.strictObject({
       from: day.optional().meta({ description: "First day; 29 days before `to` unless given" }),
       to: day.optional().meta({ description: "Last day; today unless given" }),
       group_by: z.enum(["day", "key", "task"]).default("day"),
-      key_id: z.string().optional().meta({ description: "Another key's usage; role admin only." }),
+      key_id: z
+        .string()
+        .optional()
+        .meta({ description: "Another key's usage; with the scope `admin:all_keys` only." }),
     }),
     responses: { 200: { description: "The sums", schema: Usage.Report } },
     errors: ["not_found"],
@@ -25,6 +28,7 @@ export const operations = {
         ...Usage.period({ from, to }, new Date()),
         groupBy: group_by,
         keyId: key_id,
+        log: call.log,
         ...Config.usage(),
       }),
     }),

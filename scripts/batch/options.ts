@@ -35,7 +35,7 @@ export interface Owned extends Common {
 
 /** The same with `--key-id`, for runs of other keys. */
 export function owned(command: Command): Command {
-  return common(command).option("--key-id <id>", "whose run it is, for role admin (default: this key's)");
+  return common(command).option("--key-id <id>", "whose run it is, for admin:all_keys (default: this key's)");
 }
 
 /**

@@ -26,7 +26,7 @@ interface Options {
 
 const examples = `
 The archive holds the artifacts under their keys and, last, manifest.jsonl with the size and sha256 of each. Any tar
-reads it. The server must run with DEBUG_MODE=1; the key needs debug:read_raw, and an admin's gets everybody's.
+reads it. The server must run with DEBUG_MODE=1; the key needs debug:read_raw, and one with admin:all_keys gets everybody's.
 
 Examples:
   npm run ocrlty -- backup --out backup.tar.gz --verify

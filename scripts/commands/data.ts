@@ -24,7 +24,7 @@ interface PutOptions extends Options.Common {
 }
 
 const examples = `
-\`put\` goes through the API, like any upload: into the key's own folder, or with --shared and role admin into the one
+\`put\` goes through the API, like any upload: into the key's own folder, or with --shared and the scope admin:all_keys into the one
 that every key sees. What is there already stays as it is: nothing is ever written over. A run reads such a folder with
 "images_dir". What is no picture by its first bytes is left out and counted by reason. \`ls\` and \`rm\` have no route in the API: they use the bucket itself, that of S3_BUCKET (a stage's under
 \`npx sst shell\`), else the local loop's; they see the folders of all keys.
@@ -47,7 +47,7 @@ export function command(context: Context, done: (status: Exit) => void): Command
       .description("upload the pictures of a folder, with its subfolders")
       .argument("<dir>", "the folder")
       .option("--as <name>", "what it is called there (default: the folder's own name)")
-      .option("--shared", "where every key sees it (role admin)"),
+      .option("--shared", "where every key sees it (admin:all_keys)"),
   ).action(async (dir: string, options: PutOptions) => done(await put(context, dir, options)));
   data
     .command("ls")

@@ -19,10 +19,10 @@ const defaultLimit = 20;
 export function command(context: Context, done: (status: Exit) => void): Command {
   return Options.common(
     new Command("runs")
-      .description("the runs of this key, newest first; a role admin sees everybody's (GET /v1/runs)")
+      .description("the runs of this key, newest first; admin:all_keys sees everybody's (GET /v1/runs)")
       .addOption(new Option("--status <status>", "only these").choices(runStatuses))
       .option("--task <id>", "only those of this task")
-      .option("--key-id <id>", "only this key's, for role admin")
+      .option("--key-id <id>", "only this key's, for admin:all_keys")
       .option("--limit <n>", `at most so many (default: ${defaultLimit})`),
   ).action(async (options: RunsOptions) => {
     const limit = Options.wholeNumber("--limit", options.limit) ?? defaultLimit;

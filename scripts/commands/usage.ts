@@ -41,13 +41,13 @@ const Report = z.looseObject({
 export function command(context: Context, done: (status: Exit) => void): Command {
   return Options.common(
     new Command("usage")
-      .description("items, tokens, model seconds and cost; a role admin sees everybody's (GET /v1/usage)")
+      .description("items, tokens, model seconds and cost; admin:all_keys sees everybody's (GET /v1/usage)")
       .option("--from <day>", "first UTC day, as 2026-11-23 (default: 29 days before the last)")
       .option("--to <day>", "last UTC day (default: today)")
       .addOption(
         new Option("--group-by <what>", "one row each (default: day)").choices(["day", "key", "task"]),
       )
-      .option("--key-id <id>", "only this key's, for role admin"),
+      .option("--key-id <id>", "only this key's, for admin:all_keys"),
   ).action(async (options: UsageOptions) => {
     const server = await Server.connect(context, options);
     try {

@@ -5,6 +5,7 @@ import { AppError, codes, from, invalidRequest } from "#core/error";
 import * as Claims from "#core/extraction/claim";
 import * as Id from "#core/id";
 import type { Principal } from "#core/key/key";
+import { reachesAll } from "#core/key/visible";
 import type { Log } from "#core/log";
 import * as Usage from "#core/usage/usage";
 import * as Order from "../order.ts";
@@ -126,6 +127,7 @@ export function draft(
     runId: identity.runId,
     payloadHash: identity.payloadHash,
     principalRole: caller.principal.role,
+    allKeys: reachesAll(caller.principal),
     state: starts ? "running" : "planning",
     epoch: randomInt(1, 2 ** 31),
     planN: 0,

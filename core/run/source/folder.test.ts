@@ -128,7 +128,7 @@ describe("a folder", () => {
       stores.services,
       silent,
       { images_dir: "key-1/sidecars" },
-      { viewer: { keyId: "key-1", role: "client" }, deadline: Date.now() + 20_000, looks: 3 },
+      { viewer: { keyId: "key-1", allKeys: false }, deadline: Date.now() + 20_000, looks: 3 },
     );
     expect(found.map(({ file }) => file)).toEqual(["zz"]);
     expect(skipped).toMatchObject({
@@ -167,8 +167,8 @@ describe("a folder", () => {
     });
   });
 
-  test("of another key is an admin's to read", async () => {
-    const admin = callerOf(client("boss", { role: "admin" }));
+  test("of another key is for the scope admin:all_keys to read", async () => {
+    const admin = callerOf(client("boss", { scopes: ["extract:run", "admin:all_keys"] }));
     expect(await files({ images_dir: "key-2/theirs" }, admin)).toEqual(["1.png"]);
   });
 });

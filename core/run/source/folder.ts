@@ -2,6 +2,7 @@ import * as Objects from "#core/artifact/object";
 import { AppError, invalidRequest } from "#core/error";
 import * as Glob from "#core/glob/glob";
 import * as Type from "#core/image/type";
+import { note } from "#core/key/visible";
 import type { Log } from "#core/log";
 import { batches } from "#infra/limits";
 import type { RunStores } from "../services.ts";
@@ -54,6 +55,8 @@ export async function list(
   const dir = query.images_dir.replace(/(?<=.)\/$/, "");
   const wrong = Key.problem(dir, looking.viewer);
   if (wrong !== undefined) throw at("images_dir", wrong);
+  for (const owner of Key.othersIn([dir], looking.viewer))
+    note(looking.viewer.keyId, owner, { log, action: "read", what: "data" });
   const judge = judgeOf(query);
   const most = Math.min(query.limit ?? batches.folderFiles, batches.folderFiles);
   const found: Found[] = [];

@@ -1,7 +1,8 @@
 /** Whose eyes look at the data root. */
 export interface Viewer {
   keyId: string;
-  role: string;
+  /** It has the scope `admin:all_keys`. */
+  allKeys: boolean;
 }
 
 /** Where pictures lie that belong to no run: `data/shared/…` and `data/<key_id>/…`. */
@@ -11,7 +12,7 @@ const maxBytes = 1000;
 
 /**
  * What is wrong with a key under the data root, or undefined. A key is `/`-separated names, relative to the root;
- * the first is `shared` or the viewer's own id (an admin may name any).
+ * the first is `shared` or the viewer's own id (with `admin:all_keys` any).
  */
 export function problem(key: string, viewer: Viewer): string | undefined {
   const shape = shapeProblem(key);
@@ -24,7 +25,13 @@ export function problem(key: string, viewer: Viewer): string | undefined {
 /** Whether the first name of a well-formed key is one that the viewer may read. */
 export function sees(key: string, viewer: Viewer): boolean {
   const [owner] = key.split("/", 1);
-  return viewer.role === "admin" || owner === "shared" || owner === viewer.keyId;
+  return viewer.allKeys || owner === "shared" || owner === viewer.keyId;
+}
+
+/** The other keys whose folders these keys are in, of those that the viewer sees. */
+export function othersIn(keys: readonly string[], viewer: Viewer): string[] {
+  const owners = new Set(keys.map((key) => key.split("/", 1)[0] ?? ""));
+  return [...owners].filter((owner) => owner !== "shared" && owner !== viewer.keyId);
 }
 
 /** What is wrong with the form of a key or path, whoever asks; undefined when nothing is. */

@@ -1,6 +1,7 @@
 import { type SQL, sql } from "drizzle-orm";
 import * as Objects from "#core/artifact/object";
 import { AppError } from "#core/error";
+import { note } from "#core/key/visible";
 import type { Log } from "#core/log";
 import * as Upload from "#core/upload/upload";
 import { uploadTable } from "#core/upload/upload.sql";
@@ -49,6 +50,10 @@ export async function resolve(
   const refs = entries.flatMap(({ value }) => value.image_ref ?? []);
   const uploads = await Upload.announced(services.db, looking.viewer.keyId, refs);
   const found = entries.map((entry) => locate(services, entry, looking.viewer, uploads));
+  const named = entries.flatMap(({ value, etag }) => (etag === undefined ? (value.image_key ?? []) : []));
+  if (looking.viewer.allKeys)
+    for (const owner of Key.othersIn(named, looking.viewer))
+      note(looking.viewer.keyId, owner, { log, action: "read", what: "data" });
   const keys = new Set(
     found.flatMap((at) => ("objectKey" in at && at.etag === undefined ? at.objectKey : [])),
   );
