@@ -224,6 +224,35 @@ describe("an invoice", () => {
   });
 });
 
+describe("what tills print raises no alarm", () => {
+  const alarms = (id: string, given: Record<string, unknown>) => checksOf(id, given).filter(({ ok }) => !ok);
+  const receipt = (given: Record<string, unknown>) => alarms("receipt_v1", given);
+  const row = { name: "x", quantity: "1", unit_price: "19.99" };
+
+  test("change in coins of five cents, of ten, on a paper that names no currency", () => {
+    expect(fields({ total: "54.53", cash: "60.00", change: "5.45" })[0]).toMatchObject({
+      ok: true,
+      tolerance: "0.02",
+      tolerance_from: "magnitude",
+    });
+    expect(fields({ total: "10.83", cash: "10.85", change: "0.00" })[0]?.ok).toBe(true);
+    expect(fields({ total: "12.43", cash: "20.00", change: "7.60" })[0]?.ok).toBe(true);
+    expect(fields({ total: "12.43", cash: "20.00", change: "7.65" })[0]?.ok).toBe(false);
+    expect(fields({ total: "12.50", cash: "20.00", change: "7.54" })[0]?.ok).toBe(false);
+    // Who has smaller coins gives them back.
+    expect(fields({ total: "£54.53", cash: "60.00", change: "5.45" })[0]?.ok).toBe(false);
+  });
+
+  test("cash that is handed over with a minus", () => {
+    expect(fields({ total: "12.00", cash: "-20.00", change: "8.00" })[0]?.ok).toBe(true);
+  });
+
+  test("a row that is taken back, with its minus at the price alone", () => {
+    expect(receipt({ items: [{ ...row, price: "(19.99)" }] })).toEqual([]);
+    expect(receipt({ items: [{ ...row, price: "-19.49" }] })).toHaveLength(1);
+  });
+});
+
 test("nothing is thrown on results that break the schema, and a list of any length has bounded checks", () => {
   const task = taskOf("receipt_v1");
   const rows = Array.from({ length: 5000 }, () => ({

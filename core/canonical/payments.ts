@@ -23,7 +23,7 @@ export function cashMinusTotalIsChange(rule: CashRule, reading: Reading.Reading)
   const amounts = [cash, ...(byCard ? [byCard] : []), total, change];
   const scale = Reading.scaleFor(amounts, reading);
   const back = Decimal.abs(change.value);
-  const tolerance = Tolerance.ofCash(scale, back, 1);
+  const tolerance = Tolerance.ofChange(scale, { cash: cash.value, total: total.value, change: back });
   return Judge.judge(
     {
       id: rule.rule,
@@ -49,11 +49,11 @@ function paid(
   card: Decimal.Decimal | null,
   beside: { voucher: Reading.Amount | null; tip: Reading.Amount | null },
 ): Candidate[] {
-  // Money goes the other way at a refund; what was handed out is printed with and without a minus.
+  // Money goes the other way at a refund; what was handed over or out is printed with and without a minus.
   const isRefund = Decimal.sign(total) < 0;
   const left = isRefund
     ? Decimal.abs(Decimal.minus(Decimal.abs(cash), Decimal.abs(total)))
-    : Decimal.minus(cash, total);
+    : Decimal.minus(Decimal.abs(cash), total);
   const main: Candidate[] = card
     ? [
         { variant: "cash_and_card", expected: Decimal.plus(left, card) },

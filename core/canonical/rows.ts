@@ -82,6 +82,9 @@ function judgeRow(
   const tolerance = toleranceOf(row, scale.unit);
   const plain = { variant: rate ? "without_tax" : null, expected: Decimal.round(product, shownPlaces) };
   const candidates: Candidate[] = [plain];
+  // What is taken back has its minus at the price alone: "1 × 19.99  (19.99)".
+  if (Decimal.sign(product) > 0 && Decimal.sign(price.value) < 0)
+    candidates.push({ variant: "taken_back", expected: Decimal.negate(plain.expected) });
   // Most rows fit as they are; the others are asked whether the tax lies between unit price and price.
   if (Decimal.compare(Decimal.abs(Decimal.minus(product, price.value)), tolerance.amount) > 0) {
     for (const each of rate ? [rate.value] : rates) candidates.push(...taxed(product, each));

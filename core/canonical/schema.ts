@@ -53,7 +53,7 @@ export const Check = z
       .meta({ description: "Largest difference that is still right; null for dates" }),
     tolerance_from: z.enum(["currency", "magnitude", "precision"]).nullable().meta({
       description:
-        "currency: its cash rounding; magnitude: large whole amounts; precision: one smallest unit a part",
+        "currency: its cash rounding; magnitude: large whole amounts, or coins of five or ten cents, where no currency is known; precision: one smallest unit a part",
     }),
     variant: z
       .string()
@@ -65,7 +65,7 @@ export const Check = z
           "`taxes_partly_added`, `tax_withheld`; with `_discount_applied`, `_service_included`, `_tip_apart` or " +
           "`_after_payment` behind them where these are in the base, in the prices, below the total or taken off " +
           "already. Of a subtotal: `subtotal`, `subtotal_after_discount`, `subtotal_before_tax`, " +
-          "`subtotal_after_discount_before_tax`. Of a row: `without_tax`, `with_tax`, `tax_taken_off`. Of change: " +
+          "`subtotal_after_discount_before_tax`. Of a row: `without_tax`, `with_tax`, `tax_taken_off`, `taken_back`. Of change: " +
           "`cash_and_card`, `cash_alone`, `voucher`, `tip_apart`, `refund`, `cash_minus_refund`. Of taxes: " +
           "`tax_withheld`. Others may follow.",
       }),

@@ -49,14 +49,18 @@ export function ofParts(scale: Scale, parts: number): Tolerance {
 
 /**
  * For amounts that may have been rounded for cash: the currency's step where the amount lies on it (53.53 was
- * rounded to nothing); without a known currency 100, 50 or 10 for whole amounts from 10,000 on; else one unit a
- * part. Never less than one unit a part.
+ * rounded to nothing); without a known currency 100, 50 or 10 for whole amounts from 10,000 on, and what rounding to the
+ * nearest five cents takes; else one unit a part. Never less than one unit a part.
  */
 export function ofCash(scale: Scale, rounded: Decimal.Decimal, parts: number): Tolerance {
   const precise = ofParts(scale, parts);
   if (scale.currency === null) {
     const isLargeWhole = scale.whole && Decimal.compare(Decimal.abs(rounded), largeTotal) >= 0;
-    const step = isLargeWhole ? wholeSteps.find((each) => Decimal.isMultiple(rounded, each)) : undefined;
+    const step = isLargeWhole
+      ? wholeSteps.find((each) => Decimal.isMultiple(rounded, each))
+      : scale.whole
+        ? undefined
+        : fiveCents(rounded);
     return step && Decimal.compare(step, precise.amount) > 0 ? { amount: step, from: "magnitude" } : precise;
   }
   // A shop may round down where another rounds to the nearest, so the whole step is allowed.
@@ -68,6 +72,29 @@ export function ofCash(scale: Scale, rounded: Decimal.Decimal, parts: number): T
     Decimal.isMultiple(rounded, each),
   );
   return used && Decimal.compare(used, precise.amount) > 0 ? { amount: used, from: "currency" } : precise;
+}
+
+/** Australia, Canada, Malaysia, Singapore, Switzerland and half of the euro area: 0.01 and 0.02 are gone. */
+const fiveCentStep = Decimal.of("0.05");
+const tenCentStep = Decimal.of("0.10");
+const mostOfFiveCents = Decimal.of("0.02");
+
+function fiveCents(rounded: Decimal.Decimal): Decimal.Decimal | undefined {
+  return Decimal.isMultiple(rounded, fiveCentStep) ? mostOfFiveCents : undefined;
+}
+
+/**
+ * For change, which shows what the till has no coins for: as `ofCash`, and without a known currency half of ten cents as
+ * well (New Zealand, Hong Kong, South Africa), where the total is not of such coins and cash and change are.
+ */
+export function ofChange(
+  scale: Scale,
+  { cash, total, change }: Record<"cash" | "total" | "change", Decimal.Decimal>,
+): Tolerance {
+  const usual = ofCash(scale, change, 1);
+  if (scale.currency !== null || scale.whole || Decimal.isMultiple(total, fiveCentStep)) return usual;
+  const coins = Decimal.isMultiple(cash, tenCentStep) && Decimal.isMultiple(change, tenCentStep);
+  return coins ? { amount: fiveCentStep, from: "magnitude" } : usual;
 }
 
 /**
