@@ -319,6 +319,26 @@ describe("a download", () => {
     ).toBe("address_not_allowed");
   });
 
+  test("a host of the list leads to none that is not on it", async () => {
+    const asked: string[] = [];
+    const port = await serve(({ url, headers }, response) => {
+      asked.push(`${headers.host?.split(":")[0]}${url}`);
+      if (url === "/end") return void response.end("the bytes");
+      const host = url === "/within" ? "also.example" : "elsewhere.example";
+      response.writeHead(302, { location: `http://${host}:${port}/end` }).end();
+    });
+    const hosts = ["pictures.example", "also.example"];
+    const allowsHost = (hostname: string) => hosts.includes(hostname);
+    const world = loopback();
+    const from = (path: string) => `http://pictures.example:${port}${path}`;
+    expect(Buffer.from(await download(from("/within"), { ...limits, allowsHost }, world)).toString()).toBe(
+      "the bytes",
+    );
+    expect(reasonOf(await refusal(from("/out"), world, { allowsHost }))).toBe("host_not_allowed");
+    expect(asked).toEqual(["pictures.example/within", "also.example/end", "pictures.example/out"]);
+    expect(world.lookup).not.toHaveBeenCalledWith("elsewhere.example");
+  });
+
   test("of more than the limit ends: announced, not announced, or announced as less", async () => {
     const head = "HTTP/1.1 200 OK\r\n";
     const endless = (socket: net.Socket, piece: string) => {

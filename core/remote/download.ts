@@ -7,6 +7,8 @@ export interface Limits {
   log: Log;
   protocols: readonly string[];
   maxBytes: number;
+  /** Whether a host may be asked, as `URL` names it: the first one and each that a redirect leads to. Unset: any. */
+  allowsHost?: ((hostname: string) => boolean) | undefined;
   /** From the first look-up to the last byte, redirects included. */
   timeoutMs: number;
 }
@@ -19,6 +21,7 @@ const messages: Record<Reason, string> = {
   url_invalid: "not a URL",
   url_not_allowed:
     "only http and https URLs of public hosts, without user name or password, on the scheme's own port",
+  host_not_allowed: "the host, or one that it redirects to, is not in IMAGE_URL_HOSTS",
   address_not_allowed: "the host is not on the public internet",
   url_unreachable: "the host did not answer, or broke off",
   url_timeout: "the picture did not arrive in time",
@@ -44,6 +47,7 @@ export async function download(text: string, limits: Limits, world: World): Prom
   try {
     let url = parse(text);
     for (;;) {
+      if (limits.allowsHost?.(url.hostname) === false) throw new RefusedError("host_not_allowed");
       const addresses = await resolve(url, limits.protocols, world, timeout);
       const answer = await get(url, addresses, limits, world, timeout);
       if (answer instanceof Uint8Array) {

@@ -16,6 +16,7 @@ export const internet: World = {
  * The bytes that a caller's URL shows: http or https, public addresses only (core/remote/download.ts says how that
  * is kept), at most 10 MiB, 10 s and three redirects. Whether they are a picture is for whoever looks at them.
  * @param options.deadline - epoch milliseconds; ends it earlier. @param options.protocols - fewer than both.
+ * @param options.allowsHost - asked of the first host and of every one that is redirected to.
  * @throws AppError `invalid_request` with `details.reason`, `payload_too_large`; none names URL, host or address.
  */
 export function download(
@@ -25,6 +26,7 @@ export function download(
     times: Pick<Times, "imageUrlMs">;
     deadline: number;
     protocols?: readonly string[];
+    allowsHost?: (hostname: string) => boolean;
   },
 ): Promise<Uint8Array> {
   return downloadIn(
@@ -32,6 +34,7 @@ export function download(
     {
       log: options.log,
       protocols: options.protocols ?? ["https:", "http:"],
+      allowsHost: options.allowsHost,
       maxBytes: sizes.imageUrlBytes,
       timeoutMs: Math.min(options.times.imageUrlMs, options.deadline - Date.now()),
     },

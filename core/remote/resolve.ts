@@ -21,6 +21,7 @@ export interface World {
 export type Reason =
   | "url_invalid"
   | "url_not_allowed"
+  | "host_not_allowed"
   | "address_not_allowed"
   | "url_unreachable"
   | "url_timeout"

@@ -2,6 +2,7 @@ import { AppError } from "#core/error";
 import * as Source from "#core/extraction/source";
 import type { Log } from "#core/log";
 import * as Remote from "#core/remote/remote";
+import * as Hosts from "./hosts.ts";
 import type { ItemRow, RunRow } from "./run.sql.ts";
 import type { RunServices } from "./services.ts";
 import { isKept, keptPrefix } from "./source/kept.ts";
@@ -44,7 +45,7 @@ export const isCopied = (run: RunRow, { sourceKind, objectKey }: ItemRow): boole
  *   an address; `payload_too_large`; `storage_unavailable`.
  */
 export async function load(
-  services: Pick<RunServices, "bucket" | "times">,
+  services: Pick<RunServices, "bucket" | "times" | "imageUrlHosts">,
   row: ItemRow,
   early: Promise<Uint8Array | undefined> | undefined,
   job: { deadline: number },
@@ -56,6 +57,8 @@ export async function load(
       times: services.times,
       deadline: job.deadline,
       protocols: ["https:"],
+      // As the line was judged: a host of the list must not lead to any other.
+      allowsHost: (hostname) => Hosts.allows(hostname, services.imageUrlHosts),
     });
   }
   const { objectKey, etag } = row;
