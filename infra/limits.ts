@@ -241,7 +241,9 @@ export const functions = {
     memoryMb: 512,
     timeoutMs: 50_000,
     links: ["database", "bucket", "queues", "model"],
-    sends: ["plan", "single", "later"],
+    // Whether what nobody has taken is in line or lost.
+    asks: ["plan", "item", "single"],
+    sends: ["plan", "item", "single", "later"],
     maxBundleKb: 720,
   },
   // Lists and reads artifacts; packs up to 16 MiB of them at once.
@@ -336,8 +338,10 @@ export function times(timeScale = 1) {
     requeueDelaysMs: [ms(2_000), ms(10_000), ms(60_000)],
     /** A run whose step was ordered, or whose files were being received, and that has been silent for this long. */
     stepLostMs: ms(3 * 60_000),
-    /** A run with messages in the queue of which none was taken for this long: longer than the queue's own visibility. */
+    /** A run none of whose messages was taken for this long, while others' were: the earliest that one is sent again. */
     runStalledMs: ms(20 * 60_000),
+    /** Looks into a queue that are closer together count as one; reconcile looks each minute. */
+    queueLookMs: ms(45_000),
     /** Pauses before the later attempts to deliver a webhook. */
     webhookDelaysMs: [ms(5_000), ms(60_000), ms(5 * 60_000), ms(15 * 60_000)],
     webhookTimeoutMs: io(10_000),
@@ -348,10 +352,7 @@ export function times(timeScale = 1) {
     podOrderMs: io(10_000),
     podPollMs: ms(5_000),
     podWaitMs: ms(15 * 60_000),
-    /**
-     * Reconcile: queued extracts whose message was never sent, or was sent so long ago that it must be lost: longer than
-     * all workers may be busy with those in front of it.
-     */
+    /** Reconcile: queued extracts whose message was never sent, or sent so long ago that the queue is looked into. */
     unsentGraceMs: ms(15_000),
     lostMessageMs: ms(6 * 60_000),
   };

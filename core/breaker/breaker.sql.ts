@@ -10,4 +10,6 @@ export const breakerTable = sqliteTable("breaker", {
   probeUntil: integer("probe_until", { mode: "timestamp_ms" }),
   /** One probe message at a time in the `later` queue: until when the present one is believed to be alive. */
   messageUntil: integer("message_until", { mode: "timestamp_ms" }),
+  /** Which chain of messages it belongs to: one that was given up and comes up after all does not go on. */
+  messageChain: text("message_chain"),
 });

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { and, eq, gt, isNotNull, isNull, lt, or, type SQL, sql } from "drizzle-orm";
 import * as Database from "#core/db/client";
 import { breakerTable } from "./breaker.sql.ts";
@@ -97,19 +98,30 @@ export async function mayProbe(db: Database.Db, forMs: number): Promise<boolean>
   return result?.rowsAffected === 1;
 }
 
-/** Takes the right to have the one probe message under way, for `forMs`; `renew` by who holds it. */
-export async function mayMessage(
-  db: Database.Db,
-  forMs: number,
-  options: { renew: boolean },
-): Promise<boolean> {
+/**
+ * Takes the right to have the one probe message under way, for `forMs`.
+ * @returns the name of the chain that it begins; undefined when another one is under way.
+ */
+export async function mayMessage(db: Database.Db, forMs: number): Promise<string | undefined> {
   const now = new Date();
+  const chain = randomUUID();
   const free = or(isNull(breakerTable.messageUntil), lt(breakerTable.messageUntil, now));
   const [result] = await Database.batch(db, [
     db.query
       .update(breakerTable)
-      .set({ messageUntil: new Date(now.getTime() + forMs) })
-      .where(options.renew ? eq(breakerTable.name, name) : and(eq(breakerTable.name, name), free)),
+      .set({ messageUntil: new Date(now.getTime() + forMs), messageChain: chain })
+      .where(and(eq(breakerTable.name, name), free)),
+  ]);
+  return result?.rowsAffected === 1 ? chain : undefined;
+}
+
+/** Holds that right for longer. @returns false when another chain has it, or none may go on. */
+export async function stillMessage(db: Database.Db, chain: string, forMs: number): Promise<boolean> {
+  const [result] = await Database.batch(db, [
+    db.query
+      .update(breakerTable)
+      .set({ messageUntil: new Date(Date.now() + forMs) })
+      .where(and(eq(breakerTable.name, name), eq(breakerTable.messageChain, chain))),
   ]);
   return result?.rowsAffected === 1;
 }
@@ -117,7 +129,10 @@ export async function mayMessage(
 /** Nobody has a message under way any more. */
 export async function messageDone(db: Database.Db): Promise<void> {
   await Database.batch(db, [
-    db.query.update(breakerTable).set({ messageUntil: null }).where(eq(breakerTable.name, name)),
+    db.query
+      .update(breakerTable)
+      .set({ messageUntil: null, messageChain: null })
+      .where(eq(breakerTable.name, name)),
   ]);
 }
 

@@ -1,3 +1,4 @@
+import * as z from "zod";
 import * as Bucket from "#core/artifact/bucket";
 import * as Breaker from "#core/breaker/breaker";
 import { AppError } from "#core/error";
@@ -70,14 +71,20 @@ export async function sendSingle(
   await Claims.markSent(services.db, [row]);
 }
 
+/** The body of a probe message in the `later` queue: the nth look of a chain of them. */
+export const ProbeMessage = z.object({ kind: z.literal("probe"), n: z.int(), chain: z.string().default("") });
+export type ProbeMessage = z.output<typeof ProbeMessage>;
+
 /** Makes sure that one probe message is under way while the model server is away. @returns whether one had to be sent. */
 export async function ensureProbe(
   services: Pick<Services, "db" | "queues" | "times">,
   log: Log,
 ): Promise<boolean> {
   const { probeFirstDelayMs, probeMessageMs } = services.times;
-  if (!(await Breaker.mayMessage(services.db, probeMessageMs, { renew: false }))) return false;
-  await Queue.send(services.queues, "later", { kind: "probe", n: 1 }, { delayMs: probeFirstDelayMs });
+  const chain = await Breaker.mayMessage(services.db, probeFirstDelayMs + probeMessageMs);
+  if (chain === undefined) return false;
+  const message: ProbeMessage = { kind: "probe", n: 1, chain };
+  await Queue.send(services.queues, "later", message, { delayMs: probeFirstDelayMs });
   log.info("probe_scheduled", { n: 1 });
   return true;
 }

@@ -4,14 +4,16 @@ import * as Database from "#core/db/client";
 import { from } from "#core/error";
 import type { Log } from "#core/log";
 import * as Metrics from "#core/metrics/metrics";
+import * as Looks from "#core/queue/look";
 import * as Queue from "#core/queue/queue";
 import * as Weather from "#core/run/weather";
 import * as Upload from "#core/upload/upload";
 import { probe as probeModel } from "#core/vision/probe";
+import { functions } from "#infra/limits";
 import * as Claims from "./claim.ts";
 import { storedBefore } from "./conclude.ts";
 import { extractTable, idempotencyTable } from "./extract.sql.ts";
-import { ensureProbe, type SingleMessage } from "./handover.ts";
+import { ensureProbe, type ProbeMessage, type SingleMessage } from "./handover.ts";
 import type { Services } from "./services.ts";
 import { discardInput } from "./work.ts";
 
@@ -27,7 +29,11 @@ const chunk = 200;
  * One look at the model server (`kind: "probe"` in the `later` queue). When it is back, everything that waits for it
  * goes on; else the next look is ordered: after 5 s for ten minutes, later 30 s.
  */
-export async function probe(services: Stores, n: number, log: Log): Promise<void> {
+export async function probe(
+  services: Stores,
+  { n, chain }: Pick<ProbeMessage, "n" | "chain">,
+  log: Log,
+): Promise<void> {
   const { db, times } = services;
   if ((await Breaker.state(db)).kind !== "closed") {
     const seen = await probeModel(services.model, undefined, times.probeTimeoutMs);
@@ -36,8 +42,10 @@ export async function probe(services: Stores, n: number, log: Log): Promise<void
       Metrics.modelAway();
       const delayMs = n < probesFirst ? times.probeFirstDelayMs : times.probeLaterDelayMs;
       await Breaker.trip(db, times.breakerRetryMs);
-      await Breaker.mayMessage(db, delayMs + times.probeMessageMs, { renew: true });
-      await Queue.send(services.queues, "later", { kind: "probe", n: n + 1 }, { delayMs });
+      // One chain of looks goes on. This one was in line for so long that another was begun: it was worth its look.
+      if (!(await Breaker.stillMessage(db, chain, delayMs + times.probeMessageMs))) return;
+      const next: ProbeMessage = { kind: "probe", n: n + 1, chain };
+      await Queue.send(services.queues, "later", next, { delayMs });
       return;
     }
     await Breaker.close(db);
@@ -112,15 +120,17 @@ export async function reconcile(services: Stores, log: Log): Promise<Repairs> {
       repairs.requeued += await sendRows(services, [row], log);
     }
   }
-  const unsent = and(
-    eq(extractTable.status, "queued"),
-    isNull(extractTable.waitingFor),
-    or(
-      and(isNull(extractTable.sentAt), lt(extractTable.leaseUntil, before(times.unsentGraceMs))),
-      lt(extractTable.sentAt, before(times.lostMessageMs)),
-    ),
-  );
-  repairs.requeued += await sendRows(services, await select(unsent), log);
+  const queued = and(eq(extractTable.status, "queued"), isNull(extractTable.waitingFor));
+  const unsent = and(isNull(extractTable.sentAt), lt(extractTable.leaseUntil, before(times.unsentGraceMs)));
+  repairs.requeued += await sendRows(services, await select(and(queued, unsent)), log);
+  const old = await select(and(queued, lt(extractTable.sentAt, before(times.lostMessageMs))));
+  if (old.length > 0) {
+    // In line is not lost: what is sent again would stand behind itself, and in everybody's way.
+    const seen = await Looks.open(services)("single");
+    const overdue = Looks.overdueBefore(seen, functions.single.timeoutMs, times.lostMessageMs);
+    const gone = lt(extractTable.sentAt, seen.lostBefore > overdue ? seen.lostBefore : overdue);
+    repairs.requeued += await sendRows(services, await select(and(queued, gone)), log);
+  }
   // Nobody can work on what has no picture; it must not be "running" for ever.
   for (const row of await select(and(eq(extractTable.status, "queued"), isNull(extractTable.input)))) {
     repairs.interrupted += (await endInterrupted(services, log, row)) ? 1 : 0;

@@ -154,6 +154,38 @@ export async function holdFor(queues: Queues, name: Name, receiptHandle: string,
   }, queues.timeoutMs);
 }
 
+/** How many messages a queue holds, as far as it says: SQS's counts are approximate. */
+export interface Counts {
+  visible: number;
+  /** With a worker, or with one that died. */
+  inFlight: number;
+  delayed: number;
+}
+
+/** Asks for them. @throws AppError `storage_unavailable`. */
+export async function counts(queues: Queues, name: Name): Promise<Counts> {
+  const { Attributes = {} } = await guard(
+    (abortSignal) =>
+      queues.client.send(
+        new GetQueueAttributesCommand({
+          QueueUrl: queues.urls[name],
+          AttributeNames: [
+            "ApproximateNumberOfMessages",
+            "ApproximateNumberOfMessagesNotVisible",
+            "ApproximateNumberOfMessagesDelayed",
+          ],
+        }),
+        { abortSignal },
+      ),
+    queues.timeoutMs,
+  );
+  return {
+    visible: Number(Attributes.ApproximateNumberOfMessages ?? 0),
+    inFlight: Number(Attributes.ApproximateNumberOfMessagesNotVisible ?? 0),
+    delayed: Number(Attributes.ApproximateNumberOfMessagesDelayed ?? 0),
+  };
+}
+
 /** Asks for the queue's attributes, to see whether it answers. */
 export async function ping(queues: Queues, signal: AbortSignal): Promise<void> {
   await queues.client.send(

@@ -3,16 +3,18 @@ import * as Database from "#core/db/client";
 import { AppError, from } from "#core/error";
 import { ensureProbe } from "#core/extraction/handover";
 import type { Log } from "#core/log";
+import * as Looks from "#core/queue/look";
 import * as Usage from "#core/usage/usage";
 import * as Webhook from "#core/webhook/webhook";
 import { windowOf } from "#infra/limits";
 import * as Ending from "./ending.ts";
 import * as Finish from "./finish.ts";
-import * as Order from "./order.ts";
+import type * as Order from "./order.ts";
 import * as Outlooks from "./outlook.ts";
 import { type ItemRow, itemTable as item, type RunRow, runTable as run } from "./run.sql.ts";
 import { endedOf } from "./serialize.ts";
 import type { RunStores } from "./services.ts";
+import * as Stalled from "./stalled.ts";
 import * as Weather from "./weather.ts";
 
 /** Rows a step looks at; what is left is for the next minute. */
@@ -26,6 +28,7 @@ export interface Repairs {
   runs_ordered: number;
   runs_failed: number;
   runs_renumbered: number;
+  items_sent_again: number;
   run_probes: number;
   webhooks_ordered: number;
 }
@@ -42,12 +45,14 @@ export async function reconcile(services: RunStores, log: Log): Promise<Repairs>
     runs_ordered: 0,
     runs_failed: 0,
     runs_renumbered: 0,
+    items_sent_again: 0,
     run_probes: 0,
     webhooks_ordered: 0,
   };
   await leases(services, repairs, log);
+  const looks = Looks.open(services);
   for (const row of await silent(services.db, Date.now() - services.times.stepLostMs))
-    await mend(services, row, repairs, log);
+    await mend(services, row, looks, repairs, log);
   if ((await Weather.waiting(services.db, 1)).length > 0)
     repairs.run_probes += (await ensureProbe(services, log)) ? 1 : 0;
   repairs.webhooks_ordered += await webhooks(services, log);
@@ -130,66 +135,41 @@ function silent(db: Database.Db, before: number): Promise<RunRow[]> {
   );
 }
 
-async function mend(services: RunStores, row: RunRow, repairs: Repairs, log: Log): Promise<void> {
+async function mend(
+  services: RunStores,
+  row: RunRow,
+  looks: Looks.Looks,
+  repairs: Repairs,
+  log: Log,
+): Promise<void> {
+  const orderAgain = async (kind: Order.Kind) => {
+    repairs.runs_ordered += (await Stalled.step(services, row, kind, looks, log)) ? 1 : 0;
+  };
   if (row.state === "planning") {
-    if (row.planning?.phase !== "receiving") return orderAgain(services, row, "plan", repairs, log);
+    if (row.planning?.phase !== "receiving") return orderAgain("plan");
     // Its caller got no answer, or an error: nothing of it has begun.
     await Finish.fail(services, row, new AppError("internal", "the upload of this run was interrupted"), log);
     repairs.runs_failed += 1;
     return;
   }
-  if (row.state === "finishing") return orderAgain(services, row, "finish", repairs, log);
-  if (row.state === "deleting") return orderAgain(services, row, "delete", repairs, log);
+  if (row.state === "finishing") return orderAgain("finish");
+  if (row.state === "deleting") return orderAgain("delete");
   if (row.state === "canceling") {
     await storePending(services, row, repairs, log);
     // Items in flight end by themselves, and then it goes on.
     const running = await Outlooks.read(services.db, row.runUid);
-    if (running !== undefined && running.running === 0)
-      await orderAgain(services, row, "sweep", repairs, log);
+    if (running !== undefined && running.running === 0) await orderAgain("sweep");
     return;
   }
   const outlook = await Outlooks.read(services.db, row.runUid);
   if (outlook === undefined) return;
   const { inFlight, unsent, running } = outlook;
-  if (endedOf(row) >= row.total) return orderAgain(services, row, "finish", repairs, log);
-  if (unsent && inFlight <= windowOf(row.concurrency).refillAt)
-    return orderAgain(services, row, "refill", repairs, log);
-  // Messages that were never taken: longer than any of them can be invisible.
-  const stalled = row.touchedAt.getTime() < Date.now() - services.times.runStalledMs;
-  if (running === 0 && stalled) await renumber(services, row, repairs, log);
-}
-
-/** Orders under a new number, and gives the order its time. */
-async function orderAgain(
-  services: RunStores,
-  row: RunRow,
-  kind: Order.Kind,
-  repairs: Repairs,
-  log: Log,
-): Promise<void> {
-  const now = await raise(services.db, row, {});
-  if (now === undefined) return;
-  await Order.order(services, now, kind, log);
-  repairs.runs_ordered += 1;
-}
-
-/** A new epoch: the messages that were lost are sent again, and count no more should they turn up. */
-async function renumber(services: RunStores, row: RunRow, repairs: Repairs, log: Log): Promise<void> {
-  const now = await raise(services.db, row, { epoch: row.epoch + 1 });
-  if (now === undefined) return;
-  await Order.order(services, now, "plan", log);
-  repairs.runs_renumbered += 1;
-}
-
-async function raise(db: Database.Db, row: RunRow, more: { epoch?: number }): Promise<RunRow | undefined> {
-  const [result] = await Database.batch(db, [
-    db.query
-      .update(run)
-      .set({ planN: sql`${run.planN} + 1`, touchedAt: new Date(), ...more })
-      .where(and(eq(run.runUid, row.runUid), eq(run.epoch, row.epoch), eq(run.state, row.state)))
-      .returning(),
-  ]);
-  return Database.rows(run, result)[0];
+  if (endedOf(row) >= row.total) return orderAgain("finish");
+  if (unsent && inFlight <= windowOf(row.concurrency).refillAt) return orderAgain("refill");
+  if (running > 0) return;
+  const outcome = await Stalled.messages(services, row, looks, log);
+  repairs.runs_renumbered += outcome === "anew" ? 1 : 0;
+  repairs.items_sent_again += outcome === "again" ? 1 : 0;
 }
 
 /** Answers of a canceled run that wait in their rows: nobody has a message for them any more. */

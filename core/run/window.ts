@@ -21,6 +21,8 @@ export interface ItemMessage {
   slot: number;
   /** Where the picture lies, if it is in the bucket: the worker reads it beside its claim, which says whether it may. */
   picture?: { key: string; etag: string | null } | undefined;
+  /** A copy, sent because the first one has not been taken for long. In its group it comes up behind that one. */
+  again?: true | undefined;
 }
 
 /** From so many marks on an item is asked alone, and only such a call can be the last (DESIGN.md, "Attempts are spent on the item"). */

@@ -20,6 +20,7 @@ import * as Picture from "./picture.ts";
 import type { ItemRow, RunRow } from "./run.sql.ts";
 import { requestIdOf } from "./serialize.ts";
 import type { RunServices } from "./services.ts";
+import * as Stalled from "./stalled.ts";
 import * as Window from "./window.ts";
 
 /** What an item may cost: DESIGN.md, "A group is locked until visibility ends". */
@@ -62,6 +63,8 @@ export async function work(
     const { run: runRow } = claimed;
     const lines = log.child({ run_id: runRow.runId, request_id: requestIdOf(runRow, message.index) });
     if (claimed.item === undefined) return await notOurs(services, message, claimed, job, lines);
+    // The one before it in this group never came up: what was sent with that is lost, too.
+    if (message.again) await Stalled.anew(services, runRow, lines);
     return await attempt(services, { ...claimed, item: claimed.item }, message, early, job, lines);
   } catch (thrown) {
     const error = from(thrown);

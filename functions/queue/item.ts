@@ -10,6 +10,7 @@ const Message = z.object({
   seq: z.int(),
   slot: z.int(),
   picture: z.object({ key: z.string(), etag: z.string().nullable() }).optional(),
+  again: z.literal(true).optional(),
 });
 
 /**

@@ -234,10 +234,10 @@ export const mutations: Mutation[] = [
     /no role of any stage is given AWS's own policies, or a resource with a \*/,
   ],
   [
-    "one more queue to send to",
+    "one queue less to send to",
     "infra/limits.ts",
-    `sends: ["plan", "single", "later"],\n    maxBundleKb: 720`,
     `sends: ["plan", "item", "single", "later"],\n    maxBundleKb: 720`,
+    `sends: ["plan", "single", "later"],\n    maxBundleKb: 720`,
     /docs\/security\.md has the table of these rights/,
   ],
   [

@@ -1,0 +1,217 @@
+/** Work whose message waits behind that of others is not lost, and work whose message is lost does not wait for ever. */
+import { DeleteMessageCommand, ReceiveMessageCommand } from "@aws-sdk/client-sqs";
+import { eq } from "drizzle-orm";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import * as Breaker from "#core/breaker/breaker";
+import { breakerTable } from "#core/breaker/breaker.sql";
+import { extractTable } from "#core/extraction/extract.sql";
+import { ensureProbe } from "#core/extraction/handover";
+import * as Resume from "#core/extraction/resume";
+import { queueLookTable } from "#core/queue/look.sql";
+import * as Queue from "#core/queue/queue";
+import * as Reconcile from "#core/run/reconcile";
+import { itemTable, runTable } from "#core/run/run.sql";
+import type { RunServices } from "#core/run/services";
+import * as Window from "#core/run/window";
+import * as Work from "#core/run/work";
+import { open, type Stores, silent } from "./run-stores.ts";
+
+const minuteMs = 60_000;
+const ago = (minutes: number) => new Date(Date.now() - minutes * minuteMs);
+const epoch = 5;
+
+let stores: Stores;
+let services: RunServices;
+let runs = 0;
+const db = () => stores.services.db.query;
+
+beforeAll(async () => {
+  stores = await open();
+  services = {
+    ...stores.services,
+    // Every look counts, as if a minute had passed.
+    times: { ...stores.services.times, queueLookMs: 0 },
+    model: {
+      ...{ baseUrl: "http://127.0.0.1:9/v1", apiKey: undefined, model: "m", maxModelLen: 8192 },
+      ...{ maxTokens: undefined, maxImages: 4, connectTimeoutMs: 500, readTimeoutMs: 500 },
+    } as RunServices["model"],
+  };
+});
+afterAll(async () => {
+  await stores.close();
+});
+beforeEach(async () => {
+  for (const table of [runTable, itemTable, extractTable, queueLookTable, breakerTable])
+    await db().delete(table);
+  for (const name of ["plan", "item", "single", "later"] as const) while ((await taken(name)).length > 0);
+});
+
+const remove = (name: Queue.Name, ReceiptHandle: string | undefined) =>
+  services.queues.client.send(
+    new DeleteMessageCommand({ QueueUrl: services.queues.urls[name], ReceiptHandle }),
+  );
+
+/** Takes ten messages at most out of a queue. */
+async function taken(name: Queue.Name): Promise<Record<string, unknown>[]> {
+  const { client, urls } = services.queues;
+  const { Messages = [] } = await client.send(
+    new ReceiveMessageCommand({ QueueUrl: urls[name], MaxNumberOfMessages: 10 }),
+  );
+  for (const { ReceiptHandle } of Messages) await remove(name, ReceiptHandle);
+  return Messages.map(({ Body = "" }) => JSON.parse(Body));
+}
+const waiting = (name: Queue.Name) => stores.queue.counts(services.queues.urls[name]);
+
+async function run(more: Partial<typeof runTable.$inferInsert> = {}) {
+  const runUid = `line-${runs++}`;
+  const [row] = await db()
+    .insert(runTable)
+    .values({
+      ...{ runUid, keyId: "key-1", runId: runUid, taskId: "receipt_fields_v1", payloadHash: "h" },
+      ...{ principalRole: "client", state: "running", epoch, concurrency: 1, source: "manifest" },
+      ...{ persistInputs: false, total: 3, createdAt: ago(120), startedAt: ago(120), touchedAt: ago(120) },
+      ...more,
+    })
+    .returning();
+  if (row === undefined) throw new Error("no row");
+  for (let index = 0; index < 3; index += 1)
+    await db()
+      .insert(itemTable)
+      .values({
+        ...{ runUid, index, sourceKind: "data", objectKey: "data/shared/none.jpg", status: "queued" },
+        ...{ sentEpoch: epoch, slot: 0 },
+      });
+  return row;
+}
+/** Messages of others in the queue for items. */
+async function others(n: number): Promise<void> {
+  const body = (index: number) => ({ run_uid: "other", epoch: 1, index, seq: runs, slot: index });
+  await Window.send(
+    services,
+    Array.from({ length: n }, (_, i) => body(i)),
+    silent,
+  );
+}
+async function minutes(n: number) {
+  const repairs = [];
+  for (let i = 0; i < n; i += 1) repairs.push(await Reconcile.reconcile(services, silent));
+  return repairs;
+}
+
+describe("a run whose items nobody has taken for two hours", () => {
+  test("keeps its place while the messages in front need that long", async () => {
+    const row = await run();
+    await others(120);
+    for (const repairs of await minutes(4))
+      expect(repairs).toMatchObject({ runs_renumbered: 0, items_sent_again: 0 });
+    expect(await stores.run(row.runId)).toMatchObject({ epoch, touchedAt: row.touchedAt });
+    expect(waiting("item").ready).toBe(120);
+  });
+
+  test("is sent anew when the queue was empty three times, and not while a message is with somebody", async () => {
+    const row = await run({ touchedAt: ago(4) });
+    await others(1);
+    const { client, urls } = services.queues;
+    const received = await client.send(new ReceiveMessageCommand({ QueueUrl: urls.item }));
+    for (const repairs of await minutes(4)) expect(repairs.runs_renumbered).toBe(0);
+    await remove("item", received.Messages?.[0]?.ReceiptHandle);
+    expect((await minutes(3)).map(({ runs_renumbered }) => runs_renumbered)).toEqual([0, 0, 1]);
+    expect((await stores.run(row.runId)).epoch).toBe(epoch + 1);
+    expect(await taken("plan")).toEqual([{ kind: "plan", run_uid: row.runUid }]);
+  });
+
+  test("gets its oldest message again under its old number where the queue never empties; when that copy comes up first, the others are lost", async () => {
+    const row = await run();
+    await others(5);
+    expect((await minutes(3)).map(({ items_sent_again }) => items_sent_again)).toEqual([1, 0, 0]);
+    expect((await stores.run(row.runId)).epoch).toBe(epoch);
+    const copies = (await taken("item")).filter(({ run_uid }) => run_uid === row.runUid);
+    expect(copies).toEqual([expect.objectContaining({ epoch, index: 0, seq: 0, slot: 0, again: true })]);
+    const job: Work.Job = {
+      ...{ startedAt: Date.now(), deadline: Date.now() + 5_000, leaseUntil: new Date(Date.now() + 5_000) },
+      ...{ receiveCount: 1, held: Promise.resolve(), hold: async () => undefined },
+      renewal: {
+        ...{ everyMs: 60_000, retryMs: 60_000, lastAt: Date.now() + 5_000 },
+        ...{ until: (now) => now + 5_000, hold: async () => undefined },
+      },
+    };
+    await Work.work(services, copies[0] as unknown as Window.ItemMessage, job, silent);
+    expect(await stores.run(row.runId)).toMatchObject({ epoch: epoch + 1, failed: 1 });
+    expect(await taken("plan")).toEqual([expect.objectContaining({ kind: "plan" })]);
+  });
+
+  test("is sent anew when its messages have outlived the queue's retention", async () => {
+    await run({ touchedAt: ago(14 * 24 * 60 + 1) });
+    await others(1);
+    expect(await minutes(1)).toMatchObject([{ runs_renumbered: 1 }]);
+  });
+});
+
+test("a run that waits for its planner behind others' steps gets no second order; else the same one again", async () => {
+  const steps = Array.from({ length: 40 }, (_, i) => ({
+    body: { kind: "delete", run_uid: `other-${i}` },
+    group: `other-${i}`,
+    deduplicationId: `${runs}.${i}`,
+  }));
+  await Queue.sendFifo(services.queues, "plan", steps, silent);
+  const row = await run({ state: "finishing", touchedAt: ago(60), planN: 7 });
+  expect(await minutes(2)).toMatchObject([{ runs_ordered: 0 }, { runs_ordered: 0 }]);
+  expect(waiting("plan").ready).toBe(40);
+  while ((await taken("plan")).length > 0);
+  expect(await minutes(2)).toMatchObject([{ runs_ordered: 1 }, { runs_ordered: 0 }]);
+  expect(await stores.run(row.runId)).toMatchObject({ planN: 7 });
+  expect(await taken("plan")).toEqual([{ kind: "finish", run_uid: row.runUid }]);
+});
+
+describe("a queued extract whose message was sent an hour ago", () => {
+  const extract = (sentAt: Date) =>
+    db()
+      .insert(extractTable)
+      .values({
+        ...{ keyId: "key-1", requestId: "single", taskId: "receipt_fields_v1", payloadHash: "h", token: 1 },
+        ...{ status: "queued", createdAt: sentAt, leaseUntil: sentAt, sentAt },
+        input: {
+          ...{ source: "inline", declaredMimeType: null, objectKey: "x", etag: null, temporary: false },
+          ...{ debug: null, principalRole: "client" },
+        },
+      });
+  const requeued = async (n: number) => {
+    const found = [];
+    for (let i = 0; i < n; i += 1) found.push((await Resume.reconcile(services, silent)).requeued);
+    return found;
+  };
+
+  test("is not sent again while it is in line", async () => {
+    await extract(ago(60));
+    const bodies = Array.from({ length: 30 }, (_, i) => ({ key_id: "other", request_id: `${i}` }));
+    await Queue.sendAll(services.queues, "single", bodies, silent);
+    expect(await requeued(3)).toEqual([0, 0, 0]);
+    expect(waiting("single").ready).toBe(30);
+  });
+
+  test("is sent again, once, when it is not in the queue any more", async () => {
+    await extract(ago(7));
+    // Nothing is in front of it, so there is nothing to wait for.
+    expect(await requeued(4)).toEqual([1, 0, 0, 0]);
+    expect(await taken("single")).toEqual([{ key_id: "key-1", request_id: "single" }]);
+  });
+});
+
+test("looks at the model server stay one chain, however long each waits in line", async () => {
+  await Breaker.trip(services.db, 1);
+  const expire = () =>
+    db()
+      .update(breakerTable)
+      .set({ messageUntil: ago(1) })
+      .where(eq(breakerTable.name, "model_server"));
+  const at = { ...services, times: { ...services.times, probeFirstDelayMs: 0, probeTimeoutMs: 200 } };
+  for (let minute = 0; minute < 3; minute += 1) {
+    expect(await ensureProbe(at, silent)).toBe(true);
+    await expire();
+  }
+  for (let round = 0; round < 2; round += 1) {
+    const messages = await taken("later");
+    expect(messages).toHaveLength(round === 0 ? 3 : 1);
+    for (const message of messages) await Resume.probe(at, message as { n: number; chain: string }, silent);
+  }
+});
