@@ -197,6 +197,14 @@ function section<S extends Section>(name: S): Values<S> {
   return values;
 }
 
+/** What the operating system and its loader need; nothing of ours, and none of a platform's credentials. */
+const systemVariables = /^(PATH|PATHEXT|SYSTEM(ROOT|DRIVE)|WINDIR|TE?MP|TMPDIR|LD_LIBRARY_PATH)$/i;
+
+/** The environment of a process that is given no secrets. */
+export function systemEnvironment(): Env {
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => systemVariables.test(name)));
+}
+
 /** Forgets what was read; for tests that change the environment. */
 export function reset(): void {
   cache.clear();

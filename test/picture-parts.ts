@@ -157,3 +157,78 @@ export function floatTiff(width: number, height: number, value: number): Buffer 
   for (let at = pixelsAt; at < made.length; at += 4) made.writeFloatLE(value, at);
   return made;
 }
+
+/**
+ * A grey progressive JPEG of 8 × 8 pixels, mid-grey, in as many scans as asked for: each coefficient is sent in a scan of
+ * its own, then refined bit by bit (ITU T.81, G.1), which is allowed and changes nothing.
+ */
+export function scannedJpeg(scans: number): Buffer {
+  const segment = (marker: number, ...bytes: number[]) => {
+    const head = Buffer.from([0xff, marker, 0, 0]);
+    head.writeUInt16BE(bytes.length + 2, 2);
+    return Buffer.concat([head, Buffer.from(bytes)]);
+  };
+  // One code of one bit: no difference, end of block.
+  const table = (id: number) => segment(0xc4, id, 1, ...Array<number>(15).fill(0), 0);
+  const scan = (from: number, to: number, bits: number) =>
+    Buffer.concat([segment(0xda, 1, 1, 0, from, to, bits), Buffer.from([0x7f])]);
+  const parts = [scan(0, 0, 0)];
+  for (let low = 5; low >= 0; low--)
+    for (let at = 1; at < 64; at++) parts.push(scan(at, at, ((low === 5 ? 0 : low + 1) << 4) | low));
+  return Buffer.concat([
+    Buffer.from([0xff, 0xd8]),
+    segment(0xdb, 0, ...Array<number>(64).fill(1)),
+    segment(0xc2, 8, 0, 8, 0, 8, 1, 1, 0x11, 0),
+    table(0x00),
+    table(0x10),
+    ...parts.slice(0, scans),
+    Buffer.from([0xff, 0xd9]),
+  ]);
+}
+
+/** A grey TIFF, uncompressed, of `pages` equal pages of one strip a row; `overlap`: every strip is the same bytes, of that length. */
+export function stripedTiff(options: {
+  width: number;
+  height: number;
+  pages?: number;
+  overlap?: number;
+}): Buffer {
+  const { width, height, pages = 1, overlap } = options;
+  const pixels = Buffer.alloc(Math.max(width * height, overlap ?? 0), 200);
+  const offsets = Buffer.alloc(4 * height);
+  const lengths = Buffer.alloc(4 * height);
+  for (let row = 0; row < height; row++) {
+    offsets.writeUInt32LE(8 + (overlap === undefined ? row * width : 0), 4 * row);
+    lengths.writeUInt32LE(overlap ?? width, 4 * row);
+  }
+  const tablesAt = 8 + pixels.length;
+  const firstAt = tablesAt + offsets.length + lengths.length;
+  const tags: [number, number, number][] = [
+    [256, 1, width],
+    [257, 1, height],
+    [258, 1, 8],
+    [259, 1, 1],
+    [262, 1, 1],
+    [273, height, tablesAt],
+    [278, 1, 1],
+    [279, height, tablesAt + offsets.length],
+  ];
+  const directoryBytes = 2 + 12 * tags.length + 4;
+  const directories = Buffer.alloc(directoryBytes * pages);
+  for (let page = 0; page < pages; page++) {
+    const at = page * directoryBytes;
+    directories.writeUInt16LE(tags.length, at);
+    for (const [i, [tag, count, value]] of tags.entries()) {
+      const field = at + 2 + 12 * i;
+      directories.writeUInt16LE(tag, field);
+      directories.writeUInt16LE(4, field + 2);
+      directories.writeUInt32LE(count, field + 4);
+      directories.writeUInt32LE(value, field + 8);
+    }
+    const next = page + 1 === pages ? 0 : firstAt + at + directoryBytes;
+    directories.writeUInt32LE(next, at + directoryBytes - 4);
+  }
+  const head = Buffer.from("II*\0\0\0\0\0", "latin1");
+  head.writeUInt32LE(firstAt, 4);
+  return Buffer.concat([head, pixels, offsets, lengths, directories]);
+}

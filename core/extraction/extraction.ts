@@ -82,7 +82,10 @@ export async function extract(services: Services, input: ExtractRequest, caller:
     if (known === undefined) throw thrown;
     return known;
   }
-  const image = await Image.inspect(source.bytes);
+  const image = await Image.inspect(source.bytes, {
+    decoder: services.decoder,
+    signal: AbortSignal.timeout(Math.max(1, caller.deadline - Date.now())),
+  });
   const payloadHash = payloadOf(task, input, image);
 
   const { claim, outlook } = await claimId(services, input, caller, { taskId: task.id, payloadHash });

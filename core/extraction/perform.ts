@@ -204,7 +204,6 @@ function openRoom(performed: Performed, model: Config.Model, work: Work): Promis
         maxImageTokens,
         encodeAs,
         signal,
-        deadline: work.deadline,
       });
       performed.timingsMs.image += Date.now() - startedAt;
       performed.record.sent = {

@@ -1,6 +1,7 @@
 import type { Bucket } from "#core/artifact/bucket";
 import type * as Config from "#core/config";
 import type { Db } from "#core/db/client";
+import type { Decoder } from "#core/image/decoder";
 import type { Queues } from "#core/queue/queue";
 import type { Times } from "#infra/limits";
 
@@ -13,4 +14,6 @@ export interface Services {
   times: Times;
   version: string;
   debugMode: boolean;
+  /** Another decoder than the instance's own. */
+  decoder?: Decoder | undefined;
 }

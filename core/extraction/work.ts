@@ -120,9 +120,10 @@ async function ask(
   log: Log,
 ): Promise<{ performed: Performed; image: Image.Inspected } | { unasked: AppError }> {
   const task = Task.get(row.taskId);
-  let bytes: Uint8Array | undefined;
+  let image: Image.Inspected | undefined;
   try {
-    bytes = await Source.reload(services.bucket, log, input);
+    const bytes = await Source.reload(services.bucket, log, input);
+    image = bytes && (await Image.inspect(bytes, { decoder: services.decoder, signal }));
   } catch (thrown) {
     const error = from(thrown);
     if (error.retry) throw error;
@@ -130,12 +131,11 @@ async function ask(
   }
   // What passed the lint then may not pass that of a later version.
   const overridden = task && (await override(task, input.debug ?? undefined).catch(() => undefined));
-  if (overridden === undefined || bytes === undefined) {
+  if (overridden === undefined || image === undefined) {
     const what =
       overridden === undefined ? "the task of this extract is gone" : "the picture of this extract is gone";
     return { unasked: new AppError("internal", what) };
   }
-  const image = await Image.inspect(bytes);
   const performed = await perform(services.model, {
     ...overridden,
     debug: input.debug ?? undefined,

@@ -68,8 +68,11 @@ export function* jpegSegments(bytes: Uint8Array): Generator<Segment, void> {
 
 /** Where entropy-coded bytes end: at a 0xff that is neither stuffed (00) nor a restart marker (d0 to d7). */
 function scanEnd(bytes: Uint8Array, from: number): number {
-  for (let at = from; at + 1 < bytes.byteLength; at++) {
-    if (bytes[at] !== 0xff) continue;
+  for (
+    let at = bytes.indexOf(0xff, from);
+    at >= 0 && at + 1 < bytes.byteLength;
+    at = bytes.indexOf(0xff, at + 1)
+  ) {
     const next = bytes[at + 1] as number;
     if (next !== 0x00 && !(next >= 0xd0 && next <= 0xd7)) return at;
   }

@@ -46,7 +46,7 @@ export async function ask(
       await Bucket.put(services.bucket, log, keptKey(run, row.index), bytes, type);
       kept = true;
     }
-    image = await Image.inspect(bytes);
+    image = await Image.inspect(bytes, { decoder: services.decoder, signal });
   } catch (thrown) {
     const error = from(thrown);
     if (error.code === "storage_unavailable") throw error;

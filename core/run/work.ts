@@ -165,7 +165,9 @@ async function attempt(
   if (asked.kind === "crowded") return giveWay(services, row, job);
   kept ||= asked.kept;
   if (asked.kind === "unreadable") {
-    if (Picture.mayPass(asked.error) && row.attempts + 1 < maxAttempts)
+    // A fault of ours: the decoder's process could not be started.
+    const mayPass = Picture.mayPass(asked.error) || asked.error.code === "internal";
+    if (mayPass && row.attempts + 1 < maxAttempts)
       return later(services, runRow, row, message, { spent: undefined, counted: true }, log);
     return fails(asked.error);
   }

@@ -1,6 +1,7 @@
 import * as Config from "#core/config";
 import * as Extraction from "#core/extraction/extraction";
 import { Extract, ExtractRequest, Running } from "#core/extraction/schema";
+import { withDecoder } from "#functions/decoder";
 import { answer } from "#functions/extract-reply";
 import { idempotencyKeyOf, patienceOf } from "#functions/headers";
 import { api, operation } from "#functions/http";
@@ -33,4 +34,4 @@ export const operations = {
   }),
 };
 
-export const handler = api(operations);
+export const handler = withDecoder(api(operations));

@@ -1,5 +1,6 @@
 import * as z from "zod";
 import * as Work from "#core/run/work";
+import { withDecoder } from "#functions/decoder";
 import { worker } from "#functions/queue";
 import { patientRun } from "#functions/services";
 
@@ -17,12 +18,14 @@ const Message = z.object({
  * One picture of a run; a slot of the run is a message group, so `concurrency` of them run at a time. The claim
  * does not wait for the visibility: a slot that waits is a GPU that waits.
  */
-export const handler = worker(
-  "item",
-  async ({ body, log, ...job }) => {
-    const message = Message.parse(body);
-    const ids = { run_uid: message.run_uid, index: message.index };
-    return Work.work(patientRun(), message, job, log.child(ids));
-  },
-  { holdBeside: true, renews: true },
+export const handler = withDecoder(
+  worker(
+    "item",
+    async ({ body, log, ...job }) => {
+      const message = Message.parse(body);
+      const ids = { run_uid: message.run_uid, index: message.index };
+      return Work.work(patientRun(), message, job, log.child(ids));
+    },
+    { holdBeside: true, renews: true },
+  ),
 );

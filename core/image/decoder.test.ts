@@ -1,0 +1,125 @@
+import { afterEach, describe, expect, test } from "vitest";
+import { AppError } from "#core/error";
+import { Decoder } from "#core/image/decoder";
+import * as Hanging from "#core/image/fixtures/hanging";
+import * as Image from "#core/image/image";
+import { png } from "#test/picture-parts";
+
+/** A decoder of a test's own: one that hangs or crashes at pictures of certain widths, and is real for all others. */
+
+const limitMs = 1_000;
+const decoders: Decoder[] = [];
+const decoder = (limit = limitMs) => {
+  const made = new Decoder({ program: async () => Hanging.url, limitMs: limit });
+  decoders.push(made);
+  return made;
+};
+afterEach(() => {
+  for (const each of decoders.splice(0)) each.end();
+});
+
+const wide = (width: number) => png({ width, height: 16 });
+const read = async (by: Decoder, width: number, signal?: AbortSignal) => {
+  const image = await Image.inspect(wide(width), { decoder: by });
+  return await Image.prepare(image, { maxImageTokens: 256, signal });
+};
+const failure = async (promise: Promise<unknown>): Promise<AppError> => {
+  const thrown = await promise.then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+  expect(thrown).toBeInstanceOf(AppError);
+  return thrown as AppError;
+};
+const isAlive = (pid: number) => {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+};
+
+describe("native work ends when its time is over", () => {
+  for (const hang of ["hangs", "hangsBusy"] as const) {
+    test(`a decoder that ${hang} is ended at the limit, for good, and the next picture is read by another`, async () => {
+      const by = decoder();
+      await read(by, 100);
+      const { pid } = by;
+      const error = await failure(read(by, Hanging.widths[hang]));
+      expect([error.code, error.status, error.retry, error.details]).toEqual([
+        "invalid_image",
+        400,
+        false,
+        { reason: "decoding_took_too_long", limit_ms: limitMs },
+      ]);
+      await expect.poll(() => isAlive(pid as number)).toBe(false);
+      expect(await read(by, 100)).toMatchObject({ width: 100 });
+      expect(by.pid).not.toBe(pid);
+    });
+  }
+
+  test("an abort ends the work, with the caller's own error where it gave one", async () => {
+    const by = decoder(60_000);
+    await read(by, 100);
+    const { pid } = by;
+    const controller = new AbortController();
+    const reading = failure(read(by, Hanging.widths.hangs, controller.signal));
+    const reason = new AppError("conflict", "canceled");
+    setTimeout(() => controller.abort(reason), 50);
+    expect(await reading).toBe(reason);
+    await expect.poll(() => isAlive(pid as number)).toBe(false);
+  });
+
+  test("whoever waits in line behind it may give up, and the others are served in turn", async () => {
+    const by = decoder();
+    await read(by, 100);
+    const stuck = failure(read(by, Hanging.widths.hangs));
+    const gaveUp = failure(read(by, 200, AbortSignal.timeout(1)));
+    const served = read(by, 300);
+    expect((await stuck).details?.reason).toBe("decoding_took_too_long");
+    expect((await gaveUp).code).toBe("inference_timeout");
+    expect(await served).toMatchObject({ width: 300 });
+  });
+});
+
+describe("a process that ends", () => {
+  test("by itself, twice at the same picture: the picture cannot be decoded, others can", async () => {
+    const by = decoder(20_000);
+    const error = await failure(read(by, Hanging.widths.crashes));
+    expect([error.code, error.retry, error.details]).toEqual([
+      "invalid_image",
+      false,
+      { reason: "decoder_crashed" },
+    ]);
+    expect(await read(by, 100)).toMatchObject({ width: 100 });
+  });
+
+  test.skipIf(process.platform === "win32")("from outside, between two orders: nobody notices", async () => {
+    const by = decoder(20_000);
+    const image = await Image.inspect(wide(100), { decoder: by });
+    process.kill(by.pid as number, "SIGKILL");
+    expect(await Image.prepare(image, { maxImageTokens: 256 })).toMatchObject({ width: 100 });
+  });
+
+  test("before it is ready: that is a fault of ours, not of the picture", async () => {
+    const program = async () => "data:text/javascript,export const serve = () => process.exit(1)";
+    const by = new Decoder({ program });
+    const error = await failure(Image.inspect(wide(100), { decoder: by }));
+    by.end();
+    expect([error.code, error.retry]).toEqual(["internal", true]);
+  });
+});
+
+test("the decoder's process is given nothing that is ours: settings, secrets, a role's credentials", async () => {
+  const serve = `export function serve() {
+    process.on("message", ({ id }) => process.send({ id, ok: false, cause: Object.keys(process.env).join() }));
+  }`;
+  const by = new Decoder({ program: async () => `data:text/javascript,${encodeURIComponent(serve)}` });
+  process.env.AWS_SECRET_ACCESS_KEY ??= "";
+  const error = await failure(Image.inspect(wide(100), { decoder: by }));
+  by.end();
+  expect((error.cause as Error).message).toMatch(
+    /^((PATH|TMPDIR|NODE_CHANNEL\w+|LD_LIBRARY_PATH|[a-z]+),?)+$/i,
+  );
+  expect((error.cause as Error).message).not.toMatch(/AWS|NODE_OPTIONS|VITEST/);
+});

@@ -1,0 +1,265 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import * as Config from "#core/config";
+import { AppError } from "#core/error";
+import type { Encoded, Header } from "./encode.ts";
+import type { Done, Job, Order, Ready } from "./program.ts";
+
+/*
+ * Native decoders run in a process of their own, one an instance, which is kept: an abort does not end native work, and
+ * a thread that goes on takes the processor from whoever is served next. The process is ended with `kill` when the
+ * caller's time or the limit is over, and the next one is started at once. It gets no secrets: its environment holds
+ * what the operating system needs.
+ */
+
+export interface Options {
+  /** Address of the program; what it has to do is in ./program.ts. */
+  program(): Promise<string>;
+  /** Longest time for one order, that of a process that has to start included. */
+  limitMs: number;
+}
+
+/** 100 megapixels of the slowest kind (16 bits, LZW) take 4 s of a processor; a laptop shares its own among 16 workers. */
+const limitMs = 20_000;
+/** What usual pictures never take. */
+const longMs = 1_000;
+
+type Result<J extends Job> = J extends { op: "header" } ? Header : Encoded;
+interface Work {
+  bytes: Uint8Array;
+  /** Of the bytes: they are passed once for all orders about one picture. */
+  sha256: string;
+  signal?: AbortSignal | undefined;
+}
+type Outcome = Done | "aborted" | "late" | { lost: AppError };
+
+/** One process at a time, and one order at a time: a function serves one call at a time anyway. */
+export class Decoder {
+  readonly #options: Options;
+  #process: Process | undefined;
+  /** Stands by while an order takes long, so that nobody waits for a start when it has to be ended. */
+  #next: Process | undefined;
+  #line: Promise<unknown> = Promise.resolve();
+
+  constructor(options: Partial<Options> = {}) {
+    this.#options = { program: async () => (await import("./program.ts")).url, limitMs, ...options };
+  }
+
+  /** Starts the process where there is none, so that it is ready by the time of the first picture. */
+  warm(): void {
+    this.#running();
+  }
+
+  /** Ends the process, and with it what it is working on. The next order starts another one. */
+  end(): void {
+    for (const each of [this.#process, this.#next]) each?.end();
+    this.#process = undefined;
+    this.#next = undefined;
+  }
+
+  /** Of the process, for who watches it; undefined while there is none. */
+  get pid(): number | undefined {
+    return this.#process?.pid;
+  }
+
+  /**
+   * The program's answer. After an abort or the limit the process is gone before this rejects.
+   * @throws AppError `invalid_image` where the program says so, with `details.reason` `decoding_took_too_long` at the
+   *   limit, `decoder_crashed` for bytes that ended two processes; `inference_timeout` on an abort without a reason of
+   *   ours; `internal`.
+   */
+  async run<J extends Job>(job: J, work: Work): Promise<Result<J>> {
+    const before = this.#line;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#line = before.then(() => promise);
+    try {
+      await orAborted(before, work.signal);
+      return (await this.#ask(job, work)) as Result<J>;
+    } finally {
+      resolve();
+    }
+  }
+
+  async #ask(job: Job, work: Work): Promise<Header | Encoded> {
+    for (let attempt = 1; ; attempt += 1) {
+      const outcome = await this.#asked(job, work);
+      if (outcome === "aborted") throw timedOut(work.signal);
+      if (outcome === "late") throw tookTooLong(this.#options.limitMs);
+      if ("lost" in outcome) {
+        // The machine's doing as likely as the picture's: the second time it is the picture.
+        if (attempt < 2) continue;
+        throw outcome.lost;
+      }
+      if (outcome.ok) return outcome.result;
+      const cause = new Error(outcome.cause);
+      if (outcome.refused === undefined) throw new AppError("internal", "the decoder failed", { cause });
+      const { message, details } = outcome.refused;
+      throw new AppError("invalid_image", message, { details, cause });
+    }
+  }
+
+  /** One order to one process, which is replaced when there was no answer. */
+  async #asked(job: Job, work: Work): Promise<Outcome> {
+    const { limitMs } = this.#options;
+    const standBy = setTimeout(
+      () => {
+        this.#next ??= this.#started();
+      },
+      Math.min(longMs, limitMs / 2),
+    );
+    const asked = this.#running();
+    const outcome = await asked.ask(job, work, limitMs);
+    clearTimeout(standBy);
+    const next = this.#next;
+    this.#next = undefined;
+    if (typeof outcome === "object" && !("lost" in outcome)) {
+      next?.end();
+      return outcome;
+    }
+    asked.end();
+    if (this.#process === asked) this.#process = next ?? this.#started();
+    else next?.end();
+    return outcome;
+  }
+
+  #running(): Process {
+    if (this.#process?.gone !== false) this.#process = this.#started();
+    return this.#process;
+  }
+
+  #started(): Process {
+    return new Process(this.#options.program());
+  }
+}
+
+let own: Decoder | undefined;
+/** The decoder of this instance. */
+export function shared(): Decoder {
+  own ??= new Decoder();
+  return own;
+}
+
+class Process {
+  gone = false;
+  #ready = false;
+  #child: ChildProcess | undefined;
+  readonly #started: Promise<ChildProcess>;
+  #holds = "";
+  #orders = 0;
+  #settle: ((outcome: Outcome) => void) | undefined;
+
+  constructor(program: Promise<string>) {
+    this.#started = program.then((url) => this.#start(url));
+    this.#started.catch(() => undefined);
+  }
+
+  get pid(): number | undefined {
+    return this.#child?.pid;
+  }
+
+  #start(url: string): ChildProcess {
+    const serve = "import(process.argv[1]).then((program) => program.serve())";
+    const child = spawn(process.execPath, ["--input-type=module", "--eval", serve, url], {
+      env: Config.systemEnvironment(),
+      stdio: ["pipe", "ignore", "inherit", "ipc"],
+      serialization: "advanced",
+      windowsHide: true,
+    });
+    this.#child = child;
+    // A command ends when its work is done, and a process that waits for orders ends with it.
+    child.unref();
+    child.channel?.unref();
+    (child.stdin as { unref?: () => void } | null)?.unref?.();
+    const lost = (error: AppError) => {
+      this.gone = true;
+      this.#settle?.({ lost: error });
+    };
+    child.on("error", (cause) =>
+      lost(new AppError("internal", "the decoder could not be started", { cause })),
+    );
+    child.on("exit", (code, signal) => lost(this.#ready ? crashed(code, signal) : ended(code, signal)));
+    // What is on its way to a process that has ended.
+    child.stdin?.on("error", () => undefined);
+    child.on("message", (said: Done | Ready) => {
+      if ("ready" in said) this.#ready = true;
+      else if (said.id === this.#orders) this.#settle?.(said);
+    });
+    if (this.gone) child.kill("SIGKILL");
+    return child;
+  }
+
+  async ask(job: Job, { bytes, sha256, signal }: Work, mostMs: number): Promise<Outcome> {
+    const { promise, resolve } = Promise.withResolvers<Outcome>();
+    this.#settle = resolve;
+    const timer = setTimeout(() => resolve("late"), mostMs);
+    const onAbort = () => resolve("aborted");
+    if (signal?.aborted) onAbort();
+    else signal?.addEventListener("abort", onAbort, { once: true });
+    this.#started.then(
+      (child) => {
+        const known = this.#holds === sha256;
+        this.#orders += 1;
+        const order: Order = { id: this.#orders, job, bytes: known ? undefined : bytes.byteLength };
+        child.send(order, () => undefined);
+        if (!known) child.stdin?.write(bytes);
+        this.#holds = sha256;
+      },
+      (cause: unknown) =>
+        resolve({ lost: new AppError("internal", "the decoder could not be started", { cause }) }),
+    );
+    try {
+      return await promise;
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", onAbort);
+      this.#settle = undefined;
+    }
+  }
+
+  end(): void {
+    this.gone = true;
+    this.#child?.kill("SIGKILL");
+  }
+}
+
+/** A signal from outside says nothing about the picture: the system was short of memory, or somebody ended us all. */
+function crashed(code: number | null, signal: NodeJS.Signals | null): AppError {
+  const fault = ended(code, signal);
+  if (signal === "SIGKILL") return fault;
+  return new AppError("invalid_image", "the picture cannot be decoded", {
+    details: { reason: "decoder_crashed" },
+    cause: fault.cause,
+  });
+}
+
+function ended(code: number | null, signal: NodeJS.Signals | null): AppError {
+  const cause = new Error(`it ended with ${signal ?? `status ${code}`}`);
+  return new AppError("internal", "the decoder ended", { cause });
+}
+
+function tookTooLong(limit: number): AppError {
+  return new AppError("invalid_image", "the picture takes too long to decode", {
+    details: { reason: "decoding_took_too_long", limit_ms: limit },
+  });
+}
+
+/** Our own reason of an abort goes through as it is. */
+function timedOut(signal: AbortSignal | undefined): AppError {
+  if (signal?.reason instanceof AppError) return signal.reason;
+  return new AppError("inference_timeout", "the time of this call ran out", { cause: signal?.reason });
+}
+
+async function orAborted(wait: Promise<unknown>, signal: AbortSignal | undefined): Promise<void> {
+  if (signal === undefined) {
+    await wait;
+    return;
+  }
+  const { promise, reject } = Promise.withResolvers<never>();
+  const onAbort = () => reject(timedOut(signal));
+  if (signal.aborted) onAbort();
+  else signal.addEventListener("abort", onAbort, { once: true });
+  try {
+    await Promise.race([wait, promise]);
+  } finally {
+    signal.removeEventListener("abort", onAbort);
+  }
+}

@@ -1,0 +1,225 @@
+import { AppError } from "#core/error";
+import { sizeWithin } from "#core/image/budget";
+import { squared } from "#core/image/pixel-shape";
+import { isPlainJpeg, isPlainPng } from "#core/image/plain";
+import * as Png from "#core/image/png";
+import type { MimeType } from "#core/image/type";
+import { sizes } from "#infra/limits";
+
+/*
+ * What is done with sharp (libvips): headers read, pictures decoded and encoded. It runs in the decoder's process
+ * (./decoder.ts) and nowhere else, because nothing but the end of that process ends it: libvips looks at a clock
+ * between the strips of a pipeline, not while it reads a file's tables or the scans of a progressive JPEG.
+ */
+
+/** What the header says. */
+export interface Header {
+  width: number;
+  height: number;
+  /** libvips' name of a sample: "uchar", "ushort", "float". */
+  depth: string;
+  orientation: number | undefined;
+  exif: Uint8Array | undefined;
+  pages: number | undefined;
+}
+
+/** A picture whose header was judged (#core/image/image, `Inspected`). */
+export interface Picture {
+  bytes: Uint8Array;
+  mimeType: MimeType;
+  width: number;
+  height: number;
+  orientation: number;
+  pixelAspect: number;
+}
+
+export interface Encoding {
+  maxImageTokens: number;
+  jpegQuality?: number | undefined;
+  patch?: number | undefined;
+  encodeAs?: "jpeg" | "png" | undefined;
+}
+
+export interface Encoded {
+  /** Undefined where the caller's own bytes are sent. */
+  bytes: Uint8Array | undefined;
+  mimeType: "image/jpeg" | "image/png";
+  width: number;
+  height: number;
+}
+
+/** As it is only up to this size: more bytes than a decoded picture of the budget needs are only slow to send. */
+const asIsMaxBytes = sizes.inlineImageBytes;
+const defaultJpegQuality = 90;
+
+type Load = typeof import("sharp").default;
+type Sharp = ReturnType<Load>;
+/** A new decoder of the same picture; `failOn` is what it stops at. */
+type Open = (failOn: "warning" | "error") => Sharp;
+let loading: Promise<Load> | undefined;
+
+/** Loads the native module, which takes some 60 ms, and says what it may do. */
+export function load(): Promise<Load> {
+  loading ??= import("sharp").then((module) => {
+    const loaded = module.default;
+    // A function has about one vCPU and sees every picture once: threads and caches would only cost memory.
+    loaded.concurrency(1);
+    loaded.cache(false);
+    // Our own look at the leading bytes decides what is a picture; a decoder we never need must not see input at all.
+    loaded.block({ operation: ["VipsForeignLoad"] });
+    loaded.unblock({
+      operation: ["Jpeg", "Png", "Webp", "Tiff", "Nsgif"].map((name) => `VipsForeignLoad${name}`),
+    });
+    return loaded;
+  });
+  return loading;
+}
+
+/** What the header says; no pixel is decoded. @throws AppError `invalid_image` for one that is broken or cut off. */
+export async function header(bytes: Uint8Array, mimeType: MimeType): Promise<Header> {
+  try {
+    const { width, height, depth, orientation, exif, pages } = await metadata(bytes, mimeType);
+    return { width, height, depth, orientation, exif, pages };
+  } catch (cause) {
+    throw invalid("broken_header", "the picture's header is broken or cut off", cause);
+  }
+}
+
+/** The picture within its budget; every picture is decoded to its end. @throws AppError `invalid_image`. */
+export async function encode(image: Picture, options: Encoding): Promise<Encoded> {
+  const sharp = await load();
+  const readable = forDecoder(image.bytes, image.mimeType);
+  const open: Open = (failOn) =>
+    sharp(readable, {
+      limitInputPixels: sizes.imageMegapixels * 1_000_000,
+      failOn,
+      sequentialRead: true,
+      page: 0,
+    });
+  try {
+    return await encodeWith(image, options, open);
+  } catch (cause) {
+    if (cause instanceof AppError) throw cause;
+    throw invalid("damaged", "the picture is damaged or cut off", cause);
+  }
+}
+
+async function encodeWith(image: Picture, options: Encoding, open: Open): Promise<Encoded> {
+  const { width, height } = uprightSize(image);
+  const target = sizeWithin(width, height, options.maxImageTokens, options.patch);
+  const fits = target.width === width && target.height === height;
+  const plain = fits && options.encodeAs === undefined && isPlain(image);
+  // The pipeline below works strip by strip and does not tell of the last one, which of a small picture is much.
+  if (plain || (fits && image.mimeType === "image/jpeg")) {
+    const oddity = await oddityIn(image, open);
+    if (oddity !== undefined) await refuseLostRows(image, open, oddity);
+    else if (plain) {
+      const mimeType = image.mimeType === "image/png" ? "image/png" : "image/jpeg";
+      return { bytes: undefined, mimeType, width, height };
+    }
+  }
+  const { depth, hasProfile } = await metadata(image.bytes, image.mimeType);
+  const { data, info } = await decode(image, open, (picture) => {
+    let pipeline = picture.autoOrient();
+    if (!fits || image.pixelAspect !== 1) {
+      pipeline = pipeline.resize(target.width, target.height, { fit: "fill" });
+    }
+    pipeline = pipeline.flatten({ background: "#ffffff" });
+    // Without this, 16 bits with a profile come out as numbers of Display P3, untagged: red as (234, 51, 34). With
+    // it, 16 bits without a profile come out wrong (sharp 0.35.5).
+    if (depth === "ushort" && hasProfile) pipeline = pipeline.withIccProfile("srgb", { attach: false });
+    pipeline =
+      options.encodeAs === "png"
+        ? pipeline.toColourspace("srgb").png()
+        : pipeline.jpeg({ quality: options.jpegQuality ?? defaultJpegQuality });
+    return pipeline.toBuffer({ resolveWithObject: true });
+  });
+  return {
+    bytes: data,
+    mimeType: options.encodeAs === "png" ? "image/png" : "image/jpeg",
+    width: info.width,
+    height: info.height,
+  };
+}
+
+/** What is seen: with square pixels, turned as EXIF says. */
+function uprightSize(image: Picture): { width: number; height: number } {
+  const { width, height } = squared(image.width, image.height, image.pixelAspect);
+  return image.orientation >= 5 ? { width: height, height: width } : { width, height };
+}
+
+function isPlain(image: Picture): boolean {
+  const { bytes, mimeType } = image;
+  if (image.orientation !== 1 || image.pixelAspect !== 1 || bytes.byteLength > asIsMaxBytes) return false;
+  return (mimeType === "image/png" && isPlainPng(bytes)) || (mimeType === "image/jpeg" && isPlainJpeg(bytes));
+}
+
+/** The first odd thing on the way to the last row, if any; nearly nothing but the entropy decoding is done. */
+async function oddityIn(image: Picture, open: Open): Promise<Error | undefined> {
+  try {
+    await sampled(image, open("warning")).raw().toBuffer();
+    return undefined;
+  } catch (warning) {
+    if (!(warning instanceof Error)) throw warning;
+    return warning;
+  }
+}
+
+/** A JPEG is made of blocks of 8 rows; its decoder gives one sample a block at hardly any cost. */
+const blockPixels = 8;
+
+function sampled(image: Picture, picture: Sharp): Sharp {
+  const samples = (pixels: number) => Math.max(1, Math.ceil(pixels / blockPixels));
+  return picture.resize(samples(image.width), samples(image.height), { fit: "fill", kernel: "nearest" });
+}
+
+/**
+ * Does the work, at first with a decoder that stops at everything odd. Only when it did, the picture is looked at
+ * for lost rows, and read by one that stops at errors alone.
+ */
+async function decode<T>(image: Picture, open: Open, use: (picture: Sharp) => Promise<T>): Promise<T> {
+  try {
+    return await use(open("warning"));
+  } catch (warning) {
+    if (!(warning instanceof Error)) throw warning;
+    await refuseLostRows(image, open, warning);
+    return await use(open("error"));
+  }
+}
+
+/** At the end of a picture that many blocks are a margin that a careless writer cut off. */
+const mostLostBlocks = 2;
+
+/**
+ * A JPEG that broke off and was closed by a tool ends in order; what is missing is decoded as mid-grey of exactly
+ * 128 (the coefficients are all zero), which is no colour of paper. One sample a block is enough to see it.
+ */
+async function refuseLostRows(image: Picture, open: Open, oddity: Error): Promise<void> {
+  if (image.mimeType !== "image/jpeg" || !oddity.message.includes("premature end")) return;
+  const { data, info } = await sampled(image, open("error"))
+    .greyscale()
+    .raw()
+    .toBuffer({ resolveWithObject: true });
+  const rowBytes = info.width * info.channels;
+  // The bits at the break may still make a stray block or two.
+  const isLost = (row: number) =>
+    data.subarray(row * rowBytes, (row + 1) * rowBytes).filter((value) => value === 128).length >=
+    0.9 * rowBytes;
+  let kept = info.height;
+  while (kept > 0 && isLost(kept - 1)) kept--;
+  if (info.height - kept > mostLostBlocks)
+    throw invalid("damaged", "the picture is damaged or cut off", oddity);
+}
+
+async function metadata(bytes: Uint8Array, mimeType: MimeType) {
+  const sharp = await load();
+  return await sharp(forDecoder(bytes, mimeType), { limitInputPixels: false, failOn: "error" }).metadata();
+}
+
+function forDecoder(bytes: Uint8Array, mimeType: MimeType): Uint8Array {
+  return mimeType === "image/png" ? Png.forDecoder(bytes) : bytes;
+}
+
+function invalid(reason: string, message: string, cause?: unknown): AppError {
+  return new AppError("invalid_image", message, { details: { reason }, cause });
+}

@@ -1,0 +1,113 @@
+import { AppError } from "#core/error";
+import type { MimeType } from "#core/image/type";
+import * as Walk from "#core/image/walk";
+
+/*
+ * Files of few pixels and few bytes that keep a decoder busy all the same: its work grows with parts that say the same
+ * thing again. They are told by their tables, before a decoder sees them, and refused: no camera, scanner or program
+ * makes them. What is not known to be slow is caught by the decoder's limit of time (./decoder.ts).
+ */
+
+/**
+ * Each scan of a progressive JPEG is a pass over all pixels, of a few bytes if it changes none. Source: D. R. Commander,
+ * "Two Issues with the JPEG Standard" (libjpeg-turbo.org), section 2; libtiff stops at 100 scans as well
+ * (`LIBTIFF_JPEG_MAX_ALLOWED_SCAN_NUMBER`), libjpeg-turbo's own tests at 500. Encoders write about ten.
+ */
+export const mostScans = 100;
+/** Directories are read one after the other, each looked for among those before it. A sheaf of paper has a thousand. */
+export const mostDirectories = 10_000;
+
+/** @throws AppError `invalid_image`, `details.reason` `too_many_scans`, `too_many_pages`, `overlapping_strips`. */
+export function check(bytes: Uint8Array, mimeType: MimeType): void {
+  if (mimeType === "image/jpeg") checkScans(bytes);
+  if (mimeType === "image/tiff") checkDirectories(bytes);
+}
+
+/** Sequential frames: SOF0, SOF1, and SOF9 of arithmetic coding. */
+const sequential = [0xc0, 0xc1, 0xc9];
+
+function checkScans(bytes: Uint8Array): void {
+  let components = 0;
+  let progressive = false;
+  let scans = 0;
+  for (const { marker, data } of Walk.jpegSegments(bytes)) {
+    // Frames: SOF0 to SOF15 without DHT, JPG and DAC (ITU T.81, table B.1).
+    if (marker >= 0xc0 && marker <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(marker)) {
+      components = data[5] ?? 0;
+      progressive = !sequential.includes(marker);
+    }
+    if (marker !== Walk.marker.sos) continue;
+    scans += 1;
+    // All there is: a decoder stops behind this scan, and needs no look at its bytes.
+    if (!progressive && data[0] === components) return;
+    if (scans > mostScans)
+      throw refused("too_many_scans", `the picture has more than ${mostScans} scans`, {
+        limit_scans: mostScans,
+      });
+  }
+}
+
+/** Of the TIFF 6.0 and BigTIFF specifications. */
+const tag = { stripBytes: 279, tileBytes: 325 } as const;
+const typeBytes: Readonly<Record<number, number>> = { 1: 1, 3: 2, 4: 4, 16: 8 };
+
+/**
+ * The chain of directories, and the first one's strips or tiles, which is the one that is read: "No data should be
+ * referenced from more than one place" (TIFF 6.0, section 7, "No Duplicate Pointers"), so together they are no longer
+ * than the file.
+ */
+function checkDirectories(bytes: Uint8Array): void {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  try {
+    const little = view.getUint16(0) === 0x4949;
+    const big = view.getUint16(2, little) === 43;
+    const wordAt = (at: number) => (big ? Number(view.getBigUint64(at, little)) : view.getUint32(at, little));
+    const [countBytes, fieldBytes] = big ? [8, 20] : [2, 12];
+    let directories = 0;
+    for (let at = wordAt(big ? 8 : 4); at !== 0; directories += 1) {
+      if (directories >= mostDirectories)
+        throw refused("too_many_pages", `the picture has more than ${mostDirectories} pages`, {
+          limit_pages: mostDirectories,
+        });
+      const fields = big ? Number(view.getBigUint64(at, little)) : view.getUint16(at, little);
+      if (directories === 0) {
+        for (let i = 0; i < fields; i += 1) {
+          const field = at + countBytes + fieldBytes * i;
+          const id = view.getUint16(field, little);
+          if (id === tag.stripBytes || id === tag.tileBytes) checkSum(view, field, { little, big });
+        }
+      }
+      at = wordAt(at + countBytes + fieldBytes * fields);
+    }
+  } catch (thrown) {
+    // A table that points out of the file: the decoder says what is broken.
+    if (!(thrown instanceof RangeError)) throw thrown;
+  }
+}
+
+function checkSum(view: DataView, field: number, { little, big }: { little: boolean; big: boolean }): void {
+  const size = typeBytes[view.getUint16(field + 2, little)];
+  if (size === undefined) return;
+  const count = big ? Number(view.getBigUint64(field + 4, little)) : view.getUint32(field + 4, little);
+  const value = field + (big ? 12 : 8);
+  const inline = count * size <= (big ? 8 : 4);
+  const start = inline
+    ? value
+    : big
+      ? Number(view.getBigUint64(value, little))
+      : view.getUint32(value, little);
+  let sum = 0;
+  for (let i = 0; i < count; i += 1) {
+    const at = start + i * size;
+    if (size === 1) sum += view.getUint8(at);
+    else if (size === 2) sum += view.getUint16(at, little);
+    else if (size === 4) sum += view.getUint32(at, little);
+    else sum += Number(view.getBigUint64(at, little));
+    if (sum > view.byteLength)
+      throw refused("overlapping_strips", "the picture has parts that lie upon each other");
+  }
+}
+
+function refused(reason: string, message: string, limits: Record<string, number> = {}): AppError {
+  return new AppError("invalid_image", message, { details: { reason, ...limits } });
+}

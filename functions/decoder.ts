@@ -1,0 +1,9 @@
+import * as Image from "#core/image/image";
+
+/** Starts the decoder's process beside an instance's first steps (the key, the claim), which mostly wait. */
+export function withDecoder<A extends unknown[], R>(handler: (...call: A) => R): (...call: A) => R {
+  return (...call) => {
+    Image.warm();
+    return handler(...call);
+  };
+}
