@@ -98,6 +98,41 @@ test("pictures of an MPO are counted; previews and gain maps show the same again
   expect(mpo(0x020001, 0x020001, 0x020001)).toBe(3);
 });
 
+test("a picture of an MPO without a type is a page where it is as large as the first and no gain map", () => {
+  const frame = (width: number, words = "") => {
+    const said = Buffer.from(words, "latin1");
+    return Buffer.concat([
+      Buffer.from([0xff, 0xd8, 0xff, 0xe1, 0, 2 + said.length]),
+      said,
+      Buffer.from([0xff, 0xc0, 0, 8, 8, 0, 20, 0, width, 0, 0xff, 0xda, 0, 2, 0xff, 0xd9]),
+    ]);
+  };
+  const mpo = (second: Buffer) => {
+    const index = Buffer.alloc(58);
+    index.write("II*\0", "latin1");
+    index.writeUInt32LE(8, 4);
+    index.writeUInt16LE(1, 8);
+    index.writeUInt16LE(0xb002, 10);
+    index.writeUInt32LE(32, 14);
+    index.writeUInt32LE(26, 18);
+    index.writeUInt32LE(0x030000, 26);
+    const segment = Buffer.concat([
+      Buffer.from([0xff, 0xe2, 0, 6 + index.length]),
+      Buffer.from("MPF\0"),
+      index,
+    ]);
+    const first = frame(40);
+    const whole = Buffer.concat([first.subarray(0, 2), segment, first.subarray(2), second]);
+    // Offsets count from the index's own beginning.
+    whole.writeUInt32LE(whole.length - second.length - 10, 10 + 26 + 16 + 8);
+    return Pages.count(whole, "image/jpeg", 1);
+  };
+  expect(mpo(frame(40))).toBe(2);
+  expect(mpo(frame(20))).toBe(1);
+  expect(mpo(frame(40, 'http://ns.adobe.com/xap/1.0/\0 hdrgm:Version="1.0"'))).toBe(1);
+  expect(mpo(Buffer.from("nonsense"))).toBe(1);
+});
+
 const case6 = resolve(import.meta.dirname, "../../../shared/cases/i06-two-pages.tif");
 test.skipIf(!existsSync(case6))("of a scan of two pages the decoder and we count two", async () => {
   expect(await Image.inspect(await readFile(case6))).toMatchObject({ mimeType: "image/tiff", pages: 2 });

@@ -1,4 +1,5 @@
 import type { MimeType } from "./type.ts";
+import * as Walk from "./walk.ts";
 
 /*
  * How many pages or frames a file has that a person would want read. libvips counts what it can open, which is less
@@ -17,7 +18,7 @@ export function count(bytes: Uint8Array, mimeType: MimeType, decoder: number): n
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   try {
     if (mimeType === "image/png") return framesOfPng(view);
-    if (mimeType === "image/jpeg") return picturesOfMpo(view);
+    if (mimeType === "image/jpeg") return picturesOfMpo(view, bytes);
     if (mimeType === "image/tiff" && decoder > 1) return pagesOfTiff(view);
   } catch (thrown) {
     // A table that points out of the file.
@@ -52,9 +53,10 @@ const [mpEntries, entryBytes] = [0xb002, 16];
 
 /**
  * The pictures of a Multi-Picture Object (CIPA DC-007-2009, 5.2.3): its first and those of the types panorama,
- * disparity and multi-angle. Thumbnails, and the gain maps of phones (type undefined), show the same picture again.
+ * disparity and multi-angle. Thumbnails show the same picture again. Programs that join pages (Pillow) leave the type
+ * undefined, as phones do for their gain maps and depths: a page is as large as the first, and says nothing of a gain.
  */
-function picturesOfMpo(view: DataView): number {
+function picturesOfMpo(view: DataView, bytes: Uint8Array): number {
   for (let at = 2; at + 4 <= view.byteLength && view.getUint8(at) === 0xff; ) {
     const marker = view.getUint8(at + 1);
     if (marker === 0xff) {
@@ -65,16 +67,46 @@ function picturesOfMpo(view: DataView): number {
     if (marker === 0xda || marker === 0xd9) break;
     const length = view.getUint16(at + 2);
     if (marker === app2 && length > 14 && nameAt(view, at + 4) === "MPF\0") {
-      const types = [...mpTypes(view, at + 8, at + 2 + length)];
-      return 1 + types.slice(1).filter((type) => type >> 16 === 2).length;
+      const [, ...others] = mpPictures(view, at + 8, at + 2 + length);
+      const first = frameOf(bytes);
+      const isPage = ({ type, start }: MpPicture) => {
+        if (type !== 0) return type >> 16 === 2;
+        const frame = start > 0 && start < bytes.length ? frameOf(bytes.subarray(start)) : undefined;
+        return frame !== undefined && !frame.isGain && frame.size === first?.size;
+      };
+      return 1 + others.filter(isPage).length;
     }
     at += 2 + length;
   }
   return 1;
 }
 
-/** The types of the pictures that the index of an MPO lists. */
-function* mpTypes(view: DataView, start: number, end: number): Generator<number> {
+interface MpPicture {
+  type: number;
+  /** Where its bytes begin in the file. */
+  start: number;
+}
+
+/** What gain maps say of themselves: Adobe's and Google's, Apple's, and ISO 21496-1. */
+const gains = ["hdrgm:", "HDRGainMap", "ts:21496:-1"];
+
+/** Width and height of a JPEG as its frame has them, as they stand there; undefined where there is no frame. */
+function frameOf(bytes: Uint8Array): { size: string; isGain: boolean } | undefined {
+  if (bytes[0] !== 0xff || bytes[1] !== 0xd8) return undefined;
+  let isGain = false;
+  for (const { marker, data } of Walk.jpegSegments(bytes)) {
+    if (marker === Walk.marker.app1 || marker === app2)
+      isGain ||= gains.some((word) => Buffer.from(data).includes(word, 0, "latin1"));
+    // SOF0 to SOF15 without the tables that stand among them: sample precision, then the size.
+    const isFrame = (marker & 0xf0) === 0xc0 && marker !== 0xc4 && marker !== 0xc8 && marker !== 0xcc;
+    if (isFrame) return { size: Buffer.from(data.subarray(1, 5)).toString("hex"), isGain };
+    if (marker === Walk.marker.sos) return undefined;
+  }
+  return undefined;
+}
+
+/** The pictures that the index of an MPO lists. */
+function* mpPictures(view: DataView, start: number, end: number): Generator<MpPicture> {
   const little = view.getUint16(start) === 0x4949;
   const directory = start + view.getUint32(start + 4, little);
   const fields = view.getUint16(directory, little);
@@ -84,7 +116,10 @@ function* mpTypes(view: DataView, start: number, end: number): Generator<number>
     const bytes = view.getUint32(field + 4, little);
     const list = start + view.getUint32(field + 8, little);
     for (let entry = list; entry + entryBytes <= Math.min(list + bytes, end); entry += entryBytes)
-      yield view.getUint32(entry, little) & 0xffffff;
+      yield {
+        type: view.getUint32(entry, little) & 0xffffff,
+        start: start + view.getUint32(entry + 8, little),
+      };
   }
 }
 
