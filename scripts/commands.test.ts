@@ -1,8 +1,13 @@
+import { once } from "node:events";
 import * as fs from "node:fs";
+import * as http from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { createClient } from "@libsql/client";
 import sharp from "sharp";
+import { Webhook } from "standardwebhooks";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { absoluteDatabaseUrl } from "#local/home";
 import { type Context, exit } from "#scripts/context";
@@ -302,6 +307,45 @@ describe("keys", () => {
     expect((await human("update-key", "--key-id", "guest", "--max-run-items", "none")).stdout).toMatch(
       /^items_per_day +7\n/m,
     );
+  });
+
+  it("a key's webhook secret is printed alone; a rotation signs with both for the overlap; a test event is signed", async () => {
+    const received: { headers: Record<string, string>; body: string }[] = [];
+    const receiver = http.createServer(async (request, response) => {
+      received.push({ headers: request.headers as Record<string, string>, body: await text(request) });
+      response.writeHead(received.length === 1 ? 204 : 500).end();
+    });
+    receiver.listen(0, "127.0.0.1");
+    await once(receiver, "listening");
+    try {
+      const url = `http://127.0.0.1:${(receiver.address() as AddressInfo).port}/hook`;
+      await ocrlty(["keys", "create-key", "--key-id", "shop", "--role", "client"]);
+      const secret = async (...more: string[]) =>
+        (await ocrlty(["keys", "webhook-secret", "shop", ...more])).stdout.trim();
+      const first = await secret();
+      const second = await secret("--rotate");
+      expect(second).not.toBe(first);
+      const send = (env: Record<string, string>) =>
+        ocrlty(["webhook", "test", url, "--key-id", "shop"], { env });
+      expect(await send({})).toMatchObject({
+        status: exit.items,
+        stdout: "not delivered: url_not_allowed\n",
+      });
+      expect(await send({ WEBHOOK_ALLOW_PRIVATE: "1" })).toMatchObject({
+        status: exit.ok,
+        stdout: expect.stringMatching(/^delivered: status 204 in \d+ ms\n$/),
+      });
+      expect((await send({ WEBHOOK_ALLOW_PRIVATE: "1" })).status).toBe(exit.items);
+      const [call] = received;
+      for (const each of [first, second])
+        expect(new Webhook(each).verify(call?.body ?? "", call?.headers ?? {})).toMatchObject({
+          type: "webhook.test",
+          data: { key_id: "shop" },
+        });
+    } finally {
+      receiver.closeAllConnections();
+      receiver.close();
+    }
   });
 
   it("without --db it is the local loop's database, with the folder's pepper", async () => {

@@ -27,6 +27,7 @@ const nouns = {
   runs: () => import("#scripts/commands/runs"),
   smoke: () => import("#scripts/commands/smoke"),
   usage: () => import("#scripts/commands/usage"),
+  webhook: () => import("#scripts/commands/webhook"),
   whoami: () => import("#scripts/commands/whoami"),
 } as const;
 

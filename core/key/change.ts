@@ -97,7 +97,7 @@ export async function create(
   const now = new Date();
   const scopes = [...new Set(rest.scopes ?? presets[role])];
   const policy = policyOf(expires);
-  const row = { keyId, role, scopes, createdAt: now, ...policy, ...noLimits, ...limits };
+  const row = { keyId, role, scopes, createdAt: now, webhookVersion: 1, ...policy, ...noLimits, ...limits };
   const expiresAt = endOf(policy, now);
   // The secret hangs on the key's row by its exact creation values: when another create won, nothing is added to its key.
   const results = await Database.batch(db, [
@@ -120,7 +120,7 @@ export async function create(
   return {
     api_key: apiKey,
     ...Info.serialize(
-      { ...row, revokedAt: null, lastUsedAt: null },
+      { ...row, revokedAt: null, lastUsedAt: null, webhookOverlapUntil: null },
       [{ start: Secret.startOf(apiKey), expiresAt }],
       now,
     ),

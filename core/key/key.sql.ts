@@ -11,6 +11,10 @@ export const keyTable = sqliteTable("key", {
   /** When new secrets end, which a rotation keeps: so long after they are made, or on a day; both null is never. */
   lifetimeMs: integer("lifetime_ms"),
   endsAt: integer("ends_at", { mode: "timestamp_ms" }),
+  /** What its webhooks are signed with (core/webhook/secret.ts); null: with the stage's secret, as keys once all were. */
+  webhookVersion: integer("webhook_version"),
+  /** Until then also with what came before. */
+  webhookOverlapUntil: integer("webhook_overlap_until", { mode: "timestamp_ms" }),
   /** Limits; null is none. */
   requestsPerMinute: integer("requests_per_minute"),
   itemsPerDay: integer("items_per_day"),

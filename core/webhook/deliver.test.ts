@@ -9,6 +9,8 @@ import { eq } from "drizzle-orm";
 import { Webhook } from "standardwebhooks";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from "vitest";
 import * as Config from "#core/config";
+import * as Key from "#core/key/key";
+import { keyTable } from "#core/key/key.sql";
 import type { Fields, Log } from "#core/log";
 import type { Queues } from "#core/queue/queue";
 import { type RunRow, runTable } from "#core/run/run.sql";
@@ -18,6 +20,7 @@ import * as Limits from "#infra/limits";
 import { queues as queueTable } from "#infra/queues";
 import { type QueueServer, start as startQueues } from "#local/queue/server";
 import * as TestDatabase from "#test/database";
+import * as Secrets from "./secret.ts";
 
 const secret = `whsec_${Buffer.alloc(32, 1).toString("base64")}`;
 const oldSecret = `whsec_${Buffer.alloc(32, 2).toString("base64")}`;
@@ -202,6 +205,44 @@ test("while a secret is replaced, receivers with the old one and with the new on
     expect(() =>
       new Webhook(one).verify(call?.body ?? "", call?.headers as Record<string, string>),
     ).not.toThrow();
+});
+
+test("no receiver's secret signs for another key: each key has its own, from the stage's, with an overlap", async () => {
+  const pepper = "pepper-of-the-webhook-tests";
+  for (const keyId of ["new-1", "new-2"]) await Key.create(database.db, pepper, { keyId, role: "client" });
+  const old = { keyId: "old-1", role: "client", scopes: [], createdAt: new Date() } as const;
+  await database.db.query.insert(keyTable).values({ ...old, scopes: [] });
+  const secretOf = async (keyId: string) => (await Secrets.show(database.db, [secret], keyId)).secret;
+  /** Who of these could have signed a call for the key. */
+  const signers = async (keyId: string, secrets: readonly string[]) => {
+    calls = [];
+    await send(await makeRun({ keyId }), 1);
+    const [{ body = "", headers = {} } = {}] = calls;
+    return secrets.map((each) => {
+      try {
+        new Webhook(each).verify(body, headers as Record<string, string>);
+        return true;
+      } catch {
+        return false;
+      }
+    });
+  };
+  const [one, two] = [await secretOf("new-1"), await secretOf("new-2")];
+  expect(one).toMatch(/^whsec_[A-Za-z0-9+/]{43}=$/);
+  expect(await signers("new-1", [one, two, secret])).toEqual([true, false, false]);
+  // A key of before goes on with the stage's secret until it is rotated, and then with both for the overlap.
+  expect(await secretOf("old-1")).toBe(secret);
+  await Secrets.rotate(database.db, "old-1", 60_000);
+  expect(await signers("old-1", [secret, await secretOf("old-1"), one])).toEqual([true, true, false]);
+  await Secrets.rotate(database.db, "new-1", 60_000);
+  const next = await secretOf("new-1");
+  expect(await signers("new-1", [next, one, two, secret])).toEqual([true, true, false, false]);
+  await Secrets.rotate(database.db, "new-1", 0);
+  expect(await signers("new-1", [await secretOf("new-1"), next, one])).toEqual([true, false, false]);
+  // While the stage's own is replaced, receivers with what was made of the old one verify as well.
+  environment({ WEBHOOK_SECRET: `${secret},${oldSecret}` });
+  const before = Secrets.derive(oldSecret, "new-2", 1);
+  expect(await signers("new-2", [two, before, oldSecret])).toEqual([true, true, false]);
 });
 
 test("a receiver that fails is asked five times in all, each recorded, with one id", async () => {

@@ -1,5 +1,4 @@
 import { and, eq, sql } from "drizzle-orm";
-import { Webhook } from "standardwebhooks";
 import * as Config from "#core/config";
 import * as Database from "#core/db/client";
 import type { Log } from "#core/log";
@@ -10,6 +9,7 @@ import { type RunRow, runTable } from "#core/run/run.sql";
 import type { WebhookAttempt } from "#core/run/schema";
 import * as Serialize from "#core/run/serialize";
 import type { RunStores } from "#core/run/services";
+import * as Secrets from "./secret.ts";
 import { type Message, reach } from "./webhook.ts";
 
 type Stores = Pick<RunStores, "db" | "queues" | "times">;
@@ -46,7 +46,8 @@ export async function deliver(
   }
   const isTold = attempts.some(({ ok }) => ok);
   if (isTold || attempts.length !== message.attempt - 1) return;
-  const attempt = await call(run, stores.times.webhookTimeoutMs);
+  const secrets = await Secrets.of(stores.db, Config.webhook().secrets, run.keyId);
+  const attempt = await call(run, secrets, stores.times.webhookTimeoutMs);
   const fields = {
     run_uid: run.runUid,
     attempt: message.attempt,
@@ -68,7 +69,11 @@ async function find(db: Database.Db, runUid: string): Promise<(RunRow & { webhoo
 }
 
 /** One call; whatever goes wrong is in the attempt. */
-async function call(run: RunRow & { webhookUrl: string }, timeoutMs: number): Promise<WebhookAttempt> {
+async function call(
+  run: RunRow & { webhookUrl: string },
+  secrets: readonly string[],
+  timeoutMs: number,
+): Promise<WebhookAttempt> {
   const at = new Date();
   const end = (status: number | null, error: string | null): WebhookAttempt => ({
     at: at.toISOString(),
@@ -77,20 +82,13 @@ async function call(run: RunRow & { webhookUrl: string }, timeoutMs: number): Pr
     error,
     duration_ms: Date.now() - at.getTime(),
   });
-  const { secrets } = Config.webhook();
   if (secrets.length === 0) return end(null, "webhooks_off");
   const body = JSON.stringify({
     type: `run.${run.state}`,
     timestamp: (run.finishedAt ?? at).toISOString(),
     data: Serialize.run(run, 0),
   });
-  const id = `msg_${run.runUid}`;
-  const headers = {
-    "content-type": "application/json",
-    "webhook-id": id,
-    "webhook-timestamp": String(Math.floor(at.getTime() / 1000)),
-    "webhook-signature": secrets.map((secret) => new Webhook(secret).sign(id, at, body)).join(" "),
-  };
+  const headers = Secrets.headers(secrets, { id: `msg_${run.runUid}`, at, body });
   const { world, protocols } = reach();
   try {
     return end(await post(run.webhookUrl, { headers, body, protocols, timeoutMs }, world), null);

@@ -1,17 +1,11 @@
-import * as fs from "node:fs";
-import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
-import { createClient } from "@libsql/client";
 import { Command, Option } from "commander";
-import * as Config from "#core/config";
-import * as Database from "#core/db/client";
-import { migrate } from "#core/db/migrate";
 import type { Expiry } from "#core/key/change";
 import * as Key from "#core/key/key";
 import * as Stop from "#core/key/stop";
-import { absoluteDatabaseUrl, databaseUrl, home } from "#local/home";
+import * as WebhookSecret from "#core/webhook/secret";
 import { type Context, type Exit, exit, UsageError } from "#scripts/context";
-import * as Links from "#scripts/links";
+import { withDatabase } from "#scripts/database";
 
 interface Options {
   json?: boolean;
@@ -75,6 +69,7 @@ Examples:
   npm run keys -- update-key --key-id guest --role debugger --expires 90d
   npm run keys -- rotate-key --key-id client-1 --overlap 24h
   npm run keys -- revoke-key --key-id client-1 --cancel
+  npm run -s keys -- webhook-secret client-1
 
 Exit status: 0 done, 2 usage or database.`;
 
@@ -190,6 +185,29 @@ export function command(context: Context, done: (status: Exit) => void): Command
       done(exit.ok);
     });
 
+  verb("webhook-secret", "what a key's webhooks are signed with: for its receivers")
+    .argument("<key-id>", "the key's id")
+    .option("--rotate", "make another one first; calls carry both signatures for the overlap")
+    .option("--overlap <duration>", "how long the one before signs too, such as 24h; 0 for not at all", "24h")
+    .action(async (keyId: string, options: Options & { rotate?: boolean; overlap: string }) => {
+      const overlapMs = options.overlap === "0" ? 0 : parseDuration(options.overlap, "--overlap");
+      await withDatabase(context, options, { create: false }, async ({ db, webhookSecrets }) => {
+        const secrets = webhookSecrets();
+        // Before anything is changed: a stage without secrets has nothing to make one of.
+        await WebhookSecret.show(db, secrets, keyId);
+        if (options.rotate) await WebhookSecret.rotate(db, keyId, overlapMs);
+        const shown = await WebhookSecret.show(db, secrets, keyId);
+        context.out(options.json ? json(shown) : `${shown.secret}\n`);
+        if (shown.version === null)
+          context.say(
+            "this is the stage's own secret, which other keys share: --rotate makes one of this key's",
+          );
+        if (shown.overlap_until !== null)
+          context.say(`calls are signed with the one before too until ${minute(shown.overlap_until)} UTC`);
+      });
+      done(exit.ok);
+    });
+
   return keys;
 }
 
@@ -209,58 +227,6 @@ function parseLimits(options: LimitOptions): Key.LimitChanges {
     given[name] = text === "none" ? null : Number(text);
   }
   return given;
-}
-
-interface Opened {
-  readonly db: Database.Db;
-  readonly url: string;
-  pepper(): string;
-}
-
-/** Other processes write to the same file: wait for them, libSQL itself would not. */
-const busyTimeoutMs = 5_000;
-
-/**
- * Opens the database, brings a file to the current schema and closes it again. A server's schema is changed by
- * `init-db` alone. Throws UsageError and AppError.
- */
-async function withDatabase(
-  context: Context,
-  options: Options,
-  { create }: { create: boolean },
-  work: (opened: Opened) => Promise<void>,
-): Promise<void> {
-  const { env } = context;
-  if (!options.db)
-    for (const variable of ["DATABASE_URL", "API_KEY_PEPPER"] as const) Links.demand(env, variable);
-  const url = options.db ? absoluteDatabaseUrl(options.db, context.cwd) : databaseUrl(env);
-  const isFile = url.startsWith("file:");
-  if (isFile) {
-    const path = fileURLToPath(url);
-    if (!create && !fs.existsSync(path))
-      throw new UsageError(`there is no database ${path}: make it with keys init-db`);
-    fs.mkdirSync(dirname(path), { recursive: true });
-  }
-  const pepper = () => {
-    const given = Config.parse("auth", env).API_KEY_PEPPER;
-    if (given === undefined && !isFile)
-      throw new UsageError(
-        "API_KEY_PEPPER is not set: a database server's keys need the pepper of its stage",
-      );
-    return given ?? home(env).pepper();
-  };
-  const client = createClient({
-    url,
-    ...(env.DATABASE_AUTH_TOKEN ? { authToken: env.DATABASE_AUTH_TOKEN } : {}),
-    timeout: busyTimeoutMs,
-  });
-  try {
-    const db = Database.wrap(client);
-    if (isFile || create) await Database.guard(() => migrate(db));
-    await work({ db, url, pepper });
-  } finally {
-    client.close();
-  }
 }
 
 /** A key's facts; the secret of a new one is among them, this once. */

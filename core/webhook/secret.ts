@@ -1,0 +1,111 @@
+import { createHmac } from "node:crypto";
+import { eq, sql } from "drizzle-orm";
+import { Webhook } from "standardwebhooks";
+import * as Database from "#core/db/client";
+import { AppError } from "#core/error";
+import { keyTable } from "#core/key/key.sql";
+
+/*
+ * Every key's webhooks are signed with a secret of its own, made of the stage's secret: a receiver that knows the one of
+ * its key can sign for no other. Nothing of it is stored but a version.
+ * of(…)      what a key's calls are signed with
+ * rotate(…)  the next version, beside the one before for a while
+ */
+
+/** A key's row, as far as its webhooks go; undefined where keys are not asked for. */
+type Versioned = Pick<typeof keyTable.$inferSelect, "webhookVersion" | "webhookOverlapUntil"> | undefined;
+
+/**
+ * The secret of a version, in the form of the Standard Webhooks scheme: HMAC-SHA256 of the key's id and the version under
+ * the stage's secret. Ids have no `.`, so no two of them sign alike.
+ */
+export function derive(stageSecret: string, keyId: string, version: number): string {
+  const stage = Buffer.from(stageSecret.replace(/^whsec_/, ""), "base64");
+  const mac = createHmac("sha256", stage).update(`ocrlty webhook secret.${keyId}.${version}`);
+  return `whsec_${mac.digest("base64")}`;
+}
+
+/**
+ * All secrets that a key's calls are signed with now, the newest first: while the key's or the stage's is replaced, there
+ * are two of it.
+ */
+export function secretsOf(
+  stageSecrets: readonly string[],
+  keyId: string,
+  key: Versioned,
+  now: Date,
+): string[] {
+  const version = key?.webhookVersion ?? 0;
+  const overlaps = key?.webhookOverlapUntil != null && key.webhookOverlapUntil > now;
+  const versions = overlaps ? [version, version - 1] : [version];
+  return versions
+    .filter((each) => each >= 0)
+    .flatMap((each) => stageSecrets.map((secret) => (each === 0 ? secret : derive(secret, keyId, each))));
+}
+
+/** The same, looked up. @throws AppError `storage_unavailable`. */
+export async function of(db: Database.Db, stageSecrets: readonly string[], keyId: string): Promise<string[]> {
+  return secretsOf(stageSecrets, keyId, await find(db, keyId), new Date());
+}
+
+async function find(db: Database.Db, keyId: string): Promise<Versioned> {
+  const { webhookVersion, webhookOverlapUntil } = keyTable;
+  const [row] = await Database.guard(() =>
+    db.query.select({ webhookVersion, webhookOverlapUntil }).from(keyTable).where(eq(keyTable.keyId, keyId)),
+  );
+  return row;
+}
+
+/** How a key's calls are signed, for its owner. */
+export interface Shown {
+  key_id: string;
+  /** Null: the stage's secret, which other keys share. */
+  version: number | null;
+  secret: string;
+  /** Until when calls are signed with the one before as well; null: they are not. */
+  overlap_until: string | null;
+}
+
+/** @throws AppError `not_found`, `internal` where the stage has no secret, `storage_unavailable`. */
+export async function show(db: Database.Db, stageSecrets: readonly string[], keyId: string): Promise<Shown> {
+  const key = await find(db, keyId);
+  if (key === undefined) throw new AppError("not_found", "there is no key with this id");
+  const now = new Date();
+  const [secret] = secretsOf(stageSecrets, keyId, key, now);
+  if (secret === undefined) throw new AppError("internal", "WEBHOOK_SECRET is not set: no webhook is called");
+  const until = key.webhookOverlapUntil;
+  return {
+    key_id: keyId,
+    version: key.webhookVersion,
+    secret,
+    overlap_until: until !== null && until > now ? until.toISOString() : null,
+  };
+}
+
+/**
+ * Signs with the next version, and for `overlapMs` with the present one too. One that still overlapped is dropped.
+ * @throws AppError `storage_unavailable`.
+ */
+export async function rotate(db: Database.Db, keyId: string, overlapMs: number): Promise<void> {
+  const webhookOverlapUntil = overlapMs === 0 ? null : new Date(Date.now() + overlapMs);
+  await Database.batch(db, [
+    db.query
+      .update(keyTable)
+      .set({ webhookVersion: sql`coalesce(${keyTable.webhookVersion}, 0) + 1`, webhookOverlapUntil })
+      .where(eq(keyTable.keyId, keyId)),
+  ]);
+}
+
+/** The headers of a signed call: one signature a secret, separated by spaces, as the scheme has it. */
+export function headers(
+  secrets: readonly string[],
+  message: { id: string; at: Date; body: string },
+): Record<string, string> {
+  const { id, at, body } = message;
+  return {
+    "content-type": "application/json",
+    "webhook-id": id,
+    "webhook-timestamp": String(Math.floor(at.getTime() / 1000)),
+    "webhook-signature": secrets.map((secret) => new Webhook(secret).sign(id, at, body)).join(" "),
+  };
+}
