@@ -3,7 +3,7 @@ import { api } from "./api.ts";
 import { dashboard } from "./dashboard.ts";
 import { functions as deployed } from "./functions.ts";
 import { type FunctionName, functions, times } from "./limits.ts";
-import { metrics, namespace, service } from "./metrics.ts";
+import { metrics, namespace, refusedCalls, service } from "./metrics.ts";
 import { pairs } from "./queue-resources.ts";
 import { worked } from "./queues.ts";
 import { pascal } from "./settings.ts";
@@ -13,6 +13,10 @@ const period = 60;
 const oldestExtractSeconds = 900;
 /** An HTTP call hands over to the queue when its time is up; at four fifths of it many are about to. */
 const slowModelMs = 0.8 * (times().httpBudgetMs - times().httpReserveMs);
+/** Calls with a wrong key or none in five minutes: more than a client whose key has just ended makes. */
+const manyRefused = 300;
+/** Percent of the day's model time. */
+const largeShare = 80;
 /** A handful of calls is no rate. */
 const fewest = 20;
 
@@ -121,6 +125,27 @@ function alarms(): void {
       },
     ],
   });
+  new aws.cloudwatch.LogMetricFilter("RefusedCalls", {
+    name: `${stage}-RefusedCalls`,
+    logGroupName: api.nodes.logGroup.name,
+    // SST 4.17 writes the status in quotes, and means not to.
+    pattern: '{ ($.status = "401") || ($.status = 401) }',
+    metricTransformation: {
+      namespace: `${namespace}/${$app.stage}`,
+      name: refusedCalls,
+      value: "1",
+      unit: "Count",
+    },
+  });
+  alarm("RefusedCallsAlarm", {
+    alarmDescription: `More than ${manyRefused} calls in five minutes came with a wrong key or none: docs/operate.md, "Calls are refused"`,
+    threshold: manyRefused,
+    evaluationPeriods: 2,
+    namespace: `${namespace}/${$app.stage}`,
+    metricName: refusedCalls,
+    statistic: "Sum",
+    period: 5 * period,
+  });
   const ofClock = (metricName: string) => ({
     namespace: "AWS/Lambda",
     metricName,
@@ -173,6 +198,12 @@ function alarms(): void {
     // Longer than a pod takes to load.
     evaluationPeriods: 3,
     ...withoutStat(own(metrics.modelAway, "Sum")),
+  });
+  alarm("KeyShareAlarm", {
+    alarmDescription: `One key used more than ${largeShare} % of the day's model time, others use it too: docs/operate.md, "One key takes nearly all"`,
+    threshold: largeShare,
+    evaluationPeriods: 3,
+    ...withoutStat(own(metrics.keyShare, "Maximum")),
   });
   const { stat: _, ...slow } = own(metrics.modelCallMs, "p95");
   alarm("ModelSlowAlarm", {

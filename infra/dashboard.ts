@@ -1,7 +1,7 @@
 /** One page for the first look: does the API answer, does the model, does the work move, does anything fail. */
 import { api } from "./api.ts";
 import { functions } from "./functions.ts";
-import { metrics, namespace, service } from "./metrics.ts";
+import { metrics, namespace, refusedCalls, service } from "./metrics.ts";
 import { pairs } from "./queue-resources.ts";
 
 type Input = $util.Input<string>;
@@ -48,7 +48,12 @@ export function dashboard(): void {
   const widgets: { title: string; lines: Line[] }[] = [
     {
       title: "Calls",
-      lines: [ofApi("Count", "Sum", "all"), ofApi("4xx", "Sum", "4xx"), ofApi("5xx", "Sum", "5xx")],
+      lines: [
+        ofApi("Count", "Sum", "all"),
+        ofApi("4xx", "Sum", "4xx"),
+        [`${namespace}/${$app.stage}`, refusedCalls, { stat: "Sum", label: "401" }],
+        ofApi("5xx", "Sum", "5xx"),
+      ],
     },
     {
       title: "Latency of calls, ms",
@@ -66,6 +71,7 @@ export function dashboard(): void {
         own(metrics.itemErrors, "SampleCount", "pictures"),
         own(metrics.itemErrors, "Sum", "of these not read"),
         own(metrics.modelAway, "Sum", "looks for a model server that is away"),
+        own(metrics.keyShare, "Maximum", "largest share of one key, %"),
       ],
     },
     {

@@ -34,7 +34,7 @@ describe.skipIf(!installed)("what sst deploy would create", () => {
     all = await stages();
     ({ production } = all);
     types = tsc();
-  }, 120_000);
+  }, 300_000);
 
   const each = (check: (stage: Synthesis, name: Stage) => void) => {
     for (const name of Object.keys(environments) as Stage[]) check(all[name], name);
@@ -400,9 +400,31 @@ describe.skipIf(!installed)("what sst deploy would create", () => {
     );
   });
 
+  test("everything that a stage creates is named after it, so that a role of another stage cannot reach it", () => {
+    const named =
+      /^aws:(lambda\/function|iam\/role|sqs\/queue|sns\/topic|cloudwatch|scheduler|apigatewayv2\/api):?\//;
+    each((stage, stageName) => {
+      const names = stage.resources.flatMap(({ type, inputs }) => {
+        const kind = type.replace(/:[^:]+$/, "/");
+        const name = inputs.name ?? inputs.dashboardName;
+        return named.test(kind) && typeof name === "string" ? [name] : [];
+      });
+      expect(names.length).toBeGreaterThan(2 * specs.length + 2 * queueSpecs.length);
+      for (const name of names) expect(name).toMatch(new RegExp(`(^|/)ocrlty-${stageName}(-|$)`));
+    });
+  });
+
+  test("no stage's name begins like that of a shared stage", async () => {
+    const { bundle } = all;
+    for (const stage of ["production-2", "staging-anna"])
+      await expect(synthesize({ stage, env: environments.anna, bundle, handlers })).rejects.toThrow(
+        "may not begin with production- or staging-",
+      );
+  });
+
   test("a personal stage lacks alarms, dashboard and what was not asked for, and nothing else", () => {
     const optional =
-      /sns|metricAlarm|dashboard|R2BucketCors|certificate|domainName|apiMapping|route53|dynamic/i;
+      /sns|metricAlarm|logMetricFilter|dashboard|R2BucketCors|certificate|domainName|apiMapping|route53|dynamic/i;
     const kinds = (stage: Synthesis) =>
       [...new Set(stage.resources.map(({ type }) => type))].filter((type) => !optional.test(type)).toSorted();
     expect(kinds(all.anna)).toEqual(kinds(production));

@@ -244,7 +244,7 @@ export const functions = {
     // Whether what nobody has taken is in line or lost.
     asks: ["plan", "item", "single"],
     sends: ["plan", "item", "single", "later"],
-    maxBundleKb: 720,
+    maxBundleKb: 750,
   },
   // Lists and reads artifacts; packs up to 16 MiB of them at once.
   debug: {

@@ -6,6 +6,12 @@
 export const namespace = "OCRlty";
 export const service = "ocrlty";
 
+/**
+ * 1 for each call that ended in 401, counted by CloudWatch itself in the gateway's access log. Those counts have no
+ * dimensions but what a line says, so they stand in a namespace of their stage: `OCRlty/production`.
+ */
+export const refusedCalls = "RefusedCalls";
+
 export const metrics = {
   /** Milliseconds of a model call that ended or ran out of time. */
   modelCallMs: "ModelCallMs",
@@ -15,4 +21,6 @@ export const metrics = {
   itemErrors: "ItemErrors",
   /** 1 for each look at the model server that finds nobody there; only while work waits is it looked for at all. */
   modelAway: "ModelAway",
+  /** Percent of the day's model time that one key used, the one that used most; only while others use it too. */
+  keyShare: "KeyShare",
 } as const;

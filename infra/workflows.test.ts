@@ -1,6 +1,8 @@
+import { execFile } from "node:child_process";
 import * as fs from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { describe, expect, test } from "vitest";
 import { plain } from "./settings.ts";
 import { root } from "./testing/platform.ts";
@@ -83,6 +85,37 @@ describe("the workflows", () => {
   test("who deploys may take a role and read the code; who releases may write, and has no role", () => {
     expect(rightsIn(read("deploy.yml"))).toEqual(["contents: read", "id-token: write", "contents: write"]);
     expect(read("deploy.yml")).toMatch(/^permissions: \{\}$/m);
+  });
+
+  const sources: [stage: string, ref: string, isAllowed: boolean][] = [
+    ["staging", "refs/heads/main", true],
+    ["staging", "refs/tags/orch-v1.2.0", true],
+    ["staging", "refs/heads/main-2", false],
+    ["staging", "refs/heads/feature", false],
+    ["production", "refs/tags/orch-v1.2.0", true],
+    ["production", "refs/heads/main", false],
+    ["production", "refs/tags/v1", false],
+    ["production", "refs/heads/refs/tags/orch-v1", false],
+  ];
+  test.skipIf(process.platform === "win32").each(sources)(
+    "before a job has a role, %s from %s is let through: %s",
+    async (stage, ref, isAllowed) => {
+      const text = read("deploy.yml");
+      const script = /^ {6}- name: Only main.*\n {8}run: \|\n((?: {10}.*\n)+)/m.exec(text)?.[1] ?? "exit 9";
+      const run = promisify(execFile)("sh", ["-c", script], { env: { STAGE: stage, GITHUB_REF: ref } });
+      expect(await run.then(() => 0).catch((error: { code: number }) => error.code)).toBe(isAllowed ? 0 : 1);
+      expect(text).toMatch(/^ {2}deploy:\n {4}needs: allowed$/m);
+    },
+  );
+
+  test("packages and actions are looked after each week: known weaknesses, signatures, newer versions", () => {
+    const audit = read("audit.yml");
+    expect(rightsIn(audit)).toEqual(["contents: read"]);
+    expect(audit).toMatch(/schedule:\n\s+- cron: "/);
+    for (const command of ["npm audit --omit=dev", "npm audit signatures"]) expect(audit).toContain(command);
+    const dependabot = fs.readFileSync(join(folder, "..", "dependabot.yml"), "utf8").replaceAll("\r\n", "\n");
+    const ecosystems = [...dependabot.matchAll(/package-ecosystem: (\S+)/g)].map(([, name]) => name);
+    expect(ecosystems).toEqual(["npm", "github-actions"]);
   });
 
   test("a deployment checks, migrates, deploys and tries, in this order, one at a time for a stage", () => {

@@ -33,6 +33,11 @@ export function modelAway(): void {
   publish((metrics) => metrics.addMetric(names.modelAway, MetricUnit.Count, 1));
 }
 
+/** How much of the day's model time one key used, in percent. */
+export function keyShare(percent: number): void {
+  publish((metrics) => metrics.addMetric(names.keyShare, MetricUnit.Percent, percent));
+}
+
 /** Says nothing about how well pictures are read: it was the weather, the clock, or the picture itself. */
 const noVerdict: readonly Code[] = ["inference_unavailable", "inference_timeout", "storage_unavailable"];
 

@@ -2,15 +2,17 @@ import type { Context } from "aws-lambda";
 import * as Resume from "#core/extraction/resume";
 import * as Log from "#core/log";
 import * as Reconcile from "#core/run/reconcile";
+import * as Share from "#core/usage/share";
 import { patient, patientRun } from "#functions/services";
 
 /** Each minute: mends what crashes left. In a healthy system it mends nothing, and says so. */
 export async function handler(_event: unknown, context: Context): Promise<void> {
   const log = Log.create({ request_id: context.awsRequestId, function: context.functionName });
-  // Neither must keep the other from its work.
+  // None must keep another from its work.
   const outcomes = await Promise.allSettled([
     Resume.reconcile(patient(), log),
     Reconcile.reconcile(patientRun(), log),
+    Share.tellLargestShare(patient().db, log, new Date()),
   ]);
   const failed = outcomes.find((outcome) => outcome.status === "rejected");
   if (failed !== undefined) throw failed.reason;

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { functions } from "../limits.ts";
-import { metrics, namespace, service } from "../metrics.ts";
+import { metrics, namespace, refusedCalls, service } from "../metrics.ts";
 import { type QueueSpec, worked } from "../queues.ts";
 import { pascal } from "../settings.ts";
 import { resourceOf, resourcesOf } from "./looks.ts";
@@ -26,6 +26,8 @@ export function alarmTests(stages: () => Stages): void {
             "ModelSlowAlarm",
             "ModelAwayAlarm",
             "ReconcileAlarm",
+            "RefusedCallsAlarm",
+            "KeyShareAlarm",
           ],
         ].toSorted(),
       );
@@ -104,6 +106,37 @@ export function alarmTests(stages: () => Stages): void {
       period: 300,
       evaluationPeriods: 3,
       treatMissingData: "notBreaching",
+    });
+  });
+
+  test("calls with a wrong key or none are counted in the gateway's own log, and one key's share by the clock", () => {
+    const { production } = stages();
+    const [log] = resourcesOf(production, "aws:cloudwatch/logGroup:LogGroup").filter(
+      ({ name }) => name === "ApiAccessLog",
+    );
+    const filter = resourceOf(
+      production,
+      "aws:cloudwatch/logMetricFilter:LogMetricFilter",
+      "RefusedCalls",
+    ).inputs;
+    expect(filter).toMatchObject({
+      logGroupName: log?.inputs.name,
+      pattern: '{ ($.status = "401") || ($.status = 401) }',
+      metricTransformation: { namespace: `${namespace}/production`, name: refusedCalls, value: "1" },
+    });
+    // The field that the pattern asks for, as SST writes the lines: in quotes.
+    expect(
+      JSON.stringify(resourceOf(production, "aws:apigatewayv2/stage:Stage", "ApiStage").inputs),
+    ).toContain(String.raw`\"status\":\"$context.status\",`);
+    const alarm = (name: string) =>
+      resourceOf(production, "aws:cloudwatch/metricAlarm:MetricAlarm", name).inputs;
+    expect(alarm("RefusedCallsAlarm")).toMatchObject({
+      ...{ namespace: `${namespace}/production`, metricName: refusedCalls, statistic: "Sum" },
+      ...{ threshold: 300, period: 300, evaluationPeriods: 2 },
+    });
+    expect(alarm("KeyShareAlarm")).toMatchObject({
+      ...{ namespace, metricName: metrics.keyShare, statistic: "Maximum" },
+      ...{ threshold: 80, period: 300, evaluationPeriods: 3, dimensions: { service, stage: "production" } },
     });
   });
 
