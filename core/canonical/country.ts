@@ -1,3 +1,5 @@
+import { customOf, type DateOrder } from "./day-order.ts";
+
 /**
  * What is paid with where a paper comes from, by its address, tax number and telephone. Only what can mean one
  * country counts: a country's name as a line of its own at the end of an address, the state and the ZIP code of
@@ -12,6 +14,8 @@ export interface Use {
   /** ISO 4217; more than one where several are paid with every day (CLDR 48, and the peer currencies of tills). */
   currencies: readonly string[];
   source: Source;
+  /** The orders in which dates are written there (day-order.ts). */
+  dates: readonly (readonly DateOrder[])[] | undefined;
 }
 
 /** A text of the result that may tell, and what it is. */
@@ -20,7 +24,10 @@ export interface Clue {
   text: string;
 }
 
-/** `currencies dial names…`: English and native names, `_` for a blank; `-` where the prefix is shared. */
+/**
+ * `currencies dial names…`: English and native names, `_` for a blank; `-` where the prefix is shared. `:d` where dates
+ * begin with the day though the first currency's do not (CLDR 48: es-EC, es-SV, pt-TL, en-VG, en-TC, nl-BQ).
+ */
 const countries = `
 EUR 43 austria österreich
 EUR 32 belgium belgique belgië
@@ -121,7 +128,7 @@ PHP 63 philippines pilipinas
 KHR,USD 855 cambodia
 LAK,THB,USD 856 laos lao_pdr
 MMK 95 myanmar
-USD 670 timor-leste
+USD:d 670 timor-leste
 AUD 61 australia
 NZD 64 new_zealand aotearoa
 PGK 675 papua_new_guinea
@@ -144,12 +151,12 @@ UYU 598 uruguay
 PYG 595 paraguay
 BOB 591 bolivia
 VES,USD 58 venezuela
-USD 593 ecuador
+USD:d 593 ecuador
 CRC 506 costa_rica
 GTQ 502 guatemala
 HNL 504 honduras
 NIO,USD 505 nicaragua
-USD 503 el_salvador
+USD:d 503 el_salvador
 PAB,USD 507 panama panamá
 BZD,USD 501 belize
 CUP,USD 53 cuba
@@ -161,6 +168,7 @@ BBD,USD - barbados
 BSD,USD - bahamas the_bahamas
 BMD,USD - bermuda
 KYD,USD - cayman_islands
+USD:d - british_virgin_islands turks_and_caicos_islands turks_and_caicos bonaire
 XCD - grenada antigua_and_barbuda saint_lucia st._lucia dominica saint_kitts_and_nevis
 GYD 592 guyana
 SRD,USD 597 suriname
@@ -295,7 +303,10 @@ export function of(clues: readonly Clue[]): Use | null {
   const order: readonly Source[] = ["country", "tax_id", "phone"];
   const [first] = found.toSorted((a, b) => order.indexOf(a.source) - order.indexOf(b.source));
   if (!first || found.some(({ currencies }) => currencies !== first.currencies)) return null;
-  return { currencies: first.currencies.split(","), source: first.source };
+  const [list = "", own] = first.currencies.split(":");
+  const used = list.split(",");
+  // Where the day comes first as in the euro area.
+  return { currencies: used, source: first.source, dates: customOf(own === undefined ? used[0] : "EUR") };
 }
 
 const read: Record<Source, (text: string) => string | undefined> = {

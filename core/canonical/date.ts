@@ -25,6 +25,8 @@ export interface DateContext {
   yearsAhead?: number | undefined;
   /** The decimal separator of the document's amounts. */
   decimal?: "." | "," | null | undefined;
+  /** The orders in use where the paper says that it comes from (country.ts), which need not be the currency's. */
+  local?: (() => readonly (readonly DateOrder[])[] | undefined) | undefined;
 }
 
 /** One way to read a date. */
@@ -224,11 +226,41 @@ function decide(shape: Shape, all: readonly Reading[], context: DateContext): Pr
     const against = left.filter(({ order }) => !row.includes(order) && spoken?.has(order));
     const contradicted = usual.every((reading) => contradicts(reading, shape, left, context));
     const opposed = contradicted || (against.length > 0 && !usual.some(({ order }) => spoken?.has(order)));
-    return valuesOf(usual).length === 1 && !opposed
-      ? settled(usual, all, context)
-      : open([...usual, ...against], left);
+    if (valuesOf(usual).length > 1 || opposed) return open([...usual, ...against], left);
+    const local = elsewhere(usual, left, context);
+    if (local.length > 0) return open([...local, ...usual], left);
+    const younger = muchYounger(usual, left, context);
+    return younger.length > 0 ? open([...usual, ...younger], left) : settled(usual, all, context);
   }
   return open([], left);
+}
+
+/** What the date is where the paper comes from, when that is another day: dollars are paid in Quito and billed from Pune. */
+function elsewhere(
+  usual: readonly Reading[],
+  left: readonly Reading[],
+  { local }: DateContext,
+): readonly Reading[] {
+  for (const row of local?.() ?? []) {
+    const there = row.flatMap((each) => left.filter(({ order }) => order === each));
+    if (there.length > 0) return valuesOf([...there, ...usual]).length > 1 ? there : [];
+  }
+  return [];
+}
+
+/** Papers of two digits for the year are rarely read this late, if another order makes them this young. */
+const lateMs = 15 * 365.25 * msPerDay;
+const youngMs = 10 * 365.25 * msPerDay;
+
+/** Other readings of a date that by custom would be long past: not every till keeps the custom. */
+function muchYounger(
+  [usual]: readonly Reading[],
+  left: readonly Reading[],
+  { createdAt }: DateContext,
+): readonly Reading[] {
+  const now = createdAt?.getTime() ?? Number.NaN;
+  if (!usual?.short || !(usual.time < now - lateMs)) return [];
+  return left.filter(({ time }) => time > now - youngMs && time <= now + msPerDay);
 }
 
 function narrowed(readings: readonly Reading[], keep: (reading: Reading) => boolean): readonly Reading[] {

@@ -241,6 +241,42 @@ test("a document's dates are read in the light of each other, and one to pay by 
   });
 });
 
+describe("the place that a paper names", () => {
+  const paths: Field[] = [
+    { path: "supplier.address", kind: "text" },
+    { path: "supplier.tax_id", kind: "text" },
+    { path: "customer.address", kind: "text" },
+    { path: "currency", kind: "currency" },
+    { path: "date", kind: "date" },
+  ];
+  const dateOf = (supplier: Record<string, string>, currency = "USD", customer = "Reno, NV 89501") =>
+    normalize(paths, { supplier, customer: { address: customer }, currency, date: "12/10/2024" }).date;
+  const open = { value: "2024-10-12", ambiguous: true, readings: ["2024-10-12", "2024-12-10"] };
+
+  test("has another custom than most who pay so: the date is open, and the place's comes first", () => {
+    expect(dateOf({ address: "Av. Amazonas 34, Quito, Ecuador" })).toEqual(open);
+    expect(dateOf({ address: "Road Town, British Virgin Islands" })).toEqual(open);
+    expect(dateOf({ tax_id: "27AAPFU0939F1ZV" })).toEqual(open);
+    expect(dateOf({ address: "Reno, NV 89501" }, "EUR")).toMatchObject({ ambiguous: true });
+  });
+
+  test("has the same custom, or is the customer's alone: nothing is open", () => {
+    expect(dateOf({ address: "Reno, NV 89501" })).toEqual({ value: "2024-12-10" });
+    expect(dateOf({}, "USD", "Leeds, United Kingdom")).toEqual({ value: "2024-12-10" });
+    expect(dateOf({ address: "Leeds, United Kingdom" }, "EUR")).toEqual({ value: "2024-10-12" });
+  });
+});
+
+test("a date that by custom is long past, and otherwise young, is open", () => {
+  const createdAt = new Date("2026-11-30");
+  const readingsOf = (printed: string, currency: string) =>
+    PrintedDate.parse(printed, { currency, createdAt })?.readings;
+  expect(readingsOf("05/04/24", "SEK")).toEqual(["2005-04-24", "2024-04-05", "2024-05-04"]);
+  expect(readingsOf("24.04.05", "EUR")).toEqual(["2005-04-24", "2024-04-05"]);
+  expect(readingsOf("05/04/18", "EUR")).toBeUndefined();
+  expect(readingsOf("24/04/05", "JPY")).toBeUndefined();
+});
+
 describe("a time as tills print it", () => {
   test.each([
     ["PM 02:30", "14:30"],

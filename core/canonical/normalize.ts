@@ -81,6 +81,8 @@ interface Document {
   amounts: Amounts.Amounts;
   /** Every date as printed: each is read in the light of the others. */
   dates: readonly Leaf[];
+  /** How dates are written where the seller is, who wrote them. */
+  localDates: () => Country.Use["dates"];
 }
 
 /** What is known of a document beside its result. */
@@ -104,19 +106,30 @@ function clueOf({ kind, path }: Field): Country.Source | undefined {
 }
 
 /** Who is billed may live anywhere: that speaks against the seller's country, never for one by itself. */
-function countryOf(found: readonly Leaf[]): ReturnType<typeof Country.of> {
-  const said = found.flatMap((leaf) => {
+function countryOf(said: readonly Said[]): ReturnType<typeof Country.of> {
+  return Country.of(said.some(isOfSeller) ? said : []);
+}
+
+interface Said extends Country.Clue {
+  path: string;
+}
+
+const isOfSeller = ({ path }: Said) => !path.startsWith("customer.");
+
+function cluesOf(found: readonly Leaf[]): Said[] {
+  return found.flatMap((leaf) => {
     const source = clueOf(leaf);
     return source === undefined ? [] : [{ source, text: leaf.printed, path: leaf.path }];
   });
-  return Country.of(said.some(({ path }) => !path.startsWith("customer.")) ? said : []);
 }
 
 function documentOf(found: readonly Leaf[]): Document {
   const of = (kind: FieldKind) => found.filter((leaf) => leaf.kind === kind);
+  const said = cluesOf(found);
   return {
-    amounts: Amounts.read(of("money"), of("currency"), () => countryOf(found)),
+    amounts: Amounts.read(of("money"), of("currency"), () => countryOf(said)),
     dates: of("date"),
+    localDates: () => Country.of(said.filter(isOfSeller))?.dates,
   };
 }
 
@@ -146,7 +159,7 @@ export function normalize(
 
 function canonical(
   { path, kind, printed }: Leaf,
-  { amounts, dates }: Document,
+  { amounts, dates, localDates }: Document,
   { createdAt, dueDates }: Circumstances,
 ): NormalizedValue | null {
   const { convention, currency } = amounts;
@@ -170,6 +183,7 @@ function canonical(
         createdAt,
         yearsAhead: dueDates?.includes(path) ? dueYearsAhead : yearsAhead,
         decimal: convention.decimal,
+        local: localDates,
       });
       if (!date) return null;
       return {
