@@ -169,13 +169,20 @@ export const interrupted = () =>
 
 /**
  * Hands the work to the queue: the input lies in the bucket, the token goes up, nobody holds a lease.
- * @returns the row with its new token, or undefined when it is not ours any more.
+ * @param how.upload - the upload that the input is: from now on it stays for the extract, if it is still there, which is
+ *   decided together.
+ * @returns the row with its new token, or undefined when it is not ours any more, or the upload is gone.
  */
 export async function enqueue(
   db: Database.Db,
   row: Row,
   input: StoredInput,
-  how: { handedOver: boolean; waitingFor: "model_server" | null; used: Usage.Used | undefined },
+  how: {
+    handedOver: boolean;
+    waitingFor: "model_server" | null;
+    used: Usage.Used | undefined;
+    upload?: string | undefined;
+  },
 ): Promise<Row | undefined> {
   const now = new Date();
   const changes = {
@@ -188,7 +195,11 @@ export async function enqueue(
     sentAt: null,
     notBefore: null,
   };
-  return (await update(db, row, changes, how.used)) ? { ...row, ...changes } : undefined;
+  const isThere =
+    how.upload === undefined
+      ? undefined
+      : sql`EXISTS (SELECT 1 FROM upload WHERE ref = ${how.upload} AND key_id = ${row.keyId})`;
+  return (await update(db, row, changes, how.used, isThere)) ? { ...row, ...changes } : undefined;
 }
 
 /** Notes that a queued extract's message is under way, and that it waits for nothing else. */
@@ -355,10 +366,14 @@ async function update(
   row: Row,
   changes: Partial<typeof extractTable.$inferInsert>,
   used: Usage.Used | undefined,
+  onlyIf?: SQL,
 ): Promise<boolean> {
   const { keyId, taskId } = row;
   const [result] = await Database.batch(db, [
-    db.query.update(extractTable).set(changes).where(ours(row)),
+    db.query
+      .update(extractTable)
+      .set(changes)
+      .where(and(ours(row), onlyIf)),
     ...(used === undefined || used.modelCalls === 0
       ? []
       : [Usage.record({ keyId, taskId, ...used, now: new Date() }, sql`changes() = 1`)]),

@@ -4,6 +4,7 @@ import * as Breaker from "#core/breaker/breaker";
 import { AppError } from "#core/error";
 import type { Log } from "#core/log";
 import * as Queue from "#core/queue/queue";
+import { refOf } from "#core/upload/upload";
 import type { Used } from "#core/usage/usage";
 import * as Claims from "./claim.ts";
 import type { StoredInput } from "./extract.sql.ts";
@@ -33,7 +34,7 @@ export function temporaryKey(row: Pick<Claims.Row, "keyId" | "requestId" | "toke
  *   or queued and found by reconcile.
  */
 export async function handOver(
-  services: Services,
+  services: Pick<Services, "db" | "bucket" | "queues" | "times">,
   log: Log,
   row: Claims.Row,
   picture: {
@@ -44,20 +45,34 @@ export async function handOver(
   how: { handedOver: boolean; waitingFor: "model_server" | null; used: Used | undefined },
 ): Promise<void> {
   const { objectKey: existing, ...rest } = picture.input;
-  const objectKey = existing ?? temporaryKey(row);
-  if (existing === null) {
-    // "taken": our own earlier try put the same bytes there.
-    await Bucket.put(services.bucket, log, objectKey, picture.bytes, picture.mimeType);
-  }
-  const queued = await Claims.enqueue(
-    services.db,
-    row,
-    { ...rest, objectKey, temporary: existing === null },
-    how,
-  );
+  const named =
+    existing === null
+      ? undefined
+      : await Claims.enqueue(
+          services.db,
+          row,
+          { ...rest, objectKey: existing, temporary: false },
+          { ...how, upload: refOf(existing) },
+        );
+  // An upload may have gone while the model was asked: a run that read it too has ended, or its week is over.
+  const queued = named ?? (await enqueueCopy(services, log, row, picture, how));
   if (queued === undefined) throw new AppError("conflict", "somebody else took this extract over");
   if (how.waitingFor === null) await sendSingle(services, queued);
   else await ensureProbe(services, log);
+}
+
+/** With a copy of the picture for this extract alone. */
+async function enqueueCopy(
+  services: Pick<Services, "db" | "bucket">,
+  log: Log,
+  row: Claims.Row,
+  picture: Parameters<typeof handOver>[3],
+  how: Parameters<typeof handOver>[4],
+): Promise<Claims.Row | undefined> {
+  const objectKey = temporaryKey(row);
+  // "taken": our own earlier try put the same bytes there.
+  await Bucket.put(services.bucket, log, objectKey, picture.bytes, picture.mimeType);
+  return Claims.enqueue(services.db, row, { ...picture.input, objectKey, etag: null, temporary: true }, how);
 }
 
 /** Sends the row's message and notes it. */

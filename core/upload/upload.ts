@@ -312,21 +312,27 @@ function replaced(): AppError {
 }
 
 /**
- * Removes uploads whose week is over, objects first, so that what is left is found again; those that a run has yet to
- * read stay. A bounded step.
+ * Removes uploads whose week is over; those that a run or an extract in line has yet to read stay. The rows first, so that
+ * nobody begins to need what is going; an object whose row alone went is found by its key (core/run/orphans.ts). A
+ * bounded step.
  * @returns how many; `limit` when there may be more.
  * @throws AppError `storage_unavailable`.
  */
 export async function sweep(stores: Stores, log: Log, limit = 200): Promise<number> {
-  const wanted = sql`EXISTS (SELECT 1 FROM ${itemTable} WHERE ${itemTable.objectKey} = ${uploadTable.objectKey}
-    AND source_kind = 'upload' AND ${itemTable.status} IN ('queued', 'running'))`;
   const old = and(lt(uploadTable.keepUntil, new Date()), sql`NOT ${wanted}`);
   const rows = await Database.guard(() => stores.db.query.select().from(uploadTable).where(old).limit(limit));
-  for (const row of rows) await Bucket.remove(stores.bucket, log, row.objectKey);
   if (rows.length === 0) return 0;
-  await Database.batch(
+  const results = await Database.batch(
     stores.db,
     rows.map(({ ref }) => stores.db.query.delete(uploadTable).where(and(eq(uploadTable.ref, ref), old))),
   );
-  return rows.length;
+  const gone = rows.filter((_, i) => results[i]?.rowsAffected === 1);
+  for (const row of gone) await Bucket.remove(stores.bucket, log, row.objectKey);
+  return gone.length;
 }
+
+/** Somebody has yet to read the upload: an item, or an extract in line. */
+const wanted = sql`(EXISTS (SELECT 1 FROM ${itemTable} WHERE ${itemTable.objectKey} = ${uploadTable.objectKey}
+    AND source_kind = 'upload' AND ${itemTable.status} IN ('queued', 'running'))
+  OR ${uploadTable.objectKey} IN (SELECT json_extract(input, '$.objectKey') FROM extract
+    WHERE status IN ('queued', 'running') AND input IS NOT NULL))`;

@@ -61,6 +61,8 @@ export async function receive(
   try {
     const pictures = await store(services, log, row, input.files, caller.deadline);
     const started = await start(services, row, pictures, caller);
+    // Canceled meanwhile, and perhaps ended: what was stored since then belongs to no item.
+    if (started.startedAt === null) await clear(services, log, row);
     await Begin.order(services, started, log);
     return { run: started, replayed: false };
   } catch (thrown) {
@@ -146,7 +148,7 @@ async function start(
   // Ours, or a repeat's that was faster.
   if (found !== undefined && found.planning === null && found.startedAt !== null) return found;
   if (found?.state === "planning") throw await Usage.refusal(db, caller.principal, total, now);
-  if (found?.state === "canceling" || found?.state === "canceled") return found;
+  if (found !== undefined && ["canceling", "finishing", "canceled"].includes(found.state)) return found;
   throw new AppError("storage_unavailable", "the run could not be started: send the same call again", {
     retryAfterS: 2,
   });
@@ -172,10 +174,26 @@ async function giveUp(services: RunStores, log: Log, row: RunRow, error: AppErro
         })
         .where(and(mine, eq(run.state, "planning"))),
     ]);
-    if (ended?.rowsAffected !== 1) return;
+    // Not by us: a repeat is at it, has begun the run, or gave up before us while we were storing.
+    if (ended?.rowsAffected !== 1 && !(await isForsaken(db, row))) return;
     const deadline = Date.now() + services.times.httpReserveMs / 2;
     if (!(await Inputs.removeBelow(bucket, log, keptPrefix(row), deadline))) return;
     await Database.batch(db, [db.query.delete(run).where(and(mine, eq(run.state, "failed")))]);
+  } catch (thrown) {
+    log.warn("run_cleanup_failed", { run_id: row.runId, code: from(thrown).code });
+  }
+}
+
+/** Nobody will ever use what is stored for this run: it is gone, or it ended before it began. */
+async function isForsaken(db: Database.Db, { runUid }: RunRow): Promise<boolean> {
+  const [found] = await Database.guard(() => db.query.select().from(run).where(eq(run.runUid, runUid)));
+  return found === undefined || (found.startedAt === null && found.state !== "planning");
+}
+
+/** Removes what a call stored for a run that it could not begin; what is left is found by its key. */
+async function clear({ bucket, times }: RunStores, log: Log, row: RunRow): Promise<void> {
+  try {
+    await Inputs.removeBelow(bucket, log, keptPrefix(row), Date.now() + times.httpReserveMs / 2);
   } catch (thrown) {
     log.warn("run_cleanup_failed", { run_id: row.runId, code: from(thrown).code });
   }
