@@ -1,3 +1,4 @@
+import * as Marks from "./marks.ts";
 import type { Convention } from "./number.ts";
 import { fold, read } from "./number.ts";
 
@@ -21,10 +22,12 @@ export function parse(printed: string, context: { convention?: Convention | unde
   const text = fold(printed);
   if (!text) return null;
   const match =
-    /^(-)? ?(?:[x×@*] ?)?(-)?(\d[\d.,' ]*|[.,]\d+) ?(?:[x×*@]|(?:[x×] ?)?(m[23²³]|\p{L}{1,12})(?:\(s\)|\.)?)?$/iu.exec(
+    /^(-)? ?(?:[x×@*] ?)?(-)?(\d[\d.,' ]*|[.,]\d+) ?(?:[x×*@]|(?:[x×] ?)?(m[23²³]|\p{L}[\p{L}\p{M}]{0,15})(?:\(s\)|\.)?)?$/iu.exec(
       text,
     );
   if (!match || (match[1] && match[2])) return null;
+  // "2 EUR" is an amount; "2 CUP" and "3 PEN" are things.
+  if (match[4] !== undefined && Marks.isIso(match[4]) && !Marks.isWord(match[4])) return null;
   const unit = match[4]?.toLowerCase() ?? null;
   const body = (match[3] ?? "").trim();
   const scale = unit !== null && measured.test(unit);

@@ -22,11 +22,14 @@ describe("a printed quantity", () => {
     ["1.000 kg", "1", "kg"],
     ["500g", "500", "g"],
     ["10 h", "10", "h"],
+    ["2 CUP", "2", "cup"],
+    ["2 ชิ้น", "2", "ชิ้น"],
+    ["3 पीस", "3", "पीस"],
   ])("%s is %s %s", (printed, value, unit) => {
     expect(Count.parse(printed)).toEqual({ value, unit, ambiguous: false });
   });
 
-  test.each(["", "x", "1x2", "1 x 2", "QTY 2", "two", "12.03.2020", "--1"])(
+  test.each(["", "x", "2 EUR", "1x2", "1 x 2", "QTY 2", "two", "12.03.2020", "--1"])(
     "%j is not taken for one",
     (printed) => {
       expect(Count.parse(printed)).toBeNull();

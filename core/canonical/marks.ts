@@ -75,7 +75,7 @@ JPY,CNY ¥
 JPY,KRW \\
 JPY 円 円也 円税込 圓也 yen japaneseyen jp¥ 日元 日圓 日円 엔
 CNY cn¥ rmb¥ rmb cny¥ yuan 人民币 人民幣 块
-CNY,TWD,HKD,MOP,SGD 元
+CNY,TWD,HKD,MOP,SGD 元 元整 元正
 TWD,HKD,CNY,MOP,JPY 圓 圆
 KRW!,KPW ₩ 원 원정 won
 IDR rp rupiah 印尼盾
@@ -134,7 +134,7 @@ MKD ден денари den denari
 HRK kn kuna kune
 ALL lekë lek leke
 VND ₫ đ vnđ đồng dong vnd 越南盾
-THB ฿ บ baht thaibaht บาท thb
+THB ฿ บ บาทถ้วน baht thaibaht บาท thb
 PHP ₱ php piso phpeso
 KHR ៛ riel
 LAK ₭ ກີບ kip

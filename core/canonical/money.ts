@@ -63,7 +63,7 @@ export function numberOf(
     custom: currency !== null && Currency.decimals(currency) === 3 ? Currency.customOf(currency) : undefined,
   });
   let { negative } = prepared;
-  let open = false;
+  let open = prepared.openPoint;
   if (prepared.zeroDash && (currency === null || Currency.writesZeroAsDash(currency))) {
     negative = currency === null;
     open = true;

@@ -21,6 +21,8 @@ export interface Printed {
   certain: boolean;
   /** "-.95", "–,79": the dash may stand for no units (Swiss and German price tags) or be a minus. */
   zeroDash: boolean;
+  /** "RM.50": fifty ringgit as an abbreviation has its point, or fifty sen as a fraction has. */
+  openPoint: boolean;
   /** Two capitals behind cents that are a mark and could be a tax code as well ("24.99 RO", "12.50 FR"). */
   weak: boolean;
 }
@@ -81,7 +83,8 @@ export function prepare(printed: string): Printed | null {
   if (!beside) return null;
   const { scanned } = core;
   const zeroDash = sides.minus === 1 && /-[.,]$/.test(text.slice(0, first + 1));
-  return { scanned, ...signOf(sides), ...beside, perUnit: priced, certain, zeroDash };
+  const openPoint = /(?:^|[^\p{L}])(?:RM|[RPNK])\.$/u.test(text.slice(0, first)) && /^\d\d$/.test(body);
+  return { scanned, ...signOf(sides), ...beside, perUnit: priced, certain, zeroDash, openPoint };
 }
 
 /** Most amounts are digits and a point. */
@@ -98,6 +101,7 @@ function bare(printed: string): Printed | null {
     perUnit: false,
     certain: false,
     zeroDash: false,
+    openPoint: false,
     weak: false,
   };
 }
@@ -289,6 +293,8 @@ function sideOf(text: string, core: Core, place: Place): Mark[] | null {
     const touches = index === (place.behind ? 0 : words.length - 1);
     const here = touches ? place : { ...place, apart: true };
     if (isNote(word, core, here) || Words.isRemark(word)) continue;
+    if (place.behind && core.money && Words.isSingly(word)) continue;
+    if (Words.isTaxRemark(words[index - 1] ?? "", word)) continue;
     const mark = Currency.markOf(word) ?? (mayBeMark(word, core, here) ? unknown : null);
     if (!mark) return null;
     marks.push(mark);

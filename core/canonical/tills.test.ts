@@ -145,6 +145,13 @@ const forms: Record<string, [string, string | null]> = {
   "$1'250.000,00": ["1250000", null],
   "$1'250,000.00": ["1250000", null],
   "COP 1'250.000": ["1250000", "COP"],
+  // Prices of one, with what they include; sums written out in full.
+  "12.50 each": ["12.5", null],
+  "£12.50 ea": ["12.5", "GBP"],
+  "12.50 incl. VAT": ["12.5", null],
+  "12,50 € inkl. MwSt.": ["12.5", "EUR"],
+  新台幣450元整: ["450", "TWD"],
+  "50 บาทถ้วน": ["50", "THB"],
   // Codes that are words of receipts, with nothing to support them.
   "TOP 12.50": ["12.5", null],
   "12.50 ALL": ["12.5", null],
@@ -154,7 +161,7 @@ const forms: Record<string, [string, string | null]> = {
 
 /** Plainly no amounts: numbers of things and people, times, dates, measures, sentences, ranges, misread digits. */
 const others =
-  "#1,250|249:90|1249:50|Visa 1234|MC 4242|****1234|XXXX 1234|Item 3|TABLE 12|Tisch 7|Bon 44|No. 12|Nr. 5|№ 5|#12|Ref. 12345|Tel. 5550|+49 30 123456|0171 2345678|(030) 1234|03-5550 1188|12:30|12.30 Uhr|14.30 น.|14h30|2:30 PM|2.30 pm|12 AM|2031-04-16|16.04.2031|16.04.31|16/4|16 Apr 2031|May 12|Mon 12|2031年4月16日|5 pcs|5 PCS|x5|2 x 3.50|2 @ 3.50|3 for 5.00|5 kg|0.456 kg|500g|250 ml|1,5 l|10 cm|3 Stk|3 шт|3個|5点|2 ชิ้น|3 قطع|50%|%50|5 % off|1/2|½|12.345.678-9|AB-12345|A12|B-204|IT 12345678901|DE123456789|1.2.3|1.2.2031|192.168.1.1|v1.2|Ver 1.20|12 34|Room 204|Gate 5|Level 2|EAN 4006381333931|Kasse 3|Pos 3|ID 12345|Auth 123456|Qty 2|free|N/A|--|€|RM|24 h|20°C|5.00 and 6.00|5.00 6.00|5.00/6.00|5-6|5–6|1.234.56|3.5O|l2.50|12.5O|S.50|CR 12.50|12.50 CR|3万円|1.2万|15k|10K|2.5M|2 mio|15rb|2 juta|5 lakh|ca. 12.50|~12.50|<12|12+|USD 5 EUR|5 € 6|see 12|12th|Q1|K12|E5|12A|Page 1/2|100 points|12 btl|00123456".split(
+  "5 ea|12.50 VAT|#1,250|249:90|1249:50|Visa 1234|MC 4242|****1234|XXXX 1234|Item 3|TABLE 12|Tisch 7|Bon 44|No. 12|Nr. 5|№ 5|#12|Ref. 12345|Tel. 5550|+49 30 123456|0171 2345678|(030) 1234|03-5550 1188|12:30|12.30 Uhr|14.30 น.|14h30|2:30 PM|2.30 pm|12 AM|2031-04-16|16.04.2031|16.04.31|16/4|16 Apr 2031|May 12|Mon 12|2031年4月16日|5 pcs|5 PCS|x5|2 x 3.50|2 @ 3.50|3 for 5.00|5 kg|0.456 kg|500g|250 ml|1,5 l|10 cm|3 Stk|3 шт|3個|5点|2 ชิ้น|3 قطع|50%|%50|5 % off|1/2|½|12.345.678-9|AB-12345|A12|B-204|IT 12345678901|DE123456789|1.2.3|1.2.2031|192.168.1.1|v1.2|Ver 1.20|12 34|Room 204|Gate 5|Level 2|EAN 4006381333931|Kasse 3|Pos 3|ID 12345|Auth 123456|Qty 2|free|N/A|--|€|RM|24 h|20°C|5.00 and 6.00|5.00 6.00|5.00/6.00|5-6|5–6|1.234.56|3.5O|l2.50|12.5O|S.50|CR 12.50|12.50 CR|3万円|1.2万|15k|10K|2.5M|2 mio|15rb|2 juta|5 lakh|ca. 12.50|~12.50|<12|12+|USD 5 EUR|5 € 6|see 12|12th|Q1|K12|E5|12A|Page 1/2|100 points|12 btl|00123456".split(
     "|",
   );
 
@@ -176,6 +183,12 @@ describe("what tills print", () => {
     expect(Money.parse("¥12.50-")?.value).toBe("-12.5");
     // Nobody says whose custom it is.
     expect(Money.parse("500-")).toMatchObject({ value: "-500", ambiguous: true });
+  });
+
+  test("a point between a capital and two digits may belong to either", () => {
+    expect(Money.parse("RM.50")).toMatchObject({ value: "50", ambiguous: true });
+    expect(Money.parse("RM .50")).toMatchObject({ value: "0.5", ambiguous: false });
+    expect(Money.parse("Rs.50")).toMatchObject({ value: "50", ambiguous: false });
   });
 
   test("a dash before the point may be a minus or stand for no units, and says so where tags are written so", () => {

@@ -33,15 +33,29 @@ const coins = `${hundredths} коп копеек копейки копейка g
 const remarks =
   "ttc ht tvac htva hors incl inkl incl. inc excl exkl exc net netto brutto nett only ohne ivaincl 税込 税込み 税抜 税抜き 税別 内税 外税 内 外 軽 込 軽減 非 含 只 整 正 含税 金 金額 也 일금 정";
 
+/** The price of one: `12.50 each`. Beside whole numbers these count pieces. */
+const singly = "ea each";
+/** What prices are with or without, behind the word that says which: `12,50 inkl. MwSt.` */
+const taxes = "vat gst mwst mwst. ust ust. tax iva i.v.a. tva btw moms mva sst hst kdv ppn ндс";
+
 const set = (...texts: string[]) => new Set(texts.join(" ").split(" "));
 let sets:
-  | { denied: Set<string>; remarks: Set<string>; hundredths: Set<string>; coins: Set<string> }
+  | {
+      denied: Set<string>;
+      remarks: Set<string>;
+      singly: Set<string>;
+      taxes: Set<string>;
+      hundredths: Set<string>;
+      coins: Set<string>;
+    }
   | undefined;
 
 function known() {
   sets ??= {
     denied: set(units, times, references, labels, multiples),
     remarks: set(remarks),
+    singly: set(singly),
+    taxes: set(taxes),
     hundredths: set(hundredths),
     coins: set(coins),
   };
@@ -58,6 +72,16 @@ export function isRemark(word: string): boolean {
   // "1,080円(税込)": the brackets belong to the remark.
   const text = /^\(.+\)$/.test(word) ? word.slice(1, -1) : word;
   return known().remarks.has(text.toLowerCase().replace(/\.$/, ""));
+}
+
+/** True for a word that makes a price the price of one piece. */
+export function isSingly(word: string): boolean {
+  return known().singly.has(word.toLowerCase().replace(/\.$/, ""));
+}
+
+/** True for a tax's name behind "incl." and its like. */
+export function isTaxRemark(before: string, word: string): boolean {
+  return /^(?:in[ck]l?|ex[ck]l?)\.?$/i.test(before) && known().taxes.has(word.toLowerCase());
 }
 
 /** True for the name of a hundredth of a currency's unit. */
