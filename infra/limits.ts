@@ -107,11 +107,13 @@ const queueFunctionTimeoutMs = 120_000;
 const pictureTimeoutMs = 300_000;
 
 /**
- * How long a received message is invisible before its function has said for how long, which is its first step: what a kill
- * before that step costs. AWS refuses a mapping whose function may run for longer, and advises six times as long for
- * functions that never say it, to have room for throttled calls; so far it is six steps of the planner.
+ * A received message is invisible for its function's timeout and this much longer, until the function has said for how
+ * long, which is its first step: what a kill before that step costs, and in a group everything behind it. AWS refuses less
+ * than the timeout, and advises six times as much so that a mapping can try again what was throttled. Ours need no such
+ * room: a message that comes up meanwhile is received once more, and finds its row held (docs/operate.md, "What a kill
+ * costs").
  */
-export const queueVisibilityMs = 6 * queueFunctionTimeoutMs;
+export const visibilityBeyondMs = 30_000;
 
 /** Every HTTP function, named by its file in functions/api. */
 export const functions = {

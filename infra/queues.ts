@@ -1,4 +1,4 @@
-import { functions, queueVisibilityMs } from "./limits.ts";
+import { functions, visibilityBeyondMs } from "./limits.ts";
 
 /**
  * The queues and who works on them: plain data, read by the SST components and by the local loop. They are four
@@ -35,12 +35,16 @@ const second = 1;
 const day = 86_400 * second;
 
 const common = {
-  // Until the function's first step; after it, it is what that step said: the invocation's remaining time, or a lease
-  // that is renewed (limits.ts, `leaseMs`).
-  visibilityTimeoutSeconds: queueVisibilityMs / 1000,
   retentionSeconds: 14 * day,
   maxReceiveCount: 100,
 } as const;
+
+/**
+ * Until the function's first step; after it, it is what that step said: the invocation's remaining time, or a lease that is
+ * renewed (limits.ts, `leaseMs`).
+ */
+const visibilityOf = (name: "plan" | "item" | "single" | "later"): number =>
+  (functions[name].timeoutMs + visibilityBeyondMs) / 1000;
 
 /** What belongs to a run must not be left lying: the run could never end. */
 const buried = { function: "deadLetter", batchSize: 1, maxConcurrency: 2, partialResponses: true } as const;
@@ -51,6 +55,7 @@ export const queues = {
   // Group = the run: a run has one planner. Plan, refill, sweep, finish, delete.
   plan: {
     ...common,
+    visibilityTimeoutSeconds: visibilityOf("plan"),
     deadLetter: buried,
     fifo: true,
     subscription: { function: "plan", batchSize: 1, maxConcurrency: 4, partialResponses: true },
@@ -58,6 +63,7 @@ export const queues = {
   // Group = a slot of a run: as many groups as the run's concurrency. The mapping's maximum is the cap over all runs.
   item: {
     ...common,
+    visibilityTimeoutSeconds: visibilityOf("item"),
     deadLetter: buried,
     fifo: true,
     subscription: {
@@ -71,6 +77,7 @@ export const queues = {
   // Single extracts that were handed over; they never wait behind a batch.
   single: {
     ...common,
+    visibilityTimeoutSeconds: visibilityOf("single"),
     deadLetter: left,
     fifo: false,
     subscription: {
@@ -84,6 +91,7 @@ export const queues = {
   // What has to happen after a while: FIFO queues take no DelaySeconds. Probes, webhooks, backups, continuations.
   later: {
     ...common,
+    visibilityTimeoutSeconds: visibilityOf("later"),
     deadLetter: left,
     fifo: false,
     subscription: { function: "later", batchSize: 1, maxConcurrency: 4, partialResponses: true },

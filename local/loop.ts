@@ -31,6 +31,8 @@ import * as Sql from "#local/sql/server";
 export interface App extends Partial<Wiring.Tables> {
   readonly functions: Readonly<Record<string, Limits.FunctionSpec>>;
   readonly table: RouteTable;
+  /** What the queues hold follows from the rows of the product's tables: a loop begins with new messages. */
+  readonly resumes?: boolean;
 }
 
 export interface LoopOptions {
@@ -97,6 +99,7 @@ export const product: App = {
   table: { routes: Routes.routes, defaultFunction: Routes.defaultFunction },
   queues: Queues.queues,
   schedules: Queues.schedules,
+  resumes: true,
 };
 
 /** What has been started so far, each to be ended. */
@@ -142,6 +145,7 @@ async function startParts(options: LoopOptions, parts: Parts): Promise<Loop> {
   const log = openLog(options, home);
   parts.log = log;
   parts.reaper = Reaper.start();
+  const resumes = await forgets(app, env, home);
 
   // The port is taken before anything slow, so that a second start says so at once; calls wait until all is there.
   const ready = Promise.withResolvers<Lambda.Lambda>();
@@ -169,6 +173,10 @@ async function startParts(options: LoopOptions, parts: Parts): Promise<Loop> {
       }),
       startDatabase(env, home, options.onRequest?.sql, parts),
     ]);
+    if (resumes && parts.queues !== undefined) {
+      const { resume } = await import("#local/restart");
+      log.event("INFO", "work_resumed", await resume(database.access, parts.queues, timeScale));
+    }
     const functionEnv = settings(env, home, timeScale, { ...model, ...bucket, ...database.env, ...queues });
     const lambda = Lambda.start({
       ...codeOf(app, parts, wiring, timeScale),
@@ -322,7 +330,7 @@ async function startDatabase(
   home: Home,
   onRequest: Sql.SqlOptions["onRequest"],
   parts: Parts,
-): Promise<{ env: Settings; apiKey: string | undefined }> {
+): Promise<{ env: Settings; access: FirstKey.Access; apiKey: string | undefined }> {
   const url = databaseUrl({ ...env, OCRLTY_HOME: home.dir });
   let database: FirstKey.Access = {
     url,
@@ -342,7 +350,22 @@ async function startDatabase(
   // Loaded here, while other processes start: drizzle's many files take longer than everything else of the loop together.
   const { ensure } = await import("#local/first-key");
   const apiKey = await ensure(home, database);
-  return { env: { DATABASE_URL: database.url, DATABASE_AUTH_TOKEN: database.authToken ?? "" }, apiKey };
+  const { authToken = "" } = database;
+  return {
+    env: { DATABASE_URL: database.url, DATABASE_AUTH_TOKEN: authToken },
+    access: database,
+    apiKey,
+  };
+}
+
+/**
+ * Whether work that an earlier loop left is sent anew from the rows, which ends what is in its queues. Only where the
+ * database is the folder's own: at a server's, loops of other folders may be at work.
+ */
+async function forgets(app: App, env: Env, home: Home): Promise<boolean> {
+  const isOwn = databaseUrl({ ...env, OCRLTY_HOME: home.dir }).startsWith("file:");
+  if (app.resumes !== true || !isOwn || !fs.existsSync(home.file("queues"))) return false;
+  return (await import("#local/restart")).forget(home.file("queues"));
 }
 
 /** Which queues and schedules have functions. A reload keeps the queues of the start. */

@@ -74,8 +74,31 @@ async function resumeWaiting(services: Stores, log: Log): Promise<number> {
   }
 }
 
+/** Sends every queued extract on its way that waits for nothing and has no message. @returns how many. */
+export async function sendQueued(services: Pick<Stores, "db" | "queues">, log: Log): Promise<number> {
+  let sent = 0;
+  for (;;) {
+    const unsent = and(
+      eq(extractTable.status, "queued"),
+      isNull(extractTable.waitingFor),
+      isNull(extractTable.sentAt),
+      isNotNull(extractTable.input),
+    );
+    const rows = await Database.guard(() =>
+      services.db.query.select().from(extractTable).where(unsent).limit(chunk),
+    );
+    const taken = rows.length === 0 ? 0 : await sendRows(services, rows, log);
+    if (taken === 0) return sent;
+    sent += taken;
+  }
+}
+
 /** Sends the rows' messages; what was taken is marked. */
-async function sendRows(services: Stores, rows: Claims.Row[], log: Log): Promise<number> {
+async function sendRows(
+  services: Pick<Stores, "db" | "queues">,
+  rows: Claims.Row[],
+  log: Log,
+): Promise<number> {
   const bodies: SingleMessage[] = rows.map((row) => ({ key_id: row.keyId, request_id: row.requestId }));
   const taken = await Queue.sendAll(services.queues, "single", bodies, log);
   const sent = rows.filter((_, i) => taken.has(i));

@@ -136,8 +136,8 @@ async function sendEntries(
 }
 
 /**
- * Says how long a received message stays invisible from now on: a worker that dies costs two minutes, not the twelve
- * that the queue is set to. Never 0.
+ * Says how long a received message stays invisible from now on: a worker that dies costs two minutes, not the five
+ * and a half that a queue may be set to. Never 0.
  * @throws AppError `storage_unavailable`.
  */
 export async function holdFor(queues: Queues, name: Name, receiptHandle: string, ms: number): Promise<void> {

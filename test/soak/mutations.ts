@@ -4,7 +4,6 @@ import type { Edit } from "#test/soak/mutant";
 /** Then a second edit, where something moves within the file. */
 export type Mutation = [what: string, file: string, from: string, to: string, fails: RegExp, ...more: Edit[]];
 
-const item = `handler: "functions/queue/item.handler",\n    memoryMb: 1769,\n    timeoutMs: `;
 const vllmKey = `  VLLM_API_KEY: { secret: "VllmApiKey", link: "model", optional: true },\n`;
 const health = `  { method: "GET", path: "/health", `;
 const noAssume =
@@ -25,15 +24,15 @@ export const mutations: Mutation[] = [
   [
     "visibility is five minutes, the time of one picture",
     "infra/limits.ts",
-    "queueVisibilityMs = 6 * queueFunctionTimeoutMs",
-    "queueVisibilityMs = 2.5 * queueFunctionTimeoutMs",
+    "visibilityBeyondMs = 30_000",
+    "visibilityBeyondMs = 0",
     called,
   ],
   [
-    "a function's timeout is above half of the visibility",
-    "infra/limits.ts",
-    `${item}pictureTimeoutMs`,
-    `${item}400_000`,
+    "a function's timeout is above the visibility",
+    "infra/queues.ts",
+    `visibilityOf("item")`,
+    `visibilityOf("plan")`,
     called,
   ],
   [

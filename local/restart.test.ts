@@ -1,0 +1,147 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { ReceiveMessageCommand, SendMessageCommand } from "@aws-sdk/client-sqs";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { breakerTable } from "#core/breaker/breaker.sql";
+import { extractTable } from "#core/extraction/extract.sql";
+import { itemTable, runTable, type State } from "#core/run/run.sql";
+import * as Window from "#core/run/window";
+import * as Limits from "#infra/limits";
+import { queues } from "#infra/queues";
+import { type QueueServer, start as startQueues } from "#local/queue/server";
+import { forget, resume } from "#local/restart";
+import { silent } from "#test/bucket";
+import * as TestDatabase from "#test/database";
+
+let dir: string;
+let database: Awaited<ReturnType<typeof TestDatabase.start>>;
+let server: QueueServer;
+
+const begin = () => startQueues({ dir, queues, timeScale: 1, region: "us-east-1" });
+const urlOf = (name: string) => server.queues[name]?.url ?? "";
+const counts = (name: string) => server.counts(urlOf(name));
+
+beforeAll(async () => {
+  dir = mkdtempSync(join(tmpdir(), "ocrlty restart "));
+  database = await TestDatabase.start();
+});
+afterAll(async () => {
+  await Promise.all([database.close(), server.close()]);
+  rmSync(dir, { recursive: true, force: true, maxRetries: 5 });
+});
+
+async function run(state: State, more: Partial<typeof runTable.$inferInsert> = {}): Promise<void> {
+  const now = new Date();
+  await database.db.query.insert(runTable).values({
+    ...{ runUid: state, keyId: "key-1", runId: state, taskId: "receipt_fields_v1", payloadHash: "h", state },
+    ...{ principalRole: "client", epoch: 5, concurrency: 1, source: "manifest", persistInputs: false },
+    ...{ total: 2, createdAt: now, touchedAt: now, ...more },
+  });
+}
+const item = (runUid: string, index: number, status: "running" | "queued") =>
+  database.db.query.insert(itemTable).values({
+    ...{ runUid, index, sourceKind: "data", objectKey: "data/shared/x", status, sentEpoch: 5, slot: 0 },
+    ...{ token: 1, claims: 1, leaseUntil: new Date(Date.now() + 115_000) },
+  });
+const extract = (requestId: string, more: Partial<typeof extractTable.$inferInsert>) => {
+  const now = new Date();
+  return database.db.query.insert(extractTable).values({
+    ...{ keyId: "key-1", requestId, taskId: "receipt_fields_v1", payloadHash: "h", status: "running" },
+    ...{ createdAt: now, leaseUntil: new Date(Date.now() + 115_000), token: 1, ...more },
+  });
+};
+const input = {
+  ...{ source: "inline" as const, declaredMimeType: null, objectKey: "x", etag: null, temporary: false },
+  ...{ debug: null, principalRole: "client" },
+};
+
+test("a loop that was killed between a message and its first step goes on at once, with everything, when it starts again", async () => {
+  expect(forget(dir), "nothing was here").toBe(false);
+  server = await begin();
+  const later = (body: object, DelaySeconds = 0) =>
+    server.client.send(
+      new SendMessageCommand({ QueueUrl: urlOf("later"), MessageBody: JSON.stringify(body), DelaySeconds }),
+    );
+  const sent = { run_uid: "running", epoch: 5, index: 0, seq: 0, slot: 0 };
+  const stores = {
+    queues: {
+      client: server.client,
+      urls: { plan: urlOf("plan"), item: urlOf("item"), single: urlOf("single"), later: urlOf("later") },
+      timeoutMs: 5_000,
+    },
+  };
+  await Window.send(stores, [sent, { ...sent, index: 1 }], silent);
+  await later({ kind: "webhook", run_uid: "succeeded", attempt: 1 });
+  await later({ kind: "backup", state: "backups/x/a.json", job: "a", step: 1 }, 300);
+  await later({ kind: "probe", n: 3, chain: "c" }, 300);
+  await server.client.send(new ReceiveMessageCommand({ QueueUrl: urlOf("item") }));
+  await server.client.send(new ReceiveMessageCommand({ QueueUrl: urlOf("later") }));
+  expect([counts("item").inFlight, counts("later").inFlight]).toEqual([1, 1]);
+
+  await run("running");
+  await item("running", 0, "running");
+  await item("running", 1, "queued");
+  await run("canceling");
+  await item("canceling", 0, "running");
+  for (const state of ["planning", "finishing", "deleting", "succeeded"] as const) await run(state);
+  await run("planning", { runUid: "receiving", runId: "receiving", planning: { phase: "receiving" } });
+  await run("running", { runUid: "waiting", runId: "waiting", waitingFor: "model_server" });
+  await extract("call", {});
+  await extract("at-work", { input, claims: 1 });
+  await extract("waits", {
+    status: "queued",
+    input,
+    sentAt: new Date(),
+    notBefore: new Date(Date.now() + 60_000),
+  });
+  const hour = new Date(Date.now() + 3_600_000);
+  await database.db.query
+    .insert(breakerTable)
+    .values({
+      name: "model_server",
+      openedAt: new Date(),
+      retryAt: hour,
+      messageUntil: hour,
+      messageChain: "c",
+    });
+  await server.close();
+
+  expect(forget(dir)).toBe(true);
+  server = await begin();
+  expect(counts("item")).toEqual({ ready: 0, delayed: 0, inFlight: 0 });
+  expect(counts("later")).toEqual({ ready: 1, delayed: 1, inFlight: 0 });
+  expect(await resume(database, server, 1)).toEqual({ runs: 6, extracts: 2 });
+
+  const rows = await database.db.query.select().from(runTable);
+  expect(rows.filter(({ epoch }) => epoch === 6).map(({ runUid }) => runUid)).toEqual(
+    expect.arrayContaining(["running", "planning"]),
+  );
+  const items = await database.db.query.select().from(itemTable);
+  expect(items.filter(({ runUid }) => runUid === "running")).toMatchObject([
+    { status: "queued", token: 2, claims: 1, sentEpoch: 0, sendSeq: 1, leaseUntil: null },
+    { status: "queued", token: 1, sentEpoch: 5, sendSeq: 0 },
+  ]);
+  // Reconcile sees to it in its first minute.
+  const over = Date.now() - Limits.times().leaseGraceMs;
+  expect(items.find(({ runUid }) => runUid === "canceling")?.leaseUntil?.getTime()).toBeLessThan(over);
+  const { Messages: plans = [] } = await server.client.send(
+    new ReceiveMessageCommand({ QueueUrl: urlOf("plan"), MaxNumberOfMessages: 10 }),
+  );
+  expect(
+    plans
+      .map(({ Body = "" }) => JSON.parse(Body))
+      .map(({ kind, run_uid }) => `${run_uid}: ${kind}`)
+      .sort(),
+  ).toEqual(["canceling: sweep", "deleting: delete", "finishing: finish", "planning: plan", "running: plan"]);
+  expect(counts("single").ready).toBe(2);
+  const extracts = await database.db.query.select().from(extractTable);
+  expect(extracts.map(({ requestId, status, notBefore }) => ({ requestId, status, notBefore }))).toEqual([
+    { requestId: "call", status: "running", notBefore: null },
+    { requestId: "at-work", status: "queued", notBefore: null },
+    { requestId: "waits", status: "queued", notBefore: null },
+  ]);
+  expect(extracts[0]?.leaseUntil.getTime()).toBeLessThan(over);
+  // A new look at the model server, for the run that waits; the old one is gone.
+  expect(counts("later").delayed).toBe(2);
+});

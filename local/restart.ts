@@ -1,0 +1,156 @@
+/**
+ * What a loop that ended, or was killed, leaves: when the next one begins in its folder nothing can be in flight, so
+ * nothing has to wait until leases and invisible messages have run out.
+ */
+import * as fs from "node:fs";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { createClient } from "@libsql/client/http";
+import { and, eq, isNotNull, isNull, sql } from "drizzle-orm";
+import { breakerTable } from "#core/breaker/breaker.sql";
+import * as Database from "#core/db/client";
+import { extractTable as extract } from "#core/extraction/extract.sql";
+import { ensureProbe } from "#core/extraction/handover";
+import * as Resume from "#core/extraction/resume";
+import type { Log } from "#core/log";
+import type { Queues } from "#core/queue/queue";
+import * as Order from "#core/run/order";
+import { itemTable as item, runTable as run, type State } from "#core/run/run.sql";
+import * as Weather from "#core/run/weather";
+import { type Times, times as timesAt } from "#infra/limits";
+import type { QueueServer } from "#local/queue/server";
+
+/*
+ * forget(…)   before the queues start: their messages, but for those that no row knows of
+ * resume(…)   before any worker starts: new messages from the rows
+ */
+
+/**
+ * Empties the queues in the emulator's folder. Backups and webhooks are known by their messages alone: these stay,
+ * delayed as they were, and one that was with a worker is there again at once.
+ * @returns false when there is nothing: no loop was here before.
+ */
+export function forget(dir: string): boolean {
+  const file = join(dir, "fauxqs.db");
+  if (!fs.existsSync(file)) return false;
+  const db = new DatabaseSync(file);
+  try {
+    const { n } = db.prepare("SELECT count(*) AS n FROM sqlite_master WHERE name = 'sqs_messages'").get() as {
+      n: number;
+    };
+    // Killed before it had made its tables.
+    if (n === 0) return true;
+    db.exec(`BEGIN;
+      DELETE FROM sqs_messages WHERE queue_name NOT IN ('ocrlty-later', 'ocrlty-later-dead')
+        OR json_extract(body, '$.kind') = 'probe';
+      UPDATE sqs_messages SET receipt_handle = NULL, visibility_deadline = NULL;
+      COMMIT`);
+    return true;
+  } finally {
+    db.close();
+  }
+}
+
+/** What the planner is ordered to do for a run in this state. */
+const orders = {
+  planning: "plan",
+  running: "plan",
+  canceling: "sweep",
+  finishing: "finish",
+  deleting: "delete",
+} as const satisfies Partial<Record<State, Order.Kind>>;
+
+/**
+ * Sends everything on its way that was with a worker or in a queue. Messages get a raised epoch, rows a raised token:
+ * a process of the killed loop that should still be at it can change nothing. May be killed itself, and is then done
+ * again. What a claim cost stays counted, so that a picture that takes the whole loop down does not do it for ever.
+ * @returns how many runs and extracts go on.
+ * @throws AppError `storage_unavailable`.
+ */
+export async function resume(
+  access: { url: string; authToken: string | undefined },
+  server: Pick<QueueServer, "client" | "queues">,
+  timeScale: number,
+): Promise<{ runs: number; extracts: number }> {
+  const { url, authToken } = access;
+  const db = Database.wrap(createClient({ url, ...(authToken === undefined ? {} : { authToken }) }));
+  const times = timesAt(timeScale);
+  const urls = Object.fromEntries(Object.entries(server.queues).map(([name, queue]) => [name, queue.url]));
+  const queues = {
+    client: server.client,
+    urls: urls as unknown as Queues["urls"],
+    timeoutMs: times.queueTimeoutMs,
+  };
+  const services = { db, queues, times };
+  try {
+    await rows(db, times);
+    const going = await runs(services);
+    const extracts = await Resume.sendQueued(services, silent);
+    const waiting = and(eq(extract.status, "queued"), eq(extract.waitingFor, "model_server"));
+    const some = await Database.guard(() => db.query.select().from(extract).where(waiting).limit(1));
+    if (some.length > 0 || (await Weather.waiting(db, 1)).length > 0) await ensureProbe(services, silent);
+    return { runs: going, extracts };
+  } finally {
+    db.client.close();
+  }
+}
+
+/** The loop tells of all of it in one line. */
+const silent: Log = {
+  info: () => undefined,
+  warn: () => undefined,
+  error: () => undefined,
+  child: () => silent,
+};
+
+async function rows(db: Database.Db, times: Times): Promise<void> {
+  const over = new Date(Date.now() - times.leaseGraceMs - 1);
+  const goesOn = sql`EXISTS (SELECT 1 FROM ${run} WHERE ${run.runUid} = ${item.runUid} AND ${run.state} = 'running')`;
+  await Database.batch(db, [
+    // A call whose caller got no answer: the same call again takes it over.
+    db.query
+      .update(extract)
+      .set({ leaseUntil: over })
+      .where(and(eq(extract.status, "running"), isNull(extract.input))),
+    db.query
+      .update(extract)
+      .set({ status: "queued", token: sql`${extract.token} + 1`, leaseUntil: over })
+      .where(and(eq(extract.status, "running"), isNotNull(extract.input))),
+    db.query
+      .update(extract)
+      // The pause before its next attempt was its message's; a restart is pause enough.
+      .set({ sentAt: null, notBefore: null })
+      .where(and(eq(extract.status, "queued"), isNull(extract.waitingFor))),
+    db.query
+      .update(item)
+      .set({
+        status: "queued",
+        token: sql`${item.token} + 1`,
+        leaseUntil: null,
+        sendSeq: sql`${item.sendSeq} + 1`,
+        sentEpoch: 0,
+      })
+      .where(and(sql`status = 'running'`, goesOn)),
+    // Of canceled runs: reconcile looks whether they have an artifact.
+    db.query.update(item).set({ leaseUntil: over }).where(sql`status = 'running'`),
+    db.query.update(breakerTable).set({ messageUntil: null, messageChain: null, probeUntil: null }),
+  ]);
+}
+
+async function runs(services: { db: Database.Db; queues: Queues }): Promise<number> {
+  const open = sql`${run.state} IN ('planning', 'running', 'canceling', 'finishing', 'deleting')`;
+  const [result] = await Database.batch(services.db, [
+    services.db.query
+      .update(run)
+      .set({ epoch: sql`${run.epoch} + 1`, planN: sql`${run.planN} + 1`, touchedAt: new Date() })
+      .where(and(open, isNull(run.waitingFor)))
+      .returning(),
+  ]);
+  for (const row of Database.rows(run, result)) {
+    const kind = row.state in orders ? orders[row.state as keyof typeof orders] : undefined;
+    // Files that were being received come no more: reconcile ends the run.
+    if (kind === undefined || row.planning?.phase === "receiving") continue;
+    await Order.order(services, row, kind, silent);
+  }
+  return result?.rows.length ?? 0;
+}
