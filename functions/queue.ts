@@ -13,9 +13,9 @@ export interface Job extends Held {
   deadline: number;
   /** How often the message was received, this time included. */
   receiveCount: number;
-  /** Settled when the message's visibility was set; rejected when the queue did not take it. */
+  /** Settled when the message's visibility was set, or could not be: then it is the queue's own, which is longer. */
   held: Promise<void>;
-  /** Keeps the message invisible for this long from now; for work that then throws. */
+  /** Keeps the message invisible for this long from now, if the queue takes it; for work that then throws. */
   hold(ms: number): Promise<void>;
   log: Log.Log;
 }
@@ -24,7 +24,8 @@ export interface Job extends Held {
  * A Lambda handler for a queue's messages: return = done; throw, or return "again" where that is nothing to complain
  * of, = the message comes back when its visibility ends.
  * That is shortened first, to a little more than this invocation may take, or to a lease of two minutes that `run` renews
- * (DESIGN.md, "A group is locked until visibility ends").
+ * (DESIGN.md, "A group is locked until visibility ends"). Where the queue does not take that, the work is done all the same:
+ * its own visibility outlives every invocation, and only a kill costs more then.
  * @param options.holdBeside - `run` begins beside that first call and waits for `held` before it does anything that
  *   takes long.
  * @param options.renews - `run` keeps its lease with #core/lease/lease: what it holds is short.
@@ -54,9 +55,12 @@ export function worker(
         const holdPast = (until: number) =>
           hold(until - Date.now() + times.visibilityGraceMs - times.leaseGraceMs);
         const leaseUntil = lease.until(startedAt);
-        const held = holdPast(leaseUntil);
-        if (options.holdBeside) held.catch(() => undefined);
-        else await held;
+        const may = (holding: Promise<void>) =>
+          holding.catch((thrown: unknown) => {
+            log.warn("message_not_held", { code: AppErrors.from(thrown).code });
+          });
+        const held = may(holdPast(leaseUntil));
+        if (!options.holdBeside) await held;
         const outcome = await run({
           body: JSON.parse(record.body),
           startedAt,
@@ -67,8 +71,8 @@ export function worker(
           held,
           // After the first one, whose answer would otherwise undo it.
           hold: async (ms) => {
-            await held.catch(() => undefined);
-            await hold(ms);
+            await held;
+            await may(hold(ms));
           },
           log,
         });

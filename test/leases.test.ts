@@ -159,3 +159,15 @@ describe("a call that takes longer than its lease, of an item and of a single ex
     });
   }, 120_000);
 });
+
+test("work whose message the queue does not hold for longer is done all the same, by planner, item and single", async () => {
+  batches.model.respond = () => answer();
+  away.queue = true;
+  await both(async (kind) => {
+    await ended(kind, await begin[kind](`unheld-${kind}`), 20_000);
+  });
+  expect((await batches.ended("unheld-item")).status).toBe("succeeded");
+  const functions = new Set(batches.loop.events("message_not_held").map((line) => line.function));
+  expect([...functions]).toEqual(expect.arrayContaining(["plan", "item", "single"]));
+  for (const kind of kinds) expect(askedFor(idIn[kind](`unheld-${kind}`))).toHaveLength(1);
+}, 60_000);

@@ -34,7 +34,7 @@ export interface Job extends Lease.Held {
   /** Epoch milliseconds at which the model call is cut off. */
   deadline: number;
   receiveCount: number;
-  /** Settled when the message is known to stay invisible until the lease has ended. */
+  /** Settled when the message stays invisible until the lease has ended, or for as long as the queue itself says. */
   held: Promise<void>;
   /** Keeps the message invisible for this long from now. */
   hold(ms: number): Promise<void>;
