@@ -96,15 +96,13 @@ test("a loop that was killed between a message and its first step goes on at onc
     notBefore: new Date(Date.now() + 60_000),
   });
   const hour = new Date(Date.now() + 3_600_000);
-  await database.db.query
-    .insert(breakerTable)
-    .values({
-      name: "model_server",
-      openedAt: new Date(),
-      retryAt: hour,
-      messageUntil: hour,
-      messageChain: "c",
-    });
+  await database.db.query.insert(breakerTable).values({
+    name: "model_server",
+    openedAt: new Date(),
+    retryAt: hour,
+    messageUntil: hour,
+    messageChain: "c",
+  });
   await server.close();
 
   expect(forget(dir)).toBe(true);

@@ -49,7 +49,7 @@ test("queues have the attributes of infra/queues.ts, whole seconds rounded up", 
     new GetQueueAttributesCommand({ QueueUrl: url(server, "item"), AttributeNames: ["All"] }),
   );
   expect(Attributes).toMatchObject({
-    VisibilityTimeout: "15",
+    VisibilityTimeout: "7",
     MessageRetentionPeriod: "1209600",
     FifoQueue: "true",
     ContentBasedDeduplication: "false",
