@@ -3,6 +3,9 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import * as Database from "#core/db/client";
 import * as Claims from "#core/extraction/claim";
 import { extractTable } from "#core/extraction/extract.sql";
+import { sendSingle } from "#core/extraction/handover";
+import * as Queues from "#infra/queues";
+import { queuesOf } from "#test/batches";
 import { type Answer, startLoop, type TestLoop } from "#test/loop";
 import * as ModelServer from "#test/model-server";
 import { base64 } from "#test/pictures";
@@ -232,3 +235,37 @@ describe("queued work has a budget", () => {
     });
   });
 });
+
+test("a key with many extracts in line delays another key's by no more than it takes until one worker is free", async () => {
+  const gates: (() => void)[] = [];
+  const from = model.requests.length;
+  const asked = () => model.requests.slice(from).map(({ headers }) => String(headers["x-request-id"]));
+  model.respond = async () => {
+    await new Promise<void>((resolve) => gates.push(resolve));
+    return ModelServer.json(fields);
+  };
+  const crowd = Array.from({ length: 8 }, (_, i) => `crowd-${i}`);
+  for (const id of crowd) expect((await extract(id, { prefer: "respond-async" })).status).toBe(202);
+  const workers = Queues.queues.single.subscription.maxConcurrency;
+  await expect.poll(asked, { timeout: 20_000 }).toHaveLength(workers);
+  const one = await row("crowd-7");
+  if (one?.input == null) throw new Error("no input");
+  const other = {
+    ...one,
+    keyId: "another-key",
+    requestId: "alone",
+    input: { ...one.input, temporary: false },
+  };
+  await db.query.insert(extractTable).values(other);
+  await sendSingle({ db, queues: queuesOf(loop) }, other);
+  gates.shift()?.();
+  await expect.poll(asked, { timeout: 20_000 }).toHaveLength(workers + 1);
+  expect(asked().at(-1)).toBe("alone");
+  model.respond = () => ModelServer.json(fields);
+  for (const release of gates) release();
+  const left = async () =>
+    (await db.query.select().from(extractTable)).filter(
+      ({ requestId, status }) => [...crowd, "alone"].includes(requestId) && status !== "succeeded",
+    );
+  await expect.poll(left, { timeout: 20_000 }).toEqual([]);
+}, 60_000);

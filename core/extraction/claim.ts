@@ -1,4 +1,4 @@
-import { and, eq, getTableColumns, gt, lt, type SQL, sql } from "drizzle-orm";
+import { and, eq, getTableColumns, gt, isNotNull, lt, type SQL, sql } from "drizzle-orm";
 import * as Breaker from "#core/breaker/breaker";
 import { breakerTable } from "#core/breaker/breaker.sql";
 import * as Database from "#core/db/client";
@@ -6,6 +6,7 @@ import { AppError, type Code, type Details } from "#core/error";
 import type { KeyLimits } from "#core/key/limits";
 import * as Usage from "#core/usage/usage";
 import { extractTable, idempotencyTable, type StoredInput } from "./extract.sql.ts";
+import * as Turn from "./turn.ts";
 
 export type Row = typeof extractTable.$inferSelect;
 
@@ -24,7 +25,7 @@ export type Claim = { kind: "ours"; row: Row } | { kind: "running"; row: Row } |
 /** What is known of the model server, read in the claim's round trip. */
 export interface Outlook {
   breaker: Breaker.State;
-  /** Calls that were cut off and handed over within the window. */
+  /** Calls of this key that were cut off and handed over within the window: another key's pictures say nothing about it. */
   recentHandovers: number;
 }
 
@@ -80,7 +81,13 @@ export async function claim(
   const recent = db.query
     .select({ keyId: extractTable.keyId })
     .from(extractTable)
-    .where(gt(extractTable.handedOverAt, new Date(now.getTime() - options.handoverWindowMs)))
+    .where(
+      and(
+        eq(extractTable.keyId, wish.keyId),
+        isNotNull(extractTable.handedOverAt),
+        gt(extractTable.handedOverAt, new Date(now.getTime() - options.handoverWindowMs)),
+      ),
+    )
     .limit(handoversCounted);
   const isNew = sql`changes() = 1 AND (SELECT token FROM ${extractTable} WHERE ${idOf(wish)}) = 1`;
   const [taken, , found, breaker, handovers] = await Database.batch(db, [
@@ -193,7 +200,7 @@ export async function enqueue(
     handedOverAt: how.handedOver ? now : row.handedOverAt,
     waitingFor: how.waitingFor,
     sentAt: null,
-    notBefore: null,
+    notBefore: now,
   };
   const isThere =
     how.upload === undefined
@@ -212,8 +219,10 @@ export async function markSent(db: Database.Db, rows: Row[]): Promise<void> {
 }
 
 /**
- * The worker's claim: a queued extract whose time has come, or one whose worker's lease ran out.
- * @returns undefined when it has ended, runs elsewhere, or is not known: the message has done its duty then.
+ * The worker's claim. A message is a permission to work on one extract, and not on which: whose turn it is (turn.ts) is
+ * decided in the same statement that takes it.
+ * @param id - of the message.
+ * @returns undefined when nobody is in line: the message has done its duty then.
  */
 export async function claimQueued(
   db: Database.Db,
@@ -230,15 +239,7 @@ export async function claimQueued(
         claims: sql`${extractTable.claims} + 1`,
         leaseUntil,
       })
-      .where(
-        and(
-          eq(extractTable.keyId, id.keyId),
-          eq(extractTable.requestId, id.requestId),
-          sql`${extractTable.input} IS NOT NULL`,
-          sql`(${extractTable.status} = 'queued' OR (${extractTable.status} = 'running' AND ${extractTable.leaseUntil} < ${now}))`,
-          sql`coalesce(${extractTable.notBefore}, 0) <= ${now}`,
-        ),
-      )
+      .where(sql`rowid = ${Turn.next(id, now)}`)
       .returning(),
     Breaker.statement(db),
   ]);
@@ -284,7 +285,7 @@ export async function requeue(
     claims: how.keepClaims ? row.claims : 0,
     attempts: row.attempts + (how.countAttempt ? 1 : 0),
     suspects: row.suspects + (how.suspect ? 1 : 0),
-    notBefore: how.notBefore,
+    notBefore: how.notBefore ?? new Date(),
     waitingFor: how.waitingFor,
     sentAt: null,
   };

@@ -1,3 +1,4 @@
+import { sql } from "drizzle-orm";
 import { index, integer, primaryKey, sqliteTable, text } from "drizzle-orm/sqlite-core";
 import type { Details } from "#core/error";
 import type { Debug } from "#core/task/override";
@@ -48,6 +49,7 @@ export const extractTable = sqliteTable(
     handedOverAt: integer("handed_over_at", { mode: "timestamp_ms" }),
     /** When the message was sent; null: none is under way. */
     sentAt: integer("sent_at", { mode: "timestamp_ms" }),
+    /** Since when a queued extract is in line, or from when on it may be worked on again. */
     notBefore: integer("not_before", { mode: "timestamp_ms" }),
     waitingFor: text("waiting_for", { enum: ["model_server"] }),
     /** Attempts that the extract has to pay for. */
@@ -60,7 +62,14 @@ export const extractTable = sqliteTable(
   (table) => [
     primaryKey({ columns: [table.keyId, table.requestId] }),
     index("extract_status").on(table.status, table.leaseUntil),
-    index("extract_handed_over").on(table.handedOverAt),
+    index("extract_handed_over").on(table.keyId, table.handedOverAt).where(sql`handed_over_at IS NOT NULL`),
+    // What a worker chooses its next from (turn.ts): who stands in line, since when, and who is being worked on.
+    index("extract_in_line")
+      .on(table.keyId, table.notBefore)
+      .where(sql`status = 'queued' AND waiting_for IS NULL AND input IS NOT NULL`),
+    index("extract_in_flight")
+      .on(table.keyId, table.leaseUntil)
+      .where(sql`status = 'running' AND input IS NOT NULL`),
   ],
 );
 

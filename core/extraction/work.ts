@@ -27,17 +27,23 @@ const maxSuspects = 3;
 type Time = Lease.Held & { deadline: number };
 
 /**
- * Works on a queued extract. Returning means that the message has done its duty: the extract ended, waits for the
+ * Works on the queued extract whose turn it is, which need not be the message's. Returning means that the message has done its duty: the extract ended, waits for the
  * model server, has a new message, or is somebody else's. The model server's weather costs it nothing.
  * @throws AppError `storage_unavailable`: the message must come back.
  */
-export async function work(services: Services, message: SingleMessage, time: Time, log: Log): Promise<void> {
+export async function work(
+  services: Services,
+  message: SingleMessage,
+  time: Time,
+  called: Log,
+): Promise<void> {
   const { row, outlook } = await Claims.claimQueued(
     services.db,
     { keyId: message.key_id, requestId: message.request_id },
     time.leaseUntil,
   );
   if (row === undefined || row.input === null) return;
+  const log = called.child({ extract_id: row.requestId });
   const { input } = row;
   if (outlook.breaker.kind !== "closed" && row.pendingArtifact === null)
     return wait(services, log, row, false);

@@ -12,7 +12,7 @@ export const handler = withDecoder(
     "single",
     async ({ body, log, ...time }) => {
       const message = Message.parse(body);
-      await Work.work(patient(), message, time, log.child({ extract_id: message.request_id }));
+      await Work.work(patient(), message, time, log);
     },
     { renews: true },
   ),
