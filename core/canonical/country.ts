@@ -266,13 +266,49 @@ const printedTaxForms: readonly (readonly [RegExp, string])[] = [
   [/(?<![\dA-Z])M\d-\d{7}-\d$/, "SGD"],
 ];
 
-const states =
-  "AL|AK|AZ|AR|CA|CO|CT|DC|DE|FL|GA|HI|ID|IL|IN|IA|KS|KY|LA|ME|MD|MA|MI|MN|MS|MO|MT|NE|NV|NH|NJ|NM|NY|NC|ND|OH|OK|OR|PA|PR|RI|SC|SD|TN|TX|UT|VT|VA|WA|WV|WI|WY";
+/**
+ * States of the USA with the first three digits that ZIP codes have there (USPS, 3-digit ZIP Code prefix matrix): with the
+ * letters alone Milano MI 20121, Berlin DE 10115 and Casablanca MA 20250 would be among them.
+ */
+const states = `
+AL 350-369|AK 995-999|AZ 850-865|AR 716-729|CA 900-961|CO 800-816|CT 060-069|DC 200 202-205 569|DE 197-199|FL 320-349
+GA 300-319 398-399|HI 967-968|ID 832-838|IL 600-629|IN 460-479|IA 500-528|KS 660-679|KY 400-427|LA 700-714|ME 039-049
+MD 206-219|MA 010-027 055|MI 480-499|MN 550-567|MS 386-397|MO 630-658|MT 590-599|NE 680-693|NV 889-898|NH 030-038
+NJ 070-089|NM 870-884|NY 005 063 100-149|NC 270-289|ND 580-588|OH 430-459|OK 730-749|OR 970-979|PA 150-196|PR 006-009
+RI 028-029|SC 290-299|SD 570-577|TN 370-385|TX 733 750-799 885|UT 840-847|VT 050-059|VA 201 220-246|WA 980-994
+WV 247-268|WI 530-549|WY 820-831`;
+let zips: Map<string, readonly (readonly [number, number])[]> | undefined;
+
+function isZipOf(state: string, zip: string): boolean {
+  zips ??= new Map(
+    states
+      .trim()
+      .split(/[|\n]/)
+      .map((line) => {
+        const [name = "", ...ranges] = line.split(" ");
+        return [
+          name,
+          ranges.map((range) => {
+            const [from = "", to = from] = range.split("-");
+            return [Number(from), Number(to)] as const;
+          }),
+        ];
+      }),
+  );
+  const prefix = Number(zip.slice(0, 3));
+  return zips.get(state)?.some(([from, to]) => from <= prefix && prefix <= to) ?? false;
+}
+
 const postal: readonly (readonly [RegExp, string])[] = [
-  [new RegExp(`[ ,](?:${states})\\.?,? \\d{5}(?:-\\d{4})?$`), "USD"],
   [/[ ,](?:ON|QC|BC|AB|MB|SK|NS|NB|NL|PE|YT|NT|NU),? [A-Z]\d[A-Z] ?\d[A-Z]\d$/, "CAD"],
-  [/[ ,](?:NSW|VIC|QLD|TAS|ACT|WA|SA|NT),? \d{4}$/, "AUD"],
+  // First digits as Australia Post gives them out: SA, WA and NT stand before other numbers elsewhere.
+  [/[ ,](?:NSW,? [12]|VIC,? [38]|QLD,? [49]|TAS,? 7|ACT,? [02]|WA,? 6|SA,? 5|NT,? 0)\d{3}$/, "AUD"],
 ];
+
+function inTheStates(address: string): boolean {
+  const [, state = "", zip = ""] = /[ ,]([A-Z]{2})\.?,? (\d{5})(?:-\d{4})?$/.exec(address) ?? [];
+  return isZipOf(state, zip);
+}
 
 /** Longest address that is looked at: its end tells. */
 const maxLength = 400;
@@ -318,7 +354,8 @@ const read: Record<Source, (text: string) => string | undefined> = {
     return (
       known().names.get(name) ??
       known().names.get(`${name}.`) ??
-      postal.find(([form]) => form.test(address))?.[1]
+      postal.find(([form]) => form.test(address))?.[1] ??
+      (inTheStates(address) ? "USD" : undefined)
     );
   },
   tax_id(number) {
