@@ -247,6 +247,34 @@ describe("what tills print raises no alarm", () => {
     expect(fields({ total: "12.00", cash: "-20.00", change: "8.00" })[0]?.ok).toBe(true);
   });
 
+  test("a second piece for nothing, and a price for a hundred grams that does not say so", () => {
+    expect(receipt({ items: [{ ...row, price: "0.00" }], totals: { subtotal: "0.00" } })).toEqual([]);
+    expect(receipt({ items: [{ name: "x", quantity: "0.236", unit_price: "2.95", price: "6.96" }] })).toEqual(
+      [],
+    );
+    expect(
+      receipt({ items: [{ name: "x", quantity: "0.236", unit_price: "2.95", price: "6.76" }] }),
+    ).toHaveLength(1);
+  });
+
+  test("freight that is a line of the invoice and named below it again", () => {
+    const of = (description: string, amount: string) => ({
+      description,
+      quantity: null,
+      unit_price: null,
+      tax_rate: null,
+      amount,
+    });
+    const invoice = {
+      line_items: [of("x", "100,00"), of("Versand", "4,95")],
+      subtotal: "104,95",
+      shipping: "4,95",
+      tax: "19,94",
+    };
+    expect(alarms("invoice_v1", { ...invoice, total: "124,89" })).toEqual([]);
+    expect(alarms("invoice_v1", { ...invoice, total: "124,39" })).toHaveLength(1);
+  });
+
   test("a row that is taken back, with its minus at the price alone", () => {
     expect(receipt({ items: [{ ...row, price: "(19.99)" }] })).toEqual([]);
     expect(receipt({ items: [{ ...row, price: "-19.49" }] })).toHaveLength(1);

@@ -35,13 +35,16 @@ export function parse(printed: string, context: { convention?: Convention | unde
     ? read(body, { decimals: 3 })
     : read(body, { convention: context.convention, prefer: "decimal" });
   if (!number) return null;
+  // "1.234 kWh" beside "354,28": the scale's decimals, or the document's thousands.
+  const decimal = context.convention?.decimal ?? null;
+  const other = scale && decimal !== null && !body.includes(decimal) && /^\d{1,3}[.,]\d{3}$/.test(body);
   const grouped =
     !scale && number.fractionDigits === 0 && /[.,]\d{3}$/.test(body) && !/[.,].*[.,]/.test(body);
   const negative = match[1] ?? match[2];
   return {
     value: negative && number.value !== "0" ? `-${number.value}` : number.value,
     unit,
-    ambiguous: number.ambiguous || grouped,
+    ambiguous: number.ambiguous || grouped || (other && !/^0/.test(body)),
   };
 }
 

@@ -43,6 +43,10 @@ describe("a printed quantity", () => {
       value: "1",
       ambiguous: false,
     });
+    const decimalComma = { decimal: ",", thousands: null } as const;
+    expect(Count.parse("1.234 kWh", { convention: decimalComma })?.ambiguous).toBe(true);
+    expect(Count.parse("1,234 kg", { convention: decimalComma })?.ambiguous).toBe(false);
+    expect(Count.parse("0.482 kg", { convention: decimalComma })?.ambiguous).toBe(false);
     const grouping = { decimal: null, thousands: "." } as const;
     expect(Count.parse("1.000", { convention: grouping })).toMatchObject({ value: "1000", ambiguous: true });
   });

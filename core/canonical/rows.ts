@@ -141,7 +141,20 @@ function excuseOf(
 ): Reason | null {
   const printed = Reading.printedIn(row.unitPrice.path, reading);
   if (printed !== null && otherMeasure.test(printed)) return "measure";
-  return !sumIsWrong && isDiscounted(row, candidates) ? "line_discount" : null;
+  if (isPerHundred(row, candidates)) return "measure";
+  if (sumIsWrong) return null;
+  // "2 for 1": the second is printed with its price, and costs nothing.
+  return Decimal.sign(row.price.value) === 0 || isDiscounted(row, candidates) ? "line_discount" : null;
+}
+
+const tenfold = Decimal.of("10");
+
+/** Counters of cheese and meat weigh in kilos and price by the hundred grams: "0.236  2.95  6.96". */
+function isPerHundred({ quantity, unitPrice, price }: Row, [plain]: readonly Candidate[]): boolean {
+  if (!plain || isWhole(quantity) || quantity.value.places !== 3) return false;
+  const off = Decimal.abs(Decimal.minus(Decimal.times(plain.expected, tenfold), price.value));
+  const rounding = Decimal.times(halfPlace(price.value), tenfold);
+  return Decimal.sign(unitPrice.value) !== 0 && Decimal.compare(off, rounding) <= 0;
 }
 
 /** A line is hardly ever made cheaper than a fifth of its price. */

@@ -62,7 +62,7 @@ export const Check = z
         description:
           "The reading of the document that fits best, where there are several. Of totals: `no_tax`, `tax_added`, " +
           "`tax_included`; without a printed sum of several taxes `taxes_added`, `taxes_included`, " +
-          "`taxes_partly_added`, `tax_withheld`; with `_discount_applied`, `_service_included`, `_tip_apart` or " +
+          "`taxes_partly_added`, `tax_withheld`; with `_discount_applied`, `_service_included`, `_shipping_included`, `_tip_apart` or " +
           "`_after_payment` behind them where these are in the base, in the prices, below the total or taken off " +
           "already. Of a subtotal: `subtotal`, `subtotal_after_discount`, `subtotal_before_tax`, " +
           "`subtotal_after_discount_before_tax`. Of a row: `without_tax`, `with_tax`, `tax_taken_off`, `taken_back`. Of change: " +

@@ -109,7 +109,7 @@ function ofRefund(parts: Between): Between {
 function totals(
   base: Decimal.Decimal,
   printed: Between,
-  paid: Reading.Amount | null = null,
+  { paid = null, shippingIsLine = false }: { paid?: Reading.Amount | null; shippingIsLine?: boolean } = {},
 ): { applied: Candidate[]; others: Candidate[] } {
   const parts = Decimal.sign(base) < 0 ? ofRefund(printed) : printed;
   const { service, tip, shipping, rounding, discount } = parts;
@@ -135,6 +135,7 @@ function totals(
     others: [
       ...without(service?.value, "service_included"),
       ...without(tip?.value, "tip_apart"),
+      ...without(shippingIsLine ? shipping?.value : undefined, "shipping_included"),
       ...without(paid ? reduction(base, paid) : undefined, "after_payment"),
       ...severalTaxes(off ? Decimal.minus(start, off) : start, parts),
     ],
@@ -171,7 +172,10 @@ function judgeTotal(asked: Sum, reading: Reading.Reading): Verdict[] {
   const amounts = [...asked.bases, ...used, total];
   const scale = Reading.scaleFor(amounts, reading);
   const paid = Reading.amountAt(rule.beside?.paid, reading);
-  const { applied, others } = totals(base, parts, paid);
+  const { applied, others } = totals(base, parts, {
+    paid,
+    shippingIsLine: isLine(parts.shipping, asked, reading),
+  });
   const count = used.length + 1;
   const rounded = rule.exact === true || parts.rounding !== null;
   const cash = rounded ? Tolerance.ofParts(scale, count) : Tolerance.ofCash(scale, total.value, count);
@@ -186,6 +190,13 @@ function judgeTotal(asked: Sum, reading: Reading.Reading): Verdict[] {
       asked.excuse?.() ?? missingPart(asked, { base, applied, tolerance: cash, unit: scale.unit }, reading),
   };
   return Judge.judge(question, reading);
+}
+
+/** True for freight that is one of the lines as well: printed once, it is in their sum. */
+function isLine(shipping: Reading.Amount | null, { rule, bases }: Sum, reading: Reading.Reading): boolean {
+  const prices = rule.beside?.prices;
+  const rows = prices === undefined ? bases : (Reading.amountsOf(Reading.column(prices, reading)) ?? []);
+  return shipping !== null && rows.some(({ value }) => Decimal.compare(value, shipping.value) === 0);
 }
 
 interface Failed {
