@@ -92,3 +92,32 @@ export async function get(bucket: Bucket.Bucket, log: Log, rel: string): Promise
     throw new AppError("internal", "what is stored for this extract cannot be read", { cause: thrown });
   }
 }
+
+/**
+ * What lies at a key where an artifact of ours belongs: that one, nothing, or `foreign`, somebody else's or no artifact at
+ * all (two stages in one bucket; a database that was set up anew beside an old bucket). That stays there: nothing is
+ * overwritten.
+ * @throws AppError `storage_unavailable`.
+ */
+export async function own(
+  bucket: Bucket.Bucket,
+  log: Log,
+  rel: string,
+  isOurs: (artifact: Artifact) => boolean,
+): Promise<Artifact | "foreign" | undefined> {
+  const bytes = await Bucket.get(bucket, log, rel);
+  if (bytes === undefined) return undefined;
+  let artifact: Artifact;
+  try {
+    artifact = decode(new TextDecoder().decode(bytes));
+  } catch {
+    return "foreign";
+  }
+  return isOurs(artifact) ? artifact : "foreign";
+}
+
+/** Why work ends whose place is taken: it never could be stored there, however often it is done. */
+export const taken = () =>
+  new AppError("conflict", "another artifact lies where this one belongs", {
+    details: { reason: "artifact_taken" },
+  });

@@ -265,6 +265,20 @@ export async function renew(db: Database.Db, row: Row, leaseUntil: Date): Promis
   return result?.rowsAffected === 1;
 }
 
+/**
+ * Lets go of a worker's claim as if it had not been made: its message comes back. The token stays raised.
+ * @returns false when it is not ours any more, or waits with its answer for the bucket.
+ */
+export async function unclaim(db: Database.Db, row: Row): Promise<boolean> {
+  const [result] = await Database.batch(db, [
+    db.query
+      .update(extractTable)
+      .set({ status: "queued", claims: row.claims - 1, leaseUntil: new Date() })
+      .where(and(ours(row), eq(extractTable.status, "running"))),
+  ]);
+  return result?.rowsAffected === 1;
+}
+
 /** Puts claimed work back into the queue. In an orderly way the claim does not count (`keepClaims` for a worker that died). */
 export async function requeue(
   db: Database.Db,

@@ -81,7 +81,7 @@ export async function conclude(
     await keepInRow(stores, row, artifact, encoded, failure);
     throw failure;
   }
-  const stored = put === "written" ? artifact : await Artifacts.get(stores.bucket, log, rel);
+  const stored = put === "written" ? artifact : await Artifacts.own(stores.bucket, log, rel, isOurs(row));
   if (stored === undefined) {
     // Refused as taken, yet nothing is there: another writer is still at it.
     const failure = new AppError("storage_unavailable", "the bucket could not store the answer right now", {
@@ -90,7 +90,7 @@ export async function conclude(
     await keepInRow(stores, row, artifact, encoded, failure);
     throw failure;
   }
-  if (!belongsTo(row, stored)) throw new AppError("conflict", "another artifact lies where this one belongs");
+  if (stored === "foreign") return displaced(stores, row, usedOf(artifact));
   // Two workers asked the model, and only one of them ends the row.
   const lost = put === "taken" && Artifacts.encode(stored) !== encoded;
   await settle(stores, row, stored, lost ? sum(usedOf(stored), usedOf(artifact)) : usedOf(stored));
@@ -130,8 +130,12 @@ export async function storedBefore(
   if (row.token === 1 && row.pendingArtifact === null && !options.evenIfNew) return undefined;
   const rel = Artifacts.extractKey(row.keyId, row.requestId, row.createdAt);
   if (row.pendingArtifact !== null) await Artifacts.put(stores.bucket, log, rel, row.pendingArtifact);
-  const artifact = await Artifacts.get(stores.bucket, log, rel);
-  if (artifact === undefined || !belongsTo(row, artifact)) return undefined;
+  const artifact = await Artifacts.own(stores.bucket, log, rel, isOurs(row));
+  if (artifact === undefined) return undefined;
+  if (artifact === "foreign") {
+    const waited = row.pendingArtifact;
+    return displaced(stores, row, waited === null ? undefined : usedOf(Artifacts.decode(waited)));
+  }
   // Who put it there died before the row said so, and so it was not counted.
   await settle(stores, row, artifact, usedOf(artifact));
   return artifact;
@@ -157,7 +161,15 @@ async function settle(stores: Stores, row: Claims.Row, artifact: Artifact, used:
   throw new AppError(error.code, error.message, { details, retry: false });
 }
 
-const belongsTo = (row: Claims.Row, artifact: Artifact) =>
+/** Its place is somebody else's: the extract has failed for good, and says so. */
+async function displaced(stores: Stores, row: Claims.Row, used: Used | undefined): Promise<never> {
+  const { code: errorCode, message: errorMessage, details: errorDetails } = Artifacts.taken();
+  const ending = { status: "failed", artifactRel: null, errorCode, errorMessage, errorDetails } as const;
+  await Claims.commit(stores.db, row, ending, used);
+  throw Artifacts.taken();
+}
+
+const isOurs = (row: Claims.Row) => (artifact: Artifact) =>
   artifact.request_id === row.requestId &&
   artifact.payload_hash === row.payloadHash &&
   artifact.principal.key_id === row.keyId;

@@ -6,6 +6,7 @@ import type { Log } from "#core/log";
 import * as Metrics from "#core/metrics/metrics";
 import * as Looks from "#core/queue/look";
 import * as Queue from "#core/queue/queue";
+import * as Repair from "#core/repair";
 import * as Weather from "#core/run/weather";
 import * as Upload from "#core/upload/upload";
 import { probe as probeModel } from "#core/vision/probe";
@@ -127,9 +128,18 @@ export async function reconcile(services: Stores, log: Log): Promise<Repairs> {
   const select = (where: ReturnType<typeof and>) =>
     Database.guard(() => db.query.select().from(extractTable).where(where).limit(chunk));
 
-  for (const row of await select(
-    and(eq(extractTable.status, "running"), lt(extractTable.leaseUntil, before(times.leaseGraceMs))),
-  )) {
+  const weather: (Error | undefined)[] = [];
+  /** None keeps another from being mended; weather is told of in the end. */
+  const each = async (where: ReturnType<typeof and>, repair: (row: Claims.Row) => Promise<void>) => {
+    const ids = ({ keyId, requestId }: Claims.Row) => ({ key_id: keyId, extract_id: requestId });
+    weather.push(await Repair.each(await select(where), ids, log, repair));
+  };
+
+  const over = and(
+    eq(extractTable.status, "running"),
+    lt(extractTable.leaseUntil, before(times.leaseGraceMs)),
+  );
+  await each(over, async (row) => {
     if (row.input === null) repairs.interrupted += (await endInterrupted(services, log, row)) ? 1 : 0;
     else if (
       await Claims.requeue(db, row, {
@@ -142,7 +152,7 @@ export async function reconcile(services: Stores, log: Log): Promise<Repairs> {
     ) {
       repairs.requeued += await sendRows(services, [row], log);
     }
-  }
+  });
   const queued = and(eq(extractTable.status, "queued"), isNull(extractTable.waitingFor));
   const unsent = and(isNull(extractTable.sentAt), lt(extractTable.leaseUntil, before(times.unsentGraceMs)));
   repairs.requeued += await sendRows(services, await select(and(queued, unsent)), log);
@@ -155,14 +165,13 @@ export async function reconcile(services: Stores, log: Log): Promise<Repairs> {
     repairs.requeued += await sendRows(services, await select(and(queued, gone)), log);
   }
   // Nobody can work on what has no picture; it must not be "running" for ever.
-  for (const row of await select(and(eq(extractTable.status, "queued"), isNull(extractTable.input)))) {
+  await each(and(eq(extractTable.status, "queued"), isNull(extractTable.input)), async (row) => {
     repairs.interrupted += (await endInterrupted(services, log, row)) ? 1 : 0;
-  }
-  for (const row of await select(
-    and(eq(extractTable.status, "retryable"), isNotNull(extractTable.pendingArtifact)),
-  )) {
+  });
+  const pending = and(eq(extractTable.status, "retryable"), isNotNull(extractTable.pendingArtifact));
+  await each(pending, async (row) => {
     repairs.stored += (await storePending(services, log, row)) ? 1 : 0;
-  }
+  });
   const endedWithInput = and(
     or(
       eq(extractTable.status, "succeeded"),
@@ -172,10 +181,10 @@ export async function reconcile(services: Stores, log: Log): Promise<Repairs> {
     isNotNull(extractTable.input),
     lt(extractTable.endedAt, before(times.unsentGraceMs)),
   );
-  for (const row of await select(endedWithInput)) {
+  await each(endedWithInput, async (row) => {
     await discardInput(services, log, row);
     repairs.inputs += 1;
-  }
+  });
   const waiting = await select(
     and(eq(extractTable.status, "queued"), eq(extractTable.waitingFor, "model_server")),
   );
@@ -186,6 +195,8 @@ export async function reconcile(services: Stores, log: Log): Promise<Repairs> {
     db.query.delete(idempotencyTable).where(lt(idempotencyTable.expiresAt, new Date(now))),
   ]);
   log.info("reconciled", { ...repairs, uploads_swept: swept });
+  const away = weather.find((error) => error !== undefined);
+  if (away !== undefined) throw away;
   return repairs;
 }
 

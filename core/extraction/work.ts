@@ -24,7 +24,12 @@ const maxClaims = 5;
 const maxSuspects = 3;
 
 /** How long the work is held, and the epoch milliseconds at which the model call is cut off. */
-type Time = Lease.Held & { deadline: number };
+type Time = Lease.Held & {
+  deadline: number;
+  receiveCount: number;
+  /** Keeps the message invisible for this long from now. */
+  hold(ms: number): Promise<void>;
+};
 
 /**
  * Works on the queued extract whose turn it is, which need not be the message's. Returning means that the message has done its duty: the extract ended, waits for the
@@ -60,12 +65,25 @@ export async function work(
     }
   } catch (thrown) {
     const error = from(thrown);
+    if (error.code === "storage_unavailable") await waitForStorage(services, row, time, log);
     // A final failure is an ending like another; it is stored.
     if (error.retry) throw error;
   }
   const now = await Claims.find(services.db, row.keyId, row.requestId);
   if (now === undefined || now.status === "queued" || now.status === "running") return;
   await discardInput(services, log, now);
+}
+
+/** Storage is away, which costs the extract nothing: the claim is given back if that is possible, and the message waits. */
+async function waitForStorage(services: Services, row: Claims.Row, time: Time, log: Log): Promise<void> {
+  const { weatherHoldMs, weatherHoldMostMs } = services.times;
+  try {
+    if (!(await Claims.unclaim(services.db, row))) return;
+    await time.hold(Math.min(weatherHoldMostMs, weatherHoldMs * 2 ** Math.min(10, time.receiveCount - 1)));
+  } catch (thrown) {
+    // The lease and the visibility that the claim began with hold then.
+    log.warn("extract_not_released", { code: from(thrown).code });
+  }
 }
 
 /** Deletes the copy of an ended extract's picture. */

@@ -46,7 +46,7 @@ export async function buryItem(
     const [taken] = await Database.batch(db, [
       db.query
         .update(item)
-        .set({ status: "running", token, leaseUntil, buried: found.buried + 1 })
+        .set({ status: "running", token, leaseUntil })
         .where(
           and(
             eq(item.runUid, found.runUid),
@@ -69,6 +69,8 @@ export async function buryItem(
         notBefore: null,
         spent: undefined,
         keepClaims: true,
+        // With the new message, and not before: a receive in which the bucket is away does nothing, and counts for nothing.
+        buried: true,
       });
       await Order.order(services, runRow, "refill", log);
     } else if (before === undefined) {

@@ -3,7 +3,8 @@ import { and, eq, type SQL, sql } from "drizzle-orm";
 import * as Artifacts from "#core/artifact/artifact";
 import * as Database from "#core/db/client";
 import { AppError, from } from "#core/error";
-import type { Artifact } from "#core/extraction/schema";
+import { storedError } from "#core/extraction/conclude";
+import { type Artifact, askedNobody } from "#core/extraction/schema";
 import { usedOf } from "#core/extraction/used";
 import type { Log } from "#core/log";
 import * as Usage from "#core/usage/usage";
@@ -53,7 +54,7 @@ function follow(runRow: RunRow, set: SQL[], spent: Usage.Used | undefined): Data
 
 /**
  * Ends an item: the artifact to its own key, only if none is there; then row, counters and usage in one batch. Who
- * finds another artifact there goes by that one.
+ * finds another artifact there goes by that one; where that is none of this item's, the item has failed.
  * @returns the run as it is now; also when somebody else has ended the item.
  * @throws AppError `storage_unavailable`: the artifact waits in the row then, if it is small enough.
  */
@@ -66,10 +67,10 @@ export async function conclude(
 ): Promise<Outlooks.Outlook | undefined> {
   const encoded = Artifacts.encode(artifact);
   const rel = artifactKey(runRow, row);
-  let stored: Artifact | undefined = artifact;
+  let stored: Artifact | "foreign" | undefined = artifact;
   try {
     if ((await Artifacts.put(stores.bucket, log, rel, encoded)) === "taken")
-      stored = await Artifacts.get(stores.bucket, log, rel);
+      stored = await Artifacts.own(stores.bucket, log, rel, isOurs(runRow, row));
   } catch (thrown) {
     await keepInRow(stores.db, row, encoded);
     throw from(thrown);
@@ -81,9 +82,7 @@ export async function conclude(
       retryAfterS: 2,
     });
   }
-  if (!belongsTo(runRow, row, stored))
-    throw new AppError("conflict", "another artifact lies where this one belongs");
-  return commit(stores.db, log, runRow, row, stored);
+  return commit(stores.db, log, runRow, row, stored === "foreign" ? displaced(artifact) : stored);
 }
 
 /**
@@ -102,10 +101,30 @@ export async function storedBefore(
   if (row.token <= 1 && row.pendingArtifact === null) return undefined;
   const rel = artifactKey(runRow, row);
   if (row.pendingArtifact !== null) await Artifacts.put(stores.bucket, log, rel, row.pendingArtifact);
-  const artifact = await Artifacts.get(stores.bucket, log, rel);
-  if (artifact === undefined || !belongsTo(runRow, row, artifact)) return undefined;
-  return commit(stores.db, log, runRow, row, artifact);
+  const artifact = await Artifacts.own(stores.bucket, log, rel, isOurs(runRow, row));
+  if (artifact === undefined) return undefined;
+  const mine = row.pendingArtifact === null ? nobody : Artifacts.decode(row.pendingArtifact);
+  return commit(stores.db, log, runRow, row, artifact === "foreign" ? displaced(mine) : artifact);
 }
+
+/** What of an artifact ends its row. */
+type Ended = Pick<
+  Artifact,
+  "error" | "result" | "schema_ok" | "warnings" | "usage" | "timings_ms" | "input"
+> &
+  Pick<Artifact, "kept" | "artifact_rel">;
+
+const nobody: Ended = {
+  ...askedNobody,
+  ...{ timings_ms: { total: 0, image: 0, inference: 0, validate: 0 }, input: null, artifact_rel: null },
+};
+
+/** An answer whose place is somebody else's: a final failure, which says so and counts what the model was asked. */
+const displaced = ({ usage, timings_ms, input, kept }: Ended): Ended => ({
+  ...nobody,
+  ...{ usage, timings_ms, input, ...(kept === undefined ? {} : { kept }) },
+  error: storedError(Artifacts.taken()),
+});
 
 /** sha256 over what decides the item's answer: the run and its task, the index, and which picture it is. */
 export function payloadOf(runRow: RunRow, row: ItemRow): string {
@@ -114,7 +133,7 @@ export function payloadOf(runRow: RunRow, row: ItemRow): string {
   return createHash("sha256").update(JSON.stringify(what)).digest("hex");
 }
 
-const belongsTo = (runRow: RunRow, row: ItemRow, artifact: Artifact) =>
+const isOurs = (runRow: RunRow, row: ItemRow) => (artifact: Artifact) =>
   artifact.principal.key_id === runRow.keyId &&
   artifact.run?.run_uid === runRow.runUid &&
   artifact.run.index === row.index &&
@@ -126,7 +145,7 @@ async function commit(
   log: Log,
   runRow: RunRow,
   row: ItemRow,
-  artifact: Artifact,
+  artifact: Ended,
 ): Promise<Outlooks.Outlook | undefined> {
   const { error, timings_ms: timings, usage } = artifact;
   const text = artifact.result === null ? null : JSON.stringify(artifact.result);
@@ -213,6 +232,8 @@ export interface Requeue {
   pauseEpoch?: number;
   /** A worker that died: its claim counts. */
   keepClaims?: boolean;
+  /** Its message came back out of the dead-letter queue. */
+  buried?: boolean;
 }
 
 /**
@@ -240,6 +261,7 @@ export async function requeue(
         claims: how.keepClaims ? row.claims : 0,
         attempts: row.attempts + (how.countAttempt ? 1 : 0),
         suspects: row.suspects + (how.suspect ? 1 : 0),
+        buried: row.buried + (how.buried ? 1 : 0),
         notBefore: how.notBefore,
       })
       .where(ours(row))

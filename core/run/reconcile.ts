@@ -4,6 +4,7 @@ import { AppError, from } from "#core/error";
 import { ensureProbe } from "#core/extraction/handover";
 import type { Log } from "#core/log";
 import * as Looks from "#core/queue/look";
+import * as Repair from "#core/repair";
 import * as Usage from "#core/usage/usage";
 import * as Webhook from "#core/webhook/webhook";
 import { windowOf } from "#infra/limits";
@@ -49,31 +50,40 @@ export async function reconcile(services: RunStores, log: Log): Promise<Repairs>
     run_probes: 0,
     webhooks_ordered: 0,
   };
-  await leases(services, repairs, log);
+  // None keeps another from being mended; weather is told of in the end.
+  const weather = [await leases(services, repairs, log)];
   const looks = Looks.open(services);
-  for (const row of await silent(services.db, Date.now() - services.times.stepLostMs))
-    await mend(services, row, looks, repairs, log);
+  const quiet = await silent(services.db, Date.now() - services.times.stepLostMs);
+  weather.push(await Repair.each(quiet, idsOf, log, (row) => mend(services, row, looks, repairs, log)));
   if ((await Weather.waiting(services.db, 1)).length > 0)
     repairs.run_probes += (await ensureProbe(services, log)) ? 1 : 0;
   repairs.webhooks_ordered += await webhooks(services, log);
   // Housekeeping, not repair.
   await Usage.sweep(services.db, new Date());
   log.info("reconciled_runs", { ...repairs });
+  const away = weather.find((error) => error !== undefined);
+  if (away !== undefined) throw away;
   return repairs;
 }
 
+const idsOf = (row: RunRow) => ({ run_uid: row.runUid, run_id: row.runId });
+
 /** Items whose worker's lease ran out: the same as if they had been put back in an orderly way, but the claim counts. */
-async function leases(services: RunStores, repairs: Repairs, log: Log): Promise<void> {
+async function leases(services: RunStores, repairs: Repairs, log: Log): Promise<Error | undefined> {
   const { db, times } = services;
   // Literal, as in the partial index that finds them.
   const lost = and(sql`status = 'running'`, lt(item.leaseUntil, new Date(Date.now() - times.leaseGraceMs)));
   const found = await Database.guard(() =>
     db.query.select().from(item).innerJoin(run, eq(run.runUid, item.runUid)).where(lost).limit(chunk),
   );
-  const touched = new Map<string, RunRow>();
-  for (const { item: row, run: runRow } of found) {
+  const touched = new Set<string>();
+  const ids = ({ item: row, run: runRow }: (typeof found)[number]) => ({
+    ...idsOf(runRow),
+    index: row.index,
+  });
+  const weather = await Repair.each(found, ids, log, async ({ item: row, run: runRow }) => {
     const taken = await take(db, row, new Date(Date.now() + times.leaseGraceMs));
-    if (taken === undefined) continue;
+    if (taken === undefined) return;
     if ((await Ending.storedBefore(services, log, runRow, taken)) !== undefined) repairs.items_stored += 1;
     else {
       const { item: now } = await Ending.requeue(db, runRow, taken, {
@@ -83,12 +93,19 @@ async function leases(services: RunStores, repairs: Repairs, log: Log): Promise<
         spent: undefined,
         keepClaims: true,
       });
-      if (now === undefined) continue;
+      if (now === undefined) return;
       repairs.items_requeued += 1;
     }
-    touched.set(runRow.runUid, runRow);
-  }
-  for (const runUid of touched.keys()) await follow(services, runUid, log);
+    touched.add(runRow.runUid);
+  });
+  const uids = [...touched];
+  const later = await Repair.each(
+    uids,
+    (run_uid) => ({ run_uid }),
+    log,
+    (uid) => follow(services, uid, log),
+  );
+  return weather ?? later;
 }
 
 /** Takes a row over as it was seen, with the token raised. */
