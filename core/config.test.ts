@@ -8,7 +8,14 @@ describe("configuration", () => {
     const named = [...example.matchAll(/^([A-Z0-9_]+)=/gm)].map((match) => match[1]);
     // Addresses of queues are the deployment's business.
     const settable = Config.names.filter((name) => !name.endsWith("_QUEUE_URL"));
-    const ofPrograms = ["PORT", "OCRLTY_HOME", "DATA_ROOT", "OCRLTY_URL", "OCRLTY_API_KEY"];
+    const ofPrograms = [
+      "PORT",
+      "OCRLTY_HOME",
+      "DATA_ROOT",
+      "AWS_ENDPOINT_URL_SQS",
+      "OCRLTY_URL",
+      "OCRLTY_API_KEY",
+    ];
     expect(named.toSorted()).toEqual([...settable, ...ofPrograms].toSorted());
   });
 

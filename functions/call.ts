@@ -11,6 +11,8 @@ export interface Call {
   /** Undefined behind `$default`. */
   route: Route | undefined;
   principal: Principal;
+  /** A key of the right shape came, and the database that knows it is away; of public routes alone. */
+  keyUnchecked: boolean;
   log: Log;
   /** Epoch milliseconds at which our answer must be on its way. */
   deadline: number;

@@ -324,6 +324,8 @@ export function times(timeScale = 1) {
     /** One call to a queue. */
     queueTimeoutMs: io(5_000),
     idempotencyMs: ms(24 * 3_600_000),
+    /** Whether the bucket refuses to overwrite is tried out again after this. */
+    bucketProofMs: ms(24 * 3_600_000),
     /** A picture behind a URL: from the look-up of its host to its last byte. */
     imageUrlMs: ms(10_000),
     /** Uploads are removed after this. */

@@ -23,13 +23,15 @@ export interface Route {
   readonly path: string;
   readonly function: FunctionName;
   readonly access: Access;
+  /** Public, and says more to who has a key. */
+  readonly tellsKeys?: true;
   /** Answers 404 unless DEBUG_MODE is on. */
   readonly debugOnly?: true;
 }
 
 export const routes = [
   { method: "GET", path: "/health", function: "system", access: "public" },
-  { method: "GET", path: "/readyz", function: "system", access: "public" },
+  { method: "GET", path: "/readyz", function: "system", access: "public", tellsKeys: true },
   { method: "GET", path: "/openapi.json", function: "docs", access: "public" },
   { method: "GET", path: "/docs", function: "docs", access: "public" },
   { method: "GET", path: "/v1/me", function: "catalog", access: "key" },

@@ -112,7 +112,7 @@ interface Parts {
   model?: ModelProcess.ModelProcess;
   bucket?: S3.S3Server;
   database?: Sql.SqlServer;
-  queues?: QueueServer;
+  queues?: Omit<QueueServer, "counts">;
   sources?: { stop(): Promise<void> };
   bundle?: Bundle;
   urlFile?: { remove(): void };
@@ -164,7 +164,7 @@ async function startParts(options: LoopOptions, parts: Parts): Promise<Loop> {
       startBundle(app, parts),
       startModel(env, log, parts),
       startBucket(env, home, options, parts),
-      startQueues(wiring, home, parts, {
+      startQueues(env, wiring, home, parts, {
         timeScale,
         onRequest: options.onRequest?.sqs,
         rightsOf: (accessKeyId) => rightsOf(app, accessKeyId),
@@ -178,6 +178,11 @@ async function startParts(options: LoopOptions, parts: Parts): Promise<Loop> {
       log.event("INFO", "work_resumed", await resume(database.access, parts.queues, timeScale));
     }
     const functionEnv = settings(env, home, timeScale, { ...model, ...bucket, ...database.env, ...queues });
+    // What the loop's own bucket promises, its tests show.
+    if (usesOwnBucket(env)) {
+      const said = await (await import("#local/bucket-proof")).complaint(functionEnv);
+      if (said !== undefined) options.warn?.(said);
+    }
     const lambda = Lambda.start({
       ...codeOf(app, parts, wiring, timeScale),
       pools: { ...wiring.pools, [httpPool]: options.httpInstances ?? Limits.httpInstances },
@@ -373,14 +378,35 @@ function wiringOf({ queues = {}, schedules = {}, functions }: App, env: Env): Wi
   return Wiring.plan({ queues, schedules }, functions, env);
 }
 
-/** The emulated queues in the folder, when a function waits behind one. */
+/** The emulated queues in the folder, unless there are queues of another server; when a function waits behind one. */
 async function startQueues(
+  env: Env,
   { queues }: Wiring.Wiring,
   home: Home,
   parts: Parts,
   options: Pick<QueueServerOptions, "timeScale" | "onRequest" | "rightsOf" | "onDenied">,
 ): Promise<Settings> {
   if (Object.keys(queues).length === 0) return {};
+  if (env.AWS_ENDPOINT_URL_SQS) {
+    const { connect } = await import("#local/queue/foreign");
+    const credentials = {
+      accessKeyId: env.AWS_ACCESS_KEY_ID || loopsOwn,
+      secretAccessKey: env.AWS_SECRET_ACCESS_KEY || loopsOwn,
+    };
+    const { timeScale } = options;
+    parts.queues = await connect({
+      endpoint: env.AWS_ENDPOINT_URL_SQS,
+      credentials,
+      queues,
+      region,
+      timeScale,
+    });
+    return {
+      ...Wiring.settings(parts.queues),
+      AWS_ACCESS_KEY_ID: credentials.accessKeyId,
+      AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey,
+    };
+  }
   // Loaded when needed: the emulator and the SDK take longer to load than everything else together.
   const { start: startServer } = await import("#local/queue/server");
   parts.queues = await startServer({ dir: home.file("queues"), queues, region, ...options });
@@ -415,6 +441,9 @@ function codeOf(
   return { runtimeFile: built?.runtimeFile ?? "", functions };
 }
 
+/** Signs for whoever is no function, where nobody checks. */
+const loopsOwn = "local";
+
 /** The name of a function's role, as the key that signs its requests to the queues. */
 const roleOf = (functionName: string) => `role-${functionName}`;
 
@@ -426,7 +455,8 @@ function environmentOf({ functions, table }: App, name: string, all: Settings): 
   const mine = new Set<string>(["app", ...Access.linksOf(spec, behindRoute)]);
   return {
     ...Object.fromEntries(Object.entries(all).filter(([key]) => mine.has(Access.linkOf(key) ?? "app"))),
-    AWS_ACCESS_KEY_ID: roleOf(name),
+    // Another server's queues know no roles of ours.
+    ...(all.AWS_ACCESS_KEY_ID === loopsOwn ? { AWS_ACCESS_KEY_ID: roleOf(name) } : {}),
   };
 }
 
@@ -454,8 +484,8 @@ function settings(env: Env, home: Home, timeScale: number, decided: Settings): S
     OCRLTY_STAGE: "local",
     OCRLTY_TIME_SCALE: String(timeScale),
     // Whoever is no function: what the SDK asks for.
-    AWS_ACCESS_KEY_ID: "local",
-    AWS_SECRET_ACCESS_KEY: "local",
+    AWS_ACCESS_KEY_ID: loopsOwn,
+    AWS_SECRET_ACCESS_KEY: loopsOwn,
     ...decided,
   };
   return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== ""));

@@ -1,5 +1,5 @@
 import { createClient } from "@libsql/client";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import * as Database from "#core/db/client";
 import * as Key from "#core/key/key";
 import * as Routes from "#infra/routes";
@@ -22,6 +22,7 @@ const pepper = "pepper-for-end-to-end-tests";
 let loop: TestLoop;
 let model: ModelServer.ModelServer;
 let db: Database.Db;
+let databaseAway = false;
 
 beforeAll(async () => {
   model = await ModelServer.start({ respond: () => ModelServer.json(fields) });
@@ -32,6 +33,11 @@ beforeAll(async () => {
       VLLM_API_KEY: "model-key",
       API_KEY_PEPPER: pepper,
       CORS_ALLOW_ORIGINS: "https://app.example",
+    },
+    onRequest: {
+      sql: () => {
+        if (databaseAway) throw new Error("away");
+      },
     },
   });
   const client = createClient({ url: `file:${loop.home}/ocrlty.db`, timeout: 5_000 });
@@ -83,9 +89,35 @@ describe("what needs no key", () => {
     const { checks } = bodyOf(await call("/readyz")) as {
       checks: Record<string, { ok: boolean; latency_ms: number }>;
     };
-    for (const check of Object.values(checks))
+    const { conditional_writes, ...probed } = checks;
+    for (const check of Object.values(probed))
       expect(check).toMatchObject({ ok: true, latency_ms: expect.any(Number) });
-    expect(Object.keys(checks).toSorted()).toEqual(["database", "model_server", "queue", "storage"]);
+    expect(Object.keys(probed).toSorted()).toEqual(["database", "model_server", "queue", "storage"]);
+    expect(conditional_writes).toMatchObject({ ok: true });
+  });
+
+  test("while the database is away /health answers, and /readyz says so to a key that cannot be looked up", async () => {
+    const unknown = `ocrlty_00000000_${"y".repeat(43)}`;
+    databaseAway = true;
+    try {
+      expect((await call("/health", { key: unknown })).status).toBe(200);
+      const told = await vi.waitFor(async () => {
+        const answer = await call("/readyz", { key: unknown });
+        expect(answer.status).toBe(503);
+        return bodyOf(answer);
+      }, 15_000);
+      expect(told).toMatchObject({
+        ok: false,
+        checks: {
+          database: { ok: false, latency_ms: expect.any(Number), error: "unavailable" },
+          storage: { ok: true },
+        },
+      });
+      for (const key of [null, "not-a-key"])
+        expect(bodyOf(await call("/readyz", { key }))).toEqual({ ok: false });
+    } finally {
+      databaseAway = false;
+    }
   });
 });
 

@@ -125,8 +125,3 @@ function isUnavailable(thrown: unknown): boolean {
   }
   return false;
 }
-
-/** Asks the database for nothing, to see whether it answers. */
-export async function ping(db: Db): Promise<void> {
-  await guard(() => db.client.execute("SELECT 1"));
-}

@@ -185,7 +185,7 @@ async function ask(work: Work): Promise<Outcome> {
       error instanceof Vision.VisionError &&
       error.fault !== undefined &&
       Vision.classify(error.fault) === "weather";
-    if (weather) await Breaker.trip(services.db, services.times.breakerRetryMs);
+    if (weather) await noted(log, Breaker.trip(services.db, services.times.breakerRetryMs));
     const waitingFor = weather ? "model_server" : null;
     return toQueue(work, { handedOver: false, waitingFor }, performed);
   }
@@ -294,12 +294,17 @@ async function isAway(
   if (!(await Breaker.mayProbe(services.db, probeTimeoutMs * 2))) return away(breakerRetryMs);
   const probe = await Vision.probe(services.model, undefined, probeTimeoutMs);
   log.info("breaker_probe", { ok: probe.ok, duration_ms: probe.latencyMs });
-  if (probe.ok) {
-    await Breaker.close(services.db);
-    return undefined;
+  await noted(log, probe.ok ? Breaker.close(services.db) : Breaker.trip(services.db, breakerRetryMs));
+  return probe.ok ? undefined : away(breakerRetryMs);
+}
+
+/** What was seen of the model server, for others: a note that is lost is no reason to fail. */
+async function noted(log: Log, note: Promise<unknown>): Promise<void> {
+  try {
+    await note;
+  } catch (thrown) {
+    log.warn("breaker_not_noted", { code: from(thrown).code });
   }
-  await Breaker.trip(services.db, breakerRetryMs);
-  return away(breakerRetryMs);
 }
 
 /**

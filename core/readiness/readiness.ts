@@ -1,7 +1,8 @@
 import * as z from "zod";
 import * as Bucket from "#core/artifact/bucket";
+import * as Proof from "#core/artifact/proof";
 import type * as Config from "#core/config";
-import * as Database from "#core/db/client";
+import type * as Database from "#core/db/client";
 import * as Queue from "#core/queue/queue";
 import { probe as probeModel } from "#core/vision/probe";
 import type { Times } from "#infra/limits";
@@ -14,11 +15,32 @@ const Check = z
   })
   .meta({ id: "ReadinessCheck" });
 
+const ConditionalWrites = z
+  .object({
+    ok: z.boolean(),
+    checked_at: z.string().nullable().meta({ description: "When it was tried out; null: not yet." }),
+    error: z.string().optional().meta({ description: "`overwritten` or `refused`." }),
+  })
+  .meta({
+    id: "ConditionalWrites",
+    description:
+      "Whether the bucket refused a second write of one name with `If-None-Match: *`, without which answers could be overwritten. It is tried out at most once a day, not by this call.",
+  });
+
 /** Whether each thing that an extract needs answers now. */
 export const Readiness = z
   .object({
     ok: z.boolean(),
-    checks: z.object({ model_server: Check, storage: Check, database: Check, queue: Check }).optional(),
+    checks: z
+      .object({
+        model_server: Check,
+        storage: Check,
+        database: Check,
+        queue: Check,
+        // Absent while the database, which knows, is away.
+        conditional_writes: ConditionalWrites.optional(),
+      })
+      .optional(),
   })
   .meta({ id: "Readiness" });
 export type Readiness = z.output<typeof Readiness>;
@@ -38,17 +60,21 @@ let last: { at: number; readiness: Readiness } | undefined;
 export async function check(dependencies: Dependencies): Promise<Readiness> {
   const { probeTimeoutMs, probeCacheMs } = dependencies.times;
   if (last !== undefined && Date.now() - last.at < probeCacheMs) return last.readiness;
+  let proof: Proof.Proof | undefined;
+  let overwrites = false;
   const [model_server, storage, database, queue] = await Promise.all([
     timed(probeTimeoutMs, async (signal) => {
       const probe = await probeModel(dependencies.model(), signal);
       return probe.ok ? undefined : (probe.error ?? "unavailable");
     }),
     timed(probeTimeoutMs, async (signal) => {
-      await Bucket.ping(dependencies.bucket(), signal);
+      const bucket = dependencies.bucket();
+      overwrites = bucket.settings.allowOverwrite;
+      await Bucket.ping(bucket, signal);
       return undefined;
     }),
     timed(probeTimeoutMs, async () => {
-      await Database.ping(dependencies.db());
+      proof = await Proof.last(dependencies.db());
       return undefined;
     }),
     timed(probeTimeoutMs, async (signal) => {
@@ -56,7 +82,16 @@ export async function check(dependencies: Dependencies): Promise<Readiness> {
       return undefined;
     }),
   ]);
-  const checks = { model_server, storage, database, queue };
+  const conditional_writes = {
+    // Who allows overwriting has no use for it.
+    ok: proof?.ok !== false || overwrites,
+    checked_at: proof?.at ?? null,
+    ...(proof?.error === undefined ? {} : { error: proof.error }),
+  };
+  const checks = {
+    ...{ model_server, storage, database, queue },
+    ...(database.ok ? { conditional_writes } : {}),
+  };
   const readiness = { ok: Object.values(checks).every((each) => each.ok), checks };
   last = { at: Date.now(), readiness };
   return readiness;

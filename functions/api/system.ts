@@ -51,7 +51,8 @@ export const operations = {
         queues: Queue.connect,
         times: Limits.times(Config.app().timeScale),
       });
-      const known = call.principal.keyId !== "";
+      // While the database is away nobody can be told from anybody; codes and milliseconds are no secret.
+      const known = call.principal.keyId !== "" || call.keyUnchecked;
       return { status: readiness.ok ? 200 : 503, body: known ? readiness : { ok: readiness.ok } };
     },
   }),

@@ -1,4 +1,5 @@
 import type { Context } from "aws-lambda";
+import * as Proof from "#core/artifact/proof";
 import * as Resume from "#core/extraction/resume";
 import * as Log from "#core/log";
 import * as Reconcile from "#core/run/reconcile";
@@ -13,6 +14,7 @@ export async function handler(_event: unknown, context: Context): Promise<void> 
     Resume.reconcile(patient(), log),
     Reconcile.reconcile(patientRun(), log),
     Share.tellLargestShare(patient().db, log, new Date()),
+    Proof.daily(patient(), log),
   ]);
   const failed = outcomes.find((outcome) => outcome.status === "rejected");
   if (failed !== undefined) throw failed.reason;

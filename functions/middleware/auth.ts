@@ -1,12 +1,11 @@
 import type { MiddlewareObj } from "@middy/core";
 import * as Config from "#core/config";
 import * as Database from "#core/db/client";
-import { AppError } from "#core/error";
+import { AppError, from } from "#core/error";
 import * as Key from "#core/key/key";
 import * as Usage from "#core/usage/usage";
-import type { Event, Result } from "#functions/call";
-import { functions, type Link, times } from "#infra/limits";
-import type { Route } from "#infra/routes";
+import type { Call, Event, Result } from "#functions/call";
+import { times } from "#infra/limits";
 
 /**
  * Who is calling, by `Authorization: Bearer` or `X-API-Key`, and whether the route's scope is theirs. Missing,
@@ -23,14 +22,23 @@ export function auth(): MiddlewareObj<Event, Result, Error> {
       if (call.route?.debugOnly && !app.debugMode) throw new AppError("not_found", "no such route");
       if (!Config.authEnabled()) {
         call.principal = Key.anonymous;
-      } else if (access !== "public" || (presented(call.headers) !== undefined && canLookUp(call.route))) {
+      } else if (access !== "public") {
         verify ??= verifier();
         const principal = await verify(presented(call.headers));
-        if (principal !== undefined) call.principal = principal;
-        else if (access !== "public") throw new AppError("unauthorized", "a valid API key is needed");
-        // Only of keys that have the limit, and not where anybody may call: the others pay no round trip.
-        if (principal !== undefined && access !== "public" && principal.limits.requestsPerMinute !== null)
-          await Usage.countRequest(Database.connect(), principal, new Date());
+        if (principal === undefined) throw new AppError("unauthorized", "a valid API key is needed");
+        call.principal = principal;
+        // Only of keys that have the limit: the others pay no round trip.
+        if (principal.limits.requestsPerMinute !== null) await count(call);
+      } else if (call.route?.tellsKeys && presented(call.headers) !== undefined) {
+        try {
+          verify ??= verifier();
+          call.principal = (await verify(presented(call.headers))) ?? call.principal;
+        } catch (thrown) {
+          // Anybody may call: a look that fails takes nothing from the answer but what only keys are told.
+          const { code } = from(thrown);
+          call.keyUnchecked = code === "storage_unavailable";
+          call.log.warn("key_not_checked", { code });
+        }
       }
       if (access !== "public" && access !== "key" && !call.principal.scopes.includes(access)) {
         throw new AppError("forbidden", "this key may not do that", {
@@ -46,9 +54,15 @@ export function auth(): MiddlewareObj<Event, Result, Error> {
   };
 }
 
-/** A public route is answered by its function alone, and not every function may reach the database. */
-function canLookUp(route: Route | undefined): boolean {
-  return route !== undefined && (functions[route.function].links as readonly Link[]).includes("database");
+/** A limit that cannot be counted stops nobody: what needs the database fails by itself, the rest does not need it. */
+async function count({ principal, log }: Call): Promise<void> {
+  try {
+    await Usage.countRequest(Database.connect(), principal, new Date());
+  } catch (thrown) {
+    const { code } = from(thrown);
+    if (code !== "storage_unavailable") throw thrown;
+    log.warn("request_not_counted", { code });
+  }
 }
 
 function verifier(): ReturnType<typeof Key.verifier> {

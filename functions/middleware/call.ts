@@ -23,6 +23,7 @@ export function call(): MiddlewareObj<Event, Result, Error> {
         requestIdGiven,
         route,
         principal: { keyId: "", role: "anonymous", scopes: [], limits: noLimits },
+        keyUnchecked: false,
         log: Log.create({ request_id: requestId, function: context.functionName }),
         deadline:
           Math.min(

@@ -69,7 +69,7 @@ function maxConcurrency(
 }
 
 /** How the functions reach the queues: the SDK's own variable, and the address of each queue. */
-export function settings(server: QueueServer): Record<string, string> {
+export function settings(server: Pick<QueueServer, "url" | "queues">): Record<string, string> {
   return {
     AWS_ENDPOINT_URL_SQS: server.url,
     ...Object.fromEntries(Object.entries(server.queues).map(([name, { url }]) => [urlVariable(name), url])),
@@ -79,7 +79,7 @@ export function settings(server: QueueServer): Record<string, string> {
 export interface StartOptions {
   readonly wiring: Wiring;
   /** Undefined when no queue is wired. */
-  readonly server: QueueServer | undefined;
+  readonly server: Pick<QueueServer, "queues" | "client"> | undefined;
   readonly lambda: Lambda;
   readonly timeScale: number;
   readonly region: string;

@@ -1,6 +1,7 @@
 import * as fs from "node:fs";
 import { join, resolve } from "node:path";
 import { Command } from "commander";
+import * as Config from "#core/config";
 import { packageRoot } from "#local/home";
 import { type Context, type Exit, exit, UsageError } from "#scripts/context";
 import * as Picture from "#scripts/picture";
@@ -48,21 +49,27 @@ async function smoke(context: Context, options: Options): Promise<Exit> {
         `${[cells[0]?.padEnd(width), cells[1]?.padStart(6), cells[2]?.padStart(6), cells[3]].join("  ")}\n`,
       );
     if (!options.json) row(["CALL", "STATUS", "MS", "RESULT"]);
+    const show = (outcome: Outcome) => {
+      if (options.json) return;
+      const { name, status, ms, why } = outcome;
+      row([
+        name,
+        String(status ?? "-"),
+        String(ms),
+        why === null ? outcome.outcome : `${outcome.outcome}: ${Text.shown(why)}`,
+      ]);
+    };
     const outcomes = await run(server, cases, {
       picture: bytes,
       modelServer: context.env.VLLM_BASE_URL ? new URL(context.env.VLLM_BASE_URL) : undefined,
       signal: context.signal,
-      onOutcome: (outcome) => {
-        if (options.json) return;
-        const { name, status, ms, why } = outcome;
-        row([
-          name,
-          String(status ?? "-"),
-          String(ms),
-          why === null ? outcome.outcome : `${outcome.outcome}: ${Text.shown(why)}`,
-        ]);
-      },
+      onOutcome: show,
     });
+    if (context.env.S3_BUCKET) {
+      const outcome = await conditionalWrites(context);
+      outcomes.push(outcome);
+      show(outcome);
+    }
     const count = (wanted: Outcome["outcome"]) => outcomes.filter(({ outcome }) => outcome === wanted).length;
     const totals = { ok: count("ok"), failed: count("failed"), skipped: count("skipped") };
     if (options.json)
@@ -72,6 +79,22 @@ async function smoke(context: Context, options: Options): Promise<Exit> {
   } finally {
     await server.close();
   }
+}
+
+/** The bucket of this environment, as it is under `sst shell` and beside a `.env`: asked itself, and what it did is kept. */
+async function conditionalWrites({ env }: Context): Promise<Outcome> {
+  const startedAt = Date.now();
+  const { complaint } = await import("#local/bucket-proof");
+  const why = (await complaint(Config.environment(Config.withAliases(env).env))) ?? null;
+  const outcome = why === null ? "ok" : "failed";
+  return {
+    name: "the bucket refuses to overwrite",
+    route: "-",
+    status: null,
+    ms: Date.now() - startedAt,
+    outcome,
+    why,
+  };
 }
 
 /** The smallest picture of samples/: a quick one, for the stand-in reads it several times. */
