@@ -126,6 +126,14 @@ describe("the currency of an amount", () => {
     expect(read("24.99 KM", { currency: "KM" }).total).toMatchObject({ currency: "BAM" });
   });
 
+  test("a letter that a sign is misread as needs support from elsewhere on the paper", () => {
+    expect(read("S12.50").total).toEqual({ value: "12.5", currency: null });
+    expect(read("S12.50", { currency: "USD" }).total).toEqual({ value: "12.5", currency: null });
+    expect(read("E12.50", { currency: "E" })).toMatchObject({ field: undefined, total: { currency: null } });
+    expect(read("E12.50", { currency: "SZL" }).total).toMatchObject({ currency: "SZL" });
+    expect(read("E12.50", { address: "Mbabane, Eswatini" }).total).toMatchObject({ currency: "SZL" });
+  });
+
   test("three decimals beside grouping say nothing of the document's signs, and are open by themselves", () => {
     expect(read("1.591,600").total).toEqual({ value: "1591.6", currency: null, ambiguous: true });
     expect(read("1,591.600", { currency: "IDR" }).total).toMatchObject({ value: "1591600", ambiguous: true });

@@ -92,7 +92,7 @@ export function candidates(mark: string): readonly string[] | undefined {
  */
 export function stated(printed: string): Marks.Mark | undefined {
   const text = fold(printed);
-  if (!text) return undefined;
+  if (!text || Marks.isMisread(text)) return undefined;
   const whole = markOf(text);
   if (whole) return whole;
   const named = namedIn(text);

@@ -288,6 +288,11 @@ export function isIso(code: string): boolean {
  */
 const words = new Set(["TOP", "ALL", "PEN", "CUP", "TRY", "MOP", "GEL", "LAK", "SOS", "DOP", "SVC", "STD"]);
 
+/** True for a letter that is a mark (SOS, SZL, LSL, GMD, HTG) and what `$`, `£`, `€` and codes of tax are misread as. */
+export function isMisread(text: string): boolean {
+  return /^[SEMDG]\.?$/.test(text);
+}
+
 export function isWord(code: string): boolean {
   return words.has(code);
 }

@@ -13,7 +13,7 @@ export interface Printed {
   dash: boolean;
   /** What is printed beside it as a currency. Null without; no codes where no table knows the mark. */
   mark: Mark | null;
-  /** The mark is a code that is also a word of receipts, and nothing else. */
+  /** The mark is a code that is also a word of receipts, or a letter that signs are misread as, and nothing else. */
   word: boolean;
   /** A price for a measure: "1,579 €/L". */
   perUnit: boolean;
@@ -263,9 +263,12 @@ function marksOf(sides: Sides, core: Core): { mark: Mark | null; word: boolean; 
   const single = known.filter(({ codes }) => codes.length === 1);
   const [code = ""] = single[0]?.codes ?? [];
   const word = single.length === 1 && Marks.isWord(code);
-  const printedAsCode = word && [sides.prefix, sides.suffix].some((side) => side.includes(code));
+  const both = [sides.prefix, sides.suffix];
+  // "S12.50" and "E 12,50" are dollars, pounds and euros that were misread more often than shillings and emalangeni.
+  const letter = known.length === 1 && single.length === 1 && both.some((side) => Marks.isMisread(side));
+  const needsSupport = letter || (word && both.some((side) => side.includes(code)));
   const weak = known.length === 1 && isCents(core) && /^[A-Z]{2}$/.test(sides.suffix);
-  return { mark: found.length > known.length ? unknown : (mark ?? null), word: printedAsCode, weak };
+  return { mark: found.length > known.length ? unknown : (mark ?? null), word: needsSupport, weak };
 }
 
 interface Place {
