@@ -97,15 +97,23 @@ type App = Synthesis["app"] & Record<string, unknown>;
 
 /** What `app()` of sst.config.ts says for a stage. */
 async function appOf(stage: string): Promise<App> {
+  return (await configOf(stage)).app({ stage });
+}
+
+/** sst.config.ts by itself, with the globals of SST that it uses before it loads infra/. */
+async function configOf(
+  stage: string,
+): Promise<{ app(input: { stage: string }): App; run(): Promise<unknown> }> {
   const source = await fs.readFile(join(root, "sst.config.ts"), "utf8");
-  const { code } = await transform(`const $config = (config) => config;\n${source}`, {
-    loader: "ts",
-    format: "esm",
-  });
-  const config = (await import(`data:text/javascript,${encodeURIComponent(code)}`)) as {
-    default: { app(input: { stage: string }): App };
-  };
-  return config.default.app({ stage });
+  const globals = `const $config = (config) => config; const $app = { stage: ${JSON.stringify(stage)} };`;
+  const { code } = await transform(`${globals}\n${source}`, { loader: "ts", format: "esm" });
+  const config = await import(`data:text/javascript,${encodeURIComponent(code)}`);
+  return config.default;
+}
+
+/** Asks sst.config.ts for a stage that it has to refuse. @throws with its own words; with others if it does not. */
+export async function refused(stage: string): Promise<void> {
+  await (await configOf(stage)).run();
 }
 
 /** sst.config.ts and infra/ in one file, with the globals that SST gives them; beside SST's packages, so that they are found. */
