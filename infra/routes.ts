@@ -10,6 +10,7 @@ export const scopes = [
   "debug:run",
   "debug:read_raw",
   "runs:delete",
+  "extracts:delete",
   "admin:pod",
   "admin:all_keys",
 ] as const;
@@ -40,6 +41,14 @@ export const routes = [
   { method: "POST", path: "/v1/extract", function: "extract", access: "extract:run" },
   { method: "POST", path: "/v1/uploads", function: "uploads", access: "extract:run" },
   { method: "GET", path: "/v1/extracts/{request_id}", function: "extracts", access: "extract:run" },
+  {
+    method: "DELETE",
+    path: "/v1/extracts/{request_id}",
+    function: "extracts",
+    access: "extracts:delete",
+  },
+  { method: "DELETE", path: "/v1/uploads/{ref}", function: "uploads", access: "extracts:delete" },
+  { method: "DELETE", path: "/v1/data", function: "uploads", access: "extracts:delete" },
   { method: "POST", path: "/v1/batch_extract", function: "batch", access: "extract:run" },
   { method: "POST", path: "/v1/batch_extract_upload", function: "batch", access: "extract:run" },
   { method: "POST", path: "/v1/batch_extract_rerun", function: "batch", access: "extract:run" },

@@ -17,6 +17,11 @@ export function attemptKey(keyId: string, requestId: string, createdAt: Date, n:
   return `extracts/${dayOf(createdAt)}/${keyId}/${requestId}~attempt-${n}.json`;
 }
 
+/** What the records of an extract's attempts begin with, and nobody else's. */
+export function attemptPrefix(keyId: string, requestId: string, createdAt: Date): string {
+  return `extracts/${dayOf(createdAt)}/${keyId}/${requestId}~attempt-`;
+}
+
 /** What every object of a run's items begins with, and nobody else's: `~` is in no caller's id. */
 export function itemPrefix(keyId: string, runId: string, createdAt: Date): string {
   return `extracts/${dayOf(createdAt)}/${keyId}/${runId}~`;

@@ -106,6 +106,10 @@ export async function claim(
   const row = Database.rows(extractTable, found)[0];
   if (row === undefined) throw await Usage.refusal(db, user, 1, now);
   if (options.mustBeNew) return { claim: undefined, outlook };
+  if (row.status === "deleting" || row.status === "deleted")
+    throw new AppError("conflict", "an extract of this id was deleted: its id stays taken", {
+      details: { reason: "extract_deleted" },
+    });
   if (row.payloadHash !== wish.payloadHash)
     throw new AppError("conflict", "this id was used with another payload");
   const leftAlone = row.status === "running" && row.input === null && row.leaseUntil < now;

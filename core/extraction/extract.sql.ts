@@ -28,8 +28,13 @@ export const extractTable = sqliteTable(
     taskId: text("task_id").notNull(),
     /** sha256 over everything that decides the answer: the same id with another payload is a conflict. */
     payloadHash: text("payload_hash").notNull(),
-    /** `queued` waits for the worker; `failed` is final; `retryable` means that the next repeat tries again. */
-    status: text("status", { enum: ["running", "queued", "succeeded", "failed", "retryable"] }).notNull(),
+    /**
+     * `queued` waits for the worker; `failed` is final; `retryable` means that the next repeat tries again; of a `deleted`
+     * one only the id is left, which stays taken.
+     */
+    status: text("status", {
+      enum: ["running", "queued", "succeeded", "failed", "retryable", "deleting", "deleted"],
+    }).notNull(),
     createdAt: integer("created_at", { mode: "timestamp_ms" }).notNull(),
     endedAt: integer("ended_at", { mode: "timestamp_ms" }),
     /** Fencing token: raised by everyone who takes the work over; a commit with an older one moves nothing. */

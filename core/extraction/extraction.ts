@@ -323,7 +323,7 @@ export async function get(
   const row = id.includes("~")
     ? await itemRow(stores.db, keyId, id)
     : await Claims.find(stores.db, keyId, id);
-  if (row === undefined) throw notFound();
+  if (row === undefined || row.status === "deleting" || row.status === "deleted") throw notFound();
   const alive = row.status === "running" && (row.input !== null || row.leaseUntil.getTime() > Date.now());
   if (row.status === "queued" || alive) return { kind: "running", running: running(row.requestId) };
   const artifact = await storedOf(stores, input.log, row);

@@ -15,6 +15,7 @@ import * as Claims from "./claim.ts";
 import { storedBefore } from "./conclude.ts";
 import { extractTable, idempotencyTable } from "./extract.sql.ts";
 import { ensureProbe, type ProbeMessage, type SingleMessage } from "./handover.ts";
+import * as Remove from "./remove.ts";
 import type { Services } from "./services.ts";
 import { discardInput } from "./work.ts";
 
@@ -113,6 +114,8 @@ export interface Repairs {
   requeued: number;
   stored: number;
   inputs: number;
+  /** Removals that were cut off. */
+  deleted: number;
   probes: number;
 }
 
@@ -121,7 +124,7 @@ export interface Repairs {
  * rows, inputs of ended extracts, a probe message that was lost. In bounded steps; the next minute does the rest.
  */
 export async function reconcile(services: Stores, log: Log): Promise<Repairs> {
-  const repairs: Repairs = { interrupted: 0, requeued: 0, stored: 0, inputs: 0, probes: 0 };
+  const repairs: Repairs = { interrupted: 0, requeued: 0, stored: 0, inputs: 0, deleted: 0, probes: 0 };
   const { db, times } = services;
   const now = Date.now();
   const before = (ms: number) => new Date(now - ms);
@@ -184,6 +187,14 @@ export async function reconcile(services: Stores, log: Log): Promise<Repairs> {
   await each(endedWithInput, async (row) => {
     await discardInput(services, log, row);
     repairs.inputs += 1;
+  });
+  const cutOff = and(
+    eq(extractTable.status, "deleting"),
+    lt(extractTable.endedAt, before(times.unsentGraceMs)),
+  );
+  await each(cutOff, async (row) => {
+    await Remove.finish(services, log, row);
+    repairs.deleted += 1;
   });
   const waiting = await select(
     and(eq(extractTable.status, "queued"), eq(extractTable.waitingFor, "model_server")),

@@ -203,7 +203,7 @@ describe("keys", () => {
     expect(second.api_key).not.toBe(first.api_key);
     expect(second.starts).toHaveLength(2);
     expect((await fresh()(first.api_key))?.keyId).toBe("rotated");
-    expect((await fresh()(second.api_key))?.scopes).toEqual(["extract:run", "debug:run"]);
+    expect((await fresh()(second.api_key))?.scopes).toEqual(Key.presets.debugger);
     const third = await Key.rotate(database.db, pepper, { keyId: "rotated", overlapMs: 0 });
     await expect.poll(() => fresh()(first.api_key)).toBeUndefined();
     expect(await fresh()(second.api_key)).toBeUndefined();

@@ -7,7 +7,7 @@ export type Role = (typeof roles)[number];
 /** Roles are presets; the scopes that were stored are what counts (API.md, "Scopes"). */
 export const presets: Record<Role, readonly Scope[]> = {
   client: ["extract:run"],
-  debugger: ["extract:run", "debug:run"],
+  debugger: ["extract:run", "debug:run", "extracts:delete"],
   admin: allScopes,
 };
 

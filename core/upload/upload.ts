@@ -19,7 +19,7 @@ import { uploadTable } from "./upload.sql.ts";
  * read(…)       its bytes, the same ones at every read, for the key that announced it
  * announced(…)  what many refs stand for
  * pin(…)        keeps the versions that were seen first, of many
- * sweep(…)      removes what is older than a week
+ * sweep(…)      removes what is older than a week; before that, a caller does (remove.ts)
  */
 
 const kinds = ["image", "manifest", "data"] as const;
@@ -332,7 +332,7 @@ export async function sweep(stores: Stores, log: Log, limit = 200): Promise<numb
 }
 
 /** Somebody has yet to read the upload: an item, or an extract in line. */
-const wanted = sql`(EXISTS (SELECT 1 FROM ${itemTable} WHERE ${itemTable.objectKey} = ${uploadTable.objectKey}
+export const wanted = sql`(EXISTS (SELECT 1 FROM ${itemTable} WHERE ${itemTable.objectKey} = ${uploadTable.objectKey}
     AND source_kind = 'upload' AND ${itemTable.status} IN ('queued', 'running'))
   OR ${uploadTable.objectKey} IN (SELECT json_extract(input, '$.objectKey') FROM extract
     WHERE status IN ('queued', 'running') AND input IS NOT NULL))`;

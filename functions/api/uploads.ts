@@ -1,11 +1,15 @@
+import * as z from "zod";
 import * as Bucket from "#core/artifact/bucket";
 import * as Config from "#core/config";
 import * as Database from "#core/db/client";
 import { reachesAll } from "#core/key/visible";
+import * as Remove from "#core/upload/remove";
 import * as Upload from "#core/upload/upload";
 import { idempotencyKeyOf } from "#functions/headers";
 import { api, operation } from "#functions/http";
 import * as Limits from "#infra/limits";
+
+const keyId = z.string().max(64).optional();
 
 export const operations = {
   "POST /v1/uploads": operation({
@@ -25,6 +29,56 @@ export const operations = {
         },
       );
       return { status: 201, body: upload, headers: replayed ? { "Idempotent-Replayed": "true" } : {} };
+    },
+  }),
+  "DELETE /v1/uploads/{ref}": operation({
+    summary: "Delete an upload",
+    description:
+      "Removes what was announced by `POST /v1/uploads` (`image_ref` or `manifest_ref`) and put there, before its week is over. 409 while an item of a run, an extract in line or the check of a manifest has yet to read it.",
+    params: z.object({ ref: z.string() }),
+    query: z.strictObject({
+      key_id: keyId.meta({ description: "Another key's upload; with the scope `admin:all_keys` only." }),
+    }),
+    responses: {
+      200: {
+        description: "It is gone",
+        schema: z.object({ deleted: z.object({ inputs: z.int() }) }),
+      },
+    },
+    errors: ["conflict"],
+    run: async ({ params, query, call }) => ({
+      status: 200,
+      body: {
+        deleted: await Remove.remove({ db: Database.connect(), bucket: Bucket.connect() }, call.log, {
+          ref: params.ref,
+          keyId: query.key_id,
+          principal: call.principal,
+        }),
+      },
+    }),
+  }),
+  "DELETE /v1/data": operation({
+    summary: "Delete pictures below the data root",
+    description:
+      "Removes what was uploaded with `kind: data`: a picture, or with a path that ends in `/` a folder with all that is in it. Whether something reads it is not looked at: items of runs that have yet to read it fail. `complete: false`: there was no time for all of it, the same call goes on.",
+    query: z.strictObject({
+      path: z.string().min(1).max(1024).meta({
+        description:
+          "Below your own folder, as in `POST /v1/uploads`: `receipts/1.png`, `receipts/`. One that begins with `shared/` is there, and needs the scope `admin:all_keys`.",
+      }),
+      key_id: keyId.meta({ description: "Another key's folder; with the scope `admin:all_keys` only." }),
+    }),
+    responses: {
+      200: {
+        description: "It is gone",
+        schema: z.object({ deleted: z.object({ inputs: z.int() }), complete: z.boolean() }),
+      },
+    },
+    errors: ["not_found"],
+    run: async ({ query, call }) => {
+      const from = { path: query.path, keyId: query.key_id, principal: call.principal };
+      const { inputs, complete } = await Remove.removeData(Bucket.connect(), call.log, from, call.deadline);
+      return { status: 200, body: { deleted: { inputs }, complete } };
     },
   }),
 };

@@ -265,6 +265,7 @@ const tags: Record<string, { tag: string; description: string }> = {
   extract: { tag: "Extracts", description: "One picture in, checked JSON out." },
   extracts: { tag: "Extracts", description: "One picture in, checked JSON out." },
   uploads: { tag: "Uploads", description: "Signed addresses for what is too large for a JSON body." },
+  data: { tag: "Uploads", description: "Signed addresses for what is too large for a JSON body." },
   batch_extract: { tag: "Runs", description: "Many pictures in one run." },
   batch_extract_upload: { tag: "Runs", description: "Many pictures in one run." },
   batch_extract_rerun: { tag: "Runs", description: "Many pictures in one run." },

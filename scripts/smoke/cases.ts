@@ -2,6 +2,7 @@
 import * as z from "zod";
 import { batches } from "#scripts/smoke/batches";
 import type { Bench, Case } from "#scripts/smoke/case";
+import { deletions } from "#scripts/smoke/deletions";
 import { extract, idOf, refusals, uploads, withoutExtract } from "#scripts/smoke/extracts";
 import { cases as modelServer } from "#scripts/smoke/model-server";
 
@@ -233,6 +234,7 @@ export const cases: readonly Case[] = [
   ...tasks,
   ...extract,
   ...uploads,
+  ...deletions,
   ...batches,
   ...refusals,
   ...debug,

@@ -107,11 +107,12 @@ const Upload = z.object({
   method: z.literal("PUT"),
   headers: z.record(z.string(), z.string()),
 });
-const uploadOf = (bench: Bench) => Upload.parse(bench.kept.get("upload")?.json);
-const withoutUpload = (bench: Bench) => (bench.kept.has("upload") ? undefined : "nothing was announced");
-const put = (bench: Bench) => {
+export const uploadOf = (bench: Bench) => Upload.parse(bench.kept.get("upload")?.json);
+export const withoutUpload = (bench: Bench) =>
+  bench.kept.has("upload") ? undefined : "nothing was announced";
+export const put = (bench: Bench, signed: Record<string, string>) => {
   // The length is set by the client from the body.
-  const { "Content-Length": _, ...headers } = uploadOf(bench).headers;
+  const { "Content-Length": _, ...headers } = signed;
   return { method: "PUT" as const, path: "/", rawBody: new Uint8Array(bench.picture), headers };
 };
 export const mimeTypeOf = ({ picture }: Bench) =>
@@ -138,7 +139,7 @@ export const uploads: Case[] = [
     route: "POST /v1/uploads",
     skip: withoutUpload,
     elsewhere: (bench) => uploadOf(bench).upload_url,
-    request: put,
+    request: (bench) => put(bench, uploadOf(bench).headers),
     wants: { status: 200 },
   },
   {
@@ -146,7 +147,7 @@ export const uploads: Case[] = [
     route: "POST /v1/uploads",
     skip: withoutUpload,
     elsewhere: (bench) => uploadOf(bench).upload_url,
-    request: put,
+    request: (bench) => put(bench, uploadOf(bench).headers),
     wants: { status: 412 },
   },
   {

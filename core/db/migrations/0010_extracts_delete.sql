@@ -1,0 +1,1 @@
+UPDATE `key` SET `scopes` = json_insert(`scopes`, '$[#]', 'extracts:delete') WHERE `role` = 'admin' AND (SELECT count(DISTINCT value) FROM json_each(`scopes`) WHERE value IN ('extract:run', 'debug:run', 'debug:read_raw', 'runs:delete', 'admin:pod', 'admin:all_keys')) = 6;

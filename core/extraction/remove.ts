@@ -1,0 +1,131 @@
+import { and, eq, sql } from "drizzle-orm";
+import * as Artifacts from "#core/artifact/artifact";
+import * as Bucket from "#core/artifact/bucket";
+import * as Database from "#core/db/client";
+import { AppError } from "#core/error";
+import * as Id from "#core/id";
+import type { Principal } from "#core/key/key";
+import { visibleKey } from "#core/key/visible";
+import type { Log } from "#core/log";
+import * as Run from "#core/run/run";
+import type * as Claims from "./claim.ts";
+import { extractTable as extract } from "./extract.sql.ts";
+import type { Services } from "./services.ts";
+
+/*
+ * remove(…)     a caller wants an extract to be gone
+ * finish(…)     goes on with one whose removal was cut off
+ * objectsOf(…)  what of an extract lies in the bucket, and goes
+ */
+
+type Stores = Pick<Services, "db" | "bucket">;
+
+/** What was removed: the extract, and the copy of its picture where one was kept for the queue. */
+export interface Deleted {
+  extracts: number;
+  inputs: number;
+}
+
+const notFound = () => new AppError("not_found", "there is no extract with this id");
+
+/**
+ * Removes an extract: its artifact, the records of its attempts, the copy of its picture, and all of its row but the id,
+ * which stays taken. What waits in line is not read any more. An upload that it was read from is the caller's still.
+ * The row first, so that nobody works on it any more and a removal that is cut off is found (`finish`).
+ * @throws AppError `not_found` alike for unknown, removed and somebody else's; `conflict` for an item of a run
+ *   (`details.reason` `item_of_run`) and for one that a call or a worker has (`extract_running`); `storage_unavailable`:
+ *   the same call again.
+ */
+export async function remove(
+  stores: Stores,
+  log: Log,
+  wanted: { requestId: string; keyId: string | undefined; principal: Principal },
+): Promise<Deleted> {
+  const { requestId: id, principal } = wanted;
+  const keyId = visibleKey(principal, wanted.keyId, { log, action: "delete", what: "extract", id });
+  if (!Id.isReadableId(id)) throw notFound();
+  if (id.includes("~")) {
+    if ((await Run.itemBy(stores.db, keyId, id)) === undefined) throw notFound();
+    throw new AppError("conflict", "this is an item of a run: delete the run", {
+      details: { reason: "item_of_run" },
+    });
+  }
+  const now = new Date();
+  const mine = and(eq(extract.keyId, keyId), eq(extract.requestId, id));
+  // A call whose instance died is nobody's any more when its lease is over.
+  const isFree = sql`(${extract.status} NOT IN ('running', 'deleted') OR (${extract.status} = 'running' AND ${extract.leaseUntil} < ${now.getTime()}))`;
+  const [, found] = await Database.batch(stores.db, [
+    stores.db.query
+      .update(extract)
+      .set({
+        status: "deleting",
+        token: sql`${extract.token} + 1`,
+        endedAt: now,
+        ...nothingKept,
+      })
+      .where(and(mine, isFree)),
+    stores.db.query.select().from(extract).where(mine),
+  ]);
+  const row = Database.rows(extract, found)[0];
+  if (row === undefined || row.status === "deleted") throw notFound();
+  if (row.status !== "deleting")
+    throw new AppError("conflict", "the extract is being worked on: delete it when it has ended", {
+      details: { reason: "extract_running" },
+      retryAfterS: 2,
+    });
+  const deleted = await finish(stores, log, row);
+  log.info("extract_deleted", { extract_id: id, key_id: keyId, inputs: deleted.inputs });
+  return deleted;
+}
+
+/** Of a row that stands for the id alone: no hash of a picture, no words of a failure, no address. */
+const nothingKept = {
+  payloadHash: "",
+  artifactRel: null,
+  schemaOk: null,
+  errorCode: null,
+  errorMessage: null,
+  errorDetails: null,
+  pendingArtifact: null,
+  handedOverAt: null,
+  sentAt: null,
+  notBefore: null,
+  waitingFor: null,
+} as const;
+
+/** Removes what lies in the bucket of an extract that is being removed, then what is left in its row. May be repeated. */
+export async function finish({ db, bucket }: Stores, log: Log, row: Claims.Row): Promise<Deleted> {
+  const input = row.input?.temporary ? row.input.objectKey : undefined;
+  for (const rel of await objectsOf(bucket, log, row)) await Bucket.remove(bucket, log, rel);
+  if (input !== undefined) await Bucket.remove(bucket, log, input);
+  const [done] = await Database.batch(db, [
+    db.query
+      .update(extract)
+      .set({ status: "deleted", input: null })
+      .where(
+        and(
+          eq(extract.keyId, row.keyId),
+          eq(extract.requestId, row.requestId),
+          eq(extract.status, "deleting"),
+        ),
+      ),
+  ]);
+  return { extracts: done?.rowsAffected ?? 0, inputs: input === undefined ? 0 : 1 };
+}
+
+/** The keys of an extract's artifact and of the records of its attempts. @throws AppError `storage_unavailable`. */
+export async function objectsOf(
+  bucket: Bucket.Bucket,
+  log: Log,
+  row: Pick<Claims.Row, "keyId" | "requestId" | "createdAt">,
+): Promise<string[]> {
+  const { keyId, requestId, createdAt } = row;
+  const prefix = Artifacts.attemptPrefix(keyId, requestId, createdAt);
+  const rels = [Artifacts.extractKey(keyId, requestId, createdAt)];
+  for (let token: string | undefined; ; ) {
+    const page = await Bucket.list(bucket, log, { prefix, token });
+    rels.push(...page.objects.map(({ rel }) => rel));
+    token = page.next;
+    if (token === undefined) return rels;
+  }
+}

@@ -1,0 +1,105 @@
+import { and, eq, sql } from "drizzle-orm";
+import * as Bucket from "#core/artifact/bucket";
+import * as Database from "#core/db/client";
+import { AppError, invalidRequest } from "#core/error";
+import type { Principal } from "#core/key/key";
+import { reachesAll, visibleKey } from "#core/key/visible";
+import type { Log } from "#core/log";
+import * as Key from "#core/run/source/key";
+import { uploadTable } from "./upload.sql.ts";
+import { type Stores, wanted } from "./upload.ts";
+
+/*
+ * remove(…)      an upload, before its week is over
+ * removeData(…)  a picture, or a folder of them, below the data root
+ */
+
+/**
+ * Removes an upload and what was put there. The row first: from then on nobody can begin to need it.
+ * @throws AppError `not_found` alike for unknown and somebody else's refs; `conflict` (`details.reason` `upload_in_use`)
+ *   while an item, an extract in line or a manifest's check has yet to read it; `storage_unavailable`.
+ */
+export async function remove(
+  stores: Stores,
+  log: Log,
+  from: { ref: string; keyId: string | undefined; principal: Principal },
+): Promise<{ inputs: number }> {
+  const { ref, principal } = from;
+  const keyId = visibleKey(principal, from.keyId, { log, action: "delete", what: "upload", id: ref });
+  const mine = and(eq(uploadTable.ref, ref), eq(uploadTable.keyId, keyId));
+  const isChecked = sql`EXISTS (SELECT 1 FROM run WHERE state = 'planning'
+    AND json_extract(planning, '$.objectKey') = ${uploadTable.objectKey})`;
+  const { db } = stores;
+  const [found, removed] = await Database.batch(db, [
+    db.query.select().from(uploadTable).where(mine),
+    db.query.delete(uploadTable).where(and(mine, sql`NOT ${wanted}`, sql`NOT ${isChecked}`)),
+  ]);
+  const row = Database.rows(uploadTable, found)[0];
+  if (row === undefined) throw new AppError("not_found", "there is no upload with this ref");
+  if (removed?.rowsAffected !== 1)
+    throw new AppError("conflict", "a run or an extract has yet to read this upload", {
+      details: { reason: "upload_in_use" },
+    });
+  await Bucket.remove(stores.bucket, log, row.objectKey);
+  return { inputs: 1 };
+}
+
+/** Objects that are removed at once. */
+const removals = 16;
+
+/**
+ * Removes what lies at a path below the caller's own folder of the data root, or below `shared/` with the scope
+ * `admin:all_keys`; a path that ends in `/` is a folder with all that is in it.
+ * @param deadline - epoch milliseconds after which nothing new is begun.
+ * @returns how many, and whether that was all: the same call goes on.
+ * @throws AppError `invalid_request` for a path that cannot be one, `forbidden` for `shared/`, and for files that the
+ *   local loop serves read-only; `not_found` when nothing lies there, `storage_unavailable`.
+ */
+export async function removeData(
+  bucket: Bucket.Bucket,
+  log: Log,
+  from: { path: string; keyId: string | undefined; principal: Principal },
+  deadline: number,
+): Promise<{ inputs: number; complete: boolean }> {
+  const { path, principal } = from;
+  const isFolder = path.endsWith("/");
+  const isShared = path.startsWith("shared/");
+  const keyId = visibleKey(principal, from.keyId, { log, action: "delete", what: "data" });
+  if (isShared && !reachesAll(principal))
+    throw new AppError("forbidden", "only a key with admin:all_keys may remove from shared/", {
+      details: { reason: "shared_is_for_admins" },
+    });
+  const key = isShared ? path : `${keyId}/${path}`;
+  const problem = Key.shapeProblem(isFolder ? key.slice(0, -1) : key);
+  if (problem !== undefined) throw invalidRequest([{ path: "path", message: problem }]);
+  const rel = `${Key.dataRoot}${key}`;
+  let inputs = 0;
+  for (;;) {
+    const page = await Bucket.list(bucket, log, { prefix: rel });
+    // `a.png` is also how `a.png.old` begins.
+    const rels = page.objects.map((object) => object.rel).filter((each) => isFolder || each === rel);
+    for (let i = 0; i < rels.length; i += removals) {
+      const some = rels.slice(i, i + removals);
+      await Promise.all(some.map((each) => removed(bucket, log, each)));
+      inputs += some.length;
+      if (Date.now() >= deadline) return { inputs, complete: false };
+    }
+    if (page.next === undefined || !isFolder) break;
+  }
+  if (inputs === 0) throw new AppError("not_found", "nothing lies there");
+  log.info("data_deleted", { key_id: isShared ? "shared" : keyId, inputs });
+  return { inputs, complete: true };
+}
+
+async function removed(bucket: Bucket.Bucket, log: Log, rel: string): Promise<void> {
+  try {
+    await Bucket.remove(bucket, log, rel);
+  } catch (thrown) {
+    const cause = thrown instanceof Error && thrown.cause instanceof Error ? thrown.cause : undefined;
+    // A file of the folder that the local loop serves (local/s3/overlay.ts); a right that is missing says the same name.
+    if (cause?.name !== "AccessDenied" || !/read-only/.test(cause.message)) throw thrown;
+    throw new AppError("forbidden", "this is a file of a folder that is served read-only", {
+      details: { reason: "read_only" },
+    });
+  }
+}
