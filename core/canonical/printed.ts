@@ -266,7 +266,7 @@ function marksOf(sides: Sides, core: Core): { mark: Mark | null; word: boolean; 
   const both = [sides.prefix, sides.suffix];
   // "S12.50" and "E 12,50" are dollars, pounds and euros that were misread more often than shillings and emalangeni.
   const letter = known.length === 1 && single.length === 1 && both.some((side) => Marks.isMisread(side));
-  const needsSupport = letter || (word && both.some((side) => side.includes(code)));
+  const needsSupport = letter || (word && both.some((side) => side.replace(`${code}$`, "").includes(code)));
   const weak = known.length === 1 && isCents(core) && /^[A-Z]{2}$/.test(sides.suffix);
   return { mark: found.length > known.length ? unknown : (mark ?? null), word: needsSupport, weak };
 }

@@ -147,6 +147,8 @@ const forms: Record<string, [string, string | null]> = {
   "COP 1'250.000": ["1250000", "COP"],
   // Prices of one, with what they include; sums written out in full.
   "12.50 each": ["12.5", null],
+  "à 12,50": ["12.5", null],
+  "MOP$ 125.0": ["125", "MOP"],
   "£12.50 ea": ["12.5", "GBP"],
   "12.50 incl. VAT": ["12.5", null],
   "12,50 € inkl. MwSt.": ["12.5", "EUR"],

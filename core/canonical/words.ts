@@ -31,7 +31,7 @@ const coins = `${hundredths} коп копеек копейки копейка g
 
 /** What is printed behind or before an amount and says nothing of its currency: with and without tax, only, each. */
 const remarks =
-  "ttc ht tvac htva hors incl inkl incl. inc excl exkl exc net netto brutto nett only ohne ivaincl 税込 税込み 税抜 税抜き 税別 内税 外税 内 外 軽 込 軽減 非 含 只 整 正 含税 金 金額 也 일금 정";
+  "ttc ht tvac htva hors incl inkl incl. inc excl exkl exc net netto brutto nett only ohne ivaincl à 税込 税込み 税抜 税抜き 税別 内税 外税 内 外 軽 込 軽減 非 含 只 整 正 含税 金 金額 也 일금 정";
 
 /** The price of one: `12.50 each`. Beside whole numbers these count pieces. */
 const singly = "ea each";
