@@ -137,7 +137,7 @@ describe("a run whose items nobody has taken for two hours", () => {
     };
     await Work.work(services, copies[0] as unknown as Window.ItemMessage, job, silent);
     expect(await stores.run(row.runId)).toMatchObject({ epoch: epoch + 1, failed: 1 });
-    expect(await taken("plan")).toEqual([expect.objectContaining({ kind: "plan" })]);
+    expect((await taken("plan"))[0]).toMatchObject({ kind: "plan", run_uid: row.runUid });
   });
 
   test("is sent anew when its messages have outlived the queue's retention", async () => {

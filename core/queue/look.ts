@@ -49,7 +49,10 @@ export const lost = (seen: Seen, sentAt: Date): boolean => sentAt < seen.lostBef
  * @param messageMs - what one message takes of a worker.
  */
 export function overdueBefore(seen: Seen, messageMs: number, leastMs: number): Date {
-  const frontMs = (seen.visible * messageMs) / specs[seen.name].subscription.maxConcurrency;
+  const { maxConcurrency } = specs[seen.name].subscription;
+  // A mapping may have received more than it works on.
+  const inFront = seen.visible + Math.max(0, seen.inFlight - maxConcurrency);
+  const frontMs = (inFront * messageMs) / maxConcurrency;
   return new Date(Date.now() - Math.max(leastMs, patience * frontMs));
 }
 

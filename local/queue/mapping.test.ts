@@ -192,6 +192,25 @@ describe.concurrent("a group", () => {
   });
 });
 
+test("a group of which a receive brings many is worked on in order, one at a time, and behind a failure none overtakes it", async () => {
+  const names = Array.from({ length: 9 }, (_, number) => `many-${number}`);
+  await send(
+    "fifo",
+    names.map((name, number) => ({
+      name,
+      group: "many",
+      ...(number === 4 ? { fail: "report once" as const } : {}),
+    })),
+  );
+  await until(() => expect(ends("many-8")).toHaveLength(1), 30_000);
+  const order = traces("many-").map(({ event, name }) => `${event} ${name}`);
+  expect(order).toEqual(
+    [...names.slice(0, 5), ...names.slice(4)].flatMap((name) => [`begin ${name}`, `end ${name}`]),
+  );
+  // What waited behind the failure was given back, and did not have to wait until its own visibility ended.
+  expect(begins("many-5")[0]?.receives).toBeLessThanOrEqual(3);
+});
+
 test.concurrent("of a batch only the reported messages come back", async () => {
   await send("batches", [{ name: "batch-1" }, { name: "batch-2", fail: "report once" }, { name: "batch-3" }]);
   await until(() => expect(ends("batch-2")).toHaveLength(2));

@@ -1,11 +1,13 @@
 /**
  * An event source mapping by AWS's rules: it polls a queue, calls the function with batches, at most
  * `maxConcurrency` at a time, and deletes what succeeded. What failed, whichever way (a thrown error, a reported
- * failure, a kill, a timeout), is left alone: it comes back when its visibility ends, never sooner.
+ * failure, a kill, a timeout), is left alone: it comes back when its visibility ends, never sooner. Of a FIFO queue's group
+ * one batch is worked on at a time, however many of its messages a receive has brought.
  */
 import { availableParallelism } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import {
+  ChangeMessageVisibilityBatchCommand,
   DeleteMessageBatchCommand,
   type Message,
   type MessageAttributeValue,
@@ -24,6 +26,8 @@ export interface MappingOptions {
   readonly subscription: Omit<Subscription, "maxConcurrencySetting">;
   readonly lambda: Pick<Lambda, "invoke">;
   readonly region: string;
+  /** How long the queue keeps a received message invisible. */
+  readonly visibilityMs?: number;
   /** The emulator is away or refuses: told once until it works again. */
   readonly onTrouble?: (error: Error) => void;
 }
@@ -61,12 +65,14 @@ export function start(options: MappingOptions): Mapping {
   const { client, queue, lambda, region } = options;
   const { batchSize, maxConcurrency, partialResponses, function: functionName } = options.subscription;
   const calls = new Set<Promise<void>>();
+  /** Of a FIFO queue: messages of groups that are being worked on, each group's in order. They hold no slot. */
+  const behind = new Map<string, Received[]>();
   let stopping = false;
   /** A poll is out that waits for messages. */
   let polling = false;
   let wake: () => void = () => undefined;
 
-  const receive = async (count: number, waitSeconds: number): Promise<Message[]> => {
+  const receive = async (count: number, waitSeconds: number): Promise<Received[]> => {
     const { Messages } = await client.send(
       new ReceiveMessageCommand({
         QueueUrl: queue.url,
@@ -76,7 +82,9 @@ export function start(options: MappingOptions): Mapping {
         MessageAttributeNames: ["All"],
       }),
     );
-    return Messages ?? [];
+    // Visible again from then on, and somebody else's: it is not begun with any more.
+    const until = performance.now() + 0.9 * (options.visibilityMs ?? Number.POSITIVE_INFINITY);
+    return (Messages ?? []).map((message) => ({ message, until }));
   };
 
   let nextStartAt = 0;
@@ -88,37 +96,69 @@ export function start(options: MappingOptions): Mapping {
     if (at > now) await sleep(at - now);
   };
 
-  const call = async (messages: Message[]): Promise<void> => {
+  /** @returns whether all of it succeeded. */
+  const call = async (messages: Message[]): Promise<boolean> => {
     await turn();
     const ids = messages.map(({ MessageId }) => MessageId ?? "");
     const Records = messages.map((message) => record(message, queue, region));
     const outcome = await lambda.invoke(functionName, { Records });
-    if (outcome.type !== "result") return;
+    if (outcome.type !== "result") return false;
     const failed = partialResponses ? failedIds(outcome.payload, ids) : [];
     await remove(
       client,
       queue,
       messages.filter(({ MessageId }) => !failed.includes(MessageId ?? "")),
     );
+    return failed.length === 0;
+  };
+
+  /** What may begin of what was received: of each group the first, unless it is being worked on; the others wait. */
+  const first = (received: Received[]): Received[] =>
+    received.filter((each) => {
+      const group = groupOf(each.message);
+      if (group === undefined) return true;
+      const waiting = behind.get(group);
+      if (waiting === undefined) behind.set(group, []);
+      else waiting.push(each);
+      return waiting === undefined;
+    });
+
+  /**
+   * What comes next of a group. After a failure nothing: its later messages must not overtake it. They are given back,
+   * and the queue holds them until it has been dealt with.
+   */
+  const next = (batch: Received[], succeeded: boolean): Received[] => {
+    const group = batch[0] === undefined ? undefined : groupOf(batch[0].message);
+    if (group === undefined) return [];
+    const waiting = behind.get(group) ?? [];
+    const found = succeeded && !stopping ? waiting.shift() : undefined;
+    if (found !== undefined && found.until > performance.now()) return [found];
+    behind.delete(group);
+    if (waiting.length > 0) void giveBack(client, queue, waiting).catch(() => undefined);
+    return [];
   };
 
   /**
-   * One of the concurrent slots. After a batch it asks for the next itself, so that a freed group goes on at once;
-   * not while a poll is out, which the deletion has woken: it would find nothing.
+   * One of the concurrent slots. After a batch it takes what is next in the group, or asks for more itself, so that a
+   * freed group goes on at once; not while a poll is out, which the deletion has woken: it would find nothing.
    */
-  const work = async (messages: Message[]): Promise<void> => {
+  const work = async (batches: Received[]): Promise<void> => {
+    let batch = batches;
     try {
-      for (let batch = messages; batch.length > 0; ) {
-        await call(batch);
-        batch = stopping || polling ? [] : await receive(batchSize, 0);
+      while (batch.length > 0) {
+        const succeeded = await call(batch.map(({ message }) => message));
+        const following = next(batch, succeeded);
+        if (following.length > 0) batch = following;
+        else batch = stopping || polling ? [] : first(await receive(batchSize, 0));
       }
     } catch {
       // The functions are being stopped, or the emulator is: what was not deleted comes back.
+      next(batch, false);
     }
   };
 
-  const begin = (messages: Message[]): void => {
-    const running = work(messages).finally(() => {
+  const begin = (batch: Received[]): void => {
+    const running = work(batch).finally(() => {
       calls.delete(running);
       wake();
     });
@@ -137,9 +177,10 @@ export function start(options: MappingOptions): Mapping {
       }
       try {
         polling = true;
-        const messages = await receive(free * batchSize, pollSeconds).finally(() => {
+        const received = await receive(free * batchSize, pollSeconds).finally(() => {
           polling = false;
         });
+        const messages = first(received);
         for (let at = 0; at < messages.length; at += batchSize) begin(messages.slice(at, at + batchSize));
         pauseMs = 0;
       } catch (error) {
@@ -167,6 +208,24 @@ export function start(options: MappingOptions): Mapping {
     },
   };
 }
+
+interface Received {
+  message: Message;
+  /** By `performance.now()`. */
+  until: number;
+}
+
+/** They are visible again as soon as a queue can make them so without losing them (server.ts). */
+async function giveBack(client: SQSClient, { url }: Queue, received: Received[]): Promise<void> {
+  for (let at = 0; at < received.length; at += receiveMax) {
+    const Entries = received.slice(at, at + receiveMax).map(({ message: { ReceiptHandle } }, index) => ({
+      ...{ Id: String(index), ReceiptHandle, VisibilityTimeout: 1 },
+    }));
+    await client.send(new ChangeMessageVisibilityBatchCommand({ QueueUrl: url, Entries }));
+  }
+}
+
+const groupOf = ({ Attributes }: Message): string | undefined => Attributes?.MessageGroupId;
 
 /** Deletes messages; what the batch refuses is tried again, because a message that is left would run twice. */
 async function remove(client: SQSClient, { url }: Queue, messages: Message[]): Promise<void> {

@@ -3,6 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
   ChangeMessageVisibilityCommand,
+  DeleteMessageBatchCommand,
+  DeleteMessageCommand,
   GetQueueAttributesCommand,
   type Message,
   ReceiveMessageCommand,
@@ -34,10 +36,10 @@ async function run(timeScale = 1): Promise<QueueServer> {
 
 const url = (server: QueueServer, name: keyof typeof queues) => server.queues[name]?.url ?? "";
 
-async function receive(server: QueueServer, QueueUrl: string): Promise<Message[]> {
+async function receive(server: QueueServer, QueueUrl: string, MaxNumberOfMessages = 10): Promise<Message[]> {
   const command = new ReceiveMessageCommand({
     QueueUrl,
-    MaxNumberOfMessages: 10,
+    MaxNumberOfMessages,
     MessageSystemAttributeNames: ["All"],
   });
   return (await server.client.send(command)).Messages ?? [];
@@ -76,13 +78,36 @@ test("a restart keeps messages, their delay and what is in flight, with its grou
   await first.client.send(
     new SendMessageCommand({ QueueUrl: url(first, "later"), MessageBody: "delayed", DelaySeconds: 600 }),
   );
-  expect((await receive(first, item)).map(({ Body }) => Body)).toEqual(["1", "3"]);
+  // Of a group as many as there are, in their order, as SQS does.
+  expect((await receive(first, item, 2)).map(({ Body }) => Body)).toEqual(["1", "2"]);
   await first.close();
   const second = await run();
   expect(second.counts(url(second, "item"))).toEqual({ ready: 1, delayed: 0, inFlight: 2 });
   expect(second.counts(url(second, "later"))).toEqual({ ready: 0, delayed: 1, inFlight: 0 });
-  // Group "a" is still held by its first message.
-  expect(await receive(second, url(second, "item"))).toEqual([]);
+  // Group "a" is still held by its messages.
+  expect((await receive(second, url(second, "item"))).map(({ Body }) => Body)).toEqual(["3"]);
+});
+
+test("a delay of more than 15 minutes and a handle that nobody was given are refused, one by one in a batch", async () => {
+  const server = await run();
+  const QueueUrl = url(server, "later");
+  const late = { QueueUrl, MessageBody: "late", DelaySeconds: 901 };
+  await expect(server.client.send(new SendMessageCommand(late))).rejects.toThrow("DelaySeconds");
+  const Entries = [900, 901].map((DelaySeconds) => ({
+    Id: String(DelaySeconds),
+    MessageBody: "x",
+    DelaySeconds,
+  }));
+  const sent = await server.client.send(new SendMessageBatchCommand({ QueueUrl, Entries }));
+  expect(sent.Successful?.map(({ Id }) => Id)).toEqual(["900"]);
+  expect(sent.Failed).toEqual([expect.objectContaining({ Id: "901", Code: "InvalidParameterValue" })]);
+  const deleted = await server.client.send(
+    new DeleteMessageBatchCommand({ QueueUrl, Entries: [{ Id: "a", ReceiptHandle: "nonsense" }] }),
+  );
+  expect(deleted.Failed).toEqual([expect.objectContaining({ Id: "a", Code: "ReceiptHandleIsInvalid" })]);
+  await expect(
+    server.client.send(new DeleteMessageCommand({ QueueUrl, ReceiptHandle: "nonsense" })),
+  ).rejects.toThrow("receipt handle");
 });
 
 test("a changed setting reaches a queue that holds messages, and empties nothing", async () => {

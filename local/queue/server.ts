@@ -12,6 +12,7 @@ import { type QueueAttributeName, SetQueueAttributesCommand, SQSClient } from "@
 import { type FauxqsServer, startFauxqs } from "fauxqs";
 import type { QueueRight } from "#infra/access";
 import type { QueueSpec } from "#infra/queues";
+import * as Manners from "#local/queue/manners";
 
 export interface QueueServerOptions {
   /** Holds the messages; made when missing. One process at a time. */
@@ -82,7 +83,7 @@ const account = "000000000000";
 export async function start(options: QueueServerOptions): Promise<QueueServer> {
   const { region, timeScale } = options;
   const queues: Record<string, Queue & { deadLetter: Queue }> = {};
-  await oldestFirst();
+  await Manners.teach();
   const server = await onLoopback(
     () =>
       unsynced(() =>
@@ -278,32 +279,4 @@ function unsynced<T>(open: () => T): T {
   } finally {
     DatabaseSync.prototype.exec = exec;
   }
-}
-
-/** The part of the emulator's FIFO queue that hands out messages, by group. */
-interface Groups {
-  fifoMessages: Map<string, { sequenceNumber?: string }[]>;
-  dequeueFifo(...call: unknown[]): unknown;
-}
-
-let ordered = false;
-
-/**
- * Groups are looked through by the age of their first message, as far as anybody can tell of SQS. The emulator takes
- * them in the order in which they appeared: a run whose groups never run empty would keep everybody else waiting to
- * its end. There is no setting for it, and the class is not among the package's exports.
- */
-async function oldestFirst(): Promise<void> {
-  if (ordered) return;
-  ordered = true;
-  const module = new URL("sqs/sqsStore.js", import.meta.resolve("fauxqs"));
-  const { SqsQueue } = (await import(module.href)) as { SqsQueue: { prototype: Groups } };
-  const { dequeueFifo } = SqsQueue.prototype;
-  SqsQueue.prototype.dequeueFifo = function (...call) {
-    const age = (messages: { sequenceNumber?: string }[]) => messages[0]?.sequenceNumber ?? "";
-    const groups = [...this.fifoMessages].sort(([, a], [, b]) => (age(a) < age(b) ? -1 : 1));
-    this.fifoMessages.clear();
-    for (const [group, messages] of groups) this.fifoMessages.set(group, messages);
-    return dequeueFifo.apply(this, call);
-  };
 }

@@ -99,6 +99,7 @@ export async function start(options: StartOptions): Promise<{ stop(): Promise<vo
       const found = server.queues[queue];
       if (found === undefined) continue;
       const { client } = server;
+      const visibilityS = wiring.queues[queue]?.visibilityTimeoutSeconds;
       parts.push(
         Mapping.start({
           client,
@@ -106,6 +107,7 @@ export async function start(options: StartOptions): Promise<{ stop(): Promise<vo
           subscription,
           lambda,
           region,
+          ...(visibilityS === undefined ? {} : { visibilityMs: Math.ceil(visibilityS * timeScale) * 1000 }),
           onTrouble,
         }),
       );

@@ -1,0 +1,150 @@
+/**
+ * Where the emulator is kinder than SQS, or of another order: it takes SQS's manners here, so that what would fail in
+ * the cloud fails on a laptop. There are no settings for any of it, and its classes are not among the package's exports.
+ */
+
+interface Message {
+  sequenceNumber?: string;
+}
+
+/** The part of the emulator's FIFO queue that hands out messages, by group. */
+interface Fifo {
+  fifoMessages: Map<string, Message[]>;
+  /** Group → how many of its messages are in flight. */
+  fifoLockedGroups: Map<string, number>;
+  processTimers(): void;
+  dequeueFifo(maxCount: number, ...more: unknown[]): unknown[];
+}
+
+interface Entry {
+  Id: string;
+  DelaySeconds?: number;
+  ReceiptHandle?: string;
+}
+type Body = Partial<Entry> & { Entries?: Entry[] };
+type Handler = (body: Body, ...more: unknown[]) => unknown;
+interface Router {
+  register(action: string, handler: Handler): void;
+}
+
+/** As SQS says it of a whole request; the emulator makes an answer of it. */
+type SqsError = new (code: string, message: string) => Error;
+
+/** A message attribute's or parameter's longest delay (API reference, SendMessage). */
+const delayMostS = 900;
+/** What the emulator gives out; anything else is no handle of anybody's. */
+const handle = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+let taught = false;
+
+/** Once a process; for every emulator that is started after it. */
+export async function teach(): Promise<void> {
+  if (taught) return;
+  taught = true;
+  const load = (path: string) => import(new URL(path, import.meta.resolve("fauxqs")).href);
+  const { SqsQueue } = (await load("sqs/sqsStore.js")) as { SqsQueue: { prototype: Fifo } };
+  const { SqsRouter } = (await load("sqs/sqsRouter.js")) as { SqsRouter: { prototype: Router } };
+  const { SqsError } = (await load("common/errors.js")) as { SqsError: SqsError };
+  handOut(SqsQueue.prototype);
+  refuse(SqsRouter.prototype, SqsError);
+}
+
+/**
+ * Groups are looked through by the age of their first message, as far as anybody can tell of SQS. The emulator takes
+ * them in the order in which they appeared: a run whose groups never run empty would keep everybody else waiting to
+ * its end. And of each group it hands out one message only, SQS as many as possible ("SQS first attempts to return as
+ * many messages with the same message group ID as possible", developer guide, FIFO delivery logic).
+ */
+function handOut(queue: Fifo): void {
+  const { dequeueFifo } = queue;
+  queue.dequeueFifo = function (maxCount, ...more) {
+    this.processTimers();
+    const age = (messages: Message[]) => messages[0]?.sequenceNumber ?? "";
+    const older = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
+    // What came back when its visibility ended was put in front, one before the other.
+    for (const messages of this.fifoMessages.values())
+      messages.sort((a, b) => older(a.sequenceNumber ?? "", b.sequenceNumber ?? ""));
+    const groups = [...this.fifoMessages].sort(([, a], [, b]) => older(age(a), age(b)));
+    this.fifoMessages.clear();
+    for (const [group, messages] of groups) this.fifoMessages.set(group, messages);
+    const out: unknown[] = [];
+    const most = Math.min(maxCount, 10);
+    for (const [group] of groups) {
+      if (this.fifoLockedGroups.has(group)) continue;
+      let taken = 0;
+      while (out.length < most && this.fifoMessages.has(group)) {
+        this.fifoLockedGroups.delete(group);
+        const got = only(this, group, () => dequeueFifo.call(this, 1, ...more));
+        taken += got.length;
+        if (taken > 0) this.fifoLockedGroups.set(group, taken);
+        out.push(...got);
+        // All that was left of it went to the dead letters.
+        if (got.length === 0) break;
+      }
+    }
+    return out;
+  };
+}
+
+/** Does `take` while the queue has this group alone. */
+function only(queue: Fifo, group: string, take: () => unknown[]): unknown[] {
+  const all = queue.fifoMessages;
+  const alone = new Map([[group, all.get(group) ?? []]]);
+  queue.fifoMessages = alone;
+  try {
+    return take();
+  } finally {
+    queue.fifoMessages = all;
+    if (!alone.has(group)) all.delete(group);
+    // Whose visibility ended in this very moment.
+    for (const [other, messages] of alone)
+      if (all.get(other) !== messages) all.set(other, [...messages, ...(all.get(other) ?? [])]);
+  }
+}
+
+/** Delays that SQS does not take, and handles that it never gave out, of one message or of some in a batch. */
+function refuse(router: Router, SqsError: SqsError): void {
+  const { register } = router;
+  const delay = ({ DelaySeconds = 0 }: Partial<Entry>) =>
+    DelaySeconds >= 0 && DelaySeconds <= delayMostS
+      ? undefined
+      : {
+          Code: "InvalidParameterValue",
+          Message: `Value ${DelaySeconds} for parameter DelaySeconds is invalid. Reason: DelaySeconds must be >= 0 and <= ${delayMostS}.`,
+        };
+  const receipt = ({ ReceiptHandle = "" }: Partial<Entry>) =>
+    handle.test(ReceiptHandle)
+      ? undefined
+      : {
+          Code: "ReceiptHandleIsInvalid",
+          Message: `The input receipt handle "${ReceiptHandle}" is not valid.`,
+        };
+  const faults: Record<string, typeof delay | typeof receipt> = {
+    SendMessage: delay,
+    SendMessageBatch: delay,
+    DeleteMessage: receipt,
+    DeleteMessageBatch: receipt,
+    ChangeMessageVisibility: receipt,
+    ChangeMessageVisibilityBatch: receipt,
+  };
+  router.register = function (action, handler) {
+    const faultOf = faults[action];
+    register.call(this, action, faultOf === undefined ? handler : checked);
+    async function checked(body: Body, ...more: unknown[]): Promise<unknown> {
+      const { Entries } = body;
+      if (faultOf === undefined || Entries === undefined) {
+        const fault = faultOf?.(body);
+        if (fault !== undefined) throw new SqsError(fault.Code, fault.Message);
+        return handler(body, ...more);
+      }
+      const refused = Entries.flatMap((entry) => {
+        const fault = faultOf(entry);
+        return fault === undefined ? [] : [{ Id: entry.Id, SenderFault: true, ...fault }];
+      });
+      const good = Entries.filter((entry) => faultOf(entry) === undefined);
+      if (good.length === 0 && refused.length > 0) return { Successful: [], Failed: refused };
+      const answer = (await handler({ ...body, Entries: good }, ...more)) as { Failed?: unknown[] };
+      return { ...answer, Failed: [...(answer.Failed ?? []), ...refused] };
+    }
+  };
+}
