@@ -1,6 +1,7 @@
 import { createClient } from "@libsql/client/http";
 import * as Database from "#core/db/client";
 import { migrate } from "#core/db/migrate";
+import * as Wire from "#core/db/wire";
 import { AppError } from "#core/error";
 import * as Key from "#core/key/key";
 import type { Home } from "#local/home";
@@ -22,7 +23,9 @@ export interface Access {
  * Throws AppError when the pepper is another one or the database is away.
  */
 export async function ensure(home: Home, { url, authToken, overlapMs }: Access): Promise<string | undefined> {
-  const db = Database.wrap(createClient({ url, ...(authToken === undefined ? {} : { authToken }) }));
+  const db = Database.wrap(
+    createClient({ url, fetch: Wire.fetcher(undefined), ...(authToken === undefined ? {} : { authToken }) }),
+  );
   try {
     await Database.guard(() => migrate(db));
     const pepper = home.pepper();

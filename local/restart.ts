@@ -6,9 +6,10 @@ import * as fs from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { createClient } from "@libsql/client/http";
-import { and, eq, isNotNull, isNull, sql } from "drizzle-orm";
+import { and, isNotNull, isNull, sql } from "drizzle-orm";
 import { breakerTable } from "#core/breaker/breaker.sql";
 import * as Database from "#core/db/client";
+import * as Wire from "#core/db/wire";
 import { extractTable as extract } from "#core/extraction/extract.sql";
 import { ensureProbe } from "#core/extraction/handover";
 import * as Resume from "#core/extraction/resume";
@@ -73,7 +74,9 @@ export async function resume(
   timeScale: number,
 ): Promise<{ runs: number; extracts: number }> {
   const { url, authToken } = access;
-  const db = Database.wrap(createClient({ url, ...(authToken === undefined ? {} : { authToken }) }));
+  const db = Database.wrap(
+    createClient({ url, fetch: Wire.fetcher(undefined), ...(authToken === undefined ? {} : { authToken }) }),
+  );
   const times = timesAt(timeScale);
   const urls = Object.fromEntries(Object.entries(server.queues).map(([name, queue]) => [name, queue.url]));
   const queues = {
@@ -86,9 +89,9 @@ export async function resume(
     await rows(db, times);
     const going = await runs(services);
     const extracts = await Resume.sendQueued(services, silent);
-    const waiting = and(eq(extract.status, "queued"), eq(extract.waitingFor, "model_server"));
-    const some = await Database.guard(() => db.query.select().from(extract).where(waiting).limit(1));
-    if (some.length > 0 || (await Weather.waiting(db, 1)).length > 0) await ensureProbe(services, silent);
+    const waiting = sql`status = 'queued' AND waiting_for = 'model_server'`;
+    const some = await Database.read(db.query.select().from(extract).where(waiting).limit(1));
+    if (some.length > 0 || (await Weather.anyWaits(db))) await ensureProbe(services, silent);
     return { runs: going, extracts };
   } finally {
     db.client.close();
@@ -111,16 +114,16 @@ async function rows(db: Database.Db, times: Times): Promise<void> {
     db.query
       .update(extract)
       .set({ leaseUntil: over })
-      .where(and(eq(extract.status, "running"), isNull(extract.input))),
+      .where(and(sql`${extract.status} = 'running'`, isNull(extract.input))),
     db.query
       .update(extract)
       .set({ status: "queued", token: sql`${extract.token} + 1`, leaseUntil: over })
-      .where(and(eq(extract.status, "running"), isNotNull(extract.input))),
+      .where(and(sql`${extract.status} = 'running'`, isNotNull(extract.input))),
     db.query
       .update(extract)
       // The pause before its next attempt was its message's; a restart is pause enough.
       .set({ sentAt: null, notBefore: null })
-      .where(and(eq(extract.status, "queued"), isNull(extract.waitingFor))),
+      .where(and(sql`${extract.status} = 'queued'`, isNull(extract.waitingFor))),
     db.query
       .update(item)
       .set({

@@ -10,6 +10,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import * as Platform from "#infra/testing/platform";
 import * as Totals from "#scripts/totals";
+import { unsent } from "#test/plans";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
@@ -64,27 +65,46 @@ async function tests(args: string[]): Promise<Totals.Totals> {
   const dir = fs.mkdtempSync(join(os.tmpdir(), "ocrlty-check-"));
   try {
     const report = join(dir, "report.json");
+    const sites = join(dir, "sites");
     const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${report}`];
     const status = await statusOf(
       start(
         ["node_modules/vitest/vitest.mjs", "run", ...reporters, ...args],
         ["ignore", "inherit", "inherit"],
+        { OCRLTY_TEST_SITES: sites },
       ),
     );
     // vitest writes no report when it could not start.
-    return Totals.count(fs.existsSync(report) ? fs.readFileSync(report, "utf8") : undefined, status);
+    const totals = Totals.count(fs.existsSync(report) ? fs.readFileSync(report, "utf8") : undefined, status);
+    const unseen = args.length === 0 && totals.failed === 0 ? unsent(linesOf(sites)) : [];
+    if (unseen.length > 0)
+      process.stdout.write(
+        `statements that no test sends to a database of its own, so that test/plans.ts could look at them (one in
+test/statements.test.ts is enough):\n  ${unseen.join("\n  ")}\n`,
+      );
+    return { ...totals, failed: totals.failed + unseen.length };
   } finally {
     fs.rmSync(dir, { recursive: true, force: true });
   }
 }
 
+const linesOf = (file: string) => (fs.existsSync(file) ? fs.readFileSync(file, "utf8").split("\n") : []);
+
 /** Starts a Node program of a package; on Windows too, where the scripts in `.bin` need a shell. */
-function start(args: string[], stdio: ("ignore" | "pipe" | "inherit")[]): ChildProcess {
+function start(
+  args: string[],
+  stdio: ("ignore" | "pipe" | "inherit")[],
+  env: Record<string, string> = {},
+): ChildProcess {
   const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", ...args], {
     cwd: root,
     stdio: [...stdio],
     // Compiled code of packages is kept from one run to the next, and between the processes of one.
-    env: { ...process.env, NODE_COMPILE_CACHE: join(root, "node_modules", ".cache", "ocrlty-compile") },
+    env: {
+      ...process.env,
+      ...env,
+      NODE_COMPILE_CACHE: join(root, "node_modules", ".cache", "ocrlty-compile"),
+    },
   });
   running.add(child);
   child.once("exit", () => running.delete(child));

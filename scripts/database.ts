@@ -5,6 +5,7 @@ import { createClient } from "@libsql/client";
 import * as Config from "#core/config";
 import * as Database from "#core/db/client";
 import { migrate } from "#core/db/migrate";
+import * as Wire from "#core/db/wire";
 import { absoluteDatabaseUrl, databaseUrl, home } from "#local/home";
 import { type Context, UsageError } from "#scripts/context";
 import * as Links from "#scripts/links";
@@ -60,6 +61,7 @@ export async function withDatabase(
     url,
     ...(env.DATABASE_AUTH_TOKEN ? { authToken: env.DATABASE_AUTH_TOKEN } : {}),
     timeout: busyTimeoutMs,
+    fetch: Wire.fetcher(undefined),
   });
   try {
     const db = Database.wrap(client);

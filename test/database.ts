@@ -5,6 +5,7 @@ import { createClient } from "@libsql/client/http";
 import * as Database from "#core/db/client";
 import { migrate } from "#core/db/migrate";
 import * as Sql from "#local/sql/server";
+import * as Plans from "./plans.ts";
 
 /** A migrated database behind the local loop's libSQL server, spoken to with the client that functions use. */
 export async function start(): Promise<{
@@ -17,6 +18,7 @@ export async function start(): Promise<{
   const authToken = "test-token";
   const server = await Sql.start({ file: join(dir, "test.db"), authToken });
   const client = createClient({ url: server.url, authToken });
+  Plans.watch(client);
   const db = Database.wrap(client);
   await migrate(db);
   return {

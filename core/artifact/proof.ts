@@ -46,17 +46,17 @@ export async function prove(bucket: Bucket.Bucket, log: Log): Promise<Proof> {
 /** Keeps what came of it, for `/readyz` and the next day. @throws AppError `storage_unavailable`. */
 export async function keep(db: Database.Db, proof: Proof): Promise<void> {
   const value = JSON.stringify(proof);
-  await Database.guard(() =>
+  await Database.batch(db, [
     db.query
       .insert(setting)
       .values({ name, value })
       .onConflictDoUpdate({ target: setting.name, set: { value } }),
-  );
+  ]);
 }
 
 /** What came of it last; undefined: it was never tried. One read, by primary key. @throws AppError `storage_unavailable`. */
 export async function last(db: Database.Db): Promise<Proof | undefined> {
-  const [row] = await Database.guard(() => db.query.select().from(setting).where(eq(setting.name, name)));
+  const [row] = await Database.read(db.query.select().from(setting).where(eq(setting.name, name)));
   return row === undefined ? undefined : Proof.safeParse(JSON.parse(row.value)).data;
 }
 

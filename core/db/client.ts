@@ -1,10 +1,4 @@
-import {
-  type Client,
-  createClient,
-  type InStatement,
-  LibsqlError,
-  type ResultSet,
-} from "@libsql/client/http";
+import { type Client, createClient, type InStatement, type ResultSet } from "@libsql/client/http";
 import { getTableColumns, type InferSelectModel, type Query, type SQL } from "drizzle-orm";
 import type { LibSQLDatabase } from "drizzle-orm/libsql";
 import { drizzle } from "drizzle-orm/libsql/http";
@@ -12,6 +6,8 @@ import { SQLiteAsyncDialect, type SQLiteTable } from "drizzle-orm/sqlite-core";
 import * as Config from "#core/config";
 import { AppError } from "#core/error";
 import * as Limits from "#infra/limits";
+import * as Fault from "./fault.ts";
+import * as Wire from "./wire.ts";
 
 /**
  * The database: drizzle writes the statements, libSQL carries them over HTTP. One call here is one round trip.
@@ -38,8 +34,7 @@ export function connect(): Db {
       createClient({
         url,
         ...(authToken === undefined ? {} : { authToken }),
-        // libSQL's client has no time limit of its own: a silent database must not eat the invocation.
-        fetch: (request: Request) => fetch(request, { signal: AbortSignal.timeout(databaseTimeoutMs) }),
+        fetch: Wire.fetcher(databaseTimeoutMs),
       }),
     );
   }
@@ -74,7 +69,29 @@ export async function batch(
   statements: Statement[],
   mode: "write" | "read" = "write",
 ): Promise<ResultSet[]> {
-  return guard(() => db.client.batch(statements.map(toLibsql), mode));
+  const sent = statements.map(toLibsql);
+  const call = () => db.client.batch(sent, mode);
+  return guard(mode === "read" ? again(call) : call);
+}
+
+/**
+ * The rows of one query, in one round trip.
+ * @throws AppError `storage_unavailable` when the database is away.
+ */
+export async function read<T>(query: { execute(): Promise<T> }): Promise<T> {
+  return guard(again(() => query.execute()));
+}
+
+/** The same question once more where the connection was dropped under it; only for what changes nothing. */
+function again<T>(call: () => Promise<T>): () => Promise<T> {
+  return async () => {
+    try {
+      return await call();
+    } catch (thrown) {
+      if (!Fault.isDropped(thrown)) throw thrown;
+      return call();
+    }
+  };
 }
 
 /** The rows of a raw result, as drizzle would have returned them for this table. */
@@ -91,12 +108,12 @@ export function rows<T extends SQLiteTable>(table: T, result: ResultSet | undefi
   ) as InferSelectModel<T>[];
 }
 
-/** Runs one database call and turns "away", "locked" and "timed out" into `storage_unavailable`. */
+/** Runs one database call and turns every fault that is not the statement's own into `storage_unavailable`. */
 export async function guard<T>(call: () => Promise<T>): Promise<T> {
   try {
     return await call();
   } catch (thrown) {
-    if (isUnavailable(thrown)) {
+    if (Fault.isWeather(thrown)) {
       throw new AppError("storage_unavailable", "the database cannot be reached right now", {
         cause: thrown,
         retryAfterS: 2,
@@ -104,24 +121,4 @@ export async function guard<T>(call: () => Promise<T>): Promise<T> {
     }
     throw thrown;
   }
-}
-
-/** True for faults that say nothing about the statement: no connection, no answer in time, locked, 5xx of a proxy. */
-function isUnavailable(thrown: unknown): boolean {
-  for (let at: unknown = thrown, depth = 0; at instanceof Error && depth < 5; at = at.cause, depth += 1) {
-    if (at instanceof LibsqlError) {
-      if (/^SQLITE_(BUSY|LOCKED|IOERR|FULL|CANTOPEN|READONLY|CORRUPT|NOTADB)/.test(at.code)) return true;
-      // Said by the client or the server about themselves, not about a statement.
-      if (/^(SERVER_|HRANA_|STREAM_|BLOCKED)/.test(at.code)) return true;
-    }
-    if (at.name === "TimeoutError" || at.name === "AbortError") return true;
-    if (at instanceof TypeError && at.message === "fetch failed") return true;
-    if (
-      "code" in at &&
-      typeof at.code === "string" &&
-      /^(ECONN|ENOTFOUND|EAI_|ETIMEDOUT|EPIPE|UND_ERR)/.test(at.code)
-    )
-      return true;
-  }
-  return false;
 }

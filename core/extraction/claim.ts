@@ -327,7 +327,7 @@ export async function forgetInput(db: Database.Db, row: Row): Promise<boolean> {
 
 /** The row of an id, if this key has one. */
 export async function find(db: Database.Db, keyId: string, requestId: string): Promise<Row | undefined> {
-  return (await Database.guard(() => byId(db, keyId, requestId)))[0];
+  return (await Database.read(byId(db, keyId, requestId)))[0];
 }
 
 /**

@@ -66,7 +66,19 @@ export const extractTable = sqliteTable(
   },
   (table) => [
     primaryKey({ columns: [table.keyId, table.requestId] }),
-    index("extract_status").on(table.status, table.leaseUntil),
+    // All of them partial, over rows that are few at any time: whoever looks for work must not go through everything
+    // that was ever extracted, and a row that has ended is in none of them. SQLite takes a partial index only for a
+    // query that says the same in the same words, literals and not parameters.
+    index("extract_running").on(table.leaseUntil).where(sql`status = 'running'`),
+    index("extract_queued")
+      .on(table.waitingFor, table.sentAt, table.leaseUntil)
+      .where(sql`status = 'queued'`),
+    index("extract_suspect").on(table.suspects).where(sql`status = 'queued' AND suspects > 0`),
+    index("extract_without_input").on(table.leaseUntil).where(sql`status = 'queued' AND input IS NULL`),
+    index("extract_deleting").on(table.endedAt).where(sql`status = 'deleting'`),
+    index("extract_pending").on(table.status).where(sql`pending_artifact IS NOT NULL`),
+    index("extract_input").on(table.endedAt).where(sql`input IS NOT NULL`),
+    index("extract_input_object").on(sql`(input ->> '$.objectKey')`).where(sql`input IS NOT NULL`),
     index("extract_handed_over").on(table.keyId, table.handedOverAt).where(sql`handed_over_at IS NOT NULL`),
     // What a worker chooses its next from (turn.ts): who stands in line, since when, and who is being worked on.
     index("extract_in_line")

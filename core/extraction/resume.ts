@@ -1,4 +1,4 @@
-import { and, eq, isNotNull, isNull, lt, or } from "drizzle-orm";
+import { and, lt, sql } from "drizzle-orm";
 import * as Breaker from "#core/breaker/breaker";
 import * as Database from "#core/db/client";
 import { from } from "#core/error";
@@ -26,6 +26,8 @@ const probesFirst = 120;
 
 /** Rows a step looks at; what is left is for the next step. */
 const chunk = 200;
+/** Small rows that a sweep removes at once. */
+const sweptAtOnce = 5_000;
 
 /**
  * One look at the model server (`kind: "probe"` in the `later` queue). When it is back, everything that waits for it
@@ -58,16 +60,19 @@ export async function probe(
   log.info("model_server_back", { resumed, runs });
 }
 
+/*
+ * Literals, as in the partial indexes (extract.sql.ts): with parameters SQLite would not use those, and each of these
+ * questions would go through all extracts there ever were.
+ */
+const queued = sql`status = 'queued'`;
+const waiting = sql`${queued} AND waiting_for = 'model_server'`;
+
 /** Sends every extract on its way that waits for the model server. @returns how many. */
 async function resumeWaiting(services: Stores, log: Log): Promise<number> {
   let resumed = 0;
   for (;;) {
-    const rows = await Database.guard(() =>
-      services.db.query
-        .select()
-        .from(extractTable)
-        .where(and(eq(extractTable.status, "queued"), eq(extractTable.waitingFor, "model_server")))
-        .limit(chunk),
+    const rows = await Database.read(
+      services.db.query.select().from(extractTable).where(waiting).limit(chunk),
     );
     if (rows.length === 0) return resumed;
     const sent = await sendRows(services, rows, log);
@@ -80,13 +85,8 @@ async function resumeWaiting(services: Stores, log: Log): Promise<number> {
 export async function sendQueued(services: Pick<Stores, "db" | "queues">, log: Log): Promise<number> {
   let sent = 0;
   for (;;) {
-    const unsent = and(
-      eq(extractTable.status, "queued"),
-      isNull(extractTable.waitingFor),
-      isNull(extractTable.sentAt),
-      isNotNull(extractTable.input),
-    );
-    const rows = await Database.guard(() =>
+    const unsent = sql`${queued} AND waiting_for IS NULL AND sent_at IS NULL AND input IS NOT NULL`;
+    const rows = await Database.read(
       services.db.query.select().from(extractTable).where(unsent).limit(chunk),
     );
     const taken = rows.length === 0 ? 0 : await sendRows(services, rows, log);
@@ -129,7 +129,7 @@ export async function reconcile(services: Stores, log: Log): Promise<Repairs> {
   const now = Date.now();
   const before = (ms: number) => new Date(now - ms);
   const select = (where: ReturnType<typeof and>) =>
-    Database.guard(() => db.query.select().from(extractTable).where(where).limit(chunk));
+    Database.read(db.query.select().from(extractTable).where(where).limit(chunk));
 
   const weather: (Error | undefined)[] = [];
   /** None keeps another from being mended; weather is told of in the end. */
@@ -138,10 +138,7 @@ export async function reconcile(services: Stores, log: Log): Promise<Repairs> {
     weather.push(await Repair.each(await select(where), ids, log, repair));
   };
 
-  const over = and(
-    eq(extractTable.status, "running"),
-    lt(extractTable.leaseUntil, before(times.leaseGraceMs)),
-  );
+  const over = and(sql`status = 'running'`, lt(extractTable.leaseUntil, before(times.leaseGraceMs)));
   await each(over, async (row) => {
     if (row.input === null) repairs.interrupted += (await endInterrupted(services, log, row)) ? 1 : 0;
     else if (
@@ -156,54 +153,46 @@ export async function reconcile(services: Stores, log: Log): Promise<Repairs> {
       repairs.requeued += await sendRows(services, [row], log);
     }
   });
-  const queued = and(eq(extractTable.status, "queued"), isNull(extractTable.waitingFor));
-  const unsent = and(isNull(extractTable.sentAt), lt(extractTable.leaseUntil, before(times.unsentGraceMs)));
-  repairs.requeued += await sendRows(services, await select(and(queued, unsent)), log);
-  const old = await select(and(queued, lt(extractTable.sentAt, before(times.lostMessageMs))));
+  const mine = sql`${queued} AND waiting_for IS NULL`;
+  const unsent = and(
+    sql`${mine} AND sent_at IS NULL`,
+    lt(extractTable.leaseUntil, before(times.unsentGraceMs)),
+  );
+  repairs.requeued += await sendRows(services, await select(unsent), log);
+  const old = await select(and(mine, lt(extractTable.sentAt, before(times.lostMessageMs))));
   if (old.length > 0) {
     // In line is not lost: what is sent again would stand behind itself, and in everybody's way.
     const seen = await Looks.open(services)("single");
     const overdue = Looks.overdueBefore(seen, functions.single.timeoutMs, times.lostMessageMs);
     const gone = lt(extractTable.sentAt, seen.lostBefore > overdue ? seen.lostBefore : overdue);
-    repairs.requeued += await sendRows(services, await select(and(queued, gone)), log);
+    repairs.requeued += await sendRows(services, await select(and(mine, gone)), log);
   }
   // Nobody can work on what has no picture; it must not be "running" for ever.
-  await each(and(eq(extractTable.status, "queued"), isNull(extractTable.input)), async (row) => {
+  await each(sql`${queued} AND input IS NULL`, async (row) => {
     repairs.interrupted += (await endInterrupted(services, log, row)) ? 1 : 0;
   });
-  const pending = and(eq(extractTable.status, "retryable"), isNotNull(extractTable.pendingArtifact));
-  await each(pending, async (row) => {
+  await each(sql`status = 'retryable' AND pending_artifact IS NOT NULL`, async (row) => {
     repairs.stored += (await storePending(services, log, row)) ? 1 : 0;
   });
   const endedWithInput = and(
-    or(
-      eq(extractTable.status, "succeeded"),
-      eq(extractTable.status, "failed"),
-      eq(extractTable.status, "retryable"),
-    ),
-    isNotNull(extractTable.input),
+    sql`input IS NOT NULL AND status IN ('succeeded', 'failed', 'retryable')`,
     lt(extractTable.endedAt, before(times.unsentGraceMs)),
   );
   await each(endedWithInput, async (row) => {
     await discardInput(services, log, row);
     repairs.inputs += 1;
   });
-  const cutOff = and(
-    eq(extractTable.status, "deleting"),
-    lt(extractTable.endedAt, before(times.unsentGraceMs)),
-  );
+  const cutOff = and(sql`status = 'deleting'`, lt(extractTable.endedAt, before(times.unsentGraceMs)));
   await each(cutOff, async (row) => {
     await Remove.finish(services, log, row);
     repairs.deleted += 1;
   });
-  const waiting = await select(
-    and(eq(extractTable.status, "queued"), eq(extractTable.waitingFor, "model_server")),
-  );
-  if (waiting.length > 0) repairs.probes += (await ensureProbe(services, log)) ? 1 : 0;
+  if ((await select(waiting)).length > 0) repairs.probes += (await ensureProbe(services, log)) ? 1 : 0;
   // Housekeeping, not repair: what has lived its time.
   const swept = await Upload.sweep(services, log, chunk);
   await Database.batch(db, [
-    db.query.delete(idempotencyTable).where(lt(idempotencyTable.expiresAt, new Date(now))),
+    Database.statement(sql`DELETE FROM ${idempotencyTable} WHERE rowid IN
+      (SELECT rowid FROM ${idempotencyTable} WHERE expires_at < ${now} LIMIT ${sweptAtOnce})`),
   ]);
   log.info("reconciled", { ...repairs, uploads_swept: swept });
   const away = weather.find((error) => error !== undefined);

@@ -6,6 +6,8 @@ const earlyMs = 1_000;
 
 /** Literal, as in the partial indexes that find them: `extract_in_line`, `extract_in_flight`. */
 const inLine = sql`status = 'queued' AND waiting_for IS NULL AND input IS NOT NULL`;
+/** Named: without that SQLite takes the index of all that is queued, and goes through it for each key. */
+const line = sql`${extract} INDEXED BY extract_in_line`;
 const inFlight = sql`status = 'running' AND input IS NOT NULL`;
 
 /**
@@ -25,9 +27,9 @@ const inFlight = sql`status = 'running' AND input IS NOT NULL`;
  */
 export function next(message: { keyId: string; requestId: string }, now: number): SQL {
   const keys = sql`WITH RECURSIVE keys(key_id) AS (
-    SELECT min(key_id) FROM ${extract} WHERE ${inLine}
+    SELECT min(key_id) FROM ${line} WHERE ${inLine}
     UNION ALL
-    SELECT (SELECT min(key_id) FROM ${extract} WHERE ${inLine} AND key_id > keys.key_id) FROM keys WHERE keys.key_id IS NOT NULL
+    SELECT (SELECT min(key_id) FROM ${line} WHERE ${inLine} AND key_id > keys.key_id) FROM keys WHERE keys.key_id IS NOT NULL
   )`;
   const oldest = sql`SELECT rowid FROM ${extract} WHERE ${inLine} AND key_id = keys.key_id AND not_before <= ${now + earlyMs} ORDER BY not_before LIMIT 1`;
   const busy = sql`SELECT count(*) FROM ${extract} WHERE ${inFlight} AND key_id = keys.key_id`;

@@ -117,7 +117,7 @@ async function lookup(
   hash: string,
   now: Date,
 ): Promise<{ principal: Principal; expiresAt: number; lastUsedAt: number } | undefined> {
-  const [row] = await Database.guard(() =>
+  const [row] = await Database.read(
     db.query
       .select({
         keyId: keyTable.keyId,

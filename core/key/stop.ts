@@ -1,7 +1,7 @@
 import { type SQL, sql } from "drizzle-orm";
 import * as Database from "#core/db/client";
 import { extractTable as extract } from "#core/extraction/extract.sql";
-import { runTable as run } from "#core/run/run.sql";
+import { isOpen, runTable as run, runsBy } from "#core/run/run.sql";
 
 /*
  * For an operator who revokes a key; the database is all that is at hand, so what the queues and the bucket hold is left
@@ -24,8 +24,10 @@ const shownRuns = 100;
 /** Rows that one statement ends. */
 const chunk = 1_000;
 
-const open = sql`state IN ('planning', 'running', 'canceling', 'finishing')`;
-/** The plus sign: by the few rows of a status, not by all that the key ever had. */
+/** By the few runs that have not ended, not by all that the key ever had. */
+const openRuns = (keyId: string): SQL =>
+  sql`FROM ${runsBy("run_open")} WHERE ${sql.raw(isOpen)} AND key_id = ${keyId} AND state <> 'deleting'`;
+/** The plus sign: by the few rows of a status. */
 const waiting = (keyId: string): SQL => sql`status = 'queued' AND +key_id = ${keyId}`;
 
 /** @throws AppError `storage_unavailable`. */
@@ -33,10 +35,10 @@ export async function going(db: Database.Db, keyId: string): Promise<Going> {
   const [runs, counts] = await Database.batch(
     db,
     [
-      Database.statement(sql`SELECT run_id, state, max(0, total - succeeded - failed - canceled) AS items_left FROM ${run}
-        WHERE +key_id = ${keyId} AND ${open} ORDER BY created_at LIMIT ${shownRuns}`),
+      Database.statement(sql`SELECT run_id, state, max(0, total - succeeded - failed - canceled) AS items_left
+        ${openRuns(keyId)} ORDER BY created_at LIMIT ${shownRuns}`),
       Database.statement(sql`SELECT
-        (SELECT count(*) FROM ${run} WHERE +key_id = ${keyId} AND ${open}) AS runs,
+        (SELECT count(*) ${openRuns(keyId)}) AS runs,
         (SELECT count(*) FROM ${extract} WHERE ${waiting(keyId)}) AS queued,
         (SELECT count(*) FROM ${extract} WHERE status = 'running' AND +key_id = ${keyId}) AS running`),
     ],
@@ -66,7 +68,7 @@ export async function stop(db: Database.Db, keyId: string): Promise<{ runs: numb
     // Without a sign of life for ever, so that the next reconcile orders what follows: there is no queue at hand here.
     Database.statement(sql`UPDATE ${run} SET state = 'canceling', epoch = epoch + 1, plan_n = plan_n + 1,
         waiting_for = NULL, touched_at = 0
-      WHERE +key_id = ${keyId} AND state IN ('planning', 'running')`),
+      WHERE run_uid IN (SELECT run_uid ${openRuns(keyId)} AND state IN ('planning', 'running'))`),
   ]);
   let extracts = 0;
   for (;;) {

@@ -53,9 +53,10 @@ async function others(db: Database.Db, row: ItemRow): Promise<boolean> {
  * @throws AppError `storage_unavailable`.
  */
 export async function beside(db: Database.Db): Promise<boolean> {
-  const query = sql`SELECT EXISTS (SELECT 1 FROM ${extract} WHERE ${extract.status} = 'running'
+  // Literal, as in the partial indexes that find them.
+  const query = sql`SELECT EXISTS (SELECT 1 FROM ${extract} WHERE status = 'running'
       AND ${extract.leaseUntil} > ${Date.now()})
-    OR EXISTS (SELECT 1 FROM ${extract} WHERE ${extract.status} = 'queued' AND ${extract.suspects} > 0) AS found`;
+    OR EXISTS (SELECT 1 FROM ${extract} WHERE status = 'queued' AND suspects > 0) AS found`;
   return found(await Database.batch(db, [Database.statement(query)], "read"));
 }
 

@@ -73,7 +73,7 @@ interface Work {
 }
 
 async function reread({ db }: Pick<RunStores, "db">, runUid: string): Promise<RunRow | undefined> {
-  return (await Database.guard(() => db.query.select().from(run).where(eq(run.runUid, runUid))))[0];
+  return (await Database.read(db.query.select().from(run).where(eq(run.runUid, runUid))))[0];
 }
 
 /** The run is where it was when it was read: nobody moved the cursor, canceled or deleted it. */
@@ -243,8 +243,9 @@ async function known(
   const named = (path: (typeof paths)[number]) => {
     const names = JSON.stringify(entries.flatMap(({ value }) => value[path] ?? []));
     const column = sql.identifier(path);
+    // By name, not by place: the pluses keep SQLite from going through all items of the run.
     return Database.statement(
-      sql`SELECT ${column} AS name FROM item WHERE run_uid = ${runUid} AND ${column} IN (SELECT value FROM json_each(${names})) AND (idx < ${first} OR idx >= ${first + count})`,
+      sql`SELECT ${column} AS name FROM item WHERE run_uid = ${runUid} AND ${column} IN (SELECT value FROM json_each(${names})) AND (+idx < ${first} OR +idx >= ${first + count})`,
     );
   };
   const results = await Database.batch(db, paths.map(named), "read");
@@ -341,7 +342,7 @@ async function begin(work: Work, row: RunRow, planning: Planning, total: number)
 
 /** The limits of the key as they are now: the call that made the run is long over. */
 async function userOf({ db }: Pick<RunStores, "db">, keyId: string): Promise<Usage.User> {
-  const [key] = await Database.guard(() => db.query.select().from(keyTable).where(eq(keyTable.keyId, keyId)));
+  const [key] = await Database.read(db.query.select().from(keyTable).where(eq(keyTable.keyId, keyId)));
   return { keyId, limits: key ?? noLimits };
 }
 

@@ -66,13 +66,14 @@ export async function removeNext(
 ): Promise<{ last: number | undefined; uploads: number }> {
   const chunk = `SELECT idx, source_kind, object_key, kept FROM item
     WHERE run_uid = ?1 AND idx > ?2 AND source_kind IN ('upload', 'run') ORDER BY idx LIMIT ?3`;
-  // The words of the partial index `item_object_key`, so that it is used.
+  // The words of the partial indexes `item_object_key` and `extract_input_object`, so that they are used. The pluses: without a
+  // column's affinity on the other side the index on the expression is searched, and not all extracts of the key are.
   const needed = `(EXISTS (SELECT 1 FROM item AS other JOIN run ON run.run_uid = other.run_uid
     WHERE other.source_kind = 'upload' AND other.object_key = mine.object_key AND other.run_uid <> ?1
       AND (run.state IN ('planning', 'running', 'canceling')
         OR (run.persist_inputs = 1 AND run.state IN ('finishing', 'succeeded', 'canceled'))))
-    OR mine.object_key IN (SELECT json_extract(input, '$.objectKey') FROM extract
-      WHERE status IN ('queued', 'running') AND key_id = ?4 AND input IS NOT NULL))`;
+    OR EXISTS (SELECT 1 FROM extract WHERE (input ->> '$.objectKey') = +mine.object_key
+      AND input IS NOT NULL AND status IN ('queued', 'running') AND +key_id = ?4))`;
   // By the primary key: an upload's name is its ref (core/upload).
   const forget = `DELETE FROM upload WHERE key_id = ?4 AND ref IN (
     SELECT 'upload_' || substr(mine.object_key, length('inputs/uploads/' || ?4 || '/') + 1)

@@ -1,4 +1,4 @@
-import { and, asc, eq, gt, isNotNull, isNull, lt, sql } from "drizzle-orm";
+import { and, eq, isNotNull, isNull, lt, sql } from "drizzle-orm";
 import * as Database from "#core/db/client";
 import { AppError, from } from "#core/error";
 import { ensureProbe } from "#core/extraction/handover";
@@ -12,7 +12,7 @@ import * as Ending from "./ending.ts";
 import * as Finish from "./finish.ts";
 import type * as Order from "./order.ts";
 import * as Outlooks from "./outlook.ts";
-import { type ItemRow, itemTable as item, type RunRow, runTable as run } from "./run.sql.ts";
+import { type ItemRow, isOpen, itemTable as item, type RunRow, runTable as run, runsBy } from "./run.sql.ts";
 import { endedOf } from "./serialize.ts";
 import type { RunStores } from "./services.ts";
 import * as Stalled from "./stalled.ts";
@@ -55,8 +55,7 @@ export async function reconcile(services: RunStores, log: Log): Promise<Repairs>
   const looks = Looks.open(services);
   const quiet = await silent(services.db, Date.now() - services.times.stepLostMs);
   weather.push(await Repair.each(quiet, idsOf, log, (row) => mend(services, row, looks, repairs, log)));
-  if ((await Weather.waiting(services.db, 1)).length > 0)
-    repairs.run_probes += (await ensureProbe(services, log)) ? 1 : 0;
+  if (await Weather.anyWaits(services.db)) repairs.run_probes += (await ensureProbe(services, log)) ? 1 : 0;
   repairs.webhooks_ordered += await webhooks(services, log);
   // Housekeeping, not repair.
   await Usage.sweep(services.db, new Date());
@@ -73,7 +72,7 @@ async function leases(services: RunStores, repairs: Repairs, log: Log): Promise<
   const { db, times } = services;
   // Literal, as in the partial index that finds them.
   const lost = and(sql`status = 'running'`, lt(item.leaseUntil, new Date(Date.now() - times.leaseGraceMs)));
-  const found = await Database.guard(() =>
+  const found = await Database.read(
     db.query.select().from(item).innerJoin(run, eq(run.runUid, item.runUid)).where(lost).limit(chunk),
   );
   const touched = new Set<string>();
@@ -134,22 +133,12 @@ async function follow(services: RunStores, runUid: string, log: Log): Promise<vo
 }
 
 /** Runs that have not ended and that nobody has touched for long. */
-function silent(db: Database.Db, before: number): Promise<RunRow[]> {
-  return Database.guard(() =>
-    db.query
-      .select()
-      .from(run)
-      .where(
-        and(
-          sql`${run.state} IN ('planning', 'running', 'canceling', 'finishing', 'deleting')`,
-          // What waits for the model server is silent for a good reason.
-          isNull(run.waitingFor),
-          lt(run.touchedAt, new Date(before)),
-        ),
-      )
-      .orderBy(asc(run.touchedAt))
-      .limit(chunk),
-  );
+async function silent(db: Database.Db, before: number): Promise<RunRow[]> {
+  // What waits for the model server is silent for a good reason.
+  const query = sql`SELECT * FROM ${runsBy("run_open")} WHERE ${sql.raw(isOpen)} AND ${isNull(run.waitingFor)}
+    AND ${run.touchedAt} < ${before} ORDER BY ${run.touchedAt} LIMIT ${chunk}`;
+  const [found] = await Database.batch(db, [Database.statement(query)], "read");
+  return Database.rows(run, found);
 }
 
 async function mend(
@@ -191,7 +180,7 @@ async function mend(
 
 /** Answers of a canceled run that wait in their rows: nobody has a message for them any more. */
 async function storePending(services: RunStores, row: RunRow, repairs: Repairs, log: Log): Promise<void> {
-  const rows = await Database.guard(() =>
+  const rows = await Database.read(
     services.db.query
       .select()
       .from(item)
@@ -214,22 +203,12 @@ async function storePending(services: RunStores, row: RunRow, repairs: Repairs, 
 async function webhooks(services: RunStores, log: Log): Promise<number> {
   const { db, times } = services;
   const now = Date.now();
-  const rows = await Database.guard(() =>
-    db.query
-      .select()
-      .from(run)
-      .where(
-        and(
-          sql`${run.state} IN ('succeeded', 'failed', 'canceled')`,
-          lt(run.touchedAt, new Date(now - times.stepLostMs)),
-          // Older ones would only be read again and again: a day is longer than all attempts together.
-          gt(run.touchedAt, new Date(now - dayMs)),
-          isNotNull(run.webhookUrl),
-          isNull(run.webhook),
-        ),
-      )
-      .limit(chunk),
-  );
+  // Older ones would only be read again and again: a day is longer than all attempts together.
+  const query = sql`SELECT * FROM ${runsBy("run_untold")} WHERE webhook_url IS NOT NULL AND webhook IS NULL
+    AND state IN ('succeeded', 'failed', 'canceled') AND ${run.finishedAt} > ${now - dayMs}
+    AND ${run.touchedAt} < ${now - times.stepLostMs} LIMIT ${chunk}`;
+  const [found] = await Database.batch(db, [Database.statement(query)], "read");
+  const rows = Database.rows(run, found);
   for (const row of rows) await Webhook.order(services, row, log);
   return rows.length;
 }

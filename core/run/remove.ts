@@ -98,13 +98,14 @@ export async function step(
 
 /** Runs that took over this one's items, or those of such a run, and may still read its inputs. */
 function rerunsOf(run: RunRow): SQL {
+  // CROSS: from each run to those that were made of it, and never through all runs of the key.
   return sql`WITH RECURSIVE descendant (run_id) AS (
       VALUES (${run.runId}) UNION
-      SELECT made.run_id FROM run AS made JOIN descendant ON made.source_run_id = descendant.run_id
-      WHERE made.key_id = ${run.keyId})
-    SELECT 1 FROM run AS made WHERE made.key_id = ${run.keyId}
-      AND made.source_run_id IN (SELECT run_id FROM descendant)
-      AND made.state IN ('planning', 'running', 'canceling') LIMIT 1`;
+      SELECT made.run_id FROM descendant CROSS JOIN run AS made
+      WHERE made.source_run_id = descendant.run_id AND made.key_id = ${run.keyId})
+    SELECT 1 FROM descendant CROSS JOIN run AS made
+      WHERE made.source_run_id = descendant.run_id AND made.key_id = ${run.keyId}
+      AND +made.state IN ('planning', 'running', 'canceling') LIMIT 1`;
 }
 
 /** Removes what is left, counting it, until the time is over. @returns true when the run is gone. */

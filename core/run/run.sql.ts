@@ -1,5 +1,13 @@
 import { sql } from "drizzle-orm";
-import { index, integer, primaryKey, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core";
+import {
+  type AnySQLiteColumn,
+  index,
+  integer,
+  primaryKey,
+  sqliteTable,
+  text,
+  uniqueIndex,
+} from "drizzle-orm/sqlite-core";
 import type { Code, Details } from "#core/error";
 import type { Warning } from "#core/extraction/warning";
 import type { Finishing } from "./finishing.ts";
@@ -21,8 +29,29 @@ export const states = [
 ] as const;
 export type State = (typeof states)[number];
 
+/** Of runs that have not ended; literally in the partial index `run_open` and in every query that is to use it. */
+export const isOpen = "state IN ('planning', 'running', 'canceling', 'finishing', 'deleting')";
+/** Of runs that are shown; as `isOpen`. */
+export const isShown = "state <> 'deleted'";
+
 const time = (name: string) => integer(name, { mode: "timestamp_ms" });
 const count = (name: string) => integer(name).notNull().default(0);
+
+/** The indexes of the lists of runs: of one key or of all, of one task or of all, in one state or in any. */
+function lists(table: Record<"keyId" | "taskId" | "state" | "createdAt" | "runUid", AnySQLiteColumn>) {
+  const { keyId, taskId, state, createdAt, runUid } = table;
+  const shown = sql.raw(isShown);
+  return [
+    index("run_list").on(createdAt, runUid).where(shown),
+    index("run_list_task").on(taskId, createdAt, runUid).where(shown),
+    index("run_list_state").on(state, createdAt, runUid),
+    index("run_list_task_state").on(taskId, state, createdAt, runUid),
+    index("run_list_key").on(keyId, createdAt, runUid).where(shown),
+    index("run_list_key_task").on(keyId, taskId, createdAt, runUid).where(shown),
+    index("run_list_key_state").on(keyId, state, createdAt, runUid),
+    index("run_list_key_task_state").on(keyId, taskId, state, createdAt, runUid),
+  ];
+}
 
 /** A run: one task over many pictures. What it did is in its items; the row is what coordinates them. */
 export const runTable = sqliteTable(
@@ -87,11 +116,26 @@ export const runTable = sqliteTable(
   },
   (table) => [
     uniqueIndex("run_id").on(table.keyId, table.runId),
-    index("run_key_created").on(table.keyId, table.createdAt),
-    // Few rows at any time: what reconcile and the probe look for.
-    index("run_open").on(table.state, table.touchedAt),
+    // Partial, over rows that are few at any time, and for queries that say the same in the same words: what reconcile
+    // and the probe look for.
+    index("run_open").on(table.touchedAt).where(sql.raw(isOpen)),
+    index("run_waiting").on(table.touchedAt).where(sql`state = 'running' AND waiting_for = 'model_server'`),
+    // Not by `touched_at`, which every item's ending moves.
+    index("run_untold").on(table.finishedAt).where(sql`webhook_url IS NOT NULL AND webhook IS NULL`),
+    // Who reran whom.
+    index("run_source").on(table.keyId, table.sourceRunId).where(sql`source_run_id IS NOT NULL`),
+    // A page of `Run.list` for each of its filters: newest first, and no more rows than the page has. Deleted runs, which
+    // stay, are in none that would show them.
+    ...lists(table),
   ],
 );
+
+/**
+ * The runs, by one of the partial indexes whose words the query repeats. Named, because SQLite would rather go through all
+ * runs in those states; a query that it does not serve is refused.
+ */
+export const runsBy = (name: "run_open" | "run_waiting" | "run_untold") =>
+  sql`${runTable} INDEXED BY ${sql.identifier(name)}`;
 
 export const itemTable = sqliteTable(
   "item",

@@ -1,11 +1,18 @@
-import { and, asc, count, desc, eq, gt, lt, or, type SQL, sql } from "drizzle-orm";
+import { and, asc, count, desc, eq, getTableColumns, gt, sql } from "drizzle-orm";
 import * as z from "zod";
 import * as Database from "#core/db/client";
 import { AppError, invalidRequest } from "#core/error";
 import type { Principal } from "#core/key/key";
 import * as Visible from "#core/key/visible";
 import type { Log } from "#core/log";
-import { type ItemRow, itemTable as item, type RunRow, runTable as run, type State } from "./run.sql.ts";
+import {
+  type ItemRow,
+  isShown,
+  itemTable as item,
+  type RunRow,
+  runTable as run,
+  type State,
+} from "./run.sql.ts";
 import type { Item, ItemStatus, Run, RunStatus } from "./schema.ts";
 import * as Serialize from "./serialize.ts";
 
@@ -119,37 +126,44 @@ export async function list(
     { all: true },
   );
   const after = decode(Place, query.cursor);
-  const conditions: (SQL | undefined)[] = [
-    keyId === undefined ? undefined : eq(run.keyId, keyId),
-    query.taskId === undefined ? undefined : eq(run.taskId, query.taskId),
-    query.status === undefined
-      ? sql`${run.state} <> 'deleted'`
-      : sql`${run.state} IN (${sql.join(
-          statesOf[query.status].map((state) => sql`${state}`),
-          sql`, `,
-        )})`,
-    after === undefined
-      ? undefined
-      : or(
-          lt(run.createdAt, new Date(after[0])),
-          and(eq(run.createdAt, new Date(after[0])), lt(run.runUid, after[1])),
-        ),
-  ];
-  const rows = await Database.guard(() =>
+  const page = (state: State | undefined) =>
     db.query
       .select({
-        row: run,
-        running: sql<number>`(SELECT count(*) FROM item WHERE item.run_uid = run.run_uid AND item.status = 'running')`,
+        ...getTableColumns(run),
+        running:
+          sql<number>`(SELECT count(*) FROM item WHERE item.run_uid = run.run_uid AND item.status = 'running')`.as(
+            "running",
+          ),
       })
       .from(run)
-      .where(and(...conditions))
+      .where(
+        and(
+          // Literal, as in the partial indexes that have the runs in this order.
+          state === undefined ? sql.raw(isShown) : eq(run.state, state),
+          keyId === undefined ? undefined : eq(run.keyId, keyId),
+          query.taskId === undefined ? undefined : eq(run.taskId, query.taskId),
+          after === undefined
+            ? undefined
+            : sql`(${run.createdAt}, ${run.runUid}) < (${after[0]}, ${after[1]})`,
+        ),
+      )
       .orderBy(desc(run.createdAt), desc(run.runUid))
-      .limit(query.limit + 1),
-  );
+      .limit(query.limit + 1);
+  // A question for each state, because only then each is answered in the order of an index.
+  const states = query.status === undefined ? [undefined] : statesOf[query.status];
+  const results = await Database.batch(db, states.map(page), "read");
+  const rows = results
+    .flatMap((result) =>
+      Database.rows(run, result).map((row, i) => ({ row, running: Number(result.rows[i]?.running) })),
+    )
+    .toSorted(
+      ({ row: a }, { row: b }) =>
+        b.createdAt.getTime() - a.createdAt.getTime() || (a.runUid < b.runUid ? 1 : -1),
+    );
   const shown = rows.slice(0, query.limit);
   const last = shown.at(-1)?.row;
   return {
-    items: shown.map(({ row, running }) => Serialize.run(row, Number(running), query.principal.keyId)),
+    items: shown.map(({ row, running }) => Serialize.run(row, running, query.principal.keyId)),
     next_cursor:
       rows.length > query.limit && last !== undefined
         ? encode([last.createdAt.getTime(), last.runUid])
@@ -168,7 +182,7 @@ export async function items(
 ): Promise<Page<Item>> {
   const { row } = await find(db, wanted);
   const after = decode(z.int(), query.cursor);
-  const rows = await Database.guard(() =>
+  const rows = await Database.read(
     db.query
       .select()
       .from(item)
@@ -201,7 +215,7 @@ export async function itemBy(
 ): Promise<{ run: RunRow; item: ItemRow } | undefined> {
   const [runId, index] = requestId.split("~");
   if (runId === undefined || index === undefined) return undefined;
-  const [found] = await Database.guard(() =>
+  const [found] = await Database.read(
     db.query
       .select()
       .from(run)

@@ -48,7 +48,7 @@ async function pictureMs(db: Database.Db): Promise<number> {
 }
 
 async function oldestAgain(services: RunStores, row: RunRow, log: Log): Promise<boolean> {
-  const [oldest] = await Database.guard(() =>
+  const [oldest] = await Database.read(
     services.db.query
       .select()
       .from(item)

@@ -3,7 +3,7 @@ import * as Database from "#core/db/client";
 import { ensureProbe } from "#core/extraction/handover";
 import type { Log } from "#core/log";
 import * as Order from "./order.ts";
-import { type RunRow, runTable as run } from "./run.sql.ts";
+import { type RunRow, runTable as run, runsBy } from "./run.sql.ts";
 import type { RunStores } from "./services.ts";
 
 /**
@@ -32,15 +32,13 @@ export async function pause(
   await ensureProbe(services, log);
 }
 
-/** Runs that wait, at most so many. */
-export async function waiting(db: Database.Db, limit: number): Promise<RunRow[]> {
-  return Database.guard(() =>
-    db.query
-      .select()
-      .from(run)
-      .where(sql`${run.state} = 'running' AND ${run.waitingFor} = 'model_server'`)
-      .limit(limit),
-  );
+const waitingRuns = sql`FROM ${runsBy("run_waiting")} WHERE state = 'running' AND waiting_for = 'model_server'`;
+
+/** Whether any run waits. */
+export async function anyWaits(db: Database.Db): Promise<boolean> {
+  const query = Database.statement(sql`SELECT 1 ${waitingRuns} LIMIT 1`);
+  const [found] = await Database.batch(db, [query], "read");
+  return (found?.rows.length ?? 0) > 0;
 }
 
 const chunk = 100;
@@ -62,9 +60,7 @@ export async function resume(services: Pick<RunStores, "db" | "queues">, log: Lo
           planN: sql`${run.planN} + 1`,
           touchedAt: new Date(),
         })
-        .where(
-          sql`${run.runUid} IN (SELECT run_uid FROM run WHERE state = 'running' AND waiting_for = 'model_server' LIMIT ${chunk})`,
-        )
+        .where(sql`${run.runUid} IN (SELECT run_uid ${waitingRuns} LIMIT ${chunk})`)
         .returning(),
     ]);
     const rows = Database.rows(run, result);

@@ -218,7 +218,7 @@ async function* rows(
   const { pendingArtifact, result, ...lean } = getTableColumns(itemTable);
   const columns = withResults ? { ...lean, result } : lean;
   for (let next = from; ; ) {
-    const chunk = await Database.guard(() =>
+    const chunk = await Database.read(
       db.query
         .select(columns)
         .from(itemTable)

@@ -5,6 +5,7 @@ import { AppError, invalidRequest } from "#core/error";
 import type { Principal } from "#core/key/key";
 import { reachesAll, visibleKey } from "#core/key/visible";
 import type { Log } from "#core/log";
+import { isOpen, runsBy } from "#core/run/run.sql";
 import * as Key from "#core/run/source/key";
 import { uploadTable } from "./upload.sql.ts";
 import { type Stores, wanted } from "./upload.ts";
@@ -27,7 +28,7 @@ export async function remove(
   const { ref, principal } = from;
   const keyId = visibleKey(principal, from.keyId, { log, action: "delete", what: "upload", id: ref });
   const mine = and(eq(uploadTable.ref, ref), eq(uploadTable.keyId, keyId));
-  const isChecked = sql`EXISTS (SELECT 1 FROM run WHERE state = 'planning'
+  const isChecked = sql`EXISTS (SELECT 1 FROM ${runsBy("run_open")} WHERE ${sql.raw(isOpen)} AND state = 'planning'
     AND json_extract(planning, '$.objectKey') = ${uploadTable.objectKey})`;
   const { db } = stores;
   const [found, removed] = await Database.batch(db, [

@@ -242,7 +242,7 @@ async function find(
   { ref, keyId }: { ref: string; keyId: string },
 ): Promise<Row | undefined> {
   const mine = and(eq(uploadTable.ref, ref), eq(uploadTable.keyId, keyId));
-  return (await Database.guard(() => db.query.select().from(uploadTable).where(mine)))[0];
+  return (await Database.read(db.query.select().from(uploadTable).where(mine)))[0];
 }
 
 /** Of two first readers one is first. @returns the ETag that counts. */
@@ -269,7 +269,7 @@ export async function announced(
     sql`${uploadTable.ref} IN (SELECT value FROM json_each(${JSON.stringify(wanted)}))`,
     eq(uploadTable.keyId, keyId),
   );
-  const rows = await Database.guard(() => db.query.select().from(uploadTable).where(mine));
+  const rows = await Database.read(db.query.select().from(uploadTable).where(mine));
   return new Map(rows.map((row) => [row.ref, row]));
 }
 
@@ -320,7 +320,7 @@ function replaced(): AppError {
  */
 export async function sweep(stores: Stores, log: Log, limit = 200): Promise<number> {
   const old = and(lt(uploadTable.keepUntil, new Date()), sql`NOT ${wanted}`);
-  const rows = await Database.guard(() => stores.db.query.select().from(uploadTable).where(old).limit(limit));
+  const rows = await Database.read(stores.db.query.select().from(uploadTable).where(old).limit(limit));
   if (rows.length === 0) return 0;
   const results = await Database.batch(
     stores.db,
@@ -331,8 +331,8 @@ export async function sweep(stores: Stores, log: Log, limit = 200): Promise<numb
   return gone.length;
 }
 
-/** Somebody has yet to read the upload: an item, or an extract in line. */
+/** Somebody has yet to read the upload: an item, or an extract in line. In the words of the indexes that find them. */
 export const wanted = sql`(EXISTS (SELECT 1 FROM ${itemTable} WHERE ${itemTable.objectKey} = ${uploadTable.objectKey}
     AND source_kind = 'upload' AND ${itemTable.status} IN ('queued', 'running'))
-  OR ${uploadTable.objectKey} IN (SELECT json_extract(input, '$.objectKey') FROM extract
-    WHERE status IN ('queued', 'running') AND input IS NOT NULL))`;
+  OR EXISTS (SELECT 1 FROM extract WHERE (input ->> '$.objectKey') = +${uploadTable.objectKey}
+    AND input IS NOT NULL AND status IN ('queued', 'running')))`;

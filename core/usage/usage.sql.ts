@@ -33,5 +33,8 @@ export const requestCountTable = sqliteTable(
     minute: integer("minute").notNull(),
     count: count("count"),
   },
-  (table) => [primaryKey({ columns: [table.keyId, table.minute] })],
+  (table) => [
+    primaryKey({ columns: [table.keyId, table.minute] }),
+    index("request_count_minute").on(table.minute),
+  ],
 );

@@ -182,10 +182,16 @@ export async function countRequest(db: Database.Db, user: User, now: Date): Prom
 
 const minuteOf = (now: Date) => Math.floor(now.getTime() / minuteMs);
 
-/** Forgets calls counted more than an hour ago: only the running minute is ever asked for. */
+/** Rows that a sweep removes at once; the next minute goes on. */
+const sweptAtOnce = 5_000;
+
+/** Forgets calls counted more than an hour ago: only the running minute is ever asked for. A bounded step. */
 export async function sweep(db: Database.Db, now: Date): Promise<void> {
   await Database.batch(db, [
-    Database.statement(sql`DELETE FROM request_count WHERE minute < ${minuteOf(now) - 60}`),
+    Database.statement(
+      sql`DELETE FROM request_count WHERE rowid IN
+        (SELECT rowid FROM request_count WHERE minute < ${minuteOf(now) - 60} LIMIT ${sweptAtOnce})`,
+    ),
   ]);
 }
 

@@ -61,9 +61,7 @@ export async function deliver(
 }
 
 async function find(db: Database.Db, runUid: string): Promise<(RunRow & { webhookUrl: string }) | undefined> {
-  const [row] = await Database.guard(() =>
-    db.query.select().from(runTable).where(eq(runTable.runUid, runUid)),
-  );
+  const [row] = await Database.read(db.query.select().from(runTable).where(eq(runTable.runUid, runUid)));
   if (row === undefined || !ended.has(row.state) || row.webhookUrl === null) return undefined;
   return { ...row, webhookUrl: row.webhookUrl };
 }

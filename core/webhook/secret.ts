@@ -50,7 +50,7 @@ export async function of(db: Database.Db, stageSecrets: readonly string[], keyId
 
 async function find(db: Database.Db, keyId: string): Promise<Versioned> {
   const { webhookVersion, webhookOverlapUntil } = keyTable;
-  const [row] = await Database.guard(() =>
+  const [row] = await Database.read(
     db.query.select({ webhookVersion, webhookOverlapUntil }).from(keyTable).where(eq(keyTable.keyId, keyId)),
   );
   return row;

@@ -6,6 +6,7 @@ import { Command } from "commander";
 import * as z from "zod";
 import * as Database from "#core/db/client";
 import { migrate as apply } from "#core/db/migrate";
+import * as Wire from "#core/db/wire";
 import { absoluteDatabaseUrl, databaseUrl } from "#local/home";
 import { type Context, type Exit, exit } from "#scripts/context";
 import * as Links from "#scripts/links";
@@ -50,6 +51,7 @@ async function migrate(context: Context, options: Options): Promise<Exit> {
     url,
     ...(env.DATABASE_AUTH_TOKEN ? { authToken: env.DATABASE_AUTH_TOKEN } : {}),
     timeout: busyTimeoutMs,
+    fetch: Wire.fetcher(undefined),
   });
   try {
     const { before, after } = await Database.guard(async () => {

@@ -101,7 +101,7 @@ function judge(row: RunRow | undefined, payloadHash: string): Pick<Identity, "kn
 /** This key's run of this id. @throws AppError `storage_unavailable`. */
 export async function find(db: Database.Db, keyId: string, runId: string): Promise<RunRow | undefined> {
   const mine = and(eq(run.keyId, keyId), eq(run.runId, runId));
-  return (await Database.guard(() => db.query.select().from(run).where(mine)))[0];
+  return (await Database.read(db.query.select().from(run).where(mine)))[0];
 }
 
 type Draft = Pick<

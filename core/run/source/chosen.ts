@@ -85,8 +85,12 @@ export async function check(
 }
 
 /** True of an item whose picture is another run's copy, and that run is going or gone: one that it reran. */
-export const isGoing = (keyId: string): SQL =>
-  sql`(${item.objectKey} IS NOT NULL AND rtrim(${item.objectKey}, '0123456789') IN (SELECT ${keptRoot(keyId)} || run_uid || '/' FROM ${run} WHERE key_id = ${keyId} AND state IN ('deleting', 'deleted')))`;
+export function isGoing(keyId: string): SQL {
+  const root = keptRoot(keyId);
+  // The run is named by the object's key: one look for each item, not all runs that were ever deleted.
+  const owner = sql`substr(rtrim(${item.objectKey}, '0123456789'), ${root.length + 1}, length(rtrim(${item.objectKey}, '0123456789')) - ${root.length + 1})`;
+  return sql`(substr(coalesce(${item.objectKey}, ''), 1, ${root.length}) = ${root} AND EXISTS (SELECT 1 FROM ${run} WHERE run_uid = ${owner} AND key_id = ${keyId} AND state IN ('deleting', 'deleted')))`;
+}
 
 /** What every `keptPrefix` of a key's runs begins with. */
 const keptRoot = (keyId: string) => keptPrefix({ keyId, runUid: "" }).slice(0, -1);

@@ -186,7 +186,7 @@ async function giveUp(services: RunStores, log: Log, row: RunRow, error: AppErro
 
 /** Nobody will ever use what is stored for this run: it is gone, or it ended before it began. */
 async function isForsaken(db: Database.Db, { runUid }: RunRow): Promise<boolean> {
-  const [found] = await Database.guard(() => db.query.select().from(run).where(eq(run.runUid, runUid)));
+  const [found] = await Database.read(db.query.select().from(run).where(eq(run.runUid, runUid)));
   return found === undefined || (found.startedAt === null && found.state !== "planning");
 }
 

@@ -1,0 +1,187 @@
+import { eq, sql } from "drizzle-orm";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import * as Breaker from "#core/breaker/breaker";
+import * as Database from "#core/db/client";
+import * as Singles from "#core/extraction/claim";
+import { extractTable } from "#core/extraction/extract.sql";
+import * as Resume from "#core/extraction/resume";
+import type { Services } from "#core/extraction/services";
+import * as Alone from "#core/run/alone";
+import * as Cancel from "#core/run/cancel";
+import * as Claims from "#core/run/claim";
+import * as DeadLetter from "#core/run/dead-letter";
+import * as Ending from "#core/run/ending";
+import * as Plan from "#core/run/plan";
+import * as Reconcile from "#core/run/reconcile";
+import * as Run from "#core/run/run";
+import { itemTable, type RunRow, runTable } from "#core/run/run.sql";
+import { runStatuses } from "#core/run/schema";
+import * as Weather from "#core/run/weather";
+import * as Window from "#core/run/window";
+import * as TestDatabase from "#test/database";
+import { fault, planOf } from "#test/plans";
+import { client, open, type Stores, silent } from "#test/run-stores";
+
+let stores: Stores;
+let services: Services & Stores["services"];
+beforeAll(async () => {
+  stores = await open();
+  const model = { baseUrl: "http://127.0.0.1:9/v1", apiKey: undefined, model: "m", maxModelLen: 8_192 };
+  const more = { maxTokens: undefined, maxImages: 4, connectTimeoutMs: 50, readTimeoutMs: 50 };
+  services = { ...stores.services, model: { ...model, ...more } } as typeof services;
+});
+afterAll(() => stores.close());
+
+const minuteMs = 60_000;
+const ago = (ms: number) => new Date(Date.now() - ms);
+const soon = () => new Date(Date.now() + minuteMs);
+let count = 0;
+
+/** A run whose items wait, as a planner leaves it. */
+async function waitingRun(items: number, more: Partial<RunRow> = {}): Promise<RunRow> {
+  count += 1;
+  const runUid = `uid-${count}`;
+  const values = {
+    ...{ runUid, keyId: "key-1", runId: `run-${count}`, taskId: "receipt_v1", payloadHash: "h" },
+    ...{ principalRole: "client", state: "running" as const, epoch: 5, concurrency: 2, total: items },
+    ...{ source: "manifest" as const, persistInputs: false, createdAt: new Date(), touchedAt: new Date() },
+  };
+  const [row] = await services.db.query
+    .insert(runTable)
+    .values({ ...values, ...more })
+    .returning();
+  for (let index = 0; index < items; index += 1)
+    await services.db.query
+      .insert(itemTable)
+      .values({ runUid, index, sourceKind: "data", objectKey: "data/shared/1.png", status: "queued" });
+  if (row === undefined) throw new Error("the run was not inserted");
+  return row;
+}
+
+const messageOf = (run: RunRow, index: number): Window.ItemMessage => ({
+  ...{ run_uid: run.runUid, epoch: run.epoch, index, seq: 0, slot: 0 },
+});
+
+describe("every statement that core sends reads few rows, however much history there is", () => {
+  // test/plans.ts looks on: what is sent here is what no other test of core sends to a database of its own.
+  test("in housekeeping, with something to mend of each kind", async () => {
+    const { db } = services;
+    const lost = await waitingRun(2, { touchedAt: ago(60 * minuteMs) });
+    await Window.fill(services, lost.runUid, silent);
+    expect((await Claims.claim(db, messageOf(lost, 0), ago(10 * minuteMs)))?.item).toBeDefined();
+    const old = ago(60 * minuteMs);
+    const canceling = await waitingRun(1, { state: "canceling", touchedAt: old });
+    await db.query
+      .update(itemTable)
+      .set({ pendingArtifact: "{}" })
+      .where(eq(itemTable.runUid, canceling.runUid));
+    await waitingRun(0, { state: "succeeded", webhookUrl: "https://x/", touchedAt: old, finishedAt: old });
+    await db.query.update(runTable).set({ touchedAt: old }).where(sql`state IN ('running', 'canceling')`);
+    const wish = {
+      keyId: "key-1",
+      requestId: "e",
+      taskId: "receipt_v1",
+      payloadHash: "h",
+      leaseUntil: soon(),
+    };
+    const how = { mustBeNew: true, handoverWindowMs: 1, limits: client().limits };
+    const { claim } = await Singles.claim(db, wish, how);
+    await db.query.update(extractTable).set({ status: "queued", leaseUntil: old });
+
+    const extracts = await Resume.reconcile(services, silent);
+    const runs = await Reconcile.reconcile(services, silent);
+
+    expect(claim?.kind).toBe("ours");
+    expect(extracts).toMatchObject({ requeued: 1, interrupted: 1 });
+    expect(runs).toMatchObject({ items_requeued: 1, webhooks_ordered: 1 });
+  });
+
+  test("in planning, waiting, canceling and giving up", async () => {
+    const { db } = services;
+    const run = await waitingRun(3);
+    await Plan.plan(services, { kind: "plan", run_uid: run.runUid }, { deadline: 0 }, silent);
+    const claimed = await Claims.claim(db, messageOf(run, 0), soon());
+    if (claimed?.item === undefined) throw new Error("not claimed");
+    const time = { leaseUntil: soon(), until: 0, signal: AbortSignal.timeout(1_000) };
+    expect(await Alone.take(services, claimed.item, time, () => {})).toBe(true);
+    await Alone.beside(db);
+    await Breaker.aloneNoMore(db);
+    await Ending.unclaim(db, claimed.item);
+    expect(await DeadLetter.buryItem(services, messageOf(run, 1), soon(), silent)).toBe("done");
+    stores.bucket.hook.answer = ({ operation }) => (operation === "PutObject" ? { status: 503 } : undefined);
+    const second = { ...messageOf(run, 1), seq: 1 };
+    await expect(DeadLetter.buryItem(services, second, soon(), silent)).rejects.toThrow("bucket");
+    stores.bucket.hook.answer = () => undefined;
+    await DeadLetter.buryOrder(services, { kind: "plan", run_uid: run.runUid }, silent);
+    await Weather.pause(services, run, silent);
+    expect(await Weather.resume(services, silent)).toBe(1);
+    await Cancel.cancel(services, run, silent);
+    await Plan.plan(services, { kind: "sweep", run_uid: run.runUid }, { deadline: Date.now() + 1e4 }, silent);
+    // The one whose answer waits for the bucket is left to reconcile.
+    expect((await stores.run(run.runId)).canceled).toBe(2);
+  });
+
+  test("in looking for the model server", async () => {
+    const { db } = services;
+    await Breaker.trip(db, 0);
+    const chain = "chain-1";
+    await Breaker.mayMessage(db, 1);
+    await Resume.probe(services, { n: 1, chain }, silent);
+    expect((await Breaker.state(db)).kind).toBe("open");
+    await Breaker.mayProbe(db, 1);
+    await Breaker.close(db);
+    await Resume.probe(services, { n: 1, chain }, silent);
+  });
+
+  test("in every list of runs, with any filter, on any page", async () => {
+    const { db } = services;
+    const run = await waitingRun(1);
+    const admin = client("admin", { role: "admin" });
+    for (const principal of [client(), admin])
+      for (const taskId of [undefined, "receipt_v1"])
+        for (const status of [undefined, ...runStatuses]) {
+          const query = { principal, log: silent, keyId: undefined, taskId, status, limit: 1 };
+          const { items, next_cursor } = await Run.list(db, { ...query, cursor: undefined });
+          if (next_cursor === null) continue;
+          const next = await Run.list(db, { ...query, cursor: next_cursor });
+          expect(next.items[0]?.run_id).not.toBe(items[0]?.run_id);
+        }
+    const wanted = { runId: run.runId, keyId: undefined, principal: client(), log: silent };
+    expect((await Run.find(db, wanted)).running).toBe(0);
+    for (const status of [undefined, "queued" as const])
+      await Run.items(db, wanted, { status, limit: 1, cursor: undefined });
+    expect(await Run.itemBy(db, "key-1", `${run.runId}~0`)).toBeDefined();
+  });
+});
+
+describe("the look at plans", () => {
+  const verdict = (text: string) => fault(text, planOf(text));
+
+  test("refuses what goes through a table, searches by what is not listed, or sorts more than it answers", () => {
+    expect(verdict("SELECT * FROM extract WHERE task_id = ?")).toBe("goes through extract");
+    // A parameter in the place of the literal: the partial index does not serve it.
+    expect(verdict("SELECT * FROM extract WHERE status = ? AND lease_until < ?")).toBe(
+      "goes through extract",
+    );
+    expect(verdict("SELECT * FROM extract WHERE status = 'running' AND lease_until < ?")).toBeUndefined();
+    expect(verdict("SELECT * FROM item WHERE object_key = ? AND source_kind = 'upload'")).toBeUndefined();
+    expect(verdict("SELECT * FROM extract WHERE key_id = ?")).toContain("says nothing");
+    const newest = "SELECT * FROM run WHERE state = ? ORDER BY created_at DESC, run_uid DESC";
+    expect(verdict(`${newest} LIMIT ?`)).toBeUndefined();
+    expect(verdict(newest)).toContain("sorts all of");
+    expect(verdict(newest.replace("created_at", "total").concat(" LIMIT ?"))).toContain("sorts all of");
+  });
+
+  test("is taken at every statement of core, and at none of a test's own", async () => {
+    const database = await TestDatabase.start();
+    try {
+      const all = database.db.query.select().from(extractTable).where(eq(extractTable.taskId, "t"));
+      expect(await all).toEqual([]);
+      // What core would be told, were it core: the door is the same.
+      expect(await Database.read(all)).toEqual([]);
+      expect(await Database.batch(database.db, [all])).toHaveLength(1);
+    } finally {
+      await database.close();
+    }
+  });
+});
