@@ -114,6 +114,7 @@ declare module "sst" {
       "LATER_QUEUE_URL": string
       "PLAN_QUEUE_URL": string
       "SINGLE_QUEUE_URL": string
+      "URGENT_QUEUE_URL": string
       "type": "sst.sst.Linkable"
     }
     "Reconcile": {
@@ -163,6 +164,18 @@ declare module "sst" {
     "Uploads": {
       "name": string
       "type": "sst.aws.Function"
+    }
+    "Urgent": {
+      "name": string
+      "type": "sst.aws.Function"
+    }
+    "UrgentDeadLetters": {
+      "type": "sst.aws.Queue"
+      "url": string
+    }
+    "UrgentQueue": {
+      "type": "sst.aws.Queue"
+      "url": string
     }
     "Usage": {
       "name": string

@@ -92,6 +92,7 @@ const variables = {
     ITEM_QUEUE_URL: text,
     SINGLE_QUEUE_URL: text,
     LATER_QUEUE_URL: text,
+    URGENT_QUEUE_URL: text,
   },
   batch: {
     IMAGE_URL_HOSTS: list.optional(),
@@ -368,6 +369,7 @@ export interface Queues {
   item: string;
   single: string;
   later: string;
+  urgent: string;
 }
 
 /** Addresses of the queues; set by the deployment, and by the local loop. */
@@ -378,6 +380,7 @@ export function queues(): Queues {
     item: values.ITEM_QUEUE_URL,
     single: values.SINGLE_QUEUE_URL,
     later: values.LATER_QUEUE_URL,
+    urgent: values.URGENT_QUEUE_URL,
   };
 }
 

@@ -27,6 +27,15 @@ export function services(): Services {
   };
 }
 
+/** For a function that has no link to the bucket. */
+export function withoutBucket(): Omit<Services, "bucket"> {
+  const { timeScale, version, debugMode } = Config.app();
+  return {
+    ...{ db: Database.connect(), queues: Queue.connect(), model: Config.model() },
+    ...{ times: Limits.times(timeScale), version, debugMode },
+  };
+}
+
 /** The same for functions behind a queue or the clock. */
 export function patient(): Services {
   return Object.defineProperties(services(), { bucket: { value: Bucket.patient() } });

@@ -66,7 +66,7 @@ describe("queues", () => {
 
   test("a message whose worker died before its first step is back 30 s after its function's time, before reconcile gives it up", () => {
     const { stepLostMs, lostMessageMs, runStalledMs } = times();
-    const given = { plan: stepLostMs, item: runStalledMs, single: lostMessageMs };
+    const given = { plan: stepLostMs, urgent: stepLostMs, item: runStalledMs, single: lostMessageMs };
     for (const [name, { subscription, visibilityTimeoutSeconds }] of Object.entries(queues)) {
       const visibilityMs = visibilityTimeoutSeconds * 1000;
       expect(visibilityMs, name).toBe(functions[subscription.function].timeoutMs + 30_000);
@@ -106,11 +106,11 @@ describe("queues", () => {
 
   test("runs' messages are in order within a group; what needs a delay is not", () => {
     const fifo = Object.entries(queues).flatMap(([name, spec]) => (spec.fifo ? [name] : []));
-    expect(fifo).toEqual(["plan", "item"]);
+    expect(fifo).toEqual(["plan", "item", "urgent"]);
   });
 
   test("dead letters of runs have a function: without one a run could never end", () => {
-    for (const name of ["plan", "item"] as const)
+    for (const name of ["plan", "item", "urgent"] as const)
       expect(Object.keys(functions), name).toContain(queues[name].deadLetter.function);
   });
 });

@@ -141,7 +141,7 @@ describe.skipIf(!installed)("what sst deploy would create", () => {
     });
     expect(build("extract")?.links.Queues).toMatchObject({
       SINGLE_QUEUE_URL: expect.stringMatching(/^https:\/\/sqs\./),
-      LATER_QUEUE_URL: expect.stringMatching(/^https:\/\/sqs\./),
+      URGENT_QUEUE_URL: expect.stringMatching(/^https:\/\/sqs\./),
     });
     expect(build("extract")?.links.Auth).toMatchObject({ API_KEY_PEPPER: "canary-ApiKeyPepper" });
     expect(build("later")?.links.Webhook).toMatchObject({ WEBHOOK_SECRET: "canary-WebhookSecret" });

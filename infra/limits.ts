@@ -143,7 +143,7 @@ export const functions = {
     timeoutMs: httpTimeoutMs,
     links: ["database", "bucket", "queues", "model"],
     install: ["sharp"],
-    sends: ["single", "later"],
+    sends: ["single", "urgent"],
     maxBundleKb: 1320,
   },
   // Announces uploads: a signature and two SQL round trips at most.
@@ -169,7 +169,7 @@ export const functions = {
     timeoutMs: httpTimeoutMs,
     // A webhook_url is refused where there is nothing to sign with.
     links: ["database", "bucket", "queues", "webhook"],
-    sends: ["plan"],
+    sends: ["plan", "urgent"],
     maxBundleKb: 800,
   },
   // Reads runs and their items; deletes up to 1,000 items' objects at once.
@@ -178,7 +178,7 @@ export const functions = {
     memoryMb: 512,
     timeoutMs: httpTimeoutMs,
     links: ["database", "bucket", "queues"],
-    sends: ["plan"],
+    sends: ["plan", "urgent"],
     maxBundleKb: 800,
   },
   // One SQL read.
@@ -196,7 +196,7 @@ export const functions = {
     memoryMb: 512,
     timeoutMs: queueFunctionTimeoutMs,
     links: ["database", "bucket", "queues"],
-    sends: ["plan", "item", "later"],
+    sends: ["plan", "urgent", "later"],
     maxBundleKb: 840,
   },
   // One picture of a run: decodes it like `extract`.
@@ -206,7 +206,7 @@ export const functions = {
     timeoutMs: pictureTimeoutMs,
     links: ["database", "bucket", "queues", "model"],
     install: ["sharp"],
-    sends: ["plan", "item", "later"],
+    sends: ["plan", "item", "urgent"],
     maxBundleKb: 1280,
   },
   // Messages that were received a hundred times in vain. It acts only after a successful read, and leaves sending items
@@ -216,7 +216,7 @@ export const functions = {
     memoryMb: 512,
     timeoutMs: 60_000,
     links: ["database", "bucket", "queues"],
-    sends: ["plan"],
+    sends: ["plan", "urgent"],
     maxBundleKb: 705,
   },
   // The OpenAPI document and its page: both in the bundle, so nothing is waited for and 256 MB are plenty.
@@ -234,7 +234,7 @@ export const functions = {
     timeoutMs: pictureTimeoutMs,
     links: ["database", "bucket", "queues", "model"],
     install: ["sharp"],
-    sends: ["single", "later"],
+    sends: ["single", "urgent"],
     maxBundleKb: 1260,
   },
   // Each minute, whatever nobody is holding: rows, messages, inputs. It ends before the next one begins.
@@ -244,8 +244,8 @@ export const functions = {
     timeoutMs: 50_000,
     links: ["database", "bucket", "queues", "model"],
     // Whether what nobody has taken is in line or lost.
-    asks: ["plan", "item", "single"],
-    sends: ["plan", "item", "single", "later"],
+    asks: ["plan", "item", "single", "urgent"],
+    sends: ["plan", "item", "single", "later", "urgent"],
     maxBundleKb: 750,
   },
   // Lists and reads artifacts; packs up to 16 MiB of them at once.
@@ -257,14 +257,24 @@ export const functions = {
     sends: ["later"],
     maxBundleKb: 800,
   },
-  // Large backups step by step, looks for the model server, calls webhooks. A step of a backup holds some parts of 8 MiB.
+  // Large backups step by step, calls webhooks. A step of a backup holds some parts of 8 MiB.
   later: {
     handler: "functions/queue/later.handler",
     memoryMb: 512,
     timeoutMs: queueFunctionTimeoutMs,
-    links: ["database", "bucket", "queues", "model", "webhook"],
-    sends: ["plan", "single", "later"],
+    links: ["database", "bucket", "queues", "webhook"],
+    sends: ["later"],
     maxBundleKb: 810,
+  },
+  // Short steps alone: fills a run's window, ends a canceled run's items, looks for the model server and sends on its way
+  // what waited for it. Nothing of it needs the bucket.
+  urgent: {
+    handler: "functions/queue/urgent.handler",
+    memoryMb: 512,
+    timeoutMs: 60_000,
+    links: ["database", "queues", "model"],
+    sends: ["plan", "item", "single", "urgent"],
+    maxBundleKb: 700,
   },
   // Unknown paths, wrong methods, CORS preflight.
   fallback: {
@@ -344,6 +354,8 @@ export function times(timeScale = 1) {
     stepLostMs: ms(3 * 60_000),
     /** A run none of whose messages was taken for this long, while others' were: the earliest that one is sent again. */
     runStalledMs: ms(20 * 60_000),
+    /** A sweep of a large run hands over to itself after this, so that other runs' orders are not kept waiting. */
+    urgentStepMs: ms(5_000),
     /** Looks into a queue that are closer together count as one; reconcile looks each minute. */
     queueLookMs: ms(45_000),
     /** Pauses before the later attempts to deliver a webhook. */

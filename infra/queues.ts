@@ -1,9 +1,10 @@
 import { functions, visibilityBeyondMs } from "./limits.ts";
 
 /**
- * The queues and who works on them: plain data, read by the SST components and by the local loop. They are four
+ * The queues and who works on them: plain data, read by the SST components and by the local loop. They are five
  * because none may wait for another: planning is one at a time for a run, items as many as the run asks for, single
- * extracts never behind a batch, and what comes later needs a delay, which FIFO queues do not have.
+ * extracts never behind a batch, what comes later needs a delay, which FIFO queues do not have, and what is urgent takes
+ * moments where a step of planning or a webhook may take a minute or two.
  */
 
 /** An event source mapping: a function that is called with a queue's messages. */
@@ -43,7 +44,7 @@ const common = {
  * Until the function's first step; after it, it is what that step said: the invocation's remaining time, or a lease that is
  * renewed (limits.ts, `leaseMs`).
  */
-const visibilityOf = (name: "plan" | "item" | "single" | "later"): number =>
+const visibilityOf = (name: "plan" | "item" | "single" | "later" | "urgent"): number =>
   (functions[name].timeoutMs + visibilityBeyondMs) / 1000;
 
 /** What belongs to a run must not be left lying: the run could never end. */
@@ -52,7 +53,7 @@ const buried = { function: "deadLetter", batchSize: 1, maxConcurrency: 2, partia
 const left = { ...buried, function: "operator" } as const;
 
 export const queues = {
-  // Group = the run: a run has one planner. Plan, refill, sweep, finish, delete.
+  // Group = the run: a run has one planner. Plan, finish, delete.
   plan: {
     ...common,
     visibilityTimeoutSeconds: visibilityOf("plan"),
@@ -88,13 +89,22 @@ export const queues = {
       partialResponses: true,
     },
   },
-  // What has to happen after a while: FIFO queues take no DelaySeconds. Probes, webhooks, backups, continuations.
+  // What has to happen after a while, or takes long: webhooks, backups.
   later: {
     ...common,
     visibilityTimeoutSeconds: visibilityOf("later"),
     deadLetter: left,
     fifo: false,
     subscription: { function: "later", batchSize: 1, maxConcurrency: 4, partialResponses: true },
+  },
+  // What takes moments and must not wait behind any of these. Group = the run: refill, sweep; or all looks at the model
+  // server together.
+  urgent: {
+    ...common,
+    visibilityTimeoutSeconds: visibilityOf("urgent"),
+    deadLetter: buried,
+    fifo: true,
+    subscription: { function: "urgent", batchSize: 1, maxConcurrency: 4, partialResponses: true },
   },
 } as const satisfies Record<string, QueueSpec>;
 

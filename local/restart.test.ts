@@ -5,6 +5,7 @@ import { ReceiveMessageCommand, SendMessageCommand } from "@aws-sdk/client-sqs";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { breakerTable } from "#core/breaker/breaker.sql";
 import { extractTable } from "#core/extraction/extract.sql";
+import * as Handover from "#core/extraction/handover";
 import { itemTable, runTable, type State } from "#core/run/run.sql";
 import * as Window from "#core/run/window";
 import * as Limits from "#infra/limits";
@@ -21,6 +22,16 @@ let server: QueueServer;
 const begin = () => startQueues({ dir, queues, timeScale: 1, region: "us-east-1" });
 const urlOf = (name: string) => server.queues[name]?.url ?? "";
 const counts = (name: string) => server.counts(urlOf(name));
+
+/** What a queue has ready, by run and kind. */
+async function taken(name: string): Promise<string[]> {
+  const { Messages = [] } = await server.client.send(
+    new ReceiveMessageCommand({ QueueUrl: urlOf(name), MaxNumberOfMessages: 10 }),
+  );
+  return Messages.map(({ Body = "" }) => JSON.parse(Body))
+    .map(({ kind, run_uid }) => `${run_uid}: ${kind}`)
+    .sort();
+}
 
 beforeAll(async () => {
   dir = mkdtempSync(join(tmpdir(), "ocrlty restart "));
@@ -67,14 +78,20 @@ test("a loop that was killed between a message and its first step goes on at onc
   const stores = {
     queues: {
       client: server.client,
-      urls: { plan: urlOf("plan"), item: urlOf("item"), single: urlOf("single"), later: urlOf("later") },
+      urls: {
+        plan: urlOf("plan"),
+        item: urlOf("item"),
+        single: urlOf("single"),
+        later: urlOf("later"),
+        urgent: urlOf("urgent"),
+      },
       timeoutMs: 5_000,
     },
   };
   await Window.send(stores, [sent, { ...sent, index: 1 }], silent);
   await later({ kind: "webhook", run_uid: "succeeded", attempt: 1 });
   await later({ kind: "backup", state: "backups/x/a.json", job: "a", step: 1 }, 300);
-  await later({ kind: "probe", n: 3, chain: "c" }, 300);
+  await Handover.sendProbe(stores.queues, { n: 3, chain: "c" }, 300_000, silent);
   await server.client.send(new ReceiveMessageCommand({ QueueUrl: urlOf("item") }));
   await server.client.send(new ReceiveMessageCommand({ QueueUrl: urlOf("later") }));
   expect([counts("item").inFlight, counts("later").inFlight]).toEqual([1, 1]);
@@ -123,15 +140,7 @@ test("a loop that was killed between a message and its first step goes on at onc
   // Reconcile sees to it in its first minute.
   const over = Date.now() - Limits.times().leaseGraceMs;
   expect(items.find(({ runUid }) => runUid === "canceling")?.leaseUntil?.getTime()).toBeLessThan(over);
-  const { Messages: plans = [] } = await server.client.send(
-    new ReceiveMessageCommand({ QueueUrl: urlOf("plan"), MaxNumberOfMessages: 10 }),
-  );
-  expect(
-    plans
-      .map(({ Body = "" }) => JSON.parse(Body))
-      .map(({ kind, run_uid }) => `${run_uid}: ${kind}`)
-      .sort(),
-  ).toEqual(["canceling: sweep", "deleting: delete", "finishing: finish", "planning: plan", "running: plan"]);
+  expect(await taken("plan")).toEqual(["deleting: delete", "finishing: finish", "planning: plan"]);
   expect(counts("single").ready).toBe(2);
   const extracts = await database.db.query.select().from(extractTable);
   expect(extracts.map(({ requestId, status, notBefore }) => ({ requestId, status, notBefore }))).toEqual([
@@ -140,6 +149,6 @@ test("a loop that was killed between a message and its first step goes on at onc
     { requestId: "waits", status: "queued", notBefore: null },
   ]);
   expect(extracts[0]?.leaseUntil.getTime()).toBeLessThan(over);
-  // A new look at the model server, for the run that waits; the old one is gone.
-  expect(counts("later").delayed).toBe(2);
+  // And a new look at the model server, for the run that waits; the old one is gone.
+  expect(await taken("urgent")).toEqual(["canceling: sweep", "running: refill", "undefined: probe"]);
 });

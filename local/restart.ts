@@ -55,7 +55,7 @@ export function forget(dir: string): boolean {
 /** What the planner is ordered to do for a run in this state. */
 const orders = {
   planning: "plan",
-  running: "plan",
+  running: "refill",
   canceling: "sweep",
   finishing: "finish",
   deleting: "delete",

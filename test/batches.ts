@@ -161,6 +161,7 @@ export function queuesOf(loop: TestLoop) {
       item: values.ITEM_QUEUE_URL,
       single: values.SINGLE_QUEUE_URL,
       later: values.LATER_QUEUE_URL,
+      urgent: values.URGENT_QUEUE_URL,
     },
   };
 }

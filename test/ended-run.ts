@@ -36,7 +36,7 @@ export async function start() {
     bucket: store.bucket,
     queues: {
       client: queueServer.client,
-      urls: { plan: urlOf("plan"), item: "", single: "", later: urlOf("later") },
+      urls: { plan: urlOf("plan"), item: "", single: "", later: urlOf("later"), urgent: "" },
       timeoutMs: 5_000,
     },
     times: Limits.times(1),

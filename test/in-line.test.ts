@@ -1,7 +1,7 @@
 /** Work whose message waits behind that of others is not lost, and work whose message is lost does not wait for ever. */
 import { DeleteMessageCommand, ReceiveMessageCommand } from "@aws-sdk/client-sqs";
 import { eq } from "drizzle-orm";
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import * as Breaker from "#core/breaker/breaker";
 import { breakerTable } from "#core/breaker/breaker.sql";
 import { extractTable } from "#core/extraction/extract.sql";
@@ -9,11 +9,16 @@ import { ensureProbe } from "#core/extraction/handover";
 import * as Resume from "#core/extraction/resume";
 import { queueLookTable } from "#core/queue/look.sql";
 import * as Queue from "#core/queue/queue";
+import * as Cancel from "#core/run/cancel";
+import * as Order from "#core/run/order";
 import * as Reconcile from "#core/run/reconcile";
 import { itemTable, runTable } from "#core/run/run.sql";
 import type { RunServices } from "#core/run/services";
+import { urgent } from "#core/run/urgent";
 import * as Window from "#core/run/window";
 import * as Work from "#core/run/work";
+import { queues as specs } from "#infra/queues";
+import * as Mapping from "#local/queue/mapping";
 import { open, type Stores, silent } from "./run-stores.ts";
 
 const minuteMs = 60_000;
@@ -43,7 +48,7 @@ afterAll(async () => {
 beforeEach(async () => {
   for (const table of [runTable, itemTable, extractTable, queueLookTable, breakerTable])
     await db().delete(table);
-  for (const name of ["plan", "item", "single", "later"] as const) while ((await taken(name)).length > 0);
+  for (const name of ["plan", "item", "single", "urgent"] as const) while ((await taken(name)).length > 0);
 });
 
 const remove = (name: Queue.Name, ReceiptHandle: string | undefined) =>
@@ -117,7 +122,7 @@ describe("a run whose items nobody has taken for two hours", () => {
     await remove("item", received.Messages?.[0]?.ReceiptHandle);
     expect((await minutes(3)).map(({ runs_renumbered }) => runs_renumbered)).toEqual([0, 0, 1]);
     expect((await stores.run(row.runId)).epoch).toBe(epoch + 1);
-    expect(await taken("plan")).toEqual([{ kind: "plan", run_uid: row.runUid }]);
+    expect(await taken("urgent")).toEqual([{ kind: "refill", run_uid: row.runUid }]);
   });
 
   test("gets its oldest message again under its old number where the queue never empties; when that copy comes up first, the others are lost", async () => {
@@ -137,7 +142,7 @@ describe("a run whose items nobody has taken for two hours", () => {
     };
     await Work.work(services, copies[0] as unknown as Window.ItemMessage, job, silent);
     expect(await stores.run(row.runId)).toMatchObject({ epoch: epoch + 1, failed: 1 });
-    expect((await taken("plan"))[0]).toMatchObject({ kind: "plan", run_uid: row.runUid });
+    expect((await taken("urgent"))[0]).toMatchObject({ kind: "refill", run_uid: row.runUid });
   });
 
   test("is sent anew when its messages have outlived the queue's retention", async () => {
@@ -210,8 +215,65 @@ test("looks at the model server stay one chain, however long each waits in line"
     await expire();
   }
   for (let round = 0; round < 2; round += 1) {
-    const messages = await taken("later");
+    const messages = await taken("urgent");
     expect(messages).toHaveLength(round === 0 ? 3 : 1);
     for (const message of messages) await Resume.probe(at, message as { n: number; chain: string }, silent);
+  }
+});
+
+test("a run's next part, its cancel and a look at the model server wait for nobody's deletion, check or webhook", async () => {
+  const long = Promise.withResolvers<never>();
+  long.promise.catch(() => undefined);
+  let busy = 0;
+  const done: string[] = [];
+  const invoke = async (name: string, event: object) => {
+    if (name !== "urgent") {
+      busy += 1;
+      return long.promise;
+    }
+    const message = JSON.parse((event as { Records: { body: string }[] }).Records[0]?.body ?? "");
+    if (message.kind === "probe") await Resume.probe(services, message, silent);
+    else await urgent(services, message, { deadline: Date.now() + 5_000 }, silent);
+    done.push(message.kind);
+    return { type: "result", payload: "null" } as never;
+  };
+  for (let i = 0; i < 8; i += 1) {
+    await Order.order(services, { runUid: `gone-${i}`, epoch: 1, planN: 0 }, "delete", silent);
+    await Queue.send(services.queues, "later", { kind: "webhook", run_uid: `told-${i}`, attempt: 1 });
+  }
+  const mappings = (["plan", "later", "urgent"] as const).map((name) => {
+    const queue = stores.queue.queues[name];
+    if (queue === undefined) throw new Error(`no queue ${name}`);
+    const { subscription } = specs[name];
+    return Mapping.start({
+      client: services.queues.client,
+      queue,
+      subscription,
+      lambda: { invoke },
+      region: "r",
+    });
+  });
+  try {
+    const workers = specs.plan.subscription.maxConcurrency + specs.later.subscription.maxConcurrency;
+    await vi.waitFor(() => expect(busy).toBe(workers));
+    const fills = await run({ touchedAt: new Date() });
+    await db().update(itemTable).set({ sentEpoch: 0 });
+    await Order.order(services, fills, "refill", silent);
+    const canceled = await run({ touchedAt: new Date() });
+    await Cancel.cancel(services, canceled, silent);
+    await Breaker.trip(services.db, 1);
+    await Breaker.close(services.db);
+    await ensureProbe({ ...services, times: { ...services.times, probeFirstDelayMs: 0 } }, silent);
+    await vi.waitFor(() => expect(done.sort()).toEqual(["probe", "refill", "sweep"]), 5_000);
+    expect((await stores.items(fills.runUid)).map(({ sentEpoch }) => sentEpoch)).toEqual([
+      epoch,
+      epoch,
+      epoch,
+    ]);
+    expect(await stores.run(canceled.runId)).toMatchObject({ canceled: 3 });
+    expect(busy).toBe(workers);
+  } finally {
+    long.reject(new Error("over"));
+    await Promise.all(mappings.map((mapping) => mapping.stop()));
   }
 });

@@ -72,6 +72,7 @@ export async function open(): Promise<Stores> {
         item: urlOf("item"),
         single: urlOf("single"),
         later: urlOf("later"),
+        urgent: urlOf("urgent"),
       },
       timeoutMs: 5_000,
     },
@@ -90,8 +91,8 @@ export async function open(): Promise<Stores> {
     bucket,
     queue,
     orders: () => {
-      const { ready, inFlight } = queue.counts(urlOf("plan"));
-      return ready + inFlight;
+      const counts = ["plan", "urgent"].map((name) => queue.counts(urlOf(name)));
+      return counts.reduce((sum, { ready, inFlight }) => sum + ready + inFlight, 0);
     },
     upload: async (body, { keyId = "key-1", kind = "image" } = {}) => {
       const mime_type = kind === "image" ? "image/png" : "application/x-ndjson";

@@ -86,9 +86,30 @@ export async function sendSingle(
   await Claims.markSent(services.db, [row]);
 }
 
-/** The body of a probe message in the `later` queue: the nth look of a chain of them. */
-export const ProbeMessage = z.object({ kind: z.literal("probe"), n: z.int(), chain: z.string().default("") });
+/**
+ * The body of a probe message in the `urgent` queue: the nth look of a chain of them. FIFO queues take no delay, so its
+ * worker holds it until it is due, in epoch milliseconds.
+ */
+export const ProbeMessage = z.object({
+  kind: z.literal("probe"),
+  n: z.int(),
+  chain: z.string().default(""),
+  due: z.int().default(0),
+});
 export type ProbeMessage = z.output<typeof ProbeMessage>;
+
+/** Sends the next look. All of them are one group: none begins while another is at it. @throws AppError `storage_unavailable`. */
+export async function sendProbe(
+  queues: Queue.Queues,
+  look: Pick<ProbeMessage, "n" | "chain">,
+  delayMs: number,
+  log: Log,
+): Promise<void> {
+  const body: ProbeMessage = { kind: "probe", ...look, due: Date.now() + delayMs };
+  const message = { body, group: "probe", deduplicationId: `probe.${look.chain}.${look.n}` };
+  if ((await Queue.sendFifo(queues, "urgent", [message], log)).size === 0)
+    throw new AppError("storage_unavailable", "the queue did not take the look", { retryAfterS: 2 });
+}
 
 /** Makes sure that one probe message is under way while the model server is away. @returns whether one had to be sent. */
 export async function ensureProbe(
@@ -98,8 +119,7 @@ export async function ensureProbe(
   const { probeFirstDelayMs, probeMessageMs } = services.times;
   const chain = await Breaker.mayMessage(services.db, probeFirstDelayMs + probeMessageMs);
   if (chain === undefined) return false;
-  const message: ProbeMessage = { kind: "probe", n: 1, chain };
-  await Queue.send(services.queues, "later", message, { delayMs: probeFirstDelayMs });
+  await sendProbe(services.queues, { n: 1, chain }, probeFirstDelayMs, log);
   log.info("probe_scheduled", { n: 1 });
   return true;
 }

@@ -14,7 +14,7 @@ import { functions } from "#infra/limits";
 import * as Claims from "./claim.ts";
 import { storedBefore } from "./conclude.ts";
 import { extractTable, idempotencyTable } from "./extract.sql.ts";
-import { ensureProbe, type ProbeMessage, type SingleMessage } from "./handover.ts";
+import { ensureProbe, type ProbeMessage, type SingleMessage, sendProbe } from "./handover.ts";
 import * as Remove from "./remove.ts";
 import type { Services } from "./services.ts";
 import { discardInput } from "./work.ts";
@@ -30,11 +30,11 @@ const chunk = 200;
 const sweptAtOnce = 5_000;
 
 /**
- * One look at the model server (`kind: "probe"` in the `later` queue). When it is back, everything that waits for it
+ * One look at the model server (`kind: "probe"` in the `urgent` queue). When it is back, everything that waits for it
  * goes on; else the next look is ordered: after 5 s for ten minutes, later 30 s.
  */
 export async function probe(
-  services: Stores,
+  services: Omit<Stores, "bucket">,
   { n, chain }: Pick<ProbeMessage, "n" | "chain">,
   log: Log,
 ): Promise<void> {
@@ -48,8 +48,7 @@ export async function probe(
       await Breaker.trip(db, times.breakerRetryMs);
       // One chain of looks goes on. This one was in line for so long that another was begun: it was worth its look.
       if (!(await Breaker.stillMessage(db, chain, delayMs + times.probeMessageMs))) return;
-      const next: ProbeMessage = { kind: "probe", n: n + 1, chain };
-      await Queue.send(services.queues, "later", next, { delayMs });
+      await sendProbe(services.queues, { n: n + 1, chain }, delayMs, log);
       return;
     }
     await Breaker.close(db);
@@ -68,7 +67,7 @@ const queued = sql`status = 'queued'`;
 const waiting = sql`${queued} AND waiting_for = 'model_server'`;
 
 /** Sends every extract on its way that waits for the model server. @returns how many. */
-async function resumeWaiting(services: Stores, log: Log): Promise<number> {
+async function resumeWaiting(services: Pick<Stores, "db" | "queues">, log: Log): Promise<number> {
   let resumed = 0;
   for (;;) {
     const rows = await Database.read(

@@ -15,7 +15,7 @@ import * as Limits from "#infra/limits";
 /** The standard queues. */
 export type Standard = "single" | "later";
 /** The FIFO queues of batches. */
-export type Fifo = "plan" | "item";
+export type Fifo = "plan" | "item" | "urgent";
 export type Name = Standard | Fifo;
 
 /** A message of a FIFO queue: one of a group is worked on at a time, and one of a `deduplicationId` taken within five minutes. */

@@ -54,7 +54,7 @@ export async function cancel(
  * @returns whether there is more.
  */
 export async function sweep(
-  services: RunStores,
+  services: Pick<RunStores, "db" | "queues">,
   runUid: string,
   time: { deadline: number },
   log: Log,

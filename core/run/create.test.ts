@@ -260,7 +260,7 @@ test("a run whose order the queue does not take is made all the same", async () 
   const warnings: string[] = [];
   const log = { ...silent, warn: (event: string) => void warnings.push(event) };
   const { queues } = stores.services;
-  const away = { ...queues, urls: { ...queues.urls, plan: `${stores.queue.url}/000000000000/none.fifo` } };
+  const away = { ...queues, urls: { ...queues.urls, urgent: `${stores.queue.url}/000000000000/none.fifo` } };
   const { run } = await Create.create(
     { ...stores.services, queues: away },
     log,

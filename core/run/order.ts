@@ -3,11 +3,17 @@ import type { Log } from "#core/log";
 import * as Queue from "#core/queue/queue";
 import type { RunRow } from "./run.sql.ts";
 
-/** What the planner of a run can be ordered to do; one at a time for a run, because the run is the message group. */
-export const kinds = ["plan", "refill", "sweep", "finish", "delete"] as const;
+/** What never waits behind the others, which may take two minutes each: these have a queue and workers of their own. */
+export const urgentKinds = ["refill", "sweep"] as const;
+export type Urgent = (typeof urgentKinds)[number];
+
+/** What the planner of a run can be ordered to do; one at a time for a run and queue, because the run is the message group. */
+export const kinds = ["plan", ...urgentKinds, "finish", "delete"] as const;
 export type Kind = (typeof kinds)[number];
 
-/** The body of a message in the `plan` queue. */
+export const isUrgent = (kind: Kind): kind is Urgent => urgentKinds.some((each) => each === kind);
+
+/** The body of a message in the `plan` and the `urgent` queue. */
 export interface PlanMessage {
   kind: Kind;
   run_uid: string;
@@ -30,7 +36,8 @@ export async function order(
     group: run.runUid,
     deduplicationId: `${run.runUid}.${run.epoch}.${kind}.${run.planN}`,
   };
-  const taken = await Queue.sendFifo(services.queues, "plan", [message], log);
+  const queue = isUrgent(kind) ? "urgent" : "plan";
+  const taken = await Queue.sendFifo(services.queues, queue, [message], log);
   if (taken.size === 0)
     throw new AppError("storage_unavailable", "the queue did not take the order", { retryAfterS: 2 });
 }

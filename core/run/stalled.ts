@@ -82,8 +82,12 @@ export async function step(
   looks: Looks.Looks,
   log: Log,
 ): Promise<boolean> {
-  const seen = await looks("plan");
-  const before = Looks.overdueBefore(seen, functions.plan.timeoutMs, services.times.stepLostMs);
+  const queue = Order.isUrgent(kind) ? "urgent" : "plan";
+  const before = Looks.overdueBefore(
+    await looks(queue),
+    functions[queue].timeoutMs,
+    services.times.stepLostMs,
+  );
   if (row.touchedAt >= before || !(await touch(services.db, row))) return false;
   await Order.order(services, row, kind, log);
   return true;
@@ -123,6 +127,6 @@ export async function anew(
   const now = Database.rows(run, result)[0];
   if (now === undefined) return false;
   log.warn("run_renumbered", { run_id: row.runId });
-  await Order.order(services, now, "plan", log);
+  await Order.order(services, now, "refill", log);
   return true;
 }

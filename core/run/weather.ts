@@ -64,7 +64,7 @@ export async function resume(services: Pick<RunStores, "db" | "queues">, log: Lo
         .returning(),
     ]);
     const rows = Database.rows(run, result);
-    for (const row of rows) await Order.order(services, row, "plan", log);
+    for (const row of rows) await Order.order(services, row, "refill", log);
     resumed += rows.length;
     if (rows.length < chunk) return resumed;
   }

@@ -53,7 +53,11 @@ export const fifo = (body: ItemMessage): Queue.FifoMessage => ({
  * @returns the run as it was read, with the planner's number raised; undefined when it is not known.
  * @throws AppError `storage_unavailable`.
  */
-export async function fill(services: RunStores, runUid: string, log: Log): Promise<RunRow | undefined> {
+export async function fill(
+  services: Pick<RunStores, "db" | "queues" | "times">,
+  runUid: string,
+  log: Log,
+): Promise<RunRow | undefined> {
   const seen = await look(services.db, runUid);
   if (seen === undefined) return undefined;
   const { row, breaker } = seen;

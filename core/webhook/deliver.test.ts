@@ -63,7 +63,7 @@ beforeAll(async () => {
   const later = queueServer.queues.later?.url ?? "";
   queues = {
     client: queueServer.client,
-    urls: { plan: later, item: later, single: later, later },
+    urls: { plan: later, item: later, single: later, later, urgent: later },
     timeoutMs: 5_000,
   };
   receiver = http.createServer(async (request, response) => {

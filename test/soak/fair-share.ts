@@ -171,7 +171,7 @@ function imitated(stores: Stores, items: Fifo<ItemMessage>, orders: Fifo<Order.P
     bucket: { ...services.bucket, client: bucket as never },
     queues: {
       client: { send } as never,
-      urls: { plan: "plan", item: "item", single: "single", later: "later" },
+      urls: { plan: "plan", item: "item", single: "single", later: "later", urgent: "urgent" },
       timeoutMs: 5_000,
     },
     model: {} as never,

@@ -233,10 +233,10 @@ export const mutations: Mutation[] = [
     /no role of any stage is given AWS's own policies, or a resource with a \*/,
   ],
   [
-    "one queue less to send to",
+    "one more queue to send to",
     "infra/limits.ts",
-    `sends: ["plan", "item", "single", "later"],\n    maxBundleKb: 720`,
-    `sends: ["plan", "single", "later"],\n    maxBundleKb: 720`,
+    `sends: ["later"],\n    maxBundleKb: 810`,
+    `sends: ["single", "later"],\n    maxBundleKb: 810`,
     /docs\/security\.md has the table of these rights/,
   ],
   [
@@ -257,8 +257,8 @@ export const mutations: Mutation[] = [
   [
     "the GPU account's key for a function",
     "infra/limits.ts",
-    `links: ["database", "bucket", "queues", "model", "webhook"]`,
-    `links: ["database", "bucket", "queues", "model", "webhook", "pod"]`,
+    `links: ["database", "bucket", "queues", "webhook"],\n    sends: ["later"]`,
+    `links: ["database", "bucket", "queues", "webhook", "pod"],\n    sends: ["later"]`,
     /the key of the rented GPU is linked to no function/,
   ],
   // Stages.

@@ -227,7 +227,7 @@ function insert(row: RunRow, onlyIf: SQL): Database.Statement {
 /** Orders the planner. The run is there whatever becomes of the order: reconcile orders again. */
 export async function order(services: Pick<RunStores, "queues">, row: RunRow, log: Log): Promise<void> {
   try {
-    await Order.order(services, row, "plan", log);
+    await Order.order(services, row, row.state === "running" ? "refill" : "plan", log);
   } catch (thrown) {
     log.warn("order_failed", { run_id: row.runId, code: from(thrown).code });
   }

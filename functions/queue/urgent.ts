@@ -1,0 +1,27 @@
+import * as z from "zod";
+import { ProbeMessage } from "#core/extraction/handover";
+import * as Resume from "#core/extraction/resume";
+import * as Order from "#core/run/order";
+import { urgent } from "#core/run/urgent";
+import { worker } from "#functions/queue";
+import { withoutBucket } from "#functions/services";
+
+const Message = z.discriminatedUnion("kind", [
+  ProbeMessage,
+  z.object({ kind: z.enum(Order.urgentKinds), run_uid: z.string() }),
+]);
+
+/** What is short and must not wait behind what is long. A look at the model server is held until it is due. */
+export const handler = worker("urgent", async ({ body, log, deadline, startedAt, hold }) => {
+  const message = Message.parse(body);
+  const services = withoutBucket();
+  if (message.kind !== "probe") {
+    // A part of a large sweep, so that the other runs' orders get their turn.
+    const soon = Math.min(deadline, startedAt + services.times.urgentStepMs);
+    return urgent(services, message, { deadline: soon }, log.child({ run_uid: message.run_uid }));
+  }
+  const early = message.due - Date.now();
+  if (early <= 0) return Resume.probe(services, message, log);
+  await hold(early);
+  return "again";
+});
