@@ -1,6 +1,7 @@
 import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2 } from "aws-lambda";
 import type { Principal } from "#core/key/key";
 import type { Log } from "#core/log";
+import type { RateLimit } from "#core/usage/usage";
 import type { Route } from "#infra/routes";
 
 /** What a call knows about itself; made by the first middleware, passed along instead of ambient state. */
@@ -13,6 +14,8 @@ export interface Call {
   principal: Principal;
   /** A key of the right shape came, and the database that knows it is away; of public routes alone. */
   keyUnchecked: boolean;
+  /** Of a key with `requests_per_minute`, once its call is counted. */
+  rateLimit: RateLimit | undefined;
   log: Log;
   /** Epoch milliseconds at which our answer must be on its way. */
   deadline: number;

@@ -4,6 +4,21 @@ import type { Reply } from "#functions/http";
 /** Seconds after which asking again makes sense while an extract runs. */
 const pollAfterS = 2;
 
+/**
+ * `Preference-Applied` (RFC 7240, section 3): what of `Prefer` was done. A wait was not when the call ends in 202 before
+ * its time is over, nor was an asynchronous answer when the stored one was at hand.
+ */
+export function withPreference(
+  reply: Reply,
+  { asked, waitMs }: { asked: string | undefined; waitMs: number | undefined },
+  elapsedMs: number,
+): Reply {
+  if (asked === undefined || waitMs === undefined) return reply;
+  const applied =
+    asked === "respond-async" ? reply.status === 202 : reply.status !== 202 || elapsedMs >= waitMs;
+  return applied ? { ...reply, headers: { ...reply.headers, "Preference-Applied": asked } } : reply;
+}
+
 /** An outcome as an answer: 200 with the extract, or 202 with where to ask. */
 export function answer(outcome: Outcome): Reply {
   if (outcome.kind === "running") {

@@ -15,14 +15,17 @@ export function idempotencyKeyOf({ headers }: Call): string | undefined {
  * `Prefer` (RFC 7240): `respond-async` waits not at all, `wait=N` N seconds; what is not understood is ignored, as
  * the RFC asks.
  */
-export function patienceOf({ headers }: Call, timeScale: number): Patience {
+export function patienceOf({ headers }: Call, timeScale: number): Patience & { asked: string | undefined } {
   const parts = (headers.prefer ?? "")
     .split(",")
     .map((part) => part.split(";")[0]?.trim().toLowerCase() ?? "");
   const seconds = parts
     .map((part) => /^wait\s*=\s*"?(\d{1,4})"?$/.exec(part)?.[1])
     .find((value) => value !== undefined);
-  if (seconds !== undefined)
-    return { waitMs: Math.round(Number(seconds) * 1000 * timeScale), refuseWhenAway: Number(seconds) === 0 };
-  return { waitMs: parts.includes("respond-async") ? 0 : undefined, refuseWhenAway: false };
+  if (seconds !== undefined) {
+    const waitMs = Math.round(Number(seconds) * 1000 * timeScale);
+    return { waitMs, refuseWhenAway: waitMs === 0, asked: `wait=${Number(seconds)}` };
+  }
+  const async = parts.includes("respond-async");
+  return { waitMs: async ? 0 : undefined, refuseWhenAway: false, asked: async ? "respond-async" : undefined };
 }

@@ -156,30 +156,41 @@ function rawOf(operation: Operation, event: Event): RawBody {
   };
 }
 
+/** Told to every client; what else the middleware knows is for pages, and says nothing to a program. */
+const everywhere = new Set(["X-Content-Type-Options", "Strict-Transport-Security"]);
+
 /** The middleware overwrites what is there; a header that the operation set (the docs page's policy) must win. */
 function securityDefaults(): MiddlewareObj<Event, Result> {
   const defaults = securityHeaders() as MiddlewareObj<Event, Result>;
-  return {
-    ...defaults,
-    after: async (request) => {
-      const own = { ...request.response?.headers };
-      await defaults.after?.(request);
-      if (request.response) request.response.headers = { ...request.response.headers, ...own };
-    },
+  const add: typeof defaults.after = async (request) => {
+    const own = { ...request.response?.headers };
+    await defaults.after?.(request);
+    if (!request.response) return;
+    const isPage = String(own["Content-Type"] ?? "").startsWith("text/html");
+    const added = Object.entries(request.response.headers ?? {}).filter(
+      ([name]) => isPage || everywhere.has(name),
+    );
+    request.response.headers = { ...Object.fromEntries(added), ...own };
   };
+  return { after: add, onError: add };
 }
 
 /** Origins are allowed one by one by the operator, none by default; the gateway's own CORS is off. */
 function corsFor(origins: string[]): MiddlewareObj<Event, Result>[] {
   if (origins.length === 0) return [];
+  const vary = ({ response }: { response: Result | null | undefined }) => {
+    // Also without an Origin: a cache that keeps the answer must not give it to one.
+    if (response) response.headers = { ...response.headers, Vary: "Origin" };
+  };
   const options = {
     origins,
-    methods: "GET,POST,PUT,DELETE,OPTIONS",
+    methods: "GET,HEAD,POST,PUT,DELETE,OPTIONS",
     headers: "Authorization,Content-Type,Idempotency-Key,Prefer,X-API-Key,X-Request-ID",
-    exposeHeaders: "Idempotent-Replayed,Location,Retry-After,WWW-Authenticate,X-Request-ID",
+    exposeHeaders:
+      "Idempotent-Replayed,Location,Preference-Applied,RateLimit,RateLimit-Policy,Retry-After,WWW-Authenticate,X-Request-ID",
     maxAge: 600,
   };
-  return [cors(options) as MiddlewareObj<Event, Result>];
+  return [cors(options) as MiddlewareObj<Event, Result>, { after: vary, onError: vary }];
 }
 
 function check(schema: z.ZodType | undefined, value: unknown, at: string): never {

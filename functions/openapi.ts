@@ -24,7 +24,7 @@ answered alike.
 **Errors.** Everything a function answers has the envelope \`{"error": {code, message, request_id, details}}\`. What the API
 gateway answers itself has \`{"message"}\` and a request id of its own (header \`apigw-requestid\`): a body over 10 MB or an
 event over 6 MB (413), headers over 10 KB (431), throttling (429), a function that died (500), 30 seconds passed (503).
-An unknown path is 404, a wrong method 405 with \`Allow\`.
+An unknown path is 404, a wrong method 405 with \`Allow\`. Every GET answers a HEAD.
 
 **Ids.** The same \`request_id\`, or the same \`Idempotency-Key\`, with the same payload gives the same answer without a second
 model call; another payload is 409. An error that may be retried is never replayed.
@@ -136,6 +136,9 @@ function errorStatuses(route: Routes.Route, operation: Operation): number[] {
     .sort((a, b) => a - b);
 }
 
+/** Whether the call makes something that a repeat must not make twice. */
+const creates = ({ method, path }: Routes.Route) => method === "POST" && !path.endsWith("/cancel");
+
 /** Whether the call itself asks the model server, and so may take longer than its caller likes. */
 function asksModel(route: Routes.Route): boolean {
   const { links }: Limits.FunctionSpec = Limits.functions[route.function];
@@ -163,7 +166,7 @@ function describe(route: Routes.Route, operation: Operation, derived: Derived): 
     },
     parameters: [
       Parts.ref("parameters", "XRequestId"),
-      ...(route.method === "POST" ? [Parts.ref("parameters", "IdempotencyKey")] : []),
+      ...(creates(route) ? [Parts.ref("parameters", "IdempotencyKey")] : []),
       ...(asksModel(route) ? [Parts.ref("parameters", "Prefer")] : []),
     ],
     ...(body === undefined
@@ -244,7 +247,16 @@ function responseHeaders(route: Routes.Route, status: number) {
       ? { Location: Parts.ref("headers", "Location") }
       : {}),
     ...(status === 202 || status === 503 ? { "Retry-After": Parts.ref("headers", "RetryAfter") } : {}),
-    ...(route.method === "POST" && status < 300
+    ...(route.access === "public" || status === 303
+      ? {}
+      : {
+          RateLimit: Parts.ref("headers", "RateLimit"),
+          "RateLimit-Policy": Parts.ref("headers", "RateLimitPolicy"),
+        }),
+    ...(asksModel(route) && status < 300
+      ? { "Preference-Applied": Parts.ref("headers", "PreferenceApplied") }
+      : {}),
+    ...(creates(route) && status < 300
       ? { "Idempotent-Replayed": Parts.ref("headers", "IdempotentReplayed") }
       : {}),
   };

@@ -1,18 +1,24 @@
+import * as z from "zod";
 import * as Bucket from "#core/artifact/bucket";
-import type { Call } from "#functions/call";
 import type { Reply } from "#functions/http";
 
-/**
- * An answer that lies in the bucket: 303 to a signed URL, or 200 `{url, expires_at}` for who asks for JSON: a custom
- * header such as `X-API-Key` survives a redirect in curl, and the bucket refuses a request that carries two keys.
- */
+/** Query parameter of what may lie in the bucket. */
+export const as = z.enum(["url"]).optional().meta({
+  description:
+    "`url`: 200 `{url, expires_at}`, whatever the size. A custom header such as `X-API-Key` survives a redirect in curl, and a bucket refuses a request that carries two keys.",
+});
+
+export const SignedUrl = z.object({ url: z.string(), expires_at: z.iso.datetime() }).meta({
+  id: "SignedUrl",
+  description: "With `as=url`: where it can be fetched for a while, without a key.",
+});
+
+/** An answer that lies in the bucket: 303 to a signed URL, or with `as=url` 200 `{url, expires_at}`. */
 export async function stored(
-  call: Call,
   bucket: Bucket.Bucket,
-  rel: string,
-  fileName: string,
+  object: { rel: string; fileName: string; as: "url" | undefined },
 ): Promise<Reply> {
-  const signed = await Bucket.sign(bucket, rel, fileName);
-  if (call.headers.accept?.includes("application/json")) return { status: 200, body: signed };
+  const signed = await Bucket.sign(bucket, object.rel, object.fileName);
+  if (object.as === "url") return { status: 200, body: signed };
   return { status: 303, headers: { Location: signed.url } };
 }

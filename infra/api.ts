@@ -1,6 +1,6 @@
 /** The HTTP API: every route of routes.ts, and one function for everything else. */
 import { functions } from "./functions.ts";
-import { defaultFunction, routes } from "./routes.ts";
+import { defaultFunction, deployed } from "./routes.ts";
 
 export const api = new sst.aws.ApiGatewayV2("Api", {
   cors: false,
@@ -20,5 +20,5 @@ export const api = new sst.aws.ApiGatewayV2("Api", {
   ...(process.env.OCRLTY_DOMAIN ? { domain: process.env.OCRLTY_DOMAIN } : {}),
 });
 
-for (const route of routes) api.route(`${route.method} ${route.path}`, functions[route.function].arn);
+for (const route of deployed) api.route(`${route.method} ${route.path}`, functions[route.function].arn);
 api.route("$default", functions[defaultFunction].arn);

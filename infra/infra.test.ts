@@ -6,7 +6,7 @@ import { product } from "../local/loop.ts";
 import * as Wiring from "../local/queue/wiring.ts";
 import { type FunctionSpec, functions, platform as limits } from "./limits.ts";
 import { type QueueSpec, queues, schedules, worked } from "./queues.ts";
-import { defaultFunction, routes } from "./routes.ts";
+import { defaultFunction, deployed, routes } from "./routes.ts";
 import { pascal, plain } from "./settings.ts";
 import { alarmTests } from "./testing/alarm-tests.ts";
 import { bucketTests } from "./testing/bucket-tests.ts";
@@ -59,7 +59,7 @@ describe.skipIf(!installed)("what sst deploy would create", () => {
     const to = (name: string) => JSON.stringify(functionArn(name));
     expect(found.map((line) => line.replace(/\{"secret":("[^"]*")\}/, "$1")).toSorted()).toEqual(
       [
-        ...routes.map((route) => `${route.method} ${route.path} → ${to(route.function)}`),
+        ...deployed.map((route) => `${route.method} ${route.path} → ${to(route.function)}`),
         `$default → ${to(defaultFunction)}`,
       ].toSorted(),
     );

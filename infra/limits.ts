@@ -340,6 +340,8 @@ export function times(timeScale = 1) {
     imageUrlMs: ms(10_000),
     /** Uploads are removed after this. */
     uploadKeepMs: ms(7 * 24 * 3_600_000),
+    /** How often a call that waits (`Prefer: wait=N`) looks whether somebody else has ended its extract. */
+    waitPollMs: io(500),
     /** Hand-overs within this window count towards "ask no more, hand over at once". */
     handoverWindowMs: ms(60_000),
     /** How long an open breaker is believed before somebody looks again. */

@@ -40,6 +40,7 @@ export const routes = [
   { method: "GET", path: "/v1/tasks/{task_id}", function: "catalog", access: "extract:run" },
   { method: "POST", path: "/v1/extract", function: "extract", access: "extract:run" },
   { method: "POST", path: "/v1/uploads", function: "uploads", access: "extract:run" },
+  { method: "GET", path: "/v1/extracts", function: "extracts", access: "extract:run" },
   { method: "GET", path: "/v1/extracts/{request_id}", function: "extracts", access: "extract:run" },
   {
     method: "DELETE",
@@ -89,6 +90,11 @@ export const routes = [
   },
 ] as const satisfies readonly Route[];
 
+/** As they are deployed: every GET answers a HEAD as well. A route of its own, for `$default` has no links to answer with. */
+export const deployed: readonly (Omit<Route, "method"> & { method: Route["method"] | "HEAD" })[] = (
+  routes as readonly Route[]
+).flatMap((route) => (route.method === "GET" ? [route, { ...route, method: "HEAD" as const }] : [route]));
+
 /** The function behind `$default`: 404, 405 and CORS preflight in our own error shape. */
 export const defaultFunction: FunctionName = "fallback";
 
@@ -105,7 +111,7 @@ export function byKey(routeKey: string): Route | undefined {
 /** The methods that a concrete path has, to tell 404 from 405. A template's `{name}` stands for one segment. */
 export function methodsAt(path: string): string[] {
   const segments = path.split("/");
-  return routes
+  return deployed
     .filter((route) => {
       const template = route.path.split("/");
       return (

@@ -96,7 +96,7 @@ const sharedOverlapMs = 24 * 3_600_000;
 /** The product as infra/ describes it. */
 export const product: App = {
   functions: Limits.functions,
-  table: { routes: Routes.routes, defaultFunction: Routes.defaultFunction },
+  table: { routes: Routes.deployed, defaultFunction: Routes.defaultFunction },
   queues: Queues.queues,
   schedules: Queues.schedules,
   resumes: true,

@@ -16,7 +16,7 @@ export interface Target {
 }
 
 export interface Request {
-  readonly method?: "GET" | "POST" | "PUT" | "DELETE" | "OPTIONS";
+  readonly method?: "GET" | "HEAD" | "POST" | "PUT" | "DELETE" | "OPTIONS";
   /** Below the server's address, beginning with a slash. */
   readonly path: string;
   /** Sent as JSON. */
@@ -48,7 +48,7 @@ export class CallError extends Error {
   readonly status: number | undefined;
   /** What the answer's `Retry-After` asked for. */
   readonly retryAfterMs: number | undefined;
-  /** Which limit of the key a 429 is about. */
+  /** Which limit of the key a 429 or 403 is about. */
   readonly limit: Limit | undefined;
 
   constructor(
@@ -84,16 +84,13 @@ export class CallError extends Error {
    * key that is refused itself nothing is known: with another one the call may be fine.
    */
   get isFinal(): boolean {
-    if (this.limit !== undefined && this.status === 429) {
-      const { limit, allowed, requested } = this.limit;
-      // A day has room for `allowed`, however long one waits.
-      return limit === "max_run_items" || (limit === "items_per_day" && (requested ?? 0) > (allowed ?? 0));
-    }
+    // More than the key may ever have, however long one waits.
+    if (this.limit !== undefined && this.code === "forbidden") return true;
     return finalCodes.has(this.code);
   }
 }
 
-/** `details` of a 429. */
+/** `details` of a 429, or of a 403 that is about a limit. */
 const Limit = z.object({
   limit: z.string(),
   allowed: z.number().optional(),
@@ -308,7 +305,7 @@ export function failureOf(answer: Answer): CallError {
       retryAfterMs: answer.headers.has("retry-after")
         ? retryAfterS(answer, maxRetryAfterS) * 1000
         : undefined,
-      limit: status === 429 ? Limit.safeParse(details).data : undefined,
+      limit: status === 429 || status === 403 ? Limit.safeParse(details).data : undefined,
     });
   }
   const gateway = GatewayError.safeParse(answer.json);

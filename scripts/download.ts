@@ -7,7 +7,7 @@ import * as z from "zod";
 import * as Client from "#scripts/client";
 import { type Context, UsageError } from "#scripts/context";
 
-/** The API answers 4 MB directly; what is larger is `{url, expires_at}`. */
+/** What `as=url` answers. A redirect would take the key along to the bucket. */
 const Signed = z.strictObject({ url: z.url({ protocol: /^https?$/ }), expires_at: z.string() });
 
 /** Until the headers are there an answer takes no longer than any call; the body may. */
@@ -24,8 +24,6 @@ export async function open(
 ): Promise<Readable> {
   const url = new URL(path.replace(/^\/+/, ""), server.url);
   const response = await ask(context, url, {
-    // An address in a body rather than a redirect.
-    accept: "application/json",
     ...(server.apiKey === undefined ? {} : { authorization: `Bearer ${server.apiKey}` }),
   });
   const isJson = response.headers.get("content-type")?.startsWith("application/json") ?? false;

@@ -93,26 +93,21 @@ describe("what needs no key", () => {
     for (const check of Object.values(probed))
       expect(check).toMatchObject({ ok: true, latency_ms: expect.any(Number) });
     expect(Object.keys(probed).toSorted()).toEqual(["database", "model_server", "queue", "storage"]);
-    expect(conditional_writes).toMatchObject({ ok: true });
+    expect(conditional_writes?.ok).toBe(true);
   });
 
   test("while the database is away /health answers, and /readyz says so to a key that cannot be looked up", async () => {
-    const unknown = `ocrlty_00000000_${"y".repeat(43)}`;
     databaseAway = true;
     try {
+      const unknown = `ocrlty_00000000_${"y".repeat(43)}`;
       expect((await call("/health", { key: unknown })).status).toBe(200);
       const told = await vi.waitFor(async () => {
         const answer = await call("/readyz", { key: unknown });
         expect(answer.status).toBe(503);
         return bodyOf(answer);
       }, 15_000);
-      expect(told).toMatchObject({
-        ok: false,
-        checks: {
-          database: { ok: false, latency_ms: expect.any(Number), error: "unavailable" },
-          storage: { ok: true },
-        },
-      });
+      const database = { ok: false, latency_ms: expect.any(Number), error: "unavailable" };
+      expect(told).toMatchObject({ checks: { database, storage: { ok: true } } });
       for (const key of [null, "not-a-key"])
         expect(bodyOf(await call("/readyz", { key }))).toEqual({ ok: false });
     } finally {
@@ -202,12 +197,14 @@ describe("every answer", () => {
       headers: { origin: "https://app.example", "access-control-request-method": "POST" },
     });
     expect(preflight.status).toBe(204);
-    expect(preflight.headers.get("access-control-allow-origin")).toBe("https://app.example");
     expect(preflight.headers.get("access-control-allow-headers")).toContain("X-API-Key");
     const refused = await call("/v1/me", { key: null, headers: { origin: "https://app.example" } });
-    expect(refused.headers.get("access-control-allow-origin")).toBe("https://app.example");
+    for (const { headers } of [preflight, refused])
+      expect(headers.get("access-control-allow-origin")).toBe("https://app.example");
     const stranger = await call("/health", { key: null, headers: { origin: "https://evil.example" } });
     expect(stranger.headers.get("access-control-allow-origin")).toBeNull();
+    for (const { headers } of [preflight, refused, stranger, await call("/health"), await call("/v1/none")])
+      expect(headers.get("vary")).toBe("Origin");
   });
 });
 

@@ -73,6 +73,7 @@ describe("a call that becomes 202", () => {
       poll_url: "/v1/extracts/async-1",
     });
     expect(answer.headers.get("location")).toBe("/v1/extracts/async-1");
+    expect(answer.headers.get("preference-applied")).toBe("respond-async");
     const done = await ended("async-1");
     expect(done.body).toMatchObject({ status: "succeeded", result: fields });
     await expect.poll(async () => (await row("async-1"))?.input, { timeout: 5_000 }).toBeNull();
@@ -85,8 +86,34 @@ describe("a call that becomes 202", () => {
     const answer = await extract("wait-1", { prefer: "wait=5" });
     expect(answer.status, answer.text).toBe(202);
     expect(Date.now() - startedAt).toBeLessThan(2_500);
+    expect(answer.headers.get("preference-applied")).toBe("wait=5");
     await expect.poll(() => model.requests[first - 1]?.aborted, { timeout: 2_000 }).toBe(true);
     expect(statusOf(await ended("wait-1"))).toBe("succeeded");
+  });
+
+  test("it gives no 202 before, whoever works on it and however many calls were cut off of late", async () => {
+    await db.client.execute({
+      sql: "UPDATE extract SET handed_over_at = ? WHERE request_id = 'wait-1'",
+      args: [Date.now()],
+    });
+    const waitMs = 9_000 * timeScale;
+    // The first is with the model for longer than anybody waits; the second finds it being worked on.
+    model.respond = () => ({ ...ModelServer.json(fields), delayMs: 1_000 });
+    const startedAt = Date.now();
+    const [one, other] = await Promise.all([
+      extract("wait-2", { prefer: "wait=9" }),
+      loop.call("/v1/extract", {
+        json: { image_base64: await base64(count), request_id: "wait-2" },
+        headers: { prefer: "wait=9" },
+      }),
+    ]);
+    expect([one.status, other.status], one.text).toEqual([200, 200]);
+    expect(one.headers.get("preference-applied")).toBe("wait=9");
+    model.respond = () => ({ ...ModelServer.json(fields), delayMs: 3_000 });
+    const late = await extract("wait-3", { prefer: "wait=9" });
+    expect(late.status).toBe(202);
+    expect(Date.now() - startedAt).toBeGreaterThan(waitMs);
+    await ended("wait-3");
   });
 
   test("a slow model: the call is handed over before the platform's limit, repeats are told so, the work is done once more", async () => {

@@ -79,10 +79,48 @@ test("of 200 parallel calls at 100 a minute exactly 100 are answered, the others
     expect(seconds).toBeGreaterThan(0);
     expect(seconds).toBeLessThanOrEqual(60);
   }
+  // draft-ietf-httpapi-ratelimit-headers-11, in order of arrival: 99 are left after the first, 0 for the refused.
+  const left = answers.map(({ headers }) =>
+    Number(/^"requests_per_minute";r=(\d+);t=[1-9]\d?$/.exec(headers.get("ratelimit") ?? "")?.[1]),
+  );
+  expect(left.toSorted((a, b) => b - a)).toEqual([
+    ...Array.from({ length: 100 }, (_, i) => 99 - i),
+    ...Array.from({ length: 100 }, () => 0),
+  ]);
+  for (const { headers } of answers)
+    expect(headers.get("ratelimit-policy")).toBe('"requests_per_minute";q=100;w=60');
+  expect((await loop().call("/v1/me")).headers.get("ratelimit")).toBeNull();
   // What anybody may ask, this key may ask too.
   expect((await loop().call("/health", { key })).status).toBe(200);
   expect((await loop().call("/v1/me")).status).toBe(200);
 }, 30_000);
+
+test("HEAD has the status and the headers of each GET, and no body; page headers are on pages alone", async () => {
+  const paths = [
+    "/health",
+    "/docs",
+    "/v1/me",
+    "/v1/tasks",
+    "/v1/runs",
+    "/v1/extracts",
+    "/v1/runs/none",
+    "/v1/none",
+  ];
+  for (const path of paths) {
+    const [head, got] = [await loop().call(path, { method: "HEAD" }), await loop().call(path)];
+    expect([head.status, head.text], path).toEqual([got.status, ""]);
+    expect(head.headers.get("content-type"), path).toBe(got.headers.get("content-type"));
+    for (const { headers } of [head, got]) {
+      expect(headers.get("x-content-type-options"), path).toBe("nosniff");
+      expect(headers.get("strict-transport-security"), path).toMatch(/max-age/);
+      const page = path === "/docs";
+      for (const name of ["permissions-policy", "cross-origin-opener-policy", "x-frame-options"])
+        expect(headers.has(name), `${path} ${name}`).toBe(page);
+    }
+  }
+  const wrong = await loop().call("/v1/me", { method: "DELETE" });
+  expect([wrong.status, wrong.headers.get("allow")]).toEqual([405, "GET,HEAD"]);
+});
 
 test("an extract over the day's items is refused, leaves nothing behind and never reaches the model", async () => {
   const key = await newKey("items", "--items-per-day", "1");

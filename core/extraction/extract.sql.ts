@@ -79,6 +79,10 @@ export const extractTable = sqliteTable(
     index("extract_pending").on(table.status).where(sql`pending_artifact IS NOT NULL`),
     index("extract_input").on(table.endedAt).where(sql`input IS NOT NULL`),
     index("extract_input_object").on(sql`(input ->> '$.objectKey')`).where(sql`input IS NOT NULL`),
+    // The one over all there is: the list of a key's extracts, which goes through as much of it as a page shows.
+    index("extract_by_time")
+      .on(table.keyId, table.createdAt, table.requestId)
+      .where(sql`status NOT IN ('deleting', 'deleted')`),
     index("extract_handed_over").on(table.keyId, table.handedOverAt).where(sql`handed_over_at IS NOT NULL`),
     // What a worker chooses its next from (turn.ts): who stands in line, since when, and who is being worked on.
     index("extract_in_line")

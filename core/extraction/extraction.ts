@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
 import * as Artifacts from "#core/artifact/artifact";
 import * as Breaker from "#core/breaker/breaker";
 import { AppError, type Code, from, invalidRequest } from "#core/error";
@@ -11,6 +12,7 @@ import * as Run from "#core/run/run";
 import { type Debug, type Overridden, override } from "#core/task/override";
 import * as Task from "#core/task/task";
 import * as Vision from "#core/vision/vision";
+import { isAway, noted } from "./away.ts";
 import * as Claims from "./claim.ts";
 import { answerOf, compose, conclude, recordAttempt, storedBefore } from "./conclude.ts";
 import { permit } from "./debug.ts";
@@ -43,7 +45,8 @@ export interface Caller {
 
 export type Outcome =
   | { kind: "done"; answer: Extract; replayed: boolean }
-  | { kind: "running"; running: Running };
+  /** `away`: the model server is, so that waiting helps nobody. */
+  | { kind: "running"; running: Running; away?: boolean };
 
 const pollUrl = (requestId: string) => `/v1/extracts/${requestId}`;
 
@@ -62,6 +65,41 @@ const handoversBeforeGivingUp = 3;
  */
 export async function extract(services: Services, input: ExtractRequest, caller: Caller): Promise<Outcome> {
   const startedAt = Date.now();
+  const outcome = await begin(services, input, caller, startedAt);
+  const { waitMs = 0 } = caller.patience;
+  if (outcome.kind === "done" || outcome.away || waitMs === 0) return outcome;
+  return await ended(services, caller, outcome, Math.min(caller.deadline, startedAt + waitMs));
+}
+
+/** Waits for whoever works on it, as the caller wished; the outcome as it was when the time is over. */
+async function ended(
+  services: Services,
+  { principal, log }: Caller,
+  outcome: Outcome & { kind: "running" },
+  until: number,
+): Promise<Outcome> {
+  const pauseMs = services.times.waitPollMs;
+  while (Date.now() < until) {
+    await sleep(Math.max(1, Math.min(pauseMs, until - Date.now())));
+    const row = await Claims.find(services.db, principal.keyId, outcome.running.request_id);
+    if (row === undefined) return outcome;
+    if (row.status === "succeeded" || row.status === "failed")
+      return { kind: "done", answer: await replay(services, log, row), replayed: true };
+    if (row.waitingFor !== null) return { ...outcome, away: true };
+    if (row.status === "retryable") {
+      const { code, message } = fromRow(row).error ?? Claims.interrupted();
+      throw new AppError(code, message, { details: { ...row.errorDetails, artifact_rel: row.artifactRel } });
+    }
+  }
+  return outcome;
+}
+
+async function begin(
+  services: Services,
+  input: ExtractRequest,
+  caller: Caller,
+  startedAt: number,
+): Promise<Outcome> {
   if (input.request_id !== undefined && !Id.isRequestId(input.request_id)) {
     throw new AppError(
       "invalid_request_id",
@@ -114,7 +152,7 @@ export async function extract(services: Services, input: ExtractRequest, caller:
   if (away !== undefined && refuseWhenAway) return giveUp(work, away);
   if (away !== undefined) return toQueue(work, { handedOver: false, waitingFor: "model_server" }, away);
   if (waitMs === 0) return toQueue(work, { handedOver: false, waitingFor: null }, undefined);
-  if (outlook.recentHandovers >= handoversBeforeGivingUp)
+  if (waitMs === undefined && outlook.recentHandovers >= handoversBeforeGivingUp)
     return toQueue(work, { handedOver: false, waitingFor: null }, undefined);
   return ask(work);
 }
@@ -231,7 +269,7 @@ async function toQueue(
     return fail(work, composed(work, instead), instead.error ?? failure);
   }
   log.info("handed_over", { waiting_for: how.waitingFor, cut_off: how.handedOver });
-  return { kind: "running", running: running(row.requestId) };
+  return { kind: "running", running: running(row.requestId), away: how.waitingFor !== null };
 }
 
 /** Ends an attempt that asked nobody: there is nothing to record but the row. */
@@ -273,38 +311,6 @@ export function inputOf(
     height: image.height,
     pages: image.pages,
   };
-}
-
-/**
- * Whether the model server is known to be away. When the breaker's time has come one caller looks: of many, the
- * others go by what is known.
- */
-async function isAway(
-  services: Services,
-  log: Log,
-  { breaker }: Claims.Outlook,
-): Promise<AppError | undefined> {
-  if (breaker.kind === "closed") return undefined;
-  const { probeTimeoutMs, breakerRetryMs } = services.times;
-  const away = (retryAfterMs: number) =>
-    new AppError("inference_unavailable", "the model server is away", {
-      retryAfterS: Math.max(1, Math.ceil(retryAfterMs / 1000)),
-    });
-  if (breaker.kind === "open") return away(breaker.retryAfterMs);
-  if (!(await Breaker.mayProbe(services.db, probeTimeoutMs * 2))) return away(breakerRetryMs);
-  const probe = await Vision.probe(services.model, undefined, probeTimeoutMs);
-  log.info("breaker_probe", { ok: probe.ok, duration_ms: probe.latencyMs });
-  await noted(log, probe.ok ? Breaker.close(services.db) : Breaker.trip(services.db, breakerRetryMs));
-  return probe.ok ? undefined : away(breakerRetryMs);
-}
-
-/** What was seen of the model server, for others: a note that is lost is no reason to fail. */
-async function noted(log: Log, note: Promise<unknown>): Promise<void> {
-  try {
-    await note;
-  } catch (thrown) {
-    log.warn("breaker_not_noted", { code: from(thrown).code });
-  }
 }
 
 /**

@@ -252,7 +252,7 @@ describe("a key's limits", () => {
   test("a run above max_run_items is refused", async () => {
     const caller = limited("key-run", { maxRunItems: 1 });
     const error = await failure(create({ manifest: [shared, shared] }, caller));
-    expect(error).toMatchObject({ code: "rate_limited", details: { limit: "max_run_items" } });
+    expect(error).toMatchObject({ code: "forbidden", details: { limit: "max_run_items" } });
   });
 });
 

@@ -89,7 +89,8 @@ const statesOf: Record<RunStatus, State[]> = {
   canceled: ["canceled"],
 };
 
-const Place = z.tuple([z.int(), z.string().max(64)]);
+/** A time that a Date can hold. */
+const Place = z.tuple([z.int().min(0).max(8.64e15), z.string().max(64)]);
 
 /** Opaque to callers: where the next page begins. */
 const encode = (place: unknown) => Buffer.from(JSON.stringify(place)).toString("base64url");

@@ -73,7 +73,11 @@ describe("calls a minute", () => {
     const one = user({ requestsPerMinute: 1 });
     await Usage.countRequest(db, one, noon);
     await expect(Usage.countRequest(db, one, noon)).rejects.toMatchObject({ code: "rate_limited" });
-    await Usage.countRequest(db, user({ requestsPerMinute: 1 }, "client-2"), noon);
+    expect(await Usage.countRequest(db, user({ requestsPerMinute: 3 }, "client-2"), noon)).toEqual({
+      quota: 3,
+      left: 2,
+      resetS: 60,
+    });
     await Usage.countRequest(db, one, new Date(noon.getTime() + 60_000));
   });
 
@@ -105,6 +109,11 @@ describe("items and model seconds a day", () => {
     expect(rows[0]).toMatchObject({ work: 90, used: 90 });
     expect(await accept(limited, "too-many", 6)).toBe(false);
     expect(await accept(limited, "fits", 5)).toBe(true);
+    expect(await Usage.refusal(db, limited, 96, noon)).toMatchObject({
+      code: "forbidden",
+      retryAfterS: undefined,
+      details: { limit: "items_per_day", allowed: 95, requested: 96 },
+    });
     expect(await Usage.refusal(db, limited, 1, noon)).toMatchObject({
       code: "rate_limited",
       retryAfterS: 12 * 3_600,
@@ -169,7 +178,8 @@ test("a run that is too large is refused without a time to come back", () => {
   expect(Usage.overRunSize(user({}), 1e6)).toBeUndefined();
   const error = Usage.overRunSize(limited, 101);
   expect(error).toMatchObject({
-    code: "rate_limited",
+    code: "forbidden",
+    retry: false,
     retryAfterS: undefined,
     details: { limit: "max_run_items", allowed: 100, requested: 101 },
   });

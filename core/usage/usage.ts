@@ -124,11 +124,18 @@ function limited(
   });
 }
 
+/** More than the key may ever have: waiting does not help. */
+const never = (limit: Limit, facts: { allowed: number; requested: number }) =>
+  new AppError("forbidden", tooMuch[limit], { details: { limit, ...facts } });
+
 /** Whole seconds until the next multiple of `everyMs`; at least 1. */
 const untilNext = (now: Date, everyMs: number) =>
   Math.max(1, Math.ceil((everyMs - (now.getTime() % everyMs)) / 1000));
 
-/** Why `allows` said no: 429 with the limit that was hit, what is used of it, and the seconds to the next UTC day. */
+/**
+ * Why `allows` said no: 429 with the limit that was hit, what is used of it, and the seconds to the next UTC day; 403 for
+ * more than a whole day has room for.
+ */
 export async function refusal(db: Database.Db, user: User, items: number, now: Date): Promise<AppError> {
   const [result] = await Database.batch(
     db,
@@ -142,6 +149,8 @@ export async function refusal(db: Database.Db, user: User, items: number, now: D
   const retryAfterS = untilNext(now, dayMs);
   const { itemsPerDay, modelSecondsPerDay } = user.limits;
   const used = Number(result?.rows[0]?.items ?? 0);
+  if (itemsPerDay !== null && items > itemsPerDay)
+    return never("items_per_day", { allowed: itemsPerDay, requested: items });
   // What is used only grows within a day, so one of the two still holds.
   if (itemsPerDay !== null && used + items > itemsPerDay)
     return limited("items_per_day", { allowed: itemsPerDay, used, requested: items }, retryAfterS);
@@ -152,32 +161,41 @@ export async function refusal(db: Database.Db, user: User, items: number, now: D
   );
 }
 
-/** The refusal of a run that has more items than the key's runs may have. Waiting does not help: no `Retry-After`. */
+/** The refusal of a run that has more items than the key's runs may have. */
 export function overRunSize(user: User, items: number): AppError | undefined {
   const { maxRunItems } = user.limits;
   if (maxRunItems === null || items <= maxRunItems) return undefined;
-  return limited("max_run_items", { allowed: maxRunItems, requested: items });
+  return never("max_run_items", { allowed: maxRunItems, requested: items });
 }
 
 /**
  * Counts a call of a key that has `requests_per_minute`; of other keys nothing is counted or asked. Minutes are the
  * clock's, so a caller may spend two minutes' calls around a boundary. Exact under parallel calls.
+ * @returns what is left of the minute; undefined for a key without that limit.
  * @throws AppError `rate_limited` with the seconds to the next minute, `storage_unavailable`.
  */
-export async function countRequest(db: Database.Db, user: User, now: Date): Promise<void> {
+export async function countRequest(db: Database.Db, user: User, now: Date): Promise<RateLimit | undefined> {
   const { requestsPerMinute } = user.limits;
-  if (requestsPerMinute === null) return;
+  if (requestsPerMinute === null) return undefined;
+  const resetS = untilNext(now, minuteMs);
   const [counted] = await Database.batch(db, [
     Database.statement(
-      sql`INSERT INTO request_count (key_id, minute, count) VALUES (${user.keyId}, ${minuteOf(now)}, 1) ON CONFLICT (key_id, minute) DO UPDATE SET count = request_count.count + 1 WHERE request_count.count < ${requestsPerMinute}`,
+      sql`INSERT INTO request_count (key_id, minute, count) VALUES (${user.keyId}, ${minuteOf(now)}, 1) ON CONFLICT (key_id, minute) DO UPDATE SET count = request_count.count + 1 WHERE request_count.count < ${requestsPerMinute} RETURNING count`,
     ),
   ]);
-  if (counted?.rowsAffected !== 1)
-    throw limited(
-      "requests_per_minute",
-      { allowed: requestsPerMinute, used: requestsPerMinute },
-      untilNext(now, minuteMs),
-    );
+  const count = counted?.rows[0]?.[0];
+  if (count === undefined) {
+    const facts = { allowed: requestsPerMinute, used: requestsPerMinute };
+    throw limited("requests_per_minute", facts, resetS);
+  }
+  return { quota: requestsPerMinute, left: Math.max(0, requestsPerMinute - Number(count)), resetS };
+}
+
+/** Calls that a key may make in a minute, and how many of them are left until the next. */
+export interface RateLimit {
+  quota: number;
+  left: number;
+  resetS: number;
 }
 
 const minuteOf = (now: Date) => Math.floor(now.getTime() / minuteMs);

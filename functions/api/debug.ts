@@ -12,7 +12,8 @@ import * as Visible from "#core/key/visible";
 import * as Queue from "#core/queue/queue";
 import type { Call } from "#functions/call";
 import { api, operation } from "#functions/http";
-import { stored } from "#functions/stored-reply";
+import * as Page from "#functions/page";
+import { as, stored } from "#functions/stored-reply";
 import { sizes } from "#infra/limits";
 
 const KeyId = z
@@ -26,7 +27,7 @@ const whole = (min: number, max: number) =>
 
 const ListQuery = z.strictObject({
   kind: Kind.default("extracts"),
-  limit: whole(1, 200).default(50),
+  limit: Page.limit,
   cursor: z.string().max(2_000).optional().meta({ description: "`next_cursor` of the page before." }),
   date: Listing.Day.optional().meta({ description: "Only what is filed under this UTC day." }),
   key_id: KeyId.meta({
@@ -42,6 +43,7 @@ const ArtifactQuery = z.strictObject({
       "The entry's `date`. Needed for runs and evaluations; without it an extract is found by its id.",
   }),
   attempt: whole(0, 999_999_999).optional().meta({ description: "The record of this attempt." }),
+  as,
   key_id: KeyId,
 });
 
@@ -50,6 +52,7 @@ const BackupQuery = z
     from: Listing.Day.optional().meta({ description: "First UTC day." }),
     to: Listing.Day.optional().meta({ description: "Last UTC day." }),
     kind: Kind.optional().meta({ description: "Default: all." }),
+    as,
     key_id: KeyId.meta({
       description:
         "Only this key's. With the scope `admin:all_keys` everybody's are in it without it, else your own.",
@@ -65,7 +68,7 @@ const StoredArtifact = z.looseObject({ request_id: z.string() }).meta({
   id: "StoredArtifact",
   description: "An artifact as it lies in the bucket; its fields depend on its kind and version.",
 });
-const Page = z
+const ArtifactPage = z
   .object({ items: z.array(Listing.ArtifactEntry), next_cursor: z.string().nullable() })
   .meta({ id: "ArtifactPage" });
 const Building = z
@@ -78,15 +81,14 @@ const Building = z
 
 const listed = ({ log }: Call) => ({ log, action: "read", what: "artifacts" }) as const;
 
-const signed =
-  "303: it is too large to be answered; or 200 `{url, expires_at}` with `Accept: application/json`";
+const signed = "303: it is too large to be answered; with `as=url` always 200 `{url, expires_at}`";
 
 export const operations = {
   "GET /v1/debug/artifacts": operation({
     summary: "Stored artifacts, newest first",
     description: `Days downwards, within a day by the time of writing. A page may be short, or empty with a \`next_cursor\`, when many days hold nothing of yours. A day of more than ${Listing.bounds.sliceObjects} artifacts is shown in slices of that many in the order of their ids, newest first within each.`,
     query: ListQuery,
-    responses: { 200: { description: "A page", schema: Page } },
+    responses: { 200: { description: "A page", schema: ArtifactPage } },
     run: async ({ query: { key_id, ...query }, call }) => {
       const keyId = Visible.visibleKey(call.principal, key_id, listed(call), { all: true });
       return { status: 200, body: await Listing.page(Bucket.connect(), call.log, { ...query, keyId }) };
@@ -106,19 +108,21 @@ export const operations = {
       202: { description: "It is being made", schema: Building },
       303: { description: `A signed URL. ${signed}` },
     },
-    run: async ({ query: { key_id, kind, from, to }, call }) => {
+    run: async ({ query: { key_id, kind, from, to, as }, call }) => {
       const bucket = Bucket.connect();
       const { log, principal } = call;
+      const limits = BackupLimits.limits(Config.app().timeScale);
       const keyId = Visible.visibleKey(principal, key_id, listed(call), { all: true });
       const outcome = await Backup.request(
         { bucket, send: (message) => Queue.send(Queue.connect(), "later", message) },
         { kinds: kind === undefined ? Listing.kinds : [kind], keyId, from, to },
-        { keyId: principal.keyId, log, limits: BackupLimits.limits(Config.app().timeScale) },
+        { keyId: principal.keyId, log, limits: { ...limits, ...(as === "url" ? { answerBytes: 0 } : {}) } },
       );
-      if (outcome.kind === "stored") return stored(call, bucket, outcome.rel, "backup.tar.gz");
+      if (outcome.kind === "stored")
+        return stored(bucket, { rel: outcome.rel, fileName: "backup.tar.gz", as });
       if (outcome.kind === "bytes")
         return { status: 200, body: outcome.bytes, contentType: "application/gzip", headers: attachment };
-      const given = Object.entries({ from, to, kind, key_id }).filter(
+      const given = Object.entries({ from, to, kind, key_id, as }).filter(
         (pair): pair is [string, string] => pair[1] !== undefined,
       );
       const poll_url = ["/v1/debug/artifacts/backup.tar.gz", new URLSearchParams(given)]
@@ -147,8 +151,8 @@ export const operations = {
       };
       const rel = await Find.locate(Database.connect(), wanted, call.principal, call.log);
       const found = await Bucket.head(bucket, call.log, rel);
-      if (found !== undefined && found.bytes > sizes.directAnswerBytes)
-        return stored(call, bucket, rel, `${params.request_id}.json`);
+      if (found !== undefined && (query.as === "url" || found.bytes > sizes.directAnswerBytes))
+        return stored(bucket, { rel, fileName: `${params.request_id}.json`, as: query.as });
       const bytes = await Bucket.get(bucket, call.log, rel);
       if (bytes === undefined) throw new AppError("not_found", "there is no artifact with this id");
       return {
@@ -161,7 +165,7 @@ export const operations = {
   "GET /v1/debug/artifacts/{request_id}/raw": operation({
     summary: "The model's text as it came",
     params: Params,
-    query: ArtifactQuery.omit({ kind: true }),
+    query: ArtifactQuery.omit({ kind: true, as: true }),
     responses: {
       200: { description: "The text", schema: z.string(), contentType: "text/plain; charset=utf-8" },
     },

@@ -2,7 +2,7 @@ import * as Config from "#core/config";
 import * as Extraction from "#core/extraction/extraction";
 import { Extract, ExtractRequest, Running } from "#core/extraction/schema";
 import { withDecoder } from "#functions/decoder";
-import { answer } from "#functions/extract-reply";
+import { answer, withPreference } from "#functions/extract-reply";
 import { idempotencyKeyOf, patienceOf } from "#functions/headers";
 import { api, operation } from "#functions/http";
 import { services } from "#functions/services";
@@ -11,7 +11,7 @@ export const operations = {
   "POST /v1/extract": operation({
     summary: "Read one picture",
     description:
-      "Waits for the answer; what cannot end within the platform's 30 s, or has no model server just now, becomes 202 with `poll_url`. `Prefer: respond-async` asks for 202 at once, `Prefer: wait=N` after N seconds (0: 202, or 503 when the model server is away).",
+      "Waits for the answer; what cannot end within the platform's 30 s, or has no model server just now, becomes 202 with `poll_url`. `Prefer: respond-async` asks for 202 at once, `Prefer: wait=N` for none before N seconds are over, 25 at most, unless the model server is away (0: 202, or 503 when it is away). `Preference-Applied` says what was done.",
     body: ExtractRequest,
     responses: {
       200: { description: "The extract", schema: Extract },
@@ -21,15 +21,16 @@ export const operations = {
       },
     },
     run: async ({ body, call }) => {
+      const patience = patienceOf(call, Config.app().timeScale);
       const outcome = await Extraction.extract(services(), body, {
         principal: call.principal,
         headerId: { value: call.requestId, given: call.requestIdGiven },
         idempotencyKey: idempotencyKeyOf(call),
-        patience: patienceOf(call, Config.app().timeScale),
+        patience,
         deadline: call.deadline,
         log: call.log,
       });
-      return answer(outcome);
+      return withPreference(answer(outcome), patience, Date.now() - call.startedAt);
     },
   }),
 };

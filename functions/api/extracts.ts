@@ -2,12 +2,47 @@ import * as z from "zod";
 import * as Bucket from "#core/artifact/bucket";
 import * as Database from "#core/db/client";
 import * as Extraction from "#core/extraction/extraction";
+import * as List from "#core/extraction/list";
 import * as Remove from "#core/extraction/remove";
 import { Extract, Running } from "#core/extraction/schema";
 import { answer } from "#functions/extract-reply";
 import { api, operation } from "#functions/http";
+import * as Page from "#functions/page";
 
 export const operations = {
+  "GET /v1/extracts": operation({
+    summary: "Extracts, newest first",
+    description:
+      "Single extracts without what they read; items of runs are in `GET /v1/runs/{run_id}/items`. With `status` or `task_id` a page may be short, or empty with a `next_cursor`: it looks at 1,000 extracts at most.",
+    query: z.strictObject({
+      limit: Page.limit,
+      cursor: Page.cursor,
+      status: z.enum(List.statuses).optional(),
+      task_id: z.string().max(100).optional(),
+      key_id: z
+        .string()
+        .optional()
+        .meta({ description: "Another key's extracts; with the scope `admin:all_keys` only." }),
+    }),
+    responses: {
+      200: {
+        description: "A page",
+        schema: z.object({ items: z.array(List.Entry), next_cursor: z.string().nullable() }),
+      },
+    },
+    run: async ({ query: { key_id, task_id, ...query }, call }) => ({
+      status: 200,
+      body: await List.list(Database.connect(), {
+        ...query,
+        status: query.status,
+        cursor: query.cursor,
+        keyId: key_id,
+        taskId: task_id,
+        principal: call.principal,
+        log: call.log,
+      }),
+    }),
+  }),
   "GET /v1/extracts/{request_id}": operation({
     summary: "An extract as stored",
     params: z.object({ request_id: z.string() }),

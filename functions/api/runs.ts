@@ -1,6 +1,6 @@
 import * as z from "zod";
 import * as Bucket from "#core/artifact/bucket";
-import { AppError } from "#core/error";
+import { AppError, invalidRequest } from "#core/error";
 import * as Cancel from "#core/run/cancel";
 import * as Dialects from "#core/run/dialect";
 import * as Remove from "#core/run/remove";
@@ -10,8 +10,9 @@ import * as Schema from "#core/run/schema";
 import * as Serialize from "#core/run/serialize";
 import type { Call } from "#functions/call";
 import { api, operation } from "#functions/http";
+import * as Page from "#functions/page";
 import { runServices } from "#functions/services";
-import { stored } from "#functions/stored-reply";
+import { as, stored } from "#functions/stored-reply";
 import { sizes } from "#infra/limits";
 
 const params = z.object({ run_id: z.string() });
@@ -20,8 +21,8 @@ const keyId = z.string().optional().meta({
 });
 const owner = z.strictObject({ key_id: keyId });
 const page = {
-  limit: z.coerce.number().int().min(1).max(200).default(50),
-  cursor: z.string().max(500).optional().meta({ description: "`next_cursor` of the page before." }),
+  limit: Page.limit,
+  cursor: Page.cursor,
 };
 
 const wanted = (
@@ -99,7 +100,7 @@ export const operations = {
   "GET /v1/runs/{run_id}/results": operation({
     summary: "The results of an ended run as a file",
     description:
-      "Up to 4 MB directly; more as a redirect to a signed URL, or with `Accept: application/json` as `{url, expires_at}`. `csv` has one row an item with the task's columns, `line_items_csv` one row a line item; cells that a spreadsheet would take for a formula are made safe. `dialect` and `bom` are for tables of up to 4 MB: above that `ocrlty results RUN_ID --out results.csv --dialect semicolon` makes them.",
+      "Up to 4 MB directly, more as a redirect to a signed URL; with `as=url` always `{url, expires_at}`, of the stored form alone. `csv` has one row an item with the task's columns, `line_items_csv` one row a line item; cells that a spreadsheet would take for a formula are made safe. `dialect` and `bom` are for tables of up to 4 MB: above that `ocrlty results RUN_ID --out results.csv --dialect semicolon` makes them.",
     params,
     query: z.strictObject({
       format: z.enum(Results.formats).default("json"),
@@ -110,11 +111,12 @@ export const operations = {
       bom: z.enum(["0", "1"]).default("0").meta({
         description: "1: a table begins with a byte order mark, by which Excel knows that it is UTF-8",
       }),
+      as,
       key_id: keyId,
     }),
     responses: {
       200: {
-        description: "The file; with `Accept: application/json`, for large ones, where it can be fetched",
+        description: "The file; with `as=url` `{url, expires_at}` as JSON",
         schema: z.string().meta({ format: "binary" }),
         contentType: "application/octet-stream",
       },
@@ -125,8 +127,11 @@ export const operations = {
       const services = runServices();
       const { row } = await Run.find(services.db, wanted(call, params.run_id, query.key_id));
       const dialect = { name: query.dialect, byteOrderMark: query.bom === "1" };
+      if (query.as === "url" && !Dialects.isStored(dialect))
+        throw invalidRequest([{ path: "as", message: "what is stored has commas and no byte order mark" }]);
       const file = await Results.of(services, call.log, row, query.format, dialect);
-      if (file.bytes > sizes.directAnswerBytes) return stored(call, services.bucket, file.rel, file.fileName);
+      if (query.as === "url" || file.bytes > sizes.directAnswerBytes)
+        return stored(services.bucket, { ...file, as: query.as });
       const bytes = await Bucket.get(services.bucket, call.log, file.rel);
       if (bytes === undefined) throw new AppError("not_found", "the results of this run are no longer there");
       const text = Buffer.from(bytes).toString("utf8");

@@ -55,11 +55,14 @@ export function auth(): MiddlewareObj<Event, Result, Error> {
 }
 
 /** A limit that cannot be counted stops nobody: what needs the database fails by itself, the rest does not need it. */
-async function count({ principal, log }: Call): Promise<void> {
+async function count(call: Call): Promise<void> {
+  const { principal, log } = call;
   try {
-    await Usage.countRequest(Database.connect(), principal, new Date());
+    call.rateLimit = await Usage.countRequest(Database.connect(), principal, new Date());
   } catch (thrown) {
-    const { code } = from(thrown);
+    const { code, retryAfterS = 60 } = from(thrown);
+    const quota = principal.limits.requestsPerMinute ?? 0;
+    if (code === "rate_limited") call.rateLimit = { quota, left: 0, resetS: retryAfterS };
     if (code !== "storage_unavailable") throw thrown;
     log.warn("request_not_counted", { code });
   }

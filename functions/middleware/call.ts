@@ -4,7 +4,7 @@ import * as AppErrors from "#core/error";
 import * as Id from "#core/id";
 import { noLimits } from "#core/key/limits";
 import * as Log from "#core/log";
-import type { Event, Result } from "#functions/call";
+import type { Call, Event, Result } from "#functions/call";
 import * as Limits from "#infra/limits";
 import * as Routes from "#infra/routes";
 
@@ -15,6 +15,8 @@ export function call(): MiddlewareObj<Event, Result, Error> {
       const given = event.headers["x-request-id"];
       const requestIdGiven = given !== undefined && Id.isRequestId(given);
       const requestId = requestIdGiven ? given : Id.create();
+      // A HEAD is answered by its GET.
+      event.routeKey = event.routeKey.replace(/^HEAD /, "GET ");
       const route = Routes.byKey(event.routeKey);
       const times = Limits.times(Config.app().timeScale);
       const startedAt = Date.now();
@@ -24,6 +26,7 @@ export function call(): MiddlewareObj<Event, Result, Error> {
         route,
         principal: { keyId: "", role: "anonymous", scopes: [], limits: noLimits },
         keyUnchecked: false,
+        rateLimit: undefined,
         log: Log.create({ request_id: requestId, function: context.functionName }),
         deadline:
           Math.min(
@@ -48,10 +51,24 @@ export function call(): MiddlewareObj<Event, Result, Error> {
   };
 }
 
+/** draft-ietf-httpapi-ratelimit-headers-11: `q` the quota, `w` its window in seconds, `r` what is left, `t` the seconds until there is more. */
+function rateLimitOf({ rateLimit }: Call): Record<string, string> {
+  if (rateLimit === undefined) return {};
+  const { quota, left, resetS } = rateLimit;
+  return {
+    "RateLimit-Policy": `"requests_per_minute";q=${quota};w=60`,
+    RateLimit: `"requests_per_minute";r=${left};t=${resetS}`,
+  };
+}
+
 function end(event: Event, response: Result | null | undefined): void {
   if (event.call === undefined) return;
   const { call } = event;
-  if (response) response.headers = { ...response.headers, "X-Request-ID": call.requestId };
+  if (response) {
+    response.headers = { ...response.headers, "X-Request-ID": call.requestId, ...rateLimitOf(call) };
+    // What a GET would have answered, without its body (RFC 9110, 9.3.2).
+    if (event.requestContext.http.method === "HEAD") delete response.body;
+  }
   call.log.info("request_end", {
     route: event.routeKey,
     status: response?.statusCode ?? 500,

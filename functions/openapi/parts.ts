@@ -74,7 +74,7 @@ const texts: Record<Code, CodeText> = {
   },
   unauthorized: { when: "no key, or none that is valid", message: "a valid API key is needed" },
   forbidden: {
-    when: "the key lacks the scope, or the way in is switched off",
+    when: "the key lacks the scope, the way in is switched off, or it is more than the key may ever have (`details.limit`)",
     message: "this key may not do that",
     details: { required_scopes: ["extract:run"] },
   },
@@ -220,6 +220,22 @@ export const headers: Headers = {
     description: "`true` when this is the answer of an earlier call with the same id and payload.",
     schema: { type: "string", enum: ["true"] },
   },
+  RateLimitPolicy: {
+    description: "Of a key with `requests_per_minute`: `q` calls in `w` seconds.",
+    schema: { type: "string" },
+    example: '"requests_per_minute";q=60;w=60',
+  },
+  RateLimit: {
+    description:
+      "Of a key with `requests_per_minute`: `r` calls are left, and after `t` seconds there are more.",
+    schema: { type: "string" },
+    example: '"requests_per_minute";r=59;t=30',
+  },
+  PreferenceApplied: {
+    description: "What of `Prefer` was done (RFC 7240); absent when it was not.",
+    schema: { type: "string" },
+    example: "wait=5",
+  },
   Location: {
     description: "Where to ask, or where the bytes are.",
     schema: { type: "string" },
@@ -251,7 +267,7 @@ export const parameters: Parameters = {
     name: "Prefer",
     in: "header",
     description:
-      "`respond-async`: 202 at once. `wait=N`: 202 after N seconds; with 0 it may be 503 when the model server is away. Without it the call waits, and ends in 202 before the gateway's 30 s.",
+      "`respond-async`: 202 at once. `wait=N`: no 202 before N seconds (25 at most) unless the model server is away; with 0 it is 503 then. Without it the call waits, and ends in 202 before the gateway's 30 s. `Preference-Applied` says what was done.",
     schema: { type: "string" },
     example: "wait=5",
   },

@@ -183,7 +183,9 @@ function send(request: IncomingMessage, response: ServerResponse, result: Answer
   response.setHeader("apigw-requestid", requestId);
   const bodyless = given.status === 204 || given.status === 304 || given.status < 200;
   if (bodyless) response.removeHeader("content-type");
-  else response.setHeader("content-length", given.body.length);
+  // Of a HEAD nobody knows how long its GET's answer would be.
+  else if (request.method !== "HEAD" || given.body.length > 0)
+    response.setHeader("content-length", given.body.length);
   response.end(bodyless || request.method === "HEAD" ? undefined : given.body);
   if (unread) discard(request);
 }

@@ -67,7 +67,7 @@ export function checkFile(file: string, { force, cwd, mine }: Check): void {
 }
 
 const downloadMs = 2 * 60_000;
-const pathOf = (wanted: Run.Wanted, format: Format) => Run.pathOf(wanted, "/results", { format });
+const pathOf = (wanted: Run.Wanted, format: Format) => Run.pathOf(wanted, "/results", { format, as: "url" });
 const isTable = (format: Format) => format === "csv" || format === "line_items_csv";
 
 /** `--dialect` and `--no-bom`, as commander gives them. */

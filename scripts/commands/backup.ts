@@ -153,11 +153,12 @@ async function fetchTo(context: Context, server: Client.Target, search: string, 
 
 /** Asks until the archive is there; the answer that carries its bytes. */
 async function archive(context: Context, server: Client.Target, search: string): Promise<Response> {
-  const url = new URL(`v1/debug/artifacts/backup.tar.gz${search === "" ? "" : `?${search}`}`, server.url);
+  const asked = new URLSearchParams(search);
+  // A signed URL in a body rather than a redirect: the key must not go along to the bucket.
+  asked.set("as", "url");
+  const url = new URL(`v1/debug/artifacts/backup.tar.gz?${asked}`, server.url);
   const giveUpAt = performance.now() + buildLimitMs;
   const headers = {
-    // A signed URL in a body rather than a redirect: the key must not go along to the bucket.
-    accept: "application/json, application/gzip",
     ...(server.apiKey === undefined ? {} : { authorization: `Bearer ${server.apiKey}` }),
   };
   for (let told = -1; ; ) {

@@ -215,11 +215,11 @@ describe("a refusal after the uploads", () => {
     ["an id that is taken", { status: 409, code: "conflict" }],
     [
       "a run too large for the key",
-      { status: 429, ...limited("max_run_items", { allowed: 1, requested: 2 }) },
+      { status: 403, code: "forbidden", details: { limit: "max_run_items", allowed: 1, requested: 2 } },
     ],
     [
       "more than any day has room for",
-      { status: 429, headers: hours, ...limited("items_per_day", { allowed: 1, requested: 2 }) },
+      { status: 403, code: "forbidden", details: { limit: "items_per_day", allowed: 1, requested: 2 } },
     ],
   ])("%s is no batch to go on with", async (_, answer) => {
     const { status, stderr } = await refused(answer);

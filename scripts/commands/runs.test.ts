@@ -115,7 +115,7 @@ describe("runs", () => {
   it.each([
     ["run", "GET", /^\/v1\/runs\/r-1\?key_id=key-2$/],
     ["items", "GET", /^\/v1\/runs\/r-1\/items\?(.*&)?key_id=key-2/],
-    ["results", "GET", /^\/v1\/runs\/r-1\/results\?format=json&key_id=key-2$/],
+    ["results", "GET", /^\/v1\/runs\/r-1\/results\?format=json&as=url&key_id=key-2$/],
     ["cancel", "POST", /^\/v1\/runs\/r-1\/cancel\?key_id=key-2$/],
     ["delete", "DELETE", /^\/v1\/runs\/r-1\?key_id=key-2$/],
   ])("%s --key-id asks for another key's run, in every call", async (verb, method, path) => {

@@ -39,10 +39,17 @@ const system: Case[] = [
       headers: {
         "x-content-type-options": /^nosniff$/,
         "strict-transport-security": /max-age=\d+/,
-        "x-frame-options": /DENY|SAMEORIGIN/,
+        "permissions-policy": null,
         "x-powered-by": null,
       },
     },
+  },
+  {
+    name: "a HEAD has the headers of its GET",
+    route: "GET /openapi.json",
+    as: "nobody",
+    request: () => ({ method: "HEAD", path: "/openapi.json" }),
+    wants: { status: 200, headers: { "content-type": /^application\/json/, "x-request-id": /./ } },
   },
   {
     name: "readyz, without a key: no details",
@@ -79,7 +86,10 @@ const system: Case[] = [
     route: "GET /docs",
     as: "nobody",
     request: () => ({ path: "/docs" }),
-    wants: { status: 200, headers: { "content-type": /^text\/html/ } },
+    wants: {
+      status: 200,
+      headers: { "content-type": /^text\/html/, "x-frame-options": /DENY|SAMEORIGIN/ },
+    },
   },
 ];
 

@@ -57,6 +57,18 @@ export const extract: Case[] = [
     },
   },
   {
+    name: "the list of extracts begins with it",
+    route: "GET /v1/extracts",
+    skip: withoutExtract,
+    request: () => ({ path: "/v1/extracts?limit=1&status=succeeded" }),
+    wants: {
+      status: 200,
+      body: z.looseObject({
+        items: z.array(z.looseObject({ request_id: z.string(), status: z.literal("succeeded") })).length(1),
+      }),
+    },
+  },
+  {
     name: "the same id with another payload",
     route: "POST /v1/extract",
     skip: withoutExtract,

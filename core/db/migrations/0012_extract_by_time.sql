@@ -1,0 +1,1 @@
+CREATE INDEX `extract_by_time` ON `extract` (`key_id`,`created_at`,`request_id`) WHERE status NOT IN ('deleting', 'deleted');
