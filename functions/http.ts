@@ -179,7 +179,7 @@ function securityDefaults(): MiddlewareObj<Event, Result> {
 function corsFor(origins: string[]): MiddlewareObj<Event, Result>[] {
   if (origins.length === 0) return [];
   const vary = ({ response }: { response: Result | null | undefined }) => {
-    // Also without an Origin: a cache that keeps the answer must not give it to one.
+    // Also without an Origin, where the middleware says nothing: a cache must not give that answer to one.
     if (response) response.headers = { ...response.headers, Vary: "Origin" };
   };
   const options = {
@@ -190,7 +190,8 @@ function corsFor(origins: string[]): MiddlewareObj<Event, Result>[] {
       "Idempotent-Replayed,Location,Preference-Applied,RateLimit,RateLimit-Policy,Retry-After,WWW-Authenticate,X-Request-ID",
     maxAge: 600,
   };
-  return [cors(options) as MiddlewareObj<Event, Result>, { after: vary, onError: vary }];
+  // Hooks of an answer run backwards: behind the middleware's own.
+  return [{ after: vary, onError: vary }, cors(options) as MiddlewareObj<Event, Result>];
 }
 
 function check(schema: z.ZodType | undefined, value: unknown, at: string): never {
