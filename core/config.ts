@@ -1,5 +1,6 @@
 import { Resource } from "sst/resource";
 import * as z from "zod";
+import type { KeyLimits } from "#core/key/limits";
 import manifest from "../package.json" with { type: "json" };
 
 /**
@@ -22,6 +23,9 @@ export class ConfigError extends Error {
 const text = z.string().min(1);
 const flag = z.enum(["0", "1", "true", "false"]).transform((value) => value === "1" || value === "true");
 const whole = (min: number, max: number) => z.coerce.number().int().min(min).max(max);
+/** A limit, or `none`. */
+const mostly = (usual: number) =>
+  z.union([z.literal("none").transform(() => null), z.coerce.number().int().min(1).max(1e15)]).default(usual);
 const seconds = (max: number) => z.coerce.number().gt(0).max(max);
 const list = z.string().transform((value) =>
   value
@@ -108,6 +112,13 @@ const variables = {
       .regex(/^[A-Za-z0-9_-]{1,64}$/)
       .optional(),
     RUNPOD_API_URL: z.url().refine(isPrivateEnough).default("https://api.runpod.io/v2"),
+  },
+  newKey: {
+    DEFAULT_REQUESTS_PER_MINUTE: mostly(60),
+    DEFAULT_ITEMS_PER_DAY: mostly(5_000),
+    DEFAULT_MAX_RUN_ITEMS: mostly(10_000),
+    DEFAULT_MAX_IN_FLIGHT: mostly(8),
+    DEFAULT_MAX_STORED_BYTES: mostly(20_000_000_000),
   },
   usage: {
     GPU_COST_PER_HOUR: z.coerce.number().min(0).max(1_000).optional(),
@@ -357,6 +368,18 @@ export function podOf(env: Env): Pod {
 /** The model server of a command's environment; undefined where none is set. @throws ConfigError. */
 export function modelOf(env: Env): Model | undefined {
   return env.VLLM_BASE_URL ? toModel(parse("model", env), 1) : undefined;
+}
+
+/** The limits of a key that is made by `keys create-key`, of a command's environment; null is none. @throws ConfigError. */
+export function newKeyLimitsOf(env: Env): Partial<KeyLimits> {
+  const values = parse("newKey", env);
+  return {
+    requestsPerMinute: values.DEFAULT_REQUESTS_PER_MINUTE,
+    itemsPerDay: values.DEFAULT_ITEMS_PER_DAY,
+    maxRunItems: values.DEFAULT_MAX_RUN_ITEMS,
+    maxInFlight: values.DEFAULT_MAX_IN_FLIGHT,
+    maxStoredBytes: values.DEFAULT_MAX_STORED_BYTES,
+  };
 }
 
 /** What an hour of the GPU costs, in whatever currency; undefined: nobody said. */

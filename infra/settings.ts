@@ -60,8 +60,16 @@ export const localOnly = [
   "S3_FORCE_PATH_STYLE",
 ] as const;
 
-/** Of the operator's command `pod`, wherever it runs: no function reads them, and no deployment takes them along. */
-export const commandOnly = ["POD_ID", "RUNPOD_API_URL"] as const;
+/** Of the operator's commands `pod` and `keys`, wherever they run: no function reads them, and no deployment takes them along. */
+export const commandOnly = [
+  "POD_ID",
+  "RUNPOD_API_URL",
+  "DEFAULT_REQUESTS_PER_MINUTE",
+  "DEFAULT_ITEMS_PER_DAY",
+  "DEFAULT_MAX_RUN_ITEMS",
+  "DEFAULT_MAX_IN_FLIGHT",
+  "DEFAULT_MAX_STORED_BYTES",
+] as const;
 
 /** "single" → "Single", "deadLetter" → "DeadLetter": how a resource is named after its entry in a table. */
 export const pascal = (name: string) => name.charAt(0).toUpperCase() + name.slice(1);

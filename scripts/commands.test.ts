@@ -278,7 +278,14 @@ describe("keys", () => {
   });
 
   it("limits are set with the key, changed, removed one by one, and listed where there are some", async () => {
-    await created("--key-id", "free", "--role", "client");
+    const none = [
+      "requests-per-minute",
+      "items-per-day",
+      "max-run-items",
+      "max-in-flight",
+      "max-stored-bytes",
+    ];
+    await created("--key-id", "free", "--role", "client", ...none.flatMap((name) => [`--${name}`, "none"]));
     const human = (...args: string[]) => ocrlty(["keys", ...args, "--db", "my keys.db"], { env: pepper });
     expect((await human("list-keys")).stdout).not.toContain("LIMITS");
     expect(
@@ -291,6 +298,15 @@ describe("keys", () => {
       items_per_day: 500,
       model_seconds_per_day: 3600,
       max_run_items: 100,
+      // By the settings, as nothing else was said.
+      max_in_flight: 8,
+      max_stored_bytes: 20e9,
+      max_stored_objects: null,
+    });
+    const settings = { ...pepper, DEFAULT_ITEMS_PER_DAY: "9", DEFAULT_MAX_RUN_ITEMS: "none" };
+    const set = ["keys", "create-key", "--key-id", "set", "--role", "client", "--json", "--db", "other.db"];
+    expect(JSON.parse((await ocrlty(set, { env: settings })).stdout)).toMatchObject({
+      ...{ requests_per_minute: 60, items_per_day: 9, max_run_items: null },
     });
     const update = (...args: string[]) => keys("update-key", "--key-id", "guest", ...args);
     const updated = await update("--items-per-day", "7", "--requests-per-minute", "none");
@@ -303,7 +319,9 @@ describe("keys", () => {
     const lines = (await human("list-keys")).stdout.split("\n");
     expect(lines[0]).toMatch(/LIMITS$/);
     expect(lines[1]).toMatch(/^free .* -$/);
-    expect(lines[2]).toMatch(/^guest .* 7 items\/day, 3600 model s\/day, 100 items\/run$/);
+    expect(lines[2]).toMatch(
+      /^guest .* 7 items\/day, 3600 model s\/day, 100 items\/run, 8 in flight, 20000000000 bytes$/,
+    );
     expect((await human("update-key", "--key-id", "guest", "--max-run-items", "none")).stdout).toMatch(
       /^items_per_day +7\n/m,
     );

@@ -7,6 +7,7 @@
 export const small: Readonly<Record<string, string>> = {
   key: "one for each caller, made by hand; gone through by `keys` only",
   key_secret: "one or two for each key",
+  storage: "one for each key",
 };
 
 const one = "one row";
@@ -90,6 +91,7 @@ export const bounds: Readonly<Record<string, string>> = {
   "sqlite_autoindex_usage_1 key_id=? day>? day<?": "one for each task and day of at most 400",
   "usage_day day=?": "one for each key and task",
   "usage_day day>? day<?": "one for each key, task and day of at most 400",
+  "sqlite_autoindex_storage_1 key_id=?": one,
   "sqlite_autoindex_request_count_1 key_id=? minute=?": one,
   "request_count_minute minute<?": "under a LIMIT; they go",
   "sqlite_autoindex_key_1 key_id=?": one,

@@ -59,6 +59,24 @@ const failed = (status: "failed" | "retryable" | "queued"): Claims.Ending => ({
   errorMessage: "no",
 });
 
+test("of twenty calls at once with eight in flight eight begin, the others may come again soon, and a repeat is known", async () => {
+  const limits = { maxInFlight: 8 };
+  const calls = Array.from({ length: 20 }, (_, i) => claim(wish(`f-${i}`), limits));
+  const results = await Promise.allSettled(calls);
+  const begun = results.flatMap((result) => (result.status === "fulfilled" ? [result.value.claim] : []));
+  expect(begun.map((each) => each?.kind)).toEqual(Array(8).fill("ours"));
+  const refused = results.flatMap((result) => (result.status === "rejected" ? [result.reason] : []));
+  for (const error of refused)
+    expect(error).toMatchObject({
+      ...{ code: "rate_limited", retryAfterS: 1 },
+      details: { limit: "max_in_flight", allowed: 8 },
+    });
+  expect((await claim(wish(begun[0]?.row.requestId ?? ""), limits)).claim?.kind).toBe("running");
+  if (begun[0] !== undefined) await Claims.commit(database.db, begun[0].row, succeeded, spent);
+  expect((await claim(wish("f-next"), limits)).claim?.kind).toBe("ours");
+  expect((await claim(wish("another", { keyId: "client-2" }), limits)).claim?.kind).toBe("ours");
+});
+
 describe("a key's daily limits", () => {
   test("of 200 parallel extracts at 100 a day exactly 100 get a row and are counted", async () => {
     const calls = Array.from({ length: 200 }, (_, i) => claim(wish(`r-${i}`), { itemsPerDay: 100 }));

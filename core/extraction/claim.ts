@@ -49,7 +49,8 @@ export async function claim(
 ): Promise<{ claim: Claim | undefined; outlook: Outlook }> {
   const now = new Date();
   const user = { keyId: wish.keyId, limits: options.limits };
-  const mayBegin = Usage.allows(user, 1, now);
+  const inFlight = Usage.allowsInFlight(user, now);
+  const mayBegin = joined(Usage.allows(user, 1, now), inFlight);
   // The id that exists already has to get as far as its conflict.
   const mayInsert =
     mayBegin && sql`(${mayBegin}) OR EXISTS (SELECT 1 FROM ${extractTable} WHERE ${idOf(wish)})`;
@@ -58,7 +59,7 @@ export async function claim(
     .select(rowIf({ ...wish, status: "running", createdAt: now, token: 1 }, mayInsert ?? sql`true`));
   // Work that was queued belongs to its worker until reconcile says otherwise.
   const isOpen = sql`(${extractTable.status} = 'retryable' OR (${extractTable.status} = 'running' AND ${extractTable.input} IS NULL AND ${extractTable.leaseUntil} < ${now.getTime()}))`;
-  const time = Usage.allowsTime(user, now);
+  const time = joined(Usage.allowsTime(user, now), inFlight);
   // An artifact that waits in its row costs nothing any more.
   const mayAsk =
     time === undefined ? sql`true` : sql`(${extractTable.pendingArtifact} IS NOT NULL OR ${time})`;
@@ -366,6 +367,12 @@ export async function resolveIdempotency(
 
 const idOf = (row: Pick<Row, "keyId" | "requestId">) =>
   and(eq(extractTable.keyId, row.keyId), eq(extractTable.requestId, row.requestId));
+
+/** Both, as far as there are any. */
+function joined(...conditions: (SQL | undefined)[]): SQL | undefined {
+  const given = conditions.filter((each) => each !== undefined);
+  return given.length === 0 ? undefined : sql.join(given, sql` AND `);
+}
 
 /** Exactly the row that was claimed: another token is somebody else's work. */
 const ours = (row: Row) => and(idOf(row), eq(extractTable.token, row.token));

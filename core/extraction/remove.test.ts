@@ -108,12 +108,7 @@ describe("a picture that is deleted", () => {
   const drop = (ref: string, principal = client()) =>
     Data.remove(stores.services, silent, { ref, keyId: undefined, principal });
   const dropData = (path: string, principal = client()) =>
-    Data.removeData(
-      stores.services.bucket,
-      silent,
-      { path, keyId: undefined, principal },
-      Date.now() + 10_000,
-    );
+    Data.removeData(stores.services, silent, { path, keyId: undefined, principal }, Date.now() + 10_000);
 
   test("is an upload of the key's own that nobody has yet to read", async () => {
     const ref = await stores.upload("picture");

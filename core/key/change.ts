@@ -26,6 +26,9 @@ const named: Record<string, string> = {
   itemsPerDay: "items per day",
   modelSecondsPerDay: "model seconds per day",
   maxRunItems: "items of a run",
+  maxInFlight: "extracts in flight",
+  maxStoredBytes: "stored bytes",
+  maxStoredObjects: "stored objects",
 };
 
 const limit = z
@@ -38,6 +41,9 @@ const limits = {
   itemsPerDay: limit,
   modelSecondsPerDay: limit,
   maxRunItems: limit,
+  maxInFlight: limit,
+  maxStoredBytes: limit,
+  maxStoredObjects: limit,
 };
 const Limits = z.strictObject(limits);
 /** Limits to set; null removes one, undefined leaves it as it is. */

@@ -22,6 +22,9 @@ export interface KeyInfo {
   items_per_day: number | null;
   model_seconds_per_day: number | null;
   max_run_items: number | null;
+  max_in_flight: number | null;
+  max_stored_bytes: number | null;
+  max_stored_objects: number | null;
 }
 
 /** A new secret, shown once. */
@@ -77,5 +80,8 @@ export function serialize(
     items_per_day: row.itemsPerDay,
     model_seconds_per_day: row.modelSecondsPerDay,
     max_run_items: row.maxRunItems,
+    max_in_flight: row.maxInFlight,
+    max_stored_bytes: row.maxStoredBytes,
+    max_stored_objects: row.maxStoredObjects,
   };
 }

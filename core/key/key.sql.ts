@@ -20,6 +20,9 @@ export const keyTable = sqliteTable("key", {
   itemsPerDay: integer("items_per_day"),
   modelSecondsPerDay: integer("model_seconds_per_day"),
   maxRunItems: integer("max_run_items"),
+  maxInFlight: integer("max_in_flight"),
+  maxStoredBytes: integer("max_stored_bytes"),
+  maxStoredObjects: integer("max_stored_objects"),
 });
 
 /** The secrets of a key: one, or two while a rotation overlaps. Only an HMAC is kept, and a short start to show. */

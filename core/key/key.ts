@@ -129,6 +129,9 @@ async function lookup(
           itemsPerDay: keyTable.itemsPerDay,
           modelSecondsPerDay: keyTable.modelSecondsPerDay,
           maxRunItems: keyTable.maxRunItems,
+          maxInFlight: keyTable.maxInFlight,
+          maxStoredBytes: keyTable.maxStoredBytes,
+          maxStoredObjects: keyTable.maxStoredObjects,
         },
         expiresAt: keySecretTable.expiresAt,
       })

@@ -6,6 +6,11 @@ export interface KeyLimits {
   /** Once so many seconds of the model server's time were used on a day (UTC), nothing new begins. */
   readonly modelSecondsPerDay: number | null;
   readonly maxRunItems: number | null;
+  /** Single extracts that calls and workers have at once, and the largest `concurrency` of a run. */
+  readonly maxInFlight: number | null;
+  /** What of the key lies in the bucket: pictures, artifacts, results, backups. */
+  readonly maxStoredBytes: number | null;
+  readonly maxStoredObjects: number | null;
 }
 
 export const noLimits: KeyLimits = {
@@ -13,4 +18,7 @@ export const noLimits: KeyLimits = {
   itemsPerDay: null,
   modelSecondsPerDay: null,
   maxRunItems: null,
+  maxInFlight: null,
+  maxStoredBytes: null,
+  maxStoredObjects: null,
 };

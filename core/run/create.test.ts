@@ -249,6 +249,15 @@ describe("a key's limits", () => {
     expect(usage?.items).toBe(9);
   });
 
+  test("a run that would have more at work at once than the key may is refused", async () => {
+    const caller = limited("key-wide", { maxInFlight: 3 });
+    const error = await failure(create({ task_id: "receipt_fields_v1", manifest: [shared] }, caller));
+    expect(error).toMatchObject({
+      code: "forbidden",
+      details: { limit: "max_in_flight", allowed: 3, requested: 4 },
+    });
+  });
+
   test("a run above max_run_items is refused", async () => {
     const caller = limited("key-run", { maxRunItems: 1 });
     const error = await failure(create({ manifest: [shared, shared] }, caller));

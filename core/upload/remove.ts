@@ -7,6 +7,7 @@ import { reachesAll, visibleKey } from "#core/key/visible";
 import type { Log } from "#core/log";
 import { isOpen, runsBy } from "#core/run/run.sql";
 import * as Key from "#core/run/source/key";
+import * as Storage from "#core/usage/storage";
 import { uploadTable } from "./upload.sql.ts";
 import { type Stores, wanted } from "./upload.ts";
 
@@ -42,6 +43,7 @@ export async function remove(
       details: { reason: "upload_in_use" },
     });
   await Bucket.remove(stores.bucket, log, row.objectKey);
+  await Storage.released(db, keyId, { bytes: row.bytes, objects: 1 });
   return { inputs: 1 };
 }
 
@@ -57,7 +59,7 @@ const removals = 16;
  *   local loop serves read-only; `not_found` when nothing lies there, `storage_unavailable`.
  */
 export async function removeData(
-  bucket: Bucket.Bucket,
+  { db, bucket }: Stores,
   log: Log,
   from: { path: string; keyId: string | undefined; principal: Principal },
   deadline: number,
@@ -75,21 +77,27 @@ export async function removeData(
   if (problem !== undefined) throw invalidRequest([{ path: "path", message: problem }]);
   const rel = `${Key.dataRoot}${key}`;
   let inputs = 0;
+  let bytes = 0;
+  const given = async (complete: boolean) => {
+    if (!isShared) await Storage.released(db, keyId, { bytes, objects: inputs });
+    return { inputs, complete };
+  };
   for (;;) {
     const page = await Bucket.list(bucket, log, { prefix: rel });
     // `a.png` is also how `a.png.old` begins.
-    const rels = page.objects.map((object) => object.rel).filter((each) => isFolder || each === rel);
-    for (let i = 0; i < rels.length; i += removals) {
-      const some = rels.slice(i, i + removals);
-      await Promise.all(some.map((each) => removed(bucket, log, each)));
+    const found = page.objects.filter((each) => isFolder || each.rel === rel);
+    for (let i = 0; i < found.length; i += removals) {
+      const some = found.slice(i, i + removals);
+      await Promise.all(some.map((each) => removed(bucket, log, each.rel)));
       inputs += some.length;
-      if (Date.now() >= deadline) return { inputs, complete: false };
+      bytes += some.reduce((sum, each) => sum + each.bytes, 0);
+      if (Date.now() >= deadline) return given(false);
     }
     if (page.next === undefined || !isFolder) break;
   }
   if (inputs === 0) throw new AppError("not_found", "nothing lies there");
   log.info("data_deleted", { key_id: isShared ? "shared" : keyId, inputs });
-  return { inputs, complete: true };
+  return given(true);
 }
 
 async function removed(bucket: Bucket.Bucket, log: Log, rel: string): Promise<void> {

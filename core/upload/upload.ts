@@ -7,9 +7,11 @@ import { AppError, invalidRequest } from "#core/error";
 import * as Claims from "#core/extraction/claim";
 import * as Id from "#core/id";
 import * as Type from "#core/image/type";
+import { type KeyLimits, noLimits } from "#core/key/limits";
 import type { Log } from "#core/log";
 import { itemTable } from "#core/run/run.sql";
 import * as Key from "#core/run/source/key";
+import * as Storage from "#core/usage/storage";
 import { batches, sizes, type Times } from "#infra/limits";
 import { presign } from "./presign.ts";
 import { uploadTable } from "./upload.sql.ts";
@@ -108,15 +110,17 @@ const refBytes = 18;
  * `If-None-Match: *`: nothing else fits through it, and only once. Nothing is reserved or written in the bucket.
  * With an `idempotencyKey`, the same payload gives the same `image_ref` for 24 hours, and the same URL while it is
  * fresh (a repeat never gets one with less than half of its time left). `data` has no row: its place is its name.
- * @throws AppError `forbidden` for `shared/` without `admin:all_keys`, `payload_too_large` (`details.limit_bytes`, `bytes`), `conflict` when the
+ * @throws AppError `forbidden` for `shared/` without `admin:all_keys`, and for more than the key may keep (`details.limit`);
+ *   `payload_too_large` (`details.limit_bytes`, `bytes`), `conflict` when the
  *   Idempotency-Key was used with another payload, `storage_unavailable`.
  */
 export async function create(
   stores: Stores & { times: Pick<Times, "idempotencyMs" | "uploadKeepMs"> },
   input: UploadRequest,
-  caller: { keyId: string; allKeys?: boolean; idempotencyKey: string | undefined },
+  caller: { keyId: string; limits?: KeyLimits; allKeys?: boolean; idempotencyKey: string | undefined },
 ): Promise<{ upload: Upload; replayed: boolean }> {
   const mimeType = Type.mediaTypeOf(input.mime_type);
+  const user = { keyId: caller.keyId, limits: caller.limits ?? noLimits };
   const maxBytes = maxBytesOf[input.kind];
   if (input.bytes > maxBytes) {
     const what = input.kind === "manifest" ? "manifest" : "picture";
@@ -126,7 +130,10 @@ export async function create(
   }
   if (input.path !== undefined) {
     const { bytes, path } = input;
-    return { upload: await signedData(stores.bucket, caller, { bytes, path, mimeType }), replayed: false };
+    const upload = await signedData(stores.bucket, caller, { bytes, path, mimeType });
+    // A folder that everybody sees is nobody's.
+    if (!path.startsWith("shared/")) await Storage.announce(stores.db, user, { bytes, objects: 1 });
+    return { upload, replayed: false };
   }
   const proposed = `upload_${Id.secret(refBytes)}`;
   const payload = ["upload", input.kind, mimeType, input.bytes, input.file ?? null];
@@ -141,25 +148,21 @@ export async function create(
           ttlMs: stores.times.idempotencyMs,
         });
   const createdAt = new Date();
+  const more = { bytes: input.bytes, objects: 1 };
+  const isNew = sql`NOT EXISTS (SELECT 1 FROM upload WHERE ref = ${ref})`;
+  const allowed = Storage.allows(user, more);
   const results = await Database.batch(stores.db, [
-    stores.db.query
-      .insert(uploadTable)
-      .values({
-        ref,
-        keyId: caller.keyId,
-        kind: input.kind,
-        objectKey: objectKeyOf(caller.keyId, ref),
-        mimeType,
-        bytes: input.bytes,
-        file: input.file ?? null,
-        createdAt,
-        keepUntil: new Date(createdAt.getTime() + stores.times.uploadKeepMs),
-      })
-      .onConflictDoNothing(),
+    // Counted before it is announced, under the same condition: a repeat adds nothing.
+    Storage.add(caller.keyId, more, allowed === undefined ? isNew : sql`${isNew} AND ${allowed}`),
+    Database.statement(sql`INSERT INTO ${uploadTable}
+        (ref, key_id, kind, object_key, mime_type, bytes, file, created_at, keep_until)
+      SELECT ${ref}, ${caller.keyId}, ${input.kind}, ${objectKeyOf(caller.keyId, ref)}, ${mimeType}, ${input.bytes},
+        ${input.file ?? null}, ${createdAt.getTime()}, ${createdAt.getTime() + stores.times.uploadKeepMs}
+      WHERE changes() = 1`),
     stores.db.query.select().from(uploadTable).where(eq(uploadTable.ref, ref)),
   ]);
-  const row = Database.rows(uploadTable, results[1])[0];
-  if (row === undefined) throw new AppError("internal", "the upload's row is gone");
+  const row = Database.rows(uploadTable, results[2])[0];
+  if (row === undefined) throw await Storage.refusal(stores.db, user, more);
   return { upload: await signed(stores.bucket, row), replayed: ref !== proposed };
 }
 

@@ -24,6 +24,24 @@ export const usageTable = sqliteTable(
   ],
 );
 
+/**
+ * What of a key lies in the bucket, as the last census found it (core/usage/census.ts), and what was announced to be put
+ * there since that one began. Whose key id is `shared` is nobody's.
+ */
+export const storageTable = sqliteTable("storage", {
+  keyId: text("key_id").primaryKey(),
+  bytes: count("bytes"),
+  objects: count("objects"),
+  measuredAt: integer("measured_at", { mode: "timestamp_ms" }),
+  recentBytes: count("recent_bytes"),
+  recentObjects: count("recent_objects"),
+  /** The same since the census in progress began, and what that has found so far. */
+  nextBytes: count("next_bytes"),
+  nextObjects: count("next_objects"),
+  passBytes: count("pass_bytes"),
+  passObjects: count("pass_objects"),
+});
+
 /** Calls of a key within a minute; only of keys that have a limit. */
 export const requestCountTable = sqliteTable(
   "request_count",

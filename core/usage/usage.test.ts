@@ -228,6 +228,7 @@ describe("what is shown of it", () => {
         { day: "2026-11-23", ...today },
       ],
       total: { ...today, model_calls: 4, model_seconds: 4 },
+      stored: { bytes: 0, objects: 0, measured_at: null },
     });
     expect(Usage.Report.parse(report)).toEqual(report);
   });

@@ -5,6 +5,7 @@ import { AppError, invalidRequest } from "#core/error";
 import type { Principal } from "#core/key/key";
 import { visibleKey } from "#core/key/visible";
 import type { Log } from "#core/log";
+import * as Storage from "./storage.ts";
 
 /**
  * What keys use, and the limits on it. Every rule is a condition inside the statement that it guards, in the batch
@@ -12,7 +13,12 @@ import type { Log } from "#core/log";
  */
 
 /** Names of limits as `details.limit` tells them. */
-export type Limit = "requests_per_minute" | "items_per_day" | "model_seconds_per_day" | "max_run_items";
+export type Limit =
+  | "requests_per_minute"
+  | "items_per_day"
+  | "model_seconds_per_day"
+  | "max_run_items"
+  | "max_in_flight";
 
 /** Who uses. */
 export type User = Pick<Principal, "keyId" | "limits">;
@@ -111,6 +117,7 @@ const tooMuch: Record<Limit, string> = {
   items_per_day: "this key may not read so many pictures today",
   model_seconds_per_day: "this key has used up the model's time that it has today",
   max_run_items: "this key may not have so many items in one run",
+  max_in_flight: "this key may not have so many pictures at work at once",
 };
 
 function limited(
@@ -147,16 +154,19 @@ export async function refusal(db: Database.Db, user: User, items: number, now: D
     "read",
   );
   const retryAfterS = untilNext(now, dayMs);
-  const { itemsPerDay, modelSecondsPerDay } = user.limits;
+  const { itemsPerDay, modelSecondsPerDay, maxInFlight } = user.limits;
   const used = Number(result?.rows[0]?.items ?? 0);
   if (itemsPerDay !== null && items > itemsPerDay)
     return never("items_per_day", { allowed: itemsPerDay, requested: items });
-  // What is used only grows within a day, so one of the two still holds.
+  // What is used only grows within a day, so one of the two still holds; else too many were in flight.
   if (itemsPerDay !== null && used + items > itemsPerDay)
     return limited("items_per_day", { allowed: itemsPerDay, used, requested: items }, retryAfterS);
+  const modelSeconds = Number(result?.rows[0]?.model_ms ?? 0) / 1000;
+  if (maxInFlight !== null && (modelSecondsPerDay === null || modelSeconds < modelSecondsPerDay))
+    return limited("max_in_flight", { allowed: maxInFlight, used: maxInFlight }, 1);
   return limited(
     "model_seconds_per_day",
-    { allowed: modelSecondsPerDay ?? 0, used: Number(result?.rows[0]?.model_ms ?? 0) / 1000 },
+    { allowed: modelSecondsPerDay ?? 0, used: modelSeconds },
     retryAfterS,
   );
 }
@@ -166,6 +176,24 @@ export function overRunSize(user: User, items: number): AppError | undefined {
   const { maxRunItems } = user.limits;
   if (maxRunItems === null || items <= maxRunItems) return undefined;
   return never("max_run_items", { allowed: maxRunItems, requested: items });
+}
+
+/** The refusal of a run that would have more pictures at work at once than the key may. */
+export function overConcurrency(user: User, concurrency: number): AppError | undefined {
+  const { maxInFlight } = user.limits;
+  if (maxInFlight === null || concurrency <= maxInFlight) return undefined;
+  return never("max_in_flight", { allowed: maxInFlight, requested: concurrency });
+}
+
+/**
+ * Whether the key may have one more extract at work, as a condition; undefined when it has no such limit. What workers
+ * have of its queued ones counts too.
+ */
+export function allowsInFlight(user: User, now: Date): SQL | undefined {
+  const { maxInFlight } = user.limits;
+  if (maxInFlight === null) return undefined;
+  return sql`(SELECT count(*) FROM extract WHERE status = 'running' AND lease_until > ${now.getTime()}
+    AND +key_id = ${user.keyId}) < ${maxInFlight}`;
 }
 
 /**
@@ -240,6 +268,10 @@ export const Report = z
       }),
     ),
     total: Sums,
+    stored: z.object({ bytes: z.int(), objects: z.int(), measured_at: z.iso.datetime().nullable() }).meta({
+      description:
+        "What lies in the bucket now: counted once an hour or, in a large bucket, less often, and what was announced since. `measured_at` is null before the first count.",
+    }),
   })
   .meta({ id: "UsageReport" });
 export type Report = z.output<typeof Report>;
@@ -311,6 +343,7 @@ export async function list(
     group_by: groupBy,
     items: rows.map((row) => ({ [name]: row.name, ...sumsOf(row.amounts, wanted.gpuCostPerHour) })),
     total: sumsOf(inAll, wanted.gpuCostPerHour),
+    stored: await Storage.read(db, keyId),
   };
 }
 

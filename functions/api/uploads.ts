@@ -24,6 +24,7 @@ export const operations = {
         body,
         {
           keyId: call.principal.keyId,
+          limits: call.principal.limits,
           allKeys: reachesAll(call.principal),
           idempotencyKey: idempotencyKeyOf(call),
         },
@@ -77,7 +78,12 @@ export const operations = {
     errors: ["not_found"],
     run: async ({ query, call }) => {
       const from = { path: query.path, keyId: query.key_id, principal: call.principal };
-      const { inputs, complete } = await Remove.removeData(Bucket.connect(), call.log, from, call.deadline);
+      const { inputs, complete } = await Remove.removeData(
+        { db: Database.connect(), bucket: Bucket.connect() },
+        call.log,
+        from,
+        call.deadline,
+      );
       return { status: 200, body: { deleted: { inputs }, complete } };
     },
   }),

@@ -10,7 +10,7 @@ export const operations = {
   "GET /v1/usage": operation({
     summary: "What was used of the model",
     description:
-      "Sums by day (UTC), key or task over `from` to `to`, both included; the last 30 days unless told otherwise, at most 400. A key sees its own usage; with the scope `admin:all_keys` everybody's, or with `key_id` one key's.\n\n`items` are pictures accepted: those of a run when it is accepted, all at once. Tokens, model calls and model seconds count when an attempt ends, whatever came of it. `cost` is the model's seconds at the operator's price of a GPU hour, null where none is set; calls that the model server worked on at the same time each count in full, so it is an upper bound.",
+      "Sums by day (UTC), key or task over `from` to `to`, both included; the last 30 days unless told otherwise, at most 400. A key sees its own usage; with the scope `admin:all_keys` everybody's, or with `key_id` one key's.\n\n`items` are pictures accepted: those of a run when it is accepted, all at once. Tokens, model calls and model seconds count when an attempt ends, whatever came of it. `cost` is the model's seconds at the operator's price of a GPU hour, null where none is set; calls that the model server worked on at the same time each count in full, so it is an upper bound. `stored` is what lies in the bucket.",
     query: z.strictObject({
       from: day.optional().meta({ description: "First day; 29 days before `to` unless given" }),
       to: day.optional().meta({ description: "Last day; today unless given" }),

@@ -3,6 +3,7 @@ import * as Proof from "#core/artifact/proof";
 import * as Resume from "#core/extraction/resume";
 import * as Log from "#core/log";
 import * as Reconcile from "#core/run/reconcile";
+import * as Census from "#core/usage/census";
 import * as Share from "#core/usage/share";
 import { patient, patientRun } from "#functions/services";
 
@@ -15,6 +16,7 @@ export async function handler(_event: unknown, context: Context): Promise<void> 
     Reconcile.reconcile(patientRun(), log),
     Share.tellLargestShare(patient().db, log, new Date()),
     Proof.daily(patient(), log),
+    Census.step(patient(), log),
   ]);
   const failed = outcomes.find((outcome) => outcome.status === "rejected");
   if (failed !== undefined) throw failed.reason;

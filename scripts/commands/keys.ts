@@ -1,5 +1,6 @@
 import { fileURLToPath } from "node:url";
 import { Command, Option } from "commander";
+import * as Config from "#core/config";
 import type { Expiry } from "#core/key/change";
 import * as Key from "#core/key/key";
 import * as Stop from "#core/key/stop";
@@ -19,6 +20,9 @@ interface LimitOptions {
   itemsPerDay?: string;
   modelSecondsPerDay?: string;
   maxRunItems?: string;
+  maxInFlight?: string;
+  maxStoredBytes?: string;
+  maxStoredObjects?: string;
 }
 interface NewKeyOptions extends KeyOptions, LimitOptions {
   role: Key.Role;
@@ -55,6 +59,27 @@ const limits = [
     what: "most items of one run",
     field: "max_run_items",
     short: "items/run",
+  },
+  {
+    name: "maxInFlight",
+    option: "--max-in-flight",
+    what: "most single extracts at work at once, and the largest concurrency of a run",
+    field: "max_in_flight",
+    short: "in flight",
+  },
+  {
+    name: "maxStoredBytes",
+    option: "--max-stored-bytes",
+    what: "most bytes in the bucket; uploads above it are refused",
+    field: "max_stored_bytes",
+    short: "bytes",
+  },
+  {
+    name: "maxStoredObjects",
+    option: "--max-stored-objects",
+    what: "most objects in the bucket, likewise",
+    field: "max_stored_objects",
+    short: "objects",
   },
 ] as const;
 
@@ -103,7 +128,7 @@ export function command(context: Context, done: (status: Exit) => void): Command
     .action(async (options: NewKeyOptions) => {
       const scopes = options.scopes === undefined ? undefined : parseScopes(options.scopes);
       const expires = options.expires === undefined ? undefined : parseExpiry(options.expires);
-      const limits = parseLimits(options);
+      const limits = { ...Config.newKeyLimitsOf(context.env), ...parseLimits(options) };
       await withDatabase(context, options, { create: true }, async ({ db, pepper }) => {
         await Key.checkPepper(db, pepper());
         const { keyId, role } = options;

@@ -35,6 +35,7 @@ const Report = z.looseObject({
     }),
   ),
   total: Sums,
+  stored: z.object({ bytes: z.number(), objects: z.number() }).optional(),
 });
 
 /** `usage`: what was used of the model, and what it cost. */
@@ -72,12 +73,15 @@ function table(json: unknown): string {
       scope: "server",
       code: "odd_answer",
     });
-  const { group_by: groupBy, items, total, from, to } = report.data;
-  return Table.table([
+  const { group_by: groupBy, items, total, from, to, stored } = report.data;
+  const sums = Table.table([
     [groupBy.toUpperCase(), "ITEMS", "CALLS", "MODEL S", "PROMPT", "COMPLETION", "MB", "COST"],
     ...items.map((row) => rowOf(row.day ?? row.key_id ?? row.task_id ?? "-", row)),
     rowOf(`${from} to ${to}`, total),
   ]);
+  return stored === undefined
+    ? sums
+    : `${sums}in the bucket now: ${stored.objects} objects, ${(stored.bytes / 1e6).toFixed(1)} MB\n`;
 }
 
 function rowOf(name: string, sums: z.output<typeof Sums>): string[] {

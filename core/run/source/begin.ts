@@ -181,6 +181,8 @@ export async function commit(
   const user = caller.principal;
   const tooMany = Usage.overRunSize(user, row.total);
   if (tooMany !== undefined) throw tooMany;
+  const tooWide = Usage.overConcurrency(user, row.concurrency);
+  if (tooWide !== undefined) throw tooWide;
   // Of a run that is checked first, the number is not known: there must be room for one.
   const allowed = Usage.allows(user, Math.max(1, row.total), row.createdAt);
   const conditions = [also.onlyIf, allowed].filter((condition) => condition !== undefined);

@@ -5,6 +5,7 @@ import * as Database from "#core/db/client";
 import { AppError, from, invalidRequest } from "#core/error";
 import * as Type from "#core/image/type";
 import type { Log } from "#core/log";
+import * as Storage from "#core/usage/storage";
 import * as Usage from "#core/usage/usage";
 import * as Webhook from "#core/webhook/webhook";
 import * as Inputs from "../inputs.ts";
@@ -56,6 +57,10 @@ export async function receive(
   const tooMany = Usage.overRunSize(caller.principal, input.files.length);
   if (tooMany !== undefined) throw tooMany;
 
+  if (known === undefined) {
+    const bytes = input.files.reduce((sum, file) => sum + file.bytes.length, 0);
+    await Storage.announce(services.db, caller.principal, { bytes, objects: input.files.length });
+  }
   const row = known ?? (await announce(services, input, identity, caller));
   if (row.planning?.phase !== "receiving") return { run: row, replayed: true };
   try {

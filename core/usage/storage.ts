@@ -1,0 +1,92 @@
+import { type SQL, sql } from "drizzle-orm";
+import * as Database from "#core/db/client";
+import { AppError } from "#core/error";
+import type { User } from "./usage.ts";
+
+/*
+ * How much of a key lies in the bucket: what the last census found, and what was announced since it began. Exact for
+ * limits on what is put there, a little above what there is until the next census (at most an hour and its own time).
+ */
+
+/** What is to be put into the bucket. */
+export interface Amount {
+  bytes: number;
+  objects: number;
+}
+
+/** Whether the key's limits allow so much more, as a condition; undefined when it has neither. */
+export function allows(user: User, more: Amount): SQL | undefined {
+  const { maxStoredBytes, maxStoredObjects } = user.limits;
+  const conditions = [
+    ...(maxStoredBytes === null ? [] : [sql`${stored(user, "bytes")} + ${more.bytes} <= ${maxStoredBytes}`]),
+    ...(maxStoredObjects === null
+      ? []
+      : [sql`${stored(user, "objects")} + ${more.objects} <= ${maxStoredObjects}`]),
+  ];
+  return conditions.length === 0 ? undefined : sql.join(conditions, sql` AND `);
+}
+
+const stored = (user: User, what: "bytes" | "objects") =>
+  sql`coalesce((SELECT ${sql.identifier(what)} + ${sql.identifier(`recent_${what}`)} FROM "storage" WHERE key_id = ${user.keyId}), 0)`;
+
+/** Adds what was announced, if the condition holds; directly behind the statement that announces it. */
+export function add(keyId: string, { bytes, objects }: Amount, onlyIf: SQL): Database.Statement {
+  return Database.statement(sql`INSERT INTO "storage" (key_id, recent_bytes, recent_objects, next_bytes, next_objects)
+    SELECT ${keyId}, ${bytes}, ${objects}, ${bytes}, ${objects} WHERE ${onlyIf}
+    ON CONFLICT (key_id) DO UPDATE SET recent_bytes = recent_bytes + excluded.recent_bytes,
+      recent_objects = recent_objects + excluded.recent_objects, next_bytes = next_bytes + excluded.next_bytes,
+      next_objects = next_objects + excluded.next_objects`);
+}
+
+/**
+ * Counts what is to be put into the bucket, if the key's limits allow it.
+ * @throws AppError `forbidden` with `details.limit`: waiting does not help, deleting does; `storage_unavailable`.
+ */
+export async function announce(db: Database.Db, user: User, more: Amount): Promise<void> {
+  const condition = allows(user, more);
+  const [added] = await Database.batch(db, [add(user.keyId, more, condition ?? sql`true`)]);
+  if (condition !== undefined && added?.rowsAffected !== 1) throw await refusal(db, user, more);
+}
+
+/** Gives back what was deleted: until the next census, which goes by what is there. */
+export async function released(db: Database.Db, keyId: string, { bytes, objects }: Amount): Promise<void> {
+  await Database.batch(db, [
+    Database.statement(sql`UPDATE "storage" SET recent_bytes = recent_bytes - ${bytes},
+      recent_objects = recent_objects - ${objects} WHERE key_id = ${keyId}`),
+  ]);
+}
+
+/** Why `allows` said no. */
+export async function refusal(db: Database.Db, user: User, more: Amount): Promise<AppError> {
+  const { maxStoredBytes, maxStoredObjects } = user.limits;
+  const { bytes, objects } = await read(db, user.keyId);
+  const tooManyBytes = maxStoredBytes !== null && bytes + more.bytes > maxStoredBytes;
+  const [limit, allowed, used, requested] = tooManyBytes
+    ? ["max_stored_bytes", maxStoredBytes, bytes, more.bytes]
+    : ["max_stored_objects", maxStoredObjects ?? 0, objects, more.objects];
+  return new AppError("forbidden", "this key may not keep so much: delete what is not needed any more", {
+    details: { limit, allowed, used, requested },
+  });
+}
+
+/** What of a key, or of all of them, lies in the bucket; `measured_at` is the oldest census that it goes by. */
+export async function read(
+  db: Database.Db,
+  keyId: string | undefined,
+): Promise<{ bytes: number; objects: number; measured_at: string | null }> {
+  const [result] = await Database.batch(
+    db,
+    [
+      Database.statement(sql`SELECT sum(max(0, bytes + recent_bytes)) AS bytes, sum(max(0, objects + recent_objects)) AS objects,
+          min(measured_at) AS measured_at FROM "storage"${keyId === undefined ? sql`` : sql` WHERE key_id = ${keyId}`}`),
+    ],
+    "read",
+  );
+  const [row] = result?.rows ?? [];
+  const at = row?.measured_at;
+  return {
+    bytes: Number(row?.bytes ?? 0),
+    objects: Number(row?.objects ?? 0),
+    measured_at: at === null || at === undefined ? null : new Date(Number(at)).toISOString(),
+  };
+}
