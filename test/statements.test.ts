@@ -16,6 +16,7 @@ import * as Reconcile from "#core/run/reconcile";
 import * as Run from "#core/run/run";
 import { itemTable, type RunRow, runTable } from "#core/run/run.sql";
 import { runStatuses } from "#core/run/schema";
+import * as Stalled from "#core/run/stalled";
 import * as Weather from "#core/run/weather";
 import * as Window from "#core/run/window";
 import * as TestDatabase from "#test/database";
@@ -119,6 +120,19 @@ describe("every statement that core sends reads few rows, however much history t
     await Plan.plan(services, { kind: "sweep", run_uid: run.runUid }, { deadline: Date.now() + 1e4 }, silent);
     // The one whose answer waits for the bucket is left to reconcile.
     expect((await stores.run(run.runId)).canceled).toBe(2);
+  });
+
+  test("in sending again what is lost", async () => {
+    const { db } = services;
+    const old = ago(600 * minuteMs);
+    const run = await waitingRun(1, { touchedAt: old });
+    await db.query.update(itemTable).set({ sentEpoch: 5, slot: 0 }).where(eq(itemTable.runUid, run.runUid));
+    const seen = { name: "item" as const, visible: 0, inFlight: 0, delayed: 0 };
+    const inLine = async () => ({ ...seen, lostBefore: new Date(0) });
+    expect(await Stalled.messages(services, run, inLine, silent)).toBe("again");
+    const lost = async () => ({ ...seen, lostBefore: new Date() });
+    expect(await Stalled.messages(services, run, lost, silent)).toBe("anew");
+    expect(await Resume.sendQueued(services, silent)).toBe(0);
   });
 
   test("in looking for the model server", async () => {

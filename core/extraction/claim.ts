@@ -215,7 +215,10 @@ export async function enqueue(
 }
 
 /** Notes that a queued extract's message is under way, and that it waits for nothing else. */
-export async function markSent(db: Database.Db, rows: Row[]): Promise<void> {
+export async function markSent(
+  db: Database.Db,
+  rows: Pick<Row, "keyId" | "requestId" | "token">[],
+): Promise<void> {
   const now = new Date();
   await Database.batch(
     db,
@@ -375,7 +378,8 @@ function joined(...conditions: (SQL | undefined)[]): SQL | undefined {
 }
 
 /** Exactly the row that was claimed: another token is somebody else's work. */
-const ours = (row: Row) => and(idOf(row), eq(extractTable.token, row.token));
+const ours = (row: Pick<Row, "keyId" | "requestId" | "token">) =>
+  and(idOf(row), eq(extractTable.token, row.token));
 
 /** A row as `INSERT … SELECT` wants it: every column of the table, in order; none if the condition does not hold. */
 function rowIf(values: typeof extractTable.$inferInsert, condition: SQL): SQL {

@@ -1,4 +1,4 @@
-import { and, lt, sql } from "drizzle-orm";
+import { and, lt, type SQL, sql } from "drizzle-orm";
 import * as Breaker from "#core/breaker/breaker";
 import * as Database from "#core/db/client";
 import { from } from "#core/error";
@@ -66,13 +66,22 @@ export async function probe(
 const queued = sql`status = 'queued'`;
 const waiting = sql`${queued} AND waiting_for = 'model_server'`;
 
+/** Which rows they are, and no more: two hundred whole ones, with answers that wait in them, are more than a server answers. */
+type Seen = Pick<Claims.Row, "keyId" | "requestId" | "status" | "token">;
+const { keyId, requestId, status, token } = extractTable;
+
+/** The next rows of which this is true. @throws AppError `storage_unavailable`. */
+function seen(db: Database.Db, where: SQL | undefined): Promise<Seen[]> {
+  return Database.read(
+    db.query.select({ keyId, requestId, status, token }).from(extractTable).where(where).limit(chunk),
+  );
+}
+
 /** Sends every extract on its way that waits for the model server. @returns how many. */
 async function resumeWaiting(services: Pick<Stores, "db" | "queues">, log: Log): Promise<number> {
   let resumed = 0;
   for (;;) {
-    const rows = await Database.read(
-      services.db.query.select().from(extractTable).where(waiting).limit(chunk),
-    );
+    const rows = await seen(services.db, waiting);
     if (rows.length === 0) return resumed;
     const sent = await sendRows(services, rows, log);
     if (sent === 0) return resumed;
@@ -85,9 +94,7 @@ export async function sendQueued(services: Pick<Stores, "db" | "queues">, log: L
   let sent = 0;
   for (;;) {
     const unsent = sql`${queued} AND waiting_for IS NULL AND sent_at IS NULL AND input IS NOT NULL`;
-    const rows = await Database.read(
-      services.db.query.select().from(extractTable).where(unsent).limit(chunk),
-    );
+    const rows = await seen(services.db, unsent);
     const taken = rows.length === 0 ? 0 : await sendRows(services, rows, log);
     if (taken === 0) return sent;
     sent += taken;
@@ -95,11 +102,7 @@ export async function sendQueued(services: Pick<Stores, "db" | "queues">, log: L
 }
 
 /** Sends the rows' messages; what was taken is marked. */
-async function sendRows(
-  services: Pick<Stores, "db" | "queues">,
-  rows: Claims.Row[],
-  log: Log,
-): Promise<number> {
+async function sendRows(services: Pick<Stores, "db" | "queues">, rows: Seen[], log: Log): Promise<number> {
   const bodies: SingleMessage[] = rows.map((row) => ({ key_id: row.keyId, request_id: row.requestId }));
   const taken = await Queue.sendAll(services.queues, "single", bodies, log);
   const sent = rows.filter((_, i) => taken.has(i));
@@ -127,14 +130,18 @@ export async function reconcile(services: Stores, log: Log): Promise<Repairs> {
   const { db, times } = services;
   const now = Date.now();
   const before = (ms: number) => new Date(now - ms);
-  const select = (where: ReturnType<typeof and>) =>
-    Database.read(db.query.select().from(extractTable).where(where).limit(chunk));
+  const select = (where: SQL | undefined) => seen(db, where);
 
   const weather: (Error | undefined)[] = [];
   /** None keeps another from being mended; weather is told of in the end. */
-  const each = async (where: ReturnType<typeof and>, repair: (row: Claims.Row) => Promise<void>) => {
-    const ids = ({ keyId, requestId }: Claims.Row) => ({ key_id: keyId, extract_id: requestId });
-    weather.push(await Repair.each(await select(where), ids, log, repair));
+  const each = async (where: SQL | undefined, repair: (row: Claims.Row) => Promise<void>) => {
+    const ids = ({ keyId, requestId }: Seen) => ({ key_id: keyId, extract_id: requestId });
+    const whole = async (found: Seen) => {
+      const row = await Claims.find(db, found.keyId, found.requestId);
+      // It has gone on meanwhile.
+      if (row?.status === found.status && row.token === found.token) await repair(row);
+    };
+    weather.push(await Repair.each(await select(where), ids, log, whole));
   };
 
   const over = and(sql`status = 'running'`, lt(extractTable.leaseUntil, before(times.leaseGraceMs)));
@@ -161,9 +168,9 @@ export async function reconcile(services: Stores, log: Log): Promise<Repairs> {
   const old = await select(and(mine, lt(extractTable.sentAt, before(times.lostMessageMs))));
   if (old.length > 0) {
     // In line is not lost: what is sent again would stand behind itself, and in everybody's way.
-    const seen = await Looks.open(services)("single");
-    const overdue = Looks.overdueBefore(seen, functions.single.timeoutMs, times.lostMessageMs);
-    const gone = lt(extractTable.sentAt, seen.lostBefore > overdue ? seen.lostBefore : overdue);
+    const queue = await Looks.open(services)("single");
+    const overdue = Looks.overdueBefore(queue, functions.single.timeoutMs, times.lostMessageMs);
+    const gone = lt(extractTable.sentAt, queue.lostBefore > overdue ? queue.lostBefore : overdue);
     repairs.requeued += await sendRows(services, await select(and(mine, gone)), log);
   }
   // Nobody can work on what has no picture; it must not be "running" for ever.

@@ -54,7 +54,12 @@ export async function reconcile(services: RunStores, log: Log): Promise<Repairs>
   const weather = [await leases(services, repairs, log)];
   const looks = Looks.open(services);
   const quiet = await silent(services.db, Date.now() - services.times.stepLostMs);
-  weather.push(await Repair.each(quiet, idsOf, log, (row) => mend(services, row, looks, repairs, log)));
+  const ids = (run_uid: string) => ({ run_uid });
+  const whole = async (uid: string) => {
+    const row = await rowOf(services.db, uid);
+    if (row !== undefined) await mend(services, row, looks, repairs, log);
+  };
+  weather.push(await Repair.each(quiet, ids, log, whole));
   if (await Weather.anyWaits(services.db)) repairs.run_probes += (await ensureProbe(services, log)) ? 1 : 0;
   repairs.webhooks_ordered += await webhooks(services, log);
   // Housekeeping, not repair.
@@ -65,24 +70,28 @@ export async function reconcile(services: RunStores, log: Log): Promise<Repairs>
   return repairs;
 }
 
-const idsOf = (row: RunRow) => ({ run_uid: row.runUid, run_id: row.runId });
+/** Which items they are, and no more: whole ones, with answers that wait in them, are read one by one (`take`). */
+type Place = Pick<ItemRow, "runUid" | "index" | "token" | "status">;
+const { runUid, index, token, status } = item;
+const places = { runUid, index, token, status };
+
+/** @throws AppError `storage_unavailable`. */
+async function rowOf(db: Database.Db, uid: string): Promise<RunRow | undefined> {
+  return (await Database.read(db.query.select().from(run).where(eq(run.runUid, uid))))[0];
+}
 
 /** Items whose worker's lease ran out: the same as if they had been put back in an orderly way, but the claim counts. */
 async function leases(services: RunStores, repairs: Repairs, log: Log): Promise<Error | undefined> {
   const { db, times } = services;
   // Literal, as in the partial index that finds them.
   const lost = and(sql`status = 'running'`, lt(item.leaseUntil, new Date(Date.now() - times.leaseGraceMs)));
-  const found = await Database.read(
-    db.query.select().from(item).innerJoin(run, eq(run.runUid, item.runUid)).where(lost).limit(chunk),
-  );
+  const found = await Database.read(db.query.select(places).from(item).where(lost).limit(chunk));
   const touched = new Set<string>();
-  const ids = ({ item: row, run: runRow }: (typeof found)[number]) => ({
-    ...idsOf(runRow),
-    index: row.index,
-  });
-  const weather = await Repair.each(found, ids, log, async ({ item: row, run: runRow }) => {
+  const ids = ({ runUid, index }: Place) => ({ run_uid: runUid, index });
+  const weather = await Repair.each(found, ids, log, async (row) => {
     const taken = await take(db, row, new Date(Date.now() + times.leaseGraceMs));
-    if (taken === undefined) return;
+    const runRow = taken && (await rowOf(db, row.runUid));
+    if (taken === undefined || runRow === undefined) return;
     if ((await Ending.storedBefore(services, log, runRow, taken)) !== undefined) repairs.items_stored += 1;
     else {
       const { item: now } = await Ending.requeue(db, runRow, taken, {
@@ -108,7 +117,7 @@ async function leases(services: RunStores, repairs: Repairs, log: Log): Promise<
 }
 
 /** Takes a row over as it was seen, with the token raised. */
-async function take(db: Database.Db, row: ItemRow, leaseUntil: Date): Promise<ItemRow | undefined> {
+async function take(db: Database.Db, row: Place, leaseUntil: Date): Promise<ItemRow | undefined> {
   const [taken] = await Database.batch(db, [
     db.query
       .update(item)
@@ -133,12 +142,12 @@ async function follow(services: RunStores, runUid: string, log: Log): Promise<vo
 }
 
 /** Runs that have not ended and that nobody has touched for long. */
-async function silent(db: Database.Db, before: number): Promise<RunRow[]> {
+async function silent(db: Database.Db, before: number): Promise<string[]> {
   // What waits for the model server is silent for a good reason.
-  const query = sql`SELECT * FROM ${runsBy("run_open")} WHERE ${sql.raw(isOpen)} AND ${isNull(run.waitingFor)}
+  const query = sql`SELECT run_uid FROM ${runsBy("run_open")} WHERE ${sql.raw(isOpen)} AND ${isNull(run.waitingFor)}
     AND ${run.touchedAt} < ${before} ORDER BY ${run.touchedAt} LIMIT ${chunk}`;
   const [found] = await Database.batch(db, [Database.statement(query)], "read");
-  return Database.rows(run, found);
+  return (found?.rows ?? []).map((row) => String(row.run_uid));
 }
 
 async function mend(
@@ -182,7 +191,7 @@ async function mend(
 async function storePending(services: RunStores, row: RunRow, repairs: Repairs, log: Log): Promise<void> {
   const rows = await Database.read(
     services.db.query
-      .select()
+      .select(places)
       .from(item)
       .where(and(eq(item.runUid, row.runUid), eq(item.status, "queued"), isNotNull(item.pendingArtifact)))
       .limit(chunk),
@@ -204,11 +213,14 @@ async function webhooks(services: RunStores, log: Log): Promise<number> {
   const { db, times } = services;
   const now = Date.now();
   // Older ones would only be read again and again: a day is longer than all attempts together.
-  const query = sql`SELECT * FROM ${runsBy("run_untold")} WHERE webhook_url IS NOT NULL AND webhook IS NULL
+  const query = sql`SELECT run_uid, webhook_url FROM ${runsBy("run_untold")} WHERE webhook_url IS NOT NULL AND webhook IS NULL
     AND state IN ('succeeded', 'failed', 'canceled') AND ${run.finishedAt} > ${now - dayMs}
     AND ${run.touchedAt} < ${now - times.stepLostMs} LIMIT ${chunk}`;
   const [found] = await Database.batch(db, [Database.statement(query)], "read");
-  const rows = Database.rows(run, found);
+  const rows = (found?.rows ?? []).map(({ run_uid, webhook_url }) => ({
+    runUid: String(run_uid),
+    webhookUrl: String(webhook_url),
+  }));
   for (const row of rows) await Webhook.order(services, row, log);
   return rows.length;
 }

@@ -127,10 +127,12 @@ export async function list(
     { all: true },
   );
   const after = decode(Place, query.cursor);
+  // How far it is planned or written is nobody's answer, and may be long: two hundred of them too long for one of libSQL's.
+  const { planning, finishing, ...shownColumns } = getTableColumns(run);
   const page = (state: State | undefined) =>
     db.query
       .select({
-        ...getTableColumns(run),
+        ...shownColumns,
         running:
           sql<number>`(SELECT count(*) FROM item WHERE item.run_uid = run.run_uid AND item.status = 'running')`.as(
             "running",
@@ -183,9 +185,11 @@ export async function items(
 ): Promise<Page<Item>> {
   const { row } = await find(db, wanted);
   const after = decode(z.int(), query.cursor);
+  // An answer that waits for the bucket has up to 256 KiB, and a page of them is more than libSQL's server answers.
+  const { pendingArtifact, ...columns } = getTableColumns(item);
   const rows = await Database.read(
     db.query
-      .select()
+      .select(columns)
       .from(item)
       .where(
         and(

@@ -4,7 +4,7 @@ import type { Log } from "#core/log";
 import * as Looks from "#core/queue/look";
 import { functions } from "#infra/limits";
 import * as Order from "./order.ts";
-import { itemTable as item, type RunRow, runTable as run } from "./run.sql.ts";
+import { isOpen, itemTable as item, type RunRow, runTable as run, runsBy } from "./run.sql.ts";
 import type { RunStores } from "./services.ts";
 import * as Window from "./window.ts";
 
@@ -40,7 +40,8 @@ export async function messages(
 
 /** What one picture takes of a worker, on average over the runs that go on; the most that it may where that is not known. */
 async function pictureMs(db: Database.Db): Promise<number> {
-  const query = sql`SELECT sum(${run.modelMs}) AS ms, sum(${run.modelCalls}) AS calls FROM ${run} WHERE ${run.state} = 'running'`;
+  const query = sql`SELECT sum(${run.modelMs}) AS ms, sum(${run.modelCalls}) AS calls
+    FROM ${runsBy("run_open")} WHERE ${sql.raw(isOpen)} AND ${run.state} = 'running'`;
   const [result] = await Database.batch(db, [Database.statement(query)], "read");
   const found = result?.rows[0];
   const calls = Number(found?.calls ?? 0);

@@ -15,11 +15,13 @@ import type { RunStores } from "./services.ts";
 export interface Sizes {
   /** Of a multipart upload: all but the last have exactly this size, which R2 demands; at least 5 MiB. */
   partBytes: number;
-  /** Rows a query reads. */
+  /** Rows a query reads; with their results, so many bytes at most that libSQL's server answers it (10 MB). */
   rows: number;
   /** Artifacts of results that are too large for their rows, read at once. */
   reads: number;
 }
+/** 16 KiB of result each, and as much again of what else is in such a row. */
+const resultsAtOnce = 200;
 export const sizes: Sizes = { partBytes: 8 * 1024 * 1024, rows: 500, reads: 16 };
 
 type Stores = Pick<RunStores, "db" | "bucket">;
@@ -217,6 +219,7 @@ async function* rows(
 ): AsyncGenerator<Row> {
   const { pendingArtifact, result, ...lean } = getTableColumns(itemTable);
   const columns = withResults ? { ...lean, result } : lean;
+  const limit = withResults ? Math.min(most, resultsAtOnce) : most;
   for (let next = from; ; ) {
     const chunk = await Database.read(
       db.query
@@ -224,11 +227,11 @@ async function* rows(
         .from(itemTable)
         .where(and(eq(itemTable.runUid, run.runUid), gte(itemTable.index, next)))
         .orderBy(asc(itemTable.index))
-        .limit(most),
+        .limit(limit),
     );
     for (const row of chunk) yield { result: null, ...row };
     const last = chunk.at(-1);
-    if (last === undefined || chunk.length < most) return;
+    if (last === undefined || chunk.length < limit) return;
     next = last.index + 1;
   }
 }

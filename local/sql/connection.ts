@@ -24,8 +24,25 @@ const codes =
 
 const busySnapshot = 517;
 const cachedStatements = 200;
-/** As large as a Lambda answer could ever use; Turso's own limit is 10 MB. */
-const maxResultBytes = 64 * 1024 * 1024;
+
+/*
+ * The limits and manners of libSQL's server (sqld 0.24, as Turso runs it), so that what is too large or too slow there is
+ * so here.
+ */
+/** Of the values of one answer: of all steps of a batch together. */
+export const maxAnswerBytes = 10_000_000;
+/** Of one argument. */
+const maxValueBytes = 5_000_000;
+/** What it does not carry out at all. */
+const refused = /^\s*(attach|detach|vacuum)\b/i;
+/** What takes the lock for writing, once it was carried out within a transaction. */
+const locks =
+  /^\s*(begin\s+(immediate|exclusive)|insert|update|delete|replace|create|drop|alter|reindex|with\b.*\b(insert|update|delete)\b)/is;
+
+/** How many bytes an answer may still have. */
+export interface Budget {
+  bytes: number;
+}
 
 /** Leaves something behind on the connection, which therefore must not be used by another stream. */
 const stateful = /\b(?:pragma|attach|detach|temp|temporary)\b/i;
@@ -41,6 +58,10 @@ export class Connection {
   readonly #counters: StatementSync;
   /** True when the connection carries state (PRAGMA, ATTACH, TEMP) that the next stream must not see. */
   dirty = false;
+  /** Since when (performance.now()) it has held the lock for writing; undefined when it does not. */
+  #lockedSince: number | undefined;
+  /** Its transaction was ended for somebody who waited. */
+  #isRobbed = false;
   /** Whether this Node takes `?3` for a named parameter (22 does, 24 counts it among the positional ones). */
   readonly #numberedAreNamed: boolean;
 
@@ -67,13 +88,23 @@ export class Connection {
     return !this.#db.isTransaction;
   }
 
-  /** Runs one statement. Throws SqlError. */
-  execute(sql: string, input: Statement): StatementResult {
+  get lockedSince(): number | undefined {
+    return this.#lockedSince;
+  }
+
+  /** Ends the transaction for somebody who has waited too long; its owner learns of it at the next step. */
+  rob(): void {
+    this.rollback();
+    this.#isRobbed = true;
+  }
+
+  /** Runs one statement. Throws SqlError. @param budget - of the answer that it is a part of. */
+  execute(sql: string, input: Statement, budget: Budget = { bytes: maxAnswerBytes }): StatementResult {
+    this.#demandLock();
     const statement = this.#prepare(sql, true);
     const before = this.#count();
     const [named, positional] = bind(sql, input, this.#numberedAreNamed);
     const rows: StatementResult["rows"] = [];
-    let bytes = 0;
     try {
       if (statement.columns().length === 0) {
         statement.run(named, ...positional);
@@ -82,16 +113,16 @@ export class Connection {
         for (const row of statement.iterate(named, ...positional) as Iterable<unknown>) {
           if (input.want_rows === false) continue;
           const values = row as SqlValue[];
-          for (const value of values)
-            bytes += typeof value === "string" || value instanceof Uint8Array ? value.length + 16 : 16;
-          if (bytes > maxResultBytes)
-            throw new SqlError("RESPONSE_TOO_LARGE", `Response is larger than ${maxResultBytes} bytes`);
+          for (const value of values) budget.bytes -= bytesOf(value);
+          if (budget.bytes < 0)
+            throw new SqlError("RESPONSE_TOO_LARGE", `Response is larger than ${maxAnswerBytes} bytes`);
           rows.push(values.map(encode));
         }
       }
     } catch (error) {
       throw fromSqlite(error);
     }
+    this.#noteLock(sql);
     const after = this.#count();
     return {
       // Asked after the run: a cached statement learns of another connection's ALTER TABLE when it runs.
@@ -105,6 +136,7 @@ export class Connection {
   /** Runs the first statement of `sql`, ignoring rows, and returns what follows it; null when there is none. */
   executeFirst(sql: string): string | null {
     if (Scan.isBlank(sql)) return null;
+    this.#demandLock();
     const statement = this.#prepare(sql, false);
     try {
       if (statement.columns().length === 0) statement.run();
@@ -112,6 +144,7 @@ export class Connection {
     } catch (error) {
       throw fromSqlite(error);
     }
+    this.#noteLock(statement.sourceSQL);
     return sql.slice(statement.sourceSQL.length);
   }
 
@@ -126,10 +159,23 @@ export class Connection {
   /** Rolls back an open transaction and forgets nothing else. */
   rollback(): void {
     if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
+    this.#lockedSince = undefined;
+    this.#isRobbed = false;
   }
 
   close(): void {
     if (this.#db.isOpen) this.#db.close();
+  }
+
+  #demandLock(): void {
+    if (!this.#isRobbed) return;
+    this.#isRobbed = false;
+    throw new SqlError("TRANSACTION_TIMEOUT", "Transaction timed-out");
+  }
+
+  #noteLock(sql: string): void {
+    if (!this.#db.isTransaction) this.#lockedSince = undefined;
+    else if (this.#lockedSince === undefined && locks.test(sql)) this.#lockedSince = performance.now();
   }
 
   #count(): { total: bigint; changes: bigint; rowid: bigint } {
@@ -159,6 +205,7 @@ export class Connection {
     }
     if (Scan.isBlank(sql))
       throw new SqlError("SQL_NO_STATEMENT", "SQL string does not contain any statement");
+    if (refused.test(sql)) throw new SqlError("SQL_PARSE_ERROR", "SQL not allowed statement");
     let statement: StatementSync;
     try {
       statement = this.#db.prepare(sql);
@@ -213,6 +260,8 @@ function bind(
   parameters.forEach((name, at) => {
     const byPosition = name === undefined || name.startsWith("?");
     const value = byPosition ? args[at] : given.has(name) ? given.get(name) : given.get(name.slice(1));
+    if (value !== undefined && bytesOf(value) > maxValueBytes)
+      throw new SqlError("ARGS_INVALID", `value for parameter ${name ?? at + 1} is too large`);
     if (value === undefined && !Scan.isExplain(sql))
       throw new SqlError("ARGS_INVALID", `value for parameter ${name ?? at + 1} not found`);
     if (name === undefined || (byPosition && !numberedAreNamed)) positional.push(value ?? null);
@@ -221,15 +270,20 @@ function bind(
   return [named, positional];
 }
 
-/** node:sqlite's errors as SqlError: the primary code's name, as the native client and Turso give it. */
+/** What a value counts for. */
+const bytesOf = (value: SqlValue | SQLInputValue): number =>
+  typeof value === "string" ? Buffer.byteLength(value) : value instanceof Uint8Array ? value.length : 8;
+
+/** SQLite's own words for a text that is no SQL. */
+const noSql = /syntax error|incomplete input|unrecognized token/;
+
+/** node:sqlite's errors as SqlError, with the codes of libSQL's server: the primary code's name, but for SQLITE_ERROR. */
 function fromSqlite(error: unknown): SqlError {
   if (error instanceof SqlError) return error;
   if (!(error instanceof Error)) return new SqlError("SQLITE_UNKNOWN", String(error));
   const { errcode } = error as Error & { errcode?: number };
   if (errcode === undefined) return new SqlError("ARGS_INVALID", error.message);
-  return new SqlError(
-    `SQLITE_${codes[errcode & 0xff] ?? "UNKNOWN"}`,
-    `SQLite error: ${error.message}`,
-    errcode,
-  );
+  const name = codes[errcode & 0xff] ?? "UNKNOWN";
+  const plain = noSql.test(error.message) ? "SQL_PARSE_ERROR" : "SQLITE_UNKNOWN";
+  return new SqlError(name === "ERROR" ? plain : `SQLITE_${name}`, `SQLite error: ${error.message}`, errcode);
 }

@@ -119,7 +119,9 @@ async function outcome(client: Client, sql: string, args: InArgs = []) {
     return columns.length > 0 ? { columns, columnTypes, values } : { rowsAffected, lastInsertRowid };
   } catch (error) {
     if (!(error instanceof LibsqlError)) throw error;
-    return { code: error.code, message: error.message.replace("SQLite error: ", "") };
+    // The server's names for what SQLite has only one.
+    const plain = (text: string) => text.replace(/^(SQLITE_UNKNOWN|SQL_PARSE_ERROR)/, "SQLITE_ERROR");
+    return { code: plain(error.code), message: plain(error.message.replace("SQLite error: ", "")) };
   }
 }
 

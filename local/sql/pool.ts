@@ -11,15 +11,17 @@ const pollMs = 5;
 export class Pool {
   readonly #file: string;
   readonly #max: number;
+  readonly #busyTimeoutMs: number;
   readonly #idle: Connection[] = [];
   readonly #all = new Set<Connection>();
   readonly #queue: { resolve: (connection: Connection) => void; reject: (error: Error) => void }[] = [];
   readonly #waiting = new Set<() => void>();
   #closed = false;
 
-  constructor(file: string, maxConnections: number) {
+  constructor(file: string, maxConnections: number, waitMs: number = busyTimeoutMs) {
     this.#file = file;
     this.#max = maxConnections;
+    this.#busyTimeoutMs = waitMs;
     // Opened at once: a file that cannot be opened fails the start, not the first request.
     this.#idle.push(this.#open());
   }
@@ -56,18 +58,32 @@ export class Pool {
     }
   }
 
-  /** Runs `work`, and again after SQLITE_BUSY, for at most `busyTimeoutMs`, without blocking the process. */
+  /**
+   * Runs `work`, and again after SQLITE_BUSY, without blocking the process. Who has waited for `busyTimeoutMs` gets the
+   * lock of one of our streams that has had it as long, as with libSQL's server; a lock of another process is waited for
+   * no longer.
+   */
   async whenFree<Result>(work: () => Result): Promise<Result> {
-    const deadline = performance.now() + busyTimeoutMs;
+    const deadline = performance.now() + this.#busyTimeoutMs;
     for (;;) {
       try {
         return work();
       } catch (error) {
-        if (!isBusy(error) || performance.now() >= deadline) throw error;
+        if (!isBusy(error) || (performance.now() >= deadline && !this.#rob())) throw error;
         await this.#pause();
         if (this.#closed) throw closing();
       }
     }
+  }
+
+  /** Takes the lock away from who has had it for too long. @returns false when nobody here has. */
+  #rob(): boolean {
+    const until = performance.now() - this.#busyTimeoutMs;
+    const holder = [...this.#all].find(
+      ({ lockedSince }) => lockedSince !== undefined && lockedSince <= until,
+    );
+    holder?.rob();
+    return holder !== undefined;
   }
 
   /** To be called when a transaction has ended: who waits for its lock tries again at once. */

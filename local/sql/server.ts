@@ -32,6 +32,8 @@ export interface SqlOptions {
   authToken?: string;
   /** How long a stream may wait for its next request before it is rolled back; Turso's 10 s by default. */
   streamExpiryMs?: number;
+  /** How long a lock may be kept from somebody who waits for it; libSQL's 5 s by default. */
+  lockTimeoutMs?: number;
   /**
    * Called before a request is carried out, so that a test or a benchmark can count, delay or fail requests:
    * an error thrown here is answered with 503 and nothing is run.
@@ -62,7 +64,7 @@ class HttpError extends Error {
  */
 export async function start(options: SqlOptions): Promise<SqlServer> {
   mkdirSync(dirname(options.file), { recursive: true });
-  const pool = new Pool(options.file, maxConnections);
+  const pool = new Pool(options.file, maxConnections, options.lockTimeoutMs);
   const streams = new Streams(pool, options.streamExpiryMs ?? 10_000);
   const server = createServer((request, response) => {
     answer(request, response, options, streams).catch((error: unknown) => fail(request, response, error));

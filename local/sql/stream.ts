@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { type Connection, SqlError } from "#local/sql/connection";
+import { type Budget, type Connection, maxAnswerBytes, SqlError } from "#local/sql/connection";
 import type { Pool } from "#local/sql/pool";
 import type {
   Batch,
@@ -70,10 +70,14 @@ export class Stream {
     }
   }
 
-  /** Runs the steps whose conditions hold; a failing step does not end the batch, conditions decide. */
+  /**
+   * Runs the steps whose conditions hold; a failing step does not end the batch, conditions decide. Throws SqlError
+   * `RESPONSE_TOO_LARGE` when the steps' results together are.
+   */
   async batch({ steps }: Batch): Promise<BatchResult> {
     const results: (StatementResult | null)[] = steps.map(() => null);
     const errors: (WireError | null)[] = steps.map(() => null);
+    const budget = { bytes: maxAnswerBytes };
     for (const [at, step] of steps.entries()) {
       const holds = (condition: Condition, depth: number): boolean => {
         if (depth > maxConditionDepth)
@@ -95,8 +99,10 @@ export class Stream {
       };
       if (step.condition != null && !holds(step.condition, 0)) continue;
       try {
-        results[at] = await this.#execute(step.stmt);
+        results[at] = await this.#execute(step.stmt, budget);
       } catch (error) {
+        // There is no answer that could say which steps were carried out.
+        if (budget.bytes < 0) throw error;
         errors[at] = toWire(error);
       }
     }
@@ -110,9 +116,9 @@ export class Stream {
     this.#pool.release(this.#connection);
   }
 
-  async #execute(statement: Statement): Promise<StatementResult> {
+  async #execute(statement: Statement, budget?: Budget): Promise<StatementResult> {
     const sql = this.#text(statement);
-    return this.#waking(() => this.#connection.execute(sql, statement));
+    return this.#waking(() => this.#connection.execute(sql, statement, budget));
   }
 
   /** Runs all statements of a text; the first error ends it. */

@@ -1,0 +1,87 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import * as Artifacts from "#core/artifact/artifact";
+import { extractTable } from "#core/extraction/extract.sql";
+import * as Resume from "#core/extraction/resume";
+import type { Artifact } from "#core/extraction/schema";
+import type { Services } from "#core/extraction/services";
+import * as Reconcile from "#core/run/reconcile";
+import * as Run from "#core/run/run";
+import { runTable } from "#core/run/run.sql";
+import { client, open, type Stores, silent } from "#test/run-stores";
+
+/*
+ * libSQL's server refuses an answer of more than 10 MB, and the loop's does as it does. A step that reads many rows must
+ * therefore not read what is wide in them, or an outage of the bucket makes it fail for ever.
+ */
+
+let stores: Stores;
+let services: Services & Stores["services"];
+beforeAll(async () => {
+  stores = await open();
+  services = stores.services as typeof services;
+});
+afterAll(() => stores.close());
+
+const createdAt = new Date("2026-11-23T10:00:00.000Z");
+const long = "x".repeat(200_000);
+const old = () => new Date(Date.now() - 3_600_000);
+
+/** An answer of some 200 KB that waits in its row. */
+const waiting = (requestId: string) =>
+  Artifacts.encode({
+    ...{ request_id: requestId, task_id: "receipt_v1", created_at: createdAt.toISOString() },
+    ...{ status: "succeeded", result: { note: long }, schema_ok: true, warnings: [] },
+    ...{ usage: { prompt_tokens: 1, completion_tokens: 1, attempts: 1 }, timings_ms: { inference: 1 } },
+    ...{ artifact_rel: Artifacts.extractKey("key-1", requestId, createdAt), payload_hash: "h", input: null },
+    ...{ principal: { key_id: "key-1", role: "client" } },
+  } as unknown as Artifact);
+
+describe("what is wide in many rows", () => {
+  test("60 answers that waited in their rows for the bucket are stored when it is back, and what is behind them is mended", async () => {
+    const { db } = services;
+    const row = {
+      keyId: "key-1",
+      taskId: "receipt_v1",
+      payloadHash: "h",
+      createdAt,
+      token: 1,
+      endedAt: old(),
+    };
+    const ids = Array.from({ length: 60 }, (_, i) => `waiting-${i}`);
+    for (const requestId of ids)
+      await db.query.insert(extractTable).values({
+        ...{ ...row, requestId, status: "retryable", leaseUntil: old() },
+        pendingArtifact: waiting(requestId),
+      });
+    const input = {
+      source: "inline" as const,
+      declaredMimeType: null,
+      objectKey: "inputs/tmp/1",
+      etag: null,
+    };
+    const behind = { ...input, temporary: true, debug: null, principalRole: "client" };
+    await db.query
+      .insert(extractTable)
+      .values({ ...row, requestId: "behind", status: "failed", leaseUntil: old(), input: behind });
+    expect(await Resume.reconcile(services, silent)).toMatchObject({ stored: 60, inputs: 1 });
+  });
+
+  test("a page of 200 items whose answers wait for the bucket is answered, and those of 60 lost workers go back", async () => {
+    const { db } = services;
+    await db.query.insert(runTable).values({
+      ...{ runUid: "u", keyId: "key-1", runId: "r", taskId: "receipt_v1", payloadHash: "h", total: 200 },
+      ...{ principalRole: "client", state: "running", epoch: 5, concurrency: 2, source: "manifest" },
+      ...{ persistInputs: false, createdAt, touchedAt: new Date() },
+    });
+    await db.client.execute(`WITH RECURSIVE c(i) AS (VALUES (0) UNION ALL SELECT i + 1 FROM c WHERE i < 199)
+      INSERT INTO item (run_uid, idx, source_kind, object_key, status, lease_until, token, pending_artifact)
+      SELECT 'u', i, 'data', 'data/shared/1.png', iif(i < 60, 'running', 'queued'), 1, 1, hex(zeroblob(100000)) FROM c`);
+    const wanted = { runId: "r", keyId: undefined, principal: client(), log: silent };
+    const page = await Run.items(db, wanted, { status: undefined, limit: 200, cursor: undefined });
+    expect(page.items).toHaveLength(200);
+
+    // Whatever was put there before is gone: each is as if its worker had left nothing.
+    stores.bucket.hook.answer = ({ operation }) => ({ status: operation === "PutObject" ? 412 : 404 });
+    expect(await Reconcile.reconcile(services, silent)).toMatchObject({ items_requeued: 60 });
+  });
+});
