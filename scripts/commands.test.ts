@@ -366,6 +366,15 @@ describe("keys", () => {
     }
   });
 
+  it("a purge revokes at once, and removes nothing while the key may still be taken", async () => {
+    await created("--key-id", "leaves", "--role", "client");
+    const { status, stdout, stderr } = await keys("purge", "leaves", "--yes");
+    expect(status).toBe(exit.items);
+    expect(JSON.parse(stdout)).toEqual({ key_id: "leaves", purged: null, runs: 0, extracts: 0 });
+    expect(stderr).toMatch(/^nothing was removed yet: it was revoked just now, .* Send the same again/);
+    expect(JSON.parse((await keys("list-keys")).stdout)).toMatchObject([{ revoked_at: expect.any(String) }]);
+  });
+
   it("without --db it is the local loop's database, with the folder's pepper", async () => {
     const first = await ocrlty(["keys", "create-key", "--key-id", "a", "--role", "admin", "--json"]);
     expect(first.status).toBe(exit.ok);
@@ -401,6 +410,7 @@ describe("keys", () => {
       ["create-key", "--key-id", "x", "--role", "client", `--items-per-day=${text}`],
       /--items-per-day must be a whole number above 0, or none/,
     ]),
+    ["a purge without --yes", ["purge", "here"], /add --yes/],
     ["an update without a limit", ["update-key", "--key-id", "here"], /nothing to change/],
     ["an update of no key", ["update-key", "--key-id", "no", "--max-run-items", "1"], /no key with this id/],
     [

@@ -23,6 +23,11 @@ export const bounds: Readonly<Record<string, string>> = {
   "INTEGER PRIMARY KEY rowid=?": "rows that a subquery under a LIMIT has named",
 
   "sqlite_autoindex_extract_1 key_id=? request_id=?": one,
+  "sqlite_autoindex_extract_1 key_id=?": "in chunks under a LIMIT: `keys purge`, by hand; they go",
+  "sqlite_autoindex_idempotency_1 key_id=?": "likewise",
+  "sqlite_autoindex_usage_1 key_id=?": "likewise",
+  "sqlite_autoindex_request_count_1 key_id=?": "likewise",
+  "run_id key_id=?": "likewise",
   "extract_running lease_until<?": open,
   "extract_running lease_until>?": open,
   "extract_queued waiting_for=?": open,
@@ -86,6 +91,7 @@ export const bounds: Readonly<Record<string, string>> = {
   "item_object_key object_key=?": "items that name one upload, which lives for a week",
 
   "sqlite_autoindex_upload_1 ref=?": one,
+  "upload_key_id key_id=?": "in chunks under a LIMIT: `keys purge`, by hand; they go",
   "upload_keep_until keep_until<?": "they go at the next look, unless a run has yet to read them",
   "sqlite_autoindex_usage_1 key_id=? day=?": "one for each task",
   "sqlite_autoindex_usage_1 key_id=? day>? day<?": "one for each task and day of at most 400",

@@ -19,5 +19,5 @@ export const uploadTable = sqliteTable(
     /** From then on it may be removed, filled or not. */
     keepUntil: integer("keep_until", { mode: "timestamp_ms" }).notNull(),
   },
-  (table) => [index("upload_keep_until").on(table.keepUntil)],
+  (table) => [index("upload_keep_until").on(table.keepUntil), index("upload_key_id").on(table.keyId)],
 );

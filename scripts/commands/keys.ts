@@ -5,6 +5,7 @@ import type { Expiry } from "#core/key/change";
 import * as Key from "#core/key/key";
 import * as Stop from "#core/key/stop";
 import * as WebhookSecret from "#core/webhook/secret";
+import { purge } from "#scripts/commands/purge";
 import { type Context, type Exit, exit, UsageError } from "#scripts/context";
 import { withDatabase } from "#scripts/database";
 
@@ -95,8 +96,9 @@ Examples:
   npm run keys -- rotate-key --key-id client-1 --overlap 24h
   npm run keys -- revoke-key --key-id client-1 --cancel
   npm run -s keys -- webhook-secret client-1
+  npm run keys -- purge client-1 --yes
 
-Exit status: 0 done, 2 usage or database.`;
+Exit status: 0 done, 1 nothing purged yet, 2 usage, database or bucket.`;
 
 /** `keys VERB`: key administration. There is no HTTP route for it. */
 export function command(context: Context, done: (status: Exit) => void): Command {
@@ -209,6 +211,12 @@ export function command(context: Context, done: (status: Exit) => void): Command
       });
       done(exit.ok);
     });
+
+  purge(
+    verb("purge", "remove all that belongs to a key, in bucket and database; may be repeated"),
+    context,
+    done,
+  );
 
   verb("webhook-secret", "what a key's webhooks are signed with: for its receivers")
     .argument("<key-id>", "the key's id")

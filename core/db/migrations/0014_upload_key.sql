@@ -1,0 +1,1 @@
+CREATE INDEX `upload_key_id` ON `upload` (`key_id`);
