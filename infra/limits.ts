@@ -291,8 +291,8 @@ export type FunctionName = keyof typeof functions;
 /** Times in milliseconds, all scaled alike. A deployed stage runs at scale 1; tests run faster. */
 export function times(timeScale = 1) {
   const ms = (value: number) => Math.max(1, Math.round(value * timeScale));
-  // A machine's own round trips do not get faster with the scale, and a busy one takes seconds for some of them.
-  const io = (value: number) => Math.min(value, Math.max(2_000, ms(value)));
+  // A machine's own round trips do not get faster with the scale.
+  const io = (value: number) => Math.min(value, Math.max(1_000, ms(value)));
   return {
     // At any scale an instance takes its time to start, for which the gateway waits as well.
     gatewayTimeoutMs: Math.min(platform.gatewayTimeoutMs, Math.max(10_000, ms(platform.gatewayTimeoutMs))),

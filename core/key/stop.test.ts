@@ -27,7 +27,7 @@ async function begun(keyId: string) {
   const { run } = await Create.create(services, silent, { ...request, run_id: "r" }, callerOf(client(keyId)));
   return run;
 }
-const step = (kind: "plan" | "sweep" | "finish", runUid: string) =>
+const step = (kind: "plan" | "refill" | "sweep" | "finish", runUid: string) =>
   Plan.plan(stores.services, { kind, run_uid: runUid }, { deadline: Date.now() + 10_000 }, silent);
 const state = async (keyId: string) => (await stores.run("r", keyId)).state;
 
@@ -35,7 +35,7 @@ test("the planner sends nothing of a revoked key, and its run ends as canceled",
   const run = await begun("revoked-1");
   await Key.revoke(stores.services.db, "revoked-1");
   const sent = stores.queue.counts(stores.services.queues.urls.item).ready;
-  await step("plan", run.runUid);
+  for (const kind of ["plan", "refill"] as const) await step(kind, run.runUid);
   expect(stores.queue.counts(stores.services.queues.urls.item).ready).toBe(sent);
   for (const kind of ["sweep", "finish", "finish"] as const) await step(kind, run.runUid);
   expect(await state("revoked-1")).toBe("canceled");

@@ -77,7 +77,7 @@ export async function removeNext(
   // By the primary key: an upload's name is its ref (core/upload).
   const forget = `DELETE FROM upload WHERE key_id = ?4 AND ref IN (
     SELECT 'upload_' || substr(mine.object_key, length('inputs/uploads/' || ?4 || '/') + 1)
-    FROM (${chunk}) AS mine WHERE mine.source_kind = 'upload' AND NOT ${needed})`;
+    FROM (${chunk}) AS mine WHERE +mine.source_kind = 'upload' AND NOT ${needed})`;
   const look = `SELECT mine.idx, mine.object_key, mine.kept,
       CASE mine.source_kind WHEN 'upload' THEN ${needed} ELSE 0 END AS needed
     FROM (${chunk}) AS mine ORDER BY mine.idx`;

@@ -130,7 +130,7 @@ describe("files that come with the call", () => {
     expect(await stores.items((await stores.run("many")).runUid)).toHaveLength(1);
     const caller = callerOf(client("key-few", { limits: { ...noLimits, itemsPerDay: 1 } }));
     const error = await failure(receive([file("a.png"), file("b.png")], {}, caller));
-    expect(error.code).toBe("rate_limited");
+    expect(error.code).toBe("forbidden");
     expect(await stores.below("inputs/runs/key-few/")).toHaveLength(0);
     expect((await stores.runs()).some(({ keyId }) => keyId === "key-few")).toBe(false);
   });
