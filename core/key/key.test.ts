@@ -299,10 +299,12 @@ describe("keys", () => {
     );
   });
 
-  test("the migration gives admin:all_keys to admin keys that held every scope, and to no other", async () => {
+  test("migrations give new scopes to admin keys that held every one before, and to no others", async () => {
     const folder = new URL("../db/migrations/", import.meta.url);
-    const name = readdirSync(folder).find((each) => each.endsWith("_all_keys.sql")) ?? "";
-    const update = readFileSync(new URL(name, folder), "utf8").split("--> statement-breakpoint").at(-1) ?? "";
+    const update = (end: string) => {
+      const name = readdirSync(folder).find((each) => each.endsWith(end)) ?? "";
+      return readFileSync(new URL(name, folder), "utf8").split("--> statement-breakpoint").at(-1) ?? "";
+    };
     const before = ["extract:run", "debug:run", "debug:read_raw", "runs:delete", "admin:pod"] as const;
     const keys = [
       ["full", "admin", before],
@@ -310,10 +312,11 @@ describe("keys", () => {
       ["widened", "client", before],
     ] as const;
     for (const [keyId, role, scopes] of keys) await Key.create(database.db, pepper, { keyId, role, scopes });
-    await database.db.client.execute(update);
+    for (const end of ["_all_keys.sql", "_extracts_delete.sql"])
+      await database.db.client.execute(update(end));
     const now = new Map((await Key.list(database.db)).map((key) => [key.key_id, key.scopes]));
     expect(keys.map(([keyId]) => now.get(keyId))).toEqual([
-      [...before, "admin:all_keys"],
+      [...before, "admin:all_keys", "extracts:delete"],
       before.slice(1),
       before,
     ]);

@@ -75,7 +75,7 @@ export async function removeNext(
     OR EXISTS (SELECT 1 FROM extract WHERE (input ->> '$.objectKey') = +mine.object_key
       AND input IS NOT NULL AND status IN ('queued', 'running') AND +key_id = ?4))`;
   // By the primary key: an upload's name is its ref (core/upload).
-  const forget = `DELETE FROM upload WHERE key_id = ?4 AND ref IN (
+  const forget = `DELETE FROM upload WHERE +key_id = ?4 AND ref IN (
     SELECT 'upload_' || substr(mine.object_key, length('inputs/uploads/' || ?4 || '/') + 1)
     FROM (${chunk}) AS mine WHERE +mine.source_kind = 'upload' AND NOT ${needed})`;
   const look = `SELECT mine.idx, mine.object_key, mine.kept,
