@@ -45,7 +45,16 @@ export interface Operation<
    */
   bodyAs?: "unchecked" | "multipart";
   /** Status → what is answered with it. OpenAPI's generator adds the errors: those that follow from the route and from what it takes, and `errors`. */
-  responses: Record<number, { description: string; schema?: z.ZodType; contentType?: string }>;
+  responses: Record<
+    number,
+    {
+      description: string;
+      schema?: z.ZodType;
+      contentType?: string;
+      /** What else the body may be, by media type. */
+      others?: Record<string, z.ZodType>;
+    }
+  >;
   /** Codes that only this operation has (functions/openapi.ts derives the rest). */
   errors?: readonly Code[];
   run(input: {

@@ -118,7 +118,7 @@ function errorStatuses(route: Routes.Route, operation: Operation): number[] {
   const derived: Code[] = ["rate_limited", "internal"];
   if (route.access !== "public") derived.push("unauthorized");
   if (route.access !== "public" && route.access !== "key") derived.push("forbidden");
-  if (operation.params !== undefined || route.debugOnly) derived.push("not_found");
+  if (operation.params !== undefined || route.debugOnly || namesKeys(operation)) derived.push("not_found");
   if (operation.query !== undefined) derived.push("invalid_request");
   if (operation.body !== undefined)
     derived.push("invalid_request", "payload_too_large", "unsupported_media_type");
@@ -135,6 +135,9 @@ function errorStatuses(route: Routes.Route, operation: Operation): number[] {
     .filter((status) => operation.responses[status] === undefined)
     .sort((a, b) => a - b);
 }
+
+/** Whether the caller may name another key, of which it mostly knows nothing. */
+const namesKeys = ({ query }: Operation) => query instanceof z.ZodObject && Object.hasOwn(query.shape, "key_id");
 
 /** Whether the call makes something that a repeat must not make twice. */
 const creates = ({ method, path }: Routes.Route) => method === "POST" && !path.endsWith("/cancel");
@@ -193,6 +196,9 @@ function describe(route: Routes.Route, operation: Operation, derived: Derived): 
                       schema: response.schema,
                       ...example(derived.examples.responses?.[Number(status)]),
                     },
+                    ...Object.fromEntries(
+                      Object.entries(response.others ?? {}).map(([type, schema]) => [type, { schema }]),
+                    ),
                   },
                 }),
           },

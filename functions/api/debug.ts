@@ -13,7 +13,7 @@ import * as Queue from "#core/queue/queue";
 import type { Call } from "#functions/call";
 import { api, operation } from "#functions/http";
 import * as Page from "#functions/page";
-import { as, stored } from "#functions/stored-reply";
+import { as, SignedUrl, stored } from "#functions/stored-reply";
 import { sizes } from "#infra/limits";
 
 const KeyId = z
@@ -104,6 +104,7 @@ export const operations = {
         description: "The archive, up to 4 MiB",
         schema: z.string().meta({ format: "binary" }),
         contentType: "application/gzip",
+        others: { "application/json": SignedUrl },
       },
       202: { description: "It is being made", schema: Building },
       303: { description: `A signed URL. ${signed}` },
@@ -137,7 +138,7 @@ export const operations = {
     params: Params,
     query: ArtifactQuery,
     responses: {
-      200: { description: "The artifact", schema: StoredArtifact },
+      200: { description: "The artifact", schema: z.union([StoredArtifact, SignedUrl]) },
       303: { description: `A signed URL. ${signed}` },
     },
     run: async ({ params, query: { key_id, ...query }, call }) => {

@@ -20,6 +20,8 @@ export const operations = {
         schema: Running,
       },
     },
+    // An upload that is not there.
+    errors: ["not_found"],
     run: async ({ body, call }) => {
       const patience = patienceOf(call, Config.app().timeScale);
       const outcome = await Extraction.extract(services(), body, {

@@ -12,7 +12,7 @@ import type { Call } from "#functions/call";
 import { api, operation } from "#functions/http";
 import * as Page from "#functions/page";
 import { runServices } from "#functions/services";
-import { as, stored } from "#functions/stored-reply";
+import { as, SignedUrl, stored } from "#functions/stored-reply";
 import { sizes } from "#infra/limits";
 
 const params = z.object({ run_id: z.string() });
@@ -117,8 +117,8 @@ export const operations = {
     responses: {
       200: {
         description: "The file; with `as=url` `{url, expires_at}` as JSON",
-        schema: z.string().meta({ format: "binary" }),
-        contentType: "application/octet-stream",
+        schema: z.union([z.looseObject({ run_id: z.string() }), SignedUrl]),
+        others: { "text/csv": z.string(), "application/x-ndjson": z.string() },
       },
       303: { description: "The file is at `Location`" },
     },
