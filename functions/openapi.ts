@@ -137,7 +137,8 @@ function errorStatuses(route: Routes.Route, operation: Operation): number[] {
 }
 
 /** Whether the caller may name another key, of which it mostly knows nothing. */
-const namesKeys = ({ query }: Operation) => query instanceof z.ZodObject && Object.hasOwn(query.shape, "key_id");
+const namesKeys = ({ query }: Operation) =>
+  query instanceof z.ZodObject && Object.hasOwn(query.shape, "key_id");
 
 /** Whether the call makes something that a repeat must not make twice. */
 const creates = ({ method, path }: Routes.Route) => method === "POST" && !path.endsWith("/cancel");

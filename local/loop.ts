@@ -388,24 +388,17 @@ async function startQueues(
 ): Promise<Settings> {
   if (Object.keys(queues).length === 0) return {};
   if (env.AWS_ENDPOINT_URL_SQS) {
-    const { connect } = await import("#local/queue/foreign");
-    const credentials = {
-      accessKeyId: env.AWS_ACCESS_KEY_ID || loopsOwn,
-      secretAccessKey: env.AWS_SECRET_ACCESS_KEY || loopsOwn,
-    };
+    const Foreign = await import("#local/queue/foreign");
+    const credentials = Foreign.credentialsOf(env, loopsOwn);
     const { timeScale } = options;
-    parts.queues = await connect({
+    parts.queues = await Foreign.connect({
       endpoint: env.AWS_ENDPOINT_URL_SQS,
       credentials,
       queues,
       region,
       timeScale,
     });
-    return {
-      ...Wiring.settings(parts.queues),
-      AWS_ACCESS_KEY_ID: credentials.accessKeyId,
-      AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey,
-    };
+    return { ...Wiring.settings(parts.queues), ...Foreign.environmentOf(credentials) };
   }
   // Loaded when needed: the emulator and the SDK take longer to load than everything else together.
   const { start: startServer } = await import("#local/queue/server");

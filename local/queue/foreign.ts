@@ -7,13 +7,31 @@ import {
   SQSClient,
 } from "@aws-sdk/client-sqs";
 import { ConfigError } from "#core/config";
+import type { Env } from "#local/home";
 import type { Queue, QueueServer, QueueServerOptions } from "#local/queue/server";
 
 export interface ForeignOptions extends Pick<QueueServerOptions, "queues" | "timeScale" | "region"> {
   /** `AWS_ENDPOINT_URL_SQS`. */
   readonly endpoint: string;
-  readonly credentials: { readonly accessKeyId: string; readonly secretAccessKey: string };
+  readonly credentials: Credentials;
 }
+
+interface Credentials {
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+}
+
+/** What signs for the server, and for functions and mappings alike; most such servers do not look. */
+export const credentialsOf = (env: Env, otherwise: string): Credentials => ({
+  accessKeyId: env.AWS_ACCESS_KEY_ID || otherwise,
+  secretAccessKey: env.AWS_SECRET_ACCESS_KEY || otherwise,
+});
+
+/** The same as the SDK asks for them. */
+export const environmentOf = ({ accessKeyId, secretAccessKey }: Credentials) => ({
+  AWS_ACCESS_KEY_ID: accessKeyId,
+  AWS_SECRET_ACCESS_KEY: secretAccessKey,
+});
 
 type Attributes = Partial<Record<QueueAttributeName, string>>;
 
