@@ -360,8 +360,20 @@ export function times(timeScale = 1) {
     urgentStepMs: ms(5_000),
     /** Looks into a queue that are closer together count as one; reconcile looks each minute. */
     queueLookMs: ms(45_000),
-    /** Pauses before the later attempts to deliver a webhook. */
-    webhookDelaysMs: [ms(5_000), ms(60_000), ms(5 * 60_000), ms(15 * 60_000)],
+    /**
+     * Pauses before the later attempts to deliver a webhook, three days together, as the Standard Webhooks specification
+     * advises (https://github.com/standard-webhooks/standard-webhooks, "Deliverability and reliability").
+     */
+    webhookDelaysMs: [
+      ...[5_000, 5 * 60_000, 30 * 60_000].map(ms),
+      ...[2, 5, 10, 14, 20, 24].map((hours) => ms(hours * 3_600_000)),
+    ],
+    /** How long a webhook's message is believed to be under way, and how long a receiver may be silent before it is given up. */
+    webhookMessageMs: ms(10 * 60_000),
+    webhookGiveUpMs: ms(4 * 24 * 3_600_000),
+    /** How long a host that did not answer is left alone, doubled each time up to the second. */
+    webhookSilentMs: ms(60_000),
+    webhookSilentMostMs: ms(3_600_000),
     webhookTimeoutMs: io(10_000),
     /** First pause of a message that met a storage that is away; doubled with each receive up to the second. */
     weatherHoldMs: ms(2_000),

@@ -105,5 +105,11 @@ export const bounds: Readonly<Record<string, string>> = {
   "key_secret_key_id key_id=?": "one or two",
   "sqlite_autoindex_breaker_1 name=?": one,
   "sqlite_autoindex_queue_look_1 name=?": one,
+  "sqlite_autoindex_webhook_due_1 run_uid=?": one,
+  "sqlite_autoindex_webhook_host_1 host=?": one,
+  "webhook_due_key key_id=?": "under a LIMIT; they go with their key",
+  "webhook_due_key key_id=? due_at<?": "the first of a key, under a LIMIT in the index's order",
+  "webhook_due_key key_id>?": "the next key with a call that is due",
+  "webhook_due_sent key_id=? sent_until>?": "a key's calls that are under way",
   "sqlite_autoindex_setting_1 name=?": one,
 };

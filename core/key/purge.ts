@@ -67,7 +67,7 @@ export async function purge(
   }
   purged.extracts += await removeRows(db, "extract", keyId);
   purged.uploads += await removeRows(db, "upload", keyId);
-  for (const table of ["idempotency", "usage", "request_count", "storage"])
+  for (const table of ["idempotency", "usage", "request_count", "storage", "webhook_due"])
     await removeRows(db, table, keyId);
   await Database.batch(db, [
     db.query.delete(keySecretTable).where(eq(keySecretTable.keyId, keyId)),

@@ -6,6 +6,7 @@ import type { Log } from "#core/log";
 import * as Looks from "#core/queue/look";
 import * as Repair from "#core/repair";
 import * as Usage from "#core/usage/usage";
+import * as Due from "#core/webhook/due";
 import * as Webhook from "#core/webhook/webhook";
 import { windowOf } from "#infra/limits";
 import * as Ending from "./ending.ts";
@@ -62,7 +63,9 @@ export async function reconcile(services: RunStores, log: Log): Promise<Repairs>
   weather.push(await Repair.each(quiet, ids, log, whole));
   if (await Weather.anyWaits(services.db)) repairs.run_probes += (await ensureProbe(services, log)) ? 1 : 0;
   repairs.webhooks_ordered += await webhooks(services, log);
-  // Housekeeping, not repair.
+  // Housekeeping, not repair: calls whose time has come.
+  const due = await Due.all(services);
+  if (due > 0) log.info("webhooks_due", { sent: due });
   await Usage.sweep(services.db, new Date());
   log.info("reconciled_runs", { ...repairs });
   const away = weather.find((error) => error !== undefined);
@@ -212,13 +215,15 @@ async function storePending(services: RunStores, row: RunRow, repairs: Repairs, 
 async function webhooks(services: RunStores, log: Log): Promise<number> {
   const { db, times } = services;
   const now = Date.now();
-  // Older ones would only be read again and again: a day is longer than all attempts together.
-  const query = sql`SELECT run_uid, webhook_url FROM ${runsBy("run_untold")} WHERE webhook_url IS NOT NULL AND webhook IS NULL
+  // Older ones would only be read again and again.
+  const query = sql`SELECT run_uid, key_id, webhook_url FROM ${runsBy("run_untold")} WHERE webhook_url IS NOT NULL AND webhook IS NULL
     AND state IN ('succeeded', 'failed', 'canceled') AND ${run.finishedAt} > ${now - dayMs}
-    AND ${run.touchedAt} < ${now - times.stepLostMs} LIMIT ${chunk}`;
+    AND ${run.touchedAt} < ${now - times.stepLostMs}
+    AND NOT EXISTS (SELECT 1 FROM webhook_due WHERE webhook_due.run_uid = run.run_uid) LIMIT ${chunk}`;
   const [found] = await Database.batch(db, [Database.statement(query)], "read");
-  const rows = (found?.rows ?? []).map(({ run_uid, webhook_url }) => ({
+  const rows = (found?.rows ?? []).map(({ run_uid, key_id, webhook_url }) => ({
     runUid: String(run_uid),
+    keyId: String(key_id),
     webhookUrl: String(webhook_url),
   }));
   for (const row of rows) await Webhook.order(services, row, log);

@@ -15,6 +15,8 @@ import type { Fields, Log } from "#core/log";
 import type { Queues } from "#core/queue/queue";
 import { type RunRow, runTable } from "#core/run/run.sql";
 import { deliver } from "#core/webhook/deliver";
+import * as Due from "#core/webhook/due";
+import { webhookDueTable, webhookHostTable } from "#core/webhook/due.sql";
 import { type Message, order } from "#core/webhook/webhook";
 import * as Limits from "#infra/limits";
 import { queues as queueTable } from "#infra/queues";
@@ -84,7 +86,8 @@ afterAll(async () => {
   rmSync(dir, { recursive: true, force: true, maxRetries: 5 });
 });
 
-beforeEach(() => {
+beforeEach(async () => {
+  for (const table of [webhookDueTable, webhookHostTable]) await database.db.query.delete(table);
   calls = [];
   lines.length = 0;
   answer = (response) => void response.end("ok");
@@ -147,17 +150,12 @@ async function ordered(): Promise<Message[]> {
   return (Messages ?? []).map(({ Body }) => JSON.parse(Body ?? "") as Message);
 }
 
-const send = (run: RunRow, attempt: number, receiveCount = 1) =>
-  deliver(
-    { db: database.db, queues, times },
-    { kind: "webhook", run_uid: run.runUid, attempt },
-    receiveCount,
-    log,
-  );
+const send = (run: RunRow, attempt: number) =>
+  deliver({ db: database.db, queues, times }, { kind: "webhook", run_uid: run.runUid, attempt }, log);
 
 test("a run that ended is told once, signed so that the scheme's own verifier takes it", async () => {
   const run = await makeRun();
-  await order({ queues }, run, log);
+  await order({ db: database.db, queues, times }, run, log);
   const [first] = await ordered();
   expect(first).toEqual({ kind: "webhook", run_uid: run.runUid, attempt: 1 });
   await send(run, 1);
@@ -189,7 +187,7 @@ test("a run that ended is told once, signed so that the scheme's own verifier ta
     },
   ]);
   // Later and repeated messages call nobody any more.
-  await send(run, 1, 2);
+  await send(run, 1);
   await send(run, 2);
   expect(calls).toHaveLength(1);
   expect(await ordered()).toEqual([]);
@@ -262,14 +260,79 @@ test("a receiver that fails is asked five times in all, each recorded, with one 
   expect(lines.filter(({ event }) => event === "webhook_failed")).toHaveLength(5);
 });
 
-test("the next attempt is held back for as long as it is not due", async () => {
+test("a later attempt waits in its row, for days if it must, and is sent when it is due", async () => {
   answer = (response) => void response.writeHead(503).end();
   const run = await makeRun();
-  const stores = { db: database.db, queues, times: { ...times, webhookDelaysMs: [900_000] } };
-  const before = queueServer.counts(queues.urls.later).delayed;
-  await deliver(stores, { kind: "webhook", run_uid: run.runUid, attempt: 1 }, 1, log);
-  expect(queueServer.counts(queues.urls.later).delayed).toBe(before + 1);
+  const hour = 3_600_000;
+  const stores = { db: database.db, queues, times: { ...times, webhookDelaysMs: [20 * hour] } };
+  await deliver(stores, { kind: "webhook", run_uid: run.runUid, attempt: 1 }, log);
   expect(await ordered()).toEqual([]);
+  expect(await Due.all(stores)).toBe(0);
+  const [row] = await database.db.query.select().from(webhookDueTable);
+  const pause = (row?.dueAt.getTime() ?? 0) - Date.now();
+  expect(pause).toBeGreaterThan(19.9 * hour);
+  expect(pause).toBeLessThan(22.1 * hour);
+  await database.db.query.update(webhookDueTable).set({ dueAt: new Date() });
+  expect(await Due.all(stores)).toBe(1);
+  expect(await ordered()).toEqual([{ kind: "webhook", run_uid: run.runUid, attempt: 2 }]);
+  // It is under way, so the next minute sends no other.
+  expect(await Due.all(stores)).toBe(0);
+});
+
+test("the attempts of a receiver that stays away are spread over three days", () => {
+  const { webhookDelaysMs, webhookGiveUpMs } = Limits.times();
+  const together = webhookDelaysMs.reduce((sum, ms) => sum + ms, 0);
+  expect(webhookDelaysMs[0]).toBe(5_000);
+  expect(together / 86_400_000).toBeGreaterThan(3);
+  expect(1.1 * together).toBeLessThan(webhookGiveUpMs);
+});
+
+test("a receiver that never answers costs its own runs alone: its key has one call under way, the host is left alone after three, and they go on when it is back", async () => {
+  const hole = http.createServer(() => undefined).listen(0, "127.0.0.1");
+  await once(hole, "listening");
+  const port = (hole.address() as AddressInfo).port;
+  const stores = {
+    db: database.db,
+    queues,
+    times: { ...times, webhookTimeoutMs: 100, webhookDelaysMs: [3_600_000] },
+  };
+  const step = async () => {
+    const messages = await ordered();
+    for (const message of messages) await deliver(stores, message, log);
+    return messages.length;
+  };
+  try {
+    const silent: RunRow[] = [];
+    for (let i = 0; i < 20; i += 1) {
+      const run = await makeRun({ keyId: "quiet", webhookUrl: `http://127.0.0.1:${port}/` });
+      silent.push(run);
+      await order(stores, run, log);
+    }
+    expect(queueServer.counts(queues.urls.later).ready).toBe(1);
+    const other = await makeRun();
+    await order(stores, other, log);
+    // Both keys' calls are at the front of the queue, whatever stands behind.
+    expect(await step()).toBe(2);
+    expect((await attemptsOf(other))[0]).toMatchObject({ ok: true });
+    while ((await step()) > 0);
+    const tried = async () =>
+      (await Promise.all(silent.map(attemptsOf))).filter((all) => all.length > 0).length;
+    expect(await tried()).toBe(3);
+    hole
+      .removeAllListeners("request")
+      .on("request", (_, response: http.ServerResponse) => void response.end());
+    expect(await Due.all(stores), "left alone").toBe(0);
+    await database.db.query.update(webhookHostTable).set({ retryAt: new Date(0) });
+    await database.db.query.update(webhookDueTable).set({ dueAt: new Date(0) });
+    expect(await Due.all(stores)).toBe(1);
+    while ((await step()) > 0);
+    const last = (await Promise.all(silent.map(attemptsOf))).map((all) => all.at(-1)?.ok);
+    expect(last).toEqual(Array(20).fill(true));
+    expect(await database.db.query.select().from(webhookDueTable)).toEqual([]);
+  } finally {
+    hole.closeAllConnections();
+    hole.close();
+  }
 });
 
 test("a message that comes back after its attempt was recorded calls nobody, and orders what is missing", async () => {
@@ -284,16 +347,24 @@ test("a message that comes back after its attempt was recorded calls nobody, and
   });
   const away = { ...queues, client };
   const message: Message = { kind: "webhook", run_uid: run.runUid, attempt: 1 };
-  await expect(deliver({ db: database.db, queues: away, times }, message, 1, log)).rejects.toMatchObject({
+  await expect(deliver({ db: database.db, queues: away, times }, message, log)).rejects.toMatchObject({
     code: "storage_unavailable",
   });
   expect(await attemptsOf(run)).toHaveLength(1);
-  // A second copy of the message is no crash: nothing is lost, so nothing is ordered.
-  await send(run, 1, 1);
+  // Its row knows what comes next, and the minute sends it; a second copy of the message does nothing.
+  await send(run, 1);
   expect(await ordered()).toEqual([]);
-  await send(run, 1, 2);
+  expect(await Due.all({ db: database.db, queues, times })).toBe(1);
   expect(await ordered()).toEqual([{ ...message, attempt: 2 }]);
   expect(calls).toHaveLength(1);
+});
+
+test("a message that comes back after its worker died behind the record orders the next attempt", async () => {
+  const at = new Date().toISOString();
+  const run = await makeRun({ webhook: [{ at, ok: false, status: 500, error: null, duration_ms: 1 }] });
+  await send(run, 1);
+  expect(await ordered()).toEqual([{ kind: "webhook", run_uid: run.runUid, attempt: 2 }]);
+  expect(calls).toEqual([]);
 });
 
 test("copies of one message that run at once record one attempt and order one", async () => {
@@ -325,7 +396,7 @@ test("a receiver that is silent, cuts off or never ends its answer is not waited
   const stores = { db: database.db, queues, times: { ...times, webhookTimeoutMs: 150 } };
   const outcome = async () => {
     const run = await makeRun();
-    await deliver(stores, { kind: "webhook", run_uid: run.runUid, attempt: 1 }, 1, log);
+    await deliver(stores, { kind: "webhook", run_uid: run.runUid, attempt: 1 }, log);
     await ordered();
     return (await attemptsOf(run))[0];
   };
@@ -361,7 +432,7 @@ test("nobody is called for a run that goes on, is deleted, or has no webhook", a
     expect(await attemptsOf(run)).toEqual([]);
   }
   await send({ ...(await makeRun()), runUid: "unknown" }, 1);
-  await order({ queues }, await makeRun({ webhookUrl: null }), log);
+  await order({ db: database.db, queues, times }, await makeRun({ webhookUrl: null }), log);
   expect(calls).toEqual([]);
   expect(await ordered()).toEqual([]);
 });

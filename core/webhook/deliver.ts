@@ -2,13 +2,13 @@ import { and, eq, sql } from "drizzle-orm";
 import * as Config from "#core/config";
 import * as Database from "#core/db/client";
 import type { Log } from "#core/log";
-import * as Queue from "#core/queue/queue";
 import { post } from "#core/remote/post";
 import { RefusedError } from "#core/remote/resolve";
 import { type RunRow, runTable } from "#core/run/run.sql";
 import type { WebhookAttempt } from "#core/run/schema";
 import * as Serialize from "#core/run/serialize";
 import type { RunStores } from "#core/run/services";
+import * as Due from "./due.ts";
 import * as Secrets from "./secret.ts";
 import { type Message, reach } from "./webhook.ts";
 
@@ -25,39 +25,66 @@ const gone = 410;
  * Standard Webhooks scheme (https://www.standardwebhooks.com), under `check`'s rules and without following redirects.
  * Any 2xx is a delivery. The attempt is written into the run's row by compare-and-set before the next one is ordered,
  * so each is recorded once; a call may still arrive twice, with one `webhook-id`, when we die before it is recorded.
- * Calls nobody when the run is deleted, was told already, or this attempt is recorded.
- * @param receiveCount - of the message: who comes back after a crash orders what it could not order.
+ * Calls nobody when the run is deleted, was told already, or this attempt is recorded; nor while its host does not answer,
+ * which costs no attempt.
  * @throws AppError `storage_unavailable`: the message has to come again.
  */
-export async function deliver(
-  stores: Stores,
-  message: Message,
-  receiveCount: number,
-  log: Log,
-): Promise<void> {
+export async function deliver(stores: Stores, message: Message, log: Log): Promise<void> {
   const run = await find(stores.db, message.run_uid);
-  if (run === undefined) return;
+  if (run === undefined) {
+    const keyId = await Due.remove(stores.db, message.run_uid);
+    if (keyId !== undefined) await Due.next(stores, keyId);
+    return;
+  }
   const attempts = run.webhook ?? [];
   const recorded = attempts[message.attempt - 1];
+  const settle = ({ ok, status, at }: WebhookAttempt) =>
+    Due.settle(
+      stores,
+      run,
+      { attempt: message.attempt, at: Date.parse(at), over: ok || status === gone },
+      log,
+    );
   if (recorded !== undefined) {
-    const isNewest = attempts.length === message.attempt;
-    if (isNewest && receiveCount > 1) await orderNext(stores, message, recorded);
+    // Its worker died before it had said when the next one is due.
+    if (attempts.length === message.attempt) await settle(recorded);
     return;
   }
   const isTold = attempts.some(({ ok }) => ok);
   if (isTold || attempts.length !== message.attempt - 1) return;
-  const secrets = await Secrets.of(stores.db, Config.webhook().secrets, run.keyId);
-  const attempt = await call(run, secrets, stores.times.webhookTimeoutMs);
-  const fields = {
-    run_uid: run.runUid,
-    attempt: message.attempt,
-    status: attempt.status,
-    duration_ms: attempt.duration_ms,
-  };
-  if (attempt.ok) log.info("webhook_sent", fields);
-  else log.warn("webhook_failed", { ...fields, reason: attempt.error ?? "status" });
-  if (await record(stores.db, run.runUid, message.attempt, attempt))
-    await orderNext(stores, message, attempt);
+  const { secrets, silentUntil } = await known(stores.db, run);
+  if (silentUntil === undefined) {
+    const attempt = await call(run, secrets, stores.times.webhookTimeoutMs);
+    const fields = {
+      run_uid: run.runUid,
+      attempt: message.attempt,
+      status: attempt.status,
+      duration_ms: attempt.duration_ms,
+    };
+    if (attempt.ok) log.info("webhook_sent", fields);
+    else log.warn("webhook_failed", { ...fields, reason: attempt.error ?? "status" });
+    const recorded = await record(stores.db, run.runUid, message.attempt, attempt);
+    // Whoever waits for nobody's answer holds nobody up.
+    if (attempt.status !== null || silences.has(attempt.error ?? ""))
+      await Due.heard(stores, run.webhookUrl, attempt.status !== null);
+    if (recorded) await settle(attempt);
+  } else await Due.postpone(stores, run.runUid, silentUntil, log);
+  // The key's next one: they go one by one.
+  await Due.next(stores, run.keyId);
+}
+
+/** What a call that nobody answered failed with; the others are refused before any is made. */
+const silences: ReadonlySet<string> = new Set(["url_timeout", "url_unreachable"]);
+
+async function known(
+  db: Database.Db,
+  run: RunRow & { webhookUrl: string },
+): Promise<{ secrets: readonly string[]; silentUntil: Date | undefined }> {
+  const [secrets, [host]] = await Promise.all([
+    Secrets.of(db, Config.webhook().secrets, run.keyId),
+    Database.guard(() => Due.hostStatement(db, run.webhookUrl)),
+  ]);
+  return { secrets, silentUntil: Due.silentUntil(host) };
 }
 
 async function find(db: Database.Db, runUid: string): Promise<(RunRow & { webhookUrl: string }) | undefined> {
@@ -116,17 +143,4 @@ async function record(
     );
   const [result] = await Database.batch(db, [update]);
   return result?.rowsAffected === 1;
-}
-
-/** After a failure, while attempts are left: the next one, as long after this one as it is due. */
-async function orderNext(
-  { queues, times }: Stores,
-  message: Message,
-  { ok, status, at }: WebhookAttempt,
-): Promise<void> {
-  const pauseMs = times.webhookDelaysMs[message.attempt - 1];
-  if (ok || status === gone || pauseMs === undefined) return;
-  const delayMs = Math.max(0, Date.parse(at) + pauseMs - Date.now());
-  const next: Message = { ...message, attempt: message.attempt + 1 };
-  await Queue.send(queues, "later", next, { delayMs });
 }

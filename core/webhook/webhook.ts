@@ -2,10 +2,11 @@ import * as z from "zod";
 import * as Config from "#core/config";
 import { AppError } from "#core/error";
 import type { Log } from "#core/log";
-import * as Queue from "#core/queue/queue";
 import * as Remote from "#core/remote/remote";
 import { parse, type Reason, RefusedError, resolve, type World } from "#core/remote/resolve";
 import type { RunRow } from "#core/run/run.sql";
+import type { RunStores } from "#core/run/services";
+import * as Due from "./due.ts";
 
 /** The body of a message in the `later` queue: one attempt to tell that a run has ended. */
 export const Message = z.object({
@@ -71,16 +72,17 @@ function refused(log: Log, reason: string, message: string): AppError {
 
 /**
  * Orders the first call of a run's webhook, where it has one. A duty after the run's ending: may be done again, what
- * was called before is not called twice.
+ * was called or ordered before is not called twice.
  * @throws AppError `storage_unavailable`.
  */
 export async function order(
-  services: { queues: Queue.Queues },
-  run: Pick<RunRow, "runUid" | "webhookUrl">,
+  services: Pick<RunStores, "db" | "queues" | "times">,
+  run: Pick<RunRow, "runUid" | "keyId" | "webhookUrl">,
   log: Log,
 ): Promise<void> {
-  if (run.webhookUrl === null) return;
-  const message: Message = { kind: "webhook", run_uid: run.runUid, attempt: 1 };
-  await Queue.send(services.queues, "later", message);
-  log.info("webhook_ordered", { run_uid: run.runUid });
+  const { runUid, keyId, webhookUrl } = run;
+  if (webhookUrl === null) return;
+  await Due.add(services.db, { runUid, keyId, webhookUrl });
+  log.info("webhook_ordered", { run_uid: runUid });
+  await Due.next(services, keyId);
 }

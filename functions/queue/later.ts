@@ -17,10 +17,10 @@ const Message = z.discriminatedUnion("kind", [
 ]);
 
 /** What is done in steps, or after a while. A message of no known kind fails until it is a dead letter. */
-export const handler = worker("later", async ({ body, log, deadline, leaseUntil, receiveCount }) => {
+export const handler = worker("later", async ({ body, log, deadline, leaseUntil }) => {
   const message = Message.parse(body);
   if (message.kind === "probe") return;
-  if (message.kind === "webhook") return deliver(patient(), message, receiveCount, log);
+  if (message.kind === "webhook") return deliver(patient(), message, log);
   await Job.step(
     { bucket: Bucket.patient(), send: (next) => Queue.send(Queue.connect(), "later", next) },
     message,
