@@ -4,6 +4,7 @@ import * as Database from "#core/db/client";
 import * as Claims from "#core/extraction/claim";
 import { extractTable } from "#core/extraction/extract.sql";
 import * as Turn from "#core/extraction/turn";
+import { noLimits } from "#core/key/limits";
 import * as TestDatabase from "#test/database";
 
 let database: Awaited<ReturnType<typeof TestDatabase.start>>;
@@ -122,18 +123,8 @@ test("hand-overs are counted by key: another key's slow pictures hand nothing of
   await given("slow", 9, { handedOverAt: at(-1) });
   const outlook = async (keyId: string) => {
     const wish = { keyId, requestId: "new", taskId: "t", payloadHash: "h", leaseUntil: at(minuteMs) };
-    const limits = {
-      requestsPerMinute: null,
-      itemsPerDay: null,
-      modelSecondsPerDay: null,
-      maxRunItems: null,
-    };
-    const how = { mustBeNew: false, handoverWindowMs: minuteMs, limits };
-    const { outlook: seen } = await Claims.claim(
-      database.db,
-      wish,
-      how as Parameters<typeof Claims.claim>[2],
-    );
+    const how = { mustBeNew: false, handoverWindowMs: minuteMs, limits: noLimits };
+    const { outlook: seen } = await Claims.claim(database.db, wish, how);
     await database.db.query
       .delete(extractTable)
       .where(and(eq(extractTable.keyId, keyId), eq(extractTable.requestId, "new")));

@@ -1,7 +1,6 @@
 import { eq } from "drizzle-orm";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { keyTable } from "#core/key/key.sql";
-import { usageTable } from "#core/usage/usage.sql";
 import { callerOf, client, failure, open, type Stores, silent } from "#test/run-stores";
 import * as Check from "./check.ts";
 import * as Create from "./create.ts";
@@ -223,9 +222,7 @@ describe("a manifest that is checked by the planner", () => {
     await db.query
       .insert(keyTable)
       .values({ keyId: "key-small", role: "client", scopes: [], createdAt: new Date(), itemsPerDay: 5 });
-    const day = new Date().toISOString().slice(0, 10);
-    await db.query.insert(usageTable).values({ keyId: "key-small", day, taskId: "any", items: 2 });
-    const row = await planned(lines(4).join("\n"), "key-small");
+    const row = await planned(lines(6).join("\n"), "key-small");
     expect(await step(row)).toBe("failed");
     expect(await now(row)).toMatchObject({
       // More than the key ever has in a day: waiting would not help.
