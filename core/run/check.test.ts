@@ -1,6 +1,7 @@
 import { eq } from "drizzle-orm";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { keyTable } from "#core/key/key.sql";
+import { usageTable } from "#core/usage/usage.sql";
 import { callerOf, client, failure, open, type Stores, silent } from "#test/run-stores";
 import * as Check from "./check.ts";
 import * as Create from "./create.ts";
