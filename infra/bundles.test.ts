@@ -6,6 +6,9 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { Decoder } from "#core/image/decoder";
+import * as Image from "#core/image/image";
+import { png } from "#test/picture-parts";
 import { type Bundle, bundle } from "../local/bundle.ts";
 import { type FunctionSpec, functions } from "./limits.ts";
 import { defaultFunction, routes } from "./routes.ts";
@@ -54,6 +57,23 @@ describe("the bundles that are deployed", () => {
       ).toBe(false);
       const imported = /from\s*"sharp"|import\(\s*"sharp"|require\("sharp"\)/.test(source) ? ["sharp"] : [];
       expect([...(spec.install ?? [])], name).toEqual(imported);
+    }
+  });
+
+  test("the program of the decoder's process lies beside every function that has pictures, and starts there", async () => {
+    for (const [name, spec] of specs) {
+      if (spec.install === undefined) continue;
+      const parts = bundled.functions[name]?.files.filter((file) => file.endsWith(".mjs")) ?? [];
+      const program = parts
+        .map((file) => pathToFileURL(file).href)
+        .find((url) => /\/program-\w+\.mjs$/.test(url));
+      expect(((await import(program ?? "data:text/javascript,")) as { url?: string }).url, name).toBe(
+        program,
+      );
+      const decoder = new Decoder({ program: async () => program ?? "" });
+      const bytes = png({ width: 40, height: 30 });
+      expect(await Image.inspect(bytes, { decoder }), name).toMatchObject({ width: 40, height: 30 });
+      decoder.end();
     }
   });
 

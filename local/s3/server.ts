@@ -243,7 +243,9 @@ function fail(request: IncomingMessage, response: ServerResponse, requestId: str
 /** What is thrown when a connection ends in the middle of a body: no fault of ours. */
 function clientLeft(error: unknown): boolean {
   const code = error instanceof Error && "code" in error ? String(error.code) : "";
-  return /^(?:ECONNRESET|EPIPE|ERR_STREAM_PREMATURE_CLOSE|ERR_STREAM_DESTROYED)$/.test(code);
+  return /^(?:ECONNRESET|EPIPE|ERR_STREAM_PREMATURE_CLOSE|ERR_STREAM_DESTROYED|ERR_STREAM_UNABLE_TO_PIPE)$/.test(
+    code,
+  );
 }
 
 /** Path and query, decoded once. Throws S3Error InvalidURI. */

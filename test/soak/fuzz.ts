@@ -282,7 +282,7 @@ function plan(
   for (const [i, given] of (operation.parameters ?? []).entries()) {
     const { in: place, name = "", schema = {}, required } = resolve(given);
     if (place === "header") continue;
-    const value = String(draw(valueFor(schema, name, pool), 10 + i));
+    const value = textOf(draw(valueFor(schema, name, pool), 10 + i));
     if (place === "path") path = path.replace(`{${name}}`, encodeURIComponent(value) || "x");
     else if (required || draw(fc.nat(2), 40 + i) === 0) query.set(name, value);
   }
@@ -326,6 +326,9 @@ function plan(
   const body = draw(valueFor(media?.schema ?? {}, "body", pool), 62);
   return { ...planned, json: sensible(operation, body, pictures, seed) };
 }
+
+/** As it stands in an address, which holds no half of a surrogate pair. */
+const textOf = (value: unknown) => (typeof value === "string" ? value : JSON.stringify(value)).toWellFormed();
 
 /** A form of some pictures: of none, of one, of two of one name. */
 function form(bytes: Buffer, headers: Record<string, string>, kind: number) {
