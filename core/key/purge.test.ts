@@ -8,7 +8,7 @@ import * as Storage from "#core/usage/storage";
 import * as Usage from "#core/usage/usage";
 import * as RunStores from "#test/run-stores";
 import { noLimits } from "./limits.ts";
-import { purge } from "./purge.ts";
+import { counters, purge } from "./purge.ts";
 
 const { silent, client, callerOf } = RunStores;
 let stores: RunStores.Stores;
@@ -51,16 +51,25 @@ async function filled(keyId: string) {
   });
 }
 
+/** Tables that say whose their rows are. */
+async function owned(): Promise<string[]> {
+  const found = await stores.services.db.client.execute(
+    "SELECT m.name FROM sqlite_master AS m JOIN pragma_table_info(m.name) AS c ON c.name = 'key_id' WHERE m.type = 'table'",
+  );
+  return found.rows.map(({ name }) => String(name)).toSorted();
+}
+
+test("every table that says whose its rows are is purged", async () => {
+  const others = ["extract", "key", "key_secret", "run", "upload"];
+  expect(await owned()).toEqual([...others, ...counters].toSorted());
+});
+
 /** All that names the key, in bucket and database. */
 async function left(keyId: string) {
   const { objects } = await Bucket.list(stores.services.bucket, silent, { prefix: "" });
   const { client: database } = stores.services.db;
-  const tables = await database.execute(
-    "SELECT m.name FROM sqlite_master AS m JOIN pragma_table_info(m.name) AS c ON c.name = 'key_id' WHERE m.type = 'table'",
-  );
-  const names = tables.rows.map(({ name }) => String(name));
   const counts = await Promise.all(
-    names.map(async (name) => {
+    (await owned()).map(async (name) => {
       const found = await database.execute({
         sql: `SELECT 1 FROM "${name}" WHERE key_id = ?`,
         args: [keyId],

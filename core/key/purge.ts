@@ -27,6 +27,9 @@ const runsAtOnce = 100;
 const folders = ["data", "backups", "inputs/uploads", "inputs/tmp", "inputs/runs", "inputs/manifests"];
 const folderByDay = ["extracts", "batches", "evals"];
 
+/** What else has rows of a key. A test holds all of them against the schema. */
+export const counters = ["webhook_due", "idempotency", "usage", "request_count", "storage"] as const;
+
 /**
  * Removes what lies in the bucket, then the rows.
  * @param said - is told how far it came.
@@ -67,8 +70,7 @@ export async function purge(
   }
   purged.extracts += await removeRows(db, "extract", keyId);
   purged.uploads += await removeRows(db, "upload", keyId);
-  for (const table of ["idempotency", "usage", "request_count", "storage", "webhook_due"])
-    await removeRows(db, table, keyId);
+  for (const table of counters) await removeRows(db, table, keyId);
   await Database.batch(db, [
     db.query.delete(keySecretTable).where(eq(keySecretTable.keyId, keyId)),
     db.query.update(keyTable).set({ scopes: [], lastUsedAt: null }).where(eq(keyTable.keyId, keyId)),
