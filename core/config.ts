@@ -120,6 +120,9 @@ const variables = {
     DEFAULT_MAX_IN_FLIGHT: mostly(8),
     DEFAULT_MAX_STORED_BYTES: mostly(20_000_000_000),
   },
+  retention: {
+    RETENTION_DAYS: z.coerce.number().int().min(1).max(36_500).optional(),
+  },
   usage: {
     GPU_COST_PER_HOUR: z.coerce.number().min(0).max(1_000).optional(),
   },
@@ -380,6 +383,11 @@ export function newKeyLimitsOf(env: Env): Partial<KeyLimits> {
     maxInFlight: values.DEFAULT_MAX_IN_FLIGHT,
     maxStoredBytes: values.DEFAULT_MAX_STORED_BYTES,
   };
+}
+
+/** Days after which extracts and runs of keys without a number of their own are removed; undefined: never. */
+export function retentionDays(): number | undefined {
+  return section("retention").RETENTION_DAYS;
 }
 
 /** What an hour of the GPU costs, in whatever currency; undefined: nobody said. */

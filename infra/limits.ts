@@ -246,7 +246,7 @@ export const functions = {
     // Whether what nobody has taken is in line or lost.
     asks: ["plan", "item", "single", "urgent"],
     sends: ["plan", "item", "single", "later", "urgent"],
-    maxBundleKb: 750,
+    maxBundleKb: 820,
   },
   // Lists and reads artifacts; packs up to 16 MiB of them at once.
   debug: {

@@ -75,6 +75,7 @@ export const extractTable = sqliteTable(
       .where(sql`status = 'queued'`),
     index("extract_suspect").on(table.suspects).where(sql`status = 'queued' AND suspects > 0`),
     index("extract_without_input").on(table.leaseUntil).where(sql`status = 'queued' AND input IS NULL`),
+    index("extract_deleted").on(table.keyId, table.createdAt).where(sql`status = 'deleted'`),
     index("extract_deleting").on(table.endedAt).where(sql`status = 'deleting'`),
     index("extract_pending").on(table.status).where(sql`pending_artifact IS NOT NULL`),
     index("extract_input").on(table.endedAt).where(sql`input IS NOT NULL`),

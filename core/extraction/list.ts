@@ -77,7 +77,7 @@ export async function list(
   const now = new Date();
   // As one comparison of rows, which the index answers; with OR it would be read from its beginning for every page.
   const behind = after && sql`(created_at, request_id) < (${after[0]}, ${after[1]})`;
-  const rows = await Database.guard(() =>
+  const rows = await Database.read(
     db.query
       .select({
         requestId: extract.requestId,

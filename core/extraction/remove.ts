@@ -14,6 +14,7 @@ import type { Services } from "./services.ts";
 
 /*
  * remove(…)     a caller wants an extract to be gone
+ * forget(…)     an extract whose time is over, and its id is free again
  * finish(…)     goes on with one whose removal was cut off
  * objectsOf(…)  what of an extract lies in the bucket, and goes
  */
@@ -76,6 +77,27 @@ export async function remove(
   const deleted = await finish(stores, log, row);
   log.info("extract_deleted", { extract_id: id, key_id: keyId, inputs: deleted.inputs });
   return deleted;
+}
+
+/**
+ * Removes an ended extract and its id with it, as it was read: one that has been taken up again since is left alone. A
+ * removal that is cut off is found by `finish`, and what is then left of it by the next look.
+ * @throws AppError `storage_unavailable`.
+ */
+export async function forget(stores: Stores, log: Log, row: Claims.Row): Promise<boolean> {
+  const mine = and(eq(extract.keyId, row.keyId), eq(extract.requestId, row.requestId));
+  const [taken] = await Database.batch(stores.db, [
+    stores.db.query
+      .update(extract)
+      .set({ status: "deleting", token: row.token + 1, endedAt: new Date(), ...nothingKept })
+      .where(and(mine, eq(extract.token, row.token), eq(extract.status, row.status))),
+  ]);
+  if (taken?.rowsAffected !== 1) return false;
+  await finish(stores, log, row);
+  await Database.batch(stores.db, [
+    stores.db.query.delete(extract).where(and(mine, eq(extract.status, "deleted"))),
+  ]);
+  return true;
 }
 
 /** Of a row that stands for the id alone: no hash of a picture, no words of a failure, no address. */

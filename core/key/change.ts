@@ -29,6 +29,7 @@ const named: Record<string, string> = {
   maxInFlight: "extracts in flight",
   maxStoredBytes: "stored bytes",
   maxStoredObjects: "stored objects",
+  retentionDays: "days of retention",
 };
 
 const limit = z
@@ -44,6 +45,7 @@ const limits = {
   maxInFlight: limit,
   maxStoredBytes: limit,
   maxStoredObjects: limit,
+  retentionDays: limit,
 };
 const Limits = z.strictObject(limits);
 /** Limits to set; null removes one, undefined leaves it as it is. */

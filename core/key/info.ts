@@ -25,6 +25,8 @@ export interface KeyInfo {
   max_in_flight: number | null;
   max_stored_bytes: number | null;
   max_stored_objects: number | null;
+  /** Days after which what it made is removed; null: as `RETENTION_DAYS` says. */
+  retention_days: number | null;
 }
 
 /** A new secret, shown once. */
@@ -83,5 +85,6 @@ export function serialize(
     max_in_flight: row.maxInFlight,
     max_stored_bytes: row.maxStoredBytes,
     max_stored_objects: row.maxStoredObjects,
+    retention_days: row.retentionDays,
   };
 }

@@ -23,6 +23,8 @@ export const keyTable = sqliteTable("key", {
   maxInFlight: integer("max_in_flight"),
   maxStoredBytes: integer("max_stored_bytes"),
   maxStoredObjects: integer("max_stored_objects"),
+  /** Days after which what it made is removed (core/retention.ts); null: as the stage's setting says. */
+  retentionDays: integer("retention_days"),
 });
 
 /** The secrets of a key: one, or two while a rotation overlaps. Only an HMAC is kept, and a short start to show. */

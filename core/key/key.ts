@@ -132,6 +132,7 @@ async function lookup(
           maxInFlight: keyTable.maxInFlight,
           maxStoredBytes: keyTable.maxStoredBytes,
           maxStoredObjects: keyTable.maxStoredObjects,
+          retentionDays: keyTable.retentionDays,
         },
         expiresAt: keySecretTable.expiresAt,
       })

@@ -11,6 +11,8 @@ export interface KeyLimits {
   /** What of the key lies in the bucket: pictures, artifacts, results, backups. */
   readonly maxStoredBytes: number | null;
   readonly maxStoredObjects: number | null;
+  /** Days after which what the key made is removed; null: as the stage's setting says. */
+  readonly retentionDays: number | null;
 }
 
 export const noLimits: KeyLimits = {
@@ -21,4 +23,5 @@ export const noLimits: KeyLimits = {
   maxInFlight: null,
   maxStoredBytes: null,
   maxStoredObjects: null,
+  retentionDays: null,
 };

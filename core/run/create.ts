@@ -82,6 +82,7 @@ export async function create(
     persistInputs: input.persist_inputs,
     sourceRunId: null,
     webhookUrl: input.webhook_url ?? null,
+    expiresAfterS: input.expires_after ?? null,
   };
   const source = await read(services, log, input, caller);
   const { skipped = null } = source;
@@ -153,6 +154,8 @@ function payloadOf(input: BatchInput): unknown {
     lines ?? null,
     input.manifest_ref ?? null,
     folder,
+    // Calls without one have the hash that they had before it could be given.
+    ...(input.expires_after === undefined ? [] : [input.expires_after]),
   ];
 }
 

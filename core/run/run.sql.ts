@@ -79,6 +79,8 @@ export const runTable = sqliteTable(
     sourceRunId: text("source_run_id"),
     /** What lies in the folder of `images_dir` and is no item; null for other sources. */
     skipped: text("skipped", { mode: "json" }).$type<Skipped>(),
+    /** Seconds after its end after which it is removed; null: as its key's retention says. */
+    expiresAfterS: integer("expires_after_s"),
     persistInputs: integer("persist_inputs", { mode: "boolean" }).notNull(),
     webhookUrl: text("webhook_url"),
     webhook: text("webhook", { mode: "json" }).$type<WebhookAttempt[]>(),
@@ -122,6 +124,9 @@ export const runTable = sqliteTable(
     index("run_waiting").on(table.touchedAt).where(sql`state = 'running' AND waiting_for = 'model_server'`),
     // Not by `touched_at`, which every item's ending moves.
     index("run_untold").on(table.finishedAt).where(sql`webhook_url IS NOT NULL AND webhook IS NULL`),
+    index("run_expires")
+      .on(sql`(finished_at + expires_after_s * 1000)`)
+      .where(sql`expires_after_s IS NOT NULL AND finished_at IS NOT NULL`),
     // Who reran whom.
     index("run_source").on(table.keyId, table.sourceRunId).where(sql`source_run_id IS NOT NULL`),
     // A page of `Run.list` for each of its filters: newest first, and no more rows than the page has. Deleted runs, which
@@ -134,7 +139,7 @@ export const runTable = sqliteTable(
  * The runs, by one of the partial indexes whose words the query repeats. Named, because SQLite would rather go through all
  * runs in those states; a query that it does not serve is refused.
  */
-export const runsBy = (name: "run_open" | "run_waiting" | "run_untold") =>
+export const runsBy = (name: "run_open" | "run_waiting" | "run_untold" | "run_expires") =>
   sql`${runTable} INDEXED BY ${sql.identifier(name)}`;
 
 export const itemTable = sqliteTable(

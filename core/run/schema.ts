@@ -70,6 +70,10 @@ const common = {
     description:
       "Keep the pictures until the run is deleted; otherwise uploads and fetched pictures go when it ends.",
   }),
+  expires_after: z.int().min(60).max(3_153_600_000).optional().meta({
+    description:
+      "So many seconds after its end the run is deleted, with all that belongs to it, and its id is free again. Otherwise it stays until you delete it, or as long as things are kept for your key.",
+  }),
   webhook_url: z.string().min(1).max(2048).optional().meta({
     description: "An https address that is called when the run has ended (Standard Webhooks).",
   }),
@@ -183,6 +187,7 @@ export const Run = z
     started_at: z.iso.datetime().nullable(),
     finished_at: z.iso.datetime().nullable(),
     concurrency: z.int(),
+    expires_after: z.int().nullable().meta({ description: "Seconds after its end; null: none was given." }),
     source: z.object({
       kind: z.enum(["manifest", "manifest_ref", "images_dir", "upload", "rerun"]),
       source_run_id: z.string().nullable(),

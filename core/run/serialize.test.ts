@@ -21,6 +21,7 @@ const row: RunRow = {
   skipped: null,
   persistInputs: true,
   webhookUrl: null,
+  expiresAfterS: null,
   webhook: null,
   waitingFor: "model_server",
   total: 10,

@@ -41,6 +41,7 @@ export function run(row: RunRow, runningItems: number, viewer: string = row.keyI
     started_at: row.startedAt?.toISOString() ?? null,
     finished_at: row.finishedAt?.toISOString() ?? null,
     concurrency: row.concurrency,
+    expires_after: row.expiresAfterS,
     source: { kind: row.source, source_run_id: row.sourceRunId, persist_inputs: row.persistInputs },
     skipped: row.skipped,
     waiting_for: row.waitingFor,

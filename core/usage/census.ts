@@ -84,9 +84,7 @@ export async function step(
 }
 
 async function state(db: Database.Db): Promise<State | undefined> {
-  const [row] = await Database.guard(() =>
-    db.query.select().from(settingTable).where(eq(settingTable.name, name)),
-  );
+  const [row] = await Database.read(db.query.select().from(settingTable).where(eq(settingTable.name, name)));
   try {
     return row === undefined ? undefined : State.parse(JSON.parse(row.value));
   } catch {

@@ -82,7 +82,7 @@ async function known(
 ): Promise<{ secrets: readonly string[]; silentUntil: Date | undefined }> {
   const [secrets, [host]] = await Promise.all([
     Secrets.of(db, Config.webhook().secrets, run.keyId),
-    Database.guard(() => Due.hostStatement(db, run.webhookUrl)),
+    Database.read(Due.hostStatement(db, run.webhookUrl)),
   ]);
   return { secrets, silentUntil: Due.silentUntil(host) };
 }

@@ -10,10 +10,17 @@ import * as Multipart from "#functions/multipart";
 import { runServices } from "#functions/services";
 import { batches, sizes } from "#infra/limits";
 
-const { task_id, concurrency, run_id, persist_inputs, webhook_url } = BatchRequest.shape;
+const { task_id, concurrency, run_id, persist_inputs, webhook_url, expires_after } = BatchRequest.shape;
 
 /** The fields of a form, once their text is read as what they are. */
-const FormFields = z.strictObject({ task_id, concurrency, run_id, persist_inputs, webhook_url });
+const FormFields = z.strictObject({
+  task_id,
+  concurrency,
+  run_id,
+  persist_inputs,
+  webhook_url,
+  expires_after,
+});
 
 /** As the form is sent. */
 const BatchForm = FormFields.extend({
@@ -103,7 +110,7 @@ async function formOf(raw: RawBody): Promise<Create.ReceiveInput> {
 
 /** A field's text as the value that JSON would have there, so that both routes judge it alike. */
 function read(name: string, text: string): unknown {
-  if (name !== "concurrency" && name !== "persist_inputs") return text;
+  if (name !== "concurrency" && name !== "persist_inputs" && name !== "expires_after") return text;
   if (/^(true|false)$/.test(text)) return text === "true";
   return /^[+-]?\d+(\.\d+)?(e[+-]?\d+)?$/i.test(text) ? Number(text) : text;
 }

@@ -1,11 +1,15 @@
 import type { Context } from "aws-lambda";
 import * as Proof from "#core/artifact/proof";
+import * as Config from "#core/config";
 import * as Resume from "#core/extraction/resume";
 import * as Log from "#core/log";
 import * as Reconcile from "#core/run/reconcile";
 import * as Census from "#core/usage/census";
 import * as Share from "#core/usage/share";
 import { patient, patientRun } from "#functions/services";
+
+/** Retention goes on in the next minute. */
+const sweepMs = 15_000;
 
 /** Each minute: mends what crashes left. In a healthy system it mends nothing, and says so. */
 export async function handler(_event: unknown, context: Context): Promise<void> {
@@ -17,7 +21,14 @@ export async function handler(_event: unknown, context: Context): Promise<void> 
     Share.tellLargestShare(patient().db, log, new Date()),
     Proof.daily(patient(), log),
     Census.step(patient(), log),
+    retention(log),
   ]);
   const failed = outcomes.find((outcome) => outcome.status === "rejected");
   if (failed !== undefined) throw failed.reason;
+}
+
+/** Loaded beside the others' first questions to the database, so that these do not wait for it. */
+async function retention(log: Log.Log): Promise<void> {
+  const { sweep } = await import("#core/retention/retention");
+  await sweep(patientRun(), log, { days: Config.retentionDays(), deadline: Date.now() + sweepMs });
 }

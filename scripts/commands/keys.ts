@@ -24,6 +24,7 @@ interface LimitOptions {
   maxInFlight?: string;
   maxStoredBytes?: string;
   maxStoredObjects?: string;
+  retentionDays?: string;
 }
 interface NewKeyOptions extends KeyOptions, LimitOptions {
   role: Key.Role;
@@ -81,6 +82,13 @@ const limits = [
     what: "most objects in the bucket, likewise",
     field: "max_stored_objects",
     short: "objects",
+  },
+  {
+    name: "retentionDays",
+    option: "--retention-days",
+    what: "what the key made is removed after so many days, in the place of RETENTION_DAYS",
+    field: "retention_days",
+    short: "days kept",
   },
 ] as const;
 

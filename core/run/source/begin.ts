@@ -106,7 +106,7 @@ export async function find(db: Database.Db, keyId: string, runId: string): Promi
 
 type Draft = Pick<
   RunRow,
-  "taskId" | "concurrency" | "source" | "persistInputs" | "sourceRunId" | "webhookUrl"
+  "taskId" | "concurrency" | "source" | "persistInputs" | "sourceRunId" | "webhookUrl" | "expiresAfterS"
 > &
   Partial<Pick<RunRow, "skipped">>;
 

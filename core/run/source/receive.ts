@@ -30,6 +30,7 @@ export interface ReceiveInput {
   persist_inputs: boolean;
   run_id?: string | undefined;
   webhook_url?: string | undefined;
+  expires_after?: number | undefined;
   files: readonly File[];
 }
 
@@ -48,8 +49,16 @@ export async function receive(
   await Begin.checkTask(input.task_id);
   checkFiles(input.files);
   const sums = input.files.map(({ name, bytes }) => [name, createHash("sha256").update(bytes).digest("hex")]);
-  const { task_id, concurrency, persist_inputs, webhook_url } = input;
-  const payload = ["upload", task_id, concurrency, persist_inputs, webhook_url ?? null, sums];
+  const { task_id, concurrency, persist_inputs, webhook_url, expires_after } = input;
+  const payload = [
+    "upload",
+    task_id,
+    concurrency,
+    persist_inputs,
+    webhook_url ?? null,
+    sums,
+    ...(expires_after === undefined ? [] : [expires_after]),
+  ];
   const identity = await Begin.identify(services, { runId: input.run_id, payload }, caller);
   const { known } = identity;
   if (known !== undefined && known.planning?.phase !== "receiving") return { run: known, replayed: true };
@@ -90,6 +99,7 @@ async function announce(
     persistInputs: input.persist_inputs,
     sourceRunId: null,
     webhookUrl: input.webhook_url ?? null,
+    expiresAfterS: input.expires_after ?? null,
   };
   const row = Begin.draft(identity, caller, what, { planning: { phase: "receiving" } });
   const made = await Begin.commit(services, row, identity, caller);

@@ -25,7 +25,7 @@ export async function rerun(
   caller: Begin.Caller,
 ): Promise<Begin.Created> {
   if (input.task_id !== undefined) await Begin.checkTask(input.task_id);
-  const { source_run_id, only, task_id, concurrency, persist_inputs, webhook_url } = input;
+  const { source_run_id, only, task_id, concurrency, persist_inputs, webhook_url, expires_after } = input;
   const payload = [
     "rerun",
     source_run_id,
@@ -34,6 +34,7 @@ export async function rerun(
     concurrency ?? null,
     persist_inputs,
     webhook_url ?? null,
+    ...(expires_after === undefined ? [] : [expires_after]),
   ];
   const identity = await Begin.identify(services, { runId: input.run_id, payload }, caller);
   if (identity.known !== undefined) return { run: identity.known, replayed: true };
@@ -53,6 +54,7 @@ export async function rerun(
     persistInputs: persist_inputs,
     sourceRunId: source.runId,
     webhookUrl: webhook_url ?? null,
+    expiresAfterS: expires_after ?? null,
   };
   // From then on neither the source run nor one whose pictures it shows can be deleted until this one has ended.
   const onlyIf = sql`EXISTS (SELECT 1 FROM ${run} WHERE run_uid = ${source.runUid} AND state = ${source.state})

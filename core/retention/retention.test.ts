@@ -1,0 +1,86 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import * as Artifacts from "#core/artifact/artifact";
+import { extractTable } from "#core/extraction/extract.sql";
+import { anonymous } from "#core/key/key";
+import { keyTable } from "#core/key/key.sql";
+import { runTable } from "#core/run/run.sql";
+import { silent } from "#test/bucket";
+import * as Ended from "#test/ended-run";
+import * as Retention from "./retention.ts";
+
+let stores: Ended.Stores;
+beforeAll(async () => {
+  stores = await Ended.start();
+  const key = { role: "client" as const, scopes: [], createdAt: new Date() };
+  await stores.db.query.insert(keyTable).values([
+    { ...key, keyId: "alice" },
+    { ...key, keyId: "keeps-long", retentionDays: 90 },
+  ]);
+});
+afterAll(() => stores.close());
+
+const dayMs = 86_400_000;
+const daysAgo = (days: number) => new Date(Date.now() - days * dayMs);
+const sweep = (days: number | undefined) =>
+  Retention.sweep(stores.services, silent, { days, deadline: Date.now() + 20_000 });
+
+/** An extract that was made so many days ago, with its artifact and an attempt. */
+async function extractOf(
+  keyId: string,
+  requestId: string,
+  days: number,
+  status: "succeeded" | "queued" | "deleted" = "succeeded",
+) {
+  const createdAt = daysAgo(days);
+  const row = { keyId, requestId, taskId: "receipt_v1", payloadHash: "h", status, createdAt, token: 1 };
+  await stores.db.query.insert(extractTable).values({ ...row, leaseUntil: createdAt, endedAt: createdAt });
+  if (status !== "succeeded") return;
+  await stores.store.put(Artifacts.extractKey(keyId, requestId, createdAt));
+  await stores.store.put(Artifacts.attemptKey(keyId, requestId, createdAt, 1));
+}
+const extracts = async () =>
+  (await stores.db.query.select().from(extractTable)).map(({ requestId }) => requestId).toSorted();
+const runs = async () => (await stores.db.query.select().from(runTable)).map(({ runId }) => runId).toSorted();
+
+describe("what has been kept as long as it is to be", () => {
+  test("goes with its artifacts and leaves its id free; what is young, has not ended, or is kept longer stays", async () => {
+    await extractOf("alice", "old", 31);
+    await extractOf("alice", "deleted-by-caller", 31, "deleted");
+    await extractOf("alice", "waits", 31, "queued");
+    await extractOf("alice", "young", 29);
+    await extractOf("keeps-long", "kept", 31);
+    await extractOf(anonymous.keyId, "of-nobody", 31);
+    expect(await sweep(undefined)).toEqual({ extracts: 0, runs: 0 });
+
+    expect(await sweep(30)).toEqual({ extracts: 2, runs: 0 });
+
+    expect(await extracts()).toEqual(["kept", "waits", "young"]);
+    const left = await stores.rels("extracts/");
+    expect(left.filter((rel) => rel.includes("/old"))).toEqual([]);
+    expect(left).toHaveLength(4);
+  });
+
+  test("a key's own days hold where the stage keeps everything", async () => {
+    await extractOf("keeps-long", "very-old", 91);
+    expect(await sweep(undefined)).toEqual({ extracts: 1, runs: 0 });
+    expect(await extracts()).not.toContain("very-old");
+  });
+
+  test("a run goes with its items and their artifacts, a deleted one with its id, one that goes on stays", async () => {
+    const ended = { state: "succeeded" as const, createdAt: daysAgo(31), finishedAt: daysAgo(31) };
+    const item = await stores.succeeded({ runId: "gone" }, 0, { total: "1" });
+    await stores.insert({ ...ended, runId: "gone" }, [item]);
+    await stores.insert({ ...ended, runId: "tombstone", state: "deleted" }, []);
+    await stores.insert({ ...ended, runId: "goes-on", state: "running" }, []);
+    expect((await sweep(30)).runs).toBe(1);
+    expect(await runs()).toEqual(["goes-on"]);
+  });
+
+  test("a run with a time of its own goes when that is over", async () => {
+    const ended = { state: "succeeded" as const, finishedAt: new Date(Date.now() - 3_600_000) };
+    await stores.insert({ ...ended, runId: "an-hour", expiresAfterS: 3_500 }, []);
+    await stores.insert({ ...ended, runId: "two-hours", expiresAfterS: 7_200 }, []);
+    expect((await sweep(undefined)).runs).toBe(1);
+    expect(await runs()).toEqual(["goes-on", "two-hours"]);
+  });
+});

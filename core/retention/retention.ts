@@ -1,0 +1,150 @@
+import { sql } from "drizzle-orm";
+import * as Database from "#core/db/client";
+import { AppError, from } from "#core/error";
+import * as Claims from "#core/extraction/claim";
+import { extractTable as extract } from "#core/extraction/extract.sql";
+import * as Extracts from "#core/extraction/remove";
+import { keyTable } from "#core/key/key.sql";
+import type { Log } from "#core/log";
+import * as Remove from "#core/run/remove";
+import { type RunRow, runTable as run, runsBy } from "#core/run/run.sql";
+import type { RunStores } from "#core/run/services";
+
+/** Keys that a step looks at; the others have their turn in the next minutes. */
+const keysAtOnce = 20;
+/** Extracts and runs of a key, and runs with a time of their own, that a step removes. */
+const extractsAtOnce = 50;
+const runsAtOnce = 5;
+/** Rows of what was deleted, which have nothing left but their id. */
+const tombstonesAtOnce = 500;
+
+/** The id of `anonymous` (core/key/key.ts), whose module would have to be loaded each minute. */
+const withoutKey = "anonymous";
+
+const minuteMs = 60_000;
+const dayMs = 24 * 60 * minuteMs;
+
+export interface Swept {
+  extracts: number;
+  runs: number;
+}
+
+/**
+ * Removes what has been kept as long as it is to be: extracts and runs that were made more days ago than their key's
+ * number, or the stage's, says, and runs that have ended `expires_after` seconds ago. With artifacts, results and kept
+ * pictures; afterwards their ids are free again, also those of what callers deleted themselves. What has not ended stays.
+ * A bounded step, and a few keys at a time: what is left is for the next minutes.
+ * @param options.days - of keys without a number of their own; undefined: these keep everything.
+ * @param options.deadline - epoch milliseconds after which nothing new is begun.
+ * @throws AppError `storage_unavailable`.
+ */
+export async function sweep(
+  services: RunStores,
+  log: Log,
+  options: { days: number | undefined; deadline: number },
+): Promise<Swept> {
+  const { db } = services;
+  const swept: Swept = { extracts: 0, runs: 0 };
+  const isOver = () => Date.now() >= options.deadline;
+  for (const row of await expired(db)) if (!isOver()) await removeRun(services, log, row, options, swept);
+  for (const { keyId, days } of turn(await keysWithTime(db, options.days))) {
+    if (isOver()) break;
+    const before = Date.now() - days * dayMs;
+    for (const requestId of await oldExtracts(db, keyId, before)) {
+      if (isOver()) break;
+      const whole = await Claims.find(db, keyId, requestId);
+      if (whole !== undefined && (await Extracts.forget(services, log, whole))) swept.extracts += 1;
+    }
+    for (const row of await oldRuns(db, keyId, before))
+      if (!isOver()) await removeRun(services, log, row, options, swept);
+    await forgetDeleted(db, keyId, before);
+  }
+  if (swept.extracts + swept.runs > 0) log.info("retention_swept", { ...swept });
+  return swept;
+}
+
+/** Keys whose things are not kept for ever. Revoked keys have it, too, and calls without a key. */
+async function keysWithTime(
+  db: Database.Db,
+  days: number | undefined,
+): Promise<{ keyId: string; days: number }[]> {
+  const own = days === undefined ? sql`WHERE retention_days IS NOT NULL` : sql``;
+  const query = sql`SELECT key_id, retention_days FROM ${keyTable} ${own} ORDER BY key_id`;
+  const [found] = await Database.batch(db, [Database.statement(query)], "read");
+  const keys = (found?.rows ?? []).map((row) => ({
+    keyId: String(row.key_id),
+    days: Number(row.retention_days ?? days),
+  }));
+  return days === undefined ? keys : [...keys, { keyId: withoutKey, days }];
+}
+
+/** Those whose turn it is this minute: over the minutes all of them. */
+function turn<T>(keys: readonly T[]): T[] {
+  const turns = Math.max(1, Math.ceil(keys.length / keysAtOnce));
+  const at = (Math.floor(Date.now() / minuteMs) % turns) * keysAtOnce;
+  return keys.slice(at, at + keysAtOnce);
+}
+
+async function oldExtracts(db: Database.Db, keyId: string, before: number): Promise<string[]> {
+  const query = sql`SELECT request_id FROM ${extract} WHERE key_id = ${keyId} AND created_at < ${before}
+    AND status NOT IN ('deleting', 'deleted') AND +status IN ('succeeded', 'failed', 'retryable') ORDER BY created_at LIMIT ${extractsAtOnce}`;
+  const [found] = await Database.batch(db, [Database.statement(query)], "read");
+  return (found?.rows ?? []).map((row) => String(row.request_id));
+}
+
+const ended = sql`+state IN ('succeeded', 'failed', 'canceled')`;
+
+async function oldRuns(db: Database.Db, keyId: string, before: number): Promise<RunRow[]> {
+  const query = sql`SELECT run_uid FROM ${run} WHERE key_id = ${keyId} AND created_at < ${before}
+    AND state <> 'deleted' AND ${ended} ORDER BY created_at LIMIT ${runsAtOnce}`;
+  return whole(db, query);
+}
+
+async function expired(db: Database.Db): Promise<RunRow[]> {
+  const query = sql`SELECT run_uid FROM ${runsBy("run_expires")} WHERE expires_after_s IS NOT NULL
+    AND finished_at IS NOT NULL AND (finished_at + expires_after_s * 1000) < ${Date.now()}
+    AND +state IN ('succeeded', 'failed', 'canceled', 'deleted') LIMIT ${runsAtOnce}`;
+  return whole(db, query);
+}
+
+async function whole(db: Database.Db, uids: ReturnType<typeof sql>): Promise<RunRow[]> {
+  const query = Database.statement(sql`SELECT * FROM ${run} WHERE run_uid IN (${uids})`);
+  const [found] = await Database.batch(db, [query], "read");
+  return Database.rows(run, found);
+}
+
+/** A large one goes on with the planner; its id is free when a later look finds it deleted. */
+async function removeRun(
+  services: RunStores,
+  log: Log,
+  row: RunRow,
+  { deadline }: { deadline: number },
+  swept: Swept,
+): Promise<void> {
+  if (row.state !== "deleted") {
+    try {
+      if ((await Remove.begin(services, log, row, deadline)).kind === "deleting") return;
+    } catch (thrown) {
+      // A rerun still reads its pictures, or somebody else was faster.
+      const { code } = from(thrown);
+      if (!(thrown instanceof AppError) || (code !== "conflict" && code !== "not_found")) throw thrown;
+      return;
+    }
+    swept.runs += 1;
+  }
+  await Database.batch(services.db, [
+    Database.statement(sql`DELETE FROM ${run} WHERE run_uid = ${row.runUid} AND state = 'deleted'`),
+  ]);
+}
+
+/** What was deleted and is old has nothing left but its id. */
+async function forgetDeleted(db: Database.Db, keyId: string, before: number): Promise<void> {
+  const old = sql`WHERE key_id = ${keyId} AND created_at < ${before}`;
+  const first = sql`ORDER BY created_at LIMIT ${tombstonesAtOnce}`;
+  await Database.batch(db, [
+    Database.statement(sql`DELETE FROM ${run} WHERE run_uid IN
+      (SELECT run_uid FROM ${run} ${old} AND state = 'deleted' ${first})`),
+    Database.statement(sql`DELETE FROM ${extract} WHERE rowid IN
+      (SELECT rowid FROM ${extract} ${old} AND status = 'deleted' ${first})`),
+  ]);
+}
