@@ -122,6 +122,13 @@ test("HEAD has the status and the headers of each GET, and no body; page headers
   expect([wrong.status, wrong.headers.get("allow")]).toEqual([405, "GET,HEAD"]);
 });
 
+test("a number in a query is digits, and a cursor holds a time that exists: anything else is 400", async () => {
+  const late = Buffer.from('[8640000000000001,"x"]').toString("base64url");
+  for (const list of ["/v1/runs", "/v1/extracts", "/v1/debug/artifacts"])
+    for (const query of ["limit=1e2", "limit=%201", "limit=0x10", "limit=201", "limit=", `cursor=${late}`])
+      expect((await loop().call(`${list}?${query}`)).status, `${list}?${query}`).toBe(400);
+});
+
 test("an extract over the day's items is refused, leaves nothing behind and never reaches the model", async () => {
   const key = await newKey("items", "--items-per-day", "1");
   expect((await extract(key, "first")).status).toBe(200);
