@@ -8,6 +8,8 @@ import { extractTable } from "#core/extraction/extract.sql";
 import * as Handover from "#core/extraction/handover";
 import { itemTable, runTable, type State } from "#core/run/run.sql";
 import * as Window from "#core/run/window";
+import * as Due from "#core/webhook/due";
+import { webhookDueTable } from "#core/webhook/due.sql";
 import * as Limits from "#infra/limits";
 import { queues } from "#infra/queues";
 import { type QueueServer, start as startQueues } from "#local/queue/server";
@@ -90,6 +92,9 @@ test("a loop that was killed between a message and its first step goes on at onc
   };
   await Window.send(stores, [sent, { ...sent, index: 1 }], silent);
   await later({ kind: "webhook", run_uid: "succeeded", attempt: 1 });
+  const soon = new Date(Date.now() + 600_000);
+  await Due.add(database.db, { runUid: "succeeded", keyId: "key-1", webhookUrl: "https://x.example/" });
+  await database.db.query.update(webhookDueTable).set({ sentUntil: soon });
   await later({ kind: "backup", state: "backups/x/a.json", job: "a", step: 1 }, 300);
   await Handover.sendProbe(stores.queues, { n: 3, chain: "c" }, 300_000, silent);
   await server.client.send(new ReceiveMessageCommand({ QueueUrl: urlOf("item") }));
@@ -125,7 +130,7 @@ test("a loop that was killed between a message and its first step goes on at onc
   expect(forget(dir)).toBe(true);
   server = await begin();
   expect(counts("item")).toEqual({ ready: 0, delayed: 0, inFlight: 0 });
-  expect(counts("later")).toEqual({ ready: 1, delayed: 1, inFlight: 0 });
+  expect(counts("later")).toEqual({ ready: 0, delayed: 1, inFlight: 0 });
   expect(await resume(database, server, 1)).toEqual({ runs: 6, extracts: 2 });
 
   const rows = await database.db.query.select().from(runTable);
@@ -142,6 +147,7 @@ test("a loop that was killed between a message and its first step goes on at onc
   expect(items.find(({ runUid }) => runUid === "canceling")?.leaseUntil?.getTime()).toBeLessThan(over);
   expect(await taken("plan")).toEqual(["deleting: delete", "finishing: finish", "planning: plan"]);
   expect(counts("single").ready).toBe(2);
+  expect(await taken("later")).toEqual(["succeeded: webhook"]);
   const extracts = await database.db.query.select().from(extractTable);
   expect(extracts.map(({ requestId, status, notBefore }) => ({ requestId, status, notBefore }))).toEqual([
     { requestId: "call", status: "running", notBefore: null },

@@ -18,6 +18,8 @@ import type { Queues } from "#core/queue/queue";
 import * as Order from "#core/run/order";
 import { itemTable as item, runTable as run, type State } from "#core/run/run.sql";
 import * as Weather from "#core/run/weather";
+import * as Due from "#core/webhook/due";
+import { webhookDueTable } from "#core/webhook/due.sql";
 import { type Times, times as timesAt } from "#infra/limits";
 import type { QueueServer } from "#local/queue/server";
 
@@ -27,8 +29,8 @@ import type { QueueServer } from "#local/queue/server";
  */
 
 /**
- * Empties the queues in the emulator's folder. Backups and webhooks are known by their messages alone: these stay,
- * delayed as they were, and one that was with a worker is there again at once.
+ * Empties the queues in the emulator's folder. Backups are known by their messages alone: these stay, and one that was with
+ * a worker is there again at once.
  * @returns false when there is nothing: no loop was here before.
  */
 export function forget(dir: string): boolean {
@@ -43,7 +45,7 @@ export function forget(dir: string): boolean {
     if (n === 0) return true;
     db.exec(`BEGIN;
       DELETE FROM sqs_messages WHERE queue_name NOT IN ('ocrlty-later', 'ocrlty-later-dead')
-        OR json_extract(body, '$.kind') = 'probe';
+        OR json_extract(body, '$.kind') IN ('probe', 'webhook');
       UPDATE sqs_messages SET receipt_handle = NULL, visibility_deadline = NULL;
       COMMIT`);
     return true;
@@ -89,6 +91,7 @@ export async function resume(
     await rows(db, times);
     const going = await runs(services);
     const extracts = await Resume.sendQueued(services, silent);
+    await Due.all(services);
     const waiting = sql`status = 'queued' AND waiting_for = 'model_server'`;
     const some = await Database.read(db.query.select().from(extract).where(waiting).limit(1));
     if (some.length > 0 || (await Weather.anyWaits(db))) await ensureProbe(services, silent);
@@ -136,6 +139,7 @@ async function rows(db: Database.Db, times: Times): Promise<void> {
       .where(and(sql`status = 'running'`, goesOn)),
     // Of canceled runs: reconcile looks whether they have an artifact.
     db.query.update(item).set({ leaseUntil: over }).where(sql`status = 'running'`),
+    db.query.update(webhookDueTable).set({ sentUntil: null }),
     db.query.update(breakerTable).set({ messageUntil: null, messageChain: null, probeUntil: null }),
   ]);
 }
