@@ -19,6 +19,7 @@ import { runStatuses } from "#core/run/schema";
 import * as Stalled from "#core/run/stalled";
 import * as Weather from "#core/run/weather";
 import * as Window from "#core/run/window";
+import * as Due from "#core/webhook/due";
 import * as TestDatabase from "#test/database";
 import { fault, planOf } from "#test/plans";
 import { client, open, type Stores, silent } from "#test/run-stores";
@@ -133,6 +134,7 @@ describe("every statement that core sends reads few rows, however much history t
     const lost = async () => ({ ...seen, lostBefore: new Date() });
     expect(await Stalled.messages(services, run, lost, silent)).toBe("anew");
     expect(await Resume.sendQueued(services, silent)).toBe(0);
+    await Due.postpone(services, run.runUid, soon(), silent);
   });
 
   test("in looking for the model server", async () => {

@@ -7,6 +7,7 @@ import { callerOf, client, failure, open, type Stores, silent } from "#test/run-
 import * as Create from "./create.ts";
 import { runTable } from "./run.sql.ts";
 import { BatchRequest } from "./schema.ts";
+import * as Serialize from "./serialize.ts";
 
 let stores: Stores;
 beforeAll(async () => {
@@ -205,6 +206,16 @@ describe("the id of a run", () => {
     const theirs = await create(body, callerOf(client("key-2")));
     expect(theirs).toMatchObject({ replayed: false, run: { keyId: "key-2" } });
     expect(theirs.run.runUid).not.toBe(mine.run.runUid);
+  });
+
+  test("has its own time to live, which the answer tells, and which a repeat must name, too", async () => {
+    const body = { run_id: freshId(), manifest: [shared], expires_after: 3_600 };
+    const { run } = await create(body);
+    expect(Serialize.run(run, 0).expires_after).toBe(3_600);
+    expect((await create(body)).replayed).toBe(true);
+    const { expires_after: _, ...without } = body;
+    expect((await failure(create(without))).code).toBe("conflict");
+    expect(() => Create.parse({ ...body, expires_after: 59 })).toThrow("schema");
   });
 
   test("follows from an Idempotency-Key, and another payload under it is a conflict", async () => {
