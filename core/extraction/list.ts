@@ -1,7 +1,8 @@
 import { and, desc, eq, type SQL, sql } from "drizzle-orm";
 import * as z from "zod";
+import * as Cursor from "#core/cursor";
 import * as Database from "#core/db/client";
-import { type Code, invalidRequest } from "#core/error";
+import type { Code } from "#core/error";
 import type { Principal } from "#core/key/key";
 import * as Visible from "#core/key/visible";
 import type { Log } from "#core/log";
@@ -32,20 +33,6 @@ export type Entry = z.output<typeof Entry>;
 /** Rows that a page looks at: with a filter that fits few it is shorter, and the next begins behind them. */
 const looked = 1_000;
 
-/** A time that a Date can hold, and an id. */
-const Place = z.tuple([z.int().min(0).max(8.64e15), z.string().max(128)]);
-
-const encode = (place: z.output<typeof Place>) => Buffer.from(JSON.stringify(place)).toString("base64url");
-
-function decode(cursor: string | undefined): z.output<typeof Place> | undefined {
-  if (cursor === undefined) return undefined;
-  try {
-    return Place.parse(JSON.parse(Buffer.from(cursor, "base64url").toString("utf8")));
-  } catch {
-    throw invalidRequest([{ path: "cursor", message: "not a cursor of this list" }]);
-  }
-}
-
 /** Work whose lease ran out without a message that brings it back was interrupted, and is not going on. */
 const going = (now: Date): SQL =>
   sql`(status = 'queued' OR (status = 'running' AND (input IS NOT NULL OR lease_until > ${now.getTime()})))`;
@@ -73,7 +60,7 @@ export async function list(
     action: "read",
     what: "extracts",
   });
-  const after = decode(query.cursor);
+  const after = Cursor.decode(Cursor.Place, query.cursor);
   const now = new Date();
   // As one comparison of rows, which the index answers; with OR it would be read from its beginning for every page.
   const behind = after && sql`(created_at, request_id) < (${after[0]}, ${after[1]})`;
@@ -120,7 +107,8 @@ export async function list(
       ...(statusOf(row) === "failed" ? { error: errorOf(row) } : {}),
       poll_url: `/v1/extracts/${row.requestId}`,
     })),
-    next_cursor: more && last !== undefined ? encode([last.createdAt.getTime(), last.requestId]) : null,
+    next_cursor:
+      more && last !== undefined ? Cursor.encode([last.createdAt.getTime(), last.requestId]) : null,
   };
 }
 

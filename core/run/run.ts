@@ -1,7 +1,8 @@
 import { and, asc, count, desc, eq, getTableColumns, gt, sql } from "drizzle-orm";
 import * as z from "zod";
+import * as Cursor from "#core/cursor";
 import * as Database from "#core/db/client";
-import { AppError, invalidRequest } from "#core/error";
+import { AppError } from "#core/error";
 import type { Principal } from "#core/key/key";
 import * as Visible from "#core/key/visible";
 import type { Log } from "#core/log";
@@ -89,21 +90,6 @@ const statesOf: Record<RunStatus, State[]> = {
   canceled: ["canceled"],
 };
 
-/** A time that a Date can hold. */
-const Place = z.tuple([z.int().min(0).max(8.64e15), z.string().max(64)]);
-
-/** Opaque to callers: where the next page begins. */
-const encode = (place: unknown) => Buffer.from(JSON.stringify(place)).toString("base64url");
-
-function decode<T>(schema: z.ZodType<T>, cursor: string | undefined): T | undefined {
-  if (cursor === undefined) return undefined;
-  try {
-    return schema.parse(JSON.parse(Buffer.from(cursor, "base64url").toString("utf8")));
-  } catch {
-    throw invalidRequest([{ path: "cursor", message: "not a cursor of this list" }]);
-  }
-}
-
 /**
  * A page of runs, newest first. With `admin:all_keys` everybody's, or those of the key that is named.
  * @throws AppError `invalid_request` for a cursor that is none, `not_found` for another key's, `storage_unavailable`.
@@ -126,7 +112,7 @@ export async function list(
     { log: query.log, action: "read", what: "runs" },
     { all: true },
   );
-  const after = decode(Place, query.cursor);
+  const after = Cursor.decode(Cursor.Place, query.cursor);
   // How far it is planned or written is nobody's answer, and may be long: two hundred of them too long for one of libSQL's.
   const { planning, finishing, ...shownColumns } = getTableColumns(run);
   const page = (state: State | undefined) =>
@@ -169,7 +155,7 @@ export async function list(
     items: shown.map(({ row, running }) => Serialize.run(row, running, query.principal.keyId)),
     next_cursor:
       rows.length > query.limit && last !== undefined
-        ? encode([last.createdAt.getTime(), last.runUid])
+        ? Cursor.encode([last.createdAt.getTime(), last.runUid])
         : null,
   };
 }
@@ -184,7 +170,7 @@ export async function items(
   query: { status: ItemStatus | undefined; limit: number; cursor: string | undefined },
 ): Promise<Page<Item>> {
   const { row } = await find(db, wanted);
-  const after = decode(z.int(), query.cursor);
+  const after = Cursor.decode(z.int(), query.cursor);
   // An answer that waits for the bucket has up to 256 KiB, and a page of them is more than libSQL's server answers.
   const { pendingArtifact, ...columns } = getTableColumns(item);
   const rows = await Database.read(
@@ -205,7 +191,7 @@ export async function items(
   const last = shown.at(-1);
   return {
     items: shown.map((each) => Serialize.item(row, each)),
-    next_cursor: rows.length > query.limit && last !== undefined ? encode(last.index) : null,
+    next_cursor: rows.length > query.limit && last !== undefined ? Cursor.encode(last.index) : null,
   };
 }
 

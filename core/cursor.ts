@@ -1,0 +1,18 @@
+import * as z from "zod";
+import { invalidRequest } from "#core/error";
+
+/** Where a page of a list ended: a time that a Date can hold, and an id, which decides among equal times. */
+export const Place = z.tuple([z.int().min(0).max(8.64e15), z.string().max(128)]);
+
+/** A place in a list as callers get it: opaque to them. */
+export const encode = (place: unknown): string => Buffer.from(JSON.stringify(place)).toString("base64url");
+
+/** The place that a cursor stands for, undefined for none. @throws AppError `invalid_request` for one that this list did not give. */
+export function decode<T>(schema: z.ZodType<T>, cursor: string | undefined): T | undefined {
+  if (cursor === undefined) return undefined;
+  try {
+    return schema.parse(JSON.parse(Buffer.from(cursor, "base64url").toString("utf8")));
+  } catch {
+    throw invalidRequest([{ path: "cursor", message: "not a cursor of this list" }]);
+  }
+}

@@ -1,0 +1,13 @@
+import { expect, test } from "vitest";
+import { refused } from "./testing/synthesis.ts";
+
+test("no stage is called local, which is how functions know that they run on a laptop", async () => {
+  await expect(refused("local")).rejects.toThrow('"local" is not a name for a stage');
+});
+
+test.each(["production-2", "staging-anna"])(
+  "no stage is called %s, like a shared one with more behind",
+  async (stage) => {
+    await expect(refused(stage)).rejects.toThrow("may not begin with production- or staging-");
+  },
+);
