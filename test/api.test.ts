@@ -12,10 +12,7 @@ const fields = {
   subtotal: "10.00",
   tax: "2.00",
   service: null,
-  discount: null,
-  cash: null,
-  card: null,
-  change: null,
+  ...{ discount: null, cash: null, card: null, change: null },
 };
 const pepper = "pepper-for-end-to-end-tests";
 
@@ -197,13 +194,13 @@ describe("every answer", () => {
       key: null,
       headers: { origin: "https://app.example", "access-control-request-method": "POST" },
     });
-    const allowed = preflight.headers.get("access-control-allow-headers");
-    expect([preflight.status, allowed]).toEqual([204, expect.stringContaining("X-API-Key")]);
+    expect(preflight.status).toBe(204);
+    expect(preflight.headers.get("access-control-allow-headers")).toContain("X-API-Key");
     const refused = await call("/v1/me", { key: null, headers: { origin: "https://app.example" } });
-    for (const { headers } of [preflight, refused])
-      expect(headers.get("access-control-allow-origin")).toBe("https://app.example");
+    const originOf = ({ headers }: Answer) => headers.get("access-control-allow-origin");
+    expect([preflight, refused].map(originOf)).toEqual(Array(2).fill("https://app.example"));
     const stranger = await call("/health", { key: null, headers: { origin: "https://evil.example" } });
-    expect(stranger.headers.get("access-control-allow-origin")).toBeNull();
+    expect(stranger.headers.has("access-control-allow-origin")).toBe(false);
     for (const { headers } of [preflight, refused, stranger, await call("/health")])
       expect(headers.get("vary")).toBe("Origin");
   });
