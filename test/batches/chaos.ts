@@ -37,7 +37,7 @@ export async function chaos(storm: Storm, options: ChaosOptions): Promise<string
   // Not through the API: its calls have a second at this pace.
   await batches.seed({ runId, total: items, concurrency, key });
   await noted;
-  storm.kill("plan");
+  storm.kill("urgent");
   for (let round = 1; round <= options.rounds; round += 1) {
     await storm.hold(worker);
     await storm.gather();
@@ -50,7 +50,7 @@ export async function chaos(storm: Storm, options: ChaosOptions): Promise<string
     await storm.gather();
     storm.kill("item");
     await storm.hold(["before the sends"]);
-    storm.kill("plan");
+    storm.kill("urgent");
   }
   const finishing = storm.hold(["in the finish"]);
   await copies(batches, runId);

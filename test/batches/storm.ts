@@ -13,7 +13,7 @@ const claimStatements = 4 + batchStatements;
 const commitStatements = 5 + batchStatements;
 const noteStatements = 1 + batchStatements;
 
-/** Between which two steps: of an item's worker, then of the planner. */
+/** Between which two steps: of an item's worker, then of who fills the window, then of the planner. */
 export const windows = [
   "before the claim",
   "after the claim",
@@ -49,7 +49,7 @@ export interface Storm {
    */
   gather(): Promise<void>;
   /** SIGKILL for every process of the function that is at work, and for what waits at the gates. */
-  kill(functionName: "item" | "plan"): void;
+  kill(functionName: "item" | "plan" | "urgent"): void;
   /** From the next commit on the database answers nothing, for so long. */
   databaseAway(ms: number): Promise<void>;
   /** The same with the bucket, from the next artifact on. */
@@ -165,7 +165,7 @@ export async function open(
             ? "before the claim"
             : statements === commitStatements
               ? "before the commit"
-              : statements === noteStatements && busy("plan").length > 0
+              : statements === noteStatements && busy("urgent").length > 0
                 ? "before the note"
                 : undefined;
         if (window === undefined || !(await at(window))) return;
@@ -176,8 +176,8 @@ export async function open(
       sqs: async ({ action, byFunction }) => {
         if (action === "DeleteMessageBatch" && isAway("deletes", true)) throw new Error("not now");
         if (action !== "SendMessageBatch" || !byFunction) return;
-        // The planner sends items, the items' workers order the planner.
-        const window = busy("plan").length > 0 ? "before the sends" : "before the duties";
+        // Who fills the window sends items, the items' workers order that.
+        const window = busy("urgent").length > 0 ? "before the sends" : "before the duties";
         if (await at(window)) throw new Error("the caller is dead");
       },
     },
