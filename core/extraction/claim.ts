@@ -153,7 +153,8 @@ export async function commit(
     errorDetails: failed?.errorDetails ?? null,
     pendingArtifact: failed?.pendingArtifact ?? null,
     waitingFor: null,
-    notBefore: null,
+    // An artifact that waits for the bucket is in line like others: its message may go to one of those (turn.ts).
+    notBefore: ending.status === "queued" ? new Date() : null,
   };
   return update(db, row, changes, used);
 }

@@ -95,6 +95,20 @@ describe("whose turn it is", () => {
     expect(await taken("old")).toBe("old/queued-0");
   });
 
+  test("comes for an answer that waits for the bucket, by anybody's message", async () => {
+    await given("kept", 1);
+    const leaseUntil = at(minuteMs);
+    const { row } = await Claims.claimQueued(
+      database.db,
+      { keyId: "kept", requestId: "queued-0" },
+      leaseUntil,
+    );
+    const ending = { status: "queued", artifactRel: null, pendingArtifact: "{}" } as const;
+    const error = { errorCode: "storage_unavailable", errorMessage: "away" } as const;
+    await Claims.commit(database.db, row as Claims.Row, { ...ending, ...error }, undefined);
+    expect(await taken("another")).toBe("kept/queued-0");
+  });
+
   test("is never given twice: twenty workers at once take twenty extracts", async () => {
     for (const key of ["a", "b", "c"]) await given(key, 10);
     const all = await Promise.all(Array.from({ length: 20 }, (_, i) => taken("a", `queued-${i % 10}`)));
