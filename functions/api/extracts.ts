@@ -9,6 +9,14 @@ import { answer } from "#functions/extract-reply";
 import { api, operation } from "#functions/http";
 import * as Page from "#functions/page";
 
+/** Whose extract is meant. */
+const OfKey = z.strictObject({
+  key_id: z
+    .string()
+    .optional()
+    .meta({ description: "Another key's extract; with the scope `admin:all_keys` only." }),
+});
+
 export const operations = {
   "GET /v1/extracts": operation({
     summary: "Extracts, newest first",
@@ -46,12 +54,7 @@ export const operations = {
   "GET /v1/extracts/{request_id}": operation({
     summary: "An extract as stored",
     params: z.object({ request_id: z.string() }),
-    query: z.strictObject({
-      key_id: z
-        .string()
-        .optional()
-        .meta({ description: "Another key's extract; with the scope `admin:all_keys` only." }),
-    }),
+    query: OfKey,
     responses: {
       200: { description: "The extract; `status` failed has an `error`", schema: Extract },
       202: { description: "It is running", schema: Running },
@@ -69,12 +72,7 @@ export const operations = {
     description:
       "Removes its artifact, the records of its attempts and the copy of its picture where one was kept for the queue; one that waits in line is not read any more. The id stays taken: the same call again is 409. An upload that it was read from stays (`DELETE /v1/uploads/{ref}`). An item of a run is 409: delete the run.",
     params: z.object({ request_id: z.string() }),
-    query: z.strictObject({
-      key_id: z
-        .string()
-        .optional()
-        .meta({ description: "Another key's extract; with the scope `admin:all_keys` only." }),
-    }),
+    query: OfKey,
     responses: {
       200: {
         description: "It is gone",
