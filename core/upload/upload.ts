@@ -13,7 +13,7 @@ import { itemTable } from "#core/run/run.sql";
 import * as Key from "#core/run/source/key";
 import * as Storage from "#core/usage/storage";
 import { batches, sizes, type Times } from "#infra/limits";
-import { presign } from "./presign.ts";
+import { curlLine, presign } from "./presign.ts";
 import { uploadTable } from "./upload.sql.ts";
 
 /*
@@ -37,15 +37,13 @@ const maxBytesOf: Record<Kind, number> = {
 /** What `POST /v1/uploads` takes. */
 export const UploadRequest = z
   .strictObject({
-    file: z
-      .string()
-      .min(1)
-      .max(255)
-      .optional()
-      .meta({ description: "Your name for it; kept, never interpreted." }),
+    file: z.string().min(1).max(255).optional().meta({
+      description:
+        "Your name for it, or its path: kept, never interpreted, and what `curl` of the answer sends.",
+    }),
     mime_type: z.string().min(1).max(100).optional().meta({
       description:
-        "A hint that is kept, as in `POST /v1/extract`; the bytes decide. A media type is what is to be sent as `Content-Type`; for an extension, for anything else and without it the answer's `headers` say what is.",
+        "A hint that is kept, as in `POST /v1/extract`; the bytes decide. The answer's `headers` say what may be sent as `Content-Type`, which is not signed.",
     }),
     bytes: z.int().min(1).meta({
       description:
@@ -87,9 +85,14 @@ export const Upload = z
       description: "Takes one PUT, once, until `expires_at`. It is a secret: who has it may upload.",
     }),
     method: z.literal("PUT"),
-    headers: z
-      .record(z.string(), z.string())
-      .meta({ description: "Signed: to be sent exactly so, with the bytes as the body." }),
+    headers: z.record(z.string(), z.string()).meta({
+      description:
+        "To be sent with the bytes as the body. `Content-Length` and `If-None-Match` are signed: exactly so, or the bucket answers 403. `Content-Type` is not: another one, or none, does no harm.",
+    }),
+    curl: z.string().meta({
+      description:
+        "The PUT as a line for bash, zsh or PowerShell, with the path in `file`; without one `FILE` stands for it. Prints the bucket's status: 200. As secret as `upload_url`.",
+    }),
     expires_at: z.iso.datetime(),
     max_bytes: z.int().meta({ description: "The largest `bytes` that can be announced for this kind." }),
   })
@@ -106,8 +109,8 @@ const refPattern = /^upload_[A-Za-z0-9_-]{24}$/;
 const refBytes = 18;
 
 /**
- * Announces a picture or a manifest and answers where to put it. The signature covers type, exact length and
- * `If-None-Match: *`: nothing else fits through it, and only once. Nothing is reserved or written in the bucket.
+ * Announces a picture or a manifest and answers where to put it. The signature covers exact length and
+ * `If-None-Match: *`: nothing of another size fits through it, and only once. Nothing is reserved or written in the bucket.
  * With an `idempotencyKey`, the same payload gives the same `image_ref` for 24 hours, and the same URL while it is
  * fresh (a repeat never gets one with less than half of its time left). `data` has no row: its place is its name.
  * @throws AppError `forbidden` for `shared/` without `admin:all_keys`, and for more than the key may keep (`details.limit`);
@@ -129,8 +132,8 @@ export async function create(
     });
   }
   if (input.path !== undefined) {
-    const { bytes, path } = input;
-    const upload = await signedData(stores.bucket, caller, { bytes, path, mimeType });
+    const { bytes, path, file } = input;
+    const upload = await signedData(stores.bucket, caller, { bytes, path, mimeType, file });
     // A folder that everybody sees is nobody's.
     if (!path.startsWith("shared/")) await Storage.announce(stores.db, user, { bytes, objects: 1 });
     return { upload, replayed: false };
@@ -183,6 +186,7 @@ async function signed(bucket: Bucket.Bucket, row: Row): Promise<Upload> {
     upload_url: url,
     method: "PUT",
     headers,
+    curl: curlLine({ url, headers }, row.file ?? undefined),
     expires_at: expiresAt.toISOString(),
     max_bytes: maxBytesOf[row.kind],
   };
@@ -192,7 +196,7 @@ async function signed(bucket: Bucket.Bucket, row: Row): Promise<Upload> {
 async function signedData(
   bucket: Bucket.Bucket,
   caller: { keyId: string; allKeys?: boolean },
-  object: { bytes: number; path: string; mimeType: string },
+  object: { bytes: number; path: string; mimeType: string; file: string | undefined },
 ): Promise<Upload> {
   const shared = object.path.startsWith("shared/");
   if (shared && !caller.allKeys)
@@ -210,6 +214,7 @@ async function signedData(
     upload_url: url,
     method: "PUT",
     headers,
+    curl: curlLine({ url, headers }, object.file),
     expires_at: expiresAt.toISOString(),
     max_bytes: maxBytesOf.data,
   };

@@ -15,7 +15,7 @@ export const operations = {
   "POST /v1/uploads": operation({
     summary: "Announce a picture of up to 20 MiB, or a manifest of up to 200 MiB",
     description:
-      "Answers with a signed PUT straight to the bucket: send the bytes with exactly the headers of the answer, then use `image_ref` in `POST /v1/extract` or in a manifest, `manifest_ref` in `POST /v1/batch_extract`, or `image_key` in a manifest. The type is a hint: the bytes decide what it is when it is read. Type, length and `If-None-Match: *` are signed: the bucket refuses anything else with 403, and a second PUT with 412. Pictures and manifests are removed after a week; what was uploaded with `kind: data` stays.",
+      "Answers with a signed PUT straight to the bucket, also as a `curl` line: send the bytes with the headers of the answer, then use `image_ref` in `POST /v1/extract` or in a manifest, `manifest_ref` in `POST /v1/batch_extract`, or `image_key` in a manifest. The bytes decide what it is when it is read. Length and `If-None-Match: *` are signed: the bucket refuses another size with 403, and a second PUT with 412 (its answers are XML; `docs/large-files.md` has them with their cures). Pictures and manifests are removed after a week; what was uploaded with `kind: data` stays.",
     body: Upload.UploadRequest,
     responses: { 201: { description: "Where to put it", schema: Upload.Upload } },
     run: async ({ body, call }) => {

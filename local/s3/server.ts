@@ -7,6 +7,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { Blobs } from "#local/s3/blobs";
 import { type Call, iso, type Operation, operationOf, reply, replyXml } from "#local/s3/call";
 import { Catalog, noSuchBucket } from "#local/s3/catalog";
+import { withCure } from "#local/s3/cures";
 import { forStatus, S3Error } from "#local/s3/error";
 import type { FolderOptions } from "#local/s3/folder";
 import { listObjectsV2 } from "#local/s3/listing";
@@ -176,7 +177,30 @@ async function answer(
   const method = request.method ?? "";
   const { path, query } = parseUrl(request.url ?? "");
   const headers = joinHeaders(request);
-  const signed: SignedRequest = { method, path, query, headers };
+  const signed: SignedRequest = { method, path, query, headers: Object.assign(Object.create(null), headers) };
+  try {
+    await carryOut(signed, headers, { request, response, requestId, options, catalog, blobs });
+  } catch (error) {
+    throw withCure(error, signed);
+  }
+}
+
+interface Exchange {
+  request: IncomingMessage;
+  response: ServerResponse;
+  requestId: string;
+  options: S3Options;
+  catalog: Catalog;
+  blobs: Blobs;
+}
+
+/** @param headers - of the request, to which those that a signed URL holds are added. */
+async function carryOut(
+  signed: SignedRequest,
+  headers: Record<string, string>,
+  { request, response, requestId, options, catalog, blobs }: Exchange,
+): Promise<void> {
+  const { method, path, query } = signed;
   const { payload, presigned } = await verify(signed, options as Credentials);
   if (presigned)
     for (const [name, value] of query) {

@@ -18,7 +18,7 @@ export interface Store {
   ): Promise<S3.PutObjectCommandOutput>;
   get(Key: string, more?: Partial<S3.GetObjectCommandInput>): Promise<S3.GetObjectCommandOutput>;
   textOf(Key: string): Promise<string | undefined>;
-  /** A presigned PUT as uploads use it: type, length and If-None-Match are signed. */
+  /** A presigned PUT as uploads use it: length and If-None-Match are signed. */
   presignPut(
     Key: string,
     body: string,
@@ -65,7 +65,7 @@ export async function open(more: Partial<S3Options> = {}): Promise<Store> {
         {
           expiresIn: 60,
           ...options,
-          signableHeaders: new Set(["host", "content-type", "content-length", "if-none-match"]),
+          signableHeaders: new Set(["host", "content-length", "if-none-match"]),
           unhoistableHeaders: new Set(["if-none-match"]),
         },
       );

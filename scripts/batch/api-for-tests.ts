@@ -99,6 +99,7 @@ export async function serve(): Promise<Api> {
       upload_url: `${api.url}/bucket/${ref}`,
       method: "PUT",
       headers: { "Content-Type": "image/jpeg", "Content-Length": "1", "If-None-Match": "*" },
+      curl: "curl",
       expires_at: new Date().toISOString(),
       max_bytes: 1,
     });
