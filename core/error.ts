@@ -30,6 +30,8 @@ export interface Issue {
   /** Dotted path into the body or query; empty for the whole of it. */
   path: string;
   message: string;
+  /** Of a manifest, from 1 on; 0 where there are no lines. */
+  line?: number;
 }
 
 /**
@@ -40,6 +42,8 @@ export class AppError extends Error {
   readonly code: Code;
   readonly details: Details | undefined;
   readonly retryAfterS: number | undefined;
+  /** The field, query parameter or header that the message is about, as a dotted path; on the wire as `error.param`. */
+  readonly param: string | undefined;
   /** Whether the same call may succeed later: as the list says, unless it is known that this one will not. */
   readonly retry: boolean;
 
@@ -51,6 +55,7 @@ export class AppError extends Error {
       cause?: unknown;
       retryAfterS?: number | undefined;
       retry?: false | undefined;
+      param?: string | undefined;
     } = {},
   ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
@@ -59,6 +64,7 @@ export class AppError extends Error {
     this.details = options.details;
     this.retryAfterS = options.retryAfterS;
     this.retry = options.retry ?? codes[code].retry;
+    this.param = options.param;
   }
 
   get status(): number {
@@ -71,6 +77,18 @@ export class AppError extends Error {
       details: { ...this.details, ...details },
       cause: this.cause,
       retryAfterS: this.retryAfterS,
+      param: this.param,
+      ...(this.retry ? {} : { retry: false }),
+    });
+  }
+
+  /** The same error, said of a field: whoever judges a picture does not know by which field it came. */
+  about(param: string): AppError {
+    return new AppError(this.code, this.message, {
+      details: this.details,
+      cause: this.cause,
+      retryAfterS: this.retryAfterS,
+      param: this.param ?? param,
       ...(this.retry ? {} : { retry: false }),
     });
   }
@@ -83,7 +101,28 @@ export function from(thrown: unknown): AppError {
     : new AppError("internal", "something went wrong on our side", { cause: thrown });
 }
 
-/** A 400 with the list of what is wrong. */
-export function invalidRequest(issues: Issue[]): AppError {
-  return new AppError("invalid_request", "the request does not match the schema", { details: { issues } });
+/**
+ * A 400 with the list of what is wrong, at least one. Its message is the first of them as a sentence, which says the
+ * most about where to begin, and how many more there are.
+ * @param more.details - beside `issues`, e.g. a `reason`.
+ * @param more.count - how many there are, where `issues` holds the first of them.
+ */
+export function invalidRequest(
+  issues: readonly Issue[],
+  more: { details?: Details | undefined; cause?: unknown; count?: number } = {},
+): AppError {
+  const [first] = issues;
+  return new AppError("invalid_request", sentence(issues, more.count ?? issues.length), {
+    details: { ...more.details, issues },
+    cause: more.cause,
+    param: first?.path || undefined,
+  });
+}
+
+/** "line 3: image_ref: no such upload (and 2 more)". */
+function sentence([first]: readonly Issue[], count: number): string {
+  if (first === undefined) return "the request is not valid";
+  const { line, path, message } = first;
+  const said = [line ? `line ${line}` : "", path, message].filter(Boolean).join(": ");
+  return count > 1 ? `${said} (and ${count - 1} more)` : said;
 }

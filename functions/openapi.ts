@@ -21,8 +21,8 @@ const description = `Photos of receipts and invoices in, JSON checked against a 
 **Keys.** Send \`Authorization: Bearer <key>\` or \`X-API-Key: <key>\`. Missing, unknown, revoked and expired keys are all
 answered alike.
 
-**Errors.** Everything a function answers has the envelope \`{"error": {code, message, request_id, details}}\`. What the API
-gateway answers itself has \`{"message"}\` and a request id of its own (header \`apigw-requestid\`): a body over 10 MB or an
+**Errors.** Everything a function answers has the envelope \`{"error": {code, message, param, request_id, doc_url, details}}\`:
+\`message\` says what to change, \`param\` names the field, \`doc_url\` leads to cause and cure. What the API gateway answers itself has \`{"message"}\` and a request id of its own (header \`apigw-requestid\`): a body over 10 MB or an
 event over 6 MB (413), headers over 10 KB (431), throttling (429), a function that died (500), 30 seconds passed (503).
 An unknown path is 404, a wrong method 405 with \`Allow\`. Every GET answers a HEAD.
 

@@ -95,22 +95,27 @@ describe("extract", () => {
 describe("what went wrong is one line", () => {
   it.each([
     [
-      "our own error, with what the body lacks",
+      "our own error: its message, then the other issues",
       {
         status: 400,
         body: {
           error: {
             code: "invalid_request",
-            message: "the request does not match the schema",
+            message: "task_id: no such task (and 1 more)",
             request_id: "x",
-            details: { issues: [{ path: "task_id", message: "no such task" }] },
+            details: {
+              issues: [
+                { path: "task_id", message: "no such task" },
+                { path: "image", message: "unknown field" },
+              ],
+            },
           },
         },
       },
       {
         scope: "item",
         code: "invalid_request",
-        message: "the request does not match the schema; task_id: no such task (invalid_request)",
+        message: "task_id: no such task (and 1 more); image: unknown field (invalid_request)",
       },
     ],
     [
@@ -212,9 +217,17 @@ it("a manifest's mistakes stand one a line, each with its number", async () => {
   const issues = [1, 2, 3, 4].map((line) => ({ line, path: "custom_id", message: "is taken" }));
   const { target } = await against({
     status: 400,
-    body: { error: { code: "invalid_request", message: "bad", request_id: "x", details: { issues } } },
+    body: {
+      error: {
+        code: "invalid_request",
+        message: "line 1: custom_id: is taken (and 3 more)",
+        request_id: "x",
+        details: { issues },
+      },
+    },
   });
   await expect(Client.get(target, "/v1/me")).rejects.toThrow(
-    `bad\n${issues.map(({ line }) => `  line ${line}: custom_id: is taken`).join("\n")} (invalid_request)`,
+    "line 1: custom_id: is taken (and 3 more)\n  line 2: custom_id: is taken\n  line 3: custom_id: is taken\n" +
+      "  line 4: custom_id: is taken (invalid_request)",
   );
 });

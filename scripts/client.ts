@@ -292,12 +292,15 @@ export function failureOf(answer: Answer): CallError {
   const own = OwnError.safeParse(answer.json);
   if (own.success) {
     const { code, message, request_id: requestId, details } = own.data.error;
-    const issues = (details?.issues ?? []).map(({ line, path, message: what }) =>
-      Text.shown([line === undefined ? "" : `line ${line}`, path, what].filter(Boolean).join(": ")),
+    const all = details?.issues ?? [];
+    // The message is the first of them already.
+    const left = all[0] !== undefined && message.includes(all[0].message) ? all.slice(1) : all;
+    const issues = left.map(({ line, path, message: what }) =>
+      Text.shown([line ? `line ${line}` : "", path, what].filter(Boolean).join(": ")),
     );
     const advice = code === "unauthorized" ? "; the key is missing, wrong, revoked or expired" : "";
     const about = [code, ...(status >= 500 && requestId ? [`request ${requestId}`] : [])].join(", ");
-    const text = [Text.shown(message) + advice, ...issues].join(issues.length > fewIssues ? "\n  " : "; ");
+    const text = [Text.shown(message) + advice, ...issues].join(all.length > fewIssues ? "\n  " : "; ");
     return new CallError(`${text} (${about})`, {
       scope: serverCodes.has(code) ? "server" : "item",
       code,

@@ -104,6 +104,7 @@ async function begin(
     throw new AppError(
       "invalid_request_id",
       "request_id: 1 to 128 letters, digits, '_', '.' and '-', beginning with a letter or digit",
+      { param: "request_id" },
     );
   }
   const task = Task.get(input.task_id);

@@ -1,5 +1,5 @@
 import type * as Config from "#core/config";
-import { AppError, from } from "#core/error";
+import { type AppError, from, invalidRequest } from "#core/error";
 import * as Budget from "#core/image/budget";
 import * as Image from "#core/image/image";
 import type { Log } from "#core/log";
@@ -111,8 +111,8 @@ function ofCaller(thrown: unknown, { debug }: Work): AppError | undefined {
   if (debug?.schema_override === undefined) return undefined;
   if (!(thrown instanceof Vision.VisionError) || thrown.fault?.schemaRefused !== true) return undefined;
   const message = "the model server cannot hold an answer to this schema: leave out what is unusual in it";
-  return new AppError("invalid_request", message, {
-    details: { reason: "schema_refused", issues: [{ path: "debug.schema_override", message }] },
+  return invalidRequest([{ path: "debug.schema_override", message }], {
+    details: { reason: "schema_refused" },
   });
 }
 

@@ -1,4 +1,4 @@
-import { AppError } from "#core/error";
+import { AppError, invalidRequest } from "#core/error";
 import type { Log } from "#core/log";
 import { request } from "./connect.ts";
 import { type Address, parse, type Reason, RefusedError, resolve, type World } from "./resolve.ts";
@@ -113,9 +113,8 @@ function toAppError(thrown: unknown, timeout: AbortSignal): AppError {
     thrown instanceof RefusedError
       ? thrown
       : new RefusedError(timeout.aborted ? "url_timeout" : "url_unreachable");
-  return new AppError("invalid_request", "the picture could not be fetched", {
-    details: { reason, ...facts, issues: [{ path: "image_url", message: messages[reason] }] },
-  });
+  const message = `the picture could not be fetched: ${messages[reason]}`;
+  return invalidRequest([{ path: "image_url", message }], { details: { reason, ...facts } });
 }
 
 function tooLarge(limits: Limits, bytes: number | undefined): AppError {

@@ -208,9 +208,7 @@ async function stored(
   looking: Resolve.Looking,
 ): Promise<Source> {
   const wrong = (message: string, reason?: string) =>
-    new AppError("invalid_request", message, {
-      details: { ...(reason === undefined ? {} : { reason }), issues: [{ path: "manifest_ref", message }] },
-    });
+    invalidRequest([{ path: "manifest_ref", message }], reason === undefined ? {} : { details: { reason } });
   const uploads = await Upload.announced(services.db, looking.viewer.keyId, [manifest.ref]);
   const upload = uploads.get(manifest.ref);
   if (upload === undefined) throw wrong("there is no upload with this manifest_ref");

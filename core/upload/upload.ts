@@ -307,9 +307,7 @@ const unknown = () => new AppError("not_found", "there is no upload with this im
 
 function missing(): AppError {
   const message = "nothing has been uploaded there yet";
-  return new AppError("invalid_request", message, {
-    details: { reason: "upload_missing", issues: [{ path: "image_ref", message }] },
-  });
+  return invalidRequest([{ path: "image_ref", message }], { details: { reason: "upload_missing" } });
 }
 
 /** Removed, or another object in its place: either way it is not what was read before. */

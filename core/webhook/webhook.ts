@@ -1,6 +1,6 @@
 import * as z from "zod";
 import * as Config from "#core/config";
-import { AppError } from "#core/error";
+import { type AppError, invalidRequest } from "#core/error";
 import type { Log } from "#core/log";
 import * as Remote from "#core/remote/remote";
 import { parse, type Reason, RefusedError, resolve, type World } from "#core/remote/resolve";
@@ -65,9 +65,7 @@ export async function checkIn(
 
 function refused(log: Log, reason: string, message: string): AppError {
   log.info("webhook_refused", { reason });
-  return new AppError("invalid_request", "webhook_url cannot be called", {
-    details: { reason, issues: [{ path: "webhook_url", message }] },
-  });
+  return invalidRequest([{ path: "webhook_url", message }], { details: { reason } });
 }
 
 /**

@@ -1,6 +1,7 @@
 import type { MiddlewareObj } from "@middy/core";
 import * as AppErrors from "#core/error";
 import type { Event, Result } from "#functions/call";
+import { originOf } from "#functions/origin";
 
 /** The one place where an error becomes an answer. Last in the order, so every other onError hook finds the answer made. */
 export function errors(): MiddlewareObj<Event, Result, Error> {
@@ -20,7 +21,9 @@ export function errors(): MiddlewareObj<Event, Result, Error> {
           error: {
             code: error.code,
             message: error.message,
+            param: error.param ?? null,
             request_id: request.event.call?.requestId ?? null,
+            doc_url: `${originOf(request.event)}/docs/errors#${error.code}`,
             details: error.details ?? {},
           },
         }),

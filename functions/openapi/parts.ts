@@ -21,8 +21,16 @@ export const ErrorEnvelope = z
   .object({
     error: z.object({
       code: ErrorCode,
-      message: z.string().meta({ description: "For people; never echoes what was sent." }),
+      message: z.string().meta({
+        description:
+          "A sentence that says what to change: of several issues the first. For people; never echoes what was sent.",
+      }),
+      param: z.string().nullable().meta({
+        description:
+          "The field, query parameter or header that the message is about, as a dotted path (`manifest.0.image_ref`).",
+      }),
       request_id: z.string().nullable().meta({ description: "As in the header `X-Request-ID`." }),
+      doc_url: z.url().meta({ description: "The code's cause and cure, on the host that was called." }),
       details: z
         .record(z.string(), z.unknown())
         .meta({ description: "Facts by code: `issues[] {path, message}`, limits, scopes." }),
@@ -41,15 +49,20 @@ interface CodeText {
   when: string;
   /** An example's message and details. */
   message: string;
+  param?: string;
   details?: Record<string, unknown>;
 }
 
 const texts: Record<Code, CodeText> = {
   invalid_request: {
     when: "body, path or query does not match the schema",
-    message: "the request does not match the schema",
+    message: "image_base64: is not base64 (and 1 more)",
+    param: "image_base64",
     details: {
-      issues: [{ path: "image_base64", message: "Invalid input: expected string, received undefined" }],
+      issues: [
+        { path: "image_base64", message: "is not base64" },
+        { path: "task", message: "unknown field: did you mean `task_id`?" },
+      ],
     },
   },
   invalid_request_id: {
@@ -179,8 +192,9 @@ function errorResponse(status: number): ZodOpenApiResponseObject {
   const own = (Object.keys(codes) as Code[]).filter((code) => codes[code].status === status);
   const examples: Record<string, { summary: string; value: unknown }> = {};
   for (const code of own) {
-    const { when, message, details } = texts[code];
-    const value = { error: { code, message, request_id: "receipt-0001", details: details ?? {} } };
+    const { when, message, param = null, details = {} } = texts[code];
+    const doc_url = `https://api.example.com/docs/errors#${code}`;
+    const value = { error: { code, message, param, request_id: "receipt-0001", doc_url, details } };
     examples[code] = { summary: when, value };
   }
   const message = gatewayMessages[status];

@@ -61,6 +61,7 @@ export async function identify(
   if (wish.runId !== undefined && !Id.isRunId(wish.runId))
     throw new AppError("invalid_request_id", `run_id: ${runIdShape}`, {
       details: { issues: [{ path: "run_id", message: runIdShape }] },
+      param: "run_id",
     });
   const { keyId } = caller.principal;
   const payloadHash = hash(wish.payload);

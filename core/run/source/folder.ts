@@ -112,7 +112,7 @@ const tooMany = (how: string) =>
 function nothing(query: Query, skipped: Skip.Skipped): AppError {
   const { count, by_reason: by } = skipped;
   const files = count === 1 ? "the only file" : `the ${count} files`;
-  const [path, message] =
+  const [path, message]: [string, string] =
     count === 0
       ? ["images_dir", "no pictures: nothing lies there"]
       : by.excluded_by_glob === count
@@ -120,9 +120,8 @@ function nothing(query: Query, skipped: Skip.Skipped): AppError {
         : by.excluded_by_exts !== undefined && query.exts !== undefined
           ? ["exts", `no pictures: none of ${files} there fits glob and exts`]
           : ["images_dir", `no pictures among ${files} there`];
-  return new AppError("invalid_request", "there are no pictures for the run", {
-    details: { issues: [{ path, message }], ...(count === 0 ? {} : { skipped: { count, by_reason: by } }) },
-  });
+  const details = count === 0 ? {} : { skipped: { count, by_reason: by } };
+  return invalidRequest([{ path, message }], { details });
 }
 
 type Verdict = "take" | "look" | Skip.Reason;

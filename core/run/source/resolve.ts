@@ -1,6 +1,6 @@
 import { type SQL, sql } from "drizzle-orm";
 import * as Objects from "#core/artifact/object";
-import { AppError } from "#core/error";
+import { AppError, invalidRequest } from "#core/error";
 import { note } from "#core/key/visible";
 import type { Log } from "#core/log";
 import * as Upload from "#core/upload/upload";
@@ -199,9 +199,7 @@ export const empty: ExtractError = { line: 1, path: "", message: "the manifest h
 
 /** All that is wrong with a source, in one error: the first mistakes, and how many there are. */
 export function refused(issues: readonly ExtractError[], count = issues.length): AppError {
-  return new AppError("invalid_request", "the manifest has mistakes: nothing was started", {
-    details: { issues: firstOf(issues), issue_count: count },
-  });
+  return invalidRequest(firstOf(issues), { details: { issue_count: count }, count });
 }
 
 /** The first issues in the order of their lines. */
