@@ -2,14 +2,17 @@
  * What a function may be linked to. A link's properties carry the names of the variables that core/config.ts reads,
  * so nothing has to translate between the two.
  */
+import { host, jurisdiction } from "./jurisdiction.ts";
 import { rules } from "./lifecycle.ts";
 import { pairs } from "./queue-resources.ts";
 import { urlVariable } from "./queues.ts";
 import { type LinkName, secrets } from "./settings.ts";
 
+const where = jurisdiction(process.env);
 const bucket = new sst.cloudflare.Bucket("Bucket", {
   transform: {
-    bucket: (_args, options) => {
+    bucket: (args, options) => {
+      if (where !== "default") args.jurisdiction = where;
       // SST's own list of what a retaining stage keeps has no bucket of Cloudflare.
       options.retainOnDelete = $app.removal !== "remove";
     },
@@ -24,6 +27,7 @@ const accountId = bucket.nodes.bucket.accountId.apply((id) => {
 new cloudflare.R2BucketLifecycle("BucketLifecycle", {
   accountId,
   bucketName,
+  ...(where === "default" ? {} : { jurisdiction: where }),
   rules: rules(process.env).map(({ id, prefix, what, afterSeconds }) => {
     const transition = { condition: { type: "Age", maxAge: afterSeconds } };
     return {
@@ -46,6 +50,7 @@ if (origins.length > 0) {
   new cloudflare.R2BucketCors("BucketCors", {
     accountId,
     bucketName,
+    ...(where === "default" ? {} : { jurisdiction: where }),
     rules: [
       {
         allowed: { methods: ["PUT", "GET"], origins, headers: ["content-type", "if-none-match"] },
@@ -75,7 +80,7 @@ export const links: Record<LinkName, sst.Linkable<Record<string, unknown>>> = {
   bucket: new sst.Linkable("Storage", {
     properties: {
       S3_BUCKET: bucketName,
-      S3_ENDPOINT_URL: $interpolate`https://${accountId}.r2.cloudflarestorage.com`,
+      S3_ENDPOINT_URL: accountId.apply((id) => `https://${host(id, where)}`),
       S3_REGION: "auto",
       ...secretsOf("bucket"),
     },

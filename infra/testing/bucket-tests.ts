@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { jurisdiction } from "../jurisdiction.ts";
 import { resourceOf, resourcesOf } from "./looks.ts";
 import type { Stages } from "./stages.ts";
 import type { Synthesis } from "./synthesis.ts";
@@ -48,5 +49,21 @@ export function bucketTests(stages: () => Stages): void {
         },
       },
     ]);
+  });
+
+  test("a bucket of the EU is one in all its parts, and is reached where it exists", () => {
+    const parts = (stage: Synthesis) =>
+      ["r2Bucket:R2Bucket", "r2BucketLifecycle:R2BucketLifecycle", "r2BucketCors:R2BucketCors"].map(
+        (type) => resourcesOf(stage, `cloudflare:index/${type}`)[0]?.inputs.jurisdiction,
+      );
+    expect(parts(stages().staging)).toEqual(["eu", "eu", "eu"]);
+    expect(stages().staging.links.Storage?.properties).toMatchObject({
+      S3_ENDPOINT_URL: "https://account.eu.r2.cloudflarestorage.com",
+    });
+    expect(parts(stages().production)).toEqual([undefined, undefined, undefined]);
+    expect(stages().production.links.Storage?.properties).toMatchObject({
+      S3_ENDPOINT_URL: "https://account.r2.cloudflarestorage.com",
+    });
+    expect(() => jurisdiction({ R2_JURISDICTION: "europe" })).toThrow("one of default, eu, fedramp");
   });
 }

@@ -32,6 +32,8 @@ export const environments = {
   staging: {
     ...needed,
     S3_PREFIX: "/team/receipts/",
+    R2_JURISDICTION: "eu",
+    CORS_ALLOW_ORIGINS: "https://app.example.com",
     ITEM_MAX_CONCURRENCY: "32",
     OCRLTY_DOMAIN: "api.example.com",
     RESERVED_CONCURRENCY: "reconcile=1, single=4",

@@ -71,6 +71,13 @@ export const mutations: Mutation[] = [
     offered,
   ],
   [
+    "a bucket of the EU sought where it does not exist",
+    "infra/jurisdiction.ts",
+    'return where === "default"',
+    'return where !== "nowhere"',
+    /a bucket of the EU is one in all its parts/,
+  ],
+  [
     "a secret's value in the functions' environment",
     "infra/functions.ts",
     "    OCRLTY_STAGE: $app.stage,\n",
