@@ -1,3 +1,4 @@
+import { eq } from "drizzle-orm";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import * as Bucket from "#core/artifact/bucket";
 import { settingTable } from "#core/db/setting.sql";
@@ -10,6 +11,7 @@ import * as Upload from "#core/upload/upload";
 import { uploadTable } from "#core/upload/upload.sql";
 import * as RunStores from "#test/run-stores";
 import * as Census from "./census.ts";
+import { ownerRel } from "./owner.ts";
 import * as Storage from "./storage.ts";
 import { storageTable } from "./usage.sql.ts";
 
@@ -125,4 +127,46 @@ test("what lies there is counted by key, once an hour, whatever runs side by sid
   // Nothing of it was put there: the next walk but one knows, as the walk in between began before.
   await step(new Date(now.getTime() + 3_600_001));
   expect(await Storage.read(services.db, "key-1")).toMatchObject({ bytes: 30, objects: 3 });
+});
+
+test("a database that is not the bucket's own removes nothing from it: a new one beside an old bucket, another stage's", async () => {
+  const { services, bucket } = stores;
+  const kept = "inputs/runs/key-1/a-run-of-yesterday/0";
+  await bucket.put(kept, "picture");
+  const logged: string[] = [];
+  const log = { ...silent, error: (event: string) => logged.push(event) };
+  // The bucket has a past, this database has none.
+  const walk = (hours: number) => Census.step(services, log, new Date(later().getTime() + hours * 3_600_001));
+  for (const hours of [0, 1]) expect(await walk(hours)).toMatchObject({ removed: 0, isOver: true });
+  expect(logged).toEqual(["bucket_of_another_database", "bucket_of_another_database"]);
+  // And an owner.
+  await bucket.put(ownerRel, "another database");
+  expect(await walk(2)).toMatchObject({ removed: 0 });
+  expect(await pictures()).toEqual([kept]);
+  expect(await Storage.read(services.db, "key-1")).toMatchObject({ objects: 1 });
+  // The operator says that it is this one's.
+  const [row] = await services.db.query
+    .select()
+    .from(settingTable)
+    .where(eq(settingTable.name, "bucket_owner"));
+  await Bucket.replace(services.bucket, silent, ownerRel, {
+    body: row?.value ?? "",
+    contentType: "text/plain",
+  });
+  expect(await walk(3)).toMatchObject({ removed: 1 });
+});
+
+test("an orphan that the bucket does not let go keeps the walk from nothing else", async () => {
+  const { services, bucket } = stores;
+  await step(new Date());
+  await Promise.all(["held", "loose"].map((name) => bucket.put(`inputs/uploads/key-1/${name}`, "picture")));
+  bucket.hook.answer = ({ operation, key }) =>
+    operation === "DeleteObject" && key?.endsWith("/held") ? { status: 403 } : undefined;
+  try {
+    expect(await step()).toMatchObject({ removed: 1, isOver: true });
+  } finally {
+    bucket.hook.answer = () => undefined;
+  }
+  expect(await pictures()).toEqual(["inputs/uploads/key-1/held"]);
+  expect(await Storage.read(services.db, "key-1")).toMatchObject({ objects: 1 });
 });

@@ -6,10 +6,11 @@ import { settingTable } from "#core/db/setting.sql";
 import * as Id from "#core/id";
 import type { Log } from "#core/log";
 import * as Orphans from "#core/run/orphans";
+import * as Owner from "./owner.ts";
 
 /*
  * A walk over the whole bucket, page by page and a few pages a minute: it counts what lies there by key, and removes
- * pictures that no row knows. It begins again an hour after the last one began.
+ * pictures that no row knows, if the bucket is this database's (owner.ts). It begins again an hour after the last one began.
  */
 
 const name = "census";
@@ -27,6 +28,8 @@ const State = z.object({
   began_at: z.number(),
   /** Another one with each page, so that of two steps that see the same page one counts it. */
   mark: z.string(),
+  /** The bucket is this database's. Absent in the state of an older version, whose walk ends without removing anything. */
+  ours: z.boolean().optional(),
 });
 type State = z.output<typeof State>;
 
@@ -60,16 +63,18 @@ export async function step(
       prefix: "",
       ...(after === "" ? {} : { startAfter: after }),
     });
-    const orphans = await Orphans.among(db, found.objects, now);
-    for (let i = 0; i < orphans.length; i += removals)
-      await Promise.all(
-        orphans.slice(i, i + removals).map((rel) => Bucket.remove(services.bucket, log, rel)),
-      );
+    const ours = begins
+      ? await Owner.isOurs(services, log, { hasWalked: held !== undefined && held.ours !== false, now })
+      : held?.ours === true;
+    const orphans = ours
+      ? await removed(services.bucket, log, await Orphans.among(db, found.objects, now))
+      : [];
     counts.isOver = found.next === undefined;
     const next: State = {
       after: counts.isOver ? null : (found.objects.at(-1)?.rel ?? null),
       began_at: begins || held === undefined ? now.getTime() : held.began_at,
       mark: Id.secret(9),
+      ours,
     };
     const gone = new Set(orphans);
     const left = found.objects.filter(({ rel }) => !gone.has(rel));
@@ -81,6 +86,21 @@ export async function step(
   if (counts.removed > 0 || counts.isOver)
     log.info("census", { objects: counts.seen, orphans_removed: counts.removed, finished: counts.isOver });
   return counts;
+}
+
+/** Removes these objects. One that the bucket does not let go holds the walk up for nobody. @returns those that are gone. */
+async function removed(bucket: Bucket.Bucket, log: Log, rels: readonly string[]): Promise<string[]> {
+  const gone: string[] = [];
+  for (let i = 0; i < rels.length; i += removals) {
+    const some = rels.slice(i, i + removals);
+    const outcomes = await Promise.allSettled(some.map((rel) => Bucket.remove(bucket, log, rel)));
+    gone.push(...some.filter((_, at) => outcomes[at]?.status === "fulfilled"));
+    // It is away, not unwilling: the rest would only wait for it, too.
+    if (outcomes.every(({ status }) => status === "rejected") && i + removals < rels.length) break;
+  }
+  if (gone.length < rels.length)
+    log.error("orphans_not_removed", { objects: rels.length - gone.length, code: "storage_unavailable" });
+  return gone;
 }
 
 async function state(db: Database.Db): Promise<State | undefined> {
