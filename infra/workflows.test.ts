@@ -1,6 +1,7 @@
 import { execFile } from "node:child_process";
 import * as fs from "node:fs";
 import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { describe, expect, test } from "vitest";
@@ -105,6 +106,35 @@ describe("the workflows", () => {
       const run = promisify(execFile)("sh", ["-c", script], { env: { STAGE: stage, GITHUB_REF: ref } });
       expect(await run.then(() => 0).catch((error: { code: number }) => error.code)).toBe(isAllowed ? 0 : 1);
       expect(text).toMatch(/^ {2}deploy:\n {4}needs: allowed$/m);
+    },
+  );
+
+  const changelog =
+    "# Changes\n\n## [1.3.0]\n- newer\n\n## [1.2.0] - 2026-12-01\n- this one\n\n## [1.1.0]\n- older\n";
+  test.skipIf(process.platform === "win32").each([
+    ["orch-v1.2.0", 0, "- this one\n"],
+    ["orch-v1.2", 1, ""],
+    ["orch-v9.9.9", 1, ""],
+  ])(
+    "of %s the notes are its own section of the changelog, without one nothing is deployed",
+    async (tag, status, notes) => {
+      const text = read("deploy.yml");
+      const script = (name: string) =>
+        new RegExp(`- name: ${name}\\n(?: {8}if: .*\\n)? {8}run: \\|\\n((?: {10}.*\\n)+)`).exec(text)?.[1] ??
+        "exit 9";
+      const dir = fs.mkdtempSync(join(tmpdir(), "ocrlty-notes-"));
+      try {
+        fs.writeFileSync(join(dir, "CHANGELOG.md"), changelog);
+        const options = { cwd: dir, env: { GITHUB_REF_NAME: tag, PATH: process.env.PATH } };
+        const check = promisify(execFile)("sh", ["-c", script("A release says what changed")], options);
+        expect(await check.then(() => 0).catch((error: { code: number }) => error.code)).toBe(status);
+        const release = script("Release with its section.*").replace(/^ *gh release.*$/m, "");
+        await promisify(execFile)("sh", ["-c", release], options);
+        expect(fs.readFileSync(join(dir, "notes.md"), "utf8").trim()).toBe(notes.trim());
+      } finally {
+        fs.rmSync(dir, { recursive: true, force: true });
+      }
+      expect(text.indexOf("A release says what changed")).toBeLessThan(text.indexOf("ocrlty migrate"));
     },
   );
 
