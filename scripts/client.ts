@@ -13,6 +13,8 @@ export interface Target {
   /** May have a path of its own, such as an API Gateway stage. */
   readonly url: URL;
   readonly apiKey: string | undefined;
+  /** Where the key was found, for whoever must look for a better one: `--key`, a variable, a file. */
+  readonly keyFrom?: string | undefined;
 }
 
 export interface Request {
@@ -35,6 +37,8 @@ export interface Answer {
   /** The body, when it is JSON. */
   readonly json: unknown;
   readonly ms: number;
+  /** Who gave it. */
+  readonly server?: Target;
 }
 
 /**
@@ -50,6 +54,10 @@ export class CallError extends Error {
   readonly retryAfterMs: number | undefined;
   /** Which limit of the key a 429 or 403 is about. */
   readonly limit: Limit | undefined;
+  /** The `error` of our own envelope, as the server sent it. */
+  readonly own: Own | undefined;
+  /** Who refused. */
+  readonly server: Target | undefined;
 
   constructor(
     message: string,
@@ -60,6 +68,8 @@ export class CallError extends Error {
       cause?: unknown;
       retryAfterMs?: number | undefined;
       limit?: Limit | undefined;
+      own?: Own | undefined;
+      server?: Target | undefined;
     },
   ) {
     super(message, about.cause === undefined ? undefined : { cause: about.cause });
@@ -68,6 +78,8 @@ export class CallError extends Error {
     this.status = about.status;
     this.retryAfterMs = about.retryAfterMs;
     this.limit = about.limit;
+    this.own = about.own;
+    this.server = about.server;
   }
 
   /**
@@ -97,6 +109,15 @@ const Limit = z.object({
   requested: z.number().optional(),
 });
 type Limit = z.output<typeof Limit>;
+
+/** An `error` of ours: what is read of it, and whatever else a newer server says. */
+export interface Own {
+  readonly code: string;
+  readonly message: string;
+  readonly request_id: string | null;
+  readonly details: unknown;
+  readonly [name: string]: unknown;
+}
 
 const aboutKey: ReadonlySet<string> = new Set(["unauthorized", "forbidden"]);
 const finalCodes: ReadonlySet<string> = new Set(
@@ -156,7 +177,7 @@ export async function call(server: Target, request: Request): Promise<Answer> {
     });
     const text = await response.text();
     const ms = Math.round(performance.now() - startedAt);
-    return { status: response.status, headers: response.headers, text, json: parse(text), ms };
+    return { status: response.status, headers: response.headers, text, json: parse(text), ms, server };
   } catch (error) {
     signal?.throwIfAborted();
     throw new CallError(`${server.url.origin}: ${faultOf(error)}`, {
@@ -213,7 +234,8 @@ export async function stored(server: Target, requestId: string, signal?: AbortSi
   const failure = answer.status === 404 ? failureOf(answer) : undefined;
   // Here it says something about this id, not about the server.
   if (failure?.code === "not_found") {
-    throw new CallError(failure.message, { scope: "item", code: failure.code, status: 404 });
+    const { message, code, own } = failure;
+    throw new CallError(message, { scope: "item", code, status: 404, own });
   }
   return settled(server, answer, signal);
 }
@@ -248,6 +270,7 @@ async function settled(
       scope: "item",
       code: error.code,
       status: 200,
+      own: { details: {}, request_id: extracted.data.request_id, ...error },
     });
   // As it came: zod would put the fields it knows first.
   return answer.json as Extract;
@@ -255,10 +278,10 @@ async function settled(
 
 /** Our own error envelope, and what API Gateway answers by itself (API.md, "Errors"). */
 const OwnError = z.object({
-  error: z.object({
+  error: z.looseObject({
     code: z.string(),
     message: z.string(),
-    request_id: z.string().optional(),
+    request_id: z.string().nullish(),
     details: z
       .looseObject({
         issues: z
@@ -298,7 +321,7 @@ export function failureOf(answer: Answer): CallError {
     const issues = left.map(({ line, path, message: what }) =>
       Text.shown([line ? `line ${line}` : "", path, what].filter(Boolean).join(": ")),
     );
-    const advice = code === "unauthorized" ? "; the key is missing, wrong, revoked or expired" : "";
+    const advice = code === "unauthorized" ? adviceOnKey(answer.server) : "";
     const about = [code, ...(status >= 500 && requestId ? [`request ${requestId}`] : [])].join(", ");
     const text = [Text.shown(message) + advice, ...issues].join(all.length > fewIssues ? "\n  " : "; ");
     return new CallError(`${text} (${about})`, {
@@ -309,6 +332,8 @@ export function failureOf(answer: Answer): CallError {
         ? retryAfterS(answer, maxRetryAfterS) * 1000
         : undefined,
       limit: status === 429 || status === 403 ? Limit.safeParse(details).data : undefined,
+      own: { ...own.data.error, request_id: requestId ?? null, details: details ?? {} },
+      server: answer.server,
     });
   }
   const gateway = GatewayError.safeParse(answer.json);
@@ -322,6 +347,13 @@ export function failureOf(answer: Answer): CallError {
     });
   }
   return oddAnswer(answer);
+}
+
+/** Which key was refused; which one would not be is for the server's own machine to say (server.ts). */
+function adviceOnKey(server: Target | undefined): string {
+  if (server !== undefined && server.apiKey === undefined) return "; no key was sent";
+  const from = server?.keyFrom === undefined ? "" : ` from ${server.keyFrom}`;
+  return `; the key${from} is wrong, revoked or expired`;
 }
 
 /** Not this API at all: a proxy's page, another program, a redirect. */

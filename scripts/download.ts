@@ -35,6 +35,7 @@ export async function open(
     text,
     json: parse(text),
     ms: 0,
+    server,
   };
   if (response.status !== 200) throw Client.failureOf(answer);
   const signed = Signed.safeParse(answer.json);

@@ -1,3 +1,4 @@
+#!/usr/bin/env node
 /**
  * What every `npm run` starts: installs the packages once, then runs the entry on Node 24.
  * Plain JavaScript for Node 18 and newer without packages, because it runs before any are there, in any shell.
@@ -16,9 +17,25 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
  * package and leaves that folder in INIT_CWD.
  */
 const entries = {
-  start: { file: "local/main.ts" },
-  dev: { file: "local/main.ts", args: ["--watch"] },
-  test: { file: "scripts/check.ts" },
+  start: {
+    file: "local/main.ts",
+    about: "the API on this machine: http://127.0.0.1:8080, or the port that PORT says",
+    example: "PORT=0 npx ocrlty start",
+    exits: "130 after Ctrl-C, 0 after SIGTERM, 2 when it does not start",
+  },
+  dev: {
+    file: "local/main.ts",
+    args: ["--watch"],
+    about: "the same, with changed code loaded as you save",
+    example: "npx ocrlty dev",
+    exits: "130 after Ctrl-C, 0 after SIGTERM, 2 when it does not start",
+  },
+  test: {
+    file: "scripts/check.ts",
+    about: "lint, types and tests; the last line is the number of those that passed and failed",
+    example: "npx ocrlty test core/key",
+    exits: "0 all passed, 1 something failed",
+  },
   extract: { file: "scripts/ocrlty.ts", args: ["extract"], at: "caller" },
   keys: { file: "scripts/ocrlty.ts", args: ["keys"], at: "caller" },
   smoke: { file: "scripts/ocrlty.ts", args: ["smoke"], at: "caller" },
@@ -28,6 +45,20 @@ const entries = {
   bench: { file: "bench/run.ts" },
   "eval:stand-in": { file: "bench/eval-stand-in.ts", at: "caller" },
 };
+
+/** What an entry says for itself; the commands of the program have a help of their own. */
+function help(name, { about, example, exits }) {
+  process.stdout.write(`Usage: npx ocrlty ${name}
+
+${about}
+
+Example:
+  ${example}
+
+Exit status: ${exits}.
+`);
+  return 0;
+}
 
 /** A person who asked for something impossible, or a machine that lacks something: one line, exit status 2. */
 class LaunchError extends Error {
@@ -48,10 +79,10 @@ const sameSignalMs = 1000;
 
 async function main() {
   const [name = "", ...args] = process.argv.slice(2);
-  const entry = Object.hasOwn(entries, name) ? entries[name] : undefined;
-  if (!entry) throw new LaunchError(`unknown entry "${name}"; there are ${Object.keys(entries).join(", ")}`);
+  if (args[0] === "--help" && entries[name]?.about) return help(name, entries[name]);
   await install();
-  return run(entry, args);
+  // `npx ocrlty` calls this file by the program's name: what is no entry is a command of the program.
+  return Object.hasOwn(entries, name) ? run(entries[name], args) : run(entries.ocrlty, process.argv.slice(2));
 }
 
 // --- packages ------------------------------------------------------------------------------------------------
@@ -255,7 +286,7 @@ async function run(entry, args) {
       ],
       {
         cwd: cwd ?? (entry.at === "caller" ? process.cwd() : root),
-        env: { ...process.env, OCRLTY_LAUNCHER_PID: `${process.pid}` },
+        env: { ...process.env, ...program(), OCRLTY_LAUNCHER_PID: `${process.pid}` },
         // The channel carries no messages: when we are killed it closes, and the child stops too (launched.ts).
         stdio: ["inherit", "inherit", "inherit", "ipc"],
       },
@@ -270,6 +301,12 @@ async function run(entry, args) {
   throw new LaunchError(
     `OCRlty needs Node 24 here (22.18 or newer will do), this is ${process.version}: install it from https://nodejs.org`,
   );
+}
+
+/** How the command was typed, for the lines that say what to type next. */
+function program() {
+  const { npm_lifecycle_event: script } = process.env;
+  return script === "npx" ? { OCRLTY_PROGRAM: "npx ocrlty" } : {};
 }
 
 /** Nodes that can run TypeScript as it is, best first (DESIGN.md, "Commands"). */

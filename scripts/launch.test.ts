@@ -128,10 +128,16 @@ describe("the entry", () => {
     expect(stdout).toContain(`args ["extract","exit"] cwd ${fs.realpathSync(caller)}`);
   });
 
-  it("an unknown one is one line and exit status 2", async () => {
-    const { status, stdout, stderr } = await launch(["nonsense"]).ended;
-    expect({ status, stdout }).toEqual({ status: 2, stdout: "" });
-    expect(stderr).toMatch(/^error: unknown entry "nonsense".*\n$/);
+  it("what is none is a command of the program, as npx calls it", async () => {
+    write("scripts/ocrlty.ts", entry);
+    const { stdout } = await launch(["batch", "--wrong"]).ended;
+    expect(stdout).toContain('args ["batch","--wrong"]');
+  });
+
+  it("says what it is, and starts nothing", async () => {
+    const { status, stdout } = await launch(["start", "--help"]).ended;
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/^Usage: npx ocrlty start\n[\s\S]*Example:\n {2}\S.*\n\nExit status: 130 /);
   });
 });
 

@@ -4,6 +4,7 @@ import { loadEnv } from "#local/home";
 import { exit } from "#scripts/context";
 import { withLinks } from "#scripts/links";
 import { run } from "#scripts/program";
+import * as Terminal from "#scripts/terminal";
 
 const interrupted = new AbortController();
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"]) {
@@ -28,5 +29,7 @@ process.exitCode = await run(process.argv.slice(2), {
   out: (text) => process.stdout.write(text),
   say: (line) => process.stderr.write(`${line}\n`),
   terminal: process.stderr.isTTY ? process.stderr : undefined,
+  ...Terminal.of(process.env, process.stdout, process.stderr),
+  program: process.env.OCRLTY_PROGRAM || undefined,
   stdin: () => buffer(process.stdin),
 });

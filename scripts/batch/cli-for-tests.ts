@@ -12,7 +12,12 @@ export interface Cli {
   read(name: string): string;
   run(
     args: string[],
-    options?: { env?: Record<string, string>; signal?: AbortSignal; onSay?: (line: string) => void },
+    options?: {
+      env?: Record<string, string>;
+      signal?: AbortSignal;
+      stdin?: string;
+      onSay?: (line: string) => void;
+    },
   ): Promise<{ status: number; stdout: string; stderr: string }>;
   remove(): void;
 }
@@ -45,7 +50,7 @@ export function open(): Cli {
           stderr += `${line}\n`;
           options.onSay?.(line);
         },
-        stdin: async () => Buffer.alloc(0),
+        stdin: async () => Buffer.from(options.stdin ?? ""),
       };
       const status = await run(args, context);
       return { status, stdout, stderr };

@@ -8,6 +8,7 @@ import type { Log } from "#core/log";
 import { dataRoot, shapeProblem } from "#core/run/source/key";
 import { home } from "#local/home";
 import { type Context, UsageError } from "#scripts/context";
+import * as Profile from "#scripts/profile";
 import * as Server from "#scripts/server";
 
 export interface Listed {
@@ -30,7 +31,7 @@ export async function withBucket<T>(
 ): Promise<T> {
   if (context.env.S3_BUCKET) return use(context, Config.withAliases(context.env).env, work);
   // The loop of this folder, whatever server OCRLTY_URL names: that one's bucket is not known here.
-  const server = await Server.connect({ ...context, env: { ...context.env, OCRLTY_URL: undefined } });
+  const server = await Server.connect(context, { profile: Profile.local });
   try {
     const folder = home(context.env);
     const url = read(folder.file("bucket-url"));

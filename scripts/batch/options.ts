@@ -6,14 +6,19 @@ export interface Common {
   json?: boolean;
   url?: string;
   key?: string;
+  profile?: string;
 }
 
-/** `--json`, `--url` and `--key`. */
-export function common(command: Command): Command {
+/** `--json`, `--url`, `--key` and `--profile`. */
+export function common(command: Command, json = "JSON on stdout"): Command {
   return command
-    .option("--json", "JSON on stdout")
-    .option("--url <url>", "the server (default: OCRLTY_URL, else the local loop)")
-    .option("--key <key>", "its API key (default: OCRLTY_API_KEY, else the local loop's own)");
+    .option("--json", json)
+    .option("--url <url>", "the server (default: OCRLTY_URL, else the profile in use, else the local loop)")
+    .option(
+      "--key <key>",
+      "its API key (default: OCRLTY_API_KEY, else the profile's or the local loop's own)",
+    )
+    .option("--profile <name>", "a server of `profile list`, with its key (default: OCRLTY_PROFILE)");
 }
 
 /** A whole number from 1 on, or undefined when the option was not given. Throws UsageError. */

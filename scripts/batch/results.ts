@@ -186,21 +186,21 @@ async function* itemsOf(source: Readable): AsyncGenerator<Run.Item> {
 
 /** Items as a table, with the first single values of the task. */
 export async function printItems(
-  context: Pick<Context, "out">,
+  context: Pick<Context, "out" | "columns">,
   items: AsyncIterable<Run.Item>,
   fields: readonly string[],
 ): Promise<void> {
   const columns = fields.filter((path) => !/[.[]/.test(path)).slice(0, shownFields);
   const rows: string[][] = [["ITEM", "STATUS", ...columns.map((column) => column.toUpperCase())]];
-  let widths: number[] | undefined;
+  let layout: Table.Layout | undefined;
   const flush = () => {
-    widths ??= Table.widthsOf(rows);
-    for (const row of rows) context.out(Table.line(row, widths));
+    layout ??= Table.layout(rows, context);
+    for (const row of rows) context.out(Table.line(row, layout));
     rows.length = 0;
   };
   for await (const item of items) {
     rows.push(rowOf(item, columns));
-    if (widths !== undefined || rows.length > measured) flush();
+    if (layout !== undefined || rows.length > measured) flush();
   }
   flush();
 }

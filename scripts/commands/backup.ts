@@ -7,11 +7,13 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Command, Option } from "commander";
 import * as z from "zod";
 import * as Verify from "#core/backup/verify";
+import * as Options from "#scripts/batch/options";
 import * as Client from "#scripts/client";
 import { type Context, type Exit, exit, UsageError } from "#scripts/context";
+import * as Help from "#scripts/help";
 import * as Server from "#scripts/server";
 
-interface Options {
+interface BackupOptions extends Options.Common {
   out?: string;
   from?: string;
   to?: string;
@@ -19,52 +21,56 @@ interface Options {
   keyId?: string;
   verify?: boolean;
   force?: boolean;
-  json?: boolean;
-  url?: string;
-  key?: string;
 }
 
-const examples = `
+const about = `
 The archive holds the artifacts under their keys and, last, manifest.jsonl with the size and sha256 of each. Any tar
-reads it. The server must run with DEBUG_MODE=1; the key needs debug:read_raw, and one with admin:all_keys gets everybody's.
+reads it. The server must run with DEBUG_MODE=1; the key needs debug:read_raw, and one with admin:all_keys gets everybody's.`;
 
-Examples:
-  npm run ocrlty -- backup --out backup.tar.gz --verify
-  npm run ocrlty -- backup --out november.tar.gz --from 2026-11-01 --to 2026-11-30 --kind extracts
-  npm run ocrlty -- backup verify backup.tar.gz
-
-Exit status: 0 done, 1 the archive does not agree with its manifest, 2 usage, server or network, 130 interrupted.`;
+const exits = {
+  0: "done",
+  1: "the archive does not agree with its manifest",
+  2: "usage, server or network",
+  130: "interrupted",
+};
 
 /** `backup --out FILE`: downloads a backup of the artifacts; `backup verify FILE` looks at one that is there. */
 export function command(context: Context, done: (status: Exit) => void): Command {
-  return new Command("backup")
+  const backups = new Command("backup")
     .description("download a backup of the artifacts, and check it (GET /v1/debug/artifacts/backup.tar.gz)")
-    .option("--out <file>", "where to write the tar.gz (needed)")
+    .option("--out <file>", "required: where to write the tar.gz")
     .option("--from <day>", "first UTC day, as 2026-11-23")
     .option("--to <day>", "last UTC day")
     .addOption(new Option("--kind <kind>", "only these").choices(["extracts", "batches", "evals"]))
     .option("--key-id <id>", "only this key's artifacts")
     .option("--verify", "compare every artifact with the manifest")
     .option("--force", "write over a file that is there")
-    .option("--json", "the result on one line of JSON")
-    .option("--url <url>", "the server (default: OCRLTY_URL, else the local loop)")
-    .option("--key <key>", "its API key (default: OCRLTY_API_KEY, else the local loop's own)")
-    .addHelpText("after", examples)
-    .action(async (options: Options) => done(await backup(context, options)))
-    .addCommand(
-      new Command("verify")
-        .description("compare a backup that is there with its manifest")
-        .argument("<file>", "the tar.gz")
-        .option("--json", "the result on one line of JSON")
-        .action(async (file: string, { json }: { json?: boolean }) => {
-          const path = resolve(context.cwd, file);
-          if (!fs.existsSync(path)) throw new UsageError(`${file} does not exist`);
-          done(report(context, { file }, await verify(path), json));
-        }),
-    );
+    .action(async (options: BackupOptions) => done(await backup(context, options)));
+  Help.add(Options.common(backups, "the result on one line of JSON"), {
+    about,
+    examples: [
+      "npm run ocrlty -- backup --out backup.tar.gz --verify",
+      "npm run ocrlty -- backup --out november.tar.gz --from 2026-11-01 --to 2026-11-30 --kind extracts",
+      "npm run ocrlty -- backup verify backup.tar.gz",
+    ],
+    exits,
+  });
+  return backups.addCommand(
+    Help.add(new Command("verify").description("compare a backup that is there with its manifest"), {
+      examples: ["npm run ocrlty -- backup verify backup.tar.gz"],
+      exits,
+    })
+      .argument("<file>", "the tar.gz")
+      .option("--json", "the result on one line of JSON")
+      .action(async (file: string, { json }: { json?: boolean }) => {
+        const path = resolve(context.cwd, file);
+        if (!fs.existsSync(path)) throw new UsageError(`${file} does not exist`);
+        done(report(context, { file }, await verify(path), json));
+      }),
+  );
 }
 
-async function backup(context: Context, options: Options): Promise<Exit> {
+async function backup(context: Context, options: BackupOptions): Promise<Exit> {
   // Not a required option of commander's: `backup verify` would need it, too.
   if (options.out === undefined) throw new UsageError("name the file to write: --out backup.tar.gz");
   const path = resolve(context.cwd, options.out);
@@ -118,7 +124,7 @@ function report(
   return ok ? exit.ok : exit.items;
 }
 
-function query({ from, to, kind, keyId }: Options): string {
+function query({ from, to, kind, keyId }: BackupOptions): string {
   const given = Object.entries({ from, to, kind, key_id: keyId }).filter(
     (pair): pair is [string, string] => pair[1] !== undefined,
   );
@@ -164,7 +170,7 @@ async function archive(context: Context, server: Client.Target, search: string):
   for (let told = -1; ; ) {
     const response = await open(context, url, headers);
     if (response.status === 200 && !response.headers.get("content-type")?.includes("json")) return response;
-    const answer = await answerOf(response);
+    const answer = { ...(await answerOf(response)), server };
     const signed = Signed.safeParse(answer.json);
     if (response.status === 200 && signed.success) return signedArchive(context, new URL(signed.data.url));
     const running = Running.safeParse(answer.json);

@@ -15,6 +15,8 @@ import * as Send from "#scripts/batch/send";
 import * as State from "#scripts/batch/state";
 import * as Client from "#scripts/client";
 import { type Context, type Exit, exit, UsageError } from "#scripts/context";
+import * as Help from "#scripts/help";
+import * as Profile from "#scripts/profile";
 import * as Server from "#scripts/server";
 import * as Table from "#scripts/table";
 import * as Text from "#scripts/text";
@@ -32,7 +34,7 @@ interface BatchOptions extends Options.Common, Results.TableOptions {
   force?: boolean;
 }
 
-const examples = `
+const about = `
 A folder's pictures (JPEG, PNG, WebP, TIFF, GIF by their first bytes, whatever they are called; with subfolders) are
 uploaded and become one run; each item's "file" is its path in the folder. All else is left out and counted by reason:
 documents that are not read, hidden files, links that lead out of the folder. A manifest is a .jsonl file: lines such
@@ -41,46 +43,57 @@ as {"path":"a.jpg","custom_id":"17"}, with paths relative to it, or {"image_ref"
 
 Ctrl-C stops waiting, not the run: what there is so far goes to --out, and the command that takes it up again is shown.
 Without --out the results are a table on stdout; with --json they are a line of JSON an item. A .csv gets a second
-file beside it, x.line_items.csv, when the task has line items.
+file beside it, x.line_items.csv, when the task has line items.`;
 
-Examples:
-  npm run ocrlty -- batch samples --out results.csv
-  npm run ocrlty -- batch receipts.jsonl --task receipt_v1 --concurrency 16 --out results.jsonl
-  npm run ocrlty -- batch scans --no-wait
-  npm run ocrlty -- batch --resume batch-20261123-101500-x3f9
-
-Exit status: 0 all read, 1 items failed or a document was left out, 2 usage, server or network, 130 interrupted.`;
+const help = {
+  about,
+  examples: [
+    "npm run ocrlty -- batch samples --out results.csv",
+    "npm run ocrlty -- batch receipts.jsonl --task receipt_v1 --concurrency 16 --out results.jsonl",
+    "npm run ocrlty -- batch scans --no-wait",
+    "npm run ocrlty -- batch --resume batch-20261123-101500-x3f9",
+  ],
+  exits: {
+    0: "all read",
+    1: "items failed or a document was left out",
+    2: "usage, server or network",
+    130: "interrupted",
+  },
+};
 
 /** `batch DIR|MANIFEST`: many pictures as one run. `done` gets the exit status. */
 export function command(context: Context, done: (status: Exit) => void): Command {
-  return Options.common(
-    Results.tableOptions(
-      new Command("batch")
-        .description("read a folder of pictures, or those of a manifest, as one run (POST /v1/batch_extract)")
-        .argument("[source]", "a folder, or a .jsonl manifest")
-        .option("--task <id>", "what to read (default: receipt_fields_v1)")
-        .option(
-          "--concurrency <n>",
-          `items at the model server at once, 1 to ${Limits.batches.maxConcurrency} (default: 4)`,
-        )
-        .option("--run-id <id>", "your own id of the run")
-        .option("--out <file>", "write the results to this .csv, .tsv, .jsonl or .json")
-        .option("--force", "write over a file that is there")
-        .option("--keep-inputs", "keep the pictures on the server until the run is deleted, for reruns")
-        .option("--webhook <url>", "an https address that is called when the run has ended")
-        .option("--limit <n>", "only the first so many pictures")
-        .option("--no-wait", "start the run and do not wait for it")
-        .option("--resume <run-id>", "take up a batch that was interrupted"),
-    ),
-  )
-    .addHelpText("after", examples)
-    .action(async (source: string | undefined, options: BatchOptions) =>
-      done(
-        options.resume === undefined
-          ? await begin(context, source, options)
-          : await resume(context, source, options.resume, options),
+  return Help.add(
+    Options.common(
+      Results.tableOptions(
+        new Command("batch")
+          .description(
+            "read a folder of pictures, or those of a manifest, as one run (POST /v1/batch_extract)",
+          )
+          .argument("[source]", "a folder, or a .jsonl manifest")
+          .option("--task <id>", "what to read (default: receipt_fields_v1)")
+          .option(
+            "--concurrency <n>",
+            `items at the model server at once, 1 to ${Limits.batches.maxConcurrency} (default: 4)`,
+          )
+          .option("--run-id <id>", "your own id of the run")
+          .option("--out <file>", "write the results to this .csv, .tsv, .jsonl or .json")
+          .option("--force", "write over a file that is there")
+          .option("--keep-inputs", "keep the pictures on the server until the run is deleted, for reruns")
+          .option("--webhook <url>", "an https address that is called when the run has ended")
+          .option("--limit <n>", "only the first so many pictures")
+          .option("--no-wait", "start the run and do not wait for it")
+          .option("--resume <run-id>", "take up a batch that was interrupted"),
       ),
-    );
+    ),
+    help,
+  ).action(async (source: string | undefined, options: BatchOptions) =>
+    done(
+      options.resume === undefined
+        ? await begin(context, source, options)
+        : await resume(context, source, options.resume, options),
+    ),
+  );
 }
 
 async function begin(context: Context, source: string | undefined, options: BatchOptions): Promise<Exit> {
@@ -195,17 +208,23 @@ function foreign(runId: string): State.State {
 function whereTo(
   context: Context,
   { server }: State.State,
-  { url, key }: BatchOptions,
+  wish: BatchOptions,
 ): Parameters<typeof Server.connect> {
-  if (server === "" || url !== undefined) return [context, { url, key }];
-  // The local loop's, whatever OCRLTY_URL says by now.
-  if (server === null) return [{ ...context, env: { ...context.env, OCRLTY_URL: undefined } }, { key }];
-  const set = context.env.OCRLTY_URL;
-  const isSet = set !== undefined && set !== "" && Client.target(set, undefined).url.href === server;
-  if (!isSet && key === undefined)
+  const { url, key, profile } = wish;
+  if (server === "" || url !== undefined || profile !== undefined) return [context, wish];
+  // The local loop's, whatever else is set by now.
+  if (server === null) return [context, { key, profile: Profile.local }];
+  const set = Server.named(context, {});
+  if (set !== undefined && isSame(set.address, server)) return [context, { key }];
+  const profiles = Object.entries(Profile.load(context.env).profiles);
+  const known = profiles.find(([, each]) => isSame(each.url, server))?.[0];
+  if (known !== undefined) return [context, { key, profile: known }];
+  if (key === undefined)
     throw new UsageError(`this batch was sent to ${server}: add --url and --key, or set OCRLTY_URL`);
   return [context, { url: server, key }];
 }
+
+const isSame = (address: string, href: string) => Client.target(address, undefined).url.href === href;
 
 function requestOf(context: Context, options: BatchOptions): State.State["options"] {
   const { maxConcurrency } = Limits.batches;

@@ -2,14 +2,18 @@ import { Command } from "commander";
 import * as Options from "#scripts/batch/options";
 import * as Run from "#scripts/batch/run";
 import { type Context, type Exit, exit } from "#scripts/context";
+import * as Help from "#scripts/help";
 import * as Server from "#scripts/server";
 
 /** `cancel ID`: nothing new is started; what is in flight ends as it does. */
 export function command(context: Context, done: (status: Exit) => void): Command {
-  return Options.owned(
-    new Command("cancel")
-      .description("cancel a run: items not begun become canceled (POST /v1/runs/{run_id}/cancel)")
-      .argument("<run-id>", "the run's id"),
+  return Help.add(
+    Options.owned(
+      new Command("cancel")
+        .description("cancel a run: items not begun become canceled (POST /v1/runs/{run_id}/cancel)")
+        .argument("<run-id>", "the run's id"),
+    ),
+    { examples: ["npm run ocrlty -- cancel batch-20261123-101500-x3f9"], exits: Help.callExits },
   ).action(async (runId: string, options: Options.Owned) => {
     const wanted = { runId, keyId: options.keyId };
     const server = await Server.connect(context, options);

@@ -14,6 +14,7 @@ import { onceInAWhile } from "#scripts/batch/retry";
 import * as Run from "#scripts/batch/run";
 import * as Upload from "#scripts/batch/upload";
 import { type Context, type Exit, exit, UsageError } from "#scripts/context";
+import * as Help from "#scripts/help";
 import * as Server from "#scripts/server";
 import * as Table from "#scripts/table";
 import * as Text from "#scripts/text";
@@ -23,45 +24,46 @@ interface PutOptions extends Options.Common {
   shared?: boolean;
 }
 
-const examples = `
+const about = `
 \`put\` goes through the API, like any upload: into the key's own folder, or with --shared and the scope admin:all_keys into the one
 that every key sees. What is there already stays as it is: nothing is ever written over. A run reads such a folder with
 "images_dir". What is no picture by its first bytes is left out and counted by reason. \`ls\` and \`rm\` have no route in the API: they use the bucket itself, that of S3_BUCKET (a stage's under
-\`npx sst shell\`), else the local loop's; they see the folders of all keys.
+\`npx sst shell\`), else the local loop's; they see the folders of all keys.`;
 
-Examples:
-  npm run ocrlty -- data put receipts --as november
-  npm run ocrlty -- data ls shared/
-  npx sst shell --stage production -- node scripts/launch.mjs ocrlty data rm client-1/november --yes
-
-Exit status: 0 done, 1 a document left out, or files left there, 2 usage, server, bucket or network, 130 interrupted.`;
+const exits = { 0: "done", 2: "usage, server, bucket or network", 130: "interrupted" };
+const examples = {
+  put: ["npm run ocrlty -- data put receipts --as november"],
+  ls: ["npm run ocrlty -- data ls shared/"],
+  rm: ["npx sst shell --stage production -- node scripts/launch.mjs ocrlty data rm client-1/november --yes"],
+};
 
 /** `data put|ls|rm`: pictures that belong to no run, for \`images_dir\` and \`image_key\`. */
 export function command(context: Context, done: (status: Exit) => void): Command {
-  const data = new Command("data")
-    .description("pictures that stay in the bucket, for runs over a folder (images_dir)")
-    .addHelpText("after", examples);
+  const data = Help.add(
+    new Command("data").description("pictures that stay in the bucket, for runs over a folder (images_dir)"),
+    { about, examples: Object.values(examples).flat(), exits },
+  );
+  const verb = (name: keyof typeof examples, description: string, more: object = {}) =>
+    Help.add(data.command(name).description(description), {
+      about,
+      examples: examples[name],
+      exits: { ...exits, ...more },
+    });
   Options.common(
-    data
-      .command("put")
-      .description("upload the pictures of a folder, with its subfolders")
+    verb("put", "upload the pictures of a folder, with its subfolders", { 1: "a document was left out" })
       .argument("<dir>", "the folder")
       .option("--as <name>", "what it is called there (default: the folder's own name)")
       .option("--shared", "where every key sees it (admin:all_keys)"),
   ).action(async (dir: string, options: PutOptions) => done(await put(context, dir, options)));
-  data
-    .command("ls")
-    .description("what is there, read from the bucket itself")
+  verb("ls", "what is there, read from the bucket itself")
     .argument("[prefix]", "only keys that begin so: shared/, client-1/november")
     .option("--json", "a line of JSON a picture")
     .action(async (prefix: string | undefined, options: { json?: boolean }) =>
       done(await ls(context, prefix ?? "", options)),
     );
-  data
-    .command("rm")
-    .description("remove a folder or a picture from the bucket itself")
+  verb("rm", "remove a folder or a picture from the bucket itself", { 1: "files are left there" })
     .argument("<name>", "as ls shows it: client-1/november")
-    .option("--yes", "needed: nothing of it can be had back")
+    .option("--yes", "required: nothing of it can be had back")
     .option("--json", "the result on one line of JSON")
     .action(async (name: string, options: { yes?: boolean; json?: boolean }) =>
       done(await rm(context, name, options)),

@@ -4,6 +4,7 @@ import * as Options from "#scripts/batch/options";
 import { patiently } from "#scripts/batch/retry";
 import * as Run from "#scripts/batch/run";
 import { type Context, type Exit, exit, UsageError } from "#scripts/context";
+import * as Help from "#scripts/help";
 import * as Server from "#scripts/server";
 import * as Text from "#scripts/text";
 
@@ -18,13 +19,19 @@ const awayMs = 2 * 60_000;
 
 /** `delete ID --yes`: the run with its artifacts, results, kept pictures. A large one is waited for. */
 export function command(context: Context, done: (status: Exit) => void): Command {
-  return Options.owned(
-    new Command("delete")
-      .description(
-        "delete a run for good, with its artifacts, results and kept pictures (DELETE /v1/runs/{run_id})",
-      )
-      .argument("<run-id>", "the run's id")
-      .option("--yes", "needed: nothing of it can be had back, and the id stays taken"),
+  return Help.add(
+    Options.owned(
+      new Command("delete")
+        .description(
+          "delete a run for good, with its artifacts, results and kept pictures (DELETE /v1/runs/{run_id})",
+        )
+        .argument("<run-id>", "the run's id")
+        .option("--yes", "required: nothing of it can be had back, and the id stays taken"),
+    ),
+    {
+      examples: ["npm run ocrlty -- delete batch-20261123-101500-x3f9 --yes"],
+      exits: Help.callExits,
+    },
   ).action(async (runId: string, options: DeleteOptions) => {
     if (!options.yes)
       throw new UsageError(`this deletes ${runId} with its artifacts and results for good: add --yes`);

@@ -1,45 +1,50 @@
-import { Command, Option } from "commander";
+import { Command } from "commander";
 import { ofPages, told, Warning } from "#core/extraction/warning";
+import * as Options from "#scripts/batch/options";
 import * as Client from "#scripts/client";
 import { type Context, type Exit, exit, UsageError } from "#scripts/context";
+import * as Failure from "#scripts/failure";
+import * as Help from "#scripts/help";
 import * as Picture from "#scripts/picture";
 import * as Server from "#scripts/server";
 import * as Text from "#scripts/text";
 
-interface Options {
+interface ExtractOptions extends Options.Common {
   task?: string;
-  json?: boolean;
   requestId?: string;
   get?: boolean;
-  url?: string;
-  key?: string;
 }
 
-const examples = `
+const about = `
 One file: its answer as indented JSON. Several, or --json: one line of JSON a file, in their order, each with its
-"file"; one that failed has an "error" there. Everything else goes to stderr, "warnings" in words among it.
-
-Examples:
-  npm run extract -- samples/receipt.jpg
-  npm run extract -- --task receipt_v1 "photos/*.jpg"
-  npm run -s extract -- receipt.jpg | jq .result.total
-  npm run extract -- --get 6f1c…          the answer again, by its request_id
-
-Exit status: 0 all read, 1 some files failed, 2 usage, server or network, 130 interrupted.`;
+"file"; one that failed has an "error" there. Everything else goes to stderr, "warnings" in words among it.`;
 
 /** `extract FILE…`: the main job. `done` gets the exit status. */
 export function command(context: Context, done: (status: Exit) => void): Command {
-  return new Command("extract")
-    .description("read receipts and invoices: pictures in, checked JSON out")
-    .argument("<file...>", 'picture files or patterns ("-" is stdin); with --get request ids')
-    .option("--task <id>", "what to read (default: receipt_fields_v1)")
-    .option("--json", "one line of JSON a file, failed ones included")
-    .option("--request-id <id>", "your own id of this extract: the same id and picture give the same answer")
-    .option("--get", "print stored extracts instead of reading pictures")
-    .option("--url <url>", "the server (default: OCRLTY_URL, else the local loop)")
-    .addOption(new Option("--key <key>", "its API key (default: OCRLTY_API_KEY, else the local loop's own)"))
-    .addHelpText("after", examples)
-    .action(async (args: string[], options: Options) => done(await run(context, args, options)));
+  return Help.add(
+    Options.common(
+      new Command("extract")
+        .description("read receipts and invoices: pictures in, checked JSON out")
+        .argument("<file...>", 'picture files or patterns ("-" is stdin); with --get request ids')
+        .option("--task <id>", "what to read (default: receipt_fields_v1)")
+        .option(
+          "--request-id <id>",
+          "your own id of this extract: the same id and picture give the same answer",
+        )
+        .option("--get", "print stored extracts instead of reading pictures"),
+      "one line of JSON a file, failed ones included",
+    ),
+    {
+      about,
+      examples: [
+        "npm run extract -- samples/receipt.jpg",
+        'npm run extract -- --task receipt_v1 "photos/*.jpg"',
+        "npm run -s extract -- receipt.jpg | jq .result.total",
+        "npm run extract -- --get 6f1c…          the answer again, by its request_id",
+      ],
+      exits: { 0: "all read", 1: "some files failed", 2: "usage, server or network", 130: "interrupted" },
+    },
+  ).action(async (args: string[], options: ExtractOptions) => done(await run(context, args, options)));
 }
 
 interface Job {
@@ -50,19 +55,23 @@ interface Job {
   ask(server: Server.Server): Promise<Client.Extract>;
 }
 
-async function run(context: Context, args: string[], options: Options): Promise<Exit> {
+async function run(context: Context, args: string[], options: ExtractOptions): Promise<Exit> {
   const jobs = options.get ? args.map((id) => readAgain(id, context)) : readPictures(args, options, context);
   if (options.requestId !== undefined && (jobs.length > 1 || options.get)) {
     throw new UsageError("--request-id goes with one file");
   }
+  const lines = options.json === true || jobs.length > 1;
   if (jobs.every((job) => job.problem)) {
-    for (const job of jobs) context.say(`error: ${Text.shown(job.name)} ${job.problem?.message}`);
+    for (const { name, problem } of jobs) {
+      context.say(`error: ${Text.shown(name)} ${problem?.message}`);
+      if (lines && problem !== undefined) context.out(lineOf(name, unreadable(problem)));
+    }
     return exit.failed;
   }
   const server = await Server.connect(context, options);
   try {
     return await ask(context, server, jobs, {
-      lines: options.json === true || jobs.length > 1,
+      lines,
       again: !options.get,
     });
   } finally {
@@ -96,11 +105,7 @@ async function ask(
       if (reason === undefined) throw error;
       failed += 1;
       context.say(`error: ${Text.shown(job.name)}${reason.text}`);
-      if (show.lines) {
-        context.out(
-          `${JSON.stringify({ file: job.name, error: { code: reason.code, message: reason.message } })}\n`,
-        );
-      }
+      if (show.lines) context.out(lineOf(job.name, reason.failure));
     }
   }
   return failed > 0 ? exit.items : exit.ok;
@@ -110,17 +115,21 @@ async function ask(
 const warningsOf = ({ warnings }: Client.Extract): unknown[] => (Array.isArray(warnings) ? warnings : []);
 
 /** Why this one failed; undefined when the next one would fail alike. */
-function reasonOf(error: unknown): { code: string; message: string; text: string } | undefined {
-  if (error instanceof Picture.PictureError) {
-    return { code: "unreadable_file", message: error.message, text: ` ${error.message}` };
-  }
-  if (error instanceof Client.CallError && error.scope === "item") {
-    return { code: error.code, message: error.message, text: `: ${error.message}` };
-  }
+function reasonOf(error: unknown): { failure: Failure.Failure; text: string } | undefined {
+  if (error instanceof Picture.PictureError) return { failure: unreadable(error), text: ` ${error.message}` };
+  if (error instanceof Client.CallError && error.scope === "item")
+    return { failure: Failure.of(error), text: `: ${error.message}` };
   return undefined;
 }
 
-function readPictures(args: string[], options: Options, context: Context): Job[] {
+const unreadable = ({ message }: Picture.PictureError): Failure.Failure => ({
+  ...{ code: "unreadable_file", message, request_id: null, details: {} },
+});
+
+/** The line of a file that failed. */
+const lineOf = (file: string, error: Failure.Failure) => `${JSON.stringify({ file, error })}\n`;
+
+function readPictures(args: string[], options: ExtractOptions, context: Context): Job[] {
   return Picture.find(args, context.cwd, context.say).map((file) => {
     const name = Picture.label(file, context.cwd);
     return {

@@ -4,6 +4,7 @@ import * as Options from "#scripts/batch/options";
 import * as Results from "#scripts/batch/results";
 import * as Run from "#scripts/batch/run";
 import { type Context, type Exit, exit } from "#scripts/context";
+import * as Help from "#scripts/help";
 import * as Server from "#scripts/server";
 
 interface ItemsOptions extends Options.Owned {
@@ -13,12 +14,21 @@ interface ItemsOptions extends Options.Owned {
 
 /** `items ID`: a run's items, also while it is going. */
 export function command(context: Context, done: (status: Exit) => void): Command {
-  return Options.owned(
-    new Command("items")
-      .description("the items of a run, also while it is going (GET /v1/runs/{run_id}/items)")
-      .argument("<run-id>", "the run's id")
-      .addOption(new Option("--status <status>", "only these").choices(itemStatuses))
-      .option("--limit <n>", "at most so many"),
+  return Help.add(
+    Options.owned(
+      new Command("items")
+        .description("the items of a run, also while it is going (GET /v1/runs/{run_id}/items)")
+        .argument("<run-id>", "the run's id")
+        .addOption(new Option("--status <status>", "only these").choices(itemStatuses))
+        .option("--limit <n>", "at most so many"),
+    ),
+    {
+      examples: [
+        "npm run ocrlty -- items batch-20261123-101500-x3f9 --status failed",
+        "npm run -s ocrlty -- items batch-20261123-101500-x3f9 --json | jq -r .result.total",
+      ],
+      exits: Help.callExits,
+    },
   ).action(async (runId: string, options: ItemsOptions) => {
     const limit = Options.wholeNumber("--limit", options.limit);
     const wanted = { runId, keyId: options.keyId };

@@ -8,6 +8,8 @@ import * as WebhookSecret from "#core/webhook/secret";
 import { purge } from "#scripts/commands/purge";
 import { type Context, type Exit, exit, UsageError } from "#scripts/context";
 import { withDatabase } from "#scripts/database";
+import * as Help from "#scripts/help";
+import * as Table from "#scripts/table";
 
 interface Options {
   json?: boolean;
@@ -92,32 +94,42 @@ const limits = [
   },
 ] as const;
 
-const examples = `
-The database is --db, else DATABASE_URL, else the local loop's own in OCRLTY_HOME, whether it runs or not.
+const about = `
+The database is --db, else DATABASE_URL, else the local loop's own in OCRLTY_HOME, whether it runs or not.`;
 
-Examples:
-  npm run keys -- create-key --key-id client-1 --role client --expires 90d
-  npm run -s keys -- create-key --key-id ci --role client --json | jq -r .api_key
-  npm run keys -- create-key --key-id guest --role client --requests-per-minute 60 --items-per-day 500
-  npm run keys -- update-key --key-id guest --items-per-day 1000 --requests-per-minute none
-  npm run keys -- update-key --key-id guest --role debugger --expires 90d
-  npm run keys -- rotate-key --key-id client-1 --overlap 24h
-  npm run keys -- revoke-key --key-id client-1 --cancel
-  npm run -s keys -- webhook-secret client-1
-  npm run keys -- purge client-1 --yes
-
-Exit status: 0 done, 1 nothing purged yet, 2 usage, database or bucket.`;
+const exits = { 0: "done", 2: "usage or database" };
+const examples = {
+  "init-db": ["npm run keys -- init-db"],
+  "create-key": [
+    "npm run keys -- create-key --key-id client-1 --role client --expires 90d",
+    "npm run -s keys -- create-key --key-id ci --role client --json | jq -r .api_key",
+    "npm run keys -- create-key --key-id guest --role client --requests-per-minute 60 --items-per-day 500",
+  ],
+  "update-key": [
+    "npm run keys -- update-key --key-id guest --items-per-day 1000 --requests-per-minute none",
+    "npm run keys -- update-key --key-id guest --role debugger --expires 90d",
+  ],
+  "list-keys": ["npm run keys -- list-keys", "npm run -s keys -- list-keys --json | jq -r .key_id"],
+  "revoke-key": ["npm run keys -- revoke-key --key-id client-1 --cancel"],
+  "rotate-key": ["npm run keys -- rotate-key --key-id client-1 --overlap 24h"],
+  purge: ["npm run keys -- purge client-1 --yes"],
+  "webhook-secret": ["npm run -s keys -- webhook-secret client-1"],
+};
 
 /** `keys VERB`: key administration. There is no HTTP route for it. */
 export function command(context: Context, done: (status: Exit) => void): Command {
-  const keys = new Command("keys")
-    .description("make, list, limit, rotate and revoke API keys")
-    .addHelpText("after", examples);
-  const verb = (name: string, description: string) =>
-    keys
-      .command(name)
-      .description(description)
-      .option("--json", "JSON on stdout")
+  const keys = Help.add(new Command("keys").description("make, list, limit, rotate and revoke API keys"), {
+    about,
+    examples: Object.values(examples).flatMap(([first = ""]) => first),
+    exits,
+  });
+  const verb = (name: keyof typeof examples, description: string, more: object = {}) =>
+    Help.add(keys.command(name).description(description), {
+      about,
+      examples: examples[name],
+      exits: { ...exits, ...more },
+    })
+      .option("--json", "JSON on one line of stdout; of a list a line each")
       .option("--db <file-or-url>", "the database (default: DATABASE_URL, else the local loop's)");
   const keyId = () => new Option("--key-id <id>", "the key's id").makeOptionMandatory();
 
@@ -174,7 +186,7 @@ export function command(context: Context, done: (status: Exit) => void): Command
   verb("list-keys", "every key, without its secret").action(async (options: Options) => {
     await withDatabase(context, options, { create: false }, async ({ db }) => {
       const list = await Key.list(db);
-      context.out(options.json ? json(list) : table(list));
+      context.out(options.json ? list.map(json).join("") : table(list, context));
     });
     done(exit.ok);
   });
@@ -221,7 +233,10 @@ export function command(context: Context, done: (status: Exit) => void): Command
     });
 
   purge(
-    verb("purge", "remove all that belongs to a key, in bucket and database; may be repeated"),
+    verb("purge", "remove all that belongs to a key, in bucket and database; may be repeated", {
+      1: "nothing is purged yet",
+      2: "usage, database or bucket",
+    }),
     context,
     done,
   );
@@ -244,7 +259,9 @@ export function command(context: Context, done: (status: Exit) => void): Command
             "this is the stage's own secret, which other keys share: --rotate makes one of this key's",
           );
         if (shown.overlap_until !== null)
-          context.say(`calls are signed with the one before too until ${minute(shown.overlap_until)} UTC`);
+          context.say(
+            `calls are signed with the one before too until ${Table.minute(shown.overlap_until)} UTC`,
+          );
       });
       done(exit.ok);
     });
@@ -286,7 +303,7 @@ function show(context: Context, options: Options, key: Key.KeyInfo | Key.Created
   if ("api_key" in key) context.say("keep the api_key now: it is stored nowhere and is not shown again");
 }
 
-function table(list: Key.KeyInfo[]): string {
+function table(list: Key.KeyInfo[], context: Context): string {
   // Most installations limit no key.
   const withLimits = list.some((key) => limitsOf(key) !== "-");
   const head = [
@@ -299,20 +316,12 @@ function table(list: Key.KeyInfo[]): string {
     stateOf(key),
     key.scopes.join(","),
     key.starts.join(",") || "-",
-    minute(key.created_at),
-    minute(key.expires_at),
-    minute(key.last_used_at),
+    Table.minute(key.created_at),
+    Table.minute(key.expires_at),
+    Table.minute(key.last_used_at),
     ...(withLimits ? [limitsOf(key)] : []),
   ]);
-  const widths = head.map((title, column) =>
-    Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)),
-  );
-  const line = (cells: string[]) =>
-    cells
-      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-      .join("  ")
-      .trimEnd();
-  return `${[head, ...rows].map(line).join("\n")}\n`;
+  return Table.table([head, ...rows], context);
 }
 
 /** `500 items/day, 60 requests/min`, or `-`. */
@@ -326,10 +335,7 @@ function stateOf(key: Key.KeyInfo): string {
   return key.expires_at && key.expires_at <= new Date().toISOString() ? "expired" : "good";
 }
 
-/** Without seconds: a table is for looking. */
-const minute = (time: string | null) => time?.slice(0, 16).replace("T", " ") ?? "-";
-
-const json = (value: unknown) => `${JSON.stringify(value, null, 2)}\n`;
+const json = (value: unknown) => `${JSON.stringify(value)}\n`;
 
 /** `a,b` or a JSON array; which scopes exist is for core/key to say. */
 function parseScopes(text: string): string[] {

@@ -71,7 +71,7 @@ test("under sst shell the stage's database server is migrated, and keys are made
   const made = await ocrlty(["keys", "create-key", "--key-id", "first", "--role", "admin", "--json"], linked);
   expect(JSON.parse(made.stdout())).toMatchObject({ key_id: "first", role: "admin" });
   const listed = await ocrlty(["keys", "list-keys", "--json"], linked);
-  expect(JSON.parse(listed.stdout())).toMatchObject([{ key_id: "first" }]);
+  expect(JSON.parse(listed.stdout())).toMatchObject({ key_id: "first" });
   expect(fs.existsSync(join(dir, "elsewhere.db"))).toBe(false);
 });
 

@@ -9,6 +9,7 @@ import { migrate as apply } from "#core/db/migrate";
 import * as Wire from "#core/db/wire";
 import { absoluteDatabaseUrl, databaseUrl } from "#local/home";
 import { type Context, type Exit, exit } from "#scripts/context";
+import * as Help from "#scripts/help";
 import * as Links from "#scripts/links";
 
 interface Options {
@@ -16,25 +17,24 @@ interface Options {
   db?: string;
 }
 
-const examples = `
+const about = `
 The database is --db, else the stage's under \`sst shell\`, else DATABASE_URL (with DATABASE_AUTH_TOKEN), else the local
 loop's own. Migrations that were applied before are left alone, so it may be run at any time; functions of the version
-before keep working on the new schema.
-
-Examples:
-  npm run ocrlty -- migrate
-  npx sst shell --stage staging -- node scripts/launch.mjs ocrlty migrate
-  npm run ocrlty -- migrate --db libsql://ocrlty-you.turso.io
-
-Exit status: 0 done, 2 usage or database.`;
+before keep working on the new schema.`;
 
 /** `migrate`: brings a database to the schema of this version. */
 export function command(context: Context, done: (status: Exit) => void): Command {
-  return new Command("migrate")
-    .description("bring a database to the current schema")
+  return Help.add(new Command("migrate").description("bring a database to the current schema"), {
+    about,
+    examples: [
+      "npm run ocrlty -- migrate",
+      "npx sst shell --stage staging -- node scripts/launch.mjs ocrlty migrate",
+      "npm run ocrlty -- migrate --db libsql://ocrlty-you.turso.io",
+    ],
+    exits: { 0: "done", 2: "usage or database" },
+  })
     .option("--json", "JSON on stdout")
     .option("--db <file-or-url>", "the database (default: DATABASE_URL, else the local loop's)")
-    .addHelpText("after", examples)
     .action(async (options: Options) => done(await migrate(context, options)));
 }
 
@@ -61,7 +61,7 @@ async function migrate(context: Context, options: Options): Promise<Exit> {
     });
     const facts = { database: path ?? new URL(url).host, applied: after - before, total: after };
     const text = `${facts.database}: ${facts.applied} migrations applied, ${facts.total} in all\n`;
-    context.out(options.json ? `${JSON.stringify(facts, null, 2)}\n` : text);
+    context.out(options.json ? `${JSON.stringify(facts)}\n` : text);
     return exit.ok;
   } finally {
     client.close();

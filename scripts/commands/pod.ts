@@ -7,6 +7,7 @@ import * as Probe from "#core/vision/probe";
 import * as Limits from "#infra/limits";
 import { secrets } from "#infra/settings";
 import { type Context, type Exit, exit, UsageError } from "#scripts/context";
+import * as Help from "#scripts/help";
 import * as Table from "#scripts/table";
 
 interface Options {
@@ -15,35 +16,30 @@ interface Options {
   json?: boolean;
 }
 
-const examples = `
+const about = `
 The pod is --pod, else POD_ID, else the one in VLLM_BASE_URL. RunPod's key is RUNPOD_API_KEY; under \`sst shell\` both come
-from the stage's secrets.
+from the stage's secrets.`;
 
-Examples:
-  npx sst shell --stage production -- node scripts/launch.mjs ocrlty pod status
-  npx sst shell --stage production -- node scripts/launch.mjs ocrlty pod start --wait
-  npx sst shell --stage production -- node scripts/launch.mjs ocrlty pod stop
-
-Exit status: 0 done, 1 the model server does not serve in time, 2 usage or RunPod, 130 interrupted.`;
+const exits = { 0: "done", 2: "usage or RunPod", 130: "interrupted" };
+const stage = "npx sst shell --stage production -- node scripts/launch.mjs ocrlty";
 
 /** `pod status|start|stop`: the rented GPU that the model server runs on. */
 export function command(context: Context, done: (status: Exit) => void): Command {
-  const pod = new Command("pod")
-    .description("the rented GPU: where it stands, start it, stop it")
-    .addHelpText("after", examples);
-  const verb = (name: string, description: string) =>
-    pod
-      .command(name)
-      .description(description)
+  const pod = new Command("pod").description("the rented GPU: where it stands, start it, stop it");
+  Help.add(pod, { about, examples: [`${stage} pod status`], exits });
+  const verb = (name: string, description: string, examples: string[], more: object = {}) =>
+    Help.add(pod.command(name).description(description), { about, examples, exits: { ...exits, ...more } })
       .option("--pod <id>", "the pod's id (default: POD_ID, else the one in VLLM_BASE_URL)", podId)
       .option("--json", "the result on one line of JSON");
-  verb("status", "what RunPod says of the pod, and whether its model server answers").action(
-    async (options: Options) => done(await status(context, options)),
-  );
-  verb("start", "start the pod; from then on it costs money")
+  verb("status", "what RunPod says of the pod, and whether its model server answers", [
+    `${stage} pod status`,
+  ]).action(async (options: Options) => done(await status(context, options)));
+  verb("start", "start the pod; from then on it costs money", [`${stage} pod start --wait`], {
+    1: "the model server does not serve in time",
+  })
     .option("--wait", "until its model server answers, for 15 minutes at most; Ctrl-C leaves the pod on")
     .action(async (options: Options) => done(await start(context, options)));
-  verb("stop", "stop the pod; its disk stays, and what waits for it is safe").action(
+  verb("stop", "stop the pod; its disk stays, and what waits for it is safe", [`${stage} pod stop`]).action(
     async (options: Options) => done(await stop(context, options)),
   );
   return pod;
@@ -95,17 +91,20 @@ async function status(context: Context, options: Options): Promise<Exit> {
   if (options.json) context.out(`${JSON.stringify(wire(pod, served))}\n`);
   else
     context.out(
-      Table.table([
-        ["POD", "RUNPOD", "GPU", "USD/H", "SINCE (UTC)", "MODEL SERVER"],
+      Table.table(
         [
-          pod.id,
-          pod.status,
-          pod.gpu === undefined ? "-" : `${pod.gpu.count} × ${pod.gpu.type}`,
-          pod.costPerHour?.toFixed(2) ?? "-",
-          Table.minute(since(pod)),
-          served === undefined ? "VLLM_BASE_URL is not set" : told(served),
+          ["POD", "RUNPOD", "GPU", "USD/H", "SINCE (UTC)", "MODEL SERVER"],
+          [
+            pod.id,
+            pod.status,
+            pod.gpu === undefined ? "-" : `${pod.gpu.count} × ${pod.gpu.type}`,
+            pod.costPerHour?.toFixed(2) ?? "-",
+            Table.minute(since(pod)),
+            served === undefined ? "VLLM_BASE_URL is not set" : told(served),
+          ],
         ],
-      ]),
+        context,
+      ),
     );
   if (setting.elsewhere) context.say(anotherPods);
   return exit.ok;

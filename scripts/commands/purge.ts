@@ -21,7 +21,7 @@ const silent: Log = { info: () => {}, warn: () => {}, error: () => {}, child: ()
 export function purge(verb: Command, context: Context, done: (status: Exit) => void): Command {
   return verb
     .argument("<key-id>", "the key's id")
-    .option("--yes", "needed: nothing of it can be had back")
+    .option("--yes", "required: nothing of it can be had back")
     .action(async (keyId: string, options: Options) => {
       if (!options.yes)
         throw new UsageError(

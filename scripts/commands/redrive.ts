@@ -13,6 +13,7 @@ import { Argument, Command } from "commander";
 import * as z from "zod";
 import { queues, urlVariable } from "#infra/queues";
 import { type Context, type Exit, exit, UsageError } from "#scripts/context";
+import * as Help from "#scripts/help";
 import * as Text from "#scripts/text";
 
 interface Options {
@@ -21,27 +22,31 @@ interface Options {
   json?: boolean;
 }
 
-const examples = `
+const about = `
 Which queues there are and where they lie is known under \`sst shell\`; the credentials that it sets need
 sqs:StartMessageMoveTask, ListMessageMoveTasks, ReceiveMessage, DeleteMessage, SendMessage and GetQueueAttributes there.
-A message that was moved may be delivered twice: the work is idempotent.
+A message that was moved may be delivered twice: the work is idempotent.`;
 
-Examples:
-  npx sst shell --stage production -- node scripts/launch.mjs ocrlty redrive single --dry-run
-  npx sst shell --stage production -- node scripts/launch.mjs ocrlty redrive single --max 1
-  npx sst shell --stage production -- node scripts/launch.mjs ocrlty redrive single
-
-Exit status: 0 done, 1 not all could be moved, 2 usage or queue, 130 interrupted.`;
+const stage = "npx sst shell --stage production -- node scripts/launch.mjs ocrlty";
 
 /** `redrive QUEUE`: gives the messages of a dead-letter queue back to their queue. */
 export function command(context: Context, done: (status: Exit) => void): Command {
-  return new Command("redrive")
-    .description("move the messages of a dead-letter queue back to their queue")
+  return Help.add(
+    new Command("redrive").description("move the messages of a dead-letter queue back to their queue"),
+    {
+      about,
+      examples: [
+        `${stage} redrive single --dry-run`,
+        `${stage} redrive single --max 1`,
+        `${stage} redrive single`,
+      ],
+      exits: { 0: "done", 1: "not all could be moved", 2: "usage or queue", 130: "interrupted" },
+    },
+  )
     .addArgument(new Argument("<queue>", "the queue they go back to").choices(Object.keys(queues)))
     .option("--max <n>", "at most so many, oldest first; one is a good start")
     .option("--dry-run", "say how many there are and move nothing")
     .option("--json", "the result on one line of JSON")
-    .addHelpText("after", examples)
     .action(async (queue: string, options: Options) => done(await redrive(context, queue, options)));
 }
 

@@ -7,6 +7,7 @@ import * as Options from "#scripts/batch/options";
 import * as Results from "#scripts/batch/results";
 import * as Run from "#scripts/batch/run";
 import { type Context, type Exit, exit, UsageError } from "#scripts/context";
+import * as Help from "#scripts/help";
 import * as Server from "#scripts/server";
 import * as Text from "#scripts/text";
 
@@ -22,39 +23,46 @@ interface RerunOptions extends Options.Common, Results.TableOptions {
   force?: boolean;
 }
 
-const examples = `
+const help = {
+  about: `
 The pictures must still be there: a run with --keep-inputs, or one over pictures of the data root. Another key's run is
-rerun with that key.
-
-Examples:
-  npm run ocrlty -- rerun batch-20261123-101500-x3f9 --only failed --out second.csv
-  npm run ocrlty -- rerun batch-20261123-101500-x3f9 --task receipt_v1 --wait
-
-Exit status: 0 done, 1 items failed (where it was waited for), 2 usage, server or network, 130 interrupted.`;
+rerun with that key.`,
+  examples: [
+    "npm run ocrlty -- rerun batch-20261123-101500-x3f9 --only failed --out second.csv",
+    "npm run ocrlty -- rerun batch-20261123-101500-x3f9 --task receipt_v1 --wait",
+  ],
+  exits: {
+    0: "done",
+    1: "items failed (where it was waited for)",
+    2: "usage, server or network",
+    130: "interrupted",
+  },
+};
 
 /** `rerun ID`: the pictures of a run once more, as a new run. */
 export function command(context: Context, done: (status: Exit) => void): Command {
   const { maxConcurrency } = Limits.batches;
-  return Options.common(
-    Results.tableOptions(
-      new Command("rerun")
-        .description("read the pictures of a run again, as a new run (POST /v1/batch_extract_rerun)")
-        .argument("<run-id>", "the run whose pictures are read")
-        .addOption(
-          new Option("--only <which>", "all of them, or those that failed").choices(["all", "failed"]),
-        )
-        .option("--task <id>", "what to read (default: the same)")
-        .option("--concurrency <n>", `1 to ${maxConcurrency} (default: the same)`)
-        .option("--run-id <id>", "your own id of the new run")
-        .option("--keep-inputs", "keep the pictures until the new run is deleted, too")
-        .option("--webhook <url>", "an https address that is called when the run has ended")
-        .option("--wait", "wait for its end and print the results")
-        .option("--out <file>", "wait, and write the results to this .csv, .tsv, .jsonl or .json")
-        .option("--force", "write over a file that is there"),
+  return Help.add(
+    Options.common(
+      Results.tableOptions(
+        new Command("rerun")
+          .description("read the pictures of a run again, as a new run (POST /v1/batch_extract_rerun)")
+          .argument("<run-id>", "the run whose pictures are read")
+          .addOption(
+            new Option("--only <which>", "all of them, or those that failed").choices(["all", "failed"]),
+          )
+          .option("--task <id>", "what to read (default: the same)")
+          .option("--concurrency <n>", `1 to ${maxConcurrency} (default: the same)`)
+          .option("--run-id <id>", "your own id of the new run")
+          .option("--keep-inputs", "keep the pictures until the new run is deleted, too")
+          .option("--webhook <url>", "an https address that is called when the run has ended")
+          .option("--wait", "wait for its end and print the results")
+          .option("--out <file>", "wait, and write the results to this .csv, .tsv, .jsonl or .json")
+          .option("--force", "write over a file that is there"),
+      ),
     ),
-  )
-    .addHelpText("after", examples)
-    .action(async (source: string, options: RerunOptions) => done(await rerun(context, source, options)));
+    help,
+  ).action(async (source: string, options: RerunOptions) => done(await rerun(context, source, options)));
 }
 
 async function rerun(context: Context, source: string, options: RerunOptions): Promise<Exit> {

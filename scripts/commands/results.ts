@@ -3,6 +3,7 @@ import { Command, Option } from "commander";
 import * as Options from "#scripts/batch/options";
 import * as Results from "#scripts/batch/results";
 import { type Context, type Exit, exit } from "#scripts/context";
+import * as Help from "#scripts/help";
 import * as Server from "#scripts/server";
 import * as Text from "#scripts/text";
 
@@ -12,50 +13,56 @@ interface ResultsOptions extends Options.Owned, Results.TableOptions {
   force?: boolean;
 }
 
-const examples = `
-Examples:
-  npm run ocrlty -- results batch-20261123-101500-x3f9 --out results.csv
-  npm run ocrlty -- results batch-20261123-101500-x3f9 --out results.csv --dialect semicolon
-  npm run -s ocrlty -- results batch-20261123-101500-x3f9 --format jsonl | jq -r .result.total
-
-Exit status: 0 done, 2 usage, server or network (a run that still goes on among them), 130 interrupted.`;
+const help = {
+  examples: [
+    "npm run ocrlty -- results batch-20261123-101500-x3f9 --out results.csv",
+    "npm run ocrlty -- results batch-20261123-101500-x3f9 --out results.csv --dialect semicolon",
+    "npm run -s ocrlty -- results batch-20261123-101500-x3f9 --format jsonl | jq -r .result.total",
+  ],
+  exits: {
+    0: "done",
+    2: "usage, server or network (a run that still goes on among them)",
+    130: "interrupted",
+  },
+};
 
 /** `results ID`: the results of a run that has ended, to a file or to stdout. */
 export function command(context: Context, done: (status: Exit) => void): Command {
-  return Options.owned(
-    Results.tableOptions(
-      new Command("results")
-        .description("the results of an ended run (GET /v1/runs/{run_id}/results)")
-        .argument("<run-id>", "the run's id")
-        .addOption(
-          new Option("--format <format>", "default: what --out is called, else json").choices(
-            Results.formats,
-          ),
-        )
-        .option("--out <file>", "write them to this file instead of stdout")
-        .option("--force", "write over a file that is there"),
+  return Help.add(
+    Options.owned(
+      Results.tableOptions(
+        new Command("results")
+          .description("the results of an ended run (GET /v1/runs/{run_id}/results)")
+          .argument("<run-id>", "the run's id")
+          .addOption(
+            new Option("--format <format>", "default: what --out is called, else json").choices(
+              Results.formats,
+            ),
+          )
+          .option("--out <file>", "write them to this file instead of stdout")
+          .option("--force", "write over a file that is there"),
+      ),
     ),
-  )
-    .addHelpText("after", examples)
-    .action(async (runId: string, options: ResultsOptions) => {
-      const out = options.out === undefined ? undefined : resolve(context.cwd, options.out);
-      const format = options.format ?? (out === undefined ? "json" : Results.formatOf(out));
-      if (out !== undefined) Results.checkFile(out, { force: options.force === true, cwd: context.cwd });
-      const wanted = { runId, keyId: options.keyId };
-      const server = await Server.connect(context, options);
-      try {
-        if (out === undefined) await Results.print(context, server, wanted, format, options);
-        else {
-          await Results.save(context, server, wanted, format, out, options);
-          context.out(
-            options.json
-              ? `${JSON.stringify({ run_id: runId, files: [options.out] })}\n`
-              : `${Text.shown(options.out ?? "")}\n`,
-          );
-        }
-      } finally {
-        await server.close();
+    help,
+  ).action(async (runId: string, options: ResultsOptions) => {
+    const out = options.out === undefined ? undefined : resolve(context.cwd, options.out);
+    const format = options.format ?? (out === undefined ? "json" : Results.formatOf(out));
+    if (out !== undefined) Results.checkFile(out, { force: options.force === true, cwd: context.cwd });
+    const wanted = { runId, keyId: options.keyId };
+    const server = await Server.connect(context, options);
+    try {
+      if (out === undefined) await Results.print(context, server, wanted, format, options);
+      else {
+        await Results.save(context, server, wanted, format, out, options);
+        context.out(
+          options.json
+            ? `${JSON.stringify({ run_id: runId, files: [options.out] })}\n`
+            : `${Text.shown(options.out ?? "")}\n`,
+        );
       }
-      done(exit.ok);
-    });
+    } finally {
+      await server.close();
+    }
+    done(exit.ok);
+  });
 }

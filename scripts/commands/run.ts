@@ -2,14 +2,24 @@ import { Command } from "commander";
 import * as Options from "#scripts/batch/options";
 import * as Run from "#scripts/batch/run";
 import { type Context, type Exit, exit } from "#scripts/context";
+import * as Help from "#scripts/help";
 import * as Server from "#scripts/server";
 
 /** `run ID`: the run as the server tells it. */
 export function command(context: Context, done: (status: Exit) => void): Command {
-  return Options.owned(
-    new Command("run")
-      .description("one run and how far it is (GET /v1/runs/{run_id})")
-      .argument("<run-id>", "the run's id"),
+  return Help.add(
+    Options.owned(
+      new Command("run")
+        .description("one run and how far it is (GET /v1/runs/{run_id})")
+        .argument("<run-id>", "the run's id"),
+    ),
+    {
+      examples: [
+        "npm run ocrlty -- run batch-20261123-101500-x3f9",
+        "npm run -s ocrlty -- run batch-20261123-101500-x3f9 --json | jq .counts",
+      ],
+      exits: Help.callExits,
+    },
   ).action(async (runId: string, options: Options.Owned) => {
     const wanted = { runId, keyId: options.keyId };
     const server = await Server.connect(context, options);

@@ -3,6 +3,7 @@ import { runStatuses } from "#core/run/schema";
 import * as Options from "#scripts/batch/options";
 import * as Run from "#scripts/batch/run";
 import { type Context, type Exit, exit } from "#scripts/context";
+import * as Help from "#scripts/help";
 import * as Server from "#scripts/server";
 import * as Table from "#scripts/table";
 
@@ -17,13 +18,20 @@ const defaultLimit = 20;
 
 /** `runs`: the newest runs as a table, or a line of JSON a run. */
 export function command(context: Context, done: (status: Exit) => void): Command {
-  return Options.common(
-    new Command("runs")
-      .description("the runs of this key, newest first; admin:all_keys sees everybody's (GET /v1/runs)")
-      .addOption(new Option("--status <status>", "only these").choices(runStatuses))
-      .option("--task <id>", "only those of this task")
-      .option("--key-id <id>", "only this key's, for admin:all_keys")
-      .option("--limit <n>", `at most so many (default: ${defaultLimit})`),
+  return Help.add(
+    Options.common(
+      new Command("runs")
+        .description("the runs of this key, newest first; admin:all_keys sees everybody's (GET /v1/runs)")
+        .addOption(new Option("--status <status>", "only these").choices(runStatuses))
+        .option("--task <id>", "only those of this task")
+        .option("--key-id <id>", "only this key's, for admin:all_keys")
+        .option("--limit <n>", `at most so many (default: ${defaultLimit})`),
+      "a line of JSON a run",
+    ),
+    {
+      examples: ["npm run ocrlty -- runs --status running", "npm run -s ocrlty -- runs --json --limit 1000"],
+      exits: Help.callExits,
+    },
   ).action(async (options: RunsOptions) => {
     const limit = Options.wholeNumber("--limit", options.limit) ?? defaultLimit;
     const server = await Server.connect(context, options);
@@ -39,7 +47,7 @@ export function command(context: Context, done: (status: Exit) => void): Command
         if (options.json) context.out(`${JSON.stringify(run)}\n`);
         else shown.push(run);
       }
-      if (!options.json) context.out(tableOf(shown));
+      if (!options.json) context.out(tableOf(shown, context));
     } finally {
       await server.close();
     }
@@ -47,7 +55,7 @@ export function command(context: Context, done: (status: Exit) => void): Command
   });
 }
 
-function tableOf(runs: readonly Run.Run[]): string {
+function tableOf(runs: readonly Run.Run[], context: Context): string {
   // Most look at their own runs alone.
   const withOwners = new Set(runs.map((run) => run.key_id)).size > 1;
   const rows = [
@@ -55,7 +63,7 @@ function tableOf(runs: readonly Run.Run[]): string {
     ...runs.map(rowOf),
   ];
   const owners = ["KEY", ...runs.map((run) => run.key_id ?? "-")];
-  return Table.table(withOwners ? rows.map((row, i) => [...row, owners[i] ?? "-"]) : rows);
+  return Table.table(withOwners ? rows.map((row, i) => [...row, owners[i] ?? "-"]) : rows, context);
 }
 
 function rowOf(run: Run.Run): string[] {

@@ -3,42 +3,42 @@ import { join, resolve } from "node:path";
 import { Command } from "commander";
 import * as Config from "#core/config";
 import { packageRoot } from "#local/home";
+import * as Options from "#scripts/batch/options";
 import { type Context, type Exit, exit, UsageError } from "#scripts/context";
+import * as Help from "#scripts/help";
 import * as Picture from "#scripts/picture";
 import * as Server from "#scripts/server";
 import { cases } from "#scripts/smoke/cases";
 import { type Outcome, run } from "#scripts/smoke/run";
 import * as Text from "#scripts/text";
 
-interface Options {
-  json?: boolean;
-  url?: string;
-  key?: string;
+interface SmokeOptions extends Options.Common {
   picture?: string;
 }
 
-const examples = `
-Makes a few small extracts on the server, under ids that begin with "smoke-".
-
-Examples:
-  npm run smoke
-  npm run smoke -- --url https://api.example.com --key ocrlty_…
-
-Exit status: 0 all as it should be, 1 something was not, 2 usage, server or network.`;
-
 /** `smoke`: every call of the API against any server, as a table. */
 export function command(context: Context, done: (status: Exit) => void): Command {
-  return new Command("smoke")
-    .description("every call of the API against a server, as a table")
-    .option("--json", "one JSON document instead of the table")
-    .option("--url <url>", "the server (default: OCRLTY_URL, else the local loop)")
-    .option("--key <key>", "its API key (default: OCRLTY_API_KEY, else the local loop's own)")
-    .option("--picture <file>", "the picture that is read (default: one of samples/)")
-    .addHelpText("after", examples)
-    .action(async (options: Options) => done(await smoke(context, options)));
+  return Help.add(
+    Options.common(
+      new Command("smoke")
+        .description("every call of the API against a server, as a table")
+        .option("--picture <file>", "the picture that is read (default: one of samples/)"),
+      "one JSON document instead of the table",
+    ),
+    {
+      about: 'Makes a few small extracts on the server, under ids that begin with "smoke-".',
+      examples: ["npm run smoke", "npm run smoke -- --url https://api.example.com --key ocrlty_…"],
+      exits: {
+        0: "all as it should be",
+        1: "something was not",
+        2: "usage, server or network",
+        130: "interrupted",
+      },
+    },
+  ).action(async (options: SmokeOptions) => done(await smoke(context, options)));
 }
 
-async function smoke(context: Context, options: Options): Promise<Exit> {
+async function smoke(context: Context, options: SmokeOptions): Promise<Exit> {
   const path = options.picture === undefined ? sample() : resolve(context.cwd, options.picture);
   const { bytes } = await Picture.fit(await Picture.read({ name: path, path }, context));
   const server = await Server.connect(context, options);
@@ -73,7 +73,7 @@ async function smoke(context: Context, options: Options): Promise<Exit> {
     const count = (wanted: Outcome["outcome"]) => outcomes.filter(({ outcome }) => outcome === wanted).length;
     const totals = { ok: count("ok"), failed: count("failed"), skipped: count("skipped") };
     if (options.json)
-      context.out(`${JSON.stringify({ url: server.url.href, ...totals, calls: outcomes }, null, 2)}\n`);
+      context.out(`${JSON.stringify({ url: server.url.href, ...totals, calls: outcomes })}\n`);
     else context.out(`${totals.ok} ok, ${totals.failed} failed, ${totals.skipped} skipped\n`);
     return totals.failed > 0 ? exit.items : exit.ok;
   } finally {

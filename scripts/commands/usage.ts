@@ -4,6 +4,7 @@ import * as Options from "#scripts/batch/options";
 import * as Run from "#scripts/batch/run";
 import * as Client from "#scripts/client";
 import { type Context, type Exit, exit } from "#scripts/context";
+import * as Help from "#scripts/help";
 import * as Server from "#scripts/server";
 import * as Table from "#scripts/table";
 
@@ -40,15 +41,24 @@ const Report = z.looseObject({
 
 /** `usage`: what was used of the model, and what it cost. */
 export function command(context: Context, done: (status: Exit) => void): Command {
-  return Options.common(
-    new Command("usage")
-      .description("items, tokens, model seconds and cost; admin:all_keys sees everybody's (GET /v1/usage)")
-      .option("--from <day>", "first UTC day, as 2026-11-23 (default: 29 days before the last)")
-      .option("--to <day>", "last UTC day (default: today)")
-      .addOption(
-        new Option("--group-by <what>", "one row each (default: day)").choices(["day", "key", "task"]),
-      )
-      .option("--key-id <id>", "only this key's, for admin:all_keys"),
+  return Help.add(
+    Options.common(
+      new Command("usage")
+        .description("items, tokens, model seconds and cost; admin:all_keys sees everybody's (GET /v1/usage)")
+        .option("--from <day>", "first UTC day, as 2026-11-23 (default: 29 days before the last)")
+        .option("--to <day>", "last UTC day (default: today)")
+        .addOption(
+          new Option("--group-by <what>", "one row each (default: day)").choices(["day", "key", "task"]),
+        )
+        .option("--key-id <id>", "only this key's, for admin:all_keys"),
+    ),
+    {
+      examples: [
+        "npm run ocrlty -- usage --group-by task",
+        "npm run ocrlty -- usage --from 2026-11-01 --to 2026-11-30 --group-by key",
+      ],
+      exits: Help.callExits,
+    },
   ).action(async (options: UsageOptions) => {
     const server = await Server.connect(context, options);
     try {
@@ -58,7 +68,7 @@ export function command(context: Context, done: (status: Exit) => void): Command
       );
       const path = `/v1/usage?${new URLSearchParams(query)}`;
       const json = await Run.ask(server, { path, signal: context.signal });
-      context.out(options.json ? `${JSON.stringify(json)}\n` : table(json));
+      context.out(options.json ? `${JSON.stringify(json)}\n` : table(json, context));
     } finally {
       await server.close();
     }
@@ -66,7 +76,7 @@ export function command(context: Context, done: (status: Exit) => void): Command
   });
 }
 
-function table(json: unknown): string {
+function table(json: unknown, context: Context): string {
   const report = Report.safeParse(json);
   if (!report.success)
     throw new Client.CallError("the answer is no usage: this is a server of another version", {
@@ -74,11 +84,14 @@ function table(json: unknown): string {
       code: "odd_answer",
     });
   const { group_by: groupBy, items, total, from, to, stored } = report.data;
-  const sums = Table.table([
-    [groupBy.toUpperCase(), "ITEMS", "CALLS", "MODEL S", "PROMPT", "COMPLETION", "MB", "COST"],
-    ...items.map((row) => rowOf(row.day ?? row.key_id ?? row.task_id ?? "-", row)),
-    rowOf(`${from} to ${to}`, total),
-  ]);
+  const sums = Table.table(
+    [
+      [groupBy.toUpperCase(), "ITEMS", "CALLS", "MODEL S", "PROMPT", "COMPLETION", "MB", "COST"],
+      ...items.map((row) => rowOf(row.day ?? row.key_id ?? row.task_id ?? "-", row)),
+      rowOf(`${from} to ${to}`, total),
+    ],
+    context,
+  );
   return stored === undefined
     ? sums
     : `${sums}in the bucket now: ${stored.objects} objects, ${(stored.bytes / 1e6).toFixed(1)} MB\n`;

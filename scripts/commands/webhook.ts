@@ -7,16 +7,20 @@ import { RefusedError } from "#core/remote/resolve";
 import * as WebhookSecret from "#core/webhook/secret";
 import { type Context, type Exit, exit, UsageError } from "#scripts/context";
 import { withDatabase } from "#scripts/database";
+import * as Help from "#scripts/help";
 
-const examples = `
+const about = `
 The event is {"type": "webhook.test", "timestamp": "…", "data": {"key_id": "…"}}, signed as calls for that key's runs are, under
-the same rules: https on the public internet, or with WEBHOOK_ALLOW_PRIVATE=1 anything from a local database.
+the same rules: https on the public internet, or with WEBHOOK_ALLOW_PRIVATE=1 anything from a local database.`;
 
-Examples:
-  npm run ocrlty -- webhook test http://127.0.0.1:3000/
-  npx sst shell --stage production -- node scripts/launch.mjs ocrlty webhook test https://receiver.example/hook --key-id client-1
-
-Exit status: 0 the receiver answered 2xx, 1 it did not, 2 usage or database.`;
+const help = {
+  about,
+  examples: [
+    "npm run ocrlty -- webhook test http://127.0.0.1:3000/",
+    "npx sst shell --stage production -- node scripts/launch.mjs ocrlty webhook test https://receiver.example/hook --key-id client-1",
+  ],
+  exits: { 0: "the receiver answered 2xx", 1: "it did not", 2: "usage or database" },
+};
 
 /** What a receiver has for its answer, as for a real call. */
 const timeoutMs = 10_000;
@@ -29,12 +33,8 @@ interface Options {
 
 /** `webhook test URL`: whether a receiver takes what this stage signs. */
 export function command(context: Context, done: (status: Exit) => void): Command {
-  const webhook = new Command("webhook")
-    .description("try out receivers of webhooks")
-    .addHelpText("after", examples);
-  webhook
-    .command("test")
-    .description("send a signed event of type webhook.test, once")
+  const webhook = Help.add(new Command("webhook").description("try out receivers of webhooks"), help);
+  Help.add(webhook.command("test").description("send a signed event of type webhook.test, once"), help)
     .argument("<url>", "the receiver")
     .option("--key-id <id>", "whose secret signs it (default: local-admin of a local database)")
     .option("--json", "JSON on stdout")

@@ -1,0 +1,50 @@
+/** What every command's `--help` says beside its options: how it is called, and what its exit status means. */
+import type { Command, Option } from "commander";
+
+export interface Help {
+  /** What its options do not say. */
+  readonly about?: string;
+  /** Whole command lines, as they are typed in a checkout. */
+  readonly examples: readonly string[];
+  /** Status → when; `interrupted` is said of those that wait for something. */
+  readonly exits: Readonly<Partial<Record<0 | 1 | 2 | 130, string>>>;
+}
+
+/** Of commands that call a server. */
+export const callExits = { 0: "done", 2: "usage, server or network", 130: "interrupted" } as const;
+
+export function add(command: Command, { about = "", examples, exits }: Help): Command {
+  const statuses = Object.entries(exits).map(([status, when]) => `${status} ${when}`);
+  return command.addHelpText(
+    "after",
+    `${about === "" ? "" : `\n${about.trim()}\n`}
+Example${examples.length === 1 ? "" : "s"}:
+${examples.map((line) => `  ${line}`).join("\n")}
+
+Exit status: ${statuses.join(", ")}.`,
+  );
+}
+
+/** Options that a command cannot do without say so. */
+export function describe(option: Option): string {
+  const { mandatory, description, argChoices, defaultValue } = option;
+  return [
+    mandatory ? `required: ${description}` : description,
+    ...(argChoices === undefined ? [] : [`(${argChoices.join(", ")})`]),
+    ...(typeof defaultValue === "string" && defaultValue !== "" ? [`(default: ${defaultValue})`] : []),
+  ].join(" ");
+}
+
+const inCheckout = /\bnpm run (?:-s )?(ocrlty|extract|keys|smoke) -- /g;
+
+/**
+ * Command lines in a text as they are typed here: `npm run extract -- a.jpg` of a checkout is `ocrlty extract a.jpg`
+ * where the program is called by its own name.
+ * @param name - such as `npx ocrlty`; undefined: as they are.
+ */
+export function typed(text: string, name: string | undefined): string {
+  if (name === undefined) return text;
+  return text.replace(inCheckout, (_, script: string) =>
+    script === "ocrlty" ? `${name} ` : `${name} ${script} `,
+  );
+}
