@@ -83,4 +83,44 @@ describe("what has been kept as long as it is to be", () => {
     expect((await sweep(undefined)).runs).toBe(1);
     expect(await runs()).toEqual(["goes-on", "two-hours"]);
   });
+
+  test("its days are counted from its end: what took long is there to be read", async () => {
+    const made = { state: "succeeded" as const, createdAt: daysAgo(31) };
+    await stores.insert({ ...made, runId: "took-long", finishedAt: daysAgo(1) }, []);
+    await extractOf("alice", "took-long", 31);
+    await stores.db.client.execute({
+      sql: "UPDATE extract SET ended_at = ? WHERE request_id = 'took-long'",
+      args: [daysAgo(1).getTime()],
+    });
+    expect(await sweep(30)).toEqual({ extracts: 0, runs: 0 });
+    await stores.db.client.execute("DELETE FROM run WHERE run_id = 'took-long'");
+    await stores.db.client.execute("DELETE FROM extract WHERE request_id = 'took-long'");
+  });
+});
+
+describe("a long history", () => {
+  test("goes as fast as there is time, whatever of it cannot be removed, key after key", async () => {
+    await Promise.all(Array.from({ length: 55 }, (_, i) => extractOf("alice", `many-${i}`, 40)));
+    await extractOf("keeps-long", "also", 100);
+    stores.store.hook.answer = ({ operation, key }) =>
+      operation === "DeleteObject" && key?.includes("/many-7.json") ? { status: 403 } : undefined;
+    await expect(sweep(30)).rejects.toMatchObject({ code: "storage_unavailable" });
+    stores.store.hook.answer = () => undefined;
+    expect((await extracts()).filter((id) => /many|also/.test(id))).toEqual(["many-7"]);
+    await stores.db.client.execute("DELETE FROM extract WHERE request_id = 'many-7'");
+  });
+
+  test("of runs that reruns read does not stand in front of others", async () => {
+    const ended = { state: "succeeded" as const, createdAt: daysAgo(41), finishedAt: daysAgo(41) };
+    for (let i = 0; i < 5; i += 1) {
+      await stores.insert({ ...ended, runId: `read-${i}` }, []);
+      await stores.insert(
+        { runId: `reads-${i}`, source: "rerun", sourceRunId: `read-${i}`, state: "running", total: 1 },
+        [],
+      );
+    }
+    await stores.insert({ ...ended, createdAt: daysAgo(40), runId: "behind" }, []);
+    expect(await sweep(30)).toEqual({ extracts: 0, runs: 1 });
+    expect(await runs()).not.toContain("behind");
+  });
 });

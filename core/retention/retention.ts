@@ -6,15 +6,18 @@ import { extractTable as extract } from "#core/extraction/extract.sql";
 import * as Extracts from "#core/extraction/remove";
 import { keyTable } from "#core/key/key.sql";
 import type { Log } from "#core/log";
+import * as Repair from "#core/repair";
 import * as Remove from "#core/run/remove";
 import { type RunRow, runTable as run, runsBy } from "#core/run/run.sql";
 import type { RunStores } from "#core/run/services";
 
 /** Keys that a step looks at; the others have their turn in the next minutes. */
 const keysAtOnce = 20;
-/** Extracts and runs of a key, and runs with a time of their own, that a step removes. */
+/** Extracts and runs of a key, and runs with a time of their own, that are looked up together. */
 const extractsAtOnce = 50;
 const runsAtOnce = 5;
+/** Extracts that are removed side by side: each is half a dozen round trips, one after the other. */
+const lanes = 10;
 /** Rows of what was deleted, which have nothing left but their id. */
 const tombstonesAtOnce = 500;
 
@@ -30,10 +33,11 @@ export interface Swept {
 }
 
 /**
- * Removes what has been kept as long as it is to be: extracts and runs that were made more days ago than their key's
- * number, or the stage's, says, and runs that have ended `expires_after` seconds ago. With artifacts, results and kept
- * pictures; afterwards their ids are free again, also those of what callers deleted themselves. What has not ended stays.
- * A bounded step, and a few keys at a time: what is left is for the next minutes.
+ * Removes what has been kept as long as it is to be: extracts and runs that ended more days ago than their key's number, or
+ * the stage's, says, and runs that have ended `expires_after` seconds ago. With artifacts, results and kept pictures;
+ * afterwards their ids are free again, also those of what callers deleted themselves. What has not ended stays.
+ * As far as the time reaches, a few keys at a time and these by turns: what is left is for the next minutes. What cannot be
+ * removed keeps nothing else from it (core/repair.ts).
  * @param options.days - of keys without a number of their own; undefined: these keep everything.
  * @param options.deadline - epoch milliseconds after which nothing new is begun.
  * @throws AppError `storage_unavailable`.
@@ -46,20 +50,54 @@ export async function sweep(
   const { db } = services;
   const swept: Swept = { extracts: 0, runs: 0 };
   const isOver = () => Date.now() >= options.deadline;
-  for (const row of await expired(db)) if (!isOver()) await removeRun(services, log, row, options, swept);
-  for (const { keyId, days } of turn(await keysWithTime(db, options.days))) {
-    if (isOver()) break;
-    const before = Date.now() - days * dayMs;
-    for (const requestId of await oldExtracts(db, keyId, before)) {
-      if (isOver()) break;
-      const whole = await Claims.find(db, keyId, requestId);
-      if (whole !== undefined && (await Extracts.forget(services, log, whole))) swept.extracts += 1;
-    }
-    for (const row of await oldRuns(db, keyId, before))
+  const weather: (Error | undefined)[] = [];
+  const runs = async (rows: readonly RunRow[]) => {
+    const ids = (row: RunRow) => ({ run_id: row.runId, key_id: row.keyId });
+    const error = await Repair.each(rows, ids, log, async (row) => {
       if (!isOver()) await removeRun(services, log, row, options, swept);
-    await forgetDeleted(db, keyId, before);
+    });
+    weather.push(error);
+  };
+  const extracts = async (keyId: string, ids: readonly string[]) => {
+    const lists = Array.from({ length: lanes }, (_, lane) => ids.filter((_, i) => i % lanes === lane));
+    const errors = await Promise.all(
+      lists.map((mine) =>
+        Repair.each(
+          mine,
+          (extract_id) => ({ key_id: keyId, extract_id }),
+          log,
+          async (requestId) => {
+            const whole = isOver() ? undefined : await Claims.find(db, keyId, requestId);
+            if (whole !== undefined && (await Extracts.forget(services, log, whole))) swept.extracts += 1;
+          },
+        ),
+      ),
+    );
+    weather.push(...errors);
+  };
+
+  await runs(await expired(db));
+  let keys = turn(await keysWithTime(db, options.days));
+  while (keys.length > 0 && !isOver()) {
+    const more: typeof keys = [];
+    for (const key of keys) {
+      if (isOver()) break;
+      const before = Date.now() - key.days * dayMs;
+      const removedBefore = swept.extracts + swept.runs;
+      const ids = await oldExtracts(db, key.keyId, before);
+      await extracts(key.keyId, ids);
+      const rows = await oldRuns(db, key.keyId, before);
+      await runs(rows);
+      await forgetDeleted(db, key.keyId, before);
+      // Where nothing went, another look would find the same.
+      const isFull = ids.length === extractsAtOnce || rows.length === runsAtOnce;
+      if (isFull && swept.extracts + swept.runs > removedBefore) more.push(key);
+    }
+    keys = more;
   }
   if (swept.extracts + swept.runs > 0) log.info("retention_swept", { ...swept });
+  const away = weather.find((error) => error !== undefined);
+  if (away !== undefined) throw away;
   return swept;
 }
 
@@ -87,16 +125,21 @@ function turn<T>(keys: readonly T[]): T[] {
 
 async function oldExtracts(db: Database.Db, keyId: string, before: number): Promise<string[]> {
   const query = sql`SELECT request_id FROM ${extract} WHERE key_id = ${keyId} AND created_at < ${before}
+    AND coalesce(ended_at, created_at) < ${before}
     AND status NOT IN ('deleting', 'deleted') AND +status IN ('succeeded', 'failed', 'retryable') ORDER BY created_at LIMIT ${extractsAtOnce}`;
   const [found] = await Database.batch(db, [Database.statement(query)], "read");
   return (found?.rows ?? []).map((row) => String(row.request_id));
 }
 
+/** A rerun that may still read the run's pictures: it keeps the run, and must not keep those behind it. */
+const rerun = sql`SELECT 1 FROM ${run} AS made WHERE made.key_id = ${run.keyId} AND made.source_run_id = ${run.runId}
+    AND +made.state IN ('planning', 'running', 'canceling')`;
 const ended = sql`+state IN ('succeeded', 'failed', 'canceled')`;
 
 async function oldRuns(db: Database.Db, keyId: string, before: number): Promise<RunRow[]> {
   const query = sql`SELECT run_uid FROM ${run} WHERE key_id = ${keyId} AND created_at < ${before}
-    AND state <> 'deleted' AND ${ended} ORDER BY created_at LIMIT ${runsAtOnce}`;
+    AND coalesce(finished_at, created_at) < ${before}
+    AND state <> 'deleted' AND ${ended} AND NOT EXISTS (${rerun}) ORDER BY created_at LIMIT ${runsAtOnce}`;
   return whole(db, query);
 }
 

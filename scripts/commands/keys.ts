@@ -88,7 +88,7 @@ const limits = [
   {
     name: "retentionDays",
     option: "--retention-days",
-    what: "what the key made is removed after so many days, in the place of RETENTION_DAYS",
+    what: "what the key made is removed so many days after it ended, in the place of RETENTION_DAYS",
     field: "retention_days",
     short: "days kept",
   },
