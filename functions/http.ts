@@ -26,6 +26,17 @@ export interface RawBody {
   bytes: Uint8Array;
 }
 
+/** What a body of `any` type may be. A value, so that only functions that have it carry its words. */
+export interface Doors {
+  /** What else than JSON, by media type: for OpenAPI. */
+  types: Readonly<Record<string, z.ZodType>>;
+  /** What a body that is not there is answered with. */
+  missing: string;
+  isJson(contentType: string): boolean;
+  /** What a body that was sent as JSON really is; undefined where it may well be broken JSON. */
+  notJson(text: string): string | undefined;
+}
+
 /** What a route takes, gives and does; its schemas are the source of OpenAPI. */
 export interface Operation<
   P extends z.ZodType = z.ZodType,
@@ -41,9 +52,12 @@ export interface Operation<
   body?: B;
   /**
    * Who reads the body, when it is not the schema alone, which then only describes it. `unchecked`: JSON that the
-   * operation checks itself. `multipart`: the bytes come as `raw`.
+   * operation checks itself. `multipart`: the bytes come as `raw`. `any`: JSON that the operation checks itself, and what
+   * is of another type comes as `raw`.
    */
-  bodyAs?: "unchecked" | "multipart";
+  bodyAs?: "unchecked" | "multipart" | "any";
+  /** Of `any`, and with it. */
+  doors?: Doors;
   /** Status → what is answered with it. OpenAPI's generator adds the errors: those that follow from the route and from what it takes, and `errors`. */
   responses: Record<
     number,
@@ -128,6 +142,7 @@ function stack(
         return toResult(fallback(event));
       }
       const params = check(chosen.params, event.pathParameters ?? {}, "");
+      if (chosen.query !== undefined) refuseRepeated(chosen.query, event.rawQueryString);
       const query = check(chosen.query, event.queryStringParameters ?? {}, "");
       const raw = rawOf(chosen, event);
       const body = chosen.bodyAs === undefined ? check(chosen.body, event.body, "") : event.body;
@@ -149,16 +164,41 @@ function jsonBody(operations: Operations): MiddlewareObj<Event, Result> {
     before: (request) => {
       const { event } = request;
       const operation = operations[event.routeKey as Routes.RouteKey];
-      if (operation?.body === undefined || operation.bodyAs === "multipart") return;
+      if (operation?.body === undefined) return;
+      refuseEncoded(event);
+      if (operation.bodyAs === "multipart") return;
+      const { doors } = operation;
       if (event.body === undefined || event.body === "")
-        throw invalidRequest([{ path: "", message: "the body is missing" }]);
+        throw invalidRequest([{ path: "", message: doors?.missing ?? "the body is missing" }]);
+      if (!takesJson(operation, event)) return;
+      const other = typeof event.body === "string" ? doors?.notJson(event.body) : undefined;
+      if (other !== undefined) throw new AppError("unsupported_media_type", other);
       return parser.before?.(request);
     },
   };
 }
 
+/** The gateway hands a compressed body on as it is. */
+function refuseEncoded({ headers }: Event): void {
+  const encoding = headers["content-encoding"]?.trim().toLowerCase() ?? "identity";
+  if (encoding !== "identity" && encoding !== "")
+    throw new AppError("unsupported_media_type", "the body must be sent without Content-Encoding");
+}
+
+/** The gateway joins repeated parameters by a comma, which would make one text of two. */
+function refuseRepeated(schema: z.ZodType, rawQueryString: string | undefined): void {
+  const known = (schema as z.ZodType & { shape?: object }).shape ?? {};
+  const names = [...new URLSearchParams(rawQueryString).keys()].filter((name) => Object.hasOwn(known, name));
+  const twice = [...new Set(names.filter((name, i) => names.indexOf(name) !== i))];
+  if (twice.length > 0)
+    throw invalidRequest(twice.map((path) => ({ path, message: "is in the query more than once" })));
+}
+
+const takesJson = ({ bodyAs, doors }: Operation, { headers }: Event) =>
+  bodyAs !== "multipart" && (doors === undefined || doors.isJson(headers["content-type"] ?? ""));
+
 function rawOf(operation: Operation, event: Event): RawBody {
-  const taken = operation.bodyAs === "multipart" && typeof event.body === "string" ? event.body : "";
+  const taken = !takesJson(operation, event) && typeof event.body === "string" ? event.body : "";
   return {
     contentType: event.headers["content-type"],
     bytes: Buffer.from(taken, event.isBase64Encoded ? "base64" : "utf8"),
@@ -204,10 +244,14 @@ function corsFor(origins: string[]): MiddlewareObj<Event, Result>[] {
 }
 
 function check(schema: z.ZodType | undefined, value: unknown, at: string): never {
-  if (schema === undefined) return undefined as never;
+  return schema === undefined ? (undefined as never) : (checked(schema, value, at) as never);
+}
+
+/** The value, as its schema makes it. @throws AppError `invalid_request` with all that is wrong. */
+export function checked<S extends z.ZodType>(schema: S, value: unknown, at = ""): z.output<S> {
   const parsed = schema.safeParse(value);
   if (!parsed.success) throw invalidRequest(parsed.error.issues.flatMap((issue) => issuesOf(issue, at)));
-  return parsed.data as never;
+  return parsed.data;
 }
 
 /** Names in an issue are the caller's own text: shown when they look like names, else not. */

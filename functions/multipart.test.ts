@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import * as TooLarge from "#core/upload/too-large";
 import * as Multipart from "#functions/multipart";
 import { sizes } from "#infra/limits";
 import { failure } from "#test/run-stores";
@@ -11,7 +12,12 @@ const filePart = (name: string, body = "picture") =>
 const parse = (text: string, contentType = `multipart/form-data; boundary=${boundary}`) =>
   Multipart.parse(
     { contentType, bytes: Buffer.from(text) },
-    { bytes: sizes.inlineImageBytes, files: 500, advice: "use POST /v1/uploads" },
+    {
+      bytes: sizes.inlineImageBytes,
+      tooLarge: TooLarge.batchForm,
+      files: 500,
+      advice: "use POST /v1/uploads",
+    },
   );
 const end = `--${boundary}--\r\n`;
 

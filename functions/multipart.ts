@@ -19,9 +19,11 @@ export interface Form {
 
 export interface FormLimits {
   bytes: number;
-  /** What to do with a larger body. */
-  advice: string;
+  /** What a larger body is answered with. */
+  tooLarge(bytes: number): AppError;
   files: number;
+  /** What to do with more files. */
+  advice: string;
 }
 
 const fieldsMost = 50;
@@ -37,7 +39,7 @@ const broken = "the multipart body is broken or cut off";
 /**
  * A multipart body (RFC 7578) whose bytes are all here. Names of files are as they were sent: whoever uses them judges.
  * Every part is in the answer, or there is none: the parser passes over parts that it does not understand, silently.
- * @throws AppError `unsupported_media_type` for another type, `payload_too_large` with the advice, `invalid_request` for
+ * @throws AppError `unsupported_media_type` for another type, what `limits.tooLarge` makes, `invalid_request` for
  *   a body without boundary, one that is broken or cut off, one with a part that has no name, and one with too many.
  */
 export async function parse(body: RawBody, limits: FormLimits): Promise<Form> {
@@ -46,10 +48,7 @@ export async function parse(body: RawBody, limits: FormLimits): Promise<Form> {
     throw new AppError("unsupported_media_type", "the body must be sent as multipart/form-data", {
       details: { expected: "multipart/form-data" },
     });
-  if (bytes.length > limits.bytes)
-    throw new AppError("payload_too_large", `the body is too large: ${limits.advice}`, {
-      details: { limit_bytes: limits.bytes, bytes: bytes.length },
-    });
+  if (bytes.length > limits.bytes) throw limits.tooLarge(bytes.length);
   const form: Form = { fields: new Map(), files: [] };
   const found = partsOf(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length), contentType);
   const problem =
@@ -105,11 +104,14 @@ async function read(
   });
   busboy.on("field", (name, value, nameCut, valueCut) => {
     named(name);
-    if (nameCut || valueCut) wrong("a field of the form is too long");
+    if (nameCut || valueCut)
+      wrong(
+        `a field of the form is over ${fieldBytes / 1024} KiB: files need a name, as -F file=@photo.jpg gives them`,
+      );
     form.fields.set(name, [...(form.fields.get(name) ?? []), value]);
   });
   busboy.on("filesLimit", () => wrong(`more than ${limits.files} files: ${limits.advice}`));
-  busboy.on("fieldsLimit", () => wrong(`more than ${fieldsMost} fields`));
+  busboy.on("fieldsLimit", () => wrong(`more than ${fieldsMost} fields: send only those of this call`));
   busboy.on("error", () => wrong(broken));
   busboy.on("finish", () => {
     ended = true;
@@ -121,7 +123,8 @@ async function read(
   return problem;
 }
 
-const noBoundary = "the body has no boundary, or another one than its header says";
+const noBoundary =
+  "the body has no boundary, or another one than its Content-Type says: leave that header out, curl -F and FormData set it themselves";
 
 /**
  * Walks through the delimiters (RFC 2046, 5.1.1) and the headers of each part.

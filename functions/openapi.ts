@@ -178,7 +178,12 @@ function describe(route: Routes.Route, operation: Operation, derived: Derived): 
       : {
           requestBody: {
             required: true,
-            content: { [bodyType(operation)]: { schema: body, ...example(derived.examples.request) } },
+            content: {
+              [bodyType(operation)]: { schema: body, ...example(derived.examples.request) },
+              ...Object.fromEntries(
+                Object.entries(operation.doors?.types ?? {}).map(([type, schema]) => [type, { schema }]),
+              ),
+            },
           },
         }),
     "x-codeSamples": [{ lang: "Shell", label: "curl", source: curl(route, operation, derived.examples) }],

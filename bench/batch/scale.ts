@@ -9,6 +9,7 @@ import { sql } from "drizzle-orm";
 import * as Bucket from "#core/artifact/bucket";
 import * as Database from "#core/db/client";
 import { runTable } from "#core/run/run.sql";
+import * as TooLarge from "#core/upload/too-large";
 import { functions, windowOf } from "#infra/limits";
 import { type Bundle, bundle } from "#local/bundle";
 import * as Figures from "../figures.ts";
@@ -193,6 +194,6 @@ async function manifest({ bucket }: Servers.Servers, uid: string, items: number)
   const opened = await Bucket.read(bucket, silent, rel);
   if (opened === undefined) throw new Error("the manifest was not stored");
   const { etag } = opened;
-  await Bucket.collect(opened.body, Number.POSITIVE_INFINITY);
+  await Bucket.collect(opened.body, Number.POSITIVE_INFINITY, TooLarge.stored);
   return { objectKey: rel, etag };
 }

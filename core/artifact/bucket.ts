@@ -269,18 +269,18 @@ export async function read(
 
 /**
  * All bytes of an object, which has no more than `maxBytes`: more is somebody else's object.
- * @throws AppError `payload_too_large`, and what `body` throws.
+ * @throws what `tooLarge` makes, and what `body` throws.
  */
-export async function collect(body: Opened["body"], maxBytes: number): Promise<Uint8Array> {
+export async function collect(
+  body: Opened["body"],
+  maxBytes: number,
+  tooLarge: (maxBytes: number) => AppError,
+): Promise<Uint8Array> {
   const pieces: Uint8Array[] = [];
   let bytes = 0;
   for await (const piece of body) {
     bytes += piece.length;
-    if (bytes > maxBytes) {
-      throw new AppError("payload_too_large", "what is stored there is too large", {
-        details: { limit_bytes: maxBytes },
-      });
-    }
+    if (bytes > maxBytes) throw tooLarge(maxBytes);
     pieces.push(piece);
   }
   return Buffer.concat(pieces);

@@ -31,6 +31,9 @@ export interface Patience {
   refuseWhenAway: boolean;
 }
 
+/** What is asked: the fields of `POST /v1/extract`, and the picture's bytes where they came otherwise than as base64. */
+export type Given = ExtractRequest & Pick<Source.Given, "image">;
+
 /** Who asks, under which ids, until when. */
 export interface Caller {
   principal: Principal;
@@ -63,7 +66,7 @@ const handoversBeforeGivingUp = 3;
  * per claim.
  * @throws AppError with a code of API.md; after a failed extraction `details.artifact_rel` says where it is recorded.
  */
-export async function extract(services: Services, input: ExtractRequest, caller: Caller): Promise<Outcome> {
+export async function extract(services: Services, input: Given, caller: Caller): Promise<Outcome> {
   const startedAt = Date.now();
   const outcome = await begin(services, input, caller, startedAt);
   const { waitMs = 0 } = caller.patience;
@@ -94,12 +97,7 @@ async function ended(
   return outcome;
 }
 
-async function begin(
-  services: Services,
-  input: ExtractRequest,
-  caller: Caller,
-  startedAt: number,
-): Promise<Outcome> {
+async function begin(services: Services, input: Given, caller: Caller, startedAt: number): Promise<Outcome> {
   if (input.request_id !== undefined && !Id.isRequestId(input.request_id)) {
     throw new AppError(
       "invalid_request_id",
@@ -162,7 +160,7 @@ async function begin(
  * sha256 over what decides the answer. A picture that is named is what its name says: an upload is pinned to the bytes
  * seen first, and a repeat of an address is the same call whatever lies there now.
  */
-function payloadOf(task: Task.Task, input: ExtractRequest, image: Image.Inspected | undefined): string {
+function payloadOf(task: Task.Task, input: Given, image: Image.Inspected | undefined): string {
   const { image_ref, image_url, debug } = input;
   const named = image_ref !== undefined || image_url !== undefined;
   return hash({
@@ -177,7 +175,7 @@ function payloadOf(task: Task.Task, input: ExtractRequest, image: Image.Inspecte
 /** The stored answer of an id that the caller named and that has ended with this payload. */
 async function answered(
   services: Services,
-  input: ExtractRequest,
+  input: Given,
   caller: Caller,
   payloadHash: string,
 ): Promise<Outcome | undefined> {
@@ -424,7 +422,7 @@ const hash = (value: unknown) => createHash("sha256").update(JSON.stringify(valu
 /** Which id this call is about (body, Idempotency-Key, header, new), and whether it is ours to work on. */
 async function claimId(
   services: Services,
-  input: ExtractRequest,
+  input: Given,
   caller: Caller,
   what: { taskId: string; payloadHash: string },
 ): Promise<{ claim: Claims.Claim; outlook: Claims.Outlook }> {

@@ -1,7 +1,8 @@
 import * as Bucket from "#core/artifact/bucket";
-import { AppError, invalidRequest } from "#core/error";
+import { invalidRequest } from "#core/error";
 import type { Log } from "#core/log";
 import * as Remote from "#core/remote/remote";
+import * as TooLarge from "#core/upload/too-large";
 import * as Upload from "#core/upload/upload";
 import { sizes, type Times } from "#infra/limits";
 import type { StoredInput } from "./extract.sql.ts";
@@ -21,11 +22,7 @@ export function decode(text: string): { bytes: Uint8Array; declaredMimeType: str
   // Judged before anything is decoded: four characters carry three bytes.
   const bytes =
     Math.floor((base64.length * 3) / 4) - (base64.endsWith("==") ? 2 : base64.endsWith("=") ? 1 : 0);
-  if (bytes > sizes.inlineImageBytes) {
-    throw new AppError("payload_too_large", "the picture is too large to be sent inline: scale it down", {
-      details: { limit_bytes: sizes.inlineImageBytes, bytes },
-    });
-  }
+  if (bytes > sizes.inlineImageBytes) throw TooLarge.inline(bytes);
   if (base64.length % 4 === 1 || !/^[A-Za-z0-9+/]*={0,2}$/.test(base64)) {
     throw invalidRequest([{ path: "image_base64", message: "not base64" }]);
   }
@@ -42,8 +39,10 @@ export interface Source {
   etag?: string;
 }
 
-/** The three ways in; exactly one is given. */
+/** The ways in; exactly one is given. */
 export interface Given {
+  /** The bytes themselves, from a form or as the body, and what they were called there. */
+  image?: { bytes: Uint8Array; declaredMimeType: string | undefined } | undefined;
   image_base64?: string | undefined;
   image_ref?: string | undefined;
   image_url?: string | undefined;
@@ -60,7 +59,9 @@ export async function load(
   given: Given,
   caller: { keyId: string; deadline: number },
 ): Promise<Source> {
-  const { image_base64, image_ref, image_url, mime_type } = given;
+  const { image, image_base64, image_ref, image_url, mime_type } = given;
+  if (image !== undefined)
+    return { kind: "inline", bytes: image.bytes, declaredMimeType: mime_type ?? image.declaredMimeType };
   if (image_ref !== undefined) {
     const from = { ref: image_ref, keyId: caller.keyId };
     const { bytes, declaredMimeType, objectKey, etag } = await Upload.read(services, log, from);
@@ -87,5 +88,7 @@ export async function reload(
   input: Pick<StoredInput, "objectKey" | "etag">,
 ): Promise<Uint8Array | undefined> {
   const opened = await Bucket.read(bucket, log, input.objectKey, input.etag ?? undefined);
-  return opened === undefined ? undefined : Bucket.collect(opened.body, sizes.uploadImageBytes);
+  return opened === undefined
+    ? undefined
+    : Bucket.collect(opened.body, sizes.uploadImageBytes, TooLarge.stored);
 }

@@ -82,14 +82,18 @@ export async function inspect(
   if (!(width > 0 && height > 0)) throw invalid("broken_header", "the picture has no size");
   const megapixels = (width * height) / 1_000_000;
   if (megapixels > sizes.imageMegapixels) {
-    throw new AppError("image_too_large", `the picture has more than ${sizes.imageMegapixels} megapixels`, {
-      details: {
-        limit_megapixels: sizes.imageMegapixels,
-        megapixels: Math.round(megapixels * 10) / 10,
-        width,
-        height,
+    throw new AppError(
+      "image_too_large",
+      `the picture has more than ${sizes.imageMegapixels} megapixels: scale it down, 12 are plenty for a receipt`,
+      {
+        details: {
+          limit_megapixels: sizes.imageMegapixels,
+          megapixels: Math.round(megapixels * 10) / 10,
+          width,
+          height,
+        },
       },
-    });
+    );
   }
   // A float's or a 32-bit number's white is anybody's guess: such a picture would silently come out black or white.
   if (header.depth !== "uchar" && header.depth !== "ushort") {

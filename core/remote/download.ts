@@ -1,5 +1,6 @@
 import { AppError, invalidRequest } from "#core/error";
 import type { Log } from "#core/log";
+import * as TooLarge from "#core/upload/too-large";
 import { request } from "./connect.ts";
 import { type Address, parse, type Reason, RefusedError, resolve, type World } from "./resolve.ts";
 
@@ -117,8 +118,4 @@ function toAppError(thrown: unknown, timeout: AbortSignal): AppError {
   return invalidRequest([{ path: "image_url", message }], { details: { reason, ...facts } });
 }
 
-function tooLarge(limits: Limits, bytes: number | undefined): AppError {
-  return new AppError("payload_too_large", "the picture behind image_url is too large", {
-    details: { limit_bytes: limits.maxBytes, ...(bytes === undefined ? {} : { bytes }) },
-  });
-}
+const tooLarge = (limits: Limits, bytes: number | undefined) => TooLarge.remote(limits.maxBytes, bytes);

@@ -14,6 +14,7 @@ import * as Key from "#core/run/source/key";
 import * as Storage from "#core/usage/storage";
 import { batches, sizes, type Times } from "#infra/limits";
 import { curlLine, presign } from "./presign.ts";
+import * as TooLarge from "./too-large.ts";
 import { uploadTable } from "./upload.sql.ts";
 
 /*
@@ -125,12 +126,7 @@ export async function create(
   const mimeType = Type.mediaTypeOf(input.mime_type);
   const user = { keyId: caller.keyId, limits: caller.limits ?? noLimits };
   const maxBytes = maxBytesOf[input.kind];
-  if (input.bytes > maxBytes) {
-    const what = input.kind === "manifest" ? "manifest" : "picture";
-    throw new AppError("payload_too_large", `the ${what} is too large to be uploaded`, {
-      details: { limit_bytes: maxBytes, bytes: input.bytes },
-    });
-  }
+  if (input.bytes > maxBytes) throw TooLarge.upload(input.bytes, input.kind, maxBytes);
   if (input.path !== undefined) {
     const { bytes, path, file } = input;
     const upload = await signedData(stores.bucket, caller, { bytes, path, mimeType, file });
@@ -240,7 +236,7 @@ export async function read(stores: Stores, log: Log, from: { ref: string; keyId:
   if (row === undefined || row.kind !== "image") throw unknown();
   const object = await Bucket.read(stores.bucket, log, row.objectKey, row.etag ?? undefined);
   if (object === undefined) throw row.etag === null ? missing() : replaced();
-  const bytes = await Bucket.collect(object.body, sizes.uploadImageBytes);
+  const bytes = await Bucket.collect(object.body, sizes.uploadImageBytes, TooLarge.stored);
   if (row.etag === null && (await keepEtag(stores.db, row, object.etag)) !== object.etag) throw replaced();
   return { bytes, declaredMimeType: row.mimeType, objectKey: row.objectKey, etag: object.etag };
 }

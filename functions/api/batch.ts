@@ -3,11 +3,12 @@ import { invalidRequest } from "#core/error";
 import * as Create from "#core/run/create";
 import { BatchRequest, RerunRequest, Run } from "#core/run/schema";
 import * as Serialize from "#core/run/serialize";
+import * as TooLarge from "#core/upload/too-large";
 import type { Call } from "#functions/call";
 import { idempotencyKeyOf } from "#functions/headers";
 import { api, operation, type RawBody, type Reply } from "#functions/http";
-import * as Multipart from "#functions/multipart";
 import { runServices } from "#functions/services";
+import * as TextValues from "#functions/text-values";
 import { batches, sizes } from "#infra/limits";
 
 const { task_id, concurrency, run_id, persist_inputs, webhook_url, expires_after } = BatchRequest.shape;
@@ -87,9 +88,15 @@ function answer({ run, replayed }: Create.Created): Reply {
 
 /** @throws AppError `invalid_request`, `payload_too_large`, `unsupported_media_type`. */
 async function formOf(raw: RawBody): Promise<Create.ReceiveInput> {
-  const limits = { bytes: sizes.inlineImageBytes, files: batches.multipartFiles, advice };
+  const limits = {
+    bytes: sizes.inlineImageBytes,
+    tooLarge: TooLarge.batchForm,
+    files: batches.multipartFiles,
+    advice,
+  };
+  const Multipart = await import("#functions/multipart");
   const form = await Multipart.parse(raw, limits);
-  const values: Record<string, unknown> = {};
+  const texts: [string, string][] = [];
   const wrong = (path: string, message: string) => invalidRequest([{ path, message }]);
   for (const [name, given] of form.fields) {
     const [value = ""] = given;
@@ -97,22 +104,16 @@ async function formOf(raw: RawBody): Promise<Create.ReceiveInput> {
       throw wrong(name, "is there more than once");
     // What a form sends of an input that was left empty.
     if (value === "" && Object.hasOwn(FormFields.shape, name)) continue;
-    if (name === "files") throw wrong(name, "a part without a file name");
-    values[name] = read(name, value);
+    if (name === "files") throw wrong(name, "is text, not a file: with curl -F files=@photo.jpg");
+    texts.push([name, value]);
   }
+  const values = TextValues.read(FormFields.shape, texts);
   const parsed = FormFields.safeParse(values);
   if (!parsed.success) throw invalidRequest(Create.issuesOf(parsed.error));
   if (form.files.some(({ field }) => field !== "files"))
-    throw wrong("files", "a file in another field than files");
+    throw wrong("files", "a file in another field than files: with curl -F files=@photo.jpg");
   const files = form.files.map(({ name, mimeType, bytes }) => ({ name, mimeType, bytes }));
   return { ...parsed.data, files };
-}
-
-/** A field's text as the value that JSON would have there, so that both routes judge it alike. */
-function read(name: string, text: string): unknown {
-  if (name !== "concurrency" && name !== "persist_inputs" && name !== "expires_after") return text;
-  if (/^(true|false)$/.test(text)) return text === "true";
-  return /^[+-]?\d+(\.\d+)?(e[+-]?\d+)?$/i.test(text) ? Number(text) : text;
 }
 
 export const handler = api(operations);

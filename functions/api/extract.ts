@@ -2,6 +2,7 @@ import * as Config from "#core/config";
 import * as Extraction from "#core/extraction/extraction";
 import { Extract, ExtractRequest, Running } from "#core/extraction/schema";
 import { withDecoder } from "#functions/decoder";
+import * as ExtractBody from "#functions/extract-body";
 import { answer, withPreference } from "#functions/extract-reply";
 import { idempotencyKeyOf, patienceOf } from "#functions/headers";
 import { api, operation } from "#functions/http";
@@ -11,8 +12,11 @@ export const operations = {
   "POST /v1/extract": operation({
     summary: "Read one picture",
     description:
-      "Waits for the answer; what cannot end within the platform's 30 s, or has no model server just now, becomes 202 with `poll_url`. `Prefer: respond-async` asks for 202 at once, `Prefer: wait=N` for none before N seconds are over, 25 at most, unless the model server is away (0: 202, or 503 when it is away). `Preference-Applied` says what was done.",
+      "The picture comes as `file` of a form, as the body itself, or in JSON; the other fields are those of the JSON body, as fields of the form or as query parameters. A repeat by another of these is the same call. Waits for the answer; what cannot end within the platform's 30 s, or has no model server just now, becomes 202 with `poll_url`. `Prefer: respond-async` asks for 202 at once, `Prefer: wait=N` for none before N seconds are over, 25 at most, unless the model server is away (0: 202, or 503 when it is away). `Preference-Applied` says what was done.",
+    query: ExtractBody.ExtractQuery,
     body: ExtractRequest,
+    bodyAs: "any",
+    doors: ExtractBody.doors,
     responses: {
       200: { description: "The extract", schema: Extract },
       202: {
@@ -22,9 +26,10 @@ export const operations = {
     },
     // An upload that is not there.
     errors: ["not_found"],
-    run: async ({ body, call }) => {
+    run: async ({ query, body, raw, call }) => {
+      const input = await ExtractBody.read(query, body, raw);
       const patience = patienceOf(call, Config.app().timeScale);
-      const outcome = await Extraction.extract(services(), body, {
+      const outcome = await Extraction.extract(services(), input, {
         principal: call.principal,
         headerId: { value: call.requestId, given: call.requestIdGiven },
         idempotencyKey: idempotencyKeyOf(call),

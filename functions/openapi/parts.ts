@@ -81,9 +81,14 @@ const texts: Record<Code, CodeText> = {
     details: { limit_bytes: 4_194_304, actual_bytes: 5_120_000 },
   },
   payload_too_large: {
-    when: "the request is too large for this way in",
-    message: "the body is too large",
-    details: { limit_bytes: 4_194_304, actual_bytes: 5_120_000 },
+    when: "the request is too large for this way in; `details.recipe` is the way that is open, in steps",
+    message:
+      "the picture has 5 MiB and a call carries 4 MiB: upload the picture with POST /v1/uploads, up to 20 MiB, and send its image_ref",
+    details: {
+      limit_bytes: 4_194_304,
+      bytes: 5_200_000,
+      recipe: ["POST /v1/uploads …", "PUT …", "POST /v1/extract …"],
+    },
   },
   unauthorized: { when: "no key, or none that is valid", message: "a valid API key is needed" },
   forbidden: {

@@ -143,7 +143,8 @@ describe("the event", () => {
 
   test.each([
     ["application/json", '{"a":"é"}', false],
-    ["application/problem+json; charset=utf-8", "{}", false],
+    ["Application/JSON; charset=utf-8", "{}", false],
+    ["application/problem+json", "{}", true],
     ["text/csv", "a,b", false],
     ["application/octet-stream", "\u0000\u0001", true],
     ["multipart/form-data; boundary=x", "--x--", true],
@@ -162,6 +163,8 @@ describe("the event", () => {
       body: "x",
     });
     expect(gzip.isBase64Encoded).toBe(true);
+    const untyped = await eventOf("/v1/things", { method: "POST", body: "x" });
+    expect(untyped).toMatchObject({ body: "eA==", isBase64Encoded: true });
     const chunked = await eventOf("/v1/things", {
       method: "POST",
       headers: { "content-type": "text/plain", "transfer-encoding": "chunked" },

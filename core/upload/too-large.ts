@@ -1,0 +1,97 @@
+import { AppError } from "#core/error";
+import { sizes } from "#infra/limits";
+
+/*
+ * The 413s of what is sent or named, each with the way that is open: a limit that says only "too large" is a dead end.
+ * `details.recipe` is that way in steps.
+ */
+
+const mebibytes = (bytes: number) => `${Math.round(bytes / 1024 / 102.4) / 10} MiB`;
+
+/** How a picture of any size up to the upload's gets in, in three steps. */
+const recipe = (bytes: number | undefined, last: string): readonly string[] => [
+  `POST /v1/uploads with bytes: ${bytes ?? "the picture's exact size"} (and file: its path) answers image_ref, upload_url, headers, and the PUT as a curl line`,
+  "PUT the picture's bytes to upload_url with those headers",
+  last,
+];
+
+const refused = (message: string, limitBytes: number, bytes: number | undefined, steps: readonly string[]) =>
+  new AppError("payload_too_large", message, {
+    details: { limit_bytes: limitBytes, ...(bytes === undefined ? {} : { bytes }), recipe: steps },
+  });
+
+/** A picture within a call, or the form that it is in: the platform's limit of 6 MB, base64 included. */
+export function inline(bytes: number, what: "picture" | "form" = "picture"): AppError {
+  const limit = sizes.inlineImageBytes;
+  return refused(
+    `the ${what} has ${mebibytes(bytes)} and a call carries ${mebibytes(limit)}: upload the picture with POST /v1/uploads, up to ${mebibytes(sizes.uploadImageBytes)}, and send its image_ref`,
+    limit,
+    bytes,
+    recipe(
+      what === "picture" ? bytes : undefined,
+      "POST /v1/extract with that image_ref instead of the picture",
+    ),
+  );
+}
+
+/** A form with the pictures of a batch. */
+export function batchForm(bytes: number): AppError {
+  const limit = sizes.inlineImageBytes;
+  return refused(
+    `the form has ${mebibytes(bytes)} and a call carries ${mebibytes(limit)}: upload each picture with POST /v1/uploads and name them in the manifest of POST /v1/batch_extract (npm run ocrlty -- batch FOLDER does all of it)`,
+    limit,
+    bytes,
+    recipe(
+      undefined,
+      "POST /v1/batch_extract with manifest: [{image_ref}, …], or several forms of fewer pictures",
+    ),
+  );
+}
+
+/** What is announced to be uploaded. */
+export function upload(bytes: number, kind: "image" | "manifest" | "data", limit: number): AppError {
+  if (kind === "manifest")
+    return refused(
+      `the manifest has ${mebibytes(bytes)} and may have ${mebibytes(limit)}: split it into several runs`,
+      limit,
+      bytes,
+      [
+        "split the manifest by lines",
+        "upload each part with POST /v1/uploads",
+        "POST /v1/batch_extract for each",
+      ],
+    );
+  return refused(
+    `the picture has ${mebibytes(bytes)} and may have ${mebibytes(limit)}: save it as JPEG, or scale it down`,
+    limit,
+    bytes,
+    smaller,
+  );
+}
+
+/** What lies behind `image_url`. */
+export function remote(limit: number, bytes: number | undefined): AppError {
+  const has = bytes === undefined ? "more" : mebibytes(bytes);
+  return refused(
+    `the picture behind image_url has ${has}, and ${mebibytes(limit)} are fetched: fetch it yourself and upload it with POST /v1/uploads, up to ${mebibytes(sizes.uploadImageBytes)}`,
+    limit,
+    bytes,
+    recipe(bytes, "send its image_ref in the place of image_url"),
+  );
+}
+
+/** A picture that lies in the bucket already. */
+export function stored(limit: number): AppError {
+  return refused(
+    `what lies in the bucket is larger than the ${mebibytes(limit)} that are read: save it as JPEG, or scale it down, and upload it again`,
+    limit,
+    undefined,
+    smaller,
+  );
+}
+
+/** A picture of a receipt loses nothing by it. */
+const smaller = [
+  "scale the picture to 3,000 pixels on its longer side, as JPEG of quality 85",
+  "npm run extract -- FILE does it by itself",
+];
