@@ -200,8 +200,15 @@ export async function list(
   };
 }
 
-/** An object's size without its bytes, or undefined when there is none. @throws AppError `storage_unavailable`. */
-export async function head(bucket: Bucket, log: Log, rel: string): Promise<{ bytes: number } | undefined> {
+/**
+ * An object's size and version without its bytes, or undefined when there is none.
+ * @throws AppError `storage_unavailable`.
+ */
+export async function head(
+  bucket: Bucket,
+  log: Log,
+  rel: string,
+): Promise<{ bytes: number; etag: string } | undefined> {
   const answer = await attempt(
     bucket,
     log,
@@ -215,7 +222,7 @@ export async function head(bucket: Bucket, log: Log, rel: string): Promise<{ byt
       ),
     [404],
   );
-  return answer === undefined ? undefined : { bytes: answer.ContentLength ?? 0 };
+  return answer === undefined ? undefined : { bytes: answer.ContentLength ?? 0, etag: answer.ETag ?? "" };
 }
 
 /** An object that is being read. */

@@ -36,15 +36,22 @@ function read(total: string, { address, phone, tax_id, customer, currency, price
 
 describe("the currency of an amount", () => {
   test("says whether it was printed beside it, is the document's, or follows from the country", () => {
-    expect(read("RM 3.00").total).toEqual({ value: "3", currency: "MYR", currency_source: "printed" });
+    expect(read("RM 3.00").total).toEqual({
+      value: "3",
+      currency: "MYR",
+      decimals: 2,
+      currency_source: "printed",
+    });
     expect(read("3.00", { currency: "RM" }).total).toEqual({
       value: "3",
       currency: "MYR",
+      decimals: 2,
       currency_source: "document",
     });
     expect(read("$3.00", { address: "12 Example St, Springfield, IL 62704" }).total).toEqual({
       value: "3",
       currency: "USD",
+      decimals: 2,
       currency_source: "country",
     });
     expect(read("3,00", { tax_id: "USt-IdNr. DE 123 456 789" }).total).toMatchObject({
@@ -55,7 +62,7 @@ describe("the currency of an amount", () => {
       currency: "SGD",
       currency_source: "phone",
     });
-    expect(read("3.00").total).toEqual({ value: "3", currency: null });
+    expect(read("3.00").total).toEqual({ value: "3", currency: null, decimals: 2 });
   });
 
   test.each<[string, Paper, string | null]>([
@@ -107,8 +114,12 @@ describe("the currency of an amount", () => {
       ["PEN", [{ currency: "PEN" }, { prices: ["S/ 5.00"] }, { phone: "+51 1 555 0123" }]],
       ["TOP", [{ currency: "T$" }, { address: "Nukuʻalofa, Tonga" }]],
     ] as const) {
-      expect(read(`${code} 12.00`).total).toEqual({ value: "12", currency: null });
-      expect(read(`${code} 12.00`, { currency: "EUR" }).total).toEqual({ value: "12", currency: null });
+      expect(read(`${code} 12.00`).total).toEqual({ value: "12", currency: null, decimals: 2 });
+      expect(read(`${code} 12.00`, { currency: "EUR" }).total).toEqual({
+        value: "12",
+        currency: null,
+        decimals: 2,
+      });
       expect(read(`${code} 12.00`, { prices: [`${code} 5.00`] }).total?.currency).toBeNull();
       for (const paper of supports) {
         const support = { ...paper, prices: "prices" in paper ? [...paper.prices] : [] };
@@ -118,7 +129,7 @@ describe("the currency of an amount", () => {
   });
 
   test("two capitals behind cents may be a tax code where the paper's other marks name another currency", () => {
-    const open = { value: "24.99", currency: null };
+    const open = { value: "24.99", currency: null, decimals: 2 };
     expect(read("24.99 RO", { currency: "USD" }).total).toEqual(open);
     expect(read("24.99 MT", { prices: ["€ 3.00"] }).total).toEqual(open);
     expect(read("$24.99", { prices: ["24.99 CG"] }).first).toEqual(open);
@@ -127,22 +138,32 @@ describe("the currency of an amount", () => {
   });
 
   test("a letter that a sign is misread as needs support from elsewhere on the paper", () => {
-    expect(read("S12.50").total).toEqual({ value: "12.5", currency: null });
-    expect(read("S12.50", { currency: "USD" }).total).toEqual({ value: "12.5", currency: null });
+    expect(read("S12.50").total).toEqual({ value: "12.5", currency: null, decimals: 2 });
+    expect(read("S12.50", { currency: "USD" }).total).toEqual({ value: "12.5", currency: null, decimals: 2 });
     expect(read("E12.50", { currency: "E" })).toMatchObject({ field: undefined, total: { currency: null } });
     expect(read("E12.50", { currency: "SZL" }).total).toMatchObject({ currency: "SZL" });
     expect(read("E12.50", { address: "Mbabane, Eswatini" }).total).toMatchObject({ currency: "SZL" });
   });
 
   test("three decimals beside grouping say nothing of the document's signs, and are open by themselves", () => {
-    expect(read("1.591,600").total).toEqual({ value: "1591.6", currency: null, ambiguous: true });
+    expect(read("1.591,600").total).toEqual({
+      value: "1591.6",
+      currency: null,
+      decimals: 3,
+      ambiguous: true,
+    });
     expect(read("1,591.600", { currency: "IDR" }).total).toMatchObject({ value: "1591600", ambiguous: true });
     expect(read("$1'250.000", { currency: "COP", prices: ["250.000"] }).total).toEqual({
       value: "1250000",
       currency: "COP",
+      decimals: 0,
       currency_source: "document",
     });
-    expect(read("1,591.600", { prices: ["3.50"] }).total).toEqual({ value: "1591.6", currency: null });
+    expect(read("1,591.600", { prices: ["3.50"] }).total).toEqual({
+      value: "1591.6",
+      currency: null,
+      decimals: 3,
+    });
   });
 
   test("a code in brackets says what the words before it do not", () => {
@@ -152,7 +173,7 @@ describe("the currency of an amount", () => {
   });
 
   test("a mark that no table knows costs the currency, never the amount", () => {
-    expect(read("Zk 12.00", { currency: "EUR" }).total).toEqual({ value: "12", currency: null });
+    expect(read("Zk 12.00", { currency: "EUR" }).total).toEqual({ value: "12", currency: null, decimals: 2 });
     expect(read("12.00", { currency: "Zk" })).toMatchObject({
       field: undefined,
       total: { value: "12", currency: null },
@@ -163,6 +184,7 @@ describe("the currency of an amount", () => {
     expect(read("12.500", { address: "Kuwait City, Kuwait" }).total).toEqual({
       value: "12.5",
       currency: "KWD",
+      decimals: 3,
       currency_source: "country",
     });
   });

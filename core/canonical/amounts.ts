@@ -14,6 +14,8 @@ export type CurrencySource = "printed" | "document" | Country.Source;
 
 export interface Amount {
   value: string;
+  /** Digits printed behind the decimal sign: the value has no trailing zeros, the paper may have. */
+  decimals: number;
   currency: string | null;
   source: CurrencySource | null;
   ambiguous: boolean;

@@ -49,11 +49,14 @@ function currencyOf({ mark, word }: Printed.Printed, context: string | null | un
   return word && currency !== context ? null : currency;
 }
 
-/** The value alone; `context.currency` is the amount's own. Null where its signs contradict each other. */
+/**
+ * The value alone, and how many digits are printed behind its decimal sign; `context.currency` is the amount's own. Null
+ * where its signs contradict each other.
+ */
 export function numberOf(
   prepared: Printed.Printed,
   context: MoneyContext,
-): { value: string; ambiguous: boolean } | null {
+): (Pick<Money, "value" | "ambiguous"> & { decimals: number }) | null {
   const { scanned, certain, dash } = prepared;
   const currency = context.currency ?? null;
   const decimals = context.decimals ?? decimalsOf(prepared, currency);
@@ -75,7 +78,7 @@ export function numberOf(
     open ||= number.fractionDigits === 0 && prepared.mark === null && currency === null;
   }
   const value = negative && number.value !== "0" ? `-${number.value}` : number.value;
-  return { value, ambiguous: number.ambiguous || open };
+  return { value, decimals: number.fractionDigits, ambiguous: number.ambiguous || open };
 }
 
 function closes({ mark }: Printed.Printed, currency: string | null): boolean {

@@ -26,28 +26,37 @@ describe("canonical forms of a result", () => {
     expect(normalize(fields, result)).toEqual({
       date: { value: "2018-03-14" },
       "items[0].quantity": { value: "2", unit: null },
-      "items[0].price": { value: "3", currency: null },
-      "totals.total": { value: "3", currency: "MYR", currency_source: "printed" },
+      "items[0].price": { value: "3", currency: null, decimals: 2 },
+      "totals.total": { value: "3", currency: "MYR", decimals: 2, currency_source: "printed" },
     });
   });
 
   test("take the currency of an unmarked amount from the currency field, never from another amount", () => {
     const stated = normalize(fields, { currency: "RM", totals: { total: "3.00" } });
-    expect(stated["totals.total"]).toEqual({ value: "3", currency: "MYR", currency_source: "document" });
+    expect(stated["totals.total"]).toEqual({
+      value: "3",
+      currency: "MYR",
+      decimals: 2,
+      currency_source: "document",
+    });
     const open = normalize(fields, { currency: "$", totals: { total: "3.00" } });
-    expect(open).toEqual({ "totals.total": { value: "3", currency: null } });
+    expect(open).toEqual({ "totals.total": { value: "3", currency: null, decimals: 2 } });
     const decided = normalize(fields, { currency: "$", totals: { total: "3.00 USD" } });
     expect(decided).toEqual({
       currency: { value: "USD" },
-      "totals.total": { value: "3", currency: "USD", currency_source: "printed" },
+      "totals.total": { value: "3", currency: "USD", decimals: 2, currency_source: "printed" },
     });
   });
 
   test("let the whole document decide separators and dates", () => {
     const grouped = { items: [{ price: "15.000" }, { price: "1.000" }], totals: { total: "16.000" } };
-    expect(normalize(fields, grouped)["items[1].price"]).toEqual({ value: "1000", currency: null });
+    expect(normalize(fields, grouped)["items[1].price"]).toEqual({
+      value: "1000",
+      currency: null,
+      decimals: 0,
+    });
     const alone = normalize(fields, { totals: { total: "16.000" } });
-    expect(alone["totals.total"]).toEqual({ value: "16000", currency: null, ambiguous: true });
+    expect(alone["totals.total"]).toEqual({ value: "16000", currency: null, decimals: 0, ambiguous: true });
     const weighed = { items: [{ quantity: "1.000", price: "2.50" }] };
     expect(normalize(fields, weighed)["items[0].quantity"]).toEqual({ value: "1", unit: null });
     expect(normalize(fields, { date: "06/01/18", currency: "RM" }).date).toEqual({ value: "2018-01-06" });
@@ -82,6 +91,7 @@ describe("canonical forms of a result", () => {
           expect(normalized[`items[${index}].price`], JSON.stringify(items)).toEqual({
             value: String(price),
             currency: null,
+            decimals: digits,
           });
         }
       }),

@@ -168,7 +168,8 @@ function canonical(
       const amount = amounts.amountAt(path);
       if (!amount) return null;
       const source = amount.source === null ? {} : { currency_source: amount.source };
-      return { value: amount.value, currency: amount.currency, ...source, ...flag(amount.ambiguous) };
+      const { value, currency: own, decimals } = amount;
+      return { value, currency: own, decimals, ...source, ...flag(amount.ambiguous) };
     }
     case "count": {
       const count = Count.parse(printed, { convention });

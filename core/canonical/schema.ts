@@ -12,6 +12,10 @@ export const NormalizedValue = z
       .nullable()
       .optional()
       .meta({ description: "Amounts only: ISO 4217 where the document says it, else null" }),
+    decimals: z.int().optional().meta({
+      description:
+        "Amounts only: how many digits are printed behind the decimal sign. `value` has no trailing zeros: 2 says that `10.5` is printed as 10.50. Absent in what was stored before it existed",
+    }),
     currency_source: z.enum(["printed", "document", "country", "tax_id", "phone"]).optional().meta({
       description:
         "Beside a currency: how it is known. printed: by the amount's own mark; document: by the currency field, or by the only currency that other amounts name; country, tax_id, phone: by what is paid with where the address, the tax number or the telephone number say that the paper comes from",

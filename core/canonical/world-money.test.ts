@@ -165,7 +165,7 @@ describe("amounts of the whole world", () => {
   test("of a named mark have no currency where anything on the paper speaks for another", () => {
     const paper = (address: string) =>
       normalize(fields, { currency: "£", address, items: [{ price: "£12.00" }] })["items[0].price"];
-    expect(paper("5 Example Street, Gibraltar")).toEqual({ value: "12", currency: null });
+    expect(paper("5 Example Street, Gibraltar")).toEqual({ value: "12", currency: null, decimals: 2 });
     expect(paper("5 Example Street, London")).toMatchObject({ currency: "GBP" });
   });
 });

@@ -14,8 +14,11 @@ import type { Extract } from "./schema.ts";
 
 type Examined = Pick<Extract, "schema_ok" | "schema_errors" | "normalized" | "checks">;
 
+/** Of which task an answer is, and when its picture was taken in. */
+type About = Pick<Work, "task" | "createdAt" | "validate">;
+
 /** A whole answer. Of a clock only the time of the row is used, so that a replay gives the same. */
-export function whole(work: Work, value: unknown): Examined {
+export function whole(work: About, value: unknown): Examined {
   const { task } = work;
   const { ok, errors } = work.validate?.(value) ?? validate(task, value);
   const normalized = canonical(work, value);
@@ -29,7 +32,7 @@ export function whole(work: Work, value: unknown): Examined {
 
 /** What was read of an answer that did not fit. It is held to no schema, and nothing is summed over a list that breaks off. */
 export function partial(
-  work: Work,
+  work: About,
   { value, brokenList }: Salvaged,
 ): Pick<Examined, "normalized" | "checks"> {
   const { task } = work;
@@ -38,6 +41,6 @@ export function partial(
   return { normalized, checks: Checks.run({ ...task, checks }, value, normalized) };
 }
 
-function canonical({ task, createdAt }: Work, value: unknown): Extract["normalized"] {
+function canonical({ task, createdAt }: About, value: unknown): Extract["normalized"] {
   return Normalize.normalize(task.fields, value, { createdAt, dueDates: dueDates(task) });
 }

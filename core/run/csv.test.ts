@@ -1,18 +1,21 @@
 import { expect, test } from "vitest";
+import * as Table from "#core/export/table";
 import * as Csv from "./csv.ts";
 import type { Item } from "./schema.ts";
 
-const { records } = Csv.itemTable([{ path: "total", kind: "money" }]);
+const { records } = Csv.of(Table.ofItems([{ path: "total", kind: "text" }]));
 const item: Item = {
   ...{ index: 0, custom_id: null, file: null, status: "succeeded", request_id: "a~0", artifact_rel: null },
   ...{ result: null, schema_ok: true, warnings: [], error: null, attempts: 1 },
+  ...{ schema_errors: [], normalized: {}, checks: [] },
+  ...{ model: "m", prompt_sha256: "p", schema_sha256: "s", image_sha256: "i" },
   timings_ms: { total: 0, image: 0, inference: 0, validate: 0 },
   usage: { prompt_tokens: 0, completion_tokens: 0, attempts: 1 },
 };
 /** The cell of a value, without the quotes around it. */
 const cell = (total: unknown) => {
   const [, quoted, plain] =
-    /,(?:"((?:[^"]|"")*)"|([^",]*)),,\n$/.exec(records({ ...item, result: { total } })) ?? [];
+    /,(?:"((?:[^"]|"")*)"|([^",]*)),,,,\n$/.exec(records({ ...item, result: { total } })) ?? [];
   return (quoted ?? plain)?.replaceAll('""', '"');
 };
 
@@ -109,7 +112,7 @@ test("a long text that is almost a number takes no longer than it is long", () =
 
 test("what a caller named is never an amount: a file called like one is made safe", () => {
   const row = records({ ...item, custom_id: "-5.00", file: "-5.jpg", result: { total: "-5.00" } });
-  expect(row).toBe("0,'-5.00,'-5.jpg,succeeded,a~0,true,,,-5.00,,\n");
+  expect(row).toBe("0,'-5.00,'-5.jpg,succeeded,a~0,true,,,-5.00,,,,\n");
 });
 
 test("rows of a result that does not end are marked, in both tables; those of a whole one are not", () => {
@@ -117,11 +120,12 @@ test("rows of a result that does not end are marked, in both tables; those of a 
   const result = { shop: "S", items: [{ name: "TEA" }, { name: "CAKE" }] };
   const error = { code: "answer_too_long", message: "m" } as const;
   const cut: Item = { ...item, status: "failed", schema_ok: null, complete: false, error, result };
-  const table = Csv.itemTable(fields);
-  expect(table.header).toMatch(/,shop,warnings,complete\n$/);
-  expect(table.records(cut)).toBe("0,,,failed,a~0,,answer_too_long,m,S,,false\n");
-  const lines = Csv.lineTable(fields);
-  expect(lines?.header).toBe("index,custom_id,file,line,name,complete\n");
-  expect(lines?.records(cut)).toBe("0,,,1,TEA,false\n0,,,2,CAKE,false\n");
-  expect(lines?.records({ ...item, result })).toBe("0,,,1,TEA,\n0,,,2,CAKE,\n");
+  const table = Csv.of(Table.ofItems(fields));
+  expect(table.header).toMatch(/,shop,warnings,complete,checks_failed,ambiguous\n$/);
+  expect(table.records(cut)).toBe("0,,,failed,a~0,,answer_too_long,m,S,,false,,\n");
+  const rows = Table.ofLines(fields);
+  const lines = rows && Csv.of(rows);
+  expect(lines?.header).toBe("index,custom_id,file,line,name,complete,checks_failed,ambiguous\n");
+  expect(lines?.records(cut)).toBe("0,,,1,TEA,false,,\n0,,,2,CAKE,false,,\n");
+  expect(lines?.records({ ...item, result })).toBe("0,,,1,TEA,,,\n0,,,2,CAKE,,,\n");
 });

@@ -1,6 +1,5 @@
 import { stringify } from "csv-stringify/sync";
-import type { Field } from "#core/canonical/normalize";
-import type { Item } from "./schema.ts";
+import type * as Table from "#core/export/table";
 
 /**
  * Tables for spreadsheets, after RFC 4180 with `\n` between records. A text that a spreadsheet would take for a
@@ -16,108 +15,23 @@ import type { Item } from "./schema.ts";
 const printedNumber =
   /^[+-][ \u00a0]?(?:\p{Sc}[ \u00a0]?|\p{L}{1,3}\.?[ \u00a0])?\d[\d.,'’ \u00a0\u2009\u202f]*(?:[%\p{Sc}]|\p{L}{1,3}\.?)?$/u;
 
-/** A table's columns: its header, and the records of an item, as text with their line ends. */
-export interface Table {
+/** A table as text: its header, and the records of an item, with their line ends. */
+export interface Text {
   header: string;
-  records(item: Row): string;
+  records(item: Table.Row): string;
 }
 
-/** An item; of its warnings the codes are all that a table shows, also those of a newer server. */
-type Row = Omit<Item, "warnings"> & { warnings: readonly { code: string }[] };
-
-const itemColumns = [
-  "index",
-  "custom_id",
-  "file",
-  "status",
-  "request_id",
-  "schema_ok",
-  "error_code",
-  "error_message",
-];
-/** Behind the task's fields, where what came later moves nothing: false where rows are missing at a result's end. */
-const lastColumns = ["warnings", "complete"];
-const lineColumns = ["index", "custom_id", "file", "line"];
-const lastLineColumns = ["complete"];
-
-/**
- * One record an item: what became of it, then every field of the task that is not in a list, with dots in its name,
- * then the codes of its warnings, a space between them.
- */
-export function itemTable(fields: readonly Field[]): Table {
-  const paths = fields.map(({ path }) => path).filter((path) => !path.includes("[]"));
+/** The table as CSV. What a caller named is never an amount, and neither is what we say of an item. */
+export function of({ columns, entriesOf }: Table.Table): Text {
   return {
-    header: headerOf(itemColumns, paths, lastColumns),
-    records: (item) => {
-      const { index, custom_id, file, status, request_id, schema_ok, error, result, warnings } = item;
-      const codes = [...new Set(warnings.map(({ code }) => code))].join(" ");
-      const about = [index, custom_id, file, status, request_id, schema_ok, error?.code, error?.message];
-      const values = paths.map((path) => valueAt(result, path));
-      return lines([[...about, ...values, codes, completeOf(item)]], about.length);
-    },
+    header: stringify([columns.map(({ name }) => name)]),
+    records: (item) =>
+      stringify(
+        entriesOf(item).map((entry) =>
+          columns.map((column) => cell(column.valueOf(entry), { mayBeAmount: column.role !== "about" })),
+        ),
+      ),
   };
-}
-
-/**
- * One record for each entry of the task's list of objects, the first one where it has several; `line` counts from 1
- * within the item. Undefined for a task without one.
- */
-export function lineTable(fields: readonly Field[]): Table | undefined {
-  const list = fields.find(({ path }) => path.includes("[]."))?.path.split("[].")[0];
-  if (list === undefined) return undefined;
-  const paths = fields
-    .filter(({ path }) => path.startsWith(`${list}[].`))
-    .map(({ path }) => path.slice(list.length + "[].".length));
-  return {
-    header: headerOf(lineColumns, paths, lastLineColumns),
-    records: (item) => {
-      const { index, custom_id, file, result } = item;
-      const entries = valueAt(result, list);
-      if (!Array.isArray(entries)) return "";
-      return lines(
-        entries.map((entry, i) => [
-          index,
-          custom_id,
-          file,
-          i + 1,
-          ...paths.map((path) => valueAt(entry, path)),
-          completeOf(item),
-        ]),
-        lineColumns.length,
-      );
-    },
-  };
-}
-
-function headerOf(first: readonly string[], paths: readonly string[], last: readonly string[]): string {
-  const ours = [...first, ...last];
-  return lines([[...first, ...paths.map((path) => columnOf(path, ours)), ...last]]);
-}
-
-/** Empty where nothing is missing, as the field is absent. */
-const completeOf = ({ complete }: Row) => complete;
-
-/** A field that is called like one of our columns says where it comes from. */
-const columnOf = (path: string, ours: readonly string[]) => (ours.includes(path) ? `result.${path}` : path);
-
-/** An answer that breaks its schema may be of any shape. */
-function valueAt(value: unknown, path: string): unknown {
-  return path
-    .split(".")
-    .reduce<unknown>(
-      (at, step) =>
-        typeof at === "object" && at !== null && Object.hasOwn(at, step)
-          ? (at as Record<string, unknown>)[step]
-          : undefined,
-      value,
-    );
-}
-
-/** @param own - our columns come first, so many: what a caller named is never an amount. */
-function lines(records: unknown[][], own = Number.POSITIVE_INFINITY): string {
-  return stringify(
-    records.map((record) => record.map((value, index) => cell(value, { mayBeAmount: index >= own }))),
-  );
 }
 
 function cell(value: unknown, options: { mayBeAmount: boolean }): string | number {

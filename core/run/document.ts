@@ -1,4 +1,5 @@
 import * as Artifacts from "#core/artifact/artifact";
+import * as Table from "#core/export/table";
 import * as Task from "#core/task/task";
 import * as Limits from "#infra/limits";
 import * as Csv from "./csv.ts";
@@ -11,11 +12,13 @@ import * as Serialize from "./serialize.ts";
 export type Row = Omit<ItemRow, "pendingArtifact">;
 
 /**
- * A stretch of a document: a fixed text, or a text for each item in the order of their indexes. `item` is the item
- * with its result, however large; where a section says that it needs none, results are not even read.
+ * A stretch of a document: a fixed text, or a text for each item in the order of their indexes.
+ * `artifacts`: the item as its artifact says, which is read; for the first document. `items`: the same item, read from
+ * that document. `rows`: the row without its result.
  */
 export type Section =
   | { kind: "text"; text: string }
+  | { kind: "artifacts"; textOf(item: Item): string }
   | { kind: "items"; textOf(item: Item): string }
   | { kind: "rows"; textOf(row: Row): string };
 
@@ -25,7 +28,7 @@ export interface Document {
   sections: Section[];
 }
 
-/** The files that a run's results are answered from. */
+/** The files that a run's results are answered from, in the order in which they are written: the first holds all. */
 export const formats = ["jsonl", "json", "csv", "line_items_csv"] as const;
 export type Format = (typeof formats)[number];
 
@@ -44,13 +47,13 @@ export function place(
   const files = Artifacts.batchFiles(run.keyId, run.runId, run.createdAt);
   const contentType = contentTypes[format];
   if (format !== "line_items_csv") return { rel: files[format], contentType };
-  const hasLines = Csv.lineTable(Task.get(run.taskId)?.fields ?? []) !== undefined;
+  const hasLines = Table.listOf(Task.get(run.taskId)?.fields ?? []) !== undefined;
   return hasLines ? { rel: files.lineItemsCsv, contentType } : undefined;
 }
 
 /**
  * What is written when a run ends, the batch artifact last: it names the others, so they are there when it is. Every
- * byte follows from the rows and from the task, whose schema never changes.
+ * byte follows from the rows, from the items' artifacts and from the task, whose schema never changes.
  * @param run - the row when the run is being finished; @param mostItems - of how many items the artifact itself tells.
  */
 export function list(
@@ -59,10 +62,11 @@ export function list(
   mostItems: number = Limits.batches.artifactItems,
 ): Document[] {
   const fields = Task.get(run.taskId)?.fields ?? [];
-  const table = Csv.itemTable(fields);
-  const lines = Csv.lineTable(fields);
+  const table = Csv.of(Table.ofItems(fields));
+  const rows = Table.ofLines(fields);
+  const lines = rows && Csv.of(rows);
   const sections: Record<Format, Section[] | undefined> = {
-    jsonl: [{ kind: "items", textOf: (item) => `${JSON.stringify(item)}\n` }],
+    jsonl: [{ kind: "artifacts", textOf: (item) => `${JSON.stringify(item)}\n` }],
     json: [
       text(`{"run_id":${JSON.stringify(run.runId)},"items":[`),
       { kind: "items", textOf: listed },

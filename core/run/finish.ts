@@ -39,7 +39,7 @@ export async function step(
   log: Log,
   options: { sizes?: Writes.Sizes; artifactItems?: number } = {},
 ): Promise<Step> {
-  const begun = await begin(services.db, run);
+  const begun = await begin(services, run);
   if (begun === undefined) return "done";
   if (begun.state !== "finishing" || begun.finishing === null) return settled(services, begun, log);
 
@@ -50,6 +50,9 @@ export async function step(
     return next;
   };
   try {
+    // What is there stays: only what was not finished is written anew, in the form of today.
+    if (state.version !== services.version)
+      state = await save({ ...state, ...Finishings.nextDocument(0), version: services.version });
     const documents = Documents.list(begun, state.outcome, options.artifactItems);
     const sizes = options.sizes ?? Writes.sizes;
     for (let next = documents[state.document]; next !== undefined; next = documents[state.document]) {
@@ -77,14 +80,17 @@ class Overtaken extends Error {}
  * The run as it is, in `finishing` if its last item has ended: the time of its end is set then, once, so that what is
  * written about it never differs. Undefined when there is no such run.
  */
-async function begin(db: Database.Db, run: RunRow): Promise<RunRow | undefined> {
+async function begin(
+  { db, version }: Pick<RunStores, "db" | "version">,
+  run: RunRow,
+): Promise<RunRow | undefined> {
   const now = new Date();
   const move = (from: "running" | "canceling") =>
     db.query
       .update(runTable)
       .set({
         state: "finishing",
-        finishing: Finishings.begin(from === "running" ? "succeeded" : "canceled"),
+        finishing: Finishings.begin(from === "running" ? "succeeded" : "canceled", version),
         waitingFor: null,
         finishedAt: now,
         touchedAt: now,

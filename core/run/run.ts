@@ -6,6 +6,7 @@ import { AppError } from "#core/error";
 import type { Principal } from "#core/key/key";
 import * as Visible from "#core/key/visible";
 import type { Log } from "#core/log";
+import * as Answers from "./answers.ts";
 import {
   type ItemRow,
   isShown,
@@ -190,7 +191,7 @@ export async function items(
   const shown = rows.slice(0, query.limit);
   const last = shown.at(-1);
   return {
-    items: shown.map((each) => Serialize.item(row, each)),
+    items: await Promise.all(shown.map((each) => Answers.recomputed(row, each))),
     next_cursor: rows.length > query.limit && last !== undefined ? Cursor.encode(last.index) : null,
   };
 }

@@ -1,5 +1,6 @@
 import * as z from "zod";
-import { Complete, StoredError, Usage } from "#core/extraction/schema";
+import * as Canonical from "#core/canonical/schema";
+import { Complete, Extract, StoredError, Usage } from "#core/extraction/schema";
 import { Warnings } from "#core/extraction/warning";
 import * as Type from "#core/image/type";
 import * as Limits from "#infra/limits";
@@ -224,6 +225,10 @@ export const Run = z
   .meta({ id: "Run" });
 export type Run = z.output<typeof Run>;
 
+/** A list is answered from rows, which hold results up to 16 KiB and nothing that follows from them. */
+const unknownInLists =
+  "Computed anew in lists; null there for results above 16 KiB, and in results whose artifact is lost: read `GET /v1/extracts/{request_id}`.";
+
 /** The answer about one item, and a line of results.jsonl. */
 export const Item = z
   .object({
@@ -238,8 +243,27 @@ export const Item = z
     }),
     complete: Complete.optional(),
     schema_ok: z.boolean().nullable(),
+    schema_errors: Extract.shape.schema_errors.nullable().meta({
+      description: `As in a single extract. ${unknownInLists}`,
+    }),
+    normalized: Canonical.Normalized.nullable().meta({
+      description: `The canonical forms of the printed values, by concrete path (\`items[0].price\`). ${unknownInLists}`,
+    }),
+    checks: z
+      .array(Canonical.Check)
+      .nullable()
+      .meta({ description: `The arithmetic over what was read. ${unknownInLists}` }),
     warnings: Warnings,
     error: StoredError.nullable(),
+    model: z.string().nullable().meta({
+      description: "What the model server calls itself. Null where it was not asked, and in lists.",
+    }),
+    prompt_sha256: z.string().nullable().meta({ description: "Null where the model was not asked." }),
+    schema_sha256: z.string().nullable().meta({ description: "Null where the model was not asked." }),
+    image_sha256: z
+      .string()
+      .nullable()
+      .meta({ description: "Of the picture as it came. Null where it could not be read, and in lists." }),
     attempts: z.int().meta({ description: "Attempts that counted; waiting for the model server does not." }),
     timings_ms: z.object({ total: z.int(), image: z.int(), inference: z.int(), validate: z.int() }),
     usage: Usage,

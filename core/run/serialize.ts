@@ -78,7 +78,10 @@ export function run(row: RunRow, runningItems: number, viewer: string = row.keyI
   };
 }
 
-/** The answer about an item. Its `result` is what the row holds: null above 16 KiB. */
+/**
+ * The answer about an item as far as its row tells it: `result` is null above 16 KiB, and what follows from a result is
+ * left to answers.ts.
+ */
 export function item(run: Pick<RunRow, "runId">, row: Omit<ItemRow, "pendingArtifact">): Item {
   return {
     index: row.index,
@@ -90,8 +93,10 @@ export function item(run: Pick<RunRow, "runId">, row: Omit<ItemRow, "pendingArti
     result: row.result === null ? null : (JSON.parse(row.result) as Item["result"]),
     ...(row.errorCode === "answer_too_long" ? { complete: false as const } : {}),
     schema_ok: row.schemaOk,
+    ...{ schema_errors: null, normalized: null, checks: null },
     warnings: row.warnings ?? [],
     error: errorOf(row),
+    ...{ model: null, prompt_sha256: null, schema_sha256: null, image_sha256: null },
     attempts: row.attempts,
     timings_ms: {
       total: row.totalMs,

@@ -1,14 +1,16 @@
 import { and, asc, eq, getTableColumns, gte } from "drizzle-orm";
 import * as Artifacts from "#core/artifact/artifact";
 import * as Bucket from "#core/artifact/bucket";
+import * as Objects from "#core/artifact/object";
 import * as Database from "#core/db/client";
 import { AppError, from } from "#core/error";
 import type { Log } from "#core/log";
+import * as Answers from "./answers.ts";
 import type { Document, Row, Section } from "./document.ts";
 import { type Finishing, nextDocument } from "./finishing.ts";
+import * as Lines from "./lines.ts";
 import { itemTable, type RunRow } from "./run.sql.ts";
 import type { Item } from "./schema.ts";
-import * as Serialize from "./serialize.ts";
 import type { RunStores } from "./services.ts";
 
 /** How much is held in memory and done at once. */
@@ -17,15 +19,15 @@ export interface Sizes {
   partBytes: number;
   /** Rows a query reads; with their results, so many bytes at most that libSQL's server answers it (10 MB). */
   rows: number;
-  /** Artifacts of results that are too large for their rows, read at once. */
+  /** Artifacts that are read at once. */
   reads: number;
 }
 /** 16 KiB of result each, and as much again of what else is in such a row. */
 const resultsAtOnce = 200;
-export const sizes: Sizes = { partBytes: 8 * 1024 * 1024, rows: 500, reads: 16 };
+export const sizes: Sizes = { partBytes: 8 * 1024 * 1024, rows: 500, reads: 32 };
 
 type Stores = Pick<RunStores, "db" | "bucket">;
-type Cursor = Pick<Finishing, "section" | "row" | "skip">;
+type Cursor = Pick<Finishing, "section" | "row" | "skip" | "offset">;
 
 /** A stretch of a document that belongs together: one text, or one item's. */
 interface Piece {
@@ -38,9 +40,12 @@ interface Piece {
 /** What earlier steps left (the upload, or the carry) is no more. */
 class Gone extends Error {}
 
+/** The first document, which the others are made of, is no more. */
+class SourceGone extends Error {}
+
 /**
  * Writes a document from where `state` says: in one conditional put when it fits into a part, else part by part. The
- * bytes follow from the rows alone, so whatever was done twice is the same.
+ * bytes follow from rows and artifacts alone, so whatever was done twice is the same.
  * @param save - stores how far it came; a step that dies afterwards is repeated from there. Also what it gives back
  *   is what counts from then on.
  * @returns true when the document is there; false when the time was over first. Each call comes at least one item
@@ -63,6 +68,11 @@ export async function write(
     const ended = await pump(services, log, run, document, state, options);
     return ended === undefined ? false : done(ended);
   } catch (thrown) {
+    if (thrown instanceof SourceGone) {
+      log.warn("finish_restarted", { document: 0, parts: 0 });
+      await options.save({ ...state, ...nextDocument(0) });
+      return false;
+    }
     if (!(thrown instanceof Gone)) throw thrown;
     // A step that made the object and died; or somebody tidied up, and everything is written once more.
     if ((await Bucket.head(services.bucket, log, document.rel)) !== undefined) return done(state);
@@ -182,23 +192,54 @@ async function* pieces(
   for (let section = cursor.section; section < sections.length; section += 1) {
     const what = sections[section];
     if (what === undefined) return;
-    const after = { section: section + 1, row: 0, skip: 0 };
+    const after = { section: section + 1, row: 0, skip: 0, offset: 0 };
     if (what.kind === "text") {
-      yield { bytes: encoder.encode(what.text), at: { section, row: 0, skip: 0 }, next: after };
+      yield { bytes: encoder.encode(what.text), at: { ...after, section }, next: after };
       continue;
     }
-    const begin = section === cursor.section ? cursor.row : 0;
+    const begin = section === cursor.section ? cursor : { row: 0, offset: 0 };
+    if (what.kind === "items") {
+      for await (const { item, offset, next } of fromFirst(services, log, run, begin)) {
+        const at = { section, row: item.index, skip: 0, offset };
+        yield {
+          bytes: encoder.encode(what.textOf(item)),
+          at,
+          next: { ...at, row: item.index + 1, offset: next },
+        };
+      }
+      continue;
+    }
     const texts =
       what.kind === "rows"
-        ? mapped(rows(services, run, begin, false, chunk.rows), (row) => [row.index, what.textOf(row)])
-        : mapped(items(services, log, run, begin, chunk), (item) => [item.index, what.textOf(item)]);
+        ? mapped(rows(services, run, begin.row, false, chunk.rows), (row) => [row.index, what.textOf(row)])
+        : mapped(items(services, log, run, begin.row, chunk), (item) => [item.index, what.textOf(item)]);
     for await (const [index, text] of texts) {
-      yield {
-        bytes: encoder.encode(text),
-        at: { section, row: index, skip: 0 },
-        next: { section, row: index + 1, skip: 0 },
-      };
+      const at = { section, row: index, skip: 0, offset: 0 };
+      yield { bytes: encoder.encode(text), at, next: { ...at, row: index + 1 } };
     }
+  }
+}
+
+/**
+ * The run's items from this place of the first document on, and where each stands there.
+ * @throws SourceGone.
+ */
+async function* fromFirst(
+  { bucket }: Stores,
+  log: Log,
+  run: RunRow,
+  begin: { offset: number },
+): AsyncGenerator<{ item: Item; offset: number; next: number }> {
+  const { jsonl: rel } = Artifacts.batchFiles(run.keyId, run.runId, run.createdAt);
+  const found = await Bucket.head(bucket, log, rel);
+  if (found === undefined) throw new SourceGone("the items' file is no more");
+  let { offset } = begin;
+  const source = await Objects.from(bucket, log, { rel, etag: found.etag, offset });
+  if (source === undefined) throw new SourceGone("the items' file is no more");
+  for await (const line of Lines.of(source)) {
+    const next = offset + line.length + 1;
+    yield { item: JSON.parse(line.toString("utf8")) as Item, offset, next };
+    offset = next;
   }
 }
 
@@ -236,7 +277,7 @@ async function* rows(
   }
 }
 
-/** The run's items from this index on, with their results: those that are too large for a row come from the bucket. */
+/** The run's items from this index on, as their artifacts say. */
 async function* items(
   services: Stores,
   log: Log,
@@ -246,7 +287,7 @@ async function* items(
 ): AsyncGenerator<Item> {
   let group: Row[] = [];
   const open = async () => {
-    const whole = await Promise.all(group.map((row) => withResult(services.bucket, log, run, row)));
+    const whole = await Promise.all(group.map((row) => answered(services.bucket, log, run, row)));
     group = [];
     return whole;
   };
@@ -257,17 +298,17 @@ async function* items(
   yield* await open();
 }
 
-async function withResult(bucket: Bucket.Bucket, log: Log, run: RunRow, row: Row): Promise<Item> {
-  const item = Serialize.item(run, row);
-  const hasResult = row.status === "succeeded" || item.complete === false;
-  if (!hasResult || row.result !== null || row.artifactRel === null) return item;
+async function answered(bucket: Bucket.Bucket, log: Log, run: RunRow, row: Row): Promise<Item> {
+  if (row.artifactRel === null) return Answers.recomputed(run, row);
   try {
     const artifact = await Artifacts.get(bucket, log, row.artifactRel);
-    if (artifact !== undefined) return { ...item, result: artifact.result };
+    if (artifact !== undefined) return await Answers.of(run, row, artifact);
   } catch (thrown) {
     if (from(thrown).code !== "internal") throw thrown;
   }
   // Removed or damaged by hand. The run ends all the same; the item says what its row knows.
-  log.warn("result_missing", { run_id: run.runId, index: row.index });
+  const item = await Answers.recomputed(run, row);
+  const isLost = item.result === null && Answers.hasResult(item);
+  log.warn(isLost ? "result_missing" : "artifact_missing", { run_id: run.runId, index: row.index });
   return item;
 }

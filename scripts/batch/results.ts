@@ -4,6 +4,7 @@ import { basename, dirname, extname, join, relative, resolve } from "node:path";
 import { Readable } from "node:stream";
 import { type Command, Option } from "commander";
 import * as z from "zod";
+import * as Columns from "#core/export/table";
 import * as Convert from "#core/run/convert";
 import * as Csv from "#core/run/csv";
 import * as Dialects from "#core/run/dialect";
@@ -221,8 +222,11 @@ function cell(value: unknown): string {
   return typeof value === "object" ? JSON.stringify(value) : String(value);
 }
 
-/** As a server answers it that is older than warnings, or has more of them. */
-const AnyItem = Item.extend({ warnings: z.array(z.looseObject({ code: z.string() })).default([]) });
+/** As a server answers it that is older than some of its fields, or has more warnings. */
+const AnyItem = Item.partial({
+  ...{ schema_errors: true, normalized: true, checks: true },
+  ...{ model: true, prompt_sha256: true, schema_sha256: true, image_sha256: true },
+}).extend({ warnings: z.array(z.looseObject({ code: z.string() })).default([]) });
 
 /**
  * The items that have ended so far, in the format that the file's name asks for; values are those of the list of
@@ -236,7 +240,7 @@ export async function savePartial(
   options: TableOptions,
 ): Promise<number> {
   const format = formatOf(out);
-  const table = Csv.itemTable(Task.get(run.task_id)?.fields ?? []);
+  const table = Csv.of(Columns.ofItems(Task.get(run.task_id)?.fields ?? []));
   let count = 0;
   async function* text(): AsyncGenerator<string> {
     const items = Run.list(server, Run.pathOf({ runId: run.run_id }, "/items"), {

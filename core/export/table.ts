@@ -1,0 +1,217 @@
+import type { Field, FieldKind, NormalizedValue } from "#core/canonical/normalize";
+import type { Item } from "#core/run/schema";
+
+/**
+ * A run's results as tables: which columns there are, in which order, and what stands in them. Every table that is
+ * written (CSV, a workbook's sheet) is one of these two.
+ *
+ * Printed values stand where they always stood; what they mean stands behind everything that was there before, so that
+ * nothing moves: `total` is printed, `total_value` and `total_currency` are what it means.
+ */
+
+/** Which values a table shows: as printed, what they mean, or both. */
+export const values = ["both", "printed", "canonical"] as const;
+export type Values = (typeof values)[number];
+
+/** An item, also of a server that is older or newer than this code. Of its warnings the codes are all that a table shows. */
+export type Row = Omit<Item, "warnings" | Later> & { [Name in Later]?: Item[Name] | undefined } & {
+  warnings: readonly { code: string }[];
+};
+type Later =
+  | "schema_errors"
+  | "normalized"
+  | "checks"
+  | "model"
+  | "prompt_sha256"
+  | "schema_sha256"
+  | "image_sha256";
+
+/** One record of a table: an item, or one row of its list. */
+export interface Entry {
+  item: Row;
+  /** Counts from 0 within the item; absent in the table of items. */
+  line?: number;
+  /** What is printed: the item's result, or the row of its list. */
+  printed: unknown;
+}
+
+export interface Column {
+  name: string;
+  /** `about`: what became of the item. `printed`: a field of the task as printed. `canonical`: what that means. */
+  role: "about" | "printed" | "canonical";
+  /** Of the values that are no text: what a workbook makes of them. Amounts and dates come as canonical text. */
+  type: "text" | "integer" | "boolean" | "number" | "date";
+  /** Undefined and null are an empty cell. */
+  valueOf(entry: Entry): unknown;
+  /** Of numbers that are printed with decimals: how many. */
+  decimalsOf?(entry: Entry): number | undefined;
+}
+
+export interface Table {
+  columns: readonly Column[];
+  entriesOf(item: Row): Entry[];
+}
+
+/** An item: what became of it, its fields outside lists as printed, and what they mean. */
+export function ofItems(fields: readonly Field[], shown: Values = "both"): Table {
+  const single = fields.filter(({ path }) => !path.includes("[]"));
+  const about = [
+    ...named,
+    text("status", ({ item }) => item.status),
+    text("request_id", ({ item }) => item.request_id),
+    { ...text("schema_ok", ({ item }) => item.schema_ok), type: "boolean" as const },
+    text("error_code", ({ item }) => item.error?.code),
+    text("error_message", ({ item }) => item.error?.message),
+  ];
+  // Behind the task's fields, where what came later moves nothing.
+  const behind = [
+    text("warnings", ({ item }) => spaced(item.warnings.map(({ code }) => code))),
+    text("complete", completeOf),
+  ];
+  const more = [
+    text("checks_failed", ({ item }) => spaced(failed(item).map(({ id }) => id))),
+    text("ambiguous", ({ item }) =>
+      spaced(single.flatMap(({ path }) => (item.normalized?.[path]?.ambiguous ? [path] : []))),
+    ),
+  ];
+  const columns = laidOut({ fields: single, about, behind, more, shown, keyOf: (path) => path });
+  return { columns, entriesOf: (item) => [{ item, printed: item.result }] };
+}
+
+/**
+ * A row of the task's list of objects, of the first one where it has several; `line` counts from 1 within the item.
+ * Undefined for a task without one.
+ */
+export function ofLines(fields: readonly Field[], shown: Values = "both"): Table | undefined {
+  const list = listOf(fields);
+  if (list === undefined) return undefined;
+  const within = `${list}[].`;
+  const own = fields
+    .filter(({ path }) => path.startsWith(within))
+    .map(({ path, kind }) => ({ path: path.slice(within.length), kind }));
+  const keyOf = (path: string, { line = 0 }: Entry) => `${list}[${line}].${path}`;
+  const about = [...named, { ...text("line", ({ line = 0 }) => line + 1), type: "integer" as const }];
+  const more = [
+    // A sum over the rows says nothing of one of them.
+    text("checks_failed", (entry) =>
+      spaced(
+        failed(entry.item)
+          .filter(({ fields: paths }) => paths.some((path) => path.startsWith(keyOf("", entry))))
+          .map(({ id }) => id),
+      ),
+    ),
+    text("ambiguous", (entry) =>
+      spaced(
+        own.flatMap(({ path }) => (entry.item.normalized?.[keyOf(path, entry)]?.ambiguous ? [path] : [])),
+      ),
+    ),
+  ];
+  const columns = laidOut({ fields: own, about, behind: [text("complete", completeOf)], more, shown, keyOf });
+  return {
+    columns,
+    entriesOf: (item) => {
+      const rows = valueAt(item.result, list);
+      if (!Array.isArray(rows)) return [];
+      return rows.map((printed: unknown, line) => ({ item, line, printed }));
+    },
+  };
+}
+
+/** The path of the list of objects whose rows are a table of their own. */
+export function listOf(fields: readonly Field[]): string | undefined {
+  return fields.find(({ path }) => path.includes("[]."))?.path.split("[].")[0];
+}
+
+const text = (name: string, of: Column["valueOf"]): Column => ({
+  name,
+  role: "about",
+  type: "text",
+  valueOf: of,
+});
+
+const named: readonly Column[] = [
+  { ...text("index", ({ item }) => item.index), type: "integer" },
+  text("custom_id", ({ item }) => item.custom_id),
+  text("file", ({ item }) => item.file),
+];
+
+/** Empty where nothing is missing, as the field is absent. */
+const completeOf = ({ item }: Entry) => item.complete;
+const failed = (item: Row) => (item.checks ?? []).filter(({ ok }) => !ok);
+const spaced = (words: readonly string[]) => [...new Set(words)].join(" ");
+
+interface Layout {
+  fields: readonly Field[];
+  about: readonly Column[];
+  behind: readonly Column[];
+  more: readonly Column[];
+  shown: Values;
+  /** Where a field's canonical form stands among the item's. */
+  keyOf(path: string, entry: Entry): string;
+}
+
+function laidOut({ fields, about, behind, more, shown, keyOf }: Layout): Column[] {
+  const names = new Set([...about, ...behind].map(({ name }) => name));
+  const printed = fields.map(({ path, kind }): Column & { kind: FieldKind } => ({
+    // A field that is called like one of our columns says where it comes from.
+    name: names.has(path) ? `result.${path}` : path,
+    role: "printed",
+    type: "text",
+    valueOf: (entry) => valueAt(entry.printed, path),
+    kind,
+  }));
+  for (const { name } of printed) names.add(name);
+  // One that is called like a column of what another means keeps its name, as it was there first.
+  const free = (name: string) => (names.has(name) ? `canonical.${name}` : name);
+  const canonical = fields.flatMap(({ path, kind }, i) =>
+    parts[kind].map(({ part, type }): Column => {
+      const at = (entry: Entry): NormalizedValue | undefined => {
+        const all = entry.item.normalized;
+        const key = keyOf(path, entry);
+        return all && Object.hasOwn(all, key) ? all[key] : undefined;
+      };
+      return {
+        name: free(`${printed[i]?.name}_${part}`),
+        role: "canonical",
+        type,
+        valueOf: (entry) => at(entry)?.[part],
+        ...(part === "value" && type === "number" ? { decimalsOf: (entry) => at(entry)?.decimals } : {}),
+      };
+    }),
+  );
+  const checked = more.map((column) => ({ ...column, name: free(column.name) }));
+  if (shown === "printed") return [...about, ...printed, ...behind];
+  // A text has no canonical form: it stands for itself.
+  const kept = shown === "both" ? printed : printed.filter(({ kind }) => kind === "text");
+  return [...about, ...kept, ...behind, ...canonical, ...checked];
+}
+
+/** What the canonical form of each kind is made of. */
+const parts: Record<FieldKind, readonly { part: "value" | "currency" | "unit"; type: Column["type"] }[]> = {
+  money: [
+    { part: "value", type: "number" },
+    { part: "currency", type: "text" },
+  ],
+  count: [
+    { part: "value", type: "number" },
+    { part: "unit", type: "text" },
+  ],
+  percent: [{ part: "value", type: "number" }],
+  date: [{ part: "value", type: "date" }],
+  time: [{ part: "value", type: "text" }],
+  currency: [{ part: "value", type: "text" }],
+  text: [],
+};
+
+/** An answer that breaks its schema may be of any shape. */
+function valueAt(value: unknown, path: string): unknown {
+  return path
+    .split(".")
+    .reduce<unknown>(
+      (at, step) =>
+        typeof at === "object" && at !== null && Object.hasOwn(at, step)
+          ? (at as Record<string, unknown>)[step]
+          : undefined,
+      value,
+    );
+}

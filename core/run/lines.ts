@@ -1,0 +1,25 @@
+const newLine = 0x0a;
+
+/**
+ * The lines of a text that comes in pieces, without their ends, as bytes: whoever counts them knows where in the source
+ * each begins. A last line without an end is one; an empty one is none. Holds one line and one piece.
+ */
+export async function* of(source: AsyncIterable<Uint8Array | string>): AsyncGenerator<Buffer> {
+  let begun: Buffer[] = [];
+  for await (const piece of source) {
+    const bytes =
+      typeof piece === "string"
+        ? Buffer.from(piece)
+        : Buffer.from(piece.buffer, piece.byteOffset, piece.length);
+    let from = 0;
+    for (let end = bytes.indexOf(newLine); end !== -1; end = bytes.indexOf(newLine, from)) {
+      const last = bytes.subarray(from, end);
+      yield begun.length === 0 ? last : Buffer.concat([...begun, last]);
+      begun = [];
+      from = end + 1;
+    }
+    // A copy: the piece may be its owner's again.
+    if (from < bytes.length) begun.push(Buffer.from(bytes.subarray(from)));
+  }
+  if (begun.length > 0) yield Buffer.concat(begun);
+}
