@@ -1,6 +1,7 @@
 import { Resource } from "sst/resource";
 import * as z from "zod";
 import type { KeyLimits } from "#core/key/limits";
+import { secrets } from "#infra/settings";
 import manifest from "../package.json" with { type: "json" };
 
 /**
@@ -33,6 +34,21 @@ const list = z.string().transform((value) =>
     .map((part) => part.trim())
     .filter((part) => part !== ""),
 );
+
+/** Names of secrets with the day on which each ends (00:00 UTC), or the minute. */
+const ends = list.transform((parts, context) => {
+  const found = new Map<string, Date>();
+  for (const part of parts) {
+    const [name = "", when = ""] = part.split("=").map((each) => each.trim());
+    const end = z.union([z.iso.date(), z.iso.datetime({ offset: true })]).safeParse(when);
+    if (!dated.has(name) || !end.success) context.addIssue({ code: "custom", message: "not NAME=DATE" });
+    else found.set(name, new Date(end.data));
+  }
+  return found;
+});
+
+/** Whose end can be told: every secret of a stage, and what it is deployed with. */
+const dated = new Set([...Object.keys(secrets), "CLOUDFLARE_API_TOKEN"]);
 
 /** As the Standard Webhooks scheme has it: 24 to 64 bytes in base64. */
 const webhookSecret = /^whsec_[A-Za-z0-9+/]{32,86}={0,2}$/;
@@ -125,6 +141,9 @@ const variables = {
   },
   usage: {
     GPU_COST_PER_HOUR: z.coerce.number().min(0).max(1_000).optional(),
+  },
+  expiry: {
+    CREDENTIALS_EXPIRE: ends.optional(),
   },
 } as const;
 
@@ -393,6 +412,31 @@ export function retentionDays(): number | undefined {
 /** What an hour of the GPU costs, in whatever currency; undefined: nobody said. */
 export function usage(): { gpuCostPerHour: number | undefined } {
   return { gpuCostPerHour: section("usage").GPU_COST_PER_HOUR };
+}
+
+/** A secret of this environment, as far as its end is concerned. */
+export interface Credential {
+  /** The setting's name. */
+  name: string;
+  /** Undefined: it is not set here. */
+  value: string | undefined;
+  /** What `CREDENTIALS_EXPIRE` says. */
+  endsAt: Date | undefined;
+}
+
+/** The secrets that this function is linked to. @throws ConfigError when `CREDENTIALS_EXPIRE` cannot be read. */
+export function credentials(): Credential[] {
+  return credentialsOf(environment(process.env));
+}
+
+/** The secrets of another environment, for commands. @throws ConfigError. */
+export function credentialsOf(env: Env): Credential[] {
+  const ends = parse("expiry", env).CREDENTIALS_EXPIRE;
+  return [...dated].map((name) => ({
+    name,
+    value: env[name] || undefined,
+    endsAt: ends?.get(name),
+  }));
 }
 
 export interface Queues {

@@ -2,7 +2,7 @@
 import { api } from "./api.ts";
 import { dashboard } from "./dashboard.ts";
 import { functions as deployed } from "./functions.ts";
-import { type FunctionName, functions, times } from "./limits.ts";
+import { expiries, type FunctionName, functions, times } from "./limits.ts";
 import { metrics, namespace, refusedCalls, service } from "./metrics.ts";
 import { pairs } from "./queue-resources.ts";
 import { worked } from "./queues.ts";
@@ -204,6 +204,12 @@ function alarms(): void {
     threshold: largeShare,
     evaluationPeriods: 3,
     ...withoutStat(own(metrics.keyShare, "Maximum")),
+  });
+  alarm("SecretsExpireAlarm", {
+    alarmDescription: `A secret of the stage or an API key ends within ${expiries.warnDays} days: docs/operate.md, "Secrets end"`,
+    threshold: 0,
+    evaluationPeriods: 3,
+    ...withoutStat(own(metrics.expiringSecrets, "Maximum")),
   });
   const { stat: _, ...slow } = own(metrics.modelCallMs, "p95");
   alarm("ModelSlowAlarm", {

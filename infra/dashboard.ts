@@ -72,6 +72,7 @@ export function dashboard(): void {
         own(metrics.itemErrors, "Sum", "of these not read"),
         own(metrics.modelAway, "Sum", "looks for a model server that is away"),
         own(metrics.keyShare, "Maximum", "largest share of one key, %"),
+        own(metrics.expiringSecrets, "Maximum", "secrets that end soon"),
       ],
     },
     {

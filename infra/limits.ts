@@ -71,6 +71,18 @@ export function windowOf(concurrency: number): { most: number; refillAt: number 
   return { most, refillAt: Math.floor(most / 2) };
 }
 
+/** When secrets that end are told of (core/readiness/expiries.ts), in days. */
+export const expiries = {
+  /** So long before the end it rings. */
+  warnDays: 14,
+  /** A key that was made for less is meant to end, and rings nobody. */
+  shortLivedDays: 28,
+  /** Keys that end within this are listed, and those that have ended this long ago. */
+  listDays: 30,
+  endedDays: 7,
+  mostKeys: 100,
+} as const;
+
 /** HTTP functions share at most this many processes on the local loop. */
 export const httpInstances = 16;
 
@@ -217,7 +229,7 @@ export const functions = {
     timeoutMs: 60_000,
     links: ["database", "bucket", "queues"],
     sends: ["plan", "urgent"],
-    maxBundleKb: 705,
+    maxBundleKb: 710,
   },
   // The OpenAPI document and its page: both in the bundle, so nothing is waited for and 256 MB are plenty.
   docs: {

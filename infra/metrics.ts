@@ -23,4 +23,6 @@ export const metrics = {
   modelAway: "ModelAway",
   /** Percent of the day's model time that one key used, the one that used most; only while others use it too. */
   keyShare: "KeyShare",
+  /** How many secrets (settings and API keys) end within 14 days; only while there are any. */
+  expiringSecrets: "ExpiringSecrets",
 } as const;

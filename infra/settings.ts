@@ -48,7 +48,7 @@ export const plain = {
   bucket: ["S3_PREFIX", "S3_ALLOW_OVERWRITE", "S3_PRESIGN_TTL_S"],
   // Who takes batches in, plans them and fetches for them all have queues.
   queues: ["IMAGE_URL_HOSTS"],
-  database: ["GPU_COST_PER_HOUR", "RETENTION_DAYS"],
+  database: ["GPU_COST_PER_HOUR", "RETENTION_DAYS", "CREDENTIALS_EXPIRE"],
 } as const satisfies Partial<Record<LinkName | "app", readonly string[]>>;
 
 /** Of the local loop alone; a deployed stage refuses the first three, the others keep their defaults. */

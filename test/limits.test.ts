@@ -15,7 +15,10 @@ const loop = useLoop(async () => {
   return {
     // Several instances count together; sixteen cold starts would show nothing more.
     httpInstances: 4,
-    env: { VLLM_BASE_URL: model.url, VLLM_MODEL: "scripted", GPU_COST_PER_HOUR: "36" },
+    env: {
+      ...{ VLLM_BASE_URL: model.url, VLLM_MODEL: "scripted", GPU_COST_PER_HOUR: "36" },
+      CREDENTIALS_EXPIRE: "S3_SECRET_ACCESS_KEY=2021-01-31",
+    },
   };
 });
 afterAll(() => model?.close());
@@ -62,6 +65,23 @@ const leaves = (ms: number, of: number) =>
     interval: 200,
   });
 beforeAll(() => leaves(30_000, 24 * 3_600_000), 40_000);
+
+test("GET /readyz stays 200 when secrets end, and tells admins alone which", async () => {
+  const key = await newKey("ends", "--expires", "40d");
+  await keys("update-key", "--key-id", "ends", "--expires", "9d");
+  const [asAdmin, asClient] = [await loop().call("/readyz"), await loop().call("/readyz", { key })];
+  expect([asAdmin.status, asClient.status]).toEqual([200, 200]);
+  expect(asAdmin.body).toMatchObject({
+    ok: true,
+    expiries: {
+      ok: false,
+      settings: [{ name: "S3_SECRET_ACCESS_KEY", expires_at: "2021-01-31T00:00:00.000Z", state: "ended" }],
+      keys: [{ name: "ends", days_left: 8 }],
+    },
+  });
+  expect(asClient.body).toMatchObject({ ok: true, checks: { database: { ok: true } } });
+  expect(asClient.body).not.toHaveProperty("expiries");
+});
 
 test("of 200 parallel calls at 100 a minute exactly 100 are answered, the others with 429 and when to come back", async () => {
   const key = await newKey("minute", "--requests-per-minute", "100");

@@ -110,6 +110,8 @@ export const bounds: Readonly<Record<string, string>> = {
   "sqlite_autoindex_key_1 key_id=?": one,
   "sqlite_autoindex_key_secret_1 hash=?": one,
   "key_secret_key_id key_id=?": "one or two",
+  "key_secret_expires_at expires_at>? expires_at<?":
+    "keys that end within a month or have just ended, under a LIMIT",
   "sqlite_autoindex_breaker_1 name=?": one,
   "sqlite_autoindex_queue_look_1 name=?": one,
   "sqlite_autoindex_webhook_due_1 run_uid=?": one,

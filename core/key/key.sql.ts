@@ -39,5 +39,9 @@ export const keySecretTable = sqliteTable(
     createdAt: integer("created_at", { mode: "timestamp_ms" }).notNull(),
     expiresAt: integer("expires_at", { mode: "timestamp_ms" }),
   },
-  (table) => [index("key_secret_key_id").on(table.keyId)],
+  (table) => [
+    index("key_secret_key_id").on(table.keyId),
+    // The clock asks each minute what ends soon.
+    index("key_secret_expires_at").on(table.expiresAt),
+  ],
 );

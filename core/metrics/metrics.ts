@@ -38,6 +38,11 @@ export function keyShare(percent: number): void {
   publish((metrics) => metrics.addMetric(names.keyShare, MetricUnit.Percent, percent));
 }
 
+/** How many secrets end soon. */
+export function expiringSecrets(count: number): void {
+  publish((metrics) => metrics.addMetric(names.expiringSecrets, MetricUnit.Count, count));
+}
+
 /** Says nothing about how well pictures are read: it was the weather, the clock, or the picture itself. */
 const noVerdict: readonly Code[] = ["inference_unavailable", "inference_timeout", "storage_unavailable"];
 

@@ -6,6 +6,7 @@ import type * as Database from "#core/db/client";
 import * as Queue from "#core/queue/queue";
 import { probe as probeModel } from "#core/vision/probe";
 import type { Times } from "#infra/limits";
+import { Expiries } from "./expiries.ts";
 
 const Check = z
   .object({
@@ -41,6 +42,7 @@ export const Readiness = z
         conditional_writes: ConditionalWrites.optional(),
       })
       .optional(),
+    expiries: Expiries.optional(),
   })
   .meta({ id: "Readiness" });
 export type Readiness = z.output<typeof Readiness>;

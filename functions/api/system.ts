@@ -3,6 +3,7 @@ import * as Bucket from "#core/artifact/bucket";
 import * as Config from "#core/config";
 import * as Database from "#core/db/client";
 import * as Queue from "#core/queue/queue";
+import * as Expiries from "#core/readiness/expiries";
 import * as Readiness from "#core/readiness/readiness";
 import { api, operation } from "#functions/http";
 import * as Limits from "#infra/limits";
@@ -40,7 +41,11 @@ export const operations = {
   "GET /readyz": operation({
     summary: "Are model server, bucket, database and queue there",
     responses: {
-      200: { description: "All are; which ones is told to callers with a key", schema: Readiness.Readiness },
+      200: {
+        description:
+          "All are; which ones is told to callers with a key, and to those with an `admin:` scope when secrets end",
+        schema: Readiness.Readiness,
+      },
       503: { description: "One is not", schema: Readiness.Readiness },
     },
     run: async ({ call }) => {
@@ -53,7 +58,15 @@ export const operations = {
       });
       // While the database is away nobody can be told from anybody; codes and milliseconds are no secret.
       const known = call.principal.keyId !== "" || call.keyUnchecked;
-      return { status: readiness.ok ? 200 : 503, body: known ? readiness : { ok: readiness.ok } };
+      // Names of other keys, and what is worth waiting for: nobody's business but the operator's.
+      const isOperator = call.principal.scopes.some((scope) => scope.startsWith("admin:"));
+      const expiries = isOperator
+        ? { expiries: await Expiries.read({ credentials: Config.credentials, db: Database.connect }) }
+        : {};
+      return {
+        status: readiness.ok ? 200 : 503,
+        body: known ? { ...readiness, ...expiries } : { ok: readiness.ok },
+      };
     },
   }),
 };

@@ -1,8 +1,10 @@
 import type { Context } from "aws-lambda";
 import * as Proof from "#core/artifact/proof";
 import * as Config from "#core/config";
+import * as Database from "#core/db/client";
 import * as Resume from "#core/extraction/resume";
 import * as Log from "#core/log";
+import * as Expiries from "#core/readiness/expiries";
 import * as Reconcile from "#core/run/reconcile";
 import * as Census from "#core/usage/census";
 import * as Share from "#core/usage/share";
@@ -21,6 +23,7 @@ export async function handler(_event: unknown, context: Context): Promise<void> 
     Share.tellLargestShare(patient().db, log, new Date()),
     Proof.daily(patient(), log),
     Census.step(patient(), log),
+    Expiries.tell({ credentials: Config.credentials, db: Database.connect }, log),
     retention(log),
   ]);
   const failed = outcomes.find((outcome) => outcome.status === "rejected");

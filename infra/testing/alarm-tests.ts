@@ -28,6 +28,7 @@ export function alarmTests(stages: () => Stages): void {
             "ReconcileAlarm",
             "RefusedCallsAlarm",
             "KeyShareAlarm",
+            "SecretsExpireAlarm",
           ],
         ].toSorted(),
       );
@@ -137,6 +138,11 @@ export function alarmTests(stages: () => Stages): void {
     expect(alarm("KeyShareAlarm")).toMatchObject({
       ...{ namespace, metricName: metrics.keyShare, statistic: "Maximum" },
       ...{ threshold: 80, period: 300, evaluationPeriods: 3, dimensions: { service, stage: "production" } },
+    });
+    // Written each minute while something ends: three periods that all have one.
+    expect(alarm("SecretsExpireAlarm")).toMatchObject({
+      ...{ namespace, metricName: metrics.expiringSecrets, statistic: "Maximum" },
+      ...{ threshold: 0, period: 300, evaluationPeriods: 3, dimensions: { service, stage: "production" } },
     });
   });
 

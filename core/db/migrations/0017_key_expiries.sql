@@ -1,0 +1,1 @@
+CREATE INDEX `key_secret_expires_at` ON `key_secret` (`expires_at`);

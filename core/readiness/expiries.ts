@@ -1,0 +1,180 @@
+import { sql } from "drizzle-orm";
+import * as z from "zod";
+import * as Config from "#core/config";
+import * as Database from "#core/db/client";
+import { AppError } from "#core/error";
+import type { Log } from "#core/log";
+import * as Metrics from "#core/metrics/metrics";
+import { expiries as limits } from "#infra/limits";
+
+/*
+ * When secrets end. A token that ends takes the whole stage with it, and its owner's calendar is the only other place
+ * that knows: so whatever can be known is shown while there is time.
+ *
+ * - A token of the form JWT (Turso's) says it itself, in its claim `exp` (RFC 7519, 4.1.4: seconds since 1970, UTC).
+ * - Of others (R2's) the operator says it: `CREDENTIALS_EXPIRE`.
+ * - API keys have theirs in the database.
+ */
+
+const dayMs = 86_400_000;
+
+const Expiry = z
+  .object({
+    name: z.string().meta({
+      description: "Which secret: the name of its setting, or the id of an API key. Never its value.",
+    }),
+    expires_at: z
+      .string()
+      .nullable()
+      .meta({ description: "When it ends; null: its token says itself that it has no end." }),
+    days_left: z
+      .int()
+      .nullable()
+      .meta({ description: "Whole days until then, rounded down; below zero: it has ended." }),
+    state: z.enum(["ok", "soon", "ended"]).meta({
+      description: `\`soon\`: within ${limits.warnDays} days. API keys that were made for less than ${limits.shortLivedDays} days are never \`soon\`: they are meant to end.`,
+    }),
+  })
+  .meta({ id: "Expiry" });
+export type Expiry = z.output<typeof Expiry>;
+
+/** What ends when, soonest first. */
+export const Expiries = z
+  .object({
+    ok: z.boolean().meta({
+      description:
+        "Nothing ends soon, and no setting's secret has ended. It changes neither status nor `ok` of the answer.",
+    }),
+    settings: z.array(Expiry).nullable().meta({
+      description:
+        "Secrets of the stage whose end is known: from the token itself, or from the setting `CREDENTIALS_EXPIRE`. null: that setting cannot be read.",
+    }),
+    keys: z
+      .array(Expiry)
+      .nullable()
+      .meta({
+        description: `API keys that end within ${limits.listDays} days or have ended in the last ${limits.endedDays}, at most ${limits.mostKeys}; revoked ones are left out. null: the database could not be read.`,
+      }),
+  })
+  .meta({
+    id: "Expiries",
+    description: "When secrets end: shown to keys with an `admin:` scope only.",
+  });
+export type Expiries = z.output<typeof Expiries>;
+
+/**
+ * The end that a token states; null: it is a JWT without one; undefined: it is no JWT, so nothing can be known. The
+ * signature is not looked at: nobody is let in by this.
+ */
+export function endOf(token: string): Date | null | undefined {
+  const parts = token.split(".");
+  if (parts.length !== 3) return undefined;
+  try {
+    const claims: unknown = JSON.parse(Buffer.from(parts[1] ?? "", "base64url").toString("utf8"));
+    if (typeof claims !== "object" || claims === null || Array.isArray(claims)) return undefined;
+    if (!("exp" in claims)) return null;
+    const end = typeof claims.exp === "number" ? new Date(claims.exp * 1000) : undefined;
+    return end === undefined || Number.isNaN(end.getTime()) ? undefined : end;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The secrets of the settings whose end is known, soonest first. What the operator says goes before what a token says. */
+export function ofSettings(credentials: readonly Config.Credential[], now: Date): Expiry[] {
+  return credentials
+    .flatMap(({ name, value, endsAt }) => {
+      const end = endsAt ?? (value === undefined ? undefined : endOf(value));
+      return end === undefined ? [] : [expiry(name, end, now)];
+    })
+    .toSorted(soonest);
+}
+
+/**
+ * API keys that end soon or have just ended, soonest first; each ends with its last secret. Reads these alone.
+ * @throws AppError `storage_unavailable`.
+ */
+export async function ofKeys(db: Database.Db, now: Date): Promise<Expiry[]> {
+  const from = now.getTime() - limits.endedDays * dayMs;
+  const to = now.getTime() + limits.listDays * dayMs;
+  const [result] = await Database.batch(
+    db,
+    [
+      Database.statement(sql`SELECT s.key_id, s.expires_at, k.created_at, k.lifetime_ms
+        FROM key_secret AS s JOIN "key" AS k ON k.key_id = s.key_id
+        WHERE s.expires_at > ${from} AND s.expires_at < ${to} AND k.revoked_at IS NULL AND NOT EXISTS (
+          SELECT 1 FROM key_secret AS other WHERE other.key_id = s.key_id
+            AND (other.expires_at IS NULL OR other.expires_at > s.expires_at))
+        ORDER BY s.expires_at LIMIT ${limits.mostKeys}`),
+    ],
+    "read",
+  );
+  const seen = new Map<string, Expiry>();
+  for (const row of result?.rows ?? []) {
+    const end = Number(row.expires_at);
+    const lifetimeMs = row.lifetime_ms === null ? end - Number(row.created_at) : Number(row.lifetime_ms);
+    const shown = expiry(String(row.key_id), new Date(end), now);
+    const isMeantToEnd = lifetimeMs < limits.shortLivedDays * dayMs;
+    seen.set(shown.name, shown.state === "soon" && isMeantToEnd ? { ...shown, state: "ok" } : shown);
+  }
+  return [...seen.values()];
+}
+
+/** Where they are asked for. */
+export interface Sources {
+  credentials: () => readonly Config.Credential[];
+  db: () => Database.Db;
+}
+
+/** All of them. A database that is away takes nothing from what the settings say, and may be away because of it. */
+export async function read({ credentials, db }: Sources, now = new Date()): Promise<Expiries> {
+  const found = {
+    settings: known(() => ofSettings(credentials(), now)),
+    keys: await ofKeys(db(), now).catch((thrown: unknown) => {
+      if (thrown instanceof AppError) return null;
+      throw thrown;
+    }),
+  };
+  return { ok: ringing(found).length === 0, ...found };
+}
+
+/** Null where a setting is wrong: other answers must not fail for it. */
+function known<T>(look: () => T): T | null {
+  try {
+    return look();
+  } catch (thrown) {
+    if (thrown instanceof Config.ConfigError) return null;
+    throw thrown;
+  }
+}
+
+/** What somebody has to do something about: of keys those that end, not those that have ended. */
+function ringing({ settings, keys }: Pick<Expiries, "settings" | "keys">): Expiry[] {
+  return [
+    ...(settings ?? []).filter(({ state }) => state !== "ok"),
+    ...(keys ?? []).filter(({ state }) => state === "soon"),
+  ];
+}
+
+/** For the clock: writes how many end soon as a metric, which an alarm watches, and which they are to the log. */
+export async function tell(sources: Sources, log: Log, now = new Date()): Promise<void> {
+  const names = ringing(await read(sources, now)).map(({ name }) => name);
+  if (names.length === 0) return;
+  Metrics.expiringSecrets(names.length);
+  log.info("secrets_expire", { count: names.length, names });
+}
+
+function expiry(name: string, end: Date | null, now: Date): Expiry {
+  if (end === null) return { name, expires_at: null, days_left: null, state: "ok" };
+  const leftMs = end.getTime() - now.getTime();
+  return {
+    name,
+    expires_at: end.toISOString(),
+    days_left: Math.floor(leftMs / dayMs),
+    state: leftMs <= 0 ? "ended" : leftMs <= limits.warnDays * dayMs ? "soon" : "ok",
+  };
+}
+
+/** What never ends comes last. */
+const soonest = (a: Expiry, b: Expiry) => atOf(a) - atOf(b);
+const atOf = ({ expires_at: at }: Expiry) => (at === null ? Number.MAX_VALUE : Date.parse(at));
