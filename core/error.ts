@@ -1,3 +1,5 @@
+import type { ErrorDetails } from "./error-details.ts";
+
 /** The closed list of error codes (API.md). `retry` says whether the same call may succeed later. */
 export const codes = {
   invalid_request: { status: 400, retry: false },
@@ -24,7 +26,7 @@ export const codes = {
 export type Code = keyof typeof codes;
 
 /** Facts for the caller, on the wire as `error.details`. Never input values, hosts, secrets or stack traces. */
-export type Details = Record<string, unknown>;
+export type Details = ErrorDetails;
 
 export interface Issue {
   /** Dotted path into the body or query; empty for the whole of it. */
@@ -113,7 +115,7 @@ export function invalidRequest(
 ): AppError {
   const [first] = issues;
   return new AppError("invalid_request", sentence(issues, more.count ?? issues.length), {
-    details: { ...more.details, issues },
+    details: { ...more.details, issues: [...issues] },
     cause: more.cause,
     param: first?.path || undefined,
   });

@@ -10,6 +10,9 @@ import { type Code, codes } from "#core/error";
 import type { Operation, Operations } from "#functions/http";
 import { type Examples, examples } from "#functions/openapi/examples";
 import * as Parts from "#functions/openapi/parts";
+import * as Polish from "#functions/openapi/polish";
+import { addResults, nameTasks } from "#functions/openapi/results";
+import { webhooks } from "#functions/openapi/webhooks";
 import * as Limits from "#infra/limits";
 import * as Routes from "#infra/routes";
 import manifest from "../package.json" with { type: "json" };
@@ -54,7 +57,7 @@ export async function build(): Promise<Document> {
   }
   const [left] = operations.keys();
   if (left !== undefined) throw new Error(`${left}: infra/routes.ts has no such route`);
-  return createDocument(
+  const document = createDocument(
     {
       openapi: "3.1.1",
       info: {
@@ -62,11 +65,13 @@ export async function build(): Promise<Document> {
         version: manifest.version,
         description,
         license: { name: "MIT", identifier: "MIT" },
+        contact: { name: "Whoever operates this server" },
       },
       servers: [{ url: "/", description: "The server that this document came from." }],
       security: [],
       tags: [...tags].map(([name, text]) => ({ name, description: text })),
       paths,
+      webhooks: webhooks(),
       components: {
         securitySchemes: {
           bearer: { type: "http", scheme: "bearer", description: "`Authorization: Bearer <key>`" },
@@ -85,6 +90,12 @@ export async function build(): Promise<Document> {
       },
     },
   );
+  const schemas = document.components?.schemas as Record<string, { [keyword: string]: unknown }>;
+  addResults(schemas);
+  nameTasks(schemas);
+  Polish.plain(document);
+  Polish.wordDefaults(schemas);
+  return document;
 }
 
 /** The document as it is committed: indented, LF, in the order of the route table. */

@@ -1,13 +1,21 @@
 import * as z from "zod";
 
-/** Query parameters of lists. A number is decimal digits: no sign, no space, no exponent. */
-export const limit = z
-  .string()
-  .regex(/^[1-9]\d{0,2}$/, "a whole number from 1 to 200")
-  .transform(Number)
-  .pipe(z.int().max(200))
+/** A whole number in a query: decimal digits, no sign, no space, no exponent. The document says that it is an integer. */
+export const whole = (min: number, max: number) =>
+  z
+    .string()
+    .refine((text) => /^(0|[1-9][0-9]{0,15})$/.test(text) && Number(text) >= min && Number(text) <= max, {
+      message: `a whole number from ${min} to ${max}`,
+    })
+    .transform(Number)
+    .meta({
+      override: { type: "integer", minimum: min, maximum: max },
+    });
+
+/** How long a page may be. */
+export const limit = whole(1, 200)
   .default(50)
-  .meta({ override: { type: "integer", minimum: 1, maximum: 200, default: 50 } });
+  .meta({ description: "How many at most.", override: { default: 50 } });
 
 export const cursor = z
   .string()

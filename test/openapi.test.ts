@@ -59,7 +59,7 @@ function follow(response: Response): Response {
 }
 
 async function lint(source: string): Promise<string[]> {
-  const config = await createConfig({ extends: ["recommended"] });
+  const config = await createConfig({ extends: ["recommended-strict"] });
   const problems = await lintFromString({ source, absoluteRef: "openapi.json", config });
   return problems.map(({ severity, ruleId, message }) => `${severity} ${ruleId}: ${message}`);
 }

@@ -18,6 +18,7 @@ export type Row = Omit<Item, "warnings" | Later> & { [Name in Later]?: Item[Name
   warnings: readonly { code: string }[];
 };
 type Later =
+  | "task_id"
   | "schema_errors"
   | "normalized"
   | "checks"

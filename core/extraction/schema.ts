@@ -1,6 +1,8 @@
 import * as z from "zod";
 import * as Canonical from "#core/canonical/schema";
 import { codes } from "#core/error";
+import { ErrorDetails } from "#core/error-details";
+import * as Id from "#core/id";
 import * as Debugging from "#core/task/debug";
 import { Warnings } from "./warning.ts";
 
@@ -25,7 +27,11 @@ export const ExtractRequest = z
       .min(1)
       .max(100)
       .optional()
-      .meta({ description: "What `POST /v1/uploads` returned: a picture of up to 20 MiB in the bucket." }),
+      // Said, not judged here: another form is an upload that is not there.
+      .meta({
+        pattern: Id.uploadRefPattern.source,
+        description: "What `POST /v1/uploads` returned: a picture of up to 20 MiB in the bucket.",
+      }),
     image_url: z.string().min(1).max(8192).optional().meta({
       description:
         "A picture on the public internet: http or https on the scheme's own port, at most 10 MiB within 10 s and three redirects. Needs `DEBUG_MODE=1` and the scope debug:run.",
@@ -36,9 +42,11 @@ export const ExtractRequest = z
       .max(100)
       .optional()
       .meta({ description: "A hint that is kept; the bytes decide." }),
+    // Said, not judged here: another form has a code of its own.
     request_id: z.string().optional().meta({
+      pattern: Id.requestIdPattern.source,
       description:
-        "Your id of this extract, `^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$`. The same id and payload give the same answer.",
+        "Your id of this extract. The same id and payload give the same answer. `backup.tar.gz` is taken.",
     }),
     debug: Debugging.Debug.optional(),
   })
@@ -51,7 +59,7 @@ export const ExtractRequest = z
       context.addIssue({ code: "custom", path: [name], message });
     }
   })
-  .meta({ id: "ExtractRequest" });
+  .meta({ id: "ExtractRequest", oneOf: pictures.map((name) => ({ required: [name] })) });
 export type ExtractRequest = z.output<typeof ExtractRequest>;
 
 export const Usage = z
@@ -66,10 +74,7 @@ export const StoredError = z
   .object({
     code: z.enum(Object.keys(codes) as [keyof typeof codes]),
     message: z.string(),
-    details: z
-      .record(z.string(), z.unknown())
-      .optional()
-      .meta({ description: "Numbers and a `reason` in snake_case, as in error answers." }),
+    details: ErrorDetails.optional(),
   })
   .meta({ id: "StoredError", description: "Why an extract failed; the codes are those of error answers." });
 

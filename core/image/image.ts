@@ -71,7 +71,7 @@ export async function inspect(
   const mimeType = sniff(bytes);
   if (mimeType === undefined) {
     throw new AppError("unsupported_media_type", "the bytes are no JPEG, PNG, WebP, TIFF or GIF picture", {
-      details: { supported: mimeTypes },
+      details: { supported: [...mimeTypes] },
     });
   }
   Structure.check(bytes, mimeType);

@@ -1,4 +1,4 @@
-import { AppError } from "#core/error";
+import { AppError, type Details } from "#core/error";
 import type { MimeType } from "#core/image/type";
 import * as Walk from "#core/image/walk";
 
@@ -108,6 +108,10 @@ function checkSum(view: DataView, field: number, { little, big }: { little: bool
   }
 }
 
-function refused(reason: string, message: string, limits: Record<string, number> = {}): AppError {
+function refused(
+  reason: string,
+  message: string,
+  limits: Pick<Details, "limit_scans" | "limit_pages"> = {},
+): AppError {
   return new AppError("invalid_image", message, { details: { reason, ...limits } });
 }

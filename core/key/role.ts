@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { keyIdPattern } from "#core/id";
 import { scopes as allScopes, type Scope } from "#infra/routes";
 
 export const roles = ["client", "debugger", "admin"] as const;
@@ -16,8 +17,5 @@ const reservedIds = ["shared", "tmp", "uploads", "anonymous"];
 
 export const KeyId = z
   .string()
-  .regex(
-    /^[a-z0-9][a-z0-9_-]{0,63}$/,
-    "lower-case letters, digits, - and _, at most 64, beginning with a letter or digit",
-  )
+  .regex(keyIdPattern, "lower-case letters, digits, - and _, at most 64, beginning with a letter or digit")
   .refine((id) => !reservedIds.includes(id), "this name is reserved");

@@ -5,7 +5,15 @@ import type { Item } from "./schema.ts";
 
 const { records } = Csv.of(Table.ofItems([{ path: "total", kind: "text" }]));
 const item: Item = {
-  ...{ index: 0, custom_id: null, file: null, status: "succeeded", request_id: "a~0", artifact_rel: null },
+  ...{
+    index: 0,
+    task_id: "receipt_v1",
+    custom_id: null,
+    file: null,
+    status: "succeeded",
+    request_id: "a~0",
+    artifact_rel: null,
+  },
   ...{ result: null, schema_ok: true, warnings: [], error: null, attempts: 1 },
   ...{ schema_errors: [], normalized: {}, checks: [] },
   ...{ model: "m", prompt_sha256: "p", schema_sha256: "s", image_sha256: "i" },

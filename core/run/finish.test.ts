@@ -219,7 +219,6 @@ describe("the files of an ended run", () => {
       finished_at: ended.finishedAt?.toISOString(),
       counts: { total: 4, queued: 0, running: 0, succeeded: 2, failed: 1, canceled: 1 },
       artifact_rel: artifactOf(run),
-      eval: null,
     });
     expect(artifact.items).toEqual(items);
     expect(artifact.inputs_index[2]).toMatchObject({

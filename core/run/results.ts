@@ -64,7 +64,7 @@ export async function of(
   if (found.bytes > sizes.directAnswerBytes && !Dialects.isStored(dialect)) {
     const command = `ocrlty results ${run.runId} --format ${format} --dialect ${dialect.name} --out results.csv`;
     throw new AppError("conflict", `the table is too large to be converted here: ${command} does it`, {
-      details: { reason: "results_too_large", bytes: found.bytes, limit: sizes.directAnswerBytes },
+      details: { reason: "results_too_large", bytes: found.bytes, limit_bytes: sizes.directAnswerBytes },
     });
   }
   return { ...at, fileName: `${run.runId}${endings[format]}`, bytes: found.bytes };

@@ -2,6 +2,7 @@ import * as z from "zod";
 import * as Canonical from "#core/canonical/schema";
 import { Complete, Extract, StoredError, Usage } from "#core/extraction/schema";
 import { Warnings } from "#core/extraction/warning";
+import * as Id from "#core/id";
 import * as Type from "#core/image/type";
 import * as Limits from "#infra/limits";
 import { Skipped } from "./skipped.ts";
@@ -15,7 +16,14 @@ const name = (max: number) =>
     .min(1)
     .max(max)
     // Control characters (NUL among them) are in no name that anybody gave on purpose.
-    .regex(/^[^\p{Cc}\p{Cs}]*$/u, "control characters are not allowed");
+    .regex(/^[^\p{Cc}\p{Cs}]*$/u, "control characters are not allowed")
+    // The same for engines without classes of Unicode (Python's): a whole text has no lone surrogates.
+    .meta({ pattern: "^[^\\x00-\\x1f\\x7f-\\x9f]*$" });
+
+const lineSources = ["image_ref", "image_key", "image_url"] as const;
+
+/** What JSON Schema says of "exactly one of these". */
+const oneOf = (names: readonly string[]) => names.map((name) => ({ required: [name] }));
 
 /** A line of a manifest: one picture, and what the caller calls it. */
 export const ManifestLine = z
@@ -27,7 +35,7 @@ export const ManifestLine = z
       .min(1)
       .max(100)
       .optional()
-      .meta({ description: "What `POST /v1/uploads` returned." }),
+      .meta({ pattern: Id.uploadRefPattern.source, description: "What `POST /v1/uploads` returned." }),
     image_key: z.string().min(1).max(1024).optional().meta({
       description: "A key under the data root: `shared/…` or `<your key_id>/…`.",
     }),
@@ -39,7 +47,7 @@ export const ManifestLine = z
       .meta({ description: "An https address on a host of `IMAGE_URL_HOSTS`; the worker fetches it." }),
   })
   .superRefine((line, context) => {
-    const names = ["image_ref", "image_key", "image_url"] as const;
+    const names = lineSources;
     const given = names.filter((each) => line[each] !== undefined);
     if (given.length === 1) return;
     for (const path of given.length === 0 ? names.slice(0, 1) : given)
@@ -49,7 +57,7 @@ export const ManifestLine = z
         message: `exactly one of ${names.join(", ")} is needed`,
       });
   })
-  .meta({ id: "ManifestLine" });
+  .meta({ id: "ManifestLine", oneOf: oneOf(lineSources) });
 export type ManifestLine = z.output<typeof ManifestLine>;
 
 /** What the requests that make a run have in common. */
@@ -63,9 +71,11 @@ const common = {
   concurrency: z.int().min(1).max(maxConcurrency).default(4).meta({
     description: "Never more of the run's items than this are at the model server at once.",
   }),
+  // Said, not judged here: another form has a code of its own.
   run_id: z.string().optional().meta({
+    pattern: Id.runIdPattern.source,
     description:
-      "Your id of the run, `^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$`. The same id and payload give the same run; an id stays taken when its run was deleted.",
+      "Your id of the run. The same id and payload give the same run; an id stays taken when its run was deleted. `backup.tar.gz` is taken.",
   }),
   persist_inputs: z.boolean().default(false).meta({
     description:
@@ -94,6 +104,7 @@ export const BatchRequest = z
       .optional()
       .meta({ description: `The items themselves, at most ${inlineManifestLines}.` }),
     manifest_ref: z.string().min(1).max(100).optional().meta({
+      pattern: Id.uploadRefPattern.source,
       description:
         "A JSONL object uploaded through `POST /v1/uploads` with `kind: manifest`, up to 100,000 lines.",
     }),
@@ -126,7 +137,11 @@ export const BatchRequest = z
       if (request[path] !== undefined && request.images_dir === undefined)
         context.addIssue({ code: "custom", path: [path], message: "is for images_dir" });
   })
-  .meta({ id: "BatchRequest" });
+  .meta({
+    id: "BatchRequest",
+    oneOf: oneOf(sources),
+    dependentRequired: { glob: ["images_dir"], exts: ["images_dir"] },
+  });
 export type BatchRequest = z.output<typeof BatchRequest>;
 
 /** What `POST /v1/batch_extract_rerun` takes. */
@@ -138,7 +153,10 @@ export const RerunRequest = z
       .removeDefault()
       .optional()
       .meta({ description: "Default: the source run's." }),
-    source_run_id: z.string().min(1).max(100),
+    source_run_id: z.string().min(1).max(100).meta({
+      pattern: Id.runIdPattern.source,
+      description: "The run whose pictures are read again.",
+    }),
     only: z.enum(["all", "failed"]).default("all").meta({ description: "All items, or those that failed." }),
   })
   .meta({ id: "RerunRequest" });
@@ -214,7 +232,6 @@ export const Run = z
     }),
     usage: Usage,
     artifact_rel: z.string().nullable(),
-    eval: z.null().meta({ description: "Summary of an evaluation, where there is one." }),
     error: RunError.nullable(),
     webhook: z
       .object({ delivered: z.boolean(), attempts: z.array(WebhookAttempt) })
@@ -233,6 +250,7 @@ const unknownInLists =
 export const Item = z
   .object({
     index: z.int(),
+    task_id: z.string(),
     custom_id: z.string().nullable(),
     file: z.string().nullable(),
     status: z.enum(itemStatuses),

@@ -30,7 +30,7 @@ export function endedOf(run: Pick<RunRow, "succeeded" | "failed" | "canceled">):
  * @param runningItems - how many of its items are `running`: the row does not count them.
  * @param viewer - the key id of who is answered, if that may be another than the run's: its address names the key then.
  */
-export function run(row: RunRow, runningItems: number, viewer: string = row.keyId): Run {
+export function run(row: RunRow, runningItems: number, viewer: string = row.keyId): Run & { eval: null } {
   const createdAt = row.createdAt.getTime();
   return {
     run_id: row.runId,
@@ -68,6 +68,7 @@ export function run(row: RunRow, runningItems: number, viewer: string = row.keyI
       attempts: row.modelCalls,
     },
     artifact_rel: row.artifactRel,
+    // Kept for who reads it; the document will know it when there are evaluations.
     eval: null,
     error: errorOf(row),
     webhook:
@@ -82,9 +83,10 @@ export function run(row: RunRow, runningItems: number, viewer: string = row.keyI
  * The answer about an item as far as its row tells it: `result` is null above 16 KiB, and what follows from a result is
  * left to answers.ts.
  */
-export function item(run: Pick<RunRow, "runId">, row: Omit<ItemRow, "pendingArtifact">): Item {
+export function item(run: Pick<RunRow, "runId" | "taskId">, row: Omit<ItemRow, "pendingArtifact">): Item {
   return {
     index: row.index,
+    task_id: run.taskId,
     custom_id: row.customId,
     file: row.file,
     status: row.status,

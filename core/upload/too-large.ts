@@ -17,7 +17,7 @@ const recipe = (bytes: number | undefined, last: string): readonly string[] => [
 
 const refused = (message: string, limitBytes: number, bytes: number | undefined, steps: readonly string[]) =>
   new AppError("payload_too_large", message, {
-    details: { limit_bytes: limitBytes, ...(bytes === undefined ? {} : { bytes }), recipe: steps },
+    details: { limit_bytes: limitBytes, ...(bytes === undefined ? {} : { bytes }), recipe: [...steps] },
   });
 
 /** A picture within a call, or the form that it is in: the platform's limit of 6 MB, base64 included. */

@@ -47,6 +47,7 @@ export const UploadRequest = z
         "A hint that is kept, as in `POST /v1/extract`; the bytes decide. The answer's `headers` say what may be sent as `Content-Type`, which is not signed.",
     }),
     bytes: z.int().min(1).meta({
+      maximum: batches.manifestBytes,
       description:
         "The exact size; another one is refused by the bucket. At most 20 MiB, of a manifest 200 MiB.",
     }),
@@ -68,7 +69,13 @@ export const UploadRequest = z
       if (problem !== undefined) issue(problem);
     }
   })
-  .meta({ id: "UploadRequest" });
+  .meta({
+    id: "UploadRequest",
+    if: { properties: { kind: { const: "data" } }, required: ["kind"] },
+    // biome-ignore lint/suspicious/noThenProperty: JSON Schema's word.
+    then: { properties: { path: { minLength: 1 } }, required: ["path"] },
+    else: { properties: { path: false } },
+  });
 export type UploadRequest = z.output<typeof UploadRequest>;
 
 /** Its answer. */
@@ -106,7 +113,6 @@ export interface Stores {
 }
 export type Row = typeof uploadTable.$inferSelect;
 
-const refPattern = /^upload_[A-Za-z0-9_-]{24}$/;
 const refBytes = 18;
 
 /**
@@ -232,7 +238,7 @@ export interface Read {
  *   is not the object that was read first; `payload_too_large`; `storage_unavailable`.
  */
 export async function read(stores: Stores, log: Log, from: { ref: string; keyId: string }): Promise<Read> {
-  const row = refPattern.test(from.ref) ? await find(stores.db, from) : undefined;
+  const row = Id.uploadRefPattern.test(from.ref) ? await find(stores.db, from) : undefined;
   if (row === undefined || row.kind !== "image") throw unknown();
   const object = await Bucket.read(stores.bucket, log, row.objectKey, row.etag ?? undefined);
   if (object === undefined) throw row.etag === null ? missing() : replaced();
@@ -267,7 +273,7 @@ export async function announced(
   keyId: string,
   refs: readonly string[],
 ): Promise<Map<string, Row>> {
-  const wanted = [...new Set(refs)].filter((ref) => refPattern.test(ref));
+  const wanted = [...new Set(refs)].filter((ref) => Id.uploadRefPattern.test(ref));
   if (wanted.length === 0) return new Map();
   const mine = and(
     sql`${uploadTable.ref} IN (SELECT value FROM json_each(${JSON.stringify(wanted)}))`,

@@ -9,6 +9,7 @@ import type { WebhookAttempt } from "#core/run/schema";
 import * as Serialize from "#core/run/serialize";
 import type { RunStores } from "#core/run/services";
 import * as Due from "./due.ts";
+import type { RunEnded } from "./schema.ts";
 import * as Secrets from "./secret.ts";
 import { type Message, reach } from "./webhook.ts";
 
@@ -108,11 +109,13 @@ async function call(
     duration_ms: Date.now() - at.getTime(),
   });
   if (secrets.length === 0) return end(null, "webhooks_off");
-  const body = JSON.stringify({
-    type: `run.${run.state}`,
+  const data = Serialize.run(run, 0);
+  const told: RunEnded = {
+    type: `run.${run.state}` as RunEnded["type"],
     timestamp: (run.finishedAt ?? at).toISOString(),
-    data: Serialize.run(run, 0),
-  });
+    data,
+  };
+  const body = JSON.stringify(told);
   const headers = Secrets.headers(secrets, { id: `msg_${run.runUid}`, at, body });
   const { world, protocols } = reach();
   try {

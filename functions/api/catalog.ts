@@ -2,6 +2,7 @@ import * as z from "zod";
 import { AppError } from "#core/error";
 import { TaskDetail, TaskSummary } from "#core/task/summary";
 import { api, operation } from "#functions/http";
+import * as Names from "#functions/names";
 import { scopes } from "#infra/routes";
 
 const Me = z
@@ -14,6 +15,7 @@ const load = () => import("#core/task/task");
 export const operations = {
   "GET /v1/me": operation({
     summary: "Who is calling",
+    description: "The calling key's id, role and scopes; the first call of a new client.",
     responses: { 200: { description: "The key's id, role and scopes", schema: Me } },
     run: ({ call: { principal } }) => ({
       status: 200,
@@ -22,6 +24,8 @@ export const operations = {
   }),
   "GET /v1/tasks": operation({
     summary: "The tasks",
+    description:
+      "The document types that can be extracted. A task's schema and prompt never change once released: what is to be otherwise is a new task.",
     responses: { 200: { description: "All tasks", schema: z.object({ items: z.array(TaskSummary) }) } },
     run: async () => {
       const Task = await load();
@@ -30,7 +34,9 @@ export const operations = {
   }),
   "GET /v1/tasks/{task_id}": operation({
     summary: "One task with its schema",
-    params: z.object({ task_id: z.string() }),
+    description:
+      "The JSON Schema that answers are held to, the one that the model is constrained by, and the fields with their kinds.",
+    params: z.object({ task_id: Names.taskId }),
     responses: { 200: { description: "The task", schema: TaskDetail } },
     run: async ({ params }) => {
       const Task = await load();

@@ -12,28 +12,22 @@ import * as Visible from "#core/key/visible";
 import * as Queue from "#core/queue/queue";
 import type { Call } from "#functions/call";
 import { api, operation } from "#functions/http";
+import * as Names from "#functions/names";
 import * as Page from "#functions/page";
 import { as, SignedUrl, stored } from "#functions/stored-reply";
 import { sizes } from "#infra/limits";
 
-const KeyId = z
-  .string()
-  .max(64)
-  .optional()
-  .meta({ description: "Another key's; with the scope `admin:all_keys` only." });
+const KeyId = Names.keyId("Another key's; with the scope `admin:all_keys` only.");
 const Kind = z.enum(Listing.kinds);
-const whole = (min: number, max: number) =>
-  z.string().regex(/^\d+$/).transform(Number).pipe(z.int().min(min).max(max));
 
 const ListQuery = z.strictObject({
   kind: Kind.default("extracts"),
   limit: Page.limit,
   cursor: z.string().max(2_000).optional().meta({ description: "`next_cursor` of the page before." }),
   date: Listing.Day.optional().meta({ description: "Only what is filed under this UTC day." }),
-  key_id: KeyId.meta({
-    description:
-      "Only this key's. With the scope `admin:all_keys` everybody's are shown without it, else your own.",
-  }),
+  key_id: Names.keyId(
+    "Only this key's. With the scope `admin:all_keys` everybody's are shown without it, else your own.",
+  ),
 });
 
 const ArtifactQuery = z.strictObject({
@@ -42,7 +36,7 @@ const ArtifactQuery = z.strictObject({
     description:
       "The entry's `date`. Needed for runs and evaluations; without it an extract is found by its id.",
   }),
-  attempt: whole(0, 999_999_999).optional().meta({ description: "The record of this attempt." }),
+  attempt: Page.whole(0, 999_999_999).optional().meta({ description: "The record of this attempt." }),
   as,
   key_id: KeyId,
 });
@@ -53,17 +47,16 @@ const BackupQuery = z
     to: Listing.Day.optional().meta({ description: "Last UTC day." }),
     kind: Kind.optional().meta({ description: "Default: all." }),
     as,
-    key_id: KeyId.meta({
-      description:
-        "Only this key's. With the scope `admin:all_keys` everybody's are in it without it, else your own.",
-    }),
+    key_id: Names.keyId(
+      "Only this key's. With the scope `admin:all_keys` everybody's are in it without it, else your own.",
+    ),
   })
   .refine(({ from, to }) => from === undefined || to === undefined || from <= to, {
     path: ["to"],
     message: "before from",
   });
 
-const Params = z.object({ request_id: z.string() });
+const Params = z.object({ request_id: Names.requestId });
 const StoredArtifact = z.looseObject({ request_id: z.string() }).meta({
   id: "StoredArtifact",
   description: "An artifact as it lies in the bucket; its fields depend on its kind and version.",
@@ -135,6 +128,8 @@ export const operations = {
   }),
   "GET /v1/debug/artifacts/{request_id}": operation({
     summary: "An artifact as stored",
+    description:
+      "The record of an extract, a run or an evaluation, byte for byte as it lies in the bucket. Only where `DEBUG_MODE=1`.",
     params: Params,
     query: ArtifactQuery,
     responses: {
@@ -165,6 +160,7 @@ export const operations = {
   }),
   "GET /v1/debug/artifacts/{request_id}/raw": operation({
     summary: "The model's text as it came",
+    description: "Of an extract's artifact; 404 where nobody was asked. Only where `DEBUG_MODE=1`.",
     params: Params,
     query: ArtifactQuery.omit({ kind: true, as: true }),
     responses: {

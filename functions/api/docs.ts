@@ -13,6 +13,7 @@ const cache = { "Cache-Control": "public, max-age=300" };
 export const operations = {
   "GET /openapi.json": operation({
     summary: "This document",
+    description: "OpenAPI 3.1, made from the schemas that calls are checked against.",
     responses: { 200: { description: "OpenAPI 3.1", schema: z.looseObject({ openapi: z.string() }) } },
     run: async () => ({ status: 200, body: await load(), headers: cache }),
   }),

@@ -7,14 +7,12 @@ import * as Remove from "#core/extraction/remove";
 import { Extract, Running } from "#core/extraction/schema";
 import { answer } from "#functions/extract-reply";
 import { api, operation } from "#functions/http";
+import * as Names from "#functions/names";
 import * as Page from "#functions/page";
 
 /** Whose extract is meant. */
 const OfKey = z.strictObject({
-  key_id: z
-    .string()
-    .optional()
-    .meta({ description: "Another key's extract; with the scope `admin:all_keys` only." }),
+  key_id: Names.keyId("Another key's extract; with the scope `admin:all_keys` only."),
 });
 
 export const operations = {
@@ -27,10 +25,7 @@ export const operations = {
       cursor: Page.cursor,
       status: z.enum(List.statuses).optional(),
       task_id: z.string().max(100).optional(),
-      key_id: z
-        .string()
-        .optional()
-        .meta({ description: "Another key's extracts; with the scope `admin:all_keys` only." }),
+      key_id: Names.keyId("Another key's extracts; with the scope `admin:all_keys` only."),
     }),
     responses: {
       200: {
@@ -53,7 +48,9 @@ export const operations = {
   }),
   "GET /v1/extracts/{request_id}": operation({
     summary: "An extract as stored",
-    params: z.object({ request_id: z.string() }),
+    description:
+      "What `POST /v1/extract` answered, or where it stands: 202 with `Retry-After` while it waits in line or is worked on. `raw`, the model's own text, is there for keys with the scope `debug:read_raw`. Items of runs are read here, too, by `<run_id>~<index>`.",
+    params: z.object({ request_id: Names.requestId }),
     query: OfKey,
     responses: {
       200: { description: "The extract; `status` failed has an `error`", schema: Extract },
@@ -71,7 +68,7 @@ export const operations = {
     summary: "Delete an extract",
     description:
       "Removes its artifact, the records of its attempts and the copy of its picture where one was kept for the queue; one that waits in line is not read any more. The id stays taken: the same call again is 409. An upload that it was read from stays (`DELETE /v1/uploads/{ref}`). An item of a run is 409: delete the run.",
-    params: z.object({ request_id: z.string() }),
+    params: z.object({ request_id: Names.requestId }),
     query: OfKey,
     responses: {
       200: {

@@ -10,15 +10,14 @@ import * as Schema from "#core/run/schema";
 import * as Serialize from "#core/run/serialize";
 import type { Call } from "#functions/call";
 import { api, operation } from "#functions/http";
+import * as Names from "#functions/names";
 import * as Page from "#functions/page";
 import { runServices } from "#functions/services";
 import { as, SignedUrl, stored } from "#functions/stored-reply";
 import { sizes } from "#infra/limits";
 
-const params = z.object({ run_id: z.string() });
-const keyId = z.string().optional().meta({
-  description: "Another key's run; with the scope `admin:all_keys` only. In the list: only that key's.",
-});
+const params = z.object({ run_id: Names.runId });
+const keyId = Names.keyId("Another key's run; with the scope `admin:all_keys` only.");
 const owner = z.strictObject({ key_id: keyId });
 const page = {
   limit: Page.limit,
@@ -32,17 +31,23 @@ const wanted = (
   action: "read" | "cancel" | "delete" = "read",
 ) => ({ runId, keyId: key, principal: call.principal, log: call.log, action });
 
+const ResultsFile = z
+  .object({ run_id: z.string(), items: z.array(Schema.Item) })
+  .meta({ id: "RunResults", description: "`json`: all items in the order of their indexes." });
+
 /** Seconds after which asking again makes sense while a run is being worked on. */
 const pollAfterS = 2;
 
 export const operations = {
   "GET /v1/runs": operation({
     summary: "Runs, newest first",
+    description:
+      "Your runs with how far each is. With the scope `admin:all_keys` everybody's, or with `key_id` one key's.",
     query: z.strictObject({
       ...page,
       task_id: z.string().max(100).optional(),
       status: z.enum(Schema.runStatuses).optional(),
-      key_id: keyId,
+      key_id: Names.keyId("Only this key's; another's with the scope `admin:all_keys` only."),
     }),
     responses: {
       200: {
@@ -66,6 +71,8 @@ export const operations = {
 
   "GET /v1/runs/{run_id}": operation({
     summary: "A run and how far it is",
+    description:
+      "Its counts, times and tokens, whether it waits for the model server, and which calls of its webhook were made.",
     params,
     query: owner,
     responses: { 200: { description: "The run", schema: Schema.Run } },
@@ -117,8 +124,13 @@ export const operations = {
     responses: {
       200: {
         description: "The file; with `as=url` `{url, expires_at}` as JSON",
-        schema: z.union([z.looseObject({ run_id: z.string() }), SignedUrl]),
-        others: { "text/csv": z.string(), "application/x-ndjson": z.string() },
+        schema: z.union([ResultsFile, SignedUrl]),
+        others: {
+          "application/x-ndjson": z.string().meta({ description: "`jsonl`: a `RunItem` a line." }),
+          "text/csv": z
+            .string()
+            .meta({ description: "`csv` and `line_items_csv`: a header and a row a line." }),
+        },
       },
       303: { description: "The file is at `Location`" },
     },

@@ -7,9 +7,8 @@ import * as Remove from "#core/upload/remove";
 import * as Upload from "#core/upload/upload";
 import { idempotencyKeyOf } from "#functions/headers";
 import { api, operation } from "#functions/http";
+import * as Names from "#functions/names";
 import * as Limits from "#infra/limits";
-
-const keyId = z.string().max(64).optional();
 
 export const operations = {
   "POST /v1/uploads": operation({
@@ -36,9 +35,9 @@ export const operations = {
     summary: "Delete an upload",
     description:
       "Removes what was announced by `POST /v1/uploads` (`image_ref` or `manifest_ref`) and put there, before its week is over. 409 while an item of a run, an extract in line or the check of a manifest has yet to read it.",
-    params: z.object({ ref: z.string() }),
+    params: z.object({ ref: Names.uploadRef }),
     query: z.strictObject({
-      key_id: keyId.meta({ description: "Another key's upload; with the scope `admin:all_keys` only." }),
+      key_id: Names.keyId("Another key's upload; with the scope `admin:all_keys` only."),
     }),
     responses: {
       200: {
@@ -67,7 +66,7 @@ export const operations = {
         description:
           "Below your own folder, as in `POST /v1/uploads`: `receipts/1.png`, `receipts/`. One that begins with `shared/` is there, and needs the scope `admin:all_keys`.",
       }),
-      key_id: keyId.meta({ description: "Another key's folder; with the scope `admin:all_keys` only." }),
+      key_id: Names.keyId("Another key's folder; with the scope `admin:all_keys` only."),
     }),
     responses: {
       200: {

@@ -3,6 +3,7 @@ import * as Config from "#core/config";
 import * as Database from "#core/db/client";
 import * as Usage from "#core/usage/usage";
 import { api, operation } from "#functions/http";
+import * as Names from "#functions/names";
 
 const day = z.iso.date("must be a day such as 2026-11-23");
 
@@ -15,10 +16,7 @@ export const operations = {
       from: day.optional().meta({ description: "First day; 29 days before `to` unless given" }),
       to: day.optional().meta({ description: "Last day; today unless given" }),
       group_by: z.enum(["day", "key", "task"]).default("day"),
-      key_id: z
-        .string()
-        .optional()
-        .meta({ description: "Another key's usage; with the scope `admin:all_keys` only." }),
+      key_id: Names.keyId("Another key's usage; with the scope `admin:all_keys` only."),
     }),
     responses: { 200: { description: "The sums", schema: Usage.Report } },
     errors: ["not_found"],

@@ -2,6 +2,7 @@
 import * as z from "zod";
 import type { ZodOpenApiObject, ZodOpenApiResponseObject } from "zod-openapi";
 import { type Code, codes } from "#core/error";
+import { ErrorDetails } from "#core/error-details";
 
 type Headers = NonNullable<NonNullable<ZodOpenApiObject["components"]>["headers"]>;
 type Parameters = NonNullable<NonNullable<ZodOpenApiObject["components"]>["parameters"]>;
@@ -31,9 +32,7 @@ export const ErrorEnvelope = z
       }),
       request_id: z.string().nullable().meta({ description: "As in the header `X-Request-ID`." }),
       doc_url: z.url().meta({ description: "The code's cause and cure, on the host that was called." }),
-      details: z
-        .record(z.string(), z.unknown())
-        .meta({ description: "Facts by code: `issues[] {path, message}`, limits, scopes." }),
+      details: ErrorDetails,
     }),
   })
   .meta({ id: "ErrorEnvelope" });
@@ -50,7 +49,7 @@ interface CodeText {
   /** An example's message and details. */
   message: string;
   param?: string;
-  details?: Record<string, unknown>;
+  details?: ErrorDetails;
 }
 
 const texts: Record<Code, CodeText> = {
@@ -78,7 +77,7 @@ const texts: Record<Code, CodeText> = {
   image_too_large: {
     when: "the picture has too many bytes or pixels",
     message: "the picture is too large",
-    details: { limit_bytes: 4_194_304, actual_bytes: 5_120_000 },
+    details: { limit_bytes: 4_194_304, bytes: 5_120_000 },
   },
   payload_too_large: {
     when: "the request is too large for this way in; `details.recipe` is the way that is open, in steps",
@@ -272,8 +271,11 @@ export const parameters: Parameters = {
   XRequestId: {
     name: "X-Request-ID",
     in: "header",
-    description: "An id of yours for this call; another form is ignored and an id is made.",
-    schema: { type: "string", pattern: "^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$" },
+    // No pattern: it would be read as a demand, and nothing is refused.
+    description:
+      "An id of yours for this call: 1 to 128 letters, digits, `_`, `.` and `-`, beginning with a letter or digit. Another form is ignored and an id is made.",
+    schema: { type: "string" },
+    example: "receipt-0001",
   },
   IdempotencyKey: {
     name: "Idempotency-Key",

@@ -1,0 +1,86 @@
+import * as z from "zod";
+import { mimeTypes } from "#core/image/type";
+
+/*
+ * The facts of an error, `error.details` on the wire. A closed list: what is not here no error can say, so that clients
+ * have a type for all of it.
+ */
+
+const tokens = z.int().min(0);
+
+/** One thing that is wrong with what was sent. */
+const Issue = z
+  .object({
+    line: z.int().min(1).optional().meta({ description: "Of a manifest: which line, from 1." }),
+    path: z.string().meta({ description: "Dotted path into the body or query; empty for the whole of it." }),
+    message: z.string(),
+  })
+  .meta({ id: "ErrorIssue" });
+
+/** Every fact that an error may have; which ones, its code and `reason` say. */
+export const ErrorDetails = z
+  .object({
+    issues: z.array(Issue).optional().meta({
+      description: "Of invalid_request: what is wrong; of a manifest the first 100 things.",
+    }),
+    issue_count: z.int().min(0).optional().meta({ description: "How many issues there are in all." }),
+    reason: z.string().optional().meta({ description: "The cause within the code, in snake_case." }),
+    required_scopes: z
+      .array(z.string())
+      .optional()
+      .meta({ description: "The scopes that the key would need." }),
+    field: z.string().optional().meta({ description: "The field that is not allowed." }),
+    allowed: z
+      .union([z.array(z.string()), z.number()])
+      .optional()
+      .meta({
+        description: "Of method_not_allowed the methods of the path; beside `limit` the limit itself.",
+      }),
+    expected: z
+      .union([z.string(), z.array(z.string())])
+      .optional()
+      .meta({ description: "The media type that the body must have, or those that it may have." }),
+    supported: z
+      .array(z.enum(mimeTypes))
+      .optional()
+      .meta({ description: "The media types of pictures that are read." }),
+    limit: z.string().optional().meta({ description: "The name of the key's limit that was hit." }),
+    used: z.number().optional().meta({ description: "What is used of the limit." }),
+    requested: z.number().optional().meta({ description: "What this call would have used of it." }),
+    retry_after_s: z.int().min(0).optional().meta({ description: "As in `Retry-After`." }),
+    limit_bytes: z.int().min(0).optional(),
+    bytes: z.int().min(0).optional().meta({ description: "Beside `limit_bytes`: what it is." }),
+    recipe: z
+      .array(z.string())
+      .optional()
+      .meta({ description: "Of payload_too_large: the way that is open, in steps." }),
+    limit_megapixels: z.number().optional(),
+    megapixels: z.number().optional(),
+    width: z.int().min(0).optional().meta({ description: "Of the picture, in pixels." }),
+    height: z.int().min(0).optional().meta({ description: "Of the picture, in pixels." }),
+    limit_ratio: z.number().optional().meta({ description: "Largest ratio of a picture's sides." }),
+    limit_ms: z.int().min(0).optional().meta({ description: "Longest time that the picture may take." }),
+    limit_scans: z.int().min(0).optional(),
+    limit_pages: z.int().min(0).optional(),
+    pages: z.int().min(0).optional(),
+    context_tokens: tokens.nullable().optional().meta({ description: "The model's context." }),
+    prompt_tokens: tokens.optional().meta({ description: "What the prompt takes of it." }),
+    max_tokens: tokens.optional().meta({ description: "What the answer may take of it." }),
+    rows: z.int().min(0).optional().meta({ description: "Rows that were read before the answer broke off." }),
+    artifact_rel: z
+      .string()
+      .nullable()
+      .optional()
+      .meta({ description: "Where the record of the failed attempt lies, without S3_PREFIX." }),
+    skipped: z
+      .object({ count: z.int().min(0), by_reason: z.record(z.string(), z.int().min(0)) })
+      .optional()
+      .meta({
+        description: "Of a folder without pictures: what lies there, by the reason that left it out.",
+      }),
+    status: z.int().optional().meta({ description: "The HTTP status that `image_url` answered with." }),
+    missing: z.int().min(0).optional().meta({ description: "Pictures of the run that are gone." }),
+    checked: z.int().min(0).optional().meta({ description: "Pictures of the run that were looked for." }),
+  })
+  .meta({ id: "ErrorDetails", description: "Facts; which ones, the code and `reason` say." });
+export type ErrorDetails = z.output<typeof ErrorDetails>;

@@ -1,0 +1,32 @@
+import * as z from "zod";
+import * as Id from "#core/id";
+
+/*
+ * Ids as parameters. Their form is said for whoever generates a client, not judged here: what has another form is
+ * nobody's id, and answered like every unknown one.
+ */
+
+/** An extract, or an item of a run. */
+export const requestId = z.string().meta({
+  pattern: Id.readableIdPattern.source,
+  description: "The extract's id; of an item of a run `<run_id>~<index>`.",
+  example: "receipt-0001",
+});
+
+export const runId = z.string().meta({
+  pattern: Id.runIdPattern.source,
+  description: "The run's id.",
+  example: "november",
+});
+
+export const uploadRef = z.string().meta({
+  pattern: Id.uploadRefPattern.source,
+  description: "The `image_ref` or `manifest_ref` of the upload.",
+  example: "upload_3q2W1x9vT0aZ8yB7cD6eF5gH",
+});
+
+export const taskId = z.string().meta({ description: "The task's id.", example: "receipt_fields_v1" });
+
+/** Query parameter: another key, whose things are meant. */
+export const keyId = (description: string) =>
+  z.string().max(64).optional().meta({ pattern: Id.keyIdPattern.source, description });

@@ -1,0 +1,104 @@
+/**
+ * What was read, typed by task: the `result` of a task is the very schema that answers are held to (core/task), so that
+ * a client generated from the document knows each field.
+ */
+import * as Task from "#core/task/task";
+
+type Json = { [key: string]: unknown };
+interface ObjectSchema extends Json {
+  properties: Record<string, Json>;
+  required: string[];
+}
+
+const ref = (name: string) => ({ $ref: `#/components/schemas/${name}` });
+
+/** The components that have a `result`, each with the end of its variants' names. */
+const holders = { Extract: "Extract", RunItem: "Item" } as const;
+
+/**
+ * Puts the tasks' results into the components. `Extract` and `RunItem` become one of several: of a task whose schema the
+ * answer fits (`schema_ok` is true, `task_id` tells which), or of none, where `result` is whatever the model wrote. Each is
+ * an object with all its fields: generators and validators do that better than fields from several places.
+ */
+export function addResults(schemas: Record<string, Json>): void {
+  const tasks = Task.list();
+  for (const { id, description, validationSchema } of tasks) {
+    const { $schema: _, ...schema } = validationSchema;
+    schemas[`${pascal(id)}Result`] = { description, ...schema };
+  }
+  for (const [holder, end] of Object.entries(holders)) {
+    const whole = schemas[holder] as ObjectSchema;
+    const also = (changes: Record<string, Json>, description: string): Json => ({
+      ...whole,
+      description,
+      properties: Object.fromEntries(
+        Object.entries(whole.properties).map(([name, schema]) => [name, changes[name] ?? schema]),
+      ),
+    });
+    for (const { id } of tasks) {
+      schemas[`${pascal(id)}${end}`] = also(
+        {
+          task_id: { type: "string", const: id },
+          schema_ok: { type: "boolean", const: true },
+          result: ref(`${pascal(id)}Result`),
+        },
+        `Its result fits the schema of \`${id}\`.`,
+      );
+    }
+    schemas[`${end}ByTask`] = {
+      description: "The result fits the task's schema.",
+      oneOf: tasks.map(({ id }) => ref(`${pascal(id)}${end}`)),
+      discriminator: {
+        propertyName: "task_id",
+        mapping: Object.fromEntries(tasks.map(({ id }) => [id, ref(`${pascal(id)}${end}`).$ref])),
+      },
+    };
+    schemas[`Other${end}`] = also(
+      {
+        schema_ok: {
+          type: ["boolean", "null"],
+          enum: [false, null],
+          description: "Null where there is no whole answer that could be held to the schema.",
+        },
+        result: {
+          type: ["object", "null"],
+          additionalProperties: true,
+          description: "Whatever JSON object the model wrote; null where there is none.",
+        },
+      },
+      "There is no result, or it does not fit the task's schema.",
+    );
+    const variants = [ref(`${end}ByTask`), ref(`Other${end}`)];
+    schemas[holder] = {
+      description:
+        "`schema_ok` says whether the result fits the task's schema, and then `task_id` tells which fields it has. An answer to `debug.schema_override` is held to that schema instead, which this document cannot know.",
+      oneOf: holder === "RunItem" ? [...variants, ref("LargeItem")] : variants,
+    };
+  }
+  schemas.LargeItem = {
+    ...schemas.OtherItem,
+    description:
+      "In lists, an item whose result fits the task's schema and is above 16 KiB: it is in the artifact and in the run's results.",
+    properties: {
+      ...(schemas.OtherItem as ObjectSchema).properties,
+      schema_ok: { type: "boolean", const: true },
+      result: { type: "null" },
+    },
+  };
+}
+
+/** Requests name a task that there is. */
+export function nameTasks(schemas: Record<string, Json>): void {
+  const ids = Task.list().map(({ id }) => id);
+  for (const { additionalProperties: more, properties } of Object.values(schemas)) {
+    const task = (properties as ObjectSchema["properties"] | undefined)?.task_id;
+    // Closed: something that is sent.
+    if (more === false && task !== undefined) Object.assign(task, { enum: ids });
+  }
+}
+
+const pascal = (id: string) =>
+  id
+    .split("_")
+    .map((word) => word.charAt(0).toUpperCase() + word.slice(1))
+    .join("");
