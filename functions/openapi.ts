@@ -11,7 +11,8 @@ import type { Operation, Operations } from "#functions/http";
 import { type Examples, examples } from "#functions/openapi/examples";
 import * as Parts from "#functions/openapi/parts";
 import * as Polish from "#functions/openapi/polish";
-import { addResults, nameTasks } from "#functions/openapi/results";
+import { nameTasks, tellUploads } from "#functions/openapi/requests";
+import { addResults } from "#functions/openapi/results";
 import { webhooks } from "#functions/openapi/webhooks";
 import * as Limits from "#infra/limits";
 import * as Routes from "#infra/routes";
@@ -93,6 +94,7 @@ export async function build(): Promise<Document> {
   const schemas = document.components?.schemas as Record<string, { [keyword: string]: unknown }>;
   addResults(schemas);
   nameTasks(schemas);
+  tellUploads(schemas);
   Polish.plain(document);
   Polish.wordDefaults(schemas);
   return document;

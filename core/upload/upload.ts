@@ -47,7 +47,6 @@ export const UploadRequest = z
         "A hint that is kept, as in `POST /v1/extract`; the bytes decide. The answer's `headers` say what may be sent as `Content-Type`, which is not signed.",
     }),
     bytes: z.int().min(1).meta({
-      maximum: batches.manifestBytes,
       description:
         "The exact size; another one is refused by the bucket. At most 20 MiB, of a manifest 200 MiB.",
     }),
@@ -69,13 +68,7 @@ export const UploadRequest = z
       if (problem !== undefined) issue(problem);
     }
   })
-  .meta({
-    id: "UploadRequest",
-    if: { properties: { kind: { const: "data" } }, required: ["kind"] },
-    // biome-ignore lint/suspicious/noThenProperty: JSON Schema's word.
-    then: { properties: { path: { minLength: 1 } }, required: ["path"] },
-    else: { properties: { path: false } },
-  });
+  .meta({ id: "UploadRequest" });
 export type UploadRequest = z.output<typeof UploadRequest>;
 
 /** Its answer. */

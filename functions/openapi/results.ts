@@ -87,16 +87,6 @@ export function addResults(schemas: Record<string, Json>): void {
   };
 }
 
-/** Requests name a task that there is. */
-export function nameTasks(schemas: Record<string, Json>): void {
-  const ids = Task.list().map(({ id }) => id);
-  for (const { additionalProperties: more, properties } of Object.values(schemas)) {
-    const task = (properties as ObjectSchema["properties"] | undefined)?.task_id;
-    // Closed: something that is sent.
-    if (more === false && task !== undefined) Object.assign(task, { enum: ids });
-  }
-}
-
 const pascal = (id: string) =>
   id
     .split("_")
