@@ -240,9 +240,13 @@ function ended(code: number | null, signal: NodeJS.Signals | null): AppError {
 }
 
 function tookTooLong(limit: number): AppError {
-  return new AppError("invalid_image", "the picture takes too long to decode", {
-    details: { reason: "decoding_took_too_long", limit_ms: limit },
-  });
+  return new AppError(
+    "invalid_image",
+    "the picture takes too long to decode: save it again as JPEG, or scale it down",
+    {
+      details: { reason: "decoding_took_too_long", limit_ms: limit },
+    },
+  );
 }
 
 /** Our own reason of an abort goes through as it is. */

@@ -102,9 +102,13 @@ export async function inspect(
   const aspect = pixelAspect(bytes, mimeType, header.exif);
   const square = squared(width, height, aspect);
   if (Math.max(square.width, square.height) > maxAspectRatio * Math.min(square.width, square.height)) {
-    throw new AppError("invalid_image", `the picture is more than ${maxAspectRatio} times as long as wide`, {
-      details: { reason: "aspect_ratio", limit_ratio: maxAspectRatio, width, height },
-    });
+    throw new AppError(
+      "invalid_image",
+      `the picture is more than ${maxAspectRatio} times as long as wide: cut it into several`,
+      {
+        details: { reason: "aspect_ratio", limit_ratio: maxAspectRatio, width, height },
+      },
+    );
   }
   return {
     bytes,

@@ -41,7 +41,7 @@ function checkScans(bytes: Uint8Array): void {
     // All there is: a decoder stops behind this scan, and needs no look at its bytes.
     if (!progressive && data[0] === components) return;
     if (scans > mostScans)
-      throw refused("too_many_scans", `the picture has more than ${mostScans} scans`, {
+      throw refused("too_many_scans", `the picture has more than ${mostScans} scans: save it again as JPEG`, {
         limit_scans: mostScans,
       });
   }
@@ -66,9 +66,13 @@ function checkDirectories(bytes: Uint8Array): void {
     let directories = 0;
     for (let at = wordAt(big ? 8 : 4); at !== 0; directories += 1) {
       if (directories >= mostDirectories)
-        throw refused("too_many_pages", `the picture has more than ${mostDirectories} pages`, {
-          limit_pages: mostDirectories,
-        });
+        throw refused(
+          "too_many_pages",
+          `the picture has more than ${mostDirectories} pages: send its first one, the only one that is read`,
+          {
+            limit_pages: mostDirectories,
+          },
+        );
       const fields = big ? Number(view.getBigUint64(at, little)) : view.getUint16(at, little);
       if (directories === 0) {
         for (let i = 0; i < fields; i += 1) {

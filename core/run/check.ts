@@ -146,7 +146,11 @@ async function* chunksOf(
 
 const tooMany = (line: number): Line.Parsed => ({
   issues: [
-    { line, path: "", message: `more than ${batches.manifestLines} lines; what follows was not checked` },
+    {
+      line,
+      path: "",
+      message: `more than ${batches.manifestLines} lines: split it into several runs (what follows was not checked)`,
+    },
   ],
 });
 

@@ -100,7 +100,10 @@ export const BatchRequest = z
     manifest: z
       .array(ManifestLine)
       .min(1)
-      .max(inlineManifestLines)
+      .max(
+        inlineManifestLines,
+        `more than ${inlineManifestLines} lines: upload them as JSON lines (POST /v1/uploads, kind manifest), and name that by manifest_ref`,
+      )
       .optional()
       .meta({ description: `The items themselves, at most ${inlineManifestLines}.` }),
     manifest_ref: z.string().min(1).max(100).optional().meta({

@@ -114,10 +114,13 @@ function add(
 
 const tooMuch: Record<Limit, string> = {
   requests_per_minute: "this key has made all the calls of this minute that it may make",
-  items_per_day: "this key may not read so many pictures today",
-  model_seconds_per_day: "this key has used up the model's time that it has today",
-  max_run_items: "this key may not have so many items in one run",
-  max_in_flight: "this key may not have so many pictures at work at once",
+  items_per_day:
+    "this key may not read so many pictures today: the rest tomorrow (UTC), or by a higher limit",
+  model_seconds_per_day:
+    "this key has used up the model's time that it has today: it has more tomorrow (UTC), or by a higher limit",
+  max_run_items: "this key may not have so many items in one run: make several of fewer",
+  max_in_flight:
+    "this key may not have so many pictures at work at once: send the others when some have ended",
 };
 
 function limited(

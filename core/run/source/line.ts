@@ -107,15 +107,17 @@ const nothing = new Uint8Array();
 const blanks = new Set([0x20, 0x09, 0x0d]);
 const isBlank = (bytes: Uint8Array) => bytes.every((byte) => blanks.has(byte));
 
+/** A whole list on one line is what people send instead of lines. */
+const tooLong = `the line is longer than ${batches.manifestLineBytes} bytes: one picture a line, and no list around them`;
+
 /**
  * Checks one line of JSONL.
  * @param own - the line is one of ours.
  */
 export function parse(raw: Raw, own = false): Parsed {
   const wrong = (message: string): Parsed => ({ issues: [{ line: raw.line, path: "", message }] });
-  if (raw.kind === "long") return wrong(`the line is longer than ${batches.manifestLineBytes} bytes`);
-  if (raw.kind === "endless")
-    return wrong(`the line is longer than ${batches.manifestLineBytes} bytes; what follows was not checked`);
+  if (raw.kind === "long") return wrong(tooLong);
+  if (raw.kind === "endless") return wrong(`${tooLong}; what follows was not checked`);
   let text: string;
   try {
     text = new TextDecoder("utf-8", { fatal: true }).decode(raw.bytes);

@@ -1,0 +1,38 @@
+import { expect, test } from "vitest";
+import { batches, sizes } from "#infra/limits";
+import * as TooLarge from "./too-large.ts";
+
+const cases: Record<keyof typeof TooLarge, [ReturnType<typeof TooLarge.inline>, RegExp]> = {
+  inline: [TooLarge.inline(5_200_000), /5 MiB and a call carries 4 MiB: .*POST \/v1\/uploads, up to 20 MiB/],
+  batchForm: [
+    TooLarge.batchForm(9_000_000),
+    /8\.6 MiB .* 4 MiB: .*POST \/v1\/uploads.*manifest.*batch FOLDER/,
+  ],
+  upload: [TooLarge.upload(26_214_400, "image", sizes.uploadImageBytes), /25 MiB .* 20 MiB: .*scale it down/],
+  remote: [
+    TooLarge.remote(sizes.imageUrlBytes, undefined),
+    /10 MiB are fetched: .*POST \/v1\/uploads, up to 20/,
+  ],
+  stored: [TooLarge.stored(sizes.uploadImageBytes), /20 MiB that are read: .*scale it down/],
+};
+
+test.each(Object.entries(cases))(
+  "%s names the limit and the way that is open, in steps",
+  (_name, [error, words]) => {
+    expect(error).toMatchObject({ code: "payload_too_large", status: 413, retry: false });
+    expect(error.message).toMatch(words);
+    expect(error.details).toMatchObject({ limit_bytes: expect.any(Number), recipe: expect.any(Array) });
+    expect(Object.values(error.details?.recipe ?? {}).length).toBeGreaterThan(1);
+  },
+);
+
+test("a manifest is split, and a picture's own size is ready to be announced", () => {
+  expect(TooLarge.upload(300_000_000, "manifest", batches.manifestBytes).message).toContain(
+    "split it into several runs",
+  );
+  expect(TooLarge.inline(5_200_000).details?.recipe).toContainEqual(
+    expect.stringContaining("bytes: 5200000"),
+  );
+  // A form is larger than its picture.
+  expect(JSON.stringify(TooLarge.inline(5_200_000, "form").details?.recipe)).not.toContain("bytes: 5200000");
+});
