@@ -1,4 +1,8 @@
-/** What debugging may change about a call, and who may: end to end. */
+/** What debugging may change about a call, and who may, and what the docs' commands do with a picture: end to end. */
+import { execFile } from "node:child_process";
+import * as fs from "node:fs";
+import { dirname, join } from "node:path";
+import { promisify } from "node:util";
 import { createClient } from "@libsql/client";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import * as Database from "#core/db/client";
@@ -220,5 +224,47 @@ describe("without DEBUG_MODE", () => {
     expect((await closed.call("/v1/uploads", { json: { mime_type: "image/png", bytes: 9 } })).status).toBe(
       201,
     );
+  });
+});
+
+describe("the docs' commands, as they are typed", () => {
+  const root = dirname(import.meta.dirname);
+  const blocksOf = (page: string, from: string) => {
+    const text = fs.readFileSync(join(root, page), "utf8").replaceAll("\r\n", "\n");
+    const section = text.slice(text.indexOf(`\n## ${from}\n`)).split(/\n## /)[1] ?? "";
+    return [...section.matchAll(/^```bash\n([\s\S]*?)^```$/gm)].map(([, block = ""]) => block);
+  };
+  /** What is printed, in lines; undefined without a POSIX shell or curl. */
+  async function typed(block: string): Promise<string | undefined> {
+    // Address and key are the test's own.
+    const commands = block.replace(/^URL=.*$/gm, "");
+    const env = { ...process.env, URL: loop.url, KEY: loop.apiKey };
+    const shell = promisify(execFile)("sh", ["-ec", `command -v curl >&2 || exit 127\n${commands}`], {
+      cwd: root,
+      env,
+    });
+    const ran = await shell.catch((thrown: { code?: unknown; stderr?: string }) => thrown);
+    if ("code" in ran && (ran.code === "ENOENT" || ran.code === 127)) return undefined;
+    if (!("stdout" in ran)) throw new Error(`it failed: ${JSON.stringify(ran)}`);
+    return ran.stdout;
+  }
+
+  test("README's first calls send a form and the picture itself", async () => {
+    const [first = ""] = blocksOf("README.md", "Call it");
+    expect(first).toContain("-F file=@samples/cord-bali.jpg");
+    expect(first).toContain("--data-binary @samples/cord-bali.jpg");
+    const printed = await typed(first);
+    if (printed === undefined) return;
+    expect(printed.match(/"request_id":"first-1"/g)).toHaveLength(2);
+    expect(printed).toContain('"task_id":"payment_v1"');
+    expect(printed).not.toContain('"error"');
+  });
+
+  test("the three lines for large files announce a picture, put it and have it read", async () => {
+    const [recipe = ""] = blocksOf("docs/large-files.md", "Three lines");
+    expect(recipe.trim().split("\n")).toHaveLength(4);
+    const printed = await typed(recipe);
+    if (printed === undefined) return;
+    expect(JSON.parse(printed)).toMatchObject({ request_id: "large-1", status: "succeeded", result: fields });
   });
 });
