@@ -210,13 +210,16 @@ export type Extract = z.output<typeof Extract>;
 
 const Running = z.looseObject({ status: z.literal("running"), poll_url: z.string() });
 
+/** Where the picture is. */
+export type Source = { image_base64: string } | { image_ref: string };
+
 /**
  * `POST /v1/extract`, waiting for an answer that comes later (202) as long as its poll address says so.
  * Throws CallError, also for an extract that failed in the end.
  */
 export async function extract(
   server: Target,
-  body: { task_id?: string; image_base64: string; request_id?: string },
+  body: Source & { task_id?: string; request_id?: string },
   signal?: AbortSignal,
   /** Called once when the answer does not come at once, with where it can be asked for. */
   onWaiting?: (pollUrl: string) => void,

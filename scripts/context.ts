@@ -19,6 +19,8 @@ export interface Context {
   readonly colors?: { readonly out: boolean; readonly err: boolean } | undefined;
   /** How the program is called where it is not `npm run ocrlty --` of a checkout, such as `npx ocrlty`. */
   readonly program?: string | undefined;
+  /** The packed client: no checkout is around it, so no local loop, and nothing native. */
+  readonly isClient?: boolean | undefined;
   stdin(): Promise<Buffer>;
 }
 

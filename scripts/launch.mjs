@@ -40,6 +40,7 @@ const entries = {
   keys: { file: "scripts/ocrlty.ts", args: ["keys"], at: "caller" },
   smoke: { file: "scripts/ocrlty.ts", args: ["smoke"], at: "caller" },
   ocrlty: { file: "scripts/ocrlty.ts", at: "caller" },
+  client: { file: "scripts/client-bundle.ts" },
   openapi: { file: "scripts/openapi.ts" },
   soak: { file: "node_modules/vitest/vitest.mjs", args: ["run", "--config", "test/soak/vitest.config.ts"] },
   bench: { file: "bench/run.ts" },
@@ -79,6 +80,8 @@ const sameSignalMs = 1000;
 
 async function main() {
   const [name = "", ...args] = process.argv.slice(2);
+  if (name === "prepack")
+    throw new LaunchError("what is packed is the client, not the checkout: npm pack ./packages/client");
   if (args[0] === "--help" && entries[name]?.about) return help(name, entries[name]);
   await install();
   // `npx ocrlty` calls this file by the program's name: what is no entry is a command of the program.

@@ -149,6 +149,6 @@ export async function fit(bytes: Buffer): Promise<{ bytes: Buffer; note?: string
   throw new PictureError(`has ${megabytes(bytes.length)} and cannot be made small enough`);
 }
 
-function megabytes(bytes: number): string {
+export function megabytes(bytes: number): string {
   return `${(bytes / 1e6).toFixed(1)} MB`;
 }

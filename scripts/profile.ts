@@ -30,12 +30,16 @@ const privateMode = 0o600;
 const empty: File = { version: 1, current: null, profiles: {} };
 
 export function fileOf(env: Env): string {
-  if (env.OCRLTY_HOME) return join(home(env).dir, "profiles.json");
+  return join(env.OCRLTY_HOME ? home(env).dir : settingsFolder(env), "profiles.json");
+}
+
+/** The user's own folder of settings for this program; it need not exist. */
+export function settingsFolder(env: Env): string {
   const settings =
     process.platform === "win32"
       ? env.APPDATA || join(homedir(), "AppData", "Roaming")
       : env.XDG_CONFIG_HOME || join(env.HOME || homedir(), ".config");
-  return join(settings, "ocrlty", "profiles.json");
+  return join(settings, "ocrlty");
 }
 
 /** The profiles there are; none without a file. Throws UsageError for a file that is none of ours. */

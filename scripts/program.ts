@@ -1,25 +1,14 @@
-/** The program behind `npm run ocrlty`: its commands, and how each end becomes an exit status. */
-import { stripVTControlCharacters } from "node:util";
-import { Command, CommanderError } from "commander";
-import { CallError } from "#scripts/client";
-import { type Context, type Exit, exit } from "#scripts/context";
-import * as Failure from "#scripts/failure";
-import * as Help from "#scripts/help";
-import * as Server from "#scripts/server";
-import { paint } from "#scripts/terminal";
-import * as Text from "#scripts/text";
-import manifest from "../package.json" with { type: "json" };
-
-/** Makes a command; `done` gets its exit status. */
-export type Load = () => Promise<{
-  command(context: Context, done: (status: Exit) => void): Command;
-}>;
+/** The program behind `npm run ocrlty`: its commands. */
+import type { Command } from "commander";
+import * as CommandLine from "#scripts/command-line";
+import type { Context, Exit } from "#scripts/context";
 
 /** One file a noun, loaded when it is asked for. */
-export const nouns: Readonly<Record<string, Load>> = {
+export const nouns: CommandLine.Commands = {
   batch: () => import("#scripts/commands/batch"),
   backup: () => import("#scripts/commands/backup"),
   cancel: () => import("#scripts/commands/cancel"),
+  completion: () => import("#scripts/commands/completion"),
   data: () => import("#scripts/commands/data"),
   delete: () => import("#scripts/commands/delete"),
   extract: () => import("#scripts/commands/extract"),
@@ -34,113 +23,15 @@ export const nouns: Readonly<Record<string, Load>> = {
   run: () => import("#scripts/commands/run"),
   runs: () => import("#scripts/commands/runs"),
   smoke: () => import("#scripts/commands/smoke"),
+  tasks: () => import("#scripts/commands/tasks"),
   usage: () => import("#scripts/commands/usage"),
   webhook: () => import("#scripts/commands/webhook"),
   whoami: () => import("#scripts/commands/whoami"),
 };
 
-/**
- * Runs one command line (without node and file) and returns its exit status. With `--json` a failure is one line of
- * JSON on stdout, the API's error envelope; what it says is on stderr, too. Throws what nobody expects.
- */
-export async function run(
-  args: readonly string[],
-  around: Context,
-  commands: Readonly<Record<string, Load>> = nouns,
-): Promise<Exit> {
-  const wish = wishOf(args);
-  const context = wish.quiet ? quiet(around) : around;
-  // Whatever a message quotes: the terminal obeys none of it.
-  const say = (line: string) => context.say(Text.message(Help.typed(line, context.program)));
-  const fail = (error: unknown) => {
-    if (wish.json) context.out(Failure.line(Failure.of(error)));
-  };
-  let status: Exit = exit.ok;
-  const done = (ended: Exit) => {
-    status = ended;
-  };
-  try {
-    const program = await build(args, { ...context, say }, done, commands);
-    await program.parseAsync([...args], { from: "user" });
-    return status;
-  } catch (error) {
-    if (context.signal.aborted) {
-      if (wish.json) context.out(Failure.line(Failure.interrupted));
-      return exit.interrupted;
-    }
-    if (error instanceof CommanderError) {
-      if (error.exitCode === 0) return exit.ok;
-      fail(error);
-      return exit.failed;
-    }
-    fail(error);
-    if (!Failure.isExpected(error)) throw error;
-    const text = Text.message(Help.typed(error.message, context.program));
-    context.say(`${paint(context.colors?.err, "red", "error:")} ${text}`);
-    await advise({ ...context, say }, error);
-    return exit.failed;
-  }
-}
+/** Runs one command line (without node and file) and returns its exit status. Throws what nobody expects. */
+export const run = (args: readonly string[], context: Context): Promise<Exit> =>
+  CommandLine.run(args, context, nouns);
 
-/** What was asked of every command, whether or not the rest of the line can be understood. */
-function wishOf(args: readonly string[]): { json: boolean; quiet: boolean } {
-  const end = args.indexOf("--");
-  const options = end === -1 ? args : args.slice(0, end);
-  const has = (...names: string[]) => options.some((option) => names.includes(option));
-  return { json: has("--json"), quiet: has("--quiet", "-q") };
-}
-
-/** On stderr nothing but errors, and no progress. */
-function quiet(context: Context): Context {
-  const isError = (line: string) => stripVTControlCharacters(line).startsWith("error:");
-  return { ...context, terminal: undefined, say: (line) => isError(line) && context.say(line) };
-}
-
-/** A key that was refused by the loop of this folder: which one would not be. */
-async function advise(context: Context, error: Error): Promise<void> {
-  if (!(error instanceof CallError) || error.status !== 401 || error.server === undefined) return;
-  const advice = await Server.betterKey(context, error.server);
-  if (advice !== undefined) context.say(advice);
-}
-
-/** The commands of this line, or all of them; exported for whoever walks over them. */
-export async function build(
-  args: readonly string[],
-  context: Context,
-  done: (status: Exit) => void,
-  commands: Readonly<Record<string, Load>> = nouns,
-): Promise<Command> {
-  const program = new Command("ocrlty")
-    .description("pictures of receipts and invoices in, checked JSON out")
-    .version(manifest.version, "--version")
-    .addHelpText("after", "\nEach command has its own --help.");
-  // The one that is meant, else all of them for the overview.
-  const wanted = Object.entries(commands).filter(([name]) => name === args[0]);
-  for (const [, load] of wanted.length > 0 ? wanted : Object.entries(commands))
-    program.addCommand((await load()).command(context, done));
-  for (const command of allOf(program)) {
-    if (isLeaf(command)) command.option("-q, --quiet", "nothing on stderr but errors");
-    command
-      .exitOverride()
-      .configureHelp({
-        helpWidth: context.columns ?? 100,
-        optionDescription: Help.describe,
-      })
-      .configureOutput({
-        writeOut: (text) => context.out(Help.typed(text, context.program)),
-        writeErr: (text) => context.say(text.trimEnd()),
-        getOutHasColors: () => context.colors?.out ?? false,
-        getErrHasColors: () => context.colors?.err ?? false,
-      });
-  }
-  return program;
-}
-
-/** Does something by itself: groups of commands only name them. */
-export function isLeaf(command: Command): boolean {
-  return command.commands.length === 0 || command.options.length > 0;
-}
-
-export function allOf(command: Command): Command[] {
-  return [command, ...command.commands.flatMap(allOf)];
-}
+/** All there is, for whoever walks over it. */
+export const all = (context: Context): Promise<Command> => CommandLine.build([], context, () => {}, nouns);

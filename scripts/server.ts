@@ -151,6 +151,10 @@ function hrefOf(address: string | undefined): string | undefined {
 
 /** A loop of our own on a free port; undefined when somebody else has the folder. */
 async function startLoop(context: Context, key: string | undefined): Promise<Server | undefined> {
+  if (context.isClient)
+    throw new UsageError(
+      "which server? Name it with --url, OCRLTY_URL or a profile (npm run ocrlty -- profile add --help)",
+    );
   // Loaded here: it brings the bundler along, and a call to a server elsewhere needs none of it.
   const [{ start }, { HeldError }] = await Promise.all([import("#local/loop"), import("#local/lock")]);
   try {

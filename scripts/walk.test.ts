@@ -3,8 +3,9 @@ import type { Command } from "commander";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import * as z from "zod";
 import { type Cli, open } from "#scripts/batch/cli-for-tests";
+import { allOf, isLeaf } from "#scripts/command-line";
 import { exit } from "#scripts/context";
-import { allOf, build, isLeaf } from "#scripts/program";
+import { all } from "#scripts/program";
 import { serve } from "#scripts/server-for-tests";
 
 const nowhere = {
@@ -18,7 +19,7 @@ const nowhere = {
 
 const pathOf = (command: Command): string[] =>
   command.parent ? [...pathOf(command.parent), command.name()] : [];
-const program = await build([], nowhere, () => {});
+const program = await all(nowhere);
 const commands = allOf(program)
   .filter((command) => command !== program && isLeaf(command))
   .map((command) => ({ command, path: pathOf(command), name: pathOf(command).join(" ") }));

@@ -5,7 +5,7 @@ import * as z from "zod";
 import * as Bucket from "#core/artifact/bucket";
 import * as Config from "#core/config";
 import type { Log } from "#core/log";
-import { dataRoot, shapeProblem } from "#core/run/source/key";
+import { dataRoot } from "#core/run/source/key";
 import { home } from "#local/home";
 import { type Context, UsageError } from "#scripts/context";
 import * as Profile from "#scripts/profile";
@@ -111,14 +111,6 @@ export async function remove(bucket: Bucket.Bucket, key: string): Promise<boolea
       return false;
     throw error;
   }
-}
-
-/** The name with what is wrong with it told. Throws UsageError. */
-export function checked(name: string): string {
-  const trimmed = name.replace(/\/+$/, "");
-  const wrong = shapeProblem(trimmed);
-  if (wrong !== undefined) throw new UsageError(`${name}: ${wrong}`);
-  return trimmed;
 }
 
 function read(path: string): string | undefined {

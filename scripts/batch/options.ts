@@ -34,6 +34,28 @@ export function wholeNumber(
   throw new UsageError(`${option} must be a whole number from ${to}`);
 }
 
+const units = { m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 } as const;
+
+/** `30m`, `24h`, `90d`, `2w` as milliseconds. Throws UsageError. */
+export function duration(option: string, text: string): number {
+  const match = /^(\d{1,5})([mhdw])$/.exec(text);
+  const unit = units[match?.[2] as keyof typeof units];
+  if (!match || unit === undefined || Number(match[1]) === 0)
+    throw new UsageError(`${option} must be a duration such as 30m, 24h or 90d`);
+  return Number(match[1]) * unit;
+}
+
+/** `--expires-after`, of commands that start a run. */
+export const expiresAfter = [
+  "--expires-after <duration>",
+  "delete the run with all that belongs to it so long after its end, such as 30d (default: it stays)",
+] as const;
+
+/** Its value as the API takes it, in seconds; nothing where it was not given. Throws UsageError. */
+export function expiresAfterOf(text: string | undefined): { expires_after?: number } {
+  return text === undefined ? {} : { expires_after: duration("--expires-after", text) / 1000 };
+}
+
 export interface Owned extends Common {
   keyId?: string;
 }

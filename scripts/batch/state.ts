@@ -24,6 +24,7 @@ const State = z.object({
     concurrency: z.number().optional(),
     persist_inputs: z.boolean().optional(),
     webhook_url: z.string().optional(),
+    expires_after: z.number().optional(),
   }),
   /** Absolute. */
   out: z.string().nullable(),

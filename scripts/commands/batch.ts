@@ -28,6 +28,7 @@ interface BatchOptions extends Options.Common, Results.TableOptions {
   out?: string;
   keepInputs?: boolean;
   webhook?: string;
+  expiresAfter?: string;
   limit?: string;
   wait: boolean;
   resume?: string;
@@ -81,6 +82,7 @@ export function command(context: Context, done: (status: Exit) => void): Command
           .option("--force", "write over a file that is there")
           .option("--keep-inputs", "keep the pictures on the server until the run is deleted, for reruns")
           .option("--webhook <url>", "an https address that is called when the run has ended")
+          .option(...Options.expiresAfter)
           .option("--limit <n>", "only the first so many pictures")
           .option("--no-wait", "start the run and do not wait for it")
           .option("--resume <run-id>", "take up a batch that was interrupted"),
@@ -234,6 +236,7 @@ function requestOf(context: Context, options: BatchOptions): State.State["option
     ...(concurrency === undefined ? {} : { concurrency }),
     ...(options.keepInputs ? { persist_inputs: true } : {}),
     ...(options.webhook === undefined ? {} : { webhook_url: Options.webhook(context, options.webhook) }),
+    ...Options.expiresAfterOf(options.expiresAfter),
   };
 }
 

@@ -6,7 +6,6 @@ import * as Type from "#core/image/type";
 import { shapeProblem } from "#core/run/source/key";
 import * as Limits from "#infra/limits";
 import { home } from "#local/home";
-import * as DataRoot from "#scripts/batch/data-root";
 import * as Folder from "#scripts/batch/folder";
 import * as Options from "#scripts/batch/options";
 import * as Progress from "#scripts/batch/progress";
@@ -15,6 +14,7 @@ import * as Run from "#scripts/batch/run";
 import * as Upload from "#scripts/batch/upload";
 import { type Context, type Exit, exit, UsageError } from "#scripts/context";
 import * as Help from "#scripts/help";
+import { needsCheckout } from "#scripts/needs-checkout";
 import * as Server from "#scripts/server";
 import * as Table from "#scripts/table";
 import * as Text from "#scripts/text";
@@ -77,7 +77,7 @@ async function put(context: Context, dir: string, options: PutOptions): Promise<
   const path = resolve(context.cwd, dir);
   if (!fs.statSync(path, { throwIfNoEntry: false })?.isDirectory())
     throw new UsageError(`${dir} is not a folder`);
-  const name = DataRoot.checked(options.as ?? basename(path));
+  const name = checked(options.as ?? basename(path));
   const below = options.shared ? `shared/${name}` : name;
   const { files, leftOut } = Folder.pictures(path, {
     label: dir,
@@ -141,7 +141,8 @@ async function putAll(
 
 async function ls(context: Context, prefix: string, { json }: { json?: boolean }): Promise<Exit> {
   // As for the other verbs; half a name is fine, for it is how keys begin.
-  if (prefix !== "") DataRoot.checked(prefix);
+  if (prefix !== "") checked(prefix);
+  const DataRoot = await bucketOf(context);
   await DataRoot.withBucket(context, async (bucket) => {
     for await (const object of DataRoot.list(context, bucket, prefix)) {
       const { image_key: key, bytes, modified_at: modifiedAt } = object;
@@ -161,10 +162,11 @@ async function rm(
   name: string,
   { yes, json }: { yes?: boolean; json?: boolean },
 ): Promise<Exit> {
-  const key = DataRoot.checked(name);
+  const key = checked(name);
   if (!yes) throw new UsageError(`this removes ${key} and all below it for good: add --yes`);
   let removed = 0;
   let kept = 0;
+  const DataRoot = await bucketOf(context);
   await DataRoot.withBucket(context, async (bucket) => {
     // `a` is also how `ab` begins.
     for await (const object of DataRoot.list(context, bucket, key)) {
@@ -184,4 +186,18 @@ async function rm(
       : `${removed} removed${kept > 0 ? `, ${kept} left` : ""}\n`,
   );
   return kept > 0 ? exit.items : exit.ok;
+}
+
+/** The bucket itself, past the API: of a checkout alone, and loaded for those who need it. */
+async function bucketOf(context: Context): Promise<typeof import("#scripts/batch/data-root")> {
+  if (context.isClient) throw new UsageError(needsCheckout("data ls|rm"));
+  return import("#scripts/batch/data-root");
+}
+
+/** The name with what is wrong with it told. Throws UsageError. */
+function checked(name: string): string {
+  const trimmed = name.replace(/\/+$/, "");
+  const wrong = shapeProblem(trimmed);
+  if (wrong !== undefined) throw new UsageError(`${name}: ${wrong}`);
+  return trimmed;
 }

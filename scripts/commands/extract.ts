@@ -1,6 +1,9 @@
 import { Command } from "commander";
 import { ofPages, told, Warning } from "#core/extraction/warning";
+import * as Type from "#core/image/type";
+import * as Limits from "#infra/limits";
 import * as Options from "#scripts/batch/options";
+import * as Upload from "#scripts/batch/upload";
 import * as Client from "#scripts/client";
 import { type Context, type Exit, exit, UsageError } from "#scripts/context";
 import * as Failure from "#scripts/failure";
@@ -136,12 +139,12 @@ function readPictures(args: string[], options: ExtractOptions, context: Context)
       name,
       problem: Picture.problem(file),
       ask: async (server) => {
-        const picture = await Picture.fit(await Picture.read(file, context));
+        const picture = await source(await Picture.read(file, context), context, server);
         if (picture.note) context.say(`${Text.shown(name)}: ${picture.note}`);
         const body = {
           ...(options.task === undefined ? {} : { task_id: options.task }),
           ...(options.requestId === undefined ? {} : { request_id: options.requestId }),
-          image_base64: picture.bytes.toString("base64"),
+          ...picture.source,
         };
         const answer = await Client.extract(server, body, context.signal, (pollUrl) =>
           context.say(
@@ -154,6 +157,26 @@ function readPictures(args: string[], options: ExtractOptions, context: Context)
       },
     };
   });
+}
+
+/**
+ * The picture as the call names it. One that is too large for a body is made smaller; where nothing is that could do
+ * so, the packed client, it is uploaded as it is.
+ */
+async function source(
+  bytes: Buffer,
+  context: Context,
+  server: Server.Server,
+): Promise<{ source: Client.Source; note?: string; pages?: number }> {
+  if (context.isClient && bytes.length > Limits.sizes.clientScaleDownBytes) {
+    const mimeType = Type.sniff(bytes);
+    if (mimeType === undefined) throw new Picture.PictureError("is too large for anything but a picture");
+    const wish = { kind: "image", mimeType, file: "picture" } as const;
+    const { ref } = await Upload.upload(context, server, wish, new Uint8Array(bytes));
+    return { source: { image_ref: ref }, note: `${Picture.megabytes(bytes.length)}, uploaded` };
+  }
+  const fitted = await Picture.fit(bytes);
+  return { ...fitted, source: { image_base64: fitted.bytes.toString("base64") } };
 }
 
 function readAgain(id: string, context: Context): Job {

@@ -5,17 +5,18 @@ import type { Expiry } from "#core/key/change";
 import * as Key from "#core/key/key";
 import * as Stop from "#core/key/stop";
 import * as WebhookSecret from "#core/webhook/secret";
+import * as Options from "#scripts/batch/options";
 import { purge } from "#scripts/commands/purge";
 import { type Context, type Exit, exit, UsageError } from "#scripts/context";
 import { withDatabase } from "#scripts/database";
 import * as Help from "#scripts/help";
 import * as Table from "#scripts/table";
 
-interface Options {
+interface KeysOptions {
   json?: boolean;
   db?: string;
 }
-interface KeyOptions extends Options {
+interface KeyOptions extends KeysOptions {
   keyId: string;
 }
 interface LimitOptions {
@@ -133,14 +134,16 @@ export function command(context: Context, done: (status: Exit) => void): Command
       .option("--db <file-or-url>", "the database (default: DATABASE_URL, else the local loop's)");
   const keyId = () => new Option("--key-id <id>", "the key's id").makeOptionMandatory();
 
-  verb("init-db", "make the database or bring it to the current schema").action(async (options: Options) => {
-    await withDatabase(context, options, { create: true }, async ({ db, url, pepper }) => {
-      await Key.checkPepper(db, pepper());
-      const where = url.startsWith("file:") ? fileURLToPath(url) : url;
-      context.out(options.json ? json({ ok: true, database: where }) : `the database is ready: ${where}\n`);
-    });
-    done(exit.ok);
-  });
+  verb("init-db", "make the database or bring it to the current schema").action(
+    async (options: KeysOptions) => {
+      await withDatabase(context, options, { create: true }, async ({ db, url, pepper }) => {
+        await Key.checkPepper(db, pepper());
+        const where = url.startsWith("file:") ? fileURLToPath(url) : url;
+        context.out(options.json ? json({ ok: true, database: where }) : `the database is ready: ${where}\n`);
+      });
+      done(exit.ok);
+    },
+  );
 
   limited(verb("create-key", "make a key; it is shown once"))
     .addOption(keyId())
@@ -183,7 +186,7 @@ export function command(context: Context, done: (status: Exit) => void): Command
       done(exit.ok);
     });
 
-  verb("list-keys", "every key, without its secret").action(async (options: Options) => {
+  verb("list-keys", "every key, without its secret").action(async (options: KeysOptions) => {
     await withDatabase(context, options, { create: false }, async ({ db }) => {
       const list = await Key.list(db);
       context.out(options.json ? list.map(json).join("") : table(list, context));
@@ -223,7 +226,7 @@ export function command(context: Context, done: (status: Exit) => void): Command
       `when it ends, and later ones do, instead of as the key had it: ${expiryForms}`,
     )
     .action(async (options: KeyOptions & { overlap: string; expires?: string }) => {
-      const overlapMs = options.overlap === "0" ? 0 : parseDuration(options.overlap, "--overlap");
+      const overlapMs = options.overlap === "0" ? 0 : Options.duration("--overlap", options.overlap);
       const expires = options.expires === undefined ? undefined : parseExpiry(options.expires);
       await withDatabase(context, options, { create: false }, async ({ db, pepper }) => {
         await Key.checkPepper(db, pepper());
@@ -245,8 +248,8 @@ export function command(context: Context, done: (status: Exit) => void): Command
     .argument("<key-id>", "the key's id")
     .option("--rotate", "make another one first; calls carry both signatures for the overlap")
     .option("--overlap <duration>", "how long the one before signs too, such as 24h; 0 for not at all", "24h")
-    .action(async (keyId: string, options: Options & { rotate?: boolean; overlap: string }) => {
-      const overlapMs = options.overlap === "0" ? 0 : parseDuration(options.overlap, "--overlap");
+    .action(async (keyId: string, options: KeysOptions & { rotate?: boolean; overlap: string }) => {
+      const overlapMs = options.overlap === "0" ? 0 : Options.duration("--overlap", options.overlap);
       await withDatabase(context, options, { create: false }, async ({ db, webhookSecrets }) => {
         const secrets = webhookSecrets();
         // Before anything is changed: a stage without secrets has nothing to make one of.
@@ -288,7 +291,7 @@ function parseLimits(options: LimitOptions): Key.LimitChanges {
 }
 
 /** A key's facts; the secret of a new one is among them, this once. */
-function show(context: Context, options: Options, key: Key.KeyInfo | Key.Created): void {
+function show(context: Context, options: KeysOptions, key: Key.KeyInfo | Key.Created): void {
   if (options.json) {
     context.out(json(key));
   } else {
@@ -358,23 +361,12 @@ function parseScopes(text: string): string[] {
   return list;
 }
 
-const units = { m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 } as const;
-
-/** `30m`, `24h`, `90d`, `2w` as milliseconds. */
-function parseDuration(text: string, option: string): number {
-  const match = /^(\d{1,5})([mhdw])$/.exec(text);
-  const unit = units[match?.[2] as keyof typeof units];
-  if (!match || unit === undefined || Number(match[1]) === 0)
-    throw new UsageError(`${option} must be a duration such as 30m, 24h or 90d`);
-  return Number(match[1]) * unit;
-}
-
 const expiryForms = "90d or 12h after each is made, a date such as 2027-01-31, or never";
 
 /** A time after each secret is made, or a date: the whole of that day (UTC) counts unless a time is given. */
 function parseExpiry(text: string): Expiry {
   if (text === "never") return null;
-  if (!/^\d{4}-\d{2}-\d{2}/.test(text)) return { afterMs: parseDuration(text, "--expires") };
+  if (!/^\d{4}-\d{2}-\d{2}/.test(text)) return { afterMs: Options.duration("--expires", text) };
   const date = new Date(text.length === 10 ? `${text}T23:59:59.999Z` : text);
   if (Number.isNaN(date.getTime()))
     throw new UsageError("--expires must be 90d, 12h, a date such as 2027-01-31, or never");

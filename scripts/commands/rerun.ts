@@ -18,6 +18,7 @@ interface RerunOptions extends Options.Common, Results.TableOptions {
   runId?: string;
   keepInputs?: boolean;
   webhook?: string;
+  expiresAfter?: string;
   wait?: boolean;
   out?: string;
   force?: boolean;
@@ -56,6 +57,7 @@ export function command(context: Context, done: (status: Exit) => void): Command
           .option("--run-id <id>", "your own id of the new run")
           .option("--keep-inputs", "keep the pictures until the new run is deleted, too")
           .option("--webhook <url>", "an https address that is called when the run has ended")
+          .option(...Options.expiresAfter)
           .option("--wait", "wait for its end and print the results")
           .option("--out <file>", "wait, and write the results to this .csv, .tsv, .jsonl or .json")
           .option("--force", "write over a file that is there"),
@@ -85,6 +87,7 @@ async function rerun(context: Context, source: string, options: RerunOptions): P
       ...(concurrency === undefined ? {} : { concurrency }),
       ...(options.keepInputs ? { persist_inputs: true } : {}),
       ...(options.webhook === undefined ? {} : { webhook_url: Options.webhook(context, options.webhook) }),
+      ...Options.expiresAfterOf(options.expiresAfter),
     });
     if (!options.wait && out === undefined) {
       context.out(
