@@ -1,12 +1,13 @@
 import middy, { type MiddlewareObj } from "@middy/core";
 import cors from "@middy/http-cors";
-import jsonBodyParser from "@middy/http-json-body-parser";
 import securityHeaders from "@middy/http-security-headers";
 import type { APIGatewayProxyEventV2, Context } from "aws-lambda";
 import type * as z from "zod";
 import * as Config from "#core/config";
-import { AppError, type Code, type Issue, invalidRequest } from "#core/error";
+import { AppError, type Code, invalidRequest } from "#core/error";
+import * as Issue from "#core/issue";
 import type { Call, Event, Result } from "#functions/call";
+import * as JsonBody from "#functions/json-body";
 import { auth } from "#functions/middleware/auth";
 import { call } from "#functions/middleware/call";
 import { errors } from "#functions/middleware/errors";
@@ -141,11 +142,11 @@ function stack(
         if (fallback === undefined) throw new AppError("not_found", "no such route");
         return toResult(fallback(event));
       }
-      const params = check(chosen.params, event.pathParameters ?? {}, "");
+      const params = check(chosen.params, event.pathParameters ?? {}, "path parameter");
       if (chosen.query !== undefined) refuseRepeated(chosen.query, event.rawQueryString);
-      const query = check(chosen.query, event.queryStringParameters ?? {}, "");
+      const query = check(chosen.query, event.queryStringParameters ?? {}, "query parameter");
       const raw = rawOf(chosen, event);
-      const body = chosen.bodyAs === undefined ? check(chosen.body, event.body, "") : event.body;
+      const body = chosen.bodyAs === undefined ? check(chosen.body, event.body, "field") : event.body;
       return toResult(await chosen.run({ params, query, body, raw, call: event.call }));
     });
 }
@@ -159,7 +160,6 @@ function outOfTime(operations: Operations): never {
 
 /** Parses JSON where the operation takes a body, and only there: a stray body of a GET is nobody's business. */
 function jsonBody(operations: Operations): MiddlewareObj<Event, Result> {
-  const parser = jsonBodyParser({}) as MiddlewareObj<Event, Result>;
   return {
     before: (request) => {
       const { event } = request;
@@ -173,7 +173,7 @@ function jsonBody(operations: Operations): MiddlewareObj<Event, Result> {
       if (!takesJson(operation, event)) return;
       const other = typeof event.body === "string" ? doors?.notJson(event.body) : undefined;
       if (other !== undefined) throw new AppError("unsupported_media_type", other);
-      return parser.before?.(request);
+      JsonBody.parse(event);
     },
   };
 }
@@ -243,28 +243,18 @@ function corsFor(origins: string[]): MiddlewareObj<Event, Result>[] {
   return [{ after: vary, onError: vary }, cors(options) as MiddlewareObj<Event, Result>];
 }
 
-function check(schema: z.ZodType | undefined, value: unknown, at: string): never {
-  return schema === undefined ? (undefined as never) : (checked(schema, value, at) as never);
+function check(schema: z.ZodType | undefined, value: unknown, what: string): never {
+  return schema === undefined ? (undefined as never) : (checked(schema, value, what) as never);
 }
 
-/** The value, as its schema makes it. @throws AppError `invalid_request` with all that is wrong. */
-export function checked<S extends z.ZodType>(schema: S, value: unknown, at = ""): z.output<S> {
-  const parsed = schema.safeParse(value);
-  if (!parsed.success) throw invalidRequest(parsed.error.issues.flatMap((issue) => issuesOf(issue, at)));
-  return parsed.data;
-}
-
-/** Names in an issue are the caller's own text: shown when they look like names, else not. */
-const shown = (name: PropertyKey) => (/^[\w.-]{1,64}$/.test(String(name)) ? String(name) : "(unprintable)");
-
-function issuesOf(issue: z.core.$ZodIssue, at: string): Issue[] {
-  const path = [...(at === "" ? [] : [at]), ...issue.path.map(shown)].join(".");
-  if (issue.code === "unrecognized_keys") {
-    return issue.keys
-      .slice(0, 20)
-      .map((key) => ({ path: [path, shown(key)].filter(Boolean).join("."), message: "unknown field" }));
-  }
-  return [{ path, message: issue.message }];
+/**
+ * The value, as its schema makes it. @throws AppError `invalid_request` with all that is wrong.
+ * @param what - how one of its names is called: a "field", a "query parameter".
+ */
+export function checked<S extends z.ZodType>(schema: S, value: unknown, what = "field"): z.output<S> {
+  const { data, issues } = Issue.check(schema, value, what);
+  if (issues !== undefined) throw invalidRequest(issues);
+  return data as z.output<S>;
 }
 
 function toResult(reply: Reply): Result {

@@ -5,7 +5,7 @@ export const whole = (min: number, max: number) =>
   z
     .string()
     .refine((text) => /^(0|[1-9][0-9]{0,15})$/.test(text) && Number(text) >= min && Number(text) <= max, {
-      message: `a whole number from ${min} to ${max}`,
+      message: `must be a whole number from ${min} to ${max}`,
     })
     .transform(Number)
     .meta({

@@ -2,6 +2,7 @@ import { and, asc, eq, isNull, lt, sql } from "drizzle-orm";
 import * as z from "zod";
 import * as Database from "#core/db/client";
 import { AppError } from "#core/error";
+import * as Issue from "#core/issue";
 import { scopes as allScopes } from "#infra/routes";
 import * as Info from "./info.ts";
 import { keySecretTable, keyTable } from "./key.sql.ts";
@@ -61,16 +62,15 @@ const scopeList = z.array(z.enum(allScopes)).min(1);
 
 /** What was given in good order. @throws AppError `invalid_request` that says what is wrong. */
 function checked<T>(schema: z.ZodType<T>, input: unknown): T {
-  const parsed = schema.safeParse(input);
-  if (parsed.success) return parsed.data;
+  const { data, issues } = Issue.check(schema, input);
+  if (issues === undefined) return data;
+  const nameOf = (path: string) => {
+    const steps = path.split(".");
+    return named[steps.at(-1) ?? ""] ?? named[steps[0] ?? ""] ?? "key";
+  };
   throw new AppError(
     "invalid_request",
-    parsed.error.issues
-      .map(
-        (issue) =>
-          `${named[String(issue.path.at(-1))] ?? named[String(issue.path[0])] ?? "key"}: ${issue.message}`,
-      )
-      .join("; "),
+    issues.map(({ path, message }) => `${nameOf(path)}: ${message}`).join("; "),
   );
 }
 

@@ -181,7 +181,7 @@ describe("a manifest that is checked by the planner", () => {
     const { errorDetails } = await now(row);
     expect(errorDetails?.issues).toMatchObject([
       { line: 2, message: expect.stringContaining("longer") },
-      { line: 3, message: "not JSON" },
+      { line: 3, message: "is not valid JSON at column 1: no JSON value begins so" },
     ]);
   });
 

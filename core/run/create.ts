@@ -1,7 +1,7 @@
-import type * as z from "zod";
 import * as Bucket from "#core/artifact/bucket";
 import * as Objects from "#core/artifact/object";
-import { AppError, type Issue, invalidRequest } from "#core/error";
+import { AppError, invalidRequest } from "#core/error";
+import * as Issue from "#core/issue";
 import { reachesAll } from "#core/key/visible";
 import type { Log } from "#core/log";
 import * as Upload from "#core/upload/upload";
@@ -40,16 +40,9 @@ export function parse(body: unknown): BatchInput {
     lines === undefined
       ? body
       : { ...(body as object), manifest: lines.map(() => ({ image_key: "shared/any" })) };
-  const parsed = BatchRequest.safeParse(request);
-  if (!parsed.success) throw invalidRequest(issuesOf(parsed.error));
-  return lines === undefined ? parsed.data : { ...parsed.data, manifest: lines };
-}
-
-/** What is wrong with a request, without an echo of it. */
-export function issuesOf(error: z.ZodError): Issue[] {
-  return error.issues.flatMap((issue) =>
-    Line.issuesOf(issue, 0).map(({ path, message }) => ({ path, message })),
-  );
+  const { data, issues } = Issue.check(BatchRequest, request);
+  if (issues !== undefined) throw invalidRequest(issues);
+  return lines === undefined ? data : { ...data, manifest: lines };
 }
 
 function linesOf(body: unknown): readonly unknown[] | undefined {

@@ -119,7 +119,11 @@ export const BatchRequest = z
         "For images_dir; default `**/*`. As in a shell: `*`, `?`, `[a-c]`, `[!a]`, `**`, `{a,b}`, `{08..12}`, `@(a|b)`; names that begin with a dot only where the pattern does. One that fits nothing is an error.",
     }),
     exts: z
-      .array(z.string().regex(/^\.?[A-Za-z0-9]{1,10}$/))
+      .array(
+        z
+          .string()
+          .regex(/^\.?[A-Za-z0-9]{1,10}$/, "must be an extension such as png: 1 to 10 letters and digits"),
+      )
       .min(1)
       .max(20)
       .optional()

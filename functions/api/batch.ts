@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { invalidRequest } from "#core/error";
+import * as Issue from "#core/issue";
 import * as Create from "#core/run/create";
 import { BatchRequest, RerunRequest, Run } from "#core/run/schema";
 import * as Serialize from "#core/run/serialize";
@@ -107,13 +108,12 @@ async function formOf(raw: RawBody): Promise<Create.ReceiveInput> {
     if (name === "files") throw wrong(name, "is text, not a file: with curl -F files=@photo.jpg");
     texts.push([name, value]);
   }
-  const values = TextValues.read(FormFields.shape, texts);
-  const parsed = FormFields.safeParse(values);
-  if (!parsed.success) throw invalidRequest(Create.issuesOf(parsed.error));
+  const { data, issues } = Issue.check(FormFields, TextValues.read(FormFields.shape, texts));
+  if (issues !== undefined) throw invalidRequest(issues);
   if (form.files.some(({ field }) => field !== "files"))
     throw wrong("files", "a file in another field than files: with curl -F files=@photo.jpg");
   const files = form.files.map(({ name, mimeType, bytes }) => ({ name, mimeType, bytes }));
-  return { ...parsed.data, files };
+  return { ...data, files };
 }
 
 export const handler = api(operations);

@@ -7,7 +7,7 @@ import { originOf } from "#functions/origin";
 export function errors(): MiddlewareObj<Event, Result, Error> {
   return {
     onError: (request) => {
-      const error = AppErrors.from(fromParser(request.error) ?? request.error);
+      const error = AppErrors.from(request.error);
       request.error = error;
       request.response = {
         statusCode: error.status,
@@ -30,17 +30,4 @@ export function errors(): MiddlewareObj<Event, Result, Error> {
       };
     },
   };
-}
-
-/** What middy's body parser throws, in our codes; its error carries the body as `cause.data` and is dropped here. */
-function fromParser(thrown: unknown): AppErrors.AppError | undefined {
-  const status = thrown instanceof Error && "statusCode" in thrown ? thrown.statusCode : undefined;
-  if (status === 415) {
-    return new AppErrors.AppError("unsupported_media_type", "the body must be sent as application/json", {
-      details: { expected: "application/json" },
-    });
-  }
-  if (status === 422 || status === 400)
-    return AppErrors.invalidRequest([{ path: "", message: "the body is not valid JSON" }]);
-  return undefined;
 }

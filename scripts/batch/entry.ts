@@ -2,6 +2,7 @@
 import * as fs from "node:fs";
 import { basename } from "node:path";
 import * as Type from "#core/image/type";
+import * as Issue from "#core/issue";
 import { ManifestLine } from "#core/run/schema";
 import type { Reason } from "#core/run/skipped";
 import * as Limits from "#infra/limits";
@@ -69,8 +70,6 @@ function headOf(path: string): Uint8Array {
 
 /** What the server would refuse about a name, before anything is uploaded for nothing. */
 export function nameProblems(names: { custom_id?: string; file?: string }): string[] {
-  const checked = ManifestLine.safeParse({ ...names, image_ref: "x" });
-  return checked.success
-    ? []
-    : checked.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`);
+  const { issues = [] } = Issue.check(ManifestLine, { ...names, image_ref: "x" });
+  return issues.map(({ path, message }) => `${path}: ${message}`);
 }

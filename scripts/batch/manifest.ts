@@ -2,6 +2,8 @@
 import * as fs from "node:fs";
 import { dirname, isAbsolute, resolve } from "node:path";
 import * as z from "zod";
+import * as Issue from "#core/issue";
+import * as Json from "#core/json";
 import { ManifestLine } from "#core/run/schema";
 import * as Limits from "#infra/limits";
 import { type Entry, inspect, nameProblems } from "#scripts/batch/entry";
@@ -79,11 +81,9 @@ function* linesOf(bytes: Buffer): Generator<Buffer> {
 }
 
 function parse(line: string, folder: string, problem: (what: string) => void): Entry | undefined {
-  let json: unknown;
-  try {
-    json = JSON.parse(line);
-  } catch {
-    problem("is not JSON");
+  const { value: json, problem: broken } = Json.read(line);
+  if (broken !== undefined) {
+    problem(broken.replace("line 1, ", ""));
     return undefined;
   }
   if (typeof json !== "object" || json === null || Array.isArray(json)) {
@@ -100,18 +100,15 @@ function parse(line: string, folder: string, problem: (what: string) => void): E
 }
 
 function parseRemote(json: object, problem: (what: string) => void): Entry | undefined {
-  const parsed = ManifestLine.safeParse(json);
-  if (parsed.success) return { line: parsed.data };
-  for (const issue of parsed.error.issues) problem(told(issue));
-  return undefined;
+  const { data, issues } = Issue.check(ManifestLine, json);
+  for (const issue of issues ?? []) problem(told(issue));
+  return data === undefined ? undefined : { line: data };
 }
 
 function parseLocal(json: object, folder: string, problem: (what: string) => void): Entry | undefined {
-  const parsed = LocalLine.safeParse(json);
-  if (!parsed.success) {
-    for (const issue of parsed.error.issues) problem(told(issue));
-    return undefined;
-  }
+  const parsed = Issue.check(LocalLine, json);
+  for (const issue of parsed.issues ?? []) problem(told(issue));
+  if (parsed.data === undefined) return undefined;
   const { path, custom_id: customId } = parsed.data;
   const file =
     parsed.data.file ?? (isAbsolute(path) ? path : path.replace(/^\.[\\/]/, "")).replaceAll("\\", "/");
@@ -125,4 +122,5 @@ function parseLocal(json: object, folder: string, problem: (what: string) => voi
     : { line, path: absolute, mimeType: local.mimeType };
 }
 
-const told = (issue: z.core.$ZodIssue) => [issue.path.join("."), issue.message].filter(Boolean).join(": ");
+const told = ({ path, message }: { path: string; message: string }) =>
+  [path, message].filter(Boolean).join(": ");

@@ -206,7 +206,7 @@ describe("a manifest", () => {
     );
     expect(message.split("\n  ")).toEqual([
       "nothing was sent: m.jsonl has 13 mistakes:",
-      "line 2: is not JSON",
+      "line 2: is not valid JSON at column 2: names have double quotes",
       'line 3: is not an object such as {"path":"a.jpg"}',
       "line 4: needs exactly one of path, image_ref, image_key, image_url",
       "line 5: needs exactly one of path, image_ref, image_key, image_url",
@@ -225,7 +225,9 @@ describe("a manifest", () => {
   it("with more mistakes than a person reads has the rest counted", () => {
     const message = thrown(() => read("x\n".repeat(50)));
     expect(message.split("\n")).toHaveLength(22);
-    expect(message).toMatch(/has 50 mistakes:[\s\S]*line 20: is not JSON\n {2}… and 30 more$/);
+    expect(message).toMatch(
+      /has 50 mistakes:[\s\S]*line 20: is not valid JSON at column 1: no JSON value begins so\n {2}… and 30 more$/,
+    );
   });
 
   it("that is empty, or longer than a run, is refused", () => {

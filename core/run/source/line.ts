@@ -1,4 +1,6 @@
 import * as z from "zod";
+import * as Issue from "#core/issue";
+import * as Json from "#core/json";
 import { batches } from "#infra/limits";
 import { type ExtractError, ManifestLine } from "../schema.ts";
 
@@ -18,23 +20,9 @@ const issuesOfALine = 8;
 
 /** Checks the form of a line that is JSON already. */
 export function check(value: unknown, line: number): Parsed {
-  const parsed = ManifestLine.safeParse(value);
-  if (parsed.success) return { entry: { line, value: parsed.data } };
-  return { issues: parsed.error.issues.flatMap((issue) => issuesOf(issue, line)).slice(0, issuesOfALine) };
-}
-
-/** Names in an issue are the caller's own text: shown when they look like names, else not. */
-const shown = (name: PropertyKey) => (/^[\w.-]{1,64}$/.test(String(name)) ? String(name) : "(unprintable)");
-
-/** What is wrong, of one issue of zod. */
-export function issuesOf(issue: z.core.$ZodIssue, line: number): ExtractError[] {
-  const path = issue.path.map(shown).join(".");
-  if (issue.code !== "unrecognized_keys") return [{ line, path, message: issue.message }];
-  return issue.keys.map((key) => ({
-    line,
-    path: [path, shown(key)].filter(Boolean).join("."),
-    message: "unknown field",
-  }));
+  const { data, issues } = Issue.check(ManifestLine, value);
+  if (issues === undefined) return { entry: { line, value: data } };
+  return { issues: issues.slice(0, issuesOfALine).map((issue) => ({ line, ...issue })) };
 }
 
 /** A line of the list that we make of a large folder: what was listed is pinned, and need not be looked up again. */
@@ -122,14 +110,10 @@ export function parse(raw: Raw, own = false): Parsed {
   try {
     text = new TextDecoder("utf-8", { fatal: true }).decode(raw.bytes);
   } catch {
-    return wrong("not UTF-8");
+    return wrong("is not UTF-8");
   }
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return wrong("not JSON");
-  }
+  const { value, problem } = Json.read(text);
+  if (problem !== undefined) return wrong(problem.replace("line 1, ", ""));
   if (!own) return check(value, raw.line);
   const { etag, ...rest } = ListedLine.parse(value);
   return { entry: { line: raw.line, value: rest, etag } };

@@ -1,0 +1,133 @@
+/*
+ * JSON of callers. What is wrong with it is said with its place and without its text, which may be a picture or a key.
+ */
+
+/** A JSON text that was read, or what is wrong with it. */
+export type Read = { value: unknown; problem?: never } | { value?: never; problem: string };
+
+/**
+ * Reads JSON (RFC 8259) as `JSON.parse` does, but for two things: a byte order mark in front, which Windows' editors
+ * write, is passed over, and a name that an object has twice is refused. The RFC leaves open which of the two counts, so
+ * that a caller could mean one and get the other.
+ */
+export function read(given: string): Read {
+  const text = given.startsWith("\ufeff") ? given.slice(1) : given;
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (thrown) {
+    return { problem: problemOf(text, thrown instanceof Error ? thrown.message : "") };
+  }
+  const { repeated } = walk(text);
+  if (repeated === undefined) return { value };
+  return { problem: `has a name twice in one object (${placeOf(text, repeated)})` };
+}
+
+const scalar = /-?\d[\d.eE+-]*|true|false|null/y;
+
+/**
+ * Walks through a text that is JSON, or was until its parser met what is no value.
+ * @returns where an object has a name for the second time, and where no value begins although one must.
+ */
+function walk(text: string): { repeated?: number; noValue?: number } {
+  /** Names of each open object; undefined for a list. */
+  const open: (Set<string> | undefined)[] = [];
+  let next: "value" | "name" | "mark" = "value";
+  let last = "";
+  for (let i = 0; i < text.length; i += 1) {
+    const char = text[i] ?? "";
+    if (char === " " || char === "\n" || char === "\r" || char === "\t") continue;
+    if ((char === "}" && next !== "value") || (char === "]" && (next === "mark" || last === "["))) {
+      open.pop();
+      next = "mark";
+    } else if (next === "mark") {
+      next = char === ":" || open.at(-1) === undefined ? "value" : "name";
+    } else if (char === '"') {
+      const end = endOfString(text, i);
+      if (end < 0) return {};
+      if (next === "name" && !isNew(text.slice(i, end + 1), open.at(-1))) return { repeated: i };
+      next = "mark";
+      i = end;
+    } else if (char === "{" || char === "[") {
+      open.push(char === "{" ? new Set() : undefined);
+      next = char === "{" ? "name" : "value";
+    } else {
+      scalar.lastIndex = i;
+      if (!scalar.test(text)) return { noValue: i };
+      i = scalar.lastIndex - 1;
+      next = "mark";
+    }
+    last = char;
+  }
+  return {};
+}
+
+/** Notes a name as it is written; an escape can write the same one in another way. */
+function isNew(written: string, names: Set<string> | undefined): boolean {
+  const name: string = written.includes("\\") ? JSON.parse(written) : written.slice(1, -1);
+  if (names === undefined || names.has(name)) return false;
+  names.add(name);
+  return true;
+}
+
+/** The index of the quote that ends a string; a picture's millions of characters are passed in one step. */
+function endOfString(text: string, start: number): number {
+  for (let end = text.indexOf('"', start + 1); end >= 0; end = text.indexOf('"', end + 1)) {
+    let slashes = 0;
+    while (text[end - 1 - slashes] === "\\") slashes += 1;
+    if (slashes % 2 === 0) return end;
+  }
+  return -1;
+}
+
+/** "line 3, column 14", counted from 1, of a place in a text. */
+function placeOf(text: string, at: number): string {
+  const before = text.slice(0, at);
+  const line = before.split("\n").length;
+  return `line ${line}, column ${at - before.lastIndexOf("\n")}`;
+}
+
+function problemOf(text: string, message: string): string {
+  if (text.trim() === "") return "is empty";
+  if (text.includes("\0")) return "is not valid JSON: it has NUL bytes; if it is UTF-16, save it as UTF-8";
+  const at = positionOf(text, message);
+  if (at === undefined) return "is not valid JSON";
+  const where = placeOf(text, at);
+  return at >= text.trimEnd().length
+    ? `is not valid JSON: it breaks off at ${where}`
+    : `is not valid JSON at ${where}: ${why(text, at, message)}`;
+}
+
+/** Where the parser stopped. V8 says so of all but values that are none, and texts that break off. */
+function positionOf(text: string, message: string): number | undefined {
+  const said = /at position (\d+)/.exec(message)?.[1];
+  if (said !== undefined) return Number(said);
+  if (message.startsWith("Unexpected end")) return text.length;
+  return walk(text).noValue;
+}
+
+/** What most likely happened, by what stands there. */
+function why(text: string, at: number, message: string): string {
+  const char = text[at] ?? "";
+  const before = text.slice(0, at).trimEnd().at(-1);
+  if (message.startsWith("Bad control"))
+    return "a line break or control character in a string is written as \\n";
+  if (message.startsWith("Bad escaped") || message.startsWith("Bad Unicode"))
+    return "a backslash in a string is written twice (\\\\)";
+  if (char === "'") return "strings and names have double quotes, not single ones";
+  if (/[\u201c\u201d\u201e\u2018\u2019]/.test(char))
+    return "typographic quotes are none: use plain double quotes";
+  if (/[}\]]/.test(char) && before === ",") return "the comma before the closing bracket is one too many";
+  if (/[}\]]/.test(char) && before === ":") return "a value is missing";
+  if (char === "/" || char === "#") return "comments are no part of JSON";
+  if (at === 0 && char === "@") return "it begins with @; a file is sent by curl's --data-binary @FILE";
+  if (at === 0 && /^[\w.-]{1,64}=/.test(text)) return "this is a form, not JSON";
+  if (message.startsWith("Unexpected non-whitespace")) return "something follows after its end";
+  if (/^(?:None|True|False|NaN|undefined|-?Infinity)\b/.test(text.slice(at, at + 12)))
+    return "null, true and false are written so, and there is no NaN or undefined";
+  if (/^Expected (?:property name|double-quoted)/.test(message)) return "names have double quotes";
+  if (message.startsWith("Expected ','"))
+    return 'a comma is missing, or a quote within a string is not written as \\"';
+  if (message.startsWith("Expected ':'")) return "a colon is missing";
+  return "no JSON value begins so";
+}
