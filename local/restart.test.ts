@@ -6,6 +6,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { breakerTable } from "#core/breaker/breaker.sql";
 import { extractTable } from "#core/extraction/extract.sql";
 import * as Handover from "#core/extraction/handover";
+import type { Name } from "#core/queue/queue";
 import { itemTable, runTable, type State } from "#core/run/run.sql";
 import * as Window from "#core/run/window";
 import * as Due from "#core/webhook/due";
@@ -16,19 +17,20 @@ import { type QueueServer, start as startQueues } from "#local/queue/server";
 import { forget, resume } from "#local/restart";
 import { silent } from "#test/bucket";
 import * as TestDatabase from "#test/database";
+import { queueUrls } from "#test/queue-urls";
 
 let dir: string;
 let database: Awaited<ReturnType<typeof TestDatabase.start>>;
 let server: QueueServer;
 
 const begin = () => startQueues({ dir, queues, timeScale: 1, region: "us-east-1" });
-const urlOf = (name: string) => server.queues[name]?.url ?? "";
-const counts = (name: string) => server.counts(urlOf(name));
+const urls = () => queueUrls(server);
+const counts = (name: Name) => server.counts(urls()[name]);
 
 /** What a queue has ready, by run and kind. */
-async function taken(name: string): Promise<string[]> {
+async function taken(name: Name): Promise<string[]> {
   const { Messages = [] } = await server.client.send(
-    new ReceiveMessageCommand({ QueueUrl: urlOf(name), MaxNumberOfMessages: 10 }),
+    new ReceiveMessageCommand({ QueueUrl: urls()[name], MaxNumberOfMessages: 10 }),
   );
   return Messages.map(({ Body = "" }) => JSON.parse(Body))
     .map(({ kind, run_uid }) => `${run_uid}: ${kind}`)
@@ -74,19 +76,13 @@ test("a loop that was killed between a message and its first step goes on at onc
   server = await begin();
   const later = (body: object, DelaySeconds = 0) =>
     server.client.send(
-      new SendMessageCommand({ QueueUrl: urlOf("later"), MessageBody: JSON.stringify(body), DelaySeconds }),
+      new SendMessageCommand({ QueueUrl: urls().later, MessageBody: JSON.stringify(body), DelaySeconds }),
     );
   const sent = { run_uid: "running", epoch: 5, index: 0, seq: 0, slot: 0 };
   const stores = {
     queues: {
       client: server.client,
-      urls: {
-        plan: urlOf("plan"),
-        item: urlOf("item"),
-        single: urlOf("single"),
-        later: urlOf("later"),
-        urgent: urlOf("urgent"),
-      },
+      urls: urls(),
       timeoutMs: 5_000,
     },
   };
@@ -97,8 +93,8 @@ test("a loop that was killed between a message and its first step goes on at onc
   await database.db.query.update(webhookDueTable).set({ sentUntil: soon });
   await later({ kind: "backup", state: "backups/x/a.json", job: "a", step: 1 }, 300);
   await Handover.sendProbe(stores.queues, { n: 3, chain: "c" }, 300_000, silent);
-  await server.client.send(new ReceiveMessageCommand({ QueueUrl: urlOf("item") }));
-  await server.client.send(new ReceiveMessageCommand({ QueueUrl: urlOf("later") }));
+  await server.client.send(new ReceiveMessageCommand({ QueueUrl: urls().item }));
+  await server.client.send(new ReceiveMessageCommand({ QueueUrl: urls().later }));
   expect([counts("item").inFlight, counts("later").inFlight]).toEqual([1, 1]);
 
   await run("running");

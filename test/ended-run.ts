@@ -13,6 +13,7 @@ import { queues as queueSpecs } from "#infra/queues";
 import * as Queues from "#local/queue/server";
 import * as TestBucket from "#test/bucket";
 import * as TestDatabase from "#test/database";
+import { queueUrls } from "#test/queue-urls";
 
 export type NewItem = Partial<typeof itemTable.$inferInsert>;
 export type NewRun = Partial<typeof runTable.$inferInsert>;
@@ -29,14 +30,14 @@ export async function start() {
     timeScale: 1,
     region: "us-east-1",
   });
-  const urlOf = (name: string) => queueServer.queues[name]?.url ?? "";
+  const urls = queueUrls(queueServer);
   const { db } = database;
   const services: RunStores = {
     db,
     bucket: store.bucket,
     queues: {
       client: queueServer.client,
-      urls: { plan: urlOf("plan"), item: "", single: "", later: urlOf("later"), urgent: "" },
+      urls,
       timeoutMs: 5_000,
     },
     times: Limits.times(1),
@@ -49,7 +50,7 @@ export async function start() {
     db,
     store,
     services,
-    sentTo: (name: "later" | "plan") => queueServer.counts(urlOf(name)).ready,
+    sentTo: (name: "later" | "plan") => queueServer.counts(urls[name]).ready,
     rels: async (prefix = "") => {
       const { objects } = await Bucket.list(store.bucket, TestBucket.silent, { prefix });
       return objects.map(({ rel }) => rel).toSorted();

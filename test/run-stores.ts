@@ -17,6 +17,7 @@ import { queues } from "#infra/queues";
 import * as QueueServer from "#local/queue/server";
 import * as TestBucket from "./bucket.ts";
 import * as TestDatabase from "./database.ts";
+import { queueUrls } from "./queue-urls.ts";
 
 /** Everything that making a run touches, over its real protocol. */
 export interface Stores {
@@ -61,19 +62,13 @@ export async function open(): Promise<Stores> {
     QueueServer.start({ dir, queues, timeScale: 1, region: "us-east-1" }),
   ]);
   const { db } = database;
-  const urlOf = (name: string) => queue.queues[name]?.url ?? "";
+  const urls = queueUrls(queue);
   const services: RunStores = {
     db,
     bucket: bucket.bucket,
     queues: {
       client: queue.client,
-      urls: {
-        plan: urlOf("plan"),
-        item: urlOf("item"),
-        single: urlOf("single"),
-        later: urlOf("later"),
-        urgent: urlOf("urgent"),
-      },
+      urls,
       timeoutMs: 5_000,
     },
     times: Limits.times(),
@@ -91,7 +86,7 @@ export async function open(): Promise<Stores> {
     bucket,
     queue,
     orders: () => {
-      const counts = ["plan", "urgent"].map((name) => queue.counts(urlOf(name)));
+      const counts = [urls.plan, urls.urgent].map(queue.counts);
       return counts.reduce((sum, { ready, inFlight }) => sum + ready + inFlight, 0);
     },
     upload: async (body, { keyId = "key-1", kind = "image" } = {}) => {
