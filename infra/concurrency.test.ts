@@ -64,6 +64,11 @@ describe("queues", () => {
     ]);
   });
 
+  test("fifteen keys whose receivers do not answer leave a worker to backups", () => {
+    // Of a key one call is under way at a time (core/webhook/due.ts).
+    expect(queues.later.subscription.maxConcurrency).toBeGreaterThan(15);
+  });
+
   test("a message whose worker died before its first step is back 30 s after its function's time, before reconcile gives it up", () => {
     const { stepLostMs, lostMessageMs, runStalledMs } = times();
     const given = { plan: stepLostMs, urgent: stepLostMs, item: runStalledMs, single: lostMessageMs };

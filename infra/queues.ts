@@ -89,13 +89,14 @@ export const queues = {
       partialResponses: true,
     },
   },
-  // What has to happen after a while, or takes long: webhooks, backups.
+  // What has to happen after a while, or takes long: webhooks, backups. A receiver that does not answer holds a worker for ten
+  // seconds, one for each key at a time: as many workers as there are likely to be such keys.
   later: {
     ...common,
     visibilityTimeoutSeconds: visibilityOf("later"),
     deadLetter: left,
     fifo: false,
-    subscription: { function: "later", batchSize: 1, maxConcurrency: 4, partialResponses: true },
+    subscription: { function: "later", batchSize: 1, maxConcurrency: 16, partialResponses: true },
   },
   // What takes moments and must not wait behind any of these. Group = the run: refill, sweep; or all looks at the model
   // server together.

@@ -235,6 +235,12 @@ test("no receiver's secret signs for another key: each key has its own, from the
   await Secrets.rotate(database.db, "new-1", 60_000);
   const next = await secretOf("new-1");
   expect(await signers("new-1", [next, one, two, secret])).toEqual([true, true, false, false]);
+  // A third would have to drop the one that receivers were promised: not without a word.
+  await expect(Secrets.rotate(database.db, "new-1", 60_000)).rejects.toMatchObject({
+    code: "conflict",
+    details: { reason: "still_overlaps" },
+  });
+  expect(await signers("new-1", [next, one])).toEqual([true, true]);
   await Secrets.rotate(database.db, "new-1", 0);
   expect(await signers("new-1", [await secretOf("new-1"), next, one])).toEqual([true, false, false]);
   // While the stage's own is replaced, receivers with what was made of the old one verify as well.

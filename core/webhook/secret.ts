@@ -1,5 +1,5 @@
 import { createHmac } from "node:crypto";
-import { eq, sql } from "drizzle-orm";
+import { and, eq, sql } from "drizzle-orm";
 import { Webhook } from "standardwebhooks";
 import * as Database from "#core/db/client";
 import { AppError } from "#core/error";
@@ -56,6 +56,8 @@ async function find(db: Database.Db, keyId: string): Promise<Versioned> {
   return row;
 }
 
+const unknown = () => new AppError("not_found", "there is no key with this id");
+
 /** How a key's calls are signed, for its owner. */
 export interface Shown {
   key_id: string;
@@ -69,7 +71,7 @@ export interface Shown {
 /** @throws AppError `not_found`, `internal` where the stage has no secret, `storage_unavailable`. */
 export async function show(db: Database.Db, stageSecrets: readonly string[], keyId: string): Promise<Shown> {
   const key = await find(db, keyId);
-  if (key === undefined) throw new AppError("not_found", "there is no key with this id");
+  if (key === undefined) throw unknown();
   const now = new Date();
   const [secret] = secretsOf(stageSecrets, keyId, key, now);
   if (secret === undefined) throw new AppError("internal", "WEBHOOK_SECRET is not set: no webhook is called");
@@ -83,17 +85,28 @@ export async function show(db: Database.Db, stageSecrets: readonly string[], key
 }
 
 /**
- * Signs with the next version, and for `overlapMs` with the present one too. One that still overlapped is dropped.
- * @throws AppError `storage_unavailable`.
+ * Signs with the next version, and for `overlapMs` with the present one too.
+ * @throws AppError `conflict` while an overlap lasts, unless `overlapMs` is 0: calls carry two signatures at most, so the one
+ *   before would be dropped that receivers were promised; `not_found`, `storage_unavailable`.
  */
 export async function rotate(db: Database.Db, keyId: string, overlapMs: number): Promise<void> {
-  const webhookOverlapUntil = overlapMs === 0 ? null : new Date(Date.now() + overlapMs);
-  await Database.batch(db, [
+  const now = Date.now();
+  const webhookOverlapUntil = overlapMs === 0 ? null : new Date(now + overlapMs);
+  const overlaps = sql`coalesce(${keyTable.webhookOverlapUntil}, 0) > ${now}`;
+  const [rotated] = await Database.batch(db, [
     db.query
       .update(keyTable)
       .set({ webhookVersion: sql`coalesce(${keyTable.webhookVersion}, 0) + 1`, webhookOverlapUntil })
-      .where(eq(keyTable.keyId, keyId)),
+      .where(and(eq(keyTable.keyId, keyId), overlapMs === 0 ? undefined : sql`NOT ${overlaps}`)),
   ]);
+  if (rotated?.rowsAffected === 1) return;
+  const until = (await find(db, keyId))?.webhookOverlapUntil;
+  if (until === undefined) throw unknown();
+  throw new AppError(
+    "conflict",
+    `calls are still signed with the secret before this one, until ${until?.toISOString()}: rotate after that, or with an overlap of 0, which ends both at once`,
+    { details: { reason: "still_overlaps" } },
+  );
 }
 
 /** The headers of a signed call: one signature a secret, separated by spaces, as the scheme has it. */

@@ -109,8 +109,8 @@ export const mutations: Mutation[] = [
   [
     "partialResponses off in one subscription",
     "infra/queues.ts",
-    `function: "later", batchSize: 1, maxConcurrency: 4, partialResponses: true`,
-    `function: "later", batchSize: 1, maxConcurrency: 4, partialResponses: false`,
+    `function: "later", batchSize: 1, maxConcurrency: 16, partialResponses: true`,
+    `function: "later", batchSize: 1, maxConcurrency: 16, partialResponses: false`,
     called,
   ],
   [
