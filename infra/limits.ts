@@ -127,6 +127,12 @@ const pictureTimeoutMs = 300_000;
  */
 export const visibilityBeyondMs = 30_000;
 
+/**
+ * Nobody who had a picture when its extract or run was deleted still has it after this: no invocation lives so long. What
+ * he wrote meanwhile goes then.
+ */
+export const lateWriterMs = 3 * pictureTimeoutMs;
+
 /** Every HTTP function, named by its file in functions/api. */
 export const functions = {
   // Probes each dependency for 2 s at most, side by side. 512 MB here and below: a cold start is a matter of CPU, of

@@ -54,7 +54,10 @@ export const extractTable = sqliteTable(
     handedOverAt: integer("handed_over_at", { mode: "timestamp_ms" }),
     /** When the message was sent; null: none is under way. */
     sentAt: integer("sent_at", { mode: "timestamp_ms" }),
-    /** Since when a queued extract is in line, or from when on it may be worked on again. */
+    /**
+     * Since when a queued extract is in line, or from when on it may be worked on again. Of a deleted one: when the bucket is
+     * looked through once more, for what a late worker wrote.
+     */
     notBefore: integer("not_before", { mode: "timestamp_ms" }),
     waitingFor: text("waiting_for", { enum: ["model_server"] }),
     /** Attempts that the extract has to pay for. */
@@ -76,6 +79,7 @@ export const extractTable = sqliteTable(
     index("extract_suspect").on(table.suspects).where(sql`status = 'queued' AND suspects > 0`),
     index("extract_without_input").on(table.leaseUntil).where(sql`status = 'queued' AND input IS NULL`),
     index("extract_deleted").on(table.keyId, table.createdAt).where(sql`status = 'deleted'`),
+    index("extract_look_again").on(table.notBefore).where(sql`status = 'deleted' AND not_before IS NOT NULL`),
     index("extract_deleting").on(table.endedAt).where(sql`status = 'deleting'`),
     index("extract_pending").on(table.status).where(sql`pending_artifact IS NOT NULL`),
     index("extract_input").on(table.endedAt).where(sql`input IS NOT NULL`),

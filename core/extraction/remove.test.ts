@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import * as Artifacts from "#core/artifact/artifact";
 import * as Create from "#core/run/create";
 import * as Data from "#core/upload/remove";
+import * as Storage from "#core/usage/storage";
 import * as RunStores from "#test/run-stores";
 import * as Claims from "./claim.ts";
 import { extractTable } from "./extract.sql.ts";
@@ -104,6 +105,22 @@ describe("an extract that is deleted", () => {
   });
 });
 
+test("what a late worker writes of a deleted extract goes, too, when none can be left", async () => {
+  await made("late");
+  await gone("late");
+  await stores.bucket.put(Artifacts.extractKey("key-1", "late", createdAt), "an artifact");
+  await stores.bucket.put(Artifacts.attemptKey("key-1", "late", createdAt, 9), "an attempt");
+  const late = async () => (await left()).filter((rel) => rel.includes("/late"));
+  const services = { ...stores.services, model: undefined as never };
+  // Not yet: somebody may still be at it.
+  await Resume.reconcile(services, silent);
+  expect(await late()).toHaveLength(2);
+  await stores.services.db.client.execute("UPDATE extract SET not_before = 1 WHERE request_id = 'late'");
+  await Resume.reconcile(services, silent);
+  expect(await late()).toEqual([]);
+  expect(await find("late")).toMatchObject({ status: "deleted", notBefore: null });
+});
+
 describe("a picture that is deleted", () => {
   const drop = (ref: string, principal = client()) =>
     Data.remove(stores.services, silent, { ref, keyId: undefined, principal });
@@ -148,5 +165,35 @@ describe("a picture that is deleted", () => {
     const admin = client("boss", { scopes: ["admin:all_keys"] });
     expect(await dropData("shared/x.png", admin)).toEqual({ inputs: 1, complete: true });
     expect(await stores.below("data/key-2/")).toEqual(["data/key-2/a.png"]);
+  });
+
+  test("is nothing that an item has yet to read, alone or in a folder, in no way of naming it", async () => {
+    for (const rel of ["shared/s/x.png", "key-1/r/1.png", "key-1/r/2.png", "key-1/r0.png"])
+      await stores.bucket.put(`data/${rel}`, "picture");
+    const manifest = [{ image_key: "key-1/r/1.png" }, { image_key: "shared/s/x.png" }];
+    const body = { task_id: "receipt_fields_v1", run_id: "data", manifest };
+    const { run } = await Create.create(stores.services, silent, Create.parse(body), callerOf());
+    const inUse = { code: "conflict", details: { reason: "data_in_use" } };
+    const admin = client("boss", { scopes: ["admin:all_keys"] });
+    for (const path of ["r/1.png", "r/"]) expect(await failure(dropData(path))).toMatchObject(inUse);
+    for (const path of ["shared/s/x.png", "shared/s/", "shared/"])
+      expect(await failure(dropData(path, admin))).toMatchObject(inUse);
+    for (const path of ["r/2.png", "r0.png"]) expect((await dropData(path)).inputs).toBe(1);
+    await stores.services.db.client.execute({
+      sql: "UPDATE item SET status = 'succeeded' WHERE run_uid = ?",
+      args: [run.runUid],
+    });
+    expect((await dropData("r/")).inputs).toBe(1);
+  });
+
+  test("gives its room back once, however many calls remove it side by side", async () => {
+    for (const name of ["1", "2", "3"]) await stores.bucket.put(`data/key-9/d/${name}.png`, "0123456789");
+    await Storage.announce(stores.services.db, client("key-9"), { bytes: 30, objects: 3 });
+    const drops = Array.from({ length: 4 }, () => dropData("d/", client("key-9")));
+    await Promise.allSettled(drops);
+    const { rows } = await stores.services.db.client.execute(
+      "SELECT bytes + recent_bytes AS bytes, objects + recent_objects AS objects FROM storage WHERE key_id = 'key-9'",
+    );
+    expect(rows[0]).toMatchObject({ bytes: 0, objects: 0 });
   });
 });

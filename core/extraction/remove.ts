@@ -8,6 +8,7 @@ import type { Principal } from "#core/key/key";
 import { visibleKey } from "#core/key/visible";
 import type { Log } from "#core/log";
 import * as Run from "#core/run/run";
+import { lateWriterMs } from "#infra/limits";
 import type * as Claims from "./claim.ts";
 import { extractTable as extract } from "./extract.sql.ts";
 import type { Services } from "./services.ts";
@@ -16,6 +17,7 @@ import type { Services } from "./services.ts";
  * remove(…)     a caller wants an extract to be gone
  * forget(…)     an extract whose time is over, and its id is free again
  * finish(…)     goes on with one whose removal was cut off
+ * lookAgain(…)  what was written since
  * objectsOf(…)  what of an extract lies in the bucket, and goes
  */
 
@@ -123,7 +125,8 @@ export async function finish({ db, bucket }: Stores, log: Log, row: Claims.Row):
   const [done] = await Database.batch(db, [
     db.query
       .update(extract)
-      .set({ status: "deleted", input: null })
+      // Of a worker whose lease was over, what it wrote since is found then.
+      .set({ status: "deleted", input: null, notBefore: new Date(Date.now() + lateWriterMs) })
       .where(
         and(
           eq(extract.keyId, row.keyId),
@@ -133,6 +136,22 @@ export async function finish({ db, bucket }: Stores, log: Log, row: Claims.Row):
       ),
   ]);
   return { extracts: done?.rowsAffected ?? 0, inputs: input === undefined ? 0 : 1 };
+}
+
+/**
+ * Removes what was written of an extract after it was deleted, by a call or worker whose lease was over: once, when none can
+ * be left.
+ * @throws AppError `storage_unavailable`: the same again.
+ */
+export async function lookAgain({ db, bucket }: Stores, log: Log, row: Claims.Row): Promise<void> {
+  for (const rel of await objectsOf(bucket, log, row)) await Bucket.remove(bucket, log, rel);
+  const mine = and(eq(extract.keyId, row.keyId), eq(extract.requestId, row.requestId));
+  await Database.batch(db, [
+    db.query
+      .update(extract)
+      .set({ notBefore: null })
+      .where(and(mine, eq(extract.status, "deleted"))),
+  ]);
 }
 
 /** The keys of an extract's artifact and of the records of its attempts. @throws AppError `storage_unavailable`. */

@@ -193,6 +193,9 @@ export async function reconcile(services: Stores, log: Log): Promise<Repairs> {
     await Remove.finish(services, log, row);
     repairs.deleted += 1;
   });
+  await each(sql`status = 'deleted' AND not_before IS NOT NULL AND not_before < ${now}`, (row) =>
+    Remove.lookAgain(services, log, row),
+  );
   if ((await select(waiting)).length > 0) repairs.probes += (await ensureProbe(services, log)) ? 1 : 0;
   // Housekeeping, not repair: what has lived its time.
   const swept = await Upload.sweep(services, log, chunk);

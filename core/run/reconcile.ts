@@ -13,6 +13,7 @@ import * as Ending from "./ending.ts";
 import * as Finish from "./finish.ts";
 import type * as Order from "./order.ts";
 import * as Outlooks from "./outlook.ts";
+import * as Remove from "./remove.ts";
 import { type ItemRow, isOpen, itemTable as item, type RunRow, runTable as run, runsBy } from "./run.sql.ts";
 import { endedOf } from "./serialize.ts";
 import type { RunStores } from "./services.ts";
@@ -22,6 +23,8 @@ import * as Weather from "./weather.ts";
 /** Rows a step looks at; what is left is for the next minute. */
 const chunk = 200;
 const dayMs = 86_400_000;
+/** What is spent on looks at deleted runs. */
+const lookAgainMs = 5_000;
 
 /** What reconcile found and mended; all zero in a healthy system. */
 export interface Repairs {
@@ -63,6 +66,7 @@ export async function reconcile(services: RunStores, log: Log): Promise<Repairs>
   weather.push(await Repair.each(quiet, ids, log, whole));
   if (await Weather.anyWaits(services.db)) repairs.run_probes += (await ensureProbe(services, log)) ? 1 : 0;
   repairs.webhooks_ordered += await webhooks(services, log);
+  weather.push(await deletedRuns(services, log));
   // Housekeeping, not repair: calls whose time has come.
   const due = await Due.all(services);
   if (due > 0) log.info("webhooks_due", { sent: due });
@@ -136,6 +140,25 @@ async function take(db: Database.Db, row: Place, leaseUntil: Date): Promise<Item
       .returning(),
   ]);
   return Database.rows(item, taken)[0];
+}
+
+/** Deleted runs whose last possible writer has gone. */
+async function deletedRuns(services: RunStores, log: Log): Promise<Error | undefined> {
+  const { db } = services;
+  const deadline = Date.now() + lookAgainMs;
+  const query = sql`SELECT run_uid FROM ${runsBy("run_look_again")} WHERE look_again_at IS NOT NULL
+    AND look_again_at < ${Date.now()} LIMIT ${chunk}`;
+  const [found] = await Database.batch(db, [Database.statement(query)], "read");
+  const uids = (found?.rows ?? []).map((row) => String(row.run_uid));
+  return Repair.each(
+    uids,
+    (run_uid) => ({ run_uid }),
+    log,
+    async (uid) => {
+      const row = Date.now() < deadline ? await rowOf(db, uid) : undefined;
+      if (row?.state === "deleted") await Remove.lookAgain(services, log, row, deadline);
+    },
+  );
 }
 
 /** What follows from a repair, as from an ending. */

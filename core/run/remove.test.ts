@@ -6,6 +6,7 @@ import { AppError } from "#core/error";
 import { extractTable } from "#core/extraction/extract.sql";
 import * as Finish from "#core/run/finish";
 import * as Inputs from "#core/run/inputs";
+import * as Reconcile from "#core/run/reconcile";
 import * as Remove from "#core/run/remove";
 import * as Results from "#core/run/results";
 import { type RunRow, runTable } from "#core/run/run.sql";
@@ -340,6 +341,22 @@ describe("the delete of a run", () => {
     expect(await Remove.step(stores.services, await stores.reload(run), { deadline: ample() }, silent)).toBe(
       "done",
     );
+  });
+
+  test("takes what a late worker writes of it, too, when none can be left", async () => {
+    const run = await ended("late-writer");
+    await begin(run);
+    const late = Artifacts.extractKey("alice", "late-writer~1", run.createdAt);
+    await stores.store.put(late);
+    await Reconcile.reconcile(stores.services, silent);
+    expect(await stores.rels("extracts/")).toEqual([late]);
+    await stores.db.client.execute({
+      sql: "UPDATE run SET look_again_at = 1 WHERE run_uid = ?",
+      args: [run.runUid],
+    });
+    await Reconcile.reconcile(stores.services, silent);
+    expect(await stores.rels("extracts/")).toEqual([]);
+    expect(await stores.reload(run)).toMatchObject({ state: "deleted", lookAgainAt: null });
   });
 
   test("is refused while a rerun, or a rerun of a rerun, still reads its pictures", async () => {

@@ -15,6 +15,7 @@ import { keptPrefix } from "./source/kept.ts";
 /*
  * begin(…)  a caller wants the run to be gone: a small one is, when this returns
  * step(…)   the planner goes on with a large one
+ * lookAgain(…)  what was written since
  */
 
 /**
@@ -128,15 +129,8 @@ async function work(
     });
     return isDone;
   };
-  const extracts = Artifacts.itemPrefix(run.keyId, run.runId, run.createdAt);
   const isLeft =
-    !(await Inputs.removeBelow(bucket, log, extracts, deadline, (rels) => {
-      deleted.extracts += rels.filter((rel) => !rel.includes("~attempt-")).length;
-    })) ||
-    !(await removeFiles(bucket, log, run, deadline)) ||
-    !(await Inputs.removeBelow(bucket, log, keptPrefix(run), deadline, (rels) => {
-      deleted.inputs += rels.length;
-    })) ||
+    !(await removeObjects(bucket, log, run, deadline, deleted)) ||
     !(await removeUploads(services, log, run, deadline, deleted));
   if (isLeft) return said(false);
   while (!(await removeRows(db, run.runUid))) if (Date.now() >= deadline) return said(false);
@@ -147,6 +141,7 @@ async function work(
       .set({
         state: "deleted",
         touchedAt: new Date(),
+        lookAgainAt: new Date(Date.now() + Limits.lateWriterMs),
         webhookUrl: null,
         webhook: null,
         waitingFor: null,
@@ -161,6 +156,50 @@ async function work(
   ]);
   deleted.runs += result?.rowsAffected ?? 0;
   return said(true);
+}
+
+/** What lies in the bucket under the run's own names. @returns false when there was no time for all of it. */
+async function removeObjects(
+  bucket: Bucket.Bucket,
+  log: Log,
+  run: RunRow,
+  deadline: number,
+  deleted: Deleted,
+): Promise<boolean> {
+  const extracts = Artifacts.itemPrefix(run.keyId, run.runId, run.createdAt);
+  return (
+    (await Inputs.removeBelow(bucket, log, extracts, deadline, (rels) => {
+      deleted.extracts += rels.filter((rel) => !rel.includes("~attempt-")).length;
+    })) &&
+    (await removeFiles(bucket, log, run, deadline)) &&
+    (await Inputs.removeBelow(bucket, log, keptPrefix(run), deadline, (rels) => {
+      deleted.inputs += rels.length;
+    }))
+  );
+}
+
+/**
+ * Removes what was written of a run after it was deleted, by a worker whose lease was over: once, when none can be left.
+ * @param deadline - as in `begin`; what is left is for the next look.
+ * @throws AppError `storage_unavailable`: the same again.
+ */
+export async function lookAgain(
+  { db, bucket }: Pick<RunStores, "db" | "bucket">,
+  log: Log,
+  run: RunRow,
+  deadline: number,
+): Promise<void> {
+  const found: Deleted = { extracts: 0, inputs: 0, evals: 0, runs: 0 };
+  if (!(await removeObjects(bucket, log, run, deadline, found))) return;
+  if (found.extracts + found.inputs > 0)
+    log.warn("run_written_after_deletion", {
+      run_id: run.runId,
+      extracts: found.extracts,
+      inputs: found.inputs,
+    });
+  await Database.batch(db, [
+    db.query.update(runTable).set({ lookAgainAt: null }).where(eq(runTable.runUid, run.runUid)),
+  ]);
 }
 
 /** The run's own artifact and what lies beside it. */

@@ -115,6 +115,8 @@ export const runTable = sqliteTable(
     errorMessage: text("error_message"),
     errorDetails: text("error_details", { mode: "json" }).$type<Details>(),
     artifactRel: text("artifact_rel"),
+    /** Of a deleted run: when the bucket is looked through once more, for what a late worker wrote. */
+    lookAgainAt: time("look_again_at"),
   },
   (table) => [
     uniqueIndex("run_id").on(table.keyId, table.runId),
@@ -127,6 +129,7 @@ export const runTable = sqliteTable(
     index("run_expires")
       .on(sql`(finished_at + expires_after_s * 1000)`)
       .where(sql`expires_after_s IS NOT NULL AND finished_at IS NOT NULL`),
+    index("run_look_again").on(table.lookAgainAt).where(sql`look_again_at IS NOT NULL`),
     // Who reran whom.
     index("run_source").on(table.keyId, table.sourceRunId).where(sql`source_run_id IS NOT NULL`),
     // A page of `Run.list` for each of its filters: newest first, and no more rows than the page has. Deleted runs, which
@@ -139,7 +142,7 @@ export const runTable = sqliteTable(
  * The runs, by one of the partial indexes whose words the query repeats. Named, because SQLite would rather go through all
  * runs in those states; a query that it does not serve is refused.
  */
-export const runsBy = (name: "run_open" | "run_waiting" | "run_untold" | "run_expires") =>
+export const runsBy = (name: "run_open" | "run_waiting" | "run_untold" | "run_expires" | "run_look_again") =>
   sql`${runTable} INDEXED BY ${sql.identifier(name)}`;
 
 export const itemTable = sqliteTable(
@@ -207,6 +210,10 @@ export const itemTable = sqliteTable(
     index("item_lease").on(table.leaseUntil).where(sql`status = 'running'`),
     index("item_lone").on(table.runUid).where(sql`suspects >= 2`),
     index("item_object_key").on(table.objectKey).where(sql`source_kind = 'upload'`),
+    // Who has yet to read a picture below the data root, or one of a folder of them.
+    index("item_data_open")
+      .on(table.objectKey)
+      .where(sql`source_kind = 'data' AND status IN ('queued', 'running')`),
   ],
 );
 

@@ -46,6 +46,7 @@ const row: RunRow = {
   errorMessage: null,
   errorDetails: null,
   artifactRel: null,
+  lookAgainAt: null,
 };
 const of = (changes: Partial<RunRow>, running = 0) => Serialize.run({ ...row, ...changes }, running);
 

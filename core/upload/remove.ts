@@ -5,7 +5,7 @@ import { AppError, invalidRequest } from "#core/error";
 import type { Principal } from "#core/key/key";
 import { reachesAll, visibleKey } from "#core/key/visible";
 import type { Log } from "#core/log";
-import { isOpen, runsBy } from "#core/run/run.sql";
+import { isOpen, itemTable, runsBy } from "#core/run/run.sql";
 import * as Key from "#core/run/source/key";
 import * as Storage from "#core/usage/storage";
 import { uploadTable } from "./upload.sql.ts";
@@ -53,10 +53,11 @@ const removals = 16;
 /**
  * Removes what lies at a path below the caller's own folder of the data root, or below `shared/` with the scope
  * `admin:all_keys`; a path that ends in `/` is a folder with all that is in it.
+ * Nothing of it goes while a run has yet to read some of it.
  * @param deadline - epoch milliseconds after which nothing new is begun.
  * @returns how many, and whether that was all: the same call goes on.
  * @throws AppError `invalid_request` for a path that cannot be one, `forbidden` for `shared/`, and for files that the
- *   local loop serves read-only; `not_found` when nothing lies there, `storage_unavailable`.
+ *   local loop serves read-only; `conflict` (`details.reason` `data_in_use`); `not_found` when nothing lies there, `storage_unavailable`.
  */
 export async function removeData(
   { db, bucket }: Stores,
@@ -76,6 +77,10 @@ export async function removeData(
   const problem = Key.shapeProblem(isFolder ? key.slice(0, -1) : key);
   if (problem !== undefined) throw invalidRequest([{ path: "path", message: problem }]);
   const rel = `${Key.dataRoot}${key}`;
+  if (await isRead(db, rel))
+    throw new AppError("conflict", "a run has yet to read what lies there", {
+      details: { reason: "data_in_use" },
+    });
   let inputs = 0;
   let bytes = 0;
   const given = async (complete: boolean) => {
@@ -98,6 +103,18 @@ export async function removeData(
   if (inputs === 0) throw new AppError("not_found", "nothing lies there");
   log.info("data_deleted", { key_id: isShared ? "shared" : keyId, inputs });
   return given(true);
+}
+
+/** Whether an item that has not ended names this picture, or one of this folder (`rel` ends in `/`). */
+async function isRead(db: Database.Db, rel: string): Promise<boolean> {
+  // `0` comes behind `/`: everything that begins with the folder's name.
+  const there = rel.endsWith("/")
+    ? sql`object_key >= ${rel} AND object_key < ${`${rel.slice(0, -1)}0`}`
+    : sql`object_key = ${rel}`;
+  const query = sql`SELECT 1 FROM ${itemTable} INDEXED BY item_data_open WHERE source_kind = 'data'
+    AND status IN ('queued', 'running') AND ${there} LIMIT 1`;
+  const [found] = await Database.batch(db, [Database.statement(query)], "read");
+  return (found?.rows.length ?? 0) > 0;
 }
 
 async function removed(bucket: Bucket.Bucket, log: Log, rel: string): Promise<void> {

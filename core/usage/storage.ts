@@ -48,11 +48,14 @@ export async function announce(db: Database.Db, user: User, more: Amount): Promi
   if (condition !== undefined && added?.rowsAffected !== 1) throw await refusal(db, user, more);
 }
 
-/** Gives back what was deleted: until the next census, which goes by what is there. */
+/**
+ * Gives back what was deleted: until the next census, which goes by what is there. Never more than there was: two calls that
+ * delete one folder side by side each say that they removed it.
+ */
 export async function released(db: Database.Db, keyId: string, { bytes, objects }: Amount): Promise<void> {
   await Database.batch(db, [
-    Database.statement(sql`UPDATE "storage" SET recent_bytes = recent_bytes - ${bytes},
-      recent_objects = recent_objects - ${objects} WHERE key_id = ${keyId}`),
+    Database.statement(sql`UPDATE "storage" SET recent_bytes = max(recent_bytes - ${bytes}, -bytes),
+      recent_objects = max(recent_objects - ${objects}, -objects) WHERE key_id = ${keyId}`),
   ]);
 }
 

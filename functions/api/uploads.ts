@@ -60,7 +60,7 @@ export const operations = {
   "DELETE /v1/data": operation({
     summary: "Delete pictures below the data root",
     description:
-      "Removes what was uploaded with `kind: data`: a picture, or with a path that ends in `/` a folder with all that is in it. Whether something reads it is not looked at: items of runs that have yet to read it fail. `complete: false`: there was no time for all of it, the same call goes on.",
+      "Removes what was uploaded with `kind: data`: a picture, or with a path that ends in `/` a folder with all that is in it. 409 (`details.reason` `data_in_use`) while an item of a run, of yours or of somebody else's, has yet to read some of it. `complete: false`: there was no time for all of it, the same call goes on.",
     query: z.strictObject({
       path: z.string().min(1).max(1024).meta({
         description:
@@ -74,7 +74,7 @@ export const operations = {
         schema: z.object({ deleted: z.object({ inputs: z.int() }), complete: z.boolean() }),
       },
     },
-    errors: ["not_found"],
+    errors: ["not_found", "conflict"],
     run: async ({ query, call }) => {
       const from = { path: query.path, keyId: query.key_id, principal: call.principal };
       const { inputs, complete } = await Remove.removeData(

@@ -155,6 +155,7 @@ export function draft(
     errorMessage: null,
     errorDetails: null,
     artifactRel: null,
+    lookAgainAt: null,
   };
 }
 
