@@ -12,6 +12,9 @@ interface ObjectSchema extends Json {
 
 const ref = (name: string) => ({ $ref: `#/components/schemas/${name}` });
 
+const notShown =
+  "In lists null for results above 16 KiB: these are in the artifact and in the run's results.";
+
 /** The components that have a `result`, each with the end of its variants' names. */
 const holders = { Extract: "Extract", RunItem: "Item" } as const;
 
@@ -36,11 +39,13 @@ export function addResults(schemas: Record<string, Json>): void {
       ),
     });
     for (const { id } of tasks) {
+      const result = ref(`${pascal(id)}Result`);
       schemas[`${pascal(id)}${end}`] = also(
         {
           task_id: { type: "string", const: id },
           schema_ok: { type: "boolean", const: true },
-          result: ref(`${pascal(id)}Result`),
+          result:
+            holder === "Extract" ? result : { anyOf: [result, { type: "null" }], description: notShown },
         },
         `Its result fits the schema of \`${id}\`.`,
       );
@@ -68,23 +73,12 @@ export function addResults(schemas: Record<string, Json>): void {
       },
       "There is no result, or it does not fit the task's schema.",
     );
-    const variants = [ref(`${end}ByTask`), ref(`Other${end}`)];
     schemas[holder] = {
       description:
         "`schema_ok` says whether the result fits the task's schema, and then `task_id` tells which fields it has. An answer to `debug.schema_override` is held to that schema instead, which this document cannot know.",
-      oneOf: holder === "RunItem" ? [...variants, ref("LargeItem")] : variants,
+      oneOf: [ref(`${end}ByTask`), ref(`Other${end}`)],
     };
   }
-  schemas.LargeItem = {
-    ...schemas.OtherItem,
-    description:
-      "In lists, an item whose result fits the task's schema and is above 16 KiB: it is in the artifact and in the run's results.",
-    properties: {
-      ...(schemas.OtherItem as ObjectSchema).properties,
-      schema_ok: { type: "boolean", const: true },
-      result: { type: "null" },
-    },
-  };
 }
 
 const pascal = (id: string) =>
