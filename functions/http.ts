@@ -229,7 +229,10 @@ function corsFor(origins: string[]): MiddlewareObj<Event, Result>[] {
   if (origins.length === 0) return [];
   const vary = ({ response }: { response: Result | null | undefined }) => {
     // Also without an Origin, where the middleware says nothing: a cache must not give that answer to one.
-    if (response) response.headers = { ...response.headers, Vary: "Origin" };
+    if (response) {
+      const own = response.headers?.Vary;
+      response.headers = { ...response.headers, Vary: own === undefined ? "Origin" : `${own}, Origin` };
+    }
   };
   const options = {
     origins,

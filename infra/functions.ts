@@ -3,6 +3,7 @@ import * as Access from "./access.ts";
 import * as Concurrency from "./concurrency.ts";
 import { type FunctionName, type FunctionSpec, functions as specs } from "./limits.ts";
 import { links } from "./links.ts";
+import * as Pages from "./pages.ts";
 import { pairs } from "./queue-resources.ts";
 import { type ScheduleSpec, schedules, worked } from "./queues.ts";
 import { defaultFunction, routes } from "./routes.ts";
@@ -67,6 +68,7 @@ function make(name: FunctionName, spec: FunctionSpec): sst.aws.Function {
     ...(reserved[name] === undefined ? {} : { concurrency: { reserved: reserved[name] } }),
     link: Access.linksOf(spec, behindRoutes.has(name)).map((link) => links[link]),
     environment: environment(spec),
+    ...(spec.pages === true ? { copyFiles: [Pages.make()] } : {}),
     permissions: permissionsOf(name, spec, log),
     nodejs: {
       minify: true,

@@ -12,6 +12,7 @@ import { alarmTests } from "./testing/alarm-tests.ts";
 import { bucketTests } from "./testing/bucket-tests.ts";
 import * as IamTable from "./testing/iam-table.ts";
 import { mappingsOf, resourceOf, resourcesOf, rightsOf } from "./testing/looks.ts";
+import { pagesTests } from "./testing/pages-tests.ts";
 import { ensure, root } from "./testing/platform.ts";
 import * as SstEnv from "./testing/sst-env.ts";
 import { environments, type Stage, type Stages, stages } from "./testing/stages.ts";
@@ -463,6 +464,7 @@ describe.skipIf(!installed)("what sst deploy would create", () => {
   });
 
   bucketTests(() => all);
+  pagesTests(() => all);
   alarmTests(() => all);
 
   test("sst.config.ts and infra/ have right types, units included", async () => {

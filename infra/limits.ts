@@ -97,6 +97,8 @@ export interface FunctionSpec {
   /** Queues that it sends to, and those whose state it asks for: what IAM allows. What it works on follows from queues.ts. */
   readonly sends?: readonly QueueName[];
   readonly asks?: readonly QueueName[];
+  /** Answers what `/docs` is made of, which lies beside its bundle. */
+  readonly pages?: true;
   /**
    * Most kB (1,000 bytes) of its minified bundle that a cold start has to load (what an `import()` asks for is loaded
    * later): a little above what it is, so that a package which comes along unnoticed fails a test. The aim is 800
@@ -237,12 +239,13 @@ export const functions = {
     sends: ["plan", "urgent"],
     maxBundleKb: 710,
   },
-  // The OpenAPI document and its page: both in the bundle, so nothing is waited for and 256 MB are plenty.
+  // Answers files that lie beside its bundle, the largest 1.4 MB: nothing is waited for and 256 MB are plenty.
   docs: {
     handler: "functions/api/docs.handler",
     memoryMb: 256,
     timeoutMs: 5_000,
     links: [],
+    pages: true,
     maxBundleKb: 200,
   },
   // Queued extracts: decodes pictures like `extract`, with more time for the model.

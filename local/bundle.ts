@@ -4,9 +4,10 @@
  */
 import { createHash, randomBytes } from "node:crypto";
 import * as fs from "node:fs/promises";
-import { basename, join, relative, resolve } from "node:path";
+import { basename, dirname, join, relative, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { build, type Metafile, stop } from "esbuild";
+import { folder } from "#functions/docs-page/folder";
 import * as Known from "#local/bundle-known";
 import { packageRoot } from "#local/home";
 import * as Lock from "#local/lock";
@@ -43,6 +44,8 @@ export interface BundleOptions {
   readonly root?: string;
   /** As it is deployed, byte by byte: minified, and each function by itself. Else all at once, which takes half the time. */
   readonly minify?: boolean;
+  /** Puts beside the bundles what `/docs` is made of (local/pages), in the folder where the function looks for it. */
+  readonly pages?: boolean;
 }
 
 const runtimeSource = join(import.meta.dirname, "lambda", "runtime.ts");
@@ -84,8 +87,12 @@ export async function bundle(options: BundleOptions): Promise<Bundle> {
   }
   const cache = join(packageRoot, "node_modules", ".cache", "ocrlty");
   const minify = options.minify ?? false;
-  const record = join(cache, `known-${await Known.key([root, String(minify), ...sources])}.json`);
-  const { dir, functions } = await obtain(cache, record, { root, sources, minify });
+  const pages = options.pages ?? false;
+  const record = join(
+    cache,
+    `known-${await Known.key([root, String(minify), String(pages), ...sources])}.json`,
+  );
+  const { dir, functions } = await obtain(cache, record, { root, sources, minify, pages });
   await sweep(cache, [dir, record]);
   const touch = setInterval(() => void inUse(dir), touchEveryMs);
   touch.unref();
@@ -152,7 +159,10 @@ async function reuse(cache: string, record: string): Promise<Built | undefined> 
 
 async function make(cache: string, record: string, what: Sources): Promise<Built> {
   const begin = Date.now();
-  const { outputs, inputs, functions } = await compile(what);
+  const [compiled, pages] = await Promise.all([compile(what), what.pages ? pagesOf() : undefined]);
+  const { functions } = compiled;
+  const outputs = [...compiled.outputs, ...(pages?.outputs ?? [])];
+  const inputs = [...compiled.inputs, ...(pages?.inputs ?? [])];
   const hash = createHash("sha256");
   for (const { name, contents } of outputs) hash.update(`${name}\0${contents.byteLength}\0`).update(contents);
   const folder = hash.digest("hex").slice(0, 20);
@@ -160,6 +170,12 @@ async function make(cache: string, record: string, what: Sources): Promise<Built
   const bytes = Object.fromEntries(outputs.map(({ name, contents }) => [name, contents.byteLength]));
   await Known.write(record, { folder, bytes, functions }, inputs, begin);
   return { dir: join(cache, folder), functions };
+}
+
+/** Loaded when it is needed: it brings a renderer along, and after a start without changes nobody asks for it. */
+async function pagesOf(): Promise<Pick<Compiled, "outputs" | "inputs">> {
+  const { files, inputs } = await (await import("#local/pages/build")).build();
+  return { outputs: [...files].map(([name, contents]) => ({ name: `${folder}/${name}`, contents })), inputs };
 }
 
 /** "functions/api/system.handler" → the source file and the export's name. */
@@ -177,6 +193,7 @@ function outputName(root: string, source: string): string {
 }
 
 interface Output {
+  /** Path below the folder, `/` between its parts. */
   readonly name: string;
   readonly contents: Uint8Array;
 }
@@ -185,6 +202,7 @@ interface Sources {
   readonly root: string;
   readonly sources: readonly string[];
   readonly minify: boolean;
+  readonly pages: boolean;
 }
 
 interface Compiled extends Pick<Known.Built, "functions"> {
@@ -192,7 +210,7 @@ interface Compiled extends Pick<Known.Built, "functions"> {
   readonly inputs: readonly string[];
 }
 
-async function compile({ root, sources, minify }: Sources): Promise<Compiled> {
+async function compile({ root, sources, minify }: Omit<Sources, "pages">): Promise<Compiled> {
   const entries = sources.map((source) => ({ in: source, out: outputName(root, source) }));
   const runtime = { in: runtimeSource, out: runtimeName.replace(/\.mjs$/, "") };
   const groups = [...(minify ? entries.map((entry) => [entry]) : [entries]), [runtime]];
@@ -274,6 +292,8 @@ async function place(cache: string, dir: string, outputs: readonly Output[]): Pr
   const draft = join(cache, `draft-${process.pid}-${randomBytes(6).toString("hex")}`);
   await fs.mkdir(draft, { recursive: true });
   try {
+    for (const below of new Set(outputs.map(({ name }) => dirname(name))))
+      await fs.mkdir(join(draft, below), { recursive: true });
     await Promise.all(outputs.map(({ name, contents }) => fs.writeFile(join(draft, name), contents)));
     await fs.rename(draft, dir);
   } catch (error) {
@@ -288,6 +308,7 @@ async function complete(dir: string, outputs: readonly Output[]): Promise<void> 
   for (const { name, contents } of outputs) {
     if (await hasSize(join(dir, name), contents.byteLength)) continue;
     const draft = join(dir, `${name}.${randomBytes(6).toString("hex")}.tmp`);
+    await fs.mkdir(dirname(draft), { recursive: true });
     await fs.writeFile(draft, contents);
     await fs.rename(draft, join(dir, name));
   }

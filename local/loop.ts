@@ -409,6 +409,7 @@ async function startQueues(
 async function startBundle(app: App, parts: Parts): Promise<void> {
   const fresh = await bundle({
     handlers: Object.fromEntries(Object.entries(app.functions).map(([name, { handler }]) => [name, handler])),
+    pages: Object.values(app.functions).some(({ pages }) => pages === true),
   });
   parts.bundle?.release();
   parts.bundle = fresh;

@@ -42,6 +42,8 @@ const entries = {
   ocrlty: { file: "scripts/ocrlty.ts", at: "caller" },
   client: { file: "scripts/client-bundle.ts" },
   openapi: { file: "scripts/openapi.ts" },
+  // SST calls it in the middle of a deployment: packages that are in use must not be replaced under its hands.
+  pages: { file: "scripts/pages.ts", install: false },
   soak: { file: "node_modules/vitest/vitest.mjs", args: ["run", "--config", "test/soak/vitest.config.ts"] },
   bench: { file: "bench/run.ts" },
   "eval:stand-in": { file: "bench/eval-stand-in.ts", at: "caller" },
@@ -83,7 +85,7 @@ async function main() {
   if (name === "prepack")
     throw new LaunchError("what is packed is the client, not the checkout: npm pack ./packages/client");
   if (args[0] === "--help" && entries[name]?.about) return help(name, entries[name]);
-  await install();
+  if (entries[name]?.install !== false) await install();
   // `npx ocrlty` calls this file by the program's name: what is no entry is a command of the program.
   return Object.hasOwn(entries, name) ? run(entries[name], args) : run(entries.ocrlty, process.argv.slice(2));
 }

@@ -119,6 +119,9 @@ test("HEAD has the status and the headers of each GET, and no body; page headers
   const paths = [
     "/health",
     "/docs",
+    "/docs/quickstart",
+    "/docs/quickstart.md",
+    "/openapi.json",
     "/v1/me",
     "/v1/tasks",
     "/v1/runs",
@@ -133,7 +136,7 @@ test("HEAD has the status and the headers of each GET, and no body; page headers
     for (const { headers } of [head, got]) {
       expect(headers.get("x-content-type-options"), path).toBe("nosniff");
       expect(headers.get("strict-transport-security"), path).toMatch(/max-age/);
-      const page = path === "/docs";
+      const page = /^\/docs(\/\w+)?$/.test(path);
       for (const name of ["permissions-policy", "cross-origin-opener-policy", "x-frame-options"])
         expect(headers.has(name), `${path} ${name}`).toBe(page);
     }

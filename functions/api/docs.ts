@@ -1,40 +1,57 @@
 import * as z from "zod";
+import * as Guides from "#functions/docs-page/guides";
 import * as Page from "#functions/docs-page/page";
 import { operation, publicApi } from "#functions/http";
 
-/** The document of the version that runs; loaded when it is asked for, so that it can be made without being there. */
-const load = async () => (await import("../../docs/openapi.json", { with: { type: "json" } })).default;
-
-let page: string | undefined;
-
-/** Both change with a deploy only. */
-const cache = { "Cache-Control": "public, max-age=300" };
+const page = {
+  description: "HTML; Markdown with `Accept: text/markdown` or at the address with `.md`",
+  schema: z.string(),
+  contentType: Page.html,
+  others: { "text/markdown": z.string() },
+};
 
 export const operations = {
   "GET /openapi.json": operation({
     summary: "This document",
     description: "OpenAPI 3.1, made from the schemas that calls are checked against.",
     responses: { 200: { description: "OpenAPI 3.1", schema: z.looseObject({ openapi: z.string() }) } },
-    run: async () => ({ status: 200, body: await load(), headers: cache }),
+    run: ({ call }) => Page.file("openapi.json", "application/json; charset=utf-8", call),
+  }),
+  "GET /llms.txt": operation({
+    summary: "What is here, for a language model",
+    description: "Every page with a line on it, in the form of llmstxt.org.",
+    responses: {
+      200: { description: "Markdown", schema: z.string(), contentType: "text/plain; charset=utf-8" },
+    },
+    run: ({ call }) => Page.file("llms.txt", "text/plain; charset=utf-8", call),
   }),
   "GET /docs": operation({
     summary: "This document as a page",
-    description: "One page without scripts; it loads nothing from outside.",
-    responses: { 200: { description: "HTML", schema: z.string(), contentType: "text/html; charset=utf-8" } },
-    run: async () => {
-      page ??= Page.render((await load()) as unknown as Page.OpenApi);
-      return {
-        status: 200,
-        body: page,
-        contentType: "text/html; charset=utf-8",
-        headers: {
-          ...cache,
-          "Content-Security-Policy": Page.policy,
-          // The middleware's long list names features that browsers do not know and complain about.
-          "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
-        },
-      };
+    description:
+      "Search, samples in three languages, and every call to try out with a key. It asks no other host.",
+    responses: { 200: page },
+    run: ({ call }) => Page.show(Guides.reference, call),
+  }),
+  "GET /docs/{page}": operation({
+    summary: "A guide",
+    description: `There are ${Guides.names.map((name) => `\`${name}\``).join(", ")}.`,
+    params: z.object({ page: z.string().meta({ description: "Its name, or its name and `.md`." }) }),
+    responses: { 200: page },
+    run: ({ params, call }) => Page.show(params.page, call),
+  }),
+  "GET /docs/assets/{asset}": operation({
+    summary: "What the pages load",
+    description: "A name holds a hash of the content: an answer may be kept for good.",
+    params: z.object({ asset: z.string() }),
+    responses: {
+      200: {
+        description: "A script or a style sheet",
+        schema: z.string(),
+        contentType: "text/javascript; charset=utf-8",
+        others: { "text/css": z.string() },
+      },
     },
+    run: ({ params, call }) => Page.asset(params.asset, call),
   }),
 };
 

@@ -36,6 +36,8 @@ export interface Build {
   links: Record<string, Record<string, unknown>>;
   properties: Record<string, unknown>;
   runtime: string;
+  /** What SST lays beside the bundle. */
+  copyFiles?: { from: string; to: string; isDir: boolean }[];
   /** The fields of each source map as it would be packed. */
   maps: string[][];
 }

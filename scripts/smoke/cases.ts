@@ -90,6 +90,32 @@ const system: Case[] = [
       status: 200,
       headers: { "content-type": /^text\/html/, "x-frame-options": /DENY|SAMEORIGIN/ },
     },
+    keep: (answer, bench) => bench.kept.set("docs", answer),
+  },
+  {
+    name: "what the docs page loads",
+    route: "GET /docs/assets/{asset}",
+    as: "nobody",
+    request: ({ kept }) => ({
+      path:
+        /"(\/docs\/assets\/[a-z]+-[0-9a-f]+\.css)"/.exec(kept.get("docs")?.text ?? "")?.[1] ??
+        "/docs/assets/none",
+    }),
+    wants: { status: 200, headers: { "content-type": /^text\/css/, "cache-control": /immutable/ } },
+  },
+  {
+    name: "a guide as Markdown",
+    route: "GET /docs/{page}",
+    as: "nobody",
+    request: () => ({ path: "/docs/quickstart.md" }),
+    wants: { status: 200, headers: { "content-type": /^text\/markdown/, "x-frame-options": null } },
+  },
+  {
+    name: "llms.txt",
+    route: "GET /llms.txt",
+    as: "nobody",
+    request: () => ({ path: "/llms.txt" }),
+    wants: { status: 200, headers: { "content-type": /^text\/plain/ } },
   },
 ];
 

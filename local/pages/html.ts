@@ -28,28 +28,3 @@ const entities: Record<string, string> = {
   "'": "&#39;",
 };
 const escaped = (text: string) => text.replace(/[&<>"']/g, (character) => entities[character] ?? character);
-
-/**
- * The Markdown that our descriptions are written in: paragraphs, lists of one level, `code` and **bold**. A parser of
- * the whole language would weigh more than the page.
- */
-export function markdown(text: string): Html {
-  const blocks = text.split(/\n{2,}/).map((block) => {
-    const lines = block.split("\n");
-    if (lines.every((line) => line.startsWith("- "))) {
-      return html`<ul>${lines.map((line) => html`<li>${inline(line.slice(2))}</li>`)}</ul>`;
-    }
-    return html`<p>${inline(lines.join(" "))}</p>`;
-  });
-  return html`${blocks}`;
-}
-
-/** `code` and **bold** within a line. */
-export function inline(text: string): Html {
-  const parts = text.split(/(`[^`]+`|\*\*[^*]+\*\*)/).map((part) => {
-    if (part.startsWith("`") && part.length > 2) return html`<code>${part.slice(1, -1)}</code>`;
-    if (part.startsWith("**") && part.length > 4) return html`<strong>${part.slice(2, -2)}</strong>`;
-    return part;
-  });
-  return html`${parts}`;
-}

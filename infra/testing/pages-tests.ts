@@ -1,0 +1,28 @@
+import * as fs from "node:fs";
+import { join } from "node:path";
+import { gunzipSync } from "node:zlib";
+import { expect, test } from "vitest";
+import { root } from "./platform.ts";
+import type { Stages } from "./stages.ts";
+
+/** The tests of what lies beside the docs function's bundle: infra.test.ts runs them, which makes the stages once. */
+export function pagesTests(stages: () => Stages): void {
+  test("what /docs is made of is copied beside the bundle of its function, and of no other", () => {
+    const { production, staging, anna, live } = stages();
+    const from = join(root, "node_modules", ".cache", "ocrlty-pages");
+    for (const stage of [production, staging, anna, live]) {
+      const copied = stage.builds.flatMap(({ functionID, copyFiles = [] }) =>
+        copyFiles.map((entry) => [functionID, entry]),
+      );
+      expect(copied).toEqual([["Docs", { from, to: "pages", isDir: true }]]);
+    }
+    const files = fs.readdirSync(from, { recursive: true }).map((file) => String(file).replaceAll("\\", "/"));
+    for (const name of ["reference.html", "quickstart.html", "quickstart.md", "llms.txt", "openapi.json"])
+      expect(files).toContain(`${name}.gz`);
+    // What the pages ask for.
+    const page = gunzipSync(fs.readFileSync(join(from, "reference.html.gz"))).toString("utf8");
+    const assets = [...page.matchAll(/\/docs\/(assets\/[\w.-]+)/g)].map(([, name]) => `${name}.gz`);
+    expect(assets.length).toBe(2);
+    for (const name of assets) expect(files).toContain(name);
+  });
+}
