@@ -213,7 +213,7 @@ describe("the guides", () => {
       const { error } = JSON.parse(text);
       expect(error.code).toBe("not_found");
       for (const guide of guides) expect(error.message).toContain(guide);
-      expect(error.details.pages).toEqual(Guides.names.map((one) => `/docs/${one}`));
+      expect([error.param, error.details.allowed]).toEqual(["page", Guides.names]);
     }
     for (const name of [
       "none",

@@ -5,6 +5,7 @@
  */
 export const guides: Readonly<Record<string, string>> = {
   quickstart: "Quickstart",
+  "large-files": "Large files",
   batches: "Batches",
   webhooks: "Webhooks",
   values: "Values",

@@ -1,5 +1,6 @@
 /** Which page or file is asked for, and in which form. */
 import { AppError } from "#core/error";
+import * as Near from "#core/near";
 import * as Accept from "#functions/accept";
 import type { Call } from "#functions/call";
 import * as Files from "#functions/docs-page/files";
@@ -16,9 +17,11 @@ const cache = { "Cache-Control": "public, max-age=300" };
 export async function show(path: string, call: Call): Promise<Reply> {
   const name = path.replace(/\.md$/, "");
   if (!Guides.names.includes(name))
-    throw new AppError("not_found", `no such page: there are ${Guides.names.join(", ")}`, {
-      details: { pages: Guides.names.map((one) => `/docs/${one}`) },
-    });
+    throw new AppError(
+      "not_found",
+      `no such page${Near.hint(name, Guides.names)}; there are ${Guides.names.join(", ")}`,
+      { details: { allowed: [...Guides.names] }, param: "page" },
+    );
   const vary = { Vary: "Accept" };
   if (name !== path || Accept.preferred(call.headers.accept, ["text/html", "text/markdown"]) !== "text/html")
     return there(Files.reply(`${name}.md`, "text/markdown; charset=utf-8", call, { ...cache, ...vary }));
