@@ -16,6 +16,8 @@ export interface Call {
   keyUnchecked: boolean;
   /** Of a key with `requests_per_minute`, once its call is counted. */
   rateLimit: RateLimit | undefined;
+  /** Scheme, host and port that were called. */
+  origin: string;
   log: Log;
   /** Epoch milliseconds at which our answer must be on its way. */
   deadline: number;

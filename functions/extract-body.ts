@@ -85,13 +85,13 @@ export async function read(
   const { contentType = "" } = raw;
   if (Doors.isJson(contentType)) return ofJson(fromQuery, body);
   if (Doors.isForm(contentType)) return ofForm(fromQuery, raw);
-  return { ...checked(FormRequest, fromQuery), image: pictureOf(raw) };
+  return { ...(await checked(FormRequest, fromQuery)), image: pictureOf(raw) };
 }
 
 const entriesOf = (query: Record<string, string | undefined>) =>
   Object.entries(query).flatMap(([name, text]) => (text === undefined ? [] : [[name, text] as const]));
 
-function ofJson(fromQuery: Record<string, unknown>, body: unknown): Given {
+async function ofJson(fromQuery: Record<string, unknown>, body: unknown): Promise<Given> {
   const isObject = typeof body === "object" && body !== null && !Array.isArray(body);
   if (isObject) once(fromQuery, (name) => Object.hasOwn(body, name), "body");
   return checked(ExtractRequest, isObject ? { ...fromQuery, ...body } : body);
@@ -129,7 +129,7 @@ async function ofForm(fromQuery: Record<string, unknown>, raw: RawBody): Promise
   if (issues.length > 0) throw invalidRequest(issues);
   const fromForm = TextValues.read(formFields, texts);
   once(fromQuery, (name) => Object.hasOwn(fromForm, name), "form");
-  const request = checked(FormRequest, { ...fromQuery, ...fromForm });
+  const request = await checked(FormRequest, { ...fromQuery, ...fromForm });
   const [file] = files;
   const given = [file, request.image_ref, request.image_url].filter((one) => one !== undefined);
   if (given.length !== 1)

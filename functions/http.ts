@@ -5,7 +5,6 @@ import type { APIGatewayProxyEventV2, Context } from "aws-lambda";
 import type * as z from "zod";
 import * as Config from "#core/config";
 import { AppError, type Code, invalidRequest } from "#core/error";
-import * as Issue from "#core/issue";
 import type { Call, Event, Result } from "#functions/call";
 import * as JsonBody from "#functions/json-body";
 import { auth } from "#functions/middleware/auth";
@@ -139,14 +138,14 @@ function stack(
     .handler(async (event) => {
       const chosen = operations[event.routeKey as Routes.RouteKey];
       if (chosen === undefined) {
-        if (fallback === undefined) throw new AppError("not_found", "no such route");
+        if (fallback === undefined) throw (await import("#functions/unknown-path")).unknownPath();
         return toResult(fallback(event));
       }
-      const params = check(chosen.params, event.pathParameters ?? {}, "path parameter");
+      const params = await check(chosen.params, event.pathParameters ?? {}, "path parameter");
       if (chosen.query !== undefined) refuseRepeated(chosen.query, event.rawQueryString);
-      const query = check(chosen.query, event.queryStringParameters ?? {}, "query parameter");
+      const query = await check(chosen.query, event.queryStringParameters ?? {}, "query parameter");
       const raw = rawOf(chosen, event);
-      const body = chosen.bodyAs === undefined ? check(chosen.body, event.body, "field") : event.body;
+      const body = chosen.bodyAs === undefined ? await check(chosen.body, event.body, "field") : event.body;
       return toResult(await chosen.run({ params, query, body, raw, call: event.call }));
     });
 }
@@ -246,18 +245,24 @@ function corsFor(origins: string[]): MiddlewareObj<Event, Result>[] {
   return [{ after: vary, onError: vary }, cors(options) as MiddlewareObj<Event, Result>];
 }
 
-function check(schema: z.ZodType | undefined, value: unknown, what: string): never {
-  return schema === undefined ? (undefined as never) : (checked(schema, value, what) as never);
+async function check(schema: z.ZodType | undefined, value: unknown, what: string): Promise<never> {
+  return schema === undefined ? (undefined as never) : ((await checked(schema, value, what)) as never);
 }
 
 /**
  * The value, as its schema makes it. @throws AppError `invalid_request` with all that is wrong.
  * @param what - how one of its names is called: a "field", a "query parameter".
  */
-export function checked<S extends z.ZodType>(schema: S, value: unknown, what = "field"): z.output<S> {
-  const { data, issues } = Issue.check(schema, value, what);
-  if (issues !== undefined) throw invalidRequest(issues);
-  return data as z.output<S>;
+export async function checked<S extends z.ZodType>(
+  schema: S,
+  value: unknown,
+  what = "field",
+): Promise<z.output<S>> {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  // Most calls are right: what knows the words is loaded for those that are not.
+  const { check: judge } = await import("#core/issue");
+  throw invalidRequest(judge(schema, value, what).issues ?? []);
 }
 
 function toResult(reply: Reply): Result {

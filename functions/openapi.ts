@@ -292,6 +292,7 @@ function responseHeaders(route: Routes.Route, status: number) {
  * cancelRun. A collection's GET lists, its POST creates; the last word of another POST is the verb.
  */
 export function operationId({ method, path }: Pick<Routes.Route, "method" | "path">): string {
+  if (path === "/") return `${method.toLowerCase()}Root`;
   const segments = path.split("/").slice(path.startsWith("/v1/") ? 2 : 1);
   const words = segments.map((segment, i) => {
     const isOne = segments[i + 1]?.startsWith("{") === true;

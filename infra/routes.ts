@@ -31,6 +31,7 @@ export interface Route {
 }
 
 export const routes = [
+  { method: "GET", path: "/", function: "fallback", access: "public" },
   { method: "GET", path: "/health", function: "system", access: "public" },
   { method: "GET", path: "/readyz", function: "system", access: "public", tellsKeys: true },
   { method: "GET", path: "/openapi.json", function: "docs", access: "public" },
@@ -111,11 +112,15 @@ export function byKey(routeKey: string): Route | undefined {
   return routes.find((route) => `${route.method} ${route.path}` === routeKey);
 }
 
-/** The methods that a concrete path has, to tell 404 from 405. A template's `{name}` stands for one segment. */
-export function methodsAt(path: string): string[] {
+/**
+ * The methods that a concrete path has, to tell 404 from 405. A template's `{name}` stands for one segment.
+ * @param debugMode - whether debug routes are there.
+ */
+export function methodsAt(path: string, debugMode: boolean): string[] {
   const segments = path.split("/");
   return deployed
     .filter((route) => {
+      if (route.debugOnly && !debugMode) return false;
       const template = route.path.split("/");
       return (
         template.length === segments.length &&

@@ -14,14 +14,13 @@ import { BatchRequest, type ExtractError } from "./schema.ts";
 import type { RunStores } from "./services.ts";
 import type { Skipped } from "./skipped.ts";
 import * as Begin from "./source/begin.ts";
-import * as Folder from "./source/folder.ts";
+import type * as Folder from "./source/folder.ts";
 import * as Items from "./source/items.ts";
 import * as Line from "./source/line.ts";
 import * as Resolve from "./source/resolve.ts";
 
 export type { Caller, Created } from "./source/begin.ts";
 export { type ReceiveInput, receive } from "./source/receive.ts";
-export { rerun } from "./source/rerun.ts";
 
 /** A manifest up to this size is checked within the call, when it has few enough lines. */
 const readAtOnceBytes = 1024 * 1024;
@@ -173,7 +172,9 @@ async function read(services: RunStores, log: Log, input: BatchInput, caller: Be
   if (input.manifest_ref !== undefined)
     return stored(services, log, { ref: input.manifest_ref, limit: input.limit }, looking);
   const folder = { ...input, images_dir: input.images_dir ?? "" };
-  const { found, skipped } = await Folder.list(services, log, folder, looking);
+  // Patterns of names are for one source of several.
+  const { list } = await import("./source/folder.ts");
+  const { found, skipped } = await list(services, log, folder, looking);
   if (found.length <= batches.inlineManifestLines) return { pictures: found.map(pictureOf), skipped };
   return { planning: await listed(services, log, found, principal.keyId), skipped };
 }

@@ -70,9 +70,13 @@ export const operations = {
     body: RerunRequest,
     responses,
     errors: ["invalid_request_id", "not_found"],
-    run: async ({ body, call }) => answer(await Create.rerun(runServices(), call.log, body, callerOf(call))),
+    run: async ({ body, call }) =>
+      answer(await (await rerun())(runServices(), call.log, body, callerOf(call))),
   }),
 };
+
+/** Loaded by those who ask for it: most runs are new ones. */
+const rerun = async () => (await import("#core/run/source/rerun")).rerun;
 
 const callerOf = (call: Call): Create.Caller => ({
   principal: call.principal,

@@ -19,13 +19,18 @@ export function auth(): MiddlewareObj<Event, Result, Error> {
       const access = call.route?.access ?? "public";
       const app = Config.app();
       // Hidden before the key is looked at: a debug route that is off does not exist.
-      if (call.route?.debugOnly && !app.debugMode) throw new AppError("not_found", "no such route");
+      if (call.route?.debugOnly && !app.debugMode)
+        throw (await import("#functions/unknown-path")).unknownPath();
       if (!Config.authEnabled()) {
         call.principal = Key.anonymous;
       } else if (access !== "public") {
         verify ??= verifier();
         const principal = await verify(presented(call.headers));
-        if (principal === undefined) throw new AppError("unauthorized", "a valid API key is needed");
+        if (principal === undefined) {
+          // A key that fits is the rule: the advice is loaded for who has none.
+          const { refused } = await import("#functions/credentials");
+          throw refused(event, presented(call.headers) !== undefined);
+        }
         call.principal = principal;
         // Only of keys that have the limit: the others pay no round trip.
         if (principal.limits.requestsPerMinute !== null) await count(call);
@@ -41,7 +46,7 @@ export function auth(): MiddlewareObj<Event, Result, Error> {
         }
       }
       if (access !== "public" && access !== "key" && !call.principal.scopes.includes(access)) {
-        throw new AppError("forbidden", "this key may not do that", {
+        throw new AppError("forbidden", `this key may not do that: it lacks the scope ${access}`, {
           details: { required_scopes: [access] },
         });
       }
@@ -74,7 +79,8 @@ function verifier(): ReturnType<typeof Key.verifier> {
   return Key.verifier(Database.connect, settings.pepper, times(Config.app().timeScale));
 }
 
+/** The key of a call; undefined when there is none. */
 function presented(headers: Event["headers"]): string | undefined {
   const bearer = /^bearer +(\S+) *$/i.exec(headers.authorization ?? "")?.[1];
-  return bearer ?? headers["x-api-key"]?.trim();
+  return bearer ?? (headers["x-api-key"]?.trim() || undefined);
 }

@@ -5,6 +5,7 @@ import * as Id from "#core/id";
 import { noLimits } from "#core/key/limits";
 import * as Log from "#core/log";
 import type { Call, Event, Result } from "#functions/call";
+import { originOf } from "#functions/origin";
 import * as Limits from "#infra/limits";
 import * as Routes from "#infra/routes";
 
@@ -27,6 +28,7 @@ export function call(): MiddlewareObj<Event, Result, Error> {
         principal: { keyId: "", role: "anonymous", scopes: [], limits: noLimits },
         keyUnchecked: false,
         rateLimit: undefined,
+        origin: originOf(event),
         log: Log.create({ request_id: requestId, function: context.functionName }),
         deadline:
           Math.min(

@@ -89,10 +89,15 @@ const texts: Record<Code, CodeText> = {
       recipe: ["POST /v1/uploads …", "PUT …", "POST /v1/extract …"],
     },
   },
-  unauthorized: { when: "no key, or none that is valid", message: "a valid API key is needed" },
+  unauthorized: {
+    when: "no key, or none that is valid",
+    message: "this API key is unknown, revoked or expired",
+    param: "Authorization",
+    details: { reason: "key_refused" },
+  },
   forbidden: {
     when: "the key lacks the scope, the way in is switched off, or it is more than the key may ever have (`details.limit`)",
-    message: "this key may not do that",
+    message: "this key may not do that: it lacks the scope extract:run",
     details: { required_scopes: ["extract:run"] },
   },
   not_found: {
@@ -101,8 +106,8 @@ const texts: Record<Code, CodeText> = {
   },
   method_not_allowed: {
     when: "the path has other methods",
-    message: "this path has other methods",
-    details: { allowed: ["GET"] },
+    message: "this path takes GET, HEAD and nothing else",
+    details: { allowed: ["GET", "HEAD"] },
   },
   conflict: {
     when: "the id exists with another payload, or the state does not allow it",

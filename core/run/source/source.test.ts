@@ -11,6 +11,7 @@ import * as Hosts from "../hosts.ts";
 import { type ItemRow, itemTable, runTable } from "../run.sql.ts";
 import { RerunRequest } from "../schema.ts";
 import { keptKey } from "./kept.ts";
+import * as Rerun from "./rerun.ts";
 
 let stores: Stores;
 beforeAll(async () => {
@@ -138,7 +139,7 @@ describe("files that come with the call", () => {
 
 describe("a rerun", () => {
   const rerun = (body: object, caller = callerOf()) =>
-    Create.rerun(stores.services, silent, RerunRequest.parse(body), caller);
+    Rerun.rerun(stores.services, silent, RerunRequest.parse(body), caller);
   /** A run that has ended, with its items set as told. */
   async function ended(
     run_id: string,
