@@ -237,10 +237,11 @@ test("a run's next part, its cancel and a look at the model server wait for nobo
     done.push(message.kind);
     return { type: "result", payload: "null" } as never;
   };
-  for (let i = 0; i < 8; i += 1) {
+  // More than there are workers for.
+  for (let i = 0; i < 2 * specs.plan.subscription.maxConcurrency; i += 1)
     await Order.order(services, { runUid: `gone-${i}`, epoch: 1, planN: 0 }, "delete", silent);
+  for (let i = 0; i < specs.later.subscription.maxConcurrency + 4; i += 1)
     await Queue.send(services.queues, "later", { kind: "webhook", run_uid: `told-${i}`, attempt: 1 });
-  }
   const mappings = (["plan", "later", "urgent"] as const).map((name) => {
     const queue = stores.queue.queues[name];
     if (queue === undefined) throw new Error(`no queue ${name}`);
