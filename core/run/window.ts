@@ -9,6 +9,7 @@ import { windowOf } from "#infra/limits";
 import * as Cancel from "./cancel.ts";
 import { itemTable as item, type RunRow, runTable as run } from "./run.sql.ts";
 import type { RunStores } from "./services.ts";
+import * as Share from "./share.ts";
 import * as Weather from "./weather.ts";
 
 /** The body of a message in the `item` queue. One of an older epoch or `seq` has no effect. */
@@ -27,6 +28,9 @@ export interface ItemMessage {
 
 /** From so many marks on an item is asked alone, and only such a call can be the last (DESIGN.md, "Attempts are spent on the item"). */
 export const loneFrom = 2;
+
+/** Runs of a key that are looked at; it may hardly ever have so many at once (begin.ts). */
+const runsMost = 200;
 
 /** Entries that SQS refused are sent again this often; then the next refill does. */
 const sendAttempts = 3;
@@ -47,7 +51,8 @@ export const fifo = (body: ItemMessage): Queue.FifoMessage => ({
 
 /**
  * Fills the run's window: messages for queued items that have none, as many as fit, each for the emptiest of the
- * run's slots; a slot is a message group, so the run never has more than `concurrency` items with workers. An item
+ * run's slots; a slot is a message group, so the run never has more than `concurrency` items with workers, and fewer
+ * where the key's runs share what it may have in flight (share.ts). An item
  * under suspicion goes out alone. Sent first and noted afterwards: a crash in between sends the same messages
  * again, which the queue or the claim drops.
  * @returns the run as it was read, with the planner's number raised; undefined when it is not known.
@@ -86,6 +91,8 @@ export async function fill(
 
 interface Seen {
   row: RunRow;
+  /** How many of its slots get messages now: fewer than `concurrency` where the key's runs share what it may have in flight. */
+  slots: number;
   breaker: Breaker.State;
   /** The key of the run was revoked. */
   revoked: boolean;
@@ -127,8 +134,12 @@ async function look(db: Database.Db, runUid: string): Promise<Seen | undefined> 
     // by another one instead.
     Database.statement(sql`${columns}, (${item.status} = 'running' OR ${item.sentEpoch} = ${epoch}) AS is_out ${mine}
       AND suspects >= 2 AND +${item.status} IN ('queued', 'running') ORDER BY +${item.index} LIMIT ${most}`),
-    Database.statement(sql`SELECT 1 FROM ${keyTable} WHERE ${keyTable.revokedAt} IS NOT NULL
-      AND ${keyTable.keyId} = (SELECT ${run.keyId} FROM ${run} WHERE ${run.runUid} = ${runUid})`),
+    // The key: whether it was revoked, and which runs share what it may have in flight.
+    Database.statement(sql`SELECT revoked_at, max_in_flight, CASE WHEN max_in_flight IS NOT NULL THEN (
+        SELECT json_group_array(json_array(run_uid, concurrency, total - succeeded - failed - canceled)) FROM (
+          SELECT * FROM ${run} AS going WHERE going.key_id = ${keyTable.keyId} AND going.state = 'running'
+            AND going.waiting_for IS NULL ORDER BY going.created_at, going.run_uid LIMIT ${runsMost})) END AS runs
+      FROM ${keyTable} WHERE ${keyTable.keyId} = (SELECT ${run.keyId} FROM ${run} WHERE ${run.runUid} = ${runUid})`),
   ]);
   const row = Database.rows(run, results[0])[0];
   if (row === undefined) return undefined;
@@ -145,10 +156,12 @@ async function look(db: Database.Db, runUid: string): Promise<Seen | undefined> 
     picture: typeof key === "string" ? { key, etag: typeof etag === "string" ? etag : null } : undefined,
   });
   const suspects = results[6]?.rows ?? [];
+  const key = results[7]?.rows[0];
   return {
     row,
+    slots: key === undefined ? row.concurrency : shareOf(row, key),
     breaker: Breaker.stateOf(Database.rows(breakerTable, results[1])[0], now),
-    revoked: (results[7]?.rows.length ?? 0) > 0,
+    revoked: (key?.revoked_at ?? null) !== null,
     inFlight,
     bySlot,
     unsent: [...(results[4]?.rows ?? []), ...(results[5]?.rows ?? [])].map(waiting),
@@ -157,8 +170,17 @@ async function look(db: Database.Db, runUid: string): Promise<Seen | undefined> 
   };
 }
 
+function shareOf(row: RunRow, { max_in_flight: most, runs }: Record<string, unknown>): number {
+  if (most === null || typeof runs !== "string") return row.concurrency;
+  const going = (JSON.parse(runs) as [string, number, number][]).map(([runUid, concurrency, left]) => ({
+    ...{ runUid, concurrency, left },
+  }));
+  return Share.slotsOf(row, going, Number(most));
+}
+
 /** Which items go out now, and to which slot each. */
 function choose(row: RunRow, seen: Seen): ItemMessage[] {
+  // As many as ever, on fewer slots: by their number others see that the window is filled (outlook.ts, reconcile.ts).
   const { most } = windowOf(row.concurrency);
   const alone = seen.lone.length > 0 || seen.loneOut;
   // While a suspect waits or is out, nothing else is sent; it goes when all others have ended.
@@ -167,11 +189,12 @@ function choose(row: RunRow, seen: Seen): ItemMessage[] {
       ? seen.lone.slice(0, 1)
       : []
     : seen.unsent.slice(0, Math.max(0, most - seen.inFlight));
-  const load = Array.from({ length: row.concurrency }, (_, slot) => seen.bySlot.get(slot) ?? 0);
+  const load = Array.from({ length: seen.slots }, (_, slot) => seen.bySlot.get(slot) ?? 0);
   return next.map(({ index, seq, slot: known, picture }) => {
     // A slot once given stays: a message that was sent but not noted is then the same message.
     const slot = known ?? load.indexOf(Math.min(...load));
-    load[slot] = (load[slot] ?? 0) + 1;
+    // One of a time when the run had more of them empties by itself.
+    if (slot < load.length) load[slot] = (load[slot] ?? 0) + 1;
     return { run_uid: row.runUid, epoch: row.epoch, index, seq, slot, picture };
   });
 }

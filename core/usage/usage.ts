@@ -188,6 +188,32 @@ export function overConcurrency(user: User, concurrency: number): AppError | und
   return never("max_in_flight", { allowed: maxInFlight, requested: concurrency });
 }
 
+/** Runs of a key that are planned or running, as far as they matter. */
+const runsOf = ({ keyId, limits }: User): SQL =>
+  sql`(SELECT count(*) FROM (SELECT 1 FROM run WHERE key_id = ${keyId} AND state IN ('planning', 'running')
+    LIMIT ${limits.maxInFlight}))`;
+
+/** Whether the key may have one more run going, as a condition; undefined when it has no `max_in_flight`. */
+export function allowsRun(user: User): SQL | undefined {
+  const { maxInFlight } = user.limits;
+  return maxInFlight === null ? undefined : sql`${runsOf(user)} < ${maxInFlight}`;
+}
+
+/** How soon one of them may have ended. */
+const runEndsS = 30;
+
+/** Why `allowsRun` said no, if it did. @throws AppError `storage_unavailable`. */
+export async function tooManyRuns(db: Database.Db, user: User): Promise<AppError | undefined> {
+  const { maxInFlight } = user.limits;
+  if (maxInFlight === null) return undefined;
+  const query = Database.statement(sql`SELECT ${runsOf(user)} AS runs`);
+  const [result] = await Database.batch(db, [query], "read");
+  const used = Number(result?.rows[0]?.runs ?? 0);
+  return used < maxInFlight
+    ? undefined
+    : limited("max_in_flight", { allowed: maxInFlight, used, requested: 1 }, runEndsS);
+}
+
 /**
  * Whether the key may have one more extract at work, as a condition; undefined when it has no such limit. What workers
  * have of its queued ones counts too.

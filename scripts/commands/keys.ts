@@ -68,7 +68,7 @@ const limits = [
   {
     name: "maxInFlight",
     option: "--max-in-flight",
-    what: "most single extracts at work at once, and the largest concurrency of a run",
+    what: "most single extracts at work at once, and pictures of all its runs together",
     field: "max_in_flight",
     short: "in flight",
   },

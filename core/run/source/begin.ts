@@ -169,8 +169,8 @@ export const exists = (runUid: string): SQL =>
  * @param also.onlyIf - a condition of the caller's.
  * @param also.items - statements that hang on `exists`.
  * @returns undefined when the key's limits, or `onlyIf`, did not allow it.
- * @throws AppError `conflict` as `identify`, `rate_limited` for a run that is larger than the key's may be,
- *   `storage_unavailable`.
+ * @throws AppError `conflict` as `identify`; `forbidden` for a run that is larger than the key's may be; `rate_limited` while
+ *   as many runs of the key go on as it may have pictures in flight, since each has at least one; `storage_unavailable`.
  */
 export async function commit(
   services: Pick<RunStores, "db">,
@@ -187,7 +187,9 @@ export async function commit(
   if (tooWide !== undefined) throw tooWide;
   // Of a run that is checked first, the number is not known: there must be room for one.
   const allowed = Usage.allows(user, Math.max(1, row.total), row.createdAt);
-  const conditions = [also.onlyIf, allowed].filter((condition) => condition !== undefined);
+  const conditions = [also.onlyIf, allowed, Usage.allowsRun(user)].filter(
+    (condition) => condition !== undefined,
+  );
   const mine = and(eq(run.keyId, row.keyId), eq(run.runId, row.runId));
   const statements: Database.Statement[] = [];
   if (identity.replaces !== undefined)
@@ -207,7 +209,11 @@ export async function commit(
   statements.push(...(also.items ?? []), db.query.select().from(run).where(mine));
   const results = await Database.batch(db, statements);
   const found = Database.rows(run, results.at(-1))[0];
-  if (found === undefined) return undefined;
+  if (found === undefined) {
+    const tooMany = await Usage.tooManyRuns(db, user);
+    if (tooMany !== undefined) throw tooMany;
+    return undefined;
+  }
   if (found.runUid === row.runUid) return { run: found, replayed: false };
   const { known } = judge(found, row.payloadHash);
   if (known === undefined) return undefined;
