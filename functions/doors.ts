@@ -15,8 +15,8 @@ export const isJson = (contentType: string) =>
 
 export const isForm = (contentType: string) => /^multipart\/form-data\s*(?:;|$)/i.test(contentType);
 
-/** The first line of a form and the header behind it. */
-export const beginsForm = (head: string) => /^--[^\r\n]+\r\ncontent-disposition:\s*form-data/i.test(head);
+/** The first line of a form and the header behind it; under another type than its own curl says `attachment` there. */
+export const beginsForm = (head: string) => /^--[^\r\n]+\r\ncontent-disposition:/i.test(head);
 
 /** What a body that was sent as JSON really is, with what to type; undefined where it may well be broken JSON. */
 export function notJson(text: string): string | undefined {

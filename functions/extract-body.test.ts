@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import * as Doors from "#functions/doors";
 import * as ExtractBody from "#functions/extract-body";
 import type { RawBody } from "#functions/http";
 import { sizes } from "#infra/limits";
@@ -82,6 +83,20 @@ describe("one request, by whichever door", () => {
       image_ref: "upload_1",
     });
   });
+});
+
+test.each([
+  ["--x\r\nContent-Disposition: form-data; name=a", "this is a form"],
+  // As curl -F says it under a Content-Type of JSON.
+  ['--------x\r\nContent-Disposition: attachment; name="file"', "this is a form"],
+  [Buffer.from(jpeg).toString(), "this is a file"],
+  ["%PDF-1.7", "this is a file"],
+  ['{"a": 1,}', undefined],
+  ["--", undefined],
+  ["", undefined],
+])("what was sent as JSON and is none: %#", (text, words) => {
+  const said = Doors.notJson(text);
+  expect(words === undefined ? said : said?.slice(0, words.length)).toBe(words);
 });
 
 describe("a mistake is answered with what to type", () => {
