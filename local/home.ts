@@ -44,8 +44,8 @@ export interface Home {
   /** Address of the loop that says it runs in this folder; only `GET /health` tells whether it still does. */
   url(): string | undefined;
   /** Replaces a file of the folder in one step, readable by its owner alone. */
-  write(name: "api-key" | "url" | "bucket-url", text: string): void;
-  remove(name: "api-key" | "url" | "bucket-url"): void;
+  write(name: "api-key" | "url" | "bucket-url" | "queue-urls", text: string): void;
+  remove(name: "api-key" | "url" | "bucket-url" | "queue-urls"): void;
 }
 
 /**

@@ -203,12 +203,13 @@ async function startParts(options: LoopOptions, parts: Parts): Promise<Loop> {
       onTrouble: (error) => log.event("ERROR", "queue_poll_error", { error_type: error.name }),
     });
     home.write("url", gateway.url);
-    // For commands of the operator's that look into the bucket itself.
+    // For commands of the operator's that look into the bucket and the queues themselves.
     if (parts.bucket) home.write("bucket-url", parts.bucket.url);
+    if (parts.queues && !env.AWS_ENDPOINT_URL_SQS)
+      home.write("queue-urls", JSON.stringify(Wiring.settings(parts.queues)));
     parts.urlFile = {
       remove: () => {
-        home.remove("url");
-        home.remove("bucket-url");
+        for (const name of ["url", "bucket-url", "queue-urls"] as const) home.remove(name);
       },
     };
 

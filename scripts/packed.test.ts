@@ -1,11 +1,16 @@
-/** The client as users get it: packed, installed into an empty folder, and run there against a local loop. */
+/**
+ * Against one local loop: the client as users get it, packed and installed into an empty folder; and the commands of an
+ * operator who looks at the loop's own database, bucket and queues.
+ */
 import { execFile } from "node:child_process";
 import * as fs from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { SendMessageCommand } from "@aws-sdk/client-sqs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { packageRoot } from "#local/home";
 import { type Cli, open } from "#scripts/batch/cli-for-tests";
+import * as Redrive from "#scripts/commands/redrive";
 import { exit } from "#scripts/context";
 import { startLoop, type TestLoop } from "#test/loop";
 import * as ModelServer from "#test/model-server";
@@ -125,5 +130,91 @@ describe("the packed client", () => {
       message: expect.stringMatching(/^which server\?/),
     });
     expect(lost.stderr).toContain("(npx ocrlty profile add --help)");
+  });
+});
+
+interface Finding {
+  check: string;
+  state: string;
+  found: string;
+  cure: string | null;
+}
+
+describe("doctor", () => {
+  const examine = async (env: Record<string, string> = {}, ...args: string[]) => {
+    const { status, stdout } = await cli.run(["doctor", "--json", ...args], { env });
+    const { ok, findings } = JSON.parse(stdout) as { ok: boolean; findings: Finding[] };
+    expect(status).toBe(ok ? exit.ok : exit.items);
+    return { status, of: (check: string) => findings.find((each) => each.check === check) };
+  };
+
+  it("finds nothing wrong with a loop that runs, and says so in a table", async () => {
+    const { status, of } = await examine();
+    expect(status).toBe(exit.ok);
+    expect(of("server")?.found).toContain(loop.url);
+    expect(of("key")?.found).toMatch(/^local-admin, role admin, from .*api-key$/);
+    for (const check of ["model_server", "storage", "database", "queue", "migrations", "queue single"])
+      expect(of(check)?.state, check).toBe("ok");
+    const { stdout } = await cli.run(["doctor"]);
+    expect(stdout).toMatch(/^CHECK +STATE +FOUND +CURE\n[\s\S]*\nnothing is wrong\n$/);
+    expect(stdout).not.toContain(loop.apiKey);
+  });
+
+  it("names a key that is refused, a setting that is wrong and a dead letter, each with its cure", async () => {
+    const { client, urls } = Redrive.access({ env: { OCRLTY_HOME: join(cli.dir, "home") } });
+    const { deadUrl } = await Redrive.find(client, urls.LATER_QUEUE_URL ?? "");
+    await client.send(new SendMessageCommand({ QueueUrl: deadUrl, MessageBody: "{}" }));
+    client.destroy();
+    const { of } = await examine({ OCRLTY_API_KEY: "of-another-server", GPU_COST_PER_HOUR: "much" });
+    expect(of("key")).toMatchObject({
+      state: "wrong",
+      cure: expect.stringContaining("unset OCRLTY_API_KEY"),
+    });
+    expect(of("settings")).toMatchObject({
+      state: "wrong",
+      found: expect.stringContaining("GPU_COST_PER_HOUR"),
+    });
+    expect(of("queue later")).toMatchObject({
+      state: "wrong",
+      found: "0 waiting, 1 dead letters",
+      cure: "npm run ocrlty -- redrive later --dry-run",
+    });
+  });
+
+  it("names migrations that are missing, a token that ends, and a server that is away", async () => {
+    cli.file("empty.db", "");
+    const claims = Buffer.from(JSON.stringify({ exp: Date.now() / 1000 + 86_400 })).toString("base64url");
+    const { of } = await examine(
+      { DATABASE_URL: `file:${join(cli.dir, "empty.db")}`, DATABASE_AUTH_TOKEN: `a.${claims}.b` },
+      ...["--url", "http://127.0.0.1:47123"],
+    );
+    expect(of("migrations")).toMatchObject({ state: "wrong", cure: "npm run ocrlty -- migrate" });
+    expect(of("expiry DATABASE_AUTH_TOKEN")).toMatchObject({
+      state: "wrong",
+      found: expect.stringMatching(/^ends 2/),
+    });
+    expect(of("server")).toMatchObject({ state: "wrong" });
+  });
+});
+
+describe("restore", () => {
+  it("puts a backup of the loop back into its own bucket, where all of it is", async () => {
+    const made = await cli.run(["backup", "--out", "b.tar.gz", "--kind", "extracts"]);
+    expect(made.status).toBe(exit.ok);
+    const dry = await cli.run(["restore", "b.tar.gz", "--dry-run"]);
+    expect(dry).toMatchObject({ status: exit.ok, stdout: "nothing was written\n" });
+    const { status, stdout } = await cli.run(["restore", "b.tar.gz", "--json"]);
+    expect(status).toBe(exit.ok);
+    const { entries, restored } = JSON.parse(stdout);
+    expect(entries).toBeGreaterThanOrEqual(2);
+    expect(restored).toMatchObject({ written: 0, already_there: entries, conflicts: 0, rows: 0 });
+  });
+
+  it("an archive that is none is refused before anything is written", async () => {
+    cli.file("bad.tar.gz", "no archive");
+    const { status, stdout, stderr } = await cli.run(["restore", "bad.tar.gz", "--json"]);
+    expect(status).toBe(exit.items);
+    expect(JSON.parse(stdout)).toMatchObject({ ok: false, restored: null });
+    expect(stderr).toMatch(/^error: bad\.tar\.gz: the archive is damaged/);
   });
 });

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { pipeline, type Readable, type Writable } from "node:stream";
+import { pipeline, type Readable, Transform, type Writable } from "node:stream";
 import { createGunzip } from "node:zlib";
 import * as tar from "tar-stream";
 import * as Archive from "./archive.ts";
@@ -26,12 +26,34 @@ class Broken extends Error {}
  * @param open - gives the archive's bytes from the beginning, each time anew.
  * @throws only what `open`'s stream throws for reasons of its own (file system); a damaged archive is a result.
  */
-export async function verify(open: () => Readable): Promise<Verified> {
+export function verify(open: () => Readable): Promise<Verified> {
+  return judge(open, undefined);
+}
+
+/** An artifact of a backup whose size and content agree with the manifest. */
+export interface Whole {
+  path: string;
+  bytes: Uint8Array;
+  sha256: string;
+}
+
+/**
+ * The same, handing each artifact over that agrees; one that does not ends the reading.
+ * @throws what `take` throws, and as `verify` does.
+ */
+export function read(open: () => Readable, take: (artifact: Whole) => Promise<void>): Promise<Verified> {
+  return judge(open, take);
+}
+
+async function judge(
+  open: () => Readable,
+  take: ((artifact: Whole) => Promise<void>) | undefined,
+): Promise<Verified> {
   const result: Verified = { ok: false, entries: 0, bytes: 0, head: undefined, problems: [] };
   const lines = manifestLines(open());
   try {
     result.head = parse(Archive.ManifestHead, (await lines.next()).value, "the manifest's first line");
-    await compare(open(), lines, result);
+    await compare(open(), lines, result, take);
     if (result.problems.length === 0) checkSums(result);
   } catch (thrown) {
     if (!isDamage(thrown)) throw thrown;
@@ -45,7 +67,12 @@ export async function verify(open: () => Readable): Promise<Verified> {
   return result;
 }
 
-async function compare(source: Readable, lines: AsyncIterator<string>, result: Verified): Promise<void> {
+async function compare(
+  source: Readable,
+  lines: AsyncIterator<string>,
+  result: Verified,
+  take: ((artifact: Whole) => Promise<void>) | undefined,
+): Promise<void> {
   let ended = false;
   for await (const entry of entriesOf(source)) {
     if (ended) throw new Broken(`${entry.header.name} comes after the manifest`);
@@ -56,9 +83,11 @@ async function compare(source: Readable, lines: AsyncIterator<string>, result: V
     }
     const hash = createHash("sha256");
     let bytes = 0;
+    const kept: Uint8Array[] = [];
     for await (const piece of Archive.pieces(entry)) {
       hash.update(piece);
       bytes += piece.length;
+      if (take !== undefined) kept.push(piece);
     }
     const next = await lines.next();
     if (next.done) throw new Broken(`${entry.header.name} is not in the manifest`);
@@ -66,9 +95,12 @@ async function compare(source: Readable, lines: AsyncIterator<string>, result: V
     if (line.path !== entry.header.name) {
       throw new Broken(`where the manifest has ${line.path}, the archive has ${entry.header.name}`);
     }
+    const sha256 = hash.digest("hex");
     if (line.bytes !== bytes) note(result, `${line.path}: ${bytes} bytes, the manifest says ${line.bytes}`);
-    else if (line.sha256 !== hash.digest("hex"))
+    else if (line.sha256 !== sha256)
       note(result, `${line.path}: its content does not have the manifest's sha256`);
+    else await take?.({ path: line.path, bytes: Buffer.concat(kept), sha256 });
+    if (take !== undefined && result.problems.length > 0) return;
     result.entries += 1;
     result.bytes += bytes;
   }
@@ -113,13 +145,55 @@ async function* linesOf(source: AsyncIterable<Uint8Array>): AsyncGenerator<strin
   if (open !== "") throw new Broken("the manifest's last line is not whole");
 }
 
-function entriesOf(source: Readable): tar.Extract {
+/**
+ * What a backup of ours never holds, and an archive that somebody else made may: links, folders and devices, names that
+ * lead elsewhere, and a few bytes that unpack to more than anybody has room for.
+ */
+const name =
+  /^(?:extracts|batches|evals)\/\d{4}-\d{2}-\d{2}\/[a-z0-9][a-z0-9_-]{0,63}\/[A-Za-z0-9][A-Za-z0-9_.~-]{0,199}$/;
+const maxEntryBytes = 512 * 1024 * 1024;
+/** JSON packs to a tenth, repetitions of the same answer to a fiftieth; deflate's own limit is 1 to 1,032. */
+const maxRatio = 200;
+const freeBytes = 64 * 1024 * 1024;
+/** What may come between two entries: padding, and headers for long names. */
+const headerBytes = 1024 * 1024;
+
+type Entry = tar.Extract extends AsyncIterable<infer T> ? T : never;
+
+async function* entriesOf(source: Readable): AsyncGenerator<Entry> {
   const extract = tar.extract();
+  let packed = 0;
+  let unpacked = 0;
+  let allowed = headerBytes;
+  source.on("data", (piece: Buffer) => {
+    packed += piece.length;
+  });
+  const meter = new Transform({
+    transform(piece: Buffer, _encoding, done) {
+      unpacked += piece.length;
+      const isBomb = unpacked > Math.max(freeBytes, packed * maxRatio) || unpacked > allowed;
+      if (isBomb) done(new Broken("the archive unpacks to more than a backup does: nothing of it is taken"));
+      else done(null, piece);
+    },
+  });
   // A stream of another make than Node's, by type only. The callback may stay silent: a fault destroys `extract`,
   // whose reader then hears of it.
-  pipeline(source, createGunzip(), extract as unknown as Writable, () => undefined);
-  return extract;
+  pipeline(source, createGunzip(), meter, extract as unknown as Writable, () => undefined);
+  for await (const entry of extract) {
+    const { type, size = 0, name: path } = entry.header;
+    if (type !== "file")
+      throw new Broken(`${shown(path)} is a ${shown(type ?? "thing")}: a backup holds files alone`);
+    if (path !== Archive.manifestName && !name.test(path))
+      throw new Broken(`${shown(path)} is no name of an artifact`);
+    if (path !== Archive.manifestName && size > maxEntryBytes)
+      throw new Broken(`${path} has ${size} bytes: no artifact is so large`);
+    allowed = unpacked + size + headerBytes;
+    yield entry;
+  }
 }
+
+/** A name of somebody else's making, for a message: short, and nothing that a terminal would obey. */
+const shown = (text: string) => JSON.stringify(text.length > 200 ? `${text.slice(0, 200)}…` : text);
 
 function parse<T>(schema: { parse(value: unknown): T }, text: unknown, what: string): T {
   try {

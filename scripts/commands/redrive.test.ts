@@ -36,7 +36,11 @@ async function redrive(server: QueueServer, ...args: string[]) {
   let stdout = "";
   let stderr = "";
   const context: Context = {
-    env: Object.fromEntries(Object.entries(server.queues).map(([name, { url }]) => [urlVariable(name), url])),
+    env: {
+      // No loop of the checkout's is meant.
+      OCRLTY_HOME: dir,
+      ...Object.fromEntries(Object.entries(server.queues).map(([name, { url }]) => [urlVariable(name), url])),
+    },
     cwd: dir,
     signal: new AbortController().signal,
     out: (text) => {
@@ -194,7 +198,7 @@ describe("redrive", () => {
   test.each([
     [["no-such-queue"], /Allowed choices are/],
     [["single", "--max", "0"], /--max must be a whole number/],
-    [["single"], /SINGLE_QUEUE_URL is not set: .*sst shell/],
+    [["single"], /SINGLE_QUEUE_URL is not set, .*sst shell/],
   ])("%j is refused in one line", async (args, message) => {
     const { status, stderr } = await redrive({ queues: {} } as unknown as QueueServer, ...args);
     expect(status).toBe(exit.failed);

@@ -1,3 +1,4 @@
+import * as fs from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import {
   DeleteMessageCommand,
@@ -12,6 +13,7 @@ import {
 import { Argument, Command } from "commander";
 import * as z from "zod";
 import { queues, urlVariable } from "#infra/queues";
+import { home } from "#local/home";
 import { type Context, type Exit, exit, UsageError } from "#scripts/context";
 import * as Help from "#scripts/help";
 import * as Text from "#scripts/text";
@@ -23,7 +25,7 @@ interface Options {
 }
 
 const about = `
-Which queues there are and where they lie is known under \`sst shell\`; the credentials that it sets need
+Which queues there are and where they lie is known under \`sst shell\`, else they are those of the loop that runs; the credentials that it sets need
 sqs:StartMessageMoveTask, ListMessageMoveTasks, ReceiveMessage, DeleteMessage, SendMessage and GetQueueAttributes there.
 A message that was moved may be delivered twice: the work is idempotent.`;
 
@@ -50,8 +52,31 @@ export function command(context: Context, done: (status: Exit) => void): Command
     .action(async (queue: string, options: Options) => done(await redrive(context, queue, options)));
 }
 
+/** The loop's own queues take any credentials: they listen on this machine alone. */
+const ofLoop = {
+  region: "us-east-1",
+  credentials: { accessKeyId: "operator", secretAccessKey: "operator" },
+};
+
+/**
+ * The queues of this environment by their variables, a stage's under `sst shell`, else those of the loop that runs in the
+ * folder; and a client for them. Nothing is asked yet.
+ */
+export function access({ env }: Pick<Context, "env">): {
+  client: SQSClient;
+  urls: Readonly<Record<string, string | undefined>>;
+} {
+  const isSet = Object.keys(queues).some((queue) => env[urlVariable(queue)]);
+  const path = isSet ? undefined : home(env).file("queue-urls");
+  if (path === undefined || !fs.existsSync(path))
+    return { client: new SQSClient({ maxAttempts: 3 }), urls: env };
+  const urls = z.record(z.string(), z.string()).parse(JSON.parse(fs.readFileSync(path, "utf8")));
+  const endpoint = urls.AWS_ENDPOINT_URL_SQS ?? "";
+  return { client: new SQSClient({ ...ofLoop, endpoint, maxAttempts: 2 }), urls };
+}
+
 /** A dead-letter queue and the queue it belongs to. */
-interface Pair {
+export interface Pair {
   client: SQSClient;
   url: string;
   deadUrl: string;
@@ -62,12 +87,12 @@ async function redrive(context: Context, queue: string, options: Options): Promi
   const max = options.max === undefined ? undefined : Number(options.max);
   if (max !== undefined && !(Number.isSafeInteger(max) && max > 0))
     throw new UsageError("--max must be a whole number from 1 on");
-  const url = context.env[urlVariable(queue)];
+  const { client, urls } = access(context);
+  const url = urls[urlVariable(queue)];
   if (!url)
     throw new UsageError(
-      `${urlVariable(queue)} is not set: run this under \`npx sst shell --stage NAME -- …\``,
+      `${urlVariable(queue)} is not set, and no local loop runs: run this under \`npx sst shell --stage NAME -- …\``,
     );
-  const client = new SQSClient({ maxAttempts: 3 });
   try {
     const pair = await friendly(context, () => find(client, url));
     const waiting = await friendly(context, () => count(pair));
@@ -104,7 +129,7 @@ function report(context: Context, options: Options, facts: Facts): Exit {
 const RedrivePolicy = z.object({ deadLetterTargetArn: z.string() });
 
 /** The dead-letter queue is named in the queue's own attributes, so nobody has to configure it. */
-async function find(client: SQSClient, url: string): Promise<Pair> {
+export async function find(client: SQSClient, url: string): Promise<Pair> {
   const { Attributes } = await client.send(
     new GetQueueAttributesCommand({ QueueUrl: url, AttributeNames: ["RedrivePolicy"] }),
   );
@@ -116,10 +141,14 @@ async function find(client: SQSClient, url: string): Promise<Pair> {
   return { client, url, deadUrl: url.slice(0, url.lastIndexOf("/") + 1) + name, deadArn };
 }
 
-/** How many wait in the dead-letter queue; SQS calls its numbers approximate. */
-async function count({ client, deadUrl }: Pair): Promise<number> {
+/** How many wait in the dead-letter queue, or in the queue itself; SQS calls its numbers approximate. */
+export async function count(
+  { client, deadUrl, url }: Pair,
+  which: "dead" | "live" = "dead",
+): Promise<number> {
+  const QueueUrl = which === "dead" ? deadUrl : url;
   const { Attributes } = await client.send(
-    new GetQueueAttributesCommand({ QueueUrl: deadUrl, AttributeNames: ["ApproximateNumberOfMessages"] }),
+    new GetQueueAttributesCommand({ QueueUrl, AttributeNames: ["ApproximateNumberOfMessages"] }),
   );
   return Number(Attributes?.ApproximateNumberOfMessages ?? 0);
 }
@@ -214,7 +243,7 @@ function copyOf(message: Message) {
 }
 
 /** A refusal of SQS, missing credentials or no network are for the person at the terminal: one line, no stack. */
-async function friendly<T>(context: Context, call: () => Promise<T>): Promise<T> {
+export async function friendly<T>(context: Context, call: () => Promise<T>): Promise<T> {
   try {
     return await call();
   } catch (error) {
