@@ -58,6 +58,8 @@ export const batches = {
   namedIssues: 100,
   /** Items that are listed in the batch artifact itself. */
   artifactItems: 10_000,
+  /** Items of a run of which a call makes what was not written when it ended, such as a workbook. */
+  exportedItems: 10_000,
   /** Items of a run that is deleted within the call. */
   deletedAtOnce: 1_000,
 } as const;

@@ -4,8 +4,8 @@ import { extractTable } from "#core/extraction/extract.sql";
 import * as Resume from "#core/extraction/resume";
 import type { Artifact } from "#core/extraction/schema";
 import type { Services } from "#core/extraction/services";
+import * as Items from "#core/run/items";
 import * as Reconcile from "#core/run/reconcile";
-import * as Run from "#core/run/run";
 import { runTable } from "#core/run/run.sql";
 import { client, open, type Stores, silent } from "#test/run-stores";
 
@@ -77,7 +77,7 @@ describe("what is wide in many rows", () => {
       INSERT INTO item (run_uid, idx, source_kind, object_key, status, lease_until, token, pending_artifact)
       SELECT 'u', i, 'data', 'data/shared/1.png', iif(i < 60, 'running', 'queued'), 1, 1, hex(zeroblob(100000)) FROM c`);
     const wanted = { runId: "r", keyId: undefined, principal: client(), log: silent };
-    const page = await Run.items(db, wanted, { status: undefined, limit: 200, cursor: undefined });
+    const page = await Items.page(db, wanted, { status: undefined, limit: 200, cursor: undefined });
     expect(page.items).toHaveLength(200);
 
     // Whatever was put there before is gone: each is as if its worker had left nothing.

@@ -11,6 +11,7 @@ import * as Cancel from "#core/run/cancel";
 import * as Claims from "#core/run/claim";
 import * as DeadLetter from "#core/run/dead-letter";
 import * as Ending from "#core/run/ending";
+import * as Items from "#core/run/items";
 import * as Plan from "#core/run/plan";
 import * as Reconcile from "#core/run/reconcile";
 import * as Run from "#core/run/run";
@@ -165,7 +166,7 @@ describe("every statement that core sends reads few rows, however much history t
     const wanted = { runId: run.runId, keyId: undefined, principal: client(), log: silent };
     expect((await Run.find(db, wanted)).running).toBe(0);
     for (const status of [undefined, "queued" as const])
-      await Run.items(db, wanted, { status, limit: 1, cursor: undefined });
+      await Items.page(db, wanted, { status, limit: 1, cursor: undefined });
     expect(await Run.itemBy(db, "key-1", `${run.runId}~0`)).toBeDefined();
   });
 });

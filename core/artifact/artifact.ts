@@ -40,7 +40,7 @@ export function batchFiles(
   keyId: string,
   runId: string,
   createdAt: Date,
-): { jsonl: string; json: string; csv: string; lineItemsCsv: string; working: string } {
+): Record<"jsonl" | "json" | "csv" | "lineItemsCsv" | "working" | "made", string> {
   const base = `batches/${dayOf(createdAt)}/${keyId}/${runId}`;
   return {
     jsonl: `${base}.items.jsonl`,
@@ -49,6 +49,8 @@ export function batchFiles(
     lineItemsCsv: `${base}.line_items.csv`,
     /** What only the making of these files needs begins with this. */
     working: `${base}~carry-`,
+    /** What is made of these files when somebody asks for it begins with this. */
+    made: `${base}~made-`,
   };
 }
 

@@ -1,5 +1,5 @@
 import type { Artifact } from "#core/extraction/schema";
-import * as Task from "#core/task/task";
+import type * as Task from "#core/task/task";
 import type { Row } from "./document.ts";
 import type { RunRow } from "./run.sql.ts";
 import type { Item } from "./schema.ts";
@@ -11,9 +11,10 @@ import * as Serialize from "./serialize.ts";
  *
  * of(…)         from the artifact
  * recomputed(…) from the row
+ * completed(…)  from a line of the items' file, which may be older than this code
  */
 
-type About = Pick<RunRow, "runId" | "taskId" | "createdAt">;
+export type About = Pick<RunRow, "runId" | "taskId" | "createdAt">;
 
 /** What a failure that asked nobody says of these (`askedNobody`); of an item that has not ended, too. */
 const nothing = { schema_errors: [], normalized: {}, checks: [] } as const satisfies Partial<Item>;
@@ -46,7 +47,7 @@ export async function of(run: About, row: Row, artifact: Artifact): Promise<Item
 /** The item as its row says, with what follows from the row's result. What only the artifact knows is null. */
 export async function recomputed(run: About, row: Row): Promise<Item> {
   const item = Serialize.item(run, row);
-  const task = row.modelCalls > 0 ? Task.get(run.taskId) : undefined;
+  const task = row.modelCalls > 0 ? await taskOf(run) : undefined;
   return {
     ...item,
     ...(await examined(run, item)),
@@ -55,14 +56,27 @@ export async function recomputed(run: About, row: Row): Promise<Item> {
   };
 }
 
+/** An item as it is in the items' file. What was not written there yet is computed from its result. */
+export async function completed(run: About, written: Item): Promise<Item> {
+  const known: Partial<Item> = written;
+  if (known.normalized !== undefined && known.checks !== undefined && known.schema_errors !== undefined)
+    return written;
+  const hashes = { model: null, prompt_sha256: null, schema_sha256: null, image_sha256: null };
+  return { ...hashes, ...written, task_id: run.taskId, ...(await examined(run, written)) };
+}
+
+// What knows of tasks, currencies and dates: the API loads it for the first list, and never at a cold start.
+async function taskOf({ taskId }: About): Promise<Task.Task | undefined> {
+  return (await import("#core/task/task")).get(taskId);
+}
+
 async function examined(
   run: About,
   item: Item,
 ): Promise<Pick<Item, "schema_errors" | "normalized" | "checks">> {
   if (item.result === null) return hasResult(item) ? unknown : nothing;
-  const task = Task.get(run.taskId);
+  const task = await taskOf(run);
   if (task === undefined) return unknown;
-  // With all that knows of currencies and dates: the API loads it for the first list, and never at a cold start.
   const Examine = await import("#core/extraction/examine");
   const { schema_errors, normalized, checks } = Examine.whole(
     { task, createdAt: run.createdAt },

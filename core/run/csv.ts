@@ -34,6 +34,13 @@ export function of({ columns, entriesOf }: Table.Table): Text {
   };
 }
 
+/** The whole table as text, item by item. */
+export async function* stream(table: Table.Table, items: AsyncIterable<Table.Row>): AsyncGenerator<string> {
+  const { header, records } = of(table);
+  yield header;
+  for await (const item of items) yield records(item);
+}
+
 function cell(value: unknown, options: { mayBeAmount: boolean }): string | number {
   if (value === null || value === undefined) return "";
   if (typeof value === "number") return value;

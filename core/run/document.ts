@@ -3,6 +3,7 @@ import * as Table from "#core/export/table";
 import * as Task from "#core/task/task";
 import * as Limits from "#infra/limits";
 import * as Csv from "./csv.ts";
+import * as Files from "./files.ts";
 import type { Finishing } from "./finishing.ts";
 import type { ItemRow, RunRow } from "./run.sql.ts";
 import type { Item } from "./schema.ts";
@@ -28,27 +29,14 @@ export interface Document {
   sections: Section[];
 }
 
-/** The files that a run's results are answered from, in the order in which they are written: the first holds all. */
-export const formats = ["jsonl", "json", "csv", "line_items_csv"] as const;
-export type Format = (typeof formats)[number];
-
-const contentTypes: Record<Format, string> = {
-  jsonl: "application/x-ndjson",
-  json: "application/json",
-  csv: "text/csv; charset=utf-8",
-  line_items_csv: "text/csv; charset=utf-8",
-};
-
 /** Where a run's results lie in this format; undefined for line items of a task that has none. */
-export function place(
+function place(
   run: Pick<RunRow, "keyId" | "runId" | "createdAt" | "taskId">,
-  format: Format,
+  format: Files.Format,
 ): { rel: string; contentType: string } | undefined {
-  const files = Artifacts.batchFiles(run.keyId, run.runId, run.createdAt);
-  const contentType = contentTypes[format];
-  if (format !== "line_items_csv") return { rel: files[format], contentType };
   const hasLines = Table.listOf(Task.get(run.taskId)?.fields ?? []) !== undefined;
-  return hasLines ? { rel: files.lineItemsCsv, contentType } : undefined;
+  if (format === "line_items_csv" && !hasLines) return undefined;
+  return { rel: Files.places(run)[format], contentType: Files.contentTypes[format] };
 }
 
 /**
@@ -65,7 +53,7 @@ export function list(
   const table = Csv.of(Table.ofItems(fields));
   const rows = Table.ofLines(fields);
   const lines = rows && Csv.of(rows);
-  const sections: Record<Format, Section[] | undefined> = {
+  const sections: Record<Files.Format, Section[] | undefined> = {
     jsonl: [{ kind: "artifacts", textOf: (item) => `${JSON.stringify(item)}\n` }],
     json: [
       text(`{"run_id":${JSON.stringify(run.runId)},"items":[`),
@@ -75,7 +63,7 @@ export function list(
     csv: [text(table.header), { kind: "items", textOf: table.records }],
     line_items_csv: lines && [text(lines.header), { kind: "items", textOf: lines.records }],
   };
-  const files = formats.flatMap((format) => {
+  const files = Files.formats.flatMap((format) => {
     const at = place(run, format);
     const parts = sections[format];
     return at === undefined || parts === undefined ? [] : [{ ...at, sections: parts }];
@@ -106,7 +94,7 @@ function artifact(run: RunRow, outcome: Finishing["outcome"], mostItems: number)
       prompt_sha256: task?.promptSha256 ?? null,
       schema_sha256: task?.schemaSha256 ?? null,
     },
-    results: Object.fromEntries(formats.map((format) => [format, place(run, format)?.rel ?? null])),
+    results: Object.fromEntries(Files.formats.map((format) => [format, place(run, format)?.rel ?? null])),
     principal: { key_id: run.keyId, role: run.principalRole },
   };
   const rest = JSON.stringify(tail).slice(1);

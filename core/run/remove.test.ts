@@ -1,9 +1,9 @@
 import { eq } from "drizzle-orm";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import * as Artifacts from "#core/artifact/artifact";
-import * as Bucket from "#core/artifact/bucket";
 import { AppError } from "#core/error";
 import { extractTable } from "#core/extraction/extract.sql";
+import * as Dialects from "#core/run/dialect";
 import * as Finish from "#core/run/finish";
 import * as Inputs from "#core/run/inputs";
 import * as Reconcile from "#core/run/reconcile";
@@ -11,7 +11,6 @@ import * as Remove from "#core/run/remove";
 import * as Results from "#core/run/results";
 import { type RunRow, runTable } from "#core/run/run.sql";
 import { keptPrefix } from "#core/run/source/kept";
-import { sizes } from "#infra/limits";
 import { silent } from "#test/bucket";
 import * as EndedRun from "#test/ended-run";
 
@@ -31,6 +30,9 @@ afterEach(() => {
 });
 
 const ample = () => Date.now() + 60_000;
+const csv: Results.Wanted = {
+  ...{ format: "csv", values: "both", dialect: Dialects.stored, asUrl: false, deadline: ample() },
+};
 const finish = async (run: RunRow) => {
   expect(await Finish.step(stores.services, run, { deadline: ample() }, silent)).toBe("done");
   return stores.reload(run);
@@ -45,6 +47,8 @@ async function ended(runId: string, more: EndedRun.NewRun = {}): Promise<RunRow>
     await stores.store.put(Artifacts.extractKey("alice", `${runId}~${i}`, run.createdAt));
     await stores.store.put(`${keptPrefix(run)}${i}`);
   }
+  const { made } = Artifacts.batchFiles("alice", runId, run.createdAt);
+  await stores.store.put(`${made}xlsx-both-0`);
   await stores.store.put(Artifacts.attemptKey("alice", `${runId}~1`, run.createdAt, 3));
   return finish(run);
 }
@@ -160,7 +164,7 @@ describe("a run that could not be carried out", () => {
     expect(await stores.items(run)).toEqual([]);
     expect(await stores.rels("inputs/")).toEqual([upload.objectKey]);
     expect(stores.sentTo("later")).toBe(before + 1);
-    await expect(Results.of(stores.services, silent, row, "csv")).rejects.toMatchObject({
+    await expect(Results.of(stores.services, silent, row, csv)).rejects.toMatchObject({
       code: "conflict",
       details: { reason: "run_failed" },
     });
@@ -171,54 +175,6 @@ describe("a run that could not be carried out", () => {
     await Finish.fail(stores.services, run, new AppError("internal", "x"), silent);
     expect(await stores.reload(run)).toEqual(run);
     expect(await stores.items(run)).toHaveLength(1);
-  });
-});
-
-describe("the results of a run", () => {
-  test("are found in every form, with their size", async () => {
-    const run = await finish(
-      await stores.insert({ runId: "found" }, [await stores.succeeded({ runId: "found" }, 0, { items: [] })]),
-    );
-    for (const format of Results.formats) {
-      const found = await Results.of(stores.services, silent, run, format);
-      expect(found.bytes).toBe(Buffer.byteLength((await stores.text(found.rel)) ?? ""));
-      expect(found.fileName).toMatch(/^found\.(results\.(json|jsonl|csv)|line_items\.csv)$/);
-    }
-    const flat = await finish(await stores.insert({ taskId: "receipt_fields_v1" }, []));
-    await expect(Results.of(stores.services, silent, flat, "line_items_csv")).rejects.toMatchObject({
-      code: "invalid_request",
-    });
-  });
-
-  test("are converted where they are tables, up to the size of an answer", async () => {
-    const run = await finish(await stores.insert({ taskId: "receipt_fields_v1" }, []));
-    const semicolon = { name: "semicolon", byteOrderMark: false } as const;
-    const wanted = (format: Results.Format, dialect: typeof semicolon) =>
-      Results.of(stores.services, silent, run, format, dialect);
-    await expect(wanted("jsonl", semicolon)).rejects.toMatchObject({
-      code: "invalid_request",
-      details: { issues: [{ path: "dialect" }] },
-    });
-    const { rel } = await wanted("csv", semicolon);
-    const body = Buffer.alloc(sizes.directAnswerBytes + 1, "a");
-    await Bucket.replace(stores.services.bucket, silent, rel, { body, contentType: "text/csv" });
-    expect((await Results.of(stores.services, silent, run, "csv")).bytes).toBe(body.length);
-    await expect(wanted("csv", semicolon)).rejects.toMatchObject({
-      code: "conflict",
-      details: { reason: "results_too_large" },
-    });
-  });
-
-  test("are refused until it has ended", async () => {
-    for (const state of ["planning", "running", "canceling", "finishing"] as const) {
-      const run = await stores.insert({ state }, []);
-      await expect(Results.of(stores.services, silent, run, "json")).rejects.toMatchObject({
-        code: "conflict",
-        details: { reason: "run_not_ended" },
-      });
-      await expect(begin(run)).rejects.toMatchObject({ code: "conflict" });
-      expect((await stores.reload(run)).state).toBe(state);
-    }
   });
 });
 
@@ -236,7 +192,7 @@ describe("the delete of a run", () => {
       deleted: { extracts: 2, inputs: 2, evals: 0, runs: 1 },
     });
     const day = "2026-11-23/alice";
-    expect(all.filter((rel) => rel.includes("/a~") || rel.includes(run.runUid))).toHaveLength(6);
+    expect(all.filter((rel) => rel.includes("/a~") || rel.includes(run.runUid))).toHaveLength(7);
     const gone = [
       `extracts/${day}/a~0.json`,
       `extracts/${day}/a~1.json`,
@@ -246,6 +202,7 @@ describe("the delete of a run", () => {
       `batches/${day}/a~results.json`,
       `batches/${day}/a.results.csv`,
       `batches/${day}/a.line_items.csv`,
+      `batches/${day}/a~made-xlsx-both-0`,
       `${keptPrefix(run)}0`,
       `${keptPrefix(run)}1`,
     ];
@@ -312,7 +269,7 @@ describe("the delete of a run", () => {
     expect(await begin(run)).toEqual({ kind: "deleting" });
     expect(stores.sentTo("plan")).toBe(before + 1);
     expect((await stores.reload(run)).state).toBe("deleting");
-    await expect(Results.of(stores.services, silent, await stores.reload(run), "csv")).rejects.toMatchObject({
+    await expect(Results.of(stores.services, silent, await stores.reload(run), csv)).rejects.toMatchObject({
       code: "not_found",
     });
 

@@ -5,7 +5,7 @@ import * as Database from "#core/db/client";
 import { AppError } from "#core/error";
 import type { Log } from "#core/log";
 import * as Limits from "#infra/limits";
-import * as Documents from "./document.ts";
+import * as Files from "./files.ts";
 import * as Inputs from "./inputs.ts";
 import { order } from "./order.ts";
 import { itemTable, type RunRow, runTable } from "./run.sql.ts";
@@ -204,12 +204,15 @@ export async function lookAgain(
 
 /** The run's own artifact and what lies beside it. */
 async function removeFiles(bucket: Bucket.Bucket, log: Log, run: RunRow, deadline: number): Promise<boolean> {
-  const { working } = Artifacts.batchFiles(run.keyId, run.runId, run.createdAt);
+  const { working, made } = Artifacts.batchFiles(run.keyId, run.runId, run.createdAt);
   await Inputs.removeAll(bucket, log, [
     Artifacts.batchKey(run.keyId, run.runId, run.createdAt),
-    ...Documents.formats.flatMap((format) => Documents.place(run, format)?.rel ?? []),
+    ...Object.values(Files.places(run)),
   ]);
-  return Inputs.removeBelow(bucket, log, working, deadline);
+  return (
+    (await Inputs.removeBelow(bucket, log, working, deadline)) &&
+    (await Inputs.removeBelow(bucket, log, made, deadline))
+  );
 }
 
 /**

@@ -1,23 +1,43 @@
 import * as Bucket from "#core/artifact/bucket";
 import { AppError, invalidRequest } from "#core/error";
+import * as Formats from "#core/export/formats";
+import * as Table from "#core/export/table";
 import type { Log } from "#core/log";
+import * as Task from "#core/task/task";
 import { sizes } from "#infra/limits";
 import * as Dialects from "./dialect.ts";
-import * as Documents from "./document.ts";
+import * as Files from "./files.ts";
 import type { RunRow } from "./run.sql.ts";
 import type { RunServices } from "./services.ts";
 
-export { type Format, formats } from "./document.ts";
+/** What is written of every run, and what is made when somebody asks for it. */
+export type Format = Files.Format | Formats.Made;
 
-/** Where a run's results lie, and what a download of them is called. */
-export interface Stored {
-  rel: string;
-  fileName: string;
-  contentType: string;
-  bytes: number;
+/* With all that knows of tasks and tables: the API loads it when somebody asks for results. */
+
+/** How the results are asked for. */
+export interface Wanted {
+  format: Format;
+  /** Of tables and workbooks. */
+  values: Table.Values;
+  /** Of tables. */
+  dialect: Dialects.Dialect;
+  /** Of formats that need one, as their schema read it. */
+  mapping?: unknown;
+  /** As an address, whatever the size. */
+  asUrl: boolean;
+  /** Epoch milliseconds at which the call has to answer. */
+  deadline: number;
 }
 
-const endings: Record<Documents.Format, string> = {
+/** A file of results: in the bucket, or as its text or bytes. */
+export interface File {
+  fileName: string;
+  contentType: string;
+  content: { kind: "stored"; rel: string } | { kind: "whole"; body: string | Uint8Array };
+}
+
+const endings: Record<Files.Format, string> = {
   jsonl: ".results.jsonl",
   json: ".results.json",
   csv: ".results.csv",
@@ -25,25 +45,92 @@ const endings: Record<Documents.Format, string> = {
 };
 
 /**
- * Finds the results of an ended run.
- * @param dialect - how a table is to be answered; the file that is found has commas and no byte order mark.
- * @throws AppError `conflict` until the run has ended, for one that could not be carried out, and for a table that is
- *   too large to be converted (`details.reason` `run_not_ended`, `run_failed`, `results_too_large`);
- *   `invalid_request` for line items of a task that has none, and for a dialect of what is no table; `not_found` when
- *   the run, or the file, is gone; `storage_unavailable`.
+ * The results of an ended run: as they were written when it ended, or made from them where that is another form.
+ * @throws AppError `conflict` until the run has ended, for one that could not be carried out, and for what is too large
+ *   to be made within a call (`details.reason` `run_not_ended`, `run_failed`, `results_too_large`); `invalid_request` for
+ *   line items of a task that has none, and for an option of another format; `not_found` when the run, or the file, is
+ *   gone; `storage_unavailable`.
  */
 export async function of(
-  services: Pick<RunServices, "bucket">,
+  services: Pick<RunServices, "db" | "bucket" | "times" | "version">,
   log: Log,
   run: RunRow,
-  format: Documents.Format,
-  dialect: Dialects.Dialect = Dialects.stored,
-): Promise<Stored> {
-  const isTable = format === "csv" || format === "line_items_csv";
-  if (!isTable && !Dialects.isStored(dialect)) {
+  wanted: Wanted,
+): Promise<File> {
+  const { format, values, dialect, asUrl } = wanted;
+  checkOptions(wanted);
+  checkState(run);
+  const isWritten = !Formats.isMade(format);
+  if (format === "line_items_csv" && Table.listOf(Task.get(run.taskId)?.fields ?? []) === undefined)
+    throw invalidRequest([{ path: "format", message: "the task of this run has no line items" }]);
+  const fileName = `${run.runId}${isWritten ? endings[format] : `.results${Formats.made[format].ending}`}`;
+  if (Formats.isMade(format) || (isTable(format) && values !== "both")) {
+    const Made = await import("#core/export/made");
+    const made = await Made.make(services, log, run, {
+      ...{ format, shown: values, mapping: wanted.mapping, asUrl, deadline: wanted.deadline },
+      command: commandFor(run, wanted),
+    });
+    if (Formats.isMade(format)) {
+      const { contentType } = Formats.made[format];
+      if (made.kind === "stored") return { fileName, contentType, content: made };
+      return { fileName, contentType, content: { kind: "whole", body: made.bytes } };
+    }
+    const text = made.kind === "bytes" ? Buffer.from(made.bytes).toString("utf8") : "";
+    return { fileName, contentType: Files.contentTypes[format], content: await inDialect(text, dialect) };
+  }
+  return written(services, log, run, { ...wanted, format }, fileName);
+}
+
+const isTable = (format: Format) => format === "csv" || format === "line_items_csv";
+
+/** A file that was written when the run ended. */
+async function written(
+  { bucket }: Pick<RunServices, "bucket">,
+  log: Log,
+  run: RunRow,
+  wanted: Wanted & { format: Files.Format },
+  fileName: string,
+): Promise<File> {
+  const { format, dialect, asUrl } = wanted;
+  const contentType = Files.contentTypes[format];
+  const gone = () => new AppError("not_found", "the results of this run are no longer there");
+  const rel = Files.places(run)[format];
+  const found = await Bucket.head(bucket, log, rel);
+  if (found === undefined) throw gone();
+  const isLarge = found.bytes > sizes.directAnswerBytes;
+  if (isLarge && !Dialects.isStored(dialect)) {
+    const message = `the table is too large to be converted here: ${commandFor(run, wanted)} does it`;
+    throw new AppError("conflict", message, {
+      details: { reason: "results_too_large", bytes: found.bytes, limit_bytes: sizes.directAnswerBytes },
+    });
+  }
+  if (asUrl || isLarge) return { fileName, contentType, content: { kind: "stored", rel } };
+  const bytes = await Bucket.get(bucket, log, rel);
+  if (bytes === undefined) throw gone();
+  return { fileName, contentType, content: await inDialect(Buffer.from(bytes).toString("utf8"), dialect) };
+}
+
+/** As text: the gateway counts base64 against its limit. */
+async function inDialect(text: string, dialect: Dialects.Dialect): Promise<File["content"]> {
+  if (Dialects.isStored(dialect)) return { kind: "whole", body: text };
+  return { kind: "whole", body: (await import("./convert.ts")).table(text, dialect) };
+}
+
+function checkOptions({ format, values, dialect, asUrl }: Wanted): void {
+  const isStored = Dialects.isStored(dialect);
+  if (!isTable(format) && !isStored) {
     const path = dialect.byteOrderMark ? "bom" : "dialect";
     throw invalidRequest([{ path, message: "only for the formats csv and line_items_csv" }]);
   }
+  if (!isTable(format) && !Formats.isMade(format) && values !== "both")
+    throw invalidRequest([{ path: "values", message: "not for json and jsonl: they hold both" }]);
+  if (asUrl && isTable(format) && !(isStored && values === "both")) {
+    const message = "what is stored has commas, no byte order mark, and both printed and canonical values";
+    throw invalidRequest([{ path: "as", message }]);
+  }
+}
+
+function checkState(run: RunRow): void {
   if (run.state === "deleting" || run.state === "deleted")
     throw new AppError("not_found", "there is no run with this id");
   if (run.state === "failed") {
@@ -56,16 +143,15 @@ export async function of(
       details: { reason: "run_not_ended" },
     });
   }
-  const at = Documents.place(run, format);
-  if (at === undefined)
-    throw invalidRequest([{ path: "format", message: "the task of this run has no line items" }]);
-  const found = await Bucket.head(services.bucket, log, at.rel);
-  if (found === undefined) throw new AppError("not_found", "the results of this run are no longer there");
-  if (found.bytes > sizes.directAnswerBytes && !Dialects.isStored(dialect)) {
-    const command = `ocrlty results ${run.runId} --format ${format} --dialect ${dialect.name} --out results.csv`;
-    throw new AppError("conflict", `the table is too large to be converted here: ${command} does it`, {
-      details: { reason: "results_too_large", bytes: found.bytes, limit_bytes: sizes.directAnswerBytes },
-    });
-  }
-  return { ...at, fileName: `${run.runId}${endings[format]}`, bytes: found.bytes };
+}
+
+/** What makes the same file at any size, on the caller's own machine. */
+function commandFor(run: RunRow, { format, values, dialect }: Wanted): string {
+  const ending = Formats.isMade(format) ? Formats.made[format].ending : ".csv";
+  const options = [
+    `--format ${format}`,
+    ...(values === "both" ? [] : [`--values ${values}`]),
+    ...(dialect.name === "comma" ? [] : [`--dialect ${dialect.name}`]),
+  ];
+  return `ocrlty results ${run.runId} ${options.join(" ")} --out results${ending}`;
 }

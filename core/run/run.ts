@@ -1,12 +1,10 @@
-import { and, asc, count, desc, eq, getTableColumns, gt, sql } from "drizzle-orm";
-import * as z from "zod";
+import { and, count, desc, eq, getTableColumns, sql } from "drizzle-orm";
 import * as Cursor from "#core/cursor";
 import * as Database from "#core/db/client";
 import { AppError } from "#core/error";
 import type { Principal } from "#core/key/key";
 import * as Visible from "#core/key/visible";
 import type { Log } from "#core/log";
-import * as Answers from "./answers.ts";
 import {
   type ItemRow,
   isShown,
@@ -15,15 +13,15 @@ import {
   runTable as run,
   type State,
 } from "./run.sql.ts";
-import type { Item, ItemStatus, Run, RunStatus } from "./schema.ts";
+import type { Run, RunStatus } from "./schema.ts";
 import * as Serialize from "./serialize.ts";
 
 /*
  * find(…)   a run's row, for whoever may see it
  * get(…)    a run
  * list(…)   a page of runs, newest first
- * items(…)  a page of a run's items, in their order
- * What is done with runs is beside this file: create, plan, work, cancel, finish, remove.
+ * A run's items are listed by items.ts; what is done with runs is beside this file: create, plan, work, cancel, finish,
+ * remove.
  */
 
 export interface Page<T> {
@@ -158,41 +156,6 @@ export async function list(
       rows.length > query.limit && last !== undefined
         ? Cursor.encode([last.createdAt.getTime(), last.runUid])
         : null,
-  };
-}
-
-/**
- * A page of a run's items by their index, readable while the run is going.
- * @throws as `find`; AppError `invalid_request` for a cursor that is none.
- */
-export async function items(
-  db: Database.Db,
-  wanted: Wanted,
-  query: { status: ItemStatus | undefined; limit: number; cursor: string | undefined },
-): Promise<Page<Item>> {
-  const { row } = await find(db, wanted);
-  const after = Cursor.decode(z.int(), query.cursor);
-  // An answer that waits for the bucket has up to 256 KiB, and a page of them is more than libSQL's server answers.
-  const { pendingArtifact, ...columns } = getTableColumns(item);
-  const rows = await Database.read(
-    db.query
-      .select(columns)
-      .from(item)
-      .where(
-        and(
-          eq(item.runUid, row.runUid),
-          query.status === undefined ? undefined : eq(item.status, query.status),
-          after === undefined ? undefined : gt(item.index, after),
-        ),
-      )
-      .orderBy(asc(item.index))
-      .limit(query.limit + 1),
-  );
-  const shown = rows.slice(0, query.limit);
-  const last = shown.at(-1);
-  return {
-    items: await Promise.all(shown.map((each) => Answers.recomputed(row, each))),
-    next_cursor: rows.length > query.limit && last !== undefined ? Cursor.encode(last.index) : null,
   };
 }
 

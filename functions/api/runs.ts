@@ -1,10 +1,11 @@
 import * as z from "zod";
-import * as Bucket from "#core/artifact/bucket";
-import { AppError, invalidRequest } from "#core/error";
+import * as Formats from "#core/export/formats";
+import * as Table from "#core/export/table";
 import * as Cancel from "#core/run/cancel";
 import * as Dialects from "#core/run/dialect";
+import * as Files from "#core/run/files";
+import * as Items from "#core/run/items";
 import * as Remove from "#core/run/remove";
-import * as Results from "#core/run/results";
 import * as Run from "#core/run/run";
 import * as Schema from "#core/run/schema";
 import * as Serialize from "#core/run/serialize";
@@ -14,7 +15,7 @@ import * as Names from "#functions/names";
 import * as Page from "#functions/page";
 import { runServices } from "#functions/services";
 import { as, SignedUrl, stored } from "#functions/stored-reply";
-import { sizes } from "#infra/limits";
+import { batches } from "#infra/limits";
 
 const params = z.object({ run_id: Names.runId });
 const keyId = Names.keyId("Another key's run; with the scope `admin:all_keys` only.");
@@ -96,7 +97,7 @@ export const operations = {
     },
     run: async ({ params, query, call }) => ({
       status: 200,
-      body: await Run.items(runServices().db, wanted(call, params.run_id, query.key_id), {
+      body: await Items.page(runServices().db, wanted(call, params.run_id, query.key_id), {
         status: query.status,
         limit: query.limit,
         cursor: query.cursor,
@@ -106,11 +107,14 @@ export const operations = {
 
   "GET /v1/runs/{run_id}/results": operation({
     summary: "The results of an ended run as a file",
-    description:
-      "Up to 4 MB directly, more as a redirect to a signed URL; with `as=url` always `{url, expires_at}`, of the stored form alone. `csv` has one row an item with the task's columns, `line_items_csv` one row a line item; cells that a spreadsheet would take for a formula are made safe. `dialect` and `bom` are for tables of up to 4 MB: above that `ocrlty results RUN_ID --out results.csv --dialect semicolon` makes them.",
+    description: `Up to 4 MB directly, more as a redirect to a signed URL; with \`as=url\` always \`{url, expires_at}\`. \`csv\` has one row an item with the task's columns, \`line_items_csv\` one row a line item, each printed value with what it means (\`total\`, \`total_value\`, \`total_currency\`); cells that a spreadsheet would take for a formula are made safe. \`xlsx\` is a workbook with both tables, for runs of up to ${batches.exportedItems} items. \`values\`, \`dialect\` and \`bom\` are for tables of up to 4 MB. Above these limits: 409 with the command that makes the same file at any size.`,
     params,
     query: z.strictObject({
-      format: z.enum(Results.formats).default("json"),
+      format: z.enum([...Files.formats, ...Formats.names]).default("json"),
+      values: z.enum(Table.values).default("both").meta({
+        description:
+          "Of tables and workbooks. `printed`: as it stands on the paper; `canonical`: what it means (and texts, which mean what they say); `both`",
+      }),
       dialect: z
         .enum(Dialects.names)
         .default("comma")
@@ -130,6 +134,9 @@ export const operations = {
           "text/csv": z
             .string()
             .meta({ description: "`csv` and `line_items_csv`: a header and a row a line." }),
+          [Formats.made.xlsx.contentType]: z
+            .string()
+            .meta({ format: "binary", description: "`xlsx`: the sheets `documents` and `line_items`." }),
         },
       },
       303: { description: "The file is at `Location`" },
@@ -138,22 +145,16 @@ export const operations = {
     run: async ({ params, query, call }) => {
       const services = runServices();
       const { row } = await Run.find(services.db, wanted(call, params.run_id, query.key_id));
-      const dialect = { name: query.dialect, byteOrderMark: query.bom === "1" };
-      if (query.as === "url" && !Dialects.isStored(dialect))
-        throw invalidRequest([{ path: "as", message: "what is stored has commas and no byte order mark" }]);
-      const file = await Results.of(services, call.log, row, query.format, dialect);
-      if (query.as === "url" || file.bytes > sizes.directAnswerBytes)
-        return stored(services.bucket, { ...file, as: query.as });
-      const bytes = await Bucket.get(services.bucket, call.log, file.rel);
-      if (bytes === undefined) throw new AppError("not_found", "the results of this run are no longer there");
-      const text = Buffer.from(bytes).toString("utf8");
-      return {
-        status: 200,
-        // As text: the gateway counts base64 against its limit.
-        body: Dialects.isStored(dialect) ? text : (await import("#core/run/convert")).table(text, dialect),
-        contentType: file.contentType,
-        headers: { "Content-Disposition": `attachment; filename="${file.fileName}"` },
-      };
+      const Results = await import("#core/run/results");
+      const { fileName, contentType, content } = await Results.of(services, call.log, row, {
+        ...{ format: query.format, values: query.values, asUrl: query.as === "url" },
+        dialect: { name: query.dialect, byteOrderMark: query.bom === "1" },
+        deadline: call.deadline,
+      });
+      if (content.kind === "stored")
+        return stored(services.bucket, { rel: content.rel, fileName, as: query.as });
+      const headers = { "Content-Disposition": `attachment; filename="${fileName}"` };
+      return { status: 200, body: content.body, contentType, headers };
     },
   }),
 

@@ -1,0 +1,61 @@
+import type * as z from "zod";
+import type { Field } from "#core/canonical/normalize";
+import type { Item } from "#core/run/schema";
+import type { Values } from "./table.ts";
+
+/*
+ * Formats that are made when somebody asks for one: by the API for runs of up to `batches.exportedItems` items, by the
+ * command line at any size, and by both with the same code from the same source, the items' file. (What is written of
+ * every run as it ends is in core/run/document.ts.)
+ *
+ * A new format is a line here and a module with a `make`. What it has to be told beside the results (accounts, tax
+ * keys) is its `mapping`: a caller who brings none is refused before anything is read.
+ */
+
+/** What an export is made of. */
+export interface Source {
+  run: { runId: string; taskId: string; createdAt: Date };
+  /** Of the run's task. */
+  fields: readonly Field[];
+  /** In the order of their indexes; each is held no longer than it is written. */
+  items: AsyncIterable<Item>;
+  shown: Values;
+  /** What the caller says of the accounts and the like, as the format's own schema reads it; undefined where it takes none. */
+  mapping: unknown;
+  /** Hears in words what the format could not hold as it is (a text that is too long for a cell): said to whoever is there. */
+  note(what: string): void;
+}
+
+export interface Maker {
+  /**
+   * The file, piece by piece.
+   * @throws AppError `invalid_request` where the mapping lacks what these results need, with the name of it.
+   */
+  make(source: Source): AsyncIterable<Uint8Array | string>;
+  /** Of the caller's mapping. */
+  mapping?: z.ZodType;
+}
+
+interface Format {
+  contentType: string;
+  /** Of the file's name, and by which the command line knows what is wanted. */
+  ending: `.${string}`;
+  /** Needs a mapping. */
+  mapped: boolean;
+  /** Its module: only who makes one loads it. */
+  load(): Promise<Maker>;
+}
+
+export const made = {
+  xlsx: {
+    contentType: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    ending: ".xlsx",
+    mapped: false,
+    load: () => import("./xlsx.ts"),
+  },
+} as const satisfies Record<string, Format>;
+
+export type Made = keyof typeof made;
+export const names = Object.keys(made) as [Made, ...Made[]];
+
+export const isMade = (format: string): format is Made => Object.hasOwn(made, format);

@@ -1,0 +1,43 @@
+import { and, asc, eq, getTableColumns, gt } from "drizzle-orm";
+import * as z from "zod";
+import * as Cursor from "#core/cursor";
+import * as Database from "#core/db/client";
+import * as Answers from "./answers.ts";
+import { itemTable as item } from "./run.sql.ts";
+import * as Run from "./run.ts";
+import type { Item, ItemStatus } from "./schema.ts";
+
+/**
+ * A page of a run's items by their index, readable while the run is going.
+ * @throws as `Run.find`; AppError `invalid_request` for a cursor that is none.
+ */
+export async function page(
+  db: Database.Db,
+  wanted: Run.Wanted,
+  query: { status: ItemStatus | undefined; limit: number; cursor: string | undefined },
+): Promise<Run.Page<Item>> {
+  const { row } = await Run.find(db, wanted);
+  const after = Cursor.decode(z.int(), query.cursor);
+  // An answer that waits for the bucket has up to 256 KiB, and a page of them is more than libSQL's server answers.
+  const { pendingArtifact, ...columns } = getTableColumns(item);
+  const rows = await Database.read(
+    db.query
+      .select(columns)
+      .from(item)
+      .where(
+        and(
+          eq(item.runUid, row.runUid),
+          query.status === undefined ? undefined : eq(item.status, query.status),
+          after === undefined ? undefined : gt(item.index, after),
+        ),
+      )
+      .orderBy(asc(item.index))
+      .limit(query.limit + 1),
+  );
+  const shown = rows.slice(0, query.limit);
+  const last = shown.at(-1);
+  return {
+    items: await Promise.all(shown.map((each) => Answers.recomputed(row, each))),
+    next_cursor: rows.length > query.limit && last !== undefined ? Cursor.encode(last.index) : null,
+  };
+}
