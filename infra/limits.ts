@@ -192,7 +192,7 @@ export const functions = {
     // A webhook_url is refused where there is nothing to sign with.
     links: ["database", "bucket", "queues", "webhook"],
     sends: ["plan", "urgent"],
-    maxBundleKb: 800,
+    maxBundleKb: 810,
   },
   // Reads runs and their items; deletes up to 1,000 items' objects at once.
   runs: {

@@ -120,6 +120,8 @@ export const bounds: Readonly<Record<string, string>> = {
   "sqlite_autoindex_queue_look_1 name=?": one,
   "sqlite_autoindex_webhook_due_1 run_uid=?": one,
   "sqlite_autoindex_webhook_host_1 host=?": one,
+  "sqlite_autoindex_webhook_host_1 host>? host<?":
+    "a key's hosts that do not answer: `keys purge`, by hand; they go",
   "webhook_due_key key_id=?": "under a LIMIT; they go with their key",
   "webhook_due_key key_id=? due_at<?": "the first of a key, under a LIMIT in the index's order",
   "webhook_due_key key_id>?": "the next key with a call that is due",

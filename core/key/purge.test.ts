@@ -6,6 +6,8 @@ import * as Create from "#core/run/create";
 import * as Upload from "#core/upload/upload";
 import * as Storage from "#core/usage/storage";
 import * as Usage from "#core/usage/usage";
+import * as Due from "#core/webhook/due";
+import { webhookHostTable } from "#core/webhook/due.sql";
 import * as RunStores from "#test/run-stores";
 import { noLimits } from "./limits.ts";
 import { counters, purge } from "./purge.ts";
@@ -45,6 +47,7 @@ async function filled(keyId: string) {
   await Claims.claim(db, { ...wish, leaseUntil }, { mustBeNew: true, handoverWindowMs: 1, limits: noLimits });
   await Usage.countRequest(db, { keyId, limits: { ...noLimits, requestsPerMinute: 5 } }, new Date());
   await Storage.announce(db, { keyId, limits: noLimits }, { bytes: 1, objects: 1 });
+  await Due.heard(services, { keyId, webhookUrl: "https://hooks.example/" }, false);
   await Upload.create(services, Upload.UploadRequest.parse({ bytes: 9 }), {
     keyId,
     idempotencyKey: undefined,
@@ -112,12 +115,16 @@ test("of a tenant that is purged nothing is left but its id, of its neighbour ev
   const { services } = stores;
   await expect(purge(services, silent, "leaves-1")).rejects.toMatchObject({ code: "storage_unavailable" });
   stores.bucket.hook.answer = () => undefined;
+  const hosts = async () =>
+    (await services.db.query.select().from(webhookHostTable)).map(({ host }) => host).toSorted();
+  expect(await hosts()).toEqual(["leaves-1 hooks.example", "leaves-10 hooks.example"]);
   expect(await purge(services, silent, "leaves-1")).toMatchObject({
     runs: 2,
     items: 3,
     extracts: 1,
     uploads: 2,
   });
+  expect(await hosts()).toEqual(["leaves-10 hooks.example"]);
   expect(await left("leaves-1")).toEqual({ objects: [], rows: { key: 1 }, items: 0 });
   expect(await left("leaves-10")).toEqual(neighbour);
   await expect(

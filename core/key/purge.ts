@@ -4,6 +4,7 @@ import * as Database from "#core/db/client";
 import type { Log } from "#core/log";
 import * as Inputs from "#core/run/inputs";
 import * as Remove from "#core/run/remove";
+import * as Due from "#core/webhook/due";
 import { keySecretTable, keyTable } from "./key.sql.ts";
 
 /**
@@ -72,6 +73,7 @@ export async function purge(
   purged.uploads += await removeRows(db, "upload", keyId);
   for (const table of counters) await removeRows(db, table, keyId);
   await Database.batch(db, [
+    Due.forgetHosts(keyId),
     db.query.delete(keySecretTable).where(eq(keySecretTable.keyId, keyId)),
     db.query.update(keyTable).set({ scopes: [], lastUsedAt: null }).where(eq(keyTable.keyId, keyId)),
   ]);

@@ -328,6 +328,11 @@ test("a receiver that never answers costs its own runs alone: its key has one ca
       .removeAllListeners("request")
       .on("request", (_, response: http.ServerResponse) => void response.end());
     expect(await Due.all(stores), "left alone").toBe(0);
+    // By that key alone: at a host that takes everybody's webhooks another key's are called.
+    const shares = await makeRun({ keyId: "loud", webhookUrl: `http://127.0.0.1:${port}/` });
+    await order(stores, shares, log);
+    expect(await step()).toBe(1);
+    expect((await attemptsOf(shares))[0]).toMatchObject({ ok: true });
     await database.db.query.update(webhookHostTable).set({ retryAt: new Date(0) });
     await database.db.query.update(webhookDueTable).set({ dueAt: new Date(0) });
     expect(await Due.all(stores)).toBe(1);

@@ -67,7 +67,7 @@ export async function deliver(stores: Stores, message: Message, log: Log): Promi
     const recorded = await record(stores.db, run.runUid, message.attempt, attempt);
     // Whoever waits for nobody's answer holds nobody up.
     if (attempt.status !== null || silences.has(attempt.error ?? ""))
-      await Due.heard(stores, run.webhookUrl, attempt.status !== null);
+      await Due.heard(stores, run, attempt.status !== null);
     if (recorded) await settle(attempt);
   } else await Due.postpone(stores, run.runUid, silentUntil, log);
   // The key's next one: they go one by one.
@@ -83,7 +83,7 @@ async function known(
 ): Promise<{ secrets: readonly string[]; silentUntil: Date | undefined }> {
   const [secrets, [host]] = await Promise.all([
     Secrets.of(db, Config.webhook().secrets, run.keyId),
-    Database.read(Due.hostStatement(db, run.webhookUrl)),
+    Database.read(Due.hostStatement(db, run)),
   ]);
   return { secrets, silentUntil: Due.silentUntil(host) };
 }

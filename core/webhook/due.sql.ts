@@ -9,7 +9,7 @@ export const webhookDueTable = sqliteTable(
   {
     runUid: text("run_uid").primaryKey(),
     keyId: text("key_id").notNull(),
-    /** Of the address, for what is known of receivers that do not answer. */
+    /** The key and the host of the address, as in `webhook_host`: for what is known of receivers that do not answer. */
     host: text("host").notNull(),
     /** The next attempt, from 1. */
     attempt: integer("attempt").notNull(),
@@ -25,8 +25,9 @@ export const webhookDueTable = sqliteTable(
   ],
 );
 
-/** Hosts that did not answer at their last calls; no row: nothing is known against it. */
+/** Hosts that did not answer a key's last calls; no row: nothing is known against it. */
 export const webhookHostTable = sqliteTable("webhook_host", {
+  /** `<key id> <host>` (due.ts). */
   host: text("host").primaryKey(),
   /** Calls in a row that nobody answered. */
   failures: integer("failures").notNull(),

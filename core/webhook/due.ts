@@ -30,8 +30,12 @@ const failuresMost = 3;
 /** A pause that a message itself can wait for, so that the first repeat does not wait for the minute. */
 const inQueueMostMs = 60_000;
 
-/** The host of an address, with its port. */
-export const hostOf = (url: string): string => (URL.canParse(url) ? new URL(url).host : "");
+/**
+ * Whose host: `<key id> <host, with its port>`. What one key's receiver does at a host says nothing about another's: at the
+ * large services that take everybody's webhooks a key could make the others' wait, and be given up.
+ */
+const hostOf = (keyId: string, url: string): string =>
+  `${keyId} ${URL.canParse(url) ? new URL(url).host : ""}`;
 
 /** Notes that a run's receiver is to be told, now; does nothing for one that is noted. @throws AppError `storage_unavailable`. */
 export async function add(
@@ -43,7 +47,7 @@ export async function add(
   await Database.batch(db, [
     db.query
       .insert(due)
-      .values({ runUid, keyId, host: hostOf(webhookUrl), attempt: 1, dueAt: now, createdAt: now })
+      .values({ runUid, keyId, host: hostOf(keyId, webhookUrl), attempt: 1, dueAt: now, createdAt: now })
       .onConflictDoNothing(),
   ]);
 }
@@ -140,7 +144,7 @@ export async function settle(
       .values({
         runUid,
         keyId,
-        host: hostOf(webhookUrl),
+        host: hostOf(keyId, webhookUrl),
         attempt,
         dueAt,
         sentUntil,
@@ -177,28 +181,36 @@ export async function postpone(
   if (gone?.rowsAffected === 1) log.warn("webhook_given_up", { run_uid: runUid });
 }
 
-/** The statement that reads what is known against a host. */
-export const hostStatement = (db: Database.Db, url: string) =>
+/** A run's key, and where it is told. */
+type Receiver = { keyId: string; webhookUrl: string };
+
+/** The statement that reads what is known against a key's host. */
+export const hostStatement = (db: Database.Db, { keyId, webhookUrl }: Receiver) =>
   db.query
     .select()
     .from(host)
-    .where(eq(host.host, hostOf(url)));
+    .where(eq(host.host, hostOf(keyId, webhookUrl)));
+
+/** The statement that forgets what is known against a key's hosts. */
+export const forgetHosts = (keyId: string): Database.Statement =>
+  // `!` comes behind the space, and no id has either.
+  Database.statement(sql`DELETE FROM ${host} WHERE host >= ${`${keyId} `} AND host < ${`${keyId}!`}`);
 
 /** Until when a host is not called; undefined: it may be. */
 export const silentUntil = (row: typeof host.$inferSelect | undefined): Date | undefined =>
   row !== undefined && row.retryAt.getTime() > Date.now() ? row.retryAt : undefined;
 
 /**
- * Notes whether a host answered, whatever it said. From the third silence in a row on it is left alone, for a minute at
+ * Notes whether a key's host answered, whatever it said. From the third silence in a row on it is left alone, for a minute at
  * first, then for twice as long each time, an hour at most.
  * @throws AppError `storage_unavailable`.
  */
 export async function heard(
   { db, times }: Pick<Stores, "db" | "times">,
-  url: string,
+  { keyId, webhookUrl }: Receiver,
   answered: boolean,
 ): Promise<void> {
-  const name = hostOf(url);
+  const name = hostOf(keyId, webhookUrl);
   const now = Date.now();
   const pause = sql`min(${times.webhookSilentMostMs}, ${times.webhookSilentMs} * (1 << min(10, max(0, ${host.failures} + 1 - ${failuresMost}))))`;
   await Database.batch(db, [
