@@ -230,7 +230,7 @@ function describe(route: Routes.Route, operation: Operation, derived: Derived): 
 }
 
 /** A call as a line for a POSIX shell, with address and key in variables. */
-function curl(route: Routes.Route, operation: Operation, { request, bodyCommand }: Examples): string {
+function curl(route: Routes.Route, operation: Operation, { request, form }: Examples): string {
   const path = route.path.replace(/\{(\w+)\}/g, (_, name: string) => `$${name.toUpperCase()}`);
   const words = [
     "curl -sS",
@@ -239,15 +239,14 @@ function curl(route: Routes.Route, operation: Operation, { request, bodyCommand 
       : [`-X ${route.method}`]),
     `"$OCRLTY_URL${path}"`,
     ...(route.access === "public" ? [] : ['-H "Authorization: Bearer $OCRLTY_API_KEY"']),
-    ...(operation.body === undefined || operation.bodyAs === "multipart"
+    ...(operation.body === undefined || operation.bodyAs === "multipart" || form !== undefined
       ? []
       : ['-H "Content-Type: application/json"']),
   ];
+  if (form !== undefined) return `${words.join(" ")} ${form}`;
   if (operation.bodyAs === "multipart") return `${words.join(" ")} ${formOf(request)}`;
   if (operation.body === undefined) return words.join(" ");
-  if (bodyCommand === undefined)
-    return `${words.join(" ")} -d '${JSON.stringify(request ?? {}).replaceAll("'", "'\\''")}'`;
-  return `${bodyCommand} |\n  ${words.join(" ")} -d @-`;
+  return `${words.join(" ")} -d '${JSON.stringify(request ?? {}).replaceAll("'", "'\\''")}'`;
 }
 
 /** A form's fields for curl; a list stands for files of these names. */

@@ -4,7 +4,7 @@ import * as z from "zod";
 import type { RouteKey } from "#infra/routes";
 import type * as Client from "#scripts/client";
 import type { Bench, Case } from "#scripts/smoke/case";
-import { issueAt, mimeTypeOf } from "#scripts/smoke/extracts";
+import { form, issueAt, mimeTypeOf } from "#scripts/smoke/extracts";
 
 const idOf = (bench: Bench, what = "run") => `smoke-${bench.run}-${what}`;
 const post = (path: string, body: unknown) => ({ method: "POST" as const, path, body });
@@ -228,33 +228,12 @@ const runs: Case[] = [
   end("the canceled run to its end", "dir", Run.extend({ status: z.enum(["canceled", "succeeded"]) })),
 ];
 
-/** A form as curl's -F makes it. */
-function form(bench: Bench, fields: Readonly<Record<string, string>>): Client.Request {
-  const boundary = `smoke${bench.run}`;
-  const part = (about: string) => `--${boundary}\r\nContent-Disposition: form-data; ${about}`;
-  const texts = Object.entries(fields).map(
-    ([name, value]) => `${part(`name="${name}"`)}\r\n\r\n${value}\r\n`,
-  );
-  const head = `${part('name="files"; filename="c.jpg"')}\r\nContent-Type: ${mimeTypeOf(bench)}\r\n\r\n`;
-  return {
-    method: "POST",
-    path: "/v1/batch_extract_upload",
-    headers: { "content-type": `multipart/form-data; boundary=${boundary}` },
-    rawBody: new Uint8Array(
-      Buffer.concat([
-        Buffer.from(texts.join("") + head),
-        bench.picture,
-        Buffer.from(`\r\n--${boundary}--\r\n`),
-      ]),
-    ),
-  };
-}
-
 const forms: Case[] = [
   {
     name: "batch of a form",
     route: "POST /v1/batch_extract_upload",
-    request: (bench) => form(bench, { run_id: idOf(bench, "form"), concurrency: "1" }),
+    request: (bench) =>
+      form(bench, "/v1/batch_extract_upload", { run_id: idOf(bench, "form"), concurrency: "1" }, "files"),
     wants: { status: 202, body: Run },
     keep: keep("form"),
   },
@@ -288,7 +267,8 @@ const forms: Case[] = [
     name: "a deleted run's id stays taken",
     route: "POST /v1/batch_extract_upload",
     skip: needs("deleted"),
-    request: (bench) => form(bench, { run_id: idOf(bench, "form"), concurrency: "1" }),
+    request: (bench) =>
+      form(bench, "/v1/batch_extract_upload", { run_id: idOf(bench, "form"), concurrency: "1" }, "files"),
     wants: { status: 409, code: "conflict" },
   },
   {

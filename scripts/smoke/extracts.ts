@@ -1,5 +1,6 @@
 /** The cases of the main job: an extract, its repeats, uploads, and what must be refused. */
 import * as z from "zod";
+import type * as Client from "#scripts/client";
 import type { Answer } from "#scripts/client";
 import type { Bench, Case } from "#scripts/smoke/case";
 import { ErrorBody } from "#scripts/smoke/shape";
@@ -55,6 +56,25 @@ export const extract: Case[] = [
       also: (answer, bench) =>
         resultOf(answer) === resultOf(bench.kept.get("extract")) ? undefined : "the result is another one",
     },
+  },
+  {
+    name: "the same call with the picture itself as the body",
+    route: "POST /v1/extract",
+    skip: withoutExtract,
+    request: (bench) => ({
+      method: "POST",
+      path: `/v1/extract?request_id=${idOf(bench)}`,
+      headers: { "content-type": "application/octet-stream" },
+      rawBody: new Uint8Array(bench.picture),
+    }),
+    wants: { status: 200, body: Extract, headers: { "idempotent-replayed": /^true$/ } },
+  },
+  {
+    name: "the same call as a form",
+    route: "POST /v1/extract",
+    skip: withoutExtract,
+    request: (bench) => form(bench, "/v1/extract", { request_id: idOf(bench) }, "file"),
+    wants: { status: 200, body: Extract, headers: { "idempotent-replayed": /^true$/ } },
   },
   {
     name: "the list of extracts begins with it",
@@ -113,6 +133,33 @@ export const extract: Case[] = [
   },
 ];
 
+/** A form as curl's -F makes it, with the picture in the field `file`. */
+export function form(
+  bench: Bench,
+  path: string,
+  fields: Readonly<Record<string, string>>,
+  file: string,
+): Client.Request {
+  const boundary = `smoke${bench.run}`;
+  const part = (about: string) => `--${boundary}\r\nContent-Disposition: form-data; ${about}`;
+  const texts = Object.entries(fields).map(
+    ([name, value]) => `${part(`name="${name}"`)}\r\n\r\n${value}\r\n`,
+  );
+  const head = `${part(`name="${file}"; filename="c.jpg"`)}\r\nContent-Type: ${mimeTypeOf(bench)}\r\n\r\n`;
+  return {
+    method: "POST",
+    path,
+    headers: { "content-type": `multipart/form-data; boundary=${boundary}` },
+    rawBody: new Uint8Array(
+      Buffer.concat([
+        Buffer.from(texts.join("") + head),
+        bench.picture,
+        Buffer.from(`\r\n--${boundary}--\r\n`),
+      ]),
+    ),
+  };
+}
+
 const Upload = z.object({
   image_ref: z.string(),
   upload_url: z.url(),
@@ -123,8 +170,9 @@ export const uploadOf = (bench: Bench) => Upload.parse(bench.kept.get("upload")?
 export const withoutUpload = (bench: Bench) =>
   bench.kept.has("upload") ? undefined : "nothing was announced";
 export const put = (bench: Bench, signed: Record<string, string>) => {
-  // The length is set by the client from the body.
-  const { "Content-Length": _, ...headers } = signed;
+  // The length is set by the client from the body. The type is not signed: this is what curl says of any file.
+  const { "Content-Length": _, ...others } = signed;
+  const headers = { ...others, "Content-Type": "application/x-www-form-urlencoded" };
   return { method: "PUT" as const, path: "/", rawBody: new Uint8Array(bench.picture), headers };
 };
 export const mimeTypeOf = ({ picture }: Bench) =>

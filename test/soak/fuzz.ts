@@ -321,8 +321,15 @@ function plan(
   if (odd === 0)
     return { ...planned, body: "{", headers: { ...headers, "content-type": "application/json" } };
   if (odd === 1) return { ...planned, body: "x", headers: { ...headers, "content-type": "text/plain" } };
-  const [type = "", media] = Object.entries(content)[0] ?? [];
-  if (type === "multipart/form-data") return { ...planned, ...form(bytes, headers, draw(fc.nat(5), 61)) };
+  const types = Object.entries(content);
+  // The first is what most send; the others are another way in for the same.
+  const [type = "", media] = types[Math.max(0, draw(fc.nat(types.length * 2), 63) - types.length)] ?? [];
+  if (type === "multipart/form-data") {
+    const field = operation.path === "/v1/extract" ? "file" : "files";
+    return { ...planned, ...form(bytes, headers, draw(fc.nat(5), 61), field) };
+  }
+  if (type !== "" && type !== "application/json")
+    return { ...planned, body: new Uint8Array(bytes), headers: { ...headers, "content-type": type } };
   const body = draw(valueFor(media?.schema ?? {}, "body", pool), 62);
   return { ...planned, json: sensible(operation, body, pictures, seed) };
 }
@@ -331,9 +338,9 @@ function plan(
 const textOf = (value: unknown) => (typeof value === "string" ? value : JSON.stringify(value)).toWellFormed();
 
 /** A form of some pictures: of none, of one, of two of one name. */
-function form(bytes: Buffer, headers: Record<string, string>, kind: number) {
+function form(bytes: Buffer, headers: Record<string, string>, kind: number, field: string) {
   const parts = Array.from({ length: kind % 3 }, (_, i) => [
-    `--fuzz\r\ncontent-disposition: form-data; name="files"; filename="${kind === 5 ? "same" : i}.jpg"\r\ncontent-type: image/jpeg\r\n\r\n`,
+    `--fuzz\r\ncontent-disposition: form-data; name="${field}"; filename="${kind === 5 ? "same" : i}.jpg"\r\ncontent-type: image/jpeg\r\n\r\n`,
     bytes,
     "\r\n",
   ]).flat();
