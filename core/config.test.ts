@@ -15,6 +15,7 @@ describe("configuration", () => {
       "AWS_ENDPOINT_URL_SQS",
       "OCRLTY_URL",
       "OCRLTY_API_KEY",
+      "OCRLTY_PROFILE",
     ];
     expect(named.toSorted()).toEqual([...settable, ...ofPrograms].toSorted());
   });

@@ -33,7 +33,9 @@ const commands: Commands = {
   tasks: () => import("#scripts/commands/tasks"),
   usage: () => import("#scripts/commands/usage"),
   whoami: () => import("#scripts/commands/whoami"),
-  ...Object.fromEntries(ofCheckout.map((name) => [name, async () => ({ command: () => absent(name) })])),
+  ...Object.fromEntries(
+    ofCheckout.map((name) => [name, async () => ({ command: () => absent(name), hidden: true })]),
+  ),
 };
 
 /** A command that is not in this package: one line says where it is. */

@@ -13,6 +13,8 @@ import manifest from "../package.json" with { type: "json" };
 /** Makes a command; `done` gets its exit status. */
 export type Load = () => Promise<{
   command(context: Context, done: (status: Exit) => void): Command;
+  /** Understood, and not shown. */
+  hidden?: boolean;
 }>;
 
 /** By name, each loaded when it is asked for. */
@@ -78,6 +80,8 @@ async function advise(context: Context, error: Error): Promise<void> {
   if (advice !== undefined) context.say(advice);
 }
 
+const ofCheckout = " The checkout's own are start, dev and test: npx ocrlty start --help.";
+
 /** The commands of this line, or all of them; exported for whoever walks over them. */
 export async function build(
   args: readonly string[],
@@ -88,11 +92,13 @@ export async function build(
   const program = new Command("ocrlty")
     .description("pictures of receipts and invoices in, checked JSON out")
     .version(manifest.version, "--version")
-    .addHelpText("after", "\nEach command has its own --help.");
+    .addHelpText("after", `\nEach command has its own --help.${context.isClient ? "" : ofCheckout}`);
   // The one that is meant, else all of them: for the overview, and for the shell that completes their names.
   const wanted = Object.entries(commands).filter(([name]) => name === args[0] && name !== "completion");
-  for (const [, load] of wanted.length > 0 ? wanted : Object.entries(commands))
-    program.addCommand((await load()).command(context, done));
+  for (const [, load] of wanted.length > 0 ? wanted : Object.entries(commands)) {
+    const { command, hidden = false } = await load();
+    program.addCommand(command(context, done), { hidden });
+  }
   for (const command of allOf(program)) {
     if (isLeaf(command)) command.option("-q, --quiet", "nothing on stderr but errors");
     command

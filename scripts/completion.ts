@@ -35,12 +35,19 @@ export function script(program: Command, shell: Shell): string {
 function placesOf(command: Command, at: readonly string[] = []): Place[] {
   const place = {
     at: at.join(" "),
-    commands: command.commands.map((each) => ({ word: each.name(), about: each.description() })),
+    commands: visible(command).map((each) => ({ word: each.name(), about: each.description() })),
     choices: command.registeredArguments.flatMap(({ argChoices = [] }) => [...argChoices]),
     options: [...command.options.map(optionOf), { ...help, words: ["--help"] }],
   };
-  return [place, ...command.commands.flatMap((each) => placesOf(each, [...at, each.name()]))];
+  return [place, ...visible(command).flatMap((each) => placesOf(each, [...at, each.name()]))];
 }
+
+/** Commander's own "help" is among them, and --help says the same. */
+const visible = (command: Command) =>
+  command
+    .createHelp()
+    .visibleCommands(command)
+    .filter((each) => each.name() !== "help");
 
 const help = { about: "display help for command", takesValue: false, choices: [] };
 

@@ -1,14 +1,14 @@
 /**
- * Servers by name: one file, `profiles.json`, in `OCRLTY_HOME` where that is set, else in the user's own folder of
+ * Servers by name: one file, `profiles.json`, in `OCRLTY_HOME` where that is another folder than the usual one, else in the user's own folder of
  * settings (`$XDG_CONFIG_HOME/ocrlty` or `~/.config/ocrlty`; on Windows `%APPDATA%\ocrlty`). It holds keys, so its owner
  * alone may read it (mode 600).
  */
 import { randomBytes } from "node:crypto";
 import * as fs from "node:fs";
 import { homedir } from "node:os";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import * as z from "zod";
-import { type Env, home } from "#local/home";
+import { type Env, home, packageRoot } from "#local/home";
 import * as Client from "#scripts/client";
 import { UsageError } from "#scripts/context";
 
@@ -27,10 +27,14 @@ export type File = z.output<typeof File>;
 export const local = "local";
 
 const privateMode = 0o600;
+/** What OCRLTY_HOME is where nothing is said. */
+const usual = ".ocrlty";
 const empty: File = { version: 1, current: null, profiles: {} };
 
 export function fileOf(env: Env): string {
-  return join(env.OCRLTY_HOME ? home(env).dir : settingsFolder(env), "profiles.json");
+  // `.env.example` names the usual folder: a copy of it must not hide the profiles that there are.
+  const isElsewhere = resolve(packageRoot, env.OCRLTY_HOME || usual) !== join(packageRoot, usual);
+  return join(isElsewhere ? home(env).dir : settingsFolder(env), "profiles.json");
 }
 
 /** The user's own folder of settings for this program; it need not exist. */

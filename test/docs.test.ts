@@ -91,7 +91,17 @@ describe("links and commands", () => {
         "HF_TOKEN",
         "INIT_CWD",
       ],
-      ...["NODE_ENV", "DATA_ROOT", "SST_KEY", "RECEIVER_SECRET", "API_TOKEN", "OWNER_ID", "REPO_ID"],
+      ...[
+        "NODE_ENV",
+        "NO_COLOR",
+        "XDG_CONFIG_HOME",
+        "DATA_ROOT",
+        "SST_KEY",
+        "RECEIVER_SECRET",
+        "API_TOKEN",
+        "OWNER_ID",
+        "REPO_ID",
+      ],
     ];
     const known = new Set(
       [...sources.join("\n").matchAll(/\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b/g)].map(([name]) => name),

@@ -128,6 +128,8 @@ describe("profile", () => {
     if (process.platform === "win32") expect(at({ APPDATA: xdg })).toBe(join(xdg, "ocrlty", "profiles.json"));
     else {
       expect(at({ XDG_CONFIG_HOME: xdg })).toBe(join(xdg, "ocrlty", "profiles.json"));
+      // As a copy of .env.example says.
+      expect(at({ XDG_CONFIG_HOME: xdg, OCRLTY_HOME: ".ocrlty" })).toBe(join(xdg, "ocrlty", "profiles.json"));
       expect(at({ HOME: cli.dir })).toBe(join(cli.dir, ".config", "ocrlty", "profiles.json"));
     }
   });

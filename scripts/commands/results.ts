@@ -2,7 +2,7 @@ import { resolve } from "node:path";
 import { Command, Option } from "commander";
 import * as Options from "#scripts/batch/options";
 import * as Results from "#scripts/batch/results";
-import { type Context, type Exit, exit } from "#scripts/context";
+import { type Context, type Exit, exit, UsageError } from "#scripts/context";
 import * as Help from "#scripts/help";
 import * as Server from "#scripts/server";
 import * as Text from "#scripts/text";
@@ -47,6 +47,8 @@ export function command(context: Context, done: (status: Exit) => void): Command
   ).action(async (runId: string, options: ResultsOptions) => {
     const out = options.out === undefined ? undefined : resolve(context.cwd, options.out);
     const format = options.format ?? (out === undefined ? "json" : Results.formatOf(out));
+    if (options.json && out === undefined && !format.startsWith("json"))
+      throw new UsageError(`--json with --format ${format}: name the file that it goes to, with --out`);
     if (out !== undefined) Results.checkFile(out, { force: options.force === true, cwd: context.cwd });
     const wanted = { runId, keyId: options.keyId };
     const server = await Server.connect(context, options);

@@ -50,6 +50,8 @@ describe("runs", () => {
   it("results go to stdout or to a file, in the format that it is called by", async () => {
     expect(JSON.parse((await run("results", "r-1")).stdout)).toMatchObject({ run_id: "r-1" });
     expect((await run("results", "r-1", "--format", "csv")).stdout).toBe("csv\na.jpg\nb.jpg\n");
+    const mixed = await run("results", "r-1", "--format", "csv", "--json");
+    expect(JSON.parse(mixed.stdout).error.message).toMatch(/name the file/);
     expect((await run("results", "r-1", "--out", "x.csv")).stdout).toBe("x.csv\n");
     expect(cli.read("x.csv")).toBe("\ufeffcsv\na.jpg\nb.jpg\n");
     expect((await run("results", "r-1", "--out", "x.csv")).status).toBe(exit.failed);
