@@ -13,6 +13,11 @@ export function decode<T>(schema: z.ZodType<T>, cursor: string | undefined): T |
   try {
     return schema.parse(JSON.parse(Buffer.from(cursor, "base64url").toString("utf8")));
   } catch {
-    throw invalidRequest([{ path: "cursor", message: "not a cursor of this list" }]);
+    throw invalidRequest([
+      {
+        path: "cursor",
+        message: "is no cursor of this list: take next_cursor of the page before as it is, or leave it out",
+      },
+    ]);
   }
 }

@@ -9,8 +9,6 @@ import * as Near from "#core/near";
 
 /** More unknown fields than these are not told one by one. */
 const namedKeys = 20;
-/** Names up to so many are told when none of them is near. */
-const namedChoices = 24;
 
 /** A value that fits its schema, or all that is wrong with it. */
 export type Checked<T> = { data: T; issues?: never } | { data?: never; issues: Issue[] };
@@ -34,15 +32,8 @@ function said(issue: z.core.$ZodIssue, root: z.ZodType, what: string): Issue[] {
   const known = Object.keys(shapeOf(at(root, issue.path)) ?? {});
   return issue.keys.slice(0, namedKeys).map((key) => ({
     path: [path, shown(key)].filter(Boolean).join("."),
-    message: `unknown ${what}${choice(key, known)}`,
+    message: `unknown ${what}${Near.choice(key, known)}`,
   }));
-}
-
-/** Which name was meant, else which there are. */
-export function choice(given: string, names: readonly string[], they = "there are"): string {
-  const hint = Near.hint(given, names);
-  if (hint !== "" || names.length === 0 || names.length > namedChoices) return hint;
-  return `: ${they} ${names.map((name) => `\`${name}\``).join(", ")}`;
 }
 
 /** One issue as a predicate, which follows the path: "must be a whole number from 1 to 64". */

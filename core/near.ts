@@ -4,6 +4,8 @@ import leven from "leven";
 const longest = 100;
 /** More than these are no help. */
 const most = 3;
+/** Names up to so many are told when none of them is near. */
+const listed = 24;
 
 /**
  * Which of these names was meant by one that is none of them, the likeliest first, three at most: the same but for case
@@ -27,10 +29,17 @@ export function near(given: string, names: readonly string[]): string[] {
   return names.filter((name) => isPart(wanted, plain(name))).slice(0, most);
 }
 
-/** " (did you mean `task_id`?)", or nothing. */
+/** ": did you mean `task_id`?", or nothing. */
 export function hint(given: string, names: readonly string[]): string {
   const found = near(given, names);
   return found.length === 0 ? "" : `: did you mean ${anyOf(found)}?`;
+}
+
+/** Which name was meant, else which there are, of not too many. */
+export function choice(given: string, names: readonly string[]): string {
+  const found = hint(given, names);
+  if (found !== "" || names.length === 0 || names.length > listed) return found;
+  return `: there are ${names.map((name) => `\`${name}\``).join(", ")}`;
 }
 
 /** "`a`, `b` or `c`" */

@@ -229,8 +229,9 @@ function corsFor(origins: string[]): MiddlewareObj<Event, Result>[] {
   const vary = ({ response }: { response: Result | null | undefined }) => {
     // Also without an Origin, where the middleware says nothing: a cache must not give that answer to one.
     if (response) {
-      const own = response.headers?.Vary;
-      response.headers = { ...response.headers, Vary: own === undefined ? "Origin" : `${own}, Origin` };
+      const own = String(response.headers?.Vary ?? "");
+      const names = new Set([...own.split(/,\s*/).filter(Boolean), "Origin"]);
+      response.headers = { ...response.headers, Vary: [...names].join(", ") };
     }
   };
   const options = {

@@ -297,7 +297,12 @@ function encode(position: Position): string {
 
 function decode(cursor: string, of: string): Position {
   const wrong = () =>
-    invalidRequest([{ path: "cursor", message: "not a cursor of this list: begin again without one" }]);
+    invalidRequest([
+      {
+        path: "cursor",
+        message: "is no cursor of this list: take next_cursor of the page before as it is, or leave it out",
+      },
+    ]);
   let value: unknown;
   try {
     value = JSON.parse(Buffer.from(cursor, "base64url").toString("utf8"));

@@ -106,7 +106,10 @@ async function begin(services: Services, input: Given, caller: Caller, startedAt
     );
   }
   const task = Task.get(input.task_id);
-  if (task === undefined) throw invalidRequest([{ path: "task_id", message: "no such task" }]);
+  if (task === undefined) {
+    const { unknownTask } = await import("#core/task/unknown");
+    throw invalidRequest([{ path: "task_id", message: unknownTask(input.task_id, Task.ids()) }]);
+  }
   permit(input, services.debugMode, caller.principal);
   const overridden = await override(task, input.debug);
   const from = { keyId: caller.principal.keyId, deadline: caller.deadline };
@@ -122,6 +125,11 @@ async function begin(services: Services, input: Given, caller: Caller, startedAt
   const image = await Image.inspect(source.bytes, {
     decoder: services.decoder,
     signal: AbortSignal.timeout(Math.max(1, caller.deadline - Date.now())),
+  }).catch((thrown) => {
+    const field = (["image_base64", "image_ref", "image_url"] as const).find(
+      (name) => input[name] !== undefined,
+    );
+    throw thrown instanceof AppError && !thrown.retry && field !== undefined ? thrown.about(field) : thrown;
   });
   const payloadHash = payloadOf(task, input, image);
 

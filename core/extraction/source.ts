@@ -6,6 +6,7 @@ import * as TooLarge from "#core/upload/too-large";
 import * as Upload from "#core/upload/upload";
 import { sizes, type Times } from "#infra/limits";
 import type { StoredInput } from "./extract.sql.ts";
+import * as NotBase64 from "./not-base64.ts";
 
 const dataUrl = /^data:([^;,]{0,100})((?:;[^;,]{1,100})*?)(;base64)?,/i;
 
@@ -17,14 +18,24 @@ const dataUrl = /^data:([^;,]{0,100})((?:;[^;,]{1,100})*?)(;base64)?,/i;
 export function decode(text: string): { bytes: Uint8Array; declaredMimeType: string | undefined } {
   const header = dataUrl.exec(text.slice(0, 500));
   if (header !== null && header[3] === undefined)
-    throw invalidRequest([{ path: "image_base64", message: "a data URL must be base64" }]);
+    throw invalidRequest([
+      {
+        path: "image_base64",
+        message: "is a data URL without base64: it begins with data:image/jpeg;base64,",
+      },
+    ]);
   const base64 = (header === null ? text : text.slice(header[0].length)).replace(/[\r\n\t ]/g, "");
   // Judged before anything is decoded: four characters carry three bytes.
   const bytes =
     Math.floor((base64.length * 3) / 4) - (base64.endsWith("==") ? 2 : base64.endsWith("=") ? 1 : 0);
   if (bytes > sizes.inlineImageBytes) throw TooLarge.inline(bytes);
   if (base64.length % 4 === 1 || !/^[A-Za-z0-9+/]*={0,2}$/.test(base64)) {
-    throw invalidRequest([{ path: "image_base64", message: "not base64" }]);
+    throw invalidRequest([
+      {
+        path: "image_base64",
+        message: NotBase64.problemOf(header === null ? text : text.slice(header[0].length)),
+      },
+    ]);
   }
   return { bytes: Buffer.from(base64, "base64"), declaredMimeType: header?.[1] || undefined };
 }

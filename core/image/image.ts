@@ -5,7 +5,7 @@ import * as Decoder from "#core/image/decoder";
 import * as Pages from "#core/image/pages";
 import { pixelAspect, squared } from "#core/image/pixel-shape";
 import * as Structure from "#core/image/structure";
-import { type MimeType, mimeTypes, sniff } from "#core/image/type";
+import { type MimeType, mimeTypes, names, sniff } from "#core/image/type";
 import { sizes } from "#infra/limits";
 
 /*
@@ -70,7 +70,10 @@ export async function inspect(
   if (bytes.byteLength === 0) throw invalid("empty", "the picture is empty");
   const mimeType = sniff(bytes);
   if (mimeType === undefined) {
-    throw new AppError("unsupported_media_type", "the bytes are no JPEG, PNG, WebP, TIFF or GIF picture", {
+    const { foreign } = await import("#core/image/foreign");
+    const what = foreign(bytes);
+    const told = what === undefined ? "these bytes are no picture that is read" : `this is ${what}`;
+    throw new AppError("unsupported_media_type", `${told} (read are ${names})`, {
       details: { supported: [...mimeTypes] },
     });
   }

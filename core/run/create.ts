@@ -17,10 +17,14 @@ import * as Begin from "./source/begin.ts";
 import type * as Folder from "./source/folder.ts";
 import * as Items from "./source/items.ts";
 import * as Line from "./source/line.ts";
+import type * as Receive from "./source/receive.ts";
 import * as Resolve from "./source/resolve.ts";
 
 export type { Caller, Created } from "./source/begin.ts";
-export { type ReceiveInput, receive } from "./source/receive.ts";
+export type { ReceiveInput } from "./source/receive.ts";
+/** As it says there; loaded by those who send a form, which are few. */
+export const receive: typeof Receive.receive = async (...given) =>
+  (await import("./source/receive.ts")).receive(...given);
 
 /** A manifest up to this size is checked within the call, when it has few enough lines. */
 const readAtOnceBytes = 1024 * 1024;

@@ -62,9 +62,12 @@ const built = new Map<string, Task>();
 
 export const defaultTaskId = "receipt_fields_v1";
 
+/** The ids of all tasks. */
+export const ids = (): string[] => [...definitions.keys()].sort();
+
 /** Every task, by id. */
 export function list(): Task[] {
-  return [...definitions.keys()].sort().flatMap((id) => get(id) ?? []);
+  return ids().flatMap((id) => get(id) ?? []);
 }
 
 /** The task, or undefined when there is none of that id. Built on first use, then kept. */

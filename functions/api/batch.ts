@@ -1,13 +1,12 @@
 import * as z from "zod";
 import { invalidRequest } from "#core/error";
-import * as Issue from "#core/issue";
 import * as Create from "#core/run/create";
 import { BatchRequest, RerunRequest, Run } from "#core/run/schema";
 import * as Serialize from "#core/run/serialize";
 import * as TooLarge from "#core/upload/too-large";
 import type { Call } from "#functions/call";
 import { idempotencyKeyOf } from "#functions/headers";
-import { api, operation, type RawBody, type Reply } from "#functions/http";
+import { api, checked, operation, type RawBody, type Reply } from "#functions/http";
 import { runServices } from "#functions/services";
 import * as TextValues from "#functions/text-values";
 import { batches, sizes } from "#infra/limits";
@@ -112,8 +111,7 @@ async function formOf(raw: RawBody): Promise<Create.ReceiveInput> {
     if (name === "files") throw wrong(name, "is text, not a file: with curl -F files=@photo.jpg");
     texts.push([name, value]);
   }
-  const { data, issues } = Issue.check(FormFields, TextValues.read(FormFields.shape, texts));
-  if (issues !== undefined) throw invalidRequest(issues);
+  const data = await checked(FormFields, TextValues.read(FormFields.shape, texts));
   if (form.files.some(({ field }) => field !== "files"))
     throw wrong("files", "a file in another field than files: with curl -F files=@photo.jpg");
   const files = form.files.map(({ name, mimeType, bytes }) => ({ name, mimeType, bytes }));

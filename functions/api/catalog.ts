@@ -41,7 +41,10 @@ export const operations = {
     run: async ({ params }) => {
       const Task = await load();
       const task = Task.get(params.task_id);
-      if (task === undefined) throw new AppError("not_found", "there is no task with this id");
+      if (task === undefined) {
+        const { unknownTask } = await import("#core/task/unknown");
+        throw new AppError("not_found", unknownTask(params.task_id, Task.ids()), { param: "task_id" });
+      }
       return { status: 200, body: Task.detail(task) };
     },
   }),

@@ -3,6 +3,12 @@ import * as AppErrors from "#core/error";
 import type { Event, Result } from "#functions/call";
 import { originOf } from "#functions/origin";
 
+/** Of what is not there: the id by which it was asked for, where the path has one alone. */
+function unknownId({ code }: AppErrors.AppError, { pathParameters }: Event): string | undefined {
+  const names = Object.keys(pathParameters ?? {});
+  return code === "not_found" && names.length === 1 ? names[0] : undefined;
+}
+
 /** The one place where an error becomes an answer. Last in the order, so every other onError hook finds the answer made. */
 export function errors(): MiddlewareObj<Event, Result, Error> {
   return {
@@ -21,7 +27,7 @@ export function errors(): MiddlewareObj<Event, Result, Error> {
           error: {
             code: error.code,
             message: error.message,
-            param: error.param ?? null,
+            param: error.param ?? unknownId(error, request.event) ?? null,
             request_id: request.event.call?.requestId ?? null,
             doc_url: `${originOf(request.event)}/docs/errors#${error.code}`,
             details: error.details ?? {},

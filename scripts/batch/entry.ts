@@ -1,6 +1,7 @@
 /** A picture of a batch: what the run calls it, and where it comes from. */
 import * as fs from "node:fs";
 import { basename } from "node:path";
+import { foreign, lookBytes } from "#core/image/foreign";
 import * as Type from "#core/image/type";
 import * as Issue from "#core/issue";
 import { ManifestLine } from "#core/run/schema";
@@ -52,16 +53,21 @@ export function inspect(path: string): LocalFile | Problem {
 function other(path: string, head: Uint8Array): Problem {
   // Windows' separator is no slash.
   const name = basename(path);
+  const what = foreign(head);
+  const told = what === undefined ? "" : `is ${what} (read are ${Type.names})`;
   if (Type.looksUnread(head) || (Type.promisesUnread(name) && Type.promisedBy(name) === undefined))
-    return { problem: `is of a type that is not read: only ${Type.names} are`, reason: "not_supported" };
+    return {
+      problem: told || `is of a type that is not read: only ${Type.names} are`,
+      reason: "not_supported",
+    };
   const reason = Type.promisedBy(name) === undefined ? "no_picture" : "not_what_it_is_called";
-  return { problem: "is no JPEG, PNG, WebP, TIFF or GIF by its first bytes", reason };
+  return { problem: told || "is no JPEG, PNG, WebP, TIFF or GIF by its first bytes", reason };
 }
 
 function headOf(path: string): Uint8Array {
   const file = fs.openSync(path, "r");
   try {
-    const head = Buffer.alloc(Type.headBytes);
+    const head = Buffer.alloc(lookBytes);
     return head.subarray(0, fs.readSync(file, head, 0, head.length, 0));
   } finally {
     fs.closeSync(file);

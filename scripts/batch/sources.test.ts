@@ -211,7 +211,7 @@ describe("a manifest", () => {
       "line 4: needs exactly one of path, image_ref, image_key, image_url",
       "line 5: needs exactly one of path, image_ref, image_key, image_url",
       "line 6: gone.jpg does not exist",
-      "line 7: notes.txt is no JPEG, PNG, WebP, TIFF or GIF by its first bytes",
+      "line 7: notes.txt is text (read are JPEG, PNG, WebP, TIFF and GIF)",
       "line 8: folder.jpg is no file",
       "line 9: custom_id is the same as in line 1",
       expect.stringMatching(/^line 10: .*colour/),

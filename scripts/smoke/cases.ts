@@ -20,6 +20,20 @@ const refused = {
 
 const system: Case[] = [
   {
+    name: "where everything is",
+    route: "GET /",
+    as: "nobody",
+    request: () => ({ path: "/" }),
+    wants: { status: 200, body: z.looseObject({ docs_url: z.url(), openapi_url: z.url() }) },
+  },
+  {
+    name: "a slash at the end",
+    route: "GET /docs",
+    as: "nobody",
+    request: () => ({ path: "/docs/" }),
+    wants: { status: 308, headers: { location: /^\/docs$/ } },
+  },
+  {
     name: "health, without a key",
     route: "GET /health",
     as: "nobody",

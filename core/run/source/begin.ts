@@ -42,7 +42,9 @@ export interface Identity {
 export async function checkTask(taskId: string): Promise<void> {
   // Schemas and prompts are a third of what this function would load otherwise, and most calls that come are cold.
   const Task = await import("#core/task/task");
-  if (Task.get(taskId) === undefined) throw invalidRequest([{ path: "task_id", message: "no such task" }]);
+  if (Task.get(taskId) !== undefined) return;
+  const { unknownTask } = await import("#core/task/unknown");
+  throw invalidRequest([{ path: "task_id", message: unknownTask(taskId, Task.ids()) }]);
 }
 
 const runIdShape = "1 to 100 letters, digits, '_', '.' and '-', beginning with a letter or digit";

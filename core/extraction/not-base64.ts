@@ -1,0 +1,38 @@
+const way = "send what `base64 photo.jpg` prints, or the file itself: curl -F file=@photo.jpg";
+
+/** What people put into `image_base64` in the place of base64, by how it looks. The first that fits is told. */
+const looks: readonly (readonly [RegExp, string])[] = [
+  [/^@/, `is @ and a file's name, which only curl's own options read: ${way}`],
+  [
+    /^https?:\/\//i,
+    "is an address: image_url is for those, or upload the picture (POST /v1/uploads) and send its image_ref",
+  ],
+  [
+    /^(?:file:|[a-z]:[\\/]|\\\\|~\/|\.{1,2}\/)/i,
+    `is the path of a file, which the server cannot read: ${way}`,
+  ],
+  [
+    /^[^\s,;]{1,300}\.(?:jpe?g|png|webp|tiff?|gif|pdf|heic|bmp)$/i,
+    `is the name of a file, which the server cannot read: ${way}`,
+  ],
+  [/^b'|^b"/, "is how Python shows bytes: make text of them with .decode('ascii')"],
+  [/^(?:\$\(|`|%\w+%)/, `is a command that no shell ran, for want of double quotes: ${way}`],
+  [/^<[^>]*>$|^\.{3}$|^\u2026$/, `is a placeholder: ${way}`],
+  [/^\[object |^(?:undefined|null|None|NaN)$/, `is an object's name, not its bytes: ${way}`],
+  [/^upload_/, "is an upload's id: image_ref is for those"],
+  [/(?![\t\n\r])\p{Cc}|\ufffd|^(?:GIF8|RIFF|%PDF)/u, `is the file's bytes as text, not their base64: ${way}`],
+  [/%[0-9a-f]{2}/i, "is percent-encoded: leave that out"],
+  [/^[\w-]*[-_][\w-]*=*$/, "is base64url: write + for - and / for _"],
+  [/=[^=]/, "has more behind its end: one picture, encoded once as a whole"],
+];
+
+/** What is wrong with an `image_base64` that is not base64, and what to send; nothing of it is told. */
+export function problemOf(text: string): string {
+  const head = text.slice(0, 4096).trim();
+  const known = looks.find(([pattern]) => pattern.test(head));
+  if (known !== undefined) return known[1];
+  return /^[A-Za-z0-9+/\s]+={0,2}$/.test(text.slice(0, 4096)) &&
+    /^[A-Za-z0-9+/\s]*={0,2}$/.test(text.slice(-4096))
+    ? "is base64 that breaks off, or whose + became blanks: send it whole, in JSON or a form"
+    : `is not base64: ${way}`;
+}

@@ -1,0 +1,81 @@
+/*
+ * What bytes are that are no picture which is read, and what to do about it: for the messages of those who refuse them.
+ * Looked at are the first of them alone; nothing of them is told.
+ */
+
+/** Enough of a file's beginning to tell. */
+export const lookBytes = 1024;
+
+const asJpeg = "convert it to JPEG or PNG";
+const heic =
+  "a HEIC photo: convert it to JPEG (an iPhone takes JPEG with Settings, Camera, Formats, Most Compatible)";
+const pdf = "a PDF: send each page as a picture, for example with pdftoppm -r 200 -png FILE page";
+const base64 = "base64 as text, not the bytes that it stands for: decode it once";
+
+const zip = "PK\x03\x04";
+
+/** By their first bytes, written as Latin-1: how they begin, or what is among them. */
+const magic: readonly (readonly [string | readonly string[] | RegExp, string])[] = [
+  [/%PDF-\d/, pdf],
+  [/^.{4}ftyp(?:hei[cmsx]|hev[cmsx]|mif[12]|msf1)/s, heic],
+  [/^.{4}ftypavi[fs]/s, `an AVIF picture: ${asJpeg}`],
+  [/^.{4}ftypcrx /s, `a camera's raw file: ${asJpeg}`],
+  [/^.{4}ftyp/s, "a video: send single pictures of it"],
+  [/^PK.*\bword\//s, "a Word document: print it as a PDF, and send its pages as pictures"],
+  [/^PK.*\bxl\//s, "an Excel workbook: print it as a PDF, and send its pages as pictures"],
+  [zip, "a ZIP archive, or an Office document, which is one: unpack it, or send its pages as pictures"],
+  ["\x1f\x8b", "compressed with gzip: send it unpacked"],
+  [
+    ["7z\xbc\xaf", "Rar!", "BZh", "\xfd7zXZ", "\x28\xb5\x2f\xfd"],
+    "an archive: unpack it, and send the pictures",
+  ],
+  ["\xd0\xcf\x11\xe0", "an old Office document or a mail of Outlook: send its pages as pictures"],
+  [/^BM.{4}\0{4}/s, `a Windows bitmap: ${asJpeg}`],
+  [["\0\0\0\x0cJXL ", "\xff\x0a"], `a JPEG XL picture: ${asJpeg}`],
+  [["\0\0\0\x0cjP  ", "\xff\x4f\xff\x51"], `a JPEG 2000 picture: ${asJpeg}`],
+  ["8BPS", `a Photoshop file: ${asJpeg}`],
+  ["\0\0\x01\0", `an icon: ${asJpeg}`],
+  ["AT&TFORM", "a DjVu document: send its pages as pictures"],
+  [["%!PS", "\xc5\xd0\xd3\xc6"], "PostScript: send its pages as pictures"],
+  ["{\\rtf", "an RTF document: send its pages as pictures"],
+  [["RIFF", "ID3", "OggS", "fLaC"], "a sound or video file"],
+  ["\x89PNG", "a PNG whose line ends were changed on the way: send it as binary"],
+  [
+    ["\xef\xbf\xbd\xef\xbf\xbd", "\xef\xbf\xbdPNG"],
+    "a file that was read as text on its way, and is broken: read and send it as binary",
+  ],
+  [/^\0+$/, "nothing but zeros: a copy or download of it broke off"],
+  [["\xff\xfe", "\xfe\xff"], "text in UTF-16"],
+];
+
+const fits = (text: string, what: string | readonly string[] | RegExp): boolean =>
+  what instanceof RegExp ? what.test(text) : [what].flat().some((start) => text.startsWith(start));
+
+/** Of what is text, without a byte order mark and blanks in front. */
+const texts: readonly (readonly [RegExp, string])[] = [
+  [
+    /^(?:<\?xml[\s\S]*?)?(?:<!--[\s\S]*?-->\s*)?(?:<!DOCTYPE svg[\s\S]*?)?<svg\b/i,
+    "an SVG drawing: render it as a PNG",
+  ],
+  [/^<(?:!doctype html|html)\b/i, "an HTML page, such as a login or error page in the place of the picture"],
+  [/^<(?:\?xml|[A-Za-z])/, "XML, such as a bucket's error or an e-invoice: send a picture of the document"],
+  [/^data:[^,]{0,100},/i, "a data: URL as text: in JSON, image_base64 takes it"],
+  [/^https?:\/\//i, "an address as text: send what is behind it"],
+  [/^version https:\/\/git-lfs/, "a pointer of Git LFS: get the file with git lfs pull"],
+  [/^(?:\/9j\/|iVBORw0KGgo|R0lGOD|UklGR|SUkq|TU0AK|JVBERi0)/, base64],
+  [/^[{[]/, "JSON"],
+  [/^--\S+\r?\ncontent-disposition/i, "a form, sent as a file: let curl -F or FormData set the Content-Type"],
+];
+
+/** "a PDF: send each page …"; undefined for what nobody knows. */
+export function foreign(bytes: Uint8Array): string | undefined {
+  const head = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(lookBytes, bytes.byteLength));
+  const latin1 = head.toString("latin1");
+  const known = magic.find(([what]) => fits(latin1, what));
+  if (known !== undefined) return known[1];
+  // A character may be cut at the end of what is looked at.
+  const text = head.toString("utf8").replace(/^\ufeff?\s*/, "");
+  const isText = !/(?![\t\n\v\f\r])\p{Cc}|\ufffd/u.test(text.slice(0, -3));
+  if (!isText || text === "") return undefined;
+  return texts.find(([pattern]) => pattern.test(text))?.[1] ?? "text";
+}
