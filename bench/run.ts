@@ -7,6 +7,7 @@ const benches: Readonly<Record<string, () => Promise<{ run(args: string[]): Prom
   artifacts: () => import("./artifacts.ts"),
   batch: () => import("./batch.ts"),
   canonical: () => import("./canonical.ts"),
+  doors: () => import("./doors.ts"),
   planted: () => import("./planted.ts"),
   vllm: () => import("./vllm.ts"),
 };
