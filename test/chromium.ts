@@ -25,6 +25,8 @@ export interface Page {
   goto(url: string): Promise<void>;
   /** The value of an expression in the page; a promise is waited for. */
   evaluate(expression: string): Promise<unknown>;
+  /** Clicks into the first element that fits the selector and types. */
+  type(selector: string, text: string): Promise<void>;
   /** Waits until the expression is true. @throws after a while, with the expression. */
   until(expression: string): Promise<void>;
   /** PNG of what is seen, or of the whole page. */
@@ -183,6 +185,10 @@ async function open(connection: Connection, { width = 1280, height = 900, dark =
     problems,
     evaluate,
     until,
+    type: async (selector, text) => {
+      await evaluate(`document.querySelector(${JSON.stringify(selector)}).focus()`);
+      await send("Input.insertText", { text });
+    },
     goto: async (url) => {
       const before = loads;
       await send("Page.navigate", { url });
