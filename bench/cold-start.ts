@@ -1,6 +1,7 @@
 /**
  * `npm run bench -- cold-start`: how large each function's bundle is, minified as it is deployed, and how long a fresh
- * process needs until it is loaded, against an empty function, as ratios of medians. All take turns.
+ * process needs until it is loaded, against an empty function, as ratios of medians. All take turns. `--only docs,usage`
+ * measures these alone.
  */
 import { execFile } from "node:child_process";
 import { pathToFileURL } from "node:url";
@@ -35,6 +36,7 @@ export async function run(args: string[]): Promise<number> {
     options: {
       json: { type: "boolean", default: false },
       rounds: { type: "string", default: "15" },
+      only: { type: "string" },
     },
   });
   const rounds = Number(values.rounds);
@@ -42,9 +44,17 @@ export async function run(args: string[]): Promise<number> {
     process.stderr.write("--rounds is a number from 1 on\n");
     return 2;
   }
+  const wanted = values.only?.split(",");
+  const unknown = wanted?.filter((name) => !Object.hasOwn(Limits.functions, name)) ?? [];
+  if (unknown.length > 0) {
+    process.stderr.write(`no such function: ${unknown.join(", ")}\n`);
+    return 2;
+  }
   const specs: Record<string, Pick<Limits.FunctionSpec, "handler">> = {
     empty: { handler: "bench/empty.handler" },
-    ...Limits.functions,
+    ...Object.fromEntries(
+      Object.entries(Limits.functions).filter(([name]) => wanted?.includes(name) ?? true),
+    ),
   };
   const bundled = await bundle({
     handlers: Object.fromEntries(Object.entries(specs).map(([name, { handler }]) => [name, handler])),

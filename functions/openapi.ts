@@ -13,6 +13,7 @@ import * as Parts from "#functions/openapi/parts";
 import * as Polish from "#functions/openapi/polish";
 import { nameTasks, tellUploads } from "#functions/openapi/requests";
 import { addResults } from "#functions/openapi/results";
+import { samples } from "#functions/openapi/samples";
 import { webhooks } from "#functions/openapi/webhooks";
 import * as Limits from "#infra/limits";
 import * as Routes from "#infra/routes";
@@ -199,7 +200,7 @@ function describe(route: Routes.Route, operation: Operation, derived: Derived): 
             },
           },
         }),
-    "x-codeSamples": [{ lang: "Shell", label: "curl", source: curl(route, operation, derived.examples) }],
+    "x-codeSamples": samples(route, operation, derived.examples),
     responses: {
       ...Object.fromEntries(
         Object.entries(operation.responses).map(([status, response]) => [
@@ -228,34 +229,6 @@ function describe(route: Routes.Route, operation: Operation, derived: Derived): 
     },
   };
 }
-
-/** A call as a line for a POSIX shell, with address and key in variables. */
-function curl(route: Routes.Route, operation: Operation, { request, form }: Examples): string {
-  const path = route.path.replace(/\{(\w+)\}/g, (_, name: string) => `$${name.toUpperCase()}`);
-  const words = [
-    "curl -sS",
-    ...(route.method === "GET" || (route.method === "POST" && operation.body !== undefined)
-      ? []
-      : [`-X ${route.method}`]),
-    `"$OCRLTY_URL${path}"`,
-    ...(route.access === "public" ? [] : ['-H "Authorization: Bearer $OCRLTY_API_KEY"']),
-    ...(operation.body === undefined || operation.bodyAs === "multipart" || form !== undefined
-      ? []
-      : ['-H "Content-Type: application/json"']),
-  ];
-  if (form !== undefined) return `${words.join(" ")} ${form}`;
-  if (operation.bodyAs === "multipart") return `${words.join(" ")} ${formOf(request)}`;
-  if (operation.body === undefined) return words.join(" ");
-  return `${words.join(" ")} -d '${JSON.stringify(request ?? {}).replaceAll("'", "'\\''")}'`;
-}
-
-/** A form's fields for curl; a list stands for files of these names. */
-const formOf = (request: unknown) =>
-  Object.entries((request ?? {}) as Record<string, unknown>)
-    .flatMap(([name, value]) =>
-      Array.isArray(value) ? value.map((file) => `-F "${name}=@${file}"`) : [`-F "${name}=${value}"`],
-    )
-    .join(" ");
 
 const bodyType = ({ bodyAs }: Operation) =>
   bodyAs === "multipart" ? "multipart/form-data" : "application/json";

@@ -10,6 +10,8 @@ export const guides: Readonly<Record<string, string>> = {
   webhooks: "Webhooks",
   values: "Values",
   schemas: "Your own schema",
+  cli: "Command line",
+  versions: "Versions",
 };
 
 /** What `/docs` shows, by its name among the pages. */

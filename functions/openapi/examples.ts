@@ -11,8 +11,8 @@ import type { RouteKey } from "#infra/routes";
 export interface Examples {
   /** A JSON body, as it is sent. */
   request?: unknown;
-  /** The options of curl that send the same as a form, where that is the shorter way. */
-  form?: string;
+  /** A form, where samples send one instead of the JSON; a list stands for files of these names. */
+  form?: Readonly<Record<string, unknown>>;
   /** Status → body. */
   responses?: Readonly<Record<number, unknown>>;
 }
@@ -99,7 +99,7 @@ export function examples(): Partial<Record<RouteKey, Examples>> {
         mime_type: "image/png",
         request_id: "receipt-0001",
       },
-      form: `-F file=@receipt.jpg -F task_id=${Task.defaultTaskId} -F request_id=receipt-0001`,
+      form: { task_id: Task.defaultTaskId, file: ["receipt.jpg"] },
       responses: { 200: extract(), 202: running },
     },
     "POST /v1/uploads": { request: { mime_type: "image/jpeg", bytes: 5_200_000, file: "receipt.jpg" } },

@@ -279,8 +279,8 @@ export const parameters: Parameters = {
     // No pattern: it would be read as a demand, and nothing is refused.
     description:
       "An id of yours for this call: 1 to 128 letters, digits, `_`, `.` and `-`, beginning with a letter or digit. Another form is ignored and an id is made.",
+    // No example: who tries a call out in the reference would send it along, and a second picture under it is refused.
     schema: { type: "string" },
-    example: "receipt-0001",
   },
   IdempotencyKey: {
     name: "Idempotency-Key",
