@@ -17,6 +17,7 @@ import type { RunServices } from "#core/run/services";
 import { urgent } from "#core/run/urgent";
 import * as Window from "#core/run/window";
 import * as Work from "#core/run/work";
+import { functions } from "#infra/limits";
 import { queues as specs } from "#infra/queues";
 import * as Mapping from "#local/queue/mapping";
 import { open, type Stores, silent } from "./run-stores.ts";
@@ -103,6 +104,34 @@ async function minutes(n: number) {
   return repairs;
 }
 
+const job = (more: Partial<Work.Job> = {}): Work.Job => ({
+  ...{ startedAt: Date.now(), deadline: Date.now() + 5_000, leaseUntil: new Date(Date.now() + 5_000) },
+  ...{ receiveCount: 1, held: Promise.resolve(), hold: async () => undefined },
+  renewal: {
+    ...{ everyMs: 60_000, retryMs: 60_000, lastAt: Date.now() + 5_000 },
+    ...{ until: (now) => now + 5_000, hold: async () => undefined },
+  },
+  ...more,
+});
+
+test("an item that makes way for a suspect, for as long as a picture may take, twice, is far from a dead letter", async () => {
+  const row = await run();
+  const message = { run_uid: row.runUid, epoch, index: 0, seq: 0, slot: 0 };
+  expect(await Breaker.mayBeAlone(services.db, 600_000)).toBe(true);
+  let waitedMs = 0;
+  let receives = 0;
+  const hold = async (ms: number) => {
+    waitedMs += ms;
+  };
+  while (waitedMs < functions.item.timeoutMs) {
+    receives += 1;
+    expect(await Work.work(services, message, job({ receiveCount: receives, hold }), silent)).toBe("again");
+  }
+  await Breaker.aloneNoMore(services.db);
+  expect(2 * receives).toBeLessThan(0.8 * specs.item.maxReceiveCount);
+  expect((await stores.items(row.runUid))[0]).toMatchObject({ status: "queued", attempts: 0, claims: 0 });
+});
+
 describe("a run whose items nobody has taken for two hours", () => {
   test("keeps its place while the messages in front need that long", async () => {
     const row = await run();
@@ -132,15 +161,7 @@ describe("a run whose items nobody has taken for two hours", () => {
     expect((await stores.run(row.runId)).epoch).toBe(epoch);
     const copies = (await taken("item")).filter(({ run_uid }) => run_uid === row.runUid);
     expect(copies).toEqual([expect.objectContaining({ epoch, index: 0, seq: 0, slot: 0, again: true })]);
-    const job: Work.Job = {
-      ...{ startedAt: Date.now(), deadline: Date.now() + 5_000, leaseUntil: new Date(Date.now() + 5_000) },
-      ...{ receiveCount: 1, held: Promise.resolve(), hold: async () => undefined },
-      renewal: {
-        ...{ everyMs: 60_000, retryMs: 60_000, lastAt: Date.now() + 5_000 },
-        ...{ until: (now) => now + 5_000, hold: async () => undefined },
-      },
-    };
-    await Work.work(services, copies[0] as unknown as Window.ItemMessage, job, silent);
+    await Work.work(services, copies[0] as unknown as Window.ItemMessage, job(), silent);
     expect(await stores.run(row.runId)).toMatchObject({ epoch: epoch + 1, failed: 1 });
     expect((await taken("urgent"))[0]).toMatchObject({ kind: "refill", run_uid: row.runUid });
   });

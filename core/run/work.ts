@@ -178,10 +178,13 @@ async function attempt(
   return afterFailure(services, runRow, row, message, { performed, error, artifact }, log);
 }
 
-/** A suspect has the model server for itself, of all runs: the message comes back, as if it had not been taken. */
+/**
+ * A suspect has the model server for itself, of all runs: the message comes back, as if it had not been taken. Soon at first,
+ * and then not so often that the receives of a wait, or of two, use up those after which it is a dead letter.
+ */
 async function giveWay(services: RunServices, row: ItemRow, job: Job): Promise<Outcome> {
   await Ending.unclaim(services.db, row);
-  await job.hold(services.times.weatherHoldMs);
+  await job.hold(services.times.weatherHoldMs * 2 ** Math.min(2, job.receiveCount - 1));
   return "again";
 }
 
