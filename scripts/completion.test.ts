@@ -56,3 +56,12 @@ it.each([
   const name = shell === "pwsh" ? "powershell" : shell;
   await run(shell, [...args, `${cli.dir}/script.${name}`]);
 });
+
+it.runIf(await has("fish"))("fish completes", async () => {
+  const completed = async (line: string) => {
+    const { stdout } = await run("fish", ["-c", `source '${cli.dir}/script.fish'; complete -C'${line}'`]);
+    return stdout.split("\n").map((each) => each.split("\t")[0]);
+  };
+  expect(await completed("ocrlty keys cre")).toContain("create-key");
+  expect(await completed("ocrlty keys create-key --role d")).toContain("debugger");
+});

@@ -143,7 +143,8 @@ ${places.map((place) => `    "${place.at}") found=(${listOf(place)}) ;;`).join("
   _describe ${name} found
   [[ "\${words[CURRENT]}" == -* || -z "$at" ]] || _files
 }
-compdef _${name} ${name}
+# As a file of $fpath this is the function itself, called for the first time.
+if [ "$funcstack[1]" = "_${name}" ]; then _${name} "$@"; else compdef _${name} ${name}; fi
 `;
 }
 

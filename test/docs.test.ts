@@ -66,6 +66,9 @@ describe("links and commands", () => {
       for (const [, name = ""] of text.matchAll(called)) {
         if (!commands.includes(name)) unknown.push(`${page}: ocrlty ${name}`);
       }
+      for (const [, name = ""] of text.matchAll(/\bnpx ocrlty ([a-z][\w-]*)/g)) {
+        if (!commands.includes(name) && !(name in scripts)) unknown.push(`${page}: npx ocrlty ${name}`);
+      }
       for (const [, name = ""] of text.matchAll(/launch\.mjs ([a-z][\w:-]*)/g)) {
         if (!(name in scripts)) unknown.push(`${page}: launch.mjs ${name}`);
       }
