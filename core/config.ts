@@ -1,7 +1,7 @@
 import { Resource } from "sst/resource";
-import * as z from "zod";
+import type * as z from "zod";
 import type { KeyLimits } from "#core/key/limits";
-import { secrets } from "#infra/settings";
+import { dated, programs, settings, takes } from "#core/setting";
 import manifest from "../package.json" with { type: "json" };
 
 /**
@@ -20,142 +20,26 @@ export class ConfigError extends Error {
   }
 }
 
-/** An empty variable counts as not set: `.env` files and CI systems write `NAME=` for "none". */
-const text = z.string().min(1);
-const flag = z.enum(["0", "1", "true", "false"]).transform((value) => value === "1" || value === "true");
-const whole = (min: number, max: number) => z.coerce.number().int().min(min).max(max);
-/** A limit, or `none`. */
-const mostly = (usual: number) =>
-  z.union([z.literal("none").transform(() => null), z.coerce.number().int().min(1).max(1e15)]).default(usual);
-const seconds = (max: number) => z.coerce.number().gt(0).max(max);
-const list = z.string().transform((value) =>
-  value
-    .split(",")
-    .map((part) => part.trim())
-    .filter((part) => part !== ""),
-);
-
-/** Names of secrets with the day on which each ends (00:00 UTC), or the minute. */
-const ends = list.transform((parts, context) => {
-  const found = new Map<string, Date>();
-  for (const part of parts) {
-    const [name = "", when = ""] = part.split("=").map((each) => each.trim());
-    const end = z.union([z.iso.date(), z.iso.datetime({ offset: true })]).safeParse(when);
-    if (!dated.has(name) || !end.success) context.addIssue({ code: "custom", message: "not NAME=DATE" });
-    else found.set(name, new Date(end.data));
-  }
-  return found;
-});
-
-/** Whose end can be told: every secret of a stage, and what it is deployed with. */
-const dated = new Set([...Object.keys(secrets), "CLOUDFLARE_API_TOKEN"]);
-
-/** As the Standard Webhooks scheme has it: 24 to 64 bytes in base64. */
-const webhookSecret = /^whsec_[A-Za-z0-9+/]{32,86}={0,2}$/;
-
-/** A key for machines that cost money travels over TLS, or stays on this machine (a test's own server). */
-function isPrivateEnough(url: string): boolean {
-  const { protocol, hostname } = URL.parse(url) ?? { protocol: "", hostname: "" };
-  return (
-    protocol === "https:" ||
-    (protocol === "http:" && /^(127\.\d+\.\d+\.\d+|localhost|\[::1\])$/.test(hostname))
-  );
-}
-
-const variables = {
-  app: {
-    OCRLTY_STAGE: text.default("local"),
-    OCRLTY_TIME_SCALE: z.coerce.number().gt(0).max(1).default(1),
-    DEBUG_MODE: flag.optional(),
-    CORS_ALLOW_ORIGINS: list.default([]),
-    LOG_LEVEL: z
-      .string()
-      .transform((value) => value.toUpperCase())
-      .pipe(z.enum(["DEBUG", "INFO", "WARN", "ERROR", "SILENT"]))
-      .default("INFO"),
-    LOG_FORMAT: z.enum(["json", "text"]).default("json"),
-  },
-  auth: {
-    AUTH_ENABLED: flag.default(true),
-    API_KEY_PEPPER: z.string().min(16).optional(),
-  },
-  model: {
-    VLLM_BASE_URL: z.url({ protocol: /^https?$/ }),
-    VLLM_API_KEY: text.optional(),
-    VLLM_MODEL: text.default("Qwen/Qwen3-VL-8B-Instruct"),
-    VLLM_MAX_MODEL_LEN: whole(1024, 1_000_000).optional(),
-    VLLM_MAX_TOKENS: whole(16, 100_000).optional(),
-    VLLM_MAX_IMAGES: whole(1, 64).default(4),
-    VLLM_CONNECT_TIMEOUT_S: seconds(60).default(5),
-    VLLM_READ_TIMEOUT_S: seconds(600).default(90),
-  },
-  bucket: {
-    S3_BUCKET: text,
-    S3_ENDPOINT_URL: z.url({ protocol: /^https?$/ }).optional(),
-    S3_REGION: text.default("auto"),
-    S3_PREFIX: z
-      .string()
-      .transform((value) => value.replace(/^\/+|\/+$/g, ""))
-      .default(""),
-    S3_ALLOW_OVERWRITE: flag.default(false),
-    S3_PRESIGN_TTL_S: whole(1, 604_800).default(900),
-    S3_FORCE_PATH_STYLE: flag.default(false),
-    S3_ACCESS_KEY_ID: text,
-    S3_SECRET_ACCESS_KEY: text,
-  },
-  database: {
-    DATABASE_URL: text,
-    DATABASE_AUTH_TOKEN: text.optional(),
-  },
-  queues: {
-    PLAN_QUEUE_URL: text,
-    ITEM_QUEUE_URL: text,
-    SINGLE_QUEUE_URL: text,
-    LATER_QUEUE_URL: text,
-    URGENT_QUEUE_URL: text,
-  },
-  batch: {
-    IMAGE_URL_HOSTS: list.optional(),
-  },
-  webhook: {
-    WEBHOOK_SECRET: list.pipe(z.array(z.string().regex(webhookSecret)).max(2)).default([]),
-    WEBHOOK_ALLOW_PRIVATE: flag.default(false),
-  },
-  pod: {
-    RUNPOD_API_KEY: text.optional(),
-    POD_ID: z
-      .string()
-      .regex(/^[A-Za-z0-9_-]{1,64}$/)
-      .optional(),
-    RUNPOD_API_URL: z.url().refine(isPrivateEnough).default("https://api.runpod.io/v2"),
-  },
-  newKey: {
-    DEFAULT_REQUESTS_PER_MINUTE: mostly(60),
-    DEFAULT_ITEMS_PER_DAY: mostly(5_000),
-    DEFAULT_MAX_RUN_ITEMS: mostly(10_000),
-    DEFAULT_MAX_IN_FLIGHT: mostly(8),
-    DEFAULT_MAX_STORED_BYTES: mostly(20_000_000_000),
-  },
-  retention: {
-    RETENTION_DAYS: z.coerce.number().int().min(1).max(36_500).optional(),
-  },
-  usage: {
-    GPU_COST_PER_HOUR: z.coerce.number().min(0).max(1_000).optional(),
-  },
-  expiry: {
-    CREDENTIALS_EXPIRE: ends.optional(),
-  },
-} as const;
+const variables = { ...settings, ...programs };
 
 type Section = keyof typeof variables;
 type Values<S extends Section> = {
   [K in keyof (typeof variables)[S]]: z.output<(typeof variables)[S][K] & z.ZodType>;
 };
 
-/** Every variable of the product, for `.env.example`'s test and for the local loop to pass on. */
-export const names: string[] = Object.values(variables).flatMap((section) => Object.keys(section));
+const namesOf = (sections: Record<string, object>) => Object.values(sections).flatMap(Object.keys);
 
-/** Checks one section of an environment. @throws ConfigError with every wrong variable's name. */
+/** Every variable of the product, for `.env.example`'s test and for the local loop to pass on. */
+export const names: string[] = namesOf(settings);
+/** Those of the local loop. */
+export const programNames: string[] = namesOf(programs);
+export const sections = Object.keys(variables) as Section[];
+
+/**
+ * Checks one section of an environment. An empty variable counts as not set: `.env` files and CI systems write `NAME=` for
+ * "none".
+ * @throws ConfigError with every wrong variable's name and what it takes, in one line.
+ */
 export function parse<S extends Section>(section: S, env: Env): Values<S> {
   const values: Record<string, unknown> = {};
   const wrong: string[] = [];
@@ -163,7 +47,7 @@ export function parse<S extends Section>(section: S, env: Env): Values<S> {
     const given = env[name] === "" ? undefined : env[name];
     const parsed = schema.safeParse(given);
     if (parsed.success) values[name] = parsed.data;
-    else wrong.push(given === undefined ? `${name} is not set` : `${name} is not valid`);
+    else wrong.push(`${name} is not ${given === undefined ? "set" : "valid"}: it takes ${takes(schema)}`);
   }
   if (wrong.length > 0)
     throw new ConfigError(
@@ -323,7 +207,7 @@ function toModel(values: Values<"model">, timeScale: number): Model {
 
 /** The model's name alone, for /health, where no server address is needed. */
 export function modelName(): string {
-  return environment(process.env).VLLM_MODEL || variables.model.VLLM_MODEL.parse(undefined);
+  return environment(process.env).VLLM_MODEL || settings.model.VLLM_MODEL.parse(undefined);
 }
 
 export interface Bucket {

@@ -1,4 +1,5 @@
 /** Every function of limits.ts, with the links that it asks for there and no others. */
+import { settings, takes } from "../core/setting.ts";
 import * as Access from "./access.ts";
 import * as Concurrency from "./concurrency.ts";
 import { type FunctionName, type FunctionSpec, functions as specs } from "./limits.ts";
@@ -21,7 +22,10 @@ const onSchedule = new Set(Object.values<ScheduleSpec>(schedules).map((schedule)
 
 const behindRoutes = new Set<string>([...routes.map((route) => route.function), defaultFunction]);
 
-/** Settings that are no secret, as the deploying environment has them. */
+/**
+ * Settings that are no secret, as the deploying environment has them.
+ * @throws for a value that the functions would refuse: a deployment must not bring it to them.
+ */
 function environment(spec: FunctionSpec): Record<string, string> {
   const names = ["app", ...spec.links].flatMap((group) =>
     group in plain ? plain[group as keyof typeof plain] : [],
@@ -30,8 +34,15 @@ function environment(spec: FunctionSpec): Record<string, string> {
     OCRLTY_STAGE: $app.stage,
     // Stack traces in the log name our files.
     NODE_OPTIONS: "--enable-source-maps",
-    ...Object.fromEntries(names.flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : []))),
+    ...Object.fromEntries(names.flatMap((name) => (process.env[name] ? [[name, checked(name)]] : []))),
   };
+}
+
+function checked(name: string): string {
+  const value = process.env[name] ?? "";
+  const schema = Object.assign({}, ...Object.values(settings))[name];
+  if (!schema?.safeParse(value).success) throw new Error(`${name} is not valid: it takes ${takes(schema)}`);
+  return value;
 }
 
 /** What a function may do in AWS. Everything else that it uses is reached over HTTP. */

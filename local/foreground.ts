@@ -3,7 +3,7 @@
  * calls. Exit status: 130 after Ctrl-C, 0 after SIGTERM, 2 when it does not start.
  */
 
-import { ConfigError } from "#core/config";
+import * as Config from "#core/config";
 import { AppError } from "#core/error";
 import { BundleError } from "#local/bundle";
 import { PortError } from "#local/gateway/server";
@@ -11,8 +11,6 @@ import { HomeError, loadEnv } from "#local/home";
 import { HeldError } from "#local/lock";
 import { type Loop, start } from "#local/loop";
 import * as Watch from "#local/watch";
-
-const defaultPort = 8080;
 
 const signals: Partial<Record<NodeJS.Signals, number>> = {
   SIGINT: 130,
@@ -35,7 +33,7 @@ export async function run(): Promise<void> {
     });
   }
   try {
-    const port = portOf(process.env.PORT);
+    const { PORT: port } = Config.parse("ports", process.env);
     loop = await start({
       home: process.env.OCRLTY_HOME || ".ocrlty",
       port,
@@ -69,15 +67,7 @@ function announce(loop: Loop): void {
 
 /** Mistakes that the person at the terminal can mend; anything else is ours and keeps its stack trace. */
 function isExpected(error: unknown): error is Error {
-  return [PortError, HeldError, HomeError, ConfigError, AppError, BundleError].some(
+  return [PortError, HeldError, HomeError, Config.ConfigError, AppError, BundleError].some(
     (type) => error instanceof type,
   );
-}
-
-function portOf(text: string | undefined): number {
-  if (!text) return defaultPort;
-  const port = Number(text);
-  if (!Number.isInteger(port) || port < 0 || port > 65_535)
-    throw new PortError("PORT is not a port number (0 to 65535)");
-  return port;
 }

@@ -188,7 +188,7 @@ describe("a loop", () => {
       run({ home, env: { ...env, API_KEY_PEPPER: "another pepper of 16 and more" } }),
     ).rejects.toThrow("API_KEY_PEPPER is not the one");
     await expect(run({ home, env: { ...env, LOG_FORMAT: "xml" } })).rejects.toThrow(
-      "LOG_FORMAT is not valid",
+      "LOG_FORMAT is not valid: it takes json or text",
     );
     await run({ home });
   });
@@ -323,7 +323,9 @@ test("queues and the clock call the functions that exist; messages that were sen
   );
   await expect(
     run({ home: folder(), app: work, env: { ...env, WORK_MAX_CONCURRENCY: "1" } }),
-  ).rejects.toThrow("WORK_MAX_CONCURRENCY is not valid");
+  ).rejects.toThrow(
+    "WORK_MAX_CONCURRENCY is not valid: it takes a whole number from 2 to 1,000, in digits alone",
+  );
 });
 
 test("the test helper ends its loop and removes its folder", async () => {

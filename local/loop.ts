@@ -247,8 +247,9 @@ function check(env: Env): void {
     ...(usesOwnBucket(env) ? {} : standInBucket),
     ...(env.DATABASE_URL ? {} : { DATABASE_URL: "file:" }),
   };
-  for (const section of ["app", "auth", "model", "bucket", "database", "batch", "webhook", "usage"] as const)
-    Config.parse(section, { ...env, ...standIns });
+  // The queues' addresses are the loop's own to know, the ports are told it by who starts it.
+  const mine = Config.sections.filter((name) => name !== "queues" && name !== "ports");
+  for (const section of mine) Config.parse(section, { ...env, ...standIns });
 }
 
 function usesOwnBucket(env: Env): boolean {

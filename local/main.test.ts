@@ -151,8 +151,8 @@ describe("a start that cannot be", () => {
   });
 
   test.each([
-    [{ PORT: "eighty" }, /PORT is not a port number/],
-    [{ API_KEY_PEPPER: "short" }, /API_KEY_PEPPER is not valid/],
+    [{ PORT: "eighty" }, /PORT is not valid: it takes a port number \(0: any free one\) from 0 to 65,535/],
+    [{ DATABASE_URL: "postgres://user:secret@db/x" }, /DATABASE_URL is not valid: it takes .*libsql:/],
   ])("because of %j names the variable and ends with 2", async (env, message) => {
     const program = run(env);
     expect(await program.ended()).toBe(2);

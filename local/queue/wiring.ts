@@ -2,8 +2,8 @@
  * Which functions are called by queues and by the clock, and with how many processes: the tables of
  * infra/queues.ts, as far as their functions exist, with the settings that change them.
  */
-import * as z from "zod";
 import { ConfigError } from "#core/config";
+import { concurrency, takes } from "#core/setting";
 import { type QueueSpec, type ScheduleSpec, type Subscription, urlVariable } from "#infra/queues";
 import type { Env } from "#local/home";
 import type { Lambda } from "#local/lambda/pool";
@@ -26,9 +26,6 @@ export interface Wiring {
   /** Name of the function → most processes at a time: a pool of its own, apart from the HTTP functions. */
   readonly pools: Readonly<Record<string, number>>;
 }
-
-/** What AWS allows for a mapping. */
-const concurrency = z.coerce.number().int().min(2).max(1_000);
 
 /** Leaves out what belongs to functions that do not exist. Throws ConfigError for a setting that is out of range. */
 export function plan(
@@ -64,7 +61,8 @@ function maxConcurrency(
   const given = setting === undefined ? undefined : env[setting];
   if (setting === undefined || !given) return standard;
   const parsed = concurrency.safeParse(given);
-  if (!parsed.success) throw new ConfigError([setting], `${setting} is not valid`);
+  if (!parsed.success)
+    throw new ConfigError([setting], `${setting} is not valid: it takes ${takes(concurrency)}`);
   return parsed.data;
 }
 

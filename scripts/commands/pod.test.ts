@@ -281,7 +281,7 @@ describe("which pod, and with which key", () => {
         env.RUNPOD_API_URL = "http://example.com/v2";
       },
       ["stop"],
-      /^error: RUNPOD_API_URL is not valid\n$/,
+      /^error: RUNPOD_API_URL is not valid: it takes an address that begins with https:.*\n$/,
     ],
   ])("%s is refused in one line, with status 2", async (_what, change, args, line) => {
     change(env);

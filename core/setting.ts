@@ -1,0 +1,291 @@
+import { isIP } from "node:net";
+import * as z from "zod";
+import { secrets } from "#infra/settings";
+
+/*
+ * Every setting, what it takes, and how that is said to somebody who set something else. A kind is a schema and its words:
+ * whoever adds a setting takes a kind, and its refusal is a sentence. No value is ever told: it may be a secret, or stand in
+ * the wrong place.
+ */
+
+const words = new WeakMap<object, string>();
+
+/** A schema with what it takes, as the end of "it takes …". */
+function kind<T extends z.ZodType>(takes: string, schema: T): T {
+  words.set(schema, takes);
+  return schema;
+}
+
+/** What a setting takes. The words are those of its kind, whatever was put around it (a default, for one). */
+export function takes(schema: z.ZodType): string {
+  const found = words.get(schema);
+  if (found !== undefined) return found;
+  const { innerType, in: input } = schema.def as { innerType?: z.ZodType; in?: z.ZodType };
+  const inner = innerType ?? input;
+  return inner === undefined ? "something else" : takes(inner);
+}
+
+const number = (value: number) => value.toLocaleString("en");
+const oneOf = (names: readonly string[]) => `${names.slice(0, -1).join(", ")} or ${names.at(-1)}`;
+/** As people and programs write them: no 0x10, no 1e3, no blanks. */
+const digits = /^[+-]?\d+(\.\d+)?$/;
+const numeric = <T extends z.ZodType<number, number>>(schema: T) =>
+  z.string().regex(digits).transform(Number).pipe(schema);
+
+/** Line ends and the like come along from files, and end in a header that cannot be sent. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for.
+const control = /[\u0000-\u001f\u007f]/;
+const isText = (value: string) => value !== "" && value.trim() === value && !control.test(value);
+const text = (what: string) =>
+  kind(`${what}, without line ends and blanks around it`, z.string().refine(isText));
+/** A token or key, which travels in a header. */
+const secret = (what: string) =>
+  kind(
+    `${what} alone: visible ASCII characters, without blanks, quotes around it or a word such as Bearer before it`,
+    z
+      .string()
+      .regex(/^[\x21-\x7e]+$/)
+      .refine((value) => !/^(["']).*\1$/.test(value)),
+  );
+const flag = kind(
+  "1, true, 0 or false",
+  z
+    .string()
+    .toLowerCase()
+    .pipe(z.enum(["0", "1", "true", "false"]))
+    .transform((value) => value === "1" || value === "true"),
+);
+const whole = (min: number, max: number, what = "a whole number") =>
+  kind(`${what} from ${number(min)} to ${number(max)}, in digits alone`, numeric(z.int().min(min).max(max)));
+const port = whole(0, 65_535, "a port number (0: any free one)");
+const seconds = (max: number) =>
+  kind(
+    `seconds, above 0 and at most ${number(max)}, as a number without a unit`,
+    numeric(z.number().gt(0).max(max)),
+  );
+/** A limit, or `none`. */
+const mostly = (usual: number) =>
+  kind(
+    "none, or a whole number from 1 in digits alone",
+    z.union([z.literal("none").transform(() => null), numeric(z.int().min(1).max(1e15))]),
+  ).default(usual);
+const choice = <const T extends readonly [string, ...string[]]>(names: T, inUpperCase = false) =>
+  kind(
+    oneOf(names),
+    z
+      .string()
+      .transform((value) => (inUpperCase ? value.toUpperCase() : value))
+      .pipe(z.enum(names)),
+  );
+
+const split = (value: string) =>
+  value
+    .split(",")
+    .map((part) => part.trim())
+    .filter((part) => part !== "");
+const list = (of: string, isOne: (part: string) => boolean) =>
+  kind(
+    `${of}; several are separated by commas`,
+    z
+      .string()
+      .transform(split)
+      .refine((parts) => parts.every(isOne)),
+  );
+
+/** The address of a server: what is appended to it must be a path. */
+function isAddress(value: string): boolean {
+  const url = /^https?:\/\//i.test(value) && isText(value) ? URL.parse(value) : null;
+  return url !== null && url.username === "" && url.password === "" && url.search === "" && url.hash === "";
+}
+const address = (example: string, more: (value: string) => boolean = () => true) =>
+  kind(
+    `an address that begins with http:// or https://, such as ${example}, without user, password or query`,
+    z.string().refine((value) => isAddress(value) && more(value)),
+  );
+
+/** A key for machines that cost money travels over TLS, or stays on this machine (a test's own server). */
+function isPrivateEnough(value: string): boolean {
+  const { protocol, hostname } = new URL(value);
+  return protocol === "https:" || /^(127\.\d+\.\d+\.\d+|localhost|\[::1\])$/.test(hostname);
+}
+
+/** What @libsql/client opens; a path has no scheme, and of `C:\keys.db` the letter is none. */
+const schemes = ["libsql", "https", "http", "wss", "ws"];
+function isDatabase(value: string): boolean {
+  if (!isText(value)) return false;
+  const scheme = /^([a-z][a-z0-9+.-]+):/i.exec(value)?.[1]?.toLowerCase();
+  if (scheme === undefined || scheme === "file" || value === ":memory:") return true;
+  return schemes.includes(scheme) && /^[a-z]+:\/\/[^/]/i.test(value) && URL.canParse(value);
+}
+const database = kind(
+  "the address of a libSQL database: libsql://…, https://… or http://…, or on a laptop file:PATH; Postgres, MySQL and others cannot be used",
+  z.string().refine(isDatabase),
+);
+
+/** As `Origin` has it; middy's CORS takes a `*` within, too. */
+const isOrigin = (part: string) =>
+  part === "*" || part === "null" || /^[a-z][a-z0-9+.-]*:\/\/[^\s/?#@]+$/i.test(part);
+
+/** An address is no name: it would never match (core/run/hosts.ts). */
+const isHost = (part: string) => /^[a-z0-9*]([a-z0-9*.-]*[a-z0-9*])?$/i.test(part) && isIP(part) === 0;
+
+/** As the Standard Webhooks scheme has it: 24 to 64 bytes in base64. */
+const webhookSecret = /^whsec_[A-Za-z0-9+/]{32,86}={0,2}$/;
+
+/** Whose end can be told: every secret of a stage, and what it is deployed with. */
+export const dated: readonly string[] = [...Object.keys(secrets), "CLOUDFLARE_API_TOKEN"];
+const day = z.union([z.iso.date(), z.iso.datetime({ offset: true })]);
+/** Names of secrets with the day on which each ends (00:00 UTC), or the minute. */
+const ends = kind(
+  `NAME=DATE, such as S3_SECRET_ACCESS_KEY=2027-06-30, several separated by commas; the names are ${oneOf(dated)}`,
+  z.string().transform((value, context) => {
+    const found = new Map<string, Date>();
+    for (const part of split(value)) {
+      const [name = "", when = ""] = part.split("=").map((each) => each.trim());
+      const end = day.safeParse(when);
+      if (end.success && dated.includes(name)) found.set(name, new Date(end.data));
+      else context.addIssue({ code: "custom" });
+    }
+    return found;
+  }),
+);
+
+/** By section: what is read together. */
+export const settings = {
+  app: {
+    OCRLTY_STAGE: kind(
+      "the stage's name: letters, digits, - and _",
+      z.string().regex(/^[A-Za-z0-9_-]+$/),
+    ).default("local"),
+    OCRLTY_TIME_SCALE: kind("a number above 0 and at most 1", numeric(z.number().gt(0).max(1))).default(1),
+    DEBUG_MODE: flag.optional(),
+    CORS_ALLOW_ORIGINS: list(
+      "* or origins such as https://app.example, without a path or a slash at the end",
+      isOrigin,
+    ).default([]),
+    LOG_LEVEL: choice(["DEBUG", "INFO", "WARN", "ERROR", "SILENT"], true).default("INFO"),
+    LOG_FORMAT: choice(["json", "text"]).default("json"),
+  },
+  auth: {
+    AUTH_ENABLED: flag.default(true),
+    // Whatever it is made of: changing it would end all keys.
+    API_KEY_PEPPER: kind("a secret of at least 16 characters", z.string().min(16)).optional(),
+  },
+  model: {
+    VLLM_BASE_URL: address("http://127.0.0.1:8001/v1"),
+    VLLM_API_KEY: secret("the server's key").optional(),
+    VLLM_MODEL: text("the model's name as the server lists it").default("Qwen/Qwen3-VL-8B-Instruct"),
+    VLLM_MAX_MODEL_LEN: whole(1024, 1_000_000).optional(),
+    VLLM_MAX_TOKENS: whole(16, 100_000).optional(),
+    VLLM_MAX_IMAGES: whole(1, 64).default(4),
+    VLLM_CONNECT_TIMEOUT_S: seconds(60).default(5),
+    VLLM_READ_TIMEOUT_S: seconds(600).default(90),
+  },
+  bucket: {
+    S3_BUCKET: kind(
+      "the bucket's name alone, without s3:// or a path",
+      z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,254}$/),
+    ),
+    S3_ENDPOINT_URL: address("https://ACCOUNT.r2.cloudflarestorage.com").optional(),
+    S3_REGION: kind(
+      "a region's name, such as auto or us-east-1",
+      z.string().regex(/^[A-Za-z0-9-]+$/),
+    ).default("auto"),
+    S3_PREFIX: text("what is put in front of every key")
+      .transform((value) => value.replace(/^\/+|\/+$/g, ""))
+      .default(""),
+    S3_ALLOW_OVERWRITE: flag.default(false),
+    S3_PRESIGN_TTL_S: whole(1, 604_800, "seconds as a whole number").default(900),
+    S3_FORCE_PATH_STYLE: flag.default(false),
+    S3_ACCESS_KEY_ID: secret("the access key's id"),
+    S3_SECRET_ACCESS_KEY: secret("the access key's secret"),
+  },
+  database: {
+    DATABASE_URL: database,
+    DATABASE_AUTH_TOKEN: secret("the database's token").optional(),
+  },
+  queues: {
+    PLAN_QUEUE_URL: text("a queue's address"),
+    ITEM_QUEUE_URL: text("a queue's address"),
+    SINGLE_QUEUE_URL: text("a queue's address"),
+    LATER_QUEUE_URL: text("a queue's address"),
+    URGENT_QUEUE_URL: text("a queue's address"),
+  },
+  batch: {
+    IMAGE_URL_HOSTS: list(
+      "names of hosts without https://, port or path, such as *.example.com, or * for any public host",
+      isHost,
+    ).optional(),
+  },
+  webhook: {
+    WEBHOOK_SECRET: kind(
+      "whsec_ and 24 to 64 bytes in base64, or two of these, separated by a comma, while one is replaced",
+      z
+        .string()
+        .transform(split)
+        .refine((parts) => parts.length <= 2 && parts.every((part) => webhookSecret.test(part))),
+    ).default([]),
+    WEBHOOK_ALLOW_PRIVATE: flag.default(false),
+  },
+  pod: {
+    RUNPOD_API_KEY: secret("RunPod's key").optional(),
+    POD_ID: kind(
+      "a pod's id: up to 64 letters, digits, - and _",
+      z.string().regex(/^[A-Za-z0-9_-]{1,64}$/),
+    ).optional(),
+    RUNPOD_API_URL: kind(
+      "an address that begins with https://, or with http:// on this machine",
+      z.string().refine((value) => isAddress(value) && isPrivateEnough(value)),
+    ).default("https://api.runpod.io/v2"),
+  },
+  newKey: {
+    DEFAULT_REQUESTS_PER_MINUTE: mostly(60),
+    DEFAULT_ITEMS_PER_DAY: mostly(5_000),
+    DEFAULT_MAX_RUN_ITEMS: mostly(10_000),
+    DEFAULT_MAX_IN_FLIGHT: mostly(8),
+    DEFAULT_MAX_STORED_BYTES: mostly(20_000_000_000),
+  },
+  retention: {
+    RETENTION_DAYS: whole(1, 36_500, "days as a whole number").optional(),
+  },
+  usage: {
+    GPU_COST_PER_HOUR: kind(
+      "an amount from 0 to 1,000, with a point and without a currency, such as 0.79",
+      numeric(z.number().min(0).max(1_000)),
+    ).optional(),
+  },
+  expiry: {
+    CREDENTIALS_EXPIRE: ends.optional(),
+  },
+} as const;
+
+/** Most calls at a time that a queue makes: what AWS allows for a mapping. */
+export const concurrency = whole(2, 1_000);
+
+/** Settings of the local loop: no function ever has them. */
+export const programs = {
+  ports: {
+    PORT: port.default(8080),
+    BUCKET_PORT: port.optional(),
+  },
+  loop: {
+    OCRLTY_HOME: text("a folder").default(".ocrlty"),
+    DATA_ROOT: text("a folder").optional(),
+    AWS_ENDPOINT_URL_SQS: address("http://127.0.0.1:9324").optional(),
+    ITEM_MAX_CONCURRENCY: concurrency.optional(),
+    SINGLE_MAX_CONCURRENCY: concurrency.optional(),
+  },
+} as const;
+
+/** What is read elsewhere: by commands, by `sst deploy` and by the loop in the place of others (core/config.ts, withAliases). */
+export const others: readonly string[] = [
+  ...[
+    "OCRLTY_URL",
+    "OCRLTY_API_KEY",
+    "OCRLTY_PROFILE",
+    "OCRLTY_PROGRAM",
+    "OCRLTY_LAUNCHER_PID",
+    "AUTH_DB_PATH",
+  ],
+  ...["RESERVED_CONCURRENCY", "R2_JURISDICTION", "ALARM_EMAIL", "OCRLTY_DOMAIN", "OCRLTY_SMOKE_KEY"],
+];
