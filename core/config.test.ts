@@ -11,6 +11,7 @@ describe("configuration", () => {
     const ofPrograms = [
       "PORT",
       "BUCKET_PORT",
+      "LOG_FORMAT",
       "OCRLTY_HOME",
       "DATA_ROOT",
       "AWS_ENDPOINT_URL_SQS",

@@ -1,7 +1,7 @@
 import { Resource } from "sst/resource";
 import type * as z from "zod";
 import type { KeyLimits } from "#core/key/limits";
-import { dated, programs, settings, takes } from "#core/setting";
+import { dated, settings, takes } from "#core/setting";
 import manifest from "../package.json" with { type: "json" };
 
 /**
@@ -20,20 +20,16 @@ export class ConfigError extends Error {
   }
 }
 
-const variables = { ...settings, ...programs };
-
-type Section = keyof typeof variables;
+type Section = keyof typeof settings;
 type Values<S extends Section> = {
-  [K in keyof (typeof variables)[S]]: z.output<(typeof variables)[S][K] & z.ZodType>;
+  [K in keyof (typeof settings)[S]]: z.output<(typeof settings)[S][K] & z.ZodType>;
 };
 
 const namesOf = (sections: Record<string, object>) => Object.values(sections).flatMap(Object.keys);
 
 /** Every variable of the product, for `.env.example`'s test and for the local loop to pass on. */
 export const names: string[] = namesOf(settings);
-/** Those of the local loop. */
-export const programNames: string[] = namesOf(programs);
-export const sections = Object.keys(variables) as Section[];
+export const sections = Object.keys(settings) as Section[];
 
 /**
  * Checks one section of an environment. An empty variable counts as not set: `.env` files and CI systems write `NAME=` for
@@ -41,9 +37,17 @@ export const sections = Object.keys(variables) as Section[];
  * @throws ConfigError with every wrong variable's name and what it takes, in one line.
  */
 export function parse<S extends Section>(section: S, env: Env): Values<S> {
+  return check<(typeof settings)[S]>(settings[section], env);
+}
+
+/** The same for settings of somebody else's table (local/settings.ts). @throws ConfigError. */
+export function check<T extends object>(
+  schemas: T,
+  env: Env,
+): { [K in keyof T]: z.output<T[K] & z.ZodType> } {
   const values: Record<string, unknown> = {};
   const wrong: string[] = [];
-  for (const [name, schema] of Object.entries<z.ZodType>(variables[section])) {
+  for (const [name, schema] of Object.entries(schemas) as [string, z.ZodType][]) {
     const given = env[name] === "" ? undefined : env[name];
     const parsed = schema.safeParse(given);
     if (parsed.success) values[name] = parsed.data;
@@ -54,7 +58,7 @@ export function parse<S extends Section>(section: S, env: Env): Values<S> {
       wrong.map((line) => line.split(" ")[0] ?? ""),
       wrong.join("; "),
     );
-  return values as Values<S>;
+  return values as { [K in keyof T]: z.output<T[K] & z.ZodType> };
 }
 
 /**
@@ -136,7 +140,6 @@ export interface App {
   debugMode: boolean;
   corsAllowOrigins: string[];
   logLevel: "DEBUG" | "INFO" | "WARN" | "ERROR" | "SILENT";
-  logFormat: "json" | "text";
 }
 
 /** Stage, version and switches. Unless set, DEBUG_MODE is off on a deployed stage and on locally. */
@@ -154,7 +157,6 @@ export function app(): App {
     debugMode: values.DEBUG_MODE ?? !deployed,
     corsAllowOrigins: values.CORS_ALLOW_ORIGINS,
     logLevel: values.LOG_LEVEL,
-    logFormat: values.LOG_FORMAT,
   };
 }
 

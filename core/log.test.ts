@@ -3,23 +3,32 @@ import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { expect, test } from "vitest";
+import * as Config from "#core/config";
+import * as Log from "#core/log";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
 /** What a process of its own prints: the logger is one for a process, and takes its settings once. */
-async function line(format: "json" | "text"): Promise<string> {
+async function line(): Promise<string> {
   const script = `import * as Log from "#core/log";
     Log.create({ a: null }).info("tried", { b: null, c: undefined, d: 0, e: false, f: "" });`;
   const { stdout } = await promisify(execFile)(process.execPath, ["--input-type=module", "--eval", script], {
     cwd: root,
-    env: { ...process.env, LOG_FORMAT: format, LOG_LEVEL: "INFO" },
+    env: { ...process.env, LOG_LEVEL: "INFO" },
   });
   return stdout;
 }
 
-test("a field that is null stands in a line of either form, and one that is undefined in none", async () => {
-  const { time, ...fields } = JSON.parse(await line("json"));
+test("a field that is null stands in the line, and one that is undefined does not", async () => {
+  const { time, ...fields } = JSON.parse(await line());
   expect(fields).toEqual({ level: "INFO", event: "tried", a: null, b: null, d: 0, e: false, f: "" });
   expect(Date.parse(time)).not.toBeNaN();
-  expect(await line("text")).toMatch(/ INFO {2}tried a=null b=null d=0 e=false f=\n$/);
+});
+
+test("a setting that is missing is named as the cause", () => {
+  const cause = new Config.ConfigError(["VLLM_BASE_URL", "VLLM_MODEL"], "not told");
+  expect(Log.describe(new Error("nor this", { cause })).error_chain).toEqual([
+    "Error",
+    "ConfigError:VLLM_BASE_URL:VLLM_MODEL",
+  ]);
 });

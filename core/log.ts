@@ -21,7 +21,7 @@ export interface Log {
   child(fields: Fields): Log;
 }
 
-/** Powertools drops empty texts and nulls; a null says that there is none, and stands in text lines too. */
+/** Powertools drops empty texts and nulls; a null says that there is none, and stays. */
 class Item extends LogItem {
   override removeEmptyKeys(attributes: LogAttributes): LogAttributes {
     return Object.fromEntries(Object.entries(attributes).filter(([, value]) => value !== undefined));
@@ -50,16 +50,6 @@ function logger(): Logger {
   return root;
 }
 
-/** `LOG_FORMAT=text`: time, level, event, then key=value, for people who read along. */
-function writeText(level: string, event: string, fields: Fields): void {
-  const pairs = Object.entries(fields)
-    .filter(([, value]) => value !== undefined)
-    .map(([name, value]) => `${name}=${typeof value === "string" ? value : JSON.stringify(value)}`);
-  process.stdout.write(`${[new Date().toISOString(), level.padEnd(5), event, ...pairs].join(" ")}\n`);
-}
-
-const severity = { DEBUG: 0, INFO: 1, WARN: 2, ERROR: 3, SILENT: 4 } as const;
-
 /**
  * A log with fields of its own. Powertools' logger is shared by the instance and gets its keys with every line,
  * never by `appendKeys`: appended keys outlive an invocation (STYLE.md, traps).
@@ -67,11 +57,6 @@ const severity = { DEBUG: 0, INFO: 1, WARN: 2, ERROR: 3, SILENT: 4 } as const;
 export function create(fields: Fields = {}): Log {
   const write = (level: "INFO" | "WARN" | "ERROR", event: string, more: Fields = {}) => {
     const all = { ...fields, ...more };
-    const { logFormat, logLevel } = Config.app();
-    if (logFormat === "text") {
-      if (severity[level] >= severity[logLevel]) writeText(level, event, all);
-      return;
-    }
     const method = level === "INFO" ? "info" : level === "WARN" ? "warn" : "error";
     logger()[method](event, all as LogAttributes);
   };
@@ -89,7 +74,12 @@ export function describe(thrown: unknown): Fields {
   let stack: string[] = [];
   let at: unknown = thrown;
   for (let depth = 0; depth < 5 && at instanceof Error; depth += 1) {
-    const code = "code" in at && typeof at.code === "string" ? `:${at.code}` : "";
+    // Names of settings are no secret; what they hold is.
+    const { variables = [] } = at instanceof Config.ConfigError ? at : {};
+    const code =
+      "code" in at && typeof at.code === "string"
+        ? `:${at.code}`
+        : variables.map((name) => `:${name}`).join("");
     names.push(`${at.name}${code}`);
     const frames = (at.stack ?? "").split("\n").filter((line) => /^\s+at /.test(line));
     // The innermost cause that knows where it was.

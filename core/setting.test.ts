@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import * as Config from "#core/config";
-import { programs, settings, takes } from "#core/setting";
+import { settings, takes } from "#core/setting";
+import { programs } from "#local/settings";
 
 /** A laptop's and a deployment's: what is good, so that one bad value at a time is refused. */
 const good: Record<string, string> = {
@@ -75,7 +76,7 @@ function kindOf(name: string): keyof typeof bad {
 
 const every = Object.entries({ ...settings, ...programs }).flatMap(([section, entries]) =>
   Object.entries(entries).map(([name, schema]) => ({
-    section: section as keyof typeof settings,
+    section: section as keyof typeof settings | keyof typeof programs,
     name,
     schema,
   })),
@@ -88,7 +89,7 @@ describe("a setting that is refused", () => {
       for (const value of bad[kindOf(name)]) {
         let message = "";
         try {
-          Config.parse(section, { ...good, [name]: value });
+          Config.check({ ...settings, ...programs }[section], { ...good, [name]: value });
         } catch (thrown) {
           expect(thrown).toBeInstanceOf(Config.ConfigError);
           expect((thrown as Config.ConfigError).variables).toEqual([name]);

@@ -36,12 +36,13 @@ const numeric = <T extends z.ZodType<number, number>>(schema: T) =>
 // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for.
 const control = /[\u0000-\u001f\u007f]/;
 const isText = (value: string) => value !== "" && value.trim() === value && !control.test(value);
-const text = (what: string) =>
-  kind(`${what}, without line ends and blanks around it`, z.string().refine(isText));
+export const text = (what: string) =>
+  kind(`${what}, without blanks or line ends around it`, z.string().refine(isText));
+const queue = text("a queue's address");
 /** A token or key, which travels in a header. */
 const secret = (what: string) =>
   kind(
-    `${what} alone: visible ASCII characters, without blanks, quotes around it or a word such as Bearer before it`,
+    `${what} alone: visible ASCII, no blanks, no quotes, no Bearer`,
     z
       .string()
       .regex(/^[\x21-\x7e]+$/)
@@ -55,9 +56,8 @@ const flag = kind(
     .pipe(z.enum(["0", "1", "true", "false"]))
     .transform((value) => value === "1" || value === "true"),
 );
-const whole = (min: number, max: number, what = "a whole number") =>
+export const whole = (min: number, max: number, what = "a whole number") =>
   kind(`${what} from ${number(min)} to ${number(max)}, in digits alone`, numeric(z.int().min(min).max(max)));
-const port = whole(0, 65_535, "a port number (0: any free one)");
 const seconds = (max: number) =>
   kind(
     `seconds, above 0 and at most ${number(max)}, as a number without a unit`,
@@ -69,7 +69,7 @@ const mostly = (usual: number) =>
     "none, or a whole number from 1 in digits alone",
     z.union([z.literal("none").transform(() => null), numeric(z.int().min(1).max(1e15))]),
   ).default(usual);
-const choice = <const T extends readonly [string, ...string[]]>(names: T, inUpperCase = false) =>
+export const choice = <const T extends readonly [string, ...string[]]>(names: T, inUpperCase = false) =>
   kind(
     oneOf(names),
     z
@@ -97,7 +97,7 @@ function isAddress(value: string): boolean {
   const url = /^https?:\/\//i.test(value) && isText(value) ? URL.parse(value) : null;
   return url !== null && url.username === "" && url.password === "" && url.search === "" && url.hash === "";
 }
-const address = (example: string, more: (value: string) => boolean = () => true) =>
+export const address = (example: string, more: (value: string) => boolean = () => true) =>
   kind(
     `an address that begins with http:// or https://, such as ${example}, without user, password or query`,
     z.string().refine((value) => isAddress(value) && more(value)),
@@ -164,7 +164,6 @@ export const settings = {
       isOrigin,
     ).default([]),
     LOG_LEVEL: choice(["DEBUG", "INFO", "WARN", "ERROR", "SILENT"], true).default("INFO"),
-    LOG_FORMAT: choice(["json", "text"]).default("json"),
   },
   auth: {
     AUTH_ENABLED: flag.default(true),
@@ -205,11 +204,11 @@ export const settings = {
     DATABASE_AUTH_TOKEN: secret("the database's token").optional(),
   },
   queues: {
-    PLAN_QUEUE_URL: text("a queue's address"),
-    ITEM_QUEUE_URL: text("a queue's address"),
-    SINGLE_QUEUE_URL: text("a queue's address"),
-    LATER_QUEUE_URL: text("a queue's address"),
-    URGENT_QUEUE_URL: text("a queue's address"),
+    PLAN_QUEUE_URL: queue,
+    ITEM_QUEUE_URL: queue,
+    SINGLE_QUEUE_URL: queue,
+    LATER_QUEUE_URL: queue,
+    URGENT_QUEUE_URL: queue,
   },
   batch: {
     IMAGE_URL_HOSTS: list(
@@ -261,31 +260,3 @@ export const settings = {
 
 /** Most calls at a time that a queue makes: what AWS allows for a mapping. */
 export const concurrency = whole(2, 1_000);
-
-/** Settings of the local loop: no function ever has them. */
-export const programs = {
-  ports: {
-    PORT: port.default(8080),
-    BUCKET_PORT: port.optional(),
-  },
-  loop: {
-    OCRLTY_HOME: text("a folder").default(".ocrlty"),
-    DATA_ROOT: text("a folder").optional(),
-    AWS_ENDPOINT_URL_SQS: address("http://127.0.0.1:9324").optional(),
-    ITEM_MAX_CONCURRENCY: concurrency.optional(),
-    SINGLE_MAX_CONCURRENCY: concurrency.optional(),
-  },
-} as const;
-
-/** What is read elsewhere: by commands, by `sst deploy` and by the loop in the place of others (core/config.ts, withAliases). */
-export const others: readonly string[] = [
-  ...[
-    "OCRLTY_URL",
-    "OCRLTY_API_KEY",
-    "OCRLTY_PROFILE",
-    "OCRLTY_PROGRAM",
-    "OCRLTY_LAUNCHER_PID",
-    "AUTH_DB_PATH",
-  ],
-  ...["RESERVED_CONCURRENCY", "R2_JURISDICTION", "ALARM_EMAIL", "OCRLTY_DOMAIN", "OCRLTY_SMOKE_KEY"],
-];

@@ -192,7 +192,7 @@ export const functions = {
     // A webhook_url is refused where there is nothing to sign with.
     links: ["database", "bucket", "queues", "webhook"],
     sends: ["plan", "urgent"],
-    maxBundleKb: 810,
+    maxBundleKb: 800,
   },
   // Reads runs and their items; deletes up to 1,000 items' objects at once.
   runs: {
@@ -287,7 +287,7 @@ export const functions = {
     timeoutMs: queueFunctionTimeoutMs,
     links: ["database", "bucket", "queues", "webhook"],
     sends: ["later"],
-    maxBundleKb: 810,
+    maxBundleKb: 800,
   },
   // Short steps alone: fills a run's window, ends a canceled run's items, looks for the model server and sends on its way
   // what waited for it. Nothing of it needs the bucket.

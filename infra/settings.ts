@@ -56,7 +56,6 @@ export const localOnly = [
   "AUTH_ENABLED",
   "OCRLTY_TIME_SCALE",
   "WEBHOOK_ALLOW_PRIVATE",
-  "LOG_FORMAT",
   "S3_FORCE_PATH_STYLE",
 ] as const;
 

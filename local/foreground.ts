@@ -5,12 +5,17 @@
 
 import * as Config from "#core/config";
 import { AppError } from "#core/error";
+import * as Announcement from "#local/announcement";
 import { BundleError } from "#local/bundle";
 import { PortError } from "#local/gateway/server";
 import { HomeError, loadEnv } from "#local/home";
 import { HeldError } from "#local/lock";
 import { type Loop, start } from "#local/loop";
+import * as Settings from "#local/settings";
+import * as Terminal from "#local/terminal";
 import * as Watch from "#local/watch";
+
+const defaultBucketPort = 8081;
 
 const signals: Partial<Record<NodeJS.Signals, number>> = {
   SIGINT: 130,
@@ -32,37 +37,37 @@ export async function run(): Promise<void> {
       void loop.close().then(() => process.exit(status));
     });
   }
+  // Who reads along may stop, `npm start | head`: the loop goes on.
+  for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
   try {
-    const { PORT: port } = Config.parse("ports", process.env);
+    const { env } = process;
+    const { PORT: port, BUCKET_PORT: bucketPort } = Settings.ports(env);
+    const { LOG_LEVEL: level } = Config.parse("app", env);
+    const look = (stream: NodeJS.WriteStream) => ({ level, colours: Terminal.wantsColours(env, stream) });
+    const [out, err] = [look(process.stdout), look(process.stderr)];
+    const warn = (line: string) => console.error(Terminal.troubleLine(line, err));
     loop = await start({
-      home: process.env.OCRLTY_HOME || ".ocrlty",
+      home: env.OCRLTY_HOME || ".ocrlty",
       port,
-      env: process.env,
-      warn: (line) => console.error(line),
+      // Whoever takes any port has other loops on the usual ones.
+      bucketPort: {
+        port: bucketPort ?? (port === 0 ? 0 : defaultBucketPort),
+        mayMove: bucketPort === undefined,
+      },
+      env,
+      warn,
+      onAnswer: (seen) => {
+        const line = Terminal.requestLine(seen, out);
+        if (line !== undefined) console.log(line);
+      },
     });
-    if (process.argv.includes("--watch")) Watch.start(loop, (line) => console.error(line));
-    announce(loop);
+    if (process.argv.includes("--watch")) Watch.start(loop, warn);
+    for (const line of Announcement.lines(loop, env, process.platform)) console.log(line);
   } catch (error) {
     if (!isExpected(error)) throw error;
     console.error(`ocrlty: ${error.message}`);
     process.exit(2);
   }
-}
-
-/** The address comes last: programs wait for that line. */
-function announce(loop: Loop): void {
-  const { apiKey, apiKeyPath, home, logPath, url } = loop;
-  console.log(`data in ${home}, log in ${logPath}`);
-  if (apiKey === undefined)
-    console.log("the key local-admin is revoked: npm run keys -- create-key makes another");
-  else console.log(`key with role admin in ${apiKeyPath}`);
-  if (loop.modelPid() !== undefined)
-    console.log("VLLM_BASE_URL is not set: the stand-in model server local-ocr answers");
-  else console.log(`the model server is ${loop.env.VLLM_MODEL ?? "the default model"} at VLLM_BASE_URL`);
-  if (loop.env.AUTH_ENABLED === "0")
-    console.log("AUTH_ENABLED=0: every call runs as anonymous, without a key");
-  console.log(`the API's pages are at ${url}/docs`);
-  console.log(`OCRlty is ready at ${url}`);
 }
 
 /** Mistakes that the person at the terminal can mend; anything else is ours and keeps its stack trace. */

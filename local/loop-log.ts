@@ -1,6 +1,8 @@
 import type { Home } from "#local/home";
 import * as LogFile from "#local/lambda/log-file";
 import type { Invocation } from "#local/lambda/pool";
+import * as LogText from "#local/log-text";
+import { type Level, severity } from "#local/terminal";
 
 export interface Log {
   /** Where the lines go; undefined when a function takes them. */
@@ -19,26 +21,44 @@ export interface LogOptions {
   readonly warn?: (line: string) => void;
 }
 
+/** `LOG_LEVEL` and `LOG_FORMAT`. */
+export interface LogSettings {
+  readonly level: Level;
+  readonly format: "json" | "text";
+}
+
 /**
- * The functions' log: JSON lines in `log/ocrlty.log` of the folder. Lines that are no JSON (a stack trace of a
- * crash) are wrapped, so that the file can be read by a program. Warnings and errors are told to `warn` in short.
+ * The functions' log in `log/ocrlty.log` of the folder: JSON lines, or text (`LOG_FORMAT`). Functions write JSON in either
+ * case, as deployed ones do. Lines that are none (a stack trace of a crash) are wrapped, so that the file can be read by a
+ * program. Warnings and errors are told to `warn` in short.
  */
-export function open({ log = "file", warn = () => undefined }: LogOptions, home: Home): Log {
+export function open(
+  { log = "file", warn = () => undefined }: LogOptions,
+  home: Home,
+  { level: least, format }: LogSettings = { level: "INFO", format: "json" },
+): Log {
   const file = log === "file" ? LogFile.open(home.file("log")) : undefined;
-  const write = log === "file" ? (line: string) => file?.write(line) : log;
+  const write = (line: string, fields: Record<string, unknown> | undefined) => {
+    if (log !== "file") log(line);
+    else file?.write(format === "text" && fields !== undefined ? LogText.of(fields) : line);
+  };
+  const writeAll = (fields: Record<string, unknown>) => write(JSON.stringify(fields), fields);
   const event: Log["event"] = (level, name, fields = {}) => {
-    write(JSON.stringify({ time: new Date().toISOString(), level, event: name, ...fields }));
+    if (severity[level] < severity[least]) return;
+    writeAll({ time: new Date().toISOString(), level, event: name, ...fields });
     if (level !== "INFO") warn(short(level, name, fields));
   };
   return {
     path: file?.path,
     functionLine: (functionName, line) => {
-      const parsed = parse(line);
+      const parsed = LogText.parse(line);
       if (parsed === undefined) {
-        write(JSON.stringify({ time: new Date().toISOString(), function: functionName, text: line }));
+        // What no log of ours has written was printed by Node or a package, on its way down mostly.
+        if (least !== "SILENT")
+          writeAll({ time: new Date().toISOString(), function: functionName, text: line });
         return;
       }
-      write(line);
+      write(line, parsed);
       const { level, event: name } = parsed;
       if (level === "WARN" || level === "ERROR")
         warn(short(level, String(name), { function: functionName, ...parsed }));
@@ -58,20 +78,29 @@ export function open({ log = "file", warn = () => undefined }: LogOptions, home:
   };
 }
 
-function parse(line: string): Record<string, unknown> | undefined {
-  if (!line.startsWith("{")) return undefined;
-  try {
-    return JSON.parse(line);
-  } catch {
-    return undefined;
-  }
-}
+const shown = [
+  ...[
+    "function",
+    "route",
+    "status",
+    "code",
+    "reason",
+    "error_type",
+    "errorType",
+    "request_id",
+    "duration_ms",
+  ],
+  ...["error_chain", "stack"],
+];
 
-const shown = ["function", "route", "status", "code", "error_type", "errorType", "request_id", "duration_ms"];
-
+/** With the cause: the names of the errors, the outermost first, and the place of the innermost. */
 function short(level: string, event: string, fields: Record<string, unknown>): string {
-  const pairs = shown.flatMap((name) =>
-    fields[name] === undefined ? [] : [`${name}=${String(fields[name])}`],
-  );
+  const pairs = shown.flatMap((name) => {
+    const value = fields[name];
+    if (value === undefined || value === null) return [];
+    if (!Array.isArray(value)) return [`${name}=${String(value)}`];
+    if (name === "stack") return value.length > 0 ? [String(value[0])] : [];
+    return [`cause=${value.join(" < ")}`];
+  });
   return [level, event, ...pairs].join(" ");
 }

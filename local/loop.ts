@@ -8,13 +8,15 @@ import * as fs from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import * as Config from "#core/config";
-import * as Access from "#infra/access";
+import * as Rights from "#infra/access";
 import * as Limits from "#infra/limits";
 import * as Queues from "#infra/queues";
 import * as Routes from "#infra/routes";
+import * as Bucket from "#local/bucket";
 import { type Bundle, bundle } from "#local/bundle";
 import type * as FirstKey from "#local/first-key";
 import type { RouteTable } from "#local/gateway/routes";
+import type { Seen } from "#local/gateway/seen";
 import * as Gateway from "#local/gateway/server";
 import { databaseUrl, type Env, type Home, home as homeOf } from "#local/home";
 import * as Lambda from "#local/lambda/pool";
@@ -24,7 +26,8 @@ import { type Log, open as openLog } from "#local/loop-log";
 import * as ModelProcess from "#local/model-process";
 import type { Hook as QueueHook, QueueServer, QueueServerOptions, Role } from "#local/queue/server";
 import * as Wiring from "#local/queue/wiring";
-import * as S3 from "#local/s3/server";
+import type * as S3 from "#local/s3/server";
+import * as Settings from "#local/settings";
 import * as Sql from "#local/sql/server";
 
 /** What is run: the tables of infra/, or those of a test. */
@@ -40,6 +43,8 @@ export interface LoopOptions {
   readonly home: string;
   /** 0: any free port. */
   readonly port: number;
+  /** Of the loop's own bucket. Default: any free one; `mayMove`: where it is taken, any other will do. */
+  readonly bucketPort?: { readonly port: number; readonly mayMove: boolean };
   readonly host?: string;
   /** All timeouts, leases and visibilities are multiplied by it. Default: `OCRLTY_TIME_SCALE`, else 1. */
   readonly timeScale?: number;
@@ -51,6 +56,8 @@ export interface LoopOptions {
   readonly log?: "file" | ((line: string) => void);
   /** A short line for the terminal about something that went wrong. */
   readonly warn?: (line: string) => void;
+  /** Sees every request that was answered. */
+  readonly onAnswer?: (seen: Seen) => void;
   /** For tests: sees, delays or fails the functions' requests to the bucket, the database and the queues. */
   readonly onRequest?: {
     readonly s3?: S3.Hook;
@@ -73,6 +80,8 @@ export interface Loop {
   readonly logPath: string | undefined;
   /** All settings; a function finds in its environment those that it is linked to. */
   readonly env: Readonly<Record<string, string>>;
+  /** How other programs look into the loop's own bucket; undefined where it is one of the operator's. */
+  readonly bucket: Bucket.Access | undefined;
   readonly lambda: Lambda.Lambda;
   modelPid(): number | undefined;
   /** Bundles again and swaps code and routes; calls in flight finish on what they began with. Throws BundleError. */
@@ -83,11 +92,6 @@ export interface Loop {
 
 /** The functions' region, and what the stand-ins sign with. */
 const region = "us-east-1";
-const bucketName = "ocrlty";
-/** Under the prefix: where every key sees pictures. */
-const shared = "data/shared/";
-/** In the place of settings that are checked before the stand-in runs. */
-const standInBucket = { S3_BUCKET: bucketName, S3_ACCESS_KEY_ID: "-", S3_SECRET_ACCESS_KEY: "-" };
 /** No function's name: those are identifiers. */
 const httpPool = "(http)";
 
@@ -136,13 +140,14 @@ async function startParts(options: LoopOptions, parts: Parts): Promise<Loop> {
   const { env, warnings } = Config.withAliases(options.env ?? {});
   for (const warning of warnings) options.warn?.(warning);
   check(env);
-  const timeScale = options.timeScale ?? Config.parse("app", env).OCRLTY_TIME_SCALE;
+  const { OCRLTY_TIME_SCALE, LOG_LEVEL: level } = Config.parse("app", env);
+  const timeScale = options.timeScale ?? OCRLTY_TIME_SCALE;
   const home = homeOf({ ...env, OCRLTY_HOME: options.home });
   let app = options.app ?? product;
   const wiring = wiringOf(app, env);
 
   parts.lock = Lock.acquire(home.dir);
-  const log = openLog(options, home);
+  const log = openLog(options, home, { level, format: Settings.loop(env).LOG_FORMAT });
   parts.log = log;
   parts.reaper = Reaper.start();
   const resumes = await forgets(app, env, home);
@@ -156,6 +161,7 @@ async function startParts(options: LoopOptions, parts: Parts): Promise<Loop> {
     host: options.host ?? "127.0.0.1",
     port: options.port,
     timeoutMs: Limits.times(timeScale).gatewayTimeoutMs,
+    onAnswer: options.onAnswer,
   });
   parts.gateway = gateway;
 
@@ -177,9 +183,11 @@ async function startParts(options: LoopOptions, parts: Parts): Promise<Loop> {
       const { resume } = await import("#local/restart");
       log.event("INFO", "work_resumed", await resume(database.access, parts.queues, timeScale));
     }
-    const functionEnv = settings(env, home, timeScale, { ...model, ...bucket, ...database.env, ...queues });
+    const functionEnv = settings(env, home, timeScale, {
+      ...{ ...model, ...bucket?.settings, ...database.env, ...queues },
+    });
     // What the loop's own bucket promises, its tests show.
-    if (usesOwnBucket(env)) {
+    if (Bucket.isOwn(env)) {
       const said = await (await import("#local/bucket-proof")).complaint(functionEnv);
       if (said !== undefined) options.warn?.(said);
     }
@@ -221,6 +229,7 @@ async function startParts(options: LoopOptions, parts: Parts): Promise<Loop> {
       apiKeyPath: home.file("api-key"),
       logPath: log.path,
       env: functionEnv,
+      bucket: bucket?.access,
       lambda,
       modelPid: () => parts.model?.pid(),
       reload: async (next = app) => {
@@ -244,16 +253,12 @@ async function startParts(options: LoopOptions, parts: Parts): Promise<Loop> {
 function check(env: Env): void {
   const standIns = {
     ...(env.VLLM_BASE_URL ? {} : { VLLM_BASE_URL: "http://127.0.0.1/v1" }),
-    ...(usesOwnBucket(env) ? {} : standInBucket),
+    ...(Bucket.isOwn(env) ? {} : Bucket.standIn),
     ...(env.DATABASE_URL ? {} : { DATABASE_URL: "file:" }),
   };
-  // The queues' addresses are the loop's own to know, the ports are told it by who starts it.
-  const mine = Config.sections.filter((name) => name !== "queues" && name !== "ports");
+  // The queues' addresses are the loop's own to know.
+  const mine = Config.sections.filter((name) => name !== "queues");
   for (const section of mine) Config.parse(section, { ...env, ...standIns });
-}
-
-function usesOwnBucket(env: Env): boolean {
-  return Boolean(env.S3_ENDPOINT_URL || env.S3_BUCKET);
 }
 
 /** All of them, or the first error, but not before the last has ended: what still starts could not be ended. */
@@ -282,10 +287,10 @@ async function end(parts: Parts, graceMs: number): Promise<void> {
   parts.lock?.release();
 }
 
-type Settings = Readonly<Record<string, string>>;
+type Decided = Readonly<Record<string, string>>;
 
 /** The stand-in model server, unless there is a real one. */
-async function startModel(env: Env, log: Log, parts: Parts): Promise<Settings> {
+async function startModel(env: Env, log: Log, parts: Parts): Promise<Decided> {
   if (env.VLLM_BASE_URL) return {};
   parts.model = await ModelProcess.start({
     onLog: (line) => log.functionLine("model", line),
@@ -298,37 +303,16 @@ async function startModel(env: Env, log: Log, parts: Parts): Promise<Settings> {
 async function startBucket(
   env: Env,
   home: Home,
-  { onRequest, warn }: Pick<LoopOptions, "onRequest" | "warn">,
+  { onRequest, warn, bucketPort = { port: 0, mayMove: false } }: LoopOptions,
   parts: Parts,
-): Promise<Settings> {
-  if (usesOwnBucket(env)) {
+): Promise<Pick<Awaited<ReturnType<typeof Bucket.start>>, "access" | "settings"> | undefined> {
+  if (Bucket.isOwn(env)) {
     if (env.DATA_ROOT) warn?.("DATA_ROOT is not served: the bucket is one of your own");
-    return {};
+    return undefined;
   }
-  if (env.DATA_ROOT && !fs.existsSync(home.dataRoot))
-    warn?.(`DATA_ROOT: there is no folder ${home.dataRoot}`);
-  const credentials = s3Credentials(home);
-  const { S3_PREFIX: prefix } = Config.parse("bucket", { ...env, ...standInBucket });
-  parts.bucket = await S3.start({
-    dir: home.file("s3"),
-    buckets: [bucketName],
-    region,
-    ...credentials,
-    folder: {
-      bucket: bucketName,
-      dir: home.dataRoot,
-      prefix: `${prefix === "" ? "" : `${prefix}/`}${shared}`,
-    },
-    ...(onRequest?.s3 === undefined ? {} : { onRequest: onRequest.s3 }),
-  });
-  return {
-    S3_BUCKET: bucketName,
-    S3_ENDPOINT_URL: parts.bucket.url,
-    S3_REGION: region,
-    S3_FORCE_PATH_STYLE: "1",
-    S3_ACCESS_KEY_ID: credentials.accessKeyId,
-    S3_SECRET_ACCESS_KEY: credentials.secretAccessKey,
-  };
+  const started = await Bucket.start(env, home, { ...bucketPort, region, warn, onRequest: onRequest?.s3 });
+  parts.bucket = started.server;
+  return started;
 }
 
 /** A libSQL server on the folder's file, unless the database is a server already; then the schema and the first key. */
@@ -337,7 +321,7 @@ async function startDatabase(
   home: Home,
   onRequest: Sql.SqlOptions["onRequest"],
   parts: Parts,
-): Promise<{ env: Settings; access: FirstKey.Access; apiKey: string | undefined }> {
+): Promise<{ env: Decided; access: FirstKey.Access; apiKey: string | undefined }> {
   const url = databaseUrl({ ...env, OCRLTY_HOME: home.dir });
   let database: FirstKey.Access = {
     url,
@@ -387,7 +371,7 @@ async function startQueues(
   home: Home,
   parts: Parts,
   options: Pick<QueueServerOptions, "timeScale" | "onRequest" | "rightsOf" | "onDenied">,
-): Promise<Settings> {
+): Promise<Decided> {
   if (Object.keys(queues).length === 0) return {};
   if (env.AWS_ENDPOINT_URL_SQS) {
     const Foreign = await import("#local/queue/foreign");
@@ -444,13 +428,13 @@ const loopsOwn = "local";
 const roleOf = (functionName: string) => `role-${functionName}`;
 
 /** Of all settings those that a deployed function is linked to, and the role under which it asks the queues. */
-function environmentOf({ functions, table }: App, name: string, all: Settings): Settings {
+function environmentOf({ functions, table }: App, name: string, all: Decided): Decided {
   const spec = functions[name];
   if (spec === undefined) return all;
   const behindRoute = table.defaultFunction === name || table.routes.some((route) => route.function === name);
-  const mine = new Set<string>(["app", ...Access.linksOf(spec, behindRoute)]);
+  const mine = new Set<string>(["app", ...Rights.linksOf(spec, behindRoute)]);
   return {
-    ...Object.fromEntries(Object.entries(all).filter(([key]) => mine.has(Access.linkOf(key) ?? "app"))),
+    ...Object.fromEntries(Object.entries(all).filter(([key]) => mine.has(Rights.linkOf(key) ?? "app"))),
     // Another server's queues know no roles of ours.
     ...(all.AWS_ACCESS_KEY_ID === loopsOwn ? { AWS_ACCESS_KEY_ID: roleOf(name) } : {}),
   };
@@ -461,11 +445,11 @@ function rightsOf({ functions, queues = {} }: App, accessKeyId: string): Role | 
   const found = Object.entries(functions).find(([name]) => roleOf(name) === accessKeyId);
   if (found === undefined) return undefined;
   const [name, spec] = found;
-  return { functionName: name, rights: Access.queueRights(name, spec, queues) };
+  return { functionName: name, rights: Rights.queueRights(name, spec, queues) };
 }
 
 /** What the functions get: the documented settings that are set, then what the loop decides. */
-function settings(env: Env, home: Home, timeScale: number, decided: Settings): Settings {
+function settings(env: Env, home: Home, timeScale: number, decided: Decided): Decided {
   const given = Object.fromEntries(
     Config.names.flatMap((name): [string, string][] => {
       const value = env[name];
@@ -485,18 +469,4 @@ function settings(env: Env, home: Home, timeScale: number, decided: Settings): S
     ...decided,
   };
   return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== ""));
-}
-
-/** Made once, so that signed URLs outlive a restart. */
-function s3Credentials(home: Home): { accessKeyId: string; secretAccessKey: string } {
-  const path = home.file("s3-credentials.json");
-  if (!fs.existsSync(path)) {
-    const made = {
-      accessKeyId: `LOCAL${randomBytes(8).toString("hex").toUpperCase()}`,
-      secretAccessKey: randomBytes(30).toString("base64url"),
-    };
-    fs.writeFileSync(`${path}.tmp`, `${JSON.stringify(made)}\n`, { mode: 0o600 });
-    fs.renameSync(`${path}.tmp`, path);
-  }
-  return JSON.parse(fs.readFileSync(path, "utf8"));
 }

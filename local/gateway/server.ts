@@ -15,6 +15,7 @@ import * as Limits from "#infra/limits";
 import { type Answer, from, own } from "#local/gateway/answer";
 import * as Event from "#local/gateway/event";
 import { compile, type RouteTable } from "#local/gateway/routes";
+import { errorOf, type Seen } from "#local/gateway/seen";
 import { ClosedError, type Lambda } from "#local/lambda/pool";
 
 export interface GatewayOptions {
@@ -25,6 +26,8 @@ export interface GatewayOptions {
   readonly port: number;
   /** After this the gateway gives up on a function and answers 503; the function runs on. */
   readonly timeoutMs: number;
+  /** Sees every request when its answer has been sent, or its caller has gone. */
+  readonly onAnswer?: ((seen: Seen) => void) | undefined;
 }
 
 export interface Gateway {
@@ -62,6 +65,7 @@ export async function start(options: GatewayOptions): Promise<Gateway> {
     requestTimeout: 120_000,
   });
   const handle = (request: IncomingMessage, response: ServerResponse) => {
+    const startedAt = performance.now();
     // A client that goes away is not told to the function, and is no reason to fall over.
     request.on("error", () => undefined);
     response.on("error", () => undefined);
@@ -70,7 +74,22 @@ export async function start(options: GatewayOptions): Promise<Gateway> {
       .then((result) => {
         // A kept connection would keep the gateway open.
         if (!server.listening) response.setHeader("connection", "close");
-        send(request, response, result);
+        const requestId = "requestId" in result ? result.requestId : Event.requestId();
+        const given = "answer" in result ? result.answer : result;
+        // A caller who has gone before the answer closed the response long ago.
+        const tell = () =>
+          options.onAnswer?.({
+            method: request.method ?? "?",
+            target: request.url ?? "",
+            status: given.status,
+            ms: Math.round(performance.now() - startedAt),
+            requestId: String(given.headers["x-request-id"] ?? requestId),
+            error: errorOf(given),
+            left: !response.writableFinished,
+          });
+        if (response.destroyed) tell();
+        else response.once("close", tell);
+        send(request, response, given, requestId);
       });
   };
   server.on("request", handle);
@@ -172,10 +191,8 @@ async function read(request: IncomingMessage): Promise<Buffer | "too large" | "c
   });
 }
 
-function send(request: IncomingMessage, response: ServerResponse, result: Answer | Result): void {
+function send(request: IncomingMessage, response: ServerResponse, given: Answer, requestId: string): void {
   if (response.destroyed) return;
-  const { answer: given, requestId } =
-    "answer" in result ? result : { answer: result, requestId: Event.requestId() };
   const unread = !request.complete;
   response.statusCode = given.status;
   for (const [name, value] of Object.entries(given.headers))

@@ -1,0 +1,25 @@
+/** Log lines for people: `LOG_FORMAT=text`, and what `ocrlty logs` shows. */
+
+/** The fields of a line of JSON; undefined for anything else. */
+export function parse(line: string): Record<string, unknown> | undefined {
+  if (!line.startsWith("{")) return undefined;
+  try {
+    return JSON.parse(line);
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * One line: time, level and event, then `name=value` in the order in which they were written. A value with blanks is quoted
+ * as in JSON, so that a line can be cut at its blanks; what is no text is JSON.
+ */
+export function of({ time, level, event, ...fields }: Record<string, unknown>): string {
+  const pairs = Object.entries(fields)
+    .filter(([, value]) => value !== undefined)
+    .map(
+      ([name, value]) =>
+        `${name}=${typeof value === "string" && /^[^\s"]*$/.test(value) ? value : JSON.stringify(value)}`,
+    );
+  return [time, String(level ?? "-").padEnd(5), event ?? "-", ...pairs].join(" ");
+}

@@ -1,0 +1,92 @@
+/** What `npm start` shows while it runs: a line a request, and what went wrong, in words. */
+import { stripVTControlCharacters } from "node:util";
+import type { Seen } from "#local/gateway/seen";
+
+const codes = { red: 31, green: 32, yellow: 33, cyan: 36, dim: 2 } as const;
+type Colour = keyof typeof codes;
+
+/** How lines may look. */
+export interface Look {
+  readonly colours: boolean;
+  /** Requests below this are not shown: `LOG_LEVEL`. */
+  readonly level: Level;
+}
+export type Level = "DEBUG" | "INFO" | "WARN" | "ERROR" | "SILENT";
+
+export const severity: Readonly<Record<Level, number>> = { DEBUG: 0, INFO: 1, WARN: 2, ERROR: 3, SILENT: 4 };
+
+/**
+ * Colours are for a terminal alone, and `NO_COLOR` with any text in it switches them off (https://no-color.org), as does
+ * TERM=dumb.
+ */
+export function wantsColours(
+  env: Readonly<Record<string, string | undefined>>,
+  stream: { readonly isTTY?: boolean },
+): boolean {
+  return stream.isTTY === true && !env.NO_COLOR && env.TERM !== "dumb";
+}
+
+/**
+ * A request as one line: time, method, path, status, milliseconds, request id and, of an error, what its answer says.
+ * Undefined where `LOG_LEVEL` does not want it. Of a query only the names are shown.
+ */
+export function requestLine(seen: Seen, { colours, level }: Look, now = new Date()): string | undefined {
+  const { method, status, ms, requestId, error } = seen;
+  const of: Level = status < 400 ? "INFO" : status < 500 ? "WARN" : "ERROR";
+  if (severity[of] < severity[level]) return undefined;
+  const colour: Colour = status < 300 ? "green" : status < 400 ? "cyan" : status < 500 ? "yellow" : "red";
+  const paint = (name: Colour, text: string) => (colours ? `\u001b[${codes[name]}m${text}\u001b[0m` : text);
+  const parts = [
+    paint("dim", clock(now)),
+    method.padEnd(4),
+    shownTarget(seen.target),
+    paint(colour, String(status)),
+    `${ms} ms`,
+    paint("dim", plain(requestId)),
+    ...(seen.left ? ["(the caller did not wait for the answer)"] : []),
+    ...(error === undefined ? [] : [paint(colour, plain(error))]),
+  ];
+  return parts.join(" ");
+}
+
+/** A warning or an error of a function or of the loop itself. */
+export function troubleLine(line: string, { colours }: Look): string {
+  const text = plain(line);
+  const colour: Colour | undefined = text.startsWith("ERROR ")
+    ? "red"
+    : text.startsWith("WARN ")
+      ? "yellow"
+      : undefined;
+  if (!colours || colour === undefined) return text;
+  const end = text.indexOf(" ");
+  return `\u001b[${codes[colour]}m${text.slice(0, end)}\u001b[0m${text.slice(end)}`;
+}
+
+const longestPath = 120;
+/** An API key that somebody put into an address. */
+const key = /ocrlty_[0-9a-f]{8}_[A-Za-z0-9_-]{20,}/g;
+
+/** The path, and the names of its query: values may be anything, names that are none of ours as well. */
+function shownTarget(target: string): string {
+  const at = target.indexOf("?");
+  const path = plain((at < 0 ? target : target.slice(0, at)).replace(key, "…"));
+  const shown = path.length > longestPath ? `${path.slice(0, longestPath - 1)}…` : path;
+  if (at < 0) return shown;
+  const names = target
+    .slice(at + 1)
+    .split("&")
+    .filter((pair) => pair !== "")
+    .map((pair) => pair.split("=")[0] ?? "")
+    .map((name) => (/^[a-z_]{1,30}$/.test(name) ? name : "…"));
+  return names.length === 0 ? shown : `${shown}?${[...new Set(names)].join("&")}`;
+}
+
+/** Whatever a line quotes: the terminal obeys none of it, and it stays one line. */
+const plain = (text: string) =>
+  stripVTControlCharacters(text)
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is taken out.
+    .replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]+/g, " ")
+    .trim();
+
+const clock = (now: Date) =>
+  [now.getHours(), now.getMinutes(), now.getSeconds()].map((part) => String(part).padStart(2, "0")).join(":");
