@@ -100,15 +100,24 @@ const hasSignals = process.platform !== "win32";
 
 describe("npm start", () => {
   test("says where it is on its last line, answers there with the key it wrote, and ends on Ctrl-C with 130", async () => {
-    const program = run();
+    const program = run({ LOG_FORMAT: "text" });
     const url = await program.ready();
     expect(readFileSync(join(home, "url"), "utf8").trim()).toBe(url);
+    const bucket = readFileSync(join(home, "bucket-url"), "utf8").trim();
+    expect(program.out()).toContain(`aws s3 ls s3://ocrlty --recursive --endpoint-url ${bucket}\n`);
     const key = readFileSync(join(home, "api-key"), "utf8").trim();
     const answer = await fetch(`${url}/v1/me`, { headers: { "x-api-key": key } });
     expect(await answer.json()).toMatchObject({ key_id: "local-admin", role: "admin" });
+    const requestId = answer.headers.get("x-request-id") ?? "none";
+    const shown = new RegExp(`^\\d\\d:\\d\\d:\\d\\d GET {2}/v1/me 200 \\d+ ms ${requestId}$`, "m");
+    await vi.waitFor(() => expect(program.out()).toMatch(shown));
+    const log = readFileSync(join(home, "log", "ocrlty.log"), "utf8");
+    expect(log).toMatch(new RegExp(`^\\S+Z INFO {2}request_end .*request_id=${requestId} .*status=200`, "m"));
+    expect(log).not.toMatch(/^\{/m);
     const ended = await endBy(program, "SIGINT");
     if (hasSignals) expect(ended).toBe(130);
     expect(program.out()).not.toContain(key);
+    expect(program.out()).not.toContain("\u001b");
     expect(program.err()).toBe("");
     await expect(fetch(url)).rejects.toThrow("fetch failed");
   });
@@ -147,6 +156,9 @@ describe("a start that cannot be", () => {
     const program = run({ PORT: String(port) });
     expect(await program.ended()).toBe(2);
     expect(program.err()).toEqual(oneLine(new RegExp(`port ${port} is in use`)));
+    const bucket = run({ BUCKET_PORT: String(port) });
+    expect(await bucket.ended()).toBe(2);
+    expect(bucket.err()).toEqual(oneLine(new RegExp(`port ${port}, the bucket's, is in use: .*BUCKET_PORT`)));
     other.close();
   });
 
