@@ -1,7 +1,8 @@
 import { Resource } from "sst/resource";
 import type * as z from "zod";
 import type { KeyLimits } from "#core/key/limits";
-import { dated, settings, takes } from "#core/setting";
+import { commandSettings, dated, settings, takes } from "#core/setting";
+import { commandOnly } from "#infra/settings";
 import manifest from "../package.json" with { type: "json" };
 
 /**
@@ -28,7 +29,7 @@ type Values<S extends Section> = {
 const namesOf = (sections: Record<string, object>) => Object.values(sections).flatMap(Object.keys);
 
 /** Every variable of the product, for `.env.example`'s test and for the local loop to pass on. */
-export const names: string[] = namesOf(settings);
+export const names: string[] = [...namesOf(settings), ...commandOnly, "RUNPOD_API_KEY"];
 export const sections = Object.keys(settings) as Section[];
 
 /**
@@ -265,7 +266,7 @@ export interface Pod {
 
 /** The rented GPU and who may switch it, of a command's environment: no function reads it. @throws ConfigError. */
 export function podOf(env: Env): Pod {
-  const values = parse("pod", env);
+  const values = check(commandSettings.pod, env);
   return {
     apiKey: values.RUNPOD_API_KEY,
     podId: values.POD_ID,
@@ -280,7 +281,7 @@ export function modelOf(env: Env): Model | undefined {
 
 /** The limits of a key that is made by `keys create-key`, of a command's environment; null is none. @throws ConfigError. */
 export function newKeyLimitsOf(env: Env): Partial<KeyLimits> {
-  const values = parse("newKey", env);
+  const values = check(commandSettings.newKey, env);
   return {
     requestsPerMinute: values.DEFAULT_REQUESTS_PER_MINUTE,
     itemsPerDay: values.DEFAULT_ITEMS_PER_DAY,

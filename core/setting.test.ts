@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import * as Config from "#core/config";
-import { settings, takes } from "#core/setting";
+import { commandSettings, settings, takes } from "#core/setting";
 import { programs } from "#local/settings";
 
 /** A laptop's and a deployment's: what is good, so that one bad value at a time is refused. */
@@ -74,9 +74,10 @@ function kindOf(name: string): keyof typeof bad {
   return "text";
 }
 
-const every = Object.entries({ ...settings, ...programs }).flatMap(([section, entries]) =>
+const all = { ...settings, ...commandSettings, ...programs };
+const every = Object.entries(all).flatMap(([section, entries]) =>
   Object.entries(entries).map(([name, schema]) => ({
-    section: section as keyof typeof settings | keyof typeof programs,
+    section: section as keyof typeof all,
     name,
     schema,
   })),
@@ -89,7 +90,7 @@ describe("a setting that is refused", () => {
       for (const value of bad[kindOf(name)]) {
         let message = "";
         try {
-          Config.check({ ...settings, ...programs }[section], { ...good, [name]: value });
+          Config.check(all[section], { ...good, [name]: value });
         } catch (thrown) {
           expect(thrown).toBeInstanceOf(Config.ConfigError);
           expect((thrown as Config.ConfigError).variables).toEqual([name]);
@@ -148,7 +149,7 @@ describe("a setting that is taken", () => {
     ["batch", "IMAGE_URL_HOSTS", "*.example.com, *", ["*.example.com", "*"]],
     ["usage", "GPU_COST_PER_HOUR", "0.79", 0.79],
   ] as const)("%s: %s=%s", (section, name, value, taken) => {
-    const values: Record<string, unknown> = Config.parse(section, { ...good, [name]: value });
+    const values: Record<string, unknown> = Config.check(all[section], { ...good, [name]: value });
     expect(values[name]).toEqual(taken);
   });
 });

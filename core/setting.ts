@@ -99,7 +99,7 @@ function isAddress(value: string): boolean {
 }
 export const address = (example: string, more: (value: string) => boolean = () => true) =>
   kind(
-    `an address that begins with http:// or https://, such as ${example}, without user, password or query`,
+    `an address with http:// or https:// such as ${example}, without user, password or query`,
     z.string().refine((value) => isAddress(value) && more(value)),
   );
 
@@ -118,7 +118,7 @@ function isDatabase(value: string): boolean {
   return schemes.includes(scheme) && /^[a-z]+:\/\/[^/]/i.test(value) && URL.canParse(value);
 }
 const database = kind(
-  "the address of a libSQL database: libsql://…, https://… or http://…, or on a laptop file:PATH; Postgres, MySQL and others cannot be used",
+  "libsql://…, https://… or http://…, or on a laptop file:PATH: a libSQL or SQLite database, no Postgres or MySQL",
   z.string().refine(isDatabase),
 );
 
@@ -160,7 +160,7 @@ export const settings = {
     OCRLTY_TIME_SCALE: kind("a number above 0 and at most 1", numeric(z.number().gt(0).max(1))).default(1),
     DEBUG_MODE: flag.optional(),
     CORS_ALLOW_ORIGINS: list(
-      "* or origins such as https://app.example, without a path or a slash at the end",
+      "* or origins such as https://app.example, without a slash at the end",
       isOrigin,
     ).default([]),
     LOG_LEVEL: choice(["DEBUG", "INFO", "WARN", "ERROR", "SILENT"], true).default("INFO"),
@@ -212,7 +212,7 @@ export const settings = {
   },
   batch: {
     IMAGE_URL_HOSTS: list(
-      "names of hosts without https://, port or path, such as *.example.com, or * for any public host",
+      "names of hosts such as *.example.com, without https://, port or path, or *",
       isHost,
     ).optional(),
   },
@@ -226,6 +226,25 @@ export const settings = {
     ).default([]),
     WEBHOOK_ALLOW_PRIVATE: flag.default(false),
   },
+  retention: {
+    RETENTION_DAYS: whole(1, 36_500, "days as a whole number").optional(),
+  },
+  usage: {
+    GPU_COST_PER_HOUR: kind(
+      "an amount from 0 to 1,000, with a point and without a currency, such as 0.79",
+      numeric(z.number().min(0).max(1_000)),
+    ).optional(),
+  },
+  expiry: {
+    CREDENTIALS_EXPIRE: ends.optional(),
+  },
+} as const;
+
+/** Most calls at a time that a queue makes: what AWS allows for a mapping. */
+export const concurrency = whole(2, 1_000);
+
+/** What commands alone read, wherever they run: no function has them, and none carries their words along. */
+export const commandSettings = {
   pod: {
     RUNPOD_API_KEY: secret("RunPod's key").optional(),
     POD_ID: kind(
@@ -244,19 +263,4 @@ export const settings = {
     DEFAULT_MAX_IN_FLIGHT: mostly(8),
     DEFAULT_MAX_STORED_BYTES: mostly(20_000_000_000),
   },
-  retention: {
-    RETENTION_DAYS: whole(1, 36_500, "days as a whole number").optional(),
-  },
-  usage: {
-    GPU_COST_PER_HOUR: kind(
-      "an amount from 0 to 1,000, with a point and without a currency, such as 0.79",
-      numeric(z.number().min(0).max(1_000)),
-    ).optional(),
-  },
-  expiry: {
-    CREDENTIALS_EXPIRE: ends.optional(),
-  },
 } as const;
-
-/** Most calls at a time that a queue makes: what AWS allows for a mapping. */
-export const concurrency = whole(2, 1_000);

@@ -259,6 +259,9 @@ function check(env: Env): void {
   // The queues' addresses are the loop's own to know.
   const mine = Config.sections.filter((name) => name !== "queues");
   for (const section of mine) Config.parse(section, { ...env, ...standIns });
+  // They are for commands, and found to be wrong while somebody is looking.
+  Config.podOf(env);
+  Config.newKeyLimitsOf(env);
 }
 
 /** All of them, or the first error, but not before the last has ended: what still starts could not be ended. */

@@ -8,6 +8,7 @@ import * as Config from "#core/config";
 import * as Database from "#core/db/client";
 import * as Wire from "#core/db/wire";
 import * as Expiries from "#core/readiness/expiries";
+import * as Setting from "#core/setting";
 import { queues, urlVariable } from "#infra/queues";
 import { databaseUrl, packageRoot } from "#local/home";
 import * as Client from "#scripts/client";
@@ -77,6 +78,7 @@ function program(): Finding {
   );
 }
 
+const tables = { ...Setting.settings, ...Setting.commandSettings };
 /** Sections that are read wherever they are; the others only where their first variable is set. */
 const always = ["app", "auth", "webhook", "pod", "newKey", "retention", "usage", "expiry", "batch"] as const;
 const whereSet = { model: "VLLM_BASE_URL", bucket: "S3_BUCKET", database: "DATABASE_URL" } as const;
@@ -90,7 +92,7 @@ function settings(env: Context["env"]): Finding[] {
   ];
   const wrong = sections.flatMap((section) => {
     try {
-      Config.parse(section, env);
+      Config.check(tables[section], env);
       return [];
     } catch (error) {
       if (error instanceof Config.ConfigError)
