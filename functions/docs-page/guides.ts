@@ -12,6 +12,7 @@ export const guides: Readonly<Record<string, string>> = {
   schemas: "Your own schema",
   cli: "Command line",
   versions: "Versions",
+  errors: "Errors",
 };
 
 /** What `/docs` shows, by its name among the pages. */
