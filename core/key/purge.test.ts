@@ -10,7 +10,7 @@ import * as Due from "#core/webhook/due";
 import { webhookHostTable } from "#core/webhook/due.sql";
 import * as RunStores from "#test/run-stores";
 import { noLimits } from "./limits.ts";
-import { counters, purge } from "./purge.ts";
+import { counters, openUntil, purge } from "./purge.ts";
 
 const { silent, client, callerOf } = RunStores;
 let stores: RunStores.Stores;
@@ -53,6 +53,14 @@ async function filled(keyId: string) {
     idempotencyKey: undefined,
   });
 }
+
+test("an address that was signed just before the key was refused everywhere outlives it by its whole time", () => {
+  const revokedAt = "2026-11-30T12:00:00.000Z";
+  const until = new Date("2026-11-30T12:16:00.000Z");
+  const time = { presignTtlS: 900, keyCacheMs: 60_000 };
+  expect(openUntil(revokedAt, time, until.getTime() - 1)).toEqual(until);
+  expect(openUntil(revokedAt, time, until.getTime())).toBeUndefined();
+});
 
 /** Tables that say whose their rows are. */
 async function owned(): Promise<string[]> {

@@ -32,6 +32,22 @@ const folderByDay = ["extracts", "batches", "evals"];
 export const counters = ["webhook_due", "idempotency", "usage", "request_count", "storage"] as const;
 
 /**
+ * Until when something of the key may still arrive: an address that was signed for an upload works for its whole time, and one
+ * was given out as long as an instance took the revoked key. Pictures that come so are found by the census; a file below the
+ * data root is not, since those have no rows.
+ * @param now - epoch milliseconds.
+ * @returns undefined: nothing can.
+ */
+export function openUntil(
+  revokedAt: string,
+  time: { presignTtlS: number; keyCacheMs: number },
+  now: number,
+): Date | undefined {
+  const until = Date.parse(revokedAt) + time.keyCacheMs + time.presignTtlS * 1000;
+  return until > now ? new Date(until) : undefined;
+}
+
+/**
  * Removes what lies in the bucket, then the rows.
  * @param said - is told how far it came.
  * @throws AppError `storage_unavailable`: the same again.

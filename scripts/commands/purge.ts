@@ -7,6 +7,7 @@ import * as Limits from "#infra/limits";
 import * as DataRoot from "#scripts/batch/data-root";
 import { type Context, type Exit, exit, UsageError } from "#scripts/context";
 import { withDatabase } from "#scripts/database";
+import * as Table from "#scripts/table";
 
 interface Options {
   json?: boolean;
@@ -45,9 +46,14 @@ export function purge(verb: Command, context: Context, done: (status: Exit) => v
             context.out(`${JSON.stringify({ key_id: keyId, purged: null, runs, extracts })}\n`);
           return done(exit.items);
         }
-        const purged = await DataRoot.withBucket(context, (bucket) =>
-          Purge.purge({ db, bucket }, silent, keyId),
-        );
+        const [purged, openUntil] = await DataRoot.withBucket(context, async (bucket) => {
+          const { presignTtlS } = bucket.settings;
+          const { keyCacheMs } = Limits.times();
+          return [
+            await Purge.purge({ db, bucket }, silent, keyId),
+            Purge.openUntil(revokedAt ?? "", { presignTtlS, keyCacheMs }, Date.now()),
+          ] as const;
+        });
         context.out(
           options.json
             ? `${JSON.stringify({ key_id: keyId, purged })}\n`
@@ -55,6 +61,10 @@ export function purge(verb: Command, context: Context, done: (status: Exit) => v
                 .map(([what, n]) => `${n} ${what}`)
                 .join(", ")} removed; the id ${keyId} stays taken\n`,
         );
+        if (openUntil !== undefined)
+          context.say(
+            `what it was signed to upload may still arrive until ${Table.minute(openUntil.toISOString())} UTC: send the same once more then`,
+          );
         done(exit.ok);
       });
     });
