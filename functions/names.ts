@@ -2,8 +2,8 @@ import * as z from "zod";
 import * as Id from "#core/id";
 
 /*
- * Ids as parameters. Their form is said for whoever generates a client, not judged here: what has another form is
- * nobody's id, and answered like every unknown one.
+ * Ids as parameters. The form of ids in paths is said for whoever generates a client, not judged here: what has another
+ * form is nobody's id, and answered like every unknown one.
  */
 
 /** An extract, or an item of a run. */
@@ -27,6 +27,10 @@ export const uploadRef = z.string().meta({
 
 export const taskId = z.string().meta({ description: "The task's id.", example: "receipt_fields_v1" });
 
-/** Query parameter: another key, whose things are meant. */
+/** Query parameter: another key, whose things are meant. Judged, for a list would answer a typing error with nothing. */
 export const keyId = (description: string) =>
-  z.string().max(64).optional().meta({ pattern: Id.keyIdPattern.source, description });
+  z
+    .string()
+    .regex(Id.keyIdPattern, "not the id of a key: lower-case letters, digits, - and _, 64 at most")
+    .optional()
+    .meta({ description });

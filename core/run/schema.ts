@@ -6,6 +6,7 @@ import * as Id from "#core/id";
 import * as Type from "#core/image/type";
 import * as Limits from "#infra/limits";
 import { Skipped } from "./skipped.ts";
+import * as Key from "./source/key.ts";
 
 const { maxConcurrency, inlineManifestLines } = Limits.batches;
 
@@ -19,6 +20,9 @@ const name = (max: number) =>
     .regex(/^[^\p{Cc}\p{Cs}]*$/u, "control characters are not allowed")
     // The same for engines without classes of Unicode (Python's): a whole text has no lone surrogates.
     .meta({ pattern: "^[^\\x00-\\x1f\\x7f-\\x9f]*$" });
+
+/** Judged where it is read, with what is wrong with it (source/key.ts). */
+const keyForm = { pattern: Key.keyPattern, maxLength: Key.maxBytes };
 
 const lineSources = ["image_ref", "image_key", "image_url"] as const;
 
@@ -36,9 +40,15 @@ export const ManifestLine = z
       .max(100)
       .optional()
       .meta({ pattern: Id.uploadRefPattern.source, description: "What `POST /v1/uploads` returned." }),
-    image_key: z.string().min(1).max(1024).optional().meta({
-      description: "A key under the data root: `shared/…` or `<your key_id>/…`.",
-    }),
+    image_key: z
+      .string()
+      .min(1)
+      .max(1024)
+      .optional()
+      .meta({
+        ...keyForm,
+        description: "A key under the data root: `shared/…` or `<your key_id>/…`.",
+      }),
     image_url: z
       .string()
       .min(1)

@@ -55,6 +55,8 @@ export const UploadRequest = z
         "`image`: a picture for `image_ref`, kept for a week. `manifest`: JSON lines for `manifest_ref`, likewise. `data`: a picture under the data root, kept until it is removed, for `image_key` and `images_dir`.",
     }),
     path: z.string().min(1).max(1024).optional().meta({
+      pattern: Key.keyPattern,
+      maxLength: Key.maxBytes,
       description:
         "For `data`, and needed there: where it goes below your own `<key_id>/`, such as `receipts/1.png`; one that begins with `shared/` goes there, and needs the scope `admin:all_keys`.",
     }),

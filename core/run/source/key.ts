@@ -8,7 +8,18 @@ export interface Viewer {
 /** Where pictures lie that belong to no run: `data/shared/…` and `data/<key_id>/…`. */
 export const dataRoot = "data/";
 
-const maxBytes = 1000;
+/** S3's limit is 1,024 bytes with the prefix and the root. */
+export const maxBytes = 1000;
+
+/**
+ * The form of a key as far as a pattern can say it (`shapeProblem` judges): names between slashes, none of them empty,
+ * `.` or `..`, without backslashes and control characters.
+ */
+const other = "/\\\\\\x00-\\x1f\\x7f-\\x9f";
+const segment = `([^.${other}]|\\.[^.${other}]|\\.\\.[^${other}])[^${other}]*`;
+export const keyPattern = `^${segment}(/${segment})*$`;
+/** With a slash at the end: a folder. */
+export const folderPattern = `^${segment}(/${segment})*/?$`;
 
 /**
  * What is wrong with a key under the data root, or undefined. A key is `/`-separated names, relative to the root;
@@ -42,7 +53,6 @@ export function shapeProblem(key: string): string | undefined {
   if (key.includes("\\")) return "a backslash is not allowed: names are separated by /";
   if (key.split("/").some((name) => name === "" || name === "." || name === ".."))
     return "empty names, '.' and '..' are not allowed";
-  // S3's limit is 1,024 bytes with the prefix and the root.
   if (Buffer.byteLength(key) > maxBytes) return `longer than ${maxBytes} bytes`;
   return undefined;
 }
