@@ -11,7 +11,7 @@ import type { Operation, Operations } from "#functions/http";
 import { type Examples, examples } from "#functions/openapi/examples";
 import * as Parts from "#functions/openapi/parts";
 import * as Polish from "#functions/openapi/polish";
-import { nameTasks, tellUploads } from "#functions/openapi/requests";
+import { nameTasks, tellForms, tellUploads } from "#functions/openapi/requests";
 import { addResults } from "#functions/openapi/results";
 import { samples } from "#functions/openapi/samples";
 import { webhooks } from "#functions/openapi/webhooks";
@@ -95,6 +95,7 @@ export async function build(): Promise<Document> {
   const schemas = document.components?.schemas as Record<string, { [keyword: string]: unknown }>;
   addResults(schemas);
   nameTasks(schemas);
+  tellForms(schemas);
   tellUploads(schemas);
   Polish.plain(document);
   Polish.wordDefaults(schemas);

@@ -18,6 +18,26 @@ export function nameTasks(schemas: Record<string, Json>): void {
   }
 }
 
+/**
+ * A field of a form that is left empty counts as one that is not there, as browsers send it (functions/api/batch.ts,
+ * functions/extract-body.ts).
+ */
+export function tellForms(schemas: Record<string, Json>): void {
+  for (const [name, form] of Object.entries(schemas).filter(([name]) => name.endsWith("Form"))) {
+    for (const field of Object.values((form as ObjectSchema).properties)) {
+      if (field.type !== "string" || field.format === "binary") continue;
+      delete field.minLength;
+      if (Array.isArray(field.enum)) field.enum = [...field.enum, ""];
+      if (typeof field.pattern === "string") field.pattern = `^(${field.pattern.replace(/^\^|\$$/g, "")})?$`;
+    }
+    const exactlyOne = name === "ExtractForm" ? ["file", "image_ref", "image_url"] : [];
+    Object.assign(form, {
+      description: "A field that is left empty counts as one that is not there.",
+      ...(exactlyOne.length === 0 ? {} : { oneOf: exactlyOne.map((field) => ({ required: [field] })) }),
+    });
+  }
+}
+
 /** An upload is one of three: how large it may be, and whether it has a `path`, goes by its kind (core/upload). */
 export function tellUploads(schemas: Record<string, Json>): void {
   const { properties, required, ...whole } = schemas.UploadRequest as ObjectSchema;
