@@ -201,7 +201,7 @@ export const functions = {
     timeoutMs: httpTimeoutMs,
     links: ["database", "bucket", "queues"],
     sends: ["plan", "urgent"],
-    maxBundleKb: 800,
+    maxBundleKb: 810,
   },
   // One SQL read.
   usage: {
