@@ -12,7 +12,7 @@ import { type Examples, examples } from "#functions/openapi/examples";
 import * as Parts from "#functions/openapi/parts";
 import * as Polish from "#functions/openapi/polish";
 import { nameTasks, tellForms, tellUploads } from "#functions/openapi/requests";
-import { addResults } from "#functions/openapi/results";
+import { addResults, tellDetails } from "#functions/openapi/results";
 import { samples } from "#functions/openapi/samples";
 import { webhooks } from "#functions/openapi/webhooks";
 import * as Limits from "#infra/limits";
@@ -94,6 +94,7 @@ export async function build(): Promise<Document> {
   );
   const schemas = document.components?.schemas as Record<string, { [keyword: string]: unknown }>;
   addResults(schemas);
+  tellDetails(schemas);
   nameTasks(schemas);
   tellForms(schemas);
   tellUploads(schemas);

@@ -192,7 +192,7 @@ export const functions = {
     // A webhook_url is refused where there is nothing to sign with.
     links: ["database", "bucket", "queues", "webhook"],
     sends: ["plan", "urgent"],
-    maxBundleKb: 810,
+    maxBundleKb: 800,
   },
   // Reads runs and their items; deletes up to 1,000 items' objects at once.
   runs: {
@@ -201,7 +201,7 @@ export const functions = {
     timeoutMs: httpTimeoutMs,
     links: ["database", "bucket", "queues"],
     sends: ["plan", "urgent"],
-    maxBundleKb: 810,
+    maxBundleKb: 800,
   },
   // One SQL read.
   usage: {

@@ -1,7 +1,7 @@
 import * as z from "zod";
 import * as Canonical from "#core/canonical/schema";
 import { codes } from "#core/error";
-import { ErrorDetails } from "#core/error-details";
+import type { ErrorDetails } from "#core/error-details";
 import * as Id from "#core/id";
 import * as Debugging from "#core/task/debug";
 import { Warnings } from "./warning.ts";
@@ -74,7 +74,8 @@ export const StoredError = z
   .object({
     code: z.enum(Object.keys(codes) as [keyof typeof codes]),
     message: z.string(),
-    details: ErrorDetails.optional(),
+    // Its type alone: no function needs the whole schema (3 KB), which the document puts here (functions/openapi).
+    details: (z.record(z.string(), z.unknown()) as unknown as z.ZodType<ErrorDetails>).optional(),
   })
   .meta({ id: "StoredError", description: "Why an extract failed; the codes are those of error answers." });
 

@@ -81,6 +81,11 @@ export function addResults(schemas: Record<string, Json>): void {
   }
 }
 
+/** What a stored failure says is what an error answer says. */
+export function tellDetails(schemas: Record<string, Json>): void {
+  Object.assign((schemas.StoredError as ObjectSchema).properties, { details: ref("ErrorDetails") });
+}
+
 const pascal = (id: string) =>
   id
     .split("_")
