@@ -224,7 +224,7 @@ function cell(value: unknown): string {
 
 /** As a server answers it that is older than some of its fields, or has more warnings. */
 const AnyItem = Item.partial({
-  ...{ schema_errors: true, normalized: true, checks: true },
+  ...{ task_id: true, schema_errors: true, normalized: true, checks: true },
   ...{ model: true, prompt_sha256: true, schema_sha256: true, image_sha256: true },
 }).extend({ warnings: z.array(z.looseObject({ code: z.string() })).default([]) });
 
