@@ -42,7 +42,9 @@ describe("the shape of the code", () => {
   test("only core/config.ts reads the environment", async () => {
     const wrong: string[] = [];
     for (const file of [...(await sources("core/**/*.ts")), ...(await sources("functions/**/*.ts"))]) {
-      if (file !== "core/config.ts" && /process\.env|from "sst"/.test(await read(file))) wrong.push(file);
+      // Behind an escaped brace it is a sample's text, for the reader of the OpenAPI document.
+      if (file !== "core/config.ts" && /(?<!\\\$\{)process\.env|from "sst"/.test(await read(file)))
+        wrong.push(file);
     }
     expect(wrong).toEqual([]);
   });
