@@ -35,8 +35,9 @@ describe("settings under sst shell", () => {
         PATH: "/bin",
         DATABASE_URL: "file:mine.db",
         OCRLTY_URL: "http://127.0.0.1:8080",
+        OCRLTY_PROFILE: "production",
       };
-      expect(withLinks(env)).toEqual({ ...env, ...wanted });
+      expect(withLinks(env)).toEqual({ ...env, ...wanted, OCRLTY_PROFILE: undefined });
     },
   );
 

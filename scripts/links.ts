@@ -21,7 +21,9 @@ const App = z.object({ stage: z.string() });
  * `sst shell` it is returned as it is.
  */
 export function withLinks(env: Env): Env {
-  return { ...env, ...settingsOf(linksOf(env)) };
+  const links = linksOf(env);
+  // A profile that the environment names is another server's.
+  return { ...env, ...(links.App === undefined ? {} : { OCRLTY_PROFILE: undefined }), ...settingsOf(links) };
 }
 
 /**
