@@ -43,6 +43,9 @@ export function demand(env: Env, variable: "DATABASE_URL" | "API_KEY_PEPPER" | "
     throw new UsageError(`DATABASE_URL of stage ${stage} is no address: one begins with libsql://`);
 }
 
+/** The stage that `sst shell` was called for; undefined outside of it. */
+export const stageOf = (env: Env): string | undefined => App.safeParse(linksOf(env).App).data?.stage;
+
 /** What the links say, by variable; empty outside `sst shell`. */
 function settingsOf(links: Record<string, unknown>): Record<string, string> {
   if (links.App === undefined) return {};

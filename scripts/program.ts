@@ -5,6 +5,7 @@ import type { Context, Exit } from "#scripts/context";
 
 /** One file a noun, loaded when it is asked for. */
 export const nouns: CommandLine.Commands = {
+  artifact: () => import("#scripts/commands/artifact"),
   batch: () => import("#scripts/commands/batch"),
   backup: () => import("#scripts/commands/backup"),
   cancel: () => import("#scripts/commands/cancel"),
@@ -15,6 +16,7 @@ export const nouns: CommandLine.Commands = {
   extract: () => import("#scripts/commands/extract"),
   items: () => import("#scripts/commands/items"),
   keys: () => import("#scripts/commands/keys"),
+  logs: () => import("#scripts/commands/logs"),
   migrate: () => import("#scripts/commands/migrate"),
   pod: () => import("#scripts/commands/pod"),
   profile: () => import("#scripts/commands/profile"),
