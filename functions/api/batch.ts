@@ -8,7 +8,6 @@ import type { Call } from "#functions/call";
 import { idempotencyKeyOf } from "#functions/headers";
 import { api, checked, operation, type RawBody, type Reply } from "#functions/http";
 import { runServices } from "#functions/services";
-import * as TextValues from "#functions/text-values";
 import { batches, sizes } from "#infra/limits";
 
 const { task_id, concurrency, run_id, persist_inputs, webhook_url, expires_after } = BatchRequest.shape;
@@ -98,7 +97,11 @@ async function formOf(raw: RawBody): Promise<Create.ReceiveInput> {
     files: batches.multipartFiles,
     advice,
   };
-  const Multipart = await import("#functions/multipart");
+  // Of three routes one needs them.
+  const [Multipart, TextValues] = await Promise.all([
+    import("#functions/multipart"),
+    import("#functions/text-values"),
+  ]);
   const form = await Multipart.parse(raw, limits);
   const texts: [string, string][] = [];
   const wrong = (path: string, message: string) => invalidRequest([{ path, message }]);
