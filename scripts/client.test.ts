@@ -122,7 +122,9 @@ describe("what went wrong is one line", () => {
       "a key that is refused",
       {
         status: 401,
-        body: { error: { code: "unauthorized", message: "a valid API key is needed", request_id: "x" } },
+        body: {
+          error: { code: "unauthorized", message: "no API key came: send the header `X`", request_id: "x" },
+        },
       },
       { scope: "server", code: "unauthorized" },
     ],

@@ -326,7 +326,9 @@ export function failureOf(answer: Answer): CallError {
     );
     const advice = code === "unauthorized" ? adviceOnKey(answer.server) : "";
     const about = [code, ...(status >= 500 && requestId ? [`request ${requestId}`] : [])].join(", ");
-    const text = [Text.shown(message) + advice, ...issues].join(all.length > fewIssues ? "\n  " : "; ");
+    // How a key is sent is for who calls by hand.
+    const said = Text.shown(message).replace(/: send the header .*$/s, "");
+    const text = [said + advice, ...issues].join(all.length > fewIssues ? "\n  " : "; ");
     return new CallError(`${text} (${about})`, {
       scope: serverCodes.has(code) ? "server" : "item",
       code,

@@ -300,7 +300,8 @@ export async function pin(
   return new Map((results[1]?.rows ?? []).map(({ ref, etag }) => [String(ref), String(etag)]));
 }
 
-const unknown = () => new AppError("not_found", "there is no upload with this image_ref");
+const unknown = () =>
+  new AppError("not_found", "there is no upload with this image_ref", { param: "image_ref" });
 
 function missing(): AppError {
   const message = "nothing has been uploaded there yet";
