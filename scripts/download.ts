@@ -59,6 +59,15 @@ export async function save(
   await writeWhole(context, await open(context, server, path), file);
 }
 
+/** What comes of a download: one that breaks off throws CallError, which may pass. */
+export async function* whole(source: Readable): AsyncGenerator<Uint8Array> {
+  try {
+    yield* source;
+  } catch (error) {
+    throw error instanceof Client.CallError ? error : fault("the download broke off", error);
+  }
+}
+
 /** Writes a stream to a file in one step: what is not whole never has the file's name. */
 export async function writeWhole(
   context: Pick<Context, "signal">,
@@ -71,7 +80,7 @@ export async function writeWhole(
     await rename(draft, file);
   } catch (error) {
     context.signal.throwIfAborted();
-    if (error instanceof Client.CallError) throw error;
+    if (error instanceof Client.CallError || error instanceof UsageError) throw error;
     // A full disk or a folder that is not there is told as it is.
     if (error instanceof Error && "syscall" in error && "path" in error)
       throw new UsageError(`cannot write ${file}: ${error.message}`);

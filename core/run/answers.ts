@@ -61,8 +61,10 @@ export async function completed(run: About, written: Item): Promise<Item> {
   const known: Partial<Item> = written;
   if (known.normalized !== undefined && known.checks !== undefined && known.schema_errors !== undefined)
     return written;
-  const hashes = { model: null, prompt_sha256: null, schema_sha256: null, image_sha256: null };
-  return { ...hashes, ...written, task_id: run.taskId, ...(await examined(run, written)) };
+  const absent = {
+    ...{ warnings: [], model: null, prompt_sha256: null, schema_sha256: null, image_sha256: null },
+  };
+  return { ...absent, ...written, task_id: run.taskId, ...(await examined(run, written)) };
 }
 
 // What knows of tasks, currencies and dates: the API loads it for the first list, and never at a cold start.

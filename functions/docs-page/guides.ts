@@ -7,6 +7,7 @@ export const guides: Readonly<Record<string, string>> = {
   quickstart: "Quickstart",
   "large-files": "Large files",
   batches: "Batches",
+  results: "Results",
   webhooks: "Webhooks",
   values: "Values",
   schemas: "Your own schema",

@@ -171,7 +171,10 @@ export async function serve(): Promise<Api> {
 }
 
 /** A task with line items. */
-const detail = { task_id: "receipt_v1", fields: [{ path: "total" }, { path: "items[].price" }] };
+const detail = {
+  task_id: "receipt_v1",
+  fields: [{ path: "total", kind: "money" }, { path: "items[].price" }],
+};
 
 function item(runId: string, index: number, line: object) {
   return {

@@ -4,12 +4,14 @@ import { basename, dirname, extname, join, relative, resolve } from "node:path";
 import { Readable } from "node:stream";
 import { type Command, Option } from "commander";
 import * as z from "zod";
-import * as Columns from "#core/export/table";
+import * as Formats from "#core/export/formats";
+import * as Tables from "#core/export/table";
+import * as Answers from "#core/run/answers";
 import * as Convert from "#core/run/convert";
-import * as Csv from "#core/run/csv";
 import * as Dialects from "#core/run/dialect";
 import { Item } from "#core/run/schema";
 import * as Task from "#core/task/task";
+import * as Exports from "#scripts/batch/exports";
 import { patiently } from "#scripts/batch/retry";
 import * as Run from "#scripts/batch/run";
 import type * as Client from "#scripts/client";
@@ -17,7 +19,7 @@ import { type Context, UsageError } from "#scripts/context";
 import * as Download from "#scripts/download";
 import * as Table from "#scripts/table";
 
-export const formats = ["json", "jsonl", "csv", "line_items_csv"] as const;
+export const formats = ["json", "jsonl", "csv", "line_items_csv", ...Formats.names] as const;
 export type Format = (typeof formats)[number];
 
 const byExtension: Readonly<Record<string, Format>> = {
@@ -25,12 +27,13 @@ const byExtension: Readonly<Record<string, Format>> = {
   ".tsv": "csv",
   ".jsonl": "jsonl",
   ".json": "json",
+  ".xlsx": "xlsx",
 };
 
 /** The format that a file's name asks for. Throws UsageError. */
 export function formatOf(file: string): Format {
   const format = byExtension[extname(file).toLowerCase()];
-  if (format === undefined) throw new UsageError(`${file}: results are .csv, .tsv, .jsonl or .json`);
+  if (format === undefined) throw new UsageError(`${file}: results are .csv, .tsv, .xlsx, .jsonl or .json`);
   return format;
 }
 
@@ -71,8 +74,9 @@ const downloadMs = 2 * 60_000;
 const pathOf = (wanted: Run.Wanted, format: Format) => Run.pathOf(wanted, "/results", { format, as: "url" });
 const isTable = (format: Format) => format === "csv" || format === "line_items_csv";
 
-/** `--dialect` and `--no-bom`, as commander gives them. */
+/** `--values`, `--dialect` and `--no-bom`, as commander gives them. */
 export interface TableOptions {
+  values?: Tables.Values | undefined;
   dialect?: Dialects.Name | undefined;
   bom?: boolean | undefined;
 }
@@ -80,6 +84,12 @@ export interface TableOptions {
 /** For whoever writes tables to a file. */
 export function tableOptions(command: Command): Command {
   return command
+    .addOption(
+      new Option(
+        "--values <which>",
+        "of tables and workbooks: as printed, what they mean, or both (default)",
+      ).choices(Tables.values),
+    )
     .addOption(
       new Option(
         "--dialect <name>",
@@ -95,6 +105,21 @@ export function dialectOf(file: string, { dialect, bom = true }: TableOptions): 
   return { name: dialect ?? named, byteOrderMark: bom };
 }
 
+/** What is written of every run comes as it is; other forms are made here, of the items' file. */
+async function open(
+  context: Context,
+  server: Client.Target,
+  wanted: Run.Wanted,
+  format: Format,
+  { values = "both" }: TableOptions,
+): Promise<Readable> {
+  if (Formats.isMade(format) || (isTable(format) && values !== "both"))
+    return Exports.open(context, server, wanted, { format, shown: values });
+  if (values !== "both")
+    throw new UsageError("--values is for tables and workbooks: json and jsonl hold both");
+  return Download.open(context, server, pathOf(wanted, format));
+}
+
 /** One result file of an ended run. Throws CallError and UsageError. */
 export async function save(
   context: Context,
@@ -105,7 +130,7 @@ export async function save(
   options: TableOptions,
 ): Promise<void> {
   await patiently(context, downloadMs, async () => {
-    const source = await Download.open(context, server, pathOf(wanted, format));
+    const source = await open(context, server, wanted, format, options);
     const text = isTable(format) ? Convert.stream(source, dialectOf(file, options)) : source;
     await Download.writeWhole(context, text, resolve(context.cwd, file));
   });
@@ -133,15 +158,9 @@ async function hasLineItems(context: Context, server: Client.Target, taskId: str
   return (await fieldsOf(context, server, taskId)).some((path) => path.includes("[]."));
 }
 
-const Detail = z.object({ fields: z.array(z.object({ path: z.string() })) });
-
 /** Paths of a task's fields, in the order of its schema: `total`, `items[].price`. */
 export async function fieldsOf(context: Context, server: Client.Target, taskId: string): Promise<string[]> {
-  const json = await patiently(context, downloadMs, () =>
-    Run.ask(server, { path: `/v1/tasks/${encodeURIComponent(taskId)}`, signal: context.signal }),
-  );
-  const detail = Detail.safeParse(json);
-  return detail.success ? detail.data.fields.map(({ path }) => path) : [];
+  return (await Exports.fieldsOf(context, server, taskId)).map(({ path }) => path);
 }
 
 /** The results of an ended run on stdout; a table there has no byte order mark, which no program in a pipe expects. */
@@ -150,11 +169,11 @@ export async function print(
   server: Client.Target,
   wanted: Run.Wanted,
   format: Format,
-  { dialect = "comma" }: TableOptions = {},
+  options: TableOptions = {},
 ): Promise<void> {
-  const opened = await patiently(context, downloadMs, () =>
-    Download.open(context, server, pathOf(wanted, format)),
-  );
+  if (Formats.isMade(format)) throw new UsageError(`${format} is not for a terminal: name a file with --out`);
+  const { dialect = "comma" } = options;
+  const opened = await patiently(context, downloadMs, () => open(context, server, wanted, format, options));
   const source = isTable(format) ? Convert.stream(opened, { name: dialect, byteOrderMark: false }) : opened;
   source.setEncoding("utf8");
   for await (const chunk of source) context.out(String(chunk));
@@ -235,31 +254,42 @@ const AnyItem = Item.partial({
 export async function savePartial(
   context: Context,
   server: Client.Target,
-  run: { run_id: string; task_id: string },
+  run: Pick<Run.Run, "run_id" | "task_id" | "created_at">,
   out: string,
   options: TableOptions,
 ): Promise<number> {
   const format = formatOf(out);
-  const table = Csv.of(Columns.ofItems(Task.get(run.task_id)?.fields ?? []));
+  const asked = { format, shown: options.values ?? "both" };
   let count = 0;
-  async function* text(): AsyncGenerator<string> {
-    const items = Run.list(server, Run.pathOf({ runId: run.run_id }, "/items"), {
+  async function* items(): AsyncGenerator<z.output<typeof AnyItem>> {
+    const all = Run.list(server, Run.pathOf({ runId: run.run_id }, "/items"), {
       signal: context.signal,
       schema: AnyItem,
     });
-    if (format === "csv") yield table.header;
-    if (format === "json") yield `{"run_id":${JSON.stringify(run.run_id)},"partial":true,"items":[`;
-    for await (const item of items) {
+    for await (const item of all) {
       if (!["succeeded", "failed", "canceled"].includes(item.status)) continue;
       count += 1;
-      if (format === "csv") yield table.records(item);
-      else if (format === "jsonl") yield `${JSON.stringify(item)}\n`;
+      yield item;
+    }
+  }
+  async function* text(): AsyncGenerator<string> {
+    if (format === "json") yield `{"run_id":${JSON.stringify(run.run_id)},"partial":true,"items":[`;
+    for await (const item of items()) {
+      if (format === "jsonl") yield `${JSON.stringify(item)}\n`;
       else yield `${count === 1 ? "" : ","}\n${JSON.stringify(item)}`;
     }
     if (format === "json") yield "\n]}\n";
   }
-  const source = Readable.from(text());
-  const whole = isTable(format) ? Convert.stream(source, dialectOf(out, options)) : source;
-  await Download.writeWhole(context, whole, out);
+  // What an older server does not say of an item is computed, as of an older file; of its warnings the codes are shown.
+  const about = { runId: run.run_id, taskId: run.task_id, createdAt: new Date(run.created_at) };
+  async function* whole(): AsyncGenerator<Item> {
+    for await (const item of items()) yield Answers.completed(about, item as Item);
+  }
+  const source =
+    format === "json" || format === "jsonl"
+      ? Readable.from(text())
+      : Exports.of(context, about, Task.get(run.task_id)?.fields ?? [], whole(), { ...asked, format });
+  const written = isTable(format) ? Convert.stream(source, dialectOf(out, options)) : source;
+  await Download.writeWhole(context, written, out);
   return count;
 }

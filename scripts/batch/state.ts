@@ -6,6 +6,7 @@ import { randomBytes } from "node:crypto";
 import * as fs from "node:fs";
 import { join } from "node:path";
 import * as z from "zod";
+import * as Tables from "#core/export/table";
 import * as Dialects from "#core/run/dialect";
 import { ManifestLine } from "#core/run/schema";
 import { type Env, home } from "#local/home";
@@ -29,7 +30,13 @@ const State = z.object({
   /** Absolute. */
   out: z.string().nullable(),
   /** How a table is written there. */
-  table: z.object({ dialect: z.enum(Dialects.names).optional(), bom: z.boolean().optional() }).default({}),
+  table: z
+    .object({
+      values: z.enum(Tables.values).optional(),
+      dialect: z.enum(Dialects.names).optional(),
+      bom: z.boolean().optional(),
+    })
+    .default({}),
   /** What an interruption wrote there: the results may replace it, and nothing else. */
   partial: z.object({ bytes: z.number(), modified_ms: z.number() }).nullable(),
   /** The server has the run: nothing is left to upload. */

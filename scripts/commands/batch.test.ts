@@ -156,7 +156,7 @@ describe("batch", () => {
     ["an id that is none", ["in", "--run-id", "../x"], /1 to 100 letters/],
     ["a file that is there", ["in", "--out", "there.csv"], /there\.csv exists/],
     ["line items that are there", ["in", "--out", "l.csv"], /l\.line_items\.csv exists/],
-    ["an unknown kind of file", ["in", "--out", "x.xlsx"], /\.csv, \.tsv, \.jsonl or \.json/],
+    ["an unknown kind of file", ["in", "--out", "x.ods"], /\.csv, \.tsv, \.xlsx, \.jsonl or \.json/],
     ["a folder that is not there", ["in", "--out", "no/x.csv"], /there is no folder/],
     ["an unknown task", ["in", "--task", "unknown_v1"], /not_found/],
     ["--resume with a source", ["in", "--resume", "x"], /needs no source/],

@@ -241,7 +241,8 @@ function requestOf(context: Context, options: BatchOptions): State.State["option
 }
 
 /** What was said of tables; commander's `bom` is true unless it was said. */
-const tableOf = ({ dialect, bom }: BatchOptions): State.State["table"] => ({
+const tableOf = ({ values, dialect, bom }: BatchOptions): State.State["table"] => ({
+  ...(values === undefined ? {} : { values }),
   ...(dialect === undefined ? {} : { dialect }),
   ...(bom === false ? { bom } : {}),
 });

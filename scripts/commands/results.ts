@@ -17,6 +17,7 @@ const help = {
   examples: [
     "npm run ocrlty -- results batch-20261123-101500-x3f9 --out results.csv",
     "npm run ocrlty -- results batch-20261123-101500-x3f9 --out results.csv --dialect semicolon",
+    "npm run ocrlty -- results batch-20261123-101500-x3f9 --out results.xlsx",
     "npm run -s ocrlty -- results batch-20261123-101500-x3f9 --format jsonl | jq -r .result.total",
   ],
   exits: {

@@ -1,4 +1,6 @@
 import * as fs from "node:fs";
+import { join } from "node:path";
+import { readXlsx } from "hucre/xlsx";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type Api, serve } from "#scripts/batch/api-for-tests";
 import { type Cli, open, pictureOf } from "#scripts/batch/cli-for-tests";
@@ -79,6 +81,39 @@ describe("runs", () => {
       "index\ttotal\n0\t1;2\n1\t3,4\n",
     );
     expect((await run("results", "r-1", "--dialect", "pipe")).status).toBe(exit.failed);
+  });
+
+  it("a workbook, and printed or canonical values alone, are made here of the items' file, however large", async () => {
+    const stored = api.runs.get("r-1");
+    const means = { normalized: { total: { value: "0", currency: null, decimals: 2 } } };
+    if (stored)
+      stored.items = stored.items.map((item) => ({
+        ...{ ...item, ...means, warnings: [], checks: [], schema_errors: [] },
+      }));
+    const { status, stdout } = await run("results", "r-1", "--out", "x.xlsx");
+    expect([status, stdout]).toEqual([exit.ok, "x.xlsx\n"]);
+    const { sheets } = await readXlsx(fs.readFileSync(join(cli.dir, "x.xlsx")));
+    expect(sheets.map(({ name }) => name)).toEqual(["documents", "line_items"]);
+    const [header = [], ...rows] = sheets[0]?.rows ?? [];
+    const column = (name: string) => rows.map((row) => row[header.indexOf(name)]);
+    expect(column("file")).toEqual(["a.jpg", "b.jpg"]);
+    expect(column("total")).toEqual(["0.00", "1.00"]);
+    expect(column("total_value")).toEqual([0, 0]);
+
+    const canonical = await run("results", "r-1", "--format", "csv", "--values", "canonical");
+    expect(canonical.stdout).toMatch(/,complete,total_value,total_currency,checks_failed,ambiguous\n0,/);
+    await run("results", "r-1", "--out", "p.csv", "--values", "printed", "--dialect", "tab");
+    expect(cli.read("p.csv")).toMatch(/^\ufeffindex\tcustom_id\t.*\ttotal\twarnings\tcomplete\n0\t/);
+    expect(calls("GET", /results/).every(({ path }) => path.includes("format=jsonl"))).toBe(true);
+
+    for (const args of [
+      ["--format", "xlsx"],
+      ["--values", "printed"],
+      ["--format", "csv", "--values", "all"],
+    ]) {
+      const refused = await run("results", "r-1", ...args);
+      expect([args, refused.status, refused.stdout]).toEqual([args, exit.failed, ""]);
+    }
   });
 
   it("large results come from the signed address, and no key goes there", async () => {

@@ -187,6 +187,9 @@ const runs: Case[] = [
   results("csv&dialect=semicolon&bom=1", (answer) =>
     answer.text.replace(/^\ufeff/, "").startsWith("index;custom_id;"),
   ),
+  results("csv&values=canonical", (answer) => linesOf(answer)[0]?.includes(",total_value,") === true),
+  // A ZIP package: its bytes are no text, and their beginning is all that is left of them here.
+  results("xlsx", (answer) => answer.text.startsWith("PK")),
   results("csv", (answer) => {
     const [head, ...rows] = linesOf(answer);
     return head?.startsWith("index,custom_id,file,status,") === true && rows.length === 2;
