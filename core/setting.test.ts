@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import * as Config from "#core/config";
 import { commandSettings, settings, takes } from "#core/setting";
-import { programs } from "#local/settings";
+import { programs, refuseMisspelled } from "#local/settings";
 
 /** A laptop's and a deployment's: what is good, so that one bad value at a time is refused. */
 const good: Record<string, string> = {
@@ -151,5 +151,39 @@ describe("a setting that is taken", () => {
   ] as const)("%s: %s=%s", (section, name, value, taken) => {
     const values: Record<string, unknown> = Config.check(all[section], { ...good, [name]: value });
     expect(values[name]).toEqual(taken);
+  });
+});
+
+describe("a name that is nearly a setting's", () => {
+  test.each([
+    ["VLLM_BASEURL", "VLLM_BASE_URL"],
+    ["VLLM_BASE_ULR", "VLLM_BASE_URL"],
+    ["S3_ENDPOINT_URI", "S3_ENDPOINT_URL"],
+    ["LOGLEVEL", "LOG_LEVEL"],
+    ["log_level", "LOG_LEVEL"],
+    ["DATABASE_URI", "DATABASE_URL"],
+    ["OCRLTY_APIKEY", "OCRLTY_API_KEY"],
+  ])("%s in .env is refused with the name that was meant, and nothing of its value", (name, meant) => {
+    expect(() => refuseMisspelled({ [name]: "4711" }, [name])).toThrow(
+      new Config.ConfigError([name], `${name} is no setting: did you mean ${meant}?`),
+    );
+  });
+
+  test.each([
+    "AWS_ENDPOINT_URL_SNS",
+    "DATABASE_URI",
+    "LOGLEVEL",
+    "POD_IP",
+    "PATH",
+    "VLLM_USE_V1",
+    "VLLM_LOGGING_LEVEL",
+  ])("%s of the environment, where other programs have theirs, is left in peace", (name) =>
+    refuseMisspelled({ [name]: "4711" }, []),
+  );
+
+  test("of ours alone is refused in the environment, unless the right one is there as well", () => {
+    expect(() => refuseMisspelled({ VLLM_BASEURL: "x" }, [])).toThrow("did you mean VLLM_BASE_URL?");
+    refuseMisspelled({ VLLM_BASEURL: "x", VLLM_BASE_URL: "y" }, []);
+    refuseMisspelled({ VLLM_BASEURL: "" }, []);
   });
 });

@@ -26,7 +26,7 @@ const signals: Partial<Record<NodeJS.Signals, number>> = {
 
 /** Runs the loop of this environment and its `.env` until a signal ends the process. */
 export async function run(): Promise<void> {
-  loadEnv();
+  const inFile = loadEnv();
   let loop: Loop | undefined;
   let stopping = false;
   for (const [signal, status] of Object.entries(signals)) {
@@ -41,6 +41,7 @@ export async function run(): Promise<void> {
   for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
   try {
     const { env } = process;
+    Settings.refuseMisspelled(env, inFile);
     const { PORT: port, BUCKET_PORT: bucketPort } = Settings.ports(env);
     const { LOG_LEVEL: level } = Config.parse("app", env);
     const look = (stream: NodeJS.WriteStream) => ({ level, colours: Terminal.wantsColours(env, stream) });

@@ -22,9 +22,12 @@ export class HomeError extends Error {
   override readonly name = "HomeError";
 }
 
-/** Puts the package's `.env` into `process.env`; a variable that is really set wins. For entry points only. */
-export function loadEnv(): void {
-  dotenv.config({ path: join(packageRoot, ".env"), quiet: true });
+/**
+ * Puts the package's `.env` into `process.env`; a variable that is really set wins. For entry points only.
+ * @returns the names that the file sets.
+ */
+export function loadEnv(): string[] {
+  return Object.keys(dotenv.config({ path: join(packageRoot, ".env"), quiet: true }).parsed ?? {});
 }
 
 export interface Home {

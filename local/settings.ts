@@ -1,4 +1,5 @@
 /** Settings of the local loop: no function ever has them, so they are no part of core/setting.ts and its bundles. */
+import leven from "leven";
 import * as Config from "#core/config";
 import * as Setting from "#core/setting";
 import type { Env } from "#local/home";
@@ -40,3 +41,35 @@ export const others: readonly string[] = [
  */
 export const ports = (env: Env) => Config.check(programs.ports, env);
 export const loop = (env: Env) => Config.check(programs.loop, env);
+
+/** Shorter names are near everything: PATH is two letters from PORT. */
+const shortest = 8;
+/** Names that begin so are nobody else's, wherever they stand; and AWS's are never ours to judge. */
+const ours = /^(OCRLTY|VLLM|S3|RUNPOD|WEBHOOK|BUCKET)_/;
+const theirs = /^AWS_/;
+
+/**
+ * Refuses names that nobody reads and that are nearly a setting's, `VLLM_BASEURL`: whoever set one has another product
+ * running than he thinks. In `.env`, which is ours, and in the environment where the name begins like ours alone. A setting
+ * that is there under its right name, too, is left in peace.
+ * @throws ConfigError with each name and the one that was meant.
+ */
+export function refuseMisspelled(env: Env, inFile: readonly string[]): void {
+  const known = [...Config.names, ...Object.values(programs).flatMap(Object.keys), ...others];
+  const wrong = Object.keys(env)
+    .filter((name) => !known.includes(name) && name.length >= shortest && !theirs.test(name) && env[name])
+    .filter((name) => inFile.includes(name) || ours.test(name))
+    .flatMap((name) => {
+      const [meant] = known.filter(
+        (each) => each.length >= shortest && leven(plain(each), plain(name)) <= 2 && !env[each],
+      );
+      return meant === undefined ? [] : [{ name, meant }];
+    });
+  if (wrong.length > 0)
+    throw new Config.ConfigError(
+      wrong.map(({ name }) => name),
+      wrong.map(({ name, meant }) => `${name} is no setting: did you mean ${meant}?`).join("; "),
+    );
+}
+
+const plain = (name: string) => name.toUpperCase().replaceAll("_", "");

@@ -90,6 +90,7 @@ describe("links and commands", () => {
         "AWS_PROFILE",
         "AWS_ACCESS_KEY_ID",
         "AWS_SECRET_ACCESS_KEY",
+        "AWS_SHARED_CREDENTIALS_FILE",
         "AUTH_DB_PATH",
         "HF_TOKEN",
         "INIT_CWD",
