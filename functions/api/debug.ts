@@ -21,7 +21,9 @@ const KeyId = Names.keyId("Another key's; with the scope `admin:all_keys` only."
 const Kind = z.enum(Listing.kinds);
 
 const ListQuery = z.strictObject({
-  kind: Kind.default("extracts"),
+  kind: Kind.default("extracts").meta({
+    description: "What kind of artifact: of extracts, of runs, of evaluations.",
+  }),
   limit: Page.limit,
   cursor: z.string().max(2_000).optional().meta({ description: "`next_cursor` of the page before." }),
   date: Listing.Day.optional().meta({ description: "Only what is filed under this UTC day." }),
@@ -31,7 +33,9 @@ const ListQuery = z.strictObject({
 });
 
 const ArtifactQuery = z.strictObject({
-  kind: Kind.default("extracts"),
+  kind: Kind.default("extracts").meta({
+    description: "What kind of artifact: of extracts, of runs, of evaluations.",
+  }),
   date: Listing.Day.optional().meta({
     description:
       "The entry's `date`. Needed for runs and evaluations; without it an extract is found by its id.",

@@ -42,7 +42,7 @@ export const operations = {
   "GET /docs/assets/{asset}": operation({
     summary: "What the pages load",
     description: "A name holds a hash of the content: an answer may be kept for good.",
-    params: z.object({ asset: z.string() }),
+    params: z.object({ asset: z.string().meta({ description: "The name of a file of the page." }) }),
     responses: {
       200: {
         description: "A script or a style sheet",

@@ -23,8 +23,8 @@ export const operations = {
     query: z.strictObject({
       limit: Page.limit,
       cursor: Page.cursor,
-      status: z.enum(List.statuses).optional(),
-      task_id: z.string().max(100).optional(),
+      status: z.enum(List.statuses).optional().meta({ description: "Only those that stand so." }),
+      task_id: z.string().max(100).optional().meta({ description: "Only those of this task." }),
       key_id: Names.keyId("Another key's extracts; with the scope `admin:all_keys` only."),
     }),
     responses: {

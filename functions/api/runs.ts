@@ -46,8 +46,8 @@ export const operations = {
       "Your runs with how far each is. With the scope `admin:all_keys` everybody's, or with `key_id` one key's.",
     query: z.strictObject({
       ...page,
-      task_id: z.string().max(100).optional(),
-      status: z.enum(Schema.runStatuses).optional(),
+      task_id: z.string().max(100).optional().meta({ description: "Only those of this task." }),
+      status: z.enum(Schema.runStatuses).optional().meta({ description: "Only those that stand so." }),
       key_id: Names.keyId("Only this key's; another's with the scope `admin:all_keys` only."),
     }),
     responses: {
@@ -88,7 +88,11 @@ export const operations = {
     description:
       "Readable while the run is going. Results above 16 KiB are not in lists, but in the artifacts and results.",
     params,
-    query: z.strictObject({ ...page, status: z.enum(Schema.itemStatuses).optional(), key_id: keyId }),
+    query: z.strictObject({
+      ...page,
+      status: z.enum(Schema.itemStatuses).optional().meta({ description: "Only those that stand so." }),
+      key_id: keyId,
+    }),
     responses: {
       200: {
         description: "A page of items by index",
@@ -110,7 +114,10 @@ export const operations = {
     description: `Up to 4 MB directly, more as a redirect to a signed URL; with \`as=url\` always \`{url, expires_at}\`. \`csv\` has one row an item with the task's columns, \`line_items_csv\` one row a line item, each printed value with what it means (\`total\`, \`total_value\`, \`total_currency\`); cells that a spreadsheet would take for a formula are made safe. \`xlsx\` is a workbook with both tables, for runs of up to ${batches.exportedItems} items. \`values\`, \`dialect\` and \`bom\` are for tables of up to 4 MB. Above these limits: 409 with the command that makes the same file at any size.`,
     params,
     query: z.strictObject({
-      format: z.enum([...Files.formats, ...Formats.names]).default("json"),
+      format: z
+        .enum([...Files.formats, ...Formats.names])
+        .default("json")
+        .meta({ description: "What kind of file." }),
       values: z.enum(Table.values).default("both").meta({
         description:
           "Of tables and workbooks. `printed`: as it stands on the paper; `canonical`: what it means (and texts, which mean what they say); `both`",

@@ -15,7 +15,10 @@ export const operations = {
     query: z.strictObject({
       from: day.optional().meta({ description: "First day; 29 days before `to` unless given" }),
       to: day.optional().meta({ description: "Last day; today unless given" }),
-      group_by: z.enum(["day", "key", "task"]).default("day"),
+      group_by: z
+        .enum(["day", "key", "task"])
+        .default("day")
+        .meta({ description: "What is summed up together." }),
       key_id: Names.keyId("Another key's usage; with the scope `admin:all_keys` only."),
     }),
     responses: { 200: { description: "The sums", schema: Usage.Report } },

@@ -210,7 +210,9 @@ export interface Keys {
   limited: string;
 }
 
-const fields = { total: "12.00", subtotal: "10.00", tax: "2.00" };
+/** A whole answer of the default task, and one that its schema refuses. */
+const some = { total: "12.00", subtotal: "10.00", tax: "2.00" };
+const fields = { ...some, service: null, discount: null, cash: null, card: null, change: null };
 
 /** Makes the calls; `pictures` lie below the data root as `shared/a.jpg` and `shared/b.jpg`. */
 export async function fuzz(
@@ -235,7 +237,7 @@ export async function fuzz(
     ][k % 4] ?? ModelServer.json(fields);
   const once = async (at: number) => {
     const failsNow = at % faultEvery >= faultEvery * 0.9;
-    model.respond = failsNow ? failing : () => ModelServer.json(fields);
+    model.respond = failsNow ? failing : (_request, k) => ModelServer.json(k % 4 === 0 ? some : fields);
     // Until what met the fault has ended, and the breaker has closed.
     if (failsNow) faultsUntil = Date.now() + 30_000;
     const planned = plan(pool, pictures, bytes, keys, seed + at);

@@ -64,7 +64,7 @@ ${Object.values(mayRefuse)
     (id) => `[[operations]]
 include-operation-id = "${id}"
 checks.positive_data_acceptance.enabled = false
-`,
+${id === "batchExtractUpload" ? "# A field made an empty list leaves no part in the form: nothing wrong is sent.\nchecks.negative_data_rejection.enabled = false\n" : ""}`,
   )
   .join("")}`;
 
