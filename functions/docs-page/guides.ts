@@ -9,6 +9,7 @@ export const guides: Readonly<Record<string, string>> = {
   batches: "Batches",
   results: "Results",
   webhooks: "Webhooks",
+  errors: "Errors",
   values: "Values",
   schemas: "Your own schema",
   cli: "Command line",

@@ -1,4 +1,5 @@
-// The one script of the guides: a button that copies a sample, and tabs that stay with the language once chosen.
+// The one script of the guides: a button that copies a sample, tabs that stay with the language once chosen, and the
+// bar's place of this page, where the bar is wider than the screen.
 for (const pre of document.querySelectorAll("pre")) {
   const button = document.createElement("button");
   button.type = "button";
@@ -45,3 +46,5 @@ for (const tab of tabs) {
     } catch {}
   });
 }
+
+document.querySelector(".bar [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
