@@ -5,6 +5,7 @@ import { pathToFileURL } from "node:url";
 import { gunzipSync } from "node:zlib";
 import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2, Context } from "aws-lambda";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { codes } from "#core/error";
 import * as Guides from "#functions/docs-page/guides";
 import * as Limits from "#infra/limits";
 import { type Bundle, bundle } from "#local/bundle";
@@ -204,6 +205,11 @@ describe("the guides", () => {
     }
     expect(links.length).toBeGreaterThan(50);
     expect(dead).toEqual([]);
+  });
+
+  test("every error's `doc_url` leads to its place", async () => {
+    const { text } = await page("errors");
+    for (const code of Object.keys(codes)) expect(text).toContain(`id="${code}"`);
   });
 
   test("a page that is not there is 404 with those that are; a file's name is no path", async () => {
