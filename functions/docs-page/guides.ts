@@ -14,7 +14,6 @@ export const guides: Readonly<Record<string, string>> = {
   schemas: "Your own schema",
   cli: "Command line",
   versions: "Versions",
-  errors: "Errors",
 };
 
 /** What `/docs` shows, by its name among the pages. */
