@@ -17,6 +17,17 @@ const Issue = z
   })
   .meta({ id: "ErrorIssue" });
 
+/** An item that a ledger cannot book. */
+const LeftOut = z
+  .object({
+    index: z.int().min(0),
+    custom_id: z.string().nullable(),
+    file: z.string().nullable(),
+    reason: z.string().meta({ description: "In snake_case; `docs/ledgers.md` has all with what to do." }),
+    message: z.string(),
+  })
+  .meta({ id: "LeftOutItem" });
+
 /** Every fact that an error may have; which ones, its code and `reason` say. */
 export const ErrorDetails = z
   .object({
@@ -80,6 +91,11 @@ export const ErrorDetails = z
       }),
     status: z.int().optional().meta({ description: "The HTTP status that `image_url` answered with." }),
     missing: z.int().min(0).optional().meta({ description: "Pictures of the run that are gone." }),
+    left_out: z
+      .array(LeftOut)
+      .optional()
+      .meta({ description: "Of items_left_out: the first 100 items that the ledger cannot book." }),
+    left_out_count: z.int().min(0).optional().meta({ description: "How many these are in all." }),
     checked: z.int().min(0).optional().meta({ description: "Pictures of the run that were looked for." }),
   })
   .meta({ id: "ErrorDetails", description: "Facts; which ones, the code and `reason` say." });

@@ -7,6 +7,7 @@ import { pathToFileURL } from "node:url";
 import * as z from "zod";
 import { createDocument, type ZodOpenApiOperationObject, type ZodOpenApiPathsObject } from "zod-openapi";
 import { type Code, codes } from "#core/error";
+import * as Mapping from "#core/export/ledger/mapping";
 import type { Operation, Operations } from "#functions/http";
 import { type Examples, examples } from "#functions/openapi/examples";
 import * as Parts from "#functions/openapi/parts";
@@ -75,6 +76,13 @@ export async function build(): Promise<Document> {
       paths,
       webhooks: webhooks(),
       components: {
+        // Files of the caller's, which no request holds.
+        schemas: {
+          DatevMapping: Mapping.Datev,
+          XeroMapping: Mapping.Xero,
+          QuickbooksMapping: Mapping.Quickbooks,
+          BeancountMapping: Mapping.Beancount,
+        },
         securitySchemes: {
           bearer: { type: "http", scheme: "bearer", description: "`Authorization: Bearer <key>`" },
           apiKey: { type: "apiKey", in: "header", name: "X-API-Key" },

@@ -12,6 +12,15 @@ import type { Values } from "./table.ts";
  * keys) is its `mapping`: a caller who brings none is refused before anything is read.
  */
 
+/** An item that is not in the file, and why. */
+export interface LeftOut {
+  index: number;
+  custom_id: string | null;
+  file: string | null;
+  reason: string;
+  message: string;
+}
+
 /** What an export is made of. */
 export interface Source {
   run: { runId: string; taskId: string; createdAt: Date };
@@ -24,6 +33,8 @@ export interface Source {
   mapping: unknown;
   /** Hears in words what the format could not hold as it is (a text that is too long for a cell): said to whoever is there. */
   note(what: string): void;
+  /** Hears of each item that a ledger cannot book, instead of its being booked wrongly or lost. */
+  leaveOut(item: LeftOut): void;
 }
 
 export interface Maker {
@@ -42,6 +53,8 @@ interface Format {
   ending: `.${string}`;
   /** Needs a mapping. */
   mapped: boolean;
+  /** How the file's name has to begin. */
+  beginning?: string;
   /** Its module: only who makes one loads it. */
   load(): Promise<Maker>;
 }
@@ -53,9 +66,47 @@ export const made = {
     mapped: false,
     load: () => import("./xlsx.ts"),
   },
+  datev: {
+    contentType: "text/csv; charset=windows-1252",
+    ending: ".csv",
+    mapped: true,
+    beginning: "EXTF_",
+    load: () => import("./ledger/datev.ts"),
+  },
+  xero: {
+    contentType: "text/csv; charset=utf-8",
+    ending: ".csv",
+    mapped: true,
+    load: () => import("./ledger/xero.ts"),
+  },
+  quickbooks: {
+    contentType: "text/csv; charset=utf-8",
+    ending: ".csv",
+    mapped: true,
+    load: () => import("./ledger/quickbooks.ts"),
+  },
+  beancount: {
+    contentType: "text/plain; charset=utf-8",
+    ending: ".beancount",
+    mapped: true,
+    load: () => import("./ledger/beancount.ts"),
+  },
 } as const satisfies Record<string, Format>;
 
 export type Made = keyof typeof made;
 export const names = Object.keys(made) as [Made, ...Made[]];
+
+/** How a file of this format has to be called, in front. */
+export function beginningOf(format: Made): string {
+  const { beginning }: Format = made[format];
+  return beginning ?? "";
+}
+
+/** The name of a run's file. */
+export function nameOf(format: Made, runId: string): string {
+  const { ending, mapped }: Format = made[format];
+  const kind = mapped ? format : "results";
+  return `${beginningOf(format)}${runId}${ending === `.${kind}` ? "" : `.${kind}`}${ending}`;
+}
 
 export const isMade = (format: string): format is Made => Object.hasOwn(made, format);

@@ -28,6 +28,8 @@ export interface Asked {
   shown: Table.Values;
   /** As the format's own schema read it. */
   mapping?: unknown;
+  /** Without the items that a ledger cannot book; otherwise there is no file while there are any. */
+  partial: boolean;
   /** It is to lie in the bucket, however small. */
   asUrl: boolean;
   /** Epoch milliseconds at which the call has to answer. */
@@ -36,29 +38,62 @@ export interface Asked {
   command: string;
 }
 
-export type Export = { kind: "bytes"; bytes: Uint8Array } | { kind: "stored"; rel: string };
+export type Export = ({ kind: "bytes"; bytes: Uint8Array } | { kind: "stored"; rel: string }) & {
+  /** Of a ledger: how many items are not in it, and how many texts are not as they were. */
+  told?: Told;
+};
+export interface Told {
+  leftOut: number;
+  notes: number;
+}
+
+/** Items that an error names. */
+const mostNamed = 100;
 
 /**
  * Makes an export from the items' file of an ended run.
  * @throws AppError `conflict` (`details.reason` `results_too_large`, with the command that does it) for a run of more
- *   than `batches.exportedItems` items, a table of more than 4 MB, and where the time is over first; `not_found` when the
+ *   than `batches.exportedItems` items, a table of more than 4 MB, and where the time is over first, and (`items_left_out`, with which and why) for a ledger that cannot book them all,
+ *   unless `partial`; `not_found` when the
  *   run, or its files, are gone; `invalid_request` where the mapping lacks something; `storage_unavailable`.
  */
 export async function make(services: Services, log: Log, run: RunRow, asked: Asked): Promise<Export> {
   const most = Limits.batches.exportedItems;
   if (run.total > most) throw tooLarge(asked, { items: run.total, limit: most });
   const rel = placeOf(services, run, asked);
-  if (asked.asUrl && (await Bucket.head(services.bucket, log, rel)) !== undefined)
+  const isLedger = Formats.isMade(asked.format) && Formats.made[asked.format].mapped;
+  // What a ledger leaves out is known to whoever makes it.
+  if (asked.asUrl && !isLedger && (await Bucket.head(services.bucket, log, rel)) !== undefined)
     return { kind: "stored", rel };
-  const bytes = await written(services, log, run, asked);
+  const heard: Heard = { leftOut: [], notes: 0 };
+  const bytes = await written(services, log, run, asked, heard);
+  if (heard.leftOut.length > 0 && !asked.partial) throw incomplete(asked, heard.leftOut);
+  const told = isLedger ? { told: { leftOut: heard.leftOut.length, notes: heard.notes } } : {};
   const isLarge = bytes.length > Limits.sizes.directAnswerBytes;
   if (!Formats.isMade(asked.format)) {
     if (isLarge) throw tooLarge(asked, { bytes: bytes.length, limit_bytes: Limits.sizes.directAnswerBytes });
     return { kind: "bytes", bytes };
   }
-  if (!isLarge && !asked.asUrl) return { kind: "bytes", bytes };
+  if (!isLarge && !asked.asUrl) return { kind: "bytes", bytes, ...told };
   await store(services, log, run, rel, bytes, Formats.made[asked.format].contentType);
-  return { kind: "stored", rel };
+  return { kind: "stored", rel, ...told };
+}
+
+interface Heard {
+  leftOut: Formats.LeftOut[];
+  notes: number;
+}
+
+function incomplete({ format }: Asked, leftOut: readonly Formats.LeftOut[]): AppError {
+  const [first] = leftOut;
+  const more = leftOut.length > 1 ? ` (and ${leftOut.length - 1} more)` : "";
+  const message = `${format} cannot book item ${first?.index}: ${first?.message}${more}; partial=1 gives the file without such items`;
+  return new AppError("conflict", message, {
+    details: {
+      ...{ reason: "items_left_out", left_out: leftOut.slice(0, mostNamed) },
+      left_out_count: leftOut.length,
+    },
+  });
 }
 
 function tooLarge({ format, command }: Asked, details: Record<string, number>): AppError {
@@ -75,7 +110,13 @@ function placeOf({ version }: Services, run: RunRow, { format, shown, mapping }:
   return `${made}${format}-${shown}-${hash}`;
 }
 
-async function written(services: Services, log: Log, run: RunRow, asked: Asked): Promise<Uint8Array> {
+async function written(
+  services: Services,
+  log: Log,
+  run: RunRow,
+  asked: Asked,
+  heard: Heard,
+): Promise<Uint8Array> {
   const { jsonl } = Artifacts.batchFiles(run.keyId, run.runId, run.createdAt);
   const opened = await Bucket.read(services.bucket, log, jsonl);
   if (opened === undefined) throw new AppError("not_found", "the results of this run are no longer there");
@@ -86,7 +127,7 @@ async function written(services: Services, log: Log, run: RunRow, asked: Asked):
     }
   }
   const pieces: Uint8Array[] = [];
-  for await (const piece of piecesOf(run, items(opened.body), asked))
+  for await (const piece of piecesOf(run, items(opened.body), asked, heard))
     pieces.push(typeof piece === "string" ? Buffer.from(piece) : piece);
   return Buffer.concat(pieces);
 }
@@ -95,11 +136,16 @@ async function* piecesOf(
   run: RunRow,
   items: AsyncIterable<Item>,
   { format, shown, mapping }: Asked,
+  heard: Heard,
 ): AsyncGenerator<Uint8Array | string> {
   const fields = Task.get(run.taskId)?.fields ?? [];
   if (Formats.isMade(format)) {
     const maker = await Formats.made[format].load();
-    const source = { run, fields, items, shown, mapping, note: () => undefined };
+    const note = () => {
+      heard.notes += 1;
+    };
+    const leaveOut = (item: Formats.LeftOut) => void heard.leftOut.push(item);
+    const source = { run, fields, items, shown, mapping, note, leaveOut };
     yield* maker.make(source);
     return;
   }

@@ -38,7 +38,10 @@ async function bytesOf(items: readonly Item[], options: Parameters<typeof Xlsx.m
   const run = { runId: "r", taskId: "t", createdAt: new Date("2026-01-01T00:00:00Z") };
   const source = { run, fields, items: each(), shown: "both", mapping: undefined } as const;
   const pieces: Uint8Array[] = [];
-  for await (const piece of Xlsx.make({ ...source, note: (what) => void notes.push(what) }, options))
+  for await (const piece of Xlsx.make(
+    { ...source, note: (what) => void notes.push(what), leaveOut: () => undefined },
+    options,
+  ))
     pieces.push(piece);
   return { bytes: Buffer.concat(pieces), notes };
 }

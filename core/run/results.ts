@@ -2,6 +2,8 @@ import * as Bucket from "#core/artifact/bucket";
 import { AppError, invalidRequest } from "#core/error";
 import * as Formats from "#core/export/formats";
 import * as Table from "#core/export/table";
+import type { Principal } from "#core/key/key";
+import * as Visible from "#core/key/visible";
 import type { Log } from "#core/log";
 import * as Task from "#core/task/task";
 import { sizes } from "#infra/limits";
@@ -24,6 +26,8 @@ export interface Wanted {
   dialect: Dialects.Dialect;
   /** Of formats that need one, as their schema read it. */
   mapping?: unknown;
+  /** Of a ledger: without the items that it cannot book. */
+  partial?: boolean;
   /** As an address, whatever the size. */
   asUrl: boolean;
   /** Epoch milliseconds at which the call has to answer. */
@@ -35,6 +39,8 @@ export interface File {
   fileName: string;
   contentType: string;
   content: { kind: "stored"; rel: string } | { kind: "whole"; body: string | Uint8Array };
+  /** Of a ledger: how many items are not in it, and how many texts are not as they were. */
+  told?: { leftOut: number; notes: number };
 }
 
 const endings: Record<Files.Format, string> = {
@@ -63,17 +69,28 @@ export async function of(
   const isWritten = !Formats.isMade(format);
   if (format === "line_items_csv" && Table.listOf(Task.get(run.taskId)?.fields ?? []) === undefined)
     throw invalidRequest([{ path: "format", message: "the task of this run has no line items" }]);
-  const fileName = `${run.runId}${isWritten ? endings[format] : `.results${Formats.made[format].ending}`}`;
+  const fileName = isWritten ? `${run.runId}${endings[format]}` : Formats.nameOf(format, run.runId);
   if (Formats.isMade(format) || (isTable(format) && values !== "both")) {
     const Made = await import("#core/export/made");
     const made = await Made.make(services, log, run, {
-      ...{ format, shown: values, mapping: wanted.mapping, asUrl, deadline: wanted.deadline },
+      ...{
+        format,
+        shown: values,
+        mapping: wanted.mapping,
+        partial: wanted.partial === true,
+        asUrl,
+        deadline: wanted.deadline,
+      },
       command: commandFor(run, wanted),
     });
     if (Formats.isMade(format)) {
       const { contentType } = Formats.made[format];
-      if (made.kind === "stored") return { fileName, contentType, content: made };
-      return { fileName, contentType, content: { kind: "whole", body: made.bytes } };
+      const { told } = made;
+      const content =
+        made.kind === "stored"
+          ? { kind: made.kind, rel: made.rel }
+          : { kind: "whole" as const, body: made.bytes };
+      return { fileName, contentType, content, ...(told === undefined ? {} : { told }) };
     }
     const text = made.kind === "bytes" ? Buffer.from(made.bytes).toString("utf8") : "";
     return { fileName, contentType: Files.contentTypes[format], content: await inDialect(text, dialect) };
@@ -124,6 +141,8 @@ function checkOptions({ format, values, dialect, asUrl }: Wanted): void {
   }
   if (!isTable(format) && !Formats.isMade(format) && values !== "both")
     throw invalidRequest([{ path: "values", message: "not for json and jsonl: they hold both" }]);
+  if (Formats.isMade(format) && Formats.made[format].mapped && values !== "both")
+    throw invalidRequest([{ path: "values", message: "only for tables and workbooks" }]);
   if (asUrl && isTable(format) && !(isStored && values === "both")) {
     const message = "what is stored has commas, no byte order mark, and both printed and canonical values";
     throw invalidRequest([{ path: "as", message }]);
@@ -147,11 +166,41 @@ function checkState(run: RunRow): void {
 
 /** What makes the same file at any size, on the caller's own machine. */
 function commandFor(run: RunRow, { format, values, dialect }: Wanted): string {
-  const ending = Formats.isMade(format) ? Formats.made[format].ending : ".csv";
+  const file = Formats.isMade(format)
+    ? `${Formats.beginningOf(format)}results${Formats.made[format].ending}`
+    : "results.csv";
   const options = [
     `--format ${format}`,
     ...(values === "both" ? [] : [`--values ${values}`]),
     ...(dialect.name === "comma" ? [] : [`--dialect ${dialect.name}`]),
+    ...(Formats.isMade(format) && Formats.made[format].mapped ? ["--mapping mapping.json"] : []),
   ];
-  return `ocrlty results ${run.runId} ${options.join(" ")} --out results${ending}`;
+  return `ocrlty results ${run.runId} ${options.join(" ")} --out ${file}`;
+}
+
+/**
+ * The caller's mapping, of formats that need one.
+ * @param asked.mapping - its key below the data root.
+ * @throws AppError `invalid_request` where it is missing, wrong, or not for this format; `storage_unavailable`.
+ */
+export async function mappingOf(
+  bucket: Bucket.Bucket,
+  log: Log,
+  asked: { format: Format; mapping?: string | undefined; partial: "0" | "1" },
+  principal: Pick<Principal, "keyId" | "scopes">,
+): Promise<unknown> {
+  const { format, mapping: key } = asked;
+  if (!Formats.isMade(format) || !Formats.made[format].mapped) {
+    const ledgers = Formats.names.filter((name) => Formats.made[name].mapped).join(", ");
+    for (const path of ["mapping", "partial"] as const)
+      if (asked[path] !== undefined && asked[path] !== "0")
+        throw invalidRequest([{ path, message: `only for the formats ${ledgers}` }]);
+    return undefined;
+  }
+  if (key === undefined) {
+    const message = `is missing: ${format} needs your accounts, a JSON file below the data root (docs/ledgers.md)`;
+    throw invalidRequest([{ path: "mapping", message }]);
+  }
+  const viewer = { keyId: principal.keyId, allKeys: Visible.reachesAll(principal) };
+  return (await import("#core/export/ledger/given")).read(bucket, log, { key, format, viewer });
 }

@@ -9,6 +9,7 @@ import * as Remove from "#core/run/remove";
 import * as Run from "#core/run/run";
 import * as Schema from "#core/run/schema";
 import * as Serialize from "#core/run/serialize";
+import * as Key from "#core/run/source/key";
 import type { Call } from "#functions/call";
 import { api, operation } from "#functions/http";
 import * as Names from "#functions/names";
@@ -111,7 +112,7 @@ export const operations = {
 
   "GET /v1/runs/{run_id}/results": operation({
     summary: "The results of an ended run as a file",
-    description: `Up to 4 MB directly, more as a redirect to a signed URL; with \`as=url\` always \`{url, expires_at}\`. \`csv\` has one row an item with the task's columns, \`line_items_csv\` one row a line item, each printed value with what it means (\`total\`, \`total_value\`, \`total_currency\`); cells that a spreadsheet would take for a formula are made safe. \`xlsx\` is a workbook with both tables, for runs of up to ${batches.exportedItems} items. \`values\`, \`dialect\` and \`bom\` are for tables of up to 4 MB. Above these limits: 409 with the command that makes the same file at any size.`,
+    description: `Up to 4 MB directly, more as a redirect to a signed URL; with \`as=url\` always \`{url, expires_at}\`. \`csv\` has one row an item with the task's columns, \`line_items_csv\` one row a line item, each printed value with what it means (\`total\`, \`total_value\`, \`total_currency\`); cells that a spreadsheet would take for a formula are made safe. \`xlsx\` is a workbook with both tables, for runs of up to ${batches.exportedItems} items. \`datev\`, \`xero\`, \`quickbooks\` and \`beancount\` are files for a ledger, made by your \`mapping\` for as many items; \`X-Left-Out\` says how many items are not in one, \`X-Notes\` how many texts had to be changed. \`values\`, \`dialect\` and \`bom\` are for tables of up to 4 MB. Above these limits: 409 with the command that makes the same file at any size.`,
     params,
     query: z.strictObject({
       format: z
@@ -129,6 +130,15 @@ export const operations = {
       bom: z.enum(["0", "1"]).default("0").meta({
         description: "1: a table begins with a byte order mark, by which Excel knows that it is UTF-8",
       }),
+      mapping: z.string().min(1).max(1000).optional().meta({
+        pattern: Key.keyPattern,
+        description:
+          "Of ledgers, and needed there: your mapping, a JSON file below the data root, `<your key_id>/ledger.json` (`POST /v1/uploads` with `kind: data`). Its fields are `DatevMapping`, `XeroMapping`, `QuickbooksMapping` and `BeancountMapping`.",
+      }),
+      partial: z.enum(["0", "1"]).default("0").meta({
+        description:
+          "Of ledgers: 1 gives the file without the items that cannot be booked, 0 answers 409 with them while there are any",
+      }),
       as,
       key_id: keyId,
     }),
@@ -138,9 +148,11 @@ export const operations = {
         schema: z.union([ResultsFile, SignedUrl]),
         others: {
           "application/x-ndjson": z.string().meta({ description: "`jsonl`: a `RunItem` a line." }),
-          "text/csv": z
-            .string()
-            .meta({ description: "`csv` and `line_items_csv`: a header and a row a line." }),
+          "text/csv": z.string().meta({
+            description:
+              "`csv` and `line_items_csv`: a header and a row a line; `datev` (Windows-1252), `xero` and `quickbooks`: a table for their import.",
+          }),
+          "text/plain": z.string().meta({ description: "`beancount`: transactions." }),
           [Formats.made.xlsx.contentType]: z
             .string()
             .meta({ format: "binary", description: "`xlsx`: the sheets `documents` and `line_items`." }),
@@ -153,14 +165,21 @@ export const operations = {
       const services = runServices();
       const { row } = await Run.find(services.db, wanted(call, params.run_id, query.key_id));
       const Results = await import("#core/run/results");
-      const { fileName, contentType, content } = await Results.of(services, call.log, row, {
+      const { bucket } = services;
+      const mapping = await Results.mappingOf(bucket, call.log, query, call.principal);
+      const { fileName, contentType, content, told } = await Results.of(services, call.log, row, {
         ...{ format: query.format, values: query.values, asUrl: query.as === "url" },
+        ...{ mapping, partial: query.partial === "1" },
         dialect: { name: query.dialect, byteOrderMark: query.bom === "1" },
         deadline: call.deadline,
       });
-      if (content.kind === "stored")
-        return stored(services.bucket, { rel: content.rel, fileName, as: query.as });
-      const headers = { "Content-Disposition": `attachment; filename="${fileName}"` };
+      const counts: Record<string, string> =
+        told === undefined ? {} : { "X-Left-Out": String(told.leftOut), "X-Notes": String(told.notes) };
+      if (content.kind === "stored") {
+        const reply = await stored(bucket, { rel: content.rel, fileName, as: query.as });
+        return { ...reply, headers: { ...reply.headers, ...counts } };
+      }
+      const headers = { "Content-Disposition": `attachment; filename="${fileName}"`, ...counts };
       return { status: 200, body: content.body, contentType, headers };
     },
   }),

@@ -20,6 +20,8 @@ export interface Asked {
   shown: Tables.Values;
   /** For a format that needs one, as its schema read it. */
   mapping?: unknown;
+  /** Hears of each item that a ledger cannot book. */
+  leaveOut?: (item: Formats.LeftOut) => void;
 }
 
 const askMs = 2 * 60_000;
@@ -74,12 +76,13 @@ async function* pieces(
   run: Answers.About,
   fields: z.output<typeof Detail>["fields"],
   items: AsyncIterable<Item>,
-  { format, shown, mapping }: Asked,
+  { format, shown, mapping, leaveOut = () => undefined }: Asked,
 ): AsyncGenerator<Uint8Array | string> {
   try {
     if (Formats.isMade(format)) {
       const maker = await Formats.made[format].load();
-      yield* maker.make({ run, fields, items, shown, mapping, note: (what) => context.say(what) });
+      const note = (what: string) => context.say(what);
+      yield* maker.make({ run, fields, items, shown, mapping, note, leaveOut });
       return;
     }
     const table = format === "csv" ? Tables.ofItems(fields, shown) : Tables.ofLines(fields, shown);

@@ -4,7 +4,9 @@ import { basename, dirname, extname, join, relative, resolve } from "node:path";
 import { Readable } from "node:stream";
 import { type Command, Option } from "commander";
 import * as z from "zod";
+import { AppError } from "#core/error";
 import * as Formats from "#core/export/formats";
+import * as Given from "#core/export/ledger/given";
 import * as Tables from "#core/export/table";
 import * as Answers from "#core/run/answers";
 import * as Convert from "#core/run/convert";
@@ -79,6 +81,38 @@ export interface TableOptions {
   values?: Tables.Values | undefined;
   dialect?: Dialects.Name | undefined;
   bom?: boolean | undefined;
+  /** Of a ledger, as its schema read it. */
+  mapping?: unknown;
+}
+
+/** The mapping of a ledger from a file. Throws UsageError. */
+export async function mappingOf(
+  context: Pick<Context, "cwd">,
+  format: Format,
+  file: string | undefined,
+): Promise<unknown> {
+  const isLedger = Formats.isMade(format) && Formats.made[format].mapped;
+  if (!isLedger) {
+    if (file === undefined) return undefined;
+    const ledgers = Formats.names.filter((name) => Formats.made[name].mapped).join(", ");
+    throw new UsageError(`--mapping is for the formats ${ledgers}`);
+  }
+  if (file === undefined)
+    throw new UsageError(`--format ${format} needs your accounts: --mapping FILE (docs/ledgers.md)`);
+  let text: string;
+  try {
+    text = fs.readFileSync(resolve(context.cwd, file), "utf8");
+  } catch (thrown) {
+    throw new UsageError(`${file} cannot be read: ${thrown instanceof Error ? thrown.message : thrown}`);
+  }
+  try {
+    return await Given.parse(text, format);
+  } catch (thrown) {
+    if (!(thrown instanceof AppError)) throw thrown;
+    const issues = thrown.details?.issues ?? [];
+    const said = issues.map(({ path, message }) => `${path}: ${message}`);
+    throw new UsageError(`${file}: ${said.join("\n")}`);
+  }
 }
 
 /** For whoever writes tables to a file. */
@@ -111,16 +145,25 @@ async function open(
   server: Client.Target,
   wanted: Run.Wanted,
   format: Format,
-  { values = "both" }: TableOptions,
+  { values = "both", mapping }: TableOptions,
+  leaveOut?: (item: Formats.LeftOut) => void,
 ): Promise<Readable> {
+  const isLedger = Formats.isMade(format) && Formats.made[format].mapped;
+  if (isLedger && values !== "both") throw new UsageError("--values is for tables and workbooks");
   if (Formats.isMade(format) || (isTable(format) && values !== "both"))
-    return Exports.open(context, server, wanted, { format, shown: values });
+    return Exports.open(context, server, wanted, {
+      ...{ format, shown: values, mapping },
+      ...(leaveOut === undefined ? {} : { leaveOut }),
+    });
   if (values !== "both")
     throw new UsageError("--values is for tables and workbooks: json and jsonl hold both");
   return Download.open(context, server, pathOf(wanted, format));
 }
 
-/** One result file of an ended run. Throws CallError and UsageError. */
+/**
+ * One result file of an ended run. Throws CallError and UsageError.
+ * @returns the items that a ledger cannot book: they are not in the file.
+ */
 export async function save(
   context: Context,
   server: Client.Target,
@@ -128,11 +171,14 @@ export async function save(
   format: Format,
   file: string,
   options: TableOptions,
-): Promise<void> {
-  await patiently(context, downloadMs, async () => {
-    const source = await open(context, server, wanted, format, options);
+): Promise<Formats.LeftOut[]> {
+  return await patiently(context, downloadMs, async () => {
+    // Of this try alone.
+    const leftOut: Formats.LeftOut[] = [];
+    const source = await open(context, server, wanted, format, options, (item) => void leftOut.push(item));
     const text = isTable(format) ? Convert.stream(source, dialectOf(file, options)) : source;
     await Download.writeWhole(context, text, resolve(context.cwd, file));
+    return leftOut;
   });
 }
 

@@ -1,0 +1,38 @@
+import type { Source } from "#core/export/formats";
+import * as Bills from "./bills.ts";
+import * as Mapping from "./mapping.ts";
+
+/*
+ * QuickBooks Online's table of bills. Its import asks which column is which, so the names are a help and no demand.
+ * Amounts are with tax: "inclusive of tax" when the file is imported. Without `taxes` the columns of tax are left out, as
+ * where a company has none.
+ */
+
+export const mapping = Mapping.Quickbooks;
+
+const head = ["*BillNo", "*Supplier", "*BillDate", "*DueDate", "Terms", "Location", "Memo", "*Account"];
+const line = ["LineDescription", "*LineAmount"];
+const tax = ["LineTaxCode", "LineTaxAmount"];
+
+/** What a bill's number (`DocNumber`) may have. */
+const longest = { vendor: 100, number: 21 };
+
+export function make(source: Source): AsyncGenerator<string> {
+  const { currency, taxes } = source.mapping as Mapping.Quickbooks;
+  return Bills.table(source, {
+    ...{ format: "quickbooks", longest },
+    columns: [...head, ...line, ...(taxes === undefined ? [] : tax), "Currency"],
+    cells: (bill, booking) => ({
+      "*BillNo": bill.number,
+      "*Supplier": bill.vendor,
+      "*BillDate": bill.billDate,
+      "*DueDate": bill.dueDate,
+      "*Account": booking.account,
+      LineDescription: Bills.described(booking),
+      "*LineAmount": Bills.amount(booking.gross),
+      LineTaxCode: booking.code,
+      ...(booking.tax === undefined ? {} : { LineTaxAmount: Bills.amount(booking.tax) }),
+      Currency: currency,
+    }),
+  });
+}
