@@ -4,6 +4,7 @@ import { readXlsx } from "hucre/xlsx";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import * as Artifacts from "#core/artifact/artifact";
 import * as Bucket from "#core/artifact/bucket";
+import * as Papers from "#core/export/ledger/papers-for-tests";
 import * as Dialects from "#core/run/dialect";
 import * as Finish from "#core/run/finish";
 import * as Finishings from "#core/run/finishing";
@@ -100,6 +101,64 @@ describe("the results of a run", () => {
         code: "invalid_request",
         details: { issues: [{ path }] },
       });
+  });
+
+  test("are a ledger's file by the caller's mapping, and no item that cannot be booked is missing in silence", async () => {
+    const run = { runId: "ledger", taskId: "receipt_v1" };
+    const results = [Papers.receipt(0).result, Papers.receipt(1, { tax: "1.60" }).result];
+    const items = results.map((result, i) => stores.succeeded(run, i, result ?? {}));
+    const row = await finish(await stores.insert(run, await Promise.all(items)));
+    const { bucket } = stores.services;
+    const alice = { keyId: "alice", scopes: [] };
+    const put = (rel: string, text: string) =>
+      Bucket.replace(bucket, silent, rel, { body: text, contentType: "application/json" });
+    await put("data/alice/ledger.json", JSON.stringify(Papers.beancount));
+    await put("data/bob/ledger.json", JSON.stringify(Papers.beancount));
+    await put("data/alice/broken.json", '{"currency":"EUR",}');
+    await put("data/alice/large.json", " ".repeat(512 * 1024 + 1));
+
+    const mapping = (format: Results.Format, key?: string, partial: "0" | "1" = "0") =>
+      Results.mappingOf(bucket, silent, { format, mapping: key, partial }, alice);
+    const refused: [Parameters<typeof mapping>, RegExp][] = [
+      [["beancount"], /^mapping: is missing: beancount needs your accounts/],
+      [["beancount", "alice/none.json"], /^mapping: there is no such file below the data root/],
+      [["beancount", "bob/ledger.json"], /^mapping: only keys under shared\/ and under your own key_id/],
+      [["beancount", "alice/large.json"], /^mapping: a mapping has at most 524288 bytes/],
+      [["beancount", "alice/broken.json"], /^mapping: /],
+      [["datev", "alice/ledger.json"], /^mapping\.account: must be an account of 1 to 9 digits/],
+      [["csv", "alice/ledger.json"], /^mapping: only for the formats datev, xero, quickbooks, beancount/],
+      [["xlsx", undefined, "1"], /^partial: only for the formats/],
+    ];
+    for (const [args, message] of refused)
+      await expect(mapping(...args), args.join(" ")).rejects.toMatchObject({
+        ...{ code: "invalid_request", message: expect.stringMatching(message) },
+      });
+    expect(await mapping("csv")).toBeUndefined();
+
+    const wanted = { format: "beancount", mapping: await mapping("beancount", "alice/ledger.json") } as const;
+    await expect(of(row, wanted)).rejects.toMatchObject({
+      code: "conflict",
+      message:
+        "beancount cannot book item 1: it prints its tax without a rate; partial=1 gives the file without such items",
+      details: {
+        reason: "items_left_out",
+        left_out: [{ index: 1, custom_id: "c-1", reason: "tax_not_split" }],
+        left_out_count: 1,
+      },
+    });
+    const { fileName, contentType, told, content } = await of(row, { ...wanted, partial: true });
+    expect([fileName, contentType, told]).toEqual([
+      ...["ledger.beancount", "text/plain; charset=utf-8", { leftOut: 1, notes: 0 }],
+    ]);
+    expect(content.kind === "whole" && Buffer.from(content.body).toString()).toContain(
+      "Assets:Cash  -10.00 EUR",
+    );
+    // What lies there from before does not hide what is left out.
+    expect((await of(row, { ...wanted, partial: true, asUrl: true })).content.kind).toBe("stored");
+    await expect(of(row, { ...wanted, asUrl: true })).rejects.toMatchObject({ code: "conflict" });
+    await expect(of(row, { ...wanted, values: "printed" })).rejects.toMatchObject({ param: "values" });
+    const datev = await of(row, { format: "datev", mapping: Papers.datev, partial: true });
+    expect([datev.fileName, datev.told?.leftOut]).toEqual(["EXTF_ledger.datev.csv", 2]);
   });
 
   test("are converted where they are tables, up to the size of an answer", async () => {

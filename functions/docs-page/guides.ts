@@ -8,6 +8,7 @@ export const guides: Readonly<Record<string, string>> = {
   "large-files": "Large files",
   batches: "Batches",
   results: "Results",
+  ledgers: "Ledgers",
   webhooks: "Webhooks",
   errors: "Errors",
   values: "Values",

@@ -110,7 +110,9 @@ export async function mappingOf(
   } catch (thrown) {
     if (!(thrown instanceof AppError)) throw thrown;
     const issues = thrown.details?.issues ?? [];
-    const said = issues.map(({ path, message }) => `${path}: ${message}`);
+    const said = issues.map(({ path, message }) =>
+      [path.replace(/^mapping\.?/, ""), message].filter(Boolean).join(": "),
+    );
     throw new UsageError(`${file}: ${said.join("\n")}`);
   }
 }

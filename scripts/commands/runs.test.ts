@@ -2,6 +2,8 @@ import * as fs from "node:fs";
 import { join } from "node:path";
 import { readXlsx } from "hucre/xlsx";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import * as Papers from "#core/export/ledger/papers-for-tests";
+import * as Task from "#core/task/task";
 import { type Api, serve } from "#scripts/batch/api-for-tests";
 import { type Cli, open, pictureOf } from "#scripts/batch/cli-for-tests";
 import { exit } from "#scripts/context";
@@ -113,6 +115,47 @@ describe("runs", () => {
     ]) {
       const refused = await run("results", "r-1", ...args);
       expect([args, refused.status, refused.stdout]).toEqual([args, exit.failed, ""]);
+    }
+  });
+
+  it("a ledger's file is made here by a mapping; what it cannot book is named, and the exit status tells", async () => {
+    const stored = api.runs.get("r-1");
+    if (stored)
+      stored.items = [Papers.receipt(0), Papers.receipt(1, { tax: "1.60" })].map((item) => ({ ...item }));
+    api.intercept = ({ path }, response) => {
+      if (!path.startsWith("/v1/tasks/")) return undefined;
+      response.end(JSON.stringify({ fields: Task.get("receipt_v1")?.fields }));
+      return "handled";
+    };
+    cli.file("mapping.json", Buffer.from(`\ufeff${JSON.stringify(Papers.beancount)}`));
+    const made = (...args: string[]) => run("results", "r-1", "--format", "beancount", ...args);
+    const mapped = ["--mapping", "mapping.json", "--out"];
+    const first = await made(...mapped, "x.beancount");
+    expect([first.status, first.stdout]).toEqual([exit.items, "x.beancount\n"]);
+    expect(first.stderr).toContain(
+      "item 1 (1.png) is left out, tax_not_split: it prints its tax without a rate",
+    );
+    expect(cli.read("x.beancount")).toContain("  Assets:Cash  -10.00 EUR\n");
+    const json = await made(...mapped, "y.beancount", "--json");
+    expect(JSON.parse(json.stdout)).toMatchObject({
+      files: ["y.beancount"],
+      left_out: [{ index: 1, reason: "tax_not_split" }],
+    });
+    if (stored) stored.items.length = 1;
+    expect((await made(...mapped, "z.beancount")).status).toBe(exit.ok);
+
+    const refused: [string[], string][] = [
+      [["--format", "beancount", "--out", "a.b"], "beancount needs your accounts: --mapping FILE"],
+      [["--format", "beancount", "--mapping", "none.json", "--out", "a.b"], "none.json cannot be read"],
+      [["--format", "xero", ...mapped, "a.csv"], "\ndate_format: is missing: one of"],
+      [["--format", "datev", ...mapped, "a.csv"], "names begin with EXTF_: --out EXTF_a.csv"],
+      [["--format", "csv", ...mapped, "a.csv"], "--mapping is for the formats datev, xero"],
+      [["--format", "beancount", "--mapping", "mapping.json"], "name a file with --out"],
+    ];
+    for (const [args, message] of refused) {
+      const { status, stderr } = await run("results", "r-1", ...args);
+      expect([args, status]).toEqual([args, exit.failed]);
+      expect(stderr).toContain(message);
     }
   });
 

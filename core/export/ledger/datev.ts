@@ -101,7 +101,7 @@ function* bookings(source: Source, settings: Mapping.Datev, entry: Book.Entry): 
 }
 
 /** What a document's number may be made of (Belegfeld 1). */
-const notOfNumber = /[^A-Za-z0-9$&%*+\-/]/gu;
+const notOfNumber = /[^A-Za-z0-9_$&%*+\-/]/gu;
 
 function numberOf({ number = "", name }: Book.Entry, note: Source["note"]): string {
   const written = number.replace(notOfNumber, "-");

@@ -9,7 +9,12 @@ import * as Given from "./given.ts";
 const createdAt = new Date("2026-11-30T08:15:00.123Z");
 
 /** One that succeeded with this result. */
-export function item(taskId: string, index: number, result: Record<string, unknown>, more: Partial<Item> = {}): Item {
+export function item(
+  taskId: string,
+  index: number,
+  result: Record<string, unknown>,
+  more: Partial<Item> = {},
+): Item {
   const task = Task.get(taskId);
   if (task === undefined) throw new Error(`there is no task ${taskId}`);
   return {
@@ -27,15 +32,23 @@ const lines = (amount: string) => [
   { description: "Goods", quantity: "1", unit_price: amount, tax_rate: null, amount },
 ];
 
+const party = { address: null, tax_id: null, phone: null };
+export const supplier = (name: string | null) => ({ name, ...party, email: null, iban: null, bic: null });
+export const merchant = (name: string | null) => ({ name, ...party });
+
 /** An invoice of one line with one rate; fields of the result can be others. */
 export function invoice(index: number, more: Record<string, unknown> = {}, about: Partial<Item> = {}): Item {
-  const party = { address: null, tax_id: null, email: null, phone: null, iban: null, bic: null };
   return item(
     "invoice_v1",
     index,
     {
-      ...{ invoice_number: `R-${index}`, invoice_date: "03.11.2026", due_date: "17.11.2026", purchase_order: null },
-      supplier: { name: "Müller & Söhne GmbH", ...party },
+      ...{
+        invoice_number: `R-${index}`,
+        invoice_date: "03.11.2026",
+        due_date: "17.11.2026",
+        purchase_order: null,
+      },
+      supplier: supplier("Müller & Söhne GmbH"),
       customer: { name: null, address: null, tax_id: null },
       ...{ currency: "EUR", line_items: lines("100,00"), subtotal: "100,00", discount: null, shipping: null },
       taxes: [{ rate: "19 %", base: "100,00", amount: "19,00" }],
@@ -64,9 +77,13 @@ export const creditNote = {
 };
 
 /** A receipt without tax; its totals can be others. */
-export function receipt(index: number, totals: Record<string, unknown> = {}, more: Record<string, unknown> = {}): Item {
+export function receipt(
+  index: number,
+  totals: Record<string, unknown> = {},
+  more: Record<string, unknown> = {},
+): Item {
   return item("receipt_v1", index, {
-    merchant: { name: "Café Blau", address: null, phone: null, tax_id: null },
+    merchant: merchant("Café Blau"),
     ...{ receipt_number: `B${index}`, date: "2026-11-05", time: null, currency: "EUR" },
     items: [{ name: "CAKE", quantity: "1", unit_price: null, price: "10.00" }],
     totals: {
@@ -119,12 +136,10 @@ export const datev = {
 };
 export const beancount = {
   ...{ currency: "EUR", account: "Expenses:Office", counter_account: "Liabilities:Payables" },
-  vendors: [{ match: "CAFÉ", account: "Expenses:Meals", counter_account: "Assets:Cash", name: 'Café "Blau"' }],
-  taxes: [
-    { rate: "19", account: "Assets:VAT:19" },
-    { rate: "7", account: "Assets:VAT:7" },
-    { rate: "none" },
+  vendors: [
+    { match: "CAFÉ", account: "Expenses:Meals", counter_account: "Assets:Cash", name: 'Café "Blau"' },
   ],
+  taxes: [{ rate: "19", account: "Assets:VAT:19" }, { rate: "7", account: "Assets:VAT:7" }, { rate: "none" }],
   tips: { account: "Expenses:Tips" },
   rounding: { account: "Expenses:Rounding" },
   open_on: "2026-01-01",

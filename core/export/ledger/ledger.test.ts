@@ -1,0 +1,398 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { parse } from "csv-parse/sync";
+import { describe, expect, test } from "vitest";
+import * as Decimal from "#core/canonical/decimal";
+import type { Made } from "#core/export/formats";
+import type { Item } from "#core/run/schema";
+import { columns } from "./datev-columns.ts";
+import * as Given from "./given.ts";
+import * as Paper from "./paper.ts";
+import * as P from "./papers-for-tests.ts";
+import * as Windows1252 from "./windows-1252.ts";
+
+const ansi = (bytes: Uint8Array) => new TextDecoder("windows-1252").decode(bytes);
+/** A file of `;` or `,` and quotes as another reader sees it. */
+const table = (text: string, delimiter = ",", from = 1): Record<string, string>[] =>
+  parse(text, { delimiter, columns: true, from_line: from, skip_empty_lines: false });
+const plus = (amounts: readonly string[]) =>
+  Decimal.format(Decimal.sum(amounts.map((amount) => Decimal.of(amount.replace(",", ".")))));
+const decimal = /^-?\d+\.\d{2}$/;
+
+describe("DATEV", () => {
+  test("a batch with two rates and a credit note is, byte by byte, what the description says", async () => {
+    const items = [P.invoice(0, P.twoRates), P.invoice(1, P.creditNote)];
+    const { bytes, leftOut, notes } = await P.made("datev", items, P.datev);
+    expect([leftOut, notes]).toEqual([[], []]);
+    const behind = `${";".repeat(100)}0${";".repeat(11)}`;
+    expect(ansi(bytes).split("\r\n")).toEqual([
+      '"EXTF";700;21;"Buchungsstapel";13;20261130081500123;;"";"";"";29098;55003;20260101;4;20261101;20261130;"November";"";1;0;0;"EUR";;"";;;"03";;;"";""',
+      expect.stringMatching(
+        /^Umsatz \(ohne Soll\/Haben-Kz\);Soll\/Haben-Kennzeichen;WKZ Umsatz;.*;Abw\. Skontokonto$/,
+      ),
+      `119,00;"S";"EUR";;;;4930;70000;"0009";0311;"R-0";;;"Müller & Söhne GmbH"${behind}`,
+      `53,50;"S";"EUR";;;;4930;70000;"0008";0311;"R-0";;;"Müller & Söhne GmbH"${behind}`,
+      `119,00;"H";"EUR";;;;4930;70000;"0009";0311;"R-1";;;"Müller & Söhne GmbH"${behind}`,
+      "",
+    ]);
+    expect(bytes.includes(Buffer.from("M\xfcller", "latin1"))).toBe(true);
+  });
+
+  test("the line about the batch has the fields of the published example, quoted where that has quotes", async () => {
+    const example =
+      '"EXTF";700;21;"Buchungsstapel";13;20240130140440439;;"RE";"";"";29098;55003;20240101;4;20240101;20240831;"Buchungsstapel";"WD";1;0;0;"EUR";;"";;;"03";;;"";""';
+    const { bytes } = await P.made("datev", [P.invoice(0)], { ...P.datev, initials: "WD" });
+    const shape = (line = "") =>
+      line
+        .split(";")
+        .map((field) => (field.startsWith('"') ? "text" : field === "" ? "" : `${field.length} digits`));
+    expect(shape(ansi(bytes).split("\r\n")[0])).toEqual(shape(example));
+    expect(columns).toHaveLength(125);
+  });
+
+  test("every booking fits the published expressions, and its amounts add up to the totals", async () => {
+    const items = [P.invoice(0), P.invoice(1, P.twoRates), P.invoice(2, P.creditNote)];
+    const { bytes } = await P.made("datev", items, P.datev);
+    const forms: [string, RegExp][] = [
+      ["Umsatz (ohne Soll/Haben-Kz)", /^\d{1,10}[,]\d{2}$/],
+      ["Soll/Haben-Kennzeichen", /^["](S|H)["]$/],
+      ["WKZ Umsatz", /^["]([A-Z]{3})["]$/],
+      ["Konto", /^(\d{1,9})$/],
+      ["Gegenkonto (ohne BU-Schlüssel)", /^(\d{1,9})$/],
+      ["BU-Schlüssel", /^(["]\d{4}["])$/],
+      ["Belegdatum", /^(\d{4})$/],
+      ["Belegfeld 1", /^(["][\w$&%*+\-/]{0,36}["])$/],
+      ["Buchungstext", /^(["].{0,60}["])$/],
+      ["Festschreibung", /^(0|1)$/],
+    ];
+    const lines = ansi(bytes).split("\r\n").slice(2, -1);
+    for (const line of lines)
+      for (const [name, form] of forms) expect(line.split(";")[columns.indexOf(name)], name).toMatch(form);
+    const rows = table(ansi(bytes), ";", 2);
+    const signed = rows.map(
+      (row) => `${row["Soll/Haben-Kennzeichen"] === "H" ? "-" : ""}${row[columns[0] ?? ""]}`,
+    );
+    expect(plus(signed)).toBe(plus(["119.00", "172.50", "-119.00"]));
+    expect(rows.map((row) => Object.keys(row).length)).toEqual(rows.map(() => 125));
+  });
+
+  test("tips and rounding have accounts of their own, and a vendor's rule decides where the rest goes", async () => {
+    const items = [
+      P.receipt(0, { tip: "1.00", total: "11.00" }),
+      P.receipt(1, { rounding: "-0.02", total: "9.98" }),
+    ];
+    const { bytes, reasons } = await P.made("datev", items, P.datev);
+    expect(reasons).toEqual([]);
+    const lines = ansi(bytes).split("\r\n").slice(2, -1);
+    expect(lines.map((line) => line.split(";").slice(0, 9).join(";"))).toEqual([
+      '10,00;"S";"EUR";;;;4650;1000;',
+      '1,00;"S";"EUR";;;;4651;1000;',
+      '10,00;"S";"EUR";;;;4650;1000;',
+      '0,02;"H";"EUR";;;;4969;1000;',
+    ]);
+  });
+
+  test("what Windows-1252 lacks is named and never a question mark; texts are cut with a word about it", async () => {
+    const named = (name: string) => ({ supplier: P.supplier(name) });
+    const items = [
+      P.invoice(0, { ...named("Şahin 株式会社 – 5 €"), invoice_number: "2026/11 №7" }),
+      P.invoice(1, named(`"${"x".repeat(70)}";\r\n`)),
+      P.invoice(2, named("=1+1")),
+    ];
+    const { bytes, notes } = await P.made("datev", items, P.datev);
+    const rows = table(ansi(bytes), ";", 2);
+    expect(rows.map((row) => row.Buchungstext)).toEqual(["ahin – 5 €", `"${"x".repeat(59)}`, "'=1+1"]);
+    expect(rows[0]?.["Belegfeld 1"]).toBe("2026/11--7");
+    expect(bytes.includes(0x80)).toBe(true);
+    expect(bytes.includes("?")).toBe(false);
+    expect(notes).toEqual([
+      'item 0 (0.png): the number "2026/11 №7" is written as 2026/11--7',
+      expect.stringMatching(/^item 0 \(0\.png\): the booking text lacks Ş 株 式 会 社: Windows-1252/),
+      "item 1 (1.png): the booking text is cut to 60 of 73 characters",
+    ]);
+    expect(Windows1252.writable("A\u0308\u0081").lacks).toEqual(["\u0081"]);
+    expect(() => Windows1252.encode("株")).toThrow("Windows-1252");
+  });
+});
+
+describe("Beancount", () => {
+  test("a transaction balances to the last printed digit, all its amounts with the same decimals", async () => {
+    const items = [
+      P.receipt(0, { subtotal: "10", tip: "0.5", total: "10.5" }, { items: [] }),
+      P.receipt(1, { rounding: "-0.02", total: "9.98" }, { merchant: P.merchant('A "B" \\ C\nD') }),
+    ];
+    const { bytes, leftOut } = await P.made("beancount", items, { ...P.beancount, open_on: undefined });
+    expect(leftOut).toEqual([]);
+    expect(bytes.toString()).toBe(`2026-11-05 * "Café \\"Blau\\"" "B0"
+  run: "november"
+  item: "0"
+  file: "0.png"
+  request: "r~0"
+  Expenses:Meals  10.0 EUR
+  Expenses:Tips  0.5 EUR
+  Assets:Cash  -10.5 EUR
+
+2026-11-05 * "A \\"B\\" \\\\ C D" "B1"
+  run: "november"
+  item: "1"
+  file: "1.png"
+  request: "r~1"
+  Expenses:Office  10.00 EUR
+  Expenses:Rounding  -0.02 EUR
+  Liabilities:Payables  -9.98 EUR
+
+`);
+  });
+
+  test("taxes go to their accounts, which the file opens when asked to; without taxes all is expense", async () => {
+    const items = [P.invoice(0, P.twoRates)];
+    const { bytes } = await P.made("beancount", items, P.beancount);
+    expect(bytes.toString()).toContain("2026-01-01 open Assets:VAT:19 EUR\n");
+    const postings = bytes.toString().match(/^ {2}\w+:\S+ {2}.*$/gm);
+    expect(postings).toEqual([
+      "  Expenses:Office  150.00 EUR",
+      "  Assets:VAT:19  19.00 EUR",
+      "  Assets:VAT:7  3.50 EUR",
+      "  Liabilities:Payables  -172.50 EUR",
+    ]);
+    const { taxes: _, ...plain } = P.beancount;
+    const gross = await P.made("beancount", [P.invoice(0, P.twoRates), P.receipt(1, {})].slice(0, 1), plain);
+    expect(gross.bytes.toString()).toContain("  Expenses:Office  172.50 EUR\n");
+  });
+});
+
+describe("bills", () => {
+  test("have the columns of each program's template, and lines that add up to the totals", async () => {
+    const items = [P.invoice(0), P.invoice(1, { ...P.twoRates, due_date: null })];
+    const xero = await P.made("xero", items, { ...P.xero, payment_days: 30 });
+    const [header, ...lines] = xero.bytes.toString().trimEnd().split("\n");
+    expect(header).toBe(
+      "*ContactName,EmailAddress,POAddressLine1,POAddressLine2,POAddressLine3,POAddressLine4,POCity,PORegion,POPostalCode,POCountry,*InvoiceNumber,*InvoiceDate,*DueDate,Total,InventoryItemCode,Description,*Quantity,*UnitAmount,*AccountCode,*TaxType,TaxAmount,TrackingName1,TrackingOption1,TrackingName2,TrackingOption2,Currency",
+    );
+    expect(lines[1]).toBe(
+      'Müller & Söhne GmbH,,,,,,,,,,R-1,03/11/2026,03/12/2026,172.50,,"Expense, tax 19 %",1,119.00,429,19% VAT,19.00,,,,,EUR',
+    );
+    const ofXero = table(xero.bytes.toString());
+    expect(plus(ofXero.map((row) => row["*UnitAmount"] ?? ""))).toBe("291.5");
+    // Every column with a star has something in every line.
+    for (const row of ofXero)
+      for (const [name, value] of Object.entries(row))
+        if (name.startsWith("*")) expect(value, name).not.toBe("");
+
+    const { taxes: _, ...untaxed } = P.quickbooks;
+    const plain = await P.made("quickbooks", items.slice(0, 1), untaxed);
+    expect(plain.bytes.toString()).toBe(
+      "*BillNo,*Supplier,*BillDate,*DueDate,Terms,Location,Memo,*Account,LineDescription,*LineAmount,Currency\nR-0,Müller & Söhne GmbH,11/03/2026,11/17/2026,,,,Office Supplies,Expense,119.00,EUR\n",
+    );
+    const books = await P.made("quickbooks", items, { ...P.quickbooks, payment_days: 30 });
+    const ofBooks = table(books.bytes.toString());
+    expect(plus(ofBooks.map((row) => row["*LineAmount"] ?? ""))).toBe("291.5");
+    expect(plus(ofBooks.map((row) => row.LineTaxAmount ?? ""))).toBe("41.5");
+    for (const row of ofBooks) expect(row["*LineAmount"]).toMatch(decimal);
+  });
+
+  test("a number that is missing or too long, and a name that looks like a formula", async () => {
+    const items = [
+      P.invoice(0, { invoice_number: null, supplier: P.supplier("=cmd") }),
+      P.invoice(1, { invoice_number: "1234567890-1234567890-A" }),
+      P.invoice(2, { invoice_number: "1234567890-1234567890-B" }),
+    ];
+    const { bytes, notes, reasons } = await P.made("quickbooks", items, {
+      ...P.quickbooks,
+      number_from: "file",
+    });
+    const rows = table(bytes.toString());
+    expect(rows.map((row) => [row["*BillNo"], row["*Supplier"]])).toEqual([
+      ["0.png", "'=cmd"],
+      ["1234567890-1234567890", "Müller & Söhne GmbH"],
+    ]);
+    // With its number cut it would become a line of the other.
+    expect(reasons).toEqual(["2 duplicate"]);
+    expect(notes).toHaveLength(2);
+  });
+
+  test("Xero takes 500 bills a file: the others are named, and `items` picks them", async () => {
+    const one = P.invoice(0);
+    const items = Array.from({ length: 502 }, (_, i) => {
+      return { ...one, index: i, result: { ...one.result, invoice_number: `R-${i}` } };
+    });
+    const first = await P.made("xero", items, P.xero);
+    expect(first.reasons).toEqual(["500 file_full", "501 file_full"]);
+    const rest = await P.made("xero", items, { ...P.xero, items: { from: 500 } });
+    expect([rest.reasons, table(rest.bytes.toString()).length]).toEqual([[], 2]);
+  });
+});
+
+/** Each reason, with a paper that it meets, in a format that has it. */
+const without = (mapping: Record<string, unknown>, name: string) => ({ ...mapping, [name]: undefined });
+const failed = {
+  status: "failed",
+  result: null,
+  error: { code: "bad_image", message: "no picture" },
+} as never;
+const { checks, normalized } = P.invoice(0);
+const zero = { line_items: [], subtotal: "0,00", taxes: [], tax: null, total: "0,00" };
+const cases: [Paper.Reason, Item, Made?, Record<string, unknown>?][] = [
+  ["not_read", P.invoice(0, {}, failed)],
+  ["incomplete", P.invoice(0, {}, { complete: false })],
+  ["breaks_schema", P.invoice(0, {}, { schema_ok: false })],
+  ["checks_failed", P.invoice(0, {}, { checks: [{ ...checks?.[0], ok: false } as never] })],
+  ["unchecked", P.invoice(0, {}, { checks: null })],
+  [
+    "ambiguous",
+    P.invoice(0, {}, { normalized: { ...normalized, total: { value: "119", ambiguous: true } } }),
+  ],
+  ["no_total", P.invoice(0, { total: null })],
+  ["nothing_to_book", P.invoice(0, zero)],
+  ["no_currency", P.invoice(0, { currency: null })],
+  ["other_currency", P.invoice(0, { currency: "CHF" })],
+  ["no_date", P.invoice(0, { invoice_date: null })],
+  ["outside_period", P.invoice(0, { invoice_date: "31.10.2026" })],
+  ["no_vendor", P.invoice(0, { supplier: P.supplier(null) }), "xero"],
+  ["no_number", P.invoice(0, { invoice_number: null }), "xero"],
+  ["no_due_date", P.invoice(0, { due_date: null }), "quickbooks"],
+  ["no_account", P.invoice(0), "datev", without(P.datev, "account")],
+  ["tax_not_split", P.invoice(0, { taxes: [{ rate: "19 %", base: "90,00", amount: "19,00" }] })],
+  ["tax_not_split", P.invoice(0, { taxes: [{ rate: null, base: "100,00", amount: "19,00" }] })],
+  ["tax_not_split", P.invoice(0, { taxes: [{ rate: "7 %", base: null, amount: "19,00" }] })],
+  ["tax_not_split", P.invoice(0, { ...P.twoRates, taxes: P.twoRates.taxes.slice(0, 1), tax: null })],
+  ["tax_not_split", P.receipt(0, { tax: "1.60" })],
+  [
+    "no_tax_code",
+    P.invoice(0, { taxes: [], tax: null, subtotal: "119,00", line_items: [] }),
+    "xero",
+    { ...P.xero, taxes: [{ rate: "19", code: "A" }] },
+  ],
+  ["tip", P.receipt(0, { tip: "1.00", total: "11.00" }), "datev", without(P.datev, "tips")],
+  ["rounding", P.receipt(0, { rounding: "-0.02", total: "9.98" }), "datev", without(P.datev, "rounding")],
+  ["credit_note", P.invoice(0, P.creditNote), "quickbooks"],
+  [
+    "too_many_decimals",
+    P.receipt(0, { subtotal: "10.125", total: "10.125" }, { items: [], currency: "KWD" }),
+    "datev",
+    { ...P.datev, currency: "KWD" },
+  ],
+  ["amount_too_large", P.receipt(0, { subtotal: "12345678901.00", total: "12345678901.00" }, { items: [] })],
+];
+
+describe("what is never booked", () => {
+  test.each(cases)("%s", async (reason, item, format = "datev", mapping = (P as never)[format]) => {
+    const { reasons, leftOut, bytes } = await P.made(format, [item], mapping);
+    expect(reasons, leftOut[0]?.message).toEqual([`0 ${reason}`]);
+    expect(ansi(bytes).trimEnd().split("\n")).toHaveLength(format === "datev" ? 2 : 1);
+  });
+
+  test("what the checks found is heard, whatever the amounts say", async () => {
+    const variant = (name: string) =>
+      P.invoice(0, {}, { checks: [{ ...checks?.[0], ok: true, variant: name } as never] });
+    for (const [name, reason] of [
+      ["tax_withheld", "tax_withheld"],
+      ["tax_added_after_payment", "total_after_payment"],
+    ] as const)
+      expect((await P.made("datev", [variant(name)], P.datev)).reasons).toEqual([`0 ${reason}`]);
+  });
+
+  test("a paper that was photographed twice is booked once; another number, day or price is another paper", async () => {
+    const same = { invoice_number: "R-0" };
+    const items = [P.invoice(0), P.invoice(1, same), P.invoice(2, { ...same, invoice_date: "04.11.2026" })];
+    expect((await P.made("datev", items, P.datev)).reasons).toEqual(["1 duplicate"]);
+    expect((await P.made("xero", items, P.xero)).reasons).toEqual(["1 duplicate", "2 duplicate"]);
+  });
+
+  test("a rate is taken from the amounts only where the mapping says so, and one alone gives the tax", async () => {
+    const items = [P.receipt(0, { tax: "1.60" }), P.receipt(1, { tax: "1.23" })];
+    const { bytes, reasons } = await P.made("datev", items, { ...P.datev, rate_from_amounts: true });
+    expect(reasons).toEqual(["1 tax_not_split"]);
+    expect(ansi(bytes)).toContain('\r\n10,00;"S";"EUR";;;;4650;1000;"0009";0511;');
+  });
+
+  test("a currency is assumed only where the mapping says so", async () => {
+    const items = [P.invoice(0, { currency: null }), P.invoice(1, { currency: "USD" })];
+    const { reasons } = await P.made("datev", items, { ...P.datev, assume_currency: true });
+    expect(reasons).toEqual(["1 other_currency"]);
+  });
+
+  test("a task that reads no date has no ledger", async () => {
+    const item = P.item("receipt_fields_v1", 0, { total: "1.00" });
+    await expect(P.made("beancount", [item], P.beancount)).rejects.toMatchObject({
+      code: "invalid_request",
+      message: expect.stringMatching(
+        /^format: beancount needs a date, which the task receipt_fields_v1 does not read/,
+      ),
+    });
+  });
+});
+
+test("a mapping that lacks something is refused with the place and what belongs there", async () => {
+  const wrong: [Made, Record<string, unknown>, string][] = [
+    [
+      "datev",
+      without(P.datev, "consultant"),
+      "mapping.consultant: is missing: a whole number from 1001 to 9999999",
+    ],
+    ["datev", without(P.datev, "finalize"), "mapping.finalize: is missing: true or false"],
+    [
+      "datev",
+      { ...P.datev, account_length: 9 },
+      "mapping.account_length: must be a whole number from 4 to 8",
+    ],
+    ["datev", { ...P.datev, account: 4930 }, "mapping.account: must be text, not a number: put it in quotes"],
+    ["datev", { ...P.datev, counter_account: "1234567" }, "mapping.counter_account: has more digits than"],
+    [
+      "datev",
+      { ...P.datev, period: { from: "2026-11-01", to: "2027-01-31" } },
+      "mapping.period.to: lies behind",
+    ],
+    ["datev", { ...P.datev, taxes: [{ rate: "19", code: "9" }] }, "mapping.taxes.0.code: must be a tax key"],
+    [
+      "datev",
+      { ...P.datev, taxes: [...P.datev.taxes, { rate: "7", code: "" }] },
+      "mapping.taxes.3.rate: is there twice",
+    ],
+    ["datev", { ...P.datev, consultnt: 1 }, "mapping.consultnt: unknown field"],
+    ["datev", { ...without(P.datev, "account"), vendors: [] }, "mapping.account: is missing: neither"],
+    [
+      "beancount",
+      { ...P.beancount, account: "Expenses:office" },
+      "mapping.account: must be an account such as",
+    ],
+    [
+      "beancount",
+      { ...P.beancount, account: "Expenses:食費" },
+      "mapping.account: must be an account such as",
+    ],
+    ["xero", without(P.xero, "taxes"), "mapping.taxes: is missing: a list"],
+    ["xero", without(P.xero, "date_format"), "mapping.date_format: is missing: one of `DD/MM/YYYY`"],
+    ["xero", { ...P.xero, tips: { account: "420" } }, "mapping.tips.code: is missing: a tax code"],
+    ["quickbooks", { ...P.quickbooks, currency: "€" }, "mapping.currency: must be an ISO 4217 code"],
+  ];
+  for (const [format, mapping, message] of wrong)
+    await expect(P.made(format, [P.invoice(0)], mapping)).rejects.toMatchObject({
+      code: "invalid_request",
+      message: expect.stringContaining(message),
+    });
+  await expect(Given.parse("{", "datev")).rejects.toMatchObject({ param: "mapping" });
+});
+
+test("every reason has a paper here that meets it", () => {
+  const elsewhere = ["duplicate", "file_full", "tax_withheld", "total_after_payment"];
+  expect([...new Set([...cases.map(([reason]) => reason), ...elsewhere])].sort()).toEqual(
+    [...Paper.reasons].sort(),
+  );
+});
+
+describe("docs/ledgers.md", () => {
+  const page = readFileSync(join(import.meta.dirname, "../../../docs/ledgers.md"), "utf8");
+
+  test("its mappings are mappings, one for each format", async () => {
+    const found = [...page.matchAll(/^### (\w+)\n\n```json\n([^`]+)```$/gm)];
+    expect(found.map(([, format]) => format)).toEqual(["datev", "xero", "quickbooks", "beancount"]);
+    for (const [, format, json] of found)
+      await expect(Given.parse(json ?? "", format as Made), format).resolves.toHaveProperty("vendors");
+  });
+
+  test("it has every reason", () => {
+    const named = new Set([...page.matchAll(/`(\w+)`/g)].map(([, name]) => name));
+    expect(Paper.reasons.filter((reason) => !named.has(reason))).toEqual([]);
+  });
+});
