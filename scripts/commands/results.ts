@@ -20,7 +20,7 @@ const help = {
     "npm run ocrlty -- results batch-20261123-101500-x3f9 --out results.csv",
     "npm run ocrlty -- results batch-20261123-101500-x3f9 --out results.csv --dialect semicolon",
     "npm run ocrlty -- results batch-20261123-101500-x3f9 --out results.xlsx",
-    "npm run ocrlty -- results batch-20261123-101500-x3f9 --format datev --mapping mapping.json --out EXTF_2026-11.csv",
+    "npm run ocrlty -- results batch-20261123-101500-x3f9 --format datev --mapping mapping.json --out EXTF_november.csv",
     "npm run -s ocrlty -- results batch-20261123-101500-x3f9 --format jsonl | jq -r .result.total",
   ],
   exits: {

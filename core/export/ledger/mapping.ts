@@ -17,7 +17,7 @@ const day = z.iso.date();
 const currency = z.string().regex(/^[A-Z]{3}$/, "must be an ISO 4217 code such as EUR");
 const rate = z
   .string()
-  .regex(/^(none|\d{1,2}(\.\d{1,3})?)$/, 'must be a percentage such as "19" or "5.5", or "none"')
+  .regex(/^(none|[0-9]{1,2}(\.[0-9]{1,3})?)$/, 'must be a percentage such as "19" or "5.5", or "none"')
   .meta({ description: "As a plain decimal: `19`, `5.5`; `none`: papers on which no tax stands." });
 
 /** What all formats have in common. @param account - the form of an account there; @param code - of a tax code. */
@@ -136,8 +136,10 @@ function whole<M extends Common>(more: (mapping: M, add: Add) => void = () => un
   };
 }
 
-const digits = z.string().regex(/^\d{1,9}$/, "must be an account of 1 to 9 digits, in quotes");
-const key = z.string().regex(/^(\d{4})?$/, 'must be a tax key of four digits such as "0009", or "" for none');
+const digits = z.string().regex(/^[0-9]{1,9}$/, "must be an account of 1 to 9 digits, in quotes");
+const key = z
+  .string()
+  .regex(/^([0-9]{4})?$/, 'must be a tax key of four digits such as "0009", or "" for none');
 
 const datev = {
   ...common(digits, z.strictObject({ rate, code: key })),
@@ -171,7 +173,7 @@ const datev = {
     .meta({ description: "Diktatkürzel" }),
   chart: z
     .string()
-    .regex(/^\d{2,4}$/, 'must be the number of a chart such as "03" or "04"')
+    .regex(/^[0-9]{2,4}$/, 'must be the number of a chart such as "03" or "04"')
     .optional()
     .meta({ description: "Sachkontenrahmen" }),
 };
@@ -198,7 +200,7 @@ export const Datev = z
         if (account !== undefined && account.length > length + 1)
           add(path, `has more digits than a person account has with an account_length of ${length}`);
       for (const part of ["tips", "rounding"] as const)
-        if (!/^(\d{4})?$/.test(mapping[part]?.code ?? ""))
+        if (!/^([0-9]{4})?$/.test(mapping[part]?.code ?? ""))
           add([part, "code"], "must be a tax key of four digits");
     }),
   )
@@ -218,7 +220,7 @@ const beanAccount = z
     "must be an account such as Expenses:Office, each part with a capital or a digit in front",
   )
   // For engines without classes of Unicode.
-  .meta({ pattern: "^(Assets|Liabilities|Equity|Income|Expenses)(:[^\\s:]+)+$" });
+  .meta({ pattern: "^(Assets|Liabilities|Equity|Income|Expenses)(:[^ :]+)+$" });
 const beanTax = z.strictObject({ rate, account: beanAccount.optional() }).meta({
   description: "Where the tax itself goes; without an account it stays with the expense.",
 });
