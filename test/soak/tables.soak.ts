@@ -112,7 +112,8 @@ test("tables of any text and amount read alike by three other programs, and thei
     await fs.writeFile(csv, Csv.stream(Table.ofItems(fields), each()));
     const about = { runId: "r", taskId: "t", createdAt: new Date("2026-01-01T00:00:00Z") };
     const source = { run: about, fields, items: each(), shown: "both", mapping: undefined } as const;
-    await fs.writeFile(xlsx, Xlsx.make({ ...source, note: (what) => expect.fail(what) }));
+    const heard = { note: (what: string) => expect.fail(what), leaveOut: () => expect.fail("left out") };
+    await fs.writeFile(xlsx, Xlsx.make({ ...source, ...heard }));
 
     const { stdout } = await run(program, ["-c", reader, csv, xlsx], { maxBuffer: 64 * 1024 * 1024 });
     const read = JSON.parse(stdout);
