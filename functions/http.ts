@@ -239,7 +239,7 @@ function corsFor(origins: string[]): MiddlewareObj<Event, Result>[] {
     methods: "GET,HEAD,POST,PUT,DELETE,OPTIONS",
     headers: "Authorization,Content-Type,Idempotency-Key,Prefer,X-API-Key,X-Request-ID",
     exposeHeaders:
-      "Idempotent-Replayed,Location,Preference-Applied,RateLimit,RateLimit-Policy,Retry-After,WWW-Authenticate,X-Request-ID",
+      "Idempotent-Replayed,Location,Preference-Applied,RateLimit,RateLimit-Policy,Retry-After,WWW-Authenticate,X-Left-Out,X-Notes,X-Request-ID",
     maxAge: 600,
   };
   // Hooks of an answer run backwards: behind the middleware's own.

@@ -263,6 +263,9 @@ function responseHeaders(route: Routes.Route, status: number) {
     ...(asksModel(route) && status < 300
       ? { "Preference-Applied": Parts.ref("headers", "PreferenceApplied") }
       : {}),
+    ...(route.path === "/v1/runs/{run_id}/results" && status < 400
+      ? { "X-Left-Out": Parts.ref("headers", "XLeftOut"), "X-Notes": Parts.ref("headers", "XNotes") }
+      : {}),
     ...(creates(route) && status < 300
       ? { "Idempotent-Replayed": Parts.ref("headers", "IdempotentReplayed") }
       : {}),

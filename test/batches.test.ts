@@ -1,7 +1,9 @@
 import { parse } from "csv-parse/sync";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import * as Bucket from "#core/artifact/bucket";
+import * as Papers from "#core/export/ledger/papers-for-tests";
 import type { Item } from "#core/run/schema";
+import type { Upload } from "#core/upload/upload";
 import { answer, type Batches, mostInFlight, open, silent } from "#test/batches";
 import * as ModelServer from "#test/model-server";
 import { picture, twoFrames } from "#test/pictures";
@@ -96,6 +98,40 @@ test("what a run over a folder did not read is said: files by their reason, page
   expect((await call("/v1/extracts/unread~1")).body).toMatchObject({ warnings });
   const image_base64 = bytes.b.toString("base64");
   expect((await call("/v1/extract", { json: { image_base64 } })).body).toMatchObject({ warnings });
+});
+
+test("a ledger's file is made by a mapping that was uploaded, and what it cannot book is answered", async () => {
+  const { call } = batches.loop;
+  const before = batches.model.respond;
+  const papers = [Papers.receipt(0).result, Papers.receipt(1, { tax: "1.60" }).result];
+  batches.model.respond = () => ModelServer.json(papers.shift() ?? {});
+  try {
+    await batches.create({ keys: keys.slice(0, 2), run_id: "ledger", task_id: "receipt_v1", concurrency: 1 });
+    expect(await batches.ended("ledger")).toMatchObject({ schema_ok: 2 });
+  } finally {
+    batches.model.respond = before;
+  }
+  const body = JSON.stringify(Papers.datev).replaceAll("2026-11-01", "2026-01-01");
+  const json = { kind: "data", path: "ledger.json", bytes: Buffer.byteLength(body) };
+  const { image_key, upload_url, headers } = (await call("/v1/uploads", { json })).body as Upload;
+  expect((await fetch(upload_url, { method: "PUT", headers, body })).status).toBe(200);
+
+  const results = (query: string) => call(`/v1/runs/ledger/results?format=datev${query}`);
+  const mapped = `&mapping=${encodeURIComponent(image_key ?? "")}`;
+  expect((await results("")).body).toMatchObject({ error: { code: "invalid_request", param: "mapping" } });
+  const refused = await results(mapped);
+  expect(refused.status).toBe(409);
+  expect(refused.body).toMatchObject({
+    error: {
+      code: "conflict",
+      details: { reason: "items_left_out", left_out: [{ reason: "tax_not_split" }], left_out_count: 1 },
+    },
+  });
+  const { status, headers: told, text } = await results(`${mapped}&partial=1`);
+  expect([status, told.get("x-left-out"), told.get("x-notes")]).toEqual([200, "1", "0"]);
+  expect(told.get("content-type")).toBe("text/csv; charset=windows-1252");
+  expect(told.get("content-disposition")).toContain('"EXTF_ledger.datev.csv"');
+  expect(text).toMatch(/\r\n10,00;"S";"EUR";;;;4650;1000;;0511;"B0";/);
 });
 
 /** A form, as a browser sends it. */

@@ -264,6 +264,14 @@ export const headers: Headers = {
     schema: { type: "string" },
     example: "/v1/extracts/receipt-0001",
   },
+  XLeftOut: {
+    description: "Of a ledger's file: how many items are not in it, as they cannot be booked.",
+    schema: { type: "integer", minimum: 0 },
+  },
+  XNotes: {
+    description: "Of a ledger's file: how many texts are not in it as they were read.",
+    schema: { type: "integer", minimum: 0 },
+  },
   WwwAuthenticate: {
     description: "The scheme that is expected.",
     schema: { type: "string" },

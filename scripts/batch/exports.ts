@@ -14,6 +14,7 @@ import * as Run from "#scripts/batch/run";
 import * as Client from "#scripts/client";
 import { type Context, UsageError } from "#scripts/context";
 import * as Download from "#scripts/download";
+import * as Text from "#scripts/text";
 
 export interface Asked {
   format: Formats.Made | "csv" | "line_items_csv";
@@ -81,7 +82,8 @@ async function* pieces(
   try {
     if (Formats.isMade(format)) {
       const maker = await Formats.made[format].load();
-      const note = (what: string) => context.say(what);
+      // Its words are the paper's, in part.
+      const note = (what: string) => context.say(Text.shown(what));
       yield* maker.make({ run, fields, items, shown, mapping, note, leaveOut });
       return;
     }
