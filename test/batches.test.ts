@@ -119,6 +119,8 @@ test("a ledger's file is made by a mapping that was uploaded, and what it cannot
   const results = (query: string) => call(`/v1/runs/ledger/results?format=datev${query}`);
   const mapped = `&mapping=${encodeURIComponent(image_key ?? "")}`;
   expect((await results("")).body).toMatchObject({ error: { code: "invalid_request", param: "mapping" } });
+  const inline = await results(`&partial=1&mapping=${encodeURIComponent(body)}`);
+  expect([inline.status, inline.headers.get("x-left-out")]).toEqual([200, "1"]);
   const refused = await results(mapped);
   expect(refused.status).toBe(409);
   expect(refused.body).toMatchObject({

@@ -180,7 +180,7 @@ function commandFor(run: RunRow, { format, values, dialect }: Wanted): string {
 
 /**
  * The caller's mapping, of formats that need one.
- * @param asked.mapping - its key below the data root.
+ * @param asked.mapping - its key below the data root, or its JSON.
  * @throws AppError `invalid_request` where it is missing, wrong, or not for this format; `storage_unavailable`.
  */
 export async function mappingOf(
@@ -198,7 +198,7 @@ export async function mappingOf(
     return undefined;
   }
   if (key === undefined) {
-    const message = `is missing: ${format} needs your accounts, a JSON file below the data root (docs/ledgers.md)`;
+    const message = `is missing: ${format} needs your accounts, as JSON or as a file below the data root (docs/ledgers.md)`;
     throw invalidRequest([{ path: "mapping", message }]);
   }
   const viewer = { keyId: principal.keyId, allKeys: Visible.reachesAll(principal) };

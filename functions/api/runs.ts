@@ -37,6 +37,9 @@ const ResultsFile = z
   .object({ run_id: z.string(), items: z.array(Schema.Item) })
   .meta({ id: "RunResults", description: "`json`: all items in the order of their indexes." });
 
+/** What an address holds beside the rest of it: the gateway takes 10 kB of it with all headers. */
+const mappingChars = 6_000;
+
 /** Seconds after which asking again makes sense while a run is being worked on. */
 const pollAfterS = 2;
 
@@ -130,11 +133,26 @@ export const operations = {
       bom: z.enum(["0", "1"]).default("0").meta({
         description: "1: a table begins with a byte order mark, by which Excel knows that it is UTF-8",
       }),
-      mapping: z.string().min(1).max(1000).optional().meta({
-        pattern: Key.keyPattern,
-        description:
-          "Of ledgers, and needed there: your mapping, a JSON file below the data root, `<your key_id>/ledger.json` (`POST /v1/uploads` with `kind: data`). Its fields are `DatevMapping`, `XeroMapping`, `QuickbooksMapping` and `BeancountMapping`.",
-      }),
+      mapping: z
+        .string()
+        .min(1)
+        .max(mappingChars)
+        .optional()
+        .meta({
+          anyOf: [
+            { pattern: Key.keyPattern, maxLength: Key.maxBytes },
+            {
+              contentMediaType: "application/json",
+              contentSchema: {
+                anyOf: ["Datev", "Xero", "Quickbooks", "Beancount"].map((name) => ({
+                  $ref: `#/components/schemas/${name}Mapping`,
+                })),
+              },
+            },
+          ],
+          description:
+            "Of ledgers, and needed there: your mapping. A short one as its JSON, any as the key of a file below the data root, `<your key_id>/ledger.json` (`POST /v1/uploads` with `kind: data`).",
+        }),
       partial: z.enum(["0", "1"]).default("0").meta({
         description:
           "Of ledgers: 1 gives the file without the items that cannot be booked, 0 answers 409 with them while there are any",

@@ -25,7 +25,7 @@ export async function parse(text: string, format: Formats.Made): Promise<unknown
 }
 
 /**
- * @param key - below the data root: `<key_id>/ledger.json`.
+ * @param from.key - below the data root, `<key_id>/ledger.json`; or the mapping itself, a JSON object.
  * @throws AppError `invalid_request` for one that is not there, not the viewer's, too large, or no mapping of this
  *   format; `storage_unavailable`.
  */
@@ -34,6 +34,8 @@ export async function read(
   log: Log,
   { key, format, viewer }: { key: string; format: Formats.Made; viewer: Key.Viewer },
 ): Promise<unknown> {
+  // No key begins like this: the first name is `shared` or a key's id.
+  if (key.trimStart().startsWith("{")) return parse(key, format);
   const refuse = (message: string) => invalidRequest([{ path: "mapping", message }]);
   const problem = Key.problem(key, viewer);
   if (problem !== undefined) throw refuse(problem);
