@@ -71,7 +71,7 @@ export async function killStack(
       const sent = ids.map(async (id) => {
         let reply = await send(id).catch(() => undefined);
         // A busy machine refuses some; those that are held have to get as far as the model server.
-        while (!isKilled && held.includes(id) && reply?.status === 503)
+        while (!isKilled && held.includes(id) && (reply?.status ?? 0) >= 500)
           reply = await send(id).catch(() => undefined);
         replies.set(id, reply);
         const answered = [...replies.values()].filter((each) => each?.status === 200).length;
