@@ -58,8 +58,9 @@ export async function* entries(source: Source, options: Options): AsyncGenerator
     try {
       const paper = Paper.read(item, roles, mapping);
       const { vendor } = paper;
-      const rule = vendor && rules.find(({ folded: part }) => folded(vendor).includes(part));
-      const entry = entryOf(item, paper, rule || undefined, options);
+      const printed = vendor === undefined ? undefined : folded(vendor);
+      const rule = rules.find(({ folded: part }) => printed?.includes(part));
+      const entry = entryOf(item, paper, rule, options);
       once(entry, seen, options);
       if (
         count.entries + 1 > (most?.entries ?? Number.POSITIVE_INFINITY) ||

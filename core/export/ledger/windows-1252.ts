@@ -19,8 +19,12 @@ export function writable(text: string): { text: string; lacks: string[] } {
   };
 }
 
+/** Where both code pages are the same, which is nearly every line: Node writes it some twenty times as fast. */
+const isLatin1 = /^[\r\n\x20-\x7e\xa0-\xff]*$/;
+
 /** The bytes of a text that is writable, with line ends. @throws Error for a character that the code page lacks. */
 export function encode(text: string): Uint8Array {
+  if (isLatin1.test(text)) return Buffer.from(text, "latin1");
   return Uint8Array.from(text, (char) => {
     const code = char === "\r" ? 13 : char === "\n" ? 10 : codes.get(char);
     if (code === undefined) throw new Error(`${JSON.stringify(char)} is not in Windows-1252`);
