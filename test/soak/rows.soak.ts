@@ -156,7 +156,8 @@ describe("rows read", () => {
     for (const name of Object.keys(short)) {
       // A page that was not full before, and a millisecond here and there.
       expect(long[name]?.rows, name).toBeLessThanOrEqual((short[name]?.rows ?? 0) + 110);
-      expect(long[name]?.ms, name).toBeLessThan((short[name]?.ms ?? 0) * 3 + 100);
+      // Rows say it exactly; time, which a busy machine stretches, only where there is nothing better.
+      if (sqld === undefined) expect(long[name]?.ms, name).toBeLessThan((short[name]?.ms ?? 0) * 3 + 100);
     }
   });
 });
