@@ -2,7 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as Bucket from "#core/artifact/bucket";
-import type { Log } from "#core/log";
+import type { Fields, Log } from "#core/log";
 import * as S3 from "#local/s3/server";
 
 export interface TestBucket {
@@ -22,6 +22,14 @@ export const silent: Log = {
   error: () => undefined,
   child: () => silent,
 };
+
+/** A log that keeps what it is told, each line with its event. */
+export function recording(): { log: Log; lines: Fields[] } {
+  const lines: Fields[] = [];
+  const write = (event: string, fields: Fields = {}) => void lines.push({ event, ...fields });
+  const log: Log = { info: write, warn: write, error: write, child: () => log };
+  return { log, lines };
+}
 
 /** A bucket on the local loop's S3, with a prefix, so that a forgotten one shows. */
 export async function start(options: { prefix?: string } = {}): Promise<TestBucket> {

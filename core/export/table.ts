@@ -204,8 +204,8 @@ const parts: Record<FieldKind, readonly { part: "value" | "currency" | "unit"; t
   text: [],
 };
 
-/** An answer that breaks its schema may be of any shape. */
-function valueAt(value: unknown, path: string): unknown {
+/** What stands at a path of names (`totals.tax`); undefined where there is none: an answer that breaks its schema may be of any shape. */
+export function valueAt(value: unknown, path: string): unknown {
   return path
     .split(".")
     .reduce<unknown>(

@@ -7,13 +7,12 @@ import * as Bucket from "#core/artifact/bucket";
 import * as Listing from "#core/artifact/listing";
 import * as Database from "#core/db/client";
 import { AppError } from "#core/error";
-import type { Fields, Log } from "#core/log";
 import * as Finish from "#core/run/finish";
 import * as Finishings from "#core/run/finishing";
 import { type RunRow, runTable } from "#core/run/run.sql";
 import { Item, Run } from "#core/run/schema";
 import type * as Writes from "#core/run/write";
-import { silent } from "#test/bucket";
+import { recording, silent } from "#test/bucket";
 import * as EndedRun from "#test/ended-run";
 
 const MiB = 1024 * 1024;
@@ -22,9 +21,7 @@ const small: Writes.Sizes = { partBytes: 5 * MiB, rows: 50, reads: 4 };
 const ample = () => ({ deadline: Date.now() + 60_000 });
 
 let stores: EndedRun.Stores;
-const lines: Fields[] = [];
-const write = (event: string, fields: Fields = {}) => void lines.push({ event, ...fields });
-const log: Log = { info: write, warn: write, error: write, child: () => log };
+const { log, lines } = recording();
 
 beforeAll(async () => {
   stores = await EndedRun.start();

@@ -11,7 +11,6 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from "vi
 import * as Config from "#core/config";
 import * as Key from "#core/key/key";
 import { keyTable } from "#core/key/key.sql";
-import type { Fields, Log } from "#core/log";
 import type { Queues } from "#core/queue/queue";
 import { type RunRow, runTable } from "#core/run/run.sql";
 import { deliver } from "#core/webhook/deliver";
@@ -21,6 +20,7 @@ import { type Message, order } from "#core/webhook/webhook";
 import * as Limits from "#infra/limits";
 import { queues as queueTable } from "#infra/queues";
 import { type QueueServer, start as startQueues } from "#local/queue/server";
+import { recording } from "#test/bucket";
 import * as TestDatabase from "#test/database";
 import * as Secrets from "./secret.ts";
 
@@ -43,9 +43,7 @@ let receiverUrl: string;
 let calls: Call[];
 /** What the receiver answers; each test sets its own. */
 let answer: (response: http.ServerResponse) => void;
-const lines: Fields[] = [];
-const write = (event: string, fields: Fields = {}) => void lines.push({ event, ...fields });
-const log: Log = { info: write, warn: write, error: write, child: () => log };
+const { log, lines } = recording();
 const times = {
   ...Limits.times(1),
   webhookTimeoutMs: 1_000,

@@ -2,6 +2,7 @@ import * as Decimal from "#core/canonical/decimal";
 import type { Field } from "#core/canonical/normalize";
 import type { Check, NormalizedValue } from "#core/canonical/schema";
 import { invalidRequest } from "#core/error";
+import * as Table from "#core/export/table";
 import type { Item } from "#core/run/schema";
 import * as Mapping from "./mapping.ts";
 
@@ -292,14 +293,6 @@ function entryOf(rate: string, { taxes }: Taxed): Mapping.Tax {
 }
 
 function textAt(result: Item["result"], path: string | undefined): string | undefined {
-  const value = path
-    ?.split(".")
-    .reduce<unknown>(
-      (at, step) =>
-        typeof at === "object" && at !== null && Object.hasOwn(at, step)
-          ? (at as Record<string, unknown>)[step]
-          : undefined,
-      result,
-    );
+  const value = path === undefined ? undefined : Table.valueAt(result, path);
   return typeof value === "string" && value.trim() !== "" ? value.trim() : undefined;
 }
