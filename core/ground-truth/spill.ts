@@ -1,0 +1,61 @@
+import { type FileHandle, mkdtemp, open, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+/** Where a text lies in the file. */
+export interface Place {
+  offset: number;
+  bytes: number;
+}
+
+/** So much is gathered before it is written. */
+const bufferBytes = 256 * 1024;
+
+/** Texts that memory has no room for, in a temporary file of their own until they are read by their places. */
+export class Spill {
+  readonly #file: FileHandle;
+  readonly #folder: string;
+  #waiting: Buffer[] = [];
+  #waitingBytes = 0;
+  #end = 0;
+
+  private constructor(folder: string, file: FileHandle) {
+    this.#folder = folder;
+    this.#file = file;
+  }
+
+  /** `close` removes the file; who opens it closes it. */
+  static async open(): Promise<Spill> {
+    const folder = await mkdtemp(join(tmpdir(), "ocrlty-spill-"));
+    return new Spill(folder, await open(join(folder, "texts"), "wx+", 0o600));
+  }
+
+  async add(text: string): Promise<Place> {
+    const bytes = Buffer.from(text);
+    const place = { offset: this.#end, bytes: bytes.length };
+    this.#end += bytes.length;
+    this.#waiting.push(bytes);
+    this.#waitingBytes += bytes.length;
+    if (this.#waitingBytes >= bufferBytes) await this.#flush();
+    return place;
+  }
+
+  async read({ offset, bytes }: Place): Promise<string> {
+    await this.#flush();
+    const { buffer } = await this.#file.read(Buffer.allocUnsafe(bytes), 0, bytes, offset);
+    return buffer.toString();
+  }
+
+  async close(): Promise<void> {
+    await this.#file.close();
+    await rm(this.#folder, { recursive: true, force: true });
+  }
+
+  async #flush(): Promise<void> {
+    if (this.#waiting.length === 0) return;
+    const bytes = Buffer.concat(this.#waiting);
+    this.#waiting = [];
+    this.#waitingBytes = 0;
+    await this.#file.appendFile(bytes);
+  }
+}
