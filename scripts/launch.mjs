@@ -42,6 +42,7 @@ const entries = {
   ocrlty: { file: "scripts/ocrlty.ts", at: "caller" },
   client: { file: "scripts/client-bundle.ts" },
   openapi: { file: "scripts/openapi.ts" },
+  house: { file: "scripts/house/main.ts" },
   // SST calls it in the middle of a deployment: packages that are in use must not be replaced under its hands.
   pages: { file: "scripts/pages.ts", install: false },
   soak: { file: "node_modules/vitest/vitest.mjs", args: ["run", "--config", "test/soak/vitest.config.ts"] },

@@ -1,0 +1,147 @@
+/** Which way imports lead: circles, arrows upward, and tables that another noun names. */
+import * as Graph from "./graph.ts";
+import { nounOf, type Offender, type Source, type Tree } from "./tree.ts";
+
+/**
+ * The houses, the lowest first: each may import those before it and itself. `packages` and `samples` are code of others'
+ * programs; a file at the top, such as drizzle.config.ts, may import everything.
+ */
+export const houses = ["packages", "spec", "core", "functions", "local", "cli", "scripts"] as const;
+/** Beside the houses: components of SST, which import the plain tables, and `core` for its plain constants. */
+const beside = ["spec", "core", "packages"];
+/** On top of all: each may import everything but the next. */
+const top = ["bench", "test"];
+
+const houseOf = (path: string) => (path.includes("/") ? (path.split("/")[0] ?? "") : "");
+const product = (tree: Tree) => tree.sources.filter(({ kind }) => kind === "product");
+
+/** Circles of files, by imports of values and of types alike. */
+export function fileCircles(tree: Tree): Offender[] {
+  const arrows = tree.sources.flatMap(({ path, arrows }) =>
+    arrows.map(({ target }): [string, string] => [path, target]),
+  );
+  return told(Graph.circles(Graph.graph(arrows)));
+}
+
+/** Circles of folders; tests, which may look at everything, aside. */
+export function roomCircles(tree: Tree): Offender[] {
+  return told(Graph.circles(rooms(tree)));
+}
+
+const told = (circles: string[][]): Offender[] =>
+  circles.map((members) => ({
+    path: members[0] ?? "",
+    what: `circle of ${members.length}: ${members.join(", ")}`,
+  }));
+
+function rooms(tree: Tree, among: (path: string) => boolean = () => true): Graph.Graph {
+  const kinds = new Map(tree.sources.map((source) => [source.path, source.kind]));
+  return Graph.graph(
+    product(tree)
+      .filter(({ path }) => among(path))
+      .flatMap(({ room, arrows }) =>
+        arrows
+          .filter(({ target }) => kinds.get(target) === "product" && among(target))
+          .map(({ target }): [string, string] => [room, target.split("/").slice(0, -1).join("/") || "."]),
+      ),
+  );
+}
+
+/** Imports from one house into one that stands above it, and of tests by the product. */
+export function upwardHouses(tree: Tree): Offender[] {
+  const kinds = new Map(tree.sources.map((source) => [source.path, source.kind]));
+  return product(tree).flatMap((source) =>
+    source.arrows
+      .filter(({ target }) => !mayImport(source, target, kinds.get(target)))
+      .map(({ target, line }) => ({ path: source.path, line, what: `imports ${target}` })),
+  );
+}
+
+function mayImport({ path }: Source, target: string, kind: Source["kind"] | undefined): boolean {
+  const from = houseOf(path);
+  const to = houseOf(target);
+  // package.json says our version.
+  if (target === "package.json") return true;
+  if (from === to || from === "") return kind !== "test" || from === "bench";
+  // What core takes out of infra has a measure of its own.
+  if (from === "core" && to === "infra") return true;
+  if (top.includes(from)) return to !== "test" || from === "bench";
+  if (kind === "test") return false;
+  if (from === "infra") return beside.includes(to);
+  if (to === "infra") return from !== "spec";
+  const order: readonly string[] = houses;
+  return order.includes(to) && order.indexOf(to) < order.indexOf(from);
+}
+
+/**
+ * Inside of core no order is written down: it is the one in which the fewest imports lead upward. What is left lies on
+ * a circle of rooms.
+ */
+export function upwardInCore(tree: Tree): Offender[] {
+  const inCore = (path: string) => path.startsWith("core/");
+  const pairs = Graph.upward(rooms(tree, inCore));
+  return product(tree).flatMap(({ path, room, arrows }) =>
+    arrows
+      .filter(({ target }) =>
+        pairs.some(([from, to]) => from === room && to === target.split("/").slice(0, -1).join("/")),
+      )
+      .map(({ target, line }) => ({ path, line, what: `imports ${target}` })),
+  );
+}
+
+export function coreToInfra(tree: Tree): Offender[] {
+  return product(tree)
+    .filter(({ path }) => path.startsWith("core/"))
+    .flatMap(({ path, arrows }) =>
+      arrows
+        .filter(({ target }) => target.startsWith("infra/"))
+        .map(({ target, line }) => ({ path, line, what: `imports ${target}` })),
+    );
+}
+
+// --- tables ----------------------------------------------------------------------------------------------------
+
+/** The words behind which SQL names a table. */
+const before = "FROM|JOIN|INTO|UPDATE|TABLE";
+/** A text of SQL: in this house its keywords are in capitals. */
+const sqlText = /\b(?:SELECT|INSERT INTO|DELETE FROM|UPDATE|EXISTS|FROM|JOIN)\b/;
+
+/**
+ * A table is its noun's: others go through what the noun exports, not through its name in a text of SQL. Measurements
+ * and scripts, which look at a database from outside, aside.
+ */
+export function foreignTables(tree: Tree): Offender[] {
+  const owners = tables(tree);
+  if (owners.size === 0) return [];
+  const names = [...owners.keys()].join("|");
+  const named = new RegExp(
+    `\\b(?:${before})\\s+"?(${names})"?(?![\\w(])|(?<![\\w$.{'])"?(${names})"?\\.[a-z_]+`,
+    "g",
+  );
+  return product(tree)
+    .filter(({ path }) => !["bench", "scripts"].includes(houseOf(path)))
+    .flatMap(({ path, literals }) =>
+      literals
+        .filter(({ text, isSql }) => isSql || sqlText.test(text))
+        .flatMap(({ text, line }) =>
+          [...text.matchAll(named)]
+            .map((match) => match[1] ?? match[2] ?? "")
+            .filter((name) => owners.get(name) !== nounOf(path))
+            .map((name) => ({ path, line, what: `names the table ${name} of ${owners.get(name)}` })),
+        ),
+    );
+}
+
+/** The tables by their names, with the noun that declares each in a `*.sql.ts`. */
+function tables(tree: Tree): Map<string, string> {
+  return new Map(
+    tree.sources
+      .filter(({ path }) => path.endsWith(".sql.ts"))
+      .flatMap(({ path, text }) =>
+        [...text.matchAll(/sqliteTable\(\s*"(\w+)"/g)].map(([, name = ""]): [string, string] => [
+          name,
+          nounOf(path),
+        ]),
+      ),
+  );
+}

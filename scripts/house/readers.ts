@@ -1,0 +1,62 @@
+/** Exported names, and which other files read them. */
+import type { Offender, Tree } from "./tree.ts";
+
+/** Names that are read by a place in the tree and not by an import. */
+const readByPlace: readonly { readonly path: RegExp; readonly names: RegExp }[] = [
+  // The route table and Lambda name a file; the stack and the OpenAPI document read its operations.
+  { path: /^functions\//, names: /^(?:handler|operations)$/ },
+  // drizzle-kit reads every table of the pattern in drizzle.config.ts.
+  { path: /\.sql\.ts$/, names: /Table$/ },
+  // SST calls what these two files declare.
+  { path: /^(?:sst|drizzle|vitest)\.config\.ts$/, names: /./ },
+];
+
+interface Unread extends Offender {
+  readonly isType: boolean;
+  readonly byTests: boolean;
+}
+
+/** Exports of the product that no other file of it reads. */
+function unread(tree: Tree): Unread[] {
+  const readers = { product: new Map<string, Set<string>>(), test: new Map<string, Set<string>>() };
+  for (const { path, kind, arrows } of tree.sources) {
+    for (const { target, names } of arrows) {
+      if (target === path) continue;
+      const read = readers[kind].get(target) ?? new Set<string>();
+      for (const name of names === "all" ? ["*"] : names) read.add(name);
+      readers[kind].set(target, read);
+    }
+  }
+  const isRead = (kind: "product" | "test", path: string, name: string) => {
+    const names = readers[kind].get(path);
+    return names !== undefined && (names.has("*") || names.has(name));
+  };
+  return tree.sources
+    .filter(({ kind }) => kind === "product")
+    .flatMap(({ path, exports }) =>
+      exports
+        .filter(({ text }) => !isRead("product", path, text))
+        .filter(({ text }) => !readByPlace.some((one) => one.path.test(path) && one.names.test(text)))
+        .map(({ text, line, isType }) => ({
+          path,
+          line,
+          what: text,
+          isType,
+          byTests: isRead("test", path, text),
+        })),
+    );
+}
+
+const places = (found: readonly Unread[]): Offender[] =>
+  found.map(({ path, line = 1, what }) => ({ path, line, what }));
+
+/** Values that no other file reads, tests included. */
+export const unreadValues = (tree: Tree): Offender[] =>
+  places(unread(tree).filter(({ byTests, isType }) => !byTests && !isType));
+
+/** Types that no other file names, tests included. */
+export const unreadTypes = (tree: Tree): Offender[] =>
+  places(unread(tree).filter(({ byTests, isType }) => !byTests && isType));
+
+/** Exports that only tests read. */
+export const readByTests = (tree: Tree): Offender[] => places(unread(tree).filter(({ byTests }) => byTests));

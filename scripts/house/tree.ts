@@ -1,0 +1,109 @@
+/** The house as files: what is tracked, what each source file holds, and which file an import leads to. */
+import { execFileSync } from "node:child_process";
+import * as fs from "node:fs";
+import { join, posix } from "node:path";
+import * as Parse from "./parse.ts";
+
+export interface Source extends Parse.Shape {
+  /** Below the root, with forward slashes. */
+  readonly path: string;
+  /** The folder it stands in, "." at the top. */
+  readonly room: string;
+  readonly kind: "product" | "test";
+  readonly text: string;
+  readonly lines: number;
+  /** The imports that lead to a file of this tree. */
+  readonly arrows: readonly Arrow[];
+}
+
+export interface Arrow extends Parse.ImportShape {
+  readonly target: string;
+}
+
+export interface Tree {
+  /** Every tracked file, source or not. */
+  readonly paths: readonly string[];
+  readonly sources: readonly Source[];
+  /** Tracked pages of text by their path. */
+  readonly pages: ReadonlyMap<string, string>;
+}
+
+/** One place in a file that a measure finds fault with. */
+export interface Offender {
+  readonly path: string;
+  readonly line?: number;
+  readonly what: string;
+}
+
+/** Written by a command, or by a tool that the repository calls: only their writer can shorten them. */
+const generated = /(?:^|\/)migrations\/|^sst-env\.d\.ts$|^package-lock\.json$|^docs\/openapi\.json$/;
+/** The first line of a file that one of the commands writes. */
+const written = /^\/\/ Written by `npm run /;
+
+const isTest = (path: string) =>
+  /^test\/|\.test\.ts$|-for-tests\.ts$|(?:^|\/)testing\/|^vitest\.config\.ts$/.test(path);
+
+/** The files that Git tracks and that stand in the work tree. */
+export function tracked(root: string): string[] {
+  const listed = execFileSync("git", ["ls-files", "-z"], { cwd: root, encoding: "utf8", maxBuffer: 2 ** 26 });
+  return listed
+    .split("\0")
+    .filter((path) => path !== "" && fs.existsSync(join(root, path)))
+    .toSorted();
+}
+
+/**
+ * Reads the tree below `root`.
+ * @param paths - the tracked files, below `root`, with forward slashes.
+ */
+export function read(root: string, paths: readonly string[]): Tree {
+  const text = (path: string) => fs.readFileSync(join(root, path), "utf8").replaceAll("\r\n", "\n");
+  const own = paths.filter((path) => !generated.test(path));
+  const texts = new Map(
+    own
+      .filter((path) => /\.(?:ts|mjs|js)$/.test(path))
+      .map((path) => [path, text(path)] as const)
+      .filter(([, content]) => !written.test(content)),
+  );
+  const shapes = Parse.parse(root, texts);
+  const resolve = resolver(root, new Set(paths));
+  const sources = [...shapes].map(([path, shape]): Source => {
+    const content = texts.get(path) ?? "";
+    return {
+      ...shape,
+      path,
+      room: posix.dirname(path),
+      kind: isTest(path) ? "test" : "product",
+      text: content,
+      lines: content.split("\n").length - (content.endsWith("\n") ? 1 : 0),
+      arrows: shape.imports.flatMap((one) => {
+        const target = resolve(path, one.specifier);
+        return target === undefined ? [] : [{ ...one, target }];
+      }),
+    };
+  });
+  const pages = own.filter((path) => path.endsWith(".md")).map((path) => [path, text(path)] as const);
+  return { paths, sources, pages: new Map(pages) };
+}
+
+/** Which tracked file a specifier leads to: relative, or by the map `imports` of the tree's package.json. */
+function resolver(root: string, known: ReadonlySet<string>) {
+  const file = join(root, "package.json");
+  const { imports = {} } = (fs.existsSync(file) ? JSON.parse(fs.readFileSync(file, "utf8")) : {}) as {
+    imports?: Record<string, string>;
+  };
+  const rules = Object.entries(imports).map(([from, to]) => ({
+    head: from.slice(0, from.indexOf("*")),
+    to: posix.normalize(to),
+  }));
+  return (path: string, specifier: string): string | undefined => {
+    const rule = rules.find(({ head }) => specifier.startsWith(head));
+    const target = specifier.startsWith(".")
+      ? posix.join(posix.dirname(path), specifier)
+      : rule?.to.replace("*", specifier.slice(rule.head.length));
+    return target !== undefined && known.has(target) ? target : undefined;
+  };
+}
+
+/** The folder under `core/` that a path belongs to, with its rooms: the noun. */
+export const nounOf = (path: string) => path.split("/").slice(0, 2).join("/");
