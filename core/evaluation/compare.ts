@@ -1,0 +1,218 @@
+import type * as Normalize from "#core/canonical/normalize";
+import * as Align from "./align.ts";
+import * as Distance from "./distance.ts";
+import * as Equal from "./equal.ts";
+import * as Expected from "./expected.ts";
+import type { Labels } from "./label.ts";
+import * as Layouts from "./layout.ts";
+import type { Outcome } from "./outcome.ts";
+import * as Sheet from "./sheet.ts";
+
+/** What an item of a run ended with. */
+export interface Prediction {
+  status: "succeeded" | "failed" | "canceled";
+  /** The answer; null where there is none. */
+  result: unknown;
+  /** Concrete paths of values of which the model said that it cannot read them. */
+  abstained?: ReadonlySet<string> | undefined;
+}
+
+export interface Options {
+  strMode: Equal.StrMode;
+  circumstances?: Normalize.Circumstances | undefined;
+}
+
+/** What became of one labelled value. */
+export interface Verdict {
+  /** The field: `items[].price`. */
+  field: string;
+  /** Where it is labelled: `items[3].price`; for what a row has that the paper does not, where it is in the answer. */
+  path: string;
+  exact: Outcome;
+  canonical: Outcome;
+  /** The first accepted value, null where the paper has none or it cannot be read. */
+  expected: string | null;
+  predicted: string | null;
+  /** Of a cell: the row on the paper, the row of the answer. */
+  rows?: { expected: number | null; predicted: number | null };
+}
+
+/** How the rows of a list were paired. */
+export interface Rows {
+  path: string;
+  /** Rows on the paper, rows of the answer. */
+  expected: number;
+  predicted: number;
+  pairs: readonly Align.Pair[];
+}
+
+export interface Comparison {
+  /** False for an item without an answer. */
+  answered: boolean;
+  verdicts: Verdict[];
+  lists: Rows[];
+}
+
+/**
+ * Holds an answer to the labels of its document. Only what is labelled is scored. Truth and answer are each read in their
+ * own context (core/canonical). An item that failed or was canceled misses every labelled value; so does a row that is not
+ * in the answer. Pure; never throws on an answer of any shape.
+ */
+export function compare(
+  fields: readonly Normalize.Field[],
+  labels: Labels,
+  prediction: Prediction,
+  options: Options,
+): Comparison {
+  const layout = Layouts.of(fields);
+  const truth = Expected.of(layout, Sheet.ofLabels(layout, labels), options.circumstances ?? {});
+  const answered = prediction.status === "succeeded" && prediction.result !== null;
+  const answer = Sheet.ofResult(layout, answered ? prediction.result : null);
+  const read = Equal.reader(layout, answer, options.circumstances ?? {});
+  const judge: Judge = (expected, path, printed) => {
+    if (!answered || path === null) return expected.label.kind === "unreadable" ? null : both("missing");
+    const value = printed === null ? null : read(path, printed);
+    return judged(expected, value, options.strMode, prediction.abstained?.has(path) === true);
+  };
+  const verdicts: Verdict[] = [];
+  truth.scalars.forEach((expected, i) => {
+    const { path } = layout.scalars[i] ?? { path: "" };
+    const predicted = answer.scalars[i] ?? null;
+    const found = expected && judge(expected, path, predicted);
+    if (found)
+      verdicts.push({ field: path, path, ...found, expected: Equal.firstOf(expected.label), predicted });
+  });
+  const lists: Rows[] = [];
+  truth.lists.forEach((rows, i) => {
+    if (rows === undefined) return;
+    lists.push(compareRows({ layout, list: i, rows, answer: answer.lists[i] ?? [], read, judge }, verdicts));
+  });
+  return { answered, verdicts, lists };
+}
+
+interface Judged {
+  exact: Outcome;
+  canonical: Outcome;
+}
+/** Null is not counted; without a path there is nothing in the answer that could have the value. */
+type Judge = (expected: Expected.Expected, path: string | null, printed: string | null) => Judged | null;
+
+const both = (outcome: Outcome): Judged => ({ exact: outcome, canonical: outcome });
+
+/** What a value is, given the label of its place. */
+function judged(
+  { label, accepted }: Expected.Expected,
+  value: Equal.Value | null,
+  mode: Equal.StrMode,
+  abstained: boolean,
+): Judged {
+  if (label.kind === "unreadable") return both(value === null ? "unreadable_matched" : "unreadable_invented");
+  if (label.kind === "absent") return both(value === null ? "absent_both" : "invented");
+  if (value === null) {
+    if (label.orAbsent) return both("absent_both");
+    return both(abstained ? "abstained" : "missing");
+  }
+  const is = (same: boolean): Outcome => (same ? "matched" : "wrong");
+  return {
+    exact: is(accepted.some(({ printed }) => Equal.samePrint(printed, value.printed, mode))),
+    canonical: is(accepted.some((each) => Equal.sameMeaning(each, value))),
+  };
+}
+
+interface ListWork {
+  layout: Layouts.Layout;
+  list: number;
+  rows: readonly Sheet.Row<Expected.Expected | undefined>[];
+  answer: readonly Sheet.Row<string | null>[];
+  read: Equal.Read;
+  judge: Judge;
+}
+
+function compareRows(work: ListWork, verdicts: Verdict[]): Rows {
+  const { layout, list, rows, answer, judge } = work;
+  const { path, cells } = layout.lists[list] ?? { path: "", cells: [] };
+  const pairs = pairsOf(work);
+  const partner = new Map(pairs);
+  const partnered = new Set(pairs.map(([, predicted]) => predicted));
+  rows.forEach((row, r) => {
+    const there = partner.get(r);
+    row.forEach((expected, c) => {
+      if (expected === undefined) return;
+      const predicted = there === undefined ? null : (answer[there]?.[c] ?? null);
+      const at = there === undefined ? null : Expected.concrete(layout, list, there, c);
+      const found = judge(expected, at, predicted);
+      if (found === null) return;
+      verdicts.push({
+        field: cells[c]?.path ?? "",
+        path: Expected.concrete(layout, list, r, c),
+        ...found,
+        expected: Equal.firstOf(expected.label),
+        predicted,
+        rows: { expected: r, predicted: there ?? null },
+      });
+    });
+  });
+  const labelled = labelledColumns(rows, cells.length);
+  answer.forEach((row, r) => {
+    if (partnered.has(r)) return;
+    row.forEach((predicted, c) => {
+      if (predicted === null || !labelled[c]) return;
+      verdicts.push({
+        field: cells[c]?.path ?? "",
+        path: Expected.concrete(layout, list, r, c),
+        ...both("invented"),
+        expected: null,
+        predicted,
+        rows: { expected: null, predicted: r },
+      });
+    });
+  });
+  return { path, expected: rows.length, predicted: answer.length, pairs };
+}
+
+/** Columns that some row labels; all of them where the paper has no row, which says that there is nothing at all. */
+function labelledColumns(rows: ListWork["rows"], count: number): boolean[] {
+  return Array.from({ length: count }, (_, c) =>
+    rows.length === 0 ? true : rows.some((row) => row[c] !== undefined),
+  );
+}
+
+function pairsOf({ layout, list, rows, answer, read }: ListWork): Align.Pair[] {
+  const { cells } = layout.lists[list] ?? { cells: [] };
+  const values = answer.map((row, r) =>
+    row.map((printed, c) => (printed === null ? null : read(Expected.concrete(layout, list, r, c), printed))),
+  );
+  /** The same two texts meet in many rows. */
+  const known = new Map<string, number>();
+  const alike = (a: string, b: string): number => {
+    const key = `${a}\0${b}`;
+    const before = known.get(key);
+    if (before !== undefined) return before;
+    const found = Distance.similarity(a, b);
+    known.set(key, found);
+    return found;
+  };
+  return Align.align(rows.length, answer.length, (i, j) => {
+    let sum = 0;
+    let count = 0;
+    rows[i]?.forEach((expected, c) => {
+      const value = values[j]?.[c] ?? null;
+      if (expected === undefined || expected.label.kind === "unreadable") return;
+      if (value === null && expected.label.kind === "absent") return;
+      count += 1;
+      if (value === null) return;
+      const text = cells[c]?.kind === "text";
+      for (const each of expected.accepted)
+        if (!text && Equal.sameMeaning(each, value)) {
+          sum += 1;
+          return;
+        }
+      if (text)
+        sum += Math.max(
+          0,
+          ...expected.accepted.map((each) => alike(each.printed.trim(), value.printed.trim())),
+        );
+    });
+    return count === 0 ? 1 : sum / count;
+  });
+}

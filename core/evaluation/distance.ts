@@ -1,0 +1,37 @@
+import leven from "leven";
+
+/** Products of lengths above this would take seconds: such texts count as wholly different. */
+const maxProduct = 25_000_000;
+const astral = /[\ud800-\udfff]/;
+
+/** How many characters a text has, by code points. */
+export function length(text: string): number {
+  if (!astral.test(text)) return text.length;
+  let points = 0;
+  for (const _ of text) points += 1;
+  return points;
+}
+
+/**
+ * Levenshtein's distance by code points, as Python counts them: `leven` counts UTF-16 units, of which a character beyond
+ * the first plane has two. Two texts of which the product of lengths is over 25 million are as far apart as can be.
+ */
+export function levenshtein(a: string, b: string): number {
+  if (a === b) return 0;
+  if (a.length * b.length > maxProduct) return Math.max(length(a), length(b));
+  if (!astral.test(a) && !astral.test(b)) return leven(a, b);
+  const units = new Map<string, number>();
+  const renamed = (text: string) =>
+    Array.from(text, (point) => {
+      const unit = units.get(point) ?? units.size;
+      units.set(point, unit);
+      return String.fromCharCode(unit);
+    }).join("");
+  return leven(renamed(a), renamed(b));
+}
+
+/** 1 for equal texts, 0 where nothing is alike: 1 − distance divided by the longer length. */
+export function similarity(a: string, b: string): number {
+  if (a === b) return 1;
+  return 1 - levenshtein(a, b) / Math.max(length(a), length(b));
+}

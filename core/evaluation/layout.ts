@@ -1,0 +1,67 @@
+import type { Field, FieldKind } from "#core/canonical/normalize";
+
+/** A task's fields as they are scored: single values, and lists whose rows are aligned first. */
+export interface Layout {
+  /** Every field in the order of the schema: the order of all figures. */
+  fields: readonly Field[];
+  scalars: readonly Scalar[];
+  lists: readonly List[];
+}
+
+export interface Scalar {
+  path: string;
+  kind: FieldKind;
+  steps: readonly string[];
+}
+
+export interface List {
+  /** Where the rows stand, without brackets: `items`. */
+  path: string;
+  steps: readonly string[];
+  cells: readonly Cell[];
+}
+
+/** A column of a list. */
+export interface Cell {
+  /** The field's path: `items[].price`. */
+  path: string;
+  kind: FieldKind;
+  /** Below the row; none where the rows themselves are values (`tags[]`). */
+  steps: readonly string[];
+  /** Below the row, as concrete paths are written: `price`, or "". */
+  name: string;
+}
+
+/** By the fields themselves, so that a task's are taken apart once. */
+const known = new WeakMap<readonly Field[], Layout>();
+
+/**
+ * Takes a task's fields apart. A list within a row is not scored: no task has one, and rows are aligned on one level
+ * only; `fields` leaves such columns out.
+ */
+export function of(fields: readonly Field[]): Layout {
+  const before = known.get(fields);
+  if (before) return before;
+  const scalars: Scalar[] = [];
+  const lists = new Map<string, List & { cells: Cell[] }>();
+  const scored: Field[] = [];
+  for (const field of fields) {
+    const { path, kind } = field;
+    const at = path.indexOf("[]");
+    if (at < 0) {
+      scalars.push({ path, kind, steps: path.split(".") });
+      scored.push(field);
+      continue;
+    }
+    const name = path.slice(at + 2).replace(/^\./, "");
+    if (name.includes("[]")) continue;
+    const list = path.slice(0, at);
+    const entry = lists.get(list) ?? { path: list, steps: list.split("."), cells: [] };
+    entry.cells.push({ path, kind, name, steps: name === "" ? [] : name.split(".") });
+    lists.set(list, entry);
+    scored.push(field);
+  }
+  const layout = { fields: scored, scalars, lists: [...lists.values()] };
+  known.set(fields, layout);
+  return layout;
+}

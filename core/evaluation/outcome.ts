@@ -1,0 +1,75 @@
+/*
+ * What became of one labelled value, the counters of a field, and the figures made of them.
+ */
+
+export const outcomes = [
+  "matched",
+  "wrong",
+  /** The paper has a value, the answer none; and every labelled value of an item or a row that was not read. */
+  "missing",
+  /** The paper has none, the answer a value. */
+  "invented",
+  /** The paper has a value, and the model said that it cannot read it. */
+  "abstained",
+  "absent_both",
+  /** Labelled as unreadable: no value was given, which is right. */
+  "unreadable_matched",
+  "unreadable_invented",
+] as const;
+export type Outcome = (typeof outcomes)[number];
+
+export type Counters = Record<Outcome, number>;
+
+export const none = (): Counters => ({
+  matched: 0,
+  wrong: 0,
+  missing: 0,
+  invented: 0,
+  abstained: 0,
+  absent_both: 0,
+  unreadable_matched: 0,
+  unreadable_invented: 0,
+});
+
+/** Adds the second to the first. */
+export function add(into: Counters, counters: Readonly<Counters>): void {
+  for (const outcome of outcomes) into[outcome] += counters[outcome];
+}
+
+/** Where a value was given and could be right: P's denominator. */
+export const predicted = (c: Readonly<Counters>) => c.matched + c.wrong + c.invented;
+/** Where the paper has a value: R's denominator. */
+export const expected = (c: Readonly<Counters>) => c.matched + c.wrong + c.missing + c.abstained;
+/** All that is labelled and can be read. */
+export const scored = (c: Readonly<Counters>) => expected(c) + c.invented + c.absent_both;
+export const right = (c: Readonly<Counters>) => c.matched + c.absent_both;
+
+/** Null is 0/0: nothing to judge by. */
+export const ratio = (part: number, whole: number): number | null => (whole === 0 ? null : part / whole);
+
+export interface Rates {
+  precision: number | null;
+  recall: number | null;
+  f1: number | null;
+  accuracy: number | null;
+}
+
+/**
+ * The harmonic mean of P and R as 2·matched/(given + there), which has a value where only one of them has none: an
+ * answer without a value for what the paper has is 0. Null where there is neither.
+ */
+export const f1Of = (matched: number, given: number, there: number): number | null =>
+  ratio(2 * matched, given + there);
+
+/**
+ * P = matched/(matched+wrong+invented), R = matched/(matched+wrong+missing+abstained), F1 their harmonic mean, accuracy
+ * = (matched + both absent)/scored. 0/0 is null.
+ */
+export function rates(c: Readonly<Counters>): Rates {
+  return {
+    precision: ratio(c.matched, predicted(c)),
+    recall: ratio(c.matched, expected(c)),
+    f1: f1Of(c.matched, predicted(c), expected(c)),
+    accuracy: ratio(right(c), scored(c)),
+  };
+}
