@@ -36,7 +36,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: "together",
-          include: ["{core,functions,infra,local,scripts,test}/**/*.test.ts"],
+          include: ["{cli,core,functions,infra,local,scripts,spec,test}/**/*.test.ts"],
           exclude: alone,
           // Loading the SDKs, drizzle and vitest itself anew for each file would take a third of the processors' time.
           isolate: false,

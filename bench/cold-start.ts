@@ -6,8 +6,8 @@
 import { execFile } from "node:child_process";
 import { pathToFileURL } from "node:url";
 import { parseArgs, promisify } from "node:util";
-import * as Limits from "#infra/limits";
-import { bundle } from "#local/bundle";
+import { bundle } from "#local/bundle/bundle";
+import * as Limits from "#spec/limits";
 import * as Figures from "./figures.ts";
 
 interface Row {

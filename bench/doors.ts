@@ -4,9 +4,9 @@
  * rounds, decoding of the event's own JSON (by Lambda's runtime) left out.
  */
 import { parseArgs } from "node:util";
-import * as Source from "#core/extraction/source";
-import * as ExtractBody from "#functions/extract-body";
-import { sizes } from "#infra/limits";
+import * as Source from "#core/source/source";
+import * as ExtractBody from "#functions/request/extract-body";
+import { sizes } from "#spec/limits";
 import * as Figures from "./figures.ts";
 
 const rounds = 40;

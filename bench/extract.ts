@@ -8,10 +8,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
-import * as Limits from "#infra/limits";
 import { type App, product, start } from "#local/loop";
-import * as ModelServer from "#test/model-server";
-import { base64 } from "#test/pictures";
+import * as Limits from "#spec/limits";
+import * as ModelServer from "#test/support/model-server/model-server";
+import { base64 } from "#test/support/pictures";
 import * as Figures from "./figures.ts";
 
 /** Milliseconds added to every request: nothing, or what a database and a bucket in the same region take. */

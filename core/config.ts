@@ -1,8 +1,8 @@
 import { Resource } from "sst/resource";
 import type * as z from "zod";
-import type { KeyLimits } from "#core/key/limits";
 import { commandSettings, dated, settings, takes } from "#core/setting";
-import { commandOnly } from "#infra/settings";
+import type { KeyLimits } from "#spec/key-limits";
+import { commandOnly } from "#spec/settings";
 import manifest from "../package.json" with { type: "json" };
 
 /**
@@ -41,7 +41,7 @@ export function parse<S extends Section>(section: S, env: Env): Values<S> {
   return check<(typeof settings)[S]>(settings[section], env);
 }
 
-/** The same for settings of somebody else's table (local/settings.ts). @throws ConfigError. */
+/** The same for settings of somebody else's table (local/home/settings.ts). @throws ConfigError. */
 export function check<T extends object>(
   schemas: T,
   env: Env,
@@ -91,7 +91,7 @@ export function withAliases(env: Env): { env: Env; warnings: string[] } {
 }
 
 /**
- * What the deployment linked (infra/settings.ts): its properties carry our variables' names. Empty without SST.
+ * What the deployment linked (spec/settings.ts): its properties carry our variables' names. Empty without SST.
  * In Lambda the links come out of an encrypted file in the bundle, so that no secret is an environment variable.
  */
 function linked(): Env {
@@ -364,7 +364,7 @@ export function webhook(): Webhook {
   return { secrets: values.WEBHOOK_SECRET, allowPrivate: values.WEBHOOK_ALLOW_PRIVATE };
 }
 
-/** `IMAGE_URL_HOSTS`; undefined: the hosts of the large clouds' buckets (core/run/hosts.ts). */
+/** `IMAGE_URL_HOSTS`; undefined: the hosts of the large clouds' buckets (core/run/source/hosts.ts). */
 export function batchHosts(): readonly string[] | undefined {
   return section("batch").IMAGE_URL_HOSTS;
 }

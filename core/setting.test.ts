@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import * as Config from "#core/config";
 import { commandSettings, settings, takes } from "#core/setting";
-import { programs, refuseMisspelled } from "#local/settings";
+import { programs, refuseMisspelled } from "#local/home/settings";
 
 /** A laptop's and a deployment's: what is good, so that one bad value at a time is refused. */
 const good: Record<string, string> = {

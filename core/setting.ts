@@ -1,6 +1,6 @@
 import { isIP } from "node:net";
 import * as z from "zod";
-import { secrets } from "#infra/settings";
+import { secrets } from "#spec/settings";
 
 /*
  * Every setting, what it takes, and how that is said to somebody who set something else. A kind is a schema and its words:
@@ -126,7 +126,7 @@ const database = kind(
 const isOrigin = (part: string) =>
   part === "*" || part === "null" || /^[a-z][a-z0-9+.-]*:\/\/[^\s/?#@]+$/i.test(part);
 
-/** An address is no name: it would never match (core/run/hosts.ts). */
+/** An address is no name: it would never match (core/run/source/hosts.ts). */
 const isHost = (part: string) => /^[a-z0-9*]([a-z0-9*.-]*[a-z0-9*])?$/i.test(part) && isIP(part) === 0;
 
 /** As the Standard Webhooks scheme has it: 24 to 64 bytes in base64. */

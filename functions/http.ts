@@ -5,12 +5,12 @@ import type { APIGatewayProxyEventV2, Context } from "aws-lambda";
 import type * as z from "zod";
 import * as Config from "#core/config";
 import { AppError, type Code, invalidRequest } from "#core/error";
-import type { Call, Event, Result } from "#functions/call";
-import * as JsonBody from "#functions/json-body";
 import { auth } from "#functions/middleware/auth";
 import { call } from "#functions/middleware/call";
 import { errors } from "#functions/middleware/errors";
-import type * as Routes from "#infra/routes";
+import type { Call, Event, Result } from "#functions/request/call";
+import * as JsonBody from "#functions/request/json-body";
+import type * as Routes from "#spec/routes";
 
 /** An answer: `body` is sent as JSON unless `contentType` says otherwise, then it is text or bytes. */
 export interface Reply {
@@ -69,7 +69,7 @@ export interface Operation<
       others?: Record<string, z.ZodType>;
     }
   >;
-  /** Codes that only this operation has (functions/openapi.ts derives the rest). */
+  /** Codes that only this operation has (scripts/openapi/build.ts derives the rest). */
   errors?: readonly Code[];
   run(input: {
     params: z.output<P>;
@@ -138,7 +138,7 @@ function stack(
     .handler(async (event) => {
       const chosen = operations[event.routeKey as Routes.RouteKey];
       if (chosen === undefined) {
-        if (fallback === undefined) throw (await import("#functions/unknown-path")).unknownPath();
+        if (fallback === undefined) throw (await import("#functions/request/unknown-path")).unknownPath();
         return toResult(fallback(event));
       }
       const params = await check(chosen.params, event.pathParameters ?? {}, "path parameter");

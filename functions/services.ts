@@ -1,11 +1,11 @@
-import * as Bucket from "#core/artifact/bucket";
+import * as Bucket from "#core/bucket/bucket";
 import * as Config from "#core/config";
 import * as Database from "#core/db/client";
-import type { Services } from "#core/extraction/services";
 import * as Queue from "#core/queue/queue";
-import * as Hosts from "#core/run/hosts";
+import type { Services } from "#core/reading/services";
 import type { RunServices } from "#core/run/services";
-import * as Limits from "#infra/limits";
+import * as Hosts from "#core/run/source/hosts";
+import * as Limits from "#spec/limits";
 
 /** The open clients and settings that verbs of core take; each is made once an instance, on first use. */
 export function services(): Services {

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import * as Bucket from "#core/artifact/bucket";
+import * as Bucket from "#core/bucket/bucket";
 import type { Reply } from "#functions/http";
 
 /** Query parameter of what may lie in the bucket. */

@@ -1,12 +1,13 @@
 /** What wakes somebody up, and the page that he looks at first. A personal stage has neither. */
+
+import { expiries, type FunctionName, functions, times } from "../spec/limits.ts";
+import { metrics, namespace, refusedCalls, service } from "../spec/metrics.ts";
+import { worked } from "../spec/queues.ts";
+import { pascal } from "../spec/settings.ts";
 import { api } from "./api.ts";
 import { dashboard } from "./dashboard.ts";
 import { functions as deployed } from "./functions.ts";
-import { expiries, type FunctionName, functions, times } from "./limits.ts";
-import { metrics, namespace, refusedCalls, service } from "./metrics.ts";
 import { pairs } from "./queue-resources.ts";
-import { worked } from "./queues.ts";
-import { pascal } from "./settings.ts";
 
 const period = 60;
 /** Somebody polls for a single extract; the wait for a GPU that loads is shorter. */

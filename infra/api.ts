@@ -1,6 +1,7 @@
 /** The HTTP API: every route of routes.ts, and one function for everything else. */
+
+import { defaultFunction, deployed } from "../spec/routes.ts";
 import { functions } from "./functions.ts";
-import { defaultFunction, deployed } from "./routes.ts";
 
 export const api = new sst.aws.ApiGatewayV2("Api", {
   cors: false,

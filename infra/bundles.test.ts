@@ -8,12 +8,12 @@ import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Decoder } from "#core/image/decoder";
 import * as Image from "#core/image/image";
-import { png } from "#test/picture-parts";
-import { type Bundle, bundle } from "../local/bundle.ts";
-import { type FunctionSpec, functions } from "./limits.ts";
-import { defaultFunction, routes } from "./routes.ts";
-import { root } from "./testing/platform.ts";
-import { handlers } from "./testing/stages.ts";
+import { png } from "#test/support/picture-parts";
+import { type Bundle, bundle } from "../local/bundle/bundle.ts";
+import { type FunctionSpec, functions } from "../spec/limits.ts";
+import { defaultFunction, routes } from "../spec/routes.ts";
+import { root } from "../test/infra/platform.ts";
+import { handlers } from "../test/infra/stages.ts";
 
 const specs = Object.entries<FunctionSpec>(functions);
 

@@ -1,7 +1,8 @@
 /** One page for the first look: does the API answer, does the model, does the work move, does anything fail. */
+
+import { metrics, namespace, refusedCalls, service } from "../spec/metrics.ts";
 import { api } from "./api.ts";
 import { functions } from "./functions.ts";
-import { metrics, namespace, refusedCalls, service } from "./metrics.ts";
 import { pairs } from "./queue-resources.ts";
 
 type Input = $util.Input<string>;

@@ -1,14 +1,14 @@
 /** Every function of limits.ts, with the links that it asks for there and no others. */
 import { settings, takes } from "../core/setting.ts";
-import * as Access from "./access.ts";
-import * as Concurrency from "./concurrency.ts";
-import { type FunctionName, type FunctionSpec, functions as specs } from "./limits.ts";
+import * as Access from "../spec/access.ts";
+import * as Concurrency from "../spec/concurrency.ts";
+import { type FunctionName, type FunctionSpec, functions as specs } from "../spec/limits.ts";
+import { type ScheduleSpec, schedules, worked } from "../spec/queues.ts";
+import { defaultFunction, routes } from "../spec/routes.ts";
+import { pascal, plain } from "../spec/settings.ts";
 import { links } from "./links.ts";
 import * as Pages from "./pages.ts";
 import { pairs } from "./queue-resources.ts";
-import { type ScheduleSpec, schedules, worked } from "./queues.ts";
-import { defaultFunction, routes } from "./routes.ts";
-import { pascal, plain } from "./settings.ts";
 import * as SourceMaps from "./source-maps.ts";
 
 /** Whom queues call. */

@@ -2,11 +2,11 @@
  * What a function may be linked to. A link's properties carry the names of the variables that core/config.ts reads,
  * so nothing has to translate between the two.
  */
-import { host, jurisdiction } from "./jurisdiction.ts";
-import { rules } from "./lifecycle.ts";
+import { host, jurisdiction } from "../spec/jurisdiction.ts";
+import { rules } from "../spec/lifecycle.ts";
+import { urlVariable } from "../spec/queues.ts";
+import { type LinkName, secrets } from "../spec/settings.ts";
 import { pairs } from "./queue-resources.ts";
-import { urlVariable } from "./queues.ts";
-import { type LinkName, secrets } from "./settings.ts";
 
 const where = jurisdiction(process.env);
 const bucket = new sst.cloudflare.Bucket("Bucket", {

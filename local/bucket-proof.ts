@@ -1,6 +1,6 @@
 import { createClient } from "@libsql/client/http";
-import * as Bucket from "#core/artifact/bucket";
-import * as Proof from "#core/artifact/proof";
+import * as Bucket from "#core/bucket/bucket";
+import * as Proof from "#core/bucket/proof";
 import * as Config from "#core/config";
 import * as Database from "#core/db/client";
 import { from } from "#core/error";

@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import * as fs from "node:fs";
 import * as Config from "#core/config";
 import { PortError } from "#local/gateway/server";
-import type { Env, Home } from "#local/home";
+import type { Env, Home } from "#local/home/home";
 import * as S3 from "#local/s3/server";
 
 /** The stand-in's bucket. */

@@ -4,7 +4,7 @@ import { migrate } from "#core/db/migrate";
 import * as Wire from "#core/db/wire";
 import { AppError } from "#core/error";
 import * as Key from "#core/key/key";
-import type { Home } from "#local/home";
+import type { Home } from "#local/home/home";
 
 /** The key that the loop makes for whoever runs it. */
 const keyId = "local-admin";

@@ -6,10 +6,10 @@ import { join } from "node:path";
 import { ListObjectsV2Command, S3Client } from "@aws-sdk/client-s3";
 import { SendMessageCommand, SQSClient } from "@aws-sdk/client-sqs";
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
-import type { FunctionSpec } from "#infra/limits";
-import { HeldError } from "#local/lock";
+import { HeldError } from "#local/home/lock";
 import { type App, type Loop, type LoopOptions, start } from "#local/loop";
-import { startLoop } from "#test/loop";
+import type { FunctionSpec } from "#spec/limits";
+import { startLoop } from "#test/support/loop";
 
 // Bundlings of one machine take turns: other tests' loops may be first.
 vi.setConfig({ testTimeout: 120_000 });

@@ -8,27 +8,27 @@ import * as fs from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import * as Config from "#core/config";
-import * as Rights from "#infra/access";
-import * as Limits from "#infra/limits";
-import * as Queues from "#infra/queues";
-import * as Routes from "#infra/routes";
 import * as Bucket from "#local/bucket";
-import { type Bundle, bundle } from "#local/bundle";
+import { type Bundle, bundle } from "#local/bundle/bundle";
 import type * as FirstKey from "#local/first-key";
 import type { RouteTable } from "#local/gateway/routes";
 import type { Seen } from "#local/gateway/seen";
 import * as Gateway from "#local/gateway/server";
-import { databaseUrl, type Env, type Home, home as homeOf } from "#local/home";
+import { databaseUrl, type Env, type Home, home as homeOf } from "#local/home/home";
+import * as Lock from "#local/home/lock";
+import * as Settings from "#local/home/settings";
 import * as Lambda from "#local/lambda/pool";
 import * as Reaper from "#local/lambda/reaper";
-import * as Lock from "#local/lock";
-import { type Log, open as openLog } from "#local/loop-log";
 import * as ModelProcess from "#local/model-process";
 import type { Hook as QueueHook, QueueServer, QueueServerOptions, Role } from "#local/queue/server";
 import * as Wiring from "#local/queue/wiring";
 import type * as S3 from "#local/s3/server";
-import * as Settings from "#local/settings";
 import * as Sql from "#local/sql/server";
+import { type Log, open as openLog } from "#local/terminal/loop-log";
+import * as Rights from "#spec/access";
+import * as Limits from "#spec/limits";
+import * as Queues from "#spec/queues";
+import * as Routes from "#spec/routes";
 
 /** What is run: the tables of infra/, or those of a test. */
 export interface App extends Partial<Wiring.Tables> {
@@ -48,7 +48,7 @@ export interface LoopOptions {
   readonly host?: string;
   /** All timeouts, leases and visibilities are multiplied by it. Default: `OCRLTY_TIME_SCALE`, else 1. */
   readonly timeScale?: number;
-  /** Most processes of all HTTP functions together. Default: what infra/limits.ts says. */
+  /** Most processes of all HTTP functions together. Default: what spec/limits.ts says. */
   readonly httpInstances?: number;
   /** Settings as a `.env` gives them; nothing else of the environment reaches a function. */
   readonly env?: Env;

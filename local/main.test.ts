@@ -6,7 +6,7 @@ import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { packageRoot } from "#local/home";
+import { packageRoot } from "#local/home/home";
 
 /** A start takes about two seconds, and many times that on a machine that is busy with other tests. */
 const startMs = 60_000;

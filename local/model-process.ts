@@ -1,7 +1,7 @@
 /** The stand-in model server as a child process of the loop, started again when it dies. */
 import { type ChildProcess, fork } from "node:child_process";
 import { join } from "node:path";
-import { packageRoot } from "#local/home";
+import { packageRoot } from "#local/home/home";
 import * as Lines from "#local/lambda/lines";
 
 export interface ModelProcess {

@@ -15,13 +15,13 @@ import { ensureProbe } from "#core/extraction/handover";
 import * as Resume from "#core/extraction/resume";
 import type { Log } from "#core/log";
 import type { Queues } from "#core/queue/queue";
-import * as Order from "#core/run/order";
+import * as Order from "#core/run/dispatch/order";
+import * as Weather from "#core/run/dispatch/pause";
+import * as Due from "#core/run/notify/due";
+import { webhookDueTable } from "#core/run/notify/due.sql";
 import { itemTable as item, runTable as run, type State } from "#core/run/run.sql";
-import * as Weather from "#core/run/weather";
-import * as Due from "#core/webhook/due";
-import { webhookDueTable } from "#core/webhook/due.sql";
-import { type Times, times as timesAt } from "#infra/limits";
 import type { QueueServer } from "#local/queue/server";
+import { type Times, times as timesAt } from "#spec/limits";
 
 /*
  * forget(…)   before the queues start: their messages, but for those that no row knows of

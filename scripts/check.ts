@@ -8,9 +8,9 @@ import * as fs from "node:fs";
 import * as os from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import * as Platform from "#infra/testing/platform";
-import * as Totals from "#scripts/totals";
-import { unsent } from "#test/plans";
+import * as Totals from "#cli/terminal/totals";
+import * as Platform from "#test/infra/platform";
+import { unsent } from "#test/support/plans";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
@@ -79,7 +79,7 @@ async function tests(args: string[]): Promise<Totals.Totals> {
     const unseen = args.length === 0 && totals.failed === 0 ? unsent(linesOf(sites)) : [];
     if (unseen.length > 0)
       process.stdout.write(
-        `statements that no test sends to a database of its own, so that test/plans.ts could look at them (one in
+        `statements that no test sends to a database of its own, so that test/support/plans.ts could look at them (one in
 test/statements.test.ts is enough):\n  ${unseen.join("\n  ")}\n`,
       );
     return { ...totals, failed: totals.failed + unseen.length };

@@ -5,15 +5,15 @@
 import * as fs from "node:fs";
 import { join } from "node:path";
 import { build } from "esbuild";
-import { packageRoot } from "#local/home";
+import { packageRoot } from "#local/home/home";
 
 /** What a client never comes to: guarded by `isClient` where it is imported, and not there to be loaded. */
 const leftOut = [
   "#local/loop",
-  "#local/lock",
+  "#local/home/lock",
   "#core/image/image",
   "#core/image/budget",
-  "#scripts/batch/data-root",
+  "#cli/batch/data-root",
 ];
 
 /** Writes the client into this folder. @returns what became part of it, by path in the checkout. */
@@ -21,7 +21,7 @@ export async function bundle(folder: string): Promise<string[]> {
   const outfile = join(folder, "ocrlty.js");
   const { metafile } = await build({
     absWorkingDir: packageRoot,
-    entryPoints: ["scripts/client-main.ts"],
+    entryPoints: ["cli/client-main.ts"],
     outfile,
     bundle: true,
     platform: "node",

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { packageRoot } from "#local/home";
+import { packageRoot } from "#local/home/home";
 
 /** A package of its own, in a path with a space, whose entry is a small program and whose npm is a recorder. */
 let root: string;
@@ -13,7 +13,7 @@ const started: ChildProcess[] = [];
 
 beforeEach(() => {
   root = fs.mkdtempSync(join(tmpdir(), "ocrlty launch "));
-  for (const dir of ["scripts", "local", "node_modules"]) fs.mkdirSync(join(root, dir));
+  for (const dir of ["cli", "scripts", "local", "node_modules"]) fs.mkdirSync(join(root, dir));
   for (const file of ["launch.mjs", "launched.ts"])
     fs.copyFileSync(join(packageRoot, "scripts", file), join(root, "scripts", file));
   write("package.json", '{"type":"module"}');
@@ -122,14 +122,14 @@ describe("the entry", () => {
   });
 
   it("a command that takes files runs where its caller stands", async () => {
-    write("scripts/ocrlty.ts", entry);
+    write("cli/ocrlty.ts", entry);
     const caller = join(root, "local");
     const { stdout } = await launch(["extract", "exit"], { env: { INIT_CWD: caller } }).ended;
     expect(stdout).toContain(`args ["extract","exit"] cwd ${fs.realpathSync(caller)}`);
   });
 
   it("what is none is a command of the program, as npx calls it", async () => {
-    write("scripts/ocrlty.ts", entry);
+    write("cli/ocrlty.ts", entry);
     const { stdout } = await launch(["batch", "--wrong"]).ended;
     expect(stdout).toContain('args ["batch","--wrong"]');
   });

@@ -2,11 +2,11 @@ import { createClient } from "@libsql/client";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import * as Database from "#core/db/client";
 import * as Key from "#core/key/key";
-import * as Routes from "#infra/routes";
-import { type Answer, type CallOptions, startLoop, type TestLoop } from "#test/loop";
-import { mistakes } from "#test/mistakes";
-import * as ModelServer from "#test/model-server";
-import { base64, picture } from "#test/pictures";
+import * as Routes from "#spec/routes";
+import { type Answer, type CallOptions, startLoop, type TestLoop } from "#test/support/loop";
+import { mistakes } from "#test/support/mistakes";
+import * as ModelServer from "#test/support/model-server/model-server";
+import { base64, picture } from "#test/support/pictures";
 
 const fields = {
   total: "12.00",

@@ -1,11 +1,11 @@
 import { and, eq } from "drizzle-orm";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { type ItemRow, itemTable, runTable } from "#core/run/run.sql";
-import { answer, seed } from "#test/batches";
-import { chaos } from "#test/batches/chaos";
-import * as Messages from "#test/batches/messages";
-import * as Storm from "#test/batches/storm";
-import * as ModelServer from "#test/model-server";
+import { answer, seed } from "#test/support/batches/batches";
+import { chaos } from "#test/support/batches/chaos";
+import * as Messages from "#test/support/batches/messages";
+import * as Storm from "#test/support/batches/storm";
+import * as ModelServer from "#test/support/model-server/model-server";
 
 let storm: Storm.Storm;
 let key: string;

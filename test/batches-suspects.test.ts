@@ -1,9 +1,9 @@
 import { eq } from "drizzle-orm";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import * as Order from "#core/run/order";
+import * as Order from "#core/run/dispatch/order";
 import { itemTable } from "#core/run/run.sql";
-import { answer, type Batches, open, queuesOf, seed, silent } from "#test/batches";
-import { idOf, type Poison, poison } from "#test/batches/poison";
+import { answer, type Batches, open, queuesOf, seed, silent } from "#test/support/batches/batches";
+import { idOf, type Poison, poison } from "#test/support/batches/poison";
 
 let batches: Batches;
 let keys: string[];

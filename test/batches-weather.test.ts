@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import { answer, type Batches, open } from "#test/batches";
-import { expectUnharmed, outage } from "#test/batches/outage";
+import { answer, type Batches, open } from "#test/support/batches/batches";
+import { expectUnharmed, outage } from "#test/support/batches/outage";
 
 /** Ten minutes are twenty seconds. */
 const timeScale = 1 / 30;

@@ -1,12 +1,12 @@
 import { parse } from "csv-parse/sync";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import * as Bucket from "#core/artifact/bucket";
-import * as Papers from "#core/export/ledger/papers-for-tests";
+import * as Bucket from "#core/bucket/bucket";
 import type { Item } from "#core/run/schema";
 import type { Upload } from "#core/upload/upload";
-import { answer, type Batches, mostInFlight, open, silent } from "#test/batches";
-import * as ModelServer from "#test/model-server";
-import { picture, twoFrames } from "#test/pictures";
+import { answer, type Batches, mostInFlight, open, silent } from "#test/support/batches/batches";
+import * as ModelServer from "#test/support/model-server/model-server";
+import * as Papers from "#test/support/papers";
+import { picture, twoFrames } from "#test/support/pictures";
 
 let batches: Batches;
 let keys: string[];

@@ -2,12 +2,12 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import * as Artifacts from "#core/artifact/artifact";
 import { extractTable } from "#core/extraction/extract.sql";
 import * as Resume from "#core/extraction/resume";
-import type { Artifact } from "#core/extraction/schema";
-import type { Services } from "#core/extraction/services";
+import type { Artifact } from "#core/reading/schema";
+import type { Services } from "#core/reading/services";
+import * as Reconcile from "#core/run/control/reconcile";
 import * as Items from "#core/run/items";
-import * as Reconcile from "#core/run/reconcile";
 import { runTable } from "#core/run/run.sql";
-import { client, open, type Stores, silent } from "#test/run-stores";
+import { client, open, type Stores, silent } from "#test/support/run-stores";
 
 /*
  * libSQL's server refuses an answer of more than 10 MB, and the loop's does as it does. A step that reads many rows must

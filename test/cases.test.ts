@@ -9,9 +9,9 @@ import { fileURLToPath } from "node:url";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import * as z from "zod";
-import { startLoop, type TestLoop } from "#test/loop";
-import * as ModelServer from "#test/model-server";
-import { base64 } from "#test/pictures";
+import { startLoop, type TestLoop } from "#test/support/loop";
+import * as ModelServer from "#test/support/model-server/model-server";
+import { base64 } from "#test/support/pictures";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 /** Beside the repository, or beside the folder of its worktrees. */

@@ -2,9 +2,9 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import * as ModelServer from "#test/model-server";
 import { killStack } from "#test/soak/kill-stack";
 import * as KillWorker from "#test/soak/kill-worker";
+import * as ModelServer from "#test/support/model-server/model-server";
 
 /*
  * Kill -9 of the whole stack and of the queue's worker, short; `npm run soak` does the same with more calls, more

@@ -4,19 +4,19 @@ import { join } from "node:path";
 import { Readable } from "node:stream";
 import { createClient } from "@libsql/client";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import * as Bucket from "#core/artifact/bucket";
+import { run } from "#cli/program";
+import { type Exit, exit } from "#cli/terminal/context";
 import type { ArtifactEntry } from "#core/artifact/listing";
 import * as BackupLimits from "#core/backup/limits";
 import { verify } from "#core/backup/verify";
+import * as Bucket from "#core/bucket/bucket";
 import * as Config from "#core/config";
 import * as Database from "#core/db/client";
 import * as Key from "#core/key/key";
-import { type Exit, exit } from "#scripts/context";
-import { run } from "#scripts/program";
-import { silent } from "#test/bucket";
-import { type CallOptions, startLoop, type TestLoop } from "#test/loop";
-import * as ModelServer from "#test/model-server";
-import { base64 } from "#test/pictures";
+import { silent } from "#test/support/bucket";
+import { type CallOptions, startLoop, type TestLoop } from "#test/support/loop";
+import * as ModelServer from "#test/support/model-server/model-server";
+import { base64 } from "#test/support/pictures";
 
 const pepper = "pepper-for-debug-tests";
 const fields = {

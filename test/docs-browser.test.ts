@@ -3,10 +3,10 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import * as Limits from "#infra/limits";
-import * as Routes from "#infra/routes";
 import { start } from "#local/loop";
-import * as Chromium from "#test/chromium";
+import * as Limits from "#spec/limits";
+import * as Routes from "#spec/routes";
+import * as Chromium from "#test/support/chromium";
 
 vi.setConfig({ testTimeout: 90_000, hookTimeout: 120_000 });
 if (Chromium.program === undefined)

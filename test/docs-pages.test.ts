@@ -7,12 +7,12 @@ import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2, Context
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { codes } from "#core/error";
 import * as Guides from "#functions/docs-page/guides";
-import * as Limits from "#infra/limits";
-import { type Bundle, bundle } from "#local/bundle";
-import { packageRoot } from "#local/home";
+import { type Bundle, bundle } from "#local/bundle/bundle";
+import { packageRoot } from "#local/home/home";
 import { product } from "#local/loop";
 import * as Markdown from "#local/pages/markdown";
 import { configuration } from "#local/pages/reference";
+import * as Limits from "#spec/limits";
 
 vi.stubEnv("LOG_LEVEL", "SILENT");
 vi.setConfig({ hookTimeout: 120_000 });

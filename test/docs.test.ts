@@ -5,8 +5,8 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import * as z from "zod";
 import { names } from "#core/config";
-import { queues } from "#infra/queues";
-import { pascal, secrets } from "#infra/settings";
+import { queues } from "#spec/queues";
+import { pascal, secrets } from "#spec/settings";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const read = (path: string) => fs.readFileSync(join(root, path), "utf8").replaceAll("\r\n", "\n");
@@ -54,7 +54,7 @@ describe("links and commands", () => {
       .object({ scripts: z.record(z.string(), z.string()) })
       .parse(JSON.parse(read("package.json")));
     const commands = fs
-      .globSync("*.ts", { cwd: join(root, "scripts/commands") })
+      .globSync("*.ts", { cwd: join(root, "cli/commands") })
       .map((name) => name.split(".")[0]);
     const unknown: string[] = [];
     for (const page of pages) {
@@ -82,7 +82,7 @@ describe("links and commands", () => {
       ".github/workflows/deploy.yml",
       "docs/gpu/runpod-start.json",
       "sst.config.ts",
-      ...fs.globSync("infra/*.ts", { cwd: root }),
+      ...fs.globSync("{infra,spec}/*.ts", { cwd: root }),
     ].map(read);
     // Of others: the tools that the docs speak of, names of the Python version, and of our launcher.
     const others = [
@@ -213,14 +213,15 @@ describe("operating", () => {
     const events = [...operate.matchAll(/\$\.event = "(\w+)"/g)].map(([, name = ""]) => name);
     expect(events).toContain("reconciled_runs");
     expect(events.filter((name) => !code.includes(`"${name}"`))).toEqual([]);
-    const repairs = /export interface Repairs \{([^}]+)\}/.exec(read("core/run/reconcile.ts"))?.[1] ?? "";
+    const repairs =
+      /export interface Repairs \{([^}]+)\}/.exec(read("core/run/control/reconcile.ts"))?.[1] ?? "";
     const counts = [...repairs.matchAll(/(\w+): number/g)].map(([, name = ""]) => name);
     expect(counts.length).toBeGreaterThan(3);
     expect(counts.filter((name) => !operate.includes(`\`${name}\``))).toEqual([]);
   });
 
   test("every option of `keys` that is named is one of its verb", () => {
-    const source = read("scripts/commands/keys.ts");
+    const source = read("cli/commands/keys.ts");
     const unknown: string[] = [];
     let seen = 0;
     for (const page of pages) {

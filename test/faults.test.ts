@@ -2,10 +2,10 @@ import { createClient } from "@libsql/client";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import * as Database from "#core/db/client";
 import { extractTable } from "#core/extraction/extract.sql";
-import { type Answer, startLoop, type TestLoop } from "#test/loop";
-import * as ModelServer from "#test/model-server";
-import { base64 } from "#test/pictures";
-import { expectPrivate, fields } from "#test/privacy";
+import { type Answer, startLoop, type TestLoop } from "#test/support/loop";
+import * as ModelServer from "#test/support/model-server/model-server";
+import { base64 } from "#test/support/pictures";
+import { expectPrivate, fields } from "#test/support/privacy";
 
 /** A lease of 34 s ends after 3.4 s; reconcile comes every 6 s. */
 const timeScale = 1 / 10;

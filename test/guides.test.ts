@@ -9,9 +9,9 @@ import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import * as Guides from "#functions/docs-page/guides";
-import { packageRoot } from "#local/home";
-import { useLoop } from "#test/loop";
-import * as ModelServer from "#test/model-server";
+import { packageRoot } from "#local/home/home";
+import { useLoop } from "#test/support/loop";
+import * as ModelServer from "#test/support/model-server/model-server";
 
 interface Block {
   lang: string;
@@ -80,7 +80,7 @@ describe.skipIf(!hasBash)("what is typed", () => {
     fs.writeFileSync(join(folder, ".ocrlty", "api-key"), `${loop().apiKey}\n`);
     for (const name of ["samples", "node_modules"])
       fs.symlinkSync(join(packageRoot, name), join(folder, name));
-    const program = `node '${join(packageRoot, "scripts", "ocrlty.ts")}'`;
+    const program = `node '${join(packageRoot, "cli", "ocrlty.ts")}'`;
     fs.writeFileSync(
       join(folder, "package.json"),
       JSON.stringify({ type: "module", scripts: { ocrlty: program, keys: `${program} keys` } }),

@@ -4,11 +4,11 @@ import * as Database from "#core/db/client";
 import * as Claims from "#core/extraction/claim";
 import { extractTable } from "#core/extraction/extract.sql";
 import { sendSingle } from "#core/extraction/handover";
-import * as Queues from "#infra/queues";
-import { queuesOf } from "#test/batches";
-import { type Answer, startLoop, type TestLoop } from "#test/loop";
-import * as ModelServer from "#test/model-server";
-import { base64 } from "#test/pictures";
+import * as Queues from "#spec/queues";
+import { queuesOf } from "#test/support/batches/batches";
+import { type Answer, startLoop, type TestLoop } from "#test/support/loop";
+import * as ModelServer from "#test/support/model-server/model-server";
+import { base64 } from "#test/support/pictures";
 
 const fields = {
   total: "12.00",

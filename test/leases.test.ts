@@ -1,11 +1,11 @@
 import { eq } from "drizzle-orm";
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
-import * as Bucket from "#core/artifact/bucket";
+import * as Bucket from "#core/bucket/bucket";
 import { extractTable } from "#core/extraction/extract.sql";
 import { sendSingle } from "#core/extraction/handover";
-import * as Limits from "#infra/limits";
-import { answer, type Batches, open, queuesOf, silent } from "#test/batches";
-import type * as ModelServer from "#test/model-server";
+import * as Limits from "#spec/limits";
+import { answer, type Batches, open, queuesOf, silent } from "#test/support/batches/batches";
+import type * as ModelServer from "#test/support/model-server/model-server";
 
 /** A worker's five minutes are 15 seconds; its lease is less than six of them and renewed every 1.5. */
 const timeScale = 1 / 20;

@@ -3,9 +3,9 @@ import { execFile } from "node:child_process";
 import { resolve } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, beforeEach, expect, test, vi } from "vitest";
-import { useLoop } from "#test/loop";
-import * as ModelServer from "#test/model-server";
-import { base64 } from "#test/pictures";
+import { useLoop } from "#test/support/loop";
+import * as ModelServer from "#test/support/model-server/model-server";
+import { base64 } from "#test/support/pictures";
 
 const execute = promisify(execFile);
 
@@ -33,7 +33,7 @@ const fields = { total: "12.00", subtotal: "10.00", tax: "2.00" };
  * libraries in one process do not see each other's locks.
  */
 async function keys(...args: string[]): Promise<Record<string, unknown>> {
-  const program = resolve(import.meta.dirname, "../scripts/ocrlty.ts");
+  const program = resolve(import.meta.dirname, "../cli/ocrlty.ts");
   const { stdout } = await execute(
     process.execPath,
     [program, "keys", ...args, "--json", "--db", `${loop().home}/ocrlty.db`],

@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
-import { startLoop } from "#test/loop";
-import * as ModelServer from "#test/model-server";
 import { parallel } from "#test/soak/parallel";
 import { timeouts } from "#test/soak/timeouts";
+import { startLoop } from "#test/support/loop";
+import * as ModelServer from "#test/support/model-server/model-server";
 
 /*
  * Many callers at once, short: `npm run soak` does the same with 200, 20 and 50.

@@ -1,16 +1,16 @@
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { describe, expect, test } from "vitest";
 import type * as z from "zod";
-import { ExtractRequest } from "#core/extraction/schema";
 import * as Id from "#core/id";
+import { ExtractRequest } from "#core/reading/schema";
+import { RunEnded } from "#core/run/notify/schema";
 import { BatchRequest, ManifestLine } from "#core/run/schema";
-import * as Key from "#core/run/source/key";
 import * as Task from "#core/task/task";
+import * as Key from "#core/upload/data-root";
 import { UploadRequest } from "#core/upload/upload";
-import { RunEnded } from "#core/webhook/schema";
 import * as Secrets from "#core/webhook/secret";
-import { examples } from "#functions/openapi/examples";
-import { patternsOf } from "#test/patterns";
+import { examples } from "#scripts/openapi/examples";
+import { patternsOf } from "#test/support/patterns";
 import document from "../docs/openapi.json" with { type: "json" };
 
 type Json = { [key: string]: unknown };

@@ -10,11 +10,11 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import * as z from "zod";
 import * as Image from "#core/image/image";
 import type { Operation } from "#functions/http";
-import * as OpenApi from "#functions/openapi";
-import { examples, picture } from "#functions/openapi/examples";
-import * as Parts from "#functions/openapi/parts";
-import * as Limits from "#infra/limits";
-import * as Routes from "#infra/routes";
+import * as OpenApi from "#scripts/openapi/build";
+import { examples, picture } from "#scripts/openapi/examples";
+import * as Parts from "#scripts/openapi/parts";
+import * as Limits from "#spec/limits";
+import * as Routes from "#spec/routes";
 
 const root = fileURLToPath(new URL("../", import.meta.url));
 
@@ -66,7 +66,7 @@ async function lint(source: string): Promise<string[]> {
 
 describe("docs/openapi.json", () => {
   test("is what the code describes: npm run openapi writes it", async () => {
-    const script = join(root, "scripts", "openapi.ts");
+    const script = join(root, "scripts", "openapi", "main.ts");
     const flags = ["--disable-warning=ExperimentalWarning", script, "--json"];
     const { stdout } = await promisify(execFile)(process.execPath, flags, { maxBuffer: 16 * 1024 * 1024 });
     expect(text === stdout, "run npm run openapi and commit the file").toBe(true);

@@ -4,12 +4,12 @@ import { parse } from "csv-parse/sync";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import * as Database from "#core/db/client";
 import { extractTable } from "#core/extraction/extract.sql";
-import type { Extract } from "#core/extraction/schema";
+import type { Extract } from "#core/reading/schema";
 import type { Item } from "#core/run/schema";
-import { startLoop, type TestLoop } from "#test/loop";
-import * as ModelServer from "#test/model-server";
-import * as Vllm from "#test/model-server/vllm";
-import { base64, picture } from "#test/pictures";
+import { startLoop, type TestLoop } from "#test/support/loop";
+import * as ModelServer from "#test/support/model-server/model-server";
+import * as Vllm from "#test/support/model-server/vllm";
+import { base64, picture } from "#test/support/pictures";
 
 /* Long receipts and broken-off answers, from the call to the table: what does not fit is said, what was read is kept. */
 

@@ -9,7 +9,7 @@ import * as z from "zod";
 import * as Issue from "#core/issue";
 import { ManifestLine } from "#core/run/schema";
 import type { Operation } from "#functions/http";
-import * as Limits from "#infra/limits";
+import * as Limits from "#spec/limits";
 
 const root = resolve(import.meta.dirname, "..");
 /** What is sent wrong begins so, and is told to nobody. */

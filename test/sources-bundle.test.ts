@@ -4,7 +4,7 @@ import { pathToFileURL } from "node:url";
 import { expect, test } from "vitest";
 import type { Log } from "#core/log";
 import type * as Download from "#core/remote/download";
-import { bundle } from "#local/bundle";
+import { bundle } from "#local/bundle/bundle";
 
 const log: Log = { info: () => undefined, warn: () => undefined, error: () => undefined, child: () => log };
 

@@ -8,9 +8,9 @@ import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import * as Database from "#core/db/client";
 import * as Key from "#core/key/key";
-import { type Answer, type CallOptions, startLoop, type TestLoop } from "#test/loop";
-import * as ModelServer from "#test/model-server";
-import { base64, picture } from "#test/pictures";
+import { type Answer, type CallOptions, startLoop, type TestLoop } from "#test/support/loop";
+import * as ModelServer from "#test/support/model-server/model-server";
+import { base64, picture } from "#test/support/pictures";
 
 const fields = {
   total: "12.00",

@@ -5,25 +5,25 @@ import * as Database from "#core/db/client";
 import * as Singles from "#core/extraction/claim";
 import { extractTable } from "#core/extraction/extract.sql";
 import * as Resume from "#core/extraction/resume";
-import type { Services } from "#core/extraction/services";
-import * as Alone from "#core/run/alone";
-import * as Cancel from "#core/run/cancel";
-import * as Claims from "#core/run/claim";
-import * as DeadLetter from "#core/run/dead-letter";
-import * as Ending from "#core/run/ending";
+import type { Services } from "#core/reading/services";
+import * as Cancel from "#core/run/control/cancel";
+import * as Plan from "#core/run/control/plan";
+import * as Reconcile from "#core/run/control/reconcile";
+import * as Stalled from "#core/run/control/stalled";
+import * as Weather from "#core/run/dispatch/pause";
+import * as Window from "#core/run/dispatch/window";
+import * as Claims from "#core/run/item/claim";
+import * as DeadLetter from "#core/run/item/dead-letter";
+import * as Ending from "#core/run/item/ending";
+import * as Alone from "#core/run/item/suspect";
 import * as Items from "#core/run/items";
-import * as Plan from "#core/run/plan";
-import * as Reconcile from "#core/run/reconcile";
+import * as Due from "#core/run/notify/due";
 import * as Run from "#core/run/run";
 import { itemTable, type RunRow, runTable } from "#core/run/run.sql";
 import { runStatuses } from "#core/run/schema";
-import * as Stalled from "#core/run/stalled";
-import * as Weather from "#core/run/weather";
-import * as Window from "#core/run/window";
-import * as Due from "#core/webhook/due";
-import * as TestDatabase from "#test/database";
-import { fault, planOf } from "#test/plans";
-import { client, open, type Stores, silent } from "#test/run-stores";
+import * as TestDatabase from "#test/support/database";
+import { fault, planOf } from "#test/support/plans";
+import { client, open, type Stores, silent } from "#test/support/run-stores";
 
 let stores: Stores;
 let services: Services & Stores["services"];
@@ -66,7 +66,7 @@ const messageOf = (run: RunRow, index: number): Window.ItemMessage => ({
 });
 
 describe("every statement that core sends reads few rows, however much history there is", () => {
-  // test/plans.ts looks on: what is sent here is what no other test of core sends to a database of its own.
+  // test/support/plans.ts looks on: what is sent here is what no other test of core sends to a database of its own.
   test("in housekeeping, with something to mend of each kind", async () => {
     const { db } = services;
     const lost = await waitingRun(2, { touchedAt: ago(60 * minuteMs) });

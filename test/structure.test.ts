@@ -2,8 +2,8 @@ import { execFile } from "node:child_process";
 import { glob, readFile } from "node:fs/promises";
 import { promisify } from "node:util";
 import { describe, expect, test } from "vitest";
-import * as Limits from "#infra/limits";
-import * as Routes from "#infra/routes";
+import * as Limits from "#spec/limits";
+import * as Routes from "#spec/routes";
 
 const root = new URL("../", import.meta.url);
 
@@ -18,11 +18,11 @@ const imports = (text: string) =>
   [...text.matchAll(/(?:from|import)\s*\(?\s*"([^"]+)"/g)].map((match) => match[1] ?? "");
 
 describe("the shape of the code", () => {
-  test("core imports nothing of functions, local or scripts, and no event types of AWS", async () => {
+  test("core imports nothing of functions, infra, local, cli or scripts, and no event types of AWS", async () => {
     const wrong: string[] = [];
     for (const file of await sources("core/**/*.ts")) {
       for (const name of imports(await read(file))) {
-        if (/^(#functions|#local|#scripts|#test|aws-lambda|@middy)/.test(name))
+        if (/^(#functions|#infra|#local|#cli|#scripts|#test|aws-lambda|@middy)/.test(name))
           wrong.push(`${file} imports ${name}`);
       }
     }
@@ -31,7 +31,7 @@ describe("the shape of the code", () => {
 
   test("no product code imports CLDR's data, which only proves the readers", async () => {
     const wrong: string[] = [];
-    for (const folder of ["core", "functions", "infra", "local", "scripts"]) {
+    for (const folder of ["cli", "core", "functions", "infra", "local", "scripts", "spec"]) {
       for (const file of await sources(`${folder}/**/*.ts`)) {
         if (imports(await read(file)).some((name) => name.startsWith("cldr-"))) wrong.push(file);
       }

@@ -1,9 +1,9 @@
 /** What must not be asked again is not: thinking that eats the answer, and a schema that the model server refuses. */
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { type Batches, open } from "#test/batches";
-import type { Answer } from "#test/loop";
-import * as ModelServer from "#test/model-server";
-import { base64 } from "#test/pictures";
+import { type Batches, open } from "#test/support/batches/batches";
+import type { Answer } from "#test/support/loop";
+import * as ModelServer from "#test/support/model-server/model-server";
+import { base64 } from "#test/support/pictures";
 
 let all: Batches;
 

@@ -7,8 +7,8 @@ import { join } from "node:path";
 import { Webhook } from "standardwebhooks";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import * as WebhookSecret from "#core/webhook/secret";
-import { type Batches, open } from "#test/batches";
-import { picture } from "#test/pictures";
+import { type Batches, open } from "#test/support/batches/batches";
+import { picture } from "#test/support/pictures";
 
 /** What a receiver was sent. */
 interface Received {

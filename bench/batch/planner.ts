@@ -4,10 +4,10 @@
  */
 import { eq, sql } from "drizzle-orm";
 import * as Database from "#core/db/client";
-import * as Check from "#core/run/check";
-import * as Finish from "#core/run/finish";
+import * as Window from "#core/run/dispatch/window";
+import * as Finish from "#core/run/results/finish";
 import { type RunRow, runTable } from "#core/run/run.sql";
-import * as Window from "#core/run/window";
+import * as Check from "#core/run/source/check";
 import { patientRun } from "#functions/services";
 import { silent } from "./silent.ts";
 

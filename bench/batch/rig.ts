@@ -6,12 +6,12 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import * as Bucket from "#core/artifact/bucket";
+import * as Bucket from "#core/bucket/bucket";
 import * as Config from "#core/config";
 import type { Run } from "#core/run/schema";
 import { type App, type Loop, product, start } from "#local/loop";
-import * as ModelServer from "#test/model-server";
-import { picture } from "#test/pictures";
+import * as ModelServer from "#test/support/model-server/model-server";
+import { picture } from "#test/support/pictures";
 import { silent } from "./silent.ts";
 
 /** Milliseconds added to every request. */

@@ -6,12 +6,12 @@ import { execFile } from "node:child_process";
 import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import { sql } from "drizzle-orm";
-import * as Bucket from "#core/artifact/bucket";
+import * as Bucket from "#core/bucket/bucket";
 import * as Database from "#core/db/client";
 import { runTable } from "#core/run/run.sql";
 import * as TooLarge from "#core/upload/too-large";
-import { functions, windowOf } from "#infra/limits";
-import { type Bundle, bundle } from "#local/bundle";
+import { type Bundle, bundle } from "#local/bundle/bundle";
+import { functions, windowOf } from "#spec/limits";
 import * as Figures from "../figures.ts";
 import type { Measured } from "./planner.ts";
 

@@ -2,12 +2,12 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type * as Bucket from "#core/artifact/bucket";
+import type * as Bucket from "#core/bucket/bucket";
 import type * as Database from "#core/db/client";
-import { queues as queueSpecs, urlVariable } from "#infra/queues";
 import * as Queues from "#local/queue/server";
-import * as TestBucket from "#test/bucket";
-import * as TestDatabase from "#test/database";
+import { queues as queueSpecs, urlVariable } from "#spec/queues";
+import * as TestBucket from "#test/support/bucket";
+import * as TestDatabase from "#test/support/database";
 
 export interface Servers {
   readonly db: Database.Db;

@@ -1,8 +1,8 @@
 import * as z from "zod";
-import * as Bucket from "#core/artifact/bucket";
+import * as Bucket from "#core/bucket/bucket";
 import { AppError } from "#core/error";
-import type { Artifact } from "#core/extraction/schema";
 import type { Log } from "#core/log";
+import type { Artifact } from "#core/reading/schema";
 
 /** The day of an artifact is the day its row was made, also after midnight: a repeat finds the same key. */
 const dayOf = (createdAt: Date) => createdAt.toISOString().slice(0, 10);

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type * as Bucket from "#core/artifact/bucket";
 import * as Listing from "#core/artifact/listing";
-import { silent, start, type TestBucket } from "#test/bucket";
+import type * as Bucket from "#core/bucket/bucket";
+import { silent, start, type TestBucket } from "#test/support/bucket";
 
 let store: TestBucket;
 beforeEach(async () => {

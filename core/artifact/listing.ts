@@ -1,5 +1,5 @@
 import * as z from "zod";
-import * as Bucket from "#core/artifact/bucket";
+import * as Bucket from "#core/bucket/bucket";
 import { invalidRequest } from "#core/error";
 import type { Log } from "#core/log";
 

@@ -3,7 +3,7 @@ import { pipeline } from "node:stream/promises";
 import { constants, crc32, createDeflateRaw } from "node:zlib";
 import * as tar from "tar-stream";
 import * as z from "zod";
-import * as Bucket from "#core/artifact/bucket";
+import * as Bucket from "#core/bucket/bucket";
 import type { Log } from "#core/log";
 
 /**

@@ -9,13 +9,13 @@ import { promisify } from "node:util";
 import { gunzipSync } from "node:zlib";
 import * as tar from "tar-stream";
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
-import * as Bucket from "#core/artifact/bucket";
 import * as Listing from "#core/artifact/listing";
 import * as Backup from "#core/backup/backup";
 import * as Job from "#core/backup/job";
 import * as BackupLimits from "#core/backup/limits";
 import { verify } from "#core/backup/verify";
-import { silent, start, type TestBucket } from "#test/bucket";
+import * as Bucket from "#core/bucket/bucket";
+import { silent, start, type TestBucket } from "#test/support/bucket";
 
 const MiB = 1024 * 1024;
 const everything: Listing.Range = { kinds: Listing.kinds, keyId: undefined, from: undefined, to: undefined };

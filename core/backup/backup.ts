@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
-import * as Bucket from "#core/artifact/bucket";
 import * as Listing from "#core/artifact/listing";
+import * as Bucket from "#core/bucket/bucket";
 import * as Id from "#core/id";
 import type { Log } from "#core/log";
 import * as Archive from "./archive.ts";

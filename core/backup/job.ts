@@ -1,6 +1,6 @@
 import * as z from "zod";
-import * as Bucket from "#core/artifact/bucket";
 import * as Listing from "#core/artifact/listing";
+import * as Bucket from "#core/bucket/bucket";
 import { AppError } from "#core/error";
 import type { Log } from "#core/log";
 import * as Archive from "./archive.ts";

@@ -1,4 +1,4 @@
-import { sizes } from "#infra/limits";
+import { sizes } from "#spec/limits";
 import type { SegmentSize } from "./archive.ts";
 
 /** How a backup is cut. Tests and benchmarks bring smaller numbers. */

@@ -1,4 +1,4 @@
-import * as Bucket from "#core/artifact/bucket";
+import * as Bucket from "#core/bucket/bucket";
 import type { Log } from "#core/log";
 
 /** Something that earlier steps left is no more: the upload (completed, or ended), or an object beside it. */

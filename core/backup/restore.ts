@@ -2,14 +2,14 @@ import { createHash } from "node:crypto";
 import type { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as Artifacts from "#core/artifact/artifact";
-import * as Bucket from "#core/artifact/bucket";
+import * as Bucket from "#core/bucket/bucket";
 import type { Db } from "#core/db/client";
 import { AppError } from "#core/error";
 import * as Rows from "#core/extraction/restore";
-import type { Artifact } from "#core/extraction/schema";
 import * as Id from "#core/id";
 import * as Key from "#core/key/key";
 import type { Log } from "#core/log";
+import type { Artifact } from "#core/reading/schema";
 import * as Verify from "./verify.ts";
 
 /** What became of the artifacts of a backup. */

@@ -1,6 +1,6 @@
 import numberingSystems from "cldr-core/supplemental/numberingSystems.json" with { type: "json" };
 import { describe, expect, test } from "vitest";
-import { regions } from "#test/world/regions";
+import { regions } from "#test/support/regions";
 import { type Field, type Normalized, normalize } from "./normalize.ts";
 
 /**

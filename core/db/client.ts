@@ -5,7 +5,7 @@ import { drizzle } from "drizzle-orm/libsql/http";
 import { SQLiteAsyncDialect, type SQLiteTable } from "drizzle-orm/sqlite-core";
 import * as Config from "#core/config";
 import { AppError } from "#core/error";
-import * as Limits from "#infra/limits";
+import * as Limits from "#spec/limits";
 import * as Fault from "./fault.ts";
 import * as Wire from "./wire.ts";
 

@@ -1,12 +1,12 @@
 import type * as z from "zod";
 import type { Field } from "#core/canonical/normalize";
+import type { Values } from "#core/export/table/table";
 import type { Item } from "#core/run/schema";
-import type { Values } from "./table.ts";
 
 /*
  * Formats that are made when somebody asks for one: by the API for runs of up to `batches.exportedItems` items, by the
  * command line at any size, and by both with the same code from the same source, the items' file. (What is written of
- * every run as it ends is in core/run/document.ts.)
+ * every run as it ends is in core/run/results/document.ts.)
  *
  * A new format is a line here and a module with a `make`. What it has to be told beside the results (accounts, tax
  * keys) is its `mapping`: a caller who brings none is refused before anything is read.
@@ -64,7 +64,7 @@ export const made = {
     contentType: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
     ending: ".xlsx",
     mapped: false,
-    load: () => import("./xlsx.ts"),
+    load: () => import("#core/export/table/xlsx"),
   },
   datev: {
     contentType: "text/csv; charset=windows-1252",

@@ -2,9 +2,9 @@ import { strFromU8, unzipSync } from "fflate";
 import { type CellValue, readXlsx } from "hucre/xlsx";
 import { expect, test } from "vitest";
 import type { Field } from "#core/canonical/normalize";
+import * as Cells from "#core/export/table/cells";
+import * as Xlsx from "#core/export/table/xlsx";
 import type { Item } from "#core/run/schema";
-import * as Cells from "./cells.ts";
-import * as Xlsx from "./xlsx.ts";
 
 const fields: Field[] = [
   { path: "day", kind: "date" },

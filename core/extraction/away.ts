@@ -1,9 +1,9 @@
 import * as Breaker from "#core/breaker/breaker";
 import { AppError, from } from "#core/error";
 import type { Log } from "#core/log";
+import type { Services } from "#core/reading/services";
 import * as Vision from "#core/vision/vision";
 import type * as Claims from "./claim.ts";
-import type { Services } from "./services.ts";
 
 /**
  * Whether the model server is known to be away. When the breaker's time has come one caller looks: of many, the

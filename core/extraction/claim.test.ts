@@ -1,10 +1,10 @@
 import { eq } from "drizzle-orm";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import * as Claims from "#core/extraction/claim";
-import { type KeyLimits, noLimits } from "#core/key/limits";
 import type { Used } from "#core/usage/usage";
 import { usageTable } from "#core/usage/usage.sql";
-import * as TestDatabase from "#test/database";
+import { type KeyLimits, noLimits } from "#spec/key-limits";
+import * as TestDatabase from "#test/support/database";
 import { extractTable } from "./extract.sql.ts";
 
 let database: Awaited<ReturnType<typeof TestDatabase.start>>;

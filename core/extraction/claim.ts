@@ -3,8 +3,8 @@ import * as Breaker from "#core/breaker/breaker";
 import { breakerTable } from "#core/breaker/breaker.sql";
 import * as Database from "#core/db/client";
 import { AppError, type Code, type Details } from "#core/error";
-import type { KeyLimits } from "#core/key/limits";
 import * as Usage from "#core/usage/usage";
+import type { KeyLimits } from "#spec/key-limits";
 import { extractTable, idempotencyTable, type StoredInput } from "./extract.sql.ts";
 import * as Turn from "./turn.ts";
 

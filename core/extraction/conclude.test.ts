@@ -2,12 +2,12 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import * as Artifacts from "#core/artifact/artifact";
 import * as Claims from "#core/extraction/claim";
 import { conclude, storedBefore } from "#core/extraction/conclude";
-import type { Artifact } from "#core/extraction/schema";
-import { usedOf } from "#core/extraction/used";
-import { noLimits } from "#core/key/limits";
+import type { Artifact } from "#core/reading/schema";
+import { usedOf } from "#core/reading/used";
 import { usageTable } from "#core/usage/usage.sql";
-import * as TestBucket from "#test/bucket";
-import * as TestDatabase from "#test/database";
+import { noLimits } from "#spec/key-limits";
+import * as TestBucket from "#test/support/bucket";
+import * as TestDatabase from "#test/support/database";
 import { extractTable } from "./extract.sql.ts";
 
 let database: Awaited<ReturnType<typeof TestDatabase.start>>;

@@ -1,13 +1,13 @@
 import * as Artifacts from "#core/artifact/artifact";
 import { AppError, from } from "#core/error";
 import type { Log } from "#core/log";
+import type { Performed } from "#core/reading/reading";
+import type { Artifact, Extract } from "#core/reading/schema";
+import type { Services } from "#core/reading/services";
+import { sum, usedOf } from "#core/reading/used";
 import type { Used } from "#core/usage/usage";
-import { sizes } from "#infra/limits";
+import { sizes } from "#spec/limits";
 import * as Claims from "./claim.ts";
-import type { Performed } from "./perform.ts";
-import type { Artifact, Extract } from "./schema.ts";
-import type { Services } from "./services.ts";
-import { sum, usedOf } from "./used.ts";
 
 type Stores = Pick<Services, "db" | "bucket">;
 

@@ -1,6 +1,6 @@
 import { AppError } from "#core/error";
 import type { Principal } from "#core/key/key";
-import type { ExtractRequest } from "./schema.ts";
+import type { ExtractRequest } from "#core/reading/schema";
 
 /**
  * Lets pass what is for everybody; `image_url` and `debug` only where the operator has switched debugging on, and

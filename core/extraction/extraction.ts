@@ -8,7 +8,18 @@ import * as Image from "#core/image/image";
 import type { Principal } from "#core/key/key";
 import { visibleKey } from "#core/key/visible";
 import type { Log } from "#core/log";
+import { type Performed, perform } from "#core/reading/reading";
+import {
+  type Artifact,
+  askedNobody,
+  type Extract,
+  type ExtractRequest,
+  type Running,
+} from "#core/reading/schema";
+import type { Services } from "#core/reading/services";
+import { usedOf } from "#core/reading/used";
 import * as Run from "#core/run/run";
+import * as Source from "#core/source/source";
 import { type Debug, type Overridden, override } from "#core/task/override";
 import * as Task from "#core/task/task";
 import * as Vision from "#core/vision/vision";
@@ -17,11 +28,6 @@ import * as Claims from "./claim.ts";
 import { answerOf, compose, conclude, recordAttempt, storedBefore } from "./conclude.ts";
 import { permit } from "./debug.ts";
 import { handOver } from "./handover.ts";
-import { type Performed, perform } from "./perform.ts";
-import { type Artifact, askedNobody, type Extract, type ExtractRequest, type Running } from "./schema.ts";
-import type { Services } from "./services.ts";
-import * as Source from "./source.ts";
-import { usedOf } from "./used.ts";
 
 /** How long the caller wants to wait (`Prefer`): as long as the platform allows, or so many milliseconds. */
 export interface Patience {

@@ -1,14 +1,14 @@
 import * as z from "zod";
-import * as Bucket from "#core/artifact/bucket";
 import * as Breaker from "#core/breaker/breaker";
+import * as Bucket from "#core/bucket/bucket";
 import { AppError } from "#core/error";
 import type { Log } from "#core/log";
 import * as Queue from "#core/queue/queue";
+import type { Services } from "#core/reading/services";
 import { refOf } from "#core/upload/upload";
 import type { Used } from "#core/usage/usage";
 import * as Claims from "./claim.ts";
 import type { StoredInput } from "./extract.sql.ts";
-import type { Services } from "./services.ts";
 
 /** The body of a message in the `single` queue: which row to work on. */
 export interface SingleMessage {

@@ -1,16 +1,16 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Caller, extract } from "#core/extraction/extraction";
-import type { Services } from "#core/extraction/services";
 import { Decoder } from "#core/image/decoder";
 import * as Hanging from "#core/image/fixtures/hanging";
-import { noLimits } from "#core/key/limits";
 import type * as Queue from "#core/queue/queue";
-import * as Limits from "#infra/limits";
-import * as TestBucket from "#test/bucket";
-import * as TestDatabase from "#test/database";
-import * as ModelServer from "#test/model-server";
-import { png } from "#test/picture-parts";
-import { fields } from "#test/privacy";
+import type { Services } from "#core/reading/services";
+import { noLimits } from "#spec/key-limits";
+import * as Limits from "#spec/limits";
+import * as TestBucket from "#test/support/bucket";
+import * as TestDatabase from "#test/support/database";
+import * as ModelServer from "#test/support/model-server/model-server";
+import { png } from "#test/support/picture-parts";
+import { fields } from "#test/support/privacy";
 
 /** One instance, two keys: a picture of one keeps the decoder busy for ever. */
 

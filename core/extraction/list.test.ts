@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { list } from "#core/extraction/list";
 import type { Principal } from "#core/key/key";
-import { noLimits } from "#core/key/limits";
-import * as TestBucket from "#test/bucket";
-import * as TestDatabase from "#test/database";
+import { noLimits } from "#spec/key-limits";
+import * as TestBucket from "#test/support/bucket";
+import * as TestDatabase from "#test/support/database";
 import { extractTable } from "./extract.sql.ts";
 
 let database: Awaited<ReturnType<typeof TestDatabase.start>>;

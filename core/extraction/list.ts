@@ -6,9 +6,9 @@ import type { Code } from "#core/error";
 import type { Principal } from "#core/key/key";
 import * as Visible from "#core/key/visible";
 import type { Log } from "#core/log";
+import { StoredError } from "#core/reading/schema";
 import * as Claims from "./claim.ts";
 import { extractTable as extract } from "./extract.sql.ts";
-import { StoredError } from "./schema.ts";
 
 /** `running` is also what waits in the queue, as `GET /v1/extracts/{request_id}` has it. */
 export const statuses = ["running", "succeeded", "failed"] as const;

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import * as Artifacts from "#core/artifact/artifact";
-import * as Create from "#core/run/create";
+import * as Create from "#core/run/source/create";
 import * as Data from "#core/upload/remove";
 import * as Storage from "#core/usage/storage";
-import * as RunStores from "#test/run-stores";
+import * as RunStores from "#test/support/run-stores";
 import * as Claims from "./claim.ts";
 import { extractTable } from "./extract.sql.ts";
 import { remove } from "./remove.ts";

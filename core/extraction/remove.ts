@@ -1,17 +1,17 @@
 import { and, eq, sql } from "drizzle-orm";
 import * as Artifacts from "#core/artifact/artifact";
-import * as Bucket from "#core/artifact/bucket";
+import * as Bucket from "#core/bucket/bucket";
 import * as Database from "#core/db/client";
 import { AppError } from "#core/error";
 import * as Id from "#core/id";
 import type { Principal } from "#core/key/key";
 import { visibleKey } from "#core/key/visible";
 import type { Log } from "#core/log";
+import type { Services } from "#core/reading/services";
 import * as Run from "#core/run/run";
-import { lateWriterMs } from "#infra/limits";
+import { lateWriterMs } from "#spec/limits";
 import type * as Claims from "./claim.ts";
 import { extractTable as extract } from "./extract.sql.ts";
-import type { Services } from "./services.ts";
 
 /*
  * remove(…)     a caller wants an extract to be gone

@@ -1,8 +1,8 @@
 /** Rows of extracts from their artifacts, for whoever puts a backup back (core/backup/restore.ts). */
 import { sql } from "drizzle-orm";
 import * as Database from "#core/db/client";
+import type { Artifact } from "#core/reading/schema";
 import { extractTable } from "./extract.sql.ts";
-import type { Artifact } from "./schema.ts";
 
 /** An extract by its key and its id. */
 export interface Named {

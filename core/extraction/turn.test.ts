@@ -4,8 +4,8 @@ import * as Database from "#core/db/client";
 import * as Claims from "#core/extraction/claim";
 import { extractTable } from "#core/extraction/extract.sql";
 import * as Turn from "#core/extraction/turn";
-import { noLimits } from "#core/key/limits";
-import * as TestDatabase from "#test/database";
+import { noLimits } from "#spec/key-limits";
+import * as TestDatabase from "#test/support/database";
 
 let database: Awaited<ReturnType<typeof TestDatabase.start>>;
 beforeAll(async () => {

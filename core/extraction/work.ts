@@ -1,9 +1,13 @@
-import * as Bucket from "#core/artifact/bucket";
 import * as Breaker from "#core/breaker/breaker";
+import * as Bucket from "#core/bucket/bucket";
 import { AppError, from } from "#core/error";
 import * as Image from "#core/image/image";
 import * as Lease from "#core/lease/lease";
 import type { Log } from "#core/log";
+import { type Performed, perform } from "#core/reading/reading";
+import type { Services } from "#core/reading/services";
+import { usedOf } from "#core/reading/used";
+import * as Source from "#core/source/source";
 import { override } from "#core/task/override";
 import * as Task from "#core/task/task";
 import type { Used } from "#core/usage/usage";
@@ -13,10 +17,6 @@ import { compose, conclude, recordAttempt, storedBefore } from "./conclude.ts";
 import type { StoredInput } from "./extract.sql.ts";
 import { inputOf } from "./extraction.ts";
 import { ensureProbe, type SingleMessage, sendSingle } from "./handover.ts";
-import { type Performed, perform } from "./perform.ts";
-import type { Services } from "./services.ts";
-import * as Source from "./source.ts";
-import { usedOf } from "./used.ts";
 
 /** What an extract may cost: DESIGN.md, "A group is locked until visibility ends". */
 const maxAttempts = 3;

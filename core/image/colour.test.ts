@@ -2,7 +2,7 @@ import { deflateSync } from "node:zlib";
 import sharp from "sharp";
 import { describe, expect, test } from "vitest";
 import * as Image from "#core/image/image";
-import { floatTiff, png, pngChunk } from "../../test/picture-parts.ts";
+import { floatTiff, png, pngChunk } from "#test/support/picture-parts";
 
 const size = { width: 64, height: 64 };
 const solid = (background: string) => sharp({ create: { ...size, channels: 3, background } });

@@ -3,7 +3,7 @@ import { AppError } from "#core/error";
 import { Decoder } from "#core/image/decoder";
 import * as Hanging from "#core/image/fixtures/hanging";
 import * as Image from "#core/image/image";
-import { png } from "#test/picture-parts";
+import { png } from "#test/support/picture-parts";
 
 /** A decoder of a test's own: one that hangs or crashes at pictures of certain widths, and is real for all others. */
 

@@ -4,7 +4,7 @@ import { squared } from "#core/image/pixel-shape";
 import { isPlainJpeg, isPlainPng } from "#core/image/plain";
 import * as Png from "#core/image/png";
 import type { MimeType } from "#core/image/type";
-import { sizes } from "#infra/limits";
+import { sizes } from "#spec/limits";
 
 /*
  * What is done with sharp (libvips): headers read, pictures decoded and encoded. It runs in the decoder's process

@@ -7,7 +7,7 @@ import { describe, expect, test } from "vitest";
 import { AppError } from "#core/error";
 import * as Budget from "#core/image/budget";
 import * as Image from "#core/image/image";
-import { pngChunk, png as pngOf } from "../../test/picture-parts.ts";
+import { pngChunk, png as pngOf } from "#test/support/picture-parts";
 
 const shared = resolve(import.meta.dirname, "../../../shared/data");
 const maxImageTokens = 4096;

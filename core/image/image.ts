@@ -6,7 +6,7 @@ import * as Pages from "#core/image/pages";
 import { pixelAspect, squared } from "#core/image/pixel-shape";
 import * as Structure from "#core/image/structure";
 import { type MimeType, mimeTypes, names, sniff } from "#core/image/type";
-import { sizes } from "#infra/limits";
+import { sizes } from "#spec/limits";
 
 /*
  * inspect(bytes) -> Inspected                          type and size from the bytes, nothing decoded

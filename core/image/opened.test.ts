@@ -8,7 +8,7 @@ import { deflateSync } from "node:zlib";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import * as Image from "#core/image/image";
-import { exif, physical, png, pngChunk, rawProfile, withJpegSegment } from "../../test/picture-parts.ts";
+import { exif, physical, png, pngChunk, rawProfile, withJpegSegment } from "#test/support/picture-parts";
 
 /*
  * vLLM opens pictures by Pillow with its defaults, turns them as EXIF says and makes them RGB. Debian's package

@@ -3,7 +3,7 @@ import sharp from "sharp";
 import { describe, expect, test } from "vitest";
 import { isPlainJpeg, isPlainPng } from "#core/image/plain";
 import * as Walk from "#core/image/walk";
-import { exif, physical, png, pngChunk, withJpegSegment } from "../../test/picture-parts.ts";
+import { exif, physical, png, pngChunk, withJpegSegment } from "#test/support/picture-parts";
 
 const size = { width: 40, height: 30 };
 const canvas = () => sharp({ create: { ...size, channels: 3, background: "#c04020" } });

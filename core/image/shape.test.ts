@@ -8,7 +8,7 @@ import * as Budget from "#core/image/budget";
 import * as Image from "#core/image/image";
 import * as Png from "#core/image/png";
 import * as Walk from "#core/image/walk";
-import { exif, physical, png, pngChunk, rawProfile, withJpegSegment } from "../../test/picture-parts.ts";
+import { exif, physical, png, pngChunk, rawProfile, withJpegSegment } from "#test/support/picture-parts";
 
 const maxImageTokens = 4096;
 const cases = resolve(import.meta.dirname, "../../../shared/cases");

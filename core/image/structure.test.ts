@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { AppError } from "#core/error";
 import * as Image from "#core/image/image";
 import { mostDirectories, mostScans } from "#core/image/structure";
-import { scannedJpeg, stripedTiff } from "#test/picture-parts";
+import { scannedJpeg, stripedTiff } from "#test/support/picture-parts";
 
 /** Harmless pictures just above the limits: what is refused is the shape, not the time that it takes. */
 

@@ -3,10 +3,10 @@ import * as z from "zod";
 import * as Database from "#core/db/client";
 import { AppError } from "#core/error";
 import * as Issue from "#core/issue";
-import { scopes as allScopes } from "#infra/routes";
+import { noLimits } from "#spec/key-limits";
+import { scopes as allScopes } from "#spec/routes";
 import * as Info from "./info.ts";
 import { keySecretTable, keyTable } from "./key.sql.ts";
-import { noLimits } from "./limits.ts";
 import { KeyId, presets, type Role, roles } from "./role.ts";
 import * as Secret from "./secret.ts";
 
@@ -221,7 +221,7 @@ function withoutUndefined<T extends object>(given: T): { [K in keyof T]: Exclude
 
 /**
  * Refuses the key from now on; instances that have it cached do so after 60 s at most. Its runs get no further messages
- * (core/run/window.ts); what else is going on, and how it is stopped, is in core/key/stop.ts.
+ * (core/run/dispatch/window.ts); what else is going on, and how it is stopped, is in core/purge/stop.ts.
  * @throws AppError `not_found`. Revoking twice is fine and keeps the first time.
  */
 export async function revoke(db: Database.Db, keyId: string): Promise<Info.KeyInfo> {

@@ -3,9 +3,9 @@ import { eq } from "drizzle-orm";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Expiry } from "#core/key/change";
 import * as Key from "#core/key/key";
-import * as TestDatabase from "#test/database";
+import { noLimits } from "#spec/key-limits";
+import * as TestDatabase from "#test/support/database";
 import { keySecretTable, keyTable } from "./key.sql.ts";
-import { noLimits } from "./limits.ts";
 
 const pepper = "pepper-of-the-key-tests";
 let database: Awaited<ReturnType<typeof TestDatabase.start>>;

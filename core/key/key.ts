@@ -3,10 +3,10 @@ import { and, eq, gt, isNull, lt, or } from "drizzle-orm";
 import * as Database from "#core/db/client";
 import { settingTable } from "#core/db/setting.sql";
 import { AppError } from "#core/error";
-import type * as Limits from "#infra/limits";
-import { scopes as allScopes, type Scope } from "#infra/routes";
+import { type KeyLimits, noLimits } from "#spec/key-limits";
+import type * as Limits from "#spec/limits";
+import { scopes as allScopes, type Scope } from "#spec/routes";
 import { keySecretTable, keyTable } from "./key.sql.ts";
-import { type KeyLimits, noLimits } from "./limits.ts";
 import type { Role } from "./role.ts";
 import * as Secret from "./secret.ts";
 

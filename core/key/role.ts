@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { keyIdPattern } from "#core/id";
-import { scopes as allScopes, type Scope } from "#infra/routes";
+import { scopes as allScopes, type Scope } from "#spec/routes";
 
 export const roles = ["client", "debugger", "admin"] as const;
 export type Role = (typeof roles)[number];

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import * as RunStores from "#test/run-stores";
+import * as RunStores from "#test/support/run-stores";
 import { visibleKey } from "./visible.ts";
 
 const lines: unknown[] = [];

@@ -4,7 +4,7 @@ import type { Log } from "#core/log";
 /**
  * How work is held whose message was received: a row's lease and the message's invisibility, both short, so that a kill
  * costs no more than they last; and renewed while the work goes on, so that it may take longer. Made by who received
- * the message (functions/queue.ts).
+ * the message (functions/worker.ts).
  */
 export interface Held {
   startedAt: number;

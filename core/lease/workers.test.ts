@@ -1,14 +1,14 @@
 import { eq } from "drizzle-orm";
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
-import * as Bucket from "#core/artifact/bucket";
+import * as Bucket from "#core/bucket/bucket";
 import { extractTable } from "#core/extraction/extract.sql";
 import * as Single from "#core/extraction/work";
+import * as Item from "#core/run/item/work";
 import { itemTable, runTable } from "#core/run/run.sql";
 import type { RunServices } from "#core/run/services";
-import * as Item from "#core/run/work";
-import * as ModelServer from "#test/model-server";
-import { picture } from "#test/pictures";
-import * as Stores from "#test/run-stores";
+import * as ModelServer from "#test/support/model-server/model-server";
+import { picture } from "#test/support/pictures";
+import * as Stores from "#test/support/run-stores";
 
 /*
  * Both workers as functions call them, in this process, with stores over their protocols: what their leases cost, and
@@ -84,7 +84,7 @@ beforeEach(async () => {
   });
 });
 
-/** The message is worked on, as functions/queue.ts would have it, at another pace. */
+/** The message is worked on, as functions/worker.ts would have it, at another pace. */
 function work(kind: Kind, { leaseMs, everyMs }: { leaseMs: number; everyMs: number }): Promise<unknown> {
   const startedAt = Date.now();
   const job = {

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import * as Config from "#core/config";
 import { AppError, type Code } from "#core/error";
 import * as Metrics from "#core/metrics/metrics";
-import { metrics, namespace } from "#infra/metrics";
+import { metrics, namespace } from "#spec/metrics";
 
 let lines: string[];
 beforeEach(() => {

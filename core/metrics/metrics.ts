@@ -1,7 +1,7 @@
 import { Metrics, MetricUnit } from "@aws-lambda-powertools/metrics";
 import * as Config from "#core/config";
 import type { AppError, Code } from "#core/error";
-import { metrics as names, namespace, service } from "#infra/metrics";
+import { metrics as names, namespace, service } from "#spec/metrics";
 
 /*
  * Numbers for alarms, as lines in CloudWatch's embedded metric format: no call, no permission, nothing to wait for.

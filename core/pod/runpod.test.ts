@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { AppError, type Code } from "#core/error";
 import * as RunPod from "#core/pod/runpod";
-import * as RunPodServer from "#test/runpod-server";
+import * as RunPodServer from "#test/support/runpod-server";
 
 let server: RunPodServer.RunPodServer;
 beforeEach(async () => {

@@ -1,8 +1,8 @@
 import { eq, sql } from "drizzle-orm";
 import * as Database from "#core/db/client";
 import * as Queue from "#core/queue/queue";
-import type { Times } from "#infra/limits";
-import { type QueueName, queues as specs } from "#infra/queues";
+import type { Times } from "#spec/limits";
+import { type QueueName, queues as specs } from "#spec/queues";
 import { queueLookTable as look } from "./look.sql.ts";
 
 /*

@@ -10,7 +10,7 @@ import {
 import * as Config from "#core/config";
 import { AppError } from "#core/error";
 import type { Log } from "#core/log";
-import * as Limits from "#infra/limits";
+import * as Limits from "#spec/limits";
 
 /** The standard queues. */
 export type Standard = "single" | "later";

@@ -3,8 +3,8 @@ import * as Config from "#core/config";
 import { keySecretTable, keyTable } from "#core/key/key.sql";
 import type { Fields, Log } from "#core/log";
 import * as Expiries from "#core/readiness/expiries";
-import { metrics } from "#infra/metrics";
-import * as TestDatabase from "#test/database";
+import { metrics } from "#spec/metrics";
+import * as TestDatabase from "#test/support/database";
 
 const dayMs = 86_400_000;
 const now = new Date("2026-11-30T12:00:00Z");

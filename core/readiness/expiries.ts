@@ -5,7 +5,7 @@ import * as Database from "#core/db/client";
 import { AppError } from "#core/error";
 import type { Log } from "#core/log";
 import * as Metrics from "#core/metrics/metrics";
-import { expiries as limits } from "#infra/limits";
+import { expiries as limits } from "#spec/limits";
 
 /*
  * When secrets end. A token that ends takes the whole stage with it, and its owner's calendar is the only other place

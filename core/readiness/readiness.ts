@@ -1,11 +1,11 @@
 import * as z from "zod";
-import * as Bucket from "#core/artifact/bucket";
-import * as Proof from "#core/artifact/proof";
+import * as Bucket from "#core/bucket/bucket";
+import * as Proof from "#core/bucket/proof";
 import type * as Config from "#core/config";
 import type * as Database from "#core/db/client";
 import * as Queue from "#core/queue/queue";
 import { probe as probeModel } from "#core/vision/probe";
-import type { Times } from "#infra/limits";
+import type { Times } from "#spec/limits";
 import { Expiries } from "./expiries.ts";
 
 const Check = z

@@ -24,7 +24,7 @@ export async function request<T>(
   use: (answer: Dispatcher.ResponseData) => Promise<T>,
 ): Promise<T> {
   // Loaded by the first request: no other call has any use for it.
-  // CommonJS, which as a part of its own (local/bundle.ts) offers nothing but its default.
+  // CommonJS, which as a part of its own (local/bundle/bundle.ts) offers nothing but its default.
   const { Agent, buildConnector, request: ask } = (await import("undici")).default;
   const lookup: LookupFunction = (_hostname, { all }, callback) => {
     const [first] = addresses;

@@ -1,6 +1,6 @@
 import { lookup } from "node:dns/promises";
 import type { Log } from "#core/log";
-import { sizes, type Times } from "#infra/limits";
+import { sizes, type Times } from "#spec/limits";
 import { isPublic } from "./address.ts";
 import { download as downloadIn } from "./download.ts";
 import type { World } from "./resolve.ts";

@@ -4,8 +4,8 @@ import { extractTable } from "#core/extraction/extract.sql";
 import { anonymous } from "#core/key/key";
 import { keyTable } from "#core/key/key.sql";
 import { runTable } from "#core/run/run.sql";
-import { silent } from "#test/bucket";
-import * as Ended from "#test/ended-run";
+import { silent } from "#test/support/bucket";
+import * as Ended from "#test/support/ended-run";
 import * as Retention from "./retention.ts";
 
 let stores: Ended.Stores;

@@ -7,7 +7,7 @@ import * as Extracts from "#core/extraction/remove";
 import { keyTable } from "#core/key/key.sql";
 import type { Log } from "#core/log";
 import * as Repair from "#core/repair";
-import * as Remove from "#core/run/remove";
+import * as Remove from "#core/run/control/remove";
 import { type RunRow, runTable as run, runsBy } from "#core/run/run.sql";
 import type { RunStores } from "#core/run/services";
 

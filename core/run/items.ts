@@ -2,7 +2,7 @@ import { and, asc, eq, getTableColumns, gt } from "drizzle-orm";
 import * as z from "zod";
 import * as Cursor from "#core/cursor";
 import * as Database from "#core/db/client";
-import * as Answers from "./answers.ts";
+import * as Answers from "#core/run/results/answers";
 import { itemTable as item } from "./run.sql.ts";
 import * as Run from "./run.ts";
 import type { Item, ItemStatus } from "./schema.ts";

@@ -9,7 +9,7 @@ import {
   uniqueIndex,
 } from "drizzle-orm/sqlite-core";
 import type { Code, Details } from "#core/error";
-import type { Warning } from "#core/extraction/warning";
+import type { Warning } from "#core/reading/warning";
 import type { Finishing } from "./finishing.ts";
 import type { Planning } from "./planning.ts";
 import type { WebhookAttempt } from "./schema.ts";

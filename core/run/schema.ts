@@ -1,12 +1,12 @@
 import * as z from "zod";
 import * as Canonical from "#core/canonical/schema";
-import { Complete, Extract, StoredError, Usage } from "#core/extraction/schema";
-import { Warnings } from "#core/extraction/warning";
 import * as Id from "#core/id";
 import * as Type from "#core/image/type";
-import * as Limits from "#infra/limits";
+import { Complete, Extract, StoredError, Usage } from "#core/reading/schema";
+import { Warnings } from "#core/reading/warning";
+import * as Key from "#core/upload/data-root";
+import * as Limits from "#spec/limits";
 import { Skipped } from "./skipped.ts";
-import * as Key from "./source/key.ts";
 
 const { maxConcurrency, inlineManifestLines } = Limits.batches;
 

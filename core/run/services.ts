@@ -1,8 +1,8 @@
-import type { Services } from "#core/extraction/services";
+import type { Services } from "#core/reading/services";
 
 /** What a run needs of the world. */
 export type RunServices = Services & {
-  /** Hosts that manifests may name (core/run/hosts.ts). */
+  /** Hosts that manifests may name (core/run/source/hosts.ts). */
   imageUrlHosts: readonly string[];
 };
 

@@ -1,9 +1,9 @@
 import type { ErrorObject } from "ajv";
 import type { Field, FieldKind } from "#core/canonical/normalize";
 import { invalidRequest } from "#core/error";
+import { formats } from "#core/task/definition/field";
 import { tokenBound } from "#core/vision/schema-bound";
 import type { Debug } from "./debug.ts";
-import { formats } from "./field.ts";
 import { formatAssertions } from "./forms.ts";
 import { sha256 } from "./hash.ts";
 import { maxDepth, maxNodes, portable } from "./lint.ts";
@@ -97,7 +97,7 @@ function pathsOf({ rule: _, ...parts }: Task.Task["checks"][number]): string[] {
  */
 async function validator(schema: Node): Promise<Overridden["validate"]> {
   // Loaded by the first override: no other call has any use for it.
-  // CommonJS, which as a part of its own (local/bundle.ts) offers nothing but its default.
+  // CommonJS, which as a part of its own (local/bundle/bundle.ts) offers nothing but its default.
   const { Ajv2020 } = (await import("ajv/dist/2020.js")).default;
   const ajv = new Ajv2020({
     strict: false,

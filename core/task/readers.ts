@@ -3,7 +3,7 @@ import * as Currency from "#core/canonical/currency";
 import * as PrintedDate from "#core/canonical/date";
 import * as Money from "#core/canonical/money";
 import * as Time from "#core/canonical/time";
-import type { formats } from "./field.ts";
+import type { formats } from "#core/task/definition/field";
 
 /** What each format asserts of a string; also what a JSON Schema validator needs to know them. */
 export const formatChecks: Record<(typeof formats)[keyof typeof formats], (value: string) => boolean> = {

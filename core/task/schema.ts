@@ -1,6 +1,6 @@
 import * as z from "zod";
 import type { Field, FieldKind } from "#core/canonical/normalize";
-import { formats } from "./field.ts";
+import { formats } from "#core/task/definition/field";
 
 export type JsonSchema = { [keyword: string]: unknown };
 

@@ -1,6 +1,6 @@
 import type * as z from "zod";
 import { type Field, leaves } from "#core/canonical/normalize";
-import { formats } from "./field.ts";
+import { formats } from "#core/task/definition/field";
 import { formatChecks } from "./readers.ts";
 import type { Task, Validation } from "./task.ts";
 

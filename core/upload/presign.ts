@@ -1,6 +1,6 @@
 import { PutObjectCommand } from "@aws-sdk/client-s3";
 import { getSignedUrl } from "@aws-sdk/s3-request-presigner";
-import * as Bucket from "#core/artifact/bucket";
+import * as Bucket from "#core/bucket/bucket";
 
 /**
  * A URL that takes one PUT of exactly this length, and only while nothing lies there: both are signed headers. They are

@@ -1,13 +1,13 @@
 import { and, eq, sql } from "drizzle-orm";
-import * as Bucket from "#core/artifact/bucket";
+import * as Bucket from "#core/bucket/bucket";
 import * as Database from "#core/db/client";
 import { AppError, invalidRequest } from "#core/error";
 import type { Principal } from "#core/key/key";
 import { reachesAll, visibleKey } from "#core/key/visible";
 import type { Log } from "#core/log";
 import { isOpen, itemTable, runsBy } from "#core/run/run.sql";
-import * as Key from "#core/run/source/key";
 import * as Storage from "#core/usage/storage";
+import * as Key from "./data-root.ts";
 import { uploadTable } from "./upload.sql.ts";
 import { type Stores, wanted } from "./upload.ts";
 

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { batches, sizes } from "#infra/limits";
+import { batches, sizes } from "#spec/limits";
 import * as TooLarge from "./too-large.ts";
 
 const cases: Record<keyof typeof TooLarge, [ReturnType<typeof TooLarge.inline>, RegExp]> = {

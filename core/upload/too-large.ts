@@ -1,5 +1,5 @@
 import { AppError } from "#core/error";
-import { sizes } from "#infra/limits";
+import { sizes } from "#spec/limits";
 
 /*
  * The 413s of what is sent or named, each with the way that is open: a limit that says only "too large" is a dead end.

@@ -1,18 +1,18 @@
 import { createHash } from "node:crypto";
 import { and, eq, isNull, lt, sql } from "drizzle-orm";
 import * as z from "zod";
-import * as Bucket from "#core/artifact/bucket";
+import * as Bucket from "#core/bucket/bucket";
 import * as Database from "#core/db/client";
 import { AppError, invalidRequest } from "#core/error";
 import * as Claims from "#core/extraction/claim";
 import * as Id from "#core/id";
 import * as Type from "#core/image/type";
-import { type KeyLimits, noLimits } from "#core/key/limits";
 import type { Log } from "#core/log";
 import { itemTable } from "#core/run/run.sql";
-import * as Key from "#core/run/source/key";
 import * as Storage from "#core/usage/storage";
-import { batches, sizes, type Times } from "#infra/limits";
+import { type KeyLimits, noLimits } from "#spec/key-limits";
+import { batches, sizes, type Times } from "#spec/limits";
+import * as Key from "./data-root.ts";
 import { curlLine, presign } from "./presign.ts";
 import * as TooLarge from "./too-large.ts";
 import { uploadTable } from "./upload.sql.ts";
@@ -317,7 +317,7 @@ function replaced(): AppError {
 
 /**
  * Removes uploads whose week is over; those that a run or an extract in line has yet to read stay. The rows first, so that
- * nobody begins to need what is going; an object whose row alone went is found by its key (core/run/orphans.ts). A
+ * nobody begins to need what is going; an object whose row alone went is found by its key (core/census/orphans.ts). A
  * bounded step.
  * @returns how many; `limit` when there may be more.
  * @throws AppError `storage_unavailable`.

@@ -25,7 +25,7 @@ export const usageTable = sqliteTable(
 );
 
 /**
- * What of a key lies in the bucket, as the last census found it (core/usage/census.ts), and what was announced to be put
+ * What of a key lies in the bucket, as the last census found it (core/census/census.ts), and what was announced to be put
  * there since that one began. Whose key id is `shared` is nobody's.
  */
 export const storageTable = sqliteTable("storage", {

@@ -2,10 +2,10 @@ import { type SQL, sql } from "drizzle-orm";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import * as Database from "#core/db/client";
 import type { Principal } from "#core/key/key";
-import { type KeyLimits, noLimits } from "#core/key/limits";
 import * as Usage from "#core/usage/usage";
-import { silent } from "#test/bucket";
-import * as TestDatabase from "#test/database";
+import { type KeyLimits, noLimits } from "#spec/key-limits";
+import { silent } from "#test/support/bucket";
+import * as TestDatabase from "#test/support/database";
 
 let database: Awaited<ReturnType<typeof TestDatabase.start>>;
 let db: Database.Db;

@@ -5,7 +5,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { afterEach, describe, expect, test } from "vitest";
 import { onlyData } from "#core/vision/event-stream";
 import * as Vision from "#core/vision/vision";
-import { question } from "#test/model-server/asking";
+import { question } from "#test/support/model-server/asking";
 
 const servers: http.Server[] = [];
 afterEach(async () => {

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { type Fault, fromAnswer, parseContextTooLong, parseRetryAfter } from "#core/vision/fault";
 import { classify, suspect } from "#core/vision/weather";
-import * as ModelServer from "#test/model-server";
-import { notThePicture } from "#test/model-server/too-long";
+import * as ModelServer from "#test/support/model-server/model-server";
+import { notThePicture } from "#test/support/model-server/too-long";
 
 const none = new Headers();
 const body = (message: string) => JSON.stringify({ error: { message, type: "BadRequestError", code: 400 } });

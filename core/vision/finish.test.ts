@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { usageOf } from "#core/vision/fault";
-import * as ModelServer from "#test/model-server";
-import * as Asking from "#test/model-server/asking";
-import { failure } from "#test/model-server/asking";
+import * as Asking from "#test/support/model-server/asking";
+import { failure } from "#test/support/model-server/asking";
+import * as ModelServer from "#test/support/model-server/model-server";
 
 /* What the end of an answer means, and what the tokens of answers that were cut off or broken off cost. */
 

@@ -1,11 +1,11 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import * as Budget from "#core/image/budget";
 import * as Vision from "#core/vision/vision";
-import * as ModelServer from "#test/model-server";
-import * as Asking from "#test/model-server/asking";
-import { failure } from "#test/model-server/asking";
-import { notThePicture } from "#test/model-server/too-long";
-import * as Vllm from "#test/model-server/vllm";
+import * as Asking from "#test/support/model-server/asking";
+import { failure } from "#test/support/model-server/asking";
+import * as ModelServer from "#test/support/model-server/model-server";
+import { notThePicture } from "#test/support/model-server/too-long";
+import * as Vllm from "#test/support/model-server/vllm";
 
 let model: ModelServer.ModelServer;
 let house: Vllm.House;

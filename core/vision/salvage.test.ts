@@ -1,7 +1,7 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { salvage } from "#core/vision/salvage";
-import { receipt } from "#test/model-server/vllm";
+import { receipt } from "#test/support/model-server/vllm";
 
 /** Everything in `part` stands in `whole` too, at the same place; of lists the first entries, each of them whole. */
 function isBeginningOf(part: unknown, whole: unknown, inList = false): boolean {

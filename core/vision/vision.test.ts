@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import * as ModelServer from "#test/model-server";
-import * as Asking from "#test/model-server/asking";
-import { failure, picture, schema, until } from "#test/model-server/asking";
+import * as Asking from "#test/support/model-server/asking";
+import { failure, picture, schema, until } from "#test/support/model-server/asking";
+import * as ModelServer from "#test/support/model-server/model-server";
 
 let model: ModelServer.ModelServer;
 

@@ -1,9 +1,9 @@
 import { createServer } from "node:net";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import * as Vision from "#core/vision/vision";
-import * as ModelServer from "#test/model-server";
-import * as Asking from "#test/model-server/asking";
-import { failure, serverOf, until } from "#test/model-server/asking";
+import * as Asking from "#test/support/model-server/asking";
+import { failure, serverOf, until } from "#test/support/model-server/asking";
+import * as ModelServer from "#test/support/model-server/model-server";
 
 let model: ModelServer.ModelServer;
 

@@ -4,9 +4,9 @@ import { type AppError, invalidRequest } from "#core/error";
 import type { Log } from "#core/log";
 import * as Remote from "#core/remote/remote";
 import { parse, type Reason, RefusedError, resolve, type World } from "#core/remote/resolve";
+import * as Due from "#core/run/notify/due";
 import type { RunRow } from "#core/run/run.sql";
 import type { RunStores } from "#core/run/services";
-import * as Due from "./due.ts";
 
 /** The body of a message in the `later` queue: one attempt to tell that a run has ended. */
 export const Message = z.object({

@@ -1,14 +1,14 @@
 import * as z from "zod";
 import { invalidRequest } from "#core/error";
-import * as Create from "#core/run/create";
 import { BatchRequest, RerunRequest, Run } from "#core/run/schema";
 import * as Serialize from "#core/run/serialize";
+import * as Create from "#core/run/source/create";
 import * as TooLarge from "#core/upload/too-large";
-import type { Call } from "#functions/call";
-import { idempotencyKeyOf } from "#functions/headers";
 import { api, checked, operation, type RawBody, type Reply } from "#functions/http";
+import type { Call } from "#functions/request/call";
+import { idempotencyKeyOf } from "#functions/request/headers";
 import { runServices } from "#functions/services";
-import { batches, sizes } from "#infra/limits";
+import { batches, sizes } from "#spec/limits";
 
 const { task_id, concurrency, run_id, persist_inputs, webhook_url, expires_after } = BatchRequest.shape;
 
@@ -99,8 +99,8 @@ async function formOf(raw: RawBody): Promise<Create.ReceiveInput> {
   };
   // Of three routes one needs them.
   const [Multipart, TextValues] = await Promise.all([
-    import("#functions/multipart"),
-    import("#functions/text-values"),
+    import("#functions/request/multipart"),
+    import("#functions/request/text-values"),
   ]);
   const form = await Multipart.parse(raw, limits);
   const texts: [string, string][] = [];

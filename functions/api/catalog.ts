@@ -2,8 +2,8 @@ import * as z from "zod";
 import { AppError } from "#core/error";
 import { TaskDetail, TaskSummary } from "#core/task/summary";
 import { api, operation } from "#functions/http";
-import * as Names from "#functions/names";
-import { scopes } from "#infra/routes";
+import * as Names from "#functions/request/names";
+import { scopes } from "#spec/routes";
 
 const Me = z
   .object({ key_id: z.string(), role: z.string(), scopes: z.array(z.enum(scopes)) })

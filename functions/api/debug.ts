@@ -1,21 +1,21 @@
 import * as z from "zod";
 import * as Artifacts from "#core/artifact/artifact";
-import * as Bucket from "#core/artifact/bucket";
-import * as Find from "#core/artifact/find";
 import * as Listing from "#core/artifact/listing";
 import * as Backup from "#core/backup/backup";
 import * as BackupLimits from "#core/backup/limits";
+import * as Bucket from "#core/bucket/bucket";
 import * as Config from "#core/config";
 import * as Database from "#core/db/client";
 import { AppError } from "#core/error";
 import * as Visible from "#core/key/visible";
+import * as Find from "#core/lookup/artifact";
 import * as Queue from "#core/queue/queue";
-import type { Call } from "#functions/call";
 import { api, operation } from "#functions/http";
-import * as Names from "#functions/names";
-import * as Page from "#functions/page";
+import type { Call } from "#functions/request/call";
+import * as Names from "#functions/request/names";
+import * as Page from "#functions/request/page";
 import { as, SignedUrl, stored } from "#functions/stored-reply";
-import { sizes } from "#infra/limits";
+import { sizes } from "#spec/limits";
 
 const KeyId = Names.keyId("Another key's; with the scope `admin:all_keys` only.");
 const Kind = z.enum(Listing.kinds);

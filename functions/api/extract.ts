@@ -1,11 +1,11 @@
 import * as Config from "#core/config";
 import * as Extraction from "#core/extraction/extraction";
-import { Extract, ExtractRequest, Running } from "#core/extraction/schema";
+import { Extract, ExtractRequest, Running } from "#core/reading/schema";
 import { withDecoder } from "#functions/decoder";
-import * as ExtractBody from "#functions/extract-body";
 import { answer, withPreference } from "#functions/extract-reply";
-import { idempotencyKeyOf, patienceOf } from "#functions/headers";
 import { api, operation } from "#functions/http";
+import * as ExtractBody from "#functions/request/extract-body";
+import { idempotencyKeyOf, patienceOf } from "#functions/request/headers";
 import { services } from "#functions/services";
 
 export const operations = {

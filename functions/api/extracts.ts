@@ -1,14 +1,14 @@
 import * as z from "zod";
-import * as Bucket from "#core/artifact/bucket";
+import * as Bucket from "#core/bucket/bucket";
 import * as Database from "#core/db/client";
 import * as Extraction from "#core/extraction/extraction";
 import * as List from "#core/extraction/list";
 import * as Remove from "#core/extraction/remove";
-import { Extract, Running } from "#core/extraction/schema";
+import { Extract, Running } from "#core/reading/schema";
 import { answer } from "#functions/extract-reply";
 import { api, operation } from "#functions/http";
-import * as Names from "#functions/names";
-import * as Page from "#functions/page";
+import * as Names from "#functions/request/names";
+import * as Page from "#functions/request/page";
 
 /** Whose extract is meant. */
 const OfKey = z.strictObject({

@@ -1,7 +1,7 @@
 import type { APIGatewayProxyEventV2, Context } from "aws-lambda";
 import { describe, expect, test, vi } from "vitest";
 import { handler } from "#functions/api/fallback";
-import * as Routes from "#infra/routes";
+import * as Routes from "#spec/routes";
 
 vi.stubEnv("LOG_LEVEL", "SILENT");
 

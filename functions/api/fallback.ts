@@ -1,10 +1,10 @@
 import * as z from "zod";
 import * as Config from "#core/config";
 import { AppError } from "#core/error";
-import type { Event } from "#functions/call";
 import { operation, publicApi, type Reply } from "#functions/http";
-import { notFound } from "#functions/unknown-path";
-import * as Routes from "#infra/routes";
+import type { Event } from "#functions/request/call";
+import { notFound } from "#functions/request/unknown-path";
+import * as Routes from "#spec/routes";
 
 const Root = z
   .object({

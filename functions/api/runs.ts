@@ -1,22 +1,22 @@
 import * as z from "zod";
 import * as Formats from "#core/export/formats";
-import * as Table from "#core/export/table";
-import * as Cancel from "#core/run/cancel";
-import * as Dialects from "#core/run/dialect";
-import * as Files from "#core/run/files";
+import * as Dialects from "#core/export/table/dialect";
+import * as Table from "#core/export/table/table";
+import * as Cancel from "#core/run/control/cancel";
+import * as Remove from "#core/run/control/remove";
 import * as Items from "#core/run/items";
-import * as Remove from "#core/run/remove";
+import * as Files from "#core/run/results/files";
 import * as Run from "#core/run/run";
 import * as Schema from "#core/run/schema";
 import * as Serialize from "#core/run/serialize";
-import * as Key from "#core/run/source/key";
-import type { Call } from "#functions/call";
+import * as Key from "#core/upload/data-root";
 import { api, operation } from "#functions/http";
-import * as Names from "#functions/names";
-import * as Page from "#functions/page";
+import type { Call } from "#functions/request/call";
+import * as Names from "#functions/request/names";
+import * as Page from "#functions/request/page";
 import { runServices } from "#functions/services";
 import { as, SignedUrl, stored } from "#functions/stored-reply";
-import { batches } from "#infra/limits";
+import { batches } from "#spec/limits";
 
 const params = z.object({ run_id: Names.runId });
 const keyId = Names.keyId("Another key's run; with the scope `admin:all_keys` only.");
@@ -182,7 +182,7 @@ export const operations = {
     run: async ({ params, query, call }) => {
       const services = runServices();
       const { row } = await Run.find(services.db, wanted(call, params.run_id, query.key_id));
-      const Results = await import("#core/run/results");
+      const Results = await import("#core/run/results/results");
       const { bucket } = services;
       const mapping = await Results.mappingOf(bucket, call.log, query, call.principal);
       const { fileName, contentType, content, told } = await Results.of(services, call.log, row, {

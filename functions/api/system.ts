@@ -1,12 +1,12 @@
 import * as z from "zod";
-import * as Bucket from "#core/artifact/bucket";
+import * as Bucket from "#core/bucket/bucket";
 import * as Config from "#core/config";
 import * as Database from "#core/db/client";
 import * as Queue from "#core/queue/queue";
 import * as Expiries from "#core/readiness/expiries";
 import * as Readiness from "#core/readiness/readiness";
 import { api, operation } from "#functions/http";
-import * as Limits from "#infra/limits";
+import * as Limits from "#spec/limits";
 
 const Health = z
   .object({

@@ -1,15 +1,15 @@
 import * as z from "zod";
-import * as Bucket from "#core/artifact/bucket";
+import * as Bucket from "#core/bucket/bucket";
 import * as Config from "#core/config";
 import * as Database from "#core/db/client";
 import { reachesAll } from "#core/key/visible";
-import * as Key from "#core/run/source/key";
+import * as Key from "#core/upload/data-root";
 import * as Remove from "#core/upload/remove";
 import * as Upload from "#core/upload/upload";
-import { idempotencyKeyOf } from "#functions/headers";
 import { api, operation } from "#functions/http";
-import * as Names from "#functions/names";
-import * as Limits from "#infra/limits";
+import { idempotencyKeyOf } from "#functions/request/headers";
+import * as Names from "#functions/request/names";
+import * as Limits from "#spec/limits";
 
 export const operations = {
   "POST /v1/uploads": operation({

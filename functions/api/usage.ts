@@ -3,7 +3,7 @@ import * as Config from "#core/config";
 import * as Database from "#core/db/client";
 import * as Usage from "#core/usage/usage";
 import { api, operation } from "#functions/http";
-import * as Names from "#functions/names";
+import * as Names from "#functions/request/names";
 
 const day = z.iso.date("must be a day such as 2026-11-23");
 

@@ -1,12 +1,12 @@
 import type { Context } from "aws-lambda";
-import * as Proof from "#core/artifact/proof";
+import * as Proof from "#core/bucket/proof";
+import * as Census from "#core/census/census";
 import * as Config from "#core/config";
 import * as Database from "#core/db/client";
 import * as Resume from "#core/extraction/resume";
 import * as Log from "#core/log";
 import * as Expiries from "#core/readiness/expiries";
-import * as Reconcile from "#core/run/reconcile";
-import * as Census from "#core/usage/census";
+import * as Reconcile from "#core/run/control/reconcile";
 import * as Share from "#core/usage/share";
 import { patient, patientRun } from "#functions/services";
 

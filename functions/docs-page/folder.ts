@@ -1,2 +1,2 @@
-/** Where what `/docs` is made of lies, beside the bundle: infra/pages.ts and local/bundle.ts put it there. */
+/** Where what `/docs` is made of lies, beside the bundle: infra/pages.ts and local/bundle/bundle.ts put it there. */
 export const folder = "pages";

@@ -1,12 +1,12 @@
 /** Which page or file is asked for, and in which form. */
 import { AppError } from "#core/error";
 import * as Near from "#core/near";
-import * as Accept from "#functions/accept";
-import type { Call } from "#functions/call";
 import * as Files from "#functions/docs-page/files";
 import * as Guides from "#functions/docs-page/guides";
 import * as Policy from "#functions/docs-page/policy";
 import type { Reply } from "#functions/http";
+import * as Accept from "#functions/request/accept";
+import type { Call } from "#functions/request/call";
 
 export const html = "text/html; charset=utf-8";
 

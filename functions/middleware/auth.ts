@@ -4,8 +4,8 @@ import * as Database from "#core/db/client";
 import { AppError, from } from "#core/error";
 import * as Key from "#core/key/key";
 import * as Usage from "#core/usage/usage";
-import type { Call, Event, Result } from "#functions/call";
-import { times } from "#infra/limits";
+import type { Call, Event, Result } from "#functions/request/call";
+import { times } from "#spec/limits";
 
 /**
  * Who is calling, by `Authorization: Bearer` or `X-API-Key`, and whether the route's scope is theirs. Missing,
@@ -20,7 +20,7 @@ export function auth(): MiddlewareObj<Event, Result, Error> {
       const app = Config.app();
       // Hidden before the key is looked at: a debug route that is off does not exist.
       if (call.route?.debugOnly && !app.debugMode)
-        throw (await import("#functions/unknown-path")).unknownPath();
+        throw (await import("#functions/request/unknown-path")).unknownPath();
       if (!Config.authEnabled()) {
         call.principal = Key.anonymous;
       } else if (access !== "public") {
@@ -28,7 +28,7 @@ export function auth(): MiddlewareObj<Event, Result, Error> {
         const principal = await verify(presented(call.headers));
         if (principal === undefined) {
           // A key that fits is the rule: the advice is loaded for who has none.
-          const { refused } = await import("#functions/credentials");
+          const { refused } = await import("#functions/request/credentials");
           throw refused(event, presented(call.headers) !== undefined);
         }
         call.principal = principal;

@@ -2,12 +2,12 @@ import type { MiddlewareObj } from "@middy/core";
 import * as Config from "#core/config";
 import * as AppErrors from "#core/error";
 import * as Id from "#core/id";
-import { noLimits } from "#core/key/limits";
 import * as Log from "#core/log";
-import type { Call, Event, Result } from "#functions/call";
-import { originOf } from "#functions/origin";
-import * as Limits from "#infra/limits";
-import * as Routes from "#infra/routes";
+import type { Call, Event, Result } from "#functions/request/call";
+import { originOf } from "#functions/request/origin";
+import { noLimits } from "#spec/key-limits";
+import * as Limits from "#spec/limits";
+import * as Routes from "#spec/routes";
 
 /** Makes the call: its id, its log, its deadline; logs its start and end. First in the order, so its end is logged last. */
 export function call(): MiddlewareObj<Event, Result, Error> {

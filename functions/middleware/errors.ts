@@ -1,7 +1,7 @@
 import type { MiddlewareObj } from "@middy/core";
 import * as AppErrors from "#core/error";
-import type { Event, Result } from "#functions/call";
-import { originOf } from "#functions/origin";
+import type { Event, Result } from "#functions/request/call";
+import { originOf } from "#functions/request/origin";
 
 /** Of what is not there: the id by which it was asked for, where the path has one alone. */
 function unknownId({ code }: AppErrors.AppError, { pathParameters }: Event): string | undefined {

@@ -1,8 +1,8 @@
 import * as z from "zod";
-import * as DeadLetter from "#core/run/dead-letter";
-import * as Order from "#core/run/order";
-import { worker } from "#functions/queue";
+import * as Order from "#core/run/dispatch/order";
+import * as DeadLetter from "#core/run/item/dead-letter";
 import { patientRun } from "#functions/services";
+import { worker } from "#functions/worker";
 
 const Message = z.union([
   z.object({ run_uid: z.string(), epoch: z.int(), index: z.int(), seq: z.int(), slot: z.int() }),

@@ -1,8 +1,8 @@
 import * as z from "zod";
-import * as Work from "#core/run/work";
+import * as Work from "#core/run/item/work";
 import { withDecoder } from "#functions/decoder";
-import { worker } from "#functions/queue";
 import { patientRun } from "#functions/services";
+import { worker } from "#functions/worker";
 
 const Message = z.object({
   run_uid: z.string(),

@@ -1,13 +1,13 @@
 import * as z from "zod";
-import * as Bucket from "#core/artifact/bucket";
 import * as Job from "#core/backup/job";
 import * as BackupLimits from "#core/backup/limits";
+import * as Bucket from "#core/bucket/bucket";
 import * as Config from "#core/config";
 import * as Queue from "#core/queue/queue";
-import { deliver } from "#core/webhook/deliver";
+import { deliver } from "#core/run/notify/deliver";
 import * as Webhook from "#core/webhook/webhook";
-import { worker } from "#functions/queue";
 import { patient } from "#functions/services";
+import { worker } from "#functions/worker";
 
 const Message = z.discriminatedUnion("kind", [
   Job.Message,

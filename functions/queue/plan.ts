@@ -1,8 +1,8 @@
 import * as z from "zod";
-import * as Order from "#core/run/order";
-import * as Plan from "#core/run/plan";
-import { worker } from "#functions/queue";
+import * as Plan from "#core/run/control/plan";
+import * as Order from "#core/run/dispatch/order";
 import { patientRun } from "#functions/services";
+import { worker } from "#functions/worker";
 
 const Message = z.object({ kind: z.enum(Order.kinds), run_uid: z.string() });
 

@@ -1,8 +1,8 @@
 import * as z from "zod";
 import * as Work from "#core/extraction/work";
 import { withDecoder } from "#functions/decoder";
-import { worker } from "#functions/queue";
 import { patient } from "#functions/services";
+import { worker } from "#functions/worker";
 
 const Message = z.object({ key_id: z.string(), request_id: z.string() });
 

@@ -1,10 +1,10 @@
 import * as z from "zod";
 import { ProbeMessage } from "#core/extraction/handover";
 import * as Resume from "#core/extraction/resume";
-import * as Order from "#core/run/order";
-import { urgent } from "#core/run/urgent";
-import { worker } from "#functions/queue";
+import { urgent } from "#core/run/control/urgent";
+import * as Order from "#core/run/dispatch/order";
 import { withoutBucket } from "#functions/services";
+import { worker } from "#functions/worker";
 
 const Message = z.discriminatedUnion("kind", [
   ProbeMessage,

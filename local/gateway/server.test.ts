@@ -3,9 +3,9 @@ import { type IncomingMessage, type RequestOptions, request } from "node:http";
 import { connect } from "node:net";
 import type { APIGatewayProxyEventV2 } from "aws-lambda";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import { platform } from "#infra/limits";
 import { type Gateway, PortError, start } from "#local/gateway/server";
 import { startLambda } from "#local/lambda/fixtures/harness";
+import { platform } from "#spec/limits";
 
 type TestLambda = Awaited<ReturnType<typeof startLambda>>;
 

@@ -11,12 +11,12 @@ import {
 } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
-import * as Limits from "#infra/limits";
 import { type Answer, from, own } from "#local/gateway/answer";
 import * as Event from "#local/gateway/event";
 import { compile, type RouteTable } from "#local/gateway/routes";
 import { errorOf, type Seen } from "#local/gateway/seen";
 import { ClosedError, type Lambda } from "#local/lambda/pool";
+import * as Limits from "#spec/limits";
 
 export interface GatewayOptions {
   readonly lambda: Pick<Lambda, "invoke">;

@@ -1,9 +1,9 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { dirname } from "node:path";
-import * as Limits from "#infra/limits";
 import * as Lines from "#local/lambda/lines";
 import type { FromInstance, FunctionError, Invoke } from "#local/lambda/protocol";
+import * as Limits from "#spec/limits";
 
 /** How a function is run. */
 export interface FunctionCode {

@@ -223,7 +223,7 @@ describe("a pool", () => {
     running.push(other);
     const inFlight = lambda.invoke("actor", { act: "sleep", ms: 400 });
     await vi.waitFor(() => expect(lambda.instances()).toMatchObject([{ state: "busy" }]));
-    const built = await import("#local/bundle").then(({ bundle }) =>
+    const built = await import("#local/bundle/bundle").then(({ bundle }) =>
       bundle({ handlers: { actor: echo.handler } }),
     );
     built.release();

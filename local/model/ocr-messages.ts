@@ -1,4 +1,4 @@
-import type { Page } from "#local/model/page";
+import type { Page } from "#local/model/rules/page";
 
 /** To the OCR process. Pictures travel as bytes (`serialization: "advanced"`). */
 export type Order =

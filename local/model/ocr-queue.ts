@@ -1,7 +1,7 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import type { Answer, Order } from "#local/model/ocr-messages";
-import type { Page } from "#local/model/page";
+import type { Page } from "#local/model/rules/page";
 
 /** The request asks for something that cannot be read: HTTP 400, with this text. */
 export class BadPicture extends Error {}

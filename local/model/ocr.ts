@@ -6,7 +6,7 @@ import * as onnxWeb from "onnxruntime-web";
 import type { OrtModule } from "paddleocr";
 import { type Box, type Image, normalizeInputToRgb, PaddleOcrService } from "paddleocr";
 import sharp, { type Sharp } from "sharp";
-import type { Page, Point } from "#local/model/page";
+import type { Page, Point } from "#local/model/rules/page";
 
 /** The picture cannot be read by anybody: the request is at fault, not the engine. */
 export class PictureError extends Error {}

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import type { Token } from "#local/model/tokens";
+import type { Token } from "#local/model/rules/tokens";
 
 /** The one model of this server, and what its context holds. */
 export const MODEL = "local-ocr";

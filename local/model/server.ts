@@ -10,7 +10,7 @@ import {
 } from "#local/model/ocr-queue";
 import * as Protocol from "#local/model/protocol";
 import { answer } from "#local/model/rules/answer";
-import * as Tokens from "#local/model/tokens";
+import * as Tokens from "#local/model/rules/tokens";
 
 export interface ModelServer {
   /** Base address of the OpenAI API: `http://127.0.0.1:<port>/v1`. */

@@ -1,7 +1,7 @@
 /**
  * Makes what `/docs` is made of: the guides of docs/ as HTML and as Markdown, the reference, llms.txt and the files that
  * pages load, all compressed. The functions answer these files as they are (functions/docs-page/files.ts); they lie
- * beside the bundle on Lambda (infra/pages.ts) as in the local loop (local/bundle.ts).
+ * beside the bundle on Lambda (infra/pages.ts) as in the local loop (local/bundle/bundle.ts).
  */
 import { createHash } from "node:crypto";
 import * as fs from "node:fs/promises";
@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { gunzip, gzip } from "node:zlib";
 import * as Guides from "#functions/docs-page/guides";
-import { packageRoot } from "#local/home";
+import { packageRoot } from "#local/home/home";
 import * as Layout from "./layout.ts";
 import * as Markdown from "./markdown.ts";
 import * as Reference from "./reference.ts";

@@ -9,7 +9,7 @@ import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { gzip } from "node:zlib";
 import type { FastifyPluginAsync } from "fastify";
-import { packageRoot } from "#local/home";
+import { packageRoot } from "#local/home/home";
 
 const name = "@scalar/fastify-api-reference";
 

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
-import type { ScheduleSpec } from "#infra/queues";
 import type { Lambda } from "#local/lambda/pool";
+import type { ScheduleSpec } from "#spec/queues";
 
 export interface ClockOptions {
   readonly schedules: Readonly<Record<string, ScheduleSpec>>;

@@ -4,9 +4,9 @@ import { join } from "node:path";
 import { GetQueueAttributesCommand, SendMessageCommand } from "@aws-sdk/client-sqs";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { ConfigError } from "#core/config";
-import { queues } from "#infra/queues";
 import * as Foreign from "#local/queue/foreign";
 import * as Server from "#local/queue/server";
+import { queues } from "#spec/queues";
 
 /** The loop's own emulator, without queues, in the place of another server. */
 

@@ -7,7 +7,7 @@ import {
   SQSClient,
 } from "@aws-sdk/client-sqs";
 import { ConfigError } from "#core/config";
-import type { Env } from "#local/home";
+import type { Env } from "#local/home/home";
 import type { Queue, QueueServer, QueueServerOptions } from "#local/queue/server";
 
 export interface ForeignOptions extends Pick<QueueServerOptions, "queues" | "timeScale" | "region"> {

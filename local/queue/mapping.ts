@@ -15,10 +15,10 @@ import {
   type SQSClient,
 } from "@aws-sdk/client-sqs";
 import type { SQSMessageAttribute, SQSRecord } from "aws-lambda";
-import type { Subscription } from "#infra/queues";
 import type { Lambda } from "#local/lambda/pool";
 import { failedIds } from "#local/queue/report";
 import type { Queue } from "#local/queue/server";
+import type { Subscription } from "#spec/queues";
 
 export interface MappingOptions {
   readonly client: SQSClient;

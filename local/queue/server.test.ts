@@ -13,10 +13,10 @@ import {
   SQSClient,
 } from "@aws-sdk/client-sqs";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import * as Access from "#infra/access";
-import { functions } from "#infra/limits";
-import { queues } from "#infra/queues";
 import { type Denied, type QueueServer, start } from "#local/queue/server";
+import * as Access from "#spec/access";
+import { functions } from "#spec/limits";
+import { queues } from "#spec/queues";
 
 let dir: string;
 const running: QueueServer[] = [];
@@ -45,7 +45,7 @@ async function receive(server: QueueServer, QueueUrl: string, MaxNumberOfMessage
   return (await server.client.send(command)).Messages ?? [];
 }
 
-test("queues have the attributes of infra/queues.ts, whole seconds rounded up", async () => {
+test("queues have the attributes of spec/queues.ts, whole seconds rounded up", async () => {
   const server = await run(1 / 50);
   const { Attributes } = await server.client.send(
     new GetQueueAttributesCommand({ QueueUrl: url(server, "item"), AttributeNames: ["All"] }),

@@ -10,9 +10,9 @@ import * as http from "node:http";
 import { DatabaseSync } from "node:sqlite";
 import { type QueueAttributeName, SetQueueAttributesCommand, SQSClient } from "@aws-sdk/client-sqs";
 import { type FauxqsServer, startFauxqs } from "fauxqs";
-import type { QueueRight } from "#infra/access";
-import type { QueueSpec } from "#infra/queues";
 import * as Manners from "#local/queue/manners";
+import type { QueueRight } from "#spec/access";
+import type { QueueSpec } from "#spec/queues";
 
 export interface QueueServerOptions {
   /** Holds the messages; made when missing. One process at a time. */
@@ -28,7 +28,7 @@ export interface QueueServerOptions {
   readonly onDenied?: (denied: Denied) => void;
 }
 
-/** A function, and its rights as infra/access.ts derives them. */
+/** A function, and its rights as spec/access.ts derives them. */
 export interface Role {
   readonly functionName: string;
   readonly rights: readonly QueueRight[];

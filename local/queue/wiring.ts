@@ -1,14 +1,14 @@
 /**
  * Which functions are called by queues and by the clock, and with how many processes: the tables of
- * infra/queues.ts, as far as their functions exist, with the settings that change them.
+ * spec/queues.ts, as far as their functions exist, with the settings that change them.
  */
 import { ConfigError } from "#core/config";
 import { concurrency, takes } from "#core/setting";
-import { type QueueSpec, type ScheduleSpec, type Subscription, urlVariable } from "#infra/queues";
-import type { Env } from "#local/home";
+import type { Env } from "#local/home/home";
 import type { Lambda } from "#local/lambda/pool";
 import * as Clock from "#local/queue/clock";
 import type { QueueServer } from "#local/queue/server";
+import { type QueueSpec, type ScheduleSpec, type Subscription, urlVariable } from "#spec/queues";
 
 export interface Tables {
   readonly queues: Readonly<Record<string, QueueSpec>>;

@@ -8,7 +8,7 @@ import { createInterface } from "node:readline";
 import * as S3 from "@aws-sdk/client-s3";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { start } from "#local/s3/server";
-import { Bucket, connectTo, credentials, freshKey, open, type Store } from "#local/s3/store-for-tests";
+import { Bucket, connectTo, credentials, freshKey, open, type Store } from "#test/support/s3-store";
 
 let store: Store;
 

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import * as S3 from "@aws-sdk/client-s3";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { Bucket, open, type Store } from "#local/s3/store-for-tests";
+import { Bucket, open, type Store } from "#test/support/s3-store";
 
 let store: Store;
 let base: string;

@@ -3,7 +3,7 @@ import { Readable } from "node:stream";
 import * as S3 from "@aws-sdk/client-s3";
 import { getSignedUrl } from "@aws-sdk/s3-request-presigner";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { answerOf, Bucket, freshKey, open, type Store } from "#local/s3/store-for-tests";
+import { answerOf, Bucket, freshKey, open, type Store } from "#test/support/s3-store";
 
 let store: Store;
 

@@ -4,7 +4,7 @@ import * as S3 from "@aws-sdk/client-s3";
 import * as fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Hook } from "#local/s3/server";
-import { Bucket, freshKey, open, type Store } from "#local/s3/store-for-tests";
+import { Bucket, freshKey, open, type Store } from "#test/support/s3-store";
 
 let store: Store;
 let hook: Hook | undefined;

@@ -3,7 +3,7 @@ import { Sha256 } from "@aws-crypto/sha256-js";
 import * as S3 from "@aws-sdk/client-s3";
 import { SignatureV4 } from "@smithy/signature-v4";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { answerOf, Bucket, credentials, freshKey, open, type Store } from "#local/s3/store-for-tests";
+import { answerOf, Bucket, credentials, freshKey, open, type Store } from "#test/support/s3-store";
 
 let store: Store;
 

@@ -9,7 +9,7 @@ import { migrate } from "drizzle-orm/libsql/migrator";
 import { drizzle } from "drizzle-orm/libsql/web";
 import { integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
 import { describe, expect, test } from "vitest";
-import { useWorkspace } from "#local/sql/workspace-for-tests";
+import { useWorkspace } from "#test/support/sql-workspace";
 
 const root = resolve(import.meta.dirname, "../..");
 const workspace = useWorkspace();

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { useWorkspace } from "#local/sql/workspace-for-tests";
+import { useWorkspace } from "#test/support/sql-workspace";
 
 const { serve, clientOf } = useWorkspace();
 const megabytes = (count: number) => `hex(zeroblob(${count * 500_000}))`;

@@ -4,7 +4,7 @@ import { createClient as createNativeClient } from "@libsql/client";
 import { LibsqlError } from "@libsql/client/web";
 import * as fc from "fast-check";
 import { describe, expect, test, vi } from "vitest";
-import { useWorkspace } from "#local/sql/workspace-for-tests";
+import { useWorkspace } from "#test/support/sql-workspace";
 
 const workspace = useWorkspace();
 const { serve, clientOf } = workspace;

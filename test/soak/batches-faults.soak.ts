@@ -1,14 +1,22 @@
 import { afterEach, describe, expect, test } from "vitest";
-import * as Order from "#core/run/order";
-import * as Queues from "#infra/queues";
+import * as Order from "#core/run/dispatch/order";
 import { type App, product } from "#local/loop";
-import { answer, type Batches, mostInFlight, open, queuesOf, seed, silent } from "#test/batches";
-import { chaos } from "#test/batches/chaos";
-import { fairness } from "#test/batches/fairness";
-import * as Messages from "#test/batches/messages";
-import { expectUnharmed, outage } from "#test/batches/outage";
-import { restarts } from "#test/batches/restarts";
-import * as Storm from "#test/batches/storm";
+import * as Queues from "#spec/queues";
+import {
+  answer,
+  type Batches,
+  mostInFlight,
+  open,
+  queuesOf,
+  seed,
+  silent,
+} from "#test/support/batches/batches";
+import { chaos } from "#test/support/batches/chaos";
+import { fairness } from "#test/support/batches/fairness";
+import * as Messages from "#test/support/batches/messages";
+import { expectUnharmed, outage } from "#test/support/batches/outage";
+import { restarts } from "#test/support/batches/restarts";
+import * as Storm from "#test/support/batches/storm";
 
 let close: (() => Promise<void>) | undefined;
 afterEach(async () => {

@@ -9,11 +9,11 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { build } from "esbuild";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { packageRoot } from "#local/home";
-import { startLoop, type TestLoop } from "#test/loop";
-import * as ModelServer from "#test/model-server";
-import { picture } from "#test/pictures";
+import { packageRoot } from "#local/home/home";
 import * as Programs from "#test/soak/clients/programs";
+import { startLoop, type TestLoop } from "#test/support/loop";
+import * as ModelServer from "#test/support/model-server/model-server";
+import { picture } from "#test/support/pictures";
 
 const generators = [
   "openapi-typescript@7.13.0",

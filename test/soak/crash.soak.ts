@@ -2,9 +2,9 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import * as ModelServer from "#test/model-server";
 import { killStack } from "#test/soak/kill-stack";
 import * as KillWorker from "#test/soak/kill-worker";
+import * as ModelServer from "#test/support/model-server/model-server";
 
 test("three kills -9 of the whole stack, each during 50 extracts: what was answered stays, the rest can be repeated, nothing is stuck, no process is left", async () => {
   const home = await mkdtemp(join(tmpdir(), "ocrlty-kill-"));

@@ -1,6 +1,6 @@
 import { afterEach, expect, test, vi } from "vitest";
-import { open } from "#test/run-stores";
 import { share } from "#test/soak/fair-share";
+import { open } from "#test/support/run-stores";
 
 afterEach(() => {
   vi.useRealTimers();

@@ -10,18 +10,18 @@ import {
 } from "@aws-sdk/client-sqs";
 import { vi } from "vitest";
 import { AppError } from "#core/error";
-import * as Claims from "#core/run/claim";
-import * as Ending from "#core/run/ending";
-import * as Order from "#core/run/order";
-import * as Outlooks from "#core/run/outlook";
-import * as Plan from "#core/run/plan";
-import * as Reconcile from "#core/run/reconcile";
+import * as Plan from "#core/run/control/plan";
+import * as Reconcile from "#core/run/control/reconcile";
+import * as Order from "#core/run/dispatch/order";
+import * as Outlooks from "#core/run/dispatch/progress";
+import type { ItemMessage } from "#core/run/dispatch/window";
+import * as Claims from "#core/run/item/claim";
+import * as Ending from "#core/run/item/ending";
+import * as Work from "#core/run/item/work";
 import { type RunRow, runTable } from "#core/run/run.sql";
 import type { RunServices } from "#core/run/services";
-import type { ItemMessage } from "#core/run/window";
-import * as Work from "#core/run/work";
-import { seed, silent } from "#test/batches";
-import type { Stores } from "#test/run-stores";
+import { seed, silent } from "#test/support/batches/batches";
+import type { Stores } from "#test/support/run-stores";
 
 export interface Share {
   readonly runs: number;

@@ -5,10 +5,10 @@ import { createClient } from "@libsql/client";
 import { expect, test } from "vitest";
 import * as Database from "#core/db/client";
 import * as Key from "#core/key/key";
-import { startLoop } from "#test/loop";
-import * as ModelServer from "#test/model-server";
-import { picture } from "#test/pictures";
 import { fuzz } from "#test/soak/fuzz";
+import { startLoop } from "#test/support/loop";
+import * as ModelServer from "#test/support/model-server/model-server";
+import { picture } from "#test/support/pictures";
 
 const calls = Number(process.env.FUZZ_CALLS) || 10_000;
 const seed = Number(process.env.FUZZ_SEED) || 1;

@@ -4,9 +4,9 @@
  */
 import { Ajv2020, type ValidateFunction } from "ajv/dist/2020.js";
 import fc from "fast-check";
-import type { TestLoop } from "#test/loop";
-import * as ModelServer from "#test/model-server";
-import { base64, picture } from "#test/pictures";
+import type { TestLoop } from "#test/support/loop";
+import * as ModelServer from "#test/support/model-server/model-server";
+import { base64, picture } from "#test/support/pictures";
 import document from "../../docs/openapi.json" with { type: "json" };
 
 interface Schema {

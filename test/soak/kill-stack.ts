@@ -3,10 +3,10 @@ import { createClient } from "@libsql/client";
 import { expect } from "vitest";
 import * as Database from "#core/db/client";
 import { extractTable } from "#core/extraction/extract.sql";
-import type * as ModelServer from "#test/model-server";
-import { base64 } from "#test/pictures";
 import { reader, totalOf } from "#test/soak/parallel";
 import * as Stack from "#test/soak/stack";
+import type * as ModelServer from "#test/support/model-server/model-server";
+import { base64 } from "#test/support/pictures";
 
 /** A lease of 34 s ends after 5.7 s, and reconcile comes every 10 s. */
 const timeScale = 1 / 6;

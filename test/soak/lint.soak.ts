@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { expect, test } from "vitest";
-import { packageRoot } from "#local/home";
+import { packageRoot } from "#local/home/home";
 
 const document = join(packageRoot, "docs", "openapi.json");
 const run = promisify(execFile);

@@ -1,9 +1,9 @@
 import { describe, expect, test } from "vitest";
-import { startLoop } from "#test/loop";
-import * as ModelServer from "#test/model-server";
 import { parallel } from "#test/soak/parallel";
 import { standIn } from "#test/soak/stand-in";
 import { timeouts } from "#test/soak/timeouts";
+import { startLoop } from "#test/support/loop";
+import * as ModelServer from "#test/support/model-server/model-server";
 
 const report = (what: string, figures: object) => console.info(`${what}: ${JSON.stringify(figures)}`);
 

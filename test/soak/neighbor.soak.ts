@@ -7,10 +7,10 @@ import sharp from "sharp";
 import { expect, test } from "vitest";
 import { extractTable } from "#core/extraction/extract.sql";
 import * as Queue from "#core/queue/queue";
-import { open, queuesOf, silent } from "#test/batches";
-import type { Answer, TestLoop } from "#test/loop";
-import { base64 } from "#test/pictures";
 import { reader } from "#test/soak/parallel";
+import { open, queuesOf, silent } from "#test/support/batches/batches";
+import type { Answer, TestLoop } from "#test/support/loop";
+import { base64 } from "#test/support/pictures";
 
 /*
  * A key does its worst (10,000 extracts in line, pictures that take the decoder seconds, runs whose webhooks go nowhere,
@@ -132,7 +132,7 @@ function slowPicture(): Promise<Buffer> {
 }
 
 async function newKey(loop: TestLoop, keyId: string): Promise<string> {
-  const program = resolve(import.meta.dirname, "../../scripts/ocrlty.ts");
+  const program = resolve(import.meta.dirname, "../../cli/ocrlty.ts");
   // Without the limits that new keys have: what they hold off is not what is measured here.
   const without = [
     "requests-per-minute",

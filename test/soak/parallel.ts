@@ -1,13 +1,13 @@
 import { createHash } from "node:crypto";
 import { expect } from "vitest";
-import * as Bucket from "#core/artifact/bucket";
+import * as Bucket from "#core/bucket/bucket";
 import * as Config from "#core/config";
-import { httpInstances } from "#infra/limits";
-import * as Routes from "#infra/routes";
-import { silent } from "#test/bucket";
-import type { Answer, TestLoop } from "#test/loop";
-import * as ModelServer from "#test/model-server";
-import { base64 } from "#test/pictures";
+import { httpInstances } from "#spec/limits";
+import * as Routes from "#spec/routes";
+import { silent } from "#test/support/bucket";
+import type { Answer, TestLoop } from "#test/support/loop";
+import * as ModelServer from "#test/support/model-server/model-server";
+import { base64 } from "#test/support/pictures";
 
 /** How many answers came at once and how many by polling, and how long it all took. */
 export interface Parallel {

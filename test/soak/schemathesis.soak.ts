@@ -10,10 +10,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { expect, test } from "vitest";
-import { packageRoot } from "#local/home";
-import { startLoop } from "#test/loop";
-import * as ModelServer from "#test/model-server";
-import { picture } from "#test/pictures";
+import { packageRoot } from "#local/home/home";
+import { startLoop } from "#test/support/loop";
+import * as ModelServer from "#test/support/model-server/model-server";
+import { picture } from "#test/support/pictures";
 
 const version = "4.32.0";
 const calls = Number(process.env.SCHEMATHESIS_CALLS) || 5_000;

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { expect, vi } from "vitest";
-import { packageRoot } from "#local/home";
+import { packageRoot } from "#local/home/home";
 
 const startMs = 60_000;
 

@@ -2,10 +2,10 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect } from "vitest";
 import * as z from "zod";
-import { httpInstances } from "#infra/limits";
-import { packageRoot } from "#local/home";
-import { startLoop } from "#test/loop";
+import { packageRoot } from "#local/home/home";
+import { httpInstances } from "#spec/limits";
 import { ended, watchInstances } from "#test/soak/parallel";
+import { startLoop } from "#test/support/loop";
 
 /** File of samples/ → what its receipt says. */
 const Expected = z.record(z.string(), z.object({ total: z.string() }));

@@ -6,9 +6,9 @@ import { promisify } from "node:util";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { Field } from "#core/canonical/normalize";
-import * as Table from "#core/export/table";
-import * as Xlsx from "#core/export/xlsx";
-import * as Csv from "#core/run/csv";
+import * as Csv from "#core/export/table/csv";
+import * as Table from "#core/export/table/table";
+import * as Xlsx from "#core/export/table/xlsx";
 import type { Item } from "#core/run/schema";
 
 const run = promisify(execFile);

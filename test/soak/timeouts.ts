@@ -6,12 +6,12 @@ import sharp from "sharp";
 import { expect } from "vitest";
 import * as Database from "#core/db/client";
 import { extractTable } from "#core/extraction/extract.sql";
-import * as Limits from "#infra/limits";
 import { product } from "#local/loop";
-import { startLoop, type TestLoop } from "#test/loop";
-import * as ModelServer from "#test/model-server";
-import { base64 } from "#test/pictures";
+import * as Limits from "#spec/limits";
 import { reader } from "#test/soak/parallel";
+import { startLoop, type TestLoop } from "#test/support/loop";
+import * as ModelServer from "#test/support/model-server/model-server";
+import { base64 } from "#test/support/pictures";
 
 /** Storage may take 4 s; of a call's time 2 s are kept for handing it over. The worker has all the time it needs. */
 const timeScale = 1 / 2;

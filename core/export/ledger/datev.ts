@@ -1,6 +1,6 @@
 import * as Decimal from "#core/canonical/decimal";
 import type { Source } from "#core/export/formats";
-import * as Csv from "#core/run/csv";
+import * as Csv from "#core/export/table/csv";
 import * as Book from "./book.ts";
 import { columns } from "./datev-columns.ts";
 import * as Mapping from "./mapping.ts";

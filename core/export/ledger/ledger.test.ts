@@ -5,10 +5,10 @@ import { describe, expect, test } from "vitest";
 import * as Decimal from "#core/canonical/decimal";
 import type { Made } from "#core/export/formats";
 import type { Item } from "#core/run/schema";
+import * as P from "#test/support/papers";
 import { columns } from "./datev-columns.ts";
 import * as Given from "./given.ts";
 import * as Paper from "./paper.ts";
-import * as P from "./papers-for-tests.ts";
 import * as Windows1252 from "./windows-1252.ts";
 
 const ansi = (bytes: Uint8Array) => new TextDecoder("windows-1252").decode(bytes);

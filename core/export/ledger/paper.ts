@@ -2,7 +2,7 @@ import * as Decimal from "#core/canonical/decimal";
 import type { Field } from "#core/canonical/normalize";
 import type { Check, NormalizedValue } from "#core/canonical/schema";
 import { invalidRequest } from "#core/error";
-import * as Table from "#core/export/table";
+import * as Table from "#core/export/table/table";
 import type { Item } from "#core/run/schema";
 import * as Mapping from "./mapping.ts";
 

@@ -1,8 +1,8 @@
-import * as Bucket from "#core/artifact/bucket";
+import * as Bucket from "#core/bucket/bucket";
 import { invalidRequest } from "#core/error";
 import type * as Formats from "#core/export/formats";
 import type { Log } from "#core/log";
-import * as Key from "#core/run/source/key";
+import * as Key from "#core/upload/data-root";
 import * as Given from "./given.ts";
 import * as Mapping from "./mapping.ts";
 

@@ -7,8 +7,8 @@ import * as Id from "#core/id";
 import type { Principal } from "#core/key/key";
 import { reachesAll } from "#core/key/visible";
 import type { Log } from "#core/log";
+import * as Order from "#core/run/dispatch/order";
 import * as Usage from "#core/usage/usage";
-import * as Order from "../order.ts";
 import { type RunRow, runTable as run } from "../run.sql.ts";
 import type { RunStores } from "../services.ts";
 

@@ -1,5 +1,5 @@
 import { type SQL, sql } from "drizzle-orm";
-import * as Objects from "#core/artifact/object";
+import * as Objects from "#core/bucket/version";
 import * as Database from "#core/db/client";
 import { AppError } from "#core/error";
 import type { Log } from "#core/log";

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import * as Bucket from "#core/artifact/bucket";
-import { callerOf, client, failure, open, type Stores, silent } from "#test/run-stores";
-import * as Check from "../check.ts";
-import * as Create from "../create.ts";
+import * as Bucket from "#core/bucket/bucket";
+import { callerOf, client, failure, open, type Stores, silent } from "#test/support/run-stores";
 import * as Serialize from "../serialize.ts";
+import * as Check from "./check.ts";
+import * as Create from "./create.ts";
 import * as Folder from "./folder.ts";
 
 let stores: Stores;

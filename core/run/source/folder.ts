@@ -1,13 +1,13 @@
-import * as Objects from "#core/artifact/object";
+import * as Objects from "#core/bucket/version";
 import { AppError, invalidRequest } from "#core/error";
 import * as Glob from "#core/glob/glob";
 import * as Type from "#core/image/type";
 import { note } from "#core/key/visible";
 import type { Log } from "#core/log";
-import { batches } from "#infra/limits";
+import * as Key from "#core/upload/data-root";
+import { batches } from "#spec/limits";
 import type { RunStores } from "../services.ts";
 import * as Skip from "../skipped.ts";
-import * as Key from "./key.ts";
 import * as Pool from "./pool.ts";
 import { isHidden, isSystem } from "./system.ts";
 

@@ -1,7 +1,7 @@
 import * as z from "zod";
 import * as Issue from "#core/issue";
 import * as Json from "#core/json";
-import { batches } from "#infra/limits";
+import { batches } from "#spec/limits";
 import { type ExtractError, ManifestLine } from "../schema.ts";
 
 /** A manifest's line that has been looked at. */

@@ -4,7 +4,7 @@ import { AppError } from "#core/error";
 import type { Log } from "#core/log";
 import * as Usage from "#core/usage/usage";
 import * as Webhook from "#core/webhook/webhook";
-import { batches } from "#infra/limits";
+import { batches } from "#spec/limits";
 import { itemTable as item, type RunRow, runTable as run } from "../run.sql.ts";
 import type { RerunRequest } from "../schema.ts";
 import type { RunStores } from "../services.ts";

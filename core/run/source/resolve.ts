@@ -1,15 +1,15 @@
 import { type SQL, sql } from "drizzle-orm";
-import * as Objects from "#core/artifact/object";
+import * as Objects from "#core/bucket/version";
 import { AppError, invalidRequest } from "#core/error";
 import { note } from "#core/key/visible";
 import type { Log } from "#core/log";
+import * as Key from "#core/upload/data-root";
 import * as Upload from "#core/upload/upload";
 import { uploadTable } from "#core/upload/upload.sql";
-import { batches } from "#infra/limits";
-import * as Hosts from "../hosts.ts";
+import { batches } from "#spec/limits";
 import type { ExtractError } from "../schema.ts";
 import type { RunStores } from "../services.ts";
-import * as Key from "./key.ts";
+import * as Hosts from "./hosts.ts";
 import type { Entry } from "./line.ts";
 import * as Pool from "./pool.ts";
 

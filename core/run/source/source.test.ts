@@ -1,15 +1,15 @@
 import { sql } from "drizzle-orm";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import * as Bucket from "#core/artifact/bucket";
-import * as Objects from "#core/artifact/object";
+import * as Bucket from "#core/bucket/bucket";
+import * as Objects from "#core/bucket/version";
 import * as Database from "#core/db/client";
-import { noLimits } from "#core/key/limits";
-import { callerOf, client, failure, open, type Stores, silent } from "#test/run-stores";
-import * as Check from "../check.ts";
-import * as Create from "../create.ts";
-import * as Hosts from "../hosts.ts";
+import { noLimits } from "#spec/key-limits";
+import { callerOf, client, failure, open, type Stores, silent } from "#test/support/run-stores";
 import { type ItemRow, itemTable, runTable } from "../run.sql.ts";
 import { RerunRequest } from "../schema.ts";
+import * as Check from "./check.ts";
+import * as Create from "./create.ts";
+import * as Hosts from "./hosts.ts";
 import { keptKey } from "./kept.ts";
 import * as Rerun from "./rerun.ts";
 

@@ -1,4 +1,4 @@
-import * as Field from "#core/task/field";
+import * as Field from "#core/task/definition/field";
 import type { Definition } from "#core/task/task";
 import { examples } from "./examples.ts";
 import { prompt } from "./prompt.ts";

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import * as Amounts from "#local/model/rules/amounts";
-import * as Paper from "#local/model/rules/paper";
 import * as Rows from "#local/model/rules/rows";
+import * as Paper from "#test/support/till-paper";
 
 /** The numbers of the first row, read in the style of the whole paper. */
 function numbers(...lines: string[]) {

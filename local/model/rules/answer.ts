@@ -1,8 +1,8 @@
-import type { Page } from "#local/model/page";
 import * as Facts from "#local/model/rules/facts";
 import { type Filled, fill } from "#local/model/rules/fill";
 import { namesIn } from "#local/model/rules/names";
-import * as Tokens from "#local/model/tokens";
+import type { Page } from "./page.ts";
+import * as Tokens from "./tokens.ts";
 
 export interface Question {
   /** All text of the messages. */

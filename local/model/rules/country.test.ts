@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { currencyOf } from "#local/model/rules/country";
-import * as Paper from "#local/model/rules/paper";
 import * as Rows from "#local/model/rules/rows";
+import * as Paper from "#test/support/till-paper";
 
 const of = (text: string) => currencyOf(Rows.group([Paper.fromText(text)]));
 

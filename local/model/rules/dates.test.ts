@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import * as Dates from "#local/model/rules/dates";
-import * as Paper from "#local/model/rules/paper";
 import * as Rows from "#local/model/rules/rows";
+import * as Paper from "#test/support/till-paper";
 
 describe("a printed date", () => {
   it.each([

@@ -1,4 +1,3 @@
-import type { Page } from "#local/model/page";
 import * as Amounts from "#local/model/rules/amounts";
 import * as Country from "#local/model/rules/country";
 import * as Dates from "#local/model/rules/dates";
@@ -10,6 +9,7 @@ import * as Rows from "#local/model/rules/rows";
 import * as Signs from "#local/model/rules/signs";
 import * as TaxTable from "#local/model/rules/tax-table";
 import * as Totals from "#local/model/rules/totals";
+import type { Page } from "./page.ts";
 
 /** One entry of a list, by canonical names. */
 export type Entry = Map<string, Printed>;

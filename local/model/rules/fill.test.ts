@@ -4,8 +4,8 @@ import * as Validate from "#core/task/validate";
 import * as Facts from "#local/model/rules/facts";
 import { fill } from "#local/model/rules/fill";
 import { receipts } from "#local/model/rules/fixtures/receipts";
-import * as Paper from "#local/model/rules/paper";
-import * as Tokens from "#local/model/tokens";
+import * as Paper from "#test/support/till-paper";
+import * as Tokens from "./tokens.ts";
 
 const paper = `
 SAMPLE STORE LTD

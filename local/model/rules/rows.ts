@@ -1,4 +1,4 @@
-import type { Line, Page } from "#local/model/page";
+import type { Line, Page } from "./page.ts";
 
 /** A recognised piece of text in straightened coordinates: rows of the paper are level. */
 export interface Cell {

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import * as Facts from "#local/model/rules/facts";
 import { receipts } from "#local/model/rules/fixtures/receipts";
-import * as Paper from "#local/model/rules/paper";
 import * as Rows from "#local/model/rules/rows";
+import * as Paper from "#test/support/till-paper";
 
 const read = (text: string) => Facts.find([Paper.fromText(text)]);
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import * as Paper from "#local/model/rules/paper";
 import * as Rows from "#local/model/rules/rows";
 import * as Signs from "#local/model/rules/signs";
+import * as Paper from "#test/support/till-paper";
 
 const mended = (text: string, currency: string | undefined) =>
   Signs.mend(Rows.group([Paper.fromText(text)]), currency).map((row) => row.text);

@@ -1,0 +1,59 @@
+/** What a command does with a run that has ended. */
+import { relative } from "node:path";
+import type * as Client from "#cli/server/client";
+import { type Context, type Exit, exit } from "#cli/terminal/context";
+import * as Text from "#cli/terminal/text";
+import type * as LeftOut from "./left-out.ts";
+import * as Results from "./results.ts";
+import * as Run from "./run.ts";
+
+export interface Wish {
+  /** Absolute; undefined: to stdout. */
+  readonly out?: string | undefined;
+  readonly json?: boolean | undefined;
+  readonly table?: Results.TableOptions | undefined;
+  /** What of a local folder was not sent. */
+  readonly leftOut?: LeftOut.LeftOut | undefined;
+}
+
+/**
+ * The results to the file, or to stdout as a table (`json`: a line of JSON an item), and the exit status: 1 when items
+ * failed, or the run itself. Throws CallError and UsageError.
+ */
+export async function conclude(
+  context: Context,
+  server: Client.Target,
+  run: Run.Run,
+  { out, json, table = {}, leftOut }: Wish,
+): Promise<Exit> {
+  const status = Run.isGood(run) ? exit.ok : exit.items;
+  if (run.status === "failed") {
+    // It was never carried out, so there are no results.
+    context.say(`error: ${Run.told(run)}${issuesOf(run)}`);
+    if (json) context.out(`${JSON.stringify(run)}\n`);
+    return status;
+  }
+  if (out === undefined) {
+    if (json) await Results.print(context, server, { runId: run.run_id }, "jsonl");
+    else await Results.printTable(context, server, run);
+    context.say(Run.told(run));
+    return status;
+  }
+  const files = (await Results.saveAll(context, server, run, out, table)).map((file) =>
+    relative(context.cwd, file),
+  );
+  if (json)
+    context.out(
+      `${JSON.stringify({ ...run, ...(leftOut === undefined ? {} : { left_out: leftOut }), files })}\n`,
+    );
+  else context.out(`${Run.told(run)}\n${files.map(Text.shown).join("\n")}\n`);
+  return status;
+}
+
+/** What was wrong with a manifest that the server itself has read. */
+function issuesOf({ error }: Run.Run): string {
+  const issues = Run.Issues.safeParse(error?.details).data?.issues ?? [];
+  return issues
+    .map(({ line, path, message }) => `\n  ${Text.shown(`line ${line}: ${path}: ${message}`)}`)
+    .join("");
+}

@@ -1,0 +1,81 @@
+/** A picture of a batch: what the run calls it, and where it comes from. */
+import * as fs from "node:fs";
+import { basename } from "node:path";
+import { foreign, lookBytes } from "#core/image/foreign";
+import * as Type from "#core/image/type";
+import * as Issue from "#core/issue";
+import { ManifestLine } from "#core/run/schema";
+import type { Reason } from "#core/run/skipped";
+import * as Limits from "#spec/limits";
+
+/** One item: a local file that becomes an upload, or a manifest's line as it is. */
+export interface Entry {
+  line: ManifestLine;
+  /** Absolute; `line.image_ref` names the upload once there is one. */
+  readonly path?: string | undefined;
+  /** Of the local file, by its first bytes. */
+  readonly mimeType?: string | undefined;
+  /** When it was uploaded, in ms: uploads that nobody uses live seven days. */
+  uploadedAt?: number | undefined;
+}
+
+export interface LocalFile {
+  readonly bytes: number;
+  readonly mimeType: Type.MimeType;
+}
+
+/** Why a file cannot be uploaded, in a few words. */
+export interface Problem {
+  readonly problem: string;
+  /** It is of no type that is read, or there is nothing in it: in a folder it is left out for this reason. */
+  readonly reason?: Reason | undefined;
+}
+
+/** The file as it is now, or what is wrong with it. Its first bytes say what it is, whatever it is called. */
+export function inspect(path: string): LocalFile | Problem {
+  try {
+    const stat = fs.statSync(path);
+    if (!stat.isFile()) return { problem: "is no file", reason: "no_file" };
+    if (stat.size === 0) return { problem: "is empty", reason: "empty" };
+    const head = headOf(path);
+    const mimeType = Type.sniff(head);
+    if (mimeType === undefined) return other(path, head);
+    if (stat.size > Limits.sizes.uploadImageBytes)
+      return { problem: `has ${(stat.size / 1e6).toFixed(1)} MB: more than an upload may have` };
+    return { bytes: stat.size, mimeType };
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? String(error.code) : "unknown";
+    if (code === "ENOENT") return { problem: "does not exist" };
+    return { problem: `cannot be read (${code})`, reason: "unreadable" };
+  }
+}
+
+function other(path: string, head: Uint8Array): Problem {
+  // Windows' separator is no slash.
+  const name = basename(path);
+  const what = foreign(head);
+  const told = what === undefined ? "" : `is ${what} (read are ${Type.names})`;
+  if (Type.looksUnread(head) || (Type.promisesUnread(name) && Type.promisedBy(name) === undefined))
+    return {
+      problem: told || `is of a type that is not read: only ${Type.names} are`,
+      reason: "not_supported",
+    };
+  const reason = Type.promisedBy(name) === undefined ? "no_picture" : "not_what_it_is_called";
+  return { problem: told || "is no JPEG, PNG, WebP, TIFF or GIF by its first bytes", reason };
+}
+
+function headOf(path: string): Uint8Array {
+  const file = fs.openSync(path, "r");
+  try {
+    const head = Buffer.alloc(lookBytes);
+    return head.subarray(0, fs.readSync(file, head, 0, head.length, 0));
+  } finally {
+    fs.closeSync(file);
+  }
+}
+
+/** What the server would refuse about a name, before anything is uploaded for nothing. */
+export function nameProblems(names: { custom_id?: string; file?: string }): string[] {
+  const { issues = [] } = Issue.check(ManifestLine, { ...names, image_ref: "x" });
+  return issues.map(({ path, message }) => `${path}: ${message}`);
+}

@@ -1,0 +1,100 @@
+/** Files of results that are made on this machine, of the items' file of an ended run: at any size. */
+import { Readable } from "node:stream";
+import * as z from "zod";
+import * as Client from "#cli/server/client";
+import * as Download from "#cli/server/download";
+import { type Context, UsageError } from "#cli/terminal/context";
+import * as Text from "#cli/terminal/text";
+import { AppError } from "#core/error";
+import * as Formats from "#core/export/formats";
+import * as Csv from "#core/export/table/csv";
+import * as Tables from "#core/export/table/table";
+import * as Answers from "#core/run/results/answers";
+import * as Lines from "#core/run/results/lines";
+import type { Item } from "#core/run/schema";
+import { TaskDetail } from "#core/task/summary";
+import { patiently } from "./retry.ts";
+import * as Run from "./run.ts";
+
+export interface Asked {
+  format: Formats.Made | "csv" | "line_items_csv";
+  shown: Tables.Values;
+  /** For a format that needs one, as its schema read it. */
+  mapping?: unknown;
+  /** Hears of each item that a ledger cannot book. */
+  leaveOut?: (item: Formats.LeftOut) => void;
+}
+
+const askMs = 2 * 60_000;
+const { kind } = TaskDetail.shape.fields.element.shape;
+/** A field of a kind that this code does not know is shown as it is printed. */
+const Detail = z.object({ fields: z.array(z.object({ path: z.string(), kind: kind.catch("text") })) });
+
+/** A task's fields, in the order of its schema, as this server has them; none where it does not know the task any more. */
+export async function fieldsOf(
+  context: Context,
+  server: Client.Target,
+  taskId: string,
+): Promise<z.output<typeof Detail>["fields"]> {
+  const json = await patiently(context, askMs, () =>
+    Run.ask(server, { path: `/v1/tasks/${encodeURIComponent(taskId)}`, signal: context.signal }),
+  );
+  const detail = Detail.safeParse(json);
+  return detail.success ? detail.data.fields : [];
+}
+
+/** A file made of an ended run's items, while they come. Throws CallError and UsageError, also while it is read. */
+export async function open(
+  context: Context,
+  server: Client.Target,
+  wanted: Run.Wanted,
+  asked: Asked,
+): Promise<Readable> {
+  const run = await Run.get(server, wanted, context.signal);
+  const path = Run.pathOf(wanted, "/results", { format: "jsonl", as: "url" });
+  const source = await Download.open(context, server, path);
+  const about = { runId: run.run_id, taskId: run.task_id, createdAt: new Date(run.created_at) };
+  async function* items(): AsyncGenerator<Item> {
+    for await (const line of Lines.of(Download.whole(source)))
+      yield Answers.completed(about, JSON.parse(line.toString("utf8")) as Item);
+  }
+  return of(context, about, await fieldsOf(context, server, run.task_id), items(), asked);
+}
+
+/** The same of items that come from elsewhere. */
+export function of(
+  context: Pick<Context, "say">,
+  run: Answers.About,
+  fields: z.output<typeof Detail>["fields"],
+  items: AsyncIterable<Item>,
+  asked: Asked,
+): Readable {
+  return Readable.from(pieces(context, run, fields, items, asked), { objectMode: false });
+}
+
+async function* pieces(
+  context: Pick<Context, "say">,
+  run: Answers.About,
+  fields: z.output<typeof Detail>["fields"],
+  items: AsyncIterable<Item>,
+  { format, shown, mapping, leaveOut = () => undefined }: Asked,
+): AsyncGenerator<Uint8Array | string> {
+  try {
+    if (Formats.isMade(format)) {
+      const maker = await Formats.made[format].load();
+      // Its words are the paper's, in part.
+      const note = (what: string) => context.say(Text.shown(what));
+      yield* maker.make({ run, fields, items, shown, mapping, note, leaveOut });
+      return;
+    }
+    const table = format === "csv" ? Tables.ofItems(fields, shown) : Tables.ofLines(fields, shown);
+    if (table === undefined) throw new UsageError("the task of this run has no line items");
+    yield* Csv.stream(table, items);
+  } catch (error) {
+    if (error instanceof Client.CallError || error instanceof UsageError) throw error;
+    // What these results lack for this format is for the person at the terminal; nothing of it gets better by itself.
+    if (error instanceof AppError) throw new UsageError(error.message);
+    const why = error instanceof Error ? error.message : String(error);
+    throw new UsageError(`the ${format} file cannot be made of these results: ${why}`);
+  }
+}

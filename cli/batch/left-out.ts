@@ -1,0 +1,38 @@
+/** What of a folder was not sent: counted by reason, and named. */
+import * as z from "zod";
+import * as Text from "#cli/terminal/text";
+import * as Skip from "#core/run/skipped";
+
+export const LeftOut = Skip.Skipped.extend({
+  /** Those that look like receipts: documents of a type that is not read, pictures that a link or a dot hides. */
+  documents: z.int(),
+});
+export type LeftOut = z.output<typeof LeftOut>;
+
+export const none = (): LeftOut => ({ ...Skip.none(), documents: 0 });
+
+/** Counts a file in. `isDocument`: somebody may have wanted it read. */
+export function add(leftOut: LeftOut, file: string, reason: Skip.Reason, isDocument: boolean): void {
+  Skip.add(leftOut, file, reason);
+  if (isDocument) leftOut.documents += 1;
+}
+
+/** Names for each reason, of those that are known. */
+const namedMost = 5;
+
+/** Lines for people: how many, and for each reason how many and which. */
+export function told(leftOut: LeftOut | Skip.Skipped, label: string): string[] {
+  if (leftOut.count === 0) return [];
+  const lines = Object.entries(Skip.reasons).flatMap(([reason, words]) => {
+    const count = leftOut.by_reason[reason as Skip.Reason] ?? 0;
+    if (count === 0) return [];
+    const names = leftOut.first.filter((each) => each.reason === reason).slice(0, namedMost);
+    const rest = count - names.length;
+    const shown = [
+      ...names.map(({ file }) => Text.shown(file)),
+      ...(rest > 0 && names.length > 0 ? [`${rest} more`] : []),
+    ];
+    return [`  ${words} (${count})${shown.length > 0 ? `: ${shown.join(", ")}` : ""}`];
+  });
+  return [`${leftOut.count} left out of ${Text.shown(label)}:\n${lines.join("\n")}`];
+}

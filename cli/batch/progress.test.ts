@@ -1,0 +1,52 @@
+import { expect, it } from "vitest";
+import * as Progress from "./progress.ts";
+
+it("the rate is that of the last minute, whatever came before", () => {
+  let now = 0;
+  const meter = new Progress.Meter(0, () => now);
+  expect(meter.told(0, 100, "items")).toEqual([]);
+  for (let done = 1; done <= 60; done += 1) {
+    now += 100;
+    meter.add(done);
+  }
+  expect(meter.rate()).toBeCloseTo(10);
+  expect(meter.told(60, 100, "items")).toEqual(["10.0 items/s", "4 s left"]);
+  for (let done = 61; done <= 72; done += 1) {
+    now += 10_000;
+    meter.add(done);
+  }
+  expect(meter.rate()).toBeCloseTo(0.1);
+  expect(meter.told(72, 100, "items")).toEqual(["6.0 items/min", "5 min left"]);
+});
+
+it("a resumed run's earlier items are not taken for speed", () => {
+  let now = 0;
+  const meter = new Progress.Meter(500, () => now);
+  now = 1_000;
+  meter.add(502);
+  expect(meter.rate()).toBeCloseTo(2);
+});
+
+it("without a terminal there is a line at the end and when something changes, not one an item", () => {
+  const said: string[] = [];
+  const progress = Progress.start(
+    { say: (line) => said.push(line) },
+    { label: "r", unit: "items", total: 50 },
+  );
+  for (let done = 1; done <= 50; done += 1)
+    progress.update(done, done === 20 ? "waiting for the model server" : "");
+  progress.stop();
+  progress.update(50);
+  expect(said).toHaveLength(2);
+  expect(said[0]).toMatch(/^r 20\/50, waiting for the model server/);
+  expect(said[1]).toMatch(/^r 50\/50/);
+});
+
+it.each([
+  [0.2, "1 s"],
+  [89, "89 s"],
+  [600, "10 min"],
+  [12_000, "3 h 20 min"],
+])("%d seconds are told as %s", (seconds, text) => {
+  expect(Progress.duration(seconds)).toBe(text);
+});

@@ -1,0 +1,127 @@
+/** How far something is: a bar where a person watches, a line now and then where nobody does. */
+import { MultiBar } from "cli-progress";
+import type { Context } from "#cli/terminal/context";
+import * as Text from "#cli/terminal/text";
+
+export interface Progress {
+  /** `note` is shown beside the numbers. */
+  update(done: number, note?: string, total?: number): void;
+  /** A line that does not tear the bar. */
+  say(line: string): void;
+  stop(): void;
+}
+
+/** The rate is that of the last minute: what came before a pause or a resume says nothing about the end. */
+const windowMs = 60_000;
+const lineEveryMs = 10_000;
+
+/** Starts showing; `stop()` must be called. */
+export function start(
+  context: Pick<Context, "say" | "terminal">,
+  about: { label: string; unit: string; total: number; done?: number },
+): Progress {
+  const meter = new Meter(about.done ?? 0);
+  const { terminal } = context;
+  return terminal === undefined ? lines(context, about, meter) : bar(terminal, about, meter);
+}
+
+function lines(
+  context: Pick<Context, "say">,
+  about: { label: string; unit: string; total: number; done?: number },
+  meter: Meter,
+): Progress {
+  let lastAt = performance.now();
+  let last = "";
+  let lastNote = "";
+  let lastDone = about.done ?? 0;
+  let { total } = about;
+  const tell = (done: number, note: string) => {
+    const text = [`${about.label} ${done}/${total}`, note, ...meter.told(done, total, about.unit)]
+      .filter(Boolean)
+      .join(", ");
+    if (text !== last) context.say(text);
+    last = text;
+    lastAt = performance.now();
+  };
+  return {
+    update: (done, note = "", newTotal = total) => {
+      total = newTotal;
+      meter.add(done);
+      const isDue = performance.now() - lastAt >= lineEveryMs;
+      const isNew = note !== lastNote && note !== "";
+      if (isDue || isNew || (done === total && done !== lastDone)) tell(done, note);
+      lastNote = note;
+      lastDone = done;
+    },
+    say: context.say,
+    stop: () => {},
+  };
+}
+
+function bar(
+  terminal: NodeJS.WriteStream,
+  about: { label: string; unit: string; total: number; done?: number },
+  meter: Meter,
+): Progress {
+  const bars = new MultiBar({
+    stream: terminal,
+    format: `${Text.shown(about.label)} {bar} {value}/{total} {told}`,
+    barCompleteChar: "█",
+    barIncompleteChar: "░",
+    barsize: 24,
+    hideCursor: true,
+    // Signals are the program's.
+    gracefulExit: false,
+  });
+  const shown = bars.create(about.total, about.done ?? 0, { told: "" });
+  return {
+    update: (done, note = "", total = about.total) => {
+      meter.add(done);
+      shown.setTotal(total);
+      shown.update(done, {
+        told: [Text.shown(note), ...meter.told(done, total, about.unit)].filter(Boolean).join(", "),
+      });
+    },
+    say: (line) => bars.log(`${Text.message(line)}\n`),
+    stop: () => bars.stop(),
+  };
+}
+
+/** How fast it goes, from what was done within the last minute. */
+export class Meter {
+  readonly #samples: { at: number; done: number }[] = [];
+  readonly #now: () => number;
+
+  constructor(done: number, now: () => number = () => performance.now()) {
+    this.#now = now;
+    this.#samples.push({ at: now(), done });
+  }
+
+  add(done: number): void {
+    const at = this.#now();
+    this.#samples.push({ at, done });
+    while (this.#samples.length > 2 && at - (this.#samples[1]?.at ?? at) > windowMs) this.#samples.shift();
+  }
+
+  /** Items a second; undefined until it can be told. */
+  rate(): number | undefined {
+    const [first, last] = [this.#samples[0], this.#samples.at(-1)];
+    if (first === undefined || last === undefined || last.done <= first.done || last.at <= first.at)
+      return undefined;
+    return ((last.done - first.done) * 1000) / (last.at - first.at);
+  }
+
+  told(done: number, total: number, unit: string): string[] {
+    const rate = this.rate();
+    if (rate === undefined) return [];
+    const speed = rate >= 1 ? `${rate.toFixed(1)} ${unit}/s` : `${(rate * 60).toFixed(1)} ${unit}/min`;
+    return done < total ? [speed, `${duration((total - done) / rate)} left`] : [speed];
+  }
+}
+
+/** Seconds as a person says them: `40 s`, `5 min`, `3 h 20 min`. */
+export function duration(seconds: number): string {
+  if (seconds < 90) return `${Math.max(1, Math.round(seconds))} s`;
+  const minutes = Math.round(seconds / 60);
+  return minutes < 90 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}

@@ -1,0 +1,343 @@
+/** Results on their way to a file or to stdout. */
+import * as fs from "node:fs";
+import { basename, dirname, extname, join, relative, resolve } from "node:path";
+import { Readable } from "node:stream";
+import { type Command, Option } from "commander";
+import * as z from "zod";
+import type * as Client from "#cli/server/client";
+import * as Download from "#cli/server/download";
+import { type Context, UsageError } from "#cli/terminal/context";
+import * as Table from "#cli/terminal/table";
+import { AppError } from "#core/error";
+import * as Formats from "#core/export/formats";
+import * as Given from "#core/export/ledger/given";
+import * as Dialects from "#core/export/table/dialect";
+import * as Tables from "#core/export/table/table";
+import * as Answers from "#core/run/results/answers";
+import * as Convert from "#core/run/results/convert";
+import { Item } from "#core/run/schema";
+import * as Task from "#core/task/task";
+import * as Exports from "./exports.ts";
+import { patiently } from "./retry.ts";
+import * as Run from "./run.ts";
+
+export const formats = ["json", "jsonl", "csv", "line_items_csv", ...Formats.names] as const;
+export type Format = (typeof formats)[number];
+
+const byExtension: Readonly<Record<string, Format>> = {
+  ".csv": "csv",
+  ".tsv": "csv",
+  ".jsonl": "jsonl",
+  ".json": "json",
+  ".xlsx": "xlsx",
+};
+
+/** The format that a file's name asks for. Throws UsageError. */
+export function formatOf(file: string): Format {
+  const format = byExtension[extname(file).toLowerCase()];
+  if (format === undefined) throw new UsageError(`${file}: results are .csv, .tsv, .xlsx, .jsonl or .json`);
+  return format;
+}
+
+/** `results.csv` → `results.line_items.csv` */
+export function lineItemsFile(file: string): string {
+  return join(dirname(file), `${basename(file, extname(file))}.line_items${extname(file)}`);
+}
+
+/** The files that `--out` stands for. */
+export function filesOf(out: string): string[] {
+  return formatOf(out) === "csv" ? [out, lineItemsFile(out)] : [out];
+}
+
+interface Check {
+  force: boolean;
+  cwd: string;
+  /** A file that may be replaced all the same. */
+  mine?: (file: string) => boolean;
+}
+
+/** Refuses before anything starts what would fail at the end of a long run. Throws UsageError. */
+export function checkOut(out: string, check: Check): void {
+  for (const file of filesOf(out)) checkFile(file, check);
+}
+
+/** The same for a single file, whatever it is called. */
+export function checkFile(file: string, { force, cwd, mine }: Check): void {
+  const short = relative(cwd, file);
+  const name = short.startsWith("..") ? file : short;
+  const stat = fs.statSync(file, { throwIfNoEntry: false });
+  if (stat?.isDirectory()) throw new UsageError(`${name} is a folder`);
+  if (stat !== undefined && !force && !mine?.(file))
+    throw new UsageError(`${name} exists: name another file, or add --force`);
+  if (!fs.existsSync(dirname(file))) throw new UsageError(`there is no folder for ${name}`);
+}
+
+const downloadMs = 2 * 60_000;
+const pathOf = (wanted: Run.Wanted, format: Format) => Run.pathOf(wanted, "/results", { format, as: "url" });
+const isTable = (format: Format) => format === "csv" || format === "line_items_csv";
+
+/** `--values`, `--dialect` and `--no-bom`, as commander gives them. */
+export interface TableOptions {
+  values?: Tables.Values | undefined;
+  dialect?: Dialects.Name | undefined;
+  bom?: boolean | undefined;
+  /** Of a ledger, as its schema read it. */
+  mapping?: unknown;
+}
+
+/** The mapping of a ledger from a file. Throws UsageError. */
+export async function mappingOf(
+  context: Pick<Context, "cwd">,
+  format: Format,
+  file: string | undefined,
+): Promise<unknown> {
+  const isLedger = Formats.isMade(format) && Formats.made[format].mapped;
+  if (!isLedger) {
+    if (file === undefined) return undefined;
+    const ledgers = Formats.names.filter((name) => Formats.made[name].mapped).join(", ");
+    throw new UsageError(`--mapping is for the formats ${ledgers}`);
+  }
+  if (file === undefined)
+    throw new UsageError(`--format ${format} needs your accounts: --mapping FILE (docs/ledgers.md)`);
+  let text: string;
+  try {
+    text = fs.readFileSync(resolve(context.cwd, file), "utf8");
+  } catch (thrown) {
+    throw new UsageError(`${file} cannot be read: ${thrown instanceof Error ? thrown.message : thrown}`);
+  }
+  try {
+    return await Given.parse(text, format);
+  } catch (thrown) {
+    if (!(thrown instanceof AppError)) throw thrown;
+    const issues = thrown.details?.issues ?? [];
+    const said = issues.map(({ path, message }) =>
+      [path.replace(/^mapping\.?/, ""), message].filter(Boolean).join(": "),
+    );
+    throw new UsageError(`${file}: ${said.join("\n")}`);
+  }
+}
+
+/** For whoever writes tables to a file. */
+export function tableOptions(command: Command): Command {
+  return command
+    .addOption(
+      new Option(
+        "--values <which>",
+        "of tables and workbooks: as printed, what they mean, or both (default)",
+      ).choices(Tables.values),
+    )
+    .addOption(
+      new Option(
+        "--dialect <name>",
+        "what separates the cells of a .csv (default: comma; tab for .tsv)",
+      ).choices(Dialects.names),
+    )
+    .option("--no-bom", "write tables without the byte order mark by which Excel knows that they are UTF-8");
+}
+
+/** How a table is written to this file. */
+export function dialectOf(file: string, { dialect, bom = true }: TableOptions): Dialects.Dialect {
+  const named = extname(file).toLowerCase() === ".tsv" ? "tab" : "comma";
+  return { name: dialect ?? named, byteOrderMark: bom };
+}
+
+/** What is written of every run comes as it is; other forms are made here, of the items' file. */
+async function open(
+  context: Context,
+  server: Client.Target,
+  wanted: Run.Wanted,
+  format: Format,
+  { values = "both", mapping }: TableOptions,
+  leaveOut?: (item: Formats.LeftOut) => void,
+): Promise<Readable> {
+  const isLedger = Formats.isMade(format) && Formats.made[format].mapped;
+  if (isLedger && values !== "both") throw new UsageError("--values is for tables and workbooks");
+  if (Formats.isMade(format) || (isTable(format) && values !== "both"))
+    return Exports.open(context, server, wanted, {
+      ...{ format, shown: values, mapping },
+      ...(leaveOut === undefined ? {} : { leaveOut }),
+    });
+  if (values !== "both")
+    throw new UsageError("--values is for tables and workbooks: json and jsonl hold both");
+  return Download.open(context, server, pathOf(wanted, format));
+}
+
+/**
+ * One result file of an ended run. Throws CallError and UsageError.
+ * @returns the items that a ledger cannot book: they are not in the file.
+ */
+export async function save(
+  context: Context,
+  server: Client.Target,
+  wanted: Run.Wanted,
+  format: Format,
+  file: string,
+  options: TableOptions,
+): Promise<Formats.LeftOut[]> {
+  return await patiently(context, downloadMs, async () => {
+    // Of this try alone.
+    const leftOut: Formats.LeftOut[] = [];
+    const source = await open(context, server, wanted, format, options, (item) => void leftOut.push(item));
+    const text = isTable(format) ? Convert.stream(source, dialectOf(file, options)) : source;
+    await Download.writeWhole(context, text, resolve(context.cwd, file));
+    return leftOut;
+  });
+}
+
+/**
+ * The results of an ended run in the files that `out` stands for: line items beside a .csv where the task has any.
+ * @returns the files that were written.
+ */
+export async function saveAll(
+  context: Context,
+  server: Client.Target,
+  run: Run.Run,
+  out: string,
+  options: TableOptions,
+): Promise<string[]> {
+  await save(context, server, { runId: run.run_id }, formatOf(out), out, options);
+  if (formatOf(out) !== "csv" || !(await hasLineItems(context, server, run.task_id))) return [out];
+  const lines = lineItemsFile(out);
+  await save(context, server, { runId: run.run_id }, "line_items_csv", lines, options);
+  return [out, lines];
+}
+
+async function hasLineItems(context: Context, server: Client.Target, taskId: string): Promise<boolean> {
+  return (await fieldsOf(context, server, taskId)).some((path) => path.includes("[]."));
+}
+
+/** Paths of a task's fields, in the order of its schema: `total`, `items[].price`. */
+export async function fieldsOf(context: Context, server: Client.Target, taskId: string): Promise<string[]> {
+  return (await Exports.fieldsOf(context, server, taskId)).map(({ path }) => path);
+}
+
+/** The results of an ended run on stdout; a table there has no byte order mark, which no program in a pipe expects. */
+export async function print(
+  context: Context,
+  server: Client.Target,
+  wanted: Run.Wanted,
+  format: Format,
+  options: TableOptions = {},
+): Promise<void> {
+  if (Formats.isMade(format)) throw new UsageError(`${format} is not for a terminal: name a file with --out`);
+  const { dialect = "comma" } = options;
+  const opened = await patiently(context, downloadMs, () => open(context, server, wanted, format, options));
+  const source = isTable(format) ? Convert.stream(opened, { name: dialect, byteOrderMark: false }) : opened;
+  source.setEncoding("utf8");
+  for await (const chunk of source) context.out(String(chunk));
+}
+
+/** Rows that the widths of a table's columns are taken from. */
+const measured = 200;
+/** As many fields as a terminal is wide. */
+const shownFields = 5;
+
+/** The results of an ended run as a table: what an item is called, what became of it, its first values. */
+export async function printTable(context: Context, server: Client.Target, run: Run.Run): Promise<void> {
+  const fields = await fieldsOf(context, server, run.task_id);
+  const source = await patiently(context, downloadMs, () =>
+    Download.open(context, server, pathOf({ runId: run.run_id }, "jsonl")),
+  );
+  await printItems(context, itemsOf(source), fields);
+}
+
+async function* itemsOf(source: Readable): AsyncGenerator<Run.Item> {
+  // Not readline: its iteration loses lines that came before it began, and errors of the stream.
+  source.setEncoding("utf8");
+  let rest = "";
+  for await (const chunk of source) {
+    const lines = (rest + String(chunk)).split("\n");
+    rest = lines.pop() ?? "";
+    for (const line of lines) yield Run.Item.parse(JSON.parse(line));
+  }
+}
+
+/** Items as a table, with the first single values of the task. */
+export async function printItems(
+  context: Pick<Context, "out" | "columns">,
+  items: AsyncIterable<Run.Item>,
+  fields: readonly string[],
+): Promise<void> {
+  const columns = fields.filter((path) => !/[.[]/.test(path)).slice(0, shownFields);
+  const rows: string[][] = [["ITEM", "STATUS", ...columns.map((column) => column.toUpperCase())]];
+  let layout: Table.Layout | undefined;
+  const flush = () => {
+    layout ??= Table.layout(rows, context);
+    for (const row of rows) context.out(Table.line(row, layout));
+    rows.length = 0;
+  };
+  for await (const item of items) {
+    rows.push(rowOf(item, columns));
+    if (layout !== undefined || rows.length > measured) flush();
+  }
+  flush();
+}
+
+function rowOf(item: Run.Item, columns: readonly string[]): string[] {
+  const name = item.file ?? item.custom_id ?? String(item.index);
+  if (item.error) return [name, item.status, item.error.code];
+  const notes = [
+    ...(item.schema_ok === false ? ["breaks the schema"] : []),
+    ...new Set(item.warnings?.map(({ code }) => code)),
+  ];
+  const status = notes.length > 0 ? `${item.status} (${notes.join(", ")})` : item.status;
+  return [name, status, ...columns.map((column) => cell(item.result?.[column]))];
+}
+
+function cell(value: unknown): string {
+  if (value === null || value === undefined) return "-";
+  return typeof value === "object" ? JSON.stringify(value) : String(value);
+}
+
+/** As a server answers it that is older than some of its fields, or has more warnings. */
+const AnyItem = Item.partial({
+  ...{ task_id: true, schema_errors: true, normalized: true, checks: true },
+  ...{ model: true, prompt_sha256: true, schema_sha256: true, image_sha256: true },
+}).extend({ warnings: z.array(z.looseObject({ code: z.string() })).default([]) });
+
+/**
+ * The items that have ended so far, in the format that the file's name asks for; values are those of the list of
+ * items (large results are null there). How many they are. Throws CallError and UsageError.
+ */
+export async function savePartial(
+  context: Context,
+  server: Client.Target,
+  run: Pick<Run.Run, "run_id" | "task_id" | "created_at">,
+  out: string,
+  options: TableOptions,
+): Promise<number> {
+  const format = formatOf(out);
+  const asked = { format, shown: options.values ?? "both" };
+  let count = 0;
+  async function* items(): AsyncGenerator<z.output<typeof AnyItem>> {
+    const all = Run.list(server, Run.pathOf({ runId: run.run_id }, "/items"), {
+      signal: context.signal,
+      schema: AnyItem,
+    });
+    for await (const item of all) {
+      if (!["succeeded", "failed", "canceled"].includes(item.status)) continue;
+      count += 1;
+      yield item;
+    }
+  }
+  async function* text(): AsyncGenerator<string> {
+    if (format === "json") yield `{"run_id":${JSON.stringify(run.run_id)},"partial":true,"items":[`;
+    for await (const item of items()) {
+      if (format === "jsonl") yield `${JSON.stringify(item)}\n`;
+      else yield `${count === 1 ? "" : ","}\n${JSON.stringify(item)}`;
+    }
+    if (format === "json") yield "\n]}\n";
+  }
+  // What an older server does not say of an item is computed, as of an older file; of its warnings the codes are shown.
+  const about = { runId: run.run_id, taskId: run.task_id, createdAt: new Date(run.created_at) };
+  async function* whole(): AsyncGenerator<Item> {
+    for await (const item of items()) yield Answers.completed(about, item as Item);
+  }
+  const source =
+    format === "json" || format === "jsonl"
+      ? Readable.from(text())
+      : Exports.of(context, about, Task.get(run.task_id)?.fields ?? [], whole(), { ...asked, format });
+  const written = isTable(format) ? Convert.stream(source, dialectOf(out, options)) : source;
+  await Download.writeWhole(context, written, out);
+  return count;
+}

@@ -1,0 +1,235 @@
+/** Runs as the commands see them: started, asked for, waited for. */
+import { randomBytes } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
+import * as z from "zod";
+import * as Client from "#cli/server/client";
+import type { Server } from "#cli/server/server";
+import type { Context } from "#cli/terminal/context";
+import * as Text from "#cli/terminal/text";
+import { home } from "#local/home/home";
+import * as Progress from "./progress.ts";
+import { patiently } from "./retry.ts";
+
+/** What is read of a run; the rest is passed on as it came. */
+export const Run = z.looseObject({
+  run_id: z.string(),
+  /** Whose it is. */
+  key_id: z.string().optional(),
+  task_id: z.string(),
+  status: z.string(),
+  created_at: z.string(),
+  finished_at: z.string().nullish(),
+  concurrency: z.number(),
+  waiting_for: z.string().nullish(),
+  counts: z.object({
+    total: z.number(),
+    queued: z.number(),
+    running: z.number(),
+    succeeded: z.number(),
+    failed: z.number(),
+    canceled: z.number(),
+  }),
+  with_warnings: z.number().optional(),
+  error: z.looseObject({ code: z.string(), message: z.string() }).nullish(),
+});
+export type Run = z.output<typeof Run>;
+
+export const Item = z.looseObject({
+  index: z.number(),
+  custom_id: z.string().nullish(),
+  file: z.string().nullish(),
+  status: z.string(),
+  request_id: z.string(),
+  schema_ok: z.boolean().nullish(),
+  warnings: z.array(z.looseObject({ code: z.string() })).optional(),
+  result: z.record(z.string(), z.unknown()).nullish(),
+  error: z.looseObject({ code: z.string(), message: z.string() }).nullish(),
+});
+export type Item = z.output<typeof Item>;
+
+const ended = new Set(["succeeded", "failed", "canceled"]);
+export const hasEnded = (run: Run) => ended.has(run.status);
+
+/** Every item has a result: what exit status 0 says. */
+export const isGood = (run: Run) => run.status === "succeeded" && run.counts.failed === 0;
+
+/** A run as it is asked for; `keyId` is whose it is, where it is another key's. */
+export interface Wanted {
+  readonly runId: string;
+  readonly keyId?: string | undefined;
+}
+
+/** The address of a run, or of what belongs to it (`/items`). */
+export function pathOf(
+  { runId, keyId }: Wanted,
+  more = "",
+  query: Readonly<Record<string, string | undefined>> = {},
+): string {
+  const search = searchOf({ ...query, key_id: keyId });
+  return `/v1/runs/${encodeURIComponent(runId)}${more}${search === "" ? "" : `?${search}`}`;
+}
+
+function searchOf(query: Readonly<Record<string, string | undefined>>): string {
+  const given = Object.entries(query).filter((pair): pair is [string, string] => pair[1] !== undefined);
+  return new URLSearchParams(given).toString();
+}
+
+/** A call about a run that must succeed; its answer as JSON. Throws CallError. */
+export async function ask(
+  server: Client.Target,
+  request: Client.Request,
+  wanted: readonly number[] = [200],
+): Promise<unknown> {
+  const answer = await Client.call(server, request);
+  if (!wanted.includes(answer.status)) throw Client.failureOf(answer);
+  return answer.json;
+}
+
+/** The run in an answer, all of its fields kept. Throws CallError for what is none. */
+export function of(json: unknown): Run {
+  if (Run.safeParse(json).success) return json as Run;
+  throw new Client.CallError(
+    "the answer is no run: this is not an OCRlty server, or one of another version",
+    {
+      scope: "server",
+      code: "odd_answer",
+    },
+  );
+}
+
+export async function get(server: Client.Target, wanted: Wanted, signal: AbortSignal): Promise<Run> {
+  return of(await ask(server, { path: pathOf(wanted), signal }));
+}
+
+/** The run, or undefined when the server knows none of this id. */
+export async function find(
+  server: Client.Target,
+  wanted: Wanted,
+  signal: AbortSignal,
+): Promise<Run | undefined> {
+  try {
+    return await get(server, wanted, signal);
+  } catch (error) {
+    if (error instanceof Client.CallError && error.code === "not_found") return undefined;
+    throw error;
+  }
+}
+
+/** How long a call that starts something is repeated: the run_id in it makes that safe. */
+const startMs = 2 * 60_000;
+
+/** `POST /v1/batch_extract` or `…_rerun`; the body has a run_id, so a repeat gives the same run. */
+export async function start(
+  context: Pick<Context, "say" | "signal">,
+  server: Client.Target,
+  path: "/v1/batch_extract" | "/v1/batch_extract_rerun",
+  body: { run_id: string; [name: string]: unknown },
+): Promise<Run> {
+  return patiently(context, startMs, async () =>
+    of(await ask(server, { method: "POST", path, body, signal: context.signal }, [200, 202])),
+  );
+}
+
+const Page = z.object({ items: z.array(z.unknown()), next_cursor: z.string().nullish() });
+const pageSize = 200;
+
+/** The elements of a list from page to page, at most `limit`. Throws CallError. */
+export async function* list<T>(
+  server: Client.Target,
+  path: string,
+  options: {
+    query?: Readonly<Record<string, string | undefined>>;
+    limit?: number | undefined;
+    signal: AbortSignal;
+    schema: z.ZodType<T>;
+  },
+): AsyncGenerator<T> {
+  let left = options.limit ?? Number.POSITIVE_INFINITY;
+  for (let cursor: string | undefined; left > 0; ) {
+    const search = searchOf({ ...options.query, limit: String(Math.min(pageSize, left)), cursor });
+    const json = await ask(server, { path: `${path}?${search}`, signal: options.signal });
+    const page = Page.extend({ items: z.array(options.schema) }).safeParse(json);
+    if (!page.success)
+      throw new Client.CallError("the answer is no list: this is a server of another version", {
+        scope: "server",
+        code: "odd_answer",
+      });
+    for (const item of page.data.items.slice(0, left)) yield item;
+    left -= page.data.items.length;
+    cursor = page.data.next_cursor ?? undefined;
+    if (cursor === undefined) return;
+  }
+}
+
+const firstPollMs = 1_000;
+const lastPollMs = 5_000;
+/** A server that is being restarted or deployed is back within this. */
+const awayMs = 10 * 60_000;
+
+/**
+ * Waits for the run's end and shows how far it is. A server that is away for a while is waited for; a local loop that
+ * came back on another port is found again.
+ * Throws CallError when it stays away, and the signal's reason when it is aborted: the run itself goes on.
+ */
+export async function wait(context: Context, server: Server, runId: string): Promise<Run> {
+  let target: Client.Target = server;
+  let progress: Progress.Progress | undefined;
+  const patient = { ...context, say: (line: string) => (progress?.say ?? context.say)(line) };
+  const look = async () => {
+    const moved = server.local && !server.ownLoop ? home(context.env).url() : undefined;
+    if (moved !== undefined && URL.canParse(moved)) target = Client.target(moved, server.apiKey);
+    return get(target, { runId }, context.signal);
+  };
+  try {
+    for (let pauseMs = firstPollMs; ; pauseMs = Math.min(lastPollMs, pauseMs * 1.25)) {
+      const run = await patiently(patient, awayMs, look);
+      const { total, succeeded, failed, canceled } = run.counts;
+      const done = succeeded + failed + canceled;
+      progress ??= Progress.start(context, { label: runId, unit: "items", total, done });
+      progress.update(done, noteOf(run), total);
+      if (hasEnded(run)) return run;
+      await sleep(pauseMs, undefined, { signal: context.signal });
+    }
+  } finally {
+    progress?.stop();
+  }
+}
+
+function noteOf(run: Run): string {
+  const { failed } = run.counts;
+  return [
+    run.waiting_for ? `waiting for the ${run.waiting_for.replaceAll("_", " ")}` : "",
+    run.status === "planning" || run.status === "finishing" ? run.status : "",
+    failed > 0 ? `${failed} failed` : "",
+  ]
+    .filter(Boolean)
+    .join(", ");
+}
+
+/** One line about how a run ended. */
+export function told(run: Run): string {
+  const { total, succeeded, failed, canceled } = run.counts;
+  const warned = run.with_warnings ?? 0;
+  const parts = [
+    `${succeeded} of ${total} succeeded`,
+    ...(failed > 0 ? [`${failed} failed`] : []),
+    ...(canceled > 0 ? [`${canceled} canceled`] : []),
+    ...(warned > 0 ? [`${warned} with warnings`] : []),
+  ];
+  const why = run.error ? `: ${run.error.message} (${run.error.code})` : "";
+  return Text.shown(`${run.run_id} ${run.status}${why}: ${parts.join(", ")}`);
+}
+
+/** `batch-20261123-101500-x3f9a1`: sorts by time, and two of the same second differ. */
+export function newId(prefix: string): string {
+  const time = new Date()
+    .toISOString()
+    .replaceAll(/[-:]|\..*/g, "")
+    .replace("T", "-");
+  return `${prefix}-${time}-${randomBytes(3).toString("hex")}`;
+}
+
+/** `details` of a run whose manifest was wrong. */
+export const Issues = z.object({
+  issues: z.array(z.object({ line: z.number(), path: z.string(), message: z.string() })),
+});

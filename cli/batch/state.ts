@@ -1,0 +1,121 @@
+/**
+ * What a batch needs to be taken up again: `$OCRLTY_HOME/batches/<run_id>.json`, replaced in one step. It holds file
+ * names and addresses, never a key.
+ */
+import { randomBytes } from "node:crypto";
+import * as fs from "node:fs";
+import { join } from "node:path";
+import * as z from "zod";
+import { UsageError } from "#cli/terminal/context";
+import * as Dialects from "#core/export/table/dialect";
+import * as Tables from "#core/export/table/table";
+import { ManifestLine } from "#core/run/schema";
+import { type Env, home } from "#local/home/home";
+import { LeftOut } from "./left-out.ts";
+
+const State = z.object({
+  version: z.literal(1),
+  run_id: z.string(),
+  /** The server that it goes to; null is the local loop of this folder. */
+  server: z.string().nullable(),
+  /** What was named: a folder or a manifest. */
+  source: z.string(),
+  options: z.object({
+    task_id: z.string().optional(),
+    concurrency: z.number().optional(),
+    persist_inputs: z.boolean().optional(),
+    webhook_url: z.string().optional(),
+    expires_after: z.number().optional(),
+  }),
+  /** Absolute. */
+  out: z.string().nullable(),
+  /** How a table is written there. */
+  table: z
+    .object({
+      values: z.enum(Tables.values).optional(),
+      dialect: z.enum(Dialects.names).optional(),
+      bom: z.boolean().optional(),
+    })
+    .default({}),
+  /** What an interruption wrote there: the results may replace it, and nothing else. */
+  partial: z.object({ bytes: z.number(), modified_ms: z.number() }).nullable(),
+  /** The server has the run: nothing is left to upload. */
+  sent: z.boolean(),
+  /** How many files of the folder were left out, and more of them: the end tells of it. */
+  skipped: z.number().default(0),
+  left_out: LeftOut.optional(),
+  manifest: z.object({ ref: z.string(), uploaded_at: z.number() }).nullable(),
+  entries: z.array(
+    z.object({
+      // Before its upload a local file's line names no picture yet.
+      line: z.object(ManifestLine.shape),
+      path: z.string().optional(),
+      mimeType: z.string().optional(),
+      uploadedAt: z.number().optional(),
+    }),
+  ),
+});
+export type State = z.output<typeof State>;
+
+const folder = (env: Env) => join(home(env).dir, "batches");
+const fileOf = (env: Env, runId: string) => join(folder(env), `${runId}.json`);
+
+export function exists(env: Env, runId: string): boolean {
+  return fs.existsSync(fileOf(env, runId));
+}
+
+/** The state of a batch that was started here, if there is one. Throws UsageError when it cannot be read. */
+export function load(env: Env, runId: string): State | undefined {
+  const path = fileOf(env, runId);
+  let text: string;
+  try {
+    text = fs.readFileSync(path, "utf8");
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
+    throw new UsageError(`cannot read ${path}`);
+  }
+  let state: State | undefined;
+  try {
+    state = State.parse(JSON.parse(text));
+  } catch (error) {
+    if (!(error instanceof SyntaxError || error instanceof z.ZodError)) throw error;
+  }
+  // A disk that does not tell upper from lower case finds another run's file.
+  if (state?.run_id !== runId) throw new UsageError(`${path} is not the state of a batch: delete it`);
+  return state;
+}
+
+/** A process that is killed leaves the state before or after, never half of one. Throws UsageError. */
+export function save(env: Env, state: State): void {
+  const path = fileOf(env, state.run_id);
+  const draft = `${path}.${process.pid}.${randomBytes(4).toString("hex")}.tmp`;
+  try {
+    fs.mkdirSync(folder(env), { recursive: true, mode: 0o700 });
+    fs.writeFileSync(draft, `${JSON.stringify(state)}\n`, { mode: 0o600, flag: "wx" });
+    fs.renameSync(draft, path);
+  } catch (error) {
+    fs.rmSync(draft, { force: true });
+    const code = error instanceof Error && "code" in error ? String(error.code) : String(error);
+    throw new UsageError(`cannot write ${path} (${code})`);
+  }
+}
+
+export function remove(env: Env, runId: string): void {
+  fs.rmSync(fileOf(env, runId), { force: true });
+}
+
+/** At least a second apart, and never more than a twentieth of the time: a large state takes a while to write. */
+const saveEveryMs = 1_000;
+const saveShare = 20;
+
+/** Saves now and then while uploads go on; a kill -9 costs the uploads since the last time. */
+export function saver(env: Env, state: State): () => void {
+  let nextAt = 0;
+  return () => {
+    const now = performance.now();
+    if (now < nextAt) return;
+    save(env, state);
+    const took = performance.now() - now;
+    nextAt = performance.now() + Math.max(saveEveryMs, took * saveShare);
+  };
+}

@@ -1,0 +1,169 @@
+/** Files to the bucket through signed URLs: announced at the API, put past it, several at once. */
+import * as fs from "node:fs/promises";
+import * as z from "zod";
+import * as Client from "#cli/server/client";
+import { type Context, UsageError } from "#cli/terminal/context";
+import * as Text from "#cli/terminal/text";
+import { patiently } from "./retry.ts";
+
+export const atOnce = 8;
+
+/** What is announced (`POST /v1/uploads`). */
+export interface Wish {
+  readonly kind: "image" | "manifest" | "data";
+  readonly mimeType: string;
+  readonly file?: string;
+  /** For `data`: where it goes below the key's folder. */
+  readonly path?: string;
+}
+
+const Announced = z.looseObject({
+  image_ref: z.string().nullish(),
+  manifest_ref: z.string().nullish(),
+  image_key: z.string().nullish(),
+  upload_url: z.url({ protocol: /^https?$/ }),
+  headers: z.record(z.string(), z.string()),
+});
+type Announced = z.output<typeof Announced>;
+
+export interface Uploaded {
+  /** `image_ref` or `manifest_ref`; empty for data. */
+  readonly ref: string;
+  /** Somebody else's object lies there already; only for data, whose place the caller chose. */
+  readonly taken: boolean;
+}
+
+/** How long one file is tried; an outage longer than this ends the command, which can be resumed. */
+const tryMs = 2 * 60_000;
+/** A signature this young is not too old: the bucket means something else. */
+const freshMs = 60_000;
+/** Slower than any line that pictures are sent over on purpose. */
+const leastBytesPerMs = 30;
+const putTimeoutMs = 60_000;
+
+/**
+ * Uploads one object. Throws CallError.
+ * A put whose answer was lost is made again: 412 then means that it had arrived.
+ */
+export async function upload(
+  context: Pick<Context, "say" | "signal">,
+  server: Client.Target,
+  wish: Wish,
+  body: Uint8Array<ArrayBuffer>,
+): Promise<Uploaded> {
+  let announced: Announced | undefined;
+  let announcedAt = 0;
+  return patiently(context, tryMs, async () => {
+    if (announced === undefined) {
+      announced = await announce(context, server, wish, body.length);
+      announcedAt = performance.now();
+    }
+    const ref = announced.image_ref ?? announced.manifest_ref ?? "";
+    const status = await put(context, announced, body);
+    if (status === 412) return { ref, taken: wish.kind === "data" };
+    if (status >= 200 && status < 300) return { ref, taken: false };
+    // After a wait the signature may be too old: a new one is asked for.
+    const isOld = status === 403 && performance.now() - announcedAt > freshMs;
+    if (isOld) announced = undefined;
+    throw new Client.CallError(`the bucket refused an upload (${status})`, {
+      scope: "server",
+      code: isOld ? "network" : "bucket",
+      status,
+    });
+  });
+}
+
+async function announce(
+  context: Pick<Context, "signal">,
+  server: Client.Target,
+  { kind, mimeType, file, path }: Wish,
+  bytes: number,
+): Promise<Announced> {
+  const answer = await Client.call(server, {
+    method: "POST",
+    path: "/v1/uploads",
+    body: {
+      ...(kind === "image" ? {} : { kind }),
+      mime_type: mimeType,
+      bytes,
+      ...(file === undefined || file.length > longestFile ? {} : { file }),
+      ...(path === undefined ? {} : { path }),
+    },
+    signal: context.signal,
+  });
+  const announced = Announced.safeParse(answer.json);
+  if (answer.status !== 201 || !announced.success) throw Client.failureOf(answer);
+  return announced.data;
+}
+
+/** What the API takes as a name; the run knows the whole one. */
+const longestFile = 255;
+
+async function put(
+  context: Pick<Context, "signal">,
+  announced: Announced,
+  body: Uint8Array<ArrayBuffer>,
+): Promise<number> {
+  const url = new URL(announced.upload_url);
+  // The length follows from the body, and the key stays here: the address is its own permission.
+  const headers = Object.fromEntries(
+    Object.entries(announced.headers).filter(([name]) => name.toLowerCase() !== "content-length"),
+  );
+  const answer = await Client.call(
+    { url: new URL("/", url), apiKey: undefined },
+    {
+      method: "PUT",
+      path: url.href,
+      headers,
+      rawBody: body,
+      timeoutMs: putTimeoutMs + Math.round(body.length / leastBytesPerMs),
+      signal: context.signal,
+    },
+  );
+  return answer.status;
+}
+
+/** The file's bytes. Throws UsageError: it was there a moment ago. */
+export async function bytesOf(path: string): Promise<Uint8Array<ArrayBuffer>> {
+  try {
+    const bytes = await fs.readFile(path);
+    if (bytes.length === 0) throw new UsageError(`${Text.shown(path)} is empty`);
+    return bytes;
+  } catch (error) {
+    if (error instanceof UsageError) throw error;
+    const code = error instanceof Error && "code" in error ? String(error.code) : String(error);
+    throw new UsageError(`${Text.shown(path)} cannot be read (${code})`);
+  }
+}
+
+/**
+ * Does `work` for every item, `atOnce` at a time and in order. The first failure stops the others and is thrown when
+ * they have stopped.
+ */
+export async function each<T>(
+  items: Iterable<T>,
+  context: Pick<Context, "signal">,
+  work: (item: T, signal: AbortSignal) => Promise<void>,
+): Promise<void> {
+  const failed = new AbortController();
+  const signal = AbortSignal.any([context.signal, failed.signal]);
+  const queue = items[Symbol.iterator]();
+  const worker = async () => {
+    for (let next = queue.next(); !next.done; next = queue.next()) {
+      signal.throwIfAborted();
+      await work(next.value, signal);
+    }
+  };
+  const ended = await Promise.allSettled(
+    Array.from({ length: atOnce }, () =>
+      worker().catch((error) => {
+        failed.abort(error);
+        throw error;
+      }),
+    ),
+  );
+  context.signal.throwIfAborted();
+  if (failed.signal.aborted) throw failed.signal.reason;
+  const odd = ended.find((result) => result.status === "rejected");
+  if (odd) throw odd.reason;
+}

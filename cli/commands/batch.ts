@@ -1,0 +1,380 @@
+import * as fs from "node:fs";
+import { basename, resolve } from "node:path";
+import { Command } from "commander";
+import { conclude } from "#cli/batch/conclude";
+import * as Folder from "#cli/batch/folder";
+import * as LeftOut from "#cli/batch/left-out";
+import * as Manifest from "#cli/batch/manifest";
+import * as Options from "#cli/batch/options";
+import * as Progress from "#cli/batch/progress";
+import * as Results from "#cli/batch/results";
+import * as Run from "#cli/batch/run";
+import * as Send from "#cli/batch/send";
+import * as State from "#cli/batch/state";
+import * as Client from "#cli/server/client";
+import * as Profile from "#cli/server/profile";
+import * as Server from "#cli/server/server";
+import { type Context, type Exit, exit, UsageError } from "#cli/terminal/context";
+import * as Help from "#cli/terminal/help";
+import * as Table from "#cli/terminal/table";
+import * as Text from "#cli/terminal/text";
+import { isRunId } from "#core/id";
+import * as Limits from "#spec/limits";
+
+interface BatchOptions extends Options.Common, Results.TableOptions {
+  task?: string;
+  concurrency?: string;
+  runId?: string;
+  out?: string;
+  keepInputs?: boolean;
+  webhook?: string;
+  expiresAfter?: string;
+  limit?: string;
+  wait: boolean;
+  resume?: string;
+  force?: boolean;
+}
+
+const about = `
+A folder's pictures (JPEG, PNG, WebP, TIFF, GIF by their first bytes, whatever they are called; with subfolders) are
+uploaded and become one run; each item's "file" is its path in the folder. All else is left out and counted by reason:
+documents that are not read, hidden files, links that lead out of the folder. A manifest is a .jsonl file: lines such
+as {"path":"a.jpg","custom_id":"17"}, with paths relative to it, or {"image_ref": …}, {"image_key": …},
+{"image_url": …} as the API takes them.
+
+Ctrl-C stops waiting, not the run: what there is so far goes to --out, and the command that takes it up again is shown.
+Without --out the results are a table on stdout; with --json they are a line of JSON an item. A .csv gets a second
+file beside it, x.line_items.csv, when the task has line items.`;
+
+const help = {
+  about,
+  examples: [
+    "npm run ocrlty -- batch samples --out results.csv",
+    "npm run ocrlty -- batch receipts.jsonl --task receipt_v1 --concurrency 16 --out results.jsonl",
+    "npm run ocrlty -- batch scans --no-wait",
+    "npm run ocrlty -- batch --resume batch-20261123-101500-x3f9",
+  ],
+  exits: {
+    0: "all read",
+    1: "items failed or a document was left out",
+    2: "usage, server or network",
+    130: "interrupted",
+  },
+};
+
+/** `batch DIR|MANIFEST`: many pictures as one run. `done` gets the exit status. */
+export function command(context: Context, done: (status: Exit) => void): Command {
+  return Help.add(
+    Options.common(
+      Results.tableOptions(
+        new Command("batch")
+          .description(
+            "read a folder of pictures, or those of a manifest, as one run (POST /v1/batch_extract)",
+          )
+          .argument("[source]", "a folder, or a .jsonl manifest")
+          .option("--task <id>", "what to read (default: receipt_fields_v1)")
+          .option(
+            "--concurrency <n>",
+            `items at the model server at once, 1 to ${Limits.batches.maxConcurrency} (default: 4)`,
+          )
+          .option("--run-id <id>", "your own id of the run")
+          .option("--out <file>", "write the results to this .csv, .tsv, .jsonl or .json")
+          .option("--force", "write over a file that is there")
+          .option("--keep-inputs", "keep the pictures on the server until the run is deleted, for reruns")
+          .option("--webhook <url>", "an https address that is called when the run has ended")
+          .option(...Options.expiresAfter)
+          .option("--limit <n>", "only the first so many pictures")
+          .option("--no-wait", "start the run and do not wait for it")
+          .option("--resume <run-id>", "take up a batch that was interrupted"),
+      ),
+    ),
+    help,
+  ).action(async (source: string | undefined, options: BatchOptions) =>
+    done(
+      options.resume === undefined
+        ? await begin(context, source, options)
+        : await resume(context, source, options.resume, options),
+    ),
+  );
+}
+
+async function begin(context: Context, source: string | undefined, options: BatchOptions): Promise<Exit> {
+  if (source === undefined) throw new UsageError("name a folder of pictures or a .jsonl manifest");
+  const limit = Options.wholeNumber("--limit", options.limit);
+  const request = requestOf(context, options);
+  const runId = options.runId ?? Run.newId("batch");
+  if (!isRunId(runId)) throw new UsageError(Options.badRunId);
+  const out = options.out === undefined ? null : resolve(context.cwd, options.out);
+  if (out !== null) Results.checkOut(out, { force: options.force === true, cwd: context.cwd });
+  const path = resolve(context.cwd, source);
+  const { entries, skipped, left_out } = entriesOf(context, path, { label: source, limit });
+  if (State.exists(context.env, runId))
+    throw new UsageError(`${runId} was begun before: ${hint(runId)}, or take another --run-id`);
+
+  const server = await Server.connect(context, options);
+  try {
+    // The key, the task and the id are looked at before anything large is sent.
+    await Results.fieldsOf(context, server, request.task_id ?? defaultTask);
+    if (options.runId !== undefined && (await Run.find(server, { runId }, context.signal)))
+      throw new UsageError(`the server has a run ${runId} already: take another --run-id`);
+    const state: State.State = {
+      version: 1,
+      run_id: runId,
+      server: server.local ? null : server.url.href,
+      source: path,
+      options: request,
+      out,
+      table: tableOf(options),
+      partial: null,
+      sent: false,
+      skipped,
+      left_out,
+      manifest: null,
+      entries,
+    };
+    State.save(context.env, state);
+    context.say(`${runId}: ${entries.length} pictures`);
+    return await carryOn(context, server, state, options);
+  } finally {
+    await close(context, server);
+  }
+}
+
+const defaultTask = "receipt_fields_v1";
+
+function entriesOf(
+  context: Context,
+  path: string,
+  { label, limit }: { label: string; limit: number | undefined },
+): Pick<State.State, "entries" | "skipped" | "left_out"> {
+  const stat = fs.statSync(path, { throwIfNoEntry: false });
+  if (stat === undefined) throw new UsageError(`${label} does not exist`);
+  if (stat.isDirectory()) {
+    const { entries, leftOut } = Folder.collect(path, { label, limit, say: context.say });
+    return { entries, skipped: leftOut.count, left_out: leftOut };
+  }
+  if (/\.(jsonl|ndjson)$/i.test(path)) return { entries: Manifest.read(path, { label, limit }), skipped: 0 };
+  throw new UsageError(
+    `${label} is neither a folder nor a .jsonl manifest; one picture is for: npm run extract`,
+  );
+}
+
+async function resume(
+  context: Context,
+  source: string | undefined,
+  runId: string,
+  options: BatchOptions,
+): Promise<Exit> {
+  if (source !== undefined || options.runId !== undefined || options.limit !== undefined)
+    throw new UsageError("--resume takes up what was begun: it needs no source, --run-id or --limit");
+  if (!isRunId(runId)) throw new UsageError(Options.badRunId);
+  // Without a state of ours it is a run like any other, which can be waited for.
+  const state = State.load(context.env, runId) ?? foreign(runId);
+  const request = requestOf(context, options);
+  if (state.sent && Object.keys(request).length > 0)
+    throw new UsageError("the run has started: its options cannot be changed any more");
+  Object.assign(state.options, request);
+  if (options.out !== undefined) {
+    const out = resolve(context.cwd, options.out);
+    if (out !== state.out) state.partial = null;
+    state.out = out;
+  }
+  Object.assign(state.table, tableOf(options));
+  checkOut(context, state, options);
+  const server = await Server.connect(...whereTo(context, state, options));
+  try {
+    return await carryOn(context, server, state, options);
+  } finally {
+    await close(context, server);
+  }
+}
+
+function foreign(runId: string): State.State {
+  return {
+    version: 1,
+    run_id: runId,
+    server: "",
+    source: "",
+    options: {},
+    out: null,
+    table: {},
+    partial: null,
+    sent: true,
+    skipped: 0,
+    manifest: null,
+    entries: [],
+  };
+}
+
+/** The server that has the uploads. Its key is never taken from settings that belong to another one. */
+function whereTo(
+  context: Context,
+  { server }: State.State,
+  wish: BatchOptions,
+): Parameters<typeof Server.connect> {
+  const { url, key, profile } = wish;
+  if (server === "" || url !== undefined || profile !== undefined) return [context, wish];
+  // The local loop's, whatever else is set by now.
+  if (server === null) return [context, { key, profile: Profile.local }];
+  const set = Server.named(context, {});
+  if (set !== undefined && isSame(set.address, server)) return [context, { key }];
+  const profiles = Object.entries(Profile.load(context.env).profiles);
+  const known = profiles.find(([, each]) => isSame(each.url, server))?.[0];
+  if (known !== undefined) return [context, { key, profile: known }];
+  if (key === undefined)
+    throw new UsageError(`this batch was sent to ${server}: add --url and --key, or set OCRLTY_URL`);
+  return [context, { url: server, key }];
+}
+
+const isSame = (address: string, href: string) => Client.target(address, undefined).url.href === href;
+
+function requestOf(context: Context, options: BatchOptions): State.State["options"] {
+  const { maxConcurrency } = Limits.batches;
+  const concurrency = Options.wholeNumber("--concurrency", options.concurrency, maxConcurrency);
+  return {
+    ...(options.task === undefined ? {} : { task_id: options.task }),
+    ...(concurrency === undefined ? {} : { concurrency }),
+    ...(options.keepInputs ? { persist_inputs: true } : {}),
+    ...(options.webhook === undefined ? {} : { webhook_url: Options.webhook(context, options.webhook) }),
+    ...Options.expiresAfterOf(options.expiresAfter),
+  };
+}
+
+/** What was said of tables; commander's `bom` is true unless it was said. */
+const tableOf = ({ values, dialect, bom }: BatchOptions): State.State["table"] => ({
+  ...(values === undefined ? {} : { values }),
+  ...(dialect === undefined ? {} : { dialect }),
+  ...(bom === false ? { bom } : {}),
+});
+
+/** Sends what is not sent, waits, and hands the results over. */
+async function carryOn(
+  context: Context,
+  server: Server.Server,
+  state: State.State,
+  options: BatchOptions,
+): Promise<Exit> {
+  try {
+    if (!state.sent) await Send.send(context, server, state);
+    if (!options.wait) return await leave(context, server, state, options);
+    const run = await Run.wait(context, server, state.run_id);
+    checkOut(context, state, options);
+    const { out, table, left_out: leftOut } = state;
+    const wish = { out: out ?? undefined, json: options.json, table, leftOut };
+    const status = await conclude(context, server, run, wish);
+    State.remove(context.env, state.run_id);
+    return statusOf(context, state, status);
+  } catch (error) {
+    if (context.signal.aborted) await interrupted(context, server, state);
+    else if (error instanceof Client.CallError && isLost(error, state)) {
+      State.remove(context.env, state.run_id);
+      throw error;
+    }
+    const url = options.url === undefined ? "" : ` --url ${options.url}`;
+    if (context.signal.aborted || error instanceof Client.CallError || error instanceof UsageError)
+      context.say(`to go on${whenOf(error)}: ${hint(state.run_id)}${url}`);
+    throw error;
+  }
+}
+
+/** The end of the run, and what never came to be in it. */
+function statusOf(context: Context, { skipped, left_out: leftOut, source }: State.State, status: Exit): Exit {
+  if (skipped === 0) return status;
+  // A state of before reasons were counted has those alone that are called pictures and are none.
+  const documents = leftOut?.documents ?? skipped;
+  for (const line of LeftOut.told(leftOut ?? { count: skipped, by_reason: {}, first: [] }, basename(source)))
+    context.say(line);
+  return status === exit.ok && documents > 0 ? exit.items : status;
+}
+
+/** Nothing of it is worth taking up again: the server will never take it, or has nothing of it yet. */
+function isLost(error: Client.CallError, { sent, entries }: State.State): boolean {
+  if (error.isFinal) return true;
+  return !error.passes && !sent && entries.every(({ uploadedAt }) => uploadedAt === undefined);
+}
+
+/** What has to happen before the same batch has a chance. */
+function whenOf(error: unknown): string {
+  if (!(error instanceof Client.CallError)) return "";
+  if (error.code === "unauthorized" || error.code === "forbidden") return " with a key that may";
+  const { retryAfterMs = 0 } = error;
+  if (retryAfterMs < soonMs) return "";
+  const at = Table.minute(new Date(Date.now() + retryAfterMs).toISOString());
+  return ` in ${Progress.duration(retryAfterMs / 1000)} (${at} UTC)`;
+}
+
+/** Who is asked to come back within this need not be told when. */
+const soonMs = 60_000;
+
+const hint = (runId: string) => `npm run ocrlty -- batch --resume ${runId}`;
+
+function checkOut(context: Context, { out, partial }: State.State, options: BatchOptions): void {
+  if (out === null) return;
+  // What an interruption wrote may be replaced by the whole, as long as nobody has worked on it.
+  const mine = (file: string) => {
+    const stat = fs.statSync(file, { throwIfNoEntry: false });
+    return (
+      file === out && stat?.size === partial?.bytes && Math.floor(stat?.mtimeMs ?? 0) === partial?.modified_ms
+    );
+  };
+  Results.checkOut(out, { force: options.force === true, cwd: context.cwd, mine });
+}
+
+async function leave(
+  context: Context,
+  server: Server.Server,
+  state: State.State,
+  { json }: BatchOptions,
+): Promise<Exit> {
+  const run = await Run.get(server, { runId: state.run_id }, context.signal);
+  const facts = state.left_out === undefined ? run : { ...run, left_out: state.left_out };
+  context.out(json ? `${JSON.stringify(facts)}\n` : `${Text.shown(run.run_id)} ${Text.shown(run.status)}\n`);
+  if (server.ownLoop)
+    context.say("the local loop ends with this command; the run goes on when one runs again (npm start)");
+  context.say(`to wait for it: ${hint(state.run_id)}`);
+  // Whoever waits for it is told of the others; here nobody may.
+  return statusOf(context, state, exit.ok);
+}
+
+/**
+ * Longer than a picture usually takes. One that is killed holds its place in the queue until its message comes back,
+ * two minutes later: who resumes at once would wait for that.
+ */
+const inFlightMs = 20_000;
+
+async function close(context: Context, server: Server.Server): Promise<void> {
+  await server.close(context.signal.aborted ? inFlightMs : undefined);
+}
+
+/** After Ctrl-C nobody waits long any more. */
+const lastWordsMs = 15_000;
+
+/** Writes down how far it came; what cannot be had any more is not worth an error of its own. */
+async function interrupted(context: Context, server: Server.Server, state: State.State): Promise<void> {
+  if (!state.sent) {
+    const { entries } = state;
+    context.say(
+      `nothing has started; ${entries.filter(Send.isReady).length} of ${entries.length} are uploaded`,
+    );
+    return;
+  }
+  context.say(
+    server.ownLoop
+      ? "the local loop ends with this command, after the pictures in flight (Ctrl-C again: at once); the run goes on when it is taken up again"
+      : "the run goes on at the server",
+  );
+  const { out } = state;
+  if (out === null) return;
+  const last = { ...context, signal: AbortSignal.timeout(lastWordsMs) };
+  try {
+    checkOut(context, state, { wait: true });
+    const run = await Run.get(server, { runId: state.run_id }, last.signal);
+    const count = await Results.savePartial(last, server, run, out, state.table);
+    const { size, mtimeMs } = fs.statSync(out);
+    state.partial = { bytes: size, modified_ms: Math.floor(mtimeMs) };
+    State.save(context.env, state);
+    context.say(`${count} of ${run.counts.total} items so far are in ${out}`);
+  } catch (error) {
+    context.say(`no partial results: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}

@@ -1,0 +1,77 @@
+import * as fs from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { exit } from "#cli/terminal/context";
+import { type Api, serve } from "#test/support/batch-api";
+import { type Cli, open, pictureOf } from "#test/support/batch-cli";
+
+let cli: Cli;
+let api: Api;
+beforeEach(async () => {
+  cli = open();
+  api = await serve();
+});
+afterEach(async () => {
+  await api.close();
+  cli.remove();
+});
+
+const env = () => ({ OCRLTY_URL: api.url, OCRLTY_API_KEY: "key-1" });
+const pictures = (...names: string[]) => {
+  for (const name of names) cli.file(`in/${name}`, pictureOf(name));
+};
+
+describe("data put", () => {
+  const put = (...args: string[]) => cli.run(["data", "put", ...args], { env: env() });
+
+  it("uploads below the name, tells what is there already, and which images_dir to use", async () => {
+    pictures("a.jpg", "sub/b.png");
+    cli.file("in/notes.txt", "text");
+    const first = await put("in", "--as", "november", "--json");
+    expect(JSON.parse(first.stdout)).toEqual({
+      images_dir: "key-1/november",
+      files: 2,
+      uploaded: 2,
+      already_there: 0,
+      skipped: 1,
+      left_out: {
+        count: 1,
+        by_reason: { no_picture: 1 },
+        first: [{ file: "notes.txt", reason: "no_picture" }],
+        documents: 0,
+      },
+    });
+    expect(first.status).toBe(exit.ok);
+    expect(String(api.uploads.get(encodeURIComponent("november/sub/b.png")))).toBe(pictureOf("sub/b.png"));
+    pictures("c.tiff");
+    const second = await put("in", "--as", "november");
+    expect(second.stdout).toBe('1 uploaded, 2 there already\n"images_dir": "key-1/november"\n');
+    expect(second.stderr).toContain("no pictures by their first bytes (1): notes.txt");
+    expect(JSON.parse((await put("in", "--shared", "--json")).stdout)).toMatchObject({
+      images_dir: "shared/in",
+    });
+  });
+
+  it("leaves out links that lead out of the folder and what is no picture, and says 1 for it", async () => {
+    pictures("a.jpg");
+    cli.file("in/b.jpg", "text");
+    fs.symlinkSync(cli.file("secret.jpg"), join(cli.dir, "in/link.jpg"));
+    const { status, stdout, stderr } = await put("in", "--json");
+    expect({ status, ...JSON.parse(stdout) }).toMatchObject({ status: exit.items, uploaded: 1, skipped: 2 });
+    expect(stderr).toContain("links that lead out of the folder, or nowhere (1): link.jpg\n");
+    expect(stderr).toContain("called like a picture, but none by the first bytes (1): b.jpg");
+    expect([...api.uploads.keys()]).toEqual([encodeURIComponent("in/a.jpg")]);
+  });
+
+  it.each<[string, string[], RegExp]>([
+    ["a file", ["in/a.jpg"], /is not a folder/],
+    ["a name that climbs", ["in", "--as", "../x"], /'\.\.' are not allowed/],
+    ["an absolute name", ["in", "--as", "/x"], /an absolute path is refused/],
+  ])("%s is refused before anything is sent", async (_, args, message) => {
+    pictures("a.jpg");
+    const { status, stderr } = await put(...args);
+    expect(status).toBe(exit.failed);
+    expect(stderr).toMatch(message);
+    expect(api.seen).toEqual([]);
+  });
+});

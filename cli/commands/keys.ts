@@ -1,0 +1,391 @@
+import { fileURLToPath } from "node:url";
+import { Command, Option } from "commander";
+import * as Options from "#cli/batch/options";
+import { withDatabase } from "#cli/server/database";
+import { type Context, type Exit, exit, UsageError } from "#cli/terminal/context";
+import * as Help from "#cli/terminal/help";
+import * as Table from "#cli/terminal/table";
+import * as Config from "#core/config";
+import type { Expiry } from "#core/key/change";
+import * as Key from "#core/key/key";
+import * as Stop from "#core/purge/stop";
+import * as WebhookSecret from "#core/webhook/secret";
+import { purge } from "./purge.ts";
+
+interface KeysOptions {
+  json?: boolean;
+  db?: string;
+}
+interface KeyOptions extends KeysOptions {
+  keyId: string;
+}
+interface LimitOptions {
+  requestsPerMinute?: string;
+  itemsPerDay?: string;
+  modelSecondsPerDay?: string;
+  maxRunItems?: string;
+  maxInFlight?: string;
+  maxStoredBytes?: string;
+  maxStoredObjects?: string;
+  retentionDays?: string;
+}
+interface NewKeyOptions extends KeyOptions, LimitOptions {
+  role: Key.Role;
+  scopes?: string;
+  expires?: string;
+}
+
+/** Limits as options, as keys are listed, and for a narrow table. */
+const limits = [
+  {
+    name: "requestsPerMinute",
+    option: "--requests-per-minute",
+    what: "most HTTP calls a minute",
+    field: "requests_per_minute",
+    short: "requests/min",
+  },
+  {
+    name: "itemsPerDay",
+    option: "--items-per-day",
+    what: "most pictures a day (UTC), single ones and those of runs together",
+    field: "items_per_day",
+    short: "items/day",
+  },
+  {
+    name: "modelSecondsPerDay",
+    option: "--model-seconds-per-day",
+    what: "nothing new begins once so many seconds of the model were used on a day (UTC)",
+    field: "model_seconds_per_day",
+    short: "model s/day",
+  },
+  {
+    name: "maxRunItems",
+    option: "--max-run-items",
+    what: "most items of one run",
+    field: "max_run_items",
+    short: "items/run",
+  },
+  {
+    name: "maxInFlight",
+    option: "--max-in-flight",
+    what: "most single extracts at work at once, and pictures of all its runs together",
+    field: "max_in_flight",
+    short: "in flight",
+  },
+  {
+    name: "maxStoredBytes",
+    option: "--max-stored-bytes",
+    what: "most bytes in the bucket; uploads above it are refused",
+    field: "max_stored_bytes",
+    short: "bytes",
+  },
+  {
+    name: "maxStoredObjects",
+    option: "--max-stored-objects",
+    what: "most objects in the bucket, likewise",
+    field: "max_stored_objects",
+    short: "objects",
+  },
+  {
+    name: "retentionDays",
+    option: "--retention-days",
+    what: "what the key made is removed so many days after it ended, in the place of RETENTION_DAYS",
+    field: "retention_days",
+    short: "days kept",
+  },
+] as const;
+
+const about = `
+The database is --db, else DATABASE_URL, else the local loop's own in OCRLTY_HOME, whether it runs or not.`;
+
+const exits = { 0: "done", 2: "usage or database" };
+const examples = {
+  "init-db": ["npm run keys -- init-db"],
+  "create-key": [
+    "npm run keys -- create-key --key-id client-1 --role client --expires 90d",
+    "npm run -s keys -- create-key --key-id ci --role client --json | jq -r .api_key",
+    "npm run keys -- create-key --key-id guest --role client --requests-per-minute 60 --items-per-day 500",
+  ],
+  "update-key": [
+    "npm run keys -- update-key --key-id guest --items-per-day 1000 --requests-per-minute none",
+    "npm run keys -- update-key --key-id guest --role debugger --expires 90d",
+  ],
+  "list-keys": ["npm run keys -- list-keys", "npm run -s keys -- list-keys --json | jq -r .key_id"],
+  "revoke-key": ["npm run keys -- revoke-key --key-id client-1 --cancel"],
+  "rotate-key": ["npm run keys -- rotate-key --key-id client-1 --overlap 24h"],
+  purge: ["npm run keys -- purge client-1 --yes"],
+  "webhook-secret": ["npm run -s keys -- webhook-secret client-1"],
+};
+
+/** `keys VERB`: key administration. There is no HTTP route for it. */
+export function command(context: Context, done: (status: Exit) => void): Command {
+  const keys = Help.add(new Command("keys").description("make, list, limit, rotate and revoke API keys"), {
+    about,
+    examples: Object.values(examples).flatMap(([first = ""]) => first),
+    exits,
+  });
+  const verb = (name: keyof typeof examples, description: string, more: object = {}) =>
+    Help.add(keys.command(name).description(description), {
+      about,
+      examples: examples[name],
+      exits: { ...exits, ...more },
+    })
+      .option("--json", "JSON on one line of stdout; of a list a line each")
+      .option("--db <file-or-url>", "the database (default: DATABASE_URL, else the local loop's)");
+  const keyId = () => new Option("--key-id <id>", "the key's id").makeOptionMandatory();
+
+  verb("init-db", "make the database or bring it to the current schema").action(
+    async (options: KeysOptions) => {
+      await withDatabase(context, options, { create: true }, async ({ db, url, pepper }) => {
+        await Key.checkPepper(db, pepper());
+        const where = url.startsWith("file:") ? fileURLToPath(url) : url;
+        context.out(options.json ? json({ ok: true, database: where }) : `the database is ready: ${where}\n`);
+      });
+      done(exit.ok);
+    },
+  );
+
+  limited(verb("create-key", "make a key; it is shown once"))
+    .addOption(keyId())
+    .addOption(new Option("--role <role>", "a preset of scopes").choices(Key.roles).makeOptionMandatory())
+    .option("--scopes <list>", 'instead of the role\'s: a,b or ["a","b"]')
+    .option("--expires <time>", expiryForms)
+    .action(async (options: NewKeyOptions) => {
+      const scopes = options.scopes === undefined ? undefined : parseScopes(options.scopes);
+      const expires = options.expires === undefined ? undefined : parseExpiry(options.expires);
+      const limits = { ...Config.newKeyLimitsOf(context.env), ...parseLimits(options) };
+      await withDatabase(context, options, { create: true }, async ({ db, pepper }) => {
+        await Key.checkPepper(db, pepper());
+        const { keyId, role } = options;
+        show(context, options, await Key.create(db, pepper(), { keyId, role, scopes, expires, limits }));
+      });
+      done(exit.ok);
+    });
+
+  limited(verb("update-key", "change a key, everywhere after 60 s at most; none removes a limit"))
+    .addOption(keyId())
+    .addOption(
+      new Option("--role <role>", "another role, with its scopes unless --scopes").choices(Key.roles),
+    )
+    .option("--scopes <list>", 'the scopes from now on: a,b or ["a","b"]')
+    .option("--expires <time>", `when its newest secret and later ones end: ${expiryForms}`)
+    .action(async (options: Partial<NewKeyOptions> & KeyOptions) => {
+      const changes = {
+        ...parseLimits(options),
+        ...(options.role === undefined ? {} : { role: options.role }),
+        ...(options.scopes === undefined ? {} : { scopes: parseScopes(options.scopes) }),
+        ...(options.expires === undefined ? {} : { expires: parseExpiry(options.expires) }),
+      };
+      if (Object.keys(changes).length === 0)
+        throw new UsageError(
+          "there is nothing to change: name a limit such as --items-per-day, --role, --scopes or --expires",
+        );
+      await withDatabase(context, options, { create: false }, async ({ db }) => {
+        show(context, options, await Key.update(db, options.keyId, changes));
+      });
+      done(exit.ok);
+    });
+
+  verb("list-keys", "every key, without its secret").action(async (options: KeysOptions) => {
+    await withDatabase(context, options, { create: false }, async ({ db }) => {
+      const list = await Key.list(db);
+      context.out(options.json ? list.map(json).join("") : table(list, context));
+    });
+    done(exit.ok);
+  });
+
+  verb(
+    "revoke-key",
+    "refuse a key from now on, everywhere after 60 s at most, and say what of it is going on",
+  )
+    .addOption(keyId())
+    .option("--cancel", "cancel its runs, and end its extracts that wait in line")
+    .action(async (options: KeyOptions & { cancel?: boolean }) => {
+      await withDatabase(context, options, { create: false }, async ({ db }) => {
+        const key = await Key.revoke(db, options.keyId);
+        const stopped = options.cancel ? await Stop.stop(db, options.keyId) : undefined;
+        const going = await Stop.going(db, options.keyId);
+        if (options.json) context.out(json({ ...key, going, ...(stopped && { stopped }) }));
+        else {
+          show(context, options, key);
+          context.out(goingOf(going, stopped));
+        }
+      });
+      done(exit.ok);
+    });
+
+  verb("rotate-key", "give a key a new secret; the old one stays good for the overlap")
+    .addOption(keyId())
+    .option(
+      "--overlap <duration>",
+      "how long the old secret stays good, such as 24h; 0 for not at all",
+      "24h",
+    )
+    .option(
+      "--expires <time>",
+      `when it ends, and later ones do, instead of as the key had it: ${expiryForms}`,
+    )
+    .action(async (options: KeyOptions & { overlap: string; expires?: string }) => {
+      const overlapMs = options.overlap === "0" ? 0 : Options.duration("--overlap", options.overlap);
+      const expires = options.expires === undefined ? undefined : parseExpiry(options.expires);
+      await withDatabase(context, options, { create: false }, async ({ db, pepper }) => {
+        await Key.checkPepper(db, pepper());
+        show(context, options, await Key.rotate(db, pepper(), { keyId: options.keyId, overlapMs, expires }));
+      });
+      done(exit.ok);
+    });
+
+  purge(
+    verb("purge", "remove all that belongs to a key, in bucket and database; may be repeated", {
+      1: "nothing is purged yet",
+      2: "usage, database or bucket",
+    }),
+    context,
+    done,
+  );
+
+  verb("webhook-secret", "what a key's webhooks are signed with: for its receivers")
+    .argument("<key-id>", "the key's id")
+    .option("--rotate", "make another one first; calls carry both signatures for the overlap")
+    .option("--overlap <duration>", "how long the one before signs too, such as 24h; 0 for not at all", "24h")
+    .action(async (keyId: string, options: KeysOptions & { rotate?: boolean; overlap: string }) => {
+      const overlapMs = options.overlap === "0" ? 0 : Options.duration("--overlap", options.overlap);
+      await withDatabase(context, options, { create: false }, async ({ db, webhookSecrets }) => {
+        const secrets = webhookSecrets();
+        // Before anything is changed: a stage without secrets has nothing to make one of.
+        await WebhookSecret.show(db, secrets, keyId);
+        if (options.rotate) await WebhookSecret.rotate(db, keyId, overlapMs);
+        const shown = await WebhookSecret.show(db, secrets, keyId);
+        context.out(options.json ? json(shown) : `${shown.secret}\n`);
+        if (shown.version === null)
+          context.say(
+            "this is the stage's own secret, which other keys share: --rotate makes one of this key's",
+          );
+        if (shown.overlap_until !== null)
+          context.say(
+            `calls are signed with the one before too until ${Table.minute(shown.overlap_until)} UTC`,
+          );
+      });
+      done(exit.ok);
+    });
+
+  return keys;
+}
+
+function limited(verb: Command): Command {
+  for (const { option, what } of limits) verb.option(`${option} <number>`, `${what}; none for no limit`);
+  return verb;
+}
+
+/** The limits that were given; null where one was given as `none`. */
+function parseLimits(options: LimitOptions): Key.LimitChanges {
+  const given: Key.LimitChanges = {};
+  for (const { name, option } of limits) {
+    const text = options[name];
+    if (text === undefined) continue;
+    if (text !== "none" && !/^[1-9]\d{0,14}$/.test(text))
+      throw new UsageError(`${option} must be a whole number above 0, or none`);
+    given[name] = text === "none" ? null : Number(text);
+  }
+  return given;
+}
+
+/** A key's facts; the secret of a new one is among them, this once. */
+function show(context: Context, options: KeysOptions, key: Key.KeyInfo | Key.Created): void {
+  if (options.json) {
+    context.out(json(key));
+  } else {
+    const rows = Object.entries(key).filter(([, value]) => value !== null);
+    const width = Math.max(13, ...rows.map(([name]) => name.length + 1));
+    context.out(
+      rows
+        .map(([name, value]) => `${name.padEnd(width)}${Array.isArray(value) ? value.join(",") : value}\n`)
+        .join(""),
+    );
+  }
+  if ("api_key" in key) context.say("keep the api_key now: it is stored nowhere and is not shown again");
+}
+
+function table(list: Key.KeyInfo[], context: Context): string {
+  // Most installations limit no key.
+  const withLimits = list.some((key) => limitsOf(key) !== "-");
+  const head = [
+    ...["KEY_ID", "ROLE", "STATE", "SCOPES", "STARTS", "CREATED", "EXPIRES", "LAST USED"],
+    ...(withLimits ? ["LIMITS"] : []),
+  ];
+  const rows = list.map((key) => [
+    key.key_id,
+    key.role,
+    stateOf(key),
+    key.scopes.join(","),
+    key.starts.join(",") || "-",
+    Table.minute(key.created_at),
+    Table.minute(key.expires_at),
+    Table.minute(key.last_used_at),
+    ...(withLimits ? [limitsOf(key)] : []),
+  ]);
+  return Table.table([head, ...rows], context);
+}
+
+/** `500 items/day, 60 requests/min`, or `-`. */
+function limitsOf(key: Key.KeyInfo): string {
+  const set = limits.filter(({ field }) => key[field] !== null);
+  return set.map(({ field, short }) => `${key[field]} ${short}`).join(", ") || "-";
+}
+
+function stateOf(key: Key.KeyInfo): string {
+  if (key.revoked_at) return "revoked";
+  return key.expires_at && key.expires_at <= new Date().toISOString() ? "expired" : "good";
+}
+
+const json = (value: unknown) => `${JSON.stringify(value)}\n`;
+
+/** `a,b` or a JSON array; which scopes exist is for core/key to say. */
+function parseScopes(text: string): string[] {
+  if (!text.trim().startsWith("[")) {
+    return text
+      .split(",")
+      .map((scope) => scope.trim())
+      .filter(Boolean);
+  }
+  let list: unknown;
+  try {
+    list = JSON.parse(text);
+  } catch {
+    // PowerShell 5 strips the quotes inside an argument: [extract:run,debug:run] is what arrives.
+    return parseScopes(text.trim().replace(/^\[|\]$/g, ""));
+  }
+  if (!Array.isArray(list) || !list.every((scope) => typeof scope === "string")) {
+    throw new UsageError('--scopes must be a list of names: a,b or ["a","b"]');
+  }
+  return list;
+}
+
+const expiryForms = "90d or 12h after each is made, a date such as 2027-01-31, or never";
+
+/** A time after each secret is made, or a date: the whole of that day (UTC) counts unless a time is given. */
+function parseExpiry(text: string): Expiry {
+  if (text === "never") return null;
+  if (!/^\d{4}-\d{2}-\d{2}/.test(text)) return { afterMs: Options.duration("--expires", text) };
+  const date = new Date(text.length === 10 ? `${text}T23:59:59.999Z` : text);
+  if (Number.isNaN(date.getTime()))
+    throw new UsageError("--expires must be 90d, 12h, a date such as 2027-01-31, or never");
+  if (date.getTime() <= Date.now()) throw new UsageError("--expires lies in the past");
+  return { at: date };
+}
+
+/** What goes on under a key that was revoked, for the person at the terminal. */
+function goingOf(going: Stop.Going, stopped: { runs: number; extracts: number } | undefined): string {
+  const lines = [
+    ...(stopped === undefined ? [] : [`stopped: ${stopped.runs} runs, ${stopped.extracts} extracts in line`]),
+    ...going.runs.map(
+      ({ run_id, status, items_left }) => `run ${run_id} is ${status}, ${items_left} items left`,
+    ),
+    ...(going.run_count > going.runs.length ? [`and ${going.run_count - going.runs.length} more runs`] : []),
+    `extracts: ${going.extracts_running} running, ${going.extracts_queued} in line`,
+    ...(stopped === undefined && going.run_count + going.extracts_queued > 0
+      ? ["its runs get no more items from here on; --cancel stops them and what is in line now"]
+      : []),
+  ];
+  return lines.map((line) => `${line}\n`).join("");
+}

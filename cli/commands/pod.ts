@@ -1,0 +1,230 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { Command, InvalidArgumentError } from "commander";
+import { type Context, type Exit, exit, UsageError } from "#cli/terminal/context";
+import * as Help from "#cli/terminal/help";
+import * as Table from "#cli/terminal/table";
+import * as Config from "#core/config";
+import { AppError } from "#core/error";
+import * as RunPod from "#core/pod/runpod";
+import * as Probe from "#core/vision/probe";
+import * as Limits from "#spec/limits";
+import { secrets } from "#spec/settings";
+
+interface Options {
+  pod?: string;
+  wait?: boolean;
+  json?: boolean;
+}
+
+const about = `
+The pod is --pod, else POD_ID, else the one in VLLM_BASE_URL. RunPod's key is RUNPOD_API_KEY; under \`sst shell\` both come
+from the stage's secrets.`;
+
+const exits = { 0: "done", 2: "usage or RunPod", 130: "interrupted" };
+const stage = "npx sst shell --stage production -- node scripts/launch.mjs ocrlty";
+
+/** `pod status|start|stop`: the rented GPU that the model server runs on. */
+export function command(context: Context, done: (status: Exit) => void): Command {
+  const pod = new Command("pod").description("the rented GPU: where it stands, start it, stop it");
+  Help.add(pod, { about, examples: [`${stage} pod status`], exits });
+  const verb = (name: string, description: string, examples: string[], more: object = {}) =>
+    Help.add(pod.command(name).description(description), { about, examples, exits: { ...exits, ...more } })
+      .option("--pod <id>", "the pod's id (default: POD_ID, else the one in VLLM_BASE_URL)", podId)
+      .option("--json", "the result on one line of JSON");
+  verb("status", "what RunPod says of the pod, and whether its model server answers", [
+    `${stage} pod status`,
+  ]).action(async (options: Options) => done(await status(context, options)));
+  verb("start", "start the pod; from then on it costs money", [`${stage} pod start --wait`], {
+    1: "the model server does not serve in time",
+  })
+    .option("--wait", "until its model server answers, for 15 minutes at most; Ctrl-C leaves the pod on")
+    .action(async (options: Options) => done(await start(context, options)));
+  verb("stop", "stop the pod; its disk stays, and what waits for it is safe", [`${stage} pod stop`]).action(
+    async (options: Options) => done(await stop(context, options)),
+  );
+  return pod;
+}
+
+function podId(text: string): string {
+  if (!RunPod.isPodId(text)) throw new InvalidArgumentError("A pod's id is letters, digits, - and _.");
+  return text;
+}
+
+/** Everything that a verb needs, found before anything is asked or ordered. */
+interface Setting {
+  id: string;
+  runpod: RunPod.RunPod;
+  /** Undefined: no address of a model server is set. */
+  model: Config.Model | undefined;
+  /** That address belongs to another pod. */
+  elsewhere: boolean;
+  times: Limits.Times;
+}
+
+function settle(context: Context, options: Options): Setting {
+  const { apiKey, apiUrl, podId: configured } = Config.podOf(context.env);
+  const model = Config.modelOf(context.env);
+  if (apiKey === undefined)
+    throw new UsageError(
+      `RUNPOD_API_KEY is not set: on a stage it is the secret ${secrets.RUNPOD_API_KEY.secret} (npx sst secret set, deploy, npx sst shell)`,
+    );
+  const served = model === undefined ? undefined : RunPod.podIdOf(model.baseUrl);
+  const id = options.pod ?? configured ?? served;
+  if (id === undefined)
+    throw new UsageError("which pod? Name it with --pod, or set POD_ID: VLLM_BASE_URL is none of RunPod's");
+  const elsewhere = served !== undefined && served !== id;
+  // Under `sst shell` the address is the stage's, and POD_ID may be of a `.env` that knows another stage.
+  if (elsewhere && options.pod === undefined)
+    throw new UsageError("POD_ID and VLLM_BASE_URL name two pods: say with --pod which you mean");
+  // The scale is the tests' own, as everywhere.
+  const times = Limits.times(Config.parse("app", context.env).OCRLTY_TIME_SCALE);
+  const runpod = { apiUrl, apiKey, timeoutMs: times.podOrderMs, signal: context.signal };
+  return { id, runpod, model, elsewhere, times };
+}
+
+async function status(context: Context, options: Options): Promise<Exit> {
+  const setting = settle(context, options);
+  const [pod, served] = await Promise.all([
+    RunPod.get(setting.runpod, setting.id),
+    setting.model === undefined ? undefined : look(context, setting.model),
+  ]);
+  if (options.json) context.out(`${JSON.stringify(wire(pod, served))}\n`);
+  else
+    context.out(
+      Table.table(
+        [
+          ["POD", "RUNPOD", "GPU", "USD/H", "SINCE (UTC)", "MODEL SERVER"],
+          [
+            pod.id,
+            pod.status,
+            pod.gpu === undefined ? "-" : `${pod.gpu.count} × ${pod.gpu.type}`,
+            pod.costPerHour?.toFixed(2) ?? "-",
+            Table.minute(since(pod)),
+            served === undefined ? "VLLM_BASE_URL is not set" : told(served),
+          ],
+        ],
+        context,
+      ),
+    );
+  if (setting.elsewhere) context.say(anotherPods);
+  return exit.ok;
+}
+
+const anotherPods = "note: VLLM_BASE_URL is the address of another pod";
+
+async function start(context: Context, options: Options): Promise<Exit> {
+  const setting = settle(context, options);
+  // Before the order: a pod that nobody can wait for would run and cost unnoticed.
+  if (options.wait && setting.model === undefined)
+    throw new UsageError("VLLM_BASE_URL is not set: there is nothing to wait for; leave --wait away");
+  if (options.wait && setting.elsewhere)
+    throw new UsageError(
+      `VLLM_BASE_URL is another pod's: set it (secret ${secrets.VLLM_BASE_URL.secret}, deploy), or leave --wait away`,
+    );
+  const pod = await RunPod.start(setting.runpod, setting.id);
+  if (!options.wait || setting.model === undefined) {
+    report(context, options, pod, undefined, "started; its model server answers in some minutes");
+    if (setting.elsewhere) context.say(anotherPods);
+    return exit.ok;
+  }
+  const { probe, latest } = await serve(context, setting, setting.model, pod);
+  report(context, options, latest, probe, `its model server ${told(probe)}`);
+  return probe.ok ? exit.ok : exit.items;
+}
+
+async function stop(context: Context, options: Options): Promise<Exit> {
+  const setting = settle(context, options);
+  const pod = await RunPod.stop(setting.runpod, setting.id);
+  report(context, options, pod, undefined, "stopped; what waits for it is safe: work is queued, none fails");
+  return exit.ok;
+}
+
+/**
+ * Looks for the model server until it answers, the time is over, or the pod has gone down again; says on stderr what
+ * changes. An interruption ends the waiting alone.
+ */
+async function serve(
+  context: Context,
+  { runpod, id, times }: Setting,
+  model: Config.Model,
+  started: RunPod.Pod,
+): Promise<{ probe: Probe.Probe; latest: RunPod.Pod }> {
+  const giveUpAt = performance.now() + times.podWaitMs;
+  let latest = started;
+  let wasUp = RunPod.isUp(started.status);
+  let said = "";
+  try {
+    for (;;) {
+      const probe = await look(context, model);
+      context.signal.throwIfAborted();
+      if (probe.ok) return { probe, latest };
+      latest = await again(runpod, id, latest);
+      wasUp ||= RunPod.isUp(latest.status);
+      const line = `waiting: RunPod says ${latest.status}, the model server ${told(probe)}`;
+      if (line !== said) context.say(line);
+      said = line;
+      const down = latest.status === "TERMINATED" || latest.status === "ERROR";
+      if (down || (wasUp && latest.status === "EXITED")) {
+        context.say("the pod went down again: its log is in RunPod's console");
+        return { probe, latest };
+      }
+      if (performance.now() + times.podPollMs > giveUpAt) {
+        context.say("not in time; the pod stays on: its log is in RunPod's console");
+        return { probe, latest };
+      }
+      await sleep(times.podPollMs, undefined, { signal: context.signal });
+    }
+  } catch (error) {
+    if (context.signal.aborted)
+      context.say("no longer waiting; the pod stays on, and `pod stop` would stop it");
+    throw error;
+  }
+}
+
+/** What RunPod says meanwhile. That it does not answer for once is no reason to stop waiting for the model server. */
+async function again(runpod: RunPod.RunPod, id: string, latest: RunPod.Pod): Promise<RunPod.Pod> {
+  try {
+    return await RunPod.get(runpod, id);
+  } catch (error) {
+    if (error instanceof AppError && error.retry) return latest;
+    throw error;
+  }
+}
+
+const look = (context: Context, model: Config.Model) => Probe.probe(model, context.signal);
+
+function report(
+  context: Context,
+  options: Options,
+  pod: RunPod.Pod,
+  served: Probe.Probe | undefined,
+  what: string,
+): void {
+  const cost = pod.costPerHour === undefined ? "" : `, ${pod.costPerHour.toFixed(2)} USD/h`;
+  context.out(
+    options.json ? `${JSON.stringify(wire(pod, served))}\n` : `${pod.id} (${pod.status}${cost}): ${what}\n`,
+  );
+}
+
+const since = (pod: RunPod.Pod) => (RunPod.isUp(pod.status) ? pod.startedAt : undefined);
+
+const told = (probe: Probe.Probe) =>
+  probe.ok ? `serves ${probe.models.join(", ")}` : `is away (${probe.error ?? "unavailable"})`;
+
+/** `model_server` is null where nobody asked it. */
+function wire(pod: RunPod.Pod, served: Probe.Probe | undefined) {
+  return {
+    pod: pod.id,
+    name: pod.name ?? null,
+    status: pod.status,
+    gpu: pod.gpu?.type ?? null,
+    gpu_count: pod.gpu?.count ?? null,
+    cost_per_hour_usd: pod.costPerHour ?? null,
+    since: since(pod) ?? null,
+    locked: pod.locked,
+    model_server:
+      served === undefined
+        ? null
+        : { ok: served.ok, latency_ms: served.latencyMs, models: served.models, error: served.error ?? null },
+  };
+}

@@ -1,0 +1,97 @@
+import { randomUUID } from "node:crypto";
+import { Command } from "commander";
+import { withDatabase } from "#cli/server/database";
+import { type Context, type Exit, exit, UsageError } from "#cli/terminal/context";
+import * as Help from "#cli/terminal/help";
+import * as Config from "#core/config";
+import { post } from "#core/remote/post";
+import * as Remote from "#core/remote/remote";
+import { RefusedError } from "#core/remote/resolve";
+import * as WebhookSecret from "#core/webhook/secret";
+
+const about = `
+The event is {"type": "webhook.test", "timestamp": "…", "data": {"key_id": "…"}}, signed as calls for that key's runs are, under
+the same rules: https on the public internet, or with WEBHOOK_ALLOW_PRIVATE=1 anything from a local database.`;
+
+const help = {
+  about,
+  examples: [
+    "npm run ocrlty -- webhook test http://127.0.0.1:3000/",
+    "npx sst shell --stage production -- node scripts/launch.mjs ocrlty webhook test https://receiver.example/hook --key-id client-1",
+  ],
+  exits: { 0: "the receiver answered 2xx", 1: "it did not", 2: "usage or database" },
+};
+
+/** What a receiver has for its answer, as for a real call. */
+const timeoutMs = 10_000;
+
+interface Options {
+  json?: boolean;
+  db?: string;
+  keyId?: string;
+}
+
+/** `webhook test URL`: whether a receiver takes what this stage signs. */
+export function command(context: Context, done: (status: Exit) => void): Command {
+  const webhook = Help.add(new Command("webhook").description("try out receivers of webhooks"), help);
+  Help.add(webhook.command("test").description("send a signed event of type webhook.test, once"), help)
+    .argument("<url>", "the receiver")
+    .option("--key-id <id>", "whose secret signs it (default: local-admin of a local database)")
+    .option("--json", "JSON on stdout")
+    .option("--db <file-or-url>", "the database (default: DATABASE_URL, else the local loop's)")
+    .action(async (url: string, options: Options) => {
+      await withDatabase(context, options, { create: false }, async ({ db, isFile, webhookSecrets }) => {
+        const keyId = options.keyId ?? (isFile ? "local-admin" : undefined);
+        if (keyId === undefined) throw new UsageError("name the key whose secret signs the call: --key-id");
+        const stage = webhookSecrets();
+        await WebhookSecret.show(db, stage, keyId);
+        const secrets = await WebhookSecret.of(db, stage, keyId);
+        const isPrivate = isFile && Config.parse("webhook", context.env).WEBHOOK_ALLOW_PRIVATE;
+        const answer = await send(url, keyId, secrets, isPrivate);
+        context.out(options.json ? `${JSON.stringify(answer)}\n` : `${told(answer)}\n`);
+        done(answer.ok ? exit.ok : exit.items);
+      });
+    });
+  return webhook;
+}
+
+interface Answer {
+  ok: boolean;
+  status: number | null;
+  error: string | null;
+  duration_ms: number;
+}
+
+async function send(
+  url: string,
+  keyId: string,
+  secrets: readonly string[],
+  isPrivate: boolean,
+): Promise<Answer> {
+  const at = new Date();
+  const body = JSON.stringify({
+    type: "webhook.test",
+    timestamp: at.toISOString(),
+    data: { key_id: keyId },
+  });
+  const headers = WebhookSecret.headers(secrets, { id: `msg_test_${randomUUID()}`, at, body });
+  const protocols = isPrivate ? ["https:", "http:"] : ["https:"];
+  const end = (status: number | null, error: string | null): Answer => ({
+    ok: status !== null && status >= 200 && status < 300,
+    status,
+    error,
+    duration_ms: Date.now() - at.getTime(),
+  });
+  try {
+    const world = isPrivate ? Remote.anywhere : Remote.internet;
+    return end(await post(url, { headers, body, protocols, timeoutMs }, world), null);
+  } catch (thrown) {
+    if (!(thrown instanceof RefusedError)) throw thrown;
+    return end(null, thrown.reason);
+  }
+}
+
+const told = ({ ok, status, error, duration_ms }: Answer) =>
+  status === null
+    ? `not delivered: ${error}`
+    : `${ok ? "delivered" : "not delivered"}: status ${status} in ${duration_ms} ms`;

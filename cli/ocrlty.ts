@@ -1,0 +1,9 @@
+/** `npm run ocrlty -- NOUN …`; `extract`, `keys` and `smoke` have scripts of their own in package.json. */
+
+import { withLinks } from "#cli/server/links";
+import { main } from "#cli/terminal/process";
+import { loadEnv } from "#local/home/home";
+import { nouns } from "./program.ts";
+
+loadEnv();
+await main({ env: withLinks(process.env), program: process.env.OCRLTY_PROGRAM || undefined }, nouns);

@@ -1,0 +1,374 @@
+/**
+ * Against one local loop, with a scripted model server: the commands of batches; the client as users get it, packed and
+ * installed into an empty folder; and the commands of an operator who looks at the loop's own database, bucket and queues.
+ */
+import { execFile } from "node:child_process";
+import * as fs from "node:fs";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { SendMessageCommand } from "@aws-sdk/client-sqs";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import * as Redrive from "#cli/commands/redrive";
+import { exit } from "#cli/terminal/context";
+import { packageRoot } from "#local/home/home";
+import { type Cli, open } from "#test/support/batch-cli";
+import { startLoop, type TestLoop } from "#test/support/loop";
+import * as ModelServer from "#test/support/model-server/model-server";
+import { picture } from "#test/support/pictures";
+
+const fields = {
+  total: "12.00",
+  subtotal: "-5.00",
+  tax: null,
+  service: null,
+  discount: null,
+  cash: null,
+  card: null,
+  change: null,
+};
+
+let cli: Cli;
+let loop: TestLoop;
+let model: ModelServer.ModelServer;
+/** Closed: the model server holds its answers back. */
+let gate = Promise.withResolvers<void>();
+
+beforeAll(async () => {
+  cli = open();
+  gate.resolve();
+  model = await ModelServer.start({
+    respond: async () => {
+      await gate.promise;
+      return ModelServer.json(fields);
+    },
+  });
+  [loop, tarball] = await Promise.all([
+    startLoop({
+      home: join(cli.dir, "home"),
+      env: { VLLM_BASE_URL: model.url, VLLM_MODEL: "scripted", VLLM_API_KEY: "model-key" },
+    }),
+    install(),
+  ]);
+  for (const [i, name] of ["receipt 10.jpg", "receipt 2.jpg", "sub/c.png"].entries())
+    cli.file(`in/${name}`, await picture(i + 1, name.endsWith("png") ? "png" : "jpeg"));
+  cli.file("broken/a.jpg", await picture(7));
+  // It begins like one, so only the server can tell.
+  cli.file("broken/b.jpg", Buffer.from("\xff\xd8\xffthis is no picture at all", "latin1"));
+});
+afterAll(async () => {
+  gate.resolve();
+  await loop?.close();
+  await model?.close();
+  cli?.remove();
+});
+
+const rowsOf = (csv: string) =>
+  csv
+    .trim()
+    .split("\n")
+    .map((line) => line.split(","));
+
+describe("on a local loop", () => {
+  it("a folder becomes a table that a spreadsheet opens safely, in natural order", async () => {
+    const { status, stdout } = await cli.run(["batch", "in", "--run-id", "one", "--out", "one.csv"]);
+    expect({ status, stdout }).toEqual({
+      status: exit.ok,
+      stdout: "one succeeded: 3 of 3 succeeded\none.csv\n",
+    });
+    const [head = [], ...rows] = rowsOf(cli.read("one.csv"));
+    const column = (name: string) => rows.map((row) => row[head.indexOf(name)]);
+    expect(column("file")).toEqual(["receipt 2.jpg", "receipt 10.jpg", "sub/c.png"]);
+    expect(column("total")).toEqual(["12.00", "12.00", "12.00"]);
+    // No formula, so it stays as it is printed.
+    expect(column("subtotal")).toEqual(["-5.00", "-5.00", "-5.00"]);
+  });
+
+  it("a broken picture fails alone: exit status 1, and a rerun of the failed ones reads just that", async () => {
+    const args = ["batch", "broken", "--run-id", "two", "--keep-inputs", "--json"];
+    const { status, stdout } = await cli.run(args);
+    expect(status).toBe(exit.items);
+    const items = stdout
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+    expect(items.map(({ file, status }) => [file, status])).toEqual([
+      ["a.jpg", "succeeded"],
+      ["b.jpg", "failed"],
+    ]);
+    const before = model.requests.length;
+    const again = await cli.run(["rerun", "two", "--only", "failed", "--out", "again.json"]);
+    expect(again.status).toBe(exit.items);
+    const { items: failed } = JSON.parse(cli.read("again.json"));
+    expect(failed.map(({ file }: { file: string }) => file)).toEqual(["b.jpg"]);
+    expect(model.requests.length).toBe(before);
+  });
+
+  it("Ctrl-C stops the waiting, not the run, and the resume gets all of it without a second model call", async () => {
+    gate = Promise.withResolvers<void>();
+    const before = model.requests.length;
+    const abort = new AbortController();
+    const waiting = cli.run(
+      ["batch", "in", "--run-id", "three", "--out", "three.jsonl", "--concurrency", "2"],
+      {
+        signal: abort.signal,
+      },
+    );
+    await expect.poll(() => model.requests.length, { timeout: 10_000 }).toBe(before + 2);
+    abort.abort();
+    const { status, stderr } = await waiting;
+    expect(status).toBe(exit.interrupted);
+    expect(stderr).toContain("npm run ocrlty -- batch --resume three\n");
+    expect(cli.read("three.jsonl")).toBe("");
+    gate.resolve();
+    const resumed = await cli.run(["batch", "--resume", "three"]);
+    expect(resumed.status).toBe(exit.ok);
+    expect(cli.read("three.jsonl").trim().split("\n")).toHaveLength(3);
+    expect(model.requests.length).toBe(before + 3);
+  });
+
+  it("data put fills a folder that a manifest names, ls shows it, rm removes it", async () => {
+    const put = await cli.run(["data", "put", "in", "--as", "november", "--json"]);
+    expect(JSON.parse(put.stdout)).toMatchObject({ images_dir: "local-admin/november", uploaded: 3 });
+    expect(
+      JSON.parse((await cli.run(["data", "put", "in", "--as", "november", "--json"])).stdout),
+    ).toMatchObject({
+      uploaded: 0,
+      already_there: 3,
+    });
+    const key = "local-admin/november/sub/c.png";
+    expect((await cli.run(["data", "ls", "local-admin/november/sub"])).stdout).toMatch(
+      new RegExp(`${key}\n$`),
+    );
+    cli.file("m.jsonl", `${JSON.stringify({ image_key: key, custom_id: "c" })}\n`);
+    const run = await cli.run(["batch", "m.jsonl", "--json"]);
+    expect(run.status).toBe(exit.ok);
+    expect(JSON.parse(run.stdout)).toMatchObject({ custom_id: "c", status: "succeeded" });
+    const removed = await cli.run(["data", "rm", "local-admin/november", "--yes", "--json"]);
+    expect(JSON.parse(removed.stdout)).toEqual({ removed: 3, kept: 0 });
+    expect((await cli.run(["data", "ls", "local-admin/"])).stdout).toBe("");
+  });
+
+  it("data rm goes past the files that are served read-only and says where they lie; ls refuses what rm refuses", async () => {
+    for (const name of ["a.jpg", "z.jpg"]) cli.file(`home/data/shared/both/${name}`, "GIF89a");
+    await cli.run(["data", "put", "in", "--as", "both", "--shared"]);
+    const { status, stdout, stderr } = await cli.run(["data", "rm", "shared/both", "--yes", "--json"]);
+    expect({ status, ...JSON.parse(stdout) }).toEqual({ status: exit.items, removed: 3, kept: 2 });
+    expect(stderr).toContain(
+      `2 left: they are files of a folder that is served read-only (${join(cli.dir, "home")}`,
+    );
+    const left = (await cli.run(["data", "ls", "shared/bo"])).stdout.trim().split("\n");
+    expect(left.map((line) => line.split("  ").at(-1))).toEqual(["shared/both/a.jpg", "shared/both/z.jpg"]);
+    for (const name of ["../", "../x", "/etc", "a//b", "./x"])
+      expect(await cli.run(["data", "ls", name])).toMatchObject({ status: exit.failed, stdout: "" });
+  });
+
+  it("runs, usage, cancel and delete tell what there is", async () => {
+    expect((await cli.run(["runs", "--status", "succeeded"])).stdout).toMatch(
+      /^RUN +STATUS[\s\S]*\none +succeeded/,
+    );
+    expect((await cli.run(["usage", "--group-by", "task"])).stdout).toMatch(/\nreceipt_fields_v1 +\d+/);
+    const owned = (id: string) => ["run", "items", "results"].map((verb) => [verb, "one", "--key-id", id]);
+    for (const args of owned("local-admin")) expect((await cli.run(args)).status, args[0]).toBe(exit.ok);
+    for (const args of owned("client-1")) expect((await cli.run(args)).stderr, args[0]).toMatch(/not_found/);
+    expect((await cli.run(["cancel", "one"])).stderr).toMatch(/conflict/);
+    expect(await cli.run(["delete", "one", "--yes"])).toMatchObject({
+      status: exit.ok,
+      stdout: "one is deleted\n",
+    });
+    expect((await cli.run(["run", "one"])).status).toBe(exit.failed);
+  });
+
+  it("a manifest that only the server can judge is refused with every line named, and nothing is begun", async () => {
+    cli.file("bad.jsonl", '{"image_key":"someone-else/x.jpg"}\n{"image_ref":"upload_unknown"}\n'.repeat(3));
+    const before = model.requests.length;
+    const { status, stderr } = await cli.run(["batch", "bad.jsonl", "--run-id", "bad"]);
+    expect(status).toBe(exit.failed);
+    for (const line of [1, 2, 3, 4, 5, 6]) expect(stderr).toContain(`line ${line}: image_`);
+    expect(stderr).not.toContain("--resume");
+    expect((await cli.run(["run", "bad"])).status).toBe(exit.failed);
+    expect(model.requests.length).toBe(before);
+  });
+});
+
+interface Ended {
+  status: number;
+  stdout: string;
+  stderr: string;
+}
+
+let project: string;
+let tarball: string[];
+
+/** npm as it started these tests, else the one on the PATH. */
+async function npm(args: string[], cwd: string): Promise<string> {
+  const own = process.env.npm_execpath ?? "";
+  const isOwn = /npm-cli\.js$/.test(own);
+  const [command, before] = isOwn ? [process.execPath, [own]] : ["npm", []];
+  // What the npm around us was told is not meant for this one.
+  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^npm_/i.test(name)));
+  const shell = !isOwn && process.platform === "win32";
+  return (await promisify(execFile)(command, [...before, ...args], { cwd, env, shell })).stdout;
+}
+
+/** Packs the client and installs it; the names of the files in the tarball. */
+async function install(): Promise<string[]> {
+  project = join(cli.dir, "project");
+  fs.mkdirSync(project);
+  fs.writeFileSync(join(project, "package.json"), '{"private":true}');
+  const packed = await npm(
+    ["pack", "--json", "--silent", "--pack-destination", cli.dir, join(packageRoot, "packages", "client")],
+    packageRoot,
+  );
+  const [{ filename, files }] = JSON.parse(packed.slice(packed.indexOf("[")));
+  // Offline: it needs nothing else.
+  await npm(["install", "--offline", "--no-audit", "--no-fund", join(cli.dir, filename)], project);
+  return files.map(({ path }: { path: string }) => path);
+}
+
+function ocrlty(...args: string[]): Promise<Ended> {
+  const main = join(project, "node_modules", "ocrlty", "dist", "ocrlty.js");
+  const user = join(cli.dir, "user");
+  const env = { PATH: process.env.PATH, SystemRoot: process.env.SystemRoot, HOME: user, APPDATA: user };
+  return new Promise((done) =>
+    execFile(process.execPath, [main, ...args], { cwd: project, env }, (error, stdout, stderr) =>
+      done({ status: error === null ? 0 : Number(error.code), stdout, stderr }),
+    ),
+  );
+}
+
+describe("the packed client", () => {
+  it("is one file of JavaScript without dependencies, in the version of the checkout", async () => {
+    expect(tarball.toSorted()).toEqual(["LICENSE", "README.md", "dist/ocrlty.js", "package.json"]);
+    const lock = JSON.parse(fs.readFileSync(join(project, "package-lock.json"), "utf8"));
+    expect(Object.keys(lock.packages)).toEqual(["", "node_modules/ocrlty"]);
+    expect(fs.readdirSync(join(project, "node_modules", ".bin"))).toContain("ocrlty");
+    const { version } = JSON.parse(fs.readFileSync(join(packageRoot, "package.json"), "utf8"));
+    expect(lock.packages["node_modules/ocrlty"].version).toBe(version);
+    expect((await ocrlty("--version")).stdout).toBe(`${version}\n`);
+  });
+
+  it("reads a picture and a folder on the server of a profile, and a large picture by way of an upload", async () => {
+    const add = ["profile", "add", "loop", "--url", loop.url, "--key", loop.apiKey];
+    expect(await ocrlty(...add)).toMatchObject({
+      status: exit.ok,
+      stderr: expect.stringContaining("npx ocrlty whoami --profile loop"),
+    });
+    await ocrlty("profile", "use", "loop");
+    expect(JSON.parse((await ocrlty("whoami", "--json")).stdout)).toMatchObject({ key_id: "local-admin" });
+    fs.mkdirSync(join(project, "in"));
+    fs.writeFileSync(join(project, "in", "a.jpg"), await picture(1));
+    // What comes behind a JPEG's end is nobody's concern, but its size is.
+    fs.writeFileSync(join(project, "large.jpg"), Buffer.concat([await picture(2), Buffer.alloc(4_000_000)]));
+    const one = await ocrlty("extract", "in/a.jpg", "large.jpg");
+    expect(one.stderr).toContain("large.jpg: 4.0 MB, uploaded");
+    const totals = one.stdout
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line).result.total);
+    expect(totals).toEqual(["12.00", "12.00"]);
+    const batch = await ocrlty("batch", "in", "--run-id", "packed", "--out", "out.csv");
+    expect(batch).toMatchObject({ status: exit.ok, stdout: "packed succeeded: 1 of 1 succeeded\nout.csv\n" });
+  });
+
+  it("says in one line what needs a checkout, and without a server which one to name", async () => {
+    for (const name of ["start", "keys"]) {
+      const { status, stdout, stderr } = await ocrlty(name, "--port", "1");
+      expect({ status, stdout }).toEqual({ status: exit.failed, stdout: "" });
+      expect(stderr).toMatch(
+        new RegExp(`^error: .ocrlty ${name}. needs a checkout: clone .*npx ocrlty ${name} in it\n$`),
+      );
+    }
+    const lost = await ocrlty("whoami", "--profile", "local", "--json");
+    expect(JSON.parse(lost.stdout).error).toMatchObject({
+      code: "usage",
+      message: expect.stringMatching(/^which server\?/),
+    });
+    expect(lost.stderr).toContain("(npx ocrlty profile add --help)");
+  });
+});
+
+interface Finding {
+  check: string;
+  state: string;
+  found: string;
+  cure: string | null;
+}
+
+describe("doctor", () => {
+  const examine = async (env: Record<string, string> = {}, ...args: string[]) => {
+    const { status, stdout } = await cli.run(["doctor", "--json", ...args], { env });
+    const { ok, findings } = JSON.parse(stdout) as { ok: boolean; findings: Finding[] };
+    expect(status).toBe(ok ? exit.ok : exit.items);
+    return { status, of: (check: string) => findings.find((each) => each.check === check) };
+  };
+
+  it("finds nothing wrong with a loop that runs, and says so in a table", async () => {
+    const { status, of } = await examine();
+    expect(status).toBe(exit.ok);
+    expect(of("server")?.found).toContain(loop.url);
+    expect(of("key")?.found).toMatch(/^local-admin, role admin, from .*api-key$/);
+    for (const check of ["model_server", "storage", "database", "queue", "migrations", "queue single"])
+      expect(of(check)?.state, check).toBe("ok");
+    const { stdout } = await cli.run(["doctor"]);
+    expect(stdout).toMatch(/^CHECK +STATE +FOUND +CURE\n[\s\S]*\nnothing is wrong\n$/);
+    expect(stdout).not.toContain(loop.apiKey);
+  });
+
+  it("names a key that is refused, a setting that is wrong and a dead letter, each with its cure", async () => {
+    const { client, urls } = Redrive.access({ env: { OCRLTY_HOME: join(cli.dir, "home") } });
+    const { deadUrl } = await Redrive.find(client, urls.LATER_QUEUE_URL ?? "");
+    await client.send(new SendMessageCommand({ QueueUrl: deadUrl, MessageBody: "{}" }));
+    client.destroy();
+    const { of } = await examine({ OCRLTY_API_KEY: "of-another-server", GPU_COST_PER_HOUR: "much" });
+    expect(of("key")).toMatchObject({
+      state: "wrong",
+      cure: expect.stringContaining("unset OCRLTY_API_KEY"),
+    });
+    expect(of("settings")).toMatchObject({
+      state: "wrong",
+      found: expect.stringContaining("GPU_COST_PER_HOUR"),
+    });
+    expect(of("queue later")).toMatchObject({
+      state: "wrong",
+      found: "0 waiting, 1 dead letters",
+      cure: "npm run ocrlty -- redrive later --dry-run",
+    });
+  });
+
+  it("names migrations that are missing, a token that ends, and a server that is away", async () => {
+    cli.file("empty.db", "");
+    const claims = Buffer.from(JSON.stringify({ exp: Date.now() / 1000 + 86_400 })).toString("base64url");
+    const { of } = await examine(
+      { DATABASE_URL: `file:${join(cli.dir, "empty.db")}`, DATABASE_AUTH_TOKEN: `a.${claims}.b` },
+      ...["--url", "http://127.0.0.1:47123"],
+    );
+    expect(of("migrations")).toMatchObject({ state: "wrong", cure: "npm run ocrlty -- migrate" });
+    expect(of("expiry DATABASE_AUTH_TOKEN")).toMatchObject({
+      state: "wrong",
+      found: expect.stringMatching(/^ends 2/),
+    });
+    expect(of("server")).toMatchObject({ state: "wrong" });
+  });
+});
+
+describe("restore", () => {
+  it("puts a backup of the loop back into its own bucket, where all of it is", async () => {
+    const made = await cli.run(["backup", "--out", "b.tar.gz", "--kind", "extracts"]);
+    expect(made.status).toBe(exit.ok);
+    const dry = await cli.run(["restore", "b.tar.gz", "--dry-run"]);
+    expect(dry).toMatchObject({ status: exit.ok, stdout: "nothing was written\n" });
+    const { status, stdout } = await cli.run(["restore", "b.tar.gz", "--json"]);
+    expect(status).toBe(exit.ok);
+    const { entries, restored } = JSON.parse(stdout);
+    expect(entries).toBeGreaterThanOrEqual(2);
+    expect(restored).toMatchObject({ written: 0, already_there: entries, conflicts: 0, rows: 0 });
+  });
+
+  it("an archive that is none is refused before anything is written", async () => {
+    cli.file("bad.tar.gz", "no archive");
+    const { status, stdout, stderr } = await cli.run(["restore", "bad.tar.gz", "--json"]);
+    expect(status).toBe(exit.items);
+    expect(JSON.parse(stdout)).toMatchObject({ ok: false, restored: null });
+    expect(stderr).toMatch(/^error: bad\.tar\.gz: the archive is damaged/);
+  });
+});

@@ -1,0 +1,41 @@
+/** The program behind `npm run ocrlty`: its commands. */
+import type { Command } from "commander";
+import * as CommandLine from "#cli/terminal/command-line";
+import type { Context, Exit } from "#cli/terminal/context";
+
+/** One file a noun, loaded when it is asked for. */
+export const nouns: CommandLine.Commands = {
+  artifact: () => import("#cli/commands/artifact"),
+  batch: () => import("#cli/commands/batch"),
+  backup: () => import("#cli/commands/backup"),
+  cancel: () => import("#cli/commands/cancel"),
+  completion: () => import("#cli/commands/completion"),
+  data: () => import("#cli/commands/data"),
+  delete: () => import("#cli/commands/delete"),
+  doctor: () => import("#cli/commands/doctor"),
+  extract: () => import("#cli/commands/extract"),
+  items: () => import("#cli/commands/items"),
+  keys: () => import("#cli/commands/keys"),
+  logs: () => import("#cli/commands/logs"),
+  migrate: () => import("#cli/commands/migrate"),
+  pod: () => import("#cli/commands/pod"),
+  profile: () => import("#cli/commands/profile"),
+  redrive: () => import("#cli/commands/redrive"),
+  rerun: () => import("#cli/commands/rerun"),
+  restore: () => import("#cli/commands/restore"),
+  results: () => import("#cli/commands/results"),
+  run: () => import("#cli/commands/run"),
+  runs: () => import("#cli/commands/runs"),
+  smoke: () => import("#cli/commands/smoke"),
+  tasks: () => import("#cli/commands/tasks"),
+  usage: () => import("#cli/commands/usage"),
+  webhook: () => import("#cli/commands/webhook"),
+  whoami: () => import("#cli/commands/whoami"),
+};
+
+/** Runs one command line (without node and file) and returns its exit status. Throws what nobody expects. */
+export const run = (args: readonly string[], context: Context): Promise<Exit> =>
+  CommandLine.run(args, context, nouns);
+
+/** All there is, for whoever walks over it. */
+export const all = (context: Context): Promise<Command> => CommandLine.build([], context, () => {}, nouns);

@@ -1,0 +1,332 @@
+/** What `ocrlty doctor` looks at: each look gives findings, and none of them changes anything. */
+import * as fs from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { createClient } from "@libsql/client";
+import * as z from "zod";
+import * as Redrive from "#cli/commands/redrive";
+import type { Context } from "#cli/terminal/context";
+import * as Failure from "#cli/terminal/failure";
+import * as Config from "#core/config";
+import * as Database from "#core/db/client";
+import * as Wire from "#core/db/wire";
+import * as Expiries from "#core/readiness/expiries";
+import * as Setting from "#core/setting";
+import { databaseUrl, packageRoot } from "#local/home/home";
+import { queues, urlVariable } from "#spec/queues";
+import manifest from "../../package.json" with { type: "json" };
+import * as Client from "./client.ts";
+import * as Profile from "./profile.ts";
+import * as Server from "./server.ts";
+
+/** `wrong` wants a cure; a `note` may be meant so. */
+export interface Finding {
+  readonly check: string;
+  readonly state: "ok" | "note" | "wrong" | "skipped";
+  readonly found: string;
+  readonly cure: string | null;
+}
+
+type State = Finding["state"];
+const finding = (check: string, state: State, found: string, cure: string | null = null): Finding => ({
+  ...{ check, state, found, cure },
+});
+
+/** All findings, in the order in which one leads to the next. */
+export async function examine(context: Context, wish: Server.Wish): Promise<Finding[]> {
+  const { env } = Config.withAliases(context.env);
+  const around = { ...context, env };
+  const own = [program(), ...settings(env), ...files(env)];
+  const { findings: served, isOwn, told } = await server(around, wish);
+  // A server elsewhere has a database and queues of its own; only `sst shell` says where.
+  const isHere = isOwn || Boolean(env.DATABASE_URL);
+  const data = isHere
+    ? await attempt("database", () => database(around, told))
+    : [
+        finding(
+          "database",
+          "skipped",
+          "only the server knows it",
+          "run this under npx sst shell --stage NAME --",
+        ),
+      ];
+  return [
+    ...own,
+    ...served,
+    ...data,
+    ...(await attempt("queues", () => queuesOf(around))),
+    ...secrets(env, told),
+  ];
+}
+
+/** A look that fails is a finding, too. */
+async function attempt(check: string, look: () => Promise<Finding[]>): Promise<Finding[]> {
+  try {
+    return await look();
+  } catch (error) {
+    if (!Failure.isExpected(error)) throw error;
+    return [finding(check, "wrong", error.message, "docs/operate.md")];
+  }
+}
+
+function program(): Finding {
+  const { platform, arch, version } = process;
+  return finding(
+    "program",
+    "ok",
+    `ocrlty ${manifest.version} on Node ${version.slice(1)} (${platform}-${arch})`,
+  );
+}
+
+const tables = { ...Setting.settings, ...Setting.commandSettings };
+/** Sections that are read wherever they are; the others only where their first variable is set. */
+const always = ["app", "auth", "webhook", "pod", "newKey", "retention", "usage", "expiry", "batch"] as const;
+const whereSet = { model: "VLLM_BASE_URL", bucket: "S3_BUCKET", database: "DATABASE_URL" } as const;
+
+function settings(env: Context["env"]): Finding[] {
+  const sections = [
+    ...always,
+    ...Object.entries(whereSet).flatMap(([section, variable]) =>
+      env[variable] ? [section as keyof typeof whereSet] : [],
+    ),
+  ];
+  const wrong = sections.flatMap((section) => {
+    try {
+      Config.check(tables[section], env);
+      return [];
+    } catch (error) {
+      if (error instanceof Config.ConfigError)
+        return [finding("settings", "wrong", error.message, ".env.example says what each accepts")];
+      throw error;
+    }
+  });
+  if (wrong.length > 0) return wrong;
+  const set = Config.names.filter((name) => env[name]);
+  return [finding("settings", "ok", set.length === 0 ? "none is set" : `${set.length} are set, and fit`)];
+}
+
+/** Files that hold secrets and that others may read. */
+function files(env: Context["env"]): Finding[] {
+  const open = Profile.openTo(env);
+  const dotenv = join(packageRoot, ".env");
+  const mode = process.platform === "win32" ? 0 : (fs.statSync(dotenv, { throwIfNoEntry: false })?.mode ?? 0);
+  return [
+    ...(open === undefined
+      ? []
+      : [
+          finding(
+            "files",
+            "wrong",
+            `others may read ${Profile.fileOf(env)}`,
+            `chmod 600 ${Profile.fileOf(env)}`,
+          ),
+        ]),
+    ...((mode & 0o044) === 0
+      ? []
+      : [finding("files", "note", "others may read .env", `chmod 600 ${dotenv}`)]),
+  ];
+}
+
+const Health = z.looseObject({ version: z.string() });
+const Me = z.looseObject({ key_id: z.string(), role: z.string() });
+const Check = z.looseObject({ ok: z.boolean(), error: z.string().optional() });
+const Expiry = z.looseObject({
+  name: z.string(),
+  expires_at: z.string().nullable(),
+  state: z.enum(["ok", "soon", "ended"]),
+});
+type Expiry = z.output<typeof Expiry>;
+const Ready = z.looseObject({
+  checks: z.record(z.string(), Check).optional(),
+  expiries: z
+    .looseObject({ settings: z.array(Expiry).nullable(), keys: z.array(Expiry).nullable() })
+    .optional(),
+});
+
+const cures: Readonly<Record<string, string>> = {
+  model_server: "start it (ocrlty pod start), or mend VLLM_BASE_URL, VLLM_API_KEY and VLLM_MODEL",
+  storage: "mend S3_BUCKET, S3_ENDPOINT_URL and the keys that belong to them",
+  database: "mend DATABASE_URL and DATABASE_AUTH_TOKEN",
+  queue: "docs/operate.md, and the queues' alarms",
+  conditional_writes: "use a bucket that knows If-None-Match (docs/compatibility.md)",
+};
+
+/** What the server itself says of secrets that end; undefined where it does not. */
+type Told = { settings: readonly Expiry[] | null; keys: readonly Expiry[] | null } | undefined;
+interface Served {
+  findings: Finding[];
+  /** The loop of this folder, or none. */
+  isOwn: boolean;
+  told?: Told;
+}
+
+async function server(context: Context, wish: Server.Wish): Promise<Served> {
+  let target: Client.Target | undefined;
+  let isOwn = false;
+  try {
+    const named = Server.named(context, wish);
+    isOwn = named === undefined;
+    target =
+      named === undefined
+        ? await Server.runningLoop(context, wish.key)
+        : { ...Client.target(named.address, named.key), keyFrom: named.keyFrom };
+  } catch (error) {
+    if (!Failure.isExpected(error)) throw error;
+    const cure = "mend --url, OCRLTY_URL or the profile";
+    return { findings: [finding("server", "wrong", error.message, cure)], isOwn };
+  }
+  if (target === undefined)
+    return {
+      findings: [finding("server", "note", "no local loop runs, and none is named", "npm start")],
+      isOwn,
+    };
+  return { ...(await ask(context, target, isOwn)), isOwn };
+}
+
+async function ask(context: Context, target: Client.Target, isOwn: boolean): Promise<Omit<Served, "isOwn">> {
+  const call = (path: string) => Client.call(target, { path, signal: context.signal, timeoutMs: 15_000 });
+  const findings: Finding[] = [];
+  try {
+    const health = Health.safeParse((await call("/health")).json).data;
+    if (health === undefined)
+      return {
+        findings: [finding("server", "wrong", `${target.url.origin} is no OCRlty server`, "mend --url")],
+      };
+    findings.push(finding("server", "ok", `${target.url.href} answers, version ${health.version}`));
+    if (health.version !== manifest.version)
+      findings.push(
+        finding(
+          "versions",
+          "note",
+          `the server is ${health.version}, this program ${manifest.version}`,
+          "update the older one (docs/versions.md)",
+        ),
+      );
+    const me = await call("/v1/me");
+    const who = me.status === 200 ? Me.safeParse(me.json).data : undefined;
+    if (who === undefined) {
+      const cure =
+        (await Server.betterKey(context, target)) ?? "name another: --key, OCRLTY_API_KEY or a profile";
+      return { findings: [...findings, finding("key", "wrong", Client.failureOf(me).message, cure)] };
+    }
+    findings.push(
+      finding("key", "ok", `${who.key_id}, role ${who.role}, from ${target.keyFrom ?? "nowhere"}`),
+    );
+    const ready = Ready.safeParse((await call("/readyz")).json).data;
+    for (const [name, { ok, error }] of Object.entries(ready?.checks ?? {}))
+      findings.push(
+        finding(
+          name,
+          ok ? "ok" : "wrong",
+          ok ? "answers" : (error ?? "away"),
+          ok ? null : (cures[name] ?? null),
+        ),
+      );
+    return { findings, told: ready?.expiries };
+  } catch (error) {
+    if (!(error instanceof Client.CallError)) throw error;
+    const cure = isOwn ? "npm start" : "is the address right, and the network?";
+    return { findings: [...findings, finding("server", "wrong", error.message, cure)] };
+  }
+}
+
+const Journal = z.object({ entries: z.array(z.unknown()) });
+
+async function database(context: Context, told: Told): Promise<Finding[]> {
+  const url = databaseUrl(context.env);
+  const path = url.startsWith("file:") ? fileURLToPath(url) : undefined;
+  if (path !== undefined && !fs.existsSync(path))
+    return [
+      finding("migrations", "note", "there is no database yet", "npm start, or npm run keys -- init-db"),
+    ];
+  const token = context.env.DATABASE_AUTH_TOKEN;
+  const client = createClient({
+    url,
+    ...(token ? { authToken: token } : {}),
+    timeout: 5_000,
+    fetch: Wire.fetcher(undefined),
+  });
+  try {
+    const applied = await Database.guard(async () => {
+      const table = "SELECT 1 FROM sqlite_master WHERE name = '__drizzle_migrations'";
+      if ((await client.execute(table)).rows.length === 0) return 0;
+      return Number((await client.execute("SELECT count(*) FROM __drizzle_migrations")).rows[0]?.[0]);
+    });
+    const journal = join(packageRoot, "core", "db", "migrations", "meta", "_journal.json");
+    const known = Journal.parse(JSON.parse(fs.readFileSync(journal, "utf8"))).entries.length;
+    const schema = schemaOf(applied, known);
+    if (schema.state !== "ok" || told?.keys) return [schema];
+    const keys = await Expiries.ofKeys(Database.wrap(client), new Date());
+    return [schema, ...ending(keys, "keys rotate-key, or keys update-key --expires")];
+  } finally {
+    client.close();
+  }
+}
+
+function schemaOf(applied: number, known: number): Finding {
+  if (applied < known)
+    return finding(
+      "migrations",
+      "wrong",
+      `${known - applied} of ${known} are not applied`,
+      "npm run ocrlty -- migrate",
+    );
+  if (applied > known)
+    return finding(
+      "migrations",
+      "wrong",
+      `the database has ${applied - known} that this checkout lacks`,
+      "update the checkout",
+    );
+  return finding("migrations", "ok", `all ${known} are applied`);
+}
+
+async function queuesOf(context: Context): Promise<Finding[]> {
+  const { client, urls } = Redrive.access(context);
+  try {
+    const named = Object.keys(queues).filter((queue) => urls[urlVariable(queue)]);
+    if (named.length === 0)
+      return [
+        finding(
+          "queues",
+          "skipped",
+          "no loop runs here, and no stage is named",
+          "npx sst shell --stage NAME --",
+        ),
+      ];
+    return await Redrive.friendly(context, () =>
+      Promise.all(
+        named.map(async (queue) => {
+          const pair = await Redrive.find(client, urls[urlVariable(queue)] ?? "");
+          const [live, dead] = await Promise.all([Redrive.count(pair, "live"), Redrive.count(pair)]);
+          const found = `${live} waiting, ${dead} dead letters`;
+          return dead === 0
+            ? finding(`queue ${queue}`, "ok", found)
+            : finding(`queue ${queue}`, "wrong", found, `npm run ocrlty -- redrive ${queue} --dry-run`);
+        }),
+      ),
+    );
+  } finally {
+    client.destroy();
+  }
+}
+
+/** When secrets end: what the server says, else what this machine's settings say themselves. */
+function secrets(env: Context["env"], told: Told): Finding[] {
+  const renew = "renew it before then (docs/operate.md)";
+  if (told !== undefined)
+    return [...ending(told.settings ?? [], renew), ...ending(told.keys ?? [], "keys rotate-key")];
+  try {
+    return ending(Expiries.ofSettings(Config.credentialsOf(env), new Date()), renew);
+  } catch (error) {
+    // A wrong setting is among the findings already.
+    if (error instanceof Config.ConfigError) return [];
+    throw error;
+  }
+}
+
+const ending = (expiries: readonly Expiry[], cure: string): Finding[] =>
+  expiries.map(({ name, expires_at: at, state }) => {
+    const when = at === null ? "never ends" : `${state === "ended" ? "ended" : "ends"} ${at.slice(0, 10)}`;
+    return finding(`expiry ${name}`, state === "ok" ? "ok" : "wrong", when, state === "ok" ? null : cure);
+  });

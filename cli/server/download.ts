@@ -1,0 +1,137 @@
+/** Answers that may be large: straight from the API, or from a signed address that it names. */
+import * as fs from "node:fs";
+import { rename, rm } from "node:fs/promises";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import * as z from "zod";
+import { type Context, UsageError } from "#cli/terminal/context";
+import * as Client from "./client.ts";
+
+/** What `as=url` answers. A redirect would take the key along to the bucket. */
+const Signed = z.strictObject({ url: z.url({ protocol: /^https?$/ }), expires_at: z.string() });
+
+/** Until the headers are there an answer takes no longer than any call; the body may. */
+const headersTimeoutMs = 45_000;
+
+/**
+ * The bytes behind a GET. The key goes to the API alone, never to the bucket.
+ * Throws CallError, also while the bytes are read.
+ */
+export async function open(
+  context: Pick<Context, "signal">,
+  server: Client.Target,
+  path: string,
+): Promise<Readable> {
+  const url = new URL(path.replace(/^\/+/, ""), server.url);
+  const response = await ask(context, url, {
+    ...(server.apiKey === undefined ? {} : { authorization: `Bearer ${server.apiKey}` }),
+  });
+  const isJson = response.headers.get("content-type")?.startsWith("application/json") ?? false;
+  if (response.status === 200 && !isJson) return bodyOf(response);
+  const text = await textOf(context, response);
+  const answer: Client.Answer = {
+    status: response.status,
+    headers: response.headers,
+    text,
+    json: parse(text),
+    ms: 0,
+    server,
+  };
+  if (response.status !== 200) throw Client.failureOf(answer);
+  const signed = Signed.safeParse(answer.json);
+  if (!signed.success) return Readable.from([Buffer.from(text)]);
+  const stored = await ask(context, new URL(signed.data.url), {});
+  if (stored.status === 200) return bodyOf(stored);
+  await stored.body?.cancel();
+  throw fault(`the bucket answered ${stored.status}`);
+}
+
+/**
+ * Writes the bytes behind a GET to a file, which has its name only once it is whole.
+ * Throws CallError, and UsageError when the file cannot be written.
+ */
+export async function save(
+  context: Pick<Context, "signal">,
+  server: Client.Target,
+  path: string,
+  file: string,
+): Promise<void> {
+  await writeWhole(context, await open(context, server, path), file);
+}
+
+/** What comes of a download: one that breaks off throws CallError, which may pass. */
+export async function* whole(source: Readable): AsyncGenerator<Uint8Array> {
+  try {
+    yield* source;
+  } catch (error) {
+    throw error instanceof Client.CallError ? error : fault("the download broke off", error);
+  }
+}
+
+/** Writes a stream to a file in one step: what is not whole never has the file's name. */
+export async function writeWhole(
+  context: Pick<Context, "signal">,
+  source: Readable,
+  file: string,
+): Promise<void> {
+  const draft = `${file}.${process.pid}.part`;
+  try {
+    await pipeline(source, fs.createWriteStream(draft), { signal: context.signal });
+    await rename(draft, file);
+  } catch (error) {
+    context.signal.throwIfAborted();
+    if (error instanceof Client.CallError || error instanceof UsageError) throw error;
+    // A full disk or a folder that is not there is told as it is.
+    if (error instanceof Error && "syscall" in error && "path" in error)
+      throw new UsageError(`cannot write ${file}: ${error.message}`);
+    throw fault("the download broke off", error);
+  } finally {
+    await rm(draft, { force: true });
+  }
+}
+
+async function ask(
+  context: Pick<Context, "signal">,
+  url: URL,
+  headers: Record<string, string>,
+): Promise<Response> {
+  const slow = new AbortController();
+  const timer = setTimeout(() => slow.abort(), headersTimeoutMs);
+  try {
+    const signal = AbortSignal.any([context.signal, slow.signal]);
+    return await fetch(url, { headers, redirect: "manual", signal });
+  } catch (error) {
+    context.signal.throwIfAborted();
+    throw fault(
+      `${url.origin}: ${slow.signal.aborted ? "no answer in time" : "the connection failed"}`,
+      error,
+    );
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function bodyOf(response: Response): Readable {
+  return response.body === null ? Readable.from([]) : Readable.fromWeb(response.body);
+}
+
+async function textOf(context: Pick<Context, "signal">, response: Response): Promise<string> {
+  try {
+    return await response.text();
+  } catch (error) {
+    context.signal.throwIfAborted();
+    throw fault("the answer broke off", error);
+  }
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function fault(message: string, cause?: unknown): Client.CallError {
+  return new Client.CallError(message, { scope: "server", code: "network", cause });
+}

@@ -1,0 +1,127 @@
+/** One command line: which of these commands it means, and how its end becomes an exit status. */
+import { stripVTControlCharacters } from "node:util";
+import { Command, CommanderError } from "commander";
+import { CallError } from "#cli/server/client";
+import * as Server from "#cli/server/server";
+import manifest from "../../package.json" with { type: "json" };
+import { type Context, type Exit, exit } from "./context.ts";
+import * as Failure from "./failure.ts";
+import * as Help from "./help.ts";
+import { paint } from "./terminal.ts";
+import * as Text from "./text.ts";
+
+/** Makes a command; `done` gets its exit status. */
+export type Load = () => Promise<{
+  command(context: Context, done: (status: Exit) => void): Command;
+  /** Understood, and not shown. */
+  hidden?: boolean;
+}>;
+
+/** By name, each loaded when it is asked for. */
+export type Commands = Readonly<Record<string, Load>>;
+
+/**
+ * Runs one command line (without node and file) and returns its exit status. With `--json` a failure is one line of
+ * JSON on stdout, the API's error envelope; what it says is on stderr, too. Throws what nobody expects.
+ */
+export async function run(args: readonly string[], around: Context, commands: Commands): Promise<Exit> {
+  const wish = wishOf(args);
+  const context = wish.quiet ? quiet(around) : around;
+  // Whatever a message quotes: the terminal obeys none of it.
+  const say = (line: string) => context.say(Text.message(Help.typed(line, context.program)));
+  const fail = (error: unknown) => {
+    if (wish.json) context.out(Failure.line(Failure.of(error)));
+  };
+  let status: Exit = exit.ok;
+  const done = (ended: Exit) => {
+    status = ended;
+  };
+  try {
+    const program = await build(args, { ...context, say }, done, commands);
+    await program.parseAsync([...args], { from: "user" });
+    return status;
+  } catch (error) {
+    if (context.signal.aborted) {
+      if (wish.json) context.out(Failure.line(Failure.interrupted));
+      return exit.interrupted;
+    }
+    if (error instanceof CommanderError) {
+      if (error.exitCode === 0) return exit.ok;
+      fail(error);
+      return exit.failed;
+    }
+    fail(error);
+    if (!Failure.isExpected(error)) throw error;
+    const text = Text.message(Help.typed(error.message, context.program));
+    context.say(`${paint(context.colors?.err, "red", "error:")} ${text}`);
+    await advise({ ...context, say }, error);
+    return exit.failed;
+  }
+}
+
+/** What was asked of every command, whether or not the rest of the line can be understood. */
+function wishOf(args: readonly string[]): { json: boolean; quiet: boolean } {
+  const end = args.indexOf("--");
+  const options = end === -1 ? args : args.slice(0, end);
+  const has = (...names: string[]) => options.some((option) => names.includes(option));
+  return { json: has("--json"), quiet: has("--quiet", "-q") };
+}
+
+/** On stderr nothing but errors, and no progress. */
+function quiet(context: Context): Context {
+  const isError = (line: string) => stripVTControlCharacters(line).startsWith("error:");
+  return { ...context, terminal: undefined, say: (line) => isError(line) && context.say(line) };
+}
+
+/** A key that was refused by the loop of this folder: which one would not be. */
+async function advise(context: Context, error: Error): Promise<void> {
+  if (!(error instanceof CallError) || error.status !== 401 || error.server === undefined) return;
+  const advice = await Server.betterKey(context, error.server);
+  if (advice !== undefined) context.say(advice);
+}
+
+const ofCheckout = " The checkout's own are start, dev and test: npx ocrlty start --help.";
+
+/** The commands of this line, or all of them; exported for whoever walks over them. */
+export async function build(
+  args: readonly string[],
+  context: Context,
+  done: (status: Exit) => void,
+  commands: Commands,
+): Promise<Command> {
+  const program = new Command("ocrlty")
+    .description("pictures of receipts and invoices in, checked JSON out")
+    .version(manifest.version, "--version")
+    .addHelpText("after", `\nEach command has its own --help.${context.isClient ? "" : ofCheckout}`);
+  // The one that is meant, else all of them: for the overview, and for the shell that completes their names.
+  const wanted = Object.entries(commands).filter(([name]) => name === args[0] && name !== "completion");
+  for (const [, load] of wanted.length > 0 ? wanted : Object.entries(commands)) {
+    const { command, hidden = false } = await load();
+    program.addCommand(command(context, done), { hidden });
+  }
+  for (const command of allOf(program)) {
+    if (isLeaf(command)) command.option("-q, --quiet", "nothing on stderr but errors");
+    command
+      .exitOverride()
+      .configureHelp({
+        helpWidth: context.columns ?? 100,
+        optionDescription: Help.describe,
+      })
+      .configureOutput({
+        writeOut: (text) => context.out(Help.typed(text, context.program)),
+        writeErr: (text) => context.say(text.trimEnd()),
+        getOutHasColors: () => context.colors?.out ?? false,
+        getErrHasColors: () => context.colors?.err ?? false,
+      });
+  }
+  return program;
+}
+
+/** Does something by itself: groups of commands only name them. */
+export function isLeaf(command: Command): boolean {
+  return command.commands.length === 0 || command.options.length > 0;
+}
+
+export function allOf(command: Command): Command[] {
+  return [command, ...command.commands.flatMap(allOf)];
+}

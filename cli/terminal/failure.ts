@@ -1,0 +1,63 @@
+/** A failure as `--json` prints it: the error envelope of the API (docs: `{"error":{…}}`), whoever failed. */
+import { CommanderError } from "commander";
+import { CallError } from "#cli/server/client";
+import { AppError } from "#core/error";
+import { UsageError } from "./context.ts";
+
+/**
+ * What an error is called where no server has named it: `usage` (the command line, or a file that it names), `settings`,
+ * `local_loop`, `interrupted`, `internal`; and of calls `network`, `gateway`, `odd_answer`, `timeout`.
+ */
+export interface Failure {
+  readonly code: string;
+  readonly message: string;
+  /** The server's, for its log; null where none was asked. */
+  readonly request_id: string | null;
+  readonly details: unknown;
+  /** Fields of a newer server's envelope are passed on. */
+  readonly [name: string]: unknown;
+}
+
+/** What names of errors stand for; their classes would bring along what a command may not need. */
+const byName: Readonly<Record<string, string>> = {
+  ConfigError: "settings",
+  HomeError: "local_loop",
+  PortError: "local_loop",
+  HeldError: "local_loop",
+  BundleError: "local_loop",
+};
+
+/** Mistakes that the person at the terminal can mend; anything else keeps its stack trace. */
+export function isExpected(error: unknown): error is Error {
+  return (
+    [CallError, UsageError, AppError].some((type) => error instanceof type) ||
+    (error instanceof Error && Object.hasOwn(byName, error.name))
+  );
+}
+
+/** The error as the envelope holds it. A server's own is passed on as it came. */
+export function of(error: unknown): Failure {
+  if (error instanceof CallError) return error.own ?? plain(error.code, error.message);
+  if (error instanceof AppError) return { ...plain(error.code, error.message), details: error.details ?? {} };
+  if (error instanceof CommanderError) return plain("usage", complaint(error));
+  if (error instanceof UsageError) return plain("usage", error.message);
+  if (error instanceof Error && Object.hasOwn(byName, error.name))
+    return plain(byName[error.name] ?? "internal", error.message);
+  return plain("internal", "something went wrong in this program; stderr has more");
+}
+
+export const interrupted = plain("interrupted", "interrupted");
+
+/** One line of JSON with its line end. */
+export const line = (failure: Failure): string => `${JSON.stringify({ error: failure })}\n`;
+
+function plain(code: string, message: string): Failure {
+  return { code, message, request_id: null, details: {} };
+}
+
+/** Commander says what is wrong as it prints it, and nothing of use where it has printed its help instead. */
+function complaint({ code, message }: CommanderError): string {
+  return code === "commander.help"
+    ? "a command is missing: --help names them"
+    : message.replace(/^error: /, "");
+}

@@ -1,0 +1,47 @@
+import stringWidth from "string-width";
+import { expect, it } from "vitest";
+import { layout, line, table } from "./table.ts";
+import { of, paint } from "./terminal.ts";
+
+const rows = [
+  ["RUN", "STATUS", "FILE"],
+  ["batch-20261123-101500-x3f9a1", "succeeded", "eine sehr lange Datei mit einem langen Namen.jpg"],
+  ["r", "failed", "日本語のレシート 👩‍👩‍👧.jpg"],
+];
+
+it("in a file or a pipe every cell is whole, and columns stand below each other", () => {
+  const text = table(rows, {});
+  for (const cell of rows.flat()) expect(text).toContain(cell);
+  const [head = "", first = ""] = text.split("\n");
+  expect(head.indexOf("STATUS")).toBe(first.indexOf("succeeded"));
+});
+
+it.each([120, 80, 60, 40, 24])("on a terminal of %i columns no line is longer", (columns) => {
+  for (const each of table(rows, { columns }).trimEnd().split("\n"))
+    expect(stringWidth(each)).toBeLessThanOrEqual(columns);
+});
+
+it("the widest columns give way first, and no character is cut in two", () => {
+  const text = table(rows, { columns: 60 });
+  expect(text).toContain("succeeded");
+  expect(text).toMatch(/…/);
+  expect(text.isWellFormed()).toBe(true);
+  expect(table(rows, { columns: 30 })).not.toMatch(/👩(?!‍👩‍👧)/u);
+});
+
+it("rows that come later are cut to the same layout, on a terminal alone", () => {
+  const narrow = layout([["a", "b"]], { columns: 80 });
+  expect(line(["a long cell", "b"], narrow)).toBe("…  b\n");
+  expect(line(["a long cell", "b"], layout([["a", "b"]], {}))).toBe("a long cell  b\n");
+});
+
+it("colours are for terminals, and NO_COLOR or TERM=dumb switches them off", () => {
+  const tty = { isTTY: true, columns: 90 };
+  const pipe = { isTTY: false, columns: 0 };
+  expect(of({}, tty, pipe)).toEqual({ columns: 90, colors: { out: true, err: false } });
+  for (const env of [{ NO_COLOR: "1" }, { NO_COLOR: "0" }, { TERM: "dumb" }])
+    expect(of(env, tty, tty).colors).toEqual({ out: false, err: false });
+  expect(of({ NO_COLOR: "" }, tty, tty).colors?.out).toBe(true);
+  expect(paint(true, "red", "x")).toBe("\u001b[31mx\u001b[39m");
+  expect(paint(false, "red", "x")).toBe("x");
+});

@@ -1,0 +1,60 @@
+import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { settingTable } from "#core/db/setting.sql";
+import { times } from "#spec/limits";
+import * as TestBucket from "#test/support/bucket";
+import * as TestDatabase from "#test/support/database";
+import * as Bucket from "./bucket.ts";
+import * as Proof from "./proof.ts";
+
+let database: Awaited<ReturnType<typeof TestDatabase.start>>;
+let s3: TestBucket.TestBucket;
+let forgetful: Bucket.Bucket;
+
+beforeAll(async () => {
+  [database, s3] = await Promise.all([TestDatabase.start(), TestBucket.start()]);
+  forgetful = Bucket.open(s3.bucket.settings, 8_000);
+  // A server that does not know the condition, and so carries out what it understands.
+  forgetful.client.middlewareStack.add(
+    (next) => (call) => {
+      const { headers } = call.request as { headers: Record<string, string> };
+      delete headers["if-none-match"];
+      return next(call);
+    },
+    { step: "build", priority: "low" },
+  );
+});
+afterAll(async () => {
+  forgetful.client.destroy();
+  await Promise.all([database.close(), s3.close()]);
+});
+beforeEach(() => database.db.query.delete(settingTable));
+
+const log = TestBucket.silent;
+const left = async () => (await Bucket.list(s3.bucket, log, { prefix: "inputs/" })).objects;
+
+test("a bucket that refuses the second write has proven it, and nothing is left in it", async () => {
+  expect(await Proof.prove(s3.bucket, log)).toEqual({ ok: true, at: expect.stringMatching(/Z$/) });
+  expect(await left()).toEqual([]);
+});
+
+test("one that overwrites is found out", async () => {
+  expect(await Proof.prove(forgetful, log)).toMatchObject({ ok: false, error: "overwritten" });
+  expect(await left()).toEqual([]);
+});
+
+test("it is tried out once a day, and again the next; a bucket that is away is asked the next minute", async () => {
+  const services = { db: database.db, bucket: s3.bucket, times: times(1) };
+  s3.hook.answer = () => ({ status: 503 });
+  await Proof.daily({ ...services, bucket: { ...s3.bucket, timeoutMs: 300 } }, log);
+  expect(await Proof.last(database.db)).toBeUndefined();
+  s3.hook.answer = () => undefined;
+  await Proof.daily(services, log);
+  const first = await Proof.last(database.db);
+  expect(first?.ok).toBe(true);
+  s3.calls.length = 0;
+  await Proof.daily({ ...services, bucket: forgetful }, log);
+  expect(s3.calls).toEqual([]);
+  await Proof.keep(database.db, { ok: true, at: new Date(Date.now() - 86_400_001).toISOString() });
+  await Proof.daily({ ...services, bucket: forgetful }, log);
+  expect(await Proof.last(database.db)).toMatchObject({ ok: false, error: "overwritten" });
+});

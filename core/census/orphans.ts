@@ -1,0 +1,61 @@
+import { type SQL, sql } from "drizzle-orm";
+import * as Database from "#core/db/client";
+import { isOpen, runsBy } from "#core/run/run.sql";
+
+/*
+ * Pictures in the bucket that no row knows: what a crash left between an object and its row, what was put through a signed
+ * address after its upload was deleted, what a call stored for a run that was gone. Rows come first wherever something
+ * is stored, but for lists of folders and pictures that are handed over: those are young.
+ */
+
+/** Younger objects may be waiting for their rows: longer than any call or step takes. */
+export const youngMs = 2 * 3_600_000;
+
+const root = "inputs/";
+
+/** By the folder below `inputs/`: which of these objects nobody needs. `json_each.value` is `[rel, key id, first name, second name]`. */
+const rules: Record<string, SQL> = {
+  uploads: sql`NOT EXISTS (SELECT 1 FROM upload WHERE ref = 'upload_' || json_extract(json_each.value, '$[2]'))
+    AND NOT EXISTS (SELECT 1 FROM item WHERE source_kind = 'upload' AND object_key = json_extract(json_each.value, '$[0]')
+      AND item.status IN ('queued', 'running'))`,
+  // What an ended run keeps is what its items name; all else went when it ended.
+  runs: sql`NOT EXISTS (SELECT 1 FROM run WHERE run_uid = json_extract(json_each.value, '$[2]')
+    AND (state IN ('planning', 'running', 'canceling', 'finishing', 'deleting')
+      OR (persist_inputs = 1 AND state <> 'deleted' AND EXISTS (SELECT 1 FROM item
+        WHERE item.run_uid = run.run_uid AND idx = CAST(json_extract(json_each.value, '$[3]') AS INTEGER)))))`,
+  manifests: sql`NOT EXISTS (SELECT 1 FROM ${runsBy("run_open")} WHERE ${sql.raw(isOpen)} AND +state = 'planning'
+    AND json_extract(planning, '$.objectKey') = json_extract(json_each.value, '$[0]'))`,
+  tmp: sql`NOT EXISTS (SELECT 1 FROM extract
+    WHERE key_id = json_extract(json_each.value, '$[1]') AND request_id = json_extract(json_each.value, '$[4]')
+      AND (status IN ('running', 'queued') OR json_extract(input, '$.objectKey') = json_extract(json_each.value, '$[0]')))`,
+};
+
+/**
+ * Those of these objects that lie below `inputs/`, are not young, and belong to nobody.
+ * @throws AppError `storage_unavailable`.
+ */
+export async function among(
+  db: Database.Db,
+  objects: readonly { rel: string; modified: Date }[],
+  now: Date,
+): Promise<string[]> {
+  const byFolder = new Map<string, unknown[]>();
+  for (const { rel, modified } of objects) {
+    if (!rel.startsWith(root) || now.getTime() - modified.getTime() < youngMs) continue;
+    const [, folder = "", keyId, first = "", second = ""] = rel.split("/");
+    if (!Object.hasOwn(rules, folder)) continue;
+    // A temporary copy is called `<request id>~<token>`, and `~` is in no id.
+    const entry = [rel, keyId, first, second, first.split("~", 1)[0]];
+    byFolder.set(folder, [...(byFolder.get(folder) ?? []), entry]);
+  }
+  if (byFolder.size === 0) return [];
+  const results = await Database.batch(
+    db,
+    [...byFolder].map(([folder, entries]) =>
+      Database.statement(sql`SELECT json_extract(json_each.value, '$[0]') AS rel FROM json_each(${JSON.stringify(entries)})
+        WHERE ${rules[folder] as SQL}`),
+    ),
+    "read",
+  );
+  return results.flatMap(({ rows }) => rows.map(({ rel }) => String(rel)));
+}

@@ -1,0 +1,121 @@
+import { eq, sql } from "drizzle-orm";
+import * as Bucket from "#core/bucket/bucket";
+import * as Database from "#core/db/client";
+import { keySecretTable, keyTable } from "#core/key/key.sql";
+import type { Log } from "#core/log";
+import * as Remove from "#core/run/control/remove";
+import * as Due from "#core/run/notify/due";
+import * as Inputs from "#core/run/source/inputs";
+
+/**
+ * Everything of a revoked key, for whom the operator removes a tenant. What is gone is not looked for again, so a purge that
+ * was cut off is simply repeated. The key's row stays, revoked and without scopes: nobody gets its id again, and with it
+ * what backups hold. Backups that another key made of everybody's artifacts go by themselves, after a day.
+ */
+export interface Purged {
+  objects: number;
+  runs: number;
+  items: number;
+  extracts: number;
+  uploads: number;
+}
+
+/** Rows that one statement removes. */
+const chunk = 5_000;
+const runsAtOnce = 100;
+
+/** Folders of the bucket in which a key has its own; those of the second kind by days. */
+const folders = ["data", "backups", "inputs/uploads", "inputs/tmp", "inputs/runs", "inputs/manifests"];
+const folderByDay = ["extracts", "batches", "evals"];
+
+/** What else has rows of a key. A test holds all of them against the schema. */
+export const counters = ["webhook_due", "idempotency", "usage", "request_count", "storage"] as const;
+
+/**
+ * Until when something of the key may still arrive: an address that was signed for an upload works for its whole time, and one
+ * was given out as long as an instance took the revoked key. Pictures that come so are found by the census; a file below the
+ * data root is not, since those have no rows.
+ * @param now - epoch milliseconds.
+ * @returns undefined: nothing can.
+ */
+export function openUntil(
+  revokedAt: string,
+  time: { presignTtlS: number; keyCacheMs: number },
+  now: number,
+): Date | undefined {
+  const until = Date.parse(revokedAt) + time.keyCacheMs + time.presignTtlS * 1000;
+  return until > now ? new Date(until) : undefined;
+}
+
+/**
+ * Removes what lies in the bucket, then the rows.
+ * @param said - is told how far it came.
+ * @throws AppError `storage_unavailable`: the same again.
+ */
+export async function purge(
+  stores: { db: Database.Db; bucket: Bucket.Bucket },
+  log: Log,
+  keyId: string,
+  said: (purged: Purged) => void = () => undefined,
+): Promise<Purged> {
+  const { db, bucket } = stores;
+  const purged: Purged = { objects: 0, runs: 0, items: 0, extracts: 0, uploads: 0 };
+  const below = (prefix: string) =>
+    Inputs.removeBelow(bucket, log, prefix, Number.POSITIVE_INFINITY, (rels) => {
+      purged.objects += rels.length;
+      said(purged);
+    });
+  for (const folder of folders) await below(`${folder}/${keyId}/`);
+  for (const folder of folderByDay)
+    for await (const day of daysOf(bucket, log, folder)) await below(`${day}${keyId}/`);
+
+  for (;;) {
+    const [found] = await Database.batch(
+      db,
+      [Database.statement(sql`SELECT run_uid, total FROM run WHERE key_id = ${keyId} LIMIT ${runsAtOnce}`)],
+      "read",
+    );
+    const rows = found?.rows ?? [];
+    if (rows.length === 0) break;
+    for (const { run_uid: runUid, total } of rows) {
+      while (!(await Remove.removeRows(db, String(runUid))));
+      await Database.batch(db, [Database.statement(sql`DELETE FROM run WHERE run_uid = ${String(runUid)}`)]);
+      purged.runs += 1;
+      purged.items += Number(total);
+      said(purged);
+    }
+  }
+  purged.extracts += await removeRows(db, "extract", keyId);
+  purged.uploads += await removeRows(db, "upload", keyId);
+  for (const table of counters) await removeRows(db, table, keyId);
+  await Database.batch(db, [
+    Due.forgetHosts(keyId),
+    db.query.delete(keySecretTable).where(eq(keySecretTable.keyId, keyId)),
+    db.query.update(keyTable).set({ scopes: [], lastUsedAt: null }).where(eq(keyTable.keyId, keyId)),
+  ]);
+  said(purged);
+  return purged;
+}
+
+/** The days of a folder, as prefixes: `extracts/2026-11-23/`. */
+async function* daysOf(bucket: Bucket.Bucket, log: Log, folder: string): AsyncGenerator<string> {
+  for (let token: string | undefined; ; ) {
+    const page = await Bucket.list(bucket, log, { prefix: `${folder}/`, delimiter: "/", token });
+    yield* page.prefixes;
+    token = page.next;
+    if (token === undefined) return;
+  }
+}
+
+async function removeRows(db: Database.Db, table: string, keyId: string): Promise<number> {
+  const name = sql.identifier(table);
+  for (let removed = 0; ; ) {
+    const [result] = await Database.batch(db, [
+      Database.statement(
+        sql`DELETE FROM ${name} WHERE rowid IN (SELECT rowid FROM ${name} WHERE key_id = ${keyId} LIMIT ${chunk})`,
+      ),
+    ]);
+    removed += result?.rowsAffected ?? 0;
+    if ((result?.rowsAffected ?? 0) < chunk) return removed;
+  }
+}

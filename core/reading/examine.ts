@@ -1,0 +1,46 @@
+import * as Checks from "#core/canonical/checks";
+import * as Normalize from "#core/canonical/normalize";
+import { dueDates } from "#core/task/due-dates";
+import { validate } from "#core/task/validate";
+import type { Salvaged } from "#core/vision/salvage";
+import * as Partial from "./partial.ts";
+import type { Work } from "./reading.ts";
+import type { Extract } from "./schema.ts";
+
+/*
+ * What an answer is worth: held to its schema, put into canonical form, added up. A module of its own, with all that
+ * knows of currencies, months and marks: it is loaded while the model answers, not at a cold start.
+ */
+
+type Examined = Pick<Extract, "schema_ok" | "schema_errors" | "normalized" | "checks">;
+
+/** Of which task an answer is, and when its picture was taken in. */
+type About = Pick<Work, "task" | "createdAt" | "validate">;
+
+/** A whole answer. Of a clock only the time of the row is used, so that a replay gives the same. */
+export function whole(work: About, value: unknown): Examined {
+  const { task } = work;
+  const { ok, errors } = work.validate?.(value) ?? validate(task, value);
+  const normalized = canonical(work, value);
+  return {
+    schema_ok: ok,
+    schema_errors: errors,
+    normalized,
+    checks: Checks.run(task, value, normalized),
+  };
+}
+
+/** What was read of an answer that did not fit. It is held to no schema, and nothing is summed over a list that breaks off. */
+export function partial(
+  work: About,
+  { value, brokenList }: Salvaged,
+): Pick<Examined, "normalized" | "checks"> {
+  const { task } = work;
+  const normalized = canonical(work, value);
+  const checks = brokenList === undefined ? task.checks : Partial.rulesWithout(task.checks, brokenList);
+  return { normalized, checks: Checks.run({ ...task, checks }, value, normalized) };
+}
+
+function canonical({ task, createdAt }: About, value: unknown): Extract["normalized"] {
+  return Normalize.normalize(task.fields, value, { createdAt, dueDates: dueDates(task) });
+}

@@ -1,0 +1,186 @@
+import * as z from "zod";
+import * as Canonical from "#core/canonical/schema";
+import { codes } from "#core/error";
+import type { ErrorDetails } from "#core/error-details";
+import * as Id from "#core/id";
+import * as Debugging from "#core/task/debug";
+import { Warnings } from "./warning.ts";
+
+/** The ways in for a picture. */
+const pictures = ["image_base64", "image_ref", "image_url"] as const;
+
+/** What `POST /v1/extract` takes. */
+export const ExtractRequest = z
+  .strictObject({
+    task_id: z
+      .string()
+      .min(1)
+      .max(100)
+      .default("receipt_fields_v1")
+      .meta({ description: "Which task to run (`GET /v1/tasks`)." }),
+    image_base64: z.string().min(1).optional().meta({
+      description:
+        "The picture as base64 or as a data URL, at most 4 MiB decoded. JPEG, PNG, WebP, TIFF, GIF; of several pages or frames the first is read, and `warnings` says so. Exactly one of image_base64, image_ref and image_url is needed.",
+    }),
+    image_ref: z
+      .string()
+      .min(1)
+      .max(100)
+      .optional()
+      // Said, not judged here: another form is an upload that is not there.
+      .meta({
+        pattern: Id.uploadRefPattern.source,
+        description: "What `POST /v1/uploads` returned: a picture of up to 20 MiB in the bucket.",
+      }),
+    image_url: z.string().min(1).max(8192).optional().meta({
+      description:
+        "A picture on the public internet: http or https on the scheme's own port, at most 10 MiB within 10 s and three redirects. Needs `DEBUG_MODE=1` and the scope debug:run.",
+    }),
+    mime_type: z
+      .string()
+      .min(1)
+      .max(100)
+      .optional()
+      .meta({ description: "A hint that is kept; the bytes decide." }),
+    // Said, not judged here: another form has a code of its own.
+    request_id: z.string().optional().meta({
+      pattern: Id.requestIdPattern.source,
+      description:
+        "Your id of this extract. The same id and payload give the same answer. `backup.tar.gz` is taken.",
+    }),
+    debug: Debugging.Debug.optional(),
+  })
+  .superRefine((request, context) => {
+    const given = pictures.filter((name) => request[name] !== undefined);
+    if (given.length === 1) return;
+    const message = `exactly one of ${pictures.join(", ")} is needed`;
+    // None: said of the first, so that a form can show it somewhere.
+    for (const name of given.length === 0 ? pictures.slice(0, 1) : given) {
+      context.addIssue({ code: "custom", path: [name], message });
+    }
+  })
+  .meta({ id: "ExtractRequest", oneOf: pictures.map((name) => ({ required: [name] })) });
+export type ExtractRequest = z.output<typeof ExtractRequest>;
+
+export const Usage = z
+  .object({
+    prompt_tokens: z.int(),
+    completion_tokens: z.int(),
+    attempts: z.int().meta({ description: "How many times the model was asked." }),
+  })
+  .meta({ id: "Usage" });
+
+export const StoredError = z
+  .object({
+    code: z.enum(Object.keys(codes) as [keyof typeof codes]),
+    message: z.string(),
+    // Its type alone: no function needs the whole schema (3 KB), which the document puts here (scripts/openapi).
+    details: (z.record(z.string(), z.unknown()) as unknown as z.ZodType<ErrorDetails>).optional(),
+  })
+  .meta({ id: "StoredError", description: "Why an extract failed; the codes are those of error answers." });
+
+/** Of an answer that did not fit (`answer_too_long`). */
+export const Complete = z.literal(false).meta({
+  id: "Complete",
+  description:
+    "Only there, and false, when the answer did not fit the model's context (`answer_too_long`): `result` holds what was read whole before, its last rows are missing. `checks` leaves out sums over a list that breaks off.",
+});
+
+/** The answer of `POST /v1/extract` and `GET /v1/extracts/{request_id}`. */
+export const Extract = z
+  .object({
+    request_id: z.string(),
+    task_id: z.string(),
+    created_at: z.iso.datetime(),
+    status: z.enum(["succeeded", "failed"]),
+    result: z
+      .record(z.string(), z.unknown())
+      .nullable()
+      .meta({ description: "The task's fields, strings exactly as printed." }),
+    complete: Complete.optional(),
+    schema_ok: z
+      .boolean()
+      .nullable()
+      .meta({ description: "Null where there is no whole answer that could be held to the schema." }),
+    schema_errors: z.array(z.object({ path: z.string(), message: z.string() })),
+    normalized: Canonical.Normalized,
+    checks: z.array(Canonical.Check),
+    warnings: Warnings,
+    model: z
+      .string()
+      .nullable()
+      .meta({ description: "Null, like the hashes, for a failure that asked nobody." }),
+    prompt_sha256: z.string().nullable(),
+    schema_sha256: z.string().nullable(),
+    image_sha256: z.string().nullable(),
+    usage: Usage,
+    timings_ms: z.object({ total: z.int(), image: z.int(), inference: z.int(), validate: z.int() }),
+    artifact_rel: z.string().nullable().meta({ description: "Where the artifact lies, without S3_PREFIX." }),
+    error: StoredError.optional(),
+    raw: z
+      .string()
+      .nullable()
+      .optional()
+      .meta({ description: "The model's text as it came; only with the scope debug:read_raw." }),
+  })
+  .meta({ id: "Extract" });
+export type Extract = z.output<typeof Extract>;
+
+/** The part of an answer that the model would have given, where nobody was asked. */
+export const askedNobody = {
+  result: null,
+  schema_ok: null,
+  schema_errors: [],
+  normalized: {},
+  checks: [],
+  warnings: [],
+  model: null,
+  prompt_sha256: null,
+  schema_sha256: null,
+  image_sha256: null,
+  usage: { prompt_tokens: 0, completion_tokens: 0, attempts: 0 },
+} satisfies Partial<Extract>;
+
+/** The answer while somebody is working on it. */
+export const Running = z
+  .object({ request_id: z.string(), status: z.literal("running"), poll_url: z.string() })
+  .meta({ id: "Running" });
+export type Running = z.output<typeof Running>;
+
+/**
+ * What lies in the bucket: the answer, and enough to see how it came about and to compute it again from
+ * `raw_model_text`. Never image bytes, never secrets.
+ */
+export interface Artifact extends Extract {
+  /** Of an item of a run: which one. An artifact found in advance counts only if all of it fits. */
+  run?: { run_id: string; run_uid: string; index: number };
+  /** The run keeps a copy of the picture of its own. */
+  kept?: boolean;
+  /** sha256 over what decides the answer; an artifact whose hash differs is somebody else's. */
+  payload_hash: string;
+  /** Null when the picture could not be read at all. */
+  input: {
+    source: "inline" | "upload" | "url" | "data" | "run";
+    mime_type: string;
+    declared_mime_type: string | null;
+    bytes: number;
+    sha256: string;
+    width: number;
+    height: number;
+    pages: number;
+  } | null;
+  sent: { sha256: string; width: number; height: number; mime_type: string; bytes: number } | null;
+  /** Null when nobody was asked. */
+  request: {
+    temperature: number;
+    max_tokens: number;
+    response_format: "json_schema" | "none";
+    seed: number;
+    debug?: Debugging.Debug;
+  } | null;
+  raw_model_text: string | null;
+  finish_reason: string | null;
+  attempts: readonly unknown[];
+  principal: { key_id: string; role: string };
+  code_version: string;
+}

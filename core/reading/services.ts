@@ -1,0 +1,19 @@
+import type { Bucket } from "#core/bucket/bucket";
+import type * as Config from "#core/config";
+import type { Db } from "#core/db/client";
+import type { Decoder } from "#core/image/decoder";
+import type { Queues } from "#core/queue/queue";
+import type { Times } from "#spec/limits";
+
+/** What an extract needs of the world, as plain values and open clients. */
+export interface Services {
+  db: Db;
+  bucket: Bucket;
+  queues: Queues;
+  model: Config.Model;
+  times: Times;
+  version: string;
+  debugMode: boolean;
+  /** Another decoder than the instance's own. */
+  decoder?: Decoder | undefined;
+}

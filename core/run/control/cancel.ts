@@ -1,0 +1,96 @@
+import { and, eq, sql } from "drizzle-orm";
+import * as Database from "#core/db/client";
+import { AppError, from } from "#core/error";
+import type { Log } from "#core/log";
+import * as Order from "#core/run/dispatch/order";
+import * as Outlooks from "#core/run/dispatch/progress";
+import { itemTable as item, type RunRow, runTable as run } from "#core/run/run.sql";
+import type { RunStores } from "#core/run/services";
+
+/** Rows that a step of the sweep ends at once. */
+const chunk = 5_000;
+
+/**
+ * Cancels a run: state and epoch, nothing else. From then on no message of it is taken and none is sent; the
+ * planner ends what has not begun, items in flight end as they do. Canceling twice is fine.
+ * @throws AppError `conflict` for a run that has ended otherwise, `storage_unavailable`.
+ */
+export async function cancel(
+  services: Pick<RunStores, "db" | "queues">,
+  runRow: RunRow,
+  log: Log,
+): Promise<RunRow> {
+  const results = await Database.batch(services.db, [
+    services.db.query
+      .update(run)
+      .set({
+        state: "canceling",
+        epoch: sql`${run.epoch} + 1`,
+        planN: sql`${run.planN} + 1`,
+        waitingFor: null,
+        touchedAt: new Date(),
+      })
+      .where(and(eq(run.runUid, runRow.runUid), sql`${run.state} IN ('planning', 'running')`)),
+    services.db.query.select().from(run).where(eq(run.runUid, runRow.runUid)),
+  ]);
+  const now = Database.rows(run, results[1])[0];
+  if (now === undefined) throw new AppError("not_found", "there is no run with this id");
+  if (now.state === "canceling") {
+    try {
+      await Order.order(services, now, "sweep", log);
+    } catch (thrown) {
+      // It is canceled already; reconcile sees to the rest.
+      log.warn("order_failed", { code: from(thrown).code });
+    }
+    return now;
+  }
+  if (now.state === "canceled" || now.state === "finishing") return now;
+  throw new AppError("conflict", "this run has ended already", { details: { reason: "run_ended" } });
+}
+
+/**
+ * Ends the queued items of a canceled run, in chunks. What has its answer already and only waits for the bucket is
+ * left to reconcile.
+ * @returns whether there is more.
+ */
+export async function sweep(
+  services: Pick<RunStores, "db" | "queues">,
+  runUid: string,
+  time: { deadline: number },
+  log: Log,
+): Promise<"done" | "more"> {
+  const { db } = services;
+  const open = sql`EXISTS (SELECT 1 FROM ${run} WHERE ${run.runUid} = ${runUid} AND ${run.state} = 'canceling')`;
+  for (;;) {
+    const now = new Date();
+    const results = await Database.batch(db, [
+      // A run that was canceled while it was planned has the items that were found until then.
+      db.query
+        .update(run)
+        .set({ planning: null, total: sql`(SELECT count(*) FROM item WHERE run_uid = ${runUid})` })
+        .where(and(eq(run.runUid, runUid), eq(run.state, "canceling"), sql`${run.planning} IS NOT NULL`)),
+      db.query
+        .update(item)
+        .set({ status: "canceled", endedAt: now, notBefore: null })
+        .where(
+          and(
+            eq(item.runUid, runUid),
+            sql`${item.index} IN (SELECT idx FROM item WHERE run_uid = ${runUid} AND status = 'queued'
+              AND pending_artifact IS NULL LIMIT ${chunk})`,
+            open,
+          ),
+        ),
+      Database.statement(
+        sql`UPDATE ${run} SET canceled = canceled + changes(), touched_at = ${now.getTime()} WHERE run_uid = ${runUid}`,
+      ),
+      ...Outlooks.outlookStatements(db, runUid),
+    ]);
+    const outlook = Outlooks.outlookOf(results);
+    if (outlook === undefined || outlook.run.state !== "canceling") return "done";
+    if ((results[1]?.rowsAffected ?? 0) === 0) {
+      await Outlooks.duties(services, outlook, log);
+      return "done";
+    }
+    if (Date.now() > time.deadline) return "more";
+  }
+}

@@ -1,0 +1,251 @@
+import { and, eq, inArray, type SQL, sql } from "drizzle-orm";
+import * as Artifacts from "#core/artifact/artifact";
+import type * as Bucket from "#core/bucket/bucket";
+import * as Database from "#core/db/client";
+import { AppError } from "#core/error";
+import type { Log } from "#core/log";
+import { order } from "#core/run/dispatch/order";
+import * as Files from "#core/run/results/files";
+import { itemTable, type RunRow, runTable } from "#core/run/run.sql";
+import type { RunStores } from "#core/run/services";
+import * as Inputs from "#core/run/source/inputs";
+import { keptPrefix } from "#core/run/source/kept";
+import * as Limits from "#spec/limits";
+
+/*
+ * begin(…)  a caller wants the run to be gone: a small one is, when this returns
+ * step(…)   the planner goes on with a large one
+ * lookAgain(…)  what was written since
+ */
+
+/**
+ * How much of each kind was removed: extracts without their attempts, pictures (an upload and the copy that the run
+ * kept of it are one); a run counts when it is gone.
+ */
+export interface Deleted {
+  extracts: number;
+  inputs: number;
+  evals: number;
+  runs: number;
+}
+
+export type Outcome = { kind: "deleted"; deleted: Deleted } | { kind: "deleting" };
+
+/** Item rows that one statement removes. */
+const rowsAtOnce = 5_000;
+/** Items whose uploads are looked at in one statement. */
+const uploadsAtOnce = 500;
+
+const ended = ["succeeded", "failed", "canceled"] as const;
+
+/**
+ * Removes an ended run: its items' artifacts and attempts, its own artifact and results, its inputs, its rows. From
+ * the first moment on it is `deleting`; the id stays taken for ever. Up to 1,000 items go within the call if there is
+ * time, more of them through the planner.
+ * @param deadline - epoch milliseconds after which nothing new is begun.
+ * @throws AppError `conflict` while the run, or a rerun that reads its inputs, has not ended (`details.reason`
+ *   `run_not_ended`, `rerun_not_ended`); `not_found` for one that is gone; `storage_unavailable`: the same call again.
+ */
+export async function begin(services: RunStores, log: Log, run: RunRow, deadline: number): Promise<Outcome> {
+  const reruns = rerunsOf(run);
+  const [, found, reading] = await Database.batch(services.db, [
+    services.db.query
+      .update(runTable)
+      .set({ state: "deleting", touchedAt: new Date() })
+      .where(
+        and(eq(runTable.runUid, run.runUid), inArray(runTable.state, ended), sql`NOT EXISTS (${reruns})`),
+      ),
+    services.db.query.select().from(runTable).where(eq(runTable.runUid, run.runUid)),
+    Database.statement(reruns),
+  ]);
+  const row = Database.rows(runTable, found)[0];
+  if (row === undefined || row.state === "deleted")
+    throw new AppError("not_found", "there is no run with this id");
+  if (row.state !== "deleting" && (reading?.rows.length ?? 0) > 0) {
+    throw new AppError("conflict", "a rerun that reads the inputs of this run has not ended", {
+      details: { reason: "rerun_not_ended" },
+    });
+  }
+  if (row.state !== "deleting") {
+    throw new AppError("conflict", "the run has not ended: cancel it first", {
+      details: { reason: "run_not_ended" },
+    });
+  }
+  if (row.total <= Limits.batches.deletedAtOnce) {
+    const deleted: Deleted = { extracts: 0, inputs: 0, evals: 0, runs: 0 };
+    if (await work(services, row, deadline, log, deleted)) return { kind: "deleted", deleted };
+  }
+  await order(services, row, "delete", log);
+  return { kind: "deleting" };
+}
+
+/**
+ * Removes a bounded part of a run that is being deleted. What is gone already is not looked for again, so a step that
+ * was killed is simply repeated.
+ * @param time.deadline - as in `begin`.
+ * @returns "more": call again; "done" also for a run that is not being deleted.
+ * @throws AppError `storage_unavailable`.
+ */
+export async function step(
+  services: RunStores,
+  run: RunRow,
+  time: { deadline: number },
+  log: Log,
+): Promise<"done" | "more"> {
+  if (run.state !== "deleting") return "done";
+  const deleted: Deleted = { extracts: 0, inputs: 0, evals: 0, runs: 0 };
+  return (await work(services, run, time.deadline, log, deleted)) ? "done" : "more";
+}
+
+/** Runs that took over this one's items, or those of such a run, and may still read its inputs. */
+function rerunsOf(run: RunRow): SQL {
+  // CROSS: from each run to those that were made of it, and never through all runs of the key.
+  return sql`WITH RECURSIVE descendant (run_id) AS (
+      VALUES (${run.runId}) UNION
+      SELECT made.run_id FROM descendant CROSS JOIN run AS made
+      WHERE made.source_run_id = descendant.run_id AND made.key_id = ${run.keyId})
+    SELECT 1 FROM descendant CROSS JOIN run AS made
+      WHERE made.source_run_id = descendant.run_id AND made.key_id = ${run.keyId}
+      AND +made.state IN ('planning', 'running', 'canceling') LIMIT 1`;
+}
+
+/** Removes what is left, counting it, until the time is over. @returns true when the run is gone. */
+async function work(
+  services: RunStores,
+  run: RunRow,
+  deadline: number,
+  log: Log,
+  deleted: Deleted,
+): Promise<boolean> {
+  const { db, bucket } = services;
+  const startedAt = Date.now();
+  const said = (isDone: boolean) => {
+    log.info("run_deleted", {
+      run_id: run.runId,
+      finished: isDone,
+      extracts: deleted.extracts,
+      inputs: deleted.inputs,
+      duration_ms: Date.now() - startedAt,
+    });
+    return isDone;
+  };
+  const isLeft =
+    !(await removeObjects(bucket, log, run, deadline, deleted)) ||
+    !(await removeUploads(services, log, run, deadline, deleted));
+  if (isLeft) return said(false);
+  while (!(await removeRows(db, run.runUid))) if (Date.now() >= deadline) return said(false);
+
+  const [result] = await Database.batch(db, [
+    db.query
+      .update(runTable)
+      .set({
+        state: "deleted",
+        touchedAt: new Date(),
+        lookAgainAt: new Date(Date.now() + Limits.lateWriterMs),
+        webhookUrl: null,
+        webhook: null,
+        waitingFor: null,
+        planning: null,
+        finishing: null,
+        errorCode: null,
+        errorMessage: null,
+        errorDetails: null,
+        artifactRel: null,
+      })
+      .where(and(eq(runTable.runUid, run.runUid), eq(runTable.state, "deleting"))),
+  ]);
+  deleted.runs += result?.rowsAffected ?? 0;
+  return said(true);
+}
+
+/** What lies in the bucket under the run's own names. @returns false when there was no time for all of it. */
+async function removeObjects(
+  bucket: Bucket.Bucket,
+  log: Log,
+  run: RunRow,
+  deadline: number,
+  deleted: Deleted,
+): Promise<boolean> {
+  const extracts = Artifacts.itemPrefix(run.keyId, run.runId, run.createdAt);
+  return (
+    (await Inputs.removeBelow(bucket, log, extracts, deadline, (rels) => {
+      deleted.extracts += rels.filter((rel) => !rel.includes("~attempt-")).length;
+    })) &&
+    (await removeFiles(bucket, log, run, deadline)) &&
+    (await Inputs.removeBelow(bucket, log, keptPrefix(run), deadline, (rels) => {
+      deleted.inputs += rels.length;
+    }))
+  );
+}
+
+/**
+ * Removes what was written of a run after it was deleted, by a worker whose lease was over: once, when none can be left.
+ * @param deadline - as in `begin`; what is left is for the next look.
+ * @throws AppError `storage_unavailable`: the same again.
+ */
+export async function lookAgain(
+  { db, bucket }: Pick<RunStores, "db" | "bucket">,
+  log: Log,
+  run: RunRow,
+  deadline: number,
+): Promise<void> {
+  const found: Deleted = { extracts: 0, inputs: 0, evals: 0, runs: 0 };
+  if (!(await removeObjects(bucket, log, run, deadline, found))) return;
+  if (found.extracts + found.inputs > 0)
+    log.warn("run_written_after_deletion", {
+      run_id: run.runId,
+      extracts: found.extracts,
+      inputs: found.inputs,
+    });
+  await Database.batch(db, [
+    db.query.update(runTable).set({ lookAgainAt: null }).where(eq(runTable.runUid, run.runUid)),
+  ]);
+}
+
+/** The run's own artifact and what lies beside it. */
+async function removeFiles(bucket: Bucket.Bucket, log: Log, run: RunRow, deadline: number): Promise<boolean> {
+  const { working, made } = Artifacts.batchFiles(run.keyId, run.runId, run.createdAt);
+  await Inputs.removeAll(bucket, log, [
+    Artifacts.batchKey(run.keyId, run.runId, run.createdAt),
+    ...Object.values(Files.places(run)),
+  ]);
+  return (
+    (await Inputs.removeBelow(bucket, log, working, deadline)) &&
+    (await Inputs.removeBelow(bucket, log, made, deadline))
+  );
+}
+
+/**
+ * Removes the uploads that the run kept, together with the rows that name them, so that a step never begins at the
+ * first again. A run that kept nothing has none: they went when it ended.
+ */
+async function removeUploads(
+  services: RunStores,
+  log: Log,
+  run: RunRow,
+  deadline: number,
+  deleted: Deleted,
+): Promise<boolean> {
+  if (!run.persistInputs) return true;
+  for (;;) {
+    const { last, uploads } = await Inputs.removeNext(services, log, run, -1, uploadsAtOnce);
+    if (last === undefined) return true;
+    deleted.inputs += uploads;
+    while (!(await removeRows(services.db, run.runUid, last))) if (Date.now() >= deadline) return false;
+    if (Date.now() >= deadline) return false;
+  }
+}
+
+/**
+ * Removes the next rows of a run's items, up to this index where one is given.
+ * @returns true when none of them is left.
+ * @throws AppError `storage_unavailable`.
+ */
+export async function removeRows(db: Database.Db, runUid: string, upTo?: number): Promise<boolean> {
+  const bound = upTo === undefined ? sql`` : sql` AND idx <= ${upTo}`;
+  const next = sql`(SELECT idx FROM item WHERE run_uid = ${runUid}${bound} ORDER BY idx LIMIT ${rowsAtOnce})`;
+  const [removed] = await Database.batch(db, [
+    db.query.delete(itemTable).where(and(eq(itemTable.runUid, runUid), sql`${itemTable.index} IN ${next}`)),
+  ]);
+  return (removed?.rowsAffected ?? 0) < rowsAtOnce;
+}

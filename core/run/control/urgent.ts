@@ -1,0 +1,35 @@
+import type { Log } from "#core/log";
+import * as Order from "#core/run/dispatch/order";
+import * as Outlooks from "#core/run/dispatch/progress";
+import { raise } from "#core/run/dispatch/raise";
+import * as Window from "#core/run/dispatch/window";
+import * as Cancel from "./cancel.ts";
+
+type Stores = Parameters<typeof Window.fill>[0];
+
+/**
+ * The short steps of a run's planner: the next part of its window, or of the sweep after it was canceled. A run has one
+ * worker at them, and another at the long ones (plan.ts): these two move different states of the run.
+ * @throws AppError `storage_unavailable`: the message must come back.
+ */
+export async function urgent(
+  services: Stores,
+  { kind, run_uid: runUid }: { kind: Order.Urgent; run_uid: string },
+  time: { deadline: number },
+  log: Log,
+): Promise<void> {
+  if (kind === "sweep") {
+    const row = await raise(services.db, runUid);
+    if (row === undefined || row.state === "deleted") return;
+    // Numbered higher than what this step was ordered with.
+    if ((await Cancel.sweep(services, runUid, time, log)) === "more")
+      await Order.order(services, row, kind, log);
+    return;
+  }
+  const row = await Window.fill(services, runUid, log);
+  if (row === undefined) return;
+  // A run that was canceled, or whose last item ended while nobody could order anything.
+  const outlook = await Outlooks.read(services.db, runUid);
+  if (outlook !== undefined && outlook.inFlight === 0 && !outlook.unsent)
+    await Outlooks.duties(services, outlook, log);
+}

@@ -1,0 +1,43 @@
+import { AppError } from "#core/error";
+import type { Log } from "#core/log";
+import * as Queue from "#core/queue/queue";
+import type { RunRow } from "#core/run/run.sql";
+
+/** What never waits behind the others, which may take two minutes each: these have a queue and workers of their own. */
+export const urgentKinds = ["refill", "sweep"] as const;
+export type Urgent = (typeof urgentKinds)[number];
+
+/** What the planner of a run can be ordered to do; one at a time for a run and queue, because the run is the message group. */
+export const kinds = ["plan", ...urgentKinds, "finish", "delete"] as const;
+export type Kind = (typeof kinds)[number];
+
+export const isUrgent = (kind: Kind): kind is Urgent => urgentKinds.some((each) => each === kind);
+
+/** The body of a message in the `plan` and the `urgent` queue. */
+export interface PlanMessage {
+  kind: Kind;
+  run_uid: string;
+}
+
+/**
+ * Orders the planner. Two orders of one kind with the same `planN` are one: the planner raises it before it reads
+ * anything, so whoever still saw the old number is seen by it.
+ * @throws AppError `storage_unavailable`: reconcile orders again what was not taken.
+ */
+export async function order(
+  services: { queues: Queue.Queues },
+  run: Pick<RunRow, "runUid" | "epoch" | "planN">,
+  kind: Kind,
+  log: Log,
+): Promise<void> {
+  const body: PlanMessage = { kind, run_uid: run.runUid };
+  const message = {
+    body,
+    group: run.runUid,
+    deduplicationId: `${run.runUid}.${run.epoch}.${kind}.${run.planN}`,
+  };
+  const queue = isUrgent(kind) ? "urgent" : "plan";
+  const taken = await Queue.sendFifo(services.queues, queue, [message], log);
+  if (taken.size === 0)
+    throw new AppError("storage_unavailable", "the queue did not take the order", { retryAfterS: 2 });
+}

@@ -1,0 +1,15 @@
+import { eq, sql } from "drizzle-orm";
+import * as Database from "#core/db/client";
+import { type RunRow, runTable as run } from "#core/run/run.sql";
+
+/** The planner's number goes up before anything else is read: see `Order.order`. @throws AppError `storage_unavailable`. */
+export async function raise(db: Database.Db, runUid: string): Promise<RunRow | undefined> {
+  const [result] = await Database.batch(db, [
+    db.query
+      .update(run)
+      .set({ planN: sql`${run.planN} + 1`, touchedAt: new Date() })
+      .where(eq(run.runUid, runUid))
+      .returning(),
+  ]);
+  return Database.rows(run, result)[0];
+}

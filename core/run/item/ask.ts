@@ -1,0 +1,89 @@
+import * as Breaker from "#core/breaker/breaker";
+import * as Bucket from "#core/bucket/bucket";
+import { type AppError, from } from "#core/error";
+import * as Image from "#core/image/image";
+import * as Type from "#core/image/type";
+import type { Held } from "#core/lease/lease";
+import type { Log } from "#core/log";
+import { type Performed, perform } from "#core/reading/reading";
+import { loneFrom } from "#core/run/dispatch/window";
+import type { ItemRow, RunRow } from "#core/run/run.sql";
+import { requestIdOf } from "#core/run/serialize";
+import type { RunServices } from "#core/run/services";
+import { keptKey } from "#core/run/source/kept";
+import type * as Task from "#core/task/task";
+import * as Picture from "./picture.ts";
+import * as Alone from "./suspect.ts";
+
+/** `crowded`: a suspect that cannot be alone now. `kept`: the run has a copy of the picture. */
+export type Asked =
+  | { kind: "asked"; performed: Performed; image: Image.Inspected; kept: boolean }
+  | { kind: "unreadable"; error: AppError; kept: boolean }
+  | { kind: "crowded" };
+
+/**
+ * Reads an item's picture and asks the model about it: what takes long of the work on an item. It changes nothing of the
+ * item itself.
+ * @param how.signal - the item is not ours any more.
+ * @param how.onAlone - told when the item gets and when it gives back the right to be alone.
+ * @throws AppError `storage_unavailable`.
+ */
+export async function ask(
+  services: RunServices,
+  what: { run: RunRow; row: ItemRow; task: Task.Task; early: Promise<Uint8Array | undefined> | undefined },
+  job: Pick<Held, "leaseUntil"> & { deadline: number },
+  how: { signal: AbortSignal; log: Log; onAlone(is: boolean): void },
+): Promise<Asked> {
+  const { run, row, task, early } = what;
+  const { signal, log } = how;
+  let kept = false;
+  let image: Image.Inspected;
+  try {
+    const bytes = await Picture.load(services, row, early, job, log);
+    if (Picture.isCopied(run, row)) {
+      // Before it is judged: one that cannot be read is an input of the run like the others.
+      const type = Type.mediaTypeOf(row.declaredMimeType ?? undefined);
+      await Bucket.put(services.bucket, log, keptKey(run, row.index), bytes, type);
+      kept = true;
+    }
+    image = await Image.inspect(bytes, { decoder: services.decoder, signal });
+  } catch (thrown) {
+    const error = from(thrown);
+    if (error.code === "storage_unavailable") throw error;
+    return { kind: "unreadable", error, kept };
+  }
+
+  const lone = row.suspects >= loneFrom;
+  if (lone) {
+    // Half of the time for the others to end, half for the call.
+    const until = (Date.now() + job.deadline) / 2;
+    const time = { leaseUntil: job.leaseUntil, until, signal };
+    if (!(await Alone.take(services, row, time, how.onAlone))) return { kind: "crowded" };
+  }
+  const performed = await perform(services.model, {
+    task,
+    image,
+    requestId: requestIdOf(run, row.index),
+    createdAt: run.createdAt,
+    deadline: job.deadline,
+    signal: AbortSignal.any([signal, AbortSignal.timeout(Math.max(1, job.deadline - Date.now()))]),
+    endOnSuspect: true,
+    log,
+  });
+  // With the lease the right was lost, too, and may be somebody else's.
+  if (lone && !signal.aborted) await aloneNoMore(services, how);
+  return { kind: "asked", performed, image, kept };
+}
+
+/** The right ends by itself, too; the answer that was just given must not be lost for it. */
+async function aloneNoMore(
+  services: Pick<RunServices, "db">,
+  { log, onAlone }: { log: Log; onAlone(is: boolean): void },
+): Promise<void> {
+  onAlone(false);
+  try {
+    await Breaker.aloneNoMore(services.db);
+  } catch (thrown) {
+    log.warn("alone_not_released", { code: from(thrown).code });
+  }
+}

@@ -1,0 +1,86 @@
+import { and, eq, sql } from "drizzle-orm";
+import * as Breaker from "#core/breaker/breaker";
+import { breakerTable } from "#core/breaker/breaker.sql";
+import * as Database from "#core/db/client";
+import type { ItemMessage } from "#core/run/dispatch/window";
+import { type ItemRow, itemTable as item, type RunRow, runTable as run } from "#core/run/run.sql";
+import { ours } from "./ending.ts";
+
+export interface Claimed {
+  run: RunRow;
+  /** Undefined when it could not be claimed. */
+  item: ItemRow | undefined;
+  /** As it was found, where it could not be claimed. */
+  found: ItemRow | undefined;
+  breaker: Breaker.State;
+  /** Until when a suspect of this or another run has the model server for itself. */
+  aloneUntil: number | undefined;
+}
+
+/**
+ * Takes the item of a message for us: run state, epoch, number and lease in one statement; what is read beside it says
+ * why it failed.
+ * @returns undefined when there is no such run.
+ * @throws AppError `storage_unavailable`.
+ */
+export async function claim(
+  db: Database.Db,
+  message: ItemMessage,
+  leaseUntil: Date,
+): Promise<Claimed | undefined> {
+  const now = Date.now();
+  const one = and(eq(item.runUid, message.run_uid), eq(item.index, message.index));
+  const [taken, runs, items, breaker] = await Database.batch(db, [
+    db.query
+      .update(item)
+      .set({
+        status: "running",
+        token: sql`${item.token} + 1`,
+        claims: sql`${item.claims} + 1`,
+        leaseUntil,
+        slot: message.slot,
+        sentEpoch: message.epoch,
+      })
+      .where(
+        and(
+          one,
+          eq(item.sendSeq, message.seq),
+          sql`(${item.status} = 'queued' OR (${item.status} = 'running' AND ${item.leaseUntil} < ${now}))`,
+          sql`coalesce(${item.notBefore}, 0) <= ${now}`,
+          sql`EXISTS (SELECT 1 FROM ${run} WHERE ${run.runUid} = ${message.run_uid}
+            AND ${run.epoch} = ${message.epoch} AND ${run.state} = 'running')`,
+        ),
+      )
+      .returning(),
+    db.query.select().from(run).where(eq(run.runUid, message.run_uid)),
+    db.query.select().from(item).where(one),
+    Breaker.statementOfBoth(db),
+  ]);
+  const runRow = Database.rows(run, runs)[0];
+  if (runRow === undefined) return undefined;
+  return {
+    run: runRow,
+    item: Database.rows(item, taken)[0],
+    found: Database.rows(item, items)[0],
+    breaker: Breaker.stateIn(Database.rows(breakerTable, breaker), now),
+    aloneUntil: Breaker.aloneUntil(Database.rows(breakerTable, breaker), now),
+  };
+}
+
+/**
+ * Holds a claimed item for longer, and with it the right to be alone where `alone` says that this item has it.
+ * @returns false when it is not ours any more: ended, put back, or taken over.
+ * @throws AppError `storage_unavailable`.
+ */
+export async function renew(
+  db: Database.Db,
+  row: ItemRow,
+  leaseUntil: Date,
+  { alone }: { alone: boolean },
+): Promise<boolean> {
+  const [result] = await Database.batch(db, [
+    db.query.update(item).set({ leaseUntil }).where(ours(row)),
+    ...(alone ? [Breaker.stillAlone(db, leaseUntil, sql`changes() = 1`)] : []),
+  ]);
+  return result?.rowsAffected === 1;
+}

@@ -1,0 +1,106 @@
+import { and, eq, sql } from "drizzle-orm";
+import * as Database from "#core/db/client";
+import { AppError } from "#core/error";
+import type { Log } from "#core/log";
+import * as Order from "#core/run/dispatch/order";
+import * as Outlooks from "#core/run/dispatch/progress";
+import type { ItemMessage } from "#core/run/dispatch/window";
+import { itemTable as item, runTable as run } from "#core/run/run.sql";
+import type { RunStores } from "#core/run/services";
+import * as Ending from "./ending.ts";
+import { failure } from "./work.ts";
+
+/**
+ * An item's message that was received in vain until the queue gave it up. Storage that was away for long does that
+ * to a blameless item, so the first time it gets a new message; the second time it fails, and the run still ends.
+ * Acts only on what it could read.
+ * @returns `again` while a worker may still be at it.
+ * @throws AppError `storage_unavailable`.
+ */
+export async function buryItem(
+  services: RunStores,
+  message: ItemMessage,
+  leaseUntil: Date,
+  log: Log,
+): Promise<"done" | "again"> {
+  const { db } = services;
+  const now = Date.now();
+  const [runs, items] = await Database.batch(
+    db,
+    [
+      db.query.select().from(run).where(eq(run.runUid, message.run_uid)),
+      db.query
+        .select()
+        .from(item)
+        .where(and(eq(item.runUid, message.run_uid), eq(item.index, message.index))),
+    ],
+    "read",
+  );
+  const runRow = Database.rows(run, runs)[0];
+  const found = Database.rows(item, items)[0];
+  if (runRow === undefined || found === undefined) return "done";
+  const current = runRow.epoch === message.epoch && found.sendSeq === message.seq;
+  if (current && found.status === "running" && (found.leaseUntil?.getTime() ?? 0) > now) return "again";
+  if (current && (found.status === "queued" || found.status === "running")) {
+    const token = found.token + 1;
+    const [taken] = await Database.batch(db, [
+      db.query
+        .update(item)
+        .set({ status: "running", token, leaseUntil })
+        .where(
+          and(
+            eq(item.runUid, found.runUid),
+            eq(item.index, found.index),
+            eq(item.token, found.token),
+            eq(item.sendSeq, found.sendSeq),
+            eq(item.status, found.status),
+          ),
+        )
+        .returning(),
+    ]);
+    const row = Database.rows(item, taken)[0];
+    if (row === undefined) return "again";
+    const before = await Ending.storedBefore(services, log, runRow, row);
+    if (before === undefined && found.buried === 0) {
+      log.warn("item_buried", { run_id: runRow.runId, index: row.index, resent: true });
+      await Ending.requeue(db, runRow, row, {
+        countAttempt: false,
+        suspect: false,
+        notBefore: null,
+        spent: undefined,
+        keepClaims: true,
+        // With the new message, and not before: a receive in which the bucket is away does nothing, and counts for nothing.
+        buried: true,
+      });
+      await Order.order(services, runRow, "refill", log);
+    } else if (before === undefined) {
+      log.error("item_buried", { run_id: runRow.runId, index: row.index, resent: false });
+      const error = new AppError("internal", "the work on this item failed again and again");
+      const artifact = failure(services, runRow, row, error, { startedAt: now });
+      await Ending.conclude(services, log, runRow, row, artifact);
+    }
+  }
+  const outlook = await Outlooks.read(db, message.run_uid);
+  if (outlook !== undefined) await Outlooks.duties(services, outlook, log, { again: true });
+  return "done";
+}
+
+/** A planner's order that was given up: the run is looked at again, under a new number. @throws AppError `storage_unavailable`. */
+export async function buryOrder(services: RunStores, message: Order.PlanMessage, log: Log): Promise<void> {
+  const [result] = await Database.batch(services.db, [
+    services.db.query
+      .update(run)
+      .set({ planN: sql`${run.planN} + 1` })
+      .where(
+        and(
+          eq(run.runUid, message.run_uid),
+          sql`${run.state} IN ('planning', 'running', 'canceling', 'finishing', 'deleting')`,
+        ),
+      )
+      .returning(),
+  ]);
+  const row = Database.rows(run, result)[0];
+  if (row === undefined) return;
+  log.error("order_buried", { run_id: row.runId, kind: message.kind });
+  await Order.order(services, row, message.kind, log);
+}

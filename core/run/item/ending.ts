@@ -1,0 +1,278 @@
+import { createHash } from "node:crypto";
+import { and, eq, type SQL, sql } from "drizzle-orm";
+import * as Artifacts from "#core/artifact/artifact";
+import * as Database from "#core/db/client";
+import { AppError, from } from "#core/error";
+import { storedError } from "#core/extraction/conclude";
+import type { Log } from "#core/log";
+import { type Artifact, askedNobody } from "#core/reading/schema";
+import { usedOf } from "#core/reading/used";
+import { pauseStatement } from "#core/run/dispatch/pause";
+import * as Outlooks from "#core/run/dispatch/progress";
+import { type ItemRow, itemTable as item, type RunRow, runTable as run } from "#core/run/run.sql";
+import { requestIdOf } from "#core/run/serialize";
+import type { RunServices } from "#core/run/services";
+import * as Usage from "#core/usage/usage";
+import { sizes } from "#spec/limits";
+
+type Stores = Pick<RunServices, "db" | "bucket">;
+
+/** Exactly the item that was claimed: another token is somebody else's work. */
+export const ours = (row: ItemRow): SQL =>
+  and(
+    eq(item.runUid, row.runUid),
+    eq(item.index, row.index),
+    eq(item.token, row.token),
+    eq(item.status, "running"),
+  ) as SQL;
+
+/** Where the item's artifact lies: the decision how it ended. */
+export const artifactKey = (runRow: RunRow, row: ItemRow) =>
+  Artifacts.extractKey(runRow.keyId, requestIdOf(runRow, row.index), runRow.createdAt);
+
+/** Statements that follow directly on the item's update, whose `changes()` they ask for: a lost token moves nothing. */
+function follow(runRow: RunRow, set: SQL[], spent: Usage.Used | undefined): Database.Statement[] {
+  const now = new Date();
+  const counted =
+    spent === undefined
+      ? []
+      : [
+          sql`prompt_tokens = prompt_tokens + ${spent.promptTokens}`,
+          sql`completion_tokens = completion_tokens + ${spent.completionTokens}`,
+          sql`model_calls = model_calls + ${spent.modelCalls}`,
+          sql`model_ms = model_ms + ${spent.modelMs}`,
+        ];
+  const changes = [...set, ...counted, sql`touched_at = ${now.getTime()}`];
+  const used = { keyId: runRow.keyId, taskId: runRow.taskId, now };
+  return [
+    Database.statement(
+      sql`UPDATE ${run} SET ${sql.join(changes, sql`, `)} WHERE run_uid = ${runRow.runUid} AND changes() = 1`,
+    ),
+    ...(spent === undefined ? [] : [Usage.record({ ...used, ...spent }, sql`changes() = 1`)]),
+  ];
+}
+
+/**
+ * Ends an item: the artifact to its own key, only if none is there; then row, counters and usage in one batch. Who
+ * finds another artifact there goes by that one; where that is none of this item's, the item has failed.
+ * @returns the run as it is now; also when somebody else has ended the item.
+ * @throws AppError `storage_unavailable`: the artifact waits in the row then, if it is small enough.
+ */
+export async function conclude(
+  stores: Stores,
+  log: Log,
+  runRow: RunRow,
+  row: ItemRow,
+  artifact: Artifact,
+): Promise<Outlooks.Outlook | undefined> {
+  const encoded = Artifacts.encode(artifact);
+  const rel = artifactKey(runRow, row);
+  let stored: Artifact | "foreign" | undefined = artifact;
+  try {
+    if ((await Artifacts.put(stores.bucket, log, rel, encoded)) === "taken")
+      stored = await Artifacts.own(stores.bucket, log, rel, isOurs(runRow, row));
+  } catch (thrown) {
+    await keepInRow(stores.db, row, encoded);
+    throw from(thrown);
+  }
+  if (stored === undefined) {
+    // Refused as taken, yet nothing is there: another writer is still at it.
+    await keepInRow(stores.db, row, encoded);
+    throw new AppError("storage_unavailable", "the bucket could not store the answer right now", {
+      retryAfterS: 2,
+    });
+  }
+  return commit(stores.db, log, runRow, row, stored === "foreign" ? displaced(artifact) : stored);
+}
+
+/**
+ * What an earlier worker left: an artifact put before the row was ended, or one that waits in the row. Ends the item
+ * from it.
+ * @returns undefined when there is none.
+ * @throws AppError `storage_unavailable`.
+ */
+export async function storedBefore(
+  stores: Stores,
+  log: Log,
+  runRow: RunRow,
+  row: ItemRow,
+): Promise<Outlooks.Outlook | undefined> {
+  // The first to hold a token finds nothing, and need not look.
+  if (row.token <= 1 && row.pendingArtifact === null) return undefined;
+  const rel = artifactKey(runRow, row);
+  if (row.pendingArtifact !== null) await Artifacts.put(stores.bucket, log, rel, row.pendingArtifact);
+  const artifact = await Artifacts.own(stores.bucket, log, rel, isOurs(runRow, row));
+  if (artifact === undefined) return undefined;
+  const mine = row.pendingArtifact === null ? nobody : Artifacts.decode(row.pendingArtifact);
+  return commit(stores.db, log, runRow, row, artifact === "foreign" ? displaced(mine) : artifact);
+}
+
+/** What of an artifact ends its row. */
+type Ended = Pick<
+  Artifact,
+  "error" | "result" | "schema_ok" | "warnings" | "usage" | "timings_ms" | "input"
+> &
+  Pick<Artifact, "kept" | "artifact_rel">;
+
+const nobody: Ended = {
+  ...askedNobody,
+  ...{ timings_ms: { total: 0, image: 0, inference: 0, validate: 0 }, input: null, artifact_rel: null },
+};
+
+/** An answer whose place is somebody else's: a final failure, which says so and counts what the model was asked. */
+const displaced = ({ usage, timings_ms, input, kept }: Ended): Ended => ({
+  ...nobody,
+  ...{ usage, timings_ms, input, ...(kept === undefined ? {} : { kept }) },
+  error: storedError(Artifacts.taken()),
+});
+
+/** sha256 over what decides the item's answer: the run and its task, the index, and which picture it is. */
+export function payloadOf(runRow: RunRow, row: ItemRow): string {
+  const { objectKey, etag, url } = row;
+  const what = [runRow.runUid, runRow.taskId, row.index, row.sourceKind, objectKey, etag, url];
+  return createHash("sha256").update(JSON.stringify(what)).digest("hex");
+}
+
+const isOurs = (runRow: RunRow, row: ItemRow) => (artifact: Artifact) =>
+  artifact.principal.key_id === runRow.keyId &&
+  artifact.run?.run_uid === runRow.runUid &&
+  artifact.run.index === row.index &&
+  artifact.payload_hash === payloadOf(runRow, row);
+
+/** Row, counters and usage as the artifact says. */
+async function commit(
+  db: Database.Db,
+  log: Log,
+  runRow: RunRow,
+  row: ItemRow,
+  artifact: Ended,
+): Promise<Outlooks.Outlook | undefined> {
+  const { error, timings_ms: timings, usage } = artifact;
+  const text = artifact.result === null ? null : JSON.stringify(artifact.result);
+  const status = error === undefined ? "succeeded" : "failed";
+  const results = await Database.batch(db, [
+    db.query
+      .update(item)
+      .set({
+        status,
+        artifactRel: artifact.artifact_rel,
+        result: text !== null && Buffer.byteLength(text) <= sizes.rowResultBytes ? text : null,
+        schemaOk: artifact.schema_ok,
+        warnings: artifact.warnings.length > 0 ? artifact.warnings : null,
+        errorCode: error?.code ?? null,
+        errorMessage: error?.message ?? null,
+        errorDetails: error?.details ?? null,
+        pendingArtifact: null,
+        leaseUntil: null,
+        notBefore: null,
+        // The last attempt counts as one, whatever came before.
+        attempts: row.attempts + 1,
+        promptTokens: usage.prompt_tokens,
+        completionTokens: usage.completion_tokens,
+        modelCalls: usage.attempts,
+        totalMs: timings.total,
+        imageMs: timings.image,
+        inferenceMs: timings.inference,
+        validateMs: timings.validate,
+        endedAt: new Date(),
+        kept: runRow.persistInputs && artifact.kept === true,
+      })
+      .where(ours(row)),
+    ...follow(
+      runRow,
+      [
+        status === "succeeded" ? sql`succeeded = succeeded + 1` : sql`failed = failed + 1`,
+        ...(artifact.schema_ok === null
+          ? []
+          : [artifact.schema_ok ? sql`schema_ok = schema_ok + 1` : sql`schema_failed = schema_failed + 1`]),
+        ...(artifact.warnings.length > 0 ? [sql`warned = warned + 1`] : []),
+      ],
+      usedOf(artifact),
+    ),
+    ...Outlooks.outlookStatements(db, runRow.runUid),
+  ]);
+  if (results[0]?.rowsAffected === 1) {
+    log.info("item_end", {
+      status,
+      code: error?.code,
+      duration_ms: timings.total,
+      attempts: row.attempts + 1,
+    });
+  }
+  return Outlooks.outlookOf(results);
+}
+
+/** The bucket is away and the model has answered: the artifact waits in the row, and no second call is needed. */
+async function keepInRow(db: Database.Db, row: ItemRow, encoded: string): Promise<void> {
+  const fits = Buffer.byteLength(encoded) <= sizes.pendingArtifactBytes;
+  await Database.batch(db, [
+    db.query
+      .update(item)
+      .set({ ...asBefore(row), ...(fits ? { pendingArtifact: encoded } : {}) })
+      .where(ours(row)),
+  ]);
+}
+
+/** As if it had not been claimed: the message that is with the worker comes back and fits. The token stays raised. */
+const asBefore = (row: ItemRow) => ({ status: "queued" as const, claims: row.claims - 1, leaseUntil: null });
+
+/** Lets go of a claim in an orderly way: storage was away, and the message comes back. */
+export async function unclaim(db: Database.Db, row: ItemRow): Promise<void> {
+  await Database.batch(db, [db.query.update(item).set(asBefore(row)).where(ours(row))]);
+}
+
+/** How an item goes back into the queue. */
+export interface Requeue {
+  countAttempt: boolean;
+  suspect: boolean;
+  notBefore: Date | null;
+  /** What the model said meanwhile, if it was asked. */
+  spent: Usage.Used | undefined;
+  /** The run begins to wait for the model server if it still has this epoch. */
+  pauseEpoch?: number;
+  /** A worker that died: its claim counts. */
+  keepClaims?: boolean;
+  /** Its message came back out of the dead-letter queue. */
+  buried?: boolean;
+}
+
+/**
+ * Puts a claimed item back: a new number for its messages, none of them sent yet. Under a run that was canceled
+ * meanwhile it ends as canceled instead.
+ * @returns the item as it is then, or undefined when it is not ours any more; and the run.
+ */
+export async function requeue(
+  db: Database.Db,
+  runRow: RunRow,
+  row: ItemRow,
+  how: Requeue,
+): Promise<{ item: ItemRow | undefined; outlook: Outlooks.Outlook | undefined }> {
+  const now = Date.now();
+  const running = sql`(SELECT state FROM run WHERE run_uid = ${row.runUid}) = 'running'`;
+  const results = await Database.batch(db, [
+    db.query
+      .update(item)
+      .set({
+        status: sql`CASE WHEN ${running} THEN 'queued' ELSE 'canceled' END`,
+        endedAt: sql`CASE WHEN ${running} THEN NULL ELSE ${now} END`,
+        leaseUntil: null,
+        sendSeq: row.sendSeq + 1,
+        sentEpoch: 0,
+        claims: how.keepClaims ? row.claims : 0,
+        attempts: row.attempts + (how.countAttempt ? 1 : 0),
+        suspects: row.suspects + (how.suspect ? 1 : 0),
+        buried: row.buried + (how.buried ? 1 : 0),
+        notBefore: how.notBefore,
+      })
+      .where(ours(row))
+      .returning(),
+    ...follow(
+      runRow,
+      [sql`canceled = canceled + (CASE WHEN state = 'running' THEN 0 ELSE 1 END)`],
+      how.spent,
+    ),
+    ...(how.pauseEpoch === undefined ? [] : [pauseStatement(db, runRow, how.pauseEpoch)]),
+    ...Outlooks.outlookStatements(db, runRow.runUid),
+  ]);
+  return { item: Database.rows(item, results[0])[0], outlook: Outlooks.outlookOf(results) };
+}

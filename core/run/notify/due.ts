@@ -1,0 +1,230 @@
+import { eq, sql } from "drizzle-orm";
+import * as Database from "#core/db/client";
+import type { Log } from "#core/log";
+import * as Queue from "#core/queue/queue";
+import type { RunStores } from "#core/run/services";
+import type { Message } from "#core/webhook/webhook";
+import { webhookDueTable as due, webhookHostTable as host } from "./due.sql.ts";
+
+/*
+ * When whose receiver is called. Due times are in rows and not in the queue, where a message can wait for 15 minutes at
+ * most, and where thousands of them for a receiver that does not answer would stand in front of everybody's.
+ *
+ * add(…)       a run has ended: its first call is due
+ * next(…)      sends the message of a key's next call, if none of its is under way
+ * all(…)       the same for every key, each minute
+ * settle(…)    a call was made: when is the next one
+ * postpone(…)  its host does not answer: none was made
+ * heard(…)     whether a host answered
+ */
+
+type Stores = Pick<RunStores, "db" | "queues" | "times">;
+export type Due = typeof due.$inferSelect;
+
+/** Keys that a minute looks at; what is left is for the next one. */
+const keysAtOnce = 200;
+/** Rows of a key that one look puts behind the others because their host is left alone. */
+const rowsAtOnce = 200;
+/** So many calls in a row that nobody answered keep the next ones from a host: one may be chance. */
+const failuresMost = 3;
+/** A pause that a message itself can wait for, so that the first repeat does not wait for the minute. */
+const inQueueMostMs = 60_000;
+
+/**
+ * Whose host: `<key id> <host, with its port>`. What one key's receiver does at a host says nothing about another's: at the
+ * large services that take everybody's webhooks a key could make the others' wait, and be given up.
+ */
+const hostOf = (keyId: string, url: string): string =>
+  `${keyId} ${URL.canParse(url) ? new URL(url).host : ""}`;
+
+/** Notes that a run's receiver is to be told, now; does nothing for one that is noted. @throws AppError `storage_unavailable`. */
+export async function add(
+  db: Database.Db,
+  run: { runUid: string; keyId: string; webhookUrl: string },
+): Promise<void> {
+  const now = new Date();
+  const { runUid, keyId, webhookUrl } = run;
+  await Database.batch(db, [
+    db.query
+      .insert(due)
+      .values({ runUid, keyId, host: hostOf(keyId, webhookUrl), attempt: 1, dueAt: now, createdAt: now })
+      .onConflictDoNothing(),
+  ]);
+}
+
+/**
+ * Sends the message of the call that is due for longest of a key, whose host answers: one of a key is under way at a time,
+ * so that what a key has waiting costs another key one call at most.
+ * @returns whether one was sent.
+ * @throws AppError `storage_unavailable`.
+ */
+export async function next({ db, queues, times }: Stores, keyId: string): Promise<boolean> {
+  const now = Date.now();
+  const retryAt = sql`(SELECT ${host.retryAt} FROM ${host} WHERE ${host.host} = ${due.host})`;
+  const results = await Database.batch(db, [
+    // What waits for a host that is left alone does not stand in front of what does not.
+    Database.statement(sql`UPDATE ${due} SET due_at = ${retryAt} WHERE run_uid IN (
+        SELECT waits.run_uid FROM (SELECT * FROM ${due} WHERE key_id = ${keyId} AND due_at <= ${now} ORDER BY due_at
+          LIMIT ${rowsAtOnce}) AS waits)
+      AND ${retryAt} > ${now}`),
+    Database.statement(sql`UPDATE ${due} SET sent_until = ${now + times.webhookMessageMs} WHERE run_uid = (
+        SELECT waits.run_uid FROM ${due} AS waits WHERE waits.key_id = ${keyId} AND waits.due_at <= ${now}
+          AND coalesce(waits.sent_until, 0) < ${now} ORDER BY waits.due_at LIMIT 1)
+      AND NOT EXISTS (SELECT 1 FROM ${due} AS sent WHERE sent.key_id = ${keyId} AND sent.sent_until >= ${now}
+        AND sent.due_at <= ${now})
+      RETURNING *`),
+  ]);
+  const [row] = Database.rows(due, results[1]);
+  if (row === undefined) return false;
+  await send({ db, queues }, row);
+  return true;
+}
+
+/** A message for a row that is marked as sent; the mark goes where the queue did not take it. */
+async function send(
+  { db, queues }: Pick<Stores, "db" | "queues">,
+  { runUid, attempt }: Pick<Due, "runUid" | "attempt">,
+  delayMs = 0,
+): Promise<void> {
+  const message: Message = { kind: "webhook", run_uid: runUid, attempt };
+  try {
+    await Queue.send(queues, "later", message, { delayMs });
+  } catch (thrown) {
+    await Database.batch(db, [db.query.update(due).set({ sentUntil: null }).where(eq(due.runUid, runUid))]);
+    throw thrown;
+  }
+}
+
+/** What is due and has no message: repeats, and what could not be sent at first. @returns how many messages were sent. */
+export async function all(stores: Stores): Promise<number> {
+  // From key to key by the index: not through what each of them has waiting.
+  const query = sql`WITH RECURSIVE keys (id) AS (
+      SELECT (SELECT min(key_id) FROM ${due}) UNION ALL
+      SELECT (SELECT min(key_id) FROM ${due} WHERE key_id > keys.id) FROM keys WHERE keys.id IS NOT NULL)
+    SELECT id FROM keys WHERE id IS NOT NULL LIMIT ${keysAtOnce}`;
+  const [found] = await Database.batch(stores.db, [Database.statement(query)], "read");
+  let sent = 0;
+  for (const { id } of found?.rows ?? []) sent += (await next(stores, String(id))) ? 1 : 0;
+  return sent;
+}
+
+/** Nobody is to be called for this run any more. @returns its key, if it was noted. @throws AppError `storage_unavailable`. */
+export async function remove(db: Database.Db, runUid: string): Promise<string | undefined> {
+  const [result] = await Database.batch(db, [db.query.delete(due).where(eq(due.runUid, runUid)).returning()]);
+  return Database.rows(due, result)[0]?.keyId;
+}
+
+/**
+ * After a call: the next attempt is due after a pause, a little more for some than for others; after the last one, or
+ * when `over`, none is.
+ * @param called.at - epoch milliseconds of the call.
+ * @throws AppError `storage_unavailable`.
+ */
+export async function settle(
+  { db, queues, times }: Stores,
+  run: { runUid: string; keyId: string; webhookUrl: string },
+  called: { attempt: number; at: number; over: boolean },
+  log: Log,
+): Promise<void> {
+  const { runUid, keyId, webhookUrl } = run;
+  const pauseMs = times.webhookDelaysMs[called.attempt - 1];
+  if (called.over || pauseMs === undefined) {
+    if (!called.over) log.warn("webhook_given_up", { run_uid: runUid, attempts: called.attempt });
+    await remove(db, runUid);
+    return;
+  }
+  const jittered = pauseMs * (1 + Math.random() / 10);
+  const dueAt = new Date(called.at + jittered);
+  const inQueue = pauseMs <= inQueueMostMs;
+  const attempt = called.attempt + 1;
+  const sentUntil = inQueue ? new Date(dueAt.getTime() + times.webhookMessageMs) : null;
+  const [changed] = await Database.batch(db, [
+    db.query
+      .insert(due)
+      .values({
+        runUid,
+        keyId,
+        host: hostOf(keyId, webhookUrl),
+        attempt,
+        dueAt,
+        sentUntil,
+        createdAt: new Date(called.at),
+      })
+      // Somebody has settled it before, who had another copy of the message.
+      .onConflictDoUpdate({
+        target: due.runUid,
+        set: { attempt, dueAt, sentUntil },
+        setWhere: eq(due.attempt, called.attempt),
+      }),
+  ]);
+  if (inQueue && changed?.rowsAffected === 1)
+    await send({ db, queues }, { runUid, attempt }, Math.max(0, dueAt.getTime() - Date.now()));
+}
+
+/**
+ * A call that was not made, because its host does not answer: due again when that may be called again. It counts as no
+ * attempt; but a host that has been silent for longer than all attempts take is given up.
+ * @throws AppError `storage_unavailable`.
+ */
+export async function postpone(
+  { db, times }: Pick<Stores, "db" | "times">,
+  runUid: string,
+  until: Date,
+  log: Log,
+): Promise<void> {
+  const [gone] = await Database.batch(db, [
+    db.query
+      .delete(due)
+      .where(sql`${due.runUid} = ${runUid} AND ${due.createdAt} < ${Date.now() - times.webhookGiveUpMs}`),
+    db.query.update(due).set({ dueAt: until, sentUntil: null }).where(eq(due.runUid, runUid)),
+  ]);
+  if (gone?.rowsAffected === 1) log.warn("webhook_given_up", { run_uid: runUid });
+}
+
+/** A run's key, and where it is told. */
+type Receiver = { keyId: string; webhookUrl: string };
+
+/** The statement that reads what is known against a key's host. */
+export const hostStatement = (db: Database.Db, { keyId, webhookUrl }: Receiver) =>
+  db.query
+    .select()
+    .from(host)
+    .where(eq(host.host, hostOf(keyId, webhookUrl)));
+
+/** The statement that forgets what is known against a key's hosts. */
+export const forgetHosts = (keyId: string): Database.Statement =>
+  // `!` comes behind the space, and no id has either.
+  Database.statement(sql`DELETE FROM ${host} WHERE host >= ${`${keyId} `} AND host < ${`${keyId}!`}`);
+
+/** Until when a host is not called; undefined: it may be. */
+export const silentUntil = (row: typeof host.$inferSelect | undefined): Date | undefined =>
+  row !== undefined && row.retryAt.getTime() > Date.now() ? row.retryAt : undefined;
+
+/**
+ * Notes whether a key's host answered, whatever it said. From the third silence in a row on it is left alone, for a minute at
+ * first, then for twice as long each time, an hour at most.
+ * @throws AppError `storage_unavailable`.
+ */
+export async function heard(
+  { db, times }: Pick<Stores, "db" | "times">,
+  { keyId, webhookUrl }: Receiver,
+  answered: boolean,
+): Promise<void> {
+  const name = hostOf(keyId, webhookUrl);
+  const now = Date.now();
+  const pause = sql`min(${times.webhookSilentMostMs}, ${times.webhookSilentMs} * (1 << min(10, max(0, ${host.failures} + 1 - ${failuresMost}))))`;
+  await Database.batch(db, [
+    answered
+      ? db.query.delete(host).where(eq(host.host, name))
+      : db.query
+          .insert(host)
+          .values({ host: name, failures: 1, retryAt: new Date(now) })
+          .onConflictDoUpdate({
+            target: host.host,
+            set: {
+              failures: sql`${host.failures} + 1`,
+              retryAt: sql`CASE WHEN ${host.failures} + 1 < ${failuresMost} THEN ${now} ELSE ${now} + ${pause} END`,
+            },
+          }),
+  ]);
+}

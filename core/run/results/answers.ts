@@ -1,0 +1,96 @@
+import type { Artifact } from "#core/reading/schema";
+import type { RunRow } from "#core/run/run.sql";
+import type { Item } from "#core/run/schema";
+import * as Serialize from "#core/run/serialize";
+import type * as Task from "#core/task/task";
+import type { Row } from "./document.ts";
+
+/*
+ * What an item's answer says beyond its row, as a single extract says it. The row holds the result alone: what follows
+ * from it is in the artifact, where it is as it was on that day, or is computed anew.
+ *
+ * of(…)         from the artifact
+ * recomputed(…) from the row
+ * completed(…)  from a line of the items' file, which may be older than this code
+ */
+
+export type About = Pick<RunRow, "runId" | "taskId" | "createdAt">;
+
+/** What a failure that asked nobody says of these (`askedNobody`); of an item that has not ended, too. */
+const nothing = { schema_errors: [], normalized: {}, checks: [] } as const satisfies Partial<Item>;
+const unknown = { schema_errors: null, normalized: null, checks: null } as const satisfies Partial<Item>;
+
+/**
+ * The item as its artifact says. Of an artifact that was written before all of its fields existed, what is lacking is
+ * computed from its result.
+ */
+export async function of(run: About, row: Row, artifact: Artifact): Promise<Item> {
+  const { result, model, prompt_sha256, schema_sha256, image_sha256 } = artifact;
+  const item: Item = { ...Serialize.item(run, row), result };
+  const known: Partial<Artifact> = artifact;
+  const computed =
+    known.schema_errors === undefined || known.normalized === undefined || known.checks === undefined
+      ? await examined(run, item)
+      : nothing;
+  return {
+    ...item,
+    schema_errors: known.schema_errors ?? computed.schema_errors,
+    normalized: known.normalized ?? computed.normalized,
+    checks: known.checks ?? computed.checks,
+    model: model ?? null,
+    prompt_sha256: prompt_sha256 ?? null,
+    schema_sha256: schema_sha256 ?? null,
+    image_sha256: image_sha256 ?? null,
+  };
+}
+
+/** The item as its row says, with what follows from the row's result. What only the artifact knows is null. */
+export async function recomputed(run: About, row: Row): Promise<Item> {
+  const item = Serialize.item(run, row);
+  const task = row.modelCalls > 0 ? await taskOf(run) : undefined;
+  return {
+    ...item,
+    ...(await examined(run, item)),
+    prompt_sha256: task?.promptSha256 ?? null,
+    schema_sha256: task?.schemaSha256 ?? null,
+  };
+}
+
+/** An item as it is in the items' file. What was not written there yet is computed from its result. */
+export async function completed(run: About, written: Item): Promise<Item> {
+  const known: Partial<Item> = written;
+  if (known.normalized !== undefined && known.checks !== undefined && known.schema_errors !== undefined)
+    return written;
+  const absent = {
+    ...{ warnings: [], model: null, prompt_sha256: null, schema_sha256: null, image_sha256: null },
+  };
+  return { ...absent, ...written, task_id: run.taskId, ...(await examined(run, written)) };
+}
+
+// What knows of tasks, currencies and dates: the API loads it for the first list, and never at a cold start.
+async function taskOf({ taskId }: About): Promise<Task.Task | undefined> {
+  return (await import("#core/task/task")).get(taskId);
+}
+
+async function examined(
+  run: About,
+  item: Item,
+): Promise<Pick<Item, "schema_errors" | "normalized" | "checks">> {
+  if (item.result === null) return hasResult(item) ? unknown : nothing;
+  const task = await taskOf(run);
+  if (task === undefined) return unknown;
+  const Examine = await import("#core/reading/examine");
+  const { schema_errors, normalized, checks } = Examine.whole(
+    { task, createdAt: run.createdAt },
+    item.result,
+  );
+  // Which list breaks off is in the artifact alone, and sums over it would be wrong without any fault of the paper.
+  return item.complete === false
+    ? { schema_errors: [], normalized, checks: null }
+    : { schema_errors, normalized, checks };
+}
+
+/** True where there is a result somewhere. */
+export function hasResult({ status, complete }: Pick<Item, "status" | "complete">): boolean {
+  return status === "succeeded" || complete === false;
+}

@@ -1,0 +1,221 @@
+import { and, eq, isNull, sql } from "drizzle-orm";
+import * as Artifacts from "#core/artifact/artifact";
+import * as Database from "#core/db/client";
+import type { AppError } from "#core/error";
+import type { Log } from "#core/log";
+import * as Remove from "#core/run/control/remove";
+import type { Finishing } from "#core/run/finishing";
+import * as Finishings from "#core/run/finishing";
+import { type RunRow, runTable } from "#core/run/run.sql";
+import type { RunStores } from "#core/run/services";
+import * as Inputs from "#core/run/source/inputs";
+import { keptPrefix } from "#core/run/source/kept";
+import * as Webhook from "#core/webhook/webhook";
+import * as Documents from "./document.ts";
+import * as Writes from "./write.ts";
+
+/*
+ * step(…)  an ended run: its files, then the pictures that nobody needs any more, then the end itself
+ * fail(…)  a run that could not be carried out
+ */
+
+/** Items whose pictures are removed before that is written down. */
+const inputsAtOnce = 500;
+
+export type Step = "done" | "more" | "not_yet";
+
+/**
+ * Takes an ended run a bounded step further, and to its end when there is time. Every step may be repeated, also one
+ * that was killed: what it wrote twice is the same, byte by byte.
+ * @param time.deadline - epoch milliseconds after which nothing new is begun.
+ * @returns "not_yet" while items are still to end (their last one orders this again); "more": call again; "done"
+ *   also for runs that have ended before, whose webhook is then ordered if it never was.
+ * @throws AppError `storage_unavailable`: the same call again goes on from where this one came to.
+ */
+export async function step(
+  services: RunStores,
+  run: RunRow,
+  time: { deadline: number },
+  log: Log,
+  options: { sizes?: Writes.Sizes; artifactItems?: number } = {},
+): Promise<Step> {
+  const begun = await begin(services, run);
+  if (begun === undefined) return "done";
+  if (begun.state !== "finishing" || begun.finishing === null) return settled(services, begun, log);
+
+  let state: Finishing = begun.finishing;
+  const save = async (next: Finishing) => {
+    await swap(services.db, begun, state, { finishing: next });
+    state = next;
+    return next;
+  };
+  try {
+    // What is there stays: only what was not finished is written anew, in the form of today.
+    if (state.version !== services.version)
+      state = await save({ ...state, ...Finishings.nextDocument(0), version: services.version });
+    const documents = Documents.list(begun, state.outcome, options.artifactItems);
+    const sizes = options.sizes ?? Writes.sizes;
+    for (let next = documents[state.document]; next !== undefined; next = documents[state.document]) {
+      const written = await Writes.write(services, log, begun, next, state, {
+        deadline: time.deadline,
+        sizes,
+        save,
+      });
+      if (!written || Date.now() >= time.deadline) return "more";
+    }
+    if (!(await removeInputs(services, log, begun, () => state, save, time.deadline))) return "more";
+    await end(services, begun, state, log);
+    return "done";
+  } catch (thrown) {
+    // Another worker is at the same run: it, or the next step, goes on from what is stored.
+    if (thrown instanceof Overtaken) return "more";
+    throw thrown;
+  }
+}
+
+/** The row was no longer what this step had read. */
+class Overtaken extends Error {}
+
+/**
+ * The run as it is, in `finishing` if its last item has ended: the time of its end is set then, once, so that what is
+ * written about it never differs. Undefined when there is no such run.
+ */
+async function begin(
+  { db, version }: Pick<RunStores, "db" | "version">,
+  run: RunRow,
+): Promise<RunRow | undefined> {
+  const now = new Date();
+  const move = (from: "running" | "canceling") =>
+    db.query
+      .update(runTable)
+      .set({
+        state: "finishing",
+        finishing: Finishings.begin(from === "running" ? "succeeded" : "canceled", version),
+        waitingFor: null,
+        finishedAt: now,
+        touchedAt: now,
+      })
+      .where(
+        and(
+          eq(runTable.runUid, run.runUid),
+          eq(runTable.state, from),
+          isNull(runTable.planning),
+          sql`${runTable.succeeded} + ${runTable.failed} + ${runTable.canceled} = ${runTable.total}`,
+        ),
+      );
+  const results = await Database.batch(db, [
+    move("running"),
+    move("canceling"),
+    db.query.select().from(runTable).where(eq(runTable.runUid, run.runUid)),
+  ]);
+  return Database.rows(runTable, results.at(-1))[0];
+}
+
+/** What is left to do for a run that is not being finished. */
+async function settled(services: RunStores, run: RunRow, log: Log): Promise<Step> {
+  if (run.state === "planning" || run.state === "running" || run.state === "canceling") return "not_yet";
+  await orderWebhook(services, run, log);
+  return "done";
+}
+
+/** Repeats are harmless: the one who delivers looks whether somebody did. */
+async function orderWebhook(services: RunStores, run: RunRow, log: Log): Promise<void> {
+  const ended = run.state === "succeeded" || run.state === "canceled" || run.state === "failed";
+  if (ended && run.webhookUrl !== null && run.webhook === null) await Webhook.order(services, run, log);
+}
+
+/**
+ * Changes the row if nobody else has since `held` was read or written. Compared as text: what drizzle stored is what
+ * it would store again.
+ * @throws Overtaken.
+ */
+async function swap(db: Database.Db, run: RunRow, held: Finishing, changes: Partial<RunRow>): Promise<void> {
+  const [result] = await Database.batch(db, [
+    db.query
+      .update(runTable)
+      .set({ ...changes, touchedAt: new Date() })
+      .where(
+        and(eq(runTable.runUid, run.runUid), eq(runTable.state, "finishing"), eq(runTable.finishing, held)),
+      ),
+  ]);
+  if (result?.rowsAffected !== 1) throw new Overtaken("the run is no longer as it was read");
+}
+
+/** @returns true when no picture is left that has to go. */
+async function removeInputs(
+  services: RunStores,
+  log: Log,
+  run: RunRow,
+  held: () => Finishing,
+  save: (state: Finishing) => Promise<Finishing>,
+  deadline: number,
+): Promise<boolean> {
+  if (run.persistInputs) return true;
+  for (;;) {
+    const { last } = await Inputs.removeNext(services, log, run, held().inputsDeleted, inputsAtOnce);
+    if (last === undefined) return true;
+    await save({ ...held(), inputsDeleted: last });
+    if (Date.now() >= deadline) return false;
+  }
+}
+
+async function end(services: RunStores, run: RunRow, state: Finishing, log: Log): Promise<void> {
+  if (state.carried) {
+    const { working } = Artifacts.batchFiles(run.keyId, run.runId, run.createdAt);
+    await Inputs.removeBelow(services.bucket, log, working, Number.POSITIVE_INFINITY);
+  }
+  const artifactRel = Artifacts.batchKey(run.keyId, run.runId, run.createdAt);
+  await swap(services.db, run, state, { state: state.outcome, finishing: null, artifactRel });
+  const ended: RunRow = { ...run, state: state.outcome, finishing: null, artifactRel };
+  logEnd(ended, log);
+  await orderWebhook(services, ended, log);
+}
+
+function logEnd(run: RunRow, log: Log): void {
+  log.info("run_end", {
+    run_id: run.runId,
+    status: run.state,
+    duration_ms: (run.finishedAt ?? new Date()).getTime() - run.createdAt.getTime(),
+    succeeded: run.succeeded,
+    failed: run.failed,
+    canceled: run.canceled,
+  });
+}
+
+/**
+ * Ends a run that could not be carried out, while it is being planned: nothing of it has been sent yet. Its rows and
+ * the pictures that came with it go first, so that a repeat after a crash still finds the run as it was; uploads
+ * stay, for the caller to send the corrected call. At most as much as one manifest holds. A run in another state is
+ * left as it is, but for a webhook that was never ordered.
+ * @throws AppError `storage_unavailable`: the same call again.
+ */
+export async function fail(services: RunStores, run: RunRow, error: AppError, log: Log): Promise<void> {
+  const { db, bucket } = services;
+  if (run.state === "planning") {
+    while (!(await Remove.removeRows(db, run.runUid)));
+    await Inputs.removeBelow(bucket, log, keptPrefix(run), Number.POSITIVE_INFINITY);
+    if (run.planning?.phase === "manifest" && run.planning.temporary)
+      await Inputs.removeAll(bucket, log, [run.planning.objectKey]);
+  }
+  const now = new Date();
+  const [moved, found] = await Database.batch(db, [
+    db.query
+      .update(runTable)
+      .set({
+        state: "failed",
+        planning: null,
+        total: 0,
+        finishedAt: now,
+        touchedAt: now,
+        errorCode: error.code,
+        errorMessage: error.message,
+        errorDetails: error.details ?? null,
+      })
+      .where(and(eq(runTable.runUid, run.runUid), eq(runTable.state, "planning"))),
+    db.query.select().from(runTable).where(eq(runTable.runUid, run.runUid)),
+  ]);
+  const row = Database.rows(runTable, found)[0];
+  if (row === undefined) return;
+  if (moved?.rowsAffected === 1) logEnd(row, log);
+  await orderWebhook(services, row, log);
+}

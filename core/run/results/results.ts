@@ -1,0 +1,206 @@
+import * as Bucket from "#core/bucket/bucket";
+import { AppError, invalidRequest } from "#core/error";
+import * as Formats from "#core/export/formats";
+import * as Dialects from "#core/export/table/dialect";
+import * as Table from "#core/export/table/table";
+import type { Principal } from "#core/key/key";
+import * as Visible from "#core/key/visible";
+import type { Log } from "#core/log";
+import type { RunRow } from "#core/run/run.sql";
+import type { RunServices } from "#core/run/services";
+import * as Task from "#core/task/task";
+import { sizes } from "#spec/limits";
+import * as Files from "./files.ts";
+
+/** What is written of every run, and what is made when somebody asks for it. */
+export type Format = Files.Format | Formats.Made;
+
+/* With all that knows of tasks and tables: the API loads it when somebody asks for results. */
+
+/** How the results are asked for. */
+export interface Wanted {
+  format: Format;
+  /** Of tables and workbooks. */
+  values: Table.Values;
+  /** Of tables. */
+  dialect: Dialects.Dialect;
+  /** Of formats that need one, as their schema read it. */
+  mapping?: unknown;
+  /** Of a ledger: without the items that it cannot book. */
+  partial?: boolean;
+  /** As an address, whatever the size. */
+  asUrl: boolean;
+  /** Epoch milliseconds at which the call has to answer. */
+  deadline: number;
+}
+
+/** A file of results: in the bucket, or as its text or bytes. */
+export interface File {
+  fileName: string;
+  contentType: string;
+  content: { kind: "stored"; rel: string } | { kind: "whole"; body: string | Uint8Array };
+  /** Of a ledger: how many items are not in it, and how many texts are not as they were. */
+  told?: { leftOut: number; notes: number };
+}
+
+const endings: Record<Files.Format, string> = {
+  jsonl: ".results.jsonl",
+  json: ".results.json",
+  csv: ".results.csv",
+  line_items_csv: ".line_items.csv",
+};
+
+/**
+ * The results of an ended run: as they were written when it ended, or made from them where that is another form.
+ * @throws AppError `conflict` until the run has ended, for one that could not be carried out, and for what is too large
+ *   to be made within a call (`details.reason` `run_not_ended`, `run_failed`, `results_too_large`); `invalid_request` for
+ *   line items of a task that has none, and for an option of another format; `not_found` when the run, or the file, is
+ *   gone; `storage_unavailable`.
+ */
+export async function of(
+  services: Pick<RunServices, "db" | "bucket" | "times" | "version">,
+  log: Log,
+  run: RunRow,
+  wanted: Wanted,
+): Promise<File> {
+  const { format, values, dialect, asUrl } = wanted;
+  checkOptions(wanted);
+  checkState(run);
+  const isWritten = !Formats.isMade(format);
+  if (format === "line_items_csv" && Table.listOf(Task.get(run.taskId)?.fields ?? []) === undefined)
+    throw invalidRequest([{ path: "format", message: "the task of this run has no line items" }]);
+  const fileName = isWritten ? `${run.runId}${endings[format]}` : Formats.nameOf(format, run.runId);
+  if (Formats.isMade(format) || (isTable(format) && values !== "both")) {
+    const Made = await import("./made.ts");
+    const made = await Made.make(services, log, run, {
+      ...{
+        format,
+        shown: values,
+        mapping: wanted.mapping,
+        partial: wanted.partial === true,
+        asUrl,
+        deadline: wanted.deadline,
+      },
+      command: commandFor(run, wanted),
+    });
+    if (Formats.isMade(format)) {
+      const { contentType } = Formats.made[format];
+      const { told } = made;
+      const content =
+        made.kind === "stored"
+          ? { kind: made.kind, rel: made.rel }
+          : { kind: "whole" as const, body: made.bytes };
+      return { fileName, contentType, content, ...(told === undefined ? {} : { told }) };
+    }
+    const text = made.kind === "bytes" ? Buffer.from(made.bytes).toString("utf8") : "";
+    return { fileName, contentType: Files.contentTypes[format], content: await inDialect(text, dialect) };
+  }
+  return written(services, log, run, { ...wanted, format }, fileName);
+}
+
+const isTable = (format: Format) => format === "csv" || format === "line_items_csv";
+
+/** A file that was written when the run ended. */
+async function written(
+  { bucket }: Pick<RunServices, "bucket">,
+  log: Log,
+  run: RunRow,
+  wanted: Wanted & { format: Files.Format },
+  fileName: string,
+): Promise<File> {
+  const { format, dialect, asUrl } = wanted;
+  const contentType = Files.contentTypes[format];
+  const gone = () => new AppError("not_found", "the results of this run are no longer there");
+  const rel = Files.places(run)[format];
+  const found = await Bucket.head(bucket, log, rel);
+  if (found === undefined) throw gone();
+  const isLarge = found.bytes > sizes.directAnswerBytes;
+  if (isLarge && !Dialects.isStored(dialect)) {
+    const message = `the table is too large to be converted here: ${commandFor(run, wanted)} does it`;
+    throw new AppError("conflict", message, {
+      details: { reason: "results_too_large", bytes: found.bytes, limit_bytes: sizes.directAnswerBytes },
+    });
+  }
+  if (asUrl || isLarge) return { fileName, contentType, content: { kind: "stored", rel } };
+  const bytes = await Bucket.get(bucket, log, rel);
+  if (bytes === undefined) throw gone();
+  return { fileName, contentType, content: await inDialect(Buffer.from(bytes).toString("utf8"), dialect) };
+}
+
+/** As text: the gateway counts base64 against its limit. */
+async function inDialect(text: string, dialect: Dialects.Dialect): Promise<File["content"]> {
+  if (Dialects.isStored(dialect)) return { kind: "whole", body: text };
+  return { kind: "whole", body: (await import("./convert.ts")).table(text, dialect) };
+}
+
+function checkOptions({ format, values, dialect, asUrl }: Wanted): void {
+  const isStored = Dialects.isStored(dialect);
+  if (!isTable(format) && !isStored) {
+    const path = dialect.byteOrderMark ? "bom" : "dialect";
+    throw invalidRequest([{ path, message: "only for the formats csv and line_items_csv" }]);
+  }
+  if (!isTable(format) && !Formats.isMade(format) && values !== "both")
+    throw invalidRequest([{ path: "values", message: "not for json and jsonl: they hold both" }]);
+  if (Formats.isMade(format) && Formats.made[format].mapped && values !== "both")
+    throw invalidRequest([{ path: "values", message: "only for tables and workbooks" }]);
+  if (asUrl && isTable(format) && !(isStored && values === "both")) {
+    const message = "what is stored has commas, no byte order mark, and both printed and canonical values";
+    throw invalidRequest([{ path: "as", message }]);
+  }
+}
+
+function checkState(run: RunRow): void {
+  if (run.state === "deleting" || run.state === "deleted")
+    throw new AppError("not_found", "there is no run with this id");
+  if (run.state === "failed") {
+    throw new AppError("conflict", "the run could not be carried out and has no results", {
+      details: { reason: "run_failed" },
+    });
+  }
+  if (run.state !== "succeeded" && run.state !== "canceled") {
+    throw new AppError("conflict", "the run has not ended: its items can be read meanwhile", {
+      details: { reason: "run_not_ended" },
+    });
+  }
+}
+
+/** What makes the same file at any size, on the caller's own machine. */
+function commandFor(run: RunRow, { format, values, dialect }: Wanted): string {
+  const file = Formats.isMade(format)
+    ? `${Formats.beginningOf(format)}results${Formats.made[format].ending}`
+    : "results.csv";
+  const options = [
+    `--format ${format}`,
+    ...(values === "both" ? [] : [`--values ${values}`]),
+    ...(dialect.name === "comma" ? [] : [`--dialect ${dialect.name}`]),
+    ...(Formats.isMade(format) && Formats.made[format].mapped ? ["--mapping mapping.json"] : []),
+  ];
+  return `ocrlty results ${run.runId} ${options.join(" ")} --out ${file}`;
+}
+
+/**
+ * The caller's mapping, of formats that need one.
+ * @param asked.mapping - its key below the data root, or its JSON.
+ * @throws AppError `invalid_request` where it is missing, wrong, or not for this format; `storage_unavailable`.
+ */
+export async function mappingOf(
+  bucket: Bucket.Bucket,
+  log: Log,
+  asked: { format: Format; mapping?: string | undefined; partial: "0" | "1" },
+  principal: Pick<Principal, "keyId" | "scopes">,
+): Promise<unknown> {
+  const { format, mapping: key } = asked;
+  if (!Formats.isMade(format) || !Formats.made[format].mapped) {
+    const ledgers = Formats.names.filter((name) => Formats.made[name].mapped).join(", ");
+    for (const path of ["mapping", "partial"] as const)
+      if (asked[path] !== undefined && asked[path] !== "0")
+        throw invalidRequest([{ path, message: `only for the formats ${ledgers}` }]);
+    return undefined;
+  }
+  if (key === undefined) {
+    const message = `is missing: ${format} needs your accounts, as JSON or as a file below the data root (docs/ledgers.md)`;
+    throw invalidRequest([{ path: "mapping", message }]);
+  }
+  const viewer = { keyId: principal.keyId, allKeys: Visible.reachesAll(principal) };
+  return (await import("#core/export/ledger/stored")).read(bucket, log, { key, format, viewer });
+}

@@ -1,0 +1,314 @@
+import { and, asc, eq, getTableColumns, gte } from "drizzle-orm";
+import * as Artifacts from "#core/artifact/artifact";
+import * as Bucket from "#core/bucket/bucket";
+import * as Objects from "#core/bucket/version";
+import * as Database from "#core/db/client";
+import { AppError, from } from "#core/error";
+import type { Log } from "#core/log";
+import { type Finishing, nextDocument } from "#core/run/finishing";
+import { itemTable, type RunRow } from "#core/run/run.sql";
+import type { Item } from "#core/run/schema";
+import type { RunStores } from "#core/run/services";
+import * as Answers from "./answers.ts";
+import type { Document, Row, Section } from "./document.ts";
+import * as Lines from "./lines.ts";
+
+/** How much is held in memory and done at once. */
+export interface Sizes {
+  /** Of a multipart upload: all but the last have exactly this size, which R2 demands; at least 5 MiB. */
+  partBytes: number;
+  /** Rows a query reads; with their results, so many bytes at most that libSQL's server answers it (10 MB). */
+  rows: number;
+  /** Artifacts that are read at once. */
+  reads: number;
+}
+/** 16 KiB of result each, and as much again of what else is in such a row. */
+const resultsAtOnce = 200;
+export const sizes: Sizes = { partBytes: 8 * 1024 * 1024, rows: 500, reads: 32 };
+
+type Stores = Pick<RunStores, "db" | "bucket">;
+type Cursor = Pick<Finishing, "section" | "row" | "skip" | "offset">;
+
+/** A stretch of a document that belongs together: one text, or one item's. */
+interface Piece {
+  bytes: Uint8Array;
+  /** Where a step begins that has only some of these bytes to write; where one begins that has none. */
+  at: Cursor;
+  next: Cursor;
+}
+
+/** What earlier steps left (the upload, or the carry) is no more. */
+class Gone extends Error {}
+
+/** The first document, which the others are made of, is no more. */
+class SourceGone extends Error {}
+
+/**
+ * Writes a document from where `state` says: in one conditional put when it fits into a part, else part by part. The
+ * bytes follow from rows and artifacts alone, so whatever was done twice is the same.
+ * @param save - stores how far it came; a step that dies afterwards is repeated from there. Also what it gives back
+ *   is what counts from then on.
+ * @returns true when the document is there; false when the time was over first. Each call comes at least one item
+ *   further, however little time there is.
+ * @throws AppError `storage_unavailable`, and what `save` throws.
+ */
+export async function write(
+  services: Stores,
+  log: Log,
+  run: RunRow,
+  document: Document,
+  state: Finishing,
+  options: { deadline: number; sizes: Sizes; save: (state: Finishing) => Promise<Finishing> },
+): Promise<boolean> {
+  const done = async (last: Finishing) => {
+    await options.save({ ...last, ...nextDocument(last.document + 1) });
+    return true;
+  };
+  try {
+    const ended = await pump(services, log, run, document, state, options);
+    return ended === undefined ? false : done(ended);
+  } catch (thrown) {
+    if (thrown instanceof SourceGone) {
+      log.warn("finish_restarted", { document: 0, parts: 0 });
+      await options.save({ ...state, ...nextDocument(0) });
+      return false;
+    }
+    if (!(thrown instanceof Gone)) throw thrown;
+    // A step that made the object and died; or somebody tidied up, and everything is written once more.
+    if ((await Bucket.head(services.bucket, log, document.rel)) !== undefined) return done(state);
+    log.warn("finish_restarted", { document: state.document, parts: state.etags.length });
+    await options.save({ ...state, ...nextDocument(state.document) });
+    return false;
+  }
+}
+
+/** @returns the state after which the document is there; undefined when the time was over. @throws Gone. */
+async function pump(
+  services: Stores,
+  log: Log,
+  run: RunRow,
+  document: Document,
+  begin: Finishing,
+  { deadline, sizes: { partBytes, ...chunk }, save }: Parameters<typeof write>[5],
+): Promise<Finishing | undefined> {
+  const { bucket } = services;
+  const part = Buffer.allocUnsafe(partBytes);
+  let used = await fetchCarry(bucket, log, run, begin, part);
+  let state = begin;
+  const flush = async (at: Cursor | undefined) => {
+    const id = state.uploadId ?? (await Bucket.createUpload(bucket, log, document.rel, document.contentType));
+    const upload = { rel: document.rel, id };
+    const etag = await Bucket.uploadPart(bucket, log, upload, state.etags.length + 1, part.subarray(0, used));
+    if (etag === undefined) throw new Gone("the upload is no more");
+    used = 0;
+    state = { ...state, uploadId: id, etags: [...state.etags, etag], carry: 0 };
+    // The last part is not worth a save: completing comes next.
+    if (at !== undefined) state = await save({ ...state, ...at });
+  };
+
+  for await (const piece of pieces(services, log, run, document.sections, begin, chunk)) {
+    const skipped = sameAs(piece.at, begin) ? begin.skip : 0;
+    for (let at = skipped; at < piece.bytes.length; ) {
+      // Only once there is more: so the last part is never empty, and what just fits is put at once.
+      if (used === partBytes) await flush({ ...piece.at, skip: at });
+      const size = Math.min(piece.bytes.length - at, partBytes - used);
+      part.set(piece.bytes.subarray(at, at + size), used);
+      used += size;
+      at += size;
+    }
+    const isLast = piece.next.section === document.sections.length;
+    if (Date.now() < deadline || isLast) continue;
+    await Bucket.replace(bucket, log, carryRel(run, state), {
+      body: part.subarray(0, used),
+      contentType: "application/octet-stream",
+    });
+    await save({ ...state, ...piece.next, carry: used, carried: true });
+    return undefined;
+  }
+
+  if (state.etags.length === 0) {
+    await putOnce(bucket, log, document, part.subarray(0, used));
+    return state;
+  }
+  await flush(undefined);
+  const upload = { rel: document.rel, id: state.uploadId ?? "" };
+  if (!(await Bucket.completeUpload(bucket, log, upload, state.etags)))
+    throw new Gone("the upload is no more");
+  return state;
+}
+
+const sameAs = (a: Cursor, b: Cursor) => a.section === b.section && a.row === b.row;
+
+/** The name tells the part: a step that was overtaken by its repeat must not put its bytes in the place of later ones. */
+const carryRel = (run: RunRow, state: Finishing) =>
+  `${Artifacts.batchFiles(run.keyId, run.runId, run.createdAt).working}${state.document}-${state.etags.length}`;
+
+/** Reads what did not fill a part. @returns how many bytes. @throws Gone. */
+async function fetchCarry(
+  bucket: Bucket.Bucket,
+  log: Log,
+  run: RunRow,
+  state: Finishing,
+  part: Buffer,
+): Promise<number> {
+  if (state.carry === 0) return 0;
+  const opened = await Bucket.read(bucket, log, carryRel(run, state));
+  if (opened === undefined) throw new Gone("what the step before left is no more");
+  let used = 0;
+  for await (const bytes of opened.body) {
+    // Longer: written by a step whose save was lost. It begins with the same bytes.
+    const taken = bytes.subarray(0, state.carry - used);
+    part.set(taken, used);
+    used += taken.length;
+  }
+  if (used < state.carry) throw new Gone("what the step before left is incomplete");
+  return used;
+}
+
+/** Puts a whole document. What is there already was written by an earlier try, and is the same. */
+async function putOnce(
+  bucket: Bucket.Bucket,
+  log: Log,
+  document: Document,
+  bytes: Uint8Array,
+): Promise<void> {
+  const put = await Bucket.put(bucket, log, document.rel, bytes, document.contentType);
+  if (put === "written" || (await Bucket.head(bucket, log, document.rel)) !== undefined) return;
+  throw new AppError("storage_unavailable", "the bucket could not store the results right now", {
+    retryAfterS: 2,
+  });
+}
+
+/** The document's pieces from the cursor's on. */
+async function* pieces(
+  services: Stores,
+  log: Log,
+  run: RunRow,
+  sections: readonly Section[],
+  cursor: Cursor,
+  chunk: Omit<Sizes, "partBytes">,
+): AsyncGenerator<Piece> {
+  const encoder = new TextEncoder();
+  for (let section = cursor.section; section < sections.length; section += 1) {
+    const what = sections[section];
+    if (what === undefined) return;
+    const after = { section: section + 1, row: 0, skip: 0, offset: 0 };
+    if (what.kind === "text") {
+      yield { bytes: encoder.encode(what.text), at: { ...after, section }, next: after };
+      continue;
+    }
+    const begin = section === cursor.section ? cursor : { row: 0, offset: 0 };
+    if (what.kind === "items") {
+      for await (const { item, offset, next } of fromFirst(services, log, run, begin)) {
+        const at = { section, row: item.index, skip: 0, offset };
+        yield {
+          bytes: encoder.encode(what.textOf(item)),
+          at,
+          next: { ...at, row: item.index + 1, offset: next },
+        };
+      }
+      continue;
+    }
+    const texts =
+      what.kind === "rows"
+        ? mapped(rows(services, run, begin.row, false, chunk.rows), (row) => [row.index, what.textOf(row)])
+        : mapped(items(services, log, run, begin.row, chunk), (item) => [item.index, what.textOf(item)]);
+    for await (const [index, text] of texts) {
+      const at = { section, row: index, skip: 0, offset: 0 };
+      yield { bytes: encoder.encode(text), at, next: { ...at, row: index + 1 } };
+    }
+  }
+}
+
+/**
+ * The run's items from this place of the first document on, and where each stands there.
+ * @throws SourceGone.
+ */
+async function* fromFirst(
+  { bucket }: Stores,
+  log: Log,
+  run: RunRow,
+  begin: { offset: number },
+): AsyncGenerator<{ item: Item; offset: number; next: number }> {
+  const { jsonl: rel } = Artifacts.batchFiles(run.keyId, run.runId, run.createdAt);
+  const found = await Bucket.head(bucket, log, rel);
+  if (found === undefined) throw new SourceGone("the items' file is no more");
+  let { offset } = begin;
+  const source = await Objects.from(bucket, log, { rel, etag: found.etag, offset });
+  if (source === undefined) throw new SourceGone("the items' file is no more");
+  for await (const line of Lines.of(source)) {
+    const next = offset + line.length + 1;
+    yield { item: JSON.parse(line.toString("utf8")) as Item, offset, next };
+    offset = next;
+  }
+}
+
+async function* mapped<T>(
+  source: AsyncIterable<T>,
+  textOf: (value: T) => [number, string],
+): AsyncGenerator<[number, string]> {
+  for await (const value of source) yield textOf(value);
+}
+
+/** The run's rows from this index on, a chunk in memory at a time. */
+async function* rows(
+  { db }: Stores,
+  run: RunRow,
+  from: number,
+  withResults: boolean,
+  most: number,
+): AsyncGenerator<Row> {
+  const { pendingArtifact, result, ...lean } = getTableColumns(itemTable);
+  const columns = withResults ? { ...lean, result } : lean;
+  const limit = withResults ? Math.min(most, resultsAtOnce) : most;
+  for (let next = from; ; ) {
+    const chunk = await Database.read(
+      db.query
+        .select(columns)
+        .from(itemTable)
+        .where(and(eq(itemTable.runUid, run.runUid), gte(itemTable.index, next)))
+        .orderBy(asc(itemTable.index))
+        .limit(limit),
+    );
+    for (const row of chunk) yield { result: null, ...row };
+    const last = chunk.at(-1);
+    if (last === undefined || chunk.length < limit) return;
+    next = last.index + 1;
+  }
+}
+
+/** The run's items from this index on, as their artifacts say. */
+async function* items(
+  services: Stores,
+  log: Log,
+  run: RunRow,
+  from: number,
+  chunk: Omit<Sizes, "partBytes">,
+): AsyncGenerator<Item> {
+  let group: Row[] = [];
+  const open = async () => {
+    const whole = await Promise.all(group.map((row) => answered(services.bucket, log, run, row)));
+    group = [];
+    return whole;
+  };
+  for await (const row of rows(services, run, from, true, chunk.rows)) {
+    group.push(row);
+    if (group.length === chunk.reads) yield* await open();
+  }
+  yield* await open();
+}
+
+async function answered(bucket: Bucket.Bucket, log: Log, run: RunRow, row: Row): Promise<Item> {
+  if (row.artifactRel === null) return Answers.recomputed(run, row);
+  try {
+    const artifact = await Artifacts.get(bucket, log, row.artifactRel);
+    if (artifact !== undefined) return await Answers.of(run, row, artifact);
+  } catch (thrown) {
+    if (from(thrown).code !== "internal") throw thrown;
+  }
+  // Removed or damaged by hand. The run ends all the same; the item says what its row knows.
+  const item = await Answers.recomputed(run, row);
+  const isLost = item.result === null && Answers.hasResult(item);
+  log.warn(isLost ? "result_missing" : "artifact_missing", { run_id: run.runId, index: row.index });
+  return item;
+}

@@ -1,0 +1,402 @@
+import { and, eq, type SQL, sql } from "drizzle-orm";
+import * as Bucket from "#core/bucket/bucket";
+import * as Objects from "#core/bucket/version";
+import * as Database from "#core/db/client";
+import { AppError } from "#core/error";
+import { keyTable } from "#core/key/key.sql";
+import type { Log } from "#core/log";
+import type { Planning } from "#core/run/planning";
+import { type RunRow, runTable as run } from "#core/run/run.sql";
+import type { ExtractError } from "#core/run/schema";
+import type { RunStores } from "#core/run/services";
+import * as Usage from "#core/usage/usage";
+import * as Webhook from "#core/webhook/webhook";
+import { noLimits } from "#spec/key-limits";
+import { batches } from "#spec/limits";
+import * as Chosen from "./chosen.ts";
+import * as Items from "./items.ts";
+import * as Line from "./line.ts";
+import * as Resolve from "./resolve.ts";
+
+type Outcome = "done" | "more" | "failed";
+type Manifest = Extract<Planning, { phase: "manifest" }>;
+type Taking = Extract<Planning, { phase: "rerun" }>;
+
+/** What is read, looked up and inserted at a time. */
+export interface Sizes {
+  lines: number;
+  bytes: number;
+  taken: number;
+  removed: number;
+}
+
+/** A chunk's rows are at most some megabytes of SQL; a step's look-ups are two or three seconds of a slow bucket. */
+export const sizes: Sizes = { lines: 500, bytes: 1024 * 1024, taken: 500, removed: 5_000 };
+
+/** Behind the last byte of any manifest: it has been checked to its end, or as far as it will be. */
+const atEnd = Number.MAX_SAFE_INTEGER;
+
+/**
+ * Checks a run's source, chunk by chunk: rows and cursor move together or not at all, by compare-and-set, so that a
+ * step that is repeated, or overlaps another, inserts nothing twice. Nothing is sent: the run starts when all of it
+ * is clean, and when it is not its rows are removed and it is `failed`, with the first mistakes.
+ * @returns "done": the run is no longer being checked (running, canceled, gone), or is not the planner's to check;
+ *   "more": call again; "failed".
+ * @throws AppError `storage_unavailable`: call again.
+ */
+export async function step(
+  services: RunStores,
+  row: RunRow,
+  time: { deadline: number },
+  log: Log,
+  chunk: Sizes = sizes,
+): Promise<Outcome> {
+  const work: Work = { services, time, log, chunk };
+  let now: RunRow | undefined = row;
+  while (now?.state === "planning" && now.planning !== null && now.planning.phase !== "receiving") {
+    if (Date.now() > time.deadline) return "more";
+    const outcome: Outcome | "again" =
+      now.planning.phase === "manifest"
+        ? await manifest(work, now, now.planning)
+        : await taking(work, now, now.planning);
+    if (outcome !== "again") return outcome;
+    now = await reread(services, row.runUid);
+  }
+  return now?.state === "failed" ? "failed" : "done";
+}
+
+interface Work {
+  services: RunStores;
+  time: { deadline: number };
+  log: Log;
+  chunk: Sizes;
+}
+
+async function reread({ db }: Pick<RunStores, "db">, runUid: string): Promise<RunRow | undefined> {
+  return (await Database.read(db.query.select().from(run).where(eq(run.runUid, runUid))))[0];
+}
+
+/** The run is where it was when it was read: nobody moved the cursor, canceled or deleted it. */
+const unmoved = (runUid: string, planning: Planning): SQL =>
+  sql`${run.runUid} = ${runUid} AND ${run.state} = 'planning' AND ${run.planning} = ${JSON.stringify(planning)}`;
+
+/** Lines of a manifest that are gone through together. */
+interface Chunk {
+  parsed: Line.Parsed[];
+  /** Lines that hold something. */
+  count: number;
+  end: number;
+  line: number;
+}
+
+/** "again": somebody else moved the run; look at it anew. */
+async function manifest(work: Work, row: RunRow, from: Manifest): Promise<Outcome | "again"> {
+  const { services, log, time } = work;
+  let planning = from;
+  if (planning.offset !== atEnd) {
+    const { objectKey: rel, etag, offset } = planning;
+    const source = await Objects.from(services.bucket, log, { rel, etag, offset });
+    if (source === undefined) return fail(work, row, planning, Resolve.replaced());
+    for await (const chunk of chunksOf(work, source, planning)) {
+      const next = await advance(work, row, planning, chunk);
+      if (next === undefined) return "again";
+      planning = next;
+      if (planning.offset === atEnd) break;
+      if (Date.now() > time.deadline) return "more";
+    }
+  }
+  if (planning.issueCount > 0)
+    return fail(work, row, planning, Resolve.refused(planning.issues, planning.issueCount));
+  if (planning.rows === 0) return fail(work, row, planning, Resolve.refused([Resolve.empty]));
+  return begin(work, row, planning, planning.rows);
+}
+
+/** The manifest from the cursor on; the last chunk ends at `atEnd`. */
+async function* chunksOf(
+  work: Work,
+  source: AsyncIterable<Uint8Array>,
+  from: Manifest,
+): AsyncGenerator<Chunk> {
+  const { lines: most, bytes: mostBytes } = work.chunk;
+  const allowed = Math.min(from.limit ?? batches.manifestLines, batches.manifestLines);
+  let seen = from.rows;
+  let begin = from.offset;
+  let chunk: Chunk = { parsed: [], count: 0, end: from.offset, line: from.line };
+  for await (const raw of Line.split(source, from)) {
+    chunk.end = raw.end;
+    chunk.line = raw.line;
+    if (raw.kind !== "blank") {
+      if (seen === allowed) {
+        if (from.limit === null || from.limit > allowed) chunk.parsed.push(tooMany(raw.line));
+        break;
+      }
+      seen += 1;
+      chunk.count += 1;
+      chunk.parsed.push(Line.parse(raw, from.temporary));
+      if (raw.kind === "endless") break;
+    }
+    if (chunk.count >= most || raw.end - begin >= mostBytes) {
+      yield chunk;
+      begin = raw.end;
+      chunk = { parsed: [], count: 0, end: raw.end, line: raw.line };
+    }
+  }
+  yield { ...chunk, end: atEnd };
+}
+
+const tooMany = (line: number): Line.Parsed => ({
+  issues: [
+    {
+      line,
+      path: "",
+      message: `more than ${batches.manifestLines} lines: split it into several runs (what follows was not checked)`,
+    },
+  ],
+});
+
+/**
+ * Inserts a chunk's rows and moves the cursor behind it. Also once there is a mistake: only what has a row is known to
+ * later lines, and all mistakes are to be told.
+ * @returns the cursor; undefined when the run is not where it was.
+ */
+async function advance(
+  work: Work,
+  row: RunRow,
+  planning: Manifest,
+  chunk: Chunk,
+): Promise<Manifest | undefined> {
+  const { services, log } = work;
+  const entries = chunk.parsed.flatMap(({ entry }) => entry ?? []);
+  const viewer = { keyId: row.keyId, allKeys: row.allKeys };
+  // A look at the bucket may take as long as a step has, and a little more: the cursor moves only after it.
+  const looking = { viewer, deadline: Math.max(work.time.deadline, Date.now() + lookMs) };
+  const resolved = await Resolve.resolve(services, log, entries, looking);
+  const repeated = Resolve.repeated(entries);
+  const issues: ExtractError[] = [
+    ...chunk.parsed.flatMap((parsed) => parsed.issues ?? []),
+    ...resolved.issues,
+    ...repeated,
+  ];
+  const next: Manifest = {
+    ...planning,
+    offset: chunk.end,
+    line: chunk.line,
+    rows: planning.rows + chunk.count,
+  };
+  const again = new Set(repeated.map(({ line }) => line));
+  const places = new Map(chunk.parsed.map(({ entry }, place) => [entry?.line, place]));
+  const pictures = resolved.pictures
+    .filter(({ line }) => !again.has(line))
+    .map((picture) => ({ ...picture, place: places.get(picture.line) ?? 0 }));
+  const moved = await insert(work, row, planning, withIssues(next, issues), pictures);
+  if (moved !== "repeated") return moved ? withIssues(next, issues) : undefined;
+  const taken = await known(services, row.runUid, planning.rows, chunk.count, entries);
+  // Not a repeated name: something else is no longer as it was.
+  if (taken.length === 0) return undefined;
+  return note(services, row, planning, withIssues(next, [...issues, ...taken]));
+}
+
+function withIssues(planning: Manifest, issues: readonly ExtractError[]): Manifest {
+  if (issues.length === 0) return planning;
+  return {
+    ...planning,
+    issues: [...planning.issues, ...Resolve.firstOf(issues)].slice(0, batches.namedIssues),
+    issueCount: planning.issueCount + issues.length,
+  };
+}
+
+/** Half of what a queue function keeps back for its end. */
+const lookMs = 2_000;
+
+/** @returns whether it is done; "repeated" when some of the items could not be inserted. */
+async function insert(
+  { services: { db } }: Work,
+  row: RunRow,
+  planning: Manifest,
+  next: Manifest,
+  pictures: readonly (Resolve.Picture & { place: number })[],
+): Promise<boolean | "repeated"> {
+  const here = unmoved(row.runUid, planning);
+  const onlyIf = sql`EXISTS (SELECT 1 FROM ${run} WHERE ${here}) AND ${Resolve.uploadsAreThere(pictures)}`;
+  const complete = sql`(SELECT count(*) FROM item WHERE run_uid = ${row.runUid} AND idx >= ${planning.rows} AND idx < ${next.rows}) = ${pictures.length}`;
+  const results = await Database.batch(db, [
+    // Left by a step that found a name repeated and was killed before it could say so.
+    Items.removeFrom(row.runUid, planning.rows, sql`EXISTS (SELECT 1 FROM ${run} WHERE ${here})`),
+    ...Items.insert(row.runUid, planning.rows, pictures, onlyIf),
+    db.query
+      .update(run)
+      .set({ planning: next, total: next.rows, touchedAt: new Date() })
+      .where(and(here, complete)),
+    db.query.select().from(run).where(eq(run.runUid, row.runUid)),
+  ]);
+  if (results.at(-2)?.rowsAffected === 1) return true;
+  const now = Database.rows(run, results.at(-1))[0];
+  const moved = now?.state !== "planning" || JSON.stringify(now.planning) !== JSON.stringify(planning);
+  return moved ? false : "repeated";
+}
+
+/** Names of these lines that items in front of the chunk have. */
+async function known(
+  { db }: Pick<RunStores, "db">,
+  runUid: string,
+  first: number,
+  count: number,
+  entries: readonly Line.Entry[],
+): Promise<ExtractError[]> {
+  const paths = ["custom_id", "file"] as const;
+  const named = (path: (typeof paths)[number]) => {
+    const names = JSON.stringify(entries.flatMap(({ value }) => value[path] ?? []));
+    const column = sql.identifier(path);
+    // By name, not by place: the pluses keep SQLite from going through all items of the run.
+    return Database.statement(
+      sql`SELECT ${column} AS name FROM item WHERE run_uid = ${runUid} AND ${column} IN (SELECT value FROM json_each(${names})) AND (+idx < ${first} OR +idx >= ${first + count})`,
+    );
+  };
+  const results = await Database.batch(db, paths.map(named), "read");
+  return paths.flatMap((path, i) => {
+    const taken = new Set(results[i]?.rows.map(({ name }) => name));
+    return entries
+      .filter(({ value }) => taken.has(value[path] ?? null))
+      .map(({ line }) => ({ line, path, message: "the same as in an earlier line" }));
+  });
+}
+
+async function note(
+  { db }: Pick<RunStores, "db">,
+  row: RunRow,
+  planning: Planning,
+  next: Manifest,
+): Promise<Manifest | undefined> {
+  const [moved] = await Database.batch(db, [
+    db.query.update(run).set({ planning: next, touchedAt: new Date() }).where(unmoved(row.runUid, planning)),
+  ]);
+  return moved?.rowsAffected === 1 ? next : undefined;
+}
+
+/** Takes the next items of the source run over. */
+async function taking(work: Work, row: RunRow, from: Taking): Promise<Outcome | "again"> {
+  const { services, log, time } = work;
+  const { db } = services;
+  const source = { runUid: from.sourceRunUid, keyId: row.keyId };
+  let planning = from;
+  for (;;) {
+    const { only, afterIndex, rows } = planning;
+    const chosen = await Chosen.chunk(services, source, only, afterIndex, work.chunk.taken);
+    const last = chosen.at(-1);
+    if (last === undefined) break;
+    let taken: Items.Taken[];
+    try {
+      taken = await Chosen.check(services, log, chosen, Math.max(time.deadline, Date.now() + lookMs));
+    } catch (thrown) {
+      if (thrown instanceof AppError && !thrown.retry) return fail(work, row, planning, thrown);
+      throw thrown;
+    }
+    const next: Taking = { ...planning, afterIndex: last.index, rows: rows + chosen.length };
+    const here = unmoved(row.runUid, planning);
+    const complete = sql`(SELECT count(*) FROM item WHERE run_uid = ${row.runUid} AND idx >= ${rows} AND idx < ${next.rows}) = ${chosen.length}`;
+    const results = await Database.batch(db, [
+      Items.takeOver(
+        { runUid: row.runUid, first: rows },
+        source,
+        taken,
+        sql`EXISTS (SELECT 1 FROM ${run} WHERE ${here})`,
+      ),
+      db.query
+        .update(run)
+        .set({ planning: next, total: next.rows, touchedAt: new Date() })
+        .where(and(here, complete)),
+    ]);
+    if (results.at(-1)?.rowsAffected !== 1) return "again";
+    planning = next;
+    if (Date.now() > time.deadline) return "more";
+  }
+  // The source run was deleted meanwhile: its inputs go with it.
+  const alive = await reread(services, source.runUid);
+  if (alive === undefined || alive.state === "deleting" || alive.state === "deleted" || planning.rows === 0)
+    return fail(work, row, planning, Chosen.inputsNotKept());
+  return begin(work, row, planning, planning.rows);
+}
+
+/** The source is clean: the run starts, if the key has room for it. */
+async function begin(work: Work, row: RunRow, planning: Planning, total: number): Promise<Outcome | "again"> {
+  const { services, log } = work;
+  const { db } = services;
+  const now = new Date();
+  const user = await userOf(services, row.keyId);
+  const tooMany = Usage.overRunSize(user, total);
+  if (tooMany !== undefined) return fail(work, row, planning, tooMany);
+  const results = await Database.batch(db, [
+    db.query
+      .update(run)
+      .set({ state: "running", planning: null, total, startedAt: now, touchedAt: now })
+      .where(and(unmoved(row.runUid, planning), Usage.allows(user, total, now))),
+    Usage.countItems({ keyId: row.keyId, taskId: row.taskId, items: total, now }, sql`changes() = 1`),
+    db.query.select().from(run).where(eq(run.runUid, row.runUid)),
+  ]);
+  if (results[0]?.rowsAffected === 1) {
+    log.info("run_checked", { run_id: row.runId, items: total });
+    await removeList(work, planning);
+    return "done";
+  }
+  const found = Database.rows(run, results[2])[0];
+  if (found?.state !== "planning" || JSON.stringify(found.planning) !== JSON.stringify(planning))
+    return "again";
+  return fail(work, row, planning, await Usage.refusal(db, user, total, now));
+}
+
+/** The limits of the key as they are now: the call that made the run is long over. */
+async function userOf({ db }: Pick<RunStores, "db">, keyId: string): Promise<Usage.User> {
+  const [key] = await Database.read(db.query.select().from(keyTable).where(eq(keyTable.keyId, keyId)));
+  return { keyId, limits: key ?? noLimits };
+}
+
+/** Removes what was inserted, then ends the run. */
+async function fail(
+  work: Work,
+  row: RunRow,
+  planning: Planning,
+  error: AppError,
+): Promise<Outcome | "again"> {
+  const { services, time, log, chunk } = work;
+  const { db } = services;
+  const here = unmoved(row.runUid, planning);
+  for (;;) {
+    const [removed] = await Database.batch(db, [
+      Items.remove(row.runUid, chunk.removed, sql`EXISTS (SELECT 1 FROM ${run} WHERE ${here})`),
+    ]);
+    if ((removed?.rowsAffected ?? 0) < chunk.removed) break;
+    if (Date.now() > time.deadline) return "more";
+  }
+  const now = new Date();
+  const [ended] = await Database.batch(db, [
+    db.query
+      .update(run)
+      .set({
+        state: "failed",
+        planning: null,
+        total: 0,
+        errorCode: error.code,
+        errorMessage: error.message,
+        errorDetails: error.details ?? null,
+        finishedAt: now,
+        touchedAt: now,
+      })
+      .where(and(here, sql`NOT EXISTS (SELECT 1 FROM item WHERE run_uid = ${row.runUid})`)),
+  ]);
+  if (ended?.rowsAffected !== 1) return "again";
+  log.info("run_end", {
+    run_id: row.runId,
+    status: "failed",
+    code: error.code,
+    duration_ms: now.getTime() - row.createdAt.getTime(),
+  });
+  await removeList(work, planning);
+  await Webhook.order(services, row, log);
+  return "failed";
+}
+
+/** The list of a folder was made for the check alone. */
+async function removeList({ services, log }: Work, planning: Planning): Promise<void> {
+  if (planning.phase === "manifest" && planning.temporary)
+    await Bucket.remove(services.bucket, log, planning.objectKey);
+}

@@ -1,0 +1,288 @@
+import * as Bucket from "#core/bucket/bucket";
+import * as Objects from "#core/bucket/version";
+import { AppError, invalidRequest } from "#core/error";
+import * as Issue from "#core/issue";
+import { reachesAll } from "#core/key/visible";
+import type { Log } from "#core/log";
+import type { Planning } from "#core/run/planning";
+import { BatchRequest, type ExtractError } from "#core/run/schema";
+import type { RunStores } from "#core/run/services";
+import type { Skipped } from "#core/run/skipped";
+import * as Upload from "#core/upload/upload";
+import * as Usage from "#core/usage/usage";
+import * as Webhook from "#core/webhook/webhook";
+import { batches } from "#spec/limits";
+import * as Begin from "./begin.ts";
+import type * as Folder from "./folder.ts";
+import * as Hosts from "./hosts.ts";
+import * as Items from "./items.ts";
+import * as Line from "./line.ts";
+import type * as Receive from "./receive.ts";
+import * as Resolve from "./resolve.ts";
+
+export type { Caller, Created } from "./begin.ts";
+export type { ReceiveInput } from "./receive.ts";
+/** As it says there; loaded by those who send a form, which are few. */
+export const receive: typeof Receive.receive = async (...given) =>
+  (await import("./receive.ts")).receive(...given);
+
+/** A manifest up to this size is checked within the call, when it has few enough lines. */
+const readAtOnceBytes = 1024 * 1024;
+
+/** A request whose inline lines have not been looked at: their mistakes are told together with those of what they name. */
+export type BatchInput = Omit<BatchRequest, "manifest"> & { manifest?: readonly unknown[] | undefined };
+
+/**
+ * Checks everything of a request but the lines of its manifest, which `create` checks.
+ * @throws AppError `invalid_request`.
+ */
+export function parse(body: unknown): BatchInput {
+  const lines = linesOf(body);
+  // A line that is fine stands for each, so that only their number is judged here.
+  const request =
+    lines === undefined
+      ? body
+      : { ...(body as object), manifest: lines.map(() => ({ image_key: "shared/any" })) };
+  const { data, issues } = Issue.check(BatchRequest, request);
+  if (issues !== undefined) throw invalidRequest(issues);
+  return lines === undefined ? data : { ...data, manifest: lines };
+}
+
+function linesOf(body: unknown): readonly unknown[] | undefined {
+  if (typeof body !== "object" || body === null || !("manifest" in body)) return undefined;
+  return Array.isArray(body.manifest) ? body.manifest : undefined;
+}
+
+/**
+ * Makes a run of a manifest or a folder. What is small is checked here: every line, and that what it names is there;
+ * all mistakes come in one error, and nothing is left behind. What is large is checked by the planner (check.ts); its
+ * run is `planning` until then. The same id and payload give the same run, also when its inputs are gone since.
+ * @param input - inline lines as they came (`parse`), or checked ones.
+ * @throws AppError `invalid_request` with `details.issues[] {line, path, message}` (the first 100) and `issue_count`;
+ *   `conflict`, `rate_limited`, `storage_unavailable`.
+ */
+export async function create(
+  services: RunStores,
+  log: Log,
+  input: BatchInput,
+  caller: Begin.Caller,
+): Promise<Begin.Created> {
+  await Begin.checkTask(input.task_id);
+  const identity = await Begin.identify(services, { runId: input.run_id, payload: payloadOf(input) }, caller);
+  if (identity.known !== undefined) return { run: identity.known, replayed: true };
+  if (input.webhook_url !== undefined) await Webhook.check(input.webhook_url, log, caller.deadline);
+  const what = {
+    taskId: input.task_id,
+    concurrency: input.concurrency,
+    source: sourceOf(input),
+    persistInputs: input.persist_inputs,
+    sourceRunId: null,
+    webhookUrl: input.webhook_url ?? null,
+    expiresAfterS: input.expires_after ?? null,
+  };
+  const source = await read(services, log, input, caller);
+  const { skipped = null } = source;
+  if ("planning" in source) {
+    const row = Begin.draft(identity, caller, { ...what, skipped }, source);
+    return begun(services, log, await committed(services, log, row, identity, caller, source.planning));
+  }
+  const { pictures } = source;
+  const row = Begin.draft(identity, caller, { ...what, skipped }, { total: pictures.length });
+  const made = await Begin.commit(services, row, identity, caller, {
+    onlyIf: Resolve.uploadsAreThere(pictures),
+    items: Items.insert(row.runUid, 0, pictures, Begin.exists(row.runUid)),
+  });
+  if (made !== undefined) return begun(services, log, made);
+  // A run that ended meanwhile took an upload with it, which a second look sees; or the key has no room.
+  await read(services, log, input, caller);
+  throw await Usage.refusal(services.db, caller.principal, row.total, row.createdAt);
+}
+
+async function begun(services: RunStores, log: Log, made: Begin.Created): Promise<Begin.Created> {
+  if (!made.replayed) await Begin.order(services, made.run, log);
+  return made;
+}
+
+/** Commits a run that is checked later. A list that we made for it goes when it is not needed. */
+async function committed(
+  services: RunStores,
+  log: Log,
+  row: Parameters<typeof Begin.commit>[1],
+  identity: Begin.Identity,
+  caller: Begin.Caller,
+  planning: Planning,
+): Promise<Begin.Created> {
+  const made = await Begin.commit(services, row, identity, caller);
+  if (made?.replayed !== false && planning.phase === "manifest" && planning.temporary)
+    await Bucket.remove(services.bucket, log, planning.objectKey);
+  if (made === undefined) throw await Usage.refusal(services.db, caller.principal, 1, row.createdAt);
+  return made;
+}
+
+const sourceOf = (input: BatchInput): "manifest" | "manifest_ref" | "images_dir" =>
+  input.manifest !== undefined
+    ? "manifest"
+    : input.manifest_ref !== undefined
+      ? "manifest_ref"
+      : "images_dir";
+
+/**
+ * What decides the run. An address counts without its signature: a repeat may have signed it anew. Lines that are
+ * malformed count as they are; the call ends with them anyway.
+ */
+function payloadOf(input: BatchInput): unknown {
+  const { task_id, concurrency, persist_inputs, webhook_url, limit, manifest } = input;
+  const lines = manifest?.map((value, i) => {
+    const { entry } = Line.check(value, i + 1);
+    if (entry === undefined) return value;
+    const { custom_id, file, image_ref, image_key, image_url } = entry.value;
+    const url = image_url === undefined ? null : Hosts.unsigned(image_url);
+    return [custom_id ?? null, file ?? null, image_ref ?? null, image_key ?? null, url];
+  });
+  const folder = [input.images_dir ?? null, input.glob ?? null, input.exts ?? null];
+  return [
+    sourceOf(input),
+    task_id,
+    concurrency,
+    persist_inputs,
+    webhook_url ?? null,
+    limit ?? null,
+    lines ?? null,
+    input.manifest_ref ?? null,
+    folder,
+    // Calls without one have the hash that they had before it could be given.
+    ...(input.expires_after === undefined ? [] : [input.expires_after]),
+  ];
+}
+
+type Source = ({ pictures: Resolve.Picture[] } | { planning: Planning }) & {
+  /** Of a folder. */
+  skipped?: Skipped;
+};
+
+/** Checks a source as far as a call has time for it. @throws AppError as `create`. */
+async function read(services: RunStores, log: Log, input: BatchInput, caller: Begin.Caller): Promise<Source> {
+  const { principal, deadline } = caller;
+  const looking = { viewer: { keyId: principal.keyId, allKeys: reachesAll(principal) }, deadline };
+  if (input.manifest !== undefined) {
+    const lines = input.manifest.slice(0, input.limit);
+    return checked(
+      services,
+      log,
+      lines.map((value, i) => Line.check(value, i + 1)),
+      looking,
+    );
+  }
+  if (input.manifest_ref !== undefined)
+    return stored(services, log, { ref: input.manifest_ref, limit: input.limit }, looking);
+  const folder = { ...input, images_dir: input.images_dir ?? "" };
+  // Patterns of names are for one source of several.
+  const { list } = await import("./folder.ts");
+  const { found, skipped } = await list(services, log, folder, looking);
+  if (found.length <= batches.inlineManifestLines) return { pictures: found.map(pictureOf), skipped };
+  return { planning: await listed(services, log, found, principal.keyId), skipped };
+}
+
+/** Lines that were parsed, with what they name looked up. */
+async function checked(
+  services: RunStores,
+  log: Log,
+  lines: readonly Line.Parsed[],
+  looking: Resolve.Looking,
+): Promise<Source> {
+  const entries = lines.flatMap(({ entry }) => entry ?? []);
+  const issues: ExtractError[] = lines.flatMap((line) => line.issues ?? []);
+  const resolved = await Resolve.resolve(services, log, entries, looking);
+  issues.push(...resolved.issues, ...Resolve.repeated(entries));
+  if (issues.length > 0) throw Resolve.refused(issues);
+  return { pictures: resolved.pictures };
+}
+
+/** A manifest in the bucket: read here when it is small, else where the planner begins. */
+async function stored(
+  services: RunStores,
+  log: Log,
+  manifest: { ref: string; limit: number | undefined },
+  looking: Resolve.Looking,
+): Promise<Source> {
+  const wrong = (message: string, reason?: string) =>
+    invalidRequest([{ path: "manifest_ref", message }], reason === undefined ? {} : { details: { reason } });
+  const uploads = await Upload.announced(services.db, looking.viewer.keyId, [manifest.ref]);
+  const upload = uploads.get(manifest.ref);
+  if (upload === undefined) throw wrong("there is no upload with this manifest_ref");
+  if (upload.kind !== "manifest") throw wrong("this upload is no manifest");
+  const { objectKey } = upload;
+  const seen = await Objects.version(services.bucket, log, objectKey);
+  if (seen === undefined && upload.etag === null)
+    throw wrong("nothing has been uploaded there yet", "upload_missing");
+  const etag = upload.etag ?? (await pinned(services, upload.ref, seen?.etag ?? ""));
+  if (seen === undefined || etag !== seen.etag) throw Resolve.replaced();
+  const planning: Planning = {
+    phase: "manifest",
+    objectKey,
+    etag,
+    offset: 0,
+    line: 0,
+    rows: 0,
+    limit: manifest.limit ?? null,
+    issues: [],
+    issueCount: 0,
+    temporary: false,
+  };
+  if (seen.bytes > readAtOnceBytes) return { planning };
+  const source = await Objects.from(services.bucket, log, { rel: objectKey, etag, offset: 0 });
+  if (source === undefined) throw Resolve.replaced();
+  const lines: Line.Parsed[] = [];
+  for await (const raw of Line.split(source, { offset: 0, line: 0 })) {
+    if (raw.kind === "blank") continue;
+    if (lines.length === manifest.limit) break;
+    if (lines.length === batches.inlineManifestLines) return { planning };
+    lines.push(Line.parse(raw));
+  }
+  if (lines.length === 0) throw Resolve.refused([Resolve.empty]);
+  return checked(services, log, lines, looking);
+}
+
+async function pinned(services: RunStores, ref: string, etag: string): Promise<string | undefined> {
+  return (await Upload.pin(services.db, [{ ref, etag }])).get(ref);
+}
+
+const pictureOf = ({ file, imageKey, etag }: Folder.Found): Resolve.Picture => ({
+  customId: null,
+  file,
+  sourceKind: "data",
+  objectKey: `data/${imageKey}`,
+  etag,
+  url: null,
+  declaredMimeType: null,
+  kept: false,
+  line: 0,
+});
+
+/** Writes a large folder's list as a manifest of ours, which the planner reads like any other. */
+async function listed(
+  services: RunStores,
+  log: Log,
+  found: readonly Folder.Found[],
+  keyId: string,
+): Promise<Planning> {
+  const body = found
+    .map(({ file, imageKey, etag }) => `${JSON.stringify({ file, image_key: imageKey, etag })}\n`)
+    .join("");
+  const objectKey = `inputs/manifests/${keyId}/${Begin.newName()}.jsonl`;
+  const contentType = "application/x-ndjson";
+  const etag = await Bucket.replace(services.bucket, log, objectKey, { body, contentType });
+  if (etag === undefined) throw new AppError("storage_unavailable", "the bucket did not take the list");
+  return {
+    phase: "manifest",
+    objectKey,
+    etag,
+    offset: 0,
+    line: 0,
+    rows: 0,
+    limit: null,
+    issues: [],
+    issueCount: 0,
+    temporary: true,
+  };
+}

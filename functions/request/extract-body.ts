@@ -1,0 +1,205 @@
+import * as z from "zod";
+import { AppError, type Issue, invalidRequest } from "#core/error";
+import type { Given } from "#core/extraction/extraction";
+import * as Type from "#core/image/type";
+import { ExtractRequest } from "#core/reading/schema";
+import * as TooLarge from "#core/upload/too-large";
+import { type Doors as BodyDoors, checked, type RawBody } from "#functions/http";
+import { sizes } from "#spec/limits";
+import * as Doors from "./doors.ts";
+import { asForm, asJson, asPicture } from "./doors.ts";
+import * as TextValues from "./text-values.ts";
+
+/*
+ * The doors of POST /v1/extract: JSON, a form with a `file`, the picture itself. Whatever came in by them is one request,
+ * so that a repeat by another door is the same call.
+ */
+
+const { image_base64, image_ref, image_url, ...options } = ExtractRequest.shape;
+
+/** The fields beside the picture, as query parameters: of every door, each in one place. */
+export const ExtractQuery = z.strictObject(
+  Object.fromEntries(
+    Object.keys(options).map((name) => [
+      name,
+      z
+        .string()
+        .min(1, "is empty: leave it out for its default")
+        .optional()
+        .meta({
+          description: `As \`${name}\` of the JSON body${name === "debug" ? ", as JSON" : ""}.`,
+          ...(name === "debug" ? { contentMediaType: "application/json" } : {}),
+        }),
+    ]),
+  ),
+);
+
+/** A form, as it is described; what is needed of it is checked below. */
+export const ExtractForm = z
+  .strictObject({
+    file: z
+      .string()
+      .meta({
+        format: "binary",
+        description: `The picture, at most ${sizes.inlineImageBytes} bytes. Exactly one of file, image_ref and image_url is needed.`,
+      })
+      .optional(),
+    image_ref,
+    image_url,
+    ...options,
+  })
+  .meta({ id: "ExtractForm" });
+
+/** The picture and nothing else. */
+const Picture = z.string().meta({
+  id: "Picture",
+  format: "binary",
+  description: `A picture of at most ${sizes.inlineImageBytes} bytes.`,
+});
+
+/** For the operation. */
+export const doors: BodyDoors = {
+  types: {
+    "multipart/form-data": ExtractForm,
+    ...Object.fromEntries([...Type.mimeTypes, "application/octet-stream"].map((type) => [type, Picture])),
+  },
+  missing: Doors.missing,
+  isJson: Doors.isJson,
+  notJson: Doors.notJson,
+};
+
+const formFields = { image_ref, image_url, ...options };
+const FormRequest = z.strictObject(formFields);
+
+/**
+ * The request of a call, by whichever door.
+ * @param body - parsed JSON, where that was sent; else `raw` has the bytes.
+ * @throws AppError `invalid_request`, `unsupported_media_type`, `payload_too_large`; each says what to send instead.
+ */
+export async function read(
+  query: Record<string, string | undefined>,
+  body: unknown,
+  raw: RawBody,
+): Promise<Given> {
+  const fromQuery = TextValues.read(options, entriesOf(query));
+  const { contentType = "" } = raw;
+  if (Doors.isJson(contentType)) return ofJson(fromQuery, body);
+  if (Doors.isForm(contentType)) return ofForm(fromQuery, raw);
+  return { ...(await checked(FormRequest, fromQuery)), image: pictureOf(raw) };
+}
+
+const entriesOf = (query: Record<string, string | undefined>) =>
+  Object.entries(query).flatMap(([name, text]) => (text === undefined ? [] : [[name, text] as const]));
+
+async function ofJson(fromQuery: Record<string, unknown>, body: unknown): Promise<Given> {
+  const isObject = typeof body === "object" && body !== null && !Array.isArray(body);
+  if (isObject) once(fromQuery, (name) => Object.hasOwn(body, name), "body");
+  return checked(ExtractRequest, isObject ? { ...fromQuery, ...body } : body);
+}
+
+async function ofForm(fromQuery: Record<string, unknown>, raw: RawBody): Promise<Given> {
+  const Multipart = await import("./multipart.ts");
+  const form = await Multipart.parse(raw, {
+    // The parts' headers and the other fields come on top of the picture.
+    bytes: sizes.inlineImageBytes + formOverheadBytes,
+    tooLarge: (size) => TooLarge.inline(size, "form"),
+    files: filesMost,
+    advice: manyPictures,
+  });
+  const issues: Issue[] = [];
+  const texts: [string, string][] = [];
+  for (const [name, values] of form.fields) {
+    if (name === "file")
+      issues.push({
+        path: name,
+        message: `is text, not a file: with curl ${asForm} (an @, not a <, and no space)`,
+      });
+    else if (name === "image_base64")
+      issues.push({ path: name, message: `is for JSON; a form sends the picture itself: ${asForm}` });
+    else if (values.length > 1) issues.push({ path: named(name), message: "is there more than once" });
+    // What a form sends of an input that was left empty.
+    else if (values[0] !== "") texts.push([name, values[0] ?? ""]);
+  }
+  const elsewhere = form.files.filter(({ field }) => field !== "file");
+  for (const { field } of elsewhere.slice(0, 1))
+    issues.push({ path: named(field), message: `the picture goes into the field named file: ${asForm}` });
+  const files = form.files.filter(({ field }) => field === "file");
+  if (files.length > 1)
+    issues.push({ path: "file", message: `exactly one picture is needed: ${manyPictures}` });
+  if (issues.length > 0) throw invalidRequest(issues);
+  const fromForm = TextValues.read(formFields, texts);
+  once(fromQuery, (name) => Object.hasOwn(fromForm, name), "form");
+  const request = await checked(FormRequest, { ...fromQuery, ...fromForm });
+  const [file] = files;
+  const given = [file, request.image_ref, request.image_url].filter((one) => one !== undefined);
+  if (given.length !== 1)
+    throw invalidRequest([
+      { path: "file", message: `exactly one of file, image_ref and image_url is needed: curl ${asForm}` },
+    ]);
+  if (file === undefined) return request;
+  return { ...request, image: judged(file.bytes, file.mimeType, "file") };
+}
+
+/** Of a form besides its picture. */
+const formOverheadBytes = 128 * 1024;
+/** Enough to say that there are too many. */
+const filesMost = 20;
+const manyPictures = "send many with POST /v1/batch_extract_upload (-F files=@a.jpg -F files=@b.jpg)";
+
+/** Names in an issue are the caller's own text: shown when they look like names. */
+const named = (name: string) => (/^[\w.-]{1,64}$/.test(name) ? name : "(unprintable)");
+
+/** A field in two places is a mistake, even when both say the same. */
+function once(fromQuery: Record<string, unknown>, isThere: (name: string) => boolean, where: string): void {
+  const twice = Object.keys(fromQuery).filter(isThere);
+  if (twice.length > 0)
+    throw invalidRequest(
+      twice.map((path) => ({ path, message: `is in the query and in the ${where}: say it once` })),
+    );
+}
+
+/** The body itself, with the words that belong to what curl does by itself. */
+function pictureOf({ contentType = "", bytes }: RawBody): NonNullable<Given["image"]> {
+  const type = contentType.split(";", 1)[0]?.trim().toLowerCase() ?? "";
+  if (bytes.length === 0) throw invalidRequest([{ path: "", message: Doors.missing }]);
+  const seen = Type.sniff(bytes);
+  const isOurs =
+    type === "" || /^(?:image\/.+|(?:application|binary)\/octet-stream|application\/pdf)$/.test(type);
+  if (seen === undefined) {
+    const head = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.length, 512)).toString("latin1");
+    if (/^\s*[{[]/.test(head)) throw otherType(`this is JSON: add ${asJson}`);
+    if (Doors.beginsForm(head))
+      throw otherType("this is a form: leave -H 'Content-Type: …' out, curl -F says what it sends");
+    if (!isOurs)
+      throw otherType(
+        `a picture is sent as it is: curl ${asPicture}; as a form: curl ${asForm}; as JSON: ${asJson}`,
+      );
+  }
+  return judged(bytes, isOurs ? type : undefined, "");
+}
+
+/** The types that the contract names. */
+const expected = ["application/json", "multipart/form-data", ...Type.mimeTypes, "application/octet-stream"];
+const otherType = (message: string) =>
+  new AppError("unsupported_media_type", message, { details: { expected } });
+
+/**
+ * A picture's bytes and what they were called. That they are whole is all that is judged here.
+ * @param path - of the field, in errors.
+ */
+function judged(bytes: Uint8Array, type: string | undefined, path: string): NonNullable<Given["image"]> {
+  if (bytes.length === 0) throw invalidRequest([{ path, message: "the file is empty" }]);
+  if (bytes.length > sizes.inlineImageBytes) throw TooLarge.inline(bytes.length);
+  // `curl -d @file` leaves out line ends and zero bytes, and no picture is without.
+  const head = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.length, 8)).toString("latin1");
+  if (
+    /^(?:\xff\xd8|\x89PNG|RIFF|GIF8|II\*|MM)/.test(head) &&
+    ![0, 10, 13].some((byte) => bytes.includes(byte))
+  )
+    throw new AppError(
+      "invalid_image",
+      `the picture has lost its line ends and zero bytes, as curl -d does it: curl ${asPicture}`,
+    );
+  const isHint = type !== undefined && type !== "" && !type.endsWith("/octet-stream");
+  return { bytes, declaredMimeType: isHint ? type : undefined };
+}

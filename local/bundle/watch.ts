@@ -1,0 +1,70 @@
+import * as fs from "node:fs";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { packageRoot } from "#local/home/home";
+import type { App, Loop } from "#local/loop";
+
+/** What a function's code is made of. */
+const folders = ["core", "functions", "spec"];
+
+/** An editor writes a file in several steps, a checkout many files. */
+const quietMs = 100;
+
+/**
+ * Reloads the loop when a file of the functions changes. Code that does not bundle is told, and the old code
+ * goes on. A queue or schedule that is new needs a new start. Returns a function that stops watching.
+ */
+export function start(
+  loop: Pick<Loop, "reload">,
+  say: (line: string) => void,
+  root = packageRoot,
+): () => void {
+  let timer: NodeJS.Timeout | undefined;
+  let running = Promise.resolve();
+  const changed = () => {
+    clearTimeout(timer);
+    timer = setTimeout(() => {
+      running = running.then(() => reload(loop, say, root));
+    }, quietMs);
+  };
+  const watchers = folders.map((folder) => {
+    const watcher = fs.watch(join(root, folder), { recursive: true }, (_event, file) => {
+      if (file === null || isSource(file)) changed();
+    });
+    watcher.on("error", (error) => say(`changes in ${folder} are not seen any more: ${error.message}`));
+    return watcher;
+  });
+  return () => {
+    clearTimeout(timer);
+    for (const watcher of watchers) watcher.close();
+  };
+}
+
+/** Not a test, and not what editors leave while they write. */
+function isSource(file: string): boolean {
+  return !/\.test\.ts$|(^|[\\/])\.|~$|\.(swp|tmp)$/.test(file);
+}
+
+async function reload(loop: Pick<Loop, "reload">, say: (line: string) => void, root: string): Promise<void> {
+  const begin = performance.now();
+  try {
+    await loop.reload(await current(root));
+    say(`reloaded in ${Math.round(performance.now() - begin)} ms`);
+  } catch (error) {
+    say(`not reloaded: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+/** The tables as they are on disk now: a module that was imported once is kept under its address, so it gets a new one. */
+async function current(root: string): Promise<App> {
+  const load = (file: string) =>
+    import(/* @vite-ignore */ `${pathToFileURL(join(root, "spec", file)).href}?at=${Date.now()}`);
+  const [limits, routes] = (await Promise.all([load("limits.ts"), load("routes.ts")])) as [
+    typeof import("#spec/limits"),
+    typeof import("#spec/routes"),
+  ];
+  return {
+    functions: limits.functions,
+    table: { routes: routes.routes, defaultFunction: routes.defaultFunction },
+  };
+}

@@ -1,0 +1,69 @@
+import { expect, test } from "vitest";
+import { jurisdiction } from "#spec/jurisdiction";
+import { resourceOf, resourcesOf } from "./looks.ts";
+import type { Stages } from "./stages.ts";
+import type { Synthesis } from "./synthesis.ts";
+
+interface LifecycleRule {
+  enabled: boolean;
+  conditions: { prefix: string };
+  deleteObjectsTransition?: { condition: { maxAge: number } };
+  abortMultipartUploadsTransition?: { condition: { maxAge: number } };
+}
+
+/** The tests of the bucket's rules: infra.test.ts runs them, which makes the stages once. */
+export function bucketTests(stages: () => Stages): void {
+  test("the bucket drops what is not meant to stay, below the stage's prefix, and never an artifact", () => {
+    const rules = (stage: Synthesis) => {
+      const { inputs } = resourceOf(
+        stage,
+        "cloudflare:index/r2BucketLifecycle:R2BucketLifecycle",
+        "BucketLifecycle",
+      );
+      return (inputs.rules as LifecycleRule[]).map((rule) => [
+        rule.enabled,
+        rule.conditions.prefix,
+        (rule.deleteObjectsTransition?.condition.maxAge ?? 0) / 86_400,
+        (rule.abortMultipartUploadsTransition?.condition.maxAge ?? 0) / 86_400,
+      ]);
+    };
+    const expected = (prefix: string) => [
+      [true, `${prefix}inputs/tmp/`, 1, 0],
+      [true, `${prefix}inputs/uploads/`, 21, 0],
+      [true, `${prefix}inputs/manifests/`, 7, 0],
+      [true, `${prefix}backups/`, 1, 0],
+      [true, prefix, 0, 1],
+    ];
+    expect(rules(stages().production)).toEqual(expected(""));
+    expect(rules(stages().staging)).toEqual(expected("team/receipts/"));
+  });
+
+  test("browsers may put files into the bucket from the origins that may call the API", () => {
+    const [cors] = resourcesOf(stages().production, "cloudflare:index/r2BucketCors:R2BucketCors");
+    expect(cors?.inputs.rules).toMatchObject([
+      {
+        allowed: {
+          methods: ["PUT", "GET"],
+          origins: ["https://app.example.com", "https://admin.example.com"],
+          headers: ["content-type", "if-none-match"],
+        },
+      },
+    ]);
+  });
+
+  test("a bucket of the EU is one in all its parts, and is reached where it exists", () => {
+    const parts = (stage: Synthesis) =>
+      ["r2Bucket:R2Bucket", "r2BucketLifecycle:R2BucketLifecycle", "r2BucketCors:R2BucketCors"].map(
+        (type) => resourcesOf(stage, `cloudflare:index/${type}`)[0]?.inputs.jurisdiction,
+      );
+    expect(parts(stages().staging)).toEqual(["eu", "eu", "eu"]);
+    expect(stages().staging.links.Storage?.properties).toMatchObject({
+      S3_ENDPOINT_URL: "https://account.eu.r2.cloudflarestorage.com",
+    });
+    expect(parts(stages().production)).toEqual([undefined, undefined, undefined]);
+    expect(stages().production.links.Storage?.properties).toMatchObject({
+      S3_ENDPOINT_URL: "https://account.r2.cloudflarestorage.com",
+    });
+    expect(() => jurisdiction({ R2_JURISDICTION: "europe" })).toThrow("one of default, eu, fedramp");
+  });
+}

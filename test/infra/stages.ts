@@ -1,0 +1,64 @@
+/** The three kinds of stages as they are deployed, and a personal one as `sst dev` makes it, with the same bundles. */
+import { type Bundle, bundle } from "#local/bundle/bundle";
+import { type FunctionSpec, functions } from "#spec/limits";
+import { secrets } from "#spec/settings";
+import { type Synthesis, synthesize } from "./synthesis.ts";
+
+export const handlers = Object.fromEntries(
+  Object.entries<FunctionSpec>(functions).map(([name, { handler }]) => [name, handler]),
+);
+
+/** What every stage needs; the secrets' values may appear nowhere but in the links. */
+const needed = {
+  ...Object.fromEntries(
+    Object.entries(secrets).flatMap(([variable, { secret }]) => [
+      [`SST_SECRET_${secret}`, `canary-${secret}`],
+      // Who deploys may have them for his laptop, in `.env`.
+      [variable, `canary-${variable}`],
+    ]),
+  ),
+  CLOUDFLARE_DEFAULT_ACCOUNT_ID: "account",
+};
+
+/** The environment of `sst deploy` by stage: all of it, some of it, nothing that is not needed. */
+export const environments = {
+  production: {
+    ...needed,
+    CORS_ALLOW_ORIGINS: "https://app.example.com, https://admin.example.com",
+    SINGLE_MAX_CONCURRENCY: "6",
+    VLLM_MODEL: "some/model",
+    ALARM_EMAIL: "ops@example.com",
+  },
+  staging: {
+    ...needed,
+    S3_PREFIX: "/team/receipts/",
+    R2_JURISDICTION: "eu",
+    CORS_ALLOW_ORIGINS: "https://app.example.com",
+    ITEM_MAX_CONCURRENCY: "32",
+    OCRLTY_DOMAIN: "api.example.com",
+    RESERVED_CONCURRENCY: "reconcile=1, single=4",
+  },
+  anna: needed,
+} as const satisfies Record<string, Record<string, string>>;
+export type Stage = keyof typeof environments;
+
+export interface Stages extends Record<Stage, Synthesis> {
+  bundle: Bundle;
+  /** `anna` under `sst dev`. */
+  live: Synthesis;
+}
+
+/** Makes all of them, one after another: each takes a processor for seconds, which the loops of other tests need too. @throws with the program's own words when one fails. */
+export async function stages(): Promise<Stages> {
+  const bundled = await bundle({ handlers, minify: true });
+  const make = (stage: Stage, dev = false) =>
+    synthesize({ stage, env: environments[stage], bundle: bundled, handlers, dev });
+  const made = {
+    production: await make("production"),
+    staging: await make("staging"),
+    anna: await make("anna"),
+    live: await make("anna", true),
+  };
+  bundled.release();
+  return { bundle: bundled, ...made };
+}

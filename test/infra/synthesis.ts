@@ -1,0 +1,247 @@
+/**
+ * Runs sst.config.ts with SST's real components and without a cloud: Pulumi's mocks take what would be created. It
+ * does what the SST command does around them (SST 4.17: the bundle's globals, and the questions that components ask).
+ */
+import { execFile } from "node:child_process";
+import * as fs from "node:fs/promises";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { basename, join, sep } from "node:path";
+import { pathToFileURL } from "node:url";
+import { build, transform } from "esbuild";
+import type { Bundle } from "#local/bundle/bundle";
+import { platform, root } from "./platform.ts";
+
+/** Something that would be created, with what it was given. A value that is a secret reads `{ secret: … }`. */
+export interface Resource {
+  type: string;
+  name: string;
+  inputs: Record<string, unknown>;
+  /** Stays when it is removed from the program, or the whole stage is. */
+  retained: boolean;
+}
+
+/** What can be linked: its name, its type and what it gives to whoever links it. */
+export interface LinkRef {
+  target: string;
+  properties: Record<string, unknown>;
+  include?: { type: string; binding?: string }[];
+}
+
+/** What a component asked SST to bundle: its handler, its links' values, its options. */
+export interface Build {
+  functionID: string;
+  handler: string;
+  links: Record<string, Record<string, unknown>>;
+  properties: Record<string, unknown>;
+  runtime: string;
+  /** What SST lays beside the bundle. */
+  copyFiles?: { from: string; to: string; isDir: boolean }[];
+  /** The fields of each source map as it would be packed. */
+  maps: string[][];
+}
+
+export interface Synthesis {
+  resources: Resource[];
+  /** By name. */
+  links: Record<string, LinkRef>;
+  builds: Build[];
+  app: { protect?: boolean; removal?: string };
+}
+
+export interface Options {
+  stage: string;
+  /** The environment of `sst deploy`; nothing else of ours is passed on. */
+  env: Record<string, string>;
+  /** The functions as the local loop bundles them, by handler. */
+  bundle: Bundle;
+  handlers: Readonly<Record<string, string>>;
+  /** As under `sst dev`: the functions run on the machine of whoever started it. */
+  dev?: boolean;
+}
+
+/** One stage's resources. @throws with the program's own words when it fails. */
+export async function synthesize(options: Options): Promise<Synthesis> {
+  const work = await fs.mkdtemp(join(tmpdir(), "ocrlty-synthesis-"));
+  const program = join(platform, `ocrlty-${basename(work)}.mjs`);
+  const builds: Build[] = [];
+  const server = await serve(options, work, builds);
+  try {
+    const app = await appOf(options.stage);
+    await bundleProgram(program, options, app, work);
+    const out = join(work, "resources.json");
+    const address = server.address() as AddressInfo;
+    const env = {
+      ...options.env,
+      PATH: process.env.PATH ?? "",
+      SST_SERVER: `http://127.0.0.1:${address.port}`,
+    };
+    await run([join(import.meta.dirname, "program.ts"), platform, program, options.stage, out], env);
+    if (!options.dev) for (const one of builds) one.maps = await mapsOf(join(work, "out", one.functionID));
+    const made = JSON.parse(await fs.readFile(out, "utf8")) as Pick<Synthesis, "resources" | "links">;
+    return { app, builds, ...made };
+  } finally {
+    server.closeAllConnections();
+    server.close();
+    await fs.rm(program, { force: true });
+    await fs.rm(work, { recursive: true, force: true });
+  }
+}
+
+async function mapsOf(dir: string): Promise<string[][]> {
+  const names = (await fs.readdir(dir)).filter((name) => name.endsWith(".map"));
+  const texts = await Promise.all(names.map((name) => fs.readFile(join(dir, name), "utf8")));
+  return texts.map((text) => Object.keys(JSON.parse(text)).toSorted());
+}
+
+type App = Synthesis["app"] & Record<string, unknown>;
+
+/** What `app()` of sst.config.ts says for a stage. */
+async function appOf(stage: string): Promise<App> {
+  return (await configOf(stage)).app({ stage });
+}
+
+/** sst.config.ts by itself, with the globals of SST that it uses before it loads infra/. */
+async function configOf(
+  stage: string,
+): Promise<{ app(input: { stage: string }): App; run(): Promise<unknown> }> {
+  const source = await fs.readFile(join(root, "sst.config.ts"), "utf8");
+  const globals = `const $config = (config) => config; const $app = { stage: ${JSON.stringify(stage)} };`;
+  const { code } = await transform(`${globals}\n${source}`, { loader: "ts", format: "esm" });
+  const config = await import(`data:text/javascript,${encodeURIComponent(code)}`);
+  return config.default;
+}
+
+/** Asks sst.config.ts for a stage that it has to refuse. @throws with its own words; with others if it does not. */
+export async function refused(stage: string): Promise<void> {
+  await (await configOf(stage)).run();
+}
+
+/** sst.config.ts and infra/ in one file, with the globals that SST gives them; beside SST's packages, so that they are found. */
+async function bundleProgram(
+  outfile: string,
+  { stage, dev = false }: Options,
+  app: App,
+  work: string,
+): Promise<void> {
+  const lock = JSON.parse(await fs.readFile(join(root, ".sst", "provider-lock.json"), "utf8")) as {
+    alias: string;
+    package: string;
+  }[];
+  const globals = [
+    ...lock.map((provider) => `import * as ${provider.alias} from ${JSON.stringify(provider.package)};`),
+    `import * as sst from ${JSON.stringify(join(platform, "src", "components"))};`,
+  ].join("");
+  const paths = { home: work, root, work, platform };
+  await build({
+    stdin: {
+      contents: [
+        `import { run } from ${JSON.stringify(join(platform, "src", "auto", "run.ts"))};`,
+        `import config from ${JSON.stringify(join(root, "sst.config.ts"))};`,
+        "export default () => run(config.run);",
+      ].join("\n"),
+      resolveDir: root,
+    },
+    outfile,
+    bundle: true,
+    format: "esm",
+    platform: "node",
+    mainFields: ["module", "main"],
+    external: ["@pulumi/*", "@aws-sdk/*", "undici", "esbuild", "archiver", "glob", "vite"],
+    define: {
+      $app: JSON.stringify({ ...app, stage }),
+      $cli: JSON.stringify({ command: dev ? "dev" : "deploy", rpc: "", dev, paths, state: { version: {} } }),
+      $dev: String(dev),
+    },
+    inject: [join(platform, "src", "shim", "run.js")],
+    banner: {
+      js: 'import { createRequire as bannerRequire } from "node:module"; const require = bannerRequire(import.meta.url);',
+    },
+    logLevel: "silent",
+    plugins: [
+      {
+        name: "sst-globals",
+        setup: (plugin) => {
+          plugin.onLoad({ filter: /\.ts$/ }, async ({ path }) => {
+            if (path.startsWith(join(root, ".sst") + sep)) return undefined;
+            // On the first line, so that line numbers stay.
+            return { contents: globals + (await fs.readFile(path, "utf8")), loader: "ts" };
+          });
+        },
+      },
+    ],
+  });
+}
+
+/** Answers what components ask the SST command while they run. */
+async function serve(options: Options, work: string, builds: Build[]) {
+  const answers: Record<string, (params: unknown) => unknown> = {
+    "Provider.Aws.Bootstrap": () => ({
+      version: 1,
+      asset: "assets",
+      state: "state",
+      assetEcrRegistryId: "123456789012",
+      assetEcrUrl: "123456789012.dkr.ecr.us-east-1.amazonaws.com/assets",
+    }),
+    "Provider.Aws.Appsync": () => ({ http: "appsync.example.com", realtime: "appsync-realtime.example.com" }),
+    // Under `sst dev` nothing is packed: SST notes what it has to run when a call comes.
+    "Runtime.AddTarget": (params) => {
+      builds.push({ ...(params as Build), maps: [] });
+      return true;
+    },
+    "Runtime.Build": async (params) => {
+      const asked = { ...(params as Build), maps: [] };
+      builds.push(asked);
+      const name = Object.entries(options.handlers).find(([, handler]) => handler === asked.handler)?.[0];
+      const bundled = name === undefined ? undefined : options.bundle.functions[name];
+      if (bundled === undefined) return { errors: [`${asked.handler} was not bundled`], sourcemaps: [] };
+      const out = join(work, "out", asked.functionID);
+      await fs.mkdir(out, { recursive: true });
+      for (const file of bundled.files.flatMap((each) => [each, `${each}.map`]))
+        await fs.copyFile(file, join(out, basename(file)));
+      return {
+        handler: `${basename(bundled.file, ".mjs")}.${bundled.exportName}`,
+        out,
+        errors: [],
+        sourcemaps: [],
+      };
+    },
+  };
+  const server = createServer((request, response) => {
+    const chunks: Buffer[] = [];
+    request.on("data", (chunk: Buffer) => chunks.push(chunk));
+    request.on("end", async () => {
+      const { method, params } = JSON.parse(Buffer.concat(chunks).toString()) as {
+        method: string;
+        params: unknown[];
+      };
+      const answer = answers[method];
+      const body =
+        answer === undefined
+          ? { error: `rpc: can't find method ${method}` }
+          : { result: await answer(params[0]) };
+      response.end(JSON.stringify(body));
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return server;
+}
+
+function run(args: string[], env: Record<string, string>): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const flags = ["--disable-warning=ExperimentalWarning", "--unhandled-rejections=strict"];
+    execFile(
+      process.execPath,
+      [...flags, ...args],
+      { env, cwd: root, timeout: 60_000 },
+      (error, stdout, stderr) => {
+        if (error === null) resolve();
+        else reject(new Error(`the program failed:\n${stdout}${stderr}`));
+      },
+    );
+  });
+}
+
+/** A file's address for `import()`; paths of Windows are none. */
+export const urlOf = (path: string) => pathToFileURL(path).href;

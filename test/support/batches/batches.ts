@@ -1,0 +1,241 @@
+/**
+ * A loop with a scripted model server for tests of runs: pictures in the bucket, runs through the API or straight
+ * into the database, and what must hold at the end of any run, whatever happened to it.
+ */
+
+import { SQSClient } from "@aws-sdk/client-sqs";
+import { createClient } from "@libsql/client";
+import { eq } from "drizzle-orm";
+import { expect, vi } from "vitest";
+import * as Artifacts from "#core/artifact/artifact";
+import * as Bucket from "#core/bucket/bucket";
+import * as Config from "#core/config";
+import * as Database from "#core/db/client";
+import type { Log } from "#core/log";
+import * as Order from "#core/run/dispatch/order";
+import { type ItemRow, itemTable, type RunRow, runTable } from "#core/run/run.sql";
+import type { Run } from "#core/run/schema";
+import { startLoop, type TestLoop, type TestLoopOptions } from "#test/support/loop";
+import * as ModelServer from "#test/support/model-server/model-server";
+import { picture } from "#test/support/pictures";
+
+export const silent: Log = {
+  info: () => undefined,
+  warn: () => undefined,
+  error: () => undefined,
+  child: () => silent,
+};
+
+export interface Batches {
+  readonly loop: TestLoop;
+  readonly model: ModelServer.ModelServer;
+  readonly db: Database.Db;
+  readonly bucket: Bucket.Bucket;
+  /** Keys for `image_key` of `n` pictures, each another one. */
+  keys(n: number): Promise<string[]>;
+  /** `POST /v1/batch_extract` with one item for each key; its answer must be a 202. */
+  create(json: { keys: string[] } & Record<string, unknown>): Promise<Run>;
+  /**
+   * `POST /v1/batch_extract`, which must be a 202 in the end. A 503 is repeated, as its callers do: a bucket that has a
+   * thirtieth of its time is too slow at a cold start on a busy machine.
+   */
+  made(json: Record<string, unknown>): Promise<Run>;
+  /** A run of `total` items over one picture, straight into the database; `start` orders its planner. */
+  seed(run: { runId: string; total: number; concurrency: number; key: string }): Promise<void>;
+  run(runId: string): Promise<Run>;
+  row(runId: string): Promise<RunRow>;
+  items(runId: string): Promise<ItemRow[]>;
+  /** Waits until the run has ended. */
+  ended(runId: string, timeoutMs?: number): Promise<Run>;
+  /** What must hold for a run that has ended. @returns its items. */
+  verify(runId: string): Promise<ItemRow[]>;
+  close(): Promise<void>;
+}
+
+/** What the model server of tests says unless told otherwise. */
+export const answer = (delayMs = 0): ModelServer.Behaviour =>
+  ModelServer.json(
+    {
+      ...{ total: "12.00", subtotal: null, tax: null, service: null },
+      ...{ discount: null, cash: null, card: null, change: null },
+    },
+    delayMs === 0 ? {} : { delayMs },
+  );
+
+const keyId = "local-admin";
+
+/** Starts both. `options.env` may say more of the environment. */
+export async function open(
+  options: TestLoopOptions & { model?: ModelServer.Options } = {},
+): Promise<Batches> {
+  const { model: modelOptions, ...loopOptions } = options;
+  const model = await ModelServer.start({ model: "scripted", respond: () => answer(), ...modelOptions });
+  const loop = await startLoop({
+    ...loopOptions,
+    env: { VLLM_BASE_URL: model.url, VLLM_MODEL: "scripted", ...loopOptions.env },
+  }).catch(async (error: unknown) => {
+    await model.close();
+    throw error;
+  });
+  const db = Database.wrap(createClient({ url: `file:${loop.home}/ocrlty.db`, timeout: 5_000 }));
+  const bucket = Bucket.open(Config.bucketOf(loop.env), 10_000);
+
+  const rowOf = async (runId: string) => {
+    const [row] = await db.query.select().from(runTable).where(eq(runTable.runId, runId));
+    if (row === undefined) throw new Error(`there is no run ${runId}`);
+    return row;
+  };
+  const itemsOf = async (runId: string) => {
+    const { runUid } = await rowOf(runId);
+    return db.query.select().from(itemTable).where(eq(itemTable.runUid, runUid)).orderBy(itemTable.index);
+  };
+  const run = async (runId: string) => {
+    const got = await loop.call(`/v1/runs/${runId}`);
+    expect(got.status, got.text).toBe(200);
+    return got.body as Run;
+  };
+
+  const made = async (json: Record<string, unknown>) => {
+    let answered = await loop.call("/v1/batch_extract", { json });
+    for (let tries = 1; answered.status === 503 && tries < 5; tries += 1)
+      answered = await loop.call("/v1/batch_extract", { json });
+    expect(answered.status, answered.text).toBe(202);
+    return answered.body as Run;
+  };
+
+  return {
+    ...{ loop, model, db, bucket, run },
+    row: rowOf,
+    items: itemsOf,
+    keys: async (n) => {
+      const keys = Array.from({ length: n }, (_, i) => `shared/test/${i}.jpg`);
+      for (const [i, key] of keys.entries())
+        await Bucket.replace(bucket, silent, `data/${key}`, {
+          body: await picture(i + 1),
+          contentType: "image/jpeg",
+        });
+      return keys;
+    },
+    made,
+    create: ({ keys, ...json }) => made({ manifest: keys.map((image_key) => ({ image_key })), ...json }),
+    seed: async ({ runId, total, concurrency, key }) => {
+      await seed(db, { runId, total, concurrency, key });
+      await Order.order({ queues: queuesOf(loop) }, await rowOf(runId), "plan", silent);
+    },
+    ended: async (runId, timeoutMs = 25_000) => {
+      // In the file itself: a call of the API is ten times the work, which the run itself could use.
+      await vi.waitFor(
+        async () => {
+          const row = await rowOf(runId);
+          expect(["succeeded", "failed", "canceled"], JSON.stringify(row)).toContain(row.state);
+        },
+        { timeout: timeoutMs, interval: 50 },
+      );
+      return run(runId);
+    },
+    verify: async (runId) => verify(bucket, await rowOf(runId), await itemsOf(runId)),
+    close: async () => {
+      db.client.close();
+      await loop.close();
+      await model.close();
+    },
+  };
+}
+
+/** The loop's queues, for tests that speak to them. */
+export function queuesOf(loop: TestLoop) {
+  const values = Config.parse("queues", { ...loop.env });
+  const client = new SQSClient({
+    endpoint: loop.env.AWS_ENDPOINT_URL_SQS ?? "",
+    region: loop.env.AWS_REGION ?? "us-east-1",
+    credentials: {
+      accessKeyId: loop.env.AWS_ACCESS_KEY_ID ?? "test",
+      secretAccessKey: loop.env.AWS_SECRET_ACCESS_KEY ?? "test",
+    },
+  });
+  return {
+    client,
+    timeoutMs: 5_000,
+    urls: {
+      plan: values.PLAN_QUEUE_URL,
+      item: values.ITEM_QUEUE_URL,
+      single: values.SINGLE_QUEUE_URL,
+      later: values.LATER_QUEUE_URL,
+      urgent: values.URGENT_QUEUE_URL,
+    },
+  };
+}
+
+/** Rows as the API would have made them, thousands at a time. */
+export async function seed(
+  db: Database.Db,
+  run: { runId: string; total: number; concurrency: number; key: string },
+): Promise<void> {
+  const now = new Date();
+  const runUid = `seed_${run.runId}`;
+  await db.query.insert(runTable).values({
+    ...{ runUid, keyId, runId: run.runId, taskId: "receipt_fields_v1", payloadHash: "seed" },
+    ...{ principalRole: "admin", state: "running", epoch: 7, concurrency: run.concurrency },
+    ...{ source: "manifest", persistInputs: false, total: run.total },
+    ...{ createdAt: now, startedAt: now, touchedAt: now },
+  });
+  await db.client.execute({
+    sql: `WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < ?)
+      INSERT INTO item (run_uid, idx, source_kind, object_key, status) SELECT ?, i, 'data', ?, 'queued' FROM n`,
+    args: [run.total, runUid, `data/${run.key}`],
+  });
+}
+
+/**
+ * Every item ended exactly once, the counters equal the rows, and where an item succeeded there is exactly one
+ * artifact, which agrees with it.
+ */
+async function verify(bucket: Bucket.Bucket, row: RunRow, items: ItemRow[]): Promise<ItemRow[]> {
+  const of = (status: ItemRow["status"]) => items.filter((each) => each.status === status).length;
+  expect({ total: row.total, ...counts(row) }).toEqual({
+    total: items.length,
+    ...{ succeeded: of("succeeded"), failed: of("failed"), canceled: of("canceled") },
+  });
+  expect(of("queued") + of("running"), "items that have not ended").toBe(0);
+  expect(row.schemaOk).toBe(items.filter((each) => each.schemaOk === true).length);
+  expect(row.finishing).toBeNull();
+  const stored = new Set<string>();
+  for (let token: string | undefined, first = true; first || token !== undefined; first = false) {
+    const day = row.createdAt.toISOString().slice(0, 10);
+    const prefix = `extracts/${day}/${row.keyId}/${row.runId}~`;
+    const page = await Bucket.list(bucket, silent, { prefix, token });
+    for (const { rel } of page.objects) if (!rel.includes("~attempt-")) stored.add(rel);
+    token = page.next;
+  }
+  const rels = items.filter((each) => each.artifactRel !== null).map((each) => each.artifactRel as string);
+  expect([...stored].sort()).toEqual([...rels].sort());
+  const sample =
+    items.length <= 100 ? items : items.filter((_, i) => i % Math.ceil(items.length / 100) === 0);
+  for (const each of sample) {
+    if (each.status === "canceled") continue;
+    const artifact = await Artifacts.get(bucket, silent, each.artifactRel ?? "");
+    expect(artifact?.status).toBe(each.status);
+    expect(artifact?.run).toEqual({ run_id: row.runId, run_uid: row.runUid, index: each.index });
+    if (each.status === "succeeded") expect(JSON.stringify(artifact?.result)).toBe(each.result);
+  }
+  return items;
+}
+
+const counts = ({ succeeded, failed, canceled }: RunRow) => ({ succeeded, failed, canceled });
+
+/** The most of these requests that were at the model server at one time; of one run by its items' ids. */
+export function mostInFlight(requests: readonly ModelServer.Received[], runId?: string): number {
+  const changes = requests
+    .filter((each) => runId === undefined || String(each.headers["x-request-id"]).startsWith(`${runId}~`))
+    .flatMap(({ at, endedAt = Number.POSITIVE_INFINITY }): [number, number][] => [
+      [at, 1],
+      [endedAt, -1],
+    ]);
+  // At the same millisecond an end comes first: the next one began because of it.
+  changes.sort(([a, up], [b, down]) => a - b || up - down);
+  let now = 0;
+  return changes.reduce((most, [, change]) => {
+    now += change;
+    return Math.max(most, now);
+  }, 0);
+}

@@ -1,0 +1,108 @@
+/** A run through every fault there is, and what must hold afterwards. */
+import { expect, vi } from "vitest";
+import type { ItemMessage } from "#core/run/dispatch/window";
+import { type Batches, mostInFlight } from "./batches.ts";
+import * as Messages from "./messages.ts";
+import type { Storm } from "./storm.ts";
+
+export interface ChaosOptions {
+  readonly runId: string;
+  readonly items: number;
+  /** Their picture. */
+  readonly key: string;
+  readonly concurrency: number;
+  /** How often every window of the worker is gone through. */
+  readonly rounds: number;
+  /** How long each of the stores is away. */
+  readonly awayMs: number;
+  readonly timeoutMs: number;
+}
+
+const worker = [
+  "before the claim",
+  "after the claim",
+  "while the model is asked",
+  "before the put",
+  "before the commit",
+] as const;
+
+/** Runs it; `expect` throws where something does not hold. @returns one line about what happened. */
+export async function chaos(storm: Storm, options: ChaosOptions): Promise<string> {
+  const { batches, report } = storm;
+  const { runId, items, key, concurrency } = options;
+  const startedAt = Date.now();
+  const asked = batches.model.requests.length;
+
+  // The first time at the first window, which is certain to be sent: later ones may be empty on a machine that is slow here.
+  const sending = storm.hold(["before the sends"]);
+  // Not through the API: its calls have a second at this pace.
+  await batches.seed({ runId, total: items, concurrency, key });
+  await sending;
+  storm.kill("urgent");
+  await storm.hold(["before the note"]);
+  storm.kill("urgent");
+  for (let round = 1; round <= options.rounds; round += 1) {
+    await storm.hold(worker);
+    await storm.gather();
+    storm.kill("item");
+    await copies(batches, runId);
+    await storm.databaseAway(options.awayMs);
+    await storm.bucketAway(options.awayMs);
+    await storm.deletesRefused(options.awayMs);
+    await storm.hold(["before the duties"]);
+    await storm.gather();
+    storm.kill("item");
+    if (round === 1) continue;
+    await storm.hold(["before the sends"]);
+    storm.kill("urgent");
+  }
+  const finishing = storm.hold(["in the finish"]);
+  await copies(batches, runId);
+  await finishing;
+  storm.kill("plan");
+
+  // By itself: nobody but the loop looks at the run from here on.
+  const ended = async () => expect((await batches.row(runId)).state).toBe("succeeded");
+  await vi.waitFor(ended, { timeout: options.timeoutMs, interval: 200 });
+  const wallMs = Date.now() - startedAt;
+  const rows = await batches.verify(runId);
+  expect(
+    rows.filter(({ status }) => status !== "succeeded").map(({ index, errorCode }) => [index, errorCode]),
+  ).toEqual([]);
+
+  // Whatever was killed and delivered again.
+  expect(mostInFlight(batches.model.requests, runId)).toBeLessThanOrEqual(options.concurrency);
+
+  // Late ones change nothing and ask nobody.
+  await copies(batches, runId);
+  const requests = batches.model.requests.length - asked;
+  await vi.waitFor(async () => expect(await Messages.counts(batches)).toEqual({ waiting: 0, invisible: 0 }), {
+    timeout: options.timeoutMs,
+    interval: 100,
+  });
+  await batches.verify(runId);
+  expect(batches.model.requests.length - asked).toBe(requests);
+  expect(storm.askedInVain(), "asked although the artifact was there").toEqual([]);
+
+  const timeouts = batches.loop
+    .events("function_timeout")
+    .filter((event) => event.function === "item").length;
+  const bound = items + report.inFlightAtKills + timeouts + report.commitsRefused;
+  expect(requests).toBeGreaterThanOrEqual(items);
+  expect(requests).toBeLessThanOrEqual(bound);
+  const kills = Object.values(report.kills).reduce((sum, n) => sum + n, 0);
+  return `chaos: ${items} items, ${kills} windows, ${requests} model requests <= ${items} + ${report.inFlightAtKills} in flight at kills + ${timeouts} timeouts + ${report.commitsRefused} commits refused = ${bound}, ${wallMs} ms`;
+}
+
+/** Messages of some items again: as they are, into another group, and of an epoch that is over. */
+async function copies(batches: Batches, runId: string): Promise<void> {
+  const { runUid, epoch, concurrency } = await batches.row(runId);
+  const rows = await batches.items(runId);
+  const some = rows.filter(({ slot, index }) => slot !== null && index % Math.ceil(rows.length / 6) === 1);
+  for (const { index, sendSeq, slot } of some) {
+    const message: ItemMessage = { run_uid: runUid, epoch, index, seq: sendSeq, slot: slot ?? 0 };
+    await Messages.copy(batches, message);
+    await Messages.copy(batches, { ...message, slot: (message.slot + 1) % concurrency });
+    await Messages.copy(batches, { ...message, epoch: epoch - 1 });
+  }
+}

@@ -1,0 +1,373 @@
+import { once } from "node:events";
+import * as http from "node:http";
+import type { AddressInfo, Socket } from "node:net";
+import { type ChatBody, type Received, receive } from "./received.ts";
+import { events, pause, type Usage, write } from "./wire.ts";
+
+export type { ChatBody, Received } from "./received.ts";
+export { contextTooLong } from "./too-long.ts";
+
+/*
+ * A scripted model server: OpenAI's protocol over real HTTP on 127.0.0.1, doing whatever a test asks for.
+ *
+ *   const server = await ModelServer.start({ respond: (request, n) => ModelServer.json({ total: "12.00" }) });
+ *   server.url        "http://127.0.0.1:<port>/v1"
+ *   server.requests   every chat completion so far: body, pictures, times, whether its connection was closed early
+ *   server.respond    may be replaced at any time; n counts the completions from 1
+ *   server.models     what GET /v1/models does
+ *   await server.close()
+ */
+
+/** What the server does with one request. */
+export type Behaviour =
+  /** Answers a chat completion with this text, streamed when the request asks for it. */
+  | ({ kind: "text"; text: string } & Pace & Ending)
+  /** A whole HTTP answer. */
+  | {
+      kind: "status";
+      status: number;
+      body: string;
+      contentType: string;
+      headers?: Record<string, string>;
+      delayMs?: number;
+    }
+  /** Writes the unit for ever, until the client goes. */
+  | { kind: "endless"; start: string; unit: string; chunkDelayMs?: number }
+  /** An event stream of one line that never ends, as fast as the client reads. */
+  | { kind: "flood" }
+  /** Reads the request and never answers. */
+  | { kind: "hang" }
+  /** Closes the connection hard: before anything is answered. */
+  | { kind: "reset" };
+
+interface Pace {
+  /** Before the first byte: the service time of a server with a fixed one. */
+  delayMs?: number;
+  /** Characters per piece of the stream; default 16. */
+  chunkCharacters?: number;
+  /** Between two pieces. */
+  chunkDelayMs?: number;
+}
+
+interface Ending {
+  /** Null: none is sent. Default "stop". */
+  finishReason?: string | null;
+  /**
+   * done: as the protocol says; clean: an orderly end without `[DONE]`; reset: a broken connection; hang: silence
+   * with an open connection. Default done.
+   */
+  end?: "done" | "clean" | "reset" | "hang";
+  usage?: { prompt_tokens: number; completion_tokens: number } | null;
+  /** Comes before the text, as servers hand out what they have taken for thinking. */
+  thinking?: { field: "reasoning" | "reasoning_content"; text: string };
+  /** Sent as the name of the model; default: the one that was asked for. */
+  model?: string;
+  /** One object a token, as in the protocol: sent in order with the pieces of the stream. */
+  logprobs?: { token: string; logprob: number; top_logprobs: { token: string; logprob: number }[] }[];
+}
+
+export type Respond = (request: Received, n: number) => Behaviour | Promise<Behaviour>;
+
+export interface Options {
+  respond?: Respond;
+  /** Name in the list of models and the default of answers. */
+  model?: string;
+  maxModelLen?: number;
+  /** Answers 401 to any other bearer. */
+  apiKey?: string;
+  port?: number;
+}
+
+export interface ModelServer {
+  /** Ends in `/v1`. */
+  readonly url: string;
+  readonly port: number;
+  respond: Respond;
+  /** What `GET /v1/models` does: a list (default), or any behaviour. */
+  models: "list" | Behaviour;
+  readonly requests: Received[];
+  /** Chat completions being served now, and the most there ever were. */
+  readonly inFlight: number;
+  readonly maxInFlight: number;
+  /** How often the list of models was asked for. */
+  readonly probes: number;
+  /** Stops listening and breaks all connections, so that new ones are refused; `up` listens on the same port again. */
+  down(): Promise<void>;
+  up(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** A finished answer: this value as JSON. */
+export const json = (value: unknown, more: Pace & Ending = {}): Behaviour => ({
+  kind: "text",
+  text: JSON.stringify(value),
+  ...more,
+});
+
+export const text = (text: string, more: Pace & Ending = {}): Behaviour => ({ kind: "text", text, ...more });
+
+/** What a proxy in front of a stopped server answers. */
+export const html = (
+  status: number,
+  more: { headers?: Record<string, string>; delayMs?: number } = {},
+): Behaviour => ({
+  kind: "status",
+  status,
+  contentType: "text/html",
+  body: `<!DOCTYPE html><html><head><title>${status}</title></head><body>proxy page</body></html>`,
+  ...more,
+});
+
+/** An error of the model server itself. */
+export const error = (
+  status: number,
+  message: string,
+  more: { headers?: Record<string, string>; delayMs?: number; type?: string } = {},
+): Behaviour => ({
+  kind: "status",
+  status,
+  contentType: "application/json",
+  body: JSON.stringify({ error: { message, type: more.type ?? "Error", param: null, code: status } }),
+  ...(more.headers === undefined ? {} : { headers: more.headers }),
+  ...(more.delayMs === undefined ? {} : { delayMs: more.delayMs }),
+});
+
+/** Answers that never end. */
+export const endless = (what: "whitespace" | "digits" | "ngram", chunkDelayMs = 1): Behaviour => ({
+  kind: "endless",
+  chunkDelayMs,
+  ...{
+    whitespace: { start: '{"total": "12.00"', unit: "\n   \t  \n        " },
+    digits: { start: '{"total": 1', unit: "0739150284625518" },
+    ngram: { start: '{"items": [', unit: '{"name": "COFFEE", "price": "2.50"}, ' },
+  }[what],
+});
+
+export const hang = (): Behaviour => ({ kind: "hang" });
+export const reset = (): Behaviour => ({ kind: "reset" });
+
+/** Starts a server on a free port of 127.0.0.1. */
+export async function start(options: Options = {}): Promise<ModelServer> {
+  const model = options.model ?? "scripted-model";
+  const requests: Received[] = [];
+  const sockets = new Set<Socket>();
+  let inFlight = 0;
+  let maxInFlight = 0;
+  let probes = 0;
+
+  const server = http.createServer((request, response) => {
+    // A closed connection is no news to a test server.
+    response.on("error", () => undefined);
+    handle(request, response).catch(() => response.destroy());
+  });
+  server.on("connection", (socket) => {
+    sockets.add(socket);
+    socket.on("error", () => undefined);
+    socket.on("close", () => sockets.delete(socket));
+  });
+
+  async function handle(request: http.IncomingMessage, response: http.ServerResponse): Promise<void> {
+    if (options.apiKey !== undefined && request.headers.authorization !== `Bearer ${options.apiKey}`) {
+      return await act(error(401, "Unauthorized"), response, undefined, model);
+    }
+    if (request.method === "GET" && request.url === "/v1/models") {
+      probes++;
+      return await act(
+        running.models === "list" ? list(model, options.maxModelLen) : running.models,
+        response,
+        undefined,
+        model,
+      );
+    }
+    if (request.method !== "POST" || request.url !== "/v1/chat/completions") {
+      return await act(error(404, "Not Found"), response, undefined, model);
+    }
+    const pieces: Buffer[] = [];
+    for await (const piece of request) pieces.push(piece);
+    const received = receive(requests.length + 1, request.headers, Buffer.concat(pieces).toString("utf8"));
+    requests.push(received);
+    inFlight++;
+    maxInFlight = Math.max(maxInFlight, inFlight);
+    response.once("close", () => {
+      inFlight--;
+      received.endedAt = Date.now();
+      received.aborted = !response.writableFinished;
+    });
+    await act(await running.respond(received, received.n), response, received, model);
+  }
+
+  const running = {
+    respond: options.respond ?? (() => json({})),
+    models: "list" as "list" | Behaviour,
+    requests,
+    get inFlight() {
+      return inFlight;
+    },
+    get maxInFlight() {
+      return maxInFlight;
+    },
+    get probes() {
+      return probes;
+    },
+    port: 0,
+    url: "",
+    async down() {
+      if (!server.listening) return;
+      const closed = once(server, "close");
+      server.close();
+      for (const socket of sockets) socket.destroy();
+      await closed;
+    },
+    async up() {
+      if (server.listening) return;
+      server.listen(running.port, "127.0.0.1");
+      await once(server, "listening");
+    },
+    close: () => running.down(),
+  };
+  running.port = options.port ?? 0;
+  await running.up();
+  running.port = (server.address() as AddressInfo).port;
+  running.url = `http://127.0.0.1:${running.port}/v1`;
+  return running;
+}
+
+function list(model: string, maxModelLen: number | undefined): Behaviour {
+  const card = { id: model, object: "model", owned_by: "test", max_model_len: maxModelLen ?? null };
+  return {
+    kind: "status",
+    status: 200,
+    contentType: "application/json",
+    body: JSON.stringify({ object: "list", data: [card] }),
+  };
+}
+
+async function act(
+  behaviour: Behaviour,
+  response: http.ServerResponse,
+  received: Received | undefined,
+  model: string,
+): Promise<void> {
+  switch (behaviour.kind) {
+    case "hang":
+      return;
+    case "reset":
+      response.socket?.resetAndDestroy();
+      return;
+    case "status":
+      await pause(behaviour.delayMs, response);
+      response.writeHead(behaviour.status, { "content-type": behaviour.contentType, ...behaviour.headers });
+      response.end(behaviour.body);
+      return;
+    case "flood": {
+      response.writeHead(200, { "content-type": "text/event-stream" });
+      while (!response.destroyed) await write(response, "x".repeat(64 * 1024));
+      return;
+    }
+    case "endless": {
+      const send = events(response, received?.body.model ?? model);
+      const count =
+        received?.body.stream_options?.continuous_usage_stats === true ? counted : () => undefined;
+      await send({ delta: { role: "assistant", content: behaviour.start }, finish_reason: null }, count(0));
+      for (let units = 1; !response.destroyed; units += 1) {
+        await send({ delta: { content: behaviour.unit }, finish_reason: null }, count(units));
+        await pause(behaviour.chunkDelayMs, response);
+      }
+      return;
+    }
+    case "text":
+      await pause(behaviour.delayMs, response);
+      if (received?.body.stream === true)
+        await streamed(behaviour, response, behaviour.model ?? received.body.model ?? model, received.body);
+      else whole(behaviour, response, behaviour.model ?? received?.body.model ?? model);
+  }
+}
+
+const resetDelayMs = 30;
+
+type Text = Extract<Behaviour, { kind: "text" }>;
+
+/** Of a prompt of 100 tokens. */
+const counted = (completion_tokens: number, prompt_tokens = 100): Usage => ({
+  prompt_tokens,
+  completion_tokens,
+  total_tokens: prompt_tokens + completion_tokens,
+});
+
+function usageOf(behaviour: Text): Usage | undefined {
+  if (behaviour.usage === null) return undefined;
+  const { prompt_tokens, completion_tokens } = behaviour.usage ?? {
+    prompt_tokens: 100,
+    completion_tokens: Math.ceil(behaviour.text.length / 4),
+  };
+  return counted(completion_tokens, prompt_tokens);
+}
+
+function whole(behaviour: Text, response: http.ServerResponse, model: string): void {
+  const finish_reason = behaviour.finishReason === undefined ? "stop" : behaviour.finishReason;
+  const choices = [{ index: 0, message: { role: "assistant", content: behaviour.text }, finish_reason }];
+  response.writeHead(200, { "content-type": "application/json" });
+  response.end(
+    JSON.stringify({
+      id: "chatcmpl-test",
+      object: "chat.completion",
+      created: 0,
+      model,
+      choices,
+      usage: usageOf(behaviour),
+    }),
+  );
+}
+
+async function streamed(
+  behaviour: Text,
+  response: http.ServerResponse,
+  model: string,
+  { stream_options: options }: ChatBody,
+): Promise<void> {
+  const send = events(response, model);
+  const total = options?.continuous_usage_stats === true ? usageOf(behaviour) : undefined;
+  /** In every piece its share, as vLLM does when it is asked to. */
+  const soFar = (characters: number) =>
+    total &&
+    counted(Math.ceil(total.completion_tokens * (characters / behaviour.text.length)), total.prompt_tokens);
+  await send({ delta: { role: "assistant", content: "" }, finish_reason: null }, soFar(0));
+  const size = behaviour.chunkCharacters ?? 16;
+  const { field = "reasoning", text: thought = "" } = behaviour.thinking ?? {};
+  for (let at = 0; at < thought.length && !response.destroyed; at += size)
+    await send({ delta: { [field]: thought.slice(at, at + size) }, finish_reason: null });
+  const logprobs = [...(behaviour.logprobs ?? [])];
+  for (let at = 0; at < behaviour.text.length && !response.destroyed; at += size) {
+    const next = at + size >= behaviour.text.length ? logprobs.splice(0) : logprobs.splice(0, 1);
+    const piece = {
+      delta: { content: behaviour.text.slice(at, at + size) },
+      finish_reason: null,
+      ...(behaviour.logprobs === undefined ? {} : { logprobs: { content: next } }),
+    };
+    await send(piece, soFar(Math.min(behaviour.text.length, at + size)));
+    await pause(behaviour.chunkDelayMs, response);
+  }
+  const finishReason = behaviour.finishReason === undefined ? "stop" : behaviour.finishReason;
+  if (finishReason !== null) await send({ delta: {}, finish_reason: finishReason }, total);
+  switch (behaviour.end ?? "done") {
+    case "hang":
+      return;
+    case "reset":
+      // A reset throws away what the client's machine has received but not yet handed over.
+      await pause(resetDelayMs, response);
+      response.socket?.resetAndDestroy();
+      return;
+    case "clean":
+      response.end();
+      return;
+    case "done": {
+      const usage = usageOf(behaviour);
+      if (usage !== undefined) {
+        response.write(
+          `data: ${JSON.stringify({ id: "chatcmpl-test", object: "chat.completion.chunk", created: 0, model, choices: [], usage })}\n\n`,
+        );
+      }
+      response.end("data: [DONE]\n\n");
+    }
+  }
+}
