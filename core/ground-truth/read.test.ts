@@ -1,0 +1,213 @@
+import { gzipSync } from "node:zlib";
+import { describe, expect, test } from "vitest";
+import type { AppError } from "#core/error";
+import { limits } from "./limits.ts";
+import * as Read from "./read.ts";
+import * as GroundTruth from "./record.ts";
+
+/** In pieces of `size` bytes, so that a text is cut at every place. */
+function pieces(given: string | Uint8Array, size = 7): Uint8Array[] {
+  const bytes = Buffer.from(given);
+  const count = Math.ceil(bytes.length / size);
+  return Array.from({ length: count }, (_, i) => bytes.subarray(i * size, (i + 1) * size));
+}
+
+async function read(given: string | Uint8Array, size?: number, imageKey?: string) {
+  const all: [string | undefined, unknown][] = [];
+  for await (const { record } of Read.records(pieces(given, size), { imageKey }))
+    all.push([record.image, GroundTruth.writtenMembers(record.labels)]);
+  return all;
+}
+
+async function refusal(source: AsyncIterable<Uint8Array> | Iterable<Uint8Array> | string) {
+  const given = typeof source === "string" ? pieces(source) : source;
+  try {
+    for await (const _ of Read.records(given));
+  } catch (thrown) {
+    const { code, message, details } = thrown as AppError;
+    return `${code} ${details?.reason}: ${message}`;
+  }
+  return "read";
+}
+
+const two = [
+  ["a.jpg", { total: "1", items: [{ name: 'x"}],[{\\' }] }],
+  ["b.jpg", { total: null, items: [] }],
+];
+const [a, b] = two.map(([file, fields]) => ({ file, fields }));
+const flat = [a, b].map((each) => ({ file: each?.file, ...(each?.fields as object) }));
+
+describe("a ground truth", () => {
+  test("is read alike in every form, in whatever pieces, packed or not", async () => {
+    const forms = [
+      [a, b],
+      flat,
+      { items: [a, b] },
+      { about: { file: "x.jpg" }, n: 2, items: flat, z: [1] },
+      { "a.jpg": a?.fields, "b.jpg": { fields: b?.fields } },
+      { "a.jpg": a, "b.jpg": b },
+    ].flatMap((form) => [JSON.stringify(form), JSON.stringify(form, null, 2)]);
+    const lines = [
+      `${JSON.stringify(a)}\n${JSON.stringify(b)}\n`,
+      `\ufeff ${JSON.stringify(flat[0])}\r\n\r\n${JSON.stringify(flat[1])}`,
+    ];
+    for (const text of [...forms, ...lines]) {
+      for (const size of [1, 2, 3, 7, 64, 100_000]) expect(await read(text, size), text).toEqual(two);
+      expect(await read(gzipSync(text))).toEqual(two);
+    }
+  });
+
+  test("may be one record, and may name its pictures in another member", async () => {
+    expect(await read(JSON.stringify(flat[0]))).toEqual([two[0]]);
+    expect(await read('{"image":"a.jpg","items":[]}', 3, "image")).toEqual([["a.jpg", { items: [] }]]);
+    expect(await read('{"total":"1"}\n{"total":"2"}')).toEqual([
+      [undefined, { total: "1" }],
+      [undefined, { total: "2" }],
+    ]);
+  });
+
+  test("keeps letters that are cut between two pieces", async () => {
+    expect(await read('[{"file":"é𝟚.jpg","shop":"Café ☕"}]', 1)).toEqual([["é𝟚.jpg", { shop: "Café ☕" }]]);
+  });
+
+  test("of records by their names may be far larger than a record", async () => {
+    const fields = {
+      rows: Array.from({ length: 40 }, (_, i) => ({ name: "x".repeat(60), price: `${i}.00` })),
+    };
+    const many = Object.fromEntries(Array.from({ length: 500 }, (_, i) => [`${i}.jpg`, fields]));
+    for (const text of [
+      JSON.stringify(many),
+      JSON.stringify({ v: 1, items: Object.entries(many).map(([file, each]) => ({ file, ...each })) }),
+    ]) {
+      expect(text.length).toBeGreaterThan(limits.recordLength);
+      const all = await read(text, 65_536);
+      expect(all).toHaveLength(500);
+      expect(all[499]).toEqual(["499.jpg", fields]);
+    }
+  });
+});
+
+describe("a ground truth that is wrong is refused with the reason and the place:", () => {
+  test.each([
+    ["", "invalid_request gt_empty: content: has no records"],
+    ["[]", "invalid_request gt_empty: content: has no records"],
+    ['{"items":[]}', "invalid_request gt_empty: content: has no records"],
+    [
+      "file,total\na.jpg,1",
+      'invalid_request gt_not_json: content: is no ground truth: JSON that begins with "[" or "{"',
+    ],
+    [
+      '[\n{"a":1}\n{"b":1}]',
+      "invalid_request gt_not_json: line 3: content: is not valid JSON: a comma is missing (line 3, column 1)",
+    ],
+    [
+      '[{"a":1},]',
+      "invalid_request gt_not_json: line 1: content: is not valid JSON: a value is missing (line 1, column 10)",
+    ],
+    [
+      '[{"a":1}',
+      "invalid_request gt_not_json: line 1: content: is not valid JSON: it breaks off (line 1, column 9)",
+    ],
+    [
+      '[{"a":1}]]',
+      "invalid_request gt_not_json: line 1: content: is not valid JSON: something follows after its end (line 1, column 10)",
+    ],
+    [
+      '[{"a":"1\n"}]',
+      "invalid_request gt_not_json: line 1: content: is not valid JSON: a line break in a string is written as \\n (line 1, column 9)",
+    ],
+    [
+      '{"items":[{}],"items":[{}]}',
+      "invalid_request gt_bad_records: line 1: records.0: has a name twice in one object (line 1, column 15)",
+    ],
+    [
+      '{"a.jpg":{"t":"1"},"\\u0061.jpg":{}}',
+      "invalid_request gt_bad_records: line 1: records.0: has a name twice in one object (line 1, column 20)",
+    ],
+    [
+      '[{"file":"a","t":NaN}]',
+      "invalid_request gt_bad_records: line 1: records.0: is not valid JSON at line 1, column 18: null, true and false are written so, and there is no NaN or undefined",
+    ],
+    [
+      '[{"t":1},\n{"t":1e999},\n {"t":1,"t":2},7]',
+      "invalid_request gt_bad_records: line 2: records.1.t: is a number that loses digits: write it as a text, as it is printed (and 2 more)",
+    ],
+    [
+      '{"a.jpg":{"t":"1"},"b":7}',
+      "invalid_request gt_bad_records: line 1: records.1: is no record: a record is an object",
+    ],
+    [
+      `[{"a":${"[".repeat(100_000)}`,
+      "invalid_request gt_too_deep: line 1: content: is nested more than 32 deep (line 1, column 38)",
+    ],
+    [
+      `${"[".repeat(100_000)}`,
+      "invalid_request gt_too_deep: line 1: content: is nested more than 32 deep (line 1, column 34)",
+    ],
+    [
+      `{"a":${'{"a":'.repeat(100)}`,
+      "invalid_request gt_too_deep: line 1: content: is nested more than 32 deep (line 1, column 161)",
+    ],
+  ])("%j", async (text, said) => {
+    expect(await refusal(text)).toBe(said);
+  });
+
+  test("what is no UTF-8, or UTF-16", async () => {
+    expect(await refusal([Buffer.from('[{"file":"\xe9"}]', "latin1")])).toBe(
+      "invalid_request gt_not_utf8: content: is not UTF-8: save it as UTF-8",
+    );
+    expect(await refusal([Buffer.from('[{"a":1}]', "utf16le")])).toMatch(
+      /gt_not_utf8: content: has NUL bytes/,
+    );
+  });
+
+  test("a record of more than a MiB, wherever it begins", async () => {
+    const long = "x".repeat(limits.recordLength);
+    const said = "invalid_request gt_record_too_large: line 1: content: a record has more than 1024 KiB";
+    expect(await refusal([Buffer.from(`[{"a":"${long}"}]`)])).toBe(`${said} (line 1, column 2)`);
+    expect(await refusal([Buffer.from(`{"a.jpg":{"a":"${long}"}}`)])).toBe(`${said} (line 1, column 10)`);
+    expect(await refusal([Buffer.from(`{}\n{"a":"${long}"}`)])).toMatch("(line 2, column 1)");
+  });
+
+  test("more bytes, and more records, than there may be: as soon as they come", async () => {
+    let given = 0;
+    function* endless(piece: Buffer): Generator<Uint8Array> {
+      for (; ; given += piece.length) yield piece;
+    }
+    expect(await refusal(endless(Buffer.alloc(1 << 20, " ")))).toMatch(/gt_not_json: content: has a MiB/);
+    given = 0;
+    const record = Buffer.from(`${JSON.stringify({ file: "a", t: "x".repeat(900_000) })}\n`);
+    expect(await refusal(endless(record))).toBe(
+      "payload_too_large gt_too_large: a ground truth has at most 100 MiB",
+    );
+    expect(given).toBeLessThan(limits.bytes + record.length);
+    given = 0;
+    const small = Buffer.from("{}\n".repeat(1000));
+    expect(await refusal(endless(small))).toMatch(
+      /gt_too_many_records: line 100001: content: has more than 100000 records/,
+    );
+    expect(given).toBeLessThan(limits.records * 3 + 2 * small.length);
+  });
+
+  test("a gzip that is broken, breaks off, or unpacks to more than a ground truth may have", async () => {
+    const packed = gzipSync(JSON.stringify([a, b]));
+    expect(await refusal([packed.subarray(0, -12)])).toMatch(/gt_broken_gzip/);
+    expect(await refusal([Buffer.concat([packed.subarray(0, 12), Buffer.alloc(50, 7)])])).toMatch(
+      /gt_broken_gzip/,
+    );
+    const bomb = gzipSync(`{}\n${JSON.stringify({ t: "x".repeat(999_999) })}`.repeat(110));
+    expect(bomb.length).toBeLessThan(500_000);
+    expect(await refusal(pieces(bomb, 1000))).toBe(
+      "payload_too_large gt_unpacks_too_large: the gzip unpacks to more than 100 MiB",
+    );
+  });
+
+  test("however many records are wrong, a hundred things are said and all are counted", async () => {
+    const text = `{"file":7}\n`.repeat(300);
+    const thrown = await (async () => {
+      for await (const _ of Read.records([Buffer.from(text)]));
+    })().catch((error: AppError) => error.details);
+    expect(thrown).toMatchObject({ reason: "gt_bad_records", issue_count: 300 });
+    expect((thrown as { issues: unknown[] }).issues).toHaveLength(100);
+  });
+});

@@ -1,0 +1,250 @@
+import { Readable } from "node:stream";
+import { createGunzip } from "node:zlib";
+import { AppError, type Issue } from "#core/error";
+import * as Json from "#core/json";
+import { type Cut, Cutter, type Form } from "./cut.ts";
+import { limits } from "./limits.ts";
+import * as GroundTruth from "./record.ts";
+import * as Wrong from "./wrong.ts";
+
+/*
+ * A ground truth as people and programs write it:
+ *   [{…}, …]              a list of records
+ *   {"items": [{…}, …]}   the same within an object, whatever else is in it
+ *   {"a.jpg": {…}, …}     records by their pictures' names
+ *   {…}\n{…}\n            JSON lines: records one after another
+ * each of them packed with gzip or not.
+ */
+
+/** A record, with its name where it came under one. */
+export interface Raw {
+  /** From 0 on. */
+  index: number;
+  /** Where it begins, from 1 on. */
+  line: number;
+  /** The record as it was given; one that came by its picture's name, and says none itself, has it as `file`. */
+  value: Record<string, unknown>;
+  record: GroundTruth.GroundTruth;
+}
+
+/**
+ * The records of a ground truth, in their order, each one checked. Bytes may come in any pieces; memory is bounded by one
+ * record, whatever comes.
+ * @param options.imageKey - which member names a record's picture; `file` without it.
+ * @throws AppError, at the end at the latest: `invalid_request` with a reason of `Wrong.Reason` and the place, or with all
+ *   that is wrong with single records (the first 100 things; how many there are in `details.issue_count`);
+ *   `payload_too_large` for more than 100 MiB, or a gzip that unpacks to more.
+ */
+export async function* records(
+  source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  options: { imageKey?: string | undefined } = {},
+): AsyncGenerator<Raw> {
+  const imageKey = options.imageKey ?? GroundTruth.defaultImageKey;
+  const issues: Issue[] = [];
+  let wrong = 0;
+  let index = 0;
+  try {
+    for await (const cut of cutsOf(decoded(unpacked(source)), imageKey)) {
+      if (index >= limits.records)
+        throw Wrong.at("gt_too_many_records", `has more than ${limits.records} records`, cut.spot);
+      const { raw, problems } = recordOf(cut, index, imageKey);
+      index += 1;
+      if (raw !== undefined) yield raw;
+      else wrong += problems.length;
+      issues.push(...problems.slice(0, limits.issues - issues.length));
+    }
+  } catch (thrown) {
+    throw wrong > 0 && isOfText(thrown) ? Wrong.records([...issues, ...issuesOf(thrown)], wrong + 1) : thrown;
+  }
+  if (wrong > 0) throw Wrong.records(issues, wrong);
+  if (index === 0) throw Wrong.at("gt_empty", "has no records");
+}
+
+const isOfText = (thrown: unknown): boolean => issuesOf(thrown).length > 0;
+const issuesOf = (thrown: unknown): Issue[] =>
+  thrown instanceof AppError ? ((thrown.details?.issues ?? []) as Issue[]) : [];
+
+type Checked = { raw: Raw; problems: [] } | { raw?: undefined; problems: Issue[] };
+
+function recordOf(cut: Cut, index: number, imageKey: string): Checked {
+  const { line, column } = cut.spot;
+  const { value, problem } = Json.read(cut.text);
+  if (problem !== undefined) {
+    const message = problem.replace(/line (\d+), column (\d+)/, (_, l, c) => {
+      const within = Number(c) + (l === "1" ? column - 1 : 0);
+      return `line ${Number(l) + line - 1}, column ${within}`;
+    });
+    return { problems: [{ line, path: `records.${index}`, message }] };
+  }
+  const given = cut.name === undefined || cut.inItems ? value : named(value, JSON.parse(cut.name));
+  const { record, issues } = GroundTruth.parse(given, { index, imageKey });
+  if (issues !== undefined) return { problems: issues.map((issue) => ({ line, ...issue })) };
+  return { raw: { index, line, value: given as Record<string, unknown>, record }, problems: [] };
+}
+
+/** A record with the name that it came under, unless it says one itself. */
+function named(value: unknown, name: string): unknown {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
+  const key = GroundTruth.defaultImageKey;
+  return Object.hasOwn(value, key) ? value : { [key]: name, ...value };
+}
+
+/** Only as much is unpacked as may be. */
+async function* unpacked(
+  source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+): AsyncGenerator<Uint8Array> {
+  const limited = counted(source, "given");
+  const { value: first } = await limited.next();
+  async function* whole(): AsyncGenerator<Uint8Array> {
+    if (first !== undefined) yield first;
+    yield* limited;
+  }
+  if (first?.[0] !== 0x1f || first[1] !== 0x8b) {
+    yield* whole();
+    return;
+  }
+  const packed = Readable.from(whole());
+  const gunzip = createGunzip();
+  // What ends one ends the other: `pipeline` would throw where the error is not looked for.
+  packed.once("error", (error) => gunzip.destroy(error));
+  try {
+    yield* counted(packed.pipe(gunzip), "unpacked");
+  } catch (thrown) {
+    throw isZlib(thrown) ? Wrong.at("gt_broken_gzip", "is a gzip that is broken or breaks off") : thrown;
+  } finally {
+    packed.destroy();
+    gunzip.destroy();
+  }
+}
+
+const isZlib = (thrown: unknown) => /^Z_/.test(String((thrown as NodeJS.ErrnoException).code));
+
+/** Empty pieces are left out: the first one has a first byte. */
+async function* counted(
+  source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  how: "given" | "unpacked",
+): AsyncGenerator<Uint8Array> {
+  let bytes = 0;
+  for await (const piece of source) {
+    bytes += piece.length;
+    if (bytes > limits.bytes) throw Wrong.tooLarge(limits.bytes, how);
+    if (piece.length > 0) yield piece;
+  }
+}
+
+/** A byte order mark in front is passed over. */
+async function* decoded(source: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
+  const decoder = new TextDecoder("utf-8", { fatal: true });
+  const decode = (piece?: Uint8Array) => {
+    try {
+      return decoder.decode(piece, { stream: piece !== undefined });
+    } catch {
+      throw Wrong.at("gt_not_utf8", "is not UTF-8: save it as UTF-8");
+    }
+  };
+  for await (const piece of source) {
+    const text = decode(piece);
+    if (text.includes("\0"))
+      throw Wrong.at("gt_not_utf8", "has NUL bytes; if it is UTF-16, save it as UTF-8");
+    if (text !== "") yield text;
+  }
+  const rest = decode();
+  if (rest !== "") yield rest;
+}
+
+/** What was read to find out the form, and what is left to read. */
+interface Opened {
+  form: Form;
+  head: string;
+  rest: AsyncIterator<string>;
+}
+
+async function* cutsOf(texts: AsyncGenerator<string>, imageKey: string): AsyncGenerator<Cut> {
+  const { form, head, rest } = await opened(texts, imageKey);
+  const cutter = new Cutter(form);
+  async function* all(): AsyncGenerator<Cut> {
+    yield* cutter.push(head);
+    for (let next = await rest.next(); !next.done; next = await rest.next()) yield* cutter.push(next.value);
+    yield* cutter.end();
+  }
+  try {
+    yield* form === "members" ? membersOf(all(), cutter) : all();
+  } finally {
+    await texts.return(undefined);
+  }
+}
+
+/** Finds out the form: by the first bracket, and of an object by what it has and by what follows it. */
+async function opened(texts: AsyncGenerator<string>, imageKey: string): Promise<Opened> {
+  const cutter = new Cutter("values");
+  const first: Cut[] = [];
+  let head = "";
+  let open: string | undefined;
+  for (let next = await texts.next(); !next.done; next = await texts.next()) {
+    const begun = open !== undefined;
+    head += next.value;
+    const isBlank = next.value.trim() === "";
+    // Not looked through again and again, nor kept without end.
+    if (isBlank && head.length > limits.recordLength) throw Wrong.at("gt_not_json", "has a MiB of spaces");
+    if (open === undefined && isBlank) continue;
+    open ??= head.trimStart()[0];
+    if (open === "[") return { form: "list", head, rest: texts };
+    if (open !== "{") throw Wrong.at("gt_not_json", 'is no ground truth: JSON that begins with "[" or "{"');
+    // Larger than any record: it holds records.
+    if (first.length === 0 && head.length > limits.recordLength)
+      return { form: "members", head, rest: texts };
+    const [found] = first;
+    if (found !== undefined && !isBlank) return { form: "values", head, rest: texts };
+    for (const cut of cutter.push(begun ? next.value : head)) first.push(cut);
+    const [now] = first;
+    if (found === undefined && now !== undefined && head.trim().length > now.text.length)
+      return { form: "values", head, rest: texts };
+  }
+  for (const cut of cutter.end()) first.push(cut);
+  const [only] = first;
+  return {
+    form: only === undefined || isRecord(only.text, imageKey) ? "values" : "members",
+    head,
+    rest: texts,
+  };
+}
+
+/** Whether an object that stands alone is one record, and not records by their names or a list of them. */
+function isRecord(text: string, imageKey: string): boolean {
+  const { value, problem } = Json.read(text);
+  if (problem !== undefined) return true;
+  const record = value as Record<string, unknown>;
+  return typeof record[imageKey] === "string";
+}
+
+/** Before these many characters nothing is taken for a record: `items` may follow. */
+const heldLength = 256 * 1024;
+
+/** The records of an object: the elements of its `items`, else its members. */
+async function* membersOf(cuts: AsyncIterable<Cut>, cutter: Cutter): AsyncGenerator<Cut> {
+  const names = new Set<string>();
+  let held: Cut[] | undefined = [];
+  let length = 0;
+  for await (const cut of cuts) {
+    if (cut.inItems) {
+      if (held === undefined) throw mixed(cut);
+      yield cut;
+      continue;
+    }
+    const name: string = JSON.parse(cut.name ?? '""');
+    if (names.has(name)) throw Wrong.at("gt_not_json", "has a name twice in one object", cut.spot);
+    names.add(name);
+    if (cutter.hasItems && held !== undefined) continue;
+    if (held !== undefined) {
+      held.push(cut);
+      length += cut.text.length;
+      if (length <= heldLength) continue;
+      yield* held;
+      held = undefined;
+    } else yield cut;
+  }
+  if (held !== undefined && !cutter.hasItems) yield* held;
+}
+
+const mixed = (cut: Cut) =>
+  Wrong.at("gt_not_json", "has records by their names and a list `items` as well", cut.spot);

@@ -1,0 +1,45 @@
+import { AppError, type Issue, invalidRequest } from "#core/error";
+
+/** Where in what was given; lines and columns from 1 on. */
+export interface Spot {
+  line: number;
+  column: number;
+}
+
+/** Why a ground truth is refused as a whole, `details.reason` on the wire. */
+export type Reason =
+  | "gt_not_json"
+  | "gt_not_utf8"
+  | "gt_broken_gzip"
+  | "gt_too_deep"
+  | "gt_record_too_large"
+  | "gt_too_many_records"
+  | "gt_empty"
+  | "gt_bad_records";
+
+/** One mistake, where it is. @param path - of the body; the text itself when it is empty. */
+export function at(reason: Reason, message: string, spot: Partial<Spot> & { path?: string } = {}): AppError {
+  const { line, column, path = "content" } = spot;
+  const where =
+    line === undefined ? "" : ` (line ${line}${column === undefined ? "" : `, column ${column}`})`;
+  return invalidRequest([{ ...(line === undefined ? {} : { line }), path, message: `${message}${where}` }], {
+    details: { reason },
+  });
+}
+
+/** What is wrong with single records. @param count - how many things are; `issues` has the first of them. */
+export const records = (issues: readonly Issue[], count: number): AppError =>
+  invalidRequest(issues, { details: { reason: "gt_bad_records", issue_count: count }, count });
+
+/** @param how - packed and small, a text can become as large as it likes. */
+export function tooLarge(limitBytes: number, how: "given" | "unpacked" = "given"): AppError {
+  const most = `${limitBytes / 1024 / 1024} MiB`;
+  const message =
+    how === "given" ? `a ground truth has at most ${most}` : `the gzip unpacks to more than ${most}`;
+  return new AppError("payload_too_large", message, {
+    details: {
+      limit_bytes: limitBytes,
+      reason: how === "given" ? "gt_too_large" : "gt_unpacks_too_large",
+    },
+  });
+}
