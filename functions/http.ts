@@ -69,7 +69,7 @@ export interface Operation<
       others?: Record<string, z.ZodType>;
     }
   >;
-  /** Codes that only this operation has (scripts/openapi/build.ts derives the rest). */
+  /** Codes that only this operation has (scripts/openapi/openapi.ts derives the rest). */
   errors?: readonly Code[];
   run(input: {
     params: z.output<P>;

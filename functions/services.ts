@@ -1,6 +1,6 @@
 import * as Bucket from "#core/bucket/bucket";
 import * as Config from "#core/config";
-import * as Database from "#core/db/client";
+import * as Database from "#core/db/database";
 import * as Queue from "#core/queue/queue";
 import type { Services } from "#core/reading/services";
 import type { RunServices } from "#core/run/services";

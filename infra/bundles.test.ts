@@ -10,9 +10,9 @@ import { Decoder } from "#core/image/decoder";
 import * as Image from "#core/image/image";
 import { png } from "#test/support/picture-parts";
 import { type Bundle, bundle } from "../local/bundle/bundle.ts";
+import { root } from "../scripts/sst-platform.ts";
 import { type FunctionSpec, functions } from "../spec/limits.ts";
 import { defaultFunction, routes } from "../spec/routes.ts";
-import { root } from "../test/infra/platform.ts";
 import { handlers } from "../test/infra/stages.ts";
 
 const specs = Object.entries<FunctionSpec>(functions);

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
+import { root } from "../scripts/sst-platform.ts";
 import { type FunctionSpec, functions } from "../spec/limits.ts";
 import { type Route, routes } from "../spec/routes.ts";
-import { root } from "../test/infra/platform.ts";
 import { urlOf } from "../test/infra/synthesis.ts";
 
 /** What a handler's file offers behind its routes. */

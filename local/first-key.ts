@@ -1,5 +1,5 @@
 import { createClient } from "@libsql/client/http";
-import * as Database from "#core/db/client";
+import * as Database from "#core/db/database";
 import { migrate } from "#core/db/migrate";
 import * as Wire from "#core/db/wire";
 import { AppError } from "#core/error";

@@ -15,9 +15,9 @@ import { type QueueServer, start as startQueues } from "#local/queue/server";
 import { forget, resume } from "#local/restart";
 import * as Limits from "#spec/limits";
 import { queues } from "#spec/queues";
-import { silent } from "#test/support/bucket";
-import * as TestDatabase from "#test/support/database";
 import { queueUrls } from "#test/support/queue-urls";
+import { silent } from "#test/support/test-bucket";
+import * as TestDatabase from "#test/support/test-database";
 
 let dir: string;
 let database: Awaited<ReturnType<typeof TestDatabase.start>>;

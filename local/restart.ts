@@ -8,7 +8,7 @@ import { DatabaseSync } from "node:sqlite";
 import { createClient } from "@libsql/client/http";
 import { and, isNotNull, isNull, sql } from "drizzle-orm";
 import { breakerTable } from "#core/breaker/breaker.sql";
-import * as Database from "#core/db/client";
+import * as Database from "#core/db/database";
 import * as Wire from "#core/db/wire";
 import { extractTable as extract } from "#core/extraction/extract.sql";
 import { ensureProbe } from "#core/extraction/handover";
@@ -16,7 +16,7 @@ import * as Resume from "#core/extraction/resume";
 import type { Log } from "#core/log";
 import type { Queues } from "#core/queue/queue";
 import * as Order from "#core/run/dispatch/order";
-import * as Weather from "#core/run/dispatch/pause";
+import * as Pause from "#core/run/dispatch/pause";
 import * as Due from "#core/run/notify/due";
 import { webhookDueTable } from "#core/run/notify/due.sql";
 import { itemTable as item, runTable as run, type State } from "#core/run/run.sql";
@@ -94,7 +94,7 @@ export async function resume(
     await Due.all(services);
     const waiting = sql`status = 'queued' AND waiting_for = 'model_server'`;
     const some = await Database.read(db.query.select().from(extract).where(waiting).limit(1));
-    if (some.length > 0 || (await Weather.anyWaits(db))) await ensureProbe(services, silent);
+    if (some.length > 0 || (await Pause.anyWaits(db))) await ensureProbe(services, silent);
     return { runs: going, extracts };
   } finally {
     db.client.close();

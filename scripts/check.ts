@@ -9,8 +9,8 @@ import * as os from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import * as Totals from "#cli/terminal/totals";
-import * as Platform from "#test/infra/platform";
 import { unsent } from "#test/support/plans";
+import * as Platform from "./sst-platform.ts";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 

@@ -1,6 +1,6 @@
 import { createClient } from "@libsql/client";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import * as Database from "#core/db/client";
+import * as Database from "#core/db/database";
 import * as Key from "#core/key/key";
 import * as Routes from "#spec/routes";
 import { type Answer, type CallOptions, startLoop, type TestLoop } from "#test/support/loop";

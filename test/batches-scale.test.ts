@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import * as Window from "#core/run/dispatch/window";
 import { product } from "#local/loop";
 import { type Batches, open, seed } from "#test/support/batches/batches";
-import * as TestDatabase from "#test/support/database";
+import * as TestDatabase from "#test/support/test-database";
 
 /** Requests of the functions, as they reached the servers. */
 interface Counted {

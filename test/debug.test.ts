@@ -11,12 +11,12 @@ import * as BackupLimits from "#core/backup/limits";
 import { verify } from "#core/backup/verify";
 import * as Bucket from "#core/bucket/bucket";
 import * as Config from "#core/config";
-import * as Database from "#core/db/client";
+import * as Database from "#core/db/database";
 import * as Key from "#core/key/key";
-import { silent } from "#test/support/bucket";
 import { type CallOptions, startLoop, type TestLoop } from "#test/support/loop";
 import * as ModelServer from "#test/support/model-server/model-server";
 import { base64 } from "#test/support/pictures";
+import { silent } from "#test/support/test-bucket";
 
 const pepper = "pepper-for-debug-tests";
 const fields = {

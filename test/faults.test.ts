@@ -1,6 +1,6 @@
 import { createClient } from "@libsql/client";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import * as Database from "#core/db/client";
+import * as Database from "#core/db/database";
 import { extractTable } from "#core/extraction/extract.sql";
 import { type Answer, startLoop, type TestLoop } from "#test/support/loop";
 import * as ModelServer from "#test/support/model-server/model-server";

@@ -1,7 +1,7 @@
 import { createClient } from "@libsql/client";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import * as Database from "#core/db/client";
-import * as Claims from "#core/extraction/claim";
+import * as Database from "#core/db/database";
+import * as Claim from "#core/extraction/claim";
 import { extractTable } from "#core/extraction/extract.sql";
 import { sendSingle } from "#core/extraction/handover";
 import * as Queues from "#spec/queues";
@@ -220,7 +220,7 @@ describe("what clears up after an extract", () => {
         principalRole: "admin",
       },
     };
-    expect(await Claims.forgetInput(db, late)).toBe(false);
+    expect(await Claim.forgetInput(db, late)).toBe(false);
     expect((await row("twice-1"))?.input).not.toBeNull();
     model.respond = () => ModelServer.json(fields);
     await model.down();

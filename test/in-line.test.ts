@@ -7,7 +7,7 @@ import { breakerTable } from "#core/breaker/breaker.sql";
 import { extractTable } from "#core/extraction/extract.sql";
 import { ensureProbe } from "#core/extraction/handover";
 import * as Resume from "#core/extraction/resume";
-import { queueLookTable } from "#core/queue/look.sql";
+import { queueLookTable } from "#core/queue/looks.sql";
 import * as Queue from "#core/queue/queue";
 import * as Cancel from "#core/run/control/cancel";
 import * as Reconcile from "#core/run/control/reconcile";

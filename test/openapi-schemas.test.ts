@@ -6,9 +6,9 @@ import { ExtractRequest } from "#core/reading/schema";
 import { RunEnded } from "#core/run/notify/schema";
 import { BatchRequest, ManifestLine } from "#core/run/schema";
 import * as Task from "#core/task/task";
-import * as Key from "#core/upload/data-root";
+import * as DataRoot from "#core/upload/data-root";
 import { UploadRequest } from "#core/upload/upload";
-import * as Secrets from "#core/webhook/secret";
+import * as Secret from "#core/webhook/secret";
 import { examples } from "#scripts/openapi/examples";
 import { patternsOf } from "#test/support/patterns";
 import document from "../docs/openapi.json" with { type: "json" };
@@ -92,7 +92,7 @@ describe("the schemas of docs/openapi.json", () => {
     }
     const keys = ["a", "a/b", ".a/..b/...", "", "/a", "a/", "a//b", "a/./b", "../a", "a\\b", "a\nb", "漢/字"];
     for (const key of keys)
-      expect(new RegExp(Key.keyPattern).test(key), key).toBe(Key.shapeProblem(key) === undefined);
+      expect(new RegExp(DataRoot.keyPattern).test(key), key).toBe(DataRoot.shapeProblem(key) === undefined);
   });
 });
 
@@ -121,7 +121,7 @@ describe("the answers of docs/openapi.json", () => {
 
   test("a webhook has the headers that are sent, and a body that is one of the document's", () => {
     const { parameters } = document.webhooks.runEnded.post;
-    const sent = Secrets.headers([`whsec_${Buffer.alloc(32).toString("base64")}`], {
+    const sent = Secret.headers([`whsec_${Buffer.alloc(32).toString("base64")}`], {
       ...{ id: "msg_1", at: new Date(), body: "{}" },
     });
     expect(["content-type", ...parameters.map(({ name }) => name)].toSorted()).toEqual(

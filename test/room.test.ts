@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { createClient } from "@libsql/client";
 import { parse } from "csv-parse/sync";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import * as Database from "#core/db/client";
+import * as Database from "#core/db/database";
 import { extractTable } from "#core/extraction/extract.sql";
 import type { Extract } from "#core/reading/schema";
 import type { Item } from "#core/run/schema";

@@ -5,7 +5,7 @@ import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { createClient } from "@libsql/client";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import * as Database from "#core/db/client";
+import * as Database from "#core/db/database";
 import * as Key from "#core/key/key";
 import { type Answer, type CallOptions, startLoop, type TestLoop } from "#test/support/loop";
 import * as ModelServer from "#test/support/model-server/model-server";

@@ -6,7 +6,7 @@ import { ListObjectsV2Command, PutObjectCommand, S3Client } from "@aws-sdk/clien
 import { createClient } from "@libsql/client";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import * as Database from "#core/db/client";
+import * as Database from "#core/db/database";
 import * as Key from "#core/key/key";
 import { type Answer, type CallOptions, startLoop, type TestLoop } from "#test/support/loop";
 import * as ModelServer from "#test/support/model-server/model-server";

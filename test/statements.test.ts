@@ -1,8 +1,8 @@
 import { eq, sql } from "drizzle-orm";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import * as Breaker from "#core/breaker/breaker";
-import * as Database from "#core/db/client";
-import * as Singles from "#core/extraction/claim";
+import * as Database from "#core/db/database";
+import * as Claim from "#core/extraction/claim";
 import { extractTable } from "#core/extraction/extract.sql";
 import * as Resume from "#core/extraction/resume";
 import type { Services } from "#core/reading/services";
@@ -10,20 +10,20 @@ import * as Cancel from "#core/run/control/cancel";
 import * as Plan from "#core/run/control/plan";
 import * as Reconcile from "#core/run/control/reconcile";
 import * as Stalled from "#core/run/control/stalled";
-import * as Weather from "#core/run/dispatch/pause";
+import * as Pause from "#core/run/dispatch/pause";
 import * as Window from "#core/run/dispatch/window";
 import * as Claims from "#core/run/item/claim";
 import * as DeadLetter from "#core/run/item/dead-letter";
 import * as Ending from "#core/run/item/ending";
-import * as Alone from "#core/run/item/suspect";
+import * as Suspect from "#core/run/item/suspect";
 import * as Items from "#core/run/items";
 import * as Due from "#core/run/notify/due";
 import * as Run from "#core/run/run";
 import { itemTable, type RunRow, runTable } from "#core/run/run.sql";
 import { runStatuses } from "#core/run/schema";
-import * as TestDatabase from "#test/support/database";
 import { fault, planOf } from "#test/support/plans";
 import { client, open, type Stores, silent } from "#test/support/run-stores";
+import * as TestDatabase from "#test/support/test-database";
 
 let stores: Stores;
 let services: Services & Stores["services"];
@@ -88,7 +88,7 @@ describe("every statement that core sends reads few rows, however much history t
       leaseUntil: soon(),
     };
     const how = { mustBeNew: true, handoverWindowMs: 1, limits: client().limits };
-    const { claim } = await Singles.claim(db, wish, how);
+    const { claim } = await Claim.claim(db, wish, how);
     await db.query.update(extractTable).set({ status: "queued", leaseUntil: old });
 
     const extracts = await Resume.reconcile(services, silent);
@@ -106,8 +106,8 @@ describe("every statement that core sends reads few rows, however much history t
     const claimed = await Claims.claim(db, messageOf(run, 0), soon());
     if (claimed?.item === undefined) throw new Error("not claimed");
     const time = { leaseUntil: soon(), until: 0, signal: AbortSignal.timeout(1_000) };
-    expect(await Alone.take(services, claimed.item, time, () => {})).toBe(true);
-    await Alone.beside(db);
+    expect(await Suspect.take(services, claimed.item, time, () => {})).toBe(true);
+    await Suspect.beside(db);
     await Breaker.aloneNoMore(db);
     await Ending.unclaim(db, claimed.item);
     expect(await DeadLetter.buryItem(services, messageOf(run, 1), soon(), silent)).toBe("done");
@@ -116,8 +116,8 @@ describe("every statement that core sends reads few rows, however much history t
     await expect(DeadLetter.buryItem(services, second, soon(), silent)).rejects.toThrow("bucket");
     stores.bucket.hook.answer = () => undefined;
     await DeadLetter.buryOrder(services, { kind: "plan", run_uid: run.runUid }, silent);
-    await Weather.pause(services, run, silent);
-    expect(await Weather.resume(services, silent)).toBe(1);
+    await Pause.pause(services, run, silent);
+    expect(await Pause.resume(services, silent)).toBe(1);
     await Cancel.cancel(services, run, silent);
     await Plan.plan(services, { kind: "sweep", run_uid: run.runUid }, { deadline: Date.now() + 1e4 }, silent);
     // The one whose answer waits for the bucket is left to reconcile.

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Webhook } from "standardwebhooks";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
-import * as WebhookSecret from "#core/webhook/secret";
+import * as Secret from "#core/webhook/secret";
 import { type Batches, open } from "#test/support/batches/batches";
 import { picture } from "#test/support/pictures";
 
@@ -62,7 +62,7 @@ test("a run over the pictures of DATA_ROOT tells its receiver that it has ended,
   expect(run.webhook?.attempts.map(({ status }) => status)).toEqual([500, 204]);
   expect(received).toHaveLength(2);
   const stage = readFileSync(join(batches.loop.home, "webhook-secret"), "utf8").trim();
-  const secret = WebhookSecret.derive(stage, "local-admin", 1);
+  const secret = Secret.derive(stage, "local-admin", 1);
   for (const { headers, body } of received)
     expect(new Webhook(secret).verify(body, headers)).toMatchObject({
       type: "run.succeeded",

@@ -3,7 +3,7 @@
  * sent; `check` goes through manifests; `finish` writes results. Prints one line of JSON.
  */
 import { eq, sql } from "drizzle-orm";
-import * as Database from "#core/db/client";
+import * as Database from "#core/db/database";
 import * as Window from "#core/run/dispatch/window";
 import * as Finish from "#core/run/results/finish";
 import { type RunRow, runTable } from "#core/run/run.sql";

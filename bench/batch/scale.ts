@@ -7,7 +7,7 @@ import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import { sql } from "drizzle-orm";
 import * as Bucket from "#core/bucket/bucket";
-import * as Database from "#core/db/client";
+import * as Database from "#core/db/database";
 import { runTable } from "#core/run/run.sql";
 import * as TooLarge from "#core/upload/too-large";
 import { type Bundle, bundle } from "#local/bundle/bundle";

@@ -3,11 +3,11 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type * as Bucket from "#core/bucket/bucket";
-import type * as Database from "#core/db/client";
+import type * as Database from "#core/db/database";
 import * as Queues from "#local/queue/server";
 import { queues as queueSpecs, urlVariable } from "#spec/queues";
-import * as TestBucket from "#test/support/bucket";
-import * as TestDatabase from "#test/support/database";
+import * as TestBucket from "#test/support/test-bucket";
+import * as TestDatabase from "#test/support/test-database";
 
 export interface Servers {
   readonly db: Database.Db;

@@ -8,7 +8,7 @@ import * as Text from "#cli/terminal/text";
 import { AppError } from "#core/error";
 import * as Formats from "#core/export/formats";
 import * as Csv from "#core/export/table/csv";
-import * as Tables from "#core/export/table/table";
+import * as Table from "#core/export/table/table";
 import * as Answers from "#core/run/results/answers";
 import * as Lines from "#core/run/results/lines";
 import type { Item } from "#core/run/schema";
@@ -18,7 +18,7 @@ import * as Run from "./run.ts";
 
 export interface Asked {
   format: Formats.Made | "csv" | "line_items_csv";
-  shown: Tables.Values;
+  shown: Table.Values;
   /** For a format that needs one, as its schema read it. */
   mapping?: unknown;
   /** Hears of each item that a ledger cannot book. */
@@ -87,7 +87,7 @@ async function* pieces(
       yield* maker.make({ run, fields, items, shown, mapping, note, leaveOut });
       return;
     }
-    const table = format === "csv" ? Tables.ofItems(fields, shown) : Tables.ofLines(fields, shown);
+    const table = format === "csv" ? Table.ofItems(fields, shown) : Table.ofLines(fields, shown);
     if (table === undefined) throw new UsageError("the task of this run has no line items");
     yield* Csv.stream(table, items);
   } catch (error) {

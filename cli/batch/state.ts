@@ -7,8 +7,8 @@ import * as fs from "node:fs";
 import { join } from "node:path";
 import * as z from "zod";
 import { UsageError } from "#cli/terminal/context";
-import * as Dialects from "#core/export/table/dialect";
-import * as Tables from "#core/export/table/table";
+import * as Dialect from "#core/export/table/dialect";
+import * as Table from "#core/export/table/table";
 import { ManifestLine } from "#core/run/schema";
 import { type Env, home } from "#local/home/home";
 import { LeftOut } from "./left-out.ts";
@@ -32,8 +32,8 @@ const State = z.object({
   /** How a table is written there. */
   table: z
     .object({
-      values: z.enum(Tables.values).optional(),
-      dialect: z.enum(Dialects.names).optional(),
+      values: z.enum(Table.values).optional(),
+      dialect: z.enum(Dialect.names).optional(),
       bom: z.boolean().optional(),
     })
     .default({}),

@@ -9,7 +9,7 @@ import * as Config from "#core/config";
 import type { Expiry } from "#core/key/change";
 import * as Key from "#core/key/key";
 import * as Stop from "#core/purge/stop";
-import * as WebhookSecret from "#core/webhook/secret";
+import * as Secret from "#core/webhook/secret";
 import { purge } from "./purge.ts";
 
 interface KeysOptions {
@@ -253,9 +253,9 @@ export function command(context: Context, done: (status: Exit) => void): Command
       await withDatabase(context, options, { create: false }, async ({ db, webhookSecrets }) => {
         const secrets = webhookSecrets();
         // Before anything is changed: a stage without secrets has nothing to make one of.
-        await WebhookSecret.show(db, secrets, keyId);
-        if (options.rotate) await WebhookSecret.rotate(db, keyId, overlapMs);
-        const shown = await WebhookSecret.show(db, secrets, keyId);
+        await Secret.show(db, secrets, keyId);
+        if (options.rotate) await Secret.rotate(db, keyId, overlapMs);
+        const shown = await Secret.show(db, secrets, keyId);
         context.out(options.json ? json(shown) : `${shown.secret}\n`);
         if (shown.version === null)
           context.say(

@@ -7,7 +7,7 @@ import * as z from "zod";
 import * as Links from "#cli/server/links";
 import { type Context, type Exit, exit } from "#cli/terminal/context";
 import * as Help from "#cli/terminal/help";
-import * as Database from "#core/db/client";
+import * as Database from "#core/db/database";
 import { migrate as apply } from "#core/db/migrate";
 import * as Wire from "#core/db/wire";
 import { absoluteDatabaseUrl, databaseUrl } from "#local/home/home";

@@ -7,7 +7,7 @@ import * as Config from "#core/config";
 import { post } from "#core/remote/post";
 import * as Remote from "#core/remote/remote";
 import { RefusedError } from "#core/remote/resolve";
-import * as WebhookSecret from "#core/webhook/secret";
+import * as Secret from "#core/webhook/secret";
 
 const about = `
 The event is {"type": "webhook.test", "timestamp": "…", "data": {"key_id": "…"}}, signed as calls for that key's runs are, under
@@ -44,8 +44,8 @@ export function command(context: Context, done: (status: Exit) => void): Command
         const keyId = options.keyId ?? (isFile ? "local-admin" : undefined);
         if (keyId === undefined) throw new UsageError("name the key whose secret signs the call: --key-id");
         const stage = webhookSecrets();
-        await WebhookSecret.show(db, stage, keyId);
-        const secrets = await WebhookSecret.of(db, stage, keyId);
+        await Secret.show(db, stage, keyId);
+        const secrets = await Secret.of(db, stage, keyId);
         const isPrivate = isFile && Config.parse("webhook", context.env).WEBHOOK_ALLOW_PRIVATE;
         const answer = await send(url, keyId, secrets, isPrivate);
         context.out(options.json ? `${JSON.stringify(answer)}\n` : `${told(answer)}\n`);
@@ -74,7 +74,7 @@ async function send(
     timestamp: at.toISOString(),
     data: { key_id: keyId },
   });
-  const headers = WebhookSecret.headers(secrets, { id: `msg_test_${randomUUID()}`, at, body });
+  const headers = Secret.headers(secrets, { id: `msg_test_${randomUUID()}`, at, body });
   const protocols = isPrivate ? ["https:", "http:"] : ["https:"];
   const end = (status: number | null, error: string | null): Answer => ({
     ok: status !== null && status >= 200 && status < 300,

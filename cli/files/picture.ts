@@ -6,7 +6,7 @@ import * as Text from "#cli/terminal/text";
 import { GlobError } from "#core/glob/glob";
 import type { Inspected, Prepared } from "#core/image/image";
 import * as Limits from "#spec/limits";
-import * as Files from "./glob-files.ts";
+import * as GlobFiles from "./glob-files.ts";
 
 /** A file that cannot be read, or is no picture; the message does not name the file. */
 export class PictureError extends Error {
@@ -37,9 +37,9 @@ export function find(args: readonly string[], cwd: string, say: (line: string) =
   return [...new Map(found.map((file) => [file.path, file])).values()];
 }
 
-function matching(glob: string, cwd: string): Files.Matches {
+function matching(glob: string, cwd: string): GlobFiles.Matches {
   try {
-    return Files.find(glob, cwd);
+    return GlobFiles.find(glob, cwd);
   } catch (error) {
     if (error instanceof GlobError) throw new UsageError(`${glob}: ${error.message}`, { cause: error });
     throw error;

@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { createClient } from "@libsql/client";
 import { type Context, UsageError } from "#cli/terminal/context";
 import * as Config from "#core/config";
-import * as Database from "#core/db/client";
+import * as Database from "#core/db/database";
 import { migrate } from "#core/db/migrate";
 import * as Wire from "#core/db/wire";
 import { absoluteDatabaseUrl, databaseUrl, home } from "#local/home/home";

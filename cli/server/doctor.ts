@@ -8,7 +8,7 @@ import * as Redrive from "#cli/commands/redrive";
 import type { Context } from "#cli/terminal/context";
 import * as Failure from "#cli/terminal/failure";
 import * as Config from "#core/config";
-import * as Database from "#core/db/client";
+import * as Database from "#core/db/database";
 import * as Wire from "#core/db/wire";
 import * as Expiries from "#core/readiness/expiries";
 import * as Setting from "#core/setting";

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import * as Listing from "#core/artifact/listing";
 import type * as Bucket from "#core/bucket/bucket";
-import { silent, start, type TestBucket } from "#test/support/bucket";
+import { silent, start, type TestBucket } from "#test/support/test-bucket";
 
 let store: TestBucket;
 beforeEach(async () => {

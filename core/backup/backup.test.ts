@@ -15,7 +15,7 @@ import * as Job from "#core/backup/job";
 import * as BackupLimits from "#core/backup/limits";
 import { verify } from "#core/backup/verify";
 import * as Bucket from "#core/bucket/bucket";
-import { silent, start, type TestBucket } from "#test/support/bucket";
+import { silent, start, type TestBucket } from "#test/support/test-bucket";
 
 const MiB = 1024 * 1024;
 const everything: Listing.Range = { kinds: Listing.kinds, keyId: undefined, from: undefined, to: undefined };

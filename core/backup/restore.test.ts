@@ -3,18 +3,18 @@ import { buffer } from "node:stream/consumers";
 import { constants, createGzip, gzipSync } from "node:zlib";
 import * as tar from "tar-stream";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import * as Artifacts from "#core/artifact/artifact";
+import * as Artifact from "#core/artifact/artifact";
 import * as Listing from "#core/artifact/listing";
 import * as Backup from "#core/backup/backup";
 import * as BackupLimits from "#core/backup/limits";
 import * as Restore from "#core/backup/restore";
 import { verify } from "#core/backup/verify";
 import * as Bucket from "#core/bucket/bucket";
-import * as Claims from "#core/extraction/claim";
+import * as Claim from "#core/extraction/claim";
 import * as Key from "#core/key/key";
 import { askedNobody } from "#core/reading/schema";
-import { silent, start as startBucket, type TestBucket } from "#test/support/bucket";
-import { start as startDatabase } from "#test/support/database";
+import { silent, start as startBucket, type TestBucket } from "#test/support/test-bucket";
+import { start as startDatabase } from "#test/support/test-database";
 
 let store: TestBucket;
 let database: Awaited<ReturnType<typeof startDatabase>>;
@@ -37,9 +37,9 @@ afterEach(async () => {
 });
 
 const createdAt = new Date("2026-11-20T23:59:59.500Z");
-const relOf = (id: string, key = "alice") => Artifacts.extractKey(key, id, createdAt);
+const relOf = (id: string, key = "alice") => Artifact.extractKey(key, id, createdAt);
 function artifact(id: string, more: object = {}, key = "alice"): string {
-  return Artifacts.encode({
+  return Artifact.encode({
     request_id: id,
     task_id: "receipt_fields_v1",
     created_at: createdAt.toISOString(),
@@ -60,7 +60,7 @@ function artifact(id: string, more: object = {}, key = "alice"): string {
     principal: { key_id: key, role: "client" },
     code_version: "1",
     ...more,
-  } as Parameters<typeof Artifacts.encode>[0]);
+  } as Parameters<typeof Artifact.encode>[0]);
 }
 
 /** A backup of what lies in the bucket, which is empty afterwards. */
@@ -95,7 +95,7 @@ describe("restore", () => {
       [relOf("a")]: artifact("a"),
       [relOf("b")]: artifact("b", failed),
       [relOf("run-1~0")]: artifact("run-1~0"),
-      [Artifacts.attemptKey("alice", "c", createdAt, 3)]: artifact("c", failed),
+      [Artifact.attemptKey("alice", "c", createdAt, 3)]: artifact("c", failed),
       "batches/2026-11-20/alice/run-1.json": "{}",
       "batches/2026-11-20/alice/run-1.items.jsonl": "{}\n",
     };
@@ -105,7 +105,7 @@ describe("restore", () => {
       ok: true,
     });
     for (const [rel, text] of Object.entries(objects)) expect(await textAt(rel)).toBe(text);
-    expect(await Claims.find(database.db, "alice", "a")).toMatchObject({
+    expect(await Claim.find(database.db, "alice", "a")).toMatchObject({
       status: "succeeded",
       taskId: "receipt_fields_v1",
       payloadHash: "hash of a",
@@ -115,12 +115,12 @@ describe("restore", () => {
       endedAt: new Date(createdAt.getTime() + 1_500),
       attempts: 2,
     });
-    expect(await Claims.find(database.db, "alice", "b")).toMatchObject({
+    expect(await Claim.find(database.db, "alice", "b")).toMatchObject({
       status: "failed",
       errorCode: "invalid_image",
       errorMessage: "no picture",
     });
-    expect(await Claims.find(database.db, "alice", "run-1~0")).toBeUndefined();
+    expect(await Claim.find(database.db, "alice", "run-1~0")).toBeUndefined();
   });
 
   test("it may be repeated, and taken up again where the bucket went away in the middle", async () => {
@@ -150,7 +150,7 @@ describe("restore", () => {
     expect(restored).toEqual({ ...none, conflicts: 1 });
     expect(conflicts).toEqual([relOf("a")]);
     expect(await textAt(relOf("a"))).toBe("somebody else's");
-    expect(await Claims.find(database.db, "alice", "a")).toBeUndefined();
+    expect(await Claim.find(database.db, "alice", "a")).toBeUndefined();
   });
 
   test("what was deleted since stays deleted, and what is of a revoked key is left out unless told", async () => {

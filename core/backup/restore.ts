@@ -3,9 +3,9 @@ import type { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as Artifacts from "#core/artifact/artifact";
 import * as Bucket from "#core/bucket/bucket";
-import type { Db } from "#core/db/client";
+import type { Db } from "#core/db/database";
 import { AppError } from "#core/error";
-import * as Rows from "#core/extraction/restore";
+import * as Restore from "#core/extraction/restore";
 import * as Id from "#core/id";
 import * as Key from "#core/key/key";
 import type { Log } from "#core/log";
@@ -119,7 +119,7 @@ async function putBack(
   const named = part.flatMap(({ keyId, requestId }) =>
     requestId === undefined ? [] : [{ keyId, requestId }],
   );
-  const known = await Rows.statuses(db, named);
+  const known = await Restore.statuses(db, named);
   const statusOf = ({ keyId, requestId }: Entry) =>
     requestId === undefined ? undefined : known.get(`${keyId}/${requestId}`);
   const rows: Artifact[] = [];
@@ -138,7 +138,7 @@ async function putBack(
   const ended = await Promise.allSettled(Array.from({ length: atOnce }, worker));
   const failed = ended.find((end) => end.status === "rejected");
   if (failed !== undefined) throw failed.reason;
-  restored.rows += await Rows.insert(db, rows);
+  restored.rows += await Restore.insert(db, rows);
 }
 
 /** How often a place is looked at that was refused as taken while nothing lay there: another writer is at it. */

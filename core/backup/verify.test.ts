@@ -6,7 +6,7 @@ import * as Backup from "#core/backup/backup";
 import type * as Job from "#core/backup/job";
 import * as BackupLimits from "#core/backup/limits";
 import { verify } from "#core/backup/verify";
-import { silent, start, type TestBucket } from "#test/support/bucket";
+import { silent, start, type TestBucket } from "#test/support/test-bucket";
 
 let store: TestBucket;
 beforeAll(async () => {

@@ -2,9 +2,9 @@ import { once } from "node:events";
 import { type AddressInfo, connect, createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { silent, start, type TestBucket } from "#test/support/bucket";
+import { silent, start, type TestBucket } from "#test/support/test-bucket";
 import * as Bucket from "./bucket.ts";
-import * as Objects from "./version.ts";
+import * as Version from "./version.ts";
 
 const bytes = 1024 * 1024;
 const limitMs = 400;
@@ -18,7 +18,7 @@ beforeAll(async () => {
   slow = await throttle(Number(new URL(store.bucket.settings.endpoint ?? "").port));
   bucket = Bucket.open({ ...store.bucket.settings, endpoint: slow.url }, limitMs);
   await Bucket.replace(store.bucket, silent, "large", { body: Buffer.alloc(bytes, 7), contentType: "x/y" });
-  etag = (await Objects.version(store.bucket, silent, "large"))?.etag ?? "";
+  etag = (await Version.version(store.bucket, silent, "large"))?.etag ?? "";
 });
 afterAll(async () => {
   bucket.client.destroy();
@@ -70,7 +70,7 @@ const ways: [string, () => Promise<number>][] = [
   ["from an offset on", () => offset(0)],
 ];
 const offset = async (at: number) =>
-  sizeOf(await Objects.from(bucket, silent, { rel: "large", etag, offset: at }));
+  sizeOf(await Version.from(bucket, silent, { rel: "large", etag, offset: at }));
 
 describe("an object that is read", () => {
   test.each(ways)("%s may take longer than a call, as long as it keeps coming", async (_, read) => {
@@ -92,7 +92,7 @@ describe("an object that is read", () => {
     slow.state.stopAfter = Number.POSITIVE_INFINITY;
     const read = await Bucket.read(store.bucket, silent, "large", etag);
     const quick = { ...store.bucket, timeoutMs: 500 };
-    const from = await Objects.from(quick, silent, { rel: "large", etag, offset: bytes - 100_000 });
+    const from = await Version.from(quick, silent, { rel: "large", etag, offset: bytes - 100_000 });
     expect(await sizeOf(from, 700)).toBe(100_000);
     expect(await sizeOf(read?.body)).toBe(bytes);
   });

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { settingTable } from "#core/db/setting.sql";
 import { times } from "#spec/limits";
-import * as TestBucket from "#test/support/bucket";
-import * as TestDatabase from "#test/support/database";
+import * as TestBucket from "#test/support/test-bucket";
+import * as TestDatabase from "#test/support/test-database";
 import * as Bucket from "./bucket.ts";
 import * as Proof from "./proof.ts";
 

@@ -1,6 +1,6 @@
 import { eq } from "drizzle-orm";
 import * as z from "zod";
-import * as Database from "#core/db/client";
+import * as Database from "#core/db/database";
 import { settingTable as setting } from "#core/db/setting.sql";
 import { from } from "#core/error";
 import * as Id from "#core/id";

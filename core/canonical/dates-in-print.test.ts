@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import * as PrintedDate from "./date.ts";
 import { type Field, normalize } from "./normalize.ts";
+import * as PrintedDate from "./printed-date.ts";
 import * as Time from "./time.ts";
 
 const createdAt = new Date("2026-11-30T08:00:00Z");

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import * as Count from "./count.ts";
 import * as Currency from "./currency.ts";
-import * as PrintedDate from "./date.ts";
+import * as PrintedDate from "./printed-date.ts";
 import * as Time from "./time.ts";
 
 describe("a printed quantity", () => {

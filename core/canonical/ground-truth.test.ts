@@ -4,9 +4,9 @@ import { describe, expect, test } from "vitest";
 import * as Task from "#core/task/task";
 import * as Validate from "#core/task/validate";
 import * as Checks from "./checks.ts";
-import * as PrintedDate from "./date.ts";
 import * as Money from "./money.ts";
 import { normalize } from "./normalize.ts";
+import * as PrintedDate from "./printed-date.ts";
 
 /** Values that people copied from real receipts; not part of the repository. */
 const file = join(import.meta.dirname, "..", "..", "..", "shared", "data", "dev", "gt.json");

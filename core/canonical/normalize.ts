@@ -1,7 +1,7 @@
 import * as Amounts from "./amounts.ts";
 import * as Count from "./count.ts";
 import * as Country from "./country.ts";
-import * as PrintedDate from "./date.ts";
+import * as PrintedDate from "./printed-date.ts";
 import type { Normalized, NormalizedValue } from "./schema.ts";
 import * as Time from "./time.ts";
 

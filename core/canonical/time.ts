@@ -1,4 +1,4 @@
-import * as Halves from "./day-halves.ts";
+import * as DayHalves from "./day-halves.ts";
 import type { Mask } from "./names.ts";
 import { nameKey, unify } from "./unify.ts";
 
@@ -85,9 +85,9 @@ function halfIn(
   const open = words.filter((word) => !silent.has(word));
   // All known not to matter: no language is asked.
   if (open.length === 0) return { known: true };
-  const whole = Halves.hoursOf(phrase, currency) ?? Halves.hoursOf(open.join(" "), currency);
+  const whole = DayHalves.hoursOf(phrase, currency) ?? DayHalves.hoursOf(open.join(" "), currency);
   if (whole !== undefined) return { hours: whole, known: true };
-  const found = open.map((word) => Halves.hoursOf(word, currency));
+  const found = open.map((word) => DayHalves.hoursOf(word, currency));
   const hours = found.find((each) => each !== undefined);
   return hours === undefined ? { known: false } : { hours, known: true };
 }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
-import * as PrintedDate from "./date.ts";
 import * as Languages from "./languages.ts";
 import * as Names from "./names.ts";
+import * as PrintedDate from "./printed-date.ts";
 import * as Time from "./time.ts";
 import { nameKey } from "./unify.ts";
 import { locales, pairs } from "./world-pairs.ts";

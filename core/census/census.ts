@@ -1,7 +1,7 @@
 import { eq, sql } from "drizzle-orm";
 import * as z from "zod";
 import * as Bucket from "#core/bucket/bucket";
-import * as Database from "#core/db/client";
+import * as Database from "#core/db/database";
 import { settingTable } from "#core/db/setting.sql";
 import * as Id from "#core/id";
 import type { Log } from "#core/log";

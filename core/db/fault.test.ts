@@ -1,7 +1,7 @@
 import { LibsqlError } from "@libsql/client/http";
 import { describe, expect, test } from "vitest";
 import type { AppError } from "#core/error";
-import * as Database from "./client.ts";
+import * as Database from "./database.ts";
 
 /** What a call is told whose statement ended with this. */
 const told = (thrown: unknown): Promise<AppError | Error> =>

@@ -1,6 +1,6 @@
 import { fileURLToPath } from "node:url";
 import { migrate as apply } from "drizzle-orm/libsql/migrator";
-import type { Db } from "./client.ts";
+import type { Db } from "./database.ts";
 
 /** Where the committed migrations lie; only scripts and the local loop read them, functions never do. */
 const folder = fileURLToPath(new URL("./migrations", import.meta.url));

@@ -3,7 +3,7 @@ import type { AddressInfo } from "node:net";
 import { createClient } from "@libsql/client/http";
 import { sql } from "drizzle-orm";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import * as Database from "./client.ts";
+import * as Database from "./database.ts";
 import * as Wire from "./wire.ts";
 
 /** A database server that answers as a test says, and the requests that it got. */

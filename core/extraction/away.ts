@@ -3,7 +3,7 @@ import { AppError, from } from "#core/error";
 import type { Log } from "#core/log";
 import type { Services } from "#core/reading/services";
 import * as Vision from "#core/vision/vision";
-import type * as Claims from "./claim.ts";
+import type * as Claim from "./claim.ts";
 
 /**
  * Whether the model server is known to be away. When the breaker's time has come one caller looks: of many, the
@@ -12,7 +12,7 @@ import type * as Claims from "./claim.ts";
 export async function isAway(
   services: Services,
   log: Log,
-  { breaker }: Claims.Outlook,
+  { breaker }: Claim.Outlook,
 ): Promise<AppError | undefined> {
   if (breaker.kind === "closed") return undefined;
   const { probeTimeoutMs, breakerRetryMs } = services.times;

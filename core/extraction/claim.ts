@@ -1,7 +1,7 @@
 import { and, eq, getTableColumns, gt, isNotNull, lt, type SQL, sql } from "drizzle-orm";
 import * as Breaker from "#core/breaker/breaker";
 import { breakerTable } from "#core/breaker/breaker.sql";
-import * as Database from "#core/db/client";
+import * as Database from "#core/db/database";
 import { AppError, type Code, type Details } from "#core/error";
 import * as Usage from "#core/usage/usage";
 import type { KeyLimits } from "#spec/key-limits";

@@ -1,13 +1,13 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import * as Artifacts from "#core/artifact/artifact";
-import * as Claims from "#core/extraction/claim";
+import * as Claim from "#core/extraction/claim";
 import { conclude, storedBefore } from "#core/extraction/conclude";
 import type { Artifact } from "#core/reading/schema";
 import { usedOf } from "#core/reading/used";
 import { usageTable } from "#core/usage/usage.sql";
 import { noLimits } from "#spec/key-limits";
-import * as TestBucket from "#test/support/bucket";
-import * as TestDatabase from "#test/support/database";
+import * as TestBucket from "#test/support/test-bucket";
+import * as TestDatabase from "#test/support/test-database";
 import { extractTable } from "./extract.sql.ts";
 
 let database: Awaited<ReturnType<typeof TestDatabase.start>>;
@@ -29,8 +29,8 @@ const stores = () => ({ db: database.db, bucket: s3.bucket });
 let made = 0;
 const newId = () => `r-${++made}`;
 /** Claims the id; the lease has run out already, so that the next claim takes it over. */
-async function claim(requestId: string): Promise<Claims.Row> {
-  const { claim: got } = await Claims.claim(
+async function claim(requestId: string): Promise<Claim.Row> {
+  const { claim: got } = await Claim.claim(
     database.db,
     { keyId: "k", requestId, taskId: "t", payloadHash: "hash", leaseUntil: new Date(Date.now() - 1) },
     { mustBeNew: false, handoverWindowMs: 1, limits: noLimits },
@@ -40,7 +40,7 @@ async function claim(requestId: string): Promise<Claims.Row> {
 }
 
 /** A worker's artifact; workers differ in how long they waited for the model. */
-const artifactOf = (row: Claims.Row, inferenceMs: number, error?: Artifact["error"]): Artifact => ({
+const artifactOf = (row: Claim.Row, inferenceMs: number, error?: Artifact["error"]): Artifact => ({
   request_id: row.requestId,
   task_id: row.taskId,
   created_at: row.createdAt.toISOString(),

@@ -7,7 +7,7 @@ import type { Services } from "#core/reading/services";
 import { sum, usedOf } from "#core/reading/used";
 import type { Used } from "#core/usage/usage";
 import { sizes } from "#spec/limits";
-import * as Claims from "./claim.ts";
+import * as Claim from "./claim.ts";
 
 type Stores = Pick<Services, "db" | "bucket">;
 
@@ -37,7 +37,7 @@ export function storedError({ code, message, details }: AppError): NonNullable<E
 
 /** The artifact of an ending or of an attempt; its place depends on whether a repeat may still change it. */
 export function compose(
-  row: Pick<Claims.Row, "keyId" | "requestId" | "taskId" | "createdAt" | "token" | "payloadHash">,
+  row: Pick<Claim.Row, "keyId" | "requestId" | "taskId" | "createdAt" | "token" | "payloadHash">,
   performed: Performed,
   about: { input: Artifact["input"]; principal: Artifact["principal"]; codeVersion: string; totalMs: number },
 ): Artifact {
@@ -68,7 +68,7 @@ export function compose(
 export async function conclude(
   stores: Stores,
   log: Log,
-  row: Claims.Row,
+  row: Claim.Row,
   artifact: Artifact,
 ): Promise<Extract> {
   const rel = artifact.artifact_rel ?? "";
@@ -123,7 +123,7 @@ export async function recordAttempt(
 export async function storedBefore(
   stores: Stores,
   log: Log,
-  row: Claims.Row,
+  row: Claim.Row,
   options: { evenIfNew: boolean } = { evenIfNew: false },
 ): Promise<Artifact | undefined> {
   // The first to hold a token finds nothing, and need not look.
@@ -142,9 +142,9 @@ export async function storedBefore(
 }
 
 /** A final failure ends the row and is thrown; a success ends the row. */
-async function settle(stores: Stores, row: Claims.Row, artifact: Artifact, used: Used): Promise<void> {
+async function settle(stores: Stores, row: Claim.Row, artifact: Artifact, used: Used): Promise<void> {
   const { artifact_rel: artifactRel, error } = artifact;
-  const ending: Claims.Ending =
+  const ending: Claim.Ending =
     error === undefined
       ? { status: "succeeded", artifactRel: artifactRel ?? "", schemaOk: artifact.schema_ok === true }
       : {
@@ -154,7 +154,7 @@ async function settle(stores: Stores, row: Claims.Row, artifact: Artifact, used:
           errorMessage: error.message,
           errorDetails: error.details,
         };
-  await Claims.commit(stores.db, row, ending, used);
+  await Claim.commit(stores.db, row, ending, used);
   if (error === undefined) return;
   // It is an ending: whatever the code says of others, this call is not made again.
   const details = { ...error.details, artifact_rel: artifactRel };
@@ -162,14 +162,14 @@ async function settle(stores: Stores, row: Claims.Row, artifact: Artifact, used:
 }
 
 /** Its place is somebody else's: the extract has failed for good, and says so. */
-async function displaced(stores: Stores, row: Claims.Row, used: Used | undefined): Promise<never> {
+async function displaced(stores: Stores, row: Claim.Row, used: Used | undefined): Promise<never> {
   const { code: errorCode, message: errorMessage, details: errorDetails } = Artifacts.taken();
   const ending = { status: "failed", artifactRel: null, errorCode, errorMessage, errorDetails } as const;
-  await Claims.commit(stores.db, row, ending, used);
+  await Claim.commit(stores.db, row, ending, used);
   throw Artifacts.taken();
 }
 
-const isOurs = (row: Claims.Row) => (artifact: Artifact) =>
+const isOurs = (row: Claim.Row) => (artifact: Artifact) =>
   artifact.request_id === row.requestId &&
   artifact.payload_hash === row.payloadHash &&
   artifact.principal.key_id === row.keyId;
@@ -177,13 +177,13 @@ const isOurs = (row: Claims.Row) => (artifact: Artifact) =>
 /** The bucket is away and the model has answered: the artifact waits in the row, and no second call is needed. */
 async function keepInRow(
   stores: Stores,
-  row: Claims.Row,
+  row: Claim.Row,
   artifact: Artifact,
   encoded: string,
   failure: AppError,
 ): Promise<void> {
   const fits = Buffer.byteLength(encoded) <= sizes.pendingArtifactBytes;
-  const ending: Claims.Ending = {
+  const ending: Claim.Ending = {
     // The worker's message comes back; without a worker the next repeat of the call writes it.
     status: row.input === null ? "retryable" : "queued",
     artifactRel: null,
@@ -193,5 +193,5 @@ async function keepInRow(
     ...(fits ? { pendingArtifact: encoded } : {}),
   };
   // What waits is counted by whoever ends the row from it.
-  await Claims.commit(stores.db, row, ending, fits ? undefined : usedOf(artifact));
+  await Claim.commit(stores.db, row, ending, fits ? undefined : usedOf(artifact));
 }

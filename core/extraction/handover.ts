@@ -7,7 +7,7 @@ import * as Queue from "#core/queue/queue";
 import type { Services } from "#core/reading/services";
 import { refOf } from "#core/upload/upload";
 import type { Used } from "#core/usage/usage";
-import * as Claims from "./claim.ts";
+import * as Claim from "./claim.ts";
 import type { StoredInput } from "./extract.sql.ts";
 
 /** The body of a message in the `single` queue: which row to work on. */
@@ -21,7 +21,7 @@ export interface SingleMessage {
  * id comes after `tmp`, a reserved id, because a lifecycle rule knows only a fixed prefix; the token makes every
  * hand-over's copy its own, so that clearing up after an earlier one cannot take it away.
  */
-export function temporaryKey(row: Pick<Claims.Row, "keyId" | "requestId" | "token">): string {
+export function temporaryKey(row: Pick<Claim.Row, "keyId" | "requestId" | "token">): string {
   return `inputs/tmp/${row.keyId}/${row.requestId}~${row.token}`;
 }
 
@@ -36,7 +36,7 @@ export function temporaryKey(row: Pick<Claims.Row, "keyId" | "requestId" | "toke
 export async function handOver(
   services: Pick<Services, "db" | "bucket" | "queues" | "times">,
   log: Log,
-  row: Claims.Row,
+  row: Claim.Row,
   picture: {
     bytes: Uint8Array;
     mimeType: string;
@@ -48,7 +48,7 @@ export async function handOver(
   const named =
     existing === null
       ? undefined
-      : await Claims.enqueue(
+      : await Claim.enqueue(
           services.db,
           row,
           { ...rest, objectKey: existing, temporary: false },
@@ -65,25 +65,25 @@ export async function handOver(
 async function enqueueCopy(
   services: Pick<Services, "db" | "bucket">,
   log: Log,
-  row: Claims.Row,
+  row: Claim.Row,
   picture: Parameters<typeof handOver>[3],
   how: Parameters<typeof handOver>[4],
-): Promise<Claims.Row | undefined> {
+): Promise<Claim.Row | undefined> {
   const objectKey = temporaryKey(row);
   // "taken": our own earlier try put the same bytes there.
   await Bucket.put(services.bucket, log, objectKey, picture.bytes, picture.mimeType);
-  return Claims.enqueue(services.db, row, { ...picture.input, objectKey, etag: null, temporary: true }, how);
+  return Claim.enqueue(services.db, row, { ...picture.input, objectKey, etag: null, temporary: true }, how);
 }
 
 /** Sends the row's message and notes it. */
 export async function sendSingle(
   services: Pick<Services, "db" | "queues">,
-  row: Claims.Row,
+  row: Claim.Row,
   delayMs?: number,
 ): Promise<void> {
   const body: SingleMessage = { key_id: row.keyId, request_id: row.requestId };
   await Queue.send(services.queues, "single", body, delayMs === undefined ? {} : { delayMs });
-  await Claims.markSent(services.db, [row]);
+  await Claim.markSent(services.db, [row]);
 }
 
 /**

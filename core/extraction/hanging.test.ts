@@ -6,11 +6,11 @@ import type * as Queue from "#core/queue/queue";
 import type { Services } from "#core/reading/services";
 import { noLimits } from "#spec/key-limits";
 import * as Limits from "#spec/limits";
-import * as TestBucket from "#test/support/bucket";
-import * as TestDatabase from "#test/support/database";
 import * as ModelServer from "#test/support/model-server/model-server";
 import { png } from "#test/support/picture-parts";
 import { fields } from "#test/support/privacy";
+import * as TestBucket from "#test/support/test-bucket";
+import * as TestDatabase from "#test/support/test-database";
 
 /** One instance, two keys: a picture of one keeps the decoder busy for ever. */
 

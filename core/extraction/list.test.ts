@@ -2,8 +2,8 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { list } from "#core/extraction/list";
 import type { Principal } from "#core/key/key";
 import { noLimits } from "#spec/key-limits";
-import * as TestBucket from "#test/support/bucket";
-import * as TestDatabase from "#test/support/database";
+import * as TestBucket from "#test/support/test-bucket";
+import * as TestDatabase from "#test/support/test-database";
 import { extractTable } from "./extract.sql.ts";
 
 let database: Awaited<ReturnType<typeof TestDatabase.start>>;

@@ -1,13 +1,13 @@
 import { and, desc, eq, type SQL, sql } from "drizzle-orm";
 import * as z from "zod";
 import * as Cursor from "#core/cursor";
-import * as Database from "#core/db/client";
+import * as Database from "#core/db/database";
 import type { Code } from "#core/error";
 import type { Principal } from "#core/key/key";
 import * as Visible from "#core/key/visible";
 import type { Log } from "#core/log";
 import { StoredError } from "#core/reading/schema";
-import * as Claims from "./claim.ts";
+import * as Claim from "./claim.ts";
 import { extractTable as extract } from "./extract.sql.ts";
 
 /** `running` is also what waits in the queue, as `GET /v1/extracts/{request_id}` has it. */
@@ -120,7 +120,7 @@ function errorOf(row: {
   const { errorCode, errorMessage, errorDetails } = row;
   return {
     code: errorCode === null ? "internal" : (errorCode as Code),
-    message: errorMessage ?? Claims.interrupted().message,
+    message: errorMessage ?? Claim.interrupted().message,
     ...(errorDetails === null ? {} : { details: errorDetails }),
   };
 }

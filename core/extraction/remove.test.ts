@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import * as Artifacts from "#core/artifact/artifact";
+import * as Artifact from "#core/artifact/artifact";
 import * as Create from "#core/run/source/create";
-import * as Data from "#core/upload/remove";
+import * as Remove from "#core/upload/remove";
 import * as Storage from "#core/usage/storage";
 import * as RunStores from "#test/support/run-stores";
-import * as Claims from "./claim.ts";
+import * as Claim from "./claim.ts";
 import { extractTable } from "./extract.sql.ts";
 import { remove } from "./remove.ts";
 import * as Resume from "./resume.ts";
@@ -20,7 +20,7 @@ const createdAt = new Date();
 const row = (requestId: string, more: Partial<typeof extractTable.$inferInsert> = {}) => ({
   ...{ keyId: "key-1", requestId, taskId: "receipt_fields_v1", payloadHash: "a hash", createdAt, token: 3 },
   ...{ status: "succeeded" as const, leaseUntil: createdAt, errorDetails: { reason: "some text" } },
-  artifactRel: Artifacts.extractKey("key-1", requestId, createdAt),
+  artifactRel: Artifact.extractKey("key-1", requestId, createdAt),
   ...more,
 });
 const temporary = (requestId: string) => ({
@@ -30,14 +30,14 @@ const temporary = (requestId: string) => ({
 /** An extract with all that can lie in the bucket of it. */
 async function made(requestId: string, more: Partial<typeof extractTable.$inferInsert> = {}) {
   await stores.services.db.query.insert(extractTable).values(row(requestId, more));
-  await stores.bucket.put(Artifacts.extractKey("key-1", requestId, createdAt), "an artifact");
-  await stores.bucket.put(Artifacts.attemptKey("key-1", requestId, createdAt, 2), "an attempt");
+  await stores.bucket.put(Artifact.extractKey("key-1", requestId, createdAt), "an artifact");
+  await stores.bucket.put(Artifact.attemptKey("key-1", requestId, createdAt, 2), "an attempt");
   if (more.input?.temporary) await stores.bucket.put(more.input.objectKey, "a picture");
 }
 const gone = (requestId: string, principal = client(), keyId?: string) =>
   remove(stores.services, silent, { requestId, keyId, principal });
 const left = async () => [...(await stores.below("extracts/")), ...(await stores.below("inputs/tmp/"))];
-const find = (requestId: string) => Claims.find(stores.services.db, "key-1", requestId);
+const find = (requestId: string) => Claim.find(stores.services.db, "key-1", requestId);
 
 describe("an extract that is deleted", () => {
   test("leaves its id, which stays taken, and nothing else", async () => {
@@ -55,14 +55,14 @@ describe("an extract that is deleted", () => {
     expect(JSON.stringify(await find("a"))).not.toMatch(/hash"|some text|inputs/);
     expect((await failure(gone("a"))).code).toBe("not_found");
     const wish = { keyId: "key-1", requestId: "a", taskId: "receipt_fields_v1", payloadHash: "a hash" };
-    const claim = Claims.claim(
+    const claim = Claim.claim(
       stores.services.db,
       { ...wish, leaseUntil: new Date(Date.now() + 1_000) },
       { mustBeNew: false, handoverWindowMs: 1, limits: client().limits },
     );
     expect(await failure(claim)).toMatchObject({ code: "conflict", details: { reason: "extract_deleted" } });
     // The message that is still under way finds nothing to do.
-    const { row: taken } = await Claims.claimQueued(
+    const { row: taken } = await Claim.claimQueued(
       stores.services.db,
       { keyId: "key-1", requestId: "a" },
       new Date(Date.now() + 1_000),
@@ -108,8 +108,8 @@ describe("an extract that is deleted", () => {
 test("what a late worker writes of a deleted extract goes, too, when none can be left", async () => {
   await made("late");
   await gone("late");
-  await stores.bucket.put(Artifacts.extractKey("key-1", "late", createdAt), "an artifact");
-  await stores.bucket.put(Artifacts.attemptKey("key-1", "late", createdAt, 9), "an attempt");
+  await stores.bucket.put(Artifact.extractKey("key-1", "late", createdAt), "an artifact");
+  await stores.bucket.put(Artifact.attemptKey("key-1", "late", createdAt, 9), "an attempt");
   const late = async () => (await left()).filter((rel) => rel.includes("/late"));
   const services = { ...stores.services, model: undefined as never };
   // Not yet: somebody may still be at it.
@@ -123,9 +123,9 @@ test("what a late worker writes of a deleted extract goes, too, when none can be
 
 describe("a picture that is deleted", () => {
   const drop = (ref: string, principal = client()) =>
-    Data.remove(stores.services, silent, { ref, keyId: undefined, principal });
+    Remove.remove(stores.services, silent, { ref, keyId: undefined, principal });
   const dropData = (path: string, principal = client()) =>
-    Data.removeData(stores.services, silent, { path, keyId: undefined, principal }, Date.now() + 10_000);
+    Remove.removeData(stores.services, silent, { path, keyId: undefined, principal }, Date.now() + 10_000);
 
   test("is an upload of the key's own that nobody has yet to read", async () => {
     const ref = await stores.upload("picture");

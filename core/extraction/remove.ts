@@ -1,7 +1,7 @@
 import { and, eq, sql } from "drizzle-orm";
-import * as Artifacts from "#core/artifact/artifact";
+import * as Artifact from "#core/artifact/artifact";
 import * as Bucket from "#core/bucket/bucket";
-import * as Database from "#core/db/client";
+import * as Database from "#core/db/database";
 import { AppError } from "#core/error";
 import * as Id from "#core/id";
 import type { Principal } from "#core/key/key";
@@ -10,7 +10,7 @@ import type { Log } from "#core/log";
 import type { Services } from "#core/reading/services";
 import * as Run from "#core/run/run";
 import { lateWriterMs } from "#spec/limits";
-import type * as Claims from "./claim.ts";
+import type * as Claim from "./claim.ts";
 import { extractTable as extract } from "./extract.sql.ts";
 
 /*
@@ -86,7 +86,7 @@ export async function remove(
  * removal that is cut off is found by `finish`, and what is then left of it by the next look.
  * @throws AppError `storage_unavailable`.
  */
-export async function forget(stores: Stores, log: Log, row: Claims.Row): Promise<boolean> {
+export async function forget(stores: Stores, log: Log, row: Claim.Row): Promise<boolean> {
   const mine = and(eq(extract.keyId, row.keyId), eq(extract.requestId, row.requestId));
   const [taken] = await Database.batch(stores.db, [
     stores.db.query
@@ -118,7 +118,7 @@ const nothingKept = {
 } as const;
 
 /** Removes what lies in the bucket of an extract that is being removed, then what is left in its row. May be repeated. */
-export async function finish({ db, bucket }: Stores, log: Log, row: Claims.Row): Promise<Deleted> {
+export async function finish({ db, bucket }: Stores, log: Log, row: Claim.Row): Promise<Deleted> {
   const input = row.input?.temporary ? row.input.objectKey : undefined;
   for (const rel of await objectsOf(bucket, log, row)) await Bucket.remove(bucket, log, rel);
   if (input !== undefined) await Bucket.remove(bucket, log, input);
@@ -143,7 +143,7 @@ export async function finish({ db, bucket }: Stores, log: Log, row: Claims.Row):
  * be left.
  * @throws AppError `storage_unavailable`: the same again.
  */
-export async function lookAgain({ db, bucket }: Stores, log: Log, row: Claims.Row): Promise<void> {
+export async function lookAgain({ db, bucket }: Stores, log: Log, row: Claim.Row): Promise<void> {
   for (const rel of await objectsOf(bucket, log, row)) await Bucket.remove(bucket, log, rel);
   const mine = and(eq(extract.keyId, row.keyId), eq(extract.requestId, row.requestId));
   await Database.batch(db, [
@@ -158,11 +158,11 @@ export async function lookAgain({ db, bucket }: Stores, log: Log, row: Claims.Ro
 export async function objectsOf(
   bucket: Bucket.Bucket,
   log: Log,
-  row: Pick<Claims.Row, "keyId" | "requestId" | "createdAt">,
+  row: Pick<Claim.Row, "keyId" | "requestId" | "createdAt">,
 ): Promise<string[]> {
   const { keyId, requestId, createdAt } = row;
-  const prefix = Artifacts.attemptPrefix(keyId, requestId, createdAt);
-  const rels = [Artifacts.extractKey(keyId, requestId, createdAt)];
+  const prefix = Artifact.attemptPrefix(keyId, requestId, createdAt);
+  const rels = [Artifact.extractKey(keyId, requestId, createdAt)];
   for (let token: string | undefined; ; ) {
     const page = await Bucket.list(bucket, log, { prefix, token });
     rels.push(...page.objects.map(({ rel }) => rel));

@@ -1,6 +1,6 @@
 /** Rows of extracts from their artifacts, for whoever puts a backup back (core/backup/restore.ts). */
 import { sql } from "drizzle-orm";
-import * as Database from "#core/db/client";
+import * as Database from "#core/db/database";
 import type { Artifact } from "#core/reading/schema";
 import { extractTable } from "./extract.sql.ts";
 

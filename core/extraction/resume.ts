@@ -1,18 +1,18 @@
 import { and, lt, type SQL, sql } from "drizzle-orm";
 import * as Breaker from "#core/breaker/breaker";
-import * as Database from "#core/db/client";
+import * as Database from "#core/db/database";
 import { from } from "#core/error";
 import type { Log } from "#core/log";
 import * as Metrics from "#core/metrics/metrics";
-import * as Looks from "#core/queue/look";
+import * as Looks from "#core/queue/looks";
 import * as Queue from "#core/queue/queue";
 import type { Services } from "#core/reading/services";
 import * as Repair from "#core/repair";
-import * as Weather from "#core/run/dispatch/pause";
+import * as Pause from "#core/run/dispatch/pause";
 import * as Upload from "#core/upload/upload";
 import { probe as probeModel } from "#core/vision/probe";
 import { functions } from "#spec/limits";
-import * as Claims from "./claim.ts";
+import * as Claim from "./claim.ts";
 import { storedBefore } from "./conclude.ts";
 import { extractTable, idempotencyTable } from "./extract.sql.ts";
 import { ensureProbe, type ProbeMessage, type SingleMessage, sendProbe } from "./handover.ts";
@@ -55,7 +55,7 @@ export async function probe(
   }
   await Breaker.messageDone(db);
   const resumed = await resumeWaiting(services, log);
-  const runs = await Weather.resume(services, log);
+  const runs = await Pause.resume(services, log);
   log.info("model_server_back", { resumed, runs });
 }
 
@@ -67,7 +67,7 @@ const queued = sql`status = 'queued'`;
 const waiting = sql`${queued} AND waiting_for = 'model_server'`;
 
 /** Which rows they are, and no more: two hundred whole ones, with answers that wait in them, are more than a server answers. */
-type Seen = Pick<Claims.Row, "keyId" | "requestId" | "status" | "token">;
+type Seen = Pick<Claim.Row, "keyId" | "requestId" | "status" | "token">;
 const { keyId, requestId, status, token } = extractTable;
 
 /** The next rows of which this is true. @throws AppError `storage_unavailable`. */
@@ -106,7 +106,7 @@ async function sendRows(services: Pick<Stores, "db" | "queues">, rows: Seen[], l
   const bodies: SingleMessage[] = rows.map((row) => ({ key_id: row.keyId, request_id: row.requestId }));
   const taken = await Queue.sendAll(services.queues, "single", bodies, log);
   const sent = rows.filter((_, i) => taken.has(i));
-  if (sent.length > 0) await Claims.markSent(services.db, sent);
+  if (sent.length > 0) await Claim.markSent(services.db, sent);
   return sent.length;
 }
 
@@ -134,10 +134,10 @@ export async function reconcile(services: Stores, log: Log): Promise<Repairs> {
 
   const weather: (Error | undefined)[] = [];
   /** None keeps another from being mended; weather is told of in the end. */
-  const each = async (where: SQL | undefined, repair: (row: Claims.Row) => Promise<void>) => {
+  const each = async (where: SQL | undefined, repair: (row: Claim.Row) => Promise<void>) => {
     const ids = ({ keyId, requestId }: Seen) => ({ key_id: keyId, extract_id: requestId });
     const whole = async (found: Seen) => {
-      const row = await Claims.find(db, found.keyId, found.requestId);
+      const row = await Claim.find(db, found.keyId, found.requestId);
       // It has gone on meanwhile.
       if (row?.status === found.status && row.token === found.token) await repair(row);
     };
@@ -148,7 +148,7 @@ export async function reconcile(services: Stores, log: Log): Promise<Repairs> {
   await each(over, async (row) => {
     if (row.input === null) repairs.interrupted += (await endInterrupted(services, log, row)) ? 1 : 0;
     else if (
-      await Claims.requeue(db, row, {
+      await Claim.requeue(db, row, {
         countAttempt: false,
         suspect: false,
         notBefore: null,
@@ -210,7 +210,7 @@ export async function reconcile(services: Stores, log: Log): Promise<Repairs> {
 }
 
 /** A call whose instance died: its artifact decides, else it is free for a repeat. */
-async function endInterrupted(services: Stores, log: Log, row: Claims.Row): Promise<boolean> {
+async function endInterrupted(services: Stores, log: Log, row: Claim.Row): Promise<boolean> {
   try {
     // An artifact may lie there even at the first token: the death came between the put and the row.
     if ((await storedBefore(services, log, row, { evenIfNew: true })) !== undefined) return true;
@@ -219,10 +219,10 @@ async function endInterrupted(services: Stores, log: Log, row: Claims.Row): Prom
     if (error.retry) throw error;
     return true;
   }
-  return Claims.release(services.db, row, Claims.interrupted());
+  return Claim.release(services.db, row, Claim.interrupted());
 }
 
-async function storePending(services: Stores, log: Log, row: Claims.Row): Promise<boolean> {
+async function storePending(services: Stores, log: Log, row: Claim.Row): Promise<boolean> {
   try {
     return (await storedBefore(services, log, row)) !== undefined;
   } catch (thrown) {

@@ -1,11 +1,11 @@
 import { and, eq } from "drizzle-orm";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import * as Database from "#core/db/client";
-import * as Claims from "#core/extraction/claim";
+import * as Database from "#core/db/database";
+import * as Claim from "#core/extraction/claim";
 import { extractTable } from "#core/extraction/extract.sql";
 import * as Turn from "#core/extraction/turn";
 import { noLimits } from "#spec/key-limits";
-import * as TestDatabase from "#test/support/database";
+import * as TestDatabase from "#test/support/test-database";
 
 let database: Awaited<ReturnType<typeof TestDatabase.start>>;
 beforeAll(async () => {
@@ -39,7 +39,7 @@ const inFlight = (keyId: string, count: number, leaseUntil = at(minuteMs)) =>
 
 /** Who is taken by a message of this extract, as `key/request`. */
 async function taken(keyId: string, requestId = "queued-0"): Promise<string | undefined> {
-  const { row } = await Claims.claimQueued(database.db, { keyId, requestId }, at(minuteMs));
+  const { row } = await Claim.claimQueued(database.db, { keyId, requestId }, at(minuteMs));
   return row && `${row.keyId}/${row.requestId}`;
 }
 
@@ -72,7 +72,7 @@ describe("whose turn it is", () => {
     await given("waiting", 5);
     await inFlight("dead", 1, at(-1));
     expect(await taken("waiting")).toBe("dead/running-0");
-    expect(await Claims.find(database.db, "dead", "running-0")).toMatchObject({ token: 2, claims: 1 });
+    expect(await Claim.find(database.db, "dead", "running-0")).toMatchObject({ token: 2, claims: 1 });
   });
 
   test("has not come before its time, and a message is early by as much as clocks differ", async () => {
@@ -98,14 +98,14 @@ describe("whose turn it is", () => {
   test("comes for an answer that waits for the bucket, by anybody's message", async () => {
     await given("kept", 1);
     const leaseUntil = at(minuteMs);
-    const { row } = await Claims.claimQueued(
+    const { row } = await Claim.claimQueued(
       database.db,
       { keyId: "kept", requestId: "queued-0" },
       leaseUntil,
     );
     const ending = { status: "queued", artifactRel: null, pendingArtifact: "{}" } as const;
     const error = { errorCode: "storage_unavailable", errorMessage: "away" } as const;
-    await Claims.commit(database.db, row as Claims.Row, { ...ending, ...error }, undefined);
+    await Claim.commit(database.db, row as Claim.Row, { ...ending, ...error }, undefined);
     expect(await taken("another")).toBe("kept/queued-0");
   });
 
@@ -138,7 +138,7 @@ test("hand-overs are counted by key: another key's slow pictures hand nothing of
   const outlook = async (keyId: string) => {
     const wish = { keyId, requestId: "new", taskId: "t", payloadHash: "h", leaseUntil: at(minuteMs) };
     const how = { mustBeNew: false, handoverWindowMs: minuteMs, limits: noLimits };
-    const { outlook: seen } = await Claims.claim(database.db, wish, how);
+    const { outlook: seen } = await Claim.claim(database.db, wish, how);
     await database.db.query
       .delete(extractTable)
       .where(and(eq(extractTable.keyId, keyId), eq(extractTable.requestId, "new")));

@@ -12,7 +12,7 @@ import { override } from "#core/task/override";
 import * as Task from "#core/task/task";
 import type { Used } from "#core/usage/usage";
 import * as Vision from "#core/vision/vision";
-import * as Claims from "./claim.ts";
+import * as Claim from "./claim.ts";
 import { compose, conclude, recordAttempt, storedBefore } from "./conclude.ts";
 import type { StoredInput } from "./extract.sql.ts";
 import { inputOf } from "./extraction.ts";
@@ -42,7 +42,7 @@ export async function work(
   time: Time,
   called: Log,
 ): Promise<void> {
-  const { row, outlook } = await Claims.claimQueued(
+  const { row, outlook } = await Claim.claimQueued(
     services.db,
     { keyId: message.key_id, requestId: message.request_id },
     time.leaseUntil,
@@ -56,7 +56,7 @@ export async function work(
     if ((await storedBefore(services, log, row)) === undefined) {
       // A picture that kills its worker every time must not do so for ever.
       if (row.claims > maxClaims)
-        await Claims.release(
+        await Claim.release(
           services.db,
           row,
           new AppError("internal", "the work on this extract was interrupted too often"),
@@ -69,16 +69,16 @@ export async function work(
     // A final failure is an ending like another; it is stored.
     if (error.retry) throw error;
   }
-  const now = await Claims.find(services.db, row.keyId, row.requestId);
+  const now = await Claim.find(services.db, row.keyId, row.requestId);
   if (now === undefined || now.status === "queued" || now.status === "running") return;
   await discardInput(services, log, now);
 }
 
 /** Storage is away, which costs the extract nothing: the claim is given back if that is possible, and the message waits. */
-async function waitForStorage(services: Services, row: Claims.Row, time: Time, log: Log): Promise<void> {
+async function waitForStorage(services: Services, row: Claim.Row, time: Time, log: Log): Promise<void> {
   const { weatherHoldMs, weatherHoldMostMs } = services.times;
   try {
-    if (!(await Claims.unclaim(services.db, row))) return;
+    if (!(await Claim.unclaim(services.db, row))) return;
     await time.hold(Math.min(weatherHoldMostMs, weatherHoldMs * 2 ** Math.min(10, time.receiveCount - 1)));
   } catch (thrown) {
     // The lease and the visibility that the claim began with hold then.
@@ -90,32 +90,32 @@ async function waitForStorage(services: Services, row: Claims.Row, time: Time, l
 export async function discardInput(
   services: Pick<Services, "db" | "bucket">,
   log: Log,
-  row: Claims.Row,
+  row: Claim.Row,
 ): Promise<void> {
   if (row.input === null) return;
   // The object first: after a crash in between reconcile finds the row again. It is this hand-over's own copy, so
   // a later one of the same id is not touched; nor is its row, which is no longer as it was.
   if (row.input.temporary) await Bucket.remove(services.bucket, log, row.input.objectKey);
-  await Claims.forgetInput(services.db, row);
+  await Claim.forgetInput(services.db, row);
 }
 
 async function attempt(
   services: Services,
-  row: Claims.Row,
+  row: Claim.Row,
   input: StoredInput,
   time: Time,
   log: Log,
 ): Promise<void> {
   const asked = await Lease.during(
     time,
-    (until) => Claims.renew(services.db, row, until),
+    (until) => Claim.renew(services.db, row, until),
     log,
     (signal) => ask(services, row, input, time, signal, log),
   );
   // Somebody else has it, and ends it.
   if (asked === undefined) return;
   if ("unasked" in asked) {
-    await Claims.release(services.db, row, asked.unasked);
+    await Claim.release(services.db, row, asked.unasked);
     return;
   }
   const { performed, image } = asked;
@@ -137,7 +137,7 @@ async function attempt(
 /** Reads the picture and asks the model about it: what takes long. It changes nothing of the extract itself. */
 async function ask(
   services: Services,
-  row: Claims.Row,
+  row: Claim.Row,
   input: StoredInput,
   time: Time,
   signal: AbortSignal,
@@ -177,7 +177,7 @@ async function ask(
 async function afterFailure(
   services: Services,
   log: Log,
-  row: Claims.Row,
+  row: Claim.Row,
   performed: Performed,
   error: AppError,
   record: { artifactRel: string | null; used: Used },
@@ -198,7 +198,7 @@ async function afterFailure(
   // asked it will not say when it is asked the same again.
   // The failure is then what a poll shows, and the same call may still be sent again.
   if ((spent && !free) || verdict === "refused" || error.code === "invalid_model_output") {
-    await Claims.release(services.db, row, error, record);
+    await Claim.release(services.db, row, error, record);
     return;
   }
   const delayMs = free
@@ -206,7 +206,7 @@ async function afterFailure(
     : services.times.requeueDelaysMs[Math.min(row.attempts, 2)];
   const notBefore = new Date(Date.now() + (delayMs ?? 0));
   const how = { countAttempt: !free, suspect, notBefore, waitingFor: null, used: record.used };
-  if (await Claims.requeue(services.db, row, how)) {
+  if (await Claim.requeue(services.db, row, how)) {
     await sendSingle(services, row, delayMs);
   }
 }
@@ -215,11 +215,11 @@ async function afterFailure(
 async function wait(
   services: Services,
   log: Log,
-  row: Claims.Row,
+  row: Claim.Row,
   suspect: boolean,
   used?: Used,
 ): Promise<void> {
-  await Claims.requeue(services.db, row, {
+  await Claim.requeue(services.db, row, {
     countAttempt: false,
     suspect,
     notBefore: null,

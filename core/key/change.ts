@@ -1,6 +1,6 @@
 import { and, asc, eq, isNull, lt, sql } from "drizzle-orm";
 import * as z from "zod";
-import * as Database from "#core/db/client";
+import * as Database from "#core/db/database";
 import { AppError } from "#core/error";
 import * as Issue from "#core/issue";
 import { noLimits } from "#spec/key-limits";

@@ -1,5 +1,5 @@
 import { asc } from "drizzle-orm";
-import * as Database from "#core/db/client";
+import * as Database from "#core/db/database";
 import { AppError } from "#core/error";
 import { keySecretTable, keyTable } from "./key.sql.ts";
 import type { Role } from "./role.ts";

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Expiry } from "#core/key/change";
 import * as Key from "#core/key/key";
 import { noLimits } from "#spec/key-limits";
-import * as TestDatabase from "#test/support/database";
+import * as TestDatabase from "#test/support/test-database";
 import { keySecretTable, keyTable } from "./key.sql.ts";
 
 const pepper = "pepper-of-the-key-tests";

@@ -1,6 +1,6 @@
 import { createHmac, timingSafeEqual } from "node:crypto";
 import { and, eq, gt, isNull, lt, or } from "drizzle-orm";
-import * as Database from "#core/db/client";
+import * as Database from "#core/db/database";
 import { settingTable } from "#core/db/setting.sql";
 import { AppError } from "#core/error";
 import { type KeyLimits, noLimits } from "#spec/key-limits";

@@ -2,24 +2,24 @@ import { eq } from "drizzle-orm";
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import * as Bucket from "#core/bucket/bucket";
 import { extractTable } from "#core/extraction/extract.sql";
-import * as Single from "#core/extraction/work";
+import * as Work from "#core/extraction/work";
 import * as Item from "#core/run/item/work";
 import { itemTable, runTable } from "#core/run/run.sql";
 import type { RunServices } from "#core/run/services";
 import * as ModelServer from "#test/support/model-server/model-server";
 import { picture } from "#test/support/pictures";
-import * as Stores from "#test/support/run-stores";
+import * as RunStores from "#test/support/run-stores";
 
 /*
  * Both workers as functions call them, in this process, with stores over their protocols: what their leases cost, and
  * what becomes of work that is theirs no more. test/leases.test.ts has the processes.
  */
 
-const { silent } = Stores;
+const { silent } = RunStores;
 const kinds = ["item", "single"] as const;
 type Kind = (typeof kinds)[number];
 
-let stores: Stores.Stores;
+let stores: RunStores.Stores;
 let model: ModelServer.ModelServer;
 let services: RunServices;
 /** SQL of the statements that were sent. */
@@ -33,7 +33,7 @@ const renewals = () =>
   sent.filter((sql) => /^update "(item|extract)" set "lease_until" = \? where/.test(sql));
 
 beforeAll(async () => {
-  stores = await Stores.open();
+  stores = await RunStores.open();
   model = await ModelServer.start({ model: "scripted" });
   const { client } = stores.services.db;
   const batch = client.batch.bind(client);
@@ -100,7 +100,7 @@ function work(kind: Kind, { leaseMs, everyMs }: { leaseMs: number; everyMs: numb
     },
     ...{ receiveCount: 1, held: Promise.resolve(), hold: async () => undefined },
   };
-  if (kind === "single") return Single.work(services, { key_id: "key-1", request_id: id }, job, silent);
+  if (kind === "single") return Work.work(services, { key_id: "key-1", request_id: id }, job, silent);
   return Item.work(services, { run_uid: id, epoch: 7, index: 0, seq: 0, slot: 0 }, job, silent);
 }
 const rowOf = async (kind: Kind) => {

@@ -1,8 +1,8 @@
-import * as Artifacts from "#core/artifact/artifact";
+import * as Artifact from "#core/artifact/artifact";
 import type { Kind } from "#core/artifact/listing";
-import type { Db } from "#core/db/client";
+import type { Db } from "#core/db/database";
 import { AppError } from "#core/error";
-import * as Claims from "#core/extraction/claim";
+import * as Claim from "#core/extraction/claim";
 import * as Id from "#core/id";
 import type { Principal } from "#core/key/key";
 import { visibleKey } from "#core/key/visible";
@@ -42,9 +42,9 @@ export async function locate(db: Db, wanted: Wanted, principal: Principal, log: 
     return `${wanted.kind}/${wanted.date}/${keyId}/${name}.json`;
   }
   if (wanted.kind !== "extracts") throw notFound();
-  const row = (await item(db, keyId, requestId)) ?? (await Claims.find(db, keyId, requestId));
+  const row = (await item(db, keyId, requestId)) ?? (await Claim.find(db, keyId, requestId));
   if (row === undefined) throw notFound();
-  if (attempt !== undefined) return Artifacts.attemptKey(row.keyId, row.requestId, row.createdAt, attempt);
+  if (attempt !== undefined) return Artifact.attemptKey(row.keyId, row.requestId, row.createdAt, attempt);
   if (row.artifactRel === null) throw notFound();
   return row.artifactRel;
 }

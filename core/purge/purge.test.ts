@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import * as Bucket from "#core/bucket/bucket";
-import * as Claims from "#core/extraction/claim";
+import * as Claim from "#core/extraction/claim";
 import * as Key from "#core/key/key";
 import * as Due from "#core/run/notify/due";
 import { webhookHostTable } from "#core/run/notify/due.sql";
@@ -44,7 +44,7 @@ async function filled(keyId: string) {
   await Create.receive(services, silent, form, callerOf(client(keyId)));
   const wish = { keyId, requestId: "a", taskId: "receipt_fields_v1", payloadHash: "p" };
   const leaseUntil = new Date(Date.now() + 1_000);
-  await Claims.claim(db, { ...wish, leaseUntil }, { mustBeNew: true, handoverWindowMs: 1, limits: noLimits });
+  await Claim.claim(db, { ...wish, leaseUntil }, { mustBeNew: true, handoverWindowMs: 1, limits: noLimits });
   await Usage.countRequest(db, { keyId, limits: { ...noLimits, requestsPerMinute: 5 } }, new Date());
   await Storage.announce(db, { keyId, limits: noLimits }, { bytes: 1, objects: 1 });
   await Due.heard(services, { keyId, webhookUrl: "https://hooks.example/" }, false);

@@ -1,6 +1,6 @@
 import { eq, sql } from "drizzle-orm";
 import * as Bucket from "#core/bucket/bucket";
-import * as Database from "#core/db/client";
+import * as Database from "#core/db/database";
 import { keySecretTable, keyTable } from "#core/key/key.sql";
 import type { Log } from "#core/log";
 import * as Remove from "#core/run/control/remove";

@@ -1,6 +1,6 @@
 import { eq } from "drizzle-orm";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import * as Claims from "#core/extraction/claim";
+import * as Claim from "#core/extraction/claim";
 import { extractTable } from "#core/extraction/extract.sql";
 import * as Key from "#core/key/key";
 import * as Plan from "#core/run/control/plan";
@@ -48,7 +48,7 @@ test("what goes on under a key is counted, and stopped without its queues at han
   await step("plan", run.runUid);
   for (const requestId of ["waits", "runs"]) {
     const wish = { keyId: "stopped-1", requestId, taskId: "receipt_fields_v1", payloadHash: "p" };
-    const { claim } = await Claims.claim(
+    const { claim } = await Claim.claim(
       db,
       { ...wish, leaseUntil: new Date(Date.now() + 60_000) },
       { mustBeNew: true, handoverWindowMs: 1, limits: noLimits },
@@ -57,7 +57,7 @@ test("what goes on under a key is counted, and stopped without its queues at han
     const input = { source: "inline", declaredMimeType: null, etag: null, debug: null } as const;
     const objectKey = "inputs/tmp/stopped-1/waits~1";
     await stores.bucket.put(objectKey, "picture");
-    await Claims.enqueue(
+    await Claim.enqueue(
       db,
       claim.row,
       { ...input, objectKey, temporary: true, principalRole: "client" },
@@ -72,11 +72,11 @@ test("what goes on under a key is counted, and stopped without its queues at han
   });
   expect(await Stop.stop(db, "stopped-1")).toEqual({ runs: 1, extracts: 1 });
   expect(await Stop.stop(db, "stopped-1")).toEqual({ runs: 0, extracts: 0 });
-  expect(await Claims.find(db, "stopped-1", "waits")).toMatchObject({
+  expect(await Claim.find(db, "stopped-1", "waits")).toMatchObject({
     status: "failed",
     errorCode: "forbidden",
   });
-  expect(await Claims.find(db, "stopped-1", "runs")).toMatchObject({ status: "running" });
+  expect(await Claim.find(db, "stopped-1", "runs")).toMatchObject({ status: "running" });
   // The next reconcile sees to the rest at once.
   const ordered = stores.orders();
   await Reconcile.reconcile(stores.services, silent);

@@ -1,5 +1,5 @@
 import { type SQL, sql } from "drizzle-orm";
-import * as Database from "#core/db/client";
+import * as Database from "#core/db/database";
 import { extractTable as extract } from "#core/extraction/extract.sql";
 import { isOpen, runTable as run, runsBy } from "#core/run/run.sql";
 

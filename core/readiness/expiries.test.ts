@@ -4,7 +4,7 @@ import { keySecretTable, keyTable } from "#core/key/key.sql";
 import type { Fields, Log } from "#core/log";
 import * as Expiries from "#core/readiness/expiries";
 import { metrics } from "#spec/metrics";
-import * as TestDatabase from "#test/support/database";
+import * as TestDatabase from "#test/support/test-database";
 
 const dayMs = 86_400_000;
 const now = new Date("2026-11-30T12:00:00Z");

@@ -2,7 +2,7 @@ import * as z from "zod";
 import * as Bucket from "#core/bucket/bucket";
 import * as Proof from "#core/bucket/proof";
 import type * as Config from "#core/config";
-import type * as Database from "#core/db/client";
+import type * as Database from "#core/db/database";
 import * as Queue from "#core/queue/queue";
 import { probe as probeModel } from "#core/vision/probe";
 import type { Times } from "#spec/limits";

@@ -2,10 +2,10 @@ import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import type * as Config from "#core/config";
 import * as Image from "#core/image/image";
 import * as Task from "#core/task/task";
-import * as TestBucket from "#test/support/bucket";
 import * as ModelServer from "#test/support/model-server/model-server";
 import { picture } from "#test/support/pictures";
 import { fields } from "#test/support/privacy";
+import * as TestBucket from "#test/support/test-bucket";
 import { perform } from "./reading.ts";
 
 /** What goes to the model server when it refuses a picture; the server is scripted. */

@@ -9,7 +9,7 @@ import type * as Task from "#core/task/task";
 import { usageOf } from "#core/vision/fault";
 import * as Vision from "#core/vision/vision";
 import type { Artifact, Extract } from "./schema.ts";
-import * as Warnings from "./warning.ts";
+import * as Warning from "./warning.ts";
 
 /** One picture, one task, and how long there is. */
 export interface Work {
@@ -80,7 +80,7 @@ export async function perform(model: Config.Model, work: Work): Promise<Performe
       schema_errors: [],
       normalized: {},
       checks: [],
-      warnings: Warnings.ofPages(image.pages),
+      warnings: Warning.ofPages(image.pages),
       model: model.model,
       prompt_sha256: task.promptSha256,
       schema_sha256: task.schemaSha256,

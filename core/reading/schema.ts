@@ -1,5 +1,5 @@
 import * as z from "zod";
-import * as Canonical from "#core/canonical/schema";
+import * as Schema from "#core/canonical/schema";
 import { codes } from "#core/error";
 import type { ErrorDetails } from "#core/error-details";
 import * as Id from "#core/id";
@@ -103,8 +103,8 @@ export const Extract = z
       .nullable()
       .meta({ description: "Null where there is no whole answer that could be held to the schema." }),
     schema_errors: z.array(z.object({ path: z.string(), message: z.string() })),
-    normalized: Canonical.Normalized,
-    checks: z.array(Canonical.Check),
+    normalized: Schema.Normalized,
+    checks: z.array(Schema.Check),
     warnings: Warnings,
     model: z
       .string()

@@ -1,6 +1,6 @@
 import type { Bucket } from "#core/bucket/bucket";
 import type * as Config from "#core/config";
-import type { Db } from "#core/db/client";
+import type { Db } from "#core/db/database";
 import type { Decoder } from "#core/image/decoder";
 import type { Queues } from "#core/queue/queue";
 import type { Times } from "#spec/limits";

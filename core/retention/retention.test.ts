@@ -1,16 +1,16 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import * as Artifacts from "#core/artifact/artifact";
+import * as Artifact from "#core/artifact/artifact";
 import { extractTable } from "#core/extraction/extract.sql";
 import { anonymous } from "#core/key/key";
 import { keyTable } from "#core/key/key.sql";
 import { runTable } from "#core/run/run.sql";
-import { silent } from "#test/support/bucket";
-import * as Ended from "#test/support/ended-run";
+import * as EndedRun from "#test/support/ended-run";
+import { silent } from "#test/support/test-bucket";
 import * as Retention from "./retention.ts";
 
-let stores: Ended.Stores;
+let stores: EndedRun.Stores;
 beforeAll(async () => {
-  stores = await Ended.start();
+  stores = await EndedRun.start();
   const key = { role: "client" as const, scopes: [], createdAt: new Date() };
   await stores.db.query.insert(keyTable).values([
     { ...key, keyId: "alice" },
@@ -35,8 +35,8 @@ async function extractOf(
   const row = { keyId, requestId, taskId: "receipt_v1", payloadHash: "h", status, createdAt, token: 1 };
   await stores.db.query.insert(extractTable).values({ ...row, leaseUntil: createdAt, endedAt: createdAt });
   if (status !== "succeeded") return;
-  await stores.store.put(Artifacts.extractKey(keyId, requestId, createdAt));
-  await stores.store.put(Artifacts.attemptKey(keyId, requestId, createdAt, 1));
+  await stores.store.put(Artifact.extractKey(keyId, requestId, createdAt));
+  await stores.store.put(Artifact.attemptKey(keyId, requestId, createdAt, 1));
 }
 const extracts = async () =>
   (await stores.db.query.select().from(extractTable)).map(({ requestId }) => requestId).toSorted();

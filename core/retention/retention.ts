@@ -1,7 +1,7 @@
 import { sql } from "drizzle-orm";
-import * as Database from "#core/db/client";
+import * as Database from "#core/db/database";
 import { AppError, from } from "#core/error";
-import * as Claims from "#core/extraction/claim";
+import * as Claim from "#core/extraction/claim";
 import { extractTable as extract } from "#core/extraction/extract.sql";
 import * as Extracts from "#core/extraction/remove";
 import { keyTable } from "#core/key/key.sql";
@@ -67,7 +67,7 @@ export async function sweep(
           (extract_id) => ({ key_id: keyId, extract_id }),
           log,
           async (requestId) => {
-            const whole = isOver() ? undefined : await Claims.find(db, keyId, requestId);
+            const whole = isOver() ? undefined : await Claim.find(db, keyId, requestId);
             if (whole !== undefined && (await Extracts.forget(services, log, whole))) swept.extracts += 1;
           },
         ),

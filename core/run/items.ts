@@ -1,7 +1,7 @@
 import { and, asc, eq, getTableColumns, gt } from "drizzle-orm";
 import * as z from "zod";
 import * as Cursor from "#core/cursor";
-import * as Database from "#core/db/client";
+import * as Database from "#core/db/database";
 import * as Answers from "#core/run/results/answers";
 import { itemTable as item } from "./run.sql.ts";
 import * as Run from "./run.ts";

@@ -1,10 +1,10 @@
 import * as z from "zod";
-import * as Canonical from "#core/canonical/schema";
+import * as Schema from "#core/canonical/schema";
 import * as Id from "#core/id";
 import * as Type from "#core/image/type";
 import { Complete, Extract, StoredError, Usage } from "#core/reading/schema";
 import { Warnings } from "#core/reading/warning";
-import * as Key from "#core/upload/data-root";
+import * as DataRoot from "#core/upload/data-root";
 import * as Limits from "#spec/limits";
 import { Skipped } from "./skipped.ts";
 
@@ -22,7 +22,7 @@ const name = (max: number) =>
     .meta({ pattern: "^[^\\x00-\\x1f\\x7f-\\x9f]*$" });
 
 /** Judged where it is read, with what is wrong with it (source/key.ts). */
-const keyForm = { pattern: Key.keyPattern, maxLength: Key.maxBytes };
+const keyForm = { pattern: DataRoot.keyPattern, maxLength: DataRoot.maxBytes };
 
 const lineSources = ["image_ref", "image_key", "image_url"] as const;
 
@@ -281,11 +281,11 @@ export const Item = z
     schema_errors: Extract.shape.schema_errors.nullable().meta({
       description: `As in a single extract. ${unknownInLists}`,
     }),
-    normalized: Canonical.Normalized.nullable().meta({
+    normalized: Schema.Normalized.nullable().meta({
       description: `The canonical forms of the printed values, by concrete path (\`items[0].price\`). ${unknownInLists}`,
     }),
     checks: z
-      .array(Canonical.Check)
+      .array(Schema.Check)
       .nullable()
       .meta({ description: `The arithmetic over what was read. ${unknownInLists}` }),
     warnings: Warnings,

@@ -1,7 +1,7 @@
 import * as Count from "#core/canonical/count";
 import * as Currency from "#core/canonical/currency";
-import * as PrintedDate from "#core/canonical/date";
 import * as Money from "#core/canonical/money";
+import * as PrintedDate from "#core/canonical/printed-date";
 import * as Time from "#core/canonical/time";
 import type { formats } from "#core/task/definition/field";
 

@@ -2,7 +2,7 @@ import type * as z from "zod";
 import type { Rule } from "#core/canonical/checks";
 import type { Field } from "#core/canonical/normalize";
 import { sha256 } from "./hash.ts";
-import * as registry from "./registry.ts";
+import * as Registry from "./registry.ts";
 import type { JsonSchema } from "./schema.ts";
 import { derive } from "./schema.ts";
 import type { TaskDetail, TaskSummary } from "./summary.ts";
@@ -57,7 +57,7 @@ export interface Validation {
   errors: { path: string; message: string }[];
 }
 
-const definitions = new Map<string, Definition>(Object.entries(registry));
+const definitions = new Map<string, Definition>(Object.entries(Registry));
 const built = new Map<string, Task>();
 
 export const defaultTaskId = "receipt_fields_v1";

@@ -1,13 +1,13 @@
 import { and, eq, sql } from "drizzle-orm";
 import * as Bucket from "#core/bucket/bucket";
-import * as Database from "#core/db/client";
+import * as Database from "#core/db/database";
 import { AppError, invalidRequest } from "#core/error";
 import type { Principal } from "#core/key/key";
 import { reachesAll, visibleKey } from "#core/key/visible";
 import type { Log } from "#core/log";
 import { isOpen, itemTable, runsBy } from "#core/run/run.sql";
 import * as Storage from "#core/usage/storage";
-import * as Key from "./data-root.ts";
+import * as DataRoot from "./data-root.ts";
 import { uploadTable } from "./upload.sql.ts";
 import { type Stores, wanted } from "./upload.ts";
 
@@ -74,9 +74,9 @@ export async function removeData(
       details: { reason: "shared_is_for_admins" },
     });
   const key = isShared ? path : `${keyId}/${path}`;
-  const problem = Key.shapeProblem(isFolder ? key.slice(0, -1) : key);
+  const problem = DataRoot.shapeProblem(isFolder ? key.slice(0, -1) : key);
   if (problem !== undefined) throw invalidRequest([{ path: "path", message: problem }]);
-  const rel = `${Key.dataRoot}${key}`;
+  const rel = `${DataRoot.dataRoot}${key}`;
   if (await isRead(db, rel))
     throw new AppError("conflict", "a run has yet to read what lies there", {
       details: { reason: "data_in_use" },

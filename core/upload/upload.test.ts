@@ -9,14 +9,14 @@ import { PutObjectCommand } from "@aws-sdk/client-s3";
 import { eq } from "drizzle-orm";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import * as Bucket from "#core/bucket/bucket";
-import type { Db } from "#core/db/client";
+import type { Db } from "#core/db/database";
 import type { AppError } from "#core/error";
 import type { Log } from "#core/log";
 import * as Upload from "#core/upload/upload";
 import { uploadTable } from "#core/upload/upload.sql";
 import * as Limits from "#spec/limits";
-import * as TestDatabase from "#test/support/database";
 import { credentials, open as openStore, type Store, Bucket as storeBucket } from "#test/support/s3-store";
+import * as TestDatabase from "#test/support/test-database";
 
 const log: Log = { info: () => undefined, warn: () => undefined, error: () => undefined, child: () => log };
 const hour = 3_600_000;

@@ -2,9 +2,9 @@ import { createHash } from "node:crypto";
 import { and, eq, isNull, lt, sql } from "drizzle-orm";
 import * as z from "zod";
 import * as Bucket from "#core/bucket/bucket";
-import * as Database from "#core/db/client";
+import * as Database from "#core/db/database";
 import { AppError, invalidRequest } from "#core/error";
-import * as Claims from "#core/extraction/claim";
+import * as Claim from "#core/extraction/claim";
 import * as Id from "#core/id";
 import * as Type from "#core/image/type";
 import type { Log } from "#core/log";
@@ -12,7 +12,7 @@ import { itemTable } from "#core/run/run.sql";
 import * as Storage from "#core/usage/storage";
 import { type KeyLimits, noLimits } from "#spec/key-limits";
 import { batches, sizes, type Times } from "#spec/limits";
-import * as Key from "./data-root.ts";
+import * as DataRoot from "./data-root.ts";
 import { curlLine, presign } from "./presign.ts";
 import * as TooLarge from "./too-large.ts";
 import { uploadTable } from "./upload.sql.ts";
@@ -55,8 +55,8 @@ export const UploadRequest = z
         "`image`: a picture for `image_ref`, kept for a week. `manifest`: JSON lines for `manifest_ref`, likewise. `data`: a picture under the data root, kept until it is removed, for `image_key` and `images_dir`.",
     }),
     path: z.string().min(1).max(1024).optional().meta({
-      pattern: Key.keyPattern,
-      maxLength: Key.maxBytes,
+      pattern: DataRoot.keyPattern,
+      maxLength: DataRoot.maxBytes,
       description:
         "For `data`, and needed there: where it goes below your own `<key_id>/`, such as `receipts/1.png`; one that begins with `shared/` goes there, and needs the scope `admin:all_keys`.",
     }),
@@ -66,7 +66,7 @@ export const UploadRequest = z
     if (kind !== "data" && path !== undefined) issue("is for kind data");
     else if (kind === "data" && path === undefined) issue("is needed for kind data");
     else if (path !== undefined) {
-      const problem = Key.shapeProblem(path);
+      const problem = DataRoot.shapeProblem(path);
       if (problem !== undefined) issue(problem);
     }
   })
@@ -140,7 +140,7 @@ export async function create(
   const ref =
     caller.idempotencyKey === undefined
       ? proposed
-      : await Claims.resolveIdempotency(stores.db, {
+      : await Claim.resolveIdempotency(stores.db, {
           keyId: caller.keyId,
           idempotencyKey: caller.idempotencyKey,
           proposedId: proposed,
@@ -202,9 +202,9 @@ async function signedData(
     });
   const imageKey = shared ? object.path : `${caller.keyId}/${object.path}`;
   // With the owner's name in front it may have become too long.
-  const problem = Key.shapeProblem(imageKey);
+  const problem = DataRoot.shapeProblem(imageKey);
   if (problem !== undefined) throw invalidRequest([{ path: "path", message: problem }]);
-  const rel = `${Key.dataRoot}${imageKey}`;
+  const rel = `${DataRoot.dataRoot}${imageKey}`;
   const { url, headers, expiresAt } = await presign(bucket, rel, object, new Date());
   return {
     image_key: imageKey,

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import * as Share from "#core/usage/share";
 import { usageTable } from "#core/usage/usage.sql";
-import * as TestDatabase from "#test/support/database";
+import * as TestDatabase from "#test/support/test-database";
 
 let database: Awaited<ReturnType<typeof TestDatabase.start>>;
 beforeAll(async () => {

@@ -1,5 +1,5 @@
 import { sql } from "drizzle-orm";
-import * as Database from "#core/db/client";
+import * as Database from "#core/db/database";
 import type { Log } from "#core/log";
 import * as Metrics from "#core/metrics/metrics";
 import { dayOf } from "./usage.ts";

@@ -1,5 +1,5 @@
 import { type SQL, sql } from "drizzle-orm";
-import * as Database from "#core/db/client";
+import * as Database from "#core/db/database";
 import { AppError } from "#core/error";
 import type { User } from "./usage.ts";
 

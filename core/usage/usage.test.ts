@@ -1,11 +1,11 @@
 import { type SQL, sql } from "drizzle-orm";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import * as Database from "#core/db/client";
+import * as Database from "#core/db/database";
 import type { Principal } from "#core/key/key";
 import * as Usage from "#core/usage/usage";
 import { type KeyLimits, noLimits } from "#spec/key-limits";
-import { silent } from "#test/support/bucket";
-import * as TestDatabase from "#test/support/database";
+import { silent } from "#test/support/test-bucket";
+import * as TestDatabase from "#test/support/test-database";
 
 let database: Awaited<ReturnType<typeof TestDatabase.start>>;
 let db: Database.Db;

@@ -1,6 +1,6 @@
 import { type SQL, sql } from "drizzle-orm";
 import * as z from "zod";
-import * as Database from "#core/db/client";
+import * as Database from "#core/db/database";
 import { AppError, invalidRequest } from "#core/error";
 import type { Principal } from "#core/key/key";
 import { visibleKey } from "#core/key/visible";

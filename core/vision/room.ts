@@ -1,6 +1,6 @@
 import * as Budget from "#core/image/budget";
 import type { Picture } from "#core/vision/complete";
-import * as Context from "#core/vision/context-length";
+import * as ContextLength from "#core/vision/context-length";
 import type { ContextTooLong, Usage } from "#core/vision/fault";
 
 /** What the next question is sent with. */
@@ -18,7 +18,7 @@ export interface Sent extends Picture {
 }
 
 export interface Wish {
-  server: Context.Believed;
+  server: ContextLength.Believed;
   /** Our estimate of the text's tokens; the server's own count takes its place. */
   promptTokens: number;
   /** What an answer usually needs: the task's figure. */
@@ -80,7 +80,7 @@ export class Room {
    * @throws AppError `invalid_request` (`prompt_too_long`) where there is no room, and what `prepare` throws.
    */
   static async open(wish: Wish): Promise<Room> {
-    const contextTokens = await Context.contextLength(wish.server, wish.signal);
+    const contextTokens = await ContextLength.contextLength(wish.server, wish.signal);
     const { promptTokens, mostTokens = Number.POSITIVE_INFINITY } = wish;
     const maxOutputTokens = Math.min(wish.maxTokens, mostTokens);
     const split = Budget.share({ maxModelLen: contextTokens, promptTokens, maxOutputTokens });
@@ -130,10 +130,11 @@ export class Room {
     const { server, signal } = this.#wish;
     const shown = spent.prompt_tokens + spent.completion_tokens;
     this.#count(spent.prompt_tokens);
-    const reported = await Context.refresh(server, signal);
+    const reported = await ContextLength.refresh(server, signal);
     this.#contextTokens = Math.min(shown, reported ?? shown);
     // Where its list says much more it may be a limit of another kind, which says nothing about the next question.
-    if (reported === undefined || reported <= shown + slackTokens) Context.learn(server, this.#contextTokens);
+    if (reported === undefined || reported <= shown + slackTokens)
+      ContextLength.learn(server, this.#contextTokens);
     try {
       const fit = await this.#refit();
       return fit.maxTokens < spent.completion_tokens + leastGrowth ? undefined : fit;
@@ -195,12 +196,12 @@ export class Room {
     if (said.maxModelLen === undefined) {
       this.#contextTokens = Math.min(
         this.#contextTokens,
-        (await Context.refresh(server, signal)) ?? this.#contextTokens,
+        (await ContextLength.refresh(server, signal)) ?? this.#contextTokens,
       );
       return;
     }
     this.#contextTokens = said.maxModelLen;
-    Context.learn(server, said.maxModelLen);
+    ContextLength.learn(server, said.maxModelLen);
   }
 
   /** Two thirds of what it was, if it is not smaller yet. */

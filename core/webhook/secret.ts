@@ -1,7 +1,7 @@
 import { createHmac } from "node:crypto";
 import { and, eq, sql } from "drizzle-orm";
 import { Webhook } from "standardwebhooks";
-import * as Database from "#core/db/client";
+import * as Database from "#core/db/database";
 import { AppError } from "#core/error";
 import { keyTable } from "#core/key/key.sql";
 

@@ -1,11 +1,11 @@
 import * as z from "zod";
-import * as Artifacts from "#core/artifact/artifact";
+import * as Artifact from "#core/artifact/artifact";
 import * as Listing from "#core/artifact/listing";
 import * as Backup from "#core/backup/backup";
 import * as BackupLimits from "#core/backup/limits";
 import * as Bucket from "#core/bucket/bucket";
 import * as Config from "#core/config";
-import * as Database from "#core/db/client";
+import * as Database from "#core/db/database";
 import { AppError } from "#core/error";
 import * as Visible from "#core/key/visible";
 import * as Find from "#core/lookup/artifact";
@@ -179,7 +179,7 @@ export const operations = {
         attempt,
       };
       const rel = await Find.locate(Database.connect(), wanted, call.principal, call.log);
-      const artifact = await Artifacts.get(Bucket.connect(), call.log, rel);
+      const artifact = await Artifact.get(Bucket.connect(), call.log, rel);
       const raw = artifact?.raw_model_text ?? null;
       if (raw === null) throw new AppError("not_found", "there is no model text for this id");
       return { status: 200, body: raw, contentType: "text/plain; charset=utf-8" };

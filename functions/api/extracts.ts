@@ -1,6 +1,6 @@
 import * as z from "zod";
 import * as Bucket from "#core/bucket/bucket";
-import * as Database from "#core/db/client";
+import * as Database from "#core/db/database";
 import * as Extraction from "#core/extraction/extraction";
 import * as List from "#core/extraction/list";
 import * as Remove from "#core/extraction/remove";

@@ -1,6 +1,6 @@
 import * as z from "zod";
 import * as Formats from "#core/export/formats";
-import * as Dialects from "#core/export/table/dialect";
+import * as Dialect from "#core/export/table/dialect";
 import * as Table from "#core/export/table/table";
 import * as Cancel from "#core/run/control/cancel";
 import * as Remove from "#core/run/control/remove";
@@ -9,7 +9,7 @@ import * as Files from "#core/run/results/files";
 import * as Run from "#core/run/run";
 import * as Schema from "#core/run/schema";
 import * as Serialize from "#core/run/serialize";
-import * as Key from "#core/upload/data-root";
+import * as DataRoot from "#core/upload/data-root";
 import { api, operation } from "#functions/http";
 import type { Call } from "#functions/request/call";
 import * as Names from "#functions/request/names";
@@ -127,7 +127,7 @@ export const operations = {
           "Of tables and workbooks. `printed`: as it stands on the paper; `canonical`: what it means (and texts, which mean what they say); `both`",
       }),
       dialect: z
-        .enum(Dialects.names)
+        .enum(Dialect.names)
         .default("comma")
         .meta({ description: "What separates the cells of a table" }),
       bom: z.enum(["0", "1"]).default("0").meta({
@@ -140,7 +140,7 @@ export const operations = {
         .optional()
         .meta({
           anyOf: [
-            { pattern: Key.keyPattern, maxLength: Key.maxBytes },
+            { pattern: DataRoot.keyPattern, maxLength: DataRoot.maxBytes },
             {
               contentMediaType: "application/json",
               contentSchema: {

@@ -1,7 +1,7 @@
 import * as z from "zod";
 import * as Bucket from "#core/bucket/bucket";
 import * as Config from "#core/config";
-import * as Database from "#core/db/client";
+import * as Database from "#core/db/database";
 import * as Queue from "#core/queue/queue";
 import * as Expiries from "#core/readiness/expiries";
 import * as Readiness from "#core/readiness/readiness";

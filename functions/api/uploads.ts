@@ -1,9 +1,9 @@
 import * as z from "zod";
 import * as Bucket from "#core/bucket/bucket";
 import * as Config from "#core/config";
-import * as Database from "#core/db/client";
+import * as Database from "#core/db/database";
 import { reachesAll } from "#core/key/visible";
-import * as Key from "#core/upload/data-root";
+import * as DataRoot from "#core/upload/data-root";
 import * as Remove from "#core/upload/remove";
 import * as Upload from "#core/upload/upload";
 import { api, operation } from "#functions/http";
@@ -64,8 +64,8 @@ export const operations = {
       "Removes what was uploaded with `kind: data`: a picture, or with a path that ends in `/` a folder with all that is in it. 409 (`details.reason` `data_in_use`) while an item of a run, of yours or of somebody else's, has yet to read some of it. `complete: false`: there was no time for all of it, the same call goes on.",
     query: z.strictObject({
       path: z.string().min(1).max(1024).meta({
-        pattern: Key.folderPattern,
-        maxLength: Key.maxBytes,
+        pattern: DataRoot.folderPattern,
+        maxLength: DataRoot.maxBytes,
         description:
           "Below your own folder, as in `POST /v1/uploads`: `receipts/1.png`, `receipts/`. One that begins with `shared/` is there, and needs the scope `admin:all_keys`.",
       }),

@@ -1,6 +1,6 @@
 import * as z from "zod";
 import * as Config from "#core/config";
-import * as Database from "#core/db/client";
+import * as Database from "#core/db/database";
 import * as Usage from "#core/usage/usage";
 import { api, operation } from "#functions/http";
 import * as Names from "#functions/request/names";

@@ -2,7 +2,7 @@ import type { Context } from "aws-lambda";
 import * as Proof from "#core/bucket/proof";
 import * as Census from "#core/census/census";
 import * as Config from "#core/config";
-import * as Database from "#core/db/client";
+import * as Database from "#core/db/database";
 import * as Resume from "#core/extraction/resume";
 import * as Log from "#core/log";
 import * as Expiries from "#core/readiness/expiries";

@@ -1,6 +1,6 @@
 import type { MiddlewareObj } from "@middy/core";
 import * as Config from "#core/config";
-import * as Database from "#core/db/client";
+import * as Database from "#core/db/database";
 import { AppError, from } from "#core/error";
 import * as Key from "#core/key/key";
 import * as Usage from "#core/usage/usage";

@@ -5,7 +5,7 @@
 import * as fs from "node:fs";
 import { join, relative } from "node:path";
 import { parseArgs } from "node:util";
-import * as OpenApi from "./build.ts";
+import * as OpenApi from "./openapi.ts";
 
 const file = join(import.meta.dirname, "..", "..", "docs", "openapi.json");
 const { values } = parseArgs({ options: { check: { type: "boolean" }, json: { type: "boolean" } } });

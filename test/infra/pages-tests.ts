@@ -2,7 +2,7 @@ import * as fs from "node:fs";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { expect, test } from "vitest";
-import { root } from "./platform.ts";
+import { root } from "#scripts/sst-platform";
 import type { Stages } from "./stages.ts";
 
 /** The tests of what lies beside the docs function's bundle: infra.test.ts runs them, which makes the stages once. */

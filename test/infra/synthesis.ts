@@ -11,7 +11,7 @@ import { basename, join, sep } from "node:path";
 import { pathToFileURL } from "node:url";
 import { build, transform } from "esbuild";
 import type { Bundle } from "#local/bundle/bundle";
-import { platform, root } from "./platform.ts";
+import { platform, root } from "#scripts/sst-platform";
 
 /** Something that would be created, with what it was given. A value that is a secret reads `{ secret: … }`. */
 export interface Resource {

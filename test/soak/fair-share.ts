@@ -13,9 +13,9 @@ import { AppError } from "#core/error";
 import * as Plan from "#core/run/control/plan";
 import * as Reconcile from "#core/run/control/reconcile";
 import * as Order from "#core/run/dispatch/order";
-import * as Outlooks from "#core/run/dispatch/progress";
+import * as Progress from "#core/run/dispatch/progress";
 import type { ItemMessage } from "#core/run/dispatch/window";
-import * as Claims from "#core/run/item/claim";
+import * as Claim from "#core/run/item/claim";
 import * as Ending from "#core/run/item/ending";
 import * as Work from "#core/run/item/work";
 import { type RunRow, runTable } from "#core/run/run.sql";
@@ -92,7 +92,7 @@ export async function share(
   const until = at + hours * 60 * minuteMs;
   let nextReconcile = at + minuteMs;
   let [renumbered, sentAgain, stale] = [0, 0, 0];
-  const ends: { at: number; message: Message<ItemMessage>; claimed: Claims.Claimed | undefined }[] = [];
+  const ends: { at: number; message: Message<ItemMessage>; claimed: Claim.Claimed | undefined }[] = [];
 
   const plan = async () => {
     for (let order = orders.take(); order !== undefined; order = orders.take()) {
@@ -101,7 +101,7 @@ export async function share(
     }
   };
   const begin = async (message: Message<ItemMessage>) => {
-    const claimed = await Claims.claim(services.db, message.body, new Date(Date.now() + 2 * serviceMs));
+    const claimed = await Claim.claim(services.db, message.body, new Date(Date.now() + 2 * serviceMs));
     const isOurs = claimed?.item !== undefined;
     if (!isOurs) stale += 1;
     ends.push({ at: Date.now() + (isOurs ? serviceMs : 100), message, claimed });
@@ -109,14 +109,14 @@ export async function share(
   const end = async ({ message, claimed }: (typeof ends)[number]) => {
     items.busy.delete(message.group);
     if (claimed?.item === undefined) {
-      const outlook = await Outlooks.read(services.db, message.body.run_uid);
-      if (outlook !== undefined) await Outlooks.duties(services, outlook, silent, { again: true });
+      const outlook = await Progress.read(services.db, message.body.run_uid);
+      if (outlook !== undefined) await Progress.duties(services, outlook, silent, { again: true });
       return;
     }
     const error = new AppError("invalid_image", "no picture");
     const artifact = Work.failure(services, claimed.run, claimed.item, error, { startedAt: Date.now() });
     const outlook = await Ending.conclude(services, silent, claimed.run, claimed.item, artifact);
-    if (outlook !== undefined) await Outlooks.duties(services, outlook, silent);
+    if (outlook !== undefined) await Progress.duties(services, outlook, silent);
   };
 
   await plan();

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createClient } from "@libsql/client";
 import { expect, test } from "vitest";
-import * as Database from "#core/db/client";
+import * as Database from "#core/db/database";
 import * as Key from "#core/key/key";
 import { fuzz } from "#test/soak/fuzz";
 import { startLoop } from "#test/support/loop";

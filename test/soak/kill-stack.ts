@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { createClient } from "@libsql/client";
 import { expect } from "vitest";
-import * as Database from "#core/db/client";
+import * as Database from "#core/db/database";
 import { extractTable } from "#core/extraction/extract.sql";
 import { reader, totalOf } from "#test/soak/parallel";
 import * as Stack from "#test/soak/stack";

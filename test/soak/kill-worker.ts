@@ -1,15 +1,15 @@
 import { createClient } from "@libsql/client";
 import { expect } from "vitest";
 import * as Bucket from "#core/bucket/bucket";
-import * as Database from "#core/db/client";
+import * as Database from "#core/db/database";
 import { extractTable } from "#core/extraction/extract.sql";
 import { product } from "#local/loop";
 import * as Limits from "#spec/limits";
 import { bucketOf, reader, totalOf } from "#test/soak/parallel";
-import { silent } from "#test/support/bucket";
 import { startLoop, type TestLoop } from "#test/support/loop";
 import * as ModelServer from "#test/support/model-server/model-server";
 import { base64 } from "#test/support/pictures";
+import { silent } from "#test/support/test-bucket";
 
 /** The worker's 20 s are 2 s here; a killed one's message comes back after 3 s, and reconcile comes every 6 s. */
 const timeScale = 1 / 10;

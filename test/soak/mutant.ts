@@ -6,7 +6,7 @@ import { execFile, execFileSync, spawn } from "node:child_process";
 import * as fs from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { ensure, root } from "#test/infra/platform";
+import { ensure, root } from "#scripts/sst-platform";
 
 /** A text of a file that is there exactly once, and what takes its place. */
 export type Edit = readonly [from: string, to: string];

@@ -4,10 +4,10 @@ import * as Bucket from "#core/bucket/bucket";
 import * as Config from "#core/config";
 import { httpInstances } from "#spec/limits";
 import * as Routes from "#spec/routes";
-import { silent } from "#test/support/bucket";
 import type { Answer, TestLoop } from "#test/support/loop";
 import * as ModelServer from "#test/support/model-server/model-server";
 import { base64 } from "#test/support/pictures";
+import { silent } from "#test/support/test-bucket";
 
 /** How many answers came at once and how many by polling, and how long it all took. */
 export interface Parallel {

@@ -4,9 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createClient } from "@libsql/client/http";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import * as Database from "#core/db/client";
+import * as Database from "#core/db/database";
 import { migrate } from "#core/db/migrate";
-import * as Claims from "#core/extraction/claim";
+import * as Claim from "#core/extraction/claim";
 import * as List from "#core/extraction/list";
 import * as Resume from "#core/extraction/resume";
 import type { Services } from "#core/reading/services";
@@ -116,7 +116,7 @@ function parts(): Record<string, () => Promise<unknown>> {
       await Retention.sweep(services, silent, { days: 36_500, deadline: Date.now() + 10_000 });
     },
     "the end of a run": () => Inputs.removeNext(services, silent, run, -1, 500),
-    "POST /v1/extract": () => Claims.claim(db, { keyId: "key-1", requestId: "e-1", ...wish }, how),
+    "POST /v1/extract": () => Claim.claim(db, { keyId: "key-1", requestId: "e-1", ...wish }, how),
     "GET /v1/runs": () =>
       Run.list(db, { ...page, principal: client("key-1"), keyId: undefined, status: undefined }),
     "GET /v1/runs of all keys that failed": () =>

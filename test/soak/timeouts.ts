@@ -4,7 +4,7 @@ import { promisify } from "node:util";
 import { createClient } from "@libsql/client";
 import sharp from "sharp";
 import { expect } from "vitest";
-import * as Database from "#core/db/client";
+import * as Database from "#core/db/database";
 import { extractTable } from "#core/extraction/extract.sql";
 import { product } from "#local/loop";
 import * as Limits from "#spec/limits";

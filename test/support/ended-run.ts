@@ -3,7 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { eq } from "drizzle-orm";
-import * as Artifacts from "#core/artifact/artifact";
+import * as Artifact from "#core/artifact/artifact";
 import * as Bucket from "#core/bucket/bucket";
 import { type ItemRow, itemTable, type RunRow, runTable } from "#core/run/run.sql";
 import type { RunStores } from "#core/run/services";
@@ -11,9 +11,9 @@ import { uploadTable } from "#core/upload/upload.sql";
 import * as Queues from "#local/queue/server";
 import * as Limits from "#spec/limits";
 import { queues as queueSpecs } from "#spec/queues";
-import * as TestBucket from "./bucket.ts";
-import * as TestDatabase from "./database.ts";
 import { queueUrls } from "./queue-urls.ts";
+import * as TestBucket from "./test-bucket.ts";
+import * as TestDatabase from "./test-database.ts";
 
 export type NewItem = Partial<typeof itemTable.$inferInsert>;
 export type NewRun = Partial<typeof runTable.$inferInsert>;
@@ -110,7 +110,7 @@ export async function start() {
     /** A succeeded item with this result; above 16 KiB it is in its artifact only. */
     async succeeded(run: { keyId?: string; runId: string }, index: number, result: object): Promise<NewItem> {
       const createdAt = new Date("2026-11-23T23:59:50.000Z");
-      const rel = Artifacts.extractKey(run.keyId ?? "alice", `${run.runId}~${index}`, createdAt);
+      const rel = Artifact.extractKey(run.keyId ?? "alice", `${run.runId}~${index}`, createdAt);
       const written = JSON.stringify(result);
       const isLarge = Buffer.byteLength(written) > Limits.sizes.rowResultBytes;
       if (isLarge) {

@@ -8,7 +8,7 @@ import { bounds, small } from "./plans-allowed.ts";
 /*
  * No statement of the product may read more rows because there is more history: a database that bills rows read would
  * cost more every month, and a minute's housekeeping would take ever longer. Every test that opens a database of its own
- * (test/support/database.ts) therefore asks SQLite how it would carry out each statement that core sends, and fails at the first
+ * (test/support/test-database.ts) therefore asks SQLite how it would carry out each statement that core sends, and fails at the first
  * one that would go through a table, or that would select rows of which nobody has said how many there can be.
  */
 
@@ -91,7 +91,7 @@ export function fault(sql: string, plan: readonly string[]): string | undefined 
 /** What a statement makes for itself, and lists that came with it. */
 const passing = /^(CONSTANT|json_each|seen|mine|descendant|keys|\(subquery-\d+\))$/;
 
-/** The first frame behind core/db/client.ts: who sent the statement; undefined for tests' own statements. */
+/** The first frame behind core/db/database.ts: who sent the statement; undefined for tests' own statements. */
 function senderOf(stack: string): string | undefined {
   const frames = stack.split("\n").map((line) => line.replaceAll("\\", "/"));
   const door = frames.findLastIndex((line) => line.includes("/core/db/client.ts"));

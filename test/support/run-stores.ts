@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { and, eq } from "drizzle-orm";
 import * as Bucket from "#core/bucket/bucket";
-import * as Objects from "#core/bucket/version";
+import * as Version from "#core/bucket/version";
 import type { AppError } from "#core/error";
 import type { Principal } from "#core/key/key";
 import { type ItemRow, itemTable, type RunRow, runTable } from "#core/run/run.sql";
@@ -15,9 +15,9 @@ import * as QueueServer from "#local/queue/server";
 import { noLimits } from "#spec/key-limits";
 import * as Limits from "#spec/limits";
 import { queues } from "#spec/queues";
-import * as TestBucket from "./bucket.ts";
-import * as TestDatabase from "./database.ts";
 import { queueUrls } from "./queue-urls.ts";
+import * as TestBucket from "./test-bucket.ts";
+import * as TestDatabase from "./test-database.ts";
 
 /** Everything that making a run touches, over its real protocol. */
 export interface Stores {
@@ -110,7 +110,7 @@ export async function open(): Promise<Stores> {
     items: (runUid) =>
       db.query.select().from(itemTable).where(eq(itemTable.runUid, runUid)).orderBy(itemTable.index),
     below: async (prefix) =>
-      (await Objects.list(bucket.bucket, silent, { prefix })).objects.map(({ rel }) => rel),
+      (await Version.list(bucket.bucket, silent, { prefix })).objects.map(({ rel }) => rel),
     close: async () => {
       await Promise.all([bucket.close(), database.close(), queue.close()]);
       await rm(dir, { recursive: true, force: true, maxRetries: 5 });

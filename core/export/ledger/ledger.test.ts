@@ -5,7 +5,7 @@ import { describe, expect, test } from "vitest";
 import * as Decimal from "#core/canonical/decimal";
 import type { Made } from "#core/export/formats";
 import type { Item } from "#core/run/schema";
-import * as P from "#test/support/papers";
+import * as Papers from "#test/support/papers";
 import { columns } from "./datev-columns.ts";
 import * as Given from "./given.ts";
 import * as Paper from "./paper.ts";
@@ -21,8 +21,8 @@ const decimal = /^-?\d+\.\d{2}$/;
 
 describe("DATEV", () => {
   test("a batch with two rates and a credit note is, byte by byte, what the description says", async () => {
-    const items = [P.invoice(0, P.twoRates), P.invoice(1, P.creditNote)];
-    const { bytes, leftOut, notes } = await P.made("datev", items, P.datev);
+    const items = [Papers.invoice(0, Papers.twoRates), Papers.invoice(1, Papers.creditNote)];
+    const { bytes, leftOut, notes } = await Papers.made("datev", items, Papers.datev);
     expect([leftOut, notes]).toEqual([[], []]);
     const behind = `${";".repeat(100)}0${";".repeat(11)}`;
     expect(ansi(bytes).split("\r\n")).toEqual([
@@ -41,7 +41,7 @@ describe("DATEV", () => {
   test("the line about the batch has the fields of the published example, quoted where that has quotes", async () => {
     const example =
       '"EXTF";700;21;"Buchungsstapel";13;20240130140440439;;"RE";"";"";29098;55003;20240101;4;20240101;20240831;"Buchungsstapel";"WD";1;0;0;"EUR";;"";;;"03";;;"";""';
-    const { bytes } = await P.made("datev", [P.invoice(0)], { ...P.datev, initials: "WD" });
+    const { bytes } = await Papers.made("datev", [Papers.invoice(0)], { ...Papers.datev, initials: "WD" });
     const shape = (line = "") =>
       line
         .split(";")
@@ -51,8 +51,12 @@ describe("DATEV", () => {
   });
 
   test("every booking fits the published expressions, and its amounts add up to the totals", async () => {
-    const items = [P.invoice(0), P.invoice(1, P.twoRates), P.invoice(2, P.creditNote)];
-    const { bytes } = await P.made("datev", items, P.datev);
+    const items = [
+      Papers.invoice(0),
+      Papers.invoice(1, Papers.twoRates),
+      Papers.invoice(2, Papers.creditNote),
+    ];
+    const { bytes } = await Papers.made("datev", items, Papers.datev);
     const forms: [string, RegExp][] = [
       ["Umsatz (ohne Soll/Haben-Kz)", /^\d{1,10}[,]\d{2}$/],
       ["Soll/Haben-Kennzeichen", /^["](S|H)["]$/],
@@ -78,10 +82,10 @@ describe("DATEV", () => {
 
   test("tips and rounding have accounts of their own, and a vendor's rule decides where the rest goes", async () => {
     const items = [
-      P.receipt(0, { tip: "1.00", total: "11.00" }),
-      P.receipt(1, { rounding: "-0.02", total: "9.98" }),
+      Papers.receipt(0, { tip: "1.00", total: "11.00" }),
+      Papers.receipt(1, { rounding: "-0.02", total: "9.98" }),
     ];
-    const { bytes, reasons } = await P.made("datev", items, P.datev);
+    const { bytes, reasons } = await Papers.made("datev", items, Papers.datev);
     expect(reasons).toEqual([]);
     const lines = ansi(bytes).split("\r\n").slice(2, -1);
     expect(lines.map((line) => line.split(";").slice(0, 9).join(";"))).toEqual([
@@ -93,13 +97,13 @@ describe("DATEV", () => {
   });
 
   test("what Windows-1252 lacks is named and never a question mark; texts are cut with a word about it", async () => {
-    const named = (name: string) => ({ supplier: P.supplier(name) });
+    const named = (name: string) => ({ supplier: Papers.supplier(name) });
     const items = [
-      P.invoice(0, { ...named("Şahin 株式会社 – 5 €"), invoice_number: "2026/11 №7" }),
-      P.invoice(1, named(`"${"x".repeat(70)}";\r\n`)),
-      P.invoice(2, named("=1+1")),
+      Papers.invoice(0, { ...named("Şahin 株式会社 – 5 €"), invoice_number: "2026/11 №7" }),
+      Papers.invoice(1, named(`"${"x".repeat(70)}";\r\n`)),
+      Papers.invoice(2, named("=1+1")),
     ];
-    const { bytes, notes } = await P.made("datev", items, P.datev);
+    const { bytes, notes } = await Papers.made("datev", items, Papers.datev);
     const rows = table(ansi(bytes), ";", 2);
     expect(rows.map((row) => row.Buchungstext)).toEqual(["ahin – 5 €", `"${"x".repeat(59)}`, "'=1+1"]);
     expect(rows[0]?.["Belegfeld 1"]).toBe("2026/11--7");
@@ -118,10 +122,13 @@ describe("DATEV", () => {
 describe("Beancount", () => {
   test("a transaction balances to the last printed digit, all its amounts with the same decimals", async () => {
     const items = [
-      P.receipt(0, { subtotal: "10", tip: "0.5", total: "10.5" }, { items: [] }),
-      P.receipt(1, { rounding: "-0.02", total: "9.98" }, { merchant: P.merchant('A "B" \\ C\nD') }),
+      Papers.receipt(0, { subtotal: "10", tip: "0.5", total: "10.5" }, { items: [] }),
+      Papers.receipt(1, { rounding: "-0.02", total: "9.98" }, { merchant: Papers.merchant('A "B" \\ C\nD') }),
     ];
-    const { bytes, leftOut } = await P.made("beancount", items, { ...P.beancount, open_on: undefined });
+    const { bytes, leftOut } = await Papers.made("beancount", items, {
+      ...Papers.beancount,
+      open_on: undefined,
+    });
     expect(leftOut).toEqual([]);
     expect(bytes.toString()).toBe(`2026-11-05 * "Café \\"Blau\\"" "B0"
   run: "november"
@@ -145,8 +152,8 @@ describe("Beancount", () => {
   });
 
   test("taxes go to their accounts, which the file opens when asked to; without taxes all is expense", async () => {
-    const items = [P.invoice(0, P.twoRates)];
-    const { bytes } = await P.made("beancount", items, P.beancount);
+    const items = [Papers.invoice(0, Papers.twoRates)];
+    const { bytes } = await Papers.made("beancount", items, Papers.beancount);
     expect(bytes.toString()).toContain("2026-01-01 open Assets:VAT:19 EUR\n");
     const postings = bytes.toString().match(/^ {2}\w+:\S+ {2}.*$/gm);
     expect(postings).toEqual([
@@ -155,16 +162,20 @@ describe("Beancount", () => {
       "  Assets:VAT:7  3.50 EUR",
       "  Liabilities:Payables  -172.50 EUR",
     ]);
-    const { taxes: _, ...plain } = P.beancount;
-    const gross = await P.made("beancount", [P.invoice(0, P.twoRates), P.receipt(1, {})].slice(0, 1), plain);
+    const { taxes: _, ...plain } = Papers.beancount;
+    const gross = await Papers.made(
+      "beancount",
+      [Papers.invoice(0, Papers.twoRates), Papers.receipt(1, {})].slice(0, 1),
+      plain,
+    );
     expect(gross.bytes.toString()).toContain("  Expenses:Office  172.50 EUR\n");
   });
 });
 
 describe("bills", () => {
   test("have the columns of each program's template, and lines that add up to the totals", async () => {
-    const items = [P.invoice(0), P.invoice(1, { ...P.twoRates, due_date: null })];
-    const xero = await P.made("xero", items, { ...P.xero, payment_days: 30 });
+    const items = [Papers.invoice(0), Papers.invoice(1, { ...Papers.twoRates, due_date: null })];
+    const xero = await Papers.made("xero", items, { ...Papers.xero, payment_days: 30 });
     const [header, ...lines] = xero.bytes.toString().trimEnd().split("\n");
     expect(header).toBe(
       "*ContactName,EmailAddress,POAddressLine1,POAddressLine2,POAddressLine3,POAddressLine4,POCity,PORegion,POPostalCode,POCountry,*InvoiceNumber,*InvoiceDate,*DueDate,Total,InventoryItemCode,Description,*Quantity,*UnitAmount,*AccountCode,*TaxType,TaxAmount,TrackingName1,TrackingOption1,TrackingName2,TrackingOption2,Currency",
@@ -179,12 +190,12 @@ describe("bills", () => {
       for (const [name, value] of Object.entries(row))
         if (name.startsWith("*")) expect(value, name).not.toBe("");
 
-    const { taxes: _, ...untaxed } = P.quickbooks;
-    const plain = await P.made("quickbooks", items.slice(0, 1), untaxed);
+    const { taxes: _, ...untaxed } = Papers.quickbooks;
+    const plain = await Papers.made("quickbooks", items.slice(0, 1), untaxed);
     expect(plain.bytes.toString()).toBe(
       "*BillNo,*Supplier,*BillDate,*DueDate,Terms,Location,Memo,*Account,LineDescription,*LineAmount,Currency\nR-0,Müller & Söhne GmbH,11/03/2026,11/17/2026,,,,Office Supplies,Expense,119.00,EUR\n",
     );
-    const books = await P.made("quickbooks", items, { ...P.quickbooks, payment_days: 30 });
+    const books = await Papers.made("quickbooks", items, { ...Papers.quickbooks, payment_days: 30 });
     const ofBooks = table(books.bytes.toString());
     expect(plus(ofBooks.map((row) => row["*LineAmount"] ?? ""))).toBe("291.5");
     expect(plus(ofBooks.map((row) => row.LineTaxAmount ?? ""))).toBe("41.5");
@@ -193,12 +204,12 @@ describe("bills", () => {
 
   test("a number that is missing or too long, and a name that looks like a formula", async () => {
     const items = [
-      P.invoice(0, { invoice_number: null, supplier: P.supplier("=cmd") }),
-      P.invoice(1, { invoice_number: "1234567890-1234567890-A" }),
-      P.invoice(2, { invoice_number: "1234567890-1234567890-B" }),
+      Papers.invoice(0, { invoice_number: null, supplier: Papers.supplier("=cmd") }),
+      Papers.invoice(1, { invoice_number: "1234567890-1234567890-A" }),
+      Papers.invoice(2, { invoice_number: "1234567890-1234567890-B" }),
     ];
-    const { bytes, notes, reasons } = await P.made("quickbooks", items, {
-      ...P.quickbooks,
+    const { bytes, notes, reasons } = await Papers.made("quickbooks", items, {
+      ...Papers.quickbooks,
       number_from: "file",
     });
     const rows = table(bytes.toString());
@@ -212,13 +223,13 @@ describe("bills", () => {
   });
 
   test("Xero takes 500 bills a file: the others are named, and `items` picks them", async () => {
-    const one = P.invoice(0);
+    const one = Papers.invoice(0);
     const items = Array.from({ length: 502 }, (_, i) => {
       return { ...one, index: i, result: { ...one.result, invoice_number: `R-${i}` } };
     });
-    const first = await P.made("xero", items, P.xero);
+    const first = await Papers.made("xero", items, Papers.xero);
     expect(first.reasons).toEqual(["500 file_full", "501 file_full"]);
-    const rest = await P.made("xero", items, { ...P.xero, items: { from: 500 } });
+    const rest = await Papers.made("xero", items, { ...Papers.xero, items: { from: 500 } });
     expect([rest.reasons, table(rest.bytes.toString()).length]).toEqual([[], 2]);
   });
 });
@@ -230,91 +241,109 @@ const failed = {
   result: null,
   error: { code: "bad_image", message: "no picture" },
 } as never;
-const { checks, normalized } = P.invoice(0);
+const { checks, normalized } = Papers.invoice(0);
 const zero = { line_items: [], subtotal: "0,00", taxes: [], tax: null, total: "0,00" };
 const cases: [Paper.Reason, Item, Made?, Record<string, unknown>?][] = [
-  ["not_read", P.invoice(0, {}, failed)],
-  ["incomplete", P.invoice(0, {}, { complete: false })],
-  ["breaks_schema", P.invoice(0, {}, { schema_ok: false })],
-  ["checks_failed", P.invoice(0, {}, { checks: [{ ...checks?.[0], ok: false } as never] })],
-  ["unchecked", P.invoice(0, {}, { checks: null })],
+  ["not_read", Papers.invoice(0, {}, failed)],
+  ["incomplete", Papers.invoice(0, {}, { complete: false })],
+  ["breaks_schema", Papers.invoice(0, {}, { schema_ok: false })],
+  ["checks_failed", Papers.invoice(0, {}, { checks: [{ ...checks?.[0], ok: false } as never] })],
+  ["unchecked", Papers.invoice(0, {}, { checks: null })],
   [
     "ambiguous",
-    P.invoice(0, {}, { normalized: { ...normalized, total: { value: "119", ambiguous: true } } }),
+    Papers.invoice(0, {}, { normalized: { ...normalized, total: { value: "119", ambiguous: true } } }),
   ],
-  ["no_total", P.invoice(0, { total: null })],
-  ["nothing_to_book", P.invoice(0, zero)],
-  ["no_currency", P.invoice(0, { currency: null })],
-  ["other_currency", P.invoice(0, { currency: "CHF" })],
-  ["no_date", P.invoice(0, { invoice_date: null })],
-  ["outside_period", P.invoice(0, { invoice_date: "31.10.2026" })],
-  ["no_vendor", P.invoice(0, { supplier: P.supplier(null) }), "xero"],
-  ["no_number", P.invoice(0, { invoice_number: null }), "xero"],
-  ["no_due_date", P.invoice(0, { due_date: null }), "quickbooks"],
-  ["no_account", P.invoice(0), "datev", without(P.datev, "account")],
-  ["tax_not_split", P.invoice(0, { taxes: [{ rate: "19 %", base: "90,00", amount: "19,00" }] })],
-  ["tax_not_split", P.invoice(0, { taxes: [{ rate: null, base: "100,00", amount: "19,00" }] })],
-  ["tax_not_split", P.invoice(0, { taxes: [{ rate: "7 %", base: null, amount: "19,00" }] })],
-  ["tax_not_split", P.invoice(0, { ...P.twoRates, taxes: P.twoRates.taxes.slice(0, 1), tax: null })],
-  ["tax_not_split", P.receipt(0, { tax: "1.60" })],
+  ["no_total", Papers.invoice(0, { total: null })],
+  ["nothing_to_book", Papers.invoice(0, zero)],
+  ["no_currency", Papers.invoice(0, { currency: null })],
+  ["other_currency", Papers.invoice(0, { currency: "CHF" })],
+  ["no_date", Papers.invoice(0, { invoice_date: null })],
+  ["outside_period", Papers.invoice(0, { invoice_date: "31.10.2026" })],
+  ["no_vendor", Papers.invoice(0, { supplier: Papers.supplier(null) }), "xero"],
+  ["no_number", Papers.invoice(0, { invoice_number: null }), "xero"],
+  ["no_due_date", Papers.invoice(0, { due_date: null }), "quickbooks"],
+  ["no_account", Papers.invoice(0), "datev", without(Papers.datev, "account")],
+  ["tax_not_split", Papers.invoice(0, { taxes: [{ rate: "19 %", base: "90,00", amount: "19,00" }] })],
+  ["tax_not_split", Papers.invoice(0, { taxes: [{ rate: null, base: "100,00", amount: "19,00" }] })],
+  ["tax_not_split", Papers.invoice(0, { taxes: [{ rate: "7 %", base: null, amount: "19,00" }] })],
+  [
+    "tax_not_split",
+    Papers.invoice(0, { ...Papers.twoRates, taxes: Papers.twoRates.taxes.slice(0, 1), tax: null }),
+  ],
+  ["tax_not_split", Papers.receipt(0, { tax: "1.60" })],
   [
     "no_tax_code",
-    P.invoice(0, { taxes: [], tax: null, subtotal: "119,00", line_items: [] }),
+    Papers.invoice(0, { taxes: [], tax: null, subtotal: "119,00", line_items: [] }),
     "xero",
-    { ...P.xero, taxes: [{ rate: "19", code: "A" }] },
+    { ...Papers.xero, taxes: [{ rate: "19", code: "A" }] },
   ],
-  ["tip", P.receipt(0, { tip: "1.00", total: "11.00" }), "datev", without(P.datev, "tips")],
-  ["rounding", P.receipt(0, { rounding: "-0.02", total: "9.98" }), "datev", without(P.datev, "rounding")],
-  ["credit_note", P.invoice(0, P.creditNote), "quickbooks"],
+  ["tip", Papers.receipt(0, { tip: "1.00", total: "11.00" }), "datev", without(Papers.datev, "tips")],
+  [
+    "rounding",
+    Papers.receipt(0, { rounding: "-0.02", total: "9.98" }),
+    "datev",
+    without(Papers.datev, "rounding"),
+  ],
+  ["credit_note", Papers.invoice(0, Papers.creditNote), "quickbooks"],
   [
     "too_many_decimals",
-    P.receipt(0, { subtotal: "10.125", total: "10.125" }, { items: [], currency: "KWD" }),
+    Papers.receipt(0, { subtotal: "10.125", total: "10.125" }, { items: [], currency: "KWD" }),
     "datev",
-    { ...P.datev, currency: "KWD" },
+    { ...Papers.datev, currency: "KWD" },
   ],
-  ["amount_too_large", P.receipt(0, { subtotal: "12345678901.00", total: "12345678901.00" }, { items: [] })],
+  [
+    "amount_too_large",
+    Papers.receipt(0, { subtotal: "12345678901.00", total: "12345678901.00" }, { items: [] }),
+  ],
 ];
 
 describe("what is never booked", () => {
-  test.each(cases)("%s", async (reason, item, format = "datev", mapping = (P as never)[format]) => {
-    const { reasons, leftOut, bytes } = await P.made(format, [item], mapping);
+  test.each(cases)("%s", async (reason, item, format = "datev", mapping = (Papers as never)[format]) => {
+    const { reasons, leftOut, bytes } = await Papers.made(format, [item], mapping);
     expect(reasons, leftOut[0]?.message).toEqual([`0 ${reason}`]);
     expect(ansi(bytes).trimEnd().split("\n")).toHaveLength(format === "datev" ? 2 : 1);
   });
 
   test("what the checks found is heard, whatever the amounts say", async () => {
     const variant = (name: string) =>
-      P.invoice(0, {}, { checks: [{ ...checks?.[0], ok: true, variant: name } as never] });
+      Papers.invoice(0, {}, { checks: [{ ...checks?.[0], ok: true, variant: name } as never] });
     for (const [name, reason] of [
       ["tax_withheld", "tax_withheld"],
       ["tax_added_after_payment", "total_after_payment"],
     ] as const)
-      expect((await P.made("datev", [variant(name)], P.datev)).reasons).toEqual([`0 ${reason}`]);
+      expect((await Papers.made("datev", [variant(name)], Papers.datev)).reasons).toEqual([`0 ${reason}`]);
   });
 
   test("a paper that was photographed twice is booked once; another number, day or price is another paper", async () => {
     const same = { invoice_number: "R-0" };
-    const items = [P.invoice(0), P.invoice(1, same), P.invoice(2, { ...same, invoice_date: "04.11.2026" })];
-    expect((await P.made("datev", items, P.datev)).reasons).toEqual(["1 duplicate"]);
-    expect((await P.made("xero", items, P.xero)).reasons).toEqual(["1 duplicate", "2 duplicate"]);
+    const items = [
+      Papers.invoice(0),
+      Papers.invoice(1, same),
+      Papers.invoice(2, { ...same, invoice_date: "04.11.2026" }),
+    ];
+    expect((await Papers.made("datev", items, Papers.datev)).reasons).toEqual(["1 duplicate"]);
+    expect((await Papers.made("xero", items, Papers.xero)).reasons).toEqual(["1 duplicate", "2 duplicate"]);
   });
 
   test("a rate is taken from the amounts only where the mapping says so, and one alone gives the tax", async () => {
-    const items = [P.receipt(0, { tax: "1.60" }), P.receipt(1, { tax: "1.23" })];
-    const { bytes, reasons } = await P.made("datev", items, { ...P.datev, rate_from_amounts: true });
+    const items = [Papers.receipt(0, { tax: "1.60" }), Papers.receipt(1, { tax: "1.23" })];
+    const { bytes, reasons } = await Papers.made("datev", items, {
+      ...Papers.datev,
+      rate_from_amounts: true,
+    });
     expect(reasons).toEqual(["1 tax_not_split"]);
     expect(ansi(bytes)).toContain('\r\n10,00;"S";"EUR";;;;4650;1000;"0009";0511;');
   });
 
   test("a currency is assumed only where the mapping says so", async () => {
-    const items = [P.invoice(0, { currency: null }), P.invoice(1, { currency: "USD" })];
-    const { reasons } = await P.made("datev", items, { ...P.datev, assume_currency: true });
+    const items = [Papers.invoice(0, { currency: null }), Papers.invoice(1, { currency: "USD" })];
+    const { reasons } = await Papers.made("datev", items, { ...Papers.datev, assume_currency: true });
     expect(reasons).toEqual(["1 other_currency"]);
   });
 
   test("a task that reads no date has no ledger", async () => {
-    const item = P.item("receipt_fields_v1", 0, { total: "1.00" });
-    await expect(P.made("beancount", [item], P.beancount)).rejects.toMatchObject({
+    const item = Papers.item("receipt_fields_v1", 0, { total: "1.00" });
+    await expect(Papers.made("beancount", [item], Papers.beancount)).rejects.toMatchObject({
       code: "invalid_request",
       message: expect.stringMatching(
         /^format: beancount needs a date, which the task receipt_fields_v1 does not read/,
@@ -327,47 +356,59 @@ test("a mapping that lacks something is refused with the place and what belongs 
   const wrong: [Made, Record<string, unknown>, string][] = [
     [
       "datev",
-      without(P.datev, "consultant"),
+      without(Papers.datev, "consultant"),
       "mapping.consultant: is missing: a whole number from 1001 to 9999999",
     ],
-    ["datev", without(P.datev, "finalize"), "mapping.finalize: is missing: true or false"],
+    ["datev", without(Papers.datev, "finalize"), "mapping.finalize: is missing: true or false"],
     [
       "datev",
-      { ...P.datev, account_length: 9 },
+      { ...Papers.datev, account_length: 9 },
       "mapping.account_length: must be a whole number from 4 to 8",
     ],
-    ["datev", { ...P.datev, account: 4930 }, "mapping.account: must be text, not a number: put it in quotes"],
-    ["datev", { ...P.datev, counter_account: "1234567" }, "mapping.counter_account: has more digits than"],
     [
       "datev",
-      { ...P.datev, period: { from: "2026-11-01", to: "2027-01-31" } },
+      { ...Papers.datev, account: 4930 },
+      "mapping.account: must be text, not a number: put it in quotes",
+    ],
+    [
+      "datev",
+      { ...Papers.datev, counter_account: "1234567" },
+      "mapping.counter_account: has more digits than",
+    ],
+    [
+      "datev",
+      { ...Papers.datev, period: { from: "2026-11-01", to: "2027-01-31" } },
       "mapping.period.to: lies behind",
     ],
-    ["datev", { ...P.datev, taxes: [{ rate: "19", code: "9" }] }, "mapping.taxes.0.code: must be a tax key"],
     [
       "datev",
-      { ...P.datev, taxes: [...P.datev.taxes, { rate: "7", code: "" }] },
+      { ...Papers.datev, taxes: [{ rate: "19", code: "9" }] },
+      "mapping.taxes.0.code: must be a tax key",
+    ],
+    [
+      "datev",
+      { ...Papers.datev, taxes: [...Papers.datev.taxes, { rate: "7", code: "" }] },
       "mapping.taxes.3.rate: is there twice",
     ],
-    ["datev", { ...P.datev, consultnt: 1 }, "mapping.consultnt: unknown field"],
-    ["datev", { ...without(P.datev, "account"), vendors: [] }, "mapping.account: is missing: neither"],
+    ["datev", { ...Papers.datev, consultnt: 1 }, "mapping.consultnt: unknown field"],
+    ["datev", { ...without(Papers.datev, "account"), vendors: [] }, "mapping.account: is missing: neither"],
     [
       "beancount",
-      { ...P.beancount, account: "Expenses:office" },
+      { ...Papers.beancount, account: "Expenses:office" },
       "mapping.account: must be an account such as",
     ],
     [
       "beancount",
-      { ...P.beancount, account: "Expenses:食費" },
+      { ...Papers.beancount, account: "Expenses:食費" },
       "mapping.account: must be an account such as",
     ],
-    ["xero", without(P.xero, "taxes"), "mapping.taxes: is missing: a list"],
-    ["xero", without(P.xero, "date_format"), "mapping.date_format: is missing: one of `DD/MM/YYYY`"],
-    ["xero", { ...P.xero, tips: { account: "420" } }, "mapping.tips.code: is missing: a tax code"],
-    ["quickbooks", { ...P.quickbooks, currency: "€" }, "mapping.currency: must be an ISO 4217 code"],
+    ["xero", without(Papers.xero, "taxes"), "mapping.taxes: is missing: a list"],
+    ["xero", without(Papers.xero, "date_format"), "mapping.date_format: is missing: one of `DD/MM/YYYY`"],
+    ["xero", { ...Papers.xero, tips: { account: "420" } }, "mapping.tips.code: is missing: a tax code"],
+    ["quickbooks", { ...Papers.quickbooks, currency: "€" }, "mapping.currency: must be an ISO 4217 code"],
   ];
   for (const [format, mapping, message] of wrong)
-    await expect(P.made(format, [P.invoice(0)], mapping)).rejects.toMatchObject({
+    await expect(Papers.made(format, [Papers.invoice(0)], mapping)).rejects.toMatchObject({
       code: "invalid_request",
       message: expect.stringContaining(message),
     });

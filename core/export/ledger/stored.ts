@@ -2,7 +2,7 @@ import * as Bucket from "#core/bucket/bucket";
 import { invalidRequest } from "#core/error";
 import type * as Formats from "#core/export/formats";
 import type { Log } from "#core/log";
-import * as Key from "#core/upload/data-root";
+import * as DataRoot from "#core/upload/data-root";
 import * as Given from "./given.ts";
 import * as Mapping from "./mapping.ts";
 
@@ -15,14 +15,14 @@ import * as Mapping from "./mapping.ts";
 export async function read(
   bucket: Bucket.Bucket,
   log: Log,
-  { key, format, viewer }: { key: string; format: Formats.Made; viewer: Key.Viewer },
+  { key, format, viewer }: { key: string; format: Formats.Made; viewer: DataRoot.Viewer },
 ): Promise<unknown> {
   // No key begins like this: the first name is `shared` or a key's id.
   if (key.trimStart().startsWith("{")) return Given.parse(key, format);
   const refuse = (message: string) => invalidRequest([{ path: "mapping", message }]);
-  const problem = Key.problem(key, viewer);
+  const problem = DataRoot.problem(key, viewer);
   if (problem !== undefined) throw refuse(problem);
-  const rel = Key.dataRoot + key;
+  const rel = DataRoot.dataRoot + key;
   const found = await Bucket.head(bucket, log, rel);
   if (found === undefined)
     throw refuse("there is no such file below the data root: POST /v1/uploads with kind data puts it there");

@@ -1,9 +1,9 @@
 import { and, eq, sql } from "drizzle-orm";
-import * as Database from "#core/db/client";
+import * as Database from "#core/db/database";
 import { AppError, from } from "#core/error";
 import type { Log } from "#core/log";
 import * as Order from "#core/run/dispatch/order";
-import * as Outlooks from "#core/run/dispatch/progress";
+import * as Progress from "#core/run/dispatch/progress";
 import { itemTable as item, type RunRow, runTable as run } from "#core/run/run.sql";
 import type { RunStores } from "#core/run/services";
 
@@ -83,12 +83,12 @@ export async function sweep(
       Database.statement(
         sql`UPDATE ${run} SET canceled = canceled + changes(), touched_at = ${now.getTime()} WHERE run_uid = ${runUid}`,
       ),
-      ...Outlooks.outlookStatements(db, runUid),
+      ...Progress.outlookStatements(db, runUid),
     ]);
-    const outlook = Outlooks.outlookOf(results);
+    const outlook = Progress.outlookOf(results);
     if (outlook === undefined || outlook.run.state !== "canceling") return "done";
     if ((results[1]?.rowsAffected ?? 0) === 0) {
-      await Outlooks.duties(services, outlook, log);
+      await Progress.duties(services, outlook, log);
       return "done";
     }
     if (Date.now() > time.deadline) return "more";

@@ -1,6 +1,6 @@
 import type { Log } from "#core/log";
 import * as Order from "#core/run/dispatch/order";
-import * as Outlooks from "#core/run/dispatch/progress";
+import * as Progress from "#core/run/dispatch/progress";
 import { raise } from "#core/run/dispatch/raise";
 import * as Finish from "#core/run/results/finish";
 import type { RunRow } from "#core/run/run.sql";
@@ -41,9 +41,9 @@ async function check(services: RunStores, row: RunRow, time: { deadline: number 
     if (outcome === "more") return Order.order(services, row, "plan", log);
     if (outcome === "failed") return;
   }
-  const outlook = await Outlooks.read(services.db, row.runUid);
+  const outlook = await Progress.read(services.db, row.runUid);
   if (outlook?.run.state === "running") return Order.order(services, outlook.run, "refill", log);
   // A run that was canceled meanwhile.
   if (outlook !== undefined && outlook.inFlight === 0 && !outlook.unsent)
-    await Outlooks.duties(services, outlook, log);
+    await Progress.duties(services, outlook, log);
 }

@@ -1,13 +1,13 @@
 import { and, eq, isNotNull, isNull, lt, sql } from "drizzle-orm";
-import * as Database from "#core/db/client";
+import * as Database from "#core/db/database";
 import { AppError, from } from "#core/error";
 import { ensureProbe } from "#core/extraction/handover";
 import type { Log } from "#core/log";
-import * as Looks from "#core/queue/look";
+import * as Looks from "#core/queue/looks";
 import * as Repair from "#core/repair";
 import type * as Order from "#core/run/dispatch/order";
-import * as Weather from "#core/run/dispatch/pause";
-import * as Outlooks from "#core/run/dispatch/progress";
+import * as Pause from "#core/run/dispatch/pause";
+import * as Progress from "#core/run/dispatch/progress";
 import * as Ending from "#core/run/item/ending";
 import * as Due from "#core/run/notify/due";
 import * as Finish from "#core/run/results/finish";
@@ -71,7 +71,7 @@ export async function reconcile(services: RunStores, log: Log): Promise<Repairs>
     if (row !== undefined) await mend(services, row, looks, repairs, log);
   };
   weather.push(await Repair.each(quiet, ids, log, whole));
-  if (await Weather.anyWaits(services.db)) repairs.run_probes += (await ensureProbe(services, log)) ? 1 : 0;
+  if (await Pause.anyWaits(services.db)) repairs.run_probes += (await ensureProbe(services, log)) ? 1 : 0;
   repairs.webhooks_ordered += await webhooks(services, log);
   weather.push(await deletedRuns(services, log));
   // Housekeeping, not repair: calls whose time has come.
@@ -170,8 +170,8 @@ async function deletedRuns(services: RunStores, log: Log): Promise<Error | undef
 
 /** What follows from a repair, as from an ending. */
 async function follow(services: RunStores, runUid: string, log: Log): Promise<void> {
-  const outlook = await Outlooks.read(services.db, runUid);
-  if (outlook !== undefined) await Outlooks.duties(services, outlook, log, { again: true });
+  const outlook = await Progress.read(services.db, runUid);
+  if (outlook !== undefined) await Progress.duties(services, outlook, log, { again: true });
 }
 
 /** Runs that have not ended and that nobody has touched for long. */
@@ -205,11 +205,11 @@ async function mend(
   if (row.state === "canceling") {
     await storePending(services, row, repairs, log);
     // Items in flight end by themselves, and then it goes on.
-    const running = await Outlooks.read(services.db, row.runUid);
+    const running = await Progress.read(services.db, row.runUid);
     if (running !== undefined && running.running === 0) await orderAgain("sweep");
     return;
   }
-  const outlook = await Outlooks.read(services.db, row.runUid);
+  const outlook = await Progress.read(services.db, row.runUid);
   if (outlook === undefined) return;
   const { inFlight, unsent, running } = outlook;
   if (endedOf(row) >= row.total) return orderAgain("finish");

@@ -1,16 +1,16 @@
 import { eq } from "drizzle-orm";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import * as Artifacts from "#core/artifact/artifact";
+import * as Artifact from "#core/artifact/artifact";
 import { AppError } from "#core/error";
-import * as Dialects from "#core/export/table/dialect";
+import * as Dialect from "#core/export/table/dialect";
 import { extractTable } from "#core/extraction/extract.sql";
 import * as Finish from "#core/run/results/finish";
 import * as Results from "#core/run/results/results";
 import { type RunRow, runTable } from "#core/run/run.sql";
 import * as Inputs from "#core/run/source/inputs";
 import { keptPrefix } from "#core/run/source/kept";
-import { silent } from "#test/support/bucket";
 import * as EndedRun from "#test/support/ended-run";
+import { silent } from "#test/support/test-bucket";
 import * as Reconcile from "./reconcile.ts";
 import * as Remove from "./remove.ts";
 
@@ -31,7 +31,7 @@ afterEach(() => {
 
 const ample = () => Date.now() + 60_000;
 const csv: Results.Wanted = {
-  ...{ format: "csv", values: "both", dialect: Dialects.stored, asUrl: false, deadline: ample() },
+  ...{ format: "csv", values: "both", dialect: Dialect.stored, asUrl: false, deadline: ample() },
 };
 const finish = async (run: RunRow) => {
   expect(await Finish.step(stores.services, run, { deadline: ample() }, silent)).toBe("done");
@@ -44,12 +44,12 @@ async function ended(runId: string, more: EndedRun.NewRun = {}): Promise<RunRow>
   const items = [0, 1].map((i) => stores.succeeded({ runId }, i, { total: "1" }));
   const run = await stores.insert({ runId, persistInputs: true, ...more }, await Promise.all(items));
   for (const i of [0, 1]) {
-    await stores.store.put(Artifacts.extractKey("alice", `${runId}~${i}`, run.createdAt));
+    await stores.store.put(Artifact.extractKey("alice", `${runId}~${i}`, run.createdAt));
     await stores.store.put(`${keptPrefix(run)}${i}`);
   }
-  const { made } = Artifacts.batchFiles("alice", runId, run.createdAt);
+  const { made } = Artifact.batchFiles("alice", runId, run.createdAt);
   await stores.store.put(`${made}xlsx-both-0`);
-  await stores.store.put(Artifacts.attemptKey("alice", `${runId}~1`, run.createdAt, 3));
+  await stores.store.put(Artifact.attemptKey("alice", `${runId}~1`, run.createdAt, 3));
   return finish(run);
 }
 
@@ -183,8 +183,8 @@ describe("the delete of a run", () => {
     const names = ["a", "a-1", "a.items", "a.results", "a1"];
     const runs = new Map<string, RunRow>();
     for (const name of names) runs.set(name, await ended(name));
-    await stores.store.put(Artifacts.extractKey("alice", "a", new Date("2026-11-23T00:00:00Z")));
-    await stores.store.put(Artifacts.extractKey("alice", "a-1", new Date("2026-11-23T00:00:00Z")));
+    await stores.store.put(Artifact.extractKey("alice", "a", new Date("2026-11-23T00:00:00Z")));
+    await stores.store.put(Artifact.extractKey("alice", "a-1", new Date("2026-11-23T00:00:00Z")));
     const all = await stores.rels();
     const run = runs.get("a") as RunRow;
     expect(await begin(run)).toEqual({
@@ -264,7 +264,7 @@ describe("the delete of a run", () => {
       Array.from({ length: 1_001 }, (_, i) => (i === 700 ? upload : {})),
     );
     for (let i = 0; i < 40; i += 1)
-      await stores.store.put(Artifacts.extractKey("alice", `${run.runId}~${i}`, run.createdAt));
+      await stores.store.put(Artifact.extractKey("alice", `${run.runId}~${i}`, run.createdAt));
     const before = stores.sentTo("plan");
     expect(await begin(run)).toEqual({ kind: "deleting" });
     expect(stores.sentTo("plan")).toBe(before + 1);
@@ -303,7 +303,7 @@ describe("the delete of a run", () => {
   test("takes what a late worker writes of it, too, when none can be left", async () => {
     const run = await ended("late-writer");
     await begin(run);
-    const late = Artifacts.extractKey("alice", "late-writer~1", run.createdAt);
+    const late = Artifact.extractKey("alice", "late-writer~1", run.createdAt);
     await stores.store.put(late);
     await Reconcile.reconcile(stores.services, silent);
     expect(await stores.rels("extracts/")).toEqual([late]);

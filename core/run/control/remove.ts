@@ -1,7 +1,7 @@
 import { and, eq, inArray, type SQL, sql } from "drizzle-orm";
-import * as Artifacts from "#core/artifact/artifact";
+import * as Artifact from "#core/artifact/artifact";
 import type * as Bucket from "#core/bucket/bucket";
-import * as Database from "#core/db/client";
+import * as Database from "#core/db/database";
 import { AppError } from "#core/error";
 import type { Log } from "#core/log";
 import { order } from "#core/run/dispatch/order";
@@ -166,7 +166,7 @@ async function removeObjects(
   deadline: number,
   deleted: Deleted,
 ): Promise<boolean> {
-  const extracts = Artifacts.itemPrefix(run.keyId, run.runId, run.createdAt);
+  const extracts = Artifact.itemPrefix(run.keyId, run.runId, run.createdAt);
   return (
     (await Inputs.removeBelow(bucket, log, extracts, deadline, (rels) => {
       deleted.extracts += rels.filter((rel) => !rel.includes("~attempt-")).length;
@@ -204,9 +204,9 @@ export async function lookAgain(
 
 /** The run's own artifact and what lies beside it. */
 async function removeFiles(bucket: Bucket.Bucket, log: Log, run: RunRow, deadline: number): Promise<boolean> {
-  const { working, made } = Artifacts.batchFiles(run.keyId, run.runId, run.createdAt);
+  const { working, made } = Artifact.batchFiles(run.keyId, run.runId, run.createdAt);
   await Inputs.removeAll(bucket, log, [
-    Artifacts.batchKey(run.keyId, run.runId, run.createdAt),
+    Artifact.batchKey(run.keyId, run.runId, run.createdAt),
     ...Object.values(Files.places(run)),
   ]);
   return (

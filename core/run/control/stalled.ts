@@ -1,7 +1,7 @@
 import { and, asc, eq, sql } from "drizzle-orm";
-import * as Database from "#core/db/client";
+import * as Database from "#core/db/database";
 import type { Log } from "#core/log";
-import * as Looks from "#core/queue/look";
+import * as Looks from "#core/queue/looks";
 import * as Order from "#core/run/dispatch/order";
 import * as Window from "#core/run/dispatch/window";
 import { isOpen, itemTable as item, type RunRow, runTable as run, runsBy } from "#core/run/run.sql";

@@ -1,6 +1,6 @@
 import type { Log } from "#core/log";
 import * as Order from "#core/run/dispatch/order";
-import * as Outlooks from "#core/run/dispatch/progress";
+import * as Progress from "#core/run/dispatch/progress";
 import { raise } from "#core/run/dispatch/raise";
 import * as Window from "#core/run/dispatch/window";
 import * as Cancel from "./cancel.ts";
@@ -29,7 +29,7 @@ export async function urgent(
   const row = await Window.fill(services, runUid, log);
   if (row === undefined) return;
   // A run that was canceled, or whose last item ended while nobody could order anything.
-  const outlook = await Outlooks.read(services.db, runUid);
+  const outlook = await Progress.read(services.db, runUid);
   if (outlook !== undefined && outlook.inFlight === 0 && !outlook.unsent)
-    await Outlooks.duties(services, outlook, log);
+    await Progress.duties(services, outlook, log);
 }

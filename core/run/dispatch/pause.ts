@@ -1,5 +1,5 @@
 import { sql } from "drizzle-orm";
-import * as Database from "#core/db/client";
+import * as Database from "#core/db/database";
 import { ensureProbe } from "#core/extraction/handover";
 import type { Log } from "#core/log";
 import { type RunRow, runTable as run, runsBy } from "#core/run/run.sql";

@@ -1,5 +1,5 @@
 import { sql } from "drizzle-orm";
-import * as Database from "#core/db/client";
+import * as Database from "#core/db/database";
 import type { Log } from "#core/log";
 import { itemTable as item, type RunRow, runTable as run } from "#core/run/run.sql";
 import { endedOf } from "#core/run/serialize";

@@ -1,5 +1,5 @@
 import { eq, sql } from "drizzle-orm";
-import * as Database from "#core/db/client";
+import * as Database from "#core/db/database";
 import { type RunRow, runTable as run } from "#core/run/run.sql";
 
 /** The planner's number goes up before anything else is read: see `Order.order`. @throws AppError `storage_unavailable`. */

@@ -1,7 +1,7 @@
 import { sql } from "drizzle-orm";
 import * as Breaker from "#core/breaker/breaker";
 import { breakerTable } from "#core/breaker/breaker.sql";
-import * as Database from "#core/db/client";
+import * as Database from "#core/db/database";
 import { keyTable } from "#core/key/key.sql";
 import type { Log } from "#core/log";
 import * as Queue from "#core/queue/queue";
@@ -9,7 +9,7 @@ import * as Cancel from "#core/run/control/cancel";
 import { itemTable as item, type RunRow, runTable as run } from "#core/run/run.sql";
 import type { RunStores } from "#core/run/services";
 import { windowOf } from "#spec/limits";
-import * as Weather from "./pause.ts";
+import * as Pause from "./pause.ts";
 import * as Share from "./share.ts";
 
 /** The body of a message in the `item` queue. One of an older epoch or `seq` has no effect. */
@@ -72,7 +72,7 @@ export async function fill(
   }
   if (row.state !== "running" || row.waitingFor !== null) return row;
   if (breaker.kind !== "closed" && (seen.unsent.length > 0 || seen.lone.length > 0)) {
-    await Weather.pause(services, row, log);
+    await Pause.pause(services, row, log);
     return row;
   }
   const chosen = choose(row, seen);

@@ -13,7 +13,7 @@ import type { RunServices } from "#core/run/services";
 import { keptKey } from "#core/run/source/kept";
 import type * as Task from "#core/task/task";
 import * as Picture from "./picture.ts";
-import * as Alone from "./suspect.ts";
+import * as Suspect from "./suspect.ts";
 
 /** `crowded`: a suspect that cannot be alone now. `kept`: the run has a copy of the picture. */
 export type Asked =
@@ -58,7 +58,7 @@ export async function ask(
     // Half of the time for the others to end, half for the call.
     const until = (Date.now() + job.deadline) / 2;
     const time = { leaseUntil: job.leaseUntil, until, signal };
-    if (!(await Alone.take(services, row, time, how.onAlone))) return { kind: "crowded" };
+    if (!(await Suspect.take(services, row, time, how.onAlone))) return { kind: "crowded" };
   }
   const performed = await perform(services.model, {
     task,

@@ -3,8 +3,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import * as Breaker from "#core/breaker/breaker";
 import { breakerTable } from "#core/breaker/breaker.sql";
 import { type ItemRow, itemTable, type RunRow, runTable } from "#core/run/run.sql";
-import * as TestDatabase from "#test/support/database";
-import * as Claims from "./claim.ts";
+import * as TestDatabase from "#test/support/test-database";
+import * as Claim from "./claim.ts";
 import * as Ending from "./ending.ts";
 
 let database: Awaited<ReturnType<typeof TestDatabase.start>>;
@@ -13,7 +13,7 @@ let runRow: RunRow;
 
 const inMs = (ms: number) => new Date(Date.now() + ms);
 const message = { run_uid: "r_1", epoch: 7, index: 0, seq: 0, slot: 0 };
-const take = (leaseUntil: Date) => Claims.claim(database.db, message, leaseUntil);
+const take = (leaseUntil: Date) => Claim.claim(database.db, message, leaseUntil);
 const now = async () => {
   const [found] = await database.db.query.select().from(itemTable).where(eq(itemTable.runUid, "r_1"));
   return found;
@@ -47,7 +47,7 @@ beforeEach(async () => {
 describe("an item's lease", () => {
   test("is moved while the item is its worker's, and keeps everybody else away", async () => {
     const until = inMs(60_000);
-    expect(await Claims.renew(database.db, row, until, { alone: false })).toBe(true);
+    expect(await Claim.renew(database.db, row, until, { alone: false })).toBe(true);
     await new Promise((resolve) => setTimeout(resolve, 30));
     expect((await take(inMs(60_000)))?.item).toBeUndefined();
     expect(await now()).toMatchObject({ leaseUntil: until, token: 1, claims: 1 });
@@ -55,7 +55,7 @@ describe("an item's lease", () => {
 
   test("is renewed under a run that was canceled: what is in flight is finished", async () => {
     await database.db.query.update(runTable).set({ state: "canceling", epoch: 8 });
-    expect(await Claims.renew(database.db, row, inMs(60_000), { alone: false })).toBe(true);
+    expect(await Claim.renew(database.db, row, inMs(60_000), { alone: false })).toBe(true);
   });
 
   test.each([
@@ -78,7 +78,7 @@ describe("an item's lease", () => {
     await Breaker.mayBeAlone(database.db, 10_000);
     await change();
     const before = [(await now())?.leaseUntil, await aloneUntil()];
-    expect(await Claims.renew(database.db, row, inMs(600_000), { alone: true })).toBe(false);
+    expect(await Claim.renew(database.db, row, inMs(600_000), { alone: true })).toBe(false);
     expect([(await now())?.leaseUntil, await aloneUntil()]).toEqual(before);
   });
 });
@@ -87,22 +87,22 @@ describe("the right to be alone", () => {
   test("lasts as long as the lease of the item that has it", async () => {
     await Breaker.mayBeAlone(database.db, 10_000);
     const until = inMs(60_000);
-    await Claims.renew(database.db, row, until, { alone: true });
+    await Claim.renew(database.db, row, until, { alone: true });
     expect(await aloneUntil()).toBe(until.getTime());
   });
 
   test("of another item is left as it is", async () => {
     await Breaker.mayBeAlone(database.db, 10_000);
     const before = await aloneUntil();
-    await Claims.renew(database.db, row, inMs(60_000), { alone: false });
+    await Claim.renew(database.db, row, inMs(60_000), { alone: false });
     expect(await aloneUntil()).toBe(before);
   });
 
   test("that has run out, or was given back, does not come back", async () => {
-    expect(await Claims.renew(database.db, row, inMs(60_000), { alone: true })).toBe(true);
+    expect(await Claim.renew(database.db, row, inMs(60_000), { alone: true })).toBe(true);
     await Breaker.mayBeAlone(database.db, 10_000);
     await Breaker.aloneNoMore(database.db);
-    expect(await Claims.renew(database.db, row, inMs(60_000), { alone: true })).toBe(true);
+    expect(await Claim.renew(database.db, row, inMs(60_000), { alone: true })).toBe(true);
     expect(await aloneUntil()).toBeUndefined();
   });
 });

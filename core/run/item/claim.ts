@@ -1,7 +1,7 @@
 import { and, eq, sql } from "drizzle-orm";
 import * as Breaker from "#core/breaker/breaker";
 import { breakerTable } from "#core/breaker/breaker.sql";
-import * as Database from "#core/db/client";
+import * as Database from "#core/db/database";
 import type { ItemMessage } from "#core/run/dispatch/window";
 import { type ItemRow, itemTable as item, type RunRow, runTable as run } from "#core/run/run.sql";
 import { ours } from "./ending.ts";

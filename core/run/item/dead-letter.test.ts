@@ -1,9 +1,9 @@
 import { eq } from "drizzle-orm";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
-import * as Artifacts from "#core/artifact/artifact";
+import * as Artifact from "#core/artifact/artifact";
 import { extractTable } from "#core/extraction/extract.sql";
 import * as Resume from "#core/extraction/resume";
-import * as Single from "#core/extraction/work";
+import * as Work from "#core/extraction/work";
 import type { Log } from "#core/log";
 import * as Reconcile from "#core/run/control/reconcile";
 import { itemTable, runTable } from "#core/run/run.sql";
@@ -11,22 +11,22 @@ import type { RunServices } from "#core/run/services";
 import { answer } from "#test/support/batches/batches";
 import * as ModelServer from "#test/support/model-server/model-server";
 import { picture } from "#test/support/pictures";
-import * as Stores from "#test/support/run-stores";
+import * as RunStores from "#test/support/run-stores";
 import * as DeadLetter from "./dead-letter.ts";
 import * as Ending from "./ending.ts";
 import * as Item from "./work.ts";
 
 /* What becomes of work that failed in vain, of rows that cannot be mended, and of answers whose place is somebody else's. */
 
-const { silent } = Stores;
-let stores: Stores.Stores;
+const { silent } = RunStores;
+let stores: RunStores.Stores;
 let model: ModelServer.ModelServer;
 let services: RunServices;
 let runs = 0;
 let runUid: string;
 
 beforeAll(async () => {
-  stores = await Stores.open();
+  stores = await RunStores.open();
   model = await ModelServer.start({ model: "scripted", respond: () => answer() });
   services = {
     ...stores.services,
@@ -105,7 +105,7 @@ test("a dead letter that meets a bucket which is away counts for nothing: the it
   stores.bucket.hook.answer = () => away;
   const bury = () => DeadLetter.buryItem(services, message(), new Date(Date.now() - 1), silent);
   for (let receive = 1; receive <= 2; receive += 1) {
-    expect(await Stores.failure(bury())).toMatchObject({ code: "storage_unavailable" });
+    expect(await RunStores.failure(bury())).toMatchObject({ code: "storage_unavailable" });
     expect(await itemRow()).toMatchObject({ buried: 0, sendSeq: 0 });
   }
   stores.bucket.hook.answer = () => undefined;
@@ -164,11 +164,11 @@ async function extract(): Promise<void> {
 }
 const extractRow = async () =>
   (await services.db.query.select().from(extractTable).where(eq(extractTable.requestId, runUid)))[0];
-const single = () => Single.work(services, { key_id: "key-1", request_id: runUid }, job(), silent);
+const single = () => Work.work(services, { key_id: "key-1", request_id: runUid }, job(), silent);
 
 test("an extract at whose place lies somebody else's artifact ends as a failure that says so", async () => {
   await extract();
-  await stores.bucket.put(Artifacts.extractKey("key-1", runUid, new Date()), foreign);
+  await stores.bucket.put(Artifact.extractKey("key-1", runUid, new Date()), foreign);
   await single();
   expect(await extractRow()).toMatchObject({
     ...{ status: "failed", errorCode: "conflict", errorDetails: { reason: "artifact_taken" } },
@@ -182,7 +182,7 @@ test("a bucket that is away costs a queued extract no claim", async () => {
   await extract();
   stores.bucket.hook.answer = () => away;
   for (let receive = 0; receive < 6; receive += 1)
-    expect(await Stores.failure(single())).toMatchObject({ code: "storage_unavailable" });
+    expect(await RunStores.failure(single())).toMatchObject({ code: "storage_unavailable" });
   expect(await extractRow()).toMatchObject({ status: "queued", claims: 0 });
   stores.bucket.hook.answer = () => undefined;
   await single();

@@ -1,9 +1,9 @@
 import { and, eq, sql } from "drizzle-orm";
-import * as Database from "#core/db/client";
+import * as Database from "#core/db/database";
 import { AppError } from "#core/error";
 import type { Log } from "#core/log";
 import * as Order from "#core/run/dispatch/order";
-import * as Outlooks from "#core/run/dispatch/progress";
+import * as Progress from "#core/run/dispatch/progress";
 import type { ItemMessage } from "#core/run/dispatch/window";
 import { itemTable as item, runTable as run } from "#core/run/run.sql";
 import type { RunStores } from "#core/run/services";
@@ -80,8 +80,8 @@ export async function buryItem(
       await Ending.conclude(services, log, runRow, row, artifact);
     }
   }
-  const outlook = await Outlooks.read(db, message.run_uid);
-  if (outlook !== undefined) await Outlooks.duties(services, outlook, log, { again: true });
+  const outlook = await Progress.read(db, message.run_uid);
+  if (outlook !== undefined) await Progress.duties(services, outlook, log, { again: true });
   return "done";
 }
 

@@ -1,14 +1,14 @@
 import { createHash } from "node:crypto";
 import { and, eq, type SQL, sql } from "drizzle-orm";
 import * as Artifacts from "#core/artifact/artifact";
-import * as Database from "#core/db/client";
+import * as Database from "#core/db/database";
 import { AppError, from } from "#core/error";
 import { storedError } from "#core/extraction/conclude";
 import type { Log } from "#core/log";
 import { type Artifact, askedNobody } from "#core/reading/schema";
 import { usedOf } from "#core/reading/used";
 import { pauseStatement } from "#core/run/dispatch/pause";
-import * as Outlooks from "#core/run/dispatch/progress";
+import * as Progress from "#core/run/dispatch/progress";
 import { type ItemRow, itemTable as item, type RunRow, runTable as run } from "#core/run/run.sql";
 import { requestIdOf } from "#core/run/serialize";
 import type { RunServices } from "#core/run/services";
@@ -64,7 +64,7 @@ export async function conclude(
   runRow: RunRow,
   row: ItemRow,
   artifact: Artifact,
-): Promise<Outlooks.Outlook | undefined> {
+): Promise<Progress.Outlook | undefined> {
   const encoded = Artifacts.encode(artifact);
   const rel = artifactKey(runRow, row);
   let stored: Artifact | "foreign" | undefined = artifact;
@@ -96,7 +96,7 @@ export async function storedBefore(
   log: Log,
   runRow: RunRow,
   row: ItemRow,
-): Promise<Outlooks.Outlook | undefined> {
+): Promise<Progress.Outlook | undefined> {
   // The first to hold a token finds nothing, and need not look.
   if (row.token <= 1 && row.pendingArtifact === null) return undefined;
   const rel = artifactKey(runRow, row);
@@ -146,7 +146,7 @@ async function commit(
   runRow: RunRow,
   row: ItemRow,
   artifact: Ended,
-): Promise<Outlooks.Outlook | undefined> {
+): Promise<Progress.Outlook | undefined> {
   const { error, timings_ms: timings, usage } = artifact;
   const text = artifact.result === null ? null : JSON.stringify(artifact.result);
   const status = error === undefined ? "succeeded" : "failed";
@@ -189,7 +189,7 @@ async function commit(
       ],
       usedOf(artifact),
     ),
-    ...Outlooks.outlookStatements(db, runRow.runUid),
+    ...Progress.outlookStatements(db, runRow.runUid),
   ]);
   if (results[0]?.rowsAffected === 1) {
     log.info("item_end", {
@@ -199,7 +199,7 @@ async function commit(
       attempts: row.attempts + 1,
     });
   }
-  return Outlooks.outlookOf(results);
+  return Progress.outlookOf(results);
 }
 
 /** The bucket is away and the model has answered: the artifact waits in the row, and no second call is needed. */
@@ -246,7 +246,7 @@ export async function requeue(
   runRow: RunRow,
   row: ItemRow,
   how: Requeue,
-): Promise<{ item: ItemRow | undefined; outlook: Outlooks.Outlook | undefined }> {
+): Promise<{ item: ItemRow | undefined; outlook: Progress.Outlook | undefined }> {
   const now = Date.now();
   const running = sql`(SELECT state FROM run WHERE run_uid = ${row.runUid}) = 'running'`;
   const results = await Database.batch(db, [
@@ -272,7 +272,7 @@ export async function requeue(
       how.spent,
     ),
     ...(how.pauseEpoch === undefined ? [] : [pauseStatement(db, runRow, how.pauseEpoch)]),
-    ...Outlooks.outlookStatements(db, runRow.runUid),
+    ...Progress.outlookStatements(db, runRow.runUid),
   ]);
-  return { item: Database.rows(item, results[0])[0], outlook: Outlooks.outlookOf(results) };
+  return { item: Database.rows(item, results[0])[0], outlook: Progress.outlookOf(results) };
 }

@@ -1,6 +1,6 @@
 import { sql } from "drizzle-orm";
 import * as Breaker from "#core/breaker/breaker";
-import * as Database from "#core/db/client";
+import * as Database from "#core/db/database";
 import { extractTable as extract } from "#core/extraction/extract.sql";
 import { type ItemRow, itemTable as item } from "#core/run/run.sql";
 import type { RunServices } from "#core/run/services";

@@ -10,7 +10,7 @@ import type { Performed } from "#core/reading/reading";
 import { type Artifact, askedNobody } from "#core/reading/schema";
 import { usedOf } from "#core/reading/used";
 import * as Stalled from "#core/run/control/stalled";
-import * as Outlooks from "#core/run/dispatch/progress";
+import * as Progress from "#core/run/dispatch/progress";
 import * as Window from "#core/run/dispatch/window";
 import type { ItemRow, RunRow } from "#core/run/run.sql";
 import { requestIdOf } from "#core/run/serialize";
@@ -18,10 +18,10 @@ import type { RunServices } from "#core/run/services";
 import * as Task from "#core/task/task";
 import * as Vision from "#core/vision/vision";
 import { ask } from "./ask.ts";
-import * as Claims from "./claim.ts";
+import * as Claim from "./claim.ts";
 import * as Ending from "./ending.ts";
 import * as Picture from "./picture.ts";
-import * as Alone from "./suspect.ts";
+import * as Suspect from "./suspect.ts";
 
 /** What an item may cost: DESIGN.md, "A group is locked until visibility ends". */
 const maxAttempts = 3;
@@ -54,10 +54,10 @@ export async function work(
   job: Job,
   log: Log,
 ): Promise<Outcome> {
-  let claimed: Claims.Claimed | undefined;
+  let claimed: Claim.Claimed | undefined;
   const early = Picture.begin(services, message, log);
   try {
-    claimed = await Claims.claim(services.db, message, job.leaseUntil);
+    claimed = await Claim.claim(services.db, message, job.leaseUntil);
     if (claimed === undefined) return "done";
     // Lines of an item are found by its run, and by the id under which it is read.
     const { run: runRow } = claimed;
@@ -77,7 +77,7 @@ export async function work(
 async function notOurs(
   services: RunServices,
   message: Window.ItemMessage,
-  { run: runRow, found }: Claims.Claimed,
+  { run: runRow, found }: Claim.Claimed,
   job: Job,
   log: Log,
 ): Promise<Outcome> {
@@ -98,8 +98,8 @@ async function notOurs(
     return "again";
   }
   // Ended, or of an older epoch or number. Whoever ended it may have died before its duties.
-  const outlook = await Outlooks.read(services.db, runRow.runUid);
-  if (outlook !== undefined) await Outlooks.duties(services, outlook, log, { again: true });
+  const outlook = await Progress.read(services.db, runRow.runUid);
+  if (outlook !== undefined) await Progress.duties(services, outlook, log, { again: true });
   return "done";
 }
 
@@ -122,7 +122,7 @@ async function waitForStorage(
 
 async function attempt(
   services: RunServices,
-  { run: runRow, item: row, breaker, aloneUntil }: Claims.Claimed & { item: ItemRow },
+  { run: runRow, item: row, breaker, aloneUntil }: Claim.Claimed & { item: ItemRow },
   message: Window.ItemMessage,
   early: Promise<Uint8Array | undefined> | undefined,
   job: Job,
@@ -132,7 +132,7 @@ async function attempt(
   await job.held;
   const before = await Ending.storedBefore(services, log, runRow, row);
   if (before !== undefined) {
-    await Outlooks.duties(services, before, log, { again: true });
+    await Progress.duties(services, before, log, { again: true });
     return "done";
   }
   let kept = row.sourceKind === "run";
@@ -149,7 +149,7 @@ async function attempt(
   let alone = false;
   const asked = await Lease.during(
     job,
-    (until) => Claims.renew(services.db, row, until, { alone }),
+    (until) => Claim.renew(services.db, row, until, { alone }),
     log,
     (signal) =>
       ask(services, { run: runRow, row, task, early: Picture.of(row, message) ? early : undefined }, job, {
@@ -206,7 +206,7 @@ async function afterFailure(
   const final = () => end(services, log, runRow, row, asEnding(runRow, row, artifact));
   if (suspect && lone && row.suspects + 1 >= maxSuspects) {
     // A single extract was there as well, and it may have been that one: no mark, but it costs an attempt.
-    if (row.attempts + 1 < maxAttempts && (await Alone.beside(services.db))) {
+    if (row.attempts + 1 < maxAttempts && (await Suspect.beside(services.db))) {
       await recordAttempt(services, log, artifact);
       return later(services, runRow, row, message, { spent, counted: true }, log);
     }
@@ -244,7 +244,7 @@ async function weather(
   });
   log.info("run_waiting", { run_id: runRow.runId, waiting_for: "model_server" });
   await ensureProbe(services, log);
-  if (outlook !== undefined) await Outlooks.duties(services, outlook, log);
+  if (outlook !== undefined) await Progress.duties(services, outlook, log);
   return "done";
 }
 
@@ -279,7 +279,7 @@ async function later(
     await Window.note(services.db, outlook.run, sent);
     if (sent.length > 0) return "done";
   }
-  await Outlooks.duties(services, outlook, log, { again: true });
+  await Progress.duties(services, outlook, log, { again: true });
   return "done";
 }
 
@@ -291,7 +291,7 @@ async function end(
   artifact: Artifact,
 ): Promise<Outcome> {
   const outlook = await Ending.conclude(services, log, runRow, row, artifact);
-  if (outlook !== undefined) await Outlooks.duties(services, outlook, log);
+  if (outlook !== undefined) await Progress.duties(services, outlook, log);
   return "done";
 }
 

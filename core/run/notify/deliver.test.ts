@@ -13,13 +13,13 @@ import * as Key from "#core/key/key";
 import { keyTable } from "#core/key/key.sql";
 import type { Queues } from "#core/queue/queue";
 import { type RunRow, runTable } from "#core/run/run.sql";
-import * as Secrets from "#core/webhook/secret";
+import * as Secret from "#core/webhook/secret";
 import { type Message, order } from "#core/webhook/webhook";
 import { type QueueServer, start as startQueues } from "#local/queue/server";
 import * as Limits from "#spec/limits";
 import { queues as queueTable } from "#spec/queues";
-import { recording } from "#test/support/bucket";
-import * as TestDatabase from "#test/support/database";
+import { recording } from "#test/support/test-bucket";
+import * as TestDatabase from "#test/support/test-database";
 import { deliver } from "./deliver.ts";
 import { webhookDueTable, webhookHostTable } from "./due.sql.ts";
 import * as Due from "./due.ts";
@@ -208,7 +208,7 @@ test("no receiver's secret signs for another key: each key has its own, from the
   for (const keyId of ["new-1", "new-2"]) await Key.create(database.db, pepper, { keyId, role: "client" });
   const old = { keyId: "old-1", role: "client", scopes: [], createdAt: new Date() } as const;
   await database.db.query.insert(keyTable).values({ ...old, scopes: [] });
-  const secretOf = async (keyId: string) => (await Secrets.show(database.db, [secret], keyId)).secret;
+  const secretOf = async (keyId: string) => (await Secret.show(database.db, [secret], keyId)).secret;
   /** Who of these could have signed a call for the key. */
   const signers = async (keyId: string, secrets: readonly string[]) => {
     calls = [];
@@ -228,22 +228,22 @@ test("no receiver's secret signs for another key: each key has its own, from the
   expect(await signers("new-1", [one, two, secret])).toEqual([true, false, false]);
   // A key of before goes on with the stage's secret until it is rotated, and then with both for the overlap.
   expect(await secretOf("old-1")).toBe(secret);
-  await Secrets.rotate(database.db, "old-1", 60_000);
+  await Secret.rotate(database.db, "old-1", 60_000);
   expect(await signers("old-1", [secret, await secretOf("old-1"), one])).toEqual([true, true, false]);
-  await Secrets.rotate(database.db, "new-1", 60_000);
+  await Secret.rotate(database.db, "new-1", 60_000);
   const next = await secretOf("new-1");
   expect(await signers("new-1", [next, one, two, secret])).toEqual([true, true, false, false]);
   // A third would have to drop the one that receivers were promised: not without a word.
-  await expect(Secrets.rotate(database.db, "new-1", 60_000)).rejects.toMatchObject({
+  await expect(Secret.rotate(database.db, "new-1", 60_000)).rejects.toMatchObject({
     code: "conflict",
     details: { reason: "still_overlaps" },
   });
   expect(await signers("new-1", [next, one])).toEqual([true, true]);
-  await Secrets.rotate(database.db, "new-1", 0);
+  await Secret.rotate(database.db, "new-1", 0);
   expect(await signers("new-1", [await secretOf("new-1"), next, one])).toEqual([true, false, false]);
   // While the stage's own is replaced, receivers with what was made of the old one verify as well.
   environment({ WEBHOOK_SECRET: `${secret},${oldSecret}` });
-  const before = Secrets.derive(oldSecret, "new-2", 1);
+  const before = Secret.derive(oldSecret, "new-2", 1);
   expect(await signers("new-2", [two, before, oldSecret])).toEqual([true, true, false]);
 });
 

@@ -1,6 +1,6 @@
 import { and, eq, sql } from "drizzle-orm";
 import * as Config from "#core/config";
-import * as Database from "#core/db/client";
+import * as Database from "#core/db/database";
 import type { Log } from "#core/log";
 import { post } from "#core/remote/post";
 import { RefusedError } from "#core/remote/resolve";
@@ -8,7 +8,7 @@ import { type RunRow, runTable } from "#core/run/run.sql";
 import type { WebhookAttempt } from "#core/run/schema";
 import * as Serialize from "#core/run/serialize";
 import type { RunStores } from "#core/run/services";
-import * as Secrets from "#core/webhook/secret";
+import * as Secret from "#core/webhook/secret";
 import { type Message, reach } from "#core/webhook/webhook";
 import * as Due from "./due.ts";
 import type { RunEnded } from "./schema.ts";
@@ -82,7 +82,7 @@ async function known(
   run: RunRow & { webhookUrl: string },
 ): Promise<{ secrets: readonly string[]; silentUntil: Date | undefined }> {
   const [secrets, [host]] = await Promise.all([
-    Secrets.of(db, Config.webhook().secrets, run.keyId),
+    Secret.of(db, Config.webhook().secrets, run.keyId),
     Database.read(Due.hostStatement(db, run)),
   ]);
   return { secrets, silentUntil: Due.silentUntil(host) };
@@ -116,7 +116,7 @@ async function call(
     data,
   };
   const body = JSON.stringify(told);
-  const headers = Secrets.headers(secrets, { id: `msg_${run.runUid}`, at, body });
+  const headers = Secret.headers(secrets, { id: `msg_${run.runUid}`, at, body });
   const { world, protocols } = reach();
   try {
     return end(await post(run.webhookUrl, { headers, body, protocols, timeoutMs }, world), null);

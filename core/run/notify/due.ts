@@ -1,5 +1,5 @@
 import { eq, sql } from "drizzle-orm";
-import * as Database from "#core/db/client";
+import * as Database from "#core/db/database";
 import type { Log } from "#core/log";
 import * as Queue from "#core/queue/queue";
 import type { RunStores } from "#core/run/services";

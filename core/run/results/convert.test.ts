@@ -2,7 +2,7 @@ import { Readable } from "node:stream";
 import { buffer, text } from "node:stream/consumers";
 import { parse } from "csv-parse/sync";
 import { expect, test } from "vitest";
-import * as Dialects from "#core/export/table/dialect";
+import * as Dialect from "#core/export/table/dialect";
 import * as Convert from "./convert.ts";
 
 const cells = [
@@ -14,7 +14,7 @@ const cells = [
 const stored =
   'index,total,name\n0,"1.234,56","Tea ""green""; 2 bags\tloose"\n1,\'=1,"line\rline\nline"\n2,,Äpfel 日本\n';
 
-test.each(Dialects.names)("a table with %s between its cells reads as the same cells", async (name) => {
+test.each(Dialect.names)("a table with %s between its cells reads as the same cells", async (name) => {
   const separators = { comma: ",", semicolon: ";", tab: "\t" };
   const options = { delimiter: separators[name], record_delimiter: "\n" };
   const dialect = { name, byteOrderMark: false };
@@ -38,7 +38,7 @@ test("a source that breaks off breaks the table off", async () => {
     yield stored.slice(0, 20);
     throw new Error("gone");
   }
-  for (const name of Dialects.names)
+  for (const name of Dialect.names)
     await expect(
       text(Convert.stream(Readable.from(broken()), { name, byteOrderMark: true })),
     ).rejects.toThrow("gone");

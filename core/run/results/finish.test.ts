@@ -2,22 +2,22 @@ import { AbortMultipartUploadCommand } from "@aws-sdk/client-s3";
 import { type Client, LibsqlError } from "@libsql/client/http";
 import { eq } from "drizzle-orm";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import * as Artifacts from "#core/artifact/artifact";
+import * as Artifact from "#core/artifact/artifact";
 import * as Listing from "#core/artifact/listing";
 import * as Bucket from "#core/bucket/bucket";
-import * as Database from "#core/db/client";
+import * as Database from "#core/db/database";
 import { AppError } from "#core/error";
-import * as Finishings from "#core/run/finishing";
+import * as Finishing from "#core/run/finishing";
 import { type RunRow, runTable } from "#core/run/run.sql";
 import { Item, Run } from "#core/run/schema";
-import { recording, silent } from "#test/support/bucket";
 import * as EndedRun from "#test/support/ended-run";
+import { recording, silent } from "#test/support/test-bucket";
 import * as Finish from "./finish.ts";
-import type * as Writes from "./write.ts";
+import type * as Write from "./write.ts";
 
 const MiB = 1024 * 1024;
 /** As small as the protocol allows. */
-const small: Writes.Sizes = { partBytes: 5 * MiB, rows: 50, reads: 4 };
+const small: Write.Sizes = { partBytes: 5 * MiB, rows: 50, reads: 4 };
 const ample = () => ({ deadline: Date.now() + 60_000 });
 
 let stores: EndedRun.Stores;
@@ -40,7 +40,7 @@ const step = async (run: RunRow, options: Parameters<typeof Finish.step>[4] = {}
 /** Steps until the run has ended; whatever a step throws, the next one goes on. @returns how many steps threw. */
 async function finish(
   run: RunRow,
-  how: { sizes?: Writes.Sizes; timeMs?: number; services?: typeof stores.services; most?: number } = {},
+  how: { sizes?: Write.Sizes; timeMs?: number; services?: typeof stores.services; most?: number } = {},
 ) {
   const { sizes = small, timeMs = 60_000, services = stores.services, most = 2_000 } = how;
   const seen = { threw: 0, more: 0 };
@@ -58,8 +58,8 @@ async function finish(
   throw new Error("the run does not end");
 }
 
-const filesOf = (run: RunRow) => Artifacts.batchFiles(run.keyId, run.runId, run.createdAt);
-const artifactOf = (run: RunRow) => Artifacts.batchKey(run.keyId, run.runId, run.createdAt);
+const filesOf = (run: RunRow) => Artifact.batchFiles(run.keyId, run.runId, run.createdAt);
+const artifactOf = (run: RunRow) => Artifact.batchKey(run.keyId, run.runId, run.createdAt);
 /** Everything that was written of a run. */
 async function documents(run: RunRow): Promise<Record<string, string | undefined>> {
   const all = await stores.rels(`batches/2026-11-23/${run.keyId}/${run.runId}`);
@@ -76,7 +76,7 @@ async function rewind(run: RunRow, document = 0): Promise<void> {
     .update(runTable)
     .set({
       state: "finishing",
-      finishing: { ...Finishings.begin("succeeded", "test"), document },
+      finishing: { ...Finishing.begin("succeeded", "test"), document },
       artifactRel: null,
     })
     .where(eq(runTable.runUid, run.runUid));
@@ -128,7 +128,7 @@ function meddling(real: Database.Db, run: RunRow): Database.Db {
     batch: async (statements, mode) => {
       writes += 1;
       if (writes === 2) {
-        const finishing = { ...Finishings.begin("succeeded", "test"), document: 3 };
+        const finishing = { ...Finishing.begin("succeeded", "test"), document: 3 };
         await real.query.update(runTable).set({ finishing }).where(eq(runTable.runUid, run.runUid));
       }
       return real.client.batch(statements, mode);
@@ -438,7 +438,7 @@ describe("the writing of large results", () => {
       [5, "older"],
     ] as const) {
       await rewind(run);
-      const finishing = { ...Finishings.begin("succeeded", version), document };
+      const finishing = { ...Finishing.begin("succeeded", version), document };
       await stores.db.query.update(runTable).set({ finishing }).where(eq(runTable.runUid, run.runUid));
       await finish(run);
       expect(await documents(run)).toEqual(whole);

@@ -1,6 +1,6 @@
 import { and, eq, isNull, sql } from "drizzle-orm";
-import * as Artifacts from "#core/artifact/artifact";
-import * as Database from "#core/db/client";
+import * as Artifact from "#core/artifact/artifact";
+import * as Database from "#core/db/database";
 import type { AppError } from "#core/error";
 import type { Log } from "#core/log";
 import * as Remove from "#core/run/control/remove";
@@ -11,8 +11,8 @@ import type { RunStores } from "#core/run/services";
 import * as Inputs from "#core/run/source/inputs";
 import { keptPrefix } from "#core/run/source/kept";
 import * as Webhook from "#core/webhook/webhook";
-import * as Documents from "./document.ts";
-import * as Writes from "./write.ts";
+import * as Document from "./document.ts";
+import * as Write from "./write.ts";
 
 /*
  * step(…)  an ended run: its files, then the pictures that nobody needs any more, then the end itself
@@ -37,7 +37,7 @@ export async function step(
   run: RunRow,
   time: { deadline: number },
   log: Log,
-  options: { sizes?: Writes.Sizes; artifactItems?: number } = {},
+  options: { sizes?: Write.Sizes; artifactItems?: number } = {},
 ): Promise<Step> {
   const begun = await begin(services, run);
   if (begun === undefined) return "done";
@@ -53,10 +53,10 @@ export async function step(
     // What is there stays: only what was not finished is written anew, in the form of today.
     if (state.version !== services.version)
       state = await save({ ...state, ...Finishings.nextDocument(0), version: services.version });
-    const documents = Documents.list(begun, state.outcome, options.artifactItems);
-    const sizes = options.sizes ?? Writes.sizes;
+    const documents = Document.list(begun, state.outcome, options.artifactItems);
+    const sizes = options.sizes ?? Write.sizes;
     for (let next = documents[state.document]; next !== undefined; next = documents[state.document]) {
-      const written = await Writes.write(services, log, begun, next, state, {
+      const written = await Write.write(services, log, begun, next, state, {
         deadline: time.deadline,
         sizes,
         save,
@@ -161,10 +161,10 @@ async function removeInputs(
 
 async function end(services: RunStores, run: RunRow, state: Finishing, log: Log): Promise<void> {
   if (state.carried) {
-    const { working } = Artifacts.batchFiles(run.keyId, run.runId, run.createdAt);
+    const { working } = Artifact.batchFiles(run.keyId, run.runId, run.createdAt);
     await Inputs.removeBelow(services.bucket, log, working, Number.POSITIVE_INFINITY);
   }
-  const artifactRel = Artifacts.batchKey(run.keyId, run.runId, run.createdAt);
+  const artifactRel = Artifact.batchKey(run.keyId, run.runId, run.createdAt);
   await swap(services.db, run, state, { state: state.outcome, finishing: null, artifactRel });
   const ended: RunRow = { ...run, state: state.outcome, finishing: null, artifactRel };
   logEnd(ended, log);

@@ -2,16 +2,16 @@ import { parse } from "csv-parse/sync";
 import { eq } from "drizzle-orm";
 import { readXlsx } from "hucre/xlsx";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import * as Artifacts from "#core/artifact/artifact";
+import * as Artifact from "#core/artifact/artifact";
 import * as Bucket from "#core/bucket/bucket";
 import * as Given from "#core/export/ledger/given";
-import * as Dialects from "#core/export/table/dialect";
-import * as Finishings from "#core/run/finishing";
+import * as Dialect from "#core/export/table/dialect";
+import * as Finishing from "#core/run/finishing";
 import { type RunRow, runTable } from "#core/run/run.sql";
 import { batches, sizes } from "#spec/limits";
-import { silent } from "#test/support/bucket";
 import * as EndedRun from "#test/support/ended-run";
 import * as Papers from "#test/support/papers";
+import { silent } from "#test/support/test-bucket";
 import * as Finish from "./finish.ts";
 import * as Results from "./results.ts";
 
@@ -33,7 +33,7 @@ const finish = async (run: RunRow) => {
 };
 const of = (run: RunRow, wanted: Partial<Results.Wanted>) =>
   Results.of(stores.services, silent, run, {
-    ...{ format: "json", values: "both", dialect: Dialects.stored, asUrl: false, deadline: ample() },
+    ...{ format: "json", values: "both", dialect: Dialect.stored, asUrl: false, deadline: ample() },
     ...wanted,
   });
 const whole = async (run: RunRow, wanted: Partial<Results.Wanted>) => {
@@ -52,7 +52,7 @@ async function ended(runId: string, older = false): Promise<RunRow> {
   const items = [0, 1].map((i) => stores.succeeded({ runId }, i, { items: lines }));
   const run = await finish(await stores.insert({ runId }, await Promise.all(items)));
   if (!older) return run;
-  const { jsonl } = Artifacts.batchFiles(run.keyId, runId, run.createdAt);
+  const { jsonl } = Artifact.batchFiles(run.keyId, runId, run.createdAt);
   const written = (await stores.text(jsonl)) ?? "";
   const stripped = written
     .trimEnd()
@@ -70,7 +70,7 @@ async function ended(runId: string, older = false): Promise<RunRow> {
 describe("the results of a run", () => {
   test("are found in every form that is written of it, under its name", async () => {
     const run = await ended("found");
-    const files = Artifacts.batchFiles(run.keyId, run.runId, run.createdAt);
+    const files = Artifact.batchFiles(run.keyId, run.runId, run.createdAt);
     const places = {
       json: files.json,
       jsonl: files.jsonl,
@@ -168,7 +168,7 @@ describe("the results of a run", () => {
 
   test("are converted where they are tables, up to the size of an answer", async () => {
     const run = await ended("converted");
-    const { csv } = Artifacts.batchFiles(run.keyId, run.runId, run.createdAt);
+    const { csv } = Artifact.batchFiles(run.keyId, run.runId, run.createdAt);
     expect(await whole(run, { format: "csv", dialect: semicolon })).toMatch(/^index;custom_id;/);
     const body = Buffer.alloc(sizes.directAnswerBytes + 1, "a");
     await Bucket.replace(stores.services.bucket, silent, csv, { body, contentType: "text/csv" });
@@ -247,13 +247,13 @@ describe("the results of a run", () => {
       return undefined;
     };
     await expect(of(run, { format: "xlsx", asUrl: true })).rejects.toMatchObject({ code: "not_found" });
-    const { made } = Artifacts.batchFiles(run.keyId, run.runId, run.createdAt);
+    const { made } = Artifact.batchFiles(run.keyId, run.runId, run.createdAt);
     expect(await stores.rels(made)).toEqual([]);
   });
 
   test("are refused until it has ended, and for one whose files are gone", async () => {
     for (const state of ["planning", "running", "canceling", "finishing"] as const) {
-      const run = await stores.insert({ state, finishing: Finishings.begin("succeeded", "test") }, []);
+      const run = await stores.insert({ state, finishing: Finishing.begin("succeeded", "test") }, []);
       for (const format of ["json", "xlsx"] as const)
         await expect(of(run, { format })).rejects.toMatchObject({
           code: "conflict",

@@ -1,8 +1,8 @@
 import { and, asc, eq, getTableColumns, gte } from "drizzle-orm";
-import * as Artifacts from "#core/artifact/artifact";
+import * as Artifact from "#core/artifact/artifact";
 import * as Bucket from "#core/bucket/bucket";
-import * as Objects from "#core/bucket/version";
-import * as Database from "#core/db/client";
+import * as Version from "#core/bucket/version";
+import * as Database from "#core/db/database";
 import { AppError, from } from "#core/error";
 import type { Log } from "#core/log";
 import { type Finishing, nextDocument } from "#core/run/finishing";
@@ -141,7 +141,7 @@ const sameAs = (a: Cursor, b: Cursor) => a.section === b.section && a.row === b.
 
 /** The name tells the part: a step that was overtaken by its repeat must not put its bytes in the place of later ones. */
 const carryRel = (run: RunRow, state: Finishing) =>
-  `${Artifacts.batchFiles(run.keyId, run.runId, run.createdAt).working}${state.document}-${state.etags.length}`;
+  `${Artifact.batchFiles(run.keyId, run.runId, run.createdAt).working}${state.document}-${state.etags.length}`;
 
 /** Reads what did not fill a part. @returns how many bytes. @throws Gone. */
 async function fetchCarry(
@@ -230,11 +230,11 @@ async function* fromFirst(
   run: RunRow,
   begin: { offset: number },
 ): AsyncGenerator<{ item: Item; offset: number; next: number }> {
-  const { jsonl: rel } = Artifacts.batchFiles(run.keyId, run.runId, run.createdAt);
+  const { jsonl: rel } = Artifact.batchFiles(run.keyId, run.runId, run.createdAt);
   const found = await Bucket.head(bucket, log, rel);
   if (found === undefined) throw new SourceGone("the items' file is no more");
   let { offset } = begin;
-  const source = await Objects.from(bucket, log, { rel, etag: found.etag, offset });
+  const source = await Version.from(bucket, log, { rel, etag: found.etag, offset });
   if (source === undefined) throw new SourceGone("the items' file is no more");
   for await (const line of Lines.of(source)) {
     const next = offset + line.length + 1;
@@ -301,7 +301,7 @@ async function* items(
 async function answered(bucket: Bucket.Bucket, log: Log, run: RunRow, row: Row): Promise<Item> {
   if (row.artifactRel === null) return Answers.recomputed(run, row);
   try {
-    const artifact = await Artifacts.get(bucket, log, row.artifactRel);
+    const artifact = await Artifact.get(bucket, log, row.artifactRel);
     if (artifact !== undefined) return await Answers.of(run, row, artifact);
   } catch (thrown) {
     if (from(thrown).code !== "internal") throw thrown;

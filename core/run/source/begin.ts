@@ -1,8 +1,8 @@
 import { createHash, randomInt } from "node:crypto";
 import { and, eq, getTableColumns, type SQL, sql } from "drizzle-orm";
-import * as Database from "#core/db/client";
+import * as Database from "#core/db/database";
 import { AppError, codes, from, invalidRequest } from "#core/error";
-import * as Claims from "#core/extraction/claim";
+import * as Claim from "#core/extraction/claim";
 import * as Id from "#core/id";
 import type { Principal } from "#core/key/key";
 import { reachesAll } from "#core/key/visible";
@@ -72,7 +72,7 @@ export async function identify(
   const runId =
     idempotencyKey === undefined
       ? proposedId
-      : await Claims.resolveIdempotency(services.db, {
+      : await Claim.resolveIdempotency(services.db, {
           keyId,
           idempotencyKey,
           proposedId,

@@ -1,7 +1,7 @@
 import { and, eq, type SQL, sql } from "drizzle-orm";
 import * as Bucket from "#core/bucket/bucket";
-import * as Objects from "#core/bucket/version";
-import * as Database from "#core/db/client";
+import * as Version from "#core/bucket/version";
+import * as Database from "#core/db/database";
 import { AppError } from "#core/error";
 import { keyTable } from "#core/key/key.sql";
 import type { Log } from "#core/log";
@@ -95,7 +95,7 @@ async function manifest(work: Work, row: RunRow, from: Manifest): Promise<Outcom
   let planning = from;
   if (planning.offset !== atEnd) {
     const { objectKey: rel, etag, offset } = planning;
-    const source = await Objects.from(services.bucket, log, { rel, etag, offset });
+    const source = await Version.from(services.bucket, log, { rel, etag, offset });
     if (source === undefined) return fail(work, row, planning, Resolve.replaced());
     for await (const chunk of chunksOf(work, source, planning)) {
       const next = await advance(work, row, planning, chunk);

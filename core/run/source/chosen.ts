@@ -1,6 +1,6 @@
 import { type SQL, sql } from "drizzle-orm";
-import * as Objects from "#core/bucket/version";
-import * as Database from "#core/db/client";
+import * as Version from "#core/bucket/version";
+import * as Database from "#core/db/database";
 import { AppError } from "#core/error";
 import type { Log } from "#core/log";
 import { itemTable as item, type RunRow, runTable as run } from "../run.sql.ts";
@@ -68,7 +68,7 @@ export async function check(
   const keys = [...new Set(chosen.flatMap(({ object }) => object?.key ?? []))];
   const versions = new Map<string, string>();
   await Pool.each(keys, deadline, async (key) => {
-    const seen = await Objects.version(services.bucket, log, key);
+    const seen = await Version.version(services.bucket, log, key);
     if (seen !== undefined) versions.set(key, seen.etag);
   });
   const isMissing = ({ object }: Chosen) => {

@@ -1,5 +1,5 @@
 import * as Bucket from "#core/bucket/bucket";
-import * as Objects from "#core/bucket/version";
+import * as Version from "#core/bucket/version";
 import { AppError, invalidRequest } from "#core/error";
 import * as Issue from "#core/issue";
 import { reachesAll } from "#core/key/visible";
@@ -212,7 +212,7 @@ async function stored(
   if (upload === undefined) throw wrong("there is no upload with this manifest_ref");
   if (upload.kind !== "manifest") throw wrong("this upload is no manifest");
   const { objectKey } = upload;
-  const seen = await Objects.version(services.bucket, log, objectKey);
+  const seen = await Version.version(services.bucket, log, objectKey);
   if (seen === undefined && upload.etag === null)
     throw wrong("nothing has been uploaded there yet", "upload_missing");
   const etag = upload.etag ?? (await pinned(services, upload.ref, seen?.etag ?? ""));
@@ -230,7 +230,7 @@ async function stored(
     temporary: false,
   };
   if (seen.bytes > readAtOnceBytes) return { planning };
-  const source = await Objects.from(services.bucket, log, { rel: objectKey, etag, offset: 0 });
+  const source = await Version.from(services.bucket, log, { rel: objectKey, etag, offset: 0 });
   if (source === undefined) throw Resolve.replaced();
   const lines: Line.Parsed[] = [];
   for await (const raw of Line.split(source, { offset: 0, line: 0 })) {

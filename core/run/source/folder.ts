@@ -1,10 +1,10 @@
-import * as Objects from "#core/bucket/version";
+import * as Version from "#core/bucket/version";
 import { AppError, invalidRequest } from "#core/error";
 import * as Glob from "#core/glob/glob";
 import * as Type from "#core/image/type";
 import { note } from "#core/key/visible";
 import type { Log } from "#core/log";
-import * as Key from "#core/upload/data-root";
+import * as DataRoot from "#core/upload/data-root";
 import { batches } from "#spec/limits";
 import type { RunStores } from "../services.ts";
 import * as Skip from "../skipped.ts";
@@ -50,18 +50,18 @@ export async function list(
   services: Pick<RunStores, "bucket">,
   log: Log,
   query: Query,
-  looking: { viewer: Key.Viewer; deadline: number; looks?: number },
+  looking: { viewer: DataRoot.Viewer; deadline: number; looks?: number },
 ): Promise<Listing> {
   const dir = query.images_dir.replace(/(?<=.)\/$/, "");
-  const wrong = Key.problem(dir, looking.viewer);
+  const wrong = DataRoot.problem(dir, looking.viewer);
   if (wrong !== undefined) throw at("images_dir", wrong);
-  for (const owner of Key.othersIn([dir], looking.viewer))
+  for (const owner of DataRoot.othersIn([dir], looking.viewer))
     note(looking.viewer.keyId, owner, { log, action: "read", what: "data" });
   const judge = judgeOf(query);
   const most = Math.min(query.limit ?? batches.folderFiles, batches.folderFiles);
   const found: Found[] = [];
   const skipped = Skip.none();
-  const prefix = `${Key.dataRoot}${dir}/`;
+  const prefix = `${DataRoot.dataRoot}${dir}/`;
   let looks: number = looking.looks ?? batches.folderLooks;
   let token: string | undefined;
   for (let listed = 0; ; ) {
@@ -69,7 +69,7 @@ export async function list(
       throw new AppError("storage_unavailable", "the bucket answers too slowly right now", {
         retryAfterS: 2,
       });
-    const page = await Objects.list(services.bucket, log, { prefix, token });
+    const page = await Version.list(services.bucket, log, { prefix, token });
     const entries = page.objects
       // Some programs write an empty object for a folder.
       .filter(({ rel, bytes }) => bytes > 0 || !rel.endsWith("/"))
@@ -83,7 +83,7 @@ export async function list(
         continue;
       }
       const imageKey = `${dir}/${file}`;
-      if (Key.shapeProblem(imageKey) !== undefined)
+      if (DataRoot.shapeProblem(imageKey) !== undefined)
         throw at(
           "images_dir",
           "a file's name there has control characters, backslashes, '..' or empty parts",
@@ -189,7 +189,7 @@ async function lookInside(
   const looked = open.slice(0, allowed.looks);
   await Pool.each(looked, allowed.deadline, async (entry) => {
     const { rel, etag, file } = entry;
-    const head = await Objects.beginning(bucket, log, { rel, etag, bytes: Type.headBytes });
+    const head = await Version.beginning(bucket, log, { rel, etag, bytes: Type.headBytes });
     if (head === undefined) entry.verdict = "unreadable";
     else if (Type.sniff(head) !== undefined) entry.verdict = "take";
     else entry.verdict = Type.looksUnread(head) || Type.promisesUnread(file) ? "not_supported" : "no_picture";

@@ -1,7 +1,7 @@
 import { eq } from "drizzle-orm";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type * as Bucket from "#core/bucket/bucket";
-import * as Claims from "#core/extraction/claim";
+import * as Claim from "#core/extraction/claim";
 import { extractTable, type StoredInput } from "#core/extraction/extract.sql";
 import * as Handover from "#core/extraction/handover";
 import * as Cancel from "#core/run/control/cancel";
@@ -91,11 +91,11 @@ describe("an upload", () => {
   const claimed = async (requestId: string) => {
     const wish = { keyId: "key-1", requestId, taskId: "receipt_fields_v1", payloadHash: "p" };
     const options = { mustBeNew: false, handoverWindowMs: 1, limits: noLimits };
-    const { claim } = await Claims.claim(stores.services.db, { ...wish, leaseUntil: leaseUntil() }, options);
+    const { claim } = await Claim.claim(stores.services.db, { ...wish, leaseUntil: leaseUntil() }, options);
     if (claim === undefined) throw new Error("it is not ours");
     return claim.row;
   };
-  const handOver = async (row: Claims.Row, read: Upload.Read) => {
+  const handOver = async (row: Claim.Row, read: Upload.Read) => {
     const given: Omit<StoredInput, "objectKey" | "temporary"> & { objectKey: string } = {
       ...{ source: "upload", declaredMimeType: null, debug: null, principalRole: "client" },
       ...{ objectKey: read.objectKey, etag: read.etag },
@@ -105,7 +105,7 @@ describe("an upload", () => {
     await Handover.handOver(stores.services, silent, row, picture, how);
   };
   const inputOf = async (requestId: string) => {
-    const row = await Claims.find(stores.services.db, "key-1", requestId);
+    const row = await Claim.find(stores.services.db, "key-1", requestId);
     return row?.input ?? undefined;
   };
 

@@ -1,5 +1,5 @@
 import * as Bucket from "#core/bucket/bucket";
-import * as Database from "#core/db/client";
+import * as Database from "#core/db/database";
 import type { Log } from "#core/log";
 import type { RunRow } from "#core/run/run.sql";
 import type { RunStores } from "#core/run/services";

@@ -1,5 +1,5 @@
 import { type SQL, sql } from "drizzle-orm";
-import * as Database from "#core/db/client";
+import * as Database from "#core/db/database";
 import { itemTable as item, type RunRow } from "../run.sql.ts";
 import { keptPrefix } from "./kept.ts";
 import type { Picture } from "./resolve.ts";

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { and, eq, sql } from "drizzle-orm";
 import * as Bucket from "#core/bucket/bucket";
-import * as Database from "#core/db/client";
+import * as Database from "#core/db/database";
 import { AppError, from, invalidRequest } from "#core/error";
 import * as Type from "#core/image/type";
 import type { Log } from "#core/log";

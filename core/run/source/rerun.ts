@@ -1,5 +1,5 @@
 import { sql } from "drizzle-orm";
-import * as Database from "#core/db/client";
+import * as Database from "#core/db/database";
 import { AppError } from "#core/error";
 import type { Log } from "#core/log";
 import * as Usage from "#core/usage/usage";

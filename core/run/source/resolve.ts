@@ -1,9 +1,9 @@
 import { type SQL, sql } from "drizzle-orm";
-import * as Objects from "#core/bucket/version";
+import * as Version from "#core/bucket/version";
 import { AppError, invalidRequest } from "#core/error";
 import { note } from "#core/key/visible";
 import type { Log } from "#core/log";
-import * as Key from "#core/upload/data-root";
+import * as DataRoot from "#core/upload/data-root";
 import * as Upload from "#core/upload/upload";
 import { uploadTable } from "#core/upload/upload.sql";
 import { batches } from "#spec/limits";
@@ -30,7 +30,7 @@ export interface Picture {
 
 /** What is looked up by, and until when. */
 export interface Looking {
-  viewer: Key.Viewer;
+  viewer: DataRoot.Viewer;
   /** Epoch milliseconds. */
   deadline: number;
 }
@@ -52,7 +52,7 @@ export async function resolve(
   const found = entries.map((entry) => locate(services, entry, looking.viewer, uploads));
   const named = entries.flatMap(({ value, etag }) => (etag === undefined ? (value.image_key ?? []) : []));
   if (looking.viewer.allKeys)
-    for (const owner of Key.othersIn(named, looking.viewer))
+    for (const owner of DataRoot.othersIn(named, looking.viewer))
       note(looking.viewer.keyId, owner, { log, action: "read", what: "data" });
   const keys = new Set(
     found.flatMap((at) => ("objectKey" in at && at.etag === undefined ? at.objectKey : [])),
@@ -102,7 +102,7 @@ const missing = "nothing lies there";
 function locate(
   services: Pick<RunStores, "imageUrlHosts">,
   { value, etag }: Entry,
-  viewer: Key.Viewer,
+  viewer: DataRoot.Viewer,
   uploads: ReadonlyMap<string, Upload.Row>,
 ): Located {
   const { image_ref, image_key, image_url } = value;
@@ -114,9 +114,9 @@ function locate(
     return { objectKey: upload.objectKey, upload };
   }
   if (image_key !== undefined) {
-    const objectKey = `${Key.dataRoot}${image_key}`;
+    const objectKey = `${DataRoot.dataRoot}${image_key}`;
     if (etag !== undefined) return { objectKey, etag };
-    const problem = Key.problem(image_key, viewer);
+    const problem = DataRoot.problem(image_key, viewer);
     return problem === undefined ? { objectKey } : { path: "image_key", problem };
   }
   const checked = Hosts.check(image_url ?? "", services.imageUrlHosts);
@@ -139,7 +139,7 @@ async function versionsOf(
 ): Promise<Map<string, string>> {
   const versions = new Map<string, string>();
   await Pool.each(keys, deadline, async (key) => {
-    const version = await Objects.version(services.bucket, log, key);
+    const version = await Version.version(services.bucket, log, key);
     if (version !== undefined) versions.set(key, version.etag);
   });
   return versions;

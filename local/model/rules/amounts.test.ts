@@ -1,11 +1,11 @@
 import { describe, expect, it } from "vitest";
 import * as Amounts from "#local/model/rules/amounts";
 import * as Rows from "#local/model/rules/rows";
-import * as Paper from "#test/support/till-paper";
+import * as TillPaper from "#test/support/till-paper";
 
 /** The numbers of the first row, read in the style of the whole paper. */
 function numbers(...lines: string[]) {
-  const rows = Rows.group([Paper.fromText(lines.join("\n"))]);
+  const rows = Rows.group([TillPaper.fromText(lines.join("\n"))]);
   const style = Amounts.detectStyle(rows);
   const [first] = rows.map((row, index) => Amounts.segments(row, index, style));
   return (first ?? []).flatMap((each) =>

@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { currencyOf } from "#local/model/rules/country";
 import * as Rows from "#local/model/rules/rows";
-import * as Paper from "#test/support/till-paper";
+import * as TillPaper from "#test/support/till-paper";
 
-const of = (text: string) => currencyOf(Rows.group([Paper.fromText(text)]));
+const of = (text: string) => currencyOf(Rows.group([TillPaper.fromText(text)]));
 
 describe("the words of a country name its currency", () => {
   it.each([

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import * as Dates from "#local/model/rules/dates";
 import * as Rows from "#local/model/rules/rows";
-import * as Paper from "#test/support/till-paper";
+import * as TillPaper from "#test/support/till-paper";
 
 describe("a printed date", () => {
   it.each([
@@ -66,7 +66,7 @@ describe("a time of day", () => {
 
 describe("of several dates", () => {
   const choose = (text: string) => {
-    const rows = Rows.group([Paper.fromText(text)]);
+    const rows = Rows.group([TillPaper.fromText(text)]);
     return Dates.choose(rows, Dates.monthComesFirst(rows));
   };
 

@@ -4,7 +4,7 @@ import * as Validate from "#core/task/validate";
 import * as Facts from "#local/model/rules/facts";
 import { fill } from "#local/model/rules/fill";
 import { receipts } from "#local/model/rules/fixtures/receipts";
-import * as Paper from "#test/support/till-paper";
+import * as TillPaper from "#test/support/till-paper";
 import * as Tokens from "./tokens.ts";
 
 const paper = `
@@ -15,7 +15,7 @@ Total                         £3.00
 VISA                          £3.00`;
 
 function ask(schema: Record<string, unknown>, text = paper): unknown {
-  const facts = Facts.find([Paper.fromText(text)]);
+  const facts = Facts.find([TillPaper.fromText(text)]);
   return JSON.parse(
     Tokens.fromFilled(fill(schema, facts))
       .map((token) => token.text)

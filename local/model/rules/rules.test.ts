@@ -2,9 +2,9 @@ import { describe, expect, it } from "vitest";
 import * as Facts from "#local/model/rules/facts";
 import { receipts } from "#local/model/rules/fixtures/receipts";
 import * as Rows from "#local/model/rules/rows";
-import * as Paper from "#test/support/till-paper";
+import * as TillPaper from "#test/support/till-paper";
 
-const read = (text: string) => Facts.find([Paper.fromText(text)]);
+const read = (text: string) => Facts.find([TillPaper.fromText(text)]);
 
 describe("the printed values, and nothing that is not printed", () => {
   it.each(receipts)("$name", ({ text, expected }) => {
@@ -28,7 +28,7 @@ describe("the item lines", () => {
 describe("rows", () => {
   it.each([-6, -2, 3, 7])("stay together on paper that is turned by %s degrees", (degrees) => {
     const text = "Sub Total            10.00\nGST 6%                0.60\nTOTAL                10.60";
-    const page = Paper.fromText(text);
+    const page = TillPaper.fromText(text);
     const angle = (degrees * Math.PI) / 180;
     const turned = page.lines.map((line) => ({
       ...line,
@@ -45,12 +45,12 @@ describe("rows", () => {
   });
 
   it("of two pictures do not mix", () => {
-    const rows = Rows.group([Paper.fromText("first  1.00"), Paper.fromText("second  2.00")]);
+    const rows = Rows.group([TillPaper.fromText("first  1.00"), TillPaper.fromText("second  2.00")]);
     expect(rows.map((row) => row.text)).toEqual(["first 1.00", "second 2.00"]);
   });
 
   it("lose stray Chinese characters and what the recogniser was not sure of", () => {
     expect(Rows.clean("合计：TOTAL（RM）")).toBe(":TOTAL(RM)");
-    expect(Rows.group([Paper.fromText("noise", 0.3)])).toEqual([]);
+    expect(Rows.group([TillPaper.fromText("noise", 0.3)])).toEqual([]);
   });
 });

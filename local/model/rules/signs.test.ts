@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
 import * as Rows from "#local/model/rules/rows";
 import * as Signs from "#local/model/rules/signs";
-import * as Paper from "#test/support/till-paper";
+import * as TillPaper from "#test/support/till-paper";
 
 const mended = (text: string, currency: string | undefined) =>
-  Signs.mend(Rows.group([Paper.fromText(text)]), currency).map((row) => row.text);
+  Signs.mend(Rows.group([TillPaper.fromText(text)]), currency).map((row) => row.text);
 
 describe("amounts are read as they are printed although their sign is lost", () => {
   it.each([

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { createClient } from "@libsql/client";
 import { asc, eq } from "drizzle-orm";
 import { expect } from "vitest";
-import * as Database from "#core/db/client";
+import * as Database from "#core/db/database";
 import { itemTable, runTable } from "#core/run/run.sql";
 import * as Stack from "#test/soak/stack";
 import * as ModelServer from "#test/support/model-server/model-server";

@@ -1,9 +1,9 @@
 import { eq, sql } from "drizzle-orm";
-import * as Database from "#core/db/client";
-import * as Queue from "#core/queue/queue";
+import * as Database from "#core/db/database";
 import type { Times } from "#spec/limits";
 import { type QueueName, queues as specs } from "#spec/queues";
-import { queueLookTable as look } from "./look.sql.ts";
+import { queueLookTable as look } from "./looks.sql.ts";
+import * as Queue from "./queue.ts";
 
 /*
  * Whether a message that nobody has taken is in line or lost. In line is not lost, however long it takes: who sends

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { Field } from "#core/canonical/normalize";
-import * as Table from "#core/export/table/table";
 import * as Task from "#core/task/task";
+import * as Table from "./table.ts";
 
 const fields: Field[] = [
   { path: "date", kind: "date" },

@@ -2,9 +2,9 @@ import { execFile, spawn } from "node:child_process";
 import * as fs from "node:fs";
 import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import manifest from "../../package.json" with { type: "json" };
+import manifest from "../package.json" with { type: "json" };
 
-export const root = fileURLToPath(new URL("../../", import.meta.url));
+export const root = fileURLToPath(new URL("../", import.meta.url));
 
 /** SST's components and the providers' packages, as `sst install` writes them. */
 export const platform = join(root, ".sst", "platform");

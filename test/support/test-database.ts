@@ -2,7 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createClient } from "@libsql/client/http";
-import * as Database from "#core/db/client";
+import * as Database from "#core/db/database";
 import { migrate } from "#core/db/migrate";
 import * as Sql from "#local/sql/server";
 import * as Plans from "./plans.ts";
