@@ -7,7 +7,7 @@ import { execFile } from "node:child_process";
 import { pathToFileURL } from "node:url";
 import { parseArgs, promisify } from "node:util";
 import { bundle } from "#local/bundle/bundle";
-import * as Limits from "#spec/limits";
+import * as Functions from "#spec/functions";
 import * as Figures from "./figures.ts";
 
 interface Row {
@@ -45,15 +45,15 @@ export async function run(args: string[]): Promise<number> {
     return 2;
   }
   const wanted = values.only?.split(",");
-  const unknown = wanted?.filter((name) => !Object.hasOwn(Limits.functions, name)) ?? [];
+  const unknown = wanted?.filter((name) => !Object.hasOwn(Functions.functions, name)) ?? [];
   if (unknown.length > 0) {
     process.stderr.write(`no such function: ${unknown.join(", ")}\n`);
     return 2;
   }
-  const specs: Record<string, Pick<Limits.FunctionSpec, "handler">> = {
+  const specs: Record<string, Pick<Functions.FunctionSpec, "handler">> = {
     empty: { handler: "bench/empty.handler" },
     ...Object.fromEntries(
-      Object.entries(Limits.functions).filter(([name]) => wanted?.includes(name) ?? true),
+      Object.entries(Functions.functions).filter(([name]) => wanted?.includes(name) ?? true),
     ),
   };
   const bundled = await bundle({

@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { type App, product, start } from "#local/loop";
-import * as Limits from "#spec/limits";
+import * as Functions from "#spec/functions";
 import * as ModelServer from "#test/support/model-server/model-server";
 import { base64 } from "#test/support/pictures";
 import * as Figures from "./figures.ts";
@@ -29,8 +29,8 @@ const app: App = {
   // The clock's own queries would be counted.
   schedules: {},
   functions: {
-    ...Limits.functions,
-    bare: { ...Limits.functions.extract, handler: "bench/bare.handler" },
+    ...Functions.functions,
+    bare: { ...Functions.functions.extract, handler: "bench/bare.handler" },
   },
   table: {
     ...product.table,

@@ -1,6 +1,7 @@
 /** What wakes somebody up, and the page that he looks at first. A personal stage has neither. */
 
-import { expiries, type FunctionName, functions, times } from "../spec/limits.ts";
+import { type FunctionName, functions } from "../spec/functions.ts";
+import { expiries, times } from "../spec/limits.ts";
 import { metrics, namespace, refusedCalls, service } from "../spec/metrics.ts";
 import { worked } from "../spec/queues.ts";
 import { pascal } from "../spec/settings.ts";

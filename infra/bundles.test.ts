@@ -11,7 +11,7 @@ import * as Image from "#core/image/image";
 import { png } from "#test/support/picture-parts";
 import { type Bundle, bundle } from "../local/bundle/bundle.ts";
 import { root } from "../scripts/sst-platform.ts";
-import { type FunctionSpec, functions } from "../spec/limits.ts";
+import { type FunctionSpec, functions } from "../spec/functions.ts";
 import { defaultFunction, routes } from "../spec/routes.ts";
 import { handlers } from "../test/infra/stages.ts";
 

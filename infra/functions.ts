@@ -1,8 +1,8 @@
-/** Every function of limits.ts, with the links that it asks for there and no others. */
+/** Every function of spec/functions.ts, with the links that it asks for there and no others. */
 import { settings, takes } from "../core/setting.ts";
 import * as Access from "../spec/access.ts";
 import * as Concurrency from "../spec/concurrency.ts";
-import { type FunctionName, type FunctionSpec, functions as specs } from "../spec/limits.ts";
+import { type FunctionName, type FunctionSpec, functions as specs } from "../spec/functions.ts";
 import { type ScheduleSpec, schedules, worked } from "../spec/queues.ts";
 import { defaultFunction, routes } from "../spec/routes.ts";
 import { pascal, plain } from "../spec/settings.ts";
@@ -119,7 +119,7 @@ function make(name: FunctionName, spec: FunctionSpec): sst.aws.Function {
   return made;
 }
 
-/** Every function by its name in limits.ts. */
+/** Every function by its name in spec/functions.ts. */
 export const functions = Object.fromEntries(
   Object.entries<FunctionSpec>(specs).map(([name, spec]) => [name, make(name as FunctionName, spec)]),
 ) as Record<FunctionName, sst.aws.Function>;

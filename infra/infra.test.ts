@@ -5,7 +5,8 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { product } from "../local/loop.ts";
 import * as Wiring from "../local/queue/wiring.ts";
 import { ensure, root } from "../scripts/sst-platform.ts";
-import { type FunctionSpec, functions, platform as limits } from "../spec/limits.ts";
+import { type FunctionSpec, functions } from "../spec/functions.ts";
+import { platform as limits } from "../spec/limits.ts";
 import { type QueueSpec, queues, schedules, worked } from "../spec/queues.ts";
 import { defaultFunction, deployed, routes } from "../spec/routes.ts";
 import { pascal, plain } from "../spec/settings.ts";
@@ -83,7 +84,7 @@ describe.skipIf(!installed)("what sst deploy would create", () => {
     expect([names(all.staging), names(production)]).toEqual([["api.example.com"], []]);
   });
 
-  test("every function has the memory, time, runtime and architecture of limits.ts", () => {
+  test("every function has the memory, time, runtime and architecture of functions.ts", () => {
     expect(of("aws:lambda/function:Function")).toHaveLength(specs.length);
     for (const [name, spec] of specs) {
       expect(lambda(name).inputs, name).toMatchObject({
@@ -324,7 +325,7 @@ describe.skipIf(!installed)("what sst deploy would create", () => {
     expect(found(production)).toEqual([]);
   });
 
-  test("a function may send to the queues that limits.ts names, work on its own, write its own log, and nothing else", () => {
+  test("a function may send to the queues that functions.ts names, work on its own, write its own log, and nothing else", () => {
     for (const [name, { sends = [], asks = [] }] of specs) {
       const role = named("aws:iam/role:Role", `${pascal(name)}Role`).inputs;
       expect(JSON.stringify(role.assumeRolePolicy), name).not.toContain(":root");

@@ -73,7 +73,7 @@ function secretsOf(link: LinkName): Record<string, $util.Output<string>> {
   );
 }
 
-/** Everything by the names that limits.ts uses. R2, Turso and the model server are reached over HTTP, with no right of AWS. */
+/** Everything by the names that functions.ts uses. R2, Turso and the model server are reached over HTTP, with no right of AWS. */
 export const links: Record<LinkName, sst.Linkable<Record<string, unknown>>> = {
   auth: new sst.Linkable("Auth", { properties: secretsOf("auth") }),
   database: new sst.Linkable("Database", { properties: secretsOf("database") }),

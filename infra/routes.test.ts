@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { root } from "../scripts/sst-platform.ts";
-import { type FunctionSpec, functions } from "../spec/limits.ts";
+import { type FunctionSpec, functions } from "../spec/functions.ts";
 import { type Route, routes } from "../spec/routes.ts";
 import { urlOf } from "../test/infra/synthesis.ts";
 

@@ -8,7 +8,7 @@ import { SendMessageCommand, SQSClient } from "@aws-sdk/client-sqs";
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import { HeldError } from "#local/home/lock";
 import { type App, type Loop, type LoopOptions, start } from "#local/loop";
-import type { FunctionSpec } from "#spec/limits";
+import type { FunctionSpec } from "#spec/functions";
 import { startLoop } from "#test/support/loop";
 
 // Bundlings of one machine take turns: other tests' loops may be first.

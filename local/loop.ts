@@ -26,13 +26,14 @@ import type * as S3 from "#local/s3/server";
 import * as Sql from "#local/sql/server";
 import { type Log, open as openLog } from "#local/terminal/loop-log";
 import * as Rights from "#spec/access";
+import * as Functions from "#spec/functions";
 import * as Limits from "#spec/limits";
 import * as Queues from "#spec/queues";
 import * as Routes from "#spec/routes";
 
 /** What is run: the tables of infra/, or those of a test. */
 export interface App extends Partial<Wiring.Tables> {
-  readonly functions: Readonly<Record<string, Limits.FunctionSpec>>;
+  readonly functions: Readonly<Record<string, Functions.FunctionSpec>>;
   readonly table: RouteTable;
   /** What the queues hold follows from the rows of the product's tables: a loop begins with new messages. */
   readonly resumes?: boolean;
@@ -99,7 +100,7 @@ const sharedOverlapMs = 24 * 3_600_000;
 
 /** The product as infra/ describes it. */
 export const product: App = {
-  functions: Limits.functions,
+  functions: Functions.functions,
   table: { routes: Routes.deployed, defaultFunction: Routes.defaultFunction },
   queues: Queues.queues,
   schedules: Queues.schedules,

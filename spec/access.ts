@@ -3,7 +3,7 @@
  * turn it into links and IAM statements, the local loop holds its processes to it: a function that uses what it did
  * not ask for fails on a laptop as it would in the cloud.
  */
-import type { FunctionSpec } from "./limits.ts";
+import type { FunctionSpec } from "./functions.ts";
 import { queues as allQueues, type QueueSpec, urlVariable } from "./queues.ts";
 import { commandOnly, derived, type LinkName, plain, secrets } from "./settings.ts";
 
@@ -40,7 +40,7 @@ const take = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes
 /** A worker sets its own message's visibility, besides. */
 const work = [...take, "sqs:ChangeMessageVisibility"];
 
-/** A function's rights at queues: to send and to ask as limits.ts says, to work as queues.ts says. */
+/** A function's rights at queues: to send and to ask as functions.ts says, to work as queues.ts says. */
 export function queueRights(
   name: string,
   { sends = [], asks = [] }: Pick<FunctionSpec, "sends" | "asks">,

@@ -1,8 +1,9 @@
 import { describe, expect, test } from "vitest";
 import * as BackupLimits from "../core/backup/limits.ts";
 import * as Concurrency from "./concurrency.ts";
+import { functions } from "./functions.ts";
 import { rules } from "./lifecycle.ts";
-import { functions, times } from "./limits.ts";
+import { times } from "./limits.ts";
 import { queues, schedules } from "./queues.ts";
 
 describe("instances at a time", () => {

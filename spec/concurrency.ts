@@ -1,4 +1,4 @@
-import { type FunctionName, functions } from "./limits.ts";
+import { type FunctionName, functions } from "./functions.ts";
 import { type QueueSpec, queues, type Subscription } from "./queues.ts";
 
 type Env = Readonly<Record<string, string | undefined>>;

@@ -1,4 +1,5 @@
-import { functions, visibilityBeyondMs } from "./limits.ts";
+import { functions, type WorkQueue } from "./functions.ts";
+import { visibilityBeyondMs } from "./limits.ts";
 
 /**
  * The queues and who works on them: plain data, read by the SST components and by the local loop. They are five
@@ -9,7 +10,7 @@ import { functions, visibilityBeyondMs } from "./limits.ts";
 
 /** An event source mapping: a function that is called with a queue's messages. */
 export interface Subscription {
-  /** Name of the function in limits.ts. */
+  /** Name of the function in functions.ts. */
   readonly function: string;
   /** Messages of one call. More than one would hold finished work back until the slowest is done. */
   readonly batchSize: number;
@@ -44,8 +45,7 @@ const common = {
  * Until the function's first step; after it, it is what that step said: the invocation's remaining time, or a lease that is
  * renewed (limits.ts, `leaseMs`).
  */
-const visibilityOf = (name: "plan" | "item" | "single" | "later" | "urgent"): number =>
-  (functions[name].timeoutMs + visibilityBeyondMs) / 1000;
+const visibilityOf = (name: WorkQueue): number => (functions[name].timeoutMs + visibilityBeyondMs) / 1000;
 
 /** What belongs to a run must not be left lying: the run could never end. */
 const buried = { function: "deadLetter", batchSize: 1, maxConcurrency: 2, partialResponses: true } as const;
@@ -107,7 +107,7 @@ export const queues = {
     fifo: true,
     subscription: { function: "urgent", batchSize: 1, maxConcurrency: 4, partialResponses: true },
   },
-} as const satisfies Record<string, QueueSpec>;
+} as const satisfies Record<WorkQueue, QueueSpec>;
 
 export type QueueName = keyof typeof queues;
 

@@ -1,4 +1,4 @@
-import type { FunctionName } from "./limits.ts";
+import type { FunctionName } from "./functions.ts";
 
 /**
  * The route table, read by the SST components, the functions' router, the local loop and OpenAPI.

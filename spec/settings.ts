@@ -1,4 +1,4 @@
-import type { Link } from "./limits.ts";
+import type { Link } from "./functions.ts";
 
 /**
  * Where a deployed function finds each variable of core/config.ts: plain data, and the tables name each of them
@@ -6,7 +6,7 @@ import type { Link } from "./limits.ts";
  * in no environment variable.
  */
 
-/** `auth` is linked to the functions behind routes, the others to those that ask for them in limits.ts. */
+/** `auth` is linked to the functions behind routes, the others to those that ask for them in functions.ts. */
 export type LinkName = Link | "auth";
 
 /** What `npx sst secret set NAME value` keeps for a stage, by variable. An optional one is empty unless it is set. */

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { start } from "#local/loop";
-import * as Limits from "#spec/limits";
+import * as Functions from "#spec/functions";
 import * as Routes from "#spec/routes";
 import * as Chromium from "#test/support/chromium";
 
@@ -19,7 +19,7 @@ describe.skipIf(Chromium.program === undefined)("in a browser", () => {
   beforeAll(async () => {
     home = await mkdtemp(join(tmpdir(), "ocrlty-docs-"));
     // The functions that a reader meets, and nothing behind them.
-    const { docs, system, catalog, fallback } = Limits.functions;
+    const { docs, system, catalog, fallback } = Functions.functions;
     const functions = { docs, system, catalog, fallback };
     const routes = Routes.deployed.filter(({ function: name }) => name in functions);
     const table = { routes, defaultFunction: Routes.defaultFunction };

@@ -18,7 +18,7 @@ import * as Work from "#core/run/item/work";
 import { itemTable, runTable } from "#core/run/run.sql";
 import type { RunServices } from "#core/run/services";
 import * as Mapping from "#local/queue/mapping";
-import { functions } from "#spec/limits";
+import { functions } from "#spec/functions";
 import { queues as specs } from "#spec/queues";
 import { open, type Stores, silent } from "#test/support/run-stores";
 

@@ -13,7 +13,7 @@ import type { Operation } from "#functions/http";
 import { examples, picture } from "#scripts/openapi/examples";
 import * as OpenApi from "#scripts/openapi/openapi";
 import * as Parts from "#scripts/openapi/parts";
-import * as Limits from "#spec/limits";
+import * as Functions from "#spec/functions";
 import * as Routes from "#spec/routes";
 
 const root = fileURLToPath(new URL("../", import.meta.url));
@@ -161,7 +161,7 @@ describe("docs/openapi.json", () => {
 async function operationOf(key: string): Promise<Operation> {
   const route = Routes.byKey(key);
   if (route === undefined) throw new Error(`${key} is no route`);
-  const file = Limits.functions[route.function].handler.replace(/\.\w+$/, ".ts");
+  const file = Functions.functions[route.function].handler.replace(/\.\w+$/, ".ts");
   const { operations } = (await import(join(root, file))) as { operations: Record<string, Operation> };
   const operation = operations[key];
   if (operation === undefined) throw new Error(`${key} has no operation`);

@@ -9,7 +9,7 @@ import * as z from "zod";
 import * as Issue from "#core/issue";
 import { ManifestLine } from "#core/run/schema";
 import type { Operation } from "#functions/http";
-import * as Limits from "#spec/limits";
+import * as Functions from "#spec/functions";
 
 const root = resolve(import.meta.dirname, "..");
 /** What is sent wrong begins so, and is told to nobody. */
@@ -90,7 +90,7 @@ function broken({ schema }: Leaf): Broken[] {
 let schemas: { name: string; schema: z.ZodType }[];
 
 beforeAll(async () => {
-  const handlers = new Set(Object.values(Limits.functions).map(({ handler }) => handler));
+  const handlers = new Set(Object.values(Functions.functions).map(({ handler }) => handler));
   const found = [...handlers].filter((handler) => handler.startsWith("functions/api/"));
   schemas = [{ name: "a manifest's line", schema: ManifestLine }];
   for (const handler of found) {

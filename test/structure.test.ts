@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 import { glob, readFile } from "node:fs/promises";
 import { promisify } from "node:util";
 import { describe, expect, test } from "vitest";
-import * as Limits from "#spec/limits";
+import * as Functions from "#spec/functions";
 import * as Routes from "#spec/routes";
 
 const root = new URL("../", import.meta.url);
@@ -62,7 +62,7 @@ describe("the shape of the code", () => {
   });
 
   test("every route has a function, every function its file, and every file its operations", async () => {
-    for (const [name, spec] of Object.entries(Limits.functions)) {
+    for (const [name, spec] of Object.entries(Functions.functions)) {
       const file = spec.handler.replace(/\.\w+$/, ".ts");
       const module = (await import(new URL(file, root).href)) as {
         handler?: unknown;

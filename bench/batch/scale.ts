@@ -11,7 +11,8 @@ import * as Database from "#core/db/database";
 import { runTable } from "#core/run/run.sql";
 import * as TooLarge from "#core/upload/too-large";
 import { type Bundle, bundle } from "#local/bundle/bundle";
-import { functions, windowOf } from "#spec/limits";
+import { functions } from "#spec/functions";
+import { windowOf } from "#spec/limits";
 import * as Figures from "../figures.ts";
 import type { Measured } from "./planner.ts";
 

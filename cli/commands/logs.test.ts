@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { run } from "#cli/program";
 import { exit } from "#cli/terminal/context";
 import * as LogFile from "#local/lambda/log-file";
-import { functions } from "#spec/limits";
+import { functions } from "#spec/functions";
 import { type Cli, open } from "#test/support/batch-cli";
 import { serve } from "#test/support/scripted-server";
 import { openerOf } from "./artifact.ts";

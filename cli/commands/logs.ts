@@ -10,7 +10,7 @@ import { paint, type Style } from "#cli/terminal/terminal";
 import * as Text from "#cli/terminal/text";
 import { type Env, home } from "#local/home/home";
 import * as LogText from "#local/terminal/log-text";
-import { type FunctionName, functions } from "#spec/limits";
+import { type FunctionName, functions } from "#spec/functions";
 
 interface Options {
   follow?: boolean;

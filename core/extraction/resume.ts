@@ -11,7 +11,7 @@ import * as Repair from "#core/repair";
 import * as Pause from "#core/run/dispatch/pause";
 import * as Upload from "#core/upload/upload";
 import { probe as probeModel } from "#core/vision/probe";
-import { functions } from "#spec/limits";
+import { functions } from "#spec/functions";
 import * as Claim from "./claim.ts";
 import { storedBefore } from "./conclude.ts";
 import { extractTable, idempotencyTable } from "./extract.sql.ts";

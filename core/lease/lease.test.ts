@@ -3,7 +3,7 @@ import { AppError } from "#core/error";
 import * as Lease from "#core/lease/lease";
 import type { Fields, Log } from "#core/log";
 
-/** The figures of spec/limits.ts: five minutes for the work, held for two at a time. */
+/** The figures of spec/functions.ts and spec/limits.ts: five minutes for the work, held for two at a time. */
 const seconds = (n: number) => n * 1000;
 const endsAt = 300;
 const leaseS = 115;

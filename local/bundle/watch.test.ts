@@ -15,7 +15,7 @@ beforeEach(() => {
   root = mkdtempSync(join(tmpdir(), "ocrlty watch "));
   for (const folder of ["core/task", "functions/api", "spec"])
     mkdirSync(join(root, folder), { recursive: true });
-  write("spec/limits.ts", "export const functions = { one: {} };\n");
+  write("spec/functions.ts", "export const functions = { one: {} };\n");
   write("spec/routes.ts", 'export const routes = [];\nexport const defaultFunction = "one";\n');
   said.length = 0;
   reloads.length = 0;
@@ -38,13 +38,13 @@ afterEach(() => {
 const write = (file: string, text: string) => writeFileSync(join(root, file), text);
 
 test("a change of a function's code reloads once, with the tables as they are now", async () => {
-  write("spec/limits.ts", "export const functions = { one: {}, two: {} };\n");
+  write("spec/functions.ts", "export const functions = { one: {}, two: {} };\n");
   for (let step = 0; step < 3; step += 1) write("core/task/task.ts", `export const step = ${step};\n`);
   await vi.waitFor(() => expect(said).toEqual([expect.stringMatching(/^reloaded in \d+ ms$/)]));
   expect(reloads).toEqual([
     { functions: { one: {}, two: {} }, table: { routes: [], defaultFunction: "one" } },
   ]);
-  write("spec/limits.ts", "export const functions = {};\n");
+  write("spec/functions.ts", "export const functions = {};\n");
   await vi.waitFor(() => expect(reloads.at(-1)?.functions).toEqual({}));
 });
 

@@ -59,12 +59,12 @@ async function reload(loop: Pick<Loop, "reload">, say: (line: string) => void, r
 async function current(root: string): Promise<App> {
   const load = (file: string) =>
     import(/* @vite-ignore */ `${pathToFileURL(join(root, "spec", file)).href}?at=${Date.now()}`);
-  const [limits, routes] = (await Promise.all([load("limits.ts"), load("routes.ts")])) as [
-    typeof import("#spec/limits"),
+  const [functions, routes] = (await Promise.all([load("functions.ts"), load("routes.ts")])) as [
+    typeof import("#spec/functions"),
     typeof import("#spec/routes"),
   ];
   return {
-    functions: limits.functions,
+    functions: functions.functions,
     table: { routes: routes.routes, defaultFunction: routes.defaultFunction },
   };
 }

@@ -15,7 +15,7 @@ import {
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type Denied, type QueueServer, start } from "#local/queue/server";
 import * as Access from "#spec/access";
-import { functions } from "#spec/limits";
+import { functions } from "#spec/functions";
 import { queues } from "#spec/queues";
 
 let dir: string;
@@ -165,7 +165,7 @@ describe("a function's rights", () => {
 
   test.each([
     [
-      "send to a queue that limits.ts does not name",
+      "send to a queue that functions.ts does not name",
       (QueueUrl: string) => new SendMessageBatchCommand({ QueueUrl, Entries: entries }),
       "sqs:SendMessage",
     ],

@@ -9,7 +9,7 @@ import { createDocument, type ZodOpenApiOperationObject, type ZodOpenApiPathsObj
 import { type Code, codes } from "#core/error";
 import * as Mapping from "#core/export/ledger/mapping";
 import type { Operation, Operations } from "#functions/http";
-import * as Limits from "#spec/limits";
+import * as Functions from "#spec/functions";
 import * as Routes from "#spec/routes";
 import manifest from "../../package.json" with { type: "json" };
 import { type Examples, examples } from "./examples.ts";
@@ -117,7 +117,7 @@ export function serialize(document: Document): string {
 }
 
 async function loadOperations(): Promise<Map<string, Operation>> {
-  const functions: Record<string, Limits.FunctionSpec> = Limits.functions;
+  const functions: Record<string, Functions.FunctionSpec> = Functions.functions;
   const used = new Set(
     (Routes.routes as readonly Routes.Route[]).map((route) => functions[route.function]?.handler),
   );
@@ -147,7 +147,7 @@ function errorStatuses(route: Routes.Route, operation: Operation): number[] {
   if (operation.body !== undefined)
     derived.push("invalid_request", "payload_too_large", "unsupported_media_type");
   if (route.method === "POST") derived.push("conflict");
-  const { links }: Limits.FunctionSpec = Limits.functions[route.function];
+  const { links }: Functions.FunctionSpec = Functions.functions[route.function];
   if (route.access !== "public" && links.length > 0) derived.push("storage_unavailable");
   if (asksModel(route)) {
     derived.push("answer_too_long", "inference_failed", "invalid_model_output");
@@ -169,7 +169,7 @@ const creates = ({ method, path }: Routes.Route) => method === "POST" && !path.e
 
 /** Whether the call itself asks the model server, and so may take longer than its caller likes. */
 function asksModel(route: Routes.Route): boolean {
-  const { links }: Limits.FunctionSpec = Limits.functions[route.function];
+  const { links }: Functions.FunctionSpec = Functions.functions[route.function];
   return route.method === "POST" && links.includes("model");
 }
 

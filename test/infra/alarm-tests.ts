@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { functions } from "#spec/limits";
+import { functions } from "#spec/functions";
 import { metrics, namespace, refusedCalls, service } from "#spec/metrics";
 import { type QueueSpec, worked } from "#spec/queues";
 import { pascal } from "#spec/settings";

@@ -1,6 +1,6 @@
 /** The three kinds of stages as they are deployed, and a personal one as `sst dev` makes it, with the same bundles. */
 import { type Bundle, bundle } from "#local/bundle/bundle";
-import { type FunctionSpec, functions } from "#spec/limits";
+import { type FunctionSpec, functions } from "#spec/functions";
 import { secrets } from "#spec/settings";
 import { type Synthesis, synthesize } from "./synthesis.ts";
 

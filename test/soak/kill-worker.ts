@@ -4,7 +4,7 @@ import * as Bucket from "#core/bucket/bucket";
 import * as Database from "#core/db/database";
 import { extractTable } from "#core/extraction/extract.sql";
 import { product } from "#local/loop";
-import * as Limits from "#spec/limits";
+import * as Functions from "#spec/functions";
 import { bucketOf, reader, totalOf } from "#test/soak/parallel";
 import { startLoop, type TestLoop } from "#test/support/loop";
 import * as ModelServer from "#test/support/model-server/model-server";
@@ -49,8 +49,8 @@ export async function start(): Promise<Victim> {
     app: {
       ...product,
       functions: {
-        ...Limits.functions,
-        single: { ...Limits.functions.single, timeoutMs: workerTimeoutMs },
+        ...Functions.functions,
+        single: { ...Functions.functions.single, timeoutMs: workerTimeoutMs },
       },
     },
     onRequest: {

@@ -12,9 +12,9 @@ const noAssume =
 const called = /whoever works on a queue is called as queues\.ts says/;
 const routed = /each have an operation in their function/;
 const offered = /every function's file is there and offers its handler/;
-const sized = /has the memory, time, runtime and architecture of limits\.ts/;
+const sized = /has the memory, time, runtime and architecture of functions\.ts/;
 const gateway = /the gateway leaves CORS to the functions, is throttled/;
-const rights = /a function may send to the queues that limits\.ts names/;
+const rights = /a function may send to the queues that functions\.ts names/;
 const queue = /every queue is what queues\.ts says/;
 const kept = /production is protected and keeps its bucket/;
 const clock = /what the clock calls is neither repeated by Lambda/;
@@ -51,21 +51,21 @@ export const mutations: Mutation[] = [
   ],
   [
     "a handler that its file does not export",
-    "spec/limits.ts",
+    "spec/functions.ts",
     "functions/api/usage.handler",
     "functions/api/usage.handle",
     /each is loaded without any variable, and does nothing but offer its handler/,
   ],
   [
     "a handler behind a route in a file that does not exist",
-    "spec/limits.ts",
+    "spec/functions.ts",
     "functions/api/usage.handler",
     "functions/api/usages.handler",
     offered,
   ],
   [
     "a handler behind a queue in a file that does not exist",
-    "spec/limits.ts",
+    "spec/functions.ts",
     "functions/queue/later.handler",
     "functions/queue/latter.handler",
     offered,
@@ -159,7 +159,7 @@ export const mutations: Mutation[] = [
   ],
   [
     "the clock's function runs into its next call",
-    "spec/limits.ts",
+    "spec/functions.ts",
     "timeoutMs: 50_000",
     "timeoutMs: 70_000",
     /what the clock calls has ended before it is called again/,
@@ -189,14 +189,14 @@ export const mutations: Mutation[] = [
   ],
   [
     "a function behind a route outlives the gateway",
-    "spec/limits.ts",
+    "spec/functions.ts",
     "httpTimeoutMs = 29_000",
     "httpTimeoutMs = 31_000",
     /a function behind a route ends before the gateway gives up/,
   ],
   // Functions.
   [
-    "memory other than in limits.ts",
+    "memory other than in functions.ts",
     "infra/functions.ts",
     "spec.memoryMb} MB",
     "2 * spec.memoryMb} MB",
@@ -205,14 +205,14 @@ export const mutations: Mutation[] = [
   ["bundles without splitting", "infra/functions.ts", "splitting: true", "splitting: false", sized],
   [
     "a budget below the bundle's size",
-    "spec/limits.ts",
+    "spec/functions.ts",
     "maxBundleKb: 200",
     "maxBundleKb: 100",
     /each stays within its budget/,
   ],
   [
     "a budget above what callers wait for",
-    "spec/limits.ts",
+    "spec/functions.ts",
     "maxBundleKb: 180",
     "maxBundleKb: 900",
     /no budget of a function behind routes is above/,
@@ -241,13 +241,13 @@ export const mutations: Mutation[] = [
   ],
   [
     "one more queue to send to",
-    "spec/limits.ts",
+    "spec/functions.ts",
     `links: ["database", "bucket", "queues"],\n    sends: ["later"],`,
     `links: ["database", "bucket", "queues"],\n    sends: ["single", "later"],`,
     /docs\/security\.md has the table of these rights/,
   ],
   [
-    "a right beyond limits.ts",
+    "a right beyond functions.ts",
     "spec/access.ts",
     `"sqs:GetQueueAttributes"], on: asks`,
     `"sqs:GetQueueAttributes", "sqs:PurgeQueue"], on: asks`,
@@ -263,7 +263,7 @@ export const mutations: Mutation[] = [
   ["roles for the whole account", "infra/functions.ts", noAssume, "", rights],
   [
     "the GPU account's key for a function",
-    "spec/limits.ts",
+    "spec/functions.ts",
     `links: ["database", "bucket", "queues", "webhook"],\n    sends: ["later"]`,
     `links: ["database", "bucket", "queues", "webhook", "pod"],\n    sends: ["later"]`,
     /the key of the rented GPU is linked to no function/,

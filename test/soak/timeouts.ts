@@ -7,6 +7,7 @@ import { expect } from "vitest";
 import * as Database from "#core/db/database";
 import { extractTable } from "#core/extraction/extract.sql";
 import { product } from "#local/loop";
+import * as Functions from "#spec/functions";
 import * as Limits from "#spec/limits";
 import { reader } from "#test/soak/parallel";
 import { startLoop, type TestLoop } from "#test/support/loop";
@@ -93,8 +94,8 @@ export async function timeouts(count: number): Promise<TimedOut> {
       app: {
         ...product,
         functions: {
-          ...Limits.functions,
-          extract: { ...Limits.functions.extract, timeoutMs: Math.round(timeoutMs / timeScale) },
+          ...Functions.functions,
+          extract: { ...Functions.functions.extract, timeoutMs: Math.round(timeoutMs / timeScale) },
         },
       },
       onRequest: {

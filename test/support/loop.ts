@@ -58,7 +58,7 @@ export async function startLoop(options: TestLoopOptions = {}): Promise<TestLoop
       close: async (graceMs = 0) => {
         await loop.close(graceMs);
         await remove();
-        // On AWS each of these is a call that IAM refuses: spec/limits.ts does not say what the code does.
+        // On AWS each of these is a call that IAM refuses: spec/functions.ts does not say what the code does.
         const denied = lines.filter((line) => line.includes("queue_access_denied"));
         if (denied.length > 0) throw new Error(`functions lack rights:\n${denied.join("\n")}`);
       },

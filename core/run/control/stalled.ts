@@ -6,7 +6,7 @@ import * as Order from "#core/run/dispatch/order";
 import * as Window from "#core/run/dispatch/window";
 import { isOpen, itemTable as item, type RunRow, runTable as run, runsBy } from "#core/run/run.sql";
 import type { RunStores } from "#core/run/services";
-import { functions } from "#spec/limits";
+import { functions } from "#spec/functions";
 
 /*
  * Runs of which nobody has heard for long. Their messages may be in line behind those of other runs, for hours: sent
