@@ -1,0 +1,63 @@
+/*
+ * Dates in the forms that ExtractBench's evaluator takes as dates, read as the parser that it uses reads them.
+ */
+
+const months = "jan feb mar apr may jun jul aug sep oct nov dec".split(" ");
+const names = "january february march april may june july august september october november december".split(
+  " ",
+);
+
+/** The time behind a date is left away. */
+const time = String.raw`(?:[T ]\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?: ?[AaPp][Mm])?(?:Z|[+-]\d{2}:?\d{2})?)?`;
+const weekday = String.raw`(?:(?:mon|tue|tues|wed|thu|thur|thurs|fri|sat|sun|monday|tuesday|wednesday|thursday|friday|saturday|sunday)\.?,? )?`;
+const isoLike = new RegExp(String.raw`^${weekday}(\d{4})-(\d{1,2})-(\d{1,2})${time}$`, "i");
+const numeric = new RegExp(String.raw`^${weekday}(\d{1,2})([/-])(\d{1,2})\2(\d{4}|\d{2})${time}$`, "i");
+const monthFirst = new RegExp(String.raw`^${weekday}([a-z]+)\.? (\d{1,2}),? (\d{4})${time}$`, "i");
+const dayFirst = new RegExp(String.raw`^${weekday}(\d{1,2}) ([a-z]+) (\d{4})${time}$`, "i");
+
+/** Years of two digits are within 50 years of this one; the parser's own is the day it runs. */
+const thisYear = 2026;
+
+function yearOf(digits: string): number {
+  const year = Number(digits);
+  if (digits.length > 2) return year;
+  const century = thisYear - (thisYear % 100) + year;
+  if (century >= thisYear + 50) return century - 100;
+  return century < thisYear - 50 ? century + 100 : century;
+}
+
+function monthOf(name: string): number {
+  const lower = name.toLowerCase();
+  return lower === "sept" ? 9 : Math.max(months.indexOf(lower), names.indexOf(lower)) + 1;
+}
+
+function iso(year: number, month: number, day: number): string | null {
+  const date = new Date(Date.UTC(year, month - 1, day));
+  const exists = date.getUTCMonth() === month - 1 && date.getUTCDate() === day;
+  return exists && year >= 1900 && year <= 2100 ? date.toISOString().slice(0, 10) : null;
+}
+
+/** Month first, unless it can be none; two numbers in front of the year alike. */
+const either = (year: number, first: number, second: number) =>
+  first > 12 ? iso(year, second, first) : iso(year, first, second);
+
+function read(text: string): string | null {
+  const written = isoLike.exec(text);
+  if (written) return either(Number(written[1]), Number(written[2]), Number(written[3]));
+  const [, first, , second = "", third = ""] = numeric.exec(text) ?? [];
+  if (first !== undefined) {
+    // "99/01/02": what can only be a year is one.
+    if (Number(first) > 31) return either(yearOf(first), Number(second), Number(third));
+    return either(yearOf(third), Number(first), Number(second));
+  }
+  const [, name, day, year] = monthFirst.exec(text) ?? [];
+  if (name !== undefined) return iso(Number(year), monthOf(name), Number(day));
+  const [, before, month = "", behind] = dayFirst.exec(text) ?? [];
+  return before === undefined ? null : iso(Number(behind), monthOf(month), Number(before));
+}
+
+/** ISO's form of a text that is a date as a whole, else the text. */
+export function normalize(text: string): string {
+  if (text.length < 4 || text.length > 50 || !/\d/.test(text) || /\d{10,}/.test(text)) return text;
+  return read(text.replace(/\s*,\s*/g, ", ").trim()) ?? text;
+}
