@@ -21,7 +21,10 @@ function raise(message: string): never {
 
 test("every folder is a task and every task has a folder", () => {
   const entries = readdirSync(import.meta.dirname, { withFileTypes: true });
-  const folders = entries.flatMap((entry) => (entry.isDirectory() ? [entry.name] : []));
+  // What a definition is made of has a folder too; every other one is a task, whatever its name.
+  const folders = entries.flatMap((entry) =>
+    entry.isDirectory() && entry.name !== "definition" ? [entry.name] : [],
+  );
   expect(tasks.map(({ id }) => id)).toEqual(folders.sort());
   expect(tasks.map(({ id }) => id)).toContain(Task.defaultTaskId);
 });
