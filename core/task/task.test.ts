@@ -4,7 +4,7 @@ import { Ajv2020 } from "ajv/dist/2020.js";
 import { build } from "esbuild";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import * as Checks from "#core/canonical/checks";
+import * as Checks from "#core/canonical/checks/checks";
 import { normalize } from "#core/canonical/normalize";
 import { portable } from "./lint.ts";
 import { formatChecks } from "./readers.ts";

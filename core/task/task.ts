@@ -1,5 +1,5 @@
 import type * as z from "zod";
-import type { Rule } from "#core/canonical/checks";
+import type { Rule } from "#core/canonical/checks/rule";
 import type { Field } from "#core/canonical/normalize";
 import { sha256 } from "./hash.ts";
 import * as Registry from "./registry.ts";
@@ -18,7 +18,7 @@ export interface Definition {
   schema: () => z.ZodType;
   examples: Example[];
   maxOutputTokens: number;
-  /** Arithmetic over the fields (core/canonical/checks.ts). */
+  /** Arithmetic over the fields (core/canonical/checks/checks.ts). */
   checks: Rule[];
 }
 

@@ -1,15 +1,11 @@
-import type { Normalized } from "./normalize.ts";
+import type { Normalized } from "#core/canonical/normalize";
+import type { Check } from "#core/canonical/schema";
+import type { Verdict } from "./judge.ts";
 import * as Payments from "./payments.ts";
 import * as Reading from "./reading.ts";
 import * as Rows from "./rows.ts";
 import type { Rule } from "./rule.ts";
-import type { Check } from "./schema.ts";
 import * as Totals from "./totals.ts";
-import type { Verdict } from "./verdict.ts";
-
-export type { Beside, Parts, Rule } from "./rule.ts";
-export type { Check } from "./schema.ts";
-export type { Reason, Verdict } from "./verdict.ts";
 
 /**
  * Arithmetic over what was read. It only checks: nothing here fills in or changes a value. A check is left out

@@ -1,10 +1,10 @@
-import * as Decimal from "./decimal.ts";
+import * as Decimal from "#core/canonical/money/decimal";
+import type { Candidate, Reason, Verdict } from "./judge.ts";
+import * as Judge from "./judge.ts";
 import * as Missing from "./missing.ts";
 import * as Reading from "./reading.ts";
 import type { CashRule, DueRule, TaxesRule } from "./rule.ts";
 import * as Tolerance from "./tolerance.ts";
-import type { Candidate, Reason, Verdict } from "./verdict.ts";
-import * as Judge from "./verdict.ts";
 
 /**
  * Change is printed with and without a minus: the sign is ignored. A card may have paid a part, and so may a voucher,

@@ -1,5 +1,5 @@
-import * as Currency from "./currency.ts";
-import * as Decimal from "./decimal.ts";
+import * as Currency from "#core/canonical/money/currency";
+import * as Decimal from "#core/canonical/money/decimal";
 
 /** How far two sides of a check may differ, and why that far. */
 export interface Tolerance {

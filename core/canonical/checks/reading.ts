@@ -1,6 +1,6 @@
-import * as Decimal from "./decimal.ts";
-import * as Money from "./money.ts";
-import type { Normalized } from "./normalize.ts";
+import * as Decimal from "#core/canonical/money/decimal";
+import * as Money from "#core/canonical/money/money";
+import type { Normalized } from "#core/canonical/normalize";
 import * as Tolerance from "./tolerance.ts";
 
 /**

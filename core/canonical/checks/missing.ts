@@ -1,5 +1,5 @@
-import * as Decimal from "./decimal.ts";
-import type { Reason } from "./verdict.ts";
+import * as Decimal from "#core/canonical/money/decimal";
+import type { Reason } from "./judge.ts";
 
 /**
  * What may be missing between the parts of a sum and what is printed below them: a tax, a service charge, a tip, a tax

@@ -1,10 +1,10 @@
-import * as Decimal from "./decimal.ts";
+import * as Decimal from "#core/canonical/money/decimal";
+import type { Candidate, Reason, Verdict } from "./judge.ts";
+import * as Judge from "./judge.ts";
 import * as Missing from "./missing.ts";
 import * as Reading from "./reading.ts";
 import type { Beside, ItemsRule, Parts, TotalRule } from "./rule.ts";
 import * as Tolerance from "./tolerance.ts";
-import type { Candidate, Reason, Verdict } from "./verdict.ts";
-import * as Judge from "./verdict.ts";
 
 /** What is printed between a sum and the total. */
 interface Between {

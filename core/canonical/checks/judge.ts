@@ -1,5 +1,5 @@
-import type { Check } from "./checks.ts";
-import * as Decimal from "./decimal.ts";
+import * as Decimal from "#core/canonical/money/decimal";
+import type { Check } from "#core/canonical/schema";
 import * as Reading from "./reading.ts";
 import type * as Tolerance from "./tolerance.ts";
 

@@ -1,7 +1,7 @@
 import numberingSystems from "cldr-core/supplemental/numberingSystems.json" with { type: "json" };
 import { describe, expect, test } from "vitest";
+import { type Field, type Normalized, normalize } from "#core/canonical/normalize";
 import { regions } from "#test/support/regions";
-import { type Field, type Normalized, normalize } from "./normalize.ts";
 
 /**
  * Every region of CLDR, its currencies and languages, as Intl prints amounts there. The reader is given what a paper

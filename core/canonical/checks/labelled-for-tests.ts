@@ -9,7 +9,7 @@ export interface Document {
 }
 
 /** Receipts that people labelled, and answers as models give them; not part of the repository. */
-const shared = join(import.meta.dirname, "..", "..", "..", "shared");
+const shared = join(import.meta.dirname, "..", "..", "..", "..", "shared");
 const labels = ["dev", "derived", "pdf"].map((folder) => join(shared, "data", folder, "gt.json"));
 const cases = join(shared, "cases", "answers.json");
 

@@ -4,7 +4,7 @@ import * as Names from "./names.ts";
 import * as PrintedDate from "./printed-date.ts";
 import * as Time from "./time.ts";
 import { nameKey } from "./unify.ts";
-import { locales, pairs } from "./world-pairs.ts";
+import { locales, pairs } from "./world-pairs-for-tests.ts";
 
 /** What a document gives: the print, the currency, perhaps another date. Never the locale or the region. */
 interface Case {

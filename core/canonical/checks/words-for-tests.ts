@@ -1,6 +1,15 @@
 /** What made-up documents are written in. */
-import type { Reason } from "./checks.ts";
-import type { MadeUp } from "./documents-for-tests.ts";
+import type { Reason } from "./judge.ts";
+
+export interface MadeUp {
+  kind: string;
+  taskId: string;
+  given: Record<string, unknown>;
+  /** What each rule says of the right values: the variant that fits, or why nothing is said. */
+  says: Record<string, { fits: string | null } | { leftOut: Reason }>;
+  /** A path and what it was misread as; null where nothing is left that could notice it. */
+  wrong: [path: string, value: string] | null;
+}
 
 export const item = (
   price: string | null,

@@ -1,5 +1,4 @@
 /** Refunds, rows, payments and currencies: the other half of documents-for-tests.ts. */
-import type { MadeUp } from "./documents-for-tests.ts";
 import {
   change,
   due,
@@ -9,6 +8,7 @@ import {
   items,
   leftOut,
   line,
+  type MadeUp,
   row,
   subtotal,
   tax,

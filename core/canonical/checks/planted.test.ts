@@ -1,9 +1,9 @@
 import { describe, expect, test } from "vitest";
+import { normalize } from "#core/canonical/normalize";
 import * as Task from "#core/task/task";
 import * as Checks from "./checks.ts";
 import { answerOf, documents } from "./documents-for-tests.ts";
 import * as Labelled from "./labelled-for-tests.ts";
-import { normalize } from "./normalize.ts";
 import { type Tally, tally } from "./planted-for-tests.ts";
 
 const judge = { tasks: Task, checks: Checks, normalize };

@@ -1,5 +1,5 @@
+import type { DateOrder } from "#core/canonical/country/day-order";
 import type { Calendar } from "./calendar.ts";
-import type { DateOrder } from "./day-order.ts";
 import * as Names from "./names.ts";
 import * as Time from "./time.ts";
 import { nameKey, unify } from "./unify.ts";

@@ -1,4 +1,4 @@
-import type * as Country from "./country.ts";
+import type * as Country from "#core/canonical/country/country";
 import * as Currency from "./currency.ts";
 import type { Mark } from "./marks.ts";
 import * as Money from "./money.ts";

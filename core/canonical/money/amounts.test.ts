@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import * as Country from "./country.ts";
-import { type Field, normalize } from "./normalize.ts";
+import * as Country from "#core/canonical/country/country";
+import { type Field, normalize } from "#core/canonical/normalize";
 
 const fields: Field[] = [
   { path: "merchant.address", kind: "text" },

@@ -1,9 +1,9 @@
+import { customOf, type DateOrder, likeliest } from "#core/canonical/country/day-order";
 import * as Calendar from "./calendar.ts";
 import { type Shape, scan } from "./date-shape.ts";
-import { customOf, type DateOrder, likeliest } from "./day-order.ts";
 import * as Names from "./names.ts";
 
-export type { DateOrder } from "./day-order.ts";
+export type { DateOrder } from "#core/canonical/country/day-order";
 
 export interface PrintedDate {
   /** ISO 8601 calendar date; where several are left, the likeliest. */

@@ -1,15 +1,15 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import * as PrintedDate from "#core/canonical/dates/printed-date";
+import * as Money from "#core/canonical/money/money";
+import { normalize } from "#core/canonical/normalize";
 import * as Task from "#core/task/task";
 import * as Validate from "#core/task/validate";
 import * as Checks from "./checks.ts";
-import * as Money from "./money.ts";
-import { normalize } from "./normalize.ts";
-import * as PrintedDate from "./printed-date.ts";
 
 /** Values that people copied from real receipts; not part of the repository. */
-const file = join(import.meta.dirname, "..", "..", "..", "shared", "data", "dev", "gt.json");
+const file = join(import.meta.dirname, "..", "..", "..", "..", "shared", "data", "dev", "gt.json");
 const present = existsSync(file);
 if (!present)
   console.warn("skipped: printed values of real receipts (../shared/data/dev/gt.json is not there)");

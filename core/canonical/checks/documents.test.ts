@@ -1,16 +1,18 @@
 import { describe, expect, test } from "vitest";
+import { normalize } from "#core/canonical/normalize";
 import * as Task from "#core/task/task";
 import * as Checks from "./checks.ts";
-import { answerOf, documents, type MadeUp } from "./documents-for-tests.ts";
-import { normalize } from "./normalize.ts";
+import { answerOf, documents } from "./documents-for-tests.ts";
+import type { Verdict } from "./judge.ts";
 import { replaced } from "./planted-for-tests.ts";
+import type { MadeUp } from "./words-for-tests.ts";
 
-function examine(document: MadeUp, answer: unknown): Checks.Verdict[] {
+function examine(document: MadeUp, answer: unknown): Verdict[] {
   const task = Task.get(document.taskId);
   return task ? Checks.examine(task, answer, normalize(task.fields, answer)) : [];
 }
 
-const isAlarm = (verdict: Checks.Verdict) => "check" in verdict && !verdict.check.ok;
+const isAlarm = (verdict: Verdict) => "check" in verdict && !verdict.check.ok;
 
 describe.each(documents)("$kind", (document) => {
   const answer = answerOf(document);

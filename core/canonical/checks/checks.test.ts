@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
+import { normalize } from "#core/canonical/normalize";
+import { Check } from "#core/canonical/schema";
 import * as Task from "#core/task/task";
 import * as Checks from "./checks.ts";
-import { normalize } from "./normalize.ts";
-import { Check } from "./schema.ts";
 
 function taskOf(id: string): Task.Task {
   const task = Task.get(id);
@@ -11,7 +11,7 @@ function taskOf(id: string): Task.Task {
 }
 
 /** The checks of a result; fields that are not given are null. */
-function checksOf(id: string, given: Record<string, unknown>): Checks.Check[] {
+function checksOf(id: string, given: Record<string, unknown>): Check[] {
   const task = taskOf(id);
   const result = { ...blank(task.modelSchema), ...given };
   return Checks.run(task, result, normalize(task.fields, result));

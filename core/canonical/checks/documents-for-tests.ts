@@ -3,7 +3,6 @@
  * read wrongly and must be noticed. `given` are the fields that are printed; all others are null.
  */
 import * as Task from "#core/task/task";
-import type { Reason } from "./checks.ts";
 import { trade } from "./documents-of-trade-for-tests.ts";
 import {
   change,
@@ -13,21 +12,12 @@ import {
   items,
   leftOut,
   line,
+  type MadeUp,
   subtotal,
   tax,
   taxes,
   total,
 } from "./words-for-tests.ts";
-
-export interface MadeUp {
-  kind: string;
-  taskId: string;
-  given: Record<string, unknown>;
-  /** What each rule says of the right values: the variant that fits, or why nothing is said. */
-  says: Record<string, { fits: string | null } | { leftOut: Reason }>;
-  /** A path and what it was misread as; null where nothing is left that could notice it. */
-  wrong: [path: string, value: string] | null;
-}
 
 /** The whole answer: what is not given is null, lists are empty. */
 export function answerOf({ taskId, given }: Pick<MadeUp, "taskId" | "given">): unknown {

@@ -1,9 +1,9 @@
-import * as Decimal from "./decimal.ts";
+import * as Decimal from "#core/canonical/money/decimal";
+import type { Candidate, Reason, Verdict } from "./judge.ts";
+import * as Judge from "./judge.ts";
 import * as Reading from "./reading.ts";
 import type { RowRule } from "./rule.ts";
 import type * as Tolerance from "./tolerance.ts";
-import type { Candidate, Reason, Verdict } from "./verdict.ts";
-import * as Judge from "./verdict.ts";
 
 /** A check for every row of a longer list would make the answer larger than what it checks. */
 const maxRowChecks = 200;

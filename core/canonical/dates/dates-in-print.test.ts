@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { type Field, normalize } from "./normalize.ts";
+import { type Field, normalize } from "#core/canonical/normalize";
 import * as PrintedDate from "./printed-date.ts";
 import * as Time from "./time.ts";
 
