@@ -315,7 +315,7 @@ function program() {
   return script === "npx" ? { OCRLTY_PROGRAM: "npx ocrlty" } : {};
 }
 
-/** Nodes that can run TypeScript as it is, best first (DESIGN.md, "Commands"). */
+/** Nodes that can run TypeScript as it is, best first (docs/install.md). */
 function* nodes() {
   const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
   if (major >= 24) {

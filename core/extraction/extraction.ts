@@ -70,7 +70,7 @@ const handoversBeforeGivingUp = 3;
  * Order of writes: row (claim) → artifact, only if none is there → row (ending). Whoever finds an artifact at the
  * extract's own key goes by it, so a crash between any two steps loses nothing and asks the model once at most
  * per claim.
- * @throws AppError with a code of API.md; after a failed extraction `details.artifact_rel` says where it is recorded.
+ * @throws AppError with a code of docs/errors.md; after a failed extraction `details.artifact_rel` says where it is recorded.
  */
 export async function extract(services: Services, input: Given, caller: Caller): Promise<Outcome> {
   const startedAt = Date.now();

@@ -18,7 +18,7 @@ import type { StoredInput } from "./extract.sql.ts";
 import { inputOf } from "./extraction.ts";
 import { ensureProbe, type SingleMessage, sendSingle } from "./handover.ts";
 
-/** What an extract may cost: DESIGN.md, "A group is locked until visibility ends". */
+/** What an extract may cost (docs/architecture.md, "Where the times come from"). */
 const maxAttempts = 3;
 const maxClaims = 5;
 const maxSuspects = 3;

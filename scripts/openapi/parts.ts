@@ -1,4 +1,4 @@
-/** What every operation of the OpenAPI document shares: errors, headers, tags. The source of the texts is API.md's table. */
+/** What every operation of the OpenAPI document shares: errors, headers, tags. */
 import * as z from "zod";
 import type { ZodOpenApiObject, ZodOpenApiResponseObject } from "zod-openapi";
 import { type Code, codes } from "#core/error";

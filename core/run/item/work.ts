@@ -23,7 +23,7 @@ import * as Ending from "./ending.ts";
 import * as Picture from "./picture.ts";
 import * as Suspect from "./suspect.ts";
 
-/** What an item may cost: DESIGN.md, "A group is locked until visibility ends". */
+/** What an item may cost (docs/architecture.md, "Where the times come from"). */
 const maxAttempts = 3;
 const maxClaims = 5;
 /** A mark of a lone call that is the third ends the item. */
