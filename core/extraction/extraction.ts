@@ -4,6 +4,7 @@ import * as Artifacts from "#core/artifact/artifact";
 import * as Breaker from "#core/breaker/breaker";
 import { AppError, type Code, from, invalidRequest } from "#core/error";
 import * as Id from "#core/id";
+import * as Idempotency from "#core/idempotency/idempotency";
 import * as Image from "#core/image/image";
 import type { Principal } from "#core/key/key";
 import { visibleKey } from "#core/key/visible";
@@ -458,7 +459,7 @@ async function claimId(
     return { claim, outlook };
   };
   if (caller.idempotencyKey !== undefined) {
-    const requestId = await Claims.resolveIdempotency(db, {
+    const requestId = await Idempotency.resolve(db, {
       keyId: caller.principal.keyId,
       idempotencyKey: caller.idempotencyKey,
       proposedId: input.request_id ?? Id.create(),

@@ -2,6 +2,7 @@ import { and, lt, type SQL, sql } from "drizzle-orm";
 import * as Breaker from "#core/breaker/breaker";
 import * as Database from "#core/db/database";
 import { from } from "#core/error";
+import * as Idempotency from "#core/idempotency/idempotency";
 import type { Log } from "#core/log";
 import * as Metrics from "#core/metrics/metrics";
 import * as Looks from "#core/queue/looks";
@@ -14,7 +15,7 @@ import { probe as probeModel } from "#core/vision/probe";
 import { functions } from "#spec/functions";
 import * as Claim from "./claim.ts";
 import { storedBefore } from "./conclude.ts";
-import { extractTable, idempotencyTable } from "./extract.sql.ts";
+import { extractTable } from "./extract.sql.ts";
 import { ensureProbe, type ProbeMessage, type SingleMessage, sendProbe } from "./handover.ts";
 import * as Remove from "./remove.ts";
 import { discardInput } from "./work.ts";
@@ -26,8 +27,6 @@ const probesFirst = 120;
 
 /** Rows a step looks at; what is left is for the next step. */
 const chunk = 200;
-/** Small rows that a sweep removes at once. */
-const sweptAtOnce = 5_000;
 
 /**
  * One look at the model server (`kind: "probe"` in the `urgent` queue). When it is back, everything that waits for it
@@ -199,10 +198,7 @@ export async function reconcile(services: Stores, log: Log): Promise<Repairs> {
   if ((await select(waiting)).length > 0) repairs.probes += (await ensureProbe(services, log)) ? 1 : 0;
   // Housekeeping, not repair: what has lived its time.
   const swept = await Upload.sweep(services, log, chunk);
-  await Database.batch(db, [
-    Database.statement(sql`DELETE FROM ${idempotencyTable} WHERE rowid IN
-      (SELECT rowid FROM ${idempotencyTable} WHERE expires_at < ${now} LIMIT ${sweptAtOnce})`),
-  ]);
+  await Idempotency.sweep(db);
   log.info("reconciled", { ...repairs, uploads_swept: swept });
   const away = weather.find((error) => error !== undefined);
   if (away !== undefined) throw away;
