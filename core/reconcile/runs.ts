@@ -1,10 +1,12 @@
 import { and, eq, isNotNull, isNull, lt, sql } from "drizzle-orm";
+import * as Probe from "#core/breaker/probe";
 import * as Database from "#core/db/database";
 import { AppError, from } from "#core/error";
-import { ensureProbe } from "#core/extraction/handover";
 import type { Log } from "#core/log";
 import * as Looks from "#core/queue/looks";
 import * as Repair from "#core/repair";
+import * as Remove from "#core/run/control/remove";
+import * as Stalled from "#core/run/control/stalled";
 import type * as Order from "#core/run/dispatch/order";
 import * as Pause from "#core/run/dispatch/pause";
 import * as Progress from "#core/run/dispatch/progress";
@@ -24,8 +26,6 @@ import type { RunStores } from "#core/run/services";
 import * as Usage from "#core/usage/usage";
 import * as Webhook from "#core/webhook/webhook";
 import { windowOf } from "#spec/limits";
-import * as Remove from "./remove.ts";
-import * as Stalled from "./stalled.ts";
 
 /** Rows a step looks at; what is left is for the next minute. */
 const chunk = 200;
@@ -71,7 +71,7 @@ export async function reconcile(services: RunStores, log: Log): Promise<Repairs>
     if (row !== undefined) await mend(services, row, looks, repairs, log);
   };
   weather.push(await Repair.each(quiet, ids, log, whole));
-  if (await Pause.anyWaits(services.db)) repairs.run_probes += (await ensureProbe(services, log)) ? 1 : 0;
+  if (await Pause.anyWaits(services.db)) repairs.run_probes += (await Probe.ensure(services, log)) ? 1 : 0;
   repairs.webhooks_ordered += await webhooks(services, log);
   weather.push(await deletedRuns(services, log));
   // Housekeeping, not repair: calls whose time has come.
