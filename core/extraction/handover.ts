@@ -64,6 +64,6 @@ async function enqueueCopy(
 ): Promise<Claim.Row | undefined> {
   const objectKey = temporaryKey(row);
   // "taken": our own earlier try put the same bytes there.
-  await Bucket.put(services.bucket, log, objectKey, picture.bytes, picture.mimeType);
+  await Bucket.put(services.bucket, log, objectKey, { body: picture.bytes, contentType: picture.mimeType });
   return Claim.enqueue(services.db, row, { ...picture.input, objectKey, etag: null, temporary: true }, how);
 }
