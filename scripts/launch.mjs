@@ -42,6 +42,7 @@ const entries = {
   ocrlty: { file: "cli/ocrlty.ts", at: "caller" },
   client: { file: "scripts/client-bundle.ts" },
   house: { file: "scripts/house/main.ts" },
+  task: { file: "scripts/task/main.ts" },
   openapi: { file: "scripts/openapi/main.ts" },
   // SST calls it in the middle of a deployment: packages that are in use must not be replaced under its hands.
   pages: { file: "scripts/pages.ts", install: false },

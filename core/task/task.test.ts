@@ -39,7 +39,7 @@ test("a task is built once", () => {
 });
 
 describe.each(tasks)("$id", (task) => {
-  // released.json is written once, when the task is. Hashes that differ from it mean that a schema or a prompt
+  // `npm run task -- release ID` writes released.json once. Hashes that differ from it mean that a schema or a prompt
   // changed under its name: that is a new version of the task, in a folder of its own.
   test("has the schema and prompt that it was released with", () => {
     const released: unknown = JSON.parse(
