@@ -64,6 +64,10 @@ declare module "sst" {
       "name": string
       "type": "sst.aws.Function"
     }
+    "GroundTruths": {
+      "name": string
+      "type": "sst.aws.Function"
+    }
     "Item": {
       "name": string
       "type": "sst.aws.Function"

@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from "node:crypto";
 
-/** Ids of extracts as callers may choose them (docs/errors.md, `invalid_request_id`). `~` is kept for ids made by us. */
+/** Ids of extracts as callers may choose them (API.md, "Request id"). `~` is kept for ids made by us. */
 export const requestIdPattern = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/;
 /** Ids of runs (`isRunId`): shorter, because `~<index>` of its items comes after it. */
 export const runIdPattern = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$/;
@@ -10,6 +10,8 @@ export const readableIdPattern = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}(~(0|[1-9][0-
 export const keyIdPattern = /^[a-z0-9][a-z0-9_-]{0,63}$/;
 /** What `POST /v1/uploads` returns as `image_ref` and `manifest_ref`. */
 export const uploadRefPattern = /^upload_[A-Za-z0-9_-]{24}$/;
+/** What `POST /v1/ground_truths` returned as `gt_id`. */
+export const groundTruthIdPattern = /^gt_[A-Za-z0-9_-]{24}$/;
 /** Names that would collide with a route. */
 const reserved = new Set(["backup.tar.gz"]);
 

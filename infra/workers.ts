@@ -1,19 +1,20 @@
-/** The functions that are called by a queue or by the clock. */
+/** Who is called by a queue and who by the clock. */
 import * as Concurrency from "../spec/concurrency.ts";
-import type { FunctionName, QueueName } from "../spec/functions.ts";
-import { type QueueSpec, queues, type ScheduleSpec, type Subscription, schedules } from "../spec/queues.ts";
+import { type ScheduleSpec, type Subscription, schedules, worked } from "../spec/queues.ts";
 import { pascal } from "../spec/settings.ts";
 import { functions } from "./functions.ts";
 import { pairs } from "./queue-resources.ts";
 
-const named = (name: string) => functions[name as FunctionName].arn;
+const named = functions as Record<string, sst.aws.Function>;
 
-/** The event source mapping of a queue. */
+/** The event source mapping of a queue. Dead letters may have no function; they wait for an operator, with an alarm. */
 function subscribe(queue: sst.aws.Queue, subscription: Subscription): void {
-  queue.subscribe(named(subscription.function), {
+  const subscriber = named[subscription.function];
+  if (subscriber === undefined) return;
+  queue.subscribe(subscriber.arn, {
     batch: { size: subscription.batchSize, partialResponses: subscription.partialResponses },
     transform: {
-      // The number of invocations at a time, and so of calls that reach the GPU at once. AWS takes 2 to 1,000.
+      // AWS takes 2 to 1,000. It is the number of invocations, and so what reaches the GPU at once.
       eventSourceMapping: {
         scalingConfig: { maximumConcurrency: Concurrency.mapping(subscription, process.env) },
       },
@@ -21,17 +22,19 @@ function subscribe(queue: sst.aws.Queue, subscription: Subscription): void {
   });
 }
 
-for (const [name, spec] of Object.entries<QueueSpec>(queues)) {
-  const { queue, deadLetters } = pairs[name as QueueName];
+for (const [name, spec] of Object.entries(worked)) {
+  const { queue, deadLetters } = pairs[name];
   subscribe(queue, spec.subscription);
-  if (spec.deadLetter !== undefined) subscribe(deadLetters, spec.deadLetter);
+  subscribe(deadLetters, spec.deadLetter);
 }
 
 for (const [name, { function: subscriber, rate }] of Object.entries<ScheduleSpec>(schedules)) {
+  const called = named[subscriber];
+  if (called === undefined) continue;
   new sst.aws.CronV2(`${pascal(name)}Schedule`, {
-    function: named(subscriber),
+    function: called.arn,
     schedule: rate as `rate(${string})`,
-    // The next minute's call does the same work.
+    // The next minute repeats it anyway.
     retries: 0,
   });
 }

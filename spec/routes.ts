@@ -63,6 +63,11 @@ export const routes = [
   { method: "GET", path: "/v1/runs/{run_id}/results", function: "runs", access: "extract:run" },
   { method: "POST", path: "/v1/runs/{run_id}/cancel", function: "runs", access: "extract:run" },
   { method: "DELETE", path: "/v1/runs/{run_id}", function: "runs", access: "runs:delete" },
+  { method: "POST", path: "/v1/ground_truths", function: "groundTruths", access: "debug:run" },
+  { method: "POST", path: "/v1/ground_truths/from_run", function: "groundTruths", access: "debug:run" },
+  { method: "GET", path: "/v1/ground_truths", function: "groundTruths", access: "debug:run" },
+  { method: "GET", path: "/v1/ground_truths/{gt_id}", function: "groundTruths", access: "debug:run" },
+  { method: "DELETE", path: "/v1/ground_truths/{gt_id}", function: "groundTruths", access: "debug:run" },
   { method: "GET", path: "/v1/usage", function: "usage", access: "extract:run" },
   {
     method: "GET",

@@ -4,6 +4,7 @@ import { batches } from "./batches.ts";
 import type { Bench, Case } from "./case.ts";
 import { deletions } from "./deletions.ts";
 import { extract, idOf, refusals, uploads, withoutExtract } from "./extracts.ts";
+import { groundTruths } from "./ground-truths.ts";
 import { cases as modelServer } from "./model-server.ts";
 
 const withoutKeys = (bench: Bench) => (bench.authEnabled ? undefined : "the server asks for no keys");
@@ -286,6 +287,7 @@ export const cases: readonly Case[] = [
   ...uploads,
   ...deletions,
   ...batches,
+  ...groundTruths,
   ...refusals,
   ...debug,
   ...modelServer,

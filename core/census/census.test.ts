@@ -3,6 +3,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import * as Bucket from "#core/bucket/bucket";
 import { settingTable } from "#core/db/setting.sql";
 import { extractTable } from "#core/extraction/extract.sql";
+import { groundTruthTable } from "#core/ground-truth/ground-truth.sql";
 import { itemTable, runTable } from "#core/run/run.sql";
 import * as Create from "#core/run/source/create";
 import * as Upload from "#core/upload/upload";
@@ -68,12 +69,21 @@ test("pictures that no row knows are found by their keys and go; those that some
     `inputs/runs/key-1/${kept.run.runUid}/7`,
     "inputs/manifests/key-1/torn.jsonl",
     "inputs/tmp/key-1/ended~1",
+    "ground_truths/key-1/gt_without-a-row-of-24-chars-x.jsonl",
   );
+  const labels = `gt_${"x".repeat(24)}`;
+  const objectKey = `ground_truths/key-1/${labels}.jsonl`;
+  await put(objectKey);
+  await services.db.query.insert(groundTruthTable).values({
+    ...{ gtId: labels, keyId: "key-1", name: "n", sha256: "s", records: 1, bytes: 2, imageKey: "file" },
+    ...{ objectKey, createdAt: now },
+  });
   // Young ones may be waiting for their rows.
   expect(await step(new Date())).toMatchObject({ removed: 0, isOver: true });
-  expect(await step()).toMatchObject({ removed: 5, isOver: true });
+  expect(await step()).toMatchObject({ removed: 6, isOver: true });
   expect(await pictures()).toEqual(needed);
   expect(await stores.below("data/")).toHaveLength(1);
+  expect(await stores.below("ground_truths/")).toEqual([objectKey]);
   // A run that ended lets its pictures go, and one whose upload was deleted, too.
   await services.db.client.execute({
     sql: "UPDATE run SET state = 'canceled' WHERE run_uid = ?",

@@ -38,7 +38,7 @@ export function ownerOf(rel: string): string | undefined {
   const [first = "", second = "", third] = rel.split("/");
   if (first === "extracts" || first === "batches" || first === "evals") return third;
   if (first === "inputs") return third;
-  return first === "data" || first === "backups" ? second : undefined;
+  return first === "data" || first === "backups" || first === "ground_truths" ? second : undefined;
 }
 
 /**

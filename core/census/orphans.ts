@@ -12,9 +12,13 @@ import { isOpen, runsBy } from "#core/run/run.sql";
 export const youngMs = 2 * 3_600_000;
 
 const root = "inputs/";
+/** Labels, whose rows come after them: a crash in between leaves nothing that somebody could name. */
+const groundTruths = "ground_truths/";
 
-/** By the folder below `inputs/`: which of these objects nobody needs. `json_each.value` is `[rel, key id, first name, second name]`. */
+/** By the folder, below `inputs/` or the root: which of these objects nobody needs. `json_each.value` is `[rel, key id, first name, second name]`. */
 const rules: Record<string, SQL> = {
+  ground_truths: sql`NOT EXISTS (SELECT 1 FROM ground_truth
+    WHERE gt_id = substr(json_extract(json_each.value, '$[2]'), 1, 27))`,
   uploads: sql`NOT EXISTS (SELECT 1 FROM upload WHERE ref = 'upload_' || json_extract(json_each.value, '$[2]'))
     AND NOT EXISTS (SELECT 1 FROM item WHERE source_kind = 'upload' AND object_key = json_extract(json_each.value, '$[0]')
       AND item.status IN ('queued', 'running'))`,
@@ -31,7 +35,7 @@ const rules: Record<string, SQL> = {
 };
 
 /**
- * Those of these objects that lie below `inputs/`, are not young, and belong to nobody.
+ * Those of these objects that lie below `inputs/` or `ground_truths/`, are not young, and belong to nobody.
  * @throws AppError `storage_unavailable`.
  */
 export async function among(
@@ -41,8 +45,9 @@ export async function among(
 ): Promise<string[]> {
   const byFolder = new Map<string, unknown[]>();
   for (const { rel, modified } of objects) {
-    if (!rel.startsWith(root) || now.getTime() - modified.getTime() < youngMs) continue;
-    const [, folder = "", keyId, first = "", second = ""] = rel.split("/");
+    const isLabels = rel.startsWith(groundTruths);
+    if (!(isLabels || rel.startsWith(root)) || now.getTime() - modified.getTime() < youngMs) continue;
+    const [, folder = "", keyId, first = "", second = ""] = (isLabels ? `/${rel}` : rel).split("/");
     if (!Object.hasOwn(rules, folder)) continue;
     // A temporary copy is called `<request id>~<token>`, and `~` is in no id.
     const entry = [rel, keyId, first, second, first.split("~", 1)[0]];

@@ -1,5 +1,4 @@
 import * as Breaker from "#core/breaker/breaker";
-import * as Probe from "#core/breaker/probe";
 import * as Bucket from "#core/bucket/bucket";
 import { AppError, from } from "#core/error";
 import * as Image from "#core/image/image";
@@ -17,9 +16,9 @@ import * as Claim from "./claim.ts";
 import { compose, conclude, recordAttempt, storedBefore } from "./conclude.ts";
 import type { StoredInput } from "./extract.sql.ts";
 import { inputOf } from "./extraction.ts";
-import * as Send from "./send.ts";
+import { ensureProbe, type SingleMessage, sendSingle } from "./handover.ts";
 
-/** What an extract may cost (docs/architecture.md, "Where the times come from"). */
+/** What an extract may cost: DESIGN.md, "A group is locked until visibility ends". */
 const maxAttempts = 3;
 const maxClaims = 5;
 const maxSuspects = 3;
@@ -39,7 +38,7 @@ type Time = Lease.Held & {
  */
 export async function work(
   services: Services,
-  message: Send.Message,
+  message: SingleMessage,
   time: Time,
   called: Log,
 ): Promise<void> {
@@ -208,7 +207,7 @@ async function afterFailure(
   const notBefore = new Date(Date.now() + (delayMs ?? 0));
   const how = { countAttempt: !free, suspect, notBefore, waitingFor: null, used: record.used };
   if (await Claim.requeue(services.db, row, how)) {
-    await Send.send(services, row, delayMs);
+    await sendSingle(services, row, delayMs);
   }
 }
 
@@ -227,5 +226,5 @@ async function wait(
     waitingFor: "model_server",
     used,
   });
-  await Probe.ensure(services, log);
+  await ensureProbe(services, log);
 }

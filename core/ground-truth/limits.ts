@@ -1,13 +1,13 @@
-const MiB = 1024 * 1024;
+import { batches, groundTruths } from "#spec/limits";
 
 /** How much of a ground truth is read. */
 export const limits = {
   /** Of the JSON, packed or not. */
-  bytes: 100 * MiB,
+  bytes: groundTruths.bytes,
   /** As many as a run has items. */
-  records: 100_000,
+  records: batches.manifestLines,
   /** Of one record, in characters: 10,000 rows fit. */
-  recordLength: MiB,
+  recordLength: 1024 * 1024,
   /** Brackets within brackets, from the record's own on. */
   depth: 32,
   /** Mistakes that are told of. */

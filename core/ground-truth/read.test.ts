@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import type { AppError } from "#core/error";
 import { limits } from "./limits.ts";
 import * as Read from "./read.ts";
-import * as GroundTruth from "./record.ts";
+import * as GroundTruthRecord from "./record.ts";
 
 /** In pieces of `size` bytes, so that a text is cut at every place. */
 function pieces(given: string | Uint8Array, size = 7): Uint8Array[] {
@@ -15,7 +15,7 @@ function pieces(given: string | Uint8Array, size = 7): Uint8Array[] {
 async function read(given: string | Uint8Array, size?: number, imageKey?: string) {
   const all: [string | undefined, unknown][] = [];
   for await (const { record } of Read.records(pieces(given, size), { imageKey }))
-    all.push([record.image, GroundTruth.writtenMembers(record.labels)]);
+    all.push([record.image, GroundTruthRecord.writtenMembers(record.labels)]);
   return all;
 }
 

@@ -4,7 +4,7 @@ import { AppError, type Issue } from "#core/error";
 import * as Json from "#core/json";
 import { type Cut, Cutter, type Form } from "./cut.ts";
 import { limits } from "./limits.ts";
-import * as GroundTruth from "./record.ts";
+import * as GroundTruthRecord from "./record.ts";
 import * as Wrong from "./wrong.ts";
 
 /*
@@ -20,11 +20,9 @@ import * as Wrong from "./wrong.ts";
 export interface Raw {
   /** From 0 on. */
   index: number;
-  /** Where it begins, from 1 on. */
-  line: number;
-  /** The record as it was given; one that came by its picture's name, and says none itself, has it as `file`. */
+  /** The record as it was given; one that came by its picture's name, and says none itself, has it as its member. */
   value: Record<string, unknown>;
-  record: GroundTruth.GroundTruth;
+  record: GroundTruthRecord.GroundTruth;
 }
 
 /**
@@ -39,54 +37,88 @@ export async function* records(
   source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
   options: { imageKey?: string | undefined } = {},
 ): AsyncGenerator<Raw> {
-  const imageKey = options.imageKey ?? GroundTruth.defaultImageKey;
+  const imageKey = options.imageKey ?? GroundTruthRecord.defaultImageKey;
+  yield* judged(entriesOf(decoded(unpacked(source)), imageKey), imageKey);
+}
+
+/**
+ * The same of JSON that was parsed already: a list of records, an object with the list `items`, records by their names, or
+ * one record. A text is JSON lines, or JSON.
+ * @throws as `records`.
+ */
+export async function* ofValue(
+  value: unknown,
+  options: { imageKey?: string | undefined } = {},
+): AsyncGenerator<Raw> {
+  const imageKey = options.imageKey ?? GroundTruthRecord.defaultImageKey;
+  if (typeof value === "string") yield* records([Buffer.from(value)], options);
+  else yield* judged(parsedEntries(value, imageKey), imageKey);
+}
+
+/** What may be a record, and where it is. */
+type Entry = { spot?: Wrong.Spot } & ({ given: unknown; problem?: never } | { problem: string });
+
+async function* judged(
+  entries: AsyncIterable<Entry> | Iterable<Entry>,
+  imageKey: string,
+): AsyncGenerator<Raw> {
   const issues: Issue[] = [];
   let wrong = 0;
   let index = 0;
+  const say = (found: readonly Issue[]) => {
+    wrong += found.length;
+    issues.push(...found.slice(0, limits.issues - issues.length));
+  };
   try {
-    for await (const cut of cutsOf(decoded(unpacked(source)), imageKey)) {
+    for await (const entry of entries) {
+      const at = entry.spot === undefined ? {} : { line: entry.spot.line };
       if (index >= limits.records)
-        throw Wrong.at("gt_too_many_records", `has more than ${limits.records} records`, cut.spot);
-      const { raw, problems } = recordOf(cut, index, imageKey);
+        throw Wrong.at("gt_too_many_records", `has more than ${limits.records} records`, entry.spot);
+      if (entry.problem !== undefined) say([{ ...at, path: `records.${index}`, message: entry.problem }]);
+      else {
+        const parsed = GroundTruthRecord.parse(entry.given, { index, imageKey });
+        if (parsed.issues !== undefined) say(parsed.issues.map((issue) => ({ ...at, ...issue })));
+        else yield { index, value: entry.given as Raw["value"], record: parsed.record };
+      }
       index += 1;
-      if (raw !== undefined) yield raw;
-      else wrong += problems.length;
-      issues.push(...problems.slice(0, limits.issues - issues.length));
     }
   } catch (thrown) {
-    throw wrong > 0 && isOfText(thrown) ? Wrong.records([...issues, ...issuesOf(thrown)], wrong + 1) : thrown;
+    // What is wrong with records before it is said as well.
+    if (wrong > 0) say(issuesOf(thrown));
+    throw wrong > 0 && issuesOf(thrown).length > 0 ? Wrong.records(issues, wrong) : thrown;
   }
   if (wrong > 0) throw Wrong.records(issues, wrong);
   if (index === 0) throw Wrong.at("gt_empty", "has no records");
 }
 
-const isOfText = (thrown: unknown): boolean => issuesOf(thrown).length > 0;
 const issuesOf = (thrown: unknown): Issue[] =>
   thrown instanceof AppError ? ((thrown.details?.issues ?? []) as Issue[]) : [];
 
-type Checked = { raw: Raw; problems: [] } | { raw?: undefined; problems: Issue[] };
-
-function recordOf(cut: Cut, index: number, imageKey: string): Checked {
-  const { line, column } = cut.spot;
-  const { value, problem } = Json.read(cut.text);
-  if (problem !== undefined) {
-    const message = problem.replace(/line (\d+), column (\d+)/, (_, l, c) => {
-      const within = Number(c) + (l === "1" ? column - 1 : 0);
-      return `line ${Number(l) + line - 1}, column ${within}`;
+async function* entriesOf(texts: AsyncGenerator<string>, imageKey: string): AsyncGenerator<Entry> {
+  for await (const { text, name, inItems, spot } of cutsOf(texts, imageKey)) {
+    const { value, problem } = Json.read(text);
+    const said = problem?.replace(/line (\d+), column (\d+)/, (_, line, column) => {
+      const within = Number(column) + (line === "1" ? spot.column - 1 : 0);
+      return `line ${Number(line) + spot.line - 1}, column ${within}`;
     });
-    return { problems: [{ line, path: `records.${index}`, message }] };
+    if (said !== undefined) yield { spot, problem: said };
+    else if (name === undefined || inItems) yield { spot, given: value };
+    else yield { spot, given: named(value, String(JSON.parse(name)), imageKey) };
   }
-  const given = cut.name === undefined || cut.inItems ? value : named(value, JSON.parse(cut.name));
-  const { record, issues } = GroundTruth.parse(given, { index, imageKey });
-  if (issues !== undefined) return { problems: issues.map((issue) => ({ line, ...issue })) };
-  return { raw: { index, line, value: given as Record<string, unknown>, record }, problems: [] };
+}
+
+function parsedEntries(value: unknown, imageKey: string): Entry[] {
+  if (Array.isArray(value)) return value.map((given) => ({ given }));
+  const object = value as Record<string, unknown>;
+  if (typeof object[imageKey] === "string") return [{ given: object }];
+  if (Array.isArray(object.items)) return object.items.map((given) => ({ given }));
+  return Object.entries(object).map(([name, each]) => ({ given: named(each, name, imageKey) }));
 }
 
 /** A record with the name that it came under, unless it says one itself. */
-function named(value: unknown, name: string): unknown {
+function named(value: unknown, name: string, imageKey: string): unknown {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
-  const key = GroundTruth.defaultImageKey;
-  return Object.hasOwn(value, key) ? value : { [key]: name, ...value };
+  return Object.hasOwn(value, imageKey) ? value : { [imageKey]: name, ...value };
 }
 
 /** Only as much is unpacked as may be. */

@@ -46,6 +46,21 @@ export class Spill {
     return buffer.toString();
   }
 
+  /** How much was added. */
+  get bytes(): number {
+    return this.#end;
+  }
+
+  /** All of it, in the order in which it was added, in pieces of this many bytes. */
+  async *pieces(bytes: number): AsyncGenerator<Buffer> {
+    await this.#flush();
+    for (let offset = 0; offset < this.#end; offset += bytes) {
+      const length = Math.min(bytes, this.#end - offset);
+      const { buffer } = await this.#file.read(Buffer.allocUnsafe(length), 0, length, offset);
+      yield buffer;
+    }
+  }
+
   async close(): Promise<void> {
     await this.#file.close();
     await rm(this.#folder, { recursive: true, force: true });

@@ -31,6 +31,25 @@ export function at(reason: Reason, message: string, spot: Partial<Spot> & { path
 export const records = (issues: readonly Issue[], count: number): AppError =>
   invalidRequest(issues, { details: { reason: "gt_bad_records", issue_count: count }, count });
 
+/** What came with a call, which carries less than an upload. */
+export const tooLargeForCall = (limitBytes: number, bytes: number): AppError =>
+  new AppError(
+    "payload_too_large",
+    `the form has more than the ${limitBytes / 1024 / 1024} MiB that a call carries: upload the file with POST /v1/uploads (kind: ground_truth) and name it by data_ref`,
+    {
+      details: {
+        limit_bytes: limitBytes,
+        bytes,
+        reason: "gt_too_large",
+        recipe: [
+          "POST /v1/uploads with kind: ground_truth and bytes: the file's exact size answers data_ref, upload_url, headers, and the PUT as a curl line",
+          "PUT the file's bytes to upload_url with those headers",
+          "POST /v1/ground_truths with name and that data_ref",
+        ],
+      },
+    },
+  );
+
 /** @param how - packed and small, a text can become as large as it likes. */
 export function tooLarge(limitBytes: number, how: "given" | "unpacked" = "given"): AppError {
   const most = `${limitBytes / 1024 / 1024} MiB`;

@@ -15,7 +15,17 @@ export function reachesAll(principal: Pick<Principal, "scopes">): boolean {
 export interface Access {
   log: Log;
   action: "read" | "cancel" | "delete";
-  what: "run" | "runs" | "extract" | "extracts" | "upload" | "artifacts" | "usage" | "data";
+  what:
+    | "run"
+    | "runs"
+    | "extract"
+    | "extracts"
+    | "upload"
+    | "artifacts"
+    | "usage"
+    | "data"
+    | "ground_truth"
+    | "ground_truths";
   id?: string | undefined;
 }
 

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import * as Bucket from "#core/bucket/bucket";
 import * as Claim from "#core/extraction/claim";
+import { groundTruthTable } from "#core/ground-truth/ground-truth.sql";
 import * as Key from "#core/key/key";
 import * as Due from "#core/run/notify/due";
 import { webhookHostTable } from "#core/run/notify/due.sql";
@@ -33,6 +34,7 @@ async function filled(keyId: string) {
     `inputs/tmp/${keyId}/a~1`,
     `inputs/manifests/${keyId}/m.jsonl`,
     `backups/${keyId}/b.tar.gz`,
+    `ground_truths/${keyId}/g.jsonl`,
   ])
     await bucket.put(rel, "something");
   const ref = await stores.upload("picture", { keyId });
@@ -42,6 +44,10 @@ async function filled(keyId: string) {
   const files = [{ name: "a.jpg", mimeType: "image/jpeg", bytes: Buffer.from("a") }];
   const form = { task_id: "receipt_fields_v1", concurrency: 1, persist_inputs: true, run_id: "f", files };
   await Create.receive(services, silent, form, callerOf(client(keyId)));
+  await db.query.insert(groundTruthTable).values({
+    ...{ gtId: `g of ${keyId}`, keyId, name: "n", sha256: "s", records: 1, bytes: 2, imageKey: "file" },
+    ...{ objectKey: `ground_truths/${keyId}/g.jsonl`, createdAt: new Date() },
+  });
   const wish = { keyId, requestId: "a", taskId: "receipt_fields_v1", payloadHash: "p" };
   const leaseUntil = new Date(Date.now() + 1_000);
   await Claim.claim(db, { ...wish, leaseUntil }, { mustBeNew: true, handoverWindowMs: 1, limits: noLimits });
@@ -105,6 +111,7 @@ test("of a tenant that is purged nothing is left but its id, of its neighbour ev
   const neighbour = await left("leaves-10");
   expect(Object.keys((await left("leaves-1")).rows).toSorted()).toEqual([
     "extract",
+    "ground_truth",
     "idempotency",
     "key",
     "key_secret",

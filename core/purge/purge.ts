@@ -25,11 +25,26 @@ const chunk = 5_000;
 const runsAtOnce = 100;
 
 /** Folders of the bucket in which a key has its own; those of the second kind by days. */
-const folders = ["data", "backups", "inputs/uploads", "inputs/tmp", "inputs/runs", "inputs/manifests"];
+const folders = [
+  "data",
+  "backups",
+  "ground_truths",
+  "inputs/uploads",
+  "inputs/tmp",
+  "inputs/runs",
+  "inputs/manifests",
+];
 const folderByDay = ["extracts", "batches", "evals"];
 
 /** What else has rows of a key. A test holds all of them against the schema. */
-export const counters = ["webhook_due", "idempotency", "usage", "request_count", "storage"] as const;
+export const counters = [
+  "ground_truth",
+  "webhook_due",
+  "idempotency",
+  "usage",
+  "request_count",
+  "storage",
+] as const;
 
 /**
  * Until when something of the key may still arrive: an address that was signed for an upload works for its whole time, and one

@@ -1,8 +1,7 @@
 import { eq, sql } from "drizzle-orm";
 import * as Database from "#core/db/database";
-import type { QueueName } from "#spec/functions";
 import type { Times } from "#spec/limits";
-import { queues as specs } from "#spec/queues";
+import { type QueueName, queues as specs } from "#spec/queues";
 import { queueLookTable as look } from "./looks.sql.ts";
 import * as Queue from "./queue.ts";
 

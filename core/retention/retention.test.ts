@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import * as Artifact from "#core/artifact/artifact";
 import { extractTable } from "#core/extraction/extract.sql";
+import { groundTruthTable } from "#core/ground-truth/ground-truth.sql";
 import { anonymous } from "#core/key/key";
 import { keyTable } from "#core/key/key.sql";
 import { runTable } from "#core/run/run.sql";
@@ -50,9 +51,9 @@ describe("what has been kept as long as it is to be", () => {
     await extractOf("alice", "young", 29);
     await extractOf("keeps-long", "kept", 31);
     await extractOf(anonymous.keyId, "of-nobody", 31);
-    expect(await sweep(undefined)).toEqual({ extracts: 0, runs: 0 });
+    expect(await sweep(undefined)).toEqual({ extracts: 0, runs: 0, ground_truths: 0 });
 
-    expect(await sweep(30)).toEqual({ extracts: 2, runs: 0 });
+    expect(await sweep(30)).toEqual({ extracts: 2, runs: 0, ground_truths: 0 });
 
     expect(await extracts()).toEqual(["kept", "waits", "young"]);
     const left = await stores.rels("extracts/");
@@ -60,9 +61,26 @@ describe("what has been kept as long as it is to be", () => {
     expect(left).toHaveLength(4);
   });
 
+  test("so do ground truths, by the day on which they were made", async () => {
+    const row = (gtId: string, keyId: string, days: number) => ({
+      ...{ gtId, keyId, name: "n", sha256: "s", records: 1, bytes: 2, imageKey: "file" },
+      ...{ objectKey: `ground_truths/${keyId}/${gtId}.jsonl`, createdAt: daysAgo(days) },
+    });
+    const rows = [row("old", "alice", 31), row("young", "alice", 29), row("kept", "keeps-long", 31)];
+    await stores.db.query.insert(groundTruthTable).values(rows);
+    for (const { objectKey } of rows) await stores.store.put(objectKey);
+    expect(await sweep(30)).toMatchObject({ ground_truths: 1 });
+    expect(await stores.rels("ground_truths/")).toEqual([
+      "ground_truths/alice/young.jsonl",
+      "ground_truths/keeps-long/kept.jsonl",
+    ]);
+    const left = await stores.db.query.select().from(groundTruthTable);
+    expect(left.map(({ gtId }) => gtId).toSorted()).toEqual(["kept", "young"]);
+  });
+
   test("a key's own days hold where the stage keeps everything", async () => {
     await extractOf("keeps-long", "very-old", 91);
-    expect(await sweep(undefined)).toEqual({ extracts: 1, runs: 0 });
+    expect(await sweep(undefined)).toEqual({ extracts: 1, runs: 0, ground_truths: 0 });
     expect(await extracts()).not.toContain("very-old");
   });
 
@@ -92,7 +110,7 @@ describe("what has been kept as long as it is to be", () => {
       sql: "UPDATE extract SET ended_at = ? WHERE request_id = 'took-long'",
       args: [daysAgo(1).getTime()],
     });
-    expect(await sweep(30)).toEqual({ extracts: 0, runs: 0 });
+    expect(await sweep(30)).toEqual({ extracts: 0, runs: 0, ground_truths: 0 });
     await stores.db.client.execute("DELETE FROM run WHERE run_id = 'took-long'");
     await stores.db.client.execute("DELETE FROM extract WHERE request_id = 'took-long'");
   });
@@ -120,7 +138,7 @@ describe("a long history", () => {
       );
     }
     await stores.insert({ ...ended, createdAt: daysAgo(40), runId: "behind" }, []);
-    expect(await sweep(30)).toEqual({ extracts: 0, runs: 1 });
+    expect(await sweep(30)).toEqual({ extracts: 0, runs: 1, ground_truths: 0 });
     expect(await runs()).not.toContain("behind");
   });
 });

@@ -4,6 +4,8 @@ import { AppError, from } from "#core/error";
 import * as Claim from "#core/extraction/claim";
 import { extractTable as extract } from "#core/extraction/extract.sql";
 import * as Extracts from "#core/extraction/remove";
+import type * as GroundTruth from "#core/ground-truth/ground-truth";
+import * as GroundTruthRemove from "#core/ground-truth/remove";
 import { keyTable } from "#core/key/key.sql";
 import type { Log } from "#core/log";
 import * as Repair from "#core/repair";
@@ -16,6 +18,8 @@ const keysAtOnce = 20;
 /** Extracts and runs of a key, and runs with a time of their own, that are looked up together. */
 const extractsAtOnce = 50;
 const runsAtOnce = 5;
+/** Ground truths of a key: a row and an object each. */
+const groundTruthsAtOnce = 20;
 /** Extracts that are removed side by side: each is half a dozen round trips, one after the other. */
 const lanes = 10;
 /** Rows of what was deleted, which have nothing left but their id. */
@@ -30,11 +34,12 @@ const dayMs = 24 * 60 * minuteMs;
 export interface Swept {
   extracts: number;
   runs: number;
+  ground_truths: number;
 }
 
 /**
- * Removes what has been kept as long as it is to be: extracts and runs that ended more days ago than their key's number, or
- * the stage's, says, and runs that have ended `expires_after` seconds ago. With artifacts, results and kept pictures;
+ * Removes what has been kept as long as it is to be: extracts and runs that ended, and ground truths that were made, more
+ * days ago than their key's number, or the stage's, says, and runs that have ended `expires_after` seconds ago. With artifacts, results and kept pictures;
  * afterwards their ids are free again, also those of what callers deleted themselves. What has not ended stays.
  * As far as the time reaches, a few keys at a time and these by turns: what is left is for the next minutes. What cannot be
  * removed keeps nothing else from it (core/repair.ts).
@@ -48,7 +53,7 @@ export async function sweep(
   options: { days: number | undefined; deadline: number },
 ): Promise<Swept> {
   const { db } = services;
-  const swept: Swept = { extracts: 0, runs: 0 };
+  const swept: Swept = { extracts: 0, runs: 0, ground_truths: 0 };
   const isOver = () => Date.now() >= options.deadline;
   const weather: (Error | undefined)[] = [];
   const runs = async (rows: readonly RunRow[]) => {
@@ -83,22 +88,43 @@ export async function sweep(
     for (const key of keys) {
       if (isOver()) break;
       const before = Date.now() - key.days * dayMs;
-      const removedBefore = swept.extracts + swept.runs;
+      const removedBefore = allOf(swept);
       const ids = await oldExtracts(db, key.keyId, before);
       await extracts(key.keyId, ids);
       const rows = await oldRuns(db, key.keyId, before);
       await runs(rows);
+      const labels = await GroundTruthRemove.olderThan(db, key.keyId, new Date(before), groundTruthsAtOnce);
+      weather.push(await removeLabels(services, log, labels, isOver, swept));
       await forgetDeleted(db, key.keyId, before);
       // Where nothing went, another look would find the same.
-      const isFull = ids.length === extractsAtOnce || rows.length === runsAtOnce;
-      if (isFull && swept.extracts + swept.runs > removedBefore) more.push(key);
+      const isFull =
+        ids.length === extractsAtOnce || rows.length === runsAtOnce || labels.length === groundTruthsAtOnce;
+      if (isFull && allOf(swept) > removedBefore) more.push(key);
     }
     keys = more;
   }
-  if (swept.extracts + swept.runs > 0) log.info("retention_swept", { ...swept });
+  if (allOf(swept) > 0) log.info("retention_swept", { ...swept });
   const away = weather.find((error) => error !== undefined);
   if (away !== undefined) throw away;
   return swept;
+}
+
+const allOf = ({ extracts, runs, ground_truths }: Swept) => extracts + runs + ground_truths;
+
+/** @returns what kept some of them from going. */
+function removeLabels(
+  services: RunStores,
+  log: Log,
+  rows: readonly GroundTruth.Row[],
+  isOver: () => boolean,
+  swept: Swept,
+): Promise<Error | undefined> {
+  const ids = ({ gtId, keyId }: GroundTruth.Row) => ({ gt_id: gtId, key_id: keyId });
+  return Repair.each(rows, ids, log, async (row) => {
+    if (isOver()) return;
+    await GroundTruthRemove.remove(services, log, row);
+    swept.ground_truths += 1;
+  });
 }
 
 /** Keys whose things are not kept for ever. Revoked keys have it, too, and calls without a key. */

@@ -10,6 +10,7 @@ import {
 } from "drizzle-orm/sqlite-core";
 import type { Code, Details } from "#core/error";
 import type { Warning } from "#core/reading/warning";
+import type { EvaluateBy } from "./evaluate-by.ts";
 import type { Finishing } from "./finishing.ts";
 import type { Planning } from "./planning.ts";
 import type { WebhookAttempt } from "./schema.ts";
@@ -82,6 +83,8 @@ export const runTable = sqliteTable(
     /** Seconds after its end after which it is removed; null: as its key's retention says. */
     expiresAfterS: integer("expires_after_s"),
     persistInputs: integer("persist_inputs", { mode: "boolean" }).notNull(),
+    /** The labels that it is measured by when it has ended; null: none. */
+    evaluateBy: text("evaluate_by", { mode: "json" }).$type<EvaluateBy>(),
     webhookUrl: text("webhook_url"),
     webhook: text("webhook", { mode: "json" }).$type<WebhookAttempt[]>(),
     waitingFor: text("waiting_for", { enum: ["model_server"] }),

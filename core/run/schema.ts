@@ -6,6 +6,7 @@ import { Complete, Extract, StoredError, Usage } from "#core/reading/schema";
 import { Warnings } from "#core/reading/warning";
 import * as DataRoot from "#core/upload/data-root";
 import * as Limits from "#spec/limits";
+import * as EvaluateBy from "./evaluate-by.ts";
 import { Skipped } from "./skipped.ts";
 
 const { maxConcurrency, inlineManifestLines } = Limits.batches;
@@ -21,7 +22,7 @@ const name = (max: number) =>
     // The same for engines without classes of Unicode (Python's): a whole text has no lone surrogates.
     .meta({ pattern: "^[^\\x00-\\x1f\\x7f-\\x9f]*$" });
 
-/** Judged where it is read, with what is wrong with it (core/upload/data-root.ts). */
+/** Judged where it is read, with what is wrong with it (source/key.ts). */
 const keyForm = { pattern: DataRoot.keyPattern, maxLength: DataRoot.maxBytes };
 
 const lineSources = ["image_ref", "image_key", "image_url"] as const;
@@ -95,6 +96,7 @@ const common = {
     description:
       "So many seconds after its end the run is deleted, with all that belongs to it, and its id is free again. Otherwise it stays until you delete it, or as long as things are kept for your key.",
   }),
+  ...EvaluateBy.fields,
   webhook_url: z.string().min(1).max(2048).optional().meta({
     description: "An https address that is called when the run has ended (Standard Webhooks).",
   }),

@@ -20,6 +20,7 @@ const row: RunRow = {
   source: "rerun",
   sourceRunId: "a",
   skipped: null,
+  evaluateBy: null,
   persistInputs: true,
   webhookUrl: null,
   expiresAfterS: null,

@@ -49,7 +49,11 @@ export function batchForm(bytes: number): AppError {
 }
 
 /** What is announced to be uploaded. */
-export function upload(bytes: number, kind: "image" | "manifest" | "data", limit: number): AppError {
+export function upload(
+  bytes: number,
+  kind: "image" | "manifest" | "data" | "ground_truth",
+  limit: number,
+): AppError {
   if (kind === "manifest")
     return refused(
       `the manifest has ${mebibytes(bytes)} and may have ${mebibytes(limit)}: split it into several runs`,
@@ -60,6 +64,13 @@ export function upload(bytes: number, kind: "image" | "manifest" | "data", limit
         "upload each part with POST /v1/uploads",
         "POST /v1/batch_extract for each",
       ],
+    );
+  if (kind === "ground_truth")
+    return refused(
+      `the ground truth has ${mebibytes(bytes)} and may have ${mebibytes(limit)}: pack it with gzip, or split it`,
+      limit,
+      bytes,
+      ["split the records over several ground truths", "POST /v1/ground_truths for each, and a run for each"],
     );
   return refused(
     `the picture has ${mebibytes(bytes)} and may have ${mebibytes(limit)}: save it as JPEG, or scale it down`,

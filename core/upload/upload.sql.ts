@@ -7,7 +7,7 @@ export const uploadTable = sqliteTable(
     /** The `image_ref` that callers see; random, so that it cannot be guessed. */
     ref: text("ref").primaryKey(),
     keyId: text("key_id").notNull(),
-    kind: text("kind", { enum: ["image", "manifest", "data"] }).notNull(),
+    kind: text("kind", { enum: ["image", "manifest", "data", "ground_truth"] }).notNull(),
     objectKey: text("object_key").notNull(),
     mimeType: text("mime_type").notNull(),
     bytes: integer("bytes").notNull(),

@@ -4,14 +4,14 @@ import * as z from "zod";
 import * as Bucket from "#core/bucket/bucket";
 import * as Database from "#core/db/database";
 import { AppError, invalidRequest } from "#core/error";
+import * as Claim from "#core/extraction/claim";
 import * as Id from "#core/id";
-import * as Idempotency from "#core/idempotency/idempotency";
 import * as Type from "#core/image/type";
 import type { Log } from "#core/log";
 import { itemTable } from "#core/run/run.sql";
 import * as Storage from "#core/usage/storage";
 import { type KeyLimits, noLimits } from "#spec/key-limits";
-import { batches, sizes, type Times } from "#spec/limits";
+import { batches, groundTruths, sizes, type Times } from "#spec/limits";
 import * as DataRoot from "./data-root.ts";
 import { curlLine, presign } from "./presign.ts";
 import * as TooLarge from "./too-large.ts";
@@ -25,7 +25,7 @@ import { uploadTable } from "./upload.sql.ts";
  * sweep(…)      removes what is older than a week; before that, a caller does (remove.ts)
  */
 
-const kinds = ["image", "manifest", "data"] as const;
+const kinds = ["image", "manifest", "data", "ground_truth"] as const;
 export type Kind = (typeof kinds)[number];
 
 /** How large each kind may be. What it is, is judged when it is read, by its bytes. */
@@ -33,6 +33,7 @@ const maxBytesOf: Record<Kind, number> = {
   image: sizes.uploadImageBytes,
   manifest: batches.manifestBytes,
   data: sizes.uploadImageBytes,
+  ground_truth: groundTruths.bytes,
 };
 
 /** What `POST /v1/uploads` takes. */
@@ -48,11 +49,11 @@ export const UploadRequest = z
     }),
     bytes: z.int().min(1).meta({
       description:
-        "The exact size; another one is refused by the bucket. At most 20 MiB, of a manifest 200 MiB.",
+        "The exact size; another one is refused by the bucket. At most 20 MiB, of a manifest 200 MiB, of a ground truth 100 MiB.",
     }),
     kind: z.enum(kinds).default("image").meta({
       description:
-        "`image`: a picture for `image_ref`, kept for a week. `manifest`: JSON lines for `manifest_ref`, likewise. `data`: a picture under the data root, kept until it is removed, for `image_key` and `images_dir`.",
+        "`image`: a picture for `image_ref`, kept for a week. `manifest`: JSON lines for `manifest_ref`, likewise. `data`: a picture under the data root, kept until it is removed, for `image_key` and `images_dir`. `ground_truth`: labels for `data_ref` of `POST /v1/ground_truths`, kept for a week.",
     }),
     path: z.string().min(1).max(1024).optional().meta({
       pattern: DataRoot.keyPattern,
@@ -82,6 +83,9 @@ export const Upload = z
     }),
     manifest_ref: z.string().optional().meta({
       description: "Of kind manifest: for `manifest_ref` of `POST /v1/batch_extract`.",
+    }),
+    data_ref: z.string().optional().meta({
+      description: "Of kind ground_truth: for `data_ref` of `POST /v1/ground_truths`.",
     }),
     image_key: z.string().optional().meta({ description: "Of kind data: for `image_key` of manifests." }),
     upload_url: z.string().meta({
@@ -140,7 +144,7 @@ export async function create(
   const ref =
     caller.idempotencyKey === undefined
       ? proposed
-      : await Idempotency.resolve(stores.db, {
+      : await Claim.resolveIdempotency(stores.db, {
           keyId: caller.keyId,
           idempotencyKey: caller.idempotencyKey,
           proposedId: proposed,
@@ -179,7 +183,7 @@ async function signed(bucket: Bucket.Bucket, row: Row): Promise<Upload> {
   const signedAt = new Date(row.createdAt.getTime() + Math.max(0, halves) * halfMs);
   const { url, headers, expiresAt } = await presign(bucket, row.objectKey, row, signedAt);
   return {
-    ...(row.kind === "manifest" ? { manifest_ref: row.ref } : { image_ref: row.ref }),
+    ...refBy(row),
     upload_url: url,
     method: "PUT",
     headers,
@@ -187,6 +191,12 @@ async function signed(bucket: Bucket.Bucket, row: Row): Promise<Upload> {
     expires_at: expiresAt.toISOString(),
     max_bytes: maxBytesOf[row.kind],
   };
+}
+
+/** The name under which each kind is used. */
+function refBy({ kind, ref }: Row): Pick<Upload, "image_ref" | "manifest_ref" | "data_ref"> {
+  if (kind === "manifest") return { manifest_ref: ref };
+  return kind === "ground_truth" ? { data_ref: ref } : { image_ref: ref };
 }
 
 /** A place under the data root: the caller's own folder, or with `admin:all_keys` the shared one. */

@@ -10,7 +10,17 @@ import { idempotencyKeyOf } from "#functions/request/headers";
 import { runServices } from "#functions/services";
 import { batches, sizes } from "#spec/limits";
 
-const { task_id, concurrency, run_id, persist_inputs, webhook_url, expires_after } = BatchRequest.shape;
+const {
+  task_id,
+  concurrency,
+  run_id,
+  persist_inputs,
+  webhook_url,
+  expires_after,
+  gt_id,
+  gt_path,
+  gt_image_key,
+} = BatchRequest.shape;
 
 /** The fields of a form, once their text is read as what they are. */
 const FormFields = z.strictObject({
@@ -20,6 +30,7 @@ const FormFields = z.strictObject({
   persist_inputs,
   webhook_url,
   expires_after,
+  ...{ gt_id, gt_path, gt_image_key },
 });
 
 /** As the form is sent. */

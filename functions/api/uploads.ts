@@ -13,7 +13,8 @@ import * as Limits from "#spec/limits";
 
 export const operations = {
   "POST /v1/uploads": operation({
-    summary: "Announce a picture of up to 20 MiB, or a manifest of up to 200 MiB",
+    summary:
+      "Announce a picture of up to 20 MiB, a manifest of up to 200 MiB, or a ground truth of up to 100 MiB",
     description:
       "Answers with a signed PUT straight to the bucket, also as a `curl` line: send the bytes with the headers of the answer, then use `image_ref` in `POST /v1/extract` or in a manifest, `manifest_ref` in `POST /v1/batch_extract`, or `image_key` in a manifest. The bytes decide what it is when it is read. Length and `If-None-Match: *` are signed: the bucket refuses another size with 403, and a second PUT with 412 (its answers are XML; `docs/large-files.md` has them with their cures). Pictures and manifests are removed after a week; what was uploaded with `kind: data` stays.",
     body: Upload.UploadRequest,

@@ -25,6 +25,12 @@ export const uploadRef = z.string().meta({
   example: "upload_3q2W1x9vT0aZ8yB7cD6eF5gH",
 });
 
+export const groundTruthId = z.string().meta({
+  pattern: Id.groundTruthIdPattern.source,
+  description: "The ground truth's id.",
+  example: "gt_3q2W1x9vT0aZ8yB7cD6eF5gH",
+});
+
 export const taskId = z.string().meta({ description: "The task's id.", example: "receipt_fields_v1" });
 
 /** Query parameter: another key, whose things are meant. Judged, for a list would answer a typing error with nothing. */

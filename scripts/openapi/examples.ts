@@ -3,7 +3,7 @@
  * answer's `normalized` and `checks` are computed by the code that computes them in production.
  */
 import { createHash } from "node:crypto";
-import * as Checks from "#core/canonical/checks/checks";
+import * as Checks from "#core/canonical/checks";
 import * as Normalize from "#core/canonical/normalize";
 import * as Task from "#core/task/task";
 import type { RouteKey } from "#spec/routes";
@@ -118,6 +118,18 @@ export function examples(): Partial<Record<RouteKey, Examples>> {
       request: { task_id: Task.defaultTaskId, concurrency: 4, files: ["0001.jpg", "0002.jpg"] },
     },
     "POST /v1/batch_extract_rerun": { request: { source_run_id: "november", only: "failed" } },
+    "POST /v1/ground_truths": {
+      request: {
+        name: "november",
+        content: [
+          {
+            file: "0001.jpg",
+            fields: { "totals.total": "12.00", "totals.tax": { any: ["2.00", "2"] }, "payment.card": null },
+          },
+        ],
+      },
+    },
+    "POST /v1/ground_truths/from_run": { request: { name: "november", run_id: "november" } },
     "GET /v1/extracts/{request_id}": { responses: { 200: extract(), 202: running } },
   };
 }

@@ -1,6 +1,6 @@
 /** What of requests zod's schemas check and do not show. */
 import * as Task from "#core/task/task";
-import { batches, sizes } from "#spec/limits";
+import { batches, groundTruths, sizes } from "#spec/limits";
 
 type Json = { [key: string]: unknown };
 interface ObjectSchema extends Json {
@@ -38,7 +38,7 @@ export function tellForms(schemas: Record<string, Json>): void {
   }
 }
 
-/** An upload is one of three: how large it may be, and whether it has a `path`, goes by its kind (core/upload). */
+/** An upload is one of four: how large it may be, and whether it has a `path`, goes by its kind (core/upload). */
 export function tellUploads(schemas: Record<string, Json>): void {
   const { properties, required, ...whole } = schemas.UploadRequest as ObjectSchema;
   const { path, kind = {}, bytes, ...others } = properties;
@@ -56,10 +56,12 @@ export function tellUploads(schemas: Record<string, Json>): void {
   schemas.ImageUploadRequest = of("image", sizes.uploadImageBytes, { required: [] });
   schemas.ManifestUploadRequest = of("manifest", batches.manifestBytes, { required: ["kind"] });
   schemas.DataUploadRequest = of("data", sizes.uploadImageBytes, { required: ["kind", "path"], path });
+  schemas.GroundTruthUploadRequest = of("ground_truth", groundTruths.bytes, { required: ["kind"] });
   schemas.UploadRequest = {
-    description: "A picture (also without a `kind`), a manifest, or a picture under the data root.",
+    description:
+      "A picture (also without a `kind`), a manifest, a picture under the data root, or a ground truth.",
     // Not oneOf: linters want a field that tells them apart in every one, and pictures need no `kind`.
-    anyOf: ["Image", "Manifest", "Data"].map((name) => ({
+    anyOf: ["Image", "Manifest", "Data", "GroundTruth"].map((name) => ({
       $ref: `#/components/schemas/${name}UploadRequest`,
     })),
   };

@@ -10,7 +10,6 @@ import { itemTable, type RunRow, runTable } from "#core/run/run.sql";
 import type { RunStores } from "#core/run/services";
 import * as Inputs from "#core/run/source/inputs";
 import { keptPrefix } from "#core/run/source/kept";
-import { lateWriterMs } from "#spec/functions";
 import * as Limits from "#spec/limits";
 
 /*
@@ -142,7 +141,7 @@ async function work(
       .set({
         state: "deleted",
         touchedAt: new Date(),
-        lookAgainAt: new Date(Date.now() + lateWriterMs),
+        lookAgainAt: new Date(Date.now() + Limits.lateWriterMs),
         webhookUrl: null,
         webhook: null,
         waitingFor: null,

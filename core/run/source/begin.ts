@@ -2,8 +2,8 @@ import { createHash, randomInt } from "node:crypto";
 import { and, eq, getTableColumns, type SQL, sql } from "drizzle-orm";
 import * as Database from "#core/db/database";
 import { AppError, codes, from, invalidRequest } from "#core/error";
+import * as Claim from "#core/extraction/claim";
 import * as Id from "#core/id";
-import * as Idempotency from "#core/idempotency/idempotency";
 import type { Principal } from "#core/key/key";
 import { reachesAll } from "#core/key/visible";
 import type { Log } from "#core/log";
@@ -72,7 +72,7 @@ export async function identify(
   const runId =
     idempotencyKey === undefined
       ? proposedId
-      : await Idempotency.resolve(services.db, {
+      : await Claim.resolveIdempotency(services.db, {
           keyId,
           idempotencyKey,
           proposedId,
@@ -111,7 +111,7 @@ type Draft = Pick<
   RunRow,
   "taskId" | "concurrency" | "source" | "persistInputs" | "sourceRunId" | "webhookUrl" | "expiresAfterS"
 > &
-  Partial<Pick<RunRow, "skipped">>;
+  Partial<Pick<RunRow, "skipped" | "evaluateBy">>;
 
 /** A run's row; it becomes one by `commit`. With `total` it starts at once, with `planning` it is checked first. */
 export function draft(
@@ -123,7 +123,7 @@ export function draft(
   const now = new Date();
   const starts = "total" in how;
   return {
-    skipped: null,
+    ...{ skipped: null, evaluateBy: null },
     ...what,
     runUid: Id.create(),
     keyId: caller.principal.keyId,

@@ -4,6 +4,7 @@ import { AppError, invalidRequest } from "#core/error";
 import * as Issue from "#core/issue";
 import { reachesAll } from "#core/key/visible";
 import type { Log } from "#core/log";
+import * as EvaluateBy from "#core/run/evaluate-by";
 import type { Planning } from "#core/run/planning";
 import { BatchRequest, type ExtractError } from "#core/run/schema";
 import type { RunStores } from "#core/run/services";
@@ -16,6 +17,7 @@ import * as Begin from "./begin.ts";
 import type * as Folder from "./folder.ts";
 import * as Hosts from "./hosts.ts";
 import * as Items from "./items.ts";
+import * as Labels from "./labels.ts";
 import * as Line from "./line.ts";
 import type * as Receive from "./receive.ts";
 import * as Resolve from "./resolve.ts";
@@ -71,7 +73,9 @@ export async function create(
   const identity = await Begin.identify(services, { runId: input.run_id, payload: payloadOf(input) }, caller);
   if (identity.known !== undefined) return { run: identity.known, replayed: true };
   if (input.webhook_url !== undefined) await Webhook.check(input.webhook_url, log, caller.deadline);
+  const evaluateBy = await Labels.check(services, log, input, caller.principal);
   const what = {
+    evaluateBy,
     taskId: input.task_id,
     concurrency: input.concurrency,
     source: sourceOf(input),
@@ -152,6 +156,7 @@ function payloadOf(input: BatchInput): unknown {
     folder,
     // Calls without one have the hash that they had before it could be given.
     ...(input.expires_after === undefined ? [] : [input.expires_after]),
+    ...EvaluateBy.payloadOf(input),
   ];
 }
 
@@ -212,7 +217,7 @@ async function stored(
   if (upload === undefined) throw wrong("there is no upload with this manifest_ref");
   if (upload.kind !== "manifest") throw wrong("this upload is no manifest");
   const { objectKey } = upload;
-  const seen = await Bucket.head(services.bucket, log, objectKey);
+  const seen = await Version.version(services.bucket, log, objectKey);
   if (seen === undefined && upload.etag === null)
     throw wrong("nothing has been uploaded there yet", "upload_missing");
   const etag = upload.etag ?? (await pinned(services, upload.ref, seen?.etag ?? ""));

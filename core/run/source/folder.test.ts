@@ -193,8 +193,7 @@ describe("a large folder", () => {
             Size: 1,
             ETag: `"${from + i}"`,
           }));
-          const page = { Contents, IsTruncated: to < count, NextContinuationToken: String(to) };
-          return Promise.resolve({ ...page, $metadata: {} });
+          return Promise.resolve({ Contents, IsTruncated: to < count, NextContinuationToken: String(to) });
         };
       },
     });

@@ -8,12 +8,14 @@ import type { Log } from "#core/log";
 import * as Storage from "#core/usage/storage";
 import * as Usage from "#core/usage/usage";
 import * as Webhook from "#core/webhook/webhook";
+import * as EvaluateBy from "../evaluate-by.ts";
 import { type RunRow, runTable as run } from "../run.sql.ts";
 import type { RunStores } from "../services.ts";
 import * as Begin from "./begin.ts";
 import * as Inputs from "./inputs.ts";
 import * as Items from "./items.ts";
 import { keptKey, keptPrefix } from "./kept.ts";
+import * as Labels from "./labels.ts";
 import * as Pool from "./pool.ts";
 import type { Picture } from "./resolve.ts";
 
@@ -24,7 +26,7 @@ export interface File {
   bytes: Uint8Array;
 }
 
-export interface ReceiveInput {
+export interface ReceiveInput extends EvaluateBy.Wish {
   task_id: string;
   concurrency: number;
   persist_inputs: boolean;
@@ -58,11 +60,15 @@ export async function receive(
     webhook_url ?? null,
     sums,
     ...(expires_after === undefined ? [] : [expires_after]),
+    ...EvaluateBy.payloadOf(input),
   ];
   const identity = await Begin.identify(services, { runId: input.run_id, payload }, caller);
   const { known } = identity;
   if (known !== undefined && known.planning?.phase !== "receiving") return { run: known, replayed: true };
   if (webhook_url !== undefined) await Webhook.check(webhook_url, log, caller.deadline);
+  // Of a run that is known, its row has it.
+  const evaluateBy =
+    known === undefined ? await Labels.check(services, log, input, caller.principal) : known.evaluateBy;
   const tooMany = Usage.overRunSize(caller.principal, input.files.length);
   if (tooMany !== undefined) throw tooMany;
 
@@ -70,7 +76,7 @@ export async function receive(
     const bytes = input.files.reduce((sum, file) => sum + file.bytes.length, 0);
     await Storage.announce(services.db, caller.principal, { bytes, objects: input.files.length });
   }
-  const row = known ?? (await announce(services, input, identity, caller));
+  const row = known ?? (await announce(services, { ...input, evaluateBy }, identity, caller));
   if (row.planning?.phase !== "receiving") return { run: row, replayed: true };
   try {
     const pictures = await store(services, log, row, input.files, caller.deadline);
@@ -88,11 +94,12 @@ export async function receive(
 /** The row alone. */
 async function announce(
   services: RunStores,
-  input: ReceiveInput,
+  input: ReceiveInput & Pick<RunRow, "evaluateBy">,
   identity: Begin.Identity,
   caller: Begin.Caller,
 ): Promise<RunRow> {
   const what = {
+    evaluateBy: input.evaluateBy,
     taskId: input.task_id,
     concurrency: input.concurrency,
     source: "upload" as const,

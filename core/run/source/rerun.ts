@@ -5,12 +5,14 @@ import type { Log } from "#core/log";
 import * as Usage from "#core/usage/usage";
 import * as Webhook from "#core/webhook/webhook";
 import { batches } from "#spec/limits";
+import * as EvaluateBy from "../evaluate-by.ts";
 import { itemTable as item, type RunRow, runTable as run } from "../run.sql.ts";
 import type { RerunRequest } from "../schema.ts";
 import type { RunStores } from "../services.ts";
 import * as Begin from "./begin.ts";
 import * as Chosen from "./chosen.ts";
 import * as Items from "./items.ts";
+import * as Labels from "./labels.ts";
 
 /**
  * Makes a run of the items of another, which has ended, with the inputs that were kept: up to 1,000 here, more by the
@@ -35,6 +37,7 @@ export async function rerun(
     persist_inputs,
     webhook_url ?? null,
     ...(expires_after === undefined ? [] : [expires_after]),
+    ...EvaluateBy.payloadOf(input),
   ];
   const identity = await Begin.identify(services, { runId: input.run_id, payload }, caller);
   if (identity.known !== undefined) return { run: identity.known, replayed: true };
@@ -48,6 +51,7 @@ export async function rerun(
     });
   if (lost > 0) throw Chosen.inputsNotKept({ missing: lost, checked: total });
   const what = {
+    evaluateBy: await Labels.check(services, log, input, caller.principal),
     taskId: task_id ?? source.taskId,
     concurrency: concurrency ?? source.concurrency,
     source: "rerun" as const,

@@ -1,4 +1,4 @@
-import type { Example } from "#core/task/definition/definition";
+import type { Example } from "#core/task/task";
 
 export const examples: Example[] = [
   {

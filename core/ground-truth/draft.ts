@@ -1,0 +1,52 @@
+import * as z from "zod";
+import * as Bucket from "#core/bucket/bucket";
+import { AppError } from "#core/error";
+import type { Log } from "#core/log";
+import * as Files from "#core/run/results/files";
+import * as Lines from "#core/run/results/lines";
+import type { RunRow } from "#core/run/run.sql";
+import type { Raw } from "./read.ts";
+import * as GroundTruthRecord from "./record.ts";
+
+/** What a draft takes of an item, from the run's results as JSON lines. */
+const Item = z.object({
+  index: z.int(),
+  custom_id: z.string().nullable(),
+  file: z.string().nullable(),
+  status: z.string(),
+  result: z.unknown(),
+});
+
+const ended = ["succeeded", "failed", "canceled"];
+
+/**
+ * What a run read, as labels for people to correct: a record an item, in their order. One that failed, or whose answer
+ * cannot be labels, has none and says so in a remark beside them.
+ * @throws AppError `conflict` with `details.reason` `run_active` until the run has ended, `results_missing` where its results
+ *   are not there; `storage_unavailable`, also from within.
+ */
+export async function* records(bucket: Bucket.Bucket, log: Log, run: RunRow): AsyncGenerator<Raw> {
+  if (!ended.includes(run.state))
+    throw new AppError("conflict", "the run has not ended", { details: { reason: "run_active" } });
+  const object = await Bucket.read(bucket, log, Files.places(run).jsonl);
+  if (object === undefined)
+    throw new AppError("conflict", "this run has no results", { details: { reason: "results_missing" } });
+  let index = 0;
+  for await (const line of Lines.of(object.body)) {
+    yield draftOf(Item.parse(JSON.parse(line.toString())), index);
+    index += 1;
+  }
+}
+
+function draftOf({ custom_id, file, status, result }: z.output<typeof Item>, index: number): Raw {
+  const image = file ?? custom_id;
+  const named = image === null ? {} : { [GroundTruthRecord.defaultImageKey]: image };
+  const value = { ...named, draft: true, fields: status === "succeeded" ? result : {} };
+  const { record } = GroundTruthRecord.parse(value, { index });
+  if (status === "succeeded" && record !== undefined) return { index, value, record };
+  const remark = status === "succeeded" ? "what was read cannot be labels" : status;
+  const empty = { ...named, draft: true, remark, fields: {} };
+  const parsed = GroundTruthRecord.parse(empty, { index });
+  if (parsed.record === undefined) throw new Error("a draft without labels could not be read");
+  return { index, value: empty, record: parsed.record };
+}

@@ -1,0 +1,123 @@
+import * as z from "zod";
+import * as Id from "#core/id";
+import { defaultImageKey } from "./record.ts";
+
+/* What the routes of ground truths take and answer. */
+
+const Name = z
+  .string()
+  .min(1)
+  .max(200)
+  .regex(/^[^\p{Cc}\p{Cs}]*$/u, "control characters are not allowed")
+  .meta({
+    // The same for engines without classes of Unicode.
+    pattern: "^[^\\x00-\\x1f\\x7f-\\x9f]*$",
+    description: "Your name for it. Ground truths of one name are versions of it.",
+  });
+
+/** Which member of a record names its picture; also of the routes that make a run. */
+export const ImageKey = z
+  .string()
+  .min(1)
+  .max(100)
+  .regex(/^[^\p{Cc}\p{Cs}]*$/u, "control characters are not allowed")
+  .meta({ pattern: "^[^\\x00-\\x1f\\x7f-\\x9f]*$" });
+
+const image_key = ImageKey.default(defaultImageKey).meta({
+  description: "Which member of a record names its picture.",
+});
+
+/** What `POST /v1/ground_truths` takes as JSON. */
+export const Request = z
+  .strictObject({
+    name: Name,
+    content: z
+      .union([z.array(z.unknown()), z.record(z.string(), z.unknown()), z.string()])
+      .optional()
+      .meta({
+        description:
+          "The records: a list, an object with the list `items`, an object of records by their pictures' names, or JSON lines as a text.",
+      }),
+    data_ref: z.string().min(1).max(100).optional().meta({
+      pattern: Id.uploadRefPattern.source,
+      description:
+        "What `POST /v1/uploads` returned for `kind: ground_truth`: JSON or JSON lines of up to 100 MiB, packed with gzip or not.",
+    }),
+    gt_image_key: image_key,
+  })
+  .superRefine(({ content, data_ref }, context) => {
+    if ((content === undefined) === (data_ref === undefined))
+      context.addIssue({
+        code: "custom",
+        path: ["content"],
+        message: "exactly one of content, data_ref is needed",
+      });
+  })
+  .meta({
+    id: "GroundTruthRequest",
+    oneOf: [{ required: ["content"] }, { required: ["data_ref"] }],
+  });
+export type Request = z.output<typeof Request>;
+
+/** The same as a form: the records come as a file. */
+export const FormFields = z.strictObject({ name: Name, gt_image_key: image_key });
+export const Form = FormFields.extend({
+  file: z.string().meta({ format: "binary", description: "JSON or JSON lines, packed with gzip or not." }),
+}).meta({ id: "GroundTruthForm" });
+
+/** What `POST /v1/ground_truths/from_run` takes. */
+export const FromRunRequest = z
+  .strictObject({
+    name: Name,
+    run_id: z.string().min(1).max(100).meta({
+      pattern: Id.runIdPattern.source,
+      description: "A run that has ended: what it read becomes a draft.",
+    }),
+  })
+  .meta({ id: "GroundTruthFromRunRequest" });
+export type FromRunRequest = z.output<typeof FromRunRequest>;
+
+const Version = z.object({
+  gt_id: z.string(),
+  sha256: z.string(),
+  created_at: z.iso.datetime(),
+});
+
+/** A ground truth, without its records. */
+export const GroundTruth = z
+  .object({
+    gt_id: z.string(),
+    key_id: z.string().meta({ description: "Whose it is." }),
+    name: z.string(),
+    sha256: z.string().meta({
+      description: "Of its records: the same labels have the same, however they were written down.",
+    }),
+    records: z.int().min(0),
+    bytes: z.int().min(0),
+    gt_image_key: z.string(),
+    from_run_id: z.string().nullable().meta({
+      description: "The run that it was drafted from: its own answers would be right by it.",
+    }),
+    created_at: z.iso.datetime(),
+  })
+  .meta({ id: "GroundTruth" });
+export type GroundTruth = z.output<typeof GroundTruth>;
+
+/** With where its records can be fetched. */
+export const WithContent = GroundTruth.extend({
+  content_url: z.string().meta({ description: "Its records as JSON lines; a secret for a while." }),
+  content_expires_at: z.iso.datetime(),
+}).meta({ id: "GroundTruthWithContent" });
+
+/** What was made, and what to look at before it is used. */
+export const Created = GroundTruth.extend({
+  previous: Version.nullable().meta({ description: "The version before, of the same name." }),
+  unnamed: z.int().min(0).meta({
+    description: "Records that do not name a picture: no run has an item for them.",
+  }),
+  duplicates: z.array(z.string()).meta({
+    description: "Names that several records have, the first 100: none of those is used.",
+  }),
+  duplicate_count: z.int().min(0),
+}).meta({ id: "CreatedGroundTruth" });
+export type Created = z.output<typeof Created>;

@@ -1,0 +1,37 @@
+import * as Bucket from "#core/bucket/bucket";
+import { AppError } from "#core/error";
+import type { Log } from "#core/log";
+import type { Prepared } from "./prepare.ts";
+
+/** Of a part; S3 takes none under 5 MiB but the last. */
+const partBytes = 8 * 1024 * 1024;
+const contentType = "application/x-ndjson";
+
+/**
+ * Puts the records into the bucket: at once when they are small, in parts otherwise. Memory holds one part.
+ * @throws AppError `storage_unavailable`.
+ */
+export async function store(
+  bucket: Bucket.Bucket,
+  log: Log,
+  { objectKey }: { objectKey: string },
+  prepared: Pick<Prepared, "bytes" | "pieces">,
+): Promise<void> {
+  const pieces = prepared.pieces(partBytes);
+  if (prepared.bytes <= partBytes) {
+    const { value } = await pieces.next();
+    await Bucket.replace(bucket, log, objectKey, { body: value ?? Buffer.alloc(0), contentType });
+    return;
+  }
+  const upload = { rel: objectKey, id: await Bucket.createUpload(bucket, log, objectKey, contentType) };
+  const etags: string[] = [];
+  for await (const piece of pieces) {
+    const etag = await Bucket.uploadPart(bucket, log, upload, etags.length + 1, piece);
+    if (etag === undefined) throw gone();
+    etags.push(etag);
+  }
+  if (!(await Bucket.completeUpload(bucket, log, upload, etags))) throw gone();
+}
+
+/** Somebody else ended the upload: what was put is no object. */
+const gone = () => new AppError("storage_unavailable", "the bucket did not take the ground truth");

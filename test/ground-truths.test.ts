@@ -1,0 +1,205 @@
+import { createClient } from "@libsql/client";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import * as Bucket from "#core/bucket/bucket";
+import * as Database from "#core/db/database";
+import * as Key from "#core/key/key";
+import * as RunLabels from "#core/run/labels";
+import { type Batches, open, silent } from "#test/support/batches/batches";
+import type { Answer, CallOptions } from "#test/support/loop";
+import { picture } from "#test/support/pictures";
+
+const pepper = "pepper-of-ground-truths";
+let batches: Batches;
+let db: Database.Db;
+let keys: string[];
+let debuggers: string;
+let clients: string;
+
+beforeAll(async () => {
+  batches = await open({ timeScale: 1 / 10, env: { API_KEY_PEPPER: pepper } });
+  db = Database.wrap(createClient({ url: `file:${batches.loop.home}/ocrlty.db`, timeout: 5_000 }));
+  keys = await batches.keys(2);
+  debuggers = (await Key.create(db, pepper, { keyId: "labels", role: "debugger" })).api_key;
+  clients = (await Key.create(db, pepper, { keyId: "reads", role: "client" })).api_key;
+});
+afterAll(async () => {
+  db?.client.close();
+  await batches?.close();
+});
+
+const call = (path: string, options: CallOptions = {}) =>
+  batches.loop.call(path, { key: debuggers, ...options });
+const bodyOf = (answer: Answer) => answer.body as Record<string, unknown> & { gt_id: string };
+const errorOf = (answer: Answer) =>
+  (answer.body as { error: { code: string; message: string; param: string; details: { reason?: string } } })
+    .error;
+const keep = (name: string, more: object) => call("/v1/ground_truths", { json: { name, ...more } });
+const labels = [{ file: "a.jpg", fields: { total: "1.00" } }];
+
+describe("labels", () => {
+  test("come as JSON, as a form and by an upload, and are one version", async () => {
+    const made = await keep("dev", { content: labels });
+    expect(made.status, made.text).toBe(201);
+    const { gt_id } = bodyOf(made);
+    expect(made.headers.get("location")).toBe(`/v1/ground_truths/${gt_id}`);
+
+    const body = (fileText: string, boundary = "x7") =>
+      [
+        ...[`--${boundary}`, 'Content-Disposition: form-data; name="name"', "", "dev"],
+        ...[`--${boundary}`, 'Content-Disposition: form-data; name="file"; filename="l.jsonl"', "", fileText],
+        `--${boundary}--`,
+        "",
+      ].join("\r\n");
+    const headers = { "content-type": "multipart/form-data; boundary=x7" };
+    const again = await call("/v1/ground_truths", { headers, body: body(JSON.stringify(labels[0])) });
+    expect(again.status, again.text).toBe(200);
+    expect(bodyOf(again)).toMatchObject({ gt_id, records: 1 });
+    const large = await call("/v1/ground_truths", { headers, body: body("x".repeat(4.1 * 1024 * 1024)) });
+    expect(large.status).toBe(413);
+    expect(errorOf(large)).toMatchObject({ code: "payload_too_large", details: { reason: "gt_too_large" } });
+
+    const text = JSON.stringify({ items: labels });
+    const announced = await call("/v1/uploads", { json: { kind: "ground_truth", bytes: text.length } });
+    const {
+      upload_url,
+      headers: put,
+      data_ref,
+    } = announced.body as {
+      upload_url: string;
+      headers: Record<string, string>;
+      data_ref: string;
+    };
+    await fetch(upload_url, { method: "PUT", headers: put, body: text });
+    expect(bodyOf(await keep("dev", { data_ref }))).toMatchObject({ gt_id });
+    expect(bodyOf(await keep("dev", { content: '\n{"file":"a.jpg","total":"1.00"}' }))).toMatchObject({
+      records: 1,
+      previous: { gt_id },
+    });
+  });
+
+  test("are fetched by their address, listed, and gone when they are deleted", async () => {
+    const { gt_id } = bodyOf(await keep("fetched", { content: { "x/b.jpg": { total: "?" } } }));
+    const { content_url } = (await call(`/v1/ground_truths/${gt_id}`)).body as { content_url: string };
+    expect(await (await fetch(content_url)).text()).toBe('{"file":"x/b.jpg","total":"?"}\n');
+    const listed = await call("/v1/ground_truths?name=fetched");
+    expect(listed.body).toMatchObject({ items: [{ gt_id, name: "fetched" }], next_cursor: null });
+    const deleted = await call(`/v1/ground_truths/${gt_id}`, { method: "DELETE" });
+    expect(deleted.body).toEqual({ deleted: { ground_truths: 1 } });
+    expect((await call(`/v1/ground_truths/${gt_id}`)).status).toBe(404);
+    expect((await fetch(content_url)).status).toBe(404);
+  });
+
+  test("that are wrong, of others, or without the scope are named errors", async () => {
+    const wrong = await keep("wrong", { content: [{ file: "a", t: { any: [] } }] });
+    expect(wrong.status).toBe(400);
+    expect(errorOf(wrong)).toMatchObject({
+      code: "invalid_request",
+      message: "records.0.t.any: has no value that would be right",
+      details: { reason: "gt_bad_records", issue_count: 1 },
+    });
+    for (const more of [{}, { content: labels, data_ref: "upload_x" }])
+      expect(errorOf(await keep("wrong", more)).message).toMatch(
+        /exactly one of content, data_ref is needed/,
+      );
+    const scope = await call("/v1/ground_truths", { key: clients, json: { name: "n", content: labels } });
+    expect([scope.status, errorOf(scope).code]).toEqual([403, "forbidden"]);
+    const { gt_id } = bodyOf(await keep("mine", { content: labels }));
+    const other = await batches.loop.call(`/v1/ground_truths/${gt_id}`);
+    expect(errorOf(other)).toMatchObject({
+      code: "not_found",
+      message: "there is no ground truth with this id",
+    });
+    expect((await batches.loop.call(`/v1/ground_truths/${gt_id}?key_id=labels`)).status).toBe(200);
+  });
+});
+
+describe("a run", () => {
+  const manifest = () => [{ file: "one.jpg", image_key: keys[0] }];
+
+  test("becomes a draft, which is corrected and is the version after it", async () => {
+    const { call: admin } = batches.loop;
+    await batches.made({ manifest: manifest(), run_id: "to-draft" });
+    await batches.ended("to-draft");
+    const draft = await admin("/v1/ground_truths/from_run", {
+      json: { name: "drafted", run_id: "to-draft" },
+    });
+    expect(draft.status, draft.text).toBe(201);
+    expect(draft.body).toMatchObject({ records: 1, from_run_id: "to-draft" });
+    const shown = (await admin(`/v1/ground_truths/${bodyOf(draft).gt_id}`)).body as { content_url: string };
+    const text = await (await fetch(shown.content_url)).text();
+    const corrected = { ...JSON.parse(text), fields: { total: "99.00" } };
+    const next = await admin("/v1/ground_truths", { json: { name: "drafted", content: [corrected] } });
+    expect(next.body).toMatchObject({ previous: { gt_id: bodyOf(draft).gt_id }, from_run_id: null });
+  });
+
+  test("keeps by which labels it is measured, and the step that ends it reads them", async () => {
+    const { gt_id } = bodyOf(
+      await keep("by", { content: [{ img: "a.jpg", total: "5" }], gt_image_key: "img" }),
+    );
+    const made = await call("/v1/batch_extract", {
+      json: { manifest: manifest(), run_id: "measured", gt_id },
+    });
+    expect(made.status, made.text).toBe(202);
+    expect((await batches.row("measured")).evaluateBy).toEqual({ gt_id, image_key: "img" });
+    const stores = { db, bucket: batches.bucket };
+    const read = async () => {
+      const wanted = await RunLabels.labelsOf(stores, silent, await batches.row("measured"));
+      const all = [];
+      for await (const { image } of wanted?.records() ?? []) all.push(image);
+      return all;
+    };
+    expect(await read()).toEqual(["a.jpg"]);
+    // Another ground truth is another run.
+    const other = { manifest: manifest(), run_id: "measured" };
+    expect((await call("/v1/batch_extract", { json: other })).status).toBe(409);
+    await call(`/v1/ground_truths/${gt_id}`, { method: "DELETE" });
+    await expect(read()).rejects.toMatchObject({ details: { reason: "gt_deleted" } });
+  });
+
+  test("takes labels below the data root in debug mode, on every route that makes one", async () => {
+    const body = JSON.stringify({ file: "a.jpg", total: "7" });
+    const contentType = "application/json";
+    await Bucket.replace(batches.bucket, silent, "data/shared/gt.json", { body, contentType });
+    const by = { gt_path: "shared/gt.json", gt_image_key: "file" };
+    const more = { persist_inputs: true, ...by };
+    await batches.made({ manifest: manifest(), run_id: "by-path", ...more });
+    const evaluateBy = { object_key: "data/shared/gt.json", etag: expect.any(String), image_key: "file" };
+    const made = await batches.row("by-path");
+    expect(made.evaluateBy).toEqual(evaluateBy);
+    const wanted = await RunLabels.labelsOf({ db, bucket: batches.bucket }, silent, made);
+    for await (const { image } of wanted?.records() ?? []) expect(image).toBe("a.jpg");
+    await batches.ended("by-path");
+    const again = { source_run_id: "by-path", run_id: "rerun-by-path", ...by };
+    expect((await batches.loop.call("/v1/batch_extract_rerun", { json: again })).status).toBe(202);
+    expect((await batches.row("rerun-by-path")).evaluateBy).toEqual(evaluateBy);
+    const form = new FormData();
+    for (const [name, value] of Object.entries({ run_id: "form-by-path", ...by })) form.append(name, value);
+    form.append("files", new Blob([await picture(77)]), "a.jpg");
+    const sent = await fetch(`${batches.loop.url}/v1/batch_extract_upload`, {
+      ...{ method: "POST", body: form, headers: { "x-api-key": batches.loop.apiKey } },
+    });
+    expect(sent.status, await sent.text()).toBe(202);
+    expect((await batches.row("form-by-path")).evaluateBy).toEqual(evaluateBy);
+  });
+
+  test("is refused with labels that are not there, not its key's, or not allowed", async () => {
+    const { gt_id } = bodyOf(await keep("theirs", { content: labels }));
+    const refusal = async (json: object, key = debuggers) => {
+      const answer = await call("/v1/batch_extract", { key, json: { manifest: manifest(), ...json } });
+      return [answer.status, errorOf(answer).param, errorOf(answer).message];
+    };
+    const unknown = [400, "gt_id", "gt_id: there is no ground truth with this gt_id"];
+    expect(await refusal({ gt_id: `gt_${"x".repeat(24)}` })).toEqual(unknown);
+    expect(await refusal({ gt_id }, batches.loop.apiKey)).toEqual(unknown);
+    expect(await refusal({ gt_id }, clients)).toEqual([
+      403,
+      "gt_id",
+      "measuring a run needs the scope debug:run",
+    ]);
+    const both = await refusal({ gt_id, gt_path: "shared/gt.json" });
+    expect(both).toEqual([400, "gt_path", "gt_path: only one of gt_id, gt_path can be given"]);
+    expect((await refusal({ gt_image_key: "file" })).slice(0, 2)).toEqual([400, "gt_image_key"]);
+    for (const gt_path of ["shared/none.json", "reads/gt.json"])
+      expect((await refusal({ gt_path })).slice(0, 2)).toEqual([400, "gt_path"]);
+  });
+});
