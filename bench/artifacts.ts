@@ -96,7 +96,7 @@ async function measure(count: number, backups: number): Promise<Measured> {
             const [rel, body] = [relOf(at + n), content(at + n)];
             bytes += Buffer.byteLength(body);
             sums.set(rel, createHash("sha256").update(body).digest("hex"));
-            await Bucket.put(bucket, silent, rel, body, "application/json");
+            await Bucket.put(bucket, silent, rel, { body, contentType: "application/json" });
           }),
         );
       }

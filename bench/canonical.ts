@@ -6,8 +6,9 @@
 import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
-import type * as Checks from "#core/canonical/checks";
+import type * as Checks from "#core/canonical/checks/checks";
 import type * as Normalize from "#core/canonical/normalize";
+import type { Check } from "#core/canonical/schema";
 import type * as Task from "#core/task/task";
 import * as Figures from "./figures.ts";
 
@@ -18,14 +19,14 @@ const callsPerRound = 8;
 
 interface Side {
   normalize(): Normalize.Normalized;
-  check(normalized: Normalize.Normalized): Checks.Check[];
+  check(normalized: Normalize.Normalized): Check[];
 }
 
 /** The modules of a checkout: its own `#core/…` imports lead to its own files. */
 async function load(root: string, taskId: string, answer: unknown): Promise<Side> {
   const from = async <T>(path: string) => (await import(pathToFileURL(join(root, path)).href)) as T;
   const normalizer = await from<typeof Normalize>("core/canonical/normalize.ts");
-  const checker = await from<typeof Checks>("core/canonical/checks.ts");
+  const checker = await from<typeof Checks>("core/canonical/checks/checks.ts");
   const tasks = await from<typeof Task>("core/task/task.ts");
   const task = tasks.get(taskId);
   if (!task) throw new Error("that checkout has no such task");

@@ -6,11 +6,11 @@
 import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
-import type * as Checks from "#core/canonical/checks";
-import { answerOf, documents } from "#core/canonical/documents-for-tests";
-import * as Labelled from "#core/canonical/labelled-for-tests";
+import type * as Checks from "#core/canonical/checks/checks";
+import { answerOf, documents } from "#core/canonical/checks/documents-for-tests";
+import * as Labelled from "#core/canonical/checks/labelled-for-tests";
+import { type Judge, type Tally, tally } from "#core/canonical/checks/planted-for-tests";
 import type * as Normalize from "#core/canonical/normalize";
-import { type Judge, type Tally, tally } from "#core/canonical/planted-for-tests";
 import type * as Task from "#core/task/task";
 import * as Figures from "./figures.ts";
 
@@ -18,7 +18,7 @@ async function load(root: string): Promise<Judge> {
   const from = async <T>(path: string) => (await import(pathToFileURL(join(root, path)).href)) as T;
   const { normalize } = await from<typeof Normalize>("core/canonical/normalize.ts");
   const tasks = await from<typeof Task>("core/task/task.ts");
-  return { tasks, checks: await from<typeof Checks>("core/canonical/checks.ts"), normalize };
+  return { tasks, checks: await from<typeof Checks>("core/canonical/checks/checks.ts"), normalize };
 }
 
 function groups(): Map<string, Labelled.Document[]> {

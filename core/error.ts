@@ -1,6 +1,6 @@
 import type { ErrorDetails } from "./error-details.ts";
 
-/** The closed list of error codes (API.md). `retry` says whether the same call may succeed later. */
+/** The closed list of error codes (docs/errors.md). `retry` says whether the same call may succeed later. */
 export const codes = {
   invalid_request: { status: 400, retry: false },
   invalid_request_id: { status: 400, retry: false },

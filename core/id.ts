@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from "node:crypto";
 
-/** Ids of extracts as callers may choose them (API.md, "Request id"). `~` is kept for ids made by us. */
+/** Ids of extracts as callers may choose them (docs/errors.md, `invalid_request_id`). `~` is kept for ids made by us. */
 export const requestIdPattern = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/;
 /** Ids of runs (`isRunId`): shorter, because `~<index>` of its items comes after it. */
 export const runIdPattern = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$/;

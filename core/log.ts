@@ -13,7 +13,7 @@ export type Fields = Record<
 >;
 
 export interface Log {
-  /** An event of API.md, "Log events". */
+  /** An event by its name in snake_case. Fields are ids, names, numbers and codes (CONTRIBUTING.md, "House rules"). */
   info(event: string, fields?: Fields): void;
   warn(event: string, fields?: Fields): void;
   error(event: string, fields?: Fields): void;
@@ -52,7 +52,7 @@ function logger(): Logger {
 
 /**
  * A log with fields of its own. Powertools' logger is shared by the instance and gets its keys with every line,
- * never by `appendKeys`: appended keys outlive an invocation (STYLE.md, traps).
+ * never by `appendKeys`: appended keys outlive an invocation.
  */
 export function create(fields: Fields = {}): Log {
   const write = (level: "INFO" | "WARN" | "ERROR", event: string, more: Fields = {}) => {

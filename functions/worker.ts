@@ -24,7 +24,7 @@ export interface Job extends Held {
  * A Lambda handler for a queue's messages: return = done; throw, or return "again" where that is nothing to complain
  * of, = the message comes back when its visibility ends.
  * That is shortened first, to a little more than this invocation may take, or to a lease of two minutes that `run` renews
- * (DESIGN.md, "A group is locked until visibility ends"). Where the queue does not take that, the work is done all the same:
+ * (docs/architecture.md, "Where the times come from"). Where the queue does not take that, the work is done all the same:
  * its own visibility outlives every invocation, and only a kill costs more then.
  * @param options.holdBeside - `run` begins beside that first call and waits for `held` before it does anything that
  *   takes long.

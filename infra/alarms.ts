@@ -1,9 +1,9 @@
-/** What wakes somebody up, and the page that he looks at first. A personal stage has neither. */
+/** The alarms, and the page that an operator opens first. A personal stage has neither. */
 
-import { type FunctionName, functions } from "../spec/functions.ts";
+import { type FunctionName, functions, type QueueName } from "../spec/functions.ts";
 import { expiries, times } from "../spec/limits.ts";
 import { metrics, namespace, refusedCalls, service } from "../spec/metrics.ts";
-import { worked } from "../spec/queues.ts";
+import { type QueueSpec, queues } from "../spec/queues.ts";
 import { pascal } from "../spec/settings.ts";
 import { api } from "./api.ts";
 import { dashboard } from "./dashboard.ts";
@@ -11,27 +11,32 @@ import { functions as deployed } from "./functions.ts";
 import { pairs } from "./queue-resources.ts";
 
 const period = 60;
-/** Somebody polls for a single extract; the wait for a GPU that loads is shorter. */
+/** A client polls for a single extract, so it may wait less than the work of a batch. A GPU that loads takes less time. */
 const oldestExtractSeconds = 900;
-/** An HTTP call hands over to the queue when its time is up; at four fifths of it many are about to. */
+/** An HTTP call hands over to the queue when its time is up; at four fifths of that time many calls are about to. */
 const slowModelMs = 0.8 * (times().httpBudgetMs - times().httpReserveMs);
-/** Calls with a wrong key or none in five minutes: more than a client whose key has just ended makes. */
+/** Calls in five minutes with a wrong key or none: more than one client with an expired key makes. */
 const manyRefused = 300;
 /** Percent of the day's model time. */
 const largeShare = 80;
-/** A handful of calls is no rate. */
+/** The fewest calls of which a percentage is judged. */
 const fewest = 20;
 
-function alarms(): void {
-  const stage = `${$app.name}-${$app.stage}`;
+type Alarm = (
+  name: string,
+  args: Omit<aws.cloudwatch.MetricAlarmArgs, "alarmActions" | "okActions" | "comparisonOperator">,
+) => void;
+
+const stage = `${$app.name}-${$app.stage}`;
+
+/** How alarms are made: each tells the topic when it begins and when it ends. */
+function alarmsOfTopic(): Alarm {
   // Not SST's component: that one is a link, and a stage without alarms would have other types in sst-env.d.ts.
   const topic = new aws.sns.Topic("Alarms", { name: `${stage}-alarms` });
   const email = process.env.ALARM_EMAIL;
   if (email)
     new aws.sns.TopicSubscription("AlarmEmail", { topic: topic.arn, protocol: "email", endpoint: email });
-
-  type Args = Omit<aws.cloudwatch.MetricAlarmArgs, "alarmActions" | "okActions" | "comparisonOperator">;
-  const alarm = (name: string, args: Args) =>
+  return (name, args) =>
     new aws.cloudwatch.MetricAlarm(name, {
       name: `${stage}-${name}`,
       comparisonOperator: "GreaterThanThreshold",
@@ -40,70 +45,79 @@ function alarms(): void {
       alarmActions: [topic.arn],
       okActions: [topic.arn],
     });
+}
 
-  for (const [name, { queue, deadLetters }] of Object.entries(pairs)) {
-    const metric = (of: sst.aws.Queue, metricName: string, stat: string) => ({
-      namespace: "AWS/SQS",
-      metricName,
-      dimensions: { QueueName: of.nodes.queue.name },
-      stat,
-      period,
-    });
-    const lying = metric(deadLetters, "ApproximateNumberOfMessagesVisible", "Maximum");
-    const buried = Object.hasOwn(functions, worked[name]?.deadLetter.function ?? "");
-    alarm(`${pascal(name)}DeadLettersAlarm`, {
-      alarmDescription: `Messages of the ${name} queue were received too often: docs/operate.md, "Dead letters"`,
-      threshold: 0,
-      evaluationPeriods: 1,
-      ...(buried
-        ? {
-            // A function takes them within a second: a count made once a minute seldom sees them lie.
-            metricQueries: [
-              { id: "lying", metric: lying },
-              { id: "taken", metric: metric(deadLetters, "NumberOfMessagesReceived", "Sum") },
-              {
-                id: "dead",
-                expression: "FILL(lying, 0) + FILL(taken, 0)",
-                label: "dead letters",
-                returnData: true,
-              },
-            ],
-          }
-        : withoutStat(lying)),
-    });
-    // Old messages alone are a long run; old messages that nobody receives are a queue that stands still.
-    const worker = functions[worked[name]?.subscription.function as FunctionName];
-    alarm(`${pascal(name)}StalledAlarm`, {
-      alarmDescription: `The ${name} queue holds messages and nobody takes them: docs/operate.md, "A queue stands still"`,
-      threshold: 0,
-      // All workers may be busy for as long as one message may take, and take none meanwhile.
-      evaluationPeriods: worker.timeoutMs / 1000 / period + 3,
-      metricQueries: [
-        { id: "age", metric: metric(queue, "ApproximateAgeOfOldestMessage", "Maximum") },
-        // What is delayed (a webhook's next call) or with a worker that died is old too, and nobody may take it.
-        { id: "waiting", metric: metric(queue, "ApproximateNumberOfMessagesVisible", "Maximum") },
-        { id: "taken", metric: metric(queue, "NumberOfMessagesReceived", "Sum") },
-        {
-          id: "stalled",
-          // A queue that nobody receives from may report nothing at all.
-          expression: "IF(age > 300 AND waiting > 0 AND FILL(taken, 0) == 0, 1, 0)",
-          label: "stalled",
-          returnData: true,
-        },
-      ],
-    });
+const ofQueue = (queue: sst.aws.Queue, metricName: string, stat: string) => ({
+  namespace: "AWS/SQS",
+  metricName,
+  dimensions: { QueueName: queue.nodes.queue.name },
+  stat,
+  period,
+});
+
+function deadLetterAlarm(alarm: Alarm, name: string, deadLetters: sst.aws.Queue, hasFunction: boolean): void {
+  const lying = ofQueue(deadLetters, "ApproximateNumberOfMessagesVisible", "Maximum");
+  alarm(`${pascal(name)}DeadLettersAlarm`, {
+    alarmDescription: `Messages of the ${name} queue were received too often: docs/operate.md, "Dead letters"`,
+    threshold: 0,
+    evaluationPeriods: 1,
+    ...(hasFunction
+      ? {
+          // Their function takes them within a second, and a count made once a minute seldom sees them.
+          metricQueries: [
+            { id: "lying", metric: lying },
+            { id: "taken", metric: ofQueue(deadLetters, "NumberOfMessagesReceived", "Sum") },
+            {
+              id: "dead",
+              expression: "FILL(lying, 0) + FILL(taken, 0)",
+              label: "dead letters",
+              returnData: true,
+            },
+          ],
+        }
+      : withoutStat(lying)),
+  });
+}
+
+/** Old messages alone are a long run; old messages that no worker takes are a queue that stands still. */
+function stalledAlarm(alarm: Alarm, name: string, queue: sst.aws.Queue, worker: FunctionName): void {
+  alarm(`${pascal(name)}StalledAlarm`, {
+    alarmDescription: `The ${name} queue holds messages and nobody takes them: docs/operate.md, "A queue stands still"`,
+    threshold: 0,
+    // All workers may be busy, and take no message, for as long as one message may take.
+    evaluationPeriods: functions[worker].timeoutMs / 1000 / period + 3,
+    metricQueries: [
+      { id: "age", metric: ofQueue(queue, "ApproximateAgeOfOldestMessage", "Maximum") },
+      // A delayed message (a webhook's next call) or one that a dead worker still holds is old too, and cannot be taken.
+      { id: "waiting", metric: ofQueue(queue, "ApproximateNumberOfMessagesVisible", "Maximum") },
+      { id: "taken", metric: ofQueue(queue, "NumberOfMessagesReceived", "Sum") },
+      {
+        id: "stalled",
+        // A queue without receives may report nothing at all.
+        expression: "IF(age > 300 AND waiting > 0 AND FILL(taken, 0) == 0, 1, 0)",
+        label: "stalled",
+        returnData: true,
+      },
+    ],
+  });
+}
+
+function queueAlarms(alarm: Alarm): void {
+  for (const [name, { subscription, deadLetter }] of Object.entries<QueueSpec>(queues)) {
+    const { queue, deadLetters } = pairs[name as QueueName];
+    deadLetterAlarm(alarm, name, deadLetters, deadLetter !== undefined);
+    stalledAlarm(alarm, name, queue, subscription.function as FunctionName);
   }
   alarm("SingleAgeAlarm", {
     alarmDescription: 'Extracts that were handed over wait: docs/operate.md, "Extracts wait"',
     threshold: oldestExtractSeconds,
     evaluationPeriods: 3,
-    namespace: "AWS/SQS",
-    metricName: "ApproximateAgeOfOldestMessage",
-    dimensions: { QueueName: pairs.single.queue.nodes.queue.name },
-    statistic: "Maximum",
-    period,
+    ...withoutStat(ofQueue(pairs.single.queue, "ApproximateAgeOfOldestMessage", "Maximum")),
   });
-  const apiMetric = (metricName: string) => ({
+}
+
+function failedCallsAlarm(alarm: Alarm): void {
+  const ofApi = (metricName: string) => ({
     namespace: "AWS/ApiGateway",
     metricName,
     dimensions: { ApiId: api.nodes.api.id },
@@ -116,21 +130,24 @@ function alarms(): void {
     threshold: 5,
     evaluationPeriods: 2,
     metricQueries: [
-      { id: "errors", metric: apiMetric("5xx") },
-      { id: "calls", metric: apiMetric("Count") },
+      { id: "errors", metric: ofApi("5xx") },
+      { id: "calls", metric: ofApi("Count") },
       {
         id: "rate",
-        // Where nobody calls twenty times in five minutes, an outage is three of three.
+        // With fewer than twenty calls in five minutes an outage is three failures of three calls.
         expression: `IF(calls >= ${fewest} OR (errors >= 3 AND errors == calls), 100 * errors / calls, 0)`,
         label: "5xx in %",
         returnData: true,
       },
     ],
   });
+}
+
+function refusedCallsAlarm(alarm: Alarm): void {
   new aws.cloudwatch.LogMetricFilter("RefusedCalls", {
     name: `${stage}-RefusedCalls`,
     logGroupName: api.nodes.logGroup.name,
-    // SST 4.17 writes the status in quotes, and means not to.
+    // SST 4.17 writes the status in quotes, by mistake.
     pattern: '{ ($.status = "401") || ($.status = 401) }',
     metricTransformation: {
       namespace: `${namespace}/${$app.stage}`,
@@ -148,6 +165,10 @@ function alarms(): void {
     statistic: "Sum",
     period: 5 * period,
   });
+}
+
+/** Reconcile is called each minute without any traffic, so it is the first to find a database that refuses its token. */
+function clockAlarm(alarm: Alarm): void {
   const ofClock = (metricName: string) => ({
     namespace: "AWS/Lambda",
     metricName,
@@ -155,7 +176,6 @@ function alarms(): void {
     stat: "Sum",
     period: 5 * period,
   });
-  // Called each minute, whether anybody works or not: it is the first to find a database that refuses its token.
   alarm("ReconcileAlarm", {
     alarmDescription: 'Nothing is mended any more: docs/operate.md, "Nothing is mended"',
     threshold: 0,
@@ -172,13 +192,18 @@ function alarms(): void {
       },
     ],
   });
-  const own = (metricName: string, stat: string) => ({
-    namespace,
-    metricName,
-    dimensions: { service, stage: $app.stage },
-    stat,
-    period: 5 * period,
-  });
+}
+
+/** A metric of ours. */
+const own = (metricName: string, stat: string) => ({
+  namespace,
+  metricName,
+  dimensions: { service, stage: $app.stage },
+  stat,
+  period: 5 * period,
+});
+
+function workAlarms(alarm: Alarm): void {
   alarm("ItemErrorsAlarm", {
     alarmDescription: 'More than 10 % of the pictures are not read: docs/operate.md, "Pictures are not read"',
     threshold: 10,
@@ -213,6 +238,9 @@ function alarms(): void {
     evaluationPeriods: 3,
     ...withoutStat(own(metrics.expiringSecrets, "Maximum")),
   });
+}
+
+function slowModelAlarm(alarm: Alarm): void {
   const { stat: _, ...slow } = own(metrics.modelCallMs, "p95");
   alarm("ModelSlowAlarm", {
     alarmDescription: `One model call in twenty takes longer than ${slowModelMs / 1000} s: docs/operate.md, "The model is slow"`,
@@ -220,7 +248,7 @@ function alarms(): void {
     evaluationPeriods: 3,
     ...slow,
     extendedStatistic: "p95",
-    // Of a handful of calls the slowest one is no percentile.
+    // With few calls the slowest one is no percentile.
     evaluateLowSampleCountPercentiles: "ignore",
   });
 }
@@ -231,6 +259,12 @@ function withoutStat<T extends { stat: string }>({ stat, ...rest }: T) {
 }
 
 if ($app.stage === "production" || $app.stage === "staging") {
-  alarms();
+  const alarm = alarmsOfTopic();
+  queueAlarms(alarm);
+  failedCallsAlarm(alarm);
+  refusedCallsAlarm(alarm);
+  clockAlarm(alarm);
+  workAlarms(alarm);
+  slowModelAlarm(alarm);
   dashboard();
 }

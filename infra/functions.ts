@@ -1,9 +1,14 @@
-/** Every function of spec/functions.ts, with the links that it asks for there and no others. */
+/** Every function of spec/functions.ts, with the links that its entry names and no others. */
 import { settings, takes } from "../core/setting.ts";
 import * as Access from "../spec/access.ts";
 import * as Concurrency from "../spec/concurrency.ts";
-import { type FunctionName, type FunctionSpec, functions as specs } from "../spec/functions.ts";
-import { type ScheduleSpec, schedules, worked } from "../spec/queues.ts";
+import {
+  type FunctionName,
+  type FunctionSpec,
+  type QueueName,
+  functions as specs,
+} from "../spec/functions.ts";
+import { type QueueSpec, queues, type ScheduleSpec, schedules, subscriptionsOf } from "../spec/queues.ts";
 import { defaultFunction, routes } from "../spec/routes.ts";
 import { pascal, plain } from "../spec/settings.ts";
 import { links } from "./links.ts";
@@ -11,12 +16,9 @@ import * as Pages from "./pages.ts";
 import { pairs } from "./queue-resources.ts";
 import * as SourceMaps from "./source-maps.ts";
 
-/** Whom queues call. */
+/** Functions that queues call. */
 const behindQueues = new Set(
-  Object.values(worked).flatMap(({ subscription, deadLetter }) => [
-    subscription.function,
-    deadLetter.function,
-  ]),
+  Object.values<QueueSpec>(queues).flatMap((spec) => subscriptionsOf(spec).map((one) => one.function)),
 );
 const onSchedule = new Set(Object.values<ScheduleSpec>(schedules).map((schedule) => schedule.function));
 
@@ -50,11 +52,10 @@ function permissionsOf(name: string, spec: FunctionSpec, log: aws.cloudwatch.Log
   return [
     // Its own log alone, but all streams of it: their names are made by Lambda.
     { actions: ["logs:CreateLogStream", "logs:PutLogEvents"], resources: [$interpolate`${log.arn}:*`] },
-    ...Access.queueRights(name, spec, worked).map(({ actions, on }) => ({
+    ...Access.queueRights(name, spec, queues).map(({ actions, on }) => ({
       actions: [...actions],
       resources: on.map(({ queue, deadLetters }) => {
-        const pair = pairs[queue];
-        if (pair === undefined) throw new Error(`${name} uses the ${queue} queue, which nobody works on`);
+        const pair = pairs[queue as QueueName];
         return (deadLetters ? pair.deadLetters : pair.queue).arn;
       }),
     })),

@@ -7,7 +7,7 @@ import * as Wiring from "../local/queue/wiring.ts";
 import { ensure, root } from "../scripts/sst-platform.ts";
 import { type FunctionSpec, functions } from "../spec/functions.ts";
 import { platform as limits } from "../spec/limits.ts";
-import { type QueueSpec, queues, schedules, worked } from "../spec/queues.ts";
+import { type QueueSpec, queues, schedules, subscriptionsOf } from "../spec/queues.ts";
 import { defaultFunction, deployed, routes } from "../spec/routes.ts";
 import { pascal, plain } from "../spec/settings.ts";
 import { alarmTests } from "../test/infra/alarm-tests.ts";
@@ -25,7 +25,8 @@ if (!installed)
   console.warn("infra tests are skipped: SST's components are not there and could not be installed");
 
 const specs = Object.entries<FunctionSpec>(functions);
-const queueSpecs = Object.entries<QueueSpec>(worked);
+const queueTable: Readonly<Record<string, QueueSpec>> = queues;
+const queueSpecs = Object.entries<QueueSpec>(queues);
 
 describe.skipIf(!installed)("what sst deploy would create", () => {
   let all: Stages;
@@ -194,13 +195,13 @@ describe.skipIf(!installed)("what sst deploy would create", () => {
   test("nothing is deployed that nobody works on, and nobody uses what is not deployed", () => {
     expect(queueSpecs.length).toBeGreaterThan(0);
     for (const [name, { links, sends = [], asks = [] }] of specs) {
-      for (const queue of [...sends, ...asks]) expect(Object.keys(worked), name).toContain(queue);
+      for (const queue of [...sends, ...asks]) expect(Object.keys(queues), name).toContain(queue);
       // The addresses come by the link; workers need them too.
       const works = queueSpecs.some(([, spec]) => spec.subscription.function === name);
       if (sends.length + asks.length > 0 || works) expect(links, name).toContain("queues");
     }
-    for (const [name, { subscription }] of Object.entries<QueueSpec>(queues))
-      expect(name in worked, name).toBe(subscription.function in functions);
+    for (const [name, spec] of queueSpecs)
+      for (const { function: worker } of subscriptionsOf(spec)) expect(worker in functions, name).toBe(true);
   });
 
   test("whoever works on a queue is called as queues.ts says, and has its time and 30 s more before a message comes back", () => {
@@ -208,8 +209,8 @@ describe.skipIf(!installed)("what sst deploy would create", () => {
     for (const [name, { subscription, deadLetter, ...queue }] of queueSpecs) {
       const workers = [
         { ...subscription, from: `${pascal(name)}QueueQueue` },
-        { ...deadLetter, from: `${pascal(name)}DeadLettersQueue` },
-      ].filter(({ function: worker }) => worker in functions);
+        ...(deadLetter === undefined ? [] : [{ ...deadLetter, from: `${pascal(name)}DeadLettersQueue` }]),
+      ];
       for (const { function: worker, from, batchSize, partialResponses } of workers) {
         expect(mappings.get(from), from).toMatchObject({
           functionName: functionArn(worker),
@@ -330,11 +331,11 @@ describe.skipIf(!installed)("what sst deploy would create", () => {
       const role = named("aws:iam/role:Role", `${pascal(name)}Role`).inputs;
       expect(JSON.stringify(role.assumeRolePolicy), name).not.toContain(":root");
       const queue = (of: string, kind = "Queue") =>
-        `:ocrlty-production-${pascal(of)}${kind}Queue${worked[of]?.fifo ? ".fifo" : ""}`;
+        `:ocrlty-production-${pascal(of)}${kind}Queue${queueTable[of]?.fifo ? ".fifo" : ""}`;
       const own = queueSpecs
         .filter(([, spec]) => spec.subscription.function === name)
         .map(([of]) => queue(of));
-      const dead = queueSpecs.filter(([, spec]) => spec.deadLetter.function === name);
+      const dead = queueSpecs.filter(([, spec]) => spec.deadLetter?.function === name);
       const takes = [...own, ...dead.map(([of]) => queue(of, "DeadLetters"))];
       const take = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"];
       expect(rightsOf(production, pascal(name))).toEqual(

@@ -1,8 +1,9 @@
-/** The queues that somebody works on (queues.ts), each with its dead-letter queue. */
-import { type QueueSpec, worked } from "../spec/queues.ts";
+/** The queues of spec/queues.ts, each with its dead-letter queue. */
+import type { QueueName } from "../spec/functions.ts";
+import { type QueueSpec, queues } from "../spec/queues.ts";
 import { pascal } from "../spec/settings.ts";
 
-export interface QueuePair {
+interface QueuePair {
   readonly queue: sst.aws.Queue;
   readonly deadLetters: sst.aws.Queue;
 }
@@ -30,7 +31,7 @@ function make(name: string, spec: QueueSpec): QueuePair {
   return { queue, deadLetters };
 }
 
-/** Every deployed queue by its name in queues.ts. */
-export const pairs: Readonly<Record<string, QueuePair>> = Object.fromEntries(
-  Object.entries(worked).map(([name, spec]) => [name, make(name, spec)]),
-);
+/** Every queue by its name in spec/queues.ts. */
+export const pairs = Object.fromEntries(
+  Object.entries(queues).map(([name, spec]) => [name, make(name, spec)]),
+) as Readonly<Record<QueueName, QueuePair>>;

@@ -1,20 +1,19 @@
-/** Who is called by a queue and who by the clock. */
+/** The functions that are called by a queue or by the clock. */
 import * as Concurrency from "../spec/concurrency.ts";
-import { type ScheduleSpec, type Subscription, schedules, worked } from "../spec/queues.ts";
+import type { FunctionName, QueueName } from "../spec/functions.ts";
+import { type QueueSpec, queues, type ScheduleSpec, type Subscription, schedules } from "../spec/queues.ts";
 import { pascal } from "../spec/settings.ts";
 import { functions } from "./functions.ts";
 import { pairs } from "./queue-resources.ts";
 
-const named = functions as Record<string, sst.aws.Function>;
+const named = (name: string) => functions[name as FunctionName].arn;
 
-/** The event source mapping of a queue. Dead letters may have no function; they wait for an operator, with an alarm. */
+/** The event source mapping of a queue. */
 function subscribe(queue: sst.aws.Queue, subscription: Subscription): void {
-  const subscriber = named[subscription.function];
-  if (subscriber === undefined) return;
-  queue.subscribe(subscriber.arn, {
+  queue.subscribe(named(subscription.function), {
     batch: { size: subscription.batchSize, partialResponses: subscription.partialResponses },
     transform: {
-      // AWS takes 2 to 1,000. It is the number of invocations, and so what reaches the GPU at once.
+      // The number of invocations at a time, and so of calls that reach the GPU at once. AWS takes 2 to 1,000.
       eventSourceMapping: {
         scalingConfig: { maximumConcurrency: Concurrency.mapping(subscription, process.env) },
       },
@@ -22,19 +21,17 @@ function subscribe(queue: sst.aws.Queue, subscription: Subscription): void {
   });
 }
 
-for (const [name, spec] of Object.entries(worked)) {
-  const { queue, deadLetters } = pairs[name];
+for (const [name, spec] of Object.entries<QueueSpec>(queues)) {
+  const { queue, deadLetters } = pairs[name as QueueName];
   subscribe(queue, spec.subscription);
-  subscribe(deadLetters, spec.deadLetter);
+  if (spec.deadLetter !== undefined) subscribe(deadLetters, spec.deadLetter);
 }
 
 for (const [name, { function: subscriber, rate }] of Object.entries<ScheduleSpec>(schedules)) {
-  const called = named[subscriber];
-  if (called === undefined) continue;
   new sst.aws.CronV2(`${pascal(name)}Schedule`, {
-    function: called.arn,
+    function: named(subscriber),
     schedule: rate as `rate(${string})`,
-    // The next minute repeats it anyway.
+    // The next minute's call does the same work.
     retries: 0,
   });
 }

@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { ReceiveMessageCommand, SendMessageCommand } from "@aws-sdk/client-sqs";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { breakerTable } from "#core/breaker/breaker.sql";
+import * as Probe from "#core/breaker/probe";
 import { extractTable } from "#core/extraction/extract.sql";
-import * as Handover from "#core/extraction/handover";
 import type { Name } from "#core/queue/queue";
 import * as Window from "#core/run/dispatch/window";
 import * as Due from "#core/run/notify/due";
@@ -92,7 +92,7 @@ test("a loop that was killed between a message and its first step goes on at onc
   await Due.add(database.db, { runUid: "succeeded", keyId: "key-1", webhookUrl: "https://x.example/" });
   await database.db.query.update(webhookDueTable).set({ sentUntil: soon });
   await later({ kind: "backup", state: "backups/x/a.json", job: "a", step: 1 }, 300);
-  await Handover.sendProbe(stores.queues, { n: 3, chain: "c" }, 300_000, silent);
+  await Probe.send(stores.queues, { n: 3, chain: "c" }, 300_000, silent);
   await server.client.send(new ReceiveMessageCommand({ QueueUrl: urls().item }));
   await server.client.send(new ReceiveMessageCommand({ QueueUrl: urls().later }));
   expect([counts("item").inFlight, counts("later").inFlight]).toEqual([1, 1]);

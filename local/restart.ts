@@ -8,11 +8,11 @@ import { DatabaseSync } from "node:sqlite";
 import { createClient } from "@libsql/client/http";
 import { and, isNotNull, isNull, sql } from "drizzle-orm";
 import { breakerTable } from "#core/breaker/breaker.sql";
+import * as Probe from "#core/breaker/probe";
 import * as Database from "#core/db/database";
 import * as Wire from "#core/db/wire";
 import { extractTable as extract } from "#core/extraction/extract.sql";
-import { ensureProbe } from "#core/extraction/handover";
-import * as Resume from "#core/extraction/resume";
+import * as Send from "#core/extraction/send";
 import type { Log } from "#core/log";
 import type { Queues } from "#core/queue/queue";
 import * as Order from "#core/run/dispatch/order";
@@ -90,11 +90,11 @@ export async function resume(
   try {
     await rows(db, times);
     const going = await runs(services);
-    const extracts = await Resume.sendQueued(services, silent);
+    const extracts = await Send.sendQueued(services, silent);
     await Due.all(services);
     const waiting = sql`status = 'queued' AND waiting_for = 'model_server'`;
     const some = await Database.read(db.query.select().from(extract).where(waiting).limit(1));
-    if (some.length > 0 || (await Pause.anyWaits(db))) await ensureProbe(services, silent);
+    if (some.length > 0 || (await Pause.anyWaits(db))) await Probe.ensure(services, silent);
     return { runs: going, extracts };
   } finally {
     db.client.close();

@@ -42,6 +42,7 @@ const entries = {
   ocrlty: { file: "cli/ocrlty.ts", at: "caller" },
   client: { file: "scripts/client-bundle.ts" },
   house: { file: "scripts/house/main.ts" },
+  task: { file: "scripts/task/main.ts" },
   openapi: { file: "scripts/openapi/main.ts" },
   // SST calls it in the middle of a deployment: packages that are in use must not be replaced under its hands.
   pages: { file: "scripts/pages.ts", install: false },
@@ -315,7 +316,7 @@ function program() {
   return script === "npx" ? { OCRLTY_PROGRAM: "npx ocrlty" } : {};
 }
 
-/** Nodes that can run TypeScript as it is, best first (DESIGN.md, "Commands"). */
+/** Nodes that can run TypeScript as it is, best first (docs/install.md). */
 function* nodes() {
   const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
   if (major >= 24) {

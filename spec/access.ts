@@ -1,13 +1,13 @@
 /**
- * What a function may touch, as it follows from the tables: its links, and its rights at queues. The SST components
- * turn it into links and IAM statements, the local loop holds its processes to it: a function that uses what it did
- * not ask for fails on a laptop as it would in the cloud.
+ * What a function may use, by the tables: its links, and its rights at queues. The SST components turn it into links and
+ * IAM statements, and the local loop gives its processes no more: a function that uses something else fails on a laptop as
+ * it would in the cloud.
  */
 import type { FunctionSpec } from "./functions.ts";
 import { queues as allQueues, type QueueSpec, urlVariable } from "./queues.ts";
 import { commandOnly, derived, type LinkName, plain, secrets } from "./settings.ts";
 
-/** Its links. Whoever reads keys needs the pepper of their hashes: the functions behind routes that have the database. */
+/** Its links. Functions behind routes that have the database read keys, and so need the pepper of the keys' hashes. */
 export function linksOf(spec: Pick<FunctionSpec, "links">, behindRoute: boolean): LinkName[] {
   return [...spec.links, ...(behindRoute && spec.links.includes("database") ? (["auth"] as const) : [])];
 }
@@ -23,7 +23,7 @@ const links: ReadonlyMap<string, LinkName | "app"> = new Map([
   ...commandOnly.map((name) => [name, "pod"] as const),
 ]);
 
-/** The link with which a variable of core/config.ts comes; `app`: every function has it. Undefined for those of the loop. */
+/** The link that brings a variable of core/config.ts; `app`: every function has it. Undefined for settings of the loop. */
 export function linkOf(variable: string): LinkName | "app" | undefined {
   return links.get(variable);
 }
@@ -31,16 +31,16 @@ export function linkOf(variable: string): LinkName | "app" | undefined {
 /** What a function may do with queues, in IAM's names. */
 export interface QueueRight {
   readonly actions: readonly string[];
-  /** `deadLetters`: not the queue itself but what it gave up. */
+  /** `deadLetters`: not the queue itself but its dead-letter queue. */
   readonly on: readonly { readonly queue: string; readonly deadLetters: boolean }[];
 }
 
-/** What the event source mapping does in the function's name. */
+/** What the event source mapping does with the function's role. */
 const take = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"];
-/** A worker sets its own message's visibility, besides. */
+/** A worker also sets its own message's visibility. */
 const work = [...take, "sqs:ChangeMessageVisibility"];
 
-/** A function's rights at queues: to send and to ask as functions.ts says, to work as queues.ts says. */
+/** A function's rights at queues: to send and to ask by functions.ts, to work by queues.ts. */
 export function queueRights(
   name: string,
   { sends = [], asks = [] }: Pick<FunctionSpec, "sends" | "asks">,
@@ -48,7 +48,7 @@ export function queueRights(
 ): QueueRight[] {
   const itself = (queue: string) => ({ queue, deadLetters: false });
   const of = (kind: "subscription" | "deadLetter") =>
-    Object.keys(queues).filter((queue) => queues[queue]?.[kind].function === name);
+    Object.keys(queues).filter((queue) => queues[queue]?.[kind]?.function === name);
   return [
     { actions: ["sqs:SendMessage"], on: sends.map(itself) },
     { actions: ["sqs:GetQueueAttributes"], on: asks.map(itself) },

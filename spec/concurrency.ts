@@ -1,5 +1,5 @@
 import { type FunctionName, functions } from "./functions.ts";
-import { type QueueSpec, queues, type Subscription } from "./queues.ts";
+import { type QueueSpec, queues, type Subscription, subscriptionsOf } from "./queues.ts";
 
 type Env = Readonly<Record<string, string | undefined>>;
 
@@ -48,7 +48,7 @@ const isFunction = (name: string): name is FunctionName => Object.hasOwn(functio
 
 function callsOfQueues(name: string, env: Env): number {
   return Object.values<QueueSpec>(queues)
-    .flatMap(({ subscription, deadLetter }) => [subscription, deadLetter])
+    .flatMap(subscriptionsOf)
     .filter((subscription) => subscription.function === name)
     .reduce((sum, subscription) => sum + mapping(subscription, env), 0);
 }

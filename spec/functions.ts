@@ -1,12 +1,17 @@
 /**
- * The table of functions: a new one is its entry here, with its routes in routes.ts or its queue in queues.ts. SST, the
- * local loop, the bundles, the rights and the alarms follow from it. A module without imports: `npm run dev` loads it anew.
+ * The table of functions. A new function is an entry here, with its routes in routes.ts or its queue in queues.ts; SST, the
+ * local loop, bundles, rights and alarms follow from it. A module without imports, so that `npm run dev` can load it anew.
  */
 
-/** The queues of queues.ts, whose table has exactly these names. */
-export type WorkQueue = "plan" | "item" | "single" | "later" | "urgent";
+/**
+ * The queues by name; queues.ts has one entry for each, and imports this table.
+ */
+export type QueueName = "plan" | "item" | "single" | "later" | "urgent";
 
-/** How a function is sized. `links` says what it may touch; infra turns that into links and IAM statements. */
+/** What a function may be linked to. */
+export type Link = "database" | "bucket" | "queues" | "model" | "webhook" | "pod";
+
+/** How a function is sized and what it may use. `infra/` makes links and IAM statements of it, the loop refuses the rest. */
 export interface FunctionSpec {
   readonly handler: string;
   readonly memoryMb: number;
@@ -14,36 +19,45 @@ export interface FunctionSpec {
   readonly links: readonly Link[];
   /** Packages with native parts, which are installed beside the bundle instead of into it. */
   readonly install?: readonly string[];
-  /** Queues that it sends to, and those whose state it asks for: what IAM allows. What it works on follows from queues.ts. */
-  readonly sends?: readonly WorkQueue[];
-  readonly asks?: readonly WorkQueue[];
-  /** Answers what `/docs` is made of, which lies beside its bundle. */
+  /** Queues that it sends to. Which queues it works on follows from queues.ts. */
+  readonly sends?: readonly QueueName[];
+  /** Queues whose state it asks for. */
+  readonly asks?: readonly QueueName[];
+  /** Its calls ask the model server for an answer, and so take the time of one. */
+  readonly asksModel?: true;
+  /** It answers `/docs`, whose files are stored beside its bundle. */
   readonly pages?: true;
   /**
-   * Most kB (1,000 bytes) of its minified bundle that a cold start has to load (what an `import()` asks for is loaded
-   * later): a little above what it is, so that a package which comes along unnoticed fails a test. The aim is 800
-   * without pictures, 350 without S3 and SQS.
+   * Most kB (1,000 bytes) of its minified bundle that a cold start loads; what an `import()` asks for is loaded later. It
+   * is a little above the present size, so that a package added by accident fails a test. The aim is 800 without pictures,
+   * 350 without S3 and SQS.
    */
   readonly maxBundleKb?: number;
 }
-export type Link = "database" | "bucket" | "queues" | "model" | "webhook" | "pod";
 
 /** An HTTP function ends before the gateway gives up at 30 s, so that the answer is ours. */
 const httpTimeoutMs = 29_000;
 
-/** Time for a function behind a queue that works in steps and hands over to its next one. */
+/** Time for a function behind a queue that works in steps, each of which orders the next. */
 const queueFunctionTimeoutMs = 120_000;
 
 /**
- * Time for one picture behind a queue: a receipt of 300 lines is an answer of 8,000 to 10,000 tokens, four minutes at 40
- * tokens a second. Its worker holds message and row for `times().leaseMs` at a time, so that a kill does not cost as long.
+ * Time for one picture behind a queue. A receipt of 300 lines is an answer of 8,000 to 10,000 tokens, which take four
+ * minutes at 40 tokens a second. The worker holds message and row for `times().leaseMs` at a time, so that the death of a
+ * worker costs less than that.
  */
-export const pictureTimeoutMs = 300_000;
+const pictureTimeoutMs = 300_000;
 
-/** Every HTTP function, named by its file in functions/api. */
+/**
+ * No invocation that read a picture before its extract or run was deleted is still running after this. What it wrote in
+ * the meantime is removed then.
+ */
+export const lateWriterMs = 3 * pictureTimeoutMs;
+
+/** Every deployed function. Memory and time are reasoned at each; a handler is a file below `functions/`. */
 export const functions = {
-  // Probes each dependency for 2 s at most, side by side. 512 MB here and below: a cold start is a matter of CPU, of
-  // which there is as much as memory, and three clients are loaded; none of them needs the memory itself.
+  // Probes all dependencies at once, each for 2 s at most. 512 MB here and below: Lambda gives CPU in proportion to memory,
+  // and a cold start loads three clients; none of them needs the memory itself.
   system: {
     handler: "functions/api/system.handler",
     memoryMb: 512,
@@ -69,6 +83,7 @@ export const functions = {
     links: ["database", "bucket", "queues", "model"],
     install: ["sharp"],
     sends: ["single", "urgent"],
+    asksModel: true,
     maxBundleKb: 1330,
   },
   // Announces uploads: a signature and two SQL round trips at most.
@@ -79,7 +94,7 @@ export const functions = {
     links: ["database", "bucket"],
     maxBundleKb: 700,
   },
-  // Polls: one SQL read, and one object when the answer is not in the row. Enough for one of them to be slow.
+  // Answers polls: one SQL read, and one object when the answer is not in the row. The time allows for one slow read.
   extracts: {
     handler: "functions/api/extracts.handler",
     memoryMb: 512,
@@ -87,12 +102,12 @@ export const functions = {
     links: ["database", "bucket"],
     maxBundleKb: 720,
   },
-  // Takes batches in: up to 1,000 pictures looked up in the bucket, a folder of 10,000 listed, a multipart body stored.
+  // Accepts batches: looks up to 1,000 pictures up in the bucket, lists a folder of 10,000, stores a multipart body.
   batch: {
     handler: "functions/api/batch.handler",
     memoryMb: 1024,
     timeoutMs: httpTimeoutMs,
-    // A webhook_url is refused where there is nothing to sign with.
+    // A webhook_url is refused when no signing secret is set.
     links: ["database", "bucket", "queues", "webhook"],
     sends: ["plan", "urgent"],
     maxBundleKb: 800,
@@ -122,8 +137,8 @@ export const functions = {
     links: ["database"],
     maxBundleKb: 350,
   },
-  // Checks manifests, keeps the windows of runs filled, writes their results: a step holds a part of 8 MiB and some
-  // hundreds of rows, and hands over to the next before its time is over.
+  // Checks manifests, keeps the windows of runs filled, writes their results. A step holds a part of 8 MiB and some
+  // hundreds of rows, and orders the next step before its time is over.
   plan: {
     handler: "functions/queue/plan.handler",
     memoryMb: 512,
@@ -142,8 +157,8 @@ export const functions = {
     sends: ["plan", "item", "urgent"],
     maxBundleKb: 1280,
   },
-  // Messages that were received a hundred times in vain. It acts only after a successful read, and leaves sending items
-  // to the planner.
+  // Ends the work of messages that were received too often. It acts only after a successful read, and leaves sending
+  // items to the planner.
   deadLetter: {
     handler: "functions/queue/dead-letter.handler",
     memoryMb: 512,
@@ -152,7 +167,7 @@ export const functions = {
     sends: ["plan", "urgent"],
     maxBundleKb: 720,
   },
-  // Answers files that lie beside its bundle, the largest 1.4 MB: nothing is waited for and 256 MB are plenty.
+  // Answers files that are stored beside its bundle, the largest 1.4 MB. It waits for no other service, so 256 MB suffice.
   docs: {
     handler: "functions/api/docs.handler",
     memoryMb: 256,
@@ -171,13 +186,13 @@ export const functions = {
     sends: ["single", "urgent"],
     maxBundleKb: 1260,
   },
-  // Each minute, whatever nobody is holding: rows, messages, inputs. It ends before the next one begins.
+  // Repairs rows, messages and inputs that no worker holds, once a minute. It ends before its next call begins.
   reconcile: {
     handler: "functions/cron/reconcile.handler",
     memoryMb: 512,
     timeoutMs: 50_000,
     links: ["database", "bucket", "queues", "model"],
-    // Whether what nobody has taken is in line or lost.
+    // Tells a message that waits in a queue from one that was lost.
     asks: ["plan", "item", "single", "urgent"],
     sends: ["plan", "item", "single", "later", "urgent"],
     maxBundleKb: 820,
@@ -191,7 +206,7 @@ export const functions = {
     sends: ["later"],
     maxBundleKb: 800,
   },
-  // Large backups step by step, calls webhooks. A step of a backup holds some parts of 8 MiB.
+  // Makes large backups in steps and calls webhooks. A step of a backup holds some parts of 8 MiB.
   later: {
     handler: "functions/queue/later.handler",
     memoryMb: 512,
@@ -200,8 +215,8 @@ export const functions = {
     sends: ["later"],
     maxBundleKb: 800,
   },
-  // Short steps alone: fills a run's window, ends a canceled run's items, looks for the model server and sends on its way
-  // what waited for it. Nothing of it needs the bucket.
+  // Short steps only: fills a run's window, ends the items of a canceled run, probes the model server and sends the work
+  // that waited for it. None of them needs the bucket.
   urgent: {
     handler: "functions/queue/urgent.handler",
     memoryMb: 512,

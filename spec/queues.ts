@@ -1,23 +1,22 @@
-import { functions, type WorkQueue } from "./functions.ts";
-import { visibilityBeyondMs } from "./limits.ts";
+import { type FunctionName, functions, type QueueName } from "./functions.ts";
 
 /**
- * The queues and who works on them: plain data, read by the SST components and by the local loop. They are five
- * because none may wait for another: planning is one at a time for a run, items as many as the run asks for, single
- * extracts never behind a batch, what comes later needs a delay, which FIFO queues do not have, and what is urgent takes
- * moments where a step of planning or a webhook may take a minute or two.
+ * The queues and the functions that work on them: plain data, read by the SST components and by the local loop. There are
+ * five, so that none waits for another: planning is one message at a time per run, items are as many as the run asks for,
+ * single extracts never wait behind a batch, later work needs a delay, which FIFO queues do not have, and urgent work
+ * takes moments while a step of planning or a webhook may take minutes.
  */
 
-/** An event source mapping: a function that is called with a queue's messages. */
+/** An event source mapping: the function that is called with a queue's messages. */
 export interface Subscription {
   /** Name of the function in functions.ts. */
   readonly function: string;
   /** Messages of one call. More than one would hold finished work back until the slowest is done. */
   readonly batchSize: number;
-  /** Most calls at a time, 2 to 1,000; what it is by default, and the setting that changes it. */
+  /** Most calls at a time, 2 to 1,000: the default, and the setting that changes it. */
   readonly maxConcurrency: number;
   readonly maxConcurrencySetting?: string;
-  /** `ReportBatchItemFailures`; off means that an answer with failures deletes them. */
+  /** `ReportBatchItemFailures`; when off, an answer with failures deletes the failed messages. */
   readonly partialResponses: boolean;
 }
 
@@ -26,11 +25,25 @@ export interface QueueSpec {
   readonly fifo: boolean;
   readonly visibilityTimeoutSeconds: number;
   readonly retentionSeconds: number;
-  /** Receives after which a message goes to the dead-letter queue; the budget of an item is in its row, not here. */
+  /** Receives after which a message goes to the dead-letter queue; the attempts of an item are counted in its row. */
   readonly maxReceiveCount: number;
   readonly subscription: Subscription;
-  /** Of the dead-letter queue, which is of the same kind, with the same visibility and retention. */
-  readonly deadLetter: Subscription;
+  /**
+   * Of the dead-letter queue, which has the same kind, visibility and retention. Without one its messages wait for an
+   * operator (docs/operate.md); an alarm rings in either case.
+   */
+  readonly deadLetter?: Subscription;
+}
+
+/** A queue of the product: its functions exist. */
+interface ProductQueueSpec extends QueueSpec {
+  readonly subscription: Subscription & { readonly function: FunctionName };
+  readonly deadLetter?: Subscription & { readonly function: FunctionName };
+}
+
+/** Who is called with a queue's messages, and with its dead letters. */
+export function subscriptionsOf({ subscription, deadLetter }: QueueSpec): readonly Subscription[] {
+  return deadLetter === undefined ? [subscription] : [subscription, deadLetter];
 }
 
 const second = 1;
@@ -42,15 +55,22 @@ const common = {
 } as const;
 
 /**
- * Until the function's first step; after it, it is what that step said: the invocation's remaining time, or a lease that is
- * renewed (limits.ts, `leaseMs`).
+ * A received message is invisible for its function's timeout and this much longer, until the function's first step sets
+ * its own time: a worker that dies before that step delays the message, and everything behind it in its group, by this
+ * much. AWS refuses less than the timeout, and advises six times as much so that a mapping can repeat throttled calls. We
+ * need no such room: a message that returns early is received once more, and finds that its row is held (docs/operate.md,
+ * "What a kill costs").
  */
-const visibilityOf = (name: WorkQueue): number => (functions[name].timeoutMs + visibilityBeyondMs) / 1000;
+const visibilityBeyondMs = 30_000;
 
-/** What belongs to a run must not be left lying: the run could never end. */
+/**
+ * Until the function's first step; then that step sets it, to the invocation's remaining time or to a lease that is renewed
+ * (limits.ts, `leaseMs`).
+ */
+const visibilityOf = (name: QueueName): number => (functions[name].timeoutMs + visibilityBeyondMs) / 1000;
+
+/** Dead letters of runs have a function: a run whose message is lost could never end. */
 const buried = { function: "deadLetter", batchSize: 1, maxConcurrency: 2, partialResponses: true } as const;
-/** There is no function of this name: these messages wait for an operator (docs/operate.md), with an alarm. */
-const left = { ...buried, function: "operator" } as const;
 
 export const queues = {
   // Group = the run: a run has one planner. Plan, finish, delete.
@@ -79,7 +99,6 @@ export const queues = {
   single: {
     ...common,
     visibilityTimeoutSeconds: visibilityOf("single"),
-    deadLetter: left,
     fifo: false,
     subscription: {
       function: "single",
@@ -89,17 +108,16 @@ export const queues = {
       partialResponses: true,
     },
   },
-  // What has to happen after a while, or takes long: webhooks, backups. A receiver that does not answer holds a worker for ten
-  // seconds, one for each key at a time: as many workers as there are likely to be such keys.
+  // Work with a delay, or that takes long: webhooks, backups. A receiver that does not answer holds a worker for ten
+  // seconds, one worker per key at a time; the maximum leaves room for fifteen such keys.
   later: {
     ...common,
     visibilityTimeoutSeconds: visibilityOf("later"),
-    deadLetter: left,
     fifo: false,
     subscription: { function: "later", batchSize: 1, maxConcurrency: 16, partialResponses: true },
   },
-  // What takes moments and must not wait behind any of these. Group = the run: refill, sweep; or all looks at the model
-  // server together.
+  // Work that takes moments and must not wait behind the other queues. Group = the run (refill, sweep), or one group for
+  // all probes of the model server.
   urgent: {
     ...common,
     visibilityTimeoutSeconds: visibilityOf("urgent"),
@@ -107,19 +125,7 @@ export const queues = {
     fifo: true,
     subscription: { function: "urgent", batchSize: 1, maxConcurrency: 4, partialResponses: true },
   },
-} as const satisfies Record<WorkQueue, QueueSpec>;
-
-export type QueueName = keyof typeof queues;
-
-/**
- * The queues whose function exists: these are deployed, and nobody can send to one where nothing is ever taken.
- * A dead-letter queue needs no function, it has an alarm.
- */
-export const worked: Readonly<Record<string, QueueSpec>> = Object.fromEntries(
-  Object.entries<QueueSpec>(queues).filter(([, spec]) =>
-    Object.hasOwn(functions, spec.subscription.function),
-  ),
-);
+} as const satisfies Record<QueueName, ProductQueueSpec>;
 
 /** The variable in which a function finds a queue's address on the local loop: `PLAN_QUEUE_URL`. */
 export function urlVariable(queue: string): string {
@@ -127,8 +133,8 @@ export function urlVariable(queue: string): string {
 }
 
 /**
- * A function that the clock calls; on the local loop never twice at a time, while EventBridge promises at least one call,
- * so that two may meet.
+ * A function that the clock calls. The local loop never runs two calls at a time; EventBridge promises at least one call,
+ * so two may overlap.
  */
 export interface ScheduleSpec {
   readonly function: string;
@@ -138,4 +144,4 @@ export interface ScheduleSpec {
 
 export const schedules = {
   reconcile: { function: "reconcile", rate: "rate(1 minute)" },
-} as const satisfies Record<string, ScheduleSpec>;
+} as const satisfies Record<string, ScheduleSpec & { readonly function: FunctionName }>;

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import * as Artifacts from "#core/artifact/artifact";
 import { extractTable } from "#core/extraction/extract.sql";
-import * as Resume from "#core/extraction/resume";
 import type { Artifact } from "#core/reading/schema";
 import type { Services } from "#core/reading/services";
-import * as Reconcile from "#core/run/control/reconcile";
+import * as Extracts from "#core/reconcile/extracts";
+import * as Runs from "#core/reconcile/runs";
 import * as Items from "#core/run/items";
 import { runTable } from "#core/run/run.sql";
 import { client, open, type Stores, silent } from "#test/support/run-stores";
@@ -63,7 +63,7 @@ describe("what is wide in many rows", () => {
     await db.query
       .insert(extractTable)
       .values({ ...row, requestId: "behind", status: "failed", leaseUntil: old(), input: behind });
-    expect(await Resume.reconcile(services, silent)).toMatchObject({ stored: 60, inputs: 1 });
+    expect(await Extracts.reconcile(services, silent)).toMatchObject({ stored: 60, inputs: 1 });
   });
 
   test("a page of 200 items whose answers wait for the bucket is answered, and those of 60 lost workers go back", async () => {
@@ -82,6 +82,6 @@ describe("what is wide in many rows", () => {
 
     // Whatever was put there before is gone: each is as if its worker had left nothing.
     stores.bucket.hook.answer = ({ operation }) => ({ status: operation === "PutObject" ? 412 : 404 });
-    expect(await Reconcile.reconcile(services, silent)).toMatchObject({ items_requeued: 60 });
+    expect(await Runs.reconcile(services, silent)).toMatchObject({ items_requeued: 60 });
   });
 });

@@ -210,7 +210,7 @@ describe("one artifact", () => {
   test("too large for an answer is a signed URL", async () => {
     const rel = "batches/2026-11-01/alice/big.json";
     const content = JSON.stringify({ request_id: "big", filler: "x".repeat(4.5 * 1024 * 1024) });
-    await Bucket.put(bucket, silent, rel, content, "application/json");
+    await Bucket.put(bucket, silent, rel, { body: content, contentType: "application/json" });
     const path = "/big?kind=batches&date=2026-11-01";
     const redirect = await get(path, { key: alice });
     expect(redirect.status).toBe(303);
@@ -254,13 +254,10 @@ describe("a backup", () => {
     for (let at = 0; at < many; at += 40)
       await Promise.all(
         Array.from({ length: Math.min(40, many - at) }, (_, i) =>
-          Bucket.put(
-            bucket,
-            silent,
-            `extracts/2020-01-0${1 + (i % 9)}/alice/old-${at + i}.json`,
-            `{"n":${at + i}}`,
-            "application/json",
-          ),
+          Bucket.put(bucket, silent, `extracts/2020-01-0${1 + (i % 9)}/alice/old-${at + i}.json`, {
+            body: `{"n":${at + i}}`,
+            contentType: "application/json",
+          }),
         ),
       );
     const query = "/backup.tar.gz?to=2020-12-31&kind=extracts";

@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import * as Database from "#core/db/database";
 import * as Claim from "#core/extraction/claim";
 import { extractTable } from "#core/extraction/extract.sql";
-import { sendSingle } from "#core/extraction/handover";
+import * as Send from "#core/extraction/send";
 import * as Queues from "#spec/queues";
 import { queuesOf } from "#test/support/batches/batches";
 import { type Answer, startLoop, type TestLoop } from "#test/support/loop";
@@ -284,7 +284,7 @@ test("a key with many extracts in line delays another key's by no more than it t
     input: { ...one.input, temporary: false },
   };
   await db.query.insert(extractTable).values(other);
-  await sendSingle({ db, queues: queuesOf(loop) }, other);
+  await Send.send({ db, queues: queuesOf(loop) }, other);
   gates.shift()?.();
   await expect.poll(asked, { timeout: 20_000 }).toHaveLength(workers + 1);
   expect(asked().at(-1)).toBe("alone");

@@ -4,13 +4,14 @@ import { eq } from "drizzle-orm";
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import * as Breaker from "#core/breaker/breaker";
 import { breakerTable } from "#core/breaker/breaker.sql";
+import * as Probe from "#core/breaker/probe";
 import { extractTable } from "#core/extraction/extract.sql";
-import { ensureProbe } from "#core/extraction/handover";
-import * as Resume from "#core/extraction/resume";
+import { probe } from "#core/outage/probe";
 import { queueLookTable } from "#core/queue/looks.sql";
 import * as Queue from "#core/queue/queue";
+import * as Extracts from "#core/reconcile/extracts";
+import * as Runs from "#core/reconcile/runs";
 import * as Cancel from "#core/run/control/cancel";
-import * as Reconcile from "#core/run/control/reconcile";
 import { urgent } from "#core/run/control/urgent";
 import * as Order from "#core/run/dispatch/order";
 import * as Window from "#core/run/dispatch/window";
@@ -100,7 +101,7 @@ async function others(n: number): Promise<void> {
 }
 async function minutes(n: number) {
   const repairs = [];
-  for (let i = 0; i < n; i += 1) repairs.push(await Reconcile.reconcile(services, silent));
+  for (let i = 0; i < n; i += 1) repairs.push(await Runs.reconcile(services, silent));
   return repairs;
 }
 
@@ -203,7 +204,7 @@ describe("a queued extract whose message was sent an hour ago", () => {
       });
   const requeued = async (n: number) => {
     const found = [];
-    for (let i = 0; i < n; i += 1) found.push((await Resume.reconcile(services, silent)).requeued);
+    for (let i = 0; i < n; i += 1) found.push((await Extracts.reconcile(services, silent)).requeued);
     return found;
   };
 
@@ -232,13 +233,13 @@ test("looks at the model server stay one chain, however long each waits in line"
       .where(eq(breakerTable.name, "model_server"));
   const at = { ...services, times: { ...services.times, probeFirstDelayMs: 0, probeTimeoutMs: 200 } };
   for (let minute = 0; minute < 3; minute += 1) {
-    expect(await ensureProbe(at, silent)).toBe(true);
+    expect(await Probe.ensure(at, silent)).toBe(true);
     await expire();
   }
   for (let round = 0; round < 2; round += 1) {
     const messages = await taken("urgent");
     expect(messages).toHaveLength(round === 0 ? 3 : 1);
-    for (const message of messages) await Resume.probe(at, message as { n: number; chain: string }, silent);
+    for (const message of messages) await probe(at, message as { n: number; chain: string }, silent);
   }
 });
 
@@ -253,7 +254,7 @@ test("a run's next part, its cancel and a look at the model server wait for nobo
       return long.promise;
     }
     const message = JSON.parse((event as { Records: { body: string }[] }).Records[0]?.body ?? "");
-    if (message.kind === "probe") await Resume.probe(services, message, silent);
+    if (message.kind === "probe") await probe(services, message, silent);
     else await urgent(services, message, { deadline: Date.now() + 5_000 }, silent);
     done.push(message.kind);
     return { type: "result", payload: "null" } as never;
@@ -285,7 +286,7 @@ test("a run's next part, its cancel and a look at the model server wait for nobo
     await Cancel.cancel(services, canceled, silent);
     await Breaker.trip(services.db, 1);
     await Breaker.close(services.db);
-    await ensureProbe({ ...services, times: { ...services.times, probeFirstDelayMs: 0 } }, silent);
+    await Probe.ensure({ ...services, times: { ...services.times, probeFirstDelayMs: 0 } }, silent);
     await vi.waitFor(() => expect(done.sort()).toEqual(["probe", "refill", "sweep"]), 5_000);
     expect((await stores.items(fills.runUid)).map(({ sentEpoch }) => sentEpoch)).toEqual([
       epoch,

@@ -2,7 +2,7 @@ import { eq } from "drizzle-orm";
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import * as Bucket from "#core/bucket/bucket";
 import { extractTable } from "#core/extraction/extract.sql";
-import { sendSingle } from "#core/extraction/handover";
+import * as Send from "#core/extraction/send";
 import * as Limits from "#spec/limits";
 import { answer, type Batches, open, queuesOf, silent } from "#test/support/batches/batches";
 import type * as ModelServer from "#test/support/model-server/model-server";
@@ -80,7 +80,7 @@ const begin = {
       })
       .returning();
     if (row === undefined) throw new Error("no row");
-    await sendSingle({ db: batches.db, queues: queuesOf(batches.loop) }, row);
+    await Send.send({ db: batches.db, queues: queuesOf(batches.loop) }, row);
     return id;
   },
 };

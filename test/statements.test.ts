@@ -4,11 +4,13 @@ import * as Breaker from "#core/breaker/breaker";
 import * as Database from "#core/db/database";
 import * as Claim from "#core/extraction/claim";
 import { extractTable } from "#core/extraction/extract.sql";
-import * as Resume from "#core/extraction/resume";
+import * as Send from "#core/extraction/send";
+import { probe } from "#core/outage/probe";
 import type { Services } from "#core/reading/services";
+import * as Extracts from "#core/reconcile/extracts";
+import * as Runs from "#core/reconcile/runs";
 import * as Cancel from "#core/run/control/cancel";
 import * as Plan from "#core/run/control/plan";
-import * as Reconcile from "#core/run/control/reconcile";
 import * as Stalled from "#core/run/control/stalled";
 import * as Pause from "#core/run/dispatch/pause";
 import * as Window from "#core/run/dispatch/window";
@@ -91,8 +93,8 @@ describe("every statement that core sends reads few rows, however much history t
     const { claim } = await Claim.claim(db, wish, how);
     await db.query.update(extractTable).set({ status: "queued", leaseUntil: old });
 
-    const extracts = await Resume.reconcile(services, silent);
-    const runs = await Reconcile.reconcile(services, silent);
+    const extracts = await Extracts.reconcile(services, silent);
+    const runs = await Runs.reconcile(services, silent);
 
     expect(claim?.kind).toBe("ours");
     expect(extracts).toMatchObject({ requeued: 1, interrupted: 1 });
@@ -134,7 +136,7 @@ describe("every statement that core sends reads few rows, however much history t
     expect(await Stalled.messages(services, run, inLine, silent)).toBe("again");
     const lost = async () => ({ ...seen, lostBefore: new Date() });
     expect(await Stalled.messages(services, run, lost, silent)).toBe("anew");
-    expect(await Resume.sendQueued(services, silent)).toBe(0);
+    expect(await Send.sendQueued(services, silent)).toBe(0);
     await Due.postpone(services, run.runUid, soon(), silent);
   });
 
@@ -143,11 +145,11 @@ describe("every statement that core sends reads few rows, however much history t
     await Breaker.trip(db, 0);
     const chain = "chain-1";
     await Breaker.mayMessage(db, 1);
-    await Resume.probe(services, { n: 1, chain }, silent);
+    await probe(services, { n: 1, chain }, silent);
     expect((await Breaker.state(db)).kind).toBe("open");
     await Breaker.mayProbe(db, 1);
     await Breaker.close(db);
-    await Resume.probe(services, { n: 1, chain }, silent);
+    await probe(services, { n: 1, chain }, silent);
   });
 
   test("in every list of runs, with any filter, on any page", async () => {

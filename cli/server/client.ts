@@ -279,7 +279,7 @@ async function settled(
   return answer.json as Extract;
 }
 
-/** Our own error envelope, and what API Gateway answers by itself (API.md, "Errors"). */
+/** Our own error envelope, and what API Gateway answers by itself (docs/errors.md). */
 const OwnError = z.object({
   error: z.looseObject({
     code: z.string(),

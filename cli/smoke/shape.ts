@@ -1,7 +1,7 @@
 import * as z from "zod";
 import type { Answer } from "#cli/server/client";
 
-/** The error envelope of API.md. */
+/** The error envelope (docs/errors.md). */
 export const ErrorBody = z.object({
   error: z.object({
     code: z.string(),
@@ -11,7 +11,7 @@ export const ErrorBody = z.object({
   }),
 });
 
-/** Every error answer has the shape of API.md, and the same id in header and body. */
+/** Every error answer has the shape of docs/errors.md, and the same id in header and body. */
 export function errorShape(answer: Answer): string | undefined {
   const body = ErrorBody.safeParse(answer.json);
   if (!body.success) return "the error does not have the shape of the contract";

@@ -29,6 +29,6 @@ export class UsageError extends Error {
   override readonly name = "UsageError";
 }
 
-/** Exit statuses (DESIGN.md, "Commands"). */
+/** Exit statuses (docs/cli.md). */
 export const exit = { ok: 0, items: 1, failed: 2, interrupted: 130 } as const;
 export type Exit = (typeof exit)[keyof typeof exit];

@@ -66,7 +66,7 @@ export function put(
   rel: string,
   encoded: string,
 ): Promise<"written" | "taken"> {
-  return Bucket.put(bucket, log, rel, encoded, "application/json");
+  return Bucket.put(bucket, log, rel, { body: encoded, contentType: "application/json" });
 }
 
 /** Enough of an artifact to trust the rest of it. */

@@ -4,7 +4,7 @@ import { invalidRequest } from "#core/error";
 import type { Log } from "#core/log";
 
 /**
- * Artifacts as they lie in the bucket: `<kind>/YYYY-MM-DD/<key_id>/<name>` (API.md, "Artifacts in the bucket").
+ * Artifacts as they lie in the bucket: `<kind>/YYYY-MM-DD/<key_id>/<name>` (docs/architecture.md, "The life of a call").
  * S3 lists names upwards and under a prefix only, so "newest first" walks the days backwards, and whatever is not
  * below the asked key's prefix is never even read.
  */

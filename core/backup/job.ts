@@ -1,6 +1,7 @@
 import * as z from "zod";
 import * as Listing from "#core/artifact/listing";
 import * as Bucket from "#core/bucket/bucket";
+import * as Multipart from "#core/bucket/multipart";
 import { AppError } from "#core/error";
 import type { Log } from "#core/log";
 import * as Archive from "./archive.ts";
@@ -93,7 +94,7 @@ export function save(
   state: State,
   condition: { etag: string } | { absent: true },
 ): Promise<string | undefined> {
-  return Bucket.replace(bucket, log, rel, { body: JSON.stringify(state), contentType: json }, condition);
+  return Bucket.replace(bucket, log, rel, { body: JSON.stringify(state), contentType: json, ...condition });
 }
 
 /** The order for the step that comes next. */
@@ -132,8 +133,7 @@ export async function step(
   if (leased) throw taken(state.leaseUntil);
   const now = Date.now();
   const uploadId =
-    state.uploadId ??
-    (await Bucket.createUpload(bucket, log, archiveRel(rel, state.job), "application/gzip"));
+    state.uploadId ?? (await Multipart.create(bucket, log, archiveRel(rel, state.job), "application/gzip"));
   const claimed: State = {
     ...state,
     uploadId,

@@ -1,4 +1,5 @@
-import * as Bucket from "#core/bucket/bucket";
+import type * as Bucket from "#core/bucket/bucket";
+import * as Multipart from "#core/bucket/multipart";
 import type { Log } from "#core/log";
 
 /** Something that earlier steps left is no more: the upload (completed, or ended), or an object beside it. */
@@ -19,7 +20,10 @@ export function parts(
   buffer.set(begin.carry);
   let used = begin.carry.length;
   const flush = async () => {
-    const etag = await Bucket.uploadPart(bucket, log, upload, etags.length + 1, buffer.subarray(0, used));
+    const etag = await Multipart.put(bucket, log, upload, {
+      number: etags.length + 1,
+      body: buffer.subarray(0, used),
+    });
     if (etag === undefined) throw new Gone("the upload is no more");
     etags.push(etag);
     used = 0;
@@ -42,7 +46,7 @@ export function parts(
     complete: async (): Promise<number> => {
       const size = etags.length * begin.partBytes + used;
       if (used > 0) await flush();
-      if (!(await Bucket.completeUpload(bucket, log, upload, etags))) throw new Gone("the upload is no more");
+      if (!(await Multipart.complete(bucket, log, upload, etags))) throw new Gone("the upload is no more");
       return size;
     },
   };

@@ -154,7 +154,7 @@ async function isThere(
 ): Promise<boolean> {
   const type = path.endsWith(".json") ? "application/json" : "application/octet-stream";
   for (let look = 1; ; look += 1) {
-    if ((await Bucket.put(bucket, log, path, bytes, type)) === "written") {
+    if ((await Bucket.put(bucket, log, path, { body: bytes, contentType: type })) === "written") {
       restored.written += 1;
       return true;
     }

@@ -1,24 +1,21 @@
 import type { Readable } from "node:stream";
 import {
-  CompleteMultipartUploadCommand,
-  CreateMultipartUploadCommand,
   DeleteObjectCommand,
   GetObjectCommand,
   HeadObjectCommand,
   ListObjectsV2Command,
   PutObjectCommand,
   S3Client,
-  S3ServiceException,
-  UploadPartCommand,
 } from "@aws-sdk/client-s3";
 import { getSignedUrl } from "@aws-sdk/s3-request-presigner";
 import * as Config from "#core/config";
-import { AppError } from "#core/error";
+import type { AppError } from "#core/error";
 import type { Log } from "#core/log";
 import * as Limits from "#spec/limits";
+import { attempt, attemptUnless, noteRetries, statusOf, unavailable } from "./attempt.ts";
 import { limited, pieces } from "./limited.ts";
 
-/** The private bucket (R2 through the S3 API). Keys here are relative: the prefix is added and removed in this file. */
+/** The private bucket (R2 through the S3 API). Callers use relative keys; `absolute` adds the prefix. */
 export interface Bucket {
   client: S3Client;
   settings: Config.Bucket;
@@ -34,7 +31,7 @@ export function connect(): Bucket {
   return shared;
 }
 
-/** The same for queue functions: nobody waits for their answer, and they have more time for a call. */
+/** The same for queue functions, which have more time for a call: no client waits for their answer. */
 export function patient(): Bucket {
   return { ...connect(), timeoutMs: Limits.times(Config.app().timeScale).storageQueueTimeoutMs };
 }
@@ -57,54 +54,52 @@ export function open(settings: Config.Bucket, timeoutMs: number): Bucket {
   };
 }
 
+/** What is written, with its media type. */
+interface Content {
+  body: Uint8Array | string;
+  contentType: string;
+}
+
 /** The key in the bucket of a relative key. */
 export function absolute(bucket: Bucket, rel: string): string {
   return bucket.settings.prefix === "" ? rel : `${bucket.settings.prefix}/${rel}`;
 }
 
+const at = (bucket: Bucket, rel: string) => ({ Bucket: bucket.settings.bucket, Key: absolute(bucket, rel) });
+
 /**
- * Writes an object, and only if none is there unless S3_ALLOW_OVERWRITE is set.
- * @returns "written", or "taken" when somebody else's object is, or may be, there: read it and go by it.
+ * Writes an object that never changes: only where none is, unless S3_ALLOW_OVERWRITE is set.
+ * @returns "written", or "taken" when another write was first or may have been: read the object and go by it.
  * @throws AppError `storage_unavailable`.
  */
 export async function put(
   bucket: Bucket,
   log: Log,
   rel: string,
-  body: Uint8Array | string,
-  contentType: string,
+  object: Content,
 ): Promise<"written" | "taken"> {
   const startedAt = Date.now();
   try {
-    const answer = await limited(bucket.timeoutMs, (signal) =>
+    const answer = await limited(bucket.timeoutMs, (abortSignal) =>
       bucket.client.send(
         new PutObjectCommand({
-          Bucket: bucket.settings.bucket,
-          Key: absolute(bucket, rel),
-          Body: body,
-          ContentType: contentType,
+          ...at(bucket, rel),
+          Body: object.body,
+          ContentType: object.contentType,
           ...(bucket.settings.allowOverwrite ? {} : { IfNoneMatch: "*" }),
         }),
-        { abortSignal: signal },
+        { abortSignal },
       ),
     );
-    noteRetries(log, "put", answer.$metadata.attempts);
-    log.info("s3_put", { bytes: Buffer.byteLength(body), duration_ms: Date.now() - startedAt });
+    noteRetries(log, "put", answer);
+    log.info("s3_put", { bytes: Buffer.byteLength(object.body), duration_ms: Date.now() - startedAt });
     return "written";
   } catch (thrown) {
-    // 412: it is there. 409: another conditional write is under way. 429: R2's answer to many writers of one key.
-    if (
-      thrown instanceof S3ServiceException &&
-      [409, 412, 429].includes(thrown.$metadata.httpStatusCode ?? 0)
-    ) {
-      log.info("s3_put", {
-        taken: true,
-        status: thrown.$metadata.httpStatusCode,
-        duration_ms: Date.now() - startedAt,
-      });
-      return "taken";
-    }
-    throw unavailable(log, "put", thrown, startedAt);
+    const status = statusOf(thrown);
+    // 412: an object is there. 409: another conditional write is under way. 429: R2 says so to many writers of one key.
+    if (status !== 409 && status !== 412 && status !== 429) throw unavailable(log, "put", thrown, startedAt);
+    log.info("s3_put", { taken: true, status, duration_ms: Date.now() - startedAt });
+    return "taken";
   }
 }
 
@@ -114,41 +109,27 @@ export async function put(
  */
 export async function get(bucket: Bucket, log: Log, rel: string): Promise<Uint8Array | undefined> {
   const startedAt = Date.now();
+  const answer = await attemptUnless([404], { bucket, log, operation: "get" }, (abortSignal) =>
+    bucket.client.send(new GetObjectCommand(at(bucket, rel)), { abortSignal }),
+  );
+  if (answer === undefined) {
+    log.info("s3_get", { found: false, duration_ms: Date.now() - startedAt });
+    return undefined;
+  }
   try {
-    const answer = await limited(bucket.timeoutMs, (signal) =>
-      bucket.client.send(
-        new GetObjectCommand({ Bucket: bucket.settings.bucket, Key: absolute(bucket, rel) }),
-        { abortSignal: signal },
-      ),
-    );
-    noteRetries(log, "get", answer.$metadata.attempts);
     const bytes = await whole(pieces(answer.Body as Readable, bucket.timeoutMs));
     log.info("s3_get", { bytes: bytes.length, duration_ms: Date.now() - startedAt });
     return bytes;
   } catch (thrown) {
-    if (thrown instanceof S3ServiceException && thrown.$metadata.httpStatusCode === 404) {
-      log.info("s3_get", { found: false, duration_ms: Date.now() - startedAt });
-      return undefined;
-    }
     throw unavailable(log, "get", thrown, startedAt);
   }
 }
 
 /** Removes an object; one that is not there is fine. @throws AppError `storage_unavailable`. */
 export async function remove(bucket: Bucket, log: Log, rel: string): Promise<void> {
-  const startedAt = Date.now();
-  try {
-    await limited(bucket.timeoutMs, (signal) =>
-      bucket.client.send(
-        new DeleteObjectCommand({ Bucket: bucket.settings.bucket, Key: absolute(bucket, rel) }),
-        {
-          abortSignal: signal,
-        },
-      ),
-    );
-  } catch (thrown) {
-    throw unavailable(log, "delete", thrown, startedAt);
-  }
+  await attempt({ bucket, log, operation: "delete" }, (abortSignal) =>
+    bucket.client.send(new DeleteObjectCommand(at(bucket, rel)), { abortSignal }),
+  );
 }
 
 /** An object as a listing shows it. */
@@ -156,6 +137,7 @@ export interface Listed {
   /** Its key without the prefix. */
   rel: string;
   bytes: number;
+  etag: string;
   modified: Date;
 }
 
@@ -175,7 +157,7 @@ export async function list(
     max?: number;
   },
 ): Promise<{ objects: Listed[]; prefixes: string[]; next: string | undefined }> {
-  const answer = await attempt(bucket, log, "list", (signal) =>
+  const answer = await attempt({ bucket, log, operation: "list" }, (abortSignal) =>
     bucket.client.send(
       new ListObjectsV2Command({
         Bucket: bucket.settings.bucket,
@@ -185,14 +167,15 @@ export async function list(
         ...(query.token === undefined ? {} : { ContinuationToken: query.token }),
         ...(query.max === undefined ? {} : { MaxKeys: query.max }),
       }),
-      { abortSignal: signal },
+      { abortSignal },
     ),
   );
   const cut = absolute(bucket, "").length;
   return {
-    objects: (answer.Contents ?? []).map(({ Key = "", Size = 0, LastModified = new Date(0) }) => ({
+    objects: (answer.Contents ?? []).map(({ Key = "", Size = 0, ETag = "", LastModified = new Date(0) }) => ({
       rel: Key.slice(cut),
       bytes: Size,
+      etag: ETag,
       modified: LastModified,
     })),
     prefixes: (answer.CommonPrefixes ?? []).map(({ Prefix = "" }) => Prefix.slice(cut)),
@@ -209,24 +192,14 @@ export async function head(
   log: Log,
   rel: string,
 ): Promise<{ bytes: number; etag: string } | undefined> {
-  const answer = await attempt(
-    bucket,
-    log,
-    "head",
-    (signal) =>
-      bucket.client.send(
-        new HeadObjectCommand({ Bucket: bucket.settings.bucket, Key: absolute(bucket, rel) }),
-        {
-          abortSignal: signal,
-        },
-      ),
-    [404],
+  const answer = await attemptUnless([404], { bucket, log, operation: "head" }, (abortSignal) =>
+    bucket.client.send(new HeadObjectCommand(at(bucket, rel)), { abortSignal }),
   );
   return answer === undefined ? undefined : { bytes: answer.ContentLength ?? 0, etag: answer.ETag ?? "" };
 }
 
 /** An object that is being read. */
-export interface Opened {
+interface Opened {
   bytes: number;
   etag: string;
   body: AsyncIterable<Uint8Array>;
@@ -244,22 +217,12 @@ export async function read(
   etag?: string | undefined,
 ): Promise<Opened | undefined> {
   const startedAt = Date.now();
-  const answer = await attempt(
-    bucket,
-    log,
-    "get",
-    (signal) =>
-      bucket.client.send(
-        new GetObjectCommand({
-          Bucket: bucket.settings.bucket,
-          Key: absolute(bucket, rel),
-          ...(etag === undefined ? {} : { IfMatch: etag }),
-        }),
-        {
-          abortSignal: signal,
-        },
-      ),
-    etag === undefined ? [404] : [404, 412],
+  const absent = etag === undefined ? [404] : [404, 412];
+  const answer = await attemptUnless(absent, { bucket, log, operation: "get" }, (abortSignal) =>
+    bucket.client.send(
+      new GetObjectCommand({ ...at(bucket, rel), ...(etag === undefined ? {} : { IfMatch: etag }) }),
+      { abortSignal },
+    ),
   );
   if (answer === undefined) return undefined;
   const source = pieces(answer.Body as Readable, bucket.timeoutMs);
@@ -275,7 +238,7 @@ export async function read(
 }
 
 /**
- * All bytes of an object, which has no more than `maxBytes`: more is somebody else's object.
+ * All bytes of an object that may have at most `maxBytes`.
  * @throws what `tooLarge` makes, and what `body` throws.
  */
 export async function collect(
@@ -294,38 +257,32 @@ export async function collect(
 }
 
 /**
- * Writes an object that may change: over whatever is there, or only under a condition.
- * @param condition - `etag`: only over exactly this one; `absent`: only where none is.
- * @returns the new ETag, or undefined when the condition did not hold. A retry inside the client can find its own
- * first try in the way, so undefined may also be said to the one who wrote.
+ * Writes an object that may change.
+ * @param condition - `etag`: only over exactly this version; `absent`: only where none is; neither: always.
+ * @returns the new ETag, or undefined when the condition did not hold. A retry inside the client can meet the
+ * client's own first try, so undefined does not prove that another writer was first.
  * @throws AppError `storage_unavailable`.
  */
 export async function replace(
   bucket: Bucket,
   log: Log,
   rel: string,
-  object: { body: Uint8Array | string; contentType: string },
-  condition: { etag?: string; absent?: true } = {},
+  { body, contentType, ...condition }: Content & { etag?: string; absent?: true },
 ): Promise<string | undefined> {
   const conditional = condition.etag !== undefined || condition.absent === true;
-  const answer = await attempt(
-    bucket,
-    log,
-    "put",
-    (signal) =>
-      bucket.client.send(
-        new PutObjectCommand({
-          Bucket: bucket.settings.bucket,
-          Key: absolute(bucket, rel),
-          Body: object.body,
-          ContentType: object.contentType,
-          ...(condition.etag === undefined ? {} : { IfMatch: condition.etag }),
-          ...(condition.absent ? { IfNoneMatch: "*" } : {}),
-        }),
-        { abortSignal: signal },
-      ),
-    // 404: there is nothing left to match.
-    conditional ? [404, 409, 412, 429] : [],
+  // 404: the version to match is gone.
+  const failed = conditional ? [404, 409, 412, 429] : [];
+  const answer = await attemptUnless(failed, { bucket, log, operation: "put" }, (abortSignal) =>
+    bucket.client.send(
+      new PutObjectCommand({
+        ...at(bucket, rel),
+        Body: body,
+        ContentType: contentType,
+        ...(condition.etag === undefined ? {} : { IfMatch: condition.etag }),
+        ...(condition.absent ? { IfNoneMatch: "*" } : {}),
+      }),
+      { abortSignal },
+    ),
   );
   return answer?.ETag;
 }
@@ -344,8 +301,7 @@ export async function sign(
   const url = await getSignedUrl(
     bucket.client,
     new GetObjectCommand({
-      Bucket: bucket.settings.bucket,
-      Key: absolute(bucket, rel),
+      ...at(bucket, rel),
       ResponseContentDisposition: `attachment; filename="${fileName.replace(/[^\w.-]/g, "_")}"`,
     }),
     { expiresIn: presignTtlS, signingDate: signedAt },
@@ -353,90 +309,7 @@ export async function sign(
   return { url, expires_at: new Date(signedAt.getTime() + presignTtlS * 1000).toISOString() };
 }
 
-/** Begins an object that is written in parts; its id. @throws AppError `storage_unavailable`. */
-export async function createUpload(
-  bucket: Bucket,
-  log: Log,
-  rel: string,
-  contentType: string,
-): Promise<string> {
-  const answer = await attempt(bucket, log, "create_upload", (signal) =>
-    bucket.client.send(
-      new CreateMultipartUploadCommand({
-        Bucket: bucket.settings.bucket,
-        Key: absolute(bucket, rel),
-        ContentType: contentType,
-      }),
-      { abortSignal: signal },
-    ),
-  );
-  return answer.UploadId ?? "";
-}
-
-/**
- * Writes a part (from 1 on), over an earlier one of its number. Every part but the last has at least 5 MiB, and
- * on R2 all but the last have the same size (Cloudflare's "Multipart upload" page).
- * @returns its ETag, or undefined when the upload is no more: completed, or ended.
- * @throws AppError `storage_unavailable`.
- */
-export async function uploadPart(
-  bucket: Bucket,
-  log: Log,
-  upload: { rel: string; id: string },
-  number: number,
-  body: Uint8Array,
-): Promise<string | undefined> {
-  const answer = await attempt(
-    bucket,
-    log,
-    "upload_part",
-    (signal) =>
-      bucket.client.send(
-        new UploadPartCommand({
-          Bucket: bucket.settings.bucket,
-          Key: absolute(bucket, upload.rel),
-          UploadId: upload.id,
-          PartNumber: number,
-          Body: body,
-        }),
-        { abortSignal: signal },
-      ),
-    [404],
-  );
-  return answer?.ETag;
-}
-
-/**
- * Makes the object of its parts, in order.
- * @returns false when the upload is no more: completed, or ended.
- * @throws AppError `storage_unavailable`.
- */
-export async function completeUpload(
-  bucket: Bucket,
-  log: Log,
-  upload: { rel: string; id: string },
-  etags: readonly string[],
-): Promise<boolean> {
-  const answer = await attempt(
-    bucket,
-    log,
-    "complete_upload",
-    (signal) =>
-      bucket.client.send(
-        new CompleteMultipartUploadCommand({
-          Bucket: bucket.settings.bucket,
-          Key: absolute(bucket, upload.rel),
-          UploadId: upload.id,
-          MultipartUpload: { Parts: etags.map((ETag, i) => ({ ETag, PartNumber: i + 1 })) },
-        }),
-        { abortSignal: signal },
-      ),
-    [404],
-  );
-  return answer !== undefined;
-}
-
-/** Asks for one name under the prefix, to see whether the bucket answers and the keys fit. */
+/** Lists one key, to see whether the bucket answers and takes our credentials. */
 export async function ping(bucket: Bucket, signal: AbortSignal): Promise<void> {
   await bucket.client.send(
     new ListObjectsV2Command({
@@ -452,45 +325,4 @@ async function whole(body: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
   const found: Uint8Array[] = [];
   for await (const piece of body) found.push(piece);
   return Buffer.concat(found);
-}
-
-/** One call with its time limit and its log line. Undefined for an answer with one of these statuses, which mean something. */
-async function attempt<T extends { $metadata: { attempts?: number | undefined } }, S extends number = never>(
-  bucket: Bucket,
-  log: Log,
-  operation: string,
-  call: (signal: AbortSignal) => Promise<T>,
-  meaningful: readonly S[] = [],
-): Promise<T | ([S] extends [never] ? never : undefined)> {
-  const startedAt = Date.now();
-  try {
-    const answer = await limited(bucket.timeoutMs, call);
-    noteRetries(log, operation, answer.$metadata.attempts);
-    return answer;
-  } catch (thrown) {
-    const status = thrown instanceof S3ServiceException ? thrown.$metadata.httpStatusCode : undefined;
-    if (meaningful.some((known) => known === status))
-      return undefined as [S] extends [never] ? never : undefined;
-    throw unavailable(log, operation, thrown, startedAt);
-  }
-}
-
-function noteRetries(log: Log, operation: string, attempts: number | undefined): void {
-  if (attempts !== undefined && attempts > 1) log.warn("s3_retry", { operation, attempts });
-}
-
-/** Every fault but the ones above is the bucket's weather, wrong credentials included: nothing the caller did. */
-export function unavailable(log: Log, operation: string, thrown: unknown, startedAt: number): AppError {
-  const status = thrown instanceof S3ServiceException ? thrown.$metadata.httpStatusCode : undefined;
-  log.warn("s3_retry", {
-    operation,
-    gave_up: true,
-    status,
-    error: thrown instanceof Error ? thrown.name : "unknown",
-    duration_ms: Date.now() - startedAt,
-  });
-  return new AppError("storage_unavailable", "the bucket cannot be reached right now", {
-    cause: thrown,
-    retryAfterS: 2,
-  });
 }

@@ -18,7 +18,7 @@ beforeAll(async () => {
   slow = await throttle(Number(new URL(store.bucket.settings.endpoint ?? "").port));
   bucket = Bucket.open({ ...store.bucket.settings, endpoint: slow.url }, limitMs);
   await Bucket.replace(store.bucket, silent, "large", { body: Buffer.alloc(bytes, 7), contentType: "x/y" });
-  etag = (await Version.version(store.bucket, silent, "large"))?.etag ?? "";
+  etag = (await Bucket.head(store.bucket, silent, "large"))?.etag ?? "";
 });
 afterAll(async () => {
   bucket.client.destroy();

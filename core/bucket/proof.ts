@@ -29,7 +29,7 @@ const name = "bucket_proof";
 export async function prove(bucket: Bucket.Bucket, log: Log): Promise<Proof> {
   const rel = `inputs/tmp/_probe/${Id.create()}`;
   const write = (body: string) =>
-    Bucket.replace(bucket, log, rel, { body, contentType: "text/plain" }, { absent: true });
+    Bucket.replace(bucket, log, rel, { body, contentType: "text/plain", absent: true });
   try {
     const first = await write("1");
     const second = await write("2");

@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import * as Count from "./count.ts";
-import * as Currency from "./currency.ts";
-import * as PrintedDate from "./printed-date.ts";
-import * as Time from "./time.ts";
+import * as PrintedDate from "#core/canonical/dates/printed-date";
+import * as Time from "#core/canonical/dates/time";
+import * as Count from "#core/canonical/money/count";
+import * as Currency from "#core/canonical/money/currency";
 
 describe("a printed quantity", () => {
   test.each([

@@ -1,9 +1,9 @@
-import * as Amounts from "./amounts.ts";
-import * as Count from "./count.ts";
-import * as Country from "./country.ts";
-import * as PrintedDate from "./printed-date.ts";
+import * as Country from "#core/canonical/country/country";
+import * as PrintedDate from "#core/canonical/dates/printed-date";
+import * as Time from "#core/canonical/dates/time";
+import * as Amounts from "#core/canonical/money/amounts";
+import * as Count from "#core/canonical/money/count";
 import type { Normalized, NormalizedValue } from "./schema.ts";
-import * as Time from "./time.ts";
 
 export type { Normalized, NormalizedValue } from "./schema.ts";
 

@@ -33,13 +33,7 @@ export async function isOurs(
   let owner = await ownerOf(bucket, log);
   if (owner === undefined && (hasWalked || !(await isOld(bucket, log, now)))) {
     // Of two databases that find it without one, the first is it.
-    await Bucket.replace(
-      bucket,
-      log,
-      ownerRel,
-      { body: `${id}\n`, contentType: "text/plain" },
-      { absent: true },
-    );
+    await Bucket.replace(bucket, log, ownerRel, { body: `${id}\n`, contentType: "text/plain", absent: true });
     owner = await ownerOf(bucket, log);
   }
   if (owner === id) return true;

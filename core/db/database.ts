@@ -59,19 +59,43 @@ function toLibsql(statement: Statement): InStatement {
   return { sql, args: params as never };
 }
 
+export type Result = ResultSet;
+type Named = Record<string, Statement | undefined>;
+/** The results under the names of their statements; none for a statement that was left out. */
+type Results<T extends Named> = {
+  [Name in keyof T]: undefined extends T[Name] ? Result | undefined : Result;
+};
+
 /**
- * Runs the statements as one transaction in one round trip, all or nothing. Through libSQL's own batch: drizzle's
- * runs deferred and can fail with SQLITE_BUSY at its first write.
+ * Runs the statements in their order, as one transaction in one round trip, all or nothing. Through libSQL's own batch:
+ * drizzle's runs deferred and can fail with SQLITE_BUSY at its first write.
+ * @param statements - under names, by which their results are returned (undefined ones are left out), or as a list.
  * @throws AppError `storage_unavailable` when the database is away or stays locked.
  */
+export async function batch<T extends Named>(
+  db: Db,
+  statements: T,
+  mode?: "write" | "read",
+): Promise<Results<T>>;
 export async function batch(
   db: Db,
-  statements: Statement[],
+  statements: readonly Statement[],
+  mode?: "write" | "read",
+): Promise<Result[]>;
+export async function batch(
+  db: Db,
+  statements: readonly Statement[] | Named,
   mode: "write" | "read" = "write",
-): Promise<ResultSet[]> {
-  const sent = statements.map(toLibsql);
+): Promise<unknown> {
+  const given = Object.entries(statements).flatMap(([name, statement]) =>
+    statement === undefined ? [] : [{ name, statement }],
+  );
+  const sent = given.map(({ statement }) => toLibsql(statement));
   const call = () => db.client.batch(sent, mode);
-  return guard(mode === "read" ? again(call) : call);
+  const results = await guard(mode === "read" ? again(call) : call);
+  return Array.isArray(statements)
+    ? results
+    : Object.fromEntries(given.map(({ name }, i) => [name, results[i]]));
 }
 
 /**

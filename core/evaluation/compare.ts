@@ -1,9 +1,9 @@
 import type * as Normalize from "#core/canonical/normalize";
+import type { GroundTruth, Labelled } from "#core/ground-truth/record";
 import * as Align from "./align.ts";
 import * as Distance from "./distance.ts";
 import * as Equal from "./equal.ts";
 import * as Expected from "./expected.ts";
-import type { Labels } from "./label.ts";
 import * as Layouts from "./layout.ts";
 import type { Outcome } from "./outcome.ts";
 import * as Sheet from "./sheet.ts";
@@ -47,8 +47,13 @@ export interface Rows {
 }
 
 export interface Comparison {
+  layout: Layouts.Layout;
   /** False for an item without an answer. */
   answered: boolean;
+  /** What the paper is in: as the labels say, else as the answer does. */
+  currency: string | null;
+  labels: Sheet.Sheet<Labelled | undefined>;
+  answer: Sheet.Sheet<string | null>;
   verdicts: Verdict[];
   lists: Rows[];
 }
@@ -60,18 +65,19 @@ export interface Comparison {
  */
 export function compare(
   fields: readonly Normalize.Field[],
-  labels: Labels,
+  labels: GroundTruth["labels"],
   prediction: Prediction,
   options: Options,
 ): Comparison {
   const layout = Layouts.of(fields);
-  const truth = Expected.of(layout, Sheet.ofLabels(layout, labels), options.circumstances ?? {});
+  const labelled = Sheet.ofLabels(layout, labels);
+  const truth = Expected.of(layout, labelled, options.circumstances ?? {});
   const answered = prediction.status === "succeeded" && prediction.result !== null;
   const answer = Sheet.ofResult(layout, answered ? prediction.result : null);
-  const read = Equal.reader(layout, answer, options.circumstances ?? {});
+  const side = Equal.sideOf(layout, answer, options.circumstances ?? {});
   const judge: Judge = (expected, path, printed) => {
     if (!answered || path === null) return expected.label.kind === "unreadable" ? null : both("missing");
-    const value = printed === null ? null : read(path, printed);
+    const value = printed === null ? null : side.read(path, printed);
     return judged(expected, value, options.strMode, prediction.abstained?.has(path) === true);
   };
   const verdicts: Verdict[] = [];
@@ -85,9 +91,10 @@ export function compare(
   const lists: Rows[] = [];
   truth.lists.forEach((rows, i) => {
     if (rows === undefined) return;
-    lists.push(compareRows({ layout, list: i, rows, answer: answer.lists[i] ?? [], read, judge }, verdicts));
+    lists.push(compareRows({ layout, list: i, rows, answer: answer.lists[i] ?? [], side, judge }, verdicts));
   });
-  return { answered, verdicts, lists };
+  const currency = truth.currency ?? side.currency;
+  return { layout, answered, currency, labels: labelled, answer, verdicts, lists };
 }
 
 interface Judged {
@@ -124,7 +131,7 @@ interface ListWork {
   list: number;
   rows: readonly Sheet.Row<Expected.Expected | undefined>[];
   answer: readonly Sheet.Row<string | null>[];
-  read: Equal.Read;
+  side: Equal.Side;
   judge: Judge;
 }
 
@@ -177,20 +184,23 @@ function labelledColumns(rows: ListWork["rows"], count: number): boolean[] {
   );
 }
 
-function pairsOf({ layout, list, rows, answer, read }: ListWork): Align.Pair[] {
+function pairsOf({ layout, list, rows, answer, side }: ListWork): Align.Pair[] {
   const { cells } = layout.lists[list] ?? { cells: [] };
   const values = answer.map((row, r) =>
-    row.map((printed, c) => (printed === null ? null : read(Expected.concrete(layout, list, r, c), printed))),
+    row.map((printed, c) =>
+      printed === null ? null : side.read(Expected.concrete(layout, list, r, c), printed),
+    ),
   );
-  /** The same two texts meet in many rows. */
-  const known = new Map<string, number>();
-  const alike = (a: string, b: string): number => {
-    const key = `${a}\0${b}`;
-    const before = known.get(key);
-    if (before !== undefined) return before;
-    const found = Distance.similarity(a, b);
-    known.set(key, found);
-    return found;
+  const texts = cells.map(({ kind }) => kind === "text");
+  const stripped = ({ printed }: Equal.Value) => printed.trim();
+  const alike = Distance.similarities(
+    rows.flatMap((row) => row.flatMap((each, c) => (texts[c] ? (each?.accepted.map(stripped) ?? []) : []))),
+    values.flatMap((row) => row.flatMap((value, c) => (texts[c] && value ? stripped(value) : []))),
+  );
+  /** Of texts, how alike they are; of everything else, whether it is the same. */
+  const cell = ({ accepted }: Expected.Expected, value: Equal.Value, c: number): number => {
+    if (!texts[c]) return accepted.some((each) => Equal.sameMeaning(each, value)) ? 1 : 0;
+    return Math.max(0, ...accepted.map((each) => alike(stripped(each), stripped(value))));
   };
   return Align.align(rows.length, answer.length, (i, j) => {
     let sum = 0;
@@ -198,20 +208,10 @@ function pairsOf({ layout, list, rows, answer, read }: ListWork): Align.Pair[] {
     rows[i]?.forEach((expected, c) => {
       const value = values[j]?.[c] ?? null;
       if (expected === undefined || expected.label.kind === "unreadable") return;
+      // Nothing on both sides says nothing of whether these are the same row.
       if (value === null && expected.label.kind === "absent") return;
       count += 1;
-      if (value === null) return;
-      const text = cells[c]?.kind === "text";
-      for (const each of expected.accepted)
-        if (!text && Equal.sameMeaning(each, value)) {
-          sum += 1;
-          return;
-        }
-      if (text)
-        sum += Math.max(
-          0,
-          ...expected.accepted.map((each) => alike(each.printed.trim(), value.printed.trim())),
-        );
+      if (value !== null) sum += cell(expected, value, c);
     });
     return count === 0 ? 1 : sum / count;
   });

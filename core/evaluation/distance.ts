@@ -35,3 +35,18 @@ export function similarity(a: string, b: string): number {
   if (a === b) return 1;
   return 1 - levenshtein(a, b) / Math.max(length(a), length(b));
 }
+
+/** `similarity` of two sides' texts, each pair worked out once: the same two meet in many rows. */
+export function similarities(
+  first: Iterable<string>,
+  second: Iterable<string>,
+): (a: string, b: string) => number {
+  const numbers = (texts: Iterable<string>) => new Map([...new Set(texts)].map((text, i) => [text, i]));
+  const [rows, columns] = [numbers(first), numbers(second)];
+  const known = new Float64Array(rows.size * columns.size).fill(-1);
+  return (a, b) => {
+    const at = (rows.get(a) ?? 0) * columns.size + (columns.get(b) ?? 0);
+    if (known[at] === -1) known[at] = similarity(a, b);
+    return known[at] ?? 0;
+  };
+}

@@ -1,5 +1,5 @@
 import * as Normalize from "#core/canonical/normalize";
-import type { Labelled, Scalar } from "./label.ts";
+import type { Labelled, Scalar } from "#core/ground-truth/record";
 import type { Layout } from "./layout.ts";
 import * as Sheet from "./sheet.ts";
 
@@ -17,19 +17,31 @@ export interface Value {
   canonical: Normalize.NormalizedValue | undefined;
 }
 
-/** A document's values by concrete path, each read in the light of the others of its own side. */
-export type Read = (path: string, printed: string) => Value;
+/** One side of a comparison: its values by concrete path, each read in the light of the others of its own side. */
+export interface Side {
+  read(path: string, printed: string): Value;
+  /** What the document is in, where it says so. */
+  currency: string | null;
+}
 
 /** How the values of one side read; `circumstances` are the document's, the same for both sides. */
-export function reader(
+export function sideOf(
   layout: Layout,
   sheet: Sheet.Sheet<string | null>,
   circumstances: Normalize.Circumstances,
-): Read {
+): Side {
   const normalized = Normalize.normalize(layout.fields, Sheet.plain(layout, sheet), circumstances);
-  return (path, printed) => {
-    const entry = Object.hasOwn(normalized, path) ? normalized[path] : undefined;
-    return { printed, canonical: entry?.ambiguous === true ? undefined : entry };
+  const stated = layout.scalars.find(({ kind }) => kind === "currency")?.path;
+  const amounts = Object.values(normalized);
+  return {
+    read(path, printed) {
+      const entry = Object.hasOwn(normalized, path) ? normalized[path] : undefined;
+      return { printed, canonical: entry?.ambiguous === true ? undefined : entry };
+    },
+    currency:
+      (stated === undefined ? undefined : normalized[stated]?.value) ??
+      amounts.find(({ currency }) => typeof currency === "string")?.currency ??
+      null,
   };
 }
 

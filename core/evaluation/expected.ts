@@ -1,6 +1,6 @@
 import type * as Normalize from "#core/canonical/normalize";
+import type { Labelled } from "#core/ground-truth/record";
 import * as Equal from "./equal.ts";
-import type { Labelled } from "./label.ts";
 import type { Layout } from "./layout.ts";
 import type * as Sheet from "./sheet.ts";
 
@@ -14,7 +14,9 @@ export interface Expected {
   accepted: readonly Equal.Value[];
 }
 
-export type Truth = Sheet.Sheet<Expected | undefined>;
+export interface Truth extends Sheet.Sheet<Expected | undefined> {
+  currency: string | null;
+}
 
 /**
  * Reads the labels of a document in their own context, which is made of the first accepted value of each. Another
@@ -29,7 +31,7 @@ export function of(
     scalars: labels.scalars.map(Equal.firstOf),
     lists: labels.lists.map((rows) => rows?.map((row) => row.map(Equal.firstOf))),
   };
-  const read = Equal.reader(layout, first, circumstances);
+  const side = Equal.sideOf(layout, first, circumstances);
   const expected = (
     label: Labelled | undefined,
     path: string,
@@ -40,12 +42,13 @@ export function of(
     const accepted = label.accepted.map((scalar, i) => {
       const printed = Equal.printedOf(scalar);
       return i === 0
-        ? read(path, printed)
-        : Equal.reader(layout, swapped(printed), circumstances)(path, printed);
+        ? side.read(path, printed)
+        : Equal.sideOf(layout, swapped(printed), circumstances).read(path, printed);
     });
     return { label, accepted };
   };
   return {
+    currency: side.currency,
     scalars: labels.scalars.map((label, i) =>
       expected(label, layout.scalars[i]?.path ?? "", (printed) => ({
         ...first,

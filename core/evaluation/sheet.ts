@@ -1,4 +1,4 @@
-import type { Label, Labelled, Labels } from "./label.ts";
+import type { GroundTruth, Label, Labelled } from "#core/ground-truth/record";
 import type { Cell, Layout, List } from "./layout.ts";
 
 /*
@@ -32,9 +32,11 @@ function child(node: unknown, name: string): unknown {
     : undefined;
 }
 
+/** What stands where these names lead; undefined where they lead nowhere. */
+export const at = (steps: readonly string[], node: unknown): unknown => steps.reduce(child, node);
+
 /** What a model answered; fields that the task does not have are not seen. Never throws. */
 export function ofResult(layout: Layout, result: unknown): Sheet<string | null> {
-  const at = (steps: readonly string[], node: unknown) => steps.reduce(child, node);
   return {
     scalars: layout.scalars.map(({ steps }) => textOf(at(steps, result))),
     lists: layout.lists.map((list) => {
@@ -62,7 +64,7 @@ const single = (label: Label | undefined): Labelled | undefined =>
   label === undefined || label.kind === "group" || label.kind === "rows" ? undefined : label;
 
 /** What is labelled of a document, in the form of an answer; undefined is not labelled. */
-export function ofLabels(layout: Layout, labels: Labels): Sheet<Labelled | undefined> {
+export function ofLabels(layout: Layout, labels: GroundTruth["labels"]): Sheet<Labelled | undefined> {
   const root: Label = { kind: "group", members: labels };
   return {
     scalars: layout.scalars.map(({ steps }) => single(labelAt(steps, root))),
@@ -78,7 +80,7 @@ export function ofLabels(layout: Layout, labels: Labels): Sheet<Labelled | undef
 }
 
 /** Paths that are labelled and that the task does not have: nothing is passed over in silence. */
-export function unknownLabels(layout: Layout, labels: Labels): string[] {
+export function unknownLabels(layout: Layout, labels: GroundTruth["labels"]): string[] {
   const known = new Set(layout.fields.map(({ path }) => path));
   const found = new Set<string>();
   const walk = (label: Label, path: string): void => {
@@ -107,16 +109,18 @@ export function plain(layout: Layout, sheet: Sheet<string | null>): Record<strin
   return answer;
 }
 
-function rowOf(list: List, row: Row<string | null>): unknown {
+/** A row as the object, or the value, that it came from; of these columns only. */
+export function rowOf(list: List, row: Row<string | null>, columns?: readonly boolean[]): unknown {
   if (list.cells.length === 1 && list.cells[0]?.name === "") return row[0] ?? null;
   const plainRow: Record<string, unknown> = {};
   list.cells.forEach((cell: Cell, i) => {
-    put(plainRow, cell.steps, row[i] ?? null);
+    if (columns?.[i] !== false) put(plainRow, cell.steps, row[i] ?? null);
   });
   return plainRow;
 }
 
-function put(into: Record<string, unknown>, steps: readonly string[], value: unknown): void {
+/** Sets a value where these names lead, making groups on the way; a name such as `__proto__` is one like others. */
+export function put(into: Record<string, unknown>, steps: readonly string[], value: unknown): void {
   let node = into;
   for (const step of steps.slice(0, -1)) {
     const there = Object.hasOwn(node, step) ? node[step] : undefined;

@@ -1,11 +1,11 @@
-import { and, eq, getTableColumns, gt, isNotNull, lt, type SQL, sql } from "drizzle-orm";
+import { and, eq, getTableColumns, gt, isNotNull, type SQL, sql } from "drizzle-orm";
 import * as Breaker from "#core/breaker/breaker";
 import { breakerTable } from "#core/breaker/breaker.sql";
 import * as Database from "#core/db/database";
 import { AppError, type Code, type Details } from "#core/error";
 import * as Usage from "#core/usage/usage";
 import type { KeyLimits } from "#spec/key-limits";
-import { extractTable, idempotencyTable, type StoredInput } from "./extract.sql.ts";
+import { extractTable, type StoredInput } from "./extract.sql.ts";
 import * as Turn from "./turn.ts";
 
 export type Row = typeof extractTable.$inferSelect;
@@ -333,40 +333,6 @@ export async function forgetInput(db: Database.Db, row: Row): Promise<boolean> {
 /** The row of an id, if this key has one. */
 export async function find(db: Database.Db, keyId: string, requestId: string): Promise<Row | undefined> {
   return (await Database.read(byId(db, keyId, requestId)))[0];
-}
-
-/**
- * The id that an `Idempotency-Key` stands for: `proposedId` at its first use, the same one for 24 hours.
- * @throws AppError `conflict` when the key was used with another payload.
- */
-export async function resolveIdempotency(
-  db: Database.Db,
-  input: { keyId: string; idempotencyKey: string; proposedId: string; payloadHash: string; ttlMs: number },
-): Promise<string> {
-  const now = new Date();
-  const mine = and(
-    eq(idempotencyTable.keyId, input.keyId),
-    eq(idempotencyTable.idempotencyKey, input.idempotencyKey),
-  );
-  const results = await Database.batch(db, [
-    db.query.delete(idempotencyTable).where(and(mine, lt(idempotencyTable.expiresAt, now))),
-    db.query
-      .insert(idempotencyTable)
-      .values({
-        keyId: input.keyId,
-        idempotencyKey: input.idempotencyKey,
-        resourceId: input.proposedId,
-        payloadHash: input.payloadHash,
-        expiresAt: new Date(now.getTime() + input.ttlMs),
-      })
-      .onConflictDoNothing(),
-    db.query.select().from(idempotencyTable).where(mine),
-  ]);
-  const row = Database.rows(idempotencyTable, results[2])[0];
-  if (row === undefined || row.payloadHash !== input.payloadHash) {
-    throw new AppError("conflict", "this Idempotency-Key was used with another payload");
-  }
-  return row.resourceId;
 }
 
 const idOf = (row: Pick<Row, "keyId" | "requestId">) =>

@@ -4,6 +4,7 @@ import * as Artifacts from "#core/artifact/artifact";
 import * as Breaker from "#core/breaker/breaker";
 import { AppError, type Code, from, invalidRequest } from "#core/error";
 import * as Id from "#core/id";
+import * as Idempotency from "#core/idempotency/idempotency";
 import * as Image from "#core/image/image";
 import type { Principal } from "#core/key/key";
 import { visibleKey } from "#core/key/visible";
@@ -70,7 +71,7 @@ const handoversBeforeGivingUp = 3;
  * Order of writes: row (claim) → artifact, only if none is there → row (ending). Whoever finds an artifact at the
  * extract's own key goes by it, so a crash between any two steps loses nothing and asks the model once at most
  * per claim.
- * @throws AppError with a code of API.md; after a failed extraction `details.artifact_rel` says where it is recorded.
+ * @throws AppError with a code of docs/errors.md; after a failed extraction `details.artifact_rel` says where it is recorded.
  */
 export async function extract(services: Services, input: Given, caller: Caller): Promise<Outcome> {
   const startedAt = Date.now();
@@ -458,7 +459,7 @@ async function claimId(
     return { claim, outlook };
   };
   if (caller.idempotencyKey !== undefined) {
-    const requestId = await Claims.resolveIdempotency(db, {
+    const requestId = await Idempotency.resolve(db, {
       keyId: caller.principal.keyId,
       idempotencyKey: caller.idempotencyKey,
       proposedId: input.request_id ?? Id.create(),

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import * as Artifact from "#core/artifact/artifact";
+import * as Extracts from "#core/reconcile/extracts";
 import * as Create from "#core/run/source/create";
 import * as Remove from "#core/upload/remove";
 import * as Storage from "#core/usage/storage";
@@ -7,7 +8,6 @@ import * as RunStores from "#test/support/run-stores";
 import * as Claim from "./claim.ts";
 import { extractTable } from "./extract.sql.ts";
 import { remove } from "./remove.ts";
-import * as Resume from "./resume.ts";
 
 const { silent, client, callerOf, failure } = RunStores;
 let stores: RunStores.Stores;
@@ -99,7 +99,7 @@ describe("an extract that is deleted", () => {
     stores.bucket.hook.answer = () => undefined;
     const times = { ...stores.services.times, unsentGraceMs: -1 };
     const services = { ...stores.services, times, model: undefined as never };
-    expect(await Resume.reconcile(services, silent)).toMatchObject({ deleted: 1 });
+    expect(await Extracts.reconcile(services, silent)).toMatchObject({ deleted: 1 });
     expect((await left()).filter((rel) => rel.includes("/d"))).toEqual([]);
     expect((await find("d"))?.status).toBe("deleted");
   });
@@ -113,10 +113,10 @@ test("what a late worker writes of a deleted extract goes, too, when none can be
   const late = async () => (await left()).filter((rel) => rel.includes("/late"));
   const services = { ...stores.services, model: undefined as never };
   // Not yet: somebody may still be at it.
-  await Resume.reconcile(services, silent);
+  await Extracts.reconcile(services, silent);
   expect(await late()).toHaveLength(2);
   await stores.services.db.client.execute("UPDATE extract SET not_before = 1 WHERE request_id = 'late'");
-  await Resume.reconcile(services, silent);
+  await Extracts.reconcile(services, silent);
   expect(await late()).toEqual([]);
   expect(await find("late")).toMatchObject({ status: "deleted", notBefore: null });
 });

@@ -9,7 +9,7 @@ import { visibleKey } from "#core/key/visible";
 import type { Log } from "#core/log";
 import type { Services } from "#core/reading/services";
 import * as Run from "#core/run/run";
-import { lateWriterMs } from "#spec/limits";
+import { lateWriterMs } from "#spec/functions";
 import type * as Claim from "./claim.ts";
 import { extractTable as extract } from "./extract.sql.ts";
 

@@ -1,4 +1,5 @@
 import * as Breaker from "#core/breaker/breaker";
+import * as Probe from "#core/breaker/probe";
 import * as Bucket from "#core/bucket/bucket";
 import { AppError, from } from "#core/error";
 import * as Image from "#core/image/image";
@@ -16,9 +17,9 @@ import * as Claim from "./claim.ts";
 import { compose, conclude, recordAttempt, storedBefore } from "./conclude.ts";
 import type { StoredInput } from "./extract.sql.ts";
 import { inputOf } from "./extraction.ts";
-import { ensureProbe, type SingleMessage, sendSingle } from "./handover.ts";
+import * as Send from "./send.ts";
 
-/** What an extract may cost: DESIGN.md, "A group is locked until visibility ends". */
+/** What an extract may cost (docs/architecture.md, "Where the times come from"). */
 const maxAttempts = 3;
 const maxClaims = 5;
 const maxSuspects = 3;
@@ -38,7 +39,7 @@ type Time = Lease.Held & {
  */
 export async function work(
   services: Services,
-  message: SingleMessage,
+  message: Send.Message,
   time: Time,
   called: Log,
 ): Promise<void> {
@@ -207,7 +208,7 @@ async function afterFailure(
   const notBefore = new Date(Date.now() + (delayMs ?? 0));
   const how = { countAttempt: !free, suspect, notBefore, waitingFor: null, used: record.used };
   if (await Claim.requeue(services.db, row, how)) {
-    await sendSingle(services, row, delayMs);
+    await Send.send(services, row, delayMs);
   }
 }
 
@@ -226,5 +227,5 @@ async function wait(
     waitingFor: "model_server",
     used,
   });
-  await ensureProbe(services, log);
+  await Probe.ensure(services, log);
 }

@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import { and, desc, eq, sql } from "drizzle-orm";
 import * as Database from "#core/db/database";
-import * as Claims from "#core/extraction/claim";
 import * as Id from "#core/id";
+import * as Idempotency from "#core/idempotency/idempotency";
 import type { Principal } from "#core/key/key";
 import type { Log } from "#core/log";
 import * as Storage from "#core/usage/storage";
@@ -71,7 +71,7 @@ async function idOf(
 ): Promise<string> {
   const proposedId = `gt_${Id.secret(18)}`;
   if (idempotencyKey === undefined) return proposedId;
-  return Claims.resolveIdempotency(stores.db, {
+  return Idempotency.resolve(stores.db, {
     keyId: principal.keyId,
     idempotencyKey,
     proposedId,

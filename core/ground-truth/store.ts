@@ -1,4 +1,5 @@
 import * as Bucket from "#core/bucket/bucket";
+import * as Multipart from "#core/bucket/multipart";
 import { AppError } from "#core/error";
 import type { Log } from "#core/log";
 import type { Prepared } from "./prepare.ts";
@@ -23,14 +24,14 @@ export async function store(
     await Bucket.replace(bucket, log, objectKey, { body: value ?? Buffer.alloc(0), contentType });
     return;
   }
-  const upload = { rel: objectKey, id: await Bucket.createUpload(bucket, log, objectKey, contentType) };
+  const upload = { rel: objectKey, id: await Multipart.create(bucket, log, objectKey, contentType) };
   const etags: string[] = [];
   for await (const piece of pieces) {
-    const etag = await Bucket.uploadPart(bucket, log, upload, etags.length + 1, piece);
+    const etag = await Multipart.put(bucket, log, upload, { number: etags.length + 1, body: piece });
     if (etag === undefined) throw gone();
     etags.push(etag);
   }
-  if (!(await Bucket.completeUpload(bucket, log, upload, etags))) throw gone();
+  if (!(await Multipart.complete(bucket, log, upload, etags))) throw gone();
 }
 
 /** Somebody else ended the upload: what was put is no object. */

@@ -23,7 +23,7 @@ export const keyTable = sqliteTable("key", {
   maxInFlight: integer("max_in_flight"),
   maxStoredBytes: integer("max_stored_bytes"),
   maxStoredObjects: integer("max_stored_objects"),
-  /** Days after which what it made is removed (core/retention.ts); null: as the stage's setting says. */
+  /** Days after which what it made is removed (core/retention/retention.ts); null: as the stage's setting says. */
   retentionDays: integer("retention_days"),
 });
 

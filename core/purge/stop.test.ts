@@ -3,8 +3,8 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import * as Claim from "#core/extraction/claim";
 import { extractTable } from "#core/extraction/extract.sql";
 import * as Key from "#core/key/key";
+import * as Runs from "#core/reconcile/runs";
 import * as Plan from "#core/run/control/plan";
-import * as Reconcile from "#core/run/control/reconcile";
 import * as Create from "#core/run/source/create";
 import { noLimits } from "#spec/key-limits";
 import * as RunStores from "#test/support/run-stores";
@@ -79,7 +79,7 @@ test("what goes on under a key is counted, and stopped without its queues at han
   expect(await Claim.find(db, "stopped-1", "runs")).toMatchObject({ status: "running" });
   // The next reconcile sees to the rest at once.
   const ordered = stores.orders();
-  await Reconcile.reconcile(stores.services, silent);
+  await Runs.reconcile(stores.services, silent);
   expect(stores.orders()).toBeGreaterThan(ordered);
   for (const kind of ["sweep", "finish", "finish"] as const) await step(kind, run.runUid);
   expect(await state("stopped-1")).toBe("canceled");

@@ -1,7 +1,8 @@
 import { eq, sql } from "drizzle-orm";
 import * as Database from "#core/db/database";
+import type { QueueName } from "#spec/functions";
 import type { Times } from "#spec/limits";
-import { type QueueName, queues as specs } from "#spec/queues";
+import { queues as specs } from "#spec/queues";
 import { queueLookTable as look } from "./looks.sql.ts";
 import * as Queue from "./queue.ts";
 

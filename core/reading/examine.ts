@@ -1,4 +1,4 @@
-import * as Checks from "#core/canonical/checks";
+import * as Checks from "#core/canonical/checks/checks";
 import * as Normalize from "#core/canonical/normalize";
 import { dueDates } from "#core/task/due-dates";
 import { validate } from "#core/task/validate";

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import * as Checks from "#core/canonical/checks";
+import * as Checks from "#core/canonical/checks/checks";
 import * as Normalize from "#core/canonical/normalize";
 import * as Task from "#core/task/task";
 import { rulesWithout } from "./partial.ts";

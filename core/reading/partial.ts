@@ -1,4 +1,4 @@
-import type { Rule } from "#core/canonical/checks";
+import type { Rule } from "#core/canonical/checks/rule";
 
 /** Rules that look at one row at a time: a list that breaks off takes nothing from the rows before. */
 const byRow: ReadonlySet<Rule["rule"]> = new Set(["item_price_is_quantity_times_unit"]);

@@ -55,7 +55,7 @@ export interface Performed {
 
 type Settings = NonNullable<Artifact["request"]>;
 
-/** Temperature 0 and a fixed seed: as repeatable as the server is (VLLM.md). */
+/** Temperature 0 and a fixed seed: as repeatable as the server is. */
 const defaultTemperature = 0;
 const seed = 1;
 

@@ -22,7 +22,7 @@ const name = (max: number) =>
     // The same for engines without classes of Unicode (Python's): a whole text has no lone surrogates.
     .meta({ pattern: "^[^\\x00-\\x1f\\x7f-\\x9f]*$" });
 
-/** Judged where it is read, with what is wrong with it (source/key.ts). */
+/** Judged where it is read, with what is wrong with it (core/upload/data-root.ts). */
 const keyForm = { pattern: DataRoot.keyPattern, maxLength: DataRoot.maxBytes };
 
 const lineSources = ["image_ref", "image_key", "image_url"] as const;

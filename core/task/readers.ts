@@ -1,8 +1,8 @@
-import * as Count from "#core/canonical/count";
-import * as Currency from "#core/canonical/currency";
-import * as Money from "#core/canonical/money";
-import * as PrintedDate from "#core/canonical/printed-date";
-import * as Time from "#core/canonical/time";
+import * as PrintedDate from "#core/canonical/dates/printed-date";
+import * as Time from "#core/canonical/dates/time";
+import * as Count from "#core/canonical/money/count";
+import * as Currency from "#core/canonical/money/currency";
+import * as Money from "#core/canonical/money/money";
 import type { formats } from "#core/task/definition/field";
 
 /** What each format asserts of a string; also what a JSON Schema validator needs to know them. */

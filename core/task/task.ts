@@ -1,6 +1,7 @@
 import type * as z from "zod";
-import type { Rule } from "#core/canonical/checks";
+import type { Rule } from "#core/canonical/checks/rule";
 import type { Field } from "#core/canonical/normalize";
+import type { Definition, Example } from "./definition/definition.ts";
 import { sha256 } from "./hash.ts";
 import * as Registry from "./registry.ts";
 import type { JsonSchema } from "./schema.ts";
@@ -10,23 +11,6 @@ import type { TaskDetail, TaskSummary } from "./summary.ts";
 export type { Field } from "#core/canonical/normalize";
 export { sha256 } from "./hash.ts";
 export type { JsonSchema } from "./schema.ts";
-
-/** What a task's folder exports. The schema is a function, so that importing every task builds nothing. */
-export interface Definition {
-  description: string;
-  prompt: string;
-  schema: () => z.ZodType;
-  examples: Example[];
-  maxOutputTokens: number;
-  /** Arithmetic over the fields (core/canonical/checks.ts). */
-  checks: Rule[];
-}
-
-/** A receipt as text lines and the answer it must get. */
-export interface Example {
-  lines: string[];
-  answer: unknown;
-}
 
 export interface Task {
   id: string;
@@ -80,7 +64,8 @@ export function get(id: string): Task | undefined {
   return task;
 }
 
-function build(id: string, definition: Definition): Task {
+/** The task that a definition makes. Its hashes are of what is sent and shown, so they tell whether it was changed. */
+export function build(id: string, definition: Definition): Task {
   const schema = definition.schema();
   const { model, validation, fields } = derive(schema);
   const prompt = definition.prompt.replaceAll(/\r\n?/g, "\n");

@@ -4,8 +4,8 @@ import * as z from "zod";
 import * as Bucket from "#core/bucket/bucket";
 import * as Database from "#core/db/database";
 import { AppError, invalidRequest } from "#core/error";
-import * as Claim from "#core/extraction/claim";
 import * as Id from "#core/id";
+import * as Idempotency from "#core/idempotency/idempotency";
 import * as Type from "#core/image/type";
 import type { Log } from "#core/log";
 import { itemTable } from "#core/run/run.sql";
@@ -144,7 +144,7 @@ export async function create(
   const ref =
     caller.idempotencyKey === undefined
       ? proposed
-      : await Claim.resolveIdempotency(stores.db, {
+      : await Idempotency.resolve(stores.db, {
           keyId: caller.keyId,
           idempotencyKey: caller.idempotencyKey,
           proposedId: proposed,

@@ -3,10 +3,10 @@ import * as Proof from "#core/bucket/proof";
 import * as Census from "#core/census/census";
 import * as Config from "#core/config";
 import * as Database from "#core/db/database";
-import * as Resume from "#core/extraction/resume";
 import * as Log from "#core/log";
 import * as Expiries from "#core/readiness/expiries";
-import * as Reconcile from "#core/run/control/reconcile";
+import * as Extracts from "#core/reconcile/extracts";
+import * as Runs from "#core/reconcile/runs";
 import * as Share from "#core/usage/share";
 import { patient, patientRun } from "#functions/services";
 
@@ -18,8 +18,8 @@ export async function handler(_event: unknown, context: Context): Promise<void> 
   const log = Log.create({ request_id: context.awsRequestId, function: context.functionName });
   // None must keep another from its work.
   const outcomes = await Promise.allSettled([
-    Resume.reconcile(patient(), log),
-    Reconcile.reconcile(patientRun(), log),
+    Extracts.reconcile(patient(), log),
+    Runs.reconcile(patientRun(), log),
     Share.tellLargestShare(patient().db, log, new Date()),
     Proof.daily(patient(), log),
     Census.step(patient(), log),

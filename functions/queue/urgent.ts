@@ -1,13 +1,13 @@
 import * as z from "zod";
-import { ProbeMessage } from "#core/extraction/handover";
-import * as Resume from "#core/extraction/resume";
+import * as Probe from "#core/breaker/probe";
+import { probe } from "#core/outage/probe";
 import { urgent } from "#core/run/control/urgent";
 import * as Order from "#core/run/dispatch/order";
 import { withoutBucket } from "#functions/services";
 import { worker } from "#functions/worker";
 
 const Message = z.discriminatedUnion("kind", [
-  ProbeMessage,
+  Probe.Message,
   z.object({ kind: z.enum(Order.urgentKinds), run_uid: z.string() }),
 ]);
 
@@ -21,7 +21,7 @@ export const handler = worker("urgent", async ({ body, log, deadline, startedAt,
     return urgent(services, message, { deadline: soon }, log.child({ run_uid: message.run_uid }));
   }
   const early = message.due - Date.now();
-  if (early <= 0) return Resume.probe(services, message, log);
+  if (early <= 0) return probe(services, message, log);
   await hold(early);
   return "again";
 });

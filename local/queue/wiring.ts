@@ -36,7 +36,7 @@ export function plan(
   const subscriptions = Object.entries(queues)
     .flatMap(([queue, spec]) => [
       { queue, deadLetter: false, subscription: spec.subscription },
-      { queue, deadLetter: true, subscription: spec.deadLetter },
+      ...(spec.deadLetter === undefined ? [] : [{ queue, deadLetter: true, subscription: spec.deadLetter }]),
     ])
     .filter(({ subscription }) => Object.hasOwn(functions, subscription.function))
     .map((one) => ({

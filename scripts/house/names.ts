@@ -62,7 +62,7 @@ export function deadReferences(tree: Tree): Offender[] {
       : text
           .split("\n")
           .flatMap((line, i) => dead(known, page, { text: line, line: i + 1 }))
-          .filter(({ what }) => ours.test(what)),
+          .filter(({ what }) => ours.test(what.replace(/^(?:\.\.?\/)+/, ""))),
   );
   return [...inCode, ...inPages];
 }

@@ -3,7 +3,7 @@
  * answer's `normalized` and `checks` are computed by the code that computes them in production.
  */
 import { createHash } from "node:crypto";
-import * as Checks from "#core/canonical/checks";
+import * as Checks from "#core/canonical/checks/checks";
 import * as Normalize from "#core/canonical/normalize";
 import * as Task from "#core/task/task";
 import type { RouteKey } from "#spec/routes";

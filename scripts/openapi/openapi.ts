@@ -9,7 +9,7 @@ import { createDocument, type ZodOpenApiOperationObject, type ZodOpenApiPathsObj
 import { type Code, codes } from "#core/error";
 import * as Mapping from "#core/export/ledger/mapping";
 import type { Operation, Operations } from "#functions/http";
-import * as Functions from "#spec/functions";
+import { type FunctionSpec, functions } from "#spec/functions";
 import * as Routes from "#spec/routes";
 import manifest from "../../package.json" with { type: "json" };
 import { type Examples, examples } from "./examples.ts";
@@ -117,13 +117,11 @@ export function serialize(document: Document): string {
 }
 
 async function loadOperations(): Promise<Map<string, Operation>> {
-  const functions: Record<string, Functions.FunctionSpec> = Functions.functions;
   const used = new Set(
-    (Routes.routes as readonly Routes.Route[]).map((route) => functions[route.function]?.handler),
+    (Routes.routes as readonly Routes.Route[]).map((route) => functions[route.function].handler),
   );
   const found = new Map<string, Operation>();
   for (const handler of used) {
-    if (handler === undefined) continue;
     const file = resolve(import.meta.dirname, "..", "..", `${handler.slice(0, handler.lastIndexOf("."))}.ts`);
     const { operations } = (await import(pathToFileURL(file).href)) as { operations: Operations };
     for (const [key, operation] of Object.entries(operations)) {
@@ -147,7 +145,7 @@ function errorStatuses(route: Routes.Route, operation: Operation): number[] {
   if (operation.body !== undefined)
     derived.push("invalid_request", "payload_too_large", "unsupported_media_type");
   if (route.method === "POST") derived.push("conflict");
-  const { links }: Functions.FunctionSpec = Functions.functions[route.function];
+  const { links }: FunctionSpec = functions[route.function];
   if (route.access !== "public" && links.length > 0) derived.push("storage_unavailable");
   if (asksModel(route)) {
     derived.push("answer_too_long", "inference_failed", "invalid_model_output");
@@ -169,8 +167,8 @@ const creates = ({ method, path }: Routes.Route) => method === "POST" && !path.e
 
 /** Whether the call itself asks the model server, and so may take longer than its caller likes. */
 function asksModel(route: Routes.Route): boolean {
-  const { links }: Functions.FunctionSpec = Functions.functions[route.function];
-  return route.method === "POST" && links.includes("model");
+  const spec: FunctionSpec = functions[route.function];
+  return spec.asksModel === true;
 }
 
 interface Derived {

@@ -1,4 +1,4 @@
-/** What every operation of the OpenAPI document shares: errors, headers, tags. The source of the texts is API.md's table. */
+/** What every operation of the OpenAPI document shares: errors, headers, tags. */
 import * as z from "zod";
 import type { ZodOpenApiObject, ZodOpenApiResponseObject } from "zod-openapi";
 import { type Code, codes } from "#core/error";
@@ -307,8 +307,13 @@ export const parameters: Parameters = {
   },
 };
 
-/** Tag and its text, by the first segments of a path below /v1. */
-const tags: Record<string, { tag: string; description: string }> = {
+interface Tag {
+  readonly tag: string;
+  readonly description: string;
+}
+
+/** Families of paths that share a tag, or whose tag has a text of its own, by the first segment below /v1. */
+const tags: Record<string, Tag> = {
   "": { tag: "System", description: "Is it up, is it ready, and this document." },
   me: { tag: "Account", description: "The calling key." },
   tasks: { tag: "Tasks", description: "The document types that can be extracted." },
@@ -321,16 +326,20 @@ const tags: Record<string, { tag: string; description: string }> = {
   batch_extract_rerun: { tag: "Runs", description: "Many pictures in one run." },
   runs: { tag: "Runs", description: "Many pictures in one run." },
   usage: { tag: "Usage", description: "Tokens, seconds and cost." },
-  admin: { tag: "Administration", description: "The GPU pod." },
   ground_truths: { tag: "Evaluation", description: "Runs held against known answers." },
   evals: { tag: "Evaluation", description: "Runs held against known answers." },
   debug: { tag: "Debug", description: "Artifacts as they are stored; only with `DEBUG_MODE=1`." },
 };
 
-/** The tag of a path. @throws for a family of paths that has no text yet. */
-export function tagOf(path: string): { tag: string; description: string } {
+/** The tag of a path: a family without a line above is called by its segment, `/v1/cost_centers` "Cost centers". */
+export function tagOf(path: string): Tag {
   const [first = "", second = ""] = path.split("/").slice(1);
-  const found = tags[first === "v1" ? second : ""];
-  if (found === undefined) throw new Error(`scripts/openapi/parts.ts has no tag for ${path}`);
-  return found;
+  const family = first === "v1" ? second : "";
+  const words = family.replaceAll("_", " ");
+  return (
+    tags[family] ?? {
+      tag: words.charAt(0).toUpperCase() + words.slice(1),
+      description: `What is below \`/v1/${family}\`.`,
+    }
+  );
 }

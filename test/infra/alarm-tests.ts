@@ -1,12 +1,12 @@
 import { expect, test } from "vitest";
 import { functions } from "#spec/functions";
 import { metrics, namespace, refusedCalls, service } from "#spec/metrics";
-import { type QueueSpec, worked } from "#spec/queues";
+import { type QueueSpec, queues } from "#spec/queues";
 import { pascal } from "#spec/settings";
 import { resourceOf, resourcesOf } from "./looks.ts";
 import type { Stages } from "./stages.ts";
 
-const queueSpecs = Object.entries<QueueSpec>(worked);
+const queueSpecs = Object.entries<QueueSpec>(queues);
 
 /** The tests of alarms and the dashboard: infra.test.ts runs them, which makes the stages once. */
 export function alarmTests(stages: () => Stages): void {

@@ -10,8 +10,8 @@ import {
 } from "@aws-sdk/client-sqs";
 import { vi } from "vitest";
 import { AppError } from "#core/error";
+import * as Runs from "#core/reconcile/runs";
 import * as Plan from "#core/run/control/plan";
-import * as Reconcile from "#core/run/control/reconcile";
 import * as Order from "#core/run/dispatch/order";
 import * as Progress from "#core/run/dispatch/progress";
 import type { ItemMessage } from "#core/run/dispatch/window";
@@ -130,7 +130,7 @@ export async function share(
     at = Math.min(ends[0]?.at ?? Number.POSITIVE_INFINITY, nextReconcile);
     vi.setSystemTime(at);
     if (at === nextReconcile) {
-      const repairs = await Reconcile.reconcile(services, silent);
+      const repairs = await Runs.reconcile(services, silent);
       renumbered += repairs.runs_renumbered;
       sentAgain += repairs.items_sent_again;
       nextReconcile += minuteMs;

@@ -23,7 +23,7 @@ export const mutations: Mutation[] = [
   // The four of the demand.
   [
     "visibility is five minutes, the time of one picture",
-    "spec/limits.ts",
+    "spec/queues.ts",
     "visibilityBeyondMs = 30_000",
     "visibilityBeyondMs = 0",
     called,

@@ -8,10 +8,10 @@ import * as Database from "#core/db/database";
 import { migrate } from "#core/db/migrate";
 import * as Claim from "#core/extraction/claim";
 import * as List from "#core/extraction/list";
-import * as Resume from "#core/extraction/resume";
 import type { Services } from "#core/reading/services";
+import * as Extracts from "#core/reconcile/extracts";
+import * as Runs from "#core/reconcile/runs";
 import * as Retention from "#core/retention/retention";
-import * as Reconcile from "#core/run/control/reconcile";
 import * as Run from "#core/run/run";
 import type { RunRow } from "#core/run/run.sql";
 import * as Inputs from "#core/run/source/inputs";
@@ -111,8 +111,8 @@ function parts(): Record<string, () => Promise<unknown>> {
   const run = { runUid: "u-1", keyId: "key-1" } as RunRow;
   return {
     "an idle minute": async () => {
-      await Resume.reconcile(services, silent);
-      await Reconcile.reconcile(services, silent);
+      await Extracts.reconcile(services, silent);
+      await Runs.reconcile(services, silent);
       await Retention.sweep(services, silent, { days: 36_500, deadline: Date.now() + 10_000 });
     },
     "the end of a run": () => Inputs.removeNext(services, silent, run, -1, 500),

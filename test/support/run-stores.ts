@@ -3,7 +3,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { and, eq } from "drizzle-orm";
 import * as Bucket from "#core/bucket/bucket";
-import * as Version from "#core/bucket/version";
 import type { AppError } from "#core/error";
 import type { Principal } from "#core/key/key";
 import { type ItemRow, itemTable, type RunRow, runTable } from "#core/run/run.sql";
@@ -110,7 +109,7 @@ export async function open(): Promise<Stores> {
     items: (runUid) =>
       db.query.select().from(itemTable).where(eq(itemTable.runUid, runUid)).orderBy(itemTable.index),
     below: async (prefix) =>
-      (await Version.list(bucket.bucket, silent, { prefix })).objects.map(({ rel }) => rel),
+      (await Bucket.list(bucket.bucket, silent, { prefix })).objects.map(({ rel }) => rel),
     close: async () => {
       await Promise.all([bucket.close(), database.close(), queue.close()]);
       await rm(dir, { recursive: true, force: true, maxRetries: 5 });

@@ -64,7 +64,7 @@ export async function start(options: { prefix?: string } = {}): Promise<TestBuck
     calls,
     hook,
     put: async (rel, body = `{"rel":"${rel}"}\n`) => {
-      await Bucket.put(bucket, silent, rel, body, "application/json");
+      await Bucket.put(bucket, silent, rel, { body, contentType: "application/json" });
     },
     close: async () => {
       bucket.client.destroy();

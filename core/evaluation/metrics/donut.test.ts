@@ -50,6 +50,12 @@ describe("Donut's tree-edit accuracy", () => {
   });
 });
 
+test("of trees that are too large there is no accuracy", () => {
+  const menu = Array.from({ length: 400 }, (_, i) => ({ a: `${i}`, b: "1", c: "2", d: "3" }));
+  expect(Donut.accuracy({ menu }, { menu })).toBeNull();
+  expect(Donut.accuracy({ menu: menu.slice(0, 9) }, { menu: menu.slice(0, 9) })).toBe(1);
+});
+
 describe("Donut's F1", () => {
   test("values count with their path, positions in lists do not", () => {
     const truth = { menu: [{ nm: "tea" }, { nm: "milk" }], total: "5" };

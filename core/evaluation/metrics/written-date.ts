@@ -37,17 +37,17 @@ function iso(year: number, month: number, day: number): string | null {
   return exists && year >= 1900 && year <= 2100 ? date.toISOString().slice(0, 10) : null;
 }
 
-/** Month first, unless it can be none; two numbers in front of the year alike. */
+/** Two numbers in front of the year: the month first, unless it can be none. */
 const either = (year: number, first: number, second: number) =>
   first > 12 ? iso(year, second, first) : iso(year, first, second);
 
 function read(text: string): string | null {
   const written = isoLike.exec(text);
-  if (written) return either(Number(written[1]), Number(written[2]), Number(written[3]));
+  if (written) return iso(Number(written[1]), Number(written[2]), Number(written[3]));
   const [, first, , second = "", third = ""] = numeric.exec(text) ?? [];
   if (first !== undefined) {
-    // "99/01/02": what can only be a year is one.
-    if (Number(first) > 31) return either(yearOf(first), Number(second), Number(third));
+    // "99/01/02": what can only be a year is one, and the month follows it.
+    if (Number(first) > 31) return iso(yearOf(first), Number(second), Number(third));
     return either(yearOf(third), Number(first), Number(second));
   }
   const [, name, day, year] = monthFirst.exec(text) ?? [];

@@ -1,4 +1,4 @@
-import * as Decimal from "#core/canonical/decimal";
+import * as Decimal from "#core/canonical/money/decimal";
 import type { Source } from "#core/export/formats";
 import * as Book from "./book.ts";
 import * as Mapping from "./mapping.ts";

@@ -1,4 +1,4 @@
-import * as Decimal from "#core/canonical/decimal";
+import * as Decimal from "#core/canonical/money/decimal";
 import type { Source } from "#core/export/formats";
 import type { Item } from "#core/run/schema";
 import type * as Mapping from "./mapping.ts";

@@ -1,4 +1,4 @@
-import * as Decimal from "#core/canonical/decimal";
+import * as Decimal from "#core/canonical/money/decimal";
 import type { Source } from "#core/export/formats";
 import * as Csv from "#core/export/table/csv";
 import * as Book from "./book.ts";

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse } from "csv-parse/sync";
 import { describe, expect, test } from "vitest";
-import * as Decimal from "#core/canonical/decimal";
+import * as Decimal from "#core/canonical/money/decimal";
 import type { Made } from "#core/export/formats";
 import type { Item } from "#core/run/schema";
 import * as Papers from "#test/support/papers";

@@ -1,4 +1,4 @@
-import * as Decimal from "#core/canonical/decimal";
+import * as Decimal from "#core/canonical/money/decimal";
 import type { Field } from "#core/canonical/normalize";
 import type { Check, NormalizedValue } from "#core/canonical/schema";
 import { invalidRequest } from "#core/error";

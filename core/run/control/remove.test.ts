@@ -4,6 +4,7 @@ import * as Artifact from "#core/artifact/artifact";
 import { AppError } from "#core/error";
 import * as Dialect from "#core/export/table/dialect";
 import { extractTable } from "#core/extraction/extract.sql";
+import * as Runs from "#core/reconcile/runs";
 import * as Finish from "#core/run/results/finish";
 import * as Results from "#core/run/results/results";
 import { type RunRow, runTable } from "#core/run/run.sql";
@@ -11,7 +12,6 @@ import * as Inputs from "#core/run/source/inputs";
 import { keptPrefix } from "#core/run/source/kept";
 import * as EndedRun from "#test/support/ended-run";
 import { silent } from "#test/support/test-bucket";
-import * as Reconcile from "./reconcile.ts";
 import * as Remove from "./remove.ts";
 
 let stores: EndedRun.Stores;
@@ -305,13 +305,13 @@ describe("the delete of a run", () => {
     await begin(run);
     const late = Artifact.extractKey("alice", "late-writer~1", run.createdAt);
     await stores.store.put(late);
-    await Reconcile.reconcile(stores.services, silent);
+    await Runs.reconcile(stores.services, silent);
     expect(await stores.rels("extracts/")).toEqual([late]);
     await stores.db.client.execute({
       sql: "UPDATE run SET look_again_at = 1 WHERE run_uid = ?",
       args: [run.runUid],
     });
-    await Reconcile.reconcile(stores.services, silent);
+    await Runs.reconcile(stores.services, silent);
     expect(await stores.rels("extracts/")).toEqual([]);
     expect(await stores.reload(run)).toMatchObject({ state: "deleted", lookAgainAt: null });
   });

@@ -10,6 +10,7 @@ import { itemTable, type RunRow, runTable } from "#core/run/run.sql";
 import type { RunStores } from "#core/run/services";
 import * as Inputs from "#core/run/source/inputs";
 import { keptPrefix } from "#core/run/source/kept";
+import { lateWriterMs } from "#spec/functions";
 import * as Limits from "#spec/limits";
 
 /*
@@ -141,7 +142,7 @@ async function work(
       .set({
         state: "deleted",
         touchedAt: new Date(),
-        lookAgainAt: new Date(Date.now() + Limits.lateWriterMs),
+        lookAgainAt: new Date(Date.now() + lateWriterMs),
         webhookUrl: null,
         webhook: null,
         waitingFor: null,

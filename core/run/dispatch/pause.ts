@@ -1,6 +1,6 @@
 import { sql } from "drizzle-orm";
+import * as Probe from "#core/breaker/probe";
 import * as Database from "#core/db/database";
-import { ensureProbe } from "#core/extraction/handover";
 import type { Log } from "#core/log";
 import { type RunRow, runTable as run, runsBy } from "#core/run/run.sql";
 import type { RunStores } from "#core/run/services";
@@ -29,7 +29,7 @@ export async function pause(
 ): Promise<void> {
   await Database.batch(services.db, [pauseStatement(services.db, row, row.epoch)]);
   log.info("run_waiting", { run_id: row.runId, waiting_for: "model_server" });
-  await ensureProbe(services, log);
+  await Probe.ensure(services, log);
 }
 
 const waitingRuns = sql`FROM ${runsBy("run_waiting")} WHERE state = 'running' AND waiting_for = 'model_server'`;

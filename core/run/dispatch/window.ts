@@ -26,7 +26,7 @@ export interface ItemMessage {
   again?: true | undefined;
 }
 
-/** From so many marks on an item is asked alone, and only such a call can be the last (DESIGN.md, "Attempts are spent on the item"). */
+/** From so many marks on an item is asked alone, and only such a call can be the last (docs/decisions/0004-an-outage-costs-no-attempt.md). */
 export const loneFrom = 2;
 
 /** Runs of a key that are looked at; it may hardly ever have so many at once (begin.ts). */
@@ -180,7 +180,7 @@ function shareOf(row: RunRow, { max_in_flight: most, runs }: Record<string, unkn
 
 /** Which items go out now, and to which slot each. */
 function choose(row: RunRow, seen: Seen): ItemMessage[] {
-  // As many as ever, on fewer slots: by their number others see that the window is filled (outlook.ts, reconcile.ts).
+  // As many as ever, on fewer slots: by their number others see that the window is filled (progress.ts, reconcile.ts).
   const { most } = windowOf(row.concurrency);
   const alone = seen.lone.length > 0 || seen.loneOut;
   // While a suspect waits or is out, nothing else is sent; it goes when all others have ended.

@@ -43,7 +43,7 @@ export async function ask(
     if (Picture.isCopied(run, row)) {
       // Before it is judged: one that cannot be read is an input of the run like the others.
       const type = Type.mediaTypeOf(row.declaredMimeType ?? undefined);
-      await Bucket.put(services.bucket, log, keptKey(run, row.index), bytes, type);
+      await Bucket.put(services.bucket, log, keptKey(run, row.index), { body: bytes, contentType: type });
       kept = true;
     }
     image = await Image.inspect(bytes, { decoder: services.decoder, signal });

@@ -2,10 +2,10 @@ import { eq } from "drizzle-orm";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import * as Artifact from "#core/artifact/artifact";
 import { extractTable } from "#core/extraction/extract.sql";
-import * as Resume from "#core/extraction/resume";
 import * as Work from "#core/extraction/work";
 import type { Log } from "#core/log";
-import * as Reconcile from "#core/run/control/reconcile";
+import * as Extracts from "#core/reconcile/extracts";
+import * as Runs from "#core/reconcile/runs";
 import { itemTable, runTable } from "#core/run/run.sql";
 import type { RunServices } from "#core/run/services";
 import { answer } from "#test/support/batches/batches";
@@ -120,7 +120,7 @@ test("a row that cannot be mended keeps nobody else's from it, and is told by it
   await item({ status: "running", token: 1, leaseUntil: past() }, "good");
   // No day can be made of it, under which its artifact would lie.
   await services.db.client.execute("UPDATE run SET created_at = 9000000000000000 WHERE run_uid = 'bad'");
-  await Reconcile.reconcile(services, log);
+  await Runs.reconcile(services, log);
   expect(await itemRow("good")).toMatchObject({ status: "queued", sendSeq: 1 });
   expect(told).toEqual([
     expect.objectContaining({ event: "repair_failed", run_uid: bad.run.runUid, index: 0 }),
@@ -149,7 +149,7 @@ test.each([
 test("an item at whose place lies somebody else's artifact is ended by reconcile, too", async () => {
   const { run, row } = await item({ status: "running", token: 3, leaseUntil: past() });
   await stores.bucket.put(Ending.artifactKey(run, row), "{ not an artifact");
-  await Reconcile.reconcile(services, silent);
+  await Runs.reconcile(services, silent);
   expect(await itemRow()).toMatchObject({ status: "failed", errorCode: "conflict" });
 });
 
@@ -173,7 +173,7 @@ test("an extract at whose place lies somebody else's artifact ends as a failure 
   expect(await extractRow()).toMatchObject({
     ...{ status: "failed", errorCode: "conflict", errorDetails: { reason: "artifact_taken" } },
   });
-  await Resume.reconcile(services, silent);
+  await Extracts.reconcile(services, silent);
   await single();
   expect(model.requests.length).toBeLessThanOrEqual(1);
 });

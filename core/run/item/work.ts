@@ -1,8 +1,8 @@
 import * as Breaker from "#core/breaker/breaker";
+import * as Probe from "#core/breaker/probe";
 import { AppError, from } from "#core/error";
 import { compose, recordAttempt } from "#core/extraction/conclude";
 import { inputOf } from "#core/extraction/extraction";
-import { ensureProbe } from "#core/extraction/handover";
 import type * as Image from "#core/image/image";
 import * as Lease from "#core/lease/lease";
 import type { Log } from "#core/log";
@@ -23,7 +23,7 @@ import * as Ending from "./ending.ts";
 import * as Picture from "./picture.ts";
 import * as Suspect from "./suspect.ts";
 
-/** What an item may cost: DESIGN.md, "A group is locked until visibility ends". */
+/** What an item may cost (docs/architecture.md, "Where the times come from"). */
 const maxAttempts = 3;
 const maxClaims = 5;
 /** A mark of a lone call that is the third ends the item. */
@@ -243,7 +243,7 @@ async function weather(
     pauseEpoch: message.epoch,
   });
   log.info("run_waiting", { run_id: runRow.runId, waiting_for: "model_server" });
-  await ensureProbe(services, log);
+  await Probe.ensure(services, log);
   if (outlook !== undefined) await Progress.duties(services, outlook, log);
   return "done";
 }

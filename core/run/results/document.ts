@@ -77,7 +77,7 @@ const text = (written: string): Section => ({ kind: "text", text: written });
 const listed = (element: { index: number }) =>
   `${element.index === 0 ? "" : ","}\n${JSON.stringify(element)}`;
 
-/** The batch artifact (API.md, "Artifacts in the bucket"). */
+/** The batch artifact (docs/results.md). */
 function artifact(run: RunRow, outcome: Finishing["outcome"], mostItems: number): Document {
   const rel = Artifact.batchKey(run.keyId, run.runId, run.createdAt);
   // As it will be, apart from what comes after the end.

@@ -166,7 +166,7 @@ async function store(
   contentType: string,
 ): Promise<void> {
   const patient = { ...services.bucket, timeoutMs: services.times.storageQueueTimeoutMs };
-  await Bucket.put(patient, log, rel, bytes, contentType);
+  await Bucket.put(patient, log, rel, { body: bytes, contentType });
   const [row] = await services.db.query
     .select({ state: runTable.state })
     .from(runTable)

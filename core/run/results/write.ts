@@ -1,6 +1,7 @@
 import { and, asc, eq, getTableColumns, gte } from "drizzle-orm";
 import * as Artifact from "#core/artifact/artifact";
 import * as Bucket from "#core/bucket/bucket";
+import * as Multipart from "#core/bucket/multipart";
 import * as Version from "#core/bucket/version";
 import * as Database from "#core/db/database";
 import { AppError, from } from "#core/error";
@@ -96,9 +97,12 @@ async function pump(
   let used = await fetchCarry(bucket, log, run, begin, part);
   let state = begin;
   const flush = async (at: Cursor | undefined) => {
-    const id = state.uploadId ?? (await Bucket.createUpload(bucket, log, document.rel, document.contentType));
+    const id = state.uploadId ?? (await Multipart.create(bucket, log, document.rel, document.contentType));
     const upload = { rel: document.rel, id };
-    const etag = await Bucket.uploadPart(bucket, log, upload, state.etags.length + 1, part.subarray(0, used));
+    const etag = await Multipart.put(bucket, log, upload, {
+      number: state.etags.length + 1,
+      body: part.subarray(0, used),
+    });
     if (etag === undefined) throw new Gone("the upload is no more");
     used = 0;
     state = { ...state, uploadId: id, etags: [...state.etags, etag], carry: 0 };
@@ -132,8 +136,7 @@ async function pump(
   }
   await flush(undefined);
   const upload = { rel: document.rel, id: state.uploadId ?? "" };
-  if (!(await Bucket.completeUpload(bucket, log, upload, state.etags)))
-    throw new Gone("the upload is no more");
+  if (!(await Multipart.complete(bucket, log, upload, state.etags))) throw new Gone("the upload is no more");
   return state;
 }
 
@@ -172,7 +175,7 @@ async function putOnce(
   document: Document,
   bytes: Uint8Array,
 ): Promise<void> {
-  const put = await Bucket.put(bucket, log, document.rel, bytes, document.contentType);
+  const put = await Bucket.put(bucket, log, document.rel, { body: bytes, contentType: document.contentType });
   if (put === "written" || (await Bucket.head(bucket, log, document.rel)) !== undefined) return;
   throw new AppError("storage_unavailable", "the bucket could not store the results right now", {
     retryAfterS: 2,

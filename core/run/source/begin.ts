@@ -2,8 +2,8 @@ import { createHash, randomInt } from "node:crypto";
 import { and, eq, getTableColumns, type SQL, sql } from "drizzle-orm";
 import * as Database from "#core/db/database";
 import { AppError, codes, from, invalidRequest } from "#core/error";
-import * as Claim from "#core/extraction/claim";
 import * as Id from "#core/id";
+import * as Idempotency from "#core/idempotency/idempotency";
 import type { Principal } from "#core/key/key";
 import { reachesAll } from "#core/key/visible";
 import type { Log } from "#core/log";
@@ -72,7 +72,7 @@ export async function identify(
   const runId =
     idempotencyKey === undefined
       ? proposedId
-      : await Claim.resolveIdempotency(services.db, {
+      : await Idempotency.resolve(services.db, {
           keyId,
           idempotencyKey,
           proposedId,

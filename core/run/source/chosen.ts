@@ -1,5 +1,5 @@
 import { type SQL, sql } from "drizzle-orm";
-import * as Version from "#core/bucket/version";
+import * as Bucket from "#core/bucket/bucket";
 import * as Database from "#core/db/database";
 import { AppError } from "#core/error";
 import type { Log } from "#core/log";
@@ -68,7 +68,7 @@ export async function check(
   const keys = [...new Set(chosen.flatMap(({ object }) => object?.key ?? []))];
   const versions = new Map<string, string>();
   await Pool.each(keys, deadline, async (key) => {
-    const seen = await Version.version(services.bucket, log, key);
+    const seen = await Bucket.head(services.bucket, log, key);
     if (seen !== undefined) versions.set(key, seen.etag);
   });
   const isMissing = ({ object }: Chosen) => {

@@ -217,7 +217,7 @@ async function stored(
   if (upload === undefined) throw wrong("there is no upload with this manifest_ref");
   if (upload.kind !== "manifest") throw wrong("this upload is no manifest");
   const { objectKey } = upload;
-  const seen = await Version.version(services.bucket, log, objectKey);
+  const seen = await Bucket.head(services.bucket, log, objectKey);
   if (seen === undefined && upload.etag === null)
     throw wrong("nothing has been uploaded there yet", "upload_missing");
   const etag = upload.etag ?? (await pinned(services, upload.ref, seen?.etag ?? ""));

@@ -193,7 +193,8 @@ describe("a large folder", () => {
             Size: 1,
             ETag: `"${from + i}"`,
           }));
-          return Promise.resolve({ Contents, IsTruncated: to < count, NextContinuationToken: String(to) });
+          const page = { Contents, IsTruncated: to < count, NextContinuationToken: String(to) };
+          return Promise.resolve({ ...page, $metadata: {} });
         };
       },
     });

@@ -1,3 +1,4 @@
+import * as Bucket from "#core/bucket/bucket";
 import * as Version from "#core/bucket/version";
 import { AppError, invalidRequest } from "#core/error";
 import * as Glob from "#core/glob/glob";
@@ -69,7 +70,7 @@ export async function list(
       throw new AppError("storage_unavailable", "the bucket answers too slowly right now", {
         retryAfterS: 2,
       });
-    const page = await Version.list(services.bucket, log, { prefix, token });
+    const page = await Bucket.list(services.bucket, log, { prefix, token });
     const entries = page.objects
       // Some programs write an empty object for a folder.
       .filter(({ rel, bytes }) => bytes > 0 || !rel.endsWith("/"))

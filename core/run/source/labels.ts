@@ -1,5 +1,4 @@
-import type * as Bucket from "#core/bucket/bucket";
-import * as Version from "#core/bucket/version";
+import * as Bucket from "#core/bucket/bucket";
 import type * as Database from "#core/db/database";
 import { AppError, invalidRequest } from "#core/error";
 import * as GroundTruth from "#core/ground-truth/ground-truth";
@@ -49,7 +48,7 @@ export async function check(
   const problem = DataRoot.problem(key, { keyId: principal.keyId, allKeys: reachesAll(principal) });
   if (problem !== undefined) throw wrong("gt_path", problem);
   const object_key = `${DataRoot.dataRoot}${key}`;
-  const seen = await Version.version(services.bucket, log, object_key);
+  const seen = await Bucket.head(services.bucket, log, object_key);
   if (seen === undefined) throw wrong("gt_path", "there is nothing with this key");
   if (seen.bytes > groundTruths.bytes) throw Wrong.tooLarge(groundTruths.bytes);
   return { object_key, etag: seen.etag, image_key: gt_image_key ?? defaultImageKey };

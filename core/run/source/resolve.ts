@@ -1,5 +1,5 @@
 import { type SQL, sql } from "drizzle-orm";
-import * as Version from "#core/bucket/version";
+import * as Bucket from "#core/bucket/bucket";
 import { AppError, invalidRequest } from "#core/error";
 import { note } from "#core/key/visible";
 import type { Log } from "#core/log";
@@ -139,7 +139,7 @@ async function versionsOf(
 ): Promise<Map<string, string>> {
   const versions = new Map<string, string>();
   await Pool.each(keys, deadline, async (key) => {
-    const version = await Version.version(services.bucket, log, key);
+    const version = await Bucket.head(services.bucket, log, key);
     if (version !== undefined) versions.set(key, version.etag);
   });
   return versions;

@@ -1,7 +1,6 @@
 import { sql } from "drizzle-orm";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import * as Bucket from "#core/bucket/bucket";
-import * as Version from "#core/bucket/version";
 import * as Database from "#core/db/database";
 import { noLimits } from "#spec/key-limits";
 import { callerOf, client, failure, open, type Stores, silent } from "#test/support/run-stores";
@@ -25,7 +24,7 @@ const step = (row: Create.Created["run"]) =>
   Check.step(stores.services, row, { deadline: Date.now() + 20_000 }, silent);
 
 const etagOf = async (rel: string) =>
-  (await Version.version(stores.services.bucket, silent, rel))?.etag ?? "there is nothing";
+  (await Bucket.head(stores.services.bucket, silent, rel))?.etag ?? "there is nothing";
 const replace = (rel: string, body: string) =>
   Bucket.replace(stores.services.bucket, silent, rel, { body, contentType: "image/png" });
 

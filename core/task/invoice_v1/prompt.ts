@@ -1,3 +1,6 @@
+import { shown } from "#core/task/definition/definition";
+import { examples } from "./examples.ts";
+
 /** Released text: a change of a single character is a new task version. */
 export const prompt = `You read invoices. Look at the pages of one invoice and copy what is printed on them into one JSON object.
 
@@ -48,20 +51,6 @@ Rules
 - "amount_due": what is left to pay. Labels: Amount Due, Balance Due, Zahlbetrag, Offener Betrag, Restbetrag, Sisa Tagihan, Baki Perlu Dibayar, Reste à payer, Net à payer. null when only a total is printed.
 
 Example. An invoice with these lines:
-Beispielwerk Nord GmbH, Musterallee 5, 00123 Musterstadt
-Rechnung an: Probe & Söhne KG, Testweg 9, 00456 Probestadt
-Rechnung Nr. 2031-0714      Datum 14.07.2031
-Ihre Bestellung B-8831      Zahlbar bis 13.08.2031
-Pos Bezeichnung        Menge  Einzelpreis  MwSt     Gesamt
-1   Wartung Pumpe        3 h        82,50   19%     247,50
-2   Dichtung DN40      4 Stk         6,20   19%      24,80
-Nettobetrag                                         272,30
-19% MwSt auf 272,30                                  51,74
-Gesamtbetrag                                      324,04 €
-Anzahlung                                         100,00 €
-Restbetrag                                        224,04 €
-USt-IdNr. DE000555012  IBAN DE00 5550 1188 0000 4821 07  BIC MUSTDE00XXX
-has this answer:
-{"invoice_number":"2031-0714","invoice_date":"14.07.2031","due_date":"13.08.2031","purchase_order":"B-8831","supplier":{"name":"Beispielwerk Nord GmbH","address":"Musterallee 5, 00123 Musterstadt","tax_id":"DE000555012","email":null,"phone":null,"iban":"DE00 5550 1188 0000 4821 07","bic":"MUSTDE00XXX"},"customer":{"name":"Probe & Söhne KG","address":"Testweg 9, 00456 Probestadt","tax_id":null},"currency":"€","line_items":[{"description":"Wartung Pumpe","quantity":"3 h","unit_price":"82,50","tax_rate":"19%","amount":"247,50"},{"description":"Dichtung DN40","quantity":"4 Stk","unit_price":"6,20","tax_rate":"19%","amount":"24,80"}],"taxes":[{"rate":"19%","base":"272,30","amount":"51,74"}],"subtotal":"272,30","discount":null,"shipping":null,"tax":"51,74","total":"324,04 €","amount_paid":"100,00 €","amount_due":"224,04 €"}
+${shown(examples)}
 
 The example only shows the form: never copy a value from it. Answer with the JSON object alone.`;

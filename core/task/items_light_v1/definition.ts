@@ -1,5 +1,5 @@
+import type { Definition } from "#core/task/definition/definition";
 import * as Field from "#core/task/definition/field";
-import type { Definition } from "#core/task/task";
 import { examples } from "./examples.ts";
 import { prompt } from "./prompt.ts";
 

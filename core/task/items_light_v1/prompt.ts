@@ -1,3 +1,6 @@
+import { shown } from "#core/task/definition/definition";
+import { examples } from "./examples.ts";
+
 /** Released text: a change of a single character is a new task version. */
 export const prompt = `You read receipts. Look at the picture of one receipt and copy its item lines into one JSON object.
 
@@ -16,12 +19,6 @@ Fields of each entry in "items"
 - "price": the amount of the whole line, usually the rightmost number. Labels: Amount, Total, Betrag, Gesamt, Jumlah, Montant. When only one price stands on the line, it is this one. Leave out a tax code behind it (A, B, SR).
 
 Example. A receipt with these lines:
-2x Kopi Susu        18.000    36.000
-Roti Bakar                    22.500
-  extra keju
-Promo                         -5.000
-TOTAL                         53.500
-has this answer:
-{"items":[{"name":"Kopi Susu","quantity":"2x","unit_price":"18.000","price":"36.000"},{"name":"Roti Bakar","quantity":null,"unit_price":null,"price":"22.500"},{"name":"Promo","quantity":null,"unit_price":null,"price":"-5.000"}]}
+${shown(examples)}
 
 The example only shows the form: never copy a value from it. Without any item, "items" is []. Answer with the JSON object alone.`;

@@ -1,4 +1,4 @@
-import type { Example } from "#core/task/task";
+import type { Example } from "#core/task/definition/definition";
 
 export const examples: Example[] = [
   {

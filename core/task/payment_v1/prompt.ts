@@ -1,3 +1,6 @@
+import { shown } from "#core/task/definition/definition";
+import { examples } from "./examples.ts";
+
 /** Released text: a change of a single character is a new task version. */
 export const prompt = `You read receipts. Look at the picture of one receipt or card slip and copy how it was paid into one JSON object.
 
@@ -23,14 +26,6 @@ Fields
 - "time": the time of the payment. Labels: Time, Uhrzeit, Zeit, Jam, Waktu, Masa, Heure.
 
 Example. A slip with these lines:
-Datum 17.03.2031    Uhrzeit 18:42
-Summe          EUR 37,45
-Kartenzahlung girocard
-Betrag         EUR 37,45
-Nr. ############4821 0001
-Terminal-ID: 54017735  TA-Nr 006342
-Genehmigungs-Nr 719384
-has this answer:
-{"total":"EUR 37,45","currency":"EUR","method":"girocard","cash":null,"card":"EUR 37,45","change":null,"card_brand":"girocard","card_last4":"4821","approval_code":"719384","reference_number":"006342","terminal_id":"54017735","date":"17.03.2031","time":"18:42"}
+${shown(examples)}
 
 The example only shows the form: never copy a value from it. Answer with the JSON object alone.`;

@@ -1,3 +1,6 @@
+import { shown } from "#core/task/definition/definition";
+import { examples } from "./examples.ts";
+
 /** Released text: a change of a single character is a new task version. */
 export const prompt = `You read receipts. Look at the picture of one receipt and copy ten amounts from it into one JSON object.
 
@@ -21,16 +24,6 @@ Fields
 - "change": the money given back. Labels: Change, Change Due, Rückgeld, Zurück, Kembali, Kembalian, Baki, Rendu, Monnaie.
 
 Example. A receipt with these last lines:
-Sub Total            87,300
-Service 5%            4,365
-PB1 10%               9,167
-TOTAL               100,832
-Tip                   5,000
-Rounding                -32
-GRAND TOTAL         105,800
-Tunai               150,000
-Kembali              44,200
-has this answer:
-{"total":"105,800","subtotal":"87,300","tax":"9,167","service":"4,365","tip":"5,000","discount":null,"rounding":"-32","cash":"150,000","card":null,"change":"44,200"}
+${shown(examples)}
 
 The example only shows the form: never copy a value from it. Answer with the JSON object alone.`;

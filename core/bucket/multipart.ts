@@ -1,0 +1,84 @@
+import {
+  CompleteMultipartUploadCommand,
+  CreateMultipartUploadCommand,
+  UploadPartCommand,
+} from "@aws-sdk/client-s3";
+import type { Log } from "#core/log";
+import { attempt, attemptUnless } from "./attempt.ts";
+import * as Bucket from "./bucket.ts";
+
+/** An object that is being written in parts. */
+interface Upload {
+  rel: string;
+  id: string;
+}
+
+const of = (bucket: Bucket.Bucket, upload: Upload) => ({
+  Bucket: bucket.settings.bucket,
+  Key: Bucket.absolute(bucket, upload.rel),
+  UploadId: upload.id,
+});
+
+/** Begins an object that is written in parts; its id. @throws AppError `storage_unavailable`. */
+export async function create(
+  bucket: Bucket.Bucket,
+  log: Log,
+  rel: string,
+  contentType: string,
+): Promise<string> {
+  const answer = await attempt({ bucket, log, operation: "create_upload" }, (abortSignal) =>
+    bucket.client.send(
+      new CreateMultipartUploadCommand({
+        Bucket: bucket.settings.bucket,
+        Key: Bucket.absolute(bucket, rel),
+        ContentType: contentType,
+      }),
+      { abortSignal },
+    ),
+  );
+  return answer.UploadId ?? "";
+}
+
+/**
+ * Writes a part (from 1 on), over an earlier one of its number. Every part but the last has at least 5 MiB, and
+ * on R2 all but the last have the same size (Cloudflare's "Multipart upload" page).
+ * @returns its ETag, or undefined when the upload is no more: completed, or ended.
+ * @throws AppError `storage_unavailable`.
+ */
+export async function put(
+  bucket: Bucket.Bucket,
+  log: Log,
+  upload: Upload,
+  part: { number: number; body: Uint8Array },
+): Promise<string | undefined> {
+  const answer = await attemptUnless([404], { bucket, log, operation: "upload_part" }, (abortSignal) =>
+    bucket.client.send(
+      new UploadPartCommand({ ...of(bucket, upload), PartNumber: part.number, Body: part.body }),
+      { abortSignal },
+    ),
+  );
+  return answer?.ETag;
+}
+
+/**
+ * Makes the object of its parts, in order.
+ * @returns false when the upload is no more: completed, or ended.
+ * @throws AppError `storage_unavailable`.
+ */
+export async function complete(
+  bucket: Bucket.Bucket,
+  log: Log,
+  upload: Upload,
+  etags: readonly string[],
+): Promise<boolean> {
+  const answer = await attemptUnless([404], { bucket, log, operation: "complete_upload" }, (abortSignal) =>
+    bucket.client.send(
+      new CompleteMultipartUploadCommand({
+        ...of(bucket, upload),
+        MultipartUpload: { Parts: etags.map((ETag, i) => ({ ETag, PartNumber: i + 1 })) },
+      }),
+      { abortSignal },
+    ),
+  );
+  return answer !== undefined;
+}

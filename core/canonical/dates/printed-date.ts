@@ -1,0 +1,352 @@
+import { customOf, type DateOrder, likeliest } from "#core/canonical/country/day-order";
+import * as Calendar from "./calendar.ts";
+import { type Shape, scan } from "./date-shape.ts";
+import * as Names from "./names.ts";
+
+export type { DateOrder } from "#core/canonical/country/day-order";
+
+export interface PrintedDate {
+  /** ISO 8601 calendar date; where several are left, the likeliest. */
+  value: string;
+  /** True when another reading is as good and nothing decided. */
+  ambiguous: boolean;
+  /** Where it is ambiguous: all days that it may be, the likeliest first. */
+  readings?: readonly string[];
+}
+
+export interface DateContext {
+  /** ISO 4217 of the document: where people pay with it, dates have a usual order, calendar and language. */
+  currency?: string | null | undefined;
+  /** The other dates of the document as printed, never this one. */
+  others?: readonly string[] | undefined;
+  /** When the document was taken in: a year of two digits lies at most `yearsAhead` behind it. */
+  createdAt?: Date | undefined;
+  /** 1 unless told; of dates that lie ahead, such as the day to pay by, 2. */
+  yearsAhead?: number | undefined;
+  /** The decimal separator of the document's amounts. */
+  decimal?: "." | "," | null | undefined;
+  /** The orders in use where the paper says that it comes from (country.ts), which need not be the currency's. */
+  local?: (() => readonly (readonly DateOrder[])[] | undefined) | undefined;
+}
+
+/** One way to read a date. */
+interface Reading extends Calendar.Day {
+  order: DateOrder;
+  calendar: Calendar.Calendar;
+  /** True where people who pay with the currency count years so and not otherwise. */
+  customary: boolean;
+  /** True when two digits of a Gregorian year are printed: the century is a rule's, not the paper's. */
+  short: boolean;
+}
+
+/**
+ * The ISO date of a printed date: numbers in any usual order, names of months and weekdays of any language, years of
+ * calendars that papers use, also with a weekday or label before and a time behind it. Which number is the day is
+ * decided by the document's other dates and its currency, never by the size of a number as long as another order
+ * makes a date as well; what stays open is `ambiguous`, with all readings. Null when it is no date that exists
+ * between 1900 and 2100. Never throws. Rules and sources: docs/values.md.
+ */
+export function parse(printed: string, context: DateContext = {}): PrintedDate | null {
+  const shape = scan(printed, context.currency);
+  if (!shape) return null;
+  const all = readingsOf(shape, context);
+  const readings = plausible(shape, all, context);
+  if (readings.length === 0) return null;
+  // A custom that gives no likely day is no reason to believe in another one's.
+  const usual = customOf(context.currency)?.[0] ?? [];
+  const isUsual = ({ order }: Reading) => usual.includes(order);
+  if (all.some(isUsual) && !readings.some(isUsual)) return open(readings, all);
+  return decide(shape, readings, context);
+}
+
+/** Currencies that stand for every calendar and order there is. */
+const everyCustom = [undefined, "THB", "NPR", "IRR", "TWD", "KRW", "JPY", "SAR", "ETB", "KGS"];
+
+/** True when the text is a date in some country, whatever else the document says. */
+export function isReadable(printed: string): boolean {
+  return everyCustom.some((currency) => parse(printed, { currency }) !== null);
+}
+
+/** Of two digits, a year is of this century up to 69 (POSIX strptime's rule) where no day of receipt is known. */
+const latestWithoutDay = Date.UTC(2069, 11, 31);
+
+/** The last day that two digits may mean. */
+function limitOf({ createdAt, yearsAhead = 1 }: DateContext): number {
+  if (!createdAt || Number.isNaN(createdAt.getTime())) return latestWithoutDay;
+  return Date.UTC(createdAt.getUTCFullYear() + yearsAhead, createdAt.getUTCMonth(), createdAt.getUTCDate());
+}
+
+/** Every way to read a date that makes one. */
+function readingsOf(shape: Shape, context: DateContext): Reading[] {
+  const { currency } = context;
+  const limit = limitOf(context);
+  const split = shape.month === null ? ofNumbers(shape, context) : ofNames(shape, context);
+  return split.flatMap(({ order, year, day, monthOf }) => {
+    const years = shape.era
+      ? [{ calendar: shape.era, year: inEra(shape.era, year), customary: true }]
+      : // The present era's years, without its sign, are told from others only by what is long past.
+        Calendar.yearsOf(year, currency).filter(
+          ({ calendar }) => calendar !== "reiwa" || year.length === 1 || context.createdAt !== undefined,
+        );
+    const readings = years.flatMap(({ calendar, year: full, customary }) =>
+      monthOf(calendar).flatMap((month): Reading[] => {
+        const found = Calendar.dayOf(calendar, full, month, Number(day));
+        const short = calendar === "gregory" && year.length === 2 && !shape.era;
+        return found ? [{ ...found, order, calendar, customary, short }] : [];
+      }),
+    );
+    // Of two digits the latest century that is not too late, in each calendar.
+    if (year.length > 2) return readings;
+    return readings.filter(
+      ({ time, calendar }) =>
+        time <= limit &&
+        !readings.some(
+          (other) => other.calendar === calendar && other.time > time + century / 2 && other.time <= limit,
+        ),
+    );
+  });
+}
+
+const msPerDay = 86_400_000;
+const century = 36_524 * msPerDay;
+
+/** Two digits beside an era's sign are short for its years where it counts in thousands. */
+function inEra(calendar: Calendar.Calendar, year: string): number {
+  if (year.length !== 2) return Number(year);
+  const base: Partial<Record<Calendar.Calendar, number>> = {
+    buddhist: 2500,
+    gregory: 2000,
+    persian: 1400,
+    "islamic-umalqura": 1400,
+    "bikram-sambat": 2000,
+  };
+  return (base[calendar] ?? 0) + Number(year);
+}
+
+const countsFromOne = (era: Calendar.Calendar | null) =>
+  era === "reiwa" || era === "heisei" || era === "showa" || era === "roc";
+
+interface Split {
+  order: DateOrder;
+  year: string;
+  day: string;
+  monthOf: (calendar: Calendar.Calendar) => readonly number[];
+}
+
+/** Three numbers in every order that their digits allow. */
+function ofNumbers(shape: Shape, context: DateContext): Split[] {
+  const { numbers, order: fixed, era, separator } = shape;
+  const { currency } = context;
+  const [a = "", , c = ""] = numbers;
+  const custom = customOf(currency)?.flat() ?? [];
+  // A year of two digits before a day of one is a version's number as well where nobody writes dates so.
+  const oneDigit = era !== null || separator === "/" || custom.includes("ymd");
+  const isYear = (text: string) => text.length >= 2 && !(text.length === 3 && text.startsWith("0"));
+  const shortYear = a.length <= 2 && (era !== null || currency === "JPY" || a.length === 2);
+  const found: DateOrder[] = fixed ? [fixed] : [];
+  if (!fixed && a.length <= 2 && isYear(c)) found.push("dmy", "mdy");
+  const yearFirst = a.length > 2 ? isYear(a) : shortYear && (c.length === 2 || oneDigit);
+  if (!fixed && yearFirst) found.push("ymd");
+  if (!fixed && a.length === 4 && (custom.includes("ydm") || provesDayMiddle(shape, context)))
+    found.push("ydm");
+  return found.flatMap((order): Split[] => {
+    const at = (part: string) => numbers[order.indexOf(part)] ?? "";
+    if (at("m").length > 2 || at("d").length > 2) return [];
+    return [{ order, year: at("y"), day: at("d"), monthOf: () => [Number(at("m"))] }];
+  });
+}
+
+/** Year, day, month is nobody's custom but in a few languages: another date must be written so. */
+function provesDayMiddle(shape: Shape, { others = [], currency }: DateContext): boolean {
+  return others.some((printed) => {
+    const other = scan(printed, currency);
+    const [, day, month] = other?.numbers ?? [];
+    return other !== null && style(other) === style(shape) && Number(day) > 12 && Number(month) <= 12;
+  });
+}
+
+/** A month's name and two numbers: the year has four digits, else stands last, or first where that is the custom. */
+function ofNames(shape: Shape, { currency }: DateContext): Split[] {
+  const [first = "", second = ""] = shape.numbers;
+  const custom = customOf(currency)?.flat() ?? [];
+  const name = shape.month ?? "";
+  const monthOf = (calendar: Calendar.Calendar): readonly number[] => {
+    const own = Names.calendars.find((each) => each === calendar);
+    const mask = own ? Names.monthsOfCalendar(name, own) : 0;
+    return Names.members(mask || Names.monthsOf(name, currency));
+  };
+  const ymd: Split = { order: "ymd", year: first, day: second, monthOf };
+  const last: Split = { order: shape.monthAt === 0 ? "mdy" : "dmy", year: second, day: first, monthOf };
+  // "Reiwa 6 May 12": the year belongs to the era.
+  const led = shape.era !== null && shape.monthAt === 1 && second.length <= 2 && first.length <= 2;
+  if (led && shape.words.length > 0 && countsFromOne(shape.era)) return [ymd];
+  if (first.length > 2) return second.length <= 2 ? [ymd] : [];
+  if (second.length > 2) return [last];
+  const bothWays = shape.monthAt !== 0 && custom.includes("ymd") && first.length === 2;
+  return [...(second.length === 2 ? [last] : []), ...(bothWays ? [ymd] : [])];
+}
+
+/** Papers are younger than this, where they may be: a till's year 67 is no 1967. */
+const oldestMs = 35 * 365.25 * msPerDay;
+
+/** Without what is too old or lies too far ahead beside a reading that is neither, and what nobody there counts by. */
+function plausible(shape: Shape, readings: Reading[], context: DateContext): readonly Reading[] {
+  if (readings.length < 2) return readings;
+  const limit = limitOf(context);
+  const inTime = readings.filter(({ time }) => time <= limit);
+  if (inTime.length === 0) return narrowed(readings, ({ customary }) => customary);
+  const candidates = context.currency || shape.month !== null ? inTime : readings;
+  const newest = Math.max(...inTime.map(({ time }) => time));
+  const young = candidates.filter(({ time }) => time > newest - oldestMs);
+  return young.filter(
+    ({ order, customary }) => customary || !young.some((other) => other.order === order && other.customary),
+  );
+}
+
+const valuesOf = (readings: readonly Reading[]) => [...new Set(readings.map(({ time }) => time))];
+
+/** What the document decides, step by step; as soon as one day is left it is that one. */
+function decide(shape: Shape, all: readonly Reading[], context: DateContext): PrintedDate {
+  let left = byWeekday(shape, all, context);
+  const alike = evidence(shape, context, true);
+  left = narrowed(left, ({ order }) => !alike || alike.has(order));
+  // Points are in no country's month-first dates: where nothing else is known they rule those out.
+  if (!context.currency && shape.separator === ".") left = narrowed(left, ({ order }) => order !== "mdy");
+  if (!context.currency && shape.words.includes("uhr")) left = narrowed(left, ({ order }) => order === "dmy");
+  if (valuesOf(left).length === 1) return settled(left, all, context);
+  const spoken = evidence(shape, context, false);
+  const custom = customOf(context.currency);
+  if (!custom) {
+    const supported = narrowed(left, ({ order }) => !spoken || spoken.has(order));
+    return valuesOf(supported).length === 1 ? settled(supported, all, context) : open(supported, left);
+  }
+  for (const row of custom) {
+    const usual = row.flatMap((each) => left.filter(({ order }) => order === each));
+    if (usual.length === 0) continue;
+    const against = left.filter(({ order }) => !row.includes(order) && spoken?.has(order));
+    const contradicted = usual.every((reading) => contradicts(reading, shape, left, context));
+    const opposed = contradicted || (against.length > 0 && !usual.some(({ order }) => spoken?.has(order)));
+    if (valuesOf(usual).length > 1 || opposed) return open([...usual, ...against], left);
+    const local = elsewhere(usual, left, context);
+    if (local.length > 0) return open([...local, ...usual], left);
+    const younger = muchYounger(usual, left, context);
+    return younger.length > 0 ? open([...usual, ...younger], left) : settled(usual, all, context);
+  }
+  return open([], left);
+}
+
+/** What the date is where the paper comes from, when that is another day: dollars are paid in Quito and billed from Pune. */
+function elsewhere(
+  usual: readonly Reading[],
+  left: readonly Reading[],
+  { local }: DateContext,
+): readonly Reading[] {
+  for (const row of local?.() ?? []) {
+    const there = row.flatMap((each) => left.filter(({ order }) => order === each));
+    if (there.length > 0) return valuesOf([...there, ...usual]).length > 1 ? there : [];
+  }
+  return [];
+}
+
+/** Papers of two digits for the year are rarely read this late, if another order makes them this young. */
+const lateMs = 15 * 365.25 * msPerDay;
+const youngMs = 10 * 365.25 * msPerDay;
+
+/** Other readings of a date that by custom would be long past: not every till keeps the custom. */
+function muchYounger(
+  [usual]: readonly Reading[],
+  left: readonly Reading[],
+  { createdAt }: DateContext,
+): readonly Reading[] {
+  const now = createdAt?.getTime() ?? Number.NaN;
+  if (!usual?.short || !(usual.time < now - lateMs)) return [];
+  return left.filter(({ time }) => time > now - youngMs && time <= now + msPerDay);
+}
+
+function narrowed(readings: readonly Reading[], keep: (reading: Reading) => boolean): readonly Reading[] {
+  const kept = readings.filter(keep);
+  return kept.length > 0 ? kept : readings;
+}
+
+/** Places whose own calendar is the one on tills, with slashes: two digits of a Gregorian year are a guess there. */
+const ownCalendarOnly = new Set(["IRR", "AFN"]);
+
+/** Month-first dates have slashes, and amounts with points: a comma or points speak for one of the other places. */
+function contradicts(
+  { order, customary }: Reading,
+  shape: Shape,
+  left: readonly Reading[],
+  { currency, decimal }: DateContext,
+): boolean {
+  if (ownCalendarOnly.has(currency ?? "") && (!customary || shape.separator === ".")) return true;
+  const dayFirst = left.some((reading) => reading.order === "dmy");
+  return order === "mdy" && dayFirst && shape.month === null && (decimal === "," || shape.separator === ".");
+}
+
+function settled(
+  [reading, ...same]: readonly Reading[],
+  all: readonly Reading[],
+  context: DateContext,
+): PrintedDate {
+  if (!reading) return open([], all);
+  const { time, short } = reading;
+  if (!reading.certain && !same.some(({ certain }) => certain)) return open([reading], [reading]);
+  // Few papers are that old: more often a digit is misread, or the paper is of a day to come.
+  const isOld = short && context.createdAt !== undefined && time < limitOf(context) - oldestMs;
+  if (!isOld) return { value: Calendar.iso(time), ambiguous: false };
+  const day = new Date(time);
+  const later = Date.UTC(day.getUTCFullYear() + 100, day.getUTCMonth(), day.getUTCDate());
+  return open([reading], [reading, { ...reading, time: later }]);
+}
+
+/** All that is left, the likeliest first. Where tables of a calendar differ, the days beside it too. */
+function open(first: readonly Reading[], left: readonly Reading[]): PrintedDate {
+  const rank = ({ order, customary }: Reading) => likeliest.indexOf(order) - (customary ? 0.5 : 0);
+  const sorted = [...first, ...[...left].sort((a, b) => rank(a) - rank(b))];
+  const times = sorted.flatMap(({ time, certain }) =>
+    certain ? [time] : [time, time - msPerDay, time + msPerDay],
+  );
+  const readings = [...new Set(times)].map(Calendar.iso);
+  return { value: readings[0] ?? "", ambiguous: true, readings };
+}
+
+/** A weekday on the paper says which day it is, where one of the readings is such a day. */
+function byWeekday(
+  { words }: Shape,
+  readings: readonly Reading[],
+  { currency }: DateContext,
+): readonly Reading[] {
+  if (valuesOf(readings).length < 2) return readings;
+  const mask = words.reduce((found, word) => found || Names.weekdaysOf(word, currency), 0);
+  if (!mask) return readings;
+  return narrowed(readings, ({ time }) => (mask & (1 << new Date(time).getUTCDay())) !== 0);
+}
+
+/** How a date is written, so that dates of one hand can be told. */
+function style({ numbers, separator, month }: Shape): string {
+  if (month !== null) return "name";
+  return [separator, ...numbers.map(({ length }) => (length > 2 ? "year" : "short"))].join(" ");
+}
+
+/**
+ * The orders that all other dates of the document allow, written like this one or otherwise; undefined when there is
+ * none that tells. Where the others contradict each other none does.
+ */
+function evidence(shape: Shape, context: DateContext, alike: boolean): Set<DateOrder> | undefined {
+  let allowed: Set<DateOrder> | undefined;
+  for (const printed of context.others ?? []) {
+    const other = scan(printed, context.currency);
+    if (!other || (style(other) === style(shape)) !== alike) continue;
+    if (!alike && other.month === null && !comparable(shape, other)) continue;
+    const found = plausible(other, readingsOf(other, context), context).map(({ order }) => order);
+    if (found.length === 0) continue;
+    const before = allowed;
+    allowed = new Set(before ? found.filter((order) => before.has(order)) : found);
+  }
+  return allowed && allowed.size > 0 ? allowed : undefined;
+}
+
+/** A year of four digits in front, as machines write it, says nothing of dates with another separator. */
+function comparable(shape: Shape, other: Shape): boolean {
+  return other.separator === shape.separator || (other.numbers[0]?.length ?? 0) <= 2;
+}

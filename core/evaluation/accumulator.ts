@@ -1,0 +1,153 @@
+import type { Field } from "#core/canonical/normalize";
+import { Bytes, Reader } from "./bytes.ts";
+import type { Comparison } from "./compare.ts";
+import * as Layouts from "./layout.ts";
+import * as Outcome from "./outcome.ts";
+import * as Slices from "./slices.ts";
+import * as Vectors from "./vector.ts";
+
+/*
+ * An evaluation as it grows, one document at a time: a hundred or two bytes of each, which the bootstrap needs, and
+ * counters of slices. It can be put away as JSON between any two documents and taken up by another process.
+ */
+
+/** Counters of a slice, in this order. */
+export const sliceCounts = [
+  "documents",
+  "documents_right",
+  "exact_matched",
+  "exact_predicted",
+  "exact_expected",
+  "exact_right",
+  "exact_scored",
+  "matched",
+  "predicted",
+  "expected",
+  "right",
+  "scored",
+  "rows_expected",
+  "rows_predicted",
+  "rows_paired",
+] as const;
+
+/** Values of one dimension that are told apart; documents with others are counted together, under this name. */
+export const maxValues = 200;
+export const others = "(others)";
+/** Dimensions that are told apart: the fixed ones and the first tags. */
+const maxDimensions = 32;
+
+export interface Accumulator {
+  readonly layout: Layouts.Layout;
+  documents: number;
+  readonly vectors: Bytes;
+  readonly slices: Map<string, Map<string, number[]>>;
+}
+
+/** What is put away: plain JSON. */
+export interface State {
+  /** Of this form; another is not taken up. */
+  version: 1;
+  /** Paths of the fields: vectors are read by them. */
+  fields: string[];
+  documents: number;
+  /** Base64. */
+  vectors: string;
+  slices: Record<string, Record<string, number[]>>;
+}
+
+export function create(fields: readonly Field[]): Accumulator {
+  return { layout: Layouts.of(fields), documents: 0, vectors: new Bytes(), slices: new Map() };
+}
+
+/** Adds one document, and says what was counted of it. */
+export function add(into: Accumulator, comparison: Comparison, about: Slices.About = {}): Vectors.Vector {
+  const vector = Vectors.of(comparison);
+  Vectors.write(into.layout, vector, into.vectors);
+  into.documents += 1;
+  const counts = countsOf(vector);
+  for (const [dimension, value] of Slices.of(comparison, about)) addSlice(into, dimension, value, counts);
+  return vector;
+}
+
+/** Whether all that is labelled of a document is right, and something is. */
+export function isRight({ fields }: Vectors.Vector, mode: "exact" | "canonical"): boolean {
+  const all = totals(fields, mode);
+  return all.scored > 0 && all.right === all.scored && all.invented === 0;
+}
+
+function totals(fields: readonly Vectors.Both[], mode: "exact" | "canonical") {
+  const sum = Outcome.none();
+  for (const field of fields) Outcome.add(sum, field[mode]);
+  return {
+    ...{ matched: sum.matched, predicted: Outcome.predicted(sum), expected: Outcome.expected(sum) },
+    ...{ right: Outcome.right(sum), scored: Outcome.scored(sum), invented: sum.unreadable_invented },
+  };
+}
+
+function countsOf(vector: Vectors.Vector): number[] {
+  const [exact, canonical] = [totals(vector.fields, "exact"), totals(vector.fields, "canonical")];
+  const of = ({ matched, predicted, expected, right, scored }: ReturnType<typeof totals>) => [
+    ...[matched, predicted, expected, right, scored],
+  ];
+  const rows = [0, 0, 0];
+  for (const { expected, predicted, paired } of vector.lists)
+    for (const [i, count] of [expected, predicted, paired].entries()) rows[i] = (rows[i] ?? 0) + count;
+  return [1, Number(isRight(vector, "canonical")), ...of(exact), ...of(canonical), ...rows];
+}
+
+function addSlice(into: Accumulator, dimension: string, value: string, counts: readonly number[]): void {
+  let values = into.slices.get(dimension);
+  if (values === undefined) {
+    if (into.slices.size >= maxDimensions) return;
+    values = new Map();
+    into.slices.set(dimension, values);
+  }
+  const name = values.has(value) || values.size < maxValues ? value : others;
+  const before = values.get(name);
+  values.set(
+    name,
+    counts.map((count, i) => count + (before?.[i] ?? 0)),
+  );
+}
+
+/** Adds all documents of another evaluation of the same fields. Throws a TypeError when the fields differ. */
+export function merge(into: Accumulator, other: Accumulator): void {
+  if (pathsOf(into.layout).join("\n") !== pathsOf(other.layout).join("\n"))
+    throw new TypeError("evaluations of different fields cannot be added");
+  into.vectors.append(other.vectors.written);
+  into.documents += other.documents;
+  for (const [dimension, values] of other.slices)
+    for (const [value, counts] of values) addSlice(into, dimension, value, counts);
+}
+
+const pathsOf = ({ fields }: Layouts.Layout) => fields.map(({ path }) => path);
+
+/** What to put away. */
+export function stateOf({ layout, documents, vectors, slices }: Accumulator): State {
+  const plain = [...slices].map(([name, values]) => [name, Object.fromEntries(values)] as const);
+  return {
+    version: 1,
+    fields: pathsOf(layout),
+    documents,
+    vectors: Buffer.from(vectors.written).toString("base64"),
+    slices: Object.fromEntries(plain),
+  };
+}
+
+/** Takes up what was put away. Throws a TypeError when it is of other fields or of another form. */
+export function restore(fields: readonly Field[], state: State): Accumulator {
+  const into = create(fields);
+  if (state.version !== 1 || state.fields.join("\n") !== pathsOf(into.layout).join("\n"))
+    throw new TypeError("this evaluation is of other fields, or of another form");
+  into.vectors.append(Buffer.from(state.vectors, "base64"));
+  into.documents = state.documents;
+  for (const [name, values] of Object.entries(state.slices))
+    into.slices.set(name, new Map(Object.entries(values)));
+  return into;
+}
+
+/** Every document's vector, in the order in which they came. */
+export function* each({ layout, vectors }: Accumulator): Generator<Vectors.Vector> {
+  const reader = new Reader(vectors.written);
+  while (!reader.done) yield Vectors.read(layout, reader);
+}

@@ -1,0 +1,127 @@
+import * as Accumulators from "./accumulator.ts";
+import type { Matrix } from "./bootstrap.ts";
+import type { Layout } from "./layout.ts";
+import * as Outcome from "./outcome.ts";
+import type { Vector } from "./vector.ts";
+
+/*
+ * An evaluation's documents as rows of counters, for sums of them and for sums of what is drawn.
+ */
+
+export type Mode = "exact" | "canonical";
+export const modes: readonly Mode[] = ["exact", "canonical"];
+
+/** Where a figure's counters stand among a document's. */
+export interface Columns {
+  count: number;
+  /** Of a field, by its place: matched, predicted, expected, right, scored. */
+  field(index: number, mode: Mode): number;
+  /** Of a list: expected, predicted and paired rows, cells, right ones as printed, right ones as meant. */
+  list(index: number): number;
+  /** Documents with a label that is scored, and those of them that are right as printed, as meant. */
+  right: number;
+  /** Donut's accuracies, how many, matched and unmatched values; SROIE's three; value F1s, how many. */
+  published: number;
+}
+
+const perField = 5;
+const perList = 6;
+
+export function of(layout: Layout): Columns {
+  const lists = layout.fields.length * modes.length * perField;
+  const right = lists + layout.lists.length * perList;
+  return {
+    count: right + 3 + 9,
+    field: (index, mode) => (index * modes.length + modes.indexOf(mode)) * perField,
+    list: (index) => lists + index * perList,
+    right,
+    published: right + 3,
+  };
+}
+
+function fill(columns: Columns, vector: Vector, into: Float64Array): void {
+  let scored = 0;
+  vector.fields.forEach((field, i) => {
+    for (const mode of modes) {
+      const counters = field[mode];
+      into.set(
+        [
+          counters.matched,
+          Outcome.predicted(counters),
+          Outcome.expected(counters),
+          Outcome.right(counters),
+          Outcome.scored(counters),
+        ],
+        columns.field(i, mode),
+      );
+    }
+    scored += Outcome.scored(field.canonical);
+  });
+  vector.lists.forEach(({ expected, predicted, paired, cells, exact, canonical }, i) => {
+    into.set([expected, predicted, paired, cells, exact, canonical], columns.list(i));
+  });
+  const right = modes.map((mode) => Number(Accumulators.isRight(vector, mode)));
+  into.set([Number(scored > 0), ...right], columns.right);
+  const { donutAccuracy, donut, sroie, extractBench } = vector.published;
+  into.set(
+    [
+      ...[donutAccuracy ?? 0, Number(donutAccuracy !== null), donut.matched, donut.unmatched],
+      ...[sroie?.matched ?? 0, sroie?.predicted ?? 0, sroie?.expected ?? 0],
+      ...[extractBench ?? 0, Number(extractBench !== null)],
+    ],
+    columns.published,
+  );
+}
+
+/** How many documents are looked at to know what is usual: most of any run are alike. */
+const looked = 64;
+
+/** Every document as its differences from the usual one, and the sums of all columns. */
+export function matrixOf(accumulator: Accumulators.Accumulator): Matrix & { sums: Float64Array } {
+  const columns = of(accumulator.layout);
+  const row = new Float64Array(columns.count);
+  const first: Float64Array[] = [];
+  for (const vector of Accumulators.each(accumulator)) {
+    if (first.length === looked) break;
+    fill(columns, vector, row);
+    first.push(row.slice());
+  }
+  const usual = Float64Array.from({ length: columns.count }, (_, c) =>
+    modeOf(first.map((each) => each[c] ?? 0)),
+  );
+  const starts = new Uint32Array(accumulator.documents + 1);
+  let at = 0;
+  let found = { columns: new Uint16Array(1024), differences: new Float64Array(1024) };
+  let document = 0;
+  const sums = new Float64Array(columns.count);
+  for (const vector of Accumulators.each(accumulator)) {
+    fill(columns, vector, row);
+    if (at + columns.count > found.columns.length) found = larger(found, columns.count);
+    for (let c = 0; c < columns.count; c += 1) {
+      const value = row[c] ?? 0;
+      sums[c] = (sums[c] ?? 0) + value;
+      if (value === usual[c]) continue;
+      found.columns[at] = c;
+      found.differences[at] = value - (usual[c] ?? 0);
+      at += 1;
+    }
+    document += 1;
+    starts[document] = at;
+  }
+  return { documents: accumulator.documents, usual, starts, ...found, sums };
+}
+
+function larger({ columns, differences }: Pick<Matrix, "columns" | "differences">, room: number) {
+  const length = Math.ceil(columns.length * 1.5) + room;
+  const next = { columns: new Uint16Array(length), differences: new Float64Array(length) };
+  next.columns.set(columns);
+  next.differences.set(differences);
+  return next;
+}
+
+function modeOf(values: readonly number[]): number {
+  const counts = new Map<number, number>();
+  for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1);
+  const [most] = [...counts].sort((a, b) => b[1] - a[1] || a[0] - b[0]);
+  return most?.[0] ?? 0;
+}

@@ -1,0 +1,51 @@
+import type { Comparison } from "./compare.ts";
+import * as Script from "./script.ts";
+
+/*
+ * The same figures for a part of the documents: those of one folder, one merchant, one tag.
+ */
+
+/** What is known of an item beside its answer; what is not, is in no slice of that kind. */
+export interface About {
+  /** The item's name: its folder is all before the last slash. */
+  file?: string | null | undefined;
+  tags?: Readonly<Record<string, string>> | undefined;
+  /** What the picture was found to be (`ok`, `blurred`, …), in the words of whoever found it. */
+  quality?: string | null | undefined;
+}
+
+/** A kind of slice and its value: `["folder", "march/till-2"]`, `["tags.store", "12"]`. */
+export type Slice = readonly [dimension: string, value: string];
+
+/** Longer values are cut: they are shown in tables. */
+const maxValue = 100;
+const rowSteps = [0, 5, 10, 20, 50];
+
+function rowsBand(rows: number): string {
+  const at = rowSteps.findIndex((most) => rows <= most);
+  if (at === 0) return "0";
+  return at < 0 ? `over ${rowSteps.at(-1)}` : `${(rowSteps[at - 1] ?? 0) + 1}–${rowSteps[at]}`;
+}
+
+/** The slices that a document is in. What the paper says is taken of its labels. */
+export function of(comparison: Comparison, { file, tags, quality }: About): Slice[] {
+  const { layout, labels, lists } = comparison;
+  const printed = (paths: readonly string[]) => {
+    const i = layout.scalars.findIndex(({ path }) => paths.includes(path));
+    const label = labels.scalars[i];
+    return label?.kind === "value" ? String(label.accepted[0]) : null;
+  };
+  const folder = file?.includes("/") ? file.slice(0, file.lastIndexOf("/")) : null;
+  const found: (readonly [string, string | null | undefined])[] = [
+    ...Object.entries(tags ?? {}).map(([name, value]) => [`tags.${name}`, value] as const),
+    ["folder", folder],
+    ["merchant", printed(["merchant.name", "supplier.name", "company", "merchant"])],
+    ["currency", comparison.currency],
+    ["language", Script.languageOf(comparison.labels)],
+    ["quality", quality],
+    ["rows", lists[0] && rowsBand(lists[0].expected)],
+  ];
+  return found.flatMap(([dimension, value]): Slice[] =>
+    value == null || value.trim() === "" ? [] : [[dimension, value.trim().slice(0, maxValue)]],
+  );
+}

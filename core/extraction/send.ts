@@ -1,0 +1,75 @@
+import { type SQL, sql } from "drizzle-orm";
+import * as z from "zod";
+import * as Database from "#core/db/database";
+import type { Log } from "#core/log";
+import * as Queue from "#core/queue/queue";
+import type { Services } from "#core/reading/services";
+import * as Claim from "./claim.ts";
+import { extractTable } from "./extract.sql.ts";
+
+/** The body of a message in the `single` queue: the row that it was sent for. */
+export const Message = z.object({ key_id: z.string(), request_id: z.string() });
+export type Message = z.output<typeof Message>;
+
+type Stores = Pick<Services, "db" | "queues">;
+
+/** Rows that one question asks for; what is left is for the next one. */
+const chunk = 200;
+
+/** Sends the row's message and notes it. @throws AppError `storage_unavailable`. */
+export async function send(services: Stores, row: Claim.Row, delayMs?: number): Promise<void> {
+  const body: Message = { key_id: row.keyId, request_id: row.requestId };
+  await Queue.send(services.queues, "single", body, delayMs === undefined ? {} : { delayMs });
+  await Claim.markSent(services.db, [row]);
+}
+
+/*
+ * Literals, as in the partial indexes (extract.sql.ts): with parameters SQLite would not use those, and each of these
+ * questions would go through all extracts there ever were.
+ */
+export const queued = sql`status = 'queued'`;
+export const waiting = sql`${queued} AND waiting_for = 'model_server'`;
+
+/** Which rows they are, and no more: two hundred whole ones, with answers that wait in them, are more than a server answers. */
+export type Seen = Pick<Claim.Row, "keyId" | "requestId" | "status" | "token">;
+const { keyId, requestId, status, token } = extractTable;
+
+/** The next rows of which this is true. @throws AppError `storage_unavailable`. */
+export function seen(db: Database.Db, where: SQL | undefined): Promise<Seen[]> {
+  return Database.read(
+    db.query.select({ keyId, requestId, status, token }).from(extractTable).where(where).limit(chunk),
+  );
+}
+
+/** Sends every extract on its way that waits for the model server. @returns how many. */
+export async function resumeWaiting(services: Stores, log: Log): Promise<number> {
+  let resumed = 0;
+  for (;;) {
+    const rows = await seen(services.db, waiting);
+    if (rows.length === 0) return resumed;
+    const sent = await sendRows(services, rows, log);
+    if (sent === 0) return resumed;
+    resumed += sent;
+  }
+}
+
+/** Sends every queued extract on its way that waits for nothing and has no message. @returns how many. */
+export async function sendQueued(services: Stores, log: Log): Promise<number> {
+  let sent = 0;
+  for (;;) {
+    const unsent = sql`${queued} AND waiting_for IS NULL AND sent_at IS NULL AND input IS NOT NULL`;
+    const rows = await seen(services.db, unsent);
+    const taken = rows.length === 0 ? 0 : await sendRows(services, rows, log);
+    if (taken === 0) return sent;
+    sent += taken;
+  }
+}
+
+/** Sends the rows' messages; what was taken is marked. */
+export async function sendRows(services: Stores, rows: Seen[], log: Log): Promise<number> {
+  const bodies: Message[] = rows.map((row) => ({ key_id: row.keyId, request_id: row.requestId }));
+  const taken = await Queue.sendAll(services.queues, "single", bodies, log);
+  const sent = rows.filter((_, i) => taken.has(i));
+  if (sent.length > 0) await Claim.markSent(services.db, sent);
+  return sent.length;
+}

@@ -1,0 +1,26 @@
+import type * as z from "zod";
+import type { Rule } from "#core/canonical/checks/rule";
+
+/** What a task's folder exports. The schema is a function, so that importing every task builds nothing. */
+export interface Definition {
+  description: string;
+  prompt: string;
+  schema: () => z.ZodType;
+  examples: Example[];
+  maxOutputTokens: number;
+  /** Arithmetic over the fields (core/canonical/checks/checks.ts). */
+  checks: Rule[];
+}
+
+/** A receipt as text lines and the answer it must get. */
+export interface Example {
+  lines: string[];
+  answer: unknown;
+}
+
+/** The examples as a prompt shows them: the lines, then the answer as the model must write it. */
+export function shown(examples: readonly Example[]): string {
+  return examples
+    .map(({ lines, answer }) => `${lines.join("\n")}\nhas this answer:\n${JSON.stringify(answer)}`)
+    .join("\n\n");
+}
