@@ -236,7 +236,7 @@ async function ask(work: Work): Promise<Outcome> {
     const weather =
       error instanceof Vision.VisionError &&
       error.fault !== undefined &&
-      Vision.classify(error.fault) === "weather";
+      Vision.classify(error.fault) === "outage";
     if (weather) await noted(log, Breaker.trip(services.db, services.times.breakerRetryMs));
     const waitingFor = weather ? "model_server" : null;
     return toQueue(work, { handedOver: false, waitingFor }, performed);

@@ -190,7 +190,7 @@ async function afterFailure(
     row.attempts + 1 >= maxAttempts ||
     row.claims >= maxClaims ||
     (suspect && row.suspects + 1 >= maxSuspects);
-  if (error.code === "inference_unavailable" && verdict === "weather" && !(suspect && spent)) {
+  if (error.code === "inference_unavailable" && verdict === "outage" && !(suspect && spent)) {
     await Breaker.trip(services.db, services.times.breakerRetryMs);
     return wait(services, log, row, suspect, record.used);
   }

@@ -69,36 +69,15 @@ export async function inspect(
 ): Promise<Inspected> {
   if (bytes.byteLength === 0) throw invalid("empty", "the picture is empty");
   const mimeType = sniff(bytes);
-  if (mimeType === undefined) {
-    const { foreign } = await import("#core/image/foreign");
-    const what = foreign(bytes);
-    const told = what === undefined ? "these bytes are no picture that is read" : `this is ${what}`;
-    throw new AppError("unsupported_media_type", `${told} (read are ${names})`, {
-      details: { supported: [...mimeTypes] },
-    });
-  }
+  if (mimeType === undefined) throw await unsupported(bytes);
   Structure.check(bytes, mimeType);
   const sha256 = sha256Of(bytes);
   const decoder = how.decoder ?? Decoder.shared();
   const header = await decoder.run({ op: "header", mimeType }, { bytes, sha256, signal: how.signal });
   const { width, height } = header;
   if (!(width > 0 && height > 0)) throw invalid("broken_header", "the picture has no size");
-  const megapixels = (width * height) / 1_000_000;
-  if (megapixels > sizes.imageMegapixels) {
-    throw new AppError(
-      "image_too_large",
-      `the picture has more than ${sizes.imageMegapixels} megapixels: scale it down, 12 are plenty for a receipt`,
-      {
-        details: {
-          limit_megapixels: sizes.imageMegapixels,
-          megapixels: Math.round(megapixels * 10) / 10,
-          width,
-          height,
-        },
-      },
-    );
-  }
-  // A float's or a 32-bit number's white is anybody's guess: such a picture would silently come out black or white.
+  checkMegapixels(width, height);
+  // Nothing says which number is white in floats or 32 bits: such a picture could come out all black or all white.
   if (header.depth !== "uchar" && header.depth !== "ushort") {
     throw invalid("sample_format", "the picture has neither 8 nor 16 bits a sample");
   }
@@ -124,6 +103,33 @@ export async function inspect(
     sha256,
     decoder,
   };
+}
+
+/** The error for bytes that are no picture we read, with what they look like. */
+async function unsupported(bytes: Uint8Array): Promise<AppError> {
+  const { foreign } = await import("#core/image/foreign");
+  const what = foreign(bytes);
+  const told = what === undefined ? "these bytes are no picture that is read" : `this is ${what}`;
+  return new AppError("unsupported_media_type", `${told} (read are ${names})`, {
+    details: { supported: [...mimeTypes] },
+  });
+}
+
+function checkMegapixels(width: number, height: number): void {
+  const megapixels = (width * height) / 1_000_000;
+  if (megapixels <= sizes.imageMegapixels) return;
+  throw new AppError(
+    "image_too_large",
+    `the picture has more than ${sizes.imageMegapixels} megapixels: scale it down, 12 are plenty for a receipt`,
+    {
+      details: {
+        limit_megapixels: sizes.imageMegapixels,
+        megapixels: Math.round(megapixels * 10) / 10,
+        width,
+        height,
+      },
+    },
+  );
 }
 
 /**

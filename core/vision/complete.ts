@@ -1,10 +1,11 @@
 import OpenAI from "openai";
 import type { Code } from "#core/error";
+import { type Completion, Incoming } from "#core/vision/completion";
 import { onlyData } from "#core/vision/event-stream";
 import { type Fault, fromAnswer, reasonOf, type Usage, VisionError } from "#core/vision/fault";
-import type { Cut, Guard } from "#core/vision/guard";
+import type { Guard } from "#core/vision/guard";
 import * as Transport from "#core/vision/transport";
-import { classify } from "#core/vision/weather";
+import { classify } from "#core/vision/verdict";
 
 /** An OpenAI-compatible model server. */
 export interface Server {
@@ -46,7 +47,7 @@ export interface Event {
   [fact: string]: string | number | boolean | null;
 }
 
-export interface CallOptions {
+interface CallOptions {
   signal?: AbortSignal | undefined;
   /** Epoch milliseconds. */
   deadline: number;
@@ -55,28 +56,6 @@ export interface CallOptions {
   guard?: Guard | undefined;
   /** Fields this server is known not to take. */
   without?: ReadonlySet<string> | undefined;
-}
-
-/** A token of the answer: its own probability and those of its rivals, as natural logarithms. */
-export interface TokenLogprob {
-  token: string;
-  logprob: number;
-  top: { token: string; logprob: number }[];
-}
-
-export interface Completion {
-  text: string;
-  /** What a server that takes thinking out of the text hands out beside it. */
-  reasoning: string;
-  /** Null only when `cut` says why the call was cut off. */
-  finishReason: string | null;
-  cut: Cut | null;
-  usage: Usage | null;
-  /** The model's name as the server gives it. */
-  model: string;
-  logprobs: TokenLogprob[] | null;
-  firstTokenMs: number | null;
-  totalMs: number;
 }
 
 /** Usage comes after the finish reason; a server that then says nothing more is not waited for. */
@@ -91,8 +70,8 @@ const maxTimerMs = 2 ** 31 - 1;
  * One streamed call. Returns only what ended with a `finish_reason` (which may be `length`: the caller judges) or
  * was cut off by the guard. On every way out the connection is closed, so that the engine stops too.
  *
- * Throws VisionError: `inference_timeout` (deadline, abort), `inference_unavailable` (weather and overload by
- * #core/vision/weather), `inference_failed` (everything else); `fault` says what exactly.
+ * Throws VisionError: `inference_timeout` (deadline, abort), `inference_unavailable` (outage and overload by
+ * #core/vision/verdict), `inference_failed` (everything else); `fault` says what exactly.
  */
 export async function complete(server: Server, ask: Ask, options: CallOptions): Promise<Completion> {
   const startedAt = Date.now();
@@ -136,42 +115,12 @@ async function stream(
   options: CallOptions,
   startedAt: number,
 ): Promise<Completion> {
-  let stopped: "silence" | "deadline" | "aborted" | undefined;
+  const call = open(server, options);
+  const { exchange } = call;
+  const found = new Incoming(server.model, ask.logprobs === true);
   let answerFault: Fault | undefined;
-  let text = "";
-  let finishReason: string | null = null;
-  const controller = new AbortController();
-  const stop = (why: NonNullable<typeof stopped>) => {
-    stopped ??= why;
-    exchange.close();
-    controller.abort();
-  };
-  const idle = setTimeout(() => stop("silence"), server.readTimeoutMs);
-  const exchange = Transport.open({
-    connectTimeoutMs: server.connectTimeoutMs,
-    onProgress: () => idle.refresh(),
-  });
-  const left = Math.min(maxTimerMs, Math.max(0, options.deadline - Date.now()));
-  const deadline = setTimeout(() => stop("deadline"), left);
-  let afterFinish: NodeJS.Timeout | undefined;
-  const onAbort = () => stop("aborted");
-  options.signal?.addEventListener("abort", onAbort, { once: true });
-
-  const completion: Completion = {
-    text: "",
-    reasoning: "",
-    finishReason: null,
-    cut: null,
-    usage: null,
-    model: server.model,
-    logprobs: ask.logprobs ? [] : null,
-    firstTokenMs: null,
-    totalMs: 0,
-  };
   try {
-    if (options.signal?.aborted) stop("aborted");
-    else if (options.deadline <= Date.now()) stop("deadline");
-    if (stopped !== undefined) throw new Error(stopped);
+    if (call.stopped() !== undefined) throw new Error(call.stopped());
     const client = connect(server, async (input, init) => {
       const response = await exchange.fetch(input, init);
       if (response.ok && response.headers.get("content-type")?.includes("text/event-stream"))
@@ -182,57 +131,69 @@ async function stream(
     });
     const chunks = await client.chat.completions.create(requestBody(server, ask, options.without), {
       headers: { "X-Request-Id": ask.requestId },
-      signal: controller.signal,
+      signal: call.signal,
       // Ends at the response headers; ours ends everything. Only kept from being shorter.
-      timeout: Math.min(maxTimerMs, left + 60_000),
+      timeout: Math.min(maxTimerMs, call.leftMs + 60_000),
     });
     for await (const chunk of chunks) {
-      if (chunk.model) completion.model = chunk.model;
-      if (chunk.usage) completion.usage = readUsage(chunk.usage);
-      const choice = chunk.choices?.[0];
-      if (choice === undefined) continue;
-      const { delta, thought } = readDelta(choice.delta);
-      completion.reasoning += thought;
-      if (delta !== "" || thought !== "") completion.firstTokenMs ??= Date.now() - startedAt;
-      if (delta !== "") {
-        text += delta;
-        completion.cut = options.guard?.push(delta) ?? null;
-        if (completion.cut !== null) break;
-      }
-      for (const each of choice.logprobs?.content ?? []) completion.logprobs?.push(readLogprob(each));
-      if (choice.finish_reason) {
-        finishReason = choice.finish_reason;
-        afterFinish ??= setTimeout(() => exchange.close(), afterFinishMs);
-      }
+      found.add(chunk, { startedAt, guard: options.guard });
+      if (found.cut !== null) break;
+      if (found.finishReason !== null) call.finished();
     }
   } catch (thrown) {
     // What came after the finish reason cannot spoil the answer.
-    if (finishReason === null) {
-      throw toError(stopped, answerFault ?? errorEvent(thrown) ?? exchange.fault(), exchange.sent(), {
-        rawText: text || completion.reasoning,
-        usage: completion.usage,
-        cause: thrown,
-      });
+    if (found.finishReason === null) {
+      const fault = answerFault ?? errorEvent(thrown) ?? exchange.fault();
+      throw toError(call.stopped(), fault, exchange.sent(), { ...found.partial(), cause: thrown });
     }
   } finally {
-    clearTimeout(idle);
-    clearTimeout(deadline);
-    clearTimeout(afterFinish);
-    options.signal?.removeEventListener("abort", onAbort);
-    exchange.close();
+    call.close();
   }
   // The client ends an aborted or half-finished stream without an error.
-  if (completion.cut === null && finishReason === null) {
-    throw toError(stopped, exchange.fault(), exchange.sent(), {
-      rawText: text || completion.reasoning,
-      usage: completion.usage,
-    });
-  }
+  if (found.cut === null && found.finishReason === null)
+    throw toError(call.stopped(), exchange.fault(), exchange.sent(), found.partial());
+  return found.completion(Date.now() - startedAt);
+}
+
+type Stopped = "silence" | "deadline" | "aborted";
+
+/** The exchange of one call, with everything that may end it early: silence, the deadline and the caller. */
+function open(server: Server, { deadline, signal }: CallOptions) {
+  let stopped: Stopped | undefined;
+  const controller = new AbortController();
+  const stop = (why: Stopped) => {
+    stopped ??= why;
+    exchange.close();
+    controller.abort();
+  };
+  const idle = setTimeout(() => stop("silence"), server.readTimeoutMs);
+  const exchange = Transport.open({
+    connectTimeoutMs: server.connectTimeoutMs,
+    onProgress: () => idle.refresh(),
+  });
+  const leftMs = Math.min(maxTimerMs, Math.max(0, deadline - Date.now()));
+  const late = setTimeout(() => stop("deadline"), leftMs);
+  let afterFinish: NodeJS.Timeout | undefined;
+  const onAbort = () => stop("aborted");
+  signal?.addEventListener("abort", onAbort, { once: true });
+  if (signal?.aborted) stop("aborted");
+  else if (deadline <= Date.now()) stop("deadline");
   return {
-    ...completion,
-    text,
-    finishReason: completion.cut === null ? finishReason : null,
-    totalMs: Date.now() - startedAt,
+    exchange,
+    signal: controller.signal,
+    leftMs,
+    stopped: () => stopped,
+    /** The finish reason has come: what follows is waited for only shortly. */
+    finished: () => {
+      afterFinish ??= setTimeout(() => exchange.close(), afterFinishMs);
+    },
+    close: () => {
+      clearTimeout(idle);
+      clearTimeout(late);
+      clearTimeout(afterFinish);
+      signal?.removeEventListener("abort", onAbort);
+      exchange.close();
+    },
   };
 }
 
@@ -307,30 +268,6 @@ export function sendsSchema(ask: Ask, without: ReadonlySet<string> | undefined):
   return ask.schema !== undefined && !without?.has("response_format");
 }
 
-/** Text and thinking of one piece, wherever the server puts them: vLLM, SGLang and llama.cpp have a field for it, Mistral typed parts. */
-function readDelta(given: unknown): { delta: string; thought: string } {
-  const { content, reasoning, reasoning_content } = (given ?? {}) as Record<string, unknown>;
-  const found = { delta: "", thought: "" };
-  if (typeof content === "string") found.delta = content;
-  else if (Array.isArray(content)) {
-    for (const part of content as { type?: unknown; text?: unknown }[])
-      if (part?.type === "text" && typeof part.text === "string") found.delta += part.text;
-  }
-  // Some servers send both names for the same text.
-  const thought = reasoning ?? reasoning_content;
-  if (typeof thought === "string") found.thought = thought;
-  return found;
-}
-
-function readUsage(usage: { prompt_tokens?: number; completion_tokens?: number }): Usage {
-  return { prompt_tokens: usage.prompt_tokens ?? 0, completion_tokens: usage.completion_tokens ?? 0 };
-}
-
-function readLogprob(each: OpenAI.Chat.ChatCompletionTokenLogprob): TokenLogprob {
-  const top = (each.top_logprobs ?? []).map(({ token, logprob }) => ({ token, logprob }));
-  return { token: each.token, logprob: each.logprob, top };
-}
-
 /** An error that the server sent as an event of the stream, after its 200. */
 function errorEvent(thrown: unknown): Fault | undefined {
   if (!(thrown instanceof OpenAI.APIError) || typeof thrown.error !== "object" || thrown.error === null)
@@ -341,7 +278,7 @@ function errorEvent(thrown: unknown): Fault | undefined {
 }
 
 function toError(
-  stopped: "silence" | "deadline" | "aborted" | undefined,
+  stopped: Stopped | undefined,
   found: Fault | undefined,
   afterSend: boolean,
   more: { rawText: string; usage: Usage | null; cause?: unknown },
@@ -352,13 +289,13 @@ function toError(
 }
 
 /** The error of a single failed call. */
-export function error(
+function error(
   fault: Fault,
   more: { rawText?: string; usage?: Usage | null; cause?: unknown } = {},
 ): VisionError {
   const verdict = classify(fault);
   const timeout = fault.kind === "deadline" || fault.kind === "aborted";
-  const away = verdict === "weather" || verdict === "overload";
+  const away = verdict === "outage" || verdict === "overload";
   const code: Code = timeout ? "inference_timeout" : away ? "inference_unavailable" : "inference_failed";
   // The cause may quote the request or an address: its kind is enough.
   const cause = more.cause instanceof Error ? more.cause.name : undefined;

@@ -3,8 +3,8 @@ import * as http from "node:http";
 import type { AddressInfo } from "node:net";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { afterEach, describe, expect, test } from "vitest";
+import * as Complete from "#core/vision/complete";
 import { onlyData } from "#core/vision/event-stream";
-import * as Vision from "#core/vision/vision";
 import { question } from "#test/support/model-server/asking";
 
 const servers: http.Server[] = [];
@@ -35,7 +35,7 @@ async function serving(pieces: Iterable<Uint8Array | string>): Promise<string> {
 }
 
 const ask = (baseUrl: string) =>
-  Vision.complete(
+  Complete.complete(
     { baseUrl, apiKey: "k", model: "m", connectTimeoutMs: 2_000, readTimeoutMs: 2_000 },
     question,
     { deadline: Date.now() + 10_000 },

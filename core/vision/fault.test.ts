@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { type Fault, fromAnswer, parseContextTooLong, parseRetryAfter } from "#core/vision/fault";
-import { classify, suspect } from "#core/vision/weather";
+import { classify, suspect } from "#core/vision/verdict";
 import * as ModelServer from "#test/support/model-server/model-server";
 import { notThePicture } from "#test/support/model-server/too-long";
 
@@ -118,10 +118,10 @@ describe("whose fault it is", () => {
   const own = body("engine is dead");
 
   test.each([404, 408, 429, 502, 503, 504, 520, 521, 522, 523, 524, 525, 526, 530])(
-    "a proxy's %i is weather",
+    "a proxy's %i is an outage",
     (status) => {
       for (const text of [html, "", "error code: 524", '"text"', "[]"]) {
-        expect(classify(fromAnswer(status, none, text, 0))).toBe("weather");
+        expect(classify(fromAnswer(status, none, text, 0))).toBe("outage");
       }
     },
   );
@@ -139,24 +139,24 @@ describe("whose fault it is", () => {
     for (const status of [400, 413]) expect(classify(fromAnswer(status, none, html, 0))).toBe("refused");
   });
 
-  test("a model that is not there yet, and a key that is not accepted, are weather", () => {
+  test("a model that is not there yet, and a key that is not accepted, are outages", () => {
     const missing = body("The model `Qwen/Qwen3-VL-8B-Instruct` does not exist.");
-    expect(classify(fromAnswer(404, none, missing, 0))).toBe("weather");
+    expect(classify(fromAnswer(404, none, missing, 0))).toBe("outage");
     expect(classify(fromAnswer(503, none, '{"error":{"message":"Loading model","code":503}}', 0))).toBe(
-      "weather",
+      "outage",
     );
-    for (const status of [401, 403]) expect(classify(fromAnswer(status, none, own, 0))).toBe("weather");
+    for (const status of [401, 403]) expect(classify(fromAnswer(status, none, own, 0))).toBe("outage");
   });
 
-  test("a page with status 200 is weather, JSON with status 200 is a server that cannot stream", () => {
-    expect(classify(fromAnswer(200, none, html, 0))).toBe("weather");
+  test("a page with status 200 is an outage, JSON with status 200 is a server that cannot stream", () => {
+    expect(classify(fromAnswer(200, none, html, 0))).toBe("outage");
     expect(classify(fromAnswer(200, none, '{"choices":[]}', 0))).toBe("refused");
   });
 
-  test("connection faults and silence are weather, a lost budget is the item's", () => {
+  test("connection faults and silence are outages, a lost budget is the item's", () => {
     const fault = (kind: Fault["kind"]): Fault => ({ kind, afterSend: true });
     for (const kind of ["dns", "refused", "tls", "connect_timeout", "reset", "silence"] as const) {
-      expect(classify(fault(kind))).toBe("weather");
+      expect(classify(fault(kind))).toBe("outage");
     }
     for (const kind of ["deadline", "aborted", "unfinished"] as const)
       expect(classify(fault(kind))).toBe("item");

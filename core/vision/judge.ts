@@ -1,4 +1,4 @@
-import type { Completion } from "#core/vision/complete";
+import type { Completion } from "#core/vision/completion";
 import { endsInCopies } from "#core/vision/guard";
 import { extractJson, type Found } from "#core/vision/json";
 import { judgeThinking, modelThinks } from "#core/vision/reasoning";

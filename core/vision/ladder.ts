@@ -1,27 +1,58 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { type AppError, type Code, from } from "#core/error";
+import * as Backoff from "#core/vision/backoff";
 import * as Complete from "#core/vision/complete";
+import type { Completion, TokenLogprob } from "#core/vision/completion";
 import {
   type AttemptKind,
   type AttemptRecord,
   type ContextTooLong,
   type Fault,
   reasonOf,
+  type Usage,
   usageOf,
   VisionError,
 } from "#core/vision/fault";
 import { Guard } from "#core/vision/guard";
+import type { JsonObject } from "#core/vision/json";
 import { type Judged, judge } from "#core/vision/judge";
 import { probe } from "#core/vision/probe";
 import { modelThinks } from "#core/vision/reasoning";
 import * as RefusedFields from "#core/vision/refused-fields";
-import type { Fit } from "#core/vision/room";
+import type { Fit, Room } from "#core/vision/room";
 import { salvage } from "#core/vision/salvage";
-import type { Answer, AskOptions } from "#core/vision/vision";
-import { classify, suspect } from "#core/vision/weather";
+import { classify, suspect } from "#core/vision/verdict";
+
+export interface AskOptions {
+  signal?: AbortSignal | undefined;
+  /** Epoch milliseconds; nothing here takes longer. */
+  deadline: number;
+  onEvent?: ((event: Complete.Event) => void) | undefined;
+  /** Encodes the pictures again after the server refused them; undefined when that has been done. */
+  onPictureRefused?: (() => Promise<Complete.Picture[] | undefined>) | undefined;
+  /** How picture and answer share the context; without it neither changes when they do not fit. */
+  room?: Pick<Room, "contextTokens" | "grown" | "full" | "refused"> | undefined;
+  /** Pauses between retries; the server's `Retry-After` has precedence. */
+  backoff?: Backoff.Backoff | undefined;
+  probeTimeoutMs?: number | undefined;
+  /** Ends the question after a suspect call, even when the server still answers (core/vision/verdict.ts). */
+  endOnSuspect?: boolean | undefined;
+  /** 0 up to 1; replaced in tests. */
+  random?: (() => number) | undefined;
+}
+
+export interface Answer {
+  value: JsonObject;
+  rawText: string;
+  finishReason: string;
+  /** Of all attempts together. */
+  usage: Usage;
+  attempts: AttemptRecord[];
+  model: string;
+  logprobs: TokenLogprob[] | null;
+}
 
 const maxRetries = 4;
-const defaultBackoff = { baseMs: 250, maxMs: 8_000 };
 /** A retry needs at least this much time to be worth the pause in front of it. */
 const minCallMs = 100;
 /** At temperature 0 another seed changes nothing: from the second rung on a little randomness helps out of a loop. */
@@ -64,20 +95,8 @@ export class Ladder {
   async step(): Promise<Answer | undefined> {
     const { ask, without } = this.#request();
     const startedAt = Date.now();
-    const record: AttemptRecord = {
-      n: this.#attempts.length + 1,
-      kind: this.#kind,
-      seed: ask.seed,
-      temperature: ask.temperature,
-      max_tokens: ask.maxTokens,
-      response_format: Complete.sendsSchema(ask, without) ? "json_schema" : "none",
-      status: null,
-      finish_reason: null,
-      ms: 0,
-      first_token_ms: null,
-      usage: null,
-    };
-    let completion: Complete.Completion;
+    const record = this.#record(ask, without);
+    let completion: Completion;
     try {
       completion = await Complete.complete(this.#server, ask, {
         signal: this.#options.signal,
@@ -105,31 +124,51 @@ export class Ladder {
     record.usage = completion.usage;
     this.#attempts.push(record);
     RefusedFields.note(this.#server, this.#without);
-    const rawText = completion.text.trim() === "" ? completion.reasoning : completion.text;
-    this.#rawText = rawText;
+    this.#rawText = completion.text.trim() === "" ? completion.reasoning : completion.text;
     this.#finishReason = completion.finishReason;
     const judged = judge(completion);
     if (judged.kind === "answer") {
       if (judged.repaired !== undefined) record.repaired = judged.repaired;
-      return {
-        value: judged.value,
-        rawText,
-        finishReason: completion.finishReason ?? "stop",
-        usage: usageOf(this.#attempts),
-        attempts: this.#attempts,
-        model: completion.model,
-        logprobs: completion.logprobs,
-      };
+      return this.#answer(judged.value, completion);
     }
     record.error = judged.reason;
     await this.#after(judged, completion, ask.maxTokens);
     return undefined;
   }
 
+  /** The record of a call that begins. */
+  #record(ask: Complete.Ask, without: ReadonlySet<string> | undefined): AttemptRecord {
+    return {
+      n: this.#attempts.length + 1,
+      kind: this.#kind,
+      seed: ask.seed,
+      temperature: ask.temperature,
+      max_tokens: ask.maxTokens,
+      response_format: Complete.sendsSchema(ask, without) ? "json_schema" : "none",
+      status: null,
+      finish_reason: null,
+      ms: 0,
+      first_token_ms: null,
+      usage: null,
+    };
+  }
+
+  #answer(value: JsonObject, completion: Completion): Answer {
+    return {
+      value,
+      rawText: this.#rawText,
+      finishReason: completion.finishReason ?? "stop",
+      usage: usageOf(this.#attempts),
+      attempts: this.#attempts,
+      model: completion.model,
+      logprobs: completion.logprobs,
+    };
+  }
+
   /** What an answer that cannot be taken means for the next question, or the end. */
   async #after(
     judged: Exclude<Judged, { kind: "answer" }>,
-    completion: Complete.Completion,
+    completion: Completion,
     askedTokens: number,
   ): Promise<void> {
     const { reason } = judged;
@@ -190,7 +229,7 @@ export class Ladder {
    * An answer that used up its tokens. Fewer than were asked for: the context is full, and the picture gives way. As
    * many: there is more room, or there is none, and then this is how it ends; the same size would end the same way.
    */
-  async #full(completion: Complete.Completion, askedTokens: number): Promise<void> {
+  async #full(completion: Completion, askedTokens: number): Promise<void> {
     const { room } = this.#options;
     const { usage } = completion;
     // Not a word has come: what ate the tokens (thinking, white space) would eat more of them.
@@ -213,7 +252,7 @@ export class Ladder {
     throw this.#tooLong(completion, askedTokens);
   }
 
-  #tooLong({ text, usage }: Complete.Completion, askedTokens: number): VisionError {
+  #tooLong({ text, usage }: Completion, askedTokens: number): VisionError {
     // Nothing of an object has come: it is no answer that more room would help.
     if (!text.includes("{")) return this.#end("invalid_model_output", "length", undefined);
     const partial = salvage(text) ?? null;
@@ -256,14 +295,18 @@ export class Ladder {
     }
     const verdict = classify(fault);
     if (verdict === "refused") throw this.#end("inference_failed", reasonOf(fault), fault);
-    if (verdict === "weather") await this.#confirmWeather(fault);
-    // Asking again at once could take the model server down again: who counts suspects wants to know first.
+    if (verdict === "outage") await this.#confirmOutage(fault);
+    // Asking again at once could take the model server down again; the caller counts suspects first.
     if (this.#options.endOnSuspect && suspect(fault))
       throw this.#end("inference_failed", reasonOf(fault), fault);
     this.#retries++;
     const last = verdict === "overload" ? "inference_unavailable" : "inference_failed";
     if (this.#retries > maxRetries) throw this.#end(last, reasonOf(fault), fault);
-    const pauseMs = this.#pauseMs(fault.retryAfterMs);
+    const pauseMs = Backoff.pauseMs({
+      ...this.#options,
+      retries: this.#retries,
+      retryAfterMs: fault.retryAfterMs,
+    });
     if (Date.now() + pauseMs + minCallMs > this.#options.deadline)
       throw this.#end(fault.kind === "shutdown" ? "inference_unavailable" : last, reasonOf(fault), fault);
     this.#kind = "retry";
@@ -272,8 +315,8 @@ export class Ladder {
     });
   }
 
-  /** Weather is only what a probe confirms: then the caller waits instead of this call burning its time. */
-  async #confirmWeather(fault: Fault): Promise<void> {
+  /** Ends the question when a probe confirms the outage: the caller waits instead of spending this call's time. */
+  async #confirmOutage(fault: Fault): Promise<void> {
     const left = Math.max(1, this.#options.deadline - Date.now());
     const wanted = this.#options.probeTimeoutMs ?? 2_000;
     const seen = await probe(this.#server, this.#options.signal, Math.min(wanted, left));
@@ -310,16 +353,6 @@ export class Ladder {
     const grown = known.size > this.#without.size;
     this.#without = known;
     return grown;
-  }
-
-  /** Capped exponential back-off, half of it jitter; what the server asks for is the least. */
-  #pauseMs(retryAfterMs: number | undefined): number {
-    const { baseMs, maxMs } = this.#options.backoff ?? defaultBackoff;
-    const random = this.#options.random ?? Math.random;
-    const growing = Math.min(maxMs, baseMs * 2 ** (this.#retries - 1));
-    return retryAfterMs === undefined
-      ? growing * (0.5 + random() / 2)
-      : retryAfterMs + (baseMs / 2) * random();
   }
 
   #end(

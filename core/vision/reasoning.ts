@@ -1,4 +1,4 @@
-import type { Completion } from "#core/vision/complete";
+import type { Completion } from "#core/vision/completion";
 import { extractJson, extractLast, type Found } from "#core/vision/json";
 import { isOnlyThinking } from "#core/vision/thinking";
 

@@ -19,15 +19,16 @@ export interface Exchange {
   sent: () => boolean;
 }
 
-export interface ExchangeOptions {
+interface ExchangeOptions {
   connectTimeoutMs: number;
-  /** Called for every piece of news from the server: the status line and each piece of the body. */
+  /** Called at the status line and at each piece of the body. */
   onProgress?: () => void;
 }
 
 /** No real answer comes near: a line without an end must not fill the memory until the deadline. */
 const maxBodyBytes = 16 * 1024 * 1024;
 
+/** An exchange that is not begun: `fetch` begins it. */
 export function open(options: ExchangeOptions): Exchange {
   let request: http.ClientRequest | undefined;
   let sent = false;
@@ -35,7 +36,6 @@ export function open(options: ExchangeOptions): Exchange {
   const fail = (kind: FaultKind) => {
     fault ??= { kind, afterSend: sent };
   };
-
   const fetch = (input: string | URL | Request, init: RequestInit = {}): Promise<Response> => {
     const url = new URL(input instanceof Request ? input.url : input);
     const secure = url.protocol === "https:";
@@ -63,42 +63,60 @@ export function open(options: ExchangeOptions): Exchange {
     });
     outgoing.on("close", () => clearTimeout(connecting));
     outgoing.on("response", (incoming) => {
-      options.onProgress?.();
-      let bytes = 0;
-      incoming.on("data", (piece: Buffer) => {
-        options.onProgress?.();
-        bytes += piece.byteLength;
-        if (bytes <= maxBodyBytes) return;
-        fail("oversized");
-        outgoing.destroy();
-      });
-      incoming.on("error", () => fail("reset"));
-      incoming.pause();
-      const headers = new Headers();
-      for (const [name, value] of Object.entries(incoming.headersDistinct)) {
-        for (const each of value ?? []) headers.append(name, each);
-      }
-      const status = incoming.statusCode ?? 0;
-      const hasBody = ![101, 204, 205, 304].includes(status);
-      if (status < 200 || status > 599) {
-        fail("reset");
-        outgoing.destroy();
-        reject(new Error("no HTTP answer"));
-        return;
-      }
-      const body = hasBody ? (Readable.toWeb(incoming) as ReadableStream<Uint8Array>) : null;
-      resolve(new Response(body, { status, headers }));
+      watch(incoming, { outgoing, fail, onProgress: options.onProgress });
+      const response = responseOf(incoming);
+      if (response !== undefined) return resolve(response);
+      fail("reset");
+      outgoing.destroy();
+      reject(new Error("no HTTP answer"));
     });
-    const signal = init.signal;
-    const onAbort = () => outgoing.destroy(new DOMException("aborted", "AbortError"));
-    if (signal?.aborted) onAbort();
-    else signal?.addEventListener("abort", onAbort, { once: true });
-    outgoing.on("close", () => signal?.removeEventListener("abort", onAbort));
+    destroyOnAbort(outgoing, init.signal);
     outgoing.end(typeof init.body === "string" ? init.body : undefined);
     return promise;
   };
-
   return { fetch, close: () => request?.destroy(), fault: () => fault, sent: () => sent };
+}
+
+/** Notes the progress of an answer, and ends one that is too large. */
+function watch(
+  incoming: http.IncomingMessage,
+  how: {
+    outgoing: http.ClientRequest;
+    fail: (kind: FaultKind) => void;
+    onProgress: (() => void) | undefined;
+  },
+): void {
+  how.onProgress?.();
+  let bytes = 0;
+  incoming.on("data", (piece: Buffer) => {
+    how.onProgress?.();
+    bytes += piece.byteLength;
+    if (bytes <= maxBodyBytes) return;
+    how.fail("oversized");
+    how.outgoing.destroy();
+  });
+  incoming.on("error", () => how.fail("reset"));
+  incoming.pause();
+}
+
+/** The answer as `fetch` gives it; undefined for a status that HTTP does not have. */
+function responseOf(incoming: http.IncomingMessage): Response | undefined {
+  const status = incoming.statusCode ?? 0;
+  if (status < 200 || status > 599) return undefined;
+  const headers = new Headers();
+  for (const [name, value] of Object.entries(incoming.headersDistinct)) {
+    for (const each of value ?? []) headers.append(name, each);
+  }
+  const hasBody = ![204, 205, 304].includes(status);
+  const body = hasBody ? (Readable.toWeb(incoming) as ReadableStream<Uint8Array>) : null;
+  return new Response(body, { status, headers });
+}
+
+function destroyOnAbort(outgoing: http.ClientRequest, signal: AbortSignal | null | undefined): void {
+  const onAbort = () => outgoing.destroy(new DOMException("aborted", "AbortError"));
+  if (signal?.aborted) onAbort();
+  else signal?.addEventListener("abort", onAbort, { once: true });
+  outgoing.on("close", () => signal?.removeEventListener("abort", onAbort));
 }
 
 /** Node's and OpenSSL's error codes, sorted by what they say about the server. */

@@ -1,50 +1,11 @@
 import type * as Complete from "#core/vision/complete";
-import type { AttemptRecord, Usage } from "#core/vision/fault";
-import type { JsonObject } from "#core/vision/json";
-import { Ladder } from "#core/vision/ladder";
-import type { Room } from "#core/vision/room";
+import { type Answer, type AskOptions, Ladder } from "#core/vision/ladder";
 
-/*
- * ask(server, ask, options) -> Answer     one checked JSON object, or a VisionError with every attempt
- * probe(server, signal?)   -> Probe       is the server there, what does it serve
- * complete(…)                             one call without retries, in #core/vision/complete
- */
-
-export type { Ask, Completion, Event, Picture, Server, TokenLogprob } from "#core/vision/complete";
-export { complete } from "#core/vision/complete";
-export { type AttemptRecord, type Fault, type Usage, VisionError } from "#core/vision/fault";
-export { type Probe, probe } from "#core/vision/probe";
+export { VisionError } from "#core/vision/fault";
+export type { Answer, AskOptions } from "#core/vision/ladder";
+export { probe } from "#core/vision/probe";
 export { Room } from "#core/vision/room";
-export { classify, suspect, type Verdict } from "#core/vision/weather";
-
-export interface AskOptions {
-  signal?: AbortSignal | undefined;
-  /** Epoch milliseconds; nothing here takes longer. */
-  deadline: number;
-  onEvent?: ((event: Complete.Event) => void) | undefined;
-  /** Encodes the pictures anew after the server refused them; undefined when that was done already. */
-  onPictureRefused?: (() => Promise<Complete.Picture[] | undefined>) | undefined;
-  /** How picture and answer share the context; without it neither changes when they do not fit. */
-  room?: Pick<Room, "contextTokens" | "grown" | "full" | "refused"> | undefined;
-  /** Pauses between retries; the server's `Retry-After` has precedence. */
-  backoff?: { baseMs: number; maxMs: number } | undefined;
-  probeTimeoutMs?: number | undefined;
-  /** Do not ask again after a connection that was lost with the request sent, although the server is there. */
-  endOnSuspect?: boolean | undefined;
-  /** 0 up to 1; replaced in tests. */
-  random?: (() => number) | undefined;
-}
-
-export interface Answer {
-  value: JsonObject;
-  rawText: string;
-  finishReason: string;
-  /** Of all attempts together. */
-  usage: Usage;
-  attempts: AttemptRecord[];
-  model: string;
-  logprobs: Complete.TokenLogprob[] | null;
-}
+export { classify, suspect } from "#core/vision/verdict";
 
 /**
  * Asks until there is one JSON object, or a reason to stop:

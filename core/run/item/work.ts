@@ -217,7 +217,7 @@ async function afterFailure(
   const away = error.code === "inference_unavailable";
   if (!suspect && !away && row.attempts + 1 >= maxAttempts) return final();
   await recordAttempt(services, log, artifact);
-  if (away && verdict === "weather") return weather(services, runRow, row, message, suspect, spent, log);
+  if (away && verdict === "outage") return weather(services, runRow, row, message, suspect, spent, log);
   if (suspect) return later(services, runRow, row, message, { spent, suspect: true }, log);
   // The model server asked for a pause: nobody's fault.
   const delayMs = away ? (error.retryAfterS ?? 5) * 1000 : undefined;

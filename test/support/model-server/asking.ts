@@ -1,4 +1,5 @@
 import { expect } from "vitest";
+import type * as Complete from "#core/vision/complete";
 import * as Vision from "#core/vision/vision";
 import type { ModelServer } from "./model-server.ts";
 
@@ -12,7 +13,7 @@ export const schema = {
 };
 export const picture = { bytes: new Uint8Array([1, 2, 3, 250, 251, 252]), mimeType: "image/png" };
 
-export const question: Vision.Ask = {
+export const question: Complete.Ask = {
   prompt: "Read the receipt.",
   images: [picture],
   schema,
@@ -23,7 +24,7 @@ export const question: Vision.Ask = {
   requestId: "req-1",
 };
 
-export const serverOf = (model: ModelServer, more: Partial<Vision.Server> = {}): Vision.Server => ({
+export const serverOf = (model: ModelServer, more: Partial<Complete.Server> = {}): Complete.Server => ({
   baseUrl: model.url,
   apiKey: "sk-test",
   model: "scripted-model",
@@ -36,8 +37,8 @@ export const serverOf = (model: ModelServer, more: Partial<Vision.Server> = {}):
 export function ask(
   model: ModelServer,
   options: Partial<Vision.AskOptions> = {},
-  more: Partial<Vision.Ask> = {},
-  at: Partial<Vision.Server> = {},
+  more: Partial<Complete.Ask> = {},
+  at: Partial<Complete.Server> = {},
 ): Promise<Vision.Answer> {
   const fast = { backoff: { baseMs: 4, maxMs: 20 }, probeTimeoutMs: 200 };
   return Vision.ask(

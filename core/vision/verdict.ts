@@ -1,17 +1,18 @@
 import type { Fault } from "#core/vision/fault";
 
 /**
- * Whose fault a failed call is.
- * - `weather`: nobody's at the model server; an item pays no attempt, once a failed probe confirms it
+ * What a failed call says.
+ * - `outage`: the model server is away; it costs an item no attempt once a failed probe confirms it
  * - `overload`: the model server asked for a pause
- * - `item`: a fault of the model server or a lost time budget; the item's attempts pay
+ * - `item`: a fault of the model server or a lost time budget; it costs the item an attempt
  * - `refused`: this request will never be accepted
  */
-export type Verdict = "weather" | "overload" | "item" | "refused";
+export type Verdict = "outage" | "overload" | "item" | "refused";
 
 /** Status codes that a proxy in front of a stopped or loading server answers with. */
 const proxyStatus = new Set([404, 408, 429, 502, 503, 504]);
 
+/** The verdict on a failed call. */
 export function classify(fault: Fault): Verdict {
   switch (fault.kind) {
     case "dns":
@@ -21,7 +22,7 @@ export function classify(fault: Fault): Verdict {
     case "reset":
     case "silence":
     case "shutdown":
-      return "weather";
+      return "outage";
     case "unfinished":
     case "deadline":
     case "aborted":
@@ -35,14 +36,14 @@ export function classify(fault: Fault): Verdict {
 
 function classifyStatus(fault: Fault): Verdict {
   const status = fault.status ?? 0;
-  if (fault.modelMissing) return "weather";
+  if (fault.modelMissing) return "outage";
   if (fault.schemaRefused) return "refused";
-  // A wrong or missing key of ours is no item's fault: it waits until the operator has put it right.
-  if (status === 401 || status === 403) return "weather";
+  // Our key is wrong or missing: items wait until the operator has set the right one.
+  if (status === 401 || status === 403) return "outage";
   if (!fault.fromModelServer) {
     const fromProxy = proxyStatus.has(status) || (status >= 520 && status <= 530);
     // 200 without an event stream: a parking page, a captive portal.
-    if (fromProxy || (status >= 200 && status < 300)) return "weather";
+    if (fromProxy || (status >= 200 && status < 300)) return "outage";
   } else if (status === 429 || status === 503) {
     return "overload";
   }
