@@ -1,0 +1,37 @@
+/** One place at which two JSON values differ. */
+export interface Difference {
+  /** As a dotted path; entries of lists by their index. */
+  path: string;
+  /** Undefined where there is nothing at this place. */
+  stored?: unknown;
+  now?: unknown;
+}
+
+/**
+ * Where two JSON values differ, leaf by leaf, in the order of the first. Two values without a difference have the same
+ * bytes: another order of the same members is a difference of their object.
+ */
+export function differences(stored: unknown, now: unknown, path = ""): Difference[] {
+  if (JSON.stringify(stored) === JSON.stringify(now)) return [];
+  const here = path === "" ? [] : [path];
+  if (isGroup(stored) && isGroup(now) && Array.isArray(stored) === Array.isArray(now)) {
+    const found = namesOf(stored, now).flatMap((name) =>
+      differences(stored[name], now[name], [...here, name].join(".")),
+    );
+    // Every member is the same: their order is not.
+    if (found.length > 0) return found;
+  }
+  return [
+    {
+      path,
+      ...(stored === undefined ? {} : { stored }),
+      ...(now === undefined ? {} : { now }),
+    },
+  ];
+}
+
+type Group = Record<string, unknown>;
+
+const isGroup = (value: unknown): value is Group => typeof value === "object" && value !== null;
+
+const namesOf = (a: Group, b: Group): string[] => [...new Set([...Object.keys(a), ...Object.keys(b)])];

@@ -1,0 +1,113 @@
+import type { Artifact } from "#core/reading/schema";
+import * as Override from "#core/task/override";
+import * as Task from "#core/task/task";
+import { extractJson, extractLast } from "#core/vision/json";
+import { salvage } from "#core/vision/salvage";
+import { type Difference, differences } from "./difference.ts";
+
+/** The parts of an artifact that follow from the model's text alone. */
+const parts = ["result", "complete", "schema_ok", "schema_errors", "normalized", "checks"] as const;
+type Parts = Partial<Pick<Artifact, (typeof parts)[number]>>;
+
+export type Reason =
+  /** The artifact keeps no text of a model: the model was not asked, or gave no answer. */
+  | "no_raw_text"
+  /** This version has no such task. */
+  | "unknown_task"
+  /** The caller's own schema is refused by this version. */
+  | "schema_refused";
+
+export interface Replayed {
+  request_id: string;
+  task_id: string;
+  outcome: "same" | "differs" | "not_replayable";
+  /** Why it is not replayable; null otherwise. */
+  reason: Reason | null;
+  /** The first 100 places that differ, in the order of the artifact. */
+  differences: Difference[];
+  /** Differences beyond these. */
+  more: number;
+  /** The version of the code that wrote the artifact, and this one. */
+  code_version: { stored: string | null; now: string };
+  /** True where the task has another prompt now: the model would be asked something else. */
+  prompt_changed: boolean;
+  /** True where the task, or the caller's schema, is held to another schema now. */
+  schema_changed: boolean;
+}
+
+const most = 100;
+
+/**
+ * Computes an artifact's result, schema errors, canonical values and checks again from `raw_model_text`, without a model
+ * and without the network, and compares them byte for byte with what is stored. A difference means that the code or its
+ * rules have changed since, or that the artifact was altered.
+ *
+ * The clock does not matter: two-digit years are read by the artifact's own `created_at`.
+ * @param version - of this code, as `code_version` of a new artifact would say.
+ */
+export async function replay(artifact: Artifact, version: string): Promise<Replayed> {
+  const task = Task.get(artifact.task_id);
+  const replayed: Replayed = {
+    request_id: artifact.request_id,
+    task_id: artifact.task_id,
+    outcome: "not_replayable",
+    reason: null,
+    differences: [],
+    more: 0,
+    code_version: { stored: artifact.code_version ?? null, now: version },
+    prompt_changed: false,
+    schema_changed: false,
+  };
+  if (task === undefined) return { ...replayed, reason: "unknown_task" };
+  const text = artifact.raw_model_text;
+  if (typeof text !== "string") return { ...replayed, reason: "no_raw_text" };
+  let asked: Override.Overridden;
+  try {
+    asked = await Override.override(task, artifact.request?.debug);
+  } catch {
+    return { ...replayed, reason: "schema_refused" };
+  }
+  const now = JSON.parse(JSON.stringify(await computedOf(artifact, text, asked))) as Parts;
+  // Only parts that the artifact has: an old one was written before all of them existed.
+  const found = parts.flatMap((part) =>
+    artifact[part] === undefined && part !== "complete" ? [] : differences(artifact[part], now[part], part),
+  );
+  return {
+    ...replayed,
+    outcome: found.length === 0 ? "same" : "differs",
+    differences: found.slice(0, most),
+    more: Math.max(0, found.length - most),
+    prompt_changed: artifact.prompt_sha256 !== asked.task.promptSha256,
+    schema_changed: artifact.schema_sha256 !== asked.task.schemaSha256,
+  };
+}
+
+async function computedOf(
+  artifact: Artifact,
+  text: string,
+  { task, validate }: Override.Overridden,
+): Promise<Parts> {
+  const Examine = await import("#core/reading/examine");
+  const about = { task, validate, createdAt: new Date(artifact.created_at) };
+  const none = { result: null, schema_ok: null, schema_errors: [], normalized: {}, checks: [] };
+  if (artifact.error?.code === "answer_too_long") {
+    const salvaged = salvage(text);
+    return salvaged === undefined
+      ? { ...none, complete: false }
+      : { ...none, result: salvaged.value, complete: false, ...Examine.partial(about, salvaged) };
+  }
+  const value = objectIn(artifact, text);
+  return value === undefined ? none : { result: value, ...Examine.whole(about, value) };
+}
+
+/**
+ * The one object of the model's text. An artifact does not say whether its text came as the answer or as reasoning, where
+ * an object at the end is the answer (core/vision/reasoning.ts): of the two readings the stored one counts if it is there.
+ */
+function objectIn({ status, result, error }: Artifact, text: string): Record<string, unknown> | undefined {
+  // An attempt that was cut off by time or by the server has no answer, whatever stands in its text so far.
+  if (status === "failed" && error?.code !== "invalid_model_output") return undefined;
+  const readings = [extractJson(text), extractLast(text)].flatMap((read) => (read.ok ? [read.value] : []));
+  const stored = JSON.stringify(result);
+  return readings.find((value) => JSON.stringify(value) === stored) ?? readings[0];
+}
