@@ -13,7 +13,7 @@ import { main } from "#cli/terminal/process";
 /** Of a checkout alone: what runs the API, its database, its bucket, its queues or its tests. */
 const ofCheckout = [
   ...["start", "dev", "test", "soak", "bench", "openapi", "eval:stand-in", "client"],
-  ...["doctor", "keys", "migrate", "pod", "redrive", "restore", "smoke", "webhook"],
+  ...["doctor", "keys", "migrate", "pod", "redrive", "replay", "restore", "smoke", "webhook"],
 ] as const;
 
 const commands: Commands = {

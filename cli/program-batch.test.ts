@@ -2,10 +2,8 @@
  * Against one local loop, with a scripted model server: the commands of batches; the client as users get it, packed and
  * installed into an empty folder; and the commands of an operator who looks at the loop's own database, bucket and queues.
  */
-import { execFile } from "node:child_process";
 import * as fs from "node:fs";
 import { join } from "node:path";
-import { promisify } from "node:util";
 import { SendMessageCommand } from "@aws-sdk/client-sqs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import * as Redrive from "#cli/commands/redrive";
@@ -14,6 +12,7 @@ import { packageRoot } from "#local/home/home";
 import { type Cli, open } from "#test/support/batch-cli";
 import { startLoop, type TestLoop } from "#test/support/loop";
 import * as ModelServer from "#test/support/model-server/model-server";
+import * as PackedClient from "#test/support/packed-client";
 import { picture } from "#test/support/pictures";
 
 const fields = {
@@ -42,12 +41,12 @@ beforeAll(async () => {
       return ModelServer.json(fields);
     },
   });
-  [loop, tarball] = await Promise.all([
+  [loop, client] = await Promise.all([
     startLoop({
       home: join(cli.dir, "home"),
       env: { VLLM_BASE_URL: model.url, VLLM_MODEL: "scripted", VLLM_API_KEY: "model-key" },
     }),
-    install(),
+    PackedClient.install(cli.dir),
   ]);
   for (const [i, name] of ["receipt 10.jpg", "receipt 2.jpg", "sub/c.png"].entries())
     cli.file(`in/${name}`, await picture(i + 1, name.endsWith("png") ? "png" : "jpeg"));
@@ -190,95 +189,56 @@ describe("on a local loop", () => {
   });
 });
 
-interface Ended {
-  status: number;
-  stdout: string;
-  stderr: string;
-}
-
-let project: string;
-let tarball: string[];
-
-/** npm as it started these tests, else the one on the PATH. */
-async function npm(args: string[], cwd: string): Promise<string> {
-  const own = process.env.npm_execpath ?? "";
-  const isOwn = /npm-cli\.js$/.test(own);
-  const [command, before] = isOwn ? [process.execPath, [own]] : ["npm", []];
-  // What the npm around us was told is not meant for this one.
-  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^npm_/i.test(name)));
-  const shell = !isOwn && process.platform === "win32";
-  return (await promisify(execFile)(command, [...before, ...args], { cwd, env, shell })).stdout;
-}
-
-/** Packs the client and installs it; the names of the files in the tarball. */
-async function install(): Promise<string[]> {
-  project = join(cli.dir, "project");
-  fs.mkdirSync(project);
-  fs.writeFileSync(join(project, "package.json"), '{"private":true}');
-  const packed = await npm(
-    ["pack", "--json", "--silent", "--pack-destination", cli.dir, join(packageRoot, "packages", "client")],
-    packageRoot,
-  );
-  const [{ filename, files }] = JSON.parse(packed.slice(packed.indexOf("[")));
-  // Offline: it needs nothing else.
-  await npm(["install", "--offline", "--no-audit", "--no-fund", join(cli.dir, filename)], project);
-  return files.map(({ path }: { path: string }) => path);
-}
-
-function ocrlty(...args: string[]): Promise<Ended> {
-  const main = join(project, "node_modules", "ocrlty", "dist", "ocrlty.js");
-  const user = join(cli.dir, "user");
-  const env = { PATH: process.env.PATH, SystemRoot: process.env.SystemRoot, HOME: user, APPDATA: user };
-  return new Promise((done) =>
-    execFile(process.execPath, [main, ...args], { cwd: project, env }, (error, stdout, stderr) =>
-      done({ status: error === null ? 0 : Number(error.code), stdout, stderr }),
-    ),
-  );
-}
+let client: PackedClient.PackedClient;
 
 describe("the packed client", () => {
   it("is one file of JavaScript without dependencies, in the version of the checkout", async () => {
-    expect(tarball.toSorted()).toEqual(["LICENSE", "README.md", "dist/ocrlty.js", "package.json"]);
-    const lock = JSON.parse(fs.readFileSync(join(project, "package-lock.json"), "utf8"));
+    expect(client.files.toSorted()).toEqual(["LICENSE", "README.md", "dist/ocrlty.js", "package.json"]);
+    const lock = JSON.parse(fs.readFileSync(join(client.project, "package-lock.json"), "utf8"));
     expect(Object.keys(lock.packages)).toEqual(["", "node_modules/ocrlty"]);
-    expect(fs.readdirSync(join(project, "node_modules", ".bin"))).toContain("ocrlty");
+    expect(fs.readdirSync(join(client.project, "node_modules", ".bin"))).toContain("ocrlty");
     const { version } = JSON.parse(fs.readFileSync(join(packageRoot, "package.json"), "utf8"));
     expect(lock.packages["node_modules/ocrlty"].version).toBe(version);
-    expect((await ocrlty("--version")).stdout).toBe(`${version}\n`);
+    expect((await client.run("--version")).stdout).toBe(`${version}\n`);
   });
 
   it("reads a picture and a folder on the server of a profile, and a large picture by way of an upload", async () => {
     const add = ["profile", "add", "loop", "--url", loop.url, "--key", loop.apiKey];
-    expect(await ocrlty(...add)).toMatchObject({
+    expect(await client.run(...add)).toMatchObject({
       status: exit.ok,
       stderr: expect.stringContaining("npx ocrlty whoami --profile loop"),
     });
-    await ocrlty("profile", "use", "loop");
-    expect(JSON.parse((await ocrlty("whoami", "--json")).stdout)).toMatchObject({ key_id: "local-admin" });
-    fs.mkdirSync(join(project, "in"));
-    fs.writeFileSync(join(project, "in", "a.jpg"), await picture(1));
+    await client.run("profile", "use", "loop");
+    expect(JSON.parse((await client.run("whoami", "--json")).stdout)).toMatchObject({
+      key_id: "local-admin",
+    });
+    fs.mkdirSync(join(client.project, "in"));
+    fs.writeFileSync(join(client.project, "in", "a.jpg"), await picture(1));
     // What comes behind a JPEG's end is nobody's concern, but its size is.
-    fs.writeFileSync(join(project, "large.jpg"), Buffer.concat([await picture(2), Buffer.alloc(4_000_000)]));
-    const one = await ocrlty("extract", "in/a.jpg", "large.jpg");
+    fs.writeFileSync(
+      join(client.project, "large.jpg"),
+      Buffer.concat([await picture(2), Buffer.alloc(4_000_000)]),
+    );
+    const one = await client.run("extract", "in/a.jpg", "large.jpg");
     expect(one.stderr).toContain("large.jpg: 4.0 MB, uploaded");
     const totals = one.stdout
       .trim()
       .split("\n")
       .map((line) => JSON.parse(line).result.total);
     expect(totals).toEqual(["12.00", "12.00"]);
-    const batch = await ocrlty("batch", "in", "--run-id", "packed", "--out", "out.csv");
+    const batch = await client.run("batch", "in", "--run-id", "packed", "--out", "out.csv");
     expect(batch).toMatchObject({ status: exit.ok, stdout: "packed succeeded: 1 of 1 succeeded\nout.csv\n" });
   });
 
   it("says in one line what needs a checkout, and without a server which one to name", async () => {
     for (const name of ["start", "keys"]) {
-      const { status, stdout, stderr } = await ocrlty(name, "--port", "1");
+      const { status, stdout, stderr } = await client.run(name, "--port", "1");
       expect({ status, stdout }).toEqual({ status: exit.failed, stdout: "" });
       expect(stderr).toMatch(
         new RegExp(`^error: .ocrlty ${name}. needs a checkout: clone .*npx ocrlty ${name} in it\n$`),
       );
     }
-    const lost = await ocrlty("whoami", "--profile", "local", "--json");
+    const lost = await client.run("whoami", "--profile", "local", "--json");
     expect(JSON.parse(lost.stdout).error).toMatchObject({
       code: "usage",
       message: expect.stringMatching(/^which server\?/),
@@ -370,5 +330,60 @@ describe("restore", () => {
     expect(status).toBe(exit.items);
     expect(JSON.parse(stdout)).toMatchObject({ ok: false, restored: null });
     expect(stderr).toMatch(/^error: bad\.tar\.gz: the archive is damaged/);
+  });
+});
+
+describe("replay", () => {
+  it("computes stored answers again from files, a backup, a run and all there is, and says what differs", async () => {
+    const all = await cli.run(["replay", "--all"]);
+    // Artifacts of pictures that could not be decoded hold no text of a model; all others are as they were written.
+    const sum = /(?:^|\n)(\d+) of (\d+) the same; (\d+): no text of a model is stored\n$/.exec(all.stdout);
+    const [same, total, without] = (sum ?? []).slice(1).map(Number);
+    expect([all.status, same]).toEqual([exit.items, Number(total) - Number(without)]);
+    expect(same).toBeGreaterThan(3);
+    const backup = await cli.run(["replay", "b.tar.gz"]);
+    expect(backup.stdout).toContain(sum?.[0]);
+    // b.jpg was no picture, so its artifact holds no text of a model.
+    const two = await cli.run(["replay", "two"]);
+    expect([two.status, two.stdout]).toEqual([
+      exit.items,
+      "two~1: no text of a model is stored\n1 of 2 the same; 1: no text of a model is stored\n",
+    ]);
+    const { stdout: text } = await cli.run(["artifact", "get", "two~0"]);
+    cli.file("kept/a.json", text);
+    cli.file("kept/altered.json", text.replace('"total": "12.00"', '"total": "13.00"'));
+    cli.file("kept/other.json", "{}");
+    const files = await cli.run(["replay", "kept"]);
+    expect(files.status).toBe(exit.items);
+    expect(files.stdout).toMatch(
+      /^altered\.json differs \(written by [\d.]+, this is [\d.]+\)\n {2}result\.total: "13\.00" is stored, "12\.00" is computed\n/,
+    );
+    expect(files.stdout).toContain("\n1 of 3 the same; 1 differ; 1: no artifact of an extract\n");
+  });
+
+  it("--live asks the model again with the kept pictures, and counts what changed field by field", async () => {
+    const same = await cli.run(["replay", "two", "--live"]);
+    expect(same).toMatchObject({
+      status: exit.ok,
+      stdout: expect.stringMatching(/^FIELD[\s\S]*\n1 of 1 items are the same\n$/),
+    });
+    model.respond = () => ModelServer.json({ ...fields, total: "13.00" });
+    const drifted = await cli.run(["replay", "two", "--live", "--json"]);
+    expect(drifted.status).toBe(exit.items);
+    expect(JSON.parse(drifted.stdout)).toMatchObject({ source_run_id: "two", compared: 1, same: 0 });
+    expect(JSON.parse(drifted.stdout).fields).toContainEqual({ field: "total", same: 0, changed: 1 });
+    expect(JSON.parse(drifted.stdout).fields).toContainEqual({ field: "tax", same: 1, changed: 0 });
+  });
+
+  it("what cannot be read is one line: a damaged backup, a path that is not there, --live without a run", async () => {
+    for (const [args, line] of [
+      [["replay", "bad.tar.gz"], /^error: bad\.tar\.gz: the archive is damaged/],
+      [["replay", "nowhere.json"], /^error: nowhere\.json is not there/],
+      [["replay", "kept", "--live"], /^error: --live takes the id of one run/],
+      [["replay"], /^error: name files, folders, backups or ids/],
+    ] as const) {
+      const { status, stderr } = await cli.run([...args]);
+      expect([status, stderr], args.join(" ")).toEqual([exit.failed, expect.stringMatching(line)]);
+    }
   });
 });

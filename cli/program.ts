@@ -21,6 +21,7 @@ export const nouns: CommandLine.Commands = {
   pod: () => import("#cli/commands/pod"),
   profile: () => import("#cli/commands/profile"),
   redrive: () => import("#cli/commands/redrive"),
+  replay: () => import("#cli/commands/replay"),
   rerun: () => import("#cli/commands/rerun"),
   restore: () => import("#cli/commands/restore"),
   results: () => import("#cli/commands/results"),

@@ -128,8 +128,8 @@ describe.each(commands)("$name", ({ command, path }) => {
     "with --json a refusal of the server is one document, as the server said it",
     async () => {
       const args = needed(command).flatMap((each) => each.args);
-      // The one command whose source may be left away, for --resume.
-      const source = path[0] === "batch" ? ["pictures"] : [];
+      // Commands whose argument may be left away, for --resume and --all.
+      const source = { batch: ["pictures"], replay: ["name-1"] }[path[0] ?? ""] ?? [];
       const own = ["profile", "add"].every((name, i) => path[i] === name);
       const server = own ? ["--url", "ftp://x"] : ["--url", refusing.url, "--key", "key-1"];
       const { status, stdout, stderr } = await cli.run([...path, ...args, ...source, ...server, "--json"]);

@@ -1,0 +1,70 @@
+/** `replay --live`: the model is asked again with the kept input, and what it reads now is held beside what it read. */
+import * as Run from "#cli/batch/run";
+import type { Server } from "#cli/server/server";
+import type { Context } from "#cli/terminal/context";
+
+/** How often one field came out as before. */
+export interface Drift {
+  field: string;
+  same: number;
+  changed: number;
+}
+
+export interface Live {
+  run_id: string;
+  source_run_id: string;
+  /** Items that both runs have a result of. */
+  compared: number;
+  /** Items of which only one of the runs has a result. */
+  not_compared: number;
+  /** Items of which every field is the same. */
+  same: number;
+  fields: Drift[];
+}
+
+/**
+ * Reads the pictures of a run again as a new run, and counts per top-level field how often the printed value is the same.
+ * @throws CallError, also where the run's pictures are not kept.
+ */
+export async function again(context: Context, server: Server, source: string): Promise<Live> {
+  const runId = Run.newId("replay");
+  await Run.start(context, server, "/v1/batch_extract_rerun", { run_id: runId, source_run_id: source });
+  context.say(`${runId} reads the pictures of ${source} again`);
+  await Run.wait(context, server, runId);
+  const before = await resultsOf(context, server, source);
+  const now = await resultsOf(context, server, runId);
+  return { run_id: runId, source_run_id: source, ...compare(before, now) };
+}
+
+type Results = ReadonlyMap<number, Record<string, unknown> | null>;
+
+async function resultsOf({ signal }: Context, server: Server, runId: string): Promise<Results> {
+  const results = new Map<number, Record<string, unknown> | null>();
+  const items = Run.list(server, Run.pathOf({ runId }, "/items"), { signal, schema: Run.Item });
+  for await (const { index, result } of items) results.set(index, result ?? null);
+  return results;
+}
+
+/** Counts field by field what two runs read; exported for its test. */
+export function compare(before: Results, now: Results): Omit<Live, "run_id" | "source_run_id"> {
+  const fields = new Map<string, Drift>();
+  const counts = { compared: 0, not_compared: 0, same: 0 };
+  for (const index of new Set([...before.keys(), ...now.keys()])) {
+    const [a, b] = [before.get(index) ?? null, now.get(index) ?? null];
+    if (a === null || b === null) {
+      counts.not_compared += a === b ? 0 : 1;
+      continue;
+    }
+    counts.compared += 1;
+    let isSame = true;
+    for (const field of new Set([...Object.keys(a), ...Object.keys(b)])) {
+      const drift = fields.get(field) ?? { field, same: 0, changed: 0 };
+      const agrees = JSON.stringify(a[field]) === JSON.stringify(b[field]);
+      drift[agrees ? "same" : "changed"] += 1;
+      isSame &&= agrees;
+      fields.set(field, drift);
+    }
+    counts.same += isSame ? 1 : 0;
+  }
+  return { ...counts, fields: [...fields.values()] };
+}
