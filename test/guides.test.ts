@@ -17,8 +17,9 @@ interface Block {
   lang: string;
   text: string;
 }
-const source = (name: string) =>
-  fs.readFileSync(join(packageRoot, "docs", `${name}.md`), "utf8").replaceAll("\r\n", "\n");
+const read = (...path: string[]) =>
+  fs.readFileSync(join(packageRoot, ...path), "utf8").replaceAll("\r\n", "\n");
+const source = (name: string) => (name === "README" ? read("README.md") : read("docs", `${name}.md`));
 const blocksOf = (name: string): Block[] =>
   [...source(name).matchAll(/^```(\w*)\n([\s\S]*?)^```$/gm)].map(([, lang = "", text = ""]) => ({
     lang,
@@ -62,10 +63,12 @@ describe.skipIf(!hasBash)("what is typed", () => {
   let model: ModelServer.ModelServer;
   let folder: string;
   let port: number;
+  /** What the model says instead of 12.00 everywhere. */
+  let answer: Record<string, string | null> | undefined;
   const loop = useLoop(async () => {
     model = await ModelServer.start({
       model: "scripted",
-      respond: ({ body }) => ModelServer.json(filled(body.response_format?.json_schema?.schema)),
+      respond: ({ body }) => ModelServer.json(answer ?? filled(body.response_format?.json_schema?.schema)),
     });
     return {
       httpInstances: 4,
@@ -83,7 +86,10 @@ describe.skipIf(!hasBash)("what is typed", () => {
     const program = `node '${join(packageRoot, "cli", "ocrlty.ts")}'`;
     fs.writeFileSync(
       join(folder, "package.json"),
-      JSON.stringify({ type: "module", scripts: { ocrlty: program, keys: `${program} keys` } }),
+      JSON.stringify({
+        type: "module",
+        scripts: { ocrlty: program, keys: `${program} keys`, extract: `${program} extract` },
+      }),
     );
   });
   afterAll(async () => {
@@ -126,6 +132,39 @@ describe.skipIf(!hasBash)("what is typed", () => {
     if (name === "webhooks") expect(out).toMatch(/webhook\.test local-admin[\s\S]*run\.succeeded told-1/);
   });
 
+  test("README shows what its commands print, and the quickstart the same answer", {
+    timeout: 60_000,
+  }, async () => {
+    const { "cord-bali.jpg": labelled } = JSON.parse(read("samples", "expected.json"));
+    const amounts = { subtotal: "1,346,000", tax: "144,695", service: "100,950" };
+    answer = { ...labelled, ...amounts, discount: null, cash: null, card: null, change: null };
+    const sessions = sessionsOf("README");
+    expect(sessions.map(({ command }) => command)).toEqual([
+      "npm run -s extract -- samples/cord-bali.jpg",
+      "npm run -s ocrlty -- batch samples --out results.csv",
+    ]);
+    // Other pages wrote it, and no command replaces a file.
+    fs.rmSync(join(folder, "results.csv"), { force: true });
+    const printed: string[] = [];
+    for (const { command, shown } of sessions) {
+      const { status, out } = await bash(`exec 2>&1\n${command}`);
+      expect(status, out).toBe(0);
+      expect(out).toMatch(patternOf(shown));
+      printed.push(out);
+    }
+    // The first command's answer, without the lines that are for people.
+    const whole = JSON.parse(printed[0]?.slice(0, printed[0].lastIndexOf("}") + 1) ?? "");
+    const example = blocksOf("quickstart").find(({ lang }) => lang === "json")?.text ?? "";
+    const { request_id, artifact_rel, ...said } = JSON.parse(example);
+    expect(whole).toMatchObject(said);
+    const place = /^extracts\/\d{4}-\d\d-\d\d\/local-admin\/(.+)\.json$/;
+    expect([place.exec(artifact_rel)?.[1], place.exec(whole.artifact_rel)?.[1]]).toEqual([
+      request_id,
+      whole.request_id,
+    ]);
+    answer = undefined;
+  });
+
   /** The lines as one script that stops where one fails, as a reader would. */
   async function bash(script: string): Promise<{ status: number | null; out: string; err: string }> {
     const prelude = `curl() { command curl -w '%{stderr}call %{http_code} %{url_effective}\\n' "$@"; }
@@ -149,6 +188,42 @@ trap 'kill $(jobs -p) 2>/dev/null || true' EXIT
     const status = await new Promise<number | null>((resolve) => child.once("close", resolve));
     return { status, out, err };
   }
+});
+
+/** The commands of a page's recorded sessions (`$ …`), each with what it shows of their output. */
+function sessionsOf(name: string): { command: string; shown: string }[] {
+  return blocksOf(name)
+    .filter(({ lang }) => lang === "console")
+    .flatMap(({ text }) => text.split(/^\$ /m).slice(1))
+    .map((part) => {
+      const end = part.indexOf("\n");
+      return { command: part.slice(0, end), shown: part.slice(end + 1) };
+    });
+}
+
+/** What is shown as a pattern: `…` is some text of a line, and a line of it alone any lines. */
+function patternOf(shown: string): RegExp {
+  const lines = shown
+    .trimEnd()
+    .split("\n")
+    .map((line) =>
+      line === "…"
+        ? "(?:.*\\n)*?"
+        : `${line
+            .split("…")
+            .map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"))
+            .join(".+?")}\\n`,
+    );
+  return new RegExp(`^${lines.join("")}$`);
+}
+
+test("a recorded session that shows something else does not fit", () => {
+  const shown = 'id …: 6 pictures\n…\n  "total": "1,591,600",\n';
+  const printed = 'id 17: 6 pictures\nupload\n{\n  "total": "1,591,600",\n';
+  expect(printed).toMatch(patternOf(shown));
+  expect(printed.replace("1,591,600", "1,591,601")).not.toMatch(patternOf(shown));
+  expect(printed.replace("17", "")).not.toMatch(patternOf(shown));
+  expect(`${printed}more\n`).not.toMatch(patternOf(shown));
 });
 
 interface Schema {

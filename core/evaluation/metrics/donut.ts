@@ -3,7 +3,7 @@ import * as Tree from "./tree.ts";
 /*
  * Donut's figures (G. Kim and others, OCR-free Document Understanding Transformer, ECCV 2022), defined as its authors'
  * evaluator computes them: `JSONParseEvaluator` of donut-python 1.0.9 (github.com/clovaai/donut, donut/util.py of commit
- * 4cfcf972560e1a0f26eb3e294c8fc88a0d336626). docs/evaluation.md names its quirks, which are kept.
+ * 4cfcf972560e1a0f26eb3e294c8fc88a0d336626). Its quirks are kept.
  */
 
 /** A normalized document: groups, lists of groups or of texts. */
