@@ -24,7 +24,10 @@ const fewest = 20;
 
 type Alarm = (
   name: string,
-  args: Omit<aws.cloudwatch.MetricAlarmArgs, "alarmActions" | "okActions" | "comparisonOperator">,
+  args: Omit<
+    aws.cloudwatch.MetricAlarmArgs,
+    "alarmActions" | "okActions" | "comparisonOperator" | "alarmDescription"
+  > & { alarmDescription: string },
 ) => void;
 
 const stage = `${$app.name}-${$app.stage}`;
@@ -36,9 +39,11 @@ function alarmsOfTopic(): Alarm {
   const email = process.env.ALARM_EMAIL;
   if (email)
     new aws.sns.TopicSubscription("AlarmEmail", { topic: topic.arn, protocol: "email", endpoint: email });
-  return (name, args) =>
+  return (name, { alarmDescription, ...args }) =>
     new aws.cloudwatch.MetricAlarm(name, {
       name: `${stage}-${name}`,
+      // The heading that says what to do.
+      alarmDescription: `${alarmDescription}: docs/operate/alarms.md, "${name}"`,
       comparisonOperator: "GreaterThanThreshold",
       treatMissingData: "notBreaching",
       ...args,
@@ -58,7 +63,7 @@ const ofQueue = (queue: sst.aws.Queue, metricName: string, stat: string) => ({
 function deadLetterAlarm(alarm: Alarm, name: string, deadLetters: sst.aws.Queue, hasFunction: boolean): void {
   const lying = ofQueue(deadLetters, "ApproximateNumberOfMessagesVisible", "Maximum");
   alarm(`${pascal(name)}DeadLettersAlarm`, {
-    alarmDescription: `Messages of the ${name} queue were received too often: docs/operate.md, "Dead letters"`,
+    alarmDescription: `Messages of the ${name} queue were received too often`,
     threshold: 0,
     evaluationPeriods: 1,
     ...(hasFunction
@@ -82,7 +87,7 @@ function deadLetterAlarm(alarm: Alarm, name: string, deadLetters: sst.aws.Queue,
 /** Old messages alone are a long run; old messages that no worker takes are a queue that stands still. */
 function stalledAlarm(alarm: Alarm, name: string, queue: sst.aws.Queue, worker: FunctionName): void {
   alarm(`${pascal(name)}StalledAlarm`, {
-    alarmDescription: `The ${name} queue holds messages and nobody takes them: docs/operate.md, "A queue stands still"`,
+    alarmDescription: `The ${name} queue holds messages and no worker takes them`,
     threshold: 0,
     // All workers may be busy, and take no message, for as long as one message may take.
     evaluationPeriods: functions[worker].timeoutMs / 1000 / period + 3,
@@ -109,7 +114,7 @@ function queueAlarms(alarm: Alarm): void {
     stalledAlarm(alarm, name, queue, subscription.function as FunctionName);
   }
   alarm("SingleAgeAlarm", {
-    alarmDescription: 'Extracts that were handed over wait: docs/operate.md, "Extracts wait"',
+    alarmDescription: "Extracts that were handed over wait",
     threshold: oldestExtractSeconds,
     evaluationPeriods: 3,
     ...withoutStat(ofQueue(pairs.single.queue, "ApproximateAgeOfOldestMessage", "Maximum")),
@@ -125,8 +130,7 @@ function failedCallsAlarm(alarm: Alarm): void {
     period: 5 * period,
   });
   alarm("ApiErrorsAlarm", {
-    alarmDescription:
-      'More than 5 % of the calls, or all of a few, end in 5xx: docs/operate.md, "Calls fail"',
+    alarmDescription: "More than 5 % of the calls, or all of a few, end in 5xx",
     threshold: 5,
     evaluationPeriods: 2,
     metricQueries: [
@@ -157,7 +161,7 @@ function refusedCallsAlarm(alarm: Alarm): void {
     },
   });
   alarm("RefusedCallsAlarm", {
-    alarmDescription: `More than ${manyRefused} calls in five minutes came with a wrong key or none: docs/operate.md, "Calls are refused"`,
+    alarmDescription: `More than ${manyRefused} calls in five minutes came with a wrong key or none`,
     threshold: manyRefused,
     evaluationPeriods: 2,
     namespace: `${namespace}/${$app.stage}`,
@@ -177,7 +181,7 @@ function clockAlarm(alarm: Alarm): void {
     period: 5 * period,
   });
   alarm("ReconcileAlarm", {
-    alarmDescription: 'Nothing is mended any more: docs/operate.md, "Nothing is mended"',
+    alarmDescription: "Nothing is repaired any more",
     threshold: 0,
     evaluationPeriods: 2,
     treatMissingData: "breaching",
@@ -205,7 +209,7 @@ const own = (metricName: string, stat: string) => ({
 
 function workAlarms(alarm: Alarm): void {
   alarm("ItemErrorsAlarm", {
-    alarmDescription: 'More than 10 % of the pictures are not read: docs/operate.md, "Pictures are not read"',
+    alarmDescription: "More than 10 % of the pictures are not read",
     threshold: 10,
     evaluationPeriods: 2,
     metricQueries: [
@@ -220,20 +224,20 @@ function workAlarms(alarm: Alarm): void {
     ],
   });
   alarm("ModelAwayAlarm", {
-    alarmDescription: 'Work waits and the model server is away: docs/operate.md, "The model server is away"',
+    alarmDescription: "Work waits and the model server is away",
     threshold: 0,
     // Longer than a pod takes to load.
     evaluationPeriods: 3,
     ...withoutStat(own(metrics.modelAway, "Sum")),
   });
   alarm("KeyShareAlarm", {
-    alarmDescription: `One key used more than ${largeShare} % of the day's model time, others use it too: docs/operate.md, "One key takes nearly all"`,
+    alarmDescription: `One key used more than ${largeShare} % of the day's model time, others use it too`,
     threshold: largeShare,
     evaluationPeriods: 3,
     ...withoutStat(own(metrics.keyShare, "Maximum")),
   });
   alarm("SecretsExpireAlarm", {
-    alarmDescription: `A secret of the stage or an API key ends within ${expiries.warnDays} days: docs/operate.md, "Secrets end"`,
+    alarmDescription: `A secret of the stage or an API key ends within ${expiries.warnDays} days`,
     threshold: 0,
     evaluationPeriods: 3,
     ...withoutStat(own(metrics.expiringSecrets, "Maximum")),
@@ -243,7 +247,7 @@ function workAlarms(alarm: Alarm): void {
 function slowModelAlarm(alarm: Alarm): void {
   const { stat: _, ...slow } = own(metrics.modelCallMs, "p95");
   alarm("ModelSlowAlarm", {
-    alarmDescription: `One model call in twenty takes longer than ${slowModelMs / 1000} s: docs/operate.md, "The model is slow"`,
+    alarmDescription: `One model call in twenty takes longer than ${slowModelMs / 1000} s`,
     threshold: slowModelMs,
     evaluationPeriods: 3,
     ...slow,

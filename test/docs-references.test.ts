@@ -98,6 +98,7 @@ test("a made-up repository with references that lead nowhere is found out", () =
     "core/key.ts:1 docs/gone.md",
     "core/key.ts:1 core/none.ts",
     "core/key.ts:2 PLAN.md",
+    "docs/here.md:2 ../core/lock.ts",
     "docs/here.md:2 core/gone.ts",
   ]);
   expect(missingSymbols(pagesOf(tree), readBelow(folder))).toEqual([

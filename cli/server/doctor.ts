@@ -313,7 +313,7 @@ async function queuesOf(context: Context): Promise<Finding[]> {
 
 /** When secrets end: what the server says, else what this machine's settings say themselves. */
 function secrets(env: Context["env"], told: Told): Finding[] {
-  const renew = "renew it before then (docs/operate.md)";
+  const renew = "renew it before then (docs/operate/keys.md)";
   if (told !== undefined)
     return [...ending(told.settings ?? [], renew), ...ending(told.keys ?? [], "keys rotate-key")];
   try {

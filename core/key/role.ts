@@ -5,7 +5,7 @@ import { scopes as allScopes, type Scope } from "#spec/routes";
 export const roles = ["client", "debugger", "admin"] as const;
 export type Role = (typeof roles)[number];
 
-/** Roles are presets; the scopes that were stored are what counts (docs/operate.md, "Scopes of admin keys"). */
+/** Roles are presets; the scopes that were stored are what counts (docs/operate/keys.md, "Scopes of admin keys"). */
 export const presets: Record<Role, readonly Scope[]> = {
   client: ["extract:run"],
   debugger: ["extract:run", "debug:run", "extracts:delete"],

@@ -10,7 +10,7 @@ const queueSpecs = Object.entries<QueueSpec>(queues);
 
 /** The tests of alarms and the dashboard: infra.test.ts runs them, which makes the stages once. */
 export function alarmTests(stages: () => Stages): void {
-  test("every alarm has somebody to tell, and says where in docs/operate.md the answer is", () => {
+  test("every alarm has somebody to tell, and says under which heading of docs/operate/alarms.md the answer is", () => {
     for (const stage of [stages().production, stages().staging]) {
       const alarms = resourcesOf(stage, "aws:cloudwatch/metricAlarm:MetricAlarm");
       expect(alarms.map(({ name }) => name).toSorted()).toEqual(
@@ -41,7 +41,9 @@ export function alarmTests(stages: () => Stages): void {
           // A clock that says nothing stands still; of all others silence is peace.
           treatMissingData: name === "ReconcileAlarm" ? "breaching" : "notBreaching",
         });
-        expect(inputs.alarmDescription, name).toMatch(/: docs\/operate\.md, "[A-Z][^"]+"$/);
+        expect(inputs.alarmDescription, name).toMatch(
+          new RegExp(`^[A-Z].+: docs/operate/alarms\\.md, "${name}"$`),
+        );
         expect(inputs.name, name).toMatch(new RegExp(`^ocrlty-(production|staging)-${name}$`));
       }
     }
@@ -73,7 +75,7 @@ export function alarmTests(stages: () => Stages): void {
     // Of the queue itself, not of its dead letters.
     expect(alarm("SingleStalledAlarm")).not.toContain("DeadLetters");
     expect(alarm("SingleAgeAlarm")).toContain("ApproximateAgeOfOldestMessage");
-    // What docs/operate.md says of them: 15 minutes, 5 %, 10 %.
+    // What docs/operate/alarms.md says of them: 15 minutes, 5 %, 10 %.
     expect(alarm("SingleAgeAlarm")).toContain('"threshold":900,');
     expect(alarm("ApiErrorsAlarm")).toContain('"threshold":5,');
     expect(alarm("ItemErrorsAlarm")).toContain('"threshold":10,');
