@@ -9,7 +9,11 @@ export default $config({
       // A personal stage is gone when it is removed; production keeps its bucket and refuses `sst remove`.
       removal: isProduction ? "retain" : "remove",
       protect: isProduction,
-      providers: { aws: "7.20.0", cloudflare: "6.15.0" },
+      // With another S3, and no bucket on R2 to keep or to remove, nobody needs an account at Cloudflare.
+      providers: {
+        aws: "7.20.0",
+        ...(process.env.S3_ENDPOINT_URL && !process.env.R2_BUCKET_LEFT ? {} : { cloudflare: "6.15.0" }),
+      },
     };
   },
   async run() {
@@ -24,6 +28,7 @@ export default $config({
     await import("./infra/workers.ts");
     const { api } = await import("./infra/api.ts");
     await import("./infra/alarms.ts");
-    return { url: api.url };
+    const { commands } = await import("./infra/bucket.ts");
+    return { url: api.url, ...(commands === undefined ? {} : { setOnYourBucket: commands }) };
   },
 });

@@ -26,11 +26,11 @@ export const secrets = {
 export const derived = {
   /** The stage's name. */
   OCRLTY_STAGE: { link: "app" },
-  /** The stage's bucket. */
+  /** The bucket that the stage makes on R2, or what the deploying environment says beside S3_ENDPOINT_URL (storage.ts). */
   S3_BUCKET: { link: "bucket" },
-  /** The Cloudflare account's address. */
+  /** The Cloudflare account's address, or another S3's. */
   S3_ENDPOINT_URL: { link: "bucket" },
-  /** "auto", as R2 wants it. */
+  /** "auto", as R2 wants it, unless another S3 is named. */
   S3_REGION: { link: "bucket" },
 } as const satisfies Record<string, { link: LinkName | "app" }>;
 
@@ -45,19 +45,14 @@ export const plain = {
     "VLLM_CONNECT_TIMEOUT_S",
     "VLLM_READ_TIMEOUT_S",
   ],
-  bucket: ["S3_PREFIX", "S3_ALLOW_OVERWRITE", "S3_PRESIGN_TTL_S"],
+  bucket: ["S3_PREFIX", "S3_ALLOW_OVERWRITE", "S3_PRESIGN_TTL_S", "S3_FORCE_PATH_STYLE"],
   // Who takes batches in, plans them and fetches for them all have queues.
   queues: ["IMAGE_URL_HOSTS"],
   database: ["GPU_COST_PER_HOUR", "RETENTION_DAYS", "CREDENTIALS_EXPIRE"],
 } as const satisfies Partial<Record<LinkName | "app", readonly string[]>>;
 
-/** Of the local loop alone; a deployed stage refuses the first three, the others keep their defaults. */
-export const localOnly = [
-  "AUTH_ENABLED",
-  "OCRLTY_TIME_SCALE",
-  "WEBHOOK_ALLOW_PRIVATE",
-  "S3_FORCE_PATH_STYLE",
-] as const;
+/** Of the local loop alone; a deployed stage refuses them. */
+export const localOnly = ["AUTH_ENABLED", "OCRLTY_TIME_SCALE", "WEBHOOK_ALLOW_PRIVATE"] as const;
 
 /** Of the operator's commands `pod` and `keys`, wherever they run: no function reads them, and no deployment takes them along. */
 export const commandOnly = [

@@ -66,4 +66,38 @@ export function bucketTests(stages: () => Stages): void {
     });
     expect(() => jurisdiction({ R2_JURISDICTION: "europe" })).toThrow("one of default, eu, fedramp");
   });
+
+  const onR2 = (stage: Synthesis) =>
+    stage.resources.filter(({ type }) => type.startsWith("cloudflare:")).map(({ name }) => name);
+  const variables = (stage: Synthesis) =>
+    resourceOf(stage, "aws:lambda/function:Function", "ExtractFunction").inputs.environment;
+
+  test("another S3 is settings: nothing is made on R2, and the functions reach what is named", () => {
+    const { elsewhere } = stages();
+    expect(onR2(elsewhere)).toEqual([]);
+    expect(Object.keys(elsewhere.app.providers ?? {})).toEqual(["aws"]);
+    expect(elsewhere.links.Storage?.properties).toMatchObject({
+      S3_ENDPOINT_URL: "https://s3.example.com:9000",
+      S3_BUCKET: "receipts",
+      S3_REGION: "eu-north-1",
+    });
+    expect(variables(elsewhere)).toMatchObject({ variables: { S3_FORCE_PATH_STYLE: "1" } });
+    expect(elsewhere.outputs.setOnYourBucket).toContain(
+      "aws s3api put-bucket-cors --endpoint-url https://s3.example.com:9000 --bucket receipts",
+    );
+    expect(stages().production.outputs).not.toHaveProperty("setOnYourBucket");
+  });
+
+  test("a stage that moves to another S3 keeps its bucket on R2 as it is, where that is said by its name", () => {
+    const { kept, staging } = stages();
+    const parts = (stage: Synthesis) =>
+      stage.resources
+        .filter(({ type }) => type.startsWith("cloudflare:"))
+        // The suffix of the name is another each time, and Pulumi keeps the first.
+        .map(({ inputs: { name: _, ...inputs }, ...part }) => ({ ...part, inputs }));
+    expect(parts(kept)).toHaveLength(3);
+    expect(parts(kept)).toEqual(parts(staging));
+    expect(Object.keys(kept.app.providers ?? {})).toContain("cloudflare");
+    expect(kept.links.Storage?.properties).toMatchObject({ S3_BUCKET: "receipts" });
+  });
 }

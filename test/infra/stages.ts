@@ -46,18 +46,39 @@ export interface Stages extends Record<Stage, Synthesis> {
   bundle: Bundle;
   /** `anna` under `sst dev`. */
   live: Synthesis;
+  /** Stages that use another S3: a new one, and one that keeps the bucket that was made for it before. */
+  elsewhere: Synthesis;
+  kept: Synthesis;
 }
+
+/** Another S3, as the deploying environment names it. */
+const another = {
+  S3_ENDPOINT_URL: "https://s3.example.com:9000",
+  S3_BUCKET: "receipts",
+  S3_REGION: "eu-north-1",
+  S3_FORCE_PATH_STYLE: "1",
+};
 
 /** Makes all of them, one after another: each takes a processor for seconds, which the loops of other tests need too. @throws with the program's own words when one fails. */
 export async function stages(): Promise<Stages> {
   const bundled = await bundle({ handlers, minify: true });
   const make = (stage: Stage, dev = false) =>
     synthesize({ stage, env: environments[stage], bundle: bundled, handlers, dev });
+  const move = (env: Record<string, string>, made: string[]) =>
+    synthesize({
+      stage: "staging",
+      env: { ...environments.staging, ...another, ...env },
+      bundle: bundled,
+      handlers,
+      made,
+    });
   const made = {
     production: await make("production"),
     staging: await make("staging"),
     anna: await make("anna"),
     live: await make("anna", true),
+    elsewhere: await move({}, []),
+    kept: await move({ R2_BUCKET_LEFT: "ocrlty-staging-bucket" }, ["Bucket"]),
   };
   bundled.release();
   return { bundle: bundled, ...made };

@@ -47,7 +47,9 @@ export interface Synthesis {
   /** By name. */
   links: Record<string, LinkRef>;
   builds: Build[];
-  app: { protect?: boolean; removal?: string };
+  /** What SST shows at the end of a deployment, as far as it is known before. */
+  outputs: Record<string, string>;
+  app: { protect?: boolean; removal?: string; providers?: Record<string, string> };
 }
 
 export interface Options {
@@ -57,6 +59,8 @@ export interface Options {
   /** The functions as the local loop bundles them, by handler. */
   bundle: Bundle;
   handlers: Readonly<Record<string, string>>;
+  /** The components that the last deployment made. */
+  made?: readonly string[];
   /** As under `sst dev`: the functions run on the machine of whoever started it. */
   dev?: boolean;
 }
@@ -68,7 +72,7 @@ export async function synthesize(options: Options): Promise<Synthesis> {
   const builds: Build[] = [];
   const server = await serve(options, work, builds);
   try {
-    const app = await appOf(options.stage);
+    const app = await appOf(options.stage, options.env);
     await bundleProgram(program, options, app, work);
     const out = join(work, "resources.json");
     const address = server.address() as AddressInfo;
@@ -79,7 +83,10 @@ export async function synthesize(options: Options): Promise<Synthesis> {
     };
     await run([join(import.meta.dirname, "program.ts"), platform, program, options.stage, out], env);
     if (!options.dev) for (const one of builds) one.maps = await mapsOf(join(work, "out", one.functionID));
-    const made = JSON.parse(await fs.readFile(out, "utf8")) as Pick<Synthesis, "resources" | "links">;
+    const made = JSON.parse(await fs.readFile(out, "utf8")) as Pick<
+      Synthesis,
+      "resources" | "links" | "outputs"
+    >;
     return { app, builds, ...made };
   } finally {
     server.closeAllConnections();
@@ -98,16 +105,17 @@ async function mapsOf(dir: string): Promise<string[][]> {
 type App = Synthesis["app"] & Record<string, unknown>;
 
 /** What `app()` of sst.config.ts says for a stage. */
-async function appOf(stage: string): Promise<App> {
-  return (await configOf(stage)).app({ stage });
+async function appOf(stage: string, env: Options["env"]): Promise<App> {
+  return (await configOf(stage, env)).app({ stage });
 }
 
 /** sst.config.ts by itself, with the globals of SST that it uses before it loads infra/. */
 async function configOf(
   stage: string,
+  env: Options["env"] = {},
 ): Promise<{ app(input: { stage: string }): App; run(): Promise<unknown> }> {
   const source = await fs.readFile(join(root, "sst.config.ts"), "utf8");
-  const globals = `const $config = (config) => config; const $app = { stage: ${JSON.stringify(stage)} };`;
+  const globals = `const $config = (config) => config; const $app = { stage: ${JSON.stringify(stage)} }; const process = { env: ${JSON.stringify(env)} };`;
   const { code } = await transform(`${globals}\n${source}`, { loader: "ts", format: "esm" });
   const config = await import(`data:text/javascript,${encodeURIComponent(code)}`);
   return config.default;
@@ -121,7 +129,7 @@ export async function refused(stage: string): Promise<void> {
 /** sst.config.ts and infra/ in one file, with the globals that SST gives them; beside SST's packages, so that they are found. */
 async function bundleProgram(
   outfile: string,
-  { stage, dev = false }: Options,
+  { stage, dev = false, made = [] }: Options,
   app: App,
   work: string,
 ): Promise<void> {
@@ -151,7 +159,13 @@ async function bundleProgram(
     external: ["@pulumi/*", "@aws-sdk/*", "undici", "esbuild", "archiver", "glob", "vite"],
     define: {
       $app: JSON.stringify({ ...app, stage }),
-      $cli: JSON.stringify({ command: dev ? "dev" : "deploy", rpc: "", dev, paths, state: { version: {} } }),
+      $cli: JSON.stringify({
+        command: dev ? "dev" : "deploy",
+        rpc: "",
+        dev,
+        paths,
+        state: { version: Object.fromEntries(made.map((name) => [name, 1])) },
+      }),
       $dev: String(dev),
     },
     inject: [join(platform, "src", "shim", "run.js")],
