@@ -56,16 +56,21 @@ export function mcnemar(b: number, c: number): number {
   const n = b + c;
   const fewer = Math.min(b, c);
   if (n === 0) return 1;
-  // By logarithms: 2^-n leaves the doubles at n of 1,075. From the largest term down, each a part of the one before.
-  let log = -n * Math.LN2;
-  for (let k = 1; k <= fewer; k += 1) log += Math.log((n - k + 1) / k);
+  // 2^-n leaves the doubles at n of 1,075: from there on by logarithms, which are a little less exact.
+  let term = n < 1000 ? 2 ** -n : -n * Math.LN2;
+  for (let k = 1; k <= fewer; k += 1) {
+    const factor = (n - k + 1) / k;
+    term = n < 1000 ? term * factor : term + Math.log(factor);
+  }
+  const largest = n < 1000 ? term : Math.exp(term);
+  // From the largest term down, each a part of the one before.
   let sum = 0;
   let part = 1;
   for (let k = fewer; k >= 0 && part > Number.EPSILON * sum; k -= 1) {
     sum += part;
     part *= k / (n - k + 1);
   }
-  return Math.min(1, 2 * Math.exp(log) * sum);
+  return Math.min(1, 2 * largest * sum);
 }
 
 /**

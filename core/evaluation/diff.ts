@@ -1,0 +1,165 @@
+import type { Field } from "#core/canonical/normalize";
+import type { Mode } from "./columns.ts";
+import type { Comparison, Verdict } from "./compare.ts";
+import type * as Schema from "./diff-schema.ts";
+import * as Layouts from "./layout.ts";
+import * as Statistics from "./statistics.ts";
+
+/*
+ * Two runs over the same documents, held to the same labels: what got right, what got wrong, and whether that can be
+ * chance.
+ */
+
+/** Of a field: documents that have it, and values by what became of them. */
+export interface FieldCounts {
+  path: string;
+  /** Documents in which it is scored. */
+  documents: number;
+  /** Right in the first run alone, right in the second alone: of a column, all its cells are right or it is wrong. */
+  b: number;
+  c: number;
+  fixed: number;
+  broken: number;
+  /** Wrong in both, with another value; wrong in both with the same. */
+  changed: number;
+  still_wrong: number;
+}
+
+/** Plain JSON, so that a long comparison can be put away between any two documents. */
+export interface Diff {
+  documents: number;
+  fields: FieldCounts[];
+}
+
+export const create = (fields: readonly Field[]): Diff => ({
+  documents: 0,
+  fields: Layouts.of(fields).fields.map(({ path }) => ({
+    ...{ path, documents: 0, b: 0, c: 0, fixed: 0, broken: 0, changed: 0, still_wrong: 0 },
+  })),
+});
+
+/** What became of one value between two runs; unchanged and right ones are not told. */
+export interface Change {
+  field: string;
+  path: string;
+  kind: "fixed" | "broken" | "changed" | "still_wrong";
+  expected: string | null;
+  before: string | null;
+  after: string | null;
+}
+
+const isRight = (verdict: Verdict | undefined, mode: Mode): boolean =>
+  verdict === undefined || verdict[mode] === "matched" || verdict[mode] === "absent_both";
+
+/** Labelled values by their place on the paper; what no row of the paper has, by its turn in its column. */
+function byPlace({ verdicts }: Comparison): Map<string, Verdict> {
+  const turns = new Map<string, number>();
+  return new Map(
+    verdicts.flatMap((verdict): [string, Verdict][] => {
+      if (verdict.exact.startsWith("unreadable")) return [];
+      if (verdict.rows?.expected !== null) return [[verdict.path, verdict]];
+      const turn = turns.get(verdict.field) ?? 0;
+      turns.set(verdict.field, turn + 1);
+      return [[`+${turn} ${verdict.field}`, verdict]];
+    }),
+  );
+}
+
+/**
+ * Adds one document that both runs have, and says what changed in it. Rows are aligned with the paper's: a cell is
+ * compared with the cell of the same printed row, whatever place the runs gave it.
+ */
+export function add(into: Diff, first: Comparison, second: Comparison, mode: Mode): Change[] {
+  const [before, after] = [byPlace(first), byPlace(second)];
+  const changes: Change[] = [];
+  const wrong = new Map<string, [boolean, boolean]>();
+  for (const place of new Set([...before.keys(), ...after.keys()])) {
+    const [a, b] = [before.get(place), after.get(place)];
+    const one = a ?? b;
+    if (one === undefined) continue;
+    const [rightBefore, rightAfter] = [isRight(a, mode), isRight(b, mode)];
+    const seen = wrong.get(one.field) ?? [false, false];
+    wrong.set(one.field, [seen[0] || !rightBefore, seen[1] || !rightAfter]);
+    if (rightBefore && rightAfter) continue;
+    const [x, y] = [a?.predicted ?? null, b?.predicted ?? null];
+    const same = x?.trim() === y?.trim();
+    const kind = rightAfter ? "fixed" : rightBefore ? "broken" : same ? "still_wrong" : "changed";
+    changes.push({
+      ...{ field: one.field, path: one.path, kind },
+      expected: one.expected,
+      before: x,
+      after: y,
+    });
+  }
+  into.documents += 1;
+  const counts = new Map(into.fields.map((field) => [field.path, field]));
+  for (const [path, [wrongBefore, wrongAfter]] of wrong) {
+    const field = counts.get(path);
+    if (field === undefined) continue;
+    field.documents += 1;
+    field.b += Number(!wrongBefore && wrongAfter);
+    field.c += Number(wrongBefore && !wrongAfter);
+  }
+  for (const { field: path, kind } of changes) {
+    const field = counts.get(path);
+    if (field !== undefined) field[kind] += 1;
+  }
+  return changes;
+}
+
+/** Adds another part of the same two runs. */
+export function merge(into: Diff, other: Diff): void {
+  into.documents += other.documents;
+  const parts = new Map(other.fields.map((field) => [field.path, field]));
+  for (const field of into.fields) {
+    const part = parts.get(field.path);
+    if (part === undefined) continue;
+    for (const name of ["documents", "b", "c", "fixed", "broken", "changed", "still_wrong"] as const)
+      field[name] += part[name];
+  }
+}
+
+function verdictOf(b: number, c: number, adjusted: number): Schema.Verdict {
+  if (b + c === 0) return "no_change";
+  if (adjusted >= Statistics.alpha) return "INCONCLUSIVE";
+  return b > c ? "regressed" : "improved";
+}
+
+/**
+ * The verdicts: McNemar's exact test of every field that is scored in some document, Holm over all of them, so that of
+ * runs that do not differ one in twenty at most has any verdict at all. A field without a verdict says how few pairs
+ * that differ could never have one, and how many receipts a difference of 5 points needs.
+ */
+export function figures({ documents, fields }: Diff): Schema.DiffFigures {
+  const judged = fields.filter((field) => field.documents > 0);
+  const m = judged.length;
+  const ps = judged.map(({ b, c }) => Statistics.mcnemar(b, c));
+  const adjusted = Statistics.holm(ps);
+  const found = judged.map((field, i): Schema.DiffField => {
+    const { b, c, ...counts } = field;
+    return {
+      ...counts,
+      regressed_documents: b,
+      improved_documents: c,
+      p: ps[i] ?? 1,
+      p_adjusted: adjusted[i] ?? 1,
+      verdict: verdictOf(b, c, adjusted[i] ?? 1),
+      documents_needed: Statistics.neededReceipts((b + c) / field.documents, m),
+    };
+  });
+  const has = (verdict: Schema.Verdict) => found.some((field) => field.verdict === verdict);
+  return {
+    documents,
+    verdict: has("regressed")
+      ? "regressed"
+      : has("improved")
+        ? "improved"
+        : has("INCONCLUSIVE")
+          ? "INCONCLUSIVE"
+          : "no_change",
+    alpha: Statistics.alpha,
+    fields_tested: m,
+    least_discordant: Statistics.leastDiscordant(m),
+    fields: found,
+  };
+}
