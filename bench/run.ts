@@ -8,6 +8,7 @@ const benches: Readonly<Record<string, () => Promise<{ run(args: string[]): Prom
   batch: () => import("./batches.ts"),
   canonical: () => import("./canonical.ts"),
   doors: () => import("./doors.ts"),
+  evaluation: () => import("./evaluation.ts"),
   planted: () => import("./planted.ts"),
   vllm: () => import("./vllm.ts"),
 };

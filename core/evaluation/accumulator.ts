@@ -30,11 +30,12 @@ export const sliceCounts = [
   "rows_paired",
 ] as const;
 
-/** Values of one dimension that are told apart; documents with others are counted together, under this name. */
+/** Values of one dimension that are kept apart; documents with others are counted together, under this name. */
 export const maxValues = 200;
 export const others = "(others)";
-/** Dimensions that are told apart: the fixed ones and the first tags. */
-const maxDimensions = 32;
+/** Names of tags that are kept apart, the first that come; documents are in no slice of the others. */
+export const maxTags = 20;
+const isTag = (dimension: string) => dimension.startsWith("tags.");
 
 export interface Accumulator {
   readonly layout: Layouts.Layout;
@@ -98,7 +99,7 @@ function countsOf(vector: Vectors.Vector): number[] {
 function addSlice(into: Accumulator, dimension: string, value: string, counts: readonly number[]): void {
   let values = into.slices.get(dimension);
   if (values === undefined) {
-    if (into.slices.size >= maxDimensions) return;
+    if (isTag(dimension) && [...into.slices.keys()].filter(isTag).length >= maxTags) return;
     values = new Map();
     into.slices.set(dimension, values);
   }

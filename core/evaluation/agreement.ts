@@ -7,7 +7,7 @@ import * as Outcome from "./outcome.ts";
 import * as Sheet from "./sheet.ts";
 
 /*
- * How far two runs say the same, where nobody has labelled what is right.
+ * How far two runs say the same, where it is not labelled what is right.
  */
 
 /** Plain JSON. */

@@ -38,7 +38,7 @@ export const create = (fields: readonly Field[]): Diff => ({
   })),
 });
 
-/** What became of one value between two runs; unchanged and right ones are not told. */
+/** What became of one value between two runs; values that are right in both are left out. */
 export interface Change {
   field: string;
   path: string;

@@ -103,7 +103,7 @@ describe("the figures of an evaluation", () => {
     });
   });
 
-  test("of a column count cells, and rows that nobody printed are invented", () => {
+  test("of a column count cells, and rows that are not on the paper are invented", () => {
     expect(field("items[].price")).toMatchObject({
       ...{ matched: 2, wrong: 1, invented: 1, missing: 0, precision: 2 / 4, recall: 2 / 3, accuracy: 2 / 4 },
       exact: { matched: 0, wrong: 3, invented: 1 },

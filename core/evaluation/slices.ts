@@ -10,7 +10,7 @@ export interface About {
   /** The item's name: its folder is all before the last slash. */
   file?: string | null | undefined;
   tags?: Readonly<Record<string, string>> | undefined;
-  /** What the picture was found to be (`ok`, `blurred`, …), in the words of whoever found it. */
+  /** What the picture was found to be (`ok`, `blurred`, …), in the words of the caller. */
   quality?: string | null | undefined;
 }
 
@@ -37,13 +37,13 @@ export function of(comparison: Comparison, { file, tags, quality }: About): Slic
   };
   const folder = file?.includes("/") ? file.slice(0, file.lastIndexOf("/")) : null;
   const found: (readonly [string, string | null | undefined])[] = [
-    ...Object.entries(tags ?? {}).map(([name, value]) => [`tags.${name}`, value] as const),
     ["folder", folder],
     ["merchant", printed(["merchant.name", "supplier.name", "company", "merchant"])],
     ["currency", comparison.currency],
     ["language", Script.languageOf(comparison.labels)],
     ["quality", quality],
     ["rows", lists[0] && rowsBand(lists[0].expected)],
+    ...Object.entries(tags ?? {}).map(([name, value]) => [`tags.${name}`, value] as const),
   ];
   return found.flatMap(([dimension, value]): Slice[] =>
     value == null || value.trim() === "" ? [] : [[dimension, value.trim().slice(0, maxValue)]],

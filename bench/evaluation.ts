@@ -1,0 +1,180 @@
+/**
+ * `npm run bench -- evaluation [--sizes 1000,10000] [--json]`: documents of 30 rows evaluated in processes of their own,
+ * in steps as a run's worker takes them, and what memory and processor time that took. The most memory of the largest
+ * number of documents is held to that of the smallest; a build that keeps every answer, which is measured as well, must
+ * break that bar, or the bar could not be broken.
+ */
+import { execFile } from "node:child_process";
+import * as fs from "node:fs";
+import { fileURLToPath } from "node:url";
+import { parseArgs, promisify } from "node:util";
+import * as Accumulator from "#core/evaluation/accumulator";
+import { type Comparison, compare } from "#core/evaluation/compare";
+import * as Figures from "#core/evaluation/figures";
+import * as Record from "#core/ground-truth/record";
+import * as Task from "#core/task/task";
+import * as Table from "./figures.ts";
+
+const rows = 30;
+/** Documents of a step; between two steps the evaluation is put away as JSON. */
+const step = 500;
+const maxGrowth = 1.2;
+
+const money = (cents: number) => (cents / 100).toFixed(2);
+
+/** A receipt and what a model makes of it: a text, an amount and a row off here and there. */
+function documentOf(n: number) {
+  const items = Array.from({ length: rows }, (_, i) => {
+    const cents = 100 + ((i * 137 + n * 31) % 900);
+    const quantity = 1 + ((i + n) % 4);
+    return {
+      name: `ITEM ${(i * 7919 + n * 13) % 1000} OF SHELF ${i % 9}`,
+      ...{ quantity: String(quantity), unit_price: money(cents), price: money(cents * quantity) },
+    };
+  });
+  const total = items.reduce((sum, { price }) => sum + Number(price) * 100, 0);
+  const fields = {
+    merchant: { name: `SHOP ${n % 300}`, address: null, phone: null, tax_id: null },
+    ...{ receipt_number: String(n), date: "2031-05-24", time: "14:30", currency: "EUR" },
+    items,
+    totals: { subtotal: money(total), tax: money(total / 6), tip: null, total: money(total) },
+    payment: { method: "CASH", cash: money(total + 500), card: null, change: "5.00" },
+  };
+  const read = structuredClone(fields);
+  read.items = read.items.filter((_, i) => (i + n) % 41 !== 0);
+  for (const [i, item] of read.items.entries())
+    if ((i + n) % 11 === 0)
+      Object.assign(item, { name: item.name.replace("ITEM", "1TEM"), price: `${item.price}0` });
+  if (n % 7 === 0) read.totals.tax = "0.00";
+  return { fields, read };
+}
+
+interface Measured {
+  documents: number;
+  /** The kernel's high-water mark of the process, and what is still in use at its end, after a collection. */
+  peak_mb: number;
+  live_mb: number;
+  cpu_ms_a_document: number;
+  /** Of the last part alone: drawing documents anew and writing the figures. */
+  figures_ms: number;
+  state_bytes_a_document: number;
+}
+
+const cpuMs = (since?: NodeJS.CpuUsage) => {
+  const { user, system } = process.cpuUsage(since);
+  return (user + system) / 1000;
+};
+
+/** What a spawned process does; never in the process that measures, whose memory is its own. */
+function evaluate(documents: number, leaks: boolean): Measured {
+  const fields = Task.get("receipt_v1")?.fields ?? [];
+  const kept: Comparison["answer"][] = [];
+  let accumulator = Accumulator.create(fields);
+  let stateBytes = 0;
+  const begun = process.cpuUsage();
+  for (let n = 0; n < documents; n += 1) {
+    const { fields: labels, read } = documentOf(n);
+    const { record } = Record.parse({ file: `till-${n % 50}/${n}.jpg`, fields: labels }, { index: n });
+    if (record === undefined) throw new Error("the bench made a record that is none");
+    const answer = { status: "succeeded" as const, result: read };
+    const comparison = compare(fields, record.labels, answer, { strMode: "exact" });
+    if (leaks) kept.push(comparison.answer);
+    Accumulator.add(accumulator, comparison, { file: record.image });
+    if (n % step < step - 1) continue;
+    const state = JSON.stringify(Accumulator.stateOf(accumulator));
+    stateBytes = state.length;
+    accumulator = Accumulator.restore(fields, JSON.parse(state) as Accumulator.State);
+  }
+  const compared = process.cpuUsage();
+  const figures = Figures.of(accumulator);
+  gc?.();
+  const { heapUsed, arrayBuffers } = process.memoryUsage();
+  // What is kept is in use until here.
+  if (figures.summary.documents !== documents || kept.length !== (leaks ? documents : 0))
+    throw new Error("documents were lost");
+  const status = fs.readFileSync("/proc/self/status", "utf8");
+  return {
+    documents,
+    live_mb: Table.round((heapUsed + arrayBuffers) / 2 ** 20, 1),
+    peak_mb: Table.round(Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1] ?? Number.NaN) / 1024, 1),
+    cpu_ms_a_document: Table.round((cpuMs(begun) - cpuMs(compared)) / documents, 2),
+    figures_ms: Table.round(cpuMs(compared)),
+    state_bytes_a_document: Table.round(stateBytes / documents),
+  };
+}
+
+/**
+ * A heap of a fixed size, as a function has one: without a limit the collector waits the longer the more memory the
+ * machine has, and the mark would say how long it waited, not what is kept.
+ */
+const heap = ["--max-old-space-size=96", "--max-semi-space-size=8", "--expose-gc"];
+
+/** `resourceUsage().maxRSS` of a spawned process is at least its parent's: the kernel's own mark is read there. */
+async function spawned(documents: number, leaks: boolean): Promise<Measured> {
+  const self = fileURLToPath(import.meta.url);
+  const args = [...heap, self, "--spawned", String(documents), String(leaks)];
+  const { stdout } = await promisify(execFile)(process.execPath, args);
+  return JSON.parse(stdout) as Measured;
+}
+
+/** Prints the table, or JSON with `--json`; 1 when memory grows, or when growing memory is not seen. */
+export async function run(args: string[]): Promise<number> {
+  const { values } = parseArgs({
+    args,
+    options: { sizes: { type: "string", default: "1000,10000" }, json: { type: "boolean", default: false } },
+  });
+  if (process.platform !== "linux") {
+    process.stderr.write("a process's high-water mark is Linux's alone: not measured\n");
+    return 0;
+  }
+  const sizes = values.sizes.split(",").map(Number);
+  if (sizes.length < 2 || sizes.some((size) => !Number.isInteger(size) || size < step)) {
+    process.stderr.write(`--sizes takes two whole numbers or more, from ${step} on\n`);
+    return 2;
+  }
+  const measured: (Measured & { build: string })[] = [];
+  for (const build of ["as it is", "leaking"])
+    for (const size of sizes) {
+      process.stderr.write(`${size} documents, ${build}\n`);
+      measured.push({ build, ...(await spawned(size, build === "leaking")) });
+    }
+  const growth = (build: string, of: "peak_mb" | "live_mb") => {
+    const sizes = measured.filter((each) => each.build === build).map((each) => each[of]);
+    return Table.round((sizes.at(-1) ?? Number.NaN) / (sizes[0] ?? Number.NaN), 2);
+  };
+  const [own, live, leaking] = [
+    growth("as it is", "peak_mb"),
+    growth("as it is", "live_mb"),
+    growth("leaking", "peak_mb"),
+  ];
+  const isRight = own <= maxGrowth && live <= maxGrowth && leaking > maxGrowth;
+  if (values.json) {
+    process.stdout.write(
+      `${JSON.stringify({ rows, measured, growth: own, growth_live: live, growth_leaking: leaking }, null, 2)}\n`,
+    );
+    return isRight ? 0 : 1;
+  }
+  const head = [
+    "documents of 30 rows",
+    "build",
+    "peak MB",
+    "live MB",
+    "CPU ms a document",
+    "figures ms",
+    "bytes kept a document",
+  ];
+  const lines = measured.map((each) => [
+    ...[each.documents, each.build, each.peak_mb, each.live_mb, each.cpu_ms_a_document, each.figures_ms],
+    each.state_bytes_a_document,
+  ]);
+  process.stdout.write(
+    `${Table.table(head, lines)}\npeaks grow by ${own}, what is in use by ${live}; ` +
+      `peaks by ${leaking} where every answer is kept\n`,
+  );
+  return isRight ? 0 : 1;
+}
+
+if (process.argv[2] === "--spawned") {
+  const [documents = "0", leaks] = process.argv.slice(3);
+  process.stdout.write(JSON.stringify(evaluate(Number(documents), leaks === "true")));
+}
