@@ -1,4 +1,4 @@
-import type { Outcome } from "#core/extraction/extraction";
+import type { Outcome } from "#core/extraction/answer";
 import type { Reply } from "#functions/http";
 
 /** Seconds after which asking again makes sense while an extract runs. */

@@ -8,6 +8,7 @@ import * as Text from "#cli/terminal/text";
 import { AppError } from "#core/error";
 import * as Formats from "#core/export/formats";
 import * as Csv from "#core/export/table/csv";
+import type * as Maker from "#core/export/table/maker";
 import * as Table from "#core/export/table/table";
 import * as Answers from "#core/run/results/answers";
 import * as Lines from "#core/run/results/lines";
@@ -22,7 +23,7 @@ export interface Asked {
   /** For a format that needs one, as its schema read it. */
   mapping?: unknown;
   /** Hears of each item that a ledger cannot book. */
-  leaveOut?: (item: Formats.LeftOut) => void;
+  leaveOut?: (item: Maker.LeftOut) => void;
 }
 
 const askMs = 2 * 60_000;

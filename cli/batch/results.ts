@@ -10,8 +10,9 @@ import { type Context, UsageError } from "#cli/terminal/context";
 import * as Table from "#cli/terminal/table";
 import { AppError } from "#core/error";
 import * as Formats from "#core/export/formats";
-import * as Given from "#core/export/ledger/given";
+import * as Given from "#core/export/given";
 import * as Dialects from "#core/export/table/dialect";
+import type * as Maker from "#core/export/table/maker";
 import * as Tables from "#core/export/table/table";
 import * as Answers from "#core/run/results/answers";
 import * as Convert from "#core/run/results/convert";
@@ -148,7 +149,7 @@ async function open(
   wanted: Run.Wanted,
   format: Format,
   { values = "both", mapping }: TableOptions,
-  leaveOut?: (item: Formats.LeftOut) => void,
+  leaveOut?: (item: Maker.LeftOut) => void,
 ): Promise<Readable> {
   const isLedger = Formats.isMade(format) && Formats.made[format].mapped;
   if (isLedger && values !== "both") throw new UsageError("--values is for tables and workbooks");
@@ -173,10 +174,10 @@ export async function save(
   format: Format,
   file: string,
   options: TableOptions,
-): Promise<Formats.LeftOut[]> {
+): Promise<Maker.LeftOut[]> {
   return await patiently(context, downloadMs, async () => {
     // Of this try alone.
-    const leftOut: Formats.LeftOut[] = [];
+    const leftOut: Maker.LeftOut[] = [];
     const source = await open(context, server, wanted, format, options, (item) => void leftOut.push(item));
     const text = isTable(format) ? Convert.stream(source, dialectOf(file, options)) : source;
     await Download.writeWhole(context, text, resolve(context.cwd, file));

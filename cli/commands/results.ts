@@ -7,6 +7,7 @@ import { type Context, type Exit, exit, UsageError } from "#cli/terminal/context
 import * as Help from "#cli/terminal/help";
 import * as Text from "#cli/terminal/text";
 import * as Formats from "#core/export/formats";
+import type * as Maker from "#core/export/table/maker";
 
 interface ResultsOptions extends Options.Owned, Results.TableOptions {
   format?: Results.Format;
@@ -64,7 +65,7 @@ export function command(context: Context, done: (status: Exit) => void): Command
     const { mapping: _, ...shown } = options;
     const mapping = await Results.mappingOf(context, format, options.mapping);
     const wanted = { runId, keyId: options.keyId };
-    let leftOut: Formats.LeftOut[] = [];
+    let leftOut: Maker.LeftOut[] = [];
     const server = await Server.connect(context, options);
     try {
       if (out === undefined) await Results.print(context, server, wanted, format, shown);

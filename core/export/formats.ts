@@ -1,7 +1,4 @@
-import type * as z from "zod";
-import type { Field } from "#core/canonical/normalize";
-import type { Values } from "#core/export/table/table";
-import type { Item } from "#core/run/schema";
+import type { Maker } from "#core/export/table/maker";
 
 /*
  * Formats that are made when somebody asks for one: by the API for runs of up to `batches.exportedItems` items, by the
@@ -11,41 +8,6 @@ import type { Item } from "#core/run/schema";
  * A new format is a line here and a module with a `make`. What it has to be told beside the results (accounts, tax
  * keys) is its `mapping`: a caller who brings none is refused before anything is read.
  */
-
-/** An item that is not in the file, and why. */
-export interface LeftOut {
-  index: number;
-  custom_id: string | null;
-  file: string | null;
-  reason: string;
-  message: string;
-}
-
-/** What an export is made of. */
-export interface Source {
-  run: { runId: string; taskId: string; createdAt: Date };
-  /** Of the run's task. */
-  fields: readonly Field[];
-  /** In the order of their indexes; each is held no longer than it is written. */
-  items: AsyncIterable<Item>;
-  shown: Values;
-  /** What the caller says of the accounts and the like, as the format's own schema reads it; undefined where it takes none. */
-  mapping: unknown;
-  /** Hears in words what the format could not hold as it is (a text that is too long for a cell): said to whoever is there. */
-  note(what: string): void;
-  /** Hears of each item that a ledger cannot book, instead of its being booked wrongly or lost. */
-  leaveOut(item: LeftOut): void;
-}
-
-export interface Maker {
-  /**
-   * The file, piece by piece.
-   * @throws AppError `invalid_request` where the mapping lacks what these results need, with the name of it.
-   */
-  make(source: Source): AsyncIterable<Uint8Array | string>;
-  /** Of the caller's mapping. */
-  mapping?: z.ZodType;
-}
 
 interface Format {
   contentType: string;

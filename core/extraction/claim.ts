@@ -3,9 +3,10 @@ import * as Breaker from "#core/breaker/breaker";
 import { breakerTable } from "#core/breaker/breaker.sql";
 import * as Database from "#core/db/database";
 import { AppError, type Code, type Details } from "#core/error";
+import type { StoredInput } from "#core/source/source";
 import * as Usage from "#core/usage/usage";
 import type { KeyLimits } from "#spec/key-limits";
-import { extractTable, type StoredInput } from "./extract.sql.ts";
+import { extractTable } from "./extract.sql.ts";
 import * as Turn from "./turn.ts";
 
 export type Row = typeof extractTable.$inferSelect;

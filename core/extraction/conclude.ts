@@ -1,7 +1,7 @@
 import * as Artifacts from "#core/artifact/artifact";
 import { AppError, from } from "#core/error";
 import type { Log } from "#core/log";
-import type { Performed } from "#core/reading/reading";
+import { answerOf } from "#core/reading/record";
 import type { Artifact, Extract } from "#core/reading/schema";
 import type { Services } from "#core/reading/services";
 import { sum, usedOf } from "#core/reading/used";
@@ -10,56 +10,6 @@ import { sizes } from "#spec/limits";
 import * as Claim from "./claim.ts";
 
 type Stores = Pick<Services, "db" | "bucket">;
-
-/** Only what belongs to the wire. */
-export function answerOf(artifact: Artifact): Extract {
-  const {
-    payload_hash,
-    run,
-    kept,
-    input,
-    sent,
-    request,
-    raw_model_text,
-    finish_reason,
-    attempts,
-    principal,
-    code_version,
-    ...answer
-  } = artifact;
-  return answer;
-}
-
-/** An error as it is kept: whoever asks later gets to know as much as who was there. */
-export function storedError({ code, message, details }: AppError): NonNullable<Extract["error"]> {
-  return { code, message, ...(details === undefined ? {} : { details }) };
-}
-
-/** The artifact of an ending or of an attempt; its place depends on whether a repeat may still change it. */
-export function compose(
-  row: Pick<Claim.Row, "keyId" | "requestId" | "taskId" | "createdAt" | "token" | "payloadHash">,
-  performed: Performed,
-  about: { input: Artifact["input"]; principal: Artifact["principal"]; codeVersion: string; totalMs: number },
-): Artifact {
-  const { error } = performed;
-  return {
-    request_id: row.requestId,
-    task_id: row.taskId,
-    created_at: row.createdAt.toISOString(),
-    status: error === undefined ? "succeeded" : "failed",
-    ...performed.answer,
-    timings_ms: { total: about.totalMs, ...performed.timingsMs },
-    artifact_rel: error?.retry
-      ? Artifacts.attemptKey(row.keyId, row.requestId, row.createdAt, row.token)
-      : Artifacts.extractKey(row.keyId, row.requestId, row.createdAt),
-    ...(error === undefined ? {} : { error: storedError(error) }),
-    payload_hash: row.payloadHash,
-    input: about.input,
-    ...performed.record,
-    principal: about.principal,
-    code_version: about.codeVersion,
-  };
-}
 
 /**
  * Stores the artifact, ends the row, and answers: with ours, or with what was there first.
@@ -95,24 +45,6 @@ export async function conclude(
   const lost = put === "taken" && Artifacts.encode(stored) !== encoded;
   await settle(stores, row, stored, lost ? sum(usedOf(stored), usedOf(artifact)) : usedOf(stored));
   return answerOf(stored);
-}
-
-/**
- * Records a failure that may be retried beside the extract's own key.
- * @returns the key, or null when the bucket is away: the failure itself is what counts.
- */
-export async function recordAttempt(
-  stores: Pick<Stores, "bucket">,
-  log: Log,
-  artifact: Artifact,
-): Promise<string | null> {
-  try {
-    await Artifacts.put(stores.bucket, log, artifact.artifact_rel ?? "", Artifacts.encode(artifact));
-    return artifact.artifact_rel;
-  } catch (thrown) {
-    log.warn("attempt_not_stored", { code: from(thrown).code });
-    return null;
-  }
 }
 
 /**

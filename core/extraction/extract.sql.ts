@@ -1,20 +1,7 @@
 import { sql } from "drizzle-orm";
 import { index, integer, primaryKey, sqliteTable, text } from "drizzle-orm/sqlite-core";
 import type { Details } from "#core/error";
-import type { Debug } from "#core/task/override";
-
-/** Where a queued extract's picture lies, and what else its worker must know of the call. */
-export interface StoredInput {
-  source: "inline" | "upload" | "url";
-  declaredMimeType: string | null;
-  objectKey: string;
-  /** Every later read demands it, where it is known: the object must be the one that was seen first. */
-  etag: string | null;
-  /** True for a copy that was made for this extract alone and goes when it ends. */
-  temporary: boolean;
-  debug: Debug | null;
-  principalRole: string;
-}
+import type { StoredInput } from "#core/source/source";
 
 /**
  * The index of extracts: who holds an id, who is working on it, and where its artifact lies. The artifact in the

@@ -1,32 +1,25 @@
 import { createHash } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
-import * as Artifacts from "#core/artifact/artifact";
 import * as Breaker from "#core/breaker/breaker";
 import { AppError, type Code, from, invalidRequest } from "#core/error";
 import * as Id from "#core/id";
 import * as Idempotency from "#core/idempotency/idempotency";
 import * as Image from "#core/image/image";
 import type { Principal } from "#core/key/key";
-import { visibleKey } from "#core/key/visible";
 import type { Log } from "#core/log";
 import { type Performed, perform } from "#core/reading/reading";
-import {
-  type Artifact,
-  askedNobody,
-  type Extract,
-  type ExtractRequest,
-  type Running,
-} from "#core/reading/schema";
+import * as Record from "#core/reading/record";
+import type { Artifact, Extract, ExtractRequest } from "#core/reading/schema";
 import type { Services } from "#core/reading/services";
 import { usedOf } from "#core/reading/used";
-import * as Run from "#core/run/run";
 import * as Source from "#core/source/source";
 import { type Debug, type Overridden, override } from "#core/task/override";
 import * as Task from "#core/task/task";
 import * as Vision from "#core/vision/vision";
+import * as Answer from "./answer.ts";
 import { isAway, noted } from "./away.ts";
-import * as Claims from "./claim.ts";
-import { answerOf, compose, conclude, recordAttempt, storedBefore } from "./conclude.ts";
+import * as Claim from "./claim.ts";
+import { conclude, storedBefore } from "./conclude.ts";
 import { permit } from "./debug.ts";
 import { handOver } from "./handover.ts";
 
@@ -53,13 +46,6 @@ export interface Caller {
   log: Log;
 }
 
-export type Outcome =
-  | { kind: "done"; answer: Extract; replayed: boolean }
-  /** `away`: the model server is, so that waiting helps nobody. */
-  | { kind: "running"; running: Running; away?: boolean };
-
-const pollUrl = (requestId: string) => `/v1/extracts/${requestId}`;
-
 /** After this many calls cut off within the window, the next is handed over before the model is asked. */
 const handoversBeforeGivingUp = 3;
 
@@ -73,7 +59,7 @@ const handoversBeforeGivingUp = 3;
  * per claim.
  * @throws AppError with a code of docs/errors.md; after a failed extraction `details.artifact_rel` says where it is recorded.
  */
-export async function extract(services: Services, input: Given, caller: Caller): Promise<Outcome> {
+export async function extract(services: Services, input: Given, caller: Caller): Promise<Answer.Outcome> {
   const startedAt = Date.now();
   const outcome = await begin(services, input, caller, startedAt);
   const { waitMs = 0 } = caller.patience;
@@ -85,26 +71,31 @@ export async function extract(services: Services, input: Given, caller: Caller):
 async function ended(
   services: Services,
   { principal, log }: Caller,
-  outcome: Outcome & { kind: "running" },
+  outcome: Answer.Outcome & { kind: "running" },
   until: number,
-): Promise<Outcome> {
+): Promise<Answer.Outcome> {
   const pauseMs = services.times.waitPollMs;
   while (Date.now() < until) {
     await sleep(Math.max(1, Math.min(pauseMs, until - Date.now())));
-    const row = await Claims.find(services.db, principal.keyId, outcome.running.request_id);
+    const row = await Claim.find(services.db, principal.keyId, outcome.running.request_id);
     if (row === undefined) return outcome;
     if (row.status === "succeeded" || row.status === "failed")
       return { kind: "done", answer: await replay(services, log, row), replayed: true };
     if (row.waitingFor !== null) return { ...outcome, away: true };
     if (row.status === "retryable") {
-      const { code, message } = fromRow(row).error ?? Claims.interrupted();
+      const { code, message } = Answer.fromRow(row).error ?? Claim.interrupted();
       throw new AppError(code, message, { details: { ...row.errorDetails, artifact_rel: row.artifactRel } });
     }
   }
   return outcome;
 }
 
-async function begin(services: Services, input: Given, caller: Caller, startedAt: number): Promise<Outcome> {
+async function begin(
+  services: Services,
+  input: Given,
+  caller: Caller,
+  startedAt: number,
+): Promise<Answer.Outcome> {
   if (input.request_id !== undefined && !Id.isRequestId(input.request_id)) {
     throw new AppError(
       "invalid_request_id",
@@ -143,12 +134,12 @@ async function begin(services: Services, input: Given, caller: Caller, startedAt
   const { claim, outlook } = await claimId(services, input, caller, { taskId: task.id, payloadHash });
   const { row } = claim;
   const log = caller.log.child({ extract_id: row.requestId });
-  if (claim.kind === "running") return { kind: "running", running: running(row.requestId) };
+  if (claim.kind === "running") return { kind: "running", running: Answer.running(row.requestId) };
   if (claim.kind === "ended")
     return { kind: "done", answer: await replay(services, log, row), replayed: true };
 
   const stored = await storedBefore(services, log, row);
-  if (stored !== undefined) return { kind: "done", answer: answerOf(stored), replayed: true };
+  if (stored !== undefined) return { kind: "done", answer: Record.answerOf(stored), replayed: true };
 
   const work: Work = {
     services,
@@ -193,9 +184,9 @@ async function answered(
   input: Given,
   caller: Caller,
   payloadHash: string,
-): Promise<Outcome | undefined> {
+): Promise<Answer.Outcome | undefined> {
   if (input.request_id === undefined) return undefined;
-  const row = await Claims.find(services.db, caller.principal.keyId, input.request_id);
+  const row = await Claim.find(services.db, caller.principal.keyId, input.request_id);
   if (row === undefined || row.payloadHash !== payloadHash || row.status !== "succeeded") return undefined;
   return { kind: "done", answer: await replay(services, caller.log, row), replayed: true };
 }
@@ -205,7 +196,7 @@ interface Work {
   services: Services;
   caller: Caller;
   log: Log;
-  row: Claims.Row;
+  row: Claim.Row;
   task: Task.Task;
   validate: Overridden["validate"];
   debug: Debug | undefined;
@@ -215,7 +206,7 @@ interface Work {
 }
 
 /** Asks the model within the caller's time; what then is not ended goes to the queue. */
-async function ask(work: Work): Promise<Outcome> {
+async function ask(work: Work): Promise<Answer.Outcome> {
   const { services, caller, log, row, task, validate, debug, image } = work;
   const { waitMs } = caller.patience;
   const deadline =
@@ -253,7 +244,7 @@ async function toQueue(
   work: Work,
   how: { handedOver: boolean; waitingFor: "model_server" | null },
   instead: Performed | AppError | undefined,
-): Promise<Outcome> {
+): Promise<Answer.Outcome> {
   const { services, caller, log, row, image, source } = work;
   const asked = instead === undefined || instead instanceof AppError ? undefined : composed(work, instead);
   try {
@@ -283,154 +274,31 @@ async function toQueue(
     return fail(work, composed(work, instead), instead.error ?? failure);
   }
   log.info("handed_over", { waiting_for: how.waitingFor, cut_off: how.handedOver });
-  return { kind: "running", running: running(row.requestId), away: how.waitingFor !== null };
+  return { kind: "running", running: Answer.running(row.requestId), away: how.waitingFor !== null };
 }
 
 /** Ends an attempt that asked nobody: there is nothing to record but the row. */
 async function giveUp(work: Work, error: AppError): Promise<never> {
-  await Claims.release(work.services.db, work.row, error);
+  await Claim.release(work.services.db, work.row, error);
   throw error;
 }
 
 /** Ends an attempt that may be repeated. */
 async function fail(work: Work, artifact: Artifact, error: AppError): Promise<never> {
-  const artifactRel = await recordAttempt(work.services, work.log, artifact);
-  await Claims.release(work.services.db, work.row, error, { artifactRel, used: usedOf(artifact) });
+  const artifactRel = await Record.recordAttempt(work.services, work.log, artifact);
+  await Claim.release(work.services.db, work.row, error, { artifactRel, used: usedOf(artifact) });
   throw artifactRel === null ? error : error.with({ artifact_rel: artifactRel });
 }
 
 function composed(work: Work, performed: Performed): Artifact {
   const { caller, image, source } = work;
-  return compose(work.row, performed, {
-    input: inputOf(image, source.kind, source.declaredMimeType ?? null),
+  return Record.compose(work.row, performed, {
+    input: Record.inputOf(image, source.kind, source.declaredMimeType ?? null),
     principal: { key_id: caller.principal.keyId, role: caller.principal.role },
     codeVersion: work.services.version,
     totalMs: Date.now() - work.startedAt,
   });
 }
-
-/** How a picture is described in artifacts. */
-export function inputOf(
-  image: Image.Inspected,
-  source: NonNullable<Artifact["input"]>["source"],
-  declaredMimeType: string | null,
-): Artifact["input"] {
-  return {
-    source,
-    mime_type: image.mimeType,
-    declared_mime_type: declaredMimeType,
-    bytes: image.bytes.length,
-    sha256: image.sha256,
-    width: image.width,
-    height: image.height,
-    pages: image.pages,
-  };
-}
-
-/**
- * An extract as stored, for its owner (or, with `admin:all_keys`, for who names the key).
- * @throws AppError `not_found` for an id that this key does not have, whoever else may have it.
- */
-export async function get(
-  stores: Pick<Services, "db" | "bucket">,
-  input: { requestId: string; keyId: string | undefined; principal: Principal; log: Log },
-): Promise<Outcome> {
-  const { principal } = input;
-  const notFound = () => new AppError("not_found", "there is no extract with this id");
-  if (!Id.isReadableId(input.requestId)) throw notFound();
-  const { requestId: id, log } = input;
-  const keyId = visibleKey(principal, input.keyId, { log, action: "read", what: "extract", id });
-  const row = id.includes("~")
-    ? await itemRow(stores.db, keyId, id)
-    : await Claims.find(stores.db, keyId, id);
-  if (row === undefined || row.status === "deleting" || row.status === "deleted") throw notFound();
-  const alive = row.status === "running" && (row.input !== null || row.leaseUntil.getTime() > Date.now());
-  if (row.status === "queued" || alive) return { kind: "running", running: running(row.requestId) };
-  const artifact = await storedOf(stores, input.log, row);
-  if (artifact !== undefined) {
-    const answer = answerOf(artifact);
-    const mayReadRaw = principal.scopes.includes("debug:read_raw");
-    return {
-      kind: "done",
-      answer: mayReadRaw ? { ...answer, raw: artifact.raw_model_text } : answer,
-      replayed: true,
-    };
-  }
-  if (row.status === "succeeded") throw gone();
-  return { kind: "done", answer: fromRow(row), replayed: true };
-}
-
-/** What answering needs to know of a row. */
-type Stored = Pick<
-  Claims.Row,
-  | "keyId"
-  | "requestId"
-  | "taskId"
-  | "createdAt"
-  | "leaseUntil"
-  | "pendingArtifact"
-  | "artifactRel"
-  | "errorCode"
-  | "errorMessage"
-  | "errorDetails"
-> & { status: Claims.Row["status"]; input: unknown };
-
-/** An item of a run, read as an extract; one that was canceled before it began is a failure that asked nobody. */
-async function itemRow(db: Services["db"], keyId: string, requestId: string): Promise<Stored | undefined> {
-  const found = await Run.itemBy(db, keyId, requestId);
-  if (found === undefined) return undefined;
-  const { run, item } = found;
-  const canceled = item.status === "canceled";
-  return {
-    ...{ keyId, requestId, taskId: run.taskId, createdAt: run.createdAt },
-    status: item.status === "canceled" ? "failed" : item.status === "running" ? "queued" : item.status,
-    input: item.sourceKind,
-    leaseUntil: item.leaseUntil ?? run.createdAt,
-    pendingArtifact: item.pendingArtifact,
-    artifactRel: item.artifactRel,
-    errorCode: canceled ? "conflict" : item.errorCode,
-    errorMessage: canceled ? "the run was canceled before this item began" : item.errorMessage,
-    errorDetails: item.errorDetails,
-  };
-}
-
-const gone = () => new AppError("not_found", "what was stored for this id is no longer there");
-
-/** A failure of which nothing but the row is left: it asked nobody, was interrupted, or could not be stored. */
-function fromRow(row: Stored): Extract {
-  const code = row.errorCode === null ? "internal" : (row.errorCode as Code);
-  const message = row.errorMessage ?? Claims.interrupted().message;
-  return {
-    request_id: row.requestId,
-    task_id: row.taskId,
-    created_at: row.createdAt.toISOString(),
-    status: "failed",
-    ...askedNobody,
-    timings_ms: { total: 0, image: 0, inference: 0, validate: 0 },
-    artifact_rel: null,
-    error: { code, message, ...(row.errorDetails === null ? {} : { details: row.errorDetails }) },
-  };
-}
-
-/** The artifact that a row stands for, wherever it is: still in the row, at the extract's own key, at an attempt's. */
-async function storedOf(
-  stores: Pick<Services, "bucket">,
-  log: Log,
-  row: Stored,
-): Promise<Artifact | undefined> {
-  if (row.pendingArtifact !== null) return Artifacts.decode(row.pendingArtifact);
-  const rel =
-    row.status === "running"
-      ? Artifacts.extractKey(row.keyId, row.requestId, row.createdAt)
-      : row.artifactRel;
-  return rel === null ? undefined : Artifacts.get(stores.bucket, log, rel);
-}
-
-const running = (requestId: string): Running => ({
-  request_id: requestId,
-  status: "running",
-  poll_url: pollUrl(requestId),
-});
 
 const hash = (value: unknown) => createHash("sha256").update(JSON.stringify(value)).digest("hex");
 
@@ -440,10 +308,10 @@ async function claimId(
   input: Given,
   caller: Caller,
   what: { taskId: string; payloadHash: string },
-): Promise<{ claim: Claims.Claim; outlook: Claims.Outlook }> {
+): Promise<{ claim: Claim.Claim; outlook: Claim.Outlook }> {
   const { db, times } = services;
   const tryTo = (requestId: string, mustBeNew: boolean) =>
-    Claims.claim(
+    Claim.claim(
       db,
       {
         keyId: caller.principal.keyId,
@@ -476,14 +344,14 @@ async function claimId(
 }
 
 /** The answer of an id that has ended. A final failure is answered as at the first time. */
-async function replay(services: Services, log: Log, row: Claims.Row): Promise<Extract> {
+async function replay(services: Services, log: Log, row: Claim.Row): Promise<Extract> {
   if (row.status === "failed") {
     throw new AppError(row.errorCode as Code, row.errorMessage ?? "", {
       details: { ...row.errorDetails, artifact_rel: row.artifactRel },
       retry: false,
     });
   }
-  const artifact = await storedOf(services, log, row);
-  if (artifact === undefined) throw gone();
-  return answerOf(artifact);
+  const artifact = await Answer.storedOf(services, log, row);
+  if (artifact === undefined) throw Answer.gone();
+  return Record.answerOf(artifact);
 }

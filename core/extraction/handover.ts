@@ -3,10 +3,10 @@ import * as Bucket from "#core/bucket/bucket";
 import { AppError } from "#core/error";
 import type { Log } from "#core/log";
 import type { Services } from "#core/reading/services";
+import type { StoredInput } from "#core/source/source";
 import { refOf } from "#core/upload/upload";
 import type { Used } from "#core/usage/usage";
 import * as Claim from "./claim.ts";
-import type { StoredInput } from "./extract.sql.ts";
 import * as Send from "./send.ts";
 
 /**

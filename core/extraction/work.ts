@@ -6,17 +6,17 @@ import * as Image from "#core/image/image";
 import * as Lease from "#core/lease/lease";
 import type { Log } from "#core/log";
 import { type Performed, perform } from "#core/reading/reading";
+import * as Record from "#core/reading/record";
 import type { Services } from "#core/reading/services";
 import { usedOf } from "#core/reading/used";
+import type { StoredInput } from "#core/source/source";
 import * as Source from "#core/source/source";
 import { override } from "#core/task/override";
 import * as Task from "#core/task/task";
 import type { Used } from "#core/usage/usage";
 import * as Vision from "#core/vision/vision";
 import * as Claim from "./claim.ts";
-import { compose, conclude, recordAttempt, storedBefore } from "./conclude.ts";
-import type { StoredInput } from "./extract.sql.ts";
-import { inputOf } from "./extraction.ts";
+import { conclude, storedBefore } from "./conclude.ts";
 import * as Send from "./send.ts";
 
 /** What an extract may cost (docs/architecture.md, "Where the times come from"). */
@@ -120,8 +120,8 @@ async function attempt(
     return;
   }
   const { performed, image } = asked;
-  const artifact = compose(row, performed, {
-    input: inputOf(image, input.source, input.declaredMimeType),
+  const artifact = Record.compose(row, performed, {
+    input: Record.inputOf(image, input.source, input.declaredMimeType),
     principal: { key_id: row.keyId, role: input.principalRole },
     codeVersion: services.version,
     totalMs: Date.now() - time.startedAt,
@@ -131,7 +131,7 @@ async function attempt(
     await conclude(services, log, row, artifact);
     return;
   }
-  const artifactRel = await recordAttempt(services, log, artifact);
+  const artifactRel = await Record.recordAttempt(services, log, artifact);
   await afterFailure(services, log, row, performed, error, { artifactRel, used: usedOf(artifact) });
 }
 

@@ -24,7 +24,6 @@ import {
 import { endedOf } from "#core/run/serialize";
 import type { RunStores } from "#core/run/services";
 import * as Usage from "#core/usage/usage";
-import * as Webhook from "#core/webhook/webhook";
 import { windowOf } from "#spec/limits";
 
 /** Rows a step looks at; what is left is for the next minute. */
@@ -256,6 +255,6 @@ async function webhooks(services: RunStores, log: Log): Promise<number> {
     keyId: String(key_id),
     webhookUrl: String(webhook_url),
   }));
-  for (const row of rows) await Webhook.order(services, row, log);
+  for (const row of rows) await Due.order(services, row, log);
   return rows.length;
 }

@@ -1,8 +1,8 @@
 import * as Bucket from "#core/bucket/bucket";
 import { invalidRequest } from "#core/error";
-import type { StoredInput } from "#core/extraction/extract.sql";
 import type { Log } from "#core/log";
 import * as Remote from "#core/remote/remote";
+import type { Debug } from "#core/task/override";
 import * as TooLarge from "#core/upload/too-large";
 import * as Upload from "#core/upload/upload";
 import { sizes, type Times } from "#spec/limits";
@@ -48,6 +48,19 @@ export interface Source {
   /** Where it lies in the bucket already, and which version of it was read. */
   objectKey?: string;
   etag?: string;
+}
+
+/** Where a queued extract's picture lies, and what else its worker must know of the call. */
+export interface StoredInput {
+  source: "inline" | "upload" | "url";
+  declaredMimeType: string | null;
+  objectKey: string;
+  /** Every later read demands it, where it is known: the object must be the one that was seen first. */
+  etag: string | null;
+  /** True for a copy that was made for this extract alone and goes when it ends. */
+  temporary: boolean;
+  debug: Debug | null;
+  principalRole: string;
 }
 
 /** The ways in; exactly one is given. */

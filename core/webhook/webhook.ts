@@ -1,21 +1,8 @@
-import * as z from "zod";
 import * as Config from "#core/config";
 import { type AppError, invalidRequest } from "#core/error";
 import type { Log } from "#core/log";
 import * as Remote from "#core/remote/remote";
 import { parse, type Reason, RefusedError, resolve, type World } from "#core/remote/resolve";
-import * as Due from "#core/run/notify/due";
-import type { RunRow } from "#core/run/run.sql";
-import type { RunStores } from "#core/run/services";
-
-/** The body of a message in the `later` queue: one attempt to tell that a run has ended. */
-export const Message = z.object({
-  kind: z.literal("webhook"),
-  run_uid: z.string(),
-  /** Counts from 1. */
-  attempt: z.int().min(1),
-});
-export type Message = z.output<typeof Message>;
 
 /** What may be called: https on the public internet, or anything where the local loop was told so. */
 export function reach(): { world: World; protocols: readonly string[] } {
@@ -66,21 +53,4 @@ export async function checkIn(
 function refused(log: Log, reason: string, message: string): AppError {
   log.info("webhook_refused", { reason });
   return invalidRequest([{ path: "webhook_url", message }], { details: { reason } });
-}
-
-/**
- * Orders the first call of a run's webhook, where it has one. A duty after the run's ending: may be done again, what
- * was called or ordered before is not called twice.
- * @throws AppError `storage_unavailable`.
- */
-export async function order(
-  services: Pick<RunStores, "db" | "queues" | "times">,
-  run: Pick<RunRow, "runUid" | "keyId" | "webhookUrl">,
-  log: Log,
-): Promise<void> {
-  const { runUid, keyId, webhookUrl } = run;
-  if (webhookUrl === null) return;
-  await Due.add(services.db, { runUid, keyId, webhookUrl });
-  log.info("webhook_ordered", { run_uid: runUid });
-  await Due.next(services, keyId);
 }

@@ -1,9 +1,9 @@
 import * as z from "zod";
 import * as Bucket from "#core/bucket/bucket";
 import * as Database from "#core/db/database";
-import * as Extraction from "#core/extraction/extraction";
 import * as List from "#core/extraction/list";
 import * as Remove from "#core/extraction/remove";
+import { get } from "#core/lookup/extract";
 import { Extract, Running } from "#core/reading/schema";
 import { answer } from "#functions/extract-reply";
 import { api, operation } from "#functions/http";
@@ -57,7 +57,7 @@ export const operations = {
       202: { description: "It is running", schema: Running },
     },
     run: async ({ params, query, call }) => {
-      const outcome = await Extraction.get(
+      const outcome = await get(
         { db: Database.connect(), bucket: Bucket.connect() },
         { requestId: params.request_id, keyId: query.key_id, principal: call.principal, log: call.log },
       );

@@ -5,13 +5,13 @@ import * as Bucket from "#core/bucket/bucket";
 import * as Config from "#core/config";
 import * as Queue from "#core/queue/queue";
 import { deliver } from "#core/run/notify/deliver";
-import * as Webhook from "#core/webhook/webhook";
+import * as Due from "#core/run/notify/due";
 import { patient } from "#functions/services";
 import { worker } from "#functions/worker";
 
 const Message = z.discriminatedUnion("kind", [
   Job.Message,
-  Webhook.Message,
+  Due.Message,
   // Of a version that had no queue for what is urgent; reconcile begins another chain of looks.
   z.object({ kind: z.literal("probe") }),
 ]);

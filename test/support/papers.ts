@@ -1,5 +1,6 @@
 import * as Formats from "#core/export/formats";
-import * as Given from "#core/export/ledger/given";
+import * as Given from "#core/export/given";
+import type * as Maker from "#core/export/table/maker";
 import * as Examine from "#core/reading/examine";
 import type { Item } from "#core/run/schema";
 import * as Task from "#core/task/task";
@@ -102,8 +103,8 @@ export async function made(format: Formats.Made, items: readonly Item[], mapping
   }
   const taskId = items[0]?.task_id ?? "invoice_v1";
   const notes: string[] = [];
-  const leftOut: Formats.LeftOut[] = [];
-  const maker: Formats.Maker = await Formats.made[format].load();
+  const leftOut: Maker.LeftOut[] = [];
+  const maker: Maker.Maker = await Formats.made[format].load();
   const source = {
     run: { runId: "november", taskId, createdAt },
     fields: Task.get(taskId)?.fields ?? [],
@@ -111,7 +112,7 @@ export async function made(format: Formats.Made, items: readonly Item[], mapping
     shown: "both" as const,
     mapping: await Given.parse(JSON.stringify(mapping), format),
     note: (what: string) => void notes.push(what),
-    leaveOut: (one: Formats.LeftOut) => void leftOut.push(one),
+    leaveOut: (one: Maker.LeftOut) => void leftOut.push(one),
   };
   const pieces: Buffer[] = [];
   for await (const piece of maker.make(source)) pieces.push(Buffer.from(piece as Uint8Array));

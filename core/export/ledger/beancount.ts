@@ -1,5 +1,5 @@
 import * as Decimal from "#core/canonical/money/decimal";
-import type { Source } from "#core/export/formats";
+import type { Source } from "#core/export/table/maker";
 import * as Book from "./book.ts";
 import * as Mapping from "./mapping.ts";
 

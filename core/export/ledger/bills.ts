@@ -1,7 +1,7 @@
 import { stringify } from "csv-stringify/sync";
 import * as Decimal from "#core/canonical/money/decimal";
-import type { Source } from "#core/export/formats";
 import * as Csv from "#core/export/table/csv";
+import type { Source } from "#core/export/table/maker";
 import * as Book from "./book.ts";
 import type * as Mapping from "./mapping.ts";
 import * as Paper from "./paper.ts";

@@ -1,5 +1,5 @@
 import * as Decimal from "#core/canonical/money/decimal";
-import type { Source } from "#core/export/formats";
+import type { Source } from "#core/export/table/maker";
 import type { Item } from "#core/run/schema";
 import type * as Mapping from "./mapping.ts";
 import * as Paper from "./paper.ts";

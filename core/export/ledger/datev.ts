@@ -1,6 +1,6 @@
 import * as Decimal from "#core/canonical/money/decimal";
-import type { Source } from "#core/export/formats";
 import * as Csv from "#core/export/table/csv";
+import type { Source } from "#core/export/table/maker";
 import * as Book from "./book.ts";
 import { columns } from "./datev-columns.ts";
 import * as Mapping from "./mapping.ts";

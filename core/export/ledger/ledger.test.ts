@@ -4,10 +4,10 @@ import { parse } from "csv-parse/sync";
 import { describe, expect, test } from "vitest";
 import * as Decimal from "#core/canonical/money/decimal";
 import type { Made } from "#core/export/formats";
+import * as Given from "#core/export/given";
 import type { Item } from "#core/run/schema";
 import * as Papers from "#test/support/papers";
 import { columns } from "./datev-columns.ts";
-import * as Given from "./given.ts";
 import * as Paper from "./paper.ts";
 import * as Windows1252 from "./windows-1252.ts";
 

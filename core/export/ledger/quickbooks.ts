@@ -1,4 +1,4 @@
-import type { Source } from "#core/export/formats";
+import type { Source } from "#core/export/table/maker";
 import * as Bills from "./bills.ts";
 import * as Mapping from "./mapping.ts";
 

@@ -1,5 +1,5 @@
 import { Zip, ZipDeflate } from "fflate";
-import type { Source } from "#core/export/formats";
+import type { Source } from "#core/export/table/maker";
 import type { Item } from "#core/run/schema";
 import * as Cells from "./cells.ts";
 import * as Table from "./table.ts";

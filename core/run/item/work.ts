@@ -1,12 +1,11 @@
 import * as Breaker from "#core/breaker/breaker";
 import * as Probe from "#core/breaker/probe";
 import { AppError, from } from "#core/error";
-import { compose, recordAttempt } from "#core/extraction/conclude";
-import { inputOf } from "#core/extraction/extraction";
 import type * as Image from "#core/image/image";
 import * as Lease from "#core/lease/lease";
 import type { Log } from "#core/log";
 import type { Performed } from "#core/reading/reading";
+import * as Record from "#core/reading/record";
 import { type Artifact, askedNobody } from "#core/reading/schema";
 import { usedOf } from "#core/reading/used";
 import * as Stalled from "#core/run/control/stalled";
@@ -207,7 +206,7 @@ async function afterFailure(
   if (suspect && lone && row.suspects + 1 >= maxSuspects) {
     // A single extract was there as well, and it may have been that one: no mark, but it costs an attempt.
     if (row.attempts + 1 < maxAttempts && (await Suspect.beside(services.db))) {
-      await recordAttempt(services, log, artifact);
+      await Record.recordAttempt(services, log, artifact);
       return later(services, runRow, row, message, { spent, counted: true }, log);
     }
     return end(services, log, runRow, row, asCrash(asEnding(runRow, row, artifact)));
@@ -216,7 +215,7 @@ async function afterFailure(
   if (verdict === "refused" || error.code === "invalid_model_output") return final();
   const away = error.code === "inference_unavailable";
   if (!suspect && !away && row.attempts + 1 >= maxAttempts) return final();
-  await recordAttempt(services, log, artifact);
+  await Record.recordAttempt(services, log, artifact);
   if (away && verdict === "outage") return weather(services, runRow, row, message, suspect, spent, log);
   if (suspect) return later(services, runRow, row, message, { spent, suspect: true }, log);
   // The model server asked for a pause: nobody's fault.
@@ -307,8 +306,8 @@ function composed(
 ): Artifact {
   const source = row.sourceKind;
   return {
-    ...compose(identity(runRow, row), performed, {
-      input: inputOf(image, source, row.declaredMimeType),
+    ...Record.compose(identity(runRow, row), performed, {
+      input: Record.inputOf(image, source, row.declaredMimeType),
       principal: { key_id: runRow.keyId, role: runRow.principalRole },
       codeVersion: services.version,
       totalMs: Date.now() - job.startedAt,
@@ -357,7 +356,7 @@ export function failure(
     timingsMs: { image: 0, inference: 0, validate: 0 },
     record: { sent: null, request: null, raw_model_text: null, finish_reason: null, attempts: [] },
   };
-  const artifact = compose(identity(runRow, row), performed, {
+  const artifact = Record.compose(identity(runRow, row), performed, {
     input: null,
     principal: { key_id: runRow.keyId, role: runRow.principalRole },
     codeVersion: services.version,

@@ -14,7 +14,6 @@ import { keyTable } from "#core/key/key.sql";
 import type { Queues } from "#core/queue/queue";
 import { type RunRow, runTable } from "#core/run/run.sql";
 import * as Secret from "#core/webhook/secret";
-import { type Message, order } from "#core/webhook/webhook";
 import { type QueueServer, start as startQueues } from "#local/queue/server";
 import * as Limits from "#spec/limits";
 import { queues as queueTable } from "#spec/queues";
@@ -23,6 +22,7 @@ import * as TestDatabase from "#test/support/test-database";
 import { deliver } from "./deliver.ts";
 import { webhookDueTable, webhookHostTable } from "./due.sql.ts";
 import * as Due from "./due.ts";
+import { type Message, order } from "./due.ts";
 
 const secret = `whsec_${Buffer.alloc(32, 1).toString("base64")}`;
 const oldSecret = `whsec_${Buffer.alloc(32, 2).toString("base64")}`;

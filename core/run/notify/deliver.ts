@@ -9,7 +9,7 @@ import type { WebhookAttempt } from "#core/run/schema";
 import * as Serialize from "#core/run/serialize";
 import type { RunStores } from "#core/run/services";
 import * as Secret from "#core/webhook/secret";
-import { type Message, reach } from "#core/webhook/webhook";
+import { reach } from "#core/webhook/webhook";
 import * as Due from "./due.ts";
 import type { RunEnded } from "./schema.ts";
 
@@ -30,7 +30,7 @@ const gone = 410;
  * which costs no attempt.
  * @throws AppError `storage_unavailable`: the message has to come again.
  */
-export async function deliver(stores: Stores, message: Message, log: Log): Promise<void> {
+export async function deliver(stores: Stores, message: Due.Message, log: Log): Promise<void> {
   const run = await find(stores.db, message.run_uid);
   if (run === undefined) {
     const keyId = await Due.remove(stores.db, message.run_uid);

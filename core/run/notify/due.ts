@@ -1,16 +1,17 @@
 import { eq, sql } from "drizzle-orm";
+import * as z from "zod";
 import * as Database from "#core/db/database";
 import type { Log } from "#core/log";
 import * as Queue from "#core/queue/queue";
+import type { RunRow } from "#core/run/run.sql";
 import type { RunStores } from "#core/run/services";
-import type { Message } from "#core/webhook/webhook";
 import { webhookDueTable as due, webhookHostTable as host } from "./due.sql.ts";
 
 /*
  * When whose receiver is called. Due times are in rows and not in the queue, where a message can wait for 15 minutes at
  * most, and where thousands of them for a receiver that does not answer would stand in front of everybody's.
  *
- * add(…)       a run has ended: its first call is due
+ * order(…)     a run has ended: its first call is due
  * next(…)      sends the message of a key's next call, if none of its is under way
  * all(…)       the same for every key, each minute
  * settle(…)    a call was made: when is the next one
@@ -20,6 +21,15 @@ import { webhookDueTable as due, webhookHostTable as host } from "./due.sql.ts";
 
 type Stores = Pick<RunStores, "db" | "queues" | "times">;
 export type Due = typeof due.$inferSelect;
+
+/** The body of a message in the `later` queue: one attempt to tell that a run has ended. */
+export const Message = z.object({
+  kind: z.literal("webhook"),
+  run_uid: z.string(),
+  /** Counts from 1. */
+  attempt: z.int().min(1),
+});
+export type Message = z.output<typeof Message>;
 
 /** Keys that a minute looks at; what is left is for the next one. */
 const keysAtOnce = 200;
@@ -36,6 +46,23 @@ const inQueueMostMs = 60_000;
  */
 const hostOf = (keyId: string, url: string): string =>
   `${keyId} ${URL.canParse(url) ? new URL(url).host : ""}`;
+
+/**
+ * Orders the first call of a run's webhook, where it has one. A duty after the run's ending: may be done again, what
+ * was called or ordered before is not called twice.
+ * @throws AppError `storage_unavailable`.
+ */
+export async function order(
+  services: Stores,
+  run: Pick<RunRow, "runUid" | "keyId" | "webhookUrl">,
+  log: Log,
+): Promise<void> {
+  const { runUid, keyId, webhookUrl } = run;
+  if (webhookUrl === null) return;
+  await add(services.db, { runUid, keyId, webhookUrl });
+  log.info("webhook_ordered", { run_uid: runUid });
+  await next(services, keyId);
+}
 
 /** Notes that a run's receiver is to be told, now; does nothing for one that is noted. @throws AppError `storage_unavailable`. */
 export async function add(

@@ -6,11 +6,11 @@ import type { Log } from "#core/log";
 import * as Remove from "#core/run/control/remove";
 import type { Finishing } from "#core/run/finishing";
 import * as Finishings from "#core/run/finishing";
+import * as Due from "#core/run/notify/due";
 import { type RunRow, runTable } from "#core/run/run.sql";
 import type { RunStores } from "#core/run/services";
 import * as Inputs from "#core/run/source/inputs";
 import { keptPrefix } from "#core/run/source/kept";
-import * as Webhook from "#core/webhook/webhook";
 import * as Document from "./document.ts";
 import * as Write from "./write.ts";
 
@@ -121,7 +121,7 @@ async function settled(services: RunStores, run: RunRow, log: Log): Promise<Step
 /** Repeats are harmless: the one who delivers looks whether somebody did. */
 async function orderWebhook(services: RunStores, run: RunRow, log: Log): Promise<void> {
   const ended = run.state === "succeeded" || run.state === "canceled" || run.state === "failed";
-  if (ended && run.webhookUrl !== null && run.webhook === null) await Webhook.order(services, run, log);
+  if (ended && run.webhookUrl !== null && run.webhook === null) await Due.order(services, run, log);
 }
 
 /**

@@ -5,6 +5,7 @@ import * as Bucket from "#core/bucket/bucket";
 import { AppError } from "#core/error";
 import * as Formats from "#core/export/formats";
 import * as Csv from "#core/export/table/csv";
+import type * as Maker from "#core/export/table/maker";
 import * as Table from "#core/export/table/table";
 import type { Log } from "#core/log";
 import { type RunRow, runTable } from "#core/run/run.sql";
@@ -80,11 +81,11 @@ export async function make(services: Services, log: Log, run: RunRow, asked: Ask
 }
 
 interface Heard {
-  leftOut: Formats.LeftOut[];
+  leftOut: Maker.LeftOut[];
   notes: number;
 }
 
-function incomplete({ format }: Asked, leftOut: readonly Formats.LeftOut[]): AppError {
+function incomplete({ format }: Asked, leftOut: readonly Maker.LeftOut[]): AppError {
   const [first] = leftOut;
   const more = leftOut.length > 1 ? ` (and ${leftOut.length - 1} more)` : "";
   const message = `${format} cannot book item ${first?.index}: ${first?.message}${more}; partial=1 gives the file without such items`;
@@ -144,7 +145,7 @@ async function* piecesOf(
     const note = () => {
       heard.notes += 1;
     };
-    const leaveOut = (item: Formats.LeftOut) => void heard.leftOut.push(item);
+    const leaveOut = (item: Maker.LeftOut) => void heard.leftOut.push(item);
     const source = { run, fields, items, shown, mapping, note, leaveOut };
     yield* maker.make(source);
     return;

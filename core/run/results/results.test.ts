@@ -4,7 +4,7 @@ import { readXlsx } from "hucre/xlsx";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import * as Artifact from "#core/artifact/artifact";
 import * as Bucket from "#core/bucket/bucket";
-import * as Given from "#core/export/ledger/given";
+import * as Given from "#core/export/given";
 import * as Dialect from "#core/export/table/dialect";
 import * as Finishing from "#core/run/finishing";
 import { type RunRow, runTable } from "#core/run/run.sql";

@@ -202,5 +202,5 @@ export async function mappingOf(
     throw invalidRequest([{ path: "mapping", message }]);
   }
   const viewer = { keyId: principal.keyId, allKeys: Visible.reachesAll(principal) };
-  return (await import("#core/export/ledger/stored")).read(bucket, log, { key, format, viewer });
+  return (await import("#core/export/stored")).read(bucket, log, { key, format, viewer });
 }

@@ -5,12 +5,12 @@ import * as Database from "#core/db/database";
 import { AppError } from "#core/error";
 import { keyTable } from "#core/key/key.sql";
 import type { Log } from "#core/log";
+import * as Due from "#core/run/notify/due";
 import type { Planning } from "#core/run/planning";
 import { type RunRow, runTable as run } from "#core/run/run.sql";
 import type { ExtractError } from "#core/run/schema";
 import type { RunStores } from "#core/run/services";
 import * as Usage from "#core/usage/usage";
-import * as Webhook from "#core/webhook/webhook";
 import { noLimits } from "#spec/key-limits";
 import { batches } from "#spec/limits";
 import * as Chosen from "./chosen.ts";
@@ -391,7 +391,7 @@ async function fail(
     duration_ms: now.getTime() - row.createdAt.getTime(),
   });
   await removeList(work, planning);
-  await Webhook.order(services, row, log);
+  await Due.order(services, row, log);
   return "failed";
 }
 

@@ -1,5 +1,6 @@
 import { invalidRequest } from "#core/error";
 import * as Formats from "#core/export/formats";
+import type * as Maker from "#core/export/table/maker";
 import * as Issue from "#core/issue";
 import * as Json from "#core/json";
 
@@ -10,7 +11,7 @@ import * as Json from "#core/json";
 export async function parse(text: string, format: Formats.Made): Promise<unknown> {
   const { value, problem } = Json.read(text);
   if (problem !== undefined) throw invalidRequest([{ path: "mapping", message: problem }]);
-  const { mapping: schema }: Formats.Maker = await Formats.made[format].load();
+  const { mapping: schema }: Maker.Maker = await Formats.made[format].load();
   if (schema === undefined) throw invalidRequest([{ path: "mapping", message: `${format} takes none` }]);
   const checked = Issue.check(schema, value);
   if (checked.issues === undefined) return checked.data;

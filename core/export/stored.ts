@@ -1,10 +1,10 @@
 import * as Bucket from "#core/bucket/bucket";
 import { invalidRequest } from "#core/error";
 import type * as Formats from "#core/export/formats";
+import * as Mapping from "#core/export/ledger/mapping";
 import type { Log } from "#core/log";
 import * as DataRoot from "#core/upload/data-root";
 import * as Given from "./given.ts";
-import * as Mapping from "./mapping.ts";
 
 /**
  * A mapping that an API call names.

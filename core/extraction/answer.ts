@@ -1,0 +1,67 @@
+import * as Artifact from "#core/artifact/artifact";
+import { AppError, type Code } from "#core/error";
+import type { Log } from "#core/log";
+import type * as Schema from "#core/reading/schema";
+import { askedNobody } from "#core/reading/schema";
+import type { Services } from "#core/reading/services";
+import * as Claim from "./claim.ts";
+
+/* What is answered about an extract from its row and its artifact. */
+
+export type Outcome =
+  | { kind: "done"; answer: Schema.Extract; replayed: boolean }
+  /** `away`: the model server is, so that waiting helps nobody. */
+  | { kind: "running"; running: Schema.Running; away?: boolean };
+
+const pollUrl = (requestId: string) => `/v1/extracts/${requestId}`;
+
+/** What answering needs to know of a row. */
+export type Stored = Pick<
+  Claim.Row,
+  | "keyId"
+  | "requestId"
+  | "taskId"
+  | "createdAt"
+  | "leaseUntil"
+  | "pendingArtifact"
+  | "artifactRel"
+  | "errorCode"
+  | "errorMessage"
+  | "errorDetails"
+> & { status: Claim.Row["status"]; input: unknown };
+
+export const gone = () => new AppError("not_found", "what was stored for this id is no longer there");
+
+/** A failure of which nothing but the row is left: it asked nobody, was interrupted, or could not be stored. */
+export function fromRow(row: Stored): Schema.Extract {
+  const code = row.errorCode === null ? "internal" : (row.errorCode as Code);
+  const message = row.errorMessage ?? Claim.interrupted().message;
+  return {
+    request_id: row.requestId,
+    task_id: row.taskId,
+    created_at: row.createdAt.toISOString(),
+    status: "failed",
+    ...askedNobody,
+    timings_ms: { total: 0, image: 0, inference: 0, validate: 0 },
+    artifact_rel: null,
+    error: { code, message, ...(row.errorDetails === null ? {} : { details: row.errorDetails }) },
+  };
+}
+
+/** The artifact that a row stands for, wherever it is: still in the row, at the extract's own key, at an attempt's. */
+export async function storedOf(
+  stores: Pick<Services, "bucket">,
+  log: Log,
+  row: Stored,
+): Promise<Schema.Artifact | undefined> {
+  if (row.pendingArtifact !== null) return Artifact.decode(row.pendingArtifact);
+  const rel =
+    row.status === "running" ? Artifact.extractKey(row.keyId, row.requestId, row.createdAt) : row.artifactRel;
+  return rel === null ? undefined : Artifact.get(stores.bucket, log, rel);
+}
+
+export const running = (requestId: string): Schema.Running => ({
+  request_id: requestId,
+  status: "running",
+  poll_url: pollUrl(requestId),
+});

@@ -1,0 +1,61 @@
+import type { Db } from "#core/db/database";
+import { AppError } from "#core/error";
+import * as Answer from "#core/extraction/answer";
+import * as Claim from "#core/extraction/claim";
+import * as Id from "#core/id";
+import type { Principal } from "#core/key/key";
+import { visibleKey } from "#core/key/visible";
+import type { Log } from "#core/log";
+import { answerOf } from "#core/reading/record";
+import type { Services } from "#core/reading/services";
+import * as Run from "#core/run/run";
+
+/**
+ * An extract as stored, for its owner (or, with `admin:all_keys`, for who names the key).
+ * @throws AppError `not_found` for an id that this key does not have, whoever else may have it.
+ */
+export async function get(
+  stores: Pick<Services, "db" | "bucket">,
+  input: { requestId: string; keyId: string | undefined; principal: Principal; log: Log },
+): Promise<Answer.Outcome> {
+  const { principal } = input;
+  const notFound = () => new AppError("not_found", "there is no extract with this id");
+  if (!Id.isReadableId(input.requestId)) throw notFound();
+  const { requestId: id, log } = input;
+  const keyId = visibleKey(principal, input.keyId, { log, action: "read", what: "extract", id });
+  const row = id.includes("~") ? await itemRow(stores.db, keyId, id) : await Claim.find(stores.db, keyId, id);
+  if (row === undefined || row.status === "deleting" || row.status === "deleted") throw notFound();
+  const alive = row.status === "running" && (row.input !== null || row.leaseUntil.getTime() > Date.now());
+  if (row.status === "queued" || alive) return { kind: "running", running: Answer.running(row.requestId) };
+  const artifact = await Answer.storedOf(stores, input.log, row);
+  if (artifact !== undefined) {
+    const answer = answerOf(artifact);
+    const mayReadRaw = principal.scopes.includes("debug:read_raw");
+    return {
+      kind: "done",
+      answer: mayReadRaw ? { ...answer, raw: artifact.raw_model_text } : answer,
+      replayed: true,
+    };
+  }
+  if (row.status === "succeeded") throw Answer.gone();
+  return { kind: "done", answer: Answer.fromRow(row), replayed: true };
+}
+
+/** An item of a run, read as an extract; one that was canceled before it began is a failure that asked nobody. */
+async function itemRow(db: Db, keyId: string, requestId: string): Promise<Answer.Stored | undefined> {
+  const found = await Run.itemBy(db, keyId, requestId);
+  if (found === undefined) return undefined;
+  const { run, item } = found;
+  const canceled = item.status === "canceled";
+  return {
+    ...{ keyId, requestId, taskId: run.taskId, createdAt: run.createdAt },
+    status: item.status === "canceled" ? "failed" : item.status === "running" ? "queued" : item.status,
+    input: item.sourceKind,
+    leaseUntil: item.leaseUntil ?? run.createdAt,
+    pendingArtifact: item.pendingArtifact,
+    artifactRel: item.artifactRel,
+    errorCode: canceled ? "conflict" : item.errorCode,
+    errorMessage: canceled ? "the run was canceled before this item began" : item.errorMessage,
+    errorDetails: item.errorDetails,
+  };
+}
