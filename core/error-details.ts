@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { mimeTypes } from "#core/image/type";
+import { mimeTypes } from "#spec/pictures";
 
 /*
  * The facts of an error, `error.details` on the wire. A closed list: what is not here no error can say, so that clients

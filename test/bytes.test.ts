@@ -1,11 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import * as Artifacts from "#core/artifact/artifact";
+import * as Place from "#core/artifact/place";
 import { extractTable } from "#core/extraction/extract.sql";
+import * as Record from "#core/reading/record";
 import type { Artifact } from "#core/reading/schema";
 import type { Services } from "#core/reading/services";
 import * as Extracts from "#core/reconcile/extracts";
 import * as Runs from "#core/reconcile/runs";
-import * as Items from "#core/run/items";
+import * as Items from "#core/run/results/items";
 import { runTable } from "#core/run/run.sql";
 import { client, open, type Stores, silent } from "#test/support/run-stores";
 
@@ -28,11 +29,11 @@ const old = () => new Date(Date.now() - 3_600_000);
 
 /** An answer of some 200 KB that waits in its row. */
 const waiting = (requestId: string) =>
-  Artifacts.encode({
+  Record.encode({
     ...{ request_id: requestId, task_id: "receipt_v1", created_at: createdAt.toISOString() },
     ...{ status: "succeeded", result: { note: long }, schema_ok: true, warnings: [] },
     ...{ usage: { prompt_tokens: 1, completion_tokens: 1, attempts: 1 }, timings_ms: { inference: 1 } },
-    ...{ artifact_rel: Artifacts.extractKey("key-1", requestId, createdAt), payload_hash: "h", input: null },
+    ...{ artifact_rel: Place.extractKey("key-1", requestId, createdAt), payload_hash: "h", input: null },
     ...{ principal: { key_id: "key-1", role: "client" } },
   } as unknown as Artifact);
 

@@ -7,6 +7,7 @@ import * as Issue from "#core/issue";
 import { ManifestLine } from "#core/run/schema";
 import type { Reason } from "#core/run/skipped";
 import * as Limits from "#spec/limits";
+import type { MimeType } from "#spec/pictures";
 
 /** One item: a local file that becomes an upload, or a manifest's line as it is. */
 export interface Entry {
@@ -21,7 +22,7 @@ export interface Entry {
 
 export interface LocalFile {
   readonly bytes: number;
-  readonly mimeType: Type.MimeType;
+  readonly mimeType: MimeType;
 }
 
 /** Why a file cannot be uploaded, in a few words. */

@@ -6,6 +6,7 @@ import * as Text from "#cli/terminal/text";
 import * as Type from "#core/image/type";
 import type { Reason } from "#core/run/skipped";
 import * as System from "#core/run/source/system";
+import type { MimeType } from "#spec/pictures";
 import { type Entry, inspect, nameProblems, type Problem } from "./entry.ts";
 import * as LeftOut from "./left-out.ts";
 
@@ -123,7 +124,7 @@ export function listed(problems: readonly string[]): string {
 /** The pictures of a folder. */
 export interface Pictures {
   /** At least one, in natural order. */
-  readonly files: { readonly name: string; readonly mimeType: Type.MimeType }[];
+  readonly files: { readonly name: string; readonly mimeType: MimeType }[];
   /** What else lies there; it was told on stderr. */
   readonly leftOut: LeftOut.LeftOut;
 }
@@ -144,7 +145,7 @@ export function pictures(
 ): Pictures {
   const { label, limit = Number.POSITIVE_INFINITY, say, wrong } = options;
   const { names, leftOut } = filesBelow(dir);
-  const files: { name: string; mimeType: Type.MimeType }[] = [];
+  const files: { name: string; mimeType: MimeType }[] = [];
   const problems: string[] = [];
   let count = 0;
   let looked = 0;

@@ -8,8 +8,8 @@ import * as Client from "#cli/server/client";
 import * as Download from "#cli/server/download";
 import type { Server } from "#cli/server/server";
 import { type Context, UsageError } from "#cli/terminal/context";
-import * as Artifact from "#core/artifact/artifact";
 import * as Verify from "#core/backup/verify";
+import * as Record from "#core/reading/record";
 import type { Artifact as Stored } from "#core/reading/schema";
 
 /** An artifact and what to call it; `artifact` is undefined for a file that is none. */
@@ -49,7 +49,7 @@ function textOf(file: string): string {
 function read(name: string, text: () => string): Found {
   const content = text();
   try {
-    const artifact = Artifact.decode(content);
+    const artifact = Record.decode(content);
     return { name, artifact: typeof artifact.task_id === "string" ? artifact : undefined };
   } catch {
     return { name, artifact: undefined };

@@ -3,8 +3,8 @@ import { buffer } from "node:stream/consumers";
 import { constants, createGzip, gzipSync } from "node:zlib";
 import * as tar from "tar-stream";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import * as Artifact from "#core/artifact/artifact";
 import * as Listing from "#core/artifact/listing";
+import * as Place from "#core/artifact/place";
 import * as Backup from "#core/backup/backup";
 import * as BackupLimits from "#core/backup/limits";
 import * as Restore from "#core/backup/restore";
@@ -12,6 +12,7 @@ import { verify } from "#core/backup/verify";
 import * as Bucket from "#core/bucket/bucket";
 import * as Claim from "#core/extraction/claim";
 import * as Key from "#core/key/key";
+import * as Record from "#core/reading/record";
 import { askedNobody } from "#core/reading/schema";
 import { silent, start as startBucket, type TestBucket } from "#test/support/test-bucket";
 import { start as startDatabase } from "#test/support/test-database";
@@ -37,9 +38,9 @@ afterEach(async () => {
 });
 
 const createdAt = new Date("2026-11-20T23:59:59.500Z");
-const relOf = (id: string, key = "alice") => Artifact.extractKey(key, id, createdAt);
+const relOf = (id: string, key = "alice") => Place.extractKey(key, id, createdAt);
 function artifact(id: string, more: object = {}, key = "alice"): string {
-  return Artifact.encode({
+  return Record.encode({
     request_id: id,
     task_id: "receipt_fields_v1",
     created_at: createdAt.toISOString(),
@@ -60,7 +61,7 @@ function artifact(id: string, more: object = {}, key = "alice"): string {
     principal: { key_id: key, role: "client" },
     code_version: "1",
     ...more,
-  } as Parameters<typeof Artifact.encode>[0]);
+  } as Parameters<typeof Record.encode>[0]);
 }
 
 /** A backup of what lies in the bucket, which is empty afterwards. */
@@ -95,7 +96,7 @@ describe("restore", () => {
       [relOf("a")]: artifact("a"),
       [relOf("b")]: artifact("b", failed),
       [relOf("run-1~0")]: artifact("run-1~0"),
-      [Artifact.attemptKey("alice", "c", createdAt, 3)]: artifact("c", failed),
+      [Place.attemptKey("alice", "c", createdAt, 3)]: artifact("c", failed),
       "batches/2026-11-20/alice/run-1.json": "{}",
       "batches/2026-11-20/alice/run-1.items.jsonl": "{}\n",
     };

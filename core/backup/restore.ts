@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import type { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
-import * as Artifacts from "#core/artifact/artifact";
+import * as Place from "#core/artifact/place";
 import * as Bucket from "#core/bucket/bucket";
 import type { Db } from "#core/db/database";
 import { AppError } from "#core/error";
@@ -9,6 +9,7 @@ import * as Restore from "#core/extraction/restore";
 import * as Id from "#core/id";
 import * as Key from "#core/key/key";
 import type { Log } from "#core/log";
+import * as Record from "#core/reading/record";
 import type { Artifact } from "#core/reading/schema";
 import * as Verify from "./verify.ts";
 
@@ -175,8 +176,8 @@ async function isThere(
 /** The extract's artifact, where what it says of itself is where it lies; nothing for any other text. */
 function artifactOf({ path, keyId, requestId, bytes }: Entry): Artifact[] {
   try {
-    const artifact = Artifacts.decode(new TextDecoder().decode(bytes));
-    const own = Artifacts.extractKey(keyId, artifact.request_id, new Date(artifact.created_at));
+    const artifact = Record.decode(new TextDecoder().decode(bytes));
+    const own = Place.extractKey(keyId, artifact.request_id, new Date(artifact.created_at));
     const isOwn = own === path && artifact.request_id === requestId && artifact.principal.key_id === keyId;
     return isOwn && ["succeeded", "failed"].includes(artifact.status) ? [artifact] : [];
   } catch {

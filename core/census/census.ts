@@ -5,6 +5,7 @@ import * as Database from "#core/db/database";
 import { settingTable } from "#core/db/setting.sql";
 import * as Id from "#core/id";
 import type { Log } from "#core/log";
+import * as Storage from "#core/usage/storage";
 import * as Orphans from "./orphans.ts";
 import * as Owner from "./owner.ts";
 
@@ -121,7 +122,7 @@ async function write(
   begins: boolean,
   now: Date,
 ): Promise<boolean> {
-  const sums = new Map<string, { bytes: number; objects: number }>();
+  const sums = new Map<string, Storage.Amount>();
   for (const { rel, bytes } of objects) {
     const owner = ownerOf(rel);
     if (owner === undefined) continue;
@@ -129,7 +130,6 @@ async function write(
     sums.set(owner, { bytes: sum.bytes + bytes, objects: sum.objects + 1 });
   }
   const value = JSON.stringify(next);
-  const list = JSON.stringify([...sums].map(([owner, sum]) => [owner, sum.bytes, sum.objects]));
   const isOurs = sql`EXISTS (SELECT 1 FROM ${settingTable} WHERE name = ${name} AND value = ${value})`;
   const [moved] = await Database.batch(db, [
     held === undefined
@@ -137,23 +137,9 @@ async function write(
           ON CONFLICT (name) DO UPDATE SET value = excluded.value`)
       : Database.statement(sql`UPDATE ${settingTable} SET value = ${value}
           WHERE name = ${name} AND value = ${JSON.stringify(held)}`),
-    ...(begins
-      ? [
-          Database.statement(sql`UPDATE "storage" SET pass_bytes = 0, pass_objects = 0, next_bytes = 0, next_objects = 0
-            WHERE ${isOurs}`),
-        ]
-      : []),
-    Database.statement(sql`INSERT INTO "storage" (key_id, pass_bytes, pass_objects)
-      SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]')
-      FROM json_each(${list}) WHERE ${isOurs}
-      ON CONFLICT (key_id) DO UPDATE SET pass_bytes = pass_bytes + excluded.pass_bytes,
-        pass_objects = pass_objects + excluded.pass_objects`),
-    ...(next.after === null
-      ? [
-          Database.statement(sql`UPDATE "storage" SET bytes = pass_bytes, objects = pass_objects,
-            recent_bytes = next_bytes, recent_objects = next_objects, measured_at = ${now.getTime()} WHERE ${isOurs}`),
-        ]
-      : []),
+    ...(begins ? [Storage.beginPass(isOurs)] : []),
+    Storage.countPage(sums, isOurs),
+    ...(next.after === null ? [Storage.endPass(now, isOurs)] : []),
   ]);
   return moved?.rowsAffected === 1;
 }

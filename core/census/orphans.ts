@@ -1,6 +1,9 @@
 import { type SQL, sql } from "drizzle-orm";
 import * as Database from "#core/db/database";
-import { isOpen, runsBy } from "#core/run/run.sql";
+import { extractTable as extract } from "#core/extraction/extract.sql";
+import { groundTruthTable } from "#core/ground-truth/ground-truth.sql";
+import { isOpen, itemTable as item, runTable as run, runsBy } from "#core/run/run.sql";
+import { uploadTable } from "#core/upload/upload.sql";
 
 /*
  * Pictures in the bucket that no row knows: what a crash left between an object and its row, what was put through a signed
@@ -17,19 +20,19 @@ const groundTruths = "ground_truths/";
 
 /** By the folder, below `inputs/` or the root: which of these objects nobody needs. `json_each.value` is `[rel, key id, first name, second name]`. */
 const rules: Record<string, SQL> = {
-  ground_truths: sql`NOT EXISTS (SELECT 1 FROM ground_truth
+  ground_truths: sql`NOT EXISTS (SELECT 1 FROM ${groundTruthTable}
     WHERE gt_id = substr(json_extract(json_each.value, '$[2]'), 1, 27))`,
-  uploads: sql`NOT EXISTS (SELECT 1 FROM upload WHERE ref = 'upload_' || json_extract(json_each.value, '$[2]'))
-    AND NOT EXISTS (SELECT 1 FROM item WHERE source_kind = 'upload' AND object_key = json_extract(json_each.value, '$[0]')
-      AND item.status IN ('queued', 'running'))`,
+  uploads: sql`NOT EXISTS (SELECT 1 FROM ${uploadTable} WHERE ref = 'upload_' || json_extract(json_each.value, '$[2]'))
+    AND NOT EXISTS (SELECT 1 FROM ${item} WHERE source_kind = 'upload' AND object_key = json_extract(json_each.value, '$[0]')
+      AND ${item.status} IN ('queued', 'running'))`,
   // What an ended run keeps is what its items name; all else went when it ended.
-  runs: sql`NOT EXISTS (SELECT 1 FROM run WHERE run_uid = json_extract(json_each.value, '$[2]')
+  runs: sql`NOT EXISTS (SELECT 1 FROM ${run} WHERE run_uid = json_extract(json_each.value, '$[2]')
     AND (state IN ('planning', 'running', 'canceling', 'finishing', 'deleting')
-      OR (persist_inputs = 1 AND state <> 'deleted' AND EXISTS (SELECT 1 FROM item
-        WHERE item.run_uid = run.run_uid AND idx = CAST(json_extract(json_each.value, '$[3]') AS INTEGER)))))`,
+      OR (persist_inputs = 1 AND state <> 'deleted' AND EXISTS (SELECT 1 FROM ${item}
+        WHERE ${item.runUid} = ${run.runUid} AND idx = CAST(json_extract(json_each.value, '$[3]') AS INTEGER)))))`,
   manifests: sql`NOT EXISTS (SELECT 1 FROM ${runsBy("run_open")} WHERE ${sql.raw(isOpen)} AND +state = 'planning'
     AND json_extract(planning, '$.objectKey') = json_extract(json_each.value, '$[0]'))`,
-  tmp: sql`NOT EXISTS (SELECT 1 FROM extract
+  tmp: sql`NOT EXISTS (SELECT 1 FROM ${extract}
     WHERE key_id = json_extract(json_each.value, '$[1]') AND request_id = json_extract(json_each.value, '$[4]')
       AND (status IN ('running', 'queued') OR json_extract(input, '$.objectKey') = json_extract(json_each.value, '$[0]')))`,
 };

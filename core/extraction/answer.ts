@@ -1,6 +1,7 @@
-import * as Artifact from "#core/artifact/artifact";
+import * as Place from "#core/artifact/place";
 import { AppError, type Code } from "#core/error";
 import type { Log } from "#core/log";
+import * as Record from "#core/reading/record";
 import type * as Schema from "#core/reading/schema";
 import { askedNobody } from "#core/reading/schema";
 import type { Services } from "#core/reading/services";
@@ -54,10 +55,10 @@ export async function storedOf(
   log: Log,
   row: Stored,
 ): Promise<Schema.Artifact | undefined> {
-  if (row.pendingArtifact !== null) return Artifact.decode(row.pendingArtifact);
+  if (row.pendingArtifact !== null) return Record.decode(row.pendingArtifact);
   const rel =
-    row.status === "running" ? Artifact.extractKey(row.keyId, row.requestId, row.createdAt) : row.artifactRel;
-  return rel === null ? undefined : Artifact.get(stores.bucket, log, rel);
+    row.status === "running" ? Place.extractKey(row.keyId, row.requestId, row.createdAt) : row.artifactRel;
+  return rel === null ? undefined : Record.get(stores.bucket, log, rel);
 }
 
 export const running = (requestId: string): Schema.Running => ({

@@ -4,6 +4,8 @@ import { breakerTable } from "#core/breaker/breaker.sql";
 import * as Database from "#core/db/database";
 import { AppError, type Code, type Details } from "#core/error";
 import type { StoredInput } from "#core/source/source";
+import * as Upload from "#core/upload/upload";
+import * as Allowance from "#core/usage/allowance";
 import * as Usage from "#core/usage/usage";
 import type { KeyLimits } from "#spec/key-limits";
 import { extractTable } from "./extract.sql.ts";
@@ -50,8 +52,8 @@ export async function claim(
 ): Promise<{ claim: Claim | undefined; outlook: Outlook }> {
   const now = new Date();
   const user = { keyId: wish.keyId, limits: options.limits };
-  const inFlight = Usage.allowsInFlight(user, now);
-  const mayBegin = joined(Usage.allows(user, 1, now), inFlight);
+  const inFlight = allowsInFlight(user, now);
+  const mayBegin = joined(Allowance.allows(user, 1, now), inFlight);
   // The id that exists already has to get as far as its conflict.
   const mayInsert =
     mayBegin && sql`(${mayBegin}) OR EXISTS (SELECT 1 FROM ${extractTable} WHERE ${idOf(wish)})`;
@@ -60,7 +62,7 @@ export async function claim(
     .select(rowIf({ ...wish, status: "running", createdAt: now, token: 1 }, mayInsert ?? sql`true`));
   // Work that was queued belongs to its worker until reconcile says otherwise.
   const isOpen = sql`(${extractTable.status} = 'retryable' OR (${extractTable.status} = 'running' AND ${extractTable.input} IS NULL AND ${extractTable.leaseUntil} < ${now.getTime()}))`;
-  const time = joined(Usage.allowsTime(user, now), inFlight);
+  const time = joined(Allowance.allowsTime(user, now), inFlight);
   // An artifact that waits in its row costs nothing any more.
   const mayAsk =
     time === undefined ? sql`true` : sql`(${extractTable.pendingArtifact} IS NOT NULL OR ${time})`;
@@ -106,7 +108,7 @@ export async function claim(
   const ours = Database.rows(extractTable, taken)[0];
   if (ours !== undefined) return { claim: { kind: "ours", row: ours }, outlook };
   const row = Database.rows(extractTable, found)[0];
-  if (row === undefined) throw await Usage.refusal(db, user, 1, now);
+  if (row === undefined) throw await Allowance.refusal(db, user, 1, now);
   if (options.mustBeNew) return { claim: undefined, outlook };
   if (row.status === "deleting" || row.status === "deleted")
     throw new AppError("conflict", "an extract of this id was deleted: its id stays taken", {
@@ -115,7 +117,7 @@ export async function claim(
   if (row.payloadHash !== wish.payloadHash)
     throw new AppError("conflict", "this id was used with another payload");
   const leftAlone = row.status === "running" && row.input === null && row.leaseUntil < now;
-  if (row.status === "retryable" || leftAlone) throw await Usage.refusal(db, user, 0, now);
+  if (row.status === "retryable" || leftAlone) throw await Allowance.refusal(db, user, 0, now);
   const running = row.status === "running" || row.status === "queued";
   return { claim: { kind: running ? "running" : "ended", row }, outlook };
 }
@@ -209,10 +211,7 @@ export async function enqueue(
     sentAt: null,
     notBefore: now,
   };
-  const isThere =
-    how.upload === undefined
-      ? undefined
-      : sql`EXISTS (SELECT 1 FROM upload WHERE ref = ${how.upload} AND key_id = ${row.keyId})`;
+  const isThere = how.upload === undefined ? undefined : Upload.isThere(how.upload, row.keyId);
   return (await update(db, row, changes, how.used, isThere)) ? { ...row, ...changes } : undefined;
 }
 
@@ -334,6 +333,17 @@ export async function forgetInput(db: Database.Db, row: Row): Promise<boolean> {
 /** The row of an id, if this key has one. */
 export async function find(db: Database.Db, keyId: string, requestId: string): Promise<Row | undefined> {
   return (await Database.read(byId(db, keyId, requestId)))[0];
+}
+
+/**
+ * Whether the key may have one more extract at work, as a condition; undefined when it has no such limit. What workers
+ * have of its queued ones counts too.
+ */
+function allowsInFlight(user: Allowance.User, now: Date): SQL | undefined {
+  const { maxInFlight } = user.limits;
+  if (maxInFlight === null) return undefined;
+  return sql`(SELECT count(*) FROM ${extractTable} WHERE status = 'running' AND lease_until > ${now.getTime()}
+    AND +key_id = ${user.keyId}) < ${maxInFlight}`;
 }
 
 const idOf = (row: Pick<Row, "keyId" | "requestId">) =>

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import * as Artifacts from "#core/artifact/artifact";
+import * as Place from "#core/artifact/place";
 import * as Claim from "#core/extraction/claim";
 import { conclude, storedBefore } from "#core/extraction/conclude";
+import * as Record from "#core/reading/record";
 import type { Artifact } from "#core/reading/schema";
 import { usedOf } from "#core/reading/used";
 import { usageTable } from "#core/usage/usage.sql";
@@ -57,7 +58,7 @@ const artifactOf = (row: Claim.Row, inferenceMs: number, error?: Artifact["error
   image_sha256: "i",
   usage: { prompt_tokens: 100, completion_tokens: 10, attempts: 2 },
   timings_ms: { total: 0, image: 0, inference: inferenceMs, validate: 0 },
-  artifact_rel: Artifacts.extractKey(row.keyId, row.requestId, row.createdAt),
+  artifact_rel: Place.extractKey(row.keyId, row.requestId, row.createdAt),
   ...(error === undefined ? {} : { error }),
   payload_hash: row.payloadHash,
   input: {
@@ -99,7 +100,7 @@ describe("what the model was asked for is counted once", () => {
     const id = newId();
     const died = await claim(id);
     const artifact = artifactOf(died, 1_000);
-    await Artifacts.put(s3.bucket, log, artifact.artifact_rel ?? "", Artifacts.encode(artifact));
+    await Record.put(s3.bucket, log, artifact.artifact_rel ?? "", Record.encode(artifact));
     expect(await storedBefore(stores(), log, await claim(id))).toMatchObject({ request_id: id });
     expect(await used()).toMatchObject({ calls: 2, ms: 1_000 });
     // The dead one was only slow: its token is worth nothing.

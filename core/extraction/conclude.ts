@@ -1,6 +1,7 @@
-import * as Artifacts from "#core/artifact/artifact";
+import * as Place from "#core/artifact/place";
 import { AppError, from } from "#core/error";
 import type { Log } from "#core/log";
+import * as Record from "#core/reading/record";
 import { answerOf } from "#core/reading/record";
 import type { Artifact, Extract } from "#core/reading/schema";
 import type { Services } from "#core/reading/services";
@@ -22,16 +23,16 @@ export async function conclude(
   artifact: Artifact,
 ): Promise<Extract> {
   const rel = artifact.artifact_rel ?? "";
-  const encoded = Artifacts.encode(artifact);
+  const encoded = Record.encode(artifact);
   let put: "written" | "taken";
   try {
-    put = await Artifacts.put(stores.bucket, log, rel, encoded);
+    put = await Record.put(stores.bucket, log, rel, encoded);
   } catch (thrown) {
     const failure = from(thrown);
     await keepInRow(stores, row, artifact, encoded, failure);
     throw failure;
   }
-  const stored = put === "written" ? artifact : await Artifacts.own(stores.bucket, log, rel, isOurs(row));
+  const stored = put === "written" ? artifact : await Record.own(stores.bucket, log, rel, isOurs(row));
   if (stored === undefined) {
     // Refused as taken, yet nothing is there: another writer is still at it.
     const failure = new AppError("storage_unavailable", "the bucket could not store the answer right now", {
@@ -42,7 +43,7 @@ export async function conclude(
   }
   if (stored === "foreign") return displaced(stores, row, usedOf(artifact));
   // Two workers asked the model, and only one of them ends the row.
-  const lost = put === "taken" && Artifacts.encode(stored) !== encoded;
+  const lost = put === "taken" && Record.encode(stored) !== encoded;
   await settle(stores, row, stored, lost ? sum(usedOf(stored), usedOf(artifact)) : usedOf(stored));
   return answerOf(stored);
 }
@@ -60,13 +61,13 @@ export async function storedBefore(
 ): Promise<Artifact | undefined> {
   // The first to hold a token finds nothing, and need not look.
   if (row.token === 1 && row.pendingArtifact === null && !options.evenIfNew) return undefined;
-  const rel = Artifacts.extractKey(row.keyId, row.requestId, row.createdAt);
-  if (row.pendingArtifact !== null) await Artifacts.put(stores.bucket, log, rel, row.pendingArtifact);
-  const artifact = await Artifacts.own(stores.bucket, log, rel, isOurs(row));
+  const rel = Place.extractKey(row.keyId, row.requestId, row.createdAt);
+  if (row.pendingArtifact !== null) await Record.put(stores.bucket, log, rel, row.pendingArtifact);
+  const artifact = await Record.own(stores.bucket, log, rel, isOurs(row));
   if (artifact === undefined) return undefined;
   if (artifact === "foreign") {
     const waited = row.pendingArtifact;
-    return displaced(stores, row, waited === null ? undefined : usedOf(Artifacts.decode(waited)));
+    return displaced(stores, row, waited === null ? undefined : usedOf(Record.decode(waited)));
   }
   // Who put it there died before the row said so, and so it was not counted.
   await settle(stores, row, artifact, usedOf(artifact));
@@ -95,10 +96,10 @@ async function settle(stores: Stores, row: Claim.Row, artifact: Artifact, used: 
 
 /** Its place is somebody else's: the extract has failed for good, and says so. */
 async function displaced(stores: Stores, row: Claim.Row, used: Used | undefined): Promise<never> {
-  const { code: errorCode, message: errorMessage, details: errorDetails } = Artifacts.taken();
+  const { code: errorCode, message: errorMessage, details: errorDetails } = Record.taken();
   const ending = { status: "failed", artifactRel: null, errorCode, errorMessage, errorDetails } as const;
   await Claim.commit(stores.db, row, ending, used);
-  throw Artifacts.taken();
+  throw Record.taken();
 }
 
 const isOurs = (row: Claim.Row) => (artifact: Artifact) =>

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import * as Artifact from "#core/artifact/artifact";
+import * as Place from "#core/artifact/place";
+import * as Remove from "#core/input/remove";
 import * as Extracts from "#core/reconcile/extracts";
 import * as Create from "#core/run/source/create";
-import * as Remove from "#core/upload/remove";
 import * as Storage from "#core/usage/storage";
 import * as RunStores from "#test/support/run-stores";
 import * as Claim from "./claim.ts";
@@ -20,7 +20,7 @@ const createdAt = new Date();
 const row = (requestId: string, more: Partial<typeof extractTable.$inferInsert> = {}) => ({
   ...{ keyId: "key-1", requestId, taskId: "receipt_fields_v1", payloadHash: "a hash", createdAt, token: 3 },
   ...{ status: "succeeded" as const, leaseUntil: createdAt, errorDetails: { reason: "some text" } },
-  artifactRel: Artifact.extractKey("key-1", requestId, createdAt),
+  artifactRel: Place.extractKey("key-1", requestId, createdAt),
   ...more,
 });
 const temporary = (requestId: string) => ({
@@ -30,8 +30,8 @@ const temporary = (requestId: string) => ({
 /** An extract with all that can lie in the bucket of it. */
 async function made(requestId: string, more: Partial<typeof extractTable.$inferInsert> = {}) {
   await stores.services.db.query.insert(extractTable).values(row(requestId, more));
-  await stores.bucket.put(Artifact.extractKey("key-1", requestId, createdAt), "an artifact");
-  await stores.bucket.put(Artifact.attemptKey("key-1", requestId, createdAt, 2), "an attempt");
+  await stores.bucket.put(Place.extractKey("key-1", requestId, createdAt), "an artifact");
+  await stores.bucket.put(Place.attemptKey("key-1", requestId, createdAt, 2), "an attempt");
   if (more.input?.temporary) await stores.bucket.put(more.input.objectKey, "a picture");
 }
 const gone = (requestId: string, principal = client(), keyId?: string) =>
@@ -108,8 +108,8 @@ describe("an extract that is deleted", () => {
 test("what a late worker writes of a deleted extract goes, too, when none can be left", async () => {
   await made("late");
   await gone("late");
-  await stores.bucket.put(Artifact.extractKey("key-1", "late", createdAt), "an artifact");
-  await stores.bucket.put(Artifact.attemptKey("key-1", "late", createdAt, 9), "an attempt");
+  await stores.bucket.put(Place.extractKey("key-1", "late", createdAt), "an artifact");
+  await stores.bucket.put(Place.attemptKey("key-1", "late", createdAt, 9), "an attempt");
   const late = async () => (await left()).filter((rel) => rel.includes("/late"));
   const services = { ...stores.services, model: undefined as never };
   // Not yet: somebody may still be at it.

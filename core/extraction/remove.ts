@@ -1,5 +1,5 @@
 import { and, eq, sql } from "drizzle-orm";
-import * as Artifact from "#core/artifact/artifact";
+import * as Place from "#core/artifact/place";
 import * as Bucket from "#core/bucket/bucket";
 import * as Database from "#core/db/database";
 import { AppError } from "#core/error";
@@ -161,8 +161,8 @@ export async function objectsOf(
   row: Pick<Claim.Row, "keyId" | "requestId" | "createdAt">,
 ): Promise<string[]> {
   const { keyId, requestId, createdAt } = row;
-  const prefix = Artifact.attemptPrefix(keyId, requestId, createdAt);
-  const rels = [Artifact.extractKey(keyId, requestId, createdAt)];
+  const prefix = Place.attemptPrefix(keyId, requestId, createdAt);
+  const rels = [Place.extractKey(keyId, requestId, createdAt)];
   for (let token: string | undefined; ; ) {
     const page = await Bucket.list(bucket, log, { prefix, token });
     rels.push(...page.objects.map(({ rel }) => rel));

@@ -3,8 +3,8 @@ import { sizeWithin } from "#core/image/budget";
 import { squared } from "#core/image/pixel-shape";
 import { isPlainJpeg, isPlainPng } from "#core/image/plain";
 import * as Png from "#core/image/png";
-import type { MimeType } from "#core/image/type";
 import { sizes } from "#spec/limits";
+import type { MimeType } from "#spec/pictures";
 
 /*
  * What is done with sharp (libvips): headers read, pictures decoded and encoded. It runs in the decoder's process

@@ -5,8 +5,9 @@ import * as Decoder from "#core/image/decoder";
 import * as Pages from "#core/image/pages";
 import { pixelAspect, squared } from "#core/image/pixel-shape";
 import * as Structure from "#core/image/structure";
-import { type MimeType, mimeTypes, names, sniff } from "#core/image/type";
+import { names, sniff } from "#core/image/type";
 import { sizes } from "#spec/limits";
+import { type MimeType, mimeTypes } from "#spec/pictures";
 
 /*
  * inspect(bytes) -> Inspected                          type and size from the bytes, nothing decoded
@@ -14,7 +15,7 @@ import { sizes } from "#spec/limits";
  * The budget itself: tokenBudget, pixelBudget, textTokens, imageTokens in #core/image/budget.
  */
 
-export type { MimeType } from "#core/image/type";
+export type { MimeType } from "#spec/pictures";
 
 export interface Inspected {
   bytes: Uint8Array;

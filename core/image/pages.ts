@@ -1,4 +1,4 @@
-import type { MimeType } from "./type.ts";
+import type { MimeType } from "#spec/pictures";
 import * as Walk from "./walk.ts";
 
 /*

@@ -1,4 +1,4 @@
-import type { MimeType } from "#core/image/type";
+import type { MimeType } from "#spec/pictures";
 import type { Encoded, Encoding, Header, Picture } from "./encode.ts";
 
 /*

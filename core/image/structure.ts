@@ -1,6 +1,6 @@
 import { AppError, type Details } from "#core/error";
-import type { MimeType } from "#core/image/type";
 import * as Walk from "#core/image/walk";
+import type { MimeType } from "#spec/pictures";
 
 /*
  * Files of few pixels and few bytes that keep a decoder busy all the same: its work grows with parts that say the same

@@ -1,11 +1,9 @@
+import type { MimeType } from "#spec/pictures";
+
 /*
  * What a file is, by its leading bytes, and what its name promises. The bytes decide everywhere; a name or a declared
  * type is a hint, for those who cannot look inside.
  */
-
-/** The types that are read. */
-export const mimeTypes = ["image/jpeg", "image/png", "image/webp", "image/tiff", "image/gif"] as const;
-export type MimeType = (typeof mimeTypes)[number];
 
 /** They as people call them. */
 export const names = "JPEG, PNG, WebP, TIFF and GIF";

@@ -1,5 +1,5 @@
-import * as Artifact from "#core/artifact/artifact";
 import type { Kind } from "#core/artifact/listing";
+import * as Place from "#core/artifact/place";
 import type { Db } from "#core/db/database";
 import { AppError } from "#core/error";
 import * as Claim from "#core/extraction/claim";
@@ -44,7 +44,7 @@ export async function locate(db: Db, wanted: Wanted, principal: Principal, log: 
   if (wanted.kind !== "extracts") throw notFound();
   const row = (await item(db, keyId, requestId)) ?? (await Claim.find(db, keyId, requestId));
   if (row === undefined) throw notFound();
-  if (attempt !== undefined) return Artifact.attemptKey(row.keyId, row.requestId, row.createdAt, attempt);
+  if (attempt !== undefined) return Place.attemptKey(row.keyId, row.requestId, row.createdAt, attempt);
   if (row.artifactRel === null) throw notFound();
   return row.artifactRel;
 }

@@ -7,8 +7,8 @@ import * as Due from "#core/run/notify/due";
 import { webhookHostTable } from "#core/run/notify/due.sql";
 import * as Create from "#core/run/source/create";
 import * as Upload from "#core/upload/upload";
+import * as Allowance from "#core/usage/allowance";
 import * as Storage from "#core/usage/storage";
-import * as Usage from "#core/usage/usage";
 import { noLimits } from "#spec/key-limits";
 import * as RunStores from "#test/support/run-stores";
 import { counters, openUntil, purge } from "./purge.ts";
@@ -51,7 +51,7 @@ async function filled(keyId: string) {
   const wish = { keyId, requestId: "a", taskId: "receipt_fields_v1", payloadHash: "p" };
   const leaseUntil = new Date(Date.now() + 1_000);
   await Claim.claim(db, { ...wish, leaseUntil }, { mustBeNew: true, handoverWindowMs: 1, limits: noLimits });
-  await Usage.countRequest(db, { keyId, limits: { ...noLimits, requestsPerMinute: 5 } }, new Date());
+  await Allowance.countRequest(db, { keyId, limits: { ...noLimits, requestsPerMinute: 5 } }, new Date());
   await Storage.announce(db, { keyId, limits: noLimits }, { bytes: 1, objects: 1 });
   await Due.heard(services, { keyId, webhookUrl: "https://hooks.example/" }, false);
   await Upload.create(services, Upload.UploadRequest.parse({ bytes: 9 }), {

@@ -3,9 +3,10 @@ import * as Bucket from "#core/bucket/bucket";
 import * as Database from "#core/db/database";
 import { keySecretTable, keyTable } from "#core/key/key.sql";
 import type { Log } from "#core/log";
-import * as Remove from "#core/run/control/remove";
 import * as Due from "#core/run/notify/due";
+import { runTable } from "#core/run/run.sql";
 import * as Inputs from "#core/run/source/inputs";
+import * as Items from "#core/run/source/items";
 
 /**
  * Everything of a revoked key, for whom the operator removes a tenant. What is gone is not looked for again, so a purge that
@@ -87,14 +88,20 @@ export async function purge(
   for (;;) {
     const [found] = await Database.batch(
       db,
-      [Database.statement(sql`SELECT run_uid, total FROM run WHERE key_id = ${keyId} LIMIT ${runsAtOnce}`)],
+      [
+        Database.statement(
+          sql`SELECT run_uid, total FROM ${runTable} WHERE key_id = ${keyId} LIMIT ${runsAtOnce}`,
+        ),
+      ],
       "read",
     );
     const rows = found?.rows ?? [];
     if (rows.length === 0) break;
     for (const { run_uid: runUid, total } of rows) {
-      while (!(await Remove.removeRows(db, String(runUid))));
-      await Database.batch(db, [Database.statement(sql`DELETE FROM run WHERE run_uid = ${String(runUid)}`)]);
+      while (!(await Items.removeRows(db, String(runUid))));
+      await Database.batch(db, [
+        Database.statement(sql`DELETE FROM ${runTable} WHERE run_uid = ${String(runUid)}`),
+      ]);
       purged.runs += 1;
       purged.items += Number(total);
       said(purged);

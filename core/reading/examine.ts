@@ -1,10 +1,11 @@
 import * as Checks from "#core/canonical/checks/checks";
 import * as Normalize from "#core/canonical/normalize";
 import { dueDates } from "#core/task/due-dates";
+import type { Overridden } from "#core/task/override";
+import type { Task } from "#core/task/task";
 import { validate } from "#core/task/validate";
 import type { Salvaged } from "#core/vision/salvage";
 import * as Partial from "./partial.ts";
-import type { Work } from "./reading.ts";
 import type { Extract } from "./schema.ts";
 
 /*
@@ -15,7 +16,12 @@ import type { Extract } from "./schema.ts";
 type Examined = Pick<Extract, "schema_ok" | "schema_errors" | "normalized" | "checks">;
 
 /** Of which task an answer is, and when its picture was taken in. */
-type About = Pick<Work, "task" | "createdAt" | "validate">;
+interface About {
+  task: Task;
+  createdAt: Date;
+  /** Instead of the task's own validation. */
+  validate?: Overridden["validate"] | undefined;
+}
 
 /** A whole answer. Of a clock only the time of the row is used, so that a replay gives the same. */
 export function whole(work: About, value: unknown): Examined {

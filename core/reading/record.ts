@@ -1,5 +1,7 @@
-import * as Artifacts from "#core/artifact/artifact";
-import { type AppError, from } from "#core/error";
+import * as z from "zod";
+import * as Place from "#core/artifact/place";
+import * as Bucket from "#core/bucket/bucket";
+import { AppError, from } from "#core/error";
 import type * as Image from "#core/image/image";
 import type { Log } from "#core/log";
 import type { Performed } from "./reading.ts";
@@ -57,8 +59,8 @@ export function compose(
     ...performed.answer,
     timings_ms: { total: about.totalMs, ...performed.timingsMs },
     artifact_rel: error?.retry
-      ? Artifacts.attemptKey(row.keyId, row.requestId, row.createdAt, row.token)
-      : Artifacts.extractKey(row.keyId, row.requestId, row.createdAt),
+      ? Place.attemptKey(row.keyId, row.requestId, row.createdAt, row.token)
+      : Place.extractKey(row.keyId, row.requestId, row.createdAt),
     ...(error === undefined ? {} : { error: storedError(error) }),
     payload_hash: row.payloadHash,
     input: about.input,
@@ -96,10 +98,85 @@ export async function recordAttempt(
   artifact: Artifact,
 ): Promise<string | null> {
   try {
-    await Artifacts.put(stores.bucket, log, artifact.artifact_rel ?? "", Artifacts.encode(artifact));
+    await put(stores.bucket, log, artifact.artifact_rel ?? "", encode(artifact));
     return artifact.artifact_rel;
   } catch (thrown) {
     log.warn("attempt_not_stored", { code: from(thrown).code });
     return null;
   }
 }
+
+/** The bytes of an artifact: for people too, hence indented. */
+export function encode(artifact: Artifact): string {
+  return `${JSON.stringify(artifact, null, 1)}\n`;
+}
+
+/** Writes an artifact once. "taken": somebody wrote there first, and that is what counts. @throws AppError `storage_unavailable`. */
+export function put(
+  bucket: Bucket.Bucket,
+  log: Log,
+  rel: string,
+  encoded: string,
+): Promise<"written" | "taken"> {
+  return Bucket.put(bucket, log, rel, { body: encoded, contentType: "application/json" });
+}
+
+/** Enough of an artifact to trust the rest of it. */
+const Recognised = z.looseObject({
+  request_id: z.string(),
+  payload_hash: z.string(),
+  principal: z.looseObject({ key_id: z.string() }),
+  // Came later than the first artifacts.
+  warnings: z.array(z.unknown()).default([]),
+});
+
+/**
+ * An artifact from its text, also one that was written before all of its fields existed.
+ * @throws an error for a text that is none.
+ */
+export function decode(text: string): Artifact {
+  return Recognised.parse(JSON.parse(text)) as unknown as Artifact;
+}
+
+/**
+ * Reads an artifact, or undefined when there is none.
+ * @throws AppError `storage_unavailable`; `internal` for an object that is not an artifact.
+ */
+export async function get(bucket: Bucket.Bucket, log: Log, rel: string): Promise<Artifact | undefined> {
+  const bytes = await Bucket.get(bucket, log, rel);
+  if (bytes === undefined) return undefined;
+  try {
+    return decode(new TextDecoder().decode(bytes));
+  } catch (thrown) {
+    throw new AppError("internal", "what is stored for this extract cannot be read", { cause: thrown });
+  }
+}
+
+/**
+ * What lies at a key where an artifact of ours belongs: that one, nothing, or `foreign`, somebody else's or no artifact at
+ * all (two stages in one bucket; a database that was set up anew beside an old bucket). That stays there: nothing is
+ * overwritten.
+ * @throws AppError `storage_unavailable`.
+ */
+export async function own(
+  bucket: Bucket.Bucket,
+  log: Log,
+  rel: string,
+  isOurs: (artifact: Artifact) => boolean,
+): Promise<Artifact | "foreign" | undefined> {
+  const bytes = await Bucket.get(bucket, log, rel);
+  if (bytes === undefined) return undefined;
+  let artifact: Artifact;
+  try {
+    artifact = decode(new TextDecoder().decode(bytes));
+  } catch {
+    return "foreign";
+  }
+  return isOurs(artifact) ? artifact : "foreign";
+}
+
+/** Why work ends whose place is taken: it never could be stored there, however often it is done. */
+export const taken = () =>
+  new AppError("conflict", "another artifact lies where this one belongs", {
+    details: { reason: "artifact_taken" },
+  });

@@ -8,11 +8,11 @@ import * as Remove from "#core/extraction/remove";
 import * as Send from "#core/extraction/send";
 import { discardInput } from "#core/extraction/work";
 import * as Idempotency from "#core/idempotency/idempotency";
+import { sweep } from "#core/input/sweep";
 import type { Log } from "#core/log";
 import * as Looks from "#core/queue/looks";
 import type { Services } from "#core/reading/services";
 import * as Repair from "#core/repair";
-import * as Upload from "#core/upload/upload";
 import { functions } from "#spec/functions";
 
 type Stores = Pick<Services, "db" | "queues" | "times" | "model" | "bucket">;
@@ -108,7 +108,7 @@ export async function reconcile(services: Stores, log: Log): Promise<Repairs> {
   );
   if ((await select(Send.waiting)).length > 0) repairs.probes += (await Probe.ensure(services, log)) ? 1 : 0;
   // Housekeeping, not repair: what has lived its time.
-  const swept = await Upload.sweep(services, log, uploadsAtOnce);
+  const swept = await sweep(services, log, uploadsAtOnce);
   await Idempotency.sweep(db);
   log.info("reconciled", { ...repairs, uploads_swept: swept });
   const away = weather.find((error) => error !== undefined);

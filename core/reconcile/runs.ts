@@ -12,6 +12,7 @@ import * as Pause from "#core/run/dispatch/pause";
 import * as Progress from "#core/run/dispatch/progress";
 import * as Ending from "#core/run/item/ending";
 import * as Due from "#core/run/notify/due";
+import { webhookDueTable as due } from "#core/run/notify/due.sql";
 import * as Finish from "#core/run/results/finish";
 import {
   type ItemRow,
@@ -23,7 +24,7 @@ import {
 } from "#core/run/run.sql";
 import { endedOf } from "#core/run/serialize";
 import type { RunStores } from "#core/run/services";
-import * as Usage from "#core/usage/usage";
+import * as Allowance from "#core/usage/allowance";
 import { windowOf } from "#spec/limits";
 
 /** Rows a step looks at; what is left is for the next minute. */
@@ -76,7 +77,7 @@ export async function reconcile(services: RunStores, log: Log): Promise<Repairs>
   // Housekeeping, not repair: calls whose time has come.
   const due = await Due.all(services);
   if (due > 0) log.info("webhooks_due", { sent: due });
-  await Usage.sweep(services.db, new Date());
+  await Allowance.sweep(services.db, new Date());
   log.info("reconciled_runs", { ...repairs });
   const away = weather.find((error) => error !== undefined);
   if (away !== undefined) throw away;
@@ -248,7 +249,7 @@ async function webhooks(services: RunStores, log: Log): Promise<number> {
   const query = sql`SELECT run_uid, key_id, webhook_url FROM ${runsBy("run_untold")} WHERE webhook_url IS NOT NULL AND webhook IS NULL
     AND state IN ('succeeded', 'failed', 'canceled') AND ${run.finishedAt} > ${now - dayMs}
     AND ${run.touchedAt} < ${now - times.stepLostMs}
-    AND NOT EXISTS (SELECT 1 FROM webhook_due WHERE webhook_due.run_uid = run.run_uid) LIMIT ${chunk}`;
+    AND NOT EXISTS (SELECT 1 FROM ${due} WHERE ${due.runUid} = ${run.runUid}) LIMIT ${chunk}`;
   const [found] = await Database.batch(db, [Database.statement(query)], "read");
   const rows = (found?.rows ?? []).map(({ run_uid, key_id, webhook_url }) => ({
     runUid: String(run_uid),

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import * as Artifact from "#core/artifact/artifact";
+import * as Place from "#core/artifact/place";
 import { extractTable } from "#core/extraction/extract.sql";
 import { groundTruthTable } from "#core/ground-truth/ground-truth.sql";
 import { anonymous } from "#core/key/key";
@@ -36,8 +36,8 @@ async function extractOf(
   const row = { keyId, requestId, taskId: "receipt_v1", payloadHash: "h", status, createdAt, token: 1 };
   await stores.db.query.insert(extractTable).values({ ...row, leaseUntil: createdAt, endedAt: createdAt });
   if (status !== "succeeded") return;
-  await stores.store.put(Artifact.extractKey(keyId, requestId, createdAt));
-  await stores.store.put(Artifact.attemptKey(keyId, requestId, createdAt, 1));
+  await stores.store.put(Place.extractKey(keyId, requestId, createdAt));
+  await stores.store.put(Place.attemptKey(keyId, requestId, createdAt, 1));
 }
 const extracts = async () =>
   (await stores.db.query.select().from(extractTable)).map(({ requestId }) => requestId).toSorted();

@@ -11,6 +11,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import * as Bucket from "#core/bucket/bucket";
 import type { Db } from "#core/db/database";
 import type { AppError } from "#core/error";
+import { sweep } from "#core/input/sweep";
 import type { Log } from "#core/log";
 import * as Upload from "#core/upload/upload";
 import { uploadTable } from "#core/upload/upload.sql";
@@ -381,14 +382,14 @@ describe("sweep", () => {
     const week = 7 * 24 * hour;
     const rows = await db.query.select().from(uploadTable);
     for (const row of rows) expect(row.keepUntil.getTime() - row.createdAt.getTime()).toBe(week);
-    expect(await Upload.sweep(stores, log)).toBe(0);
+    expect(await sweep(stores, log)).toBe(0);
     for (const { image_ref } of [old, empty]) {
       await db.query
         .update(uploadTable)
         .set({ keepUntil: new Date(Date.now() - 1) })
         .where(eq(uploadTable.ref, image_ref));
     }
-    expect(await Upload.sweep(stores, log)).toBe(2);
+    expect(await sweep(stores, log)).toBe(2);
     expect(await failure(read(old.image_ref))).toMatchObject({ code: "not_found" });
     expect(await Bucket.head(bucket, log, oldKey)).toBeUndefined();
     expect(Buffer.from((await read(young.image_ref)).bytes).toString()).toBe("young");

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { and, eq, isNull, lt, sql } from "drizzle-orm";
+import { and, eq, isNull, type SQL, type SQLWrapper, sql } from "drizzle-orm";
 import * as z from "zod";
 import * as Bucket from "#core/bucket/bucket";
 import * as Database from "#core/db/database";
@@ -8,7 +8,6 @@ import * as Id from "#core/id";
 import * as Idempotency from "#core/idempotency/idempotency";
 import * as Type from "#core/image/type";
 import type { Log } from "#core/log";
-import { itemTable } from "#core/run/run.sql";
 import * as Storage from "#core/usage/storage";
 import { type KeyLimits, noLimits } from "#spec/key-limits";
 import { batches, groundTruths, sizes, type Times } from "#spec/limits";
@@ -22,7 +21,7 @@ import { uploadTable } from "./upload.sql.ts";
  * read(…)       its bytes, the same ones at every read, for the key that announced it
  * announced(…)  what many refs stand for
  * pin(…)        keeps the versions that were seen first, of many
- * sweep(…)      removes what is older than a week; before that, a caller does (remove.ts)
+ * Removed by core/input: after a week, at the end of the run that read it, or by its owner.
  */
 
 const kinds = ["image", "manifest", "data", "ground_truth"] as const;
@@ -153,7 +152,7 @@ export async function create(
         });
   const createdAt = new Date();
   const more = { bytes: input.bytes, objects: 1 };
-  const isNew = sql`NOT EXISTS (SELECT 1 FROM upload WHERE ref = ${ref})`;
+  const isNew = sql`NOT EXISTS (SELECT 1 FROM ${uploadTable} WHERE ref = ${ref})`;
   const allowed = Storage.allows(user, more);
   const results = await Database.batch(stores.db, [
     // Counted before it is announced, under the same condition: a repeat adds nothing.
@@ -171,10 +170,19 @@ export async function create(
 }
 
 /** The key's id comes after `uploads`, a reserved id, because a lifecycle rule of the bucket knows only a fixed prefix. */
-const objectKeyOf = (keyId: string, ref: string) => `inputs/uploads/${keyId}/${ref.slice("upload_".length)}`;
+export const prefixOf = (keyId: string) => `inputs/uploads/${keyId}/`;
+const objectKeyOf = (keyId: string, ref: string) => `${prefixOf(keyId)}${ref.slice("upload_".length)}`;
 
 /** The ref of an upload whose object lies there. */
 export const refOf = (objectKey: string) => `upload_${objectKey.slice(objectKey.lastIndexOf("/") + 1)}`;
+
+/** The same in SQL, for the objects of one key. */
+export const refIn = (objectKey: SQLWrapper, keyId: string): SQL =>
+  sql`'upload_' || substr(${objectKey}, ${prefixOf(keyId).length + 1})`;
+
+/** A condition: the key's upload of this ref is still there. */
+export const isThere = (ref: string, keyId: string): SQL =>
+  sql`EXISTS (SELECT 1 FROM ${uploadTable} WHERE ref = ${ref} AND key_id = ${keyId})`;
 
 /** The answer of a row: the URL of its first half-life, or of the one that has begun since. */
 async function signed(bucket: Bucket.Bucket, row: Row): Promise<Upload> {
@@ -324,29 +332,3 @@ function replaced(): AppError {
     details: { reason: "upload_replaced" },
   });
 }
-
-/**
- * Removes uploads whose week is over; those that a run or an extract in line has yet to read stay. The rows first, so that
- * nobody begins to need what is going; an object whose row alone went is found by its key (core/census/orphans.ts). A
- * bounded step.
- * @returns how many; `limit` when there may be more.
- * @throws AppError `storage_unavailable`.
- */
-export async function sweep(stores: Stores, log: Log, limit = 200): Promise<number> {
-  const old = and(lt(uploadTable.keepUntil, new Date()), sql`NOT ${wanted}`);
-  const rows = await Database.read(stores.db.query.select().from(uploadTable).where(old).limit(limit));
-  if (rows.length === 0) return 0;
-  const results = await Database.batch(
-    stores.db,
-    rows.map(({ ref }) => stores.db.query.delete(uploadTable).where(and(eq(uploadTable.ref, ref), old))),
-  );
-  const gone = rows.filter((_, i) => results[i]?.rowsAffected === 1);
-  for (const row of gone) await Bucket.remove(stores.bucket, log, row.objectKey);
-  return gone.length;
-}
-
-/** Somebody has yet to read the upload: an item, or an extract in line. In the words of the indexes that find them. */
-export const wanted = sql`(EXISTS (SELECT 1 FROM ${itemTable} WHERE ${itemTable.objectKey} = ${uploadTable.objectKey}
-    AND source_kind = 'upload' AND ${itemTable.status} IN ('queued', 'running'))
-  OR EXISTS (SELECT 1 FROM extract WHERE (input ->> '$.objectKey') = +${uploadTable.objectKey}
-    AND input IS NOT NULL AND status IN ('queued', 'running')))`;

@@ -2,7 +2,7 @@ import { sql } from "drizzle-orm";
 import * as Database from "#core/db/database";
 import type { Log } from "#core/log";
 import * as Metrics from "#core/metrics/metrics";
-import { dayOf } from "./usage.ts";
+import { dayOf } from "./day.ts";
 
 /** Below this much of the model's time a day has no shares that mean anything. */
 const leastMs = 10 * 60_000;

@@ -1,7 +1,7 @@
 import { type SQL, sql } from "drizzle-orm";
 import * as Database from "#core/db/database";
 import { AppError } from "#core/error";
-import type { User } from "./usage.ts";
+import type { User } from "./allowance.ts";
 
 /*
  * How much of a key lies in the bucket: what the last census found, and what was announced since it began. Exact for
@@ -92,4 +92,31 @@ export async function read(
     objects: Number(row?.objects ?? 0),
     measured_at: at === null || at === undefined ? null : new Date(Number(at)).toISOString(),
   };
+}
+
+/*
+ * A census (core/census/census.ts) counts in columns of its own, page by page, and is then taken for what there is. Each of
+ * these statements does so if the condition holds.
+ */
+
+/** A census begins: nothing is counted yet, and what is announced from now on is on top of what it finds. */
+export function beginPass(onlyIf: SQL): Database.Statement {
+  return Database.statement(sql`UPDATE "storage" SET pass_bytes = 0, pass_objects = 0, next_bytes = 0, next_objects = 0
+    WHERE ${onlyIf}`);
+}
+
+/** Adds what a page of the census found, by key. */
+export function countPage(found: ReadonlyMap<string, Amount>, onlyIf: SQL): Database.Statement {
+  const list = JSON.stringify([...found].map(([keyId, { bytes, objects }]) => [keyId, bytes, objects]));
+  return Database.statement(sql`INSERT INTO "storage" (key_id, pass_bytes, pass_objects)
+    SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]')
+    FROM json_each(${list}) WHERE ${onlyIf}
+    ON CONFLICT (key_id) DO UPDATE SET pass_bytes = pass_bytes + excluded.pass_bytes,
+      pass_objects = pass_objects + excluded.pass_objects`);
+}
+
+/** The census is over: what it found is what there is. */
+export function endPass(now: Date, onlyIf: SQL): Database.Statement {
+  return Database.statement(sql`UPDATE "storage" SET bytes = pass_bytes, objects = pass_objects,
+    recent_bytes = next_bytes, recent_objects = next_objects, measured_at = ${now.getTime()} WHERE ${onlyIf}`);
 }

@@ -2,6 +2,7 @@ import { type SQL, sql } from "drizzle-orm";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import * as Database from "#core/db/database";
 import type { Principal } from "#core/key/key";
+import * as Allowance from "#core/usage/allowance";
 import * as Usage from "#core/usage/usage";
 import { type KeyLimits, noLimits } from "#spec/key-limits";
 import { silent } from "#test/support/test-bucket";
@@ -21,7 +22,7 @@ beforeEach(async () => {
 });
 
 const noon = new Date("2026-11-23T12:00:00.000Z");
-const user = (limits: Partial<KeyLimits>, keyId = "client-1"): Usage.User => ({
+const user = (limits: Partial<KeyLimits>, keyId = "client-1"): Allowance.User => ({
   keyId,
   limits: { ...noLimits, ...limits },
 });
@@ -37,8 +38,8 @@ const settle = async (calls: Promise<unknown>[]) => {
 };
 
 /** Accepts work of so many items as the creation of a run does: one batch, refused whole. */
-async function accept(who: Usage.User, id: string, items: number, now = noon): Promise<boolean> {
-  const allowed: SQL = Usage.allows(who, items, now) ?? always;
+async function accept(who: Allowance.User, id: string, items: number, now = noon): Promise<boolean> {
+  const allowed: SQL = Allowance.allows(who, items, now) ?? always;
   const results = await Database.batch(db, [
     Database.statement(sql`INSERT INTO work (id, items) SELECT ${id}, ${items} WHERE ${allowed}`),
     Usage.countItems({ keyId: who.keyId, taskId: "receipt_v1", items, now }, sql`changes() = 1`),
@@ -55,7 +56,7 @@ describe("calls a minute", () => {
     const limited = user({ requestsPerMinute: 100 });
     const at = new Date("2026-11-23T12:00:20.500Z");
     const { passed, errors } = await settle(
-      Array.from({ length: 200 }, () => Usage.countRequest(db, limited, at)),
+      Array.from({ length: 200 }, () => Allowance.countRequest(db, limited, at)),
     );
     expect(passed).toBe(100);
     expect(errors).toHaveLength(100);
@@ -71,27 +72,27 @@ describe("calls a minute", () => {
 
   test("the next minute, and another key, begin anew", async () => {
     const one = user({ requestsPerMinute: 1 });
-    await Usage.countRequest(db, one, noon);
-    await expect(Usage.countRequest(db, one, noon)).rejects.toMatchObject({ code: "rate_limited" });
-    expect(await Usage.countRequest(db, user({ requestsPerMinute: 3 }, "client-2"), noon)).toEqual({
+    await Allowance.countRequest(db, one, noon);
+    await expect(Allowance.countRequest(db, one, noon)).rejects.toMatchObject({ code: "rate_limited" });
+    expect(await Allowance.countRequest(db, user({ requestsPerMinute: 3 }, "client-2"), noon)).toEqual({
       quota: 3,
       left: 2,
       resetS: 60,
     });
-    await Usage.countRequest(db, one, new Date(noon.getTime() + 60_000));
+    await Allowance.countRequest(db, one, new Date(noon.getTime() + 60_000));
   });
 
   test("a key without the limit asks the database for nothing", async () => {
     const nowhere = {} as Database.Db;
-    await Usage.countRequest(nowhere, user({ itemsPerDay: 1 }), noon);
-    await expect(Usage.countRequest(nowhere, user({ requestsPerMinute: 1 }), noon)).rejects.toThrow();
+    await Allowance.countRequest(nowhere, user({ itemsPerDay: 1 }), noon);
+    await expect(Allowance.countRequest(nowhere, user({ requestsPerMinute: 1 }), noon)).rejects.toThrow();
   });
 
   test("counts older than an hour are swept, the others are not", async () => {
     const limited = user({ requestsPerMinute: 1 });
     const before = (minutes: number) => new Date(noon.getTime() - minutes * 60_000);
-    for (const minutes of [120, 61, 60, 1, 0]) await Usage.countRequest(db, limited, before(minutes));
-    await Usage.sweep(db, noon);
+    for (const minutes of [120, 61, 60, 1, 0]) await Allowance.countRequest(db, limited, before(minutes));
+    await Allowance.sweep(db, noon);
     const { rows } = await db.client.execute("SELECT minute FROM request_count ORDER BY minute");
     const minute = noon.getTime() / 60_000;
     expect(rows.map((row) => Number(row.minute) - minute)).toEqual([-60, -1, 0]);
@@ -109,12 +110,12 @@ describe("items and model seconds a day", () => {
     expect(rows[0]).toMatchObject({ work: 90, used: 90 });
     expect(await accept(limited, "too-many", 6)).toBe(false);
     expect(await accept(limited, "fits", 5)).toBe(true);
-    expect(await Usage.refusal(db, limited, 96, noon)).toMatchObject({
+    expect(await Allowance.refusal(db, limited, 96, noon)).toMatchObject({
       code: "forbidden",
       retryAfterS: undefined,
       details: { limit: "items_per_day", allowed: 95, requested: 96 },
     });
-    expect(await Usage.refusal(db, limited, 1, noon)).toMatchObject({
+    expect(await Allowance.refusal(db, limited, 1, noon)).toMatchObject({
       code: "rate_limited",
       retryAfterS: 12 * 3_600,
       details: { limit: "items_per_day", allowed: 95, used: 95, requested: 1, retry_after_s: 43_200 },
@@ -140,9 +141,9 @@ describe("items and model seconds a day", () => {
     expect(await accept(limited, "a", 1, last)).toBe(true);
     await use({ modelMs: 5_000 }, last);
     expect(await accept(limited, "b", 1, last)).toBe(false);
-    expect((await Usage.refusal(db, limited, 1, last)).retryAfterS).toBe(1);
+    expect((await Allowance.refusal(db, limited, 1, last)).retryAfterS).toBe(1);
     expect(await accept(limited, "c", 1, first)).toBe(true);
-    expect((await Usage.refusal(db, limited, 1, first)).retryAfterS).toBe(86_400);
+    expect((await Allowance.refusal(db, limited, 1, first)).retryAfterS).toBe(86_400);
   });
 
   test("nothing new begins once the model's seconds are used up", async () => {
@@ -151,13 +152,13 @@ describe("items and model seconds a day", () => {
     expect(await accept(limited, "a", 1_000)).toBe(true);
     await use({ modelMs: 1 });
     expect(await accept(limited, "b", 1)).toBe(false);
-    expect(await Usage.refusal(db, limited, 1, noon)).toMatchObject({
+    expect(await Allowance.refusal(db, limited, 1, noon)).toMatchObject({
       details: { limit: "model_seconds_per_day", allowed: 10, used: 10, retry_after_s: 43_200 },
     });
   });
 
   test("a key without daily limits has no condition", () => {
-    expect(Usage.allows(user({ requestsPerMinute: 1, maxRunItems: 1 }), 1e6, noon)).toBeUndefined();
+    expect(Allowance.allows(user({ requestsPerMinute: 1, maxRunItems: 1 }), 1e6, noon)).toBeUndefined();
   });
 
   test("what nobody did is not recorded", async () => {
@@ -174,9 +175,9 @@ describe("items and model seconds a day", () => {
 
 test("a run that is too large is refused without a time to come back", () => {
   const limited = user({ maxRunItems: 100 });
-  expect(Usage.overRunSize(limited, 100)).toBeUndefined();
-  expect(Usage.overRunSize(user({}), 1e6)).toBeUndefined();
-  const error = Usage.overRunSize(limited, 101);
+  expect(Allowance.overRunSize(limited, 100)).toBeUndefined();
+  expect(Allowance.overRunSize(user({}), 1e6)).toBeUndefined();
+  const error = Allowance.overRunSize(limited, 101);
   expect(error).toMatchObject({
     code: "forbidden",
     retry: false,

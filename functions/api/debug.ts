@@ -1,5 +1,4 @@
 import * as z from "zod";
-import * as Artifact from "#core/artifact/artifact";
 import * as Listing from "#core/artifact/listing";
 import * as Backup from "#core/backup/backup";
 import * as BackupLimits from "#core/backup/limits";
@@ -10,6 +9,7 @@ import { AppError } from "#core/error";
 import * as Visible from "#core/key/visible";
 import * as Find from "#core/lookup/artifact";
 import * as Queue from "#core/queue/queue";
+import * as Record from "#core/reading/record";
 import { api, operation } from "#functions/http";
 import type { Call } from "#functions/request/call";
 import * as Names from "#functions/request/names";
@@ -179,7 +179,7 @@ export const operations = {
         attempt,
       };
       const rel = await Find.locate(Database.connect(), wanted, call.principal, call.log);
-      const artifact = await Artifact.get(Bucket.connect(), call.log, rel);
+      const artifact = await Record.get(Bucket.connect(), call.log, rel);
       const raw = artifact?.raw_model_text ?? null;
       if (raw === null) throw new AppError("not_found", "there is no model text for this id");
       return { status: 200, body: raw, contentType: "text/plain; charset=utf-8" };

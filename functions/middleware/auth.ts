@@ -3,7 +3,7 @@ import * as Config from "#core/config";
 import * as Database from "#core/db/database";
 import { AppError, from } from "#core/error";
 import * as Key from "#core/key/key";
-import * as Usage from "#core/usage/usage";
+import * as Allowance from "#core/usage/allowance";
 import type { Call, Event, Result } from "#functions/request/call";
 import { times } from "#spec/limits";
 
@@ -63,7 +63,7 @@ export function auth(): MiddlewareObj<Event, Result, Error> {
 async function count(call: Call): Promise<void> {
   const { principal, log } = call;
   try {
-    call.rateLimit = await Usage.countRequest(Database.connect(), principal, new Date());
+    call.rateLimit = await Allowance.countRequest(Database.connect(), principal, new Date());
   } catch (thrown) {
     const { code, retryAfterS = 60 } = from(thrown);
     const quota = principal.limits.requestsPerMinute ?? 0;

@@ -1,7 +1,7 @@
 import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2 } from "aws-lambda";
 import type { Principal } from "#core/key/key";
 import type { Log } from "#core/log";
-import type { RateLimit } from "#core/usage/usage";
+import type { RateLimit } from "#core/usage/allowance";
 import type { Route } from "#spec/routes";
 
 /** What a call knows about itself; made by the first middleware, passed along instead of ambient state. */

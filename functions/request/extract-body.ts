@@ -6,6 +6,7 @@ import { ExtractRequest } from "#core/reading/schema";
 import * as TooLarge from "#core/upload/too-large";
 import { type Doors as BodyDoors, checked, type RawBody } from "#functions/http";
 import { sizes } from "#spec/limits";
+import { mimeTypes } from "#spec/pictures";
 import * as Doors from "./doors.ts";
 import { asForm, asJson, asPicture } from "./doors.ts";
 import * as TextValues from "./text-values.ts";
@@ -61,7 +62,7 @@ const Picture = z.string().meta({
 export const doors: BodyDoors = {
   types: {
     "multipart/form-data": ExtractForm,
-    ...Object.fromEntries([...Type.mimeTypes, "application/octet-stream"].map((type) => [type, Picture])),
+    ...Object.fromEntries([...mimeTypes, "application/octet-stream"].map((type) => [type, Picture])),
   },
   missing: Doors.missing,
   isJson: Doors.isJson,
@@ -179,7 +180,7 @@ function pictureOf({ contentType = "", bytes }: RawBody): NonNullable<Given["ima
 }
 
 /** The types that the contract names. */
-const expected = ["application/json", "multipart/form-data", ...Type.mimeTypes, "application/octet-stream"];
+const expected = ["application/json", "multipart/form-data", ...mimeTypes, "application/octet-stream"];
 const otherType = (message: string) =>
   new AppError("unsupported_media_type", message, { details: { expected } });
 

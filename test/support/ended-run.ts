@@ -3,7 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { eq } from "drizzle-orm";
-import * as Artifact from "#core/artifact/artifact";
+import * as Place from "#core/artifact/place";
 import * as Bucket from "#core/bucket/bucket";
 import { type ItemRow, itemTable, type RunRow, runTable } from "#core/run/run.sql";
 import type { RunStores } from "#core/run/services";
@@ -110,7 +110,7 @@ export async function start() {
     /** A succeeded item with this result; above 16 KiB it is in its artifact only. */
     async succeeded(run: { keyId?: string; runId: string }, index: number, result: object): Promise<NewItem> {
       const createdAt = new Date("2026-11-23T23:59:50.000Z");
-      const rel = Artifact.extractKey(run.keyId ?? "alice", `${run.runId}~${index}`, createdAt);
+      const rel = Place.extractKey(run.keyId ?? "alice", `${run.runId}~${index}`, createdAt);
       const written = JSON.stringify(result);
       const isLarge = Buffer.byteLength(written) > Limits.sizes.rowResultBytes;
       if (isLarge) {

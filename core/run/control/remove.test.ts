@@ -1,6 +1,6 @@
 import { eq } from "drizzle-orm";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import * as Artifact from "#core/artifact/artifact";
+import * as Place from "#core/artifact/place";
 import { AppError } from "#core/error";
 import * as Dialect from "#core/export/table/dialect";
 import { extractTable } from "#core/extraction/extract.sql";
@@ -44,12 +44,12 @@ async function ended(runId: string, more: EndedRun.NewRun = {}): Promise<RunRow>
   const items = [0, 1].map((i) => stores.succeeded({ runId }, i, { total: "1" }));
   const run = await stores.insert({ runId, persistInputs: true, ...more }, await Promise.all(items));
   for (const i of [0, 1]) {
-    await stores.store.put(Artifact.extractKey("alice", `${runId}~${i}`, run.createdAt));
+    await stores.store.put(Place.extractKey("alice", `${runId}~${i}`, run.createdAt));
     await stores.store.put(`${keptPrefix(run)}${i}`);
   }
-  const { made } = Artifact.batchFiles("alice", runId, run.createdAt);
+  const { made } = Place.batchFiles("alice", runId, run.createdAt);
   await stores.store.put(`${made}xlsx-both-0`);
-  await stores.store.put(Artifact.attemptKey("alice", `${runId}~1`, run.createdAt, 3));
+  await stores.store.put(Place.attemptKey("alice", `${runId}~1`, run.createdAt, 3));
   return finish(run);
 }
 
@@ -183,8 +183,8 @@ describe("the delete of a run", () => {
     const names = ["a", "a-1", "a.items", "a.results", "a1"];
     const runs = new Map<string, RunRow>();
     for (const name of names) runs.set(name, await ended(name));
-    await stores.store.put(Artifact.extractKey("alice", "a", new Date("2026-11-23T00:00:00Z")));
-    await stores.store.put(Artifact.extractKey("alice", "a-1", new Date("2026-11-23T00:00:00Z")));
+    await stores.store.put(Place.extractKey("alice", "a", new Date("2026-11-23T00:00:00Z")));
+    await stores.store.put(Place.extractKey("alice", "a-1", new Date("2026-11-23T00:00:00Z")));
     const all = await stores.rels();
     const run = runs.get("a") as RunRow;
     expect(await begin(run)).toEqual({
@@ -264,7 +264,7 @@ describe("the delete of a run", () => {
       Array.from({ length: 1_001 }, (_, i) => (i === 700 ? upload : {})),
     );
     for (let i = 0; i < 40; i += 1)
-      await stores.store.put(Artifact.extractKey("alice", `${run.runId}~${i}`, run.createdAt));
+      await stores.store.put(Place.extractKey("alice", `${run.runId}~${i}`, run.createdAt));
     const before = stores.sentTo("plan");
     expect(await begin(run)).toEqual({ kind: "deleting" });
     expect(stores.sentTo("plan")).toBe(before + 1);
@@ -303,7 +303,7 @@ describe("the delete of a run", () => {
   test("takes what a late worker writes of it, too, when none can be left", async () => {
     const run = await ended("late-writer");
     await begin(run);
-    const late = Artifact.extractKey("alice", "late-writer~1", run.createdAt);
+    const late = Place.extractKey("alice", "late-writer~1", run.createdAt);
     await stores.store.put(late);
     await Runs.reconcile(stores.services, silent);
     expect(await stores.rels("extracts/")).toEqual([late]);

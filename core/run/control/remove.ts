@@ -1,14 +1,15 @@
 import { and, eq, inArray, type SQL, sql } from "drizzle-orm";
-import * as Artifact from "#core/artifact/artifact";
+import * as Place from "#core/artifact/place";
 import type * as Bucket from "#core/bucket/bucket";
 import * as Database from "#core/db/database";
 import { AppError } from "#core/error";
 import type { Log } from "#core/log";
 import { order } from "#core/run/dispatch/order";
 import * as Files from "#core/run/results/files";
-import { itemTable, type RunRow, runTable } from "#core/run/run.sql";
+import { type RunRow, runTable } from "#core/run/run.sql";
 import type { RunStores } from "#core/run/services";
 import * as Inputs from "#core/run/source/inputs";
+import * as Items from "#core/run/source/items";
 import { keptPrefix } from "#core/run/source/kept";
 import { lateWriterMs } from "#spec/functions";
 import * as Limits from "#spec/limits";
@@ -32,8 +33,6 @@ export interface Deleted {
 
 export type Outcome = { kind: "deleted"; deleted: Deleted } | { kind: "deleting" };
 
-/** Item rows that one statement removes. */
-const rowsAtOnce = 5_000;
 /** Items whose uploads are looked at in one statement. */
 const uploadsAtOnce = 500;
 
@@ -134,7 +133,7 @@ async function work(
     !(await removeObjects(bucket, log, run, deadline, deleted)) ||
     !(await removeUploads(services, log, run, deadline, deleted));
   if (isLeft) return said(false);
-  while (!(await removeRows(db, run.runUid))) if (Date.now() >= deadline) return said(false);
+  while (!(await Items.removeRows(db, run.runUid))) if (Date.now() >= deadline) return said(false);
 
   const [result] = await Database.batch(db, [
     db.query
@@ -167,7 +166,7 @@ async function removeObjects(
   deadline: number,
   deleted: Deleted,
 ): Promise<boolean> {
-  const extracts = Artifact.itemPrefix(run.keyId, run.runId, run.createdAt);
+  const extracts = Place.itemPrefix(run.keyId, run.runId, run.createdAt);
   return (
     (await Inputs.removeBelow(bucket, log, extracts, deadline, (rels) => {
       deleted.extracts += rels.filter((rel) => !rel.includes("~attempt-")).length;
@@ -205,9 +204,9 @@ export async function lookAgain(
 
 /** The run's own artifact and what lies beside it. */
 async function removeFiles(bucket: Bucket.Bucket, log: Log, run: RunRow, deadline: number): Promise<boolean> {
-  const { working, made } = Artifact.batchFiles(run.keyId, run.runId, run.createdAt);
+  const { working, made } = Place.batchFiles(run.keyId, run.runId, run.createdAt);
   await Inputs.removeAll(bucket, log, [
-    Artifact.batchKey(run.keyId, run.runId, run.createdAt),
+    Place.batchKey(run.keyId, run.runId, run.createdAt),
     ...Object.values(Files.places(run)),
   ]);
   return (
@@ -232,21 +231,7 @@ async function removeUploads(
     const { last, uploads } = await Inputs.removeNext(services, log, run, -1, uploadsAtOnce);
     if (last === undefined) return true;
     deleted.inputs += uploads;
-    while (!(await removeRows(services.db, run.runUid, last))) if (Date.now() >= deadline) return false;
+    while (!(await Items.removeRows(services.db, run.runUid, last))) if (Date.now() >= deadline) return false;
     if (Date.now() >= deadline) return false;
   }
-}
-
-/**
- * Removes the next rows of a run's items, up to this index where one is given.
- * @returns true when none of them is left.
- * @throws AppError `storage_unavailable`.
- */
-export async function removeRows(db: Database.Db, runUid: string, upTo?: number): Promise<boolean> {
-  const bound = upTo === undefined ? sql`` : sql` AND idx <= ${upTo}`;
-  const next = sql`(SELECT idx FROM item WHERE run_uid = ${runUid}${bound} ORDER BY idx LIMIT ${rowsAtOnce})`;
-  const [removed] = await Database.batch(db, [
-    db.query.delete(itemTable).where(and(eq(itemTable.runUid, runUid), sql`${itemTable.index} IN ${next}`)),
-  ]);
-  return (removed?.rowsAffected ?? 0) < rowsAtOnce;
 }

@@ -1,9 +1,9 @@
 import type { Log } from "#core/log";
+import * as Cancel from "#core/run/dispatch/cancel";
 import * as Order from "#core/run/dispatch/order";
 import * as Progress from "#core/run/dispatch/progress";
 import { raise } from "#core/run/dispatch/raise";
 import * as Window from "#core/run/dispatch/window";
-import * as Cancel from "./cancel.ts";
 
 type Stores = Parameters<typeof Window.fill>[0];
 

@@ -5,7 +5,7 @@ import * as Database from "#core/db/database";
 import { keyTable } from "#core/key/key.sql";
 import type { Log } from "#core/log";
 import * as Queue from "#core/queue/queue";
-import * as Cancel from "#core/run/control/cancel";
+import * as Cancel from "#core/run/dispatch/cancel";
 import { itemTable as item, type RunRow, runTable as run } from "#core/run/run.sql";
 import type { RunStores } from "#core/run/services";
 import { windowOf } from "#spec/limits";

@@ -1,6 +1,6 @@
 import { eq } from "drizzle-orm";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
-import * as Artifact from "#core/artifact/artifact";
+import * as Place from "#core/artifact/place";
 import { extractTable } from "#core/extraction/extract.sql";
 import * as Work from "#core/extraction/work";
 import type { Log } from "#core/log";
@@ -168,7 +168,7 @@ const single = () => Work.work(services, { key_id: "key-1", request_id: runUid }
 
 test("an extract at whose place lies somebody else's artifact ends as a failure that says so", async () => {
   await extract();
-  await stores.bucket.put(Artifact.extractKey("key-1", runUid, new Date()), foreign);
+  await stores.bucket.put(Place.extractKey("key-1", runUid, new Date()), foreign);
   await single();
   expect(await extractRow()).toMatchObject({
     ...{ status: "failed", errorCode: "conflict", errorDetails: { reason: "artifact_taken" } },

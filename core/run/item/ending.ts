@@ -1,9 +1,10 @@
 import { createHash } from "node:crypto";
 import { and, eq, type SQL, sql } from "drizzle-orm";
-import * as Artifacts from "#core/artifact/artifact";
+import * as Place from "#core/artifact/place";
 import * as Database from "#core/db/database";
 import { AppError, from } from "#core/error";
 import type { Log } from "#core/log";
+import * as Record from "#core/reading/record";
 import { storedError } from "#core/reading/record";
 import { type Artifact, askedNobody } from "#core/reading/schema";
 import { usedOf } from "#core/reading/used";
@@ -28,7 +29,7 @@ export const ours = (row: ItemRow): SQL =>
 
 /** Where the item's artifact lies: the decision how it ended. */
 export const artifactKey = (runRow: RunRow, row: ItemRow) =>
-  Artifacts.extractKey(runRow.keyId, requestIdOf(runRow, row.index), runRow.createdAt);
+  Place.extractKey(runRow.keyId, requestIdOf(runRow, row.index), runRow.createdAt);
 
 /** Statements that follow directly on the item's update, whose `changes()` they ask for: a lost token moves nothing. */
 function follow(runRow: RunRow, set: SQL[], spent: Usage.Used | undefined): Database.Statement[] {
@@ -65,12 +66,12 @@ export async function conclude(
   row: ItemRow,
   artifact: Artifact,
 ): Promise<Progress.Outlook | undefined> {
-  const encoded = Artifacts.encode(artifact);
+  const encoded = Record.encode(artifact);
   const rel = artifactKey(runRow, row);
   let stored: Artifact | "foreign" | undefined = artifact;
   try {
-    if ((await Artifacts.put(stores.bucket, log, rel, encoded)) === "taken")
-      stored = await Artifacts.own(stores.bucket, log, rel, isOurs(runRow, row));
+    if ((await Record.put(stores.bucket, log, rel, encoded)) === "taken")
+      stored = await Record.own(stores.bucket, log, rel, isOurs(runRow, row));
   } catch (thrown) {
     await keepInRow(stores.db, row, encoded);
     throw from(thrown);
@@ -100,10 +101,10 @@ export async function storedBefore(
   // The first to hold a token finds nothing, and need not look.
   if (row.token <= 1 && row.pendingArtifact === null) return undefined;
   const rel = artifactKey(runRow, row);
-  if (row.pendingArtifact !== null) await Artifacts.put(stores.bucket, log, rel, row.pendingArtifact);
-  const artifact = await Artifacts.own(stores.bucket, log, rel, isOurs(runRow, row));
+  if (row.pendingArtifact !== null) await Record.put(stores.bucket, log, rel, row.pendingArtifact);
+  const artifact = await Record.own(stores.bucket, log, rel, isOurs(runRow, row));
   if (artifact === undefined) return undefined;
-  const mine = row.pendingArtifact === null ? nobody : Artifacts.decode(row.pendingArtifact);
+  const mine = row.pendingArtifact === null ? nobody : Record.decode(row.pendingArtifact);
   return commit(stores.db, log, runRow, row, artifact === "foreign" ? displaced(mine) : artifact);
 }
 
@@ -123,7 +124,7 @@ const nobody: Ended = {
 const displaced = ({ usage, timings_ms, input, kept }: Ended): Ended => ({
   ...nobody,
   ...{ usage, timings_ms, input, ...(kept === undefined ? {} : { kept }) },
-  error: storedError(Artifacts.taken()),
+  error: storedError(Record.taken()),
 });
 
 /** sha256 over what decides the item's answer: the run and its task, the index, and which picture it is. */

@@ -1,4 +1,4 @@
-import * as Artifact from "#core/artifact/artifact";
+import * as Place from "#core/artifact/place";
 import * as Csv from "#core/export/table/csv";
 import * as Table from "#core/export/table/table";
 import type { Finishing } from "#core/run/finishing";
@@ -79,7 +79,7 @@ const listed = (element: { index: number }) =>
 
 /** The batch artifact (docs/results.md). */
 function artifact(run: RunRow, outcome: Finishing["outcome"], mostItems: number): Document {
-  const rel = Artifact.batchKey(run.keyId, run.runId, run.createdAt);
+  const rel = Place.batchKey(run.keyId, run.runId, run.createdAt);
   // As it will be, apart from what comes after the end.
   const ended: RunRow = { ...run, state: outcome, waitingFor: null, artifactRel: rel, webhook: null };
   const task = Task.get(run.taskId);

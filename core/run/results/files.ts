@@ -1,4 +1,4 @@
-import * as Artifact from "#core/artifact/artifact";
+import * as Place from "#core/artifact/place";
 import type { RunRow } from "#core/run/run.sql";
 
 /** What is written of every run that has ended, in the order in which it is written: the first holds all. */
@@ -14,6 +14,6 @@ export const contentTypes: Record<Format, string> = {
 
 /** Where a run's results lie, each where it has them. */
 export function places(run: Pick<RunRow, "keyId" | "runId" | "createdAt">): Record<Format, string> {
-  const { jsonl, json, csv, lineItemsCsv } = Artifact.batchFiles(run.keyId, run.runId, run.createdAt);
+  const { jsonl, json, csv, lineItemsCsv } = Place.batchFiles(run.keyId, run.runId, run.createdAt);
   return { jsonl, json, csv, line_items_csv: lineItemsCsv };
 }

@@ -2,8 +2,8 @@ import { AbortMultipartUploadCommand } from "@aws-sdk/client-s3";
 import { type Client, LibsqlError } from "@libsql/client/http";
 import { eq } from "drizzle-orm";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import * as Artifact from "#core/artifact/artifact";
 import * as Listing from "#core/artifact/listing";
+import * as Place from "#core/artifact/place";
 import * as Bucket from "#core/bucket/bucket";
 import * as Database from "#core/db/database";
 import { AppError } from "#core/error";
@@ -58,8 +58,8 @@ async function finish(
   throw new Error("the run does not end");
 }
 
-const filesOf = (run: RunRow) => Artifact.batchFiles(run.keyId, run.runId, run.createdAt);
-const artifactOf = (run: RunRow) => Artifact.batchKey(run.keyId, run.runId, run.createdAt);
+const filesOf = (run: RunRow) => Place.batchFiles(run.keyId, run.runId, run.createdAt);
+const artifactOf = (run: RunRow) => Place.batchKey(run.keyId, run.runId, run.createdAt);
 /** Everything that was written of a run. */
 async function documents(run: RunRow): Promise<Record<string, string | undefined>> {
   const all = await stores.rels(`batches/2026-11-23/${run.keyId}/${run.runId}`);

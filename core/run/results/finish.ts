@@ -1,15 +1,15 @@
 import { and, eq, isNull, sql } from "drizzle-orm";
-import * as Artifact from "#core/artifact/artifact";
+import * as Place from "#core/artifact/place";
 import * as Database from "#core/db/database";
 import type { AppError } from "#core/error";
 import type { Log } from "#core/log";
-import * as Remove from "#core/run/control/remove";
 import type { Finishing } from "#core/run/finishing";
 import * as Finishings from "#core/run/finishing";
 import * as Due from "#core/run/notify/due";
 import { type RunRow, runTable } from "#core/run/run.sql";
 import type { RunStores } from "#core/run/services";
 import * as Inputs from "#core/run/source/inputs";
+import * as Items from "#core/run/source/items";
 import { keptPrefix } from "#core/run/source/kept";
 import * as Document from "./document.ts";
 import * as Write from "./write.ts";
@@ -161,10 +161,10 @@ async function removeInputs(
 
 async function end(services: RunStores, run: RunRow, state: Finishing, log: Log): Promise<void> {
   if (state.carried) {
-    const { working } = Artifact.batchFiles(run.keyId, run.runId, run.createdAt);
+    const { working } = Place.batchFiles(run.keyId, run.runId, run.createdAt);
     await Inputs.removeBelow(services.bucket, log, working, Number.POSITIVE_INFINITY);
   }
-  const artifactRel = Artifact.batchKey(run.keyId, run.runId, run.createdAt);
+  const artifactRel = Place.batchKey(run.keyId, run.runId, run.createdAt);
   await swap(services.db, run, state, { state: state.outcome, finishing: null, artifactRel });
   const ended: RunRow = { ...run, state: state.outcome, finishing: null, artifactRel };
   logEnd(ended, log);
@@ -192,7 +192,7 @@ function logEnd(run: RunRow, log: Log): void {
 export async function fail(services: RunStores, run: RunRow, error: AppError, log: Log): Promise<void> {
   const { db, bucket } = services;
   if (run.state === "planning") {
-    while (!(await Remove.removeRows(db, run.runUid)));
+    while (!(await Items.removeRows(db, run.runUid)));
     await Inputs.removeBelow(bucket, log, keptPrefix(run), Number.POSITIVE_INFINITY);
     if (run.planning?.phase === "manifest" && run.planning.temporary)
       await Inputs.removeAll(bucket, log, [run.planning.objectKey]);

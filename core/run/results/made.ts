@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { eq } from "drizzle-orm";
-import * as Artifact from "#core/artifact/artifact";
+import * as Place from "#core/artifact/place";
 import * as Bucket from "#core/bucket/bucket";
 import { AppError } from "#core/error";
 import * as Formats from "#core/export/formats";
@@ -107,7 +107,7 @@ function tooLarge({ format, command }: Asked, details: Record<string, number>): 
 function placeOf({ version }: Services, run: RunRow, { format, shown, mapping }: Asked): string {
   const what = JSON.stringify([version, mapping ?? null]);
   const hash = createHash("sha256").update(what).digest("hex").slice(0, 16);
-  const { made } = Artifact.batchFiles(run.keyId, run.runId, run.createdAt);
+  const { made } = Place.batchFiles(run.keyId, run.runId, run.createdAt);
   return `${made}${format}-${shown}-${hash}`;
 }
 
@@ -118,7 +118,7 @@ async function written(
   asked: Asked,
   heard: Heard,
 ): Promise<Uint8Array> {
-  const { jsonl } = Artifact.batchFiles(run.keyId, run.runId, run.createdAt);
+  const { jsonl } = Place.batchFiles(run.keyId, run.runId, run.createdAt);
   const opened = await Bucket.read(services.bucket, log, jsonl);
   if (opened === undefined) throw new AppError("not_found", "the results of this run are no longer there");
   async function* items(body: AsyncIterable<Uint8Array>): AsyncGenerator<Item> {

@@ -2,7 +2,7 @@ import { parse } from "csv-parse/sync";
 import { eq } from "drizzle-orm";
 import { readXlsx } from "hucre/xlsx";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import * as Artifact from "#core/artifact/artifact";
+import * as Place from "#core/artifact/place";
 import * as Bucket from "#core/bucket/bucket";
 import * as Given from "#core/export/given";
 import * as Dialect from "#core/export/table/dialect";
@@ -52,7 +52,7 @@ async function ended(runId: string, older = false): Promise<RunRow> {
   const items = [0, 1].map((i) => stores.succeeded({ runId }, i, { items: lines }));
   const run = await finish(await stores.insert({ runId }, await Promise.all(items)));
   if (!older) return run;
-  const { jsonl } = Artifact.batchFiles(run.keyId, runId, run.createdAt);
+  const { jsonl } = Place.batchFiles(run.keyId, runId, run.createdAt);
   const written = (await stores.text(jsonl)) ?? "";
   const stripped = written
     .trimEnd()
@@ -70,7 +70,7 @@ async function ended(runId: string, older = false): Promise<RunRow> {
 describe("the results of a run", () => {
   test("are found in every form that is written of it, under its name", async () => {
     const run = await ended("found");
-    const files = Artifact.batchFiles(run.keyId, run.runId, run.createdAt);
+    const files = Place.batchFiles(run.keyId, run.runId, run.createdAt);
     const places = {
       json: files.json,
       jsonl: files.jsonl,
@@ -168,7 +168,7 @@ describe("the results of a run", () => {
 
   test("are converted where they are tables, up to the size of an answer", async () => {
     const run = await ended("converted");
-    const { csv } = Artifact.batchFiles(run.keyId, run.runId, run.createdAt);
+    const { csv } = Place.batchFiles(run.keyId, run.runId, run.createdAt);
     expect(await whole(run, { format: "csv", dialect: semicolon })).toMatch(/^index;custom_id;/);
     const body = Buffer.alloc(sizes.directAnswerBytes + 1, "a");
     await Bucket.replace(stores.services.bucket, silent, csv, { body, contentType: "text/csv" });
@@ -247,7 +247,7 @@ describe("the results of a run", () => {
       return undefined;
     };
     await expect(of(run, { format: "xlsx", asUrl: true })).rejects.toMatchObject({ code: "not_found" });
-    const { made } = Artifact.batchFiles(run.keyId, run.runId, run.createdAt);
+    const { made } = Place.batchFiles(run.keyId, run.runId, run.createdAt);
     expect(await stores.rels(made)).toEqual([]);
   });
 

@@ -1,11 +1,12 @@
 import { and, asc, eq, getTableColumns, gte } from "drizzle-orm";
-import * as Artifact from "#core/artifact/artifact";
+import * as Place from "#core/artifact/place";
 import * as Bucket from "#core/bucket/bucket";
 import * as Multipart from "#core/bucket/multipart";
 import * as Version from "#core/bucket/version";
 import * as Database from "#core/db/database";
 import { AppError, from } from "#core/error";
 import type { Log } from "#core/log";
+import * as Record from "#core/reading/record";
 import { type Finishing, nextDocument } from "#core/run/finishing";
 import { itemTable, type RunRow } from "#core/run/run.sql";
 import type { Item } from "#core/run/schema";
@@ -144,7 +145,7 @@ const sameAs = (a: Cursor, b: Cursor) => a.section === b.section && a.row === b.
 
 /** The name tells the part: a step that was overtaken by its repeat must not put its bytes in the place of later ones. */
 const carryRel = (run: RunRow, state: Finishing) =>
-  `${Artifact.batchFiles(run.keyId, run.runId, run.createdAt).working}${state.document}-${state.etags.length}`;
+  `${Place.batchFiles(run.keyId, run.runId, run.createdAt).working}${state.document}-${state.etags.length}`;
 
 /** Reads what did not fill a part. @returns how many bytes. @throws Gone. */
 async function fetchCarry(
@@ -233,7 +234,7 @@ async function* fromFirst(
   run: RunRow,
   begin: { offset: number },
 ): AsyncGenerator<{ item: Item; offset: number; next: number }> {
-  const { jsonl: rel } = Artifact.batchFiles(run.keyId, run.runId, run.createdAt);
+  const { jsonl: rel } = Place.batchFiles(run.keyId, run.runId, run.createdAt);
   const found = await Bucket.head(bucket, log, rel);
   if (found === undefined) throw new SourceGone("the items' file is no more");
   let { offset } = begin;
@@ -304,7 +305,7 @@ async function* items(
 async function answered(bucket: Bucket.Bucket, log: Log, run: RunRow, row: Row): Promise<Item> {
   if (row.artifactRel === null) return Answers.recomputed(run, row);
   try {
-    const artifact = await Artifact.get(bucket, log, row.artifactRel);
+    const artifact = await Record.get(bucket, log, row.artifactRel);
     if (artifact !== undefined) return await Answers.of(run, row, artifact);
   } catch (thrown) {
     if (from(thrown).code !== "internal") throw thrown;

@@ -8,9 +8,11 @@ import type { Principal } from "#core/key/key";
 import { reachesAll } from "#core/key/visible";
 import type { Log } from "#core/log";
 import * as Order from "#core/run/dispatch/order";
+import * as Allowance from "#core/usage/allowance";
 import * as Usage from "#core/usage/usage";
 import { type RunRow, runTable as run } from "../run.sql.ts";
 import type { RunStores } from "../services.ts";
+import * as InFlight from "./in-flight.ts";
 
 /* What every way of making a run has in common: which id it has, and the row that makes it one. */
 
@@ -183,13 +185,13 @@ export async function commit(
 ): Promise<Created | undefined> {
   const { db } = services;
   const user = caller.principal;
-  const tooMany = Usage.overRunSize(user, row.total);
+  const tooMany = Allowance.overRunSize(user, row.total);
   if (tooMany !== undefined) throw tooMany;
-  const tooWide = Usage.overConcurrency(user, row.concurrency);
+  const tooWide = Allowance.overConcurrency(user, row.concurrency);
   if (tooWide !== undefined) throw tooWide;
   // Of a run that is checked first, the number is not known: there must be room for one.
-  const allowed = Usage.allows(user, Math.max(1, row.total), row.createdAt);
-  const conditions = [also.onlyIf, allowed, Usage.allowsRun(user)].filter(
+  const allowed = Allowance.allows(user, Math.max(1, row.total), row.createdAt);
+  const conditions = [also.onlyIf, allowed, InFlight.allowsRun(user)].filter(
     (condition) => condition !== undefined,
   );
   const mine = and(eq(run.keyId, row.keyId), eq(run.runId, row.runId));
@@ -212,7 +214,7 @@ export async function commit(
   const results = await Database.batch(db, statements);
   const found = Database.rows(run, results.at(-1))[0];
   if (found === undefined) {
-    const tooMany = await Usage.tooManyRuns(db, user);
+    const tooMany = await InFlight.tooManyRuns(db, user);
     if (tooMany !== undefined) throw tooMany;
     return undefined;
   }

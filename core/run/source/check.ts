@@ -10,6 +10,7 @@ import type { Planning } from "#core/run/planning";
 import { type RunRow, runTable as run } from "#core/run/run.sql";
 import type { ExtractError } from "#core/run/schema";
 import type { RunStores } from "#core/run/services";
+import * as Allowance from "#core/usage/allowance";
 import * as Usage from "#core/usage/usage";
 import { noLimits } from "#spec/key-limits";
 import { batches } from "#spec/limits";
@@ -323,13 +324,13 @@ async function begin(work: Work, row: RunRow, planning: Planning, total: number)
   const { db } = services;
   const now = new Date();
   const user = await userOf(services, row.keyId);
-  const tooMany = Usage.overRunSize(user, total);
+  const tooMany = Allowance.overRunSize(user, total);
   if (tooMany !== undefined) return fail(work, row, planning, tooMany);
   const results = await Database.batch(db, [
     db.query
       .update(run)
       .set({ state: "running", planning: null, total, startedAt: now, touchedAt: now })
-      .where(and(unmoved(row.runUid, planning), Usage.allows(user, total, now))),
+      .where(and(unmoved(row.runUid, planning), Allowance.allows(user, total, now))),
     Usage.countItems({ keyId: row.keyId, taskId: row.taskId, items: total, now }, sql`changes() = 1`),
     db.query.select().from(run).where(eq(run.runUid, row.runUid)),
   ]);
@@ -341,11 +342,11 @@ async function begin(work: Work, row: RunRow, planning: Planning, total: number)
   const found = Database.rows(run, results[2])[0];
   if (found?.state !== "planning" || JSON.stringify(found.planning) !== JSON.stringify(planning))
     return "again";
-  return fail(work, row, planning, await Usage.refusal(db, user, total, now));
+  return fail(work, row, planning, await Allowance.refusal(db, user, total, now));
 }
 
 /** The limits of the key as they are now: the call that made the run is long over. */
-async function userOf({ db }: Pick<RunStores, "db">, keyId: string): Promise<Usage.User> {
+async function userOf({ db }: Pick<RunStores, "db">, keyId: string): Promise<Allowance.User> {
   const [key] = await Database.read(db.query.select().from(keyTable).where(eq(keyTable.keyId, keyId)));
   return { keyId, limits: key ?? noLimits };
 }

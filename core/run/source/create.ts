@@ -10,7 +10,7 @@ import { BatchRequest, type ExtractError } from "#core/run/schema";
 import type { RunStores } from "#core/run/services";
 import type { Skipped } from "#core/run/skipped";
 import * as Upload from "#core/upload/upload";
-import * as Usage from "#core/usage/usage";
+import * as Allowance from "#core/usage/allowance";
 import * as Webhook from "#core/webhook/webhook";
 import { batches } from "#spec/limits";
 import * as Begin from "./begin.ts";
@@ -99,7 +99,7 @@ export async function create(
   if (made !== undefined) return begun(services, log, made);
   // A run that ended meanwhile took an upload with it, which a second look sees; or the key has no room.
   await read(services, log, input, caller);
-  throw await Usage.refusal(services.db, caller.principal, row.total, row.createdAt);
+  throw await Allowance.refusal(services.db, caller.principal, row.total, row.createdAt);
 }
 
 async function begun(services: RunStores, log: Log, made: Begin.Created): Promise<Begin.Created> {
@@ -119,7 +119,7 @@ async function committed(
   const made = await Begin.commit(services, row, identity, caller);
   if (made?.replayed !== false && planning.phase === "manifest" && planning.temporary)
     await Bucket.remove(services.bucket, log, planning.objectKey);
-  if (made === undefined) throw await Usage.refusal(services.db, caller.principal, 1, row.createdAt);
+  if (made === undefined) throw await Allowance.refusal(services.db, caller.principal, 1, row.createdAt);
   return made;
 }
 

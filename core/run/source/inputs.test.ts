@@ -4,13 +4,15 @@ import type * as Bucket from "#core/bucket/bucket";
 import * as Claim from "#core/extraction/claim";
 import { extractTable } from "#core/extraction/extract.sql";
 import * as Handover from "#core/extraction/handover";
-import * as Cancel from "#core/run/control/cancel";
+import { sweep } from "#core/input/sweep";
 import * as Plan from "#core/run/control/plan";
+import * as Cancel from "#core/run/dispatch/cancel";
 import { runTable } from "#core/run/run.sql";
 import type { StoredInput } from "#core/source/source";
 import * as Upload from "#core/upload/upload";
 import { uploadTable } from "#core/upload/upload.sql";
 import { noLimits } from "#spec/key-limits";
+import { batches } from "#spec/limits";
 import * as RunStores from "#test/support/run-stores";
 import * as Create from "./create.ts";
 import * as Inputs from "./inputs.ts";
@@ -116,13 +118,33 @@ describe("an upload", () => {
     const read = await Upload.read(services, silent, { ref, keyId: "key-1" });
     await handOver(await claimed("a"), read);
     await services.db.query.update(uploadTable).set({ keepUntil: new Date(1) });
-    expect(await Upload.sweep(services, silent)).toBe(0);
+    expect(await sweep(services, silent)).toBe(0);
     expect(await stores.below("inputs/uploads/")).toEqual([read.objectKey]);
     await services.db.query
       .update(extractTable)
       .set({ status: "succeeded" })
       .where(eq(extractTable.requestId, "a"));
-    expect(await Upload.sweep(services, silent)).toBe(1);
+    expect(await sweep(services, silent)).toBe(1);
+    expect(await stores.below("inputs/uploads/")).toEqual([]);
+  });
+
+  test("that is a manifest stays beyond its week while it is being checked", async () => {
+    const { services } = stores;
+    const lines = Array.from({ length: batches.inlineManifestLines + 1 }, (_, i) => ({
+      image_key: `shared/${i}`,
+    }));
+    const body = lines.map((line) => JSON.stringify(line)).join("\n");
+    const manifest_ref = await stores.upload(body, { kind: "manifest" });
+    const given = Create.parse({ task_id: "receipt_fields_v1", run_id: "r", manifest_ref });
+    const { run } = await Create.create(services, silent, given, callerOf());
+    expect(run.state).toBe("planning");
+    await services.db.query.update(uploadTable).set({ keepUntil: new Date(1) });
+    expect(await sweep(services, silent)).toBe(0);
+    await services.db.query
+      .update(runTable)
+      .set({ state: "canceling" })
+      .where(eq(runTable.runUid, run.runUid));
+    expect(await sweep(services, silent)).toBe(1);
     expect(await stores.below("inputs/uploads/")).toEqual([]);
   });
 

@@ -1,8 +1,12 @@
+import { sql } from "drizzle-orm";
 import * as Bucket from "#core/bucket/bucket";
 import * as Database from "#core/db/database";
+import * as Needed from "#core/input/needed";
 import type { Log } from "#core/log";
-import type { RunRow } from "#core/run/run.sql";
+import { itemTable as item, type RunRow } from "#core/run/run.sql";
 import type { RunStores } from "#core/run/services";
+import * as Upload from "#core/upload/upload";
+import { uploadTable } from "#core/upload/upload.sql";
 import { keptPrefix } from "./kept.ts";
 
 /*
@@ -64,31 +68,22 @@ export async function removeNext(
   after: number,
   most: number,
 ): Promise<{ last: number | undefined; uploads: number }> {
-  const chunk = `SELECT idx, source_kind, object_key, kept FROM item
-    WHERE run_uid = ?1 AND idx > ?2 AND source_kind IN ('upload', 'run') ORDER BY idx LIMIT ?3`;
-  // The words of the partial indexes `item_object_key` and `extract_input_object`, so that they are used. The pluses: without a
-  // column's affinity on the other side the index on the expression is searched, and not all extracts of the key are.
-  const needed = `(EXISTS (SELECT 1 FROM item AS other JOIN run ON run.run_uid = other.run_uid
-    WHERE other.source_kind = 'upload' AND other.object_key = mine.object_key AND other.run_uid <> ?1
-      AND (run.state IN ('planning', 'running', 'canceling')
-        OR (run.persist_inputs = 1 AND run.state IN ('finishing', 'succeeded', 'canceled'))))
-    OR EXISTS (SELECT 1 FROM extract WHERE (input ->> '$.objectKey') = +mine.object_key
-      AND input IS NOT NULL AND status IN ('queued', 'running') AND +key_id = ?4))`;
-  // By the primary key: an upload's name is its ref (core/upload).
-  const forget = `DELETE FROM upload WHERE +key_id = ?4 AND ref IN (
-    SELECT 'upload_' || substr(mine.object_key, length('inputs/uploads/' || ?4 || '/') + 1)
-    FROM (${chunk}) AS mine WHERE +mine.source_kind = 'upload' AND NOT ${needed})`;
-  const look = `SELECT mine.idx, mine.object_key, mine.kept,
-      CASE mine.source_kind WHEN 'upload' THEN ${needed} ELSE 0 END AS needed
-    FROM (${chunk}) AS mine ORDER BY mine.idx`;
-  const params = [run.runUid, after, most, run.keyId];
-  const [, found] = await Database.batch(services.db, [
-    { toSQL: () => ({ sql: forget, params }) },
-    { toSQL: () => ({ sql: look, params }) },
-  ]);
+  const chunk = sql`SELECT idx, source_kind, object_key, kept FROM ${item}
+    WHERE run_uid = ${run.runUid} AND idx > ${after} AND source_kind IN ('upload', 'run') ORDER BY idx LIMIT ${most}`;
+  const object = sql`mine.object_key`;
+  const isNeeded = sql`(${Needed.isKept(object, run.runUid)} OR ${Needed.isUnread({ objectKey: object, keyId: run.keyId }, run.runUid)})`;
+  const { found } = await Database.batch(services.db, {
+    // By the primary key.
+    forgotten: Database.statement(sql`DELETE FROM ${uploadTable} WHERE +key_id = ${run.keyId} AND ref IN (
+      SELECT ${Upload.refIn(object, run.keyId)}
+      FROM (${chunk}) AS mine WHERE +mine.source_kind = 'upload' AND NOT ${isNeeded})`),
+    found: Database.statement(sql`SELECT mine.idx, mine.object_key, mine.kept,
+        CASE mine.source_kind WHEN 'upload' THEN ${isNeeded} ELSE 0 END AS needed
+      FROM (${chunk}) AS mine ORDER BY mine.idx`),
+  });
   const own = keptPrefix(run);
-  const uploads = `inputs/uploads/${run.keyId}/`;
-  const rows = (found?.rows ?? []).map((row) => ({
+  const uploads = Upload.prefixOf(run.keyId);
+  const rows = (found.rows ?? []).map((row) => ({
     rel: String(row.object_key),
     needed: Number(row.needed) === 1,
     kept: Number(row.kept) === 1,
@@ -101,7 +96,7 @@ export async function removeNext(
   const unique = new Set(going);
   await removeAll(services.bucket, log, [...unique]);
   const copied = new Set(rows.filter(({ kept }) => kept).map(({ rel }) => rel));
-  const last = found?.rows.at(-1)?.idx;
+  const last = found.rows.at(-1)?.idx;
   return {
     last: last === undefined ? undefined : Number(last),
     uploads: [...unique].filter((rel) => rel.startsWith(uploads) && !copied.has(rel)).length,

@@ -1,4 +1,4 @@
-import { type SQL, sql } from "drizzle-orm";
+import { and, eq, type SQL, sql } from "drizzle-orm";
 import * as Database from "#core/db/database";
 import { itemTable as item, type RunRow } from "../run.sql.ts";
 import { keptPrefix } from "./kept.ts";
@@ -103,4 +103,21 @@ export function removeFrom(runUid: string, index: number, onlyIf: SQL): Database
   return Database.statement(
     sql`DELETE FROM ${item} WHERE run_uid = ${runUid} AND idx >= ${index} AND ${onlyIf}`,
   );
+}
+
+/** Item rows that one statement removes. */
+const rowsAtOnce = 5_000;
+
+/**
+ * Removes the next rows of a run's items, up to this index where one is given.
+ * @returns true when none of them is left.
+ * @throws AppError `storage_unavailable`.
+ */
+export async function removeRows(db: Database.Db, runUid: string, upTo?: number): Promise<boolean> {
+  const bound = upTo === undefined ? sql`` : sql` AND idx <= ${upTo}`;
+  const next = sql`(SELECT idx FROM ${item} WHERE run_uid = ${runUid}${bound} ORDER BY idx LIMIT ${rowsAtOnce})`;
+  const [removed] = await Database.batch(db, [
+    db.query.delete(item).where(and(eq(item.runUid, runUid), sql`${item.index} IN ${next}`)),
+  ]);
+  return (removed?.rowsAffected ?? 0) < rowsAtOnce;
 }

@@ -5,6 +5,7 @@ import * as Database from "#core/db/database";
 import { AppError, from, invalidRequest } from "#core/error";
 import * as Type from "#core/image/type";
 import type { Log } from "#core/log";
+import * as Allowance from "#core/usage/allowance";
 import * as Storage from "#core/usage/storage";
 import * as Usage from "#core/usage/usage";
 import * as Webhook from "#core/webhook/webhook";
@@ -69,7 +70,7 @@ export async function receive(
   // Of a run that is known, its row has it.
   const evaluateBy =
     known === undefined ? await Labels.check(services, log, input, caller.principal) : known.evaluateBy;
-  const tooMany = Usage.overRunSize(caller.principal, input.files.length);
+  const tooMany = Allowance.overRunSize(caller.principal, input.files.length);
   if (tooMany !== undefined) throw tooMany;
 
   if (known === undefined) {
@@ -111,7 +112,7 @@ async function announce(
   const row = Begin.draft(identity, caller, what, { planning: { phase: "receiving" } });
   const made = await Begin.commit(services, row, identity, caller);
   if (made === undefined)
-    throw await Usage.refusal(services.db, caller.principal, input.files.length, row.createdAt);
+    throw await Allowance.refusal(services.db, caller.principal, input.files.length, row.createdAt);
   return made.run;
 }
 
@@ -156,7 +157,7 @@ async function start(
     db.query
       .update(run)
       .set({ state: "running", planning: null, total, startedAt: now, touchedAt: now })
-      .where(and(mine, eq(run.state, "planning"), receiving, Usage.allows(caller.principal, total, now))),
+      .where(and(mine, eq(run.state, "planning"), receiving, Allowance.allows(caller.principal, total, now))),
     Usage.countItems({ keyId: row.keyId, taskId: row.taskId, items: total, now }, sql`changes() = 1`),
     ...Items.insert(
       row.runUid,
@@ -169,7 +170,7 @@ async function start(
   const found = Database.rows(run, results.at(-1))[0];
   // Ours, or a repeat's that was faster.
   if (found !== undefined && found.planning === null && found.startedAt !== null) return found;
-  if (found?.state === "planning") throw await Usage.refusal(db, caller.principal, total, now);
+  if (found?.state === "planning") throw await Allowance.refusal(db, caller.principal, total, now);
   if (found !== undefined && ["canceling", "finishing", "canceled"].includes(found.state)) return found;
   throw new AppError("storage_unavailable", "the run could not be started: send the same call again", {
     retryAfterS: 2,

@@ -2,7 +2,7 @@ import { sql } from "drizzle-orm";
 import * as Database from "#core/db/database";
 import { AppError } from "#core/error";
 import type { Log } from "#core/log";
-import * as Usage from "#core/usage/usage";
+import * as Allowance from "#core/usage/allowance";
 import * as Webhook from "#core/webhook/webhook";
 import { batches } from "#spec/limits";
 import * as EvaluateBy from "../evaluate-by.ts";
@@ -88,7 +88,7 @@ export async function rerun(
     // It, or its pictures, were removed meanwhile, or the key has no room.
     const now = await count(services, await sourceRun(services, source_run_id, caller), only);
     if (now.lost > 0) throw Chosen.inputsNotKept({ missing: now.lost, checked: now.total });
-    throw await Usage.refusal(services.db, caller.principal, Math.max(1, row.total), row.createdAt);
+    throw await Allowance.refusal(services.db, caller.principal, Math.max(1, row.total), row.createdAt);
   }
   if (!made.replayed) await Begin.order(services, made.run, log);
   return made;

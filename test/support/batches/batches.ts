@@ -7,11 +7,11 @@ import { SQSClient } from "@aws-sdk/client-sqs";
 import { createClient } from "@libsql/client";
 import { eq } from "drizzle-orm";
 import { expect, vi } from "vitest";
-import * as Artifact from "#core/artifact/artifact";
 import * as Bucket from "#core/bucket/bucket";
 import * as Config from "#core/config";
 import * as Database from "#core/db/database";
 import type { Log } from "#core/log";
+import * as Record from "#core/reading/record";
 import * as Order from "#core/run/dispatch/order";
 import { type ItemRow, itemTable, type RunRow, runTable } from "#core/run/run.sql";
 import type { Run } from "#core/run/schema";
@@ -213,7 +213,7 @@ async function verify(bucket: Bucket.Bucket, row: RunRow, items: ItemRow[]): Pro
     items.length <= 100 ? items : items.filter((_, i) => i % Math.ceil(items.length / 100) === 0);
   for (const each of sample) {
     if (each.status === "canceled") continue;
-    const artifact = await Artifact.get(bucket, silent, each.artifactRel ?? "");
+    const artifact = await Record.get(bucket, silent, each.artifactRel ?? "");
     expect(artifact?.status).toBe(each.status);
     expect(artifact?.run).toEqual({ run_id: row.runId, run_uid: row.runUid, index: each.index });
     if (each.status === "succeeded") expect(JSON.stringify(artifact?.result)).toBe(each.result);

@@ -3,9 +3,9 @@ import * as z from "zod";
 import * as Cursor from "#core/cursor";
 import * as Database from "#core/db/database";
 import * as Answers from "#core/run/results/answers";
-import { itemTable as item } from "./run.sql.ts";
-import * as Run from "./run.ts";
-import type { Item, ItemStatus } from "./schema.ts";
+import * as Run from "#core/run/run";
+import { itemTable as item } from "#core/run/run.sql";
+import type { Item, ItemStatus } from "#core/run/schema";
 
 /**
  * A page of a run's items by their index, readable while the run is going.

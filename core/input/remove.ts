@@ -5,11 +5,12 @@ import { AppError, invalidRequest } from "#core/error";
 import type { Principal } from "#core/key/key";
 import { reachesAll, visibleKey } from "#core/key/visible";
 import type { Log } from "#core/log";
-import { isOpen, itemTable, runsBy } from "#core/run/run.sql";
+import { itemTable } from "#core/run/run.sql";
+import * as DataRoot from "#core/upload/data-root";
+import type { Stores } from "#core/upload/upload";
+import { uploadTable } from "#core/upload/upload.sql";
 import * as Storage from "#core/usage/storage";
-import * as DataRoot from "./data-root.ts";
-import { uploadTable } from "./upload.sql.ts";
-import { type Stores, wanted } from "./upload.ts";
+import * as Needed from "./needed.ts";
 
 /*
  * remove(…)      an upload, before its week is over
@@ -29,12 +30,10 @@ export async function remove(
   const { ref, principal } = from;
   const keyId = visibleKey(principal, from.keyId, { log, action: "delete", what: "upload", id: ref });
   const mine = and(eq(uploadTable.ref, ref), eq(uploadTable.keyId, keyId));
-  const isChecked = sql`EXISTS (SELECT 1 FROM ${runsBy("run_open")} WHERE ${sql.raw(isOpen)} AND state = 'planning'
-    AND json_extract(planning, '$.objectKey') = ${uploadTable.objectKey})`;
   const { db } = stores;
   const [found, removed] = await Database.batch(db, [
     db.query.select().from(uploadTable).where(mine),
-    db.query.delete(uploadTable).where(and(mine, sql`NOT ${wanted}`, sql`NOT ${isChecked}`)),
+    db.query.delete(uploadTable).where(and(mine, sql`NOT ${Needed.isUnread(uploadTable)}`)),
   ]);
   const row = Database.rows(uploadTable, found)[0];
   if (row === undefined) throw new AppError("not_found", "there is no upload with this ref");

@@ -1,0 +1,3 @@
+/** The media types of pictures that are read. */
+export const mimeTypes = ["image/jpeg", "image/png", "image/webp", "image/tiff", "image/gif"] as const;
+export type MimeType = (typeof mimeTypes)[number];
