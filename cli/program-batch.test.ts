@@ -309,6 +309,12 @@ describe("doctor", () => {
     });
     expect(of("server")).toMatchObject({ state: "wrong" });
   });
+
+  it("says of a secret that the loop does not know when it ends", async () => {
+    const soon = new Date(Date.now() + 3 * 86_400_000).toISOString().slice(0, 10);
+    const { of } = await examine({ RUNPOD_API_KEY: "k", CREDENTIALS_EXPIRE: `RUNPOD_API_KEY=${soon}` });
+    expect(of("expiry RUNPOD_API_KEY")).toMatchObject({ state: "wrong", found: `ends ${soon}` });
+  });
 });
 
 describe("restore", () => {
@@ -328,7 +334,11 @@ describe("restore", () => {
     cli.file("bad.tar.gz", "no archive");
     const { status, stdout, stderr } = await cli.run(["restore", "bad.tar.gz", "--json"]);
     expect(status).toBe(exit.items);
-    expect(JSON.parse(stdout)).toMatchObject({ ok: false, restored: null });
+    expect(JSON.parse(stdout).error).toMatchObject({
+      code: "damaged_archive",
+      request_id: null,
+      details: { file: "bad.tar.gz", problems: [expect.any(String)] },
+    });
     expect(stderr).toMatch(/^error: bad\.tar\.gz: the archive is damaged/);
   });
 });

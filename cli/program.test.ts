@@ -355,7 +355,18 @@ describe("keys", () => {
         ocrlty(["webhook", "test", url, "--key-id", "shop"], { env });
       expect(await send({})).toMatchObject({
         status: exit.items,
-        stdout: "not delivered: url_not_allowed\n",
+        stdout: expect.stringMatching(/^not delivered: .*url_not_allowed.*needs WEBHOOK_ALLOW_PRIVATE=1\n$/),
+      });
+      const asJson = await ocrlty(["webhook", "test", url, "--key-id", "shop", "--json"]);
+      expect(asJson.status).toBe(exit.items);
+      expect(JSON.parse(asJson.stdout).error).toMatchObject({
+        code: "not_delivered",
+        request_id: null,
+        details: { reason: "url_not_allowed", status: null },
+      });
+      expect(await ocrlty(["webhook", "test", "foo"])).toMatchObject({
+        status: exit.failed,
+        stderr: expect.stringMatching(/^error: the receiver's address must begin with https:/),
       });
       expect(await send({ WEBHOOK_ALLOW_PRIVATE: "1" })).toMatchObject({
         status: exit.ok,

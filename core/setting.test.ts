@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import * as Config from "#core/config";
 import { commandSettings, settings, takes } from "#core/setting";
-import { programs, refuseMisspelled } from "#local/home/settings";
+import { programs, refuseMisspelled, strayLines } from "#local/home/settings";
 
 /** A laptop's and a deployment's: what is good, so that one bad value at a time is refused. */
 const good: Record<string, string> = {
@@ -38,7 +38,7 @@ const bad = {
       "jdbc:sqlite:4711",
       "libsql:4711",
     ],
-    ...["https://", "redis://4711:6379", "libsql://4711.turso.io\n"],
+    ...["https://", "redis://4711:6379", "libsql://4711.turso.io\n", "mysql4711"],
   ],
   OCRLTY_STAGE: ["pro duction", "a/4711", "../4711"],
   CORS_ALLOW_ORIGINS: ["app.example", "https://app.example/", "https://app.example/4711", "*, foo"],
@@ -186,4 +186,10 @@ describe("a name that is nearly a setting's", () => {
     refuseMisspelled({ VLLM_BASEURL: "x", VLLM_BASE_URL: "y" }, []);
     refuseMisspelled({ VLLM_BASEURL: "" }, []);
   });
+});
+
+test("lines of a .env that set nothing are told by their numbers", () => {
+  const text = "# a comment\n\nA=1\nexport B='x\ny z'\nVLLM_BASE_URL http://h\nC: d\nD=\nno value\n";
+  expect(strayLines(text)).toEqual([6, 9]);
+  expect(strayLines("")).toEqual([]);
 });

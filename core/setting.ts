@@ -114,7 +114,9 @@ const schemes = ["libsql", "https", "http", "wss", "ws"];
 function isDatabase(value: string): boolean {
   if (!isText(value)) return false;
   const scheme = /^([a-z][a-z0-9+.-]+):/i.exec(value)?.[1]?.toLowerCase();
-  if (scheme === undefined || scheme === "file" || value === ":memory:") return true;
+  if (scheme === "file" || value === ":memory:") return true;
+  // A word alone, `mysql`, is meant as a kind of database, and would become a file of that name.
+  if (scheme === undefined) return /[./\\]/.test(value);
   return schemes.includes(scheme) && /^[a-z]+:\/\/[^/]/i.test(value) && URL.canParse(value);
 }
 const database = kind(

@@ -4,20 +4,11 @@ import * as fs from "node:fs";
 import * as Config from "#core/config";
 import { PortError } from "#local/gateway/server";
 import type { Env, Home } from "#local/home/home";
+import { bucketName, bucketStandIn, missingDataRoot } from "#local/home/settings";
 import * as S3 from "#local/s3/server";
 
-/** The stand-in's bucket. */
-export const bucketName = "ocrlty";
 /** Under the prefix: where every key sees pictures. */
 const shared = "data/shared/";
-/** In the place of settings that are checked before the stand-in runs. */
-export const standIn = { S3_BUCKET: bucketName, S3_ACCESS_KEY_ID: "-", S3_SECRET_ACCESS_KEY: "-" };
-
-/** Whether the operator has named one, so that no stand-in runs. */
-export function isOwn(env: Env): boolean {
-  return Boolean(env.S3_ENDPOINT_URL || env.S3_BUCKET);
-}
-
 /** How other programs look into the stand-in's bucket; readable by the folder's owner alone. */
 export interface Access {
   readonly name: string;
@@ -47,10 +38,10 @@ export async function start(
   home: Home,
   { port, mayMove, region, onRequest, warn }: Options,
 ): Promise<{ server: S3.S3Server; access: Access; settings: Readonly<Record<string, string>> }> {
-  if (env.DATA_ROOT && !fs.existsSync(home.dataRoot))
-    warn?.(`DATA_ROOT: there is no folder ${home.dataRoot}`);
+  const missing = missingDataRoot(env, home);
+  if (missing !== undefined) warn?.(missing);
   const credentials = credentialsOf(home);
-  const { S3_PREFIX: prefix } = Config.parse("bucket", { ...env, ...standIn });
+  const { S3_PREFIX: prefix } = Config.parse("bucket", { ...env, ...bucketStandIn });
   const options = {
     dir: home.file("s3"),
     buckets: [bucketName],

@@ -8,7 +8,7 @@ import { AppError } from "#core/error";
 import { BundleError } from "#local/bundle/bundle";
 import * as Watch from "#local/bundle/watch";
 import { PortError } from "#local/gateway/server";
-import { HomeError, loadEnv } from "#local/home/home";
+import { envText, HomeError, loadEnv } from "#local/home/home";
 import { HeldError } from "#local/home/lock";
 import * as Settings from "#local/home/settings";
 import { type Loop, start } from "#local/loop";
@@ -42,6 +42,9 @@ export async function run(): Promise<void> {
   try {
     const { env } = process;
     Settings.refuseMisspelled(env, inFile);
+    const [stray] = Settings.strayLines(envText());
+    if (stray !== undefined)
+      throw new Config.ConfigError([], `line ${stray} of .env sets nothing: write NAME=value`);
     const { PORT: port, BUCKET_PORT: bucketPort } = Settings.ports(env);
     const { LOG_LEVEL: level } = Config.parse("app", env);
     const look = (stream: NodeJS.WriteStream) => ({ level, colours: Terminal.wantsColours(env, stream) });

@@ -17,6 +17,7 @@ import * as Gateway from "#local/gateway/server";
 import { databaseUrl, type Env, type Home, home as homeOf } from "#local/home/home";
 import * as Lock from "#local/home/lock";
 import * as Settings from "#local/home/settings";
+import * as SqliteFile from "#local/home/sqlite-file";
 import * as Lambda from "#local/lambda/pool";
 import * as Reaper from "#local/lambda/reaper";
 import * as ModelProcess from "#local/model-process";
@@ -140,7 +141,7 @@ export async function start(options: LoopOptions): Promise<Loop> {
 async function startParts(options: LoopOptions, parts: Parts): Promise<Loop> {
   const { env, warnings } = Config.withAliases(options.env ?? {});
   for (const warning of warnings) options.warn?.(warning);
-  check(env);
+  Settings.check(env);
   const { OCRLTY_TIME_SCALE, LOG_LEVEL: level } = Config.parse("app", env);
   const timeScale = options.timeScale ?? OCRLTY_TIME_SCALE;
   const home = homeOf({ ...env, OCRLTY_HOME: options.home });
@@ -188,7 +189,7 @@ async function startParts(options: LoopOptions, parts: Parts): Promise<Loop> {
       ...{ ...model, ...bucket?.settings, ...database.env, ...queues },
     });
     // What the loop's own bucket promises, its tests show.
-    if (Bucket.isOwn(env)) {
+    if (Settings.hasBucket(env)) {
       const said = await (await import("#local/bucket-proof")).complaint(functionEnv);
       if (said !== undefined) options.warn?.(said);
     }
@@ -250,21 +251,6 @@ async function startParts(options: LoopOptions, parts: Parts): Promise<Loop> {
   }
 }
 
-/** A wrong setting is told before anything is started, not by the first function that needs it. Throws ConfigError. */
-function check(env: Env): void {
-  const standIns = {
-    ...(env.VLLM_BASE_URL ? {} : { VLLM_BASE_URL: "http://127.0.0.1/v1" }),
-    ...(Bucket.isOwn(env) ? {} : Bucket.standIn),
-    ...(env.DATABASE_URL ? {} : { DATABASE_URL: "file:" }),
-  };
-  // The queues' addresses are the loop's own to know.
-  const mine = Config.sections.filter((name) => name !== "queues");
-  for (const section of mine) Config.parse(section, { ...env, ...standIns });
-  // They are for commands, and found to be wrong while somebody is looking.
-  Config.podOf(env);
-  Config.newKeyLimitsOf(env);
-}
-
 /** All of them, or the first error, but not before the last has ended: what still starts could not be ended. */
 async function together<T extends readonly unknown[]>(
   started: { [K in keyof T]: Promise<T[K]> },
@@ -310,7 +296,7 @@ async function startBucket(
   { onRequest, warn, bucketPort = { port: 0, mayMove: false } }: LoopOptions,
   parts: Parts,
 ): Promise<Pick<Awaited<ReturnType<typeof Bucket.start>>, "access" | "settings"> | undefined> {
-  if (Bucket.isOwn(env)) {
+  if (Settings.hasBucket(env)) {
     if (env.DATA_ROOT) warn?.("DATA_ROOT is not served: the bucket is one of your own");
     return undefined;
   }
@@ -333,6 +319,7 @@ async function startDatabase(
     overlapMs: sharedOverlapMs,
   };
   if (url.startsWith("file:")) {
+    SqliteFile.refuseOther(fileURLToPath(url));
     // Other programs of this machine can reach the port, too.
     const authToken = randomBytes(24).toString("base64url");
     parts.database = await Sql.start({

@@ -176,7 +176,6 @@ trap 'kill $(jobs -p) 2>/dev/null || true' EXIT
         ...process.env,
         PATH: [dirname(process.execPath), process.env.PATH].join(delimiter),
         OCRLTY_HOME: loop().home,
-        WEBHOOK_ALLOW_PRIVATE: "1",
         NODE_OPTIONS: "--disable-warning=ExperimentalWarning",
         no_proxy: "127.0.0.1",
       },

@@ -23,13 +23,15 @@ const timeoutMs = 30_000;
 
 /**
  * Does `work` with the bucket: that of `S3_BUCKET` (a stage's under `sst shell`), else the local loop's, which is
- * started for the time when none runs. Throws UsageError when it cannot be reached.
+ * started for the time when none runs. Throws UsageError when it cannot be reached, ConfigError for wrong settings.
  */
 export async function withBucket<T>(
   context: Context,
   work: (bucket: Bucket.Bucket) => Promise<T>,
 ): Promise<T> {
-  if (context.env.S3_BUCKET) return use(context, Config.withAliases(context.env).env, work);
+  // The same rule as the loop's own: with one of them set, it is the operator's bucket.
+  if (context.env.S3_BUCKET || context.env.S3_ENDPOINT_URL)
+    return use(context, Config.withAliases(context.env).env, work);
   // The loop of this folder, whatever server OCRLTY_URL names: that one's bucket is not known here.
   const server = await Server.connect(context, { profile: Profile.local });
   try {

@@ -10,6 +10,7 @@ import * as Options from "#cli/batch/options";
 import * as Client from "#cli/server/client";
 import * as Server from "#cli/server/server";
 import { type Context, type Exit, exit, UsageError } from "#cli/terminal/context";
+import * as Failure from "#cli/terminal/failure";
 import * as Help from "#cli/terminal/help";
 import * as Verify from "#core/backup/verify";
 
@@ -106,7 +107,8 @@ function report(
 ): Exit {
   const { ok, entries, bytes, problems, head } = result;
   for (const problem of problems) context.say(`error: ${made.file}: ${problem}`);
-  if (json) {
+  if (json && !ok) context.out(Failure.line(Failure.damaged(made.file, problems)));
+  else if (json) {
     const facts = {
       ...made,
       ok,

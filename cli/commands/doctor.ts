@@ -1,6 +1,7 @@
 import { Command } from "commander";
 import * as Options from "#cli/batch/options";
 import * as Doctor from "#cli/server/doctor";
+import type { Finding } from "#cli/server/finding";
 import { type Context, type Exit, exit } from "#cli/terminal/context";
 import * as Help from "#cli/terminal/help";
 import * as Table from "#cli/terminal/table";
@@ -11,7 +12,7 @@ Looks and changes nothing: settings, files with secrets, the server and its key,
 the database, queues and dead letters, and secrets that end within 14 days. Of a stage all of it is seen under
 \`npx sst shell\`; without it, of a server elsewhere, what its API tells. No loop is started for it.`;
 
-const styles: Readonly<Record<Doctor.Finding["state"], Style | undefined>> = {
+const styles: Readonly<Record<Finding["state"], Style | undefined>> = {
   ok: "green",
   note: "yellow",
   wrong: "red",
@@ -43,7 +44,7 @@ export function command(context: Context, done: (status: Exit) => void): Command
   });
 }
 
-function table(findings: readonly Doctor.Finding[], context: Context): string {
+function table(findings: readonly Finding[], context: Context): string {
   const typed = (cure: string | null) => (cure === null ? "" : Help.typed(cure, context.program));
   const rows = [
     ["CHECK", "STATE", "FOUND", "CURE"],

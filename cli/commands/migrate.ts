@@ -1,16 +1,13 @@
 import * as fs from "node:fs";
 import { dirname } from "node:path";
-import { fileURLToPath } from "node:url";
-import { type Client, createClient } from "@libsql/client";
+import type { Client } from "@libsql/client";
 import { Command } from "commander";
 import * as z from "zod";
-import * as Links from "#cli/server/links";
+import * as Opened from "#cli/server/database";
 import { type Context, type Exit, exit } from "#cli/terminal/context";
 import * as Help from "#cli/terminal/help";
 import * as Database from "#core/db/database";
 import { migrate as apply } from "#core/db/migrate";
-import * as Wire from "#core/db/wire";
-import { absoluteDatabaseUrl, databaseUrl } from "#local/home/home";
 
 interface Options {
   json?: boolean;
@@ -38,21 +35,11 @@ export function command(context: Context, done: (status: Exit) => void): Command
     .action(async (options: Options) => done(await migrate(context, options)));
 }
 
-/** Another program may hold a file for a moment; libSQL itself would not wait. */
-const busyTimeoutMs = 5_000;
-
 async function migrate(context: Context, options: Options): Promise<Exit> {
-  const { env } = context;
-  if (!options.db) Links.demand(env, "DATABASE_URL");
-  const url = options.db ? absoluteDatabaseUrl(options.db, context.cwd) : databaseUrl(env);
-  const path = url.startsWith("file:") ? fileURLToPath(url) : undefined;
+  const place = Opened.locate(context, options.db);
+  const { url, path } = place;
   if (path !== undefined) fs.mkdirSync(dirname(path), { recursive: true });
-  const client = createClient({
-    url,
-    ...(env.DATABASE_AUTH_TOKEN ? { authToken: env.DATABASE_AUTH_TOKEN } : {}),
-    timeout: busyTimeoutMs,
-    fetch: Wire.fetcher(undefined),
-  });
+  const client = Opened.connect(place);
   try {
     const { before, after } = await Database.guard(async () => {
       const before = await applied(client);

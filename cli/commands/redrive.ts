@@ -16,6 +16,7 @@ import { type Context, type Exit, exit, UsageError } from "#cli/terminal/context
 import * as Help from "#cli/terminal/help";
 import * as Text from "#cli/terminal/text";
 import { home } from "#local/home/home";
+import * as Settings from "#local/home/settings";
 import { queues, urlVariable } from "#spec/queues";
 
 interface Options {
@@ -60,12 +61,14 @@ const ofLoop = {
 
 /**
  * The queues of this environment by their variables, a stage's under `sst shell`, else those of the loop that runs in the
- * folder; and a client for them. Nothing is asked yet.
+ * folder; and a client for them. Nothing is asked yet. Throws ConfigError for an address that is none.
  */
 export function access({ env }: Pick<Context, "env">): {
   client: SQSClient;
   urls: Readonly<Record<string, string | undefined>>;
 } {
+  // The SDK reads it by itself, and says of a wrong one less than `npm start` does.
+  Settings.sqs(env);
   const isSet = Object.keys(queues).some((queue) => env[urlVariable(queue)]);
   const path = isSet ? undefined : home(env).file("queue-urls");
   if (path === undefined || !fs.existsSync(path))

@@ -5,6 +5,7 @@ import * as DataRoot from "#cli/batch/data-root";
 import * as Progress from "#cli/batch/progress";
 import { withDatabase } from "#cli/server/database";
 import { type Context, type Exit, exit, UsageError } from "#cli/terminal/context";
+import * as Failure from "#cli/terminal/failure";
 import * as Help from "#cli/terminal/help";
 import * as Text from "#cli/terminal/text";
 import * as Restore from "#core/backup/restore";
@@ -63,7 +64,7 @@ async function restore(context: Context, file: string, options: Options): Promis
   const verified = await Verify.verify(open);
   if (!verified.ok) {
     for (const problem of verified.problems) context.say(`error: ${file}: ${problem}`);
-    if (options.json) context.out(json({ file, ok: false, problems: verified.problems, restored: null }));
+    if (options.json) context.out(Failure.line(Failure.damaged(file, verified.problems)));
     return exit.items;
   }
   context.say(
@@ -77,11 +78,9 @@ async function restore(context: Context, file: string, options: Options): Promis
   const { restored, verified: again } = await putBack(context, open, verified.entries, options);
   // It was whole a moment ago: somebody writes to it.
   for (const problem of again.problems) context.say(`error: ${file}: ${problem}`);
-  context.out(
-    options.json
-      ? json({ file, ok: again.ok, problems: again.problems, entries: verified.entries, restored })
-      : told(restored),
-  );
+  const facts = { file, ok: true, problems: [], entries: verified.entries, restored };
+  if (options.json) context.out(again.ok ? json(facts) : Failure.line(Failure.damaged(file, again.problems)));
+  else context.out(told(restored));
   if (restored.without_row > 0)
     context.say(
       `${restored.without_row} artifacts of runs, items, attempts and evaluations: runs are not restored, their artifacts are in the bucket`,

@@ -2,16 +2,18 @@ import { randomUUID } from "node:crypto";
 import { Command } from "commander";
 import { withDatabase } from "#cli/server/database";
 import { type Context, type Exit, exit, UsageError } from "#cli/terminal/context";
+import * as Failure from "#cli/terminal/failure";
 import * as Help from "#cli/terminal/help";
 import * as Config from "#core/config";
 import { post } from "#core/remote/post";
 import * as Remote from "#core/remote/remote";
-import { RefusedError } from "#core/remote/resolve";
+import { type Reason, RefusedError } from "#core/remote/resolve";
 import * as Secret from "#core/webhook/secret";
 
 const about = `
 The event is {"type": "webhook.test", "timestamp": "…", "data": {"key_id": "…"}}, signed as calls for that key's runs are, under
-the same rules: https on the public internet, or with WEBHOOK_ALLOW_PRIVATE=1 anything from a local database.`;
+the same rules: https on the public internet, or anything from a local database where this command has
+WEBHOOK_ALLOW_PRIVATE=1, in its environment or in .env: it does not ask the loop, which has a setting of its own.`;
 
 const help = {
   about,
@@ -40,6 +42,10 @@ export function command(context: Context, done: (status: Exit) => void): Command
     .option("--json", "JSON on stdout")
     .option("--db <file-or-url>", "the database (default: DATABASE_URL, else the local loop's)")
     .action(async (url: string, options: Options) => {
+      if (!/^https?:\/\//i.test(url) || !URL.canParse(url))
+        throw new UsageError(
+          "the receiver's address must begin with https:// (or http:// on your own machine)",
+        );
       await withDatabase(context, options, { create: false }, async ({ db, isFile, webhookSecrets }) => {
         const keyId = options.keyId ?? (isFile ? "local-admin" : undefined);
         if (keyId === undefined) throw new UsageError("name the key whose secret signs the call: --key-id");
@@ -48,8 +54,7 @@ export function command(context: Context, done: (status: Exit) => void): Command
         const secrets = await Secret.of(db, stage, keyId);
         const isPrivate = isFile && Config.parse("webhook", context.env).WEBHOOK_ALLOW_PRIVATE;
         const answer = await send(url, keyId, secrets, isPrivate);
-        context.out(options.json ? `${JSON.stringify(answer)}\n` : `${told(answer)}\n`);
-        done(answer.ok ? exit.ok : exit.items);
+        done(report(context, answer, { isJson: options.json === true, isPrivate, isFile }));
       });
     });
   return webhook;
@@ -58,7 +63,8 @@ export function command(context: Context, done: (status: Exit) => void): Command
 interface Answer {
   ok: boolean;
   status: number | null;
-  error: string | null;
+  /** Why nothing was sent, or nothing came back. */
+  reason: Reason | null;
   duration_ms: number;
 }
 
@@ -76,10 +82,10 @@ async function send(
   });
   const headers = Secret.headers(secrets, { id: `msg_test_${randomUUID()}`, at, body });
   const protocols = isPrivate ? ["https:", "http:"] : ["https:"];
-  const end = (status: number | null, error: string | null): Answer => ({
+  const end = (status: number | null, reason: Reason | null): Answer => ({
     ok: status !== null && status >= 200 && status < 300,
     status,
-    error,
+    reason,
     duration_ms: Date.now() - at.getTime(),
   });
   try {
@@ -91,7 +97,40 @@ async function send(
   }
 }
 
-const told = ({ ok, status, error, duration_ms }: Answer) =>
-  status === null
-    ? `not delivered: ${error}`
-    : `${ok ? "delivered" : "not delivered"}: status ${status} in ${duration_ms} ms`;
+/** Says how it went; with --json a receiver that did not take it is a failure like any other. */
+function report(
+  context: Context,
+  answer: Answer,
+  { isJson, ...where }: { isJson: boolean; isPrivate: boolean; isFile: boolean },
+): Exit {
+  const { ok, status, reason, duration_ms } = answer;
+  if (ok) {
+    const facts = { ok, status, duration_ms };
+    context.out(isJson ? `${JSON.stringify(facts)}\n` : `delivered: status ${status} in ${duration_ms} ms\n`);
+    return exit.ok;
+  }
+  const why = reason === null ? `status ${status} in ${duration_ms} ms` : sentence(reason, where);
+  const message = `not delivered: ${why}`;
+  if (isJson) {
+    const details = { reason, status, duration_ms };
+    context.say(`error: ${message}`);
+    context.out(Failure.line({ code: "not_delivered", message, request_id: null, details }));
+  } else context.out(`${message}\n`);
+  return exit.items;
+}
+
+const reached: Partial<Record<Reason, string>> = {
+  url_invalid: "this is no URL",
+  url_unreachable: "nothing answers there, or it broke off",
+  url_timeout: `there was no answer within ${timeoutMs / 1000} seconds`,
+};
+
+/** What to do about it: the rule that refused is the same for real calls, the setting that lifts it is not. */
+function sentence(reason: Reason, { isPrivate, isFile }: { isPrivate: boolean; isFile: boolean }): string {
+  const plain = reached[reason];
+  if (plain !== undefined) return `${plain} (${reason})`;
+  const rule = "a receiver is an https address of the public internet on port 443";
+  return isFile && !isPrivate
+    ? `${rule} (${reason}); for one on your own machine this command, as the loop, needs WEBHOOK_ALLOW_PRIVATE=1`
+    : `${rule} (${reason})`;
+}

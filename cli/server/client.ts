@@ -138,19 +138,28 @@ const maxRateLimitS = 30;
 
 /**
  * The server at an address that a person typed.
+ * @param from - where address and key were found, for the person who must mend them.
  * Throws CallError for what is no http(s) address and for a key that no header can carry.
  */
-export function target(address: string, apiKey: string | undefined): Target {
+export function target(
+  address: string,
+  apiKey: string | undefined,
+  from: { readonly address?: string; readonly key?: string } = {},
+): Target {
+  const place = (name: string | undefined) => (name === undefined ? "" : ` (from ${name})`);
   const url = URL.canParse(address) ? new URL(address) : undefined;
   if (url === undefined || !["http:", "https:"].includes(url.protocol) || url.username !== "") {
-    throw new CallError("the server's address must begin with http:// or https://", {
+    throw new CallError(`the server's address${place(from.address)} must begin with http:// or https://`, {
       scope: "server",
       code: "usage",
     });
   }
   const key = apiKey?.trim() || undefined;
   if (key !== undefined && !/^[\x21-\x7e]+$/.test(key)) {
-    throw new CallError("the API key holds characters that no key has", { scope: "server", code: "usage" });
+    throw new CallError(`the API key${place(from.key)} holds characters that no key has`, {
+      scope: "server",
+      code: "usage",
+    });
   }
   return { url: new URL(`${url.origin}${url.pathname.replace(/\/*$/, "/")}`), apiKey: key };
 }

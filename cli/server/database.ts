@@ -1,13 +1,15 @@
 import * as fs from "node:fs";
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
-import { createClient } from "@libsql/client";
+import { type Client, createClient } from "@libsql/client";
 import { type Context, UsageError } from "#cli/terminal/context";
 import * as Config from "#core/config";
 import * as Database from "#core/db/database";
 import { migrate } from "#core/db/migrate";
 import * as Wire from "#core/db/wire";
+import * as Setting from "#core/setting";
 import { absoluteDatabaseUrl, databaseUrl, home } from "#local/home/home";
+import * as SqliteFile from "#local/home/sqlite-file";
 import * as Links from "./links.ts";
 
 /** A database that is open for a command, and the stage's secrets that go with it. */
@@ -24,6 +26,44 @@ export interface Opened {
 /** Other processes write to the same file: wait for them, libSQL itself would not. */
 const busyTimeoutMs = 5_000;
 
+/** Where a command's database is, judged as `npm start` judges it. */
+export interface Place {
+  readonly url: string;
+  /** Of a file, absolute; undefined: a server. */
+  readonly path: string | undefined;
+  readonly authToken: string | undefined;
+}
+
+/**
+ * The database of `--db`, else of the environment (a stage's under `sst shell`), else the local loop's. Nothing is opened.
+ * Throws ConfigError with what the setting takes, UsageError for a wrong `--db` and for a stage without one, HomeError for
+ * a file that is something else.
+ */
+export function locate({ env, cwd }: Pick<Context, "env" | "cwd">, db?: string): Place {
+  const { DATABASE_URL: schema } = Setting.settings.database;
+  if (db && !schema.safeParse(db).success)
+    throw new UsageError(`--db is not valid: it takes ${Setting.takes(schema)}`);
+  if (!db) Links.demand(env, "DATABASE_URL");
+  // Of none, and of AUTH_DB_PATH, there is nothing to judge.
+  const { DATABASE_AUTH_TOKEN: authToken } = Config.parse("database", {
+    ...env,
+    DATABASE_URL: db || env.DATABASE_URL || "file:",
+  });
+  const url = db ? absoluteDatabaseUrl(db, cwd) : databaseUrl(env);
+  const path = url.startsWith("file:") ? fileURLToPath(url) : undefined;
+  if (path !== undefined) SqliteFile.refuseOther(path);
+  return { url, path, authToken };
+}
+
+/** A client of it, for the caller to close. */
+export const connect = ({ url, authToken }: Place): Client =>
+  createClient({
+    url,
+    ...(authToken === undefined ? {} : { authToken }),
+    timeout: busyTimeoutMs,
+    fetch: Wire.fetcher(undefined),
+  });
+
 /**
  * Opens the database, brings a file to the current schema and closes it again. A server's schema is changed by
  * `init-db` alone. Throws UsageError and AppError.
@@ -35,12 +75,11 @@ export async function withDatabase(
   work: (opened: Opened) => Promise<void>,
 ): Promise<void> {
   const { env } = context;
-  if (!options.db)
-    for (const variable of ["DATABASE_URL", "API_KEY_PEPPER"] as const) Links.demand(env, variable);
-  const url = options.db ? absoluteDatabaseUrl(options.db, context.cwd) : databaseUrl(env);
-  const isFile = url.startsWith("file:");
+  const place = locate(context, options.db);
+  if (!options.db) Links.demand(env, "API_KEY_PEPPER");
+  const { url, path } = place;
+  const isFile = path !== undefined;
   if (isFile) {
-    const path = fileURLToPath(url);
     if (!create && !fs.existsSync(path))
       throw new UsageError(`there is no database ${path}: make it with keys init-db`);
     fs.mkdirSync(dirname(path), { recursive: true });
@@ -57,12 +96,7 @@ export async function withDatabase(
     const given = Config.parse("webhook", env).WEBHOOK_SECRET;
     return given.length > 0 || !isFile ? given : [home(env).webhookSecret()];
   };
-  const client = createClient({
-    url,
-    ...(env.DATABASE_AUTH_TOKEN ? { authToken: env.DATABASE_AUTH_TOKEN } : {}),
-    timeout: busyTimeoutMs,
-    fetch: Wire.fetcher(undefined),
-  });
+  const client = connect(place);
   try {
     const db = Database.wrap(client);
     if (isFile || create) await Database.guard(() => migrate(db));

@@ -1,55 +1,39 @@
 /** What `ocrlty doctor` looks at: each look gives findings, and none of them changes anything. */
 import * as fs from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { createClient } from "@libsql/client";
 import * as z from "zod";
 import * as Redrive from "#cli/commands/redrive";
 import type { Context } from "#cli/terminal/context";
 import * as Failure from "#cli/terminal/failure";
 import * as Config from "#core/config";
 import * as Database from "#core/db/database";
-import * as Wire from "#core/db/wire";
 import * as Expiries from "#core/readiness/expiries";
-import * as Setting from "#core/setting";
-import { databaseUrl, packageRoot } from "#local/home/home";
+import { packageRoot } from "#local/home/home";
 import { queues, urlVariable } from "#spec/queues";
 import manifest from "../../package.json" with { type: "json" };
 import * as Client from "./client.ts";
+import * as Opened from "./database.ts";
+import { type Finding, finding } from "./finding.ts";
 import * as Profile from "./profile.ts";
 import * as Server from "./server.ts";
+import * as Settings from "./settings-findings.ts";
 
-/** `wrong` wants a cure; a `note` may be meant so. */
-export interface Finding {
-  readonly check: string;
-  readonly state: "ok" | "note" | "wrong" | "skipped";
-  readonly found: string;
-  readonly cure: string | null;
-}
-
-type State = Finding["state"];
-const finding = (check: string, state: State, found: string, cure: string | null = null): Finding => ({
-  ...{ check, state, found, cure },
-});
+/** Where a stage's own settings are known. */
+const underShell = "of a stage: npx sst shell --stage NAME -- node scripts/launch.mjs ocrlty doctor";
 
 /** All findings, in the order in which one leads to the next. */
 export async function examine(context: Context, wish: Server.Wish): Promise<Finding[]> {
   const { env } = Config.withAliases(context.env);
   const around = { ...context, env };
-  const own = [program(), ...settings(env), ...files(env)];
+  const own = [program(), ...Settings.findings(env), ...files(env)];
   const { findings: served, isOwn, told } = await server(around, wish);
   // A server elsewhere has a database and queues of its own; only `sst shell` says where.
   const isHere = isOwn || Boolean(env.DATABASE_URL);
-  const data = isHere
-    ? await attempt("database", () => database(around, told))
-    : [
-        finding(
-          "database",
-          "skipped",
-          "only the server knows it",
-          "run this under npx sst shell --stage NAME --",
-        ),
-      ];
+  const data = !Settings.hasDatabase(env)
+    ? [finding("database", "skipped", "its setting is wrong")]
+    : isHere
+      ? await attempt("database", () => database(around, told))
+      : [elsewhere(isOwn === undefined)];
   return [
     ...own,
     ...served,
@@ -58,6 +42,11 @@ export async function examine(context: Context, wish: Server.Wish): Promise<Find
     ...secrets(env, told),
   ];
 }
+
+const elsewhere = (isUnknown: boolean) =>
+  isUnknown
+    ? finding("database", "skipped", "which server is meant is not known")
+    : finding("database", "skipped", "only the server knows it", underShell);
 
 /** A look that fails is a finding, too. */
 async function attempt(check: string, look: () => Promise<Finding[]>): Promise<Finding[]> {
@@ -76,33 +65,6 @@ function program(): Finding {
     "ok",
     `ocrlty ${manifest.version} on Node ${version.slice(1)} (${platform}-${arch})`,
   );
-}
-
-const tables = { ...Setting.settings, ...Setting.commandSettings };
-/** Sections that are read wherever they are; the others only where their first variable is set. */
-const always = ["app", "auth", "webhook", "pod", "newKey", "retention", "usage", "expiry", "batch"] as const;
-const whereSet = { model: "VLLM_BASE_URL", bucket: "S3_BUCKET", database: "DATABASE_URL" } as const;
-
-function settings(env: Context["env"]): Finding[] {
-  const sections = [
-    ...always,
-    ...Object.entries(whereSet).flatMap(([section, variable]) =>
-      env[variable] ? [section as keyof typeof whereSet] : [],
-    ),
-  ];
-  const wrong = sections.flatMap((section) => {
-    try {
-      Config.check(tables[section], env);
-      return [];
-    } catch (error) {
-      if (error instanceof Config.ConfigError)
-        return [finding("settings", "wrong", error.message, ".env.example says what each accepts")];
-      throw error;
-    }
-  });
-  if (wrong.length > 0) return wrong;
-  const set = Config.names.filter((name) => env[name]);
-  return [finding("settings", "ok", set.length === 0 ? "none is set" : `${set.length} are set, and fit`)];
 }
 
 /** Files that hold secrets and that others may read. */
@@ -155,25 +117,24 @@ const cures: Readonly<Record<string, string>> = {
 type Told = { settings: readonly Expiry[] | null; keys: readonly Expiry[] | null } | undefined;
 interface Served {
   findings: Finding[];
-  /** The loop of this folder, or none. */
-  isOwn: boolean;
+  /** The loop of this folder, or none; undefined: it is not known which one is meant. */
+  isOwn: boolean | undefined;
   told?: Told;
 }
 
 async function server(context: Context, wish: Server.Wish): Promise<Served> {
   let target: Client.Target | undefined;
-  let isOwn = false;
+  let isOwn: boolean | undefined;
   try {
     const named = Server.named(context, wish);
     isOwn = named === undefined;
-    target =
-      named === undefined
-        ? await Server.runningLoop(context, wish.key)
-        : { ...Client.target(named.address, named.key), keyFrom: named.keyFrom };
+    target = named === undefined ? await Server.runningLoop(context, wish.key) : Server.targetOf(named);
   } catch (error) {
     if (!Failure.isExpected(error)) throw error;
-    const cure = "mend --url, OCRLTY_URL or the profile";
-    return { findings: [finding("server", "wrong", error.message, cure)], isOwn };
+    const cure = /^the API key/.test(error.message)
+      ? "mend the key, or leave it away"
+      : "name another: --url, OCRLTY_URL or --profile (profile list shows them)";
+    return { findings: [finding(isOwn ? "key" : "server", "wrong", error.message, cure)], isOwn };
   }
   if (target === undefined)
     return {
@@ -233,19 +194,13 @@ async function ask(context: Context, target: Client.Target, isOwn: boolean): Pro
 const Journal = z.object({ entries: z.array(z.unknown()) });
 
 async function database(context: Context, told: Told): Promise<Finding[]> {
-  const url = databaseUrl(context.env);
-  const path = url.startsWith("file:") ? fileURLToPath(url) : undefined;
+  const place = Opened.locate(context);
+  const { path } = place;
   if (path !== undefined && !fs.existsSync(path))
     return [
       finding("migrations", "note", "there is no database yet", "npm start, or npm run keys -- init-db"),
     ];
-  const token = context.env.DATABASE_AUTH_TOKEN;
-  const client = createClient({
-    url,
-    ...(token ? { authToken: token } : {}),
-    timeout: 5_000,
-    fetch: Wire.fetcher(undefined),
-  });
+  const client = Opened.connect(place);
   try {
     const applied = await Database.guard(async () => {
       const table = "SELECT 1 FROM sqlite_master WHERE name = '__drizzle_migrations'";
@@ -286,14 +241,7 @@ async function queuesOf(context: Context): Promise<Finding[]> {
   try {
     const named = Object.keys(queues).filter((queue) => urls[urlVariable(queue)]);
     if (named.length === 0)
-      return [
-        finding(
-          "queues",
-          "skipped",
-          "no loop runs here, and no stage is named",
-          "npx sst shell --stage NAME --",
-        ),
-      ];
+      return [finding("queues", "skipped", "no loop runs here, and no stage is named", underShell)];
     return await Redrive.friendly(context, () =>
       Promise.all(
         named.map(async (queue) => {
@@ -311,13 +259,20 @@ async function queuesOf(context: Context): Promise<Finding[]> {
   }
 }
 
-/** When secrets end: what the server says, else what this machine's settings say themselves. */
+/** When secrets end: what the server says, and what this machine's settings say of others. */
 function secrets(env: Context["env"], told: Told): Finding[] {
-  const renew = "renew it before then (docs/operate/keys.md)";
-  if (told !== undefined)
-    return [...ending(told.settings ?? [], renew), ...ending(told.keys ?? [], "keys rotate-key")];
+  const known = told?.settings ?? [];
+  // RunPod's key and Cloudflare's token are no function's to know.
+  const own = ofSettings(env).filter(({ name }) => !known.some((each) => each.name === name));
+  return [
+    ...ending([...known, ...own], "renew it before then (docs/operate/keys.md)"),
+    ...ending(told?.keys ?? [], "keys rotate-key"),
+  ];
+}
+
+function ofSettings(env: Context["env"]): Expiry[] {
   try {
-    return ending(Expiries.ofSettings(Config.credentialsOf(env), new Date()), renew);
+    return Expiries.ofSettings(Config.credentialsOf(env), new Date());
   } catch (error) {
     // A wrong setting is among the findings already.
     if (error instanceof Config.ConfigError) return [];

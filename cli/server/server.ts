@@ -38,6 +38,7 @@ export interface Wish {
 /** A server that is not the folder's own loop, and where its key was found. */
 interface Named {
   readonly address: string;
+  readonly addressFrom: string;
   readonly key: string | undefined;
   readonly keyFrom: string;
 }
@@ -51,30 +52,29 @@ interface Named {
 export function named({ env }: Pick<Context, "env">, options: Wish): Named | undefined {
   const inEnv = { key: env.OCRLTY_API_KEY || undefined, keyFrom: "OCRLTY_API_KEY" };
   const typed = options.key ? { key: options.key, keyFrom: "--key" } : undefined;
-  if (options.url) return { address: options.url, ...(typed ?? inEnv) };
+  if (options.url) return { address: options.url, addressFrom: "--url", ...(typed ?? inEnv) };
   const asked = options.profile ?? (env.OCRLTY_PROFILE || undefined);
   if (asked === Profile.local) return undefined;
   if (asked !== undefined) {
     const { url, key } = Profile.get(env, asked);
-    return { address: url, ...(typed ?? { key, keyFrom: `profile ${asked}` }) };
+    const addressFrom = `profile ${asked}`;
+    return { address: url, addressFrom, ...(typed ?? { key, keyFrom: addressFrom }) };
   }
   Links.demand(env, "OCRLTY_URL");
-  if (env.OCRLTY_URL) return { address: env.OCRLTY_URL, ...(typed ?? inEnv) };
+  if (env.OCRLTY_URL) return { address: env.OCRLTY_URL, addressFrom: "OCRLTY_URL", ...(typed ?? inEnv) };
   const { current } = Profile.load(env);
   if (current === null) return undefined;
   const { url, key } = Profile.get(env, current);
-  const own = inEnv.key === undefined ? { key, keyFrom: `profile ${current}` } : inEnv;
-  return { address: url, ...(typed ?? own) };
+  const addressFrom = `profile ${current}`;
+  const own = inEnv.key === undefined ? { key, keyFrom: addressFrom } : inEnv;
+  return { address: url, addressFrom, ...(typed ?? own) };
 }
 
 /** The server to call. The folder's own key is for the folder's own loop and is never sent anywhere else. */
 export async function connect(context: Context, options: Wish = {}): Promise<Server> {
   const { env } = context;
   const other = named(context, options);
-  if (other !== undefined) {
-    const { address, key, keyFrom } = other;
-    return { ...Client.target(address, key), keyFrom, local: false, ownLoop: false, close: async () => {} };
-  }
+  if (other !== undefined) return { ...targetOf(other), local: false, ownLoop: false, close: async () => {} };
   const giveUpAt = performance.now() + startLimitMs;
   for (let told = false; ; told = true) {
     const running = await runningLoop(context, options.key);
@@ -87,6 +87,12 @@ export async function connect(context: Context, options: Wish = {}): Promise<Ser
     await sleep(startPollMs, undefined, { signal: context.signal });
   }
 }
+
+/** Throws CallError that says where a wrong address or key stands. */
+export const targetOf = ({ address, addressFrom, key, keyFrom }: Named): Client.Target => ({
+  ...Client.target(address, key, { address: addressFrom, key: keyFrom }),
+  keyFrom,
+});
 
 /** The loop that runs in the folder, if it answers. */
 export async function runningLoop(context: Context, key: string | undefined): Promise<Server | undefined> {
@@ -111,9 +117,13 @@ export async function runningLoop(context: Context, key: string | undefined): Pr
 /** The loop of the folder with the key for it: one that was typed, else the variable's, else the folder's own. */
 function ownKey({ env }: Context, address: string, key: string | undefined): Client.Target {
   const folder = home(env);
-  if (key) return { ...Client.target(address, key), keyFrom: "--key" };
-  if (env.OCRLTY_API_KEY) return { ...Client.target(address, env.OCRLTY_API_KEY), keyFrom: "OCRLTY_API_KEY" };
-  return { ...Client.target(address, folder.apiKey()), keyFrom: folder.file("api-key") };
+  const target = (value: string | undefined, keyFrom: string) => ({
+    ...Client.target(address, value, { key: keyFrom }),
+    keyFrom,
+  });
+  if (key) return target(key, "--key");
+  if (env.OCRLTY_API_KEY) return target(env.OCRLTY_API_KEY, "OCRLTY_API_KEY");
+  return target(folder.apiKey(), folder.file("api-key"));
 }
 
 /**

@@ -6,7 +6,7 @@ import { UsageError } from "./context.ts";
 
 /**
  * What an error is called where no server has named it: `usage` (the command line, or a file that it names), `settings`,
- * `local_loop`, `interrupted`, `internal`; and of calls `network`, `gateway`, `odd_answer`, `timeout`.
+ * `local_loop`, `unreadable_file`, `damaged_archive`, `not_delivered`, `interrupted`, `internal`; and of calls `network`, `gateway`, `odd_answer`, `timeout`.
  */
 export interface Failure {
   readonly code: string;
@@ -47,6 +47,12 @@ export function of(error: unknown): Failure {
 }
 
 export const interrupted = plain("interrupted", "interrupted");
+
+/** An archive of a backup that is not whole. */
+export const damaged = (file: string, problems: readonly string[]): Failure => ({
+  ...plain("damaged_archive", `${file}: ${problems[0] ?? "it is not whole"}`),
+  details: { file, problems },
+});
 
 /** One line of JSON with its line end. */
 export const line = (failure: Failure): string => `${JSON.stringify({ error: failure })}\n`;

@@ -30,6 +30,11 @@ export function loadEnv(): string[] {
   return Object.keys(dotenv.config({ path: join(packageRoot, ".env"), quiet: true }).parsed ?? {});
 }
 
+/** The text of the package's `.env`; empty without one. */
+export function envText(): string {
+  return read(join(packageRoot, ".env")) ?? "";
+}
+
 export interface Home {
   readonly dir: string;
   /** Absolute path of a file in the folder. */

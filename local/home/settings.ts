@@ -1,8 +1,9 @@
 /** Settings of the local loop: no function ever has them, so they are no part of core/setting.ts and its bundles. */
+import * as fs from "node:fs";
 import leven from "leven";
 import * as Config from "#core/config";
 import * as Setting from "#core/setting";
-import type { Env } from "./home.ts";
+import type { Env, Home } from "./home.ts";
 
 const { address, choice, concurrency, text, whole } = Setting;
 const port = whole(0, 65_535, "a port number (0: any free one)");
@@ -41,6 +42,86 @@ export const others: readonly string[] = [
  */
 export const ports = (env: Env) => Config.check(programs.ports, env);
 export const loop = (env: Env) => Config.check(programs.loop, env);
+const { AWS_ENDPOINT_URL_SQS } = programs.loop;
+/** The queues' server alone, for commands. @throws ConfigError. */
+export const sqs = (env: Env) => Config.check({ AWS_ENDPOINT_URL_SQS }, env);
+
+/** The bucket of the loop's S3 stand-in. */
+export const bucketName = "ocrlty";
+/** In the place of settings that are checked before the stand-in runs. */
+export const bucketStandIn = { S3_BUCKET: bucketName, S3_ACCESS_KEY_ID: "-", S3_SECRET_ACCESS_KEY: "-" };
+
+/** Whether the operator has named a bucket, so that no stand-in runs. */
+export const hasBucket = (env: Env): boolean => Boolean(env.S3_ENDPOINT_URL || env.S3_BUCKET);
+
+/** What is wrong with the folder that DATA_ROOT names; undefined: nothing. */
+export function missingDataRoot(env: Env, { dataRoot }: Pick<Home, "dataRoot">): string | undefined {
+  if (!env.DATA_ROOT || fs.statSync(dataRoot, { throwIfNoEntry: false })?.isDirectory()) return undefined;
+  return `DATA_ROOT: there is no folder ${dataRoot}`;
+}
+
+/** Every look at the settings of a loop and of its commands, one at a time. */
+function looksAt(env: Env): (() => void)[] {
+  const given = {
+    ...env,
+    ...(env.VLLM_BASE_URL ? {} : { VLLM_BASE_URL: "http://127.0.0.1/v1" }),
+    ...(hasBucket(env) ? {} : bucketStandIn),
+    ...(env.DATABASE_URL ? {} : { DATABASE_URL: "file:" }),
+  };
+  // The queues' addresses are the loop's own to know.
+  const sections = Config.sections.filter((name) => name !== "queues");
+  return [
+    ...sections.map((section) => () => void Config.parse(section, given)),
+    () => void loop(env),
+    // They are for commands, and found to be wrong while somebody is looking.
+    () => void Config.podOf(env),
+    () => void Config.newKeyLimitsOf(env),
+  ];
+}
+
+/** A wrong setting is told before anything is started, not by the first function that needs it. @throws ConfigError. */
+export function check(env: Env): void {
+  for (const look of looksAt(env)) look();
+}
+
+/**
+ * The same for who wants to know of all that is wrong, ports and names included.
+ * @param inFile - the names that `.env` sets.
+ */
+export function refusals(env: Env, inFile: readonly string[]): Config.ConfigError[] {
+  const looks = [...looksAt(env), () => void ports(env), () => refuseMisspelled(env, inFile)];
+  return looks.flatMap((look) => {
+    try {
+      look();
+      return [];
+    } catch (error) {
+      if (error instanceof Config.ConfigError) return [error];
+      throw error;
+    }
+  });
+}
+
+/**
+ * The lines of a `.env` that set nothing: neither empty nor a comment nor `NAME=value`, so that its reader passes over them.
+ * Counted from 1.
+ */
+export function strayLines(text: string): number[] {
+  // A value in quotes may have several lines.
+  const single = text.replace(
+    /(=\s*)(["'`])[\s\S]*?\2/g,
+    (value, before: string) => before + value.replace(/[^\n]/g, ""),
+  );
+  return single
+    .split(/\r?\n/)
+    .flatMap((line, i) => (/^\s*(?:#.*)?$|^\s*(?:export\s+)?[\w.-]+\s*(?:=|:\s)/.test(line) ? [] : [i + 1]));
+}
+
+/** Every name that anything of ours reads, but those that `sst deploy` hands out. */
+export const names: readonly string[] = [
+  ...Config.names,
+  ...Object.values(programs).flatMap(Object.keys),
+  ...others,
+];
 
 /** Shorter names are near everything: PATH is two letters from PORT. */
 const shortest = 8;
@@ -55,12 +136,11 @@ const theirs = /^AWS_/;
  * @throws ConfigError with each name and the one that was meant.
  */
 export function refuseMisspelled(env: Env, inFile: readonly string[]): void {
-  const known = [...Config.names, ...Object.values(programs).flatMap(Object.keys), ...others];
   const wrong = Object.keys(env)
-    .filter((name) => !known.includes(name) && name.length >= shortest && !theirs.test(name) && env[name])
+    .filter((name) => !names.includes(name) && name.length >= shortest && !theirs.test(name) && env[name])
     .filter((name) => inFile.includes(name) || ours.test(name))
     .flatMap((name) => {
-      const [meant] = known.filter(
+      const [meant] = names.filter(
         (each) => each.length >= shortest && leven(plain(each), plain(name)) <= 2 && !env[each],
       );
       return meant === undefined ? [] : [{ name, meant }];
