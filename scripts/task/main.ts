@@ -1,16 +1,23 @@
-/** `npm run task -- release ID`: makes a new folder of core/task a task, or says that a released one was changed. */
+/**
+ * `npm run task -- release ID`: makes a new folder of core/task a task, or says that a released one was changed. The
+ * OpenAPI document types every task's result, so it is written anew, in a process that reads the new table.
+ */
+import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import * as Release from "./release.ts";
 
+const root = join(import.meta.dirname, "..", "..");
 const [verb, id, ...more] = process.argv.slice(2);
 if (verb !== "release" || id === undefined || more.length > 0) {
   process.stderr.write("usage: npm run task -- release ID\n");
   process.exitCode = 2;
 } else {
   try {
-    const written = await Release.release(join(import.meta.dirname, "..", ".."), id);
+    const written = await Release.release(root, id);
     for (const path of written) process.stderr.write(`${path} is written\n`);
     if (written.length === 0) process.stderr.write(`${id} is released as it is\n`);
+    const openapi = [...process.execArgv, join(root, "scripts", "openapi", "main.ts")];
+    process.exitCode = spawnSync(process.execPath, openapi, { cwd: root, stdio: "inherit" }).status ?? 1;
   } catch (error) {
     if (!(error instanceof Release.ReleaseError)) throw error;
     process.stderr.write(`error: ${error.message}\n`);

@@ -270,7 +270,21 @@ export const mutations: Mutation[] = [
   ],
   // Stages.
   ["production not protected", "sst.config.ts", "protect: isProduction", "protect: false", kept],
-  ["the bucket goes with its stage", "infra/links.ts", `$app.removal !== "remove"`, "false", kept],
+  [
+    "a stage that moves to another S3 forgets the bucket that it had",
+    "infra/bucket.ts",
+    `Object.hasOwn($cli.state.version, "Bucket")`,
+    "false",
+    /keeps its bucket on R2 as it is/,
+  ],
+  [
+    "another bucket than the one that is named",
+    "infra/bucket.ts",
+    `checked("S3_BUCKET", bucket)`,
+    `checked("S3_BUCKET", "other")`,
+    /another S3 is settings/,
+  ],
+  ["the bucket goes with its stage", "infra/bucket.ts", `$app.removal !== "remove"`, "false", kept],
   [
     "alarms that tell nobody",
     "infra/alarms.ts",
