@@ -24,6 +24,7 @@ const commands: Commands = {
   data: () => import("#cli/commands/data"),
   delete: () => import("#cli/commands/delete"),
   extract: () => import("#cli/commands/extract"),
+  gt: () => import("#cli/commands/gt"),
   items: () => import("#cli/commands/items"),
   profile: () => import("#cli/commands/profile"),
   rerun: () => import("#cli/commands/rerun"),

@@ -14,6 +14,7 @@ export const nouns: CommandLine.Commands = {
   delete: () => import("#cli/commands/delete"),
   doctor: () => import("#cli/commands/doctor"),
   extract: () => import("#cli/commands/extract"),
+  gt: () => import("#cli/commands/gt"),
   items: () => import("#cli/commands/items"),
   keys: () => import("#cli/commands/keys"),
   logs: () => import("#cli/commands/logs"),

@@ -43,6 +43,7 @@ let cli: Cli;
 let refusing: Awaited<ReturnType<typeof serve>>;
 beforeAll(async () => {
   cli = open();
+  cli.file("labels.json", Buffer.from('[{"file":"a.jpg","total":"1"}]'));
   cli.file("pictures/a.jpg", Buffer.from("\xff\xd8\xff a picture to look at", "latin1"));
   refusing = await serve([
     {
@@ -61,6 +62,7 @@ const values: Readonly<Record<string, string>> = {
   source: "pictures",
   dir: "pictures",
   file: "pictures/a.jpg",
+  labels: "labels.json",
   "--out": "out.json",
 };
 

@@ -4,6 +4,7 @@ import * as Bucket from "#core/bucket/bucket";
 import * as Database from "#core/db/database";
 import * as Key from "#core/key/key";
 import * as RunLabels from "#core/run/labels";
+import * as Cli from "#test/support/batch-cli";
 import { type Batches, open, silent } from "#test/support/batches/batches";
 import type { Answer, CallOptions } from "#test/support/loop";
 import { picture } from "#test/support/pictures";
@@ -201,5 +202,49 @@ describe("a run", () => {
     expect((await refusal({ gt_image_key: "file" })).slice(0, 2)).toEqual([400, "gt_image_key"]);
     for (const gt_path of ["shared/none.json", "reads/gt.json"])
       expect((await refusal({ gt_path })).slice(0, 2)).toEqual([400, "gt_path"]);
+  });
+});
+
+describe("ocrlty gt", () => {
+  const cli = Cli.open();
+  afterAll(() => cli.remove());
+  const run = async (...args: string[]) => {
+    const env = { OCRLTY_URL: batches.loop.url, OCRLTY_API_KEY: debuggers };
+    const { status, stdout, stderr } = await cli.run(["gt", ...args], { env });
+    expect(status, stderr).toBe(0);
+    return stdout;
+  };
+
+  test("keeps a file, says what a corrected one changes, gives it back to be edited, and deletes it", async () => {
+    const table = "file,totals.total,date\na.jpg,1.00,\nb.jpg,?,2026-11-30\n";
+    cli.file("labels.csv", Buffer.from(table));
+    await run("convert", "csv", "labels.csv", "--out", "labels.jsonl");
+    const put = await run("put", "by-hand", "labels.jsonl");
+    expect(put).toMatch(/^gt_\S{24} {2}by-hand: 2 records, sha256 [0-9a-f]{12}\n$/);
+    expect(await run("put", "by-hand", "labels.jsonl")).toMatch(/\nunchanged: /);
+
+    await run("get", "by-hand", "--out", "edit.json");
+    const text = cli.read("edit.json");
+    expect(JSON.parse(text)).toHaveLength(2);
+    cli.file("edit.json", Buffer.from(text.replace('"1.00"', '"<b>1.01\\u001b[31m"')));
+    const changed = await run("put", "by-hand", "edit.json");
+    expect(changed).toContain("0 added, 0 removed, 1 changed, 1 the same\n  a.jpg\n    totals.total: ");
+    // What a label says is shown, and does nothing to the terminal.
+    expect(changed).not.toContain("\u001b");
+    const listed = (await run("list", "--name", "by-hand", "--json")).trim().split("\n");
+    expect(listed).toHaveLength(2);
+    for (const line of listed) await run("delete", (JSON.parse(line) as { gt_id: string }).gt_id);
+    expect(await run("list", "--name", "by-hand", "--json")).toBe("");
+  });
+
+  test("says what is wrong with a file before anything is sent", async () => {
+    cli.file("wrong.json", Buffer.from('[{"file":"a.jpg","total":NaN}]'));
+    const { status, stdout } = await cli.run(["gt", "put", "n", "wrong.json", "--json"], {
+      env: { OCRLTY_URL: batches.loop.url, OCRLTY_API_KEY: debuggers },
+    });
+    expect(status).toBe(2);
+    expect(JSON.parse(stdout)).toMatchObject({
+      error: { code: "invalid_request", details: { reason: "gt_bad_records", issues: [{ line: 1 }] } },
+    });
   });
 });

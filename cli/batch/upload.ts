@@ -10,7 +10,7 @@ export const atOnce = 8;
 
 /** What is announced (`POST /v1/uploads`). */
 export interface Wish {
-  readonly kind: "image" | "manifest" | "data";
+  readonly kind: "image" | "manifest" | "data" | "ground_truth";
   readonly mimeType: string;
   readonly file?: string;
   /** For `data`: where it goes below the key's folder. */
@@ -20,6 +20,7 @@ export interface Wish {
 const Announced = z.looseObject({
   image_ref: z.string().nullish(),
   manifest_ref: z.string().nullish(),
+  data_ref: z.string().nullish(),
   image_key: z.string().nullish(),
   upload_url: z.url({ protocol: /^https?$/ }),
   headers: z.record(z.string(), z.string()),
@@ -27,7 +28,7 @@ const Announced = z.looseObject({
 type Announced = z.output<typeof Announced>;
 
 export interface Uploaded {
-  /** `image_ref` or `manifest_ref`; empty for data. */
+  /** `image_ref`, `manifest_ref` or `data_ref`; empty for data. */
   readonly ref: string;
   /** Somebody else's object lies there already; only for data, whose place the caller chose. */
   readonly taken: boolean;
@@ -58,7 +59,7 @@ export async function upload(
       announced = await announce(context, server, wish, body.length);
       announcedAt = performance.now();
     }
-    const ref = announced.image_ref ?? announced.manifest_ref ?? "";
+    const ref = announced.image_ref ?? announced.manifest_ref ?? announced.data_ref ?? "";
     const status = await put(context, announced, body);
     if (status === 412) return { ref, taken: wish.kind === "data" };
     if (status >= 200 && status < 300) return { ref, taken: false };

@@ -1,0 +1,269 @@
+import { resolve } from "node:path";
+import { Argument, Command, Option } from "commander";
+import * as Options from "#cli/batch/options";
+import * as Run from "#cli/batch/run";
+import * as Convert from "#cli/labels/convert";
+import * as Known from "#cli/labels/known";
+import * as Put from "#cli/labels/put";
+import * as Server from "#cli/server/server";
+import { type Context, type Exit, exit } from "#cli/terminal/context";
+import * as Help from "#cli/terminal/help";
+import * as Table from "#cli/terminal/table";
+import * as Text from "#cli/terminal/text";
+import { defaultImageKey } from "#core/ground-truth/record";
+
+const about = `
+A ground truth is what people say stands on papers: a record a picture, with the names of the task's fields. What is left out is
+not scored, null says that the paper does not have it, "?" that it cannot be read, {"any": ["1.0", "1.00"]} lists what is right
+(docs/ground-truth.md). Ground truths of one name are versions: \`get\` gives the newest, \`put\` prints what was changed.`;
+
+type Shared = Options.Owned & { name?: string; out?: string; limit?: string; imageKey: string };
+
+/** `gt put|get|list|delete|from-run|convert`: labels that runs are measured by. */
+export function command(context: Context, done: (status: Exit) => void): Command {
+  const gt = Help.add(new Command("gt").description("labels that runs are measured by (ground truths)"), {
+    about,
+    examples: [
+      "npm run ocrlty -- gt put november labels.jsonl",
+      "npm run -s ocrlty -- gt get november > labels.json",
+    ],
+    exits: Help.callExits,
+  });
+  addPut(gt, context, done);
+  addGet(gt, context, done);
+  addList(gt, context, done);
+  addDelete(gt, context, done);
+  addFromRun(gt, context, done);
+  addConvert(gt, context, done);
+  return gt;
+}
+
+const imageKey = [
+  "--image-key <name>",
+  "the member or column that names a record's picture",
+  defaultImageKey,
+] as const;
+
+const keyId = ["--key-id <id>", "whose it is, for admin:all_keys (default: this key's)"] as const;
+
+async function withServer(
+  context: Context,
+  options: Options.Common,
+  work: (server: Server.Server) => Promise<void>,
+): Promise<void> {
+  const server = await Server.connect(context, options);
+  try {
+    await work(server);
+  } finally {
+    await server.close();
+  }
+}
+
+function addPut(gt: Command, context: Context, done: (status: Exit) => void): void {
+  Options.common(
+    Help.add(
+      gt.command("put").description("keep labels, and print what is otherwise than in the version before"),
+      {
+        about,
+        examples: [
+          "npm run ocrlty -- gt put november labels.jsonl",
+          "npm run ocrlty -- gt put november corrected.json --json",
+        ],
+        exits: Help.callExits,
+      },
+    )
+      .argument("<name>", "what they are called")
+      .argument("<labels>", "a file of JSON or JSON lines, packed with gzip or not; up to 100 MiB")
+      .option(...imageKey),
+  ).action(async (name: string, file: string, options: Shared) => {
+    const wish = { name, file: resolve(context.cwd, file), imageKey: options.imageKey };
+    await withServer(context, options, async (server) => {
+      const kept = await Put.put(context, server, wish);
+      context.out(options.json ? `${JSON.stringify(kept)}\n` : Put.told(kept));
+    });
+    done(exit.ok);
+  });
+}
+
+function addGet(gt: Command, context: Context, done: (status: Exit) => void): void {
+  Options.common(
+    Help.add(gt.command("get").description("a ground truth's records as a JSON list, to be edited"), {
+      about,
+      examples: [
+        "npm run ocrlty -- gt get november --out labels.json",
+        "npm run -s ocrlty -- gt get gt_… --json",
+      ],
+      exits: Help.callExits,
+    })
+      .argument("<name>", "its name, of which the newest version is taken, or its gt_id")
+      .option("--out <file>", "write them there")
+      .option(...keyId),
+  ).action(async (which: string, options: Shared) => {
+    await withServer(context, options, async (server) => {
+      const { content_url, content_expires_at, ...known } = await Known.find(context, server, {
+        which,
+        keyId: options.keyId,
+      });
+      const records = () => Known.recordsOf(context, { ...known, content_url });
+      const out = options.out === undefined ? undefined : resolve(context.cwd, options.out);
+      if (out !== undefined) await Known.write(context, Known.edited(records()), out);
+      if (options.json)
+        context.out(
+          `${JSON.stringify(out === undefined ? { ...known, content: await all(records()) } : known)}\n`,
+        );
+      else if (out === undefined) await Known.write(context, Known.edited(records()), undefined);
+      else context.out(`${known.gt_id}: ${known.records} records in ${Text.shown(out)}\n`);
+    });
+    done(exit.ok);
+  });
+}
+
+const all = async (records: ReturnType<typeof Known.recordsOf>): Promise<unknown[]> => {
+  const values: unknown[] = [];
+  for await (const { value } of records) values.push(value);
+  return values;
+};
+
+function addList(gt: Command, context: Context, done: (status: Exit) => void): void {
+  Options.common(
+    Help.add(gt.command("list").description("ground truths, newest first"), {
+      about,
+      examples: ["npm run ocrlty -- gt list --name november"],
+      exits: Help.callExits,
+    })
+      .option("--name <name>", "only the versions of this name")
+      .option("--key-id <id>", "only this key's, for admin:all_keys")
+      .option("--limit <n>", "at most so many (default: 50)"),
+    "a line of JSON each",
+  ).action(async (options: Shared) => {
+    const limit = Options.wholeNumber("--limit", options.limit) ?? 50;
+    await withServer(context, options, async (server) => {
+      const rows = [["GT", "NAME", "RECORDS", "SHA256", "FROM RUN", "CREATED"]];
+      const found = Run.list(server, "/v1/ground_truths", {
+        query: { name: options.name, key_id: options.keyId },
+        ...{ limit, signal: context.signal, schema: Known.GroundTruth },
+      });
+      for await (const each of found) {
+        const { gt_id, name, records, sha256, from_run_id, created_at } = each;
+        if (options.json) context.out(`${JSON.stringify(each)}\n`);
+        else
+          rows.push([
+            gt_id,
+            name,
+            String(records),
+            sha256.slice(0, 12),
+            from_run_id ?? "-",
+            Table.minute(created_at),
+          ]);
+      }
+      if (!options.json) context.out(Table.table(rows, context));
+    });
+    done(exit.ok);
+  });
+}
+
+function addDelete(gt: Command, context: Context, done: (status: Exit) => void): void {
+  Options.common(
+    Help.add(gt.command("delete").description("delete one version for good, with its records"), {
+      about,
+      examples: ["npm run ocrlty -- gt delete gt_3q2W1x9vT0aZ8yB7cD6eF5gH"],
+      exits: Help.callExits,
+    })
+      .argument("<gt-id>", "its gt_id, as list shows it")
+      .option(...keyId),
+  ).action(async (gtId: string, options: Shared) => {
+    await withServer(context, options, async (server) => {
+      const path = Known.pathOf(gtId, options.keyId);
+      const json = await Run.ask(server, { method: "DELETE", path, signal: context.signal });
+      context.out(options.json ? `${JSON.stringify(json)}\n` : `${Text.shown(gtId)} is deleted\n`);
+    });
+    done(exit.ok);
+  });
+}
+
+function addFromRun(gt: Command, context: Context, done: (status: Exit) => void): void {
+  Options.common(
+    Help.add(gt.command("from-run").description("draft labels of what a run read, to be corrected by hand"), {
+      about: `${about}\nA draft is right by definition for the run that it came from: correct it before anything is measured by it.`,
+      examples: ["npm run ocrlty -- gt from-run november --name november --out labels.json"],
+      exits: Help.callExits,
+    })
+      .argument("<run-id>", "a run that has ended")
+      .requiredOption("--name <name>", "what the labels are called")
+      .option("--out <file>", "write its records there as well"),
+  ).action(async (runId: string, options: Shared) => {
+    await withServer(context, options, async (server) => {
+      const body = { run_id: runId, name: options.name };
+      const request = {
+        method: "POST",
+        path: "/v1/ground_truths/from_run",
+        body,
+        signal: context.signal,
+      } as const;
+      const created = Known.as(Put.Created, await Run.ask(server, request, [200, 201]));
+      if (options.out !== undefined) {
+        const known = await Known.find(context, server, { which: created.gt_id });
+        const out = resolve(context.cwd, options.out);
+        await Known.write(context, Known.edited(Known.recordsOf(context, known)), out);
+      }
+      const kept = { ground_truth: created, is_new: true, changes: null };
+      context.out(options.json ? `${JSON.stringify(kept)}\n` : Put.told(kept));
+    });
+    done(exit.ok);
+  });
+}
+
+interface ConvertOptions {
+  to: "records" | "cord";
+  task: string;
+  absent?: boolean;
+  extension: string;
+  imageKey: string;
+  out?: string;
+  json?: boolean;
+}
+
+function addConvert(gt: Command, context: Context, done: (status: Exit) => void): void {
+  Help.add(gt.command("convert").description("labels of others as JSON lines, on this machine"), {
+    about:
+      "What a source has and the task has no field for is left out and said. `records` are ours, for --to cord.\nThe lines go to stdout, or with --out to a file; how many there are then goes to stdout.",
+    examples: [
+      "npm run -s ocrlty -- gt convert cord CORD/test/metadata.jsonl > labels.jsonl",
+      "npm run ocrlty -- gt convert sroie SROIE/key --out labels.jsonl",
+      "npm run ocrlty -- gt convert csv labels.csv --task receipt_fields_v2 --out labels.jsonl",
+      "npm run ocrlty -- gt convert records labels.jsonl --to cord --out metadata.jsonl",
+    ],
+    exits: { 0: "done", 2: "usage, or a file that is none of the format" },
+  })
+    .addArgument(new Argument("<format>", "what the files are").choices(Convert.formats))
+    .argument("<paths...>", "files, or folders with them")
+    .addOption(new Option("--to <what>", "what is written").choices(["records", "cord"]).default("records"))
+    .option("--task <id>", "whose fields the labels are named by", Convert.defaultTask)
+    .option("--absent", "label as absent what the source has a place for and says nothing of")
+    .option("--extension <ext>", "of pictures, where a file is named by them (sroie, receiptbench)", "jpg")
+    .option(...imageKey)
+    .option("--out <file>", "write them there")
+    .option("--json", "with --out: what was converted, on one line of JSON")
+    .action(async (format: Convert.Format, paths: string[], options: ConvertOptions) => {
+      const { to, task, extension, imageKey: key, out } = options;
+      const wish = {
+        format,
+        paths,
+        to,
+        task,
+        extension,
+        imageKey: key,
+        out,
+        absent: options.absent ?? false,
+      };
+      const told = await Convert.convert(context, wish);
+      if (out !== undefined && options.json) context.out(`${JSON.stringify(told)}\n`);
+      else {
+        const say = out === undefined ? context.say : (text: string) => context.out(`${text}\n`);
+        say(`${told.records} records of ${told.files} files`);
+        for (const [path, count] of Object.entries(told.left_out))
+          say(`left out: ${Text.shown(path)} (${count} records)`);
+      }
+      done(exit.ok);
+    });
+}

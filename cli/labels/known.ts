@@ -1,0 +1,85 @@
+/** Ground truths as a server tells of them, and their records as they are fetched. */
+import { Readable } from "node:stream";
+import * as z from "zod";
+import * as Run from "#cli/batch/run";
+import * as Client from "#cli/server/client";
+import * as Download from "#cli/server/download";
+import { type Context, UsageError } from "#cli/terminal/context";
+import * as Read from "#core/ground-truth/read";
+
+export const GroundTruth = z.looseObject({
+  gt_id: z.string(),
+  key_id: z.string(),
+  name: z.string(),
+  sha256: z.string(),
+  records: z.int(),
+  bytes: z.int(),
+  gt_image_key: z.string(),
+  from_run_id: z.string().nullish(),
+  created_at: z.string(),
+});
+export type GroundTruth = z.output<typeof GroundTruth>;
+
+const WithContent = GroundTruth.extend({ content_url: z.url({ protocol: /^https?$/ }) });
+
+/** An answer as what it should be. Throws CallError for a server of another version. */
+export function as<T>(schema: z.ZodType<T>, json: unknown): T {
+  const parsed = schema.safeParse(json);
+  if (parsed.success) return parsed.data;
+  throw new Client.CallError("the answer is no ground truth: this is a server of another version", {
+    scope: "server",
+    code: "odd_answer",
+  });
+}
+
+export const pathOf = (gtId: string, keyId: string | undefined): string =>
+  `/v1/ground_truths/${encodeURIComponent(gtId)}${keyId === undefined ? "" : `?${new URLSearchParams({ key_id: keyId })}`}`;
+
+/** The ground truth of an id, or the newest of a name. Throws CallError, and UsageError where there is none of the name. */
+export async function find(
+  context: Pick<Context, "signal">,
+  server: Client.Target,
+  { which, keyId }: { which: string; keyId?: string | undefined },
+): Promise<z.output<typeof WithContent>> {
+  const { signal } = context;
+  let gtId = which;
+  if (!which.startsWith("gt_")) {
+    const query = { name: which, key_id: keyId };
+    const found = Run.list(server, "/v1/ground_truths", { query, limit: 1, signal, schema: GroundTruth });
+    const { value } = await found.next();
+    if (value === undefined) throw new UsageError(`there is no ground truth with this name: ${which}`);
+    gtId = value.gt_id;
+  }
+  return as(WithContent, await Run.ask(server, { path: pathOf(gtId, keyId), signal }));
+}
+
+/** Its records, as they were given. */
+export async function* recordsOf(
+  context: Pick<Context, "signal">,
+  known: z.output<typeof WithContent>,
+): AsyncGenerator<Read.Raw> {
+  // The address is its own permission: the key stays here.
+  const bucket = { url: new URL(known.content_url), apiKey: undefined };
+  const stream = await Download.open(context, bucket, known.content_url);
+  yield* Read.records(Download.whole(stream), { imageKey: known.gt_image_key });
+}
+
+/** Records as a JSON list that people can edit. */
+export async function* edited(records: AsyncIterable<Read.Raw>): AsyncGenerator<string> {
+  let before = "[\n";
+  for await (const { value } of records) {
+    yield `${before}${JSON.stringify(value, null, 2)}`;
+    before = ",\n";
+  }
+  yield before === "[\n" ? "[]\n" : "\n]\n";
+}
+
+/** Writes texts to a file, or to stdout where none is named. */
+export async function write(
+  context: Context,
+  texts: AsyncIterable<string>,
+  file: string | undefined,
+): Promise<void> {
+  if (file !== undefined) return Download.writeWhole(context, Readable.from(texts), file);
+  for await (const text of texts) context.out(text);
+}

@@ -1,0 +1,115 @@
+/** A file of labels to the server, and what of it is otherwise than in the version before. */
+import * as fs from "node:fs";
+import { basename } from "node:path";
+import * as z from "zod";
+import * as Upload from "#cli/batch/upload";
+import * as Client from "#cli/server/client";
+import { type Context, UsageError } from "#cli/terminal/context";
+import * as Text from "#cli/terminal/text";
+import * as Changes from "#core/ground-truth/changes";
+import * as Read from "#core/ground-truth/read";
+import * as Wrong from "#core/ground-truth/wrong";
+import { groundTruths } from "#spec/limits";
+import * as Known from "./known.ts";
+
+const Version = z.looseObject({ gt_id: z.string(), created_at: z.string() });
+export const Created = Known.GroundTruth.extend({
+  previous: Version.nullable(),
+  unnamed: z.int(),
+  duplicates: z.array(z.string()),
+  duplicate_count: z.int(),
+});
+export type Created = z.output<typeof Created>;
+
+export interface Kept {
+  ground_truth: Created;
+  /** False: the newest version of this name has these labels already. */
+  is_new: boolean;
+  /** Against the version before; null where there is none, or where nothing of it was changed. */
+  changes: Changes.Changes | null;
+}
+
+/**
+ * Keeps the labels of a file. They are read here first, so that what is wrong is said before anything is sent.
+ * Throws AppError for what is wrong with them, UsageError, CallError.
+ */
+export async function put(
+  context: Context,
+  server: Client.Target,
+  wish: { name: string; file: string; imageKey: string },
+): Promise<Kept> {
+  const stat = fs.statSync(wish.file, { throwIfNoEntry: false });
+  if (!stat?.isFile()) throw new UsageError(`${Text.shown(wish.file)} is not a file`);
+  if (stat.size > groundTruths.bytes) throw Wrong.tooLarge(groundTruths.bytes);
+  const { imageKey } = wish;
+  for await (const _ of records(wish.file, imageKey));
+  const bytes = await Upload.bytesOf(wish.file);
+  const upload = {
+    kind: "ground_truth",
+    mimeType: "application/x-ndjson",
+    file: basename(wish.file),
+  } as const;
+  const { ref } = await Upload.upload(context, server, upload, bytes);
+  const body = { name: wish.name, data_ref: ref, gt_image_key: imageKey };
+  const path = "/v1/ground_truths";
+  const answer = await Client.call(server, { method: "POST", path, body, signal: context.signal });
+  if (answer.status !== 200 && answer.status !== 201) throw Client.failureOf(answer);
+  const created = Known.as(Created, answer.json);
+  return {
+    ground_truth: created,
+    is_new: answer.status === 201,
+    changes: await changesOf(context, server, created, records(wish.file, imageKey)),
+  };
+}
+
+async function* records(file: string, imageKey: string): AsyncGenerator<Read.Raw> {
+  yield* Read.records(fs.createReadStream(file), { imageKey });
+}
+
+async function changesOf(
+  context: Context,
+  server: Client.Target,
+  { previous }: Created,
+  now: AsyncIterable<Read.Raw>,
+): Promise<Changes.Changes | null> {
+  if (previous === null) return null;
+  const before = await Known.find(context, server, { which: previous.gt_id });
+  return Changes.compare(labelsOf(Known.recordsOf(context, before)), labelsOf(now));
+}
+
+async function* labelsOf(records: AsyncIterable<Read.Raw>): AsyncGenerator<Read.Raw["record"]> {
+  for await (const { record } of records) yield record;
+}
+
+const shownRecords = 20;
+
+/** What a person at a terminal reads of it. Values are labels of receipts: they are shown, escaped. */
+export function told({ ground_truth: made, is_new, changes }: Kept): string {
+  const lines = [
+    `${made.gt_id}  ${Text.shown(made.name)}: ${made.records} records, sha256 ${made.sha256.slice(0, 12)}`,
+  ];
+  if (made.unnamed > 0) lines.push(`${made.unnamed} do not name a picture: no run has an item for them`);
+  if (made.duplicate_count > 0) {
+    const names = made.duplicates.slice(0, 5).map(Text.shown).join(", ");
+    lines.push(`${made.duplicate_count} names are there more than once, and none of those is used: ${names}`);
+  }
+  if (!is_new) lines.push("unchanged: these labels are kept already");
+  if (changes === null) return `${lines.join("\n")}\n`;
+  const { added, removed, changed, same } = changes;
+  lines.push(
+    `since ${made.previous?.gt_id}: ${added.length} added, ${removed.length} removed, ${changed.length} changed, ${same} the same`,
+    ...added.slice(0, shownRecords).map((image) => `  + ${Text.shown(image)}`),
+    ...removed.slice(0, shownRecords).map((image) => `  - ${Text.shown(image)}`),
+  );
+  for (const { image, labels } of changed.slice(0, shownRecords)) {
+    lines.push(`  ${Text.shown(image)}`);
+    for (const { path, before, after } of labels)
+      lines.push(`    ${Text.shown(path)}: ${shownValue(before)} -> ${shownValue(after)}`);
+  }
+  if (Math.max(added.length, removed.length, changed.length) > shownRecords)
+    lines.push("  … (--json has all of them)");
+  return `${lines.join("\n")}\n`;
+}
+
+const shownValue = (value: unknown): string =>
+  value === undefined ? "(no label)" : Text.shown(JSON.stringify(value));
