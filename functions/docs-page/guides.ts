@@ -9,6 +9,7 @@ export const guides: Readonly<Record<string, string>> = {
   batches: "Batches",
   results: "Results",
   ledgers: "Ledgers",
+  "ground-truth": "Ground truth",
   webhooks: "Webhooks",
   errors: "Errors",
   values: "Values",
