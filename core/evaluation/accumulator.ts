@@ -76,6 +76,14 @@ export function isRight({ fields }: Vectors.Vector, mode: "exact" | "canonical")
   return all.scored > 0 && all.right === all.scored && all.invented === 0;
 }
 
+/**
+ * How much of a document is right, from 0 to 1: what the worst receipts are found by. Null where nothing is scored.
+ */
+export function scoreOf({ fields }: Vectors.Vector, mode: "exact" | "canonical"): number | null {
+  const { right, scored } = totals(fields, mode);
+  return Outcome.ratio(right, scored);
+}
+
 function totals(fields: readonly Vectors.Both[], mode: "exact" | "canonical") {
   const sum = Outcome.none();
   for (const field of fields) Outcome.add(sum, field[mode]);

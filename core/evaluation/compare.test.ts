@@ -123,6 +123,15 @@ describe("an answer is held to the labels of its document", () => {
     expect(shown(countsOf(held(answer("12", "2"), labels)))).toEqual({ wrong: 2 });
   });
 
+  test("of many accepted values the first sixteen are read, the others count as they are printed", () => {
+    const any = Array.from({ length: 40 }, (_, i) => `${i + 1},50`);
+    const labels = { totals: { total: { any } } };
+    const is = (total: string) => shown(countsOf(held({ totals: { total } }, labels)));
+    expect(is("16.50")).toEqual({ matched: 1 });
+    expect(is("17,50")).toEqual({ matched: 1 });
+    expect(is("17.50")).toEqual({ wrong: 1 });
+  });
+
   test("what people cannot read is counted by itself", () => {
     const labels = { date: "?", time: "?", totals: { total: "10,97" } };
     const comparison = held({ date: null, time: "14:30", totals: { total: "10,97" } }, labels);

@@ -18,53 +18,50 @@ export interface Truth extends Sheet.Sheet<Expected | undefined> {
   currency: string | null;
 }
 
+/** More accepted values of one label than these are compared as printed alone: each more is one more reading of the document. */
+export const maxReadings = 16;
+
 /**
- * Reads the labels of a document in their own context, which is made of the first accepted value of each. Another
- * accepted value is read in its place among them.
+ * Reads the labels of a document in their own context, which is made of the first accepted value of each; the second ones
+ * are read together, as if the paper had them, and so on.
  */
 export function of(
   layout: Layout,
   labels: Sheet.Sheet<Labelled | undefined>,
   circumstances: Normalize.Circumstances,
 ): Truth {
-  const first: Sheet.Sheet<string | null> = {
-    scalars: labels.scalars.map(Equal.firstOf),
-    lists: labels.lists.map((rows) => rows?.map((row) => row.map(Equal.firstOf))),
-  };
-  const side = Equal.sideOf(layout, first, circumstances);
-  const expected = (
-    label: Labelled | undefined,
-    path: string,
-    swapped: (printed: string) => Sheet.Sheet<string | null>,
-  ): Expected | undefined => {
+  const most = [...labels.scalars, ...labels.lists.flat(2)].reduce(
+    (count, label) => Math.max(count, label?.kind === "value" ? label.accepted.length : 1),
+    1,
+  );
+  const sides = Array.from({ length: Math.min(most, maxReadings) }, (_, n) =>
+    Equal.sideOf(layout, nth(labels, n), circumstances),
+  );
+  const expected = (label: Labelled | undefined, path: string): Expected | undefined => {
     if (label === undefined) return undefined;
     if (label.kind !== "value") return { label, accepted: [] };
-    const accepted = label.accepted.map((scalar, i) => {
+    const accepted = label.accepted.map((scalar, n) => {
       const printed = Equal.printedOf(scalar);
-      return i === 0
-        ? side.read(path, printed)
-        : Equal.sideOf(layout, swapped(printed), circumstances).read(path, printed);
+      return sides[n]?.read(path, printed) ?? { printed, canonical: undefined };
     });
     return { label, accepted };
   };
   return {
-    currency: side.currency,
-    scalars: labels.scalars.map((label, i) =>
-      expected(label, layout.scalars[i]?.path ?? "", (printed) => ({
-        ...first,
-        scalars: first.scalars.with(i, printed),
-      })),
-    ),
+    currency: sides[0]?.currency ?? null,
+    scalars: labels.scalars.map((label, i) => expected(label, layout.scalars[i]?.path ?? "")),
     lists: labels.lists.map((rows, i) =>
-      rows?.map((row, r) =>
-        row.map((label, c) =>
-          expected(label, concrete(layout, i, r, c), (printed) => ({
-            ...first,
-            lists: first.lists.with(i, first.lists[i]?.with(r, first.lists[i]?.[r]?.with(c, printed) ?? [])),
-          })),
-        ),
-      ),
+      rows?.map((row, r) => row.map((label, c) => expected(label, concrete(layout, i, r, c)))),
     ),
+  };
+}
+
+/** The document of every label's n-th accepted value, or of its first where it has fewer. */
+function nth(labels: Sheet.Sheet<Labelled | undefined>, n: number): Sheet.Sheet<string | null> {
+  const of = (label: Labelled | undefined) =>
+    label?.kind === "value" ? Equal.printedOf(label.accepted[n] ?? label.accepted[0]) : null;
+  return {
+    scalars: labels.scalars.map(of),
+    lists: labels.lists.map((rows) => rows?.map((row) => row.map(of))),
   };
 }
 

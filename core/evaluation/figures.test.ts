@@ -127,9 +127,10 @@ describe("the figures of an evaluation", () => {
     expect(macro.recall).toBeCloseTo((1 / 3 + 2 / 4 + 0 + 3 / 3 + 2 / 3) / 5, 14);
     expect(figures.summary.canonical).toMatchObject({ documents_right: 1, documents_right_share: 1 / 4 });
     expect(figures.summary.exact.documents_right).toBe(0);
-    for (const [low, high] of [micro.intervals.f1 ?? [1, 0], macro.intervals.f1 ?? [1, 0]]) {
-      expect(low).toBeLessThan(micro.f1 ?? 0);
-      expect(high).toBeGreaterThan(micro.f1 ?? 1);
+    for (const { f1, intervals } of [micro, macro]) {
+      const [low = 1, high = 0] = intervals.f1 ?? [];
+      expect(low).toBeLessThan(f1 ?? 0);
+      expect(high).toBeGreaterThan(f1 ?? 1);
     }
   });
 
@@ -159,6 +160,12 @@ describe("the figures of an evaluation", () => {
     expect(of("rows").map(({ value }) => value)).toEqual(["1–5"]);
     expect(of("language")).toMatchObject([{ value: "Latin", documents: 2 }]);
   });
+});
+
+test("the worst documents are known by the share that is right", () => {
+  const scores = [...Accumulator.each(whole())].map((vector) => Accumulator.scoreOf(vector, "canonical"));
+  // All of 7; total and name of date, total, tip, two and two cells; none of the failed one's 3; none of 1.
+  expect(scores).toEqual([1, 2 / 7, 0, 0]);
 });
 
 describe("an evaluation that is put away", () => {

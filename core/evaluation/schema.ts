@@ -3,7 +3,8 @@ import * as z from "zod";
 /** The figures of an evaluation as they are stored and answered. */
 
 const share = z.number().min(0).max(1).nullable();
-const interval = z.tuple([z.number(), z.number()]).nullable();
+/** Lower and upper end. */
+const interval = z.array(z.number()).length(2).nullable();
 const count = z.int().min(0);
 
 const rates = { precision: share, recall: share, f1: share, accuracy: share };
