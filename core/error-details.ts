@@ -28,6 +28,23 @@ const LeftOut = z
   })
   .meta({ id: "LeftOutItem" });
 
+/** `reason` of each `conflict`: what programs decide by, for each wants another way on. `docs/errors.md` has all. */
+export const conflictReasons = [
+  ...(["id_reused", "idempotency_key_reused", "extract_deleted", "run_deleted"] as const),
+  ...(["extract_running", "extract_taken_over", "item_of_run"] as const),
+  ...(["run_not_ended", "run_active", "rerun_not_ended", "run_ended", "run_failed"] as const),
+  ...([
+    "inputs_not_kept",
+    "nothing_to_rerun",
+    "results_missing",
+    "results_too_large",
+    "items_left_out",
+  ] as const),
+  ...(["upload_replaced", "upload_in_use", "data_in_use", "artifact_taken"] as const),
+  // Of commands alone.
+  ...(["key_exists", "key_revoked", "key_expired", "still_overlaps", "pod_refuses"] as const),
+] as const;
+
 /** Every fact that an error may have; which ones, its code and `reason` say. */
 export const ErrorDetails = z
   .object({
@@ -35,7 +52,15 @@ export const ErrorDetails = z
       description: "Of invalid_request: what is wrong; of a manifest the first 100 things.",
     }),
     issue_count: z.int().min(0).optional().meta({ description: "How many issues there are in all." }),
-    reason: z.string().optional().meta({ description: "The cause within the code, in snake_case." }),
+    reason: z
+      .string()
+      .optional()
+      .meta({
+        description: `The cause within the code, in snake_case; each \`conflict\` has one of ${conflictReasons
+          .slice(0, conflictReasons.indexOf("key_exists"))
+          .map((reason) => `\`${reason}\``)
+          .join(", ")}.`,
+      }),
     required_scopes: z
       .array(z.string())
       .optional()

@@ -1,6 +1,7 @@
 import type * as z from "zod";
 import type { Issue } from "#core/error";
 import * as Near from "#core/near";
+import { shownName } from "#core/shown-name";
 
 /*
  * What is wrong with a value, in our words. zod's own texts speak of types and signs ("expected number to be >=60");
@@ -23,15 +24,12 @@ export function check<T>(schema: z.ZodType<T>, value: unknown, what = "field"): 
   return { issues: parsed.error.issues.flatMap((issue) => said(issue, schema, what)) };
 }
 
-/** Names in an issue are the caller's own text: shown when they look like names, else not. */
-const shown = (name: PropertyKey) => (/^[\w.-]{1,64}$/.test(String(name)) ? String(name) : "(unprintable)");
-
 function said(issue: z.core.$ZodIssue, root: z.ZodType, what: string): Issue[] {
-  const path = issue.path.map(shown).join(".");
+  const path = issue.path.map(shownName).join(".");
   if (issue.code !== "unrecognized_keys") return [{ path, message: issue.message }];
   const known = Object.keys(shapeOf(at(root, issue.path)) ?? {});
   return issue.keys.slice(0, namedKeys).map((key) => ({
-    path: [path, shown(key)].filter(Boolean).join("."),
+    path: [path, shownName(key)].filter(Boolean).join("."),
     message: `unknown ${what}${Near.choice(key, known)}`,
   }));
 }

@@ -5,6 +5,7 @@ import type { APIGatewayProxyEventV2, Context } from "aws-lambda";
 import type * as z from "zod";
 import * as Config from "#core/config";
 import { AppError, type Code, invalidRequest } from "#core/error";
+import * as Utf8 from "#core/utf8";
 import { auth } from "#functions/middleware/auth";
 import { call } from "#functions/middleware/call";
 import { errors } from "#functions/middleware/errors";
@@ -142,7 +143,10 @@ function stack(
         return toResult(fallback(event));
       }
       const params = await check(chosen.params, event.pathParameters ?? {}, "path parameter");
-      if (chosen.query !== undefined) refuseRepeated(chosen.query, event.rawQueryString);
+      if (chosen.query !== undefined) {
+        refuseUnreadable(event.rawQueryString);
+        refuseRepeated(chosen.query, event.rawQueryString);
+      }
       const query = await check(chosen.query, event.queryStringParameters ?? {}, "query parameter");
       const raw = rawOf(chosen, event);
       const body = chosen.bodyAs === undefined ? await check(chosen.body, event.body, "field") : event.body;
@@ -191,6 +195,27 @@ function refuseRepeated(schema: z.ZodType, rawQueryString: string | undefined): 
   const twice = [...new Set(names.filter((name, i) => names.indexOf(name) !== i))];
   if (twice.length > 0)
     throw invalidRequest(twice.map((path) => ({ path, message: "is in the query more than once" })));
+}
+
+/** What a % stands in front of must be a byte, and all of them together UTF-8: the gateway leaves others as they are. */
+function refuseUnreadable(rawQueryString: string | undefined): void {
+  const wrong = (rawQueryString ?? "").split("&").filter((pair) => !isReadable(pair));
+  if (wrong.length === 0) return;
+  const issues = wrong.map((pair) => {
+    const [name = ""] = pair.split("=");
+    const message = "is not UTF-8 where its %XX are decoded (a % itself is %25)";
+    return { path: /^[\w.-]{1,64}$/.test(name) ? name : "", message };
+  });
+  throw invalidRequest(issues, { details: { reason: Utf8.reason } });
+}
+
+function isReadable(encoded: string): boolean {
+  try {
+    decodeURIComponent(encoded);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 const takesJson = ({ bodyAs, doors }: Operation, { headers }: Event) =>

@@ -289,7 +289,7 @@ describe("POST /v1/extract", () => {
       extract({ request_id: "twice", image_base64: await base64(2) }),
     );
     expect(other.status).toBe(409);
-    expect(errorOf(other).code).toBe("conflict");
+    expect(errorOf(other)).toMatchObject({ code: "conflict", details: { reason: "id_reused" } });
   });
 
   test("an Idempotency-Key does the same for calls without an id", async () => {
@@ -442,12 +442,13 @@ describe("bad input", () => {
     "is told what to change: $name",
     async ({ path = "/v1/extract", options, ...wanted }) => {
       const answer = await withoutModel(async () => call(path, options));
-      const { code, message, param, doc_url } = errorOf(answer);
+      const { code, message, param, doc_url, details } = errorOf(answer);
       expect({ status: answer.status, message }).toEqual({
         status: wanted.status,
         message: wanted.told + message.slice(wanted.told.length),
       });
       expect(param).toBe(wanted.param);
+      if (wanted.reason !== undefined) expect(details).toMatchObject({ reason: wanted.reason });
       expect(doc_url).toBe(`${loop.url}/docs/errors#${code}`);
       expect(answer.text).not.toContain("zq-");
     },

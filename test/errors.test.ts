@@ -3,6 +3,7 @@ import * as fs from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { codes, invalidRequest } from "#core/error";
+import { conflictReasons } from "#core/error-details";
 import * as Issue from "#core/issue";
 import * as Json from "#core/json";
 import { BatchRequest } from "#core/run/schema";
@@ -13,7 +14,7 @@ const page = fs
   .replaceAll("\r\n", "\n");
 
 test("every code that the product can send has its heading, with its status, and nothing else has one", () => {
-  const sections = [...page.matchAll(/^## ([a-z_]+)\n\n(\d{3})\. /gm)].map(([, code, status]) => [
+  const sections = [...page.matchAll(/^## ([a-z_]+)\n\nStatus (\d{3})\. /gm)].map(([, code, status]) => [
     code,
     Number(status),
   ]);
@@ -21,6 +22,27 @@ test("every code that the product can send has its heading, with its status, and
     Object.fromEntries(Object.entries(codes).map(([code, { status }]) => [code, status])),
   );
   expect(sections).toHaveLength(Object.keys(codes).length);
+});
+
+test("every conflict has a reason of the closed list, and the page has each with its cure", () => {
+  const root = join(import.meta.dirname, "..");
+  const sources = ["core", "functions"].flatMap((folder) =>
+    fs
+      .readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })
+      .filter((name) => name.endsWith(".ts") && !name.endsWith(".test.ts"))
+      .map((name) => fs.readFileSync(join(root, folder, name), "utf8")),
+  );
+  const made = sources.flatMap((text) =>
+    text
+      .split(/new AppError\(\s*"conflict",/)
+      .slice(1)
+      .map((rest) => /reason: "([a-z_]+)"/.exec(rest.slice(0, 500))?.[1]),
+  );
+  expect(made.length).toBeGreaterThan(20);
+  expect(made).not.toContain(undefined);
+  expect(new Set(made)).toEqual(new Set(conflictReasons));
+  const section = page.slice(page.indexOf("## conflict"), page.indexOf("## answer_too_long"));
+  for (const reason of conflictReasons) expect(section).toContain(`\`${reason}\``);
 });
 
 test("it is a page of /docs under the name that doc_url has", () => {

@@ -6,6 +6,7 @@ import { UsageError } from "#cli/terminal/context";
 import * as Issue from "#core/issue";
 import * as Json from "#core/json";
 import { ManifestLine } from "#core/run/schema";
+import * as Utf8 from "#core/utf8";
 import * as Limits from "#spec/limits";
 import { type Entry, inspect, nameProblems } from "./entry.ts";
 import { listed } from "./folder.ts";
@@ -27,7 +28,6 @@ export function read(path: string, options: { label: string; limit?: number | un
   const size = fs.statSync(path).size;
   if (size > manifestBytes) throw new UsageError(`${options.label} has more than ${manifestBytes} bytes`);
   const text = fs.readFileSync(path);
-  const utf8 = new TextDecoder("utf-8", { fatal: true });
   const seen = { custom_id: new Map<string, number>(), file: new Map<string, number>() };
   const problems: string[] = [];
   const entries: Entry[] = [];
@@ -39,13 +39,12 @@ export function read(path: string, options: { label: string; limit?: number | un
       problem(`has ${bytes.length} bytes, at most ${manifestLineBytes} are allowed`);
       continue;
     }
-    let line: string;
-    try {
-      line = utf8.decode(bytes).trim();
-    } catch {
-      problem("is not UTF-8");
+    const { text: decoded, problem: encoding } = Utf8.read(bytes);
+    if (encoding !== undefined) {
+      problem(`${encoding}: save the file as UTF-8`);
       continue;
     }
+    const line = decoded.trim();
     if (line === "") continue;
     const entry = parse(line, dirname(path), problem);
     if (entry === undefined) continue;

@@ -100,14 +100,14 @@ export async function mappingOf(
   }
   if (file === undefined)
     throw new UsageError(`--format ${format} needs your accounts: --mapping FILE (docs/ledgers.md)`);
-  let text: string;
+  let bytes: Buffer;
   try {
-    text = fs.readFileSync(resolve(context.cwd, file), "utf8");
+    bytes = fs.readFileSync(resolve(context.cwd, file));
   } catch (thrown) {
     throw new UsageError(`${file} cannot be read: ${thrown instanceof Error ? thrown.message : thrown}`);
   }
   try {
-    return await Given.parse(text, format);
+    return await Given.parse(bytes, format);
   } catch (thrown) {
     if (!(thrown instanceof AppError)) throw thrown;
     const issues = thrown.details?.issues ?? [];

@@ -218,7 +218,7 @@ describe("a manifest", () => {
       expect.stringMatching(/^line 11: custom_id: control characters/),
       expect.stringMatching(/^line 12: file: /),
       "line 13: has 70016 bytes, at most 65536 are allowed",
-      "line 14: is not UTF-8",
+      "line 14: is not UTF-8 (at byte 2): save the file as UTF-8",
     ]);
   });
 

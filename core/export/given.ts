@@ -3,12 +3,18 @@ import * as Formats from "#core/export/formats";
 import type * as Maker from "#core/export/table/maker";
 import * as Issue from "#core/issue";
 import * as Json from "#core/json";
+import * as Utf8 from "#core/utf8";
 
 /**
- * The caller's mapping. What is wrong with it is said with its place in it.
+ * The caller's mapping, as text or as the bytes of its file. What is wrong with it is said with its place in it.
  * @throws AppError `invalid_request`, its paths below `mapping`.
  */
-export async function parse(text: string, format: Formats.Made): Promise<unknown> {
+export async function parse(given: string | Uint8Array, format: Formats.Made): Promise<unknown> {
+  const { text, problem: encoding } = typeof given === "string" ? { text: given } : Utf8.read(given);
+  if (encoding !== undefined)
+    throw invalidRequest([{ path: "mapping", message: `${encoding}: save it as UTF-8` }], {
+      details: { reason: Utf8.reason },
+    });
   const { value, problem } = Json.read(text);
   if (problem !== undefined) throw invalidRequest([{ path: "mapping", message: problem }]);
   const { mapping: schema }: Maker.Maker = await Formats.made[format].load();

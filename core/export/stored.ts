@@ -30,5 +30,5 @@ export async function read(
     throw refuse(`a mapping has at most ${Mapping.maxBytes} bytes, and this has ${found.bytes}`);
   const bytes = await Bucket.get(bucket, log, rel);
   if (bytes === undefined) throw refuse("it is gone");
-  return Given.parse(Buffer.from(bytes).toString("utf8"), format);
+  return Given.parse(bytes, format);
 }

@@ -115,7 +115,11 @@ export async function claim(
       details: { reason: "extract_deleted" },
     });
   if (row.payloadHash !== wish.payloadHash)
-    throw new AppError("conflict", "this id was used with another payload");
+    throw new AppError(
+      "conflict",
+      "this id was used with another payload: take another id, or send the very same call again for its stored answer",
+      { details: { reason: "id_reused" } },
+    );
   const leftAlone = row.status === "running" && row.input === null && row.leaseUntil < now;
   if (row.status === "retryable" || leftAlone) throw await Allowance.refusal(db, user, 0, now);
   const running = row.status === "running" || row.status === "queued";

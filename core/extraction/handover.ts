@@ -49,7 +49,10 @@ export async function handOver(
         );
   // An upload may have gone while the model was asked: a run that read it too has ended, or its week is over.
   const queued = named ?? (await enqueueCopy(services, log, row, picture, how));
-  if (queued === undefined) throw new AppError("conflict", "somebody else took this extract over");
+  if (queued === undefined)
+    throw new AppError("conflict", "another call has taken this extract over: ask for its answer by its id", {
+      details: { reason: "extract_taken_over" },
+    });
   if (how.waitingFor === null) await Send.send(services, queued);
   else await Probe.ensure(services, log);
 }

@@ -28,7 +28,11 @@ export async function resolve(
   });
   const row = Database.rows(idempotencyTable, found)[0];
   if (row === undefined || row.payloadHash !== payloadHash)
-    throw new AppError("conflict", "this Idempotency-Key was used with another payload");
+    throw new AppError(
+      "conflict",
+      "this Idempotency-Key was used with another payload: a new call takes a new key, within 24 hours the same call the same one",
+      { details: { reason: "idempotency_key_reused" } },
+    );
   return row.resourceId;
 }
 

@@ -124,7 +124,9 @@ export async function create(
     },
   ]);
   if (results[1]?.rowsAffected !== 1)
-    throw new AppError("conflict", `a key with the id ${keyId} exists already`);
+    throw new AppError("conflict", `a key with the id ${keyId} exists already`, {
+      details: { reason: "key_exists" },
+    });
   return {
     api_key: apiKey,
     ...Info.serialize(
@@ -280,9 +282,13 @@ export async function rotate(
   const key = Database.rows(keyTable, keys)[0];
   if (key === undefined) {
     await Info.get(db, keyId);
-    throw new AppError("conflict", "this key is revoked: create another one");
+    throw new AppError("conflict", "this key is revoked: create another one", {
+      details: { reason: "key_revoked" },
+    });
   }
   if (made?.rowsAffected !== 1)
-    throw new AppError("conflict", "this key has expired: say when its new secret is to end");
+    throw new AppError("conflict", "this key has expired: say when its new secret is to end", {
+      details: { reason: "key_expired" },
+    });
   return { api_key: apiKey, ...Info.serialize(key, Database.rows(keySecretTable, secrets), now) };
 }

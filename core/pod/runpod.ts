@@ -120,6 +120,7 @@ async function order(runpod: RunPod, id: string, action: "start" | "stop"): Prom
     pod.locked
       ? `RunPod refuses to ${action} the pod: it is locked`
       : `RunPod refuses to ${action} the pod, which is ${pod.status}`,
+    { details: { reason: "pod_refuses" } },
   );
 }
 

@@ -8,8 +8,9 @@ import type { Call, Event, Result } from "#functions/request/call";
 import { times } from "#spec/limits";
 
 /**
- * Who is calling, by `Authorization: Bearer` or `X-API-Key`, and whether the route's scope is theirs. Missing,
- * malformed, unknown, revoked and expired keys are answered alike, so that nobody learns which keys exist.
+ * Who is calling, by `Authorization: Bearer` or `X-API-Key`, and whether the route's scope is theirs. Malformed,
+ * unknown, revoked and expired keys are answered alike, so that nobody learns which keys exist; how a key is to be sent is
+ * told to calls without one (credentials.ts).
  */
 export function auth(): MiddlewareObj<Event, Result, Error> {
   let verify: ReturnType<typeof Key.verifier> | undefined;

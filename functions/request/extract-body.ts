@@ -3,6 +3,7 @@ import { AppError, type Issue, invalidRequest } from "#core/error";
 import type { Given } from "#core/extraction/extraction";
 import * as Type from "#core/image/type";
 import { ExtractRequest } from "#core/reading/schema";
+import { shownName } from "#core/shown-name";
 import * as TooLarge from "#core/upload/too-large";
 import { type Doors as BodyDoors, checked, type RawBody } from "#functions/http";
 import { sizes } from "#spec/limits";
@@ -117,13 +118,13 @@ async function ofForm(fromQuery: Record<string, unknown>, raw: RawBody): Promise
       });
     else if (name === "image_base64")
       issues.push({ path: name, message: `is for JSON; a form sends the picture itself: ${asForm}` });
-    else if (values.length > 1) issues.push({ path: named(name), message: "is there more than once" });
+    else if (values.length > 1) issues.push({ path: shownName(name), message: "is there more than once" });
     // What a form sends of an input that was left empty.
     else if (values[0] !== "") texts.push([name, values[0] ?? ""]);
   }
   const elsewhere = form.files.filter(({ field }) => field !== "file");
   for (const { field } of elsewhere.slice(0, 1))
-    issues.push({ path: named(field), message: `the picture goes into the field named file: ${asForm}` });
+    issues.push({ path: shownName(field), message: `the picture goes into the field named file: ${asForm}` });
   const files = form.files.filter(({ field }) => field === "file");
   if (files.length > 1)
     issues.push({ path: "file", message: `exactly one picture is needed: ${manyPictures}` });
@@ -146,9 +147,6 @@ const formOverheadBytes = 128 * 1024;
 /** Enough to say that there are too many. */
 const filesMost = 20;
 const manyPictures = "send many with POST /v1/batch_extract_upload (-F files=@a.jpg -F files=@b.jpg)";
-
-/** Names in an issue are the caller's own text: shown when they look like names. */
-const named = (name: string) => (/^[\w.-]{1,64}$/.test(name) ? name : "(unprintable)");
 
 /** A field in two places is a mistake, even when both say the same. */
 function once(fromQuery: Record<string, unknown>, isThere: (name: string) => boolean, where: string): void {

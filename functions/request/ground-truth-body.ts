@@ -2,6 +2,7 @@ import type * as z from "zod";
 import { invalidRequest } from "#core/error";
 import * as Schema from "#core/ground-truth/schema";
 import * as Wrong from "#core/ground-truth/wrong";
+import { shownName } from "#core/shown-name";
 import { checked, type Doors, type RawBody } from "#functions/http";
 import * as RequestDoors from "#functions/request/doors";
 import * as Multipart from "#functions/request/multipart";
@@ -36,7 +37,7 @@ export async function formOf(
     advice: "a ground truth is one file",
   });
   const twice = [...form.fields].find(([, values]) => values.length > 1);
-  if (twice !== undefined) throw wrong(twice[0], "is there more than once");
+  if (twice !== undefined) throw wrong(shownName(twice[0]), "is there more than once");
   const fields = [...form.fields].flatMap(([name, [value = ""]]) => (value === "" ? [] : [[name, value]]));
   const data = await checked(Schema.FormFields, Object.fromEntries(fields));
   const [file] = form.files;

@@ -1,5 +1,6 @@
 import { AppError, invalidRequest } from "#core/error";
 import * as Json from "#core/json";
+import * as Utf8 from "#core/utf8";
 import type { Event } from "./call.ts";
 
 /** `application/json` and what is JSON by its suffix (RFC 6839, 3.1). */
@@ -7,18 +8,31 @@ const jsonType = /^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i;
 
 /**
  * Makes the event's body the JSON that it holds.
- * @throws AppError `unsupported_media_type` for a body of another type, `invalid_request` that says where it is not JSON.
+ * @throws AppError `unsupported_media_type` for a body of another type, `invalid_request` that says where it is not JSON, or not
+ *   UTF-8.
  */
 export function parse(event: Event): void {
   if (!jsonType.test(event.headers["content-type"]?.trim() ?? ""))
     throw notJson(event.headers["content-type"]);
-  const given = String(event.body);
-  const { value, problem } = Json.read(
-    event.isBase64Encoded ? Buffer.from(given, "base64").toString("utf8") : given,
-  );
+  const { value, problem } = Json.read(textOf(event));
   if (problem !== undefined)
     throw invalidRequest([{ path: "", message: `the body ${problem}${shellsFault(problem)}` }]);
   event.body = value;
+}
+
+/** What sends a text in the system's own encoding (docs/powershell.md). */
+const powershell = "; Windows PowerShell 5.1: -Body ([Text.Encoding]::UTF8.GetBytes($body))";
+
+/** The body as text. The gateway has decoded what its type calls text, and put U+FFFD where that could not be. */
+function textOf(event: Event): string {
+  const given = String(event.body);
+  const read = event.isBase64Encoded
+    ? Utf8.read(Buffer.from(given, "base64"))
+    : { text: given, problem: Utf8.problemOf(given) };
+  if (read.problem === undefined) return read.text;
+  throw invalidRequest([{ path: "", message: `the body ${read.problem}: ${Utf8.cure}${powershell}` }], {
+    details: { reason: Utf8.reason },
+  });
 }
 
 /** Windows' shells take double quotes out of what they hand to a program. */

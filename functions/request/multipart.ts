@@ -1,6 +1,8 @@
 import { setImmediate as turn } from "node:timers/promises";
 import type { BusboyInstance } from "@fastify/busboy";
 import { AppError, invalidRequest } from "#core/error";
+import { shownName } from "#core/shown-name";
+import * as Utf8 from "#core/utf8";
 import type { RawBody } from "#functions/http";
 
 /** A part with a file name. */
@@ -54,7 +56,18 @@ export async function parse(body: RawBody, limits: FormLimits): Promise<Form> {
   const problem =
     typeof found === "string" ? found : await read(form, { contentType, bytes }, limits, found.parts);
   if (problem !== undefined) throw invalidRequest([{ path: "", message: problem }]);
+  for (const [name, values] of form.fields) for (const value of values) refuseOther(name, value);
+  // A file's own name comes back in results and tables.
+  for (const { field, name } of form.files) refuseOther(field, name);
   return form;
+}
+
+/** The parser puts U+FFFD where bytes are no UTF-8. */
+function refuseOther(field: string, ...texts: string[]): void {
+  const problem = [field, ...texts].map(Utf8.problemOf).find((each) => each !== undefined);
+  if (problem === undefined) return;
+  const path = Utf8.problemOf(field) === undefined ? shownName(field) : "";
+  throw invalidRequest([{ path, message: `${problem}: ${Utf8.cure}` }], { details: { reason: Utf8.reason } });
 }
 
 /** Reads a body of so many parts into the form. @returns what is wrong. */
@@ -106,7 +119,9 @@ async function read(
     named(name);
     if (nameCut || valueCut)
       wrong(
-        `a field of the form is over ${fieldBytes / 1024} KiB: files need a name, as -F file=@photo.jpg gives them`,
+        name === "image_base64"
+          ? "image_base64: is for JSON; a form sends the picture itself: -F file=@photo.jpg"
+          : `the field ${shownName(name)} of the form is over ${fieldBytes / 1024} KiB: files need a name, as -F file=@photo.jpg gives them`,
       );
     form.fields.set(name, [...(form.fields.get(name) ?? []), value]);
   });

@@ -24,8 +24,9 @@ export type Document = ReturnType<typeof createDocument>;
 
 const description = `Photos of receipts and invoices in, JSON checked against a schema out.
 
-**Keys.** Send \`Authorization: Bearer <key>\` or \`X-API-Key: <key>\`. Missing, unknown, revoked and expired keys are all
-answered alike.
+**Keys.** Send \`Authorization: Bearer <key>\` or \`X-API-Key: <key>\`. A 401 says in
+\`details.reason\` whether a key came at all (\`key_missing\`), came where none is looked for (\`key_misplaced\`), or was refused
+(\`key_refused\`: unknown, malformed, revoked and expired keys are answered alike).
 
 **Errors.** Everything a function answers has the envelope \`{"error": {code, message, param, request_id, doc_url, details}}\`:
 \`message\` says what to change, \`param\` names the field, \`doc_url\` leads to cause and cure. What the API gateway answers itself has \`{"message"}\` and a request id of its own (header \`apigw-requestid\`): a body over 10 MB or an

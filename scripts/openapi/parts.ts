@@ -111,7 +111,9 @@ const texts: Record<Code, CodeText> = {
   },
   conflict: {
     when: "the id exists with another payload, or the state does not allow it",
-    message: "this request_id was used with another payload",
+    message:
+      "this id was used with another payload: take another id, or send the very same call again for its stored answer",
+    details: { reason: "id_reused" },
   },
   answer_too_long: {
     when: "the model's answer does not fit its context; the artifact holds the rows that were read",

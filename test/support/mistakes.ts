@@ -12,6 +12,8 @@ export interface Mistake {
   /** Of the message. */
   told: string;
   param: string | null;
+  /** `details.reason`, where there is one that programs decide by. */
+  reason?: string;
 }
 
 const extract = (
@@ -37,7 +39,51 @@ const query = (path: string, told: string, param: string): Mistake => ({
 const picture = "iVBORw0KGgo=";
 const bytes = (content: string) => Buffer.from(content, "latin1").toString("base64");
 
+/** `B\u00e4cker` as Windows PowerShell 5.1 sends a text. */
+const latin1 = Uint8Array.from(
+  Buffer.from('{"images_dir":"zq-a","run_id":"zq-1","gt_id":"B\u00e4cker"}', "latin1"),
+);
+const formOf = (name: string, value: string, file = "zq.jpg") => ({
+  method: "POST" as const,
+  body: Uint8Array.from(
+    Buffer.from(
+      `--b\r\nContent-Disposition: form-data; name="${name}"\r\n\r\n${value}\r\n--b\r\nContent-Disposition: form-data; name="files"; filename="${file}"\r\n\r\nGIF89a\r\n--b--\r\n`,
+      "latin1",
+    ),
+  ),
+  headers: { "content-type": "multipart/form-data; boundary=b" },
+});
+
 export const mistakes: readonly Mistake[] = [
+  ...["application/json", "application/merge-patch+json"].map((type) => ({
+    name: `Latin-1 as ${type}`,
+    path: "/v1/batch_extract",
+    options: { method: "POST" as const, body: latin1, headers: { "content-type": type } },
+    ...{
+      status: 400,
+      told: "the body is not UTF-8 (at byte 48): send it as UTF-8; Windows PowerShell",
+      param: null,
+    },
+    reason: "not_utf8",
+  })),
+  {
+    name: "Latin-1 in a field of a form",
+    path: "/v1/batch_extract_upload",
+    options: formOf("run_id", "B\u00e4cker"),
+    ...{ status: 400, told: "run_id: is not UTF-8 (at byte 2): send it as UTF-8", param: "run_id" },
+    reason: "not_utf8",
+  },
+  {
+    name: "Latin-1 in a file's name",
+    path: "/v1/batch_extract_upload",
+    options: formOf("run_id", "zq-1", "B\u00e4cker.jpg"),
+    ...{ status: 400, told: "files: is not UTF-8 (at byte 2): send it as UTF-8", param: "files" },
+    reason: "not_utf8",
+  },
+  {
+    ...query("/v1/runs?cursor=B%E4cker", "cursor: is not UTF-8 where its %XX are decoded", "cursor"),
+    reason: "not_utf8",
+  },
   extract(
     "single quotes",
     "{'zq-a':1}",

@@ -96,7 +96,11 @@ function judge(row: RunRow | undefined, payloadHash: string): Pick<Identity, "kn
       details: { reason: "run_deleted" },
     });
   if (row.payloadHash !== payloadHash)
-    throw new AppError("conflict", "this run_id was used with another payload");
+    throw new AppError(
+      "conflict",
+      "this run_id was used with another payload: take another id, or send the very same call again for the run that there is",
+      { details: { reason: "id_reused" } },
+    );
   // An error that may pass is never replayed: the same call tries again.
   const mayPass =
     row.state === "failed" && row.total === 0 && row.errorCode !== null && codes[row.errorCode].retry;

@@ -1,6 +1,7 @@
 import * as z from "zod";
 import * as Issue from "#core/issue";
 import * as Json from "#core/json";
+import * as Utf8 from "#core/utf8";
 import { batches } from "#spec/limits";
 import { type ExtractError, ManifestLine } from "../schema.ts";
 
@@ -106,12 +107,8 @@ export function parse(raw: Raw, own = false): Parsed {
   const wrong = (message: string): Parsed => ({ issues: [{ line: raw.line, path: "", message }] });
   if (raw.kind === "long") return wrong(tooLong);
   if (raw.kind === "endless") return wrong(`${tooLong}; what follows was not checked`);
-  let text: string;
-  try {
-    text = new TextDecoder("utf-8", { fatal: true }).decode(raw.bytes);
-  } catch {
-    return wrong("is not UTF-8");
-  }
+  const { text, problem: encoding } = Utf8.read(raw.bytes);
+  if (encoding !== undefined) return wrong(`${encoding}: save the manifest as UTF-8`);
   const { value, problem } = Json.read(text);
   if (problem !== undefined) return wrong(problem.replace("line 1, ", ""));
   if (!own) return check(value, raw.line);

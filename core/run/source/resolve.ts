@@ -6,6 +6,7 @@ import type { Log } from "#core/log";
 import * as DataRoot from "#core/upload/data-root";
 import * as Upload from "#core/upload/upload";
 import { uploadTable } from "#core/upload/upload.sql";
+import * as Utf8 from "#core/utf8";
 import { batches } from "#spec/limits";
 import type { ExtractError } from "../schema.ts";
 import type { RunStores } from "../services.ts";
@@ -199,7 +200,12 @@ export const empty: ExtractError = { line: 1, path: "", message: "the manifest h
 
 /** All that is wrong with a source, in one error: the first mistakes, and how many there are. */
 export function refused(issues: readonly ExtractError[], count = issues.length): AppError {
-  return invalidRequest(firstOf(issues), { details: { issue_count: count }, count });
+  const first = firstOf(issues);
+  const { reason } = Utf8;
+  return invalidRequest(first, {
+    details: { ...(Utf8.isAbout(first[0]?.message) ? { reason } : {}), issue_count: count },
+    count,
+  });
 }
 
 /** The first issues in the order of their lines. */
