@@ -172,6 +172,13 @@ describe("operating", () => {
     expect(named.toSorted()).toEqual([...new Set(alarms)].toSorted());
   });
 
+  test("the page that an alarm's description names is there, by the alarm's own name", () => {
+    const wanted = [...source.matchAll(/(docs\/[\w/]+\.md), "\$\{name\}"/g)].map(([, page = ""]) => page);
+    expect(wanted.length).toBeGreaterThan(0);
+    expect(wanted).toHaveLength([...source.matchAll(/docs\/[\w/]+\.md/g)].length);
+    for (const page of wanted) expect(headings(read(page)).join(" ")).toContain(alarms.at(-1));
+  });
+
   test("every secret is set in the first deployment and has its rotation", () => {
     for (const { secret } of Object.values(secrets)) {
       expect(deploy, secret).toContain(`sst secret set ${secret} `);
