@@ -1,4 +1,5 @@
 import { gzipSync } from "node:zlib";
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { AppError } from "#core/error";
 import { limits } from "./limits.ts";
@@ -85,6 +86,30 @@ describe("a ground truth", () => {
       expect(all[499]).toEqual(["499.jpg", fields]);
     }
   });
+});
+
+test("whatever a list holds is read as JSON.parse reads it, however it is spaced and cut", async () => {
+  const record = fc.dictionary(fc.string({ unit: "binary" }), fc.jsonValue({ maxDepth: 3 }), { maxKeys: 5 });
+  const spaces = fc.constantFrom(undefined, 1, "\t", "\n");
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(record, { minLength: 1, maxLength: 4 }),
+      spaces,
+      fc.integer({ min: 1, max: 40 }),
+      async (given, space, size) => {
+        const named = given.map((value, i) => ({ file: `${i}.jpg`, fields: {}, remark: value }));
+        for (const form of [
+          JSON.stringify(named, null, space),
+          named.map((each) => JSON.stringify(each, null, space)).join("\n"),
+        ]) {
+          const read: unknown[] = [];
+          for await (const { value } of Read.records(pieces(form, size))) read.push(value);
+          expect(read).toEqual(JSON.parse(JSON.stringify(named)));
+        }
+      },
+    ),
+    { numRuns: 60 },
+  );
 });
 
 describe("a ground truth that is wrong is refused with the reason and the place:", () => {

@@ -15,8 +15,11 @@ const bufferBytes = 256 * 1024;
 export class Spill {
   readonly #file: FileHandle;
   readonly #folder: string;
-  #waiting: Buffer[] = [];
-  #waitingBytes = 0;
+  /** What waits to be written. One buffer, written over again and again: the collector has nothing to do with it. */
+  readonly #waiting = Buffer.allocUnsafe(bufferBytes);
+  #used = 0;
+  /** What was read last, which is a text by then. */
+  #read = Buffer.allocUnsafe(64 * 1024);
   #end = 0;
 
   private constructor(folder: string, file: FileHandle) {
@@ -31,19 +34,19 @@ export class Spill {
   }
 
   async add(text: string): Promise<Place> {
-    const bytes = Buffer.from(text);
-    const place = { offset: this.#end, bytes: bytes.length };
-    this.#end += bytes.length;
-    this.#waiting.push(bytes);
-    this.#waitingBytes += bytes.length;
-    if (this.#waitingBytes >= bufferBytes) await this.#flush();
+    const place = { offset: this.#end, bytes: Buffer.byteLength(text) };
+    this.#end += place.bytes;
+    if (place.bytes > bufferBytes - this.#used) await this.#flush();
+    if (place.bytes > bufferBytes) await this.#file.appendFile(text);
+    else this.#used += this.#waiting.write(text, this.#used);
     return place;
   }
 
   async read({ offset, bytes }: Place): Promise<string> {
     await this.#flush();
-    const { buffer } = await this.#file.read(Buffer.allocUnsafe(bytes), 0, bytes, offset);
-    return buffer.toString();
+    if (bytes > this.#read.length) this.#read = Buffer.allocUnsafe(bytes);
+    await this.#file.read(this.#read, 0, bytes, offset);
+    return this.#read.toString("utf8", 0, bytes);
   }
 
   /** How much was added. */
@@ -67,10 +70,8 @@ export class Spill {
   }
 
   async #flush(): Promise<void> {
-    if (this.#waiting.length === 0) return;
-    const bytes = Buffer.concat(this.#waiting);
-    this.#waiting = [];
-    this.#waitingBytes = 0;
-    await this.#file.appendFile(bytes);
+    if (this.#used === 0) return;
+    await this.#file.appendFile(this.#waiting.subarray(0, this.#used));
+    this.#used = 0;
   }
 }
