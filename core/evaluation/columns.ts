@@ -89,14 +89,19 @@ export function matrixOf(accumulator: Accumulators.Accumulator): Matrix & { sums
   const usual = Float64Array.from({ length: columns.count }, (_, c) =>
     modeOf(first.map((each) => each[c] ?? 0)),
   );
-  const starts = new Uint32Array(accumulator.documents + 1);
-  let at = 0;
-  let found = { columns: new Uint16Array(1024), differences: new Float64Array(1024) };
-  let document = 0;
-  const sums = new Float64Array(columns.count);
+  // Counted first: lists that grow would be there several times over while they do.
+  let differing = 0;
   for (const vector of Accumulators.each(accumulator)) {
     fill(columns, vector, row);
-    if (at + columns.count > found.columns.length) found = larger(found, columns.count);
+    for (let c = 0; c < columns.count; c += 1) differing += Number(row[c] !== usual[c]);
+  }
+  const starts = new Uint32Array(accumulator.documents + 1);
+  const found = { columns: new Uint16Array(differing), differences: new Float64Array(differing) };
+  const sums = new Float64Array(columns.count);
+  let at = 0;
+  let document = 0;
+  for (const vector of Accumulators.each(accumulator)) {
+    fill(columns, vector, row);
     for (let c = 0; c < columns.count; c += 1) {
       const value = row[c] ?? 0;
       sums[c] = (sums[c] ?? 0) + value;
@@ -109,14 +114,6 @@ export function matrixOf(accumulator: Accumulators.Accumulator): Matrix & { sums
     starts[document] = at;
   }
   return { documents: accumulator.documents, usual, starts, ...found, sums };
-}
-
-function larger({ columns, differences }: Pick<Matrix, "columns" | "differences">, room: number) {
-  const length = Math.ceil(columns.length * 1.5) + room;
-  const next = { columns: new Uint16Array(length), differences: new Float64Array(length) };
-  next.columns.set(columns);
-  next.differences.set(differences);
-  return next;
 }
 
 function modeOf(values: readonly number[]): number {
