@@ -5,7 +5,9 @@ import type { Prediction } from "./compare.ts";
 import { compare } from "./compare.ts";
 import * as Figures from "./figures.ts";
 import { labelsOf } from "./labels-for-tests.ts";
+import * as Layout from "./layout.ts";
 import * as Schema from "./schema.ts";
+import * as Sheet from "./sheet.ts";
 import * as Statistics from "./statistics.ts";
 
 const fields = Task.get("receipt_v1")?.fields ?? [];
@@ -160,6 +162,24 @@ describe("the figures of an evaluation", () => {
     expect(of("rows").map(({ value }) => value)).toEqual(["1–5"]);
     expect(of("language")).toMatchObject([{ value: "Latin", documents: 2 }]);
   });
+});
+
+test("what is labelled and the task does not have is named", () => {
+  const labels = { totals: { total: "1", vat: "2" }, items: [{ name: "Tea", shelf: "3" }], shop: null };
+  expect(Sheet.unknownLabels(Layout.of(fields), labelsOf(labels))).toEqual(["items[].shelf", "totals.vat"]);
+});
+
+test("a document is in the slices of its currency, its letters, and of twenty tags at most", () => {
+  const tags = Object.fromEntries(Array.from({ length: 25 }, (_, i) => [`t${i}`, "x"]));
+  const labels = { merchant: { name: "ร้านชา" }, totals: { total: "฿120.00" } };
+  const accumulator = addAll(Accumulator.create(fields), [{ labels, answer: labels, tags }]);
+  const slices = Figures.of(accumulator).slices.map(({ dimension, value }) => [dimension, value]);
+  expect(slices.filter(([dimension]) => !dimension?.startsWith("tags."))).toEqual([
+    ["currency", "THB"],
+    ["language", "th"],
+    ["merchant", "ร้านชา"],
+  ]);
+  expect(slices).toHaveLength(3 + 20);
 });
 
 test("the worst documents are known by the share that is right", () => {
