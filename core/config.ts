@@ -9,7 +9,7 @@ import manifest from "../package.json" with { type: "json" };
  * The only reader of the environment. Each section is read and checked when it is first used, so a function
  * needs only the variables of what it touches; an error names the variable, never its value.
  */
-export type Env = Record<string, string | undefined>;
+type Env = Record<string, string | undefined>;
 
 /** A setting that is missing or wrong. The message names variables only. */
 export class ConfigError extends Error {
@@ -133,7 +133,7 @@ export function reset(): void {
   cache.clear();
 }
 
-export interface App {
+interface App {
   stage: string;
   version: string;
   deployed: boolean;
@@ -256,7 +256,7 @@ export function database(): { url: string; authToken: string | undefined } {
   return { url: values.DATABASE_URL, authToken: values.DATABASE_AUTH_TOKEN };
 }
 
-export interface Pod {
+interface Pod {
   /** Undefined: nobody starts or stops anything. */
   apiKey: string | undefined;
   podId: string | undefined;
@@ -346,7 +346,7 @@ export function queues(): Queues {
   };
 }
 
-export interface Webhook {
+interface Webhook {
   /** What calls are signed with; while one is replaced there are two. None: nothing can be called. */
   secrets: string[];
   /** Plain http and addresses outside the public internet, for receivers on the same machine. */

@@ -12,7 +12,7 @@ import { shownName } from "#core/shown-name";
 const namedKeys = 20;
 
 /** A value that fits its schema, or all that is wrong with it. */
-export type Checked<T> = { data: T; issues?: never } | { data?: never; issues: Issue[] };
+type Checked<T> = { data: T; issues?: never } | { data?: never; issues: Issue[] };
 
 /**
  * Holds a value to its schema.

@@ -3,7 +3,7 @@
  */
 
 /** A JSON text that was read, or what is wrong with it. */
-export type Read = { value: unknown; problem?: never } | { value?: never; problem: string };
+type Read = { value: unknown; problem?: never } | { value?: never; problem: string };
 
 /**
  * Reads JSON (RFC 8259) as `JSON.parse` does, but for two things: a byte order mark in front, which Windows' editors

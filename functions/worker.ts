@@ -7,7 +7,7 @@ import * as Queue from "#core/queue/queue";
 import * as Limits from "#spec/limits";
 
 /** One message and how long there is. */
-export interface Job extends Held {
+interface Job extends Held {
   body: unknown;
   /** Epoch milliseconds at which work must be written down. */
   deadline: number;

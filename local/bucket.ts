@@ -19,7 +19,7 @@ export interface Access {
   readonly rcloneFile: string;
 }
 
-export interface Options {
+interface Options {
   /** 0: any free port. */
   readonly port: number;
   /** Nobody has asked for this port: where it is taken, any other will do. */

@@ -11,7 +11,7 @@ export interface ModelProcess {
   close(): Promise<void>;
 }
 
-export interface ModelOptions {
+interface ModelOptions {
   readonly onLog: (line: string) => void;
   /** Called for every process that is started. */
   readonly onStart: (child: ChildProcess) => void;

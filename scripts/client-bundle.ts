@@ -17,7 +17,7 @@ const leftOut = [
 ];
 
 /** Writes the client into this folder. @returns what became part of it, by path in the checkout. */
-export async function bundle(folder: string): Promise<string[]> {
+async function bundle(folder: string): Promise<string[]> {
   const outfile = join(folder, "ocrlty.js");
   const { metafile } = await build({
     absWorkingDir: packageRoot,

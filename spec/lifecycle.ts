@@ -1,7 +1,7 @@
 import { times } from "./limits.ts";
 
 /** What the bucket removes by itself: plain data, for the bucket and for tests. */
-export interface Rule {
+interface Rule {
   readonly id: string;
   /** Keys that begin so; empty for all. */
   readonly prefix: string;

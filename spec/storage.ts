@@ -6,7 +6,7 @@ import { rules } from "./lifecycle.ts";
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /** A bucket on R2 that the deployment makes, or one of any S3 that was there before. */
-export type Storage =
+type Storage =
   | { readonly kind: "r2"; readonly jurisdiction: Jurisdiction }
   | { readonly kind: "own"; readonly endpoint: string; readonly bucket: string; readonly region: string };
 

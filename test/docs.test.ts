@@ -217,7 +217,7 @@ describe("operating", () => {
     const events = [...operate.matchAll(/\$\.event = "(\w+)"/g)].map(([, name = ""]) => name);
     expect(events).toContain("reconciled_runs");
     expect(events.filter((name) => !code.includes(`"${name}"`))).toEqual([]);
-    const repairs = /export interface Repairs \{([^}]+)\}/.exec(read("core/reconcile/runs.ts"))?.[1] ?? "";
+    const repairs = /interface Repairs \{([^}]+)\}/.exec(read("core/reconcile/runs.ts"))?.[1] ?? "";
     const counts = [...repairs.matchAll(/(\w+): number/g)].map(([, name = ""]) => name);
     expect(counts.length).toBeGreaterThan(3);
     expect(counts.filter((name) => !operate.includes(`\`${name}\``))).toEqual([]);

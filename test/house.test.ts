@@ -151,11 +151,19 @@ const cases: Record<Measures.MeasureName, Case> = {
       "core/read/reader.ts":
         'import * as Values from "./values.ts";\nimport { byName, first } from "./values.ts";\nvoid [Values.byStar, byName, first, { Values: 1 }];\n',
       "core/read/late.ts": 'const { inDynamic } = await import("#core/read/values");\nvoid inDynamic;\n',
+      "core/read/by-place.ts":
+        "export const handler = 1;\nexport const named = 1;\nexport const other = 1;\n",
+      "core/read/names-places.ts": 'void ["core/read/by-place.handler", "by-place.other"];\n',
       // Passed on as a whole: each of its names may be read.
       "core/read/whole.ts": "export const any = 1;\n",
       "core/read/passes.ts": 'import * as Whole from "./whole.ts";\nconsole.log(Whole);\n',
     },
-    found: ["core/read/values.ts:3 byNone", "core/read/values.ts:5 second"],
+    found: [
+      "core/read/by-place.ts:2 named",
+      "core/read/by-place.ts:3 other",
+      "core/read/values.ts:3 byNone",
+      "core/read/values.ts:5 second",
+    ],
   },
   "unread-types": {
     files: {

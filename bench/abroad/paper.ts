@@ -10,7 +10,7 @@ export interface Receipt {
   expected: { currency: string; total: string; date: string; items: number };
 }
 
-export interface Look {
+interface Look {
   font: "DejaVu Sans Mono" | "DejaVu Sans" | "DejaVu Serif" | "DejaVu Sans Condensed";
   fontPx: number;
   widthPx: number;

@@ -27,7 +27,7 @@ export interface Busy {
   rounds: { ours: number; bare: number; whole: number }[];
 }
 
-export const goals: Readonly<Record<number, number>> = { 8: 0.95, 32: 0.9 };
+const goals: Readonly<Record<number, number>> = { 8: 0.95, 32: 0.9 };
 
 export const serviceMs = 1_000;
 

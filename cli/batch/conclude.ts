@@ -7,7 +7,7 @@ import type * as LeftOut from "./left-out.ts";
 import * as Results from "./results.ts";
 import * as Run from "./run.ts";
 
-export interface Wish {
+interface Wish {
   /** Absolute; undefined: to stdout. */
   readonly out?: string | undefined;
   readonly json?: boolean | undefined;

@@ -20,7 +20,7 @@ export interface Entry {
   uploadedAt?: number | undefined;
 }
 
-export interface LocalFile {
+interface LocalFile {
   readonly bytes: number;
   readonly mimeType: MimeType;
 }

@@ -17,7 +17,7 @@ import { TaskDetail } from "#core/task/summary";
 import { patiently } from "./retry.ts";
 import * as Run from "./run.ts";
 
-export interface Asked {
+interface Asked {
   format: Formats.Made | "csv" | "line_items_csv";
   shown: Table.Values;
   /** For a format that needs one, as its schema read it. */

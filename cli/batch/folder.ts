@@ -12,7 +12,7 @@ import * as LeftOut from "./left-out.ts";
 
 /** `page 2` before `page 10`; equal but for case or accents: by code units, so that the order is the same everywhere. */
 const collator = new Intl.Collator("en", { numeric: true });
-export function byName(a: string, b: string): number {
+function byName(a: string, b: string): number {
   const [left, right] = [a.split("/"), b.split("/")];
   for (let i = 0; i < Math.min(left.length, right.length); i += 1) {
     const [x = "", y = ""] = [left[i], right[i]];
@@ -23,7 +23,7 @@ export function byName(a: string, b: string): number {
 }
 
 /** What is below a folder: every file of it, and every link, is in one of the two. */
-export interface Found {
+interface Found {
   /** Paths relative to it with forward slashes, in natural order. */
   readonly names: string[];
   readonly leftOut: LeftOut.LeftOut;
@@ -34,7 +34,7 @@ export interface Found {
  * foreign disks) are left out. Links to files are followed within the folder alone: who sends a folder sends what is in
  * it, not what a link in it points at. Links to folders are not followed, they may lead in circles.
  */
-export function filesBelow(dir: string): Found {
+function filesBelow(dir: string): Found {
   const names: string[] = [];
   const leftOut = LeftOut.none();
   const open = [""];

@@ -41,12 +41,12 @@ export function formatOf(file: string): Format {
 }
 
 /** `results.csv` → `results.line_items.csv` */
-export function lineItemsFile(file: string): string {
+function lineItemsFile(file: string): string {
   return join(dirname(file), `${basename(file, extname(file))}.line_items${extname(file)}`);
 }
 
 /** The files that `--out` stands for. */
-export function filesOf(out: string): string[] {
+function filesOf(out: string): string[] {
   return formatOf(out) === "csv" ? [out, lineItemsFile(out)] : [out];
 }
 
@@ -137,7 +137,7 @@ export function tableOptions(command: Command): Command {
 }
 
 /** How a table is written to this file. */
-export function dialectOf(file: string, { dialect, bom = true }: TableOptions): Dialects.Dialect {
+function dialectOf(file: string, { dialect, bom = true }: TableOptions): Dialects.Dialect {
   const named = extname(file).toLowerCase() === ".tsv" ? "tab" : "comma";
   return { name: dialect ?? named, byteOrderMark: bom };
 }

@@ -48,7 +48,7 @@ export const Item = z.looseObject({
 export type Item = z.output<typeof Item>;
 
 const ended = new Set(["succeeded", "failed", "canceled"]);
-export const hasEnded = (run: Run) => ended.has(run.status);
+const hasEnded = (run: Run) => ended.has(run.status);
 
 /** Every item has a result: what exit status 0 says. */
 export const isGood = (run: Run) => run.status === "succeeded" && run.counts.failed === 0;

@@ -6,10 +6,10 @@ import { type Context, UsageError } from "#cli/terminal/context";
 import * as Text from "#cli/terminal/text";
 import { patiently } from "./retry.ts";
 
-export const atOnce = 8;
+const atOnce = 8;
 
 /** What is announced (`POST /v1/uploads`). */
-export interface Wish {
+interface Wish {
   readonly kind: "image" | "manifest" | "data" | "ground_truth";
   readonly mimeType: string;
   readonly file?: string;
@@ -27,7 +27,7 @@ const Announced = z.looseObject({
 });
 type Announced = z.output<typeof Announced>;
 
-export interface Uploaded {
+interface Uploaded {
   /** `image_ref`, `manifest_ref` or `data_ref`; empty for data. */
   readonly ref: string;
   /** Somebody else's object lies there already; only for data, whose place the caller chose. */

@@ -14,7 +14,7 @@ export class PictureError extends Error {
 }
 
 /** A file as the caller named it. `-` is what comes on stdin. */
-export interface Found {
+interface Found {
   readonly name: string;
   readonly path: string;
 }

@@ -18,7 +18,7 @@ import * as Known from "./known.ts";
 export const formats = ["cord", "sroie", "csv", "receiptbench", "records"] as const;
 export type Format = (typeof formats)[number];
 
-export interface Wish extends Options {
+interface Wish extends Options {
   format: Format;
   paths: readonly string[];
   imageKey: string;
@@ -38,7 +38,7 @@ const extensions: Record<Format, readonly string[]> = {
   records: [".json", ".jsonl"],
 };
 
-export interface Told {
+interface Told {
   files: number;
   records: number;
   /** Labels that have no place, by their path, with how many records have them. */

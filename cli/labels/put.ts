@@ -21,7 +21,7 @@ export const Created = Known.GroundTruth.extend({
 });
 export type Created = z.output<typeof Created>;
 
-export interface Kept {
+interface Kept {
   ground_truth: Created;
   /** False: the newest version of this name has these labels already. */
   is_new: boolean;

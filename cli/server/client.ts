@@ -111,7 +111,7 @@ const Limit = z.object({
 type Limit = z.output<typeof Limit>;
 
 /** An `error` of ours: what is read of it, and whatever else a newer server says. */
-export interface Own {
+interface Own {
   readonly code: string;
   readonly message: string;
   readonly request_id: string | null;

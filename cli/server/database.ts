@@ -13,7 +13,7 @@ import * as SqliteFile from "#local/home/sqlite-file";
 import * as Links from "./links.ts";
 
 /** A database that is open for a command, and the stage's secrets that go with it. */
-export interface Opened {
+interface Opened {
   readonly db: Database.Db;
   readonly url: string;
   /** Of the local loop, or of one that works as it does, not a stage's. */
@@ -27,7 +27,7 @@ export interface Opened {
 const busyTimeoutMs = 5_000;
 
 /** Where a command's database is, judged as `npm start` judges it. */
-export interface Place {
+interface Place {
   readonly url: string;
   /** Of a file, absolute; undefined: a server. */
   readonly path: string | undefined;

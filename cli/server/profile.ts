@@ -21,7 +21,7 @@ const File = z.object({
   current: z.string().nullable(),
   profiles: z.record(z.string(), Profile),
 });
-export type File = z.output<typeof File>;
+type File = z.output<typeof File>;
 
 /** The name that stands for the loop of the checkout, whatever else is set. */
 export const local = "local";

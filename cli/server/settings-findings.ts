@@ -28,7 +28,7 @@ export function findings(env: Env, dotenvText = envText()): Finding[] {
 export const hasDatabase = (env: Env): boolean =>
   !Settings.refusals(env, []).some(({ variables }) => variables.some((name) => /^DATABASE_/.test(name)));
 
-export const strayLine = (line: number): string => `line ${line} of .env sets nothing`;
+const strayLine = (line: number): string => `line ${line} of .env sets nothing`;
 
 /** Read by `sst deploy` alone, which says the same, minutes later. */
 function ofDeployment(env: Env): string[] {

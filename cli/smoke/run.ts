@@ -127,7 +127,7 @@ async function ended(
 }
 
 /** What is wrong with the answer, in one line; undefined when nothing is. */
-export function judge(answer: Client.Answer, wants: Wants, bench: Bench): string | undefined {
+function judge(answer: Client.Answer, wants: Wants, bench: Bench): string | undefined {
   const statuses = typeof wants.status === "number" ? [wants.status] : wants.status;
   if (!statuses.includes(answer.status)) {
     if (wants.otherwise !== undefined) return wants.otherwise;

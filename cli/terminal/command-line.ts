@@ -11,7 +11,7 @@ import { paint } from "./terminal.ts";
 import * as Text from "./text.ts";
 
 /** Makes a command; `done` gets its exit status. */
-export type Load = () => Promise<{
+type Load = () => Promise<{
   command(context: Context, done: (status: Exit) => void): Command;
   /** Understood, and not shown. */
   hidden?: boolean;

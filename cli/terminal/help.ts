@@ -1,7 +1,7 @@
 /** What every command's `--help` says beside its options: how it is called, and what its exit status means. */
 import type { Command, Option } from "commander";
 
-export interface Help {
+interface Help {
   /** What its options do not say. */
   readonly about?: string;
   /** Whole command lines, as they are typed in a checkout. */

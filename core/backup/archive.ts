@@ -40,7 +40,7 @@ export const ManifestLine = z.object({
 });
 export type ManifestLine = z.output<typeof ManifestLine>;
 
-export interface Entry {
+interface Entry {
   name: string;
   bytes: number;
   modified: Date;

@@ -31,7 +31,7 @@ export interface Restored {
   without_row: number;
 }
 
-export interface Stores {
+interface Stores {
   db: Db;
   bucket: Bucket.Bucket;
 }

@@ -11,7 +11,7 @@ import { breakerTable } from "./breaker.sql.ts";
 
 const name = "model_server";
 
-export type Row = typeof breakerTable.$inferSelect;
+type Row = typeof breakerTable.$inferSelect;
 
 /** What the breaker says: go ahead; wait at least `retryAfterMs`; or its time has come and somebody may look. */
 export type State = { kind: "closed" } | { kind: "open"; retryAfterMs: number } | { kind: "due" };

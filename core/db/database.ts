@@ -59,7 +59,7 @@ function toLibsql(statement: Statement): InStatement {
   return { sql, args: params as never };
 }
 
-export type Result = ResultSet;
+type Result = ResultSet;
 type Named = Record<string, Statement | undefined>;
 /** The results under the names of their statements; none for a statement that was left out. */
 type Results<T extends Named> = {

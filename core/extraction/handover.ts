@@ -14,7 +14,7 @@ import * as Send from "./send.ts";
  * id comes after `tmp`, a reserved id, because a lifecycle rule knows only a fixed prefix; the token makes every
  * hand-over's copy its own, so that clearing up after an earlier one cannot take it away.
  */
-export function temporaryKey(row: Pick<Claim.Row, "keyId" | "requestId" | "token">): string {
+function temporaryKey(row: Pick<Claim.Row, "keyId" | "requestId" | "token">): string {
   return `inputs/tmp/${row.keyId}/${row.requestId}~${row.token}`;
 }
 

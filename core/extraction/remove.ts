@@ -24,7 +24,7 @@ import { extractTable as extract } from "./extract.sql.ts";
 type Stores = Pick<Services, "db" | "bucket">;
 
 /** What was removed: the extract, and the copy of its picture where one was kept for the queue. */
-export interface Deleted {
+interface Deleted {
   extracts: number;
   inputs: number;
 }
@@ -155,7 +155,7 @@ export async function lookAgain({ db, bucket }: Stores, log: Log, row: Claim.Row
 }
 
 /** The keys of an extract's artifact and of the records of its attempts. @throws AppError `storage_unavailable`. */
-export async function objectsOf(
+async function objectsOf(
   bucket: Bucket.Bucket,
   log: Log,
   row: Pick<Claim.Row, "keyId" | "requestId" | "createdAt">,

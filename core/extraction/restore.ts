@@ -5,7 +5,7 @@ import type { Artifact } from "#core/reading/schema";
 import { extractTable } from "./extract.sql.ts";
 
 /** An extract by its key and its id. */
-export interface Named {
+interface Named {
   keyId: string;
   requestId: string;
 }

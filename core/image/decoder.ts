@@ -11,7 +11,7 @@ import type { Done, Job, Order, Ready } from "./program.ts";
  * what the operating system needs.
  */
 
-export interface Options {
+interface Options {
   /** Address of the program; what it has to do is in ./program.ts. */
   program(): Promise<string>;
   /** Longest time for one order, that of a process that has to start included. */

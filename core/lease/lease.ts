@@ -13,7 +13,7 @@ export interface Held {
   renewal: Renewal;
 }
 
-export interface Renewal {
+interface Renewal {
   /** The pause from one renewal to the next; work that is over by then renews nothing. */
   everyMs: number;
   /** The pause after one that failed. */

@@ -10,7 +10,7 @@ import type { Log } from "#core/log";
 import * as Run from "#core/run/run";
 
 /** Which artifact is meant. */
-export interface Wanted {
+interface Wanted {
   requestId: string;
   /** Another key's, with the scope `admin:all_keys` only. */
   keyId: string | undefined;

@@ -21,7 +21,7 @@ export interface RunPod {
 const statuses = ["PROVISIONING", "STARTING", "RUNNING", "EXITED", "ERROR", "TERMINATED"] as const;
 
 /** Where a pod stands: RUNNING says that its container runs, not that its model server answers. */
-export type Status = (typeof statuses)[number] | "UNKNOWN";
+type Status = (typeof statuses)[number] | "UNKNOWN";
 
 export interface Pod {
   id: string;

@@ -13,7 +13,7 @@ import * as Items from "#core/run/source/items";
  * was cut off is simply repeated. The key's row stays, revoked and without scopes: nobody gets its id again, and with it
  * what backups hold. Backups that another key made of everybody's artifacts go by themselves, after a day.
  */
-export interface Purged {
+interface Purged {
   objects: number;
   runs: number;
   items: number;

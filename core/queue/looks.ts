@@ -16,7 +16,7 @@ import * as Queue from "./queue.ts";
  */
 
 /** A queue as it was found, and what that says of messages. */
-export interface Seen extends Queue.Counts {
+interface Seen extends Queue.Counts {
   name: QueueName;
   /** What was sent before this, and is not done, is lost. */
   lostBefore: Date;

@@ -13,9 +13,9 @@ import type { Log } from "#core/log";
 import * as Limits from "#spec/limits";
 
 /** The standard queues. */
-export type Standard = "single" | "later";
+type Standard = "single" | "later";
 /** The FIFO queues of batches. */
-export type Fifo = "plan" | "item" | "urgent";
+type Fifo = "plan" | "item" | "urgent";
 export type Name = Standard | Fifo;
 
 /** A message of a FIFO queue: one of a group is worked on at a time, and one of a `deduplicationId` taken within five minutes. */

@@ -36,7 +36,7 @@ const Expiry = z
     }),
   })
   .meta({ id: "Expiry" });
-export type Expiry = z.output<typeof Expiry>;
+type Expiry = z.output<typeof Expiry>;
 
 /** What ends when, soonest first. */
 export const Expiries = z
@@ -121,7 +121,7 @@ export async function ofKeys(db: Database.Db, now: Date): Promise<Expiry[]> {
 }
 
 /** Where they are asked for. */
-export interface Sources {
+interface Sources {
   credentials: () => readonly Config.Credential[];
   db: () => Database.Db;
 }

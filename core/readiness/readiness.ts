@@ -48,7 +48,7 @@ export const Readiness = z
 export type Readiness = z.output<typeof Readiness>;
 type CheckResult = z.output<typeof Check>;
 
-export interface Dependencies {
+interface Dependencies {
   model: () => Config.Model;
   bucket: () => Bucket.Bucket;
   db: () => Database.Db;

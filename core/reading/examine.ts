@@ -1,7 +1,7 @@
 import * as Checks from "#core/canonical/checks/checks";
 import * as Normalize from "#core/canonical/normalize";
 import { dueDates } from "#core/task/due-dates";
-import type { Overridden } from "#core/task/override";
+import type { Overridden } from "#core/task/own-schema";
 import type { Task } from "#core/task/task";
 import { validate } from "#core/task/validate";
 import type { Salvaged } from "#core/vision/salvage";

@@ -5,6 +5,7 @@ import * as Image from "#core/image/image";
 import type { Log } from "#core/log";
 import * as Metrics from "#core/metrics/metrics";
 import type * as Override from "#core/task/override";
+import type * as OwnSchema from "#core/task/own-schema";
 import type * as Task from "#core/task/task";
 import { usageOf } from "#core/vision/fault";
 import * as Vision from "#core/vision/vision";
@@ -12,7 +13,7 @@ import type { Artifact, Extract } from "./schema.ts";
 import * as Warning from "./warning.ts";
 
 /** One picture, one task, and how long there is. */
-export interface Work {
+interface Work {
   task: Task.Task;
   image: Image.Inspected;
   requestId: string;
@@ -27,7 +28,7 @@ export interface Work {
   /** A lost connection ends the attempt, so that the picture can be asked alone. */
   endOnSuspect?: boolean | undefined;
   /** Instead of the task's own validation. */
-  validate?: Override.Overridden["validate"] | undefined;
+  validate?: OwnSchema.Overridden["validate"] | undefined;
 }
 
 /** What a picture and a task became: the part of the artifact that does not depend on who asked. */

@@ -21,7 +21,7 @@ type Stores = Pick<Services, "db" | "queues" | "times" | "model" | "bucket">;
 const uploadsAtOnce = 200;
 
 /** What reconcile found and mended; all zero in a healthy system. */
-export interface Repairs {
+interface Repairs {
   interrupted: number;
   requeued: number;
   stored: number;

@@ -34,7 +34,7 @@ const dayMs = 86_400_000;
 const lookAgainMs = 5_000;
 
 /** What reconcile found and mended; all zero in a healthy system. */
-export interface Repairs {
+interface Repairs {
   items_requeued: number;
   items_stored: number;
   runs_ordered: number;

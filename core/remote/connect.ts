@@ -3,7 +3,7 @@ import type { Dispatcher } from "undici";
 import type { Address, World } from "./resolve.ts";
 
 /** What is sent to a stranger's URL, and how long connecting may take. */
-export interface Request {
+interface Request {
   method: "GET" | "POST";
   headers: Record<string, string>;
   body?: string;

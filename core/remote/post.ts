@@ -6,7 +6,7 @@ const answerBytes = 4 * 1024;
 const answerMs = 1_000;
 
 /** What is sent, and how long it may take: from the look-up of the host to the answer's status. */
-export interface Letter {
+interface Letter {
   headers: Record<string, string>;
   body: string;
   protocols: readonly string[];

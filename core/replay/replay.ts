@@ -1,5 +1,6 @@
 import type { Artifact } from "#core/reading/schema";
 import * as Override from "#core/task/override";
+import type * as OwnSchema from "#core/task/own-schema";
 import * as Task from "#core/task/task";
 import { extractJson, extractLast } from "#core/vision/json";
 import { salvage } from "#core/vision/salvage";
@@ -61,7 +62,7 @@ export async function replay(artifact: Artifact, version: string): Promise<Repla
   if (task === undefined) return { ...replayed, reason: "unknown_task" };
   const text = artifact.raw_model_text;
   if (typeof text !== "string") return { ...replayed, reason: "no_raw_text" };
-  let asked: Override.Overridden;
+  let asked: OwnSchema.Overridden;
   try {
     asked = await Override.override(task, artifact.request?.debug);
   } catch {
@@ -85,7 +86,7 @@ export async function replay(artifact: Artifact, version: string): Promise<Repla
 async function computedOf(
   artifact: Artifact,
   text: string,
-  { task, validate }: Override.Overridden,
+  { task, validate }: OwnSchema.Overridden,
 ): Promise<Parts> {
   const Examine = await import("#core/reading/examine");
   const about = { task, validate, createdAt: new Date(artifact.created_at) };

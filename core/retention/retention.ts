@@ -31,7 +31,7 @@ const withoutKey = "anonymous";
 const minuteMs = 60_000;
 const dayMs = 24 * 60 * minuteMs;
 
-export interface Swept {
+interface Swept {
   extracts: number;
   runs: number;
   ground_truths: number;

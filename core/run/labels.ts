@@ -7,7 +7,7 @@ import type { Log } from "#core/log";
 import type { EvaluateBy } from "./evaluate-by.ts";
 
 /** Labels that a run is to be measured by. */
-export interface Wanted {
+interface Wanted {
   /** Undefined of a `gt_path`, which has no row. */
   groundTruth: GroundTruth.Row | undefined;
   /** From their beginning, each time; read once, in memory bounded by one record. */

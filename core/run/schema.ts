@@ -194,7 +194,7 @@ export type RunStatus = (typeof runStatuses)[number];
 export const itemStatuses = ["queued", "running", "succeeded", "failed", "canceled"] as const;
 export type ItemStatus = (typeof itemStatuses)[number];
 
-export const RunError = StoredError.meta({
+const RunError = StoredError.meta({
   id: "RunError",
   description: "Why a run could not be carried out, with `details.issues` of its manifest.",
 });

@@ -52,7 +52,7 @@ export function formatAssertions(): Record<string, (value: string) => boolean> {
 }
 
 /** What becomes of a string's form: which of its keywords are sent, which checked; or why it is refused. */
-export interface Form {
+interface Form {
   sent: { format?: string };
   checked: { format?: string; pattern?: string };
   /** Keywords, with what is wrong with them. */

@@ -12,7 +12,7 @@ import { isSmall, visitValues } from "./values.ts";
  */
 
 /** JSON text of the whole schema; the largest task of ours has 2,000. */
-export const maxSchemaBytes = 64 * 1024;
+const maxSchemaBytes = 64 * 1024;
 /** Schemas within schemas; grammars grow with the depth, and no document nests deeper. */
 export const maxDepth = 10;
 /** Schemas altogether. */
@@ -20,13 +20,13 @@ export const maxNodes = 1000;
 /** Keywords of one schema: more than JSON Schema has, with OpenAPI's. */
 const maxKeywords = 100;
 /** Fields of one object. */
-export const maxProperties = 100;
+const maxProperties = 100;
 /** Branches of one anyOf, and anyOf in the whole schema: alternatives multiply in the grammar. */
-export const maxBranches = 8;
-export const maxAlternatives = 20;
+const maxBranches = 8;
+const maxAlternatives = 20;
 /** Bounds of lists: a grammar repeats its rule this often. */
-export const maxListLength = 1000;
-export const maxDescriptionLength = 1000;
+const maxListLength = 1000;
+const maxDescriptionLength = 1000;
 /** The first mistakes are enough to go on. */
 export const maxIssues = 50;
 
@@ -35,13 +35,13 @@ const fieldName = /^[A-Za-z][A-Za-z0-9_.-]{0,63}$/;
 const refusedNames = new Set(["constructor", "prototype", "hasOwnProperty", "toString", "valueOf"]);
 const numeric = ["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"] as const;
 
-export interface SchemaIssue {
+interface SchemaIssue {
   /** Where in the schema: `properties.items.items`; a name that may not be one is given by its position. */
   path: string;
   message: string;
 }
 
-export interface Portable {
+interface Portable {
   /** What keeps the schema from being sent; empty when nothing does, and only then the rest is of use. */
   issues: SchemaIssue[];
   /** What is sent: without what asserts nothing, and without what we check ourselves. */

@@ -1,13 +1,8 @@
 import type { Debug } from "./debug.ts";
+import type { Overridden } from "./own-schema.ts";
 import * as Task from "./task.ts";
 
-export { Debug, maxPromptBytes } from "./debug.ts";
-
-/** A task as it is asked once, and how its answer is held to its schema. */
-export interface Overridden {
-  task: Task.Task;
-  validate: (value: unknown) => Task.Validation;
-}
+export { Debug } from "./debug.ts";
 
 /**
  * The task with the caller's prompt and schema in place of its own, hashes computed anew. Of a task's fields those

@@ -7,9 +7,14 @@ import type { Debug } from "./debug.ts";
 import { formatAssertions } from "./forms.ts";
 import { sha256 } from "./hash.ts";
 import { maxDepth, maxNodes, portable } from "./lint.ts";
-import type { Overridden } from "./override.ts";
 import { targetOf } from "./references.ts";
 import type * as Task from "./task.ts";
+
+/** A task as it is asked once, and how its answer is held to its schema. */
+export interface Overridden {
+  task: Task.Task;
+  validate: (value: unknown) => Task.Validation;
+}
 
 /** An answer to a schema of the caller's can be this long without `max_tokens`, whatever the schema would allow. */
 const maxOutputTokens = 2048;

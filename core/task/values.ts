@@ -1,6 +1,6 @@
 /** Values of one enum, and how long each may be. */
-export const maxEnumValues = 100;
-export const maxEnumLength = 200;
+const maxEnumValues = 100;
+const maxEnumLength = 200;
 
 /** What is wrong with a schema's `enum` and `const`, which may hold texts, numbers, booleans and null of its types. */
 export function visitValues(

@@ -34,7 +34,7 @@ export function problem(key: string, viewer: Viewer): string | undefined {
 }
 
 /** Whether the first name of a well-formed key is one that the viewer may read. */
-export function sees(key: string, viewer: Viewer): boolean {
+function sees(key: string, viewer: Viewer): boolean {
   const [owner] = key.split("/", 1);
   return viewer.allKeys || owner === "shared" || owner === viewer.keyId;
 }

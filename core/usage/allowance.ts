@@ -10,7 +10,7 @@ import { dayOf } from "./day.ts";
  */
 
 /** Names of limits as `details.limit` tells them. */
-export type Limit =
+type Limit =
   | "requests_per_minute"
   | "items_per_day"
   | "model_seconds_per_day"

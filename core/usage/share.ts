@@ -8,7 +8,7 @@ import { dayOf } from "./day.ts";
 const leastMs = 10 * 60_000;
 
 /** The key that used most of the model's time on a day. */
-export interface LargestShare {
+interface LargestShare {
   readonly keyId: string;
   /** Of the time of all keys, 0 to 100. */
   readonly percent: number;

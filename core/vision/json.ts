@@ -1,8 +1,6 @@
 import { type Repair, type Scanned, scanObject, type Unsafe } from "#core/vision/object-scan";
 import { endOfThinking, isOnlyThinking, type Mark, nextMark } from "#core/vision/thinking";
 
-export type { Repair } from "#core/vision/object-scan";
-
 export type JsonObject = Record<string, unknown>;
 
 export interface Found {
@@ -12,9 +10,9 @@ export interface Found {
   repaired?: readonly Repair[];
 }
 
-export type Extracted = Found | { ok: false; reason: InvalidReason };
+type Extracted = Found | { ok: false; reason: InvalidReason };
 
-export type InvalidReason =
+type InvalidReason =
   | "empty"
   /** No object in it at all. */
   | "no_object"

@@ -10,14 +10,14 @@ export interface Fit {
 }
 
 /** A picture as it is sent, in the pixels that the server will count. */
-export interface Sent extends Picture {
+interface Sent extends Picture {
   width: number;
   height: number;
   /** False where the bytes are the caller's own. */
   changed: boolean;
 }
 
-export interface Wish {
+interface Wish {
   server: ContextLength.Believed;
   /** Our estimate of the text's tokens; the server's own count takes its place. */
   promptTokens: number;

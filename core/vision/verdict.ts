@@ -7,7 +7,7 @@ import type { Fault } from "#core/vision/fault";
  * - `item`: a fault of the model server or a lost time budget; it costs the item an attempt
  * - `refused`: this request will never be accepted
  */
-export type Verdict = "outage" | "overload" | "item" | "refused";
+type Verdict = "outage" | "overload" | "item" | "refused";
 
 /** Status codes that a proxy in front of a stopped or loading server answers with. */
 const proxyStatus = new Set([404, 408, 429, 502, 503, 504]);

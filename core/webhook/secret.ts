@@ -29,12 +29,7 @@ export function derive(stageSecret: string, keyId: string, version: number): str
  * All secrets that a key's calls are signed with now, the newest first: while the key's or the stage's is replaced, there
  * are two of it.
  */
-export function secretsOf(
-  stageSecrets: readonly string[],
-  keyId: string,
-  key: Versioned,
-  now: Date,
-): string[] {
+function secretsOf(stageSecrets: readonly string[], keyId: string, key: Versioned, now: Date): string[] {
   const version = key?.webhookVersion ?? 0;
   const overlaps = key?.webhookOverlapUntil != null && key.webhookOverlapUntil > now;
   const versions = overlaps ? [version, version - 1] : [version];
@@ -59,7 +54,7 @@ async function find(db: Database.Db, keyId: string): Promise<Versioned> {
 const unknown = () => new AppError("not_found", "there is no key with this id");
 
 /** How a key's calls are signed, for its owner. */
-export interface Shown {
+interface Shown {
   key_id: string;
   /** Null: the stage's secret, which other keys share. */
   version: number | null;

@@ -37,7 +37,7 @@ export const ExtractQuery = z.strictObject(
 );
 
 /** A form, as it is described; what is needed of it is checked below. */
-export const ExtractForm = z
+const ExtractForm = z
   .strictObject({
     file: z
       .string()

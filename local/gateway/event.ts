@@ -7,7 +7,7 @@ import { randomBytes } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import type { APIGatewayProxyEventV2 } from "aws-lambda";
 
-export interface Target {
+interface Target {
   /** As received, from the first slash to the question mark. */
   readonly encodedPath: string;
   /** As the event carries it. */

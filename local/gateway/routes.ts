@@ -4,7 +4,7 @@
  */
 import { decode, type Matched } from "#local/gateway/event";
 
-export interface RouteEntry {
+interface RouteEntry {
   readonly method: string;
   /** "/v1/extracts/{request_id}" */
   readonly path: string;

@@ -18,7 +18,7 @@ import { errorOf, type Seen } from "#local/gateway/seen";
 import { ClosedError, type Lambda } from "#local/lambda/pool";
 import * as Limits from "#spec/limits";
 
-export interface GatewayOptions {
+interface GatewayOptions {
   readonly lambda: Pick<Lambda, "invoke">;
   readonly table: RouteTable;
   readonly host: string;

@@ -24,7 +24,7 @@ export const programs = {
 } as const;
 
 /** What is read elsewhere: by commands, by `sst deploy` and by the loop in the place of others (core/config.ts, withAliases). */
-export const others: readonly string[] = [
+const others: readonly string[] = [
   ...[
     "OCRLTY_URL",
     "OCRLTY_API_KEY",

@@ -25,7 +25,7 @@ export type Outcome =
 
 export type State = "starting" | "idle" | "busy" | "gone";
 
-export interface InstanceOptions {
+interface InstanceOptions {
   readonly name: string;
   readonly code: FunctionCode;
   readonly runtimeFile: string;

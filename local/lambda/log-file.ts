@@ -1,7 +1,7 @@
 import * as fs from "node:fs";
 import { join } from "node:path";
 
-export interface LogFile {
+interface LogFile {
   readonly path: string;
   /** On disk when it returns: a crash of the loop loses no line. */
   write(line: string): void;

@@ -8,7 +8,7 @@ import type { ChildProcess } from "node:child_process";
 import { availableParallelism } from "node:os";
 import { type FunctionCode, Instance, type Outcome, type State } from "#local/lambda/instance";
 
-export type { FunctionCode, Outcome } from "#local/lambda/instance";
+export type { FunctionCode } from "#local/lambda/instance";
 
 export interface LambdaOptions {
   readonly runtimeFile: string;
@@ -35,7 +35,7 @@ export type Invocation = Outcome & {
   readonly durationMs: number;
 };
 
-export interface InstanceInfo {
+interface InstanceInfo {
   readonly pid: number;
   readonly functionName: string;
   readonly state: State;
@@ -58,7 +58,7 @@ export interface Lambda {
   close(graceMs?: number): Promise<void>;
 }
 
-export class UnknownFunctionError extends Error {
+class UnknownFunctionError extends Error {
   override readonly name = "UnknownFunctionError";
 }
 

@@ -16,7 +16,7 @@ export class TooLong extends Error {
   }
 }
 
-export interface Reading {
+interface Reading {
   pages: Page[];
   imageTokens: number;
 }

@@ -28,14 +28,14 @@ const ORIENTATION_SAMPLE = 6;
 const MAX_PIXELS = 100_000_000;
 const FORMATS = new Set(["jpeg", "png", "webp"]);
 
-export interface Picture {
+interface Picture {
   width: number;
   height: number;
   /** Tokens that a vision model with patches of 32 x 32 pixels spends on the picture. */
   tokens: number;
 }
 
-export interface Engine {
+interface Engine {
   /** Size of the picture as sent, EXIF orientation applied. Throws PictureError. */
   measure(bytes: Uint8Array): Promise<Picture>;
   /** All text of the picture, whichever way it lies. Throws PictureError; ends early with the signal's reason. */

@@ -4,7 +4,7 @@ import type { Token } from "#local/model/rules/tokens";
 /** The one model of this server, and what its context holds. */
 export const MODEL = "local-ocr";
 export const MAX_MODEL_LEN = 8192;
-export const MAX_IMAGES = 4;
+const MAX_IMAGES = 4;
 const MAX_TOP_LOGPROBS = 20;
 
 /** An answer that is not 200, in the shape vLLM gives it. */
@@ -146,13 +146,13 @@ function decodeDataUrl(url: string): Buffer {
   return bytes;
 }
 
-export interface Usage {
+interface Usage {
   prompt_tokens: number;
   completion_tokens: number;
   total_tokens: number;
 }
 
-export type FinishReason = "stop" | "length";
+type FinishReason = "stop" | "length";
 
 function logprobsOf(tokens: Token[], top: number): unknown {
   return {

@@ -20,7 +20,7 @@ export interface ModelServer {
   ocr(): OcrStats;
 }
 
-export interface Options {
+interface Options {
   /** 0 or absent: any free port. */
   port?: number;
   host?: string;

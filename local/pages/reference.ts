@@ -46,7 +46,7 @@ or <a href="/openapi.json">openapi.json</a>.</p></noscript>
 }
 
 /** The part of the OpenAPI document that its Markdown shows. */
-export interface OpenApi {
+interface OpenApi {
   info: { title: string; version: string; description?: string };
   tags: { name: string; description?: string }[];
   paths: Record<string, Record<string, Operation>>;

@@ -2,14 +2,14 @@ import { randomUUID } from "node:crypto";
 import type { Lambda } from "#local/lambda/pool";
 import type { ScheduleSpec } from "#spec/queues";
 
-export interface ClockOptions {
+interface ClockOptions {
   readonly schedules: Readonly<Record<string, ScheduleSpec>>;
   readonly lambda: Pick<Lambda, "invoke">;
   readonly timeScale: number;
   readonly region: string;
 }
 
-export interface Clock {
+interface Clock {
   /** No more calls; returns when those in flight have ended. */
   stop(): Promise<void>;
 }

@@ -10,7 +10,7 @@ import { ConfigError } from "#core/config";
 import type { Env } from "#local/home/home";
 import type { Queue, QueueServer, QueueServerOptions } from "#local/queue/server";
 
-export interface ForeignOptions extends Pick<QueueServerOptions, "queues" | "timeScale" | "region"> {
+interface ForeignOptions extends Pick<QueueServerOptions, "queues" | "timeScale" | "region"> {
   /** `AWS_ENDPOINT_URL_SQS`. */
   readonly endpoint: string;
   readonly credentials: Credentials;

@@ -20,7 +20,7 @@ import { failedIds } from "#local/queue/report";
 import type { Queue } from "#local/queue/server";
 import type { Subscription } from "#spec/queues";
 
-export interface MappingOptions {
+interface MappingOptions {
   readonly client: SQSClient;
   readonly queue: Queue;
   readonly subscription: Omit<Subscription, "maxConcurrencySetting">;

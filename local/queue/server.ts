@@ -43,7 +43,7 @@ export interface Denied {
 }
 
 /** A request to the queues. */
-export interface RequestInfo {
+interface RequestInfo {
   /** As AWS calls it: `SendMessageBatch`. */
   readonly action: string;
   /** Sent by a function, and not by the mappings or whoever else is outside of them. */
@@ -61,7 +61,7 @@ export interface Queue {
   readonly arn: string;
 }
 
-export interface QueueCounts {
+interface QueueCounts {
   readonly ready: number;
   readonly delayed: number;
   readonly inFlight: number;

@@ -74,7 +74,7 @@ export function settings(server: Pick<QueueServer, "url" | "queues">): Record<st
   };
 }
 
-export interface StartOptions {
+interface StartOptions {
   readonly wiring: Wiring;
   /** Undefined when no queue is wired. */
   readonly server: Pick<QueueServer, "queues" | "client"> | undefined;

@@ -9,7 +9,7 @@ export interface Blob {
   size: number;
 }
 
-export interface WrittenBlob extends Blob {
+interface WrittenBlob extends Blob {
   /** MD5 in hex: S3's ETag. */
   md5: string;
 }

@@ -3,7 +3,7 @@ import { crc32 } from "node:zlib";
 import { S3Error } from "#local/s3/error";
 
 /** The largest single PUT of S3. */
-export const maxObjectBytes = 5 * 1024 ** 3;
+const maxObjectBytes = 5 * 1024 ** 3;
 
 /** Compares a body with what its headers promised, piece by piece. */
 interface Check {

@@ -21,7 +21,7 @@ export interface Conditions {
   mustMatch?: string;
 }
 
-export interface Upload {
+interface Upload {
   id: string;
   key: string;
   headers: Record<string, string>;

@@ -36,7 +36,7 @@ const statuses = {
   XAmzContentSHA256Mismatch: 400,
 } as const;
 
-export type Code = keyof typeof statuses;
+type Code = keyof typeof statuses;
 
 /** An answer other than success; `fields` become further elements of the XML, `headers` of the response. */
 export class S3Error extends Error {

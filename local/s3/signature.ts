@@ -17,7 +17,7 @@ export interface Credentials {
   secretAccessKey: string;
 }
 
-export interface Verified {
+interface Verified {
   /** What the signature says about the body: a SHA-256 in hex, UNSIGNED-PAYLOAD or STREAMING-…. */
   payload: string;
   presigned: boolean;

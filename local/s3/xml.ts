@@ -4,7 +4,7 @@ const entities: Record<string, string> = { lt: "<", gt: ">", amp: "&", quot: '"'
 const maxDepth = 8;
 
 /** Text for XML; control characters as references, which AWS sends too although XML 1.0 has no such characters. */
-export function escapeText(text: string): string {
+function escapeText(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is escaped here.
   return text.replace(/[<>&"\u0000-\u001f\u007f\ufffe\uffff]/g, (char) => {
     const name = Object.keys(entities).find((one) => entities[one] === char);

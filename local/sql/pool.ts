@@ -1,6 +1,6 @@
 import { Connection, isBusy, SqlError } from "#local/sql/connection";
 
-export const busyTimeoutMs = 5000;
+const busyTimeoutMs = 5000;
 /** Other processes' locks can only be polled; our own streams' wake the waiters at once. */
 const pollMs = 5;
 

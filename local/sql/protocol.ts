@@ -76,7 +76,7 @@ export type SqlSource = { sql?: string | null | undefined; sql_id?: number | nul
 /** What SQLite holds; INTEGER is always a bigint and REAL always a number, so no bit and no type is lost. */
 export type SqlValue = null | bigint | number | string | Uint8Array;
 
-export type WireValue =
+type WireValue =
   | { type: "null" }
   | { type: "integer"; value: string }
   | { type: "float"; value: number }
@@ -104,7 +104,7 @@ export type StreamResponse =
   | { type: "describe"; result: DescribeResult }
   | { type: "get_autocommit"; is_autocommit: boolean };
 
-export type DescribeResult = {
+type DescribeResult = {
   params: { name: string | null }[];
   cols: { name: string; decltype: string | null }[];
   is_explain: boolean;

@@ -16,13 +16,13 @@ export interface Log {
   close(): void;
 }
 
-export interface LogOptions {
+interface LogOptions {
   readonly log?: "file" | ((line: string) => void);
   readonly warn?: (line: string) => void;
 }
 
 /** `LOG_LEVEL` and `LOG_FORMAT`. */
-export interface LogSettings {
+interface LogSettings {
   readonly level: Level;
   readonly format: "json" | "text";
 }

@@ -6,7 +6,7 @@ import { nounOf, type Offender, type Source, type Tree } from "./tree.ts";
  * The houses, the lowest first: each may import those before it and itself. `packages` and `samples` are code of others'
  * programs; a file at the top, such as drizzle.config.ts, may import everything.
  */
-export const houses = ["packages", "spec", "core", "functions", "local", "cli", "scripts"] as const;
+const houses = ["packages", "spec", "core", "functions", "local", "cli", "scripts"] as const;
 /** Beside the houses: components of SST, which import the plain tables, and `core` for its plain constants. */
 const beside = ["spec", "core", "packages"];
 /** On top of all: each may import everything but the next. */

@@ -6,7 +6,7 @@ import * as Readers from "./readers.ts";
 import * as Size from "./size.ts";
 import type { Offender, Tree } from "./tree.ts";
 
-export interface Measure {
+interface Measure {
   readonly about: string;
   readonly find: (tree: Tree) => Offender[];
 }

@@ -2,7 +2,7 @@
 import * as Ast from "typescript/unstable/ast";
 import { API } from "typescript/unstable/sync";
 
-export interface FunctionShape {
+interface FunctionShape {
   readonly name: string;
   /** 1-based, of the declaration's first line; `lines` counts from there to the closing brace. */
   readonly line: number;
@@ -21,16 +21,16 @@ export interface ImportShape {
   readonly names: ReadonlySet<string> | "all";
 }
 
-export interface Located {
+interface Located {
   readonly text: string;
   readonly line: number;
 }
 
-export interface Export extends Located {
+interface Export extends Located {
   readonly isType: boolean;
 }
 
-export interface Literal extends Located {
+interface Literal extends Located {
   /** It stands behind the tag `sql` or in `sql.raw(…)`. */
   readonly isSql: boolean;
 }

@@ -7,9 +7,22 @@ const readByPlace: readonly { readonly path: RegExp; readonly names: RegExp }[] 
   { path: /^functions\//, names: /^(?:handler|operations)$/ },
   // drizzle-kit reads every table of the pattern in drizzle.config.ts.
   { path: /\.sql\.ts$/, names: /Table$/ },
-  // SST calls what these two files declare.
+  // Called by the tools whose settings they are.
   { path: /^(?:sst|drizzle|vitest)\.config\.ts$/, names: /./ },
+  // What the packages promise to whoever installs them.
+  { path: /^packages\//, names: /./ },
 ];
+
+/** A function is named by its file and export, "functions/api/usage.handler", as Lambda does it. */
+function handlersNamed(tree: Tree): ReadonlySet<string> {
+  const literals = tree.sources.flatMap((source) => source.literals);
+  return new Set(
+    literals.flatMap(({ text }) => {
+      const [, file, name] = /^([\w/-]+)\.(\w+)$/.exec(text) ?? [];
+      return file === undefined ? [] : [`${file}.ts ${name}`];
+    }),
+  );
+}
 
 interface Unread extends Offender {
   readonly isType: boolean;
@@ -19,12 +32,14 @@ interface Unread extends Offender {
 /** Exports of the product that no other file of it reads. */
 function unread(tree: Tree): Unread[] {
   const readers = { product: new Map<string, Set<string>>(), test: new Map<string, Set<string>>() };
+  const handlers = handlersNamed(tree);
   for (const { path, kind, arrows } of tree.sources) {
     for (const { target, names } of arrows) {
       if (target === path) continue;
-      const read = readers[kind].get(target) ?? new Set<string>();
+      const reader = readers[kind === "test" ? "test" : "product"];
+      const read = reader.get(target) ?? new Set<string>();
       for (const name of names === "all" ? ["*"] : names) read.add(name);
-      readers[kind].set(target, read);
+      reader.set(target, read);
     }
   }
   const isRead = (kind: "product" | "test", path: string, name: string) => {
@@ -36,6 +51,7 @@ function unread(tree: Tree): Unread[] {
     .flatMap(({ path, exports }) =>
       exports
         .filter(({ text }) => !isRead("product", path, text))
+        .filter(({ text }) => !handlers.has(`${path} ${text}`))
         .filter(({ text }) => !readByPlace.some((one) => one.path.test(path) && one.names.test(text)))
         .map(({ text, line, isType }) => ({
           path,

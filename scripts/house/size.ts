@@ -39,14 +39,14 @@ export function crowdedRooms(tree: Tree): Offender[] {
 }
 
 /** The folders with their product files, the fullest first. */
-export function rooms(tree: Tree): { room: string; files: number }[] {
+function rooms(tree: Tree): { room: string; files: number }[] {
   const counts = Map.groupBy(of(tree, "product"), ({ room }) => room);
   return [...counts]
     .map(([room, sources]) => ({ room, files: sources.length }))
     .toSorted((a, b) => b.files - a.files || a.room.localeCompare(b.room));
 }
 
-export interface Totals {
+interface Totals {
   readonly productFiles: number;
   readonly productLines: number;
   readonly testFiles: number;

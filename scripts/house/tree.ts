@@ -9,14 +9,14 @@ export interface Source extends Parse.Shape {
   readonly path: string;
   /** The folder it stands in, "." at the top. */
   readonly room: string;
-  readonly kind: "product" | "test";
+  readonly kind: "product" | "test" | "generated";
   readonly text: string;
   readonly lines: number;
   /** The imports that lead to a file of this tree. */
   readonly arrows: readonly Arrow[];
 }
 
-export interface Arrow extends Parse.ImportShape {
+interface Arrow extends Parse.ImportShape {
   readonly target: string;
 }
 
@@ -40,8 +40,12 @@ const generated = /(?:^|\/)migrations\/|^sst-env\.d\.ts$|^package-lock\.json$|^d
 /** The first line of a file that one of the commands writes. */
 const written = /^\/\/ Written by `npm run /;
 
-const isTest = (path: string) =>
-  /^test\/|\.test\.ts$|-for-tests\.ts$|(?:^|\/)testing\/|^vitest\.config\.ts$/.test(path);
+const tests = /^test\/|\.test\.ts$|-for-tests\.ts$|(?:^|\/)(?:testing|fixtures)\/|^vitest\.config\.ts$/;
+
+function kindOf(path: string, text: string): Source["kind"] {
+  if (generated.test(path) || written.test(text)) return "generated";
+  return tests.test(path) ? "test" : "product";
+}
 
 /** The files that Git tracks and that stand in the work tree. */
 export function tracked(root: string): string[] {
@@ -58,13 +62,8 @@ export function tracked(root: string): string[] {
  */
 export function read(root: string, paths: readonly string[]): Tree {
   const text = (path: string) => fs.readFileSync(join(root, path), "utf8").replaceAll("\r\n", "\n");
-  const own = paths.filter((path) => !generated.test(path));
-  const texts = new Map(
-    own
-      .filter((path) => /\.(?:ts|mjs|js)$/.test(path))
-      .map((path) => [path, text(path)] as const)
-      .filter(([, content]) => !written.test(content)),
-  );
+  const code = paths.filter((path) => /\.(?:ts|mjs|js)$/.test(path));
+  const texts = new Map(code.map((path) => [path, text(path)] as const));
   const shapes = Parse.parse(root, texts);
   const resolve = resolver(root, new Set(paths));
   const sources = [...shapes].map(([path, shape]): Source => {
@@ -73,7 +72,7 @@ export function read(root: string, paths: readonly string[]): Tree {
       ...shape,
       path,
       room: posix.dirname(path),
-      kind: isTest(path) ? "test" : "product",
+      kind: kindOf(path, content),
       text: content,
       lines: content.split("\n").length - (content.endsWith("\n") ? 1 : 0),
       arrows: shape.imports.flatMap((one) => {
@@ -82,7 +81,7 @@ export function read(root: string, paths: readonly string[]): Tree {
       }),
     };
   });
-  const pages = own.filter((path) => path.endsWith(".md")).map((path) => [path, text(path)] as const);
+  const pages = paths.filter((path) => path.endsWith(".md")).map((path) => [path, text(path)] as const);
   return { paths, sources, pages: new Map(pages) };
 }
 

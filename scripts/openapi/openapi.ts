@@ -20,7 +20,7 @@ import { addResults, tellDetails } from "./results.ts";
 import { samples } from "./samples.ts";
 import { webhooks } from "./webhooks.ts";
 
-export type Document = ReturnType<typeof createDocument>;
+type Document = ReturnType<typeof createDocument>;
 
 const description = `Photos of receipts and invoices in, JSON checked against a schema out.
 

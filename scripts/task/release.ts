@@ -45,7 +45,7 @@ export async function release(root: string, id: string): Promise<string[]> {
 }
 
 /** The text of `released.json`. */
-export function hashesOf({ schemaSha256, modelSchemaSha256, promptSha256 }: Task.Task): string {
+function hashesOf({ schemaSha256, modelSchemaSha256, promptSha256 }: Task.Task): string {
   const hashes = {
     schema_sha256: schemaSha256,
     model_schema_sha256: modelSchemaSha256,

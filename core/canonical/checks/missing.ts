@@ -5,7 +5,7 @@ import type { Reason } from "./judge.ts";
  * What may be missing between the parts of a sum and what is printed below them: a tax, a service charge, a tip, a tax
  * withheld. A missing part explains a difference only where it has the size that such parts have.
  */
-export interface Gap {
+interface Gap {
   /** The sum of the items or the subtotal; its sign is the document's (a refund is negative). */
   base: Decimal.Decimal;
   /** What is printed. */

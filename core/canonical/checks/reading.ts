@@ -30,7 +30,7 @@ export interface Amount {
 export type Found = Amount | "absent" | "unreadable";
 
 /** The values of `items[].price`, row by row. */
-export interface Column {
+interface Column {
   path: string;
   rows: Found[];
 }

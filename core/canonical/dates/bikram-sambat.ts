@@ -11,7 +11,7 @@ const monthDays = `
 223222101011 223222101011 223221110111 232312110111 132321110111 223222110111 123312110111 132321110111
 132321110111`;
 
-export const firstYear = 2050;
+const firstYear = 2050;
 /** 1 Baisakh 2050. */
 const firstDay = Date.UTC(1993, 3, 13);
 /** Years whose tables differ, by one day at most. */

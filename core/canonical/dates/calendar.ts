@@ -144,7 +144,7 @@ const unmistakable: readonly (Custom & { currencies?: readonly string[] })[] = [
 ];
 
 /** A year as printed may be this one, of this calendar. */
-export interface Year {
+interface Year {
   calendar: Calendar;
   year: number;
   /** True where people who pay with this currency count so and not otherwise. */

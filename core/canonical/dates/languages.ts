@@ -4,7 +4,7 @@
  * country. `XXX`: languages of no country. Source: CLDR 48 (available locales, currencies, populations); a test makes
  * the list anew.
  */
-export const table = `
+const table = `
 AED ar | AFN fa-AF ps uz-Arab | ALL sq | AMD hy | AOA pt-AO ln | ARS es | AWG nl | AZN az az-Cyrl | BAM bs bs-Cyrl
 hr sr-BA sr-Latn-BA | BDT bn ccp | BHD ar | BIF rn fr | BND ms | BOB es qu | BRL pt es-BR kgp yrl | BTN dz | BWP tn
 | BYN ru be | BZD es-BZ | CAD fr-CA csw | CDF fr sw ln lu | CHF de gsw fr it pt-CH rm wae | CLP es-CL | CNY zh

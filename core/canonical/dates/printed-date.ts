@@ -3,9 +3,7 @@ import * as Calendar from "./calendar.ts";
 import { type Shape, scan } from "./date-shape.ts";
 import * as Names from "./names.ts";
 
-export type { DateOrder } from "#core/canonical/country/day-order";
-
-export interface PrintedDate {
+interface PrintedDate {
   /** ISO 8601 calendar date; where several are left, the likeliest. */
   value: string;
   /** True when another reading is as good and nothing decided. */
@@ -14,7 +12,7 @@ export interface PrintedDate {
   readings?: readonly string[];
 }
 
-export interface DateContext {
+interface DateContext {
   /** ISO 4217 of the document: where people pay with it, dates have a usual order, calendar and language. */
   currency?: string | null | undefined;
   /** The other dates of the document as printed, never this one. */

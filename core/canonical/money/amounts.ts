@@ -10,9 +10,9 @@ import type { Convention } from "./number.ts";
  */
 
 /** How the currency of an amount is known. */
-export type CurrencySource = "printed" | "document" | Country.Source;
+type CurrencySource = "printed" | "document" | Country.Source;
 
-export interface Amount {
+interface Amount {
   value: string;
   /** Digits printed behind the decimal sign: the value has no trailing zeros, the paper may have. */
   decimals: number;
@@ -32,13 +32,13 @@ export interface Amounts {
 }
 
 /** A value as it is printed, and where it stands in the result. */
-export interface Place {
+interface Place {
   path: string;
   printed: string;
 }
 
 /** The currency that holds for amounts without a mark of their own. */
-export interface Stated {
+interface Stated {
   currency: string;
   source: CurrencySource;
 }

@@ -2,7 +2,7 @@ import * as Marks from "./marks.ts";
 import type { Convention } from "./number.ts";
 import { fold, read } from "./number.ts";
 
-export interface Count {
+interface Count {
   /** Canonical decimal. */
   value: string;
   /** The printed unit in lower case (`kg`, `stk`), null without one. */

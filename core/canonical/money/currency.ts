@@ -33,11 +33,6 @@ function factsOf(iso: string): { decimals: number; step: string | undefined } | 
   return facts.get(iso);
 }
 
-/** True for a code of ISO 4217, in use or on older papers (marks.ts). */
-export function isIso(code: string): boolean {
-  return Marks.isIso(code);
-}
-
 /** Decimal places that amounts of this currency are printed with. */
 export function decimals(iso: string): number {
   return factsOf(iso)?.decimals ?? 2;
@@ -75,15 +70,6 @@ export function markOf(text: string): Marks.Mark | undefined {
 
 function codeOf(text: string): Marks.Mark | undefined {
   return text.length === 3 && Marks.isIso(text) ? { codes: [text], alone: null } : undefined;
-}
-
-/**
- * The ISO codes that a printed mark (`RM`, `Rp.`, `US$`, `EUR`) may mean; undefined when it is no currency
- * mark. Codes count in capitals only: `Try` and `all` are words.
- */
-export function candidates(mark: string): readonly string[] | undefined {
-  const found = markOf(mark);
-  return found && found.codes.length > 0 ? found.codes : undefined;
 }
 
 /**

@@ -3,7 +3,7 @@ import type { Convention } from "./number.ts";
 import { conventionOf as conventionOfNumbers, evaluate } from "./number.ts";
 import * as Printed from "./printed.ts";
 
-export interface Money {
+interface Money {
   /** Canonical decimal: "1591600", "24.23", "-3.5". */
   value: string;
   /** ISO 4217, only where the print says so. */
@@ -12,7 +12,7 @@ export interface Money {
   ambiguous: boolean;
 }
 
-export interface MoneyContext {
+interface MoneyContext {
   /** The document's currency: decides what a shared mark such as `$` means, and how many decimals to expect. */
   currency?: string | null | undefined;
   decimals?: number | undefined;
@@ -37,7 +37,7 @@ export function parse(printed: string, context: MoneyContext = {}): Money | null
 }
 
 /** The same for an amount that is taken apart already. */
-export function resolve(prepared: Printed.Printed, context: MoneyContext = {}): Money | null {
+function resolve(prepared: Printed.Printed, context: MoneyContext = {}): Money | null {
   const currency = prepared.mark === null ? null : currencyOf(prepared, context.currency);
   const number = numberOf(prepared, { ...context, currency: currency ?? context.currency });
   return number && { value: number.value, currency, ambiguous: number.ambiguous };
@@ -87,7 +87,7 @@ function closes({ mark }: Printed.Printed, currency: string | null): boolean {
 }
 
 /** Decimals to expect: a mark that several currencies share tells as much as they have in common. */
-export function decimalsOf(prepared: Printed.Printed, currency: string | null): number | undefined {
+function decimalsOf(prepared: Printed.Printed, currency: string | null): number | undefined {
   const shared = prepared.mark?.codes ?? [];
   const codes = currency !== null ? [currency] : shared;
   if (codes.length === 0) return undefined;

@@ -1,11 +1,9 @@
-import type Big from "big.js";
-
 /**
  * Numbers as they are printed. The one hard question is what a point or a comma means; it is answered from
  * the number itself where that is possible, else from the other numbers of the document (`conventionOf`).
  */
 
-export type Separator = "." | "," | "'" | " ";
+type Separator = "." | "," | "'" | " ";
 
 /** What the separators of one document mean; null where the document does not tell. */
 export interface Convention {
@@ -13,7 +11,7 @@ export interface Convention {
   thousands: Separator | null;
 }
 
-export interface PrintedNumber {
+interface PrintedNumber {
   /** Canonical decimal: no grouping, a point, no trailing zeros, no exponent. */
   value: string;
   /** Digits printed after the decimal separator. */
@@ -22,7 +20,7 @@ export interface PrintedNumber {
   ambiguous: boolean;
 }
 
-export interface NumberContext {
+interface NumberContext {
   convention?: Convention | undefined;
   /** Decimal places of the unit, where known: 0 or 2 rule out three decimals, 3 expects them. */
   decimals?: number | undefined;
@@ -33,7 +31,7 @@ export interface NumberContext {
 }
 
 /** Longest text that is read at all: printed amounts are short, and hostile ones must not cost time. */
-export const maxLength = 64;
+const maxLength = 64;
 /** More digits than any amount has are a barcode or a runaway answer. */
 const maxDigits = 18;
 
@@ -212,11 +210,6 @@ export function plain(whole: string, fraction: string): string {
 export function read(body: string, context: NumberContext = {}): PrintedNumber | null {
   const scanned = scan(body);
   return scanned && evaluate(scanned, context);
-}
-
-/** The one way decimals are written: no exponent, no trailing zeros, no minus on zero. */
-export function canonical(value: Big): string {
-  return value.eq(0) ? "0" : value.toFixed();
 }
 
 type Vote = { decimal: number; thousands: number; open: number };

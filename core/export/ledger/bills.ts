@@ -8,7 +8,7 @@ import * as Paper from "./paper.ts";
 
 /** Bills as tables: a line for each tax rate of a paper, its amount with tax. What Xero and QuickBooks have in common. */
 
-export interface Bill extends Book.Entry {
+interface Bill extends Book.Entry {
   vendor: string;
   number: string;
   /** In the form that the mapping asks for. */

@@ -25,7 +25,7 @@ export interface Booking extends Paper.Line {
   code: string;
 }
 
-export interface Options {
+interface Options {
   format: string;
   mapping: Mapping.Common & { counter_account?: string };
   /** Beside a total and a date, which every ledger needs. */

@@ -106,7 +106,7 @@ export interface Vendor {
   account?: string | undefined;
   counter_account?: string | undefined;
 }
-export interface Part {
+interface Part {
   account: string;
   code?: string | undefined;
 }
@@ -243,7 +243,7 @@ export type Beancount = z.output<typeof Beancount>;
 
 const code = z.string().min(1).max(100);
 const billTax = z.strictObject({ rate, code });
-export const dateFormats = ["DD/MM/YYYY", "MM/DD/YYYY", "YYYY-MM-DD"] as const;
+const dateFormats = ["DD/MM/YYYY", "MM/DD/YYYY", "YYYY-MM-DD"] as const;
 
 const bills = {
   ...common(code, billTax),

@@ -69,8 +69,8 @@ const candidates = {
   base: ["taxes[].base"],
   amount: ["taxes[].amount"],
 } as const;
-export type Role = keyof typeof candidates;
-export type Roles = Partial<Record<Role, string>>;
+type Role = keyof typeof candidates;
+type Roles = Partial<Record<Role, string>>;
 
 /** Which field is what. @throws AppError `invalid_request` where the task reads no field for a role that is needed. */
 export function rolesOf(

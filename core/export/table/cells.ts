@@ -66,7 +66,7 @@ const markup: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;" 
  * A text for an XML element of a workbook (ECMA-376 part 1, 22.9.2.19, ST_Xstring): every reader gives back the same
  * text. NUL and half a surrogate pair, which no spreadsheet holds, are U+FFFD.
  */
-export function escaped(text: string): string {
+function escaped(text: string): string {
   return text
     .toWellFormed()
     .replaceAll("\0", "\ufffd")

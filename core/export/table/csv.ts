@@ -16,7 +16,7 @@ const printedNumber =
   /^[+-][ \u00a0]?(?:\p{Sc}[ \u00a0]?|\p{L}{1,3}\.?[ \u00a0])?\d[\d.,'’ \u00a0\u2009\u202f]*(?:[%\p{Sc}]|\p{L}{1,3}\.?)?$/u;
 
 /** A table as text: its header, and the records of an item, with their line ends. */
-export interface Text {
+interface Text {
   header: string;
   records(item: Table.Row): string;
 }

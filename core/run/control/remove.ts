@@ -24,14 +24,14 @@ import * as Limits from "#spec/limits";
  * How much of each kind was removed: extracts without their attempts, pictures (an upload and the copy that the run
  * kept of it are one); a run counts when it is gone.
  */
-export interface Deleted {
+interface Deleted {
   extracts: number;
   inputs: number;
   evals: number;
   runs: number;
 }
 
-export type Outcome = { kind: "deleted"; deleted: Deleted } | { kind: "deleting" };
+type Outcome = { kind: "deleted"; deleted: Deleted } | { kind: "deleting" };
 
 /** Items whose uploads are looked at in one statement. */
 const uploadsAtOnce = 500;

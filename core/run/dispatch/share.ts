@@ -4,7 +4,7 @@
  */
 
 /** A run that is going, as far as its share matters. */
-export interface Going {
+interface Going {
   runUid: string;
   concurrency: number;
   /** Items that have not ended. */

@@ -16,7 +16,7 @@ import * as Picture from "./picture.ts";
 import * as Suspect from "./suspect.ts";
 
 /** `crowded`: a suspect that cannot be alone now. `kept`: the run has a copy of the picture. */
-export type Asked =
+type Asked =
   | { kind: "asked"; performed: Performed; image: Image.Inspected; kept: boolean }
   | { kind: "unreadable"; error: AppError; kept: boolean }
   | { kind: "crowded" };

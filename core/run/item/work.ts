@@ -40,7 +40,7 @@ export interface Job extends Lease.Held {
 }
 
 /** `done`: the message has done its duty; `again`: it must come back when its visibility ends. */
-export type Outcome = "done" | "again";
+type Outcome = "done" | "again";
 
 /**
  * Works on an item. It ended, waits for the model server, has a new message, or is somebody else's: `done`. The

@@ -20,7 +20,7 @@ import { webhookDueTable as due, webhookHostTable as host } from "./due.sql.ts";
  */
 
 type Stores = Pick<RunStores, "db" | "queues" | "times">;
-export type Due = typeof due.$inferSelect;
+type Due = typeof due.$inferSelect;
 
 /** The body of a message in the `later` queue: one attempt to tell that a run has ended. */
 export const Message = z.object({

@@ -22,7 +22,7 @@ import * as Write from "./write.ts";
 /** Items whose pictures are removed before that is written down. */
 const inputsAtOnce = 500;
 
-export type Step = "done" | "more" | "not_yet";
+type Step = "done" | "more" | "not_yet";
 
 /**
  * Takes an ended run a bounded step further, and to its end when there is time. Every step may be repeated, also one

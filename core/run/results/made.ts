@@ -24,7 +24,7 @@ import * as Lines from "./lines.ts";
 type Services = Pick<RunServices, "db" | "bucket" | "times" | "version">;
 
 /** What is asked for, of a run that has ended. */
-export interface Asked {
+interface Asked {
   format: Formats.Made | "csv" | "line_items_csv";
   shown: Table.Values;
   /** As the format's own schema read it. */
@@ -39,11 +39,11 @@ export interface Asked {
   command: string;
 }
 
-export type Export = ({ kind: "bytes"; bytes: Uint8Array } | { kind: "stored"; rel: string }) & {
+type Export = ({ kind: "bytes"; bytes: Uint8Array } | { kind: "stored"; rel: string }) & {
   /** Of a ledger: how many items are not in it, and how many texts are not as they were. */
   told?: Told;
 };
-export interface Told {
+interface Told {
   leftOut: number;
   notes: number;
 }

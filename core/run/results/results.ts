@@ -35,7 +35,7 @@ export interface Wanted {
 }
 
 /** A file of results: in the bucket, or as its text or bytes. */
-export interface File {
+interface File {
   fileName: string;
   contentType: string;
   content: { kind: "stored"; rel: string } | { kind: "whole"; body: string | Uint8Array };

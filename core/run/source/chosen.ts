@@ -21,7 +21,7 @@ export const inputsNotKept = (about: { missing?: number; checked?: number } = {}
   );
 
 /** An item of the source run, as far as a rerun must know it. */
-export interface Chosen {
+interface Chosen {
   index: number;
   /** Where its picture lies; undefined for an address, which is fetched anew. */
   object: { key: string; etag: string | null } | undefined;

@@ -32,7 +32,7 @@ export const receive: typeof Receive.receive = async (...given) =>
 const readAtOnceBytes = 1024 * 1024;
 
 /** A request whose inline lines have not been looked at: their mistakes are told together with those of what they name. */
-export type BatchInput = Omit<BatchRequest, "manifest"> & { manifest?: readonly unknown[] | undefined };
+type BatchInput = Omit<BatchRequest, "manifest"> & { manifest?: readonly unknown[] | undefined };
 
 /**
  * Checks everything of a request but the lines of its manifest, which `create` checks.

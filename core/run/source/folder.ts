@@ -22,7 +22,7 @@ export interface Found {
 }
 
 /** What a folder holds: every file of it is in one of the two. */
-export interface Listing {
+interface Listing {
   found: Found[];
   skipped: Skip.Skipped;
 }
@@ -33,7 +33,7 @@ const listedMost = 5 * batches.folderFiles;
 /** For all names together; what one name may cost is bounded by the matcher itself. */
 const matchMs = 1_000;
 
-export interface Query {
+interface Query {
   images_dir: string;
   glob?: string | undefined;
   exts?: readonly string[] | undefined;

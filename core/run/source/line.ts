@@ -27,11 +27,10 @@ export function check(value: unknown, line: number): Parsed {
 }
 
 /** A line of the list that we make of a large folder: what was listed is pinned, and need not be looked up again. */
-export const ListedLine = z.strictObject({ file: z.string(), image_key: z.string(), etag: z.string() });
-export type ListedLine = z.output<typeof ListedLine>;
+const ListedLine = z.strictObject({ file: z.string(), image_key: z.string(), etag: z.string() });
 
 /** A piece of a manifest between two line ends. */
-export interface Raw {
+interface Raw {
   line: number;
   /** Bytes of the manifest up to here, the line's end included. */
   end: number;

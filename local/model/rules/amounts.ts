@@ -5,10 +5,10 @@ import type { Cell, Row } from "#local/model/rules/rows";
  * What a number can be: money (written the way amounts are written on this paper), a whole number, a measure
  * (weight, price per litre, anything with a unit) or a percentage.
  */
-export type Form = "money" | "integer" | "measure" | "percent";
+type Form = "money" | "integer" | "measure" | "percent";
 
 /** The cell that a piece was cut from, and where. */
-export interface Source {
+interface Source {
   text: string;
   start: number;
   end: number;
@@ -34,7 +34,7 @@ export interface Num {
   source: Source;
 }
 
-export interface Words {
+interface Words {
   kind: "words";
   text: string;
   source: Source;

@@ -4,7 +4,7 @@ import { namesIn } from "#local/model/rules/names";
 import type { Page } from "./page.ts";
 import * as Tokens from "./tokens.ts";
 
-export interface Question {
+interface Question {
   /** All text of the messages. */
   text: string;
   /** The JSON Schema that the answer must have; absent when none was asked for. */

@@ -1,7 +1,7 @@
 import type { Row } from "#local/model/rules/rows";
 
 /** A date or a time as printed. */
-export interface Stamp {
+interface Stamp {
   text: string;
   /** `YYYY-MM-DD` or `HH:MM:SS`; of two readings of 03/04/2018 the day comes first unless the country writes otherwise. */
   iso: string;

@@ -90,7 +90,7 @@ const BRANDS: [RegExp, RegExp][] = [
   [/unionpay/, /union\s?pay/i],
 ];
 
-export interface Payment {
+interface Payment {
   method: Printed | undefined;
   brand: Printed | undefined;
   last4: Printed | undefined;

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { classify, type Role } from "#local/model/rules/labels";
+import { classify } from "#local/model/rules/labels";
+import type { Role } from "#local/model/rules/role";
 
 /** What tills of each country print, as the recogniser reads it: accents and spaces may be gone. */
 const abroad: [string, Role | "none", string[]][] = [

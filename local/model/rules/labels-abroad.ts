@@ -1,4 +1,4 @@
-import type { Role } from "#local/model/rules/labels";
+import type { Role } from "#local/model/rules/role";
 
 /**
  * Labels of languages beyond those of labels.ts, folded: Spanish, Portuguese, Italian, Dutch, Polish, Czech and

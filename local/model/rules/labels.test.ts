@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { classify, editDistance, fold, type Role } from "#local/model/rules/labels";
+import { classify, editDistance, fold } from "#local/model/rules/labels";
+import type { Role } from "#local/model/rules/role";
 
 /** Labels as tills and invoices of Malaysia, Indonesia, Germany, Austria, Switzerland, Britain, America and France print them. */
 const labels: Record<Role | "none", string[]> = {

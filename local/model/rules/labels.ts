@@ -1,24 +1,5 @@
 import { ABROAD } from "#local/model/rules/labels-abroad";
-
-/** What the words beside an amount say that it is. */
-export type Role =
-  | "total"
-  | "subtotal"
-  | "tax"
-  | "service"
-  | "discount"
-  | "tip"
-  | "rounding"
-  | "cash"
-  | "card"
-  | "wallet"
-  | "change"
-  | "balance"
-  | "shipping"
-  | "paid"
-  | "due"
-  | "count"
-  | "other";
+import type { Role } from "#local/model/rules/role";
 
 export interface Label {
   role: Role;

@@ -3,7 +3,7 @@ import type { Printed } from "#local/model/rules/items";
 import { fold } from "#local/model/rules/labels";
 import type { Row } from "#local/model/rules/rows";
 
-export interface Party {
+interface Party {
   name: Printed | undefined;
   address: Printed | undefined;
   phone: Printed | undefined;
@@ -12,7 +12,7 @@ export interface Party {
   taxId: Printed | undefined;
 }
 
-export interface Parties {
+interface Parties {
   merchant: Party;
   customer: Party;
 }

@@ -180,7 +180,7 @@ function belongs(cell: Cell, row: Row): boolean {
   return distance <= 0.5 * small || (overlap >= 0.6 * small && distance <= 0.35 * large);
 }
 
-export function median(values: number[]): number {
+function median(values: number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   return sorted[Math.floor(sorted.length / 2)] ?? 0;
 }

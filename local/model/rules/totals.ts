@@ -1,5 +1,6 @@
 import type { Num, Segment, Style } from "#local/model/rules/amounts";
-import { classify, fold, type Label, type Role } from "#local/model/rules/labels";
+import { classify, fold, type Label } from "#local/model/rules/labels";
+import type { Role } from "#local/model/rules/role";
 import type { Row } from "#local/model/rules/rows";
 import type { TaxTable } from "#local/model/rules/tax-table";
 
@@ -11,7 +12,7 @@ export interface Labelled {
   label: string;
 }
 
-export interface Totals {
+interface Totals {
   amount_due: Num | undefined;
   amount_paid: Num | undefined;
   shipping: Num | undefined;
@@ -168,7 +169,7 @@ function entry(meaning: Label, number: Num, words: string): Labelled {
 }
 
 /** What else speaks for amounts, besides their labels. */
-export interface Evidence {
+interface Evidence {
   style: Style;
   table: TaxTable;
   /** All money on the paper. */
