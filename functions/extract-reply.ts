@@ -1,8 +1,6 @@
 import type { Outcome } from "#core/extraction/answer";
 import type { Reply } from "#functions/http";
-
-/** Seconds after which asking again makes sense while an extract runs. */
-const pollAfterS = 2;
+import { pollAfterS } from "#spec/limits";
 
 /**
  * `Preference-Applied` (RFC 7240, section 3): what of `Prefer` was done. A wait was not when the call ends in 202 before

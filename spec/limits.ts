@@ -237,3 +237,6 @@ const podTimes = ({ ms, io }: Scale) => ({
   podPollMs: ms(5_000),
   podWaitMs: ms(15 * 60_000),
 });
+
+/** Seconds after which asking again makes sense while an extract or a run is worked on (`Retry-After` of a 202). */
+export const pollAfterS = 2;

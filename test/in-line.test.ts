@@ -9,6 +9,7 @@ import { extractTable } from "#core/extraction/extract.sql";
 import { probe } from "#core/outage/probe";
 import { queueLookTable } from "#core/queue/looks.sql";
 import * as Queue from "#core/queue/queue";
+import type { Job } from "#core/reading/job";
 import * as Extracts from "#core/reconcile/extracts";
 import * as Runs from "#core/reconcile/runs";
 import { urgent } from "#core/run/control/urgent";
@@ -105,7 +106,7 @@ async function minutes(n: number) {
   return repairs;
 }
 
-const job = (more: Partial<Work.Job> = {}): Work.Job => ({
+const job = (more: Partial<Job> = {}): Job => ({
   ...{ startedAt: Date.now(), deadline: Date.now() + 5_000, leaseUntil: new Date(Date.now() + 5_000) },
   ...{ receiveCount: 1, held: Promise.resolve(), hold: async () => undefined },
   renewal: {
@@ -126,7 +127,7 @@ test("an item that makes way for a suspect, for as long as a picture may take, t
   };
   while (waitedMs < functions.item.timeoutMs) {
     receives += 1;
-    expect(await Work.work(services, message, job({ receiveCount: receives, hold }), silent)).toBe("again");
+    expect(await Work.work(services, silent, message, job({ receiveCount: receives, hold }))).toBe("again");
   }
   await Breaker.aloneNoMore(services.db);
   expect(2 * receives).toBeLessThan(0.8 * specs.item.maxReceiveCount);
@@ -162,7 +163,7 @@ describe("a run whose items nobody has taken for two hours", () => {
     expect((await stores.run(row.runId)).epoch).toBe(epoch);
     const copies = (await taken("item")).filter(({ run_uid }) => run_uid === row.runUid);
     expect(copies).toEqual([expect.objectContaining({ epoch, index: 0, seq: 0, slot: 0, again: true })]);
-    await Work.work(services, copies[0] as unknown as Window.ItemMessage, job(), silent);
+    await Work.work(services, silent, copies[0] as unknown as Window.ItemMessage, job());
     expect(await stores.run(row.runId)).toMatchObject({ epoch: epoch + 1, failed: 1 });
     expect((await taken("urgent"))[0]).toMatchObject({ kind: "refill", run_uid: row.runUid });
   });

@@ -21,6 +21,9 @@ export const Message = z.object({
 });
 export type Message = z.output<typeof Message>;
 
+/** What of any version is such a message, also one that came up where it has no effect: reconcile begins another chain. */
+export const AnyMessage = z.object({ kind: z.literal("probe") });
+
 /** Sends the next look. All of them are one group: none begins while another is at it. @throws AppError `storage_unavailable`. */
 export async function send(
   queues: Queue.Queues,

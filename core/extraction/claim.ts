@@ -173,14 +173,21 @@ export async function release(
   error: AppError,
   attempt?: { artifactRel: string | null; used: Usage.Used },
 ): Promise<boolean> {
-  const ending: Ending = {
-    status: "retryable",
-    artifactRel: attempt?.artifactRel ?? null,
-    errorCode: error.code,
-    errorMessage: error.message,
-    errorDetails: error.details,
-  };
-  return commit(db, row, ending, attempt?.used);
+  const artifactRel = attempt?.artifactRel ?? null;
+  return commit(db, row, { ...failureOf(error), status: "retryable", artifactRel }, attempt?.used);
+}
+
+/** An error as the row has it. */
+export function failureOf({
+  code,
+  message,
+  details,
+}: {
+  code: Code;
+  message: string;
+  details?: Details | undefined;
+}) {
+  return { errorCode: code, errorMessage: message, errorDetails: details };
 }
 
 /** What is left to say of work whose process died. */

@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as Breaker from "#core/breaker/breaker";
 import { AppError, type Code, from, invalidRequest } from "#core/error";
@@ -7,6 +6,7 @@ import * as Idempotency from "#core/idempotency/idempotency";
 import * as Image from "#core/image/image";
 import type { Principal } from "#core/key/key";
 import type { Log } from "#core/log";
+import { hashOf } from "#core/payload-hash";
 import { type Performed, perform } from "#core/reading/reading";
 import * as Record from "#core/reading/record";
 import type { Artifact, Extract, ExtractRequest } from "#core/reading/schema";
@@ -170,7 +170,7 @@ async function begin(
 function payloadOf(task: Task.Task, input: Given, image: Image.Inspected | undefined): string {
   const { image_ref, image_url, debug } = input;
   const named = image_ref !== undefined || image_url !== undefined;
-  return hash({
+  return hashOf({
     task_id: task.id,
     image_ref,
     image_url,
@@ -301,8 +301,6 @@ function composed(work: Work, performed: Performed): Artifact {
   });
 }
 
-const hash = (value: unknown) => createHash("sha256").update(JSON.stringify(value)).digest("hex");
-
 /** Which id this call is about (body, Idempotency-Key, header, new), and whether it is ours to work on. */
 async function claimId(
   services: Services,
@@ -332,7 +330,7 @@ async function claimId(
       keyId: caller.principal.keyId,
       idempotencyKey: caller.idempotencyKey,
       proposedId: input.request_id ?? Id.create(),
-      payloadHash: hash({ ...what, request_id: input.request_id ?? null }),
+      payloadHash: hashOf({ ...what, request_id: input.request_id ?? null }),
       ttlMs: times.idempotencyMs,
     });
     return named(requestId);

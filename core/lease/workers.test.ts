@@ -100,8 +100,8 @@ function work(kind: Kind, { leaseMs, everyMs }: { leaseMs: number; everyMs: numb
     },
     ...{ receiveCount: 1, held: Promise.resolve(), hold: async () => undefined },
   };
-  if (kind === "single") return Work.work(services, { key_id: "key-1", request_id: id }, job, silent);
-  return Item.work(services, { run_uid: id, epoch: 7, index: 0, seq: 0, slot: 0 }, job, silent);
+  if (kind === "single") return Work.work(services, silent, { key_id: "key-1", request_id: id }, job);
+  return Item.work(services, silent, { run_uid: id, epoch: 7, index: 0, seq: 0, slot: 0 }, job);
 }
 const rowOf = async (kind: Kind) => {
   const { query } = services.db;

@@ -10,6 +10,7 @@ import * as Stalled from "#core/run/control/stalled";
 import type * as Order from "#core/run/dispatch/order";
 import * as Pause from "#core/run/dispatch/pause";
 import * as Progress from "#core/run/dispatch/progress";
+import * as Claim from "#core/run/item/claim";
 import * as Ending from "#core/run/item/ending";
 import * as Due from "#core/run/notify/due";
 import { webhookDueTable as due } from "#core/run/notify/due.sql";
@@ -84,7 +85,7 @@ export async function reconcile(services: RunStores, log: Log): Promise<Repairs>
   return repairs;
 }
 
-/** Which items they are, and no more: whole ones, with answers that wait in them, are read one by one (`take`). */
+/** Which items they are, and no more: whole ones, with answers that wait in them, are read one by one (`Claim.takeOver`). */
 type Place = Pick<ItemRow, "runUid" | "index" | "token" | "status">;
 const { runUid, index, token, status } = item;
 const places = { runUid, index, token, status };
@@ -103,7 +104,7 @@ async function leases(services: RunStores, repairs: Repairs, log: Log): Promise<
   const touched = new Set<string>();
   const ids = ({ runUid, index }: Place) => ({ run_uid: runUid, index });
   const weather = await Repair.each(found, ids, log, async (row) => {
-    const taken = await take(db, row, new Date(Date.now() + times.leaseGraceMs));
+    const taken = await Claim.takeOver(db, row, new Date(Date.now() + times.leaseGraceMs));
     const runRow = taken && (await rowOf(db, row.runUid));
     if (taken === undefined || runRow === undefined) return;
     if ((await Ending.storedBefore(services, log, runRow, taken)) !== undefined) repairs.items_stored += 1;
@@ -128,25 +129,6 @@ async function leases(services: RunStores, repairs: Repairs, log: Log): Promise<
     (uid) => follow(services, uid, log),
   );
   return weather ?? later;
-}
-
-/** Takes a row over as it was seen, with the token raised. */
-async function take(db: Database.Db, row: Place, leaseUntil: Date): Promise<ItemRow | undefined> {
-  const [taken] = await Database.batch(db, [
-    db.query
-      .update(item)
-      .set({ status: "running", token: row.token + 1, leaseUntil })
-      .where(
-        and(
-          eq(item.runUid, row.runUid),
-          eq(item.index, row.index),
-          eq(item.token, row.token),
-          eq(item.status, row.status),
-        ),
-      )
-      .returning(),
-  ]);
-  return Database.rows(item, taken)[0];
 }
 
 /** Deleted runs whose last possible writer has gone. */
@@ -230,7 +212,11 @@ async function storePending(services: RunStores, row: RunRow, repairs: Repairs, 
       .limit(chunk),
   );
   for (const found of rows) {
-    const taken = await take(services.db, found, new Date(Date.now() + services.times.leaseGraceMs));
+    const taken = await Claim.takeOver(
+      services.db,
+      found,
+      new Date(Date.now() + services.times.leaseGraceMs),
+    );
     if (taken === undefined) continue;
     try {
       if ((await Ending.storedBefore(services, log, row, taken)) !== undefined) repairs.items_stored += 1;

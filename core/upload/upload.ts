@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { and, eq, isNull, type SQL, type SQLWrapper, sql } from "drizzle-orm";
 import * as z from "zod";
 import * as Bucket from "#core/bucket/bucket";
@@ -8,6 +7,7 @@ import * as Id from "#core/id";
 import * as Idempotency from "#core/idempotency/idempotency";
 import * as Type from "#core/image/type";
 import type { Log } from "#core/log";
+import { hashOf } from "#core/payload-hash";
 import * as Storage from "#core/usage/storage";
 import { type KeyLimits, noLimits } from "#spec/key-limits";
 import { batches, groundTruths, sizes, type Times } from "#spec/limits";
@@ -147,7 +147,7 @@ export async function create(
           keyId: caller.keyId,
           idempotencyKey: caller.idempotencyKey,
           proposedId: proposed,
-          payloadHash: createHash("sha256").update(JSON.stringify(payload)).digest("hex"),
+          payloadHash: hashOf(payload),
           ttlMs: stores.times.idempotencyMs,
         });
   const createdAt = new Date();

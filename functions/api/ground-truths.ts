@@ -74,7 +74,7 @@ export const operations = {
       const { db, bucket } = stores();
       const { principal, log } = call;
       const { row } = await Run.find(db, { runId, keyId: undefined, principal, log });
-      const Draft = await import("#core/ground-truth/draft");
+      const Draft = await import("#core/run/results/draft");
       const records = Draft.records(bucket, log, row);
       return kept(call, { name, imageKey: "file", records, fromRunId: runId });
     },

@@ -16,7 +16,7 @@ import * as Names from "#functions/request/names";
 import * as Page from "#functions/request/page";
 import { runServices } from "#functions/services";
 import { as, SignedUrl, stored } from "#functions/stored-reply";
-import { batches } from "#spec/limits";
+import { batches, pollAfterS } from "#spec/limits";
 
 const params = z.object({ run_id: Names.runId });
 const keyId = Names.keyId("Another key's run; with the scope `admin:all_keys` only.");
@@ -39,9 +39,6 @@ const ResultsFile = z
 
 /** What an address holds beside the rest of it: the gateway takes 10 kB of it with all headers. */
 const mappingChars = 6_000;
-
-/** Seconds after which asking again makes sense while a run is being worked on. */
-const pollAfterS = 2;
 
 export const operations = {
   "GET /v1/runs": operation({

@@ -1,6 +1,7 @@
 import * as z from "zod";
 import * as Job from "#core/backup/job";
 import * as BackupLimits from "#core/backup/limits";
+import * as Probe from "#core/breaker/probe";
 import * as Bucket from "#core/bucket/bucket";
 import * as Config from "#core/config";
 import * as Queue from "#core/queue/queue";
@@ -12,8 +13,8 @@ import { worker } from "#functions/worker";
 const Message = z.discriminatedUnion("kind", [
   Job.Message,
   Due.Message,
-  // Of a version that had no queue for what is urgent; reconcile begins another chain of looks.
-  z.object({ kind: z.literal("probe") }),
+  // Of a version that had no queue for what is urgent.
+  Probe.AnyMessage,
 ]);
 
 /** What is done in steps, or after a while. A message of no known kind fails until it is a dead letter. */

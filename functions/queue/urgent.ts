@@ -6,10 +6,7 @@ import * as Order from "#core/run/dispatch/order";
 import { withoutBucket } from "#functions/services";
 import { worker } from "#functions/worker";
 
-const Message = z.discriminatedUnion("kind", [
-  Probe.Message,
-  z.object({ kind: z.enum(Order.urgentKinds), run_uid: z.string() }),
-]);
+const Message = z.discriminatedUnion("kind", [Probe.Message, Order.UrgentMessage]);
 
 /** What is short and must not wait behind what is long. A look at the model server is held until it is due. */
 export const handler = worker("urgent", async ({ body, log, deadline, startedAt, hold }) => {

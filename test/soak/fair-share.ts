@@ -15,9 +15,9 @@ import * as Plan from "#core/run/control/plan";
 import * as Order from "#core/run/dispatch/order";
 import * as Progress from "#core/run/dispatch/progress";
 import type { ItemMessage } from "#core/run/dispatch/window";
+import { failure } from "#core/run/item/artifact";
 import * as Claim from "#core/run/item/claim";
 import * as Ending from "#core/run/item/ending";
-import * as Work from "#core/run/item/work";
 import { type RunRow, runTable } from "#core/run/run.sql";
 import type { RunServices } from "#core/run/services";
 import { seed, silent } from "#test/support/batches/batches";
@@ -114,8 +114,16 @@ export async function share(
       return;
     }
     const error = new AppError("invalid_image", "no picture");
-    const artifact = Work.failure(services, claimed.run, claimed.item, error, { startedAt: Date.now() });
-    const outlook = await Ending.conclude(services, silent, claimed.run, claimed.item, artifact);
+    const artifact = failure(claimed.run, claimed.item, error, {
+      startedAt: Date.now(),
+      version: services.version,
+    });
+    const outlook = await Ending.conclude(
+      services,
+      silent,
+      { run: claimed.run, row: claimed.item },
+      artifact,
+    );
     if (outlook !== undefined) await Progress.duties(services, outlook, silent);
   };
 

@@ -3,6 +3,7 @@ import * as Database from "#core/db/database";
 import type { Log } from "#core/log";
 import * as Looks from "#core/queue/looks";
 import * as Order from "#core/run/dispatch/order";
+import { nextNumber } from "#core/run/dispatch/raise";
 import * as Window from "#core/run/dispatch/window";
 import { isOpen, itemTable as item, type RunRow, runTable as run, runsBy } from "#core/run/run.sql";
 import type { RunStores } from "#core/run/services";
@@ -121,7 +122,7 @@ export async function anew(
   const [result] = await Database.batch(services.db, [
     services.db.query
       .update(run)
-      .set({ planN: sql`${run.planN} + 1`, epoch: row.epoch + 1, touchedAt: new Date() })
+      .set({ planN: nextNumber, epoch: row.epoch + 1, touchedAt: new Date() })
       .where(and(eq(run.runUid, row.runUid), eq(run.epoch, row.epoch), eq(run.state, "running")))
       .returning(),
   ]);

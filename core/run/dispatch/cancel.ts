@@ -6,6 +6,7 @@ import * as Order from "#core/run/dispatch/order";
 import * as Progress from "#core/run/dispatch/progress";
 import { itemTable as item, type RunRow, runTable as run } from "#core/run/run.sql";
 import type { RunStores } from "#core/run/services";
+import { nextNumber } from "./raise.ts";
 
 /** Rows that a step of the sweep ends at once. */
 const chunk = 5_000;
@@ -26,7 +27,7 @@ export async function cancel(
       .set({
         state: "canceling",
         epoch: sql`${run.epoch} + 1`,
-        planN: sql`${run.planN} + 1`,
+        planN: nextNumber,
         waitingFor: null,
         touchedAt: new Date(),
       })

@@ -1,3 +1,4 @@
+import * as z from "zod";
 import { AppError } from "#core/error";
 import type { Log } from "#core/log";
 import * as Queue from "#core/queue/queue";
@@ -13,11 +14,12 @@ export type Kind = (typeof kinds)[number];
 
 export const isUrgent = (kind: Kind): kind is Urgent => urgentKinds.some((each) => each === kind);
 
-/** The body of a message in the `plan` and the `urgent` queue. */
-export interface PlanMessage {
-  kind: Kind;
-  run_uid: string;
-}
+/** The body of a message in the `plan` queue. */
+export const PlanMessage = z.object({ kind: z.enum(kinds), run_uid: z.string() });
+export type PlanMessage = z.output<typeof PlanMessage>;
+
+/** The body of a message of the planner in the `urgent` queue. */
+export const UrgentMessage = z.object({ kind: z.enum(urgentKinds), run_uid: z.string() });
 
 /**
  * Orders the planner. Two orders of one kind with the same `planN` are one: the planner raises it before it reads

@@ -5,6 +5,7 @@ import type { Log } from "#core/log";
 import { type RunRow, runTable as run, runsBy } from "#core/run/run.sql";
 import type { RunStores } from "#core/run/services";
 import * as Order from "./order.ts";
+import { nextNumber } from "./raise.ts";
 
 /**
  * The statement by which a run begins to wait for the model server: its messages lose their epoch, so that nothing
@@ -57,7 +58,7 @@ export async function resume(services: Pick<RunStores, "db" | "queues">, log: Lo
         .set({
           waitingFor: null,
           epoch: sql`${run.epoch} + 1`,
-          planN: sql`${run.planN} + 1`,
+          planN: nextNumber,
           touchedAt: new Date(),
         })
         .where(sql`${run.runUid} IN (SELECT run_uid ${waitingRuns} LIMIT ${chunk})`)

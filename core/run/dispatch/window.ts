@@ -1,33 +1,34 @@
 import { sql } from "drizzle-orm";
+import * as z from "zod";
 import * as Breaker from "#core/breaker/breaker";
 import { breakerTable } from "#core/breaker/breaker.sql";
 import * as Database from "#core/db/database";
 import { keyTable } from "#core/key/key.sql";
 import type { Log } from "#core/log";
 import * as Queue from "#core/queue/queue";
+import { isolateFrom } from "#core/reading/budget";
 import * as Cancel from "#core/run/dispatch/cancel";
 import { itemTable as item, type RunRow, runTable as run } from "#core/run/run.sql";
 import type { RunStores } from "#core/run/services";
 import { windowOf } from "#spec/limits";
 import * as Pause from "./pause.ts";
+import { nextNumber } from "./raise.ts";
 import * as Share from "./share.ts";
 
 /** The body of a message in the `item` queue. One of an older epoch or `seq` has no effect. */
-export interface ItemMessage {
-  run_uid: string;
-  epoch: number;
-  index: number;
-  seq: number;
+export const ItemMessage = z.object({
+  run_uid: z.string(),
+  epoch: z.int(),
+  index: z.int(),
+  seq: z.int(),
   /** The message group is `<run_uid>:<slot>`. */
-  slot: number;
+  slot: z.int(),
   /** Where the picture lies, if it is in the bucket: the worker reads it beside its claim, which says whether it may. */
-  picture?: { key: string; etag: string | null } | undefined;
+  picture: z.object({ key: z.string(), etag: z.string().nullable() }).optional(),
   /** A copy, sent because the first one has not been taken for long. In its group it comes up behind that one. */
-  again?: true | undefined;
-}
-
-/** From so many marks on an item is asked alone, and only such a call can be the last (docs/decisions/0004-an-outage-costs-no-attempt.md). */
-export const loneFrom = 2;
+  again: z.literal(true).optional(),
+});
+export type ItemMessage = z.output<typeof ItemMessage>;
 
 /** Runs of a key that are looked at; it may hardly ever have so many at once (begin.ts). */
 const runsMost = 200;
@@ -111,13 +112,13 @@ async function look(db: Database.Db, runUid: string): Promise<Seen | undefined> 
   const epoch = sql`(SELECT ${run.epoch} FROM ${run} WHERE ${run.runUid} = ${runUid})`;
   const columns = sql`SELECT ${item.index} AS idx, ${item.sendSeq} AS seq, ${item.slot} AS slot,
     ${item.objectKey} AS object_key, ${item.etag} AS etag`;
-  const usual = sql`${item.status} = 'queued' AND ${item.suspects} < ${loneFrom}`;
+  const usual = sql`${item.status} = 'queued' AND ${item.suspects} < ${isolateFrom}`;
   const most = windowOf(64).most;
   // The number first: who orders with the old one committed before, and is seen here.
   const results = await Database.batch(db, [
     db.query
       .update(run)
-      .set({ planN: sql`${run.planN} + 1`, touchedAt: new Date(now) })
+      .set({ planN: nextNumber, touchedAt: new Date(now) })
       .where(sql`${run.runUid} = ${runUid}`)
       .returning(),
     Breaker.statement(db),

@@ -5,8 +5,8 @@ import * as Image from "#core/image/image";
 import * as Type from "#core/image/type";
 import type { Held } from "#core/lease/lease";
 import type { Log } from "#core/log";
+import { isolateFrom } from "#core/reading/budget";
 import { type Performed, perform } from "#core/reading/reading";
-import { loneFrom } from "#core/run/dispatch/window";
 import type { ItemRow, RunRow } from "#core/run/run.sql";
 import { requestIdOf } from "#core/run/serialize";
 import type { RunServices } from "#core/run/services";
@@ -53,7 +53,7 @@ export async function ask(
     return { kind: "unreadable", error, kept };
   }
 
-  const lone = row.suspects >= loneFrom;
+  const lone = row.suspects >= isolateFrom;
   if (lone) {
     // Half of the time for the others to end, half for the call.
     const until = (Date.now() + job.deadline) / 2;

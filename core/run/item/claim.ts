@@ -84,3 +84,30 @@ export async function renew(
   ]);
   return result?.rowsAffected === 1;
 }
+
+/** An item as it was seen, or as much of it as says whether it has gone on since. */
+type Seen = Pick<ItemRow, "runUid" | "index" | "token" | "status"> & Partial<Pick<ItemRow, "sendSeq">>;
+
+/**
+ * Takes an item over from a worker that is gone, as it was seen, with the token raised.
+ * @returns undefined when it has gone on since.
+ * @throws AppError `storage_unavailable`.
+ */
+export async function takeOver(db: Database.Db, seen: Seen, leaseUntil: Date): Promise<ItemRow | undefined> {
+  const { taken } = await Database.batch(db, {
+    taken: db.query
+      .update(item)
+      .set({ status: "running", token: seen.token + 1, leaseUntil })
+      .where(
+        and(
+          eq(item.runUid, seen.runUid),
+          eq(item.index, seen.index),
+          eq(item.token, seen.token),
+          eq(item.status, seen.status),
+          seen.sendSeq === undefined ? undefined : eq(item.sendSeq, seen.sendSeq),
+        ),
+      )
+      .returning(),
+  });
+  return Database.rows(item, taken)[0];
+}

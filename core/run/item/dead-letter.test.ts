@@ -12,8 +12,8 @@ import { answer } from "#test/support/batches/batches";
 import * as ModelServer from "#test/support/model-server/model-server";
 import { picture } from "#test/support/pictures";
 import * as RunStores from "#test/support/run-stores";
+import { artifactKey } from "./artifact.ts";
 import * as DeadLetter from "./dead-letter.ts";
-import * as Ending from "./ending.ts";
 import * as Item from "./work.ts";
 
 /* What becomes of work that failed in vain, of rows that cannot be mended, and of answers whose place is somebody else's. */
@@ -135,8 +135,8 @@ test.each([
   "an item at whose place lies %s ends as a failure that says so, in its run and at its dead letter",
   async (_, body, asked) => {
     const { run, row } = await item({ token: asked === 1 ? 0 : 3 });
-    await stores.bucket.put(Ending.artifactKey(run, row), body);
-    expect(await Item.work(services, message(), job(), silent)).toBe("done");
+    await stores.bucket.put(artifactKey(run, row), body);
+    expect(await Item.work(services, silent, message(), job())).toBe("done");
     expect(model.requests).toHaveLength(asked);
     expect(await itemRow()).toMatchObject({
       ...{ status: "failed", errorCode: "conflict", errorDetails: { reason: "artifact_taken" } },
@@ -148,7 +148,7 @@ test.each([
 
 test("an item at whose place lies somebody else's artifact is ended by reconcile, too", async () => {
   const { run, row } = await item({ status: "running", token: 3, leaseUntil: past() });
-  await stores.bucket.put(Ending.artifactKey(run, row), "{ not an artifact");
+  await stores.bucket.put(artifactKey(run, row), "{ not an artifact");
   await Runs.reconcile(services, silent);
   expect(await itemRow()).toMatchObject({ status: "failed", errorCode: "conflict" });
 });
@@ -164,7 +164,7 @@ async function extract(): Promise<void> {
 }
 const extractRow = async () =>
   (await services.db.query.select().from(extractTable).where(eq(extractTable.requestId, runUid)))[0];
-const single = () => Work.work(services, { key_id: "key-1", request_id: runUid }, job(), silent);
+const single = () => Work.work(services, silent, { key_id: "key-1", request_id: runUid }, job());
 
 test("an extract at whose place lies somebody else's artifact ends as a failure that says so", async () => {
   await extract();

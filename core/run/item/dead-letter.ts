@@ -4,11 +4,13 @@ import { AppError } from "#core/error";
 import type { Log } from "#core/log";
 import * as Order from "#core/run/dispatch/order";
 import * as Progress from "#core/run/dispatch/progress";
+import { nextNumber } from "#core/run/dispatch/raise";
 import type { ItemMessage } from "#core/run/dispatch/window";
 import { itemTable as item, runTable as run } from "#core/run/run.sql";
 import type { RunStores } from "#core/run/services";
+import { failure } from "./artifact.ts";
+import * as Claim from "./claim.ts";
 import * as Ending from "./ending.ts";
-import { failure } from "./work.ts";
 
 /**
  * An item's message that was received in vain until the queue gave it up. Storage that was away for long does that
@@ -42,23 +44,7 @@ export async function buryItem(
   const current = runRow.epoch === message.epoch && found.sendSeq === message.seq;
   if (current && found.status === "running" && (found.leaseUntil?.getTime() ?? 0) > now) return "again";
   if (current && (found.status === "queued" || found.status === "running")) {
-    const token = found.token + 1;
-    const [taken] = await Database.batch(db, [
-      db.query
-        .update(item)
-        .set({ status: "running", token, leaseUntil })
-        .where(
-          and(
-            eq(item.runUid, found.runUid),
-            eq(item.index, found.index),
-            eq(item.token, found.token),
-            eq(item.sendSeq, found.sendSeq),
-            eq(item.status, found.status),
-          ),
-        )
-        .returning(),
-    ]);
-    const row = Database.rows(item, taken)[0];
+    const row = await Claim.takeOver(db, found, leaseUntil);
     if (row === undefined) return "again";
     const before = await Ending.storedBefore(services, log, runRow, row);
     if (before === undefined && found.buried === 0) {
@@ -76,8 +62,8 @@ export async function buryItem(
     } else if (before === undefined) {
       log.error("item_buried", { run_id: runRow.runId, index: row.index, resent: false });
       const error = new AppError("internal", "the work on this item failed again and again");
-      const artifact = failure(services, runRow, row, error, { startedAt: now });
-      await Ending.conclude(services, log, runRow, row, artifact);
+      const artifact = failure(runRow, row, error, { startedAt: now, version: services.version });
+      await Ending.conclude(services, log, { run: runRow, row }, artifact);
     }
   }
   const outlook = await Progress.read(db, message.run_uid);
@@ -90,7 +76,7 @@ export async function buryOrder(services: RunStores, message: Order.PlanMessage,
   const [result] = await Database.batch(services.db, [
     services.db.query
       .update(run)
-      .set({ planN: sql`${run.planN} + 1` })
+      .set({ planN: nextNumber })
       .where(
         and(
           eq(run.runUid, message.run_uid),

@@ -1,20 +1,18 @@
-import { createHash } from "node:crypto";
 import { and, eq, type SQL, sql } from "drizzle-orm";
-import * as Place from "#core/artifact/place";
 import * as Database from "#core/db/database";
-import { AppError, from } from "#core/error";
 import type { Log } from "#core/log";
+import * as Conclude from "#core/reading/conclude";
 import * as Record from "#core/reading/record";
 import { storedError } from "#core/reading/record";
 import { type Artifact, askedNobody } from "#core/reading/schema";
 import { usedOf } from "#core/reading/used";
 import { pauseStatement } from "#core/run/dispatch/pause";
 import * as Progress from "#core/run/dispatch/progress";
-import { type ItemRow, itemTable as item, type RunRow, runTable as run } from "#core/run/run.sql";
-import { requestIdOf } from "#core/run/serialize";
+import { type ItemRow, itemTable as item, type RunRow, runTable } from "#core/run/run.sql";
 import type { RunServices } from "#core/run/services";
 import * as Usage from "#core/usage/usage";
 import { sizes } from "#spec/limits";
+import { artifactKey, isOf } from "./artifact.ts";
 
 type Stores = Pick<RunServices, "db" | "bucket">;
 
@@ -26,10 +24,6 @@ export const ours = (row: ItemRow): SQL =>
     eq(item.token, row.token),
     eq(item.status, "running"),
   ) as SQL;
-
-/** Where the item's artifact lies: the decision how it ended. */
-export const artifactKey = (runRow: RunRow, row: ItemRow) =>
-  Place.extractKey(runRow.keyId, requestIdOf(runRow, row.index), runRow.createdAt);
 
 /** Statements that follow directly on the item's update, whose `changes()` they ask for: a lost token moves nothing. */
 function follow(runRow: RunRow, set: SQL[], spent: Usage.Used | undefined): Database.Statement[] {
@@ -47,65 +41,67 @@ function follow(runRow: RunRow, set: SQL[], spent: Usage.Used | undefined): Data
   const used = { keyId: runRow.keyId, taskId: runRow.taskId, now };
   return [
     Database.statement(
-      sql`UPDATE ${run} SET ${sql.join(changes, sql`, `)} WHERE run_uid = ${runRow.runUid} AND changes() = 1`,
+      sql`UPDATE ${runTable} SET ${sql.join(changes, sql`, `)} WHERE run_uid = ${runRow.runUid} AND changes() = 1`,
     ),
     ...(spent === undefined ? [] : [Usage.record({ ...used, ...spent }, sql`changes() = 1`)]),
   ];
 }
 
 /**
- * Ends an item: the artifact to its own key, only if none is there; then row, counters and usage in one batch. Who
- * finds another artifact there goes by that one; where that is none of this item's, the item has failed.
- * @returns the run as it is now; also when somebody else has ended the item.
+ * Ends an item: the artifact to its own key, only if none is there; then row, counters and usage in one batch. Another
+ * artifact that is there decides instead; where that is not this item's, the item has failed.
+ * @returns the run as it is now; also when another worker has ended the item.
  * @throws AppError `storage_unavailable`: the artifact waits in the row then, if it is small enough.
  */
 export async function conclude(
   stores: Stores,
   log: Log,
-  runRow: RunRow,
-  row: ItemRow,
+  { run, row }: { run: RunRow; row: ItemRow },
   artifact: Artifact,
 ): Promise<Progress.Outlook | undefined> {
-  const encoded = Record.encode(artifact);
-  const rel = artifactKey(runRow, row);
-  let stored: Artifact | "foreign" | undefined = artifact;
-  try {
-    if ((await Record.put(stores.bucket, log, rel, encoded)) === "taken")
-      stored = await Record.own(stores.bucket, log, rel, isOurs(runRow, row));
-  } catch (thrown) {
-    await keepInRow(stores.db, row, encoded);
-    throw from(thrown);
-  }
-  if (stored === undefined) {
-    // Refused as taken, yet nothing is there: another writer is still at it.
-    await keepInRow(stores.db, row, encoded);
-    throw new AppError("storage_unavailable", "the bucket could not store the answer right now", {
-      retryAfterS: 2,
-    });
-  }
-  return commit(stores.db, log, runRow, row, stored === "foreign" ? displaced(artifact) : stored);
+  return (await Conclude.conclude(stores.bucket, log, claimedOf(stores.db, log, run, row), artifact)).outlook;
 }
 
 /**
- * What an earlier worker left: an artifact put before the row was ended, or one that waits in the row. Ends the item
- * from it.
+ * What an earlier worker left: the item is ended from it.
  * @returns undefined when there is none.
  * @throws AppError `storage_unavailable`.
  */
 export async function storedBefore(
   stores: Stores,
   log: Log,
-  runRow: RunRow,
+  run: RunRow,
   row: ItemRow,
 ): Promise<Progress.Outlook | undefined> {
-  // The first to hold a token finds nothing, and need not look.
-  if (row.token <= 1 && row.pendingArtifact === null) return undefined;
-  const rel = artifactKey(runRow, row);
-  if (row.pendingArtifact !== null) await Record.put(stores.bucket, log, rel, row.pendingArtifact);
-  const artifact = await Record.own(stores.bucket, log, rel, isOurs(runRow, row));
-  if (artifact === undefined) return undefined;
-  const mine = row.pendingArtifact === null ? nobody : Record.decode(row.pendingArtifact);
-  return commit(stores.db, log, runRow, row, artifact === "foreign" ? displaced(mine) : artifact);
+  return (await Conclude.storedBefore(stores.bucket, log, claimedOf(stores.db, log, run, row)))?.outlook;
+}
+
+/** Each way to end answers with the run as it is then. */
+function claimedOf(
+  db: Database.Db,
+  log: Log,
+  run: RunRow,
+  row: ItemRow,
+): Conclude.Claimed<{ outlook: Progress.Outlook | undefined }> {
+  const { token, pendingArtifact } = row;
+  const commitAs = async (ended: Ended) => ({ outlook: await commit(db, log, { run, row }, ended) });
+  return {
+    token,
+    pendingArtifact,
+    rel: artifactKey(run, row),
+    isOurs: isOf(run, row),
+    commit: commitAs,
+    displace: (mine) => commitAs(displaced(mine ?? nothing)),
+    keep: async (_, encoded) => {
+      const waiting = encoded === undefined ? {} : { pendingArtifact: encoded };
+      await Database.batch(db, [
+        db.query
+          .update(item)
+          .set({ ...asBefore(row), ...waiting })
+          .where(ours(row)),
+      ]);
+    },
+  };
 }
 
 /** What of an artifact ends its row. */
@@ -115,37 +111,23 @@ type Ended = Pick<
 > &
   Pick<Artifact, "kept" | "artifact_rel">;
 
-const nobody: Ended = {
+const nothing: Ended = {
   ...askedNobody,
   ...{ timings_ms: { total: 0, image: 0, inference: 0, validate: 0 }, input: null, artifact_rel: null },
 };
 
 /** An answer whose place is somebody else's: a final failure, which says so and counts what the model was asked. */
 const displaced = ({ usage, timings_ms, input, kept }: Ended): Ended => ({
-  ...nobody,
+  ...nothing,
   ...{ usage, timings_ms, input, ...(kept === undefined ? {} : { kept }) },
   error: storedError(Record.taken()),
 });
-
-/** sha256 over what decides the item's answer: the run and its task, the index, and which picture it is. */
-export function payloadOf(runRow: RunRow, row: ItemRow): string {
-  const { objectKey, etag, url } = row;
-  const what = [runRow.runUid, runRow.taskId, row.index, row.sourceKind, objectKey, etag, url];
-  return createHash("sha256").update(JSON.stringify(what)).digest("hex");
-}
-
-const isOurs = (runRow: RunRow, row: ItemRow) => (artifact: Artifact) =>
-  artifact.principal.key_id === runRow.keyId &&
-  artifact.run?.run_uid === runRow.runUid &&
-  artifact.run.index === row.index &&
-  artifact.payload_hash === payloadOf(runRow, row);
 
 /** Row, counters and usage as the artifact says. */
 async function commit(
   db: Database.Db,
   log: Log,
-  runRow: RunRow,
-  row: ItemRow,
+  { run, row }: { run: RunRow; row: ItemRow },
   artifact: Ended,
 ): Promise<Progress.Outlook | undefined> {
   const { error, timings_ms: timings, usage } = artifact;
@@ -176,11 +158,11 @@ async function commit(
         inferenceMs: timings.inference,
         validateMs: timings.validate,
         endedAt: new Date(),
-        kept: runRow.persistInputs && artifact.kept === true,
+        kept: run.persistInputs && artifact.kept === true,
       })
       .where(ours(row)),
     ...follow(
-      runRow,
+      run,
       [
         status === "succeeded" ? sql`succeeded = succeeded + 1` : sql`failed = failed + 1`,
         ...(artifact.schema_ok === null
@@ -190,7 +172,7 @@ async function commit(
       ],
       usedOf(artifact),
     ),
-    ...Progress.outlookStatements(db, runRow.runUid),
+    ...Progress.outlookStatements(db, run.runUid),
   ]);
   if (results[0]?.rowsAffected === 1) {
     log.info("item_end", {
@@ -201,17 +183,6 @@ async function commit(
     });
   }
   return Progress.outlookOf(results);
-}
-
-/** The bucket is away and the model has answered: the artifact waits in the row, and no second call is needed. */
-async function keepInRow(db: Database.Db, row: ItemRow, encoded: string): Promise<void> {
-  const fits = Buffer.byteLength(encoded) <= sizes.pendingArtifactBytes;
-  await Database.batch(db, [
-    db.query
-      .update(item)
-      .set({ ...asBefore(row), ...(fits ? { pendingArtifact: encoded } : {}) })
-      .where(ours(row)),
-  ]);
 }
 
 /** As if it had not been claimed: the message that is with the worker comes back and fits. The token stays raised. */

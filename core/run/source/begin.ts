@@ -1,4 +1,4 @@
-import { createHash, randomInt } from "node:crypto";
+import { randomInt } from "node:crypto";
 import { and, eq, getTableColumns, type SQL, sql } from "drizzle-orm";
 import * as Database from "#core/db/database";
 import { AppError, codes, from, invalidRequest } from "#core/error";
@@ -7,6 +7,7 @@ import * as Idempotency from "#core/idempotency/idempotency";
 import type { Principal } from "#core/key/key";
 import { reachesAll } from "#core/key/visible";
 import type { Log } from "#core/log";
+import { hashOf } from "#core/payload-hash";
 import * as Order from "#core/run/dispatch/order";
 import * as Allowance from "#core/usage/allowance";
 import * as Usage from "#core/usage/usage";
@@ -68,7 +69,7 @@ export async function identify(
       param: "run_id",
     });
   const { keyId } = caller.principal;
-  const payloadHash = hash(wish.payload);
+  const payloadHash = hashOf(wish.payload);
   const proposedId = wish.runId ?? `run_${Id.secret(12)}`;
   const { idempotencyKey } = caller;
   const runId =
@@ -78,15 +79,13 @@ export async function identify(
           keyId,
           idempotencyKey,
           proposedId,
-          payloadHash: hash(["batch", wish.runId ?? null, payloadHash]),
+          payloadHash: hashOf(["batch", wish.runId ?? null, payloadHash]),
           ttlMs: services.times.idempotencyMs,
         });
   const isNew = idempotencyKey === undefined && wish.runId === undefined;
   const row = isNew ? undefined : await find(services.db, keyId, runId);
   return { runId, payloadHash, ...judge(row, payloadHash) };
 }
-
-const hash = (value: unknown) => createHash("sha256").update(JSON.stringify(value)).digest("hex");
 
 /** @throws AppError `conflict`. */
 function judge(row: RunRow | undefined, payloadHash: string): Pick<Identity, "known" | "replaces"> {

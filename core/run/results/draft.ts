@@ -1,12 +1,12 @@
 import * as z from "zod";
 import * as Bucket from "#core/bucket/bucket";
 import { AppError } from "#core/error";
+import type { Raw } from "#core/ground-truth/read";
+import * as GroundTruthRecord from "#core/ground-truth/record";
 import type { Log } from "#core/log";
 import * as Files from "#core/run/results/files";
 import * as Lines from "#core/run/results/lines";
 import type { RunRow } from "#core/run/run.sql";
-import type { Raw } from "./read.ts";
-import * as GroundTruthRecord from "./record.ts";
 
 /** What a draft takes of an item, from the run's results as JSON lines. */
 const Item = z.object({

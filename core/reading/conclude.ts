@@ -1,0 +1,95 @@
+import type * as Bucket from "#core/bucket/bucket";
+import { AppError, from } from "#core/error";
+import type { Log } from "#core/log";
+import { sizes } from "#spec/limits";
+import * as Record from "./record.ts";
+import type { Artifact } from "./schema.ts";
+
+/*
+ * How work ends, of an extract and of an item alike: the artifact at its own key decides, and is put only if none is there;
+ * then the row. A crash between the two loses nothing: the next who comes by finds the artifact and ends the row from it.
+ */
+
+/** A row that was claimed, as far as its ending is concerned. */
+export interface Claimed<Ended> {
+  /** The fencing token: 1 for the first who has it. */
+  token: number;
+  /** An answer that waits in the row for the bucket. */
+  pendingArtifact: string | null;
+  /** Where the artifact that decides lies. */
+  rel: string;
+  /** The artifact is this row's, and of the same payload. */
+  isOurs(artifact: Artifact): boolean;
+  /**
+   * Ends the row from the artifact that decides.
+   * @param lost - what another attempt had to say, whose artifact came too late.
+   */
+  commit(stored: Artifact, lost?: Artifact): Promise<Ended>;
+  /** Ends the row as failed: another row's artifact lies at its key. @param mine - what would have been put there. */
+  displace(mine: Artifact | undefined): Promise<Ended>;
+  /** Puts the row back, with the answer in it where that is small enough: the model need not be asked again. */
+  keep(artifact: Artifact, encoded: string | undefined, failure: AppError): Promise<void>;
+}
+
+/**
+ * Stores the artifact and ends the row, by ours or by the one that was there first.
+ * @throws AppError `storage_unavailable` when the artifact had to wait in the row; what `commit` and `displace` throw.
+ */
+export async function conclude<Ended>(
+  bucket: Bucket.Bucket,
+  log: Log,
+  claimed: Claimed<Ended>,
+  artifact: Artifact,
+): Promise<Ended> {
+  const encoded = Record.encode(artifact);
+  let stored: Artifact | "foreign";
+  try {
+    stored = await put(bucket, log, claimed, { artifact, encoded });
+  } catch (thrown) {
+    const failure = from(thrown);
+    const fits = Buffer.byteLength(encoded) <= sizes.pendingArtifactBytes;
+    await claimed.keep(artifact, fits ? encoded : undefined, failure);
+    throw failure;
+  }
+  if (stored === "foreign") return claimed.displace(artifact);
+  const isOther = stored !== artifact && Record.encode(stored) !== encoded;
+  return claimed.commit(stored, isOther ? artifact : undefined);
+}
+
+/** @returns what lies at the row's key then. @throws AppError `storage_unavailable`. */
+async function put(
+  bucket: Bucket.Bucket,
+  log: Log,
+  { rel, isOurs }: Pick<Claimed<unknown>, "rel" | "isOurs">,
+  { artifact, encoded }: { artifact: Artifact; encoded: string },
+): Promise<Artifact | "foreign"> {
+  if ((await Record.put(bucket, log, rel, encoded)) === "written") return artifact;
+  const stored = await Record.own(bucket, log, rel, isOurs);
+  if (stored !== undefined) return stored;
+  // Refused as taken, yet nothing is there: another writer is still at it.
+  throw new AppError("storage_unavailable", "the bucket could not store the answer right now", {
+    retryAfterS: 2,
+  });
+}
+
+/**
+ * Ends the row from what an earlier worker left: an artifact put before the row was ended, or one that waits in the row.
+ * @param options.evenIfNew - looks also for the first who has the row, who finds nothing unless a worker died.
+ * @returns undefined when there is none.
+ * @throws AppError `storage_unavailable`; what `commit` and `displace` throw.
+ */
+export async function storedBefore<Ended>(
+  bucket: Bucket.Bucket,
+  log: Log,
+  claimed: Claimed<Ended>,
+  options: { evenIfNew: boolean } = { evenIfNew: false },
+): Promise<Ended | undefined> {
+  const { token, pendingArtifact: pending, rel } = claimed;
+  if (token <= 1 && pending === null && !options.evenIfNew) return undefined;
+  if (pending !== null) await Record.put(bucket, log, rel, pending);
+  const stored = await Record.own(bucket, log, rel, claimed.isOurs);
+  if (stored === undefined) return undefined;
+  return stored === "foreign"
+    ? claimed.displace(pending === null ? undefined : Record.decode(pending))
+    : claimed.commit(stored);
+}

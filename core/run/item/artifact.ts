@@ -1,0 +1,95 @@
+import * as Place from "#core/artifact/place";
+import type { AppError } from "#core/error";
+import type * as Image from "#core/image/image";
+import { hashOf } from "#core/payload-hash";
+import type { Performed } from "#core/reading/reading";
+import * as Record from "#core/reading/record";
+import { type Artifact, askedNobody } from "#core/reading/schema";
+import type { ItemRow, RunRow } from "#core/run/run.sql";
+import { requestIdOf } from "#core/run/serialize";
+
+/* The artifact of an item: the record of an attempt, with the run that it belongs to. */
+
+/** Where the item's artifact lies; what is there decides how the item ended. */
+export const artifactKey = (run: RunRow, row: ItemRow) =>
+  Place.extractKey(run.keyId, requestIdOf(run, row.index), run.createdAt);
+
+/** sha256 over what decides the item's answer: the run and its task, the index, and which picture it is. */
+export function payloadOf(run: RunRow, row: ItemRow): string {
+  const { objectKey, etag, url } = row;
+  return hashOf([run.runUid, run.taskId, row.index, row.sourceKind, objectKey, etag, url]);
+}
+
+/** The artifact is of this item and this payload. */
+export const isOf = (run: RunRow, row: ItemRow) => (artifact: Artifact) =>
+  artifact.principal.key_id === run.keyId &&
+  artifact.run?.run_uid === run.runUid &&
+  artifact.run.index === row.index &&
+  artifact.payload_hash === payloadOf(run, row);
+
+/** What an artifact says beside the attempt. */
+interface About {
+  /** Undefined where it was not read. */
+  image: Image.Inspected | undefined;
+  /** The run has a copy of its own of the picture. */
+  kept: boolean;
+  startedAt: number;
+  version: string;
+}
+
+/** The artifact of what was performed; where it may be tried again it belongs beside the item's own key. */
+export function compose(run: RunRow, row: ItemRow, performed: Performed, about: About): Artifact {
+  const identity = {
+    keyId: run.keyId,
+    requestId: requestIdOf(run, row.index),
+    taskId: run.taskId,
+    createdAt: run.createdAt,
+    token: row.token,
+    payloadHash: payloadOf(run, row),
+  };
+  const { image, kept, startedAt, version } = about;
+  return {
+    ...Record.compose(identity, performed, {
+      input: image === undefined ? null : Record.inputOf(image, row.sourceKind, row.declaredMimeType),
+      principal: { key_id: run.keyId, role: run.principalRole },
+      codeVersion: version,
+      totalMs: Date.now() - startedAt,
+    }),
+    run: { run_id: run.runId, run_uid: run.runUid, index: row.index },
+    kept,
+  };
+}
+
+/** An item ends even with an error that a single call could repeat. */
+export const asEnding = (run: RunRow, row: ItemRow, artifact: Artifact): Artifact => ({
+  ...artifact,
+  artifact_rel: artifactKey(run, row),
+});
+
+/** The failure of what crashed the model server: that, and not an outage, also where the server did not come back at once. */
+export const asCrash = (artifact: Artifact): Artifact => ({
+  ...artifact,
+  error: {
+    code: "inference_failed",
+    message: "the model server's connection was lost at this picture every time",
+    details: { reason: "connection_lost" },
+  },
+});
+
+/** The artifact of an item that ended without the model being asked. */
+export function failure(
+  run: RunRow,
+  row: ItemRow,
+  error: AppError,
+  about: Omit<About, "image" | "kept"> & { kept?: boolean },
+): Artifact {
+  const performed: Performed = {
+    error,
+    answer: askedNobody,
+    timingsMs: { image: 0, inference: 0, validate: 0 },
+    record: { sent: null, request: null, raw_model_text: null, finish_reason: null, attempts: [] },
+  };
+  // What came with the run lies where it is kept, whatever became of the item.
+  const { kept = row.sourceKind === "run" } = about;
+  return asEnding(run, row, compose(run, row, performed, { ...about, image: undefined, kept }));
+}
