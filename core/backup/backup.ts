@@ -34,7 +34,7 @@ export async function request(
   const createdAt = new Date();
   const few = await countUpTo(bucket, log, range, limits);
   if (few !== undefined) {
-    const bytes = await build(bucket, log, range, few, createdAt, limits);
+    const bytes = await build({ bucket, log }, range, few, { createdAt, limits });
     if (bytes.length <= limits.answerBytes) return { kind: "bytes", bytes };
     const stored = Job.archiveRel(rel, Id.create());
     await Bucket.replace(bucket, log, stored, { body: bytes, contentType: "application/gzip" });
@@ -42,15 +42,10 @@ export async function request(
   }
 
   const state = begin(range, createdAt);
-  const taken = await Job.save(
-    bucket,
-    log,
-    rel,
-    state,
-    held === undefined ? { absent: true } : { etag: held.etag },
-  );
-  // Somebody asked for the same at the same moment, and theirs goes on.
-  if (taken !== undefined) {
+  const condition = held === undefined ? ({ absent: true } as const) : { etag: held.etag };
+  const saved = await Job.save({ bucket, log, rel }, state, condition);
+  // Otherwise another call asked for the same backup at the same moment, and its job goes on.
+  if (saved !== undefined) {
     await services.send(Job.next(rel, state));
     await sweep(bucket, log, caller.keyId, limits.keepMs);
   }
@@ -130,12 +125,10 @@ async function countUpTo(
 
 /** The archive in memory; the same bytes as the steps would have made of these objects. */
 async function build(
-  bucket: Bucket.Bucket,
-  log: Log,
+  { bucket, log }: { bucket: Bucket.Bucket; log: Log },
   range: Listing.Range,
   objects: readonly Bucket.Listed[],
-  createdAt: Date,
-  limits: Limits,
+  { createdAt, limits }: { createdAt: Date; limits: Limits },
 ): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   const sink = async (bytes: Uint8Array) => void chunks.push(bytes);

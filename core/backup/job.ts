@@ -86,11 +86,16 @@ export async function load(
   }
 }
 
-/** Stores the state if it is still what it was. @returns the new ETag, or undefined when somebody was faster. */
+/** A job by the place of its state. */
+interface Place {
+  bucket: Bucket.Bucket;
+  log: Log;
+  rel: string;
+}
+
+/** Stores the state if it has not changed. @returns the new ETag, or undefined when another writer was faster. */
 export function save(
-  bucket: Bucket.Bucket,
-  log: Log,
-  rel: string,
+  { bucket, log, rel }: Place,
   state: State,
   condition: { etag: string } | { absent: true },
 ): Promise<string | undefined> {
@@ -140,16 +145,16 @@ export async function step(
     leaseUntil: context.leaseUntil.getTime(),
     updatedAt: now,
   };
-  const etag = await save(bucket, log, rel, claimed, { etag: held.etag });
+  const etag = await save({ bucket, log, rel }, claimed, { etag: held.etag });
   if (etag === undefined) throw taken(claimed.leaseUntil);
 
   let after: State | undefined;
   try {
     const until = context.deadline - (context.deadline - now) * context.limits.reserveShare;
-    after = await work(bucket, log, rel, claimed, { uploadId, until, limits: context.limits });
+    after = await work({ bucket, log, rel }, claimed, { uploadId, until, limits: context.limits });
   } catch (thrown) {
     // So that the repeat need not wait for the lease. When this fails too, it waits.
-    await save(bucket, log, rel, { ...claimed, leaseUntil: 0 }, { etag }).catch(() => undefined);
+    await save({ bucket, log, rel }, { ...claimed, leaseUntil: 0 }, { etag }).catch(() => undefined);
     throw thrown;
   }
   if (after === undefined) {
@@ -158,7 +163,7 @@ export async function step(
     return Bucket.remove(bucket, log, rel);
   }
   const stored = { ...after, step: state.step + 1, leaseUntil: 0, updatedAt: Date.now() };
-  if ((await save(bucket, log, rel, stored, { etag })) === undefined) throw taken(claimed.leaseUntil);
+  if ((await save({ bucket, log, rel }, stored, { etag })) === undefined) throw taken(claimed.leaseUntil);
   log.info("backup_step", {
     entries: stored.entries,
     parts: stored.etags.length,
@@ -168,7 +173,7 @@ export async function step(
   else await clean(bucket, log, rel, state.job);
 }
 
-/** Somebody else is at it, or seems to be: come again when that has passed. */
+/** Another worker holds the step, or seems to: deliver the message again when its lease has passed. */
 function taken(until: number): AppError {
   return new AppError("internal", "another worker holds this step", {
     retryAfterS: Math.max(1, Math.ceil((until - Date.now()) / 1000)),
@@ -177,9 +182,7 @@ function taken(until: number): AppError {
 
 /** The state after the step; undefined when what earlier steps left is gone, and no archive is there either. */
 async function work(
-  bucket: Bucket.Bucket,
-  log: Log,
-  rel: string,
+  { bucket, log, rel }: Place,
   state: State,
   { uploadId, until, limits }: { uploadId: string; until: number; limits: Limits },
 ): Promise<State | undefined> {
@@ -195,7 +198,7 @@ async function work(
     const bytes = state.bytes + lines.reduce((sum, line) => sum + line.bytes, 0);
     const { place, unpacked } = walked;
     const counted = { ...state, entries: state.entries + lines.length, bytes, place, unpacked };
-    if (walked.ended) return await finish(bucket, log, rel, counted, lines, out);
+    if (walked.ended) return await finish({ bucket, log, rel }, counted, lines, out);
 
     const piece = Archive.encodeLines(lines);
     const write = (to: string, body: Uint8Array) =>
@@ -278,9 +281,7 @@ async function walk(
 
 /** The manifest, the last part, and the object is there. */
 async function finish(
-  bucket: Bucket.Bucket,
-  log: Log,
-  rel: string,
+  { bucket, log, rel }: Place,
   state: State,
   lines: readonly Archive.ManifestLine[],
   out: ReturnType<typeof parts>,

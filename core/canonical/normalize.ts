@@ -46,18 +46,17 @@ function stepsOf(field: Field): readonly Step[] {
 /** Every string of the result that a field names, with its concrete path. Own properties only; never throws. */
 export function leaves(fields: readonly Field[], result: unknown): Leaf[] {
   const found: Leaf[] = [];
-  for (const field of fields) collect(field.kind, stepsOf(field), 0, result, "", found);
+  for (const field of fields) collect({ kind: field.kind, steps: stepsOf(field), found }, 0, result, "");
   return found;
 }
 
 function collect(
-  kind: FieldKind,
-  steps: readonly Step[],
+  looking: { kind: FieldKind; steps: readonly Step[]; found: Leaf[] },
   at: number,
   value: unknown,
   path: string,
-  found: Leaf[],
 ): void {
+  const { kind, steps, found } = looking;
   const step = steps[at];
   if (step === undefined) {
     if (typeof value === "string") found.push({ path, kind, printed: value });
@@ -67,11 +66,11 @@ function collect(
   const child = (value as Record<string, unknown>)[step.name];
   const here = path === "" ? step.name : `${path}.${step.name}`;
   if (!step.isList) {
-    collect(kind, steps, at + 1, child, here, found);
+    collect(looking, at + 1, child, here);
   } else if (Array.isArray(child)) {
     const rows = Math.min(child.length, maxRows);
     for (let index = 0; index < rows; index += 1) {
-      collect(kind, steps, at + 1, child[index], `${here}[${index}]`, found);
+      collect(looking, at + 1, child[index], `${here}[${index}]`);
     }
   }
 }

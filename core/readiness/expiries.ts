@@ -1,8 +1,8 @@
-import { sql } from "drizzle-orm";
 import * as z from "zod";
 import * as Config from "#core/config";
-import * as Database from "#core/db/database";
+import type * as Database from "#core/db/database";
 import { AppError } from "#core/error";
+import * as Ending from "#core/key/ending";
 import type { Log } from "#core/log";
 import * as Metrics from "#core/metrics/metrics";
 import { expiries as limits } from "#spec/limits";
@@ -97,23 +97,9 @@ export function ofSettings(credentials: readonly Config.Credential[], now: Date)
 export async function ofKeys(db: Database.Db, now: Date): Promise<Expiry[]> {
   const from = now.getTime() - limits.endedDays * dayMs;
   const to = now.getTime() + limits.listDays * dayMs;
-  const [result] = await Database.batch(
-    db,
-    [
-      Database.statement(sql`SELECT s.key_id, s.expires_at, k.created_at, k.lifetime_ms
-        FROM key_secret AS s JOIN "key" AS k ON k.key_id = s.key_id
-        WHERE s.expires_at > ${from} AND s.expires_at < ${to} AND k.revoked_at IS NULL AND NOT EXISTS (
-          SELECT 1 FROM key_secret AS other WHERE other.key_id = s.key_id
-            AND (other.expires_at IS NULL OR other.expires_at > s.expires_at))
-        ORDER BY s.expires_at LIMIT ${limits.mostKeys}`),
-    ],
-    "read",
-  );
   const seen = new Map<string, Expiry>();
-  for (const row of result?.rows ?? []) {
-    const end = Number(row.expires_at);
-    const lifetimeMs = row.lifetime_ms === null ? end - Number(row.created_at) : Number(row.lifetime_ms);
-    const shown = expiry(String(row.key_id), new Date(end), now);
+  for (const { keyId, endsAt, lifetimeMs } of await Ending.between(db, { from, to, most: limits.mostKeys })) {
+    const shown = expiry(keyId, endsAt, now);
     const isMeantToEnd = lifetimeMs < limits.shortLivedDays * dayMs;
     seen.set(shown.name, shown.state === "soon" && isMeantToEnd ? { ...shown, state: "ok" } : shown);
   }

@@ -2,7 +2,14 @@ import type { LookupFunction } from "node:net";
 import type { Dispatcher } from "undici";
 import type { Address, World } from "./resolve.ts";
 
-/** What is sent to a stranger's URL, and how long connecting may take. */
+/** Where a request goes: a URL, the addresses that its name had when they were checked, and what may be connected to. */
+interface Target {
+  url: URL;
+  addresses: Address[];
+  world: Pick<World, "allows">;
+}
+
+/** What is sent, and how long connecting may take. */
 interface Request {
   method: "GET" | "POST";
   headers: Record<string, string>;
@@ -12,18 +19,16 @@ interface Request {
 }
 
 /**
- * One request to one of these addresses, no other: the name is not looked up again, so it cannot change its mind
- * (DNS rebinding). Follows no redirect and takes nothing of ours along: no credentials, cookies or proxy settings.
- * The connection is closed when `use` has returned.
+ * One request to one of the target's addresses, no other: the name is not looked up again (DNS rebinding). Follows no
+ * redirect and sends nothing of ours along: no credentials, cookies or proxy settings. The connection is closed when
+ * `use` has returned.
  */
 export async function request<T>(
-  url: URL,
-  addresses: Address[],
-  world: Pick<World, "allows">,
+  { url, addresses, world }: Target,
   { timeoutMs, ...options }: Request,
   use: (answer: Dispatcher.ResponseData) => Promise<T>,
 ): Promise<T> {
-  // Loaded by the first request: no other call has any use for it.
+  // Loaded by the first request: no other call needs it.
   // CommonJS, which as a part of its own (local/bundle/bundle.ts) offers nothing but its default.
   const { Agent, buildConnector, request: ask } = (await import("undici")).default;
   const lookup: LookupFunction = (_hostname, { all }, callback) => {
@@ -37,7 +42,7 @@ export async function request<T>(
     connect: (target, callback) =>
       connect(target, (...[error, socket]) => {
         if (error !== null) return callback(error, null);
-        // What was checked is what is connected to; said again by the socket itself.
+        // The address that was checked must be the one that is connected to; the socket knows.
         if (world.allows(socket.remoteAddress ?? "")) return callback(null, socket);
         socket.destroy();
         callback(new Error("connected to another address"), null);
@@ -45,7 +50,7 @@ export async function request<T>(
   });
   try {
     const answer = await ask(url, { dispatcher: agent, ...options });
-    // What is left of a body that nobody reads ends with an error when the agent is destroyed.
+    // The rest of a body that is not read ends with an error when the agent is destroyed.
     answer.body.on("error", () => undefined);
     return await use(answer);
   } finally {

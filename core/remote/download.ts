@@ -32,12 +32,12 @@ const messages: Record<Reason, string> = {
 };
 
 /**
- * Downloads what a URL of a stranger's choice shows, without becoming his hands in our network:
+ * Downloads the picture at a URL that a user chose, safe against requests into our own network (SSRF):
  * - scheme, user info, port and name are judged before anything is looked up (resolve.ts);
  * - every address of the name must be allowed, and the connection goes to one of those very addresses (connect.ts);
  * - each redirect is judged as the first URL was;
- * - nothing of ours goes along: no credentials, cookies or proxy settings; no compressed body is accepted;
- * - size and time are limits of what arrives, not of what the host announces.
+ * - nothing of ours is sent: no credentials, cookies or proxy settings; no compressed body is accepted;
+ * - size and time limit what arrives, whatever the host announces.
  *
  * @throws AppError `invalid_request` with `details.reason`, `payload_too_large`. No error names URL, host or address.
  */
@@ -50,7 +50,7 @@ export async function download(text: string, limits: Limits, world: World): Prom
     for (;;) {
       if (limits.allowsHost?.(url.hostname) === false) throw new RefusedError("host_not_allowed");
       const addresses = await resolve(url, limits.protocols, world, timeout);
-      const answer = await get(url, addresses, limits, world, timeout);
+      const answer = await get({ url, addresses, world }, limits, timeout);
       if (answer instanceof Uint8Array) {
         limits.log.info("url_get", {
           bytes: answer.length,
@@ -74,17 +74,15 @@ export async function download(text: string, limits: Limits, world: World): Prom
   }
 }
 
-/** One request to one of these addresses: the body, or where the host sends us. */
+/** One request to one of the addresses: the body, or where the host redirects to. */
 async function get(
-  url: URL,
-  addresses: Address[],
+  target: { url: URL; addresses: Address[]; world: World },
   limits: Limits,
-  world: World,
   signal: AbortSignal,
 ): Promise<Uint8Array | { location: string }> {
   const headers = { accept: "image/*", "accept-encoding": "identity", "user-agent": "ocrlty" };
   const options = { method: "GET", headers, timeoutMs: limits.timeoutMs, signal } as const;
-  return request(url, addresses, world, options, async (answer) => {
+  return request(target, options, async (answer) => {
     const { location } = answer.headers;
     if (redirects.has(answer.statusCode) && typeof location === "string") return { location };
     if (answer.statusCode !== 200) throw new RefusedError("url_status", { status: answer.statusCode });

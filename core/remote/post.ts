@@ -1,7 +1,7 @@
 import { request } from "./connect.ts";
 import { parse, RefusedError, resolve, type World } from "./resolve.ts";
 
-/** Of an answer that is no longer read than this: its status is all that counts. */
+/** No more of the answer is read: only its status counts. */
 const answerBytes = 4 * 1024;
 const answerMs = 1_000;
 
@@ -14,8 +14,8 @@ interface Letter {
 }
 
 /**
- * Sends a body to a URL of a stranger's choice under the rules of `download`, without following redirects.
- * @returns the answer's status, whatever it is; a few KB of its body are taken and thrown away.
+ * Sends a body to a URL that a user chose, under the rules of `download`, without following redirects.
+ * @returns the answer's status, whatever it is; a few KB of its body are read and dropped.
  * @throws RefusedError; it names neither URL nor host nor address.
  */
 export async function post(text: string, letter: Letter, world: World): Promise<number> {
@@ -25,9 +25,7 @@ export async function post(text: string, letter: Letter, world: World): Promise<
     const addresses = await resolve(url, letter.protocols, world, signal);
     const { headers, body, timeoutMs } = letter;
     return await request(
-      url,
-      addresses,
-      world,
+      { url, addresses, world },
       {
         method: "POST",
         headers: { ...headers, "accept-encoding": "identity", "user-agent": "ocrlty" },

@@ -1,6 +1,6 @@
 import * as z from "zod";
 
-export const maxPromptBytes = 20 * 1024;
+const maxPromptBytes = 20 * 1024;
 
 /** What `debug` of `POST /v1/extract` takes. */
 export const Debug = z

@@ -71,6 +71,12 @@ export function portable(schema: unknown): Portable {
   return { issues: walk.issues, model, checked };
 }
 
+/** Where the lint stands in the schema. */
+interface Place {
+  path: string;
+  depth: number;
+}
+
 type Node = Record<string, unknown>;
 type Pair = Pick<Portable, "model" | "checked">;
 
@@ -167,8 +173,8 @@ class Walk {
     if (applied !== undefined) {
       if (asserted.length > 1) this.report(path, `${applied} stands alone, beside a description at most`);
       if (applied === "$ref") this.#visitReference(value.$ref, path, pair);
-      else this.#visitAlternatives(value[applied], applied, path, depth, pair);
-    } else if (asserted.length > 0) this.#visitTyped(value, asserted, path, depth, pair);
+      else this.#visitAlternatives(value[applied], applied, { path, depth }, pair);
+    } else if (asserted.length > 0) this.#visitTyped(value, asserted, { path, depth }, pair);
     else if (foreign.length === 0)
       this.report(path, "is empty: it allows anything, and models then write endlessly");
   }
@@ -199,13 +205,7 @@ class Walk {
     Object.assign(found, this.visit(target, reference.slice(2).replace("/", "."), 1));
   }
 
-  #visitAlternatives(
-    list: unknown,
-    keyword: "anyOf" | "oneOf",
-    path: string,
-    depth: number,
-    pair: Pair,
-  ): void {
+  #visitAlternatives(list: unknown, keyword: "anyOf" | "oneOf", { path, depth }: Place, pair: Pair): void {
     if (!Array.isArray(list) || list.length < 2 || list.length > maxBranches) {
       this.report(path, `${keyword} must be a list of 2 to ${maxBranches} schemas`);
       return;
@@ -237,7 +237,7 @@ class Walk {
     pair.checked[keyword] = branches.map(({ checked }) => checked);
   }
 
-  #visitTyped(node: Node, asserted: string[], path: string, depth: number, pair: Pair): void {
+  #visitTyped(node: Node, asserted: string[], { path, depth }: Place, pair: Pair): void {
     const types = this.#typesOf(node, path);
     if (types === undefined) return;
     const allowed = new Set(types.flatMap((type) => keywordsByType[type] ?? []));

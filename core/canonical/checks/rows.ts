@@ -53,7 +53,7 @@ export function itemPriceIsQuantityTimesUnit(
     if (quantity.ambiguous || /^(?:g|gr|mg|ml|cl|dl)$/.test(unit)) continue;
     const rate = ownRates[index];
     const row = { quantity, unitPrice, price, rate: isAmount(rate) ? rate : null };
-    verdicts.push(...judgeRow(rule.rule, row, rates, sumIsWrong, reading));
+    verdicts.push(...judgeRow(row, { id: rule.rule, rates, sumIsWrong }, reading));
   }
   return verdicts;
 }
@@ -69,10 +69,8 @@ function ratesOf({ beside }: RowRule, reading: Reading.Reading): Decimal.Decimal
 }
 
 function judgeRow(
-  id: string,
   row: Row,
-  rates: readonly Decimal.Decimal[],
-  sumIsWrong: boolean,
+  { id, rates, sumIsWrong }: { id: string; rates: readonly Decimal.Decimal[]; sumIsWrong: boolean },
   reading: Reading.Reading,
 ): Verdict[] {
   const { quantity, unitPrice, price, rate } = row;

@@ -1,0 +1,124 @@
+import { AbortMultipartUploadCommand } from "@aws-sdk/client-s3";
+import { eq } from "drizzle-orm";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import * as Bucket from "#core/bucket/bucket";
+import * as Finishing from "#core/run/finishing";
+import { type RunRow, runTable } from "#core/run/run.sql";
+import { artifactOf, counting, crashing, filesOf, MiB, type Rig, small, start } from "./finish-for-tests.ts";
+
+let rig: Rig;
+beforeAll(async () => {
+  rig = await start();
+});
+afterAll(() => rig.close());
+afterEach(() => rig.reset());
+
+describe("the writing of large results", () => {
+  let run: RunRow;
+  let whole: Record<string, string | undefined>;
+  /** A table, and the artifact, which has more sections than any other; and what both are made of. */
+  let lastTwo: typeof whole;
+  beforeAll(async () => {
+    const id = { runId: "big" };
+    // 5.5 MiB: two parts for every document but one table, and results that lie in the bucket among them.
+    const items = await Promise.all(
+      Array.from({ length: 120 }, (_, i) =>
+        rig.stores.succeeded(id, i, {
+          items: [{ name: `é${i} `.repeat(i % 4 === 0 ? 2_000 : 12_500), price: "1" }],
+        }),
+      ),
+    );
+    run = await rig.stores.insert(
+      { ...id, finishedAt: new Date("2026-11-24T00:05:00Z"), persistInputs: true },
+      items,
+    );
+    await rig.rewind(run);
+    await rig.finish(run, { sizes: { partBytes: 64 * MiB, rows: 500, reads: 16 } });
+    whole = await rig.documents(run);
+    expect(Object.keys(whole)).toHaveLength(5);
+    lastTwo = Object.fromEntries(
+      [filesOf(run).jsonl, filesOf(run).lineItemsCsv, artifactOf(run)].map((rel) => [rel, whole[rel]]),
+    );
+  });
+
+  test("in parts gives the bytes that one put gives, and holds no more than a chunk of rows", async () => {
+    await rig.rewind(run);
+    const { db, most } = counting(rig.stores.db);
+    rig.stores.store.calls.length = 0;
+    await rig.finish(run, { services: { ...rig.stores.services, db } });
+    const operations = rig.stores.store.calls.map(({ operation }) => operation);
+    expect(operations.filter((operation) => operation === "UploadPart").length).toBe(8);
+    expect(operations.filter((operation) => operation === "CompleteMultipartUpload").length).toBe(4);
+    expect(most()).toBe(small.rows);
+    expect(await rig.documents(run)).toEqual(whole);
+  });
+
+  test("goes on behind a crash at every save, with the same bytes", async () => {
+    for (const applied of [false, true]) {
+      await rig.rewind(run, 3);
+      const { db, writes } = crashing(rig.stores.db, applied);
+      const { threw } = await rig.finish(run, { services: { ...rig.stores.services, db } });
+      // Every write of the database was lost once, or its answer was.
+      expect(threw).toBeGreaterThanOrEqual(2);
+      expect(writes()).toBeGreaterThan(6);
+      expect(await rig.documents(run)).toEqual(lastTwo);
+    }
+  });
+
+  test("goes on behind failures of the bucket", async () => {
+    await rig.rewind(run, 3);
+    let writes = 0;
+    rig.stores.store.hook.answer = ({ operation }) => {
+      if (!/Put|Create|Upload|Complete/.test(operation)) return undefined;
+      writes += 1;
+      return writes % 3 === 0 ? { status: 403 } : undefined;
+    };
+    expect((await rig.finish(run)).threw).toBeGreaterThan(1);
+    expect(await rig.documents(run)).toEqual(lastTwo);
+  });
+
+  test("begins a document anew whose upload was ended by somebody else", async () => {
+    await rig.rewind(run, 3);
+    rig.stores.store.hook.answer = ({ operation }) =>
+      operation === "CompleteMultipartUpload" ? { status: 403 } : undefined;
+    await expect(rig.step(run, { sizes: small })).rejects.toMatchObject({ code: "storage_unavailable" });
+    rig.stores.store.hook.answer = () => undefined;
+    const { finishing } = await rig.stores.reload(run);
+    expect(finishing?.etags).toHaveLength(1);
+    await rig.stores.store.bucket.client.send(
+      new AbortMultipartUploadCommand({
+        Bucket: "test",
+        Key: Bucket.absolute(rig.stores.store.bucket, filesOf(run).lineItemsCsv),
+        UploadId: finishing?.uploadId ?? "",
+      }),
+    );
+    await rig.finish(run);
+    expect(rig.lines).toContainEqual(expect.objectContaining({ event: "finish_restarted", document: 3 }));
+    expect(await rig.documents(run)).toEqual(lastTwo);
+  });
+
+  test("begins at the first document again where that is lost, or where another version of the code began", async () => {
+    for (const [document, version] of [
+      [2, "test"],
+      [5, "older"],
+    ] as const) {
+      await rig.rewind(run);
+      const finishing = { ...Finishing.begin("succeeded", version), document };
+      await rig.stores.db.query.update(runTable).set({ finishing }).where(eq(runTable.runUid, run.runUid));
+      await rig.finish(run);
+      expect(await rig.documents(run)).toEqual(whole);
+    }
+  });
+
+  test("is carried over between steps that end in the middle of a part", async () => {
+    await rig.rewind(run, 3);
+    const startedAt = performance.now();
+    await rig.finish(run);
+    // A part of the time that this machine needs for all of it, just now.
+    const timeMs = (performance.now() - startedAt) / 10;
+    await rig.rewind(run, 3);
+    const { more } = await rig.finish(run, { timeMs });
+    expect(more).toBeGreaterThan(3);
+    expect(await rig.documents(run)).toEqual(lastTwo);
+  });
+});
