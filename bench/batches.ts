@@ -9,7 +9,7 @@ import * as KeepBusy from "./batch/keep-busy.ts";
 import * as Operations from "./batch/operations.ts";
 import * as Rig from "./batch/rig.ts";
 import * as Scale from "./batch/scale.ts";
-import * as Figures from "./figures.ts";
+import * as Figures from "./support/figures.ts";
 
 const parts = ["busy", "latency", "operations", "scale"] as const;
 type Part = (typeof parts)[number];

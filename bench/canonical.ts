@@ -10,7 +10,7 @@ import type * as Checks from "#core/canonical/checks/checks";
 import type * as Normalize from "#core/canonical/normalize";
 import type { Check } from "#core/canonical/schema";
 import type * as Task from "#core/task/task";
-import * as Figures from "./figures.ts";
+import * as Figures from "./support/figures.ts";
 
 const rows = 300;
 const warmUpRounds = 30;

@@ -8,7 +8,7 @@ import { pathToFileURL } from "node:url";
 import { parseArgs, promisify } from "node:util";
 import { bundle } from "#local/bundle/bundle";
 import * as Functions from "#spec/functions";
-import * as Figures from "./figures.ts";
+import * as Figures from "./support/figures.ts";
 
 interface Row {
   name: string;

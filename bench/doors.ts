@@ -7,7 +7,7 @@ import { parseArgs } from "node:util";
 import * as Source from "#core/source/source";
 import * as ExtractBody from "#functions/request/extract-body";
 import { sizes } from "#spec/limits";
-import * as Figures from "./figures.ts";
+import * as Figures from "./support/figures.ts";
 
 const rounds = 40;
 const warmUpRounds = 5;

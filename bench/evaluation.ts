@@ -13,7 +13,7 @@ import { type Comparison, compare } from "#core/evaluation/compare";
 import * as Figures from "#core/evaluation/figures";
 import * as Record from "#core/ground-truth/record";
 import * as Task from "#core/task/task";
-import * as Table from "./figures.ts";
+import * as Table from "./support/figures.ts";
 
 const rows = 30;
 /** Documents of a step; between two steps the evaluation is put away as JSON. */

@@ -12,7 +12,7 @@ import { type App, product, start } from "#local/loop";
 import * as Functions from "#spec/functions";
 import * as ModelServer from "#test/support/model-server/model-server";
 import { base64 } from "#test/support/pictures";
-import * as Figures from "./figures.ts";
+import * as Figures from "./support/figures.ts";
 
 /** Milliseconds added to every request: nothing, or what a database and a bucket in the same region take. */
 const latencies = [

@@ -12,7 +12,7 @@ import * as Labelled from "#core/canonical/checks/labelled-for-tests";
 import { type Judge, type Tally, tally } from "#core/canonical/checks/planted-for-tests";
 import type * as Normalize from "#core/canonical/normalize";
 import type * as Task from "#core/task/task";
-import * as Figures from "./figures.ts";
+import * as Figures from "./support/figures.ts";
 
 async function load(root: string): Promise<Judge> {
   const from = async <T>(path: string) => (await import(pathToFileURL(join(root, path)).href)) as T;

@@ -21,7 +21,7 @@ import type { Log } from "#core/log";
 import { perform } from "#core/reading/reading";
 import * as Task from "#core/task/task";
 import { probe } from "#core/vision/probe";
-import * as Figures from "./figures.ts";
+import * as Figures from "./support/figures.ts";
 
 const scenarios = ["tasks", "believed", "restarted", "ended"] as const;
 type Scenario = (typeof scenarios)[number];

@@ -4,11 +4,11 @@
  */
 import { resolve } from "node:path";
 import { Command } from "commander";
+import type { Commands } from "#cli/command-line";
+import { main } from "#cli/process";
 import * as Profile from "#cli/server/profile";
-import type { Commands } from "#cli/terminal/command-line";
 import { UsageError } from "#cli/terminal/context";
 import { needsCheckout } from "#cli/terminal/needs-checkout";
-import { main } from "#cli/terminal/process";
 
 /** Of a checkout alone: what runs the API, its database, its bucket, its queues or its tests. */
 const ofCheckout = [

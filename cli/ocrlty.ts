@@ -1,7 +1,7 @@
 /** `npm run ocrlty -- NOUN …`; `extract`, `keys` and `smoke` have scripts of their own in package.json. */
 
+import { main } from "#cli/process";
 import { withLinks } from "#cli/server/links";
-import { main } from "#cli/terminal/process";
 import { loadEnv } from "#local/home/home";
 import { nouns } from "./program.ts";
 

@@ -6,7 +6,7 @@ import * as fs from "node:fs";
 import { join } from "node:path";
 import { SendMessageCommand } from "@aws-sdk/client-sqs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import * as Redrive from "#cli/commands/redrive";
+import * as DeadLetters from "#cli/server/dead-letters";
 import { exit } from "#cli/terminal/context";
 import { packageRoot } from "#local/home/home";
 import { type Cli, open } from "#test/support/batch-cli";
@@ -275,8 +275,8 @@ describe("doctor", () => {
   });
 
   it("names a key that is refused, a setting that is wrong and a dead letter, each with its cure", async () => {
-    const { client, urls } = Redrive.access({ env: { OCRLTY_HOME: join(cli.dir, "home") } });
-    const { deadUrl } = await Redrive.find(client, urls.LATER_QUEUE_URL ?? "");
+    const { client, urls } = DeadLetters.access({ env: { OCRLTY_HOME: join(cli.dir, "home") } });
+    const { deadUrl } = await DeadLetters.find(client, urls.LATER_QUEUE_URL ?? "");
     await client.send(new SendMessageCommand({ QueueUrl: deadUrl, MessageBody: "{}" }));
     client.destroy();
     const { of } = await examine({ OCRLTY_API_KEY: "of-another-server", GPU_COST_PER_HOUR: "much" });

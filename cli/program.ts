@@ -1,6 +1,6 @@
 /** The program behind `npm run ocrlty`: its commands. */
 import type { Command } from "commander";
-import * as CommandLine from "#cli/terminal/command-line";
+import * as CommandLine from "#cli/command-line";
 import type { Context, Exit } from "#cli/terminal/context";
 
 /** One file a noun, loaded when it is asked for. */

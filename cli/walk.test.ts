@@ -2,7 +2,7 @@
 import type { Command } from "commander";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import * as z from "zod";
-import { allOf, isLeaf } from "#cli/terminal/command-line";
+import { allOf, isLeaf } from "#cli/command-line";
 import { exit } from "#cli/terminal/context";
 import { type Cli, open } from "#test/support/batch-cli";
 import { serve } from "#test/support/scripted-server";

@@ -1,5 +1,5 @@
 import type { Outcome } from "#core/extraction/answer";
-import type { Reply } from "#functions/http";
+import type { Reply } from "#functions/request/operation";
 import { pollAfterS } from "#spec/limits";
 
 /**

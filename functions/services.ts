@@ -1,56 +1,33 @@
-import * as Bucket from "#core/bucket/bucket";
 import * as Config from "#core/config";
 import * as Database from "#core/db/database";
 import * as Queue from "#core/queue/queue";
-import type { Services } from "#core/reading/services";
 import type { RunServices } from "#core/run/services";
 import * as Hosts from "#core/run/source/hosts";
 import * as Limits from "#spec/limits";
 
-/** The open clients and settings that verbs of core take; each is made once an instance, on first use. */
-export function services(): Services {
+/**
+ * The clients and settings that verbs of core take. Each is opened once per instance, on first use: getters, because a
+ * function has no address of what it is not linked to. Functions with a database and a bucket alone pass these two
+ * themselves, so that their bundles hold no client for queues.
+ * @param bucket - `Bucket.connect()` for calls, `Bucket.patient()` behind a queue or the clock; undefined for functions
+ *   without one, whose bundles then hold no client for it.
+ */
+export function services<B>(bucket: B): Omit<RunServices, "bucket"> & { bucket: B } {
   const { timeScale, version, debugMode } = Config.app();
   return {
     db: Database.connect(),
-    bucket: Bucket.connect(),
-    // Looked at only by calls that are handed over.
+    bucket,
     get queues() {
       return Queue.connect();
     },
-    // A function without the model server has no address for it.
     get model() {
       return Config.model();
+    },
+    get imageUrlHosts() {
+      return Config.batchHosts() ?? Hosts.defaults;
     },
     times: Limits.times(timeScale),
     version,
     debugMode,
   };
-}
-
-/** For a function that has no link to the bucket. */
-export function withoutBucket(): Omit<Services, "bucket"> {
-  const { timeScale, version, debugMode } = Config.app();
-  return {
-    ...{ db: Database.connect(), queues: Queue.connect(), model: Config.model() },
-    ...{ times: Limits.times(timeScale), version, debugMode },
-  };
-}
-
-/** The same for functions behind a queue or the clock. */
-export function patient(): Services {
-  return Object.defineProperties(services(), { bucket: { value: Bucket.patient() } });
-}
-
-const batch = {
-  imageUrlHosts: { enumerable: true, get: () => Config.batchHosts() ?? Hosts.defaults },
-};
-
-/** The same for runs. `model` is there for functions that are linked to it. */
-export function runServices(): RunServices {
-  return Object.defineProperties(services(), batch) as RunServices;
-}
-
-/** The same for runs, behind a queue or the clock. */
-export function patientRun(): RunServices {
-  return Object.defineProperties(patient(), batch) as RunServices;
 }

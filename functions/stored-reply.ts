@@ -1,6 +1,6 @@
 import * as z from "zod";
 import * as Bucket from "#core/bucket/bucket";
-import type { Reply } from "#functions/http";
+import type { Reply } from "#functions/request/operation";
 
 /** Query parameter of what may lie in the bucket. */
 export const as = z.enum(["url"]).optional().meta({

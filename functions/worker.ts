@@ -1,40 +1,46 @@
-import type { Context, SQSBatchResponse, SQSEvent } from "aws-lambda";
+import type { Context, SQSBatchResponse, SQSEvent, SQSRecord } from "aws-lambda";
 import * as Config from "#core/config";
-import * as AppErrors from "#core/error";
+import { from } from "#core/error";
 import type { Held } from "#core/lease/lease";
 import * as Log from "#core/log";
 import * as Queue from "#core/queue/queue";
 import * as Limits from "#spec/limits";
 
-/** One message and how long there is. */
+/** One message, and the time for it. */
 interface Job extends Held {
   body: unknown;
-  /** Epoch milliseconds at which work must be written down. */
+  /** Epoch milliseconds at which progress must be stored. */
   deadline: number;
   /** How often the message was received, this time included. */
   receiveCount: number;
-  /** Settled when the message's visibility was set, or could not be: then it is the queue's own, which is longer. */
+  /** Settles when the message's visibility was set, or could not be set: then it is the queue's own, which is longer. */
   held: Promise<void>;
   /** Keeps the message invisible for this long from now, if the queue takes it; for work that then throws. */
   hold(ms: number): Promise<void>;
   log: Log.Log;
 }
 
+interface Options {
+  /** `run` begins while the message's visibility is being set, and waits for `held` before anything that takes long. */
+  readonly holdBeside?: true;
+  /** `run` renews its lease (#core/lease/lease), so the message is held for a short time only. */
+  readonly renews?: true;
+}
+
 /**
- * A Lambda handler for a queue's messages: return = done; throw, or return "again" where that is nothing to complain
- * of, = the message comes back when its visibility ends.
- * That is shortened first, to a little more than this invocation may take, or to a lease of two minutes that `run` renews
- * (docs/architecture.md, "Where the times come from"). Where the queue does not take that, the work is done all the same:
- * its own visibility outlives every invocation, and only a kill costs more then.
- * @param options.holdBeside - `run` begins beside that first call and waits for `held` before it does anything that
- *   takes long.
- * @param options.renews - `run` keeps its lease with #core/lease/lease: what it holds is short.
- * @param name - undefined for dead letters, whose own queues nobody knows by address: their visibility stays as it is.
+ * A Lambda handler for a queue's messages.
+ *
+ * First it sets the message's visibility: to a little more than this invocation may take, or to a lease of two minutes
+ * that `run` renews (docs/architecture.md, "Where the times come from"). When the queue refuses, the work is done all the
+ * same: the queue's own visibility outlives every invocation, and only the death of the worker costs more.
+ * @param name - undefined for dead letters: functions have no address of their queues, so the visibility stays as it is.
+ * @param run - does the work of one message. Returns when it is done. Throws, or returns "again" when nothing is wrong, to
+ *   have the message delivered again when its visibility ends.
  */
 export function worker(
   name: Queue.Name | undefined,
   run: (job: Job) => Promise<unknown>,
-  options: { holdBeside?: true; renews?: true } = {},
+  options: Options = {},
 ) {
   return async (event: SQSEvent, context: Context): Promise<SQSBatchResponse> => {
     const failed: string[] = [];
@@ -46,41 +52,12 @@ export function worker(
       });
       const startedAt = Date.now();
       try {
-        const times = Limits.times(Config.app().timeScale);
-        const remainingMs = context.getRemainingTimeInMillis();
-        const hold = async (ms: number) => {
-          if (name !== undefined) await Queue.holdFor(Queue.connect(), name, record.receiptHandle, ms);
-        };
-        const lease = leaseOf(times, { startedAt, remainingMs, renews: options.renews === true });
-        const holdPast = (until: number) =>
-          hold(until - Date.now() + times.visibilityGraceMs - times.leaseGraceMs);
-        const leaseUntil = lease.until(startedAt);
-        const may = (holding: Promise<void>) =>
-          holding.catch((thrown: unknown) => {
-            log.warn("message_not_held", { code: AppErrors.from(thrown).code });
-          });
-        const held = may(holdPast(leaseUntil));
-        if (!options.holdBeside) await held;
-        const outcome = await run({
-          body: JSON.parse(record.body),
-          startedAt,
-          deadline: startedAt + remainingMs - times.queueReserveMs,
-          leaseUntil: new Date(leaseUntil),
-          renewal: { ...lease, hold: holdPast },
-          receiveCount: Number(record.attributes.ApproximateReceiveCount) || 1,
-          held,
-          // After the first one, whose answer would otherwise undo it.
-          hold: async (ms) => {
-            await held;
-            await may(hold(ms));
-          },
-          log,
-        });
-        const again = outcome === "again";
+        const job = await jobOf(record, { name, options, startedAt, context, log });
+        const again = (await run(job)) === "again";
         if (again) failed.push(record.messageId);
         log.info("message_end", { duration_ms: Date.now() - startedAt, ...(again ? { again } : {}) });
       } catch (thrown) {
-        const error = AppErrors.from(thrown);
+        const error = from(thrown);
         log.error("message_error", {
           code: error.code,
           duration_ms: Date.now() - startedAt,
@@ -90,6 +67,50 @@ export function worker(
       }
     }
     return { batchItemFailures: failed.map((itemIdentifier) => ({ itemIdentifier })) };
+  };
+}
+
+interface Invocation {
+  readonly name: Queue.Name | undefined;
+  readonly options: Options;
+  readonly startedAt: number;
+  readonly context: Context;
+  readonly log: Log.Log;
+}
+
+/** Sets the message's visibility, and returns when it is set unless `options.holdBeside`. */
+async function jobOf(
+  record: SQSRecord,
+  { name, options, startedAt, context, log }: Invocation,
+): Promise<Job> {
+  const times = Limits.times(Config.app().timeScale);
+  const remainingMs = context.getRemainingTimeInMillis();
+  const hold = async (ms: number) => {
+    if (name !== undefined) await Queue.holdFor(Queue.connect(), name, record.receiptHandle, ms);
+  };
+  const lease = leaseOf(times, { startedAt, remainingMs, renews: options.renews === true });
+  const holdPast = (until: number) => hold(until - Date.now() + times.visibilityGraceMs - times.leaseGraceMs);
+  const leaseUntil = lease.until(startedAt);
+  const orWarn = (holding: Promise<void>) =>
+    holding.catch((thrown: unknown) => {
+      log.warn("message_not_held", { code: from(thrown).code });
+    });
+  const held = orWarn(holdPast(leaseUntil));
+  if (!options.holdBeside) await held;
+  return {
+    body: JSON.parse(record.body),
+    startedAt,
+    deadline: startedAt + remainingMs - times.queueReserveMs,
+    leaseUntil: new Date(leaseUntil),
+    renewal: { ...lease, hold: holdPast },
+    receiveCount: Number(record.attributes.ApproximateReceiveCount) || 1,
+    held,
+    hold: async (ms) => {
+      // The first call's answer would otherwise undo this one.
+      await held;
+      await orWarn(hold(ms));
+    },
+    log,
   };
 }
 

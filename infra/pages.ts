@@ -1,7 +1,7 @@
 /** What `/docs` is made of, for the bundle of the function that answers it. */
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
-import { folder } from "../functions/docs-page/folder.ts";
+import { folder } from "../spec/docs-page.ts";
 
 const from = "node_modules/.cache/ocrlty-pages";
 

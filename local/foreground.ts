@@ -5,15 +5,15 @@
 
 import * as Config from "#core/config";
 import { AppError } from "#core/error";
+import * as Announcement from "#local/announcement";
 import { BundleError } from "#local/bundle/bundle";
-import * as Watch from "#local/bundle/watch";
 import { PortError } from "#local/gateway/server";
 import { envText, HomeError, loadEnv } from "#local/home/home";
 import { HeldError } from "#local/home/lock";
 import * as Settings from "#local/home/settings";
 import { type Loop, start } from "#local/loop";
-import * as Announcement from "#local/terminal/announcement";
 import * as Terminal from "#local/terminal/terminal";
+import * as Watch from "#local/watch";
 
 const defaultBucketPort = 8081;
 

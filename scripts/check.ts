@@ -9,8 +9,8 @@ import * as os from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import * as Totals from "#cli/terminal/totals";
-import { unsent } from "#test/support/plans";
-import * as Platform from "./sst-platform.ts";
+import * as SstPlatform from "./sst-platform.ts";
+import { unsent } from "./unsent-statements.ts";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
@@ -54,7 +54,7 @@ async function part(name: string, file: string, args: string[]): Promise<boolean
 async function sstPlatform(args: readonly string[]): Promise<void> {
   if (args.length > 0 && !args.some((arg) => arg.startsWith("infra"))) return;
   const startedAt = performance.now();
-  const there = await Platform.ensure();
+  const there = await SstPlatform.ensure();
   const seconds = (performance.now() - startedAt) / 1000;
   if (there && seconds > 1)
     process.stdout.write(`SST's components installed, once (${seconds.toFixed(1)} s)\n`);

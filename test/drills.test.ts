@@ -135,7 +135,8 @@ describe("a drill takes the files that it should, and nothing is missing afterwa
     write(
       "functions/api/drill.ts",
       `import * as z from "zod";
-import { api, operation } from "#functions/http";
+import { api } from "#functions/http";
+import { operation } from "#functions/request/operation";
 
 export const operations = {
   "GET /v1/parking_lots": operation({

@@ -9,7 +9,7 @@ import { generateApi } from "swagger-typescript-api";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import * as z from "zod";
 import * as Image from "#core/image/image";
-import type { Operation } from "#functions/http";
+import type { Operation } from "#functions/request/operation";
 import { examples, picture } from "#scripts/openapi/examples";
 import * as OpenApi from "#scripts/openapi/openapi";
 import * as Parts from "#scripts/openapi/parts";

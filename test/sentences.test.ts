@@ -8,7 +8,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import * as z from "zod";
 import * as Issue from "#core/issue";
 import { ManifestLine } from "#core/run/schema";
-import type { Operation } from "#functions/http";
+import type { Operation } from "#functions/request/operation";
 import * as Functions from "#spec/functions";
 
 const root = resolve(import.meta.dirname, "..");

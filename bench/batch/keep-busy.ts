@@ -10,7 +10,7 @@ import {
   SendMessageBatchCommand,
   SQSClient,
 } from "@aws-sdk/client-sqs";
-import * as Figures from "../figures.ts";
+import * as Figures from "../support/figures.ts";
 import { type Latency, noLatency, type Rig } from "./rig.ts";
 
 /** Shares of the ideal time: items ÷ concurrency, rounded up, times the time a model call takes. */

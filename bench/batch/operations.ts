@@ -2,7 +2,7 @@
  * What a run asks of others for an item, counted on the wire: requests to the database, the bucket and the queues.
  * The polls and deletions of the mappings are AWS's and are not counted.
  */
-import * as Figures from "../figures.ts";
+import * as Figures from "../support/figures.ts";
 import type { Counted, Rig } from "./rig.ts";
 
 export interface Operations {

@@ -3,12 +3,13 @@
  * sent; `check` goes through manifests; `finish` writes results. Prints one line of JSON.
  */
 import { eq, sql } from "drizzle-orm";
+import * as Bucket from "#core/bucket/bucket";
 import * as Database from "#core/db/database";
 import * as Window from "#core/run/dispatch/window";
 import * as Finish from "#core/run/results/finish";
 import { type RunRow, runTable } from "#core/run/run.sql";
 import * as Check from "#core/run/source/check";
-import { patientRun } from "#functions/services";
+import { services } from "#functions/services";
 import { silent } from "./silent.ts";
 
 /** What a process held and did. */
@@ -21,22 +22,22 @@ export interface Measured {
 /** As long as a function has. */
 const stepMs = 115_000;
 
-const services = patientRun();
+const stores = services(Bucket.patient());
 let peakHeap = 0;
 const look = () => {
   peakHeap = Math.max(peakHeap, process.memoryUsage().heapUsed);
 };
 
 async function rowOf(runUid: string): Promise<RunRow> {
-  const [row] = await services.db.query.select().from(runTable).where(eq(runTable.runUid, runUid));
+  const [row] = await stores.db.query.select().from(runTable).where(eq(runTable.runUid, runUid));
   if (row === undefined) throw new Error("there is no such run");
   return row;
 }
 
 async function fill(runUid: string, times: number): Promise<void> {
   for (let i = 0; i < times; i += 1) {
-    await Window.fill(services, runUid, silent);
-    await Database.batch(services.db, [
+    await Window.fill(stores, runUid, silent);
+    await Database.batch(stores.db, [
       Database.statement(
         sql`UPDATE item SET status = 'succeeded' WHERE run_uid = ${runUid} AND status = 'queued' AND sent_epoch > 0`,
       ),
@@ -47,12 +48,7 @@ async function fill(runUid: string, times: number): Promise<void> {
 
 async function check(runUid: string): Promise<void> {
   for (;;) {
-    const outcome = await Check.step(
-      services,
-      await rowOf(runUid),
-      { deadline: Date.now() + stepMs },
-      silent,
-    );
+    const outcome = await Check.step(stores, await rowOf(runUid), { deadline: Date.now() + stepMs }, silent);
     look();
     if (outcome === "failed") throw new Error("the manifest was refused");
     if (outcome === "done") return;
@@ -61,12 +57,7 @@ async function check(runUid: string): Promise<void> {
 
 async function finish(runUid: string): Promise<void> {
   for (;;) {
-    const outcome = await Finish.step(
-      services,
-      await rowOf(runUid),
-      { deadline: Date.now() + stepMs },
-      silent,
-    );
+    const outcome = await Finish.step(stores, await rowOf(runUid), { deadline: Date.now() + stepMs }, silent);
     look();
     if (outcome === "not_yet") throw new Error("items are still to end");
     if (outcome === "done") return;

@@ -13,7 +13,7 @@ import * as TooLarge from "#core/upload/too-large";
 import { type Bundle, bundle } from "#local/bundle/bundle";
 import { functions } from "#spec/functions";
 import { windowOf } from "#spec/limits";
-import * as Figures from "../figures.ts";
+import * as Figures from "../support/figures.ts";
 import type { Measured } from "./planner.ts";
 
 import * as Servers from "./servers.ts";

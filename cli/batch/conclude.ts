@@ -1,6 +1,6 @@
 /** What a command does with a run that has ended. */
 import { relative } from "node:path";
-import type * as Client from "#cli/server/client";
+import type { Target } from "#cli/server/answer";
 import { type Context, type Exit, exit } from "#cli/terminal/context";
 import * as Text from "#cli/terminal/text";
 import type * as LeftOut from "./left-out.ts";
@@ -22,7 +22,7 @@ interface Wish {
  */
 export async function conclude(
   context: Context,
-  server: Client.Target,
+  server: Target,
   run: Run.Run,
   { out, json, table = {}, leftOut }: Wish,
 ): Promise<Exit> {

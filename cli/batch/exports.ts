@@ -1,7 +1,8 @@
 /** Files of results that are made on this machine, of the items' file of an ended run: at any size. */
 import { Readable } from "node:stream";
 import * as z from "zod";
-import * as Client from "#cli/server/client";
+import type { Target } from "#cli/server/answer";
+import { CallError } from "#cli/server/call-error";
 import * as Download from "#cli/server/download";
 import { type Context, UsageError } from "#cli/terminal/context";
 import * as Text from "#cli/terminal/text";
@@ -34,7 +35,7 @@ const Detail = z.object({ fields: z.array(z.object({ path: z.string(), kind: kin
 /** A task's fields, in the order of its schema, as this server has them; none where it does not know the task any more. */
 export async function fieldsOf(
   context: Context,
-  server: Client.Target,
+  server: Target,
   taskId: string,
 ): Promise<z.output<typeof Detail>["fields"]> {
   const json = await patiently(context, askMs, () =>
@@ -47,7 +48,7 @@ export async function fieldsOf(
 /** A file made of an ended run's items, while they come. Throws CallError and UsageError, also while it is read. */
 export async function open(
   context: Context,
-  server: Client.Target,
+  server: Target,
   wanted: Run.Wanted,
   asked: Asked,
 ): Promise<Readable> {
@@ -92,7 +93,7 @@ async function* pieces(
     if (table === undefined) throw new UsageError("the task of this run has no line items");
     yield* Csv.stream(table, items);
   } catch (error) {
-    if (error instanceof Client.CallError || error instanceof UsageError) throw error;
+    if (error instanceof CallError || error instanceof UsageError) throw error;
     // What these results lack for this format is for the person at the terminal; nothing of it gets better by itself.
     if (error instanceof AppError) throw new UsageError(error.message);
     const why = error instanceof Error ? error.message : String(error);

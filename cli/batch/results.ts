@@ -4,7 +4,7 @@ import { basename, dirname, extname, join, relative, resolve } from "node:path";
 import { Readable } from "node:stream";
 import { type Command, Option } from "commander";
 import * as z from "zod";
-import type * as Client from "#cli/server/client";
+import type { Target } from "#cli/server/answer";
 import * as Download from "#cli/server/download";
 import { type Context, UsageError } from "#cli/terminal/context";
 import * as Table from "#cli/terminal/table";
@@ -145,7 +145,7 @@ function dialectOf(file: string, { dialect, bom = true }: TableOptions): Dialect
 /** What is written of every run comes as it is; other forms are made here, of the items' file. */
 async function open(
   context: Context,
-  server: Client.Target,
+  server: Target,
   wanted: Run.Wanted,
   format: Format,
   { values = "both", mapping }: TableOptions,
@@ -169,7 +169,7 @@ async function open(
  */
 export async function save(
   context: Context,
-  server: Client.Target,
+  server: Target,
   wanted: Run.Wanted,
   format: Format,
   file: string,
@@ -191,7 +191,7 @@ export async function save(
  */
 export async function saveAll(
   context: Context,
-  server: Client.Target,
+  server: Target,
   run: Run.Run,
   out: string,
   options: TableOptions,
@@ -203,19 +203,19 @@ export async function saveAll(
   return [out, lines];
 }
 
-async function hasLineItems(context: Context, server: Client.Target, taskId: string): Promise<boolean> {
+async function hasLineItems(context: Context, server: Target, taskId: string): Promise<boolean> {
   return (await fieldsOf(context, server, taskId)).some((path) => path.includes("[]."));
 }
 
 /** Paths of a task's fields, in the order of its schema: `total`, `items[].price`. */
-export async function fieldsOf(context: Context, server: Client.Target, taskId: string): Promise<string[]> {
+export async function fieldsOf(context: Context, server: Target, taskId: string): Promise<string[]> {
   return (await Exports.fieldsOf(context, server, taskId)).map(({ path }) => path);
 }
 
 /** The results of an ended run on stdout; a table there has no byte order mark, which no program in a pipe expects. */
 export async function print(
   context: Context,
-  server: Client.Target,
+  server: Target,
   wanted: Run.Wanted,
   format: Format,
   options: TableOptions = {},
@@ -234,7 +234,7 @@ const measured = 200;
 const shownFields = 5;
 
 /** The results of an ended run as a table: what an item is called, what became of it, its first values. */
-export async function printTable(context: Context, server: Client.Target, run: Run.Run): Promise<void> {
+export async function printTable(context: Context, server: Target, run: Run.Run): Promise<void> {
   const fields = await fieldsOf(context, server, run.task_id);
   const source = await patiently(context, downloadMs, () =>
     Download.open(context, server, pathOf({ runId: run.run_id }, "jsonl")),
@@ -302,7 +302,7 @@ const AnyItem = Item.partial({
  */
 export async function savePartial(
   context: Context,
-  server: Client.Target,
+  server: Target,
   run: Pick<Run.Run, "run_id" | "task_id" | "created_at">,
   out: string,
   options: TableOptions,

@@ -1,6 +1,6 @@
 /** Calls that are made again while what keeps them from being answered passes by itself. */
 import { setTimeout as sleep } from "node:timers/promises";
-import * as Client from "#cli/server/client";
+import { CallError } from "#cli/server/call-error";
 import type { Context } from "#cli/terminal/context";
 
 const firstPauseMs = 500;
@@ -23,7 +23,7 @@ export async function patiently<T>(
       return await ask();
     } catch (error) {
       context.signal.throwIfAborted();
-      if (!(error instanceof Client.CallError) || !error.passes) throw error;
+      if (!(error instanceof CallError) || !error.passes) throw error;
       const isFirst = giveUpAt === Number.POSITIVE_INFINITY;
       if (isFirst) giveUpAt = performance.now() + limitMs;
       const waitMs = Math.max(error.retryAfterMs ?? 0, pauseMs * (0.75 + Math.random() / 2));

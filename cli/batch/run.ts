@@ -2,7 +2,10 @@
 import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as z from "zod";
+import type { Request, Target } from "#cli/server/answer";
+import { CallError } from "#cli/server/call-error";
 import * as Client from "#cli/server/client";
+import { failureOf } from "#cli/server/refusal";
 import type { Server } from "#cli/server/server";
 import type { Context } from "#cli/terminal/context";
 import * as Text from "#cli/terminal/text";
@@ -76,41 +79,34 @@ function searchOf(query: Readonly<Record<string, string | undefined>>): string {
 
 /** A call about a run that must succeed; its answer as JSON. Throws CallError. */
 export async function ask(
-  server: Client.Target,
-  request: Client.Request,
+  server: Target,
+  request: Request,
   wanted: readonly number[] = [200],
 ): Promise<unknown> {
   const answer = await Client.call(server, request);
-  if (!wanted.includes(answer.status)) throw Client.failureOf(answer);
+  if (!wanted.includes(answer.status)) throw failureOf(answer);
   return answer.json;
 }
 
 /** The run in an answer, all of its fields kept. Throws CallError for what is none. */
 export function of(json: unknown): Run {
   if (Run.safeParse(json).success) return json as Run;
-  throw new Client.CallError(
-    "the answer is no run: this is not an OCRlty server, or one of another version",
-    {
-      scope: "server",
-      code: "odd_answer",
-    },
-  );
+  throw new CallError("the answer is no run: this is not an OCRlty server, or one of another version", {
+    scope: "server",
+    code: "odd_answer",
+  });
 }
 
-export async function get(server: Client.Target, wanted: Wanted, signal: AbortSignal): Promise<Run> {
+export async function get(server: Target, wanted: Wanted, signal: AbortSignal): Promise<Run> {
   return of(await ask(server, { path: pathOf(wanted), signal }));
 }
 
 /** The run, or undefined when the server knows none of this id. */
-export async function find(
-  server: Client.Target,
-  wanted: Wanted,
-  signal: AbortSignal,
-): Promise<Run | undefined> {
+export async function find(server: Target, wanted: Wanted, signal: AbortSignal): Promise<Run | undefined> {
   try {
     return await get(server, wanted, signal);
   } catch (error) {
-    if (error instanceof Client.CallError && error.code === "not_found") return undefined;
+    if (error instanceof CallError && error.code === "not_found") return undefined;
     throw error;
   }
 }
@@ -121,7 +117,7 @@ const startMs = 2 * 60_000;
 /** `POST /v1/batch_extract` or `…_rerun`; the body has a run_id, so a repeat gives the same run. */
 export async function start(
   context: Pick<Context, "say" | "signal">,
-  server: Client.Target,
+  server: Target,
   path: "/v1/batch_extract" | "/v1/batch_extract_rerun",
   body: { run_id: string; [name: string]: unknown },
 ): Promise<Run> {
@@ -135,7 +131,7 @@ const pageSize = 200;
 
 /** The elements of a list from page to page, at most `limit`. Throws CallError. */
 export async function* list<T>(
-  server: Client.Target,
+  server: Target,
   path: string,
   options: {
     query?: Readonly<Record<string, string | undefined>>;
@@ -150,7 +146,7 @@ export async function* list<T>(
     const json = await ask(server, { path: `${path}?${search}`, signal: options.signal });
     const page = Page.extend({ items: z.array(options.schema) }).safeParse(json);
     if (!page.success)
-      throw new Client.CallError("the answer is no list: this is a server of another version", {
+      throw new CallError("the answer is no list: this is a server of another version", {
         scope: "server",
         code: "odd_answer",
       });
@@ -172,7 +168,7 @@ const awayMs = 10 * 60_000;
  * Throws CallError when it stays away, and the signal's reason when it is aborted: the run itself goes on.
  */
 export async function wait(context: Context, server: Server, runId: string): Promise<Run> {
-  let target: Client.Target = server;
+  let target: Target = server;
   let progress: Progress.Progress | undefined;
   const patient = { ...context, say: (line: string) => (progress?.say ?? context.say)(line) };
   const look = async () => {

@@ -1,6 +1,6 @@
 /** From files on this machine to a run on the server, in steps that can be taken up again. */
 import { basename } from "node:path";
-import type * as Client from "#cli/server/client";
+import type { Target } from "#cli/server/answer";
 import type { Context } from "#cli/terminal/context";
 import * as Limits from "#spec/limits";
 import type { Entry } from "./entry.ts";
@@ -22,7 +22,7 @@ export const isReady = (entry: Entry) => entry.path === undefined || isGood(entr
  * kill at any point it makes no second run: the run_id is the caller's.
  * Throws CallError, UsageError for a file that has gone, and the signal's reason.
  */
-export async function send(context: Context, server: Client.Target, state: State.State): Promise<void> {
+export async function send(context: Context, server: Target, state: State.State): Promise<void> {
   if ((await Run.find(server, { runId: state.run_id }, context.signal)) === undefined) {
     await uploadAll(context, server, state);
     await Run.start(context, server, "/v1/batch_extract", {
@@ -36,7 +36,7 @@ export async function send(context: Context, server: Client.Target, state: State
   State.save(context.env, state);
 }
 
-async function uploadAll(context: Context, server: Client.Target, state: State.State): Promise<void> {
+async function uploadAll(context: Context, server: Target, state: State.State): Promise<void> {
   const missing = state.entries.filter((entry) => !isReady(entry));
   if (missing.length === 0) return;
   const total = state.entries.filter(({ path }) => path !== undefined).length;
@@ -70,7 +70,7 @@ async function uploadAll(context: Context, server: Client.Target, state: State.S
 const inlineBytes = 3_000_000;
 
 /** The manifest itself where it is short, else a reference to one that was uploaded. */
-async function sourceOf(context: Context, server: Client.Target, state: State.State): Promise<object> {
+async function sourceOf(context: Context, server: Target, state: State.State): Promise<object> {
   const lines = state.entries.map(({ line }) => line);
   if (lines.length <= Limits.batches.inlineManifestLines) {
     if (JSON.stringify(lines).length <= inlineBytes) return { manifest: lines };

@@ -1,7 +1,10 @@
 /** Files to the bucket through signed URLs: announced at the API, put past it, several at once. */
 import * as fs from "node:fs/promises";
 import * as z from "zod";
+import type { Target } from "#cli/server/answer";
+import { CallError } from "#cli/server/call-error";
 import * as Client from "#cli/server/client";
+import { failureOf } from "#cli/server/refusal";
 import { type Context, UsageError } from "#cli/terminal/context";
 import * as Text from "#cli/terminal/text";
 import { patiently } from "./retry.ts";
@@ -48,7 +51,7 @@ const putTimeoutMs = 60_000;
  */
 export async function upload(
   context: Pick<Context, "say" | "signal">,
-  server: Client.Target,
+  server: Target,
   wish: Wish,
   body: Uint8Array<ArrayBuffer>,
 ): Promise<Uploaded> {
@@ -66,7 +69,7 @@ export async function upload(
     // After a wait the signature may be too old: a new one is asked for.
     const isOld = status === 403 && performance.now() - announcedAt > freshMs;
     if (isOld) announced = undefined;
-    throw new Client.CallError(`the bucket refused an upload (${status})`, {
+    throw new CallError(`the bucket refused an upload (${status})`, {
       scope: "server",
       code: isOld ? "network" : "bucket",
       status,
@@ -76,7 +79,7 @@ export async function upload(
 
 async function announce(
   context: Pick<Context, "signal">,
-  server: Client.Target,
+  server: Target,
   { kind, mimeType, file, path }: Wish,
   bytes: number,
 ): Promise<Announced> {
@@ -93,7 +96,7 @@ async function announce(
     signal: context.signal,
   });
   const announced = Announced.safeParse(answer.json);
-  if (answer.status !== 201 || !announced.success) throw Client.failureOf(answer);
+  if (answer.status !== 201 || !announced.success) throw failureOf(answer);
   return announced.data;
 }
 

@@ -8,6 +8,7 @@ import { Command } from "commander";
 import * as z from "zod";
 import * as Options from "#cli/batch/options";
 import * as Results from "#cli/batch/results";
+import { CallError } from "#cli/server/call-error";
 import * as Client from "#cli/server/client";
 import * as Download from "#cli/server/download";
 import * as Server from "#cli/server/server";
@@ -76,7 +77,7 @@ async function run(
   const server = await Server.connect(context, options);
   try {
     await work(server).catch(async (error: unknown) => {
-      if (error instanceof Client.CallError && error.status === 404 && (await isOff(context, server)))
+      if (error instanceof CallError && error.status === 404 && (await isOff(context, server)))
         throw new UsageError("this server's debug routes are off (DEBUG_MODE): look into its bucket instead");
       throw error;
     });

@@ -7,10 +7,12 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Command, Option } from "commander";
 import * as z from "zod";
 import * as Options from "#cli/batch/options";
-import * as Client from "#cli/server/client";
+import type { Answer, Target } from "#cli/server/answer";
+import { CallError } from "#cli/server/call-error";
+import * as Failure from "#cli/server/failure";
+import { failureOf } from "#cli/server/refusal";
 import * as Server from "#cli/server/server";
 import { type Context, type Exit, exit, UsageError } from "#cli/terminal/context";
-import * as Failure from "#cli/terminal/failure";
 import * as Help from "#cli/terminal/help";
 import * as Verify from "#core/backup/verify";
 
@@ -144,14 +146,13 @@ const retryPauseMs = 2_000;
 const maxPollS = 30;
 
 /** Writes the archive to the file, however long it takes to make. Throws CallError and UsageError. */
-async function fetchTo(context: Context, server: Client.Target, search: string, file: string): Promise<void> {
+async function fetchTo(context: Context, server: Target, search: string, file: string): Promise<void> {
   for (let tried = 1; ; tried += 1) {
     try {
       return await save(context, await archive(context, server, search), file);
     } catch (error) {
       const passes =
-        error instanceof Client.CallError &&
-        (error.code === "network" || [429, 503].includes(error.status ?? 0));
+        error instanceof CallError && (error.code === "network" || [429, 503].includes(error.status ?? 0));
       if (!passes || tried === tries) throw error;
       context.say(`${error.message}; once more`);
       await sleep(retryPauseMs, undefined, { signal: context.signal });
@@ -160,7 +161,7 @@ async function fetchTo(context: Context, server: Client.Target, search: string, 
 }
 
 /** Asks until the archive is there; the answer that carries its bytes. */
-async function archive(context: Context, server: Client.Target, search: string): Promise<Response> {
+async function archive(context: Context, server: Target, search: string): Promise<Response> {
   const asked = new URLSearchParams(search);
   // A signed URL in a body rather than a redirect: the key must not go along to the bucket.
   asked.set("as", "url");
@@ -176,7 +177,7 @@ async function archive(context: Context, server: Client.Target, search: string):
     const signed = Signed.safeParse(answer.json);
     if (response.status === 200 && signed.success) return signedArchive(context, new URL(signed.data.url));
     const running = Running.safeParse(answer.json);
-    if (response.status !== 202 || !running.success) throw Client.failureOf(answer);
+    if (response.status !== 202 || !running.success) throw failureOf(answer);
     if (performance.now() > giveUpAt)
       throw new UsageError("the server is still packing after two hours: ask again later");
     const { entries } = running.data;
@@ -224,7 +225,7 @@ async function save(context: Context, response: Response, file: string): Promise
   }
 }
 
-async function answerOf(response: Response): Promise<Client.Answer> {
+async function answerOf(response: Response): Promise<Answer> {
   const text = await response.text();
   let json: unknown;
   try {
@@ -235,6 +236,6 @@ async function answerOf(response: Response): Promise<Client.Answer> {
   return { status: response.status, headers: response.headers, text, json, ms: 0 };
 }
 
-function fault(where: string, what: string, cause?: unknown): Client.CallError {
-  return new Client.CallError(`${where}: ${what}`, { scope: "server", code: "network", cause });
+function fault(where: string, what: string, cause?: unknown): CallError {
+  return new CallError(`${where}: ${what}`, { scope: "server", code: "network", cause });
 }

@@ -11,6 +11,7 @@ import * as Results from "#cli/batch/results";
 import * as Run from "#cli/batch/run";
 import * as Send from "#cli/batch/send";
 import * as State from "#cli/batch/state";
+import { CallError } from "#cli/server/call-error";
 import * as Client from "#cli/server/client";
 import * as Profile from "#cli/server/profile";
 import * as Server from "#cli/server/server";
@@ -266,12 +267,12 @@ async function carryOn(
     return statusOf(context, state, status);
   } catch (error) {
     if (context.signal.aborted) await interrupted(context, server, state);
-    else if (error instanceof Client.CallError && isLost(error, state)) {
+    else if (error instanceof CallError && isLost(error, state)) {
       State.remove(context.env, state.run_id);
       throw error;
     }
     const url = options.url === undefined ? "" : ` --url ${options.url}`;
-    if (context.signal.aborted || error instanceof Client.CallError || error instanceof UsageError)
+    if (context.signal.aborted || error instanceof CallError || error instanceof UsageError)
       context.say(`to go on${whenOf(error)}: ${hint(state.run_id)}${url}`);
     throw error;
   }
@@ -288,14 +289,14 @@ function statusOf(context: Context, { skipped, left_out: leftOut, source }: Stat
 }
 
 /** Nothing of it is worth taking up again: the server will never take it, or has nothing of it yet. */
-function isLost(error: Client.CallError, { sent, entries }: State.State): boolean {
+function isLost(error: CallError, { sent, entries }: State.State): boolean {
   if (error.isFinal) return true;
   return !error.passes && !sent && entries.every(({ uploadedAt }) => uploadedAt === undefined);
 }
 
 /** What has to happen before the same batch has a chance. */
 function whenOf(error: unknown): string {
-  if (!(error instanceof Client.CallError)) return "";
+  if (!(error instanceof CallError)) return "";
   if (error.code === "unauthorized" || error.code === "forbidden") return " with a key that may";
   const { retryAfterMs = 0 } = error;
   if (retryAfterMs < soonMs) return "";

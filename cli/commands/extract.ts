@@ -2,10 +2,11 @@ import { Command } from "commander";
 import * as Options from "#cli/batch/options";
 import * as Upload from "#cli/batch/upload";
 import * as Picture from "#cli/files/picture";
-import * as Client from "#cli/server/client";
+import { CallError } from "#cli/server/call-error";
+import * as Extracts from "#cli/server/extracts";
+import * as Failure from "#cli/server/failure";
 import * as Server from "#cli/server/server";
 import { type Context, type Exit, exit, UsageError } from "#cli/terminal/context";
-import * as Failure from "#cli/terminal/failure";
 import * as Help from "#cli/terminal/help";
 import * as Text from "#cli/terminal/text";
 import * as Type from "#core/image/type";
@@ -55,7 +56,7 @@ interface Job {
   readonly name: string;
   /** What keeps it from being asked at all. */
   readonly problem?: Picture.PictureError | undefined;
-  ask(server: Server.Server): Promise<Client.Extract>;
+  ask(server: Server.Server): Promise<Extracts.Extract>;
 }
 
 async function run(context: Context, args: string[], options: ExtractOptions): Promise<Exit> {
@@ -115,12 +116,12 @@ async function ask(
 }
 
 /** As they came: a newer server may know codes that this program does not. */
-const warningsOf = ({ warnings }: Client.Extract): unknown[] => (Array.isArray(warnings) ? warnings : []);
+const warningsOf = ({ warnings }: Extracts.Extract): unknown[] => (Array.isArray(warnings) ? warnings : []);
 
 /** Why this one failed; undefined when the next one would fail alike. */
 function reasonOf(error: unknown): { failure: Failure.Failure; text: string } | undefined {
   if (error instanceof Picture.PictureError) return { failure: unreadable(error), text: ` ${error.message}` };
-  if (error instanceof Client.CallError && error.scope === "item")
+  if (error instanceof CallError && error.scope === "item")
     return { failure: Failure.of(error), text: `: ${error.message}` };
   return undefined;
 }
@@ -146,7 +147,7 @@ function readPictures(args: string[], options: ExtractOptions, context: Context)
           ...(options.requestId === undefined ? {} : { request_id: options.requestId }),
           ...picture.source,
         };
-        const answer = await Client.extract(server, body, context.signal, (pollUrl) =>
+        const answer = await Extracts.extract(server, body, context.signal, (pollUrl) =>
           context.say(
             `queued: the model server is slow or away; waiting for ${pollUrl} (Ctrl-C stops waiting)`,
           ),
@@ -167,7 +168,7 @@ async function source(
   bytes: Buffer,
   context: Context,
   server: Server.Server,
-): Promise<{ source: Client.Source; note?: string; pages?: number }> {
+): Promise<{ source: Extracts.Source; note?: string; pages?: number }> {
   if (context.isClient && bytes.length > Limits.sizes.clientScaleDownBytes) {
     const mimeType = Type.sniff(bytes);
     if (mimeType === undefined) throw new Picture.PictureError("is too large for anything but a picture");
@@ -180,5 +181,5 @@ async function source(
 }
 
 function readAgain(id: string, context: Context): Job {
-  return { name: id, ask: (server) => Client.stored(server, id, context.signal) };
+  return { name: id, ask: (server) => Extracts.stored(server, id, context.signal) };
 }

@@ -2,7 +2,7 @@ import { Command } from "commander";
 import * as z from "zod";
 import * as Options from "#cli/batch/options";
 import * as Run from "#cli/batch/run";
-import * as Client from "#cli/server/client";
+import { CallError } from "#cli/server/call-error";
 import * as Server from "#cli/server/server";
 import { type Context, type Exit, exit } from "#cli/terminal/context";
 import * as Help from "#cli/terminal/help";
@@ -71,7 +71,7 @@ function one(json: unknown, { json: isJson, schema }: TasksOptions, context: Con
 function read<T>(schema: z.ZodType<T>, json: unknown): T {
   const answer = schema.safeParse(json);
   if (answer.success) return answer.data;
-  throw new Client.CallError("the answer is no task: this is a server of another version", {
+  throw new CallError("the answer is no task: this is a server of another version", {
     scope: "server",
     code: "odd_answer",
   });

@@ -2,7 +2,7 @@ import { Command, Option } from "commander";
 import * as z from "zod";
 import * as Options from "#cli/batch/options";
 import * as Run from "#cli/batch/run";
-import * as Client from "#cli/server/client";
+import { CallError } from "#cli/server/call-error";
 import * as Server from "#cli/server/server";
 import { type Context, type Exit, exit } from "#cli/terminal/context";
 import * as Help from "#cli/terminal/help";
@@ -79,7 +79,7 @@ export function command(context: Context, done: (status: Exit) => void): Command
 function table(json: unknown, context: Context): string {
   const report = Report.safeParse(json);
   if (!report.success)
-    throw new Client.CallError("the answer is no usage: this is a server of another version", {
+    throw new CallError("the answer is no usage: this is a server of another version", {
       scope: "server",
       code: "odd_answer",
     });

@@ -1,8 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { Command } from "commander";
 import { withDatabase } from "#cli/server/database";
+import * as Failure from "#cli/server/failure";
 import { type Context, type Exit, exit, UsageError } from "#cli/terminal/context";
-import * as Failure from "#cli/terminal/failure";
 import * as Help from "#cli/terminal/help";
 import * as Config from "#core/config";
 import { post } from "#core/remote/post";

@@ -2,7 +2,8 @@
 import { Readable } from "node:stream";
 import * as z from "zod";
 import * as Run from "#cli/batch/run";
-import * as Client from "#cli/server/client";
+import type { Target } from "#cli/server/answer";
+import { CallError } from "#cli/server/call-error";
 import * as Download from "#cli/server/download";
 import { type Context, UsageError } from "#cli/terminal/context";
 import * as Read from "#core/ground-truth/read";
@@ -26,7 +27,7 @@ const WithContent = GroundTruth.extend({ content_url: z.url({ protocol: /^https?
 export function as<T>(schema: z.ZodType<T>, json: unknown): T {
   const parsed = schema.safeParse(json);
   if (parsed.success) return parsed.data;
-  throw new Client.CallError("the answer is no ground truth: this is a server of another version", {
+  throw new CallError("the answer is no ground truth: this is a server of another version", {
     scope: "server",
     code: "odd_answer",
   });
@@ -38,7 +39,7 @@ export const pathOf = (gtId: string, keyId: string | undefined): string =>
 /** The ground truth of an id, or the newest of a name. Throws CallError, and UsageError where there is none of the name. */
 export async function find(
   context: Pick<Context, "signal">,
-  server: Client.Target,
+  server: Target,
   { which, keyId }: { which: string; keyId?: string | undefined },
 ): Promise<z.output<typeof WithContent>> {
   const { signal } = context;

@@ -3,7 +3,9 @@ import * as fs from "node:fs";
 import { basename } from "node:path";
 import * as z from "zod";
 import * as Upload from "#cli/batch/upload";
+import type { Target } from "#cli/server/answer";
 import * as Client from "#cli/server/client";
+import { failureOf } from "#cli/server/refusal";
 import { type Context, UsageError } from "#cli/terminal/context";
 import * as Text from "#cli/terminal/text";
 import * as Changes from "#core/ground-truth/changes";
@@ -35,7 +37,7 @@ interface Kept {
  */
 export async function put(
   context: Context,
-  server: Client.Target,
+  server: Target,
   wish: { name: string; file: string; imageKey: string },
 ): Promise<Kept> {
   const stat = fs.statSync(wish.file, { throwIfNoEntry: false });
@@ -53,7 +55,7 @@ export async function put(
   const body = { name: wish.name, data_ref: ref, gt_image_key: imageKey };
   const path = "/v1/ground_truths";
   const answer = await Client.call(server, { method: "POST", path, body, signal: context.signal });
-  if (answer.status !== 200 && answer.status !== 201) throw Client.failureOf(answer);
+  if (answer.status !== 200 && answer.status !== 201) throw failureOf(answer);
   const created = Known.as(Created, answer.json);
   return {
     ground_truth: created,
@@ -68,7 +70,7 @@ async function* records(file: string, imageKey: string): AsyncGenerator<Read.Raw
 
 async function changesOf(
   context: Context,
-  server: Client.Target,
+  server: Target,
   { previous }: Created,
   now: AsyncIterable<Read.Raw>,
 ): Promise<Changes.Changes | null> {

@@ -4,6 +4,7 @@ import { join, resolve } from "node:path";
 import { text as readText } from "node:stream/consumers";
 import * as z from "zod";
 import * as Run from "#cli/batch/run";
+import { CallError } from "#cli/server/call-error";
 import * as Client from "#cli/server/client";
 import * as Download from "#cli/server/download";
 import type { Server } from "#cli/server/server";
@@ -95,7 +96,7 @@ async function* ofBackup(path: string, name: string): AsyncGenerator<Found> {
   if (!ok) throw new UsageError(`${name}: ${problems[0] ?? "the backup is damaged"}`);
 }
 
-const isUnknown = (error: unknown): boolean => error instanceof Client.CallError && error.status === 404;
+const isUnknown = (error: unknown): boolean => error instanceof CallError && error.status === 404;
 
 /** The artifact of an extract, or of every ended item of a run, through the server's debug routes. */
 export async function* ofId(context: Context, server: Server, id: string): AsyncGenerator<Found> {

@@ -1,6 +1,8 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { type Scripted, serve } from "#test/support/scripted-server";
+import { CallError } from "./call-error.ts";
 import * as Client from "./client.ts";
+import * as Extracts from "./extracts.ts";
 
 let close = async () => {};
 afterEach(() => close());
@@ -23,12 +25,12 @@ const running = {
   headers: { "retry-after": "0" },
   body: { request_id: "r-1", status: "running", poll_url: "/v1/extracts/r-1" },
 };
-const failure = async (call: Promise<unknown>): Promise<Client.CallError> => {
+const failure = async (call: Promise<unknown>): Promise<CallError> => {
   const error = await call.then(
     () => undefined,
     (thrown: unknown) => thrown,
   );
-  if (!(error instanceof Client.CallError)) throw error ?? new Error("it succeeded");
+  if (!(error instanceof CallError)) throw error ?? new Error("it succeeded");
   expect(error.message).not.toContain("\n");
   return error;
 };
@@ -36,7 +38,7 @@ const failure = async (call: Promise<unknown>): Promise<Client.CallError> => {
 describe("extract", () => {
   it("gives the answer as it came, its fields in their order", async () => {
     const { target, seen } = await against({ body: { z: 1, ...done } });
-    expect(JSON.stringify(await Client.extract(target, picture))).toBe(JSON.stringify({ z: 1, ...done }));
+    expect(JSON.stringify(await Extracts.extract(target, picture))).toBe(JSON.stringify({ z: 1, ...done }));
     expect(seen[0]).toMatchObject({
       method: "POST",
       path: "/v1/extract",
@@ -47,7 +49,7 @@ describe("extract", () => {
 
   it("polls an answer that comes later until it is there", async () => {
     const { target, seen } = await against(running, running, { body: done });
-    expect(await Client.extract(target, picture)).toEqual(done);
+    expect(await Extracts.extract(target, picture)).toEqual(done);
     expect(seen.map(({ method, path }) => `${method} ${path}`)).toEqual([
       "POST /v1/extract",
       "GET /v1/extracts/r-1",
@@ -58,7 +60,7 @@ describe("extract", () => {
   it("an extract that failed in the end is an error about this picture", async () => {
     const error = { code: "inference_timeout", message: "no time left" };
     const { target } = await against(running, { body: { ...done, status: "failed", error } });
-    expect(await failure(Client.extract(target, picture))).toMatchObject({
+    expect(await failure(Extracts.extract(target, picture))).toMatchObject({
       scope: "item",
       code: "inference_timeout",
       message: "no time left (inference_timeout)",
@@ -70,7 +72,7 @@ describe("extract", () => {
       ...running,
       body: { ...running.body, poll_url: "http://127.0.0.2:9/v1/extracts/r-1" },
     });
-    expect((await failure(Client.extract(target, picture))).scope).toBe("server");
+    expect((await failure(Extracts.extract(target, picture))).scope).toBe("server");
     expect(seen).toHaveLength(1);
   });
 
@@ -81,10 +83,10 @@ describe("extract", () => {
       body: { error: { code: "rate_limited", message: "slowly", request_id: "x", details: {} } },
     };
     const patient = await against(limited, limited, { body: done });
-    expect(await Client.extract(patient.target, picture)).toEqual(done);
+    expect(await Extracts.extract(patient.target, picture)).toEqual(done);
     await close();
     const strict = await against(limited);
-    expect(await failure(Client.extract(strict.target, picture))).toMatchObject({
+    expect(await failure(Extracts.extract(strict.target, picture))).toMatchObject({
       code: "rate_limited",
       scope: "server",
     });
@@ -161,7 +163,7 @@ describe("what went wrong is one line", () => {
     ],
   ] satisfies [string, Scripted, object][])("%s", async (_, answer, expected) => {
     const { target } = await against(answer);
-    expect(await failure(Client.extract(target, picture))).toMatchObject(expected);
+    expect(await failure(Extracts.extract(target, picture))).toMatchObject(expected);
   });
 
   it("nobody there, and no answer in time", async () => {
@@ -178,7 +180,7 @@ describe("what went wrong is one line", () => {
 
   it("an address or a key that cannot be sent is refused without showing it", () => {
     expect(() => Client.target("localhost:8080", undefined)).toThrow(/http:\/\/ or https:\/\//);
-    expect(() => Client.target("file:///etc/passwd", undefined)).toThrow(Client.CallError);
+    expect(() => Client.target("file:///etc/passwd", undefined)).toThrow(CallError);
     expect(() => Client.target("http://x", "geheim\nX-Evil: 1")).toThrow(/^(?!.*geheim)/);
   });
 });
@@ -193,7 +195,7 @@ it("a server below a path is called below it", async () => {
 it("an abort ends a call that hangs, with the caller's reason", async () => {
   const { target } = await against({ handle: () => {} });
   const abort = new AbortController();
-  const call = Client.extract(target, picture, abort.signal);
+  const call = Extracts.extract(target, picture, abort.signal);
   abort.abort(new Error("enough"));
   await expect(call).rejects.toThrow("enough");
 });

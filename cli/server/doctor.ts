@@ -2,19 +2,24 @@
 import * as fs from "node:fs";
 import { join } from "node:path";
 import * as z from "zod";
-import * as Redrive from "#cli/commands/redrive";
 import type { Context } from "#cli/terminal/context";
-import * as Failure from "#cli/terminal/failure";
 import * as Config from "#core/config";
 import * as Database from "#core/db/database";
 import * as Expiries from "#core/readiness/expiries";
 import { packageRoot } from "#local/home/home";
 import { queues, urlVariable } from "#spec/queues";
 import manifest from "../../package.json" with { type: "json" };
+import type { Target } from "./answer.ts";
+import { CallError } from "./call-error.ts";
 import * as Client from "./client.ts";
+
 import * as Opened from "./database.ts";
+import * as DeadLetters from "./dead-letters.ts";
+import * as Failure from "./failure.ts";
 import { type Finding, finding } from "./finding.ts";
+
 import * as Profile from "./profile.ts";
+import { failureOf } from "./refusal.ts";
 import * as Server from "./server.ts";
 import * as Settings from "./settings-findings.ts";
 
@@ -123,7 +128,7 @@ interface Served {
 }
 
 async function server(context: Context, wish: Server.Wish): Promise<Served> {
-  let target: Client.Target | undefined;
+  let target: Target | undefined;
   let isOwn: boolean | undefined;
   try {
     const named = Server.named(context, wish);
@@ -144,7 +149,7 @@ async function server(context: Context, wish: Server.Wish): Promise<Served> {
   return { ...(await ask(context, target, isOwn)), isOwn };
 }
 
-async function ask(context: Context, target: Client.Target, isOwn: boolean): Promise<Omit<Served, "isOwn">> {
+async function ask(context: Context, target: Target, isOwn: boolean): Promise<Omit<Served, "isOwn">> {
   const call = (path: string) => Client.call(target, { path, signal: context.signal, timeoutMs: 15_000 });
   const findings: Finding[] = [];
   try {
@@ -168,7 +173,7 @@ async function ask(context: Context, target: Client.Target, isOwn: boolean): Pro
     if (who === undefined) {
       const cure =
         (await Server.betterKey(context, target)) ?? "name another: --key, OCRLTY_API_KEY or a profile";
-      return { findings: [...findings, finding("key", "wrong", Client.failureOf(me).message, cure)] };
+      return { findings: [...findings, finding("key", "wrong", failureOf(me).message, cure)] };
     }
     findings.push(
       finding("key", "ok", `${who.key_id}, role ${who.role}, from ${target.keyFrom ?? "nowhere"}`),
@@ -185,7 +190,7 @@ async function ask(context: Context, target: Client.Target, isOwn: boolean): Pro
       );
     return { findings, told: ready?.expiries };
   } catch (error) {
-    if (!(error instanceof Client.CallError)) throw error;
+    if (!(error instanceof CallError)) throw error;
     const cure = isOwn ? "npm start" : "is the address right, and the network?";
     return { findings: [...findings, finding("server", "wrong", error.message, cure)] };
   }
@@ -237,16 +242,16 @@ function schemaOf(applied: number, known: number): Finding {
 }
 
 async function queuesOf(context: Context): Promise<Finding[]> {
-  const { client, urls } = Redrive.access(context);
+  const { client, urls } = DeadLetters.access(context);
   try {
     const named = Object.keys(queues).filter((queue) => urls[urlVariable(queue)]);
     if (named.length === 0)
       return [finding("queues", "skipped", "no loop runs here, and no stage is named", underShell)];
-    return await Redrive.friendly(context, () =>
+    return await DeadLetters.friendly(context, () =>
       Promise.all(
         named.map(async (queue) => {
-          const pair = await Redrive.find(client, urls[urlVariable(queue)] ?? "");
-          const [live, dead] = await Promise.all([Redrive.count(pair, "live"), Redrive.count(pair)]);
+          const pair = await DeadLetters.find(client, urls[urlVariable(queue)] ?? "");
+          const [live, dead] = await Promise.all([DeadLetters.count(pair, "live"), DeadLetters.count(pair)]);
           const found = `${live} waiting, ${dead} dead letters`;
           return dead === 0
             ? finding(`queue ${queue}`, "ok", found)

@@ -5,7 +5,9 @@ import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import * as z from "zod";
 import { type Context, UsageError } from "#cli/terminal/context";
-import * as Client from "./client.ts";
+import type { Answer, Target } from "./answer.ts";
+import { CallError } from "./call-error.ts";
+import { failureOf } from "./refusal.ts";
 
 /** What `as=url` answers. A redirect would take the key along to the bucket. */
 const Signed = z.strictObject({ url: z.url({ protocol: /^https?$/ }), expires_at: z.string() });
@@ -19,7 +21,7 @@ const headersTimeoutMs = 45_000;
  */
 export async function open(
   context: Pick<Context, "signal">,
-  server: Client.Target,
+  server: Target,
   path: string,
 ): Promise<Readable> {
   const url = new URL(path.replace(/^\/+/, ""), server.url);
@@ -29,7 +31,7 @@ export async function open(
   const isJson = response.headers.get("content-type")?.startsWith("application/json") ?? false;
   if (response.status === 200 && !isJson) return bodyOf(response);
   const text = await textOf(context, response);
-  const answer: Client.Answer = {
+  const answer: Answer = {
     status: response.status,
     headers: response.headers,
     text,
@@ -37,7 +39,7 @@ export async function open(
     ms: 0,
     server,
   };
-  if (response.status !== 200) throw Client.failureOf(answer);
+  if (response.status !== 200) throw failureOf(answer);
   const signed = Signed.safeParse(answer.json);
   if (!signed.success) return Readable.from([Buffer.from(text)]);
   const stored = await ask(context, new URL(signed.data.url), {});
@@ -52,7 +54,7 @@ export async function open(
  */
 export async function save(
   context: Pick<Context, "signal">,
-  server: Client.Target,
+  server: Target,
   path: string,
   file: string,
 ): Promise<void> {
@@ -64,7 +66,7 @@ export async function* whole(source: Readable): AsyncGenerator<Uint8Array> {
   try {
     yield* source;
   } catch (error) {
-    throw error instanceof Client.CallError ? error : fault("the download broke off", error);
+    throw error instanceof CallError ? error : fault("the download broke off", error);
   }
 }
 
@@ -80,7 +82,7 @@ export async function writeWhole(
     await rename(draft, file);
   } catch (error) {
     context.signal.throwIfAborted();
-    if (error instanceof Client.CallError || error instanceof UsageError) throw error;
+    if (error instanceof CallError || error instanceof UsageError) throw error;
     // A full disk or a folder that is not there is told as it is.
     if (error instanceof Error && "syscall" in error && "path" in error)
       throw new UsageError(`cannot write ${file}: ${error.message}`);
@@ -132,6 +134,6 @@ function parse(text: string): unknown {
   }
 }
 
-function fault(message: string, cause?: unknown): Client.CallError {
-  return new Client.CallError(message, { scope: "server", code: "network", cause });
+function fault(message: string, cause?: unknown): CallError {
+  return new CallError(message, { scope: "server", code: "network", cause });
 }

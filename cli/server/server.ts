@@ -6,11 +6,13 @@ import { setTimeout as sleep } from "node:timers/promises";
 import * as z from "zod";
 import { type Context, UsageError } from "#cli/terminal/context";
 import { home } from "#local/home/home";
+import type { Target } from "./answer.ts";
+import { CallError } from "./call-error.ts";
 import * as Client from "./client.ts";
 import * as Links from "./links.ts";
 import * as Profile from "./profile.ts";
 
-export interface Server extends Client.Target {
+export interface Server extends Target {
   /** Runs on this machine, out of this folder. */
   readonly local: boolean;
   /** Was started for this command and ends with it. */
@@ -89,7 +91,7 @@ export async function connect(context: Context, options: Wish = {}): Promise<Ser
 }
 
 /** Throws CallError that says where a wrong address or key stands. */
-export const targetOf = ({ address, addressFrom, key, keyFrom }: Named): Client.Target => ({
+export const targetOf = ({ address, addressFrom, key, keyFrom }: Named): Target => ({
   ...Client.target(address, key, { address: addressFrom, key: keyFrom }),
   keyFrom,
 });
@@ -108,14 +110,14 @@ export async function runningLoop(context: Context, key: string | undefined): Pr
     if (!Health.safeParse(health).success) return undefined;
   } catch (error) {
     // Left behind by a kill -9, or another program's port by now.
-    if (error instanceof Client.CallError) return undefined;
+    if (error instanceof CallError) return undefined;
     throw error;
   }
   return { ...ownKey(context, address, key), local: true, ownLoop: false, close: async () => {} };
 }
 
 /** The loop of the folder with the key for it: one that was typed, else the variable's, else the folder's own. */
-function ownKey({ env }: Context, address: string, key: string | undefined): Client.Target {
+function ownKey({ env }: Context, address: string, key: string | undefined): Target {
   const folder = home(env);
   const target = (value: string | undefined, keyFrom: string) => ({
     ...Client.target(address, value, { key: keyFrom }),
@@ -130,7 +132,7 @@ function ownKey({ env }: Context, address: string, key: string | undefined): Cli
  * Which key would fit where the folder's own loop refused one, as a line for the person at the terminal; undefined for
  * any other server, and where nothing better is known.
  */
-export async function betterKey(context: Context, refused: Client.Target): Promise<string | undefined> {
+export async function betterKey(context: Context, refused: Target): Promise<string | undefined> {
   const folder = home(context.env);
   const isOwn = folder.url() !== undefined && refused.url.href === hrefOf(folder.url());
   if (!isOwn) return undefined;
@@ -145,12 +147,12 @@ export async function betterKey(context: Context, refused: Client.Target): Promi
 }
 
 /** The id of a key that the server takes. */
-async function fits({ signal }: Context, server: Client.Target, apiKey: string): Promise<string | undefined> {
+async function fits({ signal }: Context, server: Target, apiKey: string): Promise<string | undefined> {
   try {
     const me = await Client.get({ ...server, apiKey }, "/v1/me", { timeoutMs: healthTimeoutMs, signal });
     return z.object({ key_id: z.string() }).safeParse(me).data?.key_id;
   } catch (error) {
-    if (error instanceof Client.CallError) return undefined;
+    if (error instanceof CallError) return undefined;
     throw error;
   }
 }

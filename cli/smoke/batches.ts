@@ -1,7 +1,7 @@
 /** The cases of batches: sources, polling, results, reruns, cancel and delete, and what must be refused. */
 import { createHash } from "node:crypto";
 import * as z from "zod";
-import type * as Client from "#cli/server/client";
+import type { Answer } from "#cli/server/answer";
 import type { RouteKey } from "#spec/routes";
 import type { Bench, Case } from "./case.ts";
 import { form, issueAt, mimeTypeOf } from "./extracts.ts";
@@ -10,7 +10,7 @@ const idOf = (bench: Bench, what = "run") => `smoke-${bench.run}-${what}`;
 const post = (path: string, body: unknown) => ({ method: "POST" as const, path, body });
 const needs = (what: string) => (bench: Bench) =>
   bench.kept.has(what) ? undefined : `what it needs failed before (${what})`;
-const keep = (what: string) => (answer: Client.Answer, bench: Bench) => {
+const keep = (what: string) => (answer: Answer, bench: Bench) => {
   bench.kept.set(what, answer);
 };
 const withoutDelete = (bench: Bench) =>
@@ -18,9 +18,8 @@ const withoutDelete = (bench: Bench) =>
 
 const counts = z.looseObject({ total: z.int(), succeeded: z.int(), failed: z.int(), canceled: z.int() });
 const Run = z.looseObject({ run_id: z.string(), status: z.string(), counts, poll_url: z.string() });
-const statusOf = (answer: Client.Answer) => Run.safeParse(answer.json).data?.status;
-const hasEnded = (answer: Client.Answer) =>
-  ["succeeded", "failed", "canceled"].includes(statusOf(answer) ?? "");
+const statusOf = (answer: Answer) => Run.safeParse(answer.json).data?.status;
+const hasEnded = (answer: Answer) => ["succeeded", "failed", "canceled"].includes(statusOf(answer) ?? "");
 const allSucceeded = (total: number) =>
   Run.extend({
     status: z.literal("succeeded"),
@@ -109,14 +108,14 @@ const Items = z.looseObject({
     .length(2),
 });
 
-const results = (format: string, check: (answer: Client.Answer) => boolean): Case => ({
+const results = (format: string, check: (answer: Answer) => boolean): Case => ({
   name: `results as ${format}`,
   route: "GET /v1/runs/{run_id}/results",
   skip: needs("run ended"),
   request: (bench) => ({ path: `/v1/runs/${idOf(bench)}/results?format=${format}` }),
   wants: { status: 200, also: (answer) => (check(answer) ? undefined : "these are not the run's two items") },
 });
-const linesOf = (answer: Client.Answer) => answer.text.trim().split("\n");
+const linesOf = (answer: Answer) => answer.text.trim().split("\n");
 
 const runs: Case[] = [
   ...upload("a picture for a batch", "picture", () => ({ file: "a.jpg" })),

@@ -1,6 +1,6 @@
 /** One call of the smoke test and what must come back. A new route gets a case in `cases.ts`, nothing else. */
 import type * as z from "zod";
-import type * as Client from "#cli/server/client";
+import type { Answer, Request } from "#cli/server/answer";
 import type { RouteKey } from "#spec/routes";
 
 export interface Case {
@@ -8,7 +8,7 @@ export interface Case {
   /** The route it is about; `$default` for what has none. */
   readonly route: RouteKey | "$default";
   /** What is sent. The key goes along unless `as` says otherwise. */
-  request(bench: Bench): Client.Request;
+  request(bench: Bench): Request;
   /** `nobody` sends no key; any other text is sent as the key. */
   readonly as?: "nobody" | (string & {});
   readonly wants: Wants;
@@ -19,7 +19,7 @@ export interface Case {
   /** Why it cannot be asked here; undefined when it can. */
   skip?(bench: Bench): string | undefined;
   /** Notes something for later cases. */
-  keep?(answer: Client.Answer, bench: Bench): void;
+  keep?(answer: Answer, bench: Bench): void;
 }
 
 export interface Wants {
@@ -32,11 +32,11 @@ export interface Wants {
   readonly headers?: Readonly<Record<string, RegExp | null>>;
   readonly body?: z.ZodType;
   /** What else is wrong with it, in a few words. */
-  also?(answer: Client.Answer, bench: Bench): string | undefined;
+  also?(answer: Answer, bench: Bench): string | undefined;
   /** A 202 is polled to its end first. */
   readonly settles?: true;
   /** A 200 is asked for again until this is true of it. */
-  until?(answer: Client.Answer): boolean;
+  until?(answer: Answer): boolean;
 }
 
 /** What the cases of one run share. */
@@ -51,5 +51,5 @@ export interface Bench {
   /** Scopes of the key. */
   scopes: readonly string[];
   /** Answers that later cases compare with. */
-  readonly kept: Map<string, Client.Answer>;
+  readonly kept: Map<string, Answer>;
 }

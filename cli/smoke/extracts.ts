@@ -1,7 +1,6 @@
 /** The cases of the main job: an extract, its repeats, uploads, and what must be refused. */
 import * as z from "zod";
-import type * as Client from "#cli/server/client";
-import type { Answer } from "#cli/server/client";
+import type { Answer, Request } from "#cli/server/answer";
 import type { Bench, Case } from "./case.ts";
 import { ErrorBody } from "./shape.ts";
 
@@ -139,7 +138,7 @@ export function form(
   path: string,
   fields: Readonly<Record<string, string>>,
   file: string,
-): Client.Request {
+): Request {
   const boundary = `smoke${bench.run}`;
   const part = (about: string) => `--${boundary}\r\nContent-Disposition: form-data; ${about}`;
   const texts = Object.entries(fields).map(

@@ -2,7 +2,10 @@
 import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as z from "zod";
+import type { Answer, Request, Target } from "#cli/server/answer";
+import { CallError } from "#cli/server/call-error";
 import * as Client from "#cli/server/client";
+import { failureOf } from "#cli/server/refusal";
 import type { Bench, Case, Wants } from "./case.ts";
 import { errorShape } from "./shape.ts";
 
@@ -26,7 +29,7 @@ const pollLimitMs = 120_000;
  * reason when it is aborted.
  */
 export async function run(
-  server: Client.Target,
+  server: Target,
   cases: readonly Case[],
   options: {
     picture: Buffer;
@@ -54,7 +57,7 @@ export async function run(
   return outcomes;
 }
 
-async function ask(server: Client.Target, item: Case, bench: Bench, signal: AbortSignal): Promise<Outcome> {
+async function ask(server: Target, item: Case, bench: Bench, signal: AbortSignal): Promise<Outcome> {
   const about = { name: item.name, route: item.route };
   const reason = item.skip?.(bench);
   if (reason !== undefined) return { ...about, status: null, ms: 0, outcome: "skipped", why: reason };
@@ -81,24 +84,19 @@ async function ask(server: Client.Target, item: Case, bench: Bench, signal: Abor
       why: why ?? null,
     };
   } catch (error) {
-    if (!(error instanceof Client.CallError)) throw error;
+    if (!(error instanceof CallError)) throw error;
     const outcome = item.mayBeAway ? "skipped" : "failed";
     return { ...about, status: null, ms: ms(), outcome, why: error.message };
   }
 }
 
-function callerOf(server: Client.Target, { as }: Case): Client.Target {
+function callerOf(server: Target, { as }: Case): Target {
   if (as === undefined) return server;
   return { url: server.url, apiKey: as === "nobody" ? undefined : as };
 }
 
 /** A 202 is asked again until it is something else, where the case wants the end. */
-async function settled(
-  server: Client.Target,
-  first: Client.Answer,
-  wants: Wants,
-  signal: AbortSignal,
-): Promise<Client.Answer> {
+async function settled(server: Target, first: Answer, wants: Wants, signal: AbortSignal): Promise<Answer> {
   const giveUpAt = performance.now() + pollLimitMs;
   let answer = first;
   while (wants.settles && answer.status === 202 && performance.now() < giveUpAt) {
@@ -111,12 +109,7 @@ async function settled(
 }
 
 /** An answer that tells of something under way is asked for again until that has ended. */
-async function ended(
-  server: Client.Target,
-  request: Client.Request,
-  first: Client.Answer,
-  wants: Wants,
-): Promise<Client.Answer> {
+async function ended(server: Target, request: Request, first: Answer, wants: Wants): Promise<Answer> {
   const giveUpAt = performance.now() + pollLimitMs;
   let answer = first;
   while (wants.until?.(answer) === false && answer.status === 200 && performance.now() < giveUpAt) {
@@ -127,11 +120,11 @@ async function ended(
 }
 
 /** What is wrong with the answer, in one line; undefined when nothing is. */
-function judge(answer: Client.Answer, wants: Wants, bench: Bench): string | undefined {
+function judge(answer: Answer, wants: Wants, bench: Bench): string | undefined {
   const statuses = typeof wants.status === "number" ? [wants.status] : wants.status;
   if (!statuses.includes(answer.status)) {
     if (wants.otherwise !== undefined) return wants.otherwise;
-    return `wanted ${statuses.join(" or ")}${answer.status >= 400 ? `: ${Client.failureOf(answer).message}` : ""}`;
+    return `wanted ${statuses.join(" or ")}${answer.status >= 400 ? `: ${failureOf(answer).message}` : ""}`;
   }
   if (wants.code !== undefined) {
     const shape = errorShape(answer);

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import type { Answer } from "#cli/server/client";
+import type { Answer } from "#cli/server/answer";
 
 /** The error envelope (docs/errors.md). */
 export const ErrorBody = z.object({

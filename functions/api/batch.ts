@@ -1,13 +1,16 @@
 import * as z from "zod";
+import * as Bucket from "#core/bucket/bucket";
 import { invalidRequest } from "#core/error";
 import { BatchRequest, RerunRequest, Run } from "#core/run/schema";
 import * as Serialize from "#core/run/serialize";
 import * as Create from "#core/run/source/create";
 import * as TooLarge from "#core/upload/too-large";
-import { api, checked, operation, type RawBody, type Reply } from "#functions/http";
+import { api } from "#functions/http";
 import type { Call } from "#functions/request/call";
+import { checked } from "#functions/request/checked";
 import { idempotencyKeyOf } from "#functions/request/headers";
-import { runServices } from "#functions/services";
+import { operation, type RawBody, type Reply } from "#functions/request/operation";
+import { services } from "#functions/services";
 import { batches, sizes } from "#spec/limits";
 
 const {
@@ -59,7 +62,7 @@ export const operations = {
     responses,
     errors: ["invalid_request_id"],
     run: async ({ body, call }) =>
-      answer(await Create.create(runServices(), call.log, Create.parse(body), callerOf(call))),
+      answer(await Create.create(services(Bucket.connect()), call.log, Create.parse(body), callerOf(call))),
   }),
   "POST /v1/batch_extract_upload": operation({
     summary: "Read many pictures that come with the call",
@@ -70,7 +73,7 @@ export const operations = {
     responses,
     errors: ["invalid_request_id"],
     run: async ({ raw, call }) =>
-      answer(await Create.receive(runServices(), call.log, await formOf(raw), callerOf(call))),
+      answer(await Create.receive(services(Bucket.connect()), call.log, await formOf(raw), callerOf(call))),
   }),
   "POST /v1/batch_extract_rerun": operation({
     summary: "Read the pictures of an earlier run again",
@@ -80,7 +83,7 @@ export const operations = {
     responses,
     errors: ["invalid_request_id", "not_found"],
     run: async ({ body, call }) =>
-      answer(await (await rerun())(runServices(), call.log, body, callerOf(call))),
+      answer(await (await rerun())(services(Bucket.connect()), call.log, body, callerOf(call))),
   }),
 };
 

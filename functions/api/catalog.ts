@@ -1,8 +1,9 @@
 import * as z from "zod";
 import { AppError } from "#core/error";
 import { TaskDetail, TaskSummary } from "#core/task/summary";
-import { api, operation } from "#functions/http";
+import { api } from "#functions/http";
 import * as Names from "#functions/request/names";
+import { operation } from "#functions/request/operation";
 import { scopes } from "#spec/routes";
 
 const Me = z

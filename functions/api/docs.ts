@@ -1,7 +1,8 @@
 import * as z from "zod";
 import * as Guides from "#functions/docs-page/guides";
 import * as Page from "#functions/docs-page/page";
-import { operation, publicApi } from "#functions/http";
+import { publicApi } from "#functions/http";
+import { operation } from "#functions/request/operation";
 
 const page = {
   description: "HTML; Markdown with `Accept: text/markdown` or at the address with `.md`",

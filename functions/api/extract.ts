@@ -1,11 +1,14 @@
+import * as Bucket from "#core/bucket/bucket";
 import * as Config from "#core/config";
+import { AppError } from "#core/error";
 import * as Extraction from "#core/extraction/extraction";
 import { Extract, ExtractRequest, Running } from "#core/reading/schema";
 import { withDecoder } from "#functions/decoder";
 import { answer, withPreference } from "#functions/extract-reply";
-import { api, operation } from "#functions/http";
+import { api } from "#functions/http";
 import * as ExtractBody from "#functions/request/extract-body";
 import { idempotencyKeyOf, patienceOf } from "#functions/request/headers";
+import { operation } from "#functions/request/operation";
 import { services } from "#functions/services";
 
 export const operations = {
@@ -29,7 +32,7 @@ export const operations = {
     run: async ({ query, body, raw, call }) => {
       const input = await ExtractBody.read(query, body, raw);
       const patience = patienceOf(call, Config.app().timeScale);
-      const outcome = await Extraction.extract(services(), input, {
+      const outcome = await Extraction.extract(services(Bucket.connect()), input, {
         principal: call.principal,
         headerId: { value: call.requestId, given: call.requestIdGiven },
         idempotencyKey: idempotencyKeyOf(call),
@@ -42,4 +45,8 @@ export const operations = {
   }),
 };
 
-export const handler = withDecoder(api(operations));
+/** The model server's answer may still be stored: the same call again finds it. */
+const outOfTime = () =>
+  new AppError("inference_timeout", "there was no answer in time: send the same call again");
+
+export const handler = withDecoder(api(operations, { outOfTime }));

@@ -6,8 +6,9 @@ import * as Remove from "#core/extraction/remove";
 import { get } from "#core/lookup/extract";
 import { Extract, Running } from "#core/reading/schema";
 import { answer } from "#functions/extract-reply";
-import { api, operation } from "#functions/http";
+import { api } from "#functions/http";
 import * as Names from "#functions/request/names";
+import { operation } from "#functions/request/operation";
 import * as Page from "#functions/request/page";
 
 /** Whose extract is meant. */

@@ -1,8 +1,9 @@
 import * as z from "zod";
 import * as Config from "#core/config";
 import { AppError } from "#core/error";
-import { operation, publicApi, type Reply } from "#functions/http";
+import { publicApi } from "#functions/http";
 import type { Event } from "#functions/request/call";
+import { operation, type Reply } from "#functions/request/operation";
 import { notFound } from "#functions/request/unknown-path";
 import * as Routes from "#spec/routes";
 
@@ -81,4 +82,4 @@ function fallback({ rawPath, rawQueryString, requestContext }: Event): Reply {
   return { status: 308, headers: { Location: `${path}${query}` } };
 }
 
-export const handler = publicApi(operations, fallback);
+export const handler = publicApi(operations, { fallback });

@@ -9,11 +9,13 @@ import * as Remove from "#core/ground-truth/remove";
 import * as Schema from "#core/ground-truth/schema";
 import * as Source from "#core/ground-truth/source";
 import * as Run from "#core/run/run";
-import { api, checked, operation, type Reply } from "#functions/http";
+import { api } from "#functions/http";
 import type { Call } from "#functions/request/call";
+import { checked } from "#functions/request/checked";
 import * as GroundTruthBody from "#functions/request/ground-truth-body";
 import { idempotencyKeyOf } from "#functions/request/headers";
 import * as Names from "#functions/request/names";
+import { operation, type Reply } from "#functions/request/operation";
 import * as Page from "#functions/request/page";
 import * as Limits from "#spec/limits";
 

@@ -1,4 +1,6 @@
 import * as z from "zod";
+import * as Bucket from "#core/bucket/bucket";
+import * as Database from "#core/db/database";
 import * as Formats from "#core/export/formats";
 import * as Dialect from "#core/export/table/dialect";
 import * as Table from "#core/export/table/table";
@@ -10,11 +12,12 @@ import * as Run from "#core/run/run";
 import * as Schema from "#core/run/schema";
 import * as Serialize from "#core/run/serialize";
 import * as DataRoot from "#core/upload/data-root";
-import { api, operation } from "#functions/http";
+import { api } from "#functions/http";
 import type { Call } from "#functions/request/call";
 import * as Names from "#functions/request/names";
+import { operation } from "#functions/request/operation";
 import * as Page from "#functions/request/page";
-import { runServices } from "#functions/services";
+import { services } from "#functions/services";
 import { as, SignedUrl, stored } from "#functions/stored-reply";
 import { batches, pollAfterS } from "#spec/limits";
 
@@ -59,7 +62,7 @@ export const operations = {
     },
     run: async ({ query, call }) => ({
       status: 200,
-      body: await Run.list(runServices().db, {
+      body: await Run.list(Database.connect(), {
         principal: call.principal,
         log: call.log,
         keyId: query.key_id,
@@ -80,7 +83,7 @@ export const operations = {
     responses: { 200: { description: "The run", schema: Schema.Run } },
     run: async ({ params, query, call }) => ({
       status: 200,
-      body: await Run.get(runServices().db, wanted(call, params.run_id, query.key_id)),
+      body: await Run.get(Database.connect(), wanted(call, params.run_id, query.key_id)),
     }),
   }),
 
@@ -102,7 +105,7 @@ export const operations = {
     },
     run: async ({ params, query, call }) => ({
       status: 200,
-      body: await Items.page(runServices().db, wanted(call, params.run_id, query.key_id), {
+      body: await Items.page(Database.connect(), wanted(call, params.run_id, query.key_id), {
         status: query.status,
         limit: query.limit,
         cursor: query.cursor,
@@ -177,12 +180,12 @@ export const operations = {
     },
     errors: ["conflict"],
     run: async ({ params, query, call }) => {
-      const services = runServices();
-      const { row } = await Run.find(services.db, wanted(call, params.run_id, query.key_id));
+      const stores = services(Bucket.connect());
+      const { row } = await Run.find(stores.db, wanted(call, params.run_id, query.key_id));
       const Results = await import("#core/run/results/results");
-      const { bucket } = services;
+      const { bucket } = stores;
       const mapping = await Results.mappingOf(bucket, call.log, query, call.principal);
-      const { fileName, contentType, content, told } = await Results.of(services, call.log, row, {
+      const { fileName, contentType, content, told } = await Results.of(stores, call.log, row, {
         ...{ format: query.format, values: query.values, asUrl: query.as === "url" },
         ...{ mapping, partial: query.partial === "1" },
         dialect: { name: query.dialect, byteOrderMark: query.bom === "1" },
@@ -207,12 +210,9 @@ export const operations = {
     responses: { 202: { description: "The run", schema: Schema.Run } },
     errors: ["conflict"],
     run: async ({ params, query, call }) => {
-      const services = runServices();
-      const { row, running } = await Run.find(
-        services.db,
-        wanted(call, params.run_id, query.key_id, "cancel"),
-      );
-      const now = await Cancel.cancel(services, row, call.log);
+      const stores = services(Bucket.connect());
+      const { row, running } = await Run.find(stores.db, wanted(call, params.run_id, query.key_id, "cancel"));
+      const now = await Cancel.cancel(stores, row, call.log);
       const body = Serialize.run(now, running, call.principal.keyId);
       return { status: 202, body, headers: { Location: body.poll_url, "Retry-After": String(pollAfterS) } };
     },
@@ -238,9 +238,9 @@ export const operations = {
     },
     errors: ["conflict"],
     run: async ({ params, query, call }) => {
-      const services = runServices();
-      const { row } = await Run.find(services.db, wanted(call, params.run_id, query.key_id, "delete"));
-      const outcome = await Remove.begin(services, call.log, row, call.deadline);
+      const stores = services(Bucket.connect());
+      const { row } = await Run.find(stores.db, wanted(call, params.run_id, query.key_id, "delete"));
+      const outcome = await Remove.begin(stores, call.log, row, call.deadline);
       return outcome.kind === "deleted"
         ? { status: 200, body: { deleted: outcome.deleted } }
         : { status: 202, body: { run_id: row.runId, status: "deleting" } };

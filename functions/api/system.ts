@@ -5,7 +5,8 @@ import * as Database from "#core/db/database";
 import * as Queue from "#core/queue/queue";
 import * as Expiries from "#core/readiness/expiries";
 import * as Readiness from "#core/readiness/readiness";
-import { api, operation } from "#functions/http";
+import { api } from "#functions/http";
+import { operation } from "#functions/request/operation";
 import * as Limits from "#spec/limits";
 
 const Health = z

@@ -6,9 +6,10 @@ import * as Remove from "#core/input/remove";
 import { reachesAll } from "#core/key/visible";
 import * as DataRoot from "#core/upload/data-root";
 import * as Upload from "#core/upload/upload";
-import { api, operation } from "#functions/http";
+import { api } from "#functions/http";
 import { idempotencyKeyOf } from "#functions/request/headers";
 import * as Names from "#functions/request/names";
+import { operation } from "#functions/request/operation";
 import * as Limits from "#spec/limits";
 
 export const operations = {

@@ -2,8 +2,9 @@ import * as z from "zod";
 import * as Config from "#core/config";
 import * as Database from "#core/db/database";
 import * as Usage from "#core/usage/usage";
-import { api, operation } from "#functions/http";
+import { api } from "#functions/http";
 import * as Names from "#functions/request/names";
+import { operation } from "#functions/request/operation";
 
 const day = z.iso.date("must be a day such as 2026-11-23");
 

@@ -1,4 +1,5 @@
 import type { Context } from "aws-lambda";
+import * as Bucket from "#core/bucket/bucket";
 import * as Proof from "#core/bucket/proof";
 import * as Census from "#core/census/census";
 import * as Config from "#core/config";
@@ -8,7 +9,7 @@ import * as Expiries from "#core/readiness/expiries";
 import * as Extracts from "#core/reconcile/extracts";
 import * as Runs from "#core/reconcile/runs";
 import * as Share from "#core/usage/share";
-import { patient, patientRun } from "#functions/services";
+import { services } from "#functions/services";
 
 /** Retention goes on in the next minute. */
 const sweepMs = 15_000;
@@ -16,13 +17,14 @@ const sweepMs = 15_000;
 /** Each minute: mends what crashes left. In a healthy system it mends nothing, and says so. */
 export async function handler(_event: unknown, context: Context): Promise<void> {
   const log = Log.create({ request_id: context.awsRequestId, function: context.functionName });
+  const stores = services(Bucket.patient());
   // None must keep another from its work.
   const outcomes = await Promise.allSettled([
-    Extracts.reconcile(patient(), log),
-    Runs.reconcile(patientRun(), log),
-    Share.tellLargestShare(patient().db, log, new Date()),
-    Proof.daily(patient(), log),
-    Census.step(patient(), log),
+    Extracts.reconcile(stores, log),
+    Runs.reconcile(stores, log),
+    Share.tellLargestShare(stores.db, log, new Date()),
+    Proof.daily(stores, log),
+    Census.step(stores, log),
     Expiries.tell({ credentials: Config.credentials, db: Database.connect }, log),
     retention(log),
   ]);
@@ -33,5 +35,8 @@ export async function handler(_event: unknown, context: Context): Promise<void> 
 /** Loaded beside the others' first questions to the database, so that these do not wait for it. */
 async function retention(log: Log.Log): Promise<void> {
   const { sweep } = await import("#core/retention/retention");
-  await sweep(patientRun(), log, { days: Config.retentionDays(), deadline: Date.now() + sweepMs });
+  await sweep(services(Bucket.patient()), log, {
+    days: Config.retentionDays(),
+    deadline: Date.now() + sweepMs,
+  });
 }

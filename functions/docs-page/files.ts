@@ -6,9 +6,9 @@ import * as fs from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { gunzip } from "node:zlib";
-import { folder } from "#functions/docs-page/folder";
-import type { Reply } from "#functions/http";
 import * as Accept from "#functions/request/accept";
+import type { Reply } from "#functions/request/operation";
+import { folder } from "#spec/docs-page";
 
 /**
  * The file `NAME.gz` of the folder as an answer of that type: as it lies for who takes gzip, else inflated. Undefined

@@ -4,9 +4,9 @@ import * as Near from "#core/near";
 import * as Files from "#functions/docs-page/files";
 import * as Guides from "#functions/docs-page/guides";
 import * as Policy from "#functions/docs-page/policy";
-import type { Reply } from "#functions/http";
 import * as Accept from "#functions/request/accept";
 import type { Call } from "#functions/request/call";
+import type { Reply } from "#functions/request/operation";
 
 export const html = "text/html; charset=utf-8";
 

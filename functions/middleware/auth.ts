@@ -7,60 +7,66 @@ import * as Allowance from "#core/usage/allowance";
 import type { Call, Event, Result } from "#functions/request/call";
 import { times } from "#spec/limits";
 
+type Hooks = MiddlewareObj<Event, Result, Error>;
+
 /**
- * Who is calling, by `Authorization: Bearer` or `X-API-Key`, and whether the route's scope is theirs. Malformed,
- * unknown, revoked and expired keys are answered alike, so that nobody learns which keys exist; how a key is to be sent is
- * told to calls without one (credentials.ts).
+ * Finds the caller by `Authorization: Bearer` or `X-API-Key`, and checks the route's scope. Malformed, unknown,
+ * revoked and expired keys are answered alike, so that an answer does not tell which keys exist. A call without a key is
+ * told how to send one (credentials.ts).
  */
-export function auth(): MiddlewareObj<Event, Result, Error> {
-  let verify: ReturnType<typeof Key.verifier> | undefined;
-  return {
-    before: async ({ event }) => {
-      const { call } = event;
-      const access = call.route?.access ?? "public";
-      const app = Config.app();
-      // Hidden before the key is looked at: a debug route that is off does not exist.
-      if (call.route?.debugOnly && !app.debugMode)
-        throw (await import("#functions/request/unknown-path")).unknownPath();
-      if (!Config.authEnabled()) {
-        call.principal = Key.anonymous;
-      } else if (access !== "public") {
-        verify ??= verifier();
-        const principal = await verify(presented(call.headers));
-        if (principal === undefined) {
-          // A key that fits is the rule: the advice is loaded for who has none.
-          const { refused } = await import("#functions/request/credentials");
-          throw refused(event, presented(call.headers) !== undefined);
-        }
-        call.principal = principal;
-        // Only of keys that have the limit: the others pay no round trip.
-        if (principal.limits.requestsPerMinute !== null) await count(call);
-      } else if (call.route?.tellsKeys && presented(call.headers) !== undefined) {
-        try {
-          verify ??= verifier();
-          call.principal = (await verify(presented(call.headers))) ?? call.principal;
-        } catch (thrown) {
-          // Anybody may call: a look that fails takes nothing from the answer but what only keys are told.
-          const { code } = from(thrown);
-          call.keyUnchecked = code === "storage_unavailable";
-          call.log.warn("key_not_checked", { code });
-        }
-      }
-      if (access !== "public" && access !== "key" && !call.principal.scopes.includes(access)) {
-        throw new AppError("forbidden", `this key may not do that: it lacks the scope ${access}`, {
-          details: { required_scopes: [access] },
-        });
-      }
-    },
-    onError: ({ error, response }) => {
-      if (error instanceof AppError && error.code === "unauthorized" && response) {
-        response.headers = { ...response.headers, "WWW-Authenticate": "Bearer" };
-      }
-    },
+export function auth(): Hooks {
+  const verify = lazyVerifier();
+  const findCaller = async ({ event }: { event: Event }) => {
+    const { call } = event;
+    // Hidden before the key is read: a debug route that is off does not exist.
+    if (call.route?.debugOnly && !Config.app().debugMode)
+      throw (await import("#functions/request/unknown-path")).unknownPath();
+    const access = call.route?.access ?? "public";
+    if (!Config.authEnabled()) call.principal = Key.anonymous;
+    else if (access !== "public") await requireKey(event, verify);
+    else if (call.route?.tellsKeys && presented(call.headers) !== undefined) await tryKey(call, verify);
+    if (access !== "public" && access !== "key" && !call.principal.scopes.includes(access)) {
+      throw new AppError("forbidden", `this key may not do that: it lacks the scope ${access}`, {
+        details: { required_scopes: [access] },
+      });
+    }
   };
+  return { before: findCaller, onError: nameScheme };
 }
 
-/** A limit that cannot be counted stops nobody: what needs the database fails by itself, the rest does not need it. */
+type Verify = ReturnType<typeof Key.verifier>;
+
+async function requireKey(event: Event, verify: Verify): Promise<void> {
+  const { call } = event;
+  const principal = await verify(presented(call.headers));
+  if (principal === undefined) {
+    // Most keys are right: the module with the advice is loaded for the others.
+    const { refused } = await import("#functions/request/credentials");
+    throw refused(event, presented(call.headers) !== undefined);
+  }
+  call.principal = principal;
+  // Only keys with the limit pay the round trip.
+  if (principal.limits.requestsPerMinute !== null) await count(call);
+}
+
+/** For a public route that tells more to a key: without the database it answers as to a caller without one. */
+async function tryKey(call: Call, verify: Verify): Promise<void> {
+  try {
+    call.principal = (await verify(presented(call.headers))) ?? call.principal;
+  } catch (thrown) {
+    const { code } = from(thrown);
+    call.keyUnchecked = code === "storage_unavailable";
+    call.log.warn("key_not_checked", { code });
+  }
+}
+
+const nameScheme: NonNullable<Hooks["onError"]> = ({ error, response }) => {
+  if (error instanceof AppError && error.code === "unauthorized" && response) {
+    response.headers = { ...response.headers, "WWW-Authenticate": "Bearer" };
+  }
+};
+
+/** Without the database the call goes on uncounted: what needs the database fails by itself. */
 async function count(call: Call): Promise<void> {
   const { principal, log } = call;
   try {
@@ -74,7 +80,16 @@ async function count(call: Call): Promise<void> {
   }
 }
 
-function verifier(): ReturnType<typeof Key.verifier> {
+/** Reads its settings with the first key. */
+function lazyVerifier(): Verify {
+  let verify: Verify | undefined;
+  return (key) => {
+    verify ??= verifier();
+    return verify(key);
+  };
+}
+
+function verifier(): Verify {
   const settings = Config.auth();
   if (!settings.enabled) throw new AppError("internal", "keys are not asked for");
   return Key.verifier(Database.connect, settings.pepper, times(Config.app().timeScale));

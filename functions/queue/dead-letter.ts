@@ -1,9 +1,10 @@
 import * as z from "zod";
 import * as Probe from "#core/breaker/probe";
+import * as Bucket from "#core/bucket/bucket";
 import * as Order from "#core/run/dispatch/order";
 import * as Window from "#core/run/dispatch/window";
 import * as DeadLetter from "#core/run/item/dead-letter";
-import { patientRun } from "#functions/services";
+import { services } from "#functions/services";
 import { worker } from "#functions/worker";
 
 const Message = z.union([Window.ItemMessage, Order.PlanMessage, Probe.AnyMessage]);
@@ -14,6 +15,6 @@ export const handler = worker(undefined, async ({ body, log, leaseUntil }) => {
   if (!("run_uid" in message)) return;
   const lines = log.child({ run_uid: message.run_uid });
   return "kind" in message
-    ? DeadLetter.buryOrder(patientRun(), message, lines)
-    : DeadLetter.buryItem(patientRun(), message, leaseUntil, lines);
+    ? DeadLetter.buryOrder(services(Bucket.patient()), message, lines)
+    : DeadLetter.buryItem(services(Bucket.patient()), message, leaseUntil, lines);
 });

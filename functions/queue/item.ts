@@ -1,7 +1,8 @@
+import * as Bucket from "#core/bucket/bucket";
 import { ItemMessage } from "#core/run/dispatch/window";
 import * as Work from "#core/run/item/work";
 import { withDecoder } from "#functions/decoder";
-import { patientRun } from "#functions/services";
+import { services } from "#functions/services";
 import { worker } from "#functions/worker";
 
 /**
@@ -14,7 +15,7 @@ export const handler = withDecoder(
     async ({ body, log, ...job }) => {
       const message = ItemMessage.parse(body);
       const ids = { run_uid: message.run_uid, index: message.index };
-      return Work.work(patientRun(), log.child(ids), message, job);
+      return Work.work(services(Bucket.patient()), log.child(ids), message, job);
     },
     { holdBeside: true, renews: true },
   ),

@@ -7,7 +7,7 @@ import * as Config from "#core/config";
 import * as Queue from "#core/queue/queue";
 import { deliver } from "#core/run/notify/deliver";
 import * as Due from "#core/run/notify/due";
-import { patient } from "#functions/services";
+import { services } from "#functions/services";
 import { worker } from "#functions/worker";
 
 const Message = z.discriminatedUnion("kind", [
@@ -21,7 +21,7 @@ const Message = z.discriminatedUnion("kind", [
 export const handler = worker("later", async ({ body, log, deadline, leaseUntil }) => {
   const message = Message.parse(body);
   if (message.kind === "probe") return;
-  if (message.kind === "webhook") return deliver(patient(), message, log);
+  if (message.kind === "webhook") return deliver(services(Bucket.patient()), message, log);
   await Job.step(
     { bucket: Bucket.patient(), send: (next) => Queue.send(Queue.connect(), "later", next) },
     message,

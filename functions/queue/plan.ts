@@ -1,10 +1,11 @@
+import * as Bucket from "#core/bucket/bucket";
 import * as Plan from "#core/run/control/plan";
 import { PlanMessage } from "#core/run/dispatch/order";
-import { patientRun } from "#functions/services";
+import { services } from "#functions/services";
 import { worker } from "#functions/worker";
 
 /** The planner of runs; a run is a message group, so it has one at a time. */
 export const handler = worker("plan", async ({ body, log, deadline }) => {
   const message = PlanMessage.parse(body);
-  await Plan.plan(patientRun(), message, { deadline }, log.child({ run_uid: message.run_uid }));
+  await Plan.plan(services(Bucket.patient()), message, { deadline }, log.child({ run_uid: message.run_uid }));
 });

@@ -1,7 +1,8 @@
+import * as Bucket from "#core/bucket/bucket";
 import { Message } from "#core/extraction/send";
 import * as Work from "#core/extraction/work";
 import { withDecoder } from "#functions/decoder";
-import { patient } from "#functions/services";
+import { services } from "#functions/services";
 import { worker } from "#functions/worker";
 
 /** Extracts that became asynchronous, one a message; they never wait behind a batch. */
@@ -10,7 +11,7 @@ export const handler = withDecoder(
     "single",
     async ({ body, log, ...job }) => {
       const message = Message.parse(body);
-      await Work.work(patient(), log, message, job);
+      await Work.work(services(Bucket.patient()), log, message, job);
     },
     { renews: true },
   ),

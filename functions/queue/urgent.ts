@@ -3,7 +3,7 @@ import * as Probe from "#core/breaker/probe";
 import { probe } from "#core/outage/probe";
 import { urgent } from "#core/run/control/urgent";
 import * as Order from "#core/run/dispatch/order";
-import { withoutBucket } from "#functions/services";
+import { services } from "#functions/services";
 import { worker } from "#functions/worker";
 
 const Message = z.discriminatedUnion("kind", [Probe.Message, Order.UrgentMessage]);
@@ -11,14 +11,14 @@ const Message = z.discriminatedUnion("kind", [Probe.Message, Order.UrgentMessage
 /** What is short and must not wait behind what is long. A look at the model server is held until it is due. */
 export const handler = worker("urgent", async ({ body, log, deadline, startedAt, hold }) => {
   const message = Message.parse(body);
-  const services = withoutBucket();
+  const stores = services(undefined);
   if (message.kind !== "probe") {
     // A part of a large sweep, so that the other runs' orders get their turn.
-    const soon = Math.min(deadline, startedAt + services.times.urgentStepMs);
-    return urgent(services, message, { deadline: soon }, log.child({ run_uid: message.run_uid }));
+    const soon = Math.min(deadline, startedAt + stores.times.urgentStepMs);
+    return urgent(stores, message, { deadline: soon }, log.child({ run_uid: message.run_uid }));
   }
   const early = message.due - Date.now();
-  if (early <= 0) return probe(services, message, log);
+  if (early <= 0) return probe(stores, message, log);
   await hold(early);
   return "again";
 });

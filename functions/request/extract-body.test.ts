@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { RawBody } from "#functions/http";
+import type { RawBody } from "#functions/request/operation";
 import { sizes } from "#spec/limits";
 import { picture } from "#test/support/pictures";
 import { failure } from "#test/support/run-stores";

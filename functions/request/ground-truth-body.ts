@@ -2,10 +2,13 @@ import type * as z from "zod";
 import { invalidRequest } from "#core/error";
 import * as Schema from "#core/ground-truth/schema";
 import * as Wrong from "#core/ground-truth/wrong";
+
 import { shownName } from "#core/shown-name";
-import { checked, type Doors, type RawBody } from "#functions/http";
+import { checked } from "#functions/request/checked";
+
 import * as RequestDoors from "#functions/request/doors";
 import * as Multipart from "#functions/request/multipart";
+import type { Doors, RawBody } from "#functions/request/operation";
 import { sizes } from "#spec/limits";
 
 /** How labels come in with the call. */

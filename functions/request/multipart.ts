@@ -3,7 +3,7 @@ import type { BusboyInstance } from "@fastify/busboy";
 import { AppError, invalidRequest } from "#core/error";
 import { shownName } from "#core/shown-name";
 import * as Utf8 from "#core/utf8";
-import type { RawBody } from "#functions/http";
+import type { RawBody } from "#functions/request/operation";
 
 /** A part with a file name. */
 export interface Part {
@@ -33,7 +33,7 @@ const fieldBytes = 64 * 1024;
 /** Of one part's headers. */
 const headerBytes = 16 * 1024;
 const headerLines = 50;
-/** Turns of the event loop without an event after which a parser that has all bytes is stuck. */
+/** A parser that has all bytes and no event for so many turns of the event loop is stuck. */
 const idleTurns = 100;
 
 const broken = "the multipart body is broken or cut off";
@@ -91,25 +91,43 @@ async function read(
   } catch {
     return noBoundary;
   }
-  let ended = false;
-  let problem: string | undefined;
-  let seen = 0;
-  let idle = 0;
-  // The first thing that is wrong counts.
+  const progress: Progress = { ended: false, problem: undefined, seen: 0, idle: 0 };
+  collect(busboy, form, limits, progress);
+  busboy.end(bytes);
+  // The parser waits for nothing from outside, so it goes on within a few turns or never.
+  for (; !progress.ended && progress.problem === undefined && progress.idle < idleTurns; progress.idle += 1)
+    await turn();
+  if (!progress.ended || progress.seen !== parts) progress.problem ??= broken;
+  return progress.problem;
+}
+
+/** How far the parser is. */
+interface Progress {
+  ended: boolean;
+  /** The first thing that is wrong. */
+  problem: string | undefined;
+  /** Parts. */
+  seen: number;
+  /** Turns of the event loop since the last event. */
+  idle: number;
+}
+
+/** Puts the parser's events into the form. */
+function collect(busboy: BusboyInstance, form: Form, limits: FormLimits, progress: Progress): void {
   const wrong = (message: string) => {
-    problem ??= message;
+    progress.problem ??= message;
   };
-  // Types promise a name; a part without one has none.
+  // The types promise a name, but a part may have none.
   const named = (name: string | undefined) => {
-    seen += 1;
-    idle = 0;
+    progress.seen += 1;
+    progress.idle = 0;
     if (name === undefined || name === "") wrong("a part of the form has no name");
   };
-  busboy.on("file", (field, stream, name, _encoding, mimeType) => {
+  busboy.on("file", (field, stream, name, ...[, mimeType]) => {
     named(field);
     const pieces: Uint8Array[] = [];
     stream.on("data", (piece: Uint8Array) => {
-      idle = 0;
+      progress.idle = 0;
       pieces.push(piece);
     });
     stream.on("error", () => wrong(broken));
@@ -129,13 +147,8 @@ async function read(
   busboy.on("fieldsLimit", () => wrong(`more than ${fieldsMost} fields: send only those of this call`));
   busboy.on("error", () => wrong(broken));
   busboy.on("finish", () => {
-    ended = true;
+    progress.ended = true;
   });
-  busboy.end(bytes);
-  // It waits for nothing from outside, so that it either goes on in each few turns or never will.
-  for (; !ended && problem === undefined && idle < idleTurns; idle += 1) await turn();
-  if (problem === undefined && (!ended || seen !== parts)) wrong(broken);
-  return problem;
 }
 
 const noBoundary =

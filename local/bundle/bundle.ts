@@ -7,9 +7,9 @@ import * as fs from "node:fs/promises";
 import { basename, dirname, join, relative, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { build, type Metafile, stop } from "esbuild";
-import { folder } from "#functions/docs-page/folder";
 import { packageRoot } from "#local/home/home";
 import * as Lock from "#local/home/lock";
+import { folder } from "#spec/docs-page";
 import * as Known from "./known.ts";
 
 export interface BundledFunction {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
+import * as Announcement from "#local/announcement";
 import { errorOf, type Seen } from "#local/gateway/seen";
-import * as Announcement from "./announcement.ts";
 import * as LogText from "./log-text.ts";
 import * as Terminal from "./terminal.ts";
 

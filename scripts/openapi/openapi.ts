@@ -8,7 +8,7 @@ import * as z from "zod";
 import { createDocument, type ZodOpenApiOperationObject, type ZodOpenApiPathsObject } from "zod-openapi";
 import { type Code, codes } from "#core/error";
 import * as Mapping from "#core/export/ledger/mapping";
-import type { Operation, Operations } from "#functions/http";
+import type { Operation, Operations } from "#functions/request/operation";
 import { type FunctionSpec, functions } from "#spec/functions";
 import * as Routes from "#spec/routes";
 import manifest from "../../package.json" with { type: "json" };

@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { stripTypeScriptTypes } from "node:module";
 import { expect, test } from "vitest";
-import type { Operation } from "#functions/http";
+import type { Operation } from "#functions/request/operation";
 import document from "../../docs/openapi.json" with { type: "json" };
 import { samples } from "./samples.ts";
 

@@ -3,7 +3,7 @@
  * document. Address and key are in `OCRLTY_URL` and `OCRLTY_API_KEY`, names in the path in variables of their own; files
  * lie where they are named.
  */
-import type { Operation } from "#functions/http";
+import type { Operation } from "#functions/request/operation";
 import type { Route } from "#spec/routes";
 import type { Examples } from "./examples.ts";
 

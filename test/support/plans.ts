@@ -20,24 +20,6 @@ const sites = new Set<string>();
 
 let explainer: DatabaseSync | undefined;
 
-/**
- * Places of core from which a statement could be sent, as `file:line`, without those in `sent`: of a whole run of the
- * tests, what none of them has sent and nobody has looked at.
- */
-export function unsent(sent: readonly string[]): string[] {
-  const known = new Set(sent);
-  return globSync("core/**/*.ts", { cwd: root })
-    .map((file) => file.replaceAll("\\", "/"))
-    .filter((file) => !/(\.test|-for-tests)\.ts$/.test(file))
-    .flatMap((file) =>
-      readFileSync(join(root, file), "utf8")
-        .split("\n")
-        .flatMap((line, i) => (/\bDatabase\.(batch|read|guard)\(/.test(line) ? [`${file}:${i + 1}`] : [])),
-    )
-    .filter((site) => !known.has(site))
-    .toSorted();
-}
-
 /** An empty database with the schema of the migrations: plans do not depend on rows, as nobody runs ANALYZE. */
 function migrated(): DatabaseSync {
   const db = new DatabaseSync(":memory:");

@@ -1,4 +1,4 @@
-/** What the words beside an amount say that it is. */
+/** What an amount is, by the words beside it. */
 export type Role =
   | "total"
   | "subtotal"

@@ -1,8 +1,8 @@
 /** A failure as `--json` prints it: the error envelope of the API (docs: `{"error":{…}}`), whoever failed. */
 import { CommanderError } from "commander";
-import { CallError } from "#cli/server/client";
+import { UsageError } from "#cli/terminal/context";
 import { AppError } from "#core/error";
-import { UsageError } from "./context.ts";
+import { CallError } from "./call-error.ts";
 
 /**
  * What an error is called where no server has named it: `usage` (the command line, or a file that it names), `settings`,

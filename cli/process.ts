@@ -1,8 +1,8 @@
 /** A command line as a process: its signals, its streams, its exit status. */
 import { buffer } from "node:stream/consumers";
+import { type Context, exit } from "#cli/terminal/context";
+import * as Terminal from "#cli/terminal/terminal";
 import { type Commands, run } from "./command-line.ts";
-import { type Context, exit } from "./context.ts";
-import * as Terminal from "./terminal.ts";
 
 /** Runs the command line of this process. Throws what nobody expects. */
 export async function main(

@@ -1,14 +1,14 @@
 /** One command line: which of these commands it means, and how its end becomes an exit status. */
 import { stripVTControlCharacters } from "node:util";
 import { Command, CommanderError } from "commander";
-import { CallError } from "#cli/server/client";
+import { CallError } from "#cli/server/call-error";
+import * as Failure from "#cli/server/failure";
 import * as Server from "#cli/server/server";
-import manifest from "../../package.json" with { type: "json" };
-import { type Context, type Exit, exit } from "./context.ts";
-import * as Failure from "./failure.ts";
-import * as Help from "./help.ts";
-import { paint } from "./terminal.ts";
-import * as Text from "./text.ts";
+import { type Context, type Exit, exit } from "#cli/terminal/context";
+import * as Help from "#cli/terminal/help";
+import { paint } from "#cli/terminal/terminal";
+import * as Text from "#cli/terminal/text";
+import manifest from "../package.json" with { type: "json" };
 
 /** Makes a command; `done` gets its exit status. */
 type Load = () => Promise<{

@@ -1,0 +1,87 @@
+import * as z from "zod";
+import { codes } from "#core/error";
+import type { Target } from "./answer.ts";
+
+/**
+ * A call without the wanted answer. Its message is one line for the terminal; many mistakes of a manifest have a line
+ * each. `scope` says what it means for the next call: "item" is about this picture only, "server" affects the next too.
+ */
+export class CallError extends Error {
+  override readonly name = "CallError";
+  readonly scope: "item" | "server";
+  readonly code: string;
+  readonly status: number | undefined;
+  /** What the answer's `Retry-After` asked for. */
+  readonly retryAfterMs: number | undefined;
+  /** Which limit of the key a 429 or 403 is about. */
+  readonly limit: Limit | undefined;
+  /** The `error` of our own envelope, as the server sent it. */
+  readonly own: Own | undefined;
+  /** The server that refused. */
+  readonly server: Target | undefined;
+
+  constructor(
+    message: string,
+    about: {
+      scope: "item" | "server";
+      code: string;
+      status?: number;
+      cause?: unknown;
+      retryAfterMs?: number | undefined;
+      limit?: Limit | undefined;
+      own?: Own | undefined;
+      server?: Target | undefined;
+    },
+  ) {
+    super(message, about.cause === undefined ? undefined : { cause: about.cause });
+    this.scope = about.scope;
+    this.code = about.code;
+    this.status = about.status;
+    this.retryAfterMs = about.retryAfterMs;
+    this.limit = about.limit;
+    this.own = about.own;
+    this.server = about.server;
+  }
+
+  /**
+   * The same call may succeed later: the network failed, a limit will pass (only then there is a `Retry-After`), or the
+   * server is down.
+   */
+  get passes(): boolean {
+    if (this.status === 429) return this.code !== "rate_limited" || this.retryAfterMs !== undefined;
+    return this.code === "network" || (this.status ?? 0) >= 500;
+  }
+
+  /**
+   * The same call is always refused: it is wrong, or asks for more than the key may ever have. When the key itself is
+   * refused the call may be right with another one, so this is false.
+   */
+  get isFinal(): boolean {
+    if (this.limit !== undefined && this.code === "forbidden") return true;
+    return finalCodes.has(this.code);
+  }
+}
+
+/** `details` of a 429, or of a 403 that is about a limit. */
+export const Limit = z.object({
+  limit: z.string(),
+  allowed: z.number().optional(),
+  requested: z.number().optional(),
+});
+export type Limit = z.output<typeof Limit>;
+
+/** The `error` of our envelope; a newer server may add fields. */
+export interface Own {
+  readonly code: string;
+  readonly message: string;
+  readonly request_id: string | null;
+  readonly details: unknown;
+  readonly [name: string]: unknown;
+}
+
+const aboutKey: ReadonlySet<string> = new Set(["unauthorized", "forbidden"]);
+const finalCodes: ReadonlySet<string> = new Set(
+  Object.entries(codes)
+    .filter(([code, { retry }]) => !retry && !aboutKey.has(code))
+    .map(([code]) => code),
+);
