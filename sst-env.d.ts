@@ -52,6 +52,10 @@ declare module "sst" {
       "name": string
       "type": "sst.aws.Function"
     }
+    "Evals": {
+      "name": string
+      "type": "sst.aws.Function"
+    }
     "Extract": {
       "name": string
       "type": "sst.aws.Function"

@@ -10,6 +10,8 @@ export const readableIdPattern = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}(~(0|[1-9][0-
 export const keyIdPattern = /^[a-z0-9][a-z0-9_-]{0,63}$/;
 /** What `POST /v1/uploads` returns as `image_ref` and `manifest_ref`. */
 export const uploadRefPattern = /^upload_[A-Za-z0-9_-]{24}$/;
+/** What `POST /v1/evals` returned as `eval_id`, or a run that has ended. */
+export const evalIdPattern = /^eval_[A-Za-z0-9_-]{24}$/;
 /** What `POST /v1/ground_truths` returned as `gt_id`. */
 export const groundTruthIdPattern = /^gt_[A-Za-z0-9_-]{24}$/;
 /** Names that would collide with a route. */

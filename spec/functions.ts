@@ -129,6 +129,15 @@ export const functions = {
     links: ["database", "bucket"],
     maxBundleKb: 800,
   },
+  // Orders evaluations and reads them: an artifact of some hundred kilobytes at most.
+  evals: {
+    handler: "functions/api/evals.handler",
+    memoryMb: 512,
+    timeoutMs: httpTimeoutMs,
+    links: ["database", "bucket", "queues"],
+    sends: ["later"],
+    maxBundleKb: 800,
+  },
   // One SQL read.
   usage: {
     handler: "functions/api/usage.handler",
@@ -145,7 +154,7 @@ export const functions = {
     timeoutMs: queueFunctionTimeoutMs,
     links: ["database", "bucket", "queues"],
     sends: ["plan", "urgent", "later"],
-    maxBundleKb: 840,
+    maxBundleKb: 850,
   },
   // One picture of a run: decodes it like `extract`.
   item: {

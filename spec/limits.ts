@@ -223,6 +223,8 @@ const webhookTimes = ({ ms, io }: Scale) => ({
   ],
   /** How long a webhook's message is believed to exist, and after how long a silent receiver is given up. */
   webhookMessageMs: ms(10 * 60_000),
+  /** An evaluation that runs and had no worker for so long has lost its message. */
+  evaluationMessageMs: ms(10 * 60_000),
   webhookGiveUpMs: ms(4 * 24 * 3_600_000),
   /** How long a host that did not answer is not called, doubled each time up to the second. */
   webhookSilentMs: ms(60_000),

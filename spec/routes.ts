@@ -68,6 +68,10 @@ export const routes = [
   { method: "GET", path: "/v1/ground_truths", function: "groundTruths", access: "debug:run" },
   { method: "GET", path: "/v1/ground_truths/{gt_id}", function: "groundTruths", access: "debug:run" },
   { method: "DELETE", path: "/v1/ground_truths/{gt_id}", function: "groundTruths", access: "debug:run" },
+  { method: "POST", path: "/v1/evals", function: "evals", access: "debug:run" },
+  { method: "GET", path: "/v1/evals", function: "evals", access: "debug:run" },
+  { method: "GET", path: "/v1/evals/{eval_id}", function: "evals", access: "debug:run" },
+  { method: "DELETE", path: "/v1/evals/{eval_id}", function: "evals", access: "debug:run" },
   { method: "GET", path: "/v1/usage", function: "usage", access: "extract:run" },
   {
     method: "GET",

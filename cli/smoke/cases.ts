@@ -3,6 +3,7 @@ import * as z from "zod";
 import { batches } from "./batches.ts";
 import type { Bench, Case } from "./case.ts";
 import { deletions } from "./deletions.ts";
+import { evals } from "./evals.ts";
 import { extract, idOf, refusals, uploads, withoutExtract } from "./extracts.ts";
 import { groundTruths } from "./ground-truths.ts";
 import { cases as modelServer } from "./model-server.ts";
@@ -288,6 +289,7 @@ export const cases: readonly Case[] = [
   ...deletions,
   ...batches,
   ...groundTruths,
+  ...evals,
   ...refusals,
   ...debug,
   ...modelServer,

@@ -25,7 +25,9 @@ export interface Access {
     | "usage"
     | "data"
     | "ground_truth"
-    | "ground_truths";
+    | "ground_truths"
+    | "evaluation"
+    | "evaluations";
   id?: string | undefined;
 }
 

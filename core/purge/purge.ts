@@ -40,6 +40,7 @@ const folderByDay = ["extracts", "batches", "evals"];
 /** What else has rows of a key. A test holds all of them against the schema. */
 export const counters = [
   "ground_truth",
+  "evaluation",
   "webhook_due",
   "idempotency",
   "usage",

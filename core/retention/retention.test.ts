@@ -51,9 +51,9 @@ describe("what has been kept as long as it is to be", () => {
     await extractOf("alice", "young", 29);
     await extractOf("keeps-long", "kept", 31);
     await extractOf(anonymous.keyId, "of-nobody", 31);
-    expect(await sweep(undefined)).toEqual({ extracts: 0, runs: 0, ground_truths: 0 });
+    expect(await sweep(undefined)).toEqual({ extracts: 0, runs: 0, ground_truths: 0, evals: 0 });
 
-    expect(await sweep(30)).toEqual({ extracts: 2, runs: 0, ground_truths: 0 });
+    expect(await sweep(30)).toEqual({ extracts: 2, runs: 0, ground_truths: 0, evals: 0 });
 
     expect(await extracts()).toEqual(["kept", "waits", "young"]);
     const left = await stores.rels("extracts/");
@@ -80,7 +80,7 @@ describe("what has been kept as long as it is to be", () => {
 
   test("a key's own days hold where the stage keeps everything", async () => {
     await extractOf("keeps-long", "very-old", 91);
-    expect(await sweep(undefined)).toEqual({ extracts: 1, runs: 0, ground_truths: 0 });
+    expect(await sweep(undefined)).toEqual({ extracts: 1, runs: 0, ground_truths: 0, evals: 0 });
     expect(await extracts()).not.toContain("very-old");
   });
 
@@ -110,7 +110,7 @@ describe("what has been kept as long as it is to be", () => {
       sql: "UPDATE extract SET ended_at = ? WHERE request_id = 'took-long'",
       args: [daysAgo(1).getTime()],
     });
-    expect(await sweep(30)).toEqual({ extracts: 0, runs: 0, ground_truths: 0 });
+    expect(await sweep(30)).toEqual({ extracts: 0, runs: 0, ground_truths: 0, evals: 0 });
     await stores.db.client.execute("DELETE FROM run WHERE run_id = 'took-long'");
     await stores.db.client.execute("DELETE FROM extract WHERE request_id = 'took-long'");
   });
@@ -138,7 +138,7 @@ describe("a long history", () => {
       );
     }
     await stores.insert({ ...ended, createdAt: daysAgo(40), runId: "behind" }, []);
-    expect(await sweep(30)).toEqual({ extracts: 0, runs: 1, ground_truths: 0 });
+    expect(await sweep(30)).toEqual({ extracts: 0, runs: 1, ground_truths: 0, evals: 0 });
     expect(await runs()).not.toContain("behind");
   });
 });

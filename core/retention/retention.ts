@@ -1,6 +1,8 @@
 import { sql } from "drizzle-orm";
 import * as Database from "#core/db/database";
 import { AppError, from } from "#core/error";
+import type * as Evaluation from "#core/evaluation/evaluation";
+import * as EvaluationRemove from "#core/evaluation/remove";
 import * as Claim from "#core/extraction/claim";
 import { extractTable as extract } from "#core/extraction/extract.sql";
 import * as Extracts from "#core/extraction/remove";
@@ -35,6 +37,7 @@ interface Swept {
   extracts: number;
   runs: number;
   ground_truths: number;
+  evals: number;
 }
 
 /**
@@ -53,7 +56,7 @@ export async function sweep(
   options: { days: number | undefined; deadline: number },
 ): Promise<Swept> {
   const { db } = services;
-  const swept: Swept = { extracts: 0, runs: 0, ground_truths: 0 };
+  const swept: Swept = { extracts: 0, runs: 0, ground_truths: 0, evals: 0 };
   const isOver = () => Date.now() >= options.deadline;
   const weather: (Error | undefined)[] = [];
   const runs = async (rows: readonly RunRow[]) => {
@@ -95,10 +98,20 @@ export async function sweep(
       await runs(rows);
       const labels = await GroundTruthRemove.olderThan(db, key.keyId, new Date(before), groundTruthsAtOnce);
       weather.push(await removeLabels(services, log, labels, isOver, swept));
+      const evaluations = await EvaluationRemove.olderThan(
+        db,
+        key.keyId,
+        new Date(before),
+        groundTruthsAtOnce,
+      );
+      weather.push(await removeEvaluations(services, log, evaluations, isOver, swept));
       await forgetDeleted(db, key.keyId, before);
       // Where nothing went, another look would find the same.
       const isFull =
-        ids.length === extractsAtOnce || rows.length === runsAtOnce || labels.length === groundTruthsAtOnce;
+        ids.length === extractsAtOnce ||
+        rows.length === runsAtOnce ||
+        labels.length === groundTruthsAtOnce ||
+        evaluations.length === groundTruthsAtOnce;
       if (isFull && allOf(swept) > removedBefore) more.push(key);
     }
     keys = more;
@@ -109,7 +122,7 @@ export async function sweep(
   return swept;
 }
 
-const allOf = ({ extracts, runs, ground_truths }: Swept) => extracts + runs + ground_truths;
+const allOf = ({ extracts, runs, ground_truths, evals }: Swept) => extracts + runs + ground_truths + evals;
 
 /** @returns what kept some of them from going. */
 function removeLabels(
@@ -124,6 +137,22 @@ function removeLabels(
     if (isOver()) return;
     await GroundTruthRemove.remove(services, log, row);
     swept.ground_truths += 1;
+  });
+}
+
+/** Evaluations of runs that are kept, too. @returns what kept some of them from going. */
+function removeEvaluations(
+  services: RunStores,
+  log: Log,
+  rows: readonly Evaluation.Row[],
+  isOver: () => boolean,
+  swept: Swept,
+): Promise<Error | undefined> {
+  const ids = ({ evalId, keyId }: Evaluation.Row) => ({ eval_id: evalId, key_id: keyId });
+  return Repair.each(rows, ids, log, async (row) => {
+    if (isOver()) return;
+    await EvaluationRemove.remove(services, log, row);
+    swept.evals += 1;
   });
 }
 

@@ -2,6 +2,7 @@ import { and, count, desc, eq, getTableColumns, sql } from "drizzle-orm";
 import * as Cursor from "#core/cursor";
 import * as Database from "#core/db/database";
 import { AppError } from "#core/error";
+import * as Evaluation from "#core/evaluation/evaluation";
 import type { Principal } from "#core/key/key";
 import * as Visible from "#core/key/visible";
 import type { Log } from "#core/log";
@@ -76,7 +77,26 @@ export async function find(db: Database.Db, wanted: Wanted): Promise<{ row: RunR
 /** A run as the API shows it. @throws as `find`. */
 export async function get(db: Database.Db, wanted: Wanted): Promise<Run> {
   const { row, running } = await find(db, wanted);
-  return Serialize.run(row, running, wanted.principal.keyId);
+  const answer = Serialize.run(row, running, wanted.principal.keyId);
+  // Only a run that has ended can be measured.
+  if (row.finishedAt === null) return answer;
+  const latest = await Evaluation.latestOf(db, row.runUid);
+  return latest === undefined ? answer : { ...answer, eval: evalOf(latest, wanted.principal.keyId) };
+}
+
+/** The newest evaluation of a run, in few words. */
+function evalOf(row: Evaluation.Row, viewer: string): Run["eval"] {
+  const { micro } = row.summary?.canonical ?? {};
+  return {
+    eval_id: row.evalId,
+    status: row.state,
+    gt_id: "gt_id" in row.labels ? row.labels.gt_id : null,
+    gt_name: row.gtName,
+    documents: row.summary?.documents ?? null,
+    accuracy: micro?.accuracy ?? null,
+    f1: micro?.f1 ?? null,
+    poll_url: `/v1/evals/${row.evalId}${viewer === row.keyId ? "" : `?key_id=${row.keyId}`}`,
+  };
 }
 
 /** The states behind a status. */

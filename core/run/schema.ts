@@ -252,6 +252,22 @@ export const Run = z
     usage: Usage,
     artifact_rel: z.string().nullable(),
     error: RunError.nullable(),
+    eval: z
+      .object({
+        eval_id: z.string(),
+        status: z.enum(["running", "succeeded", "failed"]),
+        gt_id: z.string().nullable(),
+        gt_name: z.string().nullable(),
+        documents: z.int().nullable().meta({ description: "Documents that were measured." }),
+        accuracy: z.number().nullable().meta({ description: "Canonical, over all labelled values." }),
+        f1: z.number().nullable(),
+        poll_url: z.string(),
+      })
+      .nullable()
+      .meta({
+        id: "RunEval",
+        description: "Of `GET /v1/runs/{run_id}`: the newest evaluation; null elsewhere and without one.",
+      }),
     webhook: z
       .object({ delivered: z.boolean(), attempts: z.array(WebhookAttempt) })
       .nullable()

@@ -30,7 +30,7 @@ export function endedOf(run: Pick<RunRow, "succeeded" | "failed" | "canceled">):
  * @param runningItems - how many of its items are `running`: the row does not count them.
  * @param viewer - the key id of who is answered, if that may be another than the run's: its address names the key then.
  */
-export function run(row: RunRow, runningItems: number, viewer: string = row.keyId): Run & { eval: null } {
+export function run(row: RunRow, runningItems: number, viewer: string = row.keyId): Run {
   const createdAt = row.createdAt.getTime();
   return {
     run_id: row.runId,
@@ -68,7 +68,6 @@ export function run(row: RunRow, runningItems: number, viewer: string = row.keyI
       attempts: row.modelCalls,
     },
     artifact_rel: row.artifactRel,
-    // Kept for who reads it; the document will know it when there are evaluations.
     eval: null,
     error: errorOf(row),
     webhook:

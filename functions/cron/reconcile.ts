@@ -27,9 +27,15 @@ export async function handler(_event: unknown, context: Context): Promise<void> 
     Census.step(stores, log),
     Expiries.tell({ credentials: Config.credentials, db: Database.connect }, log),
     retention(log),
+    evaluations(log),
   ]);
   const failed = outcomes.find((outcome) => outcome.status === "rejected");
   if (failed !== undefined) throw failed.reason;
+}
+
+async function evaluations(log: Log.Log): Promise<void> {
+  const { reconcile } = await import("#core/evaluation/job/reconcile");
+  await reconcile(services(Bucket.patient()), log);
 }
 
 /** Loaded beside the others' first questions to the database, so that these do not wait for it. */

@@ -4,6 +4,7 @@ import * as BackupLimits from "#core/backup/limits";
 import * as Probe from "#core/breaker/probe";
 import * as Bucket from "#core/bucket/bucket";
 import * as Config from "#core/config";
+import * as Evaluation from "#core/evaluation/job/message";
 import * as Queue from "#core/queue/queue";
 import { deliver } from "#core/run/notify/deliver";
 import * as Due from "#core/run/notify/due";
@@ -13,6 +14,7 @@ import { worker } from "#functions/worker";
 const Message = z.discriminatedUnion("kind", [
   Job.Message,
   Due.Message,
+  Evaluation.Message,
   // Of a version that had no queue for what is urgent.
   Probe.AnyMessage,
 ]);
@@ -22,6 +24,14 @@ export const handler = worker("later", async ({ body, log, deadline, leaseUntil 
   const message = Message.parse(body);
   if (message.kind === "probe") return;
   if (message.kind === "webhook") return deliver(services(Bucket.patient()), message, log);
+  if (message.kind === "evaluation") {
+    const Job = await import("#core/evaluation/job/job");
+    // Not the whole of them: the model server is none of this function's links.
+    const { db, bucket, queues, times, version } = services(Bucket.patient());
+    const { gpuCostPerHour } = Config.usage();
+    const stores = { db, bucket, queues, times, version, gpuCostPerHour };
+    return Job.step(stores, message, { deadline, leaseUntil, log });
+  }
   await Job.step(
     { bucket: Bucket.patient(), send: (next) => Queue.send(Queue.connect(), "later", next) },
     message,

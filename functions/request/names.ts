@@ -25,6 +25,10 @@ export const uploadRef = z.string().meta({
   example: "upload_3q2W1x9vT0aZ8yB7cD6eF5gH",
 });
 
+export const evalId = z.string().meta({
+  pattern: Id.evalIdPattern.source,
+  description: "The evaluation's id.",
+});
 export const groundTruthId = z.string().meta({
   pattern: Id.groundTruthIdPattern.source,
   description: "The ground truth's id.",

@@ -3,6 +3,7 @@ import * as Place from "#core/artifact/place";
 import type * as Bucket from "#core/bucket/bucket";
 import * as Database from "#core/db/database";
 import { AppError } from "#core/error";
+import * as EvaluationRemove from "#core/evaluation/remove";
 import type { Log } from "#core/log";
 import { order } from "#core/run/dispatch/order";
 import * as Files from "#core/run/results/files";
@@ -133,6 +134,8 @@ async function work(
     !(await removeObjects(bucket, log, run, deadline, deleted)) ||
     !(await removeUploads(services, log, run, deadline, deleted));
   if (isLeft) return said(false);
+  // Reports hold what pictures show.
+  deleted.evals += await EvaluationRemove.removeOfRun({ db, bucket }, log, run.runUid);
   while (!(await Items.removeRows(db, run.runUid))) if (Date.now() >= deadline) return said(false);
 
   const [result] = await Database.batch(db, [

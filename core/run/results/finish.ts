@@ -114,8 +114,22 @@ async function begin(
 /** What is left to do for a run that is not being finished. */
 async function settled(services: RunStores, run: RunRow, log: Log): Promise<Step> {
   if (run.state === "planning" || run.state === "running" || run.state === "canceling") return "not_yet";
+  await orderEvaluation(services, run, log);
   await orderWebhook(services, run, log);
   return "done";
+}
+
+/** Holds the run to the labels that it names. Repeats are harmless: a run has one evaluation of its own. */
+async function orderEvaluation(services: RunStores, run: RunRow, log: Log): Promise<void> {
+  const { evaluateBy } = run;
+  if (evaluateBy === null || (run.state !== "succeeded" && run.state !== "canceled")) return;
+  const Evaluation = await import("#core/evaluation/evaluation");
+  const GroundTruth = await import("#core/ground-truth/ground-truth");
+  // Deleted meanwhile: the evaluation says so.
+  const labels = "gt_id" in evaluateBy ? await GroundTruth.byId(services.db, evaluateBy.gt_id) : undefined;
+  const groundTruth = labels === undefined ? undefined : { name: labels.name, sha256: labels.sha256 };
+  const wish = { labels: evaluateBy, groundTruth, strMode: "strip" } as const;
+  await Evaluation.order(services, log, Evaluation.ownId(run), run, wish);
 }
 
 /** Repeats are harmless: the one who delivers looks whether somebody did. */
@@ -168,6 +182,7 @@ async function end(services: RunStores, run: RunRow, state: Finishing, log: Log)
   await swap(services.db, run, state, { state: state.outcome, finishing: null, artifactRel });
   const ended: RunRow = { ...run, state: state.outcome, finishing: null, artifactRel };
   logEnd(ended, log);
+  await orderEvaluation(services, ended, log);
   await orderWebhook(services, ended, log);
 }
 

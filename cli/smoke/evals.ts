@@ -1,0 +1,47 @@
+/** Evaluations: what is refused, and what a key sees of its own. A whole one is made by `test/evals.test.ts`. */
+import * as z from "zod";
+import type { Bench, Case } from "./case.ts";
+
+const withoutDebugRun = (bench: Bench) =>
+  bench.scopes.includes("debug:run") ? undefined : "the key lacks debug:run";
+
+/** Of the form of an id, and of none. */
+const unknown = `eval_${"0".repeat(24)}`;
+
+export const evals: Case[] = [
+  {
+    name: "a run that is not there cannot be measured",
+    route: "POST /v1/evals",
+    skip: withoutDebugRun,
+    request: (bench) => ({
+      method: "POST",
+      path: "/v1/evals",
+      body: { run_id: `no-such-run-${bench.run}`, gt_id: "gt_none" },
+    }),
+    wants: { status: 404, code: "not_found" },
+  },
+  {
+    name: "evaluations, newest first",
+    route: "GET /v1/evals",
+    skip: withoutDebugRun,
+    request: () => ({ path: "/v1/evals?limit=1" }),
+    wants: {
+      status: 200,
+      body: z.looseObject({ items: z.array(z.looseObject({ eval_id: z.string() })).max(1) }),
+    },
+  },
+  {
+    name: "an evaluation that is not there",
+    route: "GET /v1/evals/{eval_id}",
+    skip: withoutDebugRun,
+    request: () => ({ path: `/v1/evals/${unknown}` }),
+    wants: { status: 404, code: "not_found" },
+  },
+  {
+    name: "an evaluation that is not there is not deleted",
+    route: "DELETE /v1/evals/{eval_id}",
+    skip: withoutDebugRun,
+    request: () => ({ method: "DELETE", path: `/v1/evals/${unknown}` }),
+    wants: { status: 404, code: "not_found" },
+  },
+];

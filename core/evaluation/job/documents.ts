@@ -1,0 +1,69 @@
+import * as Bucket from "#core/bucket/bucket";
+import { AppError } from "#core/error";
+import * as Match from "#core/ground-truth/match";
+import type { GroundTruth } from "#core/ground-truth/record";
+import type { Log } from "#core/log";
+import * as Files from "#core/run/results/files";
+import * as Lines from "#core/run/results/lines";
+import type { RunRow } from "#core/run/run.sql";
+import type { Item } from "#core/run/schema";
+
+type Place = Pick<RunRow, "keyId" | "runId" | "createdAt">;
+
+/** The items of a run that has ended, as its results have them, in the order of their indexes. */
+export async function* items(bucket: Bucket.Bucket, log: Log, run: Place): AsyncGenerator<Item> {
+  const object = await Bucket.read(bucket, log, Files.places(run).jsonl);
+  if (object === undefined)
+    throw new AppError("conflict", "the run has no results to measure", {
+      details: { reason: "no_results" },
+    });
+  for await (const line of Lines.of(object.body)) yield JSON.parse(line.toString("utf8")) as Item;
+}
+
+/** What a light pass over the items keeps of each: names for the match, times for the cost. */
+export interface Light extends Match.Item {
+  status: Item["status"];
+  totalMs: number | null;
+}
+
+export async function lights(source: AsyncIterable<Item>): Promise<Light[]> {
+  const found: Light[] = [];
+  for await (const { index, file, custom_id, status, timings_ms } of source)
+    found.push({ index, name: file ?? custom_id, status, totalMs: timings_ms.total });
+  return found;
+}
+
+/** An item with the labels of its documents, or a record that no item takes. */
+export type Joined =
+  | {
+      kind: "item";
+      item: Item;
+      documents: { document: number; record: GroundTruth }[];
+      without?: "no_record" | "ambiguous";
+    }
+  | Extract<Match.Matched<Light>, { kind: "record" }>;
+
+/**
+ * Brings the items of a run and the records of its labels together: records without an item first, then every item in the
+ * order of their indexes. Results are read a second time beside it, so that memory holds names alone.
+ */
+export async function* join(
+  all: readonly Light[],
+  records: AsyncIterable<GroundTruth>,
+  again: AsyncIterator<Item>,
+): AsyncGenerator<Joined> {
+  try {
+    for await (const matched of Match.match(all, records)) {
+      if (matched.kind === "record") {
+        yield matched;
+        continue;
+      }
+      const { value, done } = await again.next();
+      if (done || value.index !== matched.item.index)
+        throw new AppError("internal", "the run's results are not in the order of its items");
+      yield { ...matched, item: value };
+    }
+  } finally {
+    await again.return?.();
+  }
+}

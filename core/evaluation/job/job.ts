@@ -1,0 +1,249 @@
+import { eq } from "drizzle-orm";
+import * as Bucket from "#core/bucket/bucket";
+import * as Database from "#core/db/database";
+import { AppError, from } from "#core/error";
+import type { Log } from "#core/log";
+import * as Labels from "#core/run/labels";
+import { type RunRow, runTable } from "#core/run/run.sql";
+import type { Item } from "#core/run/schema";
+import { dueDates } from "#core/task/due-dates";
+import * as Task from "#core/task/task";
+import * as Accumulator from "../accumulator.ts";
+import { type Comparison, compare } from "../compare.ts";
+import type { Row } from "../evaluation.sql.ts";
+import * as Evaluation from "../evaluation.ts";
+import * as Layout from "../layout.ts";
+import * as Place from "../place.ts";
+import * as Sheet from "../sheet.ts";
+import type * as Wire from "../wire.ts";
+import * as Claim from "./claim.ts";
+import { costOf } from "./cost.ts";
+import * as Documents from "./documents.ts";
+import { Unmatched } from "./unmatched.ts";
+
+export interface Services extends Evaluation.Stores {
+  bucket: Bucket.Bucket;
+  version: string;
+  gpuCostPerHour: number | undefined;
+}
+
+/** Documents of one part: what a step that is killed does again. */
+const partDocuments = 1_000;
+/** Share of a step's time that is kept for writing the figures and handing over. */
+const reserveShare = 0.4;
+
+/**
+ * Does one bounded step of an evaluation and hands over to the next. Returning means that the message is done with; one for
+ * an evaluation that has ended, is gone or is another worker's changes nothing. Memory holds the names of the run's items,
+ * the counters, and the samples of one part.
+ * @param context.deadline - epoch milliseconds by which the step must have ended; @param context.leaseUntil - when its
+ *   worker is surely gone.
+ * @throws AppError that may be retried: deliver the message again then.
+ */
+export async function step(
+  services: Services,
+  message: Evaluation.Message,
+  context: { deadline: number; leaseUntil: Date; log: Log; partDocuments?: number },
+): Promise<void> {
+  const log = context.log.child({ eval_id: message.eval_id });
+  const row = await Claim.claim(services.db, message.eval_id, context.leaseUntil);
+  if (row === undefined) return;
+  const now = Date.now();
+  const until = context.deadline - (context.deadline - now) * reserveShare;
+  const work = new Work(services, log, row, { until, size: context.partDocuments ?? partDocuments });
+  try {
+    if ((await work.run()) === "done") return;
+    await Claim.release(services.db, work.row);
+    await Evaluation.send(services, row);
+  } catch (thrown) {
+    if (thrown instanceof Claim.Overtaken) return;
+    const error = from(thrown);
+    if (!error.retry) {
+      await Claim.fail(services.db, work.row, error).catch(passOvertaken);
+      log.info("evaluation_end", { status: "failed", code: error.code });
+      return;
+    }
+    await Claim.release(services.db, work.row).catch(passOvertaken);
+    throw error;
+  }
+}
+
+function passOvertaken(thrown: unknown): void {
+  if (!(thrown instanceof Claim.Overtaken)) throw thrown;
+}
+
+/** One step. */
+class Work {
+  readonly #services: Services;
+  readonly #log: Log;
+  readonly #limits: { until: number; size: number };
+  /** As it was last written. */
+  row: Row;
+
+  constructor(services: Services, log: Log, row: Row, limits: { until: number; size: number }) {
+    this.#services = services;
+    this.#log = log;
+    this.row = row;
+    this.#limits = limits;
+  }
+
+  async run(): Promise<"done" | "more"> {
+    const { bucket, db } = this.#services;
+    const run = await runOf(db, this.row.runUid);
+    const task = Task.get(this.row.taskId);
+    if (run === undefined || task === undefined)
+      throw gone(run === undefined ? "run_deleted" : "unknown_task");
+    const labels = await Labels.labelsOf(this.#services, this.#log, {
+      keyId: this.row.keyId,
+      evaluateBy: this.row.labels,
+    });
+    if (labels === undefined) throw gone("gt_deleted");
+    const lights = await Documents.lights(Documents.items(bucket, this.#log, run));
+    const counted = await this.#counters(task);
+    const unmatched = new Unmatched();
+    const again = Documents.items(bucket, this.#log, run);
+    const layout = Layout.of(task.fields);
+    const circumstances = { createdAt: run.createdAt, dueDates: dueDates(task) };
+    const part = new Part();
+    for await (const joined of Documents.join(lights, labels.records(), again)) {
+      if (joined.kind === "record") {
+        unmatched.record({ index: joined.index, image: joined.image, reason: joined.unused });
+        continue;
+      }
+      const { item, documents } = joined;
+      if (joined.without !== undefined)
+        unmatched.item({ index: item.index, file: item.file ?? item.custom_id, reason: joined.without });
+      for (const { record } of documents) unmatched.unknown(Sheet.unknownLabels(layout, record.labels));
+      if (item.index < this.row.progress.next) continue;
+      for (const { document, record } of documents) {
+        // One answer is given for a picture; what labels say of a second paper on it, it misses.
+        const status = document === 1 ? predicted(item.status) : "failed";
+        const prediction = { status, result: document === 1 ? item.result : null };
+        const options = { strMode: this.row.strMode, circumstances };
+        const comparison = compare(task.fields, record.labels, prediction, options);
+        part.add(counted, comparison, { item, document });
+      }
+      if (part.documents >= this.#limits.size) {
+        await this.#save(part, counted, item.index + 1);
+        if (Date.now() >= this.#limits.until) return "more";
+      }
+    }
+    await this.#save(part, counted, lights.length);
+    if (Date.now() >= this.#limits.until) return "more";
+    await this.#end(run, counted, unmatched.found, lights);
+    return "done";
+  }
+
+  /** What was counted before this step. */
+  async #counters(task: Task.Task): Promise<Accumulator.Accumulator> {
+    const { carry } = this.row.progress;
+    if (carry === null) return Accumulator.create(task.fields);
+    const bytes = await Bucket.get(this.#services.bucket, this.#log, carry);
+    if (bytes === undefined) throw gone("evaluation_deleted");
+    return Accumulator.restore(task.fields, JSON.parse(Buffer.from(bytes).toString("utf8")));
+  }
+
+  /** Puts the part and the counters away, and then says how far they go. */
+  async #save(part: Part, counted: Accumulator.Accumulator, next: number): Promise<void> {
+    const { progress } = this.row;
+    if (next === progress.next) return;
+    const n = progress.parts.length;
+    const parts = [...progress.parts];
+    if (part.documents > 0) {
+      const rel = Place.samples(this.row, n);
+      await this.#put(rel, part.text, "application/x-ndjson");
+      parts.push(rel);
+    }
+    const carry = Place.carry(this.row, n);
+    await this.#put(carry, JSON.stringify(Accumulator.stateOf(counted)), "application/json");
+    this.row = await Claim.update(this.#services.db, this.row, {
+      progress: { ...progress, next, parts, carry },
+    });
+    part.clear();
+  }
+
+  async #put(rel: string, body: string, contentType: string): Promise<void> {
+    // The name holds the worker's token: what lies there is its own earlier try.
+    await Bucket.replace(this.#services.bucket, this.#log, rel, { body, contentType });
+  }
+
+  async #end(
+    run: RunRow,
+    counted: Accumulator.Accumulator,
+    unmatched: Wire.Unmatched,
+    lights: readonly Documents.Light[],
+  ): Promise<void> {
+    const { bucket, db, version, gpuCostPerHour } = this.#services;
+    const { of } = await import("../figures.ts");
+    const { summary, fields, slices } = of(counted);
+    const rel = Place.artifact(this.row);
+    const ended: Row = {
+      ...this.row,
+      ...{ state: "succeeded", finishedAt: new Date(), version, summary, artifactRel: rel },
+    };
+    const documentsRight = summary.canonical.documents_right;
+    const evaluation: Wire.Evaluation = {
+      ...Evaluation.entry(ended),
+      ...{ fields, slices, unmatched },
+      cost: costOf(run, lights, { gpuCostPerHour, documentsRight }),
+      samples_ref: this.row.progress.parts,
+    };
+    await Bucket.replace(bucket, this.#log, rel, {
+      body: `${JSON.stringify(evaluation, null, 1)}\n`,
+      contentType: "application/json",
+    });
+    const { finishedAt, artifactRel } = ended;
+    await Claim.update(db, this.row, { state: "succeeded", finishedAt, version, summary, artifactRel });
+    const { carry } = this.row.progress;
+    if (carry !== null) await Bucket.remove(bucket, this.#log, carry);
+    this.#log.info("evaluation_end", { status: "succeeded", documents: summary.documents });
+  }
+}
+
+/** Samples that are not put away yet. */
+class Part {
+  #lines: string[] = [];
+
+  get documents(): number {
+    return this.#lines.length;
+  }
+
+  get text(): string {
+    return this.#lines.join("");
+  }
+
+  clear(): void {
+    this.#lines = [];
+  }
+
+  add(
+    counted: Accumulator.Accumulator,
+    comparison: Comparison,
+    { item, document }: { item: Item; document: number },
+  ): void {
+    const vector = Accumulator.add(counted, comparison, { file: item.file ?? item.custom_id });
+    const sample: Wire.Sample = {
+      index: item.index,
+      document,
+      ...{ file: item.file, custom_id: item.custom_id, request_id: item.request_id },
+      answered: comparison.answered,
+      right: Accumulator.isRight(vector, "canonical"),
+      right_exact: Accumulator.isRight(vector, "exact"),
+      verdicts: comparison.verdicts,
+    };
+    this.#lines.push(`${JSON.stringify(sample)}\n`);
+  }
+}
+
+const gone = (reason: "run_deleted" | "unknown_task" | "gt_deleted" | "evaluation_deleted") =>
+  new AppError("not_found", "what was to be measured, or measured by, is gone", { details: { reason } });
+
+/** An item that has ended; those of a run that ended have. */
+const predicted = (status: string): "succeeded" | "failed" | "canceled" =>
+  status === "succeeded" || status === "canceled" ? status : "failed";
+
+async function runOf(db: Database.Db, runUid: string): Promise<RunRow | undefined> {
+  const rows = await Database.read(db.query.select().from(runTable).where(eq(runTable.runUid, runUid)));
+  const state = rows[0]?.state;
+  return state === "deleted" || state === "deleting" ? undefined : rows[0];
+}

@@ -1,0 +1,38 @@
+import * as z from "zod";
+import * as Bucket from "#core/bucket/bucket";
+import { AppError } from "#core/error";
+import type { Log } from "#core/log";
+import * as Evaluation from "./evaluation.ts";
+import * as Wire from "./wire.ts";
+
+/** An evaluation as it is answered: its artifact, and where its samples can be fetched. */
+export const Shown = Wire.Evaluation.extend({
+  samples: z.array(z.object({ url: z.string(), expires_at: z.iso.datetime() })),
+}).meta({ id: "EvaluationShown" });
+export type Shown = z.output<typeof Shown>;
+
+/**
+ * An evaluation that has ended. One that failed has no figures.
+ * @throws AppError `storage_unavailable`; `internal` when the artifact is gone or is none.
+ */
+export async function shown(bucket: Bucket.Bucket, log: Log, row: Evaluation.Row): Promise<Shown> {
+  const nothing = { fields: [], slices: [], unmatched: null, cost: null, samples_ref: [], samples: [] };
+  if (row.artifactRel === null) return { ...Evaluation.entry(row), ...nothing };
+  const evaluation = await stored(bucket, log, row.artifactRel);
+  const signed = evaluation.samples_ref.map((rel, i) =>
+    Bucket.sign(bucket, rel, `${row.evalId}-${i + 1}.jsonl`),
+  );
+  return { ...evaluation, samples: await Promise.all(signed) };
+}
+
+async function stored(bucket: Bucket.Bucket, log: Log, rel: string): Promise<Wire.Evaluation> {
+  const bytes = await Bucket.get(bucket, log, rel);
+  const lost = (cause?: unknown) =>
+    new AppError("internal", "what is stored of this evaluation cannot be read", { cause });
+  if (bytes === undefined) throw lost();
+  try {
+    return JSON.parse(Buffer.from(bytes).toString("utf8")) as Wire.Evaluation;
+  } catch (thrown) {
+    throw lost(thrown);
+  }
+}

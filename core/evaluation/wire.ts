@@ -1,0 +1,154 @@
+import * as z from "zod";
+import * as Schema from "./schema.ts";
+
+/** How the printed texts of an exact comparison are held against each other. */
+export const StrMode = z.enum(["exact", "strip"]).meta({
+  description:
+    "How exact figures compare printed texts: as they are, or without white space around them. Canonical figures compare what values mean.",
+});
+
+/** What `POST /v1/evals` takes. */
+export const Request = z
+  .strictObject({
+    run_id: z.string().min(1).max(100).meta({ description: "A run of yours that has ended." }),
+    gt_id: z.string().min(1).max(100).meta({ description: "What `POST /v1/ground_truths` returned." }),
+    gt_image_key: z.string().min(1).max(100).optional().meta({
+      description: "Which member of a record names its picture; the ground truth's own without it.",
+    }),
+    str_mode: StrMode.default("strip"),
+  })
+  .meta({ id: "EvalRequest" });
+export type Request = z.output<typeof Request>;
+
+const count = z.int().min(0);
+
+/** Items and records that are not in any figure. Every one is counted; the first hundred are named. */
+export const Unmatched = z
+  .object({
+    items: z.object({
+      count,
+      first: z.array(
+        z.object({
+          index: count,
+          file: z.string().nullable(),
+          reason: z.enum(["no_record", "ambiguous"]),
+        }),
+      ),
+    }),
+    records: z.object({
+      count,
+      first: z.array(
+        z.object({
+          index: count.meta({ description: "Its place in the ground truth, from 0." }),
+          image: z.string().nullable(),
+          reason: z.enum(["unnamed", "no_item", "duplicate", "several_items"]),
+        }),
+      ),
+    }),
+    unknown_fields: z
+      .array(z.string())
+      .meta({ description: "Labelled fields that the task does not read; they are not scored." }),
+  })
+  .meta({ id: "EvalUnmatched" });
+export type Unmatched = z.output<typeof Unmatched>;
+
+/** What the run cost, beside its accuracy. */
+export const Cost = z
+  .object({
+    prompt_tokens: count,
+    completion_tokens: count,
+    model_calls: count,
+    model_seconds: z.number().min(0),
+    latency_ms: z
+      .object({ p50: count, p95: count, p99: count })
+      .nullable()
+      .meta({ description: "Of items that succeeded, from the claim to the end." }),
+    cost_usd: z
+      .number()
+      .nullable()
+      .meta({ description: "Model seconds at `GPU_COST_PER_HOUR`; null where that is not set." }),
+    right_documents_per_usd: z.number().nullable(),
+  })
+  .meta({ id: "EvalCost" });
+export type Cost = z.output<typeof Cost>;
+
+const about = {
+  eval_id: z.string(),
+  key_id: z.string().meta({ description: "Whose it is." }),
+  run_id: z.string(),
+  task_id: z.string(),
+  gt_id: z.string().nullable().meta({ description: "Null for labels under the data root (`gt_path`)." }),
+  gt_name: z.string().nullable(),
+  gt_sha256: z.string().nullable().meta({ description: "The version of the labels." }),
+  gt_image_key: z.string(),
+  str_mode: StrMode,
+  created_at: z.iso.datetime(),
+};
+
+/** An evaluation as it is listed. */
+export const Entry = z
+  .object({
+    ...about,
+    status: z.enum(["running", "succeeded", "failed"]),
+    finished_at: z.iso.datetime().nullable(),
+    rules_version: z
+      .string()
+      .nullable()
+      .meta({ description: "The version of the code whose rules say what values mean." }),
+    summary: Schema.Figures.shape.summary.nullable(),
+    error: z
+      .object({
+        code: z.string(),
+        message: z.string(),
+        details: z.record(z.string(), z.unknown()).optional(),
+      })
+      .nullable(),
+    artifact_rel: z.string().nullable(),
+  })
+  .meta({ id: "EvalEntry" });
+export type Entry = z.output<typeof Entry>;
+
+/** An evaluation that has ended, with all of its figures. */
+export const Evaluation = Entry.extend({
+  fields: z.array(Schema.FieldFigures),
+  slices: z.array(Schema.Slice),
+  unmatched: Unmatched.nullable(),
+  cost: Cost.nullable(),
+  samples_ref: z.array(z.string()).meta({
+    description: "Objects with a JSON line for each document: every labelled value and what became of it.",
+  }),
+}).meta({ id: "Evaluation" });
+export type Evaluation = z.output<typeof Evaluation>;
+
+/** The answer while it is being made. */
+export const Running = z
+  .object({
+    eval_id: z.string(),
+    status: z.literal("running"),
+    items: z.object({ done: count, total: count }),
+    poll_url: z.string(),
+  })
+  .meta({ id: "EvalRunning" });
+
+/** What became of the values of one document: a line of an object of `samples_ref`. */
+export interface Sample {
+  index: number;
+  /** 1, and more where a picture shows several papers. */
+  document: number;
+  file: string | null;
+  custom_id: string | null;
+  request_id: string;
+  /** False: it failed, was canceled, or has no such document. */
+  answered: boolean;
+  right: boolean;
+  right_exact: boolean;
+  verdicts: {
+    field: string;
+    path: string;
+    exact: string;
+    canonical: string;
+    expected: string | null;
+    predicted: string | null;
+    rows?: { expected: number | null; predicted: number | null };
+  }[];
+}

@@ -1,0 +1,109 @@
+/** Labels, a run that is measured by them, and its evaluation, over HTTP against the whole stack. */
+import { afterAll, expect, test, vi } from "vitest";
+import { useLoop } from "#test/support/loop";
+import * as ModelServer from "#test/support/model-server/model-server";
+import { picture } from "#test/support/pictures";
+
+let model: ModelServer.ModelServer;
+const loop = useLoop(async () => {
+  model = await ModelServer.start({ model: "scripted" });
+  return { httpInstances: 4, env: { VLLM_BASE_URL: model.url, VLLM_MODEL: "scripted" } };
+});
+afterAll(() => model?.close());
+
+interface Eval {
+  eval_id: string;
+  status: string;
+  poll_url: string;
+}
+const json = (path: string, options: Parameters<ReturnType<typeof loop>["call"]>[1] = {}) =>
+  loop().call(path, options) as Promise<{ status: number; headers: Headers; body: Record<string, unknown> }>;
+
+test("a batch that names labels says in its run how good it was; another look by other labels is one call", async () => {
+  model.respond = (_request, n) => ModelServer.json({ total: `${n}.00`, subtotal: "10.00", tax: "2.00" });
+  const gt = await json("/v1/ground_truths", {
+    method: "POST",
+    json: {
+      name: "two",
+      content: [
+        { file: "a.png", subtotal: "10.00", tax: "3.00" },
+        { file: "b.png", subtotal: "10,00" },
+      ],
+    },
+  });
+  expect(gt.status).toBe(201);
+  const form = new FormData();
+  form.set("run_id", "measured");
+  form.set("gt_id", String(gt.body.gt_id));
+  for (const [i, name] of ["a.png", "b.png"].entries())
+    form.append(
+      "files",
+      new Blob([new Uint8Array(await picture(i + 1, "png"))], { type: "image/png" }),
+      name,
+    );
+  const request = new Request("http://form", { method: "POST", body: form });
+  const begun = await json("/v1/batch_extract_upload", {
+    method: "POST",
+    headers: { "content-type": request.headers.get("content-type") ?? "" },
+    body: new Uint8Array(await request.arrayBuffer()),
+  });
+  expect(begun.status).toBe(202);
+
+  const run = await vi.waitFor(
+    async () => {
+      const { body } = await json("/v1/runs/measured");
+      expect(body.eval).toMatchObject({ status: "succeeded" });
+      return body as { eval: Eval & { accuracy: number } };
+    },
+    { timeout: 20_000, interval: 100 },
+  );
+  // Three labelled values, of which the tax is wrong.
+  expect(run.eval).toMatchObject({ documents: 2, gt_name: "two" });
+  expect(run.eval.accuracy).toBeCloseTo(2 / 3, 12);
+
+  const shown = await json(run.eval.poll_url);
+  expect(shown.status).toBe(200);
+  const { fields, samples } = shown.body as {
+    fields: { path: string; accuracy: number | null; exact: { accuracy: number | null } }[];
+    samples: { url: string }[];
+  };
+  const subtotal = fields.find(({ path }) => path === "subtotal");
+  expect([subtotal?.accuracy, subtotal?.exact.accuracy]).toEqual([1, 0.5]);
+  const lines = (await (await fetch(samples[0]?.url ?? "")).text()).trim().split("\n");
+  expect(lines.map((line) => JSON.parse(line).file)).toEqual(["a.png", "b.png"]);
+
+  const other = await json("/v1/ground_truths", {
+    method: "POST",
+    json: { name: "two", content: [{ file: "a.png", tax: "2.00" }] },
+  });
+  const order = {
+    method: "POST",
+    headers: { "idempotency-key": "again" },
+    json: { run_id: "measured", gt_id: other.body.gt_id },
+  };
+  const ordered = (await json("/v1/evals", order)).body as unknown as Eval;
+  expect(ordered).toMatchObject({ status: "running", items: { total: 2 } });
+  expect((await json("/v1/evals", order)).body.eval_id).toBe(ordered.eval_id);
+  await vi.waitFor(async () => expect((await json(ordered.poll_url)).body.status).toBe("succeeded"), {
+    timeout: 10_000,
+    interval: 100,
+  });
+  const list = (await json("/v1/evals?run_id=measured")).body as { items: Eval[] };
+  expect(list.items.map(({ eval_id }) => eval_id)).toEqual([ordered.eval_id, run.eval.eval_id]);
+  expect((await json(ordered.poll_url, { method: "DELETE" })).body).toEqual({ deleted: { evals: 1 } });
+  expect((await json(ordered.poll_url)).status).toBe(404);
+}, 60_000);
+
+test("what cannot be measured is refused by name", async () => {
+  const refusals = [
+    [{ run_id: "nowhere", gt_id: "gt_none" }, 404, "not_found"],
+    [{ run_id: "measured", gt_id: "gt_none" }, 404, "not_found"],
+    [{ run_id: "measured" }, 400, "invalid_request"],
+    [{ run_id: "measured", gt_id: "x", str_mode: "loose" }, 400, "invalid_request"],
+  ] as const;
+  for (const [body, status, code] of refusals)
+    expect(await json("/v1/evals", { method: "POST", json: body }), JSON.stringify(body)).toMatchObject({
+      status,
+      body: { error: { code } },
+    });
+});
