@@ -3,9 +3,10 @@ import * as fs from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
+import { bounds } from "#scripts/house/bounds";
 import * as Graph from "#scripts/house/graph";
 import * as Measures from "#scripts/house/measures";
-import * as Tree from "#scripts/house/tree";
+import * as HouseTree from "#scripts/house/tree";
 
 interface Case {
   readonly files: Readonly<Record<string, string>>;
@@ -95,9 +96,14 @@ const cases: Record<Measures.MeasureName, Case> = {
       "core/up/down.ts": "export const down = 1;\n",
       "scripts/up.ts": 'import { paper } from "#core/up/paper-for-tests";\nvoid paper;\n',
       "core/up/paper-for-tests.ts": "export const paper = 1;\n",
+      "scripts/helped.ts": 'import { paper } from "../test/support/paper.ts";\nvoid paper;\n',
+      "bench/helped.ts": 'import { paper } from "#core/up/paper-for-tests";\nvoid paper;\n',
+      "cli/helped.ts": 'import { paper } from "../test/support/paper.ts";\nvoid paper;\n',
+      "test/support/paper.ts": "export const paper = 1;\n",
       "spec/up.ts": 'import { down } from "#core/up/down";\nvoid down;\n',
     },
     found: [
+      "cli/helped.ts:1 imports test/support/paper.ts",
       "core/up/a.ts:1 imports functions/up.ts",
       "scripts/up.ts:1 imports core/up/paper-for-tests.ts",
       "spec/up.ts:1 imports core/up/down.ts",
@@ -245,7 +251,7 @@ const cases: Record<Measures.MeasureName, Case> = {
 };
 
 describe("a measure finds its fault and leaves alone what only looks like one", () => {
-  let tree: Tree.Tree;
+  let tree: HouseTree.Tree;
 
   beforeAll(() => {
     const root = fs.mkdtempSync(join(tmpdir(), "ocrlty-house-"));
@@ -262,7 +268,7 @@ describe("a measure finds its fault and leaves alone what only looks like one", 
         fs.mkdirSync(dirname(join(root, path)), { recursive: true });
         fs.writeFileSync(join(root, path), text);
       }
-      tree = Tree.read(root, Object.keys(all).toSorted());
+      tree = HouseTree.read(root, Object.keys(all).toSorted());
     } finally {
       fs.rmSync(root, { recursive: true, force: true });
     }
@@ -274,6 +280,22 @@ describe("a measure finds its fault and leaves alone what only looks like one", 
       path in files || Object.keys(files).some((file) => file.startsWith(`${path}/`));
     const places = Measures.measures[name].find(tree).filter(({ path }) => own(path));
     expect(places.map(Measures.text)).toEqual(found);
+  });
+});
+
+describe("the house stays within its bounds (npm run house -- --list NAME shows the places)", () => {
+  const root = dirname(import.meta.dirname);
+  let tree: HouseTree.Tree;
+  beforeAll(() => {
+    tree = HouseTree.read(root, HouseTree.tracked(root));
+  });
+
+  test.each(Measures.names)("%s", (name) => {
+    const { about, find } = Measures.measures[name];
+    const places = find(tree).map(Measures.text);
+    const verdict = `${about}: at most ${bounds[name]}`;
+    // More than are allowed: all of them, since which is the new one nobody knows.
+    expect({ verdict, places: places.length > bounds[name] ? places : [] }).toEqual({ verdict, places: [] });
   });
 });
 

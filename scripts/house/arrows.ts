@@ -6,11 +6,11 @@ import { nounOf, type Offender, type Source, type Tree } from "./tree.ts";
  * The houses, the lowest first: each may import those before it and itself. `packages` and `samples` are code of others'
  * programs; a file at the top, such as drizzle.config.ts, may import everything.
  */
-const houses = ["packages", "spec", "core", "functions", "local", "cli", "scripts"] as const;
+const houses: readonly string[] = ["packages", "spec", "core", "functions", "local", "cli"];
 /** Beside the houses: components of SST, which import the plain tables, and `core` for its plain constants. */
 const beside = ["spec", "core", "packages"];
-/** On top of all: each may import everything but the next. */
-const top = ["bench", "test"];
+/** On top of all, and beside each other: these may import everything, the helpers of tests included. */
+const top = ["scripts", "bench", "test"];
 
 const houseOf = (path: string) => (path.includes("/") ? (path.split("/")[0] ?? "") : "");
 const product = (tree: Tree) => tree.sources.filter(({ kind }) => kind === "product");
@@ -62,15 +62,15 @@ function mayImport({ path }: Source, target: string, kind: Source["kind"] | unde
   const to = houseOf(target);
   // package.json says our version.
   if (target === "package.json") return true;
-  if (from === to || from === "") return kind !== "test" || from === "bench";
-  // What core takes out of infra has a measure of its own.
-  if (from === "core" && to === "infra") return true;
-  if (top.includes(from)) return to !== "test" || from === "bench";
-  if (kind === "test") return false;
+  if (kind === "test")
+    return from === "bench"
+      ? !target.endsWith(".test.ts")
+      : from === "scripts" && target.startsWith("test/support/");
+  // A file at the top is a tool's settings. What core takes out of infra has a measure of its own.
+  if (from === to || from === "" || top.includes(from) || (from === "core" && to === "infra")) return true;
   if (from === "infra") return beside.includes(to);
   if (to === "infra") return from !== "spec";
-  const order: readonly string[] = houses;
-  return order.includes(to) && order.indexOf(to) < order.indexOf(from);
+  return houses.includes(to) && houses.indexOf(to) < houses.indexOf(from);
 }
 
 /**
