@@ -28,9 +28,12 @@ export async function run(args: readonly string[], around: Context, commands: Co
   const wish = wishOf(args);
   const context = wish.quiet ? quiet(around) : around;
   // Whatever a message quotes: the terminal obeys none of it.
-  const say = (line: string) => context.say(Text.message(Help.typed(line, context.program)));
+  const typed = (text: string) => Help.typed(text, context.program, context.isClient);
+  const say = (line: string) => context.say(Text.message(typed(line)));
   const fail = (error: unknown) => {
-    if (wish.json) context.out(Failure.line(Failure.of(error)));
+    if (!wish.json) return;
+    const failure = Failure.of(error);
+    context.out(Failure.line({ ...failure, message: typed(failure.message) }));
   };
   let status: Exit = exit.ok;
   const done = (ended: Exit) => {
@@ -52,7 +55,7 @@ export async function run(args: readonly string[], around: Context, commands: Co
     }
     fail(error);
     if (!Failure.isExpected(error)) throw error;
-    const text = Text.message(Help.typed(error.message, context.program));
+    const text = Text.message(typed(error.message));
     context.say(`${paint(context.colors?.err, "red", "error:")} ${text}`);
     await advise({ ...context, say }, error);
     return exit.failed;
@@ -108,7 +111,7 @@ export async function build(
         optionDescription: Help.describe,
       })
       .configureOutput({
-        writeOut: (text) => context.out(Help.typed(text, context.program)),
+        writeOut: (text) => context.out(Help.typed(text, context.program, context.isClient)),
         writeErr: (text) => context.say(text.trimEnd()),
         getOutHasColors: () => context.colors?.out ?? false,
         getErrHasColors: () => context.colors?.err ?? false,

@@ -40,6 +40,22 @@ export function formatOf(file: string): Format {
   return format;
 }
 
+/** Refuses a name that promises another format than was asked for. Throws UsageError. */
+export function checkEnding(file: string, format: Format): void {
+  const ending = extname(file).toLowerCase();
+  const promised = byExtension[ending];
+  const fits = Formats.isMade(format)
+    ? ending === Formats.made[format].ending
+    : promised === (format === "line_items_csv" ? "csv" : format);
+  if (fits || (promised === undefined && ending !== "")) return;
+  const own = Formats.isMade(format)
+    ? Formats.made[format].ending
+    : format.startsWith("json")
+      ? `.${format}`
+      : ".csv";
+  throw new UsageError(`${file}: ${format} goes into a file that ends in ${own}`);
+}
+
 /** `results.csv` → `results.line_items.csv` */
 function lineItemsFile(file: string): string {
   return join(dirname(file), `${basename(file, extname(file))}.line_items${extname(file)}`);
@@ -104,7 +120,10 @@ export async function mappingOf(
   try {
     bytes = fs.readFileSync(resolve(context.cwd, file));
   } catch (thrown) {
-    throw new UsageError(`${file} cannot be read: ${thrown instanceof Error ? thrown.message : thrown}`);
+    const code = thrown instanceof Error && "code" in thrown ? thrown.code : undefined;
+    throw new UsageError(
+      code === "ENOENT" ? `${file} cannot be read: it does not exist` : `${file} cannot be read (${code})`,
+    );
   }
   try {
     return await Given.parse(bytes, format);
@@ -220,7 +239,7 @@ export async function print(
   format: Format,
   options: TableOptions = {},
 ): Promise<void> {
-  if (Formats.isMade(format)) throw new UsageError(`${format} is not for a terminal: name a file with --out`);
+  if (Formats.isMade(format)) throw new UsageError(`${format} goes into a file: name it with --out`);
   const { dialect = "comma" } = options;
   const opened = await patiently(context, downloadMs, () => open(context, server, wanted, format, options));
   const source = isTable(format) ? Convert.stream(opened, { name: dialect, byteOrderMark: false }) : opened;

@@ -6,6 +6,7 @@ import { type Context, type Exit, exit } from "#cli/terminal/context";
 import * as Help from "#cli/terminal/help";
 import * as Table from "#cli/terminal/table";
 import { paint, type Style } from "#cli/terminal/terminal";
+import * as Text from "#cli/terminal/text";
 
 const about = `
 Looks and changes nothing: settings, files with secrets, the server and its key, versions, what /readyz says, migrations of
@@ -44,17 +45,24 @@ export function command(context: Context, done: (status: Exit) => void): Command
   });
 }
 
+/** Of a terminal that is too narrow for the table: the cure below what was found. */
+const block = ([check, state, found, cure]: readonly string[]) =>
+  `${state} ${check}: ${Text.shown(found ?? "")}${cure === "" ? "" : `\n    ${Text.shown(cure ?? "")}`}`;
+
 function table(findings: readonly Finding[], context: Context): string {
   const typed = (cure: string | null) => (cure === null ? "" : Help.typed(cure, context.program));
   const rows = [
     ["CHECK", "STATE", "FOUND", "CURE"],
     ...findings.map(({ check, state, found, cure }) => [check, state, found, typed(cure)]),
   ];
-  const layout = Table.layout(rows, context);
+  // A cure that is cut is none.
+  const layout = Table.layout(rows, {});
+  const isNarrow = Table.overflows(rows, context);
   const isColored = context.colors?.out;
   return rows
     .map((row, i) => {
-      const line = Table.line(row, layout).trimEnd();
+      if (isNarrow && i === 0) return "";
+      const line = isNarrow ? block(row) : Table.line(row, layout).trimEnd();
       const style = i === 0 ? "bold" : styles[findings[i - 1]?.state ?? "skipped"];
       return `${style === undefined ? line : paint(isColored, style, line)}\n`;
     })

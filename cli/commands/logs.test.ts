@@ -40,10 +40,17 @@ describe("logs of the local loop", () => {
   test("of one request are those with exactly its id, in either form", async () => {
     cli.file(
       "home/log/ocrlty.log",
-      `${json("x", "a")}\n${json("y", "ab")}\nT INFO  z request_id=a\nT INFO  z request_id=ab\n`,
+      `${json("x", "a")}\n${json("y", "ab")}\nT INFO  z request_id=a\nT INFO  z request_id=ab\n${json("w", "c", { extract_id: "a" })}\nT INFO  v extract_id=a\n`,
     );
-    const { stdout } = await cli.run(["logs", "--request", "a"]);
-    expect(stdout.match(/(x|y|z) /g)).toEqual(["x ", "z "]);
+    const { stdout, stderr } = await cli.run(["logs", "--request", "a"]);
+    expect(stdout.match(/(v|w|x|y|z) /g)).toEqual(["x ", "z ", "w ", "v "]);
+    expect(stderr).toBe("");
+    const none = await cli.run(["logs", "--request", "b"]);
+    expect(none).toMatchObject({
+      status: 0,
+      stdout: "",
+      stderr: expect.stringMatching(/^no line has this id/),
+    });
   });
 
   test("that are followed go on through a full file, and end with Ctrl-C", async () => {
@@ -83,7 +90,7 @@ test("logs of a deployed stage are told by the commands that show them, one a fu
   const { stdout } = await cli.run(["logs", "--stage", "production", "--follow", "--request", "r-1"]);
   expect(stdout.trim().split("\n")).toHaveLength(Object.keys(functions).length);
   expect(stdout).toContain(
-    `aws logs tail /aws/lambda/ocrlty-production-extract --since 1h --format short --follow --filter-pattern '{ $.request_id = "r-1" }'\n`,
+    `aws logs tail /aws/lambda/ocrlty-production-extract --since 1h --format short --follow --filter-pattern '{ $.request_id = "r-1" || $.extract_id = "r-1" }'\n`,
   );
   const env = { SST_RESOURCE_App: JSON.stringify({ name: "ocrlty", stage: "staging" }) };
   expect((await cli.run(["logs"], { env })).stdout).toContain("/aws/lambda/ocrlty-staging-item --since 1h");

@@ -40,7 +40,7 @@ export function command(context: Context, done: (status: Exit) => void): Command
     new Command("logs")
       .description("what the local loop has logged, or how to see a stage's")
       .option("-f, --follow", "go on with what is logged from now on, until Ctrl-C")
-      .option("--request <id>", "only lines of this request id")
+      .option("--request <id>", "only lines of this id: a call's X-Request-ID, or an extract's request_id")
       .option("--stage <name>", "print the commands that show a deployed stage's")
       .option("--json", "lines of JSON as they were logged"),
     help,
@@ -59,7 +59,10 @@ export function command(context: Context, done: (status: Exit) => void): Command
 
 /** One a function: their logs are groups of their own (infra/functions.ts). */
 function commandsOf(stage: string, { follow, request }: Options): string[] {
-  const filter = request === undefined ? "" : ` --filter-pattern '{ $.request_id = "${request}" }'`;
+  const filter =
+    request === undefined
+      ? ""
+      : ` --filter-pattern '{ $.request_id = "${request}" || $.extract_id = "${request}" }'`;
   return (Object.keys(functions) as FunctionName[]).map(
     (name) =>
       `aws logs tail /aws/lambda/ocrlty-${stage}-${name} --since 1h --format short${follow ? " --follow" : ""}${filter}`,
@@ -85,8 +88,11 @@ async function show(context: Context, options: Options): Promise<void> {
   const current = join(home(context.env).file("log"), "ocrlty.log");
   if (files.length === 0 && !options.follow)
     throw new UsageError(`there is no log ${current} yet: npm start writes it`);
+  let found = false;
   const print = (line: string) => {
-    if (isWanted(line, options.request)) context.out(`${shown(context, line, options.json === true)}\n`);
+    if (!isWanted(line, options.request)) return;
+    found = true;
+    context.out(`${shown(context, line, options.json === true)}\n`);
   };
   for (const file of files.filter((file) => file !== current)) await new Reader(file).read(print);
   let reader = new Reader(current);
@@ -102,6 +108,8 @@ async function show(context: Context, options: Options): Promise<void> {
     await reader.read(print);
   }
   reader.close();
+  if (!found && options.request !== undefined)
+    context.say(`no line has this id, in ${files.length} files of ${home(context.env).file("log")}`);
 }
 
 /** Reads on in a file, whole lines only. */
@@ -146,12 +154,16 @@ class Reader {
   }
 }
 
+/** The call's own id, and the one that `POST /v1/extract` answers as `request_id`: a caller has either. */
+const ids = ["request_id", "extract_id"] as const;
+
 /** Of JSON by its field, of text (`LOG_FORMAT=text`) by its word. */
 function isWanted(line: string, request: string | undefined): boolean {
   if (request === undefined) return true;
   const fields = LogText.parse(line);
-  if (fields !== undefined) return fields.request_id === request;
-  return line.split(" ").includes(`request_id=${request}`);
+  if (fields !== undefined) return ids.some((name) => fields[name] === request);
+  const words = line.split(" ");
+  return ids.some((name) => words.includes(`${name}=${request}`));
 }
 
 const styles: Readonly<Record<string, Style>> = { ERROR: "red", WARN: "yellow" };

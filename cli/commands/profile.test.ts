@@ -156,7 +156,7 @@ describe("a key that is refused", () => {
   it("none at all is said to be none", async () => {
     const { url } = await server(refused);
     expect((await cli.run(["whoami", "--url", url])).stderr).toBe(
-      "error: no; no key was sent (unauthorized)\n",
+      "error: no: name one with --key, OCRLTY_API_KEY or a profile (unauthorized)\n",
     );
   });
 

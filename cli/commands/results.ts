@@ -56,6 +56,7 @@ export function command(context: Context, done: (status: Exit) => void): Command
     const format = options.format ?? (out === undefined ? "json" : Results.formatOf(out));
     if (options.json && out === undefined && !format.startsWith("json"))
       throw new UsageError(`--json with --format ${format}: name the file that it goes to, with --out`);
+    if (out !== undefined && options.format !== undefined) Results.checkEnding(out, format);
     const beginning = Formats.isMade(format) ? Formats.beginningOf(format) : "";
     if (out !== undefined && !basename(out).startsWith(beginning))
       throw new UsageError(

@@ -150,7 +150,10 @@ describe("runs", () => {
       [["--format", "xero", ...mapped, "a.csv"], "\ndate_format: is missing: one of"],
       [["--format", "datev", ...mapped, "a.csv"], "names begin with EXTF_: --out EXTF_a.csv"],
       [["--format", "csv", ...mapped, "a.csv"], "--mapping is for the formats datev, xero"],
-      [["--format", "beancount", "--mapping", "mapping.json"], "name a file with --out"],
+      [["--format", "beancount", "--mapping", "mapping.json"], "goes into a file: name it with --out"],
+      [["--format", "csv", "--out", "z.xlsx"], "z.xlsx: csv goes into a file that ends in .csv"],
+      [["--format", "jsonl", "--out", "z.csv"], "z.csv: jsonl goes into a file that ends in .jsonl"],
+      [["--format", "xero", ...mapped, "z.xlsx"], "z.xlsx: xero goes into a file that ends in .csv"],
     ];
     for (const [args, message] of refused) {
       const { status, stderr } = await run("results", "r-1", ...args);

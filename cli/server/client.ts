@@ -119,5 +119,7 @@ function faultOf(error: unknown): string {
     if (code === undefined) continue;
     return `${faults[code] ?? (/CERT|SSL|TLS|SELF_SIGNED/.test(code) ? "its certificate is not trusted" : "the call failed")} (${code})`;
   }
+  // https://fetch.spec.whatwg.org/#port-blocking
+  if (innermost === "bad port") return "this port is one that no browser and no fetch calls: take another";
   return `the call failed (${innermost})`;
 }

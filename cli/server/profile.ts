@@ -89,7 +89,7 @@ export function get(env: Env, name: string): Profile {
   if (found !== undefined) return found;
   const names = Object.keys(profiles);
   throw new UsageError(
-    `there is no profile ${name}: ${names.length === 0 ? "profile add makes one" : `there are ${names.join(", ")}`}`,
+    `there is no profile ${name}: ${names.length === 0 ? "profile add makes one" : `there ${names.length === 1 ? "is" : "are"} ${names.join(", ")}`}`,
   );
 }
 

@@ -49,7 +49,7 @@ export function failureOf(answer: Answer): CallError {
     const issues = left.map(({ line, path, message: what }) =>
       Text.shown([line ? `line ${line}` : "", path, what].filter(Boolean).join(": ")),
     );
-    const advice = code === "unauthorized" ? adviceOnKey(answer.server) : "";
+    const advice = code === "unauthorized" ? adviceOnKey(answer.server, message) : "";
     const about = [code, ...(status >= 500 && requestId ? [`request ${requestId}`] : [])].join(", ");
     // The advice on how to send a key is for calls by hand.
     const said = Text.shown(message).replace(/: send the header .*$/s, "");
@@ -80,9 +80,12 @@ export function failureOf(answer: Answer): CallError {
 }
 
 /** Which key was refused. Which one would be accepted is known on the server's own machine only (server.ts). */
-function adviceOnKey(server: Target | undefined): string {
-  if (server !== undefined && server.apiKey === undefined) return "; no key was sent";
+function adviceOnKey(server: Target | undefined, said: string): string {
+  if (server !== undefined && server.apiKey === undefined)
+    return ": name one with --key, OCRLTY_API_KEY or a profile";
   const from = server?.keyFrom === undefined ? "" : ` from ${server.keyFrom}`;
+  // The server's own words say what is wrong with it.
+  if (/revoked or expired/.test(said)) return from === "" ? "" : `; it came${from}`;
   return `; the key${from} is wrong, revoked or expired`;
 }
 

@@ -41,10 +41,13 @@ const inCheckout = /\bnpm run (?:-s )?(ocrlty|extract|keys|smoke) -- /g;
  * Command lines in a text as they are typed here: `npm run extract -- a.jpg` of a checkout is `ocrlty extract a.jpg`
  * where the program is called by its own name.
  * @param name - such as `npx ocrlty`; undefined: as they are.
+ * @param isClient - no checkout is there, and none of its files.
  */
-export function typed(text: string, name: string | undefined): string {
+export function typed(text: string, name: string | undefined, isClient = false): string {
   if (name === undefined) return text;
-  return text.replace(inCheckout, (_, script: string) =>
+  const own = text.replace(inCheckout, (_, script: string) =>
     script === "ocrlty" ? `${name} ` : `${name} ${script} `,
   );
+  // The package has no pages; every server shows those for callers.
+  return isClient ? own.replace(/\bdocs\/([a-z-]+)\.md\b/g, "/docs/$1 of your server") : own;
 }

@@ -16,17 +16,39 @@ it("in a file or a pipe every cell is whole, and columns stand below each other"
   expect(head.indexOf("STATUS")).toBe(first.indexOf("succeeded"));
 });
 
-it.each([120, 80, 60, 40, 24])("on a terminal of %i columns no line is longer", (columns) => {
-  for (const each of table(rows, { columns }).trimEnd().split("\n"))
-    expect(stringWidth(each)).toBeLessThanOrEqual(columns);
-});
+it.each([120, 80, 60, 58])(
+  "on a terminal of %i columns no line is longer, and what names a row is whole",
+  (columns) => {
+    const lines = table(rows, { columns }).trimEnd().split("\n");
+    expect(lines).toHaveLength(rows.length);
+    for (const each of lines) expect(stringWidth(each)).toBeLessThanOrEqual(columns);
+    for (const whole of ["batch-20261123-101500-x3f9a1", "succeeded"]) expect(lines[1]).toContain(whole);
+  },
+);
+
+it.each([54, 40, 24])(
+  "on a terminal of %i columns, too narrow for that, each row is a block, and nothing is cut",
+  (columns) => {
+    expect(table(rows, { columns })).toBe(`RUN     batch-20261123-101500-x3f9a1
+STATUS  succeeded
+FILE    eine sehr lange Datei mit einem langen Namen.jpg
+
+RUN     r
+STATUS  failed
+FILE    日本語のレシート 👩‍👩‍👧.jpg
+`);
+  },
+);
 
 it("the widest columns give way first, and no character is cut in two", () => {
   const text = table(rows, { columns: 60 });
   expect(text).toContain("succeeded");
   expect(text).toMatch(/…/);
   expect(text.isWellFormed()).toBe(true);
-  expect(table(rows, { columns: 30 })).not.toMatch(/👩(?!‍👩‍👧)/u);
+  const narrow = layout(rows, { columns: 30 });
+  const lines = rows.map((row) => line(row, narrow));
+  for (const each of lines) expect(stringWidth(each)).toBeLessThanOrEqual(31);
+  expect(lines.join("")).not.toMatch(/👩(?!‍👩‍👧)/u);
 });
 
 it("rows that come later are cut to the same layout, on a terminal alone", () => {

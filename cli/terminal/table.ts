@@ -6,30 +6,55 @@ import { shown } from "./text.ts";
 const gap = "  ";
 /** Nothing is cut below this: what is left would say nothing. */
 const least = 5;
+/** Times and statuses are whole, and of a text this much says which one it is. */
+const telling = 16;
 
 /** How wide each column is, and whether longer cells are cut to it. */
 export interface Layout {
   readonly widths: readonly number[];
   readonly cut: boolean;
+  /** Nothing that names a row is cut: the first column, times and statuses are whole. */
+  readonly fits: boolean;
 }
 
 /**
- * The layout of these rows, and of later ones. On a terminal the widest columns give way until a line fits; in a file
- * or a pipe every cell is whole.
+ * The layout of these rows, and of later ones. On a terminal the widest columns give way until a line fits, the first one,
+ * which names the row, last; in a file or a pipe every cell is whole.
  */
 export function layout(rows: readonly (readonly string[])[], { columns }: Pick<Context, "columns">): Layout {
   const count = Math.max(0, ...rows.map((row) => row.length));
   const widths = Array.from({ length: count }, (_, column) =>
     Math.max(...rows.map((row) => stringWidth(shown(row[column] ?? "")))),
   );
-  if (columns === undefined) return { widths, cut: false };
+  if (columns === undefined) return { widths, cut: false, fits: true };
   const room = columns - gap.length * Math.max(0, count - 1);
-  for (let over = widths.reduce((sum, width) => sum + width, 0) - room; over > 0; over -= 1) {
-    const widest = Math.max(...widths);
-    if (widest <= least) break;
+  const over = () => widths.reduce((sum, width) => sum + width, 0) - room;
+  shrink(widths, over, { from: 1, least: telling });
+  const fits = over() <= 0;
+  shrink(widths, over, { from: 0, least });
+  return { widths, cut: true, fits };
+}
+
+/** Takes from the widest column until all fit, or none is wider than `least`. */
+function shrink(
+  widths: number[],
+  over: () => number,
+  { from, least }: { from: number; least: number },
+): void {
+  for (let left = over(); left > 0; left -= 1) {
+    const widest = Math.max(...widths.slice(from));
+    if (widest <= least) return;
     widths[widths.lastIndexOf(widest)] = widest - 1;
   }
-  return { widths, cut: true };
+}
+
+/** Whether a terminal would have to cut or wrap these rows. */
+export function overflows(
+  rows: readonly (readonly string[])[],
+  { columns }: Pick<Context, "columns">,
+): boolean {
+  const whole = layout(rows, {});
+  return columns !== undefined && rows.some((row) => stringWidth(line(row, whole).trimEnd()) > columns);
 }
 
 /** One row with its line end. */
@@ -42,9 +67,22 @@ export function line(cells: readonly string[], { widths, cut }: Layout): string 
   return `${text.join(gap).trimEnd()}\n`;
 }
 
+/** The rows, of which the first is the head. Where a terminal is too narrow for them each is a block of lines, whole. */
 export function table(rows: readonly (readonly string[])[], context: Pick<Context, "columns">): string {
   const fitting = layout(rows, context);
-  return rows.map((row) => line(row, fitting)).join("");
+  const [head = [], ...body] = rows;
+  return fitting.fits
+    ? rows.map((row) => line(row, fitting)).join("")
+    : body.map((row) => block(head, row)).join("\n");
+}
+
+function block(head: readonly string[], row: readonly string[]): string {
+  const widest = Math.max(...head.map((name) => stringWidth(name)));
+  return row
+    .flatMap((cell, column) =>
+      cell === "" ? [] : [`${(head[column] ?? "").padEnd(widest)}${gap}${shown(cell)}\n`],
+    )
+    .join("");
 }
 
 const characters = new Intl.Segmenter(undefined, { granularity: "grapheme" });

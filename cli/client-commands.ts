@@ -1,0 +1,46 @@
+/** The commands of the packed client. */
+import { Command } from "commander";
+import type { Commands } from "#cli/command-line";
+import { UsageError } from "#cli/terminal/context";
+import { needsCheckout } from "#cli/terminal/needs-checkout";
+
+/** Of a checkout alone: what runs the API, its database, its bucket, its queues or its tests. */
+const ofCheckout = [
+  ...["start", "dev", "test", "soak", "bench", "openapi", "eval:stand-in", "client"],
+  ...["doctor", "keys", "logs", "migrate", "pod", "redrive", "replay", "restore", "smoke", "webhook"],
+] as const;
+
+export const commands: Commands = {
+  artifact: () => import("#cli/commands/artifact"),
+  batch: () => import("#cli/commands/batch"),
+  backup: () => import("#cli/commands/backup"),
+  cancel: () => import("#cli/commands/cancel"),
+  completion: () => import("#cli/commands/completion"),
+  data: () => import("#cli/commands/data"),
+  delete: () => import("#cli/commands/delete"),
+  extract: () => import("#cli/commands/extract"),
+  gt: () => import("#cli/commands/gt"),
+  items: () => import("#cli/commands/items"),
+  profile: () => import("#cli/commands/profile"),
+  rerun: () => import("#cli/commands/rerun"),
+  results: () => import("#cli/commands/results"),
+  run: () => import("#cli/commands/run"),
+  runs: () => import("#cli/commands/runs"),
+  tasks: () => import("#cli/commands/tasks"),
+  usage: () => import("#cli/commands/usage"),
+  whoami: () => import("#cli/commands/whoami"),
+  ...Object.fromEntries(
+    ofCheckout.map((name) => [name, async () => ({ command: () => absent(name), hidden: true })]),
+  ),
+};
+
+/** A command that is not in this package: one line says where it is. */
+function absent(name: string): Command {
+  return new Command(name)
+    .helpOption(false)
+    .allowUnknownOption()
+    .allowExcessArguments()
+    .action(() => {
+      throw new UsageError(needsCheckout(name));
+    });
+}
