@@ -173,7 +173,11 @@ describe("extract", () => {
 
   it.each([
     ["a missing file", ["extract", "gone.jpg"], "error: gone.jpg does not exist\n"],
-    ["a folder", ["extract", "."], 'error: . is a folder: name its files, such as "folder/*.jpg"\n'],
+    [
+      "a folder",
+      ["extract", "."],
+      'error: . is a folder: npm run ocrlty -- batch FOLDER reads all of it, "folder/*.jpg" some\n',
+    ],
     ["an empty file", ["extract", "empty.jpg"], "error: empty.jpg is empty\n"],
     ["a pattern without a match", ["extract", "*.webp"], "error: no file matches *.webp\n"],
     ["no file", ["extract"], "error: missing required argument 'file'\n"],

@@ -39,14 +39,14 @@ function words(issue: z.core.$ZodRawIssue, root: z.ZodType): string {
   const { input } = issue;
   const optional = isOptional(root, issue.path ?? []);
   if (input === undefined && issue.code !== "unrecognized_keys" && issue.code !== "custom")
-    return `is missing: ${wish(issue)}`;
+    return `is missing${missing(issue)}`;
   switch (issue.code) {
     case "invalid_type":
-      return `must be ${wish(issue)}, not ${kindOf(input, issue.expected)}${cure(issue.expected, input, optional)}`;
+      return `must be ${wish(issue)}, not ${kindOf(input, issue.expected)}${cure(issue.expected, input, optional, issue.path?.at(-1) === "image_base64")}`;
     case "invalid_value": {
       const names = issue.values.map(String);
       if (typeof input === "string" && issue.values.every((value) => typeof value === "string"))
-        return `must be ${wish(issue)}${Near.hint(input, names)}`;
+        return `must be ${wish(issue)}${names.length === 1 ? "" : Near.hint(input, names)}`;
       return `must be ${wish(issue)}${input === null && optional ? leaveOut : ""}`;
     }
     case "too_small":
@@ -74,6 +74,12 @@ function words(issue: z.core.$ZodRawIssue, root: z.ZodType): string {
 
 const leaveOut = ": leave it out instead";
 
+/** What belongs there, where that says more than the field's name does: "text" does not. */
+function missing(issue: z.core.$ZodRawIssue): string {
+  const wanted = wish(issue);
+  return plain.has(wanted) ? "" : `: ${wanted}`;
+}
+
 /** What is asked for, as a noun with its bounds. */
 function wish(issue: z.core.$ZodRawIssue): string {
   if (issue.code === "invalid_value") {
@@ -96,6 +102,7 @@ function range(least: number | undefined, most: number | undefined): string {
   return most === undefined ? "" : ` of at most ${most}`;
 }
 
+const plain: ReadonlySet<string> = new Set(["text", "an object", "something else"]);
 const nouns: Readonly<Record<string, string>> = {
   string: "text",
   boolean: "true or false",
@@ -148,14 +155,15 @@ function kindOf(value: unknown, expected: string): string {
   return typeof value === "string" ? "text" : typeof value === "object" ? "an object" : "what came";
 }
 
-function cure(expected: string, input: unknown, optional: boolean): string {
+function cure(expected: string, input: unknown, optional: boolean, isLong: boolean): string {
   if (input === null && optional) return leaveOut;
   const quoted =
     typeof input === "string" &&
     (((expected === "int" || expected === "number") && /^-?\d+(\.\d+)?$/.test(input)) ||
       (expected === "boolean" && /^(true|false)$/.test(input)));
   if (quoted) return ": leave out the quotes";
-  if (expected === "string" && typeof input === "number") return ": put it in quotes";
+  // A picture is no number, whatever stands around it.
+  if (expected === "string" && typeof input === "number") return isLong ? "" : ": put it in quotes";
   return expected === "array" && input !== null && typeof input !== "object" ? ": put it in [ ]" : "";
 }
 

@@ -7,6 +7,23 @@ const most = 3;
 /** Names up to so many are told when none of them is near. */
 const listed = 24;
 
+/** What people call a thing that has another name here; each counts only where that name is asked for. */
+const called: Readonly<Record<string, readonly string[]>> = {
+  ndjson: ["jsonl"],
+  jsonlines: ["jsonl"],
+  excel: ["xlsx"],
+  size: ["bytes"],
+  contentlength: ["bytes"],
+  file: ["image_base64"],
+  success: ["succeeded"],
+  sucess: ["succeeded"],
+  done: ["succeeded"],
+  completed: ["succeeded"],
+  error: ["failed"],
+  pending: ["running"],
+  queued: ["running"],
+};
+
 /**
  * Which of these names was meant by one that is none of them, the likeliest first, three at most: the same but for case
  * and separators, else those with the fewest wrong letters (Levenshtein), else those of which it is a beginning or a
@@ -17,6 +34,10 @@ export function near(given: string, names: readonly string[]): string[] {
   if (wanted === "" || given.length > longest) return [];
   const same = names.filter((name) => plain(name) === wanted);
   if (same.length > 0) return same.slice(0, most);
+  const known = Object.hasOwn(called, wanted)
+    ? (called[wanted] ?? []).filter((name) => names.includes(name))
+    : [];
+  if (known.length > 0) return known;
   const scored = names.map((name) => ({ name, wrong: leven(wanted, plain(name)) }));
   const fewest = Math.min(...scored.map(({ wrong }) => wrong));
   // Of a short name every letter counts: `ref` is not `run`.

@@ -36,7 +36,7 @@ export function command(context: Context, done: (status: Exit) => void): Command
         artifact
           .command(name)
           .description(description)
-          .argument("<id>", "the extract's request_id")
+          .argument("<id>", "the extract's request_id, or the artifact's path")
           .option("--date <day>", "the UTC day under which it is filed, such as 2026-11-23"),
       ),
       { about, examples, exits },
@@ -50,20 +50,20 @@ export function command(context: Context, done: (status: Exit) => void): Command
     .option("--out <file>", "write it to this file instead of stdout")
     .option("--force", "write over a file that is there")
     .action((id: string, options: ArtifactOptions) =>
-      run(context, done, options, (server) => get(context, server, id, options)),
+      run(context, done, options, (server) => get(context, server, idOf(id), options)),
     );
   verb("ls", "list an extract's objects: its artifact and the records of its attempts", [
     "npm run ocrlty -- artifact ls first-1",
     "npm run -s ocrlty -- artifact ls first-1 --json",
   ]).action((id: string, options: ArtifactOptions) =>
-    run(context, done, options, (server) => ls(context, server, id, options)),
+    run(context, done, options, (server) => ls(context, server, idOf(id), options)),
   );
   verb("open", "show the artifact with the system's own program, or print where a copy of it is", [
     "npm run ocrlty -- artifact open first-1",
   ])
     .option("--attempt <n>", "the record of this attempt, one that was to be repeated")
     .action((id: string, options: ArtifactOptions) =>
-      run(context, done, options, (server) => open(context, server, id, options)),
+      run(context, done, options, (server) => open(context, server, idOf(id), options)),
     );
   return artifact;
 }
@@ -94,6 +94,9 @@ async function isOff({ signal }: Context, server: Server.Server): Promise<boolea
     .safeParse(await Client.get(server, "/health", { signal }));
   return health.data?.debug_mode === false;
 }
+
+/** The id, also of who gives the artifact's path, as `extract` prints it: `extracts/2026-11-30/key/first-1.json`. */
+const idOf = (given: string) => /\/([^/]+?)(?:~attempt-\d+)?\.json$/.exec(given)?.[1] ?? given;
 
 /** By a signed address: an artifact may be larger than an answer. */
 function pathOf(id: string, { attempt, date, keyId }: ArtifactOptions): string {

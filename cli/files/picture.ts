@@ -98,7 +98,7 @@ function unreadable(error: unknown): PictureError {
 const reasons = {
   ENOENT: "does not exist",
   ENOTDIR: "does not exist",
-  EISDIR: 'is a folder: name its files, such as "folder/*.jpg"',
+  EISDIR: 'is a folder: npm run ocrlty -- batch FOLDER reads all of it, "folder/*.jpg" some',
   EACCES: "may not be read by you",
   EPERM: "may not be read by you",
   ENAMETOOLONG: "has a name that is too long",

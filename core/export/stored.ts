@@ -21,6 +21,8 @@ export async function read(
   if (key.trimStart().startsWith("{")) return Given.parse(key, format);
   const refuse = (message: string) => invalidRequest([{ path: "mapping", message }]);
   const problem = DataRoot.problem(key, viewer);
+  if (/^\s*\[|[\n:]/.test(key))
+    throw refuse('is a JSON object, {"…": …}, or the key of a file that holds one');
   if (problem !== undefined) throw refuse(problem);
   const rel = DataRoot.dataRoot + key;
   const found = await Bucket.head(bucket, log, rel);

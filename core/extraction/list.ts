@@ -6,6 +6,7 @@ import type { Code } from "#core/error";
 import type { Principal } from "#core/key/key";
 import * as Visible from "#core/key/visible";
 import type { Log } from "#core/log";
+import * as Known from "#core/lookup/known";
 import { StoredError } from "#core/reading/schema";
 import * as Claim from "./claim.ts";
 import { extractTable as extract } from "./extract.sql.ts";
@@ -92,6 +93,7 @@ export async function list(
       (status === undefined || statusOf(row) === status) && (taskId === undefined || row.taskId === taskId),
   );
   const shown = fits.slice(0, limit);
+  if (shown.length === 0 && after === undefined) await Known.demand(db, query);
   const more = fits.length > limit || rows.length === looked;
   const last = fits.length > limit ? shown.at(-1) : rows.at(-1);
   return {

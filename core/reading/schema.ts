@@ -53,7 +53,7 @@ export const ExtractRequest = z
   .superRefine((request, context) => {
     const given = pictures.filter((name) => request[name] !== undefined);
     if (given.length === 1) return;
-    const message = `exactly one of ${pictures.join(", ")} is needed`;
+    const message = `exactly one of ${pictures.join(", ")} is needed${given.length > 1 ? `, and ${given.length} came` : ""}`;
     // None: said of the first, so that a form can show it somewhere.
     for (const name of given.length === 0 ? pictures.slice(0, 1) : given) {
       context.addIssue({ code: "custom", path: [name], message });

@@ -19,7 +19,7 @@ const redirects = new Set([301, 302, 303, 307, 308]);
 
 /** Why a download did not happen; the caller reads it. */
 const messages: Record<Reason, string> = {
-  url_invalid: "not a URL",
+  url_invalid: "not a URL: one begins with https:// or http://",
   url_not_allowed:
     "only http and https URLs of public hosts, without user name or password, on the scheme's own port",
   host_not_allowed: "the host, or one that it redirects to, is not in IMAGE_URL_HOSTS",

@@ -6,6 +6,7 @@ import * as Evaluation from "#core/evaluation/evaluation";
 import type { Principal } from "#core/key/key";
 import * as Visible from "#core/key/visible";
 import type { Log } from "#core/log";
+import * as Known from "#core/lookup/known";
 import {
   type ItemRow,
   isShown,
@@ -169,6 +170,7 @@ export async function list(
         b.createdAt.getTime() - a.createdAt.getTime() || (a.runUid < b.runUid ? 1 : -1),
     );
   const shown = rows.slice(0, query.limit);
+  if (shown.length === 0 && after === undefined) await Known.demand(db, query);
   const last = shown.at(-1)?.row;
   return {
     items: shown.map(({ row, running }) => Serialize.run(row, running, query.principal.keyId)),

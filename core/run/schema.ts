@@ -27,6 +27,8 @@ const keyForm = { pattern: DataRoot.keyPattern, maxLength: DataRoot.maxBytes };
 
 const lineSources = ["image_ref", "image_key", "image_url"] as const;
 
+const lifetime = "must be seconds, as a whole number from 60 to 3153600000 (a day is 86400)";
+
 /** What JSON Schema says of "exactly one of these". */
 const oneOf = (names: readonly string[]) => names.map((name) => ({ required: [name] }));
 
@@ -65,7 +67,7 @@ export const ManifestLine = z
       context.addIssue({
         code: "custom",
         path: [path],
-        message: `exactly one of ${names.join(", ")} is needed`,
+        message: `exactly one of ${names.join(", ")} is needed${given.length > 1 ? `, and ${given.length} came` : ""}`,
       });
   })
   .meta({ id: "ManifestLine", oneOf: oneOf(lineSources) });
@@ -92,7 +94,7 @@ const common = {
     description:
       "Keep the pictures until the run is deleted; otherwise uploads and fetched pictures go when it ends.",
   }),
-  expires_after: z.int().min(60).max(3_153_600_000).optional().meta({
+  expires_after: z.int(lifetime).min(60, lifetime).max(3_153_600_000, lifetime).optional().meta({
     description:
       "So many seconds after its end the run is deleted, with all that belongs to it, and its id is free again. Otherwise it stays until you delete it, or as long as things are kept for your key.",
   }),
@@ -150,7 +152,7 @@ export const BatchRequest = z
         context.addIssue({
           code: "custom",
           path: [path],
-          message: `exactly one of ${sources.join(", ")} is needed`,
+          message: `exactly one of ${sources.join(", ")} is needed${given.length > 1 ? `, and ${given.length} came` : ""}`,
         });
     for (const path of ["glob", "exts"] as const)
       if (request[path] !== undefined && request.images_dir === undefined)

@@ -18,6 +18,12 @@ test.each([
   ["base64url", "se_cret-AAAA", "is base64url: write + for -"],
   ["two pictures", "AAAA=secret=", "has more behind its end"],
   ["a part", "AAAAA", "is base64 that breaks off"],
+  ["words", "no secret pictures1", "is not base64: send what"],
+  [
+    "a picture whose + became blanks",
+    `${"AAAA BBB".repeat(40)}A`,
+    "is base64 that breaks off, or whose + became",
+  ],
   ["a data URL without base64", "data:image/png,secret", "is a data URL without base64"],
   ["anything else", "secret!", "is not base64: send what `base64 photo.jpg` prints"],
 ])("image_base64 with %s is told so, and not repeated", (_, given, told) => {

@@ -26,12 +26,18 @@ const looks: readonly (readonly [RegExp, string])[] = [
   [/=[^=]/, "has more behind its end: one picture, encoded once as a whole"],
 ];
 
+/** No picture's base64 is shorter. */
+const shortest = 64;
+
 /** What is wrong with an `image_base64` that is not base64, and what to send; nothing of it is told. */
 export function problemOf(text: string): string {
   const head = text.slice(0, 4096).trim();
   const known = looks.find(([pattern]) => pattern.test(head));
   if (known !== undefined) return known[1];
-  return /^[A-Za-z0-9+/\s]+={0,2}$/.test(text.slice(0, 4096)) &&
+  // Words are no base64 that lost its +: a picture's is long, and whole lines of it.
+  const isWords = text.trim().length < shortest && /[^\S\r\n]/.test(text.trim());
+  return !isWords &&
+    /^[A-Za-z0-9+/\s]+={0,2}$/.test(text.slice(0, 4096)) &&
     /^[A-Za-z0-9+/\s]*={0,2}$/.test(text.slice(-4096))
     ? "is base64 that breaks off, or whose + became blanks: send it whole, in JSON or a form"
     : `is not base64: ${way}`;

@@ -28,8 +28,10 @@ export const folderPattern = `^${segment}(/${segment})*/?$`;
 export function problem(key: string, viewer: Viewer): string | undefined {
   const shape = shapeProblem(key);
   if (shape !== undefined) return shape;
-  return sees(key, viewer)
-    ? undefined
+  if (sees(key, viewer)) return undefined;
+  // Where the root lies in the bucket is told elsewhere, and easily taken for a part of the name.
+  return key.startsWith(dataRoot) && sees(key.slice(dataRoot.length), viewer)
+    ? "is below the data root: leave data/ out in front"
     : "only keys under shared/ and under your own key_id are yours to read";
 }
 
@@ -47,6 +49,7 @@ export function othersIn(keys: readonly string[], viewer: Viewer): string[] {
 
 /** What is wrong with the form of a key or path, whoever asks; undefined when nothing is. */
 export function shapeProblem(key: string): string | undefined {
+  if (key === "") return "must not be empty";
   if (/^([/\\]|[A-Za-z]:)/.test(key))
     return "an absolute path is refused: name a key under the data root, such as shared/receipts";
   if (/[\p{Cc}\p{Cs}]/u.test(key)) return "control characters are not allowed";

@@ -8,6 +8,13 @@ import { sizes } from "#spec/limits";
 
 const mebibytes = (bytes: number) => `${Math.round(bytes / 1024 / 102.4) / 10} MiB`;
 
+/** What something has and what it may have, so that the two differ: at the limit and a byte more both are 4 MiB. */
+function sizesOf(bytes: number, limit: number): { has: string; may: string } {
+  const [has, may] = [mebibytes(bytes), mebibytes(limit)];
+  const exact = (each: number) => `${each.toLocaleString("en")} bytes`;
+  return has === may ? { has: exact(bytes), may: exact(limit) } : { has, may };
+}
+
 /** How a picture of any size up to the upload's gets in, in three steps. */
 const recipe = (bytes: number | undefined, last: string): readonly string[] => [
   `POST /v1/uploads with bytes: ${bytes ?? "the picture's exact size"} (and file: its path) answers image_ref, upload_url, headers, and the PUT as a curl line`,
@@ -23,8 +30,9 @@ const refused = (message: string, limitBytes: number, bytes: number | undefined,
 /** A picture within a call, or the form that it is in: the platform's limit of 6 MB, base64 included. */
 export function inline(bytes: number, what: "picture" | "form" = "picture"): AppError {
   const limit = sizes.inlineImageBytes;
+  const { has, may } = sizesOf(bytes, limit);
   return refused(
-    `the ${what} has ${mebibytes(bytes)} and a call carries ${mebibytes(limit)}: upload the picture with POST /v1/uploads, up to ${mebibytes(sizes.uploadImageBytes)}, and send its image_ref`,
+    `the ${what} has ${has} and a call carries ${may}: upload the picture with POST /v1/uploads, up to ${mebibytes(sizes.uploadImageBytes)}, and send its image_ref`,
     limit,
     bytes,
     recipe(
@@ -37,8 +45,9 @@ export function inline(bytes: number, what: "picture" | "form" = "picture"): App
 /** A form with the pictures of a batch. */
 export function batchForm(bytes: number): AppError {
   const limit = sizes.inlineImageBytes;
+  const { has, may } = sizesOf(bytes, limit);
   return refused(
-    `the form has ${mebibytes(bytes)} and a call carries ${mebibytes(limit)}: upload each picture with POST /v1/uploads and name them in the manifest of POST /v1/batch_extract (npm run ocrlty -- batch FOLDER does all of it)`,
+    `the form has ${has} and a call carries ${may}: upload each picture with POST /v1/uploads and name them in the manifest of POST /v1/batch_extract (npm run ocrlty -- batch FOLDER does all of it)`,
     limit,
     bytes,
     recipe(
@@ -54,26 +63,22 @@ export function upload(
   kind: "image" | "manifest" | "data" | "ground_truth",
   limit: number,
 ): AppError {
+  const { has, may } = sizesOf(bytes, limit);
   if (kind === "manifest")
-    return refused(
-      `the manifest has ${mebibytes(bytes)} and may have ${mebibytes(limit)}: split it into several runs`,
-      limit,
-      bytes,
-      [
-        "split the manifest by lines",
-        "upload each part with POST /v1/uploads",
-        "POST /v1/batch_extract for each",
-      ],
-    );
+    return refused(`the manifest has ${has} and may have ${may}: split it into several runs`, limit, bytes, [
+      "split the manifest by lines",
+      "upload each part with POST /v1/uploads",
+      "POST /v1/batch_extract for each",
+    ]);
   if (kind === "ground_truth")
     return refused(
-      `the ground truth has ${mebibytes(bytes)} and may have ${mebibytes(limit)}: pack it with gzip, or split it`,
+      `the ground truth has ${has} and may have ${may}: pack it with gzip, or split it`,
       limit,
       bytes,
       ["split the records over several ground truths", "POST /v1/ground_truths for each, and a run for each"],
     );
   return refused(
-    `the picture has ${mebibytes(bytes)} and may have ${mebibytes(limit)}: save it as JPEG, or scale it down`,
+    `the picture has ${has} and may have ${may}: save it as JPEG, or scale it down`,
     limit,
     bytes,
     smaller,

@@ -322,7 +322,7 @@ const unknown = () =>
   new AppError("not_found", "there is no upload with this image_ref", { param: "image_ref" });
 
 function missing(): AppError {
-  const message = "nothing has been uploaded there yet";
+  const message = "nothing has been uploaded there yet: PUT the bytes to its upload_url first";
   return invalidRequest([{ path: "image_ref", message }], { details: { reason: "upload_missing" } });
 }
 

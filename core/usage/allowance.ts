@@ -67,7 +67,8 @@ export function limited(
   facts: { allowed: number; used?: number; requested?: number },
   retryAfterS?: number,
 ): AppError {
-  return new AppError("rate_limited", tooMuch[limit], {
+  const again = retryAfterS === undefined ? "" : ` (again in ${Math.ceil(retryAfterS)} s)`;
+  return new AppError("rate_limited", tooMuch[limit] + again, {
     details: { limit, ...facts, ...(retryAfterS === undefined ? {} : { retry_after_s: retryAfterS }) },
     retryAfterS,
   });

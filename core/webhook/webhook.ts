@@ -15,7 +15,7 @@ export function reach(): { world: World; protocols: readonly string[] } {
 const lookupMs = 5_000;
 
 const messages: Partial<Record<Reason, string>> = {
-  url_invalid: "not a URL",
+  url_invalid: "not a URL: one begins with https://",
   url_not_allowed: "only https URLs of public hosts, without user name or password, on port 443",
   address_not_allowed: "the host is not on the public internet",
 };

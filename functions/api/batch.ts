@@ -110,6 +110,7 @@ async function formOf(raw: RawBody): Promise<Create.ReceiveInput> {
     tooLarge: TooLarge.batchForm,
     files: batches.multipartFiles,
     advice,
+    otherwise: ": -F files=@a.jpg -F files=@b.jpg; JSON is for POST /v1/batch_extract",
   };
   // Of three routes one needs them.
   const [Multipart, TextValues] = await Promise.all([

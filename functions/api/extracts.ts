@@ -25,7 +25,11 @@ export const operations = {
       limit: Page.limit,
       cursor: Page.cursor,
       status: z.enum(List.statuses).optional().meta({ description: "Only those that stand so." }),
-      task_id: z.string().max(100).optional().meta({ description: "Only those of this task." }),
+      task_id: z
+        .string()
+        .max(100)
+        .optional()
+        .meta({ description: "Only those of this task; one that there is not is 400." }),
       key_id: Names.keyId("Another key's extracts; with the scope `admin:all_keys` only."),
     }),
     responses: {

@@ -50,7 +50,11 @@ export const operations = {
       "Your runs with how far each is. With the scope `admin:all_keys` everybody's, or with `key_id` one key's.",
     query: z.strictObject({
       ...page,
-      task_id: z.string().max(100).optional().meta({ description: "Only those of this task." }),
+      task_id: z
+        .string()
+        .max(100)
+        .optional()
+        .meta({ description: "Only those of this task; one that there is not is 400." }),
       status: z.enum(Schema.runStatuses).optional().meta({ description: "Only those that stand so." }),
       key_id: Names.keyId("Only this key's; another's with the scope `admin:all_keys` only."),
     }),

@@ -50,3 +50,13 @@ test("of a key that was sent well nothing is told but that it is refused", () =>
   expect(error.message).toBe("this API key is unknown, revoked or expired");
   expect(error.details).toEqual({ reason: "key_refused" });
 });
+
+test("an unset variable is a key that is missing, quotes around one are a mistake of form", () => {
+  expect(refused({ headers: { authorization: "Bearer " } }, false).details).toEqual({
+    reason: "key_missing",
+  });
+  expect(refused({ headers: { authorization: `Bearer "${secret}"` } }, true)).toMatchObject({
+    details: { reason: "key_misplaced" },
+    message: expect.stringMatching(/^the key stands in quotes/),
+  });
+});

@@ -20,12 +20,20 @@ export function refused(
   const { authorization } = headers;
   const made = (reason: string, message: string, param: string) =>
     new AppError("unauthorized", message, { details: { reason }, param });
+  if (wasPresented && /^bearer\s+(["']).*\1$/i.test(authorization?.trim() ?? ""))
+    return made(
+      "key_misplaced",
+      `the key stands in quotes, which are no part of it: ${how}`,
+      "Authorization",
+    );
   if (wasPresented)
     return made(
       "key_refused",
       "this API key is unknown, revoked or expired",
       authorization ? "Authorization" : "X-API-Key",
     );
+  if (authorization !== undefined && /^bearer$/i.test(authorization.trim()))
+    return made("key_missing", `${misplaced(authorization.trim())}: ${how}`, "Authorization");
   if (authorization !== undefined)
     return made("key_misplaced", `${misplaced(authorization.trim())}: ${how}`, "Authorization");
   if (headers["x-api-key"] !== undefined)

@@ -167,7 +167,8 @@ function pictureOf({ contentType = "", bytes }: RawBody): NonNullable<Given["ima
     type === "" || /^(?:image\/.+|(?:application|binary)\/octet-stream|application\/pdf)$/.test(type);
   if (seen === undefined) {
     const head = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.length, 512)).toString("latin1");
-    if (/^\s*[{[]/.test(head)) throw otherType(`this is JSON: add ${asJson}`);
+    // RTF begins with a brace, too.
+    if (/^\s*(?:\{\s*(?:"|\}|$)|\[)/.test(head)) throw otherType(`this is JSON: add ${asJson}`);
     if (Doors.beginsForm(head))
       throw otherType("this is a form: leave -H 'Content-Type: …' out, curl -F says what it sends");
     if (!isOurs)
@@ -193,12 +194,14 @@ function judged(bytes: Uint8Array, type: string | undefined, path: string): NonN
   // `curl -d @file` leaves out line ends and zero bytes, and no picture is without.
   const head = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.length, 8)).toString("latin1");
   if (
+    bytes.length >= 64 &&
     /^(?:\xff\xd8|\x89PNG|RIFF|GIF8|II\*|MM)/.test(head) &&
     ![0, 10, 13].some((byte) => bytes.includes(byte))
   )
     throw new AppError(
       "invalid_image",
       `the picture has lost its line ends and zero bytes, as curl -d does it: curl ${asPicture}`,
+      { details: { reason: "damaged" } },
     );
   const isHint = type !== undefined && type !== "" && !type.endsWith("/octet-stream");
   return { bytes, declaredMimeType: isHint ? type : undefined };

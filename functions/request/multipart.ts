@@ -26,6 +26,8 @@ export interface FormLimits {
   files: number;
   /** What to do with more files. */
   advice: string;
+  /** Where a body of another type belongs. */
+  otherwise?: string;
 }
 
 const fieldsMost = 50;
@@ -47,9 +49,11 @@ const broken = "the multipart body is broken or cut off";
 export async function parse(body: RawBody, limits: FormLimits): Promise<Form> {
   const { contentType = "", bytes } = body;
   if (!/^multipart\/form-data\s*(;|$)/i.test(contentType))
-    throw new AppError("unsupported_media_type", "the body must be sent as multipart/form-data", {
-      details: { expected: "multipart/form-data" },
-    });
+    throw new AppError(
+      "unsupported_media_type",
+      `the body must be sent as multipart/form-data, which curl -F says by itself${limits.otherwise ?? ""}`,
+      { details: { expected: "multipart/form-data" }, param: "Content-Type" },
+    );
   if (bytes.length > limits.bytes) throw limits.tooLarge(bytes.length);
   const form: Form = { fields: new Map(), files: [] };
   const found = partsOf(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length), contentType);

@@ -43,11 +43,11 @@ const bytes = (content: string) => Buffer.from(content, "latin1").toString("base
 const latin1 = Uint8Array.from(
   Buffer.from('{"images_dir":"zq-a","run_id":"zq-1","gt_id":"B\u00e4cker"}', "latin1"),
 );
-const formOf = (name: string, value: string, file = "zq.jpg") => ({
+const formOf = (name: string, value: string, file = "zq.jpg", field = "files") => ({
   method: "POST" as const,
   body: Uint8Array.from(
     Buffer.from(
-      `--b\r\nContent-Disposition: form-data; name="${name}"\r\n\r\n${value}\r\n--b\r\nContent-Disposition: form-data; name="files"; filename="${file}"\r\n\r\nGIF89a\r\n--b--\r\n`,
+      `--b\r\nContent-Disposition: form-data; name="${name}"\r\n\r\n${value}\r\n--b\r\nContent-Disposition: form-data; name="${field}"; filename="${file}"\r\n\r\nGIF89a\r\n--b--\r\n`,
       "latin1",
     ),
   ),
@@ -264,6 +264,52 @@ export const mistakes: readonly Mistake[] = [
     { images_dir: "zq-a", manifest_ref: "zq-b" },
     "manifest_ref: exactly one of manifest, manifest_ref, images_dir is needed",
     "manifest_ref",
+  ),
+  {
+    name: "files[] as PHP and Rails call it",
+    options: formOf("task_id", "receipt_v1", "zq.jpg", "files[]"),
+    ...{
+      status: 400,
+      told: "files[]: the picture goes into the field named file: -F file=@",
+      param: "files[]",
+    },
+  },
+  query("/v1/runs?task_id=reciept_v1", "task_id: no such task: did you mean `receipt_v1`?", "task_id"),
+  query("/v1/extracts?task_id=zq-a", "task_id: no such task: there are `invoice_v1`, ", "task_id"),
+  ...["runs", "extracts"].map((list) => ({
+    ...query(`/v1/${list}?key_id=zq-a`, "there is no key with this id", "key_id"),
+    status: 404,
+  })),
+  field("words", { image_base64: "no zqq picture1" }, "image_base64: is not base64: send what", "image_base64"),
+  field(
+    "a picture as a number",
+    { image_base64: 4 },
+    "image_base64: must be text, not a number",
+    "image_base64",
+  ),
+  query(
+    "/v1/runs?status=sucess",
+    "status: must be one of `planning`, `running`, `finishing`, `succeeded`, `failed`, `canceled`: did you mean `succeeded`?",
+    "status",
+  ),
+  batch(
+    "a near folder",
+    { images_dir: "shared/zq-a" },
+    "images_dir: no pictures: nothing lies there: ",
+    "images_dir",
+  ),
+  batch(
+    "the data root in front",
+    { images_dir: "data/shared/zq-a" },
+    "images_dir: no pictures: nothing lies there: images_dir is below the data root, so leave data/ out",
+    "images_dir",
+  ),
+  batch("an empty folder's name", { images_dir: "" }, "images_dir: must not be empty", "images_dir"),
+  batch(
+    "a lifetime without a unit",
+    { images_dir: "zq-a", expires_after: "30d" },
+    "expires_after: must be seconds, as a whole number from 60",
+    "expires_after",
   ),
   query("/v1/runs?limit=0", "limit: must be a whole number from 1 to 200", "limit"),
   query(

@@ -219,7 +219,10 @@ async function stored(
   const { objectKey } = upload;
   const seen = await Bucket.head(services.bucket, log, objectKey);
   if (seen === undefined && upload.etag === null)
-    throw wrong("nothing has been uploaded there yet", "upload_missing");
+    throw wrong(
+      "nothing has been uploaded there yet: PUT the bytes to its upload_url first",
+      "upload_missing",
+    );
   const etag = upload.etag ?? (await pinned(services, upload.ref, seen?.etag ?? ""));
   if (seen === undefined || etag !== seen.etag) throw Resolve.replaced();
   const planning: Planning = {

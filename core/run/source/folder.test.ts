@@ -145,7 +145,10 @@ describe("a folder", () => {
     ["../key-2/theirs", "images_dir", ".."],
     ["key-1/../key-2/theirs", "images_dir", ".."],
     ["key-2/theirs", "images_dir", "yours"],
-    ["", "images_dir", ""],
+    ["", "images_dir", "must not be empty"],
+    ["key-1/scan", "images_dir", "did you mean `key-1/scans`?"],
+    ["data/key-1/scans", "images_dir", "leave data/ out in front"],
+    ["key-1/scans/1.png", "images_dir", "that is a file"],
     ["key-1/empty", "images_dir", "no pictures"],
     ["key-1/none", "images_dir", "no pictures"],
   ])("%j is refused by its name, and nothing is started", async (images_dir, path, words) => {
@@ -163,7 +166,7 @@ describe("a folder", () => {
     const glob = `${"*a".repeat(12)}b.png`;
     const error = await failure(create({ images_dir: "key-1/long", glob }));
     expect(error.details).toMatchObject({
-      issues: [{ path: "glob", message: expect.stringContaining("fits none") }],
+      issues: [{ path: "glob", message: expect.stringContaining("does not fit") }],
     });
   });
 

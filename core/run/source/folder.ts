@@ -97,7 +97,10 @@ export async function list(
     if (token === undefined || found.length === query.limit) break;
     if (listed >= listedMost) throw tooMany("far more than");
   }
-  if (found.length === 0) throw nothing(query, skipped);
+  if (found.length === 0) {
+    const { nothing } = await import("./nothing.ts");
+    throw await nothing(services, log, { dir, exts: query.exts }, skipped);
+  }
   return { found, skipped };
 }
 
@@ -108,22 +111,6 @@ const tooMany = (how: string) =>
     "images_dir",
     `${how} ${batches.folderFiles} files: name them in a manifest instead, by manifest_ref (up to ${batches.manifestLines} lines)`,
   );
-
-/** Nothing became an item: says which of the caller's words left it all out, and what was there. */
-function nothing(query: Query, skipped: Skip.Skipped): AppError {
-  const { count, by_reason: by } = skipped;
-  const files = count === 1 ? "the only file" : `the ${count} files`;
-  const [path, message]: [string, string] =
-    count === 0
-      ? ["images_dir", "no pictures: nothing lies there"]
-      : by.excluded_by_glob === count
-        ? ["glob", `no pictures: it fits none of ${files} there`]
-        : by.excluded_by_exts !== undefined && query.exts !== undefined
-          ? ["exts", `no pictures: none of ${files} there fits glob and exts`]
-          : ["images_dir", `no pictures among ${files} there`];
-  const details = count === 0 ? {} : { skipped: { count, by_reason: by } };
-  return invalidRequest([{ path, message }], { details });
-}
 
 type Verdict = "take" | "look" | Skip.Reason;
 

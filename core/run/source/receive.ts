@@ -225,14 +225,18 @@ async function clear({ bucket, times }: RunStores, log: Log, row: RunRow): Promi
 /** @throws AppError `invalid_request`. */
 function checkFiles(files: readonly File[]): void {
   const wrong = (message: string) => invalidRequest([{ path: "files", message }]);
-  if (files.length === 0) throw wrong("there are no files");
-  const names = new Set<string>();
-  for (const { name, bytes } of files) {
+  if (files.length === 0) throw wrong("there are no files: curl -F files=@a.jpg -F files=@b.jpg");
+  const names = new Map<string, number>();
+  for (const [i, { name, bytes }] of files.entries()) {
     if (name === "") throw wrong("every file needs a file name");
     if (/[/\\\p{Cc}\p{Cs}]|^[A-Za-z]:|^\.{1,2}$/u.test(name)) throw wrong("a file name must not be a path");
     if (name.length > 255) throw wrong("a file name has more than 255 characters");
     if (bytes.length === 0) throw wrong("a file is empty");
-    if (names.has(name)) throw wrong("file names must be unique");
-    names.add(name);
+    const first = names.get(name);
+    if (first !== undefined)
+      throw wrong(
+        `file names must be unique, and the files ${first} and ${i + 1} have the same: curl -F "files=@a.jpg;filename=b.jpg" gives another`,
+      );
+    names.set(name, i + 1);
   }
 }
