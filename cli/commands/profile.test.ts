@@ -87,7 +87,7 @@ describe("profile", () => {
     await add("prod", "https://x.example");
     for (const name of ["staging", "constructor"])
       expect((await cli.run(["whoami", "--profile", name])).stderr).toBe(
-        `error: there is no profile ${name}: there are prod\n`,
+        `error: there is no profile ${name}: there is prod\n`,
       );
     expect((await cli.run(["profile", "use", "staging"])).status).toBe(exit.failed);
     fs.writeFileSync(file(), "{");

@@ -280,7 +280,12 @@ export const mistakes: readonly Mistake[] = [
     ...query(`/v1/${list}?key_id=zq-a`, "there is no key with this id", "key_id"),
     status: 404,
   })),
-  field("words", { image_base64: "no zqq picture1" }, "image_base64: is not base64: send what", "image_base64"),
+  field(
+    "words",
+    { image_base64: "no zqq picture1" },
+    "image_base64: is not base64: send what",
+    "image_base64",
+  ),
   field(
     "a picture as a number",
     { image_base64: 4 },
