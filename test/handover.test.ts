@@ -1,8 +1,8 @@
 import { createClient } from "@libsql/client";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import * as Database from "#core/db/database";
-import * as Claim from "#core/extraction/claim";
 import { extractTable } from "#core/extraction/extract.sql";
+import * as Row from "#core/extraction/row";
 import * as Send from "#core/extraction/send";
 import * as Queues from "#spec/queues";
 import { queuesOf } from "#test/support/batches/batches";
@@ -220,7 +220,7 @@ describe("what clears up after an extract", () => {
         principalRole: "admin",
       },
     };
-    expect(await Claim.forgetInput(db, late)).toBe(false);
+    expect(await Row.forgetInput(db, late)).toBe(false);
     expect((await row("twice-1"))?.input).not.toBeNull();
     model.respond = () => ModelServer.json(fields);
     await model.down();

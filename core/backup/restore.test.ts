@@ -10,7 +10,7 @@ import * as BackupLimits from "#core/backup/limits";
 import * as Restore from "#core/backup/restore";
 import { verify } from "#core/backup/verify";
 import * as Bucket from "#core/bucket/bucket";
-import * as Claim from "#core/extraction/claim";
+import * as Row from "#core/extraction/row";
 import * as Key from "#core/key/key";
 import * as Record from "#core/reading/record";
 import { askedNobody } from "#core/reading/schema";
@@ -106,7 +106,7 @@ describe("restore", () => {
       ok: true,
     });
     for (const [rel, text] of Object.entries(objects)) expect(await textAt(rel)).toBe(text);
-    expect(await Claim.find(database.db, "alice", "a")).toMatchObject({
+    expect(await Row.find(database.db, "alice", "a")).toMatchObject({
       status: "succeeded",
       taskId: "receipt_fields_v1",
       payloadHash: "hash of a",
@@ -116,12 +116,12 @@ describe("restore", () => {
       endedAt: new Date(createdAt.getTime() + 1_500),
       attempts: 2,
     });
-    expect(await Claim.find(database.db, "alice", "b")).toMatchObject({
+    expect(await Row.find(database.db, "alice", "b")).toMatchObject({
       status: "failed",
       errorCode: "invalid_image",
       errorMessage: "no picture",
     });
-    expect(await Claim.find(database.db, "alice", "run-1~0")).toBeUndefined();
+    expect(await Row.find(database.db, "alice", "run-1~0")).toBeUndefined();
   });
 
   test("it may be repeated, and taken up again where the bucket went away in the middle", async () => {
@@ -151,7 +151,7 @@ describe("restore", () => {
     expect(restored).toEqual({ ...none, conflicts: 1 });
     expect(conflicts).toEqual([relOf("a")]);
     expect(await textAt(relOf("a"))).toBe("somebody else's");
-    expect(await Claim.find(database.db, "alice", "a")).toBeUndefined();
+    expect(await Row.find(database.db, "alice", "a")).toBeUndefined();
   });
 
   test("what was deleted since stays deleted, and what is of a revoked key is left out unless told", async () => {

@@ -5,7 +5,7 @@ import * as Record from "#core/reading/record";
 import type * as Schema from "#core/reading/schema";
 import { askedNobody } from "#core/reading/schema";
 import type { Services } from "#core/reading/services";
-import * as Claim from "./claim.ts";
+import * as Row from "./row.ts";
 
 /* What is answered about an extract from its row and its artifact. */
 
@@ -18,7 +18,7 @@ const pollUrl = (requestId: string) => `/v1/extracts/${requestId}`;
 
 /** What answering needs to know of a row. */
 export type Stored = Pick<
-  Claim.Row,
+  Row.Row,
   | "keyId"
   | "requestId"
   | "taskId"
@@ -29,14 +29,14 @@ export type Stored = Pick<
   | "errorCode"
   | "errorMessage"
   | "errorDetails"
-> & { status: Claim.Row["status"]; input: unknown };
+> & { status: Row.Row["status"]; input: unknown };
 
 export const gone = () => new AppError("not_found", "what was stored for this id is no longer there");
 
 /** A failure of which nothing but the row is left: it asked nobody, was interrupted, or could not be stored. */
 export function fromRow(row: Stored): Schema.Extract {
   const code = row.errorCode === null ? "internal" : (row.errorCode as Code);
-  const message = row.errorMessage ?? Claim.interrupted().message;
+  const message = row.errorMessage ?? Row.interrupted().message;
   return {
     request_id: row.requestId,
     task_id: row.taskId,

@@ -1,6 +1,7 @@
 import { eq } from "drizzle-orm";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import * as Claim from "#core/extraction/claim";
+import * as Row from "#core/extraction/row";
 import type { Used } from "#core/usage/usage";
 import { usageTable } from "#core/usage/usage.sql";
 import { type KeyLimits, noLimits } from "#spec/key-limits";
@@ -33,7 +34,7 @@ const claim = (wanted: Claim.Wish, limits: Partial<KeyLimits> = {}, mustBeNew = 
     handoverWindowMs: 60_000,
     limits: { ...noLimits, ...limits },
   });
-const ours = async (wanted: Claim.Wish, limits: Partial<KeyLimits> = {}): Promise<Claim.Row> => {
+const ours = async (wanted: Claim.Wish, limits: Partial<KeyLimits> = {}): Promise<Row.Row> => {
   const { claim: got } = await claim(wanted, limits);
   if (got?.kind !== "ours") throw new Error(`it is ${got?.kind}`);
   return got.row;
@@ -51,8 +52,8 @@ const spent: Used = {
   modelMs: 1_500,
   imageBytes: 7,
 };
-const succeeded: Claim.Ending = { status: "succeeded", artifactRel: "a", schemaOk: true };
-const failed = (status: "failed" | "retryable" | "queued"): Claim.Ending => ({
+const succeeded: Row.Ending = { status: "succeeded", artifactRel: "a", schemaOk: true };
+const failed = (status: "failed" | "retryable" | "queued"): Row.Ending => ({
   status,
   artifactRel: null,
   errorCode: "inference_failed",
@@ -72,7 +73,7 @@ test("of twenty calls at once with eight in flight eight begin, the others may c
       details: { limit: "max_in_flight", allowed: 8 },
     });
   expect((await claim(wish(begun[0]?.row.requestId ?? ""), limits)).claim?.kind).toBe("running");
-  if (begun[0] !== undefined) await Claim.commit(database.db, begun[0].row, succeeded, spent);
+  if (begun[0] !== undefined) await Row.commit(database.db, begun[0].row, succeeded, spent);
   expect((await claim(wish("f-next"), limits)).claim?.kind).toBe("ours");
   expect((await claim(wish("another", { keyId: "client-2" }), limits)).claim?.kind).toBe("ours");
 });
@@ -97,20 +98,20 @@ describe("a key's daily limits", () => {
     expect(racers.map((racer) => racer.claim?.kind).sort()).toEqual(
       [...Array(9).fill("running"), "ours"].sort(),
     );
-    const mine = racers.find((racer) => racer.claim?.kind === "ours")?.claim?.row as Claim.Row;
+    const mine = racers.find((racer) => racer.claim?.kind === "ours")?.claim?.row as Row.Row;
     await expect(claim(wish("r-1", { payloadHash: "other" }), limits)).rejects.toMatchObject({
       code: "conflict",
     });
     expect((await claim(wish("r-1"), limits, true)).claim).toBeUndefined();
-    await Claim.commit(database.db, mine, failed("retryable"), undefined);
+    await Row.commit(database.db, mine, failed("retryable"), undefined);
     const again = await ours(wish("r-1"), limits);
     expect(again.token).toBe(2);
-    await Claim.commit(database.db, again, succeeded, undefined);
+    await Row.commit(database.db, again, succeeded, undefined);
     expect((await claim(wish("r-1"), limits)).claim?.kind).toBe("ended");
     expect(await used()).toMatchObject({ items: 1 });
     for (const mustBeNew of [false, true])
       await expect(claim(wish("r-2"), limits, mustBeNew)).rejects.toMatchObject({ code: "rate_limited" });
-    expect(await Claim.find(database.db, "client-1", "r-2")).toBeUndefined();
+    expect(await Row.find(database.db, "client-1", "r-2")).toBeUndefined();
   });
 
   test("once the model's seconds are used up neither a new extract nor a repeat asks it; what waits in its row may", async () => {
@@ -118,11 +119,11 @@ describe("a key's daily limits", () => {
     const first = await ours(wish("r-1"), limits);
     const second = await ours(wish("r-2"), limits);
     const third = await ours(wish("r-3", { leaseUntil: new Date(Date.now() - 1) }), limits);
-    await Claim.commit(database.db, first, failed("retryable"), spent);
-    await Claim.commit(
+    await Row.commit(database.db, first, failed("retryable"), spent);
+    await Row.commit(
       database.db,
       second,
-      { ...failed("retryable"), pendingArtifact: "{}" } as Claim.Ending,
+      { ...failed("retryable"), pendingArtifact: "{}" } as Row.Ending,
       undefined,
     );
     for (const id of ["r-1", "r-3", "r-4"]) {
@@ -131,7 +132,7 @@ describe("a key's daily limits", () => {
         details: { limit: "model_seconds_per_day", allowed: 1, used: 1.5 },
       });
     }
-    const left = await Claim.find(database.db, "client-1", "r-3");
+    const left = await Row.find(database.db, "client-1", "r-3");
     expect(left?.token).toBe(third.token);
     expect((await ours(wish("r-2"), limits)).pendingArtifact).toBe("{}");
     expect((await ours(wish("r-1"))).token).toBe(2);
@@ -150,7 +151,7 @@ describe("what the model was asked for", () => {
 
   test("is counted with every ending, hand-over and requeue, in the same batch", async () => {
     for (const [i, ending] of [succeeded, failed("failed"), failed("retryable")].entries())
-      await Claim.commit(database.db, await ours(wish(`r-${i}`)), ending, spent);
+      await Row.commit(database.db, await ours(wish(`r-${i}`)), ending, spent);
     expect(await used()).toEqual(sums(3, 3));
     const row = await ours(wish("queued"));
     const input = {
@@ -162,7 +163,7 @@ describe("what the model was asked for", () => {
       debug: null,
       principalRole: "client",
     };
-    await Claim.enqueue(database.db, row, input, { handedOver: true, waitingFor: null, used: spent });
+    await Row.enqueue(database.db, row, input, { cutOff: true, waitingFor: null, used: spent });
     expect(await used()).toEqual(sums(4, 4));
     const { row: queued } = await Claim.claimQueued(
       database.db,
@@ -170,16 +171,16 @@ describe("what the model was asked for", () => {
       later(),
     );
     const how = { countAttempt: true, suspect: false, notBefore: null, waitingFor: null, used: spent };
-    expect(await Claim.requeue(database.db, queued as Claim.Row, how)).toBe(true);
+    expect(await Row.requeue(database.db, queued as Row.Row, how)).toBe(true);
     expect(await used()).toEqual(sums(5, 4));
   });
 
   test("is not counted by a worker that lost its token", async () => {
     const lost = await ours(wish("r-1", { leaseUntil: new Date(Date.now() - 1) }));
     const holder = await ours(wish("r-1"));
-    expect(await Claim.commit(database.db, lost, succeeded, spent)).toBe(false);
+    expect(await Row.commit(database.db, lost, succeeded, spent)).toBe(false);
     expect(await used()).toEqual(sums(0, 1));
-    expect(await Claim.commit(database.db, holder, succeeded, spent)).toBe(true);
+    expect(await Row.commit(database.db, holder, succeeded, spent)).toBe(true);
     expect(await used()).toEqual(sums(1, 1));
   });
 });
@@ -203,13 +204,13 @@ describe("a worker's lease", () => {
       );
   };
   const leaseOf = async (requestId: string) =>
-    (await Claim.find(database.db, "client-1", requestId))?.leaseUntil.getTime();
+    (await Row.find(database.db, "client-1", requestId))?.leaseUntil.getTime();
 
   test("is moved while the extract is its own, and keeps everybody else away", async () => {
     const take = await queued("r-1");
-    const row = (await take(new Date(Date.now() + 30))) as Claim.Row;
+    const row = (await take(new Date(Date.now() + 30))) as Row.Row;
     const until = later();
-    expect(await Claim.renew(database.db, row, until)).toBe(true);
+    expect(await Row.renew(database.db, row, until)).toBe(true);
     expect(await leaseOf("r-1")).toBe(until.getTime());
     await new Promise((resolve) => setTimeout(resolve, 40));
     expect(await take(later())).toBeUndefined();
@@ -218,27 +219,27 @@ describe("a worker's lease", () => {
   test.each([
     [
       "was taken over",
-      async (take: (until: Date) => Promise<Claim.Row | undefined>) => void (await take(later())),
+      async (take: (until: Date) => Promise<Row.Row | undefined>) => void (await take(later())),
     ],
     [
       "was put back",
-      async (_take: unknown, row: Claim.Row) => {
+      async (_take: unknown, row: Row.Row) => {
         const how = { countAttempt: false, suspect: false, notBefore: null, waitingFor: null };
-        await Claim.requeue(database.db, row, how);
+        await Row.requeue(database.db, row, how);
       },
     ],
     [
       "has ended",
-      async (_take: unknown, row: Claim.Row) => {
-        await Claim.commit(database.db, row, succeeded, undefined);
+      async (_take: unknown, row: Row.Row) => {
+        await Row.commit(database.db, row, succeeded, undefined);
       },
     ],
   ])("is not moved any more when the extract %s", async (_what, change) => {
     const take = await queued("r-1");
-    const row = (await take(new Date(Date.now() - 1))) as Claim.Row;
+    const row = (await take(new Date(Date.now() - 1))) as Row.Row;
     await change(take, row);
     const before = await leaseOf("r-1");
-    expect(await Claim.renew(database.db, row, new Date(Date.now() + 600_000))).toBe(false);
+    expect(await Row.renew(database.db, row, new Date(Date.now() + 600_000))).toBe(false);
     expect(await leaseOf("r-1")).toBe(before);
   });
 });

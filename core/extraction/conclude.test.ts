@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import * as Place from "#core/artifact/place";
 import * as Claim from "#core/extraction/claim";
 import { conclude, storedBefore } from "#core/extraction/conclude";
+import type * as Row from "#core/extraction/row";
 import * as Record from "#core/reading/record";
 import type { Artifact } from "#core/reading/schema";
 import { usedOf } from "#core/reading/used";
@@ -30,7 +31,7 @@ const stores = () => ({ db: database.db, bucket: s3.bucket });
 let made = 0;
 const newId = () => `r-${++made}`;
 /** Claims the id; the lease has run out already, so that the next claim takes it over. */
-async function claim(requestId: string): Promise<Claim.Row> {
+async function claim(requestId: string): Promise<Row.Row> {
   const { claim: got } = await Claim.claim(
     database.db,
     { keyId: "k", requestId, taskId: "t", payloadHash: "hash", leaseUntil: new Date(Date.now() - 1) },
@@ -41,7 +42,7 @@ async function claim(requestId: string): Promise<Claim.Row> {
 }
 
 /** A worker's artifact; workers differ in how long they waited for the model. */
-const artifactOf = (row: Claim.Row, inferenceMs: number, error?: Artifact["error"]): Artifact => ({
+const artifactOf = (row: Row.Row, inferenceMs: number, error?: Artifact["error"]): Artifact => ({
   request_id: row.requestId,
   task_id: row.taskId,
   created_at: row.createdAt.toISOString(),

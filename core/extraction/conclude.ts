@@ -6,7 +6,7 @@ import * as Record from "#core/reading/record";
 import type { Artifact, Extract } from "#core/reading/schema";
 import type { Services } from "#core/reading/services";
 import { sum, usedOf } from "#core/reading/used";
-import * as Claim from "./claim.ts";
+import * as Row from "./row.ts";
 
 type Stores = Pick<Services, "db" | "bucket">;
 
@@ -17,7 +17,7 @@ type Stores = Pick<Services, "db" | "bucket">;
 export async function conclude(
   { db, bucket }: Stores,
   log: Log,
-  row: Claim.Row,
+  row: Row.Row,
   artifact: Artifact,
 ): Promise<Extract> {
   return Record.answerOf(await Conclude.conclude(bucket, log, claimedOf(db, row), artifact));
@@ -30,14 +30,14 @@ export async function conclude(
 export async function storedBefore(
   { db, bucket }: Stores,
   log: Log,
-  row: Claim.Row,
+  row: Row.Row,
   options?: { evenIfNew: boolean },
 ): Promise<Artifact | undefined> {
   return Conclude.storedBefore(bucket, log, claimedOf(db, row), options);
 }
 
 /** A final failure ends the row and is thrown; a success ends the row. */
-function claimedOf(db: Services["db"], row: Claim.Row): Conclude.Claimed<Artifact> {
+function claimedOf(db: Services["db"], row: Row.Row): Conclude.Claimed<Artifact> {
   const { token, pendingArtifact, keyId, requestId, createdAt, payloadHash } = row;
   return {
     token,
@@ -49,13 +49,13 @@ function claimedOf(db: Services["db"], row: Claim.Row): Conclude.Claimed<Artifac
       artifact.principal.key_id === keyId,
     commit: async (stored, lost) => {
       const { artifact_rel: artifactRel, error } = stored;
-      const ending: Claim.Ending =
+      const ending: Row.Ending =
         error === undefined
           ? { status: "succeeded", artifactRel: artifactRel ?? "", schemaOk: stored.schema_ok === true }
-          : { ...Claim.failureOf(error), status: "failed", artifactRel };
+          : { ...Row.failureOf(error), status: "failed", artifactRel };
       // Two workers asked the model, and only one of them ends the row.
       const used = lost === undefined ? usedOf(stored) : sum(usedOf(stored), usedOf(lost));
-      await Claim.commit(db, row, ending, used);
+      await Row.commit(db, row, ending, used);
       if (error === undefined) return stored;
       // It is an ending: whatever the code says of others, this call is not made again.
       const details = { ...error.details, artifact_rel: artifactRel };
@@ -63,20 +63,20 @@ function claimedOf(db: Services["db"], row: Claim.Row): Conclude.Claimed<Artifac
     },
     displace: async (mine) => {
       const taken = Record.taken();
-      const ending = { ...Claim.failureOf(taken), status: "failed", artifactRel: null } as const;
-      await Claim.commit(db, row, ending, mine && usedOf(mine));
+      const ending = { ...Row.failureOf(taken), status: "failed", artifactRel: null } as const;
+      await Row.commit(db, row, ending, mine && usedOf(mine));
       throw taken;
     },
     keep: async (artifact, encoded, failure) => {
-      const ending: Claim.Ending = {
-        ...Claim.failureOf(failure),
+      const ending: Row.Ending = {
+        ...Row.failureOf(failure),
         // The worker's message comes back; without a worker the next repeat of the call writes it.
         status: row.input === null ? "retryable" : "queued",
         artifactRel: null,
         ...(encoded === undefined ? {} : { pendingArtifact: encoded }),
       };
       // What waits is counted by whoever ends the row from it.
-      await Claim.commit(db, row, ending, encoded === undefined ? usedOf(artifact) : undefined);
+      await Row.commit(db, row, ending, encoded === undefined ? usedOf(artifact) : undefined);
     },
   };
 }

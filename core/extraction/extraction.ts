@@ -23,6 +23,7 @@ import * as Claim from "./claim.ts";
 import { conclude, storedBefore } from "./conclude.ts";
 import { permit } from "./debug.ts";
 import { handOver } from "./handover.ts";
+import * as Row from "./row.ts";
 
 /** How long the caller wants to wait (`Prefer`): as long as the platform allows, or so many milliseconds. */
 export interface Patience {
@@ -78,13 +79,13 @@ async function ended(
   const pauseMs = services.times.waitPollMs;
   while (Date.now() < until) {
     await sleep(Math.max(1, Math.min(pauseMs, until - Date.now())));
-    const row = await Claim.find(services.db, principal.keyId, outcome.running.request_id);
+    const row = await Row.find(services.db, principal.keyId, outcome.running.request_id);
     if (row === undefined) return outcome;
     if (row.status === "succeeded" || row.status === "failed")
       return { kind: "done", answer: await replay(services, log, row), replayed: true };
     if (row.waitingFor !== null) return { ...outcome, away: true };
     if (row.status === "retryable") {
-      const { code, message } = Answer.fromRow(row).error ?? Claim.interrupted();
+      const { code, message } = Answer.fromRow(row).error ?? Row.interrupted();
       throw new AppError(code, message, { details: { ...row.errorDetails, artifact_rel: row.artifactRel } });
     }
   }
@@ -97,19 +98,7 @@ async function begin(
   caller: Caller,
   startedAt: number,
 ): Promise<Answer.Outcome> {
-  if (input.request_id !== undefined && !Id.isRequestId(input.request_id)) {
-    throw new AppError(
-      "invalid_request_id",
-      "request_id: 1 to 128 letters, digits, '_', '.' and '-', beginning with a letter or digit",
-      { param: "request_id" },
-    );
-  }
-  const task = Task.get(input.task_id);
-  if (task === undefined) {
-    const { unknownTask } = await import("#core/task/unknown");
-    throw invalidRequest([{ path: "task_id", message: unknownTask(input.task_id, Task.ids()) }]);
-  }
-  permit(input, services.debugMode, caller.principal);
+  const task = await checkRequest(services, input, caller);
   const overridden = await override(task, input.debug);
   const from = { keyId: caller.principal.keyId, deadline: caller.deadline };
   let source: Source.Source;
@@ -121,15 +110,7 @@ async function begin(
     if (known === undefined) throw thrown;
     return known;
   }
-  const image = await Image.inspect(source.bytes, {
-    decoder: services.decoder,
-    signal: AbortSignal.timeout(Math.max(1, caller.deadline - Date.now())),
-  }).catch((thrown) => {
-    const field = (["image_base64", "image_ref", "image_url"] as const).find(
-      (name) => input[name] !== undefined,
-    );
-    throw thrown instanceof AppError && !thrown.retry && field !== undefined ? thrown.about(field) : thrown;
-  });
+  const image = await inspect(services, input, source.bytes, caller.deadline);
   const payloadHash = payloadOf(task, input, image);
 
   const { claim, outlook } = await claimId(services, input, caller, { taskId: task.id, payloadHash });
@@ -153,13 +134,54 @@ async function begin(
     source,
     startedAt,
   };
+  return askOrHandOver(work, outlook);
+}
+
+/** What is right about a request before its picture is read. @throws AppError. */
+async function checkRequest(services: Services, input: Given, caller: Caller): Promise<Task.Task> {
+  if (input.request_id !== undefined && !Id.isRequestId(input.request_id)) {
+    throw new AppError(
+      "invalid_request_id",
+      "request_id: 1 to 128 letters, digits, '_', '.' and '-', beginning with a letter or digit",
+      { param: "request_id" },
+    );
+  }
+  const task = Task.get(input.task_id);
+  if (task === undefined) {
+    const { unknownTask } = await import("#core/task/unknown");
+    throw invalidRequest([{ path: "task_id", message: unknownTask(input.task_id, Task.ids()) }]);
+  }
+  permit(input, services.debugMode, caller.principal);
+  return task;
+}
+
+/** @throws AppError about the field that the picture came in. */
+async function inspect(
+  { decoder }: Pick<Services, "decoder">,
+  input: Given,
+  bytes: Uint8Array,
+  deadline: number,
+): Promise<Image.Inspected> {
+  try {
+    const signal = AbortSignal.timeout(Math.max(1, deadline - Date.now()));
+    return await Image.inspect(bytes, { decoder, signal });
+  } catch (thrown) {
+    const fields = ["image_base64", "image_ref", "image_url"] as const;
+    const field = fields.find((name) => input[name] !== undefined);
+    throw thrown instanceof AppError && !thrown.retry && field !== undefined ? thrown.about(field) : thrown;
+  }
+}
+
+/** Asks the model now, or hands over where it is known that no answer would come in time. */
+async function askOrHandOver(work: Work, outlook: Claim.Outlook): Promise<Answer.Outcome> {
+  const { services, log, caller } = work;
   const away = await isAway(services, log, outlook);
   const { waitMs, refuseWhenAway } = caller.patience;
   if (away !== undefined && refuseWhenAway) return giveUp(work, away);
-  if (away !== undefined) return toQueue(work, { handedOver: false, waitingFor: "model_server" }, away);
-  if (waitMs === 0) return toQueue(work, { handedOver: false, waitingFor: null }, undefined);
+  if (away !== undefined) return toQueue(work, { cutOff: false, waitingFor: "model_server" }, away);
+  if (waitMs === 0) return toQueue(work, { cutOff: false, waitingFor: null }, undefined);
   if (waitMs === undefined && outlook.recentHandovers >= handoversBeforeGivingUp)
-    return toQueue(work, { handedOver: false, waitingFor: null }, undefined);
+    return toQueue(work, { cutOff: false, waitingFor: null }, undefined);
   return ask(work);
 }
 
@@ -187,7 +209,7 @@ async function answered(
   payloadHash: string,
 ): Promise<Answer.Outcome | undefined> {
   if (input.request_id === undefined) return undefined;
-  const row = await Claim.find(services.db, caller.principal.keyId, input.request_id);
+  const row = await Row.find(services.db, caller.principal.keyId, input.request_id);
   if (row === undefined || row.payloadHash !== payloadHash || row.status !== "succeeded") return undefined;
   return { kind: "done", answer: await replay(services, caller.log, row), replayed: true };
 }
@@ -197,7 +219,7 @@ interface Work {
   services: Services;
   caller: Caller;
   log: Log;
-  row: Claim.Row;
+  row: Row.Row;
   task: Task.Task;
   validate: Overridden["validate"];
   debug: Debug | undefined;
@@ -225,16 +247,16 @@ async function ask(work: Work): Promise<Answer.Outcome> {
   });
   const { error } = performed;
   if (error?.code === "inference_unavailable") {
-    const weather =
+    const isOutage =
       error instanceof Vision.VisionError &&
       error.fault !== undefined &&
       Vision.classify(error.fault) === "outage";
-    if (weather) await noted(log, Breaker.trip(services.db, services.times.breakerRetryMs));
-    const waitingFor = weather ? "model_server" : null;
-    return toQueue(work, { handedOver: false, waitingFor }, performed);
+    if (isOutage) await noted(log, Breaker.trip(services.db, services.times.breakerRetryMs));
+    const waitingFor = isOutage ? "model_server" : null;
+    return toQueue(work, { cutOff: false, waitingFor }, performed);
   }
   if (error?.code === "inference_timeout")
-    return toQueue(work, { handedOver: waitMs === undefined, waitingFor: null }, performed);
+    return toQueue(work, { cutOff: waitMs === undefined, waitingFor: null }, performed);
   const artifact = composed(work, performed);
   if (error?.retry) return fail(work, artifact, error);
   return { kind: "done", answer: await conclude(services, log, row, artifact), replayed: false };
@@ -243,7 +265,7 @@ async function ask(work: Work): Promise<Answer.Outcome> {
 /** Hands over; where even that is not possible, the call ends with the reason why it could not be answered here. */
 async function toQueue(
   work: Work,
-  how: { handedOver: boolean; waitingFor: "model_server" | null },
+  how: { cutOff: boolean; waitingFor: "model_server" | null },
   instead: Performed | AppError | undefined,
 ): Promise<Answer.Outcome> {
   const { services, caller, log, row, image, source } = work;
@@ -274,20 +296,20 @@ async function toQueue(
     if (instead === undefined || instead instanceof AppError) return giveUp(work, instead ?? failure);
     return fail(work, composed(work, instead), instead.error ?? failure);
   }
-  log.info("handed_over", { waiting_for: how.waitingFor, cut_off: how.handedOver });
+  log.info("handed_over", { waiting_for: how.waitingFor, cut_off: how.cutOff });
   return { kind: "running", running: Answer.running(row.requestId), away: how.waitingFor !== null };
 }
 
 /** Ends an attempt that asked nobody: there is nothing to record but the row. */
 async function giveUp(work: Work, error: AppError): Promise<never> {
-  await Claim.release(work.services.db, work.row, error);
+  await Row.release(work.services.db, work.row, error);
   throw error;
 }
 
 /** Ends an attempt that may be repeated. */
 async function fail(work: Work, artifact: Artifact, error: AppError): Promise<never> {
   const artifactRel = await Record.recordAttempt(work.services, work.log, artifact);
-  await Claim.release(work.services.db, work.row, error, { artifactRel, used: usedOf(artifact) });
+  await Row.release(work.services.db, work.row, error, { artifactRel, used: usedOf(artifact) });
   throw artifactRel === null ? error : error.with({ artifact_rel: artifactRel });
 }
 
@@ -343,7 +365,7 @@ async function claimId(
 }
 
 /** The answer of an id that has ended. A final failure is answered as at the first time. */
-async function replay(services: Services, log: Log, row: Claim.Row): Promise<Extract> {
+async function replay(services: Services, log: Log, row: Row.Row): Promise<Extract> {
   if (row.status === "failed") {
     throw new AppError(row.errorCode as Code, row.errorMessage ?? "", {
       details: { ...row.errorDetails, artifact_rel: row.artifactRel },

@@ -6,7 +6,7 @@ import type { Services } from "#core/reading/services";
 import type { StoredInput } from "#core/source/source";
 import { refOf } from "#core/upload/upload";
 import type { Used } from "#core/usage/usage";
-import * as Claim from "./claim.ts";
+import * as Row from "./row.ts";
 import * as Send from "./send.ts";
 
 /**
@@ -14,7 +14,7 @@ import * as Send from "./send.ts";
  * id comes after `tmp`, a reserved id, because a lifecycle rule knows only a fixed prefix; the token makes every
  * hand-over's copy its own, so that clearing up after an earlier one cannot take it away.
  */
-function temporaryKey(row: Pick<Claim.Row, "keyId" | "requestId" | "token">): string {
+function temporaryKey(row: Pick<Row.Row, "keyId" | "requestId" | "token">): string {
   return `inputs/tmp/${row.keyId}/${row.requestId}~${row.token}`;
 }
 
@@ -29,19 +29,19 @@ function temporaryKey(row: Pick<Claim.Row, "keyId" | "requestId" | "token">): st
 export async function handOver(
   services: Pick<Services, "db" | "bucket" | "queues" | "times">,
   log: Log,
-  row: Claim.Row,
+  row: Row.Row,
   picture: {
     bytes: Uint8Array;
     mimeType: string;
     input: Omit<StoredInput, "objectKey" | "temporary"> & { objectKey: string | null };
   },
-  how: { handedOver: boolean; waitingFor: "model_server" | null; used: Used | undefined },
+  how: { cutOff: boolean; waitingFor: "model_server" | null; used: Used | undefined },
 ): Promise<void> {
   const { objectKey: existing, ...rest } = picture.input;
   const named =
     existing === null
       ? undefined
-      : await Claim.enqueue(
+      : await Row.enqueue(
           services.db,
           row,
           { ...rest, objectKey: existing, temporary: false },
@@ -61,12 +61,12 @@ export async function handOver(
 async function enqueueCopy(
   services: Pick<Services, "db" | "bucket">,
   log: Log,
-  row: Claim.Row,
+  row: Row.Row,
   picture: Parameters<typeof handOver>[3],
   how: Parameters<typeof handOver>[4],
-): Promise<Claim.Row | undefined> {
+): Promise<Row.Row | undefined> {
   const objectKey = temporaryKey(row);
   // "taken": our own earlier try put the same bytes there.
   await Bucket.put(services.bucket, log, objectKey, { body: picture.bytes, contentType: picture.mimeType });
-  return Claim.enqueue(services.db, row, { ...picture.input, objectKey, etag: null, temporary: true }, how);
+  return Row.enqueue(services.db, row, { ...picture.input, objectKey, etag: null, temporary: true }, how);
 }

@@ -8,8 +8,8 @@ import * as Visible from "#core/key/visible";
 import type { Log } from "#core/log";
 import * as Known from "#core/lookup/known";
 import { StoredError } from "#core/reading/schema";
-import * as Claim from "./claim.ts";
 import { extractTable as extract } from "./extract.sql.ts";
+import * as Row from "./row.ts";
 
 /** `running` is also what waits in the queue, as `GET /v1/extracts/{request_id}` has it. */
 export const statuses = ["running", "succeeded", "failed"] as const;
@@ -62,32 +62,8 @@ export async function list(
     what: "extracts",
   });
   const after = Cursor.decode(Cursor.Place, query.cursor);
-  const now = new Date();
-  // As one comparison of rows, which the index answers; with OR it would be read from its beginning for every page.
-  const behind = after && sql`(created_at, request_id) < (${after[0]}, ${after[1]})`;
-  const rows = await Database.read(
-    db.query
-      .select({
-        requestId: extract.requestId,
-        taskId: extract.taskId,
-        createdAt: extract.createdAt,
-        endedAt: extract.endedAt,
-        schemaOk: extract.schemaOk,
-        artifactRel: extract.artifactRel,
-        errorCode: extract.errorCode,
-        errorMessage: extract.errorMessage,
-        errorDetails: extract.errorDetails,
-        status: extract.status,
-        going: sql<number>`${going(now)}`,
-      })
-      .from(extract)
-      // Literal, as in the index: what was deleted is in it no more.
-      .where(and(eq(extract.keyId, keyId), sql`status NOT IN ('deleting', 'deleted')`, behind))
-      .orderBy(desc(extract.createdAt), desc(extract.requestId))
-      .limit(status === undefined && taskId === undefined ? limit + 1 : looked),
-  );
-  const statusOf = (row: (typeof rows)[number]) =>
-    row.status === "succeeded" ? row.status : Number(row.going) === 1 ? "running" : "failed";
+  const most = status === undefined && taskId === undefined ? limit + 1 : looked;
+  const rows = await read(db, keyId, after, most);
   const fits = rows.filter(
     (row) =>
       (status === undefined || statusOf(row) === status) && (taskId === undefined || row.taskId === taskId),
@@ -114,6 +90,41 @@ export async function list(
   };
 }
 
+/** The next rows of a key, newest first. */
+function read(
+  db: Database.Db,
+  keyId: string,
+  after: z.output<typeof Cursor.Place> | undefined,
+  most: number,
+) {
+  // As one comparison of rows, which the index answers; with OR it would be read from its beginning for every page.
+  const behind = after && sql`(created_at, request_id) < (${after[0]}, ${after[1]})`;
+  return Database.read(
+    db.query
+      .select({
+        requestId: extract.requestId,
+        taskId: extract.taskId,
+        createdAt: extract.createdAt,
+        endedAt: extract.endedAt,
+        schemaOk: extract.schemaOk,
+        artifactRel: extract.artifactRel,
+        errorCode: extract.errorCode,
+        errorMessage: extract.errorMessage,
+        errorDetails: extract.errorDetails,
+        status: extract.status,
+        going: sql<number>`${going(new Date())}`,
+      })
+      .from(extract)
+      // Literal, as in the index: what was deleted is in it no more.
+      .where(and(eq(extract.keyId, keyId), sql`status NOT IN ('deleting', 'deleted')`, behind))
+      .orderBy(desc(extract.createdAt), desc(extract.requestId))
+      .limit(most),
+  );
+}
+
+const statusOf = (row: Awaited<ReturnType<typeof read>>[number]) =>
+  row.status === "succeeded" ? row.status : Number(row.going) === 1 ? "running" : "failed";
+
 function errorOf(row: {
   errorCode: string | null;
   errorMessage: string | null;
@@ -122,7 +133,7 @@ function errorOf(row: {
   const { errorCode, errorMessage, errorDetails } = row;
   return {
     code: errorCode === null ? "internal" : (errorCode as Code),
-    message: errorMessage ?? Claim.interrupted().message,
+    message: errorMessage ?? Row.interrupted().message,
     ...(errorDetails === null ? {} : { details: errorDetails }),
   };
 }

@@ -8,6 +8,7 @@ import * as RunStores from "#test/support/run-stores";
 import * as Claim from "./claim.ts";
 import { extractTable } from "./extract.sql.ts";
 import { remove } from "./remove.ts";
+import * as Row from "./row.ts";
 
 const { silent, client, callerOf, failure } = RunStores;
 let stores: RunStores.Stores;
@@ -37,7 +38,7 @@ async function made(requestId: string, more: Partial<typeof extractTable.$inferI
 const gone = (requestId: string, principal = client(), keyId?: string) =>
   remove(stores.services, silent, { requestId, keyId, principal });
 const left = async () => [...(await stores.below("extracts/")), ...(await stores.below("inputs/tmp/"))];
-const find = (requestId: string) => Claim.find(stores.services.db, "key-1", requestId);
+const find = (requestId: string) => Row.find(stores.services.db, "key-1", requestId);
 
 describe("an extract that is deleted", () => {
   test("leaves its id, which stays taken, and nothing else", async () => {

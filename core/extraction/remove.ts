@@ -10,8 +10,8 @@ import type { Log } from "#core/log";
 import type { Services } from "#core/reading/services";
 import * as Run from "#core/run/run";
 import { lateWriterMs } from "#spec/functions";
-import type * as Claim from "./claim.ts";
 import { extractTable as extract } from "./extract.sql.ts";
+import type * as Row from "./row.ts";
 
 /*
  * remove(…)     a caller wants an extract to be gone
@@ -86,7 +86,7 @@ export async function remove(
  * removal that is cut off is found by `finish`, and what is then left of it by the next look.
  * @throws AppError `storage_unavailable`.
  */
-export async function forget(stores: Stores, log: Log, row: Claim.Row): Promise<boolean> {
+export async function forget(stores: Stores, log: Log, row: Row.Row): Promise<boolean> {
   const mine = and(eq(extract.keyId, row.keyId), eq(extract.requestId, row.requestId));
   const [taken] = await Database.batch(stores.db, [
     stores.db.query
@@ -118,7 +118,7 @@ const nothingKept = {
 } as const;
 
 /** Removes what lies in the bucket of an extract that is being removed, then what is left in its row. May be repeated. */
-export async function finish({ db, bucket }: Stores, log: Log, row: Claim.Row): Promise<Deleted> {
+export async function finish({ db, bucket }: Stores, log: Log, row: Row.Row): Promise<Deleted> {
   const input = row.input?.temporary ? row.input.objectKey : undefined;
   for (const rel of await objectsOf(bucket, log, row)) await Bucket.remove(bucket, log, rel);
   if (input !== undefined) await Bucket.remove(bucket, log, input);
@@ -143,7 +143,7 @@ export async function finish({ db, bucket }: Stores, log: Log, row: Claim.Row): 
  * be left.
  * @throws AppError `storage_unavailable`: the same again.
  */
-export async function lookAgain({ db, bucket }: Stores, log: Log, row: Claim.Row): Promise<void> {
+export async function lookAgain({ db, bucket }: Stores, log: Log, row: Row.Row): Promise<void> {
   for (const rel of await objectsOf(bucket, log, row)) await Bucket.remove(bucket, log, rel);
   const mine = and(eq(extract.keyId, row.keyId), eq(extract.requestId, row.requestId));
   await Database.batch(db, [
@@ -158,7 +158,7 @@ export async function lookAgain({ db, bucket }: Stores, log: Log, row: Claim.Row
 async function objectsOf(
   bucket: Bucket.Bucket,
   log: Log,
-  row: Pick<Claim.Row, "keyId" | "requestId" | "createdAt">,
+  row: Pick<Row.Row, "keyId" | "requestId" | "createdAt">,
 ): Promise<string[]> {
   const { keyId, requestId, createdAt } = row;
   const prefix = Place.attemptPrefix(keyId, requestId, createdAt);

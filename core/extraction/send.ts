@@ -4,8 +4,8 @@ import * as Database from "#core/db/database";
 import type { Log } from "#core/log";
 import * as Queue from "#core/queue/queue";
 import type { Services } from "#core/reading/services";
-import * as Claim from "./claim.ts";
 import { extractTable } from "./extract.sql.ts";
+import * as Row from "./row.ts";
 
 /** The body of a message in the `single` queue: the row that it was sent for. */
 export const Message = z.object({ key_id: z.string(), request_id: z.string() });
@@ -17,10 +17,10 @@ type Stores = Pick<Services, "db" | "queues">;
 const chunk = 200;
 
 /** Sends the row's message and notes it. @throws AppError `storage_unavailable`. */
-export async function send(services: Stores, row: Claim.Row, delayMs?: number): Promise<void> {
+export async function send(services: Stores, row: Row.Row, delayMs?: number): Promise<void> {
   const body: Message = { key_id: row.keyId, request_id: row.requestId };
   await Queue.send(services.queues, "single", body, delayMs === undefined ? {} : { delayMs });
-  await Claim.markSent(services.db, [row]);
+  await Row.markSent(services.db, [row]);
 }
 
 /*
@@ -31,7 +31,7 @@ export const queued = sql`status = 'queued'`;
 export const waiting = sql`${queued} AND waiting_for = 'model_server'`;
 
 /** Which rows they are, and no more: two hundred whole ones, with answers that wait in them, are more than a server answers. */
-export type Seen = Pick<Claim.Row, "keyId" | "requestId" | "status" | "token">;
+export type Seen = Pick<Row.Row, "keyId" | "requestId" | "status" | "token">;
 const { keyId, requestId, status, token } = extractTable;
 
 /** The next rows of which this is true. @throws AppError `storage_unavailable`. */
@@ -70,6 +70,6 @@ export async function sendRows(services: Stores, rows: Seen[], log: Log): Promis
   const bodies: Message[] = rows.map((row) => ({ key_id: row.keyId, request_id: row.requestId }));
   const taken = await Queue.sendAll(services.queues, "single", bodies, log);
   const sent = rows.filter((_, i) => taken.has(i));
-  if (sent.length > 0) await Claim.markSent(services.db, sent);
+  if (sent.length > 0) await Row.markSent(services.db, sent);
   return sent.length;
 }

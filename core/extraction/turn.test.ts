@@ -3,6 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import * as Database from "#core/db/database";
 import * as Claim from "#core/extraction/claim";
 import { extractTable } from "#core/extraction/extract.sql";
+import * as Row from "#core/extraction/row";
 import * as Turn from "#core/extraction/turn";
 import { noLimits } from "#spec/key-limits";
 import * as TestDatabase from "#test/support/test-database";
@@ -72,7 +73,7 @@ describe("whose turn it is", () => {
     await given("waiting", 5);
     await inFlight("dead", 1, at(-1));
     expect(await taken("waiting")).toBe("dead/running-0");
-    expect(await Claim.find(database.db, "dead", "running-0")).toMatchObject({ token: 2, claims: 1 });
+    expect(await Row.find(database.db, "dead", "running-0")).toMatchObject({ token: 2, claims: 1 });
   });
 
   test("has not come before its time, and a message is early by as much as clocks differ", async () => {
@@ -105,7 +106,7 @@ describe("whose turn it is", () => {
     );
     const ending = { status: "queued", artifactRel: null, pendingArtifact: "{}" } as const;
     const error = { errorCode: "storage_unavailable", errorMessage: "away" } as const;
-    await Claim.commit(database.db, row as Claim.Row, { ...ending, ...error }, undefined);
+    await Row.commit(database.db, row as Row.Row, { ...ending, ...error }, undefined);
     expect(await taken("another")).toBe("kept/queued-0");
   });
 

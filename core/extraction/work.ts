@@ -18,13 +18,14 @@ import * as Task from "#core/task/task";
 import type { Used } from "#core/usage/usage";
 import * as Claim from "./claim.ts";
 import { conclude, storedBefore } from "./conclude.ts";
+import * as Row from "./row.ts";
 import * as Send from "./send.ts";
 
 /** What is worked on, and until when. */
 interface Work {
   services: Services;
   log: Log;
-  row: Claim.Row;
+  row: Row.Row;
   input: StoredInput;
   job: Job;
 }
@@ -46,7 +47,7 @@ export async function work(services: Services, called: Log, message: Send.Messag
   try {
     if ((await storedBefore(services, log, row)) === undefined) {
       if (row.claims > Budget.maxClaims)
-        await Claim.release(
+        await Row.release(
           services.db,
           row,
           new AppError("internal", "the work on this extract was interrupted too often"),
@@ -57,13 +58,13 @@ export async function work(services: Services, called: Log, message: Send.Messag
     const error = from(thrown);
     if (error.code === "storage_unavailable")
       await waitForStorage(services.times, log, job, {
-        unclaim: () => Claim.unclaim(services.db, row),
+        unclaim: () => Row.unclaim(services.db, row),
         event: "extract_not_released",
       });
     // A final failure is an ending like another; it is stored.
     if (error.retry) throw error;
   }
-  const now = await Claim.find(services.db, row.keyId, row.requestId);
+  const now = await Row.find(services.db, row.keyId, row.requestId);
   if (now === undefined || now.status === "queued" || now.status === "running") return;
   await discardInput(services, log, now);
 }
@@ -72,23 +73,23 @@ export async function work(services: Services, called: Log, message: Send.Messag
 export async function discardInput(
   services: Pick<Services, "db" | "bucket">,
   log: Log,
-  row: Claim.Row,
+  row: Row.Row,
 ): Promise<void> {
   if (row.input === null) return;
   // The object first: after a crash in between reconcile finds the row again. It is this hand-over's own copy, so
   // a later one of the same id is not touched; nor is its row, which is no longer as it was.
   if (row.input.temporary) await Bucket.remove(services.bucket, log, row.input.objectKey);
-  await Claim.forgetInput(services.db, row);
+  await Row.forgetInput(services.db, row);
 }
 
 async function attempt(work: Work): Promise<void> {
   const { services, log, row, input, job } = work;
-  const renew = (until: Date) => Claim.renew(services.db, row, until);
+  const renew = (until: Date) => Row.renew(services.db, row, until);
   const asked = await Lease.during(job, renew, log, (signal) => ask(work, signal));
   // Somebody else has it, and ends it.
   if (asked === undefined) return;
   if ("unasked" in asked) {
-    await Claim.release(services.db, row, asked.unasked);
+    await Row.release(services.db, row, asked.unasked);
     return;
   }
   const { performed, image } = asked;
@@ -114,12 +115,12 @@ async function attempt(work: Work): Promise<void> {
   }
   // The failure is what a poll then shows, and the same call may still be sent again.
   if (verdict.kind !== "again") {
-    await Claim.release(services.db, row, error, { artifactRel, used });
+    await Row.release(services.db, row, error, { artifactRel, used });
     return;
   }
   const { counted: countAttempt, suspect, delayMs } = verdict;
   const notBefore = new Date(Date.now() + delayMs);
-  if (await Claim.requeue(services.db, row, { countAttempt, suspect, notBefore, waitingFor: null, used }))
+  if (await Row.requeue(services.db, row, { countAttempt, suspect, notBefore, waitingFor: null, used }))
     await Send.send(services, row, delayMs);
 }
 
@@ -163,7 +164,7 @@ async function waitForModel(
   { services, log, row }: Work,
   { suspect, used }: { suspect: boolean; used: Used | undefined },
 ): Promise<void> {
-  await Claim.requeue(services.db, row, {
+  await Row.requeue(services.db, row, {
     countAttempt: false,
     suspect,
     notBefore: null,

@@ -2,7 +2,7 @@ import type { Kind } from "#core/artifact/listing";
 import * as Place from "#core/artifact/place";
 import type { Db } from "#core/db/database";
 import { AppError } from "#core/error";
-import * as Claim from "#core/extraction/claim";
+import * as Row from "#core/extraction/row";
 import * as Id from "#core/id";
 import type { Principal } from "#core/key/key";
 import { visibleKey } from "#core/key/visible";
@@ -42,7 +42,7 @@ export async function locate(db: Db, wanted: Wanted, principal: Principal, log: 
     return `${wanted.kind}/${wanted.date}/${keyId}/${name}.json`;
   }
   if (wanted.kind !== "extracts") throw notFound();
-  const row = (await item(db, keyId, requestId)) ?? (await Claim.find(db, keyId, requestId));
+  const row = (await item(db, keyId, requestId)) ?? (await Row.find(db, keyId, requestId));
   if (row === undefined) throw notFound();
   if (attempt !== undefined) return Place.attemptKey(row.keyId, row.requestId, row.createdAt, attempt);
   if (row.artifactRel === null) throw notFound();

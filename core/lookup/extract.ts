@@ -1,7 +1,7 @@
 import type { Db } from "#core/db/database";
 import { AppError } from "#core/error";
 import * as Answer from "#core/extraction/answer";
-import * as Claim from "#core/extraction/claim";
+import * as Row from "#core/extraction/row";
 import * as Id from "#core/id";
 import type { Principal } from "#core/key/key";
 import { visibleKey } from "#core/key/visible";
@@ -23,7 +23,7 @@ export async function get(
   if (!Id.isReadableId(input.requestId)) throw notFound();
   const { requestId: id, log } = input;
   const keyId = visibleKey(principal, input.keyId, { log, action: "read", what: "extract", id });
-  const row = id.includes("~") ? await itemRow(stores.db, keyId, id) : await Claim.find(stores.db, keyId, id);
+  const row = id.includes("~") ? await itemRow(stores.db, keyId, id) : await Row.find(stores.db, keyId, id);
   if (row === undefined || row.status === "deleting" || row.status === "deleted") throw notFound();
   const alive = row.status === "running" && (row.input !== null || row.leaseUntil.getTime() > Date.now());
   if (row.status === "queued" || alive) return { kind: "running", running: Answer.running(row.requestId) };

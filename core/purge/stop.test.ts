@@ -2,6 +2,7 @@ import { eq } from "drizzle-orm";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import * as Claim from "#core/extraction/claim";
 import { extractTable } from "#core/extraction/extract.sql";
+import * as Row from "#core/extraction/row";
 import * as Key from "#core/key/key";
 import * as Runs from "#core/reconcile/runs";
 import * as Plan from "#core/run/control/plan";
@@ -57,11 +58,11 @@ test("what goes on under a key is counted, and stopped without its queues at han
     const input = { source: "inline", declaredMimeType: null, etag: null, debug: null } as const;
     const objectKey = "inputs/tmp/stopped-1/waits~1";
     await stores.bucket.put(objectKey, "picture");
-    await Claim.enqueue(
+    await Row.enqueue(
       db,
       claim.row,
       { ...input, objectKey, temporary: true, principalRole: "client" },
-      { handedOver: false, waitingFor: null, used: undefined },
+      { cutOff: false, waitingFor: null, used: undefined },
     );
   }
   expect(await Stop.going(db, "stopped-1")).toEqual({
@@ -72,11 +73,11 @@ test("what goes on under a key is counted, and stopped without its queues at han
   });
   expect(await Stop.stop(db, "stopped-1")).toEqual({ runs: 1, extracts: 1 });
   expect(await Stop.stop(db, "stopped-1")).toEqual({ runs: 0, extracts: 0 });
-  expect(await Claim.find(db, "stopped-1", "waits")).toMatchObject({
+  expect(await Row.find(db, "stopped-1", "waits")).toMatchObject({
     status: "failed",
     errorCode: "forbidden",
   });
-  expect(await Claim.find(db, "stopped-1", "runs")).toMatchObject({ status: "running" });
+  expect(await Row.find(db, "stopped-1", "runs")).toMatchObject({ status: "running" });
   // The next reconcile sees to the rest at once.
   const ordered = stores.orders();
   await Runs.reconcile(stores.services, silent);

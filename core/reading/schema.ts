@@ -3,7 +3,7 @@ import * as Schema from "#core/canonical/schema";
 import { codes } from "#core/error";
 import type { ErrorDetails } from "#core/error-details";
 import * as Id from "#core/id";
-import * as Debugging from "#core/task/debug";
+import * as Debug from "#core/task/debug";
 import { Warnings } from "./warning.ts";
 
 /** The ways in for a picture. */
@@ -48,7 +48,7 @@ export const ExtractRequest = z
       description:
         "Your id of this extract. The same id and payload give the same answer. `backup.tar.gz` is taken.",
     }),
-    debug: Debugging.Debug.optional(),
+    debug: Debug.Debug.optional(),
   })
   .superRefine((request, context) => {
     const given = pictures.filter((name) => request[name] !== undefined);
@@ -176,7 +176,7 @@ export interface Artifact extends Extract {
     max_tokens: number;
     response_format: "json_schema" | "none";
     seed: number;
-    debug?: Debugging.Debug;
+    debug?: Debug.Debug;
   } | null;
   raw_model_text: string | null;
   finish_reason: string | null;

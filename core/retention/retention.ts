@@ -3,9 +3,9 @@ import * as Database from "#core/db/database";
 import { AppError, from } from "#core/error";
 import type * as Evaluation from "#core/evaluation/evaluation";
 import * as EvaluationRemove from "#core/evaluation/remove";
-import * as Claim from "#core/extraction/claim";
 import { extractTable as extract } from "#core/extraction/extract.sql";
 import * as Extracts from "#core/extraction/remove";
+import * as Row from "#core/extraction/row";
 import type * as GroundTruth from "#core/ground-truth/ground-truth";
 import * as GroundTruthRemove from "#core/ground-truth/remove";
 import { keyTable } from "#core/key/key.sql";
@@ -75,7 +75,7 @@ export async function sweep(
           (extract_id) => ({ key_id: keyId, extract_id }),
           log,
           async (requestId) => {
-            const whole = isOver() ? undefined : await Claim.find(db, keyId, requestId);
+            const whole = isOver() ? undefined : await Row.find(db, keyId, requestId);
             if (whole !== undefined && (await Extracts.forget(services, log, whole))) swept.extracts += 1;
           },
         ),

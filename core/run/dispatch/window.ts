@@ -108,66 +108,74 @@ interface Seen {
 
 async function look(db: Database.Db, runUid: string): Promise<Seen | undefined> {
   const now = Date.now();
+  const results = await Database.batch(db, statementsOf(db, runUid, now));
+  const row = Database.rows(run, results.run)[0];
+  if (row === undefined) return undefined;
+  const bySlot = new Map<number, number>();
+  let inFlight = 0;
+  for (const { slot, n } of [...results.sent.rows, ...results.running.rows]) {
+    inFlight += Number(n);
+    if (slot !== null) bySlot.set(Number(slot), (bySlot.get(Number(slot)) ?? 0) + Number(n));
+  }
+  const suspects = results.suspects.rows;
+  const key = results.key.rows[0];
+  return {
+    row,
+    slots: key === undefined ? row.concurrency : shareOf(row, key),
+    breaker: Breaker.stateOf(Database.rows(breakerTable, results.breaker)[0], now),
+    revoked: (key?.revoked_at ?? null) !== null,
+    inFlight,
+    bySlot,
+    unsent: [...results.sentBefore.rows, ...results.neverSent.rows].map(waitingOf),
+    lone: suspects.filter(({ is_out }) => Number(is_out) === 0).map(waitingOf),
+    loneOut: suspects.some(({ is_out }) => Number(is_out) === 1),
+  };
+}
+
+function statementsOf(db: Database.Db, runUid: string, now: number) {
   const mine = sql`FROM ${item} WHERE ${item.runUid} = ${runUid}`;
   const epoch = sql`(SELECT ${run.epoch} FROM ${run} WHERE ${run.runUid} = ${runUid})`;
   const columns = sql`SELECT ${item.index} AS idx, ${item.sendSeq} AS seq, ${item.slot} AS slot,
     ${item.objectKey} AS object_key, ${item.etag} AS etag`;
   const usual = sql`${item.status} = 'queued' AND ${item.suspects} < ${isolateFrom}`;
   const most = windowOf(64).most;
-  // The number first: who orders with the old one committed before, and is seen here.
-  const results = await Database.batch(db, [
-    db.query
+  return {
+    // First, so that orders made with the old number are visible to what is read behind it.
+    run: db.query
       .update(run)
       .set({ planN: nextNumber, touchedAt: new Date(now) })
       .where(sql`${run.runUid} = ${runUid}`)
       .returning(),
-    Breaker.statement(db),
-    Database.statement(sql`SELECT ${item.slot} AS slot, count(*) AS n ${mine}
+    breaker: Breaker.statement(db),
+    sent: Database.statement(sql`SELECT ${item.slot} AS slot, count(*) AS n ${mine}
       AND ${item.status} = 'queued' AND ${item.sentEpoch} = ${epoch} GROUP BY ${item.slot}`),
-    Database.statement(sql`SELECT ${item.slot} AS slot, count(*) AS n ${mine}
+    running: Database.statement(sql`SELECT ${item.slot} AS slot, count(*) AS n ${mine}
       AND ${item.status} = 'running' GROUP BY ${item.slot}`),
     // What was sent before a pause comes before what was never sent.
-    Database.statement(sql`${columns} ${mine} AND ${usual} AND ${item.sentEpoch} > 0
+    sentBefore: Database.statement(sql`${columns} ${mine} AND ${usual} AND ${item.sentEpoch} > 0
       AND ${item.sentEpoch} < ${epoch} ORDER BY ${item.index} LIMIT ${most}`),
-    Database.statement(sql`${columns} ${mine} AND ${usual} AND ${item.sentEpoch} = 0
+    neverSent: Database.statement(sql`${columns} ${mine} AND ${usual} AND ${item.sentEpoch} = 0
       ORDER BY ${item.index} LIMIT ${most}`),
     // Literal, as in the partial index that finds them; the plus signs keep SQLite from going through the whole run
     // by another one instead.
-    Database.statement(sql`${columns}, (${item.status} = 'running' OR ${item.sentEpoch} = ${epoch}) AS is_out ${mine}
+    suspects:
+      Database.statement(sql`${columns}, (${item.status} = 'running' OR ${item.sentEpoch} = ${epoch}) AS is_out ${mine}
       AND suspects >= 2 AND +${item.status} IN ('queued', 'running') ORDER BY +${item.index} LIMIT ${most}`),
     // The key: whether it was revoked, and which runs share what it may have in flight.
-    Database.statement(sql`SELECT revoked_at, max_in_flight, CASE WHEN max_in_flight IS NOT NULL THEN (
+    key: Database.statement(sql`SELECT revoked_at, max_in_flight, CASE WHEN max_in_flight IS NOT NULL THEN (
         SELECT json_group_array(json_array(run_uid, concurrency, total - succeeded - failed - canceled)) FROM (
           SELECT * FROM ${run} AS going WHERE going.key_id = ${keyTable.keyId} AND going.state = 'running'
             AND going.waiting_for IS NULL ORDER BY going.created_at, going.run_uid LIMIT ${runsMost})) END AS runs
       FROM ${keyTable} WHERE ${keyTable.keyId} = (SELECT ${run.keyId} FROM ${run} WHERE ${run.runUid} = ${runUid})`),
-  ]);
-  const row = Database.rows(run, results[0])[0];
-  if (row === undefined) return undefined;
-  const bySlot = new Map<number, number>();
-  let inFlight = 0;
-  for (const { slot, n } of [...(results[2]?.rows ?? []), ...(results[3]?.rows ?? [])]) {
-    inFlight += Number(n);
-    if (slot !== null) bySlot.set(Number(slot), (bySlot.get(Number(slot)) ?? 0) + Number(n));
-  }
-  const waiting = ({ idx, seq, slot, object_key: key, etag }: Record<string, unknown>): Waiting => ({
+  };
+}
+
+function waitingOf({ idx, seq, slot, object_key: key, etag }: Record<string, unknown>): Waiting {
+  return {
     index: Number(idx),
     seq: Number(seq),
     slot: slot === null ? null : Number(slot),
     picture: typeof key === "string" ? { key, etag: typeof etag === "string" ? etag : null } : undefined,
-  });
-  const suspects = results[6]?.rows ?? [];
-  const key = results[7]?.rows[0];
-  return {
-    row,
-    slots: key === undefined ? row.concurrency : shareOf(row, key),
-    breaker: Breaker.stateOf(Database.rows(breakerTable, results[1])[0], now),
-    revoked: (key?.revoked_at ?? null) !== null,
-    inFlight,
-    bySlot,
-    unsent: [...(results[4]?.rows ?? []), ...(results[5]?.rows ?? [])].map(waiting),
-    lone: suspects.filter(({ is_out }) => Number(is_out) === 0).map(waiting),
-    loneOut: suspects.some(({ is_out }) => Number(is_out) === 1),
   };
 }
 

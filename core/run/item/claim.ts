@@ -30,8 +30,8 @@ export async function claim(
 ): Promise<Claimed | undefined> {
   const now = Date.now();
   const one = and(eq(item.runUid, message.run_uid), eq(item.index, message.index));
-  const [taken, runs, items, breaker] = await Database.batch(db, [
-    db.query
+  const { taken, runs, items, breaker } = await Database.batch(db, {
+    taken: db.query
       .update(item)
       .set({
         status: "running",
@@ -52,10 +52,10 @@ export async function claim(
         ),
       )
       .returning(),
-    db.query.select().from(run).where(eq(run.runUid, message.run_uid)),
-    db.query.select().from(item).where(one),
-    Breaker.statementOfBoth(db),
-  ]);
+    runs: db.query.select().from(run).where(eq(run.runUid, message.run_uid)),
+    items: db.query.select().from(item).where(one),
+    breaker: Breaker.statementOfBoth(db),
+  });
   const runRow = Database.rows(run, runs)[0];
   if (runRow === undefined) return undefined;
   return {

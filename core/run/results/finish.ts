@@ -3,8 +3,7 @@ import * as Place from "#core/artifact/place";
 import * as Database from "#core/db/database";
 import type { AppError } from "#core/error";
 import type { Log } from "#core/log";
-import type { Finishing } from "#core/run/finishing";
-import * as Finishings from "#core/run/finishing";
+import * as Finishing from "#core/run/finishing";
 import * as Due from "#core/run/notify/due";
 import { type RunRow, runTable } from "#core/run/run.sql";
 import type { RunStores } from "#core/run/services";
@@ -41,10 +40,10 @@ export async function step(
 ): Promise<Step> {
   const begun = await begin(services, run);
   if (begun === undefined) return "done";
-  if (begun.state !== "finishing" || begun.finishing === null) return settled(services, begun, log);
+  if (begun.state !== "finishing" || begun.finishing === null) return settle(services, begun, log);
 
-  let state: Finishing = begun.finishing;
-  const save = async (next: Finishing) => {
+  let state: Finishing.Finishing = begun.finishing;
+  const save = async (next: Finishing.Finishing) => {
     await swap(services.db, begun, state, { finishing: next });
     state = next;
     return next;
@@ -52,7 +51,7 @@ export async function step(
   try {
     // What is there stays: only what was not finished is written anew, in the form of today.
     if (state.version !== services.version)
-      state = await save({ ...state, ...Finishings.nextDocument(0), version: services.version });
+      state = await save({ ...state, ...Finishing.nextDocument(0), version: services.version });
     const documents = Document.list(begun, state.outcome, options.artifactItems);
     const sizes = options.sizes ?? Write.sizes;
     for (let next = documents[state.document]; next !== undefined; next = documents[state.document]) {
@@ -63,7 +62,8 @@ export async function step(
       });
       if (!written || Date.now() >= time.deadline) return "more";
     }
-    if (!(await removeInputs(services, log, begun, () => state, save, time.deadline))) return "more";
+    if (!(await removeInputs(services, log, begun, { held: () => state, save, deadline: time.deadline })))
+      return "more";
     await end(services, begun, state, log);
     return "done";
   } catch (thrown) {
@@ -90,7 +90,7 @@ async function begin(
       .update(runTable)
       .set({
         state: "finishing",
-        finishing: Finishings.begin(from === "running" ? "succeeded" : "canceled", version),
+        finishing: Finishing.begin(from === "running" ? "succeeded" : "canceled", version),
         waitingFor: null,
         finishedAt: now,
         touchedAt: now,
@@ -112,7 +112,7 @@ async function begin(
 }
 
 /** What is left to do for a run that is not being finished. */
-async function settled(services: RunStores, run: RunRow, log: Log): Promise<Step> {
+async function settle(services: RunStores, run: RunRow, log: Log): Promise<Step> {
   if (run.state === "planning" || run.state === "running" || run.state === "canceling") return "not_yet";
   await orderEvaluation(services, run, log);
   await orderWebhook(services, run, log);
@@ -143,7 +143,12 @@ async function orderWebhook(services: RunStores, run: RunRow, log: Log): Promise
  * it would store again.
  * @throws Overtaken.
  */
-async function swap(db: Database.Db, run: RunRow, held: Finishing, changes: Partial<RunRow>): Promise<void> {
+async function swap(
+  db: Database.Db,
+  run: RunRow,
+  held: Finishing.Finishing,
+  changes: Partial<RunRow>,
+): Promise<void> {
   const [result] = await Database.batch(db, [
     db.query
       .update(runTable)
@@ -155,14 +160,14 @@ async function swap(db: Database.Db, run: RunRow, held: Finishing, changes: Part
   if (result?.rowsAffected !== 1) throw new Overtaken("the run is no longer as it was read");
 }
 
+type Save = (state: Finishing.Finishing) => Promise<Finishing.Finishing>;
+
 /** @returns true when no picture is left that has to go. */
 async function removeInputs(
   services: RunStores,
   log: Log,
   run: RunRow,
-  held: () => Finishing,
-  save: (state: Finishing) => Promise<Finishing>,
-  deadline: number,
+  { held, save, deadline }: { held(): Finishing.Finishing; save: Save; deadline: number },
 ): Promise<boolean> {
   if (run.persistInputs) return true;
   for (;;) {
@@ -173,7 +178,7 @@ async function removeInputs(
   }
 }
 
-async function end(services: RunStores, run: RunRow, state: Finishing, log: Log): Promise<void> {
+async function end(services: RunStores, run: RunRow, state: Finishing.Finishing, log: Log): Promise<void> {
   if (state.carried) {
     const { working } = Place.batchFiles(run.keyId, run.runId, run.createdAt);
     await Inputs.removeBelow(services.bucket, log, working, Number.POSITIVE_INFINITY);

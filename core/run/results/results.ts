@@ -1,7 +1,7 @@
 import * as Bucket from "#core/bucket/bucket";
 import { AppError, invalidRequest } from "#core/error";
 import * as Formats from "#core/export/formats";
-import * as Dialects from "#core/export/table/dialect";
+import * as Dialect from "#core/export/table/dialect";
 import * as Table from "#core/export/table/table";
 import type { Principal } from "#core/key/key";
 import * as Visible from "#core/key/visible";
@@ -23,7 +23,7 @@ export interface Wanted {
   /** Of tables and workbooks. */
   values: Table.Values;
   /** Of tables. */
-  dialect: Dialects.Dialect;
+  dialect: Dialect.Dialect;
   /** Of formats that need one, as their schema read it. */
   mapping?: unknown;
   /** Of a ledger: without the items that it cannot book. */
@@ -115,7 +115,7 @@ async function written(
   const found = await Bucket.head(bucket, log, rel);
   if (found === undefined) throw gone();
   const isLarge = found.bytes > sizes.directAnswerBytes;
-  if (isLarge && !Dialects.isStored(dialect)) {
+  if (isLarge && !Dialect.isStored(dialect)) {
     const message = `the table is too large to be converted here: ${commandFor(run, wanted)} does it`;
     throw new AppError("conflict", message, {
       details: { reason: "results_too_large", bytes: found.bytes, limit_bytes: sizes.directAnswerBytes },
@@ -128,13 +128,13 @@ async function written(
 }
 
 /** As text: the gateway counts base64 against its limit. */
-async function inDialect(text: string, dialect: Dialects.Dialect): Promise<File["content"]> {
-  if (Dialects.isStored(dialect)) return { kind: "whole", body: text };
+async function inDialect(text: string, dialect: Dialect.Dialect): Promise<File["content"]> {
+  if (Dialect.isStored(dialect)) return { kind: "whole", body: text };
   return { kind: "whole", body: (await import("./convert.ts")).table(text, dialect) };
 }
 
 function checkOptions({ format, values, dialect, asUrl }: Wanted): void {
-  const isStored = Dialects.isStored(dialect);
+  const isStored = Dialect.isStored(dialect);
   if (!isTable(format) && !isStored) {
     const path = dialect.byteOrderMark ? "bom" : "dialect";
     throw invalidRequest([{ path, message: "only for the formats csv and line_items_csv" }]);

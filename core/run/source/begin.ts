@@ -112,7 +112,7 @@ export async function find(db: Database.Db, keyId: string, runId: string): Promi
   return (await Database.read(db.query.select().from(run).where(mine)))[0];
 }
 
-type Draft = Pick<
+type Wanted = Pick<
   RunRow,
   "taskId" | "concurrency" | "source" | "persistInputs" | "sourceRunId" | "webhookUrl" | "expiresAfterS"
 > &
@@ -122,7 +122,7 @@ type Draft = Pick<
 export function draft(
   identity: Identity,
   caller: Caller,
-  what: Draft,
+  what: Wanted,
   how: { total: number } | { planning: NonNullable<RunRow["planning"]> },
 ): RunRow {
   const now = new Date();
@@ -166,6 +166,13 @@ export function draft(
   };
 }
 
+/** A row that is to become a run, for which call. */
+export interface Draft {
+  row: RunRow;
+  identity: Identity;
+  caller: Caller;
+}
+
 /** True while the run exists: the condition for its items in the batch that makes it. */
 export const exists = (runUid: string): SQL =>
   sql`EXISTS (SELECT 1 FROM ${run} WHERE ${run.runUid} = ${runUid})`;
@@ -181,9 +188,7 @@ export const exists = (runUid: string): SQL =>
  */
 export async function commit(
   services: Pick<RunStores, "db">,
-  row: RunRow,
-  identity: Identity,
-  caller: Caller,
+  { row, identity, caller }: Draft,
   also: { onlyIf?: SQL; items?: Database.Statement[] } = {},
 ): Promise<Created | undefined> {
   const { db } = services;

@@ -88,35 +88,42 @@ export async function create(
   const { skipped = null } = source;
   if ("planning" in source) {
     const row = Begin.draft(identity, caller, { ...what, skipped }, source);
-    return begun(services, log, await committed(services, log, row, identity, caller, source.planning));
+    return orderPlanner(
+      services,
+      log,
+      await commitPlanned(services, log, { row, identity, caller }, source.planning),
+    );
   }
   const { pictures } = source;
   const row = Begin.draft(identity, caller, { ...what, skipped }, { total: pictures.length });
-  const made = await Begin.commit(services, row, identity, caller, {
-    onlyIf: Resolve.uploadsAreThere(pictures),
-    items: Items.insert(row.runUid, 0, pictures, Begin.exists(row.runUid)),
-  });
-  if (made !== undefined) return begun(services, log, made);
+  const made = await Begin.commit(
+    services,
+    { row, identity, caller },
+    {
+      onlyIf: Resolve.uploadsAreThere(pictures),
+      items: Items.insert(row.runUid, 0, pictures, Begin.exists(row.runUid)),
+    },
+  );
+  if (made !== undefined) return orderPlanner(services, log, made);
   // A run that ended meanwhile took an upload with it, which a second look sees; or the key has no room.
   await read(services, log, input, caller);
   throw await Allowance.refusal(services.db, caller.principal, row.total, row.createdAt);
 }
 
-async function begun(services: RunStores, log: Log, made: Begin.Created): Promise<Begin.Created> {
+async function orderPlanner(services: RunStores, log: Log, made: Begin.Created): Promise<Begin.Created> {
   if (!made.replayed) await Begin.order(services, made.run, log);
   return made;
 }
 
 /** Commits a run that is checked later. A list that we made for it goes when it is not needed. */
-async function committed(
+async function commitPlanned(
   services: RunStores,
   log: Log,
-  row: Parameters<typeof Begin.commit>[1],
-  identity: Begin.Identity,
-  caller: Begin.Caller,
+  draft: Begin.Draft,
   planning: Planning,
 ): Promise<Begin.Created> {
-  const made = await Begin.commit(services, row, identity, caller);
+  const { row, caller } = draft;
+  const made = await Begin.commit(services, draft);
   if (made?.replayed !== false && planning.phase === "manifest" && planning.temporary)
     await Bucket.remove(services.bucket, log, planning.objectKey);
   if (made === undefined) throw await Allowance.refusal(services.db, caller.principal, 1, row.createdAt);
@@ -171,7 +178,7 @@ async function read(services: RunStores, log: Log, input: BatchInput, caller: Be
   const looking = { viewer: { keyId: principal.keyId, allKeys: reachesAll(principal) }, deadline };
   if (input.manifest !== undefined) {
     const lines = input.manifest.slice(0, input.limit);
-    return checked(
+    return check(
       services,
       log,
       lines.map((value, i) => Line.check(value, i + 1)),
@@ -179,17 +186,17 @@ async function read(services: RunStores, log: Log, input: BatchInput, caller: Be
     );
   }
   if (input.manifest_ref !== undefined)
-    return stored(services, log, { ref: input.manifest_ref, limit: input.limit }, looking);
+    return readManifest(services, log, { ref: input.manifest_ref, limit: input.limit }, looking);
   const folder = { ...input, images_dir: input.images_dir ?? "" };
   // Patterns of names are for one source of several.
   const { list } = await import("./folder.ts");
   const { found, skipped } = await list(services, log, folder, looking);
   if (found.length <= batches.inlineManifestLines) return { pictures: found.map(pictureOf), skipped };
-  return { planning: await listed(services, log, found, principal.keyId), skipped };
+  return { planning: await writeList(services, log, found, principal.keyId), skipped };
 }
 
 /** Lines that were parsed, with what they name looked up. */
-async function checked(
+async function check(
   services: RunStores,
   log: Log,
   lines: readonly Line.Parsed[],
@@ -204,7 +211,7 @@ async function checked(
 }
 
 /** A manifest in the bucket: read here when it is small, else where the planner begins. */
-async function stored(
+async function readManifest(
   services: RunStores,
   log: Log,
   manifest: { ref: string; limit: number | undefined },
@@ -223,7 +230,7 @@ async function stored(
       "nothing has been uploaded there yet: PUT the bytes to its upload_url first",
       "upload_missing",
     );
-  const etag = upload.etag ?? (await pinned(services, upload.ref, seen?.etag ?? ""));
+  const etag = upload.etag ?? (await pin(services, upload.ref, seen?.etag ?? ""));
   if (seen === undefined || etag !== seen.etag) throw Resolve.replaced();
   const planning: Planning = {
     phase: "manifest",
@@ -248,10 +255,10 @@ async function stored(
     lines.push(Line.parse(raw));
   }
   if (lines.length === 0) throw Resolve.refused([Resolve.empty]);
-  return checked(services, log, lines, looking);
+  return check(services, log, lines, looking);
 }
 
-async function pinned(services: RunStores, ref: string, etag: string): Promise<string | undefined> {
+async function pin(services: RunStores, ref: string, etag: string): Promise<string | undefined> {
   return (await Upload.pin(services.db, [{ ref, etag }])).get(ref);
 }
 
@@ -268,7 +275,7 @@ const pictureOf = ({ file, imageKey, etag }: Folder.Found): Resolve.Picture => (
 });
 
 /** Writes a large folder's list as a manifest of ours, which the planner reads like any other. */
-async function listed(
+async function writeList(
   services: RunStores,
   log: Log,
   found: readonly Folder.Found[],

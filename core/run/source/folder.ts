@@ -8,7 +8,7 @@ import type { Log } from "#core/log";
 import * as DataRoot from "#core/upload/data-root";
 import { batches } from "#spec/limits";
 import type { RunStores } from "../services.ts";
-import * as Skip from "../skipped.ts";
+import * as Skipped from "../skipped.ts";
 import * as Pool from "./pool.ts";
 import { isHidden, isSystem } from "./system.ts";
 
@@ -24,7 +24,7 @@ export interface Found {
 /** What a folder holds: every file of it is in one of the two. */
 interface Listing {
   found: Found[];
-  skipped: Skip.Skipped;
+  skipped: Skipped.Skipped;
 }
 
 /** Names that are looked at: five times what may match, so that a huge folder costs a bounded time. */
@@ -61,7 +61,7 @@ export async function list(
   const judge = judgeOf(query);
   const most = Math.min(query.limit ?? batches.folderFiles, batches.folderFiles);
   const found: Found[] = [];
-  const skipped = Skip.none();
+  const skipped = Skipped.none();
   const prefix = `${DataRoot.dataRoot}${dir}/`;
   let looks: number = looking.looks ?? batches.folderLooks;
   let token: string | undefined;
@@ -80,7 +80,7 @@ export async function list(
     for (const { file, etag, verdict } of entries) {
       if (found.length === query.limit) break;
       if (verdict !== "take") {
-        Skip.add(skipped, file, verdict === "look" ? "not_looked_at" : verdict);
+        Skipped.add(skipped, file, verdict === "look" ? "not_looked_at" : verdict);
         continue;
       }
       const imageKey = `${dir}/${file}`;
@@ -112,7 +112,7 @@ const tooMany = (how: string) =>
     `${how} ${batches.folderFiles} files: name them in a manifest instead, by manifest_ref (up to ${batches.manifestLines} lines)`,
   );
 
-type Verdict = "take" | "look" | Skip.Reason;
+type Verdict = "take" | "look" | Skipped.Reason;
 
 interface Entry {
   rel: string;

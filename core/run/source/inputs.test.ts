@@ -4,6 +4,7 @@ import type * as Bucket from "#core/bucket/bucket";
 import * as Claim from "#core/extraction/claim";
 import { extractTable } from "#core/extraction/extract.sql";
 import * as Handover from "#core/extraction/handover";
+import * as Row from "#core/extraction/row";
 import { sweep } from "#core/input/sweep";
 import * as Plan from "#core/run/control/plan";
 import * as Cancel from "#core/run/dispatch/cancel";
@@ -98,17 +99,17 @@ describe("an upload", () => {
     if (claim === undefined) throw new Error("it is not ours");
     return claim.row;
   };
-  const handOver = async (row: Claim.Row, read: Upload.Read) => {
+  const handOver = async (row: Row.Row, read: Upload.Read) => {
     const given: Omit<StoredInput, "objectKey" | "temporary"> & { objectKey: string } = {
       ...{ source: "upload", declaredMimeType: null, debug: null, principalRole: "client" },
       ...{ objectKey: read.objectKey, etag: read.etag },
     };
     const picture = { bytes: read.bytes, mimeType: "image/png", input: given };
-    const how = { handedOver: false, waitingFor: null, used: undefined };
+    const how = { cutOff: false, waitingFor: null, used: undefined };
     await Handover.handOver(stores.services, silent, row, picture, how);
   };
   const inputOf = async (requestId: string) => {
-    const row = await Claim.find(stores.services.db, "key-1", requestId);
+    const row = await Row.find(stores.services.db, "key-1", requestId);
     return row?.input ?? undefined;
   };
 

@@ -110,7 +110,7 @@ async function announce(
     expiresAfterS: input.expires_after ?? null,
   };
   const row = Begin.draft(identity, caller, what, { planning: { phase: "receiving" } });
-  const made = await Begin.commit(services, row, identity, caller);
+  const made = await Begin.commit(services, { row, identity, caller });
   if (made === undefined)
     throw await Allowance.refusal(services.db, caller.principal, input.files.length, row.createdAt);
   return made.run;

@@ -83,7 +83,7 @@ export async function rerun(
   const items = small
     ? [Items.takeOver({ runUid: row.runUid, first: 0 }, source, taken, Begin.exists(row.runUid))]
     : [];
-  const made = await Begin.commit(services, row, identity, caller, { onlyIf, items });
+  const made = await Begin.commit(services, { row, identity, caller }, { onlyIf, items });
   if (made === undefined) {
     // It, or its pictures, were removed meanwhile, or the key has no room.
     const now = await count(services, await sourceRun(services, source_run_id, caller), only);
