@@ -47,9 +47,13 @@ function kindOf(path: string, text: string): Source["kind"] {
   return tests.test(path) ? "test" : "product";
 }
 
-/** The files that Git tracks and that stand in the work tree. */
+/** Whether Git can tell what belongs to the house; an archive that was unpacked has no such list. */
+export const isCheckout = (root: string) => fs.existsSync(join(root, ".git"));
+
+/** The files of the work tree that Git tracks, or would once they are added. */
 export function tracked(root: string): string[] {
-  const listed = execFileSync("git", ["ls-files", "-z"], { cwd: root, encoding: "utf8", maxBuffer: 2 ** 26 });
+  const args = ["ls-files", "-z", "--cached", "--others", "--exclude-standard"];
+  const listed = execFileSync("git", args, { cwd: root, encoding: "utf8", maxBuffer: 2 ** 26 });
   return listed
     .split("\0")
     .filter((path) => path !== "" && fs.existsSync(join(root, path)))
