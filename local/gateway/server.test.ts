@@ -1,11 +1,10 @@
-import { once } from "node:events";
-import { type IncomingMessage, type RequestOptions, request } from "node:http";
 import { connect } from "node:net";
 import type { APIGatewayProxyEventV2 } from "aws-lambda";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { type Gateway, PortError, start } from "#local/gateway/server";
 import { startLambda } from "#local/lambda/fixtures/harness";
 import { platform } from "#spec/limits";
+import { answering, type CallOptions, callAt, raw } from "./wire-for-tests.ts";
 
 type TestLambda = Awaited<ReturnType<typeof startLambda>>;
 
@@ -39,58 +38,12 @@ afterAll(async () => {
   await lambda.close();
 });
 
-interface Answer {
-  status: number;
-  headers: IncomingMessage["headers"];
-  text: string;
-}
+const call = (path: string, options?: CallOptions) => callAt(gateway.url, path, options);
 
-/** node:http, because fetch normalises paths and hides what it sends. */
-async function call(
-  path: string,
-  options: RequestOptions & { body?: string | Buffer } = {},
-): Promise<Answer> {
-  const { body, ...rest } = options;
-  const sent = request(gateway.url, { path, agent: false, ...rest });
-  sent.on("error", () => undefined);
-  sent.end(body);
-  const [response] = (await once(sent, "response")) as [IncomingMessage];
-  const chunks: Buffer[] = [];
-  for await (const chunk of response as AsyncIterable<Buffer>) chunks.push(chunk);
-  return {
-    status: response.statusCode ?? 0,
-    headers: response.headers,
-    text: Buffer.concat(chunks).toString(),
-  };
-}
-
-async function eventOf(
-  path: string,
-  options: Parameters<typeof call>[1] = {},
-): Promise<APIGatewayProxyEventV2> {
+async function eventOf(path: string, options: CallOptions = {}): Promise<APIGatewayProxyEventV2> {
   const { status, text } = await call(path, options);
   expect(status).toBe(200);
   return JSON.parse(text);
-}
-
-const answering = (answer: unknown) => ({
-  method: "POST",
-  headers: { "content-type": "application/json" },
-  body: JSON.stringify({ answer }),
-});
-
-/** Sends bytes as they are and reads until the gateway closes. */
-async function raw(...chunks: (string | Buffer)[]): Promise<string> {
-  const { hostname, port } = new URL(gateway.url);
-  const socket = connect(Number(port), hostname);
-  socket.on("error", () => undefined);
-  let text = "";
-  socket.on("data", (chunk) => {
-    text += chunk;
-  });
-  for (const chunk of chunks) socket.write(chunk);
-  await new Promise((resolve) => socket.once("close", resolve));
-  return text;
 }
 
 describe("the event", () => {
@@ -307,9 +260,9 @@ describe("what the gateway answers itself", () => {
     expect(small.status).toBe(200);
     const large = await call("/v1/things", { headers: { "x-large": "a".repeat(10_240) } });
     expect(large).toMatchObject({ status: 431, ...own("Request Header Fields Too Large") });
-    expect(await raw(`GET /v1/things?${"q".repeat(200_000)} HTTP/1.1\r\nhost: x\r\n\r\n`)).toMatch(
-      /^HTTP\/1.1 431 /,
-    );
+    expect(
+      await raw(gateway.url, `GET /v1/things?${"q".repeat(200_000)} HTTP/1.1\r\nhost: x\r\n\r\n`),
+    ).toMatch(/^HTTP\/1.1 431 /);
   });
 
   test("503 when a function does not answer in time, also when it never came to run", async () => {
@@ -350,7 +303,7 @@ describe("what the gateway answers itself", () => {
     ["a proxy request", "CONNECT x:443 HTTP/1.1\r\nhost: x\r\n\r\n"],
     ["no host", "GET / HTTP/1.1\r\n\r\n"],
   ])("400 for %s", async (_what, bytes) => {
-    expect(await raw(bytes)).toMatch(/^HTTP\/1.1 400 /);
+    expect(await raw(gateway.url, bytes)).toMatch(/^HTTP\/1.1 400 /);
     expect((await call("/v1/things")).status).toBe(200);
   });
 });
@@ -359,20 +312,23 @@ describe("a connection", () => {
   test("that asks for 100-continue gets it, and a 413 at once when the body would be too large", async () => {
     const head = (bytes: number) =>
       `POST /v1/things HTTP/1.1\r\nhost: x\r\ncontent-type: text/plain\r\nexpect: 100-continue\r\nconnection: close\r\ncontent-length: ${bytes}\r\n\r\n`;
-    expect(await raw(head(2), "ab")).toMatch(/^HTTP\/1.1 100 Continue\r\n\r\nHTTP\/1.1 200 /);
-    expect(await raw(head(platform.gatewayBodyBytes + 1))).toMatch(/^HTTP\/1.1 413 /);
+    expect(await raw(gateway.url, head(2), "ab")).toMatch(/^HTTP\/1.1 100 Continue\r\n\r\nHTTP\/1.1 200 /);
+    expect(await raw(gateway.url, head(platform.gatewayBodyBytes + 1))).toMatch(/^HTTP\/1.1 413 /);
   });
 
   test("is kept and used again", async () => {
     const get = (more: string) => `GET /v1/things HTTP/1.1\r\nhost: x\r\n${more}\r\n`;
-    const text = await raw(get(""), get(""), get("connection: close\r\n"));
+    const text = await raw(gateway.url, get(""), get(""), get("connection: close\r\n"));
     expect(text.match(/HTTP\/1.1 200 /g)).toHaveLength(3);
   });
 
   test("of HTTP/1.0 and an absolute target are answered", async () => {
-    expect(await raw("GET /v1/things HTTP/1.0\r\n\r\n")).toMatch(/^HTTP\/1.1 200 /);
+    expect(await raw(gateway.url, "GET /v1/things HTTP/1.0\r\n\r\n")).toMatch(/^HTTP\/1.1 200 /);
     expect(
-      await raw("GET http://elsewhere/v1/things/7 HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"),
+      await raw(
+        gateway.url,
+        "GET http://elsewhere/v1/things/7 HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n",
+      ),
     ).toContain('"rawPath":"/v1/things/7"');
   });
 

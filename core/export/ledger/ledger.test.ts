@@ -5,18 +5,20 @@ import { describe, expect, test } from "vitest";
 import * as Decimal from "#core/canonical/money/decimal";
 import type { Made } from "#core/export/formats";
 import * as Given from "#core/export/given";
-import type { Item } from "#core/run/schema";
 import * as Papers from "#test/support/papers";
 import { columns } from "./datev-columns.ts";
 import * as Paper from "./paper.ts";
 import * as Windows1252 from "./windows-1252.ts";
 
 const ansi = (bytes: Uint8Array) => new TextDecoder("windows-1252").decode(bytes);
+
 /** A file of `;` or `,` and quotes as another reader sees it. */
 const table = (text: string, delimiter = ",", from = 1): Record<string, string>[] =>
   parse(text, { delimiter, columns: true, from_line: from, skip_empty_lines: false });
+
 const plus = (amounts: readonly string[]) =>
   Decimal.format(Decimal.sum(amounts.map((amount) => Decimal.of(amount.replace(",", ".")))));
+
 const decimal = /^-?\d+\.\d{2}$/;
 
 describe("DATEV", () => {
@@ -232,194 +234,6 @@ describe("bills", () => {
     const rest = await Papers.made("xero", items, { ...Papers.xero, items: { from: 500 } });
     expect([rest.reasons, table(rest.bytes.toString()).length]).toEqual([[], 2]);
   });
-});
-
-/** Each reason, with a paper that it meets, in a format that has it. */
-const without = (mapping: Record<string, unknown>, name: string) => ({ ...mapping, [name]: undefined });
-const failed = {
-  status: "failed",
-  result: null,
-  error: { code: "bad_image", message: "no picture" },
-} as never;
-const { checks, normalized } = Papers.invoice(0);
-const zero = { line_items: [], subtotal: "0,00", taxes: [], tax: null, total: "0,00" };
-const cases: [Paper.Reason, Item, Made?, Record<string, unknown>?][] = [
-  ["not_read", Papers.invoice(0, {}, failed)],
-  ["incomplete", Papers.invoice(0, {}, { complete: false })],
-  ["breaks_schema", Papers.invoice(0, {}, { schema_ok: false })],
-  ["checks_failed", Papers.invoice(0, {}, { checks: [{ ...checks?.[0], ok: false } as never] })],
-  ["unchecked", Papers.invoice(0, {}, { checks: null })],
-  [
-    "ambiguous",
-    Papers.invoice(0, {}, { normalized: { ...normalized, total: { value: "119", ambiguous: true } } }),
-  ],
-  ["no_total", Papers.invoice(0, { total: null })],
-  ["nothing_to_book", Papers.invoice(0, zero)],
-  ["no_currency", Papers.invoice(0, { currency: null })],
-  ["other_currency", Papers.invoice(0, { currency: "CHF" })],
-  ["no_date", Papers.invoice(0, { invoice_date: null })],
-  ["outside_period", Papers.invoice(0, { invoice_date: "31.10.2026" })],
-  ["no_vendor", Papers.invoice(0, { supplier: Papers.supplier(null) }), "xero"],
-  ["no_number", Papers.invoice(0, { invoice_number: null }), "xero"],
-  ["no_due_date", Papers.invoice(0, { due_date: null }), "quickbooks"],
-  ["no_account", Papers.invoice(0), "datev", without(Papers.datev, "account")],
-  ["tax_not_split", Papers.invoice(0, { taxes: [{ rate: "19 %", base: "90,00", amount: "19,00" }] })],
-  ["tax_not_split", Papers.invoice(0, { taxes: [{ rate: null, base: "100,00", amount: "19,00" }] })],
-  ["tax_not_split", Papers.invoice(0, { taxes: [{ rate: "7 %", base: null, amount: "19,00" }] })],
-  [
-    "tax_not_split",
-    Papers.invoice(0, { ...Papers.twoRates, taxes: Papers.twoRates.taxes.slice(0, 1), tax: null }),
-  ],
-  ["tax_not_split", Papers.receipt(0, { tax: "1.60" })],
-  [
-    "no_tax_code",
-    Papers.invoice(0, { taxes: [], tax: null, subtotal: "119,00", line_items: [] }),
-    "xero",
-    { ...Papers.xero, taxes: [{ rate: "19", code: "A" }] },
-  ],
-  ["tip", Papers.receipt(0, { tip: "1.00", total: "11.00" }), "datev", without(Papers.datev, "tips")],
-  [
-    "rounding",
-    Papers.receipt(0, { rounding: "-0.02", total: "9.98" }),
-    "datev",
-    without(Papers.datev, "rounding"),
-  ],
-  ["credit_note", Papers.invoice(0, Papers.creditNote), "quickbooks"],
-  [
-    "too_many_decimals",
-    Papers.receipt(0, { subtotal: "10.125", total: "10.125" }, { items: [], currency: "KWD" }),
-    "datev",
-    { ...Papers.datev, currency: "KWD" },
-  ],
-  [
-    "amount_too_large",
-    Papers.receipt(0, { subtotal: "12345678901.00", total: "12345678901.00" }, { items: [] }),
-  ],
-];
-
-describe("what is never booked", () => {
-  test.each(cases)("%s", async (reason, item, format = "datev", mapping = (Papers as never)[format]) => {
-    const { reasons, leftOut, bytes } = await Papers.made(format, [item], mapping);
-    expect(reasons, leftOut[0]?.message).toEqual([`0 ${reason}`]);
-    expect(ansi(bytes).trimEnd().split("\n")).toHaveLength(format === "datev" ? 2 : 1);
-  });
-
-  test("what the checks found is heard, whatever the amounts say", async () => {
-    const variant = (name: string) =>
-      Papers.invoice(0, {}, { checks: [{ ...checks?.[0], ok: true, variant: name } as never] });
-    for (const [name, reason] of [
-      ["tax_withheld", "tax_withheld"],
-      ["tax_added_after_payment", "total_after_payment"],
-    ] as const)
-      expect((await Papers.made("datev", [variant(name)], Papers.datev)).reasons).toEqual([`0 ${reason}`]);
-  });
-
-  test("a paper that was photographed twice is booked once; another number, day or price is another paper", async () => {
-    const same = { invoice_number: "R-0" };
-    const items = [
-      Papers.invoice(0),
-      Papers.invoice(1, same),
-      Papers.invoice(2, { ...same, invoice_date: "04.11.2026" }),
-    ];
-    expect((await Papers.made("datev", items, Papers.datev)).reasons).toEqual(["1 duplicate"]);
-    expect((await Papers.made("xero", items, Papers.xero)).reasons).toEqual(["1 duplicate", "2 duplicate"]);
-  });
-
-  test("a rate is taken from the amounts only where the mapping says so, and one alone gives the tax", async () => {
-    const items = [Papers.receipt(0, { tax: "1.60" }), Papers.receipt(1, { tax: "1.23" })];
-    const { bytes, reasons } = await Papers.made("datev", items, {
-      ...Papers.datev,
-      rate_from_amounts: true,
-    });
-    expect(reasons).toEqual(["1 tax_not_split"]);
-    expect(ansi(bytes)).toContain('\r\n10,00;"S";"EUR";;;;4650;1000;"0009";0511;');
-  });
-
-  test("a currency is assumed only where the mapping says so", async () => {
-    const items = [Papers.invoice(0, { currency: null }), Papers.invoice(1, { currency: "USD" })];
-    const { reasons } = await Papers.made("datev", items, { ...Papers.datev, assume_currency: true });
-    expect(reasons).toEqual(["1 other_currency"]);
-  });
-
-  test("a task that reads no date has no ledger", async () => {
-    const item = Papers.item("receipt_fields_v1", 0, { total: "1.00" });
-    await expect(Papers.made("beancount", [item], Papers.beancount)).rejects.toMatchObject({
-      code: "invalid_request",
-      message: expect.stringMatching(
-        /^format: beancount needs a date, which the task receipt_fields_v1 does not read/,
-      ),
-    });
-  });
-});
-
-test("a mapping that lacks something is refused with the place and what belongs there", async () => {
-  const wrong: [Made, Record<string, unknown>, string][] = [
-    [
-      "datev",
-      without(Papers.datev, "consultant"),
-      "mapping.consultant: is missing: a whole number from 1001 to 9999999",
-    ],
-    ["datev", without(Papers.datev, "finalize"), "mapping.finalize: is missing: true or false"],
-    [
-      "datev",
-      { ...Papers.datev, account_length: 9 },
-      "mapping.account_length: must be a whole number from 4 to 8",
-    ],
-    [
-      "datev",
-      { ...Papers.datev, account: 4930 },
-      "mapping.account: must be text, not a number: put it in quotes",
-    ],
-    [
-      "datev",
-      { ...Papers.datev, counter_account: "1234567" },
-      "mapping.counter_account: has more digits than",
-    ],
-    [
-      "datev",
-      { ...Papers.datev, period: { from: "2026-11-01", to: "2027-01-31" } },
-      "mapping.period.to: lies behind",
-    ],
-    [
-      "datev",
-      { ...Papers.datev, taxes: [{ rate: "19", code: "9" }] },
-      "mapping.taxes.0.code: must be a tax key",
-    ],
-    [
-      "datev",
-      { ...Papers.datev, taxes: [...Papers.datev.taxes, { rate: "7", code: "" }] },
-      "mapping.taxes.3.rate: is there twice",
-    ],
-    ["datev", { ...Papers.datev, consultnt: 1 }, "mapping.consultnt: unknown field"],
-    ["datev", { ...without(Papers.datev, "account"), vendors: [] }, "mapping.account: is missing: neither"],
-    [
-      "beancount",
-      { ...Papers.beancount, account: "Expenses:office" },
-      "mapping.account: must be an account such as",
-    ],
-    [
-      "beancount",
-      { ...Papers.beancount, account: "Expenses:食費" },
-      "mapping.account: must be an account such as",
-    ],
-    ["xero", without(Papers.xero, "taxes"), "mapping.taxes: is missing: a list"],
-    ["xero", without(Papers.xero, "date_format"), "mapping.date_format: is missing: one of `DD/MM/YYYY`"],
-    ["xero", { ...Papers.xero, tips: { account: "420" } }, "mapping.tips.code: is missing: a tax code"],
-    ["quickbooks", { ...Papers.quickbooks, currency: "€" }, "mapping.currency: must be an ISO 4217 code"],
-  ];
-  for (const [format, mapping, message] of wrong)
-    await expect(Papers.made(format, [Papers.invoice(0)], mapping)).rejects.toMatchObject({
-      code: "invalid_request",
-      message: expect.stringContaining(message),
-    });
-  await expect(Given.parse("{", "datev")).rejects.toMatchObject({ param: "mapping" });
-});
-
-test("every reason has a paper here that meets it", () => {
-  const elsewhere = ["duplicate", "file_full", "tax_withheld", "total_after_payment"];
-  expect([...new Set([...cases.map(([reason]) => reason), ...elsewhere])].sort()).toEqual(
-    [...Paper.reasons].sort(),
-  );
 });
 
 describe("docs/ledgers.md", () => {
