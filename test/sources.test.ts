@@ -1,100 +1,20 @@
 /** Where pictures come from: end to end, over every wire. */
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { crc32, deflateSync, gzipSync } from "node:zlib";
-import { ListObjectsV2Command, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
-import { createClient } from "@libsql/client";
+import { gzipSync } from "node:zlib";
+import { PutObjectCommand } from "@aws-sdk/client-s3";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import * as Database from "#core/db/database";
 import * as Key from "#core/key/key";
-import { type Answer, type CallOptions, startLoop, type TestLoop } from "#test/support/loop";
-import * as ModelServer from "#test/support/model-server/model-server";
+import type { Answer, CallOptions } from "#test/support/loop";
 import { base64, picture } from "#test/support/pictures";
+import { errorOf, fields, issuesOf, pepper, pngOf, type Rig, start } from "#test/support/source-loop";
 
-const fields = {
-  total: "12.00",
-  subtotal: "10.00",
-  tax: "2.00",
-  service: null,
-  discount: null,
-  cash: null,
-  card: null,
-  change: null,
-};
-const pepper = "pepper-for-tests-of-sources";
-
-let loop: TestLoop;
-let model: ModelServer.ModelServer;
-let db: Database.Db;
-let s3: S3Client;
-let client: string;
-
+let at: Rig;
 beforeAll(async () => {
-  model = await ModelServer.start({ respond: () => ModelServer.json(fields), maxModelLen: 8192 });
-  loop = await startLoop({
-    env: { VLLM_BASE_URL: model.url, VLLM_MODEL: "scripted", API_KEY_PEPPER: pepper },
-  });
-  db = Database.wrap(createClient({ url: `file:${loop.home}/ocrlty.db`, timeout: 5_000 }));
-  client = (await Key.create(db, pepper, { keyId: "client-1", role: "client" })).api_key;
-  const { S3_ENDPOINT_URL = "", S3_ACCESS_KEY_ID = "", S3_SECRET_ACCESS_KEY = "" } = loop.env;
-  s3 = new S3Client({
-    endpoint: S3_ENDPOINT_URL,
-    region: "us-east-1",
-    forcePathStyle: true,
-    credentials: { accessKeyId: S3_ACCESS_KEY_ID, secretAccessKey: S3_SECRET_ACCESS_KEY },
-  });
+  at = await start();
 });
-afterAll(async () => {
-  s3?.destroy();
-  db?.client.close();
-  await loop?.close();
-  await model?.close();
-});
-
-const call = (path: string, options?: CallOptions) => loop.call(path, options);
-const extract = (json: Record<string, unknown>, options: CallOptions = {}) =>
-  call("/v1/extract", { ...options, json });
-const errorOf = (answer: Answer) =>
-  (answer.body as { error: { code: string; message: string; details: Record<string, unknown> } }).error;
-const issuesOf = (answer: Answer) => errorOf(answer).details.issues as { path: string; message: string }[];
-
-/** Runs what must not reach the model. */
-async function withoutModel(run: () => Promise<Answer>): Promise<Answer> {
-  const before = model.requests.length;
-  const answer = await run();
-  expect(model.requests.length).toBe(before);
-  return answer;
-}
-
-interface Announced {
-  image_ref: string;
-  upload_url: string;
-  headers: Record<string, string>;
-}
-async function announce(
-  bytes: number,
-  mimeType = "image/jpeg",
-  options: CallOptions = {},
-): Promise<Announced> {
-  const answer = await call("/v1/uploads", { ...options, json: { mime_type: mimeType, bytes } });
-  expect(answer.status).toBe(201);
-  return answer.body as Announced;
-}
-async function upload(bytes: Buffer, mimeType = "image/jpeg"): Promise<Announced> {
-  const announced = await announce(bytes.length, mimeType);
-  const { status } = await fetch(announced.upload_url, {
-    method: "PUT",
-    headers: announced.headers,
-    body: new Uint8Array(bytes),
-  });
-  expect(status).toBe(200);
-  return announced;
-}
-const keysBelow = async (prefix: string) =>
-  (
-    (await s3.send(new ListObjectsV2Command({ Bucket: loop.env.S3_BUCKET, Prefix: prefix }))).Contents ?? []
-  ).map(({ Key: key }) => key);
+afterAll(() => at?.close());
 
 describe("an uploaded picture", () => {
   test("above the inline limit is read from the bucket, and the artifact says so", async () => {
@@ -106,11 +26,11 @@ describe("an uploaded picture", () => {
       .png({ compressionLevel: 0 })
       .toBuffer();
     expect(png.length).toBeGreaterThan(5_000_000);
-    const { image_ref } = await upload(png, "image/png");
-    const answer = await extract({ image_ref, request_id: "large-1" });
+    const { image_ref } = await at.upload(png, "image/png");
+    const answer = await at.extract({ image_ref, request_id: "large-1" });
     expect(answer.status).toBe(200);
     expect(answer.body).toMatchObject({ status: "succeeded", result: fields });
-    const { artifact } = await artifactOf("large-1");
+    const { artifact } = await at.artifactOf("large-1");
     expect(artifact.input).toMatchObject({
       source: "upload",
       mime_type: "image/png",
@@ -118,28 +38,28 @@ describe("an uploaded picture", () => {
       bytes: png.length,
     });
     // The same picture and id is the same payload, however it came.
-    const again = await withoutModel(() => extract({ image_ref, request_id: "large-1" }));
+    const again = await at.withoutModel(() => at.extract({ image_ref, request_id: "large-1" }));
     expect(again.headers.get("idempotent-replayed")).toBe("true");
   });
 
   test("is judged by its bytes, whatever was declared", async () => {
-    const { image_ref } = await upload(await picture(31, "webp"), "image/png");
-    expect((await extract({ image_ref, request_id: "other-type" })).status).toBe(200);
-    expect((await artifactOf("other-type")).artifact.input).toMatchObject({
+    const { image_ref } = await at.upload(await picture(31, "webp"), "image/png");
+    expect((await at.extract({ image_ref, request_id: "other-type" })).status).toBe(200);
+    expect((await at.artifactOf("other-type")).artifact.input).toMatchObject({
       mime_type: "image/webp",
       declared_mime_type: "image/png",
     });
-    const text = await upload(Buffer.from("4711 is text"), "image/png");
-    const answer = await withoutModel(() => extract({ image_ref: text.image_ref }));
+    const text = await at.upload(Buffer.from("4711 is text"), "image/png");
+    const answer = await at.withoutModel(() => at.extract({ image_ref: text.image_ref }));
     expect([answer.status, errorOf(answer).code]).toEqual([415, "unsupported_media_type"]);
   });
 
   test("of another key is answered exactly like an unknown one", async () => {
-    const { image_ref } = await upload(await picture(32));
+    const { image_ref } = await at.upload(await picture(32));
     const unknown = `upload_${"x".repeat(24)}`;
     const [theirs, none] = await Promise.all(
       [image_ref, unknown].map((ref) =>
-        extract({ image_ref: ref }, { key: client, headers: { "x-request-id": "same" } }),
+        at.extract({ image_ref: ref }, { key: at.client, headers: { "x-request-id": "same" } }),
       ),
     );
     expect(theirs?.status).toBe(404);
@@ -149,8 +69,8 @@ describe("an uploaded picture", () => {
 
   test("that was never filled is a mistake that is named, and may be filled and used then", async () => {
     const bytes = await picture(33);
-    const { image_ref, upload_url, headers } = await announce(bytes.length);
-    const answer = await withoutModel(() => extract({ image_ref }));
+    const { image_ref, upload_url, headers } = await at.announce(bytes.length);
+    const answer = await at.withoutModel(() => at.extract({ image_ref }));
     expect([answer.status, errorOf(answer).code]).toEqual([400, "invalid_request"]);
     expect(errorOf(answer).details).toMatchObject({
       reason: "upload_missing",
@@ -159,15 +79,17 @@ describe("an uploaded picture", () => {
     expect((await fetch(upload_url, { method: "PUT", headers, body: new Uint8Array(bytes) })).status).toBe(
       200,
     );
-    expect((await extract({ image_ref })).status).toBe(200);
+    expect((await at.extract({ image_ref })).status).toBe(200);
   });
 
   test("that was replaced behind our back is refused", async () => {
-    const { image_ref } = await upload(await picture(34));
-    expect((await extract({ image_ref })).status).toBe(200);
+    const { image_ref } = await at.upload(await picture(34));
+    expect((await at.extract({ image_ref })).status).toBe(200);
     const object = `inputs/uploads/local-admin/${image_ref.slice("upload_".length)}`;
-    await s3.send(new PutObjectCommand({ Bucket: loop.env.S3_BUCKET, Key: object, Body: await picture(35) }));
-    const answer = await withoutModel(() => extract({ image_ref }));
+    await at.s3.send(
+      new PutObjectCommand({ Bucket: at.loop.env.S3_BUCKET, Key: object, Body: await picture(35) }),
+    );
+    const answer = await at.withoutModel(() => at.extract({ image_ref }));
     expect([answer.status, errorOf(answer).code, errorOf(answer).details.reason]).toEqual([
       409,
       "conflict",
@@ -176,23 +98,28 @@ describe("an uploaded picture", () => {
   });
 
   test("is handed over by reference: no copy is made, and it stays when the extract ends", async () => {
-    const { image_ref } = await upload(await picture(36));
-    const accepted = await extract(
+    const { image_ref } = await at.upload(await picture(36));
+    const accepted = await at.extract(
       { image_ref, request_id: "later-1" },
       { headers: { prefer: "respond-async" } },
     );
     expect(accepted.status).toBe(202);
-    expect(await keysBelow("inputs/tmp/local-admin/later-1")).toEqual([]);
-    await expect.poll(async () => (await call("/v1/extracts/later-1")).status, { timeout: 15_000 }).toBe(200);
-    expect((await call("/v1/extracts/later-1")).body).toMatchObject({ status: "succeeded", result: fields });
-    expect(await keysBelow(`inputs/uploads/local-admin/${image_ref.slice("upload_".length)}`)).toHaveLength(
-      1,
-    );
+    expect(await at.keysBelow("inputs/tmp/local-admin/later-1")).toEqual([]);
+    await expect
+      .poll(async () => (await at.call("/v1/extracts/later-1")).status, { timeout: 15_000 })
+      .toBe(200);
+    expect((await at.call("/v1/extracts/later-1")).body).toMatchObject({
+      status: "succeeded",
+      result: fields,
+    });
+    expect(
+      await at.keysBelow(`inputs/uploads/local-admin/${image_ref.slice("upload_".length)}`),
+    ).toHaveLength(1);
   });
 
   test("is announced with the scope and with any hint of its type, and refused by size before it is sent", async () => {
     const narrow = (
-      await Key.create(db, pepper, { keyId: "narrow-1", role: "client", scopes: ["runs:delete"] })
+      await Key.create(at.db, pepper, { keyId: "narrow-1", role: "client", scopes: ["runs:delete"] })
     ).api_key;
     const cases: [Record<string, unknown>, CallOptions, number, string][] = [
       [{ mime_type: "image/png", bytes: 10 }, { key: narrow }, 403, "forbidden"],
@@ -207,45 +134,38 @@ describe("an uploaded picture", () => {
       ],
     ];
     for (const [json, options, status, code] of cases) {
-      const answer = await call("/v1/uploads", { ...options, json });
+      const answer = await at.call("/v1/uploads", { ...options, json });
       expect([answer.status, errorOf(answer).code], JSON.stringify(json)).toEqual([status, code]);
     }
     // The bytes decide what it is, as in the other routes.
-    const hinted = await call("/v1/uploads", { json: { mime_type: "image/svg+xml", bytes: 10 } });
+    const hinted = await at.call("/v1/uploads", { json: { mime_type: "image/svg+xml", bytes: 10 } });
     expect(hinted.status).toBe(201);
   });
 
   test("with an Idempotency-Key is announced once", async () => {
     const json = { mime_type: "image/png", bytes: 10 };
     const headers = { "idempotency-key": "upload-4711" };
-    const first = await call("/v1/uploads", { json, headers });
-    const again = await call("/v1/uploads", { json, headers });
+    const first = await at.call("/v1/uploads", { json, headers });
+    const again = await at.call("/v1/uploads", { json, headers });
     expect(first.headers.get("idempotent-replayed")).toBeNull();
     expect(again.headers.get("idempotent-replayed")).toBe("true");
     expect(again.body).toEqual(first.body);
-    expect((await call("/v1/uploads", { json: { ...json, bytes: 11 }, headers })).status).toBe(409);
+    expect((await at.call("/v1/uploads", { json: { ...json, bytes: 11 }, headers })).status).toBe(409);
     // The same key for another kind of thing is another payload.
-    expect((await extract({ image_base64: await base64() }, { headers })).status).toBe(409);
+    expect((await at.extract({ image_base64: await base64() }, { headers })).status).toBe(409);
   });
 
   test("leaves neither its URL nor its reference in the logs", async () => {
-    const { image_ref, upload_url } = await upload(await picture(37));
-    await extract({ image_ref });
+    const { image_ref, upload_url } = await at.upload(await picture(37));
+    await at.extract({ image_ref });
     const signature = new URL(upload_url).searchParams.get("X-Amz-Signature") ?? "";
     expect(signature).toHaveLength(64);
-    const all = loop.lines.join("\n");
+    const all = at.loop.lines.join("\n");
     expect(all).toContain("POST /v1/uploads");
     expect(all).not.toContain(signature);
     expect(all).not.toContain(image_ref.slice("upload_".length));
   });
 });
-
-/** The artifact of an extract, as it lies in the bucket. */
-async function artifactOf(requestId: string) {
-  const answer = await call(`/v1/debug/artifacts/${requestId}`);
-  expect(answer.status).toBe(200);
-  return { artifact: answer.body as { input: Record<string, unknown>; request: Record<string, unknown> } };
-}
 
 describe("a picture that comes otherwise than in JSON", () => {
   /** As curl's -F and a browser send it. */
@@ -255,10 +175,10 @@ describe("a picture that comes otherwise than in JSON", () => {
     for (const [name, value] of Object.entries(fields)) form.append(name, value);
     const sent = new Response(form);
     const headers = { "content-type": sent.headers.get("content-type") ?? "", ...options.headers };
-    return call("/v1/extract", { ...options, body: new Uint8Array(await sent.arrayBuffer()), headers });
+    return at.call("/v1/extract", { ...options, body: new Uint8Array(await sent.arrayBuffer()), headers });
   }
   const asBytes = (bytes: Buffer, query: string, headers: Record<string, string> = {}) =>
-    call(`/v1/extract${query}`, {
+    at.call(`/v1/extract${query}`, {
       body: new Uint8Array(bytes),
       headers: { "content-type": "image/jpeg", ...headers },
     });
@@ -269,7 +189,7 @@ describe("a picture that comes otherwise than in JSON", () => {
     const first = await asForm(bytes, { request_id: "door-1", debug: JSON.stringify(debug) });
     expect(first.status, first.text).toBe(200);
     expect(first.body).toMatchObject({ request_id: "door-1", task_id: "receipt_fields_v1", result: fields });
-    expect((await artifactOf("door-1")).artifact.input).toMatchObject({
+    expect((await at.artifactOf("door-1")).artifact.input).toMatchObject({
       source: "inline",
       declared_mime_type: "image/jpeg",
       bytes: bytes.length,
@@ -278,17 +198,17 @@ describe("a picture that comes otherwise than in JSON", () => {
     const inQuery = `debug=${encodeURIComponent(JSON.stringify(debug))}`;
     for (const again of [
       () => asBytes(bytes, `?request_id=door-1&${inQuery}`),
-      () => extract({ image_base64, request_id: "door-1", debug }),
-      () => call(`/v1/extract?request_id=door-1&${inQuery}`, { json: { image_base64 } }),
+      () => at.extract({ image_base64, request_id: "door-1", debug }),
+      () => at.call(`/v1/extract?request_id=door-1&${inQuery}`, { json: { image_base64 } }),
     ]) {
-      const answer = await withoutModel(again);
+      const answer = await at.withoutModel(again);
       expect(answer.headers.get("idempotent-replayed"), answer.text).toBe("true");
       expect(answer.body).toEqual(first.body);
     }
     const headers = { "idempotency-key": "doors-4711" };
-    expect((await extract({ image_base64 }, { headers })).status).toBe(200);
+    expect((await at.extract({ image_base64 }, { headers })).status).toBe(200);
     for (const again of [() => asBytes(bytes, "", headers), () => asForm(bytes, {}, { headers })])
-      expect((await withoutModel(again)).headers.get("idempotent-replayed")).toBe("true");
+      expect((await at.withoutModel(again)).headers.get("idempotent-replayed")).toBe("true");
     // Another picture, or another option, is another call.
     const other = await picture(42);
     for (const answer of [
@@ -302,7 +222,9 @@ describe("a picture that comes otherwise than in JSON", () => {
   test("is handed over like any other", async () => {
     const answer = await asBytes(await picture(43), "?request_id=door-2", { prefer: "respond-async" });
     expect(answer.status).toBe(202);
-    await expect.poll(async () => (await call("/v1/extracts/door-2")).status, { timeout: 15_000 }).toBe(200);
+    await expect
+      .poll(async () => (await at.call("/v1/extracts/door-2")).status, { timeout: 15_000 })
+      .toBe(200);
   });
 
   test("is refused in words where it cannot be read", async () => {
@@ -328,7 +250,7 @@ describe("a picture that comes otherwise than in JSON", () => {
 
 describe("exactly one picture", () => {
   test("is needed: none and two are refused by their names", async () => {
-    const none = await withoutModel(() => extract({}));
+    const none = await at.withoutModel(() => at.extract({}));
     expect(none.status).toBe(400);
     expect(issuesOf(none)).toEqual([
       { path: "image_base64", message: "exactly one of image_base64, image_ref, image_url is needed" },
@@ -345,7 +267,7 @@ describe("exactly one picture", () => {
       Object.keys(given),
     ]) {
       const json = Object.fromEntries(Object.entries(given).filter(([name]) => pair.includes(name)));
-      const answer = await withoutModel(() => extract(json));
+      const answer = await at.withoutModel(() => at.extract(json));
       expect([answer.status, errorOf(answer).code]).toEqual([400, "invalid_request"]);
       expect(issuesOf(answer).map(({ path }) => path)).toEqual(pair);
       expect(answer.text).not.toContain("4711");
@@ -407,8 +329,8 @@ describe("what is no picture of ours", () => {
   ];
   test.each(cases)("%s", async (_name, make, status, code) => {
     const bytes = await make();
-    const answer = await withoutModel(() =>
-      extract({ image_base64: bytes.toString("base64"), mime_type: "image/png" }),
+    const answer = await at.withoutModel(() =>
+      at.extract({ image_base64: bytes.toString("base64"), mime_type: "image/png" }),
     );
     expect([answer.status, errorOf(answer).code]).toEqual([status, code]);
     expect(answer.text).not.toMatch(/4711|node_modules|\.ts:| at \S+ \(/);
@@ -416,47 +338,24 @@ describe("what is no picture of ours", () => {
 
   test("a JPEG with a ZIP behind it is a JPEG: what follows the picture is nobody's", async () => {
     const both = Buffer.concat([await picture(42), Buffer.from("504b0304140000000000", "hex")]);
-    const answer = await extract({ image_base64: both.toString("base64"), request_id: "polyglot" });
+    const answer = await at.extract({ image_base64: both.toString("base64"), request_id: "polyglot" });
     expect(answer.status).toBe(200);
-    expect((await artifactOf("polyglot")).artifact.input).toMatchObject({ mime_type: "image/jpeg" });
+    expect((await at.artifactOf("polyglot")).artifact.input).toMatchObject({ mime_type: "image/jpeg" });
   });
 
   test("a PNG of 100 KB and 30,000 × 30,000 pixels is refused within a second, inline and uploaded", async () => {
     const bomb = pngOf(30_000, 30_000);
     expect(bomb.length).toBeLessThan(120_000);
-    const { image_ref } = await upload(bomb, "image/png");
+    const { image_ref } = await at.upload(bomb, "image/png");
     for (const json of [{ image_base64: bomb.toString("base64") }, { image_ref }]) {
       const startedAt = Date.now();
-      const answer = await withoutModel(() => extract(json));
+      const answer = await at.withoutModel(() => at.extract(json));
       expect(Date.now() - startedAt).toBeLessThan(1_000);
       expect([answer.status, errorOf(answer).code]).toEqual([413, "image_too_large"]);
       expect(errorOf(answer).details).toMatchObject({ limit_megapixels: 100, megapixels: 900 });
     }
   });
 });
-
-/** A complete PNG, one bit a pixel, all black. */
-function pngOf(width: number, height: number): Buffer {
-  const chunk = (name: string, data: Buffer) => {
-    const body = Buffer.concat([Buffer.from(name), data]);
-    const framed = Buffer.alloc(body.length + 8);
-    framed.writeUInt32BE(data.length);
-    body.copy(framed, 4);
-    framed.writeUInt32BE(crc32(body), body.length + 4);
-    return framed;
-  };
-  const header = Buffer.alloc(13);
-  header.writeUInt32BE(width);
-  header.writeUInt32BE(height, 4);
-  header[8] = 1;
-  const rows = deflateSync(Buffer.alloc((Math.ceil(width / 8) + 1) * height), { level: 6 });
-  return Buffer.concat([
-    Buffer.from("89504e470d0a1a0a", "hex"),
-    chunk("IHDR", header),
-    chunk("IDAT", rows),
-    chunk("IEND", Buffer.alloc(0)),
-  ]);
-}
 
 describe("image_url", () => {
   test("never leads to us: the host behind it sees no connection, and the answer and the logs no URL", async () => {
@@ -474,20 +373,20 @@ describe("image_url", () => {
       ["canary4711", "url_invalid"],
     ];
     for (const [image_url, reason] of urls) {
-      const answer = await withoutModel(() => extract({ image_url }));
+      const answer = await at.withoutModel(() => at.extract({ image_url }));
       expect([answer.status, errorOf(answer).code]).toEqual([400, "invalid_request"]);
       expect(errorOf(answer).details).toMatchObject({ reason, issues: [{ path: "image_url" }] });
-      expect(answer.text.replaceAll(loop.url, "")).not.toMatch(/4711|127\.0|169\.254|localhost/);
+      expect(answer.text.replaceAll(at.loop.url, "")).not.toMatch(/4711|127\.0|169\.254|localhost/);
     }
     server.close();
     expect(connections).toBe(0);
-    expect(loop.events("url_get").length).toBe(urls.length);
-    expect(loop.lines.join("\n")).not.toContain("canary4711");
+    expect(at.loop.events("url_get").length).toBe(urls.length);
+    expect(at.loop.lines.join("\n")).not.toContain("canary4711");
   });
 
   test("needs the scope debug:run, and says so before anything is fetched", async () => {
-    const answer = await withoutModel(() =>
-      extract({ image_url: "https://pictures.example/4711.png" }, { key: client }),
+    const answer = await at.withoutModel(() =>
+      at.extract({ image_url: "https://pictures.example/4711.png" }, { key: at.client }),
     );
     expect([answer.status, errorOf(answer).code]).toEqual([403, "forbidden"]);
     expect(errorOf(answer).details).toEqual({

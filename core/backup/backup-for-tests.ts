@@ -82,18 +82,12 @@ export async function start() {
     };
   }
 
-  async function bytesOf(outcome: Backup.Outcome): Promise<Buffer> {
-    if (outcome.kind === "bytes") return Buffer.from(outcome.bytes);
-    if (outcome.kind !== "stored") throw new Error("the backup is not there yet");
-    return Buffer.from((await Bucket.get(store.bucket, silent, outcome.rel)) ?? []);
-  }
-
   return {
     store,
     isUnder,
     put,
     client,
-    bytesOf,
+    bytesOf: (outcome: Backup.Outcome) => bytesOf(store, outcome),
     /** Between two tests. */
     reset: async () => {
       store.hook.answer = () => undefined;
@@ -103,6 +97,12 @@ export async function start() {
   };
 }
 export type Rig = Awaited<ReturnType<typeof start>>;
+
+async function bytesOf(store: TestBucket.TestBucket, outcome: Backup.Outcome): Promise<Buffer> {
+  if (outcome.kind === "bytes") return Buffer.from(outcome.bytes);
+  if (outcome.kind !== "stored") throw new Error("the backup is not there yet");
+  return Buffer.from((await Bucket.get(store.bucket, silent, outcome.rel)) ?? []);
+}
 
 export const verified = (archive: Buffer) => verify(() => Readable.from(slices(archive)));
 export function* slices(archive: Buffer) {
