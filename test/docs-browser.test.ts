@@ -3,6 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import * as Guides from "#functions/docs-page/guides";
 import { start } from "#local/loop";
 import * as Functions from "#spec/functions";
 import * as Routes from "#spec/routes";
@@ -63,14 +64,24 @@ describe.skipIf(Chromium.program === undefined)("in a browser", () => {
 
   test("on a phone nothing is wider than the screen, and no page asks for more than its own", async () => {
     const page = await browser.page({ width: 390, height: 844, dark: true });
-    for (const path of ["/docs/quickstart", "/docs/values", "/docs"]) {
+    for (const path of [
+      ...Guides.names.filter((name) => name !== Guides.reference).map((name) => `/docs/${name}`),
+      "/docs",
+    ]) {
       await page.goto(loop.url + path);
       if (path === "/docs") await page.until("/Photos of receipts/.test(document.body.innerText)");
       expect(await page.evaluate("document.documentElement.scrollWidth"), path).toBe(390);
+      // Nor do tables hide columns, or break the names in them.
+      expect(await page.evaluate(hidden), path).toEqual([]);
     }
     expect(elsewhere(page.requests)).toEqual([]);
     expect(page.problems).toEqual([]);
   });
+
+  /** Texts of tables that a reader would have to scroll to. */
+  const hidden = `[...document.querySelectorAll(".scroll")]
+    .filter((one) => one.scrollWidth > one.clientWidth)
+    .map((one) => one.innerText.slice(0, 40))`;
 
   test("a sample's tab stays with the language, on every page", async () => {
     const page = await browser.page();

@@ -259,6 +259,16 @@ describe("Markdown becomes HTML that holds nothing but what was written", () => 
     expect(body.text).toContain("&lt;script&gt;alert(1)&lt;/script&gt;");
   });
 
+  test("each cell of a table has its column's name along, and no page numbers its paragraphs by statuses", () => {
+    const { body } = render("| a `b` | |\n|---|---|\n| 1 | 2 |\n");
+    expect(body.text).toContain('<td data-label="a b">1</td><td>2</td>');
+    for (const name of Guides.names.filter((each) => each !== Guides.reference))
+      expect(
+        render(readFileSync(join(packageRoot, "docs", `${name}.md`), "utf8")).body.text,
+        name,
+      ).not.toMatch(/<ol start="\d{3}"/);
+  });
+
   test("title, summary and anchors are those of GitHub", () => {
     const { title, summary, headings } = render(
       '# A `b` & c\n\nFirst, of `x`. Second.\n\n## `invalid_image`\n\n## Once\n\n## Once\n\n### <kbd> & "q"\n',

@@ -43,6 +43,23 @@ if (!hasBash) console.warn("the guides' commands are not run: they need bash and
 if (!hasRequests) console.warn("the guides' Python is not run: it needs python3 with requests");
 
 describe("what is written", () => {
+  test("a run's id is made on one page alone: whoever reads two of them meets no conflict", () => {
+    const pages = [
+      "README.md",
+      ...fs.readdirSync(join(packageRoot, "docs")).filter((name) => name.endsWith(".md")),
+    ];
+    const made = pages.flatMap((page) => {
+      const text = fs.readFileSync(join(packageRoot, page === "README.md" ? "" : "docs", page), "utf8");
+      const commands = [...text.matchAll(/^```(?:bash|powershell)\n([\s\S]*?)^```$/gm)]
+        .map(([, block]) => block)
+        .join("\n");
+      const ids = commands.matchAll(/(?<![a-z_])run[_-]id(?:=|["\\]*: ?[\\"]*| = "| )([a-z]+-[\w-]+)/g);
+      return [...new Set([...ids].map(([, id]) => id))].map((id) => `${id}`);
+    });
+    expect(made.length).toBeGreaterThan(8);
+    expect(made.filter((id, i) => made.indexOf(id) !== i)).toEqual([]);
+  });
+
   test.each(typed)("%s: every line for bash has its form for PowerShell behind it", (name) => {
     const blocks = blocksOf(name);
     const alone = blocks.filter(({ lang }, i) => lang === "bash" && blocks[i + 1]?.lang !== "powershell");

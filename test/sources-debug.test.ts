@@ -238,7 +238,8 @@ describe("the docs' commands, as they are typed", () => {
   async function typed(block: string): Promise<string | undefined> {
     // Address and key are the test's own.
     const commands = block.replace(/^URL=.*$/gm, "");
-    const env = { ...process.env, URL: loop.url, KEY: loop.apiKey };
+    const ours = { OCRLTY_URL: loop.url, OCRLTY_API_KEY: loop.apiKey };
+    const env = { ...process.env, ...ours, URL: loop.url, KEY: loop.apiKey };
     const shell = promisify(execFile)("sh", ["-ec", `command -v curl >&2 || exit 127\n${commands}`], {
       cwd: root,
       env,

@@ -19,7 +19,7 @@ export async function show(path: string, call: Call): Promise<Reply> {
   if (!Guides.names.includes(name))
     throw new AppError(
       "not_found",
-      `no such page${Near.hint(name, Guides.names) || `: there are ${Guides.names.join(", ")}`}`,
+      `no such page${Near.hint(name, Guides.names) || ":"} there are ${Guides.names.join(", ")}`,
       { details: { allowed: [...Guides.names] }, param: "page" },
     );
   const vary = { Vary: "Accept" };

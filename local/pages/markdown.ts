@@ -57,8 +57,14 @@ export function render(markdown: string, address: (href: string) => string | und
       },
       code: (token) => codeBlock(token).text,
       table(token) {
+        const names = token.header.map(({ tokens }) => plain(tokens));
+        // On a phone each row is a block, and each cell has its column's name in front.
+        const label = (tag: string, column: number) =>
+          tag === "td" && names[column] ? html` data-label="${names[column]}"`.text : "";
         const cells = (row: Tokens.TableCell[], tag: string) =>
-          row.map(({ tokens }) => `<${tag}>${this.parser.parseInline(tokens)}</${tag}>`).join("");
+          row
+            .map(({ tokens }, i) => `<${tag}${label(tag, i)}>${this.parser.parseInline(tokens)}</${tag}>`)
+            .join("");
         const head = token.header.some(({ text }) => text !== "")
           ? `<thead><tr>${cells(token.header, "th")}</tr></thead>`
           : "";
