@@ -13,6 +13,7 @@ export const nouns: CommandLine.Commands = {
   data: () => import("#cli/commands/data"),
   delete: () => import("#cli/commands/delete"),
   doctor: () => import("#cli/commands/doctor"),
+  eval: () => import("#cli/commands/eval"),
   extract: () => import("#cli/commands/extract"),
   gt: () => import("#cli/commands/gt"),
   items: () => import("#cli/commands/items"),

@@ -1,5 +1,6 @@
 /** Labels, a run that is measured by them, and its evaluation, over HTTP against the whole stack. */
 import { afterAll, expect, test, vi } from "vitest";
+import { open } from "#test/support/batch-cli";
 import { useLoop } from "#test/support/loop";
 import * as ModelServer from "#test/support/model-server/model-server";
 import { picture } from "#test/support/pictures";
@@ -93,6 +94,43 @@ test("a batch that names labels says in its run how good it was; another look by
   expect((await json(ordered.poll_url, { method: "DELETE" })).body).toEqual({ deleted: { evals: 1 } });
   expect((await json(ordered.poll_url)).status).toBe(404);
 }, 60_000);
+
+test("ocrlty eval prints the figures, writes JUnit and the worst receipts, and ends 1 below a bar", async () => {
+  const cli = open();
+  const env = { OCRLTY_URL: loop().url, OCRLTY_API_KEY: loop().apiKey };
+  try {
+    cli.file(
+      "labels.jsonl",
+      '{"file":"a.png","subtotal":"10.00","tax":"3.00"}\n{"file":"b.png","subtotal":"10,00"}\n',
+    );
+    const args = ["eval", "measured", "--gt", "labels.jsonl"];
+    const bars = ["--fail-under", "subtotal=1", "--fail-under", "tax=0.5"];
+    const { status, stdout, stderr } = await cli.run(
+      [...args, ...bars, "--junit", "e.xml", "--worst", "w.csv"],
+      { env },
+    );
+    expect([status, stderr.match(/^(reached|MISSED): .*$/gm)]).toEqual([
+      1,
+      ["reached: subtotal accuracy 100.0 %, at least 100.0 %", "MISSED: tax accuracy 0.0 %, at least 50.0 %"],
+    ]);
+    expect(stdout).toMatch(/^subtotal +100\.0 % .* 50\.0 %/m);
+    expect(stdout).toContain("documents right: 1 of 2");
+    expect(cli.read("e.xml")).toContain('<testsuites tests="2" failures="1">');
+    expect(cli.read("w.csv").split("\n")[1]).toMatch(
+      /^1,2,a\.png,,measured~0,extracts\/[\d-]+\/local-admin\/measured~0\.json,tax$/,
+    );
+    const again = await cli.run(["eval", "measured", "--gt", "labels.jsonl", "--json"], { env });
+    expect(again.status).toBe(0);
+    expect(JSON.parse(again.stdout)).toMatchObject({ gt_name: "labels.jsonl", bars: [] });
+    const wrong = await cli.run([...args, "--fail-under", "sum=1"], { env });
+    expect([wrong.status, wrong.stderr]).toEqual([
+      2,
+      expect.stringContaining('there is no field "sum"; there are micro'),
+    ]);
+  } finally {
+    cli.remove();
+  }
+});
 
 test("what cannot be measured is refused by name", async () => {
   const refusals = [

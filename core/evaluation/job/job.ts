@@ -28,7 +28,7 @@ export interface Services extends Evaluation.Stores {
 }
 
 /** Documents of one part: what a step that is killed does again. */
-const partDocuments = 1_000;
+const partDocuments = 400;
 /** Share of a step's time that is kept for writing the figures and handing over. */
 const reserveShare = 0.4;
 

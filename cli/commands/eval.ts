@@ -1,0 +1,95 @@
+import * as fs from "node:fs";
+import { resolve } from "node:path";
+import { Command, Option } from "commander";
+import * as Options from "#cli/batch/options";
+import * as Bar from "#cli/evals/bar";
+import * as Evaluate from "#cli/evals/evaluate";
+import * as Show from "#cli/evals/show";
+import * as Server from "#cli/server/server";
+import { type Context, type Exit, exit, UsageError } from "#cli/terminal/context";
+import * as Help from "#cli/terminal/help";
+import type * as Wire from "#core/evaluation/wire";
+
+interface EvalOptions extends Options.Common {
+  gt: string;
+  imageKey?: string;
+  strMode: "exact" | "strip";
+  failUnder: string[];
+  junit?: string;
+  worst?: string;
+}
+
+const help = {
+  about: `
+Holds every item of a run that has ended to the record that names its file, and prints what became of the labelled values.
+ACCURACY compares what values mean, EXACT their printed text (docs/evaluation.md). --fail-under takes a field's path, micro for
+all values or documents for the share of documents that are right; with :lower the lower end of the interval must reach it.`,
+  examples: [
+    "npm run ocrlty -- eval shop-1 --gt labels.jsonl",
+    "npm run ocrlty -- eval shop-1 --gt november --fail-under total=0.95 --fail-under micro=0.9:lower --junit eval.xml",
+  ],
+  exits: {
+    0: "done, and every bar was reached",
+    1: "a bar was missed",
+    2: "usage, server or network",
+    130: "interrupted",
+  },
+};
+
+const several = (value: string, before: string[]): string[] => [...before, value];
+
+/** `eval RUN --gt LABELS`: how good a run is. */
+export function command(context: Context, done: (status: Exit) => void): Command {
+  return Help.add(
+    Options.common(
+      new Command("eval")
+        .description("measure a run by labels (POST /v1/evals)")
+        .argument("<run-id>", "the run, which has ended")
+        .requiredOption("--gt <labels>", "required: a file of labels, or a ground truth's name or gt_id")
+        .option("--image-key <name>", "the member of a record that names its picture")
+        .addOption(
+          new Option("--str-mode <mode>", "how exact figures compare texts")
+            .choices(["exact", "strip"])
+            .default("strip"),
+        )
+        .option("--fail-under <bar>", "exit 1 below this, such as total=0.95; may be repeated", several, [])
+        .option("--junit <file>", "write the bars as JUnit XML, for CI")
+        .option("--worst <file>", "write a CSV of the receipts, worst first"),
+      "the evaluation on one line of JSON",
+    ),
+    help,
+  ).action(async (runId: string, options: EvalOptions) => done(await evaluate(context, runId, options)));
+}
+
+async function evaluate(context: Context, runId: string, options: EvalOptions): Promise<Exit> {
+  const bars = options.failUnder.map(Bar.parse);
+  if (options.junit !== undefined && bars.length === 0)
+    throw new UsageError("--junit writes what --fail-under asks for: name at least one bar");
+  const server = await Server.connect(context, options);
+  try {
+    const { gt: labels, imageKey, strMode } = options;
+    const evaluation = await Evaluate.evaluate(context, server, { runId, labels, imageKey, strMode });
+    const judged = Bar.judge(bars, evaluation);
+    context.out(
+      options.json ? `${JSON.stringify({ ...evaluation, bars: judged })}\n` : Show.table(evaluation, context),
+    );
+    for (const each of judged) context.say(Show.bar(each));
+    if (options.junit !== undefined) write(context, options.junit, Show.junit(evaluation, judged));
+    if (options.worst !== undefined) {
+      const samples: Wire.Sample[] = [];
+      for await (const sample of Evaluate.samples(context, evaluation)) samples.push(sample);
+      write(context, options.worst, Show.worst(samples, await Evaluate.runOf(context, server, runId)));
+    }
+    return judged.every(({ ok }) => ok) ? exit.ok : exit.items;
+  } finally {
+    await server.close();
+  }
+}
+
+function write({ cwd }: Pick<Context, "cwd">, name: string, text: string): void {
+  try {
+    fs.writeFileSync(resolve(cwd, name), text);
+  } catch (error) {
+    throw new UsageError(`${name} cannot be written: ${(error as NodeJS.ErrnoException).code ?? "unknown"}`);
+  }
+}

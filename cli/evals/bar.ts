@@ -1,0 +1,56 @@
+/** Bars that an evaluation must reach: `--fail-under total=0.95` and `--fail-under total=0.95:lower`. */
+import { UsageError } from "#cli/terminal/context";
+import type * as Read from "#core/evaluation/read";
+
+export interface Bar {
+  /** A field's path, `micro` for all values, or `documents` for the share of documents that are right. */
+  readonly what: string;
+  readonly least: number;
+  /** The lower bound of the interval of 95 % instead of the value itself. */
+  readonly lower: boolean;
+}
+
+export interface Judged extends Bar {
+  /** Null: nothing was scored, so the bar is missed. */
+  readonly value: number | null;
+  readonly ok: boolean;
+}
+
+/** Throws UsageError for what is no bar. */
+export function parse(text: string): Bar {
+  const match = /^(?<what>[^=\s]+)=(?<least>0|1|0?\.\d+|0\.\d+|1\.0+)(?<lower>:lower)?$/.exec(text);
+  if (match?.groups === undefined)
+    throw new UsageError(
+      `--fail-under takes FIELD=SHARE or FIELD=SHARE:lower, such as total=0.95 or micro=0.9:lower, not ${JSON.stringify(text)}`,
+    );
+  const { what = "", least = "0", lower } = match.groups;
+  return { what, least: Number(least), lower: lower !== undefined };
+}
+
+/** Throws UsageError for a field that the task does not have. */
+export function judge(bars: readonly Bar[], evaluation: Read.Shown): Judged[] {
+  return bars.map((bar) => {
+    const { value, interval } = figureOf(bar.what, evaluation);
+    const seen = bar.lower ? (interval?.[0] ?? null) : value;
+    return { ...bar, value: seen, ok: seen !== null && seen >= bar.least };
+  });
+}
+
+interface Figure {
+  value: number | null;
+  interval: readonly number[] | null;
+}
+
+function figureOf(what: string, { summary, fields }: Read.Shown): Figure {
+  const all = summary?.canonical;
+  if (what === "micro")
+    return { value: all?.micro.accuracy ?? null, interval: all?.micro.intervals.accuracy ?? null };
+  if (what === "documents")
+    return { value: all?.documents_right_share ?? null, interval: all?.documents_right_interval ?? null };
+  const field = fields.find(({ path }) => path === what);
+  if (field === undefined) {
+    const known = ["micro", "documents", ...fields.map(({ path }) => path)].join(", ");
+    throw new UsageError(`--fail-under: there is no field ${JSON.stringify(what)}; there are ${known}`);
+  }
+  return { value: field.accuracy, interval: field.intervals.accuracy };
+}

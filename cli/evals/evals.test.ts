@@ -1,0 +1,106 @@
+import { parse } from "csv-parse/sync";
+import { expect, test } from "vitest";
+import type * as Run from "#cli/batch/run";
+import type * as Read from "#core/evaluation/read";
+import type * as Wire from "#core/evaluation/wire";
+import * as Bar from "./bar.ts";
+import * as Show from "./show.ts";
+
+const rates = (accuracy: number | null, interval: [number, number] | null) => ({
+  ...{ precision: accuracy, recall: accuracy, f1: accuracy, accuracy },
+  intervals: { precision: interval, recall: interval, f1: interval, accuracy: interval },
+});
+const counters = {
+  ...{ matched: 9, wrong: 1, missing: 0, invented: 0, abstained: 0, absent_both: 0 },
+  ...{ unreadable_matched: 0, unreadable_invented: 0, scored: 10 },
+};
+const evaluation = {
+  ...{ run_id: 'a<b>"', task_id: "receipt_fields_v1" },
+  fields: [
+    {
+      path: "total",
+      kind: "money",
+      ...counters,
+      ...rates(0.9, [0.6, 0.98]),
+      exact: { ...counters, ...rates(0.8, null) },
+    },
+    {
+      path: "tip",
+      kind: "money",
+      ...counters,
+      scored: 0,
+      ...rates(null, null),
+      exact: { ...counters, ...rates(null, null) },
+    },
+  ],
+  summary: {
+    ...{ documents: 10, answered: 10, line_items: [], published: {} },
+    canonical: {
+      micro: rates(0.9, [0.6, 0.98]),
+      documents_right: 9,
+      documents_right_share: 0.9,
+      documents_right_interval: [0.6, 0.98],
+    },
+    exact: { micro: rates(0.8, null) },
+  },
+  unmatched: {
+    items: { count: 0, first: [] },
+    records: { count: 7, first: [{ index: 0, image: "x\u001b[31m.png", reason: "no_item" }] },
+    unknown_fields: [],
+  },
+  cost: null,
+} as unknown as Read.Shown;
+
+test("a bar is a share of a field, of all values or of documents, or the lower end of its interval", () => {
+  const bars = ["total=0.9", "total=.95", "micro=0.5:lower", "documents=0.7:lower", "tip=0"].map(Bar.parse);
+  expect(Bar.judge(bars, evaluation).map(({ what, value, ok }) => [what, value, ok])).toEqual([
+    ...[
+      ["total", 0.9, true],
+      ["total", 0.9, false],
+      ["micro", 0.6, true],
+      ["documents", 0.6, false],
+    ],
+    // Nothing was scored: no bar is reached, not even this one.
+    ["tip", null, false],
+  ]);
+  for (const wrong of ["total", "total=95", "total=0.9:upper", "=0.5", "total=1.5", "total=-0.1"])
+    expect(() => Bar.parse(wrong), wrong).toThrow(/takes FIELD=SHARE/);
+  expect(() => Bar.judge([Bar.parse("totl=0.5")], evaluation)).toThrow(
+    /there is no field "totl"; there are micro/,
+  );
+});
+
+test("the table shows fields that are scored, with an interval, and never what a terminal would obey", () => {
+  const text = Show.table(evaluation, {});
+  expect(text).toMatch(/^total +90\.0 % +60\.0–98\.0 +80\.0 %/m);
+  expect(text).not.toMatch(/^tip/m);
+  expect(text).toContain("7 records have no item");
+  expect(text).not.toContain("\u001b");
+});
+
+test("JUnit counts what was missed, and a name cannot break the XML", () => {
+  const text = Show.junit(evaluation, Bar.judge(["total=0.95", "micro=0.5"].map(Bar.parse), evaluation));
+  expect(text).toContain('<testsuites tests="2" failures="1">');
+  expect(text).toContain('name="evaluation of a&lt;b&gt;&quot;"');
+  expect(text.match(/<failure message="MISSED: total accuracy 90\.0 %, at least 95\.0 %"\/>/g)).toHaveLength(
+    1,
+  );
+});
+
+test("the worst receipts come first, with their artifacts; a file's name is no formula", () => {
+  const sample = (index: number, outcomes: string[]): Wire.Sample => ({
+    ...{ index, document: 1, file: `=cmd|${index}`, custom_id: null, request_id: `r~${index}` },
+    ...{ answered: true, right: false, right_exact: false },
+    verdicts: outcomes.map((canonical, i) => ({
+      ...{ field: "total", path: `f${i}`, exact: canonical, canonical, expected: "1", predicted: "2" },
+    })),
+  });
+  const run = { key_id: "alice", created_at: "2026-11-23T23:59:50.000Z" } as Run.Run;
+  const text = Show.worst(
+    [sample(0, ["matched", "wrong"]), sample(1, ["wrong", "missing", "absent_both"])],
+    run,
+  );
+  const [, first, second] = parse(text) as string[][];
+  expect(first).toEqual(["2", "3", "'=cmd|1", "", "r~1", "extracts/2026-11-23/alice/r~1.json", "f0 f1"]);
+  expect(second?.[0]).toBe("1");
+});

@@ -1,0 +1,97 @@
+/** An evaluation through the API: labels are found or kept, the evaluation is ordered and waited for. */
+import * as fs from "node:fs";
+import { basename, resolve } from "node:path";
+import { text as readText } from "node:stream/consumers";
+import { setTimeout as sleep } from "node:timers/promises";
+import * as z from "zod";
+import * as Progress from "#cli/batch/progress";
+import * as Run from "#cli/batch/run";
+import * as Known from "#cli/labels/known";
+import * as Put from "#cli/labels/put";
+import { CallError } from "#cli/server/call-error";
+import * as Client from "#cli/server/client";
+import * as Download from "#cli/server/download";
+import { failureOf } from "#cli/server/refusal";
+import type { Server } from "#cli/server/server";
+import type { Context } from "#cli/terminal/context";
+import type * as Read from "#core/evaluation/read";
+import type * as Wire from "#core/evaluation/wire";
+
+const Ordered = z.looseObject({ eval_id: z.string(), status: z.string(), poll_url: z.string() });
+const Items = z.looseObject({ items: z.object({ done: z.int(), total: z.int() }) });
+
+/** What is asked for: a run by labels, which are a file, a ground truth's name, or its id. */
+export interface Wish {
+  runId: string;
+  labels: string;
+  imageKey: string | undefined;
+  strMode: "exact" | "strip";
+}
+
+/**
+ * The id of the labels. A file is kept under its own name, once for the same labels.
+ * Throws AppError and UsageError for what is wrong with a file, CallError.
+ */
+async function labelsOf(context: Context, server: Server, { labels, imageKey }: Wish): Promise<string> {
+  const file = resolve(context.cwd, labels);
+  if (!fs.existsSync(file)) return (await Known.find(context, server, { which: labels })).gt_id;
+  const wish = { name: basename(labels), file, imageKey: imageKey ?? "file" };
+  return (await Put.put(context, server, wish)).ground_truth.gt_id;
+}
+
+const firstPollMs = 200;
+const lastPollMs = 3_000;
+
+/** Measures a run and waits for the figures. Throws CallError, also for an evaluation that failed. */
+export async function evaluate(context: Context, server: Server, wish: Wish): Promise<Read.Shown> {
+  const gtId = await labelsOf(context, server, wish);
+  const answer = await Client.call(server, {
+    ...{ method: "POST", path: "/v1/evals", signal: context.signal },
+    body: {
+      ...{ run_id: wish.runId, gt_id: gtId, str_mode: wish.strMode },
+      ...(wish.imageKey === undefined ? {} : { gt_image_key: wish.imageKey }),
+    },
+  });
+  if (answer.status !== 202) throw failureOf(answer);
+  return wait(context, server, Ordered.parse(answer.json).poll_url);
+}
+
+/** Waits for an evaluation's end and shows how far it is. */
+async function wait(context: Context, server: Server, path: string): Promise<Read.Shown> {
+  let progress: Progress.Progress | undefined;
+  try {
+    for (let pauseMs = firstPollMs; ; pauseMs = Math.min(lastPollMs, pauseMs * 1.5)) {
+      const answer = await Client.call(server, { path, signal: context.signal });
+      if (answer.status === 200) return ended(answer.json as Read.Shown);
+      if (answer.status !== 202) throw failureOf(answer);
+      const { done, total } = Items.parse(answer.json).items;
+      progress ??= Progress.start(context, { label: "evaluation", unit: "items", total });
+      progress.update(done);
+      await sleep(pauseMs, undefined, { signal: context.signal });
+    }
+  } finally {
+    progress?.stop();
+  }
+}
+
+function ended(evaluation: Read.Shown): Read.Shown {
+  const { error } = evaluation;
+  if (evaluation.status !== "failed" || error === null) return evaluation;
+  throw new CallError(error.message, { scope: "item", code: error.code });
+}
+
+/** What became of each document, one part after the other. Throws CallError. */
+export async function* samples(
+  context: Context,
+  { samples: parts }: Read.Shown,
+): AsyncGenerator<Wire.Sample> {
+  for (const { url } of parts) {
+    // The address is its own permission: the key stays here.
+    const text = await readText(await Download.open(context, { url: new URL(url), apiKey: undefined }, url));
+    for (const line of text.split("\n")) if (line !== "") yield JSON.parse(line) as Wire.Sample;
+  }
+}
+
+/** The day that a run's artifacts lie under, and whose they are. */
+export const runOf = (context: Context, server: Server, runId: string): Promise<Run.Run> =>
+  Run.get(server, { runId }, context.signal);

@@ -1,0 +1,137 @@
+/** An evaluation for a terminal, for CI (JUnit), and its worst receipts as a table. */
+import { stringify } from "csv-stringify/sync";
+import type * as Run from "#cli/batch/run";
+import type { Context } from "#cli/terminal/context";
+import * as Table from "#cli/terminal/table";
+import * as Text from "#cli/terminal/text";
+import * as Place from "#core/artifact/place";
+import type * as Read from "#core/evaluation/read";
+import type * as Wire from "#core/evaluation/wire";
+import type { Judged } from "./bar.ts";
+
+const percent = (share: number | null | undefined): string =>
+  share === null || share === undefined ? "–" : `${(100 * share).toFixed(1)} %`;
+
+const between = (interval: readonly number[] | null | undefined): string =>
+  interval ? interval.map((end) => (100 * end).toFixed(1)).join("–") : "–";
+
+/** The figures as people read them, fields in the order of the task. */
+export function table(evaluation: Read.Shown, context: Pick<Context, "columns">): string {
+  const { summary, fields, unmatched, cost } = evaluation;
+  const rows = fields
+    .filter(
+      ({ scored, unreadable_invented, unreadable_matched }) =>
+        scored + unreadable_invented + unreadable_matched > 0,
+    )
+    .map((field) => [
+      field.path,
+      percent(field.accuracy),
+      between(field.intervals.accuracy),
+      percent(field.exact.accuracy),
+      percent(field.precision),
+      percent(field.recall),
+      ...[field.matched, field.wrong, field.missing, field.invented].map(String),
+    ]);
+  const head = ["FIELD", "ACCURACY", "95 %", "EXACT", "P", "R", "MATCHED", "WRONG", "MISSING", "INVENTED"];
+  const all = summary?.canonical;
+  const lines = [
+    `documents right: ${all?.documents_right ?? 0} of ${summary?.documents ?? 0} (${percent(all?.documents_right_share)}, 95 % ${between(all?.documents_right_interval)})`,
+    `all values: accuracy ${percent(all?.micro.accuracy)} (95 % ${between(all?.micro.intervals.accuracy)}), F1 ${percent(all?.micro.f1)}; exact ${percent(summary?.exact.micro.accuracy)}`,
+    ...(summary?.line_items ?? []).map(
+      (list) =>
+        `${list.path}: row recall ${percent(list.row_recall)}, row precision ${percent(list.row_precision)}, cells ${percent(list.cell_accuracy)}`,
+    ),
+    publishedLine(evaluation),
+    ...(cost === null ? [] : [costLine(cost)]),
+    ...unmatchedLines(unmatched),
+  ];
+  return `${Table.table([head, ...rows], context)}\n${lines.map((line) => `${Text.shown(line)}\n`).join("")}`;
+}
+
+function publishedLine({ summary }: Read.Shown): string {
+  const { donut, sroie, extract_bench } = summary?.published ?? {};
+  return `published metrics: Donut accuracy ${percent(donut?.accuracy)}, F1 ${percent(donut?.f1)}; SROIE F1 ${percent(sroie?.f1)}; ExtractBench value F1 ${percent(extract_bench?.value_f1)}`;
+}
+
+function costLine({ model_seconds, latency_ms, cost_usd, right_documents_per_usd }: Wire.Cost): string {
+  const usd = cost_usd === null ? "" : `, $${cost_usd.toFixed(4)}`;
+  const worth =
+    right_documents_per_usd === null
+      ? ""
+      : `, ${Math.round(right_documents_per_usd)} right documents per dollar`;
+  const slow = latency_ms === null ? "" : `, p50 ${latency_ms.p50} ms, p95 ${latency_ms.p95} ms`;
+  return `cost: ${model_seconds.toFixed(1)} model seconds${usd}${worth}${slow}`;
+}
+
+function unmatchedLines(unmatched: Wire.Unmatched | null): string[] {
+  if (unmatched === null) return [];
+  const { items, records, unknown_fields } = unmatched;
+  const named = (names: (string | null)[]) =>
+    names
+      .slice(0, 5)
+      .map((name) => name ?? "(unnamed)")
+      .join(", ");
+  return [
+    ...(items.count > 0
+      ? [`${items.count} items have no record: ${named(items.first.map(({ file }) => file))}`]
+      : []),
+    ...(records.count > 0
+      ? [`${records.count} records have no item: ${named(records.first.map(({ image }) => image))}`]
+      : []),
+    ...(unknown_fields.length > 0
+      ? [`labelled, and not read by the task: ${unknown_fields.join(", ")}`]
+      : []),
+  ];
+}
+
+/** One line about a bar. */
+export function bar({ what, least, lower, value, ok }: Judged): string {
+  const figure = lower ? "lower bound" : "accuracy";
+  return `${ok ? "reached" : "MISSED"}: ${what} ${figure} ${percent(value)}, at least ${percent(least)}`;
+}
+
+const xml = (text: string): string =>
+  text
+    .replaceAll("&", "&amp;")
+    .replaceAll("<", "&lt;")
+    .replaceAll(">", "&gt;")
+    .replaceAll('"', "&quot;")
+    // What XML 1.0 cannot hold, not even escaped.
+    .replaceAll(/[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]/gu, "\ufffd");
+
+/** JUnit's XML, as CI servers read it: a case for each bar. */
+export function junit(evaluation: Read.Shown, judged: readonly Judged[]): string {
+  const failed = judged.filter(({ ok }) => !ok).length;
+  const cases = judged.map((each) => {
+    const name = `${each.what} >= ${each.least}${each.lower ? " (lower bound)" : ""}`;
+    const failure = each.ok ? "" : `<failure message="${xml(bar(each))}"/>`;
+    return `    <testcase classname="${xml(evaluation.task_id)}" name="${xml(name)}">${failure}</testcase>\n`;
+  });
+  return `<?xml version="1.0" encoding="UTF-8"?>
+<testsuites tests="${judged.length}" failures="${failed}">
+  <testsuite name="${xml(`evaluation of ${evaluation.run_id}`)}" tests="${judged.length}" failures="${failed}">
+${cases.join("")}  </testsuite>
+</testsuites>
+`;
+}
+
+/** Receipts with the most values that are not right first, with the keys of their artifacts. Texts cannot become formulas. */
+export function worst(samples: readonly Wire.Sample[], run: Run.Run): string {
+  const rows = samples
+    .map((sample) => ({ sample, off: sample.verdicts.filter(({ canonical }) => isOff(canonical)) }))
+    .sort((a, b) => b.off.length - a.off.length || a.sample.index - b.sample.index)
+    .map(({ sample, off }) => [
+      off.length,
+      sample.verdicts.length,
+      sample.file ?? "",
+      sample.custom_id ?? "",
+      sample.request_id,
+      Place.extractKey(run.key_id ?? "", sample.request_id, new Date(run.created_at)),
+      off.map(({ path }) => path).join(" "),
+    ]);
+  const head = ["not_right", "labelled", "file", "custom_id", "request_id", "artifact_rel", "fields"];
+  return stringify([head, ...rows], { escape_formulas: true });
+}
+
+const isOff = (outcome: string): boolean =>
+  !["matched", "absent_both", "unreadable_matched"].includes(outcome);
