@@ -13,7 +13,7 @@ import { type Comparison, compare } from "#core/evaluation/compare";
 import * as Figures from "#core/evaluation/figures";
 import * as Record from "#core/ground-truth/record";
 import * as Task from "#core/task/task";
-import * as Table from "./support/figures.ts";
+import * as SupportFigures from "./support/figures.ts";
 
 const rows = 30;
 /** Documents of a step; between two steps the evaluation is put away as JSON. */
@@ -97,11 +97,11 @@ function evaluate(documents: number, leaks: boolean): Measured {
   const status = fs.readFileSync("/proc/self/status", "utf8");
   return {
     documents,
-    live_mb: Table.round((heapUsed + arrayBuffers) / 2 ** 20, 1),
-    peak_mb: Table.round(Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1] ?? Number.NaN) / 1024, 1),
-    cpu_ms_a_document: Table.round((cpuMs(begun) - cpuMs(compared)) / documents, 2),
-    figures_ms: Table.round(cpuMs(compared)),
-    state_bytes_a_document: Table.round(stateBytes / documents),
+    live_mb: SupportFigures.round((heapUsed + arrayBuffers) / 2 ** 20, 1),
+    peak_mb: SupportFigures.round(Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1] ?? Number.NaN) / 1024, 1),
+    cpu_ms_a_document: SupportFigures.round((cpuMs(begun) - cpuMs(compared)) / documents, 2),
+    figures_ms: SupportFigures.round(cpuMs(compared)),
+    state_bytes_a_document: SupportFigures.round(stateBytes / documents),
   };
 }
 
@@ -142,10 +142,10 @@ export async function run(args: string[]): Promise<number> {
     }
   const ends = (build: string) => {
     const [first, last] = [0, -1].map((at) => measured.filter((each) => each.build === build).at(at));
-    const growth = Table.round((last?.peak_mb ?? Number.NaN) / (first?.peak_mb ?? Number.NaN), 2);
+    const growth = SupportFigures.round((last?.peak_mb ?? Number.NaN) / (first?.peak_mb ?? Number.NaN), 2);
     const more = (last?.live_mb ?? Number.NaN) - (first?.live_mb ?? Number.NaN);
     const kept = (more * 2 ** 20) / ((last?.documents ?? 0) - (first?.documents ?? 0));
-    return { growth, kept_bytes_a_document: Table.round(kept) };
+    return { growth, kept_bytes_a_document: SupportFigures.round(kept) };
   };
   const [own, leaking] = [ends("as it is"), ends("leaking")];
   const fits = ({ growth, kept_bytes_a_document: kept }: typeof own) => [
@@ -171,7 +171,7 @@ export async function run(args: string[]): Promise<number> {
     each.state_bytes_a_document,
   ]);
   process.stdout.write(
-    `${Table.table(head, lines)}\nthe peak grows by ${own.growth}, and ${own.kept_bytes_a_document} bytes a document stay ` +
+    `${SupportFigures.table(head, lines)}\nthe peak grows by ${own.growth}, and ${own.kept_bytes_a_document} bytes a document stay ` +
       `in use; by ${leaking.growth} and ${leaking.kept_bytes_a_document} where every answer is kept\n`,
   );
   return isRight ? 0 : 1;

@@ -5,7 +5,7 @@ import * as Config from "#core/config";
 import { PortError } from "#local/gateway/server";
 import type { Env, Home } from "#local/home/home";
 import { bucketName, bucketStandIn, missingDataRoot } from "#local/home/settings";
-import * as S3 from "#local/s3/server";
+import * as S3Server from "#local/s3/server";
 
 /** Under the prefix: where every key sees pictures. */
 const shared = "data/shared/";
@@ -25,7 +25,7 @@ interface Options {
   /** Nobody has asked for this port: where it is taken, any other will do. */
   readonly mayMove: boolean;
   readonly region: string;
-  readonly onRequest?: S3.Hook | undefined;
+  readonly onRequest?: S3Server.Hook | undefined;
   readonly warn?: ((line: string) => void) | undefined;
 }
 
@@ -37,7 +37,7 @@ export async function start(
   env: Env,
   home: Home,
   { port, mayMove, region, onRequest, warn }: Options,
-): Promise<{ server: S3.S3Server; access: Access; settings: Readonly<Record<string, string>> }> {
+): Promise<{ server: S3Server.S3Server; access: Access; settings: Readonly<Record<string, string>> }> {
   const missing = missingDataRoot(env, home);
   if (missing !== undefined) warn?.(missing);
   const credentials = credentialsOf(home);
@@ -54,7 +54,7 @@ export async function start(
     },
     ...(onRequest === undefined ? {} : { onRequest }),
   };
-  const server = await S3.start({ ...options, port }).catch((error: unknown) => {
+  const server = await S3Server.start({ ...options, port }).catch((error: unknown) => {
     if (!isTaken(error)) throw error;
     if (!mayMove)
       throw new PortError(
@@ -62,7 +62,7 @@ export async function start(
         { cause: error },
       );
     warn?.(`port ${port} is in use, so the bucket is at another one: set BUCKET_PORT to one that it keeps`);
-    return S3.start({ ...options, port: 0 });
+    return S3Server.start({ ...options, port: 0 });
   });
   const { accessKeyId, secretAccessKey } = credentials;
   const awsFile = home.file("aws-credentials");

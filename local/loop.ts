@@ -13,20 +13,20 @@ import { type Bundle, bundle } from "#local/bundle/bundle";
 import type * as FirstKey from "#local/first-key";
 import type { RouteTable } from "#local/gateway/routes";
 import type { Seen } from "#local/gateway/seen";
-import * as Gateway from "#local/gateway/server";
+import * as GatewayServer from "#local/gateway/server";
 import { databaseUrl, type Env, type Home, home as homeOf } from "#local/home/home";
 import * as Lock from "#local/home/lock";
 import * as Settings from "#local/home/settings";
 import * as SqliteFile from "#local/home/sqlite-file";
-import * as Lambda from "#local/lambda/pool";
+import * as LambdaPool from "#local/lambda/pool";
 import * as Reaper from "#local/lambda/reaper";
 import * as ModelProcess from "#local/model-process";
 import type { Hook as QueueHook, QueueServer, QueueServerOptions, Role } from "#local/queue/server";
 import * as Wiring from "#local/queue/wiring";
-import type * as S3 from "#local/s3/server";
-import * as Sql from "#local/sql/server";
+import type * as S3Server from "#local/s3/server";
+import * as SqlServer from "#local/sql/server";
 import { type Log, open as openLog } from "#local/terminal/loop-log";
-import * as Rights from "#spec/access";
+import * as Access from "#spec/access";
 import * as Functions from "#spec/functions";
 import * as Limits from "#spec/limits";
 import * as Queues from "#spec/queues";
@@ -62,8 +62,8 @@ export interface LoopOptions {
   readonly onAnswer?: (seen: Seen) => void;
   /** For tests: sees, delays or fails the functions' requests to the bucket, the database and the queues. */
   readonly onRequest?: {
-    readonly s3?: S3.Hook;
-    readonly sql?: NonNullable<Sql.SqlOptions["onRequest"]>;
+    readonly s3?: S3Server.Hook;
+    readonly sql?: NonNullable<SqlServer.SqlOptions["onRequest"]>;
     /** The mappings' requests, too. */
     readonly sqs?: QueueHook;
   };
@@ -84,7 +84,7 @@ export interface Loop {
   readonly env: Readonly<Record<string, string>>;
   /** How other programs look into the loop's own bucket; undefined where it is one of the operator's. */
   readonly bucket: Bucket.Access | undefined;
-  readonly lambda: Lambda.Lambda;
+  readonly lambda: LambdaPool.Lambda;
   modelPid(): number | undefined;
   /** Bundles again and swaps code and routes; calls in flight finish on what they began with. Throws BundleError. */
   reload(app?: App): Promise<void>;
@@ -113,11 +113,11 @@ interface Parts {
   lock?: Lock.Lock;
   log?: Log;
   reaper?: Reaper.Reaper;
-  gateway?: Gateway.Gateway;
-  lambda?: Lambda.Lambda;
+  gateway?: GatewayServer.Gateway;
+  lambda?: LambdaPool.Lambda;
   model?: ModelProcess.ModelProcess;
-  bucket?: S3.S3Server;
-  database?: Sql.SqlServer;
+  bucket?: S3Server.S3Server;
+  database?: SqlServer.SqlServer;
   queues?: Omit<QueueServer, "counts">;
   sources?: { stop(): Promise<void> };
   bundle?: Bundle;
@@ -155,9 +155,9 @@ async function startParts(options: LoopOptions, parts: Parts): Promise<Loop> {
   const resumes = await forgets(app, env, home);
 
   // The port is taken before anything slow, so that a second start says so at once; calls wait until all is there.
-  const ready = Promise.withResolvers<Lambda.Lambda>();
+  const ready = Promise.withResolvers<LambdaPool.Lambda>();
   ready.promise.catch(() => undefined);
-  const gateway = await Gateway.start({
+  const gateway = await GatewayServer.start({
     lambda: { invoke: async (...call) => (await ready.promise).invoke(...call) },
     table: app.table,
     host: options.host ?? "127.0.0.1",
@@ -193,7 +193,7 @@ async function startParts(options: LoopOptions, parts: Parts): Promise<Loop> {
       const said = await (await import("#local/bucket-proof")).complaint(functionEnv);
       if (said !== undefined) options.warn?.(said);
     }
-    const lambda = Lambda.start({
+    const lambda = LambdaPool.start({
       ...codeOf(app, parts, wiring, timeScale),
       pools: { ...wiring.pools, [httpPool]: options.httpInstances ?? Limits.httpInstances },
       env: (name) => environmentOf(app, name, functionEnv),
@@ -246,7 +246,7 @@ async function startParts(options: LoopOptions, parts: Parts): Promise<Loop> {
       },
     };
   } catch (error) {
-    ready.reject(new Lambda.ClosedError("the loop does not start"));
+    ready.reject(new LambdaPool.ClosedError("the loop does not start"));
     throw error;
   }
 }
@@ -309,7 +309,7 @@ async function startBucket(
 async function startDatabase(
   env: Env,
   home: Home,
-  onRequest: Sql.SqlOptions["onRequest"],
+  onRequest: SqlServer.SqlOptions["onRequest"],
   parts: Parts,
 ): Promise<{ env: Decided; access: FirstKey.Access; apiKey: string | undefined }> {
   const url = databaseUrl({ ...env, OCRLTY_HOME: home.dir });
@@ -322,7 +322,7 @@ async function startDatabase(
     SqliteFile.refuseOther(fileURLToPath(url));
     // Other programs of this machine can reach the port, too.
     const authToken = randomBytes(24).toString("base64url");
-    parts.database = await Sql.start({
+    parts.database = await SqlServer.start({
       file: fileURLToPath(url),
       authToken,
       ...(onRequest === undefined ? {} : { onRequest }),
@@ -397,8 +397,8 @@ function codeOf(
   { bundle: built }: Parts,
   { pools }: Wiring.Wiring,
   timeScale: number,
-): Pick<Lambda.LambdaOptions, "runtimeFile" | "functions"> {
-  const functions: Record<string, Lambda.FunctionCode> = {};
+): Pick<LambdaPool.LambdaOptions, "runtimeFile" | "functions"> {
+  const functions: Record<string, LambdaPool.FunctionCode> = {};
   for (const [name, { memoryMb, timeoutMs }] of Object.entries(app.functions)) {
     const bundled = built?.functions[name];
     if (bundled === undefined) continue;
@@ -423,9 +423,9 @@ function environmentOf({ functions, table }: App, name: string, all: Decided): D
   const spec = functions[name];
   if (spec === undefined) return all;
   const behindRoute = table.defaultFunction === name || table.routes.some((route) => route.function === name);
-  const mine = new Set<string>(["app", ...Rights.linksOf(spec, behindRoute)]);
+  const mine = new Set<string>(["app", ...Access.linksOf(spec, behindRoute)]);
   return {
-    ...Object.fromEntries(Object.entries(all).filter(([key]) => mine.has(Rights.linkOf(key) ?? "app"))),
+    ...Object.fromEntries(Object.entries(all).filter(([key]) => mine.has(Access.linkOf(key) ?? "app"))),
     // Another server's queues know no roles of ours.
     ...(all.AWS_ACCESS_KEY_ID === loopsOwn ? { AWS_ACCESS_KEY_ID: roleOf(name) } : {}),
   };
@@ -436,7 +436,7 @@ function rightsOf({ functions, queues = {} }: App, accessKeyId: string): Role | 
   const found = Object.entries(functions).find(([name]) => roleOf(name) === accessKeyId);
   if (found === undefined) return undefined;
   const [name, spec] = found;
-  return { functionName: name, rights: Rights.queueRights(name, spec, queues) };
+  return { functionName: name, rights: Access.queueRights(name, spec, queues) };
 }
 
 /** What the functions get: the documented settings that are set, then what the loop decides. */

@@ -1,7 +1,7 @@
 /** Writes what `/docs` is made of into the folder that is named: `launch.mjs pages DIR`. A deployment calls it. */
 import { resolve } from "node:path";
-import * as Pages from "#local/pages/build";
+import * as PagesBuild from "#local/pages/build";
 
 const [folder] = process.argv.slice(2);
 if (folder === undefined) throw new Error("usage: launch.mjs pages DIR");
-await Pages.write(resolve(folder));
+await PagesBuild.write(resolve(folder));

@@ -4,7 +4,7 @@ import * as Bucket from "#core/bucket/bucket";
 import * as Database from "#core/db/database";
 import * as Key from "#core/key/key";
 import * as RunLabels from "#core/run/labels";
-import * as Cli from "#test/support/batch-cli";
+import * as BatchCli from "#test/support/batch-cli";
 import { type Batches, open, silent } from "#test/support/batches/batches";
 import type { Answer, CallOptions } from "#test/support/loop";
 import { picture } from "#test/support/pictures";
@@ -206,7 +206,7 @@ describe("a run", () => {
 });
 
 describe("ocrlty gt", () => {
-  const cli = Cli.open();
+  const cli = BatchCli.open();
   afterAll(() => cli.remove());
   const run = async (...args: string[]) => {
     const env = { OCRLTY_URL: batches.loop.url, OCRLTY_API_KEY: debuggers };

@@ -14,7 +14,7 @@ import * as Stalled from "#core/run/control/stalled";
 import * as Cancel from "#core/run/dispatch/cancel";
 import * as Pause from "#core/run/dispatch/pause";
 import * as Window from "#core/run/dispatch/window";
-import * as Claims from "#core/run/item/claim";
+import * as ItemClaim from "#core/run/item/claim";
 import * as DeadLetter from "#core/run/item/dead-letter";
 import * as Ending from "#core/run/item/ending";
 import * as Suspect from "#core/run/item/suspect";
@@ -73,7 +73,7 @@ describe("every statement that core sends reads few rows, however much history t
     const { db } = services;
     const lost = await waitingRun(2, { touchedAt: ago(60 * minuteMs) });
     await Window.fill(services, lost.runUid, silent);
-    expect((await Claims.claim(db, messageOf(lost, 0), ago(10 * minuteMs)))?.item).toBeDefined();
+    expect((await ItemClaim.claim(db, messageOf(lost, 0), ago(10 * minuteMs)))?.item).toBeDefined();
     const old = ago(60 * minuteMs);
     const canceling = await waitingRun(1, { state: "canceling", touchedAt: old });
     await db.query
@@ -105,7 +105,7 @@ describe("every statement that core sends reads few rows, however much history t
     const { db } = services;
     const run = await waitingRun(3);
     await Plan.plan(services, { kind: "plan", run_uid: run.runUid }, { deadline: 0 }, silent);
-    const claimed = await Claims.claim(db, messageOf(run, 0), soon());
+    const claimed = await ItemClaim.claim(db, messageOf(run, 0), soon());
     if (claimed?.item === undefined) throw new Error("not claimed");
     const time = { leaseUntil: soon(), until: 0, signal: AbortSignal.timeout(1_000) };
     expect(await Suspect.take(services, claimed.item, time, () => {})).toBe(true);

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type * as Bucket from "#core/bucket/bucket";
 import type * as Database from "#core/db/database";
-import * as Queues from "#local/queue/server";
+import * as QueueServer from "#local/queue/server";
 import { queues as queueSpecs, urlVariable } from "#spec/queues";
 import * as TestBucket from "#test/support/test-bucket";
 import * as TestDatabase from "#test/support/test-database";
@@ -25,7 +25,12 @@ export async function start(): Promise<Servers> {
   const database = await TestDatabase.start();
   const store = await TestBucket.start();
   const { plan, item, single, later } = queueSpecs;
-  const queues = await Queues.start({ dir, queues: { plan, item, single, later }, timeScale: 1, region });
+  const queues = await QueueServer.start({
+    dir,
+    queues: { plan, item, single, later },
+    timeScale: 1,
+    region,
+  });
   const { settings } = store.bucket;
   return {
     db: database.db,

@@ -1,19 +1,19 @@
 /** What of a folder was not sent: counted by reason, and named. */
 import * as z from "zod";
 import * as Text from "#cli/terminal/text";
-import * as Skip from "#core/run/skipped";
+import * as Skipped from "#core/run/skipped";
 
-export const LeftOut = Skip.Skipped.extend({
+export const LeftOut = Skipped.Skipped.extend({
   /** Those that look like receipts: documents of a type that is not read, pictures that a link or a dot hides. */
   documents: z.int(),
 });
 export type LeftOut = z.output<typeof LeftOut>;
 
-export const none = (): LeftOut => ({ ...Skip.none(), documents: 0 });
+export const none = (): LeftOut => ({ ...Skipped.none(), documents: 0 });
 
 /** Counts a file in. `isDocument`: somebody may have wanted it read. */
-export function add(leftOut: LeftOut, file: string, reason: Skip.Reason, isDocument: boolean): void {
-  Skip.add(leftOut, file, reason);
+export function add(leftOut: LeftOut, file: string, reason: Skipped.Reason, isDocument: boolean): void {
+  Skipped.add(leftOut, file, reason);
   if (isDocument) leftOut.documents += 1;
 }
 
@@ -21,10 +21,10 @@ export function add(leftOut: LeftOut, file: string, reason: Skip.Reason, isDocum
 const namedMost = 5;
 
 /** Lines for people: how many, and for each reason how many and which. */
-export function told(leftOut: LeftOut | Skip.Skipped, label: string): string[] {
+export function told(leftOut: LeftOut | Skipped.Skipped, label: string): string[] {
   if (leftOut.count === 0) return [];
-  const lines = Object.entries(Skip.reasons).flatMap(([reason, words]) => {
-    const count = leftOut.by_reason[reason as Skip.Reason] ?? 0;
+  const lines = Object.entries(Skipped.reasons).flatMap(([reason, words]) => {
+    const count = leftOut.by_reason[reason as Skipped.Reason] ?? 0;
     if (count === 0) return [];
     const names = leftOut.first.filter((each) => each.reason === reason).slice(0, namedMost);
     const rest = count - names.length;

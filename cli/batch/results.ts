@@ -7,13 +7,13 @@ import * as z from "zod";
 import type { Target } from "#cli/server/answer";
 import * as Download from "#cli/server/download";
 import { type Context, UsageError } from "#cli/terminal/context";
-import * as Table from "#cli/terminal/table";
+import * as TerminalTable from "#cli/terminal/table";
 import { AppError } from "#core/error";
 import * as Formats from "#core/export/formats";
 import * as Given from "#core/export/given";
-import * as Dialects from "#core/export/table/dialect";
+import * as Dialect from "#core/export/table/dialect";
 import type * as Maker from "#core/export/table/maker";
-import * as Tables from "#core/export/table/table";
+import * as Table from "#core/export/table/table";
 import * as Answers from "#core/run/results/answers";
 import * as Convert from "#core/run/results/convert";
 import { Item } from "#core/run/schema";
@@ -95,8 +95,8 @@ const isTable = (format: Format) => format === "csv" || format === "line_items_c
 
 /** `--values`, `--dialect` and `--no-bom`, as commander gives them. */
 export interface TableOptions {
-  values?: Tables.Values | undefined;
-  dialect?: Dialects.Name | undefined;
+  values?: Table.Values | undefined;
+  dialect?: Dialect.Name | undefined;
   bom?: boolean | undefined;
   /** Of a ledger, as its schema read it. */
   mapping?: unknown;
@@ -144,19 +144,19 @@ export function tableOptions(command: Command): Command {
       new Option(
         "--values <which>",
         "of tables and workbooks: as printed, what they mean, or both (default)",
-      ).choices(Tables.values),
+      ).choices(Table.values),
     )
     .addOption(
       new Option(
         "--dialect <name>",
         "what separates the cells of a .csv (default: comma; tab for .tsv)",
-      ).choices(Dialects.names),
+      ).choices(Dialect.names),
     )
     .option("--no-bom", "write tables without the byte order mark by which Excel knows that they are UTF-8");
 }
 
 /** How a table is written to this file. */
-function dialectOf(file: string, { dialect, bom = true }: TableOptions): Dialects.Dialect {
+function dialectOf(file: string, { dialect, bom = true }: TableOptions): Dialect.Dialect {
   const named = extname(file).toLowerCase() === ".tsv" ? "tab" : "comma";
   return { name: dialect ?? named, byteOrderMark: bom };
 }
@@ -280,10 +280,10 @@ export async function printItems(
 ): Promise<void> {
   const columns = fields.filter((path) => !/[.[]/.test(path)).slice(0, shownFields);
   const rows: string[][] = [["ITEM", "STATUS", ...columns.map((column) => column.toUpperCase())]];
-  let layout: Table.Layout | undefined;
+  let layout: TerminalTable.Layout | undefined;
   const flush = () => {
-    layout ??= Table.layout(rows, context);
-    for (const row of rows) context.out(Table.line(row, layout));
+    layout ??= TerminalTable.layout(rows, context);
+    for (const row of rows) context.out(TerminalTable.line(row, layout));
     rows.length = 0;
   };
   for await (const item of items) {

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { run } from "#cli/program";
 import { withLinks } from "#cli/server/links";
 import { type Context, exit } from "#cli/terminal/context";
-import * as Sql from "#local/sql/server";
+import * as SqlServer from "#local/sql/server";
 
 let dir: string;
 const closing: (() => Promise<void> | void)[] = [];
@@ -57,7 +57,7 @@ test("a new database gets every migration, and a second run none", async () => {
 
 test("under sst shell the stage's database server is migrated, and keys are made there", async () => {
   const authToken = "token-of-the-stage";
-  const server = await Sql.start({ file: join(dir, "server.db"), authToken });
+  const server = await SqlServer.start({ file: join(dir, "server.db"), authToken });
   closing.push(() => server.close());
   const linked = {
     SST_RESOURCE_App: JSON.stringify({ name: "ocrlty", stage: "staging" }),

@@ -3,7 +3,7 @@ import { dirname } from "node:path";
 import type { Client } from "@libsql/client";
 import { Command } from "commander";
 import * as z from "zod";
-import * as Opened from "#cli/server/database";
+import * as ServerDatabase from "#cli/server/database";
 import { type Context, type Exit, exit } from "#cli/terminal/context";
 import * as Help from "#cli/terminal/help";
 import * as Database from "#core/db/database";
@@ -36,10 +36,10 @@ export function command(context: Context, done: (status: Exit) => void): Command
 }
 
 async function migrate(context: Context, options: Options): Promise<Exit> {
-  const place = Opened.locate(context, options.db);
+  const place = ServerDatabase.locate(context, options.db);
   const { url, path } = place;
   if (path !== undefined) fs.mkdirSync(dirname(path), { recursive: true });
-  const client = Opened.connect(place);
+  const client = ServerDatabase.connect(place);
   try {
     const { before, after } = await Database.guard(async () => {
       const before = await applied(client);

@@ -13,7 +13,7 @@ import type { Target } from "./answer.ts";
 import { CallError } from "./call-error.ts";
 import * as Client from "./client.ts";
 
-import * as Opened from "./database.ts";
+import * as ServerDatabase from "./database.ts";
 import * as DeadLetters from "./dead-letters.ts";
 import * as Failure from "./failure.ts";
 import { type Finding, finding } from "./finding.ts";
@@ -21,7 +21,7 @@ import { type Finding, finding } from "./finding.ts";
 import * as Profile from "./profile.ts";
 import { failureOf } from "./refusal.ts";
 import * as Server from "./server.ts";
-import * as Settings from "./settings-findings.ts";
+import * as SettingsFindings from "./settings-findings.ts";
 
 /** Where a stage's own settings are known. */
 const underShell = "of a stage: npx sst shell --stage NAME -- node scripts/launch.mjs ocrlty doctor";
@@ -30,11 +30,11 @@ const underShell = "of a stage: npx sst shell --stage NAME -- node scripts/launc
 export async function examine(context: Context, wish: Server.Wish): Promise<Finding[]> {
   const { env } = Config.withAliases(context.env);
   const around = { ...context, env };
-  const own = [program(), ...Settings.findings(env), ...files(env)];
+  const own = [program(), ...SettingsFindings.findings(env), ...files(env)];
   const { findings: served, isOwn, told } = await server(around, wish);
   // A server elsewhere has a database and queues of its own; only `sst shell` says where.
   const isHere = isOwn || Boolean(env.DATABASE_URL);
-  const data = !Settings.hasDatabase(env)
+  const data = !SettingsFindings.hasDatabase(env)
     ? [finding("database", "skipped", "its setting is wrong")]
     : isHere
       ? await attempt("database", () => database(around, told))
@@ -199,13 +199,13 @@ async function ask(context: Context, target: Target, isOwn: boolean): Promise<Om
 const Journal = z.object({ entries: z.array(z.unknown()) });
 
 async function database(context: Context, told: Told): Promise<Finding[]> {
-  const place = Opened.locate(context);
+  const place = ServerDatabase.locate(context);
   const { path } = place;
   if (path !== undefined && !fs.existsSync(path))
     return [
       finding("migrations", "note", "there is no database yet", "npm start, or npm run keys -- init-db"),
     ];
-  const client = Opened.connect(place);
+  const client = ServerDatabase.connect(place);
   try {
     const applied = await Database.guard(async () => {
       const table = "SELECT 1 FROM sqlite_master WHERE name = '__drizzle_migrations'";

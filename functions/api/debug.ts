@@ -7,7 +7,7 @@ import * as Config from "#core/config";
 import * as Database from "#core/db/database";
 import { AppError } from "#core/error";
 import * as Visible from "#core/key/visible";
-import * as Find from "#core/lookup/artifact";
+import * as LookupArtifact from "#core/lookup/artifact";
 import * as Queue from "#core/queue/queue";
 import * as Record from "#core/reading/record";
 import { api } from "#functions/http";
@@ -150,7 +150,7 @@ export const operations = {
         kind: query.kind,
         attempt: query.attempt,
       };
-      const rel = await Find.locate(Database.connect(), wanted, call.principal, call.log);
+      const rel = await LookupArtifact.locate(Database.connect(), wanted, call.principal, call.log);
       const found = await Bucket.head(bucket, call.log, rel);
       if (found !== undefined && (query.as === "url" || found.bytes > sizes.directAnswerBytes))
         return stored(bucket, { rel, fileName: `${params.request_id}.json`, as: query.as });
@@ -179,7 +179,7 @@ export const operations = {
         kind: "extracts" as const,
         attempt,
       };
-      const rel = await Find.locate(Database.connect(), wanted, call.principal, call.log);
+      const rel = await LookupArtifact.locate(Database.connect(), wanted, call.principal, call.log);
       const artifact = await Record.get(Bucket.connect(), call.log, rel);
       const raw = artifact?.raw_model_text ?? null;
       if (raw === null) throw new AppError("not_found", "there is no model text for this id");

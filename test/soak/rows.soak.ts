@@ -16,7 +16,7 @@ import * as Run from "#core/run/run";
 import type { RunRow } from "#core/run/run.sql";
 import * as Inputs from "#core/run/source/inputs";
 import * as Usage from "#core/usage/usage";
-import * as Sql from "#local/sql/server";
+import * as SqlServer from "#local/sql/server";
 import { noLimits } from "#spec/key-limits";
 import { client, open, type Stores, silent } from "#test/support/run-stores";
 
@@ -64,7 +64,7 @@ afterAll(async () => {
 async function server(): Promise<string> {
   if (sqld === undefined) {
     console.log("SQLD does not name libSQL's server: rows are not counted, only the time is looked at");
-    const local = await Sql.start({ file: join(dir, "rows.db") });
+    const local = await SqlServer.start({ file: join(dir, "rows.db") });
     stop = () => local.close();
     return local.url;
   }

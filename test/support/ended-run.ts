@@ -8,7 +8,7 @@ import * as Bucket from "#core/bucket/bucket";
 import { type ItemRow, itemTable, type RunRow, runTable } from "#core/run/run.sql";
 import type { RunStores } from "#core/run/services";
 import { uploadTable } from "#core/upload/upload.sql";
-import * as Queues from "#local/queue/server";
+import * as QueueServer from "#local/queue/server";
 import * as Limits from "#spec/limits";
 import { queues as queueSpecs } from "#spec/queues";
 import { queueUrls } from "./queue-urls.ts";
@@ -24,7 +24,7 @@ export async function start() {
   const database = await TestDatabase.start();
   const store = await TestBucket.start();
   const { later, plan } = queueSpecs;
-  const queueServer = await Queues.start({
+  const queueServer = await QueueServer.start({
     dir,
     queues: { later, plan },
     timeScale: 1,

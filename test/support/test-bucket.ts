@@ -3,14 +3,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as Bucket from "#core/bucket/bucket";
 import type { Fields, Log } from "#core/log";
-import * as S3 from "#local/s3/server";
+import * as S3Server from "#local/s3/server";
 
 export interface TestBucket {
   bucket: Bucket.Bucket;
   /** Operations that reached the store, in order; clear it at will. */
-  calls: S3.RequestInfo[];
+  calls: S3Server.RequestInfo[];
   /** Fails a request by returning a status; replace it at will. */
-  hook: { answer: S3.Hook };
+  hook: { answer: S3Server.Hook };
   put(rel: string, body?: string | Uint8Array): Promise<void>;
   close(): Promise<void>;
 }
@@ -34,10 +34,10 @@ export function recording(): { log: Log; lines: Fields[] } {
 /** A bucket on the local loop's S3, with a prefix, so that a forgotten one shows. */
 export async function start(options: { prefix?: string } = {}): Promise<TestBucket> {
   const dir = await mkdtemp(join(tmpdir(), "ocrlty-s3-"));
-  const calls: S3.RequestInfo[] = [];
+  const calls: S3Server.RequestInfo[] = [];
   const hook: TestBucket["hook"] = { answer: () => undefined };
   const credentials = { accessKeyId: "test", secretAccessKey: "test-secret" };
-  const server = await S3.start({
+  const server = await S3Server.start({
     dir,
     buckets: ["test"],
     ...credentials,

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { createClient } from "@libsql/client/http";
 import * as Database from "#core/db/database";
 import { migrate } from "#core/db/migrate";
-import * as Sql from "#local/sql/server";
+import * as SqlServer from "#local/sql/server";
 import * as Plans from "./plans.ts";
 
 /** A migrated database behind the local loop's libSQL server, spoken to with the client that functions use. */
@@ -16,7 +16,7 @@ export async function start(): Promise<{
 }> {
   const dir = await mkdtemp(join(tmpdir(), "ocrlty-db-"));
   const authToken = "test-token";
-  const server = await Sql.start({ file: join(dir, "test.db"), authToken });
+  const server = await SqlServer.start({ file: join(dir, "test.db"), authToken });
   const client = createClient({ url: server.url, authToken });
   Plans.watch(client);
   const db = Database.wrap(client);
