@@ -117,6 +117,13 @@ const examples = {
   "webhook-secret": ["npm run -s keys -- webhook-secret client-1"],
 };
 
+/** What the verbs share. */
+interface Verbs {
+  readonly context: Context;
+  readonly done: (status: Exit) => void;
+  readonly verb: (name: keyof typeof examples, description: string, more?: object) => Command;
+}
+
 /** `keys VERB`: key administration. There is no HTTP route for it. */
 export function command(context: Context, done: (status: Exit) => void): Command {
   const keys = Help.add(new Command("keys").description("make, list, limit, rotate and revoke API keys"), {
@@ -124,7 +131,7 @@ export function command(context: Context, done: (status: Exit) => void): Command
     examples: Object.values(examples).flatMap(([first = ""]) => first),
     exits,
   });
-  const verb = (name: keyof typeof examples, description: string, more: object = {}) =>
+  const verb: Verbs["verb"] = (name, description, more = {}) =>
     Help.add(keys.command(name).description(description), {
       about,
       examples: examples[name],
@@ -132,8 +139,28 @@ export function command(context: Context, done: (status: Exit) => void): Command
     })
       .option("--json", "JSON on one line of stdout; of a list a line each")
       .option("--db <file-or-url>", "the database (default: DATABASE_URL, else the local loop's)");
-  const keyId = () => new Option("--key-id <id>", "the key's id").makeOptionMandatory();
+  const verbs = { context, done, verb };
+  addInit(verbs);
+  addCreate(verbs);
+  addUpdate(verbs);
+  addList(verbs);
+  addRevoke(verbs);
+  addRotate(verbs);
+  purge(
+    verb("purge", "remove all that belongs to a key, in bucket and database; may be repeated", {
+      1: "nothing is purged yet",
+      2: "usage, database or bucket",
+    }),
+    context,
+    done,
+  );
+  addWebhookSecret(verbs);
+  return keys;
+}
 
+const keyId = () => new Option("--key-id <id>", "the key's id").makeOptionMandatory();
+
+function addInit({ context, done, verb }: Verbs): void {
   verb("init-db", "make the database or bring it to the current schema").action(
     async (options: KeysOptions) => {
       await withDatabase(context, options, { create: true }, async ({ db, url, pepper }) => {
@@ -144,7 +171,9 @@ export function command(context: Context, done: (status: Exit) => void): Command
       done(exit.ok);
     },
   );
+}
 
+function addCreate({ context, done, verb }: Verbs): void {
   limited(verb("create-key", "make a key; it is shown once"))
     .addOption(keyId())
     .addOption(new Option("--role <role>", "a preset of scopes").choices(Key.roles).makeOptionMandatory())
@@ -161,7 +190,9 @@ export function command(context: Context, done: (status: Exit) => void): Command
       });
       done(exit.ok);
     });
+}
 
+function addUpdate({ context, done, verb }: Verbs): void {
   limited(verb("update-key", "change a key, everywhere after 60 s at most; none removes a limit"))
     .addOption(keyId())
     .addOption(
@@ -185,7 +216,9 @@ export function command(context: Context, done: (status: Exit) => void): Command
       });
       done(exit.ok);
     });
+}
 
+function addList({ context, done, verb }: Verbs): void {
   verb("list-keys", "every key, without its secret").action(async (options: KeysOptions) => {
     await withDatabase(context, options, { create: false }, async ({ db }) => {
       const list = await Key.list(db);
@@ -193,7 +226,9 @@ export function command(context: Context, done: (status: Exit) => void): Command
     });
     done(exit.ok);
   });
+}
 
+function addRevoke({ context, done, verb }: Verbs): void {
   verb(
     "revoke-key",
     "refuse a key from now on, everywhere after 60 s at most, and say what of it is going on",
@@ -213,7 +248,9 @@ export function command(context: Context, done: (status: Exit) => void): Command
       });
       done(exit.ok);
     });
+}
 
+function addRotate({ context, done, verb }: Verbs): void {
   verb("rotate-key", "give a key a new secret; the old one stays good for the overlap")
     .addOption(keyId())
     .option(
@@ -234,16 +271,9 @@ export function command(context: Context, done: (status: Exit) => void): Command
       });
       done(exit.ok);
     });
+}
 
-  purge(
-    verb("purge", "remove all that belongs to a key, in bucket and database; may be repeated", {
-      1: "nothing is purged yet",
-      2: "usage, database or bucket",
-    }),
-    context,
-    done,
-  );
-
+function addWebhookSecret({ context, done, verb }: Verbs): void {
   verb("webhook-secret", "what a key's webhooks are signed with: for its receivers")
     .argument("<key-id>", "the key's id")
     .option("--rotate", "make another one first; calls carry both signatures for the overlap")
@@ -268,8 +298,6 @@ export function command(context: Context, done: (status: Exit) => void): Command
       });
       done(exit.ok);
     });
-
-  return keys;
 }
 
 function limited(verb: Command): Command {

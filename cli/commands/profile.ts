@@ -19,13 +19,28 @@ OCRLTY_API_KEY, the profile in use, the local loop. Keys are in one file that yo
 
 const exits = { 0: "done", 2: "usage, or a file that cannot be read or written" };
 
+/** What the verbs share. */
+interface Verbs {
+  readonly context: Context;
+  readonly done: (status: Exit) => void;
+  readonly verb: (name: string, description: string, examples: string[]) => Command;
+}
+
 /** `profile add|list|use|remove`: several servers by name. */
 export function command(context: Context, done: (status: Exit) => void): Command {
   const profile = new Command("profile").description("servers by name, with their keys");
-  const verb = (name: string, description: string, examples: string[]) =>
+  const verb: Verbs["verb"] = (name, description, examples) =>
     Help.add(profile.command(name).description(description), { examples, exits });
   Help.add(profile, { about, examples: ["npm run ocrlty -- profile list"], exits });
+  const verbs = { context, done, verb };
+  addAdd(verbs);
+  addList(verbs);
+  addUse(verbs);
+  addRemove(verbs);
+  return profile;
+}
 
+function addAdd({ context, done, verb }: Verbs): void {
   verb("add", "remember a server and its key", [
     "npm run ocrlty -- profile add production --url https://api.example.com --key - < key.txt",
     "npm run ocrlty -- profile add staging --url https://staging.example.com",
@@ -49,7 +64,9 @@ export function command(context: Context, done: (status: Exit) => void): Command
       context.say(`try it: npm run ocrlty -- whoami --profile ${name}`);
       done(exit.ok);
     });
+}
 
+function addList({ context, done, verb }: Verbs): void {
   verb("list", "the profiles there are, and which is in use", ["npm run ocrlty -- profile list --json"])
     .option("--json", "a line of JSON a profile")
     .action((options: { json?: boolean }) => {
@@ -75,7 +92,9 @@ export function command(context: Context, done: (status: Exit) => void): Command
       if (current === null) context.say("none is in use: OCRLTY_URL, else the local loop, is called");
       done(exit.ok);
     });
+}
 
+function addUse({ context, done, verb }: Verbs): void {
   verb("use", "call this server when nothing else is said; local: the local loop again", [
     "npm run ocrlty -- profile use production",
     "npm run ocrlty -- profile use local",
@@ -89,7 +108,9 @@ export function command(context: Context, done: (status: Exit) => void): Command
         context.say("note: OCRLTY_URL is set, and goes before it");
       done(exit.ok);
     });
+}
 
+function addRemove({ context, done, verb }: Verbs): void {
   verb("remove", "forget a server and its key", ["npm run ocrlty -- profile remove staging"])
     .argument("<name>", "the profile")
     .option("--json", "the result on one line of JSON")
@@ -98,7 +119,6 @@ export function command(context: Context, done: (status: Exit) => void): Command
       context.out(isJson ? json({ removed: name }) : `${name} is removed\n`);
       done(exit.ok);
     });
-  return profile;
 }
 
 const json = (value: unknown) => `${JSON.stringify(value)}\n`;

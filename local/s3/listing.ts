@@ -5,10 +5,14 @@ import { encode, encodePath } from "#local/s3/signature";
 
 const maxKeysLimit = 1000;
 
-/**
- * One page of keys in the order of their UTF-8 bytes. A prefix that the delimiter closes is reported once and
- * then skipped in one step, however many keys it holds.
- */
+interface Page {
+  readonly contents: StoredObject[];
+  readonly prefixes: string[];
+  /** Where the next page begins; undefined when this one is the last. */
+  readonly nextFrom: Buffer | undefined;
+}
+
+/** Answers one page of keys, in the order of their UTF-8 bytes. */
 export function listObjectsV2(call: Call): void {
   const { query, bucket, catalog } = call;
   if (!catalog.hasBucket(bucket)) throw noSuchBucket(bucket);
@@ -18,15 +22,47 @@ export function listObjectsV2(call: Call): void {
   const startAfter = query.get("start-after");
   const token = query.get("continuation-token");
 
-  let from: Buffer = Buffer.from(prefix);
-  const begin = token !== undefined ? parseToken(token) : startAfter ? next(Buffer.from(startAfter)) : from;
-  if (Buffer.compare(begin, from) > 0) from = begin;
+  const first = Buffer.from(prefix);
+  const begin = token !== undefined ? parseToken(token) : startAfter ? next(Buffer.from(startAfter)) : first;
+  const from = Buffer.compare(begin, first) > 0 ? begin : first;
+  const { contents, prefixes, nextFrom } = pageFrom(call, from, { prefix, delimiter, maxKeys });
 
+  const url = query.get("encoding-type") === "url";
+  const show = (text: string) => (url ? encodePath(text) : text);
+  replyXml(call, "ListBucketResult", {
+    Name: bucket,
+    Prefix: show(prefix),
+    Delimiter: delimiter === "" ? undefined : url ? encode(delimiter) : delimiter,
+    MaxKeys: maxKeys,
+    EncodingType: url ? "url" : undefined,
+    KeyCount: contents.length + prefixes.length,
+    IsTruncated: nextFrom !== undefined,
+    ContinuationToken: token,
+    NextContinuationToken: nextFrom?.toString("base64url"),
+    StartAfter: startAfter === undefined ? undefined : show(startAfter),
+    Contents: contents.map(({ key, modifiedMs, etag, size }) => ({
+      Key: show(key),
+      LastModified: iso(modifiedMs),
+      ETag: `"${etag}"`,
+      Size: size,
+      StorageClass: "STANDARD",
+    })),
+    CommonPrefixes: prefixes.map((one) => ({ Prefix: show(one) })),
+  });
+}
+
+/**
+ * A prefix that the delimiter closes is reported once and then skipped in one step, however many keys it holds. One key
+ * more than wanted is looked for: it tells whether the list goes on.
+ */
+function pageFrom(
+  { bucket, catalog }: Call,
+  begin: Buffer,
+  { prefix, delimiter, maxKeys }: { prefix: string; delimiter: string; maxKeys: number },
+): Page {
   const contents: StoredObject[] = [];
   const prefixes: string[] = [];
-  let more = false;
-  const full = () => contents.length + prefixes.length >= maxKeys;
-  // One more than wanted is looked for: it says whether the list goes on.
+  let from = begin;
   for (let done = false; !done; ) {
     const limit = delimiter === "" ? maxKeys - contents.length + 1 : 256;
     let seen = 0;
@@ -34,10 +70,8 @@ export function listObjectsV2(call: Call): void {
     for (const object of catalog.scan(bucket, from, limit, prefix)) {
       seen += 1;
       const { key } = object;
-      if (full()) {
-        more = maxKeys > 0;
-        break;
-      }
+      if (contents.length + prefixes.length >= maxKeys)
+        return { contents, prefixes, nextFrom: maxKeys > 0 ? from : undefined };
       const cut = delimiter === "" ? -1 : key.indexOf(delimiter, prefix.length);
       if (cut >= 0) {
         const common = key.slice(0, cut + delimiter.length);
@@ -51,29 +85,7 @@ export function listObjectsV2(call: Call): void {
       done = seen < limit;
     }
   }
-
-  const url = query.get("encoding-type") === "url";
-  const show = (text: string) => (url ? encodePath(text) : text);
-  replyXml(call, "ListBucketResult", {
-    Name: bucket,
-    Prefix: show(prefix),
-    Delimiter: delimiter === "" ? undefined : url ? encode(delimiter) : delimiter,
-    MaxKeys: maxKeys,
-    EncodingType: url ? "url" : undefined,
-    KeyCount: contents.length + prefixes.length,
-    IsTruncated: more,
-    ContinuationToken: token,
-    NextContinuationToken: more ? from.toString("base64url") : undefined,
-    StartAfter: startAfter === undefined ? undefined : show(startAfter),
-    Contents: contents.map(({ key, modifiedMs, etag, size }) => ({
-      Key: show(key),
-      LastModified: iso(modifiedMs),
-      ETag: `"${etag}"`,
-      Size: size,
-      StorageClass: "STANDARD",
-    })),
-    CommonPrefixes: prefixes.map((one) => ({ Prefix: show(one) })),
-  });
+  return { contents, prefixes, nextFrom: undefined };
 }
 
 /** The smallest byte string above this one. */

@@ -40,7 +40,27 @@ model call; another payload is 409. An error that may be retried is never replay
 
 /** Loads every function of the route table and describes all routes. @throws when a route has no operation, or an operation no route. */
 export async function build(): Promise<Document> {
-  const operations = await loadOperations();
+  const document = documentOf(describeRoutes(await loadOperations()));
+  const schemas = document.components?.schemas as Record<string, { [keyword: string]: unknown }>;
+  addResults(schemas);
+  tellDetails(schemas);
+  nameTasks(schemas);
+  tellForms(schemas);
+  tellUploads(schemas);
+  Polish.plain(document);
+  Polish.wordDefaults(schemas);
+  return document;
+}
+
+interface Described {
+  readonly paths: ZodOpenApiPathsObject;
+  /** Name → text. */
+  readonly tags: ReadonlyMap<string, string>;
+  /** Of errors. */
+  readonly statuses: ReadonlySet<number>;
+}
+
+function describeRoutes(operations: Map<string, Operation>): Described {
   const paths: ZodOpenApiPathsObject = {};
   const tags = new Map<string, string>();
   const statuses = new Set<number>();
@@ -61,7 +81,11 @@ export async function build(): Promise<Document> {
   }
   const [left] = operations.keys();
   if (left !== undefined) throw new Error(`${left}: spec/routes.ts has no such route`);
-  const document = createDocument(
+  return { paths, tags, statuses };
+}
+
+function documentOf({ paths, tags, statuses }: Described): Document {
+  return createDocument(
     {
       openapi: "3.1.1",
       info: {
@@ -101,15 +125,6 @@ export async function build(): Promise<Document> {
       },
     },
   );
-  const schemas = document.components?.schemas as Record<string, { [keyword: string]: unknown }>;
-  addResults(schemas);
-  tellDetails(schemas);
-  nameTasks(schemas);
-  tellForms(schemas);
-  tellUploads(schemas);
-  Polish.plain(document);
-  Polish.wordDefaults(schemas);
-  return document;
 }
 
 /** The document as it is committed: indented, LF, in the order of the route table. */
