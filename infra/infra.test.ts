@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 import * as fs from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
-import { product } from "../local/loop.ts";
+import { product } from "../local/app.ts";
 import * as Wiring from "../local/queue/wiring.ts";
 import { ensure, root } from "../scripts/sst-platform.ts";
 import { type FunctionSpec, functions } from "../spec/functions.ts";

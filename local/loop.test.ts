@@ -6,8 +6,9 @@ import { join } from "node:path";
 import { ListObjectsV2Command, S3Client } from "@aws-sdk/client-s3";
 import { SendMessageCommand, SQSClient } from "@aws-sdk/client-sqs";
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
+import type { App } from "#local/app";
 import { HeldError } from "#local/home/lock";
-import { type App, type Loop, type LoopOptions, start } from "#local/loop";
+import { type Loop, type LoopOptions, start } from "#local/loop";
 import type { FunctionSpec } from "#spec/functions";
 import { startLoop } from "#test/support/loop";
 

@@ -5,13 +5,13 @@
  */
 import { randomBytes } from "node:crypto";
 import * as fs from "node:fs";
-import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import * as Config from "#core/config";
+import { type App, product } from "#local/app";
 import * as Bucket from "#local/bucket";
-import { type Bundle, bundle } from "#local/bundle/bundle";
+import { bundle } from "#local/bundle/bundle";
 import type * as FirstKey from "#local/first-key";
-import type { RouteTable } from "#local/gateway/routes";
+import * as FunctionEnv from "#local/function-env";
 import type { Seen } from "#local/gateway/seen";
 import * as GatewayServer from "#local/gateway/server";
 import { databaseUrl, type Env, type Home, home as homeOf } from "#local/home/home";
@@ -21,24 +21,13 @@ import * as SqliteFile from "#local/home/sqlite-file";
 import * as LambdaPool from "#local/lambda/pool";
 import * as Reaper from "#local/lambda/reaper";
 import * as ModelProcess from "#local/model-process";
-import type { Hook as QueueHook, QueueServer, QueueServerOptions, Role } from "#local/queue/server";
+import { end, type Parts } from "#local/parts";
+import type { Hook as QueueHook, QueueServerOptions } from "#local/queue/server";
 import * as Wiring from "#local/queue/wiring";
 import type * as S3Server from "#local/s3/server";
 import * as SqlServer from "#local/sql/server";
 import { type Log, open as openLog } from "#local/terminal/loop-log";
-import * as Access from "#spec/access";
-import * as Functions from "#spec/functions";
 import * as Limits from "#spec/limits";
-import * as Queues from "#spec/queues";
-import * as Routes from "#spec/routes";
-
-/** What is run: the tables of infra/, or those of a test. */
-export interface App extends Partial<Wiring.Tables> {
-  readonly functions: Readonly<Record<string, Functions.FunctionSpec>>;
-  readonly table: RouteTable;
-  /** What the queues hold follows from the rows of the product's tables: a loop begins with new messages. */
-  readonly resumes?: boolean;
-}
 
 export interface LoopOptions {
   /** The folder; relative to the package. */
@@ -99,31 +88,6 @@ const httpPool = "(http)";
 
 const sharedOverlapMs = 24 * 3_600_000;
 
-/** The product as infra/ describes it. */
-export const product: App = {
-  functions: Functions.functions,
-  table: { routes: Routes.deployed, defaultFunction: Routes.defaultFunction },
-  queues: Queues.queues,
-  schedules: Queues.schedules,
-  resumes: true,
-};
-
-/** What has been started so far, each to be ended. */
-interface Parts {
-  lock?: Lock.Lock;
-  log?: Log;
-  reaper?: Reaper.Reaper;
-  gateway?: GatewayServer.Gateway;
-  lambda?: LambdaPool.Lambda;
-  model?: ModelProcess.ModelProcess;
-  bucket?: S3Server.S3Server;
-  database?: SqlServer.SqlServer;
-  queues?: Omit<QueueServer, "counts">;
-  sources?: { stop(): Promise<void> };
-  bundle?: Bundle;
-  urlFile?: { remove(): void };
-}
-
 /**
  * Starts everything and returns when calls are answered. Throws HeldError, PortError, BundleError, HomeError,
  * ConfigError or AppError (pepper, database) with a message fit for a terminal, and leaves nothing running then.
@@ -157,14 +121,7 @@ async function startParts(options: LoopOptions, parts: Parts): Promise<Loop> {
   // The port is taken before anything slow, so that a second start says so at once; calls wait until all is there.
   const ready = Promise.withResolvers<LambdaPool.Lambda>();
   ready.promise.catch(() => undefined);
-  const gateway = await GatewayServer.start({
-    lambda: { invoke: async (...call) => (await ready.promise).invoke(...call) },
-    table: app.table,
-    host: options.host ?? "127.0.0.1",
-    port: options.port,
-    timeoutMs: Limits.times(timeScale).gatewayTimeoutMs,
-    onAnswer: options.onAnswer,
-  });
+  const gateway = await startGateway(options, app, timeScale, ready.promise);
   parts.gateway = gateway;
 
   try {
@@ -172,10 +129,10 @@ async function startParts(options: LoopOptions, parts: Parts): Promise<Loop> {
       startBundle(app, parts),
       startModel(env, log, parts),
       startBucket(env, home, options, parts),
-      startQueues(env, wiring, home, parts, {
+      startQueues({ env, home, wiring }, parts, {
         timeScale,
         onRequest: options.onRequest?.sqs,
-        rightsOf: (accessKeyId) => rightsOf(app, accessKeyId),
+        rightsOf: (accessKeyId) => FunctionEnv.rightsOf(app, accessKeyId),
         onDenied: ({ functionName, action, queue }) =>
           log.event("ERROR", "queue_access_denied", { function: functionName, action, queue }),
       }),
@@ -185,7 +142,7 @@ async function startParts(options: LoopOptions, parts: Parts): Promise<Loop> {
       const { resume } = await import("#local/restart");
       log.event("INFO", "work_resumed", await resume(database.access, parts.queues, timeScale));
     }
-    const functionEnv = settings(env, home, timeScale, {
+    const functionEnv = FunctionEnv.settings(env, home, timeScale, {
       ...{ ...model, ...bucket?.settings, ...database.env, ...queues },
     });
     // What the loop's own bucket promises, its tests show.
@@ -196,7 +153,7 @@ async function startParts(options: LoopOptions, parts: Parts): Promise<Loop> {
     const lambda = LambdaPool.start({
       ...codeOf(app, parts, wiring, timeScale),
       pools: { ...wiring.pools, [httpPool]: options.httpInstances ?? Limits.httpInstances },
-      env: (name) => environmentOf(app, name, functionEnv),
+      env: (name) => FunctionEnv.environmentOf(app, name, functionEnv),
       region,
       onLog: log.functionLine,
       onOutcome: log.outcome,
@@ -212,43 +169,78 @@ async function startParts(options: LoopOptions, parts: Parts): Promise<Loop> {
       region,
       onTrouble: (error) => log.event("ERROR", "queue_poll_error", { error_type: error.name }),
     });
-    home.write("url", gateway.url);
-    // For commands of the operator's that look into the bucket and the queues themselves.
-    if (parts.bucket) home.write("bucket-url", parts.bucket.url);
-    if (parts.queues && !env.AWS_ENDPOINT_URL_SQS)
-      home.write("queue-urls", JSON.stringify(Wiring.settings(parts.queues)));
-    parts.urlFile = {
-      remove: () => {
-        for (const name of ["url", "bucket-url", "queue-urls"] as const) home.remove(name);
-      },
+    publish(home, gateway.url, env, parts);
+    const reload = async (next = app) => {
+      await startBundle(next, parts);
+      app = next;
+      lambda.swap(codeOf(app, parts, wiring, timeScale));
+      gateway.swap(app.table);
     };
-
-    let closing: Promise<void> | undefined;
     return {
+      ...facts(home, database, functionEnv, log),
       url: gateway.url,
-      home: home.dir,
-      apiKey: database.apiKey,
-      apiKeyPath: home.file("api-key"),
-      logPath: log.path,
-      env: functionEnv,
       bucket: bucket?.access,
       lambda,
-      modelPid: () => parts.model?.pid(),
-      reload: async (next = app) => {
-        await startBundle(next, parts);
-        app = next;
-        lambda.swap(codeOf(app, parts, wiring, timeScale));
-        gateway.swap(app.table);
-      },
-      close: (graceMs = 3_000) => {
-        closing ??= end(parts, graceMs);
-        return closing;
-      },
+      reload,
+      ...ending(parts),
     };
   } catch (error) {
     ready.reject(new LambdaPool.ClosedError("the loop does not start"));
     throw error;
   }
+}
+
+function startGateway(
+  options: LoopOptions,
+  app: App,
+  timeScale: number,
+  lambda: Promise<LambdaPool.Lambda>,
+): Promise<GatewayServer.Gateway> {
+  return GatewayServer.start({
+    lambda: { invoke: async (...call) => (await lambda).invoke(...call) },
+    table: app.table,
+    host: options.host ?? "127.0.0.1",
+    port: options.port,
+    timeoutMs: Limits.times(timeScale).gatewayTimeoutMs,
+    onAnswer: options.onAnswer,
+  });
+}
+
+/** Writes the addresses to the folder, for the operator's commands, which read the bucket and the queues themselves. */
+function publish(home: Home, url: string, env: Env, parts: Parts): void {
+  home.write("url", url);
+  if (parts.bucket) home.write("bucket-url", parts.bucket.url);
+  if (parts.queues && !env.AWS_ENDPOINT_URL_SQS)
+    home.write("queue-urls", JSON.stringify(Wiring.settings(parts.queues)));
+  parts.urlFile = {
+    remove: () => {
+      for (const name of ["url", "bucket-url", "queue-urls"] as const) home.remove(name);
+    },
+  };
+}
+
+const facts = (
+  home: Home,
+  { apiKey }: { apiKey: string | undefined },
+  env: FunctionEnv.Decided,
+  log: Log,
+) => ({
+  home: home.dir,
+  apiKey,
+  apiKeyPath: home.file("api-key"),
+  logPath: log.path,
+  env,
+});
+
+function ending(parts: Parts): Pick<Loop, "modelPid" | "close"> {
+  let closing: Promise<void> | undefined;
+  return {
+    modelPid: () => parts.model?.pid(),
+    close: (graceMs = 3_000) => {
+      closing ??= end(parts, graceMs);
+      return closing;
+    },
+  };
 }
 
 /** All of them, or the first error, but not before the last has ended: what still starts could not be ended. */
@@ -259,28 +251,8 @@ async function together<T extends readonly unknown[]>(
   return (await Promise.all(started)) as unknown as T;
 }
 
-/** From the outside in: nobody calls, nobody runs, nobody is asked, nobody is kept out. */
-async function end(parts: Parts, graceMs: number): Promise<void> {
-  const deadline = Date.now() + graceMs;
-  const left = () => Math.max(0, deadline - Date.now());
-  parts.urlFile?.remove();
-  const stopped = parts.sources?.stop();
-  await parts.gateway?.close(graceMs);
-  await Promise.race([stopped, sleep(left(), undefined, { ref: false })]);
-  await parts.lambda?.close(left());
-  await stopped;
-  await Promise.all(
-    [parts.model, parts.bucket, parts.database, parts.queues, parts.reaper].map((part) => part?.close()),
-  );
-  parts.bundle?.release();
-  parts.log?.close();
-  parts.lock?.release();
-}
-
-type Decided = Readonly<Record<string, string>>;
-
 /** The stand-in model server, unless there is a real one. */
-async function startModel(env: Env, log: Log, parts: Parts): Promise<Decided> {
+async function startModel(env: Env, log: Log, parts: Parts): Promise<FunctionEnv.Decided> {
   if (env.VLLM_BASE_URL) return {};
   parts.model = await ModelProcess.start({
     onLog: (line) => log.functionLine("model", line),
@@ -311,7 +283,7 @@ async function startDatabase(
   home: Home,
   onRequest: SqlServer.SqlOptions["onRequest"],
   parts: Parts,
-): Promise<{ env: Decided; access: FirstKey.Access; apiKey: string | undefined }> {
+): Promise<{ env: FunctionEnv.Decided; access: FirstKey.Access; apiKey: string | undefined }> {
   const url = databaseUrl({ ...env, OCRLTY_HOME: home.dir });
   let database: FirstKey.Access = {
     url,
@@ -357,16 +329,14 @@ function wiringOf({ queues = {}, schedules = {}, functions }: App, env: Env): Wi
 
 /** The emulated queues in the folder, unless there are queues of another server; when a function waits behind one. */
 async function startQueues(
-  env: Env,
-  { queues }: Wiring.Wiring,
-  home: Home,
+  { env, home, wiring: { queues } }: { env: Env; home: Home; wiring: Wiring.Wiring },
   parts: Parts,
   options: Pick<QueueServerOptions, "timeScale" | "onRequest" | "rightsOf" | "onDenied">,
-): Promise<Decided> {
+): Promise<FunctionEnv.Decided> {
   if (Object.keys(queues).length === 0) return {};
   if (env.AWS_ENDPOINT_URL_SQS) {
     const Foreign = await import("#local/queue/foreign");
-    const credentials = Foreign.credentialsOf(env, loopsOwn);
+    const credentials = Foreign.credentialsOf(env, FunctionEnv.loopsOwn);
     const { timeScale } = options;
     parts.queues = await Foreign.connect({
       endpoint: env.AWS_ENDPOINT_URL_SQS,
@@ -410,54 +380,4 @@ function codeOf(
     };
   }
   return { runtimeFile: built?.runtimeFile ?? "", functions };
-}
-
-/** Signs for whoever is no function, where nobody checks. */
-const loopsOwn = "local";
-
-/** The name of a function's role, as the key that signs its requests to the queues. */
-const roleOf = (functionName: string) => `role-${functionName}`;
-
-/** Of all settings those that a deployed function is linked to, and the role under which it asks the queues. */
-function environmentOf({ functions, table }: App, name: string, all: Decided): Decided {
-  const spec = functions[name];
-  if (spec === undefined) return all;
-  const behindRoute = table.defaultFunction === name || table.routes.some((route) => route.function === name);
-  const mine = new Set<string>(["app", ...Access.linksOf(spec, behindRoute)]);
-  return {
-    ...Object.fromEntries(Object.entries(all).filter(([key]) => mine.has(Access.linkOf(key) ?? "app"))),
-    // Another server's queues know no roles of ours.
-    ...(all.AWS_ACCESS_KEY_ID === loopsOwn ? { AWS_ACCESS_KEY_ID: roleOf(name) } : {}),
-  };
-}
-
-/** A function's rights at the queues; undefined for those who are outside: mappings, operators, tests. */
-function rightsOf({ functions, queues = {} }: App, accessKeyId: string): Role | undefined {
-  const found = Object.entries(functions).find(([name]) => roleOf(name) === accessKeyId);
-  if (found === undefined) return undefined;
-  const [name, spec] = found;
-  return { functionName: name, rights: Access.queueRights(name, spec, queues) };
-}
-
-/** What the functions get: the documented settings that are set, then what the loop decides. */
-function settings(env: Env, home: Home, timeScale: number, decided: Decided): Decided {
-  const given = Object.fromEntries(
-    Config.names.flatMap((name): [string, string][] => {
-      const value = env[name];
-      return value ? [[name, value]] : [];
-    }),
-  );
-  const all: Record<string, string> = {
-    DEBUG_MODE: "1",
-    ...given,
-    API_KEY_PEPPER: home.pepper(),
-    WEBHOOK_SECRET: home.webhookSecret(),
-    OCRLTY_STAGE: "local",
-    OCRLTY_TIME_SCALE: String(timeScale),
-    // Whoever is no function: what the SDK asks for.
-    AWS_ACCESS_KEY_ID: loopsOwn,
-    AWS_SECRET_ACCESS_KEY: loopsOwn,
-    ...decided,
-  };
-  return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== ""));
 }

@@ -1,8 +1,9 @@
 import * as fs from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
+import type { App } from "#local/app";
 import { packageRoot } from "#local/home/home";
-import type { App, Loop } from "#local/loop";
+import type { Loop } from "#local/loop";
 
 /** What a function's code is made of. */
 const folders = ["core", "functions", "spec"];

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import * as Window from "#core/run/dispatch/window";
-import { product } from "#local/loop";
+import { product } from "#local/app";
 import { type Batches, open, seed } from "#test/support/batches/batches";
 import * as TestDatabase from "#test/support/test-database";
 

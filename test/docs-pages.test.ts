@@ -7,9 +7,9 @@ import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2, Context
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { codes } from "#core/error";
 import * as Guides from "#functions/docs-page/guides";
+import { product } from "#local/app";
 import { type Bundle, bundle } from "#local/bundle/bundle";
 import { packageRoot } from "#local/home/home";
-import { product } from "#local/loop";
 import * as Markdown from "#local/pages/markdown";
 import { configuration } from "#local/pages/reference";
 import * as Limits from "#spec/limits";

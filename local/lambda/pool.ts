@@ -77,74 +77,100 @@ const maxLoading = Math.max(2, availableParallelism());
 
 /** Starts no process yet: instances come with the first invocations. */
 export function start(options: LambdaOptions): Lambda {
-  let loading = 0;
-  const pools = new Map(
-    Object.entries(options.pools).map(([name, max]) => [name, new Pool(max, () => loading < maxLoading)]),
-  );
-  let { runtimeFile, functions } = options;
-  let closed = false;
+  const pools = new Pools(options);
+  return {
+    invoke: (...call) => pools.invoke(...call),
+    instances: () => pools.instances(),
+    killInstance: (pid) => pools.killInstance(pid),
+    swap: (code) => pools.swap(code),
+    close: (graceMs) => pools.close(graceMs),
+  };
+}
 
-  const poolOf = (functionName: string): Pool => {
-    const pool = pools.get(functions[functionName]?.pool ?? "");
+class Pools implements Lambda {
+  readonly #options: LambdaOptions;
+  readonly #pools: ReadonlyMap<string, Pool>;
+  #code: Pick<LambdaOptions, "runtimeFile" | "functions">;
+  #loading = 0;
+  #closed = false;
+
+  constructor(options: LambdaOptions) {
+    this.#options = options;
+    this.#code = options;
+    const mayLoad = () => this.#loading < maxLoading;
+    this.#pools = new Map(Object.entries(options.pools).map(([name, max]) => [name, new Pool(max, mayLoad)]));
+  }
+
+  async invoke(
+    functionName: string,
+    event: unknown,
+    { signal }: { signal?: AbortSignal } = {},
+  ): ReturnType<Lambda["invoke"]> {
+    if (this.#closed) throw new ClosedError("the functions are being stopped");
+    const json = JSON.stringify(event);
+    const begin = performance.now();
+    const pool = this.#poolOf(functionName);
+    const instance = await pool.acquire(functionName, this.#startInstance, signal);
+    const waitedMs = performance.now() - begin;
+    try {
+      const outcome = await instance.invoke(json);
+      const durationMs = performance.now() - begin - waitedMs;
+      const invocation = { ...outcome, functionName, pid: instance.pid, waitedMs, durationMs };
+      this.#options.onOutcome?.(invocation);
+      return invocation;
+    } finally {
+      pool.release(instance, this.#startInstance);
+    }
+  }
+
+  instances(): ReturnType<Lambda["instances"]> {
+    return this.#all().map(({ pid, name, state, invocations, startedAt }) => ({
+      pid,
+      functionName: name,
+      state,
+      invocations,
+      startedAt,
+    }));
+  }
+
+  killInstance(pid: number): boolean {
+    const found = this.#all().find((one) => one.pid === pid);
+    found?.kill();
+    return found !== undefined;
+  }
+
+  swap(code: Pick<LambdaOptions, "runtimeFile" | "functions">): void {
+    this.#code = code;
+    for (const pool of this.#pools.values()) pool.retire();
+  }
+
+  async close(graceMs = 0): Promise<void> {
+    this.#closed = true;
+    await Promise.all([...this.#pools.values()].map((pool) => pool.close(graceMs)));
+  }
+
+  #all(): Instance[] {
+    return [...this.#pools.values()].flatMap(({ instances }) => [...instances]);
+  }
+
+  #poolOf(functionName: string): Pool {
+    const pool = this.#pools.get(this.#code.functions[functionName]?.pool ?? "");
     if (pool === undefined) throw new UnknownFunctionError(`no function ${functionName}`);
     return pool;
-  };
-  const startInstance = (name: string): Instance => {
+  }
+
+  readonly #startInstance = (name: string): Instance => {
+    const { runtimeFile, functions } = this.#code;
     const code = functions[name];
     if (code === undefined) throw new UnknownFunctionError(`no function ${name}`);
-    const { region, env, onLog, onStart } = options;
+    const { region, env, onLog, onStart } = this.#options;
     const instance = new Instance({ name, code, runtimeFile, region, env: env(name), onLog, onStart });
-    loading += 1;
+    this.#loading += 1;
     void instance.loaded.then(() => {
-      loading -= 1;
-      for (const pool of pools.values()) pool.serve(startInstance);
+      this.#loading -= 1;
+      for (const pool of this.#pools.values()) pool.serve(this.#startInstance);
     });
     return instance;
-  };
-
-  return {
-    async invoke(functionName, event, { signal } = {}) {
-      if (closed) throw new ClosedError("the functions are being stopped");
-      const json = JSON.stringify(event);
-      const begin = performance.now();
-      const pool = poolOf(functionName);
-      const instance = await pool.acquire(functionName, startInstance, signal);
-      const waitedMs = performance.now() - begin;
-      try {
-        const outcome = await instance.invoke(json);
-        const durationMs = performance.now() - begin - waitedMs;
-        const invocation = { ...outcome, functionName, pid: instance.pid, waitedMs, durationMs };
-        options.onOutcome?.(invocation);
-        return invocation;
-      } finally {
-        pool.release(instance, startInstance);
-      }
-    },
-    instances: () =>
-      [...pools.values()].flatMap(({ instances }) =>
-        [...instances].map(({ pid, name, state, invocations, startedAt }) => ({
-          pid,
-          functionName: name,
-          state,
-          invocations,
-          startedAt,
-        })),
-      ),
-    killInstance(pid) {
-      const found = [...pools.values()]
-        .flatMap(({ instances }) => [...instances])
-        .find((one) => one.pid === pid);
-      found?.kill();
-      return found !== undefined;
-    },
-    swap(code) {
-      ({ runtimeFile, functions } = code);
-      for (const pool of pools.values()) pool.retire();
-    },
-    async close(graceMs = 0) {
-      closed = true;
-      await Promise.all([...pools.values()].map((pool) => pool.close(graceMs)));
-    },
   };
 }
 

@@ -56,20 +56,82 @@ interface Job {
 const HANG_MS = 120_000;
 const EXIT_GRACE_MS = 2_000;
 
-/** The queue in front of the one OCR process: started by the first picture, ended after `idleSleepMs` of rest. */
+/** The queue in front of the one OCR process: started by the first picture, ended after `idleSleepMs` without one. */
 export function create(options: { idleSleepMs: number; log: (line: string) => void }): OcrQueue {
-  const waiting: Job[] = [];
-  let running: Job | undefined;
-  let child: ChildProcess | undefined;
-  let closed = false;
-  let nextId = 1;
-  let starts = 0;
-  let maxRssBytes = 0;
-  let idleTimer: NodeJS.Timeout | undefined;
-  let hangTimer: NodeJS.Timeout | undefined;
+  const queue = new ProcessQueue(options.idleSleepMs, options.log);
+  return {
+    read: (...wanted) => queue.read(...wanted),
+    close: () => queue.close(),
+    stats: () => queue.stats(),
+  };
+}
 
-  function start(): ChildProcess {
-    starts += 1;
+class ProcessQueue implements OcrQueue {
+  readonly #idleSleepMs: number;
+  readonly #log: (line: string) => void;
+  readonly #waiting: Job[] = [];
+  #running: Job | undefined;
+  #child: ChildProcess | undefined;
+  #closed = false;
+  #nextId = 1;
+  #starts = 0;
+  #maxRssBytes = 0;
+  #idleTimer: NodeJS.Timeout | undefined;
+  #hangTimer: NodeJS.Timeout | undefined;
+
+  constructor(idleSleepMs: number, log: (line: string) => void) {
+    this.#idleSleepMs = idleSleepMs;
+    this.#log = log;
+  }
+
+  read(
+    pictures: Job["pictures"],
+    maxImageTokens: Job["maxImageTokens"],
+    signal: AbortSignal,
+  ): Promise<Reading> {
+    return new Promise((resolve, reject) => {
+      if (this.#closed) throw new Error("The model server is closing.");
+      signal.throwIfAborted();
+      const job: Job = { id: this.#nextId++, pictures, maxImageTokens, signal, resolve, reject };
+      this.#waiting.push(job);
+      signal.addEventListener(
+        "abort",
+        () => {
+          const position = this.#waiting.indexOf(job);
+          if (position >= 0) this.#waiting.splice(position, 1);
+          else if (this.#running === job) this.#order({ kind: "cancel", id: job.id });
+          reject(signal.reason);
+        },
+        { once: true },
+      );
+      this.#next();
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    clearTimeout(this.#idleTimer);
+    clearTimeout(this.#hangTimer);
+    const last = this.#child;
+    this.#child = undefined;
+    for (const job of [this.#running, ...this.#waiting.splice(0)])
+      job?.reject(new Error("The model server is closing."));
+    this.#running = undefined;
+    if (last) await end(last);
+  }
+
+  stats(): ReturnType<OcrQueue["stats"]> {
+    return {
+      pid: this.#child?.pid,
+      starts: this.#starts,
+      waiting: this.#waiting.length,
+      running: this.#running ? 1 : 0,
+      maxRssBytes: this.#maxRssBytes,
+    };
+  }
+
+  #start(): ChildProcess {
+    this.#starts += 1;
     const startedAt = performance.now();
     const started = fork(fileURLToPath(new URL("./ocr-process.ts", import.meta.url)), [], {
       serialization: "advanced",
@@ -79,28 +141,28 @@ export function create(options: { idleSleepMs: number; log: (line: string) => vo
     });
     started.on("message", (answer: Answer) => {
       if (answer.kind === "ready") {
-        options.log(`ocr process ${started.pid} ready after ${Math.round(performance.now() - startedAt)} ms`);
-      } else if (answer.id === running?.id) {
-        settle(answer);
+        this.#log(`ocr process ${started.pid} ready after ${Math.round(performance.now() - startedAt)} ms`);
+      } else if (answer.id === this.#running?.id) {
+        this.#settle(answer);
       }
     });
-    started.on("error", (error) => gone(started, `cannot be started: ${error.message}`));
+    started.on("error", (error) => this.#gone(started, `cannot be started: ${error.message}`));
     started.on("exit", (code, signal) =>
-      gone(started, `ended unexpectedly (${signal ?? `exit status ${code}`})`),
+      this.#gone(started, `ended unexpectedly (${signal ?? `exit status ${code}`})`),
     );
     return started;
   }
 
-  function gone(which: ChildProcess, why: string): void {
-    if (which !== child) return;
-    child = undefined;
-    options.log(`ocr process ${which.pid} ${why}`);
-    finish((job) => job.reject(new Error(`The OCR process ${why}.`)));
+  #gone(which: ChildProcess, why: string): void {
+    if (which !== this.#child) return;
+    this.#child = undefined;
+    this.#log(`ocr process ${which.pid} ${why}`);
+    this.#finish((job) => job.reject(new Error(`The OCR process ${why}.`)));
   }
 
-  function settle(answer: Exclude<Answer, { kind: "ready" }>): void {
-    if (answer.kind === "pages") maxRssBytes = Math.max(maxRssBytes, answer.maxRssBytes);
-    finish((job) => {
+  #settle(answer: Exclude<Answer, { kind: "ready" }>): void {
+    if (answer.kind === "pages") this.#maxRssBytes = Math.max(this.#maxRssBytes, answer.maxRssBytes);
+    this.#finish((job) => {
       if (answer.kind === "pages") job.resolve({ pages: answer.pages, imageTokens: answer.imageTokens });
       else if (answer.kind === "bad_picture") job.reject(new BadPicture(answer.message));
       else if (answer.kind === "too_long") job.reject(new TooLong(answer.imageTokens));
@@ -108,80 +170,40 @@ export function create(options: { idleSleepMs: number; log: (line: string) => vo
     });
   }
 
-  function finish(end: (job: Job) => void): void {
-    clearTimeout(hangTimer);
-    const job = running;
-    running = undefined;
-    if (job) end(job);
-    next();
+  #finish(endJob: (job: Job) => void): void {
+    clearTimeout(this.#hangTimer);
+    const job = this.#running;
+    this.#running = undefined;
+    if (job) endJob(job);
+    this.#next();
   }
 
-  function next(): void {
-    if (running || closed) return;
-    running = waiting.shift();
-    if (!running) {
-      idleTimer = setTimeout(sleep, options.idleSleepMs).unref();
+  #next(): void {
+    if (this.#running || this.#closed) return;
+    this.#running = this.#waiting.shift();
+    if (!this.#running) {
+      this.#idleTimer = setTimeout(() => this.#sleep(), this.#idleSleepMs).unref();
       return;
     }
-    clearTimeout(idleTimer);
-    child ??= start();
-    const { id, pictures, maxImageTokens } = running;
-    order({ kind: "read", id, pictures, maxImageTokens });
-    hangTimer = setTimeout(() => child?.kill("SIGKILL"), HANG_MS).unref();
+    clearTimeout(this.#idleTimer);
+    this.#child ??= this.#start();
+    const { id, pictures, maxImageTokens } = this.#running;
+    this.#order({ kind: "read", id, pictures, maxImageTokens });
+    this.#hangTimer = setTimeout(() => this.#child?.kill("SIGKILL"), HANG_MS).unref();
   }
 
-  function order(message: Order): void {
-    // A lost channel is reported by the process's exit.
-    child?.send(message, () => {});
+  #order(message: Order): void {
+    // The exit of the process reports a lost channel.
+    this.#child?.send(message, () => {});
   }
 
-  function sleep(): void {
-    const idle = child;
-    if (running || !idle) return;
-    options.log(`ocr process ${idle.pid} sleeps`);
-    child = undefined;
+  #sleep(): void {
+    const idle = this.#child;
+    if (this.#running || !idle) return;
+    this.#log(`ocr process ${idle.pid} sleeps`);
+    this.#child = undefined;
     void end(idle);
   }
-
-  return {
-    read(pictures, maxImageTokens, signal) {
-      return new Promise((resolve, reject) => {
-        if (closed) throw new Error("The model server is closing.");
-        signal.throwIfAborted();
-        const job: Job = { id: nextId++, pictures, maxImageTokens, signal, resolve, reject };
-        waiting.push(job);
-        signal.addEventListener(
-          "abort",
-          () => {
-            const position = waiting.indexOf(job);
-            if (position >= 0) waiting.splice(position, 1);
-            else if (running === job) order({ kind: "cancel", id: job.id });
-            reject(signal.reason);
-          },
-          { once: true },
-        );
-        next();
-      });
-    },
-    async close() {
-      closed = true;
-      clearTimeout(idleTimer);
-      clearTimeout(hangTimer);
-      const last = child;
-      child = undefined;
-      for (const job of [running, ...waiting.splice(0)])
-        job?.reject(new Error("The model server is closing."));
-      running = undefined;
-      if (last) await end(last);
-    },
-    stats: () => ({
-      pid: child?.pid,
-      starts,
-      waiting: waiting.length,
-      running: running ? 1 : 0,
-      maxRssBytes,
-    }),
-  };
 }
 
 /** Asks the process to end, and kills it when it is too busy to notice. Resolves when it has ended. */

@@ -46,15 +46,15 @@ export interface Mapping {
 const receiveMax = 10;
 
 /**
- * Polls are never aborted: a message that is handed to a poll which nobody reads any more is away until its
- * visibility ends. The emulator wakes a poll for a new message; the length only bounds what a missed one costs.
+ * Polls are never aborted: a message that reaches an aborted poll is invisible until its visibility ends. The emulator
+ * wakes a poll for a new message; the length only bounds what a missed one costs.
  */
 const pollSeconds = 5;
 
 /**
- * Between the beginnings of two calls: what one takes of the machine, some 50 ms of a processor. Processes that begin
- * together share the processors step by step, and so end together, and begin together again: all wait for all, and the
- * model server for everybody. On AWS each has a processor of its own, and a mapping begins its calls a few at a time.
+ * Time between the beginnings of two calls: what one needs of the machine, some 50 ms of a processor. Processes that begin
+ * together also end together and begin together again, so that the model server is idle in between. On AWS each has a
+ * processor of its own, and a mapping begins its calls a few at a time.
  */
 const startMs = 50 / availableParallelism();
 
@@ -62,17 +62,74 @@ const backOffMs = { first: 100, most: 5_000 };
 
 /** Starts to poll. */
 export function start(options: MappingOptions): Mapping {
-  const { client, queue, lambda, region } = options;
-  const { batchSize, maxConcurrency, partialResponses, function: functionName } = options.subscription;
-  const calls = new Set<Promise<void>>();
-  /** Of a FIFO queue: messages of groups that are being worked on, each group's in order. They hold no slot. */
-  const behind = new Map<string, Received[]>();
-  let stopping = false;
-  /** A poll is out that waits for messages. */
-  let polling = false;
-  let wake: () => void = () => undefined;
+  const poller = new Poller(options);
+  void poller.poll();
+  return { inFlight: () => poller.calls.size, stop: () => poller.stop() };
+}
 
-  const receive = async (count: number, waitSeconds: number): Promise<Received[]> => {
+class Poller {
+  readonly calls = new Set<Promise<void>>();
+  readonly #options: MappingOptions;
+  /** Messages of groups with one in work, each group's in order. They hold no slot. FIFO queues only. */
+  readonly #behind = new Map<string, Received[]>();
+  #stopping = false;
+  /** A poll waits for messages. */
+  #polling = false;
+  #wake: () => void = () => undefined;
+  #nextStartAt = 0;
+
+  constructor(options: MappingOptions) {
+    this.#options = options;
+  }
+
+  async poll(): Promise<void> {
+    const { batchSize, maxConcurrency } = this.#options.subscription;
+    let pauseMs = 0;
+    while (!this.#stopping) {
+      const free = maxConcurrency - this.calls.size;
+      if (free <= 0) {
+        await new Promise<void>((resolve) => {
+          this.#wake = resolve;
+        });
+        continue;
+      }
+      try {
+        this.#polling = true;
+        const received = await this.#receive(free * batchSize, pollSeconds).finally(() => {
+          this.#polling = false;
+        });
+        const messages = this.#first(received);
+        for (let at = 0; at < messages.length; at += batchSize)
+          this.#begin(messages.slice(at, at + batchSize));
+        pauseMs = 0;
+      } catch (error) {
+        if (this.#stopping) return;
+        if (pauseMs === 0)
+          this.#options.onTrouble?.(error instanceof Error ? error : new Error(String(error)));
+        pauseMs = Math.min(backOffMs.most, Math.max(backOffMs.first, pauseMs * 2));
+        await this.#pause(pauseMs);
+      }
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    this.#wake();
+    while (this.calls.size > 0) await Promise.all(this.calls);
+  }
+
+  async #pause(ms: number): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      this.#wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+
+  async #receive(count: number, waitSeconds: number): Promise<Received[]> {
+    const { client, queue, visibilityMs = Number.POSITIVE_INFINITY } = this.#options;
     const { Messages } = await client.send(
       new ReceiveMessageCommand({
         QueueUrl: queue.url,
@@ -82,131 +139,91 @@ export function start(options: MappingOptions): Mapping {
         MessageAttributeNames: ["All"],
       }),
     );
-    // Visible again from then on, and somebody else's: it is not begun with any more.
-    const until = performance.now() + 0.9 * (options.visibilityMs ?? Number.POSITIVE_INFINITY);
+    // After this the message is visible again, and another receive may get it: it is not begun.
+    const until = performance.now() + 0.9 * visibilityMs;
     return (Messages ?? []).map((message) => ({ message, until }));
-  };
+  }
 
-  let nextStartAt = 0;
-  /** Calls begin one after the other: see `startMs`. */
-  const turn = async (): Promise<void> => {
-    const now = performance.now();
-    const at = Math.max(now, nextStartAt);
-    nextStartAt = at + startMs;
-    if (at > now) await sleep(at - now);
-  };
+  /** The messages that may begin: of each group the first, unless one is in work; the others wait. */
+  #first(received: Received[]): Received[] {
+    return received.filter((each) => {
+      const group = groupOf(each.message);
+      if (group === undefined) return true;
+      const waiting = this.#behind.get(group);
+      if (waiting === undefined) this.#behind.set(group, []);
+      else waiting.push(each);
+      return waiting === undefined;
+    });
+  }
+
+  #begin(batch: Received[]): void {
+    const running = this.#work(batch).finally(() => {
+      this.calls.delete(running);
+      this.#wake();
+    });
+    this.calls.add(running);
+  }
+
+  /**
+   * One of the concurrent slots. After a batch it takes the next of the group, or receives more itself, so that a freed
+   * group goes on at once. It does not while a poll is out: the deletion woke that poll, and a receive would find nothing.
+   */
+  async #work(batches: Received[]): Promise<void> {
+    let batch = batches;
+    try {
+      while (batch.length > 0) {
+        const succeeded = await this.#call(batch.map(({ message }) => message));
+        const following = this.#next(batch, succeeded);
+        if (following.length > 0) batch = following;
+        else if (this.#stopping || this.#polling) batch = [];
+        else batch = this.#first(await this.#receive(this.#options.subscription.batchSize, 0));
+      }
+    } catch {
+      // The functions or the emulator are being stopped: messages that were not deleted come back.
+      this.#next(batch, false);
+    }
+  }
 
   /** @returns whether all of it succeeded. */
-  const call = async (messages: Message[]): Promise<boolean> => {
-    await turn();
+  async #call(messages: Message[]): Promise<boolean> {
+    const { client, queue, lambda, region, subscription } = this.#options;
+    await this.#turn();
     const ids = messages.map(({ MessageId }) => MessageId ?? "");
     const Records = messages.map((message) => record(message, queue, region));
-    const outcome = await lambda.invoke(functionName, { Records });
+    const outcome = await lambda.invoke(subscription.function, { Records });
     if (outcome.type !== "result") return false;
-    const failed = partialResponses ? failedIds(outcome.payload, ids) : [];
+    const failed = subscription.partialResponses ? failedIds(outcome.payload, ids) : [];
     await remove(
       client,
       queue,
       messages.filter(({ MessageId }) => !failed.includes(MessageId ?? "")),
     );
     return failed.length === 0;
-  };
+  }
 
-  /** What may begin of what was received: of each group the first, unless it is being worked on; the others wait. */
-  const first = (received: Received[]): Received[] =>
-    received.filter((each) => {
-      const group = groupOf(each.message);
-      if (group === undefined) return true;
-      const waiting = behind.get(group);
-      if (waiting === undefined) behind.set(group, []);
-      else waiting.push(each);
-      return waiting === undefined;
-    });
+  /** Calls begin one after the other: see `startMs`. */
+  async #turn(): Promise<void> {
+    const now = performance.now();
+    const at = Math.max(now, this.#nextStartAt);
+    this.#nextStartAt = at + startMs;
+    if (at > now) await sleep(at - now);
+  }
 
   /**
-   * What comes next of a group. After a failure nothing: its later messages must not overtake it. They are given back,
-   * and the queue holds them until it has been dealt with.
+   * The next of a group; after a failure nothing, because its later messages must not overtake it. They are given back, and
+   * the queue holds them until the failed one has been dealt with.
    */
-  const next = (batch: Received[], succeeded: boolean): Received[] => {
+  #next(batch: Received[], succeeded: boolean): Received[] {
+    const { client, queue } = this.#options;
     const group = batch[0] === undefined ? undefined : groupOf(batch[0].message);
     if (group === undefined) return [];
-    const waiting = behind.get(group) ?? [];
-    const found = succeeded && !stopping ? waiting.shift() : undefined;
+    const waiting = this.#behind.get(group) ?? [];
+    const found = succeeded && !this.#stopping ? waiting.shift() : undefined;
     if (found !== undefined && found.until > performance.now()) return [found];
-    behind.delete(group);
+    this.#behind.delete(group);
     if (waiting.length > 0) void giveBack(client, queue, waiting).catch(() => undefined);
     return [];
-  };
-
-  /**
-   * One of the concurrent slots. After a batch it takes what is next in the group, or asks for more itself, so that a
-   * freed group goes on at once; not while a poll is out, which the deletion has woken: it would find nothing.
-   */
-  const work = async (batches: Received[]): Promise<void> => {
-    let batch = batches;
-    try {
-      while (batch.length > 0) {
-        const succeeded = await call(batch.map(({ message }) => message));
-        const following = next(batch, succeeded);
-        if (following.length > 0) batch = following;
-        else batch = stopping || polling ? [] : first(await receive(batchSize, 0));
-      }
-    } catch {
-      // The functions are being stopped, or the emulator is: what was not deleted comes back.
-      next(batch, false);
-    }
-  };
-
-  const begin = (batch: Received[]): void => {
-    const running = work(batch).finally(() => {
-      calls.delete(running);
-      wake();
-    });
-    calls.add(running);
-  };
-
-  const poll = async (): Promise<void> => {
-    let pauseMs = 0;
-    while (!stopping) {
-      const free = maxConcurrency - calls.size;
-      if (free <= 0) {
-        await new Promise<void>((resolve) => {
-          wake = resolve;
-        });
-        continue;
-      }
-      try {
-        polling = true;
-        const received = await receive(free * batchSize, pollSeconds).finally(() => {
-          polling = false;
-        });
-        const messages = first(received);
-        for (let at = 0; at < messages.length; at += batchSize) begin(messages.slice(at, at + batchSize));
-        pauseMs = 0;
-      } catch (error) {
-        if (stopping) return;
-        if (pauseMs === 0) options.onTrouble?.(error instanceof Error ? error : new Error(String(error)));
-        pauseMs = Math.min(backOffMs.most, Math.max(backOffMs.first, pauseMs * 2));
-        await new Promise<void>((resolve) => {
-          const timer = setTimeout(resolve, pauseMs);
-          wake = () => {
-            clearTimeout(timer);
-            resolve();
-          };
-        });
-      }
-    }
-  };
-  void poll();
-
-  return {
-    inFlight: () => calls.size,
-    stop: async () => {
-      stopping = true;
-      wake();
-      while (calls.size > 0) await Promise.all(calls);
-    },
-  };
+  }
 }
 
 interface Received {

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from "vitest";
 import * as Order from "#core/run/dispatch/order";
-import { type App, product } from "#local/loop";
+import { type App, product } from "#local/app";
 import * as Queues from "#spec/queues";
 import {
   answer,

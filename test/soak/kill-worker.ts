@@ -3,7 +3,7 @@ import { expect } from "vitest";
 import * as Bucket from "#core/bucket/bucket";
 import * as Database from "#core/db/database";
 import { extractTable } from "#core/extraction/extract.sql";
-import { product } from "#local/loop";
+import { product } from "#local/app";
 import * as Functions from "#spec/functions";
 import { bucketOf, reader, totalOf } from "#test/soak/parallel";
 import { startLoop, type TestLoop } from "#test/support/loop";

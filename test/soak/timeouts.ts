@@ -6,7 +6,7 @@ import sharp from "sharp";
 import { expect } from "vitest";
 import * as Database from "#core/db/database";
 import { extractTable } from "#core/extraction/extract.sql";
-import { product } from "#local/loop";
+import { product } from "#local/app";
 import * as Functions from "#spec/functions";
 import * as Limits from "#spec/limits";
 import { reader } from "#test/soak/parallel";
