@@ -13,12 +13,12 @@ export function attemptKey(keyId: string, requestId: string, createdAt: Date, n:
   return `extracts/${dayOf(createdAt)}/${keyId}/${requestId}~attempt-${n}.json`;
 }
 
-/** What the records of an extract's attempts begin with, and nobody else's. */
+/** What the records of an extract's attempts, and no other objects, begin with. */
 export function attemptPrefix(keyId: string, requestId: string, createdAt: Date): string {
   return `extracts/${dayOf(createdAt)}/${keyId}/${requestId}~attempt-`;
 }
 
-/** What every object of a run's items begins with, and nobody else's: `~` is in no caller's id. */
+/** What every object of a run's items, and no other, begins with: `~` is in no caller's id. */
 export function itemPrefix(keyId: string, runId: string, createdAt: Date): string {
   return `extracts/${dayOf(createdAt)}/${keyId}/${runId}~`;
 }
@@ -30,7 +30,7 @@ export function batchKey(keyId: string, runId: string, createdAt: Date): string 
 
 /**
  * Where the other files of a run lie, beside its artifact. Only `.json` names an artifact, so an ending of another
- * kind is nobody's run (`a.items` has `a.items.json`); a JSON file takes the `~` that no run's id has.
+ * kind names no run (`a.items` has `a.items.json`); a JSON file takes the `~` that no run's id has.
  */
 export function batchFiles(
   keyId: string,
@@ -45,7 +45,7 @@ export function batchFiles(
     lineItemsCsv: `${base}.line_items.csv`,
     /** What only the making of these files needs begins with this. */
     working: `${base}~carry-`,
-    /** What is made of these files when somebody asks for it begins with this. */
+    /** What is made of these files on demand begins with this. */
     made: `${base}~made-`,
   };
 }

@@ -4,9 +4,9 @@ import { integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
 export const breakerTable = sqliteTable("breaker", {
   name: text("name").primaryKey(),
   openedAt: integer("opened_at", { mode: "timestamp_ms" }),
-  /** From when on somebody may look whether it is back. */
+  /** From when on a caller may probe whether it is back. */
   retryAt: integer("retry_at", { mode: "timestamp_ms" }),
-  /** Who looks has this long; nobody else looks meanwhile. */
+  /** Until when the right to probe is taken. */
   probeUntil: integer("probe_until", { mode: "timestamp_ms" }),
   /** One probe message at a time in the `later` queue: until when the present one is believed to be alive. */
   messageUntil: integer("message_until", { mode: "timestamp_ms" }),

@@ -5,18 +5,18 @@ import { breakerTable } from "./breaker.sql.ts";
 
 /*
  * The circuit breaker of the model server, one row for all instances. It opens when a probe has confirmed that the
- * server is away; while it is open nobody asks the model, so that a night without a GPU costs nothing. When its
- * time has come one caller, or the probe message, looks again (half open); what it finds closes or prolongs it.
+ * server is away; while it is open the model is not asked, so that a night without a GPU costs nothing. After a while it
+ * is half open: one caller, or the probe message, probes again, which closes it or keeps it open.
  */
 
 const name = "model_server";
 
 type Row = typeof breakerTable.$inferSelect;
 
-/** What the breaker says: go ahead; wait at least `retryAfterMs`; or its time has come and somebody may look. */
+/** What the breaker says: go ahead; wait at least `retryAfterMs`; or it is due, and a caller may probe. */
 export type State = { kind: "closed" } | { kind: "open"; retryAfterMs: number } | { kind: "due" };
 
-/** The statement to read the row within somebody else's batch. */
+/** The statement to read the row within another batch. */
 export function statement(db: Database.Db) {
   return db.query.select().from(breakerTable).where(eq(breakerTable.name, name));
 }
@@ -126,7 +126,7 @@ export async function stillMessage(db: Database.Db, chain: string, forMs: number
   return result?.rowsAffected === 1;
 }
 
-/** Nobody has a message under way any more. */
+/** No probe message is under way any more. */
 export async function messageDone(db: Database.Db): Promise<void> {
   await Database.batch(db, [
     db.query
@@ -147,7 +147,7 @@ const alone = "lone_call";
 
 /**
  * Takes the right to ask the model server under suspicion, for `forMs`. Of all runs one has it at a time: were two
- * suspects asked at once, a lost connection would be held against both. While somebody has it no item is begun.
+ * suspects asked at once, a lost connection would be held against both. While it is taken no item is begun.
  */
 export async function mayBeAlone(db: Database.Db, forMs: number): Promise<boolean> {
   const now = new Date();

@@ -6,7 +6,7 @@ import type { Services } from "#core/reading/services";
 import * as Breaker from "./breaker.ts";
 
 /*
- * The messages by which somebody looks for the model server while it is away; what a look does is core/outage/probe.ts.
+ * The messages that look for the model server while it is away; what a look does is core/outage/probe.ts.
  */
 
 /**

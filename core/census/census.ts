@@ -79,7 +79,7 @@ export async function step(
     };
     const gone = new Set(orphans);
     const left = found.objects.filter(({ rel }) => !gone.has(rel));
-    if (!(await write(db, held, next, left, begins, now))) break;
+    if (!(await write(db, { held, next, begins, now }, left))) break;
     held = next;
     counts.seen += found.objects.length;
     counts.removed += orphans.length;
@@ -89,7 +89,7 @@ export async function step(
   return counts;
 }
 
-/** Removes these objects. One that the bucket does not let go holds the walk up for nobody. @returns those that are gone. */
+/** Removes these objects. One that cannot be removed does not stop the walk. @returns those that are gone. */
 async function removed(bucket: Bucket.Bucket, log: Log, rels: readonly string[]): Promise<string[]> {
   const gone: string[] = [];
   for (let i = 0; i < rels.length; i += removals) {
@@ -116,11 +116,8 @@ async function state(db: Database.Db): Promise<State | undefined> {
 /** What a page adds, together with the place; nothing when another step was here. */
 async function write(
   db: Database.Db,
-  held: State | undefined,
-  next: State,
+  { held, next, begins, now }: { held: State | undefined; next: State; begins: boolean; now: Date },
   objects: readonly { rel: string; bytes: number }[],
-  begins: boolean,
-  now: Date,
 ): Promise<boolean> {
   const sums = new Map<string, Storage.Amount>();
   for (const { rel, bytes } of objects) {

@@ -18,7 +18,7 @@ const root = "inputs/";
 /** Labels, whose rows come after them: a crash in between leaves nothing that somebody could name. */
 const groundTruths = "ground_truths/";
 
-/** By the folder, below `inputs/` or the root: which of these objects nobody needs. `json_each.value` is `[rel, key id, first name, second name]`. */
+/** By the folder, below `inputs/` or the root: which of these objects are not needed. `json_each.value` is `[rel, key id, first name, second name]`. */
 const rules: Record<string, SQL> = {
   ground_truths: sql`NOT EXISTS (SELECT 1 FROM ${groundTruthTable}
     WHERE gt_id = substr(json_extract(json_each.value, '$[2]'), 1, 27))`,
@@ -38,7 +38,7 @@ const rules: Record<string, SQL> = {
 };
 
 /**
- * Those of these objects that lie below `inputs/` or `ground_truths/`, are not young, and belong to nobody.
+ * Those of these objects that lie below `inputs/` or `ground_truths/`, are not young, and have no row.
  * @throws AppError `storage_unavailable`.
  */
 export async function among(

@@ -1,7 +1,7 @@
 import type { Maker } from "#core/export/table/maker";
 
 /*
- * Formats that are made when somebody asks for one: by the API for runs of up to `batches.exportedItems` items, by the
+ * Formats that are made on demand: by the API for runs of up to `batches.exportedItems` items, by the
  * command line at any size, and by both with the same code from the same source, the items' file. (What is written of
  * every run as it ends is in core/run/results/document.ts.)
  *

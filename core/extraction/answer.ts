@@ -11,7 +11,7 @@ import * as Row from "./row.ts";
 
 export type Outcome =
   | { kind: "done"; answer: Schema.Extract; replayed: boolean }
-  /** `away`: the model server is, so that waiting helps nobody. */
+  /** `away`: the model server is, so that waiting does not help. */
   | { kind: "running"; running: Schema.Running; away?: boolean };
 
 const pollUrl = (requestId: string) => `/v1/extracts/${requestId}`;
@@ -33,7 +33,7 @@ export type Stored = Pick<
 
 export const gone = () => new AppError("not_found", "what was stored for this id is no longer there");
 
-/** A failure of which nothing but the row is left: it asked nobody, was interrupted, or could not be stored. */
+/** A failure of which nothing but the row is left: the model was not asked, it was interrupted, or it could not be stored. */
 export function fromRow(row: Stored): Schema.Extract {
   const code = row.errorCode === null ? "internal" : (row.errorCode as Code);
   const message = row.errorMessage ?? Row.interrupted().message;

@@ -6,8 +6,8 @@ import * as Vision from "#core/vision/vision";
 import type * as Claim from "./claim.ts";
 
 /**
- * Whether the model server is known to be away. When the breaker's time has come one caller looks: of many, the
- * others go by what is known.
+ * Whether the model server is known to be away. Of many callers that find the breaker due, one
+ * probes the model server; the others take it for away.
  */
 export async function isAway(
   services: Services,

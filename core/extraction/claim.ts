@@ -15,11 +15,11 @@ export interface Wish {
   requestId: string;
   taskId: string;
   payloadHash: string;
-  /** Until when nobody else takes it over. */
+  /** Until when it cannot be taken over. */
   leaseUntil: Date;
 }
 
-/** Who works on an id: us, or somebody else, or nobody any more. */
+/** Who works on an id: this call, another one, or none any more. */
 export type Claim = { kind: "ours"; row: Row } | { kind: "running"; row: Row } | { kind: "ended"; row: Row };
 
 /** What is known of the model server, read in the claim's round trip. */
@@ -143,7 +143,7 @@ function refusalOf(row: Row, wish: Wish): AppError | undefined {
  * The worker's claim. A message is a permission to work on one extract, and not on which: whose turn it is (turn.ts) is
  * decided in the same statement that takes it.
  * @param id - of the message.
- * @returns undefined when nobody is in line: the message has done its duty then.
+ * @returns undefined when none is in line: the message has done its duty then.
  */
 export async function claimQueued(
   db: Database.Db,

@@ -75,7 +75,7 @@ function claimedOf(db: Services["db"], row: Row.Row): Conclude.Claimed<Artifact>
         artifactRel: null,
         ...(encoded === undefined ? {} : { pendingArtifact: encoded }),
       };
-      // What waits is counted by whoever ends the row from it.
+      // What waits is counted when the row is ended from it.
       await Row.commit(db, row, ending, encoded === undefined ? usedOf(artifact) : undefined);
     },
   };

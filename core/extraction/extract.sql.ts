@@ -56,7 +56,7 @@ export const extractTable = sqliteTable(
   },
   (table) => [
     primaryKey({ columns: [table.keyId, table.requestId] }),
-    // All of them partial, over rows that are few at any time: whoever looks for work must not go through everything
+    // All of them partial, over rows that are few at any time: a search for work must not go through everything
     // that was ever extracted, and a row that has ended is in none of them. SQLite takes a partial index only for a
     // query that says the same in the same words, literals and not parameters.
     index("extract_running").on(table.leaseUntil).where(sql`status = 'running'`),

@@ -52,12 +52,12 @@ export interface Caller {
 const handoversBeforeGivingUp = 3;
 
 /**
- * Reads one picture. The same id and payload give the same answer without a second model call; while somebody
- * works on it, `running`; a failure that may be retried, and work whose lease ran out, is taken up again. What
+ * Reads one picture. The same id and payload give the same answer without a second model call; `running` while
+ * another call or worker is at it; a failure that may be retried, and work whose lease ran out, is taken up again. What
  * cannot end in time, or has no model server, is handed to the queue and `running` too.
  *
- * Order of writes: row (claim) → artifact, only if none is there → row (ending). Whoever finds an artifact at the
- * extract's own key goes by it, so a crash between any two steps loses nothing and asks the model once at most
+ * Order of writes: row (claim) → artifact, only if none is there → row (ending). An artifact at the
+ * extract's own key decides, so a crash between any two steps loses nothing and asks the model once at most
  * per claim.
  * @throws AppError with a code of docs/errors.md; after a failed extraction `details.artifact_rel` says where it is recorded.
  */
@@ -69,7 +69,7 @@ export async function extract(services: Services, input: Given, caller: Caller):
   return await ended(services, caller, outcome, Math.min(caller.deadline, startedAt + waitMs));
 }
 
-/** Waits for whoever works on it, as the caller wished; the outcome as it was when the time is over. */
+/** Waits for the work's end as long as the caller wished; the outcome as it was when the time is over. */
 async function ended(
   services: Services,
   { principal, log }: Caller,
@@ -300,7 +300,7 @@ async function toQueue(
   return { kind: "running", running: Answer.running(row.requestId), away: how.waitingFor !== null };
 }
 
-/** Ends an attempt that asked nobody: there is nothing to record but the row. */
+/** Ends an attempt without a model call: only the row records it. */
 async function giveUp(work: Work, error: AppError): Promise<never> {
   await Row.release(work.services.db, work.row, error);
   throw error;
@@ -360,7 +360,7 @@ async function claimId(
   if (input.request_id !== undefined) return named(input.request_id);
   if (!caller.headerId.given) return named(caller.headerId.value);
   const { claim, outlook } = await tryTo(caller.headerId.value, true);
-  // Proxies repeat headers: nobody gets an old answer by accident, but a new id.
+  // Proxies repeat headers: such a call gets a new id, and never an old answer by accident.
   return claim === undefined ? named(Id.create()) : { claim, outlook };
 }
 

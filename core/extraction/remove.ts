@@ -34,8 +34,8 @@ const notFound = () => new AppError("not_found", "there is no extract with this 
 /**
  * Removes an extract: its artifact, the records of its attempts, the copy of its picture, and all of its row but the id,
  * which stays taken. What waits in line is not read any more. An upload that it was read from is the caller's still.
- * The row first, so that nobody works on it any more and a removal that is cut off is found (`finish`).
- * @throws AppError `not_found` alike for unknown, removed and somebody else's; `conflict` for an item of a run
+ * The row first, so that no work on it begins any more and a removal that is cut off is found (`finish`).
+ * @throws AppError `not_found` alike for unknown, removed and another key's; `conflict` for an item of a run
  *   (`details.reason` `item_of_run`) and for one that a call or a worker has (`extract_running`); `storage_unavailable`:
  *   the same call again.
  */
@@ -55,7 +55,7 @@ export async function remove(
   }
   const now = new Date();
   const mine = and(eq(extract.keyId, keyId), eq(extract.requestId, id));
-  // A call whose instance died is nobody's any more when its lease is over.
+  // A call whose instance died holds the extract only until its lease is over.
   const isFree = sql`(${extract.status} NOT IN ('running', 'deleted') OR (${extract.status} = 'running' AND ${extract.leaseUntil} < ${now.getTime()}))`;
   const [, found] = await Database.batch(stores.db, [
     stores.db.query

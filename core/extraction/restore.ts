@@ -1,4 +1,4 @@
-/** Rows of extracts from their artifacts, for whoever puts a backup back (core/backup/restore.ts). */
+/** Rows of extracts from their artifacts, to restore a backup (core/backup/restore.ts). */
 import { sql } from "drizzle-orm";
 import * as Database from "#core/db/database";
 import type { Artifact } from "#core/reading/schema";

@@ -14,7 +14,7 @@ export type Row = typeof extractTable.$inferSelect;
 export const idOf = (row: Pick<Row, "keyId" | "requestId">) =>
   and(eq(extractTable.keyId, row.keyId), eq(extractTable.requestId, row.requestId));
 
-/** Exactly the row that was claimed: another token is somebody else's work. */
+/** Exactly the row that was claimed: with another token it is another worker's. */
 const ours = (row: Pick<Row, "keyId" | "requestId" | "token">) =>
   and(idOf(row), eq(extractTable.token, row.token));
 
@@ -38,7 +38,7 @@ export type Ending =
 /**
  * Writes the ending, if the token is still ours, and with it what the model was asked for.
  * @param used - undefined: nothing, or it is on record already.
- * @returns false when somebody took the work over meanwhile; nothing was changed or counted then.
+ * @returns false when the work was taken over meanwhile: nothing was changed or counted.
  */
 export async function commit(
   db: Database.Db,
@@ -92,7 +92,7 @@ export const interrupted = () =>
   new AppError("internal", "the work on this extract was interrupted: send the same call again");
 
 /**
- * Hands the work to the queue: the input lies in the bucket, the token goes up, nobody holds a lease.
+ * Hands the work to the queue: the input lies in the bucket, the token goes up, and no lease is held.
  * @param how.upload - the upload that the input is: from now on it stays for the extract, if it is still there, which is
  *   decided together.
  * @returns the row with its new token, or undefined when it is not ours any more, or the upload is gone.
@@ -196,7 +196,7 @@ export async function requeue(
 
 /**
  * Lets go of an ended extract's input.
- * @returns false when it has been taken up again since: its input is somebody's, and must stay.
+ * @returns false when it has been taken up again since: its input is in use, and must stay.
  */
 export async function forgetInput(db: Database.Db, row: Row): Promise<boolean> {
   const ended = sql`${extractTable.status} IN ('succeeded', 'failed', 'retryable')`;

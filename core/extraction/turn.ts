@@ -11,12 +11,12 @@ const line = sql`${extract} INDEXED BY extract_in_line`;
 const inFlight = sql`status = 'running' AND input IS NOT NULL`;
 
 /**
- * The rowid of the extract whose turn it is, as a subquery; NULL when nobody is in line. In this order:
+ * The rowid of the extract whose turn it is, as a subquery; NULL when none is in line. In this order:
  *
  * 1. one whose worker died: its lease ran out;
  * 2. of the key that has the fewest in flight the one that is longest in line, among keys with equally few the longest
  *    of all. So a key with a thousand extracts delays another key's first by no more than the time that one worker
- *    needs to become free, and while nobody else waits it has all workers;
+ *    needs to become free, and while no other key waits it has all workers;
  * 3. the message's own, if it waits for the model server (the message is on its way before the row says so), or was
  *    queued by an older version, which did not write since when.
  *

@@ -32,7 +32,7 @@ interface Work {
 
 /**
  * Works on the queued extract whose turn it is, which need not be the message's. Returning means that the message has done
- * its duty: the extract ended, waits for the model server, has a new message, or is somebody else's. An outage of the model
+ * its duty: the extract ended, waits for the model server, has a new message, or is another worker's. An outage of the model
  * server costs it nothing.
  * @throws AppError `storage_unavailable`: the message must come back.
  */
@@ -86,7 +86,7 @@ async function attempt(work: Work): Promise<void> {
   const { services, log, row, input, job } = work;
   const renew = (until: Date) => Row.renew(services.db, row, until);
   const asked = await Lease.during(job, renew, log, (signal) => ask(work, signal));
-  // Somebody else has it, and ends it.
+  // Another worker has it, and ends it.
   if (asked === undefined) return;
   if ("unasked" in asked) {
     await Row.release(services.db, row, asked.unasked);

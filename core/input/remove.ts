@@ -18,8 +18,8 @@ import * as Needed from "./needed.ts";
  */
 
 /**
- * Removes an upload and what was put there. The row first: from then on nobody can begin to need it.
- * @throws AppError `not_found` alike for unknown and somebody else's refs; `conflict` (`details.reason` `upload_in_use`)
+ * Removes an upload and what was put there. The row first: from then on no new need of it can arise.
+ * @throws AppError `not_found` alike for unknown and another key's refs; `conflict` (`details.reason` `upload_in_use`)
  *   while an item, an extract in line or a manifest's check has yet to read it; `storage_unavailable`.
  */
 export async function remove(

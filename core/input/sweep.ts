@@ -8,7 +8,7 @@ import * as Needed from "./needed.ts";
 
 /**
  * Removes uploads whose week is over; those that a run or an extract in line has yet to read stay, as does a manifest that is being checked. The rows first, so that
- * nobody begins to need what is going; an object whose row alone went is found by its key (core/census/orphans.ts). A
+ * no new need of what is going can arise; an object whose row alone went is found by its key (core/census/orphans.ts). A
  * bounded step.
  * @returns how many; `limit` when there may be more.
  * @throws AppError `storage_unavailable`.

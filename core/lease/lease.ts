@@ -8,7 +8,7 @@ import type { Log } from "#core/log";
  */
 export interface Held {
   startedAt: number;
-  /** Until when nobody else takes the work over: what the claim writes into the row. */
+  /** Until when the work cannot be taken over: what the claim writes into the row. */
   leaseUntil: Date;
   renewal: Renewal;
 }
@@ -35,8 +35,8 @@ interface Renewal {
  * long as it was last known to run. Then, or when the row says that it is not ours any more, `work`'s signal aborts,
  * and what it returns or throws after that counts for nothing.
  * @param renew - moves the end of the row's lease if it is still ours; false: it is not.
- * @returns what `work` returns; undefined when somebody else has the work, who ends it.
- * @throws AppError `storage_unavailable` when the lease ran out because nobody could be reached to renew it: the message
+ * @returns what `work` returns; undefined when another worker has the work, and ends it.
+ * @throws AppError `storage_unavailable` when the lease ran out because it could not be renewed: the message
  *   must come back; and whatever `work` throws.
  */
 export async function during<T extends object>(
@@ -86,7 +86,7 @@ export async function during<T extends object>(
     behind = message.status === "rejected";
     const failed = [row, message].flatMap((each) => (each.status === "rejected" ? [from(each.reason)] : []));
     for (const error of failed) log.warn("lease_not_renewed", { code: error.code });
-    // Anything else than weather does not pass: a message that was delivered again has another handle, and the row says
+    // Only an outage passes: a message that was delivered again has another handle, and the row says
     // whose work it is.
     plan(failed.some(({ code }) => code === "storage_unavailable") ? renewal.retryMs : renewal.everyMs);
   };

@@ -26,7 +26,7 @@ const notFound = () => new AppError("not_found", "there is no artifact with this
 /**
  * Where an artifact lies. With a day that follows from the id alone, and the object may be absent; without one the
  * extract's row knows, also of an attempt.
- * @throws AppError `not_found`, alike for unknown ids, somebody else's, and extracts that have stored nothing yet.
+ * @throws AppError `not_found`, alike for unknown ids, another key's, and extracts that have stored nothing yet.
  */
 export async function locate(db: Db, wanted: Wanted, principal: Principal, log: Log): Promise<string> {
   const { requestId, attempt } = wanted;

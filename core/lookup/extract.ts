@@ -12,7 +12,7 @@ import * as Run from "#core/run/run";
 
 /**
  * An extract as stored, for its owner (or, with `admin:all_keys`, for who names the key).
- * @throws AppError `not_found` for an id that this key does not have, whoever else may have it.
+ * @throws AppError `not_found` for an id that this key does not have, even if another has it.
  */
 export async function get(
   stores: Pick<Services, "db" | "bucket">,
@@ -41,7 +41,7 @@ export async function get(
   return { kind: "done", answer: Answer.fromRow(row), replayed: true };
 }
 
-/** An item of a run, read as an extract; one that was canceled before it began is a failure that asked nobody. */
+/** An item of a run, read as an extract; one that was canceled before it began is a failure without a model call. */
 async function itemRow(db: Db, keyId: string, requestId: string): Promise<Answer.Stored | undefined> {
   const found = await Run.itemBy(db, keyId, requestId);
   if (found === undefined) return undefined;

@@ -10,7 +10,7 @@ import * as Items from "#core/run/source/items";
 
 /**
  * Everything of a revoked key, for whom the operator removes a tenant. What is gone is not looked for again, so a purge that
- * was cut off is simply repeated. The key's row stays, revoked and without scopes: nobody gets its id again, and with it
+ * was cut off is simply repeated. The key's row stays, revoked and without scopes: its id is not given out again, and with it
  * what backups hold. Backups that another key made of everybody's artifacts go by themselves, after a day.
  */
 interface Purged {
@@ -78,9 +78,11 @@ export async function purge(
   const { db, bucket } = stores;
   const purged: Purged = { objects: 0, runs: 0, items: 0, extracts: 0, uploads: 0 };
   const below = (prefix: string) =>
-    Inputs.removeBelow(bucket, log, prefix, Number.POSITIVE_INFINITY, (rels) => {
-      purged.objects += rels.length;
-      said(purged);
+    Inputs.removeBelow(bucket, log, prefix, {
+      each: (rels) => {
+        purged.objects += rels.length;
+        said(purged);
+      },
     });
   for (const folder of folders) await below(`${folder}/${keyId}/`);
   for (const folder of folderByDay)

@@ -131,7 +131,7 @@ async function run(performed: Performed, model: Config.Model, work: Work, settin
   settings.max_tokens = room.fit.maxTokens;
 
   const inferenceAt = Date.now();
-  // While the model answers; where it does not, nobody waits for it.
+  // Loaded while the model answers; without an answer it is not awaited.
   const examining = import("./examine.ts");
   examining.catch(() => undefined);
   let answer: Vision.Answer;

@@ -39,7 +39,7 @@ export function answerOf(artifact: Artifact): Extract {
   return answer;
 }
 
-/** An error as it is kept: whoever asks later gets to know as much as who was there. */
+/** An error as it is stored: later answers say as much as the first one. */
 export function storedError({ code, message, details }: AppError): NonNullable<Extract["error"]> {
   return { code, message, ...(details === undefined ? {} : { details }) };
 }
@@ -111,7 +111,7 @@ export function encode(artifact: Artifact): string {
   return `${JSON.stringify(artifact, null, 1)}\n`;
 }
 
-/** Writes an artifact once. "taken": somebody wrote there first, and that is what counts. @throws AppError `storage_unavailable`. */
+/** Writes an artifact once. "taken": another writer was first, and that artifact counts. @throws AppError `storage_unavailable`. */
 export function put(
   bucket: Bucket.Bucket,
   log: Log,
@@ -153,7 +153,7 @@ export async function get(bucket: Bucket.Bucket, log: Log, rel: string): Promise
 }
 
 /**
- * What lies at a key where an artifact of ours belongs: that one, nothing, or `foreign`, somebody else's or no artifact at
+ * What lies at a key where an artifact of ours belongs: that one, nothing, or `foreign`, another row's or no artifact at
  * all (two stages in one bucket; a database that was set up anew beside an old bucket). That stays there: nothing is
  * overwritten.
  * @throws AppError `storage_unavailable`.

@@ -126,7 +126,7 @@ export const Extract = z
   .meta({ id: "Extract" });
 export type Extract = z.output<typeof Extract>;
 
-/** The part of an answer that the model would have given, where nobody was asked. */
+/** The model's part of an answer, for work that ended without the model being asked. */
 export const askedNobody = {
   result: null,
   schema_ok: null,
@@ -141,7 +141,7 @@ export const askedNobody = {
   usage: { prompt_tokens: 0, completion_tokens: 0, attempts: 0 },
 } satisfies Partial<Extract>;
 
-/** The answer while somebody is working on it. */
+/** The answer while the extract is in line or being worked on. */
 export const Running = z
   .object({ request_id: z.string(), status: z.literal("running"), poll_url: z.string() })
   .meta({ id: "Running" });
@@ -156,7 +156,7 @@ export interface Artifact extends Extract {
   run?: { run_id: string; run_uid: string; index: number };
   /** The run keeps a copy of the picture of its own. */
   kept?: boolean;
-  /** sha256 over what decides the answer; an artifact whose hash differs is somebody else's. */
+  /** sha256 over what decides the answer; an artifact whose hash differs is of another call. */
   payload_hash: string;
   /** Null when the picture could not be read at all. */
   input: {
@@ -170,7 +170,7 @@ export interface Artifact extends Extract {
     pages: number;
   } | null;
   sent: { sha256: string; width: number; height: number; mime_type: string; bytes: number } | null;
-  /** Null when nobody was asked. */
+  /** Null when the model was not asked. */
   request: {
     temperature: number;
     max_tokens: number;

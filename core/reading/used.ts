@@ -5,7 +5,7 @@ const nothing: Used = { promptTokens: 0, completionTokens: 0, modelCalls: 0, mod
 
 /**
  * What an attempt asked of the model, by its record. A model server that was away or refused to begin did nothing for
- * the key: its weather costs the key no time.
+ * the key: an outage costs the key no time.
  */
 export function usedOf(artifact: Pick<Artifact, "usage" | "timings_ms" | "error" | "input">): Used {
   const { usage, timings_ms: timings, error, input } = artifact;

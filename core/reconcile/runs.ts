@@ -48,7 +48,7 @@ interface Repairs {
 
 /**
  * Mends what crashes left of runs: items whose worker died, items without a message, answers that wait for the
- * bucket, runs whose next step nobody ordered, uploads that were never completed. In bounded steps.
+ * bucket, runs whose next step was not ordered, uploads that were never completed. In bounded steps.
  * @throws AppError `storage_unavailable`.
  */
 export async function reconcile(services: RunStores, log: Log): Promise<Repairs> {
@@ -62,8 +62,8 @@ export async function reconcile(services: RunStores, log: Log): Promise<Repairs>
     run_probes: 0,
     webhooks_ordered: 0,
   };
-  // None keeps another from being mended; weather is told of in the end.
-  const weather = [await leases(services, repairs, log)];
+  // No repair keeps another from being made; storage that was away is told in the end.
+  const outages = [await leases(services, repairs, log)];
   const looks = Looks.open(services);
   const quiet = await silent(services.db, Date.now() - services.times.stepLostMs);
   const ids = (run_uid: string) => ({ run_uid });
@@ -71,16 +71,16 @@ export async function reconcile(services: RunStores, log: Log): Promise<Repairs>
     const row = await rowOf(services.db, uid);
     if (row !== undefined) await mend(services, row, looks, repairs, log);
   };
-  weather.push(await Repair.each(quiet, ids, log, whole));
+  outages.push(await Repair.each(quiet, ids, log, whole));
   if (await Pause.anyWaits(services.db)) repairs.run_probes += (await Probe.ensure(services, log)) ? 1 : 0;
   repairs.webhooks_ordered += await webhooks(services, log);
-  weather.push(await deletedRuns(services, log));
+  outages.push(await deletedRuns(services, log));
   // Housekeeping, not repair: calls whose time has come.
   const due = await Due.all(services);
   if (due > 0) log.info("webhooks_due", { sent: due });
   await Allowance.sweep(services.db, new Date());
   log.info("reconciled_runs", { ...repairs });
-  const away = weather.find((error) => error !== undefined);
+  const away = outages.find((error) => error !== undefined);
   if (away !== undefined) throw away;
   return repairs;
 }
@@ -103,7 +103,7 @@ async function leases(services: RunStores, repairs: Repairs, log: Log): Promise<
   const found = await Database.read(db.query.select(places).from(item).where(lost).limit(chunk));
   const touched = new Set<string>();
   const ids = ({ runUid, index }: Place) => ({ run_uid: runUid, index });
-  const weather = await Repair.each(found, ids, log, async (row) => {
+  const outage = await Repair.each(found, ids, log, async (row) => {
     const taken = await Claim.takeOver(db, row, new Date(Date.now() + times.leaseGraceMs));
     const runRow = taken && (await rowOf(db, row.runUid));
     if (taken === undefined || runRow === undefined) return;
@@ -128,7 +128,7 @@ async function leases(services: RunStores, repairs: Repairs, log: Log): Promise<
     log,
     (uid) => follow(services, uid, log),
   );
-  return weather ?? later;
+  return outage ?? later;
 }
 
 /** Deleted runs whose last possible writer has gone. */
@@ -156,7 +156,7 @@ async function follow(services: RunStores, runUid: string, log: Log): Promise<vo
   if (outlook !== undefined) await Progress.duties(services, outlook, log, { again: true });
 }
 
-/** Runs that have not ended and that nobody has touched for long. */
+/** Runs that have not ended and were not touched for long. */
 async function silent(db: Database.Db, before: number): Promise<string[]> {
   // What waits for the model server is silent for a good reason.
   const query = sql`SELECT run_uid FROM ${runsBy("run_open")} WHERE ${sql.raw(isOpen)} AND ${isNull(run.waitingFor)}
@@ -202,7 +202,7 @@ async function mend(
   repairs.items_sent_again += outcome === "again" ? 1 : 0;
 }
 
-/** Answers of a canceled run that wait in their rows: nobody has a message for them any more. */
+/** Answers of a canceled run that wait in their rows: there is no message for them any more. */
 async function storePending(services: RunStores, row: RunRow, repairs: Repairs, log: Log): Promise<void> {
   const rows = await Database.read(
     services.db.query

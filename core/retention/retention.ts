@@ -58,13 +58,13 @@ export async function sweep(
   const { db } = services;
   const swept: Swept = { extracts: 0, runs: 0, ground_truths: 0, evals: 0 };
   const isOver = () => Date.now() >= options.deadline;
-  const weather: (Error | undefined)[] = [];
+  const outages: (Error | undefined)[] = [];
   const runs = async (rows: readonly RunRow[]) => {
     const ids = (row: RunRow) => ({ run_id: row.runId, key_id: row.keyId });
     const error = await Repair.each(rows, ids, log, async (row) => {
       if (!isOver()) await removeRun(services, log, row, options, swept);
     });
-    weather.push(error);
+    outages.push(error);
   };
   const extracts = async (keyId: string, ids: readonly string[]) => {
     const lists = Array.from({ length: lanes }, (_, lane) => ids.filter((_, i) => i % lanes === lane));
@@ -81,7 +81,7 @@ export async function sweep(
         ),
       ),
     );
-    weather.push(...errors);
+    outages.push(...errors);
   };
 
   await runs(await expired(db));
@@ -97,14 +97,14 @@ export async function sweep(
       const rows = await oldRuns(db, key.keyId, before);
       await runs(rows);
       const labels = await GroundTruthRemove.olderThan(db, key.keyId, new Date(before), groundTruthsAtOnce);
-      weather.push(await removeLabels(services, log, labels, isOver, swept));
+      outages.push(await removeLabels(services, log, labels, isOver, swept));
       const evaluations = await EvaluationRemove.olderThan(
         db,
         key.keyId,
         new Date(before),
         groundTruthsAtOnce,
       );
-      weather.push(await removeEvaluations(services, log, evaluations, isOver, swept));
+      outages.push(await removeEvaluations(services, log, evaluations, isOver, swept));
       await forgetDeleted(db, key.keyId, before);
       // Where nothing went, another look would find the same.
       const isFull =
@@ -117,7 +117,7 @@ export async function sweep(
     keys = more;
   }
   if (allOf(swept) > 0) log.info("retention_swept", { ...swept });
-  const away = weather.find((error) => error !== undefined);
+  const away = outages.find((error) => error !== undefined);
   if (away !== undefined) throw away;
   return swept;
 }
@@ -223,7 +223,7 @@ async function removeRun(
     try {
       if ((await Remove.begin(services, log, row, deadline)).kind === "deleting") return;
     } catch (thrown) {
-      // A rerun still reads its pictures, or somebody else was faster.
+      // A rerun still reads its pictures, or another step was faster.
       const { code } = from(thrown);
       if (!(thrown instanceof AppError) || (code !== "conflict" && code !== "not_found")) throw thrown;
       return;

@@ -1,4 +1,5 @@
 import { and, count, desc, eq, getTableColumns, sql } from "drizzle-orm";
+import type * as z from "zod";
 import * as Cursor from "#core/cursor";
 import * as Database from "#core/db/database";
 import { AppError } from "#core/error";
@@ -17,14 +18,6 @@ import {
 } from "./run.sql.ts";
 import type { Run, RunStatus } from "./schema.ts";
 import * as Serialize from "./serialize.ts";
-
-/*
- * find(…)   a run's row, for whoever may see it
- * get(…)    a run
- * list(…)   a page of runs, newest first
- * A run's items are listed by items.ts; what is done with runs is beside this file: create, plan, work, cancel, finish,
- * remove.
- */
 
 export interface Page<T> {
   items: T[];
@@ -45,7 +38,7 @@ export interface Wanted {
 
 /**
  * The row of a run, and how many of its items are with workers.
- * @throws AppError `not_found`, alike for unknown, deleted and somebody else's runs; `storage_unavailable`.
+ * @throws AppError `not_found`, alike for unknown, deleted and another key's runs; `storage_unavailable`.
  */
 export async function find(db: Database.Db, wanted: Wanted): Promise<{ row: RunRow; running: number }> {
   const { runId, principal, log, action = "read" } = wanted;
@@ -133,34 +126,10 @@ export async function list(
     { all: true },
   );
   const after = Cursor.decode(Cursor.Place, query.cursor);
-  // How far it is planned or written is nobody's answer, and may be long: two hundred of them too long for one of libSQL's.
-  const { planning, finishing, ...shownColumns } = getTableColumns(run);
-  const page = (state: State | undefined) =>
-    db.query
-      .select({
-        ...shownColumns,
-        running:
-          sql<number>`(SELECT count(*) FROM item WHERE item.run_uid = run.run_uid AND item.status = 'running')`.as(
-            "running",
-          ),
-      })
-      .from(run)
-      .where(
-        and(
-          // Literal, as in the partial indexes that have the runs in this order.
-          state === undefined ? sql.raw(isShown) : eq(run.state, state),
-          keyId === undefined ? undefined : eq(run.keyId, keyId),
-          query.taskId === undefined ? undefined : eq(run.taskId, query.taskId),
-          after === undefined
-            ? undefined
-            : sql`(${run.createdAt}, ${run.runUid}) < (${after[0]}, ${after[1]})`,
-        ),
-      )
-      .orderBy(desc(run.createdAt), desc(run.runUid))
-      .limit(query.limit + 1);
-  // A question for each state, because only then each is answered in the order of an index.
+  // A query for each state, because only then each is answered in the order of an index.
   const states = query.status === undefined ? [undefined] : statesOf[query.status];
-  const results = await Database.batch(db, states.map(page), "read");
+  const pages = states.map((state) => pageOf(db, { ...query, keyId, after, state }));
+  const results = await Database.batch(db, pages, "read");
   const rows = results
     .flatMap((result) =>
       Database.rows(run, result).map((row, i) => ({ row, running: Number(result.rows[i]?.running) })),
@@ -179,6 +148,37 @@ export async function list(
         ? Cursor.encode([last.createdAt.getTime(), last.runUid])
         : null,
   };
+}
+
+/** The statement for a page, and one run more. */
+function pageOf(
+  db: Database.Db,
+  wanted: {
+    state: State | undefined;
+    keyId: string | undefined;
+    taskId: string | undefined;
+    after: z.output<typeof Cursor.Place> | undefined;
+    limit: number;
+  },
+) {
+  const { state, keyId, taskId, after, limit } = wanted;
+  // No answer shows how far a run is planned or written, and two hundred of these are too long for an answer of libSQL.
+  const { planning, finishing, ...shownColumns } = getTableColumns(run);
+  const running = sql<number>`(SELECT count(*) FROM item WHERE item.run_uid = run.run_uid AND item.status = 'running')`;
+  return db.query
+    .select({ ...shownColumns, running: running.as("running") })
+    .from(run)
+    .where(
+      and(
+        // Literal, as in the partial indexes that have the runs in this order.
+        state === undefined ? sql.raw(isShown) : eq(run.state, state),
+        keyId === undefined ? undefined : eq(run.keyId, keyId),
+        taskId === undefined ? undefined : eq(run.taskId, taskId),
+        after === undefined ? undefined : sql`(${run.createdAt}, ${run.runUid}) < (${after[0]}, ${after[1]})`,
+      ),
+    )
+    .orderBy(desc(run.createdAt), desc(run.runUid))
+    .limit(limit + 1);
 }
 
 /**

@@ -17,7 +17,7 @@ const name = (max: number) =>
     .string()
     .min(1)
     .max(max)
-    // Control characters (NUL among them) are in no name that anybody gave on purpose.
+    // Control characters (NUL among them) are in no name that was given on purpose.
     .regex(/^[^\p{Cc}\p{Cs}]*$/u, "control characters are not allowed")
     // The same for engines without classes of Unicode (Python's): a whole text has no lone surrogates.
     .meta({ pattern: "^[^\\x00-\\x1f\\x7f-\\x9f]*$" });

@@ -11,7 +11,7 @@ const statuses = {
   failed: "failed",
   canceled: "canceled",
   deleting: "deleting",
-  // Callers are told that there is no such run; should one be shown all the same, then as what it went through last.
+  // Not shown: callers get `not_found`.
   deleted: "deleting",
 } as const satisfies Record<State, Run["status"]>;
 

@@ -1,4 +1,4 @@
-/** Whose eyes look at the data root. */
+/** The caller on whose behalf paths below the data root are resolved. */
 export interface Viewer {
   keyId: string;
   /** It has the scope `admin:all_keys`. */
@@ -47,7 +47,7 @@ export function othersIn(keys: readonly string[], viewer: Viewer): string[] {
   return [...owners].filter((owner) => owner !== "shared" && owner !== viewer.keyId);
 }
 
-/** What is wrong with the form of a key or path, whoever asks; undefined when nothing is. */
+/** What is wrong with the form of a key or path, for any caller; undefined when nothing is. */
 export function shapeProblem(key: string): string | undefined {
   if (key === "") return "must not be empty";
   if (/^([/\\]|[A-Za-z]:)/.test(key))

@@ -44,7 +44,7 @@ export async function presign(
   };
 }
 
-/** Stands for the file's path where nobody has said what it is called. */
+/** Stands for the file's path where its name is not known. */
 const placeholder = "FILE";
 
 /**

@@ -134,7 +134,7 @@ export async function create(
   if (input.path !== undefined) {
     const { bytes, path, file } = input;
     const upload = await signedData(stores.bucket, caller, { bytes, path, mimeType, file });
-    // A folder that everybody sees is nobody's.
+    // `shared/` counts toward no key.
     if (!path.startsWith("shared/")) await Storage.announce(stores.db, user, { bytes, objects: 1 });
     return { upload, replayed: false };
   }
@@ -244,9 +244,9 @@ export interface Read {
 }
 
 /**
- * Reads an upload. The first read keeps the object's ETag and every later one demands it, so that whoever may
- * write into the bucket cannot change what was judged already.
- * @throws AppError `not_found` for a ref that this key does not have, whoever else may have it; `invalid_request`
+ * Reads an upload. The first read keeps the object's ETag and every later one demands it, so that a later write
+ * into the bucket cannot change what was judged already.
+ * @throws AppError `not_found` for a ref that this key does not have, even if another has it; `invalid_request`
  *   with `details.reason` `upload_missing` when nothing was put there yet; `conflict` with `upload_replaced` when it
  *   is not the object that was read first; `payload_too_large`; `storage_unavailable`.
  */
@@ -297,7 +297,7 @@ export async function announced(
 }
 
 /**
- * Keeps the versions of uploads that nobody has read before. Of two first readers one is first.
+ * Keeps the versions of uploads that have not been read before. Of two first readers one is first.
  * @returns by ref, the ETag that counts.
  * @throws AppError `storage_unavailable`.
  */

@@ -16,7 +16,7 @@ interface LargestShare {
 
 /**
  * Which key used most of the model's time on the UTC day of `now`; undefined while all of them together used less than
- * ten minutes, and while one key alone uses it: then nobody waits because of it. Reads the rows of one day.
+ * ten minutes, and while one key alone uses it: then no other key waits because of it. Reads the rows of one day.
  * @throws AppError `storage_unavailable`.
  */
 export async function largestShare(db: Database.Db, now: Date): Promise<LargestShare | undefined> {

@@ -26,7 +26,7 @@ export const usageTable = sqliteTable(
 
 /**
  * What of a key lies in the bucket, as the last census found it (core/census/census.ts), and what was announced to be put
- * there since that one began. Whose key id is `shared` is nobody's.
+ * there since that one began. The key id `shared` stands for no key.
  */
 export const storageTable = sqliteTable("storage", {
   keyId: text("key_id").primaryKey(),

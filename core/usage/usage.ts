@@ -21,7 +21,7 @@ export interface Used {
   imageBytes: number;
 }
 
-/** Adds accepted items to the day's row if the condition holds, such as `changes() = 1` after the row they are. */
+/** Adds accepted items to the day's row if the condition holds, such as `changes() = 1` directly after the statement that inserts them. */
 export function countItems(
   what: { keyId: string; taskId: string; items: number; now: Date },
   onlyIf: SQL,
@@ -31,7 +31,7 @@ export function countItems(
 
 /**
  * Adds what an attempt used to the day's row if the condition holds. Directly after the statement that ends the
- * attempt, with `changes() = 1`: whoever lost the fencing token adds nothing.
+ * attempt, with `changes() = 1`: a worker that lost the fencing token adds nothing.
  */
 export function record(
   what: { keyId: string; taskId: string; now: Date } & Used,

@@ -22,7 +22,7 @@ const messages: Partial<Record<Reason, string>> = {
 
 /**
  * Judges a `webhook_url` when its run is made: https, no user info, port 443, a name that resolves now, and to public
- * addresses alone. Whoever calls it judges again, for names change their mind.
+ * addresses alone. Judged again at every delivery, because a name may resolve elsewhere by then (DNS rebinding).
  * @param deadline - epoch milliseconds; a resolver is waited for no longer, and 5 s at most.
  * @throws AppError `invalid_request` with `details.reason`, without an echo of the URL; also where there is no secret to
  * sign with (`webhooks_off`).

@@ -115,7 +115,7 @@ function parts(): Record<string, () => Promise<unknown>> {
       await Runs.reconcile(services, silent);
       await Retention.sweep(services, silent, { days: 36_500, deadline: Date.now() + 10_000 });
     },
-    "the end of a run": () => Inputs.removeNext(services, silent, run, -1, 500),
+    "the end of a run": () => Inputs.removeNext(services, silent, run, { after: -1, most: 500 }),
     "POST /v1/extract": () => Claim.claim(db, { keyId: "key-1", requestId: "e-1", ...wish }, how),
     "GET /v1/runs": () =>
       Run.list(db, { ...page, principal: client("key-1"), keyId: undefined, status: undefined }),

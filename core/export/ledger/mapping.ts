@@ -2,7 +2,7 @@ import * as z from "zod";
 
 /*
  * What a ledger has to be told beside the papers: its accounts, tax codes, numbers, periods. The caller's own file, as
- * JSON. Nothing in it has a default that would be a statement about somebody's books.
+ * JSON. Nothing in it has a default that would be a statement about the caller's books.
  *
  * taxes: how each rate that may stand on a paper is called in the ledger. Where a format books without tax (`taxes` is
  * left out), the whole amount goes to the expense account.

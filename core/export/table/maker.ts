@@ -24,9 +24,9 @@ export interface Source {
   shown: Values;
   /** What the caller says of the accounts and the like, as the format's own schema reads it; undefined where it takes none. */
   mapping: unknown;
-  /** Hears in words what the format could not hold as it is (a text that is too long for a cell): said to whoever is there. */
+  /** Called with words for what the format could not hold as it is (a text that is too long for a cell). */
   note(what: string): void;
-  /** Hears of each item that a ledger cannot book, instead of its being booked wrongly or lost. */
+  /** Called with each item that a ledger cannot book: it is neither booked wrongly nor lost. */
   leaveOut(item: LeftOut): void;
 }
 

@@ -23,7 +23,7 @@ afterAll(async () => {
 });
 beforeEach(async () => {
   for (const prefix of ["extracts/", "batches/", "inputs/", "data/"])
-    await Inputs.removeBelow(stores.store.bucket, silent, prefix, Number.POSITIVE_INFINITY);
+    await Inputs.removeBelow(stores.store.bucket, silent, prefix);
 });
 afterEach(() => {
   stores.store.hook.answer = () => undefined;

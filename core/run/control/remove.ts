@@ -74,7 +74,7 @@ export async function begin(services: RunStores, log: Log, run: RunRow, deadline
   }
   if (row.total <= Limits.batches.deletedAtOnce) {
     const deleted: Deleted = { extracts: 0, inputs: 0, evals: 0, runs: 0 };
-    if (await work(services, row, deadline, log, deleted)) return { kind: "deleted", deleted };
+    if (await work(services, log, { run: row, deadline, deleted })) return { kind: "deleted", deleted };
   }
   await order(services, row, "delete", log);
   return { kind: "deleting" };
@@ -95,7 +95,7 @@ export async function step(
 ): Promise<"done" | "more"> {
   if (run.state !== "deleting") return "done";
   const deleted: Deleted = { extracts: 0, inputs: 0, evals: 0, runs: 0 };
-  return (await work(services, run, time.deadline, log, deleted)) ? "done" : "more";
+  return (await work(services, log, { run, deadline: time.deadline, deleted })) ? "done" : "more";
 }
 
 /** Runs that took over this one's items, or those of such a run, and may still read its inputs. */
@@ -110,14 +110,16 @@ function rerunsOf(run: RunRow): SQL {
       AND +made.state IN ('planning', 'running', 'canceling') LIMIT 1`;
 }
 
+/** A run that is being removed, until when, and what was counted so far. */
+interface Removal {
+  run: RunRow;
+  deadline: number;
+  deleted: Deleted;
+}
+
 /** Removes what is left, counting it, until the time is over. @returns true when the run is gone. */
-async function work(
-  services: RunStores,
-  run: RunRow,
-  deadline: number,
-  log: Log,
-  deleted: Deleted,
-): Promise<boolean> {
+async function work(services: RunStores, log: Log, removal: Removal): Promise<boolean> {
+  const { run, deadline, deleted } = removal;
   const { db, bucket } = services;
   const startedAt = Date.now();
   const said = (isDone: boolean) => {
@@ -131,8 +133,7 @@ async function work(
     return isDone;
   };
   const isLeft =
-    !(await removeObjects(bucket, log, run, deadline, deleted)) ||
-    !(await removeUploads(services, log, run, deadline, deleted));
+    !(await removeObjects(bucket, log, removal)) || !(await removeUploads(services, log, removal));
   if (isLeft) return said(false);
   // Reports hold what pictures show.
   deleted.evals += await EvaluationRemove.removeOfRun({ db, bucket }, log, run.runUid);
@@ -165,18 +166,22 @@ async function work(
 async function removeObjects(
   bucket: Bucket.Bucket,
   log: Log,
-  run: RunRow,
-  deadline: number,
-  deleted: Deleted,
+  { run, deadline, deleted }: Removal,
 ): Promise<boolean> {
   const extracts = Place.itemPrefix(run.keyId, run.runId, run.createdAt);
   return (
-    (await Inputs.removeBelow(bucket, log, extracts, deadline, (rels) => {
-      deleted.extracts += rels.filter((rel) => !rel.includes("~attempt-")).length;
+    (await Inputs.removeBelow(bucket, log, extracts, {
+      deadline,
+      each: (rels) => {
+        deleted.extracts += rels.filter((rel) => !rel.includes("~attempt-")).length;
+      },
     })) &&
     (await removeFiles(bucket, log, run, deadline)) &&
-    (await Inputs.removeBelow(bucket, log, keptPrefix(run), deadline, (rels) => {
-      deleted.inputs += rels.length;
+    (await Inputs.removeBelow(bucket, log, keptPrefix(run), {
+      deadline,
+      each: (rels) => {
+        deleted.inputs += rels.length;
+      },
     }))
   );
 }
@@ -193,7 +198,7 @@ export async function lookAgain(
   deadline: number,
 ): Promise<void> {
   const found: Deleted = { extracts: 0, inputs: 0, evals: 0, runs: 0 };
-  if (!(await removeObjects(bucket, log, run, deadline, found))) return;
+  if (!(await removeObjects(bucket, log, { run, deadline, deleted: found }))) return;
   if (found.extracts + found.inputs > 0)
     log.warn("run_written_after_deletion", {
       run_id: run.runId,
@@ -213,8 +218,8 @@ async function removeFiles(bucket: Bucket.Bucket, log: Log, run: RunRow, deadlin
     ...Object.values(Files.places(run)),
   ]);
   return (
-    (await Inputs.removeBelow(bucket, log, working, deadline)) &&
-    (await Inputs.removeBelow(bucket, log, made, deadline))
+    (await Inputs.removeBelow(bucket, log, working, { deadline })) &&
+    (await Inputs.removeBelow(bucket, log, made, { deadline }))
   );
 }
 
@@ -225,13 +230,11 @@ async function removeFiles(bucket: Bucket.Bucket, log: Log, run: RunRow, deadlin
 async function removeUploads(
   services: RunStores,
   log: Log,
-  run: RunRow,
-  deadline: number,
-  deleted: Deleted,
+  { run, deadline, deleted }: Removal,
 ): Promise<boolean> {
   if (!run.persistInputs) return true;
   for (;;) {
-    const { last, uploads } = await Inputs.removeNext(services, log, run, -1, uploadsAtOnce);
+    const { last, uploads } = await Inputs.removeNext(services, log, run, { after: -1, most: uploadsAtOnce });
     if (last === undefined) return true;
     deleted.inputs += uploads;
     while (!(await Items.removeRows(services.db, run.runUid, last))) if (Date.now() >= deadline) return false;

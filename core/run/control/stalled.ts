@@ -10,7 +10,7 @@ import type { RunStores } from "#core/run/services";
 import { functions } from "#spec/functions";
 
 /*
- * Runs of which nobody has heard for long. Their messages may be in line behind those of other runs, for hours: sent
+ * Runs without a sign of life for long. Their messages may be in line behind those of other runs, for hours: sent
  * anew they would go to the end of the line, again and again.
  *
  * messages(…)  a running run with messages in the queue, none of which was taken
@@ -20,7 +20,7 @@ import { functions } from "#spec/functions";
 
 /**
  * Messages that are lost are sent anew. Where the queue never empties nothing shows that; there the run's oldest message
- * goes again under its old number once everything in front of it must be done: nobody loses a place by it, and should
+ * goes again under its old number once everything in front of it must be done: no message loses its place by it, and should
  * that copy be the first to come up, the others are lost (`anew`).
  * @throws AppError `storage_unavailable`.
  */
@@ -72,7 +72,7 @@ async function oldestAgain(services: RunStores, row: RunRow, log: Log): Promise<
 
 /**
  * A run whose planner has not been heard of gets its order again, under its old number: one that is still in line is
- * the same order, and whoever comes second finds nothing to do. Not while others' steps, which may take two minutes
+ * the same order, and the second of two finds nothing to do. Not while others' steps, which may take two minutes
  * each, are in front of it.
  * @returns whether it was ordered.
  * @throws AppError `storage_unavailable`.

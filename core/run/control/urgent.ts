@@ -28,7 +28,7 @@ export async function urgent(
   }
   const row = await Window.fill(services, runUid, log);
   if (row === undefined) return;
-  // A run that was canceled, or whose last item ended while nobody could order anything.
+  // A run that was canceled, or whose last item ended while the queue took no orders.
   const outlook = await Progress.read(services.db, runUid);
   if (outlook !== undefined && outlook.inFlight === 0 && !outlook.unsent)
     await Progress.duties(services, outlook, log);

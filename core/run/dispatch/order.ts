@@ -23,7 +23,7 @@ export const UrgentMessage = z.object({ kind: z.enum(urgentKinds), run_uid: z.st
 
 /**
  * Orders the planner. Two orders of one kind with the same `planN` are one: the planner raises it before it reads
- * anything, so whoever still saw the old number is seen by it.
+ * anything, so it sees every change that was made under the old number.
  * @throws AppError `storage_unavailable`: reconcile orders again what was not taken.
  */
 export async function order(

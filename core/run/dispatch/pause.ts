@@ -9,7 +9,7 @@ import { nextNumber } from "./raise.ts";
 
 /**
  * The statement by which a run begins to wait for the model server: its messages lose their epoch, so that nothing
- * of it is in the queue but what is dropped when it comes up. Of many workers that saw the weather one pauses it.
+ * of it is in the queue but what is dropped when it comes up. Of many workers that saw the outage one pauses it.
  */
 export function pauseStatement(
   db: Database.Db,
@@ -22,7 +22,7 @@ export function pauseStatement(
     .where(sql`${run.runUid} = ${row.runUid} AND ${run.epoch} = ${epoch} AND ${run.state} = 'running'`);
 }
 
-/** Pauses the run and makes sure that somebody looks for the model server. @throws AppError `storage_unavailable`. */
+/** Pauses the run and makes sure that the model server is looked for. @throws AppError `storage_unavailable`. */
 export async function pause(
   services: Pick<RunStores, "db" | "queues" | "times">,
   row: RunRow,

@@ -47,7 +47,7 @@ export async function read(db: Database.Db, runUid: string): Promise<Outlook | u
 }
 
 /**
- * What follows from an ending, whoever sees it: the finish of the run, or the next part of its window. Both may be
+ * What follows from an ending: the finish of the run, or the next part of its window. Both may be
  * ordered more than once; the planner looks for itself.
  * @param options.again - the ending is an old one (a redelivery): what its worker may have left undone is done.
  * @throws AppError `storage_unavailable`: deliver the message again, which brings it here again.
@@ -66,7 +66,7 @@ export async function duties(
   }
   if (row.state !== "running" || row.waitingFor !== null || !unsent) return;
   const { refillAt } = windowOf(row.concurrency);
-  // Once is enough, and each worker sees another number; twice more in case that the one died before it ordered.
+  // Each worker sees another number, so the first mark orders once; two more in case a worker died before it ordered.
   const marks = [refillAt, Math.floor(refillAt / 2), 0];
   if (marks.includes(inFlight) || (options.again && inFlight <= refillAt))
     await Order.order(services, row, "refill", log);

@@ -14,7 +14,7 @@ interface Going {
 /**
  * How many slots a run has of its key's: one after the other each of the key's runs gets one more, as long as there are some
  * and it has use for it. At least one, so that each goes on and asks anew; a key has no more runs at once than it may have
- * in flight (begin.ts). Whoever counts comes to the same.
+ * in flight (begin.ts). Every worker computes the same.
  * @param runs - those of the key that are running, oldest first.
  * @param most - of them all together.
  */

@@ -70,7 +70,7 @@ export async function ask(
     endOnSuspect: true,
     log,
   });
-  // With the lease the right was lost, too, and may be somebody else's.
+  // The right was lost with the lease, and another suspect may have it.
   if (lone && !signal.aborted) await aloneNoMore(services, how);
   return { kind: "asked", performed, image, kept };
 }

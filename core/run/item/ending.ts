@@ -16,7 +16,7 @@ import { artifactKey, isOf } from "./artifact.ts";
 
 type Stores = Pick<RunServices, "db" | "bucket">;
 
-/** Exactly the item that was claimed: another token is somebody else's work. */
+/** Exactly the item that was claimed: with another token it is another worker's. */
 export const ours = (row: ItemRow): SQL =>
   and(
     eq(item.runUid, row.runUid),
@@ -116,7 +116,7 @@ const nothing: Ended = {
   ...{ timings_ms: { total: 0, image: 0, inference: 0, validate: 0 }, input: null, artifact_rel: null },
 };
 
-/** An answer whose place is somebody else's: a final failure, which says so and counts what the model was asked. */
+/** Another artifact lies at the item's key: a final failure, which says so and counts what the model was asked. */
 const displaced = ({ usage, timings_ms, input, kept }: Ended): Ended => ({
   ...nothing,
   ...{ usage, timings_ms, input, ...(kept === undefined ? {} : { kept }) },

@@ -20,7 +20,7 @@ export function begin(
   if (picture === undefined) return undefined;
   const { key, etag } = picture;
   const early = Source.reload(services.bucket, log, { objectKey: key, etag });
-  // Whoever needs it is told; a message that is stale needs nothing.
+  // Told where it is awaited; a stale message does not need it.
   early.catch(() => undefined);
   return early;
 }
@@ -71,7 +71,7 @@ export async function load(
   return bytes;
 }
 
-/** Reasons of faults of somebody else's host that another try may not meet. */
+/** Reasons of faults of another host that another try may not meet. */
 const passing = ["url_unreachable", "url_timeout"];
 
 /** True for an error that the next attempt may not meet. */

@@ -10,7 +10,7 @@ const lookMs = 200;
 
 /**
  * Waits until this item is the only one, of all runs, that is with a worker: a connection that is lost then is held
- * against nobody else, and nobody else's picture against it. Whoever claims an item from now on gives it back
+ * against no other item, and no other picture against it. Items that are claimed from now on are given back
  * (`Breaker.aloneUntil`), until `Breaker.aloneNoMore`.
  * @param time.leaseUntil - how long the right is held at first; it is renewed with the item's lease (`Claims.renew`).
  * @param time.until - epoch milliseconds after which there is no time left to ask.
@@ -28,7 +28,7 @@ export async function take(
   if (!(await Breaker.mayBeAlone(db, time.leaseUntil.getTime() - Date.now()))) return false;
   onAlone(true);
   while (await others(db, row)) {
-    // The right ran out with the lease, and may be somebody else's.
+    // The right ran out with the lease, and another suspect may have it.
     if (time.signal.aborted) return false;
     if (Date.now() + lookMs > time.until) {
       onAlone(false);
@@ -48,7 +48,7 @@ async function others(db: Database.Db, row: ItemRow): Promise<boolean> {
 }
 
 /**
- * Whether a single extract was, or may have been, at the model server just now. Those wait for nobody, so a lost
+ * Whether a single extract was, or may have been, at the model server just now. Those do not wait, so a lost
  * connection may be theirs.
  * @throws AppError `storage_unavailable`.
  */

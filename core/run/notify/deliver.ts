@@ -26,7 +26,7 @@ const gone = 410;
  * Standard Webhooks scheme (https://www.standardwebhooks.com), under `check`'s rules and without following redirects.
  * Any 2xx is a delivery. The attempt is written into the run's row by compare-and-set before the next one is ordered,
  * so each is recorded once; a call may still arrive twice, with one `webhook-id`, when we die before it is recorded.
- * Calls nobody when the run is deleted, was told already, or this attempt is recorded; nor while its host does not answer,
+ * Makes no call when the run is deleted, was delivered before, or this attempt is recorded; nor while its host does not answer,
  * which costs no attempt.
  * @throws AppError `storage_unavailable`: the message has to come again.
  */
@@ -65,7 +65,7 @@ export async function deliver(stores: Stores, message: Due.Message, log: Log): P
     if (attempt.ok) log.info("webhook_sent", fields);
     else log.warn("webhook_failed", { ...fields, reason: attempt.error ?? "status" });
     const recorded = await record(stores.db, run.runUid, message.attempt, attempt);
-    // Whoever waits for nobody's answer holds nobody up.
+    // Only calls that went out say whether the host answers.
     if (attempt.status !== null || silences.has(attempt.error ?? ""))
       await Due.heard(stores, run, attempt.status !== null);
     if (recorded) await settle(attempt);
@@ -74,7 +74,7 @@ export async function deliver(stores: Stores, message: Due.Message, log: Log): P
   await Due.next(stores, run.keyId);
 }
 
-/** What a call that nobody answered failed with; the others are refused before any is made. */
+/** Reasons of calls that went unanswered; other reasons refuse a call before it is made. */
 const silences: ReadonlySet<string> = new Set(["url_timeout", "url_unreachable"]);
 
 async function known(
@@ -126,7 +126,7 @@ async function call(
   }
 }
 
-/** @returns false when somebody else has recorded this attempt, or the run is being deleted. */
+/** @returns false when this attempt is recorded already, or the run is being deleted. */
 async function record(
   db: Database.Db,
   runUid: string,

@@ -29,8 +29,8 @@ export const webhookDueTable = sqliteTable(
 export const webhookHostTable = sqliteTable("webhook_host", {
   /** `<key id> <host>` (due.ts). */
   host: text("host").primaryKey(),
-  /** Calls in a row that nobody answered. */
+  /** Unanswered calls in a row. */
   failures: integer("failures").notNull(),
-  /** Nobody calls it before. */
+  /** It is not called before. */
   retryAt: time("retry_at").notNull(),
 });

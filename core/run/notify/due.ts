@@ -35,7 +35,7 @@ export type Message = z.output<typeof Message>;
 const keysAtOnce = 200;
 /** Rows of a key that one look puts behind the others because their host is left alone. */
 const rowsAtOnce = 200;
-/** So many calls in a row that nobody answered keep the next ones from a host: one may be chance. */
+/** After so many unanswered calls in a row a host is left alone for a while: one may be chance. */
 const failuresMost = 3;
 /** A pause that a message itself can wait for, so that the first repeat does not wait for the minute. */
 const inQueueMostMs = 60_000;
@@ -135,7 +135,7 @@ export async function all(stores: Stores): Promise<number> {
   return sent;
 }
 
-/** Nobody is to be called for this run any more. @returns its key, if it was noted. @throws AppError `storage_unavailable`. */
+/** The run's receiver is not to be called any more. @returns its key, if it was noted. @throws AppError `storage_unavailable`. */
 export async function remove(db: Database.Db, runUid: string): Promise<string | undefined> {
   const [result] = await Database.batch(db, [db.query.delete(due).where(eq(due.runUid, runUid)).returning()]);
   return Database.rows(due, result)[0]?.keyId;
@@ -177,7 +177,7 @@ export async function settle(
         sentUntil,
         createdAt: new Date(called.at),
       })
-      // Somebody has settled it before, who had another copy of the message.
+      // Another copy of the message was settled before.
       .onConflictDoUpdate({
         target: due.runUid,
         set: { attempt, dueAt, sentUntil },

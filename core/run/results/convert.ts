@@ -31,7 +31,7 @@ export function stream(source: Readable, { name, byteOrderMark }: Dialect): Read
     if (name === "comma") return yield* source;
     const converted = stringifier({ delimiter: delimiters[name] });
     const written = pipeline(source, parser(reading), converted);
-    // Whoever reads the table hears of a fault there.
+    // The reader of the table gets the fault.
     written.catch(() => undefined);
     yield* converted;
     await written;

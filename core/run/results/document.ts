@@ -9,7 +9,7 @@ import * as Task from "#core/task/task";
 import * as Limits from "#spec/limits";
 import * as Files from "./files.ts";
 
-/** An item's row without what no document has. */
+/** Item row minus `pendingArtifact`. */
 export type Row = Omit<ItemRow, "pendingArtifact">;
 
 /**
@@ -115,7 +115,7 @@ function artifact(run: RunRow, outcome: Finishing["outcome"], mostItems: number)
 
 const dataRoot = "data/";
 
-/** Which picture an item was, without anything that would let somebody read it. */
+/** Which picture an item was, without anything that gives access to it. */
 function inputOf(row: Row) {
   const { index, customId, file, sourceKind, objectKey, url, declaredMimeType, etag } = row;
   return {

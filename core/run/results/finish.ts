@@ -14,7 +14,7 @@ import * as Document from "./document.ts";
 import * as Write from "./write.ts";
 
 /*
- * step(…)  an ended run: its files, then the pictures that nobody needs any more, then the end itself
+ * step(…)  an ended run: its files, then the pictures that are not needed any more, then the end itself
  * fail(…)  a run that could not be carried out
  */
 
@@ -55,7 +55,10 @@ export async function step(
     const documents = Document.list(begun, state.outcome, options.artifactItems);
     const sizes = options.sizes ?? Write.sizes;
     for (let next = documents[state.document]; next !== undefined; next = documents[state.document]) {
-      const written = await Write.write(services, log, begun, next, state, {
+      const written = await Write.write(services, log, {
+        run: begun,
+        document: next,
+        state,
         deadline: time.deadline,
         sizes,
         save,
@@ -132,14 +135,14 @@ async function orderEvaluation(services: RunStores, run: RunRow, log: Log): Prom
   await Evaluation.order(services, log, Evaluation.ownId(run), run, wish);
 }
 
-/** Repeats are harmless: the one who delivers looks whether somebody did. */
+/** Idempotent: the delivery checks for an earlier one. */
 async function orderWebhook(services: RunStores, run: RunRow, log: Log): Promise<void> {
   const ended = run.state === "succeeded" || run.state === "canceled" || run.state === "failed";
   if (ended && run.webhookUrl !== null && run.webhook === null) await Due.order(services, run, log);
 }
 
 /**
- * Changes the row if nobody else has since `held` was read or written. Compared as text: what drizzle stored is what
+ * Changes the row if it has not changed since `held` was read or written. Compared as text: what drizzle stored is what
  * it would store again.
  * @throws Overtaken.
  */
@@ -171,7 +174,10 @@ async function removeInputs(
 ): Promise<boolean> {
   if (run.persistInputs) return true;
   for (;;) {
-    const { last } = await Inputs.removeNext(services, log, run, held().inputsDeleted, inputsAtOnce);
+    const { last } = await Inputs.removeNext(services, log, run, {
+      after: held().inputsDeleted,
+      most: inputsAtOnce,
+    });
     if (last === undefined) return true;
     await save({ ...held(), inputsDeleted: last });
     if (Date.now() >= deadline) return false;
@@ -181,7 +187,7 @@ async function removeInputs(
 async function end(services: RunStores, run: RunRow, state: Finishing.Finishing, log: Log): Promise<void> {
   if (state.carried) {
     const { working } = Place.batchFiles(run.keyId, run.runId, run.createdAt);
-    await Inputs.removeBelow(services.bucket, log, working, Number.POSITIVE_INFINITY);
+    await Inputs.removeBelow(services.bucket, log, working);
   }
   const artifactRel = Place.batchKey(run.keyId, run.runId, run.createdAt);
   await swap(services.db, run, state, { state: state.outcome, finishing: null, artifactRel });
@@ -213,7 +219,7 @@ export async function fail(services: RunStores, run: RunRow, error: AppError, lo
   const { db, bucket } = services;
   if (run.state === "planning") {
     while (!(await Items.removeRows(db, run.runUid)));
-    await Inputs.removeBelow(bucket, log, keptPrefix(run), Number.POSITIVE_INFINITY);
+    await Inputs.removeBelow(bucket, log, keptPrefix(run));
     if (run.planning?.phase === "manifest" && run.planning.temporary)
       await Inputs.removeAll(bucket, log, [run.planning.objectKey]);
   }

@@ -1,7 +1,7 @@
 const newLine = 0x0a;
 
 /**
- * The lines of a text that comes in pieces, without their ends, as bytes: whoever counts them knows where in the source
+ * The lines of a text that comes in pieces, without their ends, as bytes: a caller that counts them knows where in the source
  * each begins. A last line without an end is one; an empty one is none. Holds one line and one piece.
  */
 export async function* of(source: AsyncIterable<Uint8Array | string>): AsyncGenerator<Buffer> {

@@ -18,7 +18,7 @@ import * as Lines from "./lines.ts";
 
 /*
  * Exports that are made within a call: small enough to be held, and answered as bytes or, above what a call answers, put
- * into the bucket beside the run's other files. A module that the API loads when somebody asks for one.
+ * into the bucket beside the run's other files. The API loads this module on demand.
  */
 
 type Services = Pick<RunServices, "db" | "bucket" | "times" | "version">;
@@ -63,7 +63,7 @@ export async function make(services: Services, log: Log, run: RunRow, asked: Ask
   if (run.total > most) throw tooLarge(asked, { items: run.total, limit: most });
   const rel = placeOf(services, run, asked);
   const isLedger = Formats.isMade(asked.format) && Formats.made[asked.format].mapped;
-  // What a ledger leaves out is known to whoever makes it.
+  // What a ledger leaves out is known only when it is made.
   if (asked.asUrl && !isLedger && (await Bucket.head(services.bucket, log, rel)) !== undefined)
     return { kind: "stored", rel };
   const heard: Heard = { leftOut: [], notes: 0 };
@@ -76,7 +76,8 @@ export async function make(services: Services, log: Log, run: RunRow, asked: Ask
     return { kind: "bytes", bytes };
   }
   if (!isLarge && !asked.asUrl) return { kind: "bytes", bytes, ...told };
-  await store(services, log, run, rel, bytes, Formats.made[asked.format].contentType);
+  const { contentType } = Formats.made[asked.format];
+  await store(services, log, run, { rel, body: bytes, contentType });
   return { kind: "stored", rel, ...told };
 }
 
@@ -155,19 +156,17 @@ async function* piecesOf(
 }
 
 /**
- * Puts it there, unless the run is being deleted: whoever deletes marks the run first and lists its files then, so
- * either they see this one, or this sees the mark.
+ * Puts it there, unless the run is being deleted: a deletion marks the run before it lists its files, so
+ * either it sees this one, or this sees the mark.
  */
 async function store(
   services: Services,
   log: Log,
   run: RunRow,
-  rel: string,
-  bytes: Uint8Array,
-  contentType: string,
+  { rel, body, contentType }: { rel: string; body: Uint8Array; contentType: string },
 ): Promise<void> {
   const patient = { ...services.bucket, timeoutMs: services.times.storageQueueTimeoutMs };
-  await Bucket.put(patient, log, rel, { body: bytes, contentType });
+  await Bucket.put(patient, log, rel, { body, contentType });
   const [row] = await services.db.query
     .select({ state: runTable.state })
     .from(runTable)

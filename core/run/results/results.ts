@@ -12,10 +12,10 @@ import * as Task from "#core/task/task";
 import { sizes } from "#spec/limits";
 import * as Files from "./files.ts";
 
-/** What is written of every run, and what is made when somebody asks for it. */
+/** What is written of every run, and what is made on demand. */
 export type Format = Files.Format | Formats.Made;
 
-/* With all that knows of tasks and tables: the API loads it when somebody asks for results. */
+/* With all that knows of tasks and tables: the API loads it for the first call for results. */
 
 /** How the results are asked for. */
 export interface Wanted {

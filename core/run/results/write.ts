@@ -45,41 +45,44 @@ class Gone extends Error {}
 /** The first document, which the others are made of, is no more. */
 class SourceGone extends Error {}
 
+/** Which document of which run is written, from where on, and how. */
+interface Task {
+  run: RunRow;
+  document: Document;
+  state: Finishing;
+  deadline: number;
+  sizes: Sizes;
+  /** Stores how far it came; what it gives back is what counts from then on. */
+  save(state: Finishing): Promise<Finishing>;
+}
+
 /**
  * Writes a document from where `state` says: in one conditional put when it fits into a part, else part by part. The
  * bytes follow from rows and artifacts alone, so whatever was done twice is the same.
- * @param save - stores how far it came; a step that dies afterwards is repeated from there. Also what it gives back
- *   is what counts from then on.
  * @returns true when the document is there; false when the time was over first. Each call comes at least one item
  *   further, however little time there is.
  * @throws AppError `storage_unavailable`, and what `save` throws.
  */
-export async function write(
-  services: Stores,
-  log: Log,
-  run: RunRow,
-  document: Document,
-  state: Finishing,
-  options: { deadline: number; sizes: Sizes; save: (state: Finishing) => Promise<Finishing> },
-): Promise<boolean> {
+export async function write(services: Stores, log: Log, task: Task): Promise<boolean> {
+  const { document, state, save } = task;
   const done = async (last: Finishing) => {
-    await options.save({ ...last, ...nextDocument(last.document + 1) });
+    await save({ ...last, ...nextDocument(last.document + 1) });
     return true;
   };
   try {
-    const ended = await pump(services, log, run, document, state, options);
+    const ended = await pump(services, log, task);
     return ended === undefined ? false : done(ended);
   } catch (thrown) {
     if (thrown instanceof SourceGone) {
       log.warn("finish_restarted", { document: 0, parts: 0 });
-      await options.save({ ...state, ...nextDocument(0) });
+      await save({ ...state, ...nextDocument(0) });
       return false;
     }
     if (!(thrown instanceof Gone)) throw thrown;
-    // A step that made the object and died; or somebody tidied up, and everything is written once more.
+    // A step that made the object and died; or the upload was removed, and everything is written once more.
     if ((await Bucket.head(services.bucket, log, document.rel)) !== undefined) return done(state);
     log.warn("finish_restarted", { document: state.document, parts: state.etags.length });
-    await options.save({ ...state, ...nextDocument(state.document) });
+    await save({ ...state, ...nextDocument(state.document) });
     return false;
   }
 }
@@ -88,14 +91,11 @@ export async function write(
 async function pump(
   services: Stores,
   log: Log,
-  run: RunRow,
-  document: Document,
-  begin: Finishing,
-  { deadline, sizes: { partBytes, ...chunk }, save }: Parameters<typeof write>[5],
+  { run, document, state: begin, deadline, sizes: { partBytes, ...chunk }, save }: Task,
 ): Promise<Finishing | undefined> {
   const { bucket } = services;
   const part = Buffer.allocUnsafe(partBytes);
-  let used = await fetchCarry(bucket, log, run, begin, part);
+  let used = await fetchCarry(bucket, log, carryOf(run, begin), part);
   let state = begin;
   const flush = async (at: Cursor | undefined) => {
     const id = state.uploadId ?? (await Multipart.create(bucket, log, document.rel, document.contentType));
@@ -111,7 +111,12 @@ async function pump(
     if (at !== undefined) state = await save({ ...state, ...at });
   };
 
-  for await (const piece of pieces(services, log, run, document.sections, begin, chunk)) {
+  for await (const piece of pieces(services, log, {
+    run,
+    sections: document.sections,
+    cursor: begin,
+    chunk,
+  })) {
     const skipped = sameAs(piece.at, begin) ? begin.skip : 0;
     for (let at = skipped; at < piece.bytes.length; ) {
       // Only once there is more: so the last part is never empty, and what just fits is put at once.
@@ -147,25 +152,26 @@ const sameAs = (a: Cursor, b: Cursor) => a.section === b.section && a.row === b.
 const carryRel = (run: RunRow, state: Finishing) =>
   `${Place.batchFiles(run.keyId, run.runId, run.createdAt).working}${state.document}-${state.etags.length}`;
 
+const carryOf = (run: RunRow, state: Finishing) => ({ rel: carryRel(run, state), bytes: state.carry });
+
 /** Reads what did not fill a part. @returns how many bytes. @throws Gone. */
 async function fetchCarry(
   bucket: Bucket.Bucket,
   log: Log,
-  run: RunRow,
-  state: Finishing,
+  carry: { rel: string; bytes: number },
   part: Buffer,
 ): Promise<number> {
-  if (state.carry === 0) return 0;
-  const opened = await Bucket.read(bucket, log, carryRel(run, state));
+  if (carry.bytes === 0) return 0;
+  const opened = await Bucket.read(bucket, log, carry.rel);
   if (opened === undefined) throw new Gone("what the step before left is no more");
   let used = 0;
   for await (const bytes of opened.body) {
     // Longer: written by a step whose save was lost. It begins with the same bytes.
-    const taken = bytes.subarray(0, state.carry - used);
+    const taken = bytes.subarray(0, carry.bytes - used);
     part.set(taken, used);
     used += taken.length;
   }
-  if (used < state.carry) throw new Gone("what the step before left is incomplete");
+  if (used < carry.bytes) throw new Gone("what the step before left is incomplete");
   return used;
 }
 
@@ -183,14 +189,17 @@ async function putOnce(
   });
 }
 
+/** What is read of a run, and how much of it at a time. */
+interface From {
+  run: RunRow;
+  chunk: Omit<Sizes, "partBytes">;
+}
+
 /** The document's pieces from the cursor's on. */
 async function* pieces(
   services: Stores,
   log: Log,
-  run: RunRow,
-  sections: readonly Section[],
-  cursor: Cursor,
-  chunk: Omit<Sizes, "partBytes">,
+  { run, sections, cursor, chunk }: From & { sections: readonly Section[]; cursor: Cursor },
 ): AsyncGenerator<Piece> {
   const encoder = new TextEncoder();
   for (let section = cursor.section; section < sections.length; section += 1) {
@@ -215,8 +224,11 @@ async function* pieces(
     }
     const texts =
       what.kind === "rows"
-        ? mapped(rows(services, run, begin.row, false, chunk.rows), (row) => [row.index, what.textOf(row)])
-        : mapped(items(services, log, run, begin.row, chunk), (item) => [item.index, what.textOf(item)]);
+        ? mapped(rows(services, run, { from: begin.row, withResults: false, most: chunk.rows }), (row) => [
+            row.index,
+            what.textOf(row),
+          ])
+        : mapped(items(services, log, { run, chunk }, begin.row), (item) => [item.index, what.textOf(item)]);
     for await (const [index, text] of texts) {
       const at = { section, row: index, skip: 0, offset: 0 };
       yield { bytes: encoder.encode(text), at, next: { ...at, row: index + 1 } };
@@ -258,9 +270,7 @@ async function* mapped<T>(
 async function* rows(
   { db }: Stores,
   run: RunRow,
-  from: number,
-  withResults: boolean,
-  most: number,
+  { from, withResults, most }: { from: number; withResults: boolean; most: number },
 ): AsyncGenerator<Row> {
   const { pendingArtifact, result, ...lean } = getTableColumns(itemTable);
   const columns = withResults ? { ...lean, result } : lean;
@@ -282,20 +292,14 @@ async function* rows(
 }
 
 /** The run's items from this index on, as their artifacts say. */
-async function* items(
-  services: Stores,
-  log: Log,
-  run: RunRow,
-  from: number,
-  chunk: Omit<Sizes, "partBytes">,
-): AsyncGenerator<Item> {
+async function* items(services: Stores, log: Log, { run, chunk }: From, from: number): AsyncGenerator<Item> {
   let group: Row[] = [];
   const open = async () => {
     const whole = await Promise.all(group.map((row) => answered(services.bucket, log, run, row)));
     group = [];
     return whole;
   };
-  for await (const row of rows(services, run, from, true, chunk.rows)) {
+  for await (const row of rows(services, run, { from, withResults: true, most: chunk.rows })) {
     group.push(row);
     if (group.length === chunk.reads) yield* await open();
   }

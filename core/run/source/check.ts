@@ -34,7 +34,7 @@ export interface Sizes {
 /** A chunk's rows are at most some megabytes of SQL; a step's look-ups are two or three seconds of a slow bucket. */
 export const sizes: Sizes = { lines: 500, bytes: 1024 * 1024, taken: 500, removed: 5_000 };
 
-/** Behind the last byte of any manifest: it has been checked to its end, or as far as it will be. */
+/** Sentinel offset: the manifest is fully checked. */
 const atEnd = Number.MAX_SAFE_INTEGER;
 
 /**
@@ -77,7 +77,7 @@ async function reread({ db }: Pick<RunStores, "db">, runUid: string): Promise<Ru
   return (await Database.read(db.query.select().from(run).where(eq(run.runUid, runUid))))[0];
 }
 
-/** The run is where it was when it was read: nobody moved the cursor, canceled or deleted it. */
+/** The run is where it was when it was read: its cursor was not moved, and it was neither canceled nor deleted. */
 const unmoved = (runUid: string, planning: Planning): SQL =>
   sql`${run.runUid} = ${runUid} AND ${run.state} = 'planning' AND ${run.planning} = ${JSON.stringify(planning)}`;
 
@@ -90,7 +90,7 @@ interface Chunk {
   line: number;
 }
 
-/** "again": somebody else moved the run; look at it anew. */
+/** "again": another step moved the run; look at it anew. */
 async function manifest(work: Work, row: RunRow, from: Manifest): Promise<Outcome | "again"> {
   const { services, log, time } = work;
   let planning = from;
@@ -191,7 +191,12 @@ async function advance(
     .map((picture) => ({ ...picture, place: places.get(picture.line) ?? 0 }));
   const moved = await insert(work, row, planning, withIssues(next, issues), pictures);
   if (moved !== "repeated") return moved ? withIssues(next, issues) : undefined;
-  const taken = await known(services, row.runUid, planning.rows, chunk.count, entries);
+  const taken = await Resolve.known(
+    services,
+    row.runUid,
+    { first: planning.rows, count: chunk.count },
+    entries,
+  );
   // Not a repeated name: something else is no longer as it was.
   if (taken.length === 0) return undefined;
   return note(services, row, planning, withIssues(next, [...issues, ...taken]));
@@ -236,32 +241,6 @@ async function insert(
   return moved ? false : "repeated";
 }
 
-/** Names of these lines that items in front of the chunk have. */
-async function known(
-  { db }: Pick<RunStores, "db">,
-  runUid: string,
-  first: number,
-  count: number,
-  entries: readonly Line.Entry[],
-): Promise<ExtractError[]> {
-  const paths = ["custom_id", "file"] as const;
-  const named = (path: (typeof paths)[number]) => {
-    const names = JSON.stringify(entries.flatMap(({ value }) => value[path] ?? []));
-    const column = sql.identifier(path);
-    // By name, not by place: the pluses keep SQLite from going through all items of the run.
-    return Database.statement(
-      sql`SELECT ${column} AS name FROM item WHERE run_uid = ${runUid} AND ${column} IN (SELECT value FROM json_each(${names})) AND (+idx < ${first} OR +idx >= ${first + count})`,
-    );
-  };
-  const results = await Database.batch(db, paths.map(named), "read");
-  return paths.flatMap((path, i) => {
-    const taken = new Set(results[i]?.rows.map(({ name }) => name));
-    return entries
-      .filter(({ value }) => taken.has(value[path] ?? null))
-      .map(({ line }) => ({ line, path, message: "the same as in an earlier line" }));
-  });
-}
-
 async function note(
   { db }: Pick<RunStores, "db">,
   row: RunRow,
@@ -282,7 +261,11 @@ async function taking(work: Work, row: RunRow, from: Taking): Promise<Outcome | 
   let planning = from;
   for (;;) {
     const { only, afterIndex, rows } = planning;
-    const chosen = await Chosen.chunk(services, source, only, afterIndex, work.chunk.taken);
+    const chosen = await Chosen.chunk(services, source, {
+      only: only,
+      after: afterIndex,
+      most: work.chunk.taken,
+    });
     const last = chosen.at(-1);
     if (last === undefined) break;
     let taken: Items.Taken[];

@@ -31,9 +31,7 @@ interface Chosen {
 export async function chunk(
   services: Pick<RunStores, "db">,
   source: Pick<RunRow, "runUid" | "keyId">,
-  only: "all" | "failed",
-  after: number,
-  most: number,
+  { only, after, most }: { only: "all" | "failed"; after: number; most: number },
 ): Promise<Chosen[]> {
   const [result] = await Database.batch(
     services.db,

@@ -105,7 +105,7 @@ export async function create(
     },
   );
   if (made !== undefined) return orderPlanner(services, log, made);
-  // A run that ended meanwhile took an upload with it, which a second look sees; or the key has no room.
+  // Either an upload went with a run that ended meanwhile, which a second look finds, or the key has no room.
   await read(services, log, input, caller);
   throw await Allowance.refusal(services.db, caller.principal, row.total, row.createdAt);
 }

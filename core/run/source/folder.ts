@@ -182,7 +182,7 @@ async function lookInside(
     else if (Type.sniff(head) !== undefined) entry.verdict = "take";
     else entry.verdict = Type.looksUnread(head) || Type.promisesUnread(file) ? "not_supported" : "no_picture";
   });
-  // Nobody need look inside to know what these are.
+  // Known by their names, without a look inside.
   for (const entry of open.slice(allowed.looks))
     if (Type.promisesUnread(entry.file)) entry.verdict = "not_supported";
   return looked.length;

@@ -160,7 +160,7 @@ describe("an upload", () => {
       Create.parse({ task_id: "receipt_fields_v1", run_id: "r", manifest: [{ image_ref: ref }] }),
       callerOf(),
     );
-    await Inputs.removeNext(services, silent, run, -1, 500);
+    await Inputs.removeNext(services, silent, run, { after: -1, most: 500 });
     expect(await stores.below("inputs/uploads/")).toEqual([]);
     await handOver(row, read);
     const input = await inputOf("b");

@@ -25,9 +25,14 @@ export async function removeAll(bucket: Bucket.Bucket, log: Log, rels: readonly 
     await Promise.all(rels.slice(i, i + removals).map((rel) => Bucket.remove(bucket, log, rel)));
 }
 
+/** Until when (epoch milliseconds), and what is called with the keys that were removed. */
+interface Below {
+  deadline?: number;
+  each?(rels: string[]): void;
+}
+
 /**
  * Removes whatever lies below a prefix, page by page, until nothing is left or the time is over.
- * @param each - is told of the keys that were removed.
  * @returns true when nothing is left.
  * @throws AppError `storage_unavailable`.
  */
@@ -35,8 +40,7 @@ export async function removeBelow(
   bucket: Bucket.Bucket,
   log: Log,
   prefix: string,
-  deadline: number,
-  each: (rels: string[]) => void = () => undefined,
+  { deadline = Number.POSITIVE_INFINITY, each = () => undefined }: Below = {},
 ): Promise<boolean> {
   for (;;) {
     const { objects, next } = await Bucket.list(bucket, log, { prefix });
@@ -53,9 +57,9 @@ export async function removeBelow(
 
 /**
  * Removes the pictures of the next items behind `after`, in the order of their indexes: the run's own, and uploads
- * that nobody else needs. Another run needs an upload while it has not ended, and for as long as it keeps its inputs; a
+ * that are not needed elsewhere. Another run needs an upload while it has not ended, and for as long as it keeps its inputs; a
  * single extract that was handed over to the queue needs it until it ends.
- * The upload's row goes first and in the transaction that finds nobody who needs it: from then on no call can name it.
+ * The upload's row goes first and in the transaction that finds it unneeded: from then on no call can name it.
  * @param most - how many items; only those count that have a picture of these kinds.
  * @returns the last index that was looked at, undefined when there was none left; and how many uploads were removed
  *   of which the run has no copy.
@@ -65,8 +69,7 @@ export async function removeNext(
   services: Stores,
   log: Log,
   run: RunRow,
-  after: number,
-  most: number,
+  { after, most }: { after: number; most: number },
 ): Promise<{ last: number | undefined; uploads: number }> {
   const chunk = sql`SELECT idx, source_kind, object_key, kept FROM ${item}
     WHERE run_uid = ${run.runUid} AND idx > ${after} AND source_kind IN ('upload', 'run') ORDER BY idx LIMIT ${most}`;

@@ -70,7 +70,7 @@ export interface Taken {
 
 /**
  * Takes items of an earlier run over, in their order, from index `first` on, pinned to what was seen. A kept copy
- * stays the earlier run's: to this one it is an object like those under the data root, which nobody removes at its end.
+ * stays the earlier run's: to this one it is an object like those under the data root, which stays at its end.
  */
 export function takeOver(
   to: { runUid: string; first: number },

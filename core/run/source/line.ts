@@ -10,7 +10,7 @@ export interface Entry {
   /** From 1 on. */
   line: number;
   value: ManifestLine;
-  /** The object's version, where whoever made the line has seen it. */
+  /** The object's version, where it was seen when the line was made. */
   etag?: string;
 }
 

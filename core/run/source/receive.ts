@@ -178,7 +178,7 @@ async function start(
 }
 
 /**
- * Nothing is left of a call that failed, as far as storage lets us: first nobody can start the run any more, then its
+ * Nothing is left of a call that failed, as far as storage lets us: first the run can no longer be started, then its
  * objects go, then its row. What is left of it then is reconcile's.
  */
 async function giveUp(services: RunStores, log: Log, row: RunRow, error: AppError): Promise<void> {
@@ -200,14 +200,14 @@ async function giveUp(services: RunStores, log: Log, row: RunRow, error: AppErro
     // Not by us: a repeat is at it, has begun the run, or gave up before us while we were storing.
     if (ended?.rowsAffected !== 1 && !(await isForsaken(db, row))) return;
     const deadline = Date.now() + services.times.httpReserveMs / 2;
-    if (!(await Inputs.removeBelow(bucket, log, keptPrefix(row), deadline))) return;
+    if (!(await Inputs.removeBelow(bucket, log, keptPrefix(row), { deadline }))) return;
     await Database.batch(db, [db.query.delete(run).where(and(mine, eq(run.state, "failed")))]);
   } catch (thrown) {
     log.warn("run_cleanup_failed", { run_id: row.runId, code: from(thrown).code });
   }
 }
 
-/** Nobody will ever use what is stored for this run: it is gone, or it ended before it began. */
+/** What is stored for this run will not be used: the run is gone, or ended before it began. */
 async function isForsaken(db: Database.Db, { runUid }: RunRow): Promise<boolean> {
   const [found] = await Database.read(db.query.select().from(run).where(eq(run.runUid, runUid)));
   return found === undefined || (found.startedAt === null && found.state !== "planning");
@@ -216,7 +216,9 @@ async function isForsaken(db: Database.Db, { runUid }: RunRow): Promise<boolean>
 /** Removes what a call stored for a run that it could not begin; what is left is found by its key. */
 async function clear({ bucket, times }: RunStores, log: Log, row: RunRow): Promise<void> {
   try {
-    await Inputs.removeBelow(bucket, log, keptPrefix(row), Date.now() + times.httpReserveMs / 2);
+    await Inputs.removeBelow(bucket, log, keptPrefix(row), {
+      deadline: Date.now() + times.httpReserveMs / 2,
+    });
   } catch (thrown) {
     log.warn("run_cleanup_failed", { run_id: row.runId, code: from(thrown).code });
   }

@@ -27,19 +27,9 @@ export async function rerun(
   caller: Begin.Caller,
 ): Promise<Begin.Created> {
   if (input.task_id !== undefined) await Begin.checkTask(input.task_id);
-  const { source_run_id, only, task_id, concurrency, persist_inputs, webhook_url, expires_after } = input;
-  const payload = [
-    "rerun",
-    source_run_id,
-    only,
-    task_id ?? null,
-    concurrency ?? null,
-    persist_inputs,
-    webhook_url ?? null,
-    ...(expires_after === undefined ? [] : [expires_after]),
-    ...EvaluateBy.payloadOf(input),
-  ];
-  const identity = await Begin.identify(services, { runId: input.run_id, payload }, caller);
+  const { source_run_id, only, webhook_url } = input;
+  const wish = { runId: input.run_id, payload: payloadOf(input) };
+  const identity = await Begin.identify(services, wish, caller);
   if (identity.known !== undefined) return { run: identity.known, replayed: true };
   const source = await sourceRun(services, source_run_id, caller);
   if (webhook_url !== undefined) await Webhook.check(webhook_url, log, caller.deadline);
@@ -52,26 +42,20 @@ export async function rerun(
   if (lost > 0) throw Chosen.inputsNotKept({ missing: lost, checked: total });
   const what = {
     evaluateBy: await Labels.check(services, log, input, caller.principal),
-    taskId: task_id ?? source.taskId,
-    concurrency: concurrency ?? source.concurrency,
+    taskId: input.task_id ?? source.taskId,
+    concurrency: input.concurrency ?? source.concurrency,
     source: "rerun" as const,
-    persistInputs: persist_inputs,
+    persistInputs: input.persist_inputs,
     sourceRunId: source.runId,
     webhookUrl: webhook_url ?? null,
-    expiresAfterS: expires_after ?? null,
+    expiresAfterS: input.expires_after ?? null,
   };
   // From then on neither the source run nor one whose pictures it shows can be deleted until this one has ended.
   const onlyIf = sql`EXISTS (SELECT 1 FROM ${run} WHERE run_uid = ${source.runUid} AND state = ${source.state})
     AND NOT EXISTS (SELECT 1 FROM ${item} WHERE ${Items.chosen(source.runUid, only)} AND kept = 0 AND ${Chosen.isGoing(source.keyId)})`;
   const small = total <= batches.inlineManifestLines;
-  const taken = small
-    ? await Chosen.check(
-        services,
-        log,
-        await Chosen.chunk(services, source, only, -1, total),
-        caller.deadline,
-      )
-    : [];
+  const chosen = small ? await Chosen.chunk(services, source, { only, after: -1, most: total }) : [];
+  const taken = small ? await Chosen.check(services, log, chosen, caller.deadline) : [];
   const row = Begin.draft(
     identity,
     caller,
@@ -92,6 +76,22 @@ export async function rerun(
   }
   if (!made.replayed) await Begin.order(services, made.run, log);
   return made;
+}
+
+/** What decides the run. */
+function payloadOf(input: RerunRequest): unknown {
+  const { source_run_id, only, task_id, concurrency, persist_inputs, webhook_url, expires_after } = input;
+  return [
+    "rerun",
+    source_run_id,
+    only,
+    task_id ?? null,
+    concurrency ?? null,
+    persist_inputs,
+    webhook_url ?? null,
+    ...(expires_after === undefined ? [] : [expires_after]),
+    ...EvaluateBy.payloadOf(input),
+  ];
 }
 
 const ended = ["succeeded", "failed", "canceled"];

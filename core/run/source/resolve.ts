@@ -1,5 +1,6 @@
 import { type SQL, sql } from "drizzle-orm";
 import * as Bucket from "#core/bucket/bucket";
+import * as Database from "#core/db/database";
 import { AppError, invalidRequest } from "#core/error";
 import { note } from "#core/key/visible";
 import type { Log } from "#core/log";
@@ -8,6 +9,7 @@ import * as Upload from "#core/upload/upload";
 import { uploadTable } from "#core/upload/upload.sql";
 import * as Utf8 from "#core/utf8";
 import { batches } from "#spec/limits";
+import { itemTable } from "../run.sql.ts";
 import type { ExtractError } from "../schema.ts";
 import type { RunStores } from "../services.ts";
 import * as Hosts from "./hosts.ts";
@@ -38,7 +40,7 @@ export interface Looking {
 
 /**
  * Looks up what well-formed lines name. An upload is pinned to the version that was read first, a key to the one that
- * lies there now: whoever replaces it afterwards does not change what the run reads.
+ * lies there now: a later replacement does not change what the run reads.
  * @returns the pictures in their order, and what is wrong; a line with a mistake has no picture.
  * @throws AppError `storage_unavailable`.
  */
@@ -179,7 +181,32 @@ export function repeated(entries: readonly Entry[]): ExtractError[] {
   return issues;
 }
 
-/** The uploads among these pictures are still known: a run that ends meanwhile removes those that nobody needs. */
+/** Names of these lines that items in front of the chunk have. */
+export async function known(
+  { db }: Pick<RunStores, "db">,
+  runUid: string,
+  { first, count }: { first: number; count: number },
+  entries: readonly Entry[],
+): Promise<ExtractError[]> {
+  const paths = ["custom_id", "file"] as const;
+  const named = (path: (typeof paths)[number]) => {
+    const names = JSON.stringify(entries.flatMap(({ value }) => value[path] ?? []));
+    const column = sql.identifier(path);
+    // By name, not by place: the pluses keep SQLite from going through all items of the run.
+    return Database.statement(
+      sql`SELECT ${column} AS name FROM ${itemTable} WHERE run_uid = ${runUid} AND ${column} IN (SELECT value FROM json_each(${names})) AND (+idx < ${first} OR +idx >= ${first + count})`,
+    );
+  };
+  const results = await Database.batch(db, paths.map(named), "read");
+  return paths.flatMap((path, i) => {
+    const taken = new Set(results[i]?.rows.map(({ name }) => name));
+    return entries
+      .filter(({ value }) => taken.has(value[path] ?? null))
+      .map(({ line }) => ({ line, path, message: "the same as in an earlier line" }));
+  });
+}
+
+/** The uploads among these pictures are still known: a run that ends meanwhile removes those that are not needed elsewhere. */
 export function uploadsAreThere(pictures: readonly Picture[]): SQL {
   const keys = new Set(
     pictures.flatMap(({ sourceKind, objectKey }) => (sourceKind === "upload" && objectKey ? objectKey : [])),
