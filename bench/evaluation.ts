@@ -9,7 +9,7 @@ import * as fs from "node:fs";
 import { fileURLToPath } from "node:url";
 import { parseArgs, promisify } from "node:util";
 import * as Accumulator from "#core/evaluation/accumulator";
-import { type Comparison, compare } from "#core/evaluation/compare";
+import { type Comparison, compare } from "#core/evaluation/compare/compare";
 import * as Figures from "#core/evaluation/figures";
 import * as Record from "#core/ground-truth/record";
 import * as Task from "#core/task/task";

@@ -1,8 +1,8 @@
 import type { Field } from "#core/canonical/normalize";
+import type { Comparison } from "#core/evaluation/compare/compare";
+import * as Layouts from "#core/evaluation/compare/layout";
+import * as Outcome from "#core/evaluation/compare/outcome";
 import { Bytes, Reader } from "./bytes.ts";
-import type { Comparison } from "./compare.ts";
-import * as Layouts from "./layout.ts";
-import * as Outcome from "./outcome.ts";
 import * as Slices from "./slices.ts";
 import * as Vectors from "./vector.ts";
 

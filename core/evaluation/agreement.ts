@@ -1,10 +1,10 @@
 import type { Field } from "#core/canonical/normalize";
+import * as Compare from "#core/evaluation/compare/compare";
+import * as Layouts from "#core/evaluation/compare/layout";
+import * as Outcome from "#core/evaluation/compare/outcome";
+import * as Sheet from "#core/evaluation/compare/sheet";
 import type { Label, Labelled } from "#core/ground-truth/record";
-import * as Compare from "./compare.ts";
 import type * as Schema from "./diff-schema.ts";
-import * as Layouts from "./layout.ts";
-import * as Outcome from "./outcome.ts";
-import * as Sheet from "./sheet.ts";
 
 /*
  * How far two runs say the same, where it is not labelled what is right.

@@ -1,7 +1,7 @@
+import type { Layout } from "#core/evaluation/compare/layout";
+import * as Outcome from "#core/evaluation/compare/outcome";
+import type { Matrix } from "#core/evaluation/statistics/bootstrap";
 import * as Accumulators from "./accumulator.ts";
-import type { Matrix } from "./bootstrap.ts";
-import type { Layout } from "./layout.ts";
-import * as Outcome from "./outcome.ts";
 import type { Vector } from "./vector.ts";
 
 /*

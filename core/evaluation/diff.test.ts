@@ -1,12 +1,12 @@
 import { describe, expect, test } from "vitest";
 import type { Field } from "#core/canonical/normalize";
+import { compare } from "#core/evaluation/compare/compare";
+import * as Random from "#core/evaluation/statistics/random";
+import * as Statistics from "#core/evaluation/statistics/statistics";
+import { labelsOf } from "#test/support/labels";
 import * as Agreement from "./agreement.ts";
-import { compare } from "./compare.ts";
 import * as Diff from "./diff.ts";
 import * as Schema from "./diff-schema.ts";
-import { labelsOf } from "./labels-for-tests.ts";
-import * as Random from "./random.ts";
-import * as Statistics from "./statistics.ts";
 
 const fields: Field[] = [
   { path: "date", kind: "date" },

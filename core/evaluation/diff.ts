@@ -1,9 +1,9 @@
 import type { Field } from "#core/canonical/normalize";
+import type { Comparison, Verdict } from "#core/evaluation/compare/compare";
+import * as Layout from "#core/evaluation/compare/layout";
+import * as Statistics from "#core/evaluation/statistics/statistics";
 import type { Mode } from "./columns.ts";
-import type { Comparison, Verdict } from "./compare.ts";
 import type * as Schema from "./diff-schema.ts";
-import * as Layouts from "./layout.ts";
-import * as Statistics from "./statistics.ts";
 
 /*
  * Two runs over the same documents, held to the same labels: what got right, what got wrong, and whether that can be
@@ -33,7 +33,7 @@ export interface Diff {
 
 export const create = (fields: readonly Field[]): Diff => ({
   documents: 0,
-  fields: Layouts.of(fields).fields.map(({ path }) => ({
+  fields: Layout.of(fields).fields.map(({ path }) => ({
     ...{ path, documents: 0, b: 0, c: 0, fixed: 0, broken: 0, changed: 0, still_wrong: 0 },
   })),
 });

@@ -1,7 +1,7 @@
 import { sql } from "drizzle-orm";
 import { index, integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
 import type { Details } from "#core/error";
-import type { StrMode } from "./equal.ts";
+import type { StrMode } from "#core/evaluation/compare/equal";
 import type { Figures } from "./schema.ts";
 
 export const states = ["running", "succeeded", "failed"] as const;

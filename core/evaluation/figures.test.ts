@@ -1,14 +1,14 @@
 import { describe, expect, test } from "vitest";
+import type { Prediction } from "#core/evaluation/compare/compare";
+import { compare } from "#core/evaluation/compare/compare";
+import * as Layout from "#core/evaluation/compare/layout";
+import * as Sheet from "#core/evaluation/compare/sheet";
+import * as Statistics from "#core/evaluation/statistics/statistics";
 import * as Task from "#core/task/task";
+import { labelsOf } from "#test/support/labels";
 import * as Accumulator from "./accumulator.ts";
-import type { Prediction } from "./compare.ts";
-import { compare } from "./compare.ts";
 import * as Figures from "./figures.ts";
-import { labelsOf } from "./labels-for-tests.ts";
-import * as Layout from "./layout.ts";
 import * as Schema from "./schema.ts";
-import * as Sheet from "./sheet.ts";
-import * as Statistics from "./statistics.ts";
 
 const fields = Task.get("receipt_v1")?.fields ?? [];
 

@@ -1,11 +1,11 @@
+import * as Outcome from "#core/evaluation/compare/outcome";
+import * as Bootstrap from "#core/evaluation/statistics/bootstrap";
+import * as Statistics from "#core/evaluation/statistics/statistics";
 import * as Accumulators from "./accumulator.ts";
-import * as Bootstrap from "./bootstrap.ts";
 import * as Columns from "./columns.ts";
 import * as Donut from "./metrics/donut.ts";
 import * as Sroie from "./metrics/sroie.ts";
-import * as Outcome from "./outcome.ts";
 import type * as Schema from "./schema.ts";
-import * as Statistics from "./statistics.ts";
 
 type Sums = Float64Array;
 type Rate = "precision" | "recall" | "f1" | "accuracy";

@@ -1,5 +1,5 @@
+import type { Sheet } from "#core/evaluation/compare/sheet";
 import type { Labelled } from "#core/ground-truth/record";
-import type { Sheet } from "./sheet.ts";
 
 /**
  * Scripts that one language is written in nearly alone are that language; of the others only the script is known: a name in

@@ -1,4 +1,4 @@
-import type { Comparison } from "./compare.ts";
+import type { Comparison } from "#core/evaluation/compare/compare";
 import * as Script from "./script.ts";
 
 /*

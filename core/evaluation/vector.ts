@@ -1,12 +1,12 @@
+import type { Comparison } from "#core/evaluation/compare/compare";
+import type { Layout } from "#core/evaluation/compare/layout";
+import * as Outcome from "#core/evaluation/compare/outcome";
+import * as Sheet from "#core/evaluation/compare/sheet";
 import type { Bytes, Reader } from "./bytes.ts";
-import type { Comparison } from "./compare.ts";
-import type { Layout } from "./layout.ts";
 import * as Donut from "./metrics/donut.ts";
 import * as ExtractBench from "./metrics/extract-bench.ts";
 import * as Sroie from "./metrics/sroie.ts";
 import * as View from "./metrics/view.ts";
-import * as Outcome from "./outcome.ts";
-import * as Sheet from "./sheet.ts";
 
 /*
  * All that the figures need of one document, in some hundred bytes.

@@ -1,5 +1,5 @@
 import type { Field } from "#core/canonical/normalize";
-import { f1Of, ratio } from "../outcome.ts";
+import { f1Of, ratio } from "#core/evaluation/compare/outcome";
 
 /*
  * The figures of SROIE's task 3, key information extraction (Z. Huang and others, ICDAR2019 Competition on Scanned

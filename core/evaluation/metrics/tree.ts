@@ -1,4 +1,4 @@
-import * as Distance from "../distance.ts";
+import * as Distance from "#core/evaluation/compare/distance";
 
 /*
  * The edit distance of ordered trees by K. Zhang and D. Shasha (Simple Fast Algorithms for the Editing Distance between

@@ -1,7 +1,7 @@
+import type { Comparison } from "#core/evaluation/compare/compare";
+import * as Equal from "#core/evaluation/compare/equal";
+import * as Sheet from "#core/evaluation/compare/sheet";
 import type { Labelled } from "#core/ground-truth/record";
-import type { Comparison } from "../compare.ts";
-import * as Equal from "../equal.ts";
-import * as Sheet from "../sheet.ts";
 
 /*
  * What the published evaluators are given: two plain documents. They know no labels that are missing, no alternatives and

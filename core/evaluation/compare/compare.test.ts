@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import * as Task from "#core/task/task";
+import { labelsOf } from "#test/support/labels";
 import type { Comparison } from "./compare.ts";
 import { compare } from "./compare.ts";
-import { labelsOf } from "./labels-for-tests.ts";
 import * as Outcome from "./outcome.ts";
 
 const fields = Task.get("receipt_v1")?.fields ?? [];
