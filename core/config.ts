@@ -41,7 +41,7 @@ export function parse<S extends Section>(section: S, env: Env): Values<S> {
   return check<(typeof settings)[S]>(settings[section], env);
 }
 
-/** The same for settings of somebody else's table (local/home/settings.ts). @throws ConfigError. */
+/** The same for settings of another table (local/home/settings.ts). @throws ConfigError. */
 export function check<T extends object>(
   schemas: T,
   env: Env,
@@ -63,8 +63,8 @@ export function check<T extends object>(
 }
 
 /**
- * Old names and shared names, for programs that run outside Lambda (the loop, the scripts): who comes from the
- * Python version finds its variables. Inside Lambda `AWS_*` is the function's own role and is never used for R2.
+ * Old names and shared names, for programs that run outside Lambda (the loop, the scripts): the variables of the
+ * Python version still work. Inside Lambda `AWS_*` is the function's own role and is never used for R2.
  */
 export function withAliases(env: Env): { env: Env; warnings: string[] } {
   const result: Env = { ...env };
@@ -257,7 +257,7 @@ export function database(): { url: string; authToken: string | undefined } {
 }
 
 interface Pod {
-  /** Undefined: nobody starts or stops anything. */
+  /** Undefined: pods are not started or stopped. */
   apiKey: string | undefined;
   podId: string | undefined;
   /** Without a slash at its end. */
@@ -296,7 +296,7 @@ export function retentionDays(): number | undefined {
   return section("retention").RETENTION_DAYS;
 }
 
-/** What an hour of the GPU costs, in whatever currency; undefined: nobody said. */
+/** What an hour of the GPU costs, in any currency; undefined: not set. */
 export function usage(): { gpuCostPerHour: number | undefined } {
   return { gpuCostPerHour: section("usage").GPU_COST_PER_HOUR };
 }
@@ -353,7 +353,7 @@ interface Webhook {
   allowPrivate: boolean;
 }
 
-/** How the end of a run is told. @throws ConfigError when private addresses are allowed on a deployed stage. */
+/** How webhooks are sent. @throws ConfigError when private addresses are allowed on a deployed stage. */
 export function webhook(): Webhook {
   const values = section("webhook");
   if (values.WEBHOOK_ALLOW_PRIVATE && app().deployed)

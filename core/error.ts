@@ -84,7 +84,7 @@ export class AppError extends Error {
     });
   }
 
-  /** The same error, said of a field: whoever judges a picture does not know by which field it came. */
+  /** The same error with the field it is about: code that judges a picture does not know which field held it. */
   about(param: string): AppError {
     return new AppError(this.code, this.message, {
       details: this.details,

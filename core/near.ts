@@ -1,10 +1,10 @@
 import leven from "leven";
 
-/** A longer text is no name that somebody mistyped. */
+/** A longer text is not a mistyped name. */
 const longest = 100;
 /** More than these are no help. */
 const most = 3;
-/** Names up to so many are told when none of them is near. */
+/** At most this many names are listed when none of them is near. */
 const listed = 24;
 
 /** What people call a thing that has another name here; each counts only where that name is asked for. */

@@ -3,9 +3,8 @@ import * as z from "zod";
 import { secrets } from "#spec/settings";
 
 /*
- * Every setting, what it takes, and how that is said to somebody who set something else. A kind is a schema and its words:
- * whoever adds a setting takes a kind, and its refusal is a sentence. No value is ever told: it may be a secret, or stand in
- * the wrong place.
+ * Every setting, what it takes, and the words for a refusal. A kind is a schema with its words, so that a setting of a
+ * known kind is refused in a sentence. No message holds a value: it may be a secret, also one in the wrong place.
  */
 
 const words = new WeakMap<object, string>();

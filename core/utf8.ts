@@ -1,8 +1,8 @@
 import { isUtf8 } from "node:buffer";
 
 /*
- * Text of callers is UTF-8. What is not would come out with U+FFFD in its place, without a word: custom ids that nobody
- * sent, accounts that fit nothing.
+ * Text of callers must be UTF-8. Other bytes would silently become U+FFFD: a custom id that was never sent, an account
+ * that does not exist.
  */
 
 /** The text of these bytes, or what is wrong with them. */
@@ -19,8 +19,8 @@ export function read(bytes: Uint8Array): Read {
 }
 
 /**
- * What is wrong with a text that was decoded by somebody else (the gateway, a form's parser), who puts U+FFFD where bytes
- * mean nothing. Somebody who means that character itself can write it as an escape of JSON.
+ * What is wrong with a text that was decoded before (by the gateway, or a form's parser), with U+FFFD in the place of
+ * invalid bytes. A caller that means this character itself can send it as a JSON escape.
  */
 export function problemOf(decoded: string): string | undefined {
   const at = decoded.indexOf("\ufffd");

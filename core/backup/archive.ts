@@ -164,7 +164,7 @@ export async function* contents(
     if (object === undefined) return;
     const fetched =
       object.bytes > wholeBytes ? Promise.resolve(undefined) : Bucket.get(bucket, quiet, object.rel);
-    // Whoever waits for it hears of its failure; it may also be that nobody waits any more.
+    // A caller that waits for it gets the failure; there may be no such caller any more.
     fetched.catch(() => undefined);
     ahead.push(fetched);
   };

@@ -4,8 +4,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import type * as Listing from "#core/artifact/listing";
 import type * as Job from "#core/backup/job";
 import * as Bucket from "#core/bucket/bucket";
+import { artifact, MiB, type Rig, small, start, untar, verified } from "#test/support/backup-rig";
 import { silent } from "#test/support/test-bucket";
-import { artifact, MiB, type Rig, small, start, untar, verified } from "./backup-for-tests.ts";
 
 let rig: Rig;
 beforeAll(async () => {

@@ -34,7 +34,7 @@ export const State = z.object({
   /** Steps that left lines of the manifest, and how many bytes these are together. */
   manifestSteps: z.array(z.int()),
   manifestBytes: z.int(),
-  /** Absent in the state of an older version, which wrote another form: nobody goes on with that. */
+  /** Absent in the state of an older version, which wrote another form: such a job is not continued. */
   unpacked: z.object({ crc32: z.int(), bytes: z.int() }).optional(),
   /** Epoch milliseconds until which a worker may be at it. */
   leaseUntil: z.int(),
@@ -158,7 +158,7 @@ export async function step(
     throw thrown;
   }
   if (after === undefined) {
-    // Too old, or somebody tidied up: who asks again begins anew.
+    // Too old, or its parts were removed: the next request begins anew.
     log.error("backup_lost", { parts: state.etags.length });
     return Bucket.remove(bucket, log, rel);
   }

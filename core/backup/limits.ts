@@ -14,9 +14,9 @@ export interface Limits {
   segmentsPerStep: number;
   /** A step begins no segment in this last share of its invocation: the last segment and the manifest must fit. */
   reserveShare: number;
-  /** Whoever asks for the same again gets the finished archive for this long: longer than a poll, too short to be taken for new. */
+  /** For this long the same request gets the finished archive: longer than a poll, too short to be taken for new. */
   reuseMs: number;
-  /** A job that nobody works on for this long is ordered again by the next poll. */
+  /** A job without progress for this long is ordered again by the next poll. */
   idleMs: number;
   /** What lies under `backups/` is of no use after this; the bucket's lifecycle is as long. */
   keepMs: number;

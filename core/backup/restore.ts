@@ -128,14 +128,14 @@ async function putBack(
   const worker = async () => {
     for (const entry of queue) {
       const status = statusOf(entry);
-      // Whoever deleted it does not get it back by this.
+      // A deleted object is not brought back by a restore.
       if (status === "deleted" || status === "deleting") restored.deleted += 1;
       else if (!(await isThere(bucket, entry, restored, options))) continue;
       else if (entry.requestId === undefined) restored.without_row += 1;
       else if (status === undefined) rows.push(...artifactOf(entry));
     }
   };
-  // Nobody writes on when this has failed: whoever takes it up again must find things as they are.
+  // After a failure nothing more is written: a second try must find the bucket as it is.
   const ended = await Promise.allSettled(Array.from({ length: atOnce }, worker));
   const failed = ended.find((end) => end.status === "rejected");
   if (failed !== undefined) throw failed.reason;

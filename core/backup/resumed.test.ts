@@ -2,8 +2,8 @@ import { randomBytes } from "node:crypto";
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import * as Job from "#core/backup/job";
 import * as Bucket from "#core/bucket/bucket";
+import { MiB, type Rig, small, start, verified } from "#test/support/backup-rig";
 import { silent } from "#test/support/test-bucket";
-import { MiB, type Rig, small, start, verified } from "./backup-for-tests.ts";
 
 let rig: Rig;
 beforeAll(async () => {

@@ -146,8 +146,8 @@ async function* linesOf(source: AsyncIterable<Uint8Array>): AsyncGenerator<strin
 }
 
 /**
- * What a backup of ours never holds, and an archive that somebody else made may: links, folders and devices, names that
- * lead elsewhere, and a few bytes that unpack to more than anybody has room for.
+ * What a backup of ours never holds, and a foreign archive may: links, folders and devices, names that
+ * lead elsewhere, and a few bytes that unpack to more than there is room for.
  */
 const name =
   /^(?:extracts|batches|evals)\/\d{4}-\d{2}-\d{2}\/[a-z0-9][a-z0-9_-]{0,63}\/[A-Za-z0-9][A-Za-z0-9_.~-]{0,199}$/;
@@ -192,7 +192,7 @@ async function* entriesOf(source: Readable): AsyncGenerator<Entry> {
   }
 }
 
-/** A name of somebody else's making, for a message: short, and nothing that a terminal would obey. */
+/** A name from the archive, for a message: short, and without control characters. */
 const shown = (text: string) => JSON.stringify(text.length > 200 ? `${text.slice(0, 200)}…` : text);
 
 function parse<T>(schema: { parse(value: unknown): T }, text: unknown, what: string): T {

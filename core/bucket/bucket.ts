@@ -288,7 +288,7 @@ export async function replace(
 }
 
 /**
- * A URL under which anybody can read this object for `S3_PRESIGN_TTL_S` seconds, as a download of this name.
+ * A URL under which anyone can read this object for `S3_PRESIGN_TTL_S` seconds, as a download of this name.
  * Made without asking the bucket: the object may be absent.
  */
 export async function sign(

@@ -21,12 +21,12 @@ export async function limited<T>(timeoutMs: number, call: (signal: AbortSignal) 
 
 /**
  * A body piece by piece. Waiting for a piece may take `idleMs`, and so may the reader's first step; what the reader
- * does between two pieces is not the bucket's silence. Whoever stops early ends the transfer.
+ * does between two pieces does not count. A reader that stops early ends the transfer.
  */
 export function pieces(source: Readable, idleMs: number): AsyncIterable<Uint8Array> {
   const arm = () => setTimeout(() => source.destroy(new Error("the bucket stopped sending")), idleMs);
   let idle = arm();
-  // Until somebody listens, a source that is destroyed would be an unhandled error; whoever reads is told anyway.
+  // Without a listener the error of a destroyed source would be unhandled; a reader gets it in any case.
   source.on("error", () => undefined);
   async function* read(): AsyncGenerator<Uint8Array> {
     try {

@@ -60,7 +60,7 @@ export async function last(db: Database.Db): Promise<Proof | undefined> {
   return row === undefined ? undefined : Proof.safeParse(JSON.parse(row.value)).data;
 }
 
-/** Tries it out where that was not done for a day. Never throws: who calls has other things to do. */
+/** Tries it out if the last trial is more than a day old. Never throws: the caller has other work to do. */
 export async function daily(
   { db, bucket, times }: { db: Database.Db; bucket: Bucket.Bucket; times: Times },
   log: Log,

@@ -104,7 +104,7 @@ function clueOf({ kind, path }: Field): Country.Source | undefined {
   return kind === "text" && Object.hasOwn(clues, name) ? clues[name] : undefined;
 }
 
-/** Who is billed may live anywhere: that speaks against the seller's country, never for one by itself. */
+/** A buyer may live anywhere: a buyer's country can contradict the seller's, but never decides by itself. */
 function countryOf(said: readonly Said[]): ReturnType<typeof Country.of> {
   return Country.of(said.some(isOfSeller) ? said : []);
 }

@@ -137,7 +137,7 @@ export async function guard<T>(call: () => Promise<T>): Promise<T> {
   try {
     return await call();
   } catch (thrown) {
-    if (Fault.isWeather(thrown)) {
+    if (Fault.isOutage(thrown)) {
       throw new AppError("storage_unavailable", "the database cannot be reached right now", {
         cause: thrown,
         retryAfterS: 2,

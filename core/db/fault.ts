@@ -15,7 +15,7 @@ function* chain(thrown: unknown): Generator<Error> {
  */
 const statementFault =
   /^(SQLITE_(CONSTRAINT|MISMATCH|MISUSE|RANGE|TOOBIG|AUTH)|SQL_(PARSE_ERROR|INPUT_ERROR|NO_STATEMENT|MANY_STATEMENTS|INVALID)|ARGS_|URL_)/;
-/** SQLite's catch-all: a table that is not there, and also a transaction that somebody has ended. */
+/** SQLite's catch-all: a table that is not there, and also a transaction that was ended. */
 const anything = /^SQLITE_(ERROR|UNKNOWN)/;
 
 /**
@@ -23,7 +23,7 @@ const anything = /^SQLITE_(ERROR|UNKNOWN)/;
  * answer in time, locked, interrupted, closed, a transaction that timed out, an answer that was too large, 5xx of a proxy,
  * and every code that is not known.
  */
-export function isWeather(thrown: unknown): boolean {
+export function isOutage(thrown: unknown): boolean {
   for (const at of chain(thrown)) {
     if (at instanceof LibsqlError) {
       if (anything.test(at.code)) return /\btransaction\b/.test(at.message);

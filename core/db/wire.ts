@@ -16,7 +16,7 @@ interface Answer {
  * `fetch` with two things that libSQL's client lacks:
  * - A time limit, until the last byte: a silent database must not eat an invocation.
  * - Of the faults that a batch's steps report only the first is passed on. The client throws that one and leaves the
- *   promises of the others without anybody who looks at them (`executeHranaBatch` of @libsql/client 0.18), which would
+ *   promises of the others unobserved (`executeHranaBatch` of @libsql/client 0.18), which would
  *   end the process: a whole function instance, on Lambda.
  * @param timeoutMs - none when undefined: a migration takes as long as it takes.
  */

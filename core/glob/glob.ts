@@ -6,7 +6,7 @@ import { parse, type Segment, TooHard } from "./segment.ts";
  * `@(a|b)` and its kin, `\` in front of what stands for itself.
  */
 
-/** More is not what anybody writes by hand. */
+/** Longer than any pattern written by hand. */
 const patternsMost = 10_000;
 
 /** One pattern after its braces were expanded: a name, or `**` for any number of folders. */

@@ -4,7 +4,7 @@
  * it run away.
  */
 
-/** Groups within groups, over a long name: nobody's pattern, and too much work. */
+/** Nested groups over a long name are too much work, and no real pattern needs them. */
 export class TooHard extends Error {}
 
 /** Places that are gone through for one name; the longest name with a dozen stars takes some thousands. */
@@ -45,7 +45,7 @@ export function parse(pattern: string, ignoreCase: boolean): Segment {
     matches: (name) => {
       const folded = fold(name);
       if (isLiteral) return folded === first;
-      // Most names are told from most patterns by this alone.
+      // This alone decides most pairs of name and pattern.
       if (!folded.startsWith(first) || !folded.endsWith(last)) return false;
       const text = [...folded];
       return new Match(text).ends(nodes, new Set([0])).has(text.length);

@@ -129,7 +129,7 @@ export function sizeWithin(
   maxTokens: number,
   patch: number = patchPixels,
 ): { width: number; height: number } {
-  // What the processor would reduce by itself is reduced here: nobody sends 100 megapixels to have them thrown away.
+  // The model's processor would reduce the picture anyway; reducing it here saves sending 100 megapixels.
   const within = halfToEven(width / patch) * halfToEven(height / patch) * patch * patch <= processorMaxPixels;
   if (within && imageTokens(width, height, patch) <= maxTokens) return { width, height };
   const pixels = Math.min(maxTokens * patch * patch, processorMaxPixels);

@@ -6,7 +6,7 @@ import type { Done, Job, Order, Ready } from "./program.ts";
 
 /*
  * Native decoders run in a process of their own, one an instance, which is kept: an abort does not end native work, and
- * a thread that goes on takes the processor from whoever is served next. The process is ended with `kill` when the
+ * a thread that goes on takes the processor from the next call. The process is ended with `kill` when the
  * caller's time or the limit is over, and the next one is started at once. It gets no secrets: its environment holds
  * what the operating system needs.
  */
@@ -39,7 +39,7 @@ type Outcome = Done | "aborted" | "late" | { lost: AppError };
 export class Decoder {
   readonly #options: Options;
   #process: Process | undefined;
-  /** Stands by while an order takes long, so that nobody waits for a start when it has to be ended. */
+  /** A spare process, started while an order takes long: the next order need not wait for a start. */
   #next: Process | undefined;
   #line: Promise<unknown> = Promise.resolve();
 
@@ -59,7 +59,7 @@ export class Decoder {
     this.#next = undefined;
   }
 
-  /** Of the process, for who watches it; undefined while there is none. */
+  /** The id of the process, for tests that watch it; undefined while there is none. */
   get pid(): number | undefined {
     return this.#process?.pid;
   }
@@ -224,7 +224,7 @@ class Process {
   }
 }
 
-/** A signal from outside says nothing about the picture: the system was short of memory, or somebody ended us all. */
+/** A signal from outside says nothing about the picture: the system was short of memory, or is shutting down. */
 function crashed(code: number | null, signal: NodeJS.Signals | null): AppError {
   const fault = ended(code, signal);
   if (signal === "SIGKILL") return fault;

@@ -191,8 +191,8 @@ async function decode<T>(image: Picture, open: Open, use: (picture: Sharp) => Pr
 const mostLostBlocks = 2;
 
 /**
- * A JPEG that broke off and was closed by a tool ends in order; what is missing is decoded as mid-grey of exactly
- * 128 (the coefficients are all zero), which is no colour of paper. One sample a block is enough to see it.
+ * A JPEG that broke off and was closed by a tool ends in order; what is missing is decoded as mid-gray of exactly
+ * 128 (the coefficients are all zero), which is not a color of paper. One sample a block is enough to see it.
  */
 async function refuseLostRows(image: Picture, open: Open, oddity: Error): Promise<void> {
   if (image.mimeType !== "image/jpeg" || !oddity.message.includes("premature end")) return;

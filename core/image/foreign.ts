@@ -1,6 +1,6 @@
 /*
- * What bytes are that are no picture which is read, and what to do about it: for the messages of those who refuse them.
- * Looked at are the first of them alone; nothing of them is told.
+ * What kind of file was sent in the place of a picture, and what to do about it, for the error's message. Only the first
+ * bytes are looked at, and none of them appear in the message.
  */
 
 /** Enough of a file's beginning to tell. */
@@ -67,7 +67,7 @@ const texts: readonly (readonly [RegExp, string])[] = [
   [/^--\S+\r?\ncontent-disposition/i, "a form, sent as a file: let curl -F or FormData set the Content-Type"],
 ];
 
-/** "a PDF: send each page …"; undefined for what nobody knows. */
+/** Such as "a PDF: send each page …"; undefined for unknown bytes. */
 export function foreign(bytes: Uint8Array): string | undefined {
   const head = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(lookBytes, bytes.byteLength));
   const latin1 = head.toString("latin1");

@@ -31,7 +31,7 @@ export interface Inspected {
   /** Pages of a TIFF, frames of a GIF, WebP or APNG, pictures of an MPO; the first one is read. */
   pages: number;
   sha256: string;
-  /** Who has looked at the header, and holds the bytes. */
+  /** The decoder that read the header, and holds the bytes. */
   decoder: Decoder.Decoder;
 }
 

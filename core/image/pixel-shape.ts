@@ -12,7 +12,7 @@ const squareWithin = 0.01;
 
 /**
  * Width of a stored pixel divided by its height, 1 for a square one: from the TIFF's own tags, JFIF, `pHYs`, or
- * else from EXIF. Values that are missing, zero or absurd count as square. 1 for GIF, whose ratio byte nobody obeys.
+ * else from EXIF. Values that are missing, zero or absurd count as square. 1 for GIF, whose ratio byte readers ignore.
  */
 export function pixelAspect(bytes: Uint8Array, mimeType: string, exif: Uint8Array | undefined): number {
   const density =
@@ -61,7 +61,7 @@ function pngDensity(bytes: Uint8Array): Density | undefined {
 }
 
 const tag = { xResolution: 282, yResolution: 283 } as const;
-/** Nobody has more entries in front of the resolution; a bound for files that promise 65,535. */
+/** Entries that are looked at for the resolution: real files have fewer, and a bad one may announce 65,535. */
 const mostEntries = 512;
 
 /**

@@ -3,7 +3,7 @@ import * as Walk from "#core/image/walk";
 
 /*
  * Which files can be sent as they are. Readers differ in what they refuse: Pillow, by which vLLM opens pictures,
- * stops at text or a colour profile of more than 1 MiB unpacked, at a wrong CRC anywhere, at a missing end; libvips
+ * stops at text or a color profile of more than 1 MiB unpacked, at a wrong CRC anywhere, at a missing end; libvips
  * takes all of these. They also differ in what they obey: EXIF, XMP, profiles, animation. So a plain file is
  * described by what it may hold, not by a list of known troubles: nothing that any reader could refuse or obey in
  * a way of its own. Everything else is encoded anew.
@@ -48,7 +48,7 @@ export function isPlainPng(bytes: Uint8Array): boolean {
   return ended && !palette && pixels === "closed" && expected === bytes.byteLength;
 }
 
-/** `IHDR` of a grey, colour or palette picture without alpha, at most 8 bits a sample, methods as the format knows them. */
+/** `IHDR` of a gray, color or palette picture without alpha, at most 8 bits a sample, methods as the format knows them. */
 function isPlainHeader(data: Uint8Array): boolean {
   const [depth = 0, colour = 0, compression, filter, interlace = 0] = data.subarray(8);
   const depths = { 0: [1, 2, 4, 8], 2: [8], 3: [1, 2, 4, 8] }[colour];
@@ -62,7 +62,7 @@ function isPlainHeader(data: Uint8Array): boolean {
   );
 }
 
-/** Bytes of the chunks that change nothing for a reader who skips them; `pHYs` is looked at for its pixels' shape. */
+/** Bytes of the chunks that change nothing for a reader that skips them; `pHYs` is looked at for its pixels' shape. */
 const fixedSizes: Record<string, number[]> = {
   gAMA: [4],
   cHRM: [32],
@@ -105,8 +105,8 @@ const segment = {
 const mostScans = 64;
 
 /**
- * True for a JPEG that every reader takes alike: baseline, extended or progressive with Huffman codes, 8 bits, grey
- * or three components, JFIF and Adobe's colour mark the only application segments, ended by `EOI` and nothing
+ * True for a JPEG that every reader takes alike: baseline, extended or progressive with Huffman codes, 8 bits, gray
+ * or three components, JFIF and Adobe's color mark the only application segments, ended by `EOI` and nothing
  * behind it. EXIF, XMP, profiles, MPF and Photoshop's blocks are read by each reader in its own way.
  */
 export function isPlainJpeg(bytes: Uint8Array): boolean {

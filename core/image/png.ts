@@ -10,7 +10,7 @@ import * as Walk from "#core/image/walk";
  * EXIF goes where the specification wants it, as nothing else is seen: in a chunk `eXIf` that begins with the TIFF
  * header and stands in front of the pixels. Tools also write it behind the pixels, with the six bytes of JPEG's
  * APP1 in front, or as text (ImageMagick, ExifTool before 2017); a phone's photo that went through one of them
- * lies on its side when nobody looks there.
+ * lies on its side in a reader that does not look there.
  */
 
 /** EXIF with a preview picture is below 64 KiB, the limit of JPEG's segment. */
@@ -42,7 +42,7 @@ export function forDecoder(bytes: Uint8Array): Uint8Array {
     keptTo = chunk.end;
     changed ||= !isExif || pixelsSeen || !isTiff(chunk.data);
   }
-  // Beyond the bound nobody has looked: what is there is left out, and the picture is a broken one.
+  // Chunks beyond the bound were not checked: they are left out, and the picture counts as broken.
   const tooMany = parts >= Walk.mostParts;
   if (!changed && !tooMany) return bytes;
   kept.push(bytes.subarray(keptTo, tooMany ? Math.max(keptTo, end) : bytes.byteLength));

@@ -2,7 +2,7 @@ import type { MimeType } from "#spec/pictures";
 import type { Encoded, Encoding, Header, Picture } from "./encode.ts";
 
 /*
- * The program of the decoder's process. Whoever starts it imports this module for its address only, so it loads
+ * The program of the decoder's process. Its starter imports this module for its address only, so it loads
  * nothing: what it works with is loaded in the process itself. In a bundle it is a file of its own beside the handler,
  * because it is asked for by an `import()`.
  */
@@ -32,13 +32,13 @@ export type Done = { id: number } & (
     }
 );
 
-/** Said once: what ends this process from now on is an order, or somebody outside. */
+/** Sent once, when the start is over: from now on an order, or a signal from outside, ends this process. */
 export interface Ready {
   ready: true;
 }
 
 /**
- * Takes one order at a time. It ends with whoever started it, in the middle of native work too: an orderly end would
+ * Takes one order at a time. It ends with the process that started it, in the middle of native work too: an orderly end would
  * wait for that work. A decoder that works on the main thread must run in a worker here, or this is not noticed.
  */
 export async function serve(): Promise<void> {

@@ -95,7 +95,7 @@ const mediaType = /^[a-z0-9!#$%&'*+.^_`|~-]{1,60}\/[a-z0-9!#$%&'*+.^_`|~-]{1,60}
 const active = /html|xml|script|svg|xsl/;
 
 /**
- * The media type to send and store bytes with of which somebody said what they are: a media type as it was said, an
+ * The media type to send and store bytes with, from what a caller declared: a media type as it was declared, an
  * extension as what it promises. What is neither says nothing.
  */
 export function mediaTypeOf(hint: string | undefined): string {

@@ -267,7 +267,7 @@ export async function rotate(
         sql`${keySecretTable.keyId} = ${keyId} AND ${keySecretTable.hash} <> ${hash}
           AND EXISTS (SELECT 1 FROM key_secret AS made WHERE made.hash = ${hash})`,
       ),
-    // What expired long ago is of no use to anybody.
+    // Secrets that expired long ago have no use.
     db.query
       .delete(keySecretTable)
       .where(and(eq(keySecretTable.keyId, keyId), lt(keySecretTable.expiresAt, now))),

@@ -11,7 +11,7 @@ export function reachesAll(principal: Pick<Principal, "scopes">): boolean {
   return principal.scopes.includes(allKeys);
 }
 
-/** What is done to which thing; written down where the thing is somebody else's. */
+/** What is done to which thing; logged where the thing belongs to another key. */
 export interface Access {
   log: Log;
   action: "read" | "cancel" | "delete";
@@ -64,7 +64,7 @@ export function note(by: string, owner: string | undefined, { log, action, what,
   if (owner === by) return;
   log.info("other_key_access", {
     by_key_id: by,
-    // What is no id belongs to nobody, and may be any text.
+    // A text that is not an id belongs to no key, and may be anything.
     key_id: owner === undefined ? "*" : Id.isRequestId(owner) ? owner : "(no id)",
     action,
     what,

@@ -43,7 +43,7 @@ export function expiringSecrets(count: number): void {
   publish((metrics) => metrics.addMetric(names.expiringSecrets, MetricUnit.Count, count));
 }
 
-/** Says nothing about how well pictures are read: it was the weather, the clock, or the picture itself. */
+/** Says nothing about how well pictures are read: the cause was an outage, the clock, or the picture itself. */
 const noVerdict: readonly Code[] = ["inference_unavailable", "inference_timeout", "storage_unavailable"];
 
 /** An attempt at a picture: read, or not read although the model was there and the picture was one. */

@@ -109,7 +109,7 @@ async function look(runpod: RunPod, id: string): Promise<Pod> {
 
 async function order(runpod: RunPod, id: string, action: "start" | "stop"): Promise<Pod> {
   const answer = await ask(runpod, id, "POST", action);
-  // The specification has the pod in the answer; whoever answers otherwise is asked once more.
+  // The specification has the pod in the answer; an answer without it is asked for once more.
   if (answer.status >= 200 && answer.status < 300) return read(answer) ?? (await look(runpod, id));
   if (![400, 409, 422].includes(answer.status) || isFull(answer)) throw refused(answer);
   // An order is also refused when there is nothing to do.
@@ -184,7 +184,7 @@ function parse(text: string): unknown {
 }
 
 /**
- * A stopped pod keeps its machine and its disk there, not its GPU: whoever rented that meanwhile keeps it. RunPod has no
+ * A stopped pod keeps its machine and its disk there, not its GPU: another tenant may have rented that meanwhile. RunPod has no
  * code for this, only a sentence: "There are not enough free GPUs on the host machine to start this pod", with 400 or 500.
  * Source: https://docs.runpod.io/pods/troubleshooting/zero-gpus, and the same sentence in runpod/runpod-python#168.
  */

@@ -1,6 +1,6 @@
 import { integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
 
-/** What was seen of a queue, one row each, only written while somebody waits for a message. */
+/** What was seen of a queue, one row each, only written while something waits for a message. */
 export const queueLookTable = sqliteTable("queue_look", {
   name: text("name").primaryKey(),
   lookedAt: integer("looked_at", { mode: "timestamp_ms" }).notNull(),

@@ -7,8 +7,8 @@ import { queueLookTable as look } from "./looks.sql.ts";
 import * as Queue from "./queue.ts";
 
 /*
- * Whether a message that nobody has taken is in line or lost. In line is not lost, however long it takes: who sends
- * anew what is in line sends it to the end of the line.
+ * Whether a message that no worker has taken is in line or lost. In line is not lost, however long it takes: sending
+ * it again would put it at the end of the line.
  *
  * open(…)     a reader that asks each queue once
  * lost(…)     it is not in the queue any more, nor with a worker

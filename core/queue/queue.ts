@@ -205,7 +205,7 @@ async function guard<T>(call: (signal: AbortSignal) => Promise<T>, timeoutMs: nu
     return await call(AbortSignal.timeout(timeoutMs));
   } catch (thrown) {
     const status = thrown instanceof SQSServiceException ? (thrown.$metadata.httpStatusCode ?? 0) : 0;
-    // A request that SQS itself refuses (400) is our mistake and no weather.
+    // A request that SQS itself refuses (400) is our mistake and not an outage.
     if (status >= 400 && status < 500 && status !== 403 && status !== 404 && status !== 429) throw thrown;
     throw new AppError("storage_unavailable", "the queue cannot be reached right now", {
       cause: thrown,

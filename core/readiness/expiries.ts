@@ -64,7 +64,7 @@ export type Expiries = z.output<typeof Expiries>;
 
 /**
  * The end that a token states; null: it is a JWT without one; undefined: it is no JWT, so nothing can be known. The
- * signature is not looked at: nobody is let in by this.
+ * signature is not checked: nothing is authorized by this.
  */
 export function endOf(token: string): Date | null | undefined {
   const parts = token.split(".");
@@ -134,7 +134,7 @@ function known<T>(look: () => T): T | null {
   }
 }
 
-/** What somebody has to do something about: of keys those that end, not those that have ended. */
+/** What needs action: of the keys those that end soon, not those that have ended. */
 function ringing({ settings, keys }: Pick<Expiries, "settings" | "keys">): Expiry[] {
   return [
     ...(settings ?? []).filter(({ state }) => state !== "ok"),

@@ -85,7 +85,7 @@ export async function check(dependencies: Dependencies): Promise<Readiness> {
     }),
   ]);
   const conditional_writes = {
-    // Who allows overwriting has no use for it.
+    // A stage that allows overwriting does not need it.
     ok: proof?.ok !== false || overwrites,
     checked_at: proof?.at ?? null,
     ...(proof?.error === undefined ? {} : { error: proof.error }),

@@ -14,7 +14,7 @@ export const internet: World = {
 
 /**
  * The bytes that a caller's URL shows: http or https, public addresses only (core/remote/download.ts says how that
- * is kept), at most 10 MiB, 10 s and three redirects. Whether they are a picture is for whoever looks at them.
+ * is kept), at most 10 MiB, 10 s and three redirects. Whether they are a picture, the caller finds out.
  * @param options.deadline - epoch milliseconds; ends it earlier. @param options.protocols - fewer than both.
  * @param options.allowsHost - asked of the first host and of every one that is redirected to.
  * @throws AppError `invalid_request` with `details.reason`, `payload_too_large`; none names URL, host or address.

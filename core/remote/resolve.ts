@@ -41,7 +41,7 @@ export class RefusedError extends Error {
   }
 }
 
-/** Names that never leave a machine or a site. They are looked up by nobody, so no resolver can be talked into an answer. */
+/** Names that never leave a machine or a site. They are not looked up, so no resolver can be made to answer for them. */
 const localNames = /(?:^|\.)(?:localhost|localdomain|local|internal|home\.arpa|onion)$/;
 
 /** @throws RefusedError `url_invalid`. */
@@ -77,7 +77,7 @@ export async function resolve(
   return found;
 }
 
-/** A resolver cannot be called off; its late answer is nobody's business. */
+/** A look-up cannot be canceled; its late answer is dropped. */
 async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   work.catch(() => undefined);
   const { promise, reject } = Promise.withResolvers<never>();

@@ -179,7 +179,7 @@ class Walk {
       this.report(path, "is empty: it allows anything, and models then write endlessly");
   }
 
-  /** What is refused as a whole may hold more to be refused: said at once, so that nobody has to come back for it. */
+  /** A part that is refused as a whole may hold further faults: all are reported at once. */
   #visitRefused({ allOf }: Node, path: string, depth: number): void {
     if (!Array.isArray(allOf)) return;
     const before = this.#fragment;

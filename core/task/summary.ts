@@ -1,7 +1,7 @@
 import * as z from "zod";
 
 /*
- * How tasks are shown; apart from the tasks themselves, whose prompts and schemas are needed only by who is asked for them.
+ * How tasks are shown; apart from the tasks themselves, whose prompts and schemas few calls need.
  */
 
 export const TaskSummary = z

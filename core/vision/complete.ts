@@ -132,7 +132,7 @@ async function stream(
     const chunks = await client.chat.completions.create(requestBody(server, ask, options.without), {
       headers: { "X-Request-Id": ask.requestId },
       signal: call.signal,
-      // Ends at the response headers; ours ends everything. Only kept from being shorter.
+      // The client's timer ends at the response headers, ours covers the stream: this one must only not be shorter.
       timeout: Math.min(maxTimerMs, call.leftMs + 60_000),
     });
     for await (const chunk of chunks) {

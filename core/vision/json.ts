@@ -27,7 +27,7 @@ type InvalidReason =
   | "unfinished_thinking"
   /**
    * The same name twice: which of the two values was read is unknown. `__proto__` as a name: nothing a receipt says,
-   * and a trap for whoever copies the object. More levels than any document has.
+   * and a trap for code that copies the object. More levels than any document has.
    */
   | Unsafe;
 

@@ -6,11 +6,11 @@ import { judgeThinking, modelThinks } from "#core/vision/reasoning";
 /**
  * What a finished answer is worth, and what its end means for the next question:
  * - `answer`: one whole JSON object, whatever ended it
- * - `thinks`: nothing but thinking: it would be so again, and only the server's operator can change it
+ * - `thinks`: nothing but thinking; only the server's operator can change that
  * - `malformed`: ended by itself, but not one object: the ladder has other ways to ask
  * - `broken`: stopped in its middle, or lost in a loop: another seed may get through, once
- * - `full`: used up its tokens: there must be more room, or there is no answer
- * - `withheld`: the server does not want to say it: it will not next time either
+ * - `full`: used up its tokens: without more room there is no answer
+ * - `withheld`: the server refuses to say it, and would again
  * - `outage`: broken off by a server that is being shut down
  * - `fault`: broken off by a fault of the server
  */

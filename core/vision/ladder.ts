@@ -57,7 +57,7 @@ const maxRetries = 4;
 const minCallMs = 100;
 /** At temperature 0 another seed changes nothing: from the second rung on a little randomness helps out of a loop. */
 const laterTemperature = 0.2;
-/** An answer of fewer tokens is none. */
+/** An answer of fewer tokens cannot hold a result. */
 const leastTokens = 64;
 
 /** The rungs of the ladder: how the next question differs after an answer that was no JSON object. */
@@ -174,7 +174,7 @@ export class Ladder {
     const { reason } = judged;
     switch (judged.kind) {
       case "thinks":
-        // It would think again, at the price of another whole answer.
+        // A retry would think again, and cost another whole answer.
         throw this.#thinks();
       case "malformed":
         return this.#climb(reason);
@@ -383,7 +383,7 @@ export class Ladder {
     });
   }
 
-  /** Another's error between two calls: what was asked before it stays on record. */
+  /** An error of another part between two calls, with the attempts so far. */
   #stopped({ code, message, details, cause, retryAfterS }: AppError): VisionError {
     return new VisionError(code, message, {
       details: details ?? {},

@@ -5,7 +5,7 @@
 const known = new Map<string, { fields: ReadonlySet<string>; until: number }>();
 const keepMs = 600_000;
 
-/** Never remembered: what was refused may be one caller's schema, and nobody else may lose the constraint by it. */
+/** Never remembered: the refusal may be about one caller's schema, and other callers must keep the constraint. */
 const neverNoted = new Set(["response_format", "structured_outputs"]);
 
 /** What this server is known not to take. */

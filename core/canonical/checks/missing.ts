@@ -38,7 +38,7 @@ export interface Way {
 
 /** The highest rate of tax on sales that tills print: India's 40 % (2025); Europe's highest is Hungary's 27 %. */
 const mostTax = Decimal.of("40");
-/** Service and tips in percent of the base: less is nobody's custom, more is a mistake. */
+/** Service and tips in percent of the base: less is not customary, more is a mistake. */
 const leastExtra = Decimal.of("2");
 const mostExtra = Decimal.of("35");
 const mostService = Decimal.of("25");

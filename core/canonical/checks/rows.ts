@@ -8,7 +8,7 @@ import type * as Tolerance from "./tolerance.ts";
 /** A check for every row of a longer list would make the answer larger than what it checks. */
 const maxRowChecks = 200;
 
-/** Products have more decimals than anybody prints; six are enough to judge them. */
+/** Products have more decimals than papers print; six are enough to judge them. */
 const shownPlaces = 6;
 
 const hundred = Decimal.of("100");

@@ -134,7 +134,7 @@ const customs: Record<string, readonly Custom[]> = {
   ETB: [{ calendar: "ethiopic", from: 1980, to: 2092, digits: [4] }],
 };
 
-/** Years that by their number are no Gregorian ones, and the currencies of who counts so. */
+/** Years that by their number are not Gregorian, and the currencies of the countries that count so. */
 const unmistakable: readonly (Custom & { currencies?: readonly string[] })[] = [
   { calendar: "buddhist", from: 2443, to: 2643, digits: [4] },
   { calendar: "persian", from: 1300, to: 1479, digits: [4], currencies: ["IRR", "AFN"] },

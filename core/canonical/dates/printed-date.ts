@@ -137,7 +137,7 @@ function ofNumbers(shape: Shape, context: DateContext): Split[] {
   const { currency } = context;
   const [a = "", , c = ""] = numbers;
   const custom = customOf(currency)?.flat() ?? [];
-  // A year of two digits before a day of one is a version's number as well where nobody writes dates so.
+  // A year of two digits before a day of one may be a version number where dates are not written so.
   const oneDigit = era !== null || separator === "/" || custom.includes("ymd");
   const isYear = (text: string) => text.length >= 2 && !(text.length === 3 && text.startsWith("0"));
   const shortYear = a.length <= 2 && (era !== null || currency === "JPY" || a.length === 2);
@@ -154,7 +154,7 @@ function ofNumbers(shape: Shape, context: DateContext): Split[] {
   });
 }
 
-/** Year, day, month is nobody's custom but in a few languages: another date must be written so. */
+/** Year, day, month is customary in a few languages only: another date must be written so. */
 function provesDayMiddle(shape: Shape, { others = [], currency }: DateContext): boolean {
   return others.some((printed) => {
     const other = scan(printed, currency);
@@ -187,7 +187,7 @@ function ofNames(shape: Shape, { currency }: DateContext): Split[] {
 /** Papers are younger than this, where they may be: a till's year 67 is no 1967. */
 const oldestMs = 35 * 365.25 * msPerDay;
 
-/** Without what is too old or lies too far ahead beside a reading that is neither, and what nobody there counts by. */
+/** Without what is too old or lies too far ahead beside a reading that is neither, and calendars that are not in use there. */
 function plausible(shape: Shape, readings: Reading[], context: DateContext): readonly Reading[] {
   if (readings.length < 2) return readings;
   const limit = limitOf(context);

@@ -129,7 +129,7 @@ function surelyMarked(prepared: readonly Money.Printed[], fields: readonly Mark[
   return [...new Set([...fields, ...beside])].filter(({ codes }) => codes.length > 0);
 }
 
-/** "24.99 RO" on a paper whose other marks say dollars: a tax code, or another currency, and nobody knows which. */
+/** "24.99 RO" on a paper whose other marks say dollars: a tax code, or another currency: undecidable. */
 function isNote({ mark, weak }: Money.Printed, sure: readonly Mark[]): boolean {
   return weak && sure.some(({ codes }) => !codes.some((code) => mark?.codes.includes(code)));
 }

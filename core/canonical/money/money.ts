@@ -74,7 +74,7 @@ export function numberOf(
   if (dash && !(number.fractionDigits === 0 && closes(prepared, currency))) {
     if (negative) return null;
     negative = true;
-    // Nobody said which currency's custom it is: a whole amount may end in a dash that is no minus.
+    // The currency is unknown: a whole amount may end in a dash that is no minus.
     open ||= number.fractionDigits === 0 && prepared.mark === null && currency === null;
   }
   const value = negative && number.value !== "0" ? `-${number.value}` : number.value;

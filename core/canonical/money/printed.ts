@@ -28,7 +28,7 @@ export interface Printed {
 }
 
 const unknown: Mark = { codes: [], alone: null };
-/** A whole number of more digits beside a word that nobody knows is a reference. */
+/** A whole number of more digits beside an unknown word is a reference. */
 const maxBareDigits = 6;
 
 /** Behind the price: "29,98 1", "3.49 A1", "(A)": what the till notes of tax. */
@@ -252,7 +252,7 @@ function marksOf(sides: Sides, core: Core): { mark: Mark | null; word: boolean; 
   if (!before || !behind) return null;
   const found = [...before, ...core.marks, ...behind];
   const known = found.filter((mark) => mark !== unknown);
-  // A second mark that nobody knows makes a sentence.
+  // A second unknown mark makes a sentence.
   if (found.length - known.length > 1) return null;
   let mark: Mark | undefined = known[0];
   for (const next of known.slice(1)) {

@@ -16,7 +16,7 @@ const times =
 const references =
   "qty quantity menge anz anzahl stück jml cant ctd qte qté kol количество no nr num nro nº n° № id ref tel fax ph phone mob cell pin pos tid mid rrn auth appr aid tsi tvr stan batch inv invoice rec rcpt bill chk check order ord ticket tkt bon table tbl tisch mesa room zi zimmer gate seat bus line lane till kasse caja reg pump pumpe item art artikel sku ean upc gtin plu lot page pg seite pag p. s. § vol ver vers v. rev zip cp plz apt unit zone level floor flr block blk visa mc amex card karte jcb maestro debit credit mada elo upi neft iban bic ust nip nif cif rfc ruc cnpj cpf siret gstin pan abn acn aadhaar guest guests gast gäste cover covers pax cvr crew host hst opr op usr user srv server clerk trx txn seq shift pts pt. points punkte miles step size gr. grade iso fig chap abs";
 
-/** Labels: the answer has more than the value, and who knows what else it has. */
+/** Labels: the answer holds more than the value. */
 const labels =
   "total tot ttl subtotal sub sum summe gesamt suma totale totaal jumlah toplam итого cash bar cash: bargeld efectivo espèces tunai nakit change rest cambio rückgeld kembali tax mwst vat gst iva tva kdv pst hst qst ppn pph tip tips trinkgeld disc discount rabatt svc fee due paid bal balance free gratis save off from ab bis to till und and et y or per pro je x × up";
 

@@ -4,7 +4,7 @@ import * as Config from "#core/config";
 import * as Key from "#core/key/key";
 import { keyTable } from "#core/key/key.sql";
 import * as Secret from "#core/webhook/secret";
-import { oldSecret, type Rig, secret, start } from "./deliver-for-tests.ts";
+import { oldSecret, type Rig, secret, start } from "#test/support/webhook-rig";
 
 let rig: Rig;
 beforeAll(async () => {

@@ -4,8 +4,6 @@ import * as Listing from "#core/artifact/listing";
 import * as Bucket from "#core/bucket/bucket";
 import { type RunRow, runTable } from "#core/run/run.sql";
 import { Item, Run } from "#core/run/schema";
-import { silent } from "#test/support/test-bucket";
-import * as Finish from "./finish.ts";
 import {
   ample,
   artifactOf,
@@ -17,7 +15,9 @@ import {
   records,
   small,
   start,
-} from "./finish-for-tests.ts";
+} from "#test/support/finish-rig";
+import { silent } from "#test/support/test-bucket";
+import * as Finish from "./finish.ts";
 
 let rig: Rig;
 beforeAll(async () => {

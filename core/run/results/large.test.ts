@@ -4,7 +4,16 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import * as Bucket from "#core/bucket/bucket";
 import * as Finishing from "#core/run/finishing";
 import { type RunRow, runTable } from "#core/run/run.sql";
-import { artifactOf, counting, crashing, filesOf, MiB, type Rig, small, start } from "./finish-for-tests.ts";
+import {
+  artifactOf,
+  counting,
+  crashing,
+  filesOf,
+  MiB,
+  type Rig,
+  small,
+  start,
+} from "#test/support/finish-rig";
 
 let rig: Rig;
 beforeAll(async () => {

@@ -7,11 +7,11 @@ import * as Bucket from "#core/bucket/bucket";
 import * as Database from "#core/db/database";
 import { AppError } from "#core/error";
 import * as Finishing from "#core/run/finishing";
+import * as Finish from "#core/run/results/finish";
+import type * as Write from "#core/run/results/write";
 import { type RunRow, runTable } from "#core/run/run.sql";
 import * as EndedRun from "#test/support/ended-run";
 import { recording, silent } from "#test/support/test-bucket";
-import * as Finish from "./finish.ts";
-import type * as Write from "./write.ts";
 
 export const MiB = 1024 * 1024;
 /** As small as the protocol allows. */

@@ -11,15 +11,15 @@ import { vi } from "vitest";
 import * as Config from "#core/config";
 import type * as Database from "#core/db/database";
 import type { Queues } from "#core/queue/queue";
+import { deliver } from "#core/run/notify/deliver";
+import type { Message } from "#core/run/notify/due";
+import { webhookDueTable, webhookHostTable } from "#core/run/notify/due.sql";
 import { type RunRow, runTable } from "#core/run/run.sql";
 import { start as startQueues } from "#local/queue/server";
 import * as Limits from "#spec/limits";
 import { queues as queueTable } from "#spec/queues";
 import { recording } from "#test/support/test-bucket";
 import * as TestDatabase from "#test/support/test-database";
-import { deliver } from "./deliver.ts";
-import { webhookDueTable, webhookHostTable } from "./due.sql.ts";
-import type { Message } from "./due.ts";
 
 export const secret = `whsec_${Buffer.alloc(32, 1).toString("base64")}`;
 export const oldSecret = `whsec_${Buffer.alloc(32, 2).toString("base64")}`;
