@@ -2,7 +2,7 @@
 import { UsageError } from "#cli/terminal/context";
 import type * as Read from "#core/evaluation/read";
 
-export interface Bar {
+interface Bar {
   /** A field's path, `micro` for all values, or `documents` for the share of documents that are right. */
   readonly what: string;
   readonly least: number;

@@ -21,7 +21,7 @@ const Ordered = z.looseObject({ eval_id: z.string(), status: z.string(), poll_ur
 const Items = z.looseObject({ items: z.object({ done: z.int(), total: z.int() }) });
 
 /** What is asked for: a run by labels, which are a file, a ground truth's name, or its id. */
-export interface Wish {
+interface Wish {
   runId: string;
   labels: string;
   imageKey: string | undefined;

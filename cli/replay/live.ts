@@ -4,13 +4,13 @@ import type { Server } from "#cli/server/server";
 import type { Context } from "#cli/terminal/context";
 
 /** How often one field came out as before. */
-export interface Drift {
+interface Drift {
   field: string;
   same: number;
   changed: number;
 }
 
-export interface Live {
+interface Live {
   run_id: string;
   source_run_id: string;
   /** Items that both runs have a result of. */
@@ -46,7 +46,7 @@ async function resultsOf({ signal }: Context, server: Server, runId: string): Pr
 }
 
 /** Counts field by field what two runs read; exported for its test. */
-export function compare(before: Results, now: Results): Omit<Live, "run_id" | "source_run_id"> {
+function compare(before: Results, now: Results): Omit<Live, "run_id" | "source_run_id"> {
   const fields = new Map<string, Drift>();
   const counts = { compared: 0, not_compared: 0, same: 0 };
   for (const index of new Set([...before.keys(), ...now.keys()])) {

@@ -71,7 +71,7 @@ export const Limit = z.object({
 export type Limit = z.output<typeof Limit>;
 
 /** The `error` of our envelope; a newer server may add fields. */
-export interface Own {
+interface Own {
   readonly code: string;
   readonly message: string;
   readonly request_id: string | null;

@@ -31,10 +31,10 @@ export const sliceCounts = [
 ] as const;
 
 /** Values of one dimension that are kept apart; documents with others are counted together, under this name. */
-export const maxValues = 200;
-export const others = "(others)";
+const maxValues = 200;
+const others = "(others)";
 /** Names of tags that are kept apart, the first that come; documents are in no slice of the others. */
-export const maxTags = 20;
+const maxTags = 20;
 const isTag = (dimension: string) => dimension.startsWith("tags.");
 
 export interface Accumulator {

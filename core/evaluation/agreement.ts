@@ -11,7 +11,7 @@ import type * as Schema from "./diff-schema.ts";
  */
 
 /** Plain JSON. */
-export interface Agreement {
+interface Agreement {
   documents: number;
   not_compared: number;
   fields: { path: string; compared: number; same: number; same_exact: number; one_sided: number }[];

@@ -12,7 +12,7 @@ export type Mode = "exact" | "canonical";
 export const modes: readonly Mode[] = ["exact", "canonical"];
 
 /** Where a figure's counters stand among a document's. */
-export interface Columns {
+interface Columns {
   count: number;
   /** Of a field, by its place: matched, predicted, expected, right, scored. */
   field(index: number, mode: Mode): number;

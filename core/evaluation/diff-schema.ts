@@ -46,7 +46,7 @@ export const DiffFigures = z
   .meta({ id: "EvalDiff" });
 export type DiffFigures = z.infer<typeof DiffFigures>;
 
-export const AgreementField = z
+const AgreementField = z
   .object({
     path: z.string(),
     compared: count,

@@ -11,7 +11,7 @@ import type * as Schema from "./diff-schema.ts";
  */
 
 /** Of a field: documents that have it, and values by what became of them. */
-export interface FieldCounts {
+interface FieldCounts {
   path: string;
   /** Documents in which it is scored. */
   documents: number;
@@ -26,7 +26,7 @@ export interface FieldCounts {
 }
 
 /** Plain JSON, so that a long comparison can be put away between any two documents. */
-export interface Diff {
+interface Diff {
   documents: number;
   fields: FieldCounts[];
 }
@@ -39,7 +39,7 @@ export const create = (fields: readonly Field[]): Diff => ({
 });
 
 /** What became of one value between two runs; values that are right in both are left out. */
-export interface Change {
+interface Change {
   field: string;
   path: string;
   kind: "fixed" | "broken" | "changed" | "still_wrong";

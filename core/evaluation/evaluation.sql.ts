@@ -4,7 +4,7 @@ import type { Details } from "#core/error";
 import type { StrMode } from "#core/evaluation/compare/equal";
 import type { Figures } from "./schema.ts";
 
-export const states = ["running", "succeeded", "failed"] as const;
+const states = ["running", "succeeded", "failed"] as const;
 
 /** By which labels: of a ground truth, or of a file under the data root as it was (core/run/evaluate-by.ts). */
 export type Labels =
@@ -12,7 +12,7 @@ export type Labels =
   | { object_key: string; etag: string; image_key: string };
 
 /** How far the steps came. What they wrote lies in the bucket. */
-export interface Progress {
+interface Progress {
   /** The index of the first item that is not counted yet. */
   next: number;
   /** Items of the run. */

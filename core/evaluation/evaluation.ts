@@ -27,7 +27,7 @@ export interface Message {
 }
 
 /** The run that is measured. */
-export interface Run {
+interface Run {
   keyId: string;
   runUid: string;
   runId: string;
@@ -36,7 +36,7 @@ export interface Run {
 }
 
 /** What a run is measured by. */
-export interface Wish {
+interface Wish {
   labels: Labels;
   /** Undefined of labels that are no ground truth. */
   groundTruth: { name: string; sha256: string } | undefined;

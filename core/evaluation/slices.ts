@@ -15,7 +15,7 @@ export interface About {
 }
 
 /** A kind of slice and its value: `["folder", "march/till-2"]`, `["tags.store", "12"]`. */
-export type Slice = readonly [dimension: string, value: string];
+type Slice = readonly [dimension: string, value: string];
 
 /** Longer values are cut: they are shown in tables. */
 const maxValue = 100;

@@ -18,7 +18,7 @@ export interface Both {
   canonical: Outcome.Counters;
 }
 
-export interface ListCounts {
+interface ListCounts {
   /** False where the list has no label: nothing of it is counted. */
   labelled: boolean;
   expected: number;
@@ -30,7 +30,7 @@ export interface ListCounts {
   canonical: number;
 }
 
-export interface Published {
+interface Published {
   /** Null where nothing is labelled that the figure could be about, and for documents that are too long for it. */
   donutAccuracy: number | null;
   donut: Donut.Counts;

@@ -2,7 +2,7 @@ import * as z from "zod";
 import * as Schema from "./schema.ts";
 
 /** How the printed texts of an exact comparison are held against each other. */
-export const StrMode = z.enum(["exact", "strip"]).meta({
+const StrMode = z.enum(["exact", "strip"]).meta({
   description:
     "How exact figures compare printed texts: as they are, or without white space around them. Canonical figures compare what values mean.",
 });

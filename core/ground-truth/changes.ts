@@ -1,7 +1,7 @@
 import * as GroundTruthRecord from "./record.ts";
 
 /** A label that is another one now; undefined: there is none. */
-export interface Change {
+interface Change {
   path: string;
   before: unknown;
   after: unknown;

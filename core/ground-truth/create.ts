@@ -15,7 +15,7 @@ import type * as Schema from "./schema.ts";
 import { store } from "./store.ts";
 
 /** Who keeps labels. */
-export interface Caller {
+interface Caller {
   principal: Principal;
   idempotencyKey: string | undefined;
 }

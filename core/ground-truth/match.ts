@@ -11,7 +11,7 @@ export interface Item {
 }
 
 /** Why a record is not used: it names no picture, or as `Pairs.Unused` says. */
-export type Unused = "unnamed" | Pairs.Unused;
+type Unused = "unnamed" | Pairs.Unused;
 
 export type Matched<I extends Item> =
   /** Every item once, in the order of their indexes. */

@@ -1,7 +1,7 @@
 import type { Place } from "./spill.ts";
 
 /** An item or a record among those that share the last part of their names. */
-export interface Entry {
+interface Entry {
   index: number;
   path: string;
 }
@@ -27,7 +27,7 @@ export type Unused =
   /** Several items have its name, in folders that it does not tell apart. */
   | "several_items";
 
-export interface Pairs {
+interface Pairs {
   /** The records of an item, by the item's index. */
   taken: Map<number, Found[]>;
   /** Items that records name, without saying which item is meant. */

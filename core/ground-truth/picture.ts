@@ -1,5 +1,5 @@
 /** How a record or an item calls a picture. */
-export interface Name {
+interface Name {
   /** With `/` between folders, composed as Unicode's NFC: macOS gives names in another form than the rest. */
   path: string;
   base: string;

@@ -39,14 +39,14 @@ export interface GroundTruth {
 }
 
 /** The nesting of labels that is read: a row's fields lie three deep, and no task comes near it. */
-export const maxDepth = 16;
+const maxDepth = 16;
 /** How long a name is in a report or an error. */
 const maxNameLength = 200;
 
 const unreadable = "?";
 
 /** A record that was read, or everything that is wrong with it. */
-export type Parsed = { record: GroundTruth; issues?: never } | { record?: never; issues: Issue[] };
+type Parsed = { record: GroundTruth; issues?: never } | { record?: never; issues: Issue[] };
 
 /**
  * Reads one record: `{file, fields: {…}}`, where what lies beside `fields` is a remark and not scored, or the labels
@@ -75,10 +75,7 @@ export function parse(value: unknown, at: { index: number; imageKey?: string }):
 }
 
 /** What the record calls its picture; undefined when it says nothing, null when that is no name. */
-export function imageOf(
-  record: Readonly<Record<string, unknown>>,
-  imageKey: string,
-): string | null | undefined {
+function imageOf(record: Readonly<Record<string, unknown>>, imageKey: string): string | null | undefined {
   const value = Object.hasOwn(record, imageKey) ? record[imageKey] : undefined;
   if (value === undefined || value === null) return undefined;
   return typeof value === "string" && value.trim() !== "" && value.length <= 1000 ? value : null;
@@ -88,7 +85,7 @@ export function imageOf(
  * The labels as plain JSON with one value each: the first that is accepted, null where the paper has none or it cannot
  * be read. For metrics of others, which know no more.
  */
-export function plain(label: Label): unknown {
+function plain(label: Label): unknown {
   if (label.kind === "group") return plainMembers(label.members);
   if (label.kind === "rows") return label.rows.map(plain);
   return label.kind === "value" ? label.accepted[0] : null;
@@ -114,10 +111,6 @@ export function written(label: Label): unknown {
 export function writtenMembers(members: ReadonlyMap<string, Label>): Record<string, unknown> {
   return Object.fromEntries([...members].map(([name, label]) => [name, written(label)]));
 }
-
-/** Whether a label is of a single value. */
-export const isLabelled = (label: Label): label is Labelled =>
-  label.kind !== "group" && label.kind !== "rows";
 
 interface Place {
   path: string;

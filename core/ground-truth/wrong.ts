@@ -7,7 +7,7 @@ export interface Spot {
 }
 
 /** Why a ground truth is refused as a whole, `details.reason` on the wire. */
-export type Reason =
+type Reason =
   | "gt_not_json"
   | "gt_not_utf8"
   | "gt_broken_gzip"

@@ -23,7 +23,7 @@ export interface Spent {
 }
 
 /** What becomes of work after a failure that may be repeated. */
-export type Verdict =
+type Verdict =
   /** No further attempt. `crash`: the connection was lost at it every time. */
   | { kind: "final" }
   | { kind: "crash" }

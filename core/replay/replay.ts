@@ -10,7 +10,7 @@ import { type Difference, differences } from "./difference.ts";
 const parts = ["result", "complete", "schema_ok", "schema_errors", "normalized", "checks"] as const;
 type Parts = Partial<Pick<Artifact, (typeof parts)[number]>>;
 
-export type Reason =
+type Reason =
   /** The artifact keeps no text of a model: the model was not asked, or gave no answer. */
   | "no_raw_text"
   /** This version has no such task. */

@@ -5,11 +5,11 @@ import type { MeasureName } from "./measures.ts";
  * may shrink and not grow. Whoever mends some of it lowers the number.
  */
 export const bounds: Readonly<Record<MeasureName, number>> = {
-  "long-files": 4,
-  "long-test-files": 9,
-  "long-functions": 25,
-  "long-test-functions": 27,
-  parameters: 61,
+  "long-files": 3,
+  "long-test-files": 2,
+  "long-functions": 20,
+  "long-test-functions": 26,
+  parameters: 57,
   "file-circles": 0,
   "room-circles": 2,
   upward: 0,
@@ -17,12 +17,12 @@ export const bounds: Readonly<Record<MeasureName, number>> = {
   "core-infra": 0,
   tables: 0,
   siblings: 3,
-  unread: 19,
-  "unread-types": 34,
+  unread: 3,
+  "unread-types": 0,
   "unread-but-tests": 86,
   references: 0,
   duplicates: 0,
   "test-duplicates": 0,
-  aliases: 43,
+  aliases: 39,
   twins: 0,
 };

@@ -38,7 +38,7 @@ export interface Verdict {
 }
 
 /** How the rows of a list were paired. */
-export interface Rows {
+interface Rows {
   path: string;
   /** Rows on the paper, rows of the answer. */
   expected: number;

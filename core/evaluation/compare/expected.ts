@@ -14,12 +14,12 @@ export interface Expected {
   accepted: readonly Equal.Value[];
 }
 
-export interface Truth extends Sheet.Sheet<Expected | undefined> {
+interface Truth extends Sheet.Sheet<Expected | undefined> {
   currency: string | null;
 }
 
 /** More accepted values of one label than these are compared as printed alone: each more is one more reading of the document. */
-export const maxReadings = 16;
+const maxReadings = 16;
 
 /**
  * Reads the labels of a document in their own context, which is made of the first accepted value of each; the second ones

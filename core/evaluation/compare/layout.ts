@@ -8,7 +8,7 @@ export interface Layout {
   lists: readonly List[];
 }
 
-export interface Scalar {
+interface Scalar {
   path: string;
   kind: FieldKind;
   steps: readonly string[];

@@ -47,7 +47,7 @@ export const right = (c: Readonly<Counters>) => c.matched + c.absent_both;
 /** Null is 0/0: nothing to judge by. */
 export const ratio = (part: number, whole: number): number | null => (whole === 0 ? null : part / whole);
 
-export interface Rates {
+interface Rates {
   precision: number | null;
   recall: number | null;
   f1: number | null;

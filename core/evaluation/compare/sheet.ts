@@ -17,7 +17,7 @@ export interface Sheet<T> {
 }
 
 /** More rows than any receipt has: a model in a loop. Canonical forms end there too; the rest is not read. */
-export const maxRows = 1000;
+const maxRows = 1000;
 
 /** A model's value as text: null, "" and blanks are no value, numbers as JSON writes them. */
 export function textOf(value: unknown): string | null {

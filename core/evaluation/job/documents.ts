@@ -34,7 +34,7 @@ export async function lights(source: AsyncIterable<Item>): Promise<Light[]> {
 }
 
 /** An item with the labels of its documents, or a record that no item takes. */
-export type Joined =
+type Joined =
   | {
       kind: "item";
       item: Item;

@@ -12,7 +12,7 @@ type Normal = string | Normal[] | Map<string, Normal>;
 /** Python's `str.strip`: its white space is not JavaScript's. */
 const blank = "[\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]+";
 const around = new RegExp(`^${blank}|${blank}$`, "g");
-export const strip = (text: string): string => text.replace(around, "");
+const strip = (text: string): string => text.replace(around, "");
 
 /** Python's names of true and false; numbers as JSON writes them. */
 function printed(value: string | number | boolean): string {

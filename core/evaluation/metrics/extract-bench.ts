@@ -11,7 +11,7 @@ import * as WrittenDate from "./written-date.ts";
 type Json = unknown;
 type Group = Record<string, Json>;
 
-export interface Counts {
+interface Counts {
   correct: number;
   expected: number;
   predicted: number;

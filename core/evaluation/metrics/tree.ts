@@ -13,7 +13,7 @@ export interface Node {
 }
 
 /** What every comparison asks of a tree, worked out once: nodes in postorder, numbered from 0. */
-export interface Tree {
+interface Tree {
   /** What a node's text is among all texts of both trees, −1 for inner nodes. */
   texts: Int32Array;
   labels: readonly string[];
@@ -26,7 +26,7 @@ export interface Tree {
 }
 
 /** Numbers texts, so that equal ones are known at once and a pair's distance is found once. */
-export interface Texts {
+interface Texts {
   numbers: Map<string, number>;
   all: string[];
 }

@@ -8,7 +8,7 @@ import type { Labelled } from "#core/ground-truth/record";
  * no print that cannot be read, so that those are settled before.
  */
 
-export interface Pair {
+interface Pair {
   truth: Record<string, unknown>;
   prediction: Record<string, unknown>;
 }

@@ -2,7 +2,7 @@ import * as Random from "./random.ts";
 import type { Interval } from "./statistics.ts";
 
 /** How many times documents are drawn anew; the 2.5th and the 97.5th percentile of what comes out are the interval. */
-export const resamples = 2000;
+const resamples = 2000;
 const seed = 16;
 
 /** Documents as rows of counters: of each document the columns in which it differs from `usual`. */

@@ -26,7 +26,7 @@ export class ConvertError extends Error {
 }
 
 /** Where a label of the source goes; undefined: nowhere. */
-export type Places = Readonly<Record<string, string>>;
+type Places = Readonly<Record<string, string>>;
 
 export type Members = Record<string, unknown>;
 

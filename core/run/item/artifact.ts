@@ -15,7 +15,7 @@ export const artifactKey = (run: RunRow, row: ItemRow) =>
   Place.extractKey(run.keyId, requestIdOf(run, row.index), run.createdAt);
 
 /** sha256 over what decides the item's answer: the run and its task, the index, and which picture it is. */
-export function payloadOf(run: RunRow, row: ItemRow): string {
+function payloadOf(run: RunRow, row: ItemRow): string {
   const { objectKey, etag, url } = row;
   return hashOf([run.runUid, run.taskId, row.index, row.sourceKind, objectKey, etag, url]);
 }
