@@ -6,8 +6,8 @@ import { AppError } from "#core/error";
 import * as Evaluation from "#core/evaluation/evaluation";
 import type { Principal } from "#core/key/key";
 import * as Visible from "#core/key/visible";
+import * as Known from "#core/known/known";
 import type { Log } from "#core/log";
-import * as Known from "#core/lookup/known";
 import {
   type ItemRow,
   isShown,

@@ -5,7 +5,7 @@ import type { Log } from "#core/log";
 import * as Near from "#core/near";
 import * as DataRoot from "#core/upload/data-root";
 import type { RunStores } from "../services.ts";
-import type * as Skip from "../skipped.ts";
+import type * as Skipped from "../skipped.ts";
 
 interface Query {
   /** Without a slash at its end. */
@@ -18,7 +18,7 @@ export async function nothing(
   services: Pick<RunStores, "bucket">,
   log: Log,
   { dir, exts }: Query,
-  { count, by_reason: by }: Skip.Skipped,
+  { count, by_reason: by }: Skipped.Skipped,
 ): Promise<AppError> {
   const one = (path: string, message: string, details = {}) =>
     invalidRequest([{ path, message }], { details });
