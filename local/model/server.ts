@@ -143,7 +143,7 @@ async function complete(queue: OcrQueue, request: IncomingMessage, response: Ser
     throw new Protocol.ProtocolError(429, "RateLimitError", "Too many pictures are waiting already.");
   const textTokens = Tokens.estimate(chat.text);
   const room = Protocol.MAX_MODEL_LEN - textTokens - (chat.maxTokens ?? 1);
-  const { pages, imageTokens } = await read(queue, chat, textTokens, room, gone.signal);
+  const { pages, imageTokens } = await read(queue, chat, { textTokens, room }, gone.signal);
   const promptTokens = textTokens + imageTokens;
   const limit = chat.maxTokens ?? Protocol.MAX_MODEL_LEN - promptTokens;
   const all = answer(pages, chat);
@@ -173,8 +173,7 @@ async function complete(queue: OcrQueue, request: IncomingMessage, response: Ser
 async function read(
   queue: OcrQueue,
   chat: Protocol.ChatRequest,
-  textTokens: number,
-  room: number,
+  { textTokens, room }: { textTokens: number; room: number },
   signal: AbortSignal,
 ): Promise<{ pages: Parameters<typeof answer>[0]; imageTokens: number }> {
   const tooLong = (promptTokens: number) =>

@@ -115,12 +115,17 @@ export async function start(options: QueueServerOptions): Promise<QueueServer> {
       VisibilityTimeout: String(Math.max(1, Math.ceil(spec.visibilityTimeoutSeconds * timeScale))),
       MessageRetentionPeriod: String(spec.retentionSeconds),
     };
-    await put(server, client, at(deadLetter), spec.fifo, attributes);
+    await put(server, client, { ...at(deadLetter), fifo: spec.fifo }, attributes);
     const RedrivePolicy = JSON.stringify({
       deadLetterTargetArn: at(deadLetter).arn,
       maxReceiveCount: spec.maxReceiveCount,
     });
-    await put(server, client, at(`ocrlty-${name}${suffix}`), spec.fifo, { ...attributes, RedrivePolicy });
+    await put(
+      server,
+      client,
+      { ...at(`ocrlty-${name}${suffix}`), fifo: spec.fifo },
+      { ...attributes, RedrivePolicy },
+    );
     queues[name] = { ...at(`ocrlty-${name}${suffix}`), deadLetter: at(deadLetter) };
   }
   return {
@@ -142,8 +147,7 @@ export async function start(options: QueueServerOptions): Promise<QueueServer> {
 async function put(
   server: FauxqsServer,
   client: SQSClient,
-  { url }: Queue,
-  fifo: boolean,
+  { url, fifo }: Queue & { fifo: boolean },
   attributes: Partial<Record<QueueAttributeName, string>>,
 ): Promise<void> {
   const name = nameOf(url);

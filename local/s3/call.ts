@@ -47,15 +47,19 @@ const unsupported =
     " ",
   );
 
+/** What an operation is known by; bucket and key are empty when the path names none. */
+interface Asked {
+  readonly method: string;
+  readonly bucket: string;
+  readonly key: string;
+  readonly query: ReadonlyMap<string, string>;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
 /** Which operation a request is. Throws S3Error NotImplemented or MethodNotAllowed. */
-export function operationOf(
-  method: string,
-  bucket: string,
-  key: string,
-  query: Map<string, string>,
-  headers: Record<string, string>,
-): Operation {
-  const found = lookUp(method, bucket, key, query, headers);
+export function operationOf(asked: Asked): Operation {
+  const { query } = asked;
+  const found = lookUp(asked);
   const used = usedParameters[found] ?? [];
   const other = unsupported.find((name) => query.has(name) && !used.includes(name));
   if (other !== undefined) throw new S3Error("NotImplemented", `?${other} is not implemented`);
@@ -67,13 +71,7 @@ const usedParameters: Partial<Record<Operation, string[]>> = {
   UploadPart: ["partNumber"],
 };
 
-function lookUp(
-  method: string,
-  bucket: string,
-  key: string,
-  query: Map<string, string>,
-  headers: Record<string, string>,
-): Operation {
+function lookUp({ method, bucket, key, query, headers }: Asked): Operation {
   if (bucket === "") {
     if (method === "GET") return "ListBuckets";
   } else if (key === "") {

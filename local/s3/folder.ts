@@ -76,7 +76,8 @@ export class Folder {
   /** Objects in the order of their keys' bytes from `from` on (inclusive), one file at a time. */
   *scan(bucket: string, from: Buffer): Generator<FolderObject> {
     const root = bucket === this.#options.bucket ? this.#root() : undefined;
-    if (root !== undefined) yield* walk(root, root, this.#options.prefix, from, [root]);
+    if (root !== undefined)
+      yield* walk(root, { dir: root, prefix: this.#options.prefix, above: [root] }, from);
   }
 
   #root(): string | undefined {
@@ -105,10 +106,8 @@ export async function* read(object: FolderObject, start: number, end: number): A
 /** Depth first; a folder is in order as its name and a slash, as its keys are. */
 function* walk(
   root: string,
-  dir: string,
-  prefix: string,
+  { dir, prefix, above }: { dir: string; prefix: string; above: readonly string[] },
   from: Buffer,
-  above: readonly string[],
 ): Generator<FolderObject> {
   for (const { name, path, isFolder } of entries(root, dir)) {
     const key = `${prefix}${name}`;
@@ -118,7 +117,8 @@ function* walk(
       // Everything in it begins so: it is behind us when its beginning is, unless we are in the midst of it.
       const isBehind = Buffer.compare(bytes, from.subarray(0, bytes.length)) < 0;
       // A link to a folder above would never end.
-      if (!isBehind && !above.includes(path)) yield* walk(root, path, `${key}/`, from, [...above, path]);
+      if (!isBehind && !above.includes(path))
+        yield* walk(root, { dir: path, prefix: `${key}/`, above: [...above, path] }, from);
     } else if (Buffer.compare(bytes, from) >= 0) {
       const object = attempt(() => toObject(key, path));
       if (object !== undefined) yield object;

@@ -131,7 +131,7 @@ export async function start(options: S3Options): Promise<S3Server> {
       response.setHeader("x-amz-request-id", requestId);
       // A body that was announced and never asked for would be missed by the next request on this connection.
       if (request.headers.expect !== undefined) response.setHeader("connection", "close");
-      const done = answer(request, response, requestId, options, catalog, blobs)
+      const done = answer({ request, response, requestId, options, catalog, blobs })
         .catch((error: unknown) => fail(request, response, requestId, error))
         .finally(() => active.delete(done));
       active.add(done);
@@ -164,14 +164,8 @@ export async function start(options: S3Options): Promise<S3Server> {
   }
 }
 
-async function answer(
-  request: IncomingMessage,
-  response: ServerResponse,
-  requestId: string,
-  options: S3Options,
-  catalog: Catalog,
-  blobs: Blobs,
-): Promise<void> {
+async function answer(exchange: Exchange): Promise<void> {
+  const { request, response, options } = exchange;
   allowOrigin(request, response, options.corsOrigins ?? []);
   if (request.method === "OPTIONS") return preflight(request, response);
   const method = request.method ?? "";
@@ -179,7 +173,7 @@ async function answer(
   const headers = joinHeaders(request);
   const signed: SignedRequest = { method, path, query, headers: Object.assign(Object.create(null), headers) };
   try {
-    await carryOut(signed, headers, { request, response, requestId, options, catalog, blobs });
+    await carryOut(signed, headers, exchange);
   } catch (error) {
     throw withCure(error, signed);
   }
@@ -217,7 +211,7 @@ async function carryOut(
       fields: { MaxSizeAllowed: String(maxKeyBytes) },
     });
   const parameters = new Map(query);
-  const operation = operationOf(method, bucket, key, parameters, headers);
+  const operation = operationOf({ method, bucket, key, query: parameters, headers });
   const ordered = await options.onRequest?.({ method, operation, bucket, key });
   if (ordered?.status === 0) return void request.socket.destroy();
   if (ordered) throw forStatus(ordered.status);

@@ -81,7 +81,12 @@ async function verifyHeader(request: SignedRequest, credentials: Credentials, no
   if (date === undefined)
     throw new S3Error("AccessDenied", "AWS authentication requires a valid x-amz-date header");
   const scope = parseCredential(fields.get("Credential"), credentials, malformed);
-  const claim = parseClaim(scope, date, fields.get("SignedHeaders"), fields.get("Signature"), malformed);
+  const claim = parseClaim(
+    scope,
+    date,
+    { signed: fields.get("SignedHeaders"), signature: fields.get("Signature") },
+    malformed,
+  );
   const payload = request.headers["x-amz-content-sha256"];
   if (payload === undefined)
     throw new S3Error("InvalidRequest", "Missing required header for this request: x-amz-content-sha256");
@@ -127,13 +132,8 @@ async function verifyUrl(request: SignedRequest, credentials: Credentials, now: 
   if (!/^\d{1,7}$/.test(expires) || expiresIn < 1 || expiresIn > maxExpiresSeconds)
     throw malformed(`X-Amz-Expires must be a number of seconds from 1 to ${maxExpiresSeconds}`);
   const scope = parseCredential(query.get("X-Amz-Credential"), credentials, malformed);
-  const claim = parseClaim(
-    scope,
-    date,
-    query.get("X-Amz-SignedHeaders"),
-    query.get("X-Amz-Signature"),
-    malformed,
-  );
+  const stated = { signed: query.get("X-Amz-SignedHeaders"), signature: query.get("X-Amz-Signature") };
+  const claim = parseClaim(scope, date, stated, malformed);
   requireSigned(request, claim);
 
   const payload =
@@ -238,8 +238,7 @@ function requireSigned(request: SignedRequest, claim: Claim): void {
 function parseClaim(
   scope: Claim["scope"],
   date: Date,
-  signed: string | undefined,
-  signature: string | undefined,
+  { signed, signature }: { signed: string | undefined; signature: string | undefined },
   malformed: (why: string) => S3Error,
 ): Claim {
   if (signed === undefined || signed === "") throw malformed("SignedHeaders is missing");
