@@ -110,7 +110,7 @@ export const functions = {
     // A webhook_url is refused when no signing secret is set.
     links: ["database", "bucket", "queues", "webhook"],
     sends: ["plan", "urgent"],
-    maxBundleKb: 800,
+    maxBundleKb: 804,
   },
   // Reads runs and their items; deletes up to 1,000 items' objects at once.
   runs: {
