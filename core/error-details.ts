@@ -37,6 +37,7 @@ export const conflictReasons = [
     "inputs_not_kept",
     "nothing_to_rerun",
     "results_missing",
+    "no_results",
     "results_too_large",
     "items_left_out",
   ] as const),

@@ -165,7 +165,7 @@ export const operations = {
   }),
   "GET /v1/debug/artifacts/{request_id}/raw": operation({
     summary: "The model's text as it came",
-    description: "Of an extract's artifact; 404 where nobody was asked. Only where `DEBUG_MODE=1`.",
+    description: "Of an extract's artifact; 404 where the model was not called. Only where `DEBUG_MODE=1`.",
     params: Params,
     query: ArtifactQuery.omit({ kind: true, as: true }),
     responses: {

@@ -19,7 +19,7 @@ export const operations = {
     run: ({ call }) => Page.file("openapi.json", "application/json; charset=utf-8", call),
   }),
   "GET /llms.txt": operation({
-    summary: "What is here, for a language model",
+    summary: "The list of pages, for language models",
     description: "Every page with a line on it, in the form of llmstxt.org.",
     responses: {
       200: { description: "Markdown", schema: z.string(), contentType: "text/plain; charset=utf-8" },
@@ -41,7 +41,7 @@ export const operations = {
     run: ({ params, call }) => Page.show(params.page, call),
   }),
   "GET /docs/assets/{asset}": operation({
-    summary: "What the pages load",
+    summary: "A script or style sheet of the pages",
     description: "A name holds a hash of the content: an answer may be kept for good.",
     params: z.object({ asset: z.string().meta({ description: "The name of a file of the page." }) }),
     responses: {

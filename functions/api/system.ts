@@ -41,9 +41,9 @@ export const operations = {
     },
   }),
   "GET /readyz": operation({
-    summary: "Is everything there that is needed",
+    summary: "Whether everything that calls need answers",
     description:
-      "Asks model server, bucket, database and queue, 2 s each and side by side; the answer is kept for 5 s. Who has a key is told which one is away, and whether the bucket refuses to overwrite.",
+      "Asks model server, bucket, database and queue, 2 s each and side by side; the answer is kept for 5 s. A call with a key is told which one is away, and whether the bucket refuses to overwrite.",
     responses: {
       200: {
         description:

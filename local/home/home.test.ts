@@ -23,6 +23,10 @@ it("a relative OCRLTY_HOME is relative to the package", () => {
   }
 });
 
+it.runIf(process.platform === "linux")("a folder that cannot be made is said to be one, at once", () => {
+  expect(() => home({ OCRLTY_HOME: "/proc/ocrlty/home" })).toThrow(/^OCRLTY_HOME: cannot make the folder/);
+});
+
 it("processes that start together get the same pepper", async () => {
   const program = `
     import { home } from ${JSON.stringify(pathToFileURL(join(packageRoot, "local/home/home.ts")).href)};

@@ -63,7 +63,7 @@ export interface Home {
 export function home(env: Env): Home {
   const dir = resolve(packageRoot, env.OCRLTY_HOME || ".ocrlty");
   try {
-    fs.mkdirSync(dir, { recursive: true, mode: 0o700 });
+    makeFolder(dir);
   } catch (error) {
     throw new HomeError(`OCRLTY_HOME: cannot make the folder ${dir} (${code(error)})`);
   }
@@ -111,6 +111,18 @@ export function absoluteDatabaseUrl(pathOrUrl: string, base: string): string {
   if (isAbsolute(pathOrUrl) || !/^[a-z][a-z0-9+.-]+:\/\//i.test(pathOrUrl))
     return pathToFileURL(resolve(base, pathOrUrl)).href;
   return pathOrUrl;
+}
+
+/** One folder after the other: where none can be made (`/proc/x`), Node's `recursive` tries for ever. */
+function makeFolder(dir: string): void {
+  if (fs.existsSync(dir)) return;
+  makeFolder(dirname(dir));
+  try {
+    fs.mkdirSync(dir, { mode: 0o700 });
+  } catch (error) {
+    // Another process was as fast.
+    if (code(error) !== "EEXIST") throw error;
+  }
 }
 
 /** The secret in the file; `fresh`, when there is none yet. `otherwise`: what helps when it is empty. */

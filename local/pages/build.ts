@@ -102,7 +102,7 @@ function llms(rendered: ReadonlyMap<string, Markdown.Rendered>): string {
 > Photos of receipts and invoices in, JSON checked against a schema out, read by a vision language model that the operator hosts.
 
 Every call but a few needs a key: \`Authorization: Bearer KEY\`. Errors have one form,
-\`{"error":{"code","message","request_id","details"}}\`. The same \`request_id\` with the same payload is the same call.
+\`{"error":{"code","message","param","request_id","doc_url","details"}}\`. The same \`request_id\` with the same payload is the same call.
 
 ## Guides
 

@@ -68,7 +68,7 @@ export function guide(
       scripts: [assets.script],
       body: html`<div class="columns"><main>
 ${body}
-<footer><div class="near">${near(order[at - 1], "prev", "Before")}${near(order[at + 1], "next", "Next")}</div>
+<footer><div class="near">${near(order[at - 1], "prev", "Previous")}${near(order[at + 1], "next", "Next")}</div>
 <p><a href="/docs/${name}.md">This page as Markdown</a> · <a href="/llms.txt">All pages, for a language model</a></p></footer>
 </main>${contents(headings)}</div>`,
     },

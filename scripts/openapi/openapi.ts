@@ -34,7 +34,7 @@ event over 6 MB (413), headers over 10 KB (431), throttling (429), a function th
 An unknown path is 404, a wrong method 405 with \`Allow\`. Every GET answers a HEAD.
 
 **Ids.** The same \`request_id\`, or the same \`Idempotency-Key\`, with the same payload gives the same answer without a second
-model call; another payload is 409. An error that may be retried is never replayed.
+model call; another payload is 409. An error that may be retried is not stored: the same call tries again.
 
 **Times** are ISO 8601 in UTC, durations integers in \`*_ms\`, sizes bytes. Answers may gain fields.`;
 
