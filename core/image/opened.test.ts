@@ -110,6 +110,9 @@ const lying = (more: Buffer[], behind: Buffer[] = []) =>
     after: behind,
   });
 
+const deep = (before: Buffer[] = []) =>
+  png({ width, height, bitDepth: 16, colourType: 2, pixel: rgb, before });
+
 async function colourPictures(): Promise<Record<string, Uint8Array>> {
   const pixels = Buffer.from(
     Array.from({ length: width * height }, (_, at) => rgb(at % width, Math.floor(at / width))).flat(),
@@ -151,15 +154,8 @@ async function colourPictures(): Promise<Record<string, Uint8Array>> {
     "PNG, half a transparency": colourPng([pngChunk("tRNS", "\0")]),
     "PNG, half a resolution": colourPng([pngChunk("pHYs", "\0\0")]),
     "PNG without its end": colourPng().subarray(0, -12),
-    "16-bit PNG": png({ width, height, bitDepth: 16, colourType: 2, pixel: rgb }),
-    "16-bit PNG with sRGB's profile": png({
-      width,
-      height,
-      bitDepth: 16,
-      colourType: 2,
-      pixel: rgb,
-      before: [profile],
-    }),
+    "16-bit PNG": deep(),
+    "16-bit PNG with sRGB's profile": deep([profile]),
     "PNG with alpha": png({ width, height, colourType: 6, pixel: (x, y) => [...rgb(x, y), 255] }),
     "lying PNG": lying([pngChunk("eXIf", turned)]),
     "lying PNG, JPEG's name in front": lying([pngChunk("eXIf", named)]),

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { eq } from "drizzle-orm";
 import * as Place from "#core/artifact/place";
 import * as Bucket from "#core/bucket/bucket";
+import type * as Database from "#core/db/database";
 import { type ItemRow, itemTable, type RunRow, runTable } from "#core/run/run.sql";
 import type { RunStores } from "#core/run/services";
 import { uploadTable } from "#core/upload/upload.sql";
@@ -66,90 +67,10 @@ export async function start() {
     },
     items: (run: RunRow): Promise<ItemRow[]> =>
       db.query.select().from(itemTable).where(eq(itemTable.runUid, run.runUid)),
-    /** A run with these items; its counters are those of the items. */
-    async insert(run: NewRun, items: NewItem[]): Promise<RunRow> {
-      const count = (status: ItemRow["status"]) =>
-        items.filter((item) => (item.status ?? "succeeded") === status).length;
-      const createdAt = new Date("2026-11-23T23:59:50.000Z");
-      const values: typeof runTable.$inferInsert = {
-        runUid: randomUUID(),
-        keyId: "alice",
-        runId: `run-${randomUUID().slice(0, 8)}`,
-        taskId: "items_light_v1",
-        payloadHash: "0",
-        principalRole: "client",
-        state: "running",
-        epoch: 7,
-        concurrency: 4,
-        source: "manifest",
-        persistInputs: false,
-        total: items.length,
-        succeeded: count("succeeded"),
-        failed: count("failed"),
-        canceled: count("canceled"),
-        createdAt,
-        startedAt: new Date(createdAt.getTime() + 1_000),
-        touchedAt: createdAt,
-        ...run,
-      };
-      const [row] = await db.query.insert(runTable).values(values).returning();
-      if (row === undefined) throw new Error("the run was not inserted");
-      for (let i = 0; i < items.length; i += 200) {
-        const some = items.slice(i, i + 200).map((item, j) => ({
-          runUid: row.runUid,
-          index: i + j,
-          sourceKind: "data" as const,
-          objectKey: `data/shared/${i + j}.png`,
-          status: "succeeded" as const,
-          ...item,
-        }));
-        await db.query.insert(itemTable).values(some);
-      }
-      return row;
-    },
-    /** A succeeded item with this result; above 16 KiB it is in its artifact only. */
-    async succeeded(run: { keyId?: string; runId: string }, index: number, result: object): Promise<NewItem> {
-      const createdAt = new Date("2026-11-23T23:59:50.000Z");
-      const rel = Place.extractKey(run.keyId ?? "alice", `${run.runId}~${index}`, createdAt);
-      const written = JSON.stringify(result);
-      const isLarge = Buffer.byteLength(written) > Limits.sizes.rowResultBytes;
-      if (isLarge) {
-        const about = {
-          request_id: `${run.runId}~${index}`,
-          payload_hash: "0",
-          principal: { key_id: "alice" },
-        };
-        await store.put(rel, JSON.stringify({ ...about, result }));
-      }
-      return {
-        status: "succeeded",
-        customId: `c-${index}`,
-        file: `f ${index}.png`,
-        artifactRel: rel,
-        result: isLarge ? null : written,
-        schemaOk: true,
-        promptTokens: 10,
-        completionTokens: 5,
-        modelCalls: 1,
-      };
-    },
-    /** An uploaded picture: its object, its row, and what an item says of it. */
-    async upload(name: string, keyId = "alice"): Promise<NewItem & { objectKey: string }> {
-      const objectKey = `inputs/uploads/${keyId}/${name}`;
-      await store.put(objectKey, "a picture");
-      const now = new Date();
-      await db.query.insert(uploadTable).values({
-        ref: `upload_${name}`,
-        keyId,
-        kind: "image",
-        objectKey,
-        mimeType: "image/png",
-        bytes: 9,
-        createdAt: now,
-        keepUntil: new Date(now.getTime() + 60_000),
-      });
-      return { sourceKind: "upload", objectKey, status: "succeeded", result: "{}", schemaOk: true };
-    },
+    insert: (run: NewRun, items: NewItem[]) => insert(db, run, items),
+    succeeded: (run: { keyId?: string; runId: string }, index: number, result: object) =>
+      succeeded(store, run, index, result),
+    upload: (name: string, keyId?: string) => upload({ db, store }, name, keyId),
     uploads: async () => (await db.query.select().from(uploadTable)).map(({ ref }) => ref).toSorted(),
     async close() {
       await queueServer.close();
@@ -160,3 +81,99 @@ export async function start() {
   };
 }
 export type Stores = Awaited<ReturnType<typeof start>>;
+
+/** A run with these items; its counters are those of the items. */
+async function insert(db: Database.Db, run: NewRun, items: NewItem[]): Promise<RunRow> {
+  const count = (status: ItemRow["status"]) =>
+    items.filter((item) => (item.status ?? "succeeded") === status).length;
+  const createdAt = new Date("2026-11-23T23:59:50.000Z");
+  const values: typeof runTable.$inferInsert = {
+    runUid: randomUUID(),
+    keyId: "alice",
+    runId: `run-${randomUUID().slice(0, 8)}`,
+    taskId: "items_light_v1",
+    payloadHash: "0",
+    principalRole: "client",
+    state: "running",
+    epoch: 7,
+    concurrency: 4,
+    source: "manifest",
+    persistInputs: false,
+    total: items.length,
+    succeeded: count("succeeded"),
+    failed: count("failed"),
+    canceled: count("canceled"),
+    createdAt,
+    startedAt: new Date(createdAt.getTime() + 1_000),
+    touchedAt: createdAt,
+    ...run,
+  };
+  const [row] = await db.query.insert(runTable).values(values).returning();
+  if (row === undefined) throw new Error("the run was not inserted");
+  for (let i = 0; i < items.length; i += 200) {
+    const some = items.slice(i, i + 200).map((item, j) => ({
+      runUid: row.runUid,
+      index: i + j,
+      sourceKind: "data" as const,
+      objectKey: `data/shared/${i + j}.png`,
+      status: "succeeded" as const,
+      ...item,
+    }));
+    await db.query.insert(itemTable).values(some);
+  }
+  return row;
+}
+
+/** A succeeded item with this result; above 16 KiB it is in its artifact only. */
+async function succeeded(
+  store: TestBucket.TestBucket,
+  run: { keyId?: string; runId: string },
+  index: number,
+  result: object,
+): Promise<NewItem> {
+  const createdAt = new Date("2026-11-23T23:59:50.000Z");
+  const rel = Place.extractKey(run.keyId ?? "alice", `${run.runId}~${index}`, createdAt);
+  const written = JSON.stringify(result);
+  const isLarge = Buffer.byteLength(written) > Limits.sizes.rowResultBytes;
+  if (isLarge) {
+    const about = {
+      request_id: `${run.runId}~${index}`,
+      payload_hash: "0",
+      principal: { key_id: "alice" },
+    };
+    await store.put(rel, JSON.stringify({ ...about, result }));
+  }
+  return {
+    status: "succeeded",
+    customId: `c-${index}`,
+    file: `f ${index}.png`,
+    artifactRel: rel,
+    result: isLarge ? null : written,
+    schemaOk: true,
+    promptTokens: 10,
+    completionTokens: 5,
+    modelCalls: 1,
+  };
+}
+
+/** An uploaded picture: its object, its row, and what an item says of it. */
+async function upload(
+  { db, store }: { db: Database.Db; store: TestBucket.TestBucket },
+  name: string,
+  keyId = "alice",
+): Promise<NewItem & { objectKey: string }> {
+  const objectKey = `inputs/uploads/${keyId}/${name}`;
+  await store.put(objectKey, "a picture");
+  const now = new Date();
+  await db.query.insert(uploadTable).values({
+    ref: `upload_${name}`,
+    keyId,
+    kind: "image",
+    objectKey,
+    mimeType: "image/png",
+    bytes: 9,
+    createdAt: now,
+    keepUntil: new Date(now.getTime() + 60_000),
+  });
+  return { sourceKind: "upload", objectKey, status: "succeeded", result: "{}", schemaOk: true };
+}

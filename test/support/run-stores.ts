@@ -65,11 +65,7 @@ export async function open(): Promise<Stores> {
   const services: RunStores = {
     db,
     bucket: bucket.bucket,
-    queues: {
-      client: queue.client,
-      urls,
-      timeoutMs: 5_000,
-    },
+    queues: { client: queue.client, urls, timeoutMs: 5_000 },
     times: Limits.times(),
     version: "0.0.0",
     debugMode: false,

@@ -67,6 +67,16 @@ async function ended(runId: string, older = false): Promise<RunRow> {
   return run;
 }
 
+/** Mappings of alice and bob below the data root, two of them broken. */
+async function putMappings(bucket: Bucket.Bucket): Promise<void> {
+  const put = (rel: string, body: string) =>
+    Bucket.replace(bucket, silent, rel, { body, contentType: "application/json" });
+  await put("data/alice/ledger.json", JSON.stringify(Papers.beancount));
+  await put("data/bob/ledger.json", JSON.stringify(Papers.beancount));
+  await put("data/alice/broken.json", '{"currency":"EUR",}');
+  await put("data/alice/large.json", " ".repeat(512 * 1024 + 1));
+}
+
 describe("the results of a run", () => {
   test("are found in every form that is written of it, under its name", async () => {
     const run = await ended("found");
@@ -111,12 +121,7 @@ describe("the results of a run", () => {
     const row = await finish(await stores.insert(run, await Promise.all(items)));
     const { bucket } = stores.services;
     const alice = { keyId: "alice", scopes: [] };
-    const put = (rel: string, text: string) =>
-      Bucket.replace(bucket, silent, rel, { body: text, contentType: "application/json" });
-    await put("data/alice/ledger.json", JSON.stringify(Papers.beancount));
-    await put("data/bob/ledger.json", JSON.stringify(Papers.beancount));
-    await put("data/alice/broken.json", '{"currency":"EUR",}');
-    await put("data/alice/large.json", " ".repeat(512 * 1024 + 1));
+    await putMappings(bucket);
 
     const mapping = (format: Results.Format, key?: string, partial: "0" | "1" = "0") =>
       Results.mappingOf(bucket, silent, { format, mapping: key, partial }, alice);
