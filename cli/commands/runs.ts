@@ -21,7 +21,9 @@ export function command(context: Context, done: (status: Exit) => void): Command
   return Help.add(
     Options.common(
       new Command("runs")
-        .description("the runs of this key, newest first; admin:all_keys sees everybody's (GET /v1/runs)")
+        .description(
+          "the runs of this key, newest first; with admin:all_keys those of all keys (GET /v1/runs)",
+        )
         .addOption(new Option("--status <status>", "only these").choices(runStatuses))
         .option("--task <id>", "only those of this task")
         .option("--key-id <id>", "only this key's, for admin:all_keys")

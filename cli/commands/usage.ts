@@ -44,7 +44,7 @@ export function command(context: Context, done: (status: Exit) => void): Command
   return Help.add(
     Options.common(
       new Command("usage")
-        .description("items, tokens, model seconds and cost; admin:all_keys sees everybody's (GET /v1/usage)")
+        .description("items, tokens, model seconds and cost; with admin:all_keys of all keys (GET /v1/usage)")
         .option("--from <day>", "first UTC day, as 2026-11-23 (default: 29 days before the last)")
         .option("--to <day>", "last UTC day (default: today)")
         .addOption(

@@ -99,7 +99,7 @@ export async function removeData(
     }
     if (page.next === undefined || !isFolder) break;
   }
-  if (inputs === 0) throw new AppError("not_found", "nothing lies there");
+  if (inputs === 0) throw new AppError("not_found", "nothing lies there", { param: "path" });
   log.info("data_deleted", { key_id: isShared ? "shared" : keyId, inputs });
   return given(true);
 }

@@ -55,7 +55,7 @@ export function visibleKey(
     return owner;
   }
   if (keyId !== undefined && keyId !== principal.keyId)
-    throw new AppError("not_found", "there is nothing with this id");
+    throw new AppError("not_found", "there is nothing with this id", { param: "key_id" });
   return principal.keyId;
 }
 

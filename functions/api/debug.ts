@@ -58,7 +58,7 @@ const BackupQuery = z
   })
   .refine(({ from, to }) => from === undefined || to === undefined || from <= to, {
     path: ["to"],
-    message: "before from",
+    message: "lies before from",
   });
 
 const Params = z.object({ request_id: Names.requestId });

@@ -99,7 +99,7 @@ const ended = ["succeeded", "failed", "canceled"];
 async function sourceRun(services: RunStores, runId: string, caller: Begin.Caller): Promise<RunRow> {
   const row = await Begin.find(services.db, caller.principal.keyId, runId);
   if (row === undefined || row.state === "deleted" || row.state === "deleting")
-    throw new AppError("not_found", "there is no run with this source_run_id");
+    throw new AppError("not_found", "there is no run with this source_run_id", { param: "source_run_id" });
   if (!ended.includes(row.state))
     throw new AppError("conflict", "the source run has not ended", { details: { reason: "run_active" } });
   return row;
