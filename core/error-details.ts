@@ -41,6 +41,7 @@ export const conflictReasons = [
     "results_too_large",
     "items_left_out",
   ] as const),
+  ...(["eval_not_ended", "eval_failed", "other_task", "other_order"] as const),
   ...(["upload_replaced", "upload_in_use", "data_in_use", "artifact_taken"] as const),
   // Of commands alone.
   ...(["key_exists", "key_revoked", "key_expired", "still_overlaps", "pod_refuses"] as const),

@@ -71,6 +71,8 @@ export const routes = [
   { method: "POST", path: "/v1/evals", function: "evals", access: "debug:run" },
   { method: "GET", path: "/v1/evals", function: "evals", access: "debug:run" },
   { method: "GET", path: "/v1/evals/{eval_id}", function: "evals", access: "debug:run" },
+  { method: "GET", path: "/v1/evals/{eval_id}/report", function: "evals", access: "debug:run" },
+  { method: "GET", path: "/v1/evals/{eval_id}/diff/{other_id}", function: "evals", access: "debug:run" },
   { method: "DELETE", path: "/v1/evals/{eval_id}", function: "evals", access: "debug:run" },
   { method: "GET", path: "/v1/usage", function: "usage", access: "extract:run" },
   {

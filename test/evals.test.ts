@@ -91,8 +91,28 @@ test("a batch that names labels says in its run how good it was; another look by
   });
   const list = (await json("/v1/evals?run_id=measured")).body as { items: Eval[] };
   expect(list.items.map(({ eval_id }) => eval_id)).toEqual([ordered.eval_id, run.eval.eval_id]);
+
+  const signed = await json(`${ordered.poll_url}/report?as=url`);
+  expect(signed).toMatchObject({ status: 200, body: { expires_at: expect.any(String) } });
+  const report = async () => (await fetch(String(signed.body.url))).status;
+  const page = await fetch(String(signed.body.url));
+  expect(page.headers.get("content-type")).toBe("text/html; charset=utf-8");
+  expect(page.headers.get("content-disposition")).toContain(`${ordered.eval_id}.html`);
+  expect(await page.text()).toContain("How good was measured?");
+  const sent = await loop().call(`${run.eval.poll_url}/report`);
+  expect(sent.status).toBe(303);
+  expect(sent.headers.get("location")).toContain(`${run.eval.eval_id}.report.html`);
+
+  // By its second labels only one of the two documents is labelled, and its tax is right.
+  const diff = await json(`${run.eval.poll_url}/diff/${ordered.eval_id}`);
+  expect(diff).toMatchObject({ status: 200, body: { only_in_first: 1, differs: ["labels"], documents: 1 } });
+  expect(diff.body.changes).toMatchObject([{ kind: "fixed", path: "tax", file: "a.png", after: "2.00" }]);
+  const missing = await json(`${run.eval.poll_url}/diff/eval_${"0".repeat(24)}`);
+  expect(missing).toMatchObject({ status: 404, body: { error: { param: "other_id" } } });
+
   expect((await json(ordered.poll_url, { method: "DELETE" })).body).toEqual({ deleted: { evals: 1 } });
   expect((await json(ordered.poll_url)).status).toBe(404);
+  expect(await report()).toBe(404);
 }, 60_000);
 
 test("ocrlty eval prints the figures, writes JUnit and the worst receipts, and ends 1 below a bar", async () => {

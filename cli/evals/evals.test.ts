@@ -1,6 +1,7 @@
 import { parse } from "csv-parse/sync";
 import { expect, test } from "vitest";
 import type * as Run from "#cli/batch/run";
+import type { Outcome } from "#core/evaluation/compare/outcome";
 import type * as Read from "#core/evaluation/read";
 import type * as Wire from "#core/evaluation/wire";
 import * as Bar from "./bar.ts";
@@ -88,7 +89,7 @@ test("JUnit counts what was missed, and a name cannot break the XML", () => {
 });
 
 test("the worst receipts come first, with their artifacts; a file's name is no formula", () => {
-  const sample = (index: number, outcomes: string[]): Wire.Sample => ({
+  const sample = (index: number, outcomes: Outcome[]): Wire.Sample => ({
     ...{ index, document: 1, file: `=cmd|${index}`, custom_id: null, request_id: `r~${index}` },
     ...{ answered: true, right: false, right_exact: false },
     verdicts: outcomes.map((canonical, i) => ({

@@ -38,6 +38,20 @@ export const evals: Case[] = [
     wants: { status: 404, code: "not_found" },
   },
   {
+    name: "the report of an evaluation that is not there",
+    route: "GET /v1/evals/{eval_id}/report",
+    skip: withoutDebugRun,
+    request: () => ({ path: `/v1/evals/${unknown}/report` }),
+    wants: { status: 404, code: "not_found" },
+  },
+  {
+    name: "evaluations that are not there have no differences",
+    route: "GET /v1/evals/{eval_id}/diff/{other_id}",
+    skip: withoutDebugRun,
+    request: () => ({ path: `/v1/evals/${unknown}/diff/${unknown}` }),
+    wants: { status: 404, code: "not_found" },
+  },
+  {
     name: "an evaluation that is not there is not deleted",
     route: "DELETE /v1/evals/{eval_id}",
     skip: withoutDebugRun,

@@ -46,6 +46,50 @@ export const DiffFigures = z
   .meta({ id: "EvalDiff" });
 export type DiffFigures = z.infer<typeof DiffFigures>;
 
+const DiffSide = z.object({
+  eval_id: z.string(),
+  run_id: z.string(),
+  gt_name: z.string().nullable(),
+  gt_sha256: z.string().nullable(),
+  rules_version: z.string().nullable(),
+});
+export type DiffSide = z.infer<typeof DiffSide>;
+
+const text = z.string().nullable();
+const DiffChange = z
+  .object({
+    kind: z.enum(["broken", "fixed", "changed"]),
+    file: text,
+    custom_id: text,
+    document: z.int().min(1).meta({ description: "More than 1 where a picture shows several papers" }),
+    field: z.string(),
+    path: z.string(),
+    expected: text.meta({ description: "As labelled; texts are cut after 500 characters" }),
+    before: text,
+    after: text,
+  })
+  .meta({ id: "EvalDiffChange" });
+export type DiffChange = z.infer<typeof DiffChange>;
+
+/** What two evaluations differ in. */
+export const EvaluationDiff = DiffFigures.extend({
+  first: DiffSide,
+  second: DiffSide,
+  compared_by: z.enum(["canonical", "exact"]),
+  differs: z.array(z.enum(["labels", "rules", "str_mode"])).meta({
+    description:
+      "What else than the answers is not the same: the version of the labels, of the rules that say what values mean, how printed texts are compared. With any of them a verdict may speak of that",
+  }),
+  only_in_first: count.meta({
+    description: "Documents that the other has not, by file or custom_id; they are in no figure",
+  }),
+  only_in_second: count,
+  changes: z.array(DiffChange).meta({
+    description: "The first 100 values of each kind; all are counted under `fields`",
+  }),
+}).meta({ id: "EvaluationDiff" });
+export type EvaluationDiff = z.infer<typeof EvaluationDiff>;
+
 const AgreementField = z
   .object({
     path: z.string(),

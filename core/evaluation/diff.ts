@@ -26,7 +26,7 @@ interface FieldCounts {
 }
 
 /** Plain JSON, so that a long comparison can be put away between any two documents. */
-interface Diff {
+export interface Diff {
   documents: number;
   fields: FieldCounts[];
 }
@@ -51,8 +51,11 @@ interface Change {
 const isRight = (verdict: Verdict | undefined, mode: Mode): boolean =>
   verdict === undefined || verdict[mode] === "matched" || verdict[mode] === "absent_both";
 
+/** A document, as it was compared or as it was put away. */
+type Judged = Pick<Comparison, "verdicts">;
+
 /** Labelled values by their place on the paper; what no row of the paper has, by its turn in its column. */
-function byPlace({ verdicts }: Comparison): Map<string, Verdict> {
+function byPlace({ verdicts }: Judged): Map<string, Verdict> {
   const turns = new Map<string, number>();
   return new Map(
     verdicts.flatMap((verdict): [string, Verdict][] => {
@@ -69,7 +72,7 @@ function byPlace({ verdicts }: Comparison): Map<string, Verdict> {
  * Adds one document that both runs have, and says what changed in it. Rows are aligned with the paper's: a cell is
  * compared with the cell of the same printed row, whatever place the runs gave it.
  */
-export function add(into: Diff, first: Comparison, second: Comparison, mode: Mode): Change[] {
+export function add(into: Diff, first: Judged, second: Judged, mode: Mode): Change[] {
   const [before, after] = [byPlace(first), byPlace(second)];
   const changes: Change[] = [];
   const wrong = new Map<string, [boolean, boolean]>();

@@ -86,7 +86,8 @@ export async function send(stores: Pick<Stores, "queues">, row: Pick<Row, "evalI
   await Queue.send(stores.queues, "later", message);
 }
 
-const notFound = () => new AppError("not_found", "there is no evaluation with this id", { param: "eval_id" });
+const notFound = (param = "eval_id") =>
+  new AppError("not_found", "there is no evaluation with this id", { param });
 
 /** Which evaluation, and of whom; another key's with the scope `admin:all_keys` only. */
 export interface Wanted {
@@ -95,6 +96,8 @@ export interface Wanted {
   principal: Principal;
   log: Log;
   action?: Visible.Access["action"] | undefined;
+  /** The parameter that names it; `eval_id` without. */
+  param?: string | undefined;
 }
 
 /** @throws AppError `not_found`, alike for unknown ids and those of others; `storage_unavailable`. */
@@ -103,8 +106,14 @@ export async function find(db: Database.Db, wanted: Wanted): Promise<Row> {
   const keyId = Visible.visibleKey(principal, wanted.keyId, { log, action, what: "evaluation", id: evalId });
   const rows = await Database.read(db.query.select().from(table).where(eq(table.evalId, evalId)));
   const row = rows[0];
-  if (row === undefined || row.keyId !== keyId) throw notFound();
+  if (row === undefined || row.keyId !== keyId) throw notFound(wanted.param);
   return row;
+}
+
+/** Whether it was not deleted. @throws AppError `storage_unavailable`. */
+export async function isThere(db: Database.Db, evalId: string): Promise<boolean> {
+  const query = db.query.select({ evalId: table.evalId }).from(table).where(eq(table.evalId, evalId));
+  return (await Database.read(query)).length > 0;
 }
 
 /**

@@ -9,6 +9,9 @@ export const prefix = ({ evalId, keyId, createdAt }: Named): string =>
 /** Where its artifact lies. */
 export const artifact = (row: Named): string => `${prefix(row)}.json`;
 
+/** Where its report lies, once it was asked for it. */
+export const report = (row: Named): string => `${prefix(row)}.report.html`;
+
 /** Where a part of its samples lies; `token` keeps what a late worker writes apart. */
 export const samples = (row: Named & Pick<Row, "token">, part: number): string =>
   `${prefix(row)}.samples-${row.token}-${part}.jsonl`;

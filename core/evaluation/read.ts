@@ -11,6 +11,9 @@ export const Shown = Wire.Evaluation.extend({
 }).meta({ id: "EvaluationShown" });
 export type Shown = z.output<typeof Shown>;
 
+/** An evaluation with figures. */
+export type Measured = Wire.Evaluation & { summary: NonNullable<Wire.Evaluation["summary"]> };
+
 /**
  * An evaluation that has ended. One that failed has no figures.
  * @throws AppError `storage_unavailable`; `internal` when the artifact is gone or is none.
@@ -23,6 +26,24 @@ export async function shown(bucket: Bucket.Bucket, log: Log, row: Evaluation.Row
     Bucket.sign(bucket, rel, `${row.evalId}-${i + 1}.jsonl`),
   );
   return { ...evaluation, samples: await Promise.all(signed) };
+}
+
+/**
+ * An evaluation that has figures.
+ * @throws AppError `conflict` for one that runs (`eval_not_ended`) or failed (`eval_failed`); `storage_unavailable`.
+ */
+export async function measured(bucket: Bucket.Bucket, log: Log, row: Evaluation.Row): Promise<Measured> {
+  if (row.state === "running")
+    throw new AppError("conflict", "the evaluation is being made", {
+      details: { reason: "eval_not_ended" },
+    });
+  const evaluation = row.artifactRel === null ? undefined : await stored(bucket, log, row.artifactRel);
+  const summary = evaluation?.summary;
+  if (!evaluation || !summary)
+    throw new AppError("conflict", "the evaluation failed and has no figures", {
+      details: { reason: "eval_failed" },
+    });
+  return { ...evaluation, summary };
 }
 
 async function stored(bucket: Bucket.Bucket, log: Log, rel: string): Promise<Wire.Evaluation> {

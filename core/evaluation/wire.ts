@@ -1,4 +1,5 @@
 import * as z from "zod";
+import type { Verdict } from "./compare/compare.ts";
 import * as Schema from "./schema.ts";
 
 /** How the printed texts of an exact comparison are held against each other. */
@@ -142,13 +143,5 @@ export interface Sample {
   answered: boolean;
   right: boolean;
   right_exact: boolean;
-  verdicts: {
-    field: string;
-    path: string;
-    exact: string;
-    canonical: string;
-    expected: string | null;
-    predicted: string | null;
-    rows?: { expected: number | null; predicted: number | null };
-  }[];
+  verdicts: Verdict[];
 }

@@ -1,9 +1,11 @@
 import * as z from "zod";
 import * as Bucket from "#core/bucket/bucket";
 import { AppError } from "#core/error";
+import * as DiffSchema from "#core/evaluation/diff-schema";
 import * as Evaluation from "#core/evaluation/evaluation";
 import * as Read from "#core/evaluation/read";
 import * as Remove from "#core/evaluation/remove";
+import * as Report from "#core/evaluation/report/write";
 import * as Wire from "#core/evaluation/wire";
 import * as GroundTruth from "#core/ground-truth/ground-truth";
 import * as Idempotency from "#core/idempotency/idempotency";
@@ -16,6 +18,7 @@ import * as Names from "#functions/request/names";
 import { operation } from "#functions/request/operation";
 import * as Page from "#functions/request/page";
 import { services } from "#functions/services";
+import { as, SignedUrl, stored } from "#functions/stored-reply";
 
 const params = z.object({ eval_id: Names.evalId });
 const owner = z.strictObject({
@@ -51,9 +54,11 @@ export const operations = {
       const { db, times, queues } = services(Bucket.connect());
       const { principal, log } = call;
       const { row } = await Run.find(db, { runId: body.run_id, keyId: undefined, principal, log });
+      if (row.finishedAt === null)
+        throw new AppError("conflict", "the run has not ended", { details: { reason: "run_not_ended" } });
       if (row.state !== "succeeded" && row.state !== "canceled")
-        throw new AppError("conflict", "only a run that has ended with results can be measured", {
-          details: { reason: row.finishedAt === null ? "run_not_ended" : "no_results" },
+        throw new AppError("conflict", "the run has no results to measure", {
+          details: { reason: "no_results" },
         });
       const labels = await GroundTruth.find(db, { gtId: body.gt_id, principal, log });
       const idempotencyKey = idempotencyKeyOf(call);
@@ -115,6 +120,54 @@ export const operations = {
       const row = await Evaluation.find(db, wanted(call, params.eval_id, query.key_id));
       if (row.state === "running") return running(row, call.principal.keyId);
       return { status: 200, body: await Read.shown(Bucket.connect(), call.log, row) };
+    },
+  }),
+
+  "GET /v1/evals/{eval_id}/report": operation({
+    summary: "The report of an evaluation",
+    description:
+      "One HTML file that asks for nothing: figures, slices, cost, and the worst receipts with what is printed beside what was read. It is made when it is asked for first, and goes with the evaluation.",
+    params,
+    query: owner.extend({ as }),
+    responses: {
+      200: { description: "With `as=url`", schema: SignedUrl },
+      303: { description: "The report is at `Location`" },
+    },
+    errors: ["conflict"],
+    run: async ({ params, query, call }) => {
+      const { db, bucket } = services(Bucket.connect());
+      const row = await Evaluation.find(db, wanted(call, params.eval_id, query.key_id));
+      const rel = await Report.write({ db, bucket }, call.log, row);
+      return stored(bucket, { rel, fileName: `${row.evalId}.html`, as: query.as });
+    },
+  }),
+
+  "GET /v1/evals/{eval_id}/diff/{other_id}": operation({
+    summary: "What two evaluations differ in",
+    description:
+      "Over the documents that both have, by file or `custom_id`: what got right and wrong from the first to the second, field by field, and whether that can be chance. `docs/evaluation.md` says how.",
+    params: params.extend({
+      other_id: Names.evalId.meta({
+        ...Names.evalId.meta(),
+        description: "The evaluation that the first is compared with: the newer one.",
+      }),
+    }),
+    query: owner.extend({
+      values: z.enum(["canonical", "exact"]).default("canonical").meta({
+        description: "Whether a value is right by what it means, or by its printed text.",
+      }),
+    }),
+    responses: { 200: { description: "The differences", schema: DiffSchema.EvaluationDiff } },
+    errors: ["conflict"],
+    run: async ({ params, query, call }) => {
+      const { db, bucket } = services(Bucket.connect());
+      const { eval_id, other_id } = params;
+      const rows = await Promise.all([
+        Evaluation.find(db, wanted(call, eval_id, query.key_id)),
+        Evaluation.find(db, { ...wanted(call, other_id, query.key_id), param: "other_id" }),
+      ]);
+      const { of } = await import("#core/evaluation/diff-evaluations");
+      return { status: 200, body: await of(bucket, call.log, rows, query.values) };
     },
   }),
 

@@ -1,6 +1,7 @@
 /** What every page has: its head, and the bar that leads from each to each. */
+
+import { type Html, html } from "#core/html";
 import * as Guides from "#functions/docs-page/guides";
-import { type Html, html } from "./html.ts";
 import type { Heading, Rendered } from "./markdown.ts";
 
 /** Addresses of what the pages load; each holds a hash of the content. */

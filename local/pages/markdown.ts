@@ -3,7 +3,7 @@
  * picture as its words, and an address is kept only when it leads to a page of ours or is https.
  */
 import { Marked, type Tokens } from "marked";
-import { Html, html } from "./html.ts";
+import { Html, html } from "#core/html";
 
 export interface Heading {
   readonly depth: number;

@@ -1,6 +1,7 @@
 /** The reference: the viewer's page, and the same as Markdown for who has no browser. */
+
+import { html } from "#core/html";
 import * as Guides from "#functions/docs-page/guides";
-import { html } from "./html.ts";
 import { type Assets, page, type Titles } from "./layout.ts";
 
 /**

@@ -1,0 +1,90 @@
+import type * as Bucket from "#core/bucket/bucket";
+import { AppError } from "#core/error";
+import type { Log } from "#core/log";
+import type { Mode } from "./columns.ts";
+import * as Diff from "./diff.ts";
+import type * as Schema from "./diff-schema.ts";
+import type * as Evaluation from "./evaluation.ts";
+import * as Pair from "./pair.ts";
+import * as Read from "./read.ts";
+import * as Samples from "./samples.ts";
+
+/** Changes of each kind that are listed; all are counted. */
+const listed = 100;
+/** Longest text of a listed value. */
+const textLength = 500;
+
+const cut = (text: string | null): string | null =>
+  text === null || text.length <= textLength ? text : `${text.slice(0, textLength).toWellFormed()}…`;
+
+/** What makes figures of two evaluations differ though no answer does. */
+function differences(first: Evaluation.Row, second: Evaluation.Row): Schema.EvaluationDiff["differs"] {
+  const labels = ({ gtSha256, labels: of }: Evaluation.Row) =>
+    gtSha256 ?? ("etag" in of ? `${of.object_key} ${of.etag}` : "");
+  const found: [Schema.EvaluationDiff["differs"][number], boolean][] = [
+    ["labels", labels(first) !== labels(second)],
+    ["rules", first.version !== second.version],
+    ["str_mode", first.strMode !== second.strMode],
+  ];
+  return found.flatMap(([name, differs]) => (differs ? [name] : []));
+}
+
+const about = ({ evalId, runId, gtName, gtSha256, version }: Evaluation.Row): Schema.DiffSide => ({
+  ...{ eval_id: evalId, run_id: runId, gt_name: gtName, gt_sha256: gtSha256, rules_version: version },
+});
+
+/**
+ * What two evaluations of a task differ in, over the documents that both have. Memory holds the counters, and as
+ * `Pair.pairs` says.
+ * @throws AppError `conflict`: one has no figures (`eval_not_ended`, `eval_failed`), the tasks are two (`other_task`), the
+ *   orders too different (`other_order`); `not_found` when one was deleted meanwhile; `storage_unavailable`.
+ */
+export async function of(
+  bucket: Bucket.Bucket,
+  log: Log,
+  rows: readonly [Evaluation.Row, Evaluation.Row],
+  mode: Mode,
+): Promise<Schema.EvaluationDiff> {
+  const [first, second] = await Promise.all([
+    Read.measured(bucket, log, rows[0]),
+    Read.measured(bucket, log, rows[1]),
+  ]);
+  if (first.task_id !== second.task_id)
+    throw new AppError("conflict", "only evaluations of one task can be compared", {
+      details: { reason: "other_task" },
+    });
+  const lines = ({ samples_ref }: Read.Measured) => Samples.lines(bucket, log, samples_ref);
+  const left: Pair.Left = { only_in_first: 0, only_in_second: 0 };
+  const { diff, changes } = await compared(
+    Diff.create(first.fields),
+    Pair.pairs(lines(first), lines(second), left),
+    mode,
+  );
+  return {
+    ...{ first: about(rows[0]), second: about(rows[1]), compared_by: mode },
+    differs: differences(...rows),
+    ...left,
+    ...Diff.figures(diff),
+    changes,
+  };
+}
+
+async function compared(
+  diff: Diff.Diff,
+  pairs: ReturnType<typeof Pair.pairs>,
+  mode: Mode,
+): Promise<{ diff: Diff.Diff; changes: Schema.DiffChange[] }> {
+  const found = { broken: [], fixed: [], changed: [] } as Record<
+    Schema.DiffChange["kind"],
+    Schema.DiffChange[]
+  >;
+  for await (const [before, after] of pairs) {
+    const { file, custom_id, document } = after;
+    for (const { kind, ...change } of Diff.add(diff, before, after, mode)) {
+      if (kind === "still_wrong" || found[kind].length >= listed) continue;
+      const texts = { expected: cut(change.expected), before: cut(change.before), after: cut(change.after) };
+      found[kind].push({ kind, file, custom_id, document, ...change, ...texts });
+    }
+  }
+  return { diff, changes: Object.values(found).flat() };
+}

@@ -1,0 +1,92 @@
+import { AppError } from "#core/error";
+import * as Samples from "./samples.ts";
+import type * as Wire from "./wire.ts";
+
+/** Bytes of lines that may wait for their like: runs over the same files have them in the same order, and none waits. */
+const maxWaitingBytes = 64 * 1024 * 1024;
+
+/** Documents that one side alone has. */
+export interface Left {
+  only_in_first: number;
+  only_in_second: number;
+}
+
+const nameOf = ({ file, custom_id, index, document }: Wire.Sample): string =>
+  JSON.stringify([file ?? custom_id ?? index, document]);
+
+/** Lines of one side by the name of their document; of documents with one name the first comes out first. */
+class Waiting {
+  readonly #lines = new Map<string, Buffer[]>();
+  count = 0;
+  bytes = 0;
+
+  put(name: string, line: Buffer): void {
+    const there = this.#lines.get(name) ?? [];
+    // A copy: the line is a view of a piece that is many times as long.
+    there.push(Buffer.from(line));
+    this.#lines.set(name, there);
+    this.count += 1;
+    this.bytes += line.length;
+  }
+
+  take(name: string): Wire.Sample | undefined {
+    const there = this.#lines.get(name);
+    const line = there?.shift();
+    if (line === undefined) return undefined;
+    if (there?.length === 0) this.#lines.delete(name);
+    this.count -= 1;
+    this.bytes -= line.length;
+    return Samples.parsed(line);
+  }
+
+  clear(): void {
+    this.#lines.clear();
+    this.count = 0;
+    this.bytes = 0;
+  }
+}
+
+/**
+ * The documents that two evaluations have, by file or else `custom_id`, and the number of the document on its picture. Both
+ * are read in step, so that memory holds what one of them has and the other has not come to yet, and nothing once the
+ * other has ended.
+ * @param left - is counted up.
+ * @throws AppError `conflict` (`other_order`) where more than 64 MiB would have to wait; what the sources throw.
+ */
+export async function* pairs(
+  first: AsyncIterable<Buffer>,
+  second: AsyncIterable<Buffer>,
+  left: Left,
+  maxBytes: number = maxWaitingBytes,
+): AsyncGenerator<[Wire.Sample, Wire.Sample]> {
+  const side = (source: AsyncIterable<Buffer>, only: keyof Left) => ({
+    ...{ lines: source[Symbol.asyncIterator](), waiting: new Waiting(), open: true, only },
+  });
+  const [a, b] = [side(first, "only_in_first"), side(second, "only_in_second")];
+  try {
+    while (a.open || b.open) {
+      for (const [own, other] of [[a, b] as const, [b, a] as const]) {
+        if (!own.open) continue;
+        const { value, done } = await own.lines.next();
+        if (done) {
+          own.open = false;
+          left[other.only] += other.waiting.count;
+          other.waiting.clear();
+          continue;
+        }
+        const sample = Samples.parsed(value);
+        const name = nameOf(sample);
+        const like = other.waiting.take(name);
+        if (like !== undefined) yield own === a ? [sample, like] : [like, sample];
+        else if (other.open) own.waiting.put(name, value);
+        else left[own.only] += 1;
+      }
+      if (a.waiting.bytes + b.waiting.bytes > maxBytes)
+        throw new AppError("conflict", "the two evaluations have their files in too different an order", {
+          details: { reason: "other_order" },
+        });
+    }
+  } finally {
+    await Promise.all([a.lines.return?.(), b.lines.return?.()]);
+  }
+}

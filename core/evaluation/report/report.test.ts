@@ -1,0 +1,109 @@
+import { createHash } from "node:crypto";
+import { expect, test } from "vitest";
+import type { Field } from "#core/canonical/normalize";
+import { each, measured } from "#test/support/measured";
+import type * as Wire from "../wire.ts";
+import * as Report from "./report.ts";
+
+const fields: Field[] = [
+  { path: "shop", kind: "text" },
+  { path: "total", kind: "money" },
+  { path: "items[].name", kind: "text" },
+];
+const attack = `</script><script>alert(1)</script><img src=x onerror="alert('2')">&amp;`;
+
+test("values, names and fields are shown as text, whatever they hold; what cannot be seen is shown by its number", async () => {
+  const { evaluation, samples } = measured(fields, [
+    {
+      file: `${attack}.png`,
+      labels: { shop: attack, total: "1.00", items: [{ name: "a" }] },
+      result: { shop: "x\u202egnp\u0000\ud800", total: "1,00", items: [{ name: attack }] },
+    },
+  ]);
+  const html = await Report.of(
+    {
+      ...evaluation,
+      ...{ run_id: attack, gt_name: attack, gt_image_key: attack },
+      slices: evaluation.slices.map((slice) => ({ ...slice, dimension: attack, value: attack })),
+      unmatched: {
+        items: { count: 1, first: [{ index: 0, file: attack, reason: "no_record" }] },
+        records: { count: 1, first: [{ index: 0, image: attack, reason: "no_item" }] },
+        unknown_fields: [attack],
+      },
+    },
+    each(samples),
+  );
+  expect(html).not.toContain("<img");
+  expect(html).not.toContain("alert('2')");
+  expect(html.match(/<script/g)).toHaveLength(1);
+  expect(html.split("&lt;/script&gt;&lt;script&gt;alert(1)").length).toBeGreaterThan(10);
+  expect(html).toContain("x⟨U+202E⟩gnp⟨U+0000⟩\ufffd");
+  // Right by what it means, and printed otherwise.
+  expect(html).toContain("matched, printed otherwise");
+});
+
+test("nothing in it has an address elsewhere, and its policy allows its own script alone", async () => {
+  const { evaluation, samples } = measured(fields, [
+    { file: "a.png", labels: { total: "1.00" }, result: { total: "2.00" } },
+  ]);
+  const html = await Report.of(evaluation, each(samples));
+  expect(html).not.toMatch(/https?:|\/\/[a-z]|@import|url\(|<link|<base|<iframe|\son\w+=/i);
+  for (const [, target] of html.matchAll(/\s(?:href|src)="([^"]*)"/g)) expect(target).toMatch(/^#[\w-]+$/);
+  const script = /<script>([\s\S]*?)<\/script>/.exec(html)?.[1] ?? "";
+  const hash = createHash("sha256").update(script).digest("base64");
+  const policy = /Content-Security-Policy" content="([^"]*)"/.exec(html)?.[1]?.replaceAll("&#39;", "'");
+  expect(policy).toBe(
+    `default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-${hash}'; img-src data:; base-uri 'none'; form-action 'none'`,
+  );
+  // Every link has its section.
+  for (const [, id] of html.matchAll(/href="#([\w-]+)"/g)) expect(html).toContain(`id="${id}"`);
+});
+
+test("the worst fifty of many are shown, worst first; those without an answer are named apart", async () => {
+  // Of receipt i, i of 100 rows are wrong.
+  const verdict = (row: number, wrong: boolean): Wire.Sample["verdicts"][number] => ({
+    ...{ field: "items[].name", path: `items[${row}].name`, expected: "a", predicted: wrong ? "b" : "a" },
+    ...{ exact: wrong ? "wrong" : "matched", canonical: wrong ? "wrong" : "matched" },
+  });
+  const sample = (index: number): Wire.Sample => ({
+    ...{ index, document: 1, file: `f-${index}.png`, custom_id: null, request_id: `r~${index}` },
+    ...{ answered: index !== 99, right: index === 0, right_exact: index === 0 },
+    verdicts: Array.from({ length: 100 }, (_, row) => verdict(row, row < index)),
+  });
+  const { evaluation } = measured(fields, [{ file: "a", labels: { total: "1" }, result: { total: "1" } }]);
+  const shuffled = Array.from({ length: 100 }, (_, i) => sample((i * 37) % 100));
+  const html = await Report.of(evaluation, each(shuffled));
+  const names = [...html.matchAll(/<article.*?<bdi>(.*?)<\/bdi>/g)].map(([, name]) => name);
+  // 99 has no answer: 98 is the worst, and 49 the fiftieth.
+  expect(names).toEqual(Array.from({ length: 50 }, (_, i) => `f-${98 - i}.png`));
+  expect(html).toContain("98 receipts with an answer have a value that is not right");
+  expect(html).toMatch(/Without an answer<\/h3>.*f-99\.png/s);
+  expect(html).toContain("98 of 100 labelled values are not right (2.0 % right)");
+});
+
+test("it has at most 5 MB, whatever values and pictures hold; pictures that do not fit are left out", async () => {
+  const long = "<".repeat(50_000);
+  const papers = Array.from({ length: 60 }, (_, i) => ({
+    file: `${i}.png`,
+    labels: { shop: long, total: "1", items: Array.from({ length: 20 }, () => ({ name: long })) },
+    result: { shop: "b", total: "1", items: [] },
+  }));
+  const { evaluation, samples } = measured(fields, papers);
+  const picture = new Uint8Array(61_440).fill(1);
+  picture.set([0xff, 0xd8]);
+  const asked: string[] = [];
+  const html = await Report.of(evaluation, each(samples), {
+    pictures: async (requestId) => {
+      asked.push(requestId);
+      return picture;
+    },
+  });
+  expect(Buffer.byteLength(html)).toBeLessThanOrEqual(Report.maxBytes);
+  expect(asked).toHaveLength(50);
+  const there = html.match(/<img /g)?.length ?? 0;
+  expect(there).toBeGreaterThan(40);
+  expect(html.includes(`${50 - there} of these have no picture.`) || there === 50).toBe(true);
+  // What is no JPEG, and what is too large, is none.
+  for (const bad of [new Uint8Array(10), new Uint8Array(61_441).fill(0xff, 0, 1).fill(0xd8, 1, 2)])
+    expect(await Report.of(evaluation, each(samples), { pictures: async () => bad })).not.toContain("<img ");
+});

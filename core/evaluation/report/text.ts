@@ -1,0 +1,48 @@
+import { type Html, html } from "#core/html";
+
+/*
+ * Texts and numbers of a report. Values come from papers, models and labels: they are shown as text, whatever they hold.
+ */
+
+/** Characters that are not seen, or turn the text around them: each is shown by its number. */
+const hidden =
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
+  /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
+
+/** A text cut after so many code points, without what could not be seen or would turn the line around. */
+export function shown(text: string, most = 300): string {
+  const points = [...text.slice(0, 2 * most).toWellFormed()];
+  const cut = points.length > most || text.length > 2 * most ? `${points.slice(0, most).join("")}…` : text;
+  return cut
+    .toWellFormed()
+    .replace(hidden, (each) => `⟨U+${each.charCodeAt(0).toString(16).toUpperCase().padStart(4, "0")}⟩`);
+}
+
+/** A value as printed; null is words in another type, which no value can be taken for. */
+export const value = (text: string | null): Html =>
+  text === null ? html`<span class="none">no value</span>` : html`<bdi class="value">${shown(text)}</bdi>`;
+
+/** A share in percent with one digit; null is 0/0. */
+export const percent = (share: number | null): string =>
+  share === null ? "–" : `${(100 * share).toFixed(1)} %`;
+
+export const interval = (ends: readonly number[] | null): string =>
+  ends === null ? "" : `${percent(ends[0] ?? null).replace(" %", "")}–${percent(ends[1] ?? null)}`;
+
+/** A count with blanks between thousands. */
+export const count = (n: number): string => String(n).replace(/\B(?=(\d{3})+$)/g, "\u202f");
+
+/** A number with four digits that count. */
+export const number = (n: number | null, unit = ""): string =>
+  n === null ? "–" : `${Number(n.toPrecision(4))}${unit}`;
+
+/** A share as a bar with its interval as a line over it; the numbers stand beside it, so that it is only looked at. */
+export function bar(share: number | null, ends: readonly number[] | null): Html {
+  const at = (n: number) => (100 * Math.min(1, Math.max(0, n))).toFixed(1);
+  const [low, high] = [ends?.[0], ends?.[1]];
+  const whisker =
+    low === undefined || high === undefined
+      ? undefined
+      : html`<b style="left:${at(low)}%;width:${at(high - low)}%"></b>`;
+  return html`<span class="bar" aria-hidden="true"><i style="width:${at(share ?? 0)}%"></i>${whisker}</span>`;
+}

@@ -1,0 +1,33 @@
+import * as Bucket from "#core/bucket/bucket";
+import { AppError } from "#core/error";
+import type { Log } from "#core/log";
+import * as Lines from "#core/run/results/lines";
+import type * as Wire from "./wire.ts";
+
+/**
+ * What became of each document, in the order of the items, as lines of JSON. Holds one line and one piece of an object.
+ * @throws AppError `storage_unavailable`; `not_found` when the evaluation was deleted meanwhile.
+ */
+export async function* lines(
+  bucket: Bucket.Bucket,
+  log: Log,
+  rels: readonly string[],
+): AsyncGenerator<Buffer> {
+  for (const rel of rels) {
+    const object = await Bucket.read(bucket, log, rel);
+    if (object === undefined)
+      throw new AppError("not_found", "the evaluation was deleted", { param: "eval_id" });
+    for await (const line of Lines.of(object.body)) if (line.length > 0) yield line;
+  }
+}
+
+export const parsed = (line: Buffer): Wire.Sample => JSON.parse(line.toString("utf8")) as Wire.Sample;
+
+/** The same, read. */
+export async function* of(
+  bucket: Bucket.Bucket,
+  log: Log,
+  rels: readonly string[],
+): AsyncGenerator<Wire.Sample> {
+  for await (const line of lines(bucket, log, rels)) yield parsed(line);
+}
