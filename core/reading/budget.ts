@@ -1,5 +1,6 @@
 import type { AppError } from "#core/error";
 import * as Vision from "#core/vision/vision";
+import { maxSuspects } from "./suspicion.ts";
 
 /*
  * What reading one document may cost (docs/architecture.md, "Where the times come from"), and what follows from an attempt
@@ -10,10 +11,6 @@ import * as Vision from "#core/vision/vision";
 export const maxAttempts = 3;
 /** Claims in a row whose worker died: a picture that kills its worker must not do so for ever. */
 export const maxClaims = 5;
-/** Lost connections after the picture was sent: the third ends the work. */
-const maxSuspects = 3;
-/** From so many suspicions on an item is asked in isolation, and only there can it get the last. */
-export const isolateFrom = 2;
 
 /** What a row has spent. */
 export interface Spent {

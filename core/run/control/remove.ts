@@ -3,7 +3,6 @@ import * as Place from "#core/artifact/place";
 import type * as Bucket from "#core/bucket/bucket";
 import * as Database from "#core/db/database";
 import { AppError } from "#core/error";
-import * as EvaluationRemove from "#core/evaluation/remove";
 import type { Log } from "#core/log";
 import { order } from "#core/run/dispatch/order";
 import * as Files from "#core/run/results/files";
@@ -136,7 +135,8 @@ async function work(services: RunStores, log: Log, removal: Removal): Promise<bo
     !(await removeObjects(bucket, log, removal)) || !(await removeUploads(services, log, removal));
   if (isLeft) return said(false);
   // Reports hold what pictures show.
-  deleted.evals += await EvaluationRemove.removeOfRun({ db, bucket }, log, run.runUid);
+  const Remove = await import("#core/evaluation/remove");
+  deleted.evals += await Remove.removeOfRun({ db, bucket }, log, run.runUid);
   while (!(await Items.removeRows(db, run.runUid))) if (Date.now() >= deadline) return said(false);
 
   const [result] = await Database.batch(db, [

@@ -6,7 +6,7 @@ import * as Database from "#core/db/database";
 import { keyTable } from "#core/key/key.sql";
 import type { Log } from "#core/log";
 import * as Queue from "#core/queue/queue";
-import { isolateFrom } from "#core/reading/budget";
+import { isolateFrom } from "#core/reading/suspicion";
 import * as Cancel from "#core/run/dispatch/cancel";
 import { itemTable as item, type RunRow, runTable as run } from "#core/run/run.sql";
 import type { RunStores } from "#core/run/services";

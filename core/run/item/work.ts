@@ -8,6 +8,7 @@ import { type Job, waitForStorage } from "#core/reading/job";
 import type { Performed } from "#core/reading/reading";
 import * as Record from "#core/reading/record";
 import type { Artifact } from "#core/reading/schema";
+import { isolateFrom } from "#core/reading/suspicion";
 import { usedOf } from "#core/reading/used";
 import * as Stalled from "#core/run/control/stalled";
 import * as Progress from "#core/run/dispatch/progress";
@@ -218,7 +219,7 @@ async function later(
   });
   if (outlook === undefined) return "done";
   const goesOn = now?.status === "queued" && outlook.run.epoch === message.epoch;
-  if (goesOn && now.suspects < Budget.isolateFrom) {
+  if (goesOn && now.suspects < isolateFrom) {
     const sent = await Window.send(services, [{ ...message, seq: now.sendSeq }], log);
     await Window.note(services.db, outlook.run, sent);
     if (sent.length > 0) return "done";
