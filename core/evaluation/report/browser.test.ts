@@ -1,0 +1,100 @@
+/** A report in a real browser, opened from a file. */
+import * as fs from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import * as Task from "#core/task/task";
+import * as Chromium from "#test/support/chromium";
+import { each, measured } from "#test/support/measured";
+import * as Report from "./report.ts";
+
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
+if (Chromium.program === undefined)
+  console.warn("the report is not looked at in a browser: there is no chromium in the PATH");
+
+const attack = `<img src="http://127.0.0.1:9/x" onerror="document.title='broken in'">`;
+const paper = (i: number) => ({
+  merchant: { name: i % 7 === 0 ? attack : `Corner Shop & Sons ${i % 5}` },
+  date: "24.05.2031",
+  items: [
+    { name: "Tea, green, 100 g", price: "2,50" },
+    { name: "Cake", price: "7,00" },
+  ],
+  totals: { total: "9,50", tax: "1,52" },
+});
+
+describe.skipIf(Chromium.program === undefined)("a report that is opened from a file", () => {
+  let browser: Chromium.Browser;
+  let folder: string;
+  let url: string;
+  beforeAll(async () => {
+    const papers = Array.from({ length: 60 }, (_, i) => ({
+      file: `november/shop-${i % 4}/receipt-${i}.png`,
+      labels: paper(i),
+      result:
+        i % 20 === 19
+          ? null
+          : {
+              ...paper(i),
+              date: i % 3 === 0 ? null : "2031-05-24",
+              totals: { total: i % 4 === 0 ? "9,56" : "9.50", tax: "1,52" },
+            },
+    }));
+    const { evaluation, samples } = measured(Task.get("receipt_v1")?.fields ?? [], papers);
+    folder = await fs.mkdtemp(join(tmpdir(), "ocrlty-report-"));
+    const file = join(folder, "report.html");
+    await fs.writeFile(file, await Report.of(evaluation, each(samples)));
+    url = pathToFileURL(file).href;
+    browser = await Chromium.start();
+  });
+  afterAll(async () => {
+    await browser?.close();
+    await fs.rm(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
+  });
+
+  const told = `document.getElementById("f-status").textContent`;
+  const choose = (id: string, value: string) =>
+    `(() => { const one = document.getElementById("${id}"); one.value = ${JSON.stringify(value)};
+      one.dispatchEvent(new Event("input")); return ${told}; })()`;
+
+  test("its filter finds values, the keys reach it, it asks for nothing and no value becomes code", async () => {
+    const page = await browser.page();
+    await page.goto(url);
+    // By hand. Numbers from 0 to 59; 19, 39 and 59 have no answer. 20 can be divided by 3, of which 39 has no answer: 19 have
+    // no date. 15 can be divided by 4: a wrong total. Five have both (0, 12, 24, 36, 48): 29 receipts.
+    expect(await page.evaluate(told)).toBe("34 values in 29 of 29 receipts");
+    expect(await page.evaluate(choose("f-field", "date"))).toBe("19 values in 19 of 29 receipts");
+    expect(await page.evaluate(choose("f-outcome", "wrong"))).toBe("0 values in 0 of 29 receipts");
+    expect(await page.evaluate(`document.getElementById("f-none").offsetParent !== null`)).toBe(true);
+    await page.evaluate(choose("f-field", ""));
+    expect(await page.evaluate(told)).toBe("15 values in 15 of 29 receipts");
+    await page.evaluate(
+      `document.body.dispatchEvent(new KeyboardEvent("keydown", { key: "/", bubbles: true }))`,
+    );
+    expect(await page.evaluate("document.activeElement.id")).toBe("f-text");
+    await page.type("#f-text", "receipt-48.png");
+    expect(await page.evaluate(told)).toBe("1 values in 1 of 29 receipts");
+    await page.evaluate(
+      `document.activeElement.dispatchEvent(new KeyboardEvent("keydown", { key: "Escape", bubbles: true }))`,
+    );
+    expect(await page.evaluate(told)).toBe("15 values in 15 of 29 receipts");
+    expect(await page.evaluate("document.title")).toBe("night: how good it was");
+    expect(await page.evaluate("document.images.length")).toBe(0);
+    expect(page.requests).toEqual([url]);
+    expect(page.problems).toEqual([]);
+  });
+
+  test("is no wider than a phone, light and dark", async () => {
+    for (const dark of [false, true]) {
+      for (const width of [1280, 390]) {
+        const page = await browser.page({ width, height: 844, dark });
+        await page.goto(url);
+        expect(await page.evaluate("document.documentElement.scrollWidth")).toBe(width);
+        expect(await page.evaluate("getComputedStyle(document.body).backgroundColor")).toBe(
+          dark ? "rgb(20, 23, 26)" : "rgb(255, 255, 255)",
+        );
+      }
+    }
+  });
+});
