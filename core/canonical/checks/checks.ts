@@ -8,21 +8,24 @@ import type { Rule } from "./rule.ts";
 import * as Totals from "./totals.ts";
 
 /**
- * Arithmetic over what was read. It only checks: nothing here fills in or changes a value. A check is left out
- * when a value that it needs is not printed, does not read as an amount, or is ambiguous as a quantity or date; and
- * where the sum does not fit, but a part that is not printed or that the task does not ask for may explain it.
+ * Arithmetic over what was read. It only checks: nothing here fills in or changes a value. A check is left out when a
+ * value that it needs is not printed, cannot be read as an amount, or is ambiguous as a quantity or date. It is also
+ * left out when the sum does not fit, but a part that is not printed, or that the task does not ask for, may explain
+ * the difference.
  */
 
 /**
- * Runs a task's rules over a result and its canonical values (`normalize`). Of several ways to read a document
- * (tax added or included, discount still to be taken off or not) the one that fits best is judged and named.
- * Never throws.
+ * Runs a task's rules over a result and its canonical values (`normalize`). If a document can be read in several ways
+ * (tax added or included, discount already deducted or not), the way that fits best is judged and named. Never throws.
  */
 export function run(task: { checks: readonly Rule[] }, result: unknown, normalized: Normalized): Check[] {
   return examine(task, result, normalized).flatMap((verdict) => ("check" in verdict ? [verdict.check] : []));
 }
 
-/** As `run`, with what it leaves out of values that are printed and do not fit, and the reason. */
+/**
+ * As `run`. Also returns the checks that were left out although their values are printed and do not fit, with the
+ * reason.
+ */
 export function examine(
   task: { checks: readonly Rule[] },
   result: unknown,
@@ -30,7 +33,7 @@ export function examine(
 ): Verdict[] {
   const reading = Reading.of(result, normalized);
   const verdicts: Verdict[] = [];
-  // Whether the rows add up is known before each of them is judged.
+  // Whether the rows add up must be known before each row is judged.
   const rows: { rule: Rule & { rule: "item_price_is_quantity_times_unit" }; at: number }[] = [];
   for (const rule of task.checks) {
     if (rule.rule === "item_price_is_quantity_times_unit") rows.push({ rule, at: verdicts.length });

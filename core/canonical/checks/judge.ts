@@ -19,16 +19,18 @@ export type Reason =
   | "tip"
   /** The difference is a usual rate of tax withheld. */
   | "withholding"
-  /** The row is cheaper than its unit price says, and no misread digit explains it: a discount below the line. */
+  /**
+   * The row is cheaper than quantity and unit price give, and no misread digit explains it: a discount below the line.
+   */
   | "line_discount"
-  /** A row that the subtotal leaves out, and the total does not: a deposit. */
+  /** A row, such as a deposit, that counts in the total but not in the subtotal. */
   | "row_outside"
   /** The price is for another measure than the quantity. */
   | "measure"
-  /** A part was paid by something that the task has no field for. */
+  /** Part was paid with something that the task has no field for. */
   | "other_tender";
 
-/** What came of a rule: a check, or the reason why there is none though its values are printed. */
+/** The outcome of a rule: a check, or the reason why there is none although its values are printed. */
 export type Verdict = { check: Check } | { leftOut: { id: string; reason: Reason } };
 
 export interface Candidate {
@@ -39,19 +41,19 @@ export interface Candidate {
 export interface Question {
   id: string;
   fields: string[];
-  /** Ways to read the document; the nearest is judged, of equal ones the first. */
+  /** Ways to read the document. The nearest is judged; of equally near ones, the first. */
   candidates: readonly Candidate[];
   actual: Decimal.Decimal;
   tolerance: Tolerance.Tolerance | ((difference: Decimal.Decimal) => Tolerance.Tolerance);
   /** All amounts that took part. */
   amounts: readonly Reading.Amount[];
-  /** Asked when nothing fits: what may be missing on the paper or in the task. */
+  /** Called when nothing fits: what may be missing on the paper or in the task. */
   excuse?: () => Reason | null;
 }
 
 /**
- * Judges the candidate nearest to what is printed. What fits is said to fit; what does not is a mistake only where no
- * missing part explains it. Amounts of different currencies are not compared at all.
+ * Judges the candidate nearest to what is printed. A sum that does not fit counts as a mistake only if no missing part
+ * explains the difference. Amounts in different currencies are not compared.
  */
 export function judge(question: Question, reading: Reading.Reading): Verdict[] {
   const { id, candidates, actual, amounts } = question;

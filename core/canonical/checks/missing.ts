@@ -2,8 +2,8 @@ import * as Decimal from "#core/canonical/money/decimal";
 import type { Reason } from "./judge.ts";
 
 /**
- * What may be missing between the parts of a sum and what is printed below them: a tax, a service charge, a tip, a tax
- * withheld. A missing part explains a difference only where it has the size that such parts have.
+ * What may be missing between the parts of a sum and the printed sum below them: a tax, a service charge, a tip, or a
+ * tax withheld. A missing part explains a difference only if the difference has the usual size of such a part.
  */
 interface Gap {
   /** The sum of the items or the subtotal; its sign is the document's (a refund is negative). */
@@ -17,50 +17,55 @@ interface Gap {
   unit: Decimal.Decimal;
   /** How far the actual sum may be off by rounding. */
   tolerance: Decimal.Decimal;
-  /** No tax was read, and no list of taxes. */
+  /** No tax and no list of taxes was read. */
   lacksTax: boolean;
   /** The task asks for a service charge, and none was read. */
   lacksService: boolean;
   /** The task has no field for a tip. */
   lacksTip: boolean;
-  /** The actual sum, and no other, was paid by card. */
+  /** Exactly the actual sum was paid by card. */
   paidByCard: boolean;
 }
 
 /** One way to read the printed parts. */
 export interface Way {
   expected: Decimal.Decimal;
-  /** The tax comes on top: service and tips may be a rate of either sum. */
+  /** The tax comes on top: service and tips may be a percentage of the sum with or without it. */
   taxAdded: boolean;
-  /** A tax may be withheld: nothing else was supposed for this way. */
+  /** This way makes no other assumption, so a tax may have been withheld. */
   plain: boolean;
 }
 
 /** The highest rate of tax on sales that tills print: India's 40 % (2025); Europe's highest is Hungary's 27 %. */
 const mostTax = Decimal.of("40");
-/** Service and tips in percent of the base: less is not customary, more is a mistake. */
+/** Limits of service and tips, in percent of the base: lower rates are not customary, higher ones are a mistake. */
 const leastExtra = Decimal.of("2");
 const mostExtra = Decimal.of("35");
 const mostService = Decimal.of("25");
 const mostWithheld = Decimal.of("35");
 
-/** Rates of service and of taxes withheld; finer ones are tried only where chance would not fit them as well. */
+/**
+ * Usual rates of service and of taxes withheld. Finer rates are tried only where they are unlikely to fit by chance.
+ */
 const usualRates = ["5", "7", "7.5", "10", "12", "12.5", "15", "18", "20"].map(Decimal.of);
-/** What slips suggest and people give. */
+/** Tip rates that slips suggest and customers give. */
 const tipRates = "5 7.5 10 12 12.5 13 15 16 17 18 20 22 25 28 30".split(" ").map(Decimal.of);
 /** Steps of the finer rates. */
 const fineSteps = ["0.5", "1", "5"].map(Decimal.of);
-/** A rate proves something where the next one is farther away than this many times what rounding hides. */
+/** A rate is evidence only if the distance to the next rate is more than this many times the rounding tolerance. */
 const clearSteps = Decimal.of("6");
 /** Shares of the tax that the customer keeps: Türkiye's tenths (tevkifat), Colombia 15 %, Ecuador 70 %, Venezuela 75 %. */
 const sharesOfTax = ["15", "20", "30", "40", "50", "70", "75", "80", "90", "100"].map(Decimal.of);
-/** Not on a half: Mexico keeps two thirds of 16 % (with 1.25 or 10 % of income tax), Chile 15.25 %, Italy's agents 11.5 % or 4.6 %. */
+/**
+ * Rates that are not multiples of a half: Mexico keeps two thirds of 16 % (with 1.25 or 10 % of income tax), Chile
+ * 15.25 %, Italy's agents 11.5 % or 4.6 %.
+ */
 const oddWithheld = ["10.6667", "11.9167", "20.6667", "1.25", "14.5", "15.25", "4.6"].map(Decimal.of);
 
-/** Rounding for cash hides a rate only where the step is small beside the base, in percent of it. */
+/** A rate is evidence only if the cash rounding step is at most this percentage of the base. */
 const mostHidden = Decimal.of("0.3");
 
-/** Why the difference proves nothing; null where no missing part has this size. */
+/** Why the difference is no evidence of a mistake; null if no missing part has this size. */
 export function explain(gap: Gap): Reason | null {
   const side = Decimal.sign(gap.base);
   if (side === 0 || side !== Decimal.sign(gap.actual)) return null;
@@ -126,8 +131,8 @@ function fits(
 }
 
 /**
- * True where the part is a rate of the base that people print: a usual one, or a whole or half percent where these
- * are far enough apart for the amounts at hand that chance hardly fits them.
+ * True if the part is a customary rate of the base: a usual rate, or a whole or half percent if such rates are far
+ * enough apart at these amounts that a match by chance is unlikely.
  */
 function isRate(part: Decimal.Decimal, base: Decimal.Decimal, tolerance: Decimal.Decimal): boolean {
   if (usualRates.some((rate) => fits(part, base, rate, tolerance))) return true;

@@ -7,8 +7,8 @@ import type { CashRule, DueRule, TaxesRule } from "./rule.ts";
 import * as Tolerance from "./tolerance.ts";
 
 /**
- * Change is printed with and without a minus: the sign is ignored. A card may have paid a part, and so may a voucher,
- * where it is printed as a discount of a total that does not know it.
+ * The sign of change is ignored: it is printed with and without a minus. Part may have been paid by card, or by a
+ * voucher that is printed as a discount but is not deducted from the total.
  */
 export function cashMinusTotalIsChange(rule: CashRule, reading: Reading.Reading): Verdict[] {
   const cash = Reading.amountAt(rule.cash, reading);
@@ -49,7 +49,7 @@ function paid(
   card: Decimal.Decimal | null,
   beside: { voucher: Reading.Amount | null; tip: Reading.Amount | null },
 ): Candidate[] {
-  // Money goes the other way at a refund; what was handed over or out is printed with and without a minus.
+  // A refund reverses the direction of the money. The amounts are printed with and without a minus.
   const isRefund = Decimal.sign(total) < 0;
   const left = isRefund
     ? Decimal.abs(Decimal.minus(Decimal.abs(cash), Decimal.abs(total)))
@@ -68,14 +68,14 @@ function paid(
   return main;
 }
 
-/** Words and signs of a method that names more than one: "Gutschein + Bar", "VISA/CASH". */
+/** Words and signs of a payment method that names more than one: "Gutschein + Bar", "VISA/CASH". */
 const severalMethods = /[+,/&]|\p{L} (?:und|and|et|y|e|dan|en|och|og) \p{L}/iu;
 const vouchers =
   /voucher|gift|gutschein|coupon|bon |cadeau|ch[eè]que|vale|tessera|buono|points|punkte|loyalty/iu;
 
 /**
- * More came back than the cash explains: the rest was paid by a voucher, points or a second card. So where no cash
- * came back though the cash is less than the total, and where the method says it.
+ * True if another means of payment (voucher, points, second card) explains the difference: more change was given than
+ * the cash explains, no change was given although the cash is less than the total, or the payment method names several.
  */
 function otherTender(
   { beside }: CashRule,
@@ -95,8 +95,8 @@ function isTip(total: Decimal.Decimal, more: Decimal.Decimal, unit: Decimal.Deci
 }
 
 /**
- * The single taxes against their printed sum. A tax that the customer withholds is printed among them and is no part
- * of the sum: the total knows.
+ * Compares the single taxes with their printed sum. A tax that the customer withholds is printed among them but is not
+ * part of the sum; the total shows which it is.
  */
 export function taxesSumIsTax(rule: TaxesRule, reading: Reading.Reading): Verdict[] {
   const tax = Reading.amountAt(rule.tax, reading);
@@ -123,7 +123,7 @@ export function taxesSumIsTax(rule: TaxesRule, reading: Reading.Reading): Verdic
   );
 }
 
-/** True where the total is the subtotal with the tax and without this one. */
+/** True if the total is the subtotal with the tax and without this withheld tax. */
 function knowsWithheld(
   { beside }: TaxesRule,
   tax: Reading.Amount,
@@ -137,7 +137,7 @@ function knowsWithheld(
   return Decimal.compare(expected, total.value) === 0;
 }
 
-/** What was paid makes the amount smaller that is left, whatever its sign is printed as; of a credit note too. */
+/** A payment reduces the absolute amount due, whatever its printed sign, and also for a credit note. */
 export function amountDueIsTotalMinusPaid(rule: DueRule, reading: Reading.Reading): Verdict[] {
   const total = Reading.amountAt(rule.total, reading);
   const paid = Reading.amountAt(rule.paid, reading);

@@ -4,13 +4,13 @@ import type { Normalized } from "#core/canonical/normalize";
 import * as Tolerance from "./tolerance.ts";
 
 /**
- * A result as the checks see it: amounts by path, columns of rows, what the document's currencies are. Every path is
- * taken apart once, every column is read once.
+ * A result as the checks use it: amounts by path, columns of rows, and the document's currencies. Every path is parsed
+ * once, and every column is read once.
  */
 export interface Reading {
   result: unknown;
   normalized: Normalized;
-  /** Currencies that amounts of the document are in; empty where no mark is printed or decided. */
+  /** Currencies of the document's amounts; empty if no mark is printed or none could be decided. */
   currencies: ReadonlySet<string>;
   /** Every amount of the document. */
   amounts: readonly { currency: string | null; value: string }[];
@@ -21,12 +21,12 @@ export interface Reading {
 export interface Amount {
   path: string;
   value: Decimal.Decimal;
-  /** Null counts as the document's. */
+  /** Null stands for the document's currency. */
   currency: string | null;
   ambiguous: boolean;
 }
 
-/** An amount, absent (null in the result), or there but not readable. */
+/** An amount, absent (null in the result), or present but not readable. */
 export type Found = Amount | "absent" | "unreadable";
 
 /** The values of `items[].price`, row by row. */
@@ -47,7 +47,7 @@ export function of(result: unknown, normalized: Normalized): Reading {
   return { result, normalized, currencies, amounts, columns: new Map(), scales: new Map() };
 }
 
-/** Paths of a task's rules, taken apart. They come from the tasks alone, so there is a fixed number of them. */
+/** Parsed rule paths, cached. Paths come from task definitions only, so the cache is bounded. */
 const compiled = new Map<string, readonly string[]>();
 
 function stepsOf(path: string): readonly string[] {
@@ -107,7 +107,7 @@ export function column(path: string, reading: Reading): Column {
   return read;
 }
 
-/** The amounts of a column; null when a row has a value that does not read. */
+/** The amounts of a column; null if a row has a value that cannot be read. */
 export function amountsOf({ rows }: Column): Amount[] | null {
   const amounts: Amount[] = [];
   for (const row of rows) {
@@ -121,7 +121,7 @@ export function sum(amounts: readonly Amount[]): Decimal.Decimal {
   return amounts.reduce((total, { value }) => Decimal.plus(total, value), Decimal.zero);
 }
 
-/** The one currency of these amounts; null where none has one. With several, the first. */
+/** The currency of these amounts: the first that one of them has, or null if none has one. */
 function currencyOf(amounts: readonly Amount[], reading: Reading): string | null {
   const [only] = reading.currencies;
   if (reading.currencies.size === 1 && only !== undefined) return only;
@@ -143,8 +143,8 @@ export function scaleFor(amounts: readonly Amount[], reading: Reading): Toleranc
 }
 
 /**
- * True where the amounts are in different currencies, or one that is not marked stands among several currencies of
- * the document: what they add up to says nothing.
+ * True if the amounts are in different currencies, or an unmarked one occurs in a document with several currencies:
+ * their sum is then meaningless.
  */
 export function isMixed(amounts: readonly Amount[], reading: Reading): boolean {
   if (reading.currencies.size < 2) return false;
@@ -154,12 +154,12 @@ export function isMixed(amounts: readonly Amount[], reading: Reading): boolean {
   return false;
 }
 
-/** Letters and signs beside an amount; tax codes are no currency and stand behind it. */
+/** What is removed from a printed amount so that only letters and signs of a currency mark remain. */
 const notMark = /[\p{Nd}\s.,'’·:()*#+\-–−/]/gu;
 
 /**
- * True where amounts carry marks that decide no currency ("kr", an unknown sign) and are not all the same: then they
- * may be different currencies. Looks at the print again, so it is asked only about sums that do not fit.
+ * True if amounts have different marks of which none determines a currency ("kr", an unknown sign): they may be in
+ * different currencies. Reads the printed texts again, so it is called only for sums that do not fit.
  */
 export function hasOtherMarks(amounts: readonly Amount[], reading: Reading): boolean {
   const marks = amounts.map((amount) => {

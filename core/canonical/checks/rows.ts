@@ -5,10 +5,10 @@ import * as Reading from "./reading.ts";
 import type { RowRule } from "./rule.ts";
 import type * as Tolerance from "./tolerance.ts";
 
-/** A check for every row of a longer list would make the answer larger than what it checks. */
+/** More checks than this would make the answer larger than the rows themselves. */
 const maxRowChecks = 200;
 
-/** Products have more decimals than papers print; six are enough to judge them. */
+/** Products have more decimals than papers print; six are enough for the check. */
 const shownPlaces = 6;
 
 const hundred = Decimal.of("100");
@@ -20,7 +20,7 @@ interface Row {
   rate: Reading.Amount | null;
 }
 
-/** Half of the last printed place: what rounding may have taken from a value. */
+/** Half of the last printed place: the most that rounding may have changed a value. */
 function halfPlace({ places }: Decimal.Decimal): Decimal.Decimal {
   return { digits: 5n, places: places + 1 };
 }
@@ -30,9 +30,9 @@ function isWhole({ value }: Reading.Amount): boolean {
 }
 
 /**
- * One check a row that has all three values. Whole quantities multiply exactly, but for one unit; a weighed
- * quantity or a unit price finer than the unit was itself rounded, and the error grows with the other factor
- * (first-order error propagation). `sumIsWrong` says that the printed prices do not add up to what is printed below them.
+ * One check per row that has all three values. Whole quantities multiply exactly, within one unit. A weighed quantity,
+ * or a unit price finer than the unit, was itself rounded; that error grows with the other factor (first-order error
+ * propagation). `sumIsWrong` is true if the printed prices do not add up to the sum below them.
  */
 export function itemPriceIsQuantityTimesUnit(
   rule: RowRule,
@@ -48,7 +48,7 @@ export function itemPriceIsQuantityTimesUnit(
   for (let index = 0; index < Math.min(prices.length, maxRowChecks); index += 1) {
     const [quantity, unitPrice, price] = [quantities[index], unitPrices[index], prices[index]];
     if (!isAmount(quantity) || !isAmount(unitPrice) || !isAmount(price)) continue;
-    // Grams and millilitres are priced by the kilo, the litre or the hundred: the paper rarely says which.
+    // Goods measured in grams or milliliters are priced per kilo, liter or hundred; the paper rarely says which.
     const unit = reading.normalized[quantity.path]?.unit ?? "";
     if (quantity.ambiguous || /^(?:g|gr|mg|ml|cl|dl)$/.test(unit)) continue;
     const rate = ownRates[index];
@@ -62,7 +62,7 @@ function isAmount(found: Reading.Found | undefined): found is Reading.Amount {
   return typeof found === "object";
 }
 
-/** The rates of the document's taxes, for rows that print none of their own. */
+/** The document's tax rates, for rows that print no rate of their own. */
 function ratesOf({ beside }: RowRule, reading: Reading.Reading): Decimal.Decimal[] {
   const rates = beside?.rates === undefined ? [] : Reading.column(beside.rates, reading).rows;
   return rates.filter(isAmount).map(({ value }) => value);
@@ -80,10 +80,10 @@ function judgeRow(
   const tolerance = toleranceOf(row, scale.unit);
   const plain = { variant: rate ? "without_tax" : null, expected: Decimal.round(product, shownPlaces) };
   const candidates: Candidate[] = [plain];
-  // What is taken back has its minus at the price alone: "1 × 19.99  (19.99)".
+  // For a returned item the minus may be at the price only: "1 × 19.99  (19.99)".
   if (Decimal.sign(product) > 0 && Decimal.sign(price.value) < 0)
     candidates.push({ variant: "taken_back", expected: Decimal.negate(plain.expected) });
-  // Most rows fit as they are; the others are asked whether the tax lies between unit price and price.
+  // Most rows fit as printed. Only for the others, try whether tax is the difference between unit price and price.
   if (Decimal.compare(Decimal.abs(Decimal.minus(product, price.value)), tolerance.amount) > 0) {
     for (const each of rate ? [rate.value] : rates) candidates.push(...taxed(product, each));
   }
@@ -101,7 +101,7 @@ function judgeRow(
   );
 }
 
-/** A unit price without tax beside a price with it, and the other way round. */
+/** A unit price without tax beside a price with tax, or the reverse. */
 function taxed(product: Decimal.Decimal, rate: Decimal.Decimal): Candidate[] {
   const factor = Decimal.plus(hundred, rate);
   if (Decimal.sign(factor) <= 0) return [];
@@ -128,7 +128,7 @@ function toleranceOf({ quantity, unitPrice }: Row, unit: Decimal.Decimal): Toler
   return { amount, from: "precision" };
 }
 
-/** `0,99/100g`: the price of a measure that the quantity does not count. */
+/** `0,99/100g`: the price is per a measure that the quantity does not count. */
 const otherMeasure = /\/ ?\d{2,4} ?\p{L}/u;
 
 function excuseOf(
@@ -141,13 +141,13 @@ function excuseOf(
   if (printed !== null && otherMeasure.test(printed)) return "measure";
   if (isPerHundred(row, candidates)) return "measure";
   if (sumIsWrong) return null;
-  // "2 for 1": the second is printed with its price, and costs nothing.
+  // "2 for 1": the second item is printed with its unit price and costs nothing.
   return Decimal.sign(row.price.value) === 0 || isDiscounted(row, candidates) ? "line_discount" : null;
 }
 
 const tenfold = Decimal.of("10");
 
-/** Counters of cheese and meat weigh in kilos and price by the hundred grams: "0.236  2.95  6.96". */
+/** Cheese and meat counters weigh in kilos and price per hundred grams: "0.236  2.95  6.96". */
 function isPerHundred({ quantity, unitPrice, price }: Row, [plain]: readonly Candidate[]): boolean {
   if (!plain || isWhole(quantity) || quantity.value.places !== 3) return false;
   const off = Decimal.abs(Decimal.minus(Decimal.times(plain.expected, tenfold), price.value));
@@ -155,13 +155,13 @@ function isPerHundred({ quantity, unitPrice, price }: Row, [plain]: readonly Can
   return Decimal.sign(unitPrice.value) !== 0 && Decimal.compare(off, rounding) <= 0;
 }
 
-/** A line is hardly ever made cheaper than a fifth of its price. */
+/** A discount rarely leaves less than this percentage of a line's price. */
 const leastLeft = Decimal.of("20");
 
 /**
- * True where the price is what is left of the product after a discount of the line. A digit that was misread is
- * likelier: then the price is another whole number of pieces, or the one of the three values that would fit differs
- * from the printed one in a single digit.
+ * True if the price is the product less a discount of the line. A misread digit is the likelier cause, and the answer
+ * false, if the price matches another whole number of pieces, or if changing a single digit of one of the three values
+ * makes the row fit.
  */
 function isDiscounted({ quantity, unitPrice, price }: Row, candidates: readonly Candidate[]): boolean {
   if (Decimal.sign(quantity.value) === 0 || Decimal.sign(unitPrice.value) === 0) return false;
@@ -174,7 +174,7 @@ function isDiscounted({ quantity, unitPrice, price }: Row, candidates: readonly 
   if (Decimal.isMultiple(price.value, unitPrice.value)) return false;
   const pricePlaces = Math.max(unitPrice.value.places, price.value.places);
   return !candidates.some(({ expected }) => {
-    // The printed value times what the price lacks is the one that would fit.
+    // The value that would fit is the printed value, scaled by how much the price differs from the product.
     const scaled = (printed: Decimal.Decimal, places: number) =>
       Decimal.divide(Decimal.times(printed, price.value), expected, places);
     const needed = [

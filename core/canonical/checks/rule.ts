@@ -5,37 +5,36 @@ export interface Parts {
   service?: string;
   tip?: string;
   shipping?: string;
-  /** A printed rounding; with it nothing is left to cash rounding. */
+  /** A printed rounding; with it no further cash rounding is allowed for. */
   rounding?: string;
-  /** Paid by transfer: nothing is rounded for cash. */
+  /** Paid by transfer: no cash rounding. */
   exact?: true;
 }
 
 /**
- * Fields that a rule does without, where a caller's own schema lacks them: they say what else the paper prints about
- * the same amounts.
+ * Optional fields of a rule: what else the paper prints about the same amounts. A caller's own schema may lack them.
  */
 export interface Beside {
-  /** One amount a tax or rate, `taxes[].amount`: their sum takes the place of a tax that is not printed. */
+  /** One amount per tax or rate, `taxes[].amount`. Their sum is used if the tax itself is not printed. */
   taxes?: string;
   rates?: string;
   cash?: string;
   card?: string;
   change?: string;
   method?: string;
-  /** What was paid before, of which the total may know. */
+  /** What was paid before; the total may already be reduced by it. */
   paid?: string;
   total?: string;
   subtotal?: string;
   discount?: string;
   tip?: string;
-  /** The prices of all rows, and what shows that a row without a price is one. */
+  /** The prices of all rows, and the fields that show that a row without a price is a line item. */
   prices?: string;
   quantity?: string;
   unitPrice?: string;
 }
 
-/** A check as a task declares it: which of its fields play which part. */
+/** A check as a task declares it: the role of each field. */
 export type Rule = { beside?: Beside } & (
   | TotalRule
   | ItemsRule

@@ -8,20 +8,21 @@ export interface Tolerance {
 }
 
 /**
- * Where invoices are rounded too, whatever they are paid by: India rounds to the rupee (CGST Act, section 170),
- * Switzerland to five centimes, the Nordic countries and Czechia to the whole ("öresavrundning", "zaokrouhlení").
+ * Currencies in which invoices are rounded regardless of the means of payment: India rounds to the rupee (CGST Act,
+ * section 170), Switzerland to five centimes, the Nordic countries and Czechia to the whole unit ("öresavrundning",
+ * "zaokrouhlení").
  */
 const roundsInvoices = new Set(["CHF", "CZK", "DKK", "INR", "NOK", "SEK"]);
 
-/** From here on, an unmarked document without a single fraction is in a currency that has no cents in use. */
+/** From this amount on, an unmarked document without any fraction is taken to be in a currency without cents. */
 const wholeAmounts = Decimal.of("1000");
-/** And from here on 100, Indonesia's step, is at most 1 % of the total. */
+/** From this amount on, 100 (Indonesia's step) is at most 1 % of the total. */
 const largeTotal = Decimal.of("10000");
-/** Steps of currencies without cents, the largest first; which of them a till used shows in the total itself. */
+/** Steps of currencies without cents, largest first. The total shows which one the till used. */
 const wholeSteps = ["100", "50", "10"].map(Decimal.of);
 
 export interface Scale {
-  /** ISO 4217 when all marks of the amounts agree. */
+  /** ISO 4217, if all marks of the amounts agree. */
   currency: string | null;
   /** The smallest amount that is printed. */
   unit: Decimal.Decimal;
@@ -29,7 +30,7 @@ export interface Scale {
   whole: boolean;
 }
 
-/** What the amounts of one currency say about their own precision. */
+/** The precision that the amounts of one currency show. */
 export function scaleOf(currency: string | null, values: readonly string[]): Scale {
   const whole = values.every((value) => !value.includes("."));
   const decimals = currency === null ? (whole && values.some(isLarge) ? 0 : 2) : Currency.decimals(currency);
@@ -41,16 +42,16 @@ function isLarge(value: string): boolean {
   return Decimal.compare(Decimal.abs(Decimal.of(value)), wholeAmounts) >= 0;
 }
 
-/** For sums whose parts are each rounded to the smallest unit: one unit a part. */
+/** For sums whose parts are each rounded to the smallest unit: one unit per part. */
 export function ofParts(scale: Scale, parts: number): Tolerance {
   const { digits, places } = scale.unit;
   return { amount: { digits: digits * BigInt(Math.max(1, parts)), places }, from: "precision" };
 }
 
 /**
- * For amounts that may have been rounded for cash: the currency's step where the amount lies on it (53.53 was
- * rounded to nothing); without a known currency 100, 50 or 10 for whole amounts from 10,000 on, and what rounding to the
- * nearest five cents takes; else one unit a part. Never less than one unit a part.
+ * For amounts that may have been rounded for cash. With a known currency: its step, if the amount is a multiple of it
+ * (53.53 was not rounded). Without one: 100, 50 or 10 for whole amounts from 10,000 on, and what rounding to the
+ * nearest five cents may change. Otherwise, and at least, one unit per part.
  */
 export function ofCash(scale: Scale, rounded: Decimal.Decimal, parts: number): Tolerance {
   const precise = ofParts(scale, parts);
@@ -63,18 +64,20 @@ export function ofCash(scale: Scale, rounded: Decimal.Decimal, parts: number): T
         : fiveCents(rounded);
     return step && Decimal.compare(step, precise.amount) > 0 ? { amount: step, from: "magnitude" } : precise;
   }
-  // A shop may round down where another rounds to the nearest, so the whole step is allowed.
+  // Some shops round down and others to the nearest, so the whole step is allowed.
   const known = Currency.cashStep(scale.currency);
   if (known === undefined) return precise;
   const step = Decimal.of(known);
-  // Where a hundred is the custom, some tills round to fifty.
+  // Where a step of 100 is customary, some tills round to 50.
   const used = [step, ...(known === "100" ? wholeSteps : [])].find((each) =>
     Decimal.isMultiple(rounded, each),
   );
   return used && Decimal.compare(used, precise.amount) > 0 ? { amount: used, from: "currency" } : precise;
 }
 
-/** Australia, Canada, Malaysia, Singapore, Switzerland and half of the euro area: 0.01 and 0.02 are gone. */
+/**
+ * Australia, Canada, Malaysia, Singapore, Switzerland and half of the euro area no longer use coins of 0.01 and 0.02.
+ */
 const fiveCentStep = Decimal.of("0.05");
 const tenCentStep = Decimal.of("0.10");
 const mostOfFiveCents = Decimal.of("0.02");
@@ -84,8 +87,8 @@ function fiveCents(rounded: Decimal.Decimal): Decimal.Decimal | undefined {
 }
 
 /**
- * For change, which shows what the till has no coins for: as `ofCash`, and without a known currency half of ten cents as
- * well (New Zealand, Hong Kong, South Africa), where the total is not of such coins and cash and change are.
+ * For change, which shows the coins that the till lacks. As `ofCash`; without a known currency also half of ten cents
+ * (New Zealand, Hong Kong, South Africa) if cash and change are multiples of ten cents and the total is not.
  */
 export function ofChange(
   scale: Scale,
@@ -98,8 +101,8 @@ export function ofChange(
 }
 
 /**
- * For totals of invoices: one unit a part, and the currency's step where invoices are rounded too, the total lies
- * on it, and the difference is what rounding takes or adds: less than a step.
+ * The tolerance of an invoice total: one unit per part. If the currency rounds invoices and the total is a multiple of
+ * its step, the step instead, as long as the difference is smaller than that.
  */
 export function ofInvoice(
   scale: Scale,

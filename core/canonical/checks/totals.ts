@@ -22,7 +22,7 @@ interface Between {
 
 const single = ["tax", "service", "tip", "shipping", "rounding", "discount"] as const;
 
-/** The printed parts; null when one does not read. */
+/** The printed parts; null if one cannot be read. */
 function between(parts: Parts, beside: Beside, reading: Reading.Reading): Between | null {
   const found = single.map((name) => Reading.at(parts[name], reading));
   const list = beside.taxes === undefined ? null : Reading.column(beside.taxes, reading);
@@ -43,14 +43,14 @@ function between(parts: Parts, beside: Beside, reading: Reading.Reading): Betwee
   };
 }
 
-/** The parts that a sum is made of, the base apart. Single taxes count where they stand for the tax. */
+/** The parts of a sum, except the base. Single taxes count only if they replace a tax that is not printed. */
 function amountsOf(parts: Between): Reading.Amount[] {
   const { tax, taxes, service, tip, shipping, rounding, discount } = parts;
   const named = [service, tip, shipping, rounding, discount].filter((part) => part !== null);
   return tax ? [tax, ...named] : [...taxes, ...named];
 }
 
-/** Parts that are null took part too: that they are not printed is what was read. */
+/** Paths of parts that are null are included: the check relies on their not being printed. */
 function pathsOf(parts: Parts, beside: Beside, { tax, taxes }: Between): string[] {
   const taxPath = !tax && taxes.length > 0 ? beside.taxes : parts.tax;
   return [taxPath, parts.service, parts.tip, parts.shipping, parts.discount, parts.rounding].filter(
@@ -59,8 +59,8 @@ function pathsOf(parts: Parts, beside: Beside, { tax, taxes }: Between): string[
 }
 
 /**
- * The tax of all: what is printed as its sum, else the sum of the single ones. It may be in the prices already
- * (Europe's and Malaysia's shops) or come on top (North America, Indonesia's restaurants).
+ * The whole tax: the printed sum, or else the sum of the single taxes. It may be included in the prices (Europe's and
+ * Malaysia's shops) or come on top (North America, Indonesia's restaurants).
  */
 function withTax(start: Decimal.Decimal, { tax, taxes }: Between): Candidate[] {
   if (tax) {
@@ -76,10 +76,13 @@ function withTax(start: Decimal.Decimal, { tax, taxes }: Between): Candidate[] {
   ];
 }
 
-/** More single taxes than any document lists are a model's mistake; each one makes ways to read the sum. */
+/**
+ * No document lists more single taxes than this; a longer list is a model's mistake. The bound limits the number of
+ * candidates.
+ */
 const maxSingleTaxes = 8;
 
-/** Several taxes, of which one is withheld, or one is in the prices (or on top) and the others are not. */
+/** Several taxes, of which one is withheld, or one is included in the prices (or on top) and the others are not. */
 function severalTaxes(start: Decimal.Decimal, { tax, taxes }: Between): Candidate[] {
   if (taxes.length < 2 || taxes.length > maxSingleTaxes) return [];
   const all = Decimal.plus(start, Reading.sum(taxes));
@@ -92,8 +95,8 @@ function severalTaxes(start: Decimal.Decimal, { tax, taxes }: Between): Candidat
 }
 
 /**
- * The parts as a refund has them: what a till prints without a sign below negative sums was taken back as well. Rounding
- * and freight have signs of their own.
+ * The parts with the signs of a refund: parts that a till prints without a sign below negative sums were refunded as
+ * well. Rounding and freight keep their own signs.
  */
 function ofRefund(parts: Between): Between {
   const negative = <Part extends Reading.Amount | null>(part: Part): Part =>
@@ -102,9 +105,9 @@ function ofRefund(parts: Between): Between {
 }
 
 /**
- * All ways from a base to the total. A discount makes the base smaller, whatever its sign is printed as; of a refund,
- * whose base is negative, it takes away as well. It may be taken off before the base is printed; a service charge may
- * be in the prices and a tip stand below the total.
+ * All ways from a base to the total. A discount reduces the absolute base, whatever its printed sign, also for a
+ * refund, whose base is negative. The printed base may already be reduced by the discount, a service charge may be
+ * included in the prices, and a tip may be printed below the total.
  */
 function totals(
   base: Decimal.Decimal,
@@ -142,12 +145,12 @@ function totals(
   };
 }
 
-/** The base with the sign of the total: some tills print the goods of a refund as they were sold. */
+/** The base with the sign of the total: some tills print the goods of a refund with positive prices. */
 function alike(base: Decimal.Decimal, total: Decimal.Decimal): Decimal.Decimal {
   return Decimal.sign(base) > 0 && Decimal.sign(total) < 0 ? Decimal.negate(base) : base;
 }
 
-/** What a discount or a payment takes off, with the sign of the base. */
+/** The amount of a discount or payment, with the sign of the base. */
 function reduction(base: Decimal.Decimal, { value }: Reading.Amount): Decimal.Decimal {
   const size = Decimal.abs(value);
   return Decimal.sign(base) < 0 ? Decimal.negate(size) : size;
@@ -156,12 +159,12 @@ function reduction(base: Decimal.Decimal, { value }: Reading.Amount): Decimal.De
 interface Sum {
   id: string;
   rule: Parts & { beside?: Beside };
-  /** The path that stands for the base in the check's fields. */
+  /** The path of the base in the check's fields. */
   basePath: string;
   bases: Reading.Amount[];
   total: Reading.Amount;
   parts: Between;
-  /** Asked before anything else is supposed to be missing. */
+  /** Called before any part is assumed to be missing. */
   excuse?: () => Reason | null;
 }
 
@@ -192,7 +195,7 @@ function judgeTotal(asked: Sum, reading: Reading.Reading): Verdict[] {
   return Judge.judge(question, reading);
 }
 
-/** True for freight that is one of the lines as well: printed once, it is in their sum. */
+/** True if freight is also one of the line items, and so already in their sum. */
 function isLine(shipping: Reading.Amount | null, { rule, bases }: Sum, reading: Reading.Reading): boolean {
   const prices = rule.beside?.prices;
   const rows = prices === undefined ? bases : (Reading.amountsOf(Reading.column(prices, reading)) ?? []);
@@ -213,7 +216,7 @@ function missingPart(asked: Sum, failed: Failed, reading: Reading.Reading): Reas
   const paid = paidBy(rule.beside ?? {}, reading);
   const isPaid = (value: Decimal.Decimal) =>
     paid.some((each) => Decimal.compare(Decimal.abs(Decimal.minus(each, value)), tolerance.amount) <= 0);
-  // The payment says that the parts are right: then it is the total that was misread.
+  // The payment confirms the sum of the parts, so the total was misread.
   if (!isPaid(total.value) && applied.some(({ expected }) => isPaid(expected))) return null;
   return Missing.explain({
     base,
@@ -239,8 +242,9 @@ function wayOf({ variant, expected }: Candidate): Missing.Way {
 }
 
 /**
- * True where the tax that would fit is a digit away from the printed one, and otherwise two rare things had to come
- * together: a tax in the prices beside something missing, or a tax withheld on a receipt. Then the tax was misread.
+ * True if the tax was misread: the tax that would fit differs from the printed one in one digit, and any other
+ * explanation needs two rare things at once (a tax in the prices and something missing, or a tax withheld on a
+ * receipt).
  */
 function isTaxMisread({ variant, expected }: Candidate, { rule, total, parts }: Sum): boolean {
   const tax = parts.tax?.value;
@@ -251,13 +255,13 @@ function isTaxMisread({ variant, expected }: Candidate, { rule, total, parts }: 
   return isLess && rule.exact !== true && Decimal.differsInOneDigit(Decimal.plus(missing, tax), tax);
 }
 
-/** What was paid in the end, in every way that the payment's fields say it. */
+/** The amount that was finally paid, computed in every way that the payment fields allow. */
 function paidBy({ cash, card, change }: Beside, reading: Reading.Reading): Decimal.Decimal[] {
   const byCard = Reading.amountAt(card, reading)?.value;
   const given = Reading.amountAt(cash, reading)?.value;
   const back = Reading.amountAt(change, reading)?.value;
   const inCash = given && Decimal.minus(given, back ? Decimal.abs(back) : Decimal.zero);
-  // Cash without change may be more than the sum, as a tip is.
+  // Cash without change may exceed the sum by a tip.
   const sums = [
     byCard,
     back ? inCash : undefined,
@@ -266,7 +270,7 @@ function paidBy({ cash, card, change }: Beside, reading: Reading.Reading): Decim
   return sums.filter((each) => each !== undefined);
 }
 
-/** The total against the subtotal and what is printed between them. */
+/** Compares the total with the subtotal and the parts printed between them. */
 export function totalIsSumOfParts(rule: TotalRule, reading: Reading.Reading): Verdict[] {
   const total = Reading.amountAt(rule.total, reading);
   const subtotal = Reading.amountAt(rule.subtotal, reading);
@@ -284,9 +288,9 @@ export function totalIsSumOfParts(rule: TotalRule, reading: Reading.Reading): Ve
 }
 
 /**
- * The printed prices of all rows against the subtotal; without a subtotal against the total, the rows in its
- * place. Rows without a price (remarks, options) count nothing. Each price is exact as printed, so against a
- * subtotal only one unit of rounding is allowed.
+ * Compares the printed prices of all rows with the subtotal or, without one, with the total. Rows without a price
+ * (remarks, options) are ignored. Prices are exact as printed, so against a subtotal only one unit of rounding is
+ * allowed.
  */
 export function itemsSumIsSubtotal(rule: ItemsRule, reading: Reading.Reading): Verdict[] {
   const prices = Reading.amountsOf(Reading.column(rule.items, reading));
@@ -343,7 +347,7 @@ function judgeSubtotal(rule: ItemsRule, { prices, subtotal, total, parts }: Rows
   return Judge.judge(question, reading);
 }
 
-/** True where the rows, and not the subtotal, add up to the total. */
+/** True if the rows add up to the total and the subtotal does not. */
 function rowsMakeTotal({ prices, total, parts }: Rows, reading: Reading.Reading): boolean {
   if (!total || !parts || prices.length === 0) return false;
   const { unit } = Reading.scaleFor([...prices, total], reading);
@@ -353,13 +357,13 @@ function rowsMakeTotal({ prices, total, parts }: Rows, reading: Reading.Reading)
   );
 }
 
-/** A row that the subtotal leaves out and the total does not, as a deposit. */
+/** True if a row, such as a deposit, counts in the total but not in the subtotal. */
 function isRowOutside(rows: Rows, reading: Reading.Reading): boolean {
   const more = Decimal.minus(Reading.sum(rows.prices), rows.subtotal.value);
   return rows.prices.some(({ value }) => Decimal.compare(more, value) === 0) && rowsMakeTotal(rows, reading);
 }
 
-/** Prices with their taxes above a subtotal without them. */
+/** True if the prices include tax and the subtotal does not. */
 function isTaxInside(rows: Rows, reading: Reading.Reading): boolean {
   const { unit } = Reading.scaleFor(rows.prices, reading);
   const reason = Missing.explain({
@@ -377,7 +381,7 @@ function isTaxInside(rows: Rows, reading: Reading.Reading): boolean {
   return reason !== null && rowsMakeTotal(rows, reading);
 }
 
-/** A row that was bought and has no price: it could not be read, so the rows may add up to less. */
+/** True if a row that was bought has no price: it could not be read, so the rows may add up to less. */
 function lacksPrice({ items, beside }: ItemsRule, reading: Reading.Reading): boolean {
   const columns = [beside?.quantity, beside?.unitPrice].flatMap((path) =>
     path === undefined ? [] : [Reading.column(path, reading)],

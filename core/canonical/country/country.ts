@@ -1,24 +1,24 @@
 import { customOf, type DateOrder } from "./day-order.ts";
 
 /**
- * What is paid with where a paper comes from, by its address, tax number and telephone. Only what can mean one
- * country counts: a country's name as a line of its own at the end of an address, the state and the ZIP code of
- * the USA, Canada and Australia, a tax number in a form that one country has, an international telephone prefix.
- * All of it must agree. Bounds: names that are places elsewhere too (Georgia) are left out, as is +1, which twenty
+ * The currencies in use where a paper comes from, by its address, tax number and telephone number. Only evidence that
+ * can mean a single country counts: a country's name on a line of its own at the end of an address; the state and ZIP
+ * code in the USA, Canada and Australia; a tax number in a form that one country has; an international telephone
+ * prefix. All of it must agree. Names that are also places elsewhere (Georgia) are left out, as is +1, which twenty
  * countries share.
  */
 
 export type Source = "country" | "tax_id" | "phone";
 
 export interface Use {
-  /** ISO 4217; more than one where several are paid with every day (CLDR 48, and the peer currencies of tills). */
+  /** ISO 4217; several if several are in everyday use (CLDR 48, and the peer currencies of tills). */
   currencies: readonly string[];
   source: Source;
   /** The orders in which dates are written there (day-order.ts). */
   dates: readonly (readonly DateOrder[])[] | undefined;
 }
 
-/** A text of the result that may tell, and what it is. */
+/** A text of the result that may identify the country, and what kind of text it is. */
 export interface Clue {
   source: Source;
   text: string;
@@ -26,7 +26,7 @@ export interface Clue {
 
 /**
  * `currencies dial names…`: English and native names, `_` for a blank; `-` where the prefix is shared. `:d` where dates
- * begin with the day though the first currency's do not (CLDR 48: es-EC, es-SV, pt-TL, en-VG, en-TC, nl-BQ).
+ * begin with the day although those of the first currency do not (CLDR 48: es-EC, es-SV, pt-TL, en-VG, en-TC, nl-BQ).
  */
 const countries = `
 EUR 43 austria österreich
@@ -257,7 +257,7 @@ const taxForms: readonly (readonly [RegExp, string])[] = [
   [/\b\d{9}RT\d{4}$/, "CAD"],
   [/\bT\d{13}$/, "JPY"],
 ];
-/** The same for those that their own points and dashes tell apart. */
+/** Tax numbers that are recognized by their own points and dashes. */
 const printedTaxForms: readonly (readonly [RegExp, string])[] = [
   [/(?<![\d.])\d{2}\.\d{3}\.\d{3}\/\d{4}-\d{2}$/, "BRL"],
   [/(?<![\d-])\d{2}-\d{8}-\d$/, "ARS"],
@@ -267,8 +267,8 @@ const printedTaxForms: readonly (readonly [RegExp, string])[] = [
 ];
 
 /**
- * States of the USA with the first three digits that ZIP codes have there (USPS, 3-digit ZIP Code prefix matrix): with the
- * letters alone Milano MI 20121, Berlin DE 10115 and Casablanca MA 20250 would be among them.
+ * States of the USA with the first three digits of their ZIP codes (USPS, 3-digit ZIP Code prefix matrix). By the
+ * letters alone, Milano MI 20121, Berlin DE 10115 and Casablanca MA 20250 would match.
  */
 const states = `
 AL 350-369|AK 995-999|AZ 850-865|AR 716-729|CA 900-961|CO 800-816|CT 060-069|DC 200 202-205 569|DE 197-199|FL 320-349
@@ -301,7 +301,7 @@ function isZipOf(state: string, zip: string): boolean {
 
 const postal: readonly (readonly [RegExp, string])[] = [
   [/[ ,](?:ON|QC|BC|AB|MB|SK|NS|NB|NL|PE|YT|NT|NU),? [A-Z]\d[A-Z] ?\d[A-Z]\d$/, "CAD"],
-  // First digits as Australia Post gives them out: SA, WA and NT stand before other numbers elsewhere.
+  // First digits as assigned by Australia Post: SA, WA and NT precede other numbers elsewhere.
   [/[ ,](?:NSW,? [12]|VIC,? [38]|QLD,? [49]|TAS,? 7|ACT,? [02]|WA,? 6|SA,? 5|NT,? 0)\d{3}$/, "AUD"],
 ];
 
@@ -310,7 +310,7 @@ function inTheStates(address: string): boolean {
   return isZipOf(state, zip);
 }
 
-/** Longest address that is looked at: its end tells. */
+/** Longest end of an address that is searched. */
 const maxLength = 400;
 
 let tables: { names: Map<string, string>; dials: Map<string, string> } | undefined;
@@ -327,9 +327,9 @@ function known() {
 }
 
 /**
- * The currencies in use where the paper comes from, and the clue that says so: of several that agree the address
- * before the tax number before the telephone. Null without a clue, or where two of them contradict each other.
- * Never throws.
+ * The currencies in use where the paper comes from, and the clue that shows it. If several clues agree, the order of
+ * preference is address, tax number, telephone. Null without a clue, or if two clues contradict each other. Never
+ * throws.
  */
 export function of(clues: readonly Clue[]): Use | null {
   const found = clues.flatMap(({ source, text }) => {
@@ -341,7 +341,7 @@ export function of(clues: readonly Clue[]): Use | null {
   if (!first || found.some(({ currencies }) => currencies !== first.currencies)) return null;
   const [list = "", own] = first.currencies.split(":");
   const used = list.split(",");
-  // Where the day comes first as in the euro area.
+  // These countries write the day first, as the euro area does.
   return { currencies: used, source: first.source, dates: customOf(own === undefined ? used[0] : "EUR") };
 }
 
@@ -349,7 +349,7 @@ const read: Record<Source, (text: string) => string | undefined> = {
   country(address) {
     const lines = address.split(/[,\n;]/).map((line) => line.trim());
     const last = lines.at(-1) ?? "";
-    // A postal code may stand beside it: "Singapore 238801".
+    // A postal code may precede or follow the name: "Singapore 238801".
     const name = last.toLowerCase().replace(/^[\d -]+(?=\D)|(?<=\D)[ -]\d[\d -]*$|\.$/g, "");
     return (
       known().names.get(name) ??

@@ -1,12 +1,12 @@
-/** In which order the numbers of a date stand, by where people pay with a currency. */
+/** The order of the numbers of a date, by the currency that people pay with. */
 
 export type DateOrder = "dmy" | "mdy" | "ymd" | "ydm";
 
 /**
- * Orders in use where a currency is, the custom of most payers first. The first row with a reading decides; in a row
- * of several orders nothing does. All other currencies: day first. Source: CLDR 48 short date patterns of the places
- * that use the currency. Year-first customs print day-first dates only with a year of four digits, where no one
- * takes it for another number: so their second row.
+ * Date orders in use where a currency is used, that of most payers first. The first row with a valid reading decides; a
+ * row with several orders leaves the date ambiguous. All other currencies: day first. Source: CLDR 48 short date
+ * patterns of the places that use the currency. Year-first countries print day-first dates only with a year of four
+ * digits, which cannot be mistaken for another number; hence their second row.
  */
 const customs: Record<string, readonly (readonly DateOrder[])[]> = {
   USD: [["mdy"]],
@@ -40,5 +40,5 @@ export function customOf(currency: string | null | undefined): readonly (readonl
   return currency ? (customs[currency] ?? dayFirst) : undefined;
 }
 
-/** How likely orders are where nothing is known, the likeliest first: by how many countries have them. */
+/** Orders by likelihood where nothing is known, most likely first: by the number of countries that use them. */
 export const likeliest: readonly DateOrder[] = ["dmy", "mdy", "ymd", "ydm"];

@@ -1,7 +1,7 @@
 /**
- * Bikram Sambat, the civil calendar of Nepal. Its months follow the sun as the calendar committee publishes them
- * year by year, so no formula gives them. Days of each month over 29, from the year 2050 on; source: five
- * independent published tables, compared. They agree up to 2081 but for 2062; years to come are forecasts.
+ * Bikram Sambat, the civil calendar of Nepal. Its months follow the sun and are published each year by the calendar
+ * committee, so no formula gives them. The digits are the days of each month above 29, from the year 2050 on. Source:
+ * five independent published tables, compared. They agree up to 2081 except for 2062; future years are forecasts.
  */
 const monthDays = `
 232321110102 222322101011 223222101011 232321110011 232321110102 223222101011 223231101011 232321110012

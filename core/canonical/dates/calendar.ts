@@ -1,8 +1,8 @@
 import * as BikramSambat from "./bikram-sambat.ts";
 
 /**
- * Calendars that tills print, and the Gregorian day of a day in each. Conversions are Intl's, whose calendars are
- * CLDR's, where a year is not simply counted from elsewhere.
+ * Calendars that tills print, and their conversion to Gregorian days. Calendars with more than a fixed offset of years
+ * are converted with Intl (CLDR's calendars).
  */
 
 export type Calendar =
@@ -26,7 +26,10 @@ export interface Day {
 
 const msPerDay = 86_400_000;
 
-/** Years that differ from the Gregorian by a number alone. Eras of Japan begin and end on their days. */
+/**
+ * Calendars whose years differ from Gregorian years by a fixed number only. Eras of Japan begin and end on specific
+ * days.
+ */
 const counted: Partial<Record<Calendar, { offset: number; from?: number; to?: number }>> = {
   gregory: { offset: 0 },
   buddhist: { offset: -543 },
@@ -36,11 +39,11 @@ const counted: Partial<Record<Calendar, { offset: number; from?: number; to?: nu
   showa: { offset: 1925, from: Date.UTC(1926, 11, 25), to: Date.UTC(1989, 0, 7) },
 };
 
-/** Days that papers have: of 1900 to 2100. */
+/** Dates on papers are in 1900 to 2100. */
 const earliest = Date.UTC(1900, 0, 1);
 const latest = Date.UTC(2100, 11, 31);
 
-/** The day, or null where the calendar has no such day or it lies outside of 1900 to 2100. */
+/** The day, or null if the calendar has no such day or it is outside 1900 to 2100. */
 export function dayOf(calendar: Calendar, year: number, month: number, day: number): Day | null {
   const found = find(calendar, year, month, day);
   return found && found.time >= earliest && found.time <= latest ? found : null;
@@ -64,7 +67,7 @@ function gregorian(year: number, month: number, day: number): number | null {
   return new Date(time).getUTCDate() === day ? time : null;
 }
 
-/** First day of a year that Intl's calendars are looked up from, and how long years and months are. */
+/** Start points for the search in Intl's calendars: the first day of a year, and the lengths of years and months. */
 const estimates: Partial<Record<Calendar, { year: number; time: number; days: number; monthDays: number }>> =
   {
     persian: { year: 1400, time: Date.UTC(2021, 2, 21), days: 365.2422, monthDays: 30.5 },
@@ -74,7 +77,7 @@ const estimates: Partial<Record<Calendar, { year: number; time: number; days: nu
 
 const formats = new Map<Calendar, Intl.DateTimeFormat>();
 
-/** What Intl calls this day in the calendar. */
+/** Year, month and day of this time in Intl's calendar. */
 function partsOf(calendar: Calendar, time: number): [number, number, number] {
   const known = formats.get(calendar);
   const format =
@@ -91,7 +94,10 @@ function partsOf(calendar: Calendar, time: number): [number, number, number] {
   return [number("year"), number("month"), number("day")];
 }
 
-/** The day that Intl calls so: from an estimate of at most some days beside it, corrected by what it is called. */
+/**
+ * The day with these parts in Intl's calendar: estimated to within some days, then corrected by the parts that Intl
+ * gives.
+ */
 function byIntl(calendar: Calendar, year: number, month: number, day: number): number | null {
   const estimate = estimates[calendar];
   if (!estimate || month < 1 || month > 13 || day < 1 || day > 31) return null;
@@ -110,20 +116,20 @@ function byIntl(calendar: Calendar, year: number, month: number, day: number): n
   return y === year && m === month && d === day ? time : null;
 }
 
-/** Of an epoch time, the ISO 8601 calendar date. */
+/** The ISO 8601 calendar date of an epoch time. */
 export function iso(time: number): string {
   return new Date(time).toISOString().slice(0, 10);
 }
 
 interface Custom {
   calendar: Calendar;
-  /** Where a year of this many digits is of this calendar: from and to that number. */
+  /** A year with one of these numbers of digits is in this calendar if it is between `from` and `to`. */
   from: number;
   to: number;
   digits: readonly number[];
 }
 
-/** Calendars beside the Gregorian by currency. Source: CLDR calendarPreferenceData, and what tills print. */
+/** Calendars in use besides the Gregorian, by currency. Source: CLDR calendarPreferenceData, and what tills print. */
 const customs: Record<string, readonly Custom[]> = {
   THB: [{ calendar: "buddhist", from: 0, to: 99, digits: [2] }],
   TWD: [{ calendar: "roc", from: 1, to: 189, digits: [2, 3] }],
@@ -134,7 +140,7 @@ const customs: Record<string, readonly Custom[]> = {
   ETB: [{ calendar: "ethiopic", from: 1980, to: 2092, digits: [4] }],
 };
 
-/** Years that by their number are not Gregorian, and the currencies of the countries that count so. */
+/** Years that cannot be Gregorian, and the currencies of the countries that use their calendar. */
 const unmistakable: readonly (Custom & { currencies?: readonly string[] })[] = [
   { calendar: "buddhist", from: 2443, to: 2643, digits: [4] },
   { calendar: "persian", from: 1300, to: 1479, digits: [4], currencies: ["IRR", "AFN"] },
@@ -143,15 +149,15 @@ const unmistakable: readonly (Custom & { currencies?: readonly string[] })[] = [
   { calendar: "roc", from: 100, to: 189, digits: [3], currencies: ["TWD"] },
 ];
 
-/** A year as printed may be this one, of this calendar. */
+/** A possible meaning of a printed year: a year of this calendar. */
 interface Year {
   calendar: Calendar;
   year: number;
-  /** True where people who pay with this currency count so and not otherwise. */
+  /** True if this is the only calendar in which people who pay with this currency count years. */
   customary: boolean;
 }
 
-/** Centuries that two digits are short for. */
+/** Centuries that a year of two digits may be short for. */
 const centuries: Partial<Record<Calendar, readonly number[]>> = {
   gregory: [2000, 1900],
   buddhist: [2500, 2400],
@@ -160,8 +166,8 @@ const centuries: Partial<Record<Calendar, readonly number[]>> = {
 };
 
 /**
- * What a printed year may be: `2024`, `24`, `2567`, `113`. Without a currency, years that are no Gregorian ones
- * are read in every calendar that they fit; two digits are Gregorian.
+ * The possible meanings of a printed year: `2024`, `24`, `2567`, `113`. Without a currency, years that cannot be
+ * Gregorian are read in every calendar that they fit; years of two digits are read as Gregorian.
  */
 export function yearsOf(text: string, currency: string | null | undefined): Year[] {
   const number = Number(text);

@@ -54,29 +54,32 @@ const eras: Record<string, Calendar> = {
   विसं: "bikram-sambat",
   बिसं: "bikram-sambat",
 };
-/** Letters that mean an era only right before the year. */
+/** Letters that mean an era only directly before the year. */
 const shortEras = new Set(["r", "h", "s", "令", "平", "昭"]);
 
-/** Signs that no date has beside it: amounts, telephone numbers, paths, sums. */
+/** Signs that never occur beside a date: amounts, telephone numbers, paths, sums. */
 const foreign = /[+#$€£¥₩₹฿%@*\\=<>&;_"!?|~^{}]/;
-/** Words before a number that is none of a date. */
+/** Words before a number that is not part of a date. */
 const otherNumbers =
   /(?:^|[^\p{L}])(?:v|ver|vers|version|rev|build|fw|sw|ip|tel|telefon|telephone|phone|ph|mob|fax|no|nr|num|inv|ref|art|id|sku|ean|vat|iban)[.:]*[ -]*$/u;
-/** Between the parts of dates in the languages that most papers are in; the others' are Intl's. */
+/** Words between the parts of dates in the languages of most papers; those of other languages come from Intl. */
 const particles = new Set(
   "de del di da of the la le den der dem do el a al d en er ng y du ta m г р th st nd rd ter an оны сарын сар ko e a ی".split(
     " ",
   ),
 );
 
-/** The commonest print, three numbers and nothing else. */
+/** The most common form: three numbers and nothing else. */
 const bare = /^(\d{1,4})([./-])(\d{1,2})\2(\d{1,4})$/;
 const compact = /^((?:19|20)\d\d)(\d\d)(\d\d)$/;
-/** Longest label before a date, and longest text behind one. */
+/** Longest label before a date, and longest text after one. */
 const maxBefore = 40;
 const maxBehind = 30;
 
-/** The parts of a printed date; null when the text has none or anything that no date has. Never throws. */
+/**
+ * The parts of a printed date; null if the text has none, or contains anything that does not belong to a date. Never
+ * throws.
+ */
 export function scan(printed: string, currency: string | null | undefined): Shape | null {
   const text = unify(printed);
   if (!text) return null;
@@ -122,11 +125,11 @@ interface Pieces {
   before: string;
   between: readonly string[];
   behind: string;
-  /** True when a time stood behind: then so may other words. */
+  /** True if a time followed the date: then other words may follow, too. */
   cut: boolean;
 }
 
-/** What a number is by the sign right behind it, or the word right before it. */
+/** What kind of number it is, by the sign directly after it or the word directly before it. */
 const marks: readonly [RegExp, RegExp, string][] = [
   [/^ ?(?:年|년)/, /^(?!)/, "y"],
   [/^ ?(?:月|월)/, / ?(?:tháng|thg|thang) ?$/, "m"],
@@ -147,7 +150,7 @@ function ofNumbers(
   const [first = "", second = ""] = between.map((piece) => piece.trim());
   const { era, words } = eraOf(before, between.join(" "), behind);
   const shape = { ...nothing, numbers, era, words };
-  // Years of an emperor or the republic stand behind its name.
+  // Years of an emperor or the republic follow its name.
   const led = era !== null && countedFromOne.has(era);
   const matching = orders.filter((each) => roles.every((role, at) => !role || role === each[at]));
   const marked = led || roles.some((role) => role !== "");
@@ -156,7 +159,7 @@ function ofNumbers(
   // "113年09-10月": the two months that a uniform invoice of Taiwan is valid for.
   if (matching.length === 0) return null;
   if (/^[./-]?$/.test(first) && /^[./-]?$/.test(second)) {
-    // Of two kinds only where the year is unmistakable: "16/4 2031", "16/4-2031".
+    // Two different separators are accepted only if the year is unmistakable: "16/4 2031", "16/4-2031".
     const same = first === second || (numbers[2]?.length === 4 && first !== "" && second !== ".");
     return same ? { ...shape, separator: first || " " } : null;
   }
@@ -168,14 +171,14 @@ const orders = ["ymd", "dmy", "mdy"] as const;
 const countedFromOne = new Set<Calendar>(["reiwa", "heisei", "showa", "roc"]);
 const isEra = (word: string) => Object.hasOwn(eras, word) && !shortEras.has(word);
 
-/** True when the order gives the numbers digits that such parts have. */
+/** True if the numbers have as many digits as the parts in this order may have. */
 function fits(numbers: readonly string[], order: DateOrder): boolean {
   const lengthOf = (part: string) => numbers[order.indexOf(part)]?.length ?? 0;
   const isFull = lengthOf("y") > 2 || numbers.every(({ length }) => length <= 2);
   return lengthOf("d") <= 2 && lengthOf("m") <= 2 && isFull;
 }
 
-/** True when nothing but words that stand between a date's parts, and its punctuation, is in the text. */
+/** True if the text contains only punctuation and words that may occur between the parts of a date. */
 function connects(text: string, currency: string | null | undefined): boolean {
   if (/[^\p{L}\p{M}\s.,/'()\u0f0b-]/u.test(text)) return false;
   return Names.wordsIn(nameKey(text)).every(
@@ -183,7 +186,7 @@ function connects(text: string, currency: string | null | undefined): boolean {
   );
 }
 
-/** The era beside a year, and the other words there. */
+/** The era beside a year, and the other words around it. */
 function eraOf(before: string, between: string, behind: string): { era: Calendar | null; words: string[] } {
   const ahead = Names.wordsIn(nameKey(before));
   const after = Names.wordsIn(nameKey(`${between} ${behind}`));
@@ -223,14 +226,17 @@ function ofName(
   return null;
 }
 
-/** Behind a date with a name: a weekday, an era, a mark of the year, in words that are short or known. */
+/**
+ * True if the text may follow a date with a month's name: a weekday, an era or a mark of the year, in short or known
+ * words.
+ */
 function isTail(text: string, currency: string | null | undefined): boolean {
   return Names.wordsIn(nameKey(text)).every(
     (word) => word.length <= 4 || Names.weekdaysOf(word, currency) > 0 || Names.isParticle(word, currency),
   );
 }
 
-/** The month's name in a text and what else is there. */
+/** The month's name in a text, and the rest of the text. */
 function monthIn(text: string, currency: string | null | undefined): { name: string; rest: string } | null {
   const words = nameKey(text)
     .split(" ")

@@ -2,12 +2,12 @@ import * as Languages from "./languages.ts";
 import type { Mask } from "./names.ts";
 import { nameKey } from "./unify.ts";
 
-/** Words for halves and parts of the day, and the hours of 24 that each stands for. */
+/** Words for halves and parts of the day, and the hours (of 24) that each may mean. */
 
 const morning = 0x000fff;
 const afternoon = 0xfff000;
 
-/** What most papers print. */
+/** The words that most papers print. */
 const common = new Map<string, Mask>([
   ...["am", "a m", "a", "vorm", "上午", "午前", "오전"].map((word) => [word, morning] as const),
   ...["pm", "p m", "p", "nachm", "下午", "午後", "오후"].map((word) => [word, afternoon] as const),
@@ -24,19 +24,19 @@ function periodOf(format: Intl.DateTimeFormat, hour: number): string {
 const halves = new Map<string, Map<string, Mask>>();
 const parts = new Map<string, Map<string, Mask>>();
 
-/** What a language calls the two halves of the day. */
+/** A language's words for the two halves of the day. */
 function halvesOf(tag: string): Map<string, Mask> {
   const known = halves.get(tag);
   if (known) return known;
   const format = new Intl.DateTimeFormat(tag, { timeStyle: "short", hour12: true, timeZone: "UTC" });
   const [early, late] = [periodOf(format, 2), periodOf(format, 14)];
-  // A language that tells them apart only by words that are elsewhere in the time has none.
+  // If a language's words for both halves are equal here, it has no words for them.
   const words = new Map(early === late ? [] : [[early, morning] as const, [late, afternoon] as const]);
   halves.set(tag, words);
   return words;
 }
 
-/** What a language calls the hours: `in the afternoon`, `de la noche`. */
+/** A language's words for the parts of the day: `in the afternoon`, `de la noche`. */
 function partsOf(tag: string): Map<string, Mask> {
   const known = parts.get(tag);
   if (known) return known;
@@ -69,14 +69,14 @@ function first(
   return undefined;
 }
 
-/** Words that no language has: the last ones, so that an answer full of them costs a look-up each. */
+/** The last words that were found in no language, cached: an answer full of them then costs one look-up each. */
 const unknown = new Set<string>();
 const maxUnknown = 1000;
 
 /**
- * The hours that a word beside a time stands for, as a mask; undefined when it is no word for them. `word` as
- * `nameKey` makes it. The languages of the currency are asked first; one that no language has costs all of them,
- * once.
+ * The hours that a word beside a time may mean, as a mask; undefined if it is not a word for hours. `word` is in the
+ * form of `nameKey`. The currency's languages are tried first. A word that is in no language costs a search of all
+ * languages, once.
  */
 export function hoursOf(word: string, currency: string | null | undefined): Mask | undefined {
   const usual = common.get(word);

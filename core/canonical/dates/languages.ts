@@ -1,8 +1,8 @@
 /**
- * Languages by currency: of the places that pay with it, those of most people first, with a script or a region only
- * where that changes names of months, weekdays or halves of the day. English is left out: it is on papers of every
- * country. `XXX`: languages of no country. Source: CLDR 48 (available locales, currencies, populations); a test makes
- * the list anew.
+ * Languages by currency: those of the places that pay with it, by number of speakers, with a script or a region only
+ * where that changes names of months, weekdays or halves of the day. English is left out because papers of every
+ * country use it. `XXX`: languages without a country. Source: CLDR 48 (available locales, currencies, populations); a
+ * test regenerates the list.
  */
 const table = `
 AED ar | AFN fa-AF ps uz-Arab | ALL sq | AMD hy | AOA pt-AO ln | ARS es | AWG nl | AZN az az-Cyrl | BAM bs bs-Cyrl
@@ -44,14 +44,14 @@ function byCurrency(): Map<string, string[]> {
   return parsed;
 }
 
-/** Languages of the places that pay with a currency, those of most people first; none where only English is. */
+/** Languages of the places that pay with a currency, by number of speakers; empty where only English is used. */
 export function of(currency: string): readonly string[] {
   return byCurrency().get(currency) ?? [];
 }
 
 let every: { main: readonly string[]; others: readonly string[] } | undefined;
 
-/** Every language, the first ones of each currency before all others. */
+/** Every language: `main` has the first ones of each currency, `others` the rest. */
 export function all(): { main: readonly string[]; others: readonly string[] } {
   if (every) return every;
   const rows = [...byCurrency().values()];
@@ -63,7 +63,7 @@ export function all(): { main: readonly string[]; others: readonly string[] } {
 const scripts = new Map<string, RegExp>();
 const ideographic = /\p{Script=Han}|\p{Script=Hangul}|\p{Script=Hiragana}/u;
 
-/** True when a word is written in a language's script: no other can be one of its words. */
+/** True if the word is in the language's script, so that it may be one of its words. */
 export function writes(tag: string, word: string): boolean {
   let script = scripts.get(tag);
   if (script === undefined) {

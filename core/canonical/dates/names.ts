@@ -4,12 +4,12 @@ import * as Languages from "./languages.ts";
 import { nameKey } from "./unify.ts";
 
 /**
- * Names of months, weekdays and halves of the day in every language of CLDR, as Intl prints them. Making a
- * language's names costs about a millisecond, all of them 300: a table of what most papers print comes first, then
- * the languages of the document's currency, and all the others only for a word that none of those has.
+ * Names of months, weekdays and halves of the day in every language of CLDR, as Intl prints them. Generating one
+ * language's names takes about a millisecond, all of them 300. So a table of the most common names is searched first,
+ * then the languages of the document's currency, and the others only for a word that none of those has.
  */
 
-/** A set of months 1 to 12, weekdays 0 to 6 (Sunday is 0) or hours 0 to 23, a bit each. */
+/** A set of months 1 to 12, weekdays 0 to 6 (Sunday is 0) or hours 0 to 23, one bit each. */
 export type Mask = number;
 
 export const members = (mask: Mask): number[] =>
@@ -31,11 +31,11 @@ const commonMonths: readonly string[] = [
   "december dezember decembre diciembre dicembre dezembro desember disember des dis xii",
 ];
 
-/** Short forms are beginnings, of at least this many letters. */
+/** A short form is a prefix of at least this many letters. */
 const minPrefix = 3;
 /**
- * Words that are different months' in different languages: all languages of the document's currency are asked what
- * they mean, not only the first that has them. A test makes the list anew.
+ * Words that mean different months in different languages. For these, all languages of the document's currency are
+ * searched, not only the first match. A test regenerates the list.
  */
 export const shared = new Set(
   `ara bra dag dip ful gun han jan jol kan kas kaw kel kol kpa ktu kuk kur kwa lip lis listopad listopada
@@ -61,22 +61,22 @@ function add(index: Map<string, Mask>, name: string, bit: number): void {
   index.set(name, (index.get(name) ?? 0) | (1 << bit));
 }
 
-/** What of a language's dates names are taken from. Short names are also cut from long ones. */
+/** The date styles that names are taken from. Short names are also cut from long ones. */
 const styles = {
   month: [{ dateStyle: "long" }, { dateStyle: "medium" }, { month: "long" }, { month: "short" }],
   weekday: [{ dateStyle: "full" }, { weekday: "short" }],
   literal: [{ dateStyle: "full" }, { dateStyle: "medium" }],
 } as const satisfies Record<string, readonly Intl.DateTimeFormatOptions[]>;
 
-/** One day a month; noon, so that no zone moves them. */
+/** One day per month, at noon so that no time zone moves it to another day. */
 const sampleDays = Array.from({ length: 12 }, (_, month) => Date.UTC(2031, month, 1 + month * 2, 12));
 const week = Array.from({ length: 7 }, (_, index) => Date.UTC(2031, 0, 1 + index, 12));
-/** For calendars with other months, the shortest of five days. */
+/** For calendars with other months, the shortest of which has five days. */
 const manyDays = Array.from({ length: 100 }, (_, index) => Date.UTC(2031, 0, 1 + index * 4, 12));
 
 const languages = new Map<string, Map<string, Mask>>();
 
-/** Names of one kind in one language, made once. */
+/** Names of one kind in one language, cached. */
 function wordsOf(tag: string, kind: keyof typeof styles, calendar = "gregory"): Map<string, Mask> {
   const key = `${kind} ${tag} ${calendar}`;
   const known = languages.get(key);
@@ -111,20 +111,20 @@ function monthAt(calendar: string, day: number, index: number): number {
   return Number(format.formatToParts(day).find(({ type }) => type === "month")?.value);
 }
 
-/** Words of letters, with the signs and digits that names have in them. */
+/** The words of a text, including the signs and digits that occur in names. */
 export function wordsIn(text: string): string[] {
   return text.match(/[\p{L}\p{M}\p{N}]+/gu) ?? [];
 }
 
 /**
- * The months that a word names, as a mask; 0 when it names none. The languages of the currency decide where a word
- * is several months' (Croatian and Polish `lis`); without one all meanings of the main languages are in the mask.
- * `name` as `nameKey` makes it.
+ * The months that a word may name, as a mask; 0 if it names none. If a word means different months in different
+ * languages (Croatian and Polish `lis`), the currency's languages decide; without a currency the mask has all meanings
+ * in the main languages. `name` is in the form of `nameKey`.
  */
 export function monthsOf(name: string, currency: string | null | undefined): Mask {
   const usual = commonIndex().get(name) ?? 0;
   const open = shared.has(name);
-  // What is English is read as English wherever it is not some other language's alone.
+  // An English name is read as English unless another language of the currency may give it another meaning.
   if (usual && (!open || !currency || english.test(name))) return usual;
   const own = currency ? Languages.of(currency).filter((tag) => Languages.writes(tag, name)) : [];
   const found = exact(own, name, open) || usual || beginning(own, name, false);
@@ -133,7 +133,7 @@ export function monthsOf(name: string, currency: string | null | undefined): Mas
 
 const english = /^(?:jan|feb|mar|apr|may|jun|jul|aug|sept?|oct|nov|dec)/;
 
-/** Of the first language that has the word; of all of them where languages differ. */
+/** The months in the first language that has the word, or in all languages where they differ. */
 function exact(tags: readonly string[], name: string, all: boolean): Mask {
   let found = 0;
   for (const tag of tags) {
@@ -143,7 +143,7 @@ function exact(tags: readonly string[], name: string, all: boolean): Mask {
   return found;
 }
 
-/** Of the first language with a month that begins so, or of all. */
+/** The months whose names begin with the text, in the first language that has one, or in all. */
 function beginning(tags: readonly string[], name: string, all: boolean): Mask {
   if ([...name].length < minPrefix) return 0;
   let found = 0;
@@ -154,11 +154,13 @@ function beginning(tags: readonly string[], name: string, all: boolean): Mask {
   return found;
 }
 
-/** Longest ending that a case adds to a name, and shortest name that one is looked for behind. */
+/** Longest case ending that is added to a name, and the shortest name for which one is looked for. */
 const maxEnding = 4;
 const minStem = 4;
 
-/** Of the first language with a month in the word: with an ending of its case, or behind a preposition of one letter. */
+/**
+ * The months in the first language that has one in this word: with a case ending, or after a preposition of one letter.
+ */
 function inflected(tags: readonly string[], name: string): Mask {
   for (const tag of tags) {
     const months = wordsOf(tag, "month");
@@ -174,7 +176,7 @@ function inflected(tags: readonly string[], name: string): Mask {
   return 0;
 }
 
-/** Words that no language has: the last ones, so that an answer full of them costs a look-up each. */
+/** The last words that were found in no language, cached: an answer full of them then costs one look-up each. */
 const unknown = new Set<string>();
 const maxUnknown = 1000;
 
@@ -196,13 +198,13 @@ function anywhere(name: string, open: boolean): Mask {
   return found;
 }
 
-/** Most words that a month's name has, and most that are looked at. */
+/** Most words of a month's name, and most words that are searched. */
 const maxNameWords = 7;
 const maxWords = 8;
 
 /**
- * Where among words a month's name stands, the longest name first; the names of all calendars count. Null when there
- * is none. `isParticle` tells words that are never one by themselves.
+ * Finds a month's name among words, the longest name first, in all calendars. Null if there is none. `isParticle` is
+ * true for words that are never a name by themselves.
  */
 export function findMonth(
   words: readonly string[],
@@ -221,7 +223,7 @@ export function findMonth(
   const own = currency ? Languages.of(currency) : [];
   const isOwn = (name: string) =>
     own.some((tag) => Languages.writes(tag, name) && wordsOf(tag, "month").has(name));
-  // A short word that is a month (Breton `Du`) is one where nothing else stands.
+  // A short word that may also be a month (Breton `Du`) counts as one only if no other word is there.
   return (
     (few.length === 1 ? all : named).find(({ name }) => isOwn(name)) ??
     named.find(({ name }) => commonIndex().has(name)) ??
@@ -231,7 +233,7 @@ export function findMonth(
   );
 }
 
-/** Months of calendars that have their own, in the languages of those who use them. */
+/** Names of months in calendars that have their own, in the languages of their users. */
 const ownNames: Partial<Record<Calendar, readonly string[]>> = {
   persian: ["fa", "fa-AF", "ps", "ckb-IR", "uz-Arab", "az", "ku", "en"],
   "islamic-umalqura": ["ar", "en"],
@@ -243,7 +245,9 @@ export const calendars = ["persian", "islamic-umalqura", "ethiopic", "bikram-sam
 
 let nepali: Map<string, Mask> | undefined;
 
-/** The months of a calendar that a word names, as a mask; 0 when it names none, or the calendar has no own names. */
+/**
+ * The months of a calendar that a word may name, as a mask; 0 if it names none or the calendar has no names of its own.
+ */
 export function monthsOfCalendar(name: string, calendar: Calendar): Mask {
   if (calendar !== "bikram-sambat") {
     const tags = (ownNames[calendar] ?? []).filter((tag) => Languages.writes(tag, name));
@@ -259,10 +263,12 @@ export function monthsOfCalendar(name: string, calendar: Calendar): Mask {
   return nepali.get(name) ?? 0;
 }
 
-/** Languages whose weekdays are looked up beside those of the document's currency. */
+/** Languages whose weekdays are looked up in addition to those of the document's currency. */
 const weekdayLanguages = ["en", "de", "fr", "es", "it", "pt", "nl", "id", "ja", "zh", "ko"];
 
-/** The weekdays that a word names, as a mask; 0 when it names none in a common language or one of the currency's. */
+/**
+ * The weekdays that a word may name, as a mask; 0 if it names none in a common language or in one of the currency's.
+ */
 export function weekdaysOf(name: string, currency: string | null | undefined): Mask {
   for (const tag of [...weekdayLanguages, ...(currency ? Languages.of(currency) : [])]) {
     const found = wordsOf(tag, "weekday").get(name);
@@ -271,7 +277,7 @@ export function weekdaysOf(name: string, currency: string | null | undefined): M
   return 0;
 }
 
-/** True when a word stands between the parts of dates in a language of the currency, or in a main one. */
+/** True if a word may occur between the parts of dates in a language of the currency, or in a main language. */
 export function isParticle(word: string, currency: string | null | undefined): boolean {
   const has = (tag: string) => wordsOf(tag, "literal").has(word);
   const own = currency ? Languages.of(currency).some(has) : false;

@@ -4,26 +4,26 @@ import { type Shape, scan } from "./date-shape.ts";
 import * as Names from "./names.ts";
 
 interface PrintedDate {
-  /** ISO 8601 calendar date; where several are left, the likeliest. */
+  /** ISO 8601 calendar date; if several are possible, the likeliest. */
   value: string;
-  /** True when another reading is as good and nothing decided. */
+  /** True if another reading is equally good and nothing decided between them. */
   ambiguous: boolean;
-  /** Where it is ambiguous: all days that it may be, the likeliest first. */
+  /** If ambiguous: all possible days, the likeliest first. */
   readings?: readonly string[];
 }
 
 interface DateContext {
-  /** ISO 4217 of the document: where people pay with it, dates have a usual order, calendar and language. */
+  /** ISO 4217 code of the document's currency. It tells the usual order, calendar and language of dates. */
   currency?: string | null | undefined;
   /** The other dates of the document as printed, never this one. */
   others?: readonly string[] | undefined;
-  /** When the document was taken in: a year of two digits lies at most `yearsAhead` behind it. */
+  /** When the document was received. A year of two digits is at most `yearsAhead` years after it. */
   createdAt?: Date | undefined;
-  /** 1 unless told; of dates that lie ahead, such as the day to pay by, 2. */
+  /** 1 by default; 2 for dates in the future, such as due dates. */
   yearsAhead?: number | undefined;
   /** The decimal separator of the document's amounts. */
   decimal?: "." | "," | null | undefined;
-  /** The orders in use where the paper says that it comes from (country.ts), which need not be the currency's. */
+  /** The date orders of the country that the paper comes from (country.ts), which may differ from the currency's. */
   local?: (() => readonly (readonly DateOrder[])[] | undefined) | undefined;
 }
 
@@ -31,17 +31,17 @@ interface DateContext {
 interface Reading extends Calendar.Day {
   order: DateOrder;
   calendar: Calendar.Calendar;
-  /** True where people who pay with the currency count years so and not otherwise. */
+  /** True if this is the only calendar in which people who pay with the currency count years. */
   customary: boolean;
-  /** True when two digits of a Gregorian year are printed: the century is a rule's, not the paper's. */
+  /** True if a Gregorian year is printed with two digits: its century comes from a rule, not from the paper. */
   short: boolean;
 }
 
 /**
- * The ISO date of a printed date: numbers in any usual order, names of months and weekdays of any language, years of
- * calendars that papers use, also with a weekday or label before and a time behind it. Which number is the day is
- * decided by the document's other dates and its currency, never by the size of a number as long as another order
- * makes a date as well; what stays open is `ambiguous`, with all readings. Null when it is no date that exists
+ * The ISO date of a printed date: numbers in any usual order, names of months and weekdays in any language, years of
+ * calendars that papers use, with an optional weekday or label before and time after it. The document's other dates and
+ * its currency decide which number is the day; the size of a number decides only if no other order gives a valid date.
+ * If several readings remain, the date is `ambiguous` and all readings are returned. Null if it is not a valid date
  * between 1900 and 2100. Never throws. Rules and sources: docs/values.md.
  */
 export function parse(printed: string, context: DateContext = {}): PrintedDate | null {
@@ -50,31 +50,31 @@ export function parse(printed: string, context: DateContext = {}): PrintedDate |
   const all = readingsOf(shape, context);
   const readings = plausible(shape, all, context);
   if (readings.length === 0) return null;
-  // A custom that gives no likely day is no reason to believe in another one's.
+  // If no day is plausible in the usual order, this is no evidence for another order.
   const usual = customOf(context.currency)?.[0] ?? [];
   const isUsual = ({ order }: Reading) => usual.includes(order);
   if (all.some(isUsual) && !readings.some(isUsual)) return open(readings, all);
   return decide(shape, readings, context);
 }
 
-/** Currencies that stand for every calendar and order there is. */
+/** Currencies that together cover every calendar and order. */
 const everyCustom = [undefined, "THB", "NPR", "IRR", "TWD", "KRW", "JPY", "SAR", "ETB", "KGS"];
 
-/** True when the text is a date in some country, whatever else the document says. */
+/** True if the text is a date in some country, whatever the rest of the document says. */
 export function isReadable(printed: string): boolean {
   return everyCustom.some((currency) => parse(printed, { currency }) !== null);
 }
 
-/** Of two digits, a year is of this century up to 69 (POSIX strptime's rule) where no day of receipt is known. */
+/** If the day of receipt is unknown, years of two digits up to 69 are in this century (POSIX strptime's rule). */
 const latestWithoutDay = Date.UTC(2069, 11, 31);
 
-/** The last day that two digits may mean. */
+/** The last day that a year of two digits may mean. */
 function limitOf({ createdAt, yearsAhead = 1 }: DateContext): number {
   if (!createdAt || Number.isNaN(createdAt.getTime())) return latestWithoutDay;
   return Date.UTC(createdAt.getUTCFullYear() + yearsAhead, createdAt.getUTCMonth(), createdAt.getUTCDate());
 }
 
-/** Every way to read a date that makes one. */
+/** Every reading that gives a valid date. */
 function readingsOf(shape: Shape, context: DateContext): Reading[] {
   const { currency } = context;
   const limit = limitOf(context);
@@ -93,7 +93,7 @@ function readingsOf(shape: Shape, context: DateContext): Reading[] {
         return found ? [{ ...found, order, calendar, customary, short }] : [];
       }),
     );
-    // Of two digits the latest century that is not too late, in each calendar.
+    // For a year of two digits: in each calendar, the latest century that is not too late.
     if (year.length > 2) return readings;
     return readings.filter(
       ({ time, calendar }) =>
@@ -108,7 +108,7 @@ function readingsOf(shape: Shape, context: DateContext): Reading[] {
 const msPerDay = 86_400_000;
 const century = 36_524 * msPerDay;
 
-/** Two digits beside an era's sign are short for its years where it counts in thousands. */
+/** The year of an era: two digits beside its sign are short for four if the era's years have four digits. */
 function inEra(calendar: Calendar.Calendar, year: string): number {
   if (year.length !== 2) return Number(year);
   const base: Partial<Record<Calendar.Calendar, number>> = {
@@ -131,13 +131,13 @@ interface Split {
   monthOf: (calendar: Calendar.Calendar) => readonly number[];
 }
 
-/** Three numbers in every order that their digits allow. */
+/** The three numbers in every order that their digits allow. */
 function ofNumbers(shape: Shape, context: DateContext): Split[] {
   const { numbers, order: fixed, era, separator } = shape;
   const { currency } = context;
   const [a = "", , c = ""] = numbers;
   const custom = customOf(currency)?.flat() ?? [];
-  // A year of two digits before a day of one may be a version number where dates are not written so.
+  // A year of two digits before a day of one digit may be a version number, unless dates are customarily written so.
   const oneDigit = era !== null || separator === "/" || custom.includes("ymd");
   const isYear = (text: string) => text.length >= 2 && !(text.length === 3 && text.startsWith("0"));
   const shortYear = a.length <= 2 && (era !== null || currency === "JPY" || a.length === 2);
@@ -154,7 +154,9 @@ function ofNumbers(shape: Shape, context: DateContext): Split[] {
   });
 }
 
-/** Year, day, month is customary in a few languages only: another date must be written so. */
+/**
+ * The order year, day, month is customary in few languages: it is accepted only if another date of the document has it.
+ */
 function provesDayMiddle(shape: Shape, { others = [], currency }: DateContext): boolean {
   return others.some((printed) => {
     const other = scan(printed, currency);
@@ -163,7 +165,10 @@ function provesDayMiddle(shape: Shape, { others = [], currency }: DateContext): 
   });
 }
 
-/** A month's name and two numbers: the year has four digits, else stands last, or first where that is the custom. */
+/**
+ * A month's name and two numbers: the year is the one with four digits, else the last, or the first where that is
+ * customary.
+ */
 function ofNames(shape: Shape, { currency }: DateContext): Split[] {
   const [first = "", second = ""] = shape.numbers;
   const custom = customOf(currency)?.flat() ?? [];
@@ -184,10 +189,13 @@ function ofNames(shape: Shape, { currency }: DateContext): Split[] {
   return [...(second.length === 2 ? [last] : []), ...(bothWays ? [ymd] : [])];
 }
 
-/** Papers are younger than this, where they may be: a till's year 67 is no 1967. */
+/** Papers are assumed to be younger than this if another reading allows it: a till's year 67 is not 1967. */
 const oldestMs = 35 * 365.25 * msPerDay;
 
-/** Without what is too old or lies too far ahead beside a reading that is neither, and calendars that are not in use there. */
+/**
+ * Drops readings that are too old or too far in the future if a better one exists, and readings in calendars not in use
+ * there.
+ */
 function plausible(shape: Shape, readings: Reading[], context: DateContext): readonly Reading[] {
   if (readings.length < 2) return readings;
   const limit = limitOf(context);
@@ -203,12 +211,12 @@ function plausible(shape: Shape, readings: Reading[], context: DateContext): rea
 
 const valuesOf = (readings: readonly Reading[]) => [...new Set(readings.map(({ time }) => time))];
 
-/** What the document decides, step by step; as soon as one day is left it is that one. */
+/** Applies the document's evidence step by step, until a single day remains. */
 function decide(shape: Shape, all: readonly Reading[], context: DateContext): PrintedDate {
   let left = byWeekday(shape, all, context);
   const alike = evidence(shape, context, true);
   left = narrowed(left, ({ order }) => !alike || alike.has(order));
-  // Points are in no country's month-first dates: where nothing else is known they rule those out.
+  // No country writes month-first dates with points. Without other evidence, points rule that order out.
   if (!context.currency && shape.separator === ".") left = narrowed(left, ({ order }) => order !== "mdy");
   if (!context.currency && shape.words.includes("uhr")) left = narrowed(left, ({ order }) => order === "dmy");
   if (valuesOf(left).length === 1) return settled(left, all, context);
@@ -233,7 +241,10 @@ function decide(shape: Shape, all: readonly Reading[], context: DateContext): Pr
   return open([], left);
 }
 
-/** What the date is where the paper comes from, when that is another day: dollars are paid in Quito and billed from Pune. */
+/**
+ * The date in the usual order of the paper's country if that is another day: dollars are also paid in Quito and billed
+ * from Pune.
+ */
 function elsewhere(
   usual: readonly Reading[],
   left: readonly Reading[],
@@ -246,11 +257,11 @@ function elsewhere(
   return [];
 }
 
-/** Papers of two digits for the year are rarely read this late, if another order makes them this young. */
+/** A date with a two-digit year is rarely older than this when it is read, if another order makes it younger. */
 const lateMs = 15 * 365.25 * msPerDay;
 const youngMs = 10 * 365.25 * msPerDay;
 
-/** Other readings of a date that by custom would be long past: not every till keeps the custom. */
+/** Other readings of a date that would be long past in the usual order: not every till uses that order. */
 function muchYounger(
   [usual]: readonly Reading[],
   left: readonly Reading[],
@@ -266,10 +277,16 @@ function narrowed(readings: readonly Reading[], keep: (reading: Reading) => bool
   return kept.length > 0 ? kept : readings;
 }
 
-/** Places whose own calendar is the one on tills, with slashes: two digits of a Gregorian year are a guess there. */
+/**
+ * Currencies of places whose tills print dates of their own calendar, with slashes. There, a Gregorian year of two
+ * digits is a guess.
+ */
 const ownCalendarOnly = new Set(["IRR", "AFN"]);
 
-/** Month-first dates have slashes, and amounts with points: a comma or points speak for one of the other places. */
+/**
+ * True if the print contradicts a month-first custom: such dates have slashes, and amounts there have decimal points. A
+ * decimal comma, or points in the date, are evidence for another place with the same currency.
+ */
 function contradicts(
   { order, customary }: Reading,
   shape: Shape,
@@ -289,7 +306,7 @@ function settled(
   if (!reading) return open([], all);
   const { time, short } = reading;
   if (!reading.certain && !same.some(({ certain }) => certain)) return open([reading], [reading]);
-  // Few papers are that old: more often a digit is misread, or the paper is of a day to come.
+  // Few papers are this old: more likely a digit was misread or the date is in the future.
   const isOld = short && context.createdAt !== undefined && time < limitOf(context) - oldestMs;
   if (!isOld) return { value: Calendar.iso(time), ambiguous: false };
   const day = new Date(time);
@@ -297,7 +314,7 @@ function settled(
   return open([reading], [reading, { ...reading, time: later }]);
 }
 
-/** All that is left, the likeliest first. Where tables of a calendar differ, the days beside it too. */
+/** All remaining readings, the likeliest first. Where tables of a calendar differ, the neighboring days as well. */
 function open(first: readonly Reading[], left: readonly Reading[]): PrintedDate {
   const rank = ({ order, customary }: Reading) => likeliest.indexOf(order) - (customary ? 0.5 : 0);
   const sorted = [...first, ...[...left].sort((a, b) => rank(a) - rank(b))];
@@ -308,7 +325,7 @@ function open(first: readonly Reading[], left: readonly Reading[]): PrintedDate 
   return { value: readings[0] ?? "", ambiguous: true, readings };
 }
 
-/** A weekday on the paper says which day it is, where one of the readings is such a day. */
+/** Keeps the readings that fall on the printed weekday, if any does. */
 function byWeekday(
   { words }: Shape,
   readings: readonly Reading[],
@@ -320,15 +337,15 @@ function byWeekday(
   return narrowed(readings, ({ time }) => (mask & (1 << new Date(time).getUTCDay())) !== 0);
 }
 
-/** How a date is written, so that dates of one hand can be told. */
+/** The style of a date, to find others that were written in the same way. */
 function style({ numbers, separator, month }: Shape): string {
   if (month !== null) return "name";
   return [separator, ...numbers.map(({ length }) => (length > 2 ? "year" : "short"))].join(" ");
 }
 
 /**
- * The orders that all other dates of the document allow, written like this one or otherwise; undefined when there is
- * none that tells. Where the others contradict each other none does.
+ * The orders that all other dates of the document allow, of those written in the same style or (`alike` false) of all;
+ * undefined if none gives evidence or if they contradict each other.
  */
 function evidence(shape: Shape, context: DateContext, alike: boolean): Set<DateOrder> | undefined {
   let allowed: Set<DateOrder> | undefined;
@@ -344,7 +361,7 @@ function evidence(shape: Shape, context: DateContext, alike: boolean): Set<DateO
   return allowed && allowed.size > 0 ? allowed : undefined;
 }
 
-/** A year of four digits in front, as machines write it, says nothing of dates with another separator. */
+/** A date with a leading four-digit year, as machines write it, is no evidence for dates with another separator. */
 function comparable(shape: Shape, other: Shape): boolean {
   return other.separator === shape.separator || (other.numbers[0]?.length ?? 0) <= 2;
 }

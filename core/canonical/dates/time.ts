@@ -5,15 +5,15 @@ import { nameKey, unify } from "./unify.ts";
 /** Hour, minute, second: `14:30`, `14.30`, `14h30`, `2:30:05`, `14 h 30 min 05 s`, `14時30分`, `오후 2시 30분`. */
 const clock =
   /(?<!\d|\d[.:,/])(\d{1,2}) ?(?:[:.hч]|時|时|시|點|点) ?(\d{2})(?![\d/])(?: ?(?:[:.m]|min|мин|分|분) ?(\d{2})(?!\d)(?:[.,]\d{1,6})?)?(?: ?(?:s(?!\p{L})|мин\.?|秒|초|分|분))?/u;
-/** The hour alone, where a word says that it is one. */
+/** The hour alone, if a word shows that it is one. */
 const hourOnly = /(?<!\d|\d[.:,/])(\d{1,2}) ?(?:[h時时시點点]|uhr)?(?![\d\p{L}/:.])/u;
 
-/** What stands before times and says nothing of the half of the day: "at", labels. */
+/** Words before a time that do not tell the half of the day: "at", labels. */
 const ahead = new Set(
   `um a at le la las los l alle ore ora as kl klo klock kello godz cas saat pukul jam time zeit uhrzeit heure hora tijd tid
   waktu hour t den the o u as at เวลา 시간 時間 时间 時刻 ဆ`.split(/\s+/),
 );
-/** The same behind them: "o'clock", and zones, which are dropped. */
+/** Such words after a time: "o'clock", and time zones, which are dropped. */
 const after = new Set(
   `uhr h hrs hr hod hodz ur ure val ч น นาฬิกา oclock z utc gmt wib wita wit cet cest mez mesz msk ist jst kst sgt bst wet
   west eet eest est edt cst cdt mst mdt pst pdt aest aedt`.split(/\s+/),
@@ -21,9 +21,9 @@ const after = new Set(
 
 /**
  * The canonical form, `HH:MM` or `HH:MM:SS`, of a printed time of day: `14:30`, `2:30 PM`, `PM 02:30`, `下午 2:30`,
- * `14.30`, `14h30`, `19:02 Uhr`, `15:20:07+02:00`. The half of the day may stand before or behind, in the words of
- * every language that Intl knows; zones are dropped. Null when it is none, or a word beside it may change the
- * hour and is not known. Never throws.
+ * `14.30`, `14h30`, `19:02 Uhr`, `15:20:07+02:00`. The half of the day may precede or follow the time, in every
+ * language that Intl supports; time zones are dropped. Null if the text is not a time, or if an unknown word beside it
+ * may change the hour. Never throws.
  */
 export function parse(printed: string, currency?: string | null): { value: string } | null {
   const text = unify(printed);
@@ -32,7 +32,7 @@ export function parse(printed: string, currency?: string | null): { value: strin
   return found && read(text, found, currency);
 }
 
-/** A distance from UTC behind the time, `+02:00`, `-0500`, `GMT+2`; also a zone in brackets. */
+/** A UTC offset after the time, `+02:00`, `-0500`, `GMT+2`; also a zone in brackets. */
 const offset =
   /(?:utc|gmt) ?[+-] ?\d{1,2}(?::?[0-5]\d)?$|(?:[+-]0\d|\+1[0-4])(?::?[0-5]\d)?$|\((?:[^()\d]*|(?:utc|gmt) ?[+-] ?\d{1,2}(?::?[0-5]\d)?)\)$/;
 
@@ -59,7 +59,7 @@ function read(
   const mask = halves.map(({ hours }) => hours).find((hours) => hours !== undefined);
   const printed = Number(hourText);
   if (minute === undefined && mask === undefined && !/\D$/.test(whole.trim())) return null;
-  // A word that may be a half of the day changes nothing past noon.
+  // After noon, an unknown word cannot change the hour.
   if (unknown && printed <= 12 && mask === undefined) return null;
   const hour = mask === undefined || printed > 12 ? printed : hourBy(printed, mask);
   if (hour === null || hour > 23 || Number(minute ?? 0) > 59 || Number(second ?? 0) > 59) return null;
@@ -69,13 +69,13 @@ function read(
 
 const phraseOf = (text: string) => nameKey(text.replace(/:/g, " "));
 
-/** The one hour of 24 that a printed hour is within the hours that a word stands for; null when that is none or two. */
+/** The hour of 24 that a printed hour means within the word's hours; null if there is none or two. */
 function hourBy(printed: number, hours: Mask): number | null {
   const [only, another] = [printed % 12, (printed % 12) + 12].filter((each) => hours & (1 << each));
   return another === undefined ? (only ?? null) : null;
 }
 
-/** The hours that the words beside a time stand for, and whether all of them are known. */
+/** The hours that the words beside a time allow, and whether all words are known. */
 function halfIn(
   phrase: string,
   silent: ReadonlySet<string>,
@@ -83,7 +83,7 @@ function halfIn(
 ): { hours?: Mask; known: boolean } {
   const words = phrase.split(" ").filter((word) => word !== "");
   const open = words.filter((word) => !silent.has(word));
-  // All known not to matter: no language is asked.
+  // All words are known not to matter, so no language is searched.
   if (open.length === 0) return { known: true };
   const whole = DayHalves.hoursOf(phrase, currency) ?? DayHalves.hoursOf(open.join(" "), currency);
   if (whole !== undefined) return { hours: whole, known: true };
@@ -92,15 +92,15 @@ function halfIn(
   return hours === undefined ? { known: false } : { hours, known: true };
 }
 
-/** A time with a colon or signs of its own, as it stands in a date's text; points alone may be the date's. */
+/** A time with a colon or signs of its own within a date's text; a time with points only may be part of the date. */
 const sure =
   /(?<![\d.:])\d{1,2} ?(?:[:h]|時|时|시|點|点) ?\d{2}(?!\d)(?: ?(?:[:m.]|min|分|분) ?\d{2}(?!\d)(?:[.,]\d+)?)?(?: ?(?:s|秒|초|分|분)(?!\p{L}))?/u;
 const tail = / ?[( ]\d{1,2}(?:[.h]\d{2}(?:[.m]\d{2})?| ?(?:uhr|h|am|pm)\.?)(?: ?(?:[ap]m|uhr|h|hrs))?\)?$/;
 const digitsOf = (text: string) => text.replace(/\D+/g, "").length;
 
 /**
- * A date's text as it may be without the time before or behind it. `cut` is true where a time was taken off behind:
- * what is left there belongs to it.
+ * The possible forms of a date's text without the time before or after it. `cut` is true if a time was removed from the
+ * end: any remaining text there belongs to the time.
  */
 export function withoutTimes(text: string): { text: string; cut: boolean; rest: string }[] {
   const match = sure.exec(text);

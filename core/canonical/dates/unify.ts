@@ -1,4 +1,7 @@
-/** Longest text that is read as a date or a time: long weekdays and months, and a label; hostile ones cost nothing. */
+/**
+ * Longest text that is read as a date or a time: long weekdays and months with a label. Bounds the cost of hostile
+ * texts.
+ */
 const maxLength = 100;
 
 const plain: Record<string, string> = {
@@ -21,12 +24,13 @@ const plain: Record<string, string> = {
 };
 
 /**
- * The text as dates and times are compared: lower case; digits of every script, wide letters, squared eras (㋿),
- * dashes, quotes and spaces in their plain form; no marks of direction. Null when it is too long to be one.
+ * The text in the form in which dates and times are compared: lower case; digits of every script, wide letters, squared
+ * eras (㋿), dashes, quotes and spaces in their plain form; no direction marks. Null if it is too long for a date or
+ * time.
  */
 export function unify(printed: string): string | null {
   if (printed.length > maxLength) return null;
-  // Printable ASCII, which most papers are: nothing to unify but case.
+  // Printable ASCII, as on most papers: only case needs unifying.
   if (/^[!-~]+(?: [!-~]+)*$/.test(printed)) return printed.toLowerCase();
   return printed
     .normalize("NFKC")
@@ -38,7 +42,7 @@ export function unify(printed: string): string | null {
     .trim();
 }
 
-/** Digits of a script stand in one run from zero to nine: the value is the number of digits in front. */
+/** The digits of a script are consecutive from zero to nine: the value is the number of digits before this one. */
 function digit(char: string): string {
   const code = char.codePointAt(0) ?? 0;
   let value = 0;
@@ -47,8 +51,9 @@ function digit(char: string): string {
 }
 
 /**
- * A name as it is looked up: words with a space between, without points and without the accents of letters that have some (Latin, Greek,
- * Cyrillic), which tills drop and capitals lose. Signs of other scripts stay: they make the word.
+ * A name in the form in which it is looked up: words separated by one space, without points, and without accents in
+ * scripts that have them (Latin, Greek, Cyrillic), because tills and capitals drop them. Signs of other scripts stay,
+ * as they change the word.
  */
 export function nameKey(name: string): string {
   return name
