@@ -15,21 +15,23 @@ export interface Field {
   kind: FieldKind;
 }
 
-/** A printed value of a result and where it stands. */
+/** A printed value of a result, and its path. */
 export interface Leaf extends Field {
   printed: string;
 }
 
-/** A list longer than any receipt is a model in a loop; the rest of it is not read. */
+/** A list longer than any receipt comes from a model in a loop; rows after these are not read. */
 const maxRows = 1000;
 
-/** A field's path, taken apart once: names of properties, and before which of them stands a list. */
+/** A parsed path step: a property's name, and whether a list follows. */
 interface Step {
   name: string;
   isList: boolean;
 }
 
-/** By the field itself, so that a task's fields are taken apart once and a caller's own leave nothing behind. */
+/**
+ * Keyed by the field object: a task's fields are parsed once, and those of a caller's own schema are garbage-collected.
+ */
 const compiled = new WeakMap<Field, readonly Step[]>();
 
 function stepsOf(field: Field): readonly Step[] {
@@ -43,7 +45,7 @@ function stepsOf(field: Field): readonly Step[] {
   return steps;
 }
 
-/** Every string of the result that a field names, with its concrete path. Own properties only; never throws. */
+/** Every string of the result at one of the fields, with its concrete path. Reads own properties only; never throws. */
 export function leaves(fields: readonly Field[], result: unknown): Leaf[] {
   const found: Leaf[] = [];
   for (const field of fields) collect({ kind: field.kind, steps: stepsOf(field), found }, 0, result, "");
@@ -76,27 +78,27 @@ function collect(
 }
 
 interface Document {
-  /** What the amounts and the currency fields say together (amounts.ts). */
+  /** The amounts and currency fields, read together (amounts.ts). */
   amounts: Amounts.Amounts;
-  /** Every date as printed: each is read in the light of the others. */
+  /** Every date as printed. Each date is read with the others as evidence. */
   dates: readonly Leaf[];
-  /** How dates are written where the seller is, who wrote them. */
+  /** How dates are written in the seller's country. */
   localDates: () => Country.Use["dates"];
 }
 
-/** What is known of a document beside its result. */
+/** What is known of a document in addition to its result. */
 export interface Circumstances {
-  /** When it was taken in; a replay passes the same day and gets the same values. */
+  /** When it was received; a replay passes the same day and gets the same values. */
   createdAt?: Date | undefined;
-  /** Paths of dates that lie ahead of it, such as the day to pay by. */
+  /** Paths of dates that may be later than that day, such as the due date. */
   dueDates?: readonly string[] | undefined;
 }
 
-/** How far behind the day of its document a year of two digits may lie, and that of a date to pay by. */
+/** How many years after the day of its document a two-digit year may be, and the same for due dates. */
 const yearsAhead = 1;
 const dueYearsAhead = 2;
 
-/** Texts that may say which country a paper comes from, by the last step of their path. */
+/** Texts that may identify the paper's country, by the last step of their path. */
 const clues: Record<string, Country.Source> = { address: "country", tax_id: "tax_id", phone: "phone" };
 
 function clueOf({ kind, path }: Field): Country.Source | undefined {
@@ -104,7 +106,7 @@ function clueOf({ kind, path }: Field): Country.Source | undefined {
   return kind === "text" && Object.hasOwn(clues, name) ? clues[name] : undefined;
 }
 
-/** A buyer may live anywhere: a buyer's country can contradict the seller's, but never decides by itself. */
+/** A buyer may live anywhere: the buyer's country can contradict the seller's, but never decides by itself. */
 function countryOf(said: readonly Said[]): ReturnType<typeof Country.of> {
   return Country.of(said.some(isOfSeller) ? said : []);
 }
@@ -133,12 +135,12 @@ function documentOf(found: readonly Leaf[]): Document {
 }
 
 /**
- * The canonical forms of a result's printed values by concrete path: `{"total":{"value":"1591600","currency":
- * null}}`. The whole document decides what its separators, its dates and a shared mark such as `$` mean. Only
- * what is printed is used: an amount without a mark has a currency only where the result has a currency field
- * that says so, or an address, a tax number or a telephone number that can mean one country and no mark that
- * speaks of another (`currency_source` tells which). Values that do not read as their kind are left out; `text` has
- * no canonical form. Works on results that break the schema; never throws. Of the clock only `createdAt` is known.
+ * The canonical forms of a result's printed values by concrete path: `{"total":{"value":"1591600","currency": null}}`.
+ * The whole document decides what its separators, its dates and a shared mark such as `$` mean. Only what is printed is
+ * used. An amount without a mark has a currency only if the currency field gives one, or if an address, a tax number or
+ * a telephone number can mean one country only and no mark indicates another (`currency_source` tells which). Values
+ * that cannot be read as their kind are left out; `text` has no canonical form. Accepts results that break the schema;
+ * never throws. Reads no clock: the only time it uses is `createdAt`.
  */
 export function normalize(
   fields: readonly Field[],
@@ -197,7 +199,7 @@ function canonical(
     case "currency": {
       const stated = amounts.currencyAt(path);
       if (!stated) return null;
-      // A field that names its currency needs no source.
+      // A currency from the currency field is given without a source.
       const source = stated.source === "document" ? {} : { currency_source: stated.source };
       return { value: stated.currency, ...source };
     }

@@ -1,6 +1,9 @@
 import * as z from "zod";
 
-/** What the canonical layer answers, by itself: who only describes it loads none of the readers. */
+/**
+ * The schemas of the canonical layer, in a module of their own: a module that only describes the API does not load the
+ * readers.
+ */
 
 export const NormalizedValue = z
   .object({

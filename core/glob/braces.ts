@@ -1,14 +1,14 @@
 /*
- * Brace expansion as bash has it (its manual, 3.5.1): text to texts, before any pattern is looked at. Escapes stay in
- * what comes out, for the reader of the pattern.
+ * Brace expansion as in bash (its manual, 3.5.1): one text to several, before any pattern is parsed. Escapes are kept
+ * for the pattern's parser.
  */
 
-/** A range, or braces within braces, can stand for any number of patterns. */
+/** Thrown for too many patterns: a range, or nested braces, can expand to any number. */
 export class TooMany extends Error {}
 
 /**
- * The patterns that a text with braces stands for, in their order: `{a,b{c,d}}`, `{8..12}`, `{01..12}`, `{a..e}`, with a
- * step `{1..9..2}`. Braces that hold neither a comma nor a range stand for themselves, and so do escaped ones.
+ * The patterns that a text with braces stands for, in order: `{a,b{c,d}}`, `{8..12}`, `{01..12}`, `{a..e}`, with a step
+ * `{1..9..2}`. Braces without a comma or a range stand for themselves, and so do escaped ones.
  * @throws TooMany for more than `most`.
  */
 export function expand(text: string, most: number): string[] {
@@ -16,7 +16,7 @@ export function expand(text: string, most: number): string[] {
     if (list.length > most) throw new TooMany("the braces stand for too many patterns");
     return list;
   };
-  // What is in front of the braces that are still open, each list the alternatives so far.
+  // Expands what is before braces that are still open; each list holds the alternatives so far.
   const from = (rest: string): string[] => {
     const found = firstGroup(rest);
     if (found === undefined) return [rest];
@@ -24,7 +24,7 @@ export function expand(text: string, most: number): string[] {
     const middles = parts.length > 1 ? limit(parts.flatMap(from)) : range(parts[0] ?? "", most);
     const tails = from(after);
     if (middles === undefined) {
-      // Braces around a single text are text, but there may be groups inside.
+      // Braces around a single text are literal, but may contain groups.
       const inner = from(parts[0] ?? "");
       if (inner.length * tails.length > most) limit(new Array(most + 1));
       return inner.flatMap((middle) => tails.map((tail) => `${before}{${middle}}${tail}`));
@@ -35,7 +35,7 @@ export function expand(text: string, most: number): string[] {
   return limit(from(text));
 }
 
-/** The first pair of braces that belong together, and what stands between its commas. */
+/** The first matching pair of braces, and the texts between its commas. */
 function firstGroup(text: string): { before: string; parts: string[]; after: string } | undefined {
   for (let open = 0; open < text.length; open += 1) {
     if (text[open] === "\\") open += 1;
@@ -47,7 +47,7 @@ function firstGroup(text: string): { before: string; parts: string[]; after: str
   return undefined;
 }
 
-/** Undefined where the brace is never closed, or holds nothing. */
+/** Undefined if the brace is never closed or is empty. */
 function groupAt(text: string, open: number): { parts: string[]; after: string } | undefined {
   const parts: string[] = [];
   let depth = 0;
@@ -72,7 +72,7 @@ function groupAt(text: string, open: number): { parts: string[]; after: string }
 const numbers = /^(-?\d{1,15})\.\.(-?\d{1,15})(?:\.\.(-?\d{1,15}))?$/;
 const letters = /^([A-Za-z])\.\.([A-Za-z])(?:\.\.(-?\d{1,15}))?$/;
 
-/** `8..12` as what it stands for; a zero in front of either end pads all to the same width. @throws TooMany. */
+/** The members of `8..12`; a leading zero at either end pads all to the same width. @throws TooMany. */
 function range(text: string, most: number): string[] | undefined {
   const [, first = "", last = "", by = "1"] = numbers.exec(text) ?? letters.exec(text) ?? [];
   if (first === "") return undefined;

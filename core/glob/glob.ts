@@ -2,24 +2,24 @@ import { expand, TooMany } from "./braces.ts";
 import { parse, type Segment, TooHard } from "./segment.ts";
 
 /*
- * Patterns for paths as a shell has them, the one place for them: braces, `*`, `?`, `[…]`, `[!…]`, `**` as a whole name,
- * `@(a|b)` and its kin, `\` in front of what stands for itself.
+ * Patterns for paths, as in a shell: braces, `*`, `?`, `[…]`, `[!…]`, `**` as a whole name, `@(a|b)` and the other
+ * extended patterns, and `\` as escape. All pattern matching of the product is here.
  */
 
-/** Longer than any pattern written by hand. */
+/** The most patterns that one glob may expand to; no handwritten one has as many. */
 const patternsMost = 10_000;
 
-/** One pattern after its braces were expanded: a name, or `**` for any number of folders. */
+/** One pattern after brace expansion: names, and `**` for any number of folders. */
 export type Pattern = readonly (Segment | "**")[];
 
-/** What a text cannot be a glob for, in a few words. */
+/** A text that is not a valid glob; the message says why, in a few words. */
 export class GlobError extends Error {
   override readonly name = "GlobError";
 }
 
 /**
  * The patterns that a glob stands for, in the order of its braces.
- * @param options.ignoreCase - as on disks that do not tell upper from lower case.
+ * @param options.ignoreCase - for file systems that ignore case.
  * @throws GlobError.
  */
 export function patterns(glob: string, options: { ignoreCase?: boolean } = {}): Pattern[] {
@@ -36,7 +36,10 @@ export function patterns(glob: string, options: { ignoreCase?: boolean } = {}): 
   );
 }
 
-/** Several slashes count as one, `.` is no name, and `**` in a row is one. An absolute path begins with an empty name, and a folder ends with one. */
+/**
+ * Several slashes count as one, `.` is dropped, and consecutive `**` are one. An absolute path begins with an empty
+ * name, and a folder ends with one.
+ */
 function partsOf(text: string): string[] {
   const isPart = (part: string, i: number, all: readonly string[]) =>
     part !== "." && (part !== "" || i === 0 || i === all.length - 1);
@@ -45,13 +48,13 @@ function partsOf(text: string): string[] {
 }
 
 /**
- * A test for relative paths with slashes. Whatever a glob means, a file that is called exactly so fits it: a shell
- * leaves a pattern that matches nothing as it is. Names are compared in Unicode's composed form, whatever made them.
+ * A test for relative paths with slashes. A file whose name equals the glob's text always matches: a shell keeps a
+ * pattern that matches nothing. Names are compared in Unicode's composed form (NFC).
  * @throws GlobError, also from the test.
  */
 export function matcher(glob: string): (path: string) => boolean {
   const literals = new Set<string>([glob.normalize()]);
-  /** By what every path that fits begins with, which for a long list of braces leaves few patterns for a path. */
+  /** Patterns by their literal prefix: for a long list of braces, only few remain to be tried for a path. */
   const others = new Map<string, Pattern[]>();
   for (const pattern of patterns(glob)) {
     const names = literalNames(pattern);
@@ -80,7 +83,7 @@ export function matcher(glob: string): (path: string) => boolean {
   };
 }
 
-/** The names that a pattern begins with. */
+/** The leading names of a pattern that are literal. */
 export function literalNames(pattern: Pattern): string[] {
   const names: string[] = [];
   for (const part of pattern) {
@@ -90,9 +93,12 @@ export function literalNames(pattern: Pattern): string[] {
   return names;
 }
 
-/** Whether names fit a pattern. `**` passes over folders, none of which begins with a dot; at the end over files, too. */
+/**
+ * True if the names match the pattern. `**` matches folders that do not begin with a dot; at the end it also matches
+ * files.
+ */
 function fits(pattern: Pattern, names: readonly string[]): boolean {
-  // The places in the pattern that the names so far can have come to.
+  // The possible positions in the pattern after the names so far.
   let places = withEmpty(pattern, new Set([0]));
   for (const [i, name] of names.entries()) {
     const next = new Set<number>();
@@ -100,7 +106,7 @@ function fits(pattern: Pattern, names: readonly string[]): boolean {
       const part = pattern[at];
       if (part === "**" && !name.startsWith(".")) {
         next.add(at);
-        // As the last name it stands for the file itself.
+        // At the end of the pattern and of the path, `**` stands for the file itself.
         if (at === pattern.length - 1 && i === names.length - 1) return true;
       } else if (part !== undefined && part !== "**" && part.matches(name)) next.add(at + 1);
     }
@@ -110,7 +116,7 @@ function fits(pattern: Pattern, names: readonly string[]): boolean {
   return places.has(pattern.length) && pattern.at(-1) !== "**";
 }
 
-/** `**` may stand for no folder at all. */
+/** Adds the positions after `**`, which may match no folder at all. */
 function withEmpty(pattern: Pattern, places: Set<number>): Set<number> {
   for (const at of places) if (pattern[at] === "**") places.add(at + 1);
   return places;

@@ -1,13 +1,13 @@
 /*
  * A pattern for one name, without slashes: POSIX.1 "Pattern Matching Notation" with the extended patterns of bash and
- * ksh. Matched by sets of places, never by a regular expression, and with a bound on their number: no pattern can make
- * it run away.
+ * ksh. Matched by tracking the set of possible positions, with a cap on their number, and never by a regular
+ * expression, so that no pattern can take exponential time.
  */
 
-/** Nested groups over a long name are too much work, and no real pattern needs them. */
+/** Thrown when nested groups over a long name take too much work; no real pattern needs that much. */
 export class TooHard extends Error {}
 
-/** Places that are gone through for one name; the longest name with a dozen stars takes some thousands. */
+/** The most positions that are visited for one name; the longest name with a dozen stars takes some thousands. */
 const placesMost = 250_000;
 
 type Node =
@@ -20,15 +20,15 @@ type Node =
 
 /** A pattern for one name. */
 export interface Segment {
-  /** The name itself, where the pattern stands for no other. */
+  /** The name, if the pattern can match no other. */
   readonly literal: string | undefined;
-  /** What every name that fits begins with. */
+  /** The prefix of every name that matches. */
   readonly prefix: string;
   /** @throws TooHard. */
   matches(name: string): boolean;
 }
 
-/** Reads a pattern that has no slash. What is not closed stands for itself, as in a shell. */
+/** Parses a pattern that has no slash. An unclosed group or bracket stands for itself, as in a shell. */
 export function parse(pattern: string, ignoreCase: boolean): Segment {
   const fold = (text: string) => (ignoreCase ? text.toLowerCase() : text);
   const { nodes } = sequence([...fold(pattern)], 0, "");
@@ -39,13 +39,13 @@ export function parse(pattern: string, ignoreCase: boolean): Segment {
     .reverse()
     .join("");
   return {
-    // In its own letters, whatever their case: for a look into a folder.
+    // In the pattern's own letters, also when case is ignored: it is used to look into a folder.
     literal: isLiteral ? pattern.replace(/\\(.)/gsu, "$1") : undefined,
     prefix: first,
     matches: (name) => {
       const folded = fold(name);
       if (isLiteral) return folded === first;
-      // This alone decides most pairs of name and pattern.
+      // This check alone decides most pairs of name and pattern.
       if (!folded.startsWith(first) || !folded.endsWith(last)) return false;
       const text = [...folded];
       return new Match(text).ends(nodes, new Set([0])).has(text.length);
@@ -53,7 +53,7 @@ export function parse(pattern: string, ignoreCase: boolean): Segment {
   };
 }
 
-/** The characters of the nodes up to the first that stands for others. */
+/** The literal characters before the first wildcard. */
 function literalStart(nodes: readonly Node[]): string[] {
   const chars: string[] = [];
   for (const node of nodes) {
@@ -63,7 +63,7 @@ function literalStart(nodes: readonly Node[]): string[] {
   return chars;
 }
 
-/** Nodes up to one of the characters of `until`, outside of what it could be part of. */
+/** Parses nodes up to a character of `until` that is not within another construct. */
 function sequence(chars: readonly string[], from: number, until: string): { nodes: Node[]; next: number } {
   const nodes: Node[] = [];
   let at = from;
@@ -113,7 +113,7 @@ const posix: Readonly<Record<string, RegExp>> = {
   xdigit: /[0-9A-Fa-f]/,
 };
 
-/** `[a-c]`, `[!a]`, `[^a]`, `[[:digit:]]`, `[]]`; undefined where it is never closed. */
+/** `[a-c]`, `[!a]`, `[^a]`, `[[:digit:]]`, `[]]`; undefined if it is never closed. */
 function classAt(chars: readonly string[], open: number): { node: Node; next: number } | undefined {
   let at = open + 1;
   const negated = chars[at] === "!" || chars[at] === "^";
@@ -151,18 +151,18 @@ const memberAt = (chars: readonly string[], at: number) =>
 
 type Places = ReadonlySet<number>;
 
-/** One name being matched. A dot at its beginning is matched by a dot alone, never by what stands for many characters. */
+/** The state of matching one name. A leading dot is matched only by a literal dot. */
 class Match {
   readonly #text: readonly string[];
   #seenPlaces = 0;
-  /** Where a group's choices end that begin at a place: asked for once, however the groups are nested. */
+  /** End positions of a group by its start position, cached: each is computed once, however the groups are nested. */
   readonly #seen = new Map<Node, Map<number, Places>>();
 
   constructor(text: readonly string[]) {
     this.#text = text;
   }
 
-  /** Where the nodes end when they begin at one of these places. */
+  /** The positions at which the nodes can end if they begin at one of these positions. */
   ends(nodes: readonly Node[], begins: Places): Places {
     let places = begins;
     for (const node of nodes) {

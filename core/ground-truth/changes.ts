@@ -1,13 +1,13 @@
 import * as GroundTruthRecord from "./record.ts";
 
-/** A label that is another one now; undefined: there is none. */
+/** A label that differs between the versions; undefined on the side that has none. */
 interface Change {
   path: string;
   before: unknown;
   after: unknown;
 }
 
-/** What of one version is otherwise in the next, record by record. */
+/** The differences between two versions, record by record. */
 export interface Changes {
   added: string[];
   removed: string[];
@@ -16,8 +16,8 @@ export interface Changes {
 }
 
 /**
- * Compares two versions of a ground truth, by the names of their pictures; records of one name are compared in their order,
- * those without one as one. Holds the labels of the first.
+ * Compares two versions of a ground truth by the names of their pictures. Records of the same name are compared in
+ * their order; records without a name are treated as if they had one name. Holds the first version's labels in memory.
  */
 export async function compare(
   before: AsyncIterable<GroundTruthRecord.GroundTruth> | Iterable<GroundTruthRecord.GroundTruth>,
@@ -55,7 +55,7 @@ function differences(before: unknown, after: unknown, path = ""): Change[] {
   return [...names].flatMap((name) => differences(a[name], b[name], path === "" ? name : `${path}.${name}`));
 }
 
-/** Of a group or of rows; values that are right are one label. */
+/** The members of a group or of rows; a list of accepted values is one label. */
 function membersOf(value: unknown): Record<string, unknown> | undefined {
   if (Array.isArray(value)) return { ...value } as Record<string, unknown>;
   if (typeof value !== "object" || value === null || Object.hasOwn(value, "any")) return undefined;

@@ -14,18 +14,18 @@ import type * as Read from "./read.ts";
 import type * as Schema from "./schema.ts";
 import { store } from "./store.ts";
 
-/** Who keeps labels. */
+/** The caller that stores labels. */
 interface Caller {
   principal: Principal;
   idempotencyKey: string | undefined;
 }
 
 /**
- * Keeps the records of a ground truth, all of them or none: as JSON lines in the bucket first, then its row. The same
- * records under the same name, as the newest version of it, are that version: nothing is kept twice.
- * @returns `isNew: false` where the version was there, also by an Idempotency-Key.
- * @throws what the records throw; AppError `forbidden` for more than the key may keep (`details.limit`); `conflict` for an
- *   Idempotency-Key that was used with other labels; `storage_unavailable`.
+ * Stores a ground truth, with all of its records or none: first the JSON lines in the bucket, then the row. If the
+ * newest version of this name has the same records, that version is returned and nothing is stored.
+ * @returns `isNew: false` if the version existed, also when it was found by an Idempotency-Key.
+ * @throws what the records throw; AppError `forbidden` for more than the key may store (`details.limit`); `conflict`
+ *   for an Idempotency-Key that was used with other labels; `storage_unavailable`.
  */
 export async function create(
   stores: GroundTruth.Stores & { times: Pick<Times, "idempotencyMs"> },
@@ -62,7 +62,7 @@ export async function create(
   }
 }
 
-/** The id of what is to be kept: a new one, or that of an earlier call with this Idempotency-Key. */
+/** The id to store under: a new one, or that of an earlier call with this Idempotency-Key. */
 async function idOf(
   stores: { db: Database.Db; times: Pick<Times, "idempotencyMs"> },
   given: { name: string; imageKey: string },
@@ -82,7 +82,7 @@ async function idOf(
 
 const hash = (value: unknown) => createHash("sha256").update(JSON.stringify(value)).digest("hex");
 
-/** The ground truth of this id, and the newest of this name that is not it. */
+/** The ground truth with this id, and the newest other one of this name. */
 async function before(
   db: Database.Db,
   { keyId, name, gtId }: { keyId: string; name: string; gtId: string },

@@ -2,17 +2,17 @@ import { limits } from "./limits.ts";
 import * as Wrong from "./wrong.ts";
 
 /*
- * JSON that is too large to be parsed at once, cut into the values that it holds. Only what lies around the values is
- * read here; each value's own text is JSON or not, as its parser says.
+ * Cuts JSON that is too large to be parsed at once into the values that it holds. Only the text around the values is
+ * checked here; each value's own text is checked by its parser.
  */
 
-/** What is cut: texts one after another (JSON lines), the elements of a list, or the members of an object. */
+/** The form of the input: texts one after another (JSON lines), the elements of a list, or the members of an object. */
 export type Form = "values" | "list" | "members";
 
 export interface Cut {
-  /** Of a member; as it is written, with its quotes. */
+  /** The name of a member, as written, with its quotes. */
   name: string | undefined;
-  /** An element of the member `items`, whose list is opened rather than cut as a whole. */
+  /** True for an element of the member `items`, whose list is not cut as a whole. */
   inItems: boolean;
   text: string;
   /** Where the text begins. */
@@ -21,32 +21,33 @@ export interface Cut {
 
 type Next = "open" | "name" | "colon" | "value" | "comma" | "end";
 
-/** Characters of a string that mean nothing else. */
+/** Characters of a string without a special meaning. */
 const plain = /[^"\\\n]*/y;
 
 const isSpace = (char: string) => char === " " || char === "\n" || char === "\r" || char === "\t";
 
 /**
- * Cuts texts that are given in pieces. Holds one value, up to `limits.recordLength`.
- * @throws AppError `invalid_request` with `gt_not_json`, `gt_too_deep` or `gt_record_too_large` in `details.reason`, with the place.
+ * Cuts texts that are passed in pieces. Holds one value in memory, up to `limits.recordLength`.
+ * @throws AppError `invalid_request` with `gt_not_json`, `gt_too_deep` or `gt_record_too_large` in `details.reason`,
+ *   with the place.
  */
 export class Cutter {
   readonly #form: Form;
   #next: Next;
-  /** A list or an object that ends may be empty, but nothing follows a comma but a value. */
+  /** A list or an object may end while it is empty, but a comma must be followed by a value. */
   #afterComma = false;
-  /** The brackets that are open in the value that is being cut. */
+  /** Number of open brackets in the current value. */
   #depth = 0;
   #inString = false;
   #escaped = false;
-  /** The value or name that is being cut; undefined between them. */
+  /** The parts of the current value or name; undefined between them. */
   #parts: string[] | undefined;
   #length = 0;
   #begun: Wrong.Spot = { line: 1, column: 1 };
   #name: string | undefined;
   #items: "none" | "open" | "read" = "none";
   #line: number;
-  /** Characters before the line's first, of all that was given. */
+  /** Position of the current line's first character in the whole input. */
   #lineStart: number;
   #given = 0;
 
@@ -57,7 +58,7 @@ export class Cutter {
     this.#lineStart = 1 - from.column;
   }
 
-  /** Whether the object has a member `items` that is a list. */
+  /** True if the object has a member `items` that is a list. */
   get hasItems(): boolean {
     return this.#items !== "none";
   }
@@ -103,7 +104,7 @@ export class Cutter {
     if (this.#parts !== undefined) this.#keep(piece.slice(from));
   }
 
-  /** The last value, where texts follow one another; a number has no end of its own. */
+  /** The last value of texts that follow one another; a number has no closing character. */
   *end(): Generator<Cut> {
     const word = this.#depth === 0 && !this.#inString;
     if (this.#parts !== undefined && word && this.#form === "values") yield* this.#finish("");
@@ -111,7 +112,7 @@ export class Cutter {
     if (!between) throw this.#wrong("is not valid JSON: it breaks off", 0);
   }
 
-  /** @returns the index of the string's last character that is here. */
+  /** @returns the index of the string's last character within this piece. */
   #passString(piece: string, start: number): number {
     for (let i = start; i < piece.length; i += 1) {
       if (this.#escaped) {
@@ -132,7 +133,7 @@ export class Cutter {
     return piece.length;
   }
 
-  /** Takes what lies around values. @returns false when a value or a name begins here. */
+  /** Handles the characters around values. @returns false if a value or a name begins here. */
   #frame(char: string, i: number): boolean {
     const inList = this.#form === "list" || this.#items === "open";
     const first = inList ? "value" : "name";

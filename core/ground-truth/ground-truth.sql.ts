@@ -1,6 +1,9 @@
 import { index, integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
 
-/** What was labelled, and where its records lie. Nothing of a row changes: other labels are another ground truth. */
+/**
+ * A ground truth's row: who labeled what, and where the records are stored. A row never changes: other labels are
+ * another ground truth.
+ */
 export const groundTruthTable = sqliteTable(
   "ground_truth",
   {
@@ -9,14 +12,14 @@ export const groundTruthTable = sqliteTable(
     keyId: text("key_id").notNull(),
     /** The caller's name; ground truths of one name are versions of it. */
     name: text("name").notNull(),
-    /** Of the records as they are stored: the version that evaluations name. */
+    /** sha256 of the records as stored. It identifies the version in evaluations. */
     sha256: text("sha256").notNull(),
     records: integer("records").notNull(),
     bytes: integer("bytes").notNull(),
-    /** Which member of a record names its picture. */
+    /** The member of a record that names its picture. */
     imageKey: text("image_key").notNull(),
     objectKey: text("object_key").notNull(),
-    /** The run whose answers it was drafted from; null for labels that people gave. */
+    /** The run from whose answers it was drafted; null for labels made by people. */
     fromRunId: text("from_run_id"),
     createdAt: integer("created_at", { mode: "timestamp_ms" }).notNull(),
   },

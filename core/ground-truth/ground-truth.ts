@@ -12,9 +12,9 @@ import type * as Schema from "./schema.ts";
 export type { Row } from "./ground-truth.sql.ts";
 
 /*
- * find(…)   a ground truth, for whoever may see it
+ * find(…)   a ground truth, if the caller may see it
  * list(…)   a page of them, newest first
- * What is kept is made by create.ts, read by source.ts and removed by remove.ts.
+ * Made by create.ts, read by source.ts, removed by remove.ts.
  */
 
 export interface Stores {
@@ -24,7 +24,7 @@ export interface Stores {
 
 const notFound = () => new AppError("not_found", "there is no ground truth with this id", { param: "gt_id" });
 
-/** A row as it is shown. */
+/** A row as the API returns it. */
 export function serialize(row: Row): Schema.GroundTruth {
   return {
     gt_id: row.gtId,
@@ -39,7 +39,7 @@ export function serialize(row: Row): Schema.GroundTruth {
   };
 }
 
-/** Which ground truth, and of whom; another key's with the scope `admin:all_keys` only. */
+/** The requested ground truth and the caller; another key's needs the scope `admin:all_keys`. */
 export interface Wanted {
   gtId: string;
   keyId?: string | undefined;
@@ -48,7 +48,7 @@ export interface Wanted {
   action?: Visible.Access["action"] | undefined;
 }
 
-/** @throws AppError `not_found`, alike for unknown and for others' ids; `storage_unavailable`. */
+/** @throws AppError `not_found`, the same for unknown ids and for other keys' ids; `storage_unavailable`. */
 export async function find(db: Database.Db, wanted: Wanted): Promise<Row> {
   const { gtId, principal, log, action = "read" } = wanted;
   const keyId = Visible.visibleKey(principal, wanted.keyId, { log, action, what: "ground_truth", id: gtId });
@@ -57,21 +57,22 @@ export async function find(db: Database.Db, wanted: Wanted): Promise<Row> {
   return row;
 }
 
-/** The row of an id, whoever asks. @throws AppError `storage_unavailable`. */
+/** The row of an id, without an access check. @throws AppError `storage_unavailable`. */
 export async function byId(db: Database.Db, gtId: string): Promise<Row | undefined> {
   return (await Database.read(db.query.select().from(table).where(eq(table.gtId, gtId))))[0];
 }
 
-/** Labels that were there when they were named. */
+/** The error for labels that existed when they were named and are gone now. */
 export const deleted = () =>
   new AppError("not_found", "the ground truth was deleted or replaced", {
     details: { reason: "gt_deleted" },
   });
 
 /**
- * A page of ground truths, newest first: the caller's; with the scope `admin:all_keys` everybody's, or those of the key that is named.
- * @param query.name - versions of this name alone, which are one key's.
- * @throws AppError `invalid_request` for a cursor that is none, `not_found` for another key's, `storage_unavailable`.
+ * A page of ground truths, newest first: the caller's; with the scope `admin:all_keys` those of all keys, or of the key
+ * that is named.
+ * @param query.name - only versions of this name, of one key.
+ * @throws AppError `invalid_request` for an invalid cursor, `not_found` for another key, `storage_unavailable`.
  */
 export async function list(
   db: Database.Db,
@@ -114,7 +115,7 @@ export async function list(
   };
 }
 
-/** A ground truth with the address of its records. @throws AppError `storage_unavailable`. */
+/** A ground truth with the URL of its records. @throws AppError `storage_unavailable`. */
 export async function withContent(bucket: Bucket.Bucket, row: Row) {
   const { url, expires_at } = await Bucket.sign(bucket, row.objectKey, `${row.name}.jsonl`);
   return { ...serialize(row), content_url: url, content_expires_at: expires_at };

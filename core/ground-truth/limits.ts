@@ -1,15 +1,15 @@
 import { batches, groundTruths } from "#spec/limits";
 
-/** How much of a ground truth is read. */
+/** Limits of a ground truth. */
 export const limits = {
-  /** Of the JSON, packed or not. */
+  /** Of the JSON, compressed or not. */
   bytes: groundTruths.bytes,
   /** As many as a run has items. */
   records: batches.manifestLines,
   /** Of one record, in characters: 10,000 rows fit. */
   recordLength: 1024 * 1024,
-  /** Brackets within brackets, from the record's own on. */
+  /** Nested brackets, including the record's own. */
   depth: 32,
-  /** Mistakes that are told of. */
+  /** Mistakes that are reported. */
   issues: 100,
 } as const;

@@ -3,36 +3,35 @@ import * as Picture from "./picture.ts";
 import * as Record from "./record.ts";
 import { Spill } from "./spill.ts";
 
-/** What labels are looked for: an item of a run, by its name. */
+/** An item of a run that labels are matched to, by its name. */
 export interface Item {
   index: number;
-  /** `file` of the item, else its `custom_id`; null where it has neither. */
+  /** The item's `file`, else its `custom_id`; null without both. */
   name: string | null;
 }
 
-/** Why a record is not used: it names no picture, or as `Pairs.Unused` says. */
+/** Why a record is not used: it names no picture, or a reason of `Pairs.Unused`. */
 type Unused = "unnamed" | Pairs.Unused;
 
 export type Matched<I extends Item> =
-  /** Every item once, in the order of their indexes. */
+  /** Each item once, in the order of the indexes. */
   | {
       kind: "item";
       item: I;
-      /** The labels of its documents, from 1 on, in their order; several where the picture shows several papers. */
+      /** The labels of its documents in order, numbered from 1; several if the picture shows several papers. */
       documents: { document: number; record: Record.GroundTruth }[];
-      /** Where there are none: no record names it, or records do, and which one is meant cannot be told. */
+      /** Why there are none: no record names the item, or the matching record cannot be determined. */
       without?: "no_record" | "ambiguous";
     }
-  /** Every record that no item takes, once. */
+  /** Each record that no item uses, once. */
   | { kind: "record"; index: number; image: string | null; unused: Unused };
 
 /**
- * Brings together what was read and what is labelled, by the last part of their names; where several share it, by as
- * much of their folders as both have. Nothing is passed over: every item and every record comes out once. What cannot be
- * told apart is not guessed.
+ * Matches items and labels by the last part of their names; if several share it, by as many folders as both names have.
+ * Every item and every record is returned exactly once. Ambiguous matches are not guessed.
  *
- * Holds the items and a few words about each record that has an item; the labels wait in a temporary file, which goes when
- * the iteration ends or is left.
+ * Memory holds the items and a few words about each matched record. The labels are in a temporary file, which is
+ * removed when the iteration ends or is abandoned.
  * @param items - in any order; @param records - of one ground truth.
  */
 export async function* match<I extends Item>(
@@ -77,7 +76,7 @@ export async function* match<I extends Item>(
   }
 }
 
-/** What a record's name means here: a file may well be called `a#2.jpg`, or even end so. */
+/** The target of a record's name: a file's own name may contain or end in `#2`, as in `a#2.jpg`. */
 function targetOf(
   image: string,
   groups: ReadonlyMap<string, Pairs.Group>,
@@ -90,7 +89,7 @@ function targetOf(
   return group && part && { group, path: part.name.path, document: part.document };
 }
 
-/** The record as it was before it was put aside: what was written is what is read. */
+/** Reads a record back from the temporary file. */
 async function restored({ index, image, place }: Pairs.Found, spill: Spill): Promise<Record.GroundTruth> {
   const { record } = Record.parse({ fields: JSON.parse(await spill.read(place)) }, { index });
   if (record === undefined) throw new Error("a record that was put aside could not be read again");

@@ -1,12 +1,12 @@
 import type { Place } from "./spill.ts";
 
-/** An item or a record among those that share the last part of their names. */
+/** An item or a record in a group that shares the last part of the name. */
 interface Entry {
   index: number;
   path: string;
 }
 
-/** A record, with the document that it labels and where its labels wait. */
+/** A record with the number of its document and the place of its labels in the temporary file. */
 export interface Found extends Entry {
   image: string;
   document: number;
@@ -22,26 +22,26 @@ export interface Group {
 export type Unused =
   /** No item of the run has such a name. */
   | "no_item"
-  /** Another record says that it labels the same document. */
+  /** Another record labels the same document. */
   | "duplicate"
-  /** Several items have its name, in folders that it does not tell apart. */
+  /** Several items have its name in different folders, and the record does not give enough folders to choose. */
   | "several_items";
 
 interface Pairs {
   /** The records of an item, by the item's index. */
   taken: Map<number, Found[]>;
-  /** Items that records name, without saying which item is meant. */
+  /** Items that records name without identifying a single item. */
   ambiguous: Set<number>;
   left: { kind: "record"; index: number; image: string; unused: Unused }[];
 }
 
-/** Folders beyond these are not looked at when paths of different lengths are compared. */
+/** Folders beyond this depth are ignored when paths of different lengths are compared. */
 const mostFolders = 32;
 
 /**
- * Which record belongs to which item: those of the same path, and then those of which one's path is the end of the
- * other's, where each is the only one for the other. The order of neither matters. Takes time in the number of both,
- * whatever they share.
+ * Matches records to items: first those with equal paths, then those where one path is the end of the other, if each is
+ * the only candidate for the other. The order of items and records does not matter. Takes linear time in the number of
+ * both.
  */
 export function of(groups: readonly Group[]): Pairs {
   const pairs: Pairs = { taken: new Map(), ambiguous: new Set(), left: [] };
@@ -103,7 +103,7 @@ function pairByEnds(items: readonly Entry[], records: readonly Found[], pairs: P
   }
 }
 
-/** Finds those whose path is the end of another or has it as its end, `most` of them. */
+/** Finds up to `most` entries whose path is the end of a given path, or the reverse. */
 function finder<T extends Entry>(entries: readonly T[]): (path: string, most?: number) => T[] {
   const byEnd = new Map<string, T[]>();
   const byPath = new Map<string, T[]>();
@@ -124,7 +124,7 @@ function finder<T extends Entry>(entries: readonly T[]): (path: string, most?: n
   };
 }
 
-/** `a/b/c` ends in itself, in `b/c` and in `c`. */
+/** The ends of `a/b/c`: itself, `b/c` and `c`. */
 function endsOf(path: string): string[] {
   const ends = [path];
   for (let at = path.indexOf("/"); at >= 0; at = path.indexOf("/", at + 1)) ends.push(path.slice(at + 1));

@@ -1,11 +1,11 @@
-/** How a record or an item calls a picture. */
+/** The name of a picture in a record or an item. */
 interface Name {
-  /** With `/` between folders, composed as Unicode's NFC: macOS gives names in another form than the rest. */
+  /** With `/` between folders, in Unicode's NFC: macOS uses another form than other systems. */
   path: string;
   base: string;
 }
 
-/** A path of any system as one that can be compared; `./` in front of it is nothing. */
+/** A path of any operating system in a comparable form; a leading `./` is dropped. */
 export function nameOf(given: string): Name {
   const path = given
     .trim()
@@ -15,7 +15,7 @@ export function nameOf(given: string): Name {
   return { path, base: path.slice(path.lastIndexOf("/") + 1) };
 }
 
-/** `receipt.jpg#2` as its picture and which document on it; undefined without a number from 1 to 999. */
+/** Splits `receipt.jpg#2` into the picture and the document's number; undefined without a number from 1 to 999. */
 export function documentOf(name: Name): { name: Name; document: number } | undefined {
   const number = /#([1-9]\d{0,2})$/.exec(name.base)?.[1];
   if (number === undefined) return undefined;

@@ -3,27 +3,27 @@ import * as Picture from "./picture.ts";
 import type { Raw } from "./read.ts";
 import { Spill } from "./spill.ts";
 
-/** Records as they are stored, JSON lines, until they are. */
+/** Records as JSON lines in a temporary file, ready to be stored. */
 export interface Prepared {
   sha256: string;
   records: number;
   bytes: number;
   /** Records that do not name a picture. */
   unnamed: number;
-  /** Names that several records have, the first of them, and how many there are. */
+  /** Names that several records have: the first of them, and their number. */
   duplicates: string[];
   duplicateCount: number;
-  /** The lines, in pieces of this many bytes. */
+  /** The lines in pieces of this many bytes. */
   pieces(bytes: number): AsyncGenerator<Buffer>;
-  /** Removes them. */
+  /** Removes the temporary file. */
   close(): Promise<void>;
 }
 
 const namedDuplicates = 100;
 
 /**
- * Writes the records down, one a line and without spaces, so that the same labels have the same bytes. Memory holds their
- * names. The caller closes what it gets.
+ * Writes the records to a temporary file, one per line and without spaces, so that the same labels give the same bytes.
+ * Memory holds their names. The caller must close the result.
  * @throws what the records throw.
  */
 export async function prepare(records: AsyncIterable<Raw>): Promise<Prepared> {
@@ -58,7 +58,7 @@ export async function prepare(records: AsyncIterable<Raw>): Promise<Prepared> {
   };
 }
 
-/** A document by its picture's path; the first one of a picture has two names. */
+/** The key of a document by its picture's path; the first document of a picture has two spellings. */
 function documentOf(image: string): string {
   const name = Picture.nameOf(image);
   const part = Picture.documentOf(name);

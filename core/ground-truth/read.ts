@@ -8,30 +8,33 @@ import * as GroundTruthRecord from "./record.ts";
 import * as Wrong from "./wrong.ts";
 
 /*
- * A ground truth as people and programs write it:
+ * The forms in which a ground truth may be given:
  *   [{…}, …]              a list of records
- *   {"items": [{…}, …]}   the same within an object, whatever else is in it
+ *   {"items": [{…}, …]}   the same within an object, which may have other members
  *   {"a.jpg": {…}, …}     records by their pictures' names
  *   {…}\n{…}\n            JSON lines: records one after another
- * each of them packed with gzip or not.
+ * Each may be compressed with gzip.
  */
 
-/** A record, with its name where it came under one. */
+/** A record and its place in the input. */
 export interface Raw {
   /** From 0 on. */
   index: number;
-  /** The record as it was given; one that came by its picture's name, and says none itself, has it as its member. */
+  /**
+   * The record as given. A record that was found under its picture's name gets that name as a member, unless it has
+   * one.
+   */
   value: Record<string, unknown>;
   record: GroundTruthRecord.GroundTruth;
 }
 
 /**
- * The records of a ground truth, in their order, each one checked. Bytes may come in any pieces; memory is bounded by one
- * record, whatever comes.
- * @param options.imageKey - which member names a record's picture; `file` without it.
- * @throws AppError, at the end at the latest: `invalid_request` with a reason of `Wrong.Reason` and the place, or with all
- *   that is wrong with single records (the first 100 things; how many there are in `details.issue_count`);
- *   `payload_too_large` for more than 100 MiB, or a gzip that unpacks to more.
+ * The records of a ground truth, in order, each one checked. Bytes may arrive in pieces of any size; memory is bounded
+ * by one record.
+ * @param options.imageKey - the member that names a record's picture; `file` by default.
+ * @throws AppError, at the end at the latest: `invalid_request` with a reason of `Wrong.Reason` and the place, or with
+ *   all mistakes in single records (the first 100; their number is in `details.issue_count`); `payload_too_large` for
+ *   more than 100 MiB, also after decompression.
  */
 export async function* records(
   source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
@@ -42,8 +45,8 @@ export async function* records(
 }
 
 /**
- * The same of JSON that was parsed already: a list of records, an object with the list `items`, records by their names, or
- * one record. A text is JSON lines, or JSON.
+ * The same for parsed JSON: a list of records, an object with the list `items`, records by their names, or one record.
+ * A text is read as JSON lines or JSON.
  * @throws as `records`.
  */
 export async function* ofValue(
@@ -55,7 +58,7 @@ export async function* ofValue(
   else yield* judged(parsedEntries(value, imageKey), imageKey);
 }
 
-/** What may be a record, and where it is. */
+/** A possible record and its place, or the reason why it is none. */
 type Entry = { spot?: Wrong.Spot } & ({ given: unknown; problem?: never } | { problem: string });
 
 async function* judged(
@@ -83,7 +86,7 @@ async function* judged(
       index += 1;
     }
   } catch (thrown) {
-    // What is wrong with records before it is said as well.
+    // Mistakes in earlier records are reported, too.
     if (wrong > 0) say(issuesOf(thrown));
     throw wrong > 0 && issuesOf(thrown).length > 0 ? Wrong.records(issues, wrong) : thrown;
   }
@@ -115,13 +118,13 @@ function parsedEntries(value: unknown, imageKey: string): Entry[] {
   return Object.entries(object).map(([name, each]) => ({ given: named(each, name, imageKey) }));
 }
 
-/** A record with the name that it came under, unless it says one itself. */
+/** Adds the name under which the record was found, unless it has one. */
 function named(value: unknown, name: string, imageKey: string): unknown {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
   return Object.hasOwn(value, imageKey) ? value : { [imageKey]: name, ...value };
 }
 
-/** Only as much is unpacked as may be. */
+/** Decompresses, up to the limit. */
 async function* unpacked(
   source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
 ): AsyncGenerator<Uint8Array> {
@@ -137,7 +140,7 @@ async function* unpacked(
   }
   const packed = Readable.from(whole());
   const gunzip = createGunzip();
-  // What ends one ends the other: `pipeline` would throw where the error is not looked for.
+  // An error of either stream ends both. `pipeline` would throw outside of this generator.
   packed.once("error", (error) => gunzip.destroy(error));
   try {
     yield* counted(packed.pipe(gunzip), "unpacked");
@@ -151,7 +154,7 @@ async function* unpacked(
 
 const isZlib = (thrown: unknown) => /^Z_/.test(String((thrown as NodeJS.ErrnoException).code));
 
-/** Empty pieces are left out: the first one has a first byte. */
+/** Counts bytes and leaves out empty pieces, so that the first piece has a first byte. */
 async function* counted(
   source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
   how: "given" | "unpacked",
@@ -164,7 +167,7 @@ async function* counted(
   }
 }
 
-/** A byte order mark in front is passed over. */
+/** Decodes UTF-8; a leading byte order mark is skipped. */
 async function* decoded(source: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
   const decoder = new TextDecoder("utf-8", { fatal: true });
   const decode = (piece?: Uint8Array) => {
@@ -184,7 +187,7 @@ async function* decoded(source: AsyncIterable<Uint8Array>): AsyncGenerator<strin
   if (rest !== "") yield rest;
 }
 
-/** What was read to find out the form, and what is left to read. */
+/** What was read to determine the form, and the rest of the input. */
 interface Opened {
   form: Form;
   head: string;
@@ -206,7 +209,7 @@ async function* cutsOf(texts: AsyncGenerator<string>, imageKey: string): AsyncGe
   }
 }
 
-/** Finds out the form: by the first bracket, and of an object by what it has and by what follows it. */
+/** Determines the form: by the first bracket, and for an object by its members and by what follows it. */
 async function opened(texts: AsyncGenerator<string>, imageKey: string): Promise<Opened> {
   const cutter = new Cutter("values");
   const first: Cut[] = [];
@@ -216,13 +219,13 @@ async function opened(texts: AsyncGenerator<string>, imageKey: string): Promise<
     const begun = open !== undefined;
     head += next.value;
     const isBlank = next.value.trim() === "";
-    // Not looked through again and again, nor kept without end.
+    // Bounds the blank text that is searched again and kept.
     if (isBlank && head.length > limits.recordLength) throw Wrong.at("gt_not_json", "has a MiB of spaces");
     if (open === undefined && isBlank) continue;
     open ??= head.trimStart()[0];
     if (open === "[") return { form: "list", head, rest: texts };
     if (open !== "{") throw Wrong.at("gt_not_json", 'is no ground truth: JSON that begins with "[" or "{"');
-    // Larger than any record: it holds records.
+    // An object larger than any record must be one that holds records.
     if (first.length === 0 && head.length > limits.recordLength)
       return { form: "members", head, rest: texts };
     const [found] = first;
@@ -241,7 +244,7 @@ async function opened(texts: AsyncGenerator<string>, imageKey: string): Promise<
   };
 }
 
-/** Whether an object that stands alone is one record, and not records by their names or a list of them. */
+/** True if a single object is one record, rather than records by their names or a list of them. */
 function isRecord(text: string, imageKey: string): boolean {
   const { value, problem } = Json.read(text);
   if (problem !== undefined) return true;
@@ -249,7 +252,7 @@ function isRecord(text: string, imageKey: string): boolean {
   return typeof record[imageKey] === "string";
 }
 
-/** Before these many characters nothing is taken for a record: `items` may follow. */
+/** Members are held back for this many characters, because a list `items` may follow. */
 const heldLength = 256 * 1024;
 
 /** The records of an object: the elements of its `items`, else its members. */

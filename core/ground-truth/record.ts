@@ -1,58 +1,58 @@
 import type { Issue } from "#core/error";
 
 /*
- * What people say stands on a paper. A record is a picture's name and its labels; the labels have the names of the
- * task's fields, and only those that are there are scored.
+ * Labels made by people. A record is a picture's name and its labels. Labels have the names of the task's fields, and
+ * only the fields that are labeled are scored.
  */
 
-/** The member of a record that names its picture, unless a run says another (`gt_image_key`). */
+/** The member of a record that names its picture, unless another one is set (`gt_image_key`). */
 export const defaultImageKey = "file";
 
-/** What is labelled of one value. A field that has no label at all is not scored. */
+/** The label of one value. A field without a label is not scored. */
 export type Labelled =
-  /** Written as null or "": the paper does not have it. */
+  /** Written as null or "": the value is not on the paper. */
   | { kind: "absent" }
-  /** Written as "?": the paper has it and people cannot read it. */
+  /** Written as "?": the value is on the paper, but unreadable for people. */
   | { kind: "unreadable" }
   /**
-   * What is printed, one value at least: the first is the one that is shown and compared where only one can be. With
-   * `orAbsent` (a null in `{"any": […]}`) no value is right too.
+   * The printed value, or several accepted ones: the first is shown, and compared where only one can be. With
+   * `orAbsent` (a null in `{"any": […]}`) a missing value is accepted, too.
    */
   | { kind: "value"; accepted: readonly [Scalar, ...Scalar[]]; orAbsent: boolean };
 
-/** Strings are as written, with the spaces around them; numbers are finite and lose no digit. */
+/** Strings are as written, including spaces around them; numbers are finite and keep all digits. */
 export type Scalar = string | number | boolean;
 
-/** A value, a group of named ones, or a list of rows. A list that is empty says that the paper has no row. */
+/** A value, a group of named values, or a list of rows. An empty list means that the paper has no rows. */
 export type Label =
   | Labelled
   | { kind: "group"; members: ReadonlyMap<string, Label> }
   | { kind: "rows"; rows: readonly Label[] };
 
-/** One record of a ground truth: all that is labelled of one document. */
+/** One record of a ground truth: all labels of one document. */
 export interface GroundTruth {
-  /** Its place in what was given, from 0. */
+  /** Its index in the input, from 0. */
   index: number;
-  /** What the record calls its picture: a path or a file's name, with `#2` for the second document on it. */
+  /** The picture's name in the record: a path or file name, with `#2` for the second document on it. */
   image: string | undefined;
   labels: ReadonlyMap<string, Label>;
 }
 
-/** The nesting of labels that is read: a row's fields lie three deep, and no task comes near it. */
+/** Maximum nesting of labels. A row's fields are at depth three, and no task comes near the limit. */
 const maxDepth = 16;
-/** How long a name is in a report or an error. */
+/** Longest name in a report or an error. */
 const maxNameLength = 200;
 
 const unreadable = "?";
 
-/** A record that was read, or everything that is wrong with it. */
+/** A parsed record, or all of its mistakes. */
 type Parsed = { record: GroundTruth; issues?: never } | { record?: never; issues: Issue[] };
 
 /**
- * Reads one record: `{file, fields: {…}}`, where what lies beside `fields` is a remark and not scored, or the labels
- * flat beside the picture's name. Dotted names (`totals.total`) are the paths that they say. Every mistake is returned,
- * with its path and without its value.
- * @param at.index - the record's place, from 0; @param at.imageKey - which member names the picture.
+ * Parses one record: `{file, fields: {…}}`, whose other members are remarks and not scored, or the labels directly
+ * beside the picture's name. Dotted names (`totals.total`) are paths. Every mistake is returned, with its path and
+ * without its value.
+ * @param at.index - the record's index, from 0; @param at.imageKey - the member that names the picture.
  */
 export function parse(value: unknown, at: { index: number; imageKey?: string }): Parsed {
   const imageKey = at.imageKey ?? defaultImageKey;
@@ -74,7 +74,7 @@ export function parse(value: unknown, at: { index: number; imageKey?: string }):
   return issues.length > 0 ? { issues } : { record: { index: at.index, image: image ?? undefined, labels } };
 }
 
-/** What the record calls its picture; undefined when it says nothing, null when that is no name. */
+/** The picture's name in the record; undefined if there is none, null if it is not a valid name. */
 function imageOf(record: Readonly<Record<string, unknown>>, imageKey: string): string | null | undefined {
   const value = Object.hasOwn(record, imageKey) ? record[imageKey] : undefined;
   if (value === undefined || value === null) return undefined;
@@ -82,8 +82,8 @@ function imageOf(record: Readonly<Record<string, unknown>>, imageKey: string): s
 }
 
 /**
- * The labels as plain JSON with one value each: the first that is accepted, null where the paper has none or it cannot
- * be read. For metrics of others, which know no more.
+ * The labels as plain JSON with one value each: the first accepted one, null if the value is absent or unreadable. For
+ * external metrics, which support nothing else.
  */
 function plain(label: Label): unknown {
   if (label.kind === "group") return plainMembers(label.members);
@@ -96,7 +96,7 @@ export function plainMembers(members: ReadonlyMap<string, Label>): Record<string
   return Object.fromEntries([...members].map(([name, label]) => [name, plain(label)]));
 }
 
-/** The label as people write it: what `parse` reads as the same label again. */
+/** The label in the form that people write, which `parse` reads as the same label. */
 export function written(label: Label): unknown {
   if (label.kind === "group") return writtenMembers(label.members);
   if (label.kind === "rows") return label.rows.map(written);
@@ -123,12 +123,12 @@ function isGroup(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** Puts the labels of a group's members into `into`; dotted names go where they say. */
+/** Adds the labels of a group's members to `into`; dotted names are resolved as paths. */
 function membersOf(group: Record<string, unknown>, place: Place, into: Map<string, Label>): void {
   for (const [name, value] of Object.entries(group)) {
     const path = place.path === "" ? shown(name) : `${place.path}.${shown(name)}`;
     const parts = name.split(".");
-    // `a.any` would come back as a choice.
+    // `a.any` would be read back as a list of accepted values.
     const no = parts.some((part, i) => part === "" || part === "__proto__" || (part === "any" && i > 0));
     if (no || name.length > maxNameLength) {
       place.say(path, "is no name of a field");
@@ -140,7 +140,7 @@ function membersOf(group: Record<string, unknown>, place: Place, into: Map<strin
   }
 }
 
-/** @returns false when something is labelled there already. */
+/** @returns false if this path is already labeled. */
 function put(into: Map<string, Label>, parts: readonly string[], label: Label): boolean {
   const [first = "", ...rest] = parts;
   const there = into.get(first);
@@ -150,14 +150,14 @@ function put(into: Map<string, Label>, parts: readonly string[], label: Label): 
     return true;
   }
   if (there !== undefined && there.kind !== "group") return false;
-  // Made here or by an earlier member of the same group: no one else holds it.
+  // This map is not shared: it was made here or by an earlier member of the same group.
   const members = new Map(there?.members);
   into.set(first, { kind: "group", members });
   if (rest.length > 0) return put(members, rest, label);
   return label.kind !== "group" || [...label.members].every(([name, each]) => put(members, [name], each));
 }
 
-/** The label that a value is; undefined when it is none, which has been said then. */
+/** The label of a value; undefined if it is invalid, after reporting the mistake. */
 function labelOf(value: unknown, place: Place): Label | undefined {
   if (place.depth > maxDepth) {
     place.say(place.path, `is nested more than ${maxDepth} deep`);
@@ -183,7 +183,7 @@ function groupOf(group: Record<string, unknown>, place: Place): Label {
   return { kind: "group", members };
 }
 
-/** `{"any": […]}`, and nothing beside it. */
+/** `{"any": […]}` without other members. */
 const isChoice = (value: Record<string, unknown>): value is { any: unknown[] } =>
   Array.isArray(value.any) && Object.keys(value).length === 1;
 
@@ -213,13 +213,13 @@ function scalarOf(value: unknown, place: Place): Scalar | undefined {
     place.say(place.path, "is no text, number, true, false or null");
     return undefined;
   }
-  // JSON.parse makes Infinity of 1e999 and other digits of 12345678901234567890, without a word.
+  // JSON.parse silently turns 1e999 into Infinity and changes digits of 12345678901234567890.
   if (Number.isFinite(value) && (!Number.isInteger(value) || Number.isSafeInteger(value))) return value;
   place.say(place.path, "is a number that loses digits: write it as a text, as it is printed");
   return undefined;
 }
 
-/** A name as it may stand in an error: callers chose it, so it is cut and has nothing that breaks a line. */
+/** A name for use in an error: callers chose it, so it is shortened and control characters are replaced. */
 function shown(name: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: those are what goes.
   return name.slice(0, 60).replaceAll(/[\u0000-\u001f\u007f]/g, "?");

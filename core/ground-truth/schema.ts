@@ -2,7 +2,9 @@ import * as z from "zod";
 import * as Id from "#core/id";
 import { defaultImageKey } from "./record.ts";
 
-/* What the routes of ground truths take and answer. */
+/*
+ * Requests and responses of the ground truth routes.
+ */
 
 const Name = z
   .string()
@@ -10,12 +12,12 @@ const Name = z
   .max(200)
   .regex(/^[^\p{Cc}\p{Cs}]*$/u, "control characters are not allowed")
   .meta({
-    // The same for engines without classes of Unicode.
+    // The same for engines without Unicode classes.
     pattern: "^[^\\x00-\\x1f\\x7f-\\x9f]*$",
     description: "Your name for it. Ground truths of one name are versions of it.",
   });
 
-/** Which member of a record names its picture; also of the routes that make a run. */
+/** The member of a record that names its picture; also used by the routes that create a run. */
 export const ImageKey = z
   .string()
   .min(1)
@@ -27,7 +29,7 @@ const image_key = ImageKey.default(defaultImageKey).meta({
   description: "Which member of a record names its picture.",
 });
 
-/** What `POST /v1/ground_truths` takes as JSON. */
+/** The JSON body of `POST /v1/ground_truths`. */
 export const Request = z
   .strictObject({
     name: Name,
@@ -59,13 +61,13 @@ export const Request = z
   });
 export type Request = z.output<typeof Request>;
 
-/** The same as a form: the records come as a file. */
+/** The same as a form: the records are sent as a file. */
 export const FormFields = z.strictObject({ name: Name, gt_image_key: image_key });
 export const Form = FormFields.extend({
   file: z.string().meta({ format: "binary", description: "JSON or JSON lines, packed with gzip or not." }),
 }).meta({ id: "GroundTruthForm" });
 
-/** What `POST /v1/ground_truths/from_run` takes. */
+/** The body of `POST /v1/ground_truths/from_run`. */
 export const FromRunRequest = z
   .strictObject({
     name: Name,
@@ -103,13 +105,13 @@ export const GroundTruth = z
   .meta({ id: "GroundTruth" });
 export type GroundTruth = z.output<typeof GroundTruth>;
 
-/** With where its records can be fetched. */
+/** With the URL of its records. */
 export const WithContent = GroundTruth.extend({
   content_url: z.string().meta({ description: "Its records as JSON lines; a secret for a while." }),
   content_expires_at: z.iso.datetime(),
 }).meta({ id: "GroundTruthWithContent" });
 
-/** What was made, and what to look at before it is used. */
+/** The new ground truth, and what to check before using it. */
 export const Created = GroundTruth.extend({
   previous: Version.nullable().meta({ description: "The version before, of the same name." }),
   unnamed: z.int().min(0).meta({

@@ -6,14 +6,15 @@ import * as GroundTruth from "./ground-truth.ts";
 import * as Read from "./read.ts";
 
 /*
- * uploaded(…)   the records of an upload, to be kept
+ * uploaded(…)   the records of an upload, to be stored
  * kept(…)       the records of a ground truth
  */
 
 /**
  * The records of an upload of `kind: ground_truth`, the same ones at every read.
- * @throws AppError `invalid_request` at `data_ref` for no upload of this key's or one of another kind, with `upload_missing`
- *   in `details.reason` when nothing was put there yet; `conflict` with `upload_replaced`; and what `Read.records` throws.
+ * @throws AppError `invalid_request` at `data_ref` if this key has no such upload or it has another kind, with
+ *   `upload_missing` in `details.reason` if nothing was uploaded yet; `conflict` with `upload_replaced`; and what
+ *   `Read.records` throws.
  */
 export async function* uploaded(
   stores: Upload.Stores,
@@ -43,9 +44,10 @@ export async function* uploaded(
 }
 
 /**
- * The records of a ground truth, in their order, in memory bounded by one of them.
- * @param options.imageKey - which member names the picture; its own without it.
- * @throws AppError `not_found` with `details.reason` `gt_deleted` when its records are gone; `storage_unavailable`, also from within.
+ * The records of a ground truth, in order. Memory holds one at a time.
+ * @param options.imageKey - the member that names the picture; by default the ground truth's own.
+ * @throws AppError `not_found` with `details.reason` `gt_deleted` if its records are gone; `storage_unavailable`, also
+ *   while iterating.
  */
 export async function* kept(
   bucket: Bucket.Bucket,

@@ -2,23 +2,23 @@ import { type FileHandle, mkdtemp, open, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-/** Where a text lies in the file. */
+/** The place of a text in the file. */
 export interface Place {
   offset: number;
   bytes: number;
 }
 
-/** So much is gathered before it is written. */
+/** Bytes that are collected before a write. */
 const bufferBytes = 256 * 1024;
 
-/** Texts that memory has no room for, in a temporary file of their own until they are read by their places. */
+/** Texts that do not fit into memory, in a temporary file, until they are read by their places. */
 export class Spill {
   readonly #file: FileHandle;
   readonly #folder: string;
-  /** What waits to be written. One buffer, written over again and again: the collector has nothing to do with it. */
+  /** Bytes to be written. One buffer is reused, so there is no garbage to collect. */
   readonly #waiting = Buffer.allocUnsafe(bufferBytes);
   #used = 0;
-  /** What was read last, which is a text by then. */
+  /** Buffer of the last read, whose text has been decoded by then. */
   #read = Buffer.allocUnsafe(64 * 1024);
   #end = 0;
 
@@ -27,7 +27,7 @@ export class Spill {
     this.#file = file;
   }
 
-  /** `close` removes the file; who opens it closes it. */
+  /** The caller must call `close`, which removes the file. */
   static async open(): Promise<Spill> {
     const folder = await mkdtemp(join(tmpdir(), "ocrlty-spill-"));
     return new Spill(folder, await open(join(folder, "texts"), "wx+", 0o600));
@@ -49,12 +49,12 @@ export class Spill {
     return this.#read.toString("utf8", 0, bytes);
   }
 
-  /** How much was added. */
+  /** Number of bytes added. */
   get bytes(): number {
     return this.#end;
   }
 
-  /** All of it, in the order in which it was added, in pieces of this many bytes. */
+  /** The whole content, in the order in which it was added, in pieces of this many bytes. */
   async *pieces(bytes: number): AsyncGenerator<Buffer> {
     await this.#flush();
     for (let offset = 0; offset < this.#end; offset += bytes) {

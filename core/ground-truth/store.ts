@@ -4,12 +4,12 @@ import { AppError } from "#core/error";
 import type { Log } from "#core/log";
 import type { Prepared } from "./prepare.ts";
 
-/** Of a part; S3 takes none under 5 MiB but the last. */
+/** Size of a part; S3 requires at least 5 MiB for all but the last. */
 const partBytes = 8 * 1024 * 1024;
 const contentType = "application/x-ndjson";
 
 /**
- * Puts the records into the bucket: at once when they are small, in parts otherwise. Memory holds one part.
+ * Stores the records in the bucket: small ones in one call, large ones in parts. Memory holds one part.
  * @throws AppError `storage_unavailable`.
  */
 export async function store(
@@ -34,5 +34,5 @@ export async function store(
   if (!(await Multipart.complete(bucket, log, upload, etags))) throw gone();
 }
 
-/** Somebody else ended the upload: what was put is no object. */
+/** Another process ended the upload, so there is no object. */
 const gone = () => new AppError("storage_unavailable", "the bucket did not take the ground truth");

@@ -1,6 +1,6 @@
 import { AppError, type Issue, invalidRequest } from "#core/error";
 
-/** Where in what was given; lines and columns from 1 on. */
+/** A position in the input; lines and columns from 1. */
 export interface Spot {
   line: number;
   column: number;
@@ -17,7 +17,7 @@ type Reason =
   | "gt_empty"
   | "gt_bad_records";
 
-/** One mistake, where it is. @param path - of the body; the text itself when it is empty. */
+/** One mistake and its position. @param path - of the body; empty for the text itself. */
 export function at(reason: Reason, message: string, spot: Partial<Spot> & { path?: string } = {}): AppError {
   const { line, column, path = "content" } = spot;
   const where =
@@ -27,11 +27,11 @@ export function at(reason: Reason, message: string, spot: Partial<Spot> & { path
   });
 }
 
-/** What is wrong with single records. @param count - how many things are; `issues` has the first of them. */
+/** Mistakes in single records. @param count - their total number; `issues` has the first of them. */
 export const records = (issues: readonly Issue[], count: number): AppError =>
   invalidRequest(issues, { details: { reason: "gt_bad_records", issue_count: count }, count });
 
-/** What came with a call, which carries less than an upload. */
+/** The error for a form that is larger than a call may be; an upload may be larger. */
 export const tooLargeForCall = (limitBytes: number, bytes: number): AppError =>
   new AppError(
     "payload_too_large",
@@ -50,7 +50,7 @@ export const tooLargeForCall = (limitBytes: number, bytes: number): AppError =>
     },
   );
 
-/** @param how - packed and small, a text can become as large as it likes. */
+/** @param how - compressed input may be small and still expand beyond the limit. */
 export function tooLarge(limitBytes: number, how: "given" | "unpacked" = "given"): AppError {
   const most = `${limitBytes / 1024 / 1024} MiB`;
   const message =

@@ -5,8 +5,8 @@ import * as Money from "./money.ts";
 import type { Convention } from "./number.ts";
 
 /**
- * The amounts of one document, read together: each is taken apart once, then all of them decide what separators,
- * shared marks and unmarked amounts mean.
+ * The amounts of one document, read together: each is parsed once, then all of them decide what separators, shared
+ * marks and unmarked amounts mean.
  */
 
 /** How the currency of an amount is known. */
@@ -14,7 +14,7 @@ type CurrencySource = "printed" | "document" | Country.Source;
 
 interface Amount {
   value: string;
-  /** Digits printed behind the decimal sign: the value has no trailing zeros, the paper may have. */
+  /** Digits printed after the decimal separator. `value` drops trailing zeros that the paper may have. */
   decimals: number;
   currency: string | null;
   source: CurrencySource | null;
@@ -23,11 +23,11 @@ interface Amount {
 
 export interface Amounts {
   convention: Convention;
-  /** What the currency field says, else the only currency that amounts are marked with, else what the country uses. */
+  /** The currency of the currency field, else the only currency that amounts are marked with, else the country's. */
   currency: string | null;
-  /** The amount at this path; null where the text is none. */
+  /** The amount at this path; null if the text is not an amount. */
   amountAt(path: string): Amount | null;
-  /** What the currency field at this path says; null where that stays open. */
+  /** The meaning of the currency field at this path; null if undecided. */
   currencyAt(path: string): Stated | null;
 }
 
@@ -37,7 +37,7 @@ interface Place {
   printed: string;
 }
 
-/** The currency that holds for amounts without a mark of their own. */
+/** The currency of amounts without a mark of their own. */
 interface Stated {
   currency: string;
   source: CurrencySource;
@@ -48,18 +48,18 @@ interface Evidence {
   stated: Stated | null;
   /** The only currency that amounts are marked with. */
   marked: string | null;
-  /** Every currency that a mark names alone, but for codes that are words, and notes of tax that look like marks. */
+  /** Every currency that a mark names unambiguously, except codes that are words and tax notes that look like marks. */
   named: ReadonlySet<string>;
-  /** Marks that cannot be a note of tax. */
+  /** Marks that cannot be a tax note. */
   sure: readonly Mark[];
   country: Country.Use | null;
-  /** What each currency field says, by its path; null where that stays open. */
+  /** The meaning of each currency field, by its path; null if undecided. */
   fields: ReadonlyMap<string, Stated | null>;
 }
 
 /**
- * Reads a document's amounts. `fields` are its printed currencies; `country` says what is paid with where the paper
- * comes from. Never throws.
+ * Reads a document's amounts. `fields` are its printed currencies; `country` returns the currencies in use where the
+ * paper comes from. Never throws.
  */
 export function read(
   amounts: readonly Place[],
@@ -115,7 +115,7 @@ function evidenceOf(
   const [onlyNamed] = named;
   const marked = named.size === 1 && onlyNamed !== undefined ? onlyNamed : null;
   const undecided = [...says.map(({ mark }) => mark), ...shared].some(({ codes }) => codes.length !== 1);
-  // Only what is not said by the paper's own marks is asked of its address.
+  // The country is looked up only if the paper's own marks do not decide the currency.
   const country = undecided || says.length === 0 ? countryOf() : null;
   const each = new Map(says.map(({ path, mark }) => [path, statedBy(mark, marked, country)] as const));
   const [first = null, ...more] = each.values();
@@ -129,12 +129,14 @@ function surelyMarked(prepared: readonly Money.Printed[], fields: readonly Mark[
   return [...new Set([...fields, ...beside])].filter(({ codes }) => codes.length > 0);
 }
 
-/** "24.99 RO" on a paper whose other marks say dollars: a tax code, or another currency: undecidable. */
+/**
+ * "24.99 RO" on a paper whose other marks are dollars may be a tax code or another currency; this cannot be decided.
+ */
 function isNote({ mark, weak }: Money.Printed, sure: readonly Mark[]): boolean {
   return weak && sure.some(({ codes }) => !codes.some((code) => mark?.codes.includes(code)));
 }
 
-/** What a currency field says: by itself, by the only currency that amounts name, by the country. */
+/** The meaning of a currency field: by itself, by the only currency that amounts name, or by the country. */
 function statedBy(mark: Mark, marked: string | null, country: Country.Use | null): Stated | null {
   const [only] = mark.codes;
   if (mark.codes.length === 1 && only !== undefined) return { currency: only, source: "document" };
@@ -142,8 +144,8 @@ function statedBy(mark: Mark, marked: string | null, country: Country.Use | null
 }
 
 /**
- * What a shared mark means: the only currency that amounts name, unless the country speaks for another; what is
- * paid with in the country; else what the mark means alone. Null where that leaves more than one.
+ * The meaning of a shared mark: the only currency that amounts name, unless the country indicates another; else the
+ * country's currency; else the mark's default meaning. Null if more than one remains.
  */
 function decide(
   mark: Mark,
@@ -162,7 +164,7 @@ function decide(
   return mark.alone === null ? null : { currency: mark.alone, source: alone };
 }
 
-/** The country's only currency, where nothing on the paper speaks of another. */
+/** The country's only currency, if nothing on the paper indicates another. */
 function impliedBy(
   fields: readonly Place[],
   named: ReadonlySet<string>,
@@ -171,7 +173,7 @@ function impliedBy(
 ): Stated | null {
   const [currency] = country?.currencies ?? [];
   if (!country || currency === undefined || country.currencies.length !== 1) return null;
-  // A field that says something which no table knows may mean another currency.
+  // A field with a mark that is in no table may mean another currency.
   if (fields.some(({ printed }) => Currency.isMark(printed))) return null;
   if ([...named].some((code) => code !== currency)) return null;
   if ([...shared].some(({ codes }) => !codes.includes(currency))) return null;

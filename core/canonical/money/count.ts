@@ -10,13 +10,13 @@ interface Count {
   ambiguous: boolean;
 }
 
-/** Units whose scales print three decimals: `1.000 kg` is one kilogram. */
+/** Units for which scales print three decimals: `1.000 kg` is one kilogram. */
 const measured = /^(?:kg|g|lb|lbs|l|ltr|liter|litre|m|m2|m3|kwh)$/;
 
 /**
- * The canonical form of a printed quantity: `3x`, `x1`, `1 x`, `2 Stk`, `0,456 kg`, `-1`. Null when the text is
- * not one number with at most a unit. A quantity `1.000` is one, not a thousand, unless the document groups
- * thousands with a point; then it is marked ambiguous. Never throws.
+ * The canonical form of a printed quantity: `3x`, `x1`, `1 x`, `2 Stk`, `0,456 kg`, `-1`. Null unless the text is a
+ * single number with at most a unit. The quantity `1.000` is one, not a thousand, unless the document groups thousands
+ * with a point; then it is marked ambiguous. Never throws.
  */
 export function parse(printed: string, context: { convention?: Convention | undefined } = {}): Count | null {
   const text = fold(printed);
@@ -35,7 +35,7 @@ export function parse(printed: string, context: { convention?: Convention | unde
     ? read(body, { decimals: 3 })
     : read(body, { convention: context.convention, prefer: "decimal" });
   if (!number) return null;
-  // "1.234 kWh" beside "354,28": the scale's decimals, or the document's thousands.
+  // "1.234 kWh" beside "354,28": three decimals of a meter, or thousands as in the document.
   const decimal = context.convention?.decimal ?? null;
   const other = scale && decimal !== null && !body.includes(decimal) && /^\d{1,3}[.,]\d{3}$/.test(body);
   const grouped =

@@ -3,12 +3,12 @@ import { fold } from "./number.ts";
 import * as Words from "./words.ts";
 
 /**
- * Decimals and cash steps of currencies that differ from two decimals without a step: `code decimals step`, `-` where no
- * step is known. Decimals are those of CLDR 48 (currencyData, fractions), which follow what is printed; ISO 4217 gives
- * two to many of these (IDR, COP, LAK), and Intl follows the ICU of the runtime. Steps: CLDR's cash rounding (CAD, CHF,
- * DKK) and its cash digits of 0 (AMD, CRC, CZK, GYD, MNT, MUR, NOK, RSD, SEK, TWD, TZS, UZS); national rules of
- * central banks and ministries (AUD, HKD, HUF, ISK, MYR, NZD, SGD, BND, ILS, ZAR; EUR in BE, EE, FI, IE, IT, LT,
- * NL, SK); shops' custom where small coins have gone (CLP, COP, IDR, INR, KRW, THB). MRU counts in fifths.
+ * Currencies that do not have two decimals, or that have a cash step: `code decimals step`, `-` if no step is known.
+ * Decimals are those of CLDR 48 (currencyData, fractions), which follow what is printed; ISO 4217 gives two to many of
+ * these (IDR, COP, LAK), and Intl depends on the runtime's ICU. Steps: CLDR's cash rounding (CAD, CHF, DKK) and its
+ * cash digits of 0 (AMD, CRC, CZK, GYD, MNT, MUR, NOK, RSD, SEK, TWD, TZS, UZS); national rules of central banks and
+ * ministries (AUD, HKD, HUF, ISK, MYR, NZD, SGD, BND, ILS, ZAR; EUR in BE, EE, FI, IE, IT, LT, NL, SK); shops' custom
+ * where small coins are no longer used (CLP, COP, IDR, INR, KRW, THB). MRU counts in fifths.
  */
 const figures = `
 AFN 0 -|ALL 0 -|AMD 2 1|AUD 2 0.05|BHD 3 -|BIF 0 -|BND 2 0.05|BYR 0 -|CAD 2 0.05|CHF 2 0.05|CLP 0 10|COP 0 50
@@ -33,37 +33,43 @@ function factsOf(iso: string): { decimals: number; step: string | undefined } | 
   return facts.get(iso);
 }
 
-/** Decimal places that amounts of this currency are printed with. */
+/** Number of decimals with which amounts of this currency are printed. */
 export function decimals(iso: string): number {
   return factsOf(iso)?.decimals ?? 2;
 }
 
-/** What is decimal in print where amounts have three places: the point in the Gulf and Jordan, the comma in the Maghreb. */
+/**
+ * The customary decimal sign for amounts with three decimals: the point in the Gulf and Jordan, the comma in the
+ * Maghreb.
+ */
 export function customOf(iso: string): "." | "," {
   return iso === "TND" || iso === "LYD" ? "," : ".";
 }
 
-/** What is printed as decimal there: tills of the Maghreb have the point as well. */
+/** The decimal signs in use for such amounts: tills of the Maghreb also print a point. */
 export function decimalsOfMills(iso: string): string {
   return customOf(iso) === "," ? ".," : ".";
 }
 
-/** The step that totals are rounded to in cash, as a canonical decimal; undefined where none is known. */
+/** The step to which cash totals are rounded, as a canonical decimal; undefined if none is known. */
 export function cashStep(iso: string): string | undefined {
   return factsOf(iso)?.step;
 }
 
-/** Whole amounts of these close with a dash: `¥10,800-` (Japan's custom against later digits, and its neighbours'). */
+/**
+ * True for currencies whose whole amounts end in a dash: `¥10,800-` (a Japanese custom against added digits, also in
+ * neighboring countries).
+ */
 export function closesWithDash(iso: string): boolean {
   return iso === "JPY" || iso === "CNY" || iso === "KRW" || iso === "TWD";
 }
 
-/** Price tags there write a dash for no units: `-.95`, `-,79`. */
+/** True for currencies whose price tags print a dash for zero units: `-.95`, `-,79`. */
 export function writesZeroAsDash(iso: string): boolean {
   return iso === "CHF" || iso === "EUR" || iso === "DKK";
 }
 
-/** The mark that a printed text is: a code in capitals, or what the table of marks knows; undefined when it is none. */
+/** The mark of a printed text: a code in capitals, or a mark of the table; undefined for any other text. */
 export function markOf(text: string): Marks.Mark | undefined {
   return codeOf(text) ?? Marks.find(text) ?? codeOf(text.replace(/[. ]/g, ""));
 }
@@ -73,8 +79,8 @@ function codeOf(text: string): Marks.Mark | undefined {
 }
 
 /**
- * The mark that a currency field holds: one mark, or several that agree (`USD $`, `Euro (EUR)`). Undefined when
- * nothing in it is a mark that a table knows, or when two contradict each other.
+ * The mark in a currency field: one mark, or several that agree (`USD $`, `Euro (EUR)`). Undefined if the field has no
+ * known mark or two that contradict each other.
  */
 export function stated(printed: string): Marks.Mark | undefined {
   const text = fold(printed);
@@ -94,14 +100,14 @@ export function stated(printed: string): Marks.Mark | undefined {
   return agreed;
 }
 
-/** "Japanese Yen (JPY)": a code in brackets names the currency, whatever words explain it. */
+/** "Japanese Yen (JPY)": a code in brackets names the currency, whatever the other words are. */
 function namedIn(text: string): Marks.Mark | undefined {
   const codes = [...text.matchAll(/\(([A-Z]{3})\)/g)].map(([, code = ""]) => code);
   const [only] = codes;
   return codes.length === 1 && only !== undefined && !/\d/.test(text) ? codeOf(only) : undefined;
 }
 
-/** What two marks beside one amount have in common; undefined when they contradict each other. */
+/** The currencies that two marks beside one amount have in common; undefined if they contradict each other. */
 export function both(first: Marks.Mark, second: Marks.Mark): Marks.Mark | undefined {
   const codes = first.codes.filter((code) => second.codes.includes(code));
   if (codes.length === 0) return undefined;
@@ -109,8 +115,8 @@ export function both(first: Marks.Mark, second: Marks.Mark): Marks.Mark | undefi
 }
 
 /**
- * The ISO 4217 code of a printed currency: `RM` is MYR. A mark that several currencies share is decided by
- * `context`, the document's other marks, else its value is null and `ambiguous`. Null when the text is no
+ * The ISO 4217 code of a printed currency: `RM` is MYR. A mark that several currencies share is decided by `context`,
+ * the currency of the document's other marks; otherwise the value is null and `ambiguous`. Null if the text is not a
  * currency. Never throws.
  */
 export function parse(
@@ -124,8 +130,8 @@ export function parse(
 }
 
 /**
- * True for a text that can be what a paper prints as its currency: a mark that a table knows, or one that none
- * does, which costs the meaning and not the answer. False for digits, sentences and words of receipts.
+ * True for a text that may be a printed currency: a mark of the table, or an unknown one (then only its meaning is
+ * missing). False for digits, sentences and words of receipts.
  */
 export function isMark(printed: string): boolean {
   const text = fold(printed);
@@ -139,7 +145,7 @@ export function isMark(printed: string): boolean {
   );
 }
 
-/** The one code that is left; the context's when the mark allows it; else what the mark means alone. */
+/** The code if only one is possible; else the context's code if the mark allows it; else the mark's default meaning. */
 export function resolve(mark: Marks.Mark, context: string | null | undefined): string | null {
   const [only] = mark.codes;
   if (mark.codes.length === 1 && only !== undefined) return only;

@@ -1,6 +1,7 @@
 /**
- * Exact decimals for sums and products of printed amounts: an integer and how many of its digits are a fraction.
- * Integers of any size, so nothing overflows; a tenth of the time of a general library, whose values are lists of digits.
+ * Exact decimals for sums and products of printed amounts: an integer, and the number of its digits that are decimals.
+ * Integers are of any size, so nothing overflows. Takes a tenth of the time of a general library that stores lists of
+ * digits.
  */
 export interface Decimal {
   digits: bigint;
@@ -36,7 +37,7 @@ export function format({ digits, places }: Decimal): string {
   return `${negative ? "-" : ""}${whole}${fraction === "" ? "" : `.${fraction}`}`;
 }
 
-/** The digits at this many places, which are no fewer than the value has. */
+/** The digits with this many decimals, at least as many as the value has. */
 function scaled({ digits, places }: Decimal, to: number): bigint {
   return places === to ? digits : digits * power(to - places);
 }
@@ -76,7 +77,7 @@ export function compare(a: Decimal, b: Decimal): number {
   return left < right ? -1 : left > right ? 1 : 0;
 }
 
-/** Rounded half away from zero, the custom of tills. */
+/** Rounds half away from zero, as tills do. */
 export function round(value: Decimal, places: number): Decimal {
   if (value.places <= places) return value;
   const divisor = power(value.places - places);
@@ -107,7 +108,7 @@ export function percent(value: Decimal, rate: Decimal): Decimal {
   return { digits: value.digits * rate.digits, places: value.places + rate.places + 2 };
 }
 
-/** True where one digit is all that may set two values apart, written with the same places: a misreading. */
+/** True if two values, written with the same number of decimals, differ in one digit at most: a misreading. */
 export function differsInOneDigit(a: Decimal, b: Decimal): boolean {
   const places = Math.max(a.places, b.places);
   const [left, right] = [a, b].map((value) => scaled(abs(value), places).toString());

@@ -1,13 +1,13 @@
 /**
- * Currency marks as they are printed beside amounts, and the ISO 4217 codes that each may stand for. Sources:
- * CLDR 48's symbols and narrow symbols of every currency in the locales of its own regions; the everyday words
- * and abbreviations of tills (docs/values.md names the sources of those that CLDR does not have).
+ * Currency marks as printed beside amounts, and the ISO 4217 codes that each may stand for. Sources: CLDR 48's symbols
+ * and narrow symbols of every currency in the locales of its own regions; everyday words and abbreviations on receipts
+ * (docs/values.md lists the sources of those that CLDR does not have).
  */
 
 export interface Mark {
-  /** ISO 4217; more than one where several currencies share the mark, none where it has no code (tomans). */
+  /** ISO 4217; several if currencies share the mark, empty if it has no code (tomans). */
   codes: readonly string[];
-  /** What the mark means where nothing on the paper says more: `£` is sterling. Null for marks that tell too little. */
+  /** The meaning of the mark without other evidence: `£` is sterling. Null for marks that are too ambiguous. */
   alone: string | null;
 }
 
@@ -15,8 +15,8 @@ const dollars =
   "USD,CAD,AUD,NZD,SGD,HKD,TWD,MXN,BND,CLP,COP,ARS,BBD,BMD,BSD,BZD,CUP,DOP,FJD,GYD,JMD,KYD,LRD,NAD,SBD,SRD,TTD,UYU,XCD,ZWL,BRL,NIO,MOP,TOP,WST,CVE";
 
 /**
- * `codes marks…`, one entry a line; `!` behind a code says that the mark means it unless the paper says otherwise.
- * Compared in lower case, without blanks, points and apostrophes.
+ * `codes marks…`, one entry per line; `!` after a code makes it the mark's default meaning. Compared in lower case,
+ * without spaces, points and apostrophes.
  */
 const anyCase = `
 EUR € eur euro euros ευρώ ευρω евро евра євро euró eura evra evro eiro eurai eurot euroa يورو ევრო եվրո 欧元 歐元 유로 ユーロ
@@ -200,7 +200,7 @@ AFN ؋ افغانی افغانۍ afs afghani
 - تومان toman tomans uf bitcoin btc ₿
 `;
 
-/** Marks that are words, units or tax codes in another case: compared as they are printed, without blanks and points. */
+/** Marks that are words, units or tax codes in another case: compared as printed, without spaces and points. */
 const exactCase = `
 ZAR R
 GTQ Q
@@ -257,7 +257,7 @@ function parse(text: string): Map<string, Mark> {
   return table;
 }
 
-/** The mark that this text is, or undefined when no table knows it. The text is folded (number.ts). */
+/** The mark of this text, or undefined if no table has it. The text is folded (number.ts). */
 export function find(text: string): Mark | undefined {
   tables ??= { anyCase: parse(anyCase), exactCase: parse(exactCase) };
   const asPrinted = tables.exactCase.get(text) ?? tables.anyCase.get(text);
@@ -267,10 +267,9 @@ export function find(text: string): Mark | undefined {
 }
 
 /**
- * ISO 4217 codes of currencies that are paid with, and of those that were until the last years and stand on papers
- * still: BGN and HRK beside EUR, ANG, CUC, SLL, ZWL, VEF, BYR, the Baltic ones. A list of our own: the runtime's
- * misses VED and follows its version of ICU. Source: ISO 4217 list one (2026-01) and list three; no metals, funds
- * or test codes.
+ * ISO 4217 codes of currencies in use, and of recently replaced ones that are still on papers: BGN and HRK beside EUR,
+ * ANG, CUC, SLL, ZWL, VEF, BYR, the Baltic ones. Our own list, because the runtime's depends on its ICU version and
+ * lacks VED. Source: ISO 4217 list one (2026-01) and list three; no metals, funds or test codes.
  */
 const iso =
   "AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BRL BSD BTN BWP BYN BYR BZD CAD CDF CHF CLP CNY COP CRC CUC CUP CVE CZK DJF DKK DOP DZD EEK EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GNF GTQ GYD HKD HNL HRK HTG HUF IDR ILS INR IQD IRR ISK JMD JOD JPY KES KGS KHR KMF KPW KRW KWD KYD KZT LAK LBP LKR LRD LSL LTL LVL LYD MAD MDL MGA MKD MMK MNT MOP MRO MRU MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR NZD OMR PAB PEN PGK PHP PKR PLN PYG QAR RON RSD RUB RWF SAR SBD SCR SDG SEK SGD SHP SLE SLL SOS SRD SSP STD STN SVC SYP SZL THB TJS TMT TND TOP TRY TTD TWD TZS UAH UGX USD UYU UZS VED VEF VES VND VUV WST XAF XCD XCG XOF XPF YER ZAR ZMW ZWG ZWL";
@@ -283,12 +282,16 @@ export function isIso(code: string): boolean {
 }
 
 /**
- * Codes that are words of receipts: TOP, ALL and PEN; CUP and MOP; a shower GEL, a bottle of LAK, hot SOS, cheese with
- * a DOP seal, SVC for service. Beside an amount they are currencies only where the paper says so elsewhere.
+ * Codes that are also words of receipts: TOP, ALL and PEN; CUP and MOP; a shower GEL, a bottle of LAK, hot SOS, cheese
+ * with a DOP seal, SVC for service. Beside an amount they count as currencies only if the paper shows the currency
+ * elsewhere, too.
  */
 const words = new Set(["TOP", "ALL", "PEN", "CUP", "TRY", "MOP", "GEL", "LAK", "SOS", "DOP", "SVC", "STD"]);
 
-/** True for a letter that is a mark (SOS, SZL, LSL, GMD, HTG) and what `$`, `£`, `€` and codes of tax are misread as. */
+/**
+ * True for a letter that is a mark (SOS, SZL, LSL, GMD, HTG) and that OCR also reads in place of `$`, `£`, `€` and tax
+ * codes.
+ */
 export function isMisread(text: string): boolean {
   return /^[SEMDG]\.?$/.test(text);
 }

@@ -6,14 +6,14 @@ import * as Printed from "./printed.ts";
 interface Money {
   /** Canonical decimal: "1591600", "24.23", "-3.5". */
   value: string;
-  /** ISO 4217, only where the print says so. */
+  /** ISO 4217, only if the print determines it. */
   currency: string | null;
-  /** True when the number could be read otherwise and nothing decided between the readings. */
+  /** True if the number has another possible reading and nothing decided between them. */
   ambiguous: boolean;
 }
 
 interface MoneyContext {
-  /** The document's currency: decides what a shared mark such as `$` means, and how many decimals to expect. */
+  /** The document's currency. It decides what a shared mark such as `$` means and how many decimals to expect. */
   currency?: string | null | undefined;
   decimals?: number | undefined;
   convention?: Convention | undefined;
@@ -22,21 +22,21 @@ interface MoneyContext {
 export type { Printed } from "./printed.ts";
 export { prepare } from "./printed.ts";
 
-/** What Arabic signs say of themselves, folded. */
+/** The meaning of Arabic separators, folded. */
 const arabic: Convention = { decimal: ".", thousands: "," };
 
 /**
- * The canonical form of a printed amount: `RM 5.00`, `Rp16.500`, `24,23 EUR A`, `(3.50)`, `3.50-`, `1'234.50`,
- * `Rp 50.000,-`, `Rs. 1,250/-`, `*118,80`, `ر.س ٤٥٫٠٠`. Null when the text is not one amount; a mark that no table
- * knows costs the currency, not the amount (printed.ts has the line). `1.000` alone is read as thousands and marked
- * ambiguous; `conventionOf` over the document settles it. Never throws; texts over 64 characters are refused.
+ * The canonical form of a printed amount: `RM 5.00`, `Rp16.500`, `24,23 EUR A`, `(3.50)`, `3.50-`, `1'234.50`, `Rp
+ * 50.000,-`, `Rs. 1,250/-`, `*118,80`, `ر.س ٤٥٫٠٠`. Null if the text is not a single amount. An unknown mark leaves the
+ * currency open, but not the amount (the rule is in printed.ts). `1.000` alone is read as thousands and marked
+ * ambiguous; `conventionOf` over the document settles it. Never throws; returns null for texts over 64 characters.
  */
 export function parse(printed: string, context: MoneyContext = {}): Money | null {
   const prepared = Printed.prepare(printed);
   return prepared && resolve(prepared, context);
 }
 
-/** The same for an amount that is taken apart already. */
+/** The same for an amount that was already parsed. */
 function resolve(prepared: Printed.Printed, context: MoneyContext = {}): Money | null {
   const currency = prepared.mark === null ? null : currencyOf(prepared, context.currency);
   const number = numberOf(prepared, { ...context, currency: currency ?? context.currency });
@@ -50,8 +50,8 @@ function currencyOf({ mark, word }: Printed.Printed, context: string | null | un
 }
 
 /**
- * The value alone, and how many digits are printed behind its decimal sign; `context.currency` is the amount's own. Null
- * where its signs contradict each other.
+ * The value alone, and the number of digits printed after its decimal separator; `context.currency` is the amount's
+ * own. Null if its signs contradict each other.
  */
 export function numberOf(
   prepared: Printed.Printed,
@@ -74,7 +74,7 @@ export function numberOf(
   if (dash && !(number.fractionDigits === 0 && closes(prepared, currency))) {
     if (negative) return null;
     negative = true;
-    // The currency is unknown: a whole amount may end in a dash that is no minus.
+    // The currency is unknown: the dash after a whole amount may not be a minus.
     open ||= number.fractionDigits === 0 && prepared.mark === null && currency === null;
   }
   const value = negative && number.value !== "0" ? `-${number.value}` : number.value;
@@ -86,7 +86,7 @@ function closes({ mark }: Printed.Printed, currency: string | null): boolean {
   return mark !== null && mark.codes.length > 0 && mark.codes.every(Currency.closesWithDash);
 }
 
-/** Decimals to expect: a mark that several currencies share tells as much as they have in common. */
+/** The number of decimals to expect; for a mark that several currencies share, if they agree. */
 function decimalsOf(prepared: Printed.Printed, currency: string | null): number | undefined {
   const shared = prepared.mark?.codes ?? [];
   const codes = currency !== null ? [currency] : shared;
@@ -98,7 +98,7 @@ function decimalsOf(prepared: Printed.Printed, currency: string | null): number 
   return most === 2 && prepared.perUnit ? 3 : most;
 }
 
-/** What points and commas mean in a document, from all its printed amounts (number.ts has the rules). */
+/** The meaning of points and commas in a document, from all its printed amounts (rules in number.ts). */
 export function conventionOf(printed: readonly string[]): Convention {
   return conventionOfPrepared(
     printed.flatMap((value) => Printed.prepare(value) ?? []),
@@ -106,7 +106,7 @@ export function conventionOf(printed: readonly string[]): Convention {
   );
 }
 
-/** The same for amounts that are taken apart; `currency` is the document's. */
+/** The same for amounts that were already parsed; `currency` is the document's. */
 export function conventionOfPrepared(
   amounts: readonly Printed.Printed[],
   currency: string | null,
@@ -121,7 +121,7 @@ export function conventionOfPrepared(
   );
 }
 
-/** True when the text carries a currency mark of its own, decided or not. */
+/** True if the text has a currency mark of its own, whether or not its currency is decided. */
 export function isMarked(printed: string): boolean {
   return Printed.prepare(printed)?.mark != null;
 }

@@ -1,11 +1,11 @@
 /**
- * Numbers as they are printed. The one hard question is what a point or a comma means; it is answered from
- * the number itself where that is possible, else from the other numbers of the document (`conventionOf`).
+ * Numbers as printed. The one difficult question is what a point or a comma means. The number itself answers it if
+ * possible, else the other numbers of the document (`conventionOf`).
  */
 
 type Separator = "." | "," | "'" | " ";
 
-/** What the separators of one document mean; null where the document does not tell. */
+/** The meaning of the separators in one document; null if the document does not show it. */
 export interface Convention {
   decimal: "." | "," | null;
   thousands: Separator | null;
@@ -16,26 +16,26 @@ interface PrintedNumber {
   value: string;
   /** Digits printed after the decimal separator. */
   fractionDigits: number;
-  /** True when another reading is as good and nothing decided between them. */
+  /** True if another reading is equally good and nothing decided between them. */
   ambiguous: boolean;
 }
 
 interface NumberContext {
   convention?: Convention | undefined;
-  /** Decimal places of the unit, where known: 0 or 2 rule out three decimals, 3 expects them. */
+  /** Decimals of the unit, if known: 0 or 2 rule out three decimals, 3 makes them expected. */
   decimals?: number | undefined;
-  /** With three decimals: the decimal mark that is the custom. The other one in its place is a guess. */
+  /** With three decimals: the customary decimal sign. A number with the other sign is ambiguous. */
   custom?: "." | "," | undefined;
   /** The reading of `1.000` when nothing else decides. */
   prefer?: "thousands" | "decimal" | undefined;
 }
 
-/** Longest text that is read at all: printed amounts are short, and hostile ones must not cost time. */
+/** Longest text that is read. Printed amounts are short; the limit bounds the time for hostile texts. */
 const maxLength = 64;
-/** More digits than any amount has are a barcode or a runaway answer. */
+/** A number with more digits is a barcode or a runaway answer. */
 const maxDigits = 18;
 
-/** What tills, keyboards of all scripts and OCR print in the place of an ASCII sign. */
+/** Characters that tills, keyboards of all scripts and OCR use in place of an ASCII sign. */
 const folded = new Map<string, string>([
   ...pairs(".", "٫·‧∙⋅。｡"),
   ...pairs(",", "٬،、､"),
@@ -55,7 +55,7 @@ function pairs(ascii: string, signs: string): [string, string][] {
 }
 
 const ascii = /^[\x20-\x7e]*$/;
-/** Marks of direction, zero-width characters, soft hyphens: they print nothing. */
+/** Invisible characters: direction marks, zero-width characters, soft hyphens. */
 const invisible = /^\p{Cf}$/u;
 const digit = /^\p{Nd}$/u;
 
@@ -63,20 +63,20 @@ function foldOne(char: string): string {
   const known = folded.get(char);
   if (known !== undefined) return known;
   const code = char.codePointAt(0) ?? 0;
-  // Full-width forms of ASCII stand in its order, 0xFEE0 higher.
+  // Full-width forms of ASCII are in the same order, 0xFEE0 higher.
   if (code >= 0xff01 && code <= 0xff5e) return String.fromCharCode(code - 0xfee0);
   if (invisible.test(char)) return "";
   if (!digit.test(char)) return char;
-  // Decimal digits of every script come in unbroken runs from 0 to 9 (The Unicode Standard, 4.6).
+  // The decimal digits of every script are consecutive from 0 to 9 (The Unicode Standard, 4.6).
   let zero = code;
   while (digit.test(String.fromCodePoint(zero - 1))) zero -= 1;
   return String((code - zero) % 10);
 }
 
 /**
- * The text with digits of every script, dashes, quotes and spaces of every kind folded to ASCII, and without what
- * prints nothing; null when it is too long to be a printed value. Not NFKC: that would turn the raised cents of
- * `5⁹⁹` into 599.
+ * The text with digits of every script and with all dashes, quotes and spaces folded to ASCII, without invisible
+ * characters. Null if it is too long for a printed value. Not NFKC, which would turn the raised cents of `5⁹⁹` into
+ * 599.
  */
 export function fold(printed: string): string | null {
   if (printed.length > maxLength) return null;
@@ -92,10 +92,10 @@ type Reading =
   | { kind: "integer" }
   | { kind: "thousands"; by: Separator }
   | { kind: "decimal"; by: "." | ","; thousands: Separator | null }
-  /** One point or comma with three digits behind it: 1.000. */
+  /** One point or comma followed by three digits: 1.000. */
   | { kind: "open"; by: "." | "," };
 
-/** A number whose parts are known; what an open separator means is still to be decided (`evaluate`). */
+/** A number whose parts are known; the meaning of an open separator is decided later (`evaluate`). */
 export interface Scanned {
   groups: string[];
   reading: Reading;
@@ -103,11 +103,11 @@ export interface Scanned {
 
 const integer: Reading = { kind: "integer" };
 
-/** Digits and separators of a number body, or null when it is none: anything else in it, dates included. */
+/** Digits and separators of a number body; null if it contains anything else, and for dates. */
 export function scan(body: string): Scanned | null {
   if (body.length > maxLength) return null;
   if (/^\d+$/.test(body)) return body.length > maxDigits ? null : { groups: [body], reading: integer };
-  // OCR and tills put blanks around separators: "1, 591, 600".
+  // OCR and tills print spaces around separators: "1, 591, 600".
   const text = body.includes(" ") ? body.replace(/ ?([.,']) ?/g, "$1") : body;
   if (!/^\d*(?:[.,' ]\d+)*[.,]?$/.test(text) || !/\d/.test(text)) return null;
   const groups = text.split(/[.,' ]/);
@@ -155,14 +155,14 @@ function classify(groups: string[], separators: Separator[]): Reading | null {
   return isGrouped(groups.slice(0, -1)) ? { kind: "decimal", by: last, thousands } : null;
 }
 
-/** What the open reading 1.000 means here, and whether that is a guess. */
+/** The meaning of the open form 1.000 here, and whether it is a guess. */
 function decide(by: "." | ",", context: NumberContext): { decimal: boolean; ambiguous: boolean } {
   const { convention, decimals, custom } = context;
   if (convention?.decimal === by) return { decimal: true, ambiguous: false };
   if (convention?.thousands === by) return { decimal: false, ambiguous: false };
   if (convention?.decimal) return { decimal: false, ambiguous: false };
   if (decimals === 3) {
-    // Where the point is decimal a comma groups; where the comma is, tills print the point too.
+    // Where the point is decimal, a comma groups; where the comma is decimal, tills also print a point.
     const usual = custom === undefined || custom === by;
     return { decimal: usual || custom === ",", ambiguous: !usual };
   }
@@ -170,12 +170,15 @@ function decide(by: "." | ",", context: NumberContext): { decimal: boolean; ambi
   return { decimal: context.prefer === "decimal", ambiguous: true };
 }
 
-/** "1.591,600", "1'250.000": three decimals beside grouping, or a second sign that groups. */
+/** "1.591,600", "1'250.000": three decimals after grouping, or a second grouping sign. */
 function isOdd({ groups, reading }: Scanned): boolean {
   return reading.kind === "decimal" && reading.thousands !== null && groups.at(-1)?.length === 3;
 }
 
-/** Where no amount has three decimals the sign before them groups: misread, or behind an apostrophe for millions. */
+/**
+ * If no amount can have three decimals, the sign before three digits groups: it was misread, or follows an apostrophe
+ * for millions.
+ */
 function decideOdd(reading: Reading, context: NumberContext): { decimal: boolean; ambiguous: boolean } {
   const { convention, decimals } = context;
   if (reading.kind !== "decimal") return { decimal: false, ambiguous: true };
@@ -184,7 +187,7 @@ function decideOdd(reading: Reading, context: NumberContext): { decimal: boolean
   return { decimal: decimals === undefined && !isCustom, ambiguous: decimals === undefined || !isCustom };
 }
 
-/** The value of a scanned number in its document. */
+/** The value of a scanned number in the context of its document. */
 export function evaluate({ groups, reading }: Scanned, context: NumberContext = {}): PrintedNumber {
   let decimal = reading.kind === "decimal";
   let ambiguous = false;
@@ -195,7 +198,7 @@ export function evaluate({ groups, reading }: Scanned, context: NumberContext = 
   return { value: plain(whole.join(""), fraction), fractionDigits: fraction.length, ambiguous };
 }
 
-/** The canonical decimal of digits before and behind the point. */
+/** The canonical decimal of the digits before and after the point. */
 export function plain(whole: string, fraction: string): string {
   const digits = whole.replace(/^0+(?=\d)/, "") || "0";
   const places = fraction.replace(/0+$/, "");
@@ -203,9 +206,8 @@ export function plain(whole: string, fraction: string): string {
 }
 
 /**
- * Reads digits and separators, without sign, currency or unit: `1,591,600`, `1 234,56`, `1'234.50`, `1,00,000`,
- * `.50`, `40,000.`, `1, 591, 600`. Null on anything else, dates included. Never throws; time is bounded by
- * `maxLength`.
+ * Reads digits and separators, without sign, currency or unit: `1,591,600`, `1 234,56`, `1'234.50`, `1,00,000`, `.50`,
+ * `40,000.`, `1, 591, 600`. Null for anything else, including dates. Never throws; `maxLength` bounds the time.
  */
 export function read(body: string, context: NumberContext = {}): PrintedNumber | null {
   const scanned = scan(body);
@@ -215,11 +217,11 @@ export function read(body: string, context: NumberContext = {}): PrintedNumber |
 type Vote = { decimal: number; thousands: number; open: number };
 
 /**
- * What points and commas mean in a document, from its scanned numbers. A separator followed by one, two or more
- * than three digits is decimal; one that repeats or stands before the decimal one groups thousands. Where only
- * `1.000` forms occur, two of them make it a grouping: no till prints all its amounts with three decimals, but for
- * those in a currency of three, where two make it decimal when every amount has it and it is one of `mills`, the signs
- * that are decimal there. Contradictions leave it open.
+ * The meaning of points and commas in a document, from its scanned numbers. A separator followed by one, two, or more
+ * than three digits is decimal. One that repeats or precedes the decimal one groups thousands. If only `1.000` forms
+ * occur, two of them make the separator a grouping one, since no till prints all amounts with three decimals. The
+ * exception is a currency with three decimals: two such forms make it decimal if every amount has that form and the
+ * sign is in `mills`, the signs that are decimal there. Contradictions leave it open.
  */
 export function conventionOf(
   numbers: readonly { scanned: Scanned; mills?: string | undefined }[],
@@ -242,7 +244,7 @@ export function conventionOf(
     if (reading.kind === "thousands") vote(reading.by, "thousands");
     if (reading.kind === "open" && isMills === undefined) vote(reading.by, "open");
     if (reading.kind === "decimal") {
-      // An amount that may be misread says nothing of the sign that it hangs on.
+      // An amount that may be misread is no evidence for its separator.
       if (isMills !== undefined || !isOdd(scanned)) vote(reading.by, "decimal");
       if (reading.thousands !== null) vote(reading.thousands, "thousands");
     }

@@ -4,47 +4,51 @@ import * as Marks from "./marks.ts";
 import { fold, plain, type Scanned, scan } from "./number.ts";
 import * as Words from "./words.ts";
 
-/** An amount taken apart: what is printed, before the document says what its separators and marks mean. */
+/** A parsed amount: what is printed, before the document decides what its separators and marks mean. */
 export interface Printed {
   scanned: Scanned;
-  /** A minus in front, a closing minus where cents are printed, brackets, a Japanese triangle. */
+  /** A leading minus, a trailing minus after printed cents, brackets, or a Japanese triangle. */
   negative: boolean;
-  /** One dash behind it: a minus, or the custom that closes whole amounts (`¥10,800-`). */
+  /** One dash after the number: a minus, or the customary end of whole amounts (`¥10,800-`). */
   dash: boolean;
-  /** What is printed beside it as a currency. Null without; no codes where no table knows the mark. */
+  /** The currency mark printed beside it. Null without one; without codes if the mark is unknown. */
   mark: Mark | null;
-  /** The mark is a code that is also a word of receipts, or a letter that signs are misread as, and nothing else. */
+  /**
+   * The only mark is a code that is also a word of receipts, or a letter that OCR reads in place of a currency sign.
+   */
   word: boolean;
   /** A price for a measure: "1,579 €/L". */
   perUnit: boolean;
-  /** Arabic signs name themselves: ٫ is decimal, ٬ groups. */
+  /** Arabic separators are unambiguous: ٫ is decimal, ٬ groups. */
   certain: boolean;
-  /** "-.95", "–,79": the dash may stand for no units (Swiss and German price tags) or be a minus. */
+  /** "-.95", "–,79": the dash may stand for zero units (Swiss and German price tags) or be a minus. */
   zeroDash: boolean;
-  /** "RM.50": fifty ringgit as an abbreviation has its point, or fifty sen as a fraction has. */
+  /** "RM.50": fifty ringgit if the point belongs to the abbreviation, fifty sen if it is decimal. */
   openPoint: boolean;
-  /** Two capitals behind cents that are a mark and could be a tax code as well ("24.99 RO", "12.50 FR"). */
+  /** Two capitals after cents that are a mark but may also be a tax code ("24.99 RO", "12.50 FR"). */
   weak: boolean;
 }
 
 const unknown: Mark = { codes: [], alone: null };
-/** A whole number of more digits beside an unknown word is a reference. */
+/** A whole number with more digits beside an unknown word is a reference number. */
 const maxBareDigits = 6;
 
-/** Behind the price: "29,98 1", "3.49 A1", "(A)": what the till notes of tax. */
+/** Tax codes after a price: "29,98 1", "3.49 A1", "(A)". */
 const taxDigit = /(?<=[.,]\d\d) \d$/;
 const taxCode = / [A-Z]{1,2}\d$/;
 const perUnit = / ?\/ ?\d{0,4} ?\p{L}{1,6}\.?$/u;
-/** "5.-", "Rp 50.000,-", "1 299:-", "500/-", "1,200/=", "1,200=": dashes for no cents, not signs. */
+/**
+ * "5.-", "Rp 50.000,-", "1 299:-", "500/-", "1,200/=", "1,200=": here dashes stand for zero cents and are not signs.
+ */
 const closer = /^ ?(?:[.,:] ?[-=]{1,2}|\/ ?[-=]{1,2}(?: ?\/)?|=)(?![\d-])/;
-/** Paper protection and notes in front: "*118,80", "≡12,50", "※108". */
+/** Fill characters and notes before the number: "*118,80", "≡12,50", "※108". */
 const filler = /^[*≡+=:@※#]$/;
 const minus = /^[-▲△]$/;
 /** "5⁹⁹": raised cents. */
 const raised = /(?<=\d)[⁰¹²³⁴-⁹]{2}(?![⁰¹²³⁴-⁹\d])/u;
 const lowered = (digits: string) => [...digits].map((digit) => "⁰¹²³⁴⁵⁶⁷⁸⁹".indexOf(digit)).join("");
 
-/** What stands on one side of the number, while it is taken apart. */
+/** What is printed on one side of the number, during parsing. */
 interface Sides {
   minus: number;
   dash: number;
@@ -55,11 +59,11 @@ interface Sides {
   closer: boolean;
   prefix: string;
   suffix: string;
-  /** A blank or a point stands between the number and what is before or behind it. */
+  /** True if a space or a point separates the number from the text before or after it. */
   apart: { prefix: boolean; suffix: boolean };
 }
 
-/** Takes an amount apart. Null for what is no amount; never throws; texts over 64 characters are refused. */
+/** Parses an amount. Null if the text is not an amount or has over 64 characters; never throws. */
 export function prepare(printed: string): Printed | null {
   if (/^-?\d{1,15}(?:[.,]\d\d)?$/.test(printed)) return bare(printed);
   const folded = fold(printed);
@@ -76,7 +80,7 @@ export function prepare(printed: string): Printed | null {
   const sides = sidesOf(text.slice(0, first), text.slice(last));
   if (!sides) return null;
   const core = coreOf(body, sides);
-  // "****1234" hides the rest of a card's number; "#1,250.00" is a naira's amount, "#12" and "#1,250" numbers of things.
+  // "****1234" masks a card number. "#1,250.00" is an amount in naira; "#12" and "#1,250" are numbers of things.
   if (!core || (sides.stars > 1 && !core.money)) return null;
   if (sides.sharps > 0 && core.scanned.reading.kind !== "decimal") return null;
   const beside = marksOf(sides, core);
@@ -87,7 +91,7 @@ export function prepare(printed: string): Printed | null {
   return { scanned, ...signOf(sides), ...beside, perUnit: priced, certain, zeroDash, openPoint };
 }
 
-/** Most amounts are digits and a point. */
+/** Fast path: most amounts are digits and a point. */
 function bare(printed: string): Printed | null {
   const negative = printed.startsWith("-");
   const scanned = scan(negative ? printed.slice(1) : printed);
@@ -106,25 +110,25 @@ function bare(printed: string): Printed | null {
   };
 }
 
-/** "0171", "00123456": a number with zeros in front and no point is a telephone's or a reference. */
+/** "0171", "00123456": a number with leading zeros and no point is a telephone or reference number. */
 function isNumbering({ groups, reading }: Scanned): boolean {
   const [whole = ""] = groups;
   return reading.kind === "integer" && /^0\d{3,}$/.test(whole);
 }
 
-/** Where the number begins: its first digit, or the point before it (".50", but not "Rs.500"). */
+/** Start of the number: its first digit, or the point before it (".50", but not "Rs.500"). */
 function firstOf(text: string): number {
   const digit = text.search(/\d/);
   return /(?<![\p{L}\p{M}/])[.,]$/u.test(text.slice(0, digit)) ? digit - 1 : digit;
 }
 
-/** Where the number ends: behind its last digit, or the point after it ("40,000.", but not "5.-"). */
+/** End of the number: after its last digit, or after the point that follows ("40,000.", but not "5.-"). */
 function lastOf(text: string): number {
   const digit = text.search(/\d\D*$/) + 1;
   return /^[.,](?! ?[-=])/.test(text.slice(digit)) ? digit + 1 : digit;
 }
 
-/** Signs, brackets, fillers and closers off both sides; null where they contradict each other. */
+/** Removes signs, brackets, fill characters and closing dashes from both sides; null if they contradict each other. */
 function sidesOf(prefix: string, suffix: string): Sides | null {
   const apart = { prefix: / $|[\p{L}\p{M}]{2}\.$/u.test(prefix), suffix: suffix.startsWith(" ") };
   const sides: Sides = {
@@ -151,7 +155,7 @@ function sidesOf(prefix: string, suffix: string): Sides | null {
     sides.prefix = from;
     if (sign < 0) break;
     const char = ends[sign] ?? "";
-    // "(税込)1,080": brackets around what stands before belong to it.
+    // "(税込)1,080": these brackets enclose only the text before the number.
     if (char === "(" && from.includes(")")) break;
     if (minus.test(char)) sides.minus += 1;
     if (char === "(") sides.open += 1;
@@ -165,7 +169,7 @@ function sidesOf(prefix: string, suffix: string): Sides | null {
     const char = [from.slice(0, 1), from.slice(-1)].find((end) => /^[-)*#※]$/.test(end));
     if (char === undefined) break;
     if (char === "-") sides.dash += 1;
-    // "12.50 (A)": brackets around what follows belong to it.
+    // "12.50 (A)": these brackets enclose only the text after the number.
     if (char === ")" && from.includes("(")) break;
     if (char === ")") sides.closed += 1;
     sides.suffix = from.startsWith(char) ? from.slice(1) : from.slice(0, -1);
@@ -183,20 +187,20 @@ function signOf({ minus, dash, open }: Sides): { negative: boolean; dash: boolea
 
 interface Core {
   scanned: Scanned;
-  /** A sign in the place of the point, or a small coin behind: marks that the number itself contains. */
+  /** Marks within the number itself: a currency sign in place of the point, or the name of a small coin after it. */
   marks: Mark[];
-  /** The number looks like money, or is closed like money: then an unknown word beside it is a mark. */
+  /** The number has the form of money or ends like money, so an unknown word beside it is a mark. */
   money: boolean;
 }
 
-/** The number, also with the mark in the place of its point: "5€50", "1 234$50", "250 руб. 50 коп." */
+/** The number, also with the mark in place of its point: "5€50", "1 234$50", "250 руб. 50 коп." */
 function coreOf(body: string, sides: Sides): Core | null {
   const scanned = scan(body);
   if (scanned) {
     if (isNumbering(scanned)) return null;
     const { reading } = scanned;
     if (!sides.closer) return hundredths({ scanned, marks: [], money: reading.kind !== "integer" }, sides);
-    // Closed for "no cents": "1.250/-" has none.
+    // A closing dash means "no cents", so "1.250/-" has no decimals.
     const whole: Scanned =
       reading.kind === "open" ? { ...scanned, reading: { kind: "thousands", by: reading.by } } : scanned;
     return { scanned: whole, marks: [], money: true };
@@ -214,7 +218,7 @@ function coreOf(body: string, sides: Sides): Core | null {
 
 /**
  * "1 250-00 р.", "250=00 руб": the dash of Russian papers; "1 249:50 kr": the colon of Swedish ones. Only beside a mark
- * that says so.
+ * of that country.
  */
 function dashedOf(body: string, { prefix, suffix }: Sides): Core | null {
   const [, units = "", sign = "", kopecks = ""] = /^(\d[\d ]*)([-=:])(\d{2})$/.exec(body) ?? [];
@@ -245,26 +249,26 @@ function hundredths(core: Core, sides: Sides): Core | null {
   return { scanned, marks: [], money: true };
 }
 
-/** The one mark that is printed on both sides and within; null where something there is no mark. */
+/** The single mark printed on both sides and within the number; null if some text there is not a mark. */
 function marksOf(sides: Sides, core: Core): { mark: Mark | null; word: boolean; weak: boolean } | null {
   const before = sideOf(sides.prefix, core, { apart: sides.apart.prefix, behind: false });
   const behind = before && sideOf(sides.suffix, core, { apart: sides.apart.suffix, behind: true });
   if (!before || !behind) return null;
   const found = [...before, ...core.marks, ...behind];
   const known = found.filter((mark) => mark !== unknown);
-  // A second unknown mark makes a sentence.
+  // Two unknown marks are text, not currencies.
   if (found.length - known.length > 1) return null;
   let mark: Mark | undefined = known[0];
   for (const next of known.slice(1)) {
     mark = mark && (mark.codes === next.codes ? mark : Currency.both(mark, next));
     if (!mark) return null;
   }
-  // "$ 5.00 TOP": a sign that many share does not make a currency of the word.
+  // "$ 5.00 TOP": a sign that many currencies share does not make the word a currency.
   const single = known.filter(({ codes }) => codes.length === 1);
   const [code = ""] = single[0]?.codes ?? [];
   const word = single.length === 1 && Marks.isWord(code);
   const both = [sides.prefix, sides.suffix];
-  // "S12.50" and "E 12,50" are dollars, pounds and euros that were misread more often than shillings and emalangeni.
+  // "S12.50" and "E 12,50" are more often misread dollars, pounds and euros than shillings and emalangeni.
   const letter = known.length === 1 && single.length === 1 && both.some((side) => Marks.isMisread(side));
   const needsSupport = letter || (word && both.some((side) => side.replace(`${code}$`, "").includes(code)));
   const weak = known.length === 1 && isCents(core) && /^[A-Z]{2}$/.test(sides.suffix);
@@ -276,11 +280,11 @@ interface Place {
   behind: boolean;
 }
 
-/** Marks of one side: as a whole ("US $", "F CFA", "S/"), else word by word; null where a word is no mark. */
+/** Marks of one side: as a whole ("US $", "F CFA", "S/"), else word by word; null if a word is not a mark. */
 function sideOf(text: string, core: Core, place: Place): Mark[] | null {
   if (text === "") return [];
   if (text.length > 24) return null;
-  // Most sides are one sign.
+  // Fast path: most sides are a single sign.
   const sign = text.length === 1 && !/[A-Z]/.test(text) ? Currency.markOf(text) : undefined;
   if (sign) return [sign];
   const words = text.split(
@@ -292,7 +296,7 @@ function sideOf(text: string, core: Core, place: Place): Mark[] | null {
   if (whole) return [whole];
   const marks: Mark[] = [];
   for (const [index, word] of words.entries()) {
-    // Only the word that touches the number can be apart from it or not.
+    // Only the word next to the number can be attached to it.
     const touches = index === (place.behind ? 0 : words.length - 1);
     const here = touches ? place : { ...place, apart: true };
     if (isNote(word, core, here) || Words.isRemark(word)) continue;
@@ -306,8 +310,8 @@ function sideOf(text: string, core: Core, place: Place): Mark[] | null {
 }
 
 /**
- * "A12", "E7", "10K", "2.5M": one letter that touches the number names a thing or a multiple, but for tax codes behind
- * cents, for francs ("1500F"), rand and quetzals.
+ * "A12", "E7", "10K", "2.5M": a single letter attached to the number names a thing or a multiple, except tax codes
+ * after cents, francs ("1500F"), rand and quetzals.
  */
 function isNumbered(text: string, core: Core, place: Place): boolean {
   if (place.apart || !/^[A-Z]\.?$/.test(text)) return false;
@@ -316,14 +320,14 @@ function isNumbered(text: string, core: Core, place: Place): boolean {
 }
 
 /**
- * Tax codes and cashier's marks behind a price: "24,23 A", "3.49 F T", "2.00 SR", "1,99A", "12.50 (A)". CR would mean
- * credit, and a capital O or I that touches the number is a misread digit.
+ * Tax codes and cashiers' marks after a price: "24,23 A", "3.49 F T", "2.00 SR", "1,99A", "12.50 (A)". Not CR, which
+ * would mean credit, nor an attached capital O or I, which is a misread digit.
  */
 function isNote(word: string, core: Core, { apart, behind }: Place): boolean {
   if (!behind) return false;
   if (/^[([][A-Z]\d?[)\]]$/.test(word)) return true;
   if (word === "SR" && core.money) return apart;
-  // What Taiwan's tills print behind everything that is taxed, whole amounts too: "45TX".
+  // Taiwan's tills print this after everything that is taxed, whole amounts included: "45TX".
   if (word === "TX") return true;
   if (/^[A-Z]{2}$/.test(word)) {
     const place = apart || (isCents(core) && !/[OQDILSBZG]/.test(word));
@@ -332,7 +336,7 @@ function isNote(word: string, core: Core, { apart, behind }: Place): boolean {
   if (!/^[A-Z]$/.test(word)) return false;
   const cents = isCents(core);
   if (!apart) return cents && !/[OI]/.test(word);
-  // Behind whole amounts a letter may be the mark: "1.500 F", "12,000 K"; behind a bare number a measure: "12 A".
+  // After whole amounts a letter may be the mark: "1.500 F", "12,000 K"; after a bare number a measure: "12 A".
   return cents || !(Currency.markOf(word) || (!core.money && Words.deny(word)));
 }
 
@@ -341,11 +345,11 @@ function isCents({ scanned: { groups, reading } }: Core): boolean {
 }
 
 /**
- * The line between a mark that no table knows and a word that says something else. A currency sign is always a
- * mark. A word is one of at most four letters (without its points) that is no unit, time, label or reference, in a
- * script that has blanks (counters of Chinese, Japanese and Korean look like words), beside a number that looks
- * like money: with a fraction, groups, or a closing dash. Beside a bare whole number it is one only with two or
- * three letters, the first a capital, and apart from the number: "Zk 500", not "ZK500", "zu 5" or "Visa 1234".
+ * Decides whether an unknown word may be a currency mark. A currency sign always is one. A word is one if it has at
+ * most four letters (without its points), is not a unit, time, label or reference, is in a script with spaces between
+ * words (Chinese, Japanese and Korean counters look like words), and is beside a number in the form of money: with a
+ * fraction, groups, or a closing dash. Beside a bare whole number it is one only if it has two or three letters, begins
+ * with a capital, and is separated from the number: "Zk 500", not "ZK500", "zu 5" or "Visa 1234".
  */
 function mayBeMark(word: string, core: Core, { apart, behind }: Place): boolean {
   if (Words.deny(word)) return false;
@@ -354,7 +358,7 @@ function mayBeMark(word: string, core: Core, { apart, behind }: Place): boolean 
   if (/[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}]/u.test(word)) return false;
   const letters = word.match(/\p{L}/gu)?.length ?? 0;
   if (letters > 4 || (letters === 1 && !/^\p{Lu}|\.$/u.test(word))) return false;
-  // "3.5OO", "12.5l": letters that touch the number may be digits that were misread.
+  // "3.5OO", "12.5l": letters attached to the number may be misread digits.
   if (!apart && (/^[OoQDIlLSsBZzG.]+$/.test(word) || (behind && letters === 1))) return false;
   if (core.money) return true;
   const [number = ""] = core.scanned.groups;

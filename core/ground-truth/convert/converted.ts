@@ -1,12 +1,12 @@
-/** A record as a converter makes it: labels of receipt_v1, by their paths (`totals.total`, `items` as rows). */
+/** A converted record: labels of receipt_v1 by their paths (`totals.total`, `items` as rows). */
 export interface Converted {
   file: string | undefined;
   fields: Record<string, unknown>;
-  /** Labels of the source that have no place here, by their paths there. */
+  /** Labels of the source that receipt_v1 has no field for, by their source paths. */
   left: string[];
 }
 
-/** A file that is converted. */
+/** A file to convert. */
 export interface Given {
   /** Its own name, with its extension. */
   name: string;
@@ -14,18 +14,21 @@ export interface Given {
 }
 
 export interface Options {
-  /** Label as absent what the source has a place for and says nothing of. Right where it labels all that is printed. */
+  /**
+   * Label a field as absent if the source has that field and leaves it empty. Correct only for sources that label
+   * everything that is printed.
+   */
   absent: boolean;
-  /** The extension of pictures, for sources that name them by files of their own. */
+  /** The extension of pictures, for sources whose label files are named like the pictures. */
   extension: string;
 }
 
-/** What a source is that it cannot be read as; `message` says why, without its values. */
+/** A file that cannot be read as this source; `message` says why, without values. */
 export class ConvertError extends Error {
   override readonly name = "ConvertError";
 }
 
-/** Where a label of the source goes; undefined: nowhere. */
+/** The target path of each source label; undefined if it has none. */
 type Places = Readonly<Record<string, string>>;
 
 export type Members = Record<string, unknown>;
@@ -33,13 +36,13 @@ export type Members = Record<string, unknown>;
 export const isMembers = (value: unknown): value is Members =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
-/** The picture of a file that is called like it. */
+/** The picture's name, for a label file that is named like its picture. */
 export const pictureOf = ({ name }: Given, { extension }: Options): string =>
   `${name.replace(/\.[^./\\]*$/, "")}.${extension.replace(/^\./, "")}`;
 
 /**
- * Puts labels where they go.
- * @param found - by their path in the source. @param places - source path to path here.
+ * Moves labels to their target paths.
+ * @param found - labels by source path. @param places - source path to target path.
  */
 export function placed(
   found: ReadonlyMap<string, unknown>,

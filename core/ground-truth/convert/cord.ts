@@ -11,12 +11,12 @@ import {
 } from "./converted.ts";
 
 /*
- * CORD v2 (https://github.com/clovaai/cord, CC BY 4.0), as its files have it and as Donut's data sets do
- * (https://github.com/clovaai/donut, "Data"): `metadata.jsonl`, a line a picture with `file_name` and `ground_truth`, a JSON text
- * with `gt_parse`. One row is an object there, several are a list.
+ * CORD v2 (https://github.com/clovaai/cord, CC BY 4.0), in its own file format and in that of Donut's data sets
+ * (https://github.com/clovaai/donut, "Data"): `metadata.jsonl`, one line per picture, with `file_name` and
+ * `ground_truth`, a JSON text with `gt_parse`. A single row is an object there; several rows are a list.
  */
 
-/** Labels of CORD, by group and name, and where they go. */
+/** Labels of CORD, by group and name, with their target paths. */
 const places = {
   "sub_total.subtotal_price": "totals.subtotal",
   "sub_total.discount_price": "totals.discount",
@@ -31,9 +31,9 @@ const places = {
 const cells = { nm: "name", cnt: "quantity", unitprice: "unit_price", price: "price" };
 
 /**
- * Records of CORD: `metadata.jsonl`, a file of its own per picture, or a list of records with `gt_parse`, `ground_truth` or
+ * Records of CORD: `metadata.jsonl`, one file per picture, or a list of records with `gt_parse`, `ground_truth` or
  * `fields`.
- * @throws ConvertError for what is none of these.
+ * @throws ConvertError for any other file.
  */
 export function read(given: Given, options: Options): Converted[] {
   return documentsOf(given).map(({ file, parse }) => {
@@ -64,7 +64,7 @@ function rowOf(row: Members, { absent }: Options): Members {
   );
 }
 
-/** A label that stands on several lines is a list there. */
+/** CORD stores a label that spans several lines as a list. */
 const single = (value: unknown): unknown =>
   Array.isArray(value) && value.every((each) => typeof each === "string") ? value.join(" ") : value;
 
@@ -112,7 +112,7 @@ const defined = (members: Members): Members =>
   Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined));
 
 /**
- * An answer or labels of receipt_v1 in CORD's names: what is absent is left out, as CORD does. Of `payment.card` the place is
+ * An answer or labels of receipt_v1 in CORD's names. Absent values are left out, as CORD does. `payment.card` becomes
  * `creditcardprice`.
  */
 export function write(answer: Members): Members {

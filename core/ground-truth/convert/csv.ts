@@ -2,14 +2,14 @@ import { parse } from "csv-parse/sync";
 import * as Json from "#core/json";
 import { ConvertError, type Converted, type Given, type Members, type Options } from "./converted.ts";
 
-/** Of these one separates the cells: the one that the header has most of. */
+/** Possible cell separators; the one that occurs most often in the header is used. */
 const separators = [",", ";", "\t"] as const;
 
 /**
- * A table with a header: a column that names the picture, and columns named by paths (`totals.total`). A column
- * `items[].price` is of a table with a row a line item: rows of one picture that follow one another are its rows. An empty
- * cell is not scored, unless `options.absent` says that it is labelled as absent; `?` is unreadable, and a cell that begins with
- * `{"any":` lists values that are right.
+ * A table with a header: one column names the picture, the others are named by paths (`totals.total`). A column
+ * `items[].price` is for tables with one line item per table row: consecutive rows of one picture are its items. An
+ * empty cell is not scored, unless `options.absent` makes it a label "absent"; `?` is unreadable, and a cell that
+ * begins with `{"any":` lists accepted values.
  * @param imageKey - the name of the column with the picture.
  * @throws ConvertError with the line.
  */
@@ -61,7 +61,7 @@ function lineOf(
     if (list === undefined || cell === undefined) fields[name] = value;
     else rows[list] = { ...rows[list], [cell]: value };
   }
-  // A row without a cell is none, and not a row of absent ones.
+  // A row with only empty cells is no item, rather than an item whose values are all absent.
   const filled = Object.entries(rows).filter(([, row]) => Object.values(row).some((value) => value !== null));
   return { fields, rows: Object.fromEntries(filled) };
 }

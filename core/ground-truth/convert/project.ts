@@ -2,8 +2,8 @@ import type { Field } from "#core/task/task";
 import { isMembers, type Members } from "./converted.ts";
 
 /**
- * Labels of receipt_v1 as those of another task: a label goes to the field of the same path, else to the one that is called like
- * its last name (`totals.total` to `total`); rows go to a list of the same name, with the cells that it has.
+ * Labels of receipt_v1 as labels of another task. A label goes to the field of the same path, else to the field named
+ * like its last part (`totals.total` to `total`). Rows go to the list of the same name, with the cells that it has.
  * @returns the labels, and the paths that the task has no field for.
  */
 export function project(

@@ -11,8 +11,9 @@ import {
 } from "./converted.ts";
 
 /*
- * ReceiptBench (arXiv 2605.22413; https://github.com/wwwT0ri/ReceiptBench, receipt_evaluator.py of commit 45ee6b6): a JSON file
- * a picture, a field either its value or `{content, coord}`. Fields come as printed (`orig_…`) and normalized (`std_…`).
+ * ReceiptBench (arXiv 2605.22413; https://github.com/wwwT0ri/ReceiptBench, receipt_evaluator.py of commit 45ee6b6): one
+ * JSON file per picture; a field is its value or `{content, coord}`. Fields come as printed (`orig_…`) and normalized
+ * (`std_…`).
  */
 
 const places = {
@@ -26,7 +27,7 @@ const places = {
   currency: "currency",
 };
 
-/** Names of a row's cells; the evaluator that is published does not say them. */
+/** Possible names of a row's cells; the published evaluator does not define them. */
 const cells: Readonly<Record<string, readonly string[]>> = {
   name: ["name", "item", "item_name", "description"],
   quantity: ["quantity", "qty", "count", "num"],
@@ -34,7 +35,7 @@ const cells: Readonly<Record<string, readonly string[]>> = {
   price: ["amount", "total", "total_price", "price"],
 };
 
-/** @throws ConvertError for what is no file of it. */
+/** @throws ConvertError for any other file. */
 export function read(given: Given, options: Options): Converted[] {
   const { value, problem } = Json.read(given.text);
   if (problem !== undefined) throw new ConvertError(`${given.name} ${problem}`);
@@ -53,7 +54,10 @@ export function read(given: Given, options: Options): Converted[] {
 const contentOf = (value: unknown): unknown =>
   isMembers(value) && Object.hasOwn(value, "content") ? (value.content ?? null) : value;
 
-/** What is printed and what it means are two ways to be right. Their evaluator takes a number 0 for none, as for texts "". */
+/**
+ * The printed and the normalized value are both accepted. Their evaluator treats the number 0 as no value, as it does
+ * the text "".
+ */
 function joined(contents: ReadonlyMap<string, unknown>): Map<string, unknown> {
   const rest = new Map(contents);
   const take = (name: string) => {
@@ -71,7 +75,7 @@ function joined(contents: ReadonlyMap<string, unknown>): Map<string, unknown> {
   put("currency", [take("orig_curr"), take("std_curr")]);
   const [printed, meant] = [take("orig_invoice_time"), take("std_invoice_time")];
   const [day, time] = typeof meant === "string" ? meant.split(/[T ]/) : [meant];
-  // As it is printed it may hold the time, too: then only the day that it means can be compared with a date.
+  // The printed date may include the time; then only the normalized date can be compared with a date.
   put("date", [day, typeof printed === "string" && /\d:\d/.test(printed) ? undefined : printed]);
   if (time !== undefined) put("time", [time]);
   rest.delete("detail");

@@ -9,7 +9,7 @@ import {
   placed,
 } from "./converted.ts";
 
-/** SROIE's fields, and where they go. */
+/** SROIE's fields, with their target paths. */
 const places = {
   company: "merchant.name",
   date: "date",
@@ -18,9 +18,9 @@ const places = {
 };
 
 /**
- * A key file of SROIE's task 3 (ICDAR 2019, https://rrc.cvc.uab.es/?ch=13): one JSON object for the picture that is called like
- * the file.
- * @throws ConvertError for what is none.
+ * A key file of SROIE's task 3 (ICDAR 2019, https://rrc.cvc.uab.es/?ch=13): one JSON object for the picture of the same
+ * name.
+ * @throws ConvertError for any other file.
  */
 export function read(given: Given, options: Options): Converted[] {
   const { value, problem } = Json.read(given.text);
