@@ -91,6 +91,9 @@ describe.skipIf(Chromium.program === undefined)("a report that is opened from a 
         const page = await browser.page({ width, height: 844, dark });
         await page.goto(url);
         expect(await page.evaluate("document.documentElement.scrollWidth")).toBe(width);
+        // A field's name is not broken into its letters to make room for the figures.
+        const lines = `Math.max(...[...document.querySelectorAll("#fields th code")].map((one) => one.getClientRects().length))`;
+        expect(await page.evaluate(lines)).toBeLessThanOrEqual(2);
         expect(await page.evaluate("getComputedStyle(document.body).backgroundColor")).toBe(
           dark ? "rgb(20, 23, 26)" : "rgb(255, 255, 255)",
         );

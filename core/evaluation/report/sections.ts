@@ -87,7 +87,7 @@ ${table(
   ],
   scored.map((field) => [
     html`<code>${field.path}</code>`,
-    html`<span class="rated">${Text.bar(field.accuracy, field.intervals.accuracy)}${rateOf(field.accuracy, field.intervals.accuracy)}</span>`,
+    html`<span class="rated">${Text.bar(field.accuracy, field.intervals.accuracy)}<span>${rateOf(field.accuracy, field.intervals.accuracy)}</span></span>`,
     Text.percent(field.exact.accuracy),
     Text.percent(field.precision),
     Text.percent(field.recall),

@@ -45,15 +45,15 @@ nav { display: flex; flex-wrap: wrap; gap: 0.2rem 1.1rem; margin: 1rem 0; }
 .bar { position: relative; display: block; height: 0.7rem; min-width: 8rem; border-radius: 3px; background: var(--line); overflow: hidden; }
 .bar i { position: absolute; inset: 0 auto 0 0; background: var(--accent); }
 .bar b { position: absolute; top: calc(50% - 1px); height: 2px; min-width: 2px; background: var(--fg); }
-.rated { display: grid; grid-template-columns: minmax(8rem, 1fr) 8.5rem; gap: 0.7rem; align-items: center; white-space: nowrap; }
-.rated .bar { grid-row: 1; }
+.rated { display: grid; grid-template-columns: minmax(7rem, 1fr) max-content; gap: 0.7rem; align-items: center; white-space: nowrap; }
+.rated .bar { min-width: 7rem; }
 .scroll { overflow-x: auto; margin: 0.6rem 0; border: 1px solid var(--line); border-radius: 6px; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { padding: 0.35rem 0.7rem; text-align: left; vertical-align: top; font-weight: 400; border-top: 1px solid var(--line); }
 .scroll td, .scroll tbody th { vertical-align: middle; }
 thead th { color: var(--dim); font-size: 0.88em; background: var(--soft); border-top: 0; vertical-align: bottom; }
 .n { text-align: right; white-space: nowrap; }
-.scroll th:first-child { position: sticky; left: 0; background: var(--bg); max-width: 22rem; overflow-wrap: anywhere; }
+.scroll th:first-child { position: sticky; left: 0; background: var(--bg); min-width: 10rem; max-width: 22rem; overflow-wrap: anywhere; }
 .scroll thead th:first-child { background: var(--soft); }
 #filter { position: sticky; top: 0; z-index: 2; display: flex; flex-wrap: wrap; gap: 0.5rem 1rem; align-items: center; padding: 0.7rem 0; background: var(--bg); border-bottom: 1px solid var(--line); }
 #filter label { color: var(--dim); font-size: 0.9em; }
@@ -76,9 +76,10 @@ article h3 { margin-top: 0.6rem; }
 summary { cursor: pointer; padding: 0.2rem 0; }
 @media (max-width: 640px) {
   body { padding: 0.8rem 0.8rem 3rem; }
-  .scroll th:first-child { max-width: 9.5rem; }
-  .rated { grid-template-columns: 5rem max-content; }
-  .rated .bar { min-width: 5rem; }
+  .scroll th:first-child { min-width: 8rem; max-width: 9.5rem; }
+  .scroll code { font-size: 0.82em; }
+  .rated { grid-template-columns: 4rem max-content; gap: 0.5rem; }
+  .rated .bar { min-width: 4rem; }
   #filter { position: static; }
   #filter label { display: grid; grid-template-columns: 4.5rem 1fr; width: 100%; align-items: center; }
   #f-text { width: 100%; }
