@@ -1,4 +1,4 @@
-/** The alarms, and the page that an operator opens first. A personal stage has neither. */
+/** The alarms and the dashboard. A personal stage has neither. */
 
 import { type FunctionName, functions, type QueueName } from "../spec/functions.ts";
 import { expiries, times } from "../spec/limits.ts";
@@ -11,15 +11,20 @@ import { functions as deployed } from "./functions.ts";
 import { pairs } from "./queue-resources.ts";
 
 const period = 60;
-/** A client polls for a single extract, so it may wait less than the work of a batch. A GPU that loads takes less time. */
+/**
+ * A client polls for a single extract, so its wait must be shorter than a batch's. A GPU takes less time than this to
+ * load.
+ */
 const oldestExtractSeconds = 900;
-/** An HTTP call hands over to the queue when its time is up; at four fifths of that time many calls are about to. */
+/**
+ * An HTTP call hands over to the queue when its time is over; at four fifths of that time many calls are close to it.
+ */
 const slowModelMs = 0.8 * (times().httpBudgetMs - times().httpReserveMs);
-/** Calls in five minutes with a wrong key or none: more than one client with an expired key makes. */
+/** Calls in five minutes with a wrong key or none: more than a single client with an expired key makes. */
 const manyRefused = 300;
 /** Percent of the day's model time. */
 const largeShare = 80;
-/** The fewest calls of which a percentage is judged. */
+/** With fewer calls than this, no percentage is judged. */
 const fewest = 20;
 
 type Alarm = (
@@ -32,9 +37,9 @@ type Alarm = (
 
 const stage = `${$app.name}-${$app.stage}`;
 
-/** How alarms are made: each tells the topic when it begins and when it ends. */
+/** Makes alarms that notify the topic when they start and when they end. */
 function alarmsOfTopic(): Alarm {
-  // Not SST's component: that one is a link, and a stage without alarms would have other types in sst-env.d.ts.
+  // Not SST's component: it is a link, so a stage without alarms would get different types in sst-env.d.ts.
   const topic = new aws.sns.Topic("Alarms", { name: `${stage}-alarms` });
   const email = process.env.ALARM_EMAIL;
   if (email)
@@ -42,7 +47,7 @@ function alarmsOfTopic(): Alarm {
   return (name, { alarmDescription, ...args }) =>
     new aws.cloudwatch.MetricAlarm(name, {
       name: `${stage}-${name}`,
-      // The heading that says what to do.
+      // The heading with the instructions.
       alarmDescription: `${alarmDescription}: docs/operate/alarms.md, "${name}"`,
       comparisonOperator: "GreaterThanThreshold",
       treatMissingData: "notBreaching",
@@ -68,7 +73,7 @@ function deadLetterAlarm(alarm: Alarm, name: string, deadLetters: sst.aws.Queue,
     evaluationPeriods: 1,
     ...(hasFunction
       ? {
-          // Their function takes them within a second, and a count made once a minute seldom sees them.
+          // Their function receives them within a second, so a count made once a minute rarely includes them.
           metricQueries: [
             { id: "lying", metric: lying },
             { id: "taken", metric: ofQueue(deadLetters, "NumberOfMessagesReceived", "Sum") },
@@ -84,16 +89,19 @@ function deadLetterAlarm(alarm: Alarm, name: string, deadLetters: sst.aws.Queue,
   });
 }
 
-/** Old messages alone are a long run; old messages that no worker takes are a queue that stands still. */
+/**
+ * Old messages alone may only mean a long run. Old messages that no worker receives mean that the queue has stopped.
+ */
 function stalledAlarm(alarm: Alarm, name: string, queue: sst.aws.Queue, worker: FunctionName): void {
   alarm(`${pascal(name)}StalledAlarm`, {
     alarmDescription: `The ${name} queue holds messages and no worker takes them`,
     threshold: 0,
-    // All workers may be busy, and take no message, for as long as one message may take.
+    // All workers may be busy, and receive no message, for as long as one message may take.
     evaluationPeriods: functions[worker].timeoutMs / 1000 / period + 3,
     metricQueries: [
       { id: "age", metric: ofQueue(queue, "ApproximateAgeOfOldestMessage", "Maximum") },
-      // A delayed message (a webhook's next call) or one that a dead worker still holds is old too, and cannot be taken.
+      // A delayed message (a webhook's next call) or one still held by a dead worker is old too, but cannot be
+      // received.
       { id: "waiting", metric: ofQueue(queue, "ApproximateNumberOfMessagesVisible", "Maximum") },
       { id: "taken", metric: ofQueue(queue, "NumberOfMessagesReceived", "Sum") },
       {
@@ -138,7 +146,8 @@ function failedCallsAlarm(alarm: Alarm): void {
       { id: "calls", metric: ofApi("Count") },
       {
         id: "rate",
-        // With fewer than twenty calls in five minutes an outage is three failures of three calls.
+        // With fewer than twenty calls in five minutes, an outage means that at least three calls were made and all
+        // failed.
         expression: `IF(calls >= ${fewest} OR (errors >= 3 AND errors == calls), 100 * errors / calls, 0)`,
         label: "5xx in %",
         returnData: true,
@@ -171,7 +180,9 @@ function refusedCallsAlarm(alarm: Alarm): void {
   });
 }
 
-/** Reconcile is called each minute without any traffic, so it is the first to find a database that refuses its token. */
+/**
+ * Reconcile runs every minute even without traffic, so it is the first to notice that the database refuses its token.
+ */
 function clockAlarm(alarm: Alarm): void {
   const ofClock = (metricName: string) => ({
     namespace: "AWS/Lambda",
@@ -198,7 +209,7 @@ function clockAlarm(alarm: Alarm): void {
   });
 }
 
-/** A metric of ours. */
+/** One of our own metrics. */
 const own = (metricName: string, stat: string) => ({
   namespace,
   metricName,
@@ -252,12 +263,12 @@ function slowModelAlarm(alarm: Alarm): void {
     evaluationPeriods: 3,
     ...slow,
     extendedStatistic: "p95",
-    // With few calls the slowest one is no percentile.
+    // With few calls a percentile is just the slowest call.
     evaluateLowSampleCountPercentiles: "ignore",
   });
 }
 
-/** An alarm on one metric calls its `stat` a `statistic`. */
+/** An alarm on a single metric has `statistic` in place of `stat`. */
 function withoutStat<T extends { stat: string }>({ stat, ...rest }: T) {
   return { ...rest, statistic: stat };
 }

@@ -1,4 +1,4 @@
-/** The HTTP API: every route of routes.ts, and one function for everything else. */
+/** The HTTP API: every route of routes.ts, and the fallback function for everything else. */
 
 import { defaultFunction, deployed } from "../spec/routes.ts";
 import { functions } from "./functions.ts";
@@ -9,8 +9,8 @@ export const api = new sst.aws.ApiGatewayV2("Api", {
   accessLog: { retention: "1 month" },
   transform: {
     api: (args) => {
-      // With a setting of its own the gateway drops the functions' CORS headers and answers OPTIONS itself. What SST
-      // makes of `false` is an empty one, which counts (sst#6748).
+      // With a CORS setting the gateway drops the functions' CORS headers and answers OPTIONS itself. SST turns `false`
+      // into an empty setting, which has the same effect (sst#6748).
       args.corsConfiguration = undefined;
     },
     stage: (args) => {

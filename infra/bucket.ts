@@ -1,28 +1,28 @@
-/** The stage's bucket: on R2 with its rules, or that of another S3 which the deploying environment names. */
+/** The stage's bucket: on R2 with its rules, or the bucket on another S3 that the deploying environment names. */
 import { settings, takes } from "../core/setting.ts";
 import { host, type Jurisdiction, jurisdiction } from "../spec/jurisdiction.ts";
 import { rules } from "../spec/lifecycle.ts";
 import { assertKept, cors, leftBucket, storage, toSet } from "../spec/storage.ts";
 
 const where = storage(process.env);
-// What the last deployment made, by the names of components.
+// What the last deployment made is known by the names of its components.
 const left = leftBucket(process.env, Object.hasOwn($cli.state.version, "Bucket"));
 
-/** Settings of another S3 as the functions would read them. @throws for a value that they would refuse. */
+/** A setting of another S3, checked as the functions check it. @throws Error for a value that they would refuse. */
 function checked<Name extends keyof typeof settings.bucket>(name: Name, value: string): string {
   const schema = settings.bucket[name];
   if (!schema.safeParse(value).success) throw new Error(`${name} is not valid: it takes ${takes(schema)}`);
   return value;
 }
 
-/** @param kept - the name of a bucket that stays although the stage uses another. */
+/** @param kept - the name of a bucket to keep although the stage uses another. */
 function onR2(place: Jurisdiction, kept?: string) {
   const inPlace = place === "default" ? {} : { jurisdiction: place };
   const bucket = new sst.cloudflare.Bucket("Bucket", {
     transform: {
       bucket: (args, options) => {
         if (place !== "default") args.jurisdiction = place;
-        // SST's own list of what a retaining stage keeps has no bucket of Cloudflare.
+        // SST's list of resources that a stage with `retain` keeps has no Cloudflare buckets.
         options.retainOnDelete = $app.removal !== "remove";
       },
     },
@@ -67,7 +67,7 @@ function onR2(place: Jurisdiction, kept?: string) {
 }
 
 function elsewhere({ bucket, endpoint, region }: Extract<typeof where, { kind: "own" }>) {
-  // Declared as before, so that nothing of it changes; R2_JURISDICTION still says where it is.
+  // Declared as before, so that nothing changes in it; R2_JURISDICTION still says where it is.
   if (typeof left === "object") onR2(jurisdiction(process.env), left.kept);
   return {
     S3_BUCKET: checked("S3_BUCKET", bucket),
@@ -76,8 +76,8 @@ function elsewhere({ bucket, endpoint, region }: Extract<typeof where, { kind: "
   };
 }
 
-/** What a function needs to reach it, beside the keys. */
+/** What a function needs to reach the bucket, apart from the keys. */
 export const properties = where.kind === "r2" ? onR2(where.jurisdiction) : elsewhere(where);
 
-/** The commands for what a deployment cannot set on a bucket that is not its own; shown at its end. */
+/** The commands for the rules that a deployment cannot set on another S3's bucket; printed at its end. */
 export const commands = where.kind === "own" ? toSet(process.env, where) : undefined;

@@ -1,4 +1,7 @@
-/** The page for the first look: whether the API and the model answer, the work proceeds, and anything fails. */
+/**
+ * The page that an operator opens first. It shows whether the API and the model answer, work proceeds, and anything
+ * fails.
+ */
 
 import { metrics, namespace, refusedCalls, service } from "../spec/metrics.ts";
 import { api } from "./api.ts";
@@ -61,11 +64,11 @@ const callWidgets = (): Widget[] => [
   },
   {
     title: "Latency of calls, ms",
-    lines: [ofApi("Latency", "p50", "half of them"), ofApi("Latency", "p95", "95 %")],
+    lines: [ofApi("Latency", "p50", "median"), ofApi("Latency", "p95", "95 %")],
   },
   {
     title: "Model calls, ms",
-    lines: [own(metrics.modelCallMs, "p50", "half of them"), own(metrics.modelCallMs, "p95", "95 %")],
+    lines: [own(metrics.modelCallMs, "p50", "median"), own(metrics.modelCallMs, "p95", "95 %")],
   },
   {
     title: "Model calls and pictures",
@@ -74,9 +77,9 @@ const callWidgets = (): Widget[] => [
       own(metrics.modelCallErrors, "Sum", "of these failed"),
       own(metrics.itemErrors, "SampleCount", "pictures"),
       own(metrics.itemErrors, "Sum", "of these not read"),
-      own(metrics.modelAway, "Sum", "looks for a model server that is away"),
+      own(metrics.modelAway, "Sum", "probes without an answer"),
       own(metrics.keyShare, "Maximum", "largest share of one key, %"),
-      own(metrics.expiringSecrets, "Maximum", "secrets that end soon"),
+      own(metrics.expiringSecrets, "Maximum", "secrets that expire soon"),
     ],
   },
 ];

@@ -1,4 +1,4 @@
-/** Every function of spec/functions.ts, with the links that its entry names and no others. */
+/** Every function of spec/functions.ts, with exactly the links that its entry names. */
 import { settings, takes } from "../core/setting.ts";
 import * as Access from "../spec/access.ts";
 import * as Concurrency from "../spec/concurrency.ts";
@@ -25,8 +25,8 @@ const onSchedule = new Set(Object.values<ScheduleSpec>(schedules).map((schedule)
 const behindRoutes = new Set<string>([...routes.map((route) => route.function), defaultFunction]);
 
 /**
- * Settings that are no secret, as the deploying environment has them.
- * @throws for a value that the functions would refuse: a deployment must not bring it to them.
+ * The settings that are not secrets, from the deploying environment.
+ * @throws Error for a value that the functions would refuse, so that it is not deployed.
  */
 function environment(spec: FunctionSpec): Record<string, string> {
   const names = ["app", ...spec.links].flatMap((group) =>
@@ -34,7 +34,7 @@ function environment(spec: FunctionSpec): Record<string, string> {
   );
   return {
     OCRLTY_STAGE: $app.stage,
-    // Stack traces in the log name our files.
+    // So that stack traces in the log name our source files.
     NODE_OPTIONS: "--enable-source-maps",
     ...Object.fromEntries(names.flatMap((name) => (process.env[name] ? [[name, checked(name)]] : []))),
   };
@@ -47,10 +47,10 @@ function checked(name: string): string {
   return value;
 }
 
-/** What a function may do in AWS. Everything else that it uses is reached over HTTP. */
+/** A function's rights in AWS. Everything outside AWS is reached over HTTP. */
 function permissionsOf(name: string, spec: FunctionSpec, log: aws.cloudwatch.LogGroup) {
   return [
-    // Its own log alone, but all streams of it: their names are made by Lambda.
+    // Only its own log group, but every stream in it: Lambda makes their names.
     { actions: ["logs:CreateLogStream", "logs:PutLogEvents"], resources: [$interpolate`${log.arn}:*`] },
     ...Access.queueRights(name, spec, queues).map(({ actions, on }) => ({
       actions: [...actions],
@@ -65,7 +65,7 @@ function permissionsOf(name: string, spec: FunctionSpec, log: aws.cloudwatch.Log
 const reserved = Concurrency.reserved(process.env);
 
 function make(name: FunctionName, spec: FunctionSpec): sst.aws.Function {
-  // Ours instead of SST's, whose name is not known before the role is made.
+  // In place of SST's log group, whose name is not known before the role is made.
   const log = new aws.cloudwatch.LogGroup(`${pascal(name)}Log`, {
     name: `/aws/lambda/${$app.name}-${$app.stage}-${name}`,
     retentionInDays: 30,
@@ -85,34 +85,35 @@ function make(name: FunctionName, spec: FunctionSpec): sst.aws.Function {
     nodejs: {
       minify: true,
       sourcemap: true,
-      // What an `import()` asks for is no part of a cold start: an HTTP client for strangers' URLs, sharp, AWS's sign-ins.
+      // What an `import()` loads stays out of the cold start: the HTTP client for callers' URLs, sharp, AWS sign-in.
       splitting: true,
       loader: { ".sql": "text", ".md": "text", ".txt": "text", ".html": "text" },
       ...(spec.install === undefined ? {} : { install: [...spec.install] }),
     },
     hook: {
-      // Node reads the maps of what it loads at each cold start. Three quarters of them are sources, which no frame needs.
+      // Node reads the source maps of what it loads at each cold start. Three quarters of each are sources, which stack
+      // traces do not need.
       postbuild: SourceMaps.withoutSources,
     },
-    // The clock's call is an event, which Lambda would repeat twice when it fails and keep for six hours when there is
-    // no instance for it. The next minute repeats it anyway, and a late one is of no use.
+    // A scheduled call is an asynchronous event: by default Lambda repeats it twice if it fails, and keeps it for six
+    // hours if no instance is free. The next minute's call does the same work, and a late one is useless.
     ...(onSchedule.has(name) ? { retries: 0 as const } : {}),
-    // Our lines are JSON already; Lambda's own format would wrap them once more.
+    // Our log lines are already JSON; Lambda's JSON format would wrap them again.
     logging: { logGroup: log.name, format: "text" },
     transform: {
       eventInvokeConfig: { maximumEventAgeInSeconds: 60 },
       role: (args) => {
-        // SST lets the whole account assume the role, as `sst dev` needs it.
+        // SST lets the whole account assume the role, which only `sst dev` needs.
         if ($dev) return;
         args.assumeRolePolicy = aws.iam.assumeRolePolicyForPrincipal({ Service: "lambda.amazonaws.com" });
-        // AWSLambdaBasicExecutionRole, which may write every log of the account.
+        // Without AWSLambdaBasicExecutionRole, which may write to every log group of the account.
         args.managedPolicyArns = [];
       },
     },
   });
   if (behindQueues.has(name))
-    // Messages of ours order further messages: the next part of a run, the next look for the model server. Lambda takes
-    // that for a loop and stops the chain at a function's 16th call; ours end by what their rows say.
+    // Our messages lead to further messages: the next part of a run, the next probe of the model server. Lambda treats
+    // that as a loop and stops the chain at a function's 16th call. Ours are ended by the state of their rows.
     new aws.lambda.FunctionRecursionConfig(`${pascal(name)}Recursion`, {
       functionName: made.name,
       recursiveLoop: "Allow",

@@ -1,13 +1,13 @@
 /**
- * What a function may be linked to. A link's properties carry the names of the variables that core/config.ts reads,
- * so nothing has to translate between the two.
+ * The links of functions. A link's properties have the names of the variables that core/config.ts reads, so no
+ * translation is needed.
  */
 import { urlVariable } from "../spec/queues.ts";
 import { type LinkName, secrets } from "../spec/settings.ts";
 import { properties as bucket } from "./bucket.ts";
 import { pairs } from "./queue-resources.ts";
 
-/** The stage's secrets that belong to a link, by variable. */
+/** The stage's secrets for a link, by variable. */
 function secretsOf(link: LinkName): Record<string, $util.Output<string>> {
   return Object.fromEntries(
     Object.entries<{ secret: string; link: LinkName; optional?: true }>(secrets)
@@ -19,7 +19,10 @@ function secretsOf(link: LinkName): Record<string, $util.Output<string>> {
   );
 }
 
-/** Everything by the names that functions.ts uses. R2, Turso and the model server are reached over HTTP, with no right of AWS. */
+/**
+ * All links by the names that functions.ts uses. R2, Turso and the model server are reached over HTTP and need no
+ * rights in AWS.
+ */
 export const links: Record<LinkName, sst.Linkable<Record<string, unknown>>> = {
   auth: new sst.Linkable("Auth", { properties: secretsOf("auth") }),
   database: new sst.Linkable("Database", { properties: secretsOf("database") }),
@@ -31,10 +34,10 @@ export const links: Record<LinkName, sst.Linkable<Record<string, unknown>>> = {
   }),
   model: new sst.Linkable("Model", { properties: secretsOf("model") }),
   webhook: new sst.Linkable("Webhook", { properties: secretsOf("webhook") }),
-  // No function asks for it: whoever has the key can delete every pod of its account and read their variables. `sst shell`
-  // has every link, and so the operator's command has this one.
+  // No function is linked to it: the key can delete every pod of its account and read their variables. `sst shell` has
+  // every link, so the operator's command has this one.
   pod: new sst.Linkable("Pod", { properties: secretsOf("pod") }),
-  // Addresses alone: a link to the queue itself would allow sqs:*. What a function may do is in functions.ts.
+  // Only addresses: a link to the queue itself would allow sqs:*. A function's rights come from functions.ts.
   queues: new sst.Linkable("Queues", {
     properties: Object.fromEntries(
       Object.entries(pairs).map(([name, { queue }]) => [urlVariable(name), queue.url]),

@@ -1,4 +1,4 @@
-/** What `/docs` is made of, for the bundle of the function that answers it. */
+/** The files of `/docs`, for the bundle of the function that serves them. */
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
 import { folder } from "../spec/docs-page.ts";
@@ -6,8 +6,8 @@ import { folder } from "../spec/docs-page.ts";
 const from = "node_modules/.cache/ocrlty-pages";
 
 /**
- * Makes the files and says which folder SST has to copy to where. In a process of its own: what makes them are packages
- * that SST would otherwise pack into its program, and TypeScript that Node alone runs as it is.
+ * Makes the files, and returns which folder SST has to copy to where. They are made in a separate process: SST would
+ * otherwise bundle the packages that make them, and only Node runs their TypeScript directly.
  */
 export function make(): { from: string; to: string } {
   const launcher = join($cli.paths.root, "scripts", "launch.mjs");

@@ -16,7 +16,7 @@ function make(name: string, spec: QueueSpec): QueuePair {
       queue: {
         messageRetentionSeconds: spec.retentionSeconds,
         sqsManagedSseEnabled: true,
-        // High throughput: the limit is per group, and a group is a slot of a run (or a run).
+        // High-throughput mode: the limit applies to each group, and a group is a slot of a run, or a run.
         ...(spec.fifo
           ? { deduplicationScope: "messageGroup", fifoThroughputLimit: "perMessageGroupId" }
           : {}),

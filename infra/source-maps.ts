@@ -1,7 +1,7 @@
 import * as fs from "node:fs/promises";
 import { join } from "node:path";
 
-/** Takes the sources out of the source maps of a folder of bundles; positions and names of files stay. */
+/** Removes the sources from the source maps in a folder of bundles; positions and file names stay. */
 export async function withoutSources(dir: string): Promise<void> {
   const maps = (await fs.readdir(dir, { recursive: true })).filter((name) => name.endsWith(".map"));
   await Promise.all(

@@ -1,4 +1,4 @@
-/** The functions that are called by a queue or by the clock. */
+/** The functions that are called by a queue or on a schedule. */
 import * as Concurrency from "../spec/concurrency.ts";
 import type { FunctionName, QueueName } from "../spec/functions.ts";
 import { type QueueSpec, queues, type ScheduleSpec, type Subscription, schedules } from "../spec/queues.ts";
@@ -13,7 +13,7 @@ function subscribe(queue: sst.aws.Queue, subscription: Subscription): void {
   queue.subscribe(named(subscription.function), {
     batch: { size: subscription.batchSize, partialResponses: subscription.partialResponses },
     transform: {
-      // The number of invocations at a time, and so of calls that reach the GPU at once. AWS takes 2 to 1,000.
+      // The most concurrent invocations, and so the most calls that reach the GPU at once. AWS accepts 2 to 1,000.
       eventSourceMapping: {
         scalingConfig: { maximumConcurrency: Concurrency.mapping(subscription, process.env) },
       },

@@ -1,13 +1,16 @@
 /**
- * What a function may use, by the tables: its links, and its rights at queues. The SST components turn it into links and
- * IAM statements, and the local loop gives its processes no more: a function that uses something else fails on a laptop as
- * it would in the cloud.
+ * What a function may use, computed from the tables: its links and its rights on queues. The SST components turn them
+ * into links and IAM statements. The local loop gives its processes nothing else, so a function that uses more fails on
+ * a laptop as it would in the cloud.
  */
 import type { FunctionSpec } from "./functions.ts";
 import { queues as allQueues, type QueueSpec, urlVariable } from "./queues.ts";
 import { commandOnly, derived, type LinkName, plain, secrets } from "./settings.ts";
 
-/** Its links. Functions behind routes that have the database read keys, and so need the pepper of the keys' hashes. */
+/**
+ * Its links. A function behind a route that has the database also checks API keys, so it needs the pepper of their
+ * hashes.
+ */
 export function linksOf(spec: Pick<FunctionSpec, "links">, behindRoute: boolean): LinkName[] {
   return [...spec.links, ...(behindRoute && spec.links.includes("database") ? (["auth"] as const) : [])];
 }
@@ -23,24 +26,30 @@ const links: ReadonlyMap<string, LinkName | "app"> = new Map([
   ...commandOnly.map((name) => [name, "pod"] as const),
 ]);
 
-/** The link that brings a variable of core/config.ts; `app`: every function has it. Undefined for settings of the loop. */
+/**
+ * The link that carries a variable of core/config.ts; `app` if every function has it. Undefined for settings of the
+ * local loop.
+ */
 export function linkOf(variable: string): LinkName | "app" | undefined {
   return links.get(variable);
 }
 
-/** What a function may do with queues, in IAM's names. */
+/** What a function may do with queues, as IAM names the actions. */
 export interface QueueRight {
   readonly actions: readonly string[];
-  /** `deadLetters`: not the queue itself but its dead-letter queue. */
+  /** True: the right is on the queue's dead-letter queue, not on the queue itself. */
   readonly on: readonly { readonly queue: string; readonly deadLetters: boolean }[];
 }
 
-/** What the event source mapping does with the function's role. */
+/** What the event source mapping does in the function's role. */
 const take = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"];
-/** A worker also sets its own message's visibility. */
+/** A worker also changes the visibility of its message. */
 const work = [...take, "sqs:ChangeMessageVisibility"];
 
-/** A function's rights at queues: to send and to ask by functions.ts, to work by queues.ts. */
+/**
+ * A function's rights on queues: to send to them and to read their state (functions.ts), and to consume them
+ * (queues.ts).
+ */
 export function queueRights(
   name: string,
   { sends = [], asks = [] }: Pick<FunctionSpec, "sends" | "asks">,

@@ -8,8 +8,8 @@ const mappingMin = 2;
 const mappingMax = 1_000;
 
 /**
- * Most calls at a time that a mapping makes: its default, or what its setting says.
- * @throws with the setting's name when that is no whole number from 2 to 1,000.
+ * The maximum concurrency of a mapping: its setting if there is one, else its default.
+ * @throws Error that names the setting if it is not a whole number from 2 to 1,000.
  */
 export function mapping(subscription: Subscription, env: Env): number {
   const setting = subscription.maxConcurrencySetting;
@@ -22,11 +22,11 @@ export function mapping(subscription: Subscription, env: Env): number {
 }
 
 /**
- * `RESERVED_CONCURRENCY=extract=100,reconcile=1`: instances kept for a function, which are also the most that it
- * gets, so that one function cannot take what the others of the account need. Nothing by default: a new account has
- * ten instances in all, and 100 must always stay unreserved.
- * @throws when a function is not known, a number is none, or a queue would call its function more often than that:
- *   messages that meet a throttled function are received in vain until they are dead letters.
+ * `RESERVED_CONCURRENCY=extract=100,reconcile=1`: the instances reserved for a function, which are also its maximum, so
+ * that one function cannot take what the account's other functions need. Empty by default: a new account has ten
+ * instances in all, and 100 must always stay unreserved.
+ * @throws Error if a function is unknown, a value is not a number, or a queue may call its function more often than
+ *   that: messages that meet a throttled function are received without being processed, until they are dead letters.
  */
 export function reserved(env: Env): Partial<Record<FunctionName, number>> {
   const wanted: Partial<Record<FunctionName, number>> = {};

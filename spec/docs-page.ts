@@ -1,2 +1,4 @@
-/** The folder beside the bundle with the files of `/docs`: infra/pages.ts and local/bundle/bundle.ts put them there. */
+/**
+ * The folder beside the bundle that holds the files of `/docs`; infra/pages.ts and local/bundle/bundle.ts write them.
+ */
 export const folder = "pages";

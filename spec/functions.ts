@@ -1,6 +1,7 @@
 /**
  * The table of functions. A new function is an entry here, with its routes in routes.ts or its queue in queues.ts; SST, the
- * local loop, bundles, rights and alarms follow from it. A module without imports, so that `npm run dev` can load it anew.
+ * local loop, bundles, rights and alarms follow from it. This module has no imports, so that `npm run dev` can reload
+ * it.
  */
 
 /**
@@ -11,53 +12,61 @@ export type QueueName = "plan" | "item" | "single" | "later" | "urgent";
 /** What a function may be linked to. */
 export type Link = "database" | "bucket" | "queues" | "model" | "webhook" | "pod";
 
-/** How a function is sized and what it may use. `infra/` makes links and IAM statements of it, the loop refuses the rest. */
+/**
+ * A function's size and what it may use. `infra/` turns it into links and IAM statements; the local loop refuses
+ * everything else.
+ */
 export interface FunctionSpec {
   readonly handler: string;
   readonly memoryMb: number;
   readonly timeoutMs: number;
   readonly links: readonly Link[];
-  /** Packages with native parts, which are installed beside the bundle instead of into it. */
+  /** Packages with native parts: they are installed beside the bundle, not bundled. */
   readonly install?: readonly string[];
-  /** Queues that it sends to. Which queues it works on follows from queues.ts. */
+  /** Queues that it sends to. The queues that it consumes are in queues.ts. */
   readonly sends?: readonly QueueName[];
-  /** Queues whose state it asks for. */
+  /** Queues whose state it reads. */
   readonly asks?: readonly QueueName[];
-  /** Its calls ask the model server for an answer, and so take the time of one. */
+  /** Its calls wait for the model server's answer, so they take as long. */
   readonly asksModel?: true;
-  /** It answers `/docs`, whose files are stored beside its bundle. */
+  /** It serves `/docs`, whose files are stored beside its bundle. */
   readonly pages?: true;
   /**
-   * Most kB (1,000 bytes) of its minified bundle that a cold start loads; what an `import()` asks for is loaded later. It
-   * is a little above the present size, so that a package added by accident fails a test. The aim is 800 without pictures,
-   * 350 without S3 and SQS.
+   * The most kB (1,000 bytes) of its minified bundle that a cold start may load; what an `import()` loads later does
+   * not count. It is slightly above the present size, so that a package added by accident fails a test. The aim is 800
+   * without pictures, 350 without S3 and SQS.
    */
   readonly maxBundleKb?: number;
 }
 
-/** An HTTP function ends before the gateway gives up at 30 s, so that the answer is ours. */
+/**
+ * An HTTP function ends before the gateway's limit of 30 s, so that the caller gets our error and not the gateway's.
+ */
 const httpTimeoutMs = 29_000;
 
-/** Time for a function behind a queue that works in steps, each of which orders the next. */
+/** Timeout of a queue function that works in steps, each of which orders the next. */
 const queueFunctionTimeoutMs = 120_000;
 
 /**
- * Time for one picture behind a queue. A receipt of 300 lines is an answer of 8,000 to 10,000 tokens, which take four
- * minutes at 40 tokens a second. The worker holds message and row for `times().leaseMs` at a time, so that the death of a
- * worker costs less than that.
+ * Timeout for one picture from a queue. The answer for a receipt of 300 lines has 8,000 to 10,000 tokens, which take
+ * four minutes at 40 tokens a second. The worker holds the message and the row for `times().leaseMs` at a time, so a
+ * worker that dies costs less than this timeout.
  */
 const pictureTimeoutMs = 300_000;
 
 /**
- * No invocation that read a picture before its extract or run was deleted is still running after this. What it wrote in
- * the meantime is removed then.
+ * How long after the deletion of an extract or a run an invocation may still write for it. What it wrote until then is
+ * removed afterwards.
  */
 export const lateWriterMs = 3 * pictureTimeoutMs;
 
-/** Every deployed function. Memory and time are reasoned at each; a handler is a file below `functions/`. */
+/**
+ * Every deployed function. The comment on each says why it has this memory and timeout; a handler is a file below
+ * `functions/`.
+ */
 export const functions = {
-  // Probes all dependencies at once, each for 2 s at most. 512 MB here and below: Lambda gives CPU in proportion to memory,
-  // and a cold start loads three clients; none of them needs the memory itself.
+  // Probes all dependencies in parallel, each for at most 2 s. 512 MB here and below: Lambda gives CPU in proportion to
+  // memory, and a cold start loads three clients; none of them needs the memory itself.
   system: {
     handler: "functions/api/system.handler",
     memoryMb: 512,
@@ -67,7 +76,7 @@ export const functions = {
     asks: ["single"],
     maxBundleKb: 700,
   },
-  // Keys and tasks: one SQL read at most, 8 s if the database is slow.
+  // Keys and tasks: at most one SQL read; 8 s are enough for a slow database.
   catalog: {
     handler: "functions/api/catalog.handler",
     memoryMb: 512,
@@ -75,7 +84,7 @@ export const functions = {
     links: ["database"],
     maxBundleKb: 350,
   },
-  // Decodes pictures: 1,769 MB is where Lambda gives one whole vCPU.
+  // Decodes pictures: at 1,769 MB Lambda gives one whole vCPU.
   extract: {
     handler: "functions/api/extract.handler",
     memoryMb: 1769,
@@ -86,7 +95,7 @@ export const functions = {
     asksModel: true,
     maxBundleKb: 1330,
   },
-  // Announces uploads: a signature and two SQL round trips at most.
+  // Announces uploads: one signature and at most two SQL round trips.
   uploads: {
     handler: "functions/api/uploads.handler",
     memoryMb: 512,
@@ -94,7 +103,7 @@ export const functions = {
     links: ["database", "bucket"],
     maxBundleKb: 700,
   },
-  // Answers polls: one SQL read, and one object when the answer is not in the row. The time allows for one slow read.
+  // Answers polls: one SQL read, and one object if the answer is not in the row. The timeout allows for one slow read.
   extracts: {
     handler: "functions/api/extracts.handler",
     memoryMb: 512,
@@ -102,7 +111,7 @@ export const functions = {
     links: ["database", "bucket"],
     maxBundleKb: 720,
   },
-  // Accepts batches: looks up to 1,000 pictures up in the bucket, lists a folder of 10,000, stores a multipart body.
+  // Accepts batches: checks up to 1,000 pictures in the bucket, lists a folder of 10,000, stores a multipart body.
   batch: {
     handler: "functions/api/batch.handler",
     memoryMb: 1024,
@@ -112,7 +121,7 @@ export const functions = {
     sends: ["plan", "urgent"],
     maxBundleKb: 804,
   },
-  // Reads runs and their items; deletes up to 1,000 items' objects at once.
+  // Reads runs and their items; deletes the objects of up to 1,000 items in one call.
   runs: {
     handler: "functions/api/runs.handler",
     memoryMb: 512,
@@ -121,7 +130,7 @@ export const functions = {
     sends: ["plan", "urgent"],
     maxBundleKb: 800,
   },
-  // Reads up to 100 MiB of labels as a stream and writes them down: a whole vCPU, for it is parsing.
+  // Reads and stores up to 100 MiB of labels as a stream: parsing takes a whole vCPU.
   groundTruths: {
     handler: "functions/api/ground-truths.handler",
     memoryMb: 1769,
@@ -129,7 +138,7 @@ export const functions = {
     links: ["database", "bucket"],
     maxBundleKb: 800,
   },
-  // Orders evaluations and reads them: an artifact of some hundred kilobytes at most.
+  // Starts and reads evaluations: an artifact of at most some hundred kilobytes.
   evals: {
     handler: "functions/api/evals.handler",
     memoryMb: 512,
@@ -146,8 +155,8 @@ export const functions = {
     links: ["database"],
     maxBundleKb: 350,
   },
-  // Checks manifests, keeps the windows of runs filled, writes their results. A step holds a part of 8 MiB and some
-  // hundreds of rows, and orders the next step before its time is over.
+  // Checks manifests, writes the results of runs and deletes runs. A step holds a part of 8 MiB and some hundred
+  // rows, and orders the next step before its timeout.
   plan: {
     handler: "functions/queue/plan.handler",
     memoryMb: 512,
@@ -166,8 +175,8 @@ export const functions = {
     sends: ["plan", "item", "urgent"],
     maxBundleKb: 1280,
   },
-  // Ends the work of messages that were received too often. It acts only after a successful read, and leaves sending
-  // items to the planner.
+  // Ends the work of messages that were received too often. It acts only after a successful read, and the planner sends
+  // the next items.
   deadLetter: {
     handler: "functions/queue/dead-letter.handler",
     memoryMb: 512,
@@ -176,7 +185,8 @@ export const functions = {
     sends: ["plan", "urgent"],
     maxBundleKb: 720,
   },
-  // Answers files that are stored beside its bundle, the largest 1.4 MB. It waits for no other service, so 256 MB suffice.
+  // Serves files that are stored beside its bundle, at most 1.4 MB each. It calls no other service, so 256 MB are
+  // enough.
   docs: {
     handler: "functions/api/docs.handler",
     memoryMb: 256,
@@ -195,18 +205,18 @@ export const functions = {
     sends: ["single", "urgent"],
     maxBundleKb: 1260,
   },
-  // Repairs rows, messages and inputs that no worker holds, once a minute. It ends before its next call begins.
+  // Once a minute it repairs rows, messages and inputs that no worker holds. It ends before its next call begins.
   reconcile: {
     handler: "functions/cron/reconcile.handler",
     memoryMb: 512,
     timeoutMs: 50_000,
     links: ["database", "bucket", "queues", "model"],
-    // Tells a message that waits in a queue from one that was lost.
+    // To find out whether a message waits in the queue or was lost.
     asks: ["plan", "item", "single", "urgent"],
     sends: ["plan", "item", "single", "later", "urgent"],
     maxBundleKb: 820,
   },
-  // Lists and reads artifacts; packs up to 16 MiB of them at once.
+  // Lists and reads artifacts; packs up to 16 MiB of them in one call.
   debug: {
     handler: "functions/api/debug.handler",
     memoryMb: 512,
@@ -215,7 +225,7 @@ export const functions = {
     sends: ["later"],
     maxBundleKb: 800,
   },
-  // Makes large backups in steps and calls webhooks. A step of a backup holds some parts of 8 MiB.
+  // Makes large backups and evaluations in steps, and calls webhooks. A step of a backup holds a few parts of 8 MiB.
   later: {
     handler: "functions/queue/later.handler",
     memoryMb: 512,
@@ -224,8 +234,8 @@ export const functions = {
     sends: ["later"],
     maxBundleKb: 800,
   },
-  // Short steps only: fills a run's window, ends the items of a canceled run, probes the model server and sends the work
-  // that waited for it. None of them needs the bucket.
+  // Short steps only: fills a run's window, ends the items of a canceled run, probes the model server and sends the
+  // work that waited for it. No such step needs the bucket.
   urgent: {
     handler: "functions/queue/urgent.handler",
     memoryMb: 512,

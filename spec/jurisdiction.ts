@@ -1,13 +1,13 @@
-/** What R2 promises about the place of a bucket's data; `default` promises nothing. */
+/** What R2 guarantees about where a bucket's data is kept; `default` guarantees nothing. */
 const jurisdictions = ["default", "eu", "fedramp"] as const;
 export type Jurisdiction = (typeof jurisdictions)[number];
 
 /**
- * `R2_JURISDICTION` of the deploying environment: where the bucket's data may be stored and worked on, which is chosen
- * when it is made and never again. `us`, which R2 has had since August 2026, is left out until SST's provider takes it.
- * https://developers.cloudflare.com/r2/reference/data-location/
+ * `R2_JURISDICTION` of the deploying environment: where the bucket's data may be stored and processed. It is chosen
+ * when the bucket is made and cannot change. `us`, which R2 has offered since August 2026, is missing until SST's
+ * provider accepts it. https://developers.cloudflare.com/r2/reference/data-location/
  *
- * @throws Error with the values that there are.
+ * @throws Error that lists the valid values.
  */
 export function jurisdiction(env: Readonly<Record<string, string | undefined>>): Jurisdiction {
   const value = env.R2_JURISDICTION || "default";
@@ -16,7 +16,7 @@ export function jurisdiction(env: Readonly<Record<string, string | undefined>>):
   return found;
 }
 
-/** The host of the S3 API below `r2.cloudflarestorage.com` differs: on the usual one a bucket of the EU does not exist. */
+/** The host of the S3 API depends on the jurisdiction: the default one does not find a bucket of the EU. */
 export function host(accountId: string, where: Jurisdiction): string {
   return where === "default"
     ? `${accountId}.r2.cloudflarestorage.com`

@@ -1,17 +1,20 @@
-/** What a key may use; null is no limit. A module without imports: functions that look at no keys name it too. */
+/**
+ * What a key may use; null means no limit. This module has no imports, because functions that check no keys import it
+ * too.
+ */
 export interface KeyLimits {
   readonly requestsPerMinute: number | null;
-  /** Pictures a day (UTC), single ones and those of batches together. */
+  /** Pictures a day (UTC), of single extracts and of runs together. */
   readonly itemsPerDay: number | null;
-  /** Once so many seconds of the model server's time were used on a day (UTC), nothing new begins. */
+  /** Once this many seconds of model time were used on a day (UTC), no new work begins. */
   readonly modelSecondsPerDay: number | null;
   readonly maxRunItems: number | null;
-  /** Single extracts that calls and workers have at once, and the largest `concurrency` of a run. */
+  /** The most single extracts that calls and workers handle at once, and the largest `concurrency` of a run. */
   readonly maxInFlight: number | null;
-  /** What of the key lies in the bucket: pictures, artifacts, results, backups. */
+  /** The most bytes that the bucket may hold for the key: pictures, artifacts, results, backups. */
   readonly maxStoredBytes: number | null;
   readonly maxStoredObjects: number | null;
-  /** Days after which what the key made is removed; null: as the stage's setting says. */
+  /** Days after which what the key made is removed; null: the stage's setting decides. */
   readonly retentionDays: number | null;
 }
 

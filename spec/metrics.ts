@@ -1,14 +1,13 @@
 /**
- * The metrics of our own, by the names under which the functions write them and the alarms read them. They stay few:
- * CloudWatch is paid by metric, that is by each combination of a name and its dimensions, which are `service` and
- * `stage` alone.
+ * The names of our own metrics, which the functions write and the alarms read. There are few on purpose: CloudWatch
+ * charges for each combination of name and dimensions. The only dimensions are `service` and `stage`.
  */
 export const namespace = "OCRlty";
 export const service = "ocrlty";
 
 /**
- * 1 for each call that ended in 401, counted by CloudWatch itself in the gateway's access log. Those counts have no
- * dimensions but what a line says, so they stand in a namespace of their stage: `OCRlty/production`.
+ * 1 for each call that ended in 401, counted by CloudWatch in the gateway's access log. Such a metric can take its
+ * dimensions only from the log line, so it has a namespace for each stage: `OCRlty/production`.
  */
 export const refusedCalls = "RefusedCalls";
 
@@ -17,12 +16,14 @@ export const metrics = {
   modelCallMs: "ModelCallMs",
   /** 1 for a model call that failed, 0 for one that did not: the average is the rate, the sample count the calls. */
   modelCallErrors: "ModelCallErrors",
-  /** The same for attempts at pictures: 1 when the model was there and did not read one, 0 when it did. */
+  /**
+   * The same for attempts at pictures: 1 if the model server answered and the picture was not read, 0 if it was read.
+   */
   itemErrors: "ItemErrors",
-  /** 1 for each look at the model server that finds nobody there; only while work waits is it looked for at all. */
+  /** 1 for each probe that gets no answer from the model server. It is only probed while work waits. */
   modelAway: "ModelAway",
-  /** Percent of the day's model time that one key used, the one that used most; only while others use it too. */
+  /** The largest share of the day's model time that one key used, in percent; only while other keys use it too. */
   keyShare: "KeyShare",
-  /** How many secrets (settings and API keys) end within 14 days; only while there are any. */
+  /** How many secrets (settings and API keys) expire within 14 days; only written while there are any. */
   expiringSecrets: "ExpiringSecrets",
 } as const;

@@ -1,3 +1,3 @@
-/** The media types of pictures that are read. */
+/** The media types of pictures that are accepted. */
 export const mimeTypes = ["image/jpeg", "image/png", "image/webp", "image/tiff", "image/gif"] as const;
 export type MimeType = (typeof mimeTypes)[number];

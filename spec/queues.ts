@@ -1,19 +1,19 @@
 import { type FunctionName, functions, type QueueName } from "./functions.ts";
 
 /**
- * The queues and the functions that work on them: plain data, read by the SST components and by the local loop. There are
- * five, so that none waits for another: planning is one message at a time per run, items are as many as the run asks for,
- * single extracts never wait behind a batch, later work needs a delay, which FIFO queues do not have, and urgent work
- * takes moments while a step of planning or a webhook may take minutes.
+ * The queues and the functions that consume them: plain data, read by the SST components and by the local loop. There
+ * are five, so that no work waits behind longer work: planning takes one message at a time per run, items run as many
+ * at once as the run asks for, single extracts never wait behind a batch, later work needs a delay, which FIFO queues
+ * do not have, and urgent work takes moments, while a step of planning or of a backup may take minutes.
  */
 
 /** An event source mapping: the function that is called with a queue's messages. */
 export interface Subscription {
   /** Name of the function in functions.ts. */
   readonly function: string;
-  /** Messages of one call. More than one would hold finished work back until the slowest is done. */
+  /** Messages per call. With more than one, finished messages would wait for the slowest. */
   readonly batchSize: number;
-  /** Most calls at a time, 2 to 1,000: the default, and the setting that changes it. */
+  /** The most concurrent calls, 2 to 1,000: the default, and the setting that changes it. */
   readonly maxConcurrency: number;
   readonly maxConcurrencySetting?: string;
   /** `ReportBatchItemFailures`; when off, an answer with failures deletes the failed messages. */
@@ -21,7 +21,7 @@ export interface Subscription {
 }
 
 export interface QueueSpec {
-  /** Messages of a group in order, one at a time. */
+  /** Messages of a group are delivered in order, one at a time. */
   readonly fifo: boolean;
   readonly visibilityTimeoutSeconds: number;
   readonly retentionSeconds: number;
@@ -29,19 +29,19 @@ export interface QueueSpec {
   readonly maxReceiveCount: number;
   readonly subscription: Subscription;
   /**
-   * Of the dead-letter queue, which has the same kind, visibility and retention. Without one its messages wait for an
-   * operator (docs/operate.md); an alarm rings in either case.
+   * The subscription of the dead-letter queue, which has the same kind, visibility and retention. Without one, its
+   * messages wait for an operator (docs/operate.md). An alarm is raised in either case.
    */
   readonly deadLetter?: Subscription;
 }
 
-/** A queue of the product: its functions exist. */
+/** A queue of this product: its functions are in functions.ts. */
 interface ProductQueueSpec extends QueueSpec {
   readonly subscription: Subscription & { readonly function: FunctionName };
   readonly deadLetter?: Subscription & { readonly function: FunctionName };
 }
 
-/** Who is called with a queue's messages, and with its dead letters. */
+/** The functions that are called with a queue's messages and with its dead letters. */
 export function subscriptionsOf({ subscription, deadLetter }: QueueSpec): readonly Subscription[] {
   return deadLetter === undefined ? [subscription] : [subscription, deadLetter];
 }
@@ -57,23 +57,23 @@ const common = {
 /**
  * A received message is invisible for its function's timeout and this much longer, until the function's first step sets
  * its own time: a worker that dies before that step delays the message, and everything behind it in its group, by this
- * much. AWS refuses less than the timeout, and advises six times as much so that a mapping can repeat throttled calls. We
- * need no such room: a message that returns early is received once more, and finds that its row is held (docs/operate.md,
- * "What a kill costs").
+ * much. AWS refuses less than the timeout, and recommends six times the timeout so that a mapping can repeat throttled
+ * calls. That is not needed here: a message that returns early is received again, and its row is still held
+ * (docs/operate.md, "What a kill costs").
  */
 const visibilityBeyondMs = 30_000;
 
 /**
- * Until the function's first step; then that step sets it, to the invocation's remaining time or to a lease that is renewed
- * (limits.ts, `leaseMs`).
+ * Applies until the function's first step, which sets the visibility to the invocation's remaining time or to a lease
+ * that it renews (limits.ts, `leaseMs`).
  */
 const visibilityOf = (name: QueueName): number => (functions[name].timeoutMs + visibilityBeyondMs) / 1000;
 
-/** Dead letters of runs have a function: a run whose message is lost could never end. */
+/** Dead letters of runs have a function, because a run whose message is lost could not end. */
 const buried = { function: "deadLetter", batchSize: 1, maxConcurrency: 2, partialResponses: true } as const;
 
 export const queues = {
-  // Group = the run: a run has one planner. Plan, finish, delete.
+  // Group = the run, so a run has one planner at a time. Orders: plan, finish, delete.
   plan: {
     ...common,
     visibilityTimeoutSeconds: visibilityOf("plan"),
@@ -81,7 +81,8 @@ export const queues = {
     fifo: true,
     subscription: { function: "plan", batchSize: 1, maxConcurrency: 4, partialResponses: true },
   },
-  // Group = a slot of a run: as many groups as the run's concurrency. The mapping's maximum is the cap over all runs.
+  // Group = a slot of a run: as many groups as the run's concurrency. The mapping's maximum is the limit for all runs
+  // together.
   item: {
     ...common,
     visibilityTimeoutSeconds: visibilityOf("item"),
@@ -108,8 +109,8 @@ export const queues = {
       partialResponses: true,
     },
   },
-  // Work with a delay, or that takes long: webhooks, backups. A receiver that does not answer holds a worker for ten
-  // seconds, one worker per key at a time; the maximum leaves room for fifteen such keys.
+  // Work that is delayed or takes long: webhooks, backups, evaluations. A receiver that does not answer occupies a
+  // worker for ten seconds, one worker per key at a time; the maximum leaves room for fifteen such keys.
   later: {
     ...common,
     visibilityTimeoutSeconds: visibilityOf("later"),
@@ -127,18 +128,18 @@ export const queues = {
   },
 } as const satisfies Record<QueueName, ProductQueueSpec>;
 
-/** The variable in which a function finds a queue's address on the local loop: `PLAN_QUEUE_URL`. */
+/** The variable that holds a queue's address on the local loop: `PLAN_QUEUE_URL`. */
 export function urlVariable(queue: string): string {
   return `${queue.toUpperCase()}_QUEUE_URL`;
 }
 
 /**
- * A function that the clock calls. The local loop never runs two calls at a time; EventBridge promises at least one call,
- * so two may overlap.
+ * A function that is called on a schedule. The local loop never runs two calls at a time; EventBridge guarantees at
+ * least one call, so two may overlap.
  */
 export interface ScheduleSpec {
   readonly function: string;
-  /** EventBridge's form: "rate(1 minute)". */
+  /** As EventBridge writes it: "rate(1 minute)". */
   readonly rate: string;
 }
 

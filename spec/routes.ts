@@ -2,7 +2,7 @@ import type { FunctionName } from "./functions.ts";
 
 /**
  * The route table, read by the SST components, the functions' router, the local loop and OpenAPI.
- * A route that is not here does not exist; `$default` answers for everything else.
+ * A route that is not here does not exist; `$default` answers everything else.
  */
 
 export const scopes = [
@@ -16,7 +16,7 @@ export const scopes = [
 ] as const;
 export type Scope = (typeof scopes)[number];
 
-/** `public` asks for no key, `key` for any key, a scope for a key that holds it. */
+/** `public` needs no key, `key` needs any key, a scope needs a key that has it. */
 export type Access = "public" | "key" | Scope;
 
 export interface Route {
@@ -24,9 +24,9 @@ export interface Route {
   readonly path: string;
   readonly function: FunctionName;
   readonly access: Access;
-  /** Public, and says more to who has a key. */
+  /** Public, but a caller with a key gets more details. */
   readonly tellsKeys?: true;
-  /** Answers 404 unless DEBUG_MODE is on. */
+  /** 404 unless DEBUG_MODE is on. */
   readonly debugOnly?: true;
 }
 
@@ -105,12 +105,15 @@ export const routes = [
   },
 ] as const satisfies readonly Route[];
 
-/** As they are deployed: every GET answers a HEAD as well. A route of its own, for `$default` has no links to answer with. */
+/**
+ * The routes as deployed: every GET has a HEAD as well. HEAD needs its own route, because the function behind
+ * `$default` has no links.
+ */
 export const deployed: readonly (Omit<Route, "method"> & { method: Route["method"] | "HEAD" })[] = (
   routes as readonly Route[]
 ).flatMap((route) => (route.method === "GET" ? [route, { ...route, method: "HEAD" as const }] : [route]));
 
-/** The function behind `$default`: 404, 405 and CORS preflight in our own error shape. */
+/** The function behind `$default`: it answers 404, 405 and CORS preflights in our error format. */
 export const defaultFunction: FunctionName = "fallback";
 
 /** A route as API Gateway names it: "GET /health". */
@@ -124,8 +127,8 @@ export function byKey(routeKey: string): Route | undefined {
 }
 
 /**
- * The methods that a concrete path has, to tell 404 from 405. A template's `{name}` stands for one segment.
- * @param debugMode - whether debug routes are there.
+ * The methods of a concrete path, to choose between 404 and 405. A template's `{name}` matches one segment.
+ * @param debugMode - whether debug routes exist.
  */
 export function methodsAt(path: string, debugMode: boolean): string[] {
   const segments = path.split("/");

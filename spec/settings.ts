@@ -2,14 +2,17 @@ import type { Link } from "./functions.ts";
 
 /**
  * Where a deployed function finds each variable of core/config.ts: plain data, and the tables name each of them
- * exactly once. A linked value reaches the function in SST's encrypted links, under the variable's own name, and is
- * in no environment variable.
+ * exactly once. A linked value reaches the function through SST's encrypted links, under the variable's name, and never
+ * through an environment variable.
  */
 
-/** `auth` is linked to the functions behind routes, the others to those that ask for them in functions.ts. */
+/** `auth` is linked to the functions behind routes, every other link to the functions that name it in functions.ts. */
 export type LinkName = Link | "auth";
 
-/** What `npx sst secret set NAME value` keeps for a stage, by variable. An optional one is empty unless it is set. */
+/**
+ * The secrets that `npx sst secret set NAME value` stores for a stage, by variable. An optional one is empty unless it
+ * is set.
+ */
 export const secrets = {
   API_KEY_PEPPER: { secret: "ApiKeyPepper", link: "auth" },
   DATABASE_URL: { secret: "DatabaseUrl", link: "database" },
@@ -22,19 +25,25 @@ export const secrets = {
   RUNPOD_API_KEY: { secret: "RunpodApiKey", link: "pod", optional: true },
 } as const satisfies Record<string, { secret: string; link: LinkName; optional?: true }>;
 
-/** What the deployment knows by itself; the addresses of the queues (queues.ts) are more of them. */
+/** Values that the deployment derives itself; so are the addresses of the queues (queues.ts). */
 export const derived = {
   /** The stage's name. */
   OCRLTY_STAGE: { link: "app" },
-  /** The bucket that the stage makes on R2, or what the deploying environment says beside S3_ENDPOINT_URL (storage.ts). */
+  /**
+   * The bucket that the stage makes on R2, or the one that the deploying environment names next to S3_ENDPOINT_URL
+   * (storage.ts).
+   */
   S3_BUCKET: { link: "bucket" },
-  /** The Cloudflare account's address, or another S3's. */
+  /** The S3 address of the Cloudflare account, or of another S3. */
   S3_ENDPOINT_URL: { link: "bucket" },
   /** "auto", as R2 wants it, unless another S3 is named. */
   S3_REGION: { link: "bucket" },
 } as const satisfies Record<string, { link: LinkName | "app" }>;
 
-/** What is passed on from the environment of `sst deploy` where it is set there, to the functions with that link; `app` is all. */
+/**
+ * Settings that `sst deploy` passes from its own environment, if set, to the functions with that link; `app` means all
+ * functions.
+ */
 export const plain = {
   app: ["DEBUG_MODE", "CORS_ALLOW_ORIGINS", "LOG_LEVEL"],
   model: [
@@ -46,15 +55,15 @@ export const plain = {
     "VLLM_READ_TIMEOUT_S",
   ],
   bucket: ["S3_PREFIX", "S3_ALLOW_OVERWRITE", "S3_PRESIGN_TTL_S", "S3_FORCE_PATH_STYLE"],
-  // Who takes batches in, plans them and fetches for them all have queues.
+  // The functions that accept batches, plan them and fetch their pictures all have queues.
   queues: ["IMAGE_URL_HOSTS"],
   database: ["GPU_COST_PER_HOUR", "RETENTION_DAYS", "CREDENTIALS_EXPIRE"],
 } as const satisfies Partial<Record<LinkName | "app", readonly string[]>>;
 
-/** Of the local loop alone; a deployed stage refuses them. */
+/** Only for the local loop; a deployed stage refuses them. */
 export const localOnly = ["AUTH_ENABLED", "OCRLTY_TIME_SCALE", "WEBHOOK_ALLOW_PRIVATE"] as const;
 
-/** Of the operator's commands `pod` and `keys`, wherever they run: no function reads them, and no deployment takes them along. */
+/** Only for the operator's commands `pod` and `keys`: no function reads them, and no deployment passes them on. */
 export const commandOnly = [
   "POD_ID",
   "RUNPOD_API_URL",
@@ -65,5 +74,5 @@ export const commandOnly = [
   "DEFAULT_MAX_STORED_BYTES",
 ] as const;
 
-/** "single" → "Single", "deadLetter" → "DeadLetter": how a resource is named after its entry in a table. */
+/** "single" → "Single", "deadLetter" → "DeadLetter": the name of a resource from its entry in a table. */
 export const pascal = (name: string) => name.charAt(0).toUpperCase() + name.slice(1);

@@ -1,18 +1,18 @@
 import { type Jurisdiction, jurisdiction as jurisdictionOf } from "./jurisdiction.ts";
 import { rules } from "./lifecycle.ts";
 
-/** Where a deployed stage keeps its objects: plain data and arithmetic over the deploying environment. */
+/** Where a deployed stage stores its objects, derived from the deploying environment. */
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** A bucket on R2 that the deployment makes, or one of any S3 that was there before. */
+/** A bucket on R2 that the deployment makes, or an existing bucket on any other S3. */
 type Storage =
   | { readonly kind: "r2"; readonly jurisdiction: Jurisdiction }
   | { readonly kind: "own"; readonly endpoint: string; readonly bucket: string; readonly region: string };
 
 /**
  * `S3_ENDPOINT_URL` of the deploying environment names another S3; without it the bucket is made on R2.
- * @throws Error for one of `S3_ENDPOINT_URL` and `S3_BUCKET` without the other.
+ * @throws Error if only one of `S3_ENDPOINT_URL` and `S3_BUCKET` is set.
  */
 export function storage(env: Environment): Storage {
   const endpoint = env.S3_ENDPOINT_URL || undefined;
@@ -29,10 +29,12 @@ export function storage(env: Environment): Storage {
 }
 
 /**
- * What becomes of the bucket on R2 that an earlier deployment of the stage made: `R2_BUCKET_LEFT` is its name, and it
- * stays as it is, or `emptied`, and it is removed; Cloudflare removes no bucket with objects in it.
- * @param made - whether the stage has one.
- * @throws Error where it is not said: its artifacts are the only copy, and no function would read them any more.
+ * What happens to the R2 bucket that an earlier deployment of the stage made. If `R2_BUCKET_LEFT` is its name, the
+ * bucket stays as it is. If it is `emptied`, the bucket is removed; Cloudflare refuses to remove one that still holds
+ * objects.
+ * @param made - whether the stage has such a bucket.
+ * @throws Error if the setting is missing: the bucket has the only copy of its artifacts, and no function would read
+ *   them any more.
  */
 export function leftBucket(env: Environment, made: boolean): { kept: string } | "removed" | "none" {
   const left = env.R2_BUCKET_LEFT || undefined;
@@ -44,13 +46,13 @@ export function leftBucket(env: Environment, made: boolean): { kept: string } | 
   return left === "emptied" ? "removed" : { kept: left };
 }
 
-/** @throws Error where the bucket that is to be kept has another name: `R2_BUCKET_LEFT` was written for another stage. */
+/** @throws Error if the bucket to keep has another name: `R2_BUCKET_LEFT` was written for another stage. */
 export function assertKept(kept: string | undefined, name: string): void {
   if (kept !== undefined && kept !== name)
     throw new Error(`R2_BUCKET_LEFT is not the name of this stage's bucket, which is ${name}`);
 }
 
-/** What browsers may do in the bucket: put files by signed URLs, from the origins that may call the API. */
+/** The bucket's CORS rules: browsers may put files by signed URLs, from the origins that may call the API. */
 export function cors(env: Environment) {
   const origins = (env.CORS_ALLOW_ORIGINS ?? "")
     .split(",")
@@ -65,7 +67,9 @@ export function cors(env: Environment) {
   };
 }
 
-/** The commands that set on a bucket of another S3 what a deployment sets on its own: what expires, and CORS. */
+/**
+ * The commands that give a bucket on another S3 the rules that a deployment sets on its own bucket: expiry and CORS.
+ */
 export function toSet(env: Environment, { endpoint, bucket }: Extract<Storage, { kind: "own" }>): string {
   const { methods, origins, headers, exposeHeaders, maxAgeSeconds } = cors(env);
   const lifecycle = {
