@@ -3,8 +3,8 @@ import type { Reply } from "#functions/request/operation";
 import { pollAfterS } from "#spec/limits";
 
 /**
- * `Preference-Applied` (RFC 7240, section 3): what of `Prefer` was done. A wait was not when the call ends in 202 before
- * its time is over, nor was an asynchronous answer when the stored one was at hand.
+ * `Preference-Applied` (RFC 7240, section 3): which preferences were applied. `wait` was not applied if the call ends
+ * in 202 before that time is over, and `respond-async` was not if the stored answer was returned.
  */
 export function withPreference(
   reply: Reply,
@@ -17,7 +17,7 @@ export function withPreference(
   return applied ? { ...reply, headers: { ...reply.headers, "Preference-Applied": asked } } : reply;
 }
 
-/** An outcome as an answer: 200 with the extract, or 202 with where to ask. */
+/** An outcome as an answer: 200 with the extract, or 202 with the address to poll. */
 export function answer(outcome: Outcome): Reply {
   if (outcome.kind === "running") {
     const { running } = outcome;

@@ -18,28 +18,28 @@ import { rawOf } from "#functions/request/raw-body";
 import type * as Routes from "#spec/routes";
 
 /**
- * A Lambda handler for a group of routes. `stack` below is the one place with the order of middleware:
- * call (id, log) → CORS → security headers → auth → JSON body → the operation → errors. Hooks of an answer run
- * backwards, so the error becomes an answer first and the log line is written last.
+ * A Lambda handler for a group of routes. `stack` below is the only place that defines the order of middleware: call
+ * (id, log) → CORS → security headers → auth → JSON body → the operation → errors. The hooks for answers run in
+ * order, so the error becomes an answer first and the log line is written last.
  */
 export function api(operations: Operations, extras: Extras = {}) {
   return lazily(() => stack(operations, auth(), extras));
 }
 
 /**
- * The same for routes that are all public. They read no keys, so the bundle holds no client for it (the client of the
- * database is two thirds of a small function).
+ * The same for functions whose routes are all public. They check no keys, so their bundles have no database client,
+ * which is two thirds of a small function.
  */
 export function publicApi(operations: Operations, extras: Extras = {}) {
   return lazily(() => stack(operations, publicOnly(), extras));
 }
 
-/** Nothing happens at import: settings are read by the first call. */
+/** Nothing happens at import: the first call reads the settings. */
 function lazily(make: () => ReturnType<typeof stack>) {
   let handler: ReturnType<typeof stack> | undefined;
   return async (event: APIGatewayProxyEventV2, context: Context): Promise<Result> => {
     handler ??= make();
-    // `event.call` comes with the first middleware.
+    // The first middleware adds `event.call`.
     return handler(event as Event, context);
   };
 }
@@ -67,7 +67,7 @@ function stack(
     });
 }
 
-/** The work may still be done: the invocation is killed while it waits for it. */
+/** The work may still succeed: the invocation is killed while it waits. */
 const noAnswerInTime = () =>
   new AppError("storage_unavailable", "what this call needs did not answer in time", { retryAfterS: 2 });
 

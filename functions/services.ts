@@ -6,11 +6,11 @@ import * as Hosts from "#core/run/source/hosts";
 import * as Limits from "#spec/limits";
 
 /**
- * The clients and settings that verbs of core take. Each is opened once per instance, on first use: getters, because a
- * function has no address of what it is not linked to. Functions with a database and a bucket alone pass these two
- * themselves, so that their bundles hold no client for queues.
+ * The clients and settings that the functions of core take. Each is opened once per instance, on first use. They are
+ * getters, because a function has no address of a service that it is not linked to. Functions that only use a database
+ * and a bucket pass these two themselves, so that their bundles have no client for queues.
  * @param bucket - `Bucket.connect()` for calls, `Bucket.patient()` behind a queue or the clock; undefined for functions
- *   without one, whose bundles then hold no client for it.
+ *   without a bucket, whose bundles then have no client for it.
  */
 export function services<B>(bucket: B): Omit<RunServices, "bucket"> & { bucket: B } {
   const { timeScale, version, debugMode } = Config.app();

@@ -6,16 +6,18 @@ import * as Log from "#core/log";
 import * as Queue from "#core/queue/queue";
 import * as Limits from "#spec/limits";
 
-/** One message, and the time for it. */
+/** One message, and the time that is left for it. */
 interface Job extends Held {
   body: unknown;
   /** Epoch milliseconds at which progress must be stored. */
   deadline: number;
-  /** How often the message was received, this time included. */
+  /** How often the message was received, including this time. */
   receiveCount: number;
-  /** Settles when the message's visibility was set, or could not be set: then it is the queue's own, which is longer. */
+  /**
+   * Settles when the message's visibility is set. If it cannot be set, the queue's default applies, which is longer.
+   */
   held: Promise<void>;
-  /** Keeps the message invisible for this long from now, if the queue takes it; for work that then throws. */
+  /** Keeps the message invisible for this long from now, if the queue accepts it; for work that then throws. */
   hold(ms: number): Promise<void>;
   log: Log.Log;
 }
@@ -31,11 +33,12 @@ interface Options {
  * A Lambda handler for a queue's messages.
  *
  * First it sets the message's visibility: to a little more than this invocation may take, or to a lease of two minutes
- * that `run` renews (docs/architecture.md, "Where the times come from"). When the queue refuses, the work is done all the
- * same: the queue's own visibility outlives every invocation, and only the death of the worker costs more.
- * @param name - undefined for dead letters: functions have no address of their queues, so the visibility stays as it is.
- * @param run - does the work of one message. Returns when it is done. Throws, or returns "again" when nothing is wrong, to
- *   have the message delivered again when its visibility ends.
+ * that `run` renews (docs/architecture.md, "Where the times come from"). If the queue refuses, the work is done anyway:
+ * the queue's default visibility is longer than every invocation, so only a worker that dies causes a longer delay.
+ * @param name - undefined for dead letters: functions have no address of dead-letter queues, so the visibility is not
+ *   changed.
+ * @param run - does the work of one message. Returns when it is done. To have the message delivered again when its
+ *   visibility ends, it throws, or returns "again" if nothing went wrong.
  */
 export function worker(
   name: Queue.Name | undefined,
@@ -106,7 +109,7 @@ async function jobOf(
     receiveCount: Number(record.attributes.ApproximateReceiveCount) || 1,
     held,
     hold: async (ms) => {
-      // The first call's answer would otherwise undo this one.
+      // Otherwise the first call, if it arrives later, would undo this one.
       await held;
       await orWarn(hold(ms));
     },

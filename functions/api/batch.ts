@@ -25,7 +25,7 @@ const {
   gt_image_key,
 } = BatchRequest.shape;
 
-/** The fields of a form, once their text is read as what they are. */
+/** The fields of a form, after their texts are parsed into values. */
 const FormFields = z.strictObject({
   task_id,
   concurrency,
@@ -36,14 +36,14 @@ const FormFields = z.strictObject({
   ...{ gt_id, gt_path, gt_image_key },
 });
 
-/** As the form is sent. */
+/** The form as it is sent. */
 const BatchForm = FormFields.extend({
   files: z
     .array(z.string().meta({ format: "binary" }))
     .min(1)
     .max(batches.multipartFiles)
     .meta({
-      description: `Pictures with unique file names, at most ${batches.multipartFiles} and ${sizes.inlineImageBytes} bytes together; larger ones go through \`POST /v1/uploads\`.`,
+      description: `Pictures with unique file names, at most ${batches.multipartFiles} and ${sizes.inlineImageBytes} bytes together. Upload larger ones through \`POST /v1/uploads\`.`,
     }),
 }).meta({ id: "BatchForm" });
 
@@ -56,7 +56,7 @@ export const operations = {
   "POST /v1/batch_extract": operation({
     summary: "Read many pictures",
     description:
-      "Takes exactly one of `manifest`, `manifest_ref` and `images_dir`. Every line is checked before anything is read: all mistakes come in one 400, in `details.issues[] {line, path, message}` (the first 100) and `details.issue_count`. What is too large to be checked within the call (over 1,000 items) is checked afterwards: its run is `planning`, and `failed` with the same details when something is wrong. Of a folder, `skipped` counts every file that did not become an item, by its reason; a glob that fits nothing is an error.",
+      "Takes exactly one of `manifest`, `manifest_ref` and `images_dir`. Every line is checked before anything is read: all mistakes come in one 400, in `details.issues[] {line, path, message}` (the first 100) and `details.issue_count`. A request that is too large to check within the call (over 1,000 items) is checked afterwards: its run is `planning`, and becomes `failed` with the same details if something is wrong. For a folder, `skipped` counts by reason the files that did not become items; a glob that matches nothing is an error.",
     body: BatchRequest,
     bodyAs: "unchecked",
     responses,
@@ -67,7 +67,7 @@ export const operations = {
   "POST /v1/batch_extract_upload": operation({
     summary: "Read many pictures that come with the call",
     description:
-      "A form with the pictures themselves, 4 MiB together: the platform's payload limit is 6 MB, in which they arrive as base64. More: `POST /v1/uploads`.",
+      "A form with the pictures themselves, at most 4 MiB together: they arrive as base64, and the platform's payload limit is 6 MB. For more, use `POST /v1/uploads`.",
     body: BatchForm,
     bodyAs: "multipart",
     responses,
@@ -87,7 +87,7 @@ export const operations = {
   }),
 };
 
-/** Loaded by those who ask for it: most runs are new ones. */
+/** Loaded on demand: most runs are new ones. */
 const rerun = async () => (await import("#core/run/source/rerun")).rerun;
 
 const callerOf = (call: Call): Create.Caller => ({
@@ -97,7 +97,7 @@ const callerOf = (call: Call): Create.Caller => ({
 });
 
 function answer({ run, replayed }: Create.Created): Reply {
-  // Whoever replays asks for its id; how many items run just now is told by the run's own address.
+  // A replay is answered with the run's id; `GET /v1/runs/{run_id}` tells how many of its items are running.
   const body = Serialize.run(run, 0);
   const headers = { Location: body.poll_url, ...(replayed ? { "Idempotent-Replayed": "true" } : {}) };
   return { status: 202, body, headers };
@@ -112,7 +112,7 @@ async function formOf(raw: RawBody): Promise<Create.ReceiveInput> {
     advice,
     otherwise: ": -F files=@a.jpg -F files=@b.jpg; JSON is for POST /v1/batch_extract",
   };
-  // Of three routes one needs them.
+  // Only one of three routes needs them.
   const [Multipart, TextValues] = await Promise.all([
     import("#functions/request/multipart"),
     import("#functions/request/text-values"),
@@ -124,7 +124,7 @@ async function formOf(raw: RawBody): Promise<Create.ReceiveInput> {
     const [value = ""] = given;
     if (given.length > 1 && Object.hasOwn(FormFields.shape, name))
       throw wrong(name, "is there more than once");
-    // What a form sends of an input that was left empty.
+    // A form sends an empty text for an input that was left empty.
     if (value === "" && Object.hasOwn(FormFields.shape, name)) continue;
     if (name === "files") throw wrong(name, "is text, not a file: with curl -F files=@photo.jpg");
     texts.push([name, value]);

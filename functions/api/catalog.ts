@@ -10,7 +10,7 @@ const Me = z
   .object({ key_id: z.string(), role: z.string(), scopes: z.array(z.enum(scopes)) })
   .meta({ id: "Me" });
 
-/** Loaded when they are asked for: half of this function's calls only want to know who they are. */
+/** Loaded on demand: half of this function's calls are `GET /v1/me`, which needs no tasks. */
 const load = () => import("#core/task/task");
 
 export const operations = {
@@ -26,7 +26,7 @@ export const operations = {
   "GET /v1/tasks": operation({
     summary: "The tasks",
     description:
-      "The document types that can be extracted. A task's schema and prompt never change once released: what is to be otherwise is a new task.",
+      "The document types that can be extracted. A released task's schema and prompt never change: a change is released as a new task.",
     responses: { 200: { description: "All tasks", schema: z.object({ items: z.array(TaskSummary) }) } },
     run: async () => {
       const Task = await load();
@@ -36,7 +36,7 @@ export const operations = {
   "GET /v1/tasks/{task_id}": operation({
     summary: "One task with its schema",
     description:
-      "The JSON Schema that answers are held to, the one that the model is constrained by, and the fields with their kinds.",
+      "The JSON Schema that answers are checked against, the one that constrains the model, and the fields with their kinds.",
     params: z.object({ task_id: Names.taskId }),
     responses: { 200: { description: "The task", schema: TaskDetail } },
     run: async ({ params }) => {

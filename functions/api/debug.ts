@@ -26,10 +26,10 @@ const ListQuery = z.strictObject({
     description: "What kind of artifact: of extracts, of runs, of evaluations.",
   }),
   limit: Page.limit,
-  cursor: z.string().max(2_000).optional().meta({ description: "`next_cursor` of the page before." }),
-  date: Listing.Day.optional().meta({ description: "Only what is filed under this UTC day." }),
+  cursor: z.string().max(2_000).optional().meta({ description: "`next_cursor` of the previous page." }),
+  date: Listing.Day.optional().meta({ description: "Only artifacts stored under this UTC day." }),
   key_id: Names.keyId(
-    "Only this key's. With the scope `admin:all_keys` everybody's are shown without it, else your own.",
+    "Only this key's artifacts. Without it: all keys' with the scope `admin:all_keys`, else your own.",
   ),
 });
 
@@ -39,7 +39,7 @@ const ArtifactQuery = z.strictObject({
   }),
   date: Listing.Day.optional().meta({
     description:
-      "The entry's `date`. Needed for runs and evaluations; without it an extract is found by its id.",
+      "The entry's `date`. Required for runs and evaluations; an extract is also found by its id alone.",
   }),
   attempt: Page.whole(0, 999_999_999).optional().meta({ description: "The record of this attempt." }),
   as,
@@ -53,7 +53,7 @@ const BackupQuery = z
     kind: Kind.optional().meta({ description: "Default: all." }),
     as,
     key_id: Names.keyId(
-      "Only this key's. With the scope `admin:all_keys` everybody's are in it without it, else your own.",
+      "Only this key's artifacts. Without it: all keys' with the scope `admin:all_keys`, else your own.",
     ),
   })
   .refine(({ from, to }) => from === undefined || to === undefined || from <= to, {
@@ -64,7 +64,7 @@ const BackupQuery = z
 const Params = z.object({ request_id: Names.requestId });
 const StoredArtifact = z.looseObject({ request_id: z.string() }).meta({
   id: "StoredArtifact",
-  description: "An artifact as it lies in the bucket; its fields depend on its kind and version.",
+  description: "An artifact as stored in the bucket; its fields depend on its kind and version.",
 });
 const ArtifactPage = z
   .object({ items: z.array(Listing.ArtifactEntry), next_cursor: z.string().nullable() })
@@ -79,12 +79,12 @@ const Building = z
 
 const listed = ({ log }: Call) => ({ log, action: "read", what: "artifacts" }) as const;
 
-const signed = "303: it is too large to be answered; with `as=url` always 200 `{url, expires_at}`";
+const signed = "303: it is too large to be sent directly; with `as=url` always 200 `{url, expires_at}`";
 
 export const operations = {
   "GET /v1/debug/artifacts": operation({
     summary: "Stored artifacts, newest first",
-    description: `Days downwards, within a day by the time of writing. A page may be short, or empty with a \`next_cursor\`, when many days hold nothing of yours. A day of more than ${Listing.bounds.sliceObjects} artifacts is shown in slices of that many in the order of their ids, newest first within each.`,
+    description: `Newest day first, and within a day by the time of writing. A page may be short, or empty with a \`next_cursor\`, if many days have none of your artifacts. A day with more than ${Listing.bounds.sliceObjects} artifacts is listed in slices of that many, in the order of their ids, newest first within each slice.`,
     query: ListQuery,
     responses: { 200: { description: "A page", schema: ArtifactPage } },
     run: async ({ query: { key_id, ...query }, call }) => {
@@ -95,7 +95,7 @@ export const operations = {
   "GET /v1/debug/artifacts/backup.tar.gz": operation({
     summary: "A backup of the artifacts",
     description:
-      "A tar.gz of the artifacts under their keys; its last entry, `manifest.jsonl`, has the size and sha256 of each. A large one is made in the background: ask the same again until it is there.",
+      "A tar.gz of the artifacts under their keys; its last entry, `manifest.jsonl`, has the size and sha256 of each. A large one is made in the background: repeat the call until it is ready.",
     query: BackupQuery,
     responses: {
       200: {
@@ -134,7 +134,7 @@ export const operations = {
   "GET /v1/debug/artifacts/{request_id}": operation({
     summary: "An artifact as stored",
     description:
-      "The record of an extract, a run or an evaluation, byte for byte as it lies in the bucket. Only where `DEBUG_MODE=1`.",
+      "The record of an extract, a run or an evaluation, byte for byte as stored in the bucket. Only with `DEBUG_MODE=1`.",
     params: Params,
     query: ArtifactQuery,
     responses: {
@@ -164,8 +164,8 @@ export const operations = {
     },
   }),
   "GET /v1/debug/artifacts/{request_id}/raw": operation({
-    summary: "The model's text as it came",
-    description: "Of an extract's artifact; 404 where the model was not called. Only where `DEBUG_MODE=1`.",
+    summary: "The model's raw text",
+    description: "From an extract's artifact; 404 if the model was not called. Only with `DEBUG_MODE=1`.",
     params: Params,
     query: ArtifactQuery.omit({ kind: true, as: true }),
     responses: {

@@ -5,7 +5,7 @@ import { publicApi } from "#functions/http";
 import { operation } from "#functions/request/operation";
 
 const page = {
-  description: "HTML; Markdown with `Accept: text/markdown` or at the address with `.md`",
+  description: "HTML, or Markdown with `Accept: text/markdown` or with `.md` at the end of the address",
   schema: z.string(),
   contentType: Page.html,
   others: { "text/markdown": z.string() },
@@ -14,13 +14,13 @@ const page = {
 export const operations = {
   "GET /openapi.json": operation({
     summary: "This document",
-    description: "OpenAPI 3.1, made from the schemas that calls are checked against.",
+    description: "OpenAPI 3.1, generated from the schemas that validate the calls.",
     responses: { 200: { description: "OpenAPI 3.1", schema: z.looseObject({ openapi: z.string() }) } },
     run: ({ call }) => Page.file("openapi.json", "application/json; charset=utf-8", call),
   }),
   "GET /llms.txt": operation({
     summary: "The list of pages, for language models",
-    description: "Every page with a line on it, in the form of llmstxt.org.",
+    description: "Every page with a one-line description, in the format of llmstxt.org.",
     responses: {
       200: { description: "Markdown", schema: z.string(), contentType: "text/plain; charset=utf-8" },
     },
@@ -29,7 +29,7 @@ export const operations = {
   "GET /docs": operation({
     summary: "This document as a page",
     description:
-      "Search, samples in three languages, and every call to try out with a key. It asks no other host.",
+      "With search, samples in three languages, and a form to try each call with a key. It loads nothing from other hosts.",
     responses: { 200: page },
     run: ({ call }) => Page.show(Guides.reference, call),
   }),
@@ -42,7 +42,7 @@ export const operations = {
   }),
   "GET /docs/assets/{asset}": operation({
     summary: "A script or style sheet of the pages",
-    description: "A name holds a hash of the content: an answer may be kept for good.",
+    description: "A name contains a hash of the content, so an answer may be cached forever.",
     params: z.object({ asset: z.string().meta({ description: "The name of a file of the page." }) }),
     responses: {
       200: {

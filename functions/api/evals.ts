@@ -44,9 +44,9 @@ const running = (row: Evaluation.Row, viewer: string) => {
 
 export const operations = {
   "POST /v1/evals": operation({
-    summary: "Measure a run by labels",
+    summary: "Measure a run against labels",
     description:
-      "Holds every item of a run that has ended to the record of a ground truth that names its file. `docs/evaluation.md` says how values are compared and what each figure means.",
+      "Compares each item of an ended run with the ground-truth record that names its file. `docs/evaluation.md` says how values are compared and what each figure means.",
     body: Wire.Request,
     responses: { 202: { description: "It is being made", schema: Wire.Running } },
     errors: ["not_found", "conflict"],
@@ -81,7 +81,8 @@ export const operations = {
 
   "GET /v1/evals": operation({
     summary: "Evaluations, newest first",
-    description: "Yours. With the scope `admin:all_keys` everybody's, or with `key_id` one key's.",
+    description:
+      "Your evaluations. With the scope `admin:all_keys` those of all keys, or of one with `key_id`.",
     query: z.strictObject({
       run_id: z.string().min(1).max(100).optional().meta({ description: "Only those of this run." }),
       limit: Page.limit,
@@ -108,7 +109,7 @@ export const operations = {
   "GET /v1/evals/{eval_id}": operation({
     summary: "An evaluation",
     description:
-      "With all figures, and addresses under which what became of each document can be fetched for a while, as JSON lines.",
+      "With all figures, and addresses from which the result of each document can be fetched for a limited time, as JSON lines.",
     params,
     query: owner,
     responses: {
@@ -173,7 +174,7 @@ export const operations = {
 
   "DELETE /v1/evals/{eval_id}": operation({
     summary: "Delete an evaluation",
-    description: "With what became of each document. The run and the labels stay.",
+    description: "Also deletes the results of its documents. The run and the labels stay.",
     params,
     query: owner,
     responses: {

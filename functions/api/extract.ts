@@ -15,7 +15,7 @@ export const operations = {
   "POST /v1/extract": operation({
     summary: "Read one picture",
     description:
-      "The picture comes as `file` of a form, as the body itself, or in JSON; the other fields are those of the JSON body, as fields of the form or as query parameters. A repeat by another of these is the same call. Waits for the answer; what cannot end within the platform's 30 s, or has no model server just now, becomes 202 with `poll_url`. `Prefer: respond-async` asks for 202 at once, `Prefer: wait=N` for none before N seconds are over, 25 at most, unless the model server is away (0: 202, or 503 when it is away). `Preference-Applied` says what was done.",
+      "The picture comes as `file` of a form, as the body itself, or in JSON; the other fields are those of the JSON body, as fields of the form or as query parameters. The same picture and fields sent in another of these ways are the same call. The call waits for the answer. If it cannot end within the platform's 30 s, or the model server is away, the answer is 202 with `poll_url`. `Prefer: respond-async` asks for 202 at once; `Prefer: wait=N` asks for no 202 before N seconds (at most 25), unless the model server is away. With `wait=0` the answer is 202, or 503 if the model server is away. `Preference-Applied` says what was done.",
     query: ExtractBody.ExtractQuery,
     body: ExtractRequest,
     bodyAs: "any",
@@ -23,11 +23,11 @@ export const operations = {
     responses: {
       200: { description: "The extract", schema: Extract },
       202: {
-        description: "Handed over to the queue, or somebody is working on this id already",
+        description: "Handed over to the queue, or another call is already working on this id",
         schema: Running,
       },
     },
-    // An upload that is not there.
+    // For an upload that does not exist.
     errors: ["not_found"],
     run: async ({ query, body, raw, call }) => {
       const input = await ExtractBody.read(query, body, raw);
@@ -45,7 +45,7 @@ export const operations = {
   }),
 };
 
-/** The model server's answer may still be stored: the same call again finds it. */
+/** The model server's answer may still be stored: a repeat of the call returns it. */
 const outOfTime = () =>
   new AppError("inference_timeout", "there was no answer in time: send the same call again");
 

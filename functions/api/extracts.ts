@@ -11,7 +11,7 @@ import * as Names from "#functions/request/names";
 import { operation } from "#functions/request/operation";
 import * as Page from "#functions/request/page";
 
-/** Whose extract is meant. */
+/** Selects the key that owns the extract. */
 const OfKey = z.strictObject({
   key_id: Names.keyId("Another key's extract; with the scope `admin:all_keys` only."),
 });
@@ -20,16 +20,16 @@ export const operations = {
   "GET /v1/extracts": operation({
     summary: "Extracts, newest first",
     description:
-      "Single extracts without what they read; items of runs are in `GET /v1/runs/{run_id}/items`. With `status` or `task_id` a page may be short, or empty with a `next_cursor`: it looks at 1,000 extracts at most.",
+      "Single extracts, without their results; items of runs are in `GET /v1/runs/{run_id}/items`. With `status` or `task_id` a page may be short, or empty with a `next_cursor`: each page searches at most 1,000 extracts.",
     query: z.strictObject({
       limit: Page.limit,
       cursor: Page.cursor,
-      status: z.enum(List.statuses).optional().meta({ description: "Only those that stand so." }),
+      status: z.enum(List.statuses).optional().meta({ description: "Only those with this status." }),
       task_id: z
         .string()
         .max(100)
         .optional()
-        .meta({ description: "Only those of this task; one that there is not is 400." }),
+        .meta({ description: "Only those of this task; an unknown task is 400." }),
       key_id: Names.keyId("Another key's extracts; with the scope `admin:all_keys` only."),
     }),
     responses: {
@@ -54,7 +54,7 @@ export const operations = {
   "GET /v1/extracts/{request_id}": operation({
     summary: "An extract as stored",
     description:
-      "What `POST /v1/extract` answered, or where it stands: 202 with `Retry-After` while it waits in line or is worked on. `raw`, the model's own text, is there for keys with the scope `debug:read_raw`. Items of runs are read here, too, by `<run_id>~<index>`.",
+      "The answer of `POST /v1/extract`, or its state: 202 with `Retry-After` while it is queued or running. Keys with the scope `debug:read_raw` also get `raw`, the model's text. Items of runs are read here too, by `<run_id>~<index>`.",
     params: z.object({ request_id: Names.requestId }),
     query: OfKey,
     responses: {
@@ -72,7 +72,7 @@ export const operations = {
   "DELETE /v1/extracts/{request_id}": operation({
     summary: "Delete an extract",
     description:
-      "Removes its artifact, the records of its attempts and the copy of its picture where one was kept for the queue; one that waits in line is not read any more. The id stays taken: the same call again is 409. An upload that it was read from stays (`DELETE /v1/uploads/{ref}`). An item of a run is 409: delete the run.",
+      "Removes its artifact, the records of its attempts, and the copy of its picture if one was kept for the queue. A queued extract is not read any more. The id stays in use: a repeat of the call is 409. An upload that it was read from stays (`DELETE /v1/uploads/{ref}`). An item of a run is 409: delete the run.",
     params: z.object({ request_id: Names.requestId }),
     query: OfKey,
     responses: {

@@ -21,9 +21,9 @@ const html = "text/html; charset=utf-8";
 
 export const operations = {
   "GET /": operation({
-    summary: "Where everything is",
+    summary: "Addresses of the API and its documents",
     description:
-      "JSON, or HTML where `Accept` names it. A path with a slash at its end is 308 to the one without.",
+      "JSON, or HTML if `Accept` asks for it. A path with a trailing slash is redirected (308) to the one without.",
     responses: {
       200: {
         description: "Addresses on the host that was called",
@@ -63,7 +63,7 @@ const page = `<!doctype html>
 </html>
 `;
 
-/** Behind `$default`: CORS preflight, slashes too many, wrong methods, unknown paths. */
+/** Answers `$default`: CORS preflights, trailing slashes, wrong methods, unknown paths. */
 function fallback({ rawPath, rawQueryString, requestContext }: Event): Reply {
   const { debugMode } = Config.app();
   const methods = Routes.methodsAt(rawPath, debugMode);
@@ -74,7 +74,7 @@ function fallback({ rawPath, rawQueryString, requestContext }: Event): Reply {
       details: { allowed: methods },
     });
   const bare = rawPath.replace(/\/+$/, "");
-  // Only to what is there, and so never to another host, as a path that begins with two slashes would.
+  // Redirects only to paths that exist, so never to another host, as a path that begins with two slashes would.
   if (bare === rawPath || Routes.methodsAt(bare, debugMode).length === 0) throw notFound(rawPath, debugMode);
   // The event's path is decoded, in spite of its name; its query is as it came.
   const path = bare.split("/").map(encodeURIComponent).join("/");

@@ -32,7 +32,7 @@ const owner = z.strictObject({
 
 const responses = {
   200: {
-    description: "The newest version of this name has these labels already",
+    description: "The newest version of this name already has these labels",
     schema: Schema.Created,
   },
   201: { description: "The ground truth", schema: Schema.Created },
@@ -40,9 +40,9 @@ const responses = {
 
 export const operations = {
   "POST /v1/ground_truths": operation({
-    summary: "Keep labels to measure runs by",
+    summary: "Store labels to measure runs against",
     description:
-      'A list of records, an object with the list `items`, an object of records by their pictures\' names, or JSON lines: as `content` of a JSON body, as `file` of a form (4 MiB), or by `data_ref` from `POST /v1/uploads` (100 MiB, packed with gzip or not). A record names its picture (`file`, or `gt_image_key`) and has its labels beside it or under `fields`. A field that is left out is not scored, null or an empty text says that the paper does not have it, `{"any": […]}` lists values that are right, `"?"` says that it cannot be read. `docs/ground-truth.md` has examples. The same labels under the same name are kept once.',
+      'A list of records, an object with the list `items`, an object of records by their pictures\' names, or JSON lines: as `content` of a JSON body, as `file` of a form (4 MiB), or by `data_ref` from `POST /v1/uploads` (100 MiB, packed with gzip or not). A record names its picture (`file`, or `gt_image_key`) and has its labels next to it or under `fields`. A missing field is not scored; null or an empty text says that the paper does not have it; `{"any": […]}` lists the values that are correct; `"?"` says that it cannot be read. `docs/ground-truth.md` has examples. The same labels under the same name are stored once.',
     body: Schema.Request,
     bodyAs: "any",
     doors: GroundTruthBody.doors,
@@ -65,9 +65,9 @@ export const operations = {
   }),
 
   "POST /v1/ground_truths/from_run": operation({
-    summary: "Draft labels from what a run read",
+    summary: "Draft labels from the results of a run",
     description:
-      "A record for each item of a run that has ended, with its result as labels: fetch it, correct it by hand, and send it again under the same name. As long as it is not corrected, that run is right by it.",
+      "One record for each item of an ended run, with its result as labels: fetch it, correct it by hand, and send it again under the same name. Until it is corrected, that run scores as fully correct.",
     body: Schema.FromRunRequest,
     responses,
     errors: ["not_found", "conflict"],
@@ -84,7 +84,8 @@ export const operations = {
 
   "GET /v1/ground_truths": operation({
     summary: "Ground truths, newest first",
-    description: "Yours. With the scope `admin:all_keys` everybody's, or with `key_id` one key's.",
+    description:
+      "Your ground truths. With the scope `admin:all_keys` those of all keys, or of one with `key_id`.",
     query: z.strictObject({
       name: z.string().max(200).optional().meta({ description: "Only the versions of this name." }),
       limit: Page.limit,
@@ -112,7 +113,7 @@ export const operations = {
 
   "GET /v1/ground_truths/{gt_id}": operation({
     summary: "A ground truth",
-    description: "With an address under which its records can be fetched for a while, as JSON lines.",
+    description: "With an address from which its records can be fetched for a limited time, as JSON lines.",
     params,
     query: owner,
     responses: { 200: { description: "The ground truth", schema: Schema.WithContent } },
@@ -125,7 +126,7 @@ export const operations = {
 
   "DELETE /v1/ground_truths/{gt_id}": operation({
     summary: "Delete a ground truth",
-    description: "With its records. Evaluations that were made by it stay.",
+    description: "Also deletes its records. Evaluations that used it stay.",
     params,
     query: owner,
     responses: {

@@ -40,22 +40,22 @@ const ResultsFile = z
   .object({ run_id: z.string(), items: z.array(Schema.Item) })
   .meta({ id: "RunResults", description: "`json`: all items in the order of their indexes." });
 
-/** What an address holds beside the rest of it: the gateway takes 10 kB of it with all headers. */
+/** The room for a mapping in the address: the gateway accepts 10 kB of request line and headers. */
 const mappingChars = 6_000;
 
 export const operations = {
   "GET /v1/runs": operation({
     summary: "Runs, newest first",
     description:
-      "Your runs with how far each is. With the scope `admin:all_keys` everybody's, or with `key_id` one key's.",
+      "Your runs with their progress. With the scope `admin:all_keys` those of all keys, or of one with `key_id`.",
     query: z.strictObject({
       ...page,
       task_id: z
         .string()
         .max(100)
         .optional()
-        .meta({ description: "Only those of this task; one that there is not is 400." }),
-      status: z.enum(Schema.runStatuses).optional().meta({ description: "Only those that stand so." }),
+        .meta({ description: "Only those of this task; an unknown task is 400." }),
+      status: z.enum(Schema.runStatuses).optional().meta({ description: "Only those with this status." }),
       key_id: Names.keyId("Only this key's; another's with the scope `admin:all_keys` only."),
     }),
     responses: {
@@ -79,9 +79,9 @@ export const operations = {
   }),
 
   "GET /v1/runs/{run_id}": operation({
-    summary: "A run and how far it is",
+    summary: "A run and its progress",
     description:
-      "Its counts, times and tokens, whether it waits for the model server, and which calls of its webhook were made.",
+      "Its counts, times and tokens, whether it waits for the model server, and the calls of its webhook so far.",
     params,
     query: owner,
     responses: { 200: { description: "The run", schema: Schema.Run } },
@@ -94,11 +94,11 @@ export const operations = {
   "GET /v1/runs/{run_id}/items": operation({
     summary: "A run's items",
     description:
-      "Readable while the run is going. Results above 16 KiB are not in lists, but in the artifacts and results.",
+      "Available while the run is in progress. Results above 16 KiB are not in lists; they are in the artifacts and in the results.",
     params,
     query: z.strictObject({
       ...page,
-      status: z.enum(Schema.itemStatuses).optional().meta({ description: "Only those that stand so." }),
+      status: z.enum(Schema.itemStatuses).optional().meta({ description: "Only those with this status." }),
       key_id: keyId,
     }),
     responses: {
@@ -119,7 +119,7 @@ export const operations = {
 
   "GET /v1/runs/{run_id}/results": operation({
     summary: "The results of an ended run as a file",
-    description: `Up to 4 MB directly, more as a redirect to a signed URL; with \`as=url\` always \`{url, expires_at}\`. \`csv\` has one row an item with the task's columns, \`line_items_csv\` one row a line item, each printed value with what it means (\`total\`, \`total_value\`, \`total_currency\`); cells that a spreadsheet would take for a formula are made safe. \`xlsx\` is a workbook with both tables, for runs of up to ${batches.exportedItems} items. \`datev\`, \`xero\`, \`quickbooks\` and \`beancount\` are files for a ledger, made by your \`mapping\` for as many items; \`X-Left-Out\` says how many items are not in one, \`X-Notes\` how many texts had to be changed. \`values\`, \`dialect\` and \`bom\` are for tables of up to 4 MB. Above these limits: 409 with the command that makes the same file at any size.`,
+    description: `Up to 4 MB directly, more as a redirect to a signed URL; with \`as=url\` always \`{url, expires_at}\`. \`csv\` has one row an item with the task's columns, \`line_items_csv\` one row a line item, each printed value with its meaning (\`total\`, \`total_value\`, \`total_currency\`); cells that a spreadsheet would run as a formula are escaped. \`xlsx\` is a workbook with both tables, for runs of up to ${batches.exportedItems} items. \`datev\`, \`xero\`, \`quickbooks\` and \`beancount\` are files for accounting programs, made with your \`mapping\` for as many items; \`X-Left-Out\` says how many items are not in the file, \`X-Notes\` how many texts had to be changed. \`values\`, \`dialect\` and \`bom\` are for tables of up to 4 MB. Above these limits the answer is 409 with the command that makes the same file at any size.`,
     params,
     query: z.strictObject({
       format: z
@@ -128,14 +128,14 @@ export const operations = {
         .meta({ description: "What kind of file." }),
       values: z.enum(Table.values).default("both").meta({
         description:
-          "Of tables and workbooks. `printed`: as it stands on the paper; `canonical`: what it means (and texts, which mean what they say); `both`",
+          "For tables and workbooks. `printed`: values as they are on the paper; `canonical`: normalized values, and texts unchanged; `both`",
       }),
       dialect: z
         .enum(Dialect.names)
         .default("comma")
         .meta({ description: "What separates the cells of a table" }),
       bom: z.enum(["0", "1"]).default("0").meta({
-        description: "1: a table begins with a byte order mark, by which Excel knows that it is UTF-8",
+        description: "1: the table begins with a byte order mark, from which Excel knows that it is UTF-8",
       }),
       mapping: z
         .string()
@@ -155,11 +155,11 @@ export const operations = {
             },
           ],
           description:
-            "Of ledgers, and needed there: your mapping. A short one as its JSON, any as the key of a file below the data root, `<your key_id>/ledger.json` (`POST /v1/uploads` with `kind: data`).",
+            "Required for ledger files: your mapping. A short one as JSON, any other as the key of a file below the data root, `<your key_id>/ledger.json` (`POST /v1/uploads` with `kind: data`).",
         }),
       partial: z.enum(["0", "1"]).default("0").meta({
         description:
-          "Of ledgers: 1 gives the file without the items that cannot be booked, 0 answers 409 with them while there are any",
+          "For ledger files: 1 leaves out the items that cannot be booked; 0 answers 409 with a list of them if there are any",
       }),
       as,
       key_id: keyId,
@@ -208,7 +208,7 @@ export const operations = {
 
   "POST /v1/runs/{run_id}/cancel": operation({
     summary: "Cancel a run",
-    description: "Items that have not begun become `canceled`, items in flight end as they do.",
+    description: "Items that have not begun become `canceled`; items in flight end normally.",
     params,
     query: owner,
     responses: { 202: { description: "The run", schema: Schema.Run } },
@@ -223,9 +223,9 @@ export const operations = {
   }),
 
   "DELETE /v1/runs/{run_id}": operation({
-    summary: "Delete a run with everything that belongs to it",
+    summary: "Delete a run and everything that belongs to it",
     description:
-      "Artifacts, results, kept pictures and rows. A run of more than 1,000 items is deleted step by step: 202, then 404. Its id stays taken.",
+      "Artifacts, results, kept pictures and rows. A run of more than 1,000 items is deleted step by step: 202, then 404. Its id stays in use.",
     params,
     query: owner,
     responses: {

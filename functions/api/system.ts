@@ -23,7 +23,7 @@ const Health = z
 export const operations = {
   "GET /health": operation({
     summary: "Is the API up",
-    description: "Answers as long as the function runs: nothing behind it is asked.",
+    description: "Answers as long as the function runs; it checks no other service.",
     responses: { 200: { description: "It is", schema: Health } },
     run: () => {
       const { version, stage, debugMode } = Config.app();
@@ -41,16 +41,16 @@ export const operations = {
     },
   }),
   "GET /readyz": operation({
-    summary: "Whether everything that calls need answers",
+    summary: "Whether all dependencies are available",
     description:
-      "Asks model server, bucket, database and queue, 2 s each and side by side; the answer is kept for 5 s. A call with a key is told which one is away, and whether the bucket refuses to overwrite.",
+      "Probes the model server, bucket, database and queue in parallel, 2 s each; the answer is cached for 5 s. Callers with a key also see which one is away, and whether the bucket refuses to overwrite.",
     responses: {
       200: {
         description:
-          "All are; which ones is told to callers with a key, and to those with an `admin:` scope when secrets end",
+          "All are available; callers with a key see each of them, callers with an `admin:` scope also when secrets expire",
         schema: Readiness.Readiness,
       },
-      503: { description: "One is not", schema: Readiness.Readiness },
+      503: { description: "At least one is not available", schema: Readiness.Readiness },
     },
     run: async ({ call }) => {
       const readiness = await Readiness.check({
@@ -60,9 +60,9 @@ export const operations = {
         queues: Queue.connect,
         times: Limits.times(Config.app().timeScale),
       });
-      // While the database is away nobody can be told from anybody; codes and milliseconds are no secret.
+      // While the database is away no key can be checked; codes and milliseconds are not secret.
       const known = call.principal.keyId !== "" || call.keyUnchecked;
-      // Names of other keys, and what is worth waiting for: nobody's business but the operator's.
+      // The names of other keys and the expiry of secrets are for operators only.
       const isOperator = call.principal.scopes.some((scope) => scope.startsWith("admin:"));
       const expiries = isOperator
         ? { expiries: await Expiries.read({ credentials: Config.credentials, db: Database.connect }) }

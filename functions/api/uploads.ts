@@ -17,9 +17,9 @@ export const operations = {
     summary:
       "Announce a picture of up to 20 MiB, a manifest of up to 200 MiB, or a ground truth of up to 100 MiB",
     description:
-      "Answers with a signed PUT straight to the bucket, also as a `curl` line: send the bytes with the headers of the answer, then use `image_ref` in `POST /v1/extract` or in a manifest, `manifest_ref` in `POST /v1/batch_extract`, or `image_key` in a manifest. The bytes decide what it is when it is read. Length and `If-None-Match: *` are signed: the bucket refuses another size with 403, and a second PUT with 412 (its answers are XML; `docs/large-files.md` has them with their cures). Pictures and manifests are removed after a week; what was uploaded with `kind: data` stays.",
+      "Answers with a signed PUT straight to the bucket, also as a `curl` line: send the bytes with the headers of the answer, then use `image_ref` in `POST /v1/extract` or in a manifest, `manifest_ref` in `POST /v1/batch_extract`, or `image_key` in a manifest. The type is detected from the bytes when they are read. Length and `If-None-Match: *` are signed: the bucket refuses another size with 403, and a second PUT with 412 (its answers are XML; `docs/large-files.md` explains them). Pictures and manifests are removed after a week; what was uploaded with `kind: data` stays.",
     body: Upload.UploadRequest,
-    responses: { 201: { description: "Where to put it", schema: Upload.Upload } },
+    responses: { 201: { description: "Where to send the bytes", schema: Upload.Upload } },
     run: async ({ body, call }) => {
       const { upload, replayed } = await Upload.create(
         { db: Database.connect(), bucket: Bucket.connect(), times: Limits.times(Config.app().timeScale) },
@@ -37,7 +37,7 @@ export const operations = {
   "DELETE /v1/uploads/{ref}": operation({
     summary: "Delete an upload",
     description:
-      "Removes what was announced by `POST /v1/uploads` (`image_ref` or `manifest_ref`) and put there, before its week is over. 409 while an item of a run, an extract in line or the check of a manifest has yet to read it.",
+      "Removes an upload of `POST /v1/uploads` (`image_ref` or `manifest_ref`) before its week is over. 409 while an item of a run, a queued extract or the check of a manifest still needs it.",
     params: z.object({ ref: Names.uploadRef }),
     query: z.strictObject({
       key_id: Names.keyId("Another key's upload; with the scope `admin:all_keys` only."),
@@ -63,13 +63,13 @@ export const operations = {
   "DELETE /v1/data": operation({
     summary: "Delete pictures below the data root",
     description:
-      "Removes what was uploaded with `kind: data`: a picture, or with a path that ends in `/` a folder with all that is in it. 409 (`details.reason` `data_in_use`) while an item of a run, of yours or of somebody else's, has yet to read some of it. `complete: false`: there was no time for all of it, the same call goes on.",
+      "Removes what was uploaded with `kind: data`: a picture, or a folder with everything in it if the path ends in `/`. 409 (`details.reason` `data_in_use`) while an item of any key's run still needs some of it. `complete: false`: there was not enough time for everything; repeat the call to continue.",
     query: z.strictObject({
       path: z.string().min(1).max(1024).meta({
         pattern: DataRoot.folderPattern,
         maxLength: DataRoot.maxBytes,
         description:
-          "Below your own folder, as in `POST /v1/uploads`: `receipts/1.png`, `receipts/`. One that begins with `shared/` is there, and needs the scope `admin:all_keys`.",
+          "Below your own folder, as in `POST /v1/uploads`: `receipts/1.png`, `receipts/`. A path that begins with `shared/` is in the shared folder and needs the scope `admin:all_keys`.",
       }),
       key_id: Names.keyId("Another key's folder; with the scope `admin:all_keys` only."),
     }),

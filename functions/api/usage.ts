@@ -10,16 +10,16 @@ const day = z.iso.date("must be a day such as 2026-11-23");
 
 export const operations = {
   "GET /v1/usage": operation({
-    summary: "What was used of the model",
+    summary: "Usage of the model",
     description:
-      "Sums by day (UTC), key or task over `from` to `to`, both included; the last 30 days unless told otherwise, at most 400. A key sees its own usage; with the scope `admin:all_keys` everybody's, or with `key_id` one key's.\n\n`items` are pictures accepted: those of a run when it is accepted, all at once. Tokens, model calls and model seconds count when an attempt ends, whatever came of it. `cost` is the model's seconds at the operator's price of a GPU hour, null where none is set; calls that the model server worked on at the same time each count in full, so it is an upper bound. `stored` is what lies in the bucket.",
+      "Sums by day (UTC), key or task from `from` to `to`, both included: the last 30 days by default, at most 400. A key sees its own usage; with the scope `admin:all_keys` that of all keys, or of one with `key_id`.\n\n`items` are accepted pictures; those of a run all count when the run is accepted. Tokens, model calls and model seconds count when an attempt ends, with any outcome. `cost` is the model seconds at the operator's price of a GPU hour, null if no price is set. Calls that ran at the same time each count in full, so it is an upper bound. `stored` is what the bucket holds.",
     query: z.strictObject({
-      from: day.optional().meta({ description: "First day; 29 days before `to` unless given" }),
-      to: day.optional().meta({ description: "Last day; today unless given" }),
+      from: day.optional().meta({ description: "First day; 29 days before `to` by default" }),
+      to: day.optional().meta({ description: "Last day; today by default" }),
       group_by: z
         .enum(["day", "key", "task"])
         .default("day")
-        .meta({ description: "What is summed up together." }),
+        .meta({ description: "What the sums are grouped by." }),
       key_id: Names.keyId("Another key's usage; with the scope `admin:all_keys` only."),
     }),
     responses: { 200: { description: "The sums", schema: Usage.Report } },

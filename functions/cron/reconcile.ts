@@ -11,14 +11,14 @@ import * as Runs from "#core/reconcile/runs";
 import * as Share from "#core/usage/share";
 import { services } from "#functions/services";
 
-/** Retention goes on in the next minute. */
+/** The longest time for retention; it continues in the next minute. */
 const sweepMs = 15_000;
 
-/** Each minute: mends what crashes left. In a healthy system it mends nothing, and says so. */
+/** Each minute: repairs what crashes left. In a healthy system it repairs nothing, and logs that. */
 export async function handler(_event: unknown, context: Context): Promise<void> {
   const log = Log.create({ request_id: context.awsRequestId, function: context.functionName });
   const stores = services(Bucket.patient());
-  // None must keep another from its work.
+  // A failure of one must not stop the others.
   const outcomes = await Promise.allSettled([
     Extracts.reconcile(stores, log),
     Runs.reconcile(stores, log),
@@ -38,7 +38,7 @@ async function evaluations(log: Log.Log): Promise<void> {
   await reconcile(services(Bucket.patient()), log);
 }
 
-/** Loaded beside the others' first questions to the database, so that these do not wait for it. */
+/** Loaded while the others run their first queries, so that they do not wait for it. */
 async function retention(log: Log.Log): Promise<void> {
   const { sweep } = await import("#core/retention/retention");
   await sweep(services(Bucket.patient()), log, {

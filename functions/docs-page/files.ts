@@ -1,6 +1,6 @@
 /**
- * What `/docs` is made of lies beside the bundle, compressed (local/pages makes it). It is read when it is asked for and
- * never parsed, so a cold start does not pay for it.
+ * The files of `/docs` are stored beside the bundle, compressed (local/pages makes them). They are read on demand and
+ * never parsed, so they do not slow down a cold start.
  */
 import * as fs from "node:fs/promises";
 import { fileURLToPath } from "node:url";
@@ -11,8 +11,8 @@ import type { Reply } from "#functions/request/operation";
 import { folder } from "#spec/docs-page";
 
 /**
- * The file `NAME.gz` of the folder as an answer of that type: as it lies for who takes gzip, else inflated. Undefined
- * where there is none. `name` must have been checked: it becomes a path.
+ * Answers with the file `NAME.gz` of the folder: compressed if the caller accepts gzip, else inflated. Undefined if
+ * there is no such file. `name` must already be checked, because it becomes a path.
  */
 export async function reply(
   name: string,
@@ -30,7 +30,7 @@ export async function reply(
       contentType,
       headers: { ...headers, ...vary, "Content-Encoding": "gzip" },
     };
-  // As text: the viewer's 4.9 MB would be too much for an answer of Lambda as base64, by a third.
+  // Sent as text: as base64 the viewer's 4.9 MB would grow by a third and exceed Lambda's limit.
   const text = (await promisify(gunzip)(packed)).toString("utf8");
   return { status: 200, body: text, contentType, headers: { ...headers, ...vary } };
 }

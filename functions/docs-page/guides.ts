@@ -1,7 +1,6 @@
 /**
- * The pages beside the reference, in the order of the navigation, with what they are called there. Each is
- * `docs/NAME.md`, is made into a page by local/pages, and answered at `/docs/NAME` and, as Markdown, at `/docs/NAME.md`.
- * A new page is a new line here.
+ * The pages beside the reference, in the order of the navigation, with their titles there. local/pages makes each from
+ * `docs/NAME.md`; it is served at `/docs/NAME` and, as Markdown, at `/docs/NAME.md`. A new page is a new line here.
  */
 export const guides: Readonly<Record<string, string>> = {
   quickstart: "Quickstart",
@@ -18,7 +17,7 @@ export const guides: Readonly<Record<string, string>> = {
   versions: "Versions",
 };
 
-/** What `/docs` shows, by its name among the pages. */
+/** The name of the page that `/docs` shows. */
 export const reference = "reference";
 
 /** Every name behind `/docs/`. */

@@ -13,7 +13,10 @@ export const html = "text/html; charset=utf-8";
 /** Pages change with a deploy only. */
 const cache = { "Cache-Control": "public, max-age=300" };
 
-/** A page by its name: HTML, or Markdown where the name ends in `.md` or `Accept` wants it. @throws AppError `not_found` that says which there are. */
+/**
+ * A page by its name: HTML, or Markdown if the name ends in `.md` or `Accept` asks for it. @throws AppError `not_found`
+ * that lists the pages.
+ */
 export async function show(path: string, call: Call): Promise<Reply> {
   const name = path.replace(/\.md$/, "");
   if (!Guides.names.includes(name))

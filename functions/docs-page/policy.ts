@@ -1,16 +1,16 @@
 /** Headers of the pages at `/docs`. */
 
-/** Nothing but what this host sends; no plug-ins, no forms, no framing. */
+/** Only content from this host; no plug-ins, no forms, no framing. */
 const common =
   "default-src 'none'; script-src 'self'; img-src 'self' data: blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /** Guides: one style sheet, one small script, and no calls at all. */
 const guide = `${common}; style-src 'self'`;
 
-/** The reference: its viewer (Scalar) writes its styles into the page, and sends the calls that are tried out. */
+/** The reference: its viewer (Scalar) adds inline styles and sends the calls that a reader tries out. */
 const reference = `${common}; style-src 'self' 'unsafe-inline'; connect-src 'self'`;
 
-/** What a page is sent with. */
+/** The headers of a page. */
 export function headers(kind: "guide" | "reference"): Record<string, string> {
   return {
     "Content-Security-Policy": kind === "guide" ? guide : reference,

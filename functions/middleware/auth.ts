@@ -10,15 +10,15 @@ import { times } from "#spec/limits";
 type Hooks = MiddlewareObj<Event, Result, Error>;
 
 /**
- * Finds the caller by `Authorization: Bearer` or `X-API-Key`, and checks the route's scope. Malformed, unknown,
- * revoked and expired keys are answered alike, so that an answer does not tell which keys exist. A call without a key is
- * told how to send one (credentials.ts).
+ * Finds the caller by `Authorization: Bearer` or `X-API-Key`, and checks the route's scope. Malformed, unknown, revoked
+ * and expired keys get the same answer, so that it does not reveal which keys exist. The answer to a call without a key
+ * says how to send one (credentials.ts).
  */
 export function auth(): Hooks {
   const verify = lazyVerifier();
   const findCaller = async ({ event }: { event: Event }) => {
     const { call } = event;
-    // Hidden before the key is read: a debug route that is off does not exist.
+    // Comes before the key check: a debug route that is off must look like an unknown path.
     if (call.route?.debugOnly && !Config.app().debugMode)
       throw (await import("#functions/request/unknown-path")).unknownPath();
     const access = call.route?.access ?? "public";
@@ -40,16 +40,19 @@ async function requireKey(event: Event, verify: Verify): Promise<void> {
   const { call } = event;
   const principal = await verify(presented(call.headers));
   if (principal === undefined) {
-    // Most keys are right: the module with the advice is loaded for the others.
+    // Most keys are valid: the module with the advice is loaded only for the others.
     const { refused } = await import("#functions/request/credentials");
     throw refused(event, presented(call.headers) !== undefined);
   }
   call.principal = principal;
-  // Only keys with the limit pay the round trip.
+  // Only keys with this limit need the round trip.
   if (principal.limits.requestsPerMinute !== null) await count(call);
 }
 
-/** For a public route that tells more to a key: without the database it answers as to a caller without one. */
+/**
+ * For a public route that shows more to callers with a key: while the database is away, it answers as if there were no
+ * key.
+ */
 async function tryKey(call: Call, verify: Verify): Promise<void> {
   try {
     call.principal = (await verify(presented(call.headers))) ?? call.principal;
@@ -66,7 +69,7 @@ const nameScheme: NonNullable<Hooks["onError"]> = ({ error, response }) => {
   }
 };
 
-/** Without the database the call goes on uncounted: what needs the database fails by itself. */
+/** While the database is away the call goes on uncounted; operations that need the database fail anyway. */
 async function count(call: Call): Promise<void> {
   const { principal, log } = call;
   try {
@@ -80,7 +83,7 @@ async function count(call: Call): Promise<void> {
   }
 }
 
-/** Reads its settings with the first key. */
+/** Reads its settings when the first key is checked. */
 function lazyVerifier(): Verify {
   let verify: Verify | undefined;
   return (key) => {

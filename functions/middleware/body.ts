@@ -5,7 +5,7 @@ import * as JsonBody from "#functions/request/json-body";
 import type { Operation } from "#functions/request/operation";
 import { takesJson } from "#functions/request/raw-body";
 
-/** Parses JSON for operations that take a body, and only for these: a GET may come with any body. */
+/** Parses JSON only for operations that take a body: a GET may carry any body. */
 export function body(operationOf: (event: Event) => Operation | undefined): MiddlewareObj<Event, Result> {
   const parseBody = ({ event }: { event: Event }) => {
     const operation = operationOf(event);

@@ -11,7 +11,10 @@ import * as Routes from "#spec/routes";
 
 type Hooks = MiddlewareObj<Event, Result, Error>;
 
-/** Makes the call: its id, its log, its deadline; logs its start and end. First in the order, so its end is logged last. */
+/**
+ * Creates the call with its id, log and deadline, and logs its start and end. It is first in the order, so it logs the
+ * end last.
+ */
 export function call(): Hooks {
   return { before: beginCall, after: endCall, onError: failCall };
 }
@@ -49,7 +52,7 @@ const endCall: NonNullable<Hooks["after"]> = ({ event, response }) => end(event,
 
 const failCall: NonNullable<Hooks["onError"]> = ({ event, response, error }) => {
   const failure = from(error);
-  // The call is missing when this middleware itself failed.
+  // The call is missing if this middleware itself failed.
   const log = event.call?.log ?? Log.create();
   const facts = { code: failure.code, status: failure.status, route: event.routeKey };
   if (failure.status >= 500) log.error("request_error", { ...facts, ...Log.describe(failure) });
@@ -57,7 +60,10 @@ const failCall: NonNullable<Hooks["onError"]> = ({ event, response, error }) => 
   end(event, response);
 };
 
-/** draft-ietf-httpapi-ratelimit-headers-11: `q` the quota, `w` its window in seconds, `r` what is left, `t` the seconds until there is more. */
+/**
+ * draft-ietf-httpapi-ratelimit-headers-11: `q` is the quota, `w` its window in seconds, `r` the calls left, `t` the
+ * seconds until more are available.
+ */
 function rateLimitOf({ rateLimit }: Call): Record<string, string> {
   if (rateLimit === undefined) return {};
   const { quota, left, resetS } = rateLimit;

@@ -3,8 +3,9 @@ import middyCors from "@middy/http-cors";
 import type { Event, Result } from "#functions/request/call";
 
 /**
- * CORS for the origins that the operator allows one by one; without any, no middleware. The gateway's own CORS is off.
- * `Vary: Origin` is also sent without an `Origin`, where middy sends none: a cache must not give that answer to a page.
+ * CORS for the origins that the operator lists; without any, there is no middleware. The gateway's own CORS is off.
+ * `Vary: Origin` is also sent to calls without an `Origin`, where middy leaves it out: a cache must not reuse that
+ * answer for a page.
  */
 export function cors(origins: string[]): MiddlewareObj<Event, Result>[] {
   if (origins.length === 0) return [];
@@ -23,6 +24,6 @@ export function cors(origins: string[]): MiddlewareObj<Event, Result>[] {
       "Idempotent-Replayed,Location,Preference-Applied,RateLimit,RateLimit-Policy,Retry-After,WWW-Authenticate,X-Left-Out,X-Notes,X-Request-ID",
     maxAge: 600,
   };
-  // Hooks of an answer run backwards, so `addVary` runs after middy's.
+  // The hooks for answers run in reverse order, so `addVary` runs after middy's hook.
   return [{ after: addVary, onError: addVary }, middyCors(options) as MiddlewareObj<Event, Result>];
 }

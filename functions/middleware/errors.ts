@@ -3,13 +3,16 @@ import { type AppError, from } from "#core/error";
 import type { Event, Result } from "#functions/request/call";
 import { originOf } from "#functions/request/origin";
 
-/** The name of the path's only id, when what it names does not exist. */
+/** The name of the path's only id, if the object with this id does not exist. */
 function unknownId({ code }: AppError, { pathParameters }: Event): string | undefined {
   const names = Object.keys(pathParameters ?? {});
   return code === "not_found" && names.length === 1 ? names[0] : undefined;
 }
 
-/** The one place where an error becomes an answer. Last in the order, so every other onError hook finds the answer made. */
+/**
+ * The only place where an error becomes an answer. It is last in the order, so every other onError hook already has the
+ * answer.
+ */
 export function errors(): MiddlewareObj<Event, Result, Error> {
   return { onError: answerError };
 }

@@ -2,7 +2,7 @@ import type { MiddlewareObj } from "@middy/core";
 import { AppError } from "#core/error";
 import type { Event, Result } from "#functions/request/call";
 
-/** Takes the place of auth. It refuses a route that asks for a key, so that a mistake in the route table opens nothing. */
+/** Replaces auth. It refuses a route that needs a key, so that a mistake in the route table exposes nothing. */
 export function publicOnly(): MiddlewareObj<Event, Result> {
   const refuseOthers = ({ event }: { event: Event }) => {
     if ((event.call.route?.access ?? "public") !== "public")

@@ -2,10 +2,13 @@ import type { MiddlewareObj } from "@middy/core";
 import middySecurityHeaders from "@middy/http-security-headers";
 import type { Event, Result } from "#functions/request/call";
 
-/** Sent with every answer; the middleware's other headers are for pages. */
+/** The headers of every answer; the middleware's other headers are for pages. */
 const everywhere = new Set(["X-Content-Type-Options", "Strict-Transport-Security"]);
 
-/** Adds security headers. Those that the operation set win (the policy of a docs page): middy's own would replace them. */
+/**
+ * Adds security headers. A header that the operation set (the policy of a docs page) stays; middy alone would replace
+ * it.
+ */
 export function securityHeaders(): MiddlewareObj<Event, Result> {
   const defaults = middySecurityHeaders() as MiddlewareObj<Event, Result>;
   const addHeaders: typeof defaults.after = async (request) => {

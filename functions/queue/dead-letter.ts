@@ -9,7 +9,7 @@ import { worker } from "#functions/worker";
 
 const Message = z.union([Window.ItemMessage, Order.PlanMessage, Probe.AnyMessage]);
 
-/** Messages of runs that were received a hundred times in vain. */
+/** Messages of runs that were received a hundred times without being processed. */
 export const handler = worker(undefined, async ({ body, log, leaseUntil }) => {
   const message = Message.parse(body);
   if (!("run_uid" in message)) return;

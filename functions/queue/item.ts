@@ -6,8 +6,8 @@ import { services } from "#functions/services";
 import { worker } from "#functions/worker";
 
 /**
- * One picture of a run; a slot of the run is a message group, so `concurrency` of them run at a time. The claim
- * does not wait for the visibility: a slot that waits is a GPU that waits.
+ * One picture of a run. A slot of the run is a message group, so `concurrency` pictures are read at a time. The claim
+ * does not wait until the visibility is set: a waiting slot leaves the GPU idle.
  */
 export const handler = withDecoder(
   worker(

@@ -15,18 +15,18 @@ const Message = z.discriminatedUnion("kind", [
   Job.Message,
   Due.Message,
   Evaluation.Message,
-  // Of a version that had no queue for what is urgent.
+  // Sent by an older version that had no `urgent` queue.
   Probe.AnyMessage,
 ]);
 
-/** What is done in steps, or after a while. A message of no known kind fails until it is a dead letter. */
+/** Work that is done in steps or after a delay. A message of an unknown kind fails until it is a dead letter. */
 export const handler = worker("later", async ({ body, log, deadline, leaseUntil }) => {
   const message = Message.parse(body);
   if (message.kind === "probe") return;
   if (message.kind === "webhook") return deliver(services(Bucket.patient()), message, log);
   if (message.kind === "evaluation") {
     const Job = await import("#core/evaluation/job/job");
-    // Not the whole of them: the model server is none of this function's links.
+    // Not all services: this function is not linked to the model server.
     const { db, bucket, queues, times, version } = services(Bucket.patient());
     const { gpuCostPerHour } = Config.usage();
     const stores = { db, bucket, queues, times, version, gpuCostPerHour };

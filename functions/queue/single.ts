@@ -5,7 +5,7 @@ import { withDecoder } from "#functions/decoder";
 import { services } from "#functions/services";
 import { worker } from "#functions/worker";
 
-/** Extracts that became asynchronous, one a message; they never wait behind a batch. */
+/** Extracts that were handed over, one per message; they never wait behind a batch. */
 export const handler = withDecoder(
   worker(
     "single",

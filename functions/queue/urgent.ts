@@ -8,12 +8,12 @@ import { worker } from "#functions/worker";
 
 const Message = z.discriminatedUnion("kind", [Probe.Message, Order.UrgentMessage]);
 
-/** What is short and must not wait behind what is long. A look at the model server is held until it is due. */
+/** Short work that must not wait behind long work. A probe of the model server is held until it is due. */
 export const handler = worker("urgent", async ({ body, log, deadline, startedAt, hold }) => {
   const message = Message.parse(body);
   const stores = services(undefined);
   if (message.kind !== "probe") {
-    // A part of a large sweep, so that the other runs' orders get their turn.
+    // Stops a large sweep early, so that the orders of other runs get their turn.
     const soon = Math.min(deadline, startedAt + stores.times.urgentStepMs);
     return urgent(stores, message, { deadline: soon }, log.child({ run_uid: message.run_uid }));
   }

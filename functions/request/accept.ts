@@ -1,11 +1,11 @@
-/** What a caller takes: `Accept` and `Accept-Encoding` (RFC 9110, 12.5). */
+/** What a caller accepts: `Accept` and `Accept-Encoding` (RFC 9110, 12.5). */
 
 interface Range {
   readonly name: string;
   readonly quality: number;
 }
 
-/** The ranges of such a header; a weight that is none counts as 1, so that nobody is refused for a slip. */
+/** The ranges of such a header. An invalid weight counts as 1, so that no caller is refused for a typing error. */
 function rangesOf(header: string): Range[] {
   return header
     .split(",")
@@ -19,7 +19,7 @@ function rangesOf(header: string): Range[] {
     .filter(({ name }) => name !== "");
 }
 
-/** How much a media type is wanted: the most specific range decides. */
+/** The weight of a media type; the most specific range decides. */
 function qualityOf(type: string, ranges: readonly Range[]): number {
   const group = `${type.split("/")[0]}/*`;
   for (const name of [type, group, "*/*"]) {
@@ -29,13 +29,16 @@ function qualityOf(type: string, ranges: readonly Range[]): number {
   return 0;
 }
 
-/** The media type of `offered` that `Accept` wants most; the first where it says nothing, or wants several alike, or none. */
+/**
+ * The media type of `offered` with the highest weight in `Accept`. The first one if the header is missing, several have
+ * the same weight, or none is accepted.
+ */
 export function preferred<T extends string>(accept: string | undefined, offered: readonly [T, ...T[]]): T {
   const ranges = rangesOf(accept ?? "*/*");
   return offered.reduce((best, type) => (qualityOf(type, ranges) > qualityOf(best, ranges) ? type : best));
 }
 
-/** Whether gzip may be sent. Without the header it is not: old programs show the bytes as they come. */
+/** Whether gzip may be sent. Not without the header: old programs show the compressed bytes. */
 export function takesGzip(acceptEncoding: string | undefined): boolean {
   const ranges = rangesOf(acceptEncoding ?? "");
   const range =

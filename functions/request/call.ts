@@ -4,7 +4,7 @@ import type { Log } from "#core/log";
 import type { RateLimit } from "#core/usage/allowance";
 import type { Route } from "#spec/routes";
 
-/** What a call knows about itself; made by the first middleware, passed along instead of ambient state. */
+/** The context of a call: made by the first middleware and passed along, so that there is no ambient state. */
 export interface Call {
   requestId: string;
   /** True when the caller chose the id through `X-Request-ID`. */
@@ -12,20 +12,20 @@ export interface Call {
   /** Undefined behind `$default`. */
   route: Route | undefined;
   principal: Principal;
-  /** A key of the right shape came, and the database that knows it is away; of public routes alone. */
+  /** A well-formed key came, but the database that could check it is away; only on public routes. */
   keyUnchecked: boolean;
-  /** Of a key with `requests_per_minute`, once its call is counted. */
+  /** The state of the key's `requests_per_minute`, once its call is counted. */
   rateLimit: RateLimit | undefined;
-  /** Scheme, host and port that were called. */
+  /** The scheme, host and port of the call. */
   origin: string;
   log: Log;
-  /** Epoch milliseconds at which our answer must be on its way. */
+  /** Epoch milliseconds at which our answer must be sent. */
   deadline: number;
   startedAt: number;
   /** Header names are lower-case. */
   headers: Record<string, string | undefined>;
 }
 
-/** The gateway's event, with what our middleware adds. After the body parser `body` is the parsed JSON. */
+/** The gateway's event, with the fields that our middleware adds. After the body parser `body` is the parsed JSON. */
 export type Event = Omit<APIGatewayProxyEventV2, "body"> & { body?: unknown; call: Call };
 export type Result = APIGatewayProxyStructuredResultV2;

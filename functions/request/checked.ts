@@ -2,8 +2,8 @@ import type * as z from "zod";
 import { invalidRequest } from "#core/error";
 
 /**
- * The value, as its schema makes it. @throws AppError `invalid_request` with all that is wrong.
- * @param what - how one of its names is called: a "field", a "query parameter".
+ * The value as parsed by its schema. @throws AppError `invalid_request` that lists all mistakes.
+ * @param what - the word for one of its names: "field", "query parameter".
  */
 export async function checked<S extends z.ZodType>(
   schema: S,
@@ -12,7 +12,7 @@ export async function checked<S extends z.ZodType>(
 ): Promise<z.output<S>> {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
-  // Most calls are right: the module with the texts is loaded for the others.
+  // Most calls are valid: the module with the texts is loaded only for the others.
   const { check: judge } = await import("#core/issue");
   throw invalidRequest(judge(schema, value, what).issues ?? []);
 }

@@ -4,14 +4,14 @@ import type { Event } from "./call.ts";
 const how =
   'send the header `Authorization: Bearer YOUR_KEY` (curl: -H "Authorization: Bearer $OCRLTY_API_KEY"), or `X-API-Key: YOUR_KEY`';
 
-/** Where people put keys that are not looked at. */
+/** Headers in which people send keys by mistake. */
 const otherHeaders = ["api-key", "apikey", "x-apikey", "x-auth-token", "x-access-token", "x-token", "token"];
 const queryNames = /^(?:x[-_])?(?:api[-_]?key|key|token|access[-_]token|auth)$/i;
 
 /**
- * The 401 of a call that needs a key and has none that counts. It tells from the form of the call alone how a key is
- * sent: of one that was sent well it says the same whether it is unknown, malformed, revoked or expired.
- * @param wasPresented - whether a key was where keys are looked for.
+ * The 401 of a call that needs a key and has no valid one. Only from the form of the call it derives how to send a key:
+ * for a key in the right place the answer is the same whether it is unknown, malformed, revoked or expired.
+ * @param wasPresented - whether a key was in one of the accepted places.
  */
 export function refused(
   { headers, queryStringParameters }: Pick<Event, "headers" | "queryStringParameters">,
@@ -55,7 +55,7 @@ export function refused(
   return made("key_missing", `no API key came with the call: ${how}`, "Authorization");
 }
 
-/** What is wrong with an Authorization that holds no bearer key. */
+/** What is wrong with an Authorization header that has no bearer key. */
 function misplaced(authorization: string): string {
   if (/^bearer$/i.test(authorization)) return "no key is behind Bearer (is the variable set that holds it?)";
   if (/^bearer\s/i.test(authorization)) return "behind Bearer stands one key, without blanks";

@@ -14,13 +14,16 @@ import { asForm, asJson, asPicture } from "./doors.ts";
 import * as TextValues from "./text-values.ts";
 
 /*
- * The doors of POST /v1/extract: JSON, a form with a `file`, the picture itself. Whatever came in by them is one request,
- * so that a repeat by another door is the same call.
+ * The body formats of POST /v1/extract: JSON, a form with a `file`, the picture itself. All become the same request, so
+ * a repeat in another format is the same call.
  */
 
 const { image_base64, image_ref, image_url, ...options } = ExtractRequest.shape;
 
-/** The fields beside the picture, as query parameters: of every door, each in one place. */
+/**
+ * The fields beside the picture, as query parameters. Every body format allows them; each field may be in one place
+ * only.
+ */
 export const ExtractQuery = z.strictObject(
   Object.fromEntries(
     Object.keys(options).map((name) => [
@@ -37,7 +40,7 @@ export const ExtractQuery = z.strictObject(
   ),
 );
 
-/** A form, as it is described; what is needed of it is checked below. */
+/** The form as OpenAPI describes it; its required fields are checked below. */
 const ExtractForm = z
   .strictObject({
     file: z
@@ -53,14 +56,14 @@ const ExtractForm = z
   })
   .meta({ id: "ExtractForm" });
 
-/** The picture and nothing else. */
+/** Only the picture. */
 const Picture = z.string().meta({
   id: "Picture",
   format: "binary",
   description: `A picture of at most ${sizes.inlineImageBytes} bytes.`,
 });
 
-/** For the operation. */
+/** The body formats, for the operation. */
 export const doors: BodyDoors = {
   types: {
     "multipart/form-data": ExtractForm,
@@ -75,8 +78,8 @@ const formFields = { image_ref, image_url, ...options };
 const FormRequest = z.strictObject(formFields);
 
 /**
- * The request of a call, by whichever door.
- * @param body - parsed JSON, where that was sent; else `raw` has the bytes.
+ * The request of a call, in any body format.
+ * @param body - the parsed JSON if JSON was sent; otherwise `raw` has the bytes.
  * @throws AppError `invalid_request`, `unsupported_media_type`, `payload_too_large`; each says what to send instead.
  */
 export async function read(
@@ -103,7 +106,7 @@ async function ofJson(fromQuery: Record<string, unknown>, body: unknown): Promis
 async function ofForm(fromQuery: Record<string, unknown>, raw: RawBody): Promise<Given> {
   const Multipart = await import("./multipart.ts");
   const form = await Multipart.parse(raw, {
-    // The parts' headers and the other fields come on top of the picture.
+    // Headers of parts and other fields come in addition to the picture.
     bytes: sizes.inlineImageBytes + formOverheadBytes,
     tooLarge: (size) => TooLarge.inline(size, "form"),
     files: filesMost,
@@ -120,7 +123,7 @@ async function ofForm(fromQuery: Record<string, unknown>, raw: RawBody): Promise
     else if (name === "image_base64")
       issues.push({ path: name, message: `is for JSON; a form sends the picture itself: ${asForm}` });
     else if (values.length > 1) issues.push({ path: shownName(name), message: "is there more than once" });
-    // What a form sends of an input that was left empty.
+    // A form sends an empty text for an input that was left empty.
     else if (values[0] !== "") texts.push([name, values[0] ?? ""]);
   }
   const elsewhere = form.files.filter(({ field }) => field !== "file");
@@ -143,13 +146,13 @@ async function ofForm(fromQuery: Record<string, unknown>, raw: RawBody): Promise
   return { ...request, image: judged(file.bytes, file.mimeType, "file") };
 }
 
-/** Of a form besides its picture. */
+/** The most bytes of a form apart from its picture. */
 const formOverheadBytes = 128 * 1024;
-/** Enough to say that there are too many. */
+/** Enough to find that there are too many. */
 const filesMost = 20;
 const manyPictures = "send many with POST /v1/batch_extract_upload (-F files=@a.jpg -F files=@b.jpg)";
 
-/** A field in two places is a mistake, even when both say the same. */
+/** A field in two places is a mistake, even if both have the same value. */
 function once(fromQuery: Record<string, unknown>, isThere: (name: string) => boolean, where: string): void {
   const twice = Object.keys(fromQuery).filter(isThere);
   if (twice.length > 0)
@@ -158,7 +161,7 @@ function once(fromQuery: Record<string, unknown>, isThere: (name: string) => boo
     );
 }
 
-/** The body itself, with the words that belong to what curl does by itself. */
+/** The body itself as the picture. The errors name the options of curl that lead to them. */
 function pictureOf({ contentType = "", bytes }: RawBody): NonNullable<Given["image"]> {
   const type = contentType.split(";", 1)[0]?.trim().toLowerCase() ?? "";
   if (bytes.length === 0) throw invalidRequest([{ path: "", message: Doors.missing }]);
@@ -167,7 +170,7 @@ function pictureOf({ contentType = "", bytes }: RawBody): NonNullable<Given["ima
     type === "" || /^(?:image\/.+|(?:application|binary)\/octet-stream|application\/pdf)$/.test(type);
   if (seen === undefined) {
     const head = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.length, 512)).toString("latin1");
-    // RTF begins with a brace, too.
+    // RTF also begins with a brace.
     if (/^\s*(?:\{\s*(?:"|\}|$)|\[)/.test(head)) throw otherType(`this is JSON: add ${asJson}`);
     if (Doors.beginsForm(head))
       throw otherType("this is a form: leave -H 'Content-Type: …' out, curl -F says what it sends");
@@ -179,19 +182,19 @@ function pictureOf({ contentType = "", bytes }: RawBody): NonNullable<Given["ima
   return judged(bytes, isOurs ? type : undefined, "");
 }
 
-/** The types that the contract names. */
+/** The types that the API documents. */
 const expected = ["application/json", "multipart/form-data", ...mimeTypes, "application/octet-stream"];
 const otherType = (message: string) =>
   new AppError("unsupported_media_type", message, { details: { expected } });
 
 /**
- * A picture's bytes and what they were called. That they are whole is all that is judged here.
+ * A picture's bytes and their stated type. Only their completeness is checked here.
  * @param path - of the field, in errors.
  */
 function judged(bytes: Uint8Array, type: string | undefined, path: string): NonNullable<Given["image"]> {
   if (bytes.length === 0) throw invalidRequest([{ path, message: "the file is empty" }]);
   if (bytes.length > sizes.inlineImageBytes) throw TooLarge.inline(bytes.length);
-  // `curl -d @file` leaves out line ends and zero bytes, and no picture is without.
+  // `curl -d @file` removes line ends and zero bytes, and every picture has some.
   const head = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.length, 8)).toString("latin1");
   if (
     bytes.length >= 64 &&

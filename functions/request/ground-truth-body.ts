@@ -11,7 +11,7 @@ import * as Multipart from "#functions/request/multipart";
 import type { Doors, RawBody } from "#functions/request/operation";
 import { sizes } from "#spec/limits";
 
-/** How labels come in with the call. */
+/** The ways to send labels with the call. */
 export const doors: Doors = {
   types: { "multipart/form-data": Schema.Form },
   missing:
@@ -27,7 +27,7 @@ export const isJson = (contentType: string | undefined): boolean => doors.isJson
 
 /**
  * A form with labels in `file`.
- * @throws AppError `invalid_request`, `payload_too_large` above 4 MiB with the way that is open.
+ * @throws AppError `invalid_request`, `payload_too_large` above 4 MiB, which names the way that remains.
  */
 export async function formOf(
   raw: RawBody,

@@ -12,8 +12,8 @@ export function idempotencyKeyOf({ headers }: Call): string | undefined {
 }
 
 /**
- * `Prefer` (RFC 7240): `respond-async` waits not at all, `wait=N` N seconds; what is not understood is ignored, as
- * the RFC asks.
+ * `Prefer` (RFC 7240): `respond-async` does not wait, `wait=N` waits N seconds; unknown preferences are ignored, as the
+ * RFC requires.
  */
 export function patienceOf({ headers }: Call, timeScale: number): Patience & { asked: string | undefined } {
   const parts = (headers.prefer ?? "")

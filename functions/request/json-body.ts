@@ -3,13 +3,13 @@ import * as Json from "#core/json";
 import * as Utf8 from "#core/utf8";
 import type { Event } from "./call.ts";
 
-/** `application/json` and what is JSON by its suffix (RFC 6839, 3.1). */
+/** `application/json` and types with the suffix `+json` (RFC 6839, 3.1). */
 const jsonType = /^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i;
 
 /**
- * Makes the event's body the JSON that it holds.
- * @throws AppError `unsupported_media_type` for a body of another type, `invalid_request` that says where it is not JSON, or not
- *   UTF-8.
+ * Replaces the event's body with its parsed JSON.
+ * @throws AppError `unsupported_media_type` for a body of another type, `invalid_request` that names the place where it
+ *   is not JSON, or not UTF-8.
  */
 export function parse(event: Event): void {
   if (!jsonType.test(event.headers["content-type"]?.trim() ?? ""))
@@ -20,10 +20,10 @@ export function parse(event: Event): void {
   event.body = value;
 }
 
-/** What sends a text in the system's own encoding (docs/powershell.md). */
+/** Advice for PowerShell, which sends texts in the system's encoding (docs/powershell.md). */
 const powershell = "; Windows PowerShell 5.1: -Body ([Text.Encoding]::UTF8.GetBytes($body))";
 
-/** The body as text. The gateway has decoded what its type calls text, and put U+FFFD where that could not be. */
+/** The body as text. The gateway has decoded text types, and put U+FFFD where it could not. */
 function textOf(event: Event): string {
   const given = String(event.body);
   const read = event.isBase64Encoded
@@ -35,7 +35,7 @@ function textOf(event: Event): string {
   });
 }
 
-/** Windows' shells take double quotes out of what they hand to a program. */
+/** Windows' shells remove double quotes from arguments. */
 const shellsFault = (problem: string) =>
   /double quotes$/.test(problem) ? "; some shells take them away: send a file, --data-binary @FILE" : "";
 

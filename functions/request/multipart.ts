@@ -21,28 +21,28 @@ export interface Form {
 
 export interface FormLimits {
   bytes: number;
-  /** What a larger body is answered with. */
+  /** The error for a larger body. */
   tooLarge(bytes: number): AppError;
   files: number;
-  /** What to do with more files. */
+  /** Advice for sending more files. */
   advice: string;
-  /** Where a body of another type belongs. */
+  /** The route for bodies of another type. */
   otherwise?: string;
 }
 
 const fieldsMost = 50;
 const fieldBytes = 64 * 1024;
-/** Of one part's headers. */
+/** The most bytes of one part's headers. */
 const headerBytes = 16 * 1024;
 const headerLines = 50;
-/** A parser that has all bytes and no event for so many turns of the event loop is stuck. */
+/** A parser that has all bytes and emits nothing for this many turns of the event loop is stuck. */
 const idleTurns = 100;
 
 const broken = "the multipart body is broken or cut off";
 
 /**
- * A multipart body (RFC 7578) whose bytes are all here. Names of files are as they were sent: whoever uses them judges.
- * Every part is in the answer, or there is none: the parser passes over parts that it does not understand, silently.
+ * Parses a complete multipart body (RFC 7578). File names are returned as sent; the caller checks them. Either every
+ * part is returned or an error is thrown: the parser itself silently skips parts that it does not understand.
  * @throws AppError `unsupported_media_type` for another type, what `limits.tooLarge` makes, `invalid_request` for
  *   a body without boundary, one that is broken or cut off, one with a part that has no name, and one with too many.
  */
@@ -61,12 +61,12 @@ export async function parse(body: RawBody, limits: FormLimits): Promise<Form> {
     typeof found === "string" ? found : await read(form, { contentType, bytes }, limits, found.parts);
   if (problem !== undefined) throw invalidRequest([{ path: "", message: problem }]);
   for (const [name, values] of form.fields) for (const value of values) refuseOther(name, value);
-  // A file's own name comes back in results and tables.
+  // A file's name appears in results and tables.
   for (const { field, name } of form.files) refuseOther(field, name);
   return form;
 }
 
-/** The parser puts U+FFFD where bytes are no UTF-8. */
+/** The parser puts U+FFFD where bytes are not UTF-8. */
 function refuseOther(field: string, ...texts: string[]): void {
   const problem = [field, ...texts].map(Utf8.problemOf).find((each) => each !== undefined);
   if (problem === undefined) return;
@@ -74,20 +74,20 @@ function refuseOther(field: string, ...texts: string[]): void {
   throw invalidRequest([{ path, message: `${problem}: ${Utf8.cure}` }], { details: { reason: Utf8.reason } });
 }
 
-/** Reads a body of so many parts into the form. @returns what is wrong. */
+/** Reads a body with this many parts into the form. @returns what is wrong, if anything. */
 async function read(
   form: Form,
   { contentType, bytes }: { contentType: string; bytes: Uint8Array },
   limits: FormLimits,
   parts: number,
 ): Promise<string | undefined> {
-  // Of three routes one needs it; a CommonJS package that is loaded late has its exports in `default`.
+  // Only one of three routes needs it. A CommonJS package loaded by `import()` has its exports in `default`.
   const { Busboy } = (await import("@fastify/busboy")).default;
   let busboy: BusboyInstance;
   try {
     busboy = new Busboy({
       headers: { "content-type": contentType },
-      // A path in a name is to be refused, not hidden.
+      // A path in a name must be refused, not shortened.
       preservePath: true,
       isPartAFile: (_field, _type, name) => name !== undefined,
       limits: { files: limits.files, fields: fieldsMost, fieldSize: fieldBytes, headerPairs: headerLines },
@@ -98,17 +98,17 @@ async function read(
   const progress: Progress = { ended: false, problem: undefined, seen: 0, idle: 0 };
   collect(busboy, form, limits, progress);
   busboy.end(bytes);
-  // The parser waits for nothing from outside, so it goes on within a few turns or never.
+  // The parser waits for no input, so it continues within a few turns or never.
   for (; !progress.ended && progress.problem === undefined && progress.idle < idleTurns; progress.idle += 1)
     await turn();
   if (!progress.ended || progress.seen !== parts) progress.problem ??= broken;
   return progress.problem;
 }
 
-/** How far the parser is. */
+/** The parser's progress. */
 interface Progress {
   ended: boolean;
-  /** The first thing that is wrong. */
+  /** The first problem that was found. */
   problem: string | undefined;
   /** Parts. */
   seen: number;
@@ -116,7 +116,7 @@ interface Progress {
   idle: number;
 }
 
-/** Puts the parser's events into the form. */
+/** Collects the parser's events in the form. */
 function collect(busboy: BusboyInstance, form: Form, limits: FormLimits, progress: Progress): void {
   const wrong = (message: string) => {
     progress.problem ??= message;
@@ -172,7 +172,7 @@ function partsOf(body: Buffer, contentType: string): { parts: number } | string 
   let at = body.subarray(0, first.length).equals(first) ? first.length : after(body, delimiter, 0);
   if (at === undefined) return noBoundary;
   for (let parts = 0; ; parts += 1) {
-    // What begins like the boundary and goes on otherwise is none; yet the parser would take it for one.
+    // A line that only begins like the boundary is not one, but the parser would treat it as one.
     const follows = body.toString("latin1", at, at + 2);
     if (follows === "--") return { parts };
     const next = after(body, delimiter, at);
@@ -185,7 +185,7 @@ function partsOf(body: Buffer, contentType: string): { parts: number } | string 
   }
 }
 
-/** Where the next `what` ends. */
+/** The offset behind the next `what`. */
 function after(body: Buffer, what: Buffer, from: number): number | undefined {
   const at = body.indexOf(what, from);
   return at < 0 ? undefined : at + what.length;

@@ -2,8 +2,8 @@ import * as z from "zod";
 import * as Id from "#core/id";
 
 /*
- * Ids as parameters. The form of ids in paths is said for whoever generates a client, not judged here: what has another
- * form is nobody's id, and answered like every unknown one.
+ * Ids as parameters. The pattern of ids in paths is only documentation for client generators and is not checked: an id
+ * of another form does not exist, and is answered like every unknown id.
  */
 
 /** An extract, or an item of a run. */
@@ -37,7 +37,10 @@ export const groundTruthId = z.string().meta({
 
 export const taskId = z.string().meta({ description: "The task's id.", example: "receipt_fields_v1" });
 
-/** Query parameter: another key, whose things are meant. Judged, for a list would answer a typing error with nothing. */
+/**
+ * Query parameter: another key, whose objects are meant. It is checked, because a list would answer a typing error with
+ * an empty page.
+ */
 export const keyId = (description: string) =>
   z
     .string()

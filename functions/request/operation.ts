@@ -3,7 +3,7 @@ import type { AppError, Code } from "#core/error";
 import type * as Routes from "#spec/routes";
 import type { Call, Event } from "./call.ts";
 
-/** An answer: `body` is sent as JSON unless `contentType` says otherwise, then it is text or bytes. */
+/** An answer: `body` is sent as JSON. With `contentType` it is text or bytes. */
 export interface Reply {
   status: number;
   body?: unknown;
@@ -11,45 +11,47 @@ export interface Reply {
   headers?: Record<string, string>;
 }
 
-/** A body as it came, decoded from the event's base64; empty when the operation takes JSON. */
+/** The body as sent, decoded from the event's base64; empty if the operation takes JSON. */
 export interface RawBody {
   contentType: string | undefined;
   bytes: Uint8Array;
 }
 
-/** The forms that a body with `bodyAs: "any"` may have. A value, so that only functions that need its texts bundle them. */
+/**
+ * The formats of a body with `bodyAs: "any"`. Passed as a value, so that only functions that use its texts bundle them.
+ */
 export interface Doors {
   /** Types other than JSON, by media type: for OpenAPI. */
   types: Readonly<Record<string, z.ZodType>>;
   /** The message for a call without a body. */
   missing: string;
   isJson(contentType: string): boolean;
-  /** What a body that was sent as JSON really is; undefined when it may be broken JSON. */
+  /** What a body that was sent as JSON really is; undefined if it may be broken JSON. */
   notJson(text: string): string | undefined;
 }
 
-/** What a route takes, answers and does; its schemas are the source of OpenAPI. */
+/** What a route accepts, answers and does; its schemas are the source of OpenAPI. */
 export interface Operation<
   P extends z.ZodType = z.ZodType,
   Q extends z.ZodType = z.ZodType,
   B extends z.ZodType = z.ZodType,
 > {
   summary: string;
-  /** Markdown for OpenAPI, when the summary does not say everything. */
+  /** Markdown for OpenAPI, if the summary is not enough. */
   description?: string;
   params?: P;
   query?: Q;
-  /** A JSON body. Absent: the route takes none and ignores one that is sent. */
+  /** The schema of a JSON body. Without it the route ignores any body. */
   body?: B;
   /**
-   * How the body is read when the schema alone does not do it; the schema then only describes it. `unchecked`: JSON that
-   * the operation checks itself. `multipart`: the bytes come as `raw`. `any`: JSON that the operation checks itself, or
+   * How the body is read if the schema is not enough; the schema then only describes it. `unchecked`: JSON that the
+   * operation checks itself. `multipart`: the bytes come as `raw`. `any`: JSON that the operation checks itself, or
    * another type, which comes as `raw`.
    */
   bodyAs?: "unchecked" | "multipart" | "any";
   /** Needed with `bodyAs: "any"`, and only there. */
   doors?: Doors;
-  /** Status → its answer. scripts/openapi adds the errors: those that follow from the route and its input, and `errors`. */
+  /** Status → its answer. scripts/openapi adds the errors that follow from the route and its input, and `errors`. */
   responses: Record<
     number,
     {
@@ -60,7 +62,7 @@ export interface Operation<
       others?: Record<string, z.ZodType>;
     }
   >;
-  /** Codes that only this operation has. */
+  /** Error codes that only this operation has. */
   errors?: readonly Code[];
   run(input: {
     params: z.output<P>;
@@ -80,9 +82,9 @@ export function operation<P extends z.ZodType, Q extends z.ZodType, B extends z.
 
 export type Operations = Partial<Record<Routes.RouteKey, Operation>>;
 
-/** What a function may add to its routes. */
+/** What a function may define in addition to its routes. */
 export interface Extras {
-  /** Answers calls behind `$default`. */
+  /** Answers calls to `$default`. */
   readonly fallback?: (event: Event) => Reply;
   /** The error of an invocation that is about to be killed. */
   readonly outOfTime?: () => AppError;

@@ -1,6 +1,6 @@
 import * as z from "zod";
 
-/** A whole number in a query: decimal digits, no sign, no space, no exponent. The document says that it is an integer. */
+/** A whole number in a query: decimal digits, no sign, no space, no exponent. OpenAPI shows it as an integer. */
 export const whole = (min: number, max: number) =>
   z
     .string()
@@ -12,13 +12,13 @@ export const whole = (min: number, max: number) =>
       override: { type: "integer", minimum: min, maximum: max },
     });
 
-/** How long a page may be. */
+/** The length of a page. */
 export const limit = whole(1, 200)
   .default(50)
-  .meta({ description: "How many at most.", override: { default: 50 } });
+  .meta({ description: "The most entries of a page.", override: { default: 50 } });
 
 export const cursor = z
   .string()
   .max(500)
   .optional()
-  .meta({ description: "`next_cursor` of the page before." });
+  .meta({ description: "`next_cursor` of the previous page." });

@@ -3,8 +3,8 @@ import { invalidRequest } from "#core/error";
 import * as Utf8 from "#core/utf8";
 
 /**
- * The gateway joins repeated parameters by a comma, which would make one text of two.
- * @throws AppError `invalid_request` with the names of the schema that are repeated.
+ * The gateway joins repeated parameters with a comma, which would turn two values into one.
+ * @throws AppError `invalid_request` with the names in the schema that are repeated.
  */
 export function refuseRepeated(schema: z.ZodType, rawQueryString: string | undefined): void {
   const known = (schema as z.ZodType & { shape?: object }).shape ?? {};
@@ -15,8 +15,8 @@ export function refuseRepeated(schema: z.ZodType, rawQueryString: string | undef
 }
 
 /**
- * The gateway leaves a `%` that it cannot decode as it is.
- * @throws AppError `invalid_request` with the parameters whose `%XX` are no bytes, or no UTF-8.
+ * The gateway does not change a `%` that it cannot decode.
+ * @throws AppError `invalid_request` with the parameters whose `%XX` are not bytes, or not UTF-8.
  */
 export function refuseUnreadable(rawQueryString: string | undefined): void {
   const wrong = (rawQueryString ?? "").split("&").filter((pair) => !isReadable(pair));

@@ -2,10 +2,10 @@ import type * as z from "zod";
 import { type Issue, invalidRequest } from "#core/error";
 
 /**
- * Values that come as text, in a query or in a form, read as what JSON would have there: by the schema of their field.
- * A field that takes a text keeps it as it is, one that takes an object or a list is JSON.
- * @param shape - the fields by name; names that are not in it are kept as text, for the schema to refuse.
- * @throws AppError `invalid_request` for what should be JSON and is none.
+ * Converts texts of a query or a form into the values that JSON would have, by the schema of each field. A text field
+ * keeps its text; a field with an object or a list is parsed as JSON.
+ * @param shape - the fields by name; other names are kept as text, and the schema refuses them.
+ * @throws AppError `invalid_request` for a text that should be JSON and is not.
  */
 export function read(
   shape: Readonly<Record<string, z.ZodType>>,
@@ -28,7 +28,7 @@ type Found = { value: unknown } | { problem: string };
 
 function valueFrom(kind: string, text: string): Found {
   switch (kind) {
-    // What is neither stays a text, so that it is refused in the words that JSON gets.
+    // Anything else stays a text, so that it gets the same error as in JSON.
     case "boolean":
     case "number":
       // Python writes True.
@@ -56,7 +56,7 @@ function json(kind: string, text: string): Found {
 
 const isObject = (value: unknown) => typeof value === "object" && value !== null && !Array.isArray(value);
 
-/** What a field takes at last, whether it may be left out or not. */
+/** The kind of value that a field takes, under its optional and default wrappers. */
 function kindOf(field: z.ZodType): string {
   const { def } = field as z.ZodType & { def: { type: string; innerType?: z.ZodType } };
   return def.innerType === undefined ? def.type : kindOf(def.innerType);
