@@ -18,9 +18,9 @@ import { rawOf } from "#functions/request/raw-body";
 import type * as Routes from "#spec/routes";
 
 /**
- * A Lambda handler for a group of routes. `stack` below is the only place that defines the order of middleware: call
- * (id, log) → CORS → security headers → auth → JSON body → the operation → errors. The hooks for answers run in
- * order, so the error becomes an answer first and the log line is written last.
+ * A Lambda handler for a group of routes. `stack` below is the only place that defines the order of middleware:
+ * call (id, log) → CORS → security headers → auth → JSON body → the operation → errors. The hooks for answers run in
+ * reverse order, so an error becomes an answer first, and the log line is written last.
  */
 export function api(operations: Operations, extras: Extras = {}) {
   return lazily(() => stack(operations, auth(), extras));

@@ -1,7 +1,7 @@
 /**
- * `npm test`: lint and types side by side, then every test. Stops at the first part that fails, and closes with
- * the totals on a line of their own: `N passed, N failed`, and `, N skipped` when there are any.
- * Arguments go to vitest: `npm test -- core/key`.
+ * `npm test`: lint and types side by side, then every test. Stops at the first part that fails, and ends with the
+ * totals on one line: `N passed, N failed`, and `, N skipped` when there are any. Arguments go to vitest: `npm test --
+ * core/key`.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import * as fs from "node:fs";
@@ -30,7 +30,7 @@ ${Totals.line(totals)}
   return totals.failed > 0 ? 1 : 0;
 }
 
-/** Runs one checker quietly; its output is shown when it fails, in one piece. */
+/** Runs one checker quietly; if it fails, its whole output is shown. */
 async function part(name: string, file: string, args: string[]): Promise<boolean> {
   const startedAt = performance.now();
   const child = start([file, ...args], ["ignore", "pipe", "pipe"]);
@@ -47,9 +47,9 @@ async function part(name: string, file: string, args: string[]): Promise<boolean
 }
 
 /**
- * Installs SST's components where they are missing, for the tests of infra/. Before all tests: an installation beside
- * them takes the disk and the processors from loops whose clocks run thirty times as fast. Those tests say so and skip
- * themselves, counted, when the registry is out of reach.
+ * Installs SST's components if they are missing, for the tests of infra/. This happens before all tests, because an
+ * installation during them would slow down local loops whose clocks run thirty times as fast. If the registry cannot be
+ * reached, the tests of infra/ are skipped, and counted as skipped.
  */
 async function sstPlatform(args: readonly string[]): Promise<void> {
   if (args.length > 0 && !args.some((arg) => arg.startsWith("infra"))) return;
@@ -74,7 +74,7 @@ async function tests(args: string[]): Promise<Totals.Totals> {
         { OCRLTY_TEST_SITES: sites },
       ),
     );
-    // vitest writes no report when it could not start.
+    // vitest writes no report if it could not start.
     const totals = Totals.count(fs.existsSync(report) ? fs.readFileSync(report, "utf8") : undefined, status);
     const unseen = args.length === 0 && totals.failed === 0 ? unsent(linesOf(sites)) : [];
     if (unseen.length > 0)
@@ -90,7 +90,7 @@ test/statements.test.ts is enough):\n  ${unseen.join("\n  ")}\n`,
 
 const linesOf = (file: string) => (fs.existsSync(file) ? fs.readFileSync(file, "utf8").split("\n") : []);
 
-/** Starts a Node program of a package; on Windows too, where the scripts in `.bin` need a shell. */
+/** Starts a Node program of a package without a shell, which the scripts in `.bin` need on Windows. */
 function start(
   args: string[],
   stdio: ("ignore" | "pipe" | "inherit")[],
@@ -99,7 +99,7 @@ function start(
   const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", ...args], {
     cwd: root,
     stdio: [...stdio],
-    // Compiled code of packages is kept from one run to the next, and between the processes of one.
+    // Compiled code of packages is cached between runs, and between the processes of one run.
     env: {
       ...process.env,
       ...env,

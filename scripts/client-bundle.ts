@@ -1,13 +1,13 @@
 /**
- * `node scripts/launch.mjs client`, which `npm pack ./packages/client` runs by itself: makes the client that is packed,
- * one file of plain JavaScript, because Node runs no TypeScript below node_modules.
+ * `node scripts/launch.mjs client`, which `npm pack ./packages/client` runs: bundles the client into one file of plain
+ * JavaScript, because Node runs no TypeScript below node_modules.
  */
 import * as fs from "node:fs";
 import { join } from "node:path";
 import { build } from "esbuild";
 import { packageRoot } from "#local/home/home";
 
-/** What a client never comes to: guarded by `isClient` where it is imported, and not there to be loaded. */
+/** Modules that a client never uses: their imports are guarded by `isClient`, and they are not in the package. */
 const leftOut = [
   "#local/loop",
   "#local/home/lock",
@@ -16,7 +16,7 @@ const leftOut = [
   "#cli/batch/data-root",
 ];
 
-/** Writes the client into this folder. @returns what became part of it, by path in the checkout. */
+/** Writes the client into this folder. @returns the files that it was bundled from, as paths in the checkout. */
 async function bundle(folder: string): Promise<string[]> {
   const outfile = join(folder, "ocrlty.js");
   const { metafile } = await build({
@@ -34,14 +34,14 @@ async function bundle(folder: string): Promise<string[]> {
     logLevel: "error",
     external: leftOut,
     banner: {
-      // Packages of CommonJS that were made part of it ask for Node's own modules in their way.
+      // Bundled CommonJS packages load Node's modules by `require`.
       js: '#!/usr/bin/env node\nimport { createRequire as ocrltyRequire } from "node:module";\nconst require = ocrltyRequire(import.meta.url);',
     },
     plugins: [
       {
         name: "no stage",
         setup(building) {
-          // SST's links are of a checkout under `sst shell`.
+          // SST's links exist only in a checkout under `sst shell`.
           building.onResolve({ filter: /^sst\/resource$/ }, ({ path }) => ({ path, namespace: "none" }));
           building.onLoad({ filter: /.*/, namespace: "none" }, () => ({
             contents: "export const Resource = {};",
@@ -57,6 +57,6 @@ async function bundle(folder: string): Promise<string[]> {
 if (import.meta.main) {
   const folder = join(packageRoot, "packages", "client");
   await bundle(join(folder, "dist"));
-  // The license goes along with every copy.
+  // Every copy has to include the license.
   fs.copyFileSync(join(packageRoot, "LICENSE"), join(folder, "LICENSE"));
 }

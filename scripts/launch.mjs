@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
  * What every `npm run` starts: installs the packages once, then runs the entry on Node 24.
- * Plain JavaScript for Node 18 and newer without packages, because it runs before any are there, in any shell.
+ * Plain JavaScript for Node 18 and newer without packages, because it runs before any are installed, in any shell.
  */
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -13,8 +13,8 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
 /**
- * `at: "caller"` runs where the user stood, so that file names given there are found; npm itself moves to the
- * package and leaves that folder in INIT_CWD.
+ * `at: "caller"` runs in the user's folder, so that relative file names work; npm changes to the package's folder and
+ * stores the user's in INIT_CWD.
  */
 const entries = {
   start: {
@@ -44,14 +44,14 @@ const entries = {
   house: { file: "scripts/house/main.ts" },
   task: { file: "scripts/task/main.ts" },
   openapi: { file: "scripts/openapi/main.ts" },
-  // SST calls it in the middle of a deployment: packages that are in use must not be replaced under its hands.
+  // SST calls it during a deployment: packages that are in use must not be replaced.
   pages: { file: "scripts/pages.ts", install: false },
   soak: { file: "node_modules/vitest/vitest.mjs", args: ["run", "--config", "test/soak/vitest.config.ts"] },
   bench: { file: "bench/run.ts" },
   "eval:stand-in": { file: "bench/eval-stand-in.ts", at: "caller" },
 };
 
-/** What an entry says for itself; the commands of the program have a help of their own. */
+/** The help text of an entry; the program's commands have their own. */
 function help(name, { about, example, exits }) {
   process.stdout.write(`Usage: npx ocrlty ${name}
 
@@ -65,7 +65,7 @@ Exit status: ${exits}.
   return 0;
 }
 
-/** A person who asked for something impossible, or a machine that lacks something: one line, exit status 2. */
+/** A wrong command line, or a machine that lacks something: one line, exit status 2. */
 class LaunchError extends Error {
   constructor(message, status = 2) {
     super(message);
@@ -75,11 +75,11 @@ class LaunchError extends Error {
 
 const installLock = join(root, ".ocrlty-install.tmp");
 const installStamp = join(root, "node_modules", ".ocrlty-lock");
-/** No installation takes longer; a lock that is older was left behind. */
+/** No installation takes longer than this, so an older lock is stale. */
 const installLockMaxMs = 15 * 60_000;
 const pollMs = 200;
 const parentPollMs = 500;
-/** One key press reaches us from the terminal and again through npm. */
+/** Ctrl-C arrives twice: from the terminal and through npm. */
 const sameSignalMs = 1000;
 
 async function main() {
@@ -88,7 +88,7 @@ async function main() {
     throw new LaunchError("what is packed is the client, not the checkout: npm pack ./packages/client");
   if (args[0] === "--help" && entries[name]?.about) return help(name, entries[name]);
   if (entries[name]?.install !== false) await install();
-  // `npx ocrlty` calls this file by the program's name: what is no entry is a command of the program.
+  // `npx ocrlty` runs this file: what is not an entry is a command of the program.
   return Object.hasOwn(entries, name) ? run(entries[name], args) : run(entries.ocrlty, process.argv.slice(2));
 }
 
@@ -100,7 +100,7 @@ async function install() {
   if (isInstalled(wanted)) return;
   await takeInstallLock();
   try {
-    if (isInstalled(wanted)) return; // somebody else did it while we waited
+    if (isInstalled(wanted)) return; // another process did it while we waited
     const startedAt = Date.now();
     process.stderr.write("installing packages, once… ");
     await npmCi();
@@ -112,7 +112,7 @@ async function install() {
 }
 
 function isInstalled(wanted) {
-  // The stamp may hold the hash alone; the platform is there for folders shared between systems.
+  // The stamp may hold only the hash; the platform is added for folders shared between systems.
   const stamp = readText(installStamp).trim();
   if (stamp === wanted || stamp === wanted.split(" ")[0]) return true;
   if (!isInstalledByHand()) return false;
@@ -121,8 +121,8 @@ function isInstalled(wanted) {
 }
 
 /**
- * True when somebody ran `npm ci` or `npm install` himself: npm's own record of what lies in node_modules,
- * written last, names every package of the lock file that this system needs, in the same version.
+ * True if the user ran `npm ci` or `npm install`: npm's record of node_modules, which it writes last, has every package
+ * of the lock file that this system needs, in the same version.
  */
 function isInstalledByHand() {
   const installed = readJson(join(root, "node_modules", ".package-lock.json"))?.packages;
@@ -130,7 +130,7 @@ function isInstalledByHand() {
   if (!installed || !locked) return false;
   return Object.entries(locked).every(([path, entry]) => {
     if (path === "" || installed[path]?.version === entry.version) return true;
-    // Of the optional ones those made for this system must be there; which C library it has is for npm to judge.
+    // Optional packages for this system must be installed; npm decides which C library it has.
     if (!entry.optional) return false;
     return (
       entry.libc ||
@@ -142,8 +142,8 @@ function isInstalledByHand() {
 }
 
 /**
- * Two commands started together must not both install. The lock is a file with the ids of its holder and of the
- * holder's npm; it is stale when both are gone, so a kill -9 blocks nobody.
+ * Two commands started together must not both install. The lock is a file with the process ids of its holder and the
+ * holder's npm. It is stale once both have ended, so a kill -9 blocks no later command.
  */
 async function takeInstallLock() {
   let told = false;
@@ -156,13 +156,13 @@ async function takeInstallLock() {
     }
     const seen = readText(installLock);
     if (isStale(seen)) {
-      // Renaming is what only one can do: whoever wins looks again before throwing the lock away.
+      // Only one process can win the rename; it checks again before it deletes the lock.
       const aside = `${installLock}.${process.pid}.tmp`;
       try {
         fs.renameSync(installLock, aside);
         if (readText(aside) !== seen) fs.linkSync(aside, installLock);
       } catch {
-        // somebody else was faster
+        // another process was faster
       }
       fs.rmSync(aside, { force: true });
       continue;
@@ -182,7 +182,7 @@ function isStale(content) {
   }
   if (ageMs > installLockMaxMs) return true;
   const holders = content.split(" ").filter(Boolean).map(Number);
-  // An empty lock is one that is being written, unless it stays empty.
+  // An empty lock is just being written, unless it stays empty.
   return holders.length === 0 ? ageMs > 5000 : !holders.some(isAlive);
 }
 
@@ -196,8 +196,8 @@ function isAlive(pid) {
 }
 
 /**
- * No package of ours needs an install script, so none runs: npm 10, 11 and 12 then do the same. Development
- * packages are wanted whatever NODE_ENV says.
+ * None of our packages needs an install script, so none runs: npm 10, 11 and 12 then behave alike. Development packages
+ * are installed with any NODE_ENV.
  */
 async function npmCi() {
   const args = [
@@ -212,7 +212,7 @@ async function npmCi() {
   ];
   const { command, before, shell } = npm();
   const env = { ...process.env };
-  // The outer `npm --prefix … run` hands its settings down; here npm is to work on this folder and nothing else.
+  // The outer `npm --prefix … run` passes its settings on in the environment; here npm must work on this folder only.
   for (const key of Object.keys(env)) {
     if (
       /^npm_config_(prefix|local_prefix|global|workspaces?|include_workspace_root|omit|only|production|dry_run|package_lock(_only)?|json)$/i.test(
@@ -221,7 +221,7 @@ async function npmCi() {
     )
       delete env[key];
   }
-  // stdout is the answer's alone: what npm says there is shown on stderr, and only when something went wrong.
+  // stdout is only for the command's answer: npm's output is shown on stderr, and only if it fails.
   const child = spawn(command, [...before, ...args], {
     cwd: root,
     env,
@@ -257,25 +257,25 @@ async function npmCi() {
   }
 }
 
-/** The npm that started us, else the one that came with this Node, else the one on the PATH. */
+/** The npm that started this process, else the one that came with this Node, else the one on the PATH. */
 function npm() {
   const given = process.env.npm_execpath ?? "";
   const bundled = [
     join(dirname(process.execPath), "node_modules/npm/bin/npm-cli.js"),
     join(dirname(process.execPath), "../lib/node_modules/npm/bin/npm-cli.js"),
   ];
-  // npm_execpath is pnpm's or yarn's own file under those: they cannot do `ci`.
+  // Under pnpm and yarn, npm_execpath is their own file, and they have no `ci`.
   const script = [...(/npm-cli\.[cm]?js$/.test(given) ? [given] : []), ...bundled].find((path) =>
     fs.existsSync(path),
   );
-  // Running the script by Node avoids npm.cmd, which Windows starts through a shell only.
+  // Running the script with Node avoids npm.cmd, which Windows starts only through a shell.
   if (script) return { command: process.execPath, before: [script], shell: false };
   return { command: "npm", before: [], shell: process.platform === "win32" };
 }
 
 // --- the entry -----------------------------------------------------------------------------------------------
 
-/** Runs the entry to its end and returns the exit status: its own, or 128 + n when a signal ended it. */
+/** Runs the entry to its end and returns the exit status: its own, or 128 + n if a signal ended it. */
 async function run(entry, args) {
   const cwd =
     entry.at === "caller" && process.env.INIT_CWD && fs.existsSync(process.env.INIT_CWD)
@@ -294,14 +294,15 @@ async function run(entry, args) {
       {
         cwd: cwd ?? (entry.at === "caller" ? process.cwd() : root),
         env: { ...process.env, ...program(), OCRLTY_LAUNCHER_PID: `${process.pid}` },
-        // The channel carries no messages: when we are killed it closes, and the child stops too (launched.ts).
+        // The channel carries no messages: it closes if the launcher is killed, and then the child stops too
+        // (launched.ts).
         stdio: ["inherit", "inherit", "inherit", "ipc"],
       },
     );
     const stopForwarding = forwardSignals(child);
     const ended = await endOf(child);
     stopForwarding();
-    // A binary for another C library cannot be started at all: the next candidate may.
+    // A binary for another C library does not start at all; the next candidate may.
     if (ended.error) continue;
     return ended.signal ? 128 + os.constants.signals[ended.signal] : ended.status;
   }
@@ -310,13 +311,13 @@ async function run(entry, args) {
   );
 }
 
-/** How the command was typed, for the lines that say what to type next. */
+/** The command as the user typed it, for messages that say what to type next. */
 function program() {
   const { npm_lifecycle_event: script } = process.env;
   return script === "npx" ? { OCRLTY_PROGRAM: "npx ocrlty" } : {};
 }
 
-/** Nodes that can run TypeScript as it is, best first (docs/install.md). */
+/** Node binaries that can run TypeScript directly, best first (docs/install.md). */
 function* nodes() {
   const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
   if (major >= 24) {
@@ -332,13 +333,14 @@ function* nodes() {
     const path = resolve(root, "node_modules", binary);
     if (fs.existsSync(path)) yield path;
   }
-  // 23.0 to 23.5 know type stripping behind a flag only.
+  // 23.0 to 23.5 have type stripping only behind a flag.
   if ((major === 22 && minor >= 18) || (major === 23 && minor >= 6)) yield process.execPath;
 }
 
 /**
- * A signal for us is passed on; a burst of the same one (terminal, npm) once. On Windows the console itself
- * tells every process, and `kill` there would end the child without a word: we only stay until it has gone.
+ * Passes signals on to the child; several of the same kind in quick succession (terminal, npm) only once. On Windows
+ * the console signals every process itself, and `kill` would end the child without a warning: the launcher only waits
+ * until the child has ended.
  */
 function forwardSignals(child) {
   const lastAt = new Map();
@@ -353,12 +355,13 @@ function forwardSignals(child) {
       ? ["SIGINT", "SIGBREAK", "SIGHUP"]
       : ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"];
   for (const signal of signals) process.on(signal, forward);
-  // npm runs us through a shell, so a SIGTERM for npm ends that shell and never reaches us, and kill -9 nobody.
+  // npm runs this process through a shell, so a SIGTERM for npm ends only that shell, and a kill -9 of npm reaches no
+  // other process.
   const above = process.env.npm_lifecycle_event ? npmAbove() : [];
   const watch = setInterval(() => {
     if (process.ppid === above[0] && above.every(isAlive)) return;
     clearInterval(watch);
-    // What we were told to pass on already is stopping the entry.
+    // A signal that was already passed on is stopping the entry.
     if (lastAt.size === 0) forward("SIGTERM");
   }, parentPollMs);
   if (above.length === 0) clearInterval(watch);
@@ -368,7 +371,10 @@ function forwardSignals(child) {
   };
 }
 
-/** Our parent, and npm when that is a shell between the two. Windows keeps no record of a parent that has gone. */
+/**
+ * This process's parent, and npm if the parent is a shell between the two. Windows keeps no record of a parent that has
+ * ended.
+ */
 function npmAbove() {
   if (process.platform === "win32") return [];
   const stat = /^\d+ \((?:ba|da|)sh\) \S (\d+) /.exec(readText(`/proc/${process.ppid}/stat`));
@@ -377,7 +383,7 @@ function npmAbove() {
 
 // --- small things --------------------------------------------------------------------------------------------
 
-/** @param event - "close" also waits for what is left in the pipes. */
+/** @param event - "close" also waits until the pipes are empty. */
 function endOf(child, event = "exit") {
   return new Promise((done) => {
     child.once("error", (error) => {

@@ -1,14 +1,14 @@
 /**
- * Loaded before an entry that `launch.mjs` started, so that the two behave like one process:
- * a Ctrl-C arrives once, and a launcher that was killed leaves no orphan.
+ * Loaded before an entry that `launch.mjs` started, so that the two behave like one process: a Ctrl-C arrives once, and
+ * a killed launcher leaves no orphan.
  */
 const sameSignalMs = 1000;
 const signals: readonly string[] = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGBREAK"];
 
 // Processes that the entry forks inherit this file and the variable, but not the parent.
 if (process.env.OCRLTY_LAUNCHER_PID === String(process.ppid)) {
-  // The terminal tells the whole process group, npm tells the launcher and the launcher tells us: handlers that
-  // take a second signal for "at once" must see one.
+  // The terminal signals the whole process group, and npm signals the launcher, which passes it on. Handlers that treat
+  // a second signal as "stop at once" must see only one.
   const lastAt = new Map<unknown, number>();
   const emit = process.emit;
   process.emit = ((...args: unknown[]): boolean => {
@@ -23,7 +23,7 @@ if (process.env.OCRLTY_LAUNCHER_PID === String(process.ppid)) {
   }) as typeof process.emit;
 
   process.on("disconnect", () => {
-    // Without a handler of the entry's own this ends it at once, as the signal itself would.
+    // If the entry has no handler, this ends it at once, as the signal itself would.
     if (process.listenerCount("SIGTERM") > 0) process.emit("SIGTERM", "SIGTERM");
     else process.exit(143);
   });

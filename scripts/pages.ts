@@ -1,4 +1,4 @@
-/** Writes what `/docs` is made of into the folder that is named: `launch.mjs pages DIR`. A deployment calls it. */
+/** Writes the files of `/docs` into a folder: `launch.mjs pages DIR`. A deployment calls it. */
 import { resolve } from "node:path";
 import * as PagesBuild from "#local/pages/build";
 

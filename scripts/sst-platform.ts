@@ -6,18 +6,18 @@ import manifest from "../package.json" with { type: "json" };
 
 export const root = fileURLToPath(new URL("../", import.meta.url));
 
-/** SST's components and the providers' packages, as `sst install` writes them. */
+/** The folder with SST's components and the providers' packages, which `sst install` writes. */
 export const platform = join(root, ".sst", "platform");
 
-/** First installation: about a minute on a slow line, 300 MB. */
+/** The first installation takes about a minute on a slow connection, for 300 MB. */
 const installMs = 240_000;
 
-/** Marks what was installed for this version of SST and of the providers; `sst install` leaves no such mark that is complete. */
+/** Marks a complete installation for this version of SST and the providers; `sst install` leaves no reliable mark. */
 const stamp = join(root, ".sst", "ocrlty-installed");
 
 /**
- * Makes sure that the components are there. False when they are not and cannot be had: the registry is out of reach,
- * or there is no SST for this system.
+ * Installs the components if they are missing. False if that is impossible: the registry cannot be reached, or SST does
+ * not support this system.
  */
 export async function ensure(): Promise<boolean> {
   const wanted = `${manifest.devDependencies.sst} ${fs.readFileSync(join(root, "sst.config.ts"), "utf8").match(/providers: .*/)?.[0]}`;
@@ -37,7 +37,7 @@ export async function ensure(): Promise<boolean> {
   return done;
 }
 
-/** Runs to the end, or is ended with everything that it started. */
+/** Runs the program to its end; at the time limit it is killed with everything that it started. */
 function run(args: string[], env: NodeJS.ProcessEnv): Promise<boolean> {
   const isPosix = process.platform !== "win32";
   const child = spawn(process.execPath, args, { cwd: root, env, stdio: "ignore", detached: isPosix });
@@ -54,7 +54,7 @@ function run(args: string[], env: NodeJS.ProcessEnv): Promise<boolean> {
   });
 }
 
-/** Asked first: SST itself tries for minutes. Through npm, which knows about mirrors and proxies. */
+/** Checked first, because SST itself retries for minutes. Through npm, which knows mirrors and proxies. */
 function isRegistryThere(env: NodeJS.ProcessEnv): Promise<boolean> {
   const args = ["view", "sst", "version", "--fetch-retries=0", "--fetch-timeout=10000"];
   const onWindows = process.platform === "win32";

@@ -5,8 +5,8 @@ import { fileURLToPath } from "node:url";
 const root = fileURLToPath(new URL("../", import.meta.url));
 
 /**
- * Places of core from which a statement could be sent, as `file:line`, without those in `sent`. With the places of a whole
- * run of the tests these are the statements whose plans test/support/plans.ts has not judged.
+ * The places in core that send a statement, as `file:line`, without those in `sent`. With the places from a full test
+ * run, these are the statements whose query plans test/support/plans.ts has not checked.
  */
 export function unsent(sent: readonly string[]): string[] {
   const known = new Set(sent);

@@ -1,21 +1,21 @@
-/** Which way imports lead: circles, arrows upward, and tables that another noun names. */
+/** The direction of imports: circles, upward imports, and tables that another noun names. */
 import * as Graph from "./graph.ts";
 import { nounOf, type Offender, type Source, type Tree } from "./tree.ts";
 
 /**
- * The houses, the lowest first: each may import those before it and itself. `packages` and `samples` are code of others'
+ * The houses, lowest first: each may import itself and those before it. `packages` and `samples` hold code for other
  * programs; a file at the top, such as drizzle.config.ts, may import everything.
  */
 const houses: readonly string[] = ["packages", "spec", "core", "functions", "local", "cli"];
 /** Beside the houses: components of SST, which import the plain tables, and `core` for its plain constants. */
 const beside = ["spec", "core", "packages"];
-/** On top of all, and beside each other: these may import everything, the helpers of tests included. */
+/** The top level: these may import everything, including each other and the helpers of tests. */
 const top = ["scripts", "bench", "test"];
 
 const houseOf = (path: string) => (path.includes("/") ? (path.split("/")[0] ?? "") : "");
 const product = (tree: Tree) => tree.sources.filter(({ kind }) => kind === "product");
 
-/** Circles of files, by imports of values and of types alike. */
+/** Circles of files, by imports of both values and types. */
 export function fileCircles(tree: Tree): Offender[] {
   const arrows = tree.sources.flatMap(({ path, arrows }) =>
     arrows.map(({ target }): [string, string] => [path, target]),
@@ -23,7 +23,7 @@ export function fileCircles(tree: Tree): Offender[] {
   return told(Graph.circles(Graph.graph(arrows)));
 }
 
-/** Circles of folders; tests, which may look at everything, aside. */
+/** Circles of folders, without tests, which may import everything. */
 export function roomCircles(tree: Tree): Offender[] {
   return told(Graph.circles(rooms(tree)));
 }
@@ -47,7 +47,7 @@ function rooms(tree: Tree, among: (path: string) => boolean = () => true): Graph
   );
 }
 
-/** Imports from one house into one that stands above it, and of tests by the product. */
+/** Imports of a higher house by a lower one, and imports of tests by the product. */
 export function upwardHouses(tree: Tree): Offender[] {
   const kinds = new Map(tree.sources.map((source) => [source.path, source.kind]));
   return product(tree).flatMap((source) =>
@@ -60,13 +60,13 @@ export function upwardHouses(tree: Tree): Offender[] {
 function mayImport({ path }: Source, target: string, kind: Source["kind"] | undefined): boolean {
   const from = houseOf(path);
   const to = houseOf(target);
-  // package.json says our version.
+  // package.json holds our version.
   if (target === "package.json") return true;
   if (kind === "test")
     return from === "bench"
       ? !target.endsWith(".test.ts")
       : from === "scripts" && target.startsWith("test/support/");
-  // A file at the top is a tool's settings. What core takes out of infra has a measure of its own.
+  // A file at the top configures a tool. What core imports from infra has its own measure.
   if (from === to || from === "" || top.includes(from) || (from === "core" && to === "infra")) return true;
   if (from === "infra") return beside.includes(to);
   if (to === "infra") return from !== "spec";
@@ -74,8 +74,8 @@ function mayImport({ path }: Source, target: string, kind: Source["kind"] | unde
 }
 
 /**
- * Inside of core no order is written down: it is the one in which the fewest imports lead upward. What is left lies on
- * a circle of rooms.
+ * Inside core the order is not fixed: it is the one with the fewest upward imports. Those that remain are part of a
+ * circle of rooms.
  */
 export function upwardInCore(tree: Tree): Offender[] {
   const inCore = (path: string) => path.startsWith("core/");
@@ -101,14 +101,14 @@ export function coreToInfra(tree: Tree): Offender[] {
 
 // --- tables ----------------------------------------------------------------------------------------------------
 
-/** The words behind which SQL names a table. */
+/** The SQL keywords that come before a table's name. */
 const before = "FROM|JOIN|INTO|UPDATE|TABLE";
-/** A text of SQL: in this house its keywords are in capitals. */
+/** Recognizes SQL text: in this repository its keywords are in capitals. */
 const sqlText = /\b(?:SELECT|INSERT INTO|DELETE FROM|UPDATE|EXISTS|FROM|JOIN)\b/;
 
 /**
- * A table is its noun's: others go through what the noun exports, not through its name in a text of SQL. Measurements
- * and scripts, which look at a database from outside, aside.
+ * A table belongs to its noun: other code uses what the noun exports and does not name the table in SQL. Benches and
+ * scripts, which look at a database from outside, are exempt.
  */
 export function foreignTables(tree: Tree): Offender[] {
   const owners = tables(tree);
@@ -132,7 +132,7 @@ export function foreignTables(tree: Tree): Offender[] {
     );
 }
 
-/** The tables by their names, with the noun that declares each in a `*.sql.ts`. */
+/** Each table's name, with the noun that declares it in a `*.sql.ts`. */
 function tables(tree: Tree): Map<string, string> {
   return new Map(
     tree.sources

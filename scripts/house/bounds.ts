@@ -1,8 +1,8 @@
 import type { MeasureName } from "./measures.ts";
 
 /**
- * The most that each measure may find. 0 is what the house keeps; a larger number is a ceiling: what is there today, which
- * may shrink and not grow. Whoever mends some of it lowers the number.
+ * The most that each measure may find. 0 is a rule that holds; a larger number is today's count, which may shrink but
+ * not grow. A change that removes some of them lowers the number.
  */
 export const bounds: Readonly<Record<MeasureName, number>> = {
   "long-files": 3,

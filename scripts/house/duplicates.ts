@@ -1,7 +1,7 @@
-/** Pieces of text that stand twice. */
+/** Duplicated pieces of code. */
 import type { Offender, Source, Tree } from "./tree.ts";
 
-/** As many lines with a word on them; white space, empty lines and imports do not count. */
+/** The fewest lines that count as a duplicate. Only lines with a word count; imports do not. */
 export const leastLines = 12;
 
 interface Line {
@@ -14,13 +14,13 @@ interface Place {
   readonly at: number;
 }
 
-/** Pairs of places with the same lines, each as long as it goes. */
+/** Pairs of places with the same lines, each extended as far as possible. */
 export function duplicates(tree: Tree, kind: Source["kind"]): Offender[] {
   const sources = tree.sources.filter((source) => source.kind === kind);
   const lines = sources.map(normalized);
   const seen = new Map<string, Place[]>();
   const found: Offender[] = [];
-  /** By pair of files and distance, the line up to which a pair has been told. */
+  /** By pair of files and distance: the line up to which a duplicate is already reported. */
   const told = new Map<string, number>();
   lines.forEach((all, source) => {
     for (let at = 0; at + leastLines <= all.length; at += 1) {

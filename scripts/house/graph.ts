@@ -1,8 +1,8 @@
-/** Circles of a directed graph, and the arrows that close them. */
+/** Circles of a directed graph, and the edges that close them. */
 
 export type Graph = ReadonlyMap<string, ReadonlyMap<string, number>>;
 
-/** Counts the arrows between nodes; one from a node to itself is left out. */
+/** Counts the edges between nodes, without edges from a node to itself. */
 export function graph(arrows: Iterable<readonly [from: string, to: string]>): Graph {
   const found = new Map<string, Map<string, number>>();
   for (const [from, to] of arrows) {
@@ -14,7 +14,7 @@ export function graph(arrows: Iterable<readonly [from: string, to: string]>): Gr
   return found;
 }
 
-/** The strongly connected components of more than one node (Tarjan, 1972), each sorted. */
+/** The strongly connected components with more than one node (Tarjan, 1972), each sorted. */
 export function circles(of: Graph): string[][] {
   const index = new Map<string, number>();
   const low = new Map<string, number>();
@@ -44,8 +44,8 @@ export function circles(of: Graph): string[][] {
 }
 
 /**
- * The arrows that lead upward in the best order that is found: inside a circle the nodes are laid out so that few
- * imports lead back (Eades, Lin and Smyth, 1993). Without a circle there is none.
+ * The edges that lead upward in the best order found. Inside a circle the nodes are ordered so that few imports lead
+ * back (Eades, Lin and Smyth, 1993). Without a circle there are no such edges.
  */
 export function upward(of: Graph): [from: string, to: string][] {
   return circles(of).flatMap((members) => {

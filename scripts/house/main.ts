@@ -1,6 +1,6 @@
 /**
- * Measures the house: sizes, circles, arrows, names. `--list NAME` prints the places that a measure counts, `--at COMMIT`
- * measures another commit in a work tree that is removed again, `--json` prints everything as one object.
+ * Measures the code: sizes, circles, directions of imports, names. `--list NAME` prints the places that a measure
+ * counts, `--at COMMIT` measures another commit in a temporary work tree, `--json` prints everything as one object.
  */
 import { execFileSync } from "node:child_process";
 import * as fs from "node:fs";

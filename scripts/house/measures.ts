@@ -57,6 +57,6 @@ export const measures = {
 export type MeasureName = keyof typeof measures;
 export const names = Object.keys(measures) as MeasureName[];
 
-/** A place as an editor opens it. */
+/** A place in the form that editors open. */
 export const text = ({ path, line, what }: Offender) =>
   `${path}${line === undefined ? "" : `:${line}`} ${what}`;

@@ -1,11 +1,17 @@
-/** Names that mislead: aliases that are not the file's, a file beside a folder of its name, references to nothing. */
+/**
+ * Misleading names: aliases that differ from the file's name, a file beside a folder of the same name, and references
+ * to files that do not exist.
+ */
 import { posix } from "node:path";
 import type { Offender, Tree } from "./tree.ts";
 
 /** Plans that were never part of the repository. */
 const missingPlans = /\b(?:DESIGN|API|STYLE|VLLM|HOUSE|PROBES)\.md\b/g;
 
-/** `import * as QueueServer` of `queue/server.ts`: the file's name, or the folder's before it where two files agree. */
+/**
+ * `import * as QueueServer` of `queue/server.ts`: the file's name, with the folder's before it if two files have the
+ * same name.
+ */
 export function otherAliases(tree: Tree): Offender[] {
   return tree.sources.flatMap(({ path, arrows }) =>
     arrows
@@ -35,18 +41,18 @@ export function filesBesideFolders(tree: Tree): Offender[] {
 
 // --- references --------------------------------------------------------------------------------------------------
 
-/** A file with a folder before it, or with the ending of files that are tracked. */
+/** A path with a folder, or a name with the extension of tracked files. */
 const file =
   /(?<![\w/.:@$*{<~-])(?:\.{0,2}\/)?(?:[\w.-]+\/)*[\w-][\w.-]*\.(?:md|ts|mjs|yml|sql|css|sh)\b(?![\w*/{(<]|\.\w)/g;
 /** A folder of the repository, with or without its last slash. */
 const folder =
   /(?<![\w/.:@$*{<~#-])(?:spec|infra|core|functions|local|cli|scripts|test|bench|packages)(?:\/[\w-]+)+\/?(?![\w*{<]|[.-]\w)/g;
-/** In pages a bare name may be the reader's own file; in comments it is one of ours, but for these of others. */
+/** In pages a bare name may be the reader's file. In comments it is one of ours, except for these. */
 const ours = /^(?:spec|infra|core|functions|local|cli|scripts|test|bench|packages|docs)\/|\.md$/;
 const others =
   /^runtime\.mjs$|(?:^|\/)(?:\.sst|node_modules)\/|(?:^|\/)[A-Z]+\.(?:ts|mjs|sql)$|docs\/NAME\.md$/;
 
-/** References in comments, pages and texts to files and folders of the repository that are not there. */
+/** References in comments, pages and texts to files and folders that are not in the repository. */
 export function deadReferences(tree: Tree): Offender[] {
   const known = places(tree.paths);
   const inCode = tree.sources.flatMap((source) => [
@@ -56,7 +62,7 @@ export function deadReferences(tree: Tree): Offender[] {
     ),
   ]);
   const inPages = [...tree.pages].flatMap(([page, text]) =>
-    // The changelog may name what was once there.
+    // The changelog may name files that were removed.
     page === "CHANGELOG.md"
       ? []
       : text
@@ -106,7 +112,7 @@ function isFileThere({ files, ends }: Places, from: string, name: string): boole
   );
 }
 
-/** The name may also be that of a file without its ending. */
+/** The name may also be a file's without its extension. */
 function isFolderThere({ files, folders }: Places, name: string): boolean {
   const bare = name.replace(/\/$/, "");
   return folders.has(bare) || files.has(bare) || files.has(`${bare}.ts`) || files.has(`${bare}.test.ts`);

@@ -1,10 +1,10 @@
-/** What the compiler's own parser reads of a source file: functions, imports, exports, literals and comments. */
+/** What the TypeScript parser finds in a source file: functions, imports, exports, literals and comments. */
 import * as Ast from "typescript/unstable/ast";
 import { API } from "typescript/unstable/sync";
 
 interface FunctionShape {
   readonly name: string;
-  /** 1-based, of the declaration's first line; `lines` counts from there to the closing brace. */
+  /** The first line of the declaration, 1-based; `lines` counts from there to the closing brace. */
   readonly line: number;
   readonly lines: number;
   readonly parameters: number;
@@ -17,7 +17,7 @@ export interface ImportShape {
   readonly line: number;
   /** The name of a star import. */
   readonly alias: string | undefined;
-  /** The exported names that are read through this import; "all" where they cannot be told apart. */
+  /** The exported names that are used through this import; "all" if that cannot be determined. */
   readonly names: ReadonlySet<string> | "all";
 }
 
@@ -31,7 +31,7 @@ interface Export extends Located {
 }
 
 interface Literal extends Located {
-  /** It stands behind the tag `sql` or in `sql.raw(…)`. */
+  /** It follows the tag `sql` or is inside `sql.raw(…)`. */
   readonly isSql: boolean;
 }
 
@@ -41,13 +41,13 @@ export interface Shape {
   readonly exports: readonly Export[];
   readonly literals: readonly Literal[];
   readonly comments: readonly Located[];
-  /** 1-based numbers of the lines that import declarations stand on. */
+  /** The lines of import declarations, 1-based. */
   readonly importLines: ReadonlySet<number>;
 }
 
 /**
- * The shapes of the files with these texts, by path. The compiler parses them alone: no import is resolved and no
- * library is read.
+ * Parses the files with these texts, by path. The compiler only parses them: it resolves no imports and reads no
+ * libraries.
  * @param texts - by the path below `root`, with forward slashes.
  */
 export function parse(root: string, texts: ReadonlyMap<string, string>): Map<string, Shape> {
@@ -81,7 +81,7 @@ export function parse(root: string, texts: ReadonlyMap<string, string>): Map<str
   }
 }
 
-/** What is collected while the nodes of one file are visited. */
+/** What is collected while visiting the nodes of one file. */
 interface Found {
   readonly source: Ast.SourceFile;
   readonly functions: FunctionShape[];
@@ -95,7 +95,7 @@ interface Found {
   readonly literals: Literal[];
   readonly quoted: Ast.TextRange[];
   readonly importLines: Set<number>;
-  /** Every identifier that may be the use of a star import. */
+  /** Every identifier that may refer to a star import. */
   readonly uses: Ast.Identifier[];
 }
 
@@ -167,7 +167,7 @@ function nameOf(node: Ast.Node, holder: Ast.Node): string | undefined {
   return named?.name.getText();
 }
 
-/** The called function's text where the node is an argument: `describe`, `test.each(…)`. */
+/** The text of the called function if the node is an argument: `describe`, `test.each(…)`. */
 function calleeOf({ parent }: Ast.Node): string | undefined {
   if (!Ast.isCallExpression(parent)) return undefined;
   return parent.expression.getText().split("\n")[0]?.slice(0, 40);
@@ -225,7 +225,9 @@ function takeReexport(found: Found, node: Ast.ExportDeclaration): void {
   add(found, node, node.moduleSpecifier.text, undefined, names);
 }
 
-/** `const X = await import("…")` is read like a star import, `const { a } = await import("…")` by its names. */
+/**
+ * `const X = await import("…")` counts as a star import, `const { a } = await import("…")` as an import of these names.
+ */
 function takeDynamic(found: Found, node: Ast.CallExpression, specifier: string): void {
   const holder = Ast.isAwaitExpression(node.parent) ? node.parent.parent : undefined;
   const name = holder !== undefined && Ast.isVariableDeclaration(holder) ? holder.name : undefined;
@@ -260,7 +262,7 @@ function takeExports(found: Found, statement: Ast.Statement): void {
     put(statement, (statement.name as Ast.Identifier).text);
 }
 
-/** Which members of each star import are named; one that is passed on as a whole may be read entirely. */
+/** The members of each star import that are used; if it is passed on as a whole, all may be used. */
 function takeMembers(found: Found): void {
   const stars = new Map(
     found.imports.filter(({ alias }) => alias !== undefined).map((star) => [star.alias, star]),
@@ -297,7 +299,7 @@ function takeLiteral(found: Found, node: Ast.Node): void {
     });
 }
 
-/** What stands in a template's holes is left out: a table that is named there is imported. */
+/** Expressions inside a template are left out: a table that is named there is imported. */
 const templateText = (node: Ast.TemplateExpression) =>
   [node.head.text, ...node.templateSpans.map(({ literal }) => literal.text)].join("{}");
 

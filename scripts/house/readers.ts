@@ -1,19 +1,19 @@
-/** Exported names, and which other files read them. */
+/** Exported names, and the other files that use them. */
 import type { Offender, Tree } from "./tree.ts";
 
-/** Names that are read by a place in the tree and not by an import. */
+/** Names that are used by their path and not by an import. */
 const readByPlace: readonly { readonly path: RegExp; readonly names: RegExp }[] = [
   // The route table and Lambda name a file; the stack and the OpenAPI document read its operations.
   { path: /^functions\//, names: /^(?:handler|operations)$/ },
   // drizzle-kit reads every table of the pattern in drizzle.config.ts.
   { path: /\.sql\.ts$/, names: /Table$/ },
-  // Called by the tools whose settings they are.
+  // Configuration files, loaded by their tools.
   { path: /^(?:sst|drizzle|vitest)\.config\.ts$/, names: /./ },
-  // What the packages promise to whoever installs them.
+  // The public API of the packages.
   { path: /^packages\//, names: /./ },
 ];
 
-/** A function is named by its file and export, "functions/api/usage.handler", as Lambda does it. */
+/** A function is named by its file and export, as in Lambda: "functions/api/usage.handler". */
 function handlersNamed(tree: Tree): ReadonlySet<string> {
   const literals = tree.sources.flatMap((source) => source.literals);
   return new Set(
@@ -29,7 +29,7 @@ interface Unread extends Offender {
   readonly byTests: boolean;
 }
 
-/** Exports of the product that no other file of it reads. */
+/** Exports of the product that no other file of the product uses. */
 function unread(tree: Tree): Unread[] {
   const readers = { product: new Map<string, Set<string>>(), test: new Map<string, Set<string>>() };
   const handlers = handlersNamed(tree);
@@ -66,13 +66,13 @@ function unread(tree: Tree): Unread[] {
 const places = (found: readonly Unread[]): Offender[] =>
   found.map(({ path, line = 1, what }) => ({ path, line, what }));
 
-/** Values that no other file reads, tests included. */
+/** Values that no other file uses, including tests. */
 export const unreadValues = (tree: Tree): Offender[] =>
   places(unread(tree).filter(({ byTests, isType }) => !byTests && !isType));
 
-/** Types that no other file names, tests included. */
+/** Types that no other file names, including tests. */
 export const unreadTypes = (tree: Tree): Offender[] =>
   places(unread(tree).filter(({ byTests, isType }) => !byTests && isType));
 
-/** Exports that only tests read. */
+/** Exports that only tests use. */
 export const readByTests = (tree: Tree): Offender[] => places(unread(tree).filter(({ byTests }) => byTests));

@@ -1,4 +1,4 @@
-/** How large things are: files, functions, parameter lists, folders. */
+/** The sizes of files, functions, parameter lists and folders. */
 import type { Offender, Source, Tree } from "./tree.ts";
 
 type Kind = Source["kind"];
@@ -14,7 +14,7 @@ export function longFiles(tree: Tree, kind: Kind): Offender[] {
     .map(({ path, lines }) => ({ path, what: `${lines} lines` }));
 }
 
-/** Functions inside of others count with their parent and on their own; the callback of a `describe` is none. */
+/** A nested function counts as part of its parent and on its own; the callback of a `describe` does not count. */
 export function longFunctions(tree: Tree, kind: Kind): Offender[] {
   return of(tree, kind)
     .flatMap(({ path, functions }) => functions.map((one) => ({ ...one, path })))
@@ -31,7 +31,7 @@ export function manyParameters(tree: Tree): Offender[] {
     .map(({ path, line, name, parameters }) => ({ path, line, what: `${name}: ${parameters} parameters` }));
 }
 
-/** Product files that stand side by side in one folder. */
+/** Folders with too many product files. */
 export function crowdedRooms(tree: Tree): Offender[] {
   return rooms(tree)
     .filter(({ files }) => files > limits.siblings)

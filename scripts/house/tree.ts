@@ -1,13 +1,13 @@
-/** The house as files: what is tracked, what each source file holds, and which file an import leads to. */
+/** The repository as files: what is tracked, what each source file contains, and which file an import resolves to. */
 import { execFileSync } from "node:child_process";
 import * as fs from "node:fs";
 import { join, posix } from "node:path";
 import * as Parse from "./parse.ts";
 
 export interface Source extends Parse.Shape {
-  /** Below the root, with forward slashes. */
+  /** Relative to the root, with forward slashes. */
   readonly path: string;
-  /** The folder it stands in, "." at the top. */
+  /** Its folder, "." at the top. */
   readonly room: string;
   readonly kind: "product" | "test" | "generated";
   readonly text: string;
@@ -28,16 +28,16 @@ export interface Tree {
   readonly pages: ReadonlyMap<string, string>;
 }
 
-/** One place in a file that a measure finds fault with. */
+/** One place in a file that a measure reports. */
 export interface Offender {
   readonly path: string;
   readonly line?: number;
   readonly what: string;
 }
 
-/** Written by a command, or by a tool that the repository calls: only their writer can shorten them. */
+/** Generated files: only their generator can make them shorter. */
 const generated = /(?:^|\/)migrations\/|^sst-env\.d\.ts$|^package-lock\.json$|^docs\/openapi\.json$/;
-/** The first line of a file that one of the commands writes. */
+/** The first line of a generated file. */
 const written = /^\/\/ Written by `npm run /;
 
 const tests = /^test\/|\.test\.ts$|-for-tests\.ts$|(?:^|\/)(?:testing|fixtures)\/|^vitest\.config\.ts$/;
@@ -47,10 +47,10 @@ function kindOf(path: string, text: string): Source["kind"] {
   return tests.test(path) ? "test" : "product";
 }
 
-/** Whether Git can tell what belongs to the house; an archive that was unpacked has no such list. */
+/** Whether Git can list the tracked files; in an unpacked archive it cannot. */
 export const isCheckout = (root: string) => fs.existsSync(join(root, ".git"));
 
-/** The files of the work tree that Git tracks, or would once they are added. */
+/** The files of the work tree that Git tracks, and new files that it does not ignore. */
 export function tracked(root: string): string[] {
   const args = ["ls-files", "-z", "--cached", "--others", "--exclude-standard"];
   const listed = execFileSync("git", args, { cwd: root, encoding: "utf8", maxBuffer: 2 ** 26 });
@@ -89,7 +89,7 @@ export function read(root: string, paths: readonly string[]): Tree {
   return { paths, sources, pages: new Map(pages) };
 }
 
-/** Which tracked file a specifier leads to: relative, or by the map `imports` of the tree's package.json. */
+/** The tracked file that a specifier resolves to: relative, or through `imports` of package.json. */
 function resolver(root: string, known: ReadonlySet<string>) {
   const file = join(root, "package.json");
   const { imports = {} } = (fs.existsSync(file) ? JSON.parse(fs.readFileSync(file, "utf8")) : {}) as {
@@ -108,5 +108,5 @@ function resolver(root: string, known: ReadonlySet<string>) {
   };
 }
 
-/** The folder under `core/` that a path belongs to, with its rooms: the noun. */
+/** The noun of a path: its folder under `core/`, with all folders below it. */
 export const nounOf = (path: string) => path.split("/").slice(0, 2).join("/");

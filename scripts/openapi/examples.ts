@@ -1,6 +1,6 @@
 /**
  * Examples for OpenAPI, by route. The first one is real: the picture is a small PNG of three printed lines, and the
- * answer's `normalized` and `checks` are computed by the code that computes them in production.
+ * answer's `normalized` and `checks` are computed by the production code.
  */
 import { createHash } from "node:crypto";
 import * as Checks from "#core/canonical/checks/checks";
@@ -11,7 +11,7 @@ import type { RouteKey } from "#spec/routes";
 export interface Examples {
   /** A JSON body, as it is sent. */
   request?: unknown;
-  /** A form, where samples send one instead of the JSON; a list stands for files of these names. */
+  /** A form, if the samples send one instead of JSON; a list means files with these names. */
   form?: Readonly<Record<string, unknown>>;
   /** Status → body. */
   responses?: Readonly<Record<number, unknown>>;
@@ -29,7 +29,7 @@ export const picture =
   "sR29ngV06XUM/HbxUrnyqoHfzAc1D6/Ld17LgPILQR86tSFVLg6kzEiukv5drUnTEuLHnWQP056ymhb22kioI3Nq2/+qngDg" +
   "7qwr/h11OQAAAABJRU5ErkJggg==";
 
-/** What stands for a hash in an example: prompts are tuned, and an example must not change with each word. */
+/** The hash in examples is a constant: prompts are tuned, and examples must not change with each word. */
 const someSha256 = (digit: string) => digit.repeat(64);
 
 function extract() {
@@ -74,7 +74,7 @@ const running = {
   poll_url: "/v1/extracts/receipt-0001",
 };
 
-/** Made anew for every document; a route without an entry has no examples of success. */
+/** Made again for each document; a route without an entry has no success examples. */
 export function examples(): Partial<Record<RouteKey, Examples>> {
   return {
     "GET /health": {

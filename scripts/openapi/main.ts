@@ -1,6 +1,6 @@
 /**
- * Writes docs/openapi.json from the route table and the operations. `--check` writes nothing and ends with 1 when the
- * committed file is another; `--json` prints the document instead.
+ * Writes docs/openapi.json from the route table and the operations. `--check` writes nothing and ends with status 1 if
+ * the committed file differs; `--json` prints the document instead.
  */
 import * as fs from "node:fs";
 import { join, relative } from "node:path";

@@ -1,6 +1,6 @@
 /**
  * The OpenAPI 3.1 document, made from the route table and from the operations that the functions behind it export.
- * What follows from a route is derived here, so a new route needs nothing but its operation.
+ * What follows from a route is derived here, so a new route needs only its operation.
  */
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -25,11 +25,11 @@ type Document = ReturnType<typeof createDocument>;
 const description = `Photos of receipts and invoices in, JSON checked against a schema out.
 
 **Keys.** Send \`Authorization: Bearer <key>\` or \`X-API-Key: <key>\`. A 401 says in
-\`details.reason\` whether a key came at all (\`key_missing\`), came where none is looked for (\`key_misplaced\`), or was refused
+\`details.reason\` whether the key is missing (\`key_missing\`), was sent in the wrong place (\`key_misplaced\`), or was refused
 (\`key_refused\`: unknown, malformed, revoked and expired keys are answered alike).
 
 **Errors.** Everything a function answers has the envelope \`{"error": {code, message, param, request_id, doc_url, details}}\`:
-\`message\` says what to change, \`param\` names the field, \`doc_url\` leads to cause and cure. What the API gateway answers itself has \`{"message"}\` and a request id of its own (header \`apigw-requestid\`): a body over 10 MB or an
+\`message\` says what to change, \`param\` names the field, \`doc_url\` leads to cause and cure. An answer of the API gateway itself has \`{"message"}\` and its own request id (header \`apigw-requestid\`): a body over 10 MB or an
 event over 6 MB (413), headers over 10 KB (431), throttling (429), a function that died (500), 30 seconds passed (503).
 An unknown path is 404, a wrong method 405 with \`Allow\`. Every GET answers a HEAD.
 
@@ -38,7 +38,10 @@ model call; another payload is 409. An error that may be retried is not stored: 
 
 **Times** are ISO 8601 in UTC, durations integers in \`*_ms\`, sizes bytes. Answers may gain fields.`;
 
-/** Loads every function of the route table and describes all routes. @throws when a route has no operation, or an operation no route. */
+/**
+ * Loads every function of the route table and describes all routes. @throws Error if a route has no operation, or an
+ * operation has no route.
+ */
 export async function build(): Promise<Document> {
   const document = documentOf(describeRoutes(await loadOperations()));
   const schemas = document.components?.schemas as Record<string, { [keyword: string]: unknown }>;
@@ -56,7 +59,7 @@ interface Described {
   readonly paths: ZodOpenApiPathsObject;
   /** Name → text. */
   readonly tags: ReadonlyMap<string, string>;
-  /** Of errors. */
+  /** The example's error. */
   readonly statuses: ReadonlySet<number>;
 }
 
@@ -93,7 +96,7 @@ function documentOf({ paths, tags, statuses }: Described): Document {
         version: manifest.version,
         description,
         license: { name: "MIT", identifier: "MIT" },
-        contact: { name: "Whoever operates this server" },
+        contact: { name: "The operator of this server" },
       },
       servers: [{ url: "/", description: "The server that this document came from." }],
       security: [],
@@ -101,7 +104,7 @@ function documentOf({ paths, tags, statuses }: Described): Document {
       paths,
       webhooks: webhooks(),
       components: {
-        // Files of the caller's, which no request holds.
+        // The caller's files, which appear in no request.
         schemas: {
           DatevMapping: Mapping.Datev,
           XeroMapping: Mapping.Xero,
@@ -149,8 +152,8 @@ async function loadOperations(): Promise<Map<string, Operation>> {
 }
 
 /**
- * The statuses of the errors that an operation can end in: by its access (keys, scopes), by what it takes (path,
- * query, body), by what its function may touch, and 429 and 500, which everything has.
+ * The error statuses of an operation. They follow from its access (keys, scopes), its input (path, query, body) and the
+ * services of its function; every operation has 429 and 500.
  */
 function errorStatuses(route: Routes.Route, operation: Operation): number[] {
   const derived: Code[] = ["rate_limited", "internal"];
@@ -168,20 +171,20 @@ function errorStatuses(route: Routes.Route, operation: Operation): number[] {
     derived.push("inference_unavailable", "inference_timeout");
   }
   const statuses = [...derived, ...(operation.errors ?? [])].map((code) => codes[code].status);
-  // A status that the operation itself answers with (503 of /readyz) has its own schema.
+  // A status that the operation answers itself (503 of /readyz) has its own schema.
   return [...new Set(statuses)]
     .filter((status) => operation.responses[status] === undefined)
     .sort((a, b) => a - b);
 }
 
-/** Whether the caller may name another key, of which it mostly knows nothing. */
+/** Whether the caller may name another key. */
 const namesKeys = ({ query }: Operation) =>
   query instanceof z.ZodObject && Object.hasOwn(query.shape, "key_id");
 
-/** Whether the call makes something that a repeat must not make twice. */
+/** Whether the call creates something that a repeat must not create again. */
 const creates = ({ method, path }: Routes.Route) => method === "POST" && !path.endsWith("/cancel");
 
-/** Whether the call itself asks the model server, and so may take longer than its caller likes. */
+/** Whether the call itself waits for the model server, and so may take long. */
 function asksModel(route: Routes.Route): boolean {
   const spec: FunctionSpec = functions[route.function];
   return spec.asksModel === true;
@@ -287,8 +290,8 @@ function responseHeaders(route: Routes.Route, status: number) {
 }
 
 /**
- * A name for generated clients, made of method and path alone, so that it never changes: listTasks, getTask, extract,
- * cancelRun. A collection's GET lists, its POST creates; the last word of another POST is the verb.
+ * A name for generated clients, derived only from method and path, so that it never changes: listTasks, getTask,
+ * extract, cancelRun. A collection's GET lists, its POST creates; the last word of another POST is the verb.
  */
 export function operationId({ method, path }: Pick<Routes.Route, "method" | "path">): string {
   if (path === "/") return `${method.toLowerCase()}Root`;

@@ -1,4 +1,4 @@
-/** What every operation of the OpenAPI document shares: errors, headers, tags. */
+/** The shared parts of all operations in the OpenAPI document: errors, headers, tags. */
 import * as z from "zod";
 import type { ZodOpenApiObject, ZodOpenApiResponseObject } from "zod-openapi";
 import { type Code, codes } from "#core/error";
@@ -17,7 +17,7 @@ const ErrorCode = z.enum(Object.keys(codes) as [Code, ...Code[]]).meta({
     .join("\n"),
 });
 
-/** What every function answers when it cannot do what was asked. */
+/** The answer of every function to a call that fails. */
 export const ErrorEnvelope = z
   .object({
     error: z.object({
@@ -31,16 +31,16 @@ export const ErrorEnvelope = z
           "The field, query parameter or header that the message is about, as a dotted path (`manifest.0.image_ref`).",
       }),
       request_id: z.string().nullable().meta({ description: "As in the header `X-Request-ID`." }),
-      doc_url: z.url().meta({ description: "The code's cause and cure, on the host that was called." }),
+      doc_url: z.url().meta({ description: "The page about this code: cause and cure, on the same host." }),
       details: ErrorDetails,
     }),
   })
   .meta({ id: "ErrorEnvelope" });
 
-/** What the gateway in front of the functions answers by itself. */
+/** An answer of the gateway in front of the functions. */
 export const GatewayError = z.object({ message: z.string() }).meta({
   id: "GatewayError",
-  description: "Answered by the API gateway itself, with a request id of its own.",
+  description: "An answer of the API gateway itself, with its own request id.",
 });
 
 interface CodeText {
@@ -65,12 +65,12 @@ const texts: Record<Code, CodeText> = {
     },
   },
   invalid_request_id: {
-    when: "`request_id` has another form than allowed",
+    when: "`request_id` does not have the allowed form",
     message: "request_id has the wrong form",
   },
   invalid_image: { when: "the picture cannot be decoded", message: "the picture cannot be decoded" },
   unsupported_media_type: {
-    when: "the body is not JSON, or the picture is of no supported type",
+    when: "the body is not JSON, or the type of the picture is not supported",
     message: "the body must be sent as application/json",
     details: { expected: "application/json" },
   },
@@ -80,7 +80,7 @@ const texts: Record<Code, CodeText> = {
     details: { limit_bytes: 4_194_304, bytes: 5_120_000 },
   },
   payload_too_large: {
-    when: "the request is too large for this way in; `details.recipe` is the way that is open, in steps",
+    when: "the request is too large for this route; `details.recipe` lists the steps that work",
     message:
       "the picture has 5 MiB and a call carries 4 MiB: upload the picture with POST /v1/uploads, up to 20 MiB, and send its image_ref",
     details: {
@@ -90,18 +90,18 @@ const texts: Record<Code, CodeText> = {
     },
   },
   unauthorized: {
-    when: "no key, or none that is valid",
+    when: "no valid key was sent",
     message: "this API key is unknown, revoked or expired",
     param: "Authorization",
     details: { reason: "key_refused" },
   },
   forbidden: {
-    when: "the key lacks the scope, the way in is switched off, or it is more than the key may ever have (`details.limit`)",
+    when: "the key lacks the scope, the feature is switched off, or the request is above the key's maximum (`details.limit`)",
     message: "this key may not do that: it lacks the scope extract:run",
     details: { required_scopes: ["extract:run"] },
   },
   not_found: {
-    when: "there is no such thing, or it is somebody else's",
+    when: "the object does not exist, or it belongs to another key",
     message: "there is nothing with this id",
   },
   method_not_allowed: {
@@ -122,7 +122,7 @@ const texts: Record<Code, CodeText> = {
   },
   rate_limited: { when: "the key's limit is reached", message: "too many requests" },
   inference_failed: {
-    when: "the model server answered with an error that retries did not cure",
+    when: "the model server answered with an error, also after retries",
     message: "the model server failed",
   },
   invalid_model_output: {
@@ -135,13 +135,13 @@ const texts: Record<Code, CodeText> = {
     message: "the database cannot be reached",
   },
   inference_timeout: {
-    when: "the time ran out while the model was asked",
+    when: "the model did not answer in time",
     message: "the model server took too long",
   },
   internal: { when: "anything else", message: "something went wrong on our side" },
 };
 
-/** Component names of the error answers, by status. */
+/** The component names of the error answers, by status. */
 const names: Record<number, string> = {
   400: "BadRequest",
   401: "Unauthorized",
@@ -159,7 +159,7 @@ const names: Record<number, string> = {
   504: "GatewayTimeout",
 };
 
-/** The gateway answers with these statuses, too, before or instead of a function. */
+/** The gateway may also answer with these statuses, before or instead of a function. */
 const gatewayStatuses = new Set([413, 429, 500, 503]);
 const gatewayMessages: Record<number, string> = {
   413: "Request Too Long",
@@ -172,14 +172,14 @@ export const ref = (kind: "headers" | "parameters" | "responses", name: string) 
   $ref: `#/components/${kind}/${name}`,
 });
 
-/** The shared answer of a status. @throws when the status has no name yet. */
+/** The shared answer for a status. @throws Error if the status has no name yet. */
 export function errorRef(status: number): { $ref: string } {
   const name = names[status];
   if (name === undefined) throw new Error(`no error answer is described for status ${status}`);
   return ref("responses", name);
 }
 
-/** The answers that some operation refers to, each with an example for every code. */
+/** The answers that operations refer to, each with an example for every code. */
 export function errorResponses(used: ReadonlySet<number>): Record<string, ZodOpenApiResponseObject> {
   const responses: Record<string, ZodOpenApiResponseObject> = {};
   for (const status of [...used].sort((a, b) => a - b)) {
@@ -188,7 +188,7 @@ export function errorResponses(used: ReadonlySet<number>): Record<string, ZodOpe
   }
   responses.Gateway = {
     description:
-      "Any other status: an answer of the API gateway itself, e.g. 431 when the headers are above 10 KB.",
+      "Any other status: an answer of the API gateway itself, such as 431 for headers above 10 KB.",
     content: {
       "application/json": {
         schema: GatewayError,
@@ -232,64 +232,65 @@ function errorResponse(status: number): ZodOpenApiResponseObject {
 /** Headers of answers. */
 export const headers: Headers = {
   XRequestId: {
-    description: "The id of this call, in every log line. The caller's own, if it sent a well-formed one.",
+    description:
+      "The id of this call, which every log line has. It is the caller's `X-Request-ID` if that is well-formed.",
     schema: { type: "string" },
     example: "receipt-0001",
   },
   RetryAfter: {
-    description: "Seconds after which to ask again.",
+    description: "Seconds after which to repeat the call.",
     schema: { type: "integer", minimum: 0 },
     example: 2,
   },
   IdempotentReplayed: {
-    description: "`true` when this is the answer of an earlier call with the same id and payload.",
+    description: "`true` if this is the stored answer of an earlier call with the same id and payload.",
     schema: { type: "string", enum: ["true"] },
   },
   RateLimitPolicy: {
-    description: "Of a key with `requests_per_minute`: `q` calls in `w` seconds.",
+    description: "For a key with `requests_per_minute`: `q` calls in `w` seconds.",
     schema: { type: "string" },
     example: '"requests_per_minute";q=60;w=60',
   },
   RateLimit: {
     description:
-      "Of a key with `requests_per_minute`: `r` calls are left, and after `t` seconds there are more.",
+      "For a key with `requests_per_minute`: `r` calls are left; more are available after `t` seconds.",
     schema: { type: "string" },
     example: '"requests_per_minute";r=59;t=30',
   },
   PreferenceApplied: {
-    description: "What of `Prefer` was done (RFC 7240); absent when it was not.",
+    description: "The preferences of `Prefer` that were applied (RFC 7240); absent if none were.",
     schema: { type: "string" },
     example: "wait=5",
   },
   Location: {
-    description: "Where to ask, or where the bytes are.",
+    description: "The address to poll, or the address of the bytes.",
     schema: { type: "string" },
     example: "/v1/extracts/receipt-0001",
   },
   XLeftOut: {
-    description: "Of a ledger's file: how many items are not in it, as they cannot be booked.",
+    description: "For a ledger file: how many items are not in it because they cannot be booked.",
     schema: { type: "integer", minimum: 0 },
   },
   XNotes: {
-    description: "Of a ledger's file: how many texts are not in it as they were read.",
+    description: "For a ledger file: how many texts had to be changed.",
     schema: { type: "integer", minimum: 0 },
   },
   WwwAuthenticate: {
-    description: "The scheme that is expected.",
+    description: "The expected scheme.",
     schema: { type: "string" },
     example: "Bearer",
   },
 };
 
-/** Headers that a caller may send. */
+/** The headers that a caller may send. */
 export const parameters: Parameters = {
   XRequestId: {
     name: "X-Request-ID",
     in: "header",
-    // No pattern: it would be read as a demand, and nothing is refused.
+    // No pattern: it would look like a requirement, but no value is refused.
     description:
-      "An id of yours for this call: 1 to 128 letters, digits, `_`, `.` and `-`, beginning with a letter or digit. Another form is ignored and an id is made.",
-    // No example: who tries a call out in the reference would send it along, and a second picture under it is refused.
+      "Your id for this call: 1 to 128 letters, digits, `_`, `.` and `-`, beginning with a letter or digit. An id of another form is ignored, and a new one is made.",
+    // No example: readers who try a call in the reference would send it, and a second picture under it is refused.
     schema: { type: "string" },
   },
   IdempotencyKey: {
@@ -303,7 +304,7 @@ export const parameters: Parameters = {
     name: "Prefer",
     in: "header",
     description:
-      "`respond-async`: 202 at once. `wait=N`: no 202 before N seconds (25 at most) unless the model server is away; with 0 it is 503 then. Without it the call waits, and ends in 202 before the gateway's 30 s. `Preference-Applied` says what was done.",
+      "`respond-async`: 202 at once. `wait=N`: no 202 before N seconds (at most 25), unless the model server is away; `wait=0` is then 503. Without the header the call waits, and ends in 202 before the gateway's 30 s. `Preference-Applied` says what was applied.",
     schema: { type: "string" },
     example: "wait=5",
   },
@@ -314,7 +315,7 @@ interface Tag {
   readonly description: string;
 }
 
-/** Families of paths that share a tag, or whose tag has a text of its own, by the first segment below /v1. */
+/** Tags by the first path segment below /v1, for paths that share a tag or whose tag has its own description. */
 const tags: Record<string, Tag> = {
   "": { tag: "System", description: "Is it up, is it ready, and this document." },
   me: { tag: "Account", description: "The calling key." },
@@ -328,12 +329,12 @@ const tags: Record<string, Tag> = {
   batch_extract_rerun: { tag: "Runs", description: "Many pictures in one run." },
   runs: { tag: "Runs", description: "Many pictures in one run." },
   usage: { tag: "Usage", description: "Tokens, seconds and cost." },
-  ground_truths: { tag: "Evaluation", description: "Runs held against known answers." },
-  evals: { tag: "Evaluation", description: "Runs held against known answers." },
+  ground_truths: { tag: "Evaluation", description: "Runs compared with known answers." },
+  evals: { tag: "Evaluation", description: "Runs compared with known answers." },
   debug: { tag: "Debug", description: "Artifacts as they are stored; only with `DEBUG_MODE=1`." },
 };
 
-/** The tag of a path: a family without a line above is called by its segment, `/v1/cost_centers` "Cost centers". */
+/** The tag of a path. Without a line above, its name comes from the segment: `/v1/cost_centers` → "Cost centers". */
 export function tagOf(path: string): Tag {
   const [first = "", second = ""] = path.split("/").slice(1);
   const family = first === "v1" ? second : "";

@@ -1,6 +1,6 @@
 /**
- * What generators and validators of other languages need of the JSON Schemas that zod writes. Nothing here says anything
- * about the API that the schemas do not say.
+ * Changes to zod's JSON Schemas that generators and validators of other languages need. They add nothing to the API's
+ * meaning.
  */
 
 type Json = { [key: string]: unknown };
@@ -8,7 +8,7 @@ type Json = { [key: string]: unknown };
 const isObject = (value: unknown): value is Json =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
-/** Does it to every schema below, the document's own maps (properties, components) included. */
+/** Applies the changes to every schema below, including those in maps (properties, components). */
 function each(value: unknown, change: (node: Json) => void): void {
   if (Array.isArray(value)) for (const one of value) each(one, change);
   if (!isObject(value)) return;
@@ -16,17 +16,17 @@ function each(value: unknown, change: (node: Json) => void): void {
   for (const [name, child] of Object.entries(value)) if (!isExample(name)) each(child, change);
 }
 
-/** What these hold are values, no schemas. */
+/** These keywords hold values, not schemas. */
 const isExample = (name: string) => name === "example" || name === "examples" || name === "enum";
 
-/** Leaves out what says nothing, or says it in a way of JavaScript's own. */
+/** Removes what adds nothing, or what only JavaScript understands. */
 export function plain(document: unknown): void {
   each(document, (node) => {
-    // The format says it; zod's pattern for it is 200 characters of leap years.
+    // The format is enough; zod's pattern for it is 200 characters about leap years.
     if (node.format === "date" || node.format === "date-time") delete node.pattern;
     if (node.minimum === Number.MIN_SAFE_INTEGER) delete node.minimum;
     if (node.maximum === Number.MAX_SAFE_INTEGER) delete node.maximum;
-    // Names are strings in JSON.
+    // Property names are always strings in JSON.
     if (isObject(node.propertyNames) && Object.keys(node.propertyNames).join() === "type")
       delete node.propertyNames;
     if (isObject(node.additionalProperties) && Object.keys(node.additionalProperties).length === 0)
@@ -35,8 +35,8 @@ export function plain(document: unknown): void {
 }
 
 /**
- * Tells a body's defaults in words: generators of clients (openapi-typescript among them) take a field that has a
- * `default` for one that is always there, also in what is sent.
+ * Describes a body's defaults in words: client generators such as openapi-typescript treat a field with a `default` as
+ * always present, even in requests.
  */
 export function wordDefaults(schemas: unknown): void {
   each(schemas, (node) => {

@@ -1,4 +1,4 @@
-/** What of requests zod's schemas check and do not show. */
+/** Rules for requests that the zod schemas check but do not show in JSON Schema. */
 import * as Task from "#core/task/task";
 import { batches, groundTruths, sizes } from "#spec/limits";
 
@@ -8,18 +8,18 @@ interface ObjectSchema extends Json {
   required: string[];
 }
 
-/** Requests name a task that there is. */
+/** Requests name an existing task. */
 export function nameTasks(schemas: Record<string, Json>): void {
   const ids = Task.list().map(({ id }) => id);
   for (const { additionalProperties: more, properties } of Object.values(schemas)) {
     const task = (properties as ObjectSchema["properties"] | undefined)?.task_id;
-    // Closed: something that is sent.
+    // Closed: the schema of a request.
     if (more === false && task !== undefined) Object.assign(task, { enum: ids });
   }
 }
 
 /**
- * A field of a form that is left empty counts as one that is not there, as browsers send it (functions/api/batch.ts,
+ * An empty form field counts as missing, because browsers send empty inputs (functions/api/batch.ts,
  * functions/request/extract-body.ts).
  */
 export function tellForms(schemas: Record<string, Json>): void {
@@ -32,13 +32,13 @@ export function tellForms(schemas: Record<string, Json>): void {
     }
     const exactlyOne = name === "ExtractForm" ? ["file", "image_ref", "image_url"] : [];
     Object.assign(form, {
-      description: "A field that is left empty counts as one that is not there.",
+      description: "An empty field counts as missing.",
       ...(exactlyOne.length === 0 ? {} : { oneOf: exactlyOne.map((field) => ({ required: [field] })) }),
     });
   }
 }
 
-/** An upload is one of four: how large it may be, and whether it has a `path`, goes by its kind (core/upload). */
+/** There are four kinds of uploads; the kind decides the maximum size and whether there is a `path` (core/upload). */
 export function tellUploads(schemas: Record<string, Json>): void {
   const { properties, required, ...whole } = schemas.UploadRequest as ObjectSchema;
   const { path, kind = {}, bytes, ...others } = properties;
@@ -60,7 +60,7 @@ export function tellUploads(schemas: Record<string, Json>): void {
   schemas.UploadRequest = {
     description:
       "A picture (also without a `kind`), a manifest, a picture under the data root, or a ground truth.",
-    // Not oneOf: linters want a field that tells them apart in every one, and pictures need no `kind`.
+    // Not oneOf: linters require a discriminating field in every variant, and pictures need no `kind`.
     anyOf: ["Image", "Manifest", "Data", "GroundTruth"].map((name) => ({
       $ref: `#/components/schemas/${name}UploadRequest`,
     })),

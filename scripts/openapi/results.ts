@@ -1,6 +1,6 @@
 /**
- * What was read, typed by task: the `result` of a task is the very schema that answers are held to (core/task), so that
- * a client generated from the document knows each field.
+ * Results typed by task: the `result` of a task has the schema that answers are checked against (core/task), so that a
+ * generated client knows each field.
  */
 import * as Task from "#core/task/task";
 
@@ -13,15 +13,16 @@ interface ObjectSchema extends Json {
 const ref = (name: string) => ({ $ref: `#/components/schemas/${name}` });
 
 const notShown =
-  "In lists null for results above 16 KiB: these are in the artifact and in the run's results.";
+  "Null in lists for results above 16 KiB; those are in the artifact and in the run's results.";
 
-/** The components that have a `result`, each with the end of its variants' names. */
+/** The components that have a `result`, each with the suffix of its variants' names. */
 const holders = { Extract: "Extract", RunItem: "Item" } as const;
 
 /**
- * Puts the tasks' results into the components. `Extract` and `RunItem` become one of several: of a task whose schema the
- * answer fits (`schema_ok` is true, `task_id` tells which), or of none, where `result` is whatever the model wrote. Each is
- * an object with all its fields: generators and validators do that better than fields from several places.
+ * Puts the tasks' results into the components. `Extract` and `RunItem` become one of several variants: one for each
+ * task whose schema the answer fits (`schema_ok` is true, `task_id` says which), and one for answers that fit none,
+ * where `result` is any object. Each variant has all its fields, because generators and validators handle that better
+ * than `allOf`.
  */
 export function addResults(schemas: Record<string, Json>): void {
   const tasks = Task.list();
@@ -63,25 +64,25 @@ export function addResults(schemas: Record<string, Json>): void {
         schema_ok: {
           // Not as an enum: Python's generator knows none of booleans, and drops what holds one.
           anyOf: [{ type: "boolean", const: false }, { type: "null" }],
-          description: "Null where there is no whole answer that could be held to the schema.",
+          description: "Null if there is no complete answer to check against the schema.",
         },
         result: {
           type: ["object", "null"],
           additionalProperties: true,
-          description: "Whatever JSON object the model wrote; null where there is none.",
+          description: "The JSON object that the model wrote; null if there is none.",
         },
       },
       "There is no result, or it does not fit the task's schema.",
     );
     schemas[holder] = {
       description:
-        "`schema_ok` says whether the result fits the task's schema, and then `task_id` tells which fields it has. An answer to `debug.schema_override` is held to that schema instead, which this document cannot know.",
+        "`schema_ok` says whether the result fits the task's schema, and then `task_id` tells which fields it has. An answer to `debug.schema_override` is checked against that schema instead, which this document does not know.",
       oneOf: [ref(`${end}ByTask`), ref(`Other${end}`)],
     };
   }
 }
 
-/** What a stored failure says is what an error answer says. */
+/** A stored failure has the same texts as an error answer. */
 export function tellDetails(schemas: Record<string, Json>): void {
   Object.assign((schemas.StoredError as ObjectSchema).properties, { details: ref("ErrorDetails") });
 }

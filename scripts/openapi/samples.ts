@@ -1,7 +1,7 @@
 /**
  * Samples of a call for curl, TypeScript (Node 20 and newer) and Python (with `requests`), as `x-codeSamples` of the
- * document. Address and key are in `OCRLTY_URL` and `OCRLTY_API_KEY`, names in the path in variables of their own; files
- * lie where they are named.
+ * document. Address and key come from `OCRLTY_URL` and `OCRLTY_API_KEY`, path parameters from their own variables;
+ * files are read from the current folder.
  */
 import type { Operation } from "#functions/request/operation";
 import type { Route } from "#spec/routes";
@@ -17,13 +17,13 @@ interface Call {
   readonly method: string;
   readonly path: string;
   readonly needsKey: boolean;
-  /** A list stands for files of these names. */
+  /** A list means files with these names. */
   readonly form?: readonly [name: string, value: unknown][] | undefined;
   readonly json?: unknown;
   readonly answer: "json" | "text" | "none";
 }
 
-/** The samples of a route's operation. */
+/** The samples for a route's operation. */
 export function samples(route: Route, operation: Operation, { request, form }: Examples): Sample[] {
   const fields = form ?? (operation.bodyAs === "multipart" ? (request as object | undefined) : undefined);
   const call: Call = {
@@ -143,5 +143,5 @@ function literal(value: unknown): string {
   );
 }
 
-/** Later lines of a value stand below its first. */
+/** Indents the later lines of a value. */
 const indented = (text: string, by = 2) => text.replaceAll("\n", `\n${" ".repeat(by)}`);

@@ -1,4 +1,4 @@
-/** What a server of the caller's is sent (core/webhook), for the document's `webhooks`. */
+/** The calls to the caller's server (core/webhook), for the document's `webhooks`. */
 import type { ZodOpenApiObject } from "zod-openapi";
 import { RunEnded } from "#core/run/notify/schema";
 
@@ -11,7 +11,7 @@ const header = (name: string, description: string, example: string) => ({
   example,
 });
 
-/** The one event there is: a run has ended. */
+/** The only event: a run has ended. */
 export const webhooks = (): NonNullable<ZodOpenApiObject["webhooks"]> => ({
   runEnded: {
     post: {
@@ -19,11 +19,11 @@ export const webhooks = (): NonNullable<ZodOpenApiObject["webhooks"]> => ({
       tags: ["Runs"],
       summary: "A run has ended",
       description:
-        "Sent to the run's `webhook_url` when it has ended, signed by the Standard Webhooks scheme: verify it with any library of the scheme and your key's secret (`ocrlty keys webhook-secret`), over the bytes as they came. It is sent again, over three days, until the answer is 2xx or 410; redirects are not followed. The same event has the same `webhook-id`: do it once.",
+        "Sent to the run's `webhook_url` when the run has ended, signed by the Standard Webhooks scheme. Verify the raw bytes with any library of the scheme and your key's secret (`ocrlty keys webhook-secret`). It is repeated for three days until the answer is 2xx or 410; redirects are not followed. A repeat has the same `webhook-id`: process it once.",
       security: [],
       parameters: [
         header("webhook-id", "The event's id, the same at every attempt.", "msg_3q2W1x9vT0aZ8yB7cD6eF5gH"),
-        header("webhook-timestamp", "Seconds since 1970 of this attempt.", "1795425304"),
+        header("webhook-timestamp", "The time of this attempt, in seconds since 1970.", "1795425304"),
         header(
           "webhook-signature",
           "One or more of `v1,<base64>`, separated by spaces: HMAC-SHA256 over `<webhook-id>.<webhook-timestamp>.<body>`. More than one while a secret is being replaced.",
@@ -32,9 +32,9 @@ export const webhooks = (): NonNullable<ZodOpenApiObject["webhooks"]> => ({
       ],
       requestBody: { required: true, content: { "application/json": { schema: RunEnded } } },
       responses: {
-        "2XX": { description: "It has arrived." },
-        "410": { description: "Nothing is wanted there any more: it is not sent again." },
-        default: { description: "Anything else: it is sent again later." },
+        "2XX": { description: "The event was received." },
+        "410": { description: "The receiver is gone: the event is not sent again." },
+        default: { description: "Anything else: the event is sent again later." },
       },
     },
   },

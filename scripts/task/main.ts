@@ -1,6 +1,7 @@
 /**
- * `npm run task -- release ID`: makes a new folder of core/task a task, or says that a released one was changed. The
- * OpenAPI document types every task's result, so it is written anew, in a process that reads the new table.
+ * `npm run task -- release ID`: releases a new folder of core/task as a task, or reports that a released one was
+ * changed. The OpenAPI document types every task's result, so it is written again, in a new process that loads the new
+ * table.
  */
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";

@@ -1,4 +1,4 @@
-/** Releases a task: writes the hashes that it is held to from then on, and the table of all tasks. */
+/** Releases a task: writes its hashes, which must not change afterwards, and the table of all tasks. */
 import * as fs from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -6,17 +6,17 @@ import type { Definition } from "#core/task/definition/definition";
 import * as Lint from "#core/task/lint";
 import * as Task from "#core/task/task";
 
-/** What cannot be released, in words for the person who asked. */
+/** Why a task cannot be released, for the person at the terminal. */
 export class ReleaseError extends Error {}
 
 const folderOf = (root: string) => join(root, "core", "task");
 
 /**
- * Writes `released.json` of the task and `registry.ts`, where they are not as they should be.
+ * Writes `released.json` of the task and `registry.ts`, if they are missing or out of date.
  * @param id - the name of a folder in core/task with a `definition.ts`.
  * @returns the files that were written, below the root.
- * @throws ReleaseError for a folder without a definition, a schema that no model server can be sent, and a schema or a
- *   prompt that was released as another: what callers and stored results name by this id never changes.
+ * @throws ReleaseError for a folder without a definition, a schema that not every model server supports, and a schema
+ *   or prompt that differs from the released one: what callers and stored results name by this id never changes.
  */
 export async function release(root: string, id: string): Promise<string[]> {
   const file = join(folderOf(root), id, "definition.ts");
@@ -54,7 +54,7 @@ function hashesOf({ schemaSha256, modelSchemaSha256, promptSha256 }: Task.Task):
   return `${JSON.stringify(hashes, undefined, 2)}\n`;
 }
 
-/** The text of `registry.ts`: every task that is released, and the one that is about to be. */
+/** The text of `registry.ts`: every released task, and the one that is being released. */
 export function registry(root: string, releasing?: string): string {
   const ids = fs
     .readdirSync(folderOf(root))
@@ -69,7 +69,7 @@ export function registry(root: string, releasing?: string): string {
 
 const read = (path: string) => fs.readFileSync(path, "utf8").replaceAll("\r\n", "\n");
 
-/** @returns the path, undefined where the file had this text already. */
+/** @returns the path; undefined if the file already had this text. */
 function write(path: string, text: string): string | undefined {
   if (fs.existsSync(path) && read(path) === text) return undefined;
   fs.writeFileSync(path, text);
