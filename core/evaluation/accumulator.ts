@@ -7,11 +7,11 @@ import * as Slices from "./slices.ts";
 import * as Vectors from "./vector.ts";
 
 /*
- * An evaluation as it grows, one document at a time: a hundred or two bytes of each, which the bootstrap needs, and
- * counters of slices. It can be put away as JSON between any two documents and taken up by another process.
+ * An evaluation in progress, one document at a time: some hundred bytes per document, which the bootstrap needs, and
+ * counters of slices. It can be saved as JSON between any two documents and resumed by another process.
  */
 
-/** Counters of a slice, in this order. */
+/** Names of a slice's counters, in this order. */
 export const sliceCounts = [
   "documents",
   "documents_right",
@@ -30,10 +30,10 @@ export const sliceCounts = [
   "rows_paired",
 ] as const;
 
-/** Values of one dimension that are kept apart; documents with others are counted together, under this name. */
+/** Maximum number of values per dimension; documents with other values are counted together under this name. */
 const maxValues = 200;
 const others = "(others)";
-/** Names of tags that are kept apart, the first that come; documents are in no slice of the others. */
+/** Maximum number of tag names, in order of appearance; other tags have no slice. */
 const maxTags = 20;
 const isTag = (dimension: string) => dimension.startsWith("tags.");
 
@@ -44,11 +44,11 @@ export interface Accumulator {
   readonly slices: Map<string, Map<string, number[]>>;
 }
 
-/** What is put away: plain JSON. */
+/** The saved state: plain JSON. */
 export interface State {
-  /** Of this form; another is not taken up. */
+  /** Version of this format; a state of another version is refused. */
   version: 1;
-  /** Paths of the fields: vectors are read by them. */
+  /** Paths of the fields, needed to read the vectors. */
   fields: string[];
   documents: number;
   /** Base64. */
@@ -60,7 +60,7 @@ export function create(fields: readonly Field[]): Accumulator {
   return { layout: Layouts.of(fields), documents: 0, vectors: new Bytes(), slices: new Map() };
 }
 
-/** Adds one document, and says what was counted of it. */
+/** Adds one document and returns its counters. */
 export function add(into: Accumulator, comparison: Comparison, about: Slices.About = {}): Vectors.Vector {
   const vector = Vectors.of(comparison);
   Vectors.write(into.layout, vector, into.vectors);
@@ -70,15 +70,13 @@ export function add(into: Accumulator, comparison: Comparison, about: Slices.Abo
   return vector;
 }
 
-/** Whether all that is labelled of a document is right, and something is. */
+/** True if a document has a scored label and all scored labels are right. */
 export function isRight({ fields }: Vectors.Vector, mode: "exact" | "canonical"): boolean {
   const all = totals(fields, mode);
   return all.scored > 0 && all.right === all.scored && all.invented === 0;
 }
 
-/**
- * How much of a document is right, from 0 to 1: what the worst receipts are found by. Null where nothing is scored.
- */
+/** The share of a document that is right, from 0 to 1, used to find the worst receipts. Null if nothing is scored. */
 export function scoreOf({ fields }: Vectors.Vector, mode: "exact" | "canonical"): number | null {
   const { right, scored } = totals(fields, mode);
   return Outcome.ratio(right, scored);
@@ -131,7 +129,7 @@ export function merge(into: Accumulator, other: Accumulator): void {
 
 const pathsOf = ({ fields }: Layouts.Layout) => fields.map(({ path }) => path);
 
-/** What to put away. */
+/** The state to save. */
 export function stateOf({ layout, documents, vectors, slices }: Accumulator): State {
   const plain = [...slices].map(([name, values]) => [name, Object.fromEntries(values)] as const);
   return {
@@ -143,7 +141,7 @@ export function stateOf({ layout, documents, vectors, slices }: Accumulator): St
   };
 }
 
-/** Takes up what was put away. Throws a TypeError when it is of other fields or of another form. */
+/** Resumes from a saved state. Throws a TypeError if it has other fields or another version. */
 export function restore(fields: readonly Field[], state: State): Accumulator {
   const into = create(fields);
   if (state.version !== 1 || state.fields.join("\n") !== pathsOf(into.layout).join("\n"))
@@ -155,7 +153,7 @@ export function restore(fields: readonly Field[], state: State): Accumulator {
   return into;
 }
 
-/** Every document's vector, in the order in which they came. */
+/** Every document's vector, in the order in which they were added. */
 export function* each({ layout, vectors }: Accumulator): Generator<Vectors.Vector> {
   const reader = new Reader(vectors.written);
   while (!reader.done) yield Vectors.read(layout, reader);

@@ -7,7 +7,7 @@ import type { Label, Labelled } from "#core/ground-truth/record";
 import type * as Schema from "./diff-schema.ts";
 
 /*
- * How far two runs say the same, where it is not labelled what is right.
+ * How far two runs agree, without labels that show which is right.
  */
 
 /** Plain JSON. */
@@ -27,7 +27,7 @@ export const create = (fields: readonly Field[]): Agreement => ({
 const labelOf = (printed: string | null): Labelled =>
   printed === null ? { kind: "absent" } : { kind: "value", accepted: [printed], orAbsent: false };
 
-/** A group of labels while it is made. */
+/** A group of labels under construction. */
 type Group = Map<string, Label>;
 
 function put(into: Group, steps: readonly string[], label: Label): void {
@@ -42,7 +42,7 @@ function put(into: Group, steps: readonly string[], label: Label): void {
   into.set(first, { kind: "group", members });
 }
 
-/** An answer as if it were what the paper says: every field of the task is labelled. */
+/** An answer turned into labels: every field of the task is labeled. */
 function labelsOf(layout: Layouts.Layout, result: unknown): Group {
   const sheet = Sheet.ofResult(layout, result);
   const labels: Group = new Map();
@@ -63,7 +63,7 @@ function labelsOf(layout: Layouts.Layout, result: unknown): Group {
   return labels;
 }
 
-/** Adds one document that both runs have; which of them comes first makes no difference to what agrees. */
+/** Adds one document that both runs have. The order of the two does not change what agrees. */
 export function add(
   into: Agreement,
   fields: readonly Field[],

@@ -1,4 +1,4 @@
-/** Bytes that grow: whole numbers in as few bytes as they need (LEB128), and doubles. */
+/** A growing buffer: whole numbers in as few bytes as they need (LEB128), and doubles. */
 export class Bytes {
   #bytes: Uint8Array;
   #length: number;
@@ -8,7 +8,7 @@ export class Bytes {
     this.#length = 0;
   }
 
-  /** What was written so far; not a copy. */
+  /** The bytes written so far; not a copy. */
   get written(): Uint8Array {
     return this.#bytes.subarray(0, this.#length);
   }
@@ -46,7 +46,7 @@ export class Bytes {
   }
 }
 
-/** Reads what `Bytes` wrote, in the same order. Throws a RangeError behind the end. */
+/** Reads what `Bytes` wrote, in the same order. Throws a RangeError past the end. */
 export class Reader {
   readonly #bytes: Uint8Array;
   #at = 0;

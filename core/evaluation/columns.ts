@@ -5,22 +5,27 @@ import * as Accumulators from "./accumulator.ts";
 import type { Vector } from "./vector.ts";
 
 /*
- * An evaluation's documents as rows of counters, for sums of them and for sums of what is drawn.
+ * An evaluation's documents as rows of counters, to compute sums over all documents and over resamples.
  */
 
 export type Mode = "exact" | "canonical";
 export const modes: readonly Mode[] = ["exact", "canonical"];
 
-/** Where a figure's counters stand among a document's. */
+/** The columns of each figure's counters within a document's row. */
 interface Columns {
   count: number;
-  /** Of a field, by its place: matched, predicted, expected, right, scored. */
+  /** First column of a field, by the field's index: matched, predicted, expected, right, scored. */
   field(index: number, mode: Mode): number;
-  /** Of a list: expected, predicted and paired rows, cells, right ones as printed, right ones as meant. */
+  /**
+   * First column of a list: expected, predicted and paired rows, cells, cells right as printed, cells right in meaning.
+   */
   list(index: number): number;
-  /** Documents with a label that is scored, and those of them that are right as printed, as meant. */
+  /** First of three columns: documents with a scored label, those right as printed, those right in meaning. */
   right: number;
-  /** Donut's accuracies, how many, matched and unmatched values; SROIE's three; value F1s, how many. */
+  /**
+   * First column of the published figures: Donut's accuracies, their number, matched and unmatched values; SROIE's
+   * three; value F1s, their number.
+   */
   published: number;
 }
 
@@ -73,10 +78,10 @@ function fill(columns: Columns, vector: Vector, into: Float64Array): void {
   );
 }
 
-/** How many documents are looked at to know what is usual: most of any run are alike. */
+/** Number of documents sampled to find the usual counters: most documents of a run are alike. */
 const looked = 64;
 
-/** Every document as its differences from the usual one, and the sums of all columns. */
+/** Every document as its differences from the usual one, with the sums of all columns. */
 export function matrixOf(accumulator: Accumulators.Accumulator): Matrix & { sums: Float64Array } {
   const columns = of(accumulator.layout);
   const row = new Float64Array(columns.count);
@@ -89,7 +94,7 @@ export function matrixOf(accumulator: Accumulators.Accumulator): Matrix & { sums
   const usual = Float64Array.from({ length: columns.count }, (_, c) =>
     modeOf(first.map((each) => each[c] ?? 0)),
   );
-  // Counted first: lists that grow would be there several times over while they do.
+  // Counted first, so that arrays of the final size are allocated once instead of being copied as they grow.
   let differing = 0;
   for (const vector of Accumulators.each(accumulator)) {
     fill(columns, vector, row);

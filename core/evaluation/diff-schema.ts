@@ -1,6 +1,6 @@
 import * as z from "zod";
 
-/** What two runs differ in, as it is stored and answered. */
+/** The differences between two runs, as stored and returned. */
 
 const count = z.int().min(0);
 

@@ -6,26 +6,26 @@ import type { Mode } from "./columns.ts";
 import type * as Schema from "./diff-schema.ts";
 
 /*
- * Two runs over the same documents, held to the same labels: what got right, what got wrong, and whether that can be
- * chance.
+ * Compares two runs over the same documents with the same labels: what improved, what regressed, and whether that may
+ * be chance.
  */
 
-/** Of a field: documents that have it, and values by what became of them. */
+/** Counters of a field: documents that have it, and values by their outcome. */
 interface FieldCounts {
   path: string;
   /** Documents in which it is scored. */
   documents: number;
-  /** Right in the first run alone, right in the second alone: of a column, all its cells are right or it is wrong. */
+  /** Right only in the first run, and right only in the second. A column is right if all of its cells are. */
   b: number;
   c: number;
   fixed: number;
   broken: number;
-  /** Wrong in both, with another value; wrong in both with the same. */
+  /** Wrong in both with another value, and wrong in both with the same value. */
   changed: number;
   still_wrong: number;
 }
 
-/** Plain JSON, so that a long comparison can be put away between any two documents. */
+/** Plain JSON, so that a long comparison can be saved between any two documents. */
 export interface Diff {
   documents: number;
   fields: FieldCounts[];
@@ -38,7 +38,7 @@ export const create = (fields: readonly Field[]): Diff => ({
   })),
 });
 
-/** What became of one value between two runs; values that are right in both are left out. */
+/** The change of one value between two runs; values that are right in both are left out. */
 interface Change {
   field: string;
   path: string;
@@ -54,7 +54,9 @@ const isRight = (verdict: Verdict | undefined, mode: Mode): boolean =>
 /** A document, as it was compared or as it was put away. */
 type Judged = Pick<Comparison, "verdicts">;
 
-/** Labelled values by their place on the paper; what no row of the paper has, by its turn in its column. */
+/**
+ * Labeled values by their place on the paper; values of rows that the paper does not have by their order in the column.
+ */
 function byPlace({ verdicts }: Judged): Map<string, Verdict> {
   const turns = new Map<string, number>();
   return new Map(
@@ -69,8 +71,8 @@ function byPlace({ verdicts }: Judged): Map<string, Verdict> {
 }
 
 /**
- * Adds one document that both runs have, and says what changed in it. Rows are aligned with the paper's: a cell is
- * compared with the cell of the same printed row, whatever place the runs gave it.
+ * Adds one document that both runs have and returns its changes. Rows are aligned with the paper's: a cell is compared
+ * with the cell of the same printed row, wherever the runs placed it.
  */
 export function add(into: Diff, first: Judged, second: Judged, mode: Mode): Change[] {
   const [before, after] = [byPlace(first), byPlace(second)];
@@ -110,7 +112,7 @@ export function add(into: Diff, first: Judged, second: Judged, mode: Mode): Chan
   return changes;
 }
 
-/** Adds another part of the same two runs. */
+/** Adds another part of the comparison of the same two runs. */
 export function merge(into: Diff, other: Diff): void {
   into.documents += other.documents;
   const parts = new Map(other.fields.map((field) => [field.path, field]));
@@ -129,9 +131,9 @@ function verdictOf(b: number, c: number, adjusted: number): Schema.Verdict {
 }
 
 /**
- * The verdicts: McNemar's exact test of every field that is scored in some document, Holm over all of them, so that of
- * runs that do not differ one in twenty at most has any verdict at all. A field without a verdict says how few pairs
- * that differ could never have one, and how many receipts a difference of 5 points needs.
+ * The verdicts: McNemar's exact test for every scored field, with Holm's correction over all of them, so that if two
+ * runs do not differ, the chance of any verdict is at most one in twenty. A field without a verdict reports how many
+ * differing pairs a verdict would need at least, and how many receipts a difference of 5 points needs.
  */
 export function figures({ documents, fields }: Diff): Schema.DiffFigures {
   const judged = fields.filter((field) => field.documents > 0);

@@ -6,24 +6,24 @@ import type { Figures } from "./schema.ts";
 
 const states = ["running", "succeeded", "failed"] as const;
 
-/** By which labels: of a ground truth, or of a file under the data root as it was (core/run/evaluate-by.ts). */
+/** The labels: a ground truth, or a version of a file under the data root (core/run/evaluate-by.ts). */
 export type Labels =
   | { gt_id: string; image_key: string }
   | { object_key: string; etag: string; image_key: string };
 
-/** How far the steps came. What they wrote lies in the bucket. */
+/** Progress of the steps. Their output is in the bucket. */
 interface Progress {
-  /** The index of the first item that is not counted yet. */
+  /** The index of the first item that has not been counted. */
   next: number;
   /** Items of the run. */
   total: number;
-  /** Objects with a line per document, in order. */
+  /** Keys of objects with one line per document, in order. */
   parts: string[];
-  /** The object that holds the counters; null before the first part. */
+  /** Key of the object with the counters; null before the first part. */
   carry: string | null;
 }
 
-/** A run held to labels. Nothing of an evaluation that has ended changes. */
+/** The measurement of a run against labels. Once an evaluation has ended, its row never changes. */
 export const evaluationTable = sqliteTable(
   "evaluation",
   {
@@ -33,17 +33,17 @@ export const evaluationTable = sqliteTable(
     runId: text("run_id").notNull(),
     taskId: text("task_id").notNull(),
     labels: text("labels", { mode: "json" }).$type<Labels>().notNull(),
-    /** Of the ground truth, as it was when the evaluation was ordered; null of a file under the data root. */
+    /** Of the ground truth when the evaluation was ordered; null for a file under the data root. */
     gtName: text("gt_name"),
     gtSha256: text("gt_sha256"),
     strMode: text("str_mode").$type<StrMode>().notNull(),
     state: text("state", { enum: states }).notNull(),
     progress: text("progress", { mode: "json" }).$type<Progress>().notNull(),
-    /** Fencing token: raised by every worker that takes the evaluation. */
+    /** Fencing token: raised by every claim. */
     token: integer("token").notNull().default(0),
-    /** Until when a worker may be at it; while none is, when its message counts as lost. */
+    /** End of the worker's lease; if no worker holds the evaluation, the time from which its message counts as lost. */
     leaseUntil: integer("lease_until", { mode: "timestamp_ms" }).notNull(),
-    /** The version of the code whose rules it was made by. */
+    /** The version of the code that computed it. */
     version: text("version"),
     /** As in the artifact, for lists and runs. */
     summary: text("summary", { mode: "json" }).$type<Figures["summary"]>(),

@@ -20,13 +20,13 @@ export interface Stores {
   times: Pick<Times, "evaluationMessageMs">;
 }
 
-/** The order of a step in the `later` queue. */
+/** The message for a step in the `later` queue. */
 export interface Message {
   kind: "evaluation";
   eval_id: string;
 }
 
-/** The run that is measured. */
+/** The run that is evaluated. */
 interface Run {
   keyId: string;
   runUid: string;
@@ -35,15 +35,15 @@ interface Run {
   total: number;
 }
 
-/** What a run is measured by. */
+/** What a run is evaluated against, and how. */
 interface Wish {
   labels: Labels;
-  /** Undefined of labels that are no ground truth. */
+  /** Undefined if the labels are not a ground truth. */
   groundTruth: { name: string; sha256: string } | undefined;
   strMode: Row["strMode"];
 }
 
-/** The id of the evaluation that a run asks for itself: one, however often its end is reached. */
+/** The id of the evaluation that a run itself requests: the same each time the run's end is processed. */
 export const ownId = (run: Pick<Run, "runUid">): string =>
   `eval_${createHash("sha256").update(run.runUid).digest("base64url").slice(0, 24)}`;
 
@@ -51,9 +51,9 @@ export const ownId = (run: Pick<Run, "runUid">): string =>
 export const newId = (): string => `eval_${Id.secret(18)}`;
 
 /**
- * Writes an evaluation down and orders its first step. With an id that is there already nothing happens, but that an
- * evaluation which has not ended is ordered again: steps may be ordered any number of times.
- * @throws AppError `storage_unavailable`; when only the queue is away the row stays, and reconcile orders it.
+ * Inserts an evaluation and orders its first step. If the id exists, nothing is inserted; an evaluation that has not
+ * ended is ordered again, which is harmless.
+ * @throws AppError `storage_unavailable`; if only the queue is unavailable, the row stays and reconcile orders it.
  */
 export async function order(stores: Stores, log: Log, evalId: string, run: Run, wish: Wish): Promise<Row> {
   const now = new Date();
@@ -66,7 +66,7 @@ export async function order(stores: Stores, log: Log, evalId: string, run: Run, 
         ...{ labels: wish.labels, strMode: wish.strMode, state: "running" },
         ...{ gtName: wish.groundTruth?.name ?? null, gtSha256: wish.groundTruth?.sha256 ?? null },
         progress: { next: 0, total: run.total, parts: [], carry: null },
-        // Free from now on; much later without a worker, its message is lost.
+        // Free to be claimed. If no worker has taken it long after this time, its message counts as lost.
         leaseUntil: now,
         createdAt: now,
       })
@@ -89,7 +89,7 @@ export async function send(stores: Pick<Stores, "queues">, row: Pick<Row, "evalI
 const notFound = (param = "eval_id") =>
   new AppError("not_found", "there is no evaluation with this id", { param });
 
-/** Which evaluation, and of whom; another key's with the scope `admin:all_keys` only. */
+/** The requested evaluation and the caller; another key's needs the scope `admin:all_keys`. */
 export interface Wanted {
   evalId: string;
   keyId: string | undefined;
@@ -100,7 +100,7 @@ export interface Wanted {
   param?: string | undefined;
 }
 
-/** @throws AppError `not_found`, alike for unknown ids and those of others; `storage_unavailable`. */
+/** @throws AppError `not_found`, the same for unknown ids and for other keys' ids; `storage_unavailable`. */
 export async function find(db: Database.Db, wanted: Wanted): Promise<Row> {
   const { evalId, principal, log, action = "read" } = wanted;
   const keyId = Visible.visibleKey(principal, wanted.keyId, { log, action, what: "evaluation", id: evalId });
@@ -117,9 +117,9 @@ export async function isThere(db: Database.Db, evalId: string): Promise<boolean>
 }
 
 /**
- * A page of evaluations, newest first: the caller's, or with the scope `admin:all_keys` everybody's.
+ * A page of evaluations, newest first: the caller's, or with the scope `admin:all_keys` those of all keys.
  * @param query.runUid - only those of this run.
- * @throws AppError `invalid_request` for a cursor that is none, `not_found` for another key's, `storage_unavailable`.
+ * @throws AppError `invalid_request` for an invalid cursor, `not_found` for another key, `storage_unavailable`.
  */
 export async function list(
   db: Database.Db,
@@ -172,7 +172,7 @@ export async function latestOf(db: Database.Db, runUid: string): Promise<Row | u
   return (await Database.read(newest))[0];
 }
 
-/** A row as it is listed. */
+/** A row as an entry of the list. */
 export function entry(row: Row): Wire.Entry {
   const details = row.errorDetails === null ? {} : { details: { ...row.errorDetails } };
   return {

@@ -11,7 +11,7 @@ type Sums = Float64Array;
 type Rate = "precision" | "recall" | "f1" | "accuracy";
 const read = (sums: Sums, at: number) => sums[at] ?? 0;
 
-/** A rate of five counters that begin at a column; of several fields, of their sums. */
+/** A rate from five counters that begin at a column; for several fields, from their sums. */
 function rateOf(rate: Rate, sums: Sums, columns: readonly number[]): number | null {
   const sum = (offset: number) => columns.reduce((total, at) => total + read(sums, at + offset), 0);
   if (rate === "precision") return Outcome.ratio(sum(0), sum(1));
@@ -28,12 +28,12 @@ function meanOf(values: readonly (number | null)[]): number | null {
   );
 }
 
-/** Figures that are asked for while the answer is put together, all of them resampled at once afterwards. */
+/** Figures requested while the answer is built; all of them are resampled together afterwards. */
 class Asked {
   readonly figures: Bootstrap.Figure[] = [];
   readonly #settle: ((interval: Statistics.Interval | null) => void)[] = [];
 
-  /** The figure's value now; its interval is handed over when there is one. */
+  /** Returns the figure's value now and passes its interval to a callback once it is computed. */
   ask(
     figure: Bootstrap.Figure,
     sums: Sums,
@@ -56,7 +56,7 @@ const tuple = (interval: Statistics.Interval | null): Numbers => interval && [in
 
 type Known = Partial<Record<Rate, Statistics.Interval | null>>;
 
-/** Rates, by how each is made of the sums; an interval that is not known is bootstrapped. */
+/** Rates by their formula; an interval that is not given is bootstrapped. */
 function ratesOf(
   asked: Asked,
   sums: Sums,
@@ -85,7 +85,7 @@ function ratesOf(
   };
 }
 
-/** Every document is one trial of a single field. */
+/** Each document is one trial of a single field. */
 const wilsonOf = (own: Outcome.Counters): Known => ({
   precision: Statistics.wilson(own.matched, Outcome.predicted(own)),
   recall: Statistics.wilson(own.matched, Outcome.expected(own)),
@@ -93,9 +93,9 @@ const wilsonOf = (own: Outcome.Counters): Known => ({
 });
 
 /**
- * The figures of an evaluation: of all, field by field, and of slices. P, R and accuracy of a single field have Wilson's
- * intervals, for which every document is one trial; what is made of several values of a document (columns of lists, all
- * fields together) and every F1 has the bootstrap's over documents. Deterministic.
+ * The figures of an evaluation: overall, by field, and by slice. P, R and accuracy of a single field have Wilson
+ * intervals, with one trial per document. Figures with several values per document (columns of lists, all fields
+ * together) and every F1 have bootstrap intervals over documents. Deterministic.
  */
 export function of(accumulator: Accumulators.Accumulator): Schema.Figures {
   const { layout } = accumulator;
@@ -230,7 +230,7 @@ function publishedOf(asked: Asked, sums: Sums, at: number, sroie: boolean): Sche
   return published;
 }
 
-/** Dimensions in the order of their names, values by their number of documents. */
+/** Dimensions sorted by name, values by their number of documents. */
 function slicesOf({ slices }: Accumulators.Accumulator): Schema.Slice[] {
   const found: Schema.Slice[] = [];
   for (const [dimension, values] of [...slices].sort((a, b) => (a[0] < b[0] ? -1 : 1)))

@@ -5,7 +5,7 @@ import type { Log } from "#core/log";
 import * as Evaluation from "./evaluation.ts";
 import * as Wire from "./wire.ts";
 
-/** An evaluation as it is answered: its artifact, and where its samples can be fetched. */
+/** An evaluation as the API returns it: its artifact, and URLs of its samples. */
 export const Shown = Wire.Evaluation.extend({
   samples: z.array(z.object({ url: z.string(), expires_at: z.iso.datetime() })),
 }).meta({ id: "EvaluationShown" });
@@ -16,7 +16,7 @@ export type Measured = Wire.Evaluation & { summary: NonNullable<Wire.Evaluation[
 
 /**
  * An evaluation that has ended. One that failed has no figures.
- * @throws AppError `storage_unavailable`; `internal` when the artifact is gone or is none.
+ * @throws AppError `storage_unavailable`; `internal` if the artifact is gone or invalid.
  */
 export async function shown(bucket: Bucket.Bucket, log: Log, row: Evaluation.Row): Promise<Shown> {
   const nothing = { fields: [], slices: [], unmatched: null, cost: null, samples_ref: [], samples: [] };

@@ -11,11 +11,11 @@ interface Stores {
 }
 
 /**
- * Removes an evaluation with all that lies in the bucket of it. A worker that is at it is overtaken.
- * @throws AppError `storage_unavailable`: the same again.
+ * Removes an evaluation and all of its objects in the bucket. A worker that holds it is overtaken.
+ * @throws AppError `storage_unavailable`: call again.
  */
 export async function remove(stores: Stores, log: Log, row: Row): Promise<void> {
-  // Counted out first, so that no worker writes behind the removal for longer than one step.
+  // The row is updated first, so that a worker can write for one more step at most.
   await Database.batch(stores.db, [
     stores.db.query
       .update(table)
@@ -31,10 +31,10 @@ export async function remove(stores: Stores, log: Log, row: Row): Promise<void> 
   await Database.batch(stores.db, [stores.db.query.delete(table).where(eq(table.evalId, row.evalId))]);
 }
 
-/** Evaluations that one look finds. */
+/** Evaluations per pass. */
 const atOnce = 100;
 
-/** Removes every evaluation of a run. @returns how many. @throws AppError `storage_unavailable`. */
+/** Removes every evaluation of a run. @returns their number. @throws AppError `storage_unavailable`. */
 export async function removeOfRun(stores: Stores, log: Log, runUid: string): Promise<number> {
   let removed = 0;
   for (;;) {
@@ -47,7 +47,7 @@ export async function removeOfRun(stores: Stores, log: Log, runUid: string): Pro
   }
 }
 
-/** Those of a key that are older than this, oldest first. @throws AppError `storage_unavailable`. */
+/** A key's evaluations older than `before`, oldest first. @throws AppError `storage_unavailable`. */
 export async function olderThan(db: Database.Db, keyId: string, before: Date, limit: number): Promise<Row[]> {
   const old = and(eq(table.keyId, keyId), lt(table.createdAt, before));
   return Database.read(

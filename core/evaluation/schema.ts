@@ -1,6 +1,6 @@
 import * as z from "zod";
 
-/** The figures of an evaluation as they are stored and answered. */
+/** The figures of an evaluation, as stored and returned. */
 
 const share = z.number().min(0).max(1).nullable();
 /** Lower and upper end. */

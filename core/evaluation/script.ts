@@ -2,8 +2,8 @@ import type { Sheet } from "#core/evaluation/compare/sheet";
 import type { Labelled } from "#core/ground-truth/record";
 
 /**
- * Scripts that one language is written in nearly alone are that language; of the others only the script is known: a name in
- * Latin letters tells no language. Han is Chinese unless kana stand beside it.
+ * A script that nearly only one language uses identifies that language. For others only the script is known: Latin
+ * letters do not identify a language. Han is taken as Chinese unless there is kana.
  */
 const scripts: readonly (readonly [string, RegExp])[] = [
   ["Latin", /\p{Script=Latin}/gu],
@@ -31,10 +31,10 @@ const scripts: readonly (readonly [string, RegExp])[] = [
   ["pa", /\p{Script=Gurmukhi}/gu],
   ["si", /\p{Script=Sinhala}/gu],
 ];
-/** Enough to know a paper's script. */
+/** Letters that are enough to determine a paper's script. */
 const maxLetters = 5000;
 
-/** The language, or failing that the script, of most letters that are labelled; null where there are none. */
+/** The language, or else the script, of most labeled letters; null if there are none. */
 export function languageOf({ scalars, lists }: Sheet<Labelled | undefined>): string | null {
   const texts: string[] = [];
   let length = 0;

@@ -2,22 +2,22 @@ import type { Comparison } from "#core/evaluation/compare/compare";
 import * as Script from "./script.ts";
 
 /*
- * The same figures for a part of the documents: those of one folder, one merchant, one tag.
+ * The same figures for a subset of the documents, such as those of one folder, one merchant or one tag.
  */
 
-/** What is known of an item beside its answer; what is not, is in no slice of that kind. */
+/** What is known of an item in addition to its answer. Without a property the item has no slice of that kind. */
 export interface About {
-  /** The item's name: its folder is all before the last slash. */
+  /** The item's name; its folder is the part before the last slash. */
   file?: string | null | undefined;
   tags?: Readonly<Record<string, string>> | undefined;
-  /** What the picture was found to be (`ok`, `blurred`, …), in the words of the caller. */
+  /** The picture's quality (`ok`, `blurred`, …), in the caller's words. */
   quality?: string | null | undefined;
 }
 
-/** A kind of slice and its value: `["folder", "march/till-2"]`, `["tags.store", "12"]`. */
+/** A dimension and a value: `["folder", "march/till-2"]`, `["tags.store", "12"]`. */
 type Slice = readonly [dimension: string, value: string];
 
-/** Longer values are cut: they are shown in tables. */
+/** Longer values are truncated, because they are shown in tables. */
 const maxValue = 100;
 const rowSteps = [0, 5, 10, 20, 50];
 
@@ -27,7 +27,7 @@ function rowsBand(rows: number): string {
   return at < 0 ? `over ${rowSteps.at(-1)}` : `${(rowSteps[at - 1] ?? 0) + 1}–${rowSteps[at]}`;
 }
 
-/** The slices that a document is in. What the paper says is taken of its labels. */
+/** The slices of a document. The document's own properties come from its labels. */
 export function of(comparison: Comparison, { file, tags, quality }: About): Slice[] {
   const { layout, labels, lists } = comparison;
   const printed = (paths: readonly string[]) => {

@@ -9,29 +9,29 @@ import * as Sroie from "./metrics/sroie.ts";
 import * as View from "./metrics/view.ts";
 
 /*
- * All that the figures need of one document, in some hundred bytes.
+ * All that the figures need from one document, in some hundred bytes.
  */
 
-/** Of a field: its counters as printed and as meant; those of the lists' columns count cells. */
+/** A field's counters as printed and by meaning; for columns of lists they count cells. */
 export interface Both {
   exact: Outcome.Counters;
   canonical: Outcome.Counters;
 }
 
 interface ListCounts {
-  /** False where the list has no label: nothing of it is counted. */
+  /** False if the list is not labeled; nothing in it is counted then. */
   labelled: boolean;
   expected: number;
   predicted: number;
   paired: number;
-  /** Labelled cells of paired rows, and how many of them are right. */
+  /** Labeled cells of paired rows, and the number of right ones. */
   cells: number;
   exact: number;
   canonical: number;
 }
 
 interface Published {
-  /** Null where nothing is labelled that the figure could be about, and for documents that are too long for it. */
+  /** Null if no label is relevant for the figure, and for documents that are too long for it. */
   donutAccuracy: number | null;
   donut: Donut.Counts;
   /** Null for a task without the four fields. */
@@ -51,7 +51,7 @@ export interface Vector {
 
 const isRight = (outcome: Outcome.Outcome) => outcome === "matched" || outcome === "absent_both";
 
-/** What became of a document, counted; the published figures are computed here. */
+/** The counters of one document; the published figures are computed here. */
 export function of(comparison: Comparison): Vector {
   const { layout, answered, verdicts, lists } = comparison;
   const index = new Map(layout.fields.map(({ path }, i) => [path, i]));
@@ -116,7 +116,7 @@ function publishedOf(comparison: Comparison): Published {
   };
 }
 
-/** Exactly what makes up a column of cells: outcomes differ between print and meaning only in right and wrong. */
+/** The outcomes that are the same as printed and by meaning: only `matched` and `wrong` differ between them. */
 const rest = Outcome.outcomes.slice(2);
 
 /** Writes a vector; `read` with the same layout reads it. */
@@ -147,7 +147,7 @@ export function write(layout: Layout, vector: Vector, into: Bytes): void {
   for (const count of [sroie?.matched, sroie?.predicted, sroie?.expected]) into.number(count ?? 0);
 }
 
-/** 0 for a field that is not scored, else which outcome its one value has. */
+/** 0 for a field that is not scored, else the code of its single value's outcome. */
 function codeOf(counters: Outcome.Counters): number {
   return Outcome.outcomes.findIndex((outcome) => counters[outcome] > 0) + 1;
 }

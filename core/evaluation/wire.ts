@@ -2,13 +2,13 @@ import * as z from "zod";
 import type { Verdict } from "./compare/compare.ts";
 import * as Schema from "./schema.ts";
 
-/** How the printed texts of an exact comparison are held against each other. */
+/** How printed texts are compared in exact figures. */
 const StrMode = z.enum(["exact", "strip"]).meta({
   description:
     "How exact figures compare printed texts: as they are, or without white space around them. Canonical figures compare what values mean.",
 });
 
-/** What `POST /v1/evals` takes. */
+/** The body of `POST /v1/evals`. */
 export const Request = z
   .strictObject({
     run_id: z.string().min(1).max(100).meta({ description: "A run of yours that has ended." }),
@@ -23,7 +23,7 @@ export type Request = z.output<typeof Request>;
 
 const count = z.int().min(0);
 
-/** Items and records that are not in any figure. Every one is counted; the first hundred are named. */
+/** Items and records that are in no figure. All are counted; the first hundred are named. */
 export const Unmatched = z
   .object({
     items: z.object({
@@ -53,7 +53,7 @@ export const Unmatched = z
   .meta({ id: "EvalUnmatched" });
 export type Unmatched = z.output<typeof Unmatched>;
 
-/** What the run cost, beside its accuracy. */
+/** The cost of the run, in addition to its accuracy. */
 export const Cost = z
   .object({
     prompt_tokens: count,
@@ -86,7 +86,7 @@ const about = {
   created_at: z.iso.datetime(),
 };
 
-/** An evaluation as it is listed. */
+/** An evaluation as an entry of the list. */
 export const Entry = z
   .object({
     ...about,
@@ -121,7 +121,7 @@ export const Evaluation = Entry.extend({
 }).meta({ id: "Evaluation" });
 export type Evaluation = z.output<typeof Evaluation>;
 
-/** The answer while it is being made. */
+/** The response while the evaluation is in progress. */
 export const Running = z
   .object({
     eval_id: z.string(),
@@ -131,15 +131,15 @@ export const Running = z
   })
   .meta({ id: "EvalRunning" });
 
-/** What became of the values of one document: a line of an object of `samples_ref`. */
+/** The outcomes of one document's values: a line of an object of `samples_ref`. */
 export interface Sample {
   index: number;
-  /** 1, and more where a picture shows several papers. */
+  /** 1, or more if a picture shows several papers. */
   document: number;
   file: string | null;
   custom_id: string | null;
   request_id: string;
-  /** False: it failed, was canceled, or has no such document. */
+  /** False if the item failed, was canceled, or has no such document. */
   answered: boolean;
   right: boolean;
   right_exact: boolean;

@@ -1,23 +1,23 @@
 import type { Maker } from "#core/export/table/maker";
 
 /*
- * Formats that are made on demand: by the API for runs of up to `batches.exportedItems` items, by the
- * command line at any size, and by both with the same code from the same source, the items' file. (What is written of
- * every run as it ends is in core/run/results/document.ts.)
+ * Formats that are made on demand: by the API for runs of up to `batches.exportedItems` items, and by the command line
+ * at any size, with the same code and from the same items file. (The files written when a run ends are in
+ * core/run/results/document.ts.)
  *
- * A new format is a line here and a module with a `make`. What it has to be told beside the results (accounts, tax
- * keys) is its `mapping`: a caller who brings none is refused before anything is read.
+ * A new format is a line here and a module with a `make`. If it needs settings in addition to the results (accounts,
+ * tax keys), they are its `mapping`: a request without one is refused before anything is read.
  */
 
 interface Format {
   contentType: string;
-  /** Of the file's name, and by which the command line knows what is wanted. */
+  /** Extension of the file's name, from which the command line infers the format. */
   ending: `.${string}`;
-  /** Needs a mapping. */
+  /** True if it needs a mapping. */
   mapped: boolean;
-  /** How the file's name has to begin. */
+  /** Required prefix of the file's name. */
   beginning?: string;
-  /** Its module: only who makes one loads it. */
+  /** Loads its module, only when it is needed. */
   load(): Promise<Maker>;
 }
 
@@ -58,7 +58,7 @@ export const made = {
 export type Made = keyof typeof made;
 export const names = Object.keys(made) as [Made, ...Made[]];
 
-/** How a file of this format has to be called, in front. */
+/** The required prefix of this format's file names. */
 export function beginningOf(format: Made): string {
   const { beginning }: Format = made[format];
   return beginning ?? "";

@@ -6,8 +6,8 @@ import * as Json from "#core/json";
 import * as Utf8 from "#core/utf8";
 
 /**
- * The caller's mapping, as text or as the bytes of its file. What is wrong with it is said with its place in it.
- * @throws AppError `invalid_request`, its paths below `mapping`.
+ * The caller's mapping, as text or as the bytes of its file. Mistakes are reported with their place in it.
+ * @throws AppError `invalid_request` with paths below `mapping`.
  */
 export async function parse(given: string | Uint8Array, format: Formats.Made): Promise<unknown> {
   const { text, problem: encoding } = typeof given === "string" ? { text: given } : Utf8.read(given);

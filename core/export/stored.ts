@@ -8,16 +8,16 @@ import * as Given from "./given.ts";
 
 /**
  * A mapping that an API call names.
- * @param from.key - below the data root, `<key_id>/ledger.json`; or the mapping itself, a JSON object.
- * @throws AppError `invalid_request` for one that is not there, not the viewer's, too large, or no mapping of this
- *   format; `storage_unavailable`.
+ * @param from.key - key below the data root, `<key_id>/ledger.json`, or the mapping itself as a JSON object.
+ * @throws AppError `invalid_request` if it does not exist, is not the caller's, is too large, or is not a mapping of
+ *   this format; `storage_unavailable`.
  */
 export async function read(
   bucket: Bucket.Bucket,
   log: Log,
   { key, format, viewer }: { key: string; format: Formats.Made; viewer: DataRoot.Viewer },
 ): Promise<unknown> {
-  // No key begins like this: the first name is `shared` or a key's id.
+  // No key begins with a brace: its first part is `shared` or a key's id.
   if (key.trimStart().startsWith("{")) return Given.parse(key, format);
   const refuse = (message: string) => invalidRequest([{ path: "mapping", message }]);
   const problem = DataRoot.problem(key, viewer);

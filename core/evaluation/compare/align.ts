@@ -1,25 +1,25 @@
 import { munkres } from "munkres";
 
 /*
- * Which row of an answer is which row of the paper.
+ * Finds which row of an answer is which row of the paper.
  */
 
-/** Rows less alike than this are not the same row. */
+/** Rows with a similarity below this are not paired. */
 export const threshold = 0.5;
 
 /**
- * Costs are whole numbers, so that sums of them are exact: a millionth of similarity is the finest difference, and below
- * it the distance of positions decides. The largest sum, 1,000 rows of cost one, is 10^15, which a double holds.
+ * Costs are whole numbers, so that their sums are exact. Similarity counts in millionths; below that the distance
+ * between positions decides. The largest sum, 1,000 rows of cost one, is 10^15, which a double represents exactly.
  */
 const scale = 1_000_000;
 
-/** A row of the first side and the row of the second that it is. */
+/** A row of the first side and its row of the second. */
 export type Pair = readonly [number, number];
 
 /**
- * Pairs the rows of two sides one to one so that their similarities add up to the most (the Hungarian method), pairs under
- * the threshold not counted: they stay unpaired, and none of them costs another pair its partner. Of pairings that are as
- * good, the one with the rows nearest to their own positions; of those, any, but always the same.
+ * Pairs the rows of two sides one to one, with the largest sum of similarities (the Hungarian method). Pairs below the
+ * threshold do not count: such rows stay unpaired and take no partner from another row. Of equally good pairings, the
+ * one with rows nearest to their own positions is taken; of those, an arbitrary but deterministic one.
  * @param similarity - from 0 to 1, of row i of the first and row j of the second side.
  * @returns in the order of the first side's rows.
  */

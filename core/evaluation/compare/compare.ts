@@ -8,12 +8,12 @@ import * as Layouts from "./layout.ts";
 import type { Outcome } from "./outcome.ts";
 import * as Sheet from "./sheet.ts";
 
-/** What an item of a run ended with. */
+/** The outcome of a run's item. */
 export interface Prediction {
   status: "succeeded" | "failed" | "canceled";
-  /** The answer; null where there is none. */
+  /** The answer; null if there is none. */
   result: unknown;
-  /** Concrete paths of values of which the model said that it cannot read them. */
+  /** Concrete paths of values that the model reported as unreadable. */
   abstained?: ReadonlySet<string> | undefined;
 }
 
@@ -22,25 +22,28 @@ export interface Options {
   circumstances?: Normalize.Circumstances | undefined;
 }
 
-/** What became of one labelled value. */
+/** The outcome of one labeled value. */
 export interface Verdict {
   /** The field: `items[].price`. */
   field: string;
-  /** Where it is labelled: `items[3].price`; for what a row has that the paper does not, where it is in the answer. */
+  /**
+   * Its path in the labels: `items[3].price`; for a row of the answer that the paper does not have, its path in the
+   * answer.
+   */
   path: string;
   exact: Outcome;
   canonical: Outcome;
-  /** The first accepted value, null where the paper has none or it cannot be read. */
+  /** The first accepted value; null if the paper has none or it is unreadable. */
   expected: string | null;
   predicted: string | null;
-  /** Of a cell: the row on the paper, the row of the answer. */
+  /** For a cell: the row on the paper and the row of the answer. */
   rows?: { expected: number | null; predicted: number | null };
 }
 
 /** How the rows of a list were paired. */
 interface Rows {
   path: string;
-  /** Rows on the paper, rows of the answer. */
+  /** Number of rows on the paper, and of the answer. */
   expected: number;
   predicted: number;
   pairs: readonly Align.Pair[];
@@ -50,7 +53,7 @@ export interface Comparison {
   layout: Layouts.Layout;
   /** False for an item without an answer. */
   answered: boolean;
-  /** What the paper is in: as the labels say, else as the answer does. */
+  /** The paper's currency: from the labels, else from the answer. */
   currency: string | null;
   labels: Sheet.Sheet<Labelled | undefined>;
   answer: Sheet.Sheet<string | null>;
@@ -59,9 +62,9 @@ export interface Comparison {
 }
 
 /**
- * Holds an answer to the labels of its document. Only what is labelled is scored. Truth and answer are each read in their
- * own context (core/canonical). An item that failed or was canceled misses every labelled value; so does a row that is not
- * in the answer. Pure; never throws on an answer of any shape.
+ * Compares an answer with the labels of its document. Only labeled values are scored. Labels and answer are each read
+ * in their own context (core/canonical). If an item failed or was canceled, every labeled value counts as missing; the
+ * same holds for a row that the answer does not have. Pure; never throws, whatever the answer's shape.
  */
 export function compare(
   fields: readonly Normalize.Field[],
@@ -101,12 +104,12 @@ interface Judged {
   exact: Outcome;
   canonical: Outcome;
 }
-/** Null is not counted; without a path there is nothing in the answer that could have the value. */
+/** A null result is not counted. A null path means that no place in the answer can have the value. */
 type Judge = (expected: Expected.Expected, path: string | null, printed: string | null) => Judged | null;
 
 const both = (outcome: Outcome): Judged => ({ exact: outcome, canonical: outcome });
 
-/** What a value is, given the label of its place. */
+/** The outcome of a value, by the label at its place. */
 function judged(
   { label, accepted }: Expected.Expected,
   value: Equal.Value | null,
@@ -177,7 +180,7 @@ function compareRows(work: ListWork, verdicts: Verdict[]): Rows {
   return { path, expected: rows.length, predicted: answer.length, pairs };
 }
 
-/** Columns that some row labels; all of them where the paper has no row, which says that there is nothing at all. */
+/** Columns that at least one row labels; all columns if the label is an empty list, which means that no row exists. */
 function labelledColumns(rows: ListWork["rows"], count: number): boolean[] {
   return Array.from({ length: count }, (_, c) =>
     rows.length === 0 ? true : rows.some((row) => row[c] !== undefined),
@@ -197,7 +200,7 @@ function pairsOf({ layout, list, rows, answer, side }: ListWork): Align.Pair[] {
     rows.flatMap((row) => row.flatMap((each, c) => (texts[c] ? (each?.accepted.map(stripped) ?? []) : []))),
     values.flatMap((row) => row.flatMap((value, c) => (texts[c] && value ? stripped(value) : []))),
   );
-  /** Of texts, how alike they are; of everything else, whether it is the same. */
+  /** For texts their similarity, for all other kinds 1 if they are equal and 0 if not. */
   const cell = ({ accepted }: Expected.Expected, value: Equal.Value, c: number): number => {
     if (!texts[c]) return accepted.some((each) => Equal.sameMeaning(each, value)) ? 1 : 0;
     return Math.max(0, ...accepted.map((each) => alike(stripped(each), stripped(value))));
@@ -208,7 +211,7 @@ function pairsOf({ layout, list, rows, answer, side }: ListWork): Align.Pair[] {
     rows[i]?.forEach((expected, c) => {
       const value = values[j]?.[c] ?? null;
       if (expected === undefined || expected.label.kind === "unreadable") return;
-      // Nothing on both sides says nothing of whether these are the same row.
+      // A cell that is empty on both sides is no evidence that the rows are the same.
       if (value === null && expected.label.kind === "absent") return;
       count += 1;
       if (value !== null) sum += cell(expected, value, c);

@@ -1,10 +1,12 @@
 import leven from "leven";
 
-/** Products of lengths above this would take seconds: such texts count as wholly different. */
+/**
+ * If the product of the lengths is above this, the comparison would take seconds: such texts count as wholly different.
+ */
 const maxProduct = 25_000_000;
 const astral = /[\ud800-\udfff]/;
 
-/** How many characters a text has, by code points. */
+/** Number of characters of a text, in code points. */
 export function length(text: string): number {
   if (!astral.test(text)) return text.length;
   let points = 0;
@@ -13,8 +15,8 @@ export function length(text: string): number {
 }
 
 /**
- * Levenshtein's distance by code points, as Python counts them: `leven` counts UTF-16 units, of which a character beyond
- * the first plane has two. Two texts of which the product of lengths is over 25 million are as far apart as can be.
+ * Levenshtein distance in code points, as Python counts them; `leven` counts UTF-16 units, of which a character outside
+ * the first plane has two. If the product of the lengths is over 25 million, the distance is the largest possible.
  */
 export function levenshtein(a: string, b: string): number {
   if (a === b) return 0;
@@ -30,13 +32,13 @@ export function levenshtein(a: string, b: string): number {
   return leven(renamed(a), renamed(b));
 }
 
-/** 1 for equal texts, 0 where nothing is alike: 1 − distance divided by the longer length. */
+/** 1 for equal texts, 0 for texts without a common part: 1 − distance divided by the longer length. */
 export function similarity(a: string, b: string): number {
   if (a === b) return 1;
   return 1 - levenshtein(a, b) / Math.max(length(a), length(b));
 }
 
-/** `similarity` of two sides' texts, each pair worked out once: the same two meet in many rows. */
+/** `similarity` of two sides' texts, cached: the same pair of texts occurs in many rows. */
 export function similarities(
   first: Iterable<string>,
   second: Iterable<string>,

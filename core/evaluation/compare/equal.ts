@@ -4,27 +4,27 @@ import type { Layout } from "./layout.ts";
 import * as Sheet from "./sheet.ts";
 
 /*
- * Whether two values are the same: as they are printed, and as they are meant.
+ * Compares two values: as printed, and by meaning.
  */
 
-/** How printed values are compared: with the blanks around them, or without. */
+/** How printed values are compared: with the white space around them, or without. */
 export type StrMode = "exact" | "strip";
 
 /** A value in both forms. */
 export interface Value {
   printed: string;
-  /** Undefined where it does not read as its kind, where texts are, and where several readings are as good. */
+  /** Undefined if the value cannot be read as its kind, for texts, and if several readings are equally good. */
   canonical: Normalize.NormalizedValue | undefined;
 }
 
-/** One side of a comparison: its values by concrete path, each read in the light of the others of its own side. */
+/** One side of a comparison: its values by concrete path, each read in the context of the others of the same side. */
 export interface Side {
   read(path: string, printed: string): Value;
-  /** What the document is in, where it says so. */
+  /** The document's currency, if it is known. */
   currency: string | null;
 }
 
-/** How the values of one side read; `circumstances` are the document's, the same for both sides. */
+/** Reads the values of one side; `circumstances` are the document's, the same for both sides. */
 export function sideOf(
   layout: Layout,
   sheet: Sheet.Sheet<string | null>,
@@ -49,9 +49,9 @@ export const samePrint = (a: string, b: string, mode: StrMode): boolean =>
   mode === "exact" ? a === b : a.trim() === b.trim();
 
 /**
- * Whether two values mean the same. An amount's currency counts where both print one beside it: what the rest of the
- * document says of currencies is judged in the field that says it. So does a quantity's unit. What has no canonical form
- * on one side, or more than one, is compared as stripped text on both.
+ * True if two values have the same meaning. The currency of amounts counts only if both have a printed one, since the
+ * document's currency is compared in its own field. The same holds for a quantity's unit. If either side has no
+ * canonical form, or more than one, both are compared as stripped text.
  */
 export function sameMeaning(a: Value, b: Value): boolean {
   const [x, y] = [a.canonical, b.canonical];
@@ -65,9 +65,9 @@ export function sameMeaning(a: Value, b: Value): boolean {
   return marks[0] == null || marks[1] == null || marks[0] === marks[1];
 }
 
-/** A label as it is printed: numbers as JSON writes them. */
+/** The printed form of a label: numbers as JSON writes them. */
 export const printedOf = (scalar: Scalar): string => String(scalar);
 
-/** The first accepted value of a label, null where there is none. */
+/** The first accepted value of a label; null if there is none. */
 export const firstOf = (label: Labelled | undefined): string | null =>
   label?.kind === "value" ? printedOf(label.accepted[0]) : null;

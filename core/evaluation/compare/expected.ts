@@ -5,10 +5,10 @@ import type { Layout } from "./layout.ts";
 import type * as Sheet from "./sheet.ts";
 
 /*
- * The labelled side of a comparison: what would be right at each place, in both forms.
+ * The labeled side of a comparison: the accepted values of each place, in both forms.
  */
 
-/** What would be right at one place: every accepted value. */
+/** All accepted values of one place. */
 export interface Expected {
   label: Labelled;
   accepted: readonly Equal.Value[];
@@ -18,12 +18,15 @@ interface Truth extends Sheet.Sheet<Expected | undefined> {
   currency: string | null;
 }
 
-/** More accepted values of one label than these are compared as printed alone: each more is one more reading of the document. */
+/**
+ * Further accepted values of a label are compared only as printed, because each one needs another reading of the
+ * document.
+ */
 const maxReadings = 16;
 
 /**
- * Reads the labels of a document in their own context, which is made of the first accepted value of each; the second ones
- * are read together, as if the paper had them, and so on.
+ * Reads the labels of a document in their own context, which consists of the first accepted value of each label. All
+ * second values are read together, as if the paper had them, and so on.
  */
 export function of(
   layout: Layout,
@@ -55,7 +58,7 @@ export function of(
   };
 }
 
-/** The document of every label's n-th accepted value, or of its first where it has fewer. */
+/** The document with every label's n-th accepted value, or its first if it has fewer. */
 function nth(labels: Sheet.Sheet<Labelled | undefined>, n: number): Sheet.Sheet<string | null> {
   const of = (label: Labelled | undefined) =>
     label?.kind === "value" ? Equal.printedOf(label.accepted[n] ?? label.accepted[0]) : null;

@@ -1,8 +1,8 @@
 import type { Field, FieldKind } from "#core/canonical/normalize";
 
-/** A task's fields as they are scored: single values, and lists whose rows are aligned first. */
+/** A task's fields as they are scored: single values, and lists, whose rows are aligned first. */
 export interface Layout {
-  /** Every field in the order of the schema: the order of all figures. */
+  /** Every field in the order of the schema, which is also the order of all figures. */
   fields: readonly Field[];
   scalars: readonly Scalar[];
   lists: readonly List[];
@@ -15,7 +15,7 @@ interface Scalar {
 }
 
 export interface List {
-  /** Where the rows stand, without brackets: `items`. */
+  /** The path of the list, without brackets: `items`. */
   path: string;
   steps: readonly string[];
   cells: readonly Cell[];
@@ -26,18 +26,18 @@ export interface Cell {
   /** The field's path: `items[].price`. */
   path: string;
   kind: FieldKind;
-  /** Below the row; none where the rows themselves are values (`tags[]`). */
+  /** Path below the row; empty if the rows themselves are values (`tags[]`). */
   steps: readonly string[];
-  /** Below the row, as concrete paths are written: `price`, or "". */
+  /** The same as text, as in concrete paths: `price`, or "". */
   name: string;
 }
 
-/** By the fields themselves, so that a task's are taken apart once. */
+/** Keyed by the field array, so that a task's fields are parsed once. */
 const known = new WeakMap<readonly Field[], Layout>();
 
 /**
- * Takes a task's fields apart. A list within a row is not scored: no task has one, and rows are aligned on one level
- * only; `fields` leaves such columns out.
+ * The layout of a task's fields. A list within a row is not scored, since rows are aligned on one level only and no
+ * task has one; `fields` omits such columns.
  */
 export function of(fields: readonly Field[]): Layout {
   const before = known.get(fields);

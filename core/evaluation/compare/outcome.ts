@@ -1,18 +1,18 @@
 /*
- * What became of one labelled value, the counters of a field, and the figures made of them.
+ * The outcome of one labeled value, the counters of a field, and the figures computed from them.
  */
 
 export const outcomes = [
   "matched",
   "wrong",
-  /** The paper has a value, the answer none; and every labelled value of an item or a row that was not read. */
+  /** The paper has a value, the answer none. Also every labeled value of an item or row that was not read. */
   "missing",
   /** The paper has none, the answer a value. */
   "invented",
-  /** The paper has a value, and the model said that it cannot read it. */
+  /** The paper has a value, and the model reported it as unreadable. */
   "abstained",
   "absent_both",
-  /** Labelled as unreadable: no value was given, which is right. */
+  /** Labeled as unreadable, and no value was given, which is right. */
   "unreadable_matched",
   "unreadable_invented",
 ] as const;
@@ -31,20 +31,20 @@ export const none = (): Counters => ({
   unreadable_invented: 0,
 });
 
-/** Adds the second to the first. */
+/** Adds the second counters to the first. */
 export function add(into: Counters, counters: Readonly<Counters>): void {
   for (const outcome of outcomes) into[outcome] += counters[outcome];
 }
 
-/** Where a value was given and could be right: P's denominator. */
+/** Values that were given: the denominator of P. */
 export const predicted = (c: Readonly<Counters>) => c.matched + c.wrong + c.invented;
-/** Where the paper has a value: R's denominator. */
+/** Values that the paper has: the denominator of R. */
 export const expected = (c: Readonly<Counters>) => c.matched + c.wrong + c.missing + c.abstained;
-/** All that is labelled and can be read. */
+/** All labeled values that are readable. */
 export const scored = (c: Readonly<Counters>) => expected(c) + c.invented + c.absent_both;
 export const right = (c: Readonly<Counters>) => c.matched + c.absent_both;
 
-/** Null is 0/0: nothing to judge by. */
+/** Null for 0/0: there is nothing to measure. */
 export const ratio = (part: number, whole: number): number | null => (whole === 0 ? null : part / whole);
 
 interface Rates {
@@ -55,8 +55,8 @@ interface Rates {
 }
 
 /**
- * The harmonic mean of P and R as 2·matched/(given + there), which has a value where only one of them has none: an
- * answer without a value for what the paper has is 0. Null where there is neither.
+ * The harmonic mean of P and R, computed as 2·matched/(given + there). Defined also if only one of them is: an answer
+ * without a value for what the paper has gives 0. Null if neither is defined.
  */
 export const f1Of = (matched: number, given: number, there: number): number | null =>
   ratio(2 * matched, given + there);

@@ -2,8 +2,8 @@ import type { GroundTruth, Label, Labelled } from "#core/ground-truth/record";
 import type { Cell, Layout, List } from "./layout.ts";
 
 /*
- * Both sides of a comparison in one form: the labels of a document, and what a model answered. Values are texts; what is
- * no value is null.
+ * Both sides of a comparison in one form: the labels of a document, and the model's answer. Values are texts; null
+ * stands for no value.
  */
 
 /** A row of a list, column by column in the order of the list's cells. */
@@ -12,14 +12,17 @@ export type Row<T> = readonly T[];
 export interface Sheet<T> {
   /** In the order of the layout's scalars. */
   scalars: readonly T[];
-  /** In the order of the layout's lists; undefined where the list itself has no label. */
+  /** In the order of the layout's lists; undefined if the list itself is not labeled. */
   lists: readonly (readonly Row<T>[] | undefined)[];
 }
 
-/** More rows than any receipt has: a model in a loop. Canonical forms end there too; the rest is not read. */
+/**
+ * No receipt has more rows; a longer list comes from a model in a loop. Further rows are ignored, as in the canonical
+ * forms.
+ */
 const maxRows = 1000;
 
-/** A model's value as text: null, "" and blanks are no value, numbers as JSON writes them. */
+/** A model's value as text: null, "" and white space are no value; numbers as JSON writes them. */
 export function textOf(value: unknown): string | null {
   if (typeof value === "string") return value.trim() === "" ? null : value;
   if (value === null || value === undefined) return null;
@@ -32,10 +35,10 @@ function child(node: unknown, name: string): unknown {
     : undefined;
 }
 
-/** What stands where these names lead; undefined where they lead nowhere. */
+/** The value at a path of names; undefined if there is none. */
 export const at = (steps: readonly string[], node: unknown): unknown => steps.reduce(child, node);
 
-/** What a model answered; fields that the task does not have are not seen. Never throws. */
+/** The model's answer; fields that the task does not have are ignored. Never throws. */
 export function ofResult(layout: Layout, result: unknown): Sheet<string | null> {
   return {
     scalars: layout.scalars.map(({ steps }) => textOf(at(steps, result))),
@@ -49,7 +52,7 @@ export function ofResult(layout: Layout, result: unknown): Sheet<string | null> 
   };
 }
 
-/** The label at a path: undefined without one; what lies below a label of nothing is labelled as absent. */
+/** The label at a path; undefined without one. If a parent is labeled absent, so is the label below it. */
 function labelAt(steps: readonly string[], from: Label | undefined): Label | undefined {
   let label = from;
   for (const step of steps) {
@@ -63,7 +66,7 @@ function labelAt(steps: readonly string[], from: Label | undefined): Label | und
 const single = (label: Label | undefined): Labelled | undefined =>
   label === undefined || label.kind === "group" || label.kind === "rows" ? undefined : label;
 
-/** What is labelled of a document, in the form of an answer; undefined is not labelled. */
+/** The labels of a document in the form of an answer; undefined stands for "not labeled". */
 export function ofLabels(layout: Layout, labels: GroundTruth["labels"]): Sheet<Labelled | undefined> {
   const root: Label = { kind: "group", members: labels };
   return {
@@ -79,7 +82,7 @@ export function ofLabels(layout: Layout, labels: GroundTruth["labels"]): Sheet<L
   };
 }
 
-/** Paths that are labelled and that the task does not have: nothing is passed over in silence. */
+/** Labeled paths that the task does not have; they are reported rather than ignored. */
 export function unknownLabels(layout: Layout, labels: GroundTruth["labels"]): string[] {
   const known = new Set(layout.fields.map(({ path }) => path));
   const found = new Set<string>();
@@ -93,7 +96,7 @@ export function unknownLabels(layout: Layout, labels: GroundTruth["labels"]): st
   return [...found].sort();
 }
 
-/** A sheet of texts as the plain answer that it came from, so that canonical forms see the whole document. */
+/** The plain answer from which a sheet of texts was made, to compute canonical forms from the whole document. */
 export function plain(layout: Layout, sheet: Sheet<string | null>): Record<string, unknown> {
   const answer: Record<string, unknown> = {};
   layout.scalars.forEach(({ steps }, i) => {
@@ -109,7 +112,7 @@ export function plain(layout: Layout, sheet: Sheet<string | null>): Record<strin
   return answer;
 }
 
-/** A row as the object, or the value, that it came from; of these columns only. */
+/** The object or value from which a row was made, with these columns only. */
 export function rowOf(list: List, row: Row<string | null>, columns?: readonly boolean[]): unknown {
   if (list.cells.length === 1 && list.cells[0]?.name === "") return row[0] ?? null;
   const plainRow: Record<string, unknown> = {};
@@ -119,7 +122,7 @@ export function rowOf(list: List, row: Row<string | null>, columns?: readonly bo
   return plainRow;
 }
 
-/** Sets a value where these names lead, making groups on the way; a name such as `__proto__` is one like others. */
+/** Sets the value at a path of names and creates missing groups; `__proto__` is treated like any other name. */
 export function put(into: Record<string, unknown>, steps: readonly string[], value: unknown): void {
   let node = into;
   for (const step of steps.slice(0, -1)) {

@@ -3,13 +3,13 @@ import * as Database from "#core/db/database";
 import type { AppError } from "#core/error";
 import { type Row, evaluationTable as table } from "../evaluation.sql.ts";
 
-/** Only the worker that claimed it last, and only while it runs. */
+/** True only for the last worker that claimed it, and only while it runs. */
 const ours = (row: Pick<Row, "evalId" | "token">) =>
   and(eq(table.evalId, row.evalId), eq(table.token, row.token), eq(table.state, "running"));
 
 /**
- * Takes an evaluation that runs and that no worker holds.
- * @returns undefined when it has ended, is gone, or another worker is at it.
+ * Claims a running evaluation that no worker holds.
+ * @returns undefined if it has ended, is gone, or is held by another worker.
  */
 export async function claim(db: Database.Db, evalId: string, leaseUntil: Date): Promise<Row | undefined> {
   const free = and(eq(table.evalId, evalId), eq(table.state, "running"), lte(table.leaseUntil, new Date()));
@@ -23,10 +23,10 @@ export async function claim(db: Database.Db, evalId: string, leaseUntil: Date): 
   return Database.rows(table, taken)[0];
 }
 
-/** The worker was overtaken: what it did is not counted. */
+/** Another worker has claimed the evaluation: this worker's results are dropped. */
 export class Overtaken extends Error {}
 
-/** @throws Overtaken when another worker holds it by now, or it was deleted. */
+/** @throws Overtaken if another worker holds it by now, or it was deleted. */
 export async function update(db: Database.Db, row: Row, changes: Partial<Row>): Promise<Row> {
   const [updated] = await Database.batch(db, [
     db.query.update(table).set(changes).where(ours(row)).returning(),
@@ -36,11 +36,11 @@ export async function update(db: Database.Db, row: Row, changes: Partial<Row>): 
   return now;
 }
 
-/** Nobody holds it from now on. @throws Overtaken. */
+/** Ends the lease. @throws Overtaken. */
 export const release = (db: Database.Db, row: Row): Promise<Row> =>
   update(db, row, { leaseUntil: new Date() });
 
-/** It ends without figures. @throws Overtaken. */
+/** Ends it without figures. @throws Overtaken. */
 export const fail = (db: Database.Db, row: Row, { code, message, details }: AppError): Promise<Row> =>
   update(db, row, {
     ...{ state: "failed", finishedAt: new Date(), leaseUntil: new Date() },

@@ -5,8 +5,8 @@ import type { Light } from "./documents.ts";
 const hourMs = 3_600_000;
 
 /**
- * What the run cost: its tokens and model time, the latency of items that succeeded (nearest rank), and dollars at the
- * price of an hour of the GPU.
+ * The cost of a run: its tokens and model time, the latency of items that succeeded (nearest rank), and dollars at the
+ * price per GPU hour.
  */
 export function costOf(
   run: Pick<RunRow, "promptTokens" | "completionTokens" | "modelCalls" | "modelMs">,

@@ -10,7 +10,7 @@ import type { Item } from "#core/run/schema";
 
 type Place = Pick<RunRow, "keyId" | "runId" | "createdAt">;
 
-/** The items of a run that has ended, as its results have them, in the order of their indexes. */
+/** The items of a run that has ended, from its results file, in the order of their indexes. */
 export async function* items(bucket: Bucket.Bucket, log: Log, run: Place): AsyncGenerator<Item> {
   const object = await Bucket.read(bucket, log, Files.places(run).jsonl);
   if (object === undefined)
@@ -20,7 +20,7 @@ export async function* items(bucket: Bucket.Bucket, log: Log, run: Place): Async
   for await (const line of Lines.of(object.body)) yield JSON.parse(line.toString("utf8")) as Item;
 }
 
-/** What a light pass over the items keeps of each: names for the match, times for the cost. */
+/** What the first pass keeps of each item: names for the matching, times for the cost. */
 export interface Light extends Match.Item {
   status: Item["status"];
   totalMs: number | null;
@@ -33,7 +33,7 @@ export async function lights(source: AsyncIterable<Item>): Promise<Light[]> {
   return found;
 }
 
-/** An item with the labels of its documents, or a record that no item takes. */
+/** An item with the labels of its documents, or a record that no item uses. */
 type Joined =
   | {
       kind: "item";
@@ -44,8 +44,8 @@ type Joined =
   | Extract<Match.Matched<Light>, { kind: "record" }>;
 
 /**
- * Brings the items of a run and the records of its labels together: records without an item first, then every item in the
- * order of their indexes. Results are read a second time beside it, so that memory holds names alone.
+ * Joins the items of a run with the records of its labels: first the records without an item, then every item in the
+ * order of the indexes. The results are read a second time in parallel, so that memory holds names only.
  */
 export async function* join(
   all: readonly Light[],

@@ -27,17 +27,17 @@ export interface Services extends Evaluation.Stores {
   gpuCostPerHour: number | undefined;
 }
 
-/** Documents of one part: what a step that is killed does again. */
+/** Documents per part: what is repeated when a step is killed. */
 const partDocuments = 400;
-/** Share of a step's time that is kept for writing the figures and handing over. */
+/** Share of a step's time that is reserved for writing the figures and ordering the next step. */
 const reserveShare = 0.4;
 
 /**
- * Does one bounded step of an evaluation and hands over to the next. Returning means that the message is done with; one for
- * an evaluation that has ended, is gone or is another worker's changes nothing. Memory holds the names of the run's items,
- * the counters, and the samples of one part.
+ * Does one bounded step of an evaluation and orders the next. When it returns, the message is done. A message for an
+ * evaluation that has ended, is gone, or is held by another worker changes nothing. Memory holds the names of the run's
+ * items, the counters, and the samples of one part.
  * @param context.deadline - epoch milliseconds by which the step must have ended; @param context.leaseUntil - when its
- *   worker is surely gone.
+ *   worker has certainly ended.
  * @throws AppError that may be retried: deliver the message again then.
  */
 export async function step(
@@ -77,7 +77,7 @@ class Work {
   readonly #services: Services;
   readonly #log: Log;
   readonly #limits: { until: number; size: number };
-  /** As it was last written. */
+  /** As last written. */
   row: Row;
 
   constructor(services: Services, log: Log, row: Row, limits: { until: number; size: number }) {
@@ -116,7 +116,7 @@ class Work {
       for (const { record } of documents) unmatched.unknown(Sheet.unknownLabels(layout, record.labels));
       if (item.index < this.row.progress.next) continue;
       for (const { document, record } of documents) {
-        // One answer is given for a picture; what labels say of a second paper on it, it misses.
+        // A picture has a single answer, so labels of a second paper on it count as missing.
         const status = document === 1 ? predicted(item.status) : "failed";
         const prediction = { status, result: document === 1 ? item.result : null };
         const options = { strMode: this.row.strMode, circumstances };
@@ -134,7 +134,7 @@ class Work {
     return "done";
   }
 
-  /** What was counted before this step. */
+  /** The counters of earlier steps. */
   async #counters(task: Task.Task): Promise<Accumulator.Accumulator> {
     const { carry } = this.row.progress;
     if (carry === null) return Accumulator.create(task.fields);
@@ -143,7 +143,7 @@ class Work {
     return Accumulator.restore(task.fields, JSON.parse(Buffer.from(bytes).toString("utf8")));
   }
 
-  /** Puts the part and the counters away, and then says how far they go. */
+  /** Stores the part and the counters, and then the progress. */
   async #save(part: Part, counted: Accumulator.Accumulator, next: number): Promise<void> {
     const { progress } = this.row;
     if (next === progress.next) return;
@@ -163,7 +163,7 @@ class Work {
   }
 
   async #put(rel: string, body: string, contentType: string): Promise<void> {
-    // The name holds the worker's token: what lies there is its own earlier try.
+    // The name has the worker's token, so any object there is an earlier try of this worker.
     await Bucket.replace(this.#services.bucket, this.#log, rel, { body, contentType });
   }
 
@@ -200,7 +200,7 @@ class Work {
   }
 }
 
-/** Samples that are not put away yet. */
+/** Samples that are not stored yet. */
 class Part {
   #lines: string[] = [];
 
@@ -238,7 +238,7 @@ class Part {
 const gone = (reason: "run_deleted" | "unknown_task" | "gt_deleted" | "evaluation_deleted") =>
   new AppError("not_found", "what was to be measured, or measured by, is gone", { details: { reason } });
 
-/** An item that has ended; those of a run that ended have. */
+/** The status of an item. All items of an ended run have ended. */
 const predicted = (status: string): "succeeded" | "failed" | "canceled" =>
   status === "succeeded" || status === "canceled" ? status : "failed";
 

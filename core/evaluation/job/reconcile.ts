@@ -4,12 +4,12 @@ import type { Log } from "#core/log";
 import { evaluationTable } from "../evaluation.sql.ts";
 import * as Evaluation from "../evaluation.ts";
 
-/** Rows that one look orders again. */
+/** Rows that one pass orders again. */
 const orderedAtOnce = 100;
 
 /**
- * Orders again what runs and has had no worker for longer than a message lives: its message is lost.
- * @returns how many. @throws AppError `storage_unavailable`.
+ * Orders evaluations again that run and have had no worker for longer than a message lives: their messages are lost.
+ * @returns their number. @throws AppError `storage_unavailable`.
  */
 export async function reconcile(services: Evaluation.Stores, log: Log): Promise<number> {
   const before = new Date(Date.now() - services.times.evaluationMessageMs);

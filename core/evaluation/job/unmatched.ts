@@ -1,9 +1,9 @@
 import type * as Wire from "../wire.ts";
 
-/** So many are named; all are counted. */
+/** The most that are named; all are counted. */
 const named = 100;
 
-/** Collects what is in no figure. */
+/** Collects items and records that are in no figure. */
 export class Unmatched {
   readonly #found: Wire.Unmatched = {
     items: { count: 0, first: [] },

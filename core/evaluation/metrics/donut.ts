@@ -9,18 +9,18 @@ import * as Tree from "./tree.ts";
 /** A normalized document: groups, lists of groups or of texts. */
 type Normal = string | Normal[] | Map<string, Normal>;
 
-/** Python's `str.strip`: its white space is not JavaScript's. */
+/** The white space of Python's `str.strip`, which differs from JavaScript's. */
 const blank = "[\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]+";
 const around = new RegExp(`^${blank}|${blank}$`, "g");
 const strip = (text: string): string => text.replace(around, "");
 
-/** Python's names of true and false; numbers as JSON writes them. */
+/** Python's spelling of true and false; numbers as JSON writes them. */
 function printed(value: string | number | boolean): string {
   if (typeof value === "boolean") return value ? "True" : "False";
   return String(value);
 }
 
-/** By length, then by code points, both as Python counts them. */
+/** Sorts by length, then by code points, both as Python counts them. */
 function byKey(a: string, b: string): number {
   const [x, y] = [Array.from(a), Array.from(b)];
   if (x.length !== y.length) return x.length - y.length;
@@ -34,7 +34,7 @@ function byKey(a: string, b: string): number {
 const isGroup = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
-/** Nothing, as Python sees it: also 0, false, "" and what is empty. */
+/** True for values that are false in Python: also 0, false, "" and empty containers. */
 function isNothing(value: unknown): boolean {
   if (Array.isArray(value)) return value.length === 0;
   if (isGroup(value)) return Object.keys(value).length === 0;
@@ -43,7 +43,7 @@ function isNothing(value: unknown): boolean {
 
 const isEmpty = (value: Normal): boolean => (value instanceof Map ? value.size === 0 : value.length === 0);
 
-/** Scalars become lists of one text, what is empty goes, keys are sorted; the order of lists is kept. */
+/** Scalars become lists of one text, empty values are removed, keys are sorted; the order of lists is kept. */
 function normalize(value: unknown): Normal {
   if (isNothing(value)) return new Map();
   if (isGroup(value)) {
@@ -64,7 +64,7 @@ function normalize(value: unknown): Normal {
 
 const mark = "<leaf>";
 
-/** A name that has the mark in it makes a leaf of an inner node, there as here. */
+/** As in the original, a name that contains the leaf mark turns an inner node into a leaf. */
 function node(label: string, children: readonly Tree.Node[]): Tree.Node {
   return { label, text: label.includes(mark) ? label.replaceAll(mark, "") : null, children };
 }
@@ -86,9 +86,9 @@ function build(value: Normal, name: string): Tree.Node {
 const maxProduct = 9_000_000;
 
 /**
- * Tree-edit accuracy of one document: `max(0, 1 − TED(prediction, truth)/TED(nothing, truth))`. Where the truth is
- * nothing, at which the published evaluator divides by zero: 1 for a prediction of nothing, else 0. Null for trees of which
- * the product of sizes is over nine million, such as two lists of 330 rows: they would take seconds and a gigabyte.
+ * Tree-edit accuracy of one document: `max(0, 1 − TED(prediction, truth)/TED(nothing, truth))`. If the truth is empty,
+ * where the published evaluator divides by zero: 1 for an empty prediction, else 0. Null if the product of the tree
+ * sizes is over nine million, as for two lists of 330 rows, which would take seconds and a gigabyte.
  */
 export function accuracy(prediction: unknown, truth: unknown): number | null {
   const texts = Tree.texts();
@@ -101,13 +101,13 @@ export function accuracy(prediction: unknown, truth: unknown): number | null {
   return Math.max(0, 1 - distance / size);
 }
 
-/** What F1 is made of, to be added up over documents: values right, and those of either side without a partner. */
+/** The counters of F1, summed over documents: right values, and values of either side without a partner. */
 export interface Counts {
   matched: number;
   unmatched: number;
 }
 
-/** Counts of one document: values are the same when their paths without positions and their texts are. */
+/** Counters of one document: two values are equal if their texts and their paths without positions are. */
 export function counts(prediction: unknown, truth: unknown): Counts {
   const left = new Map<string, number>();
   let total = 0;
@@ -127,7 +127,7 @@ export function counts(prediction: unknown, truth: unknown): Counts {
   return { matched, unmatched: given + total - 2 * matched };
 }
 
-/** F1 over all documents: matched/(matched + unmatched/2); null where there are no values at all. */
+/** F1 over all documents: matched/(matched + unmatched/2); null if there are no values at all. */
 export function f1({ matched, unmatched }: Counts): number | null {
   return matched + unmatched === 0 ? null : matched / (matched + unmatched / 2);
 }

@@ -2,10 +2,10 @@ import { munkres } from "munkres";
 import * as WrittenDate from "./written-date.ts";
 
 /*
- * ExtractBench's value F1 (arXiv 2607.29677), defined as its authors' evaluator computes it:
- * `extract_unified_value_f1` of github.com/run-llama/ExtractBench, commit 0aa76ce60f6c7ad6cbac2b157200f8585722c1b2, file
- * unified_evidence_metric.py. Options that it takes per field (alternate evidence, normalizers, thresholds for
- * `description` and `court`) are not taken: every cell is compared by equality.
+ * ExtractBench's value F1 (arXiv 2607.29677), defined as its authors' evaluator computes it: `extract_unified_value_f1`
+ * of github.com/run-llama/ExtractBench, commit 0aa76ce60f6c7ad6cbac2b157200f8585722c1b2, file
+ * unified_evidence_metric.py. Its options per field (alternate evidence, normalizers, thresholds for `description` and
+ * `court`) are not supported: every cell is compared by equality.
  */
 
 type Json = unknown;
@@ -22,7 +22,7 @@ const isGroup = (value: Json): value is Group =>
 const own = (group: Json, name: string): Json =>
   isGroup(group) && Object.hasOwn(group, name) ? (group[name] ?? null) : null;
 
-/** Dates in every text become ISO's, as deep as they lie. */
+/** Converts dates in every text to ISO's form, at any depth. */
 function withDates(value: Json): Json {
   if (typeof value === "string") return WrittenDate.normalize(value);
   if (Array.isArray(value)) return value.map(withDates);
@@ -30,12 +30,12 @@ function withDates(value: Json): Json {
   return value;
 }
 
-/** A value in a form that is equal for equal ones: white space within texts is one blank, members in any order. */
+/** A key that is the same for equal values: white space within texts collapses to one space, and members are sorted. */
 function keyOf(value: Json): string {
   return typeof value === "string" ? `s${value.replace(/\s+/g, " ").trim()}` : `v${exactKey(value)}`;
 }
 
-/** Texts within a cell that is a group or a list are compared as they are; true is 1 there, as in Python. */
+/** The key of a cell that is a group or a list: its texts are compared unchanged; true equals 1, as in Python. */
 function exactKey(value: Json): string {
   if (typeof value === "boolean") return String(Number(value));
   if (Array.isArray(value)) return `[${value.map(exactKey).join(",")}]`;
@@ -45,9 +45,10 @@ function exactKey(value: Json): string {
 }
 
 /**
- * Counts of one document. Every top-level field is a cell, a group as a whole; of lists, every column of a row is one, rows
- * paired so that the fewest cells differ. Cells that are null on both sides are right and count on both sides.
- * @param columns - of a list whose truth has no rows: the fields that its rows would have.
+ * Counters of one document. Every top-level field is one cell, also a group. In a list, every column of a row is one,
+ * and rows are paired so that the fewest cells differ. Cells that are null on both sides are right and count on both
+ * sides.
+ * @param columns - the fields of a list's rows, for a list whose truth has no rows.
  */
 export function counts(prediction: Json, truth: Json, columns: (field: string) => readonly string[]): Counts {
   const found: Counts = { correct: 0, expected: 0, predicted: 0 };
@@ -67,7 +68,7 @@ export function counts(prediction: Json, truth: Json, columns: (field: string) =
   return found;
 }
 
-/** Lists of groups within rows are paired within their paired rows; everything else in a row is one cell. */
+/** Lists of groups within rows are paired within their paired rows; any other value in a row is one cell. */
 function countRows(expected: Json[], actual: Json[], known: readonly string[], found: Counts): void {
   const columns = new Set(expected.flatMap((row) => (isGroup(row) ? Object.keys(row) : [])));
   const all = columns.size > 0 ? [...columns].sort() : known;
@@ -108,7 +109,7 @@ function countRows(expected: Json[], actual: Json[], known: readonly string[], f
   }
 }
 
-/** Cells of a list of groups that has no partner. */
+/** Number of cells of a list of groups without a partner. */
 function leavesOf(value: Json): number {
   if (!Array.isArray(value) || !value.some(isGroup)) return 1;
   const columns = new Set(value.flatMap((row) => (isGroup(row) ? Object.keys(row) : [])));
@@ -118,7 +119,9 @@ function leavesOf(value: Json): number {
   );
 }
 
-/** F1 of one document; null where it has no cell. The figure of a run is the mean over documents; a failed one is 0. */
+/**
+ * F1 of one document; null if it has no cell. A run's figure is the mean over documents; a failed document counts as 0.
+ */
 export function f1({ correct, expected, predicted }: Counts): number | null {
   return expected + predicted === 0 ? null : (2 * correct) / (expected + predicted);
 }

@@ -3,11 +3,11 @@ import { f1Of, ratio } from "#core/evaluation/compare/outcome";
 
 /*
  * The figures of SROIE's task 3, key information extraction (Z. Huang and others, ICDAR2019 Competition on Scanned
- * Receipt OCR and Information Extraction, arXiv 2103.10213, and the competition's page rrc.cvc.uab.es/?ch=13): a value is
- * right when its category and its text are; P over all values that were extracted, R over all that are labelled.
+ * Receipt OCR and Information Extraction, arXiv 2103.10213, and the competition's page rrc.cvc.uab.es/?ch=13). A value
+ * is right if its category and its text are; P is over all extracted values, R over all labeled ones.
  */
 
-/** The four categories and where a task may have them. */
+/** The four categories, with the paths that a task may use for each. */
 const places: readonly (readonly [string, readonly string[]])[] = [
   ["company", ["company", "merchant.name"]],
   ["date", ["date"]],
@@ -15,7 +15,7 @@ const places: readonly (readonly [string, readonly string[]])[] = [
   ["total", ["total", "totals.total"]],
 ];
 
-/** The paths of the four in a task; null where it lacks one, which has no such figure. */
+/** The paths of the four categories in a task; null if it lacks one, because then the figure is not defined. */
 export function pathsOf(fields: readonly Field[]): readonly string[] | null {
   const there = new Set(fields.map(({ path }) => path));
   const found = places.flatMap(([, paths]) => paths.find((path) => there.has(path)) ?? []);
@@ -28,7 +28,9 @@ export interface Counts {
   expected: number;
 }
 
-/** Counts of one document: values by path, null for none. A category that is not labelled is left out on both sides. */
+/**
+ * Counters of one document: values by path, null for none. A category that is not labeled is left out on both sides.
+ */
 export function counts(
   paths: readonly string[],
   at: (path: string) => { labelled: boolean; expected: string | null; predicted: string | null },

@@ -7,25 +7,25 @@ import * as Distance from "#core/evaluation/compare/distance";
 
 export interface Node {
   label: string;
-  /** The text of a leaf; null for an inner node, which is named by its label. */
+  /** The text of a leaf; null for an inner node, which has a label instead. */
   text: string | null;
   children: readonly Node[];
 }
 
-/** What every comparison asks of a tree, worked out once: nodes in postorder, numbered from 0. */
+/** Precomputed properties of a tree: nodes in postorder, numbered from 0. */
 interface Tree {
-  /** What a node's text is among all texts of both trees, −1 for inner nodes. */
+  /** The number of a node's text among all texts of both trees; −1 for inner nodes. */
   texts: Int32Array;
   labels: readonly string[];
-  /** Of inserting or deleting a node: characters of a leaf's text, 1 for an inner node. */
+  /** The cost of inserting or deleting a node: characters of a leaf's text, 1 for an inner node. */
   costs: Int32Array;
   /** The leftmost leaf below a node. */
   leftmost: Int32Array;
-  /** Nodes with a left sibling, and the root: where a forest's distance is not part of another's. */
+  /** Nodes with a left sibling, and the root: their forest distances are not part of another's. */
   keyroots: readonly number[];
 }
 
-/** Numbers texts, so that equal ones are known at once and a pair's distance is found once. */
+/** Numbers texts, so that equality is a comparison of numbers and each pair's distance is computed once. */
 interface Texts {
   numbers: Map<string, number>;
   all: string[];
@@ -64,7 +64,7 @@ export function treeOf(root: Node, { numbers, all }: Texts): Tree {
   };
 }
 
-/** The sum of all costs but the root's: how far a tree is from one that is only a root. */
+/** The sum of all costs except the root's: the distance to a tree that is only a root. */
 export const sizeOf = ({ costs }: Tree): number =>
   costs.subarray(0, costs.length - 1).reduce((sum, cost) => sum + cost, 0);
 
@@ -72,7 +72,7 @@ export const sizeOf = ({ costs }: Tree): number =>
 export function distance(a: Tree, b: Tree, { all }: Texts): number {
   const [rows, columns] = [a.labels.length, b.labels.length];
   const updates = updateCosts(a, b, all);
-  /** Of the trees below each pair of nodes. */
+  /** Distances of the subtrees below each pair of nodes. */
   const trees = new Int32Array(rows * columns);
   const forest = new Int32Array((rows + 1) * (columns + 1));
   for (const i of a.keyroots) for (const j of b.keyroots) keyroot({ a, b, updates, trees, forest }, i, j);
@@ -87,7 +87,7 @@ interface Work {
   forest: Int32Array;
 }
 
-/** Fills in the distances of all trees that begin where those of this pair of keyroots do. */
+/** Computes the distances of all subtrees whose leftmost leaves are those of this pair of keyroots. */
 function keyroot({ a, b, updates, trees, forest }: Work, i: number, j: number): void {
   const columns = b.costs.length;
   const [left, top] = [a.leftmost[i] as number, b.leftmost[j] as number];
@@ -117,8 +117,8 @@ function keyroot({ a, b, updates, trees, forest }: Work, i: number, j: number): 
 }
 
 /**
- * Of each pair of nodes: leaf and leaf, Levenshtein's distance of their texts; leaf and inner node, 1 and the leaf's
- * length; two inner nodes, 0 or 1.
+ * The cost of replacing one node by another: two leaves, the Levenshtein distance of their texts; a leaf and an inner
+ * node, 1 plus the leaf's length; two inner nodes, 0 or 1.
  */
 function updateCosts(a: Tree, b: Tree, all: readonly string[]): Int32Array {
   const columns = b.labels.length;

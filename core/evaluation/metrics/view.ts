@@ -4,8 +4,8 @@ import * as Sheet from "#core/evaluation/compare/sheet";
 import type { Labelled } from "#core/ground-truth/record";
 
 /*
- * What the published evaluators are given: two plain documents. They know no labels that are missing, no alternatives and
- * no print that cannot be read, so that those are settled before.
+ * The input of the published evaluators: two plain documents. They support no missing labels, no alternatives and no
+ * unreadable values, so these are resolved here.
  */
 
 interface Pair {
@@ -14,9 +14,10 @@ interface Pair {
 }
 
 /**
- * Truth and answer as plain JSON of texts. Fields and columns without a label are in neither, nor is what cannot be read.
- * Of several accepted values the truth has the one that the answer has (for a cell: that its partner or, failing that, any
- * row of the answer has in the column), else the first; a value that may be absent is, where the answer has none.
+ * Truth and answer as plain JSON of texts. Fields and columns without a label are in neither, nor are unreadable
+ * values. Of several accepted values, the truth has the one that the answer has (for a cell: that its paired row has
+ * or, failing that, any row of the answer in this column), else the first. A value that may be absent is absent if the
+ * answer has none.
  */
 export function of({ layout, labels, answer, lists }: Comparison): Pair {
   const truth: Record<string, unknown> = {};
@@ -53,7 +54,7 @@ export function of({ layout, labels, answer, lists }: Comparison): Pair {
   return { truth, prediction };
 }
 
-/** The accepted value that is among these, the first of them deciding whether it may be absent. */
+/** The first given value that is accepted; if it is null, whether the label allows that decides. */
 function chosen(label: Labelled | undefined, given: readonly (string | null)[]): string | null {
   if (label?.kind !== "value") return null;
   if (label.orAbsent && (given[0] ?? null) === null) return null;

@@ -1,5 +1,5 @@
 /*
- * Dates in the forms that ExtractBench's evaluator takes as dates, read as the parser that it uses reads them.
+ * Dates in the forms that ExtractBench's evaluator recognizes, interpreted like the parser that it uses.
  */
 
 const months = "jan feb mar apr may jun jul aug sep oct nov dec".split(" ");
@@ -7,7 +7,7 @@ const names = "january february march april may june july august september octob
   " ",
 );
 
-/** The time behind a date is left away. */
+/** A time after the date is dropped. */
 const time = String.raw`(?:[T ]\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?: ?[AaPp][Mm])?(?:Z|[+-]\d{2}:?\d{2})?)?`;
 const weekday = String.raw`(?:(?:mon|tue|tues|wed|thu|thur|thurs|fri|sat|sun|monday|tuesday|wednesday|thursday|friday|saturday|sunday)\.?,? )?`;
 const isoLike = new RegExp(String.raw`^${weekday}(\d{4})-(\d{1,2})-(\d{1,2})${time}$`, "i");
@@ -15,7 +15,7 @@ const numeric = new RegExp(String.raw`^${weekday}(\d{1,2})([/-])(\d{1,2})\2(\d{4
 const monthFirst = new RegExp(String.raw`^${weekday}([a-z]+)\.? (\d{1,2}),? (\d{4})${time}$`, "i");
 const dayFirst = new RegExp(String.raw`^${weekday}(\d{1,2}) ([a-z]+) (\d{4})${time}$`, "i");
 
-/** Years of two digits are within 50 years of this one; the parser's own is the day it runs. */
+/** Two-digit years are within 50 years of this one; the original parser uses the year in which it runs. */
 const thisYear = 2026;
 
 function yearOf(digits: string): number {
@@ -37,7 +37,7 @@ function iso(year: number, month: number, day: number): string | null {
   return exists && year >= 1900 && year <= 2100 ? date.toISOString().slice(0, 10) : null;
 }
 
-/** Two numbers in front of the year: the month first, unless it can be none. */
+/** Two numbers before the year: the month is first, unless that number cannot be a month. */
 const either = (year: number, first: number, second: number) =>
   first > 12 ? iso(year, second, first) : iso(year, first, second);
 
@@ -46,7 +46,7 @@ function read(text: string): string | null {
   if (written) return iso(Number(written[1]), Number(written[2]), Number(written[3]));
   const [, first, , second = "", third = ""] = numeric.exec(text) ?? [];
   if (first !== undefined) {
-    // "99/01/02": what can only be a year is one, and the month follows it.
+    // "99/01/02": a number that can only be a year is one, and the month follows.
     if (Number(first) > 31) return iso(yearOf(first), Number(second), Number(third));
     return either(yearOf(third), Number(first), Number(second));
   }
@@ -56,7 +56,7 @@ function read(text: string): string | null {
   return before === undefined ? null : iso(Number(behind), monthOf(month), Number(before));
 }
 
-/** ISO's form of a text that is a date as a whole, else the text. */
+/** The ISO form of a text that is a date as a whole; any other text unchanged. */
 export function normalize(text: string): string {
   if (text.length < 4 || text.length > 50 || !/\d/.test(text) || /\d{10,}/.test(text)) return text;
   return read(text.replace(/\s*,\s*/g, ", ").trim()) ?? text;

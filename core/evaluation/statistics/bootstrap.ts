@@ -1,28 +1,28 @@
 import * as Random from "./random.ts";
 import type { Interval } from "./statistics.ts";
 
-/** How many times documents are drawn anew; the 2.5th and the 97.5th percentile of what comes out are the interval. */
+/** Number of resamples; the interval is from the 2.5th to the 97.5th percentile. */
 const resamples = 2000;
 const seed = 16;
 
-/** Documents as rows of counters: of each document the columns in which it differs from `usual`. */
+/** Documents as rows of counters, each stored as its differences from `usual`. */
 export interface Matrix {
   documents: number;
   /** The counters of most documents. */
   usual: Float64Array;
-  /** Where the differences of document i begin; one more than there are documents. */
+  /** Start index of the differences of document i; one entry more than there are documents. */
   starts: Uint32Array;
   columns: Uint16Array;
   differences: Float64Array;
 }
 
-/** A figure of the sums of all columns; null where there is nothing to judge by. */
+/** A figure of the sums of all columns; null if it is not defined. */
 export type Figure = (sums: Float64Array) => number | null;
 
 /**
- * Percentile bootstrap over documents (B. Efron, Bootstrap Methods, Annals of Statistics 7, 1979): as many documents as
- * there are, drawn with replacement, 2,000 times, every figure of the same draws. Deterministic: the seed is fixed. A
- * draw in which a figure has nothing to judge by is left out of that figure; without any, null.
+ * Percentile bootstrap over documents (B. Efron, Bootstrap Methods, Annals of Statistics 7, 1979): documents are drawn
+ * with replacement, as many as there are, 2,000 times; every figure uses the same draws. Deterministic: the seed is
+ * fixed. Draws in which a figure is not defined are left out for that figure; null if none remain.
  */
 export function intervals(matrix: Matrix, figures: readonly Figure[]): (Interval | null)[] {
   const { documents, usual, starts, columns, differences } = matrix;

@@ -1,9 +1,9 @@
 /*
- * How far figures of a few hundred receipts can be trusted, and whether two runs differ. Every formula has its source.
+ * How reliable figures of a few hundred receipts are, and whether two runs differ. Every formula has its source.
  */
 
 /**
- * The normal distribution's share below `z`, by its Taylor series about 0 (G. Marsaglia, Evaluating the Normal
+ * The cumulative normal distribution at `z`, by its Taylor series about 0 (G. Marsaglia, Evaluating the Normal
  * Distribution, Journal of Statistical Software 11(4), 2004): exact to about 15 digits for |z| < 7.
  */
 export function normal(z: number): number {
@@ -16,7 +16,7 @@ export function normal(z: number): number {
   return 0.5 + sum * Math.exp(-(z * z) / 2 - 0.5 * Math.log(2 * Math.PI));
 }
 
-/** The `z` below which a share lies, for shares from 10^-10 to 1 − 10^-10. */
+/** The inverse of `normal`, for shares from 10^-10 to 1 − 10^-10. */
 export function quantile(share: number): number {
   let [low, high] = [-6.5, 6.5];
   for (let step = 0; step < 60; step += 1) {
@@ -27,17 +27,17 @@ export function quantile(share: number): number {
   return (low + high) / 2;
 }
 
-/** z of 95 % between both ends, and of a power of 80 %. */
+/** z for a two-sided 95 %, and for a power of 80 %. */
 const z95 = 1.959963984540054;
 const z80 = 0.8416212335729143;
 
-/** From the lower to the upper end. */
+/** Lower and upper end. */
 export type Interval = readonly [number, number];
 
 /**
  * The 95 % interval of a share (E. B. Wilson, Probable Inference, the Law of Succession, and Statistical Inference,
- * JASA 22, 1927; without a correction for continuity). It stays within 0 and 1, and says something of 0 of n and n of n.
- * Null of nothing.
+ * JASA 22, 1927; without continuity correction). It stays within 0 and 1 and is meaningful also for 0 of n and n of n.
+ * Null for n = 0.
  */
 export function wilson(successes: number, n: number): Interval | null {
   if (n === 0) return null;
@@ -49,21 +49,21 @@ export function wilson(successes: number, n: number): Interval | null {
 }
 
 /**
- * The exact two-sided p of McNemar's test (Q. McNemar, Psychometrika 12, 1947; as a sign test): b right in the first run
- * alone, c right in the second alone, `min(1, 2·Σ_{k≤min(b,c)} C(b+c,k)/2^(b+c))`; 1 where b + c is 0.
+ * The exact two-sided p of McNemar's test (Q. McNemar, Psychometrika 12, 1947; as a sign test): b right only in the
+ * first run, c right only in the second, `min(1, 2·Σ_{k≤min(b,c)} C(b+c,k)/2^(b+c))`; 1 if b + c is 0.
  */
 export function mcnemar(b: number, c: number): number {
   const n = b + c;
   const fewer = Math.min(b, c);
   if (n === 0) return 1;
-  // 2^-n leaves the doubles at n of 1,075: from there on by logarithms, which are a little less exact.
+  // 2^-n underflows at n = 1,075: large n use logarithms, which are slightly less exact.
   let term = n < 1000 ? 2 ** -n : -n * Math.LN2;
   for (let k = 1; k <= fewer; k += 1) {
     const factor = (n - k + 1) / k;
     term = n < 1000 ? term * factor : term + Math.log(factor);
   }
   const largest = n < 1000 ? term : Math.exp(term);
-  // From the largest term down, each a part of the one before.
+  // From the largest term down; each is a fraction of the one before.
   let sum = 0;
   let part = 1;
   for (let k = fewer; k >= 0 && part > Number.EPSILON * sum; k -= 1) {
@@ -74,8 +74,8 @@ export function mcnemar(b: number, c: number): number {
 }
 
 /**
- * Holm's adjusted p values, in the order given (S. Holm, A Simple Sequentially Rejective Multiple Test Procedure,
- * Scandinavian Journal of Statistics 6, 1979): those under α are what is found at α over all of them together.
+ * Holm's adjusted p values, in the given order (S. Holm, A Simple Sequentially Rejective Multiple Test Procedure,
+ * Scandinavian Journal of Statistics 6, 1979): those under α are significant at α over all of them together.
  */
 export function holm(ps: readonly number[]): number[] {
   const order = ps.map((_, i) => i).sort((i, j) => (ps[i] ?? 1) - (ps[j] ?? 1));
@@ -90,20 +90,23 @@ export function holm(ps: readonly number[]): number[] {
 
 export const alpha = 0.05;
 
-/** With fewer pairs that differ, no verdict is possible among m fields, however one-sided they are: 2/2ⁿ ≤ α/m. */
+/**
+ * The fewest differing pairs with which a verdict among m fields is possible, even if all differ in one direction: 2/2ⁿ
+ * ≤ α/m.
+ */
 export function leastDiscordant(m: number): number {
   let n = 1;
   while (2 / 2 ** n > alpha / Math.max(1, m)) n += 1;
   return n;
 }
 
-/** The difference that a user would want to find, and the smallest share of discordant pairs that is reckoned with. */
+/** The difference to be detected, and the smallest share of discordant pairs that is assumed. */
 const difference = 0.05;
 
 /**
- * How many receipts a difference of 5 points needs to be found with a power of 80 % at α/m on both sides:
- * `((z_{1−α/2m}·√d + z₀.₈·√(d − 0.05²))/0.05)²`, d the share of pairs that differ, 0.05 at least, rounded up (R. J.
- * Connor, Sample Size for Testing Differences in Proportions for the Paired-Sample Design, Biometrics 43, 1987).
+ * The number of receipts needed to detect a difference of 5 points with a power of 80 % at α/m, two-sided:
+ * `((z_{1−α/2m}·√d + z₀.₈·√(d − 0.05²))/0.05)²`, with d the share of pairs that differ, at least 0.05, rounded up (R.
+ * J. Connor, Sample Size for Testing Differences in Proportions for the Paired-Sample Design, Biometrics 43, 1987).
  */
 export function neededReceipts(discordantShare: number, m: number): number {
   const d = Math.max(difference, discordantShare);

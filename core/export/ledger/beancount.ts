@@ -4,13 +4,13 @@ import * as Book from "./book.ts";
 import * as Mapping from "./mapping.ts";
 
 /*
- * Beancount's input language (version 3): a transaction a paper. All amounts of a transaction have the same number of
- * decimals, the most that are printed: the coarsest would set how far it may be off its balance.
+ * Beancount's input language (version 3): one transaction per paper. All amounts of a transaction have the same number
+ * of decimals, the most that are printed, because Beancount derives the tolerance of the balance from the coarsest one.
  */
 
 export const mapping = Mapping.Beancount;
 
-/** Longer is no name of a vendor. */
+/** No vendor's name is longer. */
 const longestPayee = 300;
 
 export async function* make(source: Source): AsyncGenerator<string> {

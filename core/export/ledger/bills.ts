@@ -6,12 +6,12 @@ import * as Book from "./book.ts";
 import type * as Mapping from "./mapping.ts";
 import * as Paper from "./paper.ts";
 
-/** Bills as tables: a line for each tax rate of a paper, its amount with tax. What Xero and QuickBooks have in common. */
+/** Bills as tables: one line per tax rate of a paper, with the amount including tax. Shared by Xero and QuickBooks. */
 
 interface Bill extends Book.Entry {
   vendor: string;
   number: string;
-  /** In the form that the mapping asks for. */
+  /** In the mapping's date format. */
   billDate: string;
   dueDate: string;
 }
@@ -25,16 +25,16 @@ interface Settings extends Mapping.Common {
 interface Format {
   format: string;
   columns: readonly string[];
-  /** The cells of a line by its column's name. */
+  /** The cells of a line by column name. */
   cells(bill: Bill, booking: Book.Booking): Record<string, string>;
   mostBills?: number;
   longest: { vendor: number; number: number };
 }
 
-/** Of both, as of most ledgers. */
+/** Number of decimals in both formats, as in most ledgers. */
 const places = 2;
 
-/** The table of these bills. */
+/** The table of the bills. */
 export async function* table(
   source: Source,
   { format, columns, cells, mostBills, longest }: Format,
@@ -43,7 +43,7 @@ export async function* table(
   const entries = Book.entries(source, {
     ...{ format, mapping: settings, needs: ["vendor"], places },
     ...(mostBills === undefined ? {} : { most: { entries: mostBills } }),
-    // Lines with the same number and vendor would become one bill.
+    // Lines with the same number and vendor would be merged into one bill.
     sameAs: ({ number, vendor = "" }) => [[...number].slice(0, longest.number).join(""), vendor],
     check: (paper, item) => {
       if (Decimal.sign(paper.total) < 0)
@@ -86,7 +86,7 @@ export async function* table(
   for await (const entry of entries) yield lines(entry);
 }
 
-/** What a spreadsheet, where such files are looked at, would take for a formula. */
+/** Escapes text that a spreadsheet, in which such files are often opened, would treat as a formula. */
 function safe(text: string, what: string, note: Source["note"]): string {
   const written = Csv.safe(text, { mayBeAmount: false });
   if (written !== text)
@@ -96,7 +96,7 @@ function safe(text: string, what: string, note: Source["note"]): string {
 
 export const amount = (value: Decimal.Decimal) => Book.fixed(value, places);
 
-/** What stands in the description of a line. */
+/** The description of a line. */
 export function described({ what, entry }: Book.Booking): string {
   if (what !== "expense") return what === "tip" ? "Tip" : "Rounding";
   return entry === undefined || entry.rate === "none" ? "Expense" : `Expense, tax ${entry.rate} %`;

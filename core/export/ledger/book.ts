@@ -5,15 +5,15 @@ import type * as Mapping from "./mapping.ts";
 import * as Paper from "./paper.ts";
 
 /**
- * A run's papers on their way into a ledger: each is booked whole, or left out and named with the reason. Formats say
- * what they need and can hold, and write.
+ * Turns a run's papers into ledger entries: each paper is booked whole, or left out and reported with the reason.
+ * Formats declare their requirements and limits, and write the file.
  */
 
 export interface Entry extends Paper.Paper {
   item: Item;
-  /** How the item is called where something is said of it. */
+  /** The item's name in messages. */
   name: string;
-  /** What the ledger calls the vendor, else as it is printed. */
+  /** The vendor's name in the ledger, else as printed. */
   vendor: string | undefined;
   counterAccount: string | undefined;
   /** In the order of the paper, each with its account and code. */
@@ -28,21 +28,21 @@ export interface Booking extends Paper.Line {
 interface Options {
   format: string;
   mapping: Mapping.Common & { counter_account?: string };
-  /** Beside a total and a date, which every ledger needs. */
+  /** Required in addition to a total and a date, which every ledger needs. */
   needs: readonly ("vendor" | "number")[];
   /** Largest number of decimals of an amount; undefined: any. */
   places?: number;
-  /** Digits in front of the decimal sign. */
+  /** Maximum number of digits before the decimal sign. */
   digits?: number;
-  /** The format's own reasons, and what it adds; throws `Paper.LeftOut`. */
+  /** The format's own checks, which may also add values; throws `Paper.LeftOut`. */
   check?(paper: Paper.Paper, item: Item): void;
-  /** What two papers must not have in common, as they would be one; a paper without a number is like no other. */
+  /** A key by which two papers count as the same. A paper without a number equals no other. */
   sameAs(paper: Paper.Paper & { number: string; vendor: string | undefined }): readonly string[];
-  /** What a file holds. */
+  /** Limits of one file. */
   most?: { entries?: number; bookings?: number };
 }
 
-/** @throws AppError `invalid_request` where the run's task does not read what the format needs. */
+/** @throws AppError `invalid_request` if the run's task does not read a field that the format needs. */
 export async function* entries(source: Source, options: Options): AsyncGenerator<Entry> {
   const { mapping, most, needs } = options;
   const roles = Paper.rolesOf(source.fields, {
@@ -120,7 +120,10 @@ function entryOf(
   return { ...paper, item, name, vendor, counterAccount, bookings };
 }
 
-/** The same paper photographed twice is booked once. One without a number may be another of the same day and price. */
+/**
+ * A paper that was photographed twice is booked once. Without a number it may be another paper of the same day and
+ * price, so both are booked.
+ */
 function once(entry: Entry, seen: Set<string>, { sameAs }: Options): void {
   const { number } = entry;
   if (number === undefined) return;
@@ -130,13 +133,13 @@ function once(entry: Entry, seen: Set<string>, { sameAs }: Options): void {
   seen.add(key);
 }
 
-/** The same paper twice: another invoice may have its number in another year. */
+/** The key of a paper. It includes the date, because another invoice may have the same number in another year. */
 export const samePaper: Options["sameAs"] = ({ number, vendor = "", date, total }) => [
   ...[number, vendor, date],
   Decimal.format(total),
 ];
 
-/** With exactly this many decimals, which are no fewer than the amount has. */
+/** The amount with exactly this many decimals, at least as many as it has. */
 export function fixed(amount: Decimal.Decimal, places: number): string {
   const plain = Decimal.format(amount);
   if (places === 0) return plain;
@@ -145,7 +148,7 @@ export function fixed(amount: Decimal.Decimal, places: number): string {
 }
 
 /**
- * A text on one line and no longer than a field is; what is lost is said.
+ * A text on one line, truncated to the field's length; truncation is reported.
  * @param most - in characters.
  */
 export function fitting(

@@ -8,14 +8,14 @@ import * as Paper from "./paper.ts";
 import * as Windows1252 from "./windows-1252.ts";
 
 /*
- * DATEV-Format, "Buchungsstapel" (header version 700, category 21, version 13) as developer.datev.de describes it: a line
- * about the batch, the names of the columns, a booking a line; Windows-1252, `;`, CR LF, texts in quotes, a decimal
- * comma. A booking is the gross amount of one tax rate: DATEV takes the tax out of it by its tax key.
+ * DATEV-Format, "Buchungsstapel" (header version 700, category 21, version 13) as described by developer.datev.de: a
+ * line about the batch, the column names, one line per booking; Windows-1252, `;`, CR LF, quoted texts, decimal comma.
+ * A booking is the gross amount of one tax rate: DATEV computes the tax from it by the tax key.
  */
 
 export const mapping = Mapping.Datev;
 
-/** Lines of a batch that DATEV takes. */
+/** The most lines that DATEV accepts in a batch. */
 const mostBookings = 99_999;
 const longest = { number: 36, text: 60 };
 const places = 2;
@@ -31,7 +31,7 @@ export async function* make(source: Source): AsyncGenerator<Uint8Array> {
         throw new Paper.LeftOut("outside_period", `${date} is outside of the period of the batch`);
     },
   });
-  // The first paper is asked for before anything is written: a task that cannot be booked has no file.
+  // The first paper is read before anything is written, so that a task that cannot be booked yields no file.
   const first = await entries.next();
   yield line(header(source, settings));
   yield line([...columns]);
@@ -43,19 +43,19 @@ const line = (fields: readonly string[]) => Windows1252.encode(`${fields.join(";
 const text = (value: string) => `"${value.replaceAll('"', '""')}"`;
 const day = (iso: string) => iso.replaceAll("-", "");
 
-/** The line about the batch, 31 fields in the order of the description. */
+/** The line about the batch: 31 fields in the order of the specification. */
 function header({ run, note }: Source, settings: Mapping.Datev): string[] {
   const { consultant, client, account_length: length, period, finalize } = settings;
   const name = writable(settings.description ?? "", "the description of the batch", note);
   return [
     ...[text("EXTF"), "700", "21", text("Buchungsstapel"), "13"],
-    // The run's time and not the clock's: the same results give the same file.
+    // The run's time, not the current time, so that the same results give the same file.
     run.createdAt.toISOString().replace(/\D/g, ""),
     // Imported on, origin, exported by, imported by.
     ...["", text(""), text(""), text("")],
     ...[String(consultant), String(client), day(settings.fiscal_year_start), String(length)],
     ...[day(period.from), day(period.to), text(name), text(settings.initials ?? "")],
-    // Financial accounting, for no purpose of its own.
+    // Financial accounting, independent of an accounting standard.
     ...["1", "0", finalize ? "1" : "0", text(settings.currency)],
     ...["", text(""), "", "", text(settings.chart ?? ""), "", "", text(""), text("")],
   ];
@@ -90,17 +90,17 @@ function* bookings(source: Source, settings: Mapping.Datev, entry: Book.Entry): 
     fields[at.account] = booking.account;
     fields[at.counterAccount] = entry.counterAccount ?? "";
     if (booking.code !== "") fields[at.key] = text(booking.code);
-    // Day and month: the year is that of the batch.
+    // Day and month; the year is that of the batch.
     fields[at.date] = entry.date.slice(8, 10) + entry.date.slice(5, 7);
     fields[at.number] = text(number);
     fields[at.text] = text(words);
-    // Left empty it would mean that the booking is final.
+    // An empty field would mean that the booking is final.
     fields[at.finalize] = settings.finalize ? "1" : "0";
     yield line(fields);
   }
 }
 
-/** What a document's number may be made of (Belegfeld 1). */
+/** Characters that a document number (Belegfeld 1) may not have. */
 const notOfNumber = /[^A-Za-z0-9_$&%*+\-/]/gu;
 
 function numberOf({ number = "", name }: Book.Entry, note: Source["note"]): string {

@@ -1,16 +1,16 @@
 import * as z from "zod";
 
 /*
- * What a ledger has to be told beside the papers: its accounts, tax codes, numbers, periods. The caller's own file, as
- * JSON. Nothing in it has a default that would be a statement about the caller's books.
+ * Settings of a ledger that are not on the papers: its accounts, tax codes, numbers and periods. A JSON file of the
+ * caller. No setting has a default that would be an assumption about the caller's books.
  *
- * taxes: how each rate that may stand on a paper is called in the ledger. Where a format books without tax (`taxes` is
- * left out), the whole amount goes to the expense account.
+ * taxes: the ledger's name for each rate that may be on a paper. If a format books without tax (`taxes` is left out),
+ * the whole amount goes to the expense account.
  */
 
-/** A larger file is no mapping. */
+/** Maximum size of a mapping. */
 export const maxBytes = 512 * 1024;
-/** Papers without any tax on them. */
+/** The rate of papers without any tax. */
 export const noTax = "none";
 
 const day = z.iso.date();
@@ -20,7 +20,7 @@ const rate = z
   .regex(/^(none|[0-9]{1,2}(\.[0-9]{1,3})?)$/, 'must be a percentage such as "19" or "5.5", or "none"')
   .meta({ description: "As a plain decimal: `19`, `5.5`; `none`: papers on which no tax stands." });
 
-/** What all formats have in common. @param account - the form of an account there; @param code - of a tax code. */
+/** The settings of all formats. @param account - schema of an account; @param code - schema of a tax code. */
 function common<A extends z.ZodType<string>, T extends z.ZodType<Tax>>(account: A, tax: T) {
   return {
     currency: currency.meta({
@@ -81,14 +81,14 @@ function common<A extends z.ZodType<string>, T extends z.ZodType<Tax>>(account: 
   };
 }
 
-/** A rate and what the ledger has for it: a code, or an account that the tax itself goes to. */
+/** A rate and its entry in the ledger: a code, or an account to which the tax itself is booked. */
 export interface Tax {
   rate: string;
   code?: string | undefined;
   account?: string | undefined;
 }
 
-/** What every mapping says, whatever the format. */
+/** The settings of every mapping. */
 export interface Common {
   currency: string;
   assume_currency: boolean;
@@ -113,7 +113,7 @@ interface Part {
 
 type Add = (path: PropertyKey[], message: string) => void;
 
-/** What two fields have to agree in, whatever the format. */
+/** Checks of settings that depend on each other, in every format. */
 function agree(mapping: Common, add: Add): void {
   if (mapping.account === undefined && !mapping.vendors.some(({ account }) => account !== undefined))
     add(["account"], "is missing: neither it nor a rule of vendors says where an expense goes");
@@ -127,7 +127,7 @@ function agree(mapping: Common, add: Add): void {
   if (to !== undefined && to < from) add(["items", "to"], "lies before `from`");
 }
 
-/** The checks of a whole mapping, as zod takes them. */
+/** The checks of a whole mapping, as a zod refinement. */
 function whole<M extends Common>(more: (mapping: M, add: Add) => void = () => undefined) {
   return (mapping: M, context: z.RefinementCtx) => {
     const add: Add = (path, message) => context.addIssue({ code: "custom", path, message });
@@ -211,7 +211,7 @@ function yearAfter(start: string): string {
   return `${String(Number(start.slice(0, 4)) + 1).padStart(4, "0")}${start.slice(4)}`;
 }
 
-/** Beancount's own form (language syntax, "Accounts"): the root's parts begin with a capital or a digit. */
+/** Beancount's own syntax ("Accounts" in its language reference): each part begins with a capital or a digit. */
 const beanAccount = z
   .string()
   .max(200)
@@ -219,7 +219,7 @@ const beanAccount = z
     /^(Assets|Liabilities|Equity|Income|Expenses):[\p{Lu}\p{Nd}][\p{L}\p{Nd}-]*(:[\p{Lu}\p{Lo}\p{Nd}][\p{L}\p{Nd}-]*)*$/u,
     "must be an account such as Expenses:Office, each part with a capital or a digit in front",
   )
-  // For engines without classes of Unicode.
+  // For engines without Unicode classes.
   .meta({ pattern: "^(Assets|Liabilities|Equity|Income|Expenses)(:[^ :]+)+$" });
 const beanTax = z.strictObject({ rate, account: beanAccount.optional() }).meta({
   description: "Where the tax itself goes; without an account it stays with the expense.",

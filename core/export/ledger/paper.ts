@@ -7,14 +7,14 @@ import type { Item } from "#core/run/schema";
 import * as Mapping from "./mapping.ts";
 
 /*
- * A paper as a ledger sees it: vendor, number, day, and its total in lines of one tax rate each. What is not printed is
- * not there, and what does not add up is a reason to leave the paper out.
+ * A paper as a ledger needs it: vendor, number, date, and its total in lines of one tax rate each. Values that are not
+ * printed stay absent, and a paper that does not add up is left out.
  *
- * rolesOf(…)  which fields of a task are what
- * read(…)     a paper, or the reason for which it is left out
+ * rolesOf(…)  which field of a task has which role
+ * read(…)     a paper, or the reason why it is left out
  */
 
-/** Why a paper is left out, by which a program can tell; docs/ledgers.md has each with what to do. */
+/** Machine-readable reasons why a paper is left out; docs/ledgers.md explains each and what to do. */
 export const reasons = [
   ...["not_read", "incomplete", "breaks_schema", "checks_failed", "unchecked", "ambiguous"],
   ...["no_total", "nothing_to_book", "no_currency", "other_currency", "no_date", "outside_period"],
@@ -24,20 +24,20 @@ export const reasons = [
 ] as const;
 export type Reason = (typeof reasons)[number];
 
-/** A part of the total that one tax code, and one account, stands for. */
+/** A part of the total with one tax code and one account. */
 export interface Line {
   what: "expense" | "tip" | "rounding";
-  /** With its tax. */
+  /** Including tax. */
   gross: Decimal.Decimal;
-  /** Undefined where the ledger books without tax. */
+  /** Undefined if the ledger books without tax. */
   tax?: Decimal.Decimal;
-  /** The entry of the mapping for its rate. */
+  /** The mapping's entry for its rate. */
   entry?: Mapping.Tax;
 }
 
 export interface Paper {
   total: Decimal.Decimal;
-  /** Decimals that its amounts are printed with, the most of them. */
+  /** The largest number of decimals among its printed amounts. */
   decimals: number;
   date: string;
   due: string | undefined;
@@ -55,7 +55,7 @@ export class LeftOut {
   }
 }
 
-/** Names that the tasks have for the same thing, the first that a task has. */
+/** The tasks' names for each role; the first that a task has is used. */
 const candidates = {
   total: ["total", "totals.total"],
   date: ["date", "invoice_date"],
@@ -72,7 +72,7 @@ const candidates = {
 type Role = keyof typeof candidates;
 type Roles = Partial<Record<Role, string>>;
 
-/** Which field is what. @throws AppError `invalid_request` where the task reads no field for a role that is needed. */
+/** The field of each role. @throws AppError `invalid_request` if the task has no field for a required role. */
 export function rolesOf(
   fields: readonly Field[],
   { format, taskId, needs }: { format: string; taskId: string; needs: readonly Role[] },
@@ -95,7 +95,7 @@ export function rolesOf(
 
 const totalRule = "total_is_sum_of_parts";
 
-/** Throws the reason, a `LeftOut`, where the paper cannot be booked. */
+/** Throws a `LeftOut` with the reason if the paper cannot be booked. */
 export function read(item: Item, roles: Roles, mapping: Mapping.Common): Paper {
   const { normalized, checks } = standing(item);
   const at = (path: string | undefined): NormalizedValue | undefined =>
@@ -142,7 +142,7 @@ export function read(item: Item, roles: Roles, mapping: Mapping.Common): Paper {
   };
 }
 
-/** What was read, where it stands as it was read. */
+/** The item's values, if the result can be relied on. */
 function standing(item: Item): { normalized: Record<string, NormalizedValue>; checks: readonly Check[] } {
   if (item.complete === false) throw new LeftOut("incomplete", "the result breaks off");
   if (item.status !== "succeeded" || item.result === null)
@@ -163,7 +163,7 @@ function checkCurrency({ currency }: NormalizedValue, mapping: Mapping.Common): 
   if (!mapping.assume_currency) throw new LeftOut("no_currency", "its currency is not known");
 }
 
-/** A tip or a rounding inside the total. */
+/** A tip or a rounding that is part of the total. */
 function partOf(
   role: "tip" | "rounding",
   value: NormalizedValue,
@@ -211,7 +211,7 @@ const decimalsOf = (values: readonly (NormalizedValue | undefined)[]) =>
 type Taxed = Mapping.Common & { taxes: readonly Mapping.Tax[] };
 const notSplit = (why: string) => new LeftOut("tax_not_split", why);
 
-/** The total, without tip and rounding, in lines of one rate each. */
+/** Splits the total, without tip and rounding, into lines of one rate each. */
 function split(
   rest: Decimal.Decimal,
   rows: readonly Row[],
@@ -244,7 +244,7 @@ function split(
   }));
 }
 
-/** Rounding line by line moves a sum by a few of the smallest units; more than these is another base. */
+/** Rounding per line changes a sum by a few of the smallest units; a larger difference means another base. */
 const unitsOff = 5n;
 
 function checkRate(base: Decimal.Decimal, tax: Decimal.Decimal, rate: string, decimals: number): void {
@@ -254,7 +254,7 @@ function checkRate(base: Decimal.Decimal, tax: Decimal.Decimal, rate: string, de
     throw notSplit(`${rate} % of ${Decimal.format(base)} is not ${Decimal.format(tax)}`);
 }
 
-/** A paper that prints the sum of its taxes alone, or none. */
+/** A paper that prints only the sum of its taxes, or no tax. */
 function ofSum(
   rest: Decimal.Decimal,
   tax: NormalizedValue | undefined,

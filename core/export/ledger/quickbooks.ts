@@ -3,9 +3,9 @@ import * as Bills from "./bills.ts";
 import * as Mapping from "./mapping.ts";
 
 /*
- * QuickBooks Online's table of bills. Its import asks which column is which, so the names are a help and no demand.
- * Amounts are with tax: "inclusive of tax" when the file is imported. Without `taxes` the columns of tax are left out, as
- * where a company has none.
+ * QuickBooks Online's table of bills. Its import lets the user assign columns, so the column names are only a
+ * suggestion. Amounts include tax: choose "inclusive of tax" when importing. Without `taxes` the tax columns are left
+ * out, as for a company without tax.
  */
 
 export const mapping = Mapping.Quickbooks;
@@ -14,7 +14,7 @@ const head = ["*BillNo", "*Supplier", "*BillDate", "*DueDate", "Terms", "Locatio
 const line = ["LineDescription", "*LineAmount"];
 const tax = ["LineTaxCode", "LineTaxAmount"];
 
-/** What a bill's number (`DocNumber`) may have. */
+/** Maximum lengths of a bill's vendor and number (`DocNumber`). */
 const longest = { vendor: 100, number: 21 };
 
 export function make(source: Source): AsyncGenerator<string> {

@@ -3,8 +3,8 @@ import * as Bills from "./bills.ts";
 import * as Mapping from "./mapping.ts";
 
 /*
- * Xero's template of bills: the columns with a star have to be filled. Amounts are with tax: "tax inclusive" when the
- * file is imported.
+ * Xero's template of bills: columns with a star are required. Amounts include tax: choose "tax inclusive" when
+ * importing.
  */
 
 export const mapping = Mapping.Xero;
@@ -16,7 +16,7 @@ export const columns = [
   ...["TaxAmount", "TrackingName1", "TrackingOption1", "TrackingName2", "TrackingOption2", "Currency"],
 ];
 
-/** Of a file that Xero imports. */
+/** The most bills of a file that Xero imports. */
 const mostBills = 500;
 
 export function make(source: Source): AsyncGenerator<string> {

@@ -1,21 +1,21 @@
 /**
- * Cells of a worksheet as SpreadsheetML (ECMA-376 part 1, 18.3 and 18.8): numbers are numbers, dates are days, and a
- * text is always a text, whatever it looks like: only an `f` element is a formula, and there is none here.
+ * Cells of a worksheet in SpreadsheetML (ECMA-376 part 1, 18.3 and 18.8). Numbers are numbers, dates are days, and a
+ * text is always a text, whatever it looks like: only an `f` element is a formula, and none is written here.
  */
 
 /** Excel's own limits ("Excel specifications and limits"): rows of a sheet, UTF-16 units of a cell. */
 export const maxRows = 1_048_576;
 export const maxText = 32_767;
 
-/** Above this a number of decimals is not shown as such. */
+/** Numbers with more decimals are shown without a fixed number of decimals. */
 const maxDecimals = 15;
-/** IEEE 754: more digits than these are not kept by a spreadsheet. */
+/** IEEE 754: a spreadsheet does not keep more digits. */
 const maxDigits = 15;
 
 /** Indexes into `cellXfs` of the styles below. */
 const style = { plain: 0, header: 1, text: 2, date: 3, decimals: 4 } as const;
 
-/** Days are shown as ISO 8601 writes them, amounts with as many decimals as are printed. */
+/** Days are shown in ISO 8601 form, amounts with as many decimals as are printed. */
 export function styles(): string {
   const formats = [
     '<numFmt numFmtId="164" formatCode="yyyy\\-mm\\-dd"/>',
@@ -26,7 +26,7 @@ export function styles(): string {
   ];
   const xf = (numFmt: number, font = 0) =>
     `<xf numFmtId="${numFmt}" fontId="${font}" fillId="0" borderId="0" xfId="0"${numFmt === 0 ? "" : ' applyNumberFormat="1"'}${font === 0 ? "" : ' applyFont="1"'}/>`;
-  // 49 is "@": what is typed over a text stays one.
+  // Format 49 is "@", so that text typed over a text stays text.
   const cells = [
     xf(0),
     xf(0, 1),
@@ -49,22 +49,25 @@ export function styles(): string {
   ].join("");
 }
 
-/** The letters of a column, from 0 on: A, B, … Z, AA. */
+/** The letters of a column, counted from 0: A, B, … Z, AA. */
 export function letters(column: number): string {
   const rest = Math.floor(column / 26) - 1;
   return (rest < 0 ? "" : letters(rest)) + String.fromCharCode(65 + (column % 26));
 }
 
-/** What Excel reads as one character: an underscore before it is escaped, so that the text stays what it is. */
+/** Text that Excel would decode as an escaped character; its underscore is escaped so that the text is kept. */
 const looksEscaped = /_(?=x[0-9A-Fa-f]{4}_)/g;
-/** What XML cannot hold, and the carriage return, which it does not keep. */
+/**
+ * %1
+ * Characters that XML cannot contain, and the carriage return, which XML does not preserve.
+ */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
 const unwritable = /[\x01-\x08\x0b-\x1f\ufffe\uffff]/g;
 const markup: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;" };
 
 /**
- * A text for an XML element of a workbook (ECMA-376 part 1, 22.9.2.19, ST_Xstring): every reader gives back the same
- * text. NUL and half a surrogate pair, which no spreadsheet holds, are U+FFFD.
+ * A text for an XML element of a workbook (ECMA-376 part 1, 22.9.2.19, ST_Xstring): every reader decodes the same text.
+ * NUL and lone surrogates, which no spreadsheet supports, become U+FFFD.
  */
 function escaped(text: string): string {
   return text
@@ -75,15 +78,15 @@ function escaped(text: string): string {
     .replace(/[&<>]/g, (char) => markup[char] ?? char);
 }
 
-/** A text that a cell can hold, and whether it is all of it; what is cut says so in its place. */
+/** The text as it fits into a cell, and whether it was truncated; a truncated text says so at its end. */
 export function fitting(text: string): { text: string; isCut: boolean } {
   if (text.length <= maxText) return { text, isCut: false };
   const said = ` … (cut: these are ${text.length} characters, and a cell holds ${maxText}; the JSON results have all)`;
-  // Half a character at the end becomes U+FFFD.
+  // A character that is cut in half becomes U+FFFD.
   return { text: text.slice(0, maxText - said.length).toWellFormed() + said, isCut: true };
 }
 
-/** A text. Spaces and new lines stay. */
+/** A text cell. Spaces and line breaks are kept. */
 export function text(ref: string, value: string, isHeader = false): string {
   const index = isHeader ? style.header : style.text;
   return `<c r="${ref}" s="${index}" t="inlineStr"><is><t xml:space="preserve">${escaped(value)}</t></is></c>`;
@@ -95,8 +98,8 @@ export const boolean = (ref: string, value: boolean) => `<c r="${ref}" t="b"><v>
 const plainDecimal = /^-?\d+(?:\.\d+)?$/;
 
 /**
- * A number from its canonical text, digit by digit; shown with as many decimals as are printed, where that is known.
- * Undefined for what a spreadsheet would round: it has 15 digits.
+ * A number cell from canonical text, digit by digit; shown with as many decimals as are printed, if that is known.
+ * Undefined for numbers of over 15 digits, which a spreadsheet would round.
  */
 export function number(ref: string, value: string, decimals: number | undefined): string | undefined {
   if (!plainDecimal.test(value)) return undefined;
@@ -109,11 +112,13 @@ export function number(ref: string, value: string, decimals: number | undefined)
 
 const isoDate = /^(\d{4})-(\d{2})-(\d{2})$/;
 const dayMs = 86_400_000;
-/** 1899-12-30 is day 0, so that days from March 1900 on count right: before, Excel has a day that never was. */
+/**
+ * 1899-12-30 is day 0, which is right for days from March 1900 on; before that, Excel counts a day that did not exist.
+ */
 const epochMs = Date.UTC(1899, 11, 30);
 const firstDay = 61;
 
-/** A day, as the whole number that a spreadsheet counts days by. Undefined for what is none, and before March 1900. */
+/** A date cell with the day's serial number. Undefined if the value is not a date or is before March 1900. */
 export function date(ref: string, value: string): string | undefined {
   const [, year, month, day] = isoDate.exec(value) ?? [];
   if (year === undefined) return undefined;

@@ -2,26 +2,26 @@ import { stringify } from "csv-stringify/sync";
 import type * as Table from "./table.ts";
 
 /**
- * Tables for spreadsheets, after RFC 4180 with `\n` between records. A text that a spreadsheet would take for a
- * formula (`=`, `+`, `-`, `@`, tab) gets a `'` in front, and so does what stands behind a comma, semicolon, tab or new
- * line inside a text: a spreadsheet that splits at another separator than ours sees a cell there. An amount such as
- * `-5.00` among the results is no formula, and stays as it is printed.
+ * Tables for spreadsheets, after RFC 4180 with `\n` between records. A text that a spreadsheet would treat as a formula
+ * (`=`, `+`, `-`, `@`, tab) is prefixed with `'`, and so is such text after a comma, semicolon, tab or line break
+ * within a text: a spreadsheet that splits at another separator has a cell there. An amount such as `-5.00` among the
+ * results is not a formula and stays as printed.
  */
 
 /**
- * A number as it is printed, with a sign in front: digits and what stands between them, before or after it a currency
- * sign or percent, or after it up to three letters. Letters in front need a space: `-AB12` is a cell of the sheet.
+ * A printed number with a sign: digits and separators, with a currency sign or percent sign on either side, or up to
+ * three letters after it. Letters before it need a space: `-AB12` is a cell reference.
  */
 const printedNumber =
   /^[+-][ \u00a0]?(?:\p{Sc}[ \u00a0]?|\p{L}{1,3}\.?[ \u00a0])?\d[\d.,'’ \u00a0\u2009\u202f]*(?:[%\p{Sc}]|\p{L}{1,3}\.?)?$/u;
 
-/** A table as text: its header, and the records of an item, with their line ends. */
+/** A table as text: its header, and the records of an item, each with its line end. */
 interface Text {
   header: string;
   records(item: Table.Row): string;
 }
 
-/** The table as CSV. What a caller named is never an amount, and neither is what we say of an item. */
+/** The table as CSV. Texts chosen by the caller, and columns about the item, are never treated as amounts. */
 export function of({ columns, entriesOf }: Table.Table): Text {
   return {
     header: stringify([columns.map(({ name }) => name)]),
@@ -47,20 +47,20 @@ function cell(value: unknown, options: { mayBeAmount: boolean }): string | numbe
   return safe(typeof value === "string" ? value : JSON.stringify(value), options);
 }
 
-/** Without one of these there is nothing to make safe. */
+/** Texts without these characters are safe. */
 const suspicious = /[=+\-@＝＋－＠\0]|^[\t\r]/u;
-/** What some spreadsheet splits a line at, whatever the file was written with. */
+/** Characters at which some spreadsheets split a line, whatever the file's separator is. */
 const separators = /([,;\t\r\n|])/;
-/** White space and quotes do not keep a spreadsheet from seeing the formula behind them. */
+/** White space and quotes before a formula do not stop a spreadsheet from evaluating it. */
 const beginsFormula = /^([\s"]*)(?=[=+\-@＝＋－＠])/u;
 
 /**
- * The text with a `'` in front of everything that could begin a formula: OWASP's advice ("CSV Injection") for the
- * beginning of a cell and for what other separators would make one. Linear in its length. A NUL ends a text for some
- * readers, and a file for others, so it is shown as U+FFFD.
+ * The text with a `'` before everything that may begin a formula, as OWASP advises ("CSV Injection"): at the beginning
+ * of a cell and after other separators. Takes linear time. A NUL ends the text or the file for some readers, so it is
+ * replaced by U+FFFD.
  */
 export function safe(text: string, { mayBeAmount }: { mayBeAmount: boolean }): string {
-  // Most cells have nothing of the kind, and there are millions of them.
+  // Fast path: most of the possibly millions of cells are safe.
   if (!suspicious.test(text)) return text;
   const whole = text.replaceAll("\0", "\ufffd");
   if (mayBeAmount && printedNumber.test(whole)) return whole;

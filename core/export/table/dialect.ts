@@ -1,6 +1,6 @@
 /**
- * The forms of a run's tables: they are stored once, with commas and without a byte order mark, and take another
- * form on their way out (convert.ts).
+ * The forms of a run's tables. They are stored once, with commas and without a byte order mark, and converted on output
+ * (convert.ts).
  */
 export const names = ["comma", "semicolon", "tab"] as const;
 export type Name = (typeof names)[number];
@@ -10,8 +10,8 @@ export interface Dialect {
   byteOrderMark: boolean;
 }
 
-/** What lies in the bucket. */
+/** The form in the bucket. */
 export const stored: Dialect = { name: "comma", byteOrderMark: false };
 
-/** True where nothing is to be converted. */
+/** True if no conversion is needed. */
 export const isStored = ({ name, byteOrderMark }: Dialect) => name === "comma" && !byteOrderMark;

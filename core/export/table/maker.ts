@@ -3,9 +3,11 @@ import type { Field } from "#core/canonical/normalize";
 import type { Item } from "#core/run/schema";
 import type { Values } from "./table.ts";
 
-/* What a format is made of, and what its module exports (core/export/formats.ts). */
+/*
+ * The input of a format, and the exports of its module (core/export/formats.ts).
+ */
 
-/** An item that is not in the file, and why. */
+/** An item that is not in the file, with the reason. */
 export interface LeftOut {
   index: number;
   custom_id: string | null;
@@ -14,28 +16,28 @@ export interface LeftOut {
   message: string;
 }
 
-/** What an export is made of. */
+/** The input of an export. */
 export interface Source {
   run: { runId: string; taskId: string; createdAt: Date };
-  /** Of the run's task. */
+  /** Fields of the run's task. */
   fields: readonly Field[];
-  /** In the order of their indexes; each is held no longer than it is written. */
+  /** In the order of their indexes; an item is released once it is written. */
   items: AsyncIterable<Item>;
   shown: Values;
-  /** What the caller says of the accounts and the like, as the format's own schema reads it; undefined where it takes none. */
+  /** The caller's mapping, parsed by the format's own schema; undefined if the format has none. */
   mapping: unknown;
-  /** Called with words for what the format could not hold as it is (a text that is too long for a cell). */
+  /** Called with a message for values that the format could not hold unchanged, such as a text too long for a cell. */
   note(what: string): void;
-  /** Called with each item that a ledger cannot book: it is neither booked wrongly nor lost. */
+  /** Called for each item that the ledger cannot book. */
   leaveOut(item: LeftOut): void;
 }
 
 export interface Maker {
   /**
    * The file, piece by piece.
-   * @throws AppError `invalid_request` where the mapping lacks what these results need, with the name of it.
+   * @throws AppError `invalid_request` if the mapping lacks a setting that these results need; the error names it.
    */
   make(source: Source): AsyncIterable<Uint8Array | string>;
-  /** Of the caller's mapping. */
+  /** Schema of the caller's mapping. */
   mapping?: z.ZodType;
 }

@@ -2,18 +2,18 @@ import type { Field, FieldKind, NormalizedValue } from "#core/canonical/normaliz
 import type { Item } from "#core/run/schema";
 
 /**
- * A run's results as tables: which columns there are, in which order, and what stands in them. Every table that is
- * written (CSV, a workbook's sheet) is one of these two.
+ * A run's results as tables: the columns, their order, and the values of their cells. Every table that is written (CSV,
+ * a workbook's sheet) is one of these two.
  *
- * Printed values stand where they always stood; what they mean stands behind everything that was there before, so that
- * nothing moves: `total` is printed, `total_value` and `total_currency` are what it means.
+ * Printed values come first; canonical values were added after all existing columns, so that no column moved: `total`
+ * is printed, `total_value` and `total_currency` are canonical.
  */
 
-/** Which values a table shows: as printed, what they mean, or both. */
+/** The values that a table has: as printed, canonical, or both. */
 export const values = ["both", "printed", "canonical"] as const;
 export type Values = (typeof values)[number];
 
-/** An item, also of a server that is older or newer than this code. Of its warnings the codes are all that a table shows. */
+/** An item, possibly written by an older or newer server version. Of its warnings, a table has only the codes. */
 export type Row = Omit<Item, "warnings" | Later> & { [Name in Later]?: Item[Name] | undefined } & {
   warnings: readonly { code: string }[];
 };
@@ -30,21 +30,24 @@ type Later =
 /** One record of a table: an item, or one row of its list. */
 export interface Entry {
   item: Row;
-  /** Counts from 0 within the item; absent in the table of items. */
+  /** Index within the item, from 0; absent in the table of items. */
   line?: number;
-  /** What is printed: the item's result, or the row of its list. */
+  /** The printed values: the item's result, or the row of its list. */
   printed: unknown;
 }
 
 export interface Column {
   name: string;
-  /** `about`: what became of the item. `printed`: a field of the task as printed. `canonical`: what that means. */
+  /**
+   * `about`: about the item itself. `printed`: a field of the task as printed. `canonical`: the canonical form of a
+   * field.
+   */
   role: "about" | "printed" | "canonical";
-  /** Of the values that are no text: what a workbook makes of them. Amounts and dates come as canonical text. */
+  /** The cell type in a workbook. Amounts and dates are given as canonical text. */
   type: "text" | "integer" | "boolean" | "number" | "date";
-  /** Undefined and null are an empty cell. */
+  /** Undefined and null give an empty cell. */
   valueOf(entry: Entry): unknown;
-  /** Of numbers that are printed with decimals: how many. */
+  /** The number of printed decimals, for numbers. */
   decimalsOf?(entry: Entry): number | undefined;
 }
 
@@ -53,7 +56,7 @@ export interface Table {
   entriesOf(item: Row): Entry[];
 }
 
-/** An item: what became of it, its fields outside lists as printed, and what they mean. */
+/** The table of items: their outcome, their fields outside of lists as printed, and the canonical forms. */
 export function ofItems(fields: readonly Field[], shown: Values = "both"): Table {
   const single = fields.filter(({ path }) => !path.includes("[]"));
   const about = [
@@ -64,7 +67,7 @@ export function ofItems(fields: readonly Field[], shown: Values = "both"): Table
     text("error_code", ({ item }) => item.error?.code),
     text("error_message", ({ item }) => item.error?.message),
   ];
-  // Behind the task's fields, where what came later moves nothing.
+  // Columns that were added later come after the task's fields, so that no column moves.
   const behind = [
     text("warnings", ({ item }) => spaced(item.warnings.map(({ code }) => code))),
     text("complete", completeOf),
@@ -80,7 +83,7 @@ export function ofItems(fields: readonly Field[], shown: Values = "both"): Table
 }
 
 /**
- * A row of the task's list of objects, of the first one where it has several; `line` counts from 1 within the item.
+ * The table of rows of the task's list of objects, the first if it has several; `line` counts from 1 within the item.
  * Undefined for a task without one.
  */
 export function ofLines(fields: readonly Field[], shown: Values = "both"): Table | undefined {
@@ -93,7 +96,7 @@ export function ofLines(fields: readonly Field[], shown: Values = "both"): Table
   const keyOf = (path: string, { line = 0 }: Entry) => `${list}[${line}].${path}`;
   const about = [...named, { ...text("line", ({ line = 0 }) => line + 1), type: "integer" as const }];
   const more = [
-    // A sum over the rows says nothing of one of them.
+    // A check of a sum over all rows is not about a single row.
     text("checks_failed", (entry) =>
       spaced(
         failed(entry.item)
@@ -118,7 +121,7 @@ export function ofLines(fields: readonly Field[], shown: Values = "both"): Table
   };
 }
 
-/** The path of the list of objects whose rows are a table of their own. */
+/** The path of the list of objects whose rows get a table of their own. */
 export function listOf(fields: readonly Field[]): string | undefined {
   return fields.find(({ path }) => path.includes("[]."))?.path.split("[].")[0];
 }
@@ -136,7 +139,7 @@ const named: readonly Column[] = [
   text("file", ({ item }) => item.file),
 ];
 
-/** Empty where nothing is missing, as the field is absent. */
+/** Empty if nothing is missing, because the field is absent then. */
 const completeOf = ({ item }: Entry) => item.complete;
 const failed = (item: Row) => (item.checks ?? []).filter(({ ok }) => !ok);
 const spaced = (words: readonly string[]) => [...new Set(words)].join(" ");
@@ -147,14 +150,14 @@ interface Layout {
   behind: readonly Column[];
   more: readonly Column[];
   shown: Values;
-  /** Where a field's canonical form stands among the item's. */
+  /** The key of a field's canonical form among the item's. */
   keyOf(path: string, entry: Entry): string;
 }
 
 function laidOut({ fields, about, behind, more, shown, keyOf }: Layout): Column[] {
   const names = new Set([...about, ...behind].map(({ name }) => name));
   const printed = fields.map(({ path, kind }): Column & { kind: FieldKind } => ({
-    // A field that is called like one of our columns says where it comes from.
+    // A field with the name of one of our columns gets a prefix.
     name: names.has(path) ? `result.${path}` : path,
     role: "printed",
     type: "text",
@@ -162,7 +165,7 @@ function laidOut({ fields, about, behind, more, shown, keyOf }: Layout): Column[
     kind,
   }));
   for (const { name } of printed) names.add(name);
-  // One that is called like a column of what another means keeps its name, as it was there first.
+  // A field with the name of another field's canonical column keeps its name, because it existed first.
   const free = (name: string) => (names.has(name) ? `canonical.${name}` : name);
   const canonical = fields.flatMap(({ path, kind }, i) =>
     parts[kind].map(({ part, type }): Column => {
@@ -182,12 +185,12 @@ function laidOut({ fields, about, behind, more, shown, keyOf }: Layout): Column[
   );
   const checked = more.map((column) => ({ ...column, name: free(column.name) }));
   if (shown === "printed") return [...about, ...printed, ...behind];
-  // A text has no canonical form: it stands for itself.
+  // A text has no canonical form; its printed form is used.
   const kept = shown === "both" ? printed : printed.filter(({ kind }) => kind === "text");
   return [...about, ...kept, ...behind, ...canonical, ...checked];
 }
 
-/** What the canonical form of each kind is made of. */
+/** The columns of each kind's canonical form. */
 const parts: Record<FieldKind, readonly { part: "value" | "currency" | "unit"; type: Column["type"] }[]> = {
   money: [
     { part: "value", type: "number" },
@@ -204,7 +207,10 @@ const parts: Record<FieldKind, readonly { part: "value" | "currency" | "unit"; t
   text: [],
 };
 
-/** What stands at a path of names (`totals.tax`); undefined where there is none: an answer that breaks its schema may be of any shape. */
+/**
+ * The value at a path of names (`totals.tax`); undefined if there is none. An answer that breaks its schema may have
+ * any shape.
+ */
 export function valueAt(value: unknown, path: string): unknown {
   return path
     .split(".")

@@ -5,20 +5,20 @@ import * as Cells from "./cells.ts";
 import * as Table from "./table.ts";
 
 /*
- * A workbook (ECMA-376): a sheet of documents, and one of line items where the task has any. Written as it goes: the
- * first sheet leaves at once, the second waits compressed until the first is whole, so that memory is some ten
- * megabytes a million rows. The package is fflate's (a writer of our own would be a ZIP writer of our own); its XML is
- * ours, because no kept writer streams two sheets with a number format for each cell.
+ * A workbook (ECMA-376): a sheet of documents, and one of line items if the task has any. Written as a stream: the
+ * first sheet is sent at once; the second is kept compressed until the first is complete, which takes some ten
+ * megabytes per million rows. fflate writes the ZIP package. The XML is written here, because no maintained library
+ * streams two sheets with a number format for each cell.
  */
 
-/** Text that is compressed at once. */
+/** Characters that are compressed at once. */
 const pieceChars = 64 * 1024;
 const encoder = new TextEncoder();
 const namespace = "http://schemas.openxmlformats.org/spreadsheetml/2006/main";
 const relations = "http://schemas.openxmlformats.org/officeDocument/2006/relationships";
 const declaration = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n';
 
-/** The same items give the same bytes. @param options.maxRows - of a sheet; for tests. */
+/** The same items give the same bytes. @param options.maxRows - per sheet; for tests. */
 export async function* make(
   { run, fields, items, shown, note }: Source,
   options: { maxRows?: number } = {},
@@ -39,7 +39,7 @@ export async function* make(
   yield* book.taken();
 }
 
-/** The package: its sheets as they come, then the parts that name them. */
+/** The package: its sheets as they are written, then the parts that name them. */
 class Book {
   readonly #zip: Zip;
   readonly #names: string[] = [];
@@ -54,14 +54,14 @@ class Book {
     });
   }
 
-  /** What can be written by now. */
+  /** The bytes that are ready to be sent. */
   *taken(): Generator<Uint8Array> {
     const ready = this.#ready;
     this.#ready = [];
     yield* ready;
   }
 
-  /** Begins a sheet; its text is pushed from then on. */
+  /** Begins a sheet; its text is pushed to the result. */
   sheet(name: string): ZipDeflate {
     this.#names.push(name);
     return this.#part(`xl/worksheets/sheet${this.#names.length}.xml`);
@@ -114,7 +114,7 @@ class Book {
   }
 }
 
-/** A table, on one sheet or, where it is longer than a sheet can be, on several. */
+/** A table on one sheet, or on several if it has more rows than a sheet can hold. */
 class Sheets {
   readonly #book: Book;
   readonly #name: string;
