@@ -4,7 +4,7 @@ import type { Commands } from "#cli/command-line";
 import { UsageError } from "#cli/terminal/context";
 import { needsCheckout } from "#cli/terminal/needs-checkout";
 
-/** Of a checkout alone: what runs the API, its database, its bucket, its queues or its tests. */
+/** Only in a checkout: commands that run the API, its database, bucket, queues or tests. */
 const ofCheckout = [
   ...["start", "dev", "test", "soak", "bench", "openapi", "eval:stand-in", "client"],
   ...["doctor", "keys", "logs", "migrate", "pod", "redrive", "replay", "restore", "smoke", "webhook"],
@@ -35,7 +35,7 @@ export const commands: Commands = {
   ),
 };
 
-/** A command that is not in this package: one line says where it is. */
+/** Stands in for a command that is not in this package, and says where it is. */
 function absent(name: string): Command {
   return new Command(name)
     .helpOption(false)

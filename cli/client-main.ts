@@ -1,6 +1,6 @@
 /**
- * The entry of the packed client: the commands that talk to a server, and nothing of what needs a checkout.
- * client-bundle.ts makes one file of it.
+ * The entry of the packed client: the commands that call a server and need no checkout. client-bundle.ts bundles it
+ * into one file.
  */
 import { resolve } from "node:path";
 import { commands } from "#cli/client-commands";
@@ -8,7 +8,7 @@ import { main } from "#cli/process";
 import * as Profile from "#cli/server/profile";
 
 const { OCRLTY_HOME: home } = process.env;
-// Beside the profiles: there is no folder of a checkout to keep the states of batches in.
+// Beside the profiles: there is no checkout in which to store the states of batches.
 const env = {
   ...process.env,
   OCRLTY_HOME: home ? resolve(home) : Profile.settingsFolder(process.env),

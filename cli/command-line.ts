@@ -1,4 +1,4 @@
-/** One command line: which of these commands it means, and how its end becomes an exit status. */
+/** Parses one command line, runs its command and returns the exit status. */
 import { stripVTControlCharacters } from "node:util";
 import { Command, CommanderError } from "commander";
 import { CallError } from "#cli/server/call-error";
@@ -13,21 +13,21 @@ import manifest from "../package.json" with { type: "json" };
 /** Makes a command; `done` gets its exit status. */
 type Load = () => Promise<{
   command(context: Context, done: (status: Exit) => void): Command;
-  /** Understood, and not shown. */
+  /** Accepted, but not shown in help. */
   hidden?: boolean;
 }>;
 
-/** By name, each loaded when it is asked for. */
+/** Commands by name, each loaded on demand. */
 export type Commands = Readonly<Record<string, Load>>;
 
 /**
  * Runs one command line (without node and file) and returns its exit status. With `--json` a failure is one line of
- * JSON on stdout, the API's error envelope; what it says is on stderr, too. Throws what nobody expects.
+ * JSON on stdout, the API's error envelope; its message is also on stderr. Throws unexpected errors.
  */
 export async function run(args: readonly string[], around: Context, commands: Commands): Promise<Exit> {
   const wish = wishOf(args);
   const context = wish.quiet ? quiet(around) : around;
-  // Whatever a message quotes: the terminal obeys none of it.
+  // A quoted text must not control the terminal.
   const typed = (text: string) => Help.typed(text, context.program, context.isClient);
   const say = (line: string) => context.say(Text.message(typed(line)));
   const fail = (error: unknown) => {
@@ -62,7 +62,7 @@ export async function run(args: readonly string[], around: Context, commands: Co
   }
 }
 
-/** What was asked of every command, whether or not the rest of the line can be understood. */
+/** Options that every command has, also if the rest of the line is invalid. */
 function wishOf(args: readonly string[]): { json: boolean; quiet: boolean } {
   const end = args.indexOf("--");
   const options = end === -1 ? args : args.slice(0, end);
@@ -70,13 +70,13 @@ function wishOf(args: readonly string[]): { json: boolean; quiet: boolean } {
   return { json: has("--json"), quiet: has("--quiet", "-q") };
 }
 
-/** On stderr nothing but errors, and no progress. */
+/** Only errors on stderr, and no progress. */
 function quiet(context: Context): Context {
   const isError = (line: string) => stripVTControlCharacters(line).startsWith("error:");
   return { ...context, terminal: undefined, say: (line) => isError(line) && context.say(line) };
 }
 
-/** A key that was refused by the loop of this folder: which one would not be. */
+/** Advice for a key that the loop of this folder refused: which key it accepts. */
 async function advise(context: Context, error: Error): Promise<void> {
   if (!(error instanceof CallError) || error.status !== 401 || error.server === undefined) return;
   const advice = await Server.betterKey(context, error.server);
@@ -85,7 +85,7 @@ async function advise(context: Context, error: Error): Promise<void> {
 
 const ofCheckout = " The checkout's own are start, dev and test: npx ocrlty start --help.";
 
-/** The commands of this line, or all of them; exported for whoever walks over them. */
+/** The commands for this line, or all of them; exported for tests that walk over them. */
 export async function build(
   args: readonly string[],
   context: Context,
@@ -96,7 +96,7 @@ export async function build(
     .description("pictures of receipts and invoices in, checked JSON out")
     .version(manifest.version, "--version")
     .addHelpText("after", `\nEach command has its own --help.${context.isClient ? "" : ofCheckout}`);
-  // The one that is meant, else all of them: for the overview, and for the shell that completes their names.
+  // The named command, else all of them: for the overview and for shell completion.
   const wanted = Object.entries(commands).filter(([name]) => name === args[0] && name !== "completion");
   for (const [, load] of wanted.length > 0 ? wanted : Object.entries(commands)) {
     const { command, hidden = false } = await load();
@@ -120,7 +120,7 @@ export async function build(
   return program;
 }
 
-/** Does something by itself: groups of commands only name them. */
+/** Whether it is a command itself and not a group of commands. */
 export function isLeaf(command: Command): boolean {
   return command.commands.length === 0 || command.options.length > 0;
 }

@@ -4,7 +4,7 @@ import { type Context, exit } from "#cli/terminal/context";
 import * as Terminal from "#cli/terminal/terminal";
 import { type Commands, run } from "./command-line.ts";
 
-/** Runs the command line of this process. Throws what nobody expects. */
+/** Runs the command line of this process. Throws unexpected errors. */
 export async function main(
   around: Pick<Context, "env" | "program" | "isClient">,
   commands: Commands,
@@ -12,13 +12,13 @@ export async function main(
   const interrupted = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"]) {
     process.on(signal, () => {
-      // The second one is meant: not even the local loop is closed.
+      // A second signal means "at once": not even the local loop is closed.
       if (interrupted.signal.aborted) process.exit(exit.interrupted);
       process.stderr.write("interrupted\n");
       interrupted.abort();
     });
   }
-  // `… | head` closes the pipe: nobody reads on, so there is nothing left to do.
+  // `… | head` closed the pipe: no reader is left, so the program ends.
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
     if (error.code !== "EPIPE") throw error;
     process.exit(exit.ok);

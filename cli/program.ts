@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import * as CommandLine from "#cli/command-line";
 import type { Context, Exit } from "#cli/terminal/context";
 
-/** One file a noun, loaded when it is asked for. */
+/** One file per noun, loaded on demand. */
 export const nouns: CommandLine.Commands = {
   artifact: () => import("#cli/commands/artifact"),
   batch: () => import("#cli/commands/batch"),
@@ -36,9 +36,9 @@ export const nouns: CommandLine.Commands = {
   whoami: () => import("#cli/commands/whoami"),
 };
 
-/** Runs one command line (without node and file) and returns its exit status. Throws what nobody expects. */
+/** Runs one command line (without node and file) and returns its exit status. Throws unexpected errors. */
 export const run = (args: readonly string[], context: Context): Promise<Exit> =>
   CommandLine.run(args, context, nouns);
 
-/** All there is, for whoever walks over it. */
+/** All commands, for tests that walk over them. */
 export const all = (context: Context): Promise<Command> => CommandLine.build([], context, () => {}, nouns);

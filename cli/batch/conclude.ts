@@ -1,4 +1,4 @@
-/** What a command does with a run that has ended. */
+/** What a command does after its run has ended. */
 import { relative } from "node:path";
 import type { Target } from "#cli/server/answer";
 import { type Context, type Exit, exit } from "#cli/terminal/context";
@@ -8,11 +8,11 @@ import * as Results from "./results.ts";
 import * as Run from "./run.ts";
 
 interface Wish {
-  /** Absolute; undefined: to stdout. */
+  /** An absolute path; undefined means stdout. */
   readonly out?: string | undefined;
   readonly json?: boolean | undefined;
   readonly table?: Results.TableOptions | undefined;
-  /** What of a local folder was not sent. */
+  /** The files of the local folder that were not sent. */
   readonly leftOut?: LeftOut.LeftOut | undefined;
 }
 
@@ -28,7 +28,7 @@ export async function conclude(
 ): Promise<Exit> {
   const status = Run.isGood(run) ? exit.ok : exit.items;
   if (run.status === "failed") {
-    // It was never carried out, so there are no results.
+    // It never started, so there are no results.
     context.say(`error: ${Run.told(run)}${issuesOf(run)}`);
     if (json) context.out(`${JSON.stringify(run)}\n`);
     return status;
@@ -50,7 +50,7 @@ export async function conclude(
   return status;
 }
 
-/** What was wrong with a manifest that the server itself has read. */
+/** The mistakes in a manifest that the server checked. */
 function issuesOf({ error }: Run.Run): string {
   const issues = Run.Issues.safeParse(error?.details).data?.issues ?? [];
   return issues

@@ -1,4 +1,4 @@
-/** The bucket's data root as operators see it: past the API, with the bucket's own settings. */
+/** The bucket's data root for operators: direct access with the bucket's settings, without the API. */
 import * as fs from "node:fs";
 import { S3ServiceException } from "@aws-sdk/client-s3";
 import * as z from "zod";
@@ -12,7 +12,7 @@ import { dataRoot } from "#core/upload/data-root";
 import { home } from "#local/home/home";
 
 export interface Listed {
-  /** As a manifest names it: `shared/receipts/1.jpg`. */
+  /** The key as in a manifest: `shared/receipts/1.jpg`. */
   readonly image_key: string;
   readonly bytes: number;
   readonly modified_at: string;
@@ -22,17 +22,18 @@ const Credentials = z.object({ accessKeyId: z.string(), secretAccessKey: z.strin
 const timeoutMs = 30_000;
 
 /**
- * Does `work` with the bucket: that of `S3_BUCKET` (a stage's under `sst shell`), else the local loop's, which is
- * started for the time when none runs. Throws UsageError when it cannot be reached, ConfigError for wrong settings.
+ * Calls `work` with the bucket of `S3_BUCKET` (a stage's under `sst shell`), else with the local loop's; if no loop
+ * runs, one is started for the command. Throws UsageError if the bucket cannot be reached, ConfigError for wrong
+ * settings.
  */
 export async function withBucket<T>(
   context: Context,
   work: (bucket: Bucket.Bucket) => Promise<T>,
 ): Promise<T> {
-  // The same rule as the loop's own: with one of them set, it is the operator's bucket.
+  // The same rule as in the local loop: if one of them is set, the operator's bucket is used.
   if (context.env.S3_BUCKET || context.env.S3_ENDPOINT_URL)
     return use(context, Config.withAliases(context.env).env, work);
-  // The loop of this folder, whatever server OCRLTY_URL names: that one's bucket is not known here.
+  // The loop of this folder, even if OCRLTY_URL names another server: that server's bucket is not known here.
   const server = await Server.connect(context, { profile: Profile.local });
   try {
     const folder = home(context.env);
@@ -82,10 +83,10 @@ async function use<T>(
   }
 }
 
-/** Commands have no log; what goes wrong is thrown. */
+/** Commands write no log; errors are thrown. */
 const silent: Log = { info: () => {}, warn: () => {}, error: () => {}, child: () => silent };
 
-/** The objects whose key under the data root begins so, in the order of their bytes. */
+/** The objects with this key prefix under the data root, in byte order of their keys. */
 export async function* list(context: Context, bucket: Bucket.Bucket, prefix: string): AsyncGenerator<Listed> {
   for (let token: string | undefined; ; ) {
     context.signal.throwIfAborted();
@@ -97,14 +98,16 @@ export async function* list(context: Context, bucket: Bucket.Bucket, prefix: str
   }
 }
 
-/** Removes one object; false where it is a file of the folder that the local loop serves read-only (local/s3/overlay.ts). */
+/**
+ * Removes one object; false if it is a file of the folder that the local loop serves read-only (local/s3/overlay.ts).
+ */
 export async function remove(bucket: Bucket.Bucket, key: string): Promise<boolean> {
   try {
     await Bucket.remove(bucket, silent, `${dataRoot}${key}`);
     return true;
   } catch (error) {
     const cause = error instanceof Error ? error.cause : undefined;
-    // A bucket elsewhere that lacks a right says AccessDenied, too.
+    // Another bucket also answers AccessDenied if a right is missing.
     if (
       cause instanceof S3ServiceException &&
       cause.name === "AccessDenied" &&

@@ -1,4 +1,4 @@
-/** A picture of a batch: what the run calls it, and where it comes from. */
+/** A picture of a batch: its name in the run, and its source. */
 import * as fs from "node:fs";
 import { basename } from "node:path";
 import { foreign, lookBytes } from "#core/image/foreign";
@@ -16,7 +16,7 @@ export interface Entry {
   readonly path?: string | undefined;
   /** Of the local file, by its first bytes. */
   readonly mimeType?: string | undefined;
-  /** When it was uploaded, in ms: uploads that nobody uses live seven days. */
+  /** When it was uploaded, in epoch ms: unused uploads are removed after seven days. */
   uploadedAt?: number | undefined;
 }
 
@@ -28,11 +28,11 @@ interface LocalFile {
 /** Why a file cannot be uploaded, in a few words. */
 export interface Problem {
   readonly problem: string;
-  /** It is of no type that is read, or there is nothing in it: in a folder it is left out for this reason. */
+  /** Its type is not supported or it is empty: in a folder it is left out for this reason. */
   readonly reason?: Reason | undefined;
 }
 
-/** The file as it is now, or what is wrong with it. Its first bytes say what it is, whatever it is called. */
+/** The file's current state, or its problem. The first bytes decide its type, not the name. */
 export function inspect(path: string): LocalFile | Problem {
   try {
     const stat = fs.statSync(path);
@@ -52,7 +52,7 @@ export function inspect(path: string): LocalFile | Problem {
 }
 
 function other(path: string, head: Uint8Array): Problem {
-  // Windows' separator is no slash.
+  // On Windows the separator is a backslash.
   const name = basename(path);
   const what = foreign(head);
   const told = what === undefined ? "" : `is ${what} (read are ${Type.names})`;
@@ -75,7 +75,7 @@ function headOf(path: string): Uint8Array {
   }
 }
 
-/** What the server would refuse about a name, before anything is uploaded for nothing. */
+/** Why the server would refuse a name; checked before uploads begin. */
 export function nameProblems(names: { custom_id?: string; file?: string }): string[] {
   const { issues = [] } = Issue.check(ManifestLine, { ...names, image_ref: "x" });
   return issues.map(({ path, message }) => `${path}: ${message}`);

@@ -1,4 +1,4 @@
-/** Files of results that are made on this machine, of the items' file of an ended run: at any size. */
+/** Result files that are made on this machine from the items of an ended run, at any size. */
 import { Readable } from "node:stream";
 import * as z from "zod";
 import type { Target } from "#cli/server/answer";
@@ -21,18 +21,18 @@ import * as Run from "./run.ts";
 interface Asked {
   format: Formats.Made | "csv" | "line_items_csv";
   shown: Table.Values;
-  /** For a format that needs one, as its schema read it. */
+  /** The parsed mapping, for a format that needs one. */
   mapping?: unknown;
-  /** Hears of each item that a ledger cannot book. */
+  /** Called for each item that cannot be booked. */
   leaveOut?: (item: Maker.LeftOut) => void;
 }
 
 const askMs = 2 * 60_000;
 const { kind } = TaskDetail.shape.fields.element.shape;
-/** A field of a kind that this code does not know is shown as it is printed. */
+/** A field of an unknown kind is shown as printed. */
 const Detail = z.object({ fields: z.array(z.object({ path: z.string(), kind: kind.catch("text") })) });
 
-/** A task's fields, in the order of its schema, as this server has them; none where it does not know the task any more. */
+/** The server's fields of a task, in the order of its schema; empty if the server no longer has the task. */
 export async function fieldsOf(
   context: Context,
   server: Target,
@@ -45,7 +45,7 @@ export async function fieldsOf(
   return detail.success ? detail.data.fields : [];
 }
 
-/** A file made of an ended run's items, while they come. Throws CallError and UsageError, also while it is read. */
+/** Streams a file made from the items of an ended run. Throws CallError and UsageError, also while it is read. */
 export async function open(
   context: Context,
   server: Target,
@@ -63,7 +63,7 @@ export async function open(
   return of(context, about, await fieldsOf(context, server, run.task_id), items(), asked);
 }
 
-/** The same of items that come from elsewhere. */
+/** The same for items from another source. */
 export function of(
   context: Pick<Context, "say">,
   run: Answers.About,
@@ -84,7 +84,7 @@ async function* pieces(
   try {
     if (Formats.isMade(format)) {
       const maker = await Formats.made[format].load();
-      // Its words are the paper's, in part.
+      // Its text contains words from the paper.
       const note = (what: string) => context.say(Text.shown(what));
       yield* maker.make({ run, fields, items, shown, mapping, note, leaveOut });
       return;
@@ -94,7 +94,7 @@ async function* pieces(
     yield* Csv.stream(table, items);
   } catch (error) {
     if (error instanceof CallError || error instanceof UsageError) throw error;
-    // What these results lack for this format is for the person at the terminal; nothing of it gets better by itself.
+    // The message tells the user what these results lack for this format; a repeat would not help.
     if (error instanceof AppError) throw new UsageError(error.message);
     const why = error instanceof Error ? error.message : String(error);
     throw new UsageError(`the ${format} file cannot be made of these results: ${why}`);

@@ -1,4 +1,4 @@
-/** The pictures of a folder, in the order a person would count them. */
+/** The pictures of a folder, in natural order. */
 import * as fs from "node:fs";
 import { isAbsolute, join, relative, sep } from "node:path";
 import { UsageError } from "#cli/terminal/context";
@@ -10,7 +10,10 @@ import type { MimeType } from "#spec/pictures";
 import { type Entry, inspect, nameProblems, type Problem } from "./entry.ts";
 import * as LeftOut from "./left-out.ts";
 
-/** `page 2` before `page 10`; equal but for case or accents: by code units, so that the order is the same everywhere. */
+/**
+ * `page 2` comes before `page 10`. Names that differ only in case or accents are ordered by code units, so that the
+ * order is the same on every machine.
+ */
 const collator = new Intl.Collator("en", { numeric: true });
 function byName(a: string, b: string): number {
   const [left, right] = [a.split("/"), b.split("/")];
@@ -22,7 +25,7 @@ function byName(a: string, b: string): number {
   return left.length - right.length;
 }
 
-/** What is below a folder: every file of it, and every link, is in one of the two. */
+/** The content of a folder: each file and each link is in one of the two lists. */
 interface Found {
   /** Paths relative to it with forward slashes, in natural order. */
   readonly names: string[];
@@ -31,8 +34,8 @@ interface Found {
 
 /**
  * The files below a folder. Hidden ones and those of systems (`.git`, `Thumbs.db`, the `._x.jpg` that Macs leave on
- * foreign disks) are left out. Links to files are followed within the folder alone: who sends a folder sends what is in
- * it, not what a link in it points at. Links to folders are not followed, they may lead in circles.
+ * foreign disks) are left out. Links to files are followed only inside the folder: a link must not send a file from
+ * outside. Links to folders are not followed, because they may form a circle.
  */
 function filesBelow(dir: string): Found {
   const names: string[] = [];
@@ -42,7 +45,7 @@ function filesBelow(dir: string): Found {
     for (const entry of entriesOf(join(dir, at))) {
       const name = at === "" ? entry.name : `${at}/${entry.name}`;
       const path = join(dir, name);
-      // A folder of a system is one thing that is left out, however much lies in it.
+      // A system folder counts as one entry that is left out, whatever it contains.
       const isSystem = System.isSystem(entry.isDirectory() ? `${name}/x` : name);
       if (isSystem || entry.name.startsWith(".")) {
         const isDocument = !isSystem && entry.isFile() && looksLikeDocument(path);
@@ -67,7 +70,10 @@ function filesBelow(dir: string): Found {
 const isNamedLikeDocument = (name: string) =>
   Type.promisedBy(name) !== undefined || Type.promisesUnread(name);
 
-/** A picture, or what else may well be a receipt, by its first bytes or, where nobody can tell by them, by its name. */
+/**
+ * Whether it is a picture or another possible receipt: decided by its first bytes or, if they are not enough, by its
+ * name.
+ */
 function looksLikeDocument(path: string): boolean {
   const seen = inspect(path);
   return !("problem" in seen) || isDocument(path, seen);
@@ -95,7 +101,7 @@ function linkProblem(dir: string, path: string): Reason | undefined {
   return isWithin(dir, path) ? undefined : "link_out";
 }
 
-/** Whether the file behind a path lies below the folder, all links resolved. */
+/** Whether the file behind a path is inside the folder after resolving all links. */
 function isWithin(dir: string, path: string): boolean {
   const way = relative(fs.realpathSync.native(dir), fs.realpathSync.native(path));
   return way !== ".." && !way.startsWith(`..${sep}`) && !isAbsolute(way);
@@ -110,7 +116,7 @@ function entriesOf(dir: string): fs.Dirent[] {
   }
 }
 
-/** As many as a person reads; the others are counted. */
+/** The most that are listed; the others are counted. */
 const named = 20;
 
 /** One message for many mistakes, a line each. */
@@ -125,14 +131,14 @@ export function listed(problems: readonly string[]): string {
 export interface Pictures {
   /** At least one, in natural order. */
   readonly files: { readonly name: string; readonly mimeType: MimeType }[];
-  /** What else lies there; it was told on stderr. */
+  /** The other files in the folder; they were reported on stderr. */
   readonly leftOut: LeftOut.LeftOut;
 }
 
 /**
- * The pictures below a folder by their first bytes, the first `limit` of them. All else is left out, and told through
- * `say` by reason. `wrong` says what keeps a name from being sent.
- * Throws UsageError: there are none, or some cannot be uploaded (all are named).
+ * The pictures below a folder by their first bytes, the first `limit` of them. All other files are left out and
+ * reported by reason through `say`. `wrong` returns why a name cannot be sent. Throws UsageError if there are no
+ * pictures, or if some cannot be uploaded (it names all of them).
  */
 export function pictures(
   dir: string,

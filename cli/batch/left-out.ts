@@ -1,26 +1,26 @@
-/** What of a folder was not sent: counted by reason, and named. */
+/** The files of a folder that were not sent: counted by reason, and named. */
 import * as z from "zod";
 import * as Text from "#cli/terminal/text";
 import * as Skipped from "#core/run/skipped";
 
 export const LeftOut = Skipped.Skipped.extend({
-  /** Those that look like receipts: documents of a type that is not read, pictures that a link or a dot hides. */
+  /** Those that look like receipts: documents of an unsupported type, and pictures behind a link or a dot. */
   documents: z.int(),
 });
 export type LeftOut = z.output<typeof LeftOut>;
 
 export const none = (): LeftOut => ({ ...Skipped.none(), documents: 0 });
 
-/** Counts a file in. `isDocument`: somebody may have wanted it read. */
+/** Adds a file. `isDocument`: the user may have wanted it read. */
 export function add(leftOut: LeftOut, file: string, reason: Skipped.Reason, isDocument: boolean): void {
   Skipped.add(leftOut, file, reason);
   if (isDocument) leftOut.documents += 1;
 }
 
-/** Names for each reason, of those that are known. */
+/** For each reason, the names that are known. */
 const namedMost = 5;
 
-/** Lines for people: how many, and for each reason how many and which. */
+/** Lines for the terminal: the total, and for each reason the count and the names. */
 export function told(leftOut: LeftOut | Skipped.Skipped, label: string): string[] {
   if (leftOut.count === 0) return [];
   const lines = Object.entries(Skipped.reasons).flatMap(([reason, words]) => {

@@ -11,7 +11,7 @@ import * as Limits from "#spec/limits";
 import { type Entry, inspect, nameProblems } from "./entry.ts";
 import { listed } from "./folder.ts";
 
-/** A line with a local file; `file` is what the run calls it, by default the path as it is written. */
+/** A line with a local file; `file` is its name in the run, by default the path as written. */
 const LocalLine = z.strictObject({
   path: z.string().min(1),
   file: z.string().optional(),
@@ -21,8 +21,8 @@ const LocalLine = z.strictObject({
 const { manifestBytes, manifestLineBytes, manifestLines } = Limits.batches;
 
 /**
- * The entries of a JSONL file; paths in it are relative to its own folder. Empty lines are passed over.
- * Throws UsageError that names every bad line by its number: nothing is sent before all are good.
+ * The entries of a JSONL file; paths in it are relative to its own folder. Empty lines are skipped. Throws UsageError
+ * that lists every bad line by its number: nothing is sent until all are valid.
  */
 export function read(path: string, options: { label: string; limit?: number | undefined }): Entry[] {
   const size = fs.statSync(path).size;
@@ -70,7 +70,7 @@ export function read(path: string, options: { label: string; limit?: number | un
   return wanted;
 }
 
-/** Slices at line feeds; a byte order mark and carriage returns go with the trimming. */
+/** Splits at line feeds; trimming removes a byte order mark and carriage returns. */
 function* linesOf(bytes: Buffer): Generator<Buffer> {
   for (let start = 0; start < bytes.length; ) {
     const end = bytes.indexOf(0x0a, start);

@@ -1,4 +1,4 @@
-/** Options that several commands have, and what they must look like. */
+/** Options that several commands share, and their checks. */
 import type { Command } from "commander";
 import { type Context, UsageError } from "#cli/terminal/context";
 
@@ -14,10 +14,7 @@ export function common(command: Command, json = "JSON on stdout"): Command {
   return command
     .option("--json", json)
     .option("--url <url>", "the server (default: OCRLTY_URL, else the profile in use, else the local loop)")
-    .option(
-      "--key <key>",
-      "its API key (default: OCRLTY_API_KEY, else the profile's or the local loop's own)",
-    )
+    .option("--key <key>", "its API key (default: OCRLTY_API_KEY, else the profile's or the local loop's)")
     .option("--profile <name>", "a server of `profile list`, with its key (default: OCRLTY_PROFILE)");
 }
 
@@ -45,13 +42,13 @@ export function duration(option: string, text: string): number {
   return Number(match[1]) * unit;
 }
 
-/** `--expires-after`, of commands that start a run. */
+/** `--expires-after`, for commands that start a run. */
 export const expiresAfter = [
   "--expires-after <duration>",
-  "delete the run with all that belongs to it so long after its end, such as 30d (default: it stays)",
+  "delete the run and everything that belongs to it this long after its end, such as 30d (default: keep it)",
 ] as const;
 
-/** Its value as the API takes it, in seconds; nothing where it was not given. Throws UsageError. */
+/** Its value for the API, in seconds; empty if it was not given. Throws UsageError. */
 export function expiresAfterOf(text: string | undefined): { expires_after?: number } {
   return text === undefined ? {} : { expires_after: duration("--expires-after", text) / 1000 };
 }
@@ -62,12 +59,15 @@ export interface Owned extends Common {
 
 /** The same with `--key-id`, for runs of other keys. */
 export function owned(command: Command): Command {
-  return common(command).option("--key-id <id>", "whose run it is, for admin:all_keys (default: this key's)");
+  return common(command).option(
+    "--key-id <id>",
+    "the key that owns the run, for admin:all_keys (default: this key)",
+  );
 }
 
 /**
- * A webhook's address, before anything is sent for it: what the server refuses wherever it runs. Throws UsageError.
- * A local loop with WEBHOOK_ALLOW_PRIVATE=1 calls http, too.
+ * Checks a webhook's address before anything is sent, by the rules that every server has. Throws UsageError. A local
+ * loop with WEBHOOK_ALLOW_PRIVATE=1 also accepts http.
  */
 export function webhook(context: Pick<Context, "env">, url: string): string {
   const parsed = URL.canParse(url) ? new URL(url) : undefined;

@@ -1,4 +1,4 @@
-/** How far something is: a bar where a person watches, a line now and then where nobody does. */
+/** Shows progress: a bar in a terminal, an occasional line in a file or pipe. */
 import { MultiBar } from "cli-progress";
 import type { Context } from "#cli/terminal/context";
 import * as Text from "#cli/terminal/text";
@@ -6,12 +6,12 @@ import * as Text from "#cli/terminal/text";
 export interface Progress {
   /** `note` is shown beside the numbers. */
   update(done: number, note?: string, total?: number): void;
-  /** A line that does not tear the bar. */
+  /** Prints a line without breaking the bar. */
   say(line: string): void;
   stop(): void;
 }
 
-/** The rate is that of the last minute: what came before a pause or a resume says nothing about the end. */
+/** The rate is that of the last minute: what came before a pause or a resume does not help to estimate the end. */
 const windowMs = 60_000;
 const lineEveryMs = 10_000;
 
@@ -70,7 +70,7 @@ function bar(
     barIncompleteChar: "░",
     barsize: 24,
     hideCursor: true,
-    // Signals are the program's.
+    // The program itself handles signals.
     gracefulExit: false,
   });
   const shown = bars.create(about.total, about.done ?? 0, { told: "" });
@@ -87,7 +87,7 @@ function bar(
   };
 }
 
-/** How fast it goes, from what was done within the last minute. */
+/** The rate, from what was done within the last minute. */
 export class Meter {
   readonly #samples: { at: number; done: number }[] = [];
   readonly #now: () => number;
@@ -103,7 +103,7 @@ export class Meter {
     while (this.#samples.length > 2 && at - (this.#samples[1]?.at ?? at) > windowMs) this.#samples.shift();
   }
 
-  /** Items a second; undefined until it can be told. */
+  /** Items a second; undefined until it is known. */
   rate(): number | undefined {
     const [first, last] = [this.#samples[0], this.#samples.at(-1)];
     if (first === undefined || last === undefined || last.done <= first.done || last.at <= first.at)
@@ -119,7 +119,7 @@ export class Meter {
   }
 }
 
-/** Seconds as a person says them: `40 s`, `5 min`, `3 h 20 min`. */
+/** A duration for people: `40 s`, `5 min`, `3 h 20 min`. */
 export function duration(seconds: number): string {
   if (seconds < 90) return `${Math.max(1, Math.round(seconds))} s`;
   const minutes = Math.round(seconds / 60);

@@ -1,4 +1,4 @@
-/** Results on their way to a file or to stdout. */
+/** Writes results to a file or to stdout. */
 import * as fs from "node:fs";
 import { basename, dirname, extname, join, relative, resolve } from "node:path";
 import { Readable } from "node:stream";
@@ -33,14 +33,14 @@ const byExtension: Readonly<Record<string, Format>> = {
   ".xlsx": "xlsx",
 };
 
-/** The format that a file's name asks for. Throws UsageError. */
+/** The format by a file's extension. Throws UsageError. */
 export function formatOf(file: string): Format {
   const format = byExtension[extname(file).toLowerCase()];
   if (format === undefined) throw new UsageError(`${file}: results are .csv, .tsv, .xlsx, .jsonl or .json`);
   return format;
 }
 
-/** Refuses a name that promises another format than was asked for. Throws UsageError. */
+/** Refuses a name whose extension belongs to another format. Throws UsageError. */
 export function checkEnding(file: string, format: Format): void {
   const ending = extname(file).toLowerCase();
   const promised = byExtension[ending];
@@ -61,7 +61,7 @@ function lineItemsFile(file: string): string {
   return join(dirname(file), `${basename(file, extname(file))}.line_items${extname(file)}`);
 }
 
-/** The files that `--out` stands for. */
+/** The files that `--out` names. */
 function filesOf(out: string): string[] {
   return formatOf(out) === "csv" ? [out, lineItemsFile(out)] : [out];
 }
@@ -69,16 +69,16 @@ function filesOf(out: string): string[] {
 interface Check {
   force: boolean;
   cwd: string;
-  /** A file that may be replaced all the same. */
+  /** A file that may be replaced anyway. */
   mine?: (file: string) => boolean;
 }
 
-/** Refuses before anything starts what would fail at the end of a long run. Throws UsageError. */
+/** Checks before the start what would otherwise fail at the end of a long run. Throws UsageError. */
 export function checkOut(out: string, check: Check): void {
   for (const file of filesOf(out)) checkFile(file, check);
 }
 
-/** The same for a single file, whatever it is called. */
+/** The same for a single file of any name. */
 export function checkFile(file: string, { force, cwd, mine }: Check): void {
   const short = relative(cwd, file);
   const name = short.startsWith("..") ? file : short;
@@ -98,7 +98,7 @@ export interface TableOptions {
   values?: Table.Values | undefined;
   dialect?: Dialect.Name | undefined;
   bom?: boolean | undefined;
-  /** Of a ledger, as its schema read it. */
+  /** The parsed mapping of a ledger. */
   mapping?: unknown;
 }
 
@@ -137,13 +137,13 @@ export async function mappingOf(
   }
 }
 
-/** For whoever writes tables to a file. */
+/** Options for commands that write tables to a file. */
 export function tableOptions(command: Command): Command {
   return command
     .addOption(
       new Option(
         "--values <which>",
-        "of tables and workbooks: as printed, what they mean, or both (default)",
+        "for tables and workbooks: printed values, normalized ones, or both (default)",
       ).choices(Table.values),
     )
     .addOption(
@@ -152,7 +152,10 @@ export function tableOptions(command: Command): Command {
         "what separates the cells of a .csv (default: comma; tab for .tsv)",
       ).choices(Dialect.names),
     )
-    .option("--no-bom", "write tables without the byte order mark by which Excel knows that they are UTF-8");
+    .option(
+      "--no-bom",
+      "write tables without the byte order mark from which Excel knows that they are UTF-8",
+    );
 }
 
 /** How a table is written to this file. */
@@ -161,7 +164,7 @@ function dialectOf(file: string, { dialect, bom = true }: TableOptions): Dialect
   return { name: dialect ?? named, byteOrderMark: bom };
 }
 
-/** What is written of every run comes as it is; other forms are made here, of the items' file. */
+/** Formats that the server writes for every run are passed on; other formats are made here from the items. */
 async function open(
   context: Context,
   server: Target,
@@ -184,7 +187,7 @@ async function open(
 
 /**
  * One result file of an ended run. Throws CallError and UsageError.
- * @returns the items that a ledger cannot book: they are not in the file.
+ * @returns the items that cannot be booked: they are not in the file.
  */
 export async function save(
   context: Context,
@@ -195,7 +198,7 @@ export async function save(
   options: TableOptions,
 ): Promise<Maker.LeftOut[]> {
   return await patiently(context, downloadMs, async () => {
-    // Of this try alone.
+    // Only for this attempt.
     const leftOut: Maker.LeftOut[] = [];
     const source = await open(context, server, wanted, format, options, (item) => void leftOut.push(item));
     const text = isTable(format) ? Convert.stream(source, dialectOf(file, options)) : source;
@@ -205,7 +208,8 @@ export async function save(
 }
 
 /**
- * The results of an ended run in the files that `out` stands for: line items beside a .csv where the task has any.
+ * Writes the results of an ended run to the files that `out` names: beside a .csv also the line items, if the task has
+ * any.
  * @returns the files that were written.
  */
 export async function saveAll(
@@ -231,7 +235,10 @@ export async function fieldsOf(context: Context, server: Target, taskId: string)
   return (await Exports.fieldsOf(context, server, taskId)).map(({ path }) => path);
 }
 
-/** The results of an ended run on stdout; a table there has no byte order mark, which no program in a pipe expects. */
+/**
+ * Prints the results of an ended run on stdout; a table there has no byte order mark, because programs in a pipe do not
+ * expect one.
+ */
 export async function print(
   context: Context,
   server: Target,
@@ -247,12 +254,12 @@ export async function print(
   for await (const chunk of source) context.out(String(chunk));
 }
 
-/** Rows that the widths of a table's columns are taken from. */
+/** The rows from which a table's column widths are computed. */
 const measured = 200;
 /** As many fields as a terminal is wide. */
 const shownFields = 5;
 
-/** The results of an ended run as a table: what an item is called, what became of it, its first values. */
+/** The results of an ended run as a table: an item's name, its status, its first values. */
 export async function printTable(context: Context, server: Target, run: Run.Run): Promise<void> {
   const fields = await fieldsOf(context, server, run.task_id);
   const source = await patiently(context, downloadMs, () =>
@@ -309,15 +316,15 @@ function cell(value: unknown): string {
   return typeof value === "object" ? JSON.stringify(value) : String(value);
 }
 
-/** As a server answers it that is older than some of its fields, or has more warnings. */
+/** The item from a server that may lack newer fields or have more warnings. */
 const AnyItem = Item.partial({
   ...{ task_id: true, schema_errors: true, normalized: true, checks: true },
   ...{ model: true, prompt_sha256: true, schema_sha256: true, image_sha256: true },
 }).extend({ warnings: z.array(z.looseObject({ code: z.string() })).default([]) });
 
 /**
- * The items that have ended so far, in the format that the file's name asks for; values are those of the list of
- * items (large results are null there). How many they are. Throws CallError and UsageError.
+ * The items that have ended so far, in the format that the file's name asks for; values come from the list of items,
+ * where large results are null. Returns their number. Throws CallError and UsageError.
  */
 export async function savePartial(
   context: Context,

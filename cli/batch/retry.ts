@@ -1,16 +1,16 @@
-/** Calls that are made again while what keeps them from being answered passes by itself. */
+/** Repeats calls while a temporary problem prevents an answer. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { CallError } from "#cli/server/call-error";
 import type { Context } from "#cli/terminal/context";
 
 const firstPauseMs = 500;
 const longestPauseMs = 15_000;
-/** A limit of the day asks for hours: that is for the person at the terminal. */
+/** A daily limit asks for hours of waiting: then the user has to decide. */
 const longestRetryAfterMs = 120_000;
 
 /**
- * Asks until there is an answer or a refusal, at most for `limitMs` from the first failure on, with growing pauses
- * or those that the server asks for. Throws CallError, and the signal's reason when it is aborted.
+ * Repeats a call until it is answered or refused, for at most `limitMs` after the first failure, with growing pauses or
+ * those that the server asks for. Throws CallError, and the signal's reason when it is aborted.
  */
 export async function patiently<T>(
   context: Pick<Context, "say" | "signal">,
@@ -36,7 +36,7 @@ export async function patiently<T>(
 
 const repeatedMs = 10_000;
 
-/** The same line from several calls at once is said once. */
+/** The same line from several calls at once is printed once. */
 export function onceInAWhile(say: (line: string) => void): (line: string) => void {
   const saidAt = new Map<string, number>();
   return (line) => {

@@ -1,4 +1,4 @@
-/** Runs as the commands see them: started, asked for, waited for. */
+/** Starts runs, reads them and waits for them. */
 import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as z from "zod";
@@ -13,7 +13,7 @@ import { home } from "#local/home/home";
 import * as Progress from "./progress.ts";
 import { patiently } from "./retry.ts";
 
-/** What is read of a run; the rest is passed on as it came. */
+/** The fields of a run that commands read; the rest is passed on unchanged. */
 export const Run = z.looseObject({
   run_id: z.string(),
   /** Whose it is. */
@@ -53,16 +53,16 @@ export type Item = z.output<typeof Item>;
 const ended = new Set(["succeeded", "failed", "canceled"]);
 const hasEnded = (run: Run) => ended.has(run.status);
 
-/** Every item has a result: what exit status 0 says. */
+/** Every item has a result, which means exit status 0. */
 export const isGood = (run: Run) => run.status === "succeeded" && run.counts.failed === 0;
 
-/** A run as it is asked for; `keyId` is whose it is, where it is another key's. */
+/** A run to read; `keyId` is its owner if that is another key. */
 export interface Wanted {
   readonly runId: string;
   readonly keyId?: string | undefined;
 }
 
-/** The address of a run, or of what belongs to it (`/items`). */
+/** The path of a run, or of a part of it (`/items`). */
 export function pathOf(
   { runId, keyId }: Wanted,
   more = "",
@@ -88,7 +88,7 @@ export async function ask(
   return answer.json;
 }
 
-/** The run in an answer, all of its fields kept. Throws CallError for what is none. */
+/** The run in an answer, with all its fields. Throws CallError if the answer is not a run. */
 export function of(json: unknown): Run {
   if (Run.safeParse(json).success) return json as Run;
   throw new CallError("the answer is no run: this is not an OCRlty server, or one of another version", {
@@ -101,7 +101,7 @@ export async function get(server: Target, wanted: Wanted, signal: AbortSignal): 
   return of(await ask(server, { path: pathOf(wanted), signal }));
 }
 
-/** The run, or undefined when the server knows none of this id. */
+/** The run, or undefined if the server has none with this id. */
 export async function find(server: Target, wanted: Wanted, signal: AbortSignal): Promise<Run | undefined> {
   try {
     return await get(server, wanted, signal);
@@ -111,7 +111,7 @@ export async function find(server: Target, wanted: Wanted, signal: AbortSignal):
   }
 }
 
-/** How long a call that starts something is repeated: the run_id in it makes that safe. */
+/** How long a call that starts a run is repeated; its run_id makes that safe. */
 const startMs = 2 * 60_000;
 
 /** `POST /v1/batch_extract` or `…_rerun`; the body has a run_id, so a repeat gives the same run. */
@@ -159,13 +159,13 @@ export async function* list<T>(
 
 const firstPollMs = 1_000;
 const lastPollMs = 5_000;
-/** A server that is being restarted or deployed is back within this. */
+/** A restart or a deployment takes less than this. */
 const awayMs = 10 * 60_000;
 
 /**
- * Waits for the run's end and shows how far it is. A server that is away for a while is waited for; a local loop that
- * came back on another port is found again.
- * Throws CallError when it stays away, and the signal's reason when it is aborted: the run itself goes on.
+ * Waits for the run's end and shows its progress. It also waits while the server is away for a short time, and finds a
+ * local loop that restarted on another port. Throws CallError if the server stays away, and the signal's reason if
+ * aborted: the run itself goes on.
  */
 export async function wait(context: Context, server: Server, runId: string): Promise<Run> {
   let target: Target = server;
@@ -216,7 +216,7 @@ export function told(run: Run): string {
   return Text.shown(`${run.run_id} ${run.status}${why}: ${parts.join(", ")}`);
 }
 
-/** `batch-20261123-101500-x3f9a1`: sorts by time, and two of the same second differ. */
+/** `batch-20261123-101500-x3f9a1`: sorts by time, and differs for two runs in the same second. */
 export function newId(prefix: string): string {
   const time = new Date()
     .toISOString()
@@ -225,7 +225,7 @@ export function newId(prefix: string): string {
   return `${prefix}-${time}-${randomBytes(3).toString("hex")}`;
 }
 
-/** `details` of a run whose manifest was wrong. */
+/** The `details` of a run with mistakes in its manifest. */
 export const Issues = z.object({
   issues: z.array(z.object({ line: z.number(), path: z.string(), message: z.string() })),
 });

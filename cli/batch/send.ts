@@ -1,4 +1,4 @@
-/** From files on this machine to a run on the server, in steps that can be taken up again. */
+/** Turns local files into a run on the server, in steps that can be resumed. */
 import { basename } from "node:path";
 import type { Target } from "#cli/server/answer";
 import type { Context } from "#cli/terminal/context";
@@ -10,7 +10,7 @@ import * as Run from "./run.ts";
 import * as State from "./state.ts";
 import * as Upload from "./upload.ts";
 
-/** Uploads that nobody uses are swept after seven days; one that is older than this is made again. */
+/** Unused uploads are removed after seven days; one older than this is uploaded again. */
 const uploadGoodMs = 6 * 24 * 3_600_000;
 const isGood = (at: number | undefined) => at !== undefined && Date.now() - at < uploadGoodMs;
 
@@ -18,9 +18,9 @@ const isGood = (at: number | undefined) => at !== undefined && Date.now() - at <
 export const isReady = (entry: Entry) => entry.path === undefined || isGood(entry.uploadedAt);
 
 /**
- * Uploads the pictures that are missing, then starts the run, writing down how far it came. Taken up again after a
- * kill at any point it makes no second run: the run_id is the caller's.
- * Throws CallError, UsageError for a file that has gone, and the signal's reason.
+ * Uploads the missing pictures, then starts the run, and saves its progress. Resumed after a kill at any point, it
+ * makes no second run, because the run_id is stored. Throws CallError, UsageError for a file that no longer exists, and
+ * the signal's reason.
  */
 export async function send(context: Context, server: Target, state: State.State): Promise<void> {
   if ((await Run.find(server, { runId: state.run_id }, context.signal)) === undefined) {
@@ -69,7 +69,7 @@ async function uploadAll(context: Context, server: Target, state: State.State): 
 /** A body must fit the platform's 6 MB with room to spare; image_urls can be long. */
 const inlineBytes = 3_000_000;
 
-/** The manifest itself where it is short, else a reference to one that was uploaded. */
+/** The manifest itself if it is short, else a reference to an uploaded one. */
 async function sourceOf(context: Context, server: Target, state: State.State): Promise<object> {
   const lines = state.entries.map(({ line }) => line);
   if (lines.length <= Limits.batches.inlineManifestLines) {
@@ -83,7 +83,7 @@ async function sourceOf(context: Context, server: Target, state: State.State): P
       { kind: "manifest", mimeType: "application/x-ndjson" },
       new TextEncoder().encode(text),
     );
-    // The same reference at every repeat: another one would be another payload under the same id.
+    // Every repeat uses the same reference: another one would be another payload under the same id.
     state.manifest = { ref, uploaded_at: Date.now() };
     State.save(context.env, state);
   }

@@ -1,6 +1,6 @@
 /**
- * What a batch needs to be taken up again: `$OCRLTY_HOME/batches/<run_id>.json`, replaced in one step. It holds file
- * names and addresses, never a key.
+ * The state from which a batch is resumed: `$OCRLTY_HOME/batches/<run_id>.json`, replaced atomically. It has file names
+ * and addresses, never a key.
  */
 import { randomBytes } from "node:crypto";
 import * as fs from "node:fs";
@@ -16,9 +16,9 @@ import { LeftOut } from "./left-out.ts";
 const State = z.object({
   version: z.literal(1),
   run_id: z.string(),
-  /** The server that it goes to; null is the local loop of this folder. */
+  /** The server of the batch; null is the local loop of this folder. */
   server: z.string().nullable(),
-  /** What was named: a folder or a manifest. */
+  /** The source on the command line: a folder or a manifest. */
   source: z.string(),
   options: z.object({
     task_id: z.string().optional(),
@@ -29,7 +29,7 @@ const State = z.object({
   }),
   /** Absolute. */
   out: z.string().nullable(),
-  /** How a table is written there. */
+  /** The format of a table there. */
   table: z
     .object({
       values: z.enum(Table.values).optional(),
@@ -37,17 +37,17 @@ const State = z.object({
       bom: z.boolean().optional(),
     })
     .default({}),
-  /** What an interruption wrote there: the results may replace it, and nothing else. */
+  /** The partial results that an interruption wrote there: only these may be replaced by the results. */
   partial: z.object({ bytes: z.number(), modified_ms: z.number() }).nullable(),
-  /** The server has the run: nothing is left to upload. */
+  /** The server has the run, so no uploads are left. */
   sent: z.boolean(),
-  /** How many files of the folder were left out, and more of them: the end tells of it. */
+  /** The files of the folder that were left out, for the report at the end. */
   skipped: z.number().default(0),
   left_out: LeftOut.optional(),
   manifest: z.object({ ref: z.string(), uploaded_at: z.number() }).nullable(),
   entries: z.array(
     z.object({
-      // Before its upload a local file's line names no picture yet.
+      // Before the upload a local file's line has no reference yet.
       line: z.object(ManifestLine.shape),
       path: z.string().optional(),
       mimeType: z.string().optional(),
@@ -64,7 +64,7 @@ export function exists(env: Env, runId: string): boolean {
   return fs.existsSync(fileOf(env, runId));
 }
 
-/** The state of a batch that was started here, if there is one. Throws UsageError when it cannot be read. */
+/** The state of a batch that was started here, if there is one. Throws UsageError if it cannot be read. */
 export function load(env: Env, runId: string): State | undefined {
   const path = fileOf(env, runId);
   let text: string;
@@ -80,12 +80,12 @@ export function load(env: Env, runId: string): State | undefined {
   } catch (error) {
     if (!(error instanceof SyntaxError || error instanceof z.ZodError)) throw error;
   }
-  // A disk that does not tell upper from lower case finds another run's file.
+  // A file system that ignores case may find another run's file.
   if (state?.run_id !== runId) throw new UsageError(`${path} is not the state of a batch: delete it`);
   return state;
 }
 
-/** A process that is killed leaves the state before or after, never half of one. Throws UsageError. */
+/** Atomic: a killed process leaves the old or the new state. Throws UsageError. */
 export function save(env: Env, state: State): void {
   const path = fileOf(env, state.run_id);
   const draft = `${path}.${process.pid}.${randomBytes(4).toString("hex")}.tmp`;
@@ -104,11 +104,11 @@ export function remove(env: Env, runId: string): void {
   fs.rmSync(fileOf(env, runId), { force: true });
 }
 
-/** At least a second apart, and never more than a twentieth of the time: a large state takes a while to write. */
+/** At least a second between writes, and at most a twentieth of the time for writing: a large state takes a while. */
 const saveEveryMs = 1_000;
 const saveShare = 20;
 
-/** Saves now and then while uploads go on; a kill -9 costs the uploads since the last time. */
+/** Saves regularly during uploads; after a kill -9, only uploads since the last save are repeated. */
 export function saver(env: Env, state: State): () => void {
   let nextAt = 0;
   return () => {

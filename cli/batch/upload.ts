@@ -1,4 +1,4 @@
-/** Files to the bucket through signed URLs: announced at the API, put past it, several at once. */
+/** Uploads files to the bucket: announced through the API, put directly by signed URLs, several at once. */
 import * as fs from "node:fs/promises";
 import * as z from "zod";
 import type { Target } from "#cli/server/answer";
@@ -16,7 +16,7 @@ interface Wish {
   readonly kind: "image" | "manifest" | "data" | "ground_truth";
   readonly mimeType: string;
   readonly file?: string;
-  /** For `data`: where it goes below the key's folder. */
+  /** For `data`: its path below the key's folder. */
   readonly path?: string;
 }
 
@@ -33,21 +33,21 @@ type Announced = z.output<typeof Announced>;
 interface Uploaded {
   /** `image_ref`, `manifest_ref` or `data_ref`; empty for data. */
   readonly ref: string;
-  /** Somebody else's object lies there already; only for data, whose place the caller chose. */
+  /** Another object already has this key; only for data, where the caller chose the path. */
   readonly taken: boolean;
 }
 
-/** How long one file is tried; an outage longer than this ends the command, which can be resumed. */
+/** How long one file is retried; a longer outage ends the command, which can be resumed. */
 const tryMs = 2 * 60_000;
-/** A signature this young is not too old: the bucket means something else. */
+/** A signature younger than this has not expired, so a refusal has another reason. */
 const freshMs = 60_000;
-/** Slower than any line that pictures are sent over on purpose. */
+/** Slower than any connection that is used to send pictures. */
 const leastBytesPerMs = 30;
 const putTimeoutMs = 60_000;
 
 /**
  * Uploads one object. Throws CallError.
- * A put whose answer was lost is made again: 412 then means that it had arrived.
+ * A put whose answer was lost is repeated: 412 then means that the first one succeeded.
  */
 export async function upload(
   context: Pick<Context, "say" | "signal">,
@@ -66,7 +66,7 @@ export async function upload(
     const status = await put(context, announced, body);
     if (status === 412) return { ref, taken: wish.kind === "data" };
     if (status >= 200 && status < 300) return { ref, taken: false };
-    // After a wait the signature may be too old: a new one is asked for.
+    // After a wait the signature may have expired, so a new one is requested.
     const isOld = status === 403 && performance.now() - announcedAt > freshMs;
     if (isOld) announced = undefined;
     throw new CallError(`the bucket refused an upload (${status})`, {
@@ -100,7 +100,7 @@ async function announce(
   return announced.data;
 }
 
-/** What the API takes as a name; the run knows the whole one. */
+/** The part of a name that the API accepts; the run has the whole name. */
 const longestFile = 255;
 
 async function put(
@@ -109,7 +109,7 @@ async function put(
   body: Uint8Array<ArrayBuffer>,
 ): Promise<number> {
   const url = new URL(announced.upload_url);
-  // The length follows from the body, and the key stays here: the address is its own permission.
+  // The length follows from the body. The API key is not sent: the signed address is the permission.
   const headers = Object.fromEntries(
     Object.entries(announced.headers).filter(([name]) => name.toLowerCase() !== "content-length"),
   );
@@ -127,7 +127,7 @@ async function put(
   return answer.status;
 }
 
-/** The file's bytes. Throws UsageError: it was there a moment ago. */
+/** The file's bytes. Throws UsageError if it can no longer be read. */
 export async function bytesOf(path: string): Promise<Uint8Array<ArrayBuffer>> {
   try {
     const bytes = await fs.readFile(path);
@@ -141,8 +141,8 @@ export async function bytesOf(path: string): Promise<Uint8Array<ArrayBuffer>> {
 }
 
 /**
- * Does `work` for every item, `atOnce` at a time and in order. The first failure stops the others and is thrown when
- * they have stopped.
+ * Calls `work` for every item in order, `atOnce` at a time. The first failure stops the others, and is thrown once they
+ * have stopped.
  */
 export async function each<T>(
   items: Iterable<T>,

@@ -1,4 +1,4 @@
-/** `artifact get|ls|open`: what is stored of an extract, through the API. */
+/** `artifact get|ls|open`: an extract's stored objects, through the API. */
 import { spawn } from "node:child_process";
 import * as fs from "node:fs";
 import { tmpdir } from "node:os";
@@ -24,12 +24,12 @@ interface ArtifactOptions extends Options.Owned {
   force?: boolean;
 }
 
-const about = `An artifact is all that is kept of an extract: what was sent, what the model said, how it was judged. It is read through
+const about = `An artifact is the whole record of an extract: what was sent, what the model answered, how it was checked. It is read through
 debug routes: the server needs DEBUG_MODE=1 (a local loop has it), the key the scope debug:read_raw.`;
 const exits = { 0: "done", 2: "usage, server or network", 130: "interrupted" } as const;
 
 export function command(context: Context, done: (status: Exit) => void): Command {
-  const artifact = new Command("artifact").description("what is stored of an extract");
+  const artifact = new Command("artifact").description("an extract's stored objects");
   const verb = (name: string, description: string, examples: string[]) =>
     Help.add(
       Options.owned(
@@ -37,7 +37,7 @@ export function command(context: Context, done: (status: Exit) => void): Command
           .command(name)
           .description(description)
           .argument("<id>", "the extract's request_id, or the artifact's path")
-          .option("--date <day>", "the UTC day under which it is filed, such as 2026-11-23"),
+          .option("--date <day>", "the UTC day under which it is stored, such as 2026-11-23"),
       ),
       { about, examples, exits },
     );
@@ -48,7 +48,7 @@ export function command(context: Context, done: (status: Exit) => void): Command
   ])
     .option("--attempt <n>", "the record of this attempt, one that was to be repeated")
     .option("--out <file>", "write it to this file instead of stdout")
-    .option("--force", "write over a file that is there")
+    .option("--force", "overwrite an existing file")
     .action((id: string, options: ArtifactOptions) =>
       run(context, done, options, (server) => get(context, server, idOf(id), options)),
     );
@@ -87,7 +87,7 @@ async function run(
   done(exit.ok);
 }
 
-/** A debug route that is off is answered as one that does not exist. */
+/** A debug route that is off answers like an unknown path. */
 async function isOff({ signal }: Context, server: Server.Server): Promise<boolean> {
   const health = z
     .looseObject({ debug_mode: z.boolean() })
@@ -95,10 +95,10 @@ async function isOff({ signal }: Context, server: Server.Server): Promise<boolea
   return health.data?.debug_mode === false;
 }
 
-/** The id, also of who gives the artifact's path, as `extract` prints it: `extracts/2026-11-30/key/first-1.json`. */
+/** The id, also from the artifact's path that `extract` prints: `extracts/2026-11-30/key/first-1.json`. */
 const idOf = (given: string) => /\/([^/]+?)(?:~attempt-\d+)?\.json$/.exec(given)?.[1] ?? given;
 
-/** By a signed address: an artifact may be larger than an answer. */
+/** Fetched by a signed address, because an artifact may be larger than an answer. */
 function pathOf(id: string, { attempt, date, keyId }: ArtifactOptions): string {
   const query = Object.entries({
     as: "url",
@@ -178,7 +178,7 @@ async function ls(
   }
   if (options.json) return;
   if (rows.length === 0) context.say(`nothing is stored of ${id} on ${date}`);
-  // The name last: it is of any length, and wanted whole.
+  // The name comes last, because it may be long and is shown whole.
   for (const [at, bytes = "", kind = "", rel] of rows)
     context.out(`${at}  ${bytes.padStart(9)}  ${kind.padEnd(9)}  ${Text.shown(rel ?? "")}\n`);
 }
@@ -189,7 +189,7 @@ async function open(
   id: string,
   options: ArtifactOptions,
 ): Promise<void> {
-  // What a picture says is for the one who asked.
+  // Only the user may read the copy, because it has the picture's content.
   const dir = fs.mkdtempSync(join(tmpdir(), "ocrlty-artifact-"));
   const file = join(dir, `${id.replaceAll(/[^\w.-]/g, "_").slice(0, 100)}.json`);
   try {
@@ -205,7 +205,7 @@ async function open(
   );
 }
 
-/** The program that shows a file by its kind; undefined where nobody would see it. */
+/** The program that opens a file by its type; undefined if there is no display. */
 export function openerOf(
   platform: NodeJS.Platform,
   env: Context["env"],
@@ -218,7 +218,7 @@ export function openerOf(
   return found ? "xdg-open" : undefined;
 }
 
-/** It goes on when this process has ended. False: it could not be started. */
+/** The program keeps running after this process ends. False if it could not be started. */
 function show(opener: string, file: string): Promise<boolean> {
   const child = spawn(opener, [file], { detached: true, stdio: "ignore" });
   return new Promise((done) => {

@@ -37,7 +37,7 @@ const exits = {
   130: "interrupted",
 };
 
-/** `backup --out FILE`: downloads a backup of the artifacts; `backup verify FILE` looks at one that is there. */
+/** `backup --out FILE`: downloads a backup of the artifacts; `backup verify FILE` checks an existing one. */
 export function command(context: Context, done: (status: Exit) => void): Command {
   const backups = new Command("backup")
     .description("download a backup of the artifacts, and check it (GET /v1/debug/artifacts/backup.tar.gz)")
@@ -47,7 +47,7 @@ export function command(context: Context, done: (status: Exit) => void): Command
     .addOption(new Option("--kind <kind>", "only these").choices(["extracts", "batches", "evals"]))
     .option("--key-id <id>", "only this key's artifacts")
     .option("--verify", "compare every artifact with the manifest")
-    .option("--force", "write over a file that is there")
+    .option("--force", "overwrite an existing file")
     .action(async (options: BackupOptions) => done(await backup(context, options)));
   Help.add(Options.common(backups, "the result on one line of JSON"), {
     about,
@@ -59,7 +59,7 @@ export function command(context: Context, done: (status: Exit) => void): Command
     exits,
   });
   return backups.addCommand(
-    Help.add(new Command("verify").description("compare a backup that is there with its manifest"), {
+    Help.add(new Command("verify").description("compare an existing backup with its manifest"), {
       examples: ["npm run ocrlty -- backup verify backup.tar.gz"],
       exits,
     })
@@ -74,12 +74,12 @@ export function command(context: Context, done: (status: Exit) => void): Command
 }
 
 async function backup(context: Context, options: BackupOptions): Promise<Exit> {
-  // Not a required option of commander's: `backup verify` would need it, too.
+  // Not a required option in commander, because `backup verify` would then need it too.
   if (options.out === undefined) throw new UsageError("name the file to write: --out backup.tar.gz");
   const path = resolve(context.cwd, options.out);
   if (fs.existsSync(path) && !options.force)
     throw new UsageError(`${options.out} exists: name another file, or add --force`);
-  // What is not whole never has the backup's name.
+  // The file gets the backup's name only once it is complete.
   const draft = `${path}.part`;
   const server = await Server.connect(context, options);
   try {
@@ -140,7 +140,7 @@ const Signed = z.object({ url: z.url({ protocol: /^https?$/ }) });
 
 /** A backup that takes longer than this has lost its worker. */
 const buildLimitMs = 2 * 3_600_000;
-/** What passes (a lost connection, an expired URL, a busy server) is tried this often. */
+/** How often a temporary failure (a lost connection, an expired URL, a busy server) is retried. */
 const tries = 4;
 const retryPauseMs = 2_000;
 const maxPollS = 30;
@@ -160,10 +160,10 @@ async function fetchTo(context: Context, server: Target, search: string, file: s
   }
 }
 
-/** Asks until the archive is there; the answer that carries its bytes. */
+/** Polls until the archive is ready. Returns the answer with its bytes. */
 async function archive(context: Context, server: Target, search: string): Promise<Response> {
   const asked = new URLSearchParams(search);
-  // A signed URL in a body rather than a redirect: the key must not go along to the bucket.
+  // A signed URL in a body instead of a redirect: the key must not be sent to the bucket.
   asked.set("as", "url");
   const url = new URL(`v1/debug/artifacts/backup.tar.gz?${asked}`, server.url);
   const giveUpAt = performance.now() + buildLimitMs;
@@ -195,7 +195,7 @@ async function signedArchive(context: Context, url: URL): Promise<Response> {
   throw fault("the bucket", `answered ${response.status}`);
 }
 
-/** Until the headers are there an answer takes no longer than any call; the body may. */
+/** The limit until the headers arrive is that of any call; the body may take longer. */
 const headersTimeoutMs = 45_000;
 
 async function open(context: Context, url: URL, headers: Record<string, string>): Promise<Response> {
@@ -218,7 +218,7 @@ async function save(context: Context, response: Response, file: string): Promise
     await pipeline(body, fs.createWriteStream(file, { mode: 0o600 }), { signal: context.signal });
   } catch (error) {
     context.signal.throwIfAborted();
-    // A full disk or a folder that is not there is told as it is.
+    // A full disk or a missing folder is reported as such.
     if (error instanceof Error && "path" in error)
       throw new UsageError(`cannot write ${file}: ${error.message}`);
     throw fault("the download", "broke off", error);

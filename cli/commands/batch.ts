@@ -80,13 +80,13 @@ export function command(context: Context, done: (status: Exit) => void): Command
           )
           .option("--run-id <id>", "your own id of the run")
           .option("--out <file>", "write the results to this .csv, .tsv, .jsonl or .json")
-          .option("--force", "write over a file that is there")
+          .option("--force", "overwrite an existing file")
           .option("--keep-inputs", "keep the pictures on the server until the run is deleted, for reruns")
           .option("--webhook <url>", "an https address that is called when the run has ended")
           .option(...Options.expiresAfter)
-          .option("--limit <n>", "only the first so many pictures")
+          .option("--limit <n>", "only the first N pictures")
           .option("--no-wait", "start the run and do not wait for it")
-          .option("--resume <run-id>", "take up a batch that was interrupted"),
+          .option("--resume <run-id>", "resume a batch that was interrupted"),
       ),
     ),
     help,
@@ -114,7 +114,7 @@ async function begin(context: Context, source: string | undefined, options: Batc
 
   const server = await Server.connect(context, options);
   try {
-    // The key, the task and the id are looked at before anything large is sent.
+    // The key, the task and the id are checked before anything large is sent.
     await Results.fieldsOf(context, server, request.task_id ?? defaultTask);
     if (options.runId !== undefined && (await Run.find(server, { runId }, context.signal)))
       throw new UsageError(`the server has a run ${runId} already: take another --run-id`);
@@ -169,7 +169,7 @@ async function resume(
   if (source !== undefined || options.runId !== undefined || options.limit !== undefined)
     throw new UsageError("--resume takes up what was begun: it needs no source, --run-id or --limit");
   if (!isRunId(runId)) throw new UsageError(Options.badRunId);
-  // Without a state of ours it is a run like any other, which can be waited for.
+  // Without a stored state it is an ordinary run, for which the command can wait.
   const state = State.load(context.env, runId) ?? foreign(runId);
   const request = requestOf(context, options);
   if (state.sent && Object.keys(request).length > 0)
@@ -207,7 +207,7 @@ function foreign(runId: string): State.State {
   };
 }
 
-/** The server that has the uploads. Its key is never taken from settings that belong to another one. */
+/** The server that has the uploads. Its key never comes from settings of another server. */
 function whereTo(
   context: Context,
   { server }: State.State,
@@ -215,7 +215,7 @@ function whereTo(
 ): Parameters<typeof Server.connect> {
   const { url, key, profile } = wish;
   if (server === "" || url !== undefined || profile !== undefined) return [context, wish];
-  // The local loop's, whatever else is set by now.
+  // The local loop, whatever else is set now.
   if (server === null) return [context, { key, profile: Profile.local }];
   const set = Server.named(context, {});
   if (set !== undefined && isSame(set.address, server)) return [context, { key }];
@@ -241,14 +241,14 @@ function requestOf(context: Context, options: BatchOptions): State.State["option
   };
 }
 
-/** What was said of tables; commander's `bom` is true unless it was said. */
+/** The options for tables; commander's `bom` is true unless `--no-bom` is given. */
 const tableOf = ({ values, dialect, bom }: BatchOptions): State.State["table"] => ({
   ...(values === undefined ? {} : { values }),
   ...(dialect === undefined ? {} : { dialect }),
   ...(bom === false ? { bom } : {}),
 });
 
-/** Sends what is not sent, waits, and hands the results over. */
+/** Sends what is missing, waits, and outputs the results. */
 async function carryOn(
   context: Context,
   server: Server.Server,
@@ -278,23 +278,23 @@ async function carryOn(
   }
 }
 
-/** The end of the run, and what never came to be in it. */
+/** Reports the end of the run, and the files that were left out of it. */
 function statusOf(context: Context, { skipped, left_out: leftOut, source }: State.State, status: Exit): Exit {
   if (skipped === 0) return status;
-  // A state of before reasons were counted has those alone that are called pictures and are none.
+  // A state from an older version, without reasons, counts only files with a picture's name that are not pictures.
   const documents = leftOut?.documents ?? skipped;
   for (const line of LeftOut.told(leftOut ?? { count: skipped, by_reason: {}, first: [] }, basename(source)))
     context.say(line);
   return status === exit.ok && documents > 0 ? exit.items : status;
 }
 
-/** Nothing of it is worth taking up again: the server will never take it, or has nothing of it yet. */
+/** Resuming makes no sense: the server will never accept it, or has nothing of it yet. */
 function isLost(error: CallError, { sent, entries }: State.State): boolean {
   if (error.isFinal) return true;
   return !error.passes && !sent && entries.every(({ uploadedAt }) => uploadedAt === undefined);
 }
 
-/** What has to happen before the same batch has a chance. */
+/** What has to change before the same batch can succeed. */
 function whenOf(error: unknown): string {
   if (!(error instanceof CallError)) return "";
   if (error.code === "unauthorized" || error.code === "forbidden") return " with a key that may";
@@ -304,14 +304,14 @@ function whenOf(error: unknown): string {
   return ` in ${Progress.duration(retryAfterMs / 1000)} (${at} UTC)`;
 }
 
-/** Who is asked to come back within this need not be told when. */
+/** A shorter wait than this is not mentioned. */
 const soonMs = 60_000;
 
 const hint = (runId: string) => `npm run ocrlty -- batch --resume ${runId}`;
 
 function checkOut(context: Context, { out, partial }: State.State, options: BatchOptions): void {
   if (out === null) return;
-  // What an interruption wrote may be replaced by the whole, as long as nobody has worked on it.
+  // Partial results may be replaced by the complete ones, unless the user has changed the file.
   const mine = (file: string) => {
     const stat = fs.statSync(file, { throwIfNoEntry: false });
     return (
@@ -333,13 +333,13 @@ async function leave(
   if (server.ownLoop)
     context.say("the local loop ends with this command; the run goes on when one runs again (npm start)");
   context.say(`to wait for it: ${hint(state.run_id)}`);
-  // Whoever waits for it is told of the others; here nobody may.
+  // A command that waits reports the files that were left out; this one does not wait.
   return statusOf(context, state, exit.ok);
 }
 
 /**
- * Longer than a picture usually takes. One that is killed holds its place in the queue until its message comes back,
- * two minutes later: who resumes at once would wait for that.
+ * Longer than a picture usually takes. A killed worker's message comes back only after two minutes, and a batch that is
+ * resumed at once would wait for it.
  */
 const inFlightMs = 20_000;
 
@@ -347,10 +347,10 @@ async function close(context: Context, server: Server.Server): Promise<void> {
   await server.close(context.signal.aborted ? inFlightMs : undefined);
 }
 
-/** After Ctrl-C nobody waits long any more. */
+/** After Ctrl-C the wait is short. */
 const lastWordsMs = 15_000;
 
-/** Writes down how far it came; what cannot be had any more is not worth an error of its own. */
+/** Saves the partial results; if that fails, it is only mentioned. */
 async function interrupted(context: Context, server: Server.Server, state: State.State): Promise<void> {
   if (!state.sent) {
     const { entries } = state;

@@ -5,7 +5,7 @@ import * as Server from "#cli/server/server";
 import { type Context, type Exit, exit } from "#cli/terminal/context";
 import * as Help from "#cli/terminal/help";
 
-/** `cancel ID`: nothing new is started; what is in flight ends as it does. */
+/** `cancel ID`: no more items begin; items in flight end normally. */
 export function command(context: Context, done: (status: Exit) => void): Command {
   return Help.add(
     Options.owned(

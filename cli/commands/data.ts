@@ -55,15 +55,15 @@ export function command(context: Context, done: (status: Exit) => void): Command
       .option("--as <name>", "what it is called there (default: the folder's own name)")
       .option("--shared", "where every key sees it (admin:all_keys)"),
   ).action(async (dir: string, options: PutOptions) => done(await put(context, dir, options)));
-  verb("ls", "what is there, read from the bucket itself")
-    .argument("[prefix]", "only keys that begin so: shared/, client-1/november")
+  verb("ls", "list pictures, read directly from the bucket")
+    .argument("[prefix]", "only keys with this prefix: shared/, client-1/november")
     .option("--json", "a line of JSON a picture")
     .action(async (prefix: string | undefined, options: { json?: boolean }) =>
       done(await ls(context, prefix ?? "", options)),
     );
   verb("rm", "remove a folder or a picture from the bucket itself", { 1: "files are left there" })
     .argument("<name>", "as ls shows it: client-1/november")
-    .option("--yes", "required: nothing of it can be had back")
+    .option("--yes", "required: it cannot be undone")
     .option("--json", "the result on one line of JSON")
     .action(async (name: string, options: { yes?: boolean; json?: boolean }) =>
       done(await rm(context, name, options)),
@@ -140,13 +140,13 @@ async function putAll(
 }
 
 async function ls(context: Context, prefix: string, { json }: { json?: boolean }): Promise<Exit> {
-  // As for the other verbs; half a name is fine, for it is how keys begin.
+  // As for the other verbs; a partial name is fine, because it is a prefix of keys.
   if (prefix !== "") checked(prefix);
   const DataRoot = await bucketOf(context);
   await DataRoot.withBucket(context, async (bucket) => {
     for await (const object of DataRoot.list(context, bucket, prefix)) {
       const { image_key: key, bytes, modified_at: modifiedAt } = object;
-      // The key last: it is of any length, and wanted whole.
+      // The key comes last, because it may be long and is shown whole.
       context.out(
         json
           ? `${JSON.stringify(object)}\n`
@@ -168,7 +168,7 @@ async function rm(
   let kept = 0;
   const DataRoot = await bucketOf(context);
   await DataRoot.withBucket(context, async (bucket) => {
-    // `a` is also how `ab` begins.
+    // The prefix `a` also matches `ab`.
     for await (const object of DataRoot.list(context, bucket, key)) {
       if (object.image_key !== key && !object.image_key.startsWith(`${key}/`)) continue;
       if (await DataRoot.remove(bucket, object.image_key)) removed += 1;
@@ -188,13 +188,13 @@ async function rm(
   return kept > 0 ? exit.items : exit.ok;
 }
 
-/** The bucket itself, past the API: of a checkout alone, and loaded for those who need it. */
+/** Direct access to the bucket: only in a checkout, and loaded on demand. */
 async function bucketOf(context: Context): Promise<typeof import("#cli/batch/data-root")> {
   if (context.isClient) throw new UsageError(needsCheckout("data ls|rm"));
   return import("#cli/batch/data-root");
 }
 
-/** The name with what is wrong with it told. Throws UsageError. */
+/** Checks the name. Throws UsageError that says what is wrong with it. */
 function checked(name: string): string {
   const trimmed = name.replace(/\/+$/, "");
   const wrong = shapeProblem(trimmed);

@@ -14,10 +14,10 @@ interface DeleteOptions extends Options.Owned {
 
 const firstPollMs = 500;
 const lastPollMs = 5_000;
-/** How long a server may be away while a large run is deleted. */
+/** How long the server may be away while a large run is deleted. */
 const awayMs = 2 * 60_000;
 
-/** `delete ID --yes`: the run with its artifacts, results, kept pictures. A large one is waited for. */
+/** `delete ID --yes`: the run with its artifacts, results, kept pictures. For a large one the command waits. */
 export function command(context: Context, done: (status: Exit) => void): Command {
   return Help.add(
     Options.owned(
@@ -26,7 +26,7 @@ export function command(context: Context, done: (status: Exit) => void): Command
           "delete a run for good, with its artifacts, results and kept pictures (DELETE /v1/runs/{run_id})",
         )
         .argument("<run-id>", "the run's id")
-        .option("--yes", "required: nothing of it can be had back, and the id stays taken"),
+        .option("--yes", "required: it cannot be undone, and the id stays in use"),
     ),
     {
       examples: ["npm run ocrlty -- delete batch-20261123-101500-x3f9 --yes"],
@@ -49,7 +49,7 @@ export function command(context: Context, done: (status: Exit) => void): Command
   });
 }
 
-/** Returns when the server knows the run no more; an interrupted wait leaves the deletion going on. */
+/** Returns once the server no longer has the run; if the wait is interrupted, the deletion continues. */
 async function gone(context: Context, server: Server.Server, wanted: Run.Wanted): Promise<void> {
   const look = () => Run.find(server, wanted, context.signal);
   for (let pauseMs = firstPollMs; (await patiently(context, awayMs, look)) !== undefined; ) {

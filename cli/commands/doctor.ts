@@ -20,7 +20,7 @@ const styles: Readonly<Record<Finding["state"], Style | undefined>> = {
   skipped: undefined,
 };
 
-/** `doctor`: what is wrong with this installation, and what cures it. */
+/** `doctor`: what is wrong with this installation, and how to fix it. */
 export function command(context: Context, done: (status: Exit) => void): Command {
   return Help.add(
     Options.common(
@@ -45,7 +45,7 @@ export function command(context: Context, done: (status: Exit) => void): Command
   });
 }
 
-/** Of a terminal that is too narrow for the table: the cure below what was found. */
+/** For a terminal that is too narrow for the table: the cure is below the finding. */
 const block = ([check, state, found, cure]: readonly string[]) =>
   `${state} ${check}: ${Text.shown(found ?? "")}${cure === "" ? "" : `\n    ${Text.shown(cure ?? "")}`}`;
 
@@ -55,7 +55,7 @@ function table(findings: readonly Finding[], context: Context): string {
     ["CHECK", "STATE", "FOUND", "CURE"],
     ...findings.map(({ check, state, found, cure }) => [check, state, found, typed(cure)]),
   ];
-  // A cure that is cut is none.
+  // A cure must not be cut.
   const layout = Table.layout(rows, {});
   const isNarrow = Table.overflows(rows, context);
   const isColored = context.colors?.out;

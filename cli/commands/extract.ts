@@ -52,9 +52,9 @@ export function command(context: Context, done: (status: Exit) => void): Command
 }
 
 interface Job {
-  /** For messages and for the line's `file`. */
+  /** Its name in messages and in the line's `file`. */
   readonly name: string;
-  /** What keeps it from being asked at all. */
+  /** Why it cannot be sent at all. */
   readonly problem?: Picture.PictureError | undefined;
   ask(server: Server.Server): Promise<Extracts.Extract>;
 }
@@ -83,7 +83,7 @@ async function run(context: Context, args: string[], options: ExtractOptions): P
   }
 }
 
-/** Asks for one after the other; what says nothing about the next one does not stop it. */
+/** Processes one after the other; a failure that concerns only one file does not stop the rest. */
 async function ask(
   context: Context,
   server: Server.Server,
@@ -115,10 +115,10 @@ async function ask(
   return failed > 0 ? exit.items : exit.ok;
 }
 
-/** As they came: a newer server may know codes that this program does not. */
+/** Unchanged: a newer server may have codes that this program does not know. */
 const warningsOf = ({ warnings }: Extracts.Extract): unknown[] => (Array.isArray(warnings) ? warnings : []);
 
-/** Why this one failed; undefined when the next one would fail alike. */
+/** Why this one failed; undefined if the next one would fail for the same reason. */
 function reasonOf(error: unknown): { failure: Failure.Failure; text: string } | undefined {
   if (error instanceof Picture.PictureError) return { failure: unreadable(error), text: ` ${error.message}` };
   if (error instanceof CallError && error.scope === "item")
@@ -152,7 +152,7 @@ function readPictures(args: string[], options: ExtractOptions, context: Context)
             `queued: the model server is slow or away; waiting for ${pollUrl} (Ctrl-C stops waiting)`,
           ),
         );
-        // Scaled down here, its later pages never reached the server.
+        // It was scaled down here, so its later pages never reached the server.
         const unread = ofPages(picture.pages ?? 1);
         return unread.length === 0 ? answer : { ...answer, warnings: [...warningsOf(answer), ...unread] };
       },
@@ -161,8 +161,8 @@ function readPictures(args: string[], options: ExtractOptions, context: Context)
 }
 
 /**
- * The picture as the call names it. One that is too large for a body is made smaller; where nothing is that could do
- * so, the packed client, it is uploaded as it is.
+ * The picture for the call. One that is too large for a body is scaled down; the packed client, which cannot do that,
+ * uploads it unchanged.
  */
 async function source(
   bytes: Buffer,

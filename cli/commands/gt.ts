@@ -21,14 +21,17 @@ type Shared = Options.Owned & { name?: string; out?: string; limit?: string; ima
 
 /** `gt put|get|list|delete|from-run|convert`: labels that runs are measured by. */
 export function command(context: Context, done: (status: Exit) => void): Command {
-  const gt = Help.add(new Command("gt").description("labels that runs are measured by (ground truths)"), {
-    about,
-    examples: [
-      "npm run ocrlty -- gt put november labels.jsonl",
-      "npm run -s ocrlty -- gt get november > labels.json",
-    ],
-    exits: Help.callExits,
-  });
+  const gt = Help.add(
+    new Command("gt").description("labels that runs are measured against (ground truths)"),
+    {
+      about,
+      examples: [
+        "npm run ocrlty -- gt put november labels.jsonl",
+        "npm run -s ocrlty -- gt get november > labels.json",
+      ],
+      exits: Help.callExits,
+    },
+  );
   addPut(gt, context, done);
   addGet(gt, context, done);
   addList(gt, context, done);
@@ -44,7 +47,7 @@ const imageKey = [
   defaultImageKey,
 ] as const;
 
-const keyId = ["--key-id <id>", "whose it is, for admin:all_keys (default: this key's)"] as const;
+const keyId = ["--key-id <id>", "the key that owns it, for admin:all_keys (default: this key)"] as const;
 
 async function withServer(
   context: Context,
@@ -62,7 +65,7 @@ async function withServer(
 function addPut(gt: Command, context: Context, done: (status: Exit) => void): void {
   Options.common(
     Help.add(
-      gt.command("put").description("keep labels, and print what is otherwise than in the version before"),
+      gt.command("put").description("store labels, and print what changed since the previous version"),
       {
         about,
         examples: [
@@ -133,7 +136,7 @@ function addList(gt: Command, context: Context, done: (status: Exit) => void): v
     })
       .option("--name <name>", "only the versions of this name")
       .option("--key-id <id>", "only this key's, for admin:all_keys")
-      .option("--limit <n>", "at most so many (default: 50)"),
+      .option("--limit <n>", "at most this many (default: 50)"),
     "a line of JSON each",
   ).action(async (options: Shared) => {
     const limit = Options.wholeNumber("--limit", options.limit) ?? 50;
@@ -183,11 +186,14 @@ function addDelete(gt: Command, context: Context, done: (status: Exit) => void):
 
 function addFromRun(gt: Command, context: Context, done: (status: Exit) => void): void {
   Options.common(
-    Help.add(gt.command("from-run").description("draft labels of what a run read, to be corrected by hand"), {
-      about: `${about}\nA draft is right by definition for the run that it came from: correct it before anything is measured by it.`,
-      examples: ["npm run ocrlty -- gt from-run november --name november --out labels.json"],
-      exits: Help.callExits,
-    })
+    Help.add(
+      gt.command("from-run").description("draft labels from the results of a run, to correct by hand"),
+      {
+        about: `${about}\nA draft is right by definition for the run that it came from: correct it before anything is measured by it.`,
+        examples: ["npm run ocrlty -- gt from-run november --name november --out labels.json"],
+        exits: Help.callExits,
+      },
+    )
       .argument("<run-id>", "a run that has ended")
       .requiredOption("--name <name>", "what the labels are called")
       .option("--out <file>", "write its records there as well"),
@@ -224,22 +230,25 @@ interface ConvertOptions {
 }
 
 function addConvert(gt: Command, context: Context, done: (status: Exit) => void): void {
-  Help.add(gt.command("convert").description("labels of others as JSON lines, on this machine"), {
-    about:
-      "What a source has and the task has no field for is left out and said. `records` are ours, for --to cord.\nThe lines go to stdout, or with --out to a file; how many there are then goes to stdout.",
-    examples: [
-      "npm run -s ocrlty -- gt convert cord CORD/test/metadata.jsonl > labels.jsonl",
-      "npm run ocrlty -- gt convert sroie SROIE/key --out labels.jsonl",
-      "npm run ocrlty -- gt convert csv labels.csv --task receipt_fields_v2 --out labels.jsonl",
-      "npm run ocrlty -- gt convert records labels.jsonl --to cord --out metadata.jsonl",
-    ],
-    exits: { 0: "done", 2: "usage, or a file that is none of the format" },
-  })
+  Help.add(
+    gt.command("convert").description("convert labels of other data sets to JSON lines, on this machine"),
+    {
+      about:
+        "Labels that the task has no field for are left out and listed. `records` is OCRlty's own format, for --to cord.\nThe lines go to stdout, or with --out to a file; how many there are then goes to stdout.",
+      examples: [
+        "npm run -s ocrlty -- gt convert cord CORD/test/metadata.jsonl > labels.jsonl",
+        "npm run ocrlty -- gt convert sroie SROIE/key --out labels.jsonl",
+        "npm run ocrlty -- gt convert csv labels.csv --task receipt_fields_v2 --out labels.jsonl",
+        "npm run ocrlty -- gt convert records labels.jsonl --to cord --out metadata.jsonl",
+      ],
+      exits: { 0: "done", 2: "usage, or a file of another format" },
+    },
+  )
     .addArgument(new Argument("<format>", "what the files are").choices(Convert.formats))
     .argument("<paths...>", "files, or folders with them")
     .addOption(new Option("--to <what>", "what is written").choices(["records", "cord"]).default("records"))
     .option("--task <id>", "whose fields the labels are named by", Convert.defaultTask)
-    .option("--absent", "label as absent what the source has a place for and says nothing of")
+    .option("--absent", "label a field as absent if the source has it and leaves it empty")
     .option("--extension <ext>", "of pictures, where a file is named by them (sroie, receiptbench)", "jpg")
     .option(...imageKey)
     .option("--out <file>", "write them there")

@@ -12,7 +12,7 @@ interface ItemsOptions extends Options.Owned {
   limit?: string;
 }
 
-/** `items ID`: a run's items, also while it is going. */
+/** `items ID`: a run's items, also while it is in progress. */
 export function command(context: Context, done: (status: Exit) => void): Command {
   return Help.add(
     Options.owned(
@@ -20,7 +20,7 @@ export function command(context: Context, done: (status: Exit) => void): Command
         .description("the items of a run, also while it is going (GET /v1/runs/{run_id}/items)")
         .argument("<run-id>", "the run's id")
         .addOption(new Option("--status <status>", "only these").choices(itemStatuses))
-        .option("--limit <n>", "at most so many"),
+        .option("--limit <n>", "at most this many"),
     ),
     {
       examples: [

@@ -35,7 +35,7 @@ interface NewKeyOptions extends KeyOptions, LimitOptions {
   expires?: string;
 }
 
-/** Limits as options, as keys are listed, and for a narrow table. */
+/** Limits with their options, their names in lists, and short names for narrow tables. */
 const limits = [
   {
     name: "requestsPerMinute",
@@ -54,7 +54,7 @@ const limits = [
   {
     name: "modelSecondsPerDay",
     option: "--model-seconds-per-day",
-    what: "nothing new begins once so many seconds of the model were used on a day (UTC)",
+    what: "no new work begins once this many seconds of model time were used on a day (UTC)",
     field: "model_seconds_per_day",
     short: "model s/day",
   },
@@ -89,7 +89,7 @@ const limits = [
   {
     name: "retentionDays",
     option: "--retention-days",
-    what: "what the key made is removed so many days after it ended, in the place of RETENTION_DAYS",
+    what: "what the key made is removed this many days after it ended, instead of RETENTION_DAYS",
     field: "retention_days",
     short: "days kept",
   },
@@ -117,7 +117,7 @@ const examples = {
   "webhook-secret": ["npm run -s keys -- webhook-secret client-1"],
 };
 
-/** What the verbs share. */
+/** What the verbs have in common. */
 interface Verbs {
   readonly context: Context;
   readonly done: (status: Exit) => void;
@@ -147,7 +147,7 @@ export function command(context: Context, done: (status: Exit) => void): Command
   addRevoke(verbs);
   addRotate(verbs);
   purge(
-    verb("purge", "remove all that belongs to a key, in bucket and database; may be repeated", {
+    verb("purge", "remove everything that belongs to a key, in bucket and database; may be repeated", {
       1: "nothing is purged yet",
       2: "usage, database or bucket",
     }),
@@ -282,7 +282,7 @@ function addWebhookSecret({ context, done, verb }: Verbs): void {
       const overlapMs = options.overlap === "0" ? 0 : Options.duration("--overlap", options.overlap);
       await withDatabase(context, options, { create: false }, async ({ db, webhookSecrets }) => {
         const secrets = webhookSecrets();
-        // Before anything is changed: a stage without secrets has nothing to make one of.
+        // Checked before any change: a stage without secrets cannot derive one.
         await Secret.show(db, secrets, keyId);
         if (options.rotate) await Secret.rotate(db, keyId, overlapMs);
         const shown = await Secret.show(db, secrets, keyId);
@@ -305,7 +305,7 @@ function limited(verb: Command): Command {
   return verb;
 }
 
-/** The limits that were given; null where one was given as `none`. */
+/** The given limits; null for one given as `none`. */
 function parseLimits(options: LimitOptions): Key.LimitChanges {
   const given: Key.LimitChanges = {};
   for (const { name, option } of limits) {
@@ -318,7 +318,7 @@ function parseLimits(options: LimitOptions): Key.LimitChanges {
   return given;
 }
 
-/** A key's facts; the secret of a new one is among them, this once. */
+/** A key's facts; for a new key, only this time, with its secret. */
 function show(context: Context, options: KeysOptions, key: Key.KeyInfo | Key.Created): void {
   if (options.json) {
     context.out(json(key));
@@ -335,7 +335,7 @@ function show(context: Context, options: KeysOptions, key: Key.KeyInfo | Key.Cre
 }
 
 function table(list: Key.KeyInfo[], context: Context): string {
-  // Most installations limit no key.
+  // Most installations have no limits.
   const withLimits = list.some((key) => limitsOf(key) !== "-");
   const head = [
     ...["KEY_ID", "ROLE", "STATE", "SCOPES", "STARTS", "CREATED", "EXPIRES", "LAST USED"],
@@ -368,7 +368,7 @@ function stateOf(key: Key.KeyInfo): string {
 
 const json = (value: unknown) => `${JSON.stringify(value)}\n`;
 
-/** `a,b` or a JSON array; which scopes exist is for core/key to say. */
+/** `a,b` or a JSON array; core/key checks that the scopes exist. */
 function parseScopes(text: string): string[] {
   if (!text.trim().startsWith("[")) {
     return text
@@ -391,18 +391,20 @@ function parseScopes(text: string): string[] {
 
 const expiryForms = "90d or 12h after each is made, a date such as 2027-01-31, or never";
 
-/** A time after each secret is made, or a date: the whole of that day (UTC) counts unless a time is given. */
+/** A duration after each secret is made, or a date. A date without a time includes that whole day (UTC). */
 function parseExpiry(text: string): Expiry {
   if (text === "never") return null;
   if (!/^\d{4}-\d{2}-\d{2}/.test(text)) return { afterMs: Options.duration("--expires", text) };
   const date = new Date(text.length === 10 ? `${text}T23:59:59.999Z` : text);
   if (Number.isNaN(date.getTime()))
-    throw new UsageError("--expires must be 90d, 12h, a date such as 2027-01-31, or never");
+    throw new UsageError(
+      "--expires takes a duration such as 90d or 12h, a date such as 2027-01-31, or never",
+    );
   if (date.getTime() <= Date.now()) throw new UsageError("--expires lies in the past");
   return { at: date };
 }
 
-/** What goes on under a key that was revoked, for the person at the terminal. */
+/** What is still in progress under a revoked key, for the user. */
 function goingOf(going: Stop.Going, stopped: { runs: number; extracts: number } | undefined): string {
   const lines = [
     ...(stopped === undefined ? [] : [`stopped: ${stopped.runs} runs, ${stopped.extracts} extracts in line`]),

@@ -50,13 +50,13 @@ function podId(text: string): string {
   return text;
 }
 
-/** Everything that a verb needs, found before anything is asked or ordered. */
+/** Everything that a verb needs, checked before any call to RunPod. */
 interface Setting {
   id: string;
   runpod: RunPod.RunPod;
   /** Undefined: no address of a model server is set. */
   model: Config.Model | undefined;
-  /** That address belongs to another pod. */
+  /** Whether that address belongs to another pod. */
   elsewhere: boolean;
   times: Limits.Times;
 }
@@ -75,7 +75,7 @@ function settle(context: Context, options: Options): Setting {
   const elsewhere = served !== undefined && served !== id;
   // Under `sst shell` the address is the stage's, and POD_ID may be of a `.env` that knows another stage.
   if (elsewhere && options.pod === undefined)
-    throw new UsageError("POD_ID and VLLM_BASE_URL name two pods: say with --pod which you mean");
+    throw new UsageError("POD_ID and VLLM_BASE_URL name different pods: choose one with --pod");
   // The scale is the tests' own, as everywhere.
   const times = Limits.times(Config.parse("app", context.env).OCRLTY_TIME_SCALE);
   const runpod = { apiUrl, apiKey, timeoutMs: times.podOrderMs, signal: context.signal };
@@ -114,7 +114,7 @@ const anotherPods = "note: VLLM_BASE_URL is the address of another pod";
 
 async function start(context: Context, options: Options): Promise<Exit> {
   const setting = settle(context, options);
-  // Before the order: a pod that nobody can wait for would run and cost unnoticed.
+  // Checked before the start: a pod that the command cannot wait for would run and cost money unnoticed.
   if (options.wait && setting.model === undefined)
     throw new UsageError("VLLM_BASE_URL is not set: there is nothing to wait for; leave --wait away");
   if (options.wait && setting.elsewhere)
@@ -140,8 +140,8 @@ async function stop(context: Context, options: Options): Promise<Exit> {
 }
 
 /**
- * Looks for the model server until it answers, the time is over, or the pod has gone down again; says on stderr what
- * changes. An interruption ends the waiting alone.
+ * Probes the model server until it answers, the time is over, or the pod has stopped again; reports changes on stderr.
+ * An interruption only ends the wait.
  */
 async function serve(
   context: Context,
@@ -181,7 +181,7 @@ async function serve(
   }
 }
 
-/** What RunPod says meanwhile. That it does not answer for once is no reason to stop waiting for the model server. */
+/** The pod's state from RunPod. One failed call is no reason to stop waiting for the model server. */
 async function again(runpod: RunPod.RunPod, id: string, latest: RunPod.Pod): Promise<RunPod.Pod> {
   try {
     return await RunPod.get(runpod, id);
@@ -211,7 +211,7 @@ const since = (pod: RunPod.Pod) => (RunPod.isUp(pod.status) ? pod.startedAt : un
 const told = (probe: Probe.Probe) =>
   probe.ok ? `serves ${probe.models.join(", ")}` : `is away (${probe.error ?? "unavailable"})`;
 
-/** `model_server` is null where nobody asked it. */
+/** `model_server` is null if it was not probed. */
 function wire(pod: RunPod.Pod, served: Probe.Probe | undefined) {
   return {
     pod: pod.id,

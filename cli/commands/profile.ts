@@ -41,7 +41,7 @@ export function command(context: Context, done: (status: Exit) => void): Command
 }
 
 function addAdd({ context, done, verb }: Verbs): void {
-  verb("add", "remember a server and its key", [
+  verb("add", "store a server and its key", [
     "npm run ocrlty -- profile add production --url https://api.example.com --key - < key.txt",
     "npm run ocrlty -- profile add staging --url https://staging.example.com",
   ])
@@ -111,7 +111,7 @@ function addUse({ context, done, verb }: Verbs): void {
 }
 
 function addRemove({ context, done, verb }: Verbs): void {
-  verb("remove", "forget a server and its key", ["npm run ocrlty -- profile remove staging"])
+  verb("remove", "remove a server and its key", ["npm run ocrlty -- profile remove staging"])
     .argument("<name>", "the profile")
     .option("--json", "the result on one line of JSON")
     .action((name: string, { json: isJson }: { json?: boolean }) => {
@@ -123,7 +123,7 @@ function addRemove({ context, done, verb }: Verbs): void {
 
 const json = (value: unknown) => `${JSON.stringify(value)}\n`;
 
-/** Of a key only its public beginning, by which `keys list-keys` names it. */
+/** Only the public start of a key, which `keys list-keys` also shows. */
 function shown({ url, key }: Profile.Profile): { url: string; key: string | null } {
   if (key === undefined) return { url, key: null };
   return { url, key: /^ocrlty_[0-9a-f]{8}(?=_)/.exec(key)?.[0] ?? "set" };

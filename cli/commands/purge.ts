@@ -15,14 +15,14 @@ interface Options {
   yes?: boolean;
 }
 
-/** Commands have no log; what goes wrong is thrown. */
+/** Commands write no log; errors are thrown. */
 const silent: Log = { info: () => {}, warn: () => {}, error: () => {}, child: () => silent };
 
-/** `keys purge ID`: a tenant leaves. Adds itself to the verb that it is given. */
+/** `keys purge ID`: removes everything of a tenant that leaves. Configures the given verb. */
 export function purge(verb: Command, context: Context, done: (status: Exit) => void): Command {
   return verb
     .argument("<key-id>", "the key's id")
-    .option("--yes", "required: nothing of it can be had back")
+    .option("--yes", "required: it cannot be undone")
     .action(async (keyId: string, options: Options) => {
       if (!options.yes)
         throw new UsageError(
@@ -33,7 +33,7 @@ export function purge(verb: Command, context: Context, done: (status: Exit) => v
         await Stop.stop(db, keyId);
         const { run_count: runs, extracts_running: extracts } = await Stop.going(db, keyId);
         const trustedMs = Limits.times().keyCacheMs - (Date.now() - Date.parse(revokedAt ?? ""));
-        // What is still written would be left behind.
+        // Work that still runs would write objects after the purge.
         const why = [
           ...(trustedMs > 0
             ? [`it was revoked just now, and is taken for ${Math.ceil(trustedMs / 1000)} s more`]

@@ -28,7 +28,7 @@ A message that was moved may be delivered twice: the work is idempotent.`;
 
 const stage = "npx sst shell --stage production -- node scripts/launch.mjs ocrlty";
 
-/** `redrive QUEUE`: gives the messages of a dead-letter queue back to their queue. */
+/** `redrive QUEUE`: moves the messages of a dead-letter queue back to their queue. */
 export function command(context: Context, done: (status: Exit) => void): Command {
   return Help.add(
     new Command("redrive").description("move the messages of a dead-letter queue back to their queue"),
@@ -64,7 +64,7 @@ async function redrive(context: Context, queue: string, options: Options): Promi
     const waiting = await DeadLetters.friendly(context, () => DeadLetters.count(pair));
     if (options.dryRun) return report(context, options, { queue, waiting, moved: 0, left: waiting });
     const moved = await DeadLetters.friendly(context, async () =>
-      // AWS's own task knows no maximum, and not every SQS has it.
+      // AWS's move task has no maximum, and not every SQS has such tasks.
       max === undefined
         ? ((await moveAll(context, pair)) ?? (await move(context, pair)))
         : move(context, pair, max),
@@ -96,8 +96,8 @@ const pollMs = 1_000;
 const taskLimitMs = 15 * 60_000;
 
 /**
- * Lets SQS move all of them itself and waits for the end; how many it moved, or undefined where this SQS has no such
- * task. An interrupted wait leaves the task running: SQS goes on by itself.
+ * Starts SQS's own move task for all messages and waits for its end. Returns how many it moved, or undefined if this
+ * SQS has no such task. If the wait is interrupted, the task continues.
  */
 async function moveAll(context: Context, { client, deadArn }: DeadLetters.Pair): Promise<number | undefined> {
   try {
@@ -132,12 +132,12 @@ async function moveAll(context: Context, { client, deadArn }: DeadLetters.Pair):
   }
 }
 
-/** Nobody else gets a message while it is moved; one that could not be moved is back after this. */
+/** No other consumer gets a message while it is moved; one that could not be moved is visible again after this. */
 const holdSeconds = 60;
-/** A long poll asks every server of SQS; a short one may miss messages. */
+/** A long poll queries all SQS servers; a short one may miss messages. */
 const waitSeconds = 2;
 
-/** Moves them one after the other: sent first, deleted then, so an interruption doubles at most one. */
+/** Moves them one by one: first sent, then deleted, so an interruption duplicates at most one. */
 async function move(
   context: Context,
   pair: DeadLetters.Pair,

@@ -35,7 +35,7 @@ the artifact was altered. Files, folders and backups need no server; ids are rea
   },
 };
 
-/** `replay ARTIFACT… | RUN | --all`: stored answers once more, from the model's text. */
+/** `replay ARTIFACT… | RUN | --all`: computes stored answers again from the model's text. */
 export function command(context: Context, done: (status: Exit) => void): Command {
   return Help.add(
     Options.common(
@@ -78,7 +78,7 @@ const reasons: Record<string, string> = {
   schema_refused: "this version refuses the caller's schema",
 };
 
-/** Shows one artifact after the other, and the sum in the end. */
+/** Shows one artifact after the other, and the total at the end. */
 class Told {
   readonly #context: Context;
   readonly #options: ReplayOptions;
@@ -122,7 +122,7 @@ class Told {
   }
 }
 
-/** The places of one artifact that differ, at most ten. */
+/** The differences in one artifact, at most ten. */
 function differing(name: string, { differences, more, code_version }: Replayed): string {
   const shown = differences.slice(0, 10);
   const left = differences.length - shown.length + more;

@@ -40,7 +40,7 @@ rerun with that key.`,
   },
 };
 
-/** `rerun ID`: the pictures of a run once more, as a new run. */
+/** `rerun ID`: reads the pictures of a run again, as a new run. */
 export function command(context: Context, done: (status: Exit) => void): Command {
   const { maxConcurrency } = Limits.batches;
   return Help.add(
@@ -60,7 +60,7 @@ export function command(context: Context, done: (status: Exit) => void): Command
           .option(...Options.expiresAfter)
           .option("--wait", "wait for its end and print the results")
           .option("--out <file>", "wait, and write the results to this .csv, .tsv, .jsonl or .json")
-          .option("--force", "write over a file that is there"),
+          .option("--force", "overwrite an existing file"),
       ),
     ),
     help,

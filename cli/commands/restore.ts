@@ -27,10 +27,10 @@ that are missing again under the same ids. Extracts that were deleted since stay
 were revoked is left out. It may be repeated, and goes on where it was interrupted. Bucket and database are those of
 S3_BUCKET and DATABASE_URL (a stage's under \`npx sst shell\`), else the local loop's.`;
 
-/** Commands have no log; what goes wrong is thrown. */
+/** Commands write no log; errors are thrown. */
 const silent: Log = { info: () => {}, warn: () => {}, error: () => {}, child: () => silent };
 
-/** `restore FILE`: puts a backup back, past the API. */
+/** `restore FILE`: restores a backup directly to bucket and database, without the API. */
 export function command(context: Context, done: (status: Exit) => void): Command {
   return Help.add(
     new Command("restore")
@@ -76,14 +76,14 @@ async function restore(context: Context, file: string, options: Options): Promis
     return exit.ok;
   }
   const { restored, verified: again } = await putBack(context, open, verified.entries, options);
-  // It was whole a moment ago: somebody writes to it.
+  // It was complete before, so another program is writing to it.
   for (const problem of again.problems) context.say(`error: ${file}: ${problem}`);
   const facts = { file, ok: true, problems: [], entries: verified.entries, restored };
   if (options.json) context.out(again.ok ? json(facts) : Failure.line(Failure.damaged(file, again.problems)));
   else context.out(told(restored));
   if (restored.without_row > 0)
     context.say(
-      `${restored.without_row} artifacts of runs, items, attempts and evaluations: runs are not restored, their artifacts are in the bucket`,
+      `${restored.without_row} artifacts of runs, items, attempts and evaluations went into the bucket; their rows are not restored`,
     );
   return again.ok && restored.conflicts === 0 ? exit.ok : exit.items;
 }

@@ -47,7 +47,7 @@ export function command(context: Context, done: (status: Exit) => void): Command
           )
           .option("--out <file>", "write them to this file instead of stdout")
           .option("--mapping <file>", "of ledgers: your accounts, as JSON (docs/ledgers.md)")
-          .option("--force", "write over a file that is there"),
+          .option("--force", "overwrite an existing file"),
       ),
     ),
     help,

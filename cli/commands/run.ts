@@ -5,12 +5,12 @@ import * as Server from "#cli/server/server";
 import { type Context, type Exit, exit } from "#cli/terminal/context";
 import * as Help from "#cli/terminal/help";
 
-/** `run ID`: the run as the server tells it. */
+/** `run ID`: shows a run. */
 export function command(context: Context, done: (status: Exit) => void): Command {
   return Help.add(
     Options.owned(
       new Command("run")
-        .description("one run and how far it is (GET /v1/runs/{run_id})")
+        .description("a run and its progress (GET /v1/runs/{run_id})")
         .argument("<run-id>", "the run's id"),
     ),
     {

@@ -58,7 +58,7 @@ export function command(context: Context, done: (status: Exit) => void): Command
 }
 
 function tableOf(runs: readonly Run.Run[], context: Context): string {
-  // Most look at their own runs alone.
+  // Most users list only their own runs.
   const withOwners = new Set(runs.map((run) => run.key_id)).size > 1;
   const rows = [
     ["RUN", "STATUS", "TASK", "CREATED", "TOTAL", "OK", "FAILED", "CANCELED"],

@@ -81,7 +81,7 @@ async function smoke(context: Context, options: SmokeOptions): Promise<Exit> {
   }
 }
 
-/** The bucket of this environment, as it is under `sst shell` and beside a `.env`: asked itself, and what it did is kept. */
+/** Tests the bucket of this environment (under `sst shell` or with a `.env`) directly, and stores the result. */
 async function conditionalWrites({ env }: Context): Promise<Outcome> {
   const startedAt = Date.now();
   const { complaint } = await import("#local/bucket-proof");
@@ -97,7 +97,7 @@ async function conditionalWrites({ env }: Context): Promise<Outcome> {
   };
 }
 
-/** The smallest picture of samples/: a quick one, for the stand-in reads it several times. */
+/** The smallest picture of samples/, because the stand-in reads it several times. */
 function sample(): string {
   const dir = join(packageRoot, "samples");
   const pictures = fs.globSync("*.{jpg,jpeg,png,webp}", { cwd: dir }).map((name) => join(dir, name));

@@ -13,7 +13,7 @@ interface TasksOptions extends Options.Common {
   schema?: boolean;
 }
 
-/** What is read of the answers; the rest is passed on as it came. */
+/** The fields that this command reads; the rest is passed on unchanged. */
 const Info = z.looseObject({ task_id: z.string(), description: z.string() });
 const List = z.looseObject({ items: z.array(Info) });
 const Detail = Info.extend({
@@ -21,14 +21,14 @@ const Detail = Info.extend({
   fields: z.array(z.looseObject({ path: z.string(), kind: z.string().optional() })),
 });
 
-/** `tasks`: what can be read of a picture; `tasks ID`: one of them with its fields. */
+/** `tasks`: lists the tasks; `tasks ID`: one task with its fields. */
 export function command(context: Context, done: (status: Exit) => void): Command {
   return Help.add(
     Options.common(
       new Command("tasks")
-        .description("what can be read of a picture (GET /v1/tasks); with an id that task and its fields")
+        .description("the tasks (GET /v1/tasks); with an id, one task with its fields")
         .argument("[task-id]", "one of them")
-        .option("--schema", "with an id: the JSON Schema that answers are held to, and nothing else"),
+        .option("--schema", "with an id: only the JSON Schema that answers are checked against"),
       "a line of JSON a task; with an id the document on one line",
     ),
     {

@@ -39,7 +39,7 @@ const Report = z.looseObject({
   stored: z.object({ bytes: z.number(), objects: z.number() }).optional(),
 });
 
-/** `usage`: what was used of the model, and what it cost. */
+/** `usage`: the usage of the model and its cost. */
 export function command(context: Context, done: (status: Exit) => void): Command {
   return Help.add(
     Options.common(

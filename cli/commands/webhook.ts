@@ -24,7 +24,7 @@ const help = {
   exits: { 0: "the receiver answered 2xx", 1: "it did not", 2: "usage or database" },
 };
 
-/** What a receiver has for its answer, as for a real call. */
+/** The time for a receiver's answer, as in a real call. */
 const timeoutMs = 10_000;
 
 interface Options {
@@ -33,7 +33,7 @@ interface Options {
   keyId?: string;
 }
 
-/** `webhook test URL`: whether a receiver takes what this stage signs. */
+/** `webhook test URL`: whether a receiver accepts this stage's signature. */
 export function command(context: Context, done: (status: Exit) => void): Command {
   const webhook = Help.add(new Command("webhook").description("try out receivers of webhooks"), help);
   Help.add(webhook.command("test").description("send a signed event of type webhook.test, once"), help)
@@ -63,7 +63,7 @@ export function command(context: Context, done: (status: Exit) => void): Command
 interface Answer {
   ok: boolean;
   status: number | null;
-  /** Why nothing was sent, or nothing came back. */
+  /** Why no call was sent, or no answer came. */
   reason: Reason | null;
   duration_ms: number;
 }
@@ -97,7 +97,7 @@ async function send(
   }
 }
 
-/** Says how it went; with --json a receiver that did not take it is a failure like any other. */
+/** Prints the outcome; with --json a refusal by the receiver is an ordinary failure. */
 function report(
   context: Context,
   answer: Answer,
@@ -125,7 +125,7 @@ const reached: Partial<Record<Reason, string>> = {
   url_timeout: `there was no answer within ${timeoutMs / 1000} seconds`,
 };
 
-/** What to do about it: the rule that refused is the same for real calls, the setting that lifts it is not. */
+/** Advice: real calls have the same rule; the setting that lifts it differs. */
 function sentence(reason: Reason, { isPrivate, isFile }: { isPrivate: boolean; isFile: boolean }): string {
   const plain = reached[reason];
   if (plain !== undefined) return `${plain} (${reason})`;

@@ -3,10 +3,10 @@ import { UsageError } from "#cli/terminal/context";
 import type * as Read from "#core/evaluation/read";
 
 interface Bar {
-  /** A field's path, `micro` for all values, or `documents` for the share of documents that are right. */
+  /** A field's path, `micro` for all values, or `documents` for the share of correct documents. */
   readonly what: string;
   readonly least: number;
-  /** The lower bound of the interval of 95 % instead of the value itself. */
+  /** Whether the lower bound of the 95 % interval counts instead of the value. */
   readonly lower: boolean;
 }
 
@@ -16,7 +16,7 @@ export interface Judged extends Bar {
   readonly ok: boolean;
 }
 
-/** Throws UsageError for what is no bar. */
+/** Throws UsageError for an invalid bar. */
 export function parse(text: string): Bar {
   const match = /^(?<what>[^=\s]+)=(?<least>0|1|0?\.\d+|0\.\d+|1\.0+)(?<lower>:lower)?$/.exec(text);
   if (match?.groups === undefined)

@@ -1,4 +1,4 @@
-/** An evaluation through the API: labels are found or kept, the evaluation is ordered and waited for. */
+/** Runs an evaluation through the API: finds or stores the labels, starts the evaluation and waits for it. */
 import * as fs from "node:fs";
 import { basename, resolve } from "node:path";
 import { text as readText } from "node:stream/consumers";
@@ -20,7 +20,7 @@ import type * as Wire from "#core/evaluation/wire";
 const Ordered = z.looseObject({ eval_id: z.string(), status: z.string(), poll_url: z.string() });
 const Items = z.looseObject({ items: z.object({ done: z.int(), total: z.int() }) });
 
-/** What is asked for: a run by labels, which are a file, a ground truth's name, or its id. */
+/** A run, and the labels to measure it against: a file, a ground truth's name, or its id. */
 interface Wish {
   runId: string;
   labels: string;
@@ -29,8 +29,8 @@ interface Wish {
 }
 
 /**
- * The id of the labels. A file is kept under its own name, once for the same labels.
- * Throws AppError and UsageError for what is wrong with a file, CallError.
+ * The id of the labels. A file is stored under its name, once for the same labels. Throws AppError and UsageError for
+ * what is wrong with a file, CallError.
  */
 async function labelsOf(context: Context, server: Server, { labels, imageKey }: Wish): Promise<string> {
   const file = resolve(context.cwd, labels);
@@ -56,7 +56,7 @@ export async function evaluate(context: Context, server: Server, wish: Wish): Pr
   return wait(context, server, Ordered.parse(answer.json).poll_url);
 }
 
-/** Waits for an evaluation's end and shows how far it is. */
+/** Waits for an evaluation's end and shows its progress. */
 async function wait(context: Context, server: Server, path: string): Promise<Read.Shown> {
   let progress: Progress.Progress | undefined;
   try {
@@ -80,18 +80,18 @@ function ended(evaluation: Read.Shown): Read.Shown {
   throw new CallError(error.message, { scope: "item", code: error.code });
 }
 
-/** What became of each document, one part after the other. Throws CallError. */
+/** The results of the documents, part by part. Throws CallError. */
 export async function* samples(
   context: Context,
   { samples: parts }: Read.Shown,
 ): AsyncGenerator<Wire.Sample> {
   for (const { url } of parts) {
-    // The address is its own permission: the key stays here.
+    // The signed address is the permission: the API key is not sent.
     const text = await readText(await Download.open(context, { url: new URL(url), apiKey: undefined }, url));
     for (const line of text.split("\n")) if (line !== "") yield JSON.parse(line) as Wire.Sample;
   }
 }
 
-/** The day that a run's artifacts lie under, and whose they are. */
+/** The day under which a run's artifacts are stored, and the key that owns them. */
 export const runOf = (context: Context, server: Server, runId: string): Promise<Run.Run> =>
   Run.get(server, { runId }, context.signal);

@@ -1,29 +1,29 @@
-/** Files by a pattern, where the shell left it alone: PowerShell does, and quotes do. */
+/** Expands patterns that the shell did not expand, as in PowerShell or in quotes. */
 import * as fs from "node:fs";
 import { join, parse, resolve, sep } from "node:path";
 import * as Glob from "#core/glob/glob";
 
-/** What a pattern stands for on this machine. */
+/** The files that match a pattern on this machine. */
 export interface Matches {
-  /** As a shell would write them: relative where the pattern is; in its order, those of one pattern sorted. */
+  /** As a shell would write them: relative if the pattern is; the matches of one pattern are sorted. */
   readonly files: string[];
-  /** Folders that fit, and are no files. */
+  /** Matching folders. */
   readonly folders: number;
 }
 
-/** Disks here usually do not tell upper from lower case. */
+/** File systems here usually ignore case. */
 const ignoreCase = process.platform === "win32" || process.platform === "darwin";
 
 /**
- * The files that a pattern stands for. As in a shell, a name that braces spell out stands for itself, whether it is
- * there or not, as long as anything fits at all. Throws Glob.GlobError for what is no pattern.
+ * The files that match a pattern. As in a shell, a name from braces is returned even if it does not exist, as long as
+ * anything matches. Throws Glob.GlobError for an invalid pattern.
  */
 export function find(glob: string, cwd: string): Matches {
-  // A drive, a share or a slash is no pattern.
+  // A drive, a share or a slash is not part of the pattern.
   const { root } = parse(glob);
   const rest = glob.slice(root.length);
   const base = root === "" ? cwd : root;
-  // On Windows a backslash parts names, and escapes nothing.
+  // On Windows a backslash separates names and does not escape.
   const patterns = Glob.patterns(sep === "\\" ? rest.replaceAll("\\", "/") : rest, { ignoreCase });
   const files: string[] = [];
   let folders = 0;
@@ -45,7 +45,7 @@ function isFile(path: string): boolean {
   return fs.statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
 }
 
-/** The paths that fit, below what is already known of them. */
+/** The matching paths below the part that is already resolved. */
 function* walk(base: string, at: string, pattern: Glob.Pattern): Generator<string> {
   const [part, ...rest] = pattern;
   if (part === undefined) return;
@@ -60,7 +60,7 @@ function* walk(base: string, at: string, pattern: Glob.Pattern): Generator<strin
       if (part.matches(entry.name.normalize())) yield* deeper(base, path, rest);
     } else if (!entry.name.startsWith(".")) {
       if (rest.length === 0 && !entry.isDirectory()) yield path;
-      // Links to folders are not followed here: they may lead in circles.
+      // Links to folders are not followed, because they may form a circle.
       if (entry.isDirectory()) yield* walk(base, path, pattern);
     }
   }
@@ -72,7 +72,7 @@ function* deeper(base: string, at: string, rest: Glob.Pattern): Generator<string
   else yield* walk(base, at, rest);
 }
 
-/** Empty for what is no folder, or may not be looked into: nothing in it can fit. */
+/** Empty for anything that is not a readable folder. */
 function entriesOf(dir: string): fs.Dirent[] {
   try {
     return fs.readdirSync(dir, { withFileTypes: true });

@@ -8,12 +8,12 @@ import type { Inspected, Prepared } from "#core/image/image";
 import * as Limits from "#spec/limits";
 import * as GlobFiles from "./glob-files.ts";
 
-/** A file that cannot be read, or is no picture; the message does not name the file. */
+/** A file that cannot be read or is not a picture; the message does not name the file. */
 export class PictureError extends Error {
   override readonly name = "PictureError";
 }
 
-/** A file as the caller named it. `-` is what comes on stdin. */
+/** A file as the caller named it. `-` is stdin. */
 interface Found {
   readonly name: string;
   readonly path: string;
@@ -21,8 +21,8 @@ interface Found {
 
 /**
  * The files behind the arguments, in their order, each once. A pattern that the shell left alone (PowerShell
- * does) is expanded here, its files sorted; folders that fit are counted through `say`. Throws UsageError for a pattern
- * that nothing matches.
+ * does) is expanded here, its files sorted; matching folders are reported through `say`. Throws UsageError for a
+ * pattern without matches.
  */
 export function find(args: readonly string[], cwd: string, say: (line: string) => void): Found[] {
   const found = args.flatMap((arg): Found[] => {
@@ -46,17 +46,17 @@ function matching(glob: string, cwd: string): GlobFiles.Matches {
   }
 }
 
-/** A short name for messages: relative where that is shorter. */
+/** A short name for messages: relative if that is shorter. */
 export function label(file: Found, cwd: string): string {
   if (file.name === "-") return "stdin";
   const short = isAbsolute(file.name) ? relative(cwd, file.path) : file.name;
   return short.startsWith("..") ? basename(file.path) : short;
 }
 
-/** No receipt is larger; whatever is was named by mistake and shall not be read into memory. */
+/** No receipt is larger. A larger file was named by mistake and must not be read into memory. */
 const maxFileBytes = 200 * 1000 * 1000;
 
-/** Why a file cannot be read, without reading it; undefined when it looks fine. */
+/** Why a file cannot be read, without reading it; undefined if it looks fine. */
 export function problem(file: Found): PictureError | undefined {
   if (file.name === "-") return undefined;
   try {
@@ -104,14 +104,14 @@ const reasons = {
   ENAMETOOLONG: "has a name that is too long",
 } as const;
 
-/** Sizes that are tried in turn, in megapixels; the smallest still shows small print of a long receipt. */
+/** Sizes to try in turn, in megapixels; the smallest still keeps the small print of a long receipt legible. */
 const megapixels = [12.6, 7.1, 4.9, 3.1, 1.9] as const;
 const jpegQuality = 88;
 
 /**
  * The bytes to send. A picture over 3.5 MB becomes a smaller JPEG of its first page, as the service itself would make
- * one: upright, square pixels, right colours; `note` says so, and `pages` how many it has: who reads what is sent
- * cannot know. Throws PictureError when it is no picture that can be made smaller.
+ * one: upright, square pixels, correct colors. `note` says so, and `pages` is the number of pages, which the server
+ * cannot know. Throws PictureError if it is not a picture that can be made smaller.
  */
 export async function fit(bytes: Buffer): Promise<{ bytes: Buffer; note?: string; pages?: number }> {
   const limit = Limits.sizes.clientScaleDownBytes;

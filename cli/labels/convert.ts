@@ -1,4 +1,4 @@
-/** Labels of others as records of ours, and ours in CORD's names; all of it on this machine. */
+/** Converts labels of other data sets to our records, and our records to CORD's names, on this machine. */
 import * as fs from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { type Context, UsageError } from "#cli/terminal/context";
@@ -27,7 +27,7 @@ interface Wish extends Options {
   out: string | undefined;
 }
 
-/** The source and task of labels; receipt_v1 has a place for all that is converted. */
+/** The default task: receipt_v1 has a field for everything that is converted. */
 export const defaultTask = "receipt_v1";
 
 const extensions: Record<Format, readonly string[]> = {
@@ -41,7 +41,7 @@ const extensions: Record<Format, readonly string[]> = {
 interface Told {
   files: number;
   records: number;
-  /** Labels that have no place, by their path, with how many records have them. */
+  /** Labels without a field, by path, with the number of records that have them. */
   left_out: Record<string, number>;
 }
 
@@ -57,7 +57,7 @@ export async function convert(context: Context, wish: Wish): Promise<Told> {
   return told;
 }
 
-/** A folder's own files; one that is named is taken as it is. */
+/** The files directly in a folder; a named file is used as is. */
 function filesAt(path: string, endings: readonly string[], shown: string): string[] {
   const stat = fs.statSync(path, { throwIfNoEntry: false });
   if (stat?.isFile()) return [path];
@@ -105,7 +105,7 @@ async function* convertedOf(file: string, wish: Wish): AsyncGenerator<Converted>
   }
 }
 
-/** Labels by their whole paths, as converters give them. */
+/** Labels by their full paths, as converters return them. */
 function flat(labels: ReadonlyMap<string, GroundTruthRecord.Label>, path = ""): Record<string, unknown> {
   return Object.fromEntries(
     [...labels].flatMap(([name, label]) => {

@@ -1,4 +1,4 @@
-/** Ground truths as a server tells of them, and their records as they are fetched. */
+/** Reads ground truths from a server, and fetches their records. */
 import { Readable } from "node:stream";
 import * as z from "zod";
 import * as Run from "#cli/batch/run";
@@ -23,7 +23,7 @@ export type GroundTruth = z.output<typeof GroundTruth>;
 
 const WithContent = GroundTruth.extend({ content_url: z.url({ protocol: /^https?$/ }) });
 
-/** An answer as what it should be. Throws CallError for a server of another version. */
+/** Checks an answer against its schema. Throws CallError for a server of another version. */
 export function as<T>(schema: z.ZodType<T>, json: unknown): T {
   const parsed = schema.safeParse(json);
   if (parsed.success) return parsed.data;
@@ -36,7 +36,9 @@ export function as<T>(schema: z.ZodType<T>, json: unknown): T {
 export const pathOf = (gtId: string, keyId: string | undefined): string =>
   `/v1/ground_truths/${encodeURIComponent(gtId)}${keyId === undefined ? "" : `?${new URLSearchParams({ key_id: keyId })}`}`;
 
-/** The ground truth of an id, or the newest of a name. Throws CallError, and UsageError where there is none of the name. */
+/**
+ * The ground truth with an id, or the newest with a name. Throws CallError, and UsageError if the name does not exist.
+ */
 export async function find(
   context: Pick<Context, "signal">,
   server: Target,
@@ -59,7 +61,7 @@ export async function* recordsOf(
   context: Pick<Context, "signal">,
   known: z.output<typeof WithContent>,
 ): AsyncGenerator<Read.Raw> {
-  // The address is its own permission: the key stays here.
+  // The signed address is the permission: the API key is not sent.
   const bucket = { url: new URL(known.content_url), apiKey: undefined };
   const stream = await Download.open(context, bucket, known.content_url);
   yield* Read.records(Download.whole(stream), { imageKey: known.gt_image_key });
@@ -75,7 +77,7 @@ export async function* edited(records: AsyncIterable<Read.Raw>): AsyncGenerator<
   yield before === "[\n" ? "[]\n" : "\n]\n";
 }
 
-/** Writes texts to a file, or to stdout where none is named. */
+/** Writes texts to a file, or to stdout if no file is named. */
 export async function write(
   context: Context,
   texts: AsyncIterable<string>,

@@ -1,4 +1,4 @@
-/** A file of labels to the server, and what of it is otherwise than in the version before. */
+/** Sends a file of labels to the server, and shows the changes since the previous version. */
 import * as fs from "node:fs";
 import { basename } from "node:path";
 import * as z from "zod";
@@ -25,15 +25,15 @@ export type Created = z.output<typeof Created>;
 
 interface Kept {
   ground_truth: Created;
-  /** False: the newest version of this name has these labels already. */
+  /** False: the newest version of this name already has these labels. */
   is_new: boolean;
-  /** Against the version before; null where there is none, or where nothing of it was changed. */
+  /** The changes since the previous version; null if there is none, or if nothing changed. */
   changes: Changes.Changes | null;
 }
 
 /**
- * Keeps the labels of a file. They are read here first, so that what is wrong is said before anything is sent.
- * Throws AppError for what is wrong with them, UsageError, CallError.
+ * Stores the labels of a file. They are checked here first, so that mistakes are reported before anything is sent.
+ * Throws AppError for mistakes in them, UsageError, CallError.
  */
 export async function put(
   context: Context,
@@ -85,7 +85,7 @@ async function* labelsOf(records: AsyncIterable<Read.Raw>): AsyncGenerator<Read.
 
 const shownRecords = 20;
 
-/** What a person at a terminal reads of it. Values are labels of receipts: they are shown, escaped. */
+/** The report for the terminal. Values are labels of receipts, so they are escaped. */
 export function told({ ground_truth: made, is_new, changes }: Kept): string {
   const lines = [
     `${made.gt_id}  ${Text.shown(made.name)}: ${made.records} records, sha256 ${made.sha256.slice(0, 12)}`,

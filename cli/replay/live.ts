@@ -1,9 +1,9 @@
-/** `replay --live`: the model is asked again with the kept input, and what it reads now is held beside what it read. */
+/** `replay --live`: asks the model again with the stored input, and compares the new results with the old ones. */
 import * as Run from "#cli/batch/run";
 import type { Server } from "#cli/server/server";
 import type { Context } from "#cli/terminal/context";
 
-/** How often one field came out as before. */
+/** How often a field has the same value as before. */
 interface Drift {
   field: string;
   same: number;
@@ -13,18 +13,18 @@ interface Drift {
 interface Live {
   run_id: string;
   source_run_id: string;
-  /** Items that both runs have a result of. */
+  /** Items with a result in both runs. */
   compared: number;
-  /** Items of which only one of the runs has a result. */
+  /** Items with a result in only one run. */
   not_compared: number;
-  /** Items of which every field is the same. */
+  /** Items in which every field is the same. */
   same: number;
   fields: Drift[];
 }
 
 /**
  * Reads the pictures of a run again as a new run, and counts per top-level field how often the printed value is the same.
- * @throws CallError, also where the run's pictures are not kept.
+ * @throws CallError, also if the run's pictures are not kept.
  */
 export async function again(context: Context, server: Server, source: string): Promise<Live> {
   const runId = Run.newId("replay");
@@ -45,7 +45,7 @@ async function resultsOf({ signal }: Context, server: Server, runId: string): Pr
   return results;
 }
 
-/** Counts field by field what two runs read; exported for its test. */
+/** Compares the results of two runs field by field; exported for its test. */
 function compare(before: Results, now: Results): Omit<Live, "run_id" | "source_run_id"> {
   const fields = new Map<string, Drift>();
   const counts = { compared: 0, not_compared: 0, same: 0 };

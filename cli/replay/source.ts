@@ -13,19 +13,19 @@ import * as Verify from "#core/backup/verify";
 import * as Record from "#core/reading/record";
 import type { Artifact as Stored } from "#core/reading/schema";
 
-/** An artifact and what to call it; `artifact` is undefined for a file that is none. */
+/** An artifact and its name; `artifact` is undefined for a file that is not one. */
 export interface Found {
   readonly name: string;
   readonly artifact: Stored | undefined;
 }
 
-/** True for an argument that names a file or folder, and not an id of the server. */
+/** True if the argument names a file or folder, not an id on the server. */
 export const isPath = ({ cwd }: Pick<Context, "cwd">, name: string): boolean =>
   fs.existsSync(resolve(cwd, name)) || /[\\/]|\.(json|tar\.gz|tgz)$/.test(name);
 
 /**
  * The artifacts behind a path: a JSON file, every `*.json` below a folder, or every extract of a `backup`.
- * @throws UsageError for a path that is not there or cannot be read, and for a backup that is damaged.
+ * @throws UsageError for a path that does not exist or cannot be read, and for a damaged backup.
  */
 export async function* ofPath({ cwd }: Pick<Context, "cwd">, name: string): AsyncGenerator<Found> {
   const path = resolve(cwd, name);
@@ -46,7 +46,7 @@ function textOf(file: string): string {
   }
 }
 
-/** A text that is no artifact of an extract is said to be none, and does not end the rest. */
+/** A file that is not an extract's artifact is reported as such and does not stop the rest. */
 function read(name: string, text: () => string): Found {
   const content = text();
   try {
@@ -57,7 +57,7 @@ function read(name: string, text: () => string): Found {
   }
 }
 
-/** One after the other: a backup may hold more than fits into memory. */
+/** One at a time: a backup may be larger than memory. */
 async function* ofBackup(path: string, name: string): AsyncGenerator<Found> {
   const waiting: Found[] = [];
   let taken = () => {};
@@ -123,12 +123,12 @@ async function ofExtract(context: Context, server: Server, id: string): Promise<
       throw new UsageError(
         "this server's debug routes are off (DEBUG_MODE): replay files or a backup instead",
       );
-    // An item that failed before the model was asked may have no artifact of its own.
+    // An item that failed before the model was asked may have no artifact.
     return { name: id, artifact: undefined };
   }
 }
 
-/** A debug route that is off is answered as one that does not exist. */
+/** A debug route that is off answers like an unknown path. */
 async function debugIsOff({ signal }: Context, server: Server): Promise<boolean> {
   const health = z
     .looseObject({ debug_mode: z.boolean() })
@@ -138,7 +138,7 @@ async function debugIsOff({ signal }: Context, server: Server): Promise<boolean>
 
 const Entry = z.looseObject({ request_id: z.string(), attempt: z.number().nullable() });
 
-/** Every extract that the key's artifacts are of, newest first. */
+/** The extracts of all the key's artifacts, newest first. */
 export async function* ofAll(context: Context, server: Server): AsyncGenerator<Found> {
   const entries = Run.list(server, "/v1/debug/artifacts", {
     ...{ query: { kind: "extracts" }, signal: context.signal, schema: Entry },
