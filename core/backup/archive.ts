@@ -7,22 +7,22 @@ import * as Bucket from "#core/bucket/bucket";
 import type { Log } from "#core/log";
 
 /**
- * The form of a backup: a tar of artifacts under their keys, then `manifest.jsonl`, in one gzip member: RFC 1952 (2.2)
- * allows several, but a browser's `DecompressionStream` and others read no further than the first. Its deflate stream
- * is written in segments, each of whole tar entries and closed at a byte boundary, so that a step can begin where
- * another has ended. Where segments end depends on the artifacts alone: the archive has the same bytes however many
- * steps it was made in.
+ * The format of a backup: a tar of artifacts under their keys, then `manifest.jsonl`, in one gzip member. RFC 1952
+ * (2.2) allows several members, but some readers, such as a browser's `DecompressionStream`, stop after the first. The
+ * deflate stream is written in segments of whole tar entries that end at a byte boundary, so that a step can continue
+ * where another ended. Segment boundaries depend on the artifacts alone: the archive has the same bytes however many
+ * steps made it.
  */
 export const manifestName = "manifest.jsonl";
 export const format = "ocrlty-backup/1";
 
-/** The manifest's first line: what the backup is of. */
+/** The manifest's first line: what the backup covers. */
 export const ManifestHead = z.object({
   format: z.literal(format),
-  /** What was written later is not in it. */
+  /** Artifacts written later are not included. */
   created_at: z.iso.datetime(),
   kinds: z.array(z.string()),
-  /** Null: of every key. */
+  /** Null for all keys. */
   key_id: z.string().nullable(),
   from: z.string().nullable(),
   to: z.string().nullable(),
@@ -47,10 +47,10 @@ interface Entry {
   body: Uint8Array | AsyncIterable<Uint8Array>;
 }
 
-/** Takes the archive's bytes in order; what it is given is valid until it returns. */
+/** Receives the archive's bytes in order; the bytes are valid until it returns. */
 export type Sink = (bytes: Uint8Array) => Promise<void>;
 
-/** What the segments so far unpack to, for the check at the gzip member's end. */
+/** CRC and size of the uncompressed segments so far, for the end of the gzip member. */
 export interface Unpacked {
   crc32: number;
   bytes: number;
@@ -71,10 +71,10 @@ function gzipTrailer(unpacked: Unpacked): Buffer {
 }
 
 /**
- * Writes one segment with these entries; the first one of an archive (`before` is `nothing`) begins it, the last one
- * ends tar and gzip.
- * @returns what the archive unpacks to so far.
- * @throws what the entries or the sink throw; an Error when a body is not as long as was said.
+ * Writes one segment with these entries. The first segment of an archive (`before` is `nothing`) starts it; the last
+ * one ends tar and gzip.
+ * @returns the CRC and size of all segments so far, uncompressed.
+ * @throws what the entries or the sink throw; an Error if a body does not have the announced length.
  */
 export async function writeSegment(
   entries: AsyncIterable<Entry>,
@@ -101,7 +101,7 @@ export async function writeSegment(
   if (before.bytes === 0) await sink(gzipHeader);
   const drain = pipeline(
     counted(options.last ? pieces(pack) : withoutEnd(pieces(pack))),
-    // A flush in the place of an end: the next segment's blocks follow on (RFC 1951, 3.2.3).
+    // A flush instead of an end: the next segment's blocks continue the stream (RFC 1951, 3.2.3).
     createDeflateRaw({ finishFlush: options.last ? constants.Z_FINISH : constants.Z_SYNC_FLUSH }),
     async (source: AsyncIterable<Uint8Array>) => {
       for await (const bytes of source) await sink(bytes);
@@ -114,7 +114,7 @@ export async function writeSegment(
     }),
     drain,
   ]);
-  // The sink's fault destroys the pack, and an entry's fault the drain: the first cause is the one that is no echo.
+  // A fault of the sink also destroys the pack, and a fault of an entry the drain: throw the original fault.
   if (drained.status === "rejected") throw drained.reason;
   if (filled.status === "rejected") throw filled.reason;
   if (options.last) await sink(gzipTrailer(unpacked));
@@ -127,12 +127,12 @@ function written(pack: tar.Pack, header: Parameters<tar.Pack["entry"]>[0], body:
   });
 }
 
-/** tar-stream's streams are of another make than Node's and say nothing of what they yield: bytes. */
+/** tar-stream's streams are not Node's and do not declare their type: they yield bytes. */
 export function pieces(stream: AsyncIterable<unknown>): AsyncIterable<Uint8Array> {
   return stream as AsyncIterable<Uint8Array>;
 }
 
-/** All but the blocks that would end the tar. */
+/** All bytes except the blocks that would end the tar. */
 async function* withoutEnd(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   let held = Buffer.alloc(0);
   for await (const bytes of source) {
@@ -148,8 +148,8 @@ const fetchedAhead = 16;
 const wholeBytes = 256 * 1024;
 
 /**
- * The objects as entries, in order, fetched ahead within a bounded memory. One that is gone meanwhile is left out.
- * @param lines - gets the manifest's line of each entry, once its last byte was read.
+ * The objects as entries, in order, prefetched within bounded memory. An object that is gone meanwhile is left out.
+ * @param lines - receives the manifest's line of each entry after its last byte was read.
  * @throws AppError `storage_unavailable`.
  */
 export async function* contents(
@@ -164,7 +164,7 @@ export async function* contents(
     if (object === undefined) return;
     const fetched =
       object.bytes > wholeBytes ? Promise.resolve(undefined) : Bucket.get(bucket, quiet, object.rel);
-    // A caller that waits for it gets the failure; there may be no such caller any more.
+    // A failure reaches the caller that awaits it; if the caller has stopped, it must not be unhandled.
     fetched.catch(() => undefined);
     ahead.push(fetched);
   };
@@ -226,13 +226,13 @@ export async function* manifest(
   };
 }
 
-/** How much goes into one segment: enough to compress well, little enough to be a small step. */
+/** Size of a segment: large enough to compress well, small enough for a short step. */
 export interface SegmentSize {
   bytes: number;
   objects: number;
 }
 
-/** True when these objects fill a segment. Sizes are the listing's, so the answer is the same at every try. */
+/** True if these objects fill a segment. Sizes come from the listing, so the result is the same at every try. */
 export function fills(objects: readonly Bucket.Listed[], bytes: number, size: SegmentSize): boolean {
   return objects.length >= size.objects || bytes >= size.bytes;
 }

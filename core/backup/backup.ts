@@ -7,17 +7,18 @@ import * as Archive from "./archive.ts";
 import * as Job from "./job.ts";
 import type { Limits } from "./limits.ts";
 
-/** A backup: the bytes themselves, where they lie in the bucket, or that they are still being made. */
+/** A backup: its bytes, its place in the bucket, or that it is in progress. */
 export type Outcome =
   | { kind: "bytes"; bytes: Uint8Array }
   | { kind: "stored"; rel: string }
   | { kind: "building"; entries: number; retryAfterS: number };
 
 /**
- * A tar.gz of every artifact in the range with a manifest of sha256s. A small one is made at once; a large one is
- * ordered through the `later` queue, and the same call asked again by the same caller finds out how far it is: it
- * orders nothing new as long as the work goes on, nor for `limits.reuseMs` after it ended.
- * @param caller - the key that asks: whose archive it is. Whether it may see the range is the caller's business.
+ * A tar.gz of every artifact in the range, with a manifest of sha256s. A small one is made at once. A large one is
+ * ordered through the `later` queue; repeating the call with the same key returns the progress and orders nothing new
+ * while the job runs, and for `limits.reuseMs` after it ended.
+ * @param caller - the key that asks and owns the archive. The caller of this function checks whether that key may read
+ *   the range.
  * @throws AppError `storage_unavailable`.
  */
 export async function request(
@@ -44,7 +45,7 @@ export async function request(
   const state = begin(range, createdAt);
   const condition = held === undefined ? ({ absent: true } as const) : { etag: held.etag };
   const saved = await Job.save({ bucket, log, rel }, state, condition);
-  // Otherwise another call asked for the same backup at the same moment, and its job goes on.
+  // Otherwise a concurrent call requested the same backup, and its job continues.
   if (saved !== undefined) {
     await services.send(Job.next(rel, state));
     await sweep(bucket, log, caller.keyId, limits.keepMs);
@@ -72,7 +73,7 @@ async function progress(
 ): Promise<Outcome> {
   if (state.finishedAt !== null) return { kind: "stored", rel: Job.archiveRel(rel, state.job) };
   const now = Date.now();
-  // Its message is lost, or is long in coming; a second one does no harm.
+  // The job's message is lost or late; a second one is harmless.
   if (state.leaseUntil < now && now - state.updatedAt > limits.idleMs)
     await services.send(Job.next(rel, state));
   return { kind: "building", entries: state.entries, retryAfterS: limits.retryAfterS };
@@ -102,7 +103,7 @@ function begin(range: Listing.Range, createdAt: Date): Job.State {
   };
 }
 
-/** The range's objects; undefined as soon as there are too many to make a backup of them at once. */
+/** The range's objects; undefined as soon as there are too many for a direct backup. */
 async function countUpTo(
   bucket: Bucket.Bucket,
   log: Log,
@@ -123,7 +124,7 @@ async function countUpTo(
   return found;
 }
 
-/** The archive in memory; the same bytes as the steps would have made of these objects. */
+/** The archive in memory, with the same bytes as the steps would produce from these objects. */
 async function build(
   { bucket, log }: { bucket: Bucket.Bucket; log: Log },
   range: Listing.Range,
@@ -162,7 +163,7 @@ async function build(
   return Buffer.concat(chunks);
 }
 
-/** Removes what is left of this key's older backups, where no lifecycle rule does; at most one list call's worth. */
+/** Removes old backups of this key that no lifecycle rule has removed, at most one page of the listing. */
 async function sweep(bucket: Bucket.Bucket, log: Log, keyId: string, keepMs: number): Promise<void> {
   const { objects } = await Bucket.list(bucket, log, { prefix: `backups/${keyId}/`, max: 100 });
   const old = objects.filter(({ modified }) => Date.now() - modified.getTime() > keepMs);

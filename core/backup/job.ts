@@ -9,13 +9,13 @@ import type { Limits } from "./limits.ts";
 import { Gone, parts } from "./parts.ts";
 
 /**
- * A large backup is made in steps, each a message of the `later` queue that hands over to the next. What must
- * outlive a step is one state object, changed by compare-and-set; beside it lie, per step, the manifest's lines and
- * the bytes that did not fill a part. A step that crashed is done again from the state before it, and writes the
- * same bytes: the archive does not depend on how often that happened.
+ * A large backup is made in steps; each is a message of the `later` queue and orders the next. One state object is
+ * changed by compare-and-set. Beside it, each step stores the manifest's lines and the bytes that did not fill a part.
+ * A step that crashed is repeated from the state before it and writes the same bytes, so the archive does not depend on
+ * the number of repeats.
  */
 export const State = z.object({
-  /** Made new for each making of an archive; in the names of all that belongs to it. */
+  /** New for each archive; part of the names of all its objects. */
   job: z.string(),
   kinds: z.array(z.enum(Listing.kinds)),
   keyId: z.string().nullable(),
@@ -25,18 +25,18 @@ export const State = z.object({
   createdAt: z.iso.datetime(),
   /** How many steps are done. */
   step: z.int(),
-  /** How far the walk came; see `Listing.walk`. */
+  /** Progress of the walk; see `Listing.walk`. */
   place: z.string(),
   uploadId: z.string().nullable(),
   etags: z.array(z.string()),
   entries: z.int(),
   bytes: z.int(),
-  /** Steps that left lines of the manifest, and how many bytes these are together. */
+  /** Steps that stored lines of the manifest, and the total size of these lines. */
   manifestSteps: z.array(z.int()),
   manifestBytes: z.int(),
-  /** Absent in the state of an older version, which wrote another form: such a job is not continued. */
+  /** Absent in the state of an older version with another format; such a job is not continued. */
   unpacked: z.object({ crc32: z.int(), bytes: z.int() }).optional(),
-  /** Epoch milliseconds until which a worker may be at it. */
+  /** End of the worker's lease, in epoch milliseconds. */
   leaseUntil: z.int(),
   updatedAt: z.int(),
   finishedAt: z.int().nullable(),
@@ -63,13 +63,16 @@ export interface Services {
 const json = "application/json";
 
 const within = (stateRel: string, job: string) => `${stateRel.replace(/\.json$/, "")}.${job}`;
-/** Where the archive of a job lies. */
+/** Key of a job's archive. */
 export const archiveRel = (stateRel: string, job: string) => `${within(stateRel, job)}.tar.gz`;
 const workPrefix = (stateRel: string, job: string) => `${within(stateRel, job)}/`;
 const carryRel = (stateRel: string, job: string, step: number) => `${workPrefix(stateRel, job)}carry-${step}`;
 const linesRel = (stateRel: string, job: string, step: number) => `${workPrefix(stateRel, job)}lines-${step}`;
 
-/** The state and its ETag. @throws AppError `storage_unavailable`, `internal` for something else in its place. */
+/**
+ * The state and its ETag. @throws AppError `storage_unavailable`, `internal` if the object there is not a backup's
+ * state.
+ */
 export async function load(
   bucket: Bucket.Bucket,
   log: Log,
@@ -86,7 +89,7 @@ export async function load(
   }
 }
 
-/** A job by the place of its state. */
+/** A job, by the key of its state. */
 interface Place {
   bucket: Bucket.Bucket;
   log: Log;
@@ -102,7 +105,7 @@ export function save(
   return Bucket.replace(bucket, log, rel, { body: JSON.stringify(state), contentType: json, ...condition });
 }
 
-/** The order for the step that comes next. */
+/** The message for the next step. */
 export const next = (rel: string, state: State): Message => ({
   kind: "backup",
   state: rel,
@@ -111,10 +114,10 @@ export const next = (rel: string, state: State): Message => ({
 });
 
 /**
- * Does one step and hands over to the next. Returning means that the message is done with; a message of an older
- * step, of another making or of a finished one changes nothing.
- * @param context.deadline - epoch milliseconds by which the step must have ended; @param context.leaseUntil - when
- * its worker is surely gone.
+ * Does one step and orders the next. When it returns, the message is done. A message of an older step, of another job
+ * or of a finished one changes nothing.
+ * @param context.deadline - epoch milliseconds by which the step must have ended; @param context.leaseUntil - when its
+ *   worker has certainly ended.
  * @throws AppError that may be retried, with `retryAfterS`: deliver the message again then.
  */
 export async function step(
@@ -131,7 +134,7 @@ export async function step(
   if (state.finishedAt !== null) return clean(bucket, log, rel, state.job);
   const leased = state.leaseUntil > Date.now();
   if (message.step !== state.step) {
-    // The step was done, but its worker may have died before it could hand over.
+    // The step was done, but its worker may have died before it ordered the next.
     if (message.step === state.step - 1 && !leased) await services.send(next(rel, state));
     return;
   }
@@ -153,12 +156,12 @@ export async function step(
     const until = context.deadline - (context.deadline - now) * context.limits.reserveShare;
     after = await work({ bucket, log, rel }, claimed, { uploadId, until, limits: context.limits });
   } catch (thrown) {
-    // So that the repeat need not wait for the lease. When this fails too, it waits.
+    // Ends the lease, so that a retry can begin at once. If this fails too, the retry waits for the lease.
     await save({ bucket, log, rel }, { ...claimed, leaseUntil: 0 }, { etag }).catch(() => undefined);
     throw thrown;
   }
   if (after === undefined) {
-    // Too old, or its parts were removed: the next request begins anew.
+    // The job is too old, or its parts were removed: the next request starts a new one.
     log.error("backup_lost", { parts: state.etags.length });
     return Bucket.remove(bucket, log, rel);
   }
@@ -173,14 +176,14 @@ export async function step(
   else await clean(bucket, log, rel, state.job);
 }
 
-/** Another worker holds the step, or seems to: deliver the message again when its lease has passed. */
+/** Another worker holds the step, or may hold it: deliver the message again after its lease. */
 function taken(until: number): AppError {
   return new AppError("internal", "another worker holds this step", {
     retryAfterS: Math.max(1, Math.ceil((until - Date.now()) / 1000)),
   });
 }
 
-/** The state after the step; undefined when what earlier steps left is gone, and no archive is there either. */
+/** The state after the step; undefined if the output of earlier steps is gone and no archive exists. */
 async function work(
   { bucket, log, rel }: Place,
   state: State,
@@ -217,7 +220,7 @@ async function work(
   }
 }
 
-/** A step that completed the upload and died: the archive is there, and that is what counts. */
+/** A step that completed the upload and then died: the archive exists. */
 async function whole(
   bucket: Bucket.Bucket,
   log: Log,
@@ -236,7 +239,7 @@ interface Walking {
   sink: Archive.Sink;
 }
 
-/** Writes segment after segment; hands over between two of them only, so that the archive's bytes do not depend on it. */
+/** Writes segments. A step ends only between two of them, so that the archive's bytes do not depend on the steps. */
 async function walk(
   bucket: Bucket.Bucket,
   log: Log,
@@ -271,7 +274,8 @@ async function walk(
     }
     if (open.length === 0) place = page.place;
     if (!spent()) continue;
-    // Time is up amid a segment: it is begun again by the next step, unless that would mean to come no further at all.
+    // Time is up within a segment: the next step begins it again. If this step has made no progress yet, it finishes
+    // the segment anyway.
     if (open.length > 0 && segments === 0 && Date.now() >= until && place === state.place) await write();
     return { ended: false, place, unpacked };
   }
@@ -279,7 +283,7 @@ async function walk(
   return { ended: true, place, unpacked };
 }
 
-/** The manifest, the last part, and the object is there. */
+/** Writes the manifest and the last part, and completes the object. */
 async function finish(
   { bucket, log, rel }: Place,
   state: State,
@@ -311,7 +315,7 @@ async function finish(
   return { ...state, etags: out.etags, finishedAt: Date.now(), archiveBytes };
 }
 
-/** Removes what only the making needed. */
+/** Removes the job's intermediate objects. */
 async function clean(bucket: Bucket.Bucket, log: Log, rel: string, job: string): Promise<void> {
   const { objects } = await Bucket.list(bucket, log, { prefix: workPrefix(rel, job) });
   for (let i = 0; i < objects.length; i += 8) {

@@ -1,24 +1,29 @@
 import { sizes } from "#spec/limits";
 import type { SegmentSize } from "./archive.ts";
 
-/** How a backup is cut. Tests and benchmarks bring smaller numbers. */
+/** Sizes of a backup's parts and steps. Tests and benchmarks use smaller numbers. */
 export interface Limits {
-  /** Up to this much is made within the call that asks; more is counted no further. */
+  /** The most that is made within the requesting call; counting stops there. */
   direct: { objects: number; bytes: number; listCalls: number };
-  /** Up to this much is answered as bytes. */
+  /** The most that is returned as bytes. */
   answerBytes: number;
   segment: SegmentSize;
-  /** Of one part of the upload: all are alike but the last, as R2 wants it; 5 MiB at least. */
+  /** Size of one part of the upload. R2 requires all parts but the last to have the same size, at least 5 MiB. */
   partBytes: number;
   /** A step hands over after this many segments, or when its time is up. */
   segmentsPerStep: number;
-  /** A step begins no segment in this last share of its invocation: the last segment and the manifest must fit. */
+  /**
+   * In this last share of its time a step begins no segment, so that the current segment and the manifest still fit.
+   */
   reserveShare: number;
-  /** For this long the same request gets the finished archive: longer than a poll, too short to be taken for new. */
+  /**
+   * For this long, the same request returns the finished archive: longer than the interval of polls, and short enough
+   * that the archive still counts as current.
+   */
   reuseMs: number;
   /** A job without progress for this long is ordered again by the next poll. */
   idleMs: number;
-  /** What lies under `backups/` is of no use after this; the bucket's lifecycle is as long. */
+  /** Objects under `backups/` are useless after this time; the bucket's lifecycle rule has the same. */
   keepMs: number;
   retryAfterS: number;
 }
@@ -26,8 +31,8 @@ export interface Limits {
 const MiB = 1024 * 1024;
 
 /**
- * What a deployed stage runs with. 300 artifacts are read in about a second; their 16 MiB are the most that is held
- * in memory. Deflate looks back 32 KiB, so segments of 4 MiB cost no compression.
+ * The limits of a deployed stage. 300 artifacts are read in about a second; at most 16 MiB of them are in memory.
+ * Deflate looks back 32 KiB, so segments of 4 MiB do not reduce compression.
  */
 export function limits(timeScale = 1): Limits {
   return {

@@ -2,12 +2,12 @@ import type * as Bucket from "#core/bucket/bucket";
 import * as Multipart from "#core/bucket/multipart";
 import type { Log } from "#core/log";
 
-/** Something that earlier steps left is no more: the upload (completed, or ended), or an object beside it. */
+/** The output of earlier steps is gone: the upload (completed or aborted), or an object beside it. */
 export class Gone extends Error {}
 
 /**
- * Cuts the archive's bytes into parts of one size and uploads each as it fills up; part n is always the same bytes,
- * so a repeated step writes over it what was there. The memory needed is one part.
+ * Cuts the archive's bytes into parts of one size and uploads each when it is full. Part n always has the same bytes,
+ * so a repeated step may overwrite it. Memory holds one part.
  */
 export function parts(
   bucket: Bucket.Bucket,
@@ -40,9 +40,9 @@ export function parts(
         if (used === buffer.length) await flush();
       }
     },
-    /** What did not fill a part: the next step begins with it. */
+    /** The bytes that did not fill a part; the next step begins with them. */
     carry: (): Uint8Array => buffer.subarray(0, used),
-    /** Uploads the rest and makes the object. @returns its size. @throws as `write`. */
+    /** Uploads the rest and completes the object. @returns its size. @throws as `write`. */
     complete: async (): Promise<number> => {
       const size = etags.length * begin.partBytes + used;
       if (used > 0) await flush();

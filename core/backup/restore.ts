@@ -13,21 +13,21 @@ import * as Record from "#core/reading/record";
 import type { Artifact } from "#core/reading/schema";
 import * as Verify from "./verify.ts";
 
-/** What became of the artifacts of a backup. */
+/** Counts of a restore's outcomes, in artifacts. */
 export interface Restored {
   /** Written under their keys. */
   written: number;
-  /** The same bytes lay there before. */
+  /** The same bytes were already there. */
   already_there: number;
-  /** Something else lies there, and stays. */
+  /** Another object is there, and is kept. */
   conflicts: number;
-  /** Of extracts that were deleted since. */
+  /** Not restored: their extracts were deleted since the backup. */
   deleted: number;
-  /** Of keys that were revoked since. */
+  /** Not restored: their keys were revoked since the backup. */
   revoked: number;
-  /** Rows of extracts that were made. */
+  /** Rows of extracts that were inserted. */
   rows: number;
-  /** Artifacts of runs, their items and evaluations: they lie in the bucket, and no row leads to them. */
+  /** Artifacts of runs, items and evaluations: they are in the bucket, but have no row. */
   without_row: number;
 }
 
@@ -41,21 +41,21 @@ export interface Options {
   revoked: boolean;
   log: Log;
   signal: AbortSignal;
-  /** Called after each part with what was done so far. */
+  /** Called after each batch with the counts so far. */
   onProgress?: (restored: Restored) => void;
-  /** The keys of artifacts that were left as they are, for people. */
+  /** Called with the key of each artifact that was skipped because another object is there. */
   onConflict?: (path: string) => void;
 }
 
-/** So many are looked up, written and given rows together, and at most so many bytes of them. */
+/** Limits of a batch that is looked up, written and inserted together: artifacts, and bytes. */
 const partArtifacts = 50;
 const partBytes = 32 * 1024 * 1024;
 const atOnce = 8;
 
 /**
- * Puts the artifacts of a backup back, each under its own key and only where nothing lies, then makes the rows by which
- * extracts are found. It may be repeated, and taken up again after an interruption at any point: what is there is seen to
- * be there. The archive must have been verified before: an entry that does not agree ends it.
+ * Restores the artifacts of a backup, each under its own key and only if no object is there, then inserts the rows of
+ * extracts. May be repeated and resumed after an interruption at any point. The archive must have been verified before:
+ * an entry that does not match the manifest ends the restore.
  * @throws AppError `storage_unavailable`; the signal's reason.
  */
 export async function restore(
@@ -64,7 +64,7 @@ export async function restore(
   options: Options,
 ): Promise<{ restored: Restored; verified: Verify.Verified }> {
   const { settings } = stores.bucket;
-  // Nothing is overwritten by this, whatever S3_ALLOW_OVERWRITE says.
+  // Never overwrites, whatever S3_ALLOW_OVERWRITE is.
   const bucket = { ...stores.bucket, settings: { ...settings, allowOverwrite: false } };
   const revoked = options.revoked ? new Set<string>() : await revokedKeys(stores.db);
   const restored: Restored = {
@@ -95,7 +95,7 @@ export async function restore(
 
 interface Entry extends Verify.Whole {
   keyId: string;
-  /** Of an extract that a caller asked for by itself; undefined: of a run, of an item, or the record of an attempt. */
+  /** Set for a single extract; undefined for a run, an item, or the record of an attempt. */
   requestId: string | undefined;
 }
 
@@ -135,18 +135,18 @@ async function putBack(
       else if (status === undefined) rows.push(...artifactOf(entry));
     }
   };
-  // After a failure nothing more is written: a second try must find the bucket as it is.
+  // After a failure no further artifact is written.
   const ended = await Promise.allSettled(Array.from({ length: atOnce }, worker));
   const failed = ended.find((end) => end.status === "rejected");
   if (failed !== undefined) throw failed.reason;
   restored.rows += await Restore.insert(db, rows);
 }
 
-/** How often a place is looked at that was refused as taken while nothing lay there: another writer is at it. */
+/** Reads of a key that was refused as taken although no object is there: another write is in progress. */
 const looks = 5;
 const lookPauseMs = 200;
 
-/** True when these bytes lie there now. */
+/** True if these bytes are stored there now. */
 async function isThere(
   bucket: Bucket.Bucket,
   { path, bytes, sha256 }: Entry,
@@ -173,7 +173,7 @@ async function isThere(
   }
 }
 
-/** The extract's artifact, where what it says of itself is where it lies; nothing for any other text. */
+/** The extract's artifact if its content matches its key; empty for any other text. */
 function artifactOf({ path, keyId, requestId, bytes }: Entry): Artifact[] {
   try {
     const artifact = Record.decode(new TextDecoder().decode(bytes));

@@ -6,7 +6,7 @@ import * as Archive from "./archive.ts";
 
 export interface Verified {
   ok: boolean;
-  /** Artifacts and bytes that agree with the manifest. */
+  /** Artifacts and bytes that match the manifest. */
   entries: number;
   bytes: number;
   head: Archive.ManifestHead | undefined;
@@ -16,21 +16,21 @@ export interface Verified {
 
 const maxProblems = 20;
 
-/** Something about the archive that makes reading on pointless. */
+/** A fault of the archive that makes further reading useless. */
 class Broken extends Error {}
 
 /**
- * Compares every entry of a backup with its manifest: path, size and sha256, nothing more and nothing less. The
- * archive is read twice side by side, once to its end for the manifest and once from its beginning, so the memory
- * needed does not grow with it.
- * @param open - gives the archive's bytes from the beginning, each time anew.
- * @throws only what `open`'s stream throws for reasons of its own (file system); a damaged archive is a result.
+ * Compares every entry of a backup with its manifest: path, size and sha256; missing and additional entries are
+ * problems, too. The archive is read twice in parallel, once to its end for the manifest and once from its beginning,
+ * so memory does not grow with its size.
+ * @param open - opens the archive's bytes from the beginning, for each reader.
+ * @throws only faults of `open`'s stream itself (file system); a damaged archive is a result.
  */
 export function verify(open: () => Readable): Promise<Verified> {
   return judge(open, undefined);
 }
 
-/** An artifact of a backup whose size and content agree with the manifest. */
+/** An artifact of a backup whose size and content match the manifest. */
 export interface Whole {
   path: string;
   bytes: Uint8Array;
@@ -38,7 +38,7 @@ export interface Whole {
 }
 
 /**
- * The same, handing each artifact over that agrees; one that does not ends the reading.
+ * The same, and passes each matching artifact to `take`; the first mismatch ends it.
  * @throws what `take` throws, and as `verify` does.
  */
 export function read(open: () => Readable, take: (artifact: Whole) => Promise<void>): Promise<Verified> {
@@ -121,7 +121,7 @@ function note(result: Verified, problem: string): void {
   if (result.problems.length < maxProblems) result.problems.push(problem);
 }
 
-/** The manifest's lines, found by reading over everything before it. */
+/** The manifest's lines; everything before it is read and skipped. */
 async function* manifestLines(source: Readable): AsyncGenerator<string, undefined> {
   for await (const entry of entriesOf(source)) {
     if (entry.header.name !== Archive.manifestName) {
@@ -146,16 +146,16 @@ async function* linesOf(source: AsyncIterable<Uint8Array>): AsyncGenerator<strin
 }
 
 /**
- * What a backup of ours never holds, and a foreign archive may: links, folders and devices, names that
- * lead elsewhere, and a few bytes that unpack to more than there is room for.
+ * What a backup of this product never has, and a foreign archive may have: links, folders and devices, names that lead
+ * elsewhere, and small files that unpack beyond any bound.
  */
 const name =
   /^(?:extracts|batches|evals)\/\d{4}-\d{2}-\d{2}\/[a-z0-9][a-z0-9_-]{0,63}\/[A-Za-z0-9][A-Za-z0-9_.~-]{0,199}$/;
 const maxEntryBytes = 512 * 1024 * 1024;
-/** JSON packs to a tenth, repetitions of the same answer to a fiftieth; deflate's own limit is 1 to 1,032. */
+/** JSON compresses to a tenth, repetitions of one answer to a fiftieth; deflate's own limit is 1 to 1,032. */
 const maxRatio = 200;
 const freeBytes = 64 * 1024 * 1024;
-/** What may come between two entries: padding, and headers for long names. */
+/** The most bytes between two entries: padding, and headers for long names. */
 const headerBytes = 1024 * 1024;
 
 type Entry = tar.Extract extends AsyncIterable<infer T> ? T : never;
@@ -176,8 +176,8 @@ async function* entriesOf(source: Readable): AsyncGenerator<Entry> {
       else done(null, piece);
     },
   });
-  // A stream of another make than Node's, by type only. The callback may stay silent: a fault destroys `extract`,
-  // whose reader then hears of it.
+  // The cast is needed because this stream's type is not Node's. The callback does nothing: a fault destroys `extract`,
+  // whose reader throws it.
   pipeline(source, createGunzip(), meter, extract as unknown as Writable, () => undefined);
   for await (const entry of extract) {
     const { type, size = 0, name: path } = entry.header;
@@ -192,7 +192,7 @@ async function* entriesOf(source: Readable): AsyncGenerator<Entry> {
   }
 }
 
-/** A name from the archive, for a message: short, and without control characters. */
+/** A name from the archive for a message: shortened and without control characters. */
 const shown = (text: string) => JSON.stringify(text.length > 200 ? `${text.slice(0, 200)}…` : text);
 
 function parse<T>(schema: { parse(value: unknown): T }, text: unknown, what: string): T {
@@ -203,7 +203,7 @@ function parse<T>(schema: { parse(value: unknown): T }, text: unknown, what: str
   }
 }
 
-/** Zlib's and tar's complaints are about the archive; a file that cannot be read is the caller's. */
+/** Errors of zlib and tar concern the archive; errors of the file system concern the caller. */
 function isDamage(thrown: unknown): thrown is Error {
   if (!(thrown instanceof Error)) return false;
   if (thrown instanceof Broken) return true;

@@ -10,31 +10,34 @@ import * as Orphans from "./orphans.ts";
 import * as Owner from "./owner.ts";
 
 /*
- * A walk over the whole bucket, page by page and a few pages a minute: it counts what lies there by key, and removes
- * pictures that no row knows, if the bucket is this database's (owner.ts). It begins again an hour after the last one began.
+ * A walk over the whole bucket, a few pages per minute. It counts the stored objects by key, and removes pictures
+ * without a row if the bucket belongs to this database (owner.ts). A walk begins an hour after the last one began.
  */
 
 const name = "census";
-/** Between the beginnings of two walks, where one does not take longer. */
+/** Time between the beginnings of two walks, unless a walk takes longer. */
 const everyMs = 3_600_000;
-/** Pages of a step, each of at most 1,000 keys: one LIST, and as many deletions as there are orphans. */
+/** Pages per step, each of at most 1,000 keys: one LIST, and one deletion per orphan. */
 const pagesAtOnce = 5;
-/** No page is begun after this. */
+/** No page is begun after this time. */
 const stepMs = 15_000;
 const removals = 16;
 
 const State = z.object({
-  /** The last key that was seen; null: the walk is over. */
+  /** The last key that was listed; null at the end of a walk. */
   after: z.string().nullable(),
   began_at: z.number(),
-  /** Another one with each page, so that of two steps that see the same page one counts it. */
+  /** Changes with each page, so that of two steps with the same page only one counts it. */
   mark: z.string(),
-  /** The bucket is this database's. Absent in the state of an older version, whose walk ends without removing anything. */
+  /**
+   * True if the bucket belongs to this database. Absent in the state of an older version, whose walk ends without
+   * removing anything.
+   */
   ours: z.boolean().optional(),
 });
 type State = z.output<typeof State>;
 
-/** Whose an object is, by its key; undefined for what is no key's. */
+/** The key that owns an object, by the object's key; undefined if no key owns it. */
 export function ownerOf(rel: string): string | undefined {
   const [first = "", second = "", third] = rel.split("/");
   if (first === "extracts" || first === "batches" || first === "evals") return third;
@@ -43,8 +46,8 @@ export function ownerOf(rel: string): string | undefined {
 }
 
 /**
- * Goes a bounded part further, if a walk is due.
- * @returns how many keys were seen and removed; undefined when none is due.
+ * Continues a due walk by a bounded number of pages.
+ * @returns the number of keys listed and removed; undefined if no walk is due.
  * @throws AppError `storage_unavailable`.
  */
 export async function step(
@@ -89,14 +92,14 @@ export async function step(
   return counts;
 }
 
-/** Removes these objects. One that cannot be removed does not stop the walk. @returns those that are gone. */
+/** Removes these objects. A failed removal does not stop the walk. @returns the removed ones. */
 async function removed(bucket: Bucket.Bucket, log: Log, rels: readonly string[]): Promise<string[]> {
   const gone: string[] = [];
   for (let i = 0; i < rels.length; i += removals) {
     const some = rels.slice(i, i + removals);
     const outcomes = await Promise.allSettled(some.map((rel) => Bucket.remove(bucket, log, rel)));
     gone.push(...some.filter((_, at) => outcomes[at]?.status === "fulfilled"));
-    // It is away, not unwilling: the rest would only wait for it, too.
+    // All failed, so the bucket is unavailable: further calls would only time out, too.
     if (outcomes.every(({ status }) => status === "rejected") && i + removals < rels.length) break;
   }
   if (gone.length < rels.length)
@@ -113,7 +116,7 @@ async function state(db: Database.Db): Promise<State | undefined> {
   }
 }
 
-/** What a page adds, together with the place; nothing when another step was here. */
+/** Writes a page's counts together with the place; writes nothing if another step was faster. */
 async function write(
   db: Database.Db,
   { held, next, begins, now }: { held: State | undefined; next: State; begins: boolean; now: Date },

@@ -6,26 +6,29 @@ import { isOpen, itemTable as item, runTable as run, runsBy } from "#core/run/ru
 import { uploadTable } from "#core/upload/upload.sql";
 
 /*
- * Pictures in the bucket that no row knows: what a crash left between an object and its row, what was put through a signed
- * address after its upload was deleted, what a call stored for a run that was gone. Rows come first wherever something
- * is stored, but for lists of folders and pictures that are handed over: those are young.
+ * Pictures in the bucket without a row. Causes: a crash between writing an object and its row, an upload through a
+ * signed URL after the upload's row was deleted, a picture stored for a run that was gone. Wherever something is
+ * stored, its row is written first, except lists of folders and pictures that are handed over; those objects are young.
  */
 
-/** Younger objects may be waiting for their rows: longer than any call or step takes. */
+/** Younger objects may still get their rows. Longer than any call or step takes. */
 export const youngMs = 2 * 3_600_000;
 
 const root = "inputs/";
-/** Labels, whose rows come after them: a crash in between leaves nothing that somebody could name. */
+/** Labels are written before their rows: after a crash in between, no caller knows their id. */
 const groundTruths = "ground_truths/";
 
-/** By the folder, below `inputs/` or the root: which of these objects are not needed. `json_each.value` is `[rel, key id, first name, second name]`. */
+/**
+ * Conditions by folder, below `inputs/` or the root, for objects that are not needed. `json_each.value` is `[rel, key
+ * id, first name, second name]`.
+ */
 const rules: Record<string, SQL> = {
   ground_truths: sql`NOT EXISTS (SELECT 1 FROM ${groundTruthTable}
     WHERE gt_id = substr(json_extract(json_each.value, '$[2]'), 1, 27))`,
   uploads: sql`NOT EXISTS (SELECT 1 FROM ${uploadTable} WHERE ref = 'upload_' || json_extract(json_each.value, '$[2]'))
     AND NOT EXISTS (SELECT 1 FROM ${item} WHERE source_kind = 'upload' AND object_key = json_extract(json_each.value, '$[0]')
       AND ${item.status} IN ('queued', 'running'))`,
-  // What an ended run keeps is what its items name; all else went when it ended.
+  // An ended run keeps only the pictures that its items name; all others were removed when it ended.
   runs: sql`NOT EXISTS (SELECT 1 FROM ${run} WHERE run_uid = json_extract(json_each.value, '$[2]')
     AND (state IN ('planning', 'running', 'canceling', 'finishing', 'deleting')
       OR (persist_inputs = 1 AND state <> 'deleted' AND EXISTS (SELECT 1 FROM ${item}
@@ -38,7 +41,7 @@ const rules: Record<string, SQL> = {
 };
 
 /**
- * Those of these objects that lie below `inputs/` or `ground_truths/`, are not young, and have no row.
+ * The objects among these that are below `inputs/` or `ground_truths/`, are not young, and have no row.
  * @throws AppError `storage_unavailable`.
  */
 export async function among(

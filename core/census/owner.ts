@@ -7,21 +7,21 @@ import type { Log } from "#core/log";
 import { youngMs } from "./orphans.ts";
 
 /*
- * Whose pictures lie in a bucket. A picture that no row knows is removed (census.ts); to a database that is new, another
- * stage's, or named by mistake, every picture is such a one. So database and bucket carry one id, and where it is not the
- * same nothing is removed.
+ * Which database owns a bucket's pictures. Pictures without a row are removed (census.ts), but in a new or wrong
+ * database, or another stage's, no picture has a row. So database and bucket store the same id, and nothing is removed
+ * unless the ids match.
  */
 
 const name = "bucket_owner";
-/** At the top of the bucket, where no lifecycle rule reaches. */
+/** At the top of the bucket, where no lifecycle rule applies. */
 export const ownerRel = "ocrlty-database.txt";
 
-/** What an older version may have left here before buckets had an owner. */
+/** Folders that an older version may have used before buckets had an owner. */
 const folders = ["inputs/", "extracts/", "batches/"];
 
 /**
- * Whether the bucket is this database's. One without an owner becomes it, if there is nothing old in it, or this database
- * has walked through it as its own (`hasWalked`), which versions before this rule always did.
+ * True if the bucket belongs to this database. A bucket without an owner is claimed if it has no older objects, or if
+ * this database has completed a walk through it (`hasWalked`), as versions before this rule always did.
  * @throws AppError `storage_unavailable`.
  */
 export async function isOurs(
@@ -32,7 +32,7 @@ export async function isOurs(
   const id = await idOf(db);
   let owner = await ownerOf(bucket, log);
   if (owner === undefined && (hasWalked || !(await isOld(bucket, log, now)))) {
-    // Of two databases that find it without one, the first is it.
+    // If two databases find it without an owner, the first one gets it.
     await Bucket.replace(bucket, log, ownerRel, { body: `${id}\n`, contentType: "text/plain", absent: true });
     owner = await ownerOf(bucket, log);
   }

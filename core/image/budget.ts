@@ -1,11 +1,11 @@
 import { AppError } from "#core/error";
 
 /**
- * How many tokens a picture costs, and how many it may cost.
+ * How many tokens a picture takes, and how many it may take.
  *
- * Source: Qwen3-VL's processor (`smart_resize` of transformers): both sides are rounded to the nearest multiple of 32
- * pixels, half to even; what then has less than 65,536 pixels is enlarged and rounded up, what has more than
- * 16,777,216 reduced and rounded down; one token is spent per 32 × 32 pixels.
+ * Source: Qwen3-VL's processor (`smart_resize` of transformers). Both sides are rounded to the nearest multiple of 32
+ * pixels, half to even. A result of less than 65,536 pixels is enlarged and rounded up; one of more than 16,777,216 is
+ * reduced and rounded down. One token is spent per 32 × 32 pixels.
  */
 export const patchPixels = 32;
 const processorMinPixels = 65_536;
@@ -13,15 +13,18 @@ const processorMaxPixels = 16_777_216;
 /** The processor refuses pictures that are longer than this many times their width. */
 export const maxAspectRatio = 200;
 /**
- * Tokens of the largest picture that the processor makes out of a tiny one: 64 for a square, up to 128 for a
- * strip, because both sides are rounded up. Less room than this fits no picture at all.
+ * Tokens of the largest picture that the processor makes from a tiny one: 64 for a square, up to 128 for a strip,
+ * because both sides are rounded up. With less room than this, no picture fits.
  */
 export const minImageTokens = 128;
-/** A receipt can still be read in so many (a megapixel): what the answer leaves to the picture as long as there is so much. */
+/**
+ * A receipt is still legible with this many tokens (a megapixel): the answer leaves the picture at least this much, if
+ * it can.
+ */
 const legibleTokens = 1024;
-/** Room for less than this is no room for an answer. */
+/** Less room than this is not enough for an answer. */
 const leastAnswerTokens = 192;
-/** Chat template, special tokens around the picture, and what our estimate of the text gets wrong. */
+/** Chat template, special tokens around the picture, and the error of the text estimate. */
 export const defaultMarginTokens = 256;
 
 /** Tokens of one picture of `width` × `height` pixels, exactly as the processor makes them. */
@@ -64,9 +67,9 @@ export function textTokens(text: string): number {
 }
 
 export interface Room {
-  /** The model's context length, `VLLM_MAX_MODEL_LEN` or what the server reports. */
+  /** The model's context length: `VLLM_MAX_MODEL_LEN`, or as reported by the server. */
   maxModelLen: number;
-  /** Text in front of the pictures, e.g. from `textTokens`. */
+  /** Text before the pictures, e.g. from `textTokens`. */
   promptTokens: number;
   maxOutputTokens: number;
   /** Pictures in the call, which share the room; default 1. */
@@ -76,9 +79,9 @@ export interface Room {
 }
 
 /**
- * How picture and answer share what the text leaves of the context: the answer gets `maxOutputTokens` as long as that
- * leaves the picture enough to be read; in a smaller context each gives way, down to half of what is left.
- * Throws `invalid_request` (`details.reason` `prompt_too_long`) when there is no sensible room for both.
+ * Splits the context that the text leaves between picture and answer. The answer gets `maxOutputTokens` as long as the
+ * picture stays legible; in a smaller context both are reduced, the answer down to half of what is left. Throws
+ * `invalid_request` (`details.reason` `prompt_too_long`) if both do not fit.
  */
 export function share(room: Room): { imageTokens: number; maxTokens: number } {
   const images = room.images ?? 1;
@@ -119,9 +122,9 @@ export function isPromptTooLong(thrown: unknown): boolean {
 }
 
 /**
- * The largest size of a picture within `maxTokens`: its own when it fits, else both sides scaled alike and cut
- * to whole patches, so that the processor has nothing left to resample (its work on the CPU is the bottleneck
- * under load). Never enlarges.
+ * The largest size of a picture within `maxTokens`: its own if it fits, else both sides scaled by the same factor and
+ * cut to whole patches, so that the processor need not resample (its CPU work is the bottleneck under load). Never
+ * enlarges.
  */
 export function sizeWithin(
   width: number,
@@ -137,7 +140,7 @@ export function sizeWithin(
   const blocks = (pixels: number) => Math.max(1, Math.floor((pixels * scale) / patch));
   let columns = blocks(width);
   let rows = blocks(height);
-  // A side thinner than one patch was raised to one: the other side pays for it.
+  // A side thinner than one patch was raised to one, so the other side must be reduced further.
   if (columns * rows > maxTokens) {
     if (columns > rows) columns = Math.max(1, Math.floor(maxTokens / rows));
     else rows = Math.max(1, Math.floor(maxTokens / columns));

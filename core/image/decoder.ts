@@ -5,41 +5,41 @@ import type { Encoded, Header } from "./encode.ts";
 import type { Done, Job, Order, Ready } from "./program.ts";
 
 /*
- * Native decoders run in a process of their own, one an instance, which is kept: an abort does not end native work, and
- * a thread that goes on takes the processor from the next call. The process is ended with `kill` when the
- * caller's time or the limit is over, and the next one is started at once. It gets no secrets: its environment holds
- * what the operating system needs.
+ * Native decoders run in a separate process, one per instance, which is kept: an abort does not stop native work, and a
+ * thread that continues takes CPU from the next call. When the caller's time or the limit is over, the process is
+ * killed and the next one is started at once. It gets no secrets: its environment has only what the operating system
+ * needs.
  */
 
 interface Options {
-  /** Address of the program; what it has to do is in ./program.ts. */
+  /** URL of the program; ./program.ts shows what it must do. */
   program(): Promise<string>;
-  /** Longest time for one order, that of a process that has to start included. */
+  /** Longest time for one order, including the start of the process. */
   limitMs: number;
 }
 
 /**
- * 100 megapixels in 100 scans, the most that is let through, take 2 s of a processor for a pass, and there may be three
- * passes; a laptop shares its processors among 16 workers.
+ * The largest picture that is accepted, 100 megapixels in 100 scans, takes 2 s of CPU per pass, and there may be three
+ * passes. A laptop shares its CPUs among 16 workers.
  */
 const limitMs = 20_000;
-/** What usual pictures never take. */
+/** Usual pictures never take this long. */
 const longMs = 1_000;
 
 type Result<J extends Job> = J extends { op: "header" } ? Header : Encoded;
 interface Work {
   bytes: Uint8Array;
-  /** Of the bytes: they are passed once for all orders about one picture. */
+  /** sha256 of the bytes, which are sent once for all orders about one picture. */
   sha256: string;
   signal?: AbortSignal | undefined;
 }
 type Outcome = Done | "aborted" | "late" | { lost: AppError };
 
-/** One process at a time, and one order at a time: a function serves one call at a time anyway. */
+/** One process and one order at a time; a function serves one call at a time anyway. */
 export class Decoder {
   readonly #options: Options;
   #process: Process | undefined;
-  /** A spare process, started while an order takes long: the next order need not wait for a start. */
+  /** A spare process, started while an order takes long, so that the next order need not wait for a start. */
   #next: Process | undefined;
   #line: Promise<unknown> = Promise.resolve();
 
@@ -47,12 +47,12 @@ export class Decoder {
     this.#options = { program: async () => (await import("./program.ts")).url, limitMs, ...options };
   }
 
-  /** Starts the process where there is none, so that it is ready by the time of the first picture. */
+  /** Starts the process if there is none, so that it is ready for the first picture. */
   warm(): void {
     this.#running();
   }
 
-  /** Ends the process, and with it what it is working on. The next order starts another one. */
+  /** Ends the process and its current work. The next order starts another one. */
   end(): void {
     for (const each of [this.#process, this.#next]) each?.end();
     this.#process = undefined;
@@ -88,7 +88,7 @@ export class Decoder {
       if (outcome === "aborted") throw timedOut(work.signal);
       if (outcome === "late") throw tookTooLong(this.#options.limitMs);
       if ("lost" in outcome) {
-        // The machine's doing as likely as the picture's: the second time it is the picture.
+        // The cause may be the machine or the picture; if it happens twice, it is the picture.
         if (attempt < 2) continue;
         throw outcome.lost;
       }
@@ -100,7 +100,7 @@ export class Decoder {
     }
   }
 
-  /** One order to one process, which is replaced when there was no answer. */
+  /** Sends one order to one process, which is replaced if it does not answer. */
   async #asked(job: Job, work: Work): Promise<Outcome> {
     const { limitMs } = this.#options;
     const standBy = setTimeout(
@@ -168,7 +168,7 @@ class Process {
       windowsHide: true,
     });
     this.#child = child;
-    // A command ends when its work is done, and a process that waits for orders ends with it.
+    // The process must not keep a command running after its work is done.
     child.unref();
     child.channel?.unref();
     (child.stdin as { unref?: () => void } | null)?.unref?.();
@@ -180,7 +180,7 @@ class Process {
       lost(new AppError("internal", "the decoder could not be started", { cause })),
     );
     child.on("exit", (code, signal) => lost(this.#ready ? crashed(code, signal) : ended(code, signal)));
-    // What is on its way to a process that has ended.
+    // Writes to a process that has ended fail; its exit is handled elsewhere.
     child.stdin?.on("error", () => undefined);
     child.on("message", (said: Done | Ready) => {
       if ("ready" in said) this.#ready = true;
@@ -224,7 +224,7 @@ class Process {
   }
 }
 
-/** A signal from outside says nothing about the picture: the system was short of memory, or is shutting down. */
+/** A signal from outside is not the picture's fault: the system was short of memory, or is shutting down. */
 function crashed(code: number | null, signal: NodeJS.Signals | null): AppError {
   const fault = ended(code, signal);
   if (signal === "SIGKILL") return fault;
@@ -249,7 +249,7 @@ function tookTooLong(limit: number): AppError {
   );
 }
 
-/** Our own reason of an abort goes through as it is. */
+/** An abort reason of our own is passed on unchanged. */
 function timedOut(signal: AbortSignal | undefined): AppError {
   if (signal?.reason instanceof AppError) return signal.reason;
   return new AppError("inference_timeout", "the time of this call ran out", { cause: signal?.reason });

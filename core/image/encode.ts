@@ -7,12 +7,12 @@ import { sizes } from "#spec/limits";
 import type { MimeType } from "#spec/pictures";
 
 /*
- * What is done with sharp (libvips): headers read, pictures decoded and encoded. It runs in the decoder's process
- * (./decoder.ts) and nowhere else, because nothing but the end of that process ends it: libvips looks at a clock
- * between the strips of a pipeline, not while it reads a file's tables or the scans of a progressive JPEG.
+ * The work with sharp (libvips): reads headers, decodes and encodes pictures. It runs only in the decoder's process
+ * (./decoder.ts), because only the end of that process can stop it: libvips checks its timeout between the strips of a
+ * pipeline, but not while it reads a file's tables or the scans of a progressive JPEG.
  */
 
-/** What the header says. */
+/** The contents of a picture's header. */
 export interface Header {
   width: number;
   height: number;
@@ -23,7 +23,7 @@ export interface Header {
   pages: number | undefined;
 }
 
-/** A picture whose header was judged (#core/image/image, `Inspected`). */
+/** A picture whose header was checked (#core/image/image, `Inspected`). */
 export interface Picture {
   bytes: Uint8Array;
   mimeType: MimeType;
@@ -41,31 +41,31 @@ export interface Encoding {
 }
 
 export interface Encoded {
-  /** Undefined where the caller's own bytes are sent. */
+  /** Undefined if the caller's own bytes are sent. */
   bytes: Uint8Array | undefined;
   mimeType: "image/jpeg" | "image/png";
   width: number;
   height: number;
 }
 
-/** As it is only up to this size: more bytes than a decoded picture of the budget needs are only slow to send. */
+/** Larger files are encoded again: more bytes than a decoded picture of the budget needs only take longer to send. */
 const asIsMaxBytes = sizes.inlineImageBytes;
 const defaultJpegQuality = 90;
 
 type Load = typeof import("sharp").default;
 type Sharp = ReturnType<Load>;
-/** A new decoder of the same picture; `failOn` is what it stops at. */
+/** Opens a new decoder for the same picture; `failOn` sets which faults stop it. */
 type Open = (failOn: "warning" | "error") => Sharp;
 let loading: Promise<Load> | undefined;
 
-/** Loads the native module, which takes some 60 ms, and says what it may do. */
+/** Loads the native module, which takes some 60 ms, and restricts it. */
 export function load(): Promise<Load> {
   loading ??= import("sharp").then((module) => {
     const loaded = module.default;
-    // A function has about one vCPU and sees every picture once: threads and caches would only cost memory.
+    // A function has about one vCPU and reads every picture once: threads and caches would only take memory.
     loaded.concurrency(1);
     loaded.cache(false);
-    // Our own look at the leading bytes decides what is a picture; a decoder we never need must not see input at all.
+    // The leading bytes decide the type (type.ts); decoders of other formats must never get input.
     loaded.block({ operation: ["VipsForeignLoad"] });
     loaded.unblock({
       operation: ["Jpeg", "Png", "Webp", "Tiff", "Nsgif"].map((name) => `VipsForeignLoad${name}`),
@@ -75,7 +75,7 @@ export function load(): Promise<Load> {
   return loading;
 }
 
-/** What the header says; no pixel is decoded. @throws AppError `invalid_image` for one that is broken or cut off. */
+/** Reads the header; no pixel is decoded. @throws AppError `invalid_image` for one that is broken or cut off. */
 export async function header(bytes: Uint8Array, mimeType: MimeType): Promise<Header> {
   try {
     const { width, height, depth, orientation, exif, pages } = await metadata(bytes, mimeType);
@@ -85,7 +85,7 @@ export async function header(bytes: Uint8Array, mimeType: MimeType): Promise<Hea
   }
 }
 
-/** The picture within its budget; every picture is decoded to its end. @throws AppError `invalid_image`. */
+/** The picture within its budget. Every picture is decoded completely. @throws AppError `invalid_image`. */
 export async function encode(image: Picture, options: Encoding): Promise<Encoded> {
   const sharp = await load();
   const readable = forDecoder(image.bytes, image.mimeType);
@@ -109,7 +109,8 @@ async function encodeWith(image: Picture, options: Encoding, open: Open): Promis
   const target = sizeWithin(width, height, options.maxImageTokens, options.patch);
   const fits = target.width === width && target.height === height;
   const plain = fits && options.encodeAs === undefined && isPlain(image);
-  // The pipeline below works strip by strip and does not tell of the last one, which of a small picture is much.
+  // The pipeline below works strip by strip and does not report faults in the last one, which may be much of a small
+  // picture.
   if (plain || (fits && image.mimeType === "image/jpeg")) {
     const oddity = await oddityIn(image, open);
     if (oddity !== undefined) await refuseLostRows(image, open, oddity);
@@ -142,7 +143,7 @@ async function encodeWith(image: Picture, options: Encoding, open: Open): Promis
   };
 }
 
-/** What is seen: with square pixels, turned as EXIF says. */
+/** The size as seen: with square pixels, rotated as EXIF requires. */
 function uprightSize(image: Picture): { width: number; height: number } {
   const { width, height } = squared(image.width, image.height, image.pixelAspect);
   return image.orientation >= 5 ? { width: height, height: width } : { width, height };
@@ -154,7 +155,7 @@ function isPlain(image: Picture): boolean {
   return (mimeType === "image/png" && isPlainPng(bytes)) || (mimeType === "image/jpeg" && isPlainJpeg(bytes));
 }
 
-/** The first odd thing on the way to the last row, if any; nearly nothing but the entropy decoding is done. */
+/** The first decoder warning up to the last row, if any; little more than the entropy decoding is done. */
 async function oddityIn(image: Picture, open: Open): Promise<Error | undefined> {
   try {
     await sampled(image, open("warning")).raw().toBuffer();
@@ -165,7 +166,7 @@ async function oddityIn(image: Picture, open: Open): Promise<Error | undefined> 
   }
 }
 
-/** A JPEG is made of blocks of 8 rows; its decoder gives one sample a block at hardly any cost. */
+/** A JPEG consists of blocks of 8 rows; decoding one sample per block costs hardly any time. */
 const blockPixels = 8;
 
 function sampled(image: Picture, picture: Sharp): Sharp {
@@ -174,8 +175,8 @@ function sampled(image: Picture, picture: Sharp): Sharp {
 }
 
 /**
- * Does the work, at first with a decoder that stops at everything odd. Only when it did, the picture is looked at
- * for lost rows, and read by one that stops at errors alone.
+ * Decodes first with a decoder that stops at every warning. Only if it stops, the picture is checked for lost rows and
+ * read by a decoder that stops only at errors.
  */
 async function decode<T>(image: Picture, open: Open, use: (picture: Sharp) => Promise<T>): Promise<T> {
   try {
@@ -187,12 +188,12 @@ async function decode<T>(image: Picture, open: Open, use: (picture: Sharp) => Pr
   }
 }
 
-/** At the end of a picture that many blocks are a margin that a careless writer cut off. */
+/** Up to this many lost blocks at the end may be a margin that a careless writer cut off. */
 const mostLostBlocks = 2;
 
 /**
- * A JPEG that broke off and was closed by a tool ends in order; what is missing is decoded as mid-gray of exactly
- * 128 (the coefficients are all zero), which is not a color of paper. One sample a block is enough to see it.
+ * A JPEG that was cut off and then closed by a tool ends without a fault. The missing rows decode as mid-gray of
+ * exactly 128 (all coefficients are zero), which is not a color of paper. One sample per block is enough to detect it.
  */
 async function refuseLostRows(image: Picture, open: Open, oddity: Error): Promise<void> {
   if (image.mimeType !== "image/jpeg" || !oddity.message.includes("premature end")) return;
@@ -201,7 +202,7 @@ async function refuseLostRows(image: Picture, open: Open, oddity: Error): Promis
     .raw()
     .toBuffer({ resolveWithObject: true });
   const rowBytes = info.width * info.channels;
-  // The bits at the break may still make a stray block or two.
+  // Bits at the break may still decode to a stray block or two.
   const isLost = (row: number) =>
     data.subarray(row * rowBytes, (row + 1) * rowBytes).filter((value) => value === 128).length >=
     0.9 * rowBytes;

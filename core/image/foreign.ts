@@ -1,9 +1,9 @@
 /*
- * What kind of file was sent in the place of a picture, and what to do about it, for the error's message. Only the first
- * bytes are looked at, and none of them appear in the message.
+ * Names the kind of file that was sent instead of a picture, and what to do, for the error's message. Only the first
+ * bytes are read, and the message contains none of them.
  */
 
-/** Enough of a file's beginning to tell. */
+/** Number of bytes that are enough to identify the file. */
 export const lookBytes = 1024;
 
 const asJpeg = "convert it to JPEG or PNG";
@@ -14,7 +14,7 @@ const base64 = "base64 as text, not the bytes that it stands for: decode it once
 
 const zip = "PK\x03\x04";
 
-/** By their first bytes, written as Latin-1: how they begin, or what is among them. */
+/** By first bytes, as Latin-1: a prefix, or a text among them. */
 const magic: readonly (readonly [string | readonly string[] | RegExp, string])[] = [
   [/%PDF-\d/, pdf],
   [/^.{4}ftyp(?:hei[cmsx]|hev[cmsx]|mif[12]|msf1)/s, heic],
@@ -51,7 +51,7 @@ const magic: readonly (readonly [string | readonly string[] | RegExp, string])[]
 const fits = (text: string, what: string | readonly string[] | RegExp): boolean =>
   what instanceof RegExp ? what.test(text) : [what].flat().some((start) => text.startsWith(start));
 
-/** Of what is text, without a byte order mark and blanks in front. */
+/** For text files, after a byte order mark and white space. */
 const texts: readonly (readonly [RegExp, string])[] = [
   [
     /^(?:<\?xml[\s\S]*?)?(?:<!--[\s\S]*?-->\s*)?(?:<!DOCTYPE svg[\s\S]*?)?<svg\b/i,

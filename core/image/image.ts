@@ -19,19 +19,19 @@ export type { MimeType } from "#spec/pictures";
 
 export interface Inspected {
   bytes: Uint8Array;
-  /** From the leading bytes; what a caller declared plays no part. */
+  /** From the leading bytes; the type that a caller declared is ignored. */
   mimeType: MimeType;
   /** Pixels as stored, before `orientation` is applied. */
   width: number;
   height: number;
-  /** EXIF orientation, 1 to 8; 1 where the file says nothing. */
+  /** EXIF orientation, 1 to 8; 1 by default. */
   orientation: number;
   /** Width of a stored pixel divided by its height; 1 for a square one, 0.48 for a fax of standard resolution. */
   pixelAspect: number;
   /** Pages of a TIFF, frames of a GIF, WebP or APNG, pictures of an MPO; the first one is read. */
   pages: number;
   sha256: string;
-  /** The decoder that read the header, and holds the bytes. */
+  /** The decoder that read the header and still holds the bytes. */
   decoder: Decoder.Decoder;
 }
 
@@ -41,7 +41,7 @@ export interface Prepared {
   width: number;
   height: number;
   sha256: string;
-  /** False when `bytes` are the caller's own. */
+  /** False if `bytes` are the caller's own. */
   changed: boolean;
 }
 
@@ -49,20 +49,20 @@ export interface PrepareOptions {
   maxImageTokens: number;
   jpegQuality?: number;
   patch?: number;
-  /** Encoded anew in this format, also where the caller's own bytes could be sent. */
+  /** Encode again in this format, even if the caller's own bytes could be sent. */
   encodeAs?: "jpeg" | "png" | undefined;
   signal?: AbortSignal | undefined;
 }
 
-/** Starts the decoder's process, which is then ready for the first picture. */
+/** Starts the decoder's process, so that it is ready for the first picture. */
 export const warm = (): void => Decoder.shared().warm();
 
 /**
- * What a picture is, judged by its leading bytes and its header alone: no pixel is decoded, so a bomb costs
- * milliseconds. Whatever follows the picture in the file (a ZIP, HTML) is neither read nor an objection.
- * Throws `invalid_image` (empty, broken header, longer than 200 times its width), `unsupported_media_type`,
- * `image_too_large` (`details.limit_megapixels`, `megapixels`), and as #core/image/structure and the decoder do.
- * @param how.decoder - another than the instance's own.
+ * Inspects a picture by its leading bytes and its header: no pixel is decoded, so a decompression bomb costs
+ * milliseconds. Bytes after the picture in the file (a ZIP, HTML) are neither read nor refused. Throws `invalid_image`
+ * (empty, broken header, longer than 200 times its width), `unsupported_media_type`, `image_too_large`
+ * (`details.limit_megapixels`, `megapixels`), and as #core/image/structure and the decoder do.
+ * @param how.decoder - instead of the instance's own.
  */
 export async function inspect(
   bytes: Uint8Array,
@@ -78,7 +78,7 @@ export async function inspect(
   const { width, height } = header;
   if (!(width > 0 && height > 0)) throw invalid("broken_header", "the picture has no size");
   checkMegapixels(width, height);
-  // Nothing says which number is white in floats or 32 bits: such a picture could come out all black or all white.
+  // For floats and 32 bits the value of white is not defined: such a picture might come out all black or all white.
   if (header.depth !== "uchar" && header.depth !== "ushort") {
     throw invalid("sample_format", "the picture has neither 8 nor 16 bits a sample");
   }
@@ -106,7 +106,7 @@ export async function inspect(
   };
 }
 
-/** The error for bytes that are no picture we read, with what they look like. */
+/** The error for bytes that are not a supported picture, with the kind of file if it is recognized. */
 async function unsupported(bytes: Uint8Array): Promise<AppError> {
   const { foreign } = await import("#core/image/foreign");
   const what = foreign(bytes);
@@ -134,18 +134,19 @@ function checkMegapixels(width: number, height: number): void {
 }
 
 /**
- * The picture as the model server gets it: upright, square pixels, at most `maxImageTokens` (from `tokenBudget`),
- * 8-bit sRGB on white, JPEG without metadata.
+ * The picture as the model server gets it: upright, square pixels, at most `maxImageTokens` (from `tokenBudget`), 8-bit
+ * sRGB on white, JPEG without metadata.
  *
- * A plain JPEG or PNG (#core/image/plain: what every reader takes alike) that is upright and within the budget is
- * sent as it is, byte for byte: no generation loss, and its sha256 is the caller's. `encodeAs` forbids that.
+ * A plain JPEG or PNG (#core/image/plain: every reader decodes it alike) that is upright and within the budget is sent
+ * byte for byte: no generation loss, and its sha256 is the caller's. `encodeAs` prevents this.
  *
- * Every picture is decoded to its end here, also one that is sent as it is: a file that breaks off is
- * `invalid_image`, never a receipt without its last lines. Odd but complete files (wrong scan parameters, bytes
- * between markers) are read.
+ * Every picture is decoded completely, even if it is sent unchanged: a truncated file is `invalid_image`, never a
+ * receipt without its last lines. Unusual but complete files (wrong scan parameters, bytes between markers) are
+ * accepted.
  *
  * The same bytes and options give the same result. An abort rejects at once and ends the work. Throws `invalid_image`,
- * also for what takes longer than the decoder's limit, or `inference_timeout` on an abort without a reason of ours.
+ * also for a picture that takes longer than the decoder's limit, or `inference_timeout` on an abort without a reason of
+ * ours.
  */
 export async function prepare(image: Inspected, options: PrepareOptions): Promise<Prepared> {
   const { bytes, sha256, mimeType, width, height, orientation, pixelAspect } = image;

@@ -2,17 +2,17 @@ import type { MimeType } from "#spec/pictures";
 import * as Walk from "./walk.ts";
 
 /*
- * How many pages or frames a file has that a person would want read. libvips counts what it can open, which is less
- * (frames of an APNG, pictures behind the first of an MPO) or more (previews and masks of a TIFF).
+ * Counts the pages or frames of a file that a person would want read. libvips counts what it can open, which may be
+ * less (frames of an APNG, pictures after the first of an MPO) or more (previews and masks of a TIFF).
  */
 
-/** More directories than this are no scan but a loop, or an attack. */
+/** A file with more directories is not a scan but a loop or an attack. */
 const mostPages = 100_000;
 
 /**
- * Pages of a TIFF, frames of a GIF, WebP or APNG, pictures of an MPO; at least 1. What cannot be told from the file's
- * own tables counts as the decoder counts it.
- * @param decoder - pages by the decoder, which has looked at the header.
+ * Pages of a TIFF, frames of a GIF, WebP or APNG, pictures of an MPO; at least 1. If the file's own tables do not tell,
+ * the decoder's count is used.
+ * @param decoder - the decoder's count, from the header.
  */
 export function count(bytes: Uint8Array, mimeType: MimeType, decoder: number): number {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -21,7 +21,7 @@ export function count(bytes: Uint8Array, mimeType: MimeType, decoder: number): n
     if (mimeType === "image/jpeg") return picturesOfMpo(view, bytes);
     if (mimeType === "image/tiff" && decoder > 1) return pagesOfTiff(view);
   } catch (thrown) {
-    // A table that points out of the file.
+    // A table that points outside of the file.
     if (!(thrown instanceof RangeError)) throw thrown;
   }
   return Math.max(1, decoder);
@@ -31,8 +31,8 @@ const nameAt = (view: DataView, at: number) =>
   String.fromCharCode(...[0, 1, 2, 3].map((i) => view.getUint8(at + i)));
 
 /**
- * An APNG announces its frames in a chunk `acTL` in front of the first `IDAT` (PNG 3rd edition, 11.3.6.1). Where no
- * `fcTL` comes before `IDAT`, the picture there is none of them.
+ * An APNG announces its frames in a chunk `acTL` before the first `IDAT` (PNG 3rd edition, 11.3.6.1). If no `fcTL`
+ * precedes `IDAT`, the picture in `IDAT` is not one of the frames.
  */
 function framesOfPng(view: DataView): number {
   let frames = 0;
@@ -63,7 +63,7 @@ function picturesOfMpo(view: DataView, bytes: Uint8Array): number {
       at += 1;
       continue;
     }
-    // The scan begins: there are no more tables of the whole file.
+    // The scan begins: no tables of the whole file follow.
     if (marker === 0xda || marker === 0xd9) break;
     const length = view.getUint16(at + 2);
     if (marker === app2 && length > 14 && nameAt(view, at + 4) === "MPF\0") {
@@ -87,10 +87,10 @@ interface MpPicture {
   start: number;
 }
 
-/** What gain maps say of themselves: Adobe's and Google's, Apple's, and ISO 21496-1. */
+/** Signatures of gain maps: Adobe's and Google's, Apple's, and ISO 21496-1. */
 const gains = ["hdrgm:", "HDRGainMap", "ts:21496:-1"];
 
-/** Width and height of a JPEG as its frame has them, as they stand there; undefined where there is no frame. */
+/** Width and height of a JPEG's frame, as raw bytes; undefined without a frame. */
 function frameOf(bytes: Uint8Array): { size: string; isGain: boolean } | undefined {
   if (bytes[0] !== 0xff || bytes[1] !== 0xd8) return undefined;
   let isGain = false;
@@ -127,7 +127,7 @@ function* mpPictures(view: DataView, start: number, end: number): Generator<MpPi
 const newSubfileType = 254;
 const notAPage = 0b101;
 
-/** Pages by the chain of directories; the first is the one that is read, whatever it says of itself. */
+/** Pages by the chain of directories. The first one counts always, because it is the one that is read. */
 function pagesOfTiff(view: DataView): number {
   const little = view.getUint16(0) === 0x4949;
   const big = view.getUint16(2, little) === 43;

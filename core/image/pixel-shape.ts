@@ -1,18 +1,18 @@
 import * as Walk from "#core/image/walk";
 
 /*
- * Pixels are not always square: a fax of standard resolution has 204 dots an inch across and 98 down. Who shows
- * such a picture dot by dot, as every vision model does, sees it at half its height.
+ * Pixels are not always square: a fax of standard resolution has 204 dots per inch across and 98 down. A reader that
+ * shows each dot as one pixel, as every vision model does, shows such a picture at half its height.
  */
 
-/** Fax goes up to 2.1 (98 lines) and down to 0.52 (391); beyond this the numbers are junk of a tool. */
+/** Fax ratios are from 0.52 (391 lines) to 2.1 (98 lines); values beyond this limit are wrong metadata. */
 const mostStretch = 4;
 /** 5,905 and 5,906 dots a metre are the same 150 dpi, rounded. */
 const squareWithin = 0.01;
 
 /**
- * Width of a stored pixel divided by its height, 1 for a square one: from the TIFF's own tags, JFIF, `pHYs`, or
- * else from EXIF. Values that are missing, zero or absurd count as square. 1 for GIF, whose ratio byte readers ignore.
+ * Width of a stored pixel divided by its height, 1 for a square one: from the TIFF's own tags, JFIF or `pHYs`, else
+ * from EXIF. Missing, zero or absurd values count as square. 1 for GIF, whose aspect byte readers ignore.
  */
 export function pixelAspect(bytes: Uint8Array, mimeType: string, exif: Uint8Array | undefined): number {
   const density =
@@ -26,7 +26,7 @@ export function pixelAspect(bytes: Uint8Array, mimeType: string, exif: Uint8Arra
   return Math.abs(aspect - 1) <= squareWithin ? 1 : aspect;
 }
 
-/** The size with square pixels, in the orientation as stored: the coarser side grows, so that no dot is lost. */
+/** The size with square pixels, in the stored orientation: the coarser side grows, so that no dot is lost. */
 export function squared(width: number, height: number, aspect: number): { width: number; height: number } {
   if (aspect > 1) return { width: Math.round(width * aspect), height };
   return { width, height: Math.round(height / aspect) };
@@ -38,7 +38,7 @@ interface Density {
   y: number;
 }
 
-/** Undefined where JFIF says nothing of its own: no unit and 1 : 1 is what writers put in for want of anything better. */
+/** Undefined if JFIF gives no real value: writers use no unit and 1 : 1 as a default. */
 function jfifDensity(bytes: Uint8Array): Density | undefined {
   for (const { marker, data } of Walk.jpegSegments(bytes)) {
     if (marker !== Walk.marker.app0 && marker !== Walk.marker.app1) return undefined;
@@ -61,7 +61,7 @@ function pngDensity(bytes: Uint8Array): Density | undefined {
 }
 
 const tag = { xResolution: 282, yResolution: 283 } as const;
-/** Entries that are looked at for the resolution: real files have fewer, and a bad one may announce 65,535. */
+/** Entries that are searched for the resolution: real files have fewer, and a broken one may announce 65,535. */
 const mostEntries = 512;
 
 /**

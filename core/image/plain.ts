@@ -2,17 +2,16 @@ import { crc32 } from "node:zlib";
 import * as Walk from "#core/image/walk";
 
 /*
- * Which files can be sent as they are. Readers differ in what they refuse: Pillow, by which vLLM opens pictures,
- * stops at text or a color profile of more than 1 MiB unpacked, at a wrong CRC anywhere, at a missing end; libvips
- * takes all of these. They also differ in what they obey: EXIF, XMP, profiles, animation. So a plain file is
- * described by what it may hold, not by a list of known troubles: nothing that any reader could refuse or obey in
- * a way of its own. Everything else is encoded anew.
+ * Decides which files may be sent unchanged. Readers differ in what they refuse: Pillow, which vLLM uses, refuses text
+ * or a color profile of more than 1 MiB unpacked, a wrong CRC anywhere, and a missing end; libvips accepts all of
+ * these. They also differ in what they apply: EXIF, XMP, profiles, animation. So a plain file is defined by what it may
+ * contain, not by a list of known problems. All other files are encoded again.
  */
 
 /**
- * True for a PNG that every reader takes alike: 8 bits a sample or fewer, opaque, one frame, right CRCs, whole up
- * to `IEND` and nothing behind it, beside the pixels only short chunks of a fixed size and short Latin text.
- * One pass over the bytes (their CRCs).
+ * True for a PNG that every reader decodes alike: at most 8 bits per sample, opaque, one frame, correct CRCs, complete
+ * up to `IEND` with nothing after it, and apart from the pixels only short chunks of a fixed size and short Latin text.
+ * One pass over the bytes (for the CRCs).
  */
 export function isPlainPng(bytes: Uint8Array): boolean {
   let expected = 8;
@@ -62,7 +61,7 @@ function isPlainHeader(data: Uint8Array): boolean {
   );
 }
 
-/** Bytes of the chunks that change nothing for a reader that skips them; `pHYs` is looked at for its pixels' shape. */
+/** Sizes of chunks that may be skipped by a reader without effect; `pHYs` is checked for the shape of pixels. */
 const fixedSizes: Record<string, number[]> = {
   gAMA: [4],
   cHRM: [32],
@@ -101,13 +100,13 @@ const segment = {
   app14: 0xee,
   com: 0xfe,
 } as const;
-/** A progressive file of cameras and tools has about ten scans; each one costs a decoder a whole pass. */
+/** Progressive files of cameras and tools have about ten scans; each one costs a decoder a whole pass. */
 const mostScans = 64;
 
 /**
- * True for a JPEG that every reader takes alike: baseline, extended or progressive with Huffman codes, 8 bits, gray
- * or three components, JFIF and Adobe's color mark the only application segments, ended by `EOI` and nothing
- * behind it. EXIF, XMP, profiles, MPF and Photoshop's blocks are read by each reader in its own way.
+ * True for a JPEG that every reader decodes alike: baseline, extended or progressive with Huffman codes, 8 bits, gray
+ * or three components, no application segments except JFIF and Adobe's color mark, and nothing after `EOI`. Readers
+ * differ in how they treat EXIF, XMP, profiles, MPF and Photoshop's blocks.
  */
 export function isPlainJpeg(bytes: Uint8Array): boolean {
   let frame = false;

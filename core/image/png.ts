@@ -2,15 +2,15 @@ import { crc32, inflateSync } from "node:zlib";
 import * as Walk from "#core/image/walk";
 
 /*
- * A PNG as our decoder should get it.
+ * Prepares a PNG for our decoder.
  *
- * Text goes: the decoder unpacks all of it before it looks at a pixel, 8 MB a chunk and 1,000 chunks, so that a file
- * of 1 MB can take 6 GB (libpng's limits, sharp 0.35.5).
+ * Text is removed: the decoder unpacks all of it before it reads a pixel, up to 8 MB per chunk and 1,000 chunks, so
+ * that a file of 1 MB can take 6 GB (libpng's limits, sharp 0.35.5).
  *
- * EXIF goes where the specification wants it, as nothing else is seen: in a chunk `eXIf` that begins with the TIFF
- * header and stands in front of the pixels. Tools also write it behind the pixels, with the six bytes of JPEG's
- * APP1 in front, or as text (ImageMagick, ExifTool before 2017); a phone's photo that went through one of them
- * lies on its side in a reader that does not look there.
+ * EXIF is moved to where the specification wants it, because the decoder reads it nowhere else: a chunk `eXIf` before
+ * the pixels that begins with the TIFF header. Tools also write it after the pixels, with the six bytes of JPEG's APP1
+ * before it, or as text (ImageMagick, ExifTool before 2017). Without this, a phone's photo that was saved by such a
+ * tool would be read sideways.
  */
 
 /** EXIF with a preview picture is below 64 KiB, the limit of JPEG's segment. */
@@ -19,7 +19,7 @@ const textChunks = new Set(["tEXt", "zTXt", "iTXt"]);
 /** Signature and `IHDR`. */
 const headBytes = 33;
 
-/** The same picture without its text and with its EXIF in place; the bytes themselves where nothing has to change. */
+/** The same picture without its text and with its EXIF in the right place; the same bytes if nothing has to change. */
 export function forDecoder(bytes: Uint8Array): Uint8Array {
   const kept: Uint8Array[] = [];
   let keptTo = headBytes;
@@ -37,16 +37,16 @@ export function forDecoder(bytes: Uint8Array): Uint8Array {
     if (!isExif && !textChunks.has(chunk.name)) continue;
     if (isExif) own ??= exifOf(chunk.data);
     else fromText ??= rawProfile(chunk);
-    // Written again below, at its place.
+    // Written below, at the right place.
     kept.push(bytes.subarray(keptTo, chunk.start));
     keptTo = chunk.end;
     changed ||= !isExif || pixelsSeen || !isTiff(chunk.data);
   }
-  // Chunks beyond the bound were not checked: they are left out, and the picture counts as broken.
+  // Chunks beyond the limit were not checked: they are left out, and the picture counts as broken.
   const tooMany = parts >= Walk.mostParts;
   if (!changed && !tooMany) return bytes;
   kept.push(bytes.subarray(keptTo, tooMany ? Math.max(keptTo, end) : bytes.byteLength));
-  // A chunk of its own is the newer statement.
+  // A chunk `eXIf` is newer than EXIF in text.
   const exif = own ?? fromText;
   return Buffer.concat([
     bytes.subarray(0, headBytes),

@@ -2,23 +2,23 @@ import type { MimeType } from "#spec/pictures";
 import type { Encoded, Encoding, Header, Picture } from "./encode.ts";
 
 /*
- * The program of the decoder's process. Its starter imports this module for its address only, so it loads
- * nothing: what it works with is loaded in the process itself. In a bundle it is a file of its own beside the handler,
- * because it is asked for by an `import()`.
+ * The program of the decoder's process. The process that starts it imports this module only for its URL, so it loads
+ * nothing at the top; its dependencies are loaded in the process itself. In a bundle it is a separate file beside the
+ * handler, because it is loaded by an `import()`.
  */
 
-/** Where this program lies, as a URL: a source file, or a part of a bundle. */
+/** URL of this program: a source file, or a file of a bundle. */
 export const url: string = import.meta.url;
 
 export type Job =
   | { op: "header"; mimeType: MimeType }
   | { op: "encode"; image: Omit<Picture, "bytes">; options: Encoding };
 
-/** Bytes come through stdin, where they are neither copied into a message nor read as text. */
+/** An order. The bytes come through stdin, where they are neither copied into a message nor decoded as text. */
 export interface Order {
   id: number;
   job: Job;
-  /** How many bytes follow; undefined: the picture is the one of the order before. */
+  /** Number of bytes that follow; undefined if the picture is that of the order before. */
   bytes: number | undefined;
 }
 
@@ -32,18 +32,21 @@ export type Done = { id: number } & (
     }
 );
 
-/** Sent once, when the start is over: from now on an order, or a signal from outside, ends this process. */
+/**
+ * Sent once, when the process has started. If it ends after this, a picture ended it or something outside killed it;
+ * before, it could not start.
+ */
 export interface Ready {
   ready: true;
 }
 
 /**
- * Takes one order at a time. It ends with the process that started it, in the middle of native work too: an orderly end would
- * wait for that work. A decoder that works on the main thread must run in a worker here, or this is not noticed.
+ * Handles one order at a time. It ends when its parent process ends, even within native work: an orderly end would wait
+ * for that work. A decoder that blocks the main thread must run in a worker here, or the parent's end is not noticed.
  */
 export async function serve(): Promise<void> {
   process.on("disconnect", () => process.kill(process.pid, "SIGKILL"));
-  // Ctrl-C and a service manager signal the whole group; who started us may still need us.
+  // Ctrl-C and service managers signal the whole process group, while the parent may still need this process.
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => undefined);
   let picture: Uint8Array = new Uint8Array();
   process.on("message", ({ id, job, bytes }: Order) => {
@@ -56,7 +59,7 @@ export async function serve(): Promise<void> {
       (thrown: unknown) => process.send?.({ id, ok: false, ...told(thrown) } satisfies Done),
     );
   });
-  // Beside the caller's first steps, not in front of its first picture.
+  // Loaded while the caller starts, rather than at the first picture.
   await (await import("./encode.ts")).load();
   process.send?.({ ready: true } satisfies Ready);
 }

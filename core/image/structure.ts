@@ -3,18 +3,20 @@ import * as Walk from "#core/image/walk";
 import type { MimeType } from "#spec/pictures";
 
 /*
- * Files of few pixels and few bytes that keep a decoder busy all the same: its work grows with parts that say the same
- * thing again. They are told by their tables, before a decoder sees them, and refused: no camera, scanner or program
- * makes them. What is not known to be slow is caught by the decoder's limit of time (./decoder.ts).
+ * Files of few pixels and few bytes that still keep a decoder busy, because its work grows with repeated parts. They
+ * are recognized by their tables before a decoder reads them, and refused: no camera, scanner or program writes them.
+ * Other slow files are stopped by the decoder's time limit (./decoder.ts).
  */
 
 /**
- * Each scan of a progressive JPEG is a pass over all pixels, of a few bytes if it changes none. Source: D. R. Commander,
- * "Two Issues with the JPEG Standard" (libjpeg-turbo.org), section 2; libtiff stops at 100 scans as well
+ * Each scan of a progressive JPEG is a pass over all pixels, and takes only a few bytes if it changes none. Source: D.
+ * R. Commander, "Two Issues with the JPEG Standard" (libjpeg-turbo.org), section 2; libtiff also stops at 100 scans
  * (`LIBTIFF_JPEG_MAX_ALLOWED_SCAN_NUMBER`), libjpeg-turbo's own tests at 500. Encoders write about ten.
  */
 export const mostScans = 100;
-/** Directories are read one after the other, each looked for among those before it. A sheaf of paper has a thousand. */
+/**
+ * Directories are read sequentially, and each is compared with all before it. A thick stack of paper has a thousand.
+ */
 export const mostDirectories = 10_000;
 
 /** @throws AppError `invalid_image`, `details.reason` `too_many_scans`, `too_many_pages`, `overlapping_strips`. */
@@ -38,7 +40,7 @@ function checkScans(bytes: Uint8Array): void {
     }
     if (marker !== Walk.marker.sos) continue;
     scans += 1;
-    // All there is: a decoder stops behind this scan, and needs no look at its bytes.
+    // The scan has all components: a decoder stops after it, so its bytes need no check.
     if (!progressive && data[0] === components) return;
     if (scans > mostScans)
       throw refused("too_many_scans", `the picture has more than ${mostScans} scans: save it again as JPEG`, {
@@ -52,9 +54,9 @@ const tag = { stripBytes: 279, tileBytes: 325 } as const;
 const typeBytes: Readonly<Record<number, number>> = { 1: 1, 3: 2, 4: 4, 16: 8 };
 
 /**
- * The chain of directories, and the first one's strips or tiles, which is the one that is read: "No data should be
- * referenced from more than one place" (TIFF 6.0, section 7, "No Duplicate Pointers"), so together they are no longer
- * than the file.
+ * Checks the chain of directories, and the strips or tiles of the first, which is the one that is read. "No data should
+ * be referenced from more than one place" (TIFF 6.0, section 7, "No Duplicate Pointers"), so together they are no
+ * longer than the file.
  */
 function checkDirectories(bytes: Uint8Array): void {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -84,7 +86,7 @@ function checkDirectories(bytes: Uint8Array): void {
       at = wordAt(at + countBytes + fieldBytes * fields);
     }
   } catch (thrown) {
-    // A table that points out of the file: the decoder says what is broken.
+    // A table points outside of the file; the decoder reports what is broken.
     if (!(thrown instanceof RangeError)) throw thrown;
   }
 }

@@ -1,14 +1,14 @@
 import type { MimeType } from "#spec/pictures";
 
 /*
- * What a file is, by its leading bytes, and what its name promises. The bytes decide everywhere; a name or a declared
- * type is a hint, for those who cannot look inside.
+ * The type of a file by its leading bytes, and the type that its name suggests. The bytes always decide; a name or a
+ * declared type is only a hint where the content is not available.
  */
 
-/** They as people call them. */
+/** The supported formats, as shown to people. */
 export const names = "JPEG, PNG, WebP, TIFF and GIF";
 
-/** By extension, without the dot and in lower case: all that programs call files of the types that are read. */
+/** By extension, without the dot and in lower case: all extensions in use for the supported types. */
 const byExtension: Readonly<Record<string, MimeType>> = {
   jpg: "image/jpeg",
   jpeg: "image/jpeg",
@@ -30,36 +30,36 @@ const byExtension: Readonly<Record<string, MimeType>> = {
 
 export const extensions: readonly string[] = Object.keys(byExtension);
 
-/** Extensions of receipts and invoices in a form that is not read. */
+/** Extensions of receipts and invoices in unsupported formats. */
 const unread: ReadonlySet<string> = new Set([
   ...["pdf", "heic", "heif", "hif", "avif", "bmp", "dib", "jxl", "jp2", "jpx", "j2k", "jpm", "djvu", "djv"],
   ...["dng", "cr2", "cr3", "nef", "arw", "raf", "psd", "svg", "ps", "eps", "xps", "oxps"],
   ...["doc", "docx", "odt", "rtf", "pages"],
 ]);
 
-/** Enough of a file's beginning for `sniff` and `looksUnread`. */
+/** Number of leading bytes that `sniff` and `looksUnread` need. */
 export const headBytes = 16;
 
-/** The extension of a name, without the dot and in lower case; "" where there is none. */
+/** The extension of a name, without the dot and in lower case; "" without one. */
 export function extensionOf(name: string): string {
   const last = name.slice(name.lastIndexOf("/") + 1);
   const dot = last.lastIndexOf(".");
   return dot <= 0 ? "" : last.slice(dot + 1).toLowerCase();
 }
 
-/** The type that a name promises; undefined when it is none that is read. */
+/** The type that a name suggests; undefined if it is not supported. */
 export const promisedBy = (name: string): MimeType | undefined => {
   const extension = extensionOf(name);
   return Object.hasOwn(byExtension, extension) ? byExtension[extension] : undefined;
 };
 
-/** Whether a name is that of a document in a form that is not read. */
+/** True if a name suggests a document in an unsupported format. */
 export const promisesUnread = (name: string): boolean => unread.has(extensionOf(name));
 
 const latin1 = (bytes: Uint8Array) =>
   Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(headBytes, bytes.byteLength)).toString("latin1");
 
-/** The type by its magic number, of the types that are read; the only judge of what a picture is. */
+/** The supported type by its magic number; only this decides what a picture is. */
 export function sniff(bytes: Uint8Array): MimeType | undefined {
   const head = latin1(bytes);
   if (head.startsWith("\xff\xd8\xff")) return "image/jpeg";
@@ -71,7 +71,7 @@ export function sniff(bytes: Uint8Array): MimeType | undefined {
   return undefined;
 }
 
-/** Brands of HEIF files (ISO/IEC 23008-12) and of AVIF, as they stand behind `ftyp`. */
+/** Brands of HEIF files (ISO/IEC 23008-12) and of AVIF, after `ftyp`. */
 const stillBrands = /^(?:hei[cmsx]|hev[cmsx]|mif[12]|msf1|avi[fs]|crx )/;
 
 /** PDF, PostScript, JPEG XL, JPEG 2000, Photoshop, DjVu, RTF. */
@@ -80,7 +80,7 @@ const magicOfUnread: readonly string[] = [
   ...["\0\0\0\x0cjP  \r\n\x87\n", "\xff\x4f\xff\x51", "8BPS", "AT&TFORM", "{\\rtf"],
 ];
 
-/** Whether leading bytes are those of a picture or a document in a form that is not read. */
+/** True if the leading bytes are those of a picture or document in an unsupported format. */
 export function looksUnread(bytes: Uint8Array): boolean {
   const head = latin1(bytes);
   if (head.slice(4, 8) === "ftyp") return stillBrands.test(head.slice(8, 12));
@@ -91,12 +91,12 @@ export function looksUnread(bytes: Uint8Array): boolean {
 
 /** A media type (RFC 9110, 8.3.1) that may stand in a header. */
 const mediaType = /^[a-z0-9!#$%&'*+.^_`|~-]{1,60}\/[a-z0-9!#$%&'*+.^_`|~-]{1,60}$/;
-/** What a browser would run, should the object ever be shown by one. */
+/** Types with content that a browser would execute if the object were shown. */
 const active = /html|xml|script|svg|xsl/;
 
 /**
- * The media type to send and store bytes with, from what a caller declared: a media type as it was declared, an
- * extension as what it promises. What is neither says nothing.
+ * The media type for sending and storing bytes, from a caller's declaration: a media type as declared, or that of an
+ * extension. Any other declaration is ignored.
  */
 export function mediaTypeOf(hint: string | undefined): string {
   const said = (hint ?? "").split(";", 1)[0]?.trim().toLowerCase() ?? "";

@@ -1,7 +1,6 @@
 /*
- * The parts of a PNG and of a JPEG, by their headers alone: no pixel is decoded, and a walk touches a few bytes a
- * part, so its cost does not depend on what the parts hold. Both end quietly where the bytes stop making sense;
- * `end` then is not the end of the file.
+ * The parts of a PNG and of a JPEG, by their headers alone: no pixel is decoded, and a walk reads a few bytes per part,
+ * whatever the part contains. Both end silently where the bytes are invalid; `end` is then not the end of the file.
  */
 
 export interface Chunk {
@@ -14,10 +13,10 @@ export interface Chunk {
 }
 
 const pngMagicBytes = 8;
-/** Encoders write a chunk for every 8 KiB of pixels; files made of empty parts are not followed to their end. */
+/** Encoders write a chunk for every 8 KiB of pixels; files with many empty parts are not followed to their end. */
 export const mostParts = 20_000;
 
-/** PNG chunks up to `IEND` (PNG 3rd edition, 5.3); a chunk that promises more bytes than there are ends the walk. */
+/** PNG chunks up to `IEND` (PNG 3rd edition, 5.3); a chunk that announces more bytes than there are ends the walk. */
 export function* pngChunks(bytes: Uint8Array): Generator<Chunk, void> {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   let start = pngMagicBytes;
@@ -43,8 +42,8 @@ export interface Segment {
 export const marker = { eoi: 0xd9, sos: 0xda, app0: 0xe0, app1: 0xe1 } as const;
 
 /**
- * JPEG segments (ITU T.81, B.1) from behind `SOI` up to and including `EOI`, entropy-coded bytes belonging to their
- * scan. A marker that does not stand directly behind the segment before it ends the walk.
+ * JPEG segments (ITU T.81, B.1) after `SOI` up to and including `EOI`; entropy-coded bytes belong to their scan. A
+ * marker that does not directly follow the segment before it ends the walk.
  */
 export function* jpegSegments(bytes: Uint8Array): Generator<Segment, void> {
   let at = 2;

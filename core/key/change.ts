@@ -17,7 +17,7 @@ import * as Secret from "./secret.ts";
  * revoke(…)  refused from now on
  */
 
-/** How the parts of a key are called towards operators. */
+/** The parts of a key as operators see them named. */
 const named: Record<string, string> = {
   keyId: "key id",
   role: "role",
@@ -52,7 +52,7 @@ const Limits = z.strictObject(limits);
 /** Limits to set; null removes one, undefined leaves it as it is. */
 export type LimitChanges = z.input<typeof Limits>;
 
-/** When a key's secrets end: on a day whenever they were made, so long after each was made, or never (null). */
+/** When a key's secrets end: on a given day, a given time after each was made, or never (null). */
 const Expiry = z
   .union([z.strictObject({ at: z.date() }), z.strictObject({ afterMs: z.int().min(1) })])
   .nullable();
@@ -60,7 +60,7 @@ export type Expiry = z.output<typeof Expiry>;
 
 const scopeList = z.array(z.enum(allScopes)).min(1);
 
-/** What was given in good order. @throws AppError `invalid_request` that says what is wrong. */
+/** The parsed input. @throws AppError `invalid_request` with what is wrong. */
 function checked<T>(schema: z.ZodType<T>, input: unknown): T {
   const { data, issues } = Issue.check(schema, input);
   if (issues === undefined) return data;
@@ -79,15 +79,15 @@ const NewKey = z.strictObject({
   role: z.enum(roles),
   scopes: scopeList.optional(),
   expires: Expiry.optional(),
-  // One that is set to nothing must not hide that there is none.
+  // A limit that is set to undefined must not hide that none was given.
   limits: Limits.transform((given) => withoutUndefined(given)).optional(),
 });
 
 /**
- * Makes a key. The secret is in the answer and nowhere else.
- * @param input.scopes - instead of the role's preset; @param input.expires - when its secrets are refused, never unless given.
- * @param input.limits - none unless given.
- * @throws AppError `invalid_request` for a bad id, role, scope or limit, `conflict` when the id exists (revoked ones too).
+ * Creates a key. The secret is only in the result.
+ * @param input.scopes - instead of the role's preset; @param input.expires - when its secrets end; never by default.
+ * @param input.limits - none by default.
+ * @throws AppError `invalid_request` for a bad id, role, scope or limit, `conflict` if the id exists (also if revoked).
  */
 export async function create(
   db: Database.Db,
@@ -107,7 +107,8 @@ export async function create(
   const policy = policyOf(expires);
   const row = { keyId, role, scopes, createdAt: now, webhookVersion: 1, ...policy, ...noLimits, ...limits };
   const expiresAt = endOf(policy, now);
-  // The secret hangs on the key's row by its exact creation values: when another create won, nothing is added to its key.
+  // The secret is inserted only if this statement inserted the key's row: if another create was first, its key gets no
+  // second secret.
   const results = await Database.batch(db, [
     db.query.insert(keyTable).values(row).onConflictDoNothing(),
     {
@@ -146,7 +147,7 @@ function policyOf(expires: Expiry): Policy {
   };
 }
 
-/** When a secret that is made now ends. */
+/** The end of a secret that is made now. */
 function endOf({ lifetimeMs, endsAt }: Policy, now: Date): Date | null {
   return lifetimeMs === null ? endsAt : new Date(now.getTime() + lifetimeMs);
 }
@@ -159,10 +160,10 @@ const Changes = z.strictObject({
 });
 
 /**
- * Changes a key; instances that have it cached go by what it was for 60 s at most. What was used today counts under new
- * limits. A role brings its preset of scopes unless scopes are given. With a new expiry the newest secret ends as one
- * that is made now would, also where it had ended already, and older ones no later than that.
- * @throws AppError `invalid_request` for a bad value or none at all, `not_found`.
+ * Changes a key; instances use the cached old values for 60 s at most. Today's usage counts under the new limits. A
+ * role sets its preset of scopes unless scopes are given. With a new expiry, the newest secret ends as one made now
+ * would, even if it had expired; older ones end no later than that.
+ * @throws AppError `invalid_request` for a bad value or no change at all, `not_found`.
  */
 export async function update(
   db: Database.Db,
@@ -222,9 +223,9 @@ function withoutUndefined<T extends object>(given: T): { [K in keyof T]: Exclude
 }
 
 /**
- * Refuses the key from now on; instances that have it cached do so after 60 s at most. Its runs get no further messages
- * (core/run/dispatch/window.ts); what else is going on, and how it is stopped, is in core/purge/stop.ts.
- * @throws AppError `not_found`. Revoking twice is fine and keeps the first time.
+ * Revokes the key; instances refuse it after 60 s at most. Its runs get no further messages
+ * (core/run/dispatch/window.ts). core/purge/stop.ts shows and stops the rest of its work.
+ * @throws AppError `not_found`. Revoking again is allowed and keeps the first time.
  */
 export async function revoke(db: Database.Db, keyId: string): Promise<Info.KeyInfo> {
   await Database.batch(db, [
@@ -237,10 +238,10 @@ export async function revoke(db: Database.Db, keyId: string): Promise<Info.KeyIn
 }
 
 /**
- * Gives the key a new secret; the old ones stay good for `overlapMs` and no longer than they were. It ends as the key's
- * expiry has it: on the key's day, or so long after now.
- * @param input.expires - another expiry, for this secret and those that come after it.
- * @throws AppError `not_found`; `conflict` for a revoked key, and for one whose day is over where no other is given.
+ * Gives the key a new secret. The old ones stay valid for `overlapMs`, but not longer than before. The new one ends by
+ * the key's expiry: on its day, or a given time from now.
+ * @param input.expires - another expiry, for this secret and later ones.
+ * @throws AppError `not_found`; `conflict` for a revoked key, and for one whose day is over if no other is given.
  */
 export async function rotate(
   db: Database.Db,
@@ -267,7 +268,7 @@ export async function rotate(
         sql`${keySecretTable.keyId} = ${keyId} AND ${keySecretTable.hash} <> ${hash}
           AND EXISTS (SELECT 1 FROM key_secret AS made WHERE made.hash = ${hash})`,
       ),
-    // Secrets that expired long ago have no use.
+    // Secrets that expired long ago are deleted.
     db.query
       .delete(keySecretTable)
       .where(and(eq(keySecretTable.keyId, keyId), lt(keySecretTable.expiresAt, now))),

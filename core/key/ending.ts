@@ -1,17 +1,17 @@
 import { sql } from "drizzle-orm";
 import * as Database from "#core/db/database";
 
-/** A key whose last secret ends. */
+/** A key whose last secret expires. */
 interface Ending {
   keyId: string;
   endsAt: Date;
-  /** How long its secrets are good for. */
+  /** Lifetime of its secrets. */
   lifetimeMs: number;
 }
 
 /**
- * Keys whose last secret ends between two times (epoch milliseconds, both excluded), soonest first, at most `most`;
- * revoked keys are left out. Reads these rows alone.
+ * Keys whose last secret expires between two times (epoch milliseconds, both excluded), soonest first, at most `most`;
+ * revoked keys are left out. Reads only these rows.
  * @throws AppError `storage_unavailable`.
  */
 export async function between(

@@ -4,18 +4,18 @@ import { AppError } from "#core/error";
 import { keySecretTable, keyTable } from "./key.sql.ts";
 import type { Role } from "./role.ts";
 
-/** A key as it is listed: never its secret, never its hash. */
+/** A key as listed: without secret and hash. */
 export interface KeyInfo {
   key_id: string;
   role: Role;
   scopes: string[];
-  /** The first characters of each secret that is still good, to tell keys apart. */
+  /** The first characters of each valid secret, to tell keys apart. */
   starts: string[];
   created_at: string;
   expires_at: string | null;
   revoked_at: string | null;
   last_used_at: string | null;
-  /** How long each new secret is good for; null: to the end of `expires_at`, or for ever. */
+  /** Lifetime of each new secret; null: until `expires_at`, or forever. */
   lifetime_ms: number | null;
   /** Limits; null is none. */
   requests_per_minute: number | null;
@@ -25,7 +25,7 @@ export interface KeyInfo {
   max_in_flight: number | null;
   max_stored_bytes: number | null;
   max_stored_objects: number | null;
-  /** Days after which what it made is removed; null: as `RETENTION_DAYS` says. */
+  /** Days after which the key's work is removed; null: as in `RETENTION_DAYS`. */
   retention_days: number | null;
 }
 
@@ -49,14 +49,14 @@ export async function list(db: Database.Db): Promise<KeyInfo[]> {
   return Database.rows(keyTable, keys).map((row) => serialize(row, byKey.get(row.keyId) ?? [], now));
 }
 
-/** One of them. @throws AppError `not_found`. */
+/** @throws AppError `not_found`. */
 export async function get(db: Database.Db, keyId: string): Promise<KeyInfo> {
   const key = (await list(db)).find((each) => each.key_id === keyId);
   if (key === undefined) throw new AppError("not_found", "there is no key with this id");
   return key;
 }
 
-/** A row as it is shown. */
+/** A row as listed. */
 export function serialize(
   row: typeof keyTable.$inferSelect,
   secrets: { start: string; expiresAt: Date | null }[],

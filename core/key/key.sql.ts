@@ -1,6 +1,6 @@
 import { index, integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
 
-/** Who may call. Scopes are authoritative; the role only says which preset they came from. */
+/** API keys. The scopes are authoritative; the role only tells from which preset they came. */
 export const keyTable = sqliteTable("key", {
   keyId: text("key_id").primaryKey(),
   role: text("role", { enum: ["client", "debugger", "admin"] }).notNull(),
@@ -8,12 +8,15 @@ export const keyTable = sqliteTable("key", {
   createdAt: integer("created_at", { mode: "timestamp_ms" }).notNull(),
   revokedAt: integer("revoked_at", { mode: "timestamp_ms" }),
   lastUsedAt: integer("last_used_at", { mode: "timestamp_ms" }),
-  /** When new secrets end, which a rotation keeps: so long after they are made, or on a day; both null is never. */
+  /** Expiry of new secrets, which a rotation keeps: a lifetime, or a day; both null means never. */
   lifetimeMs: integer("lifetime_ms"),
   endsAt: integer("ends_at", { mode: "timestamp_ms" }),
-  /** What its webhooks are signed with (core/webhook/secret.ts); null: with the stage's secret, as keys once all were. */
+  /**
+   * Version of the secret that signs its webhooks (core/webhook/secret.ts); null: the stage's secret, as for all keys
+   * of older versions.
+   */
   webhookVersion: integer("webhook_version"),
-  /** Until then also with what came before. */
+  /** Until then, webhooks are also signed with the previous secret. */
   webhookOverlapUntil: integer("webhook_overlap_until", { mode: "timestamp_ms" }),
   /** Limits; null is none. */
   requestsPerMinute: integer("requests_per_minute"),
@@ -23,11 +26,13 @@ export const keyTable = sqliteTable("key", {
   maxInFlight: integer("max_in_flight"),
   maxStoredBytes: integer("max_stored_bytes"),
   maxStoredObjects: integer("max_stored_objects"),
-  /** Days after which what it made is removed (core/retention/retention.ts); null: as the stage's setting says. */
+  /** Days after which the key's work is removed (core/retention/retention.ts); null: as in the stage's setting. */
   retentionDays: integer("retention_days"),
 });
 
-/** The secrets of a key: one, or two while a rotation overlaps. Only an HMAC is kept, and a short start to show. */
+/**
+ * The secrets of a key: one, or two during a rotation. Only an HMAC is stored, and the first characters for display.
+ */
 export const keySecretTable = sqliteTable(
   "key_secret",
   {
@@ -41,7 +46,7 @@ export const keySecretTable = sqliteTable(
   },
   (table) => [
     index("key_secret_key_id").on(table.keyId),
-    // The clock asks each minute what ends soon.
+    // Each minute a cron job looks for secrets that expire soon.
     index("key_secret_expires_at").on(table.expiresAt),
   ],
 );

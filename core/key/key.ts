@@ -22,7 +22,7 @@ export interface Principal {
   limits: KeyLimits;
 }
 
-/** With AUTH_ENABLED=0 every call runs as this one: all scopes but the admin ones. */
+/** The principal of every call with AUTH_ENABLED=0: all scopes but the admin ones. */
 export const anonymous: Principal = {
   keyId: "anonymous",
   role: "anonymous",
@@ -33,8 +33,8 @@ export const anonymous: Principal = {
 const pepperName = "pepper_check";
 
 /**
- * Makes sure that this pepper is the one the stored hashes were made with. The first caller's pepper is noted.
- * @throws AppError `internal` whose message is fit for an operator's terminal when it is another one.
+ * Checks that the stored hashes were made with this pepper. The first call stores a fingerprint of its pepper.
+ * @throws AppError `internal`, with a message for the operator, if it is another one.
  */
 export async function checkPepper(db: Database.Db, pepper: string): Promise<void> {
   const check = createHmac("sha256", pepper).update("ocrlty pepper check").digest("hex").slice(0, 16);
@@ -48,7 +48,7 @@ export async function checkPepper(db: Database.Db, pepper: string): Promise<void
   }
 }
 
-/** True when this text is a good key of `keyId`; for start-up checks, uncached. */
+/** True if this text is a valid key of `keyId`; for start-up checks, uncached. */
 export async function isValid(
   db: Database.Db,
   pepper: string,
@@ -66,10 +66,13 @@ interface Known {
   checkedAt: number;
 }
 
-/** Both kinds of answer are kept, a bounded number of each: a flood of wrong keys must not push out the good ones. */
+/**
+ * Accepted and refused keys are cached separately, a bounded number of each: a flood of wrong keys must not evict the
+ * valid ones.
+ */
 const cacheSize = 1_000;
 
-/** Verifies keys for one instance, with its cache. */
+/** A verifier of keys for one instance, with its cache. */
 export function verifier(
   db: () => Database.Db,
   pepper: string,
@@ -86,8 +89,8 @@ export function verifier(
   };
 
   /**
-   * The principal behind a key, or undefined when it is malformed, unknown, revoked or expired: callers answer
-   * all of these alike. One SQL read per key and minute, none at all for a key of the wrong shape.
+   * The principal of a key; undefined if it is malformed, unknown, revoked or expired, which callers answer alike. One
+   * SQL read per key and minute, and none for a key of the wrong form.
    * @throws AppError `storage_unavailable`.
    */
   return async function verify(apiKey: string | undefined): Promise<Principal | undefined> {
@@ -105,7 +108,7 @@ export function verifier(
     if (found === undefined) return undefined;
     if (now - found.lastUsedAt >= times.keyLastUsedMs) {
       const noted = touch(db(), found.principal.keyId, now, times.keyLastUsedMs);
-      // A locked database must not hold up the call for a note.
+      // A locked database must not delay the call for this update.
       await Promise.race([noted, new Promise((resolve) => setTimeout(resolve, touchPatienceMs).unref())]);
     }
     return found.principal;
@@ -160,10 +163,10 @@ async function lookup(
   };
 }
 
-/** How long a call waits for that note. */
+/** How long a call waits for this update. */
 const touchPatienceMs = 300;
 
-/** Notes the last use, at most once a minute over all instances. A lost note is no reason to refuse the call. */
+/** Stores the time of the last use, at most once a minute over all instances. If that fails, the call goes on. */
 async function touch(db: Database.Db, keyId: string, now: number, everyMs: number): Promise<void> {
   try {
     await Database.batch(db, [

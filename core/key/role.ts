@@ -5,14 +5,14 @@ import { scopes as allScopes, type Scope } from "#spec/routes";
 export const roles = ["client", "debugger", "admin"] as const;
 export type Role = (typeof roles)[number];
 
-/** Roles are presets; the scopes that were stored are what counts (docs/operate/keys.md, "Scopes of admin keys"). */
+/** Roles are presets; only the stored scopes count (docs/operate/keys.md, "Scopes of admin keys"). */
 export const presets: Record<Role, readonly Scope[]> = {
   client: ["extract:run"],
   debugger: ["extract:run", "debug:run", "extracts:delete"],
   admin: allScopes,
 };
 
-/** `tmp` and `uploads` are folders of the bucket in whose place a key's id could stand (`inputs/…`). */
+/** `tmp` and `uploads` are folders of the bucket at the level of key ids (`inputs/…`). */
 const reservedIds = ["shared", "tmp", "uploads", "anonymous"];
 
 export const KeyId = z

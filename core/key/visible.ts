@@ -6,12 +6,12 @@ import type { Principal } from "./key.ts";
 /** With this scope a key reads, cancels and deletes what belongs to others, and writes below `shared/`. */
 const allKeys = "admin:all_keys";
 
-/** Whether a caller's reach goes beyond its own things. The role is only a name (core/key/role.ts). */
+/** True if the caller may access other keys' objects. The role is only a name (core/key/role.ts). */
 export function reachesAll(principal: Pick<Principal, "scopes">): boolean {
   return principal.scopes.includes(allKeys);
 }
 
-/** What is done to which thing; logged where the thing belongs to another key. */
+/** The action and its object; logged if the object belongs to another key. */
 export interface Access {
   log: Log;
   action: "read" | "cancel" | "delete";
@@ -32,9 +32,9 @@ export interface Access {
 }
 
 /**
- * The key whose things a caller means: its own, or with the scope `admin:all_keys` the one it names, or everybody's
- * (undefined) when `all` is set and it names none. Reaching for another's is logged as `other_key_access`.
- * @throws AppError `not_found` for any other key's, whether that key exists or not.
+ * The key whose objects a call concerns: the caller's own; with the scope `admin:all_keys` the named one, or all
+ * (undefined) if `all` is set and none is named. Access to another key's is logged as `other_key_access`.
+ * @throws AppError `not_found` for any other key, whether it exists or not.
  */
 export function visibleKey(
   principal: Principal,
@@ -59,12 +59,12 @@ export function visibleKey(
   return principal.keyId;
 }
 
-/** Writes down that a key reaches for another's things; `owner` undefined is everybody. Names and ids alone. */
+/** Logs access to another key's object; `owner` undefined means all keys. Names and ids only. */
 export function note(by: string, owner: string | undefined, { log, action, what, id }: Access): void {
   if (owner === by) return;
   log.info("other_key_access", {
     by_key_id: by,
-    // A text that is not an id belongs to no key, and may be anything.
+    // A text that is not a valid id belongs to no key and may contain anything, so it is not logged.
     key_id: owner === undefined ? "*" : Id.isRequestId(owner) ? owner : "(no id)",
     action,
     what,

@@ -9,9 +9,9 @@ import * as Inputs from "#core/run/source/inputs";
 import * as Items from "#core/run/source/items";
 
 /**
- * Everything of a revoked key, for whom the operator removes a tenant. What is gone is not looked for again, so a purge that
- * was cut off is simply repeated. The key's row stays, revoked and without scopes: its id is not given out again, and with it
- * what backups hold. Backups that another key made of everybody's artifacts go by themselves, after a day.
+ * Removes everything of a revoked key, for an operator who removes a tenant. A purge that was interrupted is simply
+ * repeated and continues with what is left. The key's row stays, revoked and without scopes, so that its id, which
+ * backups may contain, is not reused. Backups that another key made of all artifacts expire after a day.
  */
 interface Purged {
   objects: number;
@@ -21,11 +21,11 @@ interface Purged {
   uploads: number;
 }
 
-/** Rows that one statement removes. */
+/** Rows per statement. */
 const chunk = 5_000;
 const runsAtOnce = 100;
 
-/** Folders of the bucket in which a key has its own; those of the second kind by days. */
+/** Folders of the bucket with a folder per key; in the second kind they are below a folder per day. */
 const folders = [
   "data",
   "backups",
@@ -37,7 +37,7 @@ const folders = [
 ];
 const folderByDay = ["extracts", "batches", "evals"];
 
-/** What else has rows of a key. A test holds all of them against the schema. */
+/** Other tables with rows by key. A test compares them with the schema. */
 export const counters = [
   "ground_truth",
   "evaluation",
@@ -49,11 +49,11 @@ export const counters = [
 ] as const;
 
 /**
- * Until when something of the key may still arrive: an address that was signed for an upload works for its whole time, and one
- * was given out as long as an instance took the revoked key. Pictures that come so are found by the census; a file below the
- * data root is not, since those have no rows.
+ * Until when objects of the key may still arrive: a signed upload URL works until it expires, and instances with a
+ * cached key issued such URLs for a while after the revocation. The census removes pictures that arrive later. It does
+ * not remove files below the data root, which have no rows.
  * @param now - epoch milliseconds.
- * @returns undefined: nothing can.
+ * @returns undefined if nothing can arrive.
  */
 export function openUntil(
   revokedAt: string,
@@ -65,9 +65,9 @@ export function openUntil(
 }
 
 /**
- * Removes what lies in the bucket, then the rows.
- * @param said - is told how far it came.
- * @throws AppError `storage_unavailable`: the same again.
+ * Removes the key's objects from the bucket, then its rows.
+ * @param said - called with the progress.
+ * @throws AppError `storage_unavailable`: call again.
  */
 export async function purge(
   stores: { db: Database.Db; bucket: Bucket.Bucket },

@@ -4,30 +4,30 @@ import { extractTable as extract } from "#core/extraction/extract.sql";
 import { isOpen, runTable as run, runsBy } from "#core/run/run.sql";
 
 /*
- * For an operator who revokes a key; the database is all that is at hand, so what the queues and the bucket hold is left
- * to reconcile, which goes on with it within a minute.
- * going(…)  what of a key has not ended
- * stop(…)   nothing more of it begins
+ * For an operator who revokes a key. Only the database is available here, so queues and bucket are left to reconcile,
+ * which continues within a minute.
+ * going(…)  the work of a key that has not ended
+ * stop(…)   starts none of it any more
  */
 
-/** What of a key has not ended. */
+/** The work of a key that has not ended. */
 export interface Going {
   /** Oldest first, the first 100. */
   runs: { run_id: string; status: string; items_left: number }[];
   run_count: number;
-  /** Single extracts in line, and those that a call or a worker has. */
+  /** Single extracts in line, and those that a call or a worker holds. */
   extracts_queued: number;
   extracts_running: number;
 }
 
 const shownRuns = 100;
-/** Rows that one statement ends. */
+/** Rows per statement. */
 const chunk = 1_000;
 
-/** By the few runs that have not ended, not by all that the key ever had. */
+/** Uses the index of open runs, not all runs that the key ever had. */
 const openRuns = (keyId: string): SQL =>
   sql`FROM ${runsBy("run_open")} WHERE ${sql.raw(isOpen)} AND key_id = ${keyId} AND state <> 'deleting'`;
-/** The plus sign: by the few rows of a status. */
+/** The plus sign makes SQLite use the index of the status. */
 const waiting = (keyId: string): SQL => sql`status = 'queued' AND +key_id = ${keyId}`;
 
 /** @throws AppError `storage_unavailable`. */
@@ -58,14 +58,14 @@ export async function going(db: Database.Db, keyId: string): Promise<Going> {
 }
 
 /**
- * Cancels the key's runs as `POST /v1/runs/{run_id}/cancel` does, and ends its extracts in line as failed (`forbidden`).
- * What is with a worker or a call ends as it does, and answers that wait for the bucket are stored. Twice is fine.
- * @returns how many of each.
- * @throws AppError `storage_unavailable`: the same again.
+ * Cancels the key's runs as `POST /v1/runs/{run_id}/cancel` does, and ends its queued extracts as failed (`forbidden`).
+ * Work that a worker or a call holds ends normally, and answers that wait for the bucket are stored. May be repeated.
+ * @returns the number of each.
+ * @throws AppError `storage_unavailable`: call again.
  */
 export async function stop(db: Database.Db, keyId: string): Promise<{ runs: number; extracts: number }> {
   const [canceled] = await Database.batch(db, [
-    // Without a sign of life for ever, so that the next reconcile orders what follows: there is no queue at hand here.
+    // The last sign of life is reset, so that the next reconcile orders what follows: there is no queue here.
     Database.statement(sql`UPDATE ${run} SET state = 'canceling', epoch = epoch + 1, plan_n = plan_n + 1,
         waiting_for = NULL, touched_at = 0
       WHERE run_uid IN (SELECT run_uid ${openRuns(keyId)} AND state IN ('planning', 'running'))`),
@@ -73,7 +73,8 @@ export async function stop(db: Database.Db, keyId: string): Promise<{ runs: numb
   let extracts = 0;
   for (;;) {
     const [ended] = await Database.batch(db, [
-      // A raised token: a worker that had it before commits nothing. Reconcile removes the pictures of ended extracts.
+      // The token is raised, so that the previous worker commits nothing. Reconcile removes the pictures of ended
+      // extracts.
       Database.statement(sql`UPDATE ${extract} SET status = 'failed', token = token + 1, ended_at = ${Date.now()},
           error_code = 'forbidden', error_message = 'the key of this extract was revoked', error_details = NULL,
           waiting_for = NULL, not_before = NULL

@@ -15,19 +15,19 @@ import * as Remove from "#core/run/control/remove";
 import { type RunRow, runTable as run, runsBy } from "#core/run/run.sql";
 import type { RunStores } from "#core/run/services";
 
-/** Keys that a step looks at; the others have their turn in the next minutes. */
+/** Keys per step; the others follow in the next minutes. */
 const keysAtOnce = 20;
-/** Extracts and runs of a key, and runs with a time of their own, that are looked up together. */
+/** Extracts and runs of a key, and runs with their own expiry, that are looked up together. */
 const extractsAtOnce = 50;
 const runsAtOnce = 5;
 /** Ground truths of a key: a row and an object each. */
 const groundTruthsAtOnce = 20;
-/** Extracts that are removed side by side: each is half a dozen round trips, one after the other. */
+/** Extracts that are removed in parallel; each needs half a dozen sequential round trips. */
 const lanes = 10;
-/** Rows of what was deleted, which have nothing left but their id. */
+/** Rows of deleted work, which keep only the id. */
 const tombstonesAtOnce = 500;
 
-/** The id of `anonymous` (core/key/key.ts), whose module would have to be loaded each minute. */
+/** The id of `anonymous` (core/key/key.ts), repeated here so that this module need not be loaded each minute. */
 const withoutKey = "anonymous";
 
 const minuteMs = 60_000;
@@ -41,13 +41,15 @@ interface Swept {
 }
 
 /**
- * Removes what has been kept as long as it is to be: extracts and runs that ended, and ground truths that were made, more
- * days ago than their key's number, or the stage's, says, and runs that have ended `expires_after` seconds ago. With artifacts, results and kept pictures;
- * afterwards their ids are free again, also those of what callers deleted themselves. What has not ended stays.
- * As far as the time reaches, a few keys at a time and these by turns: what is left is for the next minutes. What cannot be
- * removed keeps nothing else from it (core/repair.ts).
- * @param options.days - of keys without a number of their own; undefined: these keep everything.
- * @param options.deadline - epoch milliseconds after which nothing new is begun.
+ * Removes what is past its retention: extracts and runs that ended, and ground truths that were made, more days ago
+ * than the key's number, or else the stage's, allows; and runs whose `expires_after` is over. Their artifacts, results
+ * and kept pictures are removed with them. Afterwards their ids may be used again, also those that callers deleted.
+ * Work that has not ended stays.
+ *
+ * A step takes a few keys in rotation, until the deadline; the next minutes do the rest. A row that cannot be removed
+ * does not stop the others (core/repair.ts).
+ * @param options.days - for keys without a number of their own; undefined: these keep everything.
+ * @param options.deadline - epoch milliseconds after which no further removal begins.
  * @throws AppError `storage_unavailable`.
  */
 export async function sweep(
@@ -106,7 +108,7 @@ export async function sweep(
       );
       outages.push(await removeEvaluations(services, log, evaluations, isOver, swept));
       await forgetDeleted(db, key.keyId, before);
-      // Where nothing went, another look would find the same.
+      // If nothing was removed, another pass would find the same rows.
       const isFull =
         ids.length === extractsAtOnce ||
         rows.length === runsAtOnce ||
@@ -124,7 +126,7 @@ export async function sweep(
 
 const allOf = ({ extracts, runs, ground_truths, evals }: Swept) => extracts + runs + ground_truths + evals;
 
-/** @returns what kept some of them from going. */
+/** @returns the fault that stopped some removals. */
 function removeLabels(
   services: RunStores,
   log: Log,
@@ -140,7 +142,7 @@ function removeLabels(
   });
 }
 
-/** Evaluations of runs that are kept, too. @returns what kept some of them from going. */
+/** Also evaluations of runs that are kept. @returns the fault that stopped some removals. */
 function removeEvaluations(
   services: RunStores,
   log: Log,
@@ -156,7 +158,7 @@ function removeEvaluations(
   });
 }
 
-/** Keys whose things are not kept for ever. Revoked keys have it, too, and calls without a key. */
+/** Keys with a retention. Revoked keys are included, and calls without a key. */
 async function keysWithTime(
   db: Database.Db,
   days: number | undefined,
@@ -171,7 +173,7 @@ async function keysWithTime(
   return days === undefined ? keys : [...keys, { keyId: withoutKey, days }];
 }
 
-/** Those whose turn it is this minute: over the minutes all of them. */
+/** The keys of this minute; over the minutes, each key is taken in turn. */
 function turn<T>(keys: readonly T[]): T[] {
   const turns = Math.max(1, Math.ceil(keys.length / keysAtOnce));
   const at = (Math.floor(Date.now() / minuteMs) % turns) * keysAtOnce;
@@ -186,7 +188,7 @@ async function oldExtracts(db: Database.Db, keyId: string, before: number): Prom
   return (found?.rows ?? []).map((row) => String(row.request_id));
 }
 
-/** A rerun that may still read the run's pictures: it keeps the run, and must not keep those behind it. */
+/** A rerun that may still read the run's pictures. It keeps the run, but not the runs after it. */
 const rerun = sql`SELECT 1 FROM ${run} AS made WHERE made.key_id = ${run.keyId} AND made.source_run_id = ${run.runId}
     AND +made.state IN ('planning', 'running', 'canceling')`;
 const ended = sql`+state IN ('succeeded', 'failed', 'canceled')`;
@@ -211,7 +213,7 @@ async function whole(db: Database.Db, uids: ReturnType<typeof sql>): Promise<Run
   return Database.rows(run, found);
 }
 
-/** A large one goes on with the planner; its id is free when a later look finds it deleted. */
+/** The planner continues the removal of a large run; its id is free when a later pass finds it deleted. */
 async function removeRun(
   services: RunStores,
   log: Log,
@@ -235,7 +237,7 @@ async function removeRun(
   ]);
 }
 
-/** What was deleted and is old has nothing left but its id. */
+/** Removes old rows of deleted work, which only keep the id. */
 async function forgetDeleted(db: Database.Db, keyId: string, before: number): Promise<void> {
   const old = sql`WHERE key_id = ${keyId} AND created_at < ${before}`;
   const first = sql`ORDER BY created_at LIMIT ${tombstonesAtOnce}`;

@@ -5,8 +5,8 @@ import type { Principal } from "#core/key/key";
 import { dayOf } from "./day.ts";
 
 /*
- * What a key may still use. Every limit is a condition inside the statement that it guards, in the batch that does the
- * work: parallel calls cannot pass it together, and it costs no round trip of its own.
+ * The limits of a key. Each limit is a condition within the statement that it guards, in the batch that does the work:
+ * parallel calls cannot exceed it together, and it takes no additional round trip.
  */
 
 /** Names of limits as `details.limit` tells them. */
@@ -17,17 +17,17 @@ type Limit =
   | "max_run_items"
   | "max_in_flight";
 
-/** Who uses. */
+/** The key whose usage is counted. */
 export type User = Pick<Principal, "keyId" | "limits">;
 
 const minuteMs = 60_000;
 const dayMs = 24 * 3_600_000;
 
 /**
- * Whether the key's daily limits allow so many more items, as a condition for `INSERT … SELECT … WHERE`: the items
- * used today and these are at most `items_per_day`, and the model's time used today is below `model_seconds_per_day`.
- * Exact as long as `countItems` follows in the same batch.
- * @returns undefined when the key has neither limit. The size of a run is `overRunSize`'s matter.
+ * The condition that the key's daily limits allow this many more items, for `INSERT … SELECT … WHERE`: today's items
+ * plus these are at most `items_per_day`, and today's model time is below `model_seconds_per_day`. Exact if
+ * `countItems` follows in the same batch.
+ * @returns undefined if the key has neither limit. `overRunSize` checks the size of a run.
  */
 export function allows(user: User, items: number, now: Date): SQL | undefined {
   const conditions: SQL[] = [];
@@ -39,7 +39,7 @@ export function allows(user: User, items: number, now: Date): SQL | undefined {
   return conditions.length === 0 ? undefined : sql.join(conditions, sql` AND `);
 }
 
-/** The part of `allows` that also holds for work whose items were counted before: the model's time. */
+/** The part of `allows` for work whose items were counted before: the model time. */
 export function allowsTime(user: User, now: Date): SQL | undefined {
   const { modelSecondsPerDay } = user.limits;
   if (modelSecondsPerDay === null) return undefined;
@@ -61,7 +61,7 @@ const tooMuch: Record<Limit, string> = {
     "this key may not have so many pictures at work at once: send the others when some have ended",
 };
 
-/** The refusal of what another time allows. */
+/** The refusal of a call that may succeed later. */
 export function limited(
   limit: Limit,
   facts: { allowed: number; used?: number; requested?: number },
@@ -74,13 +74,13 @@ export function limited(
   });
 }
 
-/** More than the key may ever have: waiting does not help. */
+/** The refusal of more than the key may ever have; waiting does not help. */
 const never = (limit: Limit, facts: { allowed: number; requested: number }) =>
   new AppError("forbidden", tooMuch[limit], { details: { limit, ...facts } });
 
 /**
- * Why `allows` said no: 429 with the limit that was hit, what is used of it, and the seconds to the next UTC day; 403 for
- * more than a whole day has room for.
+ * Why `allows` was false: 429 with the limit that was hit, its usage, and the seconds to the next UTC day; 403 for more
+ * than a whole day allows.
  */
 export async function refusal(db: Database.Db, user: User, items: number, now: Date): Promise<AppError> {
   const [result] = await Database.batch(
@@ -97,7 +97,7 @@ export async function refusal(db: Database.Db, user: User, items: number, now: D
   const used = Number(result?.rows[0]?.items ?? 0);
   if (itemsPerDay !== null && items > itemsPerDay)
     return never("items_per_day", { allowed: itemsPerDay, requested: items });
-  // What is used only grows within a day, so one of the two still holds; else too many were in flight.
+  // Usage only grows within a day, so one of the two still holds; otherwise too many were in flight.
   if (itemsPerDay !== null && used + items > itemsPerDay)
     return limited("items_per_day", { allowed: itemsPerDay, used, requested: items }, retryAfterS);
   const modelSeconds = Number(result?.rows[0]?.model_ms ?? 0) / 1000;
@@ -129,9 +129,9 @@ const untilNext = (now: Date, everyMs: number) =>
   Math.max(1, Math.ceil((everyMs - (now.getTime() % everyMs)) / 1000));
 
 /**
- * Counts a call of a key that has `requests_per_minute`; of other keys nothing is counted or asked. Minutes are the
- * clock's, so a caller may spend two minutes' calls around a boundary. Exact under parallel calls.
- * @returns what is left of the minute; undefined for a key without that limit.
+ * Counts a call of a key that has `requests_per_minute`; other keys' calls are not counted. Minutes are clock minutes,
+ * so a caller may use two minutes' calls around a boundary. Exact under parallel calls.
+ * @returns the remaining calls of the minute; undefined for a key without that limit.
  * @throws AppError `rate_limited` with the seconds to the next minute, `storage_unavailable`.
  */
 export async function countRequest(db: Database.Db, user: User, now: Date): Promise<RateLimit | undefined> {
@@ -151,7 +151,7 @@ export async function countRequest(db: Database.Db, user: User, now: Date): Prom
   return { quota: requestsPerMinute, left: Math.max(0, requestsPerMinute - Number(count)), resetS };
 }
 
-/** Calls that a key may make in a minute, and how many of them are left until the next. */
+/** A key's calls per minute, and the remaining ones of this minute. */
 export interface RateLimit {
   quota: number;
   left: number;
@@ -160,10 +160,10 @@ export interface RateLimit {
 
 const minuteOf = (now: Date) => Math.floor(now.getTime() / minuteMs);
 
-/** Rows that a sweep removes at once; the next minute goes on. */
+/** Rows per sweep; the next minute continues. */
 const sweptAtOnce = 5_000;
 
-/** Forgets calls counted more than an hour ago: only the running minute is ever asked for. A bounded step. */
+/** Removes counts older than an hour: only the current minute is ever read. A bounded step. */
 export async function sweep(db: Database.Db, now: Date): Promise<void> {
   await Database.batch(db, [
     Database.statement(

@@ -4,7 +4,7 @@ import type { Log } from "#core/log";
 import * as Metrics from "#core/metrics/metrics";
 import { dayOf } from "./day.ts";
 
-/** Below this much of the model's time a day has no shares that mean anything. */
+/** Below this total model time, shares of a day are not meaningful. */
 const leastMs = 10 * 60_000;
 
 /** The key that used most of the model's time on a day. */
@@ -15,8 +15,8 @@ interface LargestShare {
 }
 
 /**
- * Which key used most of the model's time on the UTC day of `now`; undefined while all of them together used less than
- * ten minutes, and while one key alone uses it: then no other key waits because of it. Reads the rows of one day.
+ * The key that used most of the model time on the UTC day of `now`. Undefined if all keys together used less than ten
+ * minutes, or if only one key used any, because then no other key waits for it. Reads the rows of one day.
  * @throws AppError `storage_unavailable`.
  */
 export async function largestShare(db: Database.Db, now: Date): Promise<LargestShare | undefined> {
@@ -37,7 +37,7 @@ export async function largestShare(db: Database.Db, now: Date): Promise<LargestS
 }
 
 /**
- * Writes that share as a metric, which an alarm watches, and which key it is to the log.
+ * Writes that share as a metric, which an alarm watches, and logs the key.
  * @throws AppError `storage_unavailable`.
  */
 export async function tellLargestShare(db: Database.Db, log: Log, now: Date): Promise<void> {

@@ -4,17 +4,17 @@ import { AppError } from "#core/error";
 import type { User } from "./allowance.ts";
 
 /*
- * How much of a key lies in the bucket: what the last census found, and what was announced since it began. Exact for
- * limits on what is put there, a little above what there is until the next census (at most an hour and its own time).
+ * How much a key stores in the bucket: the result of the last census, plus the announcements since it began. Never too
+ * low for limits; too high by at most what was removed until the next census (an hour and the census's own time).
  */
 
-/** What is to be put into the bucket. */
+/** The amount to be stored. */
 export interface Amount {
   bytes: number;
   objects: number;
 }
 
-/** Whether the key's limits allow so much more, as a condition; undefined when it has neither. */
+/** The condition that the key's limits allow this much more; undefined if it has neither limit. */
 export function allows(user: User, more: Amount): SQL | undefined {
   const { maxStoredBytes, maxStoredObjects } = user.limits;
   const conditions = [
@@ -29,7 +29,7 @@ export function allows(user: User, more: Amount): SQL | undefined {
 const stored = (user: User, what: "bytes" | "objects") =>
   sql`coalesce((SELECT ${sql.identifier(what)} + ${sql.identifier(`recent_${what}`)} FROM "storage" WHERE key_id = ${user.keyId}), 0)`;
 
-/** Adds what was announced, if the condition holds; directly behind the statement that announces it. */
+/** Adds what was announced, if the condition holds; directly after the statement that announces it. */
 export function add(keyId: string, { bytes, objects }: Amount, onlyIf: SQL): Database.Statement {
   return Database.statement(sql`INSERT INTO "storage" (key_id, recent_bytes, recent_objects, next_bytes, next_objects)
     SELECT ${keyId}, ${bytes}, ${objects}, ${bytes}, ${objects} WHERE ${onlyIf}
@@ -39,7 +39,7 @@ export function add(keyId: string, { bytes, objects }: Amount, onlyIf: SQL): Dat
 }
 
 /**
- * Counts what is to be put into the bucket, if the key's limits allow it.
+ * Counts what will be stored, if the key's limits allow it.
  * @throws AppError `forbidden` with `details.limit`: waiting does not help, deleting does; `storage_unavailable`.
  */
 export async function announce(db: Database.Db, user: User, more: Amount): Promise<void> {
@@ -49,8 +49,8 @@ export async function announce(db: Database.Db, user: User, more: Amount): Promi
 }
 
 /**
- * Gives back what was deleted: until the next census, which goes by what is there. Never more than there was: two calls that
- * delete one folder side by side each say that they removed it.
+ * Subtracts what was deleted, until the next census counts what is left. Never more than was counted: two calls that
+ * delete one folder in parallel both report its removal.
  */
 export async function released(db: Database.Db, keyId: string, { bytes, objects }: Amount): Promise<void> {
   await Database.batch(db, [
@@ -59,7 +59,7 @@ export async function released(db: Database.Db, keyId: string, { bytes, objects 
   ]);
 }
 
-/** Why `allows` said no. */
+/** Why `allows` was false. */
 export async function refusal(db: Database.Db, user: User, more: Amount): Promise<AppError> {
   const { maxStoredBytes, maxStoredObjects } = user.limits;
   const { bytes, objects } = await read(db, user.keyId);
@@ -72,7 +72,7 @@ export async function refusal(db: Database.Db, user: User, more: Amount): Promis
   });
 }
 
-/** What of a key, or of all of them, lies in the bucket; `measured_at` is the oldest census that it goes by. */
+/** What a key, or all of them, stores in the bucket; `measured_at` is the time of the oldest census in it. */
 export async function read(
   db: Database.Db,
   keyId: string | undefined,
@@ -95,11 +95,11 @@ export async function read(
 }
 
 /*
- * A census (core/census/census.ts) counts in columns of its own, page by page, and is then taken for what there is. Each of
- * these statements does so if the condition holds.
+ * A census (core/census/census.ts) counts page by page in columns of its own, which then replace the totals. Each of
+ * these statements does its part if the condition holds.
  */
 
-/** A census begins: nothing is counted yet, and what is announced from now on is on top of what it finds. */
+/** Starts a census: its counts are zero, and announcements from now on are added to its result. */
 export function beginPass(onlyIf: SQL): Database.Statement {
   return Database.statement(sql`UPDATE "storage" SET pass_bytes = 0, pass_objects = 0, next_bytes = 0, next_objects = 0
     WHERE ${onlyIf}`);
@@ -115,7 +115,7 @@ export function countPage(found: ReadonlyMap<string, Amount>, onlyIf: SQL): Data
       pass_objects = pass_objects + excluded.pass_objects`);
 }
 
-/** The census is over: what it found is what there is. */
+/** Ends a census: its counts become the totals. */
 export function endPass(now: Date, onlyIf: SQL): Database.Statement {
   return Database.statement(sql`UPDATE "storage" SET bytes = pass_bytes, objects = pass_objects,
     recent_bytes = next_bytes, recent_objects = next_objects, measured_at = ${now.getTime()} WHERE ${onlyIf}`);

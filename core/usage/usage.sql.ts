@@ -2,7 +2,7 @@ import { index, integer, primaryKey, sqliteTable, text } from "drizzle-orm/sqlit
 
 const count = (name: string) => integer(name).notNull().default(0);
 
-/** What a key used on a day (UTC) with a task. Written in the same batches as the work itself. */
+/** A key's usage on a UTC day with a task. Written in the same batches as the work itself. */
 export const usageTable = sqliteTable(
   "usage",
   {
@@ -10,7 +10,7 @@ export const usageTable = sqliteTable(
     /** `2026-11-23` */
     day: text("day").notNull(),
     taskId: text("task_id").notNull(),
-    /** Pictures accepted: a run's are counted when it is accepted, all at once. */
+    /** Accepted pictures; those of a run are counted together when it is accepted. */
     items: count("items"),
     promptTokens: count("prompt_tokens"),
     completionTokens: count("completion_tokens"),
@@ -25,8 +25,8 @@ export const usageTable = sqliteTable(
 );
 
 /**
- * What of a key lies in the bucket, as the last census found it (core/census/census.ts), and what was announced to be put
- * there since that one began. The key id `shared` stands for no key.
+ * What a key stores in the bucket: the result of the last census (core/census/census.ts), and what was announced since
+ * it began. The key id `shared` stands for objects without a key.
  */
 export const storageTable = sqliteTable("storage", {
   keyId: text("key_id").primaryKey(),
@@ -35,14 +35,14 @@ export const storageTable = sqliteTable("storage", {
   measuredAt: integer("measured_at", { mode: "timestamp_ms" }),
   recentBytes: count("recent_bytes"),
   recentObjects: count("recent_objects"),
-  /** The same since the census in progress began, and what that has found so far. */
+  /** Announcements since the current census began, and its counts so far. */
   nextBytes: count("next_bytes"),
   nextObjects: count("next_objects"),
   passBytes: count("pass_bytes"),
   passObjects: count("pass_objects"),
 });
 
-/** Calls of a key within a minute; only of keys that have a limit. */
+/** Calls of a key per minute; only for keys with a limit. */
 export const requestCountTable = sqliteTable(
   "request_count",
   {

@@ -8,16 +8,19 @@ import type { Log } from "#core/log";
 import { dayOf } from "./day.ts";
 import * as Storage from "./storage.ts";
 
-/* What keys used: counted in the batch that does the work, told by day, key or task. The limits on it: core/usage/allowance.ts. */
+/*
+ * Usage of keys: counted in the batch that does the work, reported by day, key or task. The limits are in
+ * core/usage/allowance.ts.
+ */
 
-/** What the model server was asked for; all zero when it was not asked. */
+/** Usage of the model server; all zero if it was not called. */
 export interface Used {
   promptTokens: number;
   completionTokens: number;
   modelCalls: number;
-  /** Milliseconds during which an answer was waited for. */
+  /** Milliseconds spent waiting for answers. */
   modelMs: number;
-  /** Bytes of the pictures as they came. */
+  /** Bytes of the pictures as received. */
   imageBytes: number;
 }
 
@@ -30,8 +33,8 @@ export function countItems(
 }
 
 /**
- * Adds what an attempt used to the day's row if the condition holds. Directly after the statement that ends the
- * attempt, with `changes() = 1`: a worker that lost the fencing token adds nothing.
+ * Adds an attempt's usage to the day's row if the condition holds. Directly after the statement that ends the attempt,
+ * with `changes() = 1`: a worker whose fencing token is outdated adds nothing.
  */
 export function record(
   what: { keyId: string; taskId: string; now: Date } & Used,
@@ -104,8 +107,8 @@ const defaultDays = 30;
 const maxDays = 400;
 
 /**
- * The days that a question is about, both ends included; the last 30 unless told otherwise.
- * @throws AppError `invalid_request` when they are in the wrong order or more than 400.
+ * The days of a report, both ends included; the last 30 by default.
+ * @throws AppError `invalid_request` if they are in the wrong order or more than 400.
  */
 export function period(
   given: { from: string | undefined; to: string | undefined },
@@ -121,8 +124,8 @@ export function period(
 }
 
 /**
- * What was used from one day to another: the caller's own, or with `admin:all_keys` everybody's or one key's.
- * @param wanted.gpuCostPerHour - undefined: `cost` is null. Concurrent calls each count in full, although the GPU works
+ * The usage between two days: the caller's own, or with `admin:all_keys` that of all keys or of one.
+ * @param wanted.gpuCostPerHour - undefined: `cost` is null. Concurrent calls each count in full although the GPU works
  *   on them at once, so the cost is an upper bound.
  * @throws AppError `not_found` for another key's usage, whether that key exists or not.
  */
@@ -191,7 +194,7 @@ function sumsOf(amounts: number[], gpuCostPerHour: number | undefined): Sums {
     model_calls: modelCalls,
     model_seconds: modelMs / 1000,
     image_bytes: imageBytes,
-    // A price with more decimals than this is noise.
+    // More decimals than this are meaningless in a price.
     cost:
       gpuCostPerHour === undefined ? null : Math.round((modelMs / 3_600_000) * gpuCostPerHour * 1e6) / 1e6,
   };

@@ -6,8 +6,8 @@ export interface Backoff {
 const usual: Backoff = { baseMs: 250, maxMs: 8_000 };
 
 /**
- * The pause before the next of `retries` (from 1 on): capped exponential back-off, half of it jitter. What the server
- * asks for is the least.
+ * The pause before the next of `retries` (from 1 on): capped exponential back-off, half of it jitter, and at least as
+ * long as the server asked for.
  * @param how.random - 0 up to 1.
  */
 export function pauseMs(how: {

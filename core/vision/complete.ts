@@ -26,21 +26,21 @@ export interface Picture {
 
 /** One question to the model. */
 export interface Ask {
-  /** Static text, sent in front of the pictures so that the server's prefix cache can keep it. */
+  /** Static text, sent before the pictures so that the server's prefix cache can keep it. */
   prompt: string;
   images: Picture[];
-  /** In the subset that constrained decoding understands; undefined: free text. */
+  /** In the subset that constrained decoding supports; undefined for free text. */
   schema: object | undefined;
   schemaName: string;
   temperature: number;
   seed: number;
   maxTokens: number;
-  /** Sent as `X-Request-Id`, which vLLM takes over into its own logs. */
+  /** Sent as `X-Request-Id`, which vLLM uses in its own logs. */
   requestId: string;
   logprobs?: boolean | undefined;
 }
 
-/** What a call is doing, in numbers and codes only: fit for logs as it is. */
+/** Progress of a call, in numbers and codes only: safe for logs. */
 export interface Event {
   event: "vllm_call_start" | "vllm_call_end" | "vllm_call_error";
   request_id: string;
@@ -52,26 +52,26 @@ interface CallOptions {
   /** Epoch milliseconds. */
   deadline: number;
   onEvent?: ((event: Event) => void) | undefined;
-  /** Looks at the text as it comes in, and may cut the call off. */
+  /** Checks the text as it arrives, and may cut the call off. */
   guard?: Guard | undefined;
-  /** Fields this server is known not to take. */
+  /** Fields that this server is known to refuse. */
   without?: ReadonlySet<string> | undefined;
 }
 
-/** Usage comes after the finish reason; a server that then says nothing more is not waited for. */
+/** Usage comes after the finish reason; wait this long for it. */
 const afterFinishMs = 1_000;
-/** Of an answer that is no event stream, no more than this is read. */
+/** The most that is read of an answer that is not an event stream. */
 const errorBodyBytes = 64 * 1024;
 const topLogprobs = 5;
 /** Longer timers fire at once (Node's limit is a 32-bit number of milliseconds). */
 const maxTimerMs = 2 ** 31 - 1;
 
 /**
- * One streamed call. Returns only what ended with a `finish_reason` (which may be `length`: the caller judges) or
- * was cut off by the guard. On every way out the connection is closed, so that the engine stops too.
+ * One streamed call. Returns only an answer that ended with a `finish_reason` (which may be `length`; the caller
+ * decides) or was cut off by the guard. The connection is closed in every case, so that the engine stops too.
  *
  * Throws VisionError: `inference_timeout` (deadline, abort), `inference_unavailable` (outage and overload by
- * #core/vision/verdict), `inference_failed` (everything else); `fault` says what exactly.
+ * #core/vision/verdict), `inference_failed` (everything else); `fault` has the details.
  */
 export async function complete(server: Server, ask: Ask, options: CallOptions): Promise<Completion> {
   const startedAt = Date.now();
@@ -132,7 +132,7 @@ async function stream(
     const chunks = await client.chat.completions.create(requestBody(server, ask, options.without), {
       headers: { "X-Request-Id": ask.requestId },
       signal: call.signal,
-      // The client's timer ends at the response headers, ours covers the stream: this one must only not be shorter.
+      // The client's timer ends at the response headers, ours covers the stream: the client's must only be longer.
       timeout: Math.min(maxTimerMs, call.leftMs + 60_000),
     });
     for await (const chunk of chunks) {
@@ -141,7 +141,7 @@ async function stream(
       if (found.finishReason !== null) call.finished();
     }
   } catch (thrown) {
-    // What came after the finish reason cannot spoil the answer.
+    // A fault after the finish reason does not affect the answer.
     if (found.finishReason === null) {
       const fault = answerFault ?? errorEvent(thrown) ?? exchange.fault();
       throw toError(call.stopped(), fault, exchange.sent(), { ...found.partial(), cause: thrown });
@@ -157,7 +157,7 @@ async function stream(
 
 type Stopped = "silence" | "deadline" | "aborted";
 
-/** The exchange of one call, with everything that may end it early: silence, the deadline and the caller. */
+/** The exchange of one call, with all that may end it early: silence, the deadline and the caller. */
 function open(server: Server, { deadline, signal }: CallOptions) {
   let stopped: Stopped | undefined;
   const controller = new AbortController();
@@ -183,7 +183,7 @@ function open(server: Server, { deadline, signal }: CallOptions) {
     signal: controller.signal,
     leftMs,
     stopped: () => stopped,
-    /** The finish reason has come: what follows is waited for only shortly. */
+    /** The finish reason has arrived: wait only briefly for what follows. */
     finished: () => {
       afterFinish ??= setTimeout(() => exchange.close(), afterFinishMs);
     },
@@ -197,7 +197,10 @@ function open(server: Server, { deadline, signal }: CallOptions) {
   };
 }
 
-/** A client for one exchange. Everything it would read from the environment is set: a stray variable must not redirect or log calls. */
+/**
+ * A client for one exchange. Everything that it would read from the environment is set explicitly: a stray variable
+ * must not redirect or log calls.
+ */
 function connect(server: Server, fetch: Transport.Exchange["fetch"]): OpenAI {
   return new OpenAI({
     baseURL: server.baseUrl,
@@ -236,15 +239,15 @@ function requestBody(
     ],
     temperature: ask.temperature,
     seed: ask.seed,
-    // The older name: every compatible server takes it, the newer one not yet.
+    // The older name: every compatible server accepts it, while some do not accept the newer one.
     max_tokens: ask.maxTokens,
     stream: true,
-    // In every piece (vLLM): what a call that is cut off has cost is known too.
+    // Usage in every piece (vLLM), so that the cost of a call that is cut off is known, too.
     stream_options: without?.has("continuous_usage_stats")
       ? { include_usage: true }
       : ({ include_usage: true, continuous_usage_stats: true } as { include_usage: true }),
-    // Models that think by default (Qwen3.5 and later) would spend the answer's tokens on it. Templates without such
-    // a variable ignore it; a server that does not know the field says so, and is not sent it again.
+    // Models that think by default (Qwen3.5 and later) would use up the answer's tokens. Templates without this
+    // variable ignore it; a server that does not know the field refuses it and is then asked without it.
     chat_template_kwargs: { enable_thinking: false },
     ...(ask.logprobs ? { logprobs: true, top_logprobs: topLogprobs } : {}),
     ...(sendsSchema(ask, without)
@@ -297,7 +300,7 @@ function error(
   const timeout = fault.kind === "deadline" || fault.kind === "aborted";
   const away = verdict === "outage" || verdict === "overload";
   const code: Code = timeout ? "inference_timeout" : away ? "inference_unavailable" : "inference_failed";
-  // The cause may quote the request or an address: its kind is enough.
+  // The cause may quote the request or an address, so only its name is kept.
   const cause = more.cause instanceof Error ? more.cause.name : undefined;
   return new VisionError(code, messages[code], {
     reason: reasonOf(fault),

@@ -2,7 +2,7 @@ import type OpenAI from "openai";
 import type { Usage } from "#core/vision/fault";
 import type { Cut, Guard } from "#core/vision/guard";
 
-/** A token of the answer: its own probability and those of its rivals, as natural logarithms. */
+/** A token of the answer: its log probability and those of its alternatives. */
 export interface TokenLogprob {
   token: string;
   logprob: number;
@@ -11,7 +11,7 @@ export interface TokenLogprob {
 
 export interface Completion {
   text: string;
-  /** What a server that takes thinking out of the text hands out beside it. */
+  /** Thinking that the server separated from the text. */
   reasoning: string;
   /** Null only when `cut` says why the call was cut off. */
   finishReason: string | null;
@@ -50,7 +50,7 @@ export class Incoming {
     return this.#completion.cut;
   }
 
-  /** Adds a piece of the stream; sets `cut` when the guard wants no more of it. */
+  /** Adds a piece of the stream; sets `cut` if the guard ends the answer. */
   add(chunk: Chunk, { startedAt, guard }: { startedAt: number; guard: Guard | undefined }): void {
     const completion = this.#completion;
     if (chunk.model) completion.model = chunk.model;
@@ -69,7 +69,7 @@ export class Incoming {
     if (choice.finish_reason) this.finishReason = choice.finish_reason;
   }
 
-  /** What has come of a completion that broke off. */
+  /** The text and usage of a completion that broke off. */
   partial(): { rawText: string; usage: Usage | null } {
     const { text, reasoning, usage } = this.#completion;
     return { rawText: text || reasoning, usage };
@@ -81,7 +81,10 @@ export class Incoming {
   }
 }
 
-/** Text and thinking of one piece, wherever the server puts them: vLLM, SGLang and llama.cpp have a field for it, Mistral typed parts. */
+/**
+ * Text and thinking of one piece, in any server's form: vLLM, SGLang and llama.cpp have a field for thinking, Mistral
+ * typed parts.
+ */
 function readDelta(given: unknown): { delta: string; thought: string } {
   const { content, reasoning, reasoning_content } = (given ?? {}) as Record<string, unknown>;
   const found = { delta: "", thought: "" };

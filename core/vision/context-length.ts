@@ -1,14 +1,14 @@
 import type { Server } from "#core/vision/complete";
 import { probe } from "#core/vision/probe";
 
-/** vLLM's start command in docs/gpu.md; what is assumed of a server that does not say. */
+/** The context length of vLLM's start command in docs/gpu.md; assumed for a server that reports none. */
 const assumed = 8192;
-/** A server may come back with another setting; once in ten minutes is often enough to notice by itself. */
+/** A restarted server may have another setting, so it is asked again every ten minutes. */
 const keepMs = 600_000;
-/** What an answer shows below this is no context, but a server that counts in its own way. */
+/** A total below this is not a full context, but another way of counting. */
 const leastTokens = 1024;
 
-/** A server, and what its operator says about it. */
+/** A server, with its operator's setting. */
 export interface Believed extends Server {
   /** `VLLM_MAX_MODEL_LEN`; undefined: what the server reports. */
   maxModelLen?: number | undefined;
@@ -18,9 +18,9 @@ const known = new Map<string, { at: number; tokens: number }>();
 const nameOf = (server: Server) => `${server.baseUrl} ${server.model}`;
 
 /**
- * Context length of the configured model in tokens: what the operator says, but no more than the server has shown to
- * have within ten minutes; without an operator's word what the server reports in `/v1/models` (vLLM does), asked for
- * once an instance and every ten minutes; 8,192 where it says nothing or does not answer. Never throws.
+ * Context length of the configured model in tokens: the operator's setting, but at most what the server's answers have
+ * shown within ten minutes. Without a setting, the value that the server reports in `/v1/models` (vLLM does), requested
+ * once per instance and every ten minutes; 8,192 if it reports none or does not answer. Never throws.
  */
 export async function contextLength(server: Believed, signal?: AbortSignal): Promise<number> {
   const last = known.get(nameOf(server));
@@ -34,14 +34,17 @@ export async function contextLength(server: Believed, signal?: AbortSignal): Pro
   return tokens;
 }
 
-/** Asks the server again, whatever is known of it. Undefined where it does not say, or not now. Never throws. */
+/**
+ * Asks the server again and ignores the cached value. Undefined if it does not report it or does not answer. Never
+ * throws.
+ */
 export async function refresh(server: Server, signal?: AbortSignal): Promise<number | undefined> {
   const { maxModelLen } = await probe(server, signal);
   if (maxModelLen !== undefined) learn(server, maxModelLen);
   return maxModelLen;
 }
 
-/** Notes what the server itself has said or shown. */
+/** Stores what the server reported or its answers showed. */
 export function learn(server: Server, tokens: number): void {
   if (tokens >= leastTokens) known.set(nameOf(server), { at: Date.now(), tokens });
 }

@@ -1,13 +1,13 @@
 /*
- * What the openai client reads of an event stream it takes for JSON, heartbeats included: `event: ping` without data,
- * or an empty `data:` line, throws in the middle of an answer. So the stream is read here first, by the rules of the
- * HTML standard (9.2.6), and only events with JSON in them are passed on.
+ * The openai client parses all data of an event stream as JSON, including heartbeats: `event: ping` without data, or an
+ * empty `data:` line, throws within an answer. So the stream is parsed here first, by the rules of the HTML standard
+ * (9.2.6), and only events with JSON are passed on.
  */
 
 /**
- * The same stream with nothing but events whose data is JSON or `[DONE]`, each as one chunk. Comments, heartbeats and
- * other events are left out; the name of an event is kept only for errors, since some servers name every chunk.
- * Pieces may end anywhere: within a line end, within a character. The source is read only as fast as this is.
+ * The same stream with only the events whose data is JSON or `[DONE]`, each as one chunk. Comments, heartbeats and
+ * other events are left out. The name of an event is kept only for errors, since some servers name every chunk. Pieces
+ * may end anywhere, also within a line end or a character. The source is read only as fast as the result.
  */
 export function onlyData(source: ReadableStream<Uint8Array>): ReadableStream<Uint8Array> {
   const reader = source.getReader();
@@ -33,14 +33,14 @@ export function onlyData(source: ReadableStream<Uint8Array>): ReadableStream<Uin
 
 class Events {
   readonly #decoder = new TextDecoder();
-  /** The line that has not ended yet, in the pieces it came in: joined once, however many they are. */
+  /** The current unfinished line, in the pieces in which it arrived; joined once. */
   #line: string[] = [];
-  /** The last piece ended in a carriage return: a line feed that follows belongs to it. */
+  /** The last piece ended in a carriage return: a line feed at the start of the next belongs to it. */
   #returned = false;
   #name = "";
   #data: string[] = [];
 
-  /** The next piece of the stream; the events that it completed and that are passed on. */
+  /** Takes the next piece of the stream; returns the completed events that are passed on. */
   push(piece: Uint8Array): string {
     const text = this.#decoder.decode(piece, { stream: true });
     let passed = "";

@@ -7,20 +7,20 @@ export interface Fault {
   kind: FaultKind;
   /** HTTP status, or the code inside an error event of the stream. */
   status?: number;
-  /** The body was JSON of an OpenAI-compatible server; false: a proxy in front of it answered. */
+  /** True if the body was JSON of an OpenAI-compatible server; false if a proxy before it answered. */
   fromModelServer?: boolean;
-  /** The whole request had left this machine when it happened. */
+  /** True if the whole request had been sent when it happened. */
   afterSend: boolean;
-  /** What the server asked for with `Retry-After`. */
+  /** The pause that the server requested with `Retry-After`. */
   retryAfterMs?: number;
   contextTooLong?: ContextTooLong;
-  /** The server could not open the picture, or the model's processor would not have it. */
+  /** The server could not open the picture, or the model's processor refused it. */
   pictureRefused?: boolean;
   /** "The model does not exist": wrong name, or weights still loading behind a router. */
   modelMissing?: boolean;
-  /** Fields of ours that the server says it does not know. */
+  /** Our fields that the server reports as unknown. */
   unknownFields?: string[];
-  /** The server cannot make a grammar of the schema; the same schema never passes. */
+  /** The server cannot make a grammar of the schema; the same schema will always fail. */
   schemaRefused?: boolean;
 }
 
@@ -35,42 +35,42 @@ export type FaultKind =
   | "silence"
   /** An answer that is not 200 with an event stream. */
   | "status"
-  /** The stream ended in an orderly way, but without a `finish_reason`. */
+  /** The stream ended without an error, but without a `finish_reason`. */
   | "unfinished"
-  /** The server broke the answer off itself (`finish_reason: "abort"`): it is being shut down in order. */
+  /** The server ended the answer itself (`finish_reason: "abort"`) during an orderly shutdown. */
   | "shutdown"
-  /** More bytes than any answer has. */
+  /** More bytes than any real answer has. */
   | "oversized"
   | "deadline"
   | "aborted";
 
-/** Numbers of a "context too long" answer, as far as its text gives them. */
+/** The numbers in a "context too long" answer, as far as its text has them. */
 export interface ContextTooLong {
   maxModelLen?: number;
   /** Tokens of text and pictures, without the answer. */
   promptTokens?: number;
-  /** Tokens that are too many, where the text gives neither of the others. */
+  /** The number of excess tokens, if the text has neither of the others. */
   overBy?: number;
-  /** What it is about alone: the text, before any picture was counted, or the `max_tokens` that was asked for. */
+  /** Set if only one part is too long: the text, before any picture was counted, or the requested `max_tokens`. */
   only?: "text" | "answer";
-  /** By its words a server that clips an answer which does not fit, instead of refusing it. */
+  /** Set if the wording is that of a server that shortens answers which do not fit, instead of refusing them. */
   clips?: true;
 }
 
 /** One call to the model server, as it goes into the artifact. Wire names. */
 export interface AttemptRecord {
   n: number;
-  /** What made this call different from the one before. */
+  /** How this call differed from the one before. */
   kind: AttemptKind;
   seed: number;
   temperature: number;
   max_tokens: number;
   response_format: "json_schema" | "none";
-  /** 200, or the status that came instead; null when none came. */
+  /** 200 or another status; null if none was received. */
   status: number | null;
-  /** Why its answer was not taken, snake_case; absent for the one that was. */
+  /** Why its answer was rejected, in snake_case; absent for the accepted one. */
   error?: string;
-  /** What had to be mended in the answer's JSON; absent where nothing had to be. */
+  /** Repairs of the answer's JSON; absent without any. */
   repaired?: readonly Repair[];
   finish_reason: string | null;
   ms: number;
@@ -85,9 +85,9 @@ export type AttemptKind =
   | "reencoded_picture"
   | "without_field"
   | "another_seed"
-  /** After an answer that did not fit: all the room there is. */
+  /** After an answer that did not fit: with all the room that is left. */
   | "larger_max_tokens"
-  /** The server takes no more. */
+  /** With no more than the server accepts. */
   | "smaller_max_tokens"
   | "without_response_format";
 
@@ -96,7 +96,7 @@ export interface Usage {
   completion_tokens: number;
 }
 
-/** Of all calls together, as far as the server counted them. */
+/** Usage of all calls together, as far as the server reported it. */
 export function usageOf(attempts: readonly AttemptRecord[]): Usage {
   const sum = { prompt_tokens: 0, completion_tokens: 0 };
   for (const { usage } of attempts) {
@@ -113,13 +113,13 @@ export function usageOf(attempts: readonly AttemptRecord[]): Usage {
 export class VisionError extends AppError {
   readonly fault: Fault | undefined;
   readonly attempts: AttemptRecord[];
-  /** What the model said last, possibly cut off; empty when it said nothing. */
+  /** The model's last text, possibly cut off; empty if there was none. */
   readonly rawText: string;
   /** Finish reason of the last answer. */
   readonly finishReason: string | null;
-  /** Of a single call that failed: what the server had counted when it broke off. */
+  /** For a single failed call: the server's counts when it broke off. */
   readonly usage: Usage | null;
-  /** The part of an answer that was read before there was no more room for it. */
+  /** The part of the answer that was read before the room ended. */
   readonly partial: Salvaged | null;
 
   constructor(
@@ -135,7 +135,7 @@ export class VisionError extends AppError {
       usage?: Usage | null;
       partial?: Salvaged | null;
       retryAfterS?: number | undefined;
-      /** Where another call would end in the same way, whatever the code says. */
+      /** Set if another call would fail in the same way, whatever the code. */
       retry?: false;
       cause?: unknown;
     },
@@ -159,11 +159,11 @@ export class VisionError extends AppError {
   }
 }
 
-/** Longest pause a server can ask for. */
+/** Longest pause that a server can request. */
 const maxRetryAfterMs = 60_000;
 const modelMissingPattern =
   /\bmodel\b[^.]{0,200}\b(?:does not exist|not found|is not loaded|loading)\b|\bloading model\b/i;
-/** Fields that other OpenAI-compatible servers may not know; the call works without each of them. */
+/** Fields that other OpenAI-compatible servers may not know; a call works without them. */
 const optionalFields = [
   "seed",
   "stream_options",
@@ -175,18 +175,19 @@ const optionalFields = [
 ];
 const unknownFieldPattern =
   /unknown|unrecogni[sz]ed|unsupported|(?:not|n't) support(?:ed)?|unexpected|not (?:permitted|allowed|recogni[sz]ed)|extra (?:inputs?|fields?)|additional properties/i;
-/** What servers call that field where they name a part of it: vLLM with a tokenizer of Mistral's says `chat_template`. */
+/** Other names of that field in error messages: vLLM with a Mistral tokenizer writes `chat_template`. */
 const templatePattern = /\b(?:chat_template|enable_thinking)\b/;
 /**
- * A schema that no grammar can be made of, in the words of vLLM (xgrammar, guidance, outlines), SGLang, llama.cpp and
- * OpenAI. Not the word `json_schema`: that a server knows no such response format is said with it.
+ * Messages about a schema that cannot become a grammar, as worded by vLLM (xgrammar, guidance, outlines), SGLang,
+ * llama.cpp and OpenAI. Without the word `json_schema`, which also occurs if the server does not know this response
+ * format.
  */
 const schemaPattern =
   /json schema|invalid schema|(?<!\w)schema (?:is |conversion)|x?grammar\b|guidance|outlines|(?:schema|grammar) error|unimplemented keys|unknown format/i;
 
 /**
- * What Pillow says (vLLM and SGLang hand its words on), their processors, llama.cpp. Read loosely: a picture that
- * is encoded anew without need costs one call.
+ * Messages of Pillow (passed on by vLLM and SGLang), their processors, and llama.cpp. Matched loosely: encoding a
+ * picture again without need costs one call.
  */
 const picturePattern = new RegExp(
   [
@@ -206,7 +207,7 @@ const picturePattern = new RegExp(
   "i",
 );
 
-/** What a non-200 answer, or an error event in a stream, means. `body` stays here: it may quote the request. */
+/** The meaning of a non-200 answer, or of an error event in a stream. `body` is not kept: it may quote the request. */
 export function fromAnswer(status: number, headers: Headers, body: string, now: number): Fault {
   const fault: Fault = { kind: "status", status, fromModelServer: false, afterSend: true };
   const retryAfterMs = parseRetryAfter(headers.get("retry-after"), now);
@@ -222,13 +223,13 @@ export function fromAnswer(status: number, headers: Headers, body: string, now: 
     else if (picturePattern.test(message)) fault.pictureRefused = true;
     else {
       const named = unknownFields(message);
-      // The format is named by what refuses a schema, too; any other field is not.
+      // A server that refuses the schema may name `response_format`; if it names another field, it refuses that field.
       if (named.every((field) => field === "response_format") && schemaPattern.test(message))
         fault.schemaRefused = true;
       else if (named.length > 0) fault.unknownFields = named;
     }
   }
-  // llama.cpp has said it with this status, too; asking again changes nothing.
+  // llama.cpp also uses this status for it; a retry would not help.
   if (status === 500 && /failed to parse grammar|schema conversion/i.test(message))
     fault.schemaRefused = true;
   return fault;
@@ -238,7 +239,7 @@ function unknownFields(message: string): string[] {
   if (!unknownFieldPattern.test(message)) return [];
   const named = optionalFields.filter((field) => new RegExp(`\\b${field}\\b`).test(message));
   if (named.length === 0 && templatePattern.test(message)) return ["chat_template_kwargs"];
-  // The one option of the streaming's is unknown, and its place is named beside it.
+  // Only this streaming option is unknown, and the message also names its parent.
   return named.includes("continuous_usage_stats")
     ? named.filter((field) => field !== "stream_options")
     : named;
@@ -272,12 +273,12 @@ export function parseRetryAfter(value: string | null, now: number): number | und
 
 const contextPatterns =
   /context (?:length|size|window)|maximum model length|max_model_len|max_tokens must be at least 1|exceed_context_size/i;
-/** vLLM 0.32: the figure alone is beyond the context, whatever the prompt. */
+/** vLLM 0.32: the requested `max_tokens` alone exceeds the context, whatever the prompt. */
 const answerAlone =
   /max_(?:completion_|output_)?tokens\s*=\s*[\d,]+ cannot be greater than \w+\s*=\s*([\d,]*\d)/i;
-/** Far too long a text is refused by its characters, which say nothing about tokens. */
+/** Extremely long text is refused by its number of characters, which does not give the tokens. */
 const inCharacters = /contains [\d,]+ characters/i;
-/** vLLM 0.32 looks at the text before the picture; its "at least" is where it stopped counting. */
+/** vLLM 0.32 checks the text before the picture; its "at least" is where it stopped counting. */
 const textAlone = /exceeds this limit even without any output tokens/i;
 
 /** The number behind the first pattern that matches. */
@@ -290,9 +291,9 @@ function find(text: string, ...patterns: RegExp[]): number | undefined {
 }
 
 /**
- * The numbers of a "context too long" answer of vLLM (any version), SGLang or llama.cpp, or undefined when the
- * text is about something else. The wording changes between versions, so numbers are looked up loosely. A length that
- * is only where the server stopped counting (always one more than it takes) is no length, and is left out.
+ * The numbers of a "context too long" answer of vLLM (any version), SGLang or llama.cpp; undefined if the text is about
+ * something else. The wording changes between versions, so numbers are matched loosely. A length at which the server
+ * only stopped counting (always one more than its limit) is left out.
  */
 export function parseContextTooLong(text: string): ContextTooLong | undefined {
   const taken = find(text, answerAlone);
@@ -330,7 +331,8 @@ export function parseContextTooLong(text: string): ContextTooLong | undefined {
     const length = promptTokens === undefined || stopped ? {} : { promptTokens };
     return { ...context, ...length, only: "text" };
   }
-  // Stopped short of the context by the answer's share: with fewer tokens for the answer there may be room.
+  // Counting stopped before the context's end, because the answer's tokens are reserved: with fewer of them there may
+  // be room.
   if (stopped) return { ...context, only: asked > 0 ? "answer" : "text" };
   const overBy = find(text, /got -([\d,]*\d)/i);
   return {

@@ -7,19 +7,19 @@ const maxWhitespaceRun = 200;
 const maxDigitRun = 80;
 /** The longest repeated unit looked for: about one line item with all its fields. */
 const maxPeriod = 512;
-/** A unit counts as a loop from this many copies on. */
+/** From this many copies on, a repeated unit is a loop. */
 const loopCopies = 30;
-/** And from this many characters on: rules of dashes and dots are printed on every receipt. */
+/** And from this many characters on: lines of dashes and dots are printed on every receipt. */
 const loopMinCharacters = 240;
-/** The tail is compared with itself once per this many new characters: cheap, and late by one step at most. */
+/** The tail is checked once per this many new characters: cheap, and late by one step at most. */
 const checkEvery = 64;
 
 /**
- * Watches an answer as it streams in and says when it has degenerated: endless white space (models do that where
- * the grammar allows any), endless digits, the same text over and over, or more text than was ordered.
+ * Watches an answer as it streams in and detects when it has degenerated: endless white space (models do that if the
+ * grammar allows any), endless digits, repeated text, or more text than was requested.
  *
- * Whole entries of a list may repeat as often as `max_tokens` allows: 36 tins of cat food are 36 lines. Only entries
- * that say nothing (nulls and empty texts) are no lines of a receipt, however many.
+ * Whole entries of a list may repeat as often as `max_tokens` allows: 36 cans of cat food are 36 lines. Only empty
+ * entries (nulls and empty texts) are not lines of a receipt, however many there are.
  */
 export class Guard {
   #text = "";
@@ -29,12 +29,12 @@ export class Guard {
   readonly #entries = new Entries();
   readonly #maxCharacters: number;
 
-  /** `maxTokens` bounds the text: no tokenizer in use has tokens of more than 32 characters on average. */
+  /** `maxTokens` bounds the text: no tokenizer in use averages more than 32 characters per token. */
   constructor(maxTokens: number) {
     this.#maxCharacters = Math.max(4_096, maxTokens * 32);
   }
 
-  /** The next piece of the answer; a reason when the call should be cut off now. */
+  /** Takes the next piece of the answer; returns a reason if the call should be cut off now. */
   push(delta: string): Cut | undefined {
     this.#text += delta;
     for (let i = 0; i < delta.length; i++) {
@@ -54,7 +54,7 @@ export class Guard {
     return undefined;
   }
 
-  /** The repeated unit is one whole entry of one list or several, and they say something. */
+  /** True if the repeated unit is one or several whole list entries that are not empty. */
   #repeatsLines(period: number): boolean {
     const end = this.#entries.endOfRepeated(this.#text.length, period);
     if (end === undefined) return false;
@@ -66,7 +66,7 @@ export class Guard {
   }
 }
 
-/** Where the entries of lists end in a JSON text that is still growing. */
+/** Tracks where list entries end in a JSON text that is still growing. */
 class Entries {
   #at = 0;
   #inString = false;
@@ -95,7 +95,7 @@ class Entries {
     else if (code === comma && (this.#open.at(-1) ?? 0) > 0) this.#commas.set(at, this.#open.at(-1) ?? 0);
   }
 
-  /** Place of the last comma that has its like one period earlier in the same list. */
+  /** Position of the last comma that has a matching one, one period earlier in the same list. */
   endOfRepeated(length: number, period: number): number | undefined {
     for (let at = length - 1; at >= length - period; at--) {
       const list = this.#commas.get(at);
@@ -108,7 +108,7 @@ class Entries {
 const [quote, backslash, comma] = [0x22, 0x5c, 0x2c];
 const [openBracket, closeBracket, openBrace, closeBrace] = [0x5b, 0x5d, 0x7b, 0x7d];
 
-/** True when there is anything printed in it. */
+/** True if it contains any printed value. */
 function says(value: unknown): boolean {
   if (typeof value === "object" && value !== null) return Object.values(value).some(says);
   return value !== null && value !== "";
@@ -136,7 +136,7 @@ function isWhitespace(code: number): boolean {
   return code === 0x20 || (code >= 0x09 && code <= 0x0d) || code === 0xa0 || code === 0x3000;
 }
 
-/** Digits and the point: 0.000… is endless in the same way. Not the comma, which also stands between numbers. */
+/** Digits and the point: 0.000… may be endless in the same way. Not the comma, which also separates numbers. */
 function isNumeric(code: number): boolean {
   return (code >= 0x30 && code <= 0x39) || code === 0x2e;
 }

@@ -6,7 +6,7 @@ export type JsonObject = Record<string, unknown>;
 export interface Found {
   ok: true;
   value: JsonObject;
-  /** What had to be mended; absent where nothing had to be. */
+  /** Repairs that were needed; absent without any. */
   repaired?: readonly Repair[];
 }
 
@@ -14,52 +14,52 @@ type Extracted = Found | { ok: false; reason: InvalidReason };
 
 type InvalidReason =
   | "empty"
-  /** No object in it at all. */
+  /** The text has no object. */
   | "no_object"
-  /** An object that is never closed, or a brace too many. */
+  /** An object that is never closed, or a surplus brace. */
   | "half_object"
   | "two_objects"
-  /** Braces around something that is not JSON. */
+  /** Braces around text that is not JSON. */
   | "invalid_json"
-  /** An array, or the object inside of one. */
+  /** An array, or the object within one. */
   | "not_an_object"
   /** Thinking that is never closed. */
   | "unfinished_thinking"
   /**
-   * The same name twice: which of the two values was read is unknown. `__proto__` as a name: nothing a receipt says,
-   * and a trap for code that copies the object. More levels than any document has.
+   * A duplicate name: which of the two values is meant is unknown. `__proto__` as a name: never on a receipt, and a
+   * risk for code that copies the object. More levels than any document has.
    */
   | Unsafe;
 
-/** So much text is looked at for each character of the answer: braces within braces are read once for each level. */
+/** The scanned text may be at most this many times the answer's length; nested braces are scanned once per level. */
 const maxPasses = 16;
-/** A name and the beginning of a value, written as JavaScript, Python or by a word processor would. */
+/** The beginning of a member in the syntax of JavaScript, Python or a word processor. */
 const looselyWritten = /\{\s{0,8}[^\s:{}"][^:{}\n]{0,64}:\s{0,8}(?:["'“‘\d[{]|-\d)/y;
 const member = /"[^"\n]{1,64}"\s{0,8}:/;
 const nextMember = /^,\s{0,64}"[^"\n]{1,64}"\s{0,8}:/;
-/** A member with its value, or what is left of one. */
+/** A member with its value, or the beginning of the value. */
 const valued = /"[^"\n]{1,64}"\s{0,8}:\s{0,8}(?:["\d[{]|-\d|true|false|null)/;
-/** Nothing but white space and the fence of a code block in front of a brace. */
+/** Only white space and a code fence before a brace. */
 const opening = /\s*(?:```[A-Za-z0-9]{0,16}\s*)?\{/y;
 const fence = /^(?:\s|```[A-Za-z0-9]{0,16})*$/;
 
 /**
- * The one JSON object in a model's answer. Around it are tolerated: code fences, prose (also with braces that hold no
- * values), and thinking with whatever is in it: between its marks, or before a closing mark that was never opened.
- * A second object that says something else, half an object, an array, a duplicate name are not: each leaves open what
- * the model meant. The same object twice is one. What was mended is named in `repaired`.
+ * The one JSON object in a model's answer. Tolerated around it: code fences, prose (also with braces that contain no
+ * values), and thinking with any content, between its marks or before a closing mark that was never opened. Refused: a
+ * different second object, half an object, an array, a duplicate name, since each leaves open what the model meant. The
+ * same object twice counts as one. `repaired` lists the repairs.
  *
- * Numbers that JavaScript would change (beyond 2^53, more than 17 digits, 1e999) come back as the text that was
- * written: a digit is never altered silently, and the schema check reports the type. Time is linear in the text.
+ * Numbers that JavaScript would change (beyond 2^53, more than 17 digits, 1e999) are returned as their text: no digit
+ * is altered silently, and the schema check reports the type. Takes linear time.
  */
 export function extractJson(text: string): Extracted {
   return new Extraction(text).run();
 }
 
 /**
- * The object at the end of a text that should have been thinking: servers whose reasoning parser waits for a closing
- * mark hand out the answer as reasoning (vllm-project/vllm 17349, 19222). One that is followed by more thought was
- * only tried.
+ * The object at the end of a text that the server returned as thinking: servers whose reasoning parser waits for a
+ * closing mark return the answer as reasoning (vllm-project/vllm 17349, 19222). An object followed by more thinking was
+ * only a draft.
  */
 export function extractLast(text: string): Extracted {
   const extraction = new Extraction(text);
@@ -72,17 +72,17 @@ type Whole = Extract<Scanned, { kind: "object" }> & { start: number };
 
 class Extraction {
   readonly #text: string;
-  /** Where the answer begins: behind the last thinking that was closed without being opened. */
+  /** Start of the answer: after the last closing mark of thinking that was never opened. */
   #from = 0;
   #found: Whole[] = [];
-  /** Something beside the object that may have been meant as the answer, too. */
+  /** Text beside the object that may have been meant as the answer. */
   #rival: InvalidReason | undefined;
   #braces = false;
-  /** Braces of the prose that are open, and whether one was closed that had not been. */
+  /** Number of open braces in the prose, and whether one was closed without being opened. */
   #open = 0;
   #strays = false;
   #unclosed: number | undefined;
-  /** All there was in front of a closing mark with nothing behind it. */
+  /** The object before a closing mark that nothing follows. */
   #before: Whole | undefined;
   answerEnd = 0;
 
@@ -131,7 +131,7 @@ class Extraction {
     }
   }
 
-  /** A closing mark alone: the thinking began in the prompt, and everything so far belongs to it. */
+  /** A closing mark alone: the thinking began in the prompt, so everything before the mark belongs to it. */
   #wasThinking({ start, end }: Mark): void {
     const between = this.#text.slice(this.#from, start);
     if (this.#before !== undefined && between.trim() === "") {
@@ -168,7 +168,7 @@ class Extraction {
     return torn === undefined ? this.#take(object) : { ok: false, reason: torn };
   }
 
-  /** Some servers put the opening mark in front of an answer without any thinking in it. */
+  /** Some servers put the opening mark before an answer that has no thinking. */
   #unfinished(from: number): Extracted {
     opening.lastIndex = from;
     if (this.#rival === undefined && opening.test(this.#text)) {
@@ -180,7 +180,7 @@ class Extraction {
     return { ok: false, reason: "unfinished_thinking" };
   }
 
-  /** Without repetitions, and without `{}` beside an object that says something. */
+  /** The distinct objects, without `{}` if another one has content. */
   #different(): Whole[] {
     if (this.#found.length < 2) return this.#found;
     const last = new Map<string, Whole>();
@@ -195,14 +195,14 @@ class Extraction {
     return isJson(rest) ? "not_an_object" : "no_object";
   }
 
-  /** Why the object is a piece of something larger that is not whole; undefined when it stands for itself. */
+  /** Why the object is part of something larger that is incomplete; undefined if it stands alone. */
   #tornFrom({ start, end }: Whole): InvalidReason | undefined {
     const before = this.#text.slice(this.#from, start).trimEnd();
     const after = this.#text.slice(end).trimStart();
     const between = /[[,]$/.test(before) && /^[\],]/.test(after);
     if (between && (before.includes("[") || after.includes("]"))) return "not_an_object";
     if ((/"\s{0,8}:$/.test(before) && valued.test(before)) || nextMember.test(after)) return "half_object";
-    // `{{…}}`, as a prompt's template would have it; any other brace too many closes something unknown.
+    // `{{…}}` as in a prompt template; any other surplus brace closes something unknown.
     const doubled = before.endsWith("{") && after.startsWith("}");
     if (after.startsWith("}") && !doubled) return "half_object";
     const unbalanced = this.#strays || this.#open > 0;
@@ -220,7 +220,7 @@ class Extraction {
   }
 }
 
-/** The same for objects that say the same: white space and the order of names do not matter. */
+/** The same text for equal objects: white space and the order of names do not matter. */
 function canonical({ json }: Whole): string {
   const sorted = (value: unknown): unknown => {
     if (typeof value !== "object" || value === null) return value;
@@ -234,7 +234,7 @@ function canonical({ json }: Whole): string {
   return JSON.stringify(sorted(JSON.parse(json, keepDigits)));
 }
 
-/** Reviver with source access (ES2026, in Node since 22): a number that does not survive stays text. */
+/** A reviver with access to the source (ES2026, in Node since 22): a number that would change stays a text. */
 function keepDigits(_name: string, value: unknown, context?: { source?: string }): unknown {
   if (typeof value !== "number" || context?.source === undefined) return value;
   const digits = context.source

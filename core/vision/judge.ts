@@ -4,21 +4,21 @@ import { extractJson, type Found } from "#core/vision/json";
 import { judgeThinking, modelThinks } from "#core/vision/reasoning";
 
 /**
- * What a finished answer is worth, and what its end means for the next question:
- * - `answer`: one whole JSON object, whatever ended it
- * - `thinks`: nothing but thinking; only the server's operator can change that
- * - `malformed`: ended by itself, but not one object: the ladder has other ways to ask
- * - `broken`: stopped in its middle, or lost in a loop: another seed may get through, once
+ * The result of a finished answer, and what it means for the next call:
+ * - `answer`: one complete JSON object, however it ended
+ * - `thinks`: only thinking; only the server's operator can change that
+ * - `malformed`: ended normally, but is not one object: the ladder continues
+ * - `broken`: stopped in the middle, or in a loop: another seed may help, once
  * - `full`: used up its tokens: without more room there is no answer
- * - `withheld`: the server refuses to say it, and would again
- * - `outage`: broken off by a server that is being shut down
- * - `fault`: broken off by a fault of the server
+ * - `withheld`: the server refuses to give it, and would again
+ * - `outage`: ended by a server that is shutting down
+ * - `fault`: ended by a fault of the server
  */
 export type Judged =
   | ({ kind: "answer" } & Pick<Found, "value" | "repaired">)
   | { kind: "thinks" | "malformed" | "broken" | "full" | "withheld" | "outage" | "fault"; reason: string };
 
-/** What servers call the end of an answer that came by itself: OpenAI, vLLM, SGLang; TGI; others behind gateways. */
+/** Finish reasons of an answer that ended normally: OpenAI, vLLM, SGLang; TGI; others behind gateways. */
 const natural = new Set(["stop", "eos", "eos_token", "stop_sequence", "end_turn", "complete", "completed"]);
 const natureOfOthers = new Map<string, "full" | "outage" | "fault" | "withheld">([
   ["length", "full"],
@@ -35,7 +35,7 @@ const natureOfOthers = new Map<string, "full" | "outage" | "fault" | "withheld">
   ["refusal", "withheld"],
 ]);
 
-/** Judges an answer that ended or was cut off. Reasons are in snake_case and say nothing of the text. */
+/** Judges an answer that ended or was cut off. Reasons are in snake_case and contain nothing of the text. */
 export function judge(completion: Completion): Judged {
   const { cut, finishReason, text } = completion;
   const thought = judgeThinking(completion);
@@ -44,7 +44,8 @@ export function judge(completion: Completion): Judged {
   const extracted = extractJson(text);
   const ended = (finishReason ?? "").toLowerCase();
   const nature = natureOfOthers.get(ended);
-  // Whole is whole: behind it there was only white space. What was withheld may be a part of it.
+  // A complete object is accepted however it ended, since only white space followed. A withheld part may be missing
+  // from it.
   if (extracted.ok && nature !== "withheld") return answer(extracted);
   if (cut !== null) {
     const lost = cut === "repetition" || cut === "too_long";

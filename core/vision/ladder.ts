@@ -25,17 +25,17 @@ import { classify, suspect } from "#core/vision/verdict";
 
 export interface AskOptions {
   signal?: AbortSignal | undefined;
-  /** Epoch milliseconds; nothing here takes longer. */
+  /** Epoch milliseconds by which everything here ends. */
   deadline: number;
   onEvent?: ((event: Complete.Event) => void) | undefined;
-  /** Encodes the pictures again after the server refused them; undefined when that has been done. */
+  /** Encodes the pictures again after the server refused them; undefined if that was done before. */
   onPictureRefused?: (() => Promise<Complete.Picture[] | undefined>) | undefined;
-  /** How picture and answer share the context; without it neither changes when they do not fit. */
+  /** Divides the context between picture and answer; without it, neither is changed if they do not fit. */
   room?: Pick<Room, "contextTokens" | "grown" | "full" | "refused"> | undefined;
   /** Pauses between retries; the server's `Retry-After` has precedence. */
   backoff?: Backoff.Backoff | undefined;
   probeTimeoutMs?: number | undefined;
-  /** Ends the question after a suspect call, even when the server still answers (core/vision/verdict.ts). */
+  /** Ends the question after a suspect call, even if the server still answers (core/vision/verdict.ts). */
   endOnSuspect?: boolean | undefined;
   /** 0 up to 1; replaced in tests. */
   random?: (() => number) | undefined;
@@ -53,14 +53,16 @@ export interface Answer {
 }
 
 const maxRetries = 4;
-/** A retry needs at least this much time to be worth the pause in front of it. */
+/** A retry is made only if at least this much time is left after the pause. */
 const minCallMs = 100;
-/** At temperature 0 another seed changes nothing: from the second rung on a little randomness helps out of a loop. */
+/**
+ * At temperature 0 another seed changes nothing, so from the second rung on a little randomness helps out of a loop.
+ */
 const laterTemperature = 0.2;
 /** An answer of fewer tokens cannot hold a result. */
 const leastTokens = 64;
 
-/** The rungs of the ladder: how the next question differs after an answer that was no JSON object. */
+/** The rungs of the ladder: how the next call differs after an answer that was not a JSON object. */
 const rungs = ["first", "another_seed", "without_response_format"] as const satisfies AttemptKind[];
 
 /** The state of one question between its calls. */
@@ -73,10 +75,10 @@ export class Ladder {
   #maxTokens: number;
   #rung = 0;
   #kind: AttemptKind = "first";
-  /** Fields left out: what the server is known to refuse, and what it has refused in this question. */
+  /** Fields that are left out: those that the server is known to refuse, and those that it refused in this question. */
   #without: ReadonlySet<string>;
   #retries = 0;
-  /** The room was looked at after an answer that did not fit; there is no second look. */
+  /** True after the room was checked once for an answer that did not fit; it is not checked again. */
   #resized = false;
   #reencoded = false;
   #rawText = "";
@@ -91,7 +93,7 @@ export class Ladder {
     this.#without = RefusedFields.refusedBy(server);
   }
 
-  /** One call; an answer, or undefined when the next call may start. */
+  /** Makes one call. Returns an answer, or undefined if the next call may start. */
   async step(): Promise<Answer | undefined> {
     const { ask, without } = this.#request();
     const startedAt = Date.now();
@@ -136,7 +138,7 @@ export class Ladder {
     return undefined;
   }
 
-  /** The record of a call that begins. */
+  /** The record of a call that starts. */
   #record(ask: Complete.Ask, without: ReadonlySet<string> | undefined): AttemptRecord {
     return {
       n: this.#attempts.length + 1,
@@ -165,7 +167,7 @@ export class Ladder {
     };
   }
 
-  /** What an answer that cannot be taken means for the next question, or the end. */
+  /** Decides after a rejected answer: the next call, or the end. */
   async #after(
     judged: Exclude<Judged, { kind: "answer" }>,
     completion: Completion,
@@ -180,7 +182,7 @@ export class Ladder {
         return this.#climb(reason);
       case "broken": {
         if (this.#rung > 0) throw this.#end("invalid_model_output", reason, undefined);
-        // All of its tokens were used up: what gets out of the loop needs fewer, and nothing is asked twice at one size.
+        // All of its tokens were used up. Getting out of the loop needs fewer tokens, and no size is tried twice.
         if (completion.cut === null && reason === "repetition" && completion.finishReason !== "repetition")
           this.#maxTokens = Math.max(leastTokens, Math.floor(askedTokens / 2));
         return this.#climb(reason);
@@ -215,7 +217,7 @@ export class Ladder {
     };
   }
 
-  /** The next rung, or the end of the ladder. */
+  /** Takes the next rung, or ends the ladder. */
   #climb(reason: string): void {
     this.#rung++;
     const rung = rungs[this.#rung];
@@ -226,16 +228,17 @@ export class Ladder {
   }
 
   /**
-   * An answer that used up its tokens. Fewer than were asked for: the context is full, and the picture gives way. As
-   * many: there is more room, or there is none, and then this is how it ends; the same size would end the same way.
+   * Handles an answer that used up its tokens. If they were fewer than requested, the context is full, and the picture
+   * is made smaller. If they were as many, the call is repeated with more room, or the question ends without it; the
+   * same size would end the same way.
    */
   async #full(completion: Completion, askedTokens: number): Promise<void> {
     const { room } = this.#options;
     const { usage } = completion;
-    // Not a word has come: what ate the tokens (thinking, white space) would eat more of them.
+    // If the answer has no text, its tokens went to thinking or white space, and more tokens would, too.
     if (!this.#resized && room !== undefined && completion.text.trim() !== "") {
       this.#resized = true;
-      // A server that counts the end of the text, or does not, is off by one.
+      // Servers differ in whether they count the end of the text, so the count may be off by one.
       const clipped = usage !== null && usage.prompt_tokens > 0 && usage.completion_tokens < askedTokens - 1;
       if (clipped) {
         const fit = await this.#fitted(room.full(usage));
@@ -253,7 +256,7 @@ export class Ladder {
   }
 
   #tooLong({ text, usage }: Completion, askedTokens: number): VisionError {
-    // Nothing of an object has come: it is no answer that more room would help.
+    // The text has no part of an object, so more room would not help.
     if (!text.includes("{")) return this.#end("invalid_model_output", "length", undefined);
     const partial = salvage(text) ?? null;
     return this.#end("answer_too_long", undefined, undefined, {
@@ -273,7 +276,7 @@ export class Ladder {
     this.#maxTokens = fit.maxTokens;
   }
 
-  /** What the room says; what stops it ends the question with all that was asked so far. */
+  /** The result of fitting the room; if it throws, the question ends with the calls so far. */
   async #fitted(fit: Promise<Fit | undefined>): Promise<Fit | undefined> {
     try {
       return await fit;
@@ -315,7 +318,9 @@ export class Ladder {
     });
   }
 
-  /** Ends the question when a probe confirms the outage: the caller waits instead of spending this call's time. */
+  /**
+   * Ends the question if a probe confirms the outage, so that the caller waits instead of using up this call's time.
+   */
   async #confirmOutage(fault: Fault): Promise<void> {
     const left = Math.max(1, this.#options.deadline - Date.now());
     const wanted = this.#options.probeTimeoutMs ?? 2_000;
@@ -325,7 +330,7 @@ export class Ladder {
     if (seen.error === "timeout" && left < wanted) throw this.#end("inference_timeout", "deadline", fault);
     const missing = fault.modelMissing === true && !seen.models.includes(this.#server.model);
     if (!seen.ok || missing) throw this.#end("inference_unavailable", reasonOf(fault), fault);
-    // The list of models is shown to this key, so it is the call itself that is refused.
+    // The server accepts this key for its list of models, so it refuses the call itself.
     if (fault.status === 401 || fault.status === 403)
       throw this.#end("inference_failed", reasonOf(fault), fault);
   }
@@ -336,7 +341,7 @@ export class Ladder {
     this.#resize(fit);
   }
 
-  /** False when the pictures were encoded anew before, or cannot be. */
+  /** False if the pictures were encoded again before, or cannot be. */
   async #reencode(): Promise<boolean> {
     if (this.#reencoded) return false;
     this.#reencoded = true;
@@ -347,7 +352,7 @@ export class Ladder {
     return true;
   }
 
-  /** Leaves out fields that the server refused; false when it was asked without them already. */
+  /** Leaves out fields that the server refused; false if it was asked without them already. */
   #learn(fields: string[]): boolean {
     const known = RefusedFields.withRefused(this.#without, fields);
     const grown = known.size > this.#without.size;
@@ -383,7 +388,7 @@ export class Ladder {
     });
   }
 
-  /** An error of another part between two calls, with the attempts so far. */
+  /** An error of another module between two calls, with the attempts so far. */
   #stopped({ code, message, details, cause, retryAfterS }: AppError): VisionError {
     return new VisionError(code, message, {
       details: details ?? {},

@@ -1,15 +1,15 @@
-/** What had to be mended in an otherwise whole object; each leaves no doubt about what was meant. */
+/** A repair of an otherwise complete object; none leaves doubt about what was meant. */
 export type Repair = "trailing_commas" | "line_breaks";
 
-/** Why an object that is whole as text may not be taken. */
+/** Why a syntactically complete object is refused. */
 export type Unsafe = "duplicate_key" | "unsafe_key" | "too_deep";
 
 /**
  * What begins at a brace:
- * - `object`: one whole object, `json` its text as JSON.parse takes it
- * - `half`: the text ends in the middle of it
- * - `broken`: something else; `values` says whether a value had been read, so that it competes with an answer
- * - `unsafe`: an object that leaves open what it says
+ * - `object`: one complete object; `json` is its text as JSON.parse accepts it
+ * - `half`: the text ends within the object
+ * - `broken`: something else; `values` is true if a value had been read, so that it competes with an answer
+ * - `unsafe`: an object whose meaning is ambiguous
  */
 export type Scanned =
   | { kind: "object"; end: number; json: string; repaired: readonly Repair[] }
@@ -26,8 +26,8 @@ const lineBreaks: Record<string, string> = { "\n": "\\n", "\r": "\\r", "\t": "\\
 type Expected = "value" | "value_or_end" | "name_or_end" | "colon" | "comma";
 
 /**
- * Reads one object by the grammar of JSON, from its brace to behind its last. Tolerated, and mended in `json`: a comma
- * before a closing bracket, and line breaks and tabs as they are inside of texts. Time: one pass, 64 levels at most.
+ * Reads one object by JSON's grammar, from its opening brace to its closing one. Tolerated, and repaired in `json`: a
+ * comma before a closing bracket, and unescaped line breaks and tabs within texts. One pass, at most 64 levels.
  */
 export function scanObject(text: string, start: number): Scanned {
   return new Scan(text, start).run();
@@ -37,10 +37,10 @@ class Scan {
   readonly #text: string;
   #at: number;
   readonly #start: number;
-  /** One entry an open bracket: the names seen so far, or undefined for a list. */
+  /** One entry per open bracket: the names so far, or undefined for a list. */
   readonly #open: (Set<string> | undefined)[] = [];
   #expected: Expected = "value";
-  /** Where the last comma stands, while nothing but white space has followed. */
+  /** Position of the last comma, while only white space has followed it. */
   #comma: number | undefined;
   #values = false;
   /** Replacements in the order of the text. */

@@ -3,10 +3,10 @@ import { reasonOf } from "#core/vision/fault";
 import * as Transport from "#core/vision/transport";
 
 export interface Probe {
-  /** The server answered its list of models. */
+  /** True if the server returned its list of models. */
   ok: boolean;
   latencyMs: number;
-  /** Context length of the configured model, where the server reports it (vLLM does). */
+  /** Context length of the configured model, if the server reports it (vLLM does). */
   maxModelLen?: number;
   /** Names of the models it serves. */
   models: string[];
@@ -73,7 +73,7 @@ interface Card {
   maxModelLen?: number;
 }
 
-/** The list of models, or undefined when the answer is something else, e.g. a proxy's page with status 200. */
+/** The list of models; undefined for any other answer, e.g. a proxy's page with status 200. */
 function readCards(body: string): Card[] | undefined {
   let parsed: { data?: unknown } | null;
   try {

@@ -2,15 +2,18 @@ import type { Completion } from "#core/vision/completion";
 import { extractJson, extractLast, type Found } from "#core/vision/json";
 import { isOnlyThinking } from "#core/vision/thinking";
 
-/** The reason of an answer that was all thinking. It would be so again: only the server's operator can change it. */
+/**
+ * The reason for an answer that was all thinking. A retry would give the same: only the server's operator can change
+ * it.
+ */
 export const modelThinks = "model_thinks";
 
 /**
- * What becomes of an answer in which nothing but thinking came: beside an empty text, or in the text without an end.
- * Undefined where there is more than that to judge.
+ * Judges an answer with nothing but thinking: separate from an empty text, or unclosed within the text. Undefined if
+ * there is more to judge.
  *
- * Some servers take the answer itself for the thinking (a reasoning parser that waits for a closing mark although
- * thinking is switched off): an object that ends it is the answer.
+ * Some servers return the answer itself as thinking (a reasoning parser that waits for a closing mark although thinking
+ * is switched off): an object at its end is the answer.
  */
 export function judgeThinking(completion: Completion): Found | typeof modelThinks | undefined {
   const { text, reasoning, cut, finishReason } = completion;

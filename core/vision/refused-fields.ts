@@ -1,20 +1,20 @@
 /**
- * Fields that a server has refused, by its address: asked for once, not at every call. Noted only when the call
- * without them was answered, and for ten minutes: a server may be replaced, and an error may name what is innocent.
+ * Fields that a server has refused, by its address, so that they are not tried in every call. Stored only if the call
+ * without them succeeded, and for ten minutes: a server may be replaced, and an error may name the wrong field.
  */
 const known = new Map<string, { fields: ReadonlySet<string>; until: number }>();
 const keepMs = 600_000;
 
-/** Never remembered: the refusal may be about one caller's schema, and other callers must keep the constraint. */
+/** Never stored: the refusal may concern one caller's schema, and other callers must keep the constraint. */
 const neverNoted = new Set(["response_format", "structured_outputs"]);
 
-/** What this server is known not to take. */
+/** Fields that this server is known to refuse. */
 export function refusedBy(server: { baseUrl: string }): ReadonlySet<string> {
   const found = known.get(server.baseUrl);
   return found !== undefined && found.until > Date.now() ? found.fields : new Set();
 }
 
-/** The server has answered without these fields: the next question need not try them. */
+/** Stores that the server answered without these fields, so that the next question leaves them out. */
 export function note(server: { baseUrl: string }, without: ReadonlySet<string>): void {
   const fields = [...without].filter((field) => !neverNoted.has(field));
   const before = refusedBy(server);
@@ -22,7 +22,10 @@ export function note(server: { baseUrl: string }, without: ReadonlySet<string>):
   known.set(server.baseUrl, { fields: new Set(fields), until: Date.now() + keepMs });
 }
 
-/** What was left out, with what the server has refused now. The one is refused without the other. */
+/**
+ * The fields left out so far, with those that the server refused now; alternatives of the same option exclude each
+ * other.
+ */
 export function withRefused(without: ReadonlySet<string>, refused: readonly string[]): ReadonlySet<string> {
   const pairs = refused.includes("logprobs") ? ["top_logprobs"] : [];
   return new Set([...without, ...refused, ...pairs]);

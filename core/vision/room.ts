@@ -3,57 +3,57 @@ import type { Picture } from "#core/vision/complete";
 import * as ContextLength from "#core/vision/context-length";
 import type { ContextTooLong, Usage } from "#core/vision/fault";
 
-/** What the next question is sent with. */
+/** Pictures and token limit of the next call. */
 export interface Fit {
   images: Picture[];
   maxTokens: number;
 }
 
-/** A picture as it is sent, in the pixels that the server will count. */
+/** A picture as sent, with the pixels that the server will count. */
 interface Sent extends Picture {
   width: number;
   height: number;
-  /** False where the bytes are the caller's own. */
+  /** False if the bytes are the caller's own. */
   changed: boolean;
 }
 
 interface Wish {
   server: ContextLength.Believed;
-  /** Our estimate of the text's tokens; the server's own count takes its place. */
+  /** Our estimate of the text's tokens, until the server reports its own count. */
   promptTokens: number;
-  /** What an answer usually needs: the task's figure. */
+  /** Tokens that an answer usually needs: the task's figure. */
   maxTokens: number;
-  /** The longest answer there may be, whatever room there is; undefined: as long as there is room. */
+  /** The longest answer, whatever the room; undefined for no limit. */
   mostTokens?: number | undefined;
-  /** A caller wants an answer of `maxTokens` and no less. */
+  /** True if the caller wants exactly `maxTokens` for the answer. */
   exact?: boolean | undefined;
-  /** The picture within so many tokens; in this format, where the server could not open what was sent as it came. */
+  /** Prepares the picture for at most this many tokens, in this format if the server could not open the original. */
   prepare: (maxImageTokens: number, encodeAs: "jpeg" | "png" | undefined) => Promise<Sent>;
   signal?: AbortSignal | undefined;
 }
 
-/** Fewer additional tokens than this are not worth another answer: about a row. */
+/** Fewer additional tokens, about one row, are not worth another call. */
 const leastGrowth = 64;
 const maxShrinks = 3;
-/** What the server's own count of a prompt may still be off by at the next picture. */
+/** By how much the server's own count may still be off for the next picture. */
 const countedMargin = 32;
-/** A picture is asked to leave so much for the answer before it is made smaller itself. */
+/** The picture must leave the answer at least this much before it is reduced further. */
 const usefulAnswerTokens = 512;
-/** A server whose own list says so much more than an answer has shown has another limit than its context. */
+/** If the server reports a context larger than the observed total by more than this, the limit is not the context. */
 const slackTokens = 16;
-/** Our estimate of a text is too high by 5 to 10 %, never by more than this. */
+/** Our estimate of a text is 5 to 10 % too high, and never by more than this factor. */
 const overestimate = 1.15;
 
 /**
- * The room that text, picture and answer share in the model's context: what is asked for at first, and what next
- * when the server says or shows that it does not fit. Every number that the server gives takes the place of ours.
+ * The room that text, picture and answer share in the model's context: the sizes of the first call, and of the next one
+ * if the server reports or shows that they do not fit. Numbers from the server replace our estimates.
  */
 export class Room {
   readonly #wish: Wish;
   /** In the server's tokens. */
   #textTokens: number;
   #marginTokens: number | undefined;
-  /** Tokens that the server counts for one of ours: others count pictures in another way. */
+  /** The server's tokens per token of ours: models differ in how they count pictures. */
   #ratio = 1;
   #counted: { ours: number; prompt: number } | undefined;
   #contextTokens: number;
@@ -61,8 +61,8 @@ export class Room {
   #maxTokens: number;
   #shrinks = 0;
   /**
-   * Ask for what may just be there: of a server that clips what does not fit, or where the answer gets less than its
-   * figure. Too much costs at worst the second call that too little may cost.
+   * Request an answer that may only just fit: if the server shortens what does not fit, or if the answer would get less
+   * than its figure. Requesting too much costs at most the second call that too little may cost.
    */
   #bold = false;
   #encodeAs: "jpeg" | "png" | undefined;
@@ -76,8 +76,8 @@ export class Room {
   }
 
   /**
-   * Asks for the context, prepares the picture for it.
-   * @throws AppError `invalid_request` (`prompt_too_long`) where there is no room, and what `prepare` throws.
+   * Gets the context length and prepares the picture for it.
+   * @throws AppError `invalid_request` (`prompt_too_long`) without room, and what `prepare` throws.
    */
   static async open(wish: Wish): Promise<Room> {
     const contextTokens = await ContextLength.contextLength(wish.server, wish.signal);
@@ -101,19 +101,19 @@ export class Room {
     return room;
   }
 
-  /** As the model's context is known by now. */
+  /** The model's context length as known so far. */
   get contextTokens(): number {
     return this.#contextTokens;
   }
 
-  /** With what the first question is sent. */
+  /** Pictures and token limit of the first call. */
   get fit(): Fit {
     return { images: [this.#sent], maxTokens: this.#maxTokens };
   }
 
   /**
-   * All the room there is, for an answer that used up what was asked for.
-   * @returns undefined where that is not more.
+   * All the room that is left, for an answer that used up its tokens.
+   * @returns undefined if that is not more.
    */
   grown(spent: Usage | null, askedTokens: number): number | undefined {
     const prompt = spent !== null && spent.prompt_tokens > 0 ? spent.prompt_tokens : this.#promptTokens();
@@ -122,9 +122,9 @@ export class Room {
   }
 
   /**
-   * The server ended an answer before it had what was asked for: its context is full, and prompt and answer together
-   * are its size. It is asked again what it has, and the picture made smaller.
-   * @returns undefined where that leaves no more room for the answer.
+   * The server ended an answer before it had the requested tokens: its context is full, and its size is prompt plus
+   * answer. Asks the server for its context length again, and makes the picture smaller.
+   * @returns undefined if that leaves no more room for the answer.
    */
   async full(spent: Usage): Promise<Fit | undefined> {
     const { server, signal } = this.#wish;
@@ -132,7 +132,7 @@ export class Room {
     this.#count(spent.prompt_tokens);
     const reported = await ContextLength.refresh(server, signal);
     this.#contextTokens = Math.min(shown, reported ?? shown);
-    // Where its list says much more it may be a limit of another kind, which says nothing about the next question.
+    // If the reported length is much larger, the limit may be of another kind, which does not affect the next question.
     if (reported === undefined || reported <= shown + slackTokens)
       ContextLength.learn(server, this.#contextTokens);
     try {
@@ -145,9 +145,9 @@ export class Room {
   }
 
   /**
-   * The server refused a question as too long for its context.
-   * @returns undefined after three smaller pictures, and where none can be made.
-   * @throws AppError `invalid_request` (`prompt_too_long`) where the text leaves no room.
+   * The server refused a call as too long for its context.
+   * @returns undefined after three smaller pictures, or if none can be made.
+   * @throws AppError `invalid_request` (`prompt_too_long`) if the text leaves no room.
    */
   async refused(said: ContextTooLong): Promise<Fit | undefined> {
     this.#shrinks += 1;
@@ -173,14 +173,14 @@ export class Room {
     }
     const before = { ours: this.#ours(), maxTokens: this.#maxTokens };
     const fit = await this.#refit();
-    // Without numbers, or with numbers that say it fits: smaller all the same, since the server does not take it.
+    // The server gave no numbers, or numbers by which it would fit: make it smaller anyway.
     const asLarge = this.#ours() >= before.ours && this.#maxTokens >= before.maxTokens;
     const blind = promptTokens === undefined && said.only === undefined;
     if (blind || asLarge) return this.#smaller(before.ours);
     return fit;
   }
 
-  /** The server could not open the picture: the same, encoded anew. A JPEG of ours is at least tried as a PNG. */
+  /** The server could not open the picture: encode it again. A JPEG of ours is tried as a PNG. */
   async reencoded(): Promise<Picture[]> {
     this.#encodeAs = this.#sent.changed ? "png" : "jpeg";
     await this.#prepare(Math.max(Budget.minImageTokens, this.#ours()));
@@ -204,7 +204,7 @@ export class Room {
     ContextLength.learn(server, said.maxModelLen);
   }
 
-  /** Two thirds of what it was, if it is not smaller yet. */
+  /** Two thirds of the size, unless it is smaller already. */
   async #smaller(before: number): Promise<Fit | undefined> {
     const tokens = Math.floor((before * 2) / 3);
     if (this.#ours() <= tokens) return this.fit;
@@ -213,7 +213,9 @@ export class Room {
     return this.fit;
   }
 
-  /** Shares the room anew by what is known now. A picture that fits stays as it is: the server has it in its cache. */
+  /**
+   * Divides the room again by what is known now. A picture that fits is not changed: the server has it in its cache.
+   */
   async #refit(): Promise<Fit> {
     const split = Budget.share({
       maxModelLen: this.#contextTokens,
@@ -229,8 +231,8 @@ export class Room {
   }
 
   /**
-   * The answer takes what the picture in whole patches has left over, up to its figure; an operator's longer answer
-   * (`VLLM_MAX_TOKENS`) takes all that is left, and costs the picture nothing.
+   * Gives the answer the tokens that the picture's whole patches leave, up to its figure. An operator's longer answer
+   * (`VLLM_MAX_TOKENS`) gets all that is left, which does not make the picture smaller.
    */
   #raise(): void {
     const { maxTokens, mostTokens } = this.#wish;
@@ -244,7 +246,7 @@ export class Room {
     return this.#contextTokens - Math.floor(text + this.#ours() * this.#ratio);
   }
 
-  /** What the server counted for the picture as it was sent, set against what we had reckoned. */
+  /** Compares the server's count for the picture with our estimate. */
   #count(promptTokens: number): void {
     const ours = this.#ours();
     const last = this.#counted;
@@ -252,11 +254,12 @@ export class Room {
     const slope = last === undefined ? Number.NaN : (last.prompt - promptTokens) / (last.ours - ours);
     const picture = promptTokens - this.#textTokens;
     if (last !== undefined && last.ours - ours >= leastGrowth && slope > 0.1) {
-      // Two pictures under one text: the difference is the pictures' alone.
+      // Two pictures with the same text: the difference is due to the pictures alone.
       this.#ratio = slope;
       this.#textTokens = Math.max(0, promptTokens - slope * ours);
     } else if (Math.abs(picture - ours) <= this.#textTokens * 0.15 + ours * 0.1 + leastGrowth) {
-      // As we count: what is left of the difference is our estimate of the text, which is too high by design.
+      // The server counts pictures as we do; the rest of the difference is our estimate of the text, which is too high
+      // by design.
       this.#ratio = 1;
       this.#textTokens = Math.max(0, promptTokens - ours);
     } else if (picture > 0) this.#ratio = picture / ours;
@@ -267,7 +270,7 @@ export class Room {
     return Budget.imageTokens(this.#sent.width, this.#sent.height);
   }
 
-  /** Our best guess of what the server will count for text and picture. */
+  /** Our best estimate of the server's count for text and picture. */
   #promptTokens(): number {
     return Math.ceil(
       this.#textTokens + this.#ours() * this.#ratio + (this.#marginTokens ?? Budget.defaultMarginTokens),

@@ -2,31 +2,31 @@ import { extractJson, type JsonObject } from "#core/vision/json";
 
 export interface Salvaged {
   value: JsonObject;
-  /** Whole entries of the longest list. */
+  /** Complete entries of the longest list. */
   rows: number;
-  /** The list that the text breaks off in, as a path; undefined when it breaks off outside of any. */
+  /** Path of the list in which the text breaks off; undefined if it breaks off outside of any list. */
   brokenList: string | undefined;
 }
 
-/** As deep as a whole answer may be. */
+/** Maximum depth, the same as for a complete answer. */
 const maxDepth = 64;
 
 interface Open {
   closer: "}" | "]";
-  /** Its name in the object around it; empty for the outermost and for elements of lists. */
+  /** Its name in the parent object; empty for the root and for elements of lists. */
   name: string;
-  /** In an object: the name whose value comes next. */
+  /** In an object: the name of the next value. */
   member: string;
-  /** In an object: a value is due, and not a name. */
+  /** In an object: true if a value must follow, rather than a name. */
   due: boolean;
 }
 
 /**
- * What is whole in an object that breaks off: of objects their whole members, of lists their whole entries. An entry
- * that breaks off is left out with all it has (half a row is none), and so is a value whose end is not there: `12` may
- * have become `125`. Nothing is added but the closing brackets. What the text would not be taken for as a whole
- * (a name twice, `__proto__`, no JSON) is not taken in part either.
- * @returns undefined when not one member is whole.
+ * The complete parts of an object that breaks off: complete members of objects, and complete entries of lists. An entry
+ * that breaks off is left out entirely, and so is a value whose end is missing: `12` may have become `125`. Only
+ * closing brackets are added. A text that would be refused as a whole (duplicate name, `__proto__`, not JSON) is also
+ * refused in part.
+ * @returns undefined if no member is complete.
  */
 export function salvage(text: string): Salvaged | undefined {
   const start = beginOf(text);
@@ -38,14 +38,14 @@ export function salvage(text: string): Salvaged | undefined {
   return { value: extracted.value, rows: rowsOf(extracted.value), brokenList: seen.brokenList };
 }
 
-/** The first brace behind what a model may have thought aloud. */
+/** The first brace after any thinking. */
 function beginOf(text: string): number | undefined {
   const thought = text.lastIndexOf("</think>");
   const start = text.indexOf("{", thought === -1 ? 0 : thought);
   return start === -1 ? undefined : start;
 }
 
-/** Walks to the end of the text and remembers the last place where everything before it was whole. */
+/** Scans the text and remembers the last position up to which everything is complete. */
 function scan(
   text: string,
   start: number,
@@ -55,7 +55,7 @@ function scan(
   const note = (end: number) => {
     const top = open.at(-1);
     if (top !== undefined) top.due = false;
-    // Within an entry of a list nothing counts before the entry's own end.
+    // Within a list entry nothing counts until the entry ends.
     const inEntry = open.some((_each, depth) => depth > 0 && open[depth - 1]?.closer === "]");
     if (!inEntry) whole = { end, closers: closersOf(open) };
   };
@@ -70,7 +70,7 @@ function scan(
     } else if (character === "}" || character === "]") {
       if (open.pop()?.closer !== character) return undefined;
       at += 1;
-      // It is whole after all, and its reader knows better.
+      // The object is complete after all.
       if (open.length === 0) return { end: at, closers: "" };
       note(at);
     } else if (character === '"') {
@@ -85,7 +85,7 @@ function scan(
     } else if (/[\s,:]/.test(character)) at += 1;
     else {
       const end = wordEnd(text, at);
-      // A number or a word whose end is the text's may go on.
+      // A number or a word at the very end may be incomplete.
       if (end === text.length) break;
       note(end);
       at = end;

@@ -1,16 +1,16 @@
-/** What a value costs when the schema does not bound it: generous for what receipts and invoices print. */
+/** Cost of a value that the schema does not bound: generous for what receipts and invoices print. */
 const stringTokens = 64;
 const numberTokens = 12;
 const items = 60;
 const overhead = 16;
 const maxDepth = 16;
-/** Schemas looked at: one that refers to itself from many places has no end at any depth that matters. */
+/** Maximum number of schemas visited: a schema with many references to itself has no end. */
 const maxNodes = 10_000;
 
 /**
- * Tokens that an answer to this schema can reasonably have: an upper estimate for the attempt with a smaller
- * `max_tokens`, which only has to be far below endless and never below a real answer. Follows `maxLength`,
- * `maxItems` and `$ref` within the schema; what it does not know counts as one long string.
+ * An upper estimate of the tokens of an answer to this schema, used for the attempt with a smaller `max_tokens`: it
+ * must be far below endless and never below a real answer. Follows `maxLength`, `maxItems` and `$ref` within the
+ * schema; anything unknown counts as one long string.
  */
 export function tokenBound(schema: object): number {
   const root = schema as Node;

@@ -1,8 +1,8 @@
 /*
- * How models mark their thinking when no reasoning parser at the server takes it out. The marks of families that
+ * Marks of thinking that remain in the text if no reasoning parser at the server removes it. Of model families that
  * read pictures, and of those that are served with them: Qwen, DeepSeek, GLM, MiMo, InternVL (`<think>`), Claude-like
  * tunes (`<thinking>`), EXAONE (`<thought>`), Seed (`<seed:think>`), Magistral (`[THINK]`), Kimi-VL (`◁think▷`),
- * Command A (`<|START_THINKING|>`), gpt-oss (`<|channel|>analysis`, and `assistantfinal` where special tokens are
+ * Command A (`<|START_THINKING|>`), gpt-oss (`<|channel|>analysis`, and `assistantfinal` if special tokens are
  * skipped), Gemma (`<|channel>thought`), Open-O1 (`<|begin_of_thought|>`).
  */
 
@@ -30,14 +30,14 @@ export function nextMark(text: string, from: number): Mark | undefined {
   return { kind, start: found.index, end: found.index + found[0].length };
 }
 
-/** Behind the mark that ends the thinking which began before `from`; undefined when it never ends. */
+/** The position after the mark that ends the thinking which began before `from`; undefined if it never ends. */
 export function endOfThinking(text: string, from: number): number | undefined {
   closing.lastIndex = from;
   const found = closing.exec(text);
   return found === null ? undefined : found.index + found[0].length;
 }
 
-/** True for a text that is thinking and nothing else: never closed, or closed with nothing behind it. */
+/** True for a text that is only thinking: never closed, or closed with nothing after it. */
 export function isOnlyThinking(text: string): boolean {
   let answer: number | undefined = opensText.test(text) ? text.length : undefined;
   for (let end = endOfThinking(text, 0); end !== undefined; end = endOfThinking(text, end)) answer = end;

@@ -4,17 +4,17 @@ import { Readable } from "node:stream";
 import type { Fault, FaultKind } from "#core/vision/fault";
 
 /**
- * One HTTP exchange as a `fetch` for the openai client. Node's own fetch hides what matters here: how long
- * connecting may take, whether the request had been sent when the connection broke, and when its socket is closed.
+ * One HTTP exchange as a `fetch` for the openai client. Node's own fetch hides what is needed here: how long connecting
+ * may take, whether the request had been sent when the connection broke, and when its socket is closed.
  *
- * A connection serves one call: its end is the end of the request in the engine, and a stale kept-alive socket can
- * never look like a crashed server. The price is one handshake a call, next to seconds of inference.
+ * A connection serves one call: closing it ends the request in the engine, and a stale kept-alive socket cannot be
+ * mistaken for a crashed server. The price is one handshake per call, small beside seconds of inference.
  */
 export interface Exchange {
   fetch: (input: string | URL | Request, init?: RequestInit) => Promise<Response>;
-  /** Closes the connection, whatever state it is in. */
+  /** Closes the connection in any state. */
   close: () => void;
-  /** What broke it, when something broke it. */
+  /** The fault that broke it, if any. */
   fault: () => Fault | undefined;
   sent: () => boolean;
 }
@@ -25,10 +25,10 @@ interface ExchangeOptions {
   onProgress?: () => void;
 }
 
-/** No real answer comes near: a line without an end must not fill the memory until the deadline. */
+/** No real answer is as large: a line without an end must not fill the memory until the deadline. */
 const maxBodyBytes = 16 * 1024 * 1024;
 
-/** An exchange that is not begun: `fetch` begins it. */
+/** An exchange that has not started; `fetch` starts it. */
 export function open(options: ExchangeOptions): Exchange {
   let request: http.ClientRequest | undefined;
   let sent = false;
@@ -77,7 +77,7 @@ export function open(options: ExchangeOptions): Exchange {
   return { fetch, close: () => request?.destroy(), fault: () => fault, sent: () => sent };
 }
 
-/** Notes the progress of an answer, and ends one that is too large. */
+/** Tracks the progress of an answer, and ends one that is too large. */
 function watch(
   incoming: http.IncomingMessage,
   how: {
@@ -119,7 +119,7 @@ function destroyOnAbort(outgoing: http.ClientRequest, signal: AbortSignal | null
   outgoing.on("close", () => signal?.removeEventListener("abort", onAbort));
 }
 
-/** Node's and OpenSSL's error codes, sorted by what they say about the server. */
+/** Node's and OpenSSL's error codes, sorted by what they mean for the server. */
 function kindOf(error: NodeJS.ErrnoException): FaultKind {
   const code = error.code ?? "";
   if (error.name === "AbortError") return "aborted";

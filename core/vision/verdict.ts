@@ -1,10 +1,10 @@
 import type { Fault } from "#core/vision/fault";
 
 /**
- * What a failed call says.
- * - `outage`: the model server is away; it costs an item no attempt once a failed probe confirms it
+ * What a failed call means.
+ * - `outage`: the model server is away; costs an item no attempt once a failed probe confirms it
  * - `overload`: the model server asked for a pause
- * - `item`: a fault of the model server or a lost time budget; it costs the item an attempt
+ * - `item`: a fault of the model server or a used-up time budget; costs the item an attempt
  * - `refused`: this request will never be accepted
  */
 type Verdict = "outage" | "overload" | "item" | "refused";
@@ -52,8 +52,8 @@ function classifyStatus(fault: Fault): Verdict {
 }
 
 /**
- * True when the call may itself have taken the model server down: the connection was lost after the whole request
- * had been sent. Behind a proxy a crashed engine shows as its 502, or as a stream that ends too early.
+ * True if the call itself may have crashed the model server: the connection was lost after the whole request had been
+ * sent. Behind a proxy, a crashed engine appears as the proxy's 502, or as a stream that ends too early.
  */
 export function suspect(fault: Fault): boolean {
   if (!fault.afterSend) return false;
