@@ -76,7 +76,7 @@ async function measure(count: number, backups: number): Promise<Measured> {
   const loop = await start({
     home: dir,
     port: 0,
-    // No picture is read: nobody needs the stand-in.
+    // No picture is read, so the stand-in is not needed.
     env: { VLLM_BASE_URL: "http://127.0.0.1:9", VLLM_MODEL: "none", LOG_LEVEL: "WARN" },
     log: () => undefined,
     onRequest: {

@@ -86,7 +86,7 @@ export async function run(args: string[]): Promise<number> {
     const measured: Operations.Operations[] = [];
     const rig = await Rig.open({ maxConcurrency: 8 });
     try {
-      // The processes' own first calls are nobody's operations.
+      // The processes' first calls do not count as operations.
       await Operations.measure(rig, 50, 8);
       for (const size of sizes) {
         measured.push(await Operations.measure(rig, size, 8));

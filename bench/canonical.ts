@@ -1,7 +1,7 @@
 /**
- * `npm run bench -- canonical [--against DIR]`: processor time that normalising and checking an answer of 300 rows
- * takes; with another checkout of this repository (its packages installed), that one's time in the same run, as a
- * ratio. The two take turns, so that whatever else the machine does meets both.
+ * `npm run bench -- canonical [--against DIR]`: processor time for normalizing and checking an answer of 300 rows; with
+ * another checkout of this repository (its packages installed), that one's time in the same run, as a ratio. The two
+ * take turns, so that whatever else the machine does meets both.
  */
 import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -129,7 +129,7 @@ async function figureOf(
   let [own, other] = [empty(), empty()];
   for (let round = -warmUpRounds; round < rounds; round += 1) {
     if (round === 0) [own, other] = [empty(), empty()];
-    // Who goes first changes: neither always meets the other's garbage.
+    // The order alternates, so that neither always collects the other's garbage.
     const order = round % 2 === 0 ? ([here, there] as const) : ([there, here] as const);
     for (const side of order) if (side) measure(side, side === here ? own : other);
   }

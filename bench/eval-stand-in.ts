@@ -14,9 +14,9 @@ import { start } from "#local/model/server";
 import { drawAll } from "./abroad/draw.ts";
 
 /**
- * Scores the stand-in model server over a folder of labelled pictures (docs/stand-in.md): each picture goes
- * through the OpenAI protocol with a receipt schema, and the answer is compared with `norm` of gt.json.
- * Exit status: 0 goals met, 1 missed, 2 no data.
+ * Scores the stand-in model server over a folder of labeled pictures (docs/stand-in.md): each picture goes through the
+ * OpenAI protocol with a receipt schema, and the answer is compared with `norm` of gt.json. Exit status: 0 goals met, 1
+ * missed, 2 no data.
  */
 
 interface Record_ {
@@ -129,7 +129,7 @@ async function ask(url: string, file: string): Promise<Answer> {
   return JSON.parse(body.choices[0]?.message.content ?? "{}") as Answer;
 }
 
-/** Which fields of the record are labelled, and whether the answer has them right. */
+/** Which fields of the record are labeled, and whether the answer has them right. */
 function judge({ norm, source_key, label_note }: Record_, answer: Answer): Partial<Record<Field, boolean>> {
   const amount = (printed: string | null) => {
     const money = printed === null ? null : Money.parse(printed, { currency: norm.currency });

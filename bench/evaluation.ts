@@ -24,7 +24,7 @@ const maxKeptBytes = 1024;
 
 const money = (cents: number) => (cents / 100).toFixed(2);
 
-/** A receipt and what a model makes of it: a text, an amount and a row off here and there. */
+/** A receipt and a model's answer to it, with occasional errors in a text, an amount or a row. */
 function documentOf(n: number) {
   const items = Array.from({ length: rows }, (_, i) => {
     const cents = 100 + ((i * 137 + n * 31) % 900);

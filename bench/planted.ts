@@ -1,6 +1,6 @@
 /**
  * `npm run bench -- planted [--against DIR]`: the share of single wrong digits that the checks notice, over every
- * amount of labelled receipts (../shared, where it is) and of made-up documents; what each reason to give no verdict
+ * amount of labeled receipts (../shared, where it is) and of made-up documents; what each reason to give no verdict
  * costs; and the same of another checkout (its packages installed).
  */
 import { join, resolve } from "node:path";

@@ -1,10 +1,12 @@
-/** What `npm start` says when it is ready: where everything is, and how to look at it. */
+/** The message of `npm start` when it is ready: where everything is, and how to look at it. */
 import { databaseUrl, type Env } from "#local/home/home";
 import type { Loop } from "#local/loop";
 
 type Told = Pick<Loop, "apiKey" | "apiKeyPath" | "bucket" | "env" | "home" | "logPath" | "modelPid" | "url">;
 
-/** The address comes last: programs wait for that line. No line holds a secret, only the files where they are. */
+/**
+ * The address comes last: programs wait for that line. No line has a secret, only the paths of the files with secrets.
+ */
 export function lines(loop: Told, env: Env, platform: NodeJS.Platform): string[] {
   const { apiKey, apiKeyPath, bucket, logPath, url } = loop;
   const rows: [string, ...string[]][] = [
@@ -39,7 +41,7 @@ export function lines(loop: Told, env: Env, platform: NodeJS.Platform): string[]
   ];
 }
 
-/** A database elsewhere is told of; its address may hold a token. */
+/** Mentions a database elsewhere, without its address, which may have a token. */
 const databaseOf = (env: Env): string[] =>
   databaseUrl(env).startsWith("file:") ? [] : ["keys and runs are in the database of DATABASE_URL"];
 

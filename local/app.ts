@@ -4,11 +4,11 @@ import { type FunctionSpec, functions } from "#spec/functions";
 import * as Queues from "#spec/queues";
 import * as Routes from "#spec/routes";
 
-/** What is run: the tables of spec/, or those of a test. */
+/** The application to run: the tables of spec/, or those of a test. */
 export interface App extends Partial<Wiring.Tables> {
   readonly functions: Readonly<Record<string, FunctionSpec>>;
   readonly table: RouteTable;
-  /** What the queues hold follows from the rows of the product's tables: a loop begins with new messages. */
+  /** True if the messages can be derived from the product's tables: then a loop starts with new messages. */
   readonly resumes?: boolean;
 }
 

@@ -15,9 +15,9 @@ const silent: Log = {
 };
 
 /**
- * Tries out whether a bucket refuses to overwrite, and keeps what came of it in the database where there is one.
+ * Tests whether a bucket refuses to overwrite, and stores the outcome in the database, if there is one.
  * @param env - the settings of bucket and database, as the functions have them.
- * @returns undefined when it did; else a line for the terminal. Never throws.
+ * @returns undefined if it refused; else a line for the terminal. Never throws.
  */
 export async function complaint(
   env: Readonly<Record<string, string | undefined>>,

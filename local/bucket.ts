@@ -1,4 +1,7 @@
-/** The bucket of the loop: the operator's own, or the S3 stand-in on the folder with what other programs need to look into it. */
+/**
+ * The bucket of the loop: the operator's, or the S3 stand-in in the folder, with the files that other programs need to
+ * read it.
+ */
 import { randomBytes } from "node:crypto";
 import * as fs from "node:fs";
 import * as Config from "#core/config";
@@ -9,7 +12,7 @@ import * as S3Server from "#local/s3/server";
 
 /** Under the prefix: where every key sees pictures. */
 const shared = "data/shared/";
-/** How other programs look into the stand-in's bucket; readable by the folder's owner alone. */
+/** How other programs read the stand-in's bucket; readable only by the folder's owner. */
 export interface Access {
   readonly name: string;
   readonly url: string;
@@ -22,7 +25,7 @@ export interface Access {
 interface Options {
   /** 0: any free port. */
   readonly port: number;
-  /** Nobody has asked for this port: where it is taken, any other will do. */
+  /** The port is only a default: if it is taken, any free one is used. */
   readonly mayMove: boolean;
   readonly region: string;
   readonly onRequest?: S3Server.Hook | undefined;
@@ -30,7 +33,7 @@ interface Options {
 }
 
 /**
- * Starts the stand-in and writes down how to reach it.
+ * Starts the stand-in and writes the files that say how to reach it.
  * @throws PortError when a port that was asked for is taken.
  */
 export async function start(
@@ -93,7 +96,7 @@ function isTaken(error: unknown): boolean {
   return error instanceof Error && "code" in error && error.code === "EADDRINUSE";
 }
 
-/** Made once, so that signed URLs outlive a restart. */
+/** Made once, so that signed URLs stay valid after a restart. */
 function credentialsOf(home: Home): { accessKeyId: string; secretAccessKey: string } {
   const path = home.file("s3-credentials.json");
   if (!fs.existsSync(path)) {
@@ -106,7 +109,7 @@ function credentialsOf(home: Home): { accessKeyId: string; secretAccessKey: stri
   return JSON.parse(fs.readFileSync(path, "utf8"));
 }
 
-/** In one step: nobody reads half of it. */
+/** Written atomically, so that no reader gets half of it. */
 function writePrivate(path: string, text: string): void {
   fs.writeFileSync(`${path}.tmp`, text, { mode: 0o600 });
   fs.renameSync(`${path}.tmp`, path);

@@ -6,21 +6,21 @@ import { AppError } from "#core/error";
 import * as Key from "#core/key/key";
 import type { Home } from "#local/home/home";
 
-/** The key that the loop makes for whoever runs it. */
+/** The key that the loop makes for its operator. */
 const keyId = "local-admin";
 
 /** How the loop reaches its database. */
 export interface Access {
   readonly url: string;
   readonly authToken: string | undefined;
-  /** How long a secret that is replaced stays good: another folder may work with the same remote database. */
+  /** How long a replaced secret stays valid: another folder may use the same remote database. */
   readonly overlapMs: number;
 }
 
 /**
  * Brings the database to the current schema, checks the pepper and makes sure that `api-key` in the folder holds
  * a good key with role admin. Returns it; undefined when the operator has revoked it.
- * Throws AppError when the pepper is another one or the database is away.
+ * Throws AppError if the pepper differs or the database is away.
  */
 export async function ensure(home: Home, { url, authToken, overlapMs }: Access): Promise<string | undefined> {
   const db = Database.wrap(

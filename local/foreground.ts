@@ -31,13 +31,14 @@ export async function run(): Promise<void> {
   let stopping = false;
   for (const [signal, status] of Object.entries(signals)) {
     process.on(signal, () => {
-      // The second one is meant: whatever still runs is killed with this process. So is a start that is not wanted any more.
+      // A second signal means "at once": everything that still runs is killed with this process. The same applies
+      // during a start.
       if (stopping || loop === undefined) process.exit(status || 130);
       stopping = true;
       void loop.close().then(() => process.exit(status));
     });
   }
-  // Who reads along may stop, `npm start | head`: the loop goes on.
+  // The reader of a pipe may stop (`npm start | head`): the loop goes on.
   for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
   try {
     const { env } = process;
@@ -53,7 +54,7 @@ export async function run(): Promise<void> {
     loop = await start({
       home: env.OCRLTY_HOME || ".ocrlty",
       port,
-      // Whoever takes any port has other loops on the usual ones.
+      // A user who asks for any free port has other loops on the usual ones.
       bucketPort: {
         port: bucketPort ?? (port === 0 ? 0 : defaultBucketPort),
         mayMove: bucketPort === undefined,
@@ -74,7 +75,7 @@ export async function run(): Promise<void> {
   }
 }
 
-/** Mistakes that the person at the terminal can mend; anything else is ours and keeps its stack trace. */
+/** Mistakes that the user can fix; anything else is a bug and keeps its stack trace. */
 function isExpected(error: unknown): error is Error {
   return [PortError, HeldError, HomeError, Config.ConfigError, AppError, BundleError].some(
     (type) => error instanceof type,

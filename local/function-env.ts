@@ -1,4 +1,4 @@
-/** What a function of the loop gets: its settings, and the role under which it asks the queues. */
+/** The environment of a function on the loop: its settings, and the role under which it calls the queues. */
 import * as Config from "#core/config";
 import type { App } from "#local/app";
 import type { Env, Home } from "#local/home/home";
@@ -8,13 +8,13 @@ import * as Access from "#spec/access";
 /** Settings by variable, as the loop decides them. */
 export type Decided = Readonly<Record<string, string>>;
 
-/** The key that signs for what is no function; no stand-in checks it. */
+/** The access key of callers that are not functions; no stand-in checks it. */
 export const loopsOwn = "local";
 
 /** The name of a function's role, as the key that signs its requests to the queues. */
 const roleOf = (functionName: string) => `role-${functionName}`;
 
-/** Of all settings those that a deployed function is linked to, and the role under which it asks the queues. */
+/** The settings that a deployed function is linked to, and the role under which it calls the queues. */
 export function environmentOf({ functions, table }: App, name: string, all: Decided): Decided {
   const spec = functions[name];
   if (spec === undefined) return all;
@@ -22,12 +22,12 @@ export function environmentOf({ functions, table }: App, name: string, all: Deci
   const mine = new Set<string>(["app", ...Access.linksOf(spec, behindRoute)]);
   return {
     ...Object.fromEntries(Object.entries(all).filter(([key]) => mine.has(Access.linkOf(key) ?? "app"))),
-    // Another server's queues know no roles of ours.
+    // Queues on another server do not know our roles.
     ...(all.AWS_ACCESS_KEY_ID === loopsOwn ? { AWS_ACCESS_KEY_ID: roleOf(name) } : {}),
   };
 }
 
-/** A function's rights at the queues; undefined for callers that are no function: mappings, operators, tests. */
+/** A function's rights on the queues; undefined for callers that are not functions: mappings, operators, tests. */
 export function rightsOf({ functions, queues = {} }: App, accessKeyId: string): Role | undefined {
   const found = Object.entries(functions).find(([name]) => roleOf(name) === accessKeyId);
   if (found === undefined) return undefined;
@@ -35,7 +35,7 @@ export function rightsOf({ functions, queues = {} }: App, accessKeyId: string): 
   return { functionName: name, rights: Access.queueRights(name, spec, queues) };
 }
 
-/** What the functions get: the documented settings that are set, then what the loop decides. */
+/** The functions' settings: the documented ones that are set, then those that the loop decides. */
 export function settings(env: Env, home: Home, timeScale: number, decided: Decided): Decided {
   const given = Object.fromEntries(
     Config.names.flatMap((name): [string, string][] => {
@@ -50,7 +50,7 @@ export function settings(env: Env, home: Home, timeScale: number, decided: Decid
     WEBHOOK_SECRET: home.webhookSecret(),
     OCRLTY_STAGE: "local",
     OCRLTY_TIME_SCALE: String(timeScale),
-    // For callers that are no function: the SDK asks for them.
+    // For callers that are not functions: the SDK requires credentials.
     AWS_ACCESS_KEY_ID: loopsOwn,
     AWS_SECRET_ACCESS_KEY: loopsOwn,
     ...decided,

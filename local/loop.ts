@@ -1,7 +1,7 @@
 /**
  * The local loop: the deployed product on one machine. Functions are bundled and run as Lambda runs them, behind
- * an HTTP API's rules; what they talk to is real where its variables are set, else a stand-in that speaks the
- * same protocol. Everything that lasts is in one folder.
+ * an HTTP API's rules; each service that they call is real if its variables are set, else a stand-in with the same
+ * protocol. All persistent data is in one folder.
  */
 import { randomBytes } from "node:crypto";
 import * as fs from "node:fs";
@@ -47,7 +47,7 @@ export interface LoopOptions {
   readonly log?: "file" | ((line: string) => void);
   /** A short line for the terminal about something that went wrong. */
   readonly warn?: (line: string) => void;
-  /** Sees every request that was answered. */
+  /** Called for every answered request. */
   readonly onAnswer?: (seen: Seen) => void;
   /** For tests: sees, delays or fails the functions' requests to the bucket, the database and the queues. */
   readonly onRequest?: {
@@ -118,7 +118,8 @@ async function startParts(options: LoopOptions, parts: Parts): Promise<Loop> {
   parts.reaper = Reaper.start();
   const resumes = await forgets(app, env, home);
 
-  // The port is taken before anything slow, so that a second start says so at once; calls wait until all is there.
+  // The port is opened before anything slow, so that a second start fails at once; calls wait until everything is
+  // ready.
   const ready = Promise.withResolvers<LambdaPool.Lambda>();
   ready.promise.catch(() => undefined);
   const gateway = await startGateway(options, app, timeScale, ready.promise);
@@ -313,8 +314,8 @@ async function startDatabase(
 }
 
 /**
- * Whether work that an earlier loop left is sent anew from the rows, which ends what is in its queues. Only where the
- * database is the folder's own: at a server's, loops of other folders may be at work.
+ * Whether work that an earlier loop left is sent again from the rows, which invalidates the messages in its queues.
+ * Only if the database is the folder's own: a database server may be used by loops of other folders.
  */
 async function forgets(app: App, env: Env, home: Home): Promise<boolean> {
   const isOwn = databaseUrl({ ...env, OCRLTY_HOME: home.dir }).startsWith("file:");

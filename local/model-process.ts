@@ -13,7 +13,7 @@ export interface ModelProcess {
 
 interface ModelOptions {
   readonly onLog: (line: string) => void;
-  /** Called for every process that is started. */
+  /** Called for every started process. */
   readonly onStart: (child: ChildProcess) => void;
 }
 
@@ -51,7 +51,7 @@ export async function start(options: ModelOptions): Promise<ModelProcess> {
       if (child.exitCode !== null || child.signalCode !== null) return;
       const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()));
       const timer = setTimeout(() => child.kill("SIGKILL"), closeMs);
-      // On Windows a signal is always a kill; the closed channel lets it end by itself everywhere.
+      // On Windows a signal is always a kill; the closed channel lets it end cleanly on every system.
       child.disconnect();
       await ended;
       clearTimeout(timer);

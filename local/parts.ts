@@ -26,7 +26,7 @@ export interface Parts {
   urlFile?: { remove(): void };
 }
 
-/** Ends the parts from the outside in: callers first, then functions, then what they use, then the lock. */
+/** Ends the parts from the outside in: first callers, then functions, then the services they use, then the lock. */
 export async function end(parts: Parts, graceMs: number): Promise<void> {
   const deadline = Date.now() + graceMs;
   const left = () => Math.max(0, deadline - Date.now());

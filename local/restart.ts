@@ -1,6 +1,6 @@
 /**
- * What a loop that ended, or was killed, leaves: when the next one begins in its folder nothing can be in flight, so
- * nothing has to wait until leases and invisible messages have run out.
+ * Cleans up after a loop that ended or was killed. When the next one starts in the folder, nothing can be in flight, so
+ * no work has to wait until leases and visibilities end.
  */
 import * as fs from "node:fs";
 import { join } from "node:path";
@@ -64,9 +64,9 @@ const orders = {
 } as const satisfies Partial<Record<State, Order.Kind>>;
 
 /**
- * Sends everything on its way that was with a worker or in a queue. Messages get a raised epoch, rows a raised token:
- * a process of the killed loop that should still be at it can change nothing. May be killed itself, and is then done
- * again. What a claim cost stays counted, so that a picture that takes the whole loop down does not do it for ever.
+ * Sends again all work that was with a worker or in a queue. Messages get a higher epoch and rows a higher token, so a
+ * remaining process of the killed loop can change nothing. If this is killed too, it is repeated at the next start.
+ * Claims stay counted, so that a picture that crashes the whole loop cannot do so forever.
  * @returns how many runs and extracts go on.
  * @throws AppError `storage_unavailable`.
  */
@@ -101,7 +101,7 @@ export async function resume(
   }
 }
 
-/** The loop tells of all of it in one line. */
+/** The loop logs all of it in one line. */
 const silent: Log = {
   info: () => undefined,
   warn: () => undefined,
@@ -113,7 +113,7 @@ async function rows(db: Database.Db, times: Times): Promise<void> {
   const over = new Date(Date.now() - times.leaseGraceMs - 1);
   const goesOn = sql`EXISTS (SELECT 1 FROM ${run} WHERE ${run.runUid} = ${item.runUid} AND ${run.state} = 'running')`;
   await Database.batch(db, [
-    // A call whose caller got no answer: the same call again takes it over.
+    // A call whose caller got no answer: a repeat of the call takes it over.
     db.query
       .update(extract)
       .set({ leaseUntil: over })
@@ -155,7 +155,7 @@ async function runs(services: { db: Database.Db; queues: Queues }): Promise<numb
   ]);
   for (const row of Database.rows(run, result)) {
     const kind = row.state in orders ? orders[row.state as keyof typeof orders] : undefined;
-    // Files that were being received come no more: reconcile ends the run.
+    // Files that were being received will not arrive any more: reconcile ends the run.
     if (kind === undefined || row.planning?.phase === "receiving") continue;
     await Order.order(services, row, kind, silent);
   }

@@ -5,7 +5,7 @@ export interface Receipt {
   id: string;
   /** What the paper looks like; fonts are those of any Linux desktop, and others take their place elsewhere. */
   look: Look;
-  /** `a | b` puts b at the right edge, `^ a` centres, `--` draws a rule, `# a` is large. */
+  /** `a | b` puts b at the right edge, `^ a` centers, `--` draws a rule, `# a` is large. */
   lines: string;
   expected: { currency: string; total: string; date: string; items: number };
 }

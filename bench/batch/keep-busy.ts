@@ -1,6 +1,6 @@
 /**
- * How much of the time the model server is kept busy by a run, beside a bare loop on the same queues: who receives a
- * message, waits as long as the model server takes, deletes it and asks for the next. The two take turns.
+ * How much of the time a run keeps the model server busy, compared with a bare loop on the same queues, whose workers
+ * receive a message, wait as long as the model server takes, delete it and receive the next. The two take turns.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import {

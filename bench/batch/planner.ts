@@ -1,6 +1,7 @@
 /**
- * The planner alone, bundled as a function is, in a process whose memory is nobody else's. `fill` keeps a run's window full, a given number of times, with items that end as soon as they are
- * sent; `check` goes through manifests; `finish` writes results. Prints one line of JSON.
+ * The planner alone, bundled like a function, in its own process so that its memory can be measured. `fill` keeps a
+ * run's window full, a given number of times, with items that end as soon as they are sent; `check` goes through
+ * manifests; `finish` writes results. Prints one line of JSON.
  */
 import { eq, sql } from "drizzle-orm";
 import * as Bucket from "#core/bucket/bucket";

@@ -21,7 +21,7 @@ interface EvalOptions extends Options.Common {
 
 const help = {
   about: `
-Holds every item of a run that has ended to the record that names its file, and prints what became of the labelled values.
+Compares each item of an ended run with the record that names its file, and prints how the labeled values were read.
 ACCURACY compares what values mean, EXACT their printed text (docs/evaluation.md). --fail-under takes a field's path, micro for
 all values or documents for the share of documents that are right; with :lower the lower end of the interval must reach it.`,
   examples: [

@@ -15,7 +15,7 @@ export interface Context {
   readonly terminal?: NodeJS.WriteStream | undefined;
   /** How wide the terminal is that stdout goes to; undefined: a file or a program reads it, and nothing is cut. */
   readonly columns?: number | undefined;
-  /** What may be coloured. */
+  /** What may be colored. */
   readonly colors?: { readonly out: boolean; readonly err: boolean } | undefined;
   /** How the program is called where it is not `npm run ocrlty --` of a checkout, such as `npx ocrlty`. */
   readonly program?: string | undefined;

@@ -4,7 +4,7 @@ import type { Context } from "./context.ts";
 const codes = { red: [31, 39], green: [32, 39], yellow: [33, 39], bold: [1, 22] } as const;
 export type Style = keyof typeof codes;
 
-/** The text in a colour, where colours are wanted. It must be safe for a terminal already (text.ts). */
+/** The text in a color, where colors are wanted. It must be safe for a terminal already (text.ts). */
 export function paint(isWanted: boolean | undefined, style: Style, text: string): string {
   const [on, off] = codes[style];
   return isWanted ? `\u001b[${on}m${text}\u001b[${off}m` : text;
@@ -13,7 +13,7 @@ export function paint(isWanted: boolean | undefined, style: Style, text: string)
 type Stream = Pick<NodeJS.WriteStream, "isTTY" | "columns">;
 
 /**
- * Width and colours of this process's terminal. `NO_COLOR` with any text in it switches colours off
+ * Width and colors of this process's terminal. `NO_COLOR` with any text in it switches colors off
  * (https://no-color.org), and so does TERM=dumb.
  */
 export function of(env: Context["env"], stdout: Stream, stderr: Stream): Pick<Context, "columns" | "colors"> {

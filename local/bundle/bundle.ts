@@ -18,7 +18,7 @@ export interface BundledFunction {
   readonly exportName: string;
   /** Every file of it: its own and the parts, absolute. */
   readonly files: readonly string[];
-  /** What a cold start loads; parts that an `import()` asks for later do not count. */
+  /** What a cold start loads, without the parts that an `import()` loads later. */
   readonly bytes: number;
 }
 
@@ -42,9 +42,12 @@ export interface BundleOptions {
   /** Name of the function → handler as SST writes it, "functions/api/system.handler", relative to `root`. */
   readonly handlers: Readonly<Record<string, string>>;
   readonly root?: string;
-  /** As it is deployed, byte by byte: minified, and each function by itself. Else all at once, which takes half the time. */
+  /**
+   * As deployed, byte for byte: minified, and each function on its own. Otherwise all at once, which takes half the
+   * time.
+   */
   readonly minify?: boolean;
-  /** Puts beside the bundles what `/docs` is made of (local/pages), in the folder where the function looks for it. */
+  /** Writes the files of `/docs` (local/pages) beside the bundles, into the folder that the function reads. */
   readonly pages?: boolean;
 }
 
@@ -62,7 +65,7 @@ const banner = [
 
 const turnMs = 50;
 const touchEveryMs = 10 * 60_000;
-/** While somebody works on the code every start leaves a folder of 30 MB. */
+/** While code changes, every start leaves a folder of 30 MB. */
 const unusedMs = 3_600_000;
 const draftMs = 3_600_000;
 
@@ -116,8 +119,8 @@ interface Built extends Pick<Known.Built, "functions"> {
 }
 
 /**
- * Bundling takes two processors and half a gigabyte for seconds. Loops that start together (tests) take turns, and
- * who comes second finds the work done.
+ * Bundling takes two processors and half a gigabyte for seconds. Loops that start together (tests) take turns, and the
+ * second one finds the work done.
  */
 async function obtain(cache: string, record: string, what: Sources): Promise<Built> {
   for (;;) {
@@ -145,7 +148,7 @@ function turn(): Lock.Lock | undefined {
   }
 }
 
-/** The bundles of an earlier run, when nothing has changed since. */
+/** The bundles of an earlier run, if nothing has changed since. */
 async function reuse(cache: string, record: string): Promise<Built | undefined> {
   const known = await Known.read(record);
   if (known === undefined) return undefined;
@@ -172,7 +175,7 @@ async function make(cache: string, record: string, what: Sources): Promise<Built
   return { dir: join(cache, folder), functions };
 }
 
-/** Loaded when it is needed: it brings a renderer along, and after a start without changes nobody asks for it. */
+/** Loaded on demand: it loads a renderer, which a start without changes does not need. */
 async function pagesOf(): Promise<Pick<Compiled, "outputs" | "inputs">> {
   const { files, inputs } = await (await import("#local/pages/build")).build();
   return { outputs: [...files].map(([name, contents]) => ({ name: `${folder}/${name}`, contents })), inputs };
@@ -225,7 +228,7 @@ async function compile({ root, sources, minify }: Omit<Sources, "pages">): Promi
         absWorkingDir: root,
         write: false,
         bundle: true,
-        // What an `import()` asks for is a file of its own: a cold start does not load it.
+        // What an `import()` loads is a separate file, which a cold start does not load.
         splitting: true,
         minify,
         format: "esm",
@@ -256,12 +259,12 @@ async function compile({ root, sources, minify }: Omit<Sources, "pages">): Promi
   } catch (error) {
     throw new BundleError(reasons(error), { cause: error });
   } finally {
-    // esbuild's process stays otherwise, with half a gigabyte. Nobody else uses it: bundlings take turns.
+    // Otherwise esbuild's process stays, with half a gigabyte. No other bundling uses it, because they take turns.
     await stop();
   }
 }
 
-/** The files that an entry can come to load, and the size of those that it loads at once. */
+/** The files that an entry may load, and the size of those that it loads at start. */
 function partsOf(entry: string, outputs: Metafile["outputs"]): Known.Parts {
   const reach = (kinds: readonly string[]) => {
     const found = new Set([entry]);
@@ -303,7 +306,7 @@ async function place(cache: string, dir: string, outputs: readonly Output[]): Pr
   }
 }
 
-/** Puts back what somebody has removed from a folder; running instances may have the other files open. */
+/** Restores files that were removed from a folder; running instances may have the other files open. */
 async function complete(dir: string, outputs: readonly Output[]): Promise<void> {
   for (const { name, contents } of outputs) {
     if (await hasSize(join(dir, name), contents.byteLength)) continue;
@@ -321,7 +324,7 @@ async function hasSize(path: string, bytes: number): Promise<boolean> {
   );
 }
 
-/** Marks a folder or record as in use; false when it is not there. */
+/** Marks a folder or record as in use; false if it does not exist. */
 async function inUse(path: string): Promise<boolean> {
   const date = new Date();
   return fs.utimes(path, date, date).then(

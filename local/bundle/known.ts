@@ -1,6 +1,6 @@
 /**
- * Remembers what a set of bundles was made of, so that a start without changes bundles nothing: bundling takes
- * longer than everything else of a start together.
+ * Records the sources of a set of bundles, so that a start without changes bundles nothing: bundling takes longer than
+ * the rest of a start.
  */
 import { createHash, randomBytes } from "node:crypto";
 import * as fs from "node:fs/promises";
@@ -46,7 +46,7 @@ export async function key(parts: readonly string[]): Promise<string> {
   return hash.digest("hex").slice(0, 20);
 }
 
-/** The record, when all its sources are still what they were. */
+/** The record, if all its sources are unchanged. */
 export async function read(path: string): Promise<Built | undefined> {
   const stored = await fs.readFile(path, "utf8").then(
     (text): Stored => JSON.parse(text),
@@ -79,11 +79,11 @@ export async function write(
   const stored: Stored = { ...record, inputs: Object.fromEntries(prints) };
   const draft = `${path}.${randomBytes(6).toString("hex")}.tmp`;
   await fs.writeFile(draft, JSON.stringify(stored));
-  // Windows refuses while somebody reads; then the next start bundles again.
+  // Windows refuses while another process reads it; then the next start bundles again.
   await fs.rename(draft, path).catch(() => fs.rm(draft, { force: true }));
 }
 
-/** Of our own sources the content counts; packages are replaced as a whole, so size and date are enough for them. */
+/** For our own sources the content counts; packages are replaced as a whole, so size and date are enough for them. */
 async function fingerprint(path: string): Promise<string> {
   try {
     if (path.includes(`${sep}node_modules${sep}`)) {

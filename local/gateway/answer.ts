@@ -56,7 +56,7 @@ export function from(payload: string): Answer | undefined {
   };
 }
 
-/** What a header may hold; anything else would let a value start a header of its own. */
+/** The characters that a header may have; others would let a value start a new header. */
 function printable(text: string): boolean {
   return /^[\t\x20-\x7e\x80-\xff]*$/.test(text);
 }

@@ -1,7 +1,6 @@
 /**
- * A request as API Gateway's HTTP API hands it to a function: payload format 2.0. Two traps are kept as they
- * are there: `rawPath` is percent-decoded in spite of its name and cut at a decoded "?", and cookies are not
- * among the headers.
+ * A request as API Gateway's HTTP API hands it to a function: payload format 2.0. Two traps are imitated: `rawPath` is
+ * percent-decoded in spite of its name and cut at a decoded "?", and cookies are not among the headers.
  */
 import { randomBytes } from "node:crypto";
 import type { IncomingMessage } from "node:http";
@@ -15,9 +14,9 @@ interface Target {
   readonly rawQueryString: string;
 }
 
-/** The request target in its parts; undefined when it is none an HTTP API takes. */
+/** The parts of the request target; undefined if an HTTP API does not accept it. */
 export function target(url: string): Target | undefined {
-  // Absolute form (RFC 9112, 3.2.2): the origin is not ours to judge.
+  // Absolute form (RFC 9112, 3.2.2): the origin is ignored.
   const origin = /^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i.exec(url)?.[0] ?? "";
   const rest = url.slice(origin.length);
   const [encoded = "", ...query] = (rest.startsWith("/") || origin === "" ? rest : `/${rest}`).split("?");

@@ -1,6 +1,6 @@
 /**
  * Which function answers a request, by the rules of an HTTP API: a literal segment before a parameter, a
- * trailing slash is another path, nothing is normalised, and what no route takes goes to `$default`.
+ * trailing slash is another path, nothing is normalized, and calls without a route go to `$default`.
  */
 import { decode, type Matched } from "#local/gateway/event";
 

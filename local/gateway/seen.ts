@@ -1,25 +1,25 @@
 import type { Answer } from "#local/gateway/answer";
 
-/** A request that was answered, for whoever watches the gateway. */
+/** An answered request, for observers of the gateway. */
 export interface Seen {
   readonly method: string;
-  /** Path and query as they came. */
+  /** Path and query as received. */
   readonly target: string;
   readonly status: number;
   /** From the request's headers to the last byte of the answer. */
   readonly ms: number;
   /** The product's own, else the gateway's. */
   readonly requestId: string;
-  /** Of an answer from 400: what it says, as `code: message`. */
+  /** For an answer of 400 and above: its error, as `code: message`. */
   readonly error: string | undefined;
   /** The connection ended before the answer was sent. */
   readonly left: boolean;
 }
 
-/** An envelope is small; nothing larger is looked into. */
+/** An error envelope is small; larger bodies are not parsed. */
 const mostBytes = 64 * 1024;
 
-/** What an error's answer says of it; messages of the product echo nothing of what was sent. */
+/** The error in an answer; the product's messages never repeat what was sent. */
 export function errorOf({ status, headers, body }: Answer): string | undefined {
   if (status < 400 || body.length > mostBytes || !/json/.test(String(headers["content-type"])))
     return undefined;

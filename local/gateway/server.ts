@@ -24,9 +24,9 @@ interface GatewayOptions {
   readonly host: string;
   /** 0: any free port. */
   readonly port: number;
-  /** After this the gateway gives up on a function and answers 503; the function runs on. */
+  /** After this the gateway stops waiting for a function and answers 503; the function continues. */
   readonly timeoutMs: number;
-  /** Sees every request when its answer has been sent, or its caller has gone. */
+  /** Called for every request once its answer was sent, or its caller has disconnected. */
   readonly onAnswer?: ((seen: Seen) => void) | undefined;
 }
 
@@ -49,7 +49,7 @@ const entityTooLarge = own(413, "Request Entity Too Large");
 const headersTooLarge = own(431, "Request Header Fields Too Large");
 const badRequest = own(400, "Bad Request");
 
-/** What is read and thrown away of a body that is refused, so that the client gets to see the answer. */
+/** How much of a refused body is read and dropped, so that the client receives the answer. */
 const discardBytes = 64 * 1024 * 1024;
 const discardMs = 5_000;
 const refusedMs = 500;
@@ -66,7 +66,7 @@ export async function start(options: GatewayOptions): Promise<Gateway> {
   });
   const handle = (request: IncomingMessage, response: ServerResponse) => {
     const startedAt = performance.now();
-    // A client that goes away is not told to the function, and is no reason to fall over.
+    // A client that disconnects is an ordinary event; the function does not learn of it.
     request.on("error", () => undefined);
     response.on("error", () => undefined);
     answer(request, options, match)
@@ -76,7 +76,7 @@ export async function start(options: GatewayOptions): Promise<Gateway> {
         if (!server.listening) response.setHeader("connection", "close");
         const requestId = "requestId" in result ? result.requestId : Event.requestId();
         const given = "answer" in result ? result.answer : result;
-        // A caller who has gone before the answer closed the response long ago.
+        // If the caller disconnected before the answer, the response is already closed.
         const tell = () =>
           options.onAnswer?.({
             method: request.method ?? "?",
@@ -134,7 +134,7 @@ async function answer(
   const { functionName, ...matched } = match(request.method ?? "GET", target.encodedPath);
   const event = Event.create(request, target, matched, body);
   const { requestId } = event.requestContext;
-  // JSON escapes make a text body longer than it came; only a body that may be near the limit is worth the counting.
+  // JSON escapes make a text body longer; only a body that may be near the limit is counted.
   if (
     body.length > Limits.platform.lambdaPayloadBytes / 8 &&
     Buffer.byteLength(JSON.stringify(event)) > Limits.platform.lambdaPayloadBytes
@@ -200,7 +200,7 @@ function send(request: IncomingMessage, response: ServerResponse, given: Answer,
   response.setHeader("apigw-requestid", requestId);
   const bodyless = given.status === 204 || given.status === 304 || given.status < 200;
   if (bodyless) response.removeHeader("content-type");
-  // Of a HEAD nobody knows how long its GET's answer would be.
+  // For a HEAD the length of the GET's answer is unknown.
   else if (request.method !== "HEAD" || given.body.length > 0)
     response.setHeader("content-length", given.body.length);
   response.end(bodyless || request.method === "HEAD" ? undefined : given.body);
@@ -225,7 +225,10 @@ function discard(request: IncomingMessage): void {
 
 const refused = new WeakSet<Duplex>();
 
-/** An answer to something that is no HTTP request. What else comes is read for a moment, so that no reset overtakes the answer. */
+/**
+ * An answer to input that is not an HTTP request. Further input is read for a moment, so that no reset overtakes the
+ * answer.
+ */
 function refuse(socket: Duplex, { status, body }: Answer): void {
   if (refused.has(socket)) return;
   refused.add(socket);

@@ -49,9 +49,9 @@ export interface Home {
   readonly dataRoot: string;
   /** The key that `npm start` made for this folder. */
   apiKey(): string | undefined;
-  /** Address of the loop that says it runs in this folder; only `GET /health` tells whether it still does. */
+  /** The address of the loop that claims to run in this folder; only `GET /health` shows whether it still does. */
   url(): string | undefined;
-  /** Replaces a file of the folder in one step, readable by its owner alone. */
+  /** Replaces a file of the folder atomically; only its owner can read it. */
   write(name: "api-key" | "url" | "bucket-url" | "queue-urls", text: string): void;
   remove(name: "api-key" | "url" | "bucket-url" | "queue-urls"): void;
 }
@@ -129,7 +129,8 @@ function makeFolder(dir: string): void {
 function madeOnce(path: string, fresh: string, otherwise: string): string {
   const stored = read(path);
   if (stored !== undefined) return stored;
-  // The whole text is on disk before the name exists: nobody ever reads half a secret, and who comes second takes the first one's.
+  // The whole text is on disk before the name exists: no process reads half a secret, and a second process uses the
+  // first one's.
   const draft = write(path, fresh);
   try {
     claim(draft, path);

@@ -15,7 +15,7 @@ export class HeldError extends Error {
   override readonly name = "HeldError";
 }
 
-/** Takes the folder, which is made when missing. Throws HeldError at once when somebody else has it. */
+/** Takes the folder, which is made if missing. Throws HeldError at once if another loop has it. */
 export function acquire(dir: string): Lock {
   mkdirSync(dir, { recursive: true, mode: 0o700 });
   const database = new DatabaseSync(join(dir, "lock.db"), { timeout: 0 });

@@ -1,4 +1,4 @@
-/** Settings of the local loop: no function ever has them, so they are no part of core/setting.ts and its bundles. */
+/** Settings of the local loop: no function uses them, so they are not in core/setting.ts and its bundles. */
 import * as fs from "node:fs";
 import leven from "leven";
 import * as Config from "#core/config";
@@ -37,7 +37,7 @@ const others: readonly string[] = [
 ];
 
 /**
- * What they say; a port is asked for by who takes one.
+ * Their values. A port is read only by the code that opens it.
  * @throws ConfigError with every wrong one's name and what it takes, in one line.
  */
 export const ports = (env: Env) => Config.check(programs.ports, env);
@@ -48,7 +48,7 @@ export const sqs = (env: Env) => Config.check({ AWS_ENDPOINT_URL_SQS }, env);
 
 /** The bucket of the loop's S3 stand-in. */
 export const bucketName = "ocrlty";
-/** In the place of settings that are checked before the stand-in runs. */
+/** Placeholders for settings that are checked before the stand-in runs. */
 export const bucketStandIn = { S3_BUCKET: bucketName, S3_ACCESS_KEY_ID: "-", S3_SECRET_ACCESS_KEY: "-" };
 
 /** Whether the operator has named a bucket, so that no stand-in runs. */
@@ -68,24 +68,24 @@ function looksAt(env: Env): (() => void)[] {
     ...(hasBucket(env) ? {} : bucketStandIn),
     ...(env.DATABASE_URL ? {} : { DATABASE_URL: "file:" }),
   };
-  // The queues' addresses are the loop's own to know.
+  // The loop itself sets the addresses of the queues.
   const sections = Config.sections.filter((name) => name !== "queues");
   return [
     ...sections.map((section) => () => void Config.parse(section, given)),
     () => void loop(env),
-    // They are for commands, and found to be wrong while somebody is looking.
+    // They are for commands; checking them here shows mistakes while the user is watching.
     () => void Config.podOf(env),
     () => void Config.newKeyLimitsOf(env),
   ];
 }
 
-/** A wrong setting is told before anything is started, not by the first function that needs it. @throws ConfigError. */
+/** Reports a wrong setting before anything starts, and not in the first function that needs it. @throws ConfigError. */
 export function check(env: Env): void {
   for (const look of looksAt(env)) look();
 }
 
 /**
- * The same for who wants to know of all that is wrong, ports and names included.
+ * The same, but with all mistakes, including ports and names.
  * @param inFile - the names that `.env` sets.
  */
 export function refusals(env: Env, inFile: readonly string[]): Config.ConfigError[] {
@@ -116,23 +116,23 @@ export function strayLines(text: string): number[] {
     .flatMap((line, i) => (/^\s*(?:#.*)?$|^\s*(?:export\s+)?[\w.-]+\s*(?:=|:\s)/.test(line) ? [] : [i + 1]));
 }
 
-/** Every name that anything of ours reads, but those that `sst deploy` hands out. */
+/** Every variable that our programs read, except those that `sst deploy` sets. */
 export const names: readonly string[] = [
   ...Config.names,
   ...Object.values(programs).flatMap(Object.keys),
   ...others,
 ];
 
-/** Shorter names are near everything: PATH is two letters from PORT. */
+/** Shorter names are similar to everything: PATH is two letters from PORT. */
 const shortest = 8;
-/** Names that begin so are nobody else's, wherever they stand; and AWS's are never ours to judge. */
+/** Names with these prefixes belong only to this product; names of AWS are never checked. */
 const ours = /^(OCRLTY|VLLM|S3|RUNPOD|WEBHOOK|BUCKET)_/;
 const theirs = /^AWS_/;
 
 /**
- * Refuses names that nobody reads and that are nearly a setting's, `VLLM_BASEURL`: whoever set one has another product
- * running than he thinks. In `.env`, which is ours, and in the environment where the name begins like ours alone. A setting
- * that is there under its right name, too, is left in peace.
+ * Refuses unknown names that are similar to a setting's, such as `VLLM_BASEURL`: the setting would have no effect.
+ * Checked are names in `.env`, and names in the environment that have one of our prefixes. If the correct name is set
+ * as well, there is no error.
  * @throws ConfigError with each name and the one that was meant.
  */
 export function refuseMisspelled(env: Env, inFile: readonly string[]): void {

@@ -5,8 +5,8 @@ import { HomeError } from "./home.ts";
 const magic = "SQLite format 3\0";
 
 /**
- * Refuses a file that is something else than a database, before anything is written to it. One that is not there, or that
- * is empty, becomes one. Throws HomeError.
+ * Refuses a file that is not a database, before anything is written to it. A missing or empty file becomes a database.
+ * Throws HomeError.
  */
 export function refuseOther(path: string): void {
   const stat = fs.statSync(path, { throwIfNoEntry: false });

@@ -11,7 +11,7 @@ export interface FunctionCode {
   readonly exportName: string;
   readonly memoryMb: number;
   readonly timeoutMs: number;
-  /** Functions of one pool share its processes. */
+  /** Functions of one pool share its maximum number of processes. */
   readonly pool: string;
 }
 
@@ -30,7 +30,7 @@ interface InstanceOptions {
   readonly code: FunctionCode;
   readonly runtimeFile: string;
   readonly region: string;
-  /** The function's settings; nothing of the loop's own environment but what the system needs. */
+  /** The function's settings. From the loop's environment it gets only what the system needs. */
   readonly env: Readonly<Record<string, string>>;
   readonly onLog: (functionName: string, line: string) => void;
   readonly onStart: (child: ChildProcess) => void;
@@ -64,7 +64,7 @@ export class Instance {
   readonly startedAt = Date.now();
   lastUsedAt = Date.now();
   invocations = 0;
-  /** Code has been replaced: ends when it is idle. */
+  /** Its code has been replaced, so it ends once it is idle. */
   retired = false;
   /** Resolves when the init phase is over, however it ended. */
   readonly loaded: Promise<unknown>;
@@ -192,7 +192,7 @@ export class Instance {
     });
   }
 
-  /** Ends the process at once, as Lambda ends an instance: without asking it. */
+  /** Kills the process at once, as Lambda ends an instance. */
   kill(): void {
     this.#state = "gone";
     this.#child.kill("SIGKILL");

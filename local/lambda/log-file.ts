@@ -28,7 +28,7 @@ export function open(dir: string, { maxBytes = 10 * 1024 * 1024, keep = 3 } = {}
       try {
         fs.renameSync(from, `${path}.${number}`);
       } catch {
-        // Not there yet, or held open by a reader on Windows: then this file grows on.
+        // Not there yet, or held open by a reader on Windows: then this file keeps growing.
       }
     }
     file = append();
@@ -41,7 +41,7 @@ export function open(dir: string, { maxBytes = 10 * 1024 * 1024, keep = 3 } = {}
       if (closed) return;
       const text = Buffer.from(`${line}\n`);
       if (bytes > 0 && bytes + text.length > maxBytes) rotate();
-      // One write a line: lines of several writers never mix.
+      // One write per line, so that lines of several writers never mix.
       fs.writeSync(file, text);
       bytes += text.length;
     },

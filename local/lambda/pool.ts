@@ -22,7 +22,7 @@ export interface LambdaOptions {
   readonly onLog: (functionName: string, line: string) => void;
   /** Every invocation that has ended. */
   readonly onOutcome?: (invocation: Invocation) => void;
-  /** Sees every process that is started: somebody has to end it when this one dies without a word. */
+  /** Called for every process that is started: it must be killed if this process dies without cleanup. */
   readonly onStart: (child: ChildProcess) => void;
 }
 
@@ -50,7 +50,7 @@ export interface Lambda {
    */
   invoke(functionName: string, event: unknown, options?: { signal?: AbortSignal }): Promise<Invocation>;
   instances(): InstanceInfo[];
-  /** SIGKILL for one instance; false when the pid is none of ours. */
+  /** Sends SIGKILL to one instance; false if the pid is not one of this pool. */
   killInstance(pid: number): boolean;
   /** New code for the functions: what runs finishes on the old code, what comes next starts on the new. */
   swap(code: Pick<LambdaOptions, "runtimeFile" | "functions">): void;
@@ -176,7 +176,7 @@ class Pools implements Lambda {
 
 type Start = (functionName: string) => Instance;
 
-/** The processes of one pool, at most `max`, and who waits for one. */
+/** The processes of one pool, at most `max`, and the invocations that wait for one. */
 class Pool {
   readonly instances = new Set<Instance>();
   readonly #max: number;
@@ -219,7 +219,7 @@ class Pool {
     this.serve(start);
   }
 
-  /** Gives instances to those who wait, in their order, as long as there is one or room for one. */
+  /** Gives instances to waiting invocations, in order, as long as one is idle or may be started. */
   serve(start: Start): void {
     for (let waiter = this.#waiters[0]; waiter !== undefined; waiter = this.#waiters[0]) {
       const { functionName } = waiter;

@@ -1,4 +1,4 @@
-/** What the loop and an instance say to each other over the IPC channel of the child process. */
+/** The messages between the loop and an instance, over the IPC channel of the child process. */
 
 export interface Invoke {
   readonly type: "invoke";

@@ -1,7 +1,7 @@
 /**
- * Ends the loop's child processes when the loop dies without a word (kill -9, power of a task manager): an
- * instance that is busy in native code or an endless loop does not notice that its IPC channel closed.
- * One small process reads "+pid" and "-pid" lines; at the end of its input it kills what is still listed.
+ * Ends the loop's child processes if the loop is killed (kill -9, a task manager): an instance that is busy in native
+ * code or an endless loop does not notice that its IPC channel closed. One small process reads "+pid" and "-pid" lines;
+ * at the end of its input it kills what is still listed.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
@@ -51,7 +51,7 @@ function main(): void {
       try {
         process.kill(pid, "SIGKILL");
       } catch {
-        // Gone by itself.
+        // It has already ended.
       }
     }
     process.exit(0);

@@ -14,7 +14,7 @@ const [file = "", exportName = ""] = process.argv.slice(2);
 
 // The loop ends its instances. Ctrl-C and a service manager signal the whole group, and a call in flight may still finish.
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => undefined);
-// The loop is gone, kill -9 included: nobody waits for an answer any more.
+// The loop has ended, possibly by kill -9: no caller waits for an answer any more.
 process.on("disconnect", () => process.exit(0));
 
 let handler: Handler;
@@ -84,7 +84,7 @@ function serialize(result: unknown): string {
   }
 }
 
-/** What was printed is on its way: an instance may be ended at any time after its answer. */
+/** Flushes the output, because an instance may be killed at any time after its answer. */
 async function flushed(): Promise<void> {
   for (const stream of [process.stdout, process.stderr]) {
     if (stream.writableLength > 0) await new Promise<void>((resolve) => stream.write("", () => resolve()));
@@ -92,7 +92,7 @@ async function flushed(): Promise<void> {
 }
 
 function send(message: FromInstance): void {
-  // A channel that closes under the message belongs to a loop that is gone.
+  // If the channel closes during the message, the loop has ended.
   process.send?.(message, undefined, undefined, () => undefined);
 }
 

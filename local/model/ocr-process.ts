@@ -2,11 +2,11 @@ import * as Ocr from "#local/model/ocr";
 import type { Answer, Order } from "#local/model/ocr-messages";
 
 /**
- * The engine in a process of its own: WASM blocks its thread for a second at a time, keeps its memory
- * for ever, and a broken picture may take the process with it. The parent sends one `read` at a time.
+ * The engine in a process of its own: WASM blocks its thread for a second at a time, never releases its memory, and a
+ * broken picture may crash the process. The parent sends one `read` at a time.
  */
 
-// The parent is gone, also by kill -9: nobody waits for an answer.
+// The parent has ended, possibly by kill -9: no request waits for an answer.
 process.on("disconnect", () => process.exit(0));
 // Ctrl-C reaches the whole process group; the parent decides when this ends.
 process.on("SIGINT", () => {});

@@ -23,12 +23,12 @@ interface Reading {
 
 export interface OcrQueue {
   /**
-   * Reads all pictures of one request. Requests wait for each other, first come, first served. An aborted
-   * signal takes a waiting request out of the queue and stops a running one between two lines of text.
-   * Throws BadPicture, TooLong, the signal's reason, or Error when the engine failed.
+   * Reads all pictures of one request. Requests wait for each other, first come, first served. An aborted signal
+   * removes a waiting request from the queue and stops a running one between two lines of text. Throws BadPicture,
+   * TooLong, the signal's reason, or Error if the engine failed.
    */
   read(pictures: Uint8Array[], maxImageTokens: number, signal: AbortSignal): Promise<Reading>;
-  /** Ends the process and fails whatever waits. */
+  /** Ends the process and fails all waiting requests. */
   close(): Promise<void>;
   stats(): OcrStats;
 }

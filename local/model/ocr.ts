@@ -8,7 +8,7 @@ import { type Box, type Image, normalizeInputToRgb, PaddleOcrService } from "pad
 import sharp, { type Sharp } from "sharp";
 import type { Page, Point } from "#local/model/rules/page";
 
-/** The picture cannot be read by anybody: the request is at fault, not the engine. */
+/** The picture cannot be decoded: the request is wrong, not the engine. */
 export class PictureError extends Error {}
 
 /** The long side that is read. Larger costs time and finds nothing more on receipts (docs/stand-in.md). */
@@ -16,9 +16,9 @@ const LONG_SIDE_PX = 1280;
 /** Long narrow paper is read larger, until its short side has this much. */
 const SHORT_SIDE_PX = 520;
 const LONGEST_SIDE_PX = 2200;
-/** Text is looked for at this share of the size, and recognised at the full one. */
+/** Text is detected at this share of the size, and recognized at the full size. */
 const DETECTION_SCALE = 0.75;
-/** The recogniser's input is 48 pixels high; widths are rounded up to this step, so that few shapes occur. */
+/** The recognizer's input is 48 pixels high; widths are rounded up to this step, so that few shapes occur. */
 const WIDTH_STEP_PX = 64;
 /** The PP-OCRv4 models were trained on pictures as OpenCV loads them. */
 const CHANNEL_ORDER = "bgr";
@@ -38,7 +38,7 @@ interface Picture {
 interface Engine {
   /** Size of the picture as sent, EXIF orientation applied. Throws PictureError. */
   measure(bytes: Uint8Array): Promise<Picture>;
-  /** All text of the picture, whichever way it lies. Throws PictureError; ends early with the signal's reason. */
+  /** All text of the picture, in any orientation. Throws PictureError; ends early with the signal's reason. */
   read(bytes: Uint8Array, signal: AbortSignal): Promise<Page>;
 }
 
@@ -70,7 +70,7 @@ export async function load(): Promise<Engine> {
   };
 }
 
-/** The native runtime is three times as fast; it is used where somebody installed it. */
+/** The native runtime is three times as fast; it is used if it is installed. */
 async function runtime(): Promise<OrtModule> {
   const native = "onnxruntime-node";
   try {

@@ -158,7 +158,7 @@ function logprobsOf(tokens: Token[], top: number): unknown {
   return {
     content: tokens.map(({ text, logprob }) => {
       const entry = { token: text, logprob, bytes: [...Buffer.from(text)] };
-      // The recogniser gives no second choice, so the list of alternatives holds the token itself only.
+      // The recognizer gives no second choice, so the list of alternatives holds the token itself only.
       return { ...entry, top_logprobs: top > 0 ? [entry] : [] };
     }),
   };

@@ -28,7 +28,7 @@ interface Options {
   idleSleepMs?: number;
   /** When set, `/v1` wants it as a bearer token. */
   apiKey?: string;
-  /** One line a request and a change of the OCR process; never recognised text. */
+  /** One line a request and a change of the OCR process; never recognized text. */
   log?: (line: string) => void;
 }
 
@@ -36,8 +36,8 @@ interface Options {
 const MAX_BODY_BYTES = 128 * 1024 * 1024;
 const TOKENS_PER_CHUNK = 4;
 /**
- * One picture is read at a time, in seconds. Who would wait longer than a call may take is sent away at once and
- * told to come back later than that: the product then queues the call instead of holding a process for it.
+ * One picture is read at a time, which takes seconds. A request that would wait longer than a call may take gets 429 at
+ * once, with a longer Retry-After: the product then queues the call and holds no process for it.
  */
 const MAX_WAITING = 8;
 const RETRY_AFTER_S = 30;

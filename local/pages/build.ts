@@ -1,7 +1,7 @@
 /**
- * Makes what `/docs` is made of: the guides of docs/ as HTML and as Markdown, the reference, llms.txt and the files that
- * pages load, all compressed. The functions answer these files as they are (functions/docs-page/files.ts); they lie
- * beside the bundle on Lambda (infra/pages.ts) as in the local loop (local/bundle/bundle.ts).
+ * Makes the files of `/docs`: the guides of docs/ as HTML and as Markdown, the reference, llms.txt and the files that
+ * pages load, all compressed. The functions send these files unchanged (functions/docs-page/files.ts). They are stored
+ * beside the bundle, on Lambda (infra/pages.ts) and in the local loop (local/bundle/bundle.ts).
  */
 import { createHash } from "node:crypto";
 import * as fs from "node:fs/promises";
@@ -84,7 +84,7 @@ export async function build(): Promise<Pages> {
 /** Git may have written the line ends of Windows. */
 const unix = (text: string) => text.replaceAll("\r\n", "\n");
 
-/** A link of docs/ on the site; what lies elsewhere in the repository has no address there. */
+/** The site's address for a link in docs/; other files of the repository have no address there. */
 function addressOf(href: string): string | undefined {
   if (/^(https:\/\/|#)/.test(href)) return href;
   const [, name = "", hash = ""] = /^(?:\.\/)?([\w-]+)\.md(#[\w-]+)?$/.exec(href) ?? [];
@@ -115,7 +115,7 @@ ${lines.join("\n")}
 `;
 }
 
-/** Writes the files into a folder and removes what is no longer one of them. A file that is the same is not touched. */
+/** Writes the files into a folder and removes outdated ones. An unchanged file is not touched. */
 export async function write(folder: string): Promise<void> {
   const { files } = await build();
   const there = await fs.readdir(folder, { recursive: true, withFileTypes: true }).catch(() => []);

@@ -1,6 +1,6 @@
 /**
- * Markdown of docs/ as HTML. What is written there becomes text, never markup: HTML within it is shown as it stands, a
- * picture as its words, and an address is kept only when it leads to a page of ours or is https.
+ * Markdown of docs/ as HTML. Its content becomes text, never markup: HTML inside is shown as text, a picture as its
+ * alternative text, and an address is kept only if it leads to one of our pages or is https.
  */
 import { Marked, type Tokens } from "marked";
 import { Html, html } from "#core/html";
@@ -123,7 +123,7 @@ function tabs(blocks: readonly Tokens.Code[], number: number): Html {
   })}</div>`;
 }
 
-/** Comments of shells are set apart; more colours would be more than the text needs. */
+/** Only shell comments are highlighted; the texts need no more colors. */
 function codeBlock({ text, lang }: Pick<Tokens.Code, "text" | "lang">): Html {
   const isShell = lang === "bash" || lang === "powershell";
   const lines = text.split("\n").map((line, i) => {

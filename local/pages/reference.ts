@@ -1,13 +1,13 @@
-/** The reference: the viewer's page, and the same as Markdown for who has no browser. */
+/** The reference: the viewer's page, and the same content as Markdown for readers without a browser. */
 
 import { html } from "#core/html";
 import * as Guides from "#functions/docs-page/guides";
 import { type Assets, page, type Titles } from "./layout.ts";
 
 /**
- * Scalar's configuration (https://scalar.com/products/api-references/configuration). What would ask another host is off:
- * its fonts, its proxy for calls, its assistant and its MCP server, its telemetry, its editor and client in the cloud.
- * The page's policy would refuse each of them; without these lines there would be buttons that fail.
+ * Scalar's configuration (https://scalar.com/products/api-references/configuration). Everything that calls another host
+ * is off: fonts, the proxy for calls, the assistant and the MCP server, telemetry, the cloud editor and client. The
+ * page's policy refuses them anyway, so without these lines there would be buttons that fail.
  */
 export const configuration = {
   url: "/openapi.json",

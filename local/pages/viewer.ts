@@ -34,13 +34,13 @@ async function make(cache: string, file: string): Promise<Buffer> {
   const { statusCode, rawPayload } = await server.inject({ url: "/docs/js/scalar.js" });
   await server.close();
   if (statusCode !== 200) throw new Error(`${name} has no script at /js/scalar.js: ${statusCode}`);
-  // Its last line names a source map that nobody has.
+  // Its last line names a source map that does not exist.
   const source = rawPayload.toString("utf8").replace(/\n\/\/# sourceMappingURL=.*\s*$/, "\n");
   const packed = await promisify(gzip)(source, { level: 9 });
   await fs.mkdir(cache, { recursive: true });
   const draft = `${file}.${process.pid}.tmp`;
   await fs.writeFile(draft, packed);
-  // Windows refuses while somebody reads; then the next one makes it again.
+  // Windows refuses while another process reads it; then the next build makes it again.
   await fs.rename(draft, file).catch(() => fs.rm(draft, { force: true }));
   return packed;
 }

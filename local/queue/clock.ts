@@ -31,7 +31,7 @@ export function start({ schedules, lambda, timeScale, region }: ClockOptions): C
       if (running.has(functionName)) return;
       const call = lambda
         .invoke(functionName, event(name, region))
-        // A failure is in the functions' log; the clock goes on.
+        // A failure is in the functions' log; the schedule continues.
         .catch(() => undefined)
         .finally(() => running.delete(functionName));
       running.set(functionName, call);

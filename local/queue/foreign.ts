@@ -38,8 +38,8 @@ type Attributes = Partial<Record<QueueAttributeName, string>>;
 const timeoutMs = 10_000;
 
 /**
- * Queues of somebody else's server (ElasticMQ, moto, LocalStack): those that are missing are made, those that are there
- * are brought to the given attributes and keep their messages. Throws ConfigError when the server does not answer.
+ * Queues on another server (ElasticMQ, moto, LocalStack): missing ones are made; existing ones get the given attributes
+ * and keep their messages. Throws ConfigError if the server does not answer.
  */
 export async function connect(options: ForeignOptions): Promise<Omit<QueueServer, "counts">> {
   const { endpoint, credentials, region, timeScale } = options;

@@ -1,6 +1,6 @@
 /**
- * Where the emulator is kinder than SQS, or of another order: it takes SQS's manners here, so that what would fail in
- * the cloud fails on a laptop. There are no settings for any of it, and its classes are not among the package's exports.
+ * Makes the emulator behave like SQS where it is more lenient or uses another order, so that what would fail in the
+ * cloud also fails on a laptop. The package has no settings for this and does not export these classes.
  */
 
 interface Message {
@@ -32,7 +32,7 @@ type SqsError = new (code: string, message: string) => Error;
 
 /** A message attribute's or parameter's longest delay (API reference, SendMessage). */
 const delayMostS = 900;
-/** What the emulator gives out; anything else is no handle of anybody's. */
+/** The form of the emulator's receipt handles; anything else is not a handle. */
 const handle = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 let taught = false;
@@ -50,10 +50,10 @@ export async function teach(): Promise<void> {
 }
 
 /**
- * Groups are looked through by the age of their first message, as far as anybody can tell of SQS. The emulator takes
- * them in the order in which they appeared: a run whose groups never run empty would keep everybody else waiting to
- * its end. And of each group it hands out one message only, SQS as many as possible ("SQS first attempts to return as
- * many messages with the same message group ID as possible", developer guide, FIFO delivery logic).
+ * SQS appears to search groups by the age of their first message. The emulator searches them in the order in which they
+ * appeared: a run whose groups never run empty would keep all other runs waiting until its end. And of each group it
+ * hands out one message only, SQS as many as possible ("SQS first attempts to return as many messages with the same
+ * message group ID as possible", developer guide, FIFO delivery logic).
  */
 function handOut(queue: Fifo): void {
   const { dequeueFifo } = queue;

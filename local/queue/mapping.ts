@@ -1,8 +1,8 @@
 /**
  * An event source mapping by AWS's rules: it polls a queue, calls the function with batches, at most
- * `maxConcurrency` at a time, and deletes what succeeded. What failed, whichever way (a thrown error, a reported
- * failure, a kill, a timeout), is left alone: it comes back when its visibility ends, never sooner. Of a FIFO queue's group
- * one batch is worked on at a time, however many of its messages a receive has brought.
+ * `maxConcurrency` at a time, and deletes what succeeded. A message that failed in any way (a thrown error, a reported
+ * failure, a kill, a timeout) is not touched: it comes back when its visibility ends, never sooner. Of a FIFO queue's
+ * group one batch is worked on at a time, however many of its messages a receive has brought.
  */
 import { availableParallelism } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -28,7 +28,7 @@ interface MappingOptions {
   readonly region: string;
   /** How long the queue keeps a received message invisible. */
   readonly visibilityMs?: number;
-  /** The emulator is away or refuses: told once until it works again. */
+  /** The emulator is away or refuses: reported once until it works again. */
   readonly onTrouble?: (error: Error) => void;
 }
 

@@ -1,8 +1,8 @@
 /**
  * The queues of the local loop: fauxqs's SQS, persistent in a folder. Two of its traps are dealt with here: it
  * listens on every interface unless it is stopped from that, and creating a queue that exists empties it.
- * Two remain for whoever uses it: never set a visibility of 0 (it loses the message), and the deduplication of
- * FIFO messages is forgotten at a restart.
+ * Two remain for its users: never set a visibility of 0 (it loses the message), and a restart forgets the deduplication
+ * of FIFO messages.
  */
 import * as diagnostics from "node:diagnostics_channel";
 import { once } from "node:events";
@@ -23,7 +23,7 @@ export interface QueueServerOptions {
   readonly region: string;
   readonly port?: number;
   readonly onRequest?: Hook | undefined;
-  /** Who signs with an access key, and what he may do; undefined: everything. */
+  /** The function behind an access key, with its rights; undefined: everything is allowed. */
   readonly rightsOf?: (accessKeyId: string) => Role | undefined;
   readonly onDenied?: (denied: Denied) => void;
 }
@@ -46,7 +46,7 @@ export interface Denied {
 interface RequestInfo {
   /** As AWS calls it: `SendMessageBatch`. */
   readonly action: string;
-  /** Sent by a function, and not by the mappings or whoever else is outside of them. */
+  /** Sent by a function, and not by a mapping or another caller. */
   readonly byFunction: boolean;
 }
 
@@ -171,7 +171,7 @@ function nameOf(url: string): string {
   return url.slice(url.lastIndexOf("/") + 1);
 }
 
-/** Runs `listen` and turns its 0.0.0.0 into 127.0.0.1: messages are nobody's business on the network. */
+/** Runs `listen` and replaces its 0.0.0.0 with 127.0.0.1: messages must not be readable from the network. */
 async function onLoopback<T>(listen: () => Promise<T>, seen: (server: http.Server) => void): Promise<T> {
   const channel = diagnostics.channel("tracing:net.server.listen:asyncStart");
   const rewrite = (message: unknown) => {
@@ -251,7 +251,7 @@ async function peek(request: http.IncomingMessage): Promise<Buffer> {
     missing -= chunk.length;
   }
   const body = Buffer.concat(chunks);
-  // Before the end was told, which it is not while something is left to be read.
+  // Before the `end` event, which is not emitted while data is left to read.
   if (body.length > 0) request.unshift(body);
   return body;
 }
@@ -268,10 +268,10 @@ function deny(response: http.ServerResponse, { functionName, action, queue }: De
 const wal = "PRAGMA journal_mode = WAL";
 
 /**
- * Opens the emulator's database so that it does not wait for the disk at every message: that is several milliseconds
- * in which nothing else of the loop is answered, five times an item. As with the loop's SQL server, what was answered
- * survives a kill -9; only a power cut can take the last messages. The emulator has no setting for it; its database
- * is opened before `open` first waits, so nobody else's is concerned.
+ * Opens the emulator's database so that it does not wait for the disk at every message: each wait blocks the whole loop
+ * for several milliseconds, five times per item. As with the loop's SQL server, answered requests survive a kill -9;
+ * only a power cut can lose the last messages. The emulator has no setting for this. Its database is opened before
+ * `open` first awaits, so no other database is affected.
  */
 function unsynced<T>(open: () => T): T {
   const { exec } = DatabaseSync.prototype;

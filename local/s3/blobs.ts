@@ -75,7 +75,7 @@ export class Blobs {
     }
   }
 
-  /** Removes blobs, those being read as soon as nobody reads them. What fails is left to the next `sweep`. */
+  /** Removes blobs; one that is being read is removed after its last read. The next `sweep` removes what fails here. */
   async remove(blobs: readonly Pick<Blob, "id">[]): Promise<void> {
     for (const { id } of blobs) {
       if (this.#readers.has(id)) this.#doomed.add(id);
@@ -83,7 +83,7 @@ export class Blobs {
     }
   }
 
-  /** Removes every blob that is not in `known`: what a killed process left. Returns how many. */
+  /** Removes every blob that is not in `known`, which a killed process left. Returns how many. */
   sweep(known: ReadonlySet<string>): number {
     let removed = 0;
     for (const folder of readdirSync(this.#dir, { withFileTypes: true })) {

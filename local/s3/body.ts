@@ -5,7 +5,7 @@ import { S3Error } from "#local/s3/error";
 /** The largest single PUT of S3. */
 const maxObjectBytes = 5 * 1024 ** 3;
 
-/** Compares a body with what its headers promised, piece by piece. */
+/** Compares a body with its headers, piece by piece. */
 interface Check {
   update(chunk: Uint8Array): void;
   /** Throws S3Error when the body is another one. */

@@ -3,7 +3,7 @@ import type { Cell, Row } from "#local/model/rules/rows";
 
 /**
  * What a number can be: money (written the way amounts are written on this paper), a whole number, a measure
- * (weight, price per litre, anything with a unit) or a percentage.
+ * (weight, price per liter, anything with a unit) or a percentage.
  */
 type Form = "money" | "integer" | "measure" | "percent";
 
@@ -293,7 +293,7 @@ function currencyAfter(after: string): string | undefined {
   return new RegExp(`^\\s?${CURRENCY}(?![A-Za-z])`).exec(after)?.[0];
 }
 
-/** Letters that the recogniser sees among digits: RMO.28, 5.O0, l2.50. */
+/** Letters that the recognizer sees among digits: RMO.28, 5.O0, l2.50. */
 function mendDigits(text: string): string {
   return text
     .replace(/(?<=\d[.,:]?|(?:RM|Rp)\s?)[Oo](?=[.,:]?\d|$|\s)/g, "0")

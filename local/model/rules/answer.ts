@@ -17,7 +17,7 @@ const optional = { type: ["string", "null"] };
 
 /**
  * The answer to a question about pictures, as tokens. With a schema: exactly its shape. Without one: JSON of
- * the field names that the text mentions, else the recognised text, row by row.
+ * the field names that the text mentions, else the recognized text, row by row.
  */
 export function answer(pages: Page[], question: Question): Tokens.Token[] {
   const facts = Facts.find(pages);

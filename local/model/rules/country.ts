@@ -1,7 +1,7 @@
 import type { Row } from "#local/model/rules/rows";
 
 /**
- * In which currency a paper counts whose signs the recogniser does not know: of € £ ₹ ₺ it sees nothing, or a
+ * In which currency a paper counts whose signs the recognizer does not know: of € £ ₹ ₺ it sees nothing, or a
  * letter. What is left are the country's own words: how its tax is called and numbered, its postal codes, its
  * domains, the names of its forms. Each is a fact about the paper; several of them have to agree.
  */
@@ -12,7 +12,7 @@ const LEAD = 2;
 
 /**
  * What speaks for a currency, and how much: 3 what no other country prints (a tax number in its form, a form's
- * name), 2 what is nearly so, 1 a word that neighbours share. Sources: the tax authorities' number formats (VIES for
+ * name), 2 what is nearly so, 1 a word that neighbors share. Sources: the tax authorities' number formats (VIES for
  * the EU), postal formats of the UPU, what tills of the country print.
  */
 const SIGNS: [string, number, RegExp][] = [
@@ -76,7 +76,7 @@ export function currencyOf(rows: Row[]): string | undefined {
   for (const [code, weight, pattern] of SIGNS) {
     if (pattern.test(text)) weights.set(code, (weights.get(code) ?? 0) + weight);
   }
-  // An f in front of an amount is what the recogniser makes of £; nobody prints florins.
+  // The recognizer reads £ as an f in front of an amount; florins are not printed any more.
   if ([...text.matchAll(/(?:^|[\s:@])f(?=\d{1,3}(?:,\d{3})*\.\d{2}(?!\d))/gim)].length >= 2) {
     weights.set("GBP", (weights.get("GBP") ?? 0) + 2);
   }

@@ -42,7 +42,7 @@ const MONTHS_ABROAD: string[] = [
   "noviembre novembro listopada kasim",
   "diciembre dicembre dezembro grudnia aralik",
 ];
-/** 05 0ct 2024: the recogniser takes a large O for a zero. */
+/** 05 0ct 2024: the recognizer takes a large O for a zero. */
 const MONTH_WORD = "(?:0(?=[CcKk][Tt])|\\p{L})\\p{L}{2,13}";
 /**
  * OCR drops the space before a following time: 28.02.2009:58 is 09:58 of the 28th of February 2020, and four
@@ -138,7 +138,7 @@ export function find(
   return found.sort((a, b) => a.start - b.start);
 }
 
-/** As printed, without the recogniser's slips that no reader of dates would take: 14AMay, 02:03.20, 29,02.20. */
+/** As printed, without the recognizer's slips that no reader of dates would take: 14AMay, 02:03.20, 29,02.20. */
 function tidy(text: string): string {
   const separator = /[/.-]/.exec(text)?.[0] ?? "/";
   const stray = /^(\d{1,2})[A-Za-z]([A-Z][a-z]{2}.*)$/.exec(text);

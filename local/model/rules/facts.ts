@@ -19,7 +19,7 @@ export interface Facts {
   values: Map<string, Printed>;
   items: Entry[];
   taxes: Entry[];
-  /** Recognised text, row by row. */
+  /** Recognized text, row by row. */
   rows: Printed[];
   /** Date and time in ISO form, for schemas that ask for `format: date` or `time`. */
   iso: Map<string, string>;

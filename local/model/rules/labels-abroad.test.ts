@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { classify } from "#local/model/rules/labels";
 import type { Role } from "#local/model/rules/role";
 
-/** What tills of each country print, as the recogniser reads it: accents and spaces may be gone. */
+/** What tills of each country print, as the recognizer reads it: accents and spaces may be gone. */
 const abroad: [string, Role | "none", string[]][] = [
   ["Spain", "total", ["TOTAL", "Total a pagar", "IMPORTE TOTAL", "Total EUR"]],
   ["Spain", "tax", ["IVA", "IVA 10%", "Cuota IVA", "IGIC 7%"]],

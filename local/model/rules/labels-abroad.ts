@@ -3,7 +3,7 @@ import type { Role } from "#local/model/rules/role";
 /**
  * Labels of languages beyond those of labels.ts, folded: Spanish, Portuguese, Italian, Dutch, Polish, Czech and
  * Slovak, Hungarian, Romanian, Croatian and Slovene, Swedish, Danish and Norwegian, Finnish, Turkish, and the English of
- * India. Whole words only, as many are short and mean something else in a neighbour's language: `rest`, `resto`,
+ * India. Whole words only, as many are short and mean something else in a neighbor's language: `rest`, `resto`,
  * `kort`, `suma`. First match wins, before the rules of labels.ts.
  */
 

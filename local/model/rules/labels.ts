@@ -27,7 +27,7 @@ export function fold(text: string): string {
 /**
  * First match wins, so the narrow stands before the wide: `roundedtotal` before `round`, `totalgst` before
  * `total`. English, Malay and Indonesian, German (with Austria and Switzerland), French; more languages in
- * labels-abroad.ts. The recogniser drops
+ * labels-abroad.ts. The recognizer drops
  * spaces, so a short word counts only where it starts or ends the label.
  */
 const RULES: [RegExp, Role, number][] = [

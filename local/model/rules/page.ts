@@ -4,10 +4,10 @@ export interface Point {
   y: number;
 }
 
-/** One recognised piece of text: a word, a column of a table, or a whole line, as the detector cut it. */
+/** One recognized piece of text: a word, a column of a table, or a whole line, as the detector cut it. */
 export interface Line {
   text: string;
-  /** Mean probability of the characters, 0 to 1, as the recogniser gave it. */
+  /** Mean probability of the characters, 0 to 1, as the recognizer gave it. */
   confidence: number;
   /** Clockwise from the text's own top left corner. */
   points: [Point, Point, Point, Point];

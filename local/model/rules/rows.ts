@@ -1,6 +1,6 @@
 import type { Line, Page } from "./page.ts";
 
-/** A recognised piece of text in straightened coordinates: rows of the paper are level. */
+/** A recognized piece of text in straightened coordinates: rows of the paper are level. */
 export interface Cell {
   text: string;
   confidence: number;
@@ -19,7 +19,7 @@ export interface Row {
   height: number;
 }
 
-/** PaddleOCR's own bar for a line of text: below it the recogniser guesses. */
+/** PaddleOCR's own bar for a line of text: below it the recognizer guesses. */
 const LOWEST_CONFIDENCE = 0.5;
 /** A gap of this many text heights between two rows separates two pictures of one request. */
 const PAGE_GAP = 20;

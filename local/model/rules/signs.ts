@@ -2,7 +2,7 @@ import { classify } from "#local/model/rules/labels";
 import type { Cell, Row } from "#local/model/rules/rows";
 
 /**
- * Puts right what the recogniser makes of a currency sign that it does not know (docs/stand-in.md): "£12.50" is read
+ * Puts right what the recognizer makes of a currency sign that it does not know (docs/stand-in.md): "£12.50" is read
  * "12.50" or "f12.50", "TOTAL £12.50" "TOTAL12.50", "TOTAL ₹250.00" also "TOTAL3250.00". Only what cannot be
  * anything else is touched; a digit goes only where other amounts of the paper prove it.
  */
@@ -12,7 +12,7 @@ const POUND = /(^|[\s:@(])[fFtE](?=\d{1,3}(?:,\d{3})*\.\d{2}(?!\d))/g;
 const GLUED_POUND = /(\p{L}{2,}?)f(?=\d{1,3}(?:,\d{3})*\.\d{2}(?!\d))/gu;
 const GLUED = new RegExp(`^(.*\\p{L}{2,}\\W{0,2}?)(${DECIMALS})$`, "u");
 const GLUED_RUPEE = /^(.*\p{L}{3,})\s?([23?F7])(\d[\d,]*\.\d{2})$/u;
-/** What of a lost sign stays in front of an amount. */
+/** What a lost sign leaves in front of an amount. */
 const REMAINS: Record<string, RegExp> = {
   EUR: new RegExp(`(^|[\\s:@(])[EC€]\\s?(?=${DECIMALS})`, "g"),
   INR: new RegExp(`(^|[\\s:@(])[?₹]\\s?(?=${DECIMALS})`, "g"),

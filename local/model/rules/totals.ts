@@ -30,7 +30,7 @@ interface Totals {
 
 /** A label may stand on the row above or below its amount, at most this many text heights away. */
 const MAX_ROW_DISTANCE = 2.4;
-/** Money that follows a count ("Total Qty: 20  599.43"), or a label read on a neighbouring row, is less sure. */
+/** Money that follows a count ("Total Qty: 20  599.43"), or a label read on a neighboring row, is less sure. */
 const AFTER_COUNT = 35;
 const NEIGHBOUR_PENALTY = 8;
 /** Strength of the plain word "Amount", which on a card slip is the sum; how many rows a slip has. */
@@ -108,7 +108,7 @@ function isWhole(number: Num, style: Style): boolean {
   return !style.decimals && number.form === "integer" && number.text.length >= 4;
 }
 
-/** Nobody pays before the sum is known: "Tip Top Bread" above the first total is an item. */
+/** A payment comes after the sum: "Tip Top Bread" above the first total is an item. */
 function withoutItems(found: Labelled[]): Labelled[] {
   const sums = found.filter(
     (each) => (each.role === "total" || each.role === "subtotal") && each.strength >= 60,
@@ -174,7 +174,7 @@ interface Evidence {
   table: TaxTable;
   /** All money on the paper. */
   money: Num[];
-  /** Prices of the recognised items. */
+  /** Prices of the recognized items. */
   prices: number[];
 }
 
@@ -231,7 +231,7 @@ export function choose(labelled: Labelled[], evidence: Evidence): Totals {
       score += 40;
     if (gross.some((each) => near(each, value))) score += 15;
     if (evidence.prices.length > 0 && near(itemSum, value)) score += 12;
-    // Nobody gives less cash than the sum; what is larger was read wrongly, or is no total.
+    // Cash is never less than the sum; a larger number was misread, or is not a total.
     const given = Math.max(...cash.map((each) => each.number.value));
     if (cash.length > 0 && cards.length === 0 && value > given + rounding) score -= 45;
     // The final sum is hardly ever less than a part of it: what is left of 599.45 where only .45 was read.
@@ -294,7 +294,7 @@ interface Sum {
 /** Of one kind of part, so many are tried. */
 const MOST_PARTS = 2;
 
-/** Every sum that a subtotal makes with some of the labelled parts, at least one. */
+/** Every sum that a subtotal makes with some of the labeled parts, at least one. */
 function partSums(parts: Parts): Sum[] {
   const added = [
     ...[parts.tax, parts.service, parts.tip, parts.shipping].map((some) => ({ some, sign: 1 })),
