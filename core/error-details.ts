@@ -91,7 +91,7 @@ export const ErrorDetails = z
     recipe: z
       .array(z.string())
       .optional()
-      .meta({ description: "Of payload_too_large: the way that is open, in steps." }),
+      .meta({ description: "Of payload_too_large: what to do instead, in steps." }),
     limit_megapixels: z.number().optional(),
     megapixels: z.number().optional(),
     width: z.int().min(0).optional().meta({ description: "Of the picture, in pixels." }),
@@ -109,12 +109,12 @@ export const ErrorDetails = z
       .string()
       .nullable()
       .optional()
-      .meta({ description: "Where the record of the failed attempt lies, without S3_PREFIX." }),
+      .meta({ description: "Key of the failed attempt's record, without S3_PREFIX." }),
     skipped: z
       .object({ count: z.int().min(0), by_reason: z.record(z.string(), z.int().min(0)) })
       .optional()
       .meta({
-        description: "Of a folder without pictures: what lies there, by the reason that left it out.",
+        description: "Of a folder without pictures: its objects, by the reason that left them out.",
       }),
     status: z.int().optional().meta({ description: "The HTTP status that `image_url` answered with." }),
     missing: z.int().min(0).optional().meta({ description: "Pictures of the run that are gone." }),

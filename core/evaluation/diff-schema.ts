@@ -14,11 +14,11 @@ export type Verdict = z.infer<typeof Verdict>;
 export const DiffField = z
   .object({
     path: z.string(),
-    documents: count.meta({ description: "In which it is scored" }),
+    documents: count.meta({ description: "Documents in which it is scored" }),
     regressed_documents: count.meta({ description: "b: right in the first run, wrong in the second" }),
     improved_documents: count.meta({ description: "c: wrong in the first run, right in the second" }),
-    fixed: count.meta({ description: "Values, of columns cells, that are right now" }),
-    broken: count.meta({ description: "Values that were right" }),
+    fixed: count.meta({ description: "Values (for columns: cells) that were wrong and are right now" }),
+    broken: count.meta({ description: "Values that were right and are wrong now" }),
     changed: count.meta({ description: "Wrong in both, with another value" }),
     still_wrong: count.meta({ description: "Wrong in both with the same value" }),
     p: z.number().min(0).max(1),
@@ -34,7 +34,7 @@ export type DiffField = z.infer<typeof DiffField>;
 
 export const DiffFigures = z
   .object({
-    documents: count.meta({ description: "That both runs have and that are labelled" }),
+    documents: count.meta({ description: "Labeled documents that both runs have" }),
     verdict: Verdict.meta({ description: "regressed where any field is, else improved where any is" }),
     alpha: z.number(),
     fields_tested: count,
@@ -64,7 +64,7 @@ const DiffChange = z
     document: z.int().min(1).meta({ description: "More than 1 where a picture shows several papers" }),
     field: z.string(),
     path: z.string(),
-    expected: text.meta({ description: "As labelled; texts are cut after 500 characters" }),
+    expected: text.meta({ description: "As labeled; texts are cut after 500 characters" }),
     before: text,
     after: text,
   })
@@ -94,9 +94,9 @@ const AgreementField = z
   .object({
     path: z.string(),
     compared: count,
-    same: count.meta({ description: "The same in meaning; nothing in both is the same" }),
+    same: count.meta({ description: "Equal in meaning; two missing values are equal" }),
     same_exact: count,
-    one_sided: count.meta({ description: "A value in one run alone" }),
+    one_sided: count.meta({ description: "A value in only one of the runs" }),
     agreement: z.number().min(0).max(1).nullable(),
     agreement_exact: z.number().min(0).max(1).nullable(),
   })
@@ -105,7 +105,7 @@ const AgreementField = z
 export const AgreementFigures = z
   .object({
     documents: count,
-    not_compared: count.meta({ description: "Without an answer in one of the runs, or in both" }),
+    not_compared: count.meta({ description: "Documents without an answer in at least one of the runs" }),
     fields: z.array(AgreementField),
   })
   .meta({

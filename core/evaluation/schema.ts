@@ -24,12 +24,12 @@ export type Rates = z.infer<typeof Rates>;
 const counters = {
   matched: count,
   wrong: count,
-  missing: count.meta({ description: "The paper has a value, the answer none; all of a failed item" }),
+  missing: count.meta({ description: "The paper has a value, the answer none; all values of a failed item" }),
   invented: count.meta({ description: "The paper has none, the answer a value" }),
   abstained: count.meta({ description: "The model said that it cannot read it" }),
   absent_both: count,
-  unreadable_matched: count.meta({ description: "Labelled `?` and left out, which is right; in no rate" }),
-  unreadable_invented: count.meta({ description: "Labelled `?` and answered; in no rate" }),
+  unreadable_matched: count.meta({ description: "Labeled `?` and left out, which is right; in no rate" }),
+  unreadable_invented: count.meta({ description: "Labeled `?` and answered; in no rate" }),
 };
 
 export const FieldFigures = z
@@ -37,7 +37,7 @@ export const FieldFigures = z
     path: z.string().meta({ description: "`totals.total`, `items[].price`: of columns, cells are counted" }),
     kind: z.enum(["money", "count", "percent", "date", "time", "currency", "text"]),
     ...counters,
-    scored: count.meta({ description: "All but what is labelled as unreadable" }),
+    scored: count.meta({ description: "All values except those labeled as unreadable" }),
     ...Rates.shape,
     exact: z.object({ ...counters, ...Rates.shape }).meta({ description: "The same by printed text" }),
   })
@@ -66,7 +66,7 @@ export const Overall = z
   .object({
     micro: Rates.meta({ description: "All values of all fields together" }),
     macro: Rates.meta({ description: "The mean over fields that have the rate" }),
-    documents_right: count.meta({ description: "Documents of which all that is labelled is right" }),
+    documents_right: count.meta({ description: "Documents whose labeled values are all right" }),
     documents_right_share: share,
     documents_right_interval: interval,
   })
@@ -80,7 +80,8 @@ export const Published = z
         accuracy: share,
         f1: share,
         documents: count.meta({
-          description: "Of how many documents accuracy is the mean: those of over some 300 rows have none",
+          description:
+            "Number of documents in the mean accuracy: documents with more than about 300 rows have none",
         }),
         ...{ accuracy_interval: interval, f1_interval: interval },
       })
@@ -93,7 +94,7 @@ export const Published = z
       .object({ value_f1: share, value_f1_interval: interval })
       .meta({ description: "ExtractBench's value F1, without its per-field options" }),
   })
-  .meta({ id: "EvalPublished", description: "Figures that can be laid beside papers" });
+  .meta({ id: "EvalPublished", description: "Figures that can be compared with published ones" });
 export type Published = z.infer<typeof Published>;
 
 export const Slice = z
@@ -102,7 +103,7 @@ export const Slice = z
       description:
         "`tags.NAME`, `folder`, `merchant`, `currency`, `language`, `quality` or `rows`: a document is in one value of each that it has",
     }),
-    value: z.string().meta({ description: "`(others)` are all behind the first 200 values" }),
+    value: z.string().meta({ description: "`(others)` stands for all after the first 200 values" }),
     documents: count,
     documents_right: count,
     documents_right_interval: interval,

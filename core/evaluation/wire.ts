@@ -11,7 +11,7 @@ const StrMode = z.enum(["exact", "strip"]).meta({
 /** The body of `POST /v1/evals`. */
 export const Request = z
   .strictObject({
-    run_id: z.string().min(1).max(100).meta({ description: "A run of yours that has ended." }),
+    run_id: z.string().min(1).max(100).meta({ description: "One of your runs that has ended." }),
     gt_id: z.string().min(1).max(100).meta({ description: "What `POST /v1/ground_truths` returned." }),
     gt_image_key: z.string().min(1).max(100).optional().meta({
       description: "Which member of a record names its picture; the ground truth's own without it.",
@@ -75,7 +75,7 @@ export type Cost = z.output<typeof Cost>;
 
 const about = {
   eval_id: z.string(),
-  key_id: z.string().meta({ description: "Whose it is." }),
+  key_id: z.string().meta({ description: "The key that it belongs to." }),
   run_id: z.string(),
   task_id: z.string(),
   gt_id: z.string().nullable().meta({ description: "Null for labels under the data root (`gt_path`)." }),
@@ -116,7 +116,7 @@ export const Evaluation = Entry.extend({
   unmatched: Unmatched.nullable(),
   cost: Cost.nullable(),
   samples_ref: z.array(z.string()).meta({
-    description: "Objects with a JSON line for each document: every labelled value and what became of it.",
+    description: "Objects with a JSON line for each document: every labeled value and its outcome.",
   }),
 }).meta({ id: "Evaluation" });
 export type Evaluation = z.output<typeof Evaluation>;

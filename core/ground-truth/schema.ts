@@ -73,7 +73,7 @@ export const FromRunRequest = z
     name: Name,
     run_id: z.string().min(1).max(100).meta({
       pattern: Id.runIdPattern.source,
-      description: "A run that has ended: what it read becomes a draft.",
+      description: "A run that has ended: its answers become a draft.",
     }),
   })
   .meta({ id: "GroundTruthFromRunRequest" });
@@ -89,16 +89,16 @@ const Version = z.object({
 export const GroundTruth = z
   .object({
     gt_id: z.string(),
-    key_id: z.string().meta({ description: "Whose it is." }),
+    key_id: z.string().meta({ description: "The key that it belongs to." }),
     name: z.string(),
     sha256: z.string().meta({
-      description: "Of its records: the same labels have the same, however they were written down.",
+      description: "sha256 of its records: equal labels have the same one, whatever form they were sent in.",
     }),
     records: z.int().min(0),
     bytes: z.int().min(0),
     gt_image_key: z.string(),
     from_run_id: z.string().nullable().meta({
-      description: "The run that it was drafted from: its own answers would be right by it.",
+      description: "The run that it was drafted from: measured against it, that run's answers are all right.",
     }),
     created_at: z.iso.datetime(),
   })
@@ -107,13 +107,15 @@ export type GroundTruth = z.output<typeof GroundTruth>;
 
 /** With the URL of its records. */
 export const WithContent = GroundTruth.extend({
-  content_url: z.string().meta({ description: "Its records as JSON lines; a secret for a while." }),
+  content_url: z
+    .string()
+    .meta({ description: "URL of its records as JSON lines. Keep it secret until it expires." }),
   content_expires_at: z.iso.datetime(),
 }).meta({ id: "GroundTruthWithContent" });
 
 /** The new ground truth, and what to check before using it. */
 export const Created = GroundTruth.extend({
-  previous: Version.nullable().meta({ description: "The version before, of the same name." }),
+  previous: Version.nullable().meta({ description: "The previous version of the same name." }),
   unnamed: z.int().min(0).meta({
     description: "Records that do not name a picture: no run has an item for them.",
   }),

@@ -96,7 +96,7 @@ export const Report = z
     total: Sums,
     stored: z.object({ bytes: z.int(), objects: z.int(), measured_at: z.iso.datetime().nullable() }).meta({
       description:
-        "What lies in the bucket now: counted once an hour or, in a large bucket, less often, and what was announced since. `measured_at` is null before the first count.",
+        "What is stored in the bucket now: counted once an hour (less often in a large bucket), plus what was announced since. `measured_at` is null before the first count.",
     }),
   })
   .meta({ id: "UsageReport" });

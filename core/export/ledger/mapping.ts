@@ -27,11 +27,11 @@ function common<A extends z.ZodType<string>, T extends z.ZodType<Tax>>(account: 
       description: "The ledger's currency. A paper in another one is left out.",
     }),
     assume_currency: z.boolean().default(false).meta({
-      description: "Papers whose currency is not known are in the ledger's.",
+      description: "Treat papers whose currency is not known as in the ledger's.",
     }),
     account: account.optional().meta({
       description:
-        "Where an expense goes that no rule of `vendors` sends elsewhere. Without it such a paper is left out.",
+        "The account for expenses that no rule of `vendors` matches. Without it, such papers are left out.",
     }),
     vendors: z
       .array(
@@ -46,7 +46,7 @@ function common<A extends z.ZodType<string>, T extends z.ZodType<Tax>>(account: 
             .min(1)
             .max(200)
             .optional()
-            .meta({ description: "What the ledger calls this vendor." }),
+            .meta({ description: "The vendor's name in the ledger." }),
           account: account.optional(),
           counter_account: account.optional(),
         }),
@@ -63,13 +63,15 @@ function common<A extends z.ZodType<string>, T extends z.ZodType<Tax>>(account: 
       .strictObject({ account, code: z.string().max(50).optional() })
       .optional()
       .meta({
-        description: "Where a tip that is part of the total goes. Without it a paper with a tip is left out.",
+        description:
+          "The account for a tip that is part of the total. Without it, papers with a tip are left out.",
       }),
     rounding: z
       .strictObject({ account, code: z.string().max(50).optional() })
       .optional()
       .meta({
-        description: "Where the rounding of a cash total goes. Without it such a paper is left out.",
+        description:
+          "The account for the rounding of a cash total. Without it, papers with such rounding are left out.",
       }),
     items: z
       .strictObject({ from: z.int().min(0).default(0), to: z.int().min(0).optional() })
@@ -222,14 +224,14 @@ const beanAccount = z
   // For engines without Unicode classes.
   .meta({ pattern: "^(Assets|Liabilities|Equity|Income|Expenses)(:[^ :]+)+$" });
 const beanTax = z.strictObject({ rate, account: beanAccount.optional() }).meta({
-  description: "Where the tax itself goes; without an account it stays with the expense.",
+  description: "The account for the tax itself; without one it is part of the expense.",
 });
 
 export const Beancount = z
   .strictObject({
     ...common(beanAccount, beanTax),
     counter_account: beanAccount.meta({
-      description: "What is paid from, or what is owed: Liabilities:Payables.",
+      description: "The account that is paid from, or that is owed: Liabilities:Payables.",
     }),
     flag: z.enum(["*", "!"]).default("*").meta({ description: "`!`: to be looked at." }),
     open_on: day.optional().meta({
@@ -247,7 +249,7 @@ const dateFormats = ["DD/MM/YYYY", "MM/DD/YYYY", "YYYY-MM-DD"] as const;
 
 const bills = {
   ...common(code, billTax),
-  date_format: z.enum(dateFormats).meta({ description: "As the organisation's country writes dates." }),
+  date_format: z.enum(dateFormats).meta({ description: "The date format of the organization's country." }),
   payment_days: z.int().min(0).max(365).optional().meta({
     description:
       "A paper without a day to pay by is due so many days after its date. Otherwise it is left out.",
