@@ -28,14 +28,14 @@ type Values<S extends Section> = {
 
 const namesOf = (sections: Record<string, object>) => Object.values(sections).flatMap(Object.keys);
 
-/** Every variable of the product, for `.env.example`'s test and for the local loop to pass on. */
+/** Every variable of the product, for the test of `.env.example` and for the local loop, which passes them on. */
 export const names: string[] = [...namesOf(settings), ...commandOnly, "RUNPOD_API_KEY"];
 export const sections = Object.keys(settings) as Section[];
 
 /**
- * Checks one section of an environment. An empty variable counts as not set: `.env` files and CI systems write `NAME=` for
- * "none".
- * @throws ConfigError with every wrong variable's name and what it takes, in one line.
+ * Checks one section of an environment. An empty variable counts as not set: `.env` files and CI systems write `NAME=`
+ * for "none".
+ * @throws ConfigError with the name of every wrong variable and its valid values, in one line.
  */
 export function parse<S extends Section>(section: S, env: Env): Values<S> {
   return check<(typeof settings)[S]>(settings[section], env);
@@ -91,8 +91,8 @@ export function withAliases(env: Env): { env: Env; warnings: string[] } {
 }
 
 /**
- * What the deployment linked (spec/settings.ts): its properties carry our variables' names. Empty without SST.
- * In Lambda the links come out of an encrypted file in the bundle, so that no secret is an environment variable.
+ * The variables that the deployment linked (spec/settings.ts). Empty without SST. In Lambda the links come from an
+ * encrypted file in the bundle, so that no secret is an environment variable.
  */
 function linked(): Env {
   const found: Env = {};
@@ -105,7 +105,7 @@ function linked(): Env {
   return found;
 }
 
-/** The environment and the links; links win, so that under `sst shell` a local `.env` redirects nothing. */
+/** The environment and the links. Links take precedence, so that a local `.env` redirects nothing under `sst shell`. */
 export function environment(env: Env): Env {
   return { ...env, ...linked() };
 }
@@ -120,15 +120,15 @@ function section<S extends Section>(name: S): Values<S> {
   return values;
 }
 
-/** What the operating system and its loader need; nothing of ours, and none of a platform's credentials. */
+/** Variables of the operating system and its loader: no settings of the product, no credentials of a platform. */
 const systemVariables = /^(PATH|PATHEXT|SYSTEM(ROOT|DRIVE)|WINDIR|TE?MP|TMPDIR|LD_LIBRARY_PATH)$/i;
 
-/** The environment of a process that is given no secrets. */
+/** The environment of a process that gets no secrets. */
 export function systemEnvironment(): Env {
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => systemVariables.test(name)));
 }
 
-/** Forgets what was read; for tests that change the environment. */
+/** Clears the cache; for tests that change the environment. */
 export function reset(): void {
   cache.clear();
 }
@@ -143,7 +143,7 @@ interface App {
   logLevel: "DEBUG" | "INFO" | "WARN" | "ERROR" | "SILENT";
 }
 
-/** Stage, version and switches. Unless set, DEBUG_MODE is off on a deployed stage and on locally. */
+/** Stage, version and switches. By default DEBUG_MODE is off on a deployed stage and on locally. */
 export function app(): App {
   const values = section("app");
   const deployed = values.OCRLTY_STAGE !== "local";
@@ -161,7 +161,7 @@ export function app(): App {
   };
 }
 
-/** Whether keys are asked for at all. @throws ConfigError when that is switched off on a deployed stage. */
+/** True if API keys are required. @throws ConfigError if they are switched off on a deployed stage. */
 export function authEnabled(): boolean {
   const enabled = section("auth").AUTH_ENABLED;
   if (!enabled && app().deployed)
@@ -169,7 +169,7 @@ export function authEnabled(): boolean {
   return enabled;
 }
 
-/** Whether keys are asked for, and the pepper their hashes are made with. */
+/** Whether API keys are required, and the pepper of their hashes. */
 export function auth(): { enabled: true; pepper: string } | { enabled: false } {
   if (!authEnabled()) return { enabled: false };
   const pepper = section("auth").API_KEY_PEPPER;
@@ -181,7 +181,7 @@ export interface Model {
   baseUrl: string;
   apiKey: string | undefined;
   model: string;
-  /** Undefined: what the server reports. */
+  /** Undefined: as reported by the server. */
   maxModelLen: number | undefined;
   /** Undefined: the task decides. */
   maxTokens: number | undefined;
@@ -190,7 +190,7 @@ export interface Model {
   readTimeoutMs: number;
 }
 
-/** Where the model server is and what it takes. The timeouts follow the time scale. */
+/** The model server's address and settings. The timeouts follow the time scale. */
 export function model(): Model {
   return toModel(section("model"), app().timeScale);
 }
@@ -217,7 +217,7 @@ export interface Bucket {
   bucket: string;
   endpoint: string | undefined;
   region: string;
-  /** Without slashes at its ends; empty for none. */
+  /** Without leading or trailing slashes; empty for none. */
   prefix: string;
   allowOverwrite: boolean;
   presignTtlS: number;
@@ -226,12 +226,12 @@ export interface Bucket {
   secretAccessKey: string;
 }
 
-/** The artifact bucket, with credentials of its own (in Lambda, `AWS_*` is the function's role). */
+/** The artifact bucket, with its own credentials (in Lambda, `AWS_*` are the function's role). */
 export function bucket(): Bucket {
   return toBucket(section("bucket"));
 }
 
-/** The bucket of another environment, for programs beside the functions. @throws ConfigError. */
+/** The bucket of another environment, for programs other than the functions. @throws ConfigError. */
 export function bucketOf(env: Env): Bucket {
   return toBucket(parse("bucket", env));
 }
@@ -250,7 +250,7 @@ function toBucket(values: Values<"bucket">): Bucket {
   };
 }
 
-/** Where keys and runs are kept. */
+/** The database of keys and runs. */
 export function database(): { url: string; authToken: string | undefined } {
   const values = section("database");
   return { url: values.DATABASE_URL, authToken: values.DATABASE_AUTH_TOKEN };
@@ -260,11 +260,11 @@ interface Pod {
   /** Undefined: pods are not started or stopped. */
   apiKey: string | undefined;
   podId: string | undefined;
-  /** Without a slash at its end. */
+  /** Without a trailing slash. */
   apiUrl: string;
 }
 
-/** The rented GPU and who may switch it, of a command's environment: no function reads it. @throws ConfigError. */
+/** The rented GPU and its API key, from a command's environment; no function reads them. @throws ConfigError. */
 export function podOf(env: Env): Pod {
   const values = check(commandSettings.pod, env);
   return {
@@ -279,7 +279,10 @@ export function modelOf(env: Env): Model | undefined {
   return env.VLLM_BASE_URL ? toModel(parse("model", env), 1) : undefined;
 }
 
-/** The limits of a key that is made by `keys create-key`, of a command's environment; null is none. @throws ConfigError. */
+/**
+ * The limits of a key that `keys create-key` makes, from a command's environment; null means no limit. @throws
+ * ConfigError.
+ */
 export function newKeyLimitsOf(env: Env): Partial<KeyLimits> {
   const values = check(commandSettings.newKey, env);
   return {
@@ -296,18 +299,18 @@ export function retentionDays(): number | undefined {
   return section("retention").RETENTION_DAYS;
 }
 
-/** What an hour of the GPU costs, in any currency; undefined: not set. */
+/** The price of a GPU hour, in any currency; undefined if not set. */
 export function usage(): { gpuCostPerHour: number | undefined } {
   return { gpuCostPerHour: section("usage").GPU_COST_PER_HOUR };
 }
 
-/** A secret of this environment, as far as its end is concerned. */
+/** A secret of this environment, with its expiry. */
 export interface Credential {
   /** The setting's name. */
   name: string;
   /** Undefined: it is not set here. */
   value: string | undefined;
-  /** What `CREDENTIALS_EXPIRE` says. */
+  /** The date in `CREDENTIALS_EXPIRE`. */
   endsAt: Date | undefined;
 }
 
@@ -347,7 +350,7 @@ export function queues(): Queues {
 }
 
 interface Webhook {
-  /** What calls are signed with; while one is replaced there are two. None: nothing can be called. */
+  /** The signing secrets, two while one is being replaced. Without any, no webhook can be sent. */
   secrets: string[];
   /** Plain http and addresses outside the public internet, for receivers on the same machine. */
   allowPrivate: boolean;

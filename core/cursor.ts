@@ -1,13 +1,16 @@
 import * as z from "zod";
 import { invalidRequest } from "#core/error";
 
-/** Where a page of a list ended: a time that a Date can hold, and an id, which decides among equal times. */
+/** The end of a page: a time that a Date can hold, and an id, which decides among equal times. */
 export const Place = z.tuple([z.int().min(0).max(8.64e15), z.string().max(128)]);
 
-/** A place in a list as callers get it: opaque to them. */
+/** A place in a list as an opaque text for callers. */
 export const encode = (place: unknown): string => Buffer.from(JSON.stringify(place)).toString("base64url");
 
-/** The place that a cursor stands for, undefined for none. @throws AppError `invalid_request` for one that this list did not give. */
+/**
+ * The place in a cursor; undefined without a cursor. @throws AppError `invalid_request` for a cursor that is not of
+ * this list.
+ */
 export function decode<T>(schema: z.ZodType<T>, cursor: string | undefined): T | undefined {
   if (cursor === undefined) return undefined;
   try {

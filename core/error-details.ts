@@ -2,13 +2,12 @@ import * as z from "zod";
 import { mimeTypes } from "#spec/pictures";
 
 /*
- * The facts of an error, `error.details` on the wire. A closed list: what is not here no error can say, so that clients
- * have a type for all of it.
+ * The facts of an error, `error.details` on the wire. A closed list, so that clients have a type for all of it.
  */
 
 const tokens = z.int().min(0);
 
-/** One thing that is wrong with what was sent. */
+/** One mistake in a request. */
 const Issue = z
   .object({
     line: z.int().min(1).optional().meta({ description: "Of a manifest: which line, from 1." }),
@@ -28,7 +27,9 @@ const LeftOut = z
   })
   .meta({ id: "LeftOutItem" });
 
-/** `reason` of each `conflict`: what programs decide by, for each wants another way on. `docs/errors.md` has all. */
+/**
+ * `reason` of each `conflict`. Programs branch on it, because each needs another reaction. `docs/errors.md` has all.
+ */
 export const conflictReasons = [
   ...(["id_reused", "idempotency_key_reused", "extract_deleted", "run_deleted"] as const),
   ...(["extract_running", "extract_taken_over", "item_of_run"] as const),
@@ -43,11 +44,11 @@ export const conflictReasons = [
   ] as const),
   ...(["eval_not_ended", "eval_failed", "other_task", "other_order"] as const),
   ...(["upload_replaced", "upload_in_use", "data_in_use", "artifact_taken"] as const),
-  // Of commands alone.
+  // Of commands only.
   ...(["key_exists", "key_revoked", "key_expired", "still_overlaps", "pod_refuses"] as const),
 ] as const;
 
-/** Every fact that an error may have; which ones, its code and `reason` say. */
+/** Every fact that an error may have; the code and `reason` determine which ones are present. */
 export const ErrorDetails = z
   .object({
     issues: z.array(Issue).optional().meta({

@@ -46,7 +46,7 @@ export class AppError extends Error {
   readonly retryAfterS: number | undefined;
   /** The field, query parameter or header that the message is about, as a dotted path; on the wire as `error.param`. */
   readonly param: string | undefined;
-  /** Whether the same call may succeed later: as the list says, unless it is known that this one will not. */
+  /** Whether the same call may succeed later: as in the list of codes, unless this one is known not to. */
   readonly retry: boolean;
 
   constructor(
@@ -84,7 +84,7 @@ export class AppError extends Error {
     });
   }
 
-  /** The same error with the field it is about: code that judges a picture does not know which field held it. */
+  /** The same error with the field that it is about: code that checks a picture does not know which field held it. */
   about(param: string): AppError {
     return new AppError(this.code, this.message, {
       details: this.details,
@@ -96,7 +96,7 @@ export class AppError extends Error {
   }
 }
 
-/** Whatever was thrown, as an AppError: unknown errors become `internal` and keep their cause for the log. */
+/** Any thrown value as an AppError: unknown errors become `internal` and keep their cause for the log. */
 export function from(thrown: unknown): AppError {
   return thrown instanceof AppError
     ? thrown
@@ -104,10 +104,10 @@ export function from(thrown: unknown): AppError {
 }
 
 /**
- * A 400 with the list of what is wrong, at least one. Its message is the first of them as a sentence, which says the
- * most about where to begin, and how many more there are.
- * @param more.details - beside `issues`, e.g. a `reason`.
- * @param more.count - how many there are, where `issues` holds the first of them.
+ * A 400 with a list of at least one mistake. Its message is the first one as a sentence, and the number of further
+ * ones.
+ * @param more.details - in addition to `issues`, e.g. a `reason`.
+ * @param more.count - the total number, if `issues` has only the first of them.
  */
 export function invalidRequest(
   issues: readonly Issue[],

@@ -4,19 +4,19 @@ import * as Near from "#core/near";
 import { shownName } from "#core/shown-name";
 
 /*
- * What is wrong with a value, in our words. zod's own texts speak of types and signs ("expected number to be >=60");
- * a schema that says more than they could has a message of its own, which wins.
+ * Describes what is wrong with a value. zod's own texts use types and signs ("expected number to be >=60"). A message
+ * that a schema defines itself takes precedence.
  */
 
-/** More unknown fields than these are not told one by one. */
+/** The most unknown fields that are named. */
 const namedKeys = 20;
 
 /** A value that fits its schema, or all that is wrong with it. */
 type Checked<T> = { data: T; issues?: never } | { data?: never; issues: Issue[] };
 
 /**
- * Holds a value to its schema.
- * @param what - how a stranger's name is called: a "field", a "query parameter".
+ * Checks a value against its schema.
+ * @param what - the noun for an unknown name: a "field", a "query parameter".
  */
 export function check<T>(schema: z.ZodType<T>, value: unknown, what = "field"): Checked<T> {
   const parsed = schema.safeParse(value, { error: (issue) => words(issue, schema) });
@@ -74,13 +74,13 @@ function words(issue: z.core.$ZodRawIssue, root: z.ZodType): string {
 
 const leaveOut = ": leave it out instead";
 
-/** What belongs there, where that says more than the field's name does: "text" does not. */
+/** What is missing, if that says more than the field's name: "text" does not. */
 function missing(issue: z.core.$ZodRawIssue): string {
   const wanted = wish(issue);
   return plain.has(wanted) ? "" : `: ${wanted}`;
 }
 
-/** What is asked for, as a noun with its bounds. */
+/** The expected value, as a noun with its bounds. */
 function wish(issue: z.core.$ZodRawIssue): string {
   if (issue.code === "invalid_value") {
     const names = issue.values.map((value) => (typeof value === "string" ? `\`${value}\`` : String(value)));
@@ -125,7 +125,7 @@ function lengthOf(issue: z.core.$ZodRawIssue): string {
       : `at most ${count(most)}`;
 }
 
-/** The bounds that a schema's own checks set: for the whole sentence, where zod tells of the one that was broken. */
+/** All bounds of a schema, for the whole sentence; zod reports only the one that was violated. */
 function boundsOf(schema: z.core.$ZodType | undefined): { least?: number; most?: number } {
   const bounds: { least?: number; most?: number } = {};
   for (const check of (schema?._zod.def as { checks?: z.core.$ZodCheck[] } | undefined)?.checks ?? []) {
@@ -146,7 +146,7 @@ function boundsOf(schema: z.core.$ZodType | undefined): { least?: number; most?:
 const isWhole = (schema: z.core.$ZodType | undefined) =>
   (schema?._zod.def as { format?: string } | undefined)?.format === "safeint";
 
-/** What came, without saying which. */
+/** The kind of the given value, without the value itself. */
 function kindOf(value: unknown, expected: string): string {
   if (value === null) return "null";
   if (Array.isArray(value)) return "a list";
@@ -162,7 +162,7 @@ function cure(expected: string, input: unknown, optional: boolean, isLong: boole
     (((expected === "int" || expected === "number") && /^-?\d+(\.\d+)?$/.test(input)) ||
       (expected === "boolean" && /^(true|false)$/.test(input)));
   if (quoted) return ": leave out the quotes";
-  // A picture is no number, whatever stands around it.
+  // A picture's text is not a number, whatever surrounds it.
   if (expected === "string" && typeof input === "number") return isLong ? "" : ": put it in quotes";
   return expected === "array" && input !== null && typeof input !== "object" ? ": put it in [ ]" : "";
 }
@@ -176,7 +176,7 @@ interface Def {
 }
 const defOf = (schema: z.core.$ZodType | undefined) => schema?._zod.def as unknown as Def | undefined;
 
-/** Without what is wrapped around a schema: optional, default, pipe. */
+/** The inner schema without wrappers: optional, default, pipe. */
 function bare(schema: z.core.$ZodType | undefined): z.core.$ZodType | undefined {
   const inner = defOf(schema)?.innerType ?? defOf(schema)?.in;
   return inner === undefined ? schema : bare(inner);
@@ -184,7 +184,7 @@ function bare(schema: z.core.$ZodType | undefined): z.core.$ZodType | undefined 
 
 const shapeOf = (schema: z.core.$ZodType | undefined) => defOf(bare(schema))?.shape;
 
-/** The schema at a path; undefined where it leads out of what is known. */
+/** The schema at a path; undefined if the path is unknown. */
 function at(root: z.core.$ZodType, path: readonly PropertyKey[]): z.core.$ZodType | undefined {
   let schema: z.core.$ZodType | undefined = root;
   for (const step of path) {

@@ -1,14 +1,15 @@
 /*
- * JSON of callers. What is wrong with it is said with its place and without its text, which may be a picture or a key.
+ * Parses callers' JSON. Mistakes are reported with their position and without the text, which may be a picture or a
+ * key.
  */
 
 /** A JSON text that was read, or what is wrong with it. */
 type Read = { value: unknown; problem?: never } | { value?: never; problem: string };
 
 /**
- * Reads JSON (RFC 8259) as `JSON.parse` does, but for two things: a byte order mark in front, which Windows' editors
- * write, is passed over, and a name that an object has twice is refused. The RFC leaves open which of the two counts, so
- * that a caller could mean one and get the other.
+ * Parses JSON (RFC 8259) as `JSON.parse` does, with two differences: a leading byte order mark, which Windows editors
+ * write, is skipped, and an object with a duplicate name is refused. The RFC leaves open which of the two values
+ * counts, so the result might not be what the caller meant.
  */
 export function read(given: string): Read {
   const text = given.startsWith("\ufeff") ? given.slice(1) : given;
@@ -26,8 +27,8 @@ export function read(given: string): Read {
 const scalar = /-?\d[\d.eE+-]*|true|false|null/y;
 
 /**
- * Walks through a text that is JSON, or was until its parser met what is no value.
- * @returns where an object has a name for the second time, and where no value begins although one must.
+ * Walks through a text that is JSON, or was up to the parser's error.
+ * @returns where an object repeats a name, and where a value is missing.
  */
 function walk(text: string): { repeated?: number; noValue?: number } {
   /** Names of each open object; undefined for a list. */
@@ -62,7 +63,7 @@ function walk(text: string): { repeated?: number; noValue?: number } {
   return {};
 }
 
-/** Notes a name as it is written; an escape can write the same one in another way. */
+/** Notes a name as written; the same name may be written differently with escapes. */
 function isNew(written: string, names: Set<string> | undefined): boolean {
   const name: string = written.includes("\\") ? JSON.parse(written) : written.slice(1, -1);
   if (names === undefined || names.has(name)) return false;
@@ -70,7 +71,7 @@ function isNew(written: string, names: Set<string> | undefined): boolean {
   return true;
 }
 
-/** The index of the quote that ends a string; a picture's millions of characters are passed in one step. */
+/** The index of the quote that ends a string; a picture's millions of characters are skipped in one step. */
 function endOfString(text: string, start: number): number {
   for (let end = text.indexOf('"', start + 1); end >= 0; end = text.indexOf('"', end + 1)) {
     let slashes = 0;
@@ -98,7 +99,7 @@ function problemOf(text: string, message: string): string {
     : `is not valid JSON at ${where}: ${why(text, at, message)}`;
 }
 
-/** Where the parser stopped. V8 says so of all but values that are none, and texts that break off. */
+/** Position of the parser's error. V8 reports it except for invalid values and texts that break off. */
 function positionOf(text: string, message: string): number | undefined {
   const said = /at position (\d+)/.exec(message)?.[1];
   if (said !== undefined) return Number(said);
@@ -106,7 +107,7 @@ function positionOf(text: string, message: string): number | undefined {
   return walk(text).noValue;
 }
 
-/** What most likely happened, by what stands there. */
+/** The most likely mistake, by the character at the position. */
 function why(text: string, at: number, message: string): string {
   const char = text[at] ?? "";
   const before = text.slice(0, at).trimEnd().at(-1);

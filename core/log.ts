@@ -3,9 +3,9 @@ import type { LogAttributes, UnformattedAttributes } from "@aws-lambda-powertool
 import * as Config from "#core/config";
 
 /**
- * Log lines carry names, numbers, ids and codes: never pictures, recognised text, field values, prompts, keys,
- * addresses or signed URLs. So an error is logged by its name, code and stack frames, not by its message:
- * messages of parsers and clients quote what they choked on.
+ * Log lines contain names, numbers, ids and codes, and never pictures, recognized text, field values, prompts, keys,
+ * addresses or signed URLs. So an error is logged by its name, code and stack frames, not by its message: messages of
+ * parsers and clients quote their input.
  */
 export type Fields = Record<
   string,
@@ -21,7 +21,7 @@ export interface Log {
   child(fields: Fields): Log;
 }
 
-/** Powertools drops empty texts and nulls; a null says that there is none, and stays. */
+/** Powertools drops empty texts and nulls; a null is kept here because it means "none". */
 class Item extends LogItem {
   override removeEmptyKeys(attributes: LogAttributes): LogAttributes {
     return Object.fromEntries(Object.entries(attributes).filter(([, value]) => value !== undefined));
@@ -68,13 +68,13 @@ export function create(fields: Fields = {}): Log {
   };
 }
 
-/** What may be logged of a thrown value: names and codes along its chain of causes, and where it came from. */
+/** What may be logged of a thrown value: names and codes along its chain of causes, and the stack. */
 export function describe(thrown: unknown): Fields {
   const names: string[] = [];
   let stack: string[] = [];
   let at: unknown = thrown;
   for (let depth = 0; depth < 5 && at instanceof Error; depth += 1) {
-    // Names of settings are no secret; what they hold is.
+    // Names of settings are not secret; their values are.
     const { variables = [] } = at instanceof Config.ConfigError ? at : {};
     const code =
       "code" in at && typeof at.code === "string"
@@ -82,7 +82,7 @@ export function describe(thrown: unknown): Fields {
         : variables.map((name) => `:${name}`).join("");
     names.push(`${at.name}${code}`);
     const frames = (at.stack ?? "").split("\n").filter((line) => /^\s+at /.test(line));
-    // The innermost cause that knows where it was.
+    // The stack of the innermost cause that has one.
     if (frames.length > 0) stack = frames;
     at = at.cause;
   }

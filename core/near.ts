@@ -2,12 +2,12 @@ import leven from "leven";
 
 /** A longer text is not a mistyped name. */
 const longest = 100;
-/** More than these are no help. */
+/** The most suggestions. */
 const most = 3;
 /** At most this many names are listed when none of them is near. */
 const listed = 24;
 
-/** What people call a thing that has another name here; each counts only where that name is asked for. */
+/** Common other words for a name; each counts only if that name is possible. */
 const called: Readonly<Record<string, readonly string[]>> = {
   ndjson: ["jsonl"],
   jsonlines: ["jsonl"],
@@ -25,9 +25,9 @@ const called: Readonly<Record<string, readonly string[]>> = {
 };
 
 /**
- * Which of these names was meant by one that is none of them, the likeliest first, three at most: the same but for case
- * and separators, else those with the fewest wrong letters (Levenshtein), else those of which it is a beginning or a
- * part ("image" of `image_base64`, "task" of `task_id`). Empty where nothing is near.
+ * The names most likely meant by an unknown one, likeliest first, at most three: those that differ only in case and
+ * separators, else those with the fewest wrong letters (Levenshtein), else those that contain it ("image" in
+ * `image_base64`, "task" in `task_id`). Empty if none is near.
  */
 export function near(given: string, names: readonly string[]): string[] {
   const wanted = plain(given);
@@ -40,7 +40,7 @@ export function near(given: string, names: readonly string[]): string[] {
   if (known.length > 0) return known;
   const scored = names.map((name) => ({ name, wrong: leven(wanted, plain(name)) }));
   const fewest = Math.min(...scored.map(({ wrong }) => wrong));
-  // Of a short name every letter counts: `ref` is not `run`.
+  // In a short name every letter counts: `ref` is not `run`.
   if (fewest <= Math.min(3, Math.floor(wanted.length / 3)))
     return scored
       .filter(({ wrong }) => wrong === fewest)
@@ -56,7 +56,7 @@ export function hint(given: string, names: readonly string[]): string {
   return found.length === 0 ? "" : `: did you mean ${anyOf(found)}?`;
 }
 
-/** Which name was meant, else which there are, of not too many. */
+/** The name that was probably meant, else the list of names if it is short. */
 export function choice(given: string, names: readonly string[]): string {
   const found = hint(given, names);
   if (found !== "" || names.length === 0 || names.length > listed) return found;

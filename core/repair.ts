@@ -1,14 +1,15 @@
 import { from } from "#core/error";
 import * as Log from "#core/log";
 
-/** After this many rows in a row without storage the list ends: each further row would wait seconds for the same. */
+/** After this many consecutive outages the list ends: each further row would wait seconds for the same. */
 const mostOutages = 3;
 
 /**
- * Repairs rows one by one. A row that throws does not stop the others: it is logged, and tried again in the next
- * minute. Only storage that is away ends the rest of this list early.
- * @param idsOf - by what a row is found again: ids only.
- * @returns the outage, if there was one; the caller goes on with what may not need it, and reports it in the end.
+ * Repairs rows one by one. A row that throws does not stop the others: it is logged and tried again in the next minute.
+ * Only a storage outage ends the list early.
+ * @param idsOf - ids that identify a row in the log.
+ * @returns the outage, if there was one; the caller continues with work that may not need the storage, and reports the
+ *   outage at the end.
  */
 export async function each<Row>(
   rows: readonly Row[],

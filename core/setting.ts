@@ -3,19 +3,19 @@ import * as z from "zod";
 import { secrets } from "#spec/settings";
 
 /*
- * Every setting, what it takes, and the words for a refusal. A kind is a schema with its words, so that a setting of a
- * known kind is refused in a sentence. No message holds a value: it may be a secret, also one in the wrong place.
+ * Every setting, its valid values, and the words for an error. A kind is a schema with its description, so that a
+ * setting is refused in a sentence. No message contains a value: it may be a secret, possibly in the wrong setting.
  */
 
 const words = new WeakMap<object, string>();
 
-/** A schema with what it takes, as the end of "it takes …". */
+/** A schema with a description of its values, which ends the sentence "it takes …". */
 function kind<T extends z.ZodType>(takes: string, schema: T): T {
   words.set(schema, takes);
   return schema;
 }
 
-/** What a setting takes. The words are those of its kind, whatever was put around it (a default, for one). */
+/** The description of a setting's values: that of its kind, whatever wraps the schema (e.g. a default). */
 export function takes(schema: z.ZodType): string {
   const found = words.get(schema);
   if (found !== undefined) return found;
@@ -31,7 +31,7 @@ const digits = /^[+-]?\d+(\.\d+)?$/;
 const numeric = <T extends z.ZodType<number, number>>(schema: T) =>
   z.string().regex(digits).transform(Number).pipe(schema);
 
-/** Line ends and the like come along from files, and end in a header that cannot be sent. */
+/** Line ends come from copied files and would make an invalid header. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for.
 const control = /[\u0000-\u001f\u007f]/;
 const isText = (value: string) => value !== "" && value.trim() === value && !control.test(value);
@@ -102,19 +102,19 @@ export const address = (example: string, more: (value: string) => boolean = () =
     z.string().refine((value) => isAddress(value) && more(value)),
   );
 
-/** A key for machines that cost money travels over TLS, or stays on this machine (a test's own server). */
+/** An API key for machines that cost money is sent only over TLS or within this machine (a test's server). */
 function isPrivateEnough(value: string): boolean {
   const { protocol, hostname } = new URL(value);
   return protocol === "https:" || /^(127\.\d+\.\d+\.\d+|localhost|\[::1\])$/.test(hostname);
 }
 
-/** What @libsql/client opens; a path has no scheme, and of `C:\keys.db` the letter is none. */
+/** Schemes that @libsql/client opens; a path has none, and the drive letter of `C:\keys.db` is not one. */
 const schemes = ["libsql", "https", "http", "wss", "ws"];
 function isDatabase(value: string): boolean {
   if (!isText(value)) return false;
   const scheme = /^([a-z][a-z0-9+.-]+):/i.exec(value)?.[1]?.toLowerCase();
   if (scheme === "file" || value === ":memory:") return true;
-  // A word alone, `mysql`, is meant as a kind of database, and would become a file of that name.
+  // A single word such as `mysql` is meant as a kind of database, but would create a file of that name.
   if (scheme === undefined) return /[./\\]/.test(value);
   return schemes.includes(scheme) && /^[a-z]+:\/\/[^/]/i.test(value) && URL.canParse(value);
 }
@@ -127,13 +127,13 @@ const database = kind(
 const isOrigin = (part: string) =>
   part === "*" || part === "null" || /^[a-z][a-z0-9+.-]*:\/\/[^\s/?#@]+$/i.test(part);
 
-/** An address is no name: it would never match (core/run/source/hosts.ts). */
+/** An IP address is refused because it would never match (core/run/source/hosts.ts). */
 const isHost = (part: string) => /^[a-z0-9*]([a-z0-9*.-]*[a-z0-9*])?$/i.test(part) && isIP(part) === 0;
 
 /** As the Standard Webhooks scheme has it: 24 to 64 bytes in base64. */
 const webhookSecret = /^whsec_[A-Za-z0-9+/]{32,86}={0,2}$/;
 
-/** Whose end can be told: every secret of a stage, and what it is deployed with. */
+/** Secrets whose expiry can be set: every secret of a stage, and the deployment's token. */
 export const dated: readonly string[] = [...Object.keys(secrets), "CLOUDFLARE_API_TOKEN"];
 const day = z.union([z.iso.date(), z.iso.datetime({ offset: true })]);
 /** Names of secrets with the day on which each ends (00:00 UTC), or the minute. */
@@ -168,7 +168,7 @@ export const settings = {
   },
   auth: {
     AUTH_ENABLED: flag.default(true),
-    // Whatever it is made of: changing it would end all keys.
+    // Any characters are accepted: changing it would invalidate all keys.
     API_KEY_PEPPER: kind("a secret of at least 16 characters", z.string().min(16)).optional(),
   },
   model: {
@@ -244,7 +244,7 @@ export const settings = {
 /** Most calls at a time that a queue makes: what AWS allows for a mapping. */
 export const concurrency = whole(2, 1_000);
 
-/** What commands alone read, wherever they run: no function has them, and none carries their words along. */
+/** Settings that only commands read; they are separate so that no function carries them. */
 export const commandSettings = {
   pod: {
     RUNPOD_API_KEY: secret("RunPod's key").optional(),

@@ -1,7 +1,7 @@
 import { isUtf8 } from "node:buffer";
 
 /*
- * Text of callers must be UTF-8. Other bytes would silently become U+FFFD: a custom id that was never sent, an account
+ * Callers' text must be UTF-8. Other bytes would silently become U+FFFD: a custom id that was never sent, an account
  * that does not exist.
  */
 
@@ -29,12 +29,12 @@ export function problemOf(decoded: string): string | undefined {
 
 const problemAt = (at: number) => `is not UTF-8 (at byte ${at + 1})`;
 
-/** Whether a message says so: what is wrong with a manifest is kept as text until all of it was looked at. */
+/** True if a message is this problem: mistakes of a manifest are stored as text until all of it was checked. */
 export const isAbout = (message: string | undefined): boolean => message?.startsWith("is not UTF-8") ?? false;
 
-/** The first byte that belongs to no character, from 0, of bytes that have one. */
+/** Index of the first invalid byte, from 0, in bytes that have one. */
 function invalidAt(bytes: Uint8Array): number {
-  // Whether so many bytes from the start have a fault; what only breaks off has none yet.
+  // True if the first bytes up to this length are invalid; a character that is only cut off is not.
   const isWrong = (length: number) => {
     try {
       new TextDecoder("utf-8", { fatal: true }).decode(bytes.subarray(0, length), { stream: true });
@@ -49,7 +49,7 @@ function invalidAt(bytes: Uint8Array): number {
     if (isWrong(middle)) bad = middle;
     else good = middle;
   }
-  // The character that is wrong began up to three bytes before it was seen to be.
+  // The invalid character began up to three bytes earlier.
   while (good > 0 && !isUtf8(bytes.subarray(0, good))) good -= 1;
   return good;
 }

@@ -3,7 +3,7 @@ import { AppError } from "#core/error";
 import type { Log } from "#core/log";
 import { limited } from "./limited.ts";
 
-/** A call to the bucket: its time limit, and what the log calls it. */
+/** A call to the bucket: its time limit, and its name in the log. */
 interface About {
   bucket: { timeoutMs: number };
   log: Log;
@@ -34,7 +34,7 @@ export async function attempt<T extends Answer | undefined>(
 }
 
 /**
- * The same, where some statuses are answers: undefined for one of `statuses`.
+ * The same, for calls in which some statuses are results: undefined for one of `statuses`.
  * @throws AppError `storage_unavailable`.
  */
 export function attemptUnless<T extends Answer>(
@@ -58,11 +58,11 @@ export function noteRetries(log: Log, operation: string, answer: Answer | undefi
   if (attempts > 1) log.warn("s3_retry", { operation, attempts });
 }
 
-/** The status that the bucket answered a failed call with; undefined when no answer came. */
+/** The status of a failed call; undefined if no answer came. */
 export const statusOf = (thrown: unknown) =>
   thrown instanceof S3ServiceException ? thrown.$metadata.httpStatusCode : undefined;
 
-/** The error for a failed call, logged. The caller can do nothing about its cause, wrong credentials included. */
+/** Logs a failed call and returns its error. The caller cannot fix the cause, wrong credentials included. */
 export function unavailable(log: Log, operation: string, thrown: unknown, startedAt: number): AppError {
   log.warn("s3_retry", {
     operation,

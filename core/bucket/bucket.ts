@@ -19,7 +19,7 @@ import { limited, pieces } from "./limited.ts";
 export interface Bucket {
   client: S3Client;
   settings: Config.Bucket;
-  /** One call may take this long until its headers are there, retries included; then each piece of its body. */
+  /** Time limit of a call until its headers arrive, retries included; afterwards of each piece of its body. */
   timeoutMs: number;
 }
 
@@ -31,7 +31,7 @@ export function connect(): Bucket {
   return shared;
 }
 
-/** The same for queue functions, which have more time for a call: no client waits for their answer. */
+/** The same for queue functions, which have more time per call because no client waits for them. */
 export function patient(): Bucket {
   return { ...connect(), timeoutMs: Limits.times(Config.app().timeScale).storageQueueTimeoutMs };
 }
@@ -47,14 +47,14 @@ export function open(settings: Config.Bucket, timeoutMs: number): Bucket {
       forcePathStyle: settings.forcePathStyle,
       credentials: { accessKeyId: settings.accessKeyId, secretAccessKey: settings.secretAccessKey },
       maxAttempts: 3,
-      // R2 knows none of the SDK's newer default checksums.
+      // R2 does not support the SDK's newer default checksums.
       requestChecksumCalculation: "WHEN_REQUIRED",
       responseChecksumValidation: "WHEN_REQUIRED",
     }),
   };
 }
 
-/** What is written, with its media type. */
+/** The body and its media type. */
 interface Content {
   body: Uint8Array | string;
   contentType: string;
@@ -68,8 +68,8 @@ export function absolute(bucket: Bucket, rel: string): string {
 const at = (bucket: Bucket, rel: string) => ({ Bucket: bucket.settings.bucket, Key: absolute(bucket, rel) });
 
 /**
- * Writes an object that never changes: only where none is, unless S3_ALLOW_OVERWRITE is set.
- * @returns "written", or "taken" when another write was first or may have been: read the object and go by it.
+ * Writes an immutable object: only if none is there, unless S3_ALLOW_OVERWRITE is set.
+ * @returns "written", or "taken" if another write was first or may have been: read the object and use it.
  * @throws AppError `storage_unavailable`.
  */
 export async function put(
@@ -96,7 +96,8 @@ export async function put(
     return "written";
   } catch (thrown) {
     const status = statusOf(thrown);
-    // 412: an object is there. 409: another conditional write is under way. 429: R2 says so to many writers of one key.
+    // 412: the object exists. 409: another conditional write is in progress. 429: R2's answer to many writers of one
+    // key.
     if (status !== 409 && status !== 412 && status !== 429) throw unavailable(log, "put", thrown, startedAt);
     log.info("s3_put", { taken: true, status, duration_ms: Date.now() - startedAt });
     return "taken";
@@ -104,7 +105,7 @@ export async function put(
 }
 
 /**
- * Reads an object, or undefined when there is none.
+ * Reads an object; undefined if there is none.
  * @throws AppError `storage_unavailable`.
  */
 export async function get(bucket: Bucket, log: Log, rel: string): Promise<Uint8Array | undefined> {
@@ -125,7 +126,7 @@ export async function get(bucket: Bucket, log: Log, rel: string): Promise<Uint8A
   }
 }
 
-/** Removes an object; one that is not there is fine. @throws AppError `storage_unavailable`. */
+/** Removes an object; succeeds also if there is none. @throws AppError `storage_unavailable`. */
 export async function remove(bucket: Bucket, log: Log, rel: string): Promise<void> {
   await attempt({ bucket, log, operation: "delete" }, (abortSignal) =>
     bucket.client.send(new DeleteObjectCommand(at(bucket, rel)), { abortSignal }),
@@ -142,8 +143,8 @@ export interface Listed {
 }
 
 /**
- * One page of keys below a relative prefix, in the order of their bytes: at most 1,000 objects and, with a
- * delimiter, what they have in common up to it. `next` continues the same list; undefined at its end.
+ * One page of keys below a relative prefix, sorted by bytes: at most 1,000 objects and, with a delimiter, common
+ * prefixes. `next` continues the list; undefined at its end.
  * @throws AppError `storage_unavailable`.
  */
 export async function list(
@@ -206,8 +207,8 @@ interface Opened {
 }
 
 /**
- * Opens an object for reading piece by piece, or undefined when there is none, or when it is not the one with this
- * `etag`. The time limit of a call holds for the wait for each piece: a large object may take as long as it keeps coming.
+ * Opens an object for reading piece by piece; undefined if there is none, or if its ETag is not `etag`. The time limit
+ * of a call applies to the wait for each piece, so a large object may take as long as data keeps arriving.
  * @throws AppError `storage_unavailable`, also from within `body`.
  */
 export async function read(
@@ -238,8 +239,8 @@ export async function read(
 }
 
 /**
- * All bytes of an object that may have at most `maxBytes`.
- * @throws what `tooLarge` makes, and what `body` throws.
+ * All bytes of an object of at most `maxBytes`.
+ * @throws the error of `tooLarge`, and what `body` throws.
  */
 export async function collect(
   body: Opened["body"],
@@ -288,8 +289,8 @@ export async function replace(
 }
 
 /**
- * A URL under which anyone can read this object for `S3_PRESIGN_TTL_S` seconds, as a download of this name.
- * Made without asking the bucket: the object may be absent.
+ * A URL with which anyone can download this object for `S3_PRESIGN_TTL_S` seconds, under this file name. No request is
+ * made: the object may not exist.
  */
 export async function sign(
   bucket: Bucket,
@@ -309,7 +310,7 @@ export async function sign(
   return { url, expires_at: new Date(signedAt.getTime() + presignTtlS * 1000).toISOString() };
 }
 
-/** Lists one key, to see whether the bucket answers and takes our credentials. */
+/** Lists one key, to check that the bucket answers and accepts our credentials. */
 export async function ping(bucket: Bucket, signal: AbortSignal): Promise<void> {
   await bucket.client.send(
     new ListObjectsV2Command({

@@ -1,11 +1,11 @@
 import type { Readable } from "node:stream";
 
 /*
- * Time limits of calls to the bucket. The SDK bounds single attempts only, and keeps an abort signal until the last
- * byte of a body: a limit for the call would end a body that keeps coming.
+ * Time limits of calls to the bucket. The SDK limits single attempts only, and an abort signal applies until the last
+ * byte of a body: a limit for the call would end a body that is still arriving.
  */
 
-/** A call that may take this long until its headers are there, retries included; its body has limits of its own. */
+/** Limits a call until its headers arrive, retries included; its body has limits of its own. */
 export async function limited<T>(timeoutMs: number, call: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const controller = new AbortController();
   const timer = setTimeout(
@@ -20,13 +20,13 @@ export async function limited<T>(timeoutMs: number, call: (signal: AbortSignal) 
 }
 
 /**
- * A body piece by piece. Waiting for a piece may take `idleMs`, and so may the reader's first step; what the reader
- * does between two pieces does not count. A reader that stops early ends the transfer.
+ * A body piece by piece. Waiting for a piece may take `idleMs`, and so may the reader's first step; the reader's time
+ * between two pieces does not count. A reader that stops early ends the transfer.
  */
 export function pieces(source: Readable, idleMs: number): AsyncIterable<Uint8Array> {
   const arm = () => setTimeout(() => source.destroy(new Error("the bucket stopped sending")), idleMs);
   let idle = arm();
-  // Without a listener the error of a destroyed source would be unhandled; a reader gets it in any case.
+  // Without a listener, the error of a destroyed source would be unhandled; the reader gets it anyway.
   source.on("error", () => undefined);
   async function* read(): AsyncGenerator<Uint8Array> {
     try {

@@ -19,7 +19,7 @@ const of = (bucket: Bucket.Bucket, upload: Upload) => ({
   UploadId: upload.id,
 });
 
-/** Begins an object that is written in parts; its id. @throws AppError `storage_unavailable`. */
+/** Begins a multipart upload; returns its id. @throws AppError `storage_unavailable`. */
 export async function create(
   bucket: Bucket.Bucket,
   log: Log,
@@ -40,9 +40,9 @@ export async function create(
 }
 
 /**
- * Writes a part (from 1 on), over an earlier one of its number. Every part but the last has at least 5 MiB, and
- * on R2 all but the last have the same size (Cloudflare's "Multipart upload" page).
- * @returns its ETag, or undefined when the upload is no more: completed, or ended.
+ * Writes a part (from 1 on) and replaces an earlier one of the same number. Every part but the last has at least 5 MiB,
+ * and on R2 all but the last have the same size (Cloudflare's "Multipart upload" page).
+ * @returns its ETag, or undefined if the upload was completed or aborted.
  * @throws AppError `storage_unavailable`.
  */
 export async function put(
@@ -61,8 +61,8 @@ export async function put(
 }
 
 /**
- * Makes the object of its parts, in order.
- * @returns false when the upload is no more: completed, or ended.
+ * Completes the object from its parts, in order.
+ * @returns false if the upload was completed or aborted before.
  * @throws AppError `storage_unavailable`.
  */
 export async function complete(

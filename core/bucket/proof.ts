@@ -9,23 +9,26 @@ import type { Times } from "#spec/limits";
 import * as Bucket from "./bucket.ts";
 
 /*
- * Everything that happens exactly once hangs on one promise of the bucket: a write with `If-None-Match: *` is refused
- * where something is. A server that does not know the condition ignores it without a word, and overwrites. So it is
- * tried out, and what came of it is kept: nobody has to believe a table of servers.
+ * Exactly-once behavior depends on one guarantee of the bucket: a write with `If-None-Match: *` is refused if the
+ * object exists. A server that does not support the condition silently ignores it and overwrites. So the guarantee is
+ * tested and the result stored; no list of supported servers is needed.
  */
 
 export const Proof = z.object({
   ok: z.boolean(),
-  /** When it was tried, ISO 8601. */
+  /** Time of the test, ISO 8601. */
   at: z.string(),
-  /** `overwritten`: the second write went through. `refused`: already the first did not. */
+  /** `overwritten`: the second write succeeded. `refused`: the first one failed. */
   error: z.enum(["overwritten", "refused"]).optional(),
 });
 export type Proof = z.output<typeof Proof>;
 
 const name = "bucket_proof";
 
-/** Two conditional writes of one new name, and a look at what is there; it is gone afterwards. @throws AppError `storage_unavailable`. */
+/**
+ * Makes two conditional writes of one new name, reads the object, and removes it. @throws AppError
+ * `storage_unavailable`.
+ */
 export async function prove(bucket: Bucket.Bucket, log: Log): Promise<Proof> {
   const rel = `inputs/tmp/_probe/${Id.create()}`;
   const write = (body: string) =>
@@ -38,12 +41,12 @@ export async function prove(bucket: Bucket.Bucket, log: Log): Promise<Proof> {
     const ok = first !== undefined && second === undefined && stored === "1";
     return { ok, at: new Date().toISOString(), ...(ok ? {} : { error }) };
   } finally {
-    // The bucket's lifecycle has the rest.
+    // If this fails, the bucket's lifecycle rule removes it.
     await Bucket.remove(bucket, log, rel).catch(() => undefined);
   }
 }
 
-/** Keeps what came of it, for `/readyz` and the next day. @throws AppError `storage_unavailable`. */
+/** Stores the result, for `/readyz` and the next day. @throws AppError `storage_unavailable`. */
 export async function keep(db: Database.Db, proof: Proof): Promise<void> {
   const value = JSON.stringify(proof);
   await Database.batch(db, [
@@ -54,13 +57,13 @@ export async function keep(db: Database.Db, proof: Proof): Promise<void> {
   ]);
 }
 
-/** What came of it last; undefined: it was never tried. One read, by primary key. @throws AppError `storage_unavailable`. */
+/** The last result; undefined if there is none. One read, by primary key. @throws AppError `storage_unavailable`. */
 export async function last(db: Database.Db): Promise<Proof | undefined> {
   const [row] = await Database.read(db.query.select().from(setting).where(eq(setting.name, name)));
   return row === undefined ? undefined : Proof.safeParse(JSON.parse(row.value)).data;
 }
 
-/** Tries it out if the last trial is more than a day old. Never throws: the caller has other work to do. */
+/** Repeats the test if the last one is more than a day old. Never throws: the caller has other work to do. */
 export async function daily(
   { db, bucket, times }: { db: Database.Db; bucket: Bucket.Bucket; times: Times },
   log: Log,

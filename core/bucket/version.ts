@@ -6,7 +6,9 @@ import type * as Bucket from "./bucket.ts";
 import { absolute } from "./bucket.ts";
 import { pieces } from "./limited.ts";
 
-/* Reads exactly the version of an object that an ETag names: inputs must stay the same while a run refers to them. */
+/*
+ * Reads exactly the version of an object that an ETag names: inputs must stay the same while a run uses them.
+ */
 
 /**
  * The first bytes of exactly this version, fewer where it has fewer.
@@ -26,10 +28,10 @@ export async function beginning(
 }
 
 /**
- * The bytes of exactly this version from `offset` on, piece by piece; nothing when `offset` is its end. The time limit
- * of a call holds for the wait for each piece. A reader that stops early ends the transfer.
- * @returns undefined when this version is no longer there.
- * @throws AppError `storage_unavailable`, also from within.
+ * The bytes of exactly this version from `offset` on, piece by piece; empty if `offset` is its end. The time limit of a
+ * call applies to the wait for each piece. A reader that stops early ends the transfer.
+ * @returns undefined if this version is no longer there.
+ * @throws AppError `storage_unavailable`, also while reading.
  */
 export function from(
   bucket: Bucket.Bucket,

@@ -112,7 +112,7 @@ describe("a record", () => {
       expect.stringMatching(/^records\.3\.fields\.f\.0\.0.*: is nested more than 16 deep$/),
       "records.3.fields.: is no name of a field",
       "records.3.fields.x.: is no name of a field",
-      "records.3.fields.g.h: is labelled twice",
+      "records.3.fields.g.h: is labeled twice",
       "records.3.fields.k.any: is no name of a field",
     ]);
     expect(read(JSON.parse('{"fields":{"__proto__":{"total":"1"}}}'))).toEqual([

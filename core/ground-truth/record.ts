@@ -136,7 +136,7 @@ function membersOf(group: Record<string, unknown>, place: Place, into: Map<strin
     }
     const label = labelOf(value, { ...place, path, depth: place.depth + parts.length - 1 });
     if (label === undefined) continue;
-    if (!put(into, parts, label)) place.say(path, "is labelled twice");
+    if (!put(into, parts, label)) place.say(path, "is labeled twice");
   }
 }
 

@@ -2,7 +2,7 @@ import * as z from "zod";
 
 const maxPromptBytes = 20 * 1024;
 
-/** What `debug` of `POST /v1/extract` takes. */
+/** The `debug` member of `POST /v1/extract`. */
 export const Debug = z
   .strictObject({
     prompt_override: z

@@ -3,9 +3,9 @@ import * as z from "zod";
 import { formatChecks } from "./readers.ts";
 
 /*
- * Forms of strings: what a model server holds an answer to, and what is left out before sending and checked by us.
- * Servers turn a format into a grammar and drop a `pattern` beside it; lengths and patterns bar every escape, so that
- * `27"` ends at 27 and a second line is lost (xgrammar 0.2.8): they are never sent.
+ * Formats of strings: which constraints a model server enforces, and which are left out before sending and checked
+ * here. Servers turn a format into a grammar and drop a `pattern` beside it. Lengths and patterns exclude every escape,
+ * so that `27"` ends at 27 and a second line is lost (xgrammar 0.2.8): they are never sent.
  */
 
 /** xgrammar's own string formats, but for `email` (refuses a@x.y.de) and `time` (demands a zone). */
@@ -14,7 +14,7 @@ const sentFormats = new Set([
   ...["uri-template", "json-pointer", "relative-json-pointer"],
 ]);
 const checkedFormats = new Set([...sentFormats, "email", "time"]);
-/** Formats of JSON Schema and of zod beside those: known by name, so that a refusal may name them. */
+/** Other formats of JSON Schema and zod, listed so that an error may name them. */
 const namedFormats = new Set([
   ...["idn-email", "idn-hostname", "iri", "iri-reference", "regex", "byte", "binary", "password"],
   ...["nanoid", "cuid", "cuid2", "ulid", "xid", "ksuid", "base64", "base64url", "e164", "jwt", "emoji"],
@@ -51,7 +51,9 @@ export function formatAssertions(): Record<string, (value: string) => boolean> {
   };
 }
 
-/** What becomes of a string's form: which of its keywords are sent, which checked; or why it is refused. */
+/**
+ * The constraints of a string: keywords that are sent, keywords that are checked here, and keywords that are refused.
+ */
 interface Form {
   sent: { format?: string };
   checked: { format?: string; pattern?: string };
@@ -59,7 +61,7 @@ interface Form {
   refused: { keyword: "format" | "pattern" | "contentEncoding"; message?: string }[];
 }
 
-/** Sorts `format`, `pattern` and `contentEncoding` of a string; patterns of a stranger are never compiled. */
+/** Sorts `format`, `pattern` and `contentEncoding` of a string; a caller's pattern is never compiled. */
 export function formOf(node: Record<string, unknown>): Form {
   const { format, pattern, contentEncoding } = node;
   const form: Form = { sent: {}, checked: {}, refused: [] };
@@ -70,7 +72,7 @@ export function formOf(node: Record<string, unknown>): Form {
     form.refused.push({ keyword: "contentEncoding" });
   if (typeof format === "string" && (checkedFormats.has(format) || Object.hasOwn(formatChecks, format))) {
     if (sentFormats.has(format)) form.sent.format = format;
-    // The pattern is what zod means by its format, which is not always what JSON Schema means.
+    // The pattern is zod's meaning of its format, which may differ from JSON Schema's.
     if (!known) form.checked.format = format;
   } else if (format !== undefined && !known) {
     const name = typeof format === "string" && namedFormats.has(format) ? `format ${format}` : "format";
@@ -82,7 +84,7 @@ export function formOf(node: Record<string, unknown>): Form {
   return form;
 }
 
-/** Beginnings of the sha256 of patterns that zod 4.0 to 4.5 wrote and ours does not. */
+/** Prefixes of the sha256 of patterns that zod 4.0 to 4.5 wrote and the current version does not. */
 const olderPatterns = new Set([
   ...["195b6be433701790", "ea09695722f299cd", "e114a031b6d126c2", "29a54cafeb5f46a0", "104681b597924aae"],
   ...["cc704c88d24f900c", "af83d8e75412f10a", "9605dac0d8212c04", "0c833d82300e202f", "93e13c55ce4c5e34"],
@@ -91,7 +93,7 @@ const olderPatterns = new Set([
 ]);
 const maxPatternLength = 2_000;
 const escapedText = "(?:[^\\\\^$.*+?()[\\]{}|]|\\\\[^a-zA-Z0-9])*";
-/** `startsWith`, `endsWith` and `includes`: a literal text and `.*`, which no text can make slow. */
+/** Patterns of `startsWith`, `endsWith` and `includes`: a literal text and `.*`, which are fast on every text. */
 const literals: Record<string, RegExp> = {
   starts_with: new RegExp(`^\\^${escapedText}\\.\\*$`),
   ends_with: new RegExp(`^\\.\\*${escapedText}\\$$`),
@@ -100,8 +102,8 @@ const literals: Record<string, RegExp> = {
 let current: ReadonlySet<string> | undefined;
 
 /**
- * Whether zod's `toJSONSchema` itself writes this pattern, beside this format or alone (times, local date-times). Those
- * are known to be quick on any text; whatever else looks like one is not compiled.
+ * True if zod's `toJSONSchema` writes this pattern, with this format or alone (times, local date-times). Those patterns
+ * are known to be fast on every text; no other pattern is compiled.
  */
 function isOwnPattern(pattern: string, format: unknown): boolean {
   if (pattern.length > maxPatternLength) return false;

@@ -1,12 +1,12 @@
 /*
- * Every keyword of JSON Schema (2020-12, draft-07, OpenAPI's additions), by what becomes of it in a caller's schema.
- * Tried with vLLM 0.32 and xgrammar 0.2.8; a keyword that is in none of these tables is unknown, and may be a typing
- * mistake. Servers answer 400 to some of what is refused here and never say to what; the rest they ignore without a word.
+ * Every keyword of JSON Schema (2020-12, draft-07, OpenAPI's additions), by how a caller's schema may use it. Tested
+ * with vLLM 0.32 and xgrammar 0.2.8. A keyword in none of these tables is unknown and may be a typo. Of the keywords
+ * refused here, servers answer 400 to some without naming them, and silently ignore the rest.
  */
 
 const numeric = ["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"] as const;
 
-/** What may stand beside a type; servers hold an answer to it, or we check it afterwards (core/task/forms.ts). */
+/** Keywords allowed beside a type; servers enforce them, or they are checked afterwards (core/task/forms.ts). */
 export const keywordsByType: Record<string, readonly string[]> = {
   object: ["properties", "required", "additionalProperties"],
   array: ["items", "prefixItems", "minItems", "maxItems"],
@@ -17,10 +17,10 @@ export const keywordsByType: Record<string, readonly string[]> = {
   null: ["enum", "const"],
 };
 
-/** What may stand without a type. */
+/** Keywords allowed without a type. */
 export const applicators = ["anyOf", "oneOf", "$ref"] as const;
 
-/** What asserts nothing: left out before sending, and otherwise ignored. */
+/** Keywords without an assertion: left out before sending. */
 export const annotations: ReadonlySet<string> = new Set([
   ...["$schema", "$id", "id", "$comment", "title", "default", "examples", "example"],
   ...["deprecated", "readOnly", "writeOnly"],

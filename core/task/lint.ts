@@ -5,10 +5,10 @@ import type { JsonSchema } from "./schema.ts";
 import { isSmall, visitValues } from "./values.ts";
 
 /**
- * The portable subset of JSON Schema: what xgrammar, guidance, outlines, SGLang and llama.cpp all turn into a
- * grammar. Outside of it a server silently changes its backend, ignores what it does not know, answers 400, or, on
- * bad days, dies for everybody (vllm-project/vllm issues 17248, 43920, 52011). Our own tasks are held to it in a test,
- * a caller's `schema_override` before it is sent. A schema is hostile until it has passed: every loop is bounded.
+ * The portable subset of JSON Schema: what xgrammar, guidance, outlines, SGLang and llama.cpp all turn into a grammar.
+ * Outside of it, a server silently changes its backend, ignores keywords that it does not know, answers 400, or crashes
+ * for all callers (vllm-project/vllm issues 17248, 43920, 52011). A test checks our own tasks, and a caller's
+ * `schema_override` is checked before it is sent. A schema is untrusted until it has passed: every loop is bounded.
  */
 
 /** JSON text of the whole schema; the largest task of ours has 2,000. */
@@ -96,10 +96,10 @@ class Walk {
   readonly #root: JsonSchema;
   #nodes = 0;
   #alternatives = 0;
-  /** Inside of a part that is refused as a whole, only what its parts must not have is worth saying. */
+  /** Within a refused part, report only keywords that must not occur there. */
   #fragment = false;
   readonly #targets = new Map<string, Pair>();
-  /** Where each reference was met first. */
+  /** The path of each reference's first use. */
   readonly #usedAt = new Map<string, string>();
 
   constructor(root: unknown) {
@@ -179,7 +179,7 @@ class Walk {
       this.report(path, "is empty: it allows anything, and models then write endlessly");
   }
 
-  /** A part that is refused as a whole may hold further faults: all are reported at once. */
+  /** A refused part may have further mistakes: all are reported at once. */
   #visitRefused({ allOf }: Node, path: string, depth: number): void {
     if (!Array.isArray(allOf)) return;
     const before = this.#fragment;

@@ -5,11 +5,12 @@ import * as Task from "./task.ts";
 export { Debug } from "./debug.ts";
 
 /**
- * The task with the caller's prompt and schema in place of its own, hashes computed anew. Of a task's fields those
- * stay that are strings at the same path in the new schema (without a format, or with the same); of its checks those
- * whose fields all stay. What the model server is not sent of the schema, the answer is held to afterwards. The schema
- * is hostile until it has passed the lint; nothing of it is compiled before.
- * @throws AppError `invalid_request` with issues at `debug.schema_override…` for what may not be sent to a model server.
+ * The task with the caller's prompt and schema, and new hashes. A field of the task is kept if the new schema has a
+ * string at its path (without a format, or with the same one); a check is kept if all of its fields are. Constraints of
+ * the schema that are not sent to the model server are checked afterwards. The schema is untrusted until it has passed
+ * the lint; nothing of it is compiled before.
+ * @throws AppError `invalid_request` with issues at `debug.schema_override…` for a schema that may not be sent to a
+ *   model server.
  */
 export async function override(task: Task.Task, debug: Debug | undefined): Promise<Overridden> {
   const prompted = debug?.prompt_override === undefined ? task : withPrompt(task, debug.prompt_override);

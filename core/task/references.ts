@@ -1,8 +1,8 @@
 import type { JsonSchema } from "./schema.ts";
 
 /*
- * Schemas that refer to themselves, once they have been rewritten. A grammar made of them must come to an end, and
- * must not begin with itself: either takes model servers down, or keeps a model writing until its tokens are used up.
+ * Schemas that refer to themselves, after rewriting. A grammar made of them must end, and must not begin with itself:
+ * either fault crashes model servers, or keeps a model writing until its tokens are used up.
  */
 
 /** Names that a reference may end in; zod writes `__schema0`. */

@@ -57,10 +57,7 @@ export function letters(column: number): string {
 
 /** Text that Excel would decode as an escaped character; its underscore is escaped so that the text is kept. */
 const looksEscaped = /_(?=x[0-9A-Fa-f]{4}_)/g;
-/**
- * %1
- * Characters that XML cannot contain, and the carriage return, which XML does not preserve.
- */
+/** Characters that XML cannot contain, and the carriage return, which XML does not preserve. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
 const unwritable = /[\x01-\x08\x0b-\x1f\ufffe\uffff]/g;
 const markup: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;" };
