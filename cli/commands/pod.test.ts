@@ -244,7 +244,7 @@ describe("which pod, and with which key", () => {
     const { status, stderr } = await pod(["stop"]);
     expect({ status, stderr }).toEqual({
       status: exit.failed,
-      stderr: "error: POD_ID and VLLM_BASE_URL name two pods: say with --pod which you mean\n",
+      stderr: "error: POD_ID and VLLM_BASE_URL name different pods: choose one with --pod\n",
     });
     expect(runpod.seen).toEqual([]);
     const named = await pod(["start", "--pod", podId]);
