@@ -110,7 +110,7 @@ describe("npm start", () => {
     expect(await answer.json()).toMatchObject({ key_id: "local-admin", role: "admin" });
     const requestId = answer.headers.get("x-request-id") ?? "none";
     const shown = new RegExp(`^\\d\\d:\\d\\d:\\d\\d GET {2}/v1/me 200 \\d+ ms ${requestId}$`, "m");
-    await vi.waitFor(() => expect(program.out()).toMatch(shown));
+    await vi.waitFor(() => expect(program.out()).toMatch(shown), { timeout: 10_000 });
     const log = readFileSync(join(home, "log", "ocrlty.log"), "utf8");
     expect(log).toMatch(new RegExp(`^\\S+Z INFO {2}request_end .*request_id=${requestId} .*status=200`, "m"));
     expect(log).not.toMatch(/^\{/m);

@@ -38,7 +38,7 @@ const State = z.object({
 type State = z.output<typeof State>;
 
 /** The key that owns an object, by the object's key; undefined if no key owns it. */
-export function ownerOf(rel: string): string | undefined {
+function ownerOf(rel: string): string | undefined {
   const [first = "", second = "", third] = rel.split("/");
   if (first === "extracts" || first === "batches" || first === "evals") return third;
   if (first === "inputs") return third;

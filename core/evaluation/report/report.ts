@@ -12,7 +12,7 @@ import { Worst } from "./worst.ts";
 /** A report may have so many bytes. */
 export const maxBytes = 5_000_000;
 
-export interface Options {
+interface Options {
   /** Thumbnails; without it a report has none. It is asked for the receipts that are shown, one after the other. */
   pictures?: Receipts.Pictures | undefined;
 }

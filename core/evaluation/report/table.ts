@@ -1,7 +1,7 @@
 import { type Html, html } from "#core/html";
 
 /** A column: its heading, and whether its cells are numbers. */
-export interface Column {
+interface Column {
   title: string;
   /** What the heading means, where it does not say so. */
   about?: string;

@@ -2,7 +2,7 @@ import type { Outcome } from "../compare/outcome.ts";
 import type * as Wire from "../wire.ts";
 
 /** Receipts that a report shows, and names of those without an answer that it tells. */
-export const shownReceipts = 50;
+const shownReceipts = 50;
 /** Values of one receipt; the others are counted. */
 const shownValues = 100;
 

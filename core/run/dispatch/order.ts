@@ -5,11 +5,11 @@ import * as Queue from "#core/queue/queue";
 import type { RunRow } from "#core/run/run.sql";
 
 /** What never waits behind the others, which may take two minutes each: these have a queue and workers of their own. */
-export const urgentKinds = ["refill", "sweep"] as const;
+const urgentKinds = ["refill", "sweep"] as const;
 export type Urgent = (typeof urgentKinds)[number];
 
 /** What the planner of a run can be ordered to do; one at a time for a run and queue, because the run is the message group. */
-export const kinds = ["plan", ...urgentKinds, "finish", "delete"] as const;
+const kinds = ["plan", ...urgentKinds, "finish", "delete"] as const;
 export type Kind = (typeof kinds)[number];
 
 export const isUrgent = (kind: Kind): kind is Urgent => urgentKinds.some((each) => each === kind);
