@@ -1,7 +1,7 @@
 import * as Bucket from "#core/bucket/bucket";
 import { AppError } from "#core/error";
+import * as Lines from "#core/lines";
 import type { Log } from "#core/log";
-import * as Lines from "#core/run/results/lines";
 import type * as Wire from "./wire.ts";
 
 /**

@@ -2,9 +2,9 @@ import * as Bucket from "#core/bucket/bucket";
 import { AppError } from "#core/error";
 import * as Match from "#core/ground-truth/match";
 import type { GroundTruth } from "#core/ground-truth/record";
+import * as Lines from "#core/lines";
 import type { Log } from "#core/log";
 import * as Files from "#core/run/results/files";
-import * as Lines from "#core/run/results/lines";
 import type { RunRow } from "#core/run/run.sql";
 import type { Item } from "#core/run/schema";
 

@@ -3,9 +3,9 @@ import * as Bucket from "#core/bucket/bucket";
 import { AppError } from "#core/error";
 import type { Raw } from "#core/ground-truth/read";
 import * as GroundTruthRecord from "#core/ground-truth/record";
+import * as Lines from "#core/lines";
 import type { Log } from "#core/log";
 import * as Files from "#core/run/results/files";
-import * as Lines from "#core/run/results/lines";
 import type { RunRow } from "#core/run/run.sql";
 
 /** What a draft takes of an item, from the run's results as JSON lines. */

@@ -7,6 +7,7 @@ import * as Formats from "#core/export/formats";
 import * as Csv from "#core/export/table/csv";
 import type * as Maker from "#core/export/table/maker";
 import * as Table from "#core/export/table/table";
+import * as Lines from "#core/lines";
 import type { Log } from "#core/log";
 import { type RunRow, runTable } from "#core/run/run.sql";
 import type { Item } from "#core/run/schema";
@@ -14,7 +15,6 @@ import type { RunServices } from "#core/run/services";
 import * as Task from "#core/task/task";
 import * as Limits from "#spec/limits";
 import * as Answers from "./answers.ts";
-import * as Lines from "./lines.ts";
 
 /*
  * Exports that are made within a call: small enough to be held, and answered as bytes or, above what a call answers, put

@@ -5,6 +5,7 @@ import * as Multipart from "#core/bucket/multipart";
 import * as Version from "#core/bucket/version";
 import * as Database from "#core/db/database";
 import { AppError, from } from "#core/error";
+import * as Lines from "#core/lines";
 import type { Log } from "#core/log";
 import * as Record from "#core/reading/record";
 import { type Finishing, nextDocument } from "#core/run/finishing";
@@ -13,7 +14,6 @@ import type { Item } from "#core/run/schema";
 import type { RunStores } from "#core/run/services";
 import * as Answers from "./answers.ts";
 import type { Document, Row, Section } from "./document.ts";
-import * as Lines from "./lines.ts";
 
 /** How much is held in memory and done at once. */
 export interface Sizes {
