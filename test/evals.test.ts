@@ -98,7 +98,7 @@ test("a batch that names labels says in its run how good it was; another look by
   const page = await fetch(String(signed.body.url));
   expect(page.headers.get("content-type")).toBe("text/html; charset=utf-8");
   expect(page.headers.get("content-disposition")).toContain(`${ordered.eval_id}.html`);
-  expect(await page.text()).toContain("How good was measured?");
+  expect(await page.text()).toContain("Evaluation of measured");
   const sent = await loop().call(`${run.eval.poll_url}/report`);
   expect(sent.status).toBe(303);
   expect(sent.headers.get("location")).toContain(`${run.eval.eval_id}.report.html`);

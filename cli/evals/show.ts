@@ -78,9 +78,7 @@ function unmatchedLines(unmatched: Wire.Unmatched | null): string[] {
     ...(records.count > 0
       ? [`${records.count} records have no item: ${named(records.first.map(({ image }) => image))}`]
       : []),
-    ...(unknown_fields.length > 0
-      ? [`labelled, and not read by the task: ${unknown_fields.join(", ")}`]
-      : []),
+    ...(unknown_fields.length > 0 ? [`labeled, and not read by the task: ${unknown_fields.join(", ")}`] : []),
   ];
 }
 

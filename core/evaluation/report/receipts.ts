@@ -29,7 +29,7 @@ function rowOf({ field, path, canonical, exact, expected, predicted }: Verdict):
 }
 
 function receiptOf(receipt: Receipt, place: number, picture: Html | undefined): Html {
-  const { sample, verdicts, mistakes, labelled, score } = receipt;
+  const { sample, verdicts, mistakes, labeled, score } = receipt;
   const rows: Html[] = [];
   let bytes = 0;
   for (const verdict of verdicts) {
@@ -38,9 +38,9 @@ function receiptOf(receipt: Receipt, place: number, picture: Html | undefined): 
     if (bytes > receiptBytes) break;
     rows.push(row);
   }
-  const left = labelled - rows.length;
+  const left = labeled - rows.length;
   return html`<article aria-labelledby="r${place}"><h3 id="r${place}">${nameOf(sample)}</h3>
-<p class="note">${mistakes} of ${labelled} labelled values are not right (${Text.percent(score)} right). <code>${Text.shown(sample.request_id, nameLength)}</code></p>
+<p class="note">${mistakes} of ${labeled} labeled values are not right (${Text.percent(score)} right). <code>${Text.shown(sample.request_id, nameLength)}</code></p>
 <div class="receipt">${picture}<table class="values"><thead><tr><th scope="col">Field</th><th scope="col">Printed (label)</th><th scope="col">Read</th><th scope="col">Outcome</th></tr></thead><tbody>${rows}</tbody></table></div>${
     left > 0 ? html`<p class="note">${left} more values are in the samples of the evaluation.</p>` : ""
   }</article>`;
@@ -70,7 +70,7 @@ function filterOf(receipts: readonly Receipt[]): Html {
 }
 
 /**
- * The worst receipts, each with its values as labelled and as read.
+ * The worst receipts, each with its values as labeled and as read.
  * @param room - bytes that all of it may take; a picture that does not fit is left out.
  */
 export async function receipts(worst: Worst, room: number, pictures: Pictures | undefined): Promise<Html> {
@@ -115,5 +115,5 @@ function unansweredOf({ count, first }: Worst["unanswered"]): Html | undefined {
     "Without an answer",
     [{ title: "Receipt" }, { title: "Request" }],
     first.map((sample) => [nameOf(sample), html`<code>${Text.shown(sample.request_id, nameLength)}</code>`]),
-  )}<p class="note">${Text.count(count)} in all${count > first.length ? `; the first ${first.length} are named` : ""}. All their labelled values count as missing.</p>`;
+  )}<p class="note">${Text.count(count)} in all${count > first.length ? `; the first ${first.length} are named` : ""}. All their labeled values count as missing.</p>`;
 }

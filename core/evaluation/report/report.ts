@@ -81,7 +81,7 @@ function pageOf(
 <meta name="viewport" content="width=device-width, initial-scale=1"><meta name="referrer" content="no-referrer">
 <title>${run_id}: how good it was</title><style>${new Html(style)}</style></head><body>
 <a class="skip" href="#receipts">To the receipts</a>
-<header><h1>How good was ${run_id}?</h1>
+<header><h1>Evaluation of ${run_id}</h1>
 <dl class="about">${about.map(([name, text]) => (text === null ? undefined : html`<dt>${name}</dt><dd>${text}</dd>`))}</dl>
 <nav aria-label="Sections">${links.filter(([id]) => there(id)).map(([id, title]) => html`<a href="#${id}">${title}</a>`)}</nav></header>
 <main>${sections}${receipts}</main>

@@ -36,7 +36,7 @@ export function overall({ summary }: { summary: NonNullable<Wire.Evaluation["sum
     rateOf(rates.f1, rates.intervals.f1),
   ];
   return html`<section id="overall"><h2>Overall</h2>
-<p>${Text.count(summary.documents)} labelled documents, ${Text.count(summary.answered)} with an answer. The others failed or were canceled and miss all that is labelled.</p>
+<p>${Text.count(summary.documents)} labeled documents, ${Text.count(summary.answered)} with an answer. The others failed or were canceled and miss all that is labeled.</p>
 <dl class="tiles">${tile("Values right", canonical.micro.accuracy, canonical.micro.intervals.accuracy, "by what they mean")}${tile(
     "Values right as printed",
     exact.micro.accuracy,
@@ -46,7 +46,7 @@ export function overall({ summary }: { summary: NonNullable<Wire.Evaluation["sum
     "Documents right",
     canonical.documents_right_share,
     canonical.documents_right_interval,
-    `${Text.count(canonical.documents_right)} with every labelled value right`,
+    `${Text.count(canonical.documents_right)} with every labeled value right`,
   )}</dl>
 ${table(
   "Overall",
@@ -98,7 +98,7 @@ ${table(
   ]),
 )}
 <p class="note">The line over a bar is the interval of 95 %.${
-    silent === 0 ? "" : ` ${silent} fields of the task are not labelled and are left out.`
+    silent === 0 ? "" : ` ${silent} fields of the task are not labeled and are left out.`
   }</p></section>`;
 }
 

@@ -15,7 +15,7 @@ export const isMistake = (outcome: string): boolean => mistakes.has(outcome);
 export interface Receipt {
   sample: Omit<Wire.Sample, "verdicts">;
   mistakes: number;
-  labelled: number;
+  labeled: number;
   /** Its share of right values, 0 to 1. */
   score: number;
   /** Mistakes first, each in the order of the schema. */
@@ -49,7 +49,7 @@ export class Worst {
     if (wrong.length === 0) return;
     this.found += 1;
     const score = 1 - wrong.length / verdicts.length;
-    const counts = { mistakes: wrong.length, labelled: verdicts.length, score };
+    const counts = { mistakes: wrong.length, labeled: verdicts.length, score };
     const receipt: Receipt = { sample, ...counts, verdicts: [] };
     const last = this.#receipts.at(-1);
     if (this.#receipts.length === shownReceipts && last !== undefined && worse(receipt, last) > 0) return;
