@@ -165,10 +165,22 @@ async function run(performed: Performed, model: Config.Model, work: Work, settin
   }
 
   const validateAt = Date.now();
+  const examined = (await examining).whole(work, answer.value);
+  record(performed, answer, examined, settings);
+  performed.timingsMs.validate = Date.now() - validateAt;
+}
+
+/** Puts down an answer, what it is worth, and how it came about. */
+function record(
+  performed: Performed,
+  answer: Vision.Answer,
+  examined: Partial<Performed["answer"]>,
+  settings: Settings,
+): void {
   performed.answer = {
     ...performed.answer,
     result: answer.value,
-    ...(await examining).whole(work, answer.value),
+    ...examined,
     // What the server calls itself; a name, not a place for anything of length.
     model: answer.model.slice(0, 200),
     usage: { ...answer.usage, attempts: answer.attempts.length },
@@ -184,7 +196,6 @@ async function run(performed: Performed, model: Config.Model, work: Work, settin
       response_format: answer.attempts.at(-1)?.response_format ?? settings.response_format,
     },
   };
-  performed.timingsMs.validate = Date.now() - validateAt;
 }
 
 /** The picture as it fits, and what becomes of it when the server says that it does not. */

@@ -20,6 +20,8 @@ const rate = z
   .regex(/^(none|[0-9]{1,2}(\.[0-9]{1,3})?)$/, 'must be a percentage such as "19" or "5.5", or "none"')
   .meta({ description: "As a plain decimal: `19`, `5.5`; `none`: papers on which no tax stands." });
 
+const name = z.string().min(1).max(200);
+
 /** The settings of all formats. @param account - schema of an account; @param code - schema of a tax code. */
 function common<A extends z.ZodType<string>, T extends z.ZodType<Tax>>(account: A, tax: T) {
   return {
@@ -36,17 +38,8 @@ function common<A extends z.ZodType<string>, T extends z.ZodType<Tax>>(account: 
     vendors: z
       .array(
         z.strictObject({
-          match: z
-            .string()
-            .min(1)
-            .max(200)
-            .meta({ description: "Part of the vendor's name as it is printed, in any case." }),
-          name: z
-            .string()
-            .min(1)
-            .max(200)
-            .optional()
-            .meta({ description: "The vendor's name in the ledger." }),
+          match: name.meta({ description: "Part of the vendor's name as it is printed, in any case." }),
+          name: name.optional().meta({ description: "The vendor's name in the ledger." }),
           account: account.optional(),
           counter_account: account.optional(),
         }),
