@@ -64,13 +64,18 @@ export type ListFigures = z.infer<typeof ListFigures>;
 
 export const Overall = z
   .object({
-    micro: Rates.meta({ description: "All values of all fields together" }),
-    macro: Rates.meta({ description: "The mean over fields that have the rate" }),
+    // No words of their own: beside a reference the document would allow no property at all.
+    micro: Rates,
+    macro: Rates,
     documents_right: count.meta({ description: "Documents whose labeled values are all right" }),
     documents_right_share: share,
     documents_right_interval: interval,
   })
-  .meta({ id: "EvalOverall" });
+  .meta({
+    id: "EvalOverall",
+    description:
+      "`micro`: all values of all fields together. `macro`: the mean over fields that have the rate.",
+  });
 export type Overall = z.infer<typeof Overall>;
 
 export const Published = z

@@ -44,20 +44,31 @@ async function install(): Promise<string | undefined> {
 
 /** Operations of which a right call may be refused all the same, for what JSON Schema cannot say. */
 const mayRefuse = {
-  "cursors are given, not made up": ["listExtracts", "listRuns", "listRunItems", "listDebugArtifacts"],
+  "cursors are given, not made up": [
+    "listExtracts",
+    "listRuns",
+    "listRunItems",
+    "listDebugArtifacts",
+    "listEvals",
+    "listGroundTruths",
+  ],
   "`from` is not after `to`, and not 400 days before": ["getUsage", "getDebugArtifactsBackupTarGz"],
   "the bytes decide, and what is in the query is not in the body": ["extract"],
   "the pictures and receivers that are named must be there": ["batchExtract", "batchExtractRerun"],
   "file names are unique and hold pictures": ["batchExtractUpload"],
   "a length in bytes, and no absolute path": ["createUpload", "deleteData"],
   "CSV's dialects are for CSV": ["listRunResults"],
+  "labels are JSON, and a form's name is not blank": ["createGroundTruth"],
 };
+
+/** Paths that another route's template covers too: `GET …/from_run` asks for a ground truth of that name, as on AWS. */
+const covered = ["fromRunGroundTruths"];
 
 const config = (key: string) => `
 [auth.openapi.bearer]
 bearer = "${key}"
 [checks.negative_data_rejection]
-expected-statuses = [400, 401, 403, 404, 405, 406, 409, 413, 415, 422, 428, 429]
+expected-statuses = [400, 401, 403, 404, 405, 406, 409, 413, 415, 422, 428, 429, 431]
 ${Object.values(mayRefuse)
   .flat()
   .map(
@@ -65,6 +76,13 @@ ${Object.values(mayRefuse)
 include-operation-id = "${id}"
 checks.positive_data_acceptance.enabled = false
 ${id === "batchExtractUpload" ? "# A field made an empty list leaves no part in the form: nothing wrong is sent.\nchecks.negative_data_rejection.enabled = false\n" : ""}`,
+  )
+  .join("")}${covered
+  .map(
+    (id) => `[[operations]]
+include-operation-id = "${id}"
+checks.unsupported_method.enabled = false
+`,
   )
   .join("")}`;
 
