@@ -29,6 +29,9 @@ export function plain(document: unknown): void {
     // Property names are always strings in JSON.
     if (isObject(node.propertyNames) && Object.keys(node.propertyNames).join() === "type")
       delete node.propertyNames;
+    // Of a schema with words of its own zod makes a reference and this: beside a reference it would allow no property.
+    if (typeof node.$ref === "string" && node.additionalProperties === false)
+      delete node.additionalProperties;
     if (isObject(node.additionalProperties) && Object.keys(node.additionalProperties).length === 0)
       node.additionalProperties = true;
   });

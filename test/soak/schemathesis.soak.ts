@@ -82,6 +82,7 @@ ${id === "batchExtractUpload" ? "# A field made an empty list leaves no part in 
     (id) => `[[operations]]
 include-operation-id = "${id}"
 checks.unsupported_method.enabled = false
+checks.allow_header_conformance.enabled = false
 `,
   )
   .join("")}`;
