@@ -45,6 +45,8 @@ function run(env: Record<string, string> = {}): Program {
     "S3_ENDPOINT_URL",
     "API_KEY_PEPPER",
     "OCRLTY_TIME_SCALE",
+    // Tests of one process share its environment, and some of them are silent.
+    "LOG_LEVEL",
   ];
   const child = spawn(
     process.execPath,

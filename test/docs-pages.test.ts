@@ -15,6 +15,7 @@ import { configuration } from "#local/pages/reference";
 import * as Limits from "#spec/limits";
 
 vi.stubEnv("LOG_LEVEL", "SILENT");
+afterAll(() => vi.unstubAllEnvs());
 vi.setConfig({ hookTimeout: 120_000 });
 
 type Handler = (

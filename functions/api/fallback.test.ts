@@ -1,9 +1,10 @@
 import type { APIGatewayProxyEventV2, Context } from "aws-lambda";
-import { describe, expect, test, vi } from "vitest";
+import { afterAll, describe, expect, test, vi } from "vitest";
 import { handler } from "#functions/api/fallback";
 import * as Routes from "#spec/routes";
 
 vi.stubEnv("LOG_LEVEL", "SILENT");
+afterAll(() => vi.unstubAllEnvs());
 
 /** The function as API Gateway calls it, without a key. */
 async function call(
