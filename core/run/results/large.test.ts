@@ -124,10 +124,10 @@ describe("the writing of large results", () => {
     const startedAt = performance.now();
     await rig.finish(run);
     // A part of the time that this machine needs for all of it, just now.
-    const timeMs = (performance.now() - startedAt) / 10;
+    const timeMs = (performance.now() - startedAt) / 20;
     await rig.rewind(run, 3);
     const { more } = await rig.finish(run, { timeMs });
-    expect(more).toBeGreaterThan(3);
+    expect(more).toBeGreaterThan(1);
     expect(await rig.documents(run)).toEqual(lastTwo);
   });
 });
