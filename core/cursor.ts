@@ -8,6 +8,21 @@ export const Place = z.tuple([z.int().min(0).max(8.64e15), z.string().max(128)])
 export const encode = (place: unknown): string => Buffer.from(JSON.stringify(place)).toString("base64url");
 
 /**
+ * A page of rows that were read with one more than it holds, and the cursor behind its last row; null at the end.
+ * @param placeOf - where a row stands in the order of the list.
+ */
+export function page<R>(
+  rows: readonly R[],
+  limit: number,
+  placeOf: (row: R) => unknown,
+): { shown: R[]; next_cursor: string | null } {
+  const shown = rows.slice(0, limit);
+  const last = shown.at(-1);
+  const isMore = rows.length > limit && last !== undefined;
+  return { shown, next_cursor: isMore ? encode(placeOf(last)) : null };
+}
+
+/**
  * The place in a cursor; undefined without a cursor. @throws AppError `invalid_request` for a cursor that is not of
  * this list.
  */

@@ -10,6 +10,7 @@ import * as Options from "#cli/batch/options";
 import * as Results from "#cli/batch/results";
 import { CallError } from "#cli/server/call-error";
 import * as Client from "#cli/server/client";
+import * as DebugRoutes from "#cli/server/debug-routes";
 import * as Download from "#cli/server/download";
 import * as Server from "#cli/server/server";
 import { type Context, type Exit, exit, UsageError } from "#cli/terminal/context";
@@ -77,7 +78,7 @@ async function run(
   const server = await Server.connect(context, options);
   try {
     await work(server).catch(async (error: unknown) => {
-      if (error instanceof CallError && error.status === 404 && (await isOff(context, server)))
+      if (error instanceof CallError && error.status === 404 && (await DebugRoutes.areOff(context, server)))
         throw new UsageError("this server's debug routes are off (DEBUG_MODE): look into its bucket instead");
       throw error;
     });
@@ -85,14 +86,6 @@ async function run(
     await server.close();
   }
   done(exit.ok);
-}
-
-/** A debug route that is off answers like an unknown path. */
-async function isOff({ signal }: Context, server: Server.Server): Promise<boolean> {
-  const health = z
-    .looseObject({ debug_mode: z.boolean() })
-    .safeParse(await Client.get(server, "/health", { signal }));
-  return health.data?.debug_mode === false;
 }
 
 /** The id, also from the artifact's path that `extract` prints: `extracts/2026-11-30/key/first-1.json`. */

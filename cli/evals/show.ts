@@ -5,6 +5,7 @@ import type { Context } from "#cli/terminal/context";
 import * as Table from "#cli/terminal/table";
 import * as Text from "#cli/terminal/text";
 import * as Place from "#core/artifact/place";
+import * as Outcome from "#core/evaluation/compare/outcome";
 import type * as Read from "#core/evaluation/read";
 import type * as Wire from "#core/evaluation/wire";
 import type { Judged } from "./bar.ts";
@@ -116,7 +117,10 @@ ${cases.join("")}  </testsuite>
 /** Receipts with the most values that are not right first, with the keys of their artifacts. Texts cannot become formulas. */
 export function worst(samples: readonly Wire.Sample[], run: Run.Run): string {
   const rows = samples
-    .map((sample) => ({ sample, off: sample.verdicts.filter(({ canonical }) => isOff(canonical)) }))
+    .map((sample) => ({
+      sample,
+      off: sample.verdicts.filter(({ canonical }) => Outcome.isMistake(canonical)),
+    }))
     .sort((a, b) => b.off.length - a.off.length || a.sample.index - b.sample.index)
     .map(({ sample, off }) => [
       off.length,
@@ -130,6 +134,3 @@ export function worst(samples: readonly Wire.Sample[], run: Run.Run): string {
   const head = ["not_right", "labelled", "file", "custom_id", "request_id", "artifact_rel", "fields"];
   return stringify([head, ...rows], { escape_formulas: true });
 }
-
-const isOff = (outcome: string): boolean =>
-  !["matched", "absent_both", "unreadable_matched"].includes(outcome);

@@ -5,7 +5,7 @@ import { text as readText } from "node:stream/consumers";
 import * as z from "zod";
 import * as Run from "#cli/batch/run";
 import { CallError } from "#cli/server/call-error";
-import * as Client from "#cli/server/client";
+import * as DebugRoutes from "#cli/server/debug-routes";
 import * as Download from "#cli/server/download";
 import type { Server } from "#cli/server/server";
 import { type Context, UsageError } from "#cli/terminal/context";
@@ -119,21 +119,13 @@ async function ofExtract(context: Context, server: Server, id: string): Promise<
     return read(id, () => text);
   } catch (error) {
     if (!isUnknown(error)) throw error;
-    if (await debugIsOff(context, server))
+    if (await DebugRoutes.areOff(context, server))
       throw new UsageError(
         "this server's debug routes are off (DEBUG_MODE): replay files or a backup instead",
       );
     // An item that failed before the model was asked may have no artifact.
     return { name: id, artifact: undefined };
   }
-}
-
-/** A debug route that is off answers like an unknown path. */
-async function debugIsOff({ signal }: Context, server: Server): Promise<boolean> {
-  const health = z
-    .looseObject({ debug_mode: z.boolean() })
-    .safeParse(await Client.get(server, "/health", { signal }));
-  return health.data?.debug_mode === false;
 }
 
 const Entry = z.looseObject({ request_id: z.string(), attempt: z.number().nullable() });

@@ -152,14 +152,16 @@ export async function list(
       .orderBy(desc(table.createdAt), desc(table.evalId))
       .limit(query.limit + 1),
   );
-  const shown = rows.slice(0, query.limit);
-  const last = shown.at(-1);
-  const more = rows.length > query.limit && last !== undefined;
-  return {
-    items: shown.map(entry),
-    next_cursor: more ? Cursor.encode([last.createdAt.getTime(), last.evalId]) : null,
-  };
+  const { shown, next_cursor } = Cursor.page(rows, query.limit, (row) => [
+    row.createdAt.getTime(),
+    row.evalId,
+  ]);
+  return { items: shown.map(entry), next_cursor };
 }
+
+/** Where an evaluation is read. @param viewer - the caller's key id: for another's the address names the key. */
+export const pathOf = ({ evalId, keyId }: Pick<Row, "evalId" | "keyId">, viewer: string): string =>
+  `/v1/evals/${evalId}${viewer === keyId ? "" : `?key_id=${keyId}`}`;
 
 /** The newest evaluation of a run. @throws AppError `storage_unavailable`. */
 export async function latestOf(db: Database.Db, runUid: string): Promise<Row | undefined> {

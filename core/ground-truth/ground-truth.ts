@@ -106,13 +106,8 @@ export async function list(
       .orderBy(desc(table.createdAt), desc(table.gtId))
       .limit(query.limit + 1),
   );
-  const shown = rows.slice(0, query.limit);
-  const last = shown.at(-1);
-  const more = rows.length > query.limit && last !== undefined;
-  return {
-    items: shown.map(serialize),
-    next_cursor: more ? Cursor.encode([last.createdAt.getTime(), last.gtId]) : null,
-  };
+  const { shown, next_cursor } = Cursor.page(rows, query.limit, (row) => [row.createdAt.getTime(), row.gtId]);
+  return { items: shown.map(serialize), next_cursor };
 }
 
 /** A ground truth with the URL of its records. @throws AppError `storage_unavailable`. */

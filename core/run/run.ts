@@ -89,7 +89,7 @@ function evalOf(row: Evaluation.Row, viewer: string): Run["eval"] {
     documents: row.summary?.documents ?? null,
     accuracy: micro?.accuracy ?? null,
     f1: micro?.f1 ?? null,
-    poll_url: `/v1/evals/${row.evalId}${viewer === row.keyId ? "" : `?key_id=${row.keyId}`}`,
+    poll_url: Evaluation.pathOf(row, viewer),
   };
 }
 
@@ -138,15 +138,14 @@ export async function list(
       ({ row: a }, { row: b }) =>
         b.createdAt.getTime() - a.createdAt.getTime() || (a.runUid < b.runUid ? 1 : -1),
     );
-  const shown = rows.slice(0, query.limit);
+  const { shown, next_cursor } = Cursor.page(rows, query.limit, ({ row }) => [
+    row.createdAt.getTime(),
+    row.runUid,
+  ]);
   if (shown.length === 0 && after === undefined) await Known.demand(db, query);
-  const last = shown.at(-1)?.row;
   return {
     items: shown.map(({ row, running }) => Serialize.run(row, running, query.principal.keyId)),
-    next_cursor:
-      rows.length > query.limit && last !== undefined
-        ? Cursor.encode([last.createdAt.getTime(), last.runUid])
-        : null,
+    next_cursor,
   };
 }
 

@@ -33,7 +33,7 @@ const wanted = (
 ): Evaluation.Wanted => ({ evalId, keyId, principal, log, action });
 
 const running = (row: Evaluation.Row, viewer: string) => {
-  const poll_url = `/v1/evals/${row.evalId}${viewer === row.keyId ? "" : `?key_id=${row.keyId}`}`;
+  const poll_url = Evaluation.pathOf(row, viewer);
   const { next: done, total } = row.progress;
   return {
     status: 202,

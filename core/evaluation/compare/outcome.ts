@@ -18,6 +18,10 @@ export const outcomes = [
 ] as const;
 export type Outcome = (typeof outcomes)[number];
 
+const good: ReadonlySet<string> = new Set<Outcome>(["matched", "absent_both", "unreadable_matched"]);
+/** Whether a value came out as it should not. */
+export const isMistake = (outcome: string): boolean => !good.has(outcome);
+
 export type Counters = Record<Outcome, number>;
 
 export const none = (): Counters => ({

@@ -1,8 +1,8 @@
 import { Html, html } from "#core/html";
-import { outcomes } from "../compare/outcome.ts";
+import { isMistake, outcomes } from "../compare/outcome.ts";
 import { table } from "./table.ts";
 import * as Text from "./text.ts";
-import { isMistake, type Receipt, type Worst } from "./worst.ts";
+import type { Receipt, Worst } from "./worst.ts";
 
 /** Bytes that the values of one receipt may take; what is behind them is counted. */
 const receiptBytes = 12_000;

@@ -1,15 +1,10 @@
-import type { Outcome } from "../compare/outcome.ts";
+import { isMistake } from "../compare/outcome.ts";
 import type * as Wire from "../wire.ts";
 
 /** Receipts that a report shows, and names of those without an answer that it tells. */
 const shownReceipts = 50;
 /** Values of one receipt; the others are counted. */
 const shownValues = 100;
-
-const mistakes: ReadonlySet<string> = new Set<Outcome>([
-  ...(["wrong", "missing", "invented", "abstained", "unreadable_invented"] as const),
-]);
-export const isMistake = (outcome: string): boolean => mistakes.has(outcome);
 
 /** A receipt that is shown. */
 export interface Receipt {

@@ -34,10 +34,9 @@ export async function page(
       .orderBy(asc(item.index))
       .limit(query.limit + 1),
   );
-  const shown = rows.slice(0, query.limit);
-  const last = shown.at(-1);
+  const { shown, next_cursor } = Cursor.page(rows, query.limit, ({ index }) => index);
   return {
     items: await Promise.all(shown.map((each) => Answers.recomputed(row, each))),
-    next_cursor: rows.length > query.limit && last !== undefined ? Cursor.encode(last.index) : null,
+    next_cursor,
   };
 }
