@@ -23,7 +23,7 @@ import * as Items from "#core/run/results/items";
 import * as Run from "#core/run/run";
 import { itemTable, type RunRow, runTable } from "#core/run/run.sql";
 import { runStatuses } from "#core/run/schema";
-import { fault, planOf } from "#test/support/plans";
+import { fault, planOf, senders } from "#test/support/plans";
 import { client, open, type Stores, silent } from "#test/support/run-stores";
 import * as TestDatabase from "#test/support/test-database";
 
@@ -196,9 +196,12 @@ describe("the look at plans", () => {
     try {
       const all = database.db.query.select().from(extractTable).where(eq(extractTable.taskId, "t"));
       expect(await all).toEqual([]);
-      // What core would be told, were it core: the door is the same.
       expect(await Database.read(all)).toEqual([]);
       expect(await Database.batch(database.db, [all])).toHaveLength(1);
+      expect([...senders()].filter((site) => site.startsWith("test/"))).toEqual([]);
+      // A look that no longer knows core's own frames would see nothing, and judge nothing.
+      await Breaker.state(database.db);
+      expect([...senders()].some((site) => site.startsWith("core/breaker/breaker.ts:"))).toBe(true);
     } finally {
       await database.close();
     }

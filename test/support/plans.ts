@@ -76,7 +76,7 @@ const passing = /^(CONSTANT|json_each|seen|mine|descendant|keys|\(subquery-\d+\)
 /** The first frame behind core/db/database.ts: who sent the statement; undefined for tests' own statements. */
 function senderOf(stack: string): string | undefined {
   const frames = stack.split("\n").map((line) => line.replaceAll("\\", "/"));
-  const door = frames.findLastIndex((line) => line.includes("/core/db/client.ts"));
+  const door = frames.findLastIndex((line) => line.includes("/core/db/database.ts"));
   const frame = door < 0 ? undefined : frames[door + 1];
   return frame === undefined ? undefined : /\/(core\/[\w./-]+\.ts:\d+):\d+/.exec(frame)?.[1];
 }
@@ -102,6 +102,9 @@ function look(statements: readonly { sql: string }[]): void {
     judged.add(sql);
   }
 }
+
+/** The places in core, as `file:line`, that have sent a statement through `watch` in this process. */
+export const senders = (): ReadonlySet<string> => sites;
 
 /** Looks at every statement that core sends by this client, before it is sent. */
 export function watch(client: Client): void {
