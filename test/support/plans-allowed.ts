@@ -127,4 +127,23 @@ export const bounds: Readonly<Record<string, string>> = {
   "webhook_due_key key_id>?": "the next key with a call that is due",
   "webhook_due_sent key_id=? sent_until>?": "a key's calls that are under way",
   "sqlite_autoindex_setting_1 name=?": one,
+
+  "sqlite_autoindex_ground_truth_1 gt_id=?": one,
+  ground_truth_list: page,
+  "ground_truth_list (created_at,gt_id)<(?,?)": page,
+  "ground_truth_list_key key_id=?": page,
+  "ground_truth_list_key key_id=? created_at<?": page,
+  "ground_truth_list_key key_id=? (created_at,gt_id)<(?,?)": page,
+  "ground_truth_name key_id=? name=?": page,
+  "ground_truth_name key_id=? name=? (created_at,gt_id)<(?,?)": page,
+
+  "sqlite_autoindex_evaluation_1 eval_id=?": one,
+  "evaluation_running lease_until<?": open,
+  evaluation_list: page,
+  "evaluation_list (created_at,eval_id)<(?,?)": page,
+  "evaluation_list_key key_id=?": page,
+  "evaluation_list_key key_id=? created_at<?": page,
+  "evaluation_list_key key_id=? (created_at,eval_id)<(?,?)": page,
+  "evaluation_run run_uid=?": page,
+  "evaluation_run run_uid=? (created_at,eval_id)<(?,?)": page,
 };
