@@ -1,10 +1,10 @@
 import type { Field } from "#core/canonical/normalize";
 import type { Comparison } from "#core/evaluation/compare/compare";
-import * as Layouts from "#core/evaluation/compare/layout";
+import * as Layout from "#core/evaluation/compare/layout";
 import * as Outcome from "#core/evaluation/compare/outcome";
 import { Bytes, Reader } from "./bytes.ts";
 import * as Slices from "./slices.ts";
-import * as Vectors from "./vector.ts";
+import * as Vector from "./vector.ts";
 
 /*
  * An evaluation in progress, one document at a time: some hundred bytes per document, which the bootstrap needs, and
@@ -38,7 +38,7 @@ const maxTags = 20;
 const isTag = (dimension: string) => dimension.startsWith("tags.");
 
 export interface Accumulator {
-  readonly layout: Layouts.Layout;
+  readonly layout: Layout.Layout;
   documents: number;
   readonly vectors: Bytes;
   readonly slices: Map<string, Map<string, number[]>>;
@@ -57,13 +57,13 @@ export interface State {
 }
 
 export function create(fields: readonly Field[]): Accumulator {
-  return { layout: Layouts.of(fields), documents: 0, vectors: new Bytes(), slices: new Map() };
+  return { layout: Layout.of(fields), documents: 0, vectors: new Bytes(), slices: new Map() };
 }
 
 /** Adds one document and returns its counters. */
-export function add(into: Accumulator, comparison: Comparison, about: Slices.About = {}): Vectors.Vector {
-  const vector = Vectors.of(comparison);
-  Vectors.write(into.layout, vector, into.vectors);
+export function add(into: Accumulator, comparison: Comparison, about: Slices.About = {}): Vector.Vector {
+  const vector = Vector.of(comparison);
+  Vector.write(into.layout, vector, into.vectors);
   into.documents += 1;
   const counts = countsOf(vector);
   for (const [dimension, value] of Slices.of(comparison, about)) addSlice(into, dimension, value, counts);
@@ -71,18 +71,18 @@ export function add(into: Accumulator, comparison: Comparison, about: Slices.Abo
 }
 
 /** True if a document has a scored label and all scored labels are right. */
-export function isRight({ fields }: Vectors.Vector, mode: "exact" | "canonical"): boolean {
+export function isRight({ fields }: Vector.Vector, mode: "exact" | "canonical"): boolean {
   const all = totals(fields, mode);
   return all.scored > 0 && all.right === all.scored && all.invented === 0;
 }
 
 /** The share of a document that is right, from 0 to 1, used to find the worst receipts. Null if nothing is scored. */
-export function scoreOf({ fields }: Vectors.Vector, mode: "exact" | "canonical"): number | null {
+export function scoreOf({ fields }: Vector.Vector, mode: "exact" | "canonical"): number | null {
   const { right, scored } = totals(fields, mode);
   return Outcome.ratio(right, scored);
 }
 
-function totals(fields: readonly Vectors.Both[], mode: "exact" | "canonical") {
+function totals(fields: readonly Vector.Both[], mode: "exact" | "canonical") {
   const sum = Outcome.none();
   for (const field of fields) Outcome.add(sum, field[mode]);
   return {
@@ -91,7 +91,7 @@ function totals(fields: readonly Vectors.Both[], mode: "exact" | "canonical") {
   };
 }
 
-function countsOf(vector: Vectors.Vector): number[] {
+function countsOf(vector: Vector.Vector): number[] {
   const [exact, canonical] = [totals(vector.fields, "exact"), totals(vector.fields, "canonical")];
   const of = ({ matched, predicted, expected, right, scored }: ReturnType<typeof totals>) => [
     ...[matched, predicted, expected, right, scored],
@@ -127,7 +127,7 @@ export function merge(into: Accumulator, other: Accumulator): void {
     for (const [value, counts] of values) addSlice(into, dimension, value, counts);
 }
 
-const pathsOf = ({ fields }: Layouts.Layout) => fields.map(({ path }) => path);
+const pathsOf = ({ fields }: Layout.Layout) => fields.map(({ path }) => path);
 
 /** The state to save. */
 export function stateOf({ layout, documents, vectors, slices }: Accumulator): State {
@@ -154,7 +154,7 @@ export function restore(fields: readonly Field[], state: State): Accumulator {
 }
 
 /** Every document's vector, in the order in which they were added. */
-export function* each({ layout, vectors }: Accumulator): Generator<Vectors.Vector> {
+export function* each({ layout, vectors }: Accumulator): Generator<Vector.Vector> {
   const reader = new Reader(vectors.written);
-  while (!reader.done) yield Vectors.read(layout, reader);
+  while (!reader.done) yield Vector.read(layout, reader);
 }

@@ -1,10 +1,10 @@
 import type { Field } from "#core/canonical/normalize";
 import * as Compare from "#core/evaluation/compare/compare";
-import * as Layouts from "#core/evaluation/compare/layout";
+import * as Layout from "#core/evaluation/compare/layout";
 import * as Outcome from "#core/evaluation/compare/outcome";
 import * as Sheet from "#core/evaluation/compare/sheet";
 import type { Label, Labelled } from "#core/ground-truth/record";
-import type * as Schema from "./diff-schema.ts";
+import type * as DiffSchema from "./diff-schema.ts";
 
 /*
  * How far two runs agree, without labels that show which is right.
@@ -19,7 +19,7 @@ interface Agreement {
 
 export const create = (fields: readonly Field[]): Agreement => ({
   ...{ documents: 0, not_compared: 0 },
-  fields: Layouts.of(fields).fields.map(({ path }) => ({
+  fields: Layout.of(fields).fields.map(({ path }) => ({
     ...{ path, compared: 0, same: 0, same_exact: 0, one_sided: 0 },
   })),
 });
@@ -43,7 +43,7 @@ function put(into: Group, steps: readonly string[], label: Label): void {
 }
 
 /** An answer turned into labels: every field of the task is labeled. */
-function labelsOf(layout: Layouts.Layout, result: unknown): Group {
+function labelsOf(layout: Layout.Layout, result: unknown): Group {
   const sheet = Sheet.ofResult(layout, result);
   const labels: Group = new Map();
   layout.scalars.forEach(({ steps }, i) => {
@@ -77,7 +77,7 @@ export function add(
     into.not_compared += 1;
     return;
   }
-  const labels = labelsOf(Layouts.of(fields), first.result);
+  const labels = labelsOf(Layout.of(fields), first.result);
   const counts = new Map(into.fields.map((field) => [field.path, field]));
   for (const verdict of Compare.compare(fields, labels, second, options).verdicts) {
     const field = counts.get(verdict.field);
@@ -89,7 +89,7 @@ export function add(
   }
 }
 
-export function figures({ documents, not_compared, fields }: Agreement): Schema.AgreementFigures {
+export function figures({ documents, not_compared, fields }: Agreement): DiffSchema.AgreementFigures {
   return {
     ...{ documents, not_compared },
     fields: fields.map((field) => ({

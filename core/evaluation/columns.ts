@@ -1,7 +1,7 @@
 import type { Layout } from "#core/evaluation/compare/layout";
 import * as Outcome from "#core/evaluation/compare/outcome";
 import type { Matrix } from "#core/evaluation/statistics/bootstrap";
-import * as Accumulators from "./accumulator.ts";
+import * as Accumulator from "./accumulator.ts";
 import type { Vector } from "./vector.ts";
 
 /*
@@ -65,7 +65,7 @@ function fill(columns: Columns, vector: Vector, into: Float64Array): void {
   vector.lists.forEach(({ expected, predicted, paired, cells, exact, canonical }, i) => {
     into.set([expected, predicted, paired, cells, exact, canonical], columns.list(i));
   });
-  const right = modes.map((mode) => Number(Accumulators.isRight(vector, mode)));
+  const right = modes.map((mode) => Number(Accumulator.isRight(vector, mode)));
   into.set([Number(scored > 0), ...right], columns.right);
   const { donutAccuracy, donut, sroie, extractBench } = vector.published;
   into.set(
@@ -82,11 +82,11 @@ function fill(columns: Columns, vector: Vector, into: Float64Array): void {
 const looked = 64;
 
 /** Every document as its differences from the usual one, with the sums of all columns. */
-export function matrixOf(accumulator: Accumulators.Accumulator): Matrix & { sums: Float64Array } {
+export function matrixOf(accumulator: Accumulator.Accumulator): Matrix & { sums: Float64Array } {
   const columns = of(accumulator.layout);
   const row = new Float64Array(columns.count);
   const first: Float64Array[] = [];
-  for (const vector of Accumulators.each(accumulator)) {
+  for (const vector of Accumulator.each(accumulator)) {
     if (first.length === looked) break;
     fill(columns, vector, row);
     first.push(row.slice());
@@ -96,7 +96,7 @@ export function matrixOf(accumulator: Accumulators.Accumulator): Matrix & { sums
   );
   // Counted first, so that arrays of the final size are allocated once instead of being copied as they grow.
   let differing = 0;
-  for (const vector of Accumulators.each(accumulator)) {
+  for (const vector of Accumulator.each(accumulator)) {
     fill(columns, vector, row);
     for (let c = 0; c < columns.count; c += 1) differing += Number(row[c] !== usual[c]);
   }
@@ -105,7 +105,7 @@ export function matrixOf(accumulator: Accumulators.Accumulator): Matrix & { sums
   const sums = new Float64Array(columns.count);
   let at = 0;
   let document = 0;
-  for (const vector of Accumulators.each(accumulator)) {
+  for (const vector of Accumulator.each(accumulator)) {
     fill(columns, vector, row);
     for (let c = 0; c < columns.count; c += 1) {
       const value = row[c] ?? 0;

@@ -3,7 +3,7 @@ import { AppError } from "#core/error";
 import type { Log } from "#core/log";
 import type { Mode } from "./columns.ts";
 import * as Diff from "./diff.ts";
-import type * as Schema from "./diff-schema.ts";
+import type * as DiffSchema from "./diff-schema.ts";
 import type * as Evaluation from "./evaluation.ts";
 import * as Pair from "./pair.ts";
 import * as Read from "./read.ts";
@@ -18,10 +18,10 @@ const cut = (text: string | null): string | null =>
   text === null || text.length <= textLength ? text : `${text.slice(0, textLength).toWellFormed()}…`;
 
 /** What makes figures of two evaluations differ though no answer does. */
-function differences(first: Evaluation.Row, second: Evaluation.Row): Schema.EvaluationDiff["differs"] {
+function differences(first: Evaluation.Row, second: Evaluation.Row): DiffSchema.EvaluationDiff["differs"] {
   const labels = ({ gtSha256, labels: of }: Evaluation.Row) =>
     gtSha256 ?? ("etag" in of ? `${of.object_key} ${of.etag}` : "");
-  const found: [Schema.EvaluationDiff["differs"][number], boolean][] = [
+  const found: [DiffSchema.EvaluationDiff["differs"][number], boolean][] = [
     ["labels", labels(first) !== labels(second)],
     ["rules", first.version !== second.version],
     ["str_mode", first.strMode !== second.strMode],
@@ -29,7 +29,7 @@ function differences(first: Evaluation.Row, second: Evaluation.Row): Schema.Eval
   return found.flatMap(([name, differs]) => (differs ? [name] : []));
 }
 
-const about = ({ evalId, runId, gtName, gtSha256, version }: Evaluation.Row): Schema.DiffSide => ({
+const about = ({ evalId, runId, gtName, gtSha256, version }: Evaluation.Row): DiffSchema.DiffSide => ({
   ...{ eval_id: evalId, run_id: runId, gt_name: gtName, gt_sha256: gtSha256, rules_version: version },
 });
 
@@ -44,7 +44,7 @@ export async function of(
   log: Log,
   rows: readonly [Evaluation.Row, Evaluation.Row],
   mode: Mode,
-): Promise<Schema.EvaluationDiff> {
+): Promise<DiffSchema.EvaluationDiff> {
   const [first, second] = await Promise.all([
     Read.measured(bucket, log, rows[0]),
     Read.measured(bucket, log, rows[1]),
@@ -73,10 +73,10 @@ async function compared(
   diff: Diff.Diff,
   pairs: ReturnType<typeof Pair.pairs>,
   mode: Mode,
-): Promise<{ diff: Diff.Diff; changes: Schema.DiffChange[] }> {
+): Promise<{ diff: Diff.Diff; changes: DiffSchema.DiffChange[] }> {
   const found = { broken: [], fixed: [], changed: [] } as Record<
-    Schema.DiffChange["kind"],
-    Schema.DiffChange[]
+    DiffSchema.DiffChange["kind"],
+    DiffSchema.DiffChange[]
   >;
   for await (const [before, after] of pairs) {
     const { file, custom_id, document } = after;

@@ -1,7 +1,7 @@
 import * as Outcome from "#core/evaluation/compare/outcome";
 import * as Bootstrap from "#core/evaluation/statistics/bootstrap";
 import * as Statistics from "#core/evaluation/statistics/statistics";
-import * as Accumulators from "./accumulator.ts";
+import * as Accumulator from "./accumulator.ts";
 import * as Columns from "./columns.ts";
 import * as Donut from "./metrics/donut.ts";
 import * as Sroie from "./metrics/sroie.ts";
@@ -97,7 +97,7 @@ const wilsonOf = (own: Outcome.Counters): Known => ({
  * intervals, with one trial per document. Figures with several values per document (columns of lists, all fields
  * together) and every F1 have bootstrap intervals over documents. Deterministic.
  */
-export function of(accumulator: Accumulators.Accumulator): Schema.Figures {
+export function of(accumulator: Accumulator.Accumulator): Schema.Figures {
   const { layout } = accumulator;
   const { sums, ...matrix } = Columns.matrixOf(accumulator);
   const columns = Columns.of(layout);
@@ -140,13 +140,13 @@ export function of(accumulator: Accumulators.Accumulator): Schema.Figures {
   return figures;
 }
 
-function countersOf(accumulator: Accumulators.Accumulator) {
+function countersOf(accumulator: Accumulator.Accumulator) {
   const counters = accumulator.layout.fields.map(() => ({
     exact: Outcome.none(),
     canonical: Outcome.none(),
   }));
   let answered = 0;
-  for (const vector of Accumulators.each(accumulator)) {
+  for (const vector of Accumulator.each(accumulator)) {
     answered += Number(vector.answered);
     vector.fields.forEach((field, i) => {
       for (const mode of Columns.modes) {
@@ -231,12 +231,12 @@ function publishedOf(asked: Asked, sums: Sums, at: number, sroie: boolean): Sche
 }
 
 /** Dimensions sorted by name, values by their number of documents. */
-function slicesOf({ slices }: Accumulators.Accumulator): Schema.Slice[] {
+function slicesOf({ slices }: Accumulator.Accumulator): Schema.Slice[] {
   const found: Schema.Slice[] = [];
   for (const [dimension, values] of [...slices].sort((a, b) => (a[0] < b[0] ? -1 : 1)))
     for (const [value, counts] of [...values].sort((a, b) => (b[1][0] ?? 0) - (a[1][0] ?? 0))) {
-      const of = (name: (typeof Accumulators.sliceCounts)[number]) =>
-        counts[Accumulators.sliceCounts.indexOf(name)] ?? 0;
+      const of = (name: (typeof Accumulator.sliceCounts)[number]) =>
+        counts[Accumulator.sliceCounts.indexOf(name)] ?? 0;
       const [documents, right] = [of("documents"), of("documents_right")];
       found.push({
         ...{ dimension, value, documents, documents_right: right },

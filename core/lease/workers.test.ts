@@ -2,8 +2,8 @@ import { eq } from "drizzle-orm";
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import * as Bucket from "#core/bucket/bucket";
 import { extractTable } from "#core/extraction/extract.sql";
-import * as Work from "#core/extraction/work";
-import * as Item from "#core/run/item/work";
+import * as ExtractionWork from "#core/extraction/work";
+import * as ItemWork from "#core/run/item/work";
 import { itemTable, runTable } from "#core/run/run.sql";
 import type { RunServices } from "#core/run/services";
 import * as ModelServer from "#test/support/model-server/model-server";
@@ -100,8 +100,9 @@ function work(kind: Kind, { leaseMs, everyMs }: { leaseMs: number; everyMs: numb
     },
     ...{ receiveCount: 1, held: Promise.resolve(), hold: async () => undefined },
   };
-  if (kind === "single") return Work.work(services, silent, { key_id: "key-1", request_id: id }, job);
-  return Item.work(services, silent, { run_uid: id, epoch: 7, index: 0, seq: 0, slot: 0 }, job);
+  if (kind === "single")
+    return ExtractionWork.work(services, silent, { key_id: "key-1", request_id: id }, job);
+  return ItemWork.work(services, silent, { run_uid: id, epoch: 7, index: 0, seq: 0, slot: 0 }, job);
 }
 const rowOf = async (kind: Kind) => {
   const { query } = services.db;

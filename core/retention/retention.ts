@@ -4,14 +4,14 @@ import { AppError, from } from "#core/error";
 import type * as Evaluation from "#core/evaluation/evaluation";
 import * as EvaluationRemove from "#core/evaluation/remove";
 import { extractTable as extract } from "#core/extraction/extract.sql";
-import * as Extracts from "#core/extraction/remove";
+import * as ExtractionRemove from "#core/extraction/remove";
 import * as Row from "#core/extraction/row";
 import type * as GroundTruth from "#core/ground-truth/ground-truth";
 import * as GroundTruthRemove from "#core/ground-truth/remove";
 import { keyTable } from "#core/key/key.sql";
 import type { Log } from "#core/log";
 import * as Repair from "#core/repair";
-import * as Remove from "#core/run/control/remove";
+import * as ControlRemove from "#core/run/control/remove";
 import { type RunRow, runTable as run, runsBy } from "#core/run/run.sql";
 import type { RunStores } from "#core/run/services";
 
@@ -78,7 +78,8 @@ export async function sweep(
           log,
           async (requestId) => {
             const whole = isOver() ? undefined : await Row.find(db, keyId, requestId);
-            if (whole !== undefined && (await Extracts.forget(services, log, whole))) swept.extracts += 1;
+            if (whole !== undefined && (await ExtractionRemove.forget(services, log, whole)))
+              swept.extracts += 1;
           },
         ),
       ),
@@ -223,7 +224,7 @@ async function removeRun(
 ): Promise<void> {
   if (row.state !== "deleted") {
     try {
-      if ((await Remove.begin(services, log, row, deadline)).kind === "deleting") return;
+      if ((await ControlRemove.begin(services, log, row, deadline)).kind === "deleting") return;
     } catch (thrown) {
       // A rerun still reads its pictures, or another step was faster.
       const { code } = from(thrown);

@@ -5,7 +5,7 @@ import * as DiffSchema from "#core/evaluation/diff-schema";
 import * as Evaluation from "#core/evaluation/evaluation";
 import * as Read from "#core/evaluation/read";
 import * as Remove from "#core/evaluation/remove";
-import * as Report from "#core/evaluation/report/write";
+import * as ReportWrite from "#core/evaluation/report/write";
 import * as Wire from "#core/evaluation/wire";
 import * as GroundTruth from "#core/ground-truth/ground-truth";
 import * as Idempotency from "#core/idempotency/idempotency";
@@ -138,7 +138,7 @@ export const operations = {
     run: async ({ params, query, call }) => {
       const { db, bucket } = services(Bucket.connect());
       const row = await Evaluation.find(db, wanted(call, params.eval_id, query.key_id));
-      const rel = await Report.write({ db, bucket }, call.log, row);
+      const rel = await ReportWrite.write({ db, bucket }, call.log, row);
       return stored(bucket, { rel, fileName: `${row.evalId}.html`, as: query.as });
     },
   }),

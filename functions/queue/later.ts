@@ -4,7 +4,7 @@ import * as BackupLimits from "#core/backup/limits";
 import * as Probe from "#core/breaker/probe";
 import * as Bucket from "#core/bucket/bucket";
 import * as Config from "#core/config";
-import * as Evaluation from "#core/evaluation/job/message";
+import * as JobMessage from "#core/evaluation/job/message";
 import * as Queue from "#core/queue/queue";
 import { deliver } from "#core/run/notify/deliver";
 import * as Due from "#core/run/notify/due";
@@ -14,7 +14,7 @@ import { worker } from "#functions/worker";
 const Message = z.discriminatedUnion("kind", [
   Job.Message,
   Due.Message,
-  Evaluation.Message,
+  JobMessage.Message,
   // Sent by an older version that had no `urgent` queue.
   Probe.AnyMessage,
 ]);

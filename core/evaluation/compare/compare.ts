@@ -4,7 +4,7 @@ import * as Align from "./align.ts";
 import * as Distance from "./distance.ts";
 import * as Equal from "./equal.ts";
 import * as Expected from "./expected.ts";
-import * as Layouts from "./layout.ts";
+import * as Layout from "./layout.ts";
 import type { Outcome } from "./outcome.ts";
 import * as Sheet from "./sheet.ts";
 
@@ -50,7 +50,7 @@ interface Rows {
 }
 
 export interface Comparison {
-  layout: Layouts.Layout;
+  layout: Layout.Layout;
   /** False for an item without an answer. */
   answered: boolean;
   /** The paper's currency: from the labels, else from the answer. */
@@ -72,7 +72,7 @@ export function compare(
   prediction: Prediction,
   options: Options,
 ): Comparison {
-  const layout = Layouts.of(fields);
+  const layout = Layout.of(fields);
   const labelled = Sheet.ofLabels(layout, labels);
   const truth = Expected.of(layout, labelled, options.circumstances ?? {});
   const answered = prediction.status === "succeeded" && prediction.result !== null;
@@ -130,7 +130,7 @@ function judged(
 }
 
 interface ListWork {
-  layout: Layouts.Layout;
+  layout: Layout.Layout;
   list: number;
   rows: readonly Sheet.Row<Expected.Expected | undefined>[];
   answer: readonly Sheet.Row<string | null>[];

@@ -4,7 +4,7 @@ import * as Bucket from "#core/bucket/bucket";
 import * as Create from "#core/ground-truth/create";
 import * as GroundTruthRead from "#core/ground-truth/read";
 import type { Principal } from "#core/key/key";
-import * as RunRemove from "#core/run/control/remove";
+import * as ControlRemove from "#core/run/control/remove";
 import * as Finish from "#core/run/results/finish";
 import type { RunRow } from "#core/run/run.sql";
 import { noLimits } from "#spec/key-limits";
@@ -264,7 +264,7 @@ describe("what goes", () => {
     const gtId = await labels("with", [{ file: "f 0.png", total: "1.00" }]);
     const run = await ended("with", gtId, [{ total: "1.00", ...empty }]);
     await Job.step(services, message(Evaluation.ownId(run)), context());
-    const outcome = await RunRemove.begin(stores.services, silent, run, Date.now() + 20_000);
+    const outcome = await ControlRemove.begin(stores.services, silent, run, Date.now() + 20_000);
     expect(outcome).toMatchObject({ kind: "deleted", deleted: { evals: 1, runs: 1 } });
     expect(await rowOf(Evaluation.ownId(run))).toBeUndefined();
   });

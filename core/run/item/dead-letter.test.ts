@@ -2,7 +2,7 @@ import { eq } from "drizzle-orm";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import * as Place from "#core/artifact/place";
 import { extractTable } from "#core/extraction/extract.sql";
-import * as Work from "#core/extraction/work";
+import * as ExtractionWork from "#core/extraction/work";
 import type { Log } from "#core/log";
 import * as Extracts from "#core/reconcile/extracts";
 import * as Runs from "#core/reconcile/runs";
@@ -14,7 +14,7 @@ import { picture } from "#test/support/pictures";
 import * as RunStores from "#test/support/run-stores";
 import { artifactKey } from "./artifact.ts";
 import * as DeadLetter from "./dead-letter.ts";
-import * as Item from "./work.ts";
+import * as ItemWork from "./work.ts";
 
 /* What becomes of work that failed in vain, of rows that cannot be mended, and of answers whose place is somebody else's. */
 
@@ -136,7 +136,7 @@ test.each([
   async (_, body, asked) => {
     const { run, row } = await item({ token: asked === 1 ? 0 : 3 });
     await stores.bucket.put(artifactKey(run, row), body);
-    expect(await Item.work(services, silent, message(), job())).toBe("done");
+    expect(await ItemWork.work(services, silent, message(), job())).toBe("done");
     expect(model.requests).toHaveLength(asked);
     expect(await itemRow()).toMatchObject({
       ...{ status: "failed", errorCode: "conflict", errorDetails: { reason: "artifact_taken" } },
@@ -164,7 +164,7 @@ async function extract(): Promise<void> {
 }
 const extractRow = async () =>
   (await services.db.query.select().from(extractTable).where(eq(extractTable.requestId, runUid)))[0];
-const single = () => Work.work(services, silent, { key_id: "key-1", request_id: runUid }, job());
+const single = () => ExtractionWork.work(services, silent, { key_id: "key-1", request_id: runUid }, job());
 
 test("an extract at whose place lies somebody else's artifact ends as a failure that says so", async () => {
   await extract();
