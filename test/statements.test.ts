@@ -2,9 +2,12 @@ import { eq, sql } from "drizzle-orm";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import * as Breaker from "#core/breaker/breaker";
 import * as Database from "#core/db/database";
+import * as Evaluation from "#core/evaluation/evaluation";
 import * as Claim from "#core/extraction/claim";
 import { extractTable } from "#core/extraction/extract.sql";
 import * as Send from "#core/extraction/send";
+import * as GroundTruth from "#core/ground-truth/ground-truth";
+import * as Known from "#core/known/known";
 import { probe } from "#core/outage/probe";
 import type { Services } from "#core/reading/services";
 import * as Extracts from "#core/reconcile/extracts";
@@ -62,6 +65,10 @@ async function waitingRun(items: number, more: Partial<RunRow> = {}): Promise<Ru
   if (row === undefined) throw new Error("the run was not inserted");
   return row;
 }
+
+const wantedBy = (principal: Evaluation.Wanted["principal"], evalId: string): Evaluation.Wanted => ({
+  ...{ evalId, principal, keyId: undefined, log: silent },
+});
 
 const messageOf = (run: RunRow, index: number): Window.ItemMessage => ({
   ...{ run_uid: run.runUid, epoch: run.epoch, index, seq: 0, slot: 0 },
@@ -155,7 +162,7 @@ describe("every statement that core sends reads few rows, however much history t
   test("in every list of runs, with any filter, on any page", async () => {
     const { db } = services;
     const run = await waitingRun(1);
-    const admin = client("admin", { role: "admin" });
+    const admin = client("admin", { scopes: ["admin:all_keys"] });
     for (const principal of [client(), admin])
       for (const taskId of [undefined, "receipt_v1"])
         for (const status of [undefined, ...runStatuses]) {
@@ -170,6 +177,36 @@ describe("every statement that core sends reads few rows, however much history t
     for (const status of [undefined, "queued" as const])
       await Items.page(db, wanted, { status, limit: 1, cursor: undefined });
     expect(await Run.itemBy(db, "key-1", `${run.runId}~0`)).toBeDefined();
+  });
+});
+
+describe("and of labels and evaluations", () => {
+  test("in every list, with any filter, on any page", async () => {
+    const { db } = services;
+    const run = await waitingRun(1);
+    const wish = {
+      labels: { object_key: "data/shared/labels.json", etag: "e", image_key: "file" },
+      groundTruth: undefined,
+      strMode: "strip" as const,
+    };
+    const rows = [];
+    for (const _ of [1, 2])
+      rows.push(await Evaluation.order(services, silent, Evaluation.newId(), run, wish));
+    const ids = rows.map(({ evalId }) => evalId);
+    expect(ids).toContain((await Evaluation.latestOf(db, run.runUid))?.evalId);
+    expect(await Evaluation.isThere(db, ids[0] ?? "")).toBe(true);
+    const admin = client("admin", { scopes: ["admin:all_keys"] });
+    expect((await Evaluation.find(db, wantedBy(client(), ids[0] ?? ""))).runUid).toBe(run.runUid);
+    for (const principal of [client(), admin])
+      for (const runUid of [undefined, run.runUid]) {
+        const query = { principal, log: silent, keyId: undefined, runUid, limit: 1 };
+        const { items, next_cursor } = await Evaluation.list(db, { ...query, cursor: undefined });
+        const next = await Evaluation.list(db, { ...query, cursor: next_cursor ?? "" });
+        expect([...items, ...next.items].map((item) => item.eval_id).toSorted()).toEqual(ids.toSorted());
+      }
+    const labels = { principal: admin, log: silent, keyId: undefined, name: undefined, limit: 1 };
+    expect((await GroundTruth.list(db, { ...labels, cursor: undefined })).items).toEqual([]);
+    await expect(Known.demand(db, { keyId: "unknown" })).rejects.toMatchObject({ code: "not_found" });
   });
 });
 
