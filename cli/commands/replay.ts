@@ -85,6 +85,7 @@ class Told {
   readonly #counts = { same: 0, differs: 0, not_replayable: 0 };
   readonly #why = new Map<string, number>();
   #otherPrompt = 0;
+  #otherRules = 0;
 
   constructor(context: Context, options: ReplayOptions) {
     this.#context = context;
@@ -96,6 +97,8 @@ class Told {
     const outcome = replayed?.outcome ?? "not_replayable";
     this.#counts[outcome] += 1;
     this.#otherPrompt += replayed?.prompt_changed || replayed?.schema_changed ? 1 : 0;
+    if (replayed !== undefined && replayed.rules_version.stored !== replayed.rules_version.now)
+      this.#otherRules += 1;
     const reason = replayed === undefined ? "no_artifact" : replayed.reason;
     if (reason !== null) this.#why.set(reason, (this.#why.get(reason) ?? 0) + 1);
     if (this.#options.json) {
@@ -113,6 +116,10 @@ class Told {
       if (differs > 0) parts.push(`${differs} differ`);
       for (const [reason, count] of this.#why) parts.push(`${count}: ${reasons[reason] ?? reason}`);
       this.#context.out(`${parts.join("; ")}\n`);
+      if (this.#otherRules > 0)
+        this.#context.say(
+          `${this.#otherRules} were computed by another version of the rules for values and checks`,
+        );
       if (this.#otherPrompt > 0)
         this.#context.say(
           `${this.#otherPrompt} were asked with another prompt or schema than this version's task has`,
@@ -123,7 +130,7 @@ class Told {
 }
 
 /** The differences in one artifact, at most ten. */
-function differing(name: string, { differences, more, code_version }: Replayed): string {
+function differing(name: string, { differences, more, code_version, rules_version }: Replayed): string {
   const shown = differences.slice(0, 10);
   const left = differences.length - shown.length + more;
   const lines = shown.map(
@@ -131,7 +138,12 @@ function differing(name: string, { differences, more, code_version }: Replayed):
   );
   if (left > 0) lines.push(`  and ${left} more (--json has ${more > 0 ? "the first 100" : "all"})`);
   const versions = `written by ${code_version.stored ?? "an unknown version"}, this is ${code_version.now}`;
-  return `${Text.shown(`${name} differs (${versions})`)}\n${lines.map((line) => `${Text.shown(line)}\n`).join("")}`;
+  const { stored, now } = rules_version;
+  const rules =
+    stored === now
+      ? "by the same rules: other code has changed, or the artifact"
+      : `rules ${stored ?? "of an unknown version"} then, ${now} now`;
+  return `${Text.shown(`${name} differs (${versions}; ${rules})`)}\n${lines.map((line) => `${Text.shown(line)}\n`).join("")}`;
 }
 
 function spoken(value: unknown): string {

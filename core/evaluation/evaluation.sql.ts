@@ -45,6 +45,8 @@ export const evaluationTable = sqliteTable(
     leaseUntil: integer("lease_until", { mode: "timestamp_ms" }).notNull(),
     /** The version of the code that computed it. */
     version: text("version"),
+    /** The version of the rules that it was computed by; null for evaluations of before it was stored. */
+    rulesVersion: text("rules_version"),
     /** As in the artifact, for lists and runs. */
     summary: text("summary", { mode: "json" }).$type<Figures["summary"]>(),
     artifactRel: text("artifact_rel"),

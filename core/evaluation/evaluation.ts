@@ -190,7 +190,8 @@ export function entry(row: Row): Wire.Entry {
     created_at: row.createdAt.toISOString(),
     status: row.state,
     finished_at: row.finishedAt?.toISOString() ?? null,
-    rules_version: row.version,
+    rules_version: row.rulesVersion,
+    code_version: row.version,
     summary: row.summary,
     error:
       row.errorCode === null ? null : { code: row.errorCode, message: row.errorMessage ?? "", ...details },

@@ -25,7 +25,7 @@ export async function shown(bucket: Bucket.Bucket, log: Log, row: Evaluation.Row
   const signed = evaluation.samples_ref.map((rel, i) =>
     Bucket.sign(bucket, rel, `${row.evalId}-${i + 1}.jsonl`),
   );
-  return { ...evaluation, samples: await Promise.all(signed) };
+  return { ...evaluation, ...Evaluation.entry(row), samples: await Promise.all(signed) };
 }
 
 /**

@@ -92,10 +92,11 @@ export const Entry = z
     ...about,
     status: z.enum(["running", "succeeded", "failed"]),
     finished_at: z.iso.datetime().nullable(),
-    rules_version: z
-      .string()
-      .nullable()
-      .meta({ description: "The version of the code whose rules say what values mean." }),
+    rules_version: z.string().nullable().meta({
+      description:
+        "The version of the rules that say what values mean and when two are the same: two hashes. Null before the end.",
+    }),
+    code_version: z.string().nullable().meta({ description: "The version of the code that computed it." }),
     summary: Schema.Figures.shape.summary.nullable(),
     error: z
       .object({

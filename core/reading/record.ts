@@ -1,6 +1,7 @@
 import * as z from "zod";
 import * as Place from "#core/artifact/place";
 import * as Bucket from "#core/bucket/bucket";
+import * as RulesVersion from "#core/canonical/rules-version";
 import { AppError, from } from "#core/error";
 import type * as Image from "#core/image/image";
 import type { Log } from "#core/log";
@@ -34,6 +35,7 @@ export function answerOf(artifact: Artifact): Extract {
     attempts,
     principal,
     code_version,
+    rules_version,
     ...answer
   } = artifact;
   return answer;
@@ -67,6 +69,7 @@ export function compose(
     ...performed.record,
     principal: about.principal,
     code_version: about.codeVersion,
+    rules_version: RulesVersion.version,
   };
 }
 

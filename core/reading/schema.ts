@@ -183,4 +183,6 @@ export interface Artifact extends Extract {
   attempts: readonly unknown[];
   principal: { key_id: string; role: string };
   code_version: string;
+  /** The rules by which `normalized` and `checks` were computed; artifacts of before it was stored have none. */
+  rules_version?: string;
 }

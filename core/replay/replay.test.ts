@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import * as RulesVersion from "#core/canonical/rules-version";
 import type * as Config from "#core/config";
 import * as Image from "#core/image/image";
 import { perform } from "#core/reading/reading";
@@ -43,7 +44,7 @@ async function artifactOf(
     status: error === undefined ? "succeeded" : "failed",
     ...(error === undefined ? {} : { error: { code: error.code, message: error.message } }),
     timings_ms: { total: 1, ...timingsMs },
-    ...{ artifact_rel: null, payload_hash: "", input: null, code_version: "0.0.9" },
+    ...{ artifact_rel: null, payload_hash: "", input: null, code_version: "0.0.9", rules_version: "older" },
     principal: { key_id: "k", role: "client" },
   } as Artifact;
   return JSON.parse(JSON.stringify(artifact)) as Artifact;
@@ -94,6 +95,7 @@ describe("what is computed again is, byte for byte, what is stored", () => {
       expect(await replay(artifact, "0.1.0")).toEqual({
         ...{ request_id: "r-1", task_id: artifact.task_id, outcome: "same", reason: null },
         ...{ differences: [], more: 0, code_version: { stored: "0.0.9", now: "0.1.0" } },
+        rules_version: { stored: "older", now: RulesVersion.version },
         ...{ prompt_changed: false, schema_changed: false },
       });
     });

@@ -1,3 +1,4 @@
+import * as RulesVersion from "#core/canonical/rules-version";
 import type { Artifact } from "#core/reading/schema";
 import * as Override from "#core/task/override";
 import type * as OwnSchema from "#core/task/own-schema";
@@ -30,6 +31,8 @@ export interface Replayed {
   more: number;
   /** The version of the code that wrote the artifact, and this one. */
   code_version: { stored: string | null; now: string };
+  /** The rules of values and checks, likewise. Where they differ, so may what is computed. */
+  rules_version: { stored: string | null; now: string };
   /** True where the task has another prompt now: the model would be asked something else. */
   prompt_changed: boolean;
   /** True where the task, or the caller's schema, is held to another schema now. */
@@ -56,6 +59,7 @@ export async function replay(artifact: Artifact, version: string): Promise<Repla
     differences: [],
     more: 0,
     code_version: { stored: artifact.code_version ?? null, now: version },
+    rules_version: { stored: artifact.rules_version ?? null, now: RulesVersion.version },
     prompt_changed: false,
     schema_changed: false,
   };

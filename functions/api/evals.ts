@@ -1,7 +1,7 @@
 import * as z from "zod";
 import * as Bucket from "#core/bucket/bucket";
 import { AppError } from "#core/error";
-import * as DiffSchema from "#core/evaluation/diff-schema";
+import { EvaluationDiff } from "#core/evaluation/diff/schema";
 import * as Evaluation from "#core/evaluation/evaluation";
 import * as Read from "#core/evaluation/read";
 import * as Remove from "#core/evaluation/remove";
@@ -158,7 +158,7 @@ export const operations = {
         description: "Whether a value is right by what it means, or by its printed text.",
       }),
     }),
-    responses: { 200: { description: "The differences", schema: DiffSchema.EvaluationDiff } },
+    responses: { 200: { description: "The differences", schema: EvaluationDiff } },
     errors: ["conflict"],
     run: async ({ params, query, call }) => {
       const { db, bucket } = services(Bucket.connect());
@@ -167,7 +167,7 @@ export const operations = {
         Evaluation.find(db, wanted(call, eval_id, query.key_id)),
         Evaluation.find(db, { ...wanted(call, other_id, query.key_id), param: "other_id" }),
       ]);
-      const { of } = await import("#core/evaluation/diff-evaluations");
+      const { of } = await import("#core/evaluation/diff/evaluations");
       return { status: 200, body: await of(bucket, call.log, rows, query.values) };
     },
   }),

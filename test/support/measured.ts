@@ -42,7 +42,8 @@ export function measured(
       str_mode: "strip",
     },
     ...{ created_at: "2031-05-24T10:00:00.000Z", finished_at: "2031-05-24T10:01:00.000Z" },
-    ...{ status: "succeeded", rules_version: "1.2.3", error: null, artifact_rel: "evals/x.json" },
+    ...{ status: "succeeded", rules_version: "0123-4567", code_version: "1.2.3" },
+    ...{ error: null, artifact_rel: "evals/x.json" },
     ...{ summary, fields: figures, slices, samples_ref: [] },
     unmatched: {
       items: { count: 1, first: [{ index: 9, file: "left.png", reason: "no_record" }] },

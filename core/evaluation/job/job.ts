@@ -15,6 +15,7 @@ import * as Accumulator from "../accumulator.ts";
 import type { Row } from "../evaluation.sql.ts";
 import * as Evaluation from "../evaluation.ts";
 import * as Place from "../place.ts";
+import * as Rules from "../rules.ts";
 import type * as Wire from "../wire.ts";
 import * as Claim from "./claim.ts";
 import { costOf } from "./cost.ts";
@@ -179,7 +180,8 @@ class Work {
     const rel = Place.artifact(this.row);
     const ended: Row = {
       ...this.row,
-      ...{ state: "succeeded", finishedAt: new Date(), version, summary, artifactRel: rel },
+      ...{ state: "succeeded", finishedAt: new Date(), version, rulesVersion: Rules.version },
+      ...{ summary, artifactRel: rel },
     };
     const documentsRight = summary.canonical.documents_right;
     const evaluation: Wire.Evaluation = {
@@ -192,8 +194,8 @@ class Work {
       body: `${JSON.stringify(evaluation, null, 1)}\n`,
       contentType: "application/json",
     });
-    const { finishedAt, artifactRel } = ended;
-    await Claim.update(db, this.row, { state: "succeeded", finishedAt, version, summary, artifactRel });
+    const { state, finishedAt, rulesVersion, artifactRel } = ended;
+    await Claim.update(db, this.row, { state, finishedAt, version, rulesVersion, summary, artifactRel });
     const { carry } = this.row.progress;
     if (carry !== null) await Bucket.remove(bucket, this.#log, carry);
     this.#log.info("evaluation_end", { status: "succeeded", documents: summary.documents });

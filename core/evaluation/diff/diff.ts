@@ -2,8 +2,8 @@ import type { Field } from "#core/canonical/normalize";
 import type { Comparison, Verdict } from "#core/evaluation/compare/compare";
 import * as Layout from "#core/evaluation/compare/layout";
 import * as Statistics from "#core/evaluation/statistics/statistics";
-import type { Mode } from "./columns.ts";
-import type * as DiffSchema from "./diff-schema.ts";
+import type { Mode } from "../columns.ts";
+import type * as Schema from "./schema.ts";
 
 /*
  * Compares two runs over the same documents with the same labels: what improved, what regressed, and whether that may
@@ -124,7 +124,7 @@ export function merge(into: Diff, other: Diff): void {
   }
 }
 
-function verdictOf(b: number, c: number, adjusted: number): DiffSchema.Verdict {
+function verdictOf(b: number, c: number, adjusted: number): Schema.Verdict {
   if (b + c === 0) return "no_change";
   if (adjusted >= Statistics.alpha) return "INCONCLUSIVE";
   return b > c ? "regressed" : "improved";
@@ -135,12 +135,12 @@ function verdictOf(b: number, c: number, adjusted: number): DiffSchema.Verdict {
  * runs do not differ, the chance of any verdict is at most one in twenty. A field without a verdict reports how many
  * differing pairs a verdict would need at least, and how many receipts a difference of 5 points needs.
  */
-export function figures({ documents, fields }: Diff): DiffSchema.DiffFigures {
+export function figures({ documents, fields }: Diff): Schema.DiffFigures {
   const judged = fields.filter((field) => field.documents > 0);
   const m = judged.length;
   const ps = judged.map(({ b, c }) => Statistics.mcnemar(b, c));
   const adjusted = Statistics.holm(ps);
-  const found = judged.map((field, i): DiffSchema.DiffField => {
+  const found = judged.map((field, i): Schema.DiffField => {
     const { b, c, ...counts } = field;
     return {
       ...counts,
@@ -152,7 +152,7 @@ export function figures({ documents, fields }: Diff): DiffSchema.DiffFigures {
       documents_needed: Statistics.neededReceipts((b + c) / field.documents, m),
     };
   });
-  const has = (verdict: DiffSchema.Verdict) => found.some((field) => field.verdict === verdict);
+  const has = (verdict: Schema.Verdict) => found.some((field) => field.verdict === verdict);
   return {
     documents,
     verdict: has("regressed")

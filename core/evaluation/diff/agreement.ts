@@ -4,7 +4,7 @@ import * as Layout from "#core/evaluation/compare/layout";
 import * as Outcome from "#core/evaluation/compare/outcome";
 import * as Sheet from "#core/evaluation/compare/sheet";
 import type { Label, Labelled } from "#core/ground-truth/record";
-import type * as DiffSchema from "./diff-schema.ts";
+import type * as Schema from "./schema.ts";
 
 /*
  * How far two runs agree, without labels that show which is right.
@@ -89,7 +89,7 @@ export function add(
   }
 }
 
-export function figures({ documents, not_compared, fields }: Agreement): DiffSchema.AgreementFigures {
+export function figures({ documents, not_compared, fields }: Agreement): Schema.AgreementFigures {
   return {
     ...{ documents, not_compared },
     fields: fields.map((field) => ({

@@ -6,7 +6,7 @@ import * as Statistics from "#core/evaluation/statistics/statistics";
 import { labelsOf } from "#test/support/labels";
 import * as Agreement from "./agreement.ts";
 import * as Diff from "./diff.ts";
-import * as DiffSchema from "./diff-schema.ts";
+import * as Schema from "./schema.ts";
 
 const fields: Field[] = [
   { path: "date", kind: "date" },
@@ -47,7 +47,7 @@ describe("two runs over the same documents", () => {
       // Wrong before and after: as a column it is one field of one document.
       ...{ "items[].name": [0, 0], "items[].price": [0, 0] },
     });
-    expect(DiffSchema.DiffFigures.parse(Diff.figures(diff))).toMatchObject({
+    expect(Schema.DiffFigures.parse(Diff.figures(diff))).toMatchObject({
       verdict: "INCONCLUSIVE",
       fields_tested: 4,
     });
@@ -143,7 +143,7 @@ test("two runs agree field by field without a ground truth, in either order", ()
     return Agreement.figures(agreement);
   };
   const figures = of(first, second);
-  expect(DiffSchema.AgreementFigures.parse(figures)).toEqual(of(second, first));
+  expect(Schema.AgreementFigures.parse(figures)).toEqual(of(second, first));
   expect(figures).toMatchObject({ documents: 2, not_compared: 1 });
   expect(figures.fields).toMatchObject([
     { path: "date", compared: 1, same: 0, one_sided: 1, agreement: 0 },

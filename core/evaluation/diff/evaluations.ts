@@ -1,13 +1,13 @@
 import type * as Bucket from "#core/bucket/bucket";
 import { AppError } from "#core/error";
 import type { Log } from "#core/log";
-import type { Mode } from "./columns.ts";
+import type { Mode } from "../columns.ts";
+import type * as Evaluation from "../evaluation.ts";
+import * as Read from "../read.ts";
+import * as Samples from "../samples.ts";
 import * as Diff from "./diff.ts";
-import type * as DiffSchema from "./diff-schema.ts";
-import type * as Evaluation from "./evaluation.ts";
 import * as Pair from "./pair.ts";
-import * as Read from "./read.ts";
-import * as Samples from "./samples.ts";
+import type * as Schema from "./schema.ts";
 
 /** Changes of each kind that are listed; all are counted. */
 const listed = 100;
@@ -18,19 +18,21 @@ const cut = (text: string | null): string | null =>
   text === null || text.length <= textLength ? text : `${text.slice(0, textLength).toWellFormed()}…`;
 
 /** What makes figures of two evaluations differ though no answer does. */
-function differences(first: Evaluation.Row, second: Evaluation.Row): DiffSchema.EvaluationDiff["differs"] {
+function differences(first: Evaluation.Row, second: Evaluation.Row): Schema.EvaluationDiff["differs"] {
   const labels = ({ gtSha256, labels: of }: Evaluation.Row) =>
     gtSha256 ?? ("etag" in of ? `${of.object_key} ${of.etag}` : "");
-  const found: [DiffSchema.EvaluationDiff["differs"][number], boolean][] = [
+  // Evaluations of before the rules had a version of their own: the code's.
+  const rules = ({ rulesVersion, version }: Evaluation.Row) => rulesVersion ?? version;
+  const found: [Schema.EvaluationDiff["differs"][number], boolean][] = [
     ["labels", labels(first) !== labels(second)],
-    ["rules", first.version !== second.version],
+    ["rules", rules(first) !== rules(second)],
     ["str_mode", first.strMode !== second.strMode],
   ];
   return found.flatMap(([name, differs]) => (differs ? [name] : []));
 }
 
-const about = ({ evalId, runId, gtName, gtSha256, version }: Evaluation.Row): DiffSchema.DiffSide => ({
-  ...{ eval_id: evalId, run_id: runId, gt_name: gtName, gt_sha256: gtSha256, rules_version: version },
+const about = ({ evalId, runId, gtName, gtSha256, rulesVersion }: Evaluation.Row): Schema.DiffSide => ({
+  ...{ eval_id: evalId, run_id: runId, gt_name: gtName, gt_sha256: gtSha256, rules_version: rulesVersion },
 });
 
 /**
@@ -44,7 +46,7 @@ export async function of(
   log: Log,
   rows: readonly [Evaluation.Row, Evaluation.Row],
   mode: Mode,
-): Promise<DiffSchema.EvaluationDiff> {
+): Promise<Schema.EvaluationDiff> {
   const [first, second] = await Promise.all([
     Read.measured(bucket, log, rows[0]),
     Read.measured(bucket, log, rows[1]),
@@ -73,10 +75,10 @@ async function compared(
   diff: Diff.Diff,
   pairs: ReturnType<typeof Pair.pairs>,
   mode: Mode,
-): Promise<{ diff: Diff.Diff; changes: DiffSchema.DiffChange[] }> {
+): Promise<{ diff: Diff.Diff; changes: Schema.DiffChange[] }> {
   const found = { broken: [], fixed: [], changed: [] } as Record<
-    DiffSchema.DiffChange["kind"],
-    DiffSchema.DiffChange[]
+    Schema.DiffChange["kind"],
+    Schema.DiffChange[]
   >;
   for await (const [before, after] of pairs) {
     const { file, custom_id, document } = after;

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { each } from "#test/support/measured";
+import type * as Wire from "../wire.ts";
 import * as Pair from "./pair.ts";
-import type * as Wire from "./wire.ts";
 
 const line = (file: string | null, custom_id: string | null = null, document = 1) =>
   Buffer.from(JSON.stringify({ index: 0, document, file, custom_id, request_id: `r-${file}`, verdicts: [] }));

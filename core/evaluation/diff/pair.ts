@@ -1,6 +1,6 @@
 import { AppError } from "#core/error";
-import * as Samples from "./samples.ts";
-import type * as Wire from "./wire.ts";
+import * as Samples from "../samples.ts";
+import type * as Wire from "../wire.ts";
 
 /** Bytes of lines that may wait for their like: runs over the same files have them in the same order, and none waits. */
 const maxWaitingBytes = 64 * 1024 * 1024;

@@ -1,0 +1,1 @@
+ALTER TABLE `evaluation` ADD `rules_version` text;
