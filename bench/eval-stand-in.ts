@@ -7,8 +7,8 @@ import { parseArgs } from "node:util";
 import * as PrintedDate from "#core/canonical/dates/printed-date";
 import * as Currency from "#core/canonical/money/currency";
 import * as Money from "#core/canonical/money/money";
+import * as Document from "#core/document/document";
 import * as Budget from "#core/image/budget";
-import * as Image from "#core/image/image";
 import { MAX_MODEL_LEN } from "#local/model/protocol";
 import { start } from "#local/model/server";
 import { drawAll } from "./abroad/draw.ts";
@@ -110,9 +110,12 @@ if (!existsSync(join(data, "gt.json"))) {
 
 async function ask(url: string, file: string): Promise<Answer> {
   // Scaled to the context as the product does it before it calls a model server.
-  const { bytes, mimeType } = await Image.prepare(await Image.inspect(await readFile(join(data, file))), {
-    maxImageTokens,
-  });
+  const { bytes, mimeType } = await Document.prepare(
+    (await Document.open(await readFile(join(data, file)))).first,
+    {
+      maxImageTokens,
+    },
+  );
   const picture = `data:${mimeType};base64,${Buffer.from(bytes).toString("base64")}`;
   const response = await fetch(`${url}/chat/completions`, {
     method: "POST",

@@ -16,7 +16,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import sharp from "sharp";
 import type * as Config from "#core/config";
-import * as Image from "#core/image/image";
+import * as Document from "#core/document/document";
 import type { Log } from "#core/log";
 import { perform } from "#core/reading/reading";
 import * as Task from "#core/task/task";
@@ -87,10 +87,10 @@ export async function run(args: string[]): Promise<number> {
 
 async function measured(model: Config.Model, scenario: Scenario, tasks: string[]): Promise<Row[]> {
   const sample = await readFile(new URL("../samples/aldi.jpg", import.meta.url));
-  const image = await Image.inspect(await sharp(sample).resize({ width: widthPixels }).jpeg().toBuffer());
+  const document = await Document.open(await sharp(sample).resize({ width: widthPixels }).jpeg().toBuffer());
   if (scenario === "restarted") {
     const before = await probe(model);
-    await question(model, "receipt_fields_v1", image, false);
+    await question(model, "receipt_fields_v1", document, false);
     await told(`now end the server and start it with less context than ${before.maxModelLen}`, async () => {
       const { ok, maxModelLen } = await probe(model);
       return ok && (maxModelLen ?? 0) < (before.maxModelLen ?? 0);
@@ -98,7 +98,7 @@ async function measured(model: Config.Model, scenario: Scenario, tasks: string[]
   }
   const rows: Row[] = [];
   for (const task of tasks) {
-    const row = await question(model, task, image, scenario === "ended");
+    const row = await question(model, task, document, scenario === "ended");
     rows.push(row);
     // A server on a CPU takes minutes for some of them.
     process.stderr.write(`${JSON.stringify(row)}\n`);
@@ -115,7 +115,7 @@ async function told(what: string, done: () => Promise<boolean>): Promise<void> {
 async function question(
   model: Config.Model,
   taskId: string,
-  image: Image.Inspected,
+  document: Document.Document,
   tellsWhenHalf: boolean,
 ): Promise<Row> {
   const task = Task.get(taskId);
@@ -126,7 +126,7 @@ async function question(
   if (tellsWhenHalf) void tellWhenHalf(model, before?.generated ?? 0, answered.signal);
   const performed = await perform(model, {
     task,
-    image,
+    document,
     requestId: `bench-${taskId}-${startedAt}`,
     createdAt: new Date(startedAt),
     deadline: startedAt + deadlineMs,

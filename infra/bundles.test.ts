@@ -6,8 +6,8 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { Decoder } from "#core/image/decoder";
-import * as Image from "#core/image/image";
+import { Decoder } from "#core/document/decoder";
+import { inspect } from "#test/support/inspect";
 import { png } from "#test/support/picture-parts";
 import { type Bundle, bundle } from "../local/bundle/bundle.ts";
 import { root } from "../scripts/sst-platform.ts";
@@ -72,7 +72,7 @@ describe("the bundles that are deployed", () => {
       );
       const decoder = new Decoder({ program: async () => program ?? "" });
       const bytes = png({ width: 40, height: 30 });
-      expect(await Image.inspect(bytes, { decoder }), name).toMatchObject({ width: 40, height: 30 });
+      expect(await inspect(bytes, { decoder }), name).toMatchObject({ width: 40, height: 30 });
       decoder.end();
     }
   });

@@ -11,7 +11,7 @@ import { packageRoot } from "#local/home/home";
 const leftOut = [
   "#local/loop",
   "#local/home/lock",
-  "#core/image/image",
+  "#core/document/document",
   "#core/image/budget",
   "#cli/batch/data-root",
 ];

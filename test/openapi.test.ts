@@ -8,13 +8,14 @@ import { createConfig, lintFromString } from "@redocly/openapi-core";
 import { generateApi } from "swagger-typescript-api";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import * as z from "zod";
-import * as Image from "#core/image/image";
+import { prepare } from "#core/document/document";
 import type { Operation } from "#functions/request/operation";
 import { examples, picture } from "#scripts/openapi/examples";
 import * as OpenApi from "#scripts/openapi/openapi";
 import * as Parts from "#scripts/openapi/parts";
 import * as Functions from "#spec/functions";
 import * as Routes from "#spec/routes";
+import { inspect } from "#test/support/inspect";
 
 const root = fileURLToPath(new URL("../", import.meta.url));
 
@@ -138,9 +139,9 @@ describe("docs/openapi.json", () => {
   });
 
   test("the example of POST /v1/extract holds a picture that can be read", async () => {
-    const image = await Image.inspect(Buffer.from(picture, "base64"));
+    const image = await inspect(Buffer.from(picture, "base64"));
     expect(image).toMatchObject({ mimeType: "image/png", width: 230, height: 92 });
-    expect(await Image.prepare(image, { maxImageTokens: 1000 })).toMatchObject({ mimeType: "image/png" });
+    expect(await prepare(image, { maxImageTokens: 1000 })).toMatchObject({ mimeType: "image/png" });
   });
 
   test("operation ids are unique, and made of method and path", () => {

@@ -3,8 +3,8 @@ import * as fs from "node:fs";
 import { basename, isAbsolute, relative, resolve } from "node:path";
 import { type Context, UsageError } from "#cli/terminal/context";
 import * as Text from "#cli/terminal/text";
+import type { Document as Opened, Prepared } from "#core/document/document";
 import { GlobError } from "#core/glob/glob";
-import type { Inspected, Prepared } from "#core/image/image";
 import * as Limits from "#spec/limits";
 import * as GlobFiles from "./glob-files.ts";
 
@@ -117,20 +117,20 @@ export async function fit(bytes: Buffer): Promise<{ bytes: Buffer; note?: string
   const limit = Limits.sizes.clientScaleDownBytes;
   if (bytes.length <= limit) return { bytes };
   // Loaded here: most pictures are small, and libvips takes a while.
-  const [Image, { patchPixels }] = await Promise.all([
-    import("#core/image/image"),
+  const [Document, { patchPixels }] = await Promise.all([
+    import("#core/document/document"),
     import("#core/image/budget"),
   ]);
   const tooLarge = new PictureError(
     `has ${megabytes(bytes.length)} and is no picture that can be made smaller`,
   );
-  const image: Inspected = await Image.inspect(bytes).catch(() => {
+  const document: Opened = await Document.open(bytes).catch(() => {
     throw tooLarge;
   });
   for (const each of megapixels) {
     let scaled: Prepared;
     try {
-      scaled = await Image.prepare(image, {
+      scaled = await Document.prepare(document.first, {
         maxImageTokens: Math.floor((each * 1e6) / patchPixels ** 2),
         encodeAs: "jpeg",
         jpegQuality,
@@ -142,7 +142,7 @@ export async function fit(bytes: Buffer): Promise<{ bytes: Buffer; note?: string
     const { width, height } = scaled;
     return {
       bytes: Buffer.from(scaled.bytes),
-      pages: image.pages,
+      pages: document.frames,
       note: `${megabytes(bytes.length)}, sent as ${megabytes(scaled.bytes.byteLength)} (${width}×${height})`,
     };
   }

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import * as Breaker from "#core/breaker/breaker";
+import * as Document from "#core/document/document";
 import { AppError, type Code, from, invalidRequest } from "#core/error";
 import * as Id from "#core/id";
 import * as Idempotency from "#core/idempotency/idempotency";
-import * as Image from "#core/image/image";
 import type { Principal } from "#core/key/key";
 import type { Log } from "#core/log";
 import { hashOf } from "#core/payload-hash";
@@ -110,8 +110,8 @@ async function begin(
     if (known === undefined) throw thrown;
     return known;
   }
-  const image = await inspect(services, input, source.bytes, caller.deadline);
-  const payloadHash = payloadOf(task, input, image);
+  const document = await open(services, input, source.bytes, caller.deadline);
+  const payloadHash = payloadOf(task, input, document);
 
   const { claim, outlook } = await claimId(services, input, caller, { taskId: task.id, payloadHash });
   const { row } = claim;
@@ -130,7 +130,7 @@ async function begin(
     row,
     ...overridden,
     debug: input.debug,
-    image,
+    document,
     source,
     startedAt,
   };
@@ -156,15 +156,15 @@ async function checkRequest(services: Services, input: Given, caller: Caller): P
 }
 
 /** @throws AppError about the field that the picture came in. */
-async function inspect(
+async function open(
   { decoder }: Pick<Services, "decoder">,
   input: Given,
   bytes: Uint8Array,
   deadline: number,
-): Promise<Image.Inspected> {
+): Promise<Document.Document> {
   try {
     const signal = AbortSignal.timeout(Math.max(1, deadline - Date.now()));
-    return await Image.inspect(bytes, { decoder, signal });
+    return await Document.open(bytes, { decoder, signal });
   } catch (thrown) {
     const fields = ["image_base64", "image_ref", "image_url"] as const;
     const field = fields.find((name) => input[name] !== undefined);
@@ -189,14 +189,14 @@ async function askOrHandOver(work: Work, outlook: Claim.Outlook): Promise<Answer
  * sha256 over what decides the answer. A picture that is named is what its name says: an upload is pinned to the bytes
  * seen first, and a repeat of an address is the same call whatever lies there now.
  */
-function payloadOf(task: Task.Task, input: Given, image: Image.Inspected | undefined): string {
+function payloadOf(task: Task.Task, input: Given, document: Document.Document | undefined): string {
   const { image_ref, image_url, debug } = input;
   const named = image_ref !== undefined || image_url !== undefined;
   return hashOf({
     task_id: task.id,
     image_ref,
     image_url,
-    image_sha256: named ? undefined : image?.sha256,
+    image_sha256: named ? undefined : document?.sha256,
     debug,
   });
 }
@@ -223,14 +223,14 @@ interface Work {
   task: Task.Task;
   validate: Overridden["validate"];
   debug: Debug | undefined;
-  image: Image.Inspected;
+  document: Document.Document;
   source: Source.Source;
   startedAt: number;
 }
 
 /** Asks the model within the caller's time; what then is not ended goes to the queue. */
 async function ask(work: Work): Promise<Answer.Outcome> {
-  const { services, caller, log, row, task, validate, debug, image } = work;
+  const { services, caller, log, row, task, validate, debug, document } = work;
   const { waitMs } = caller.patience;
   const deadline =
     waitMs === undefined ? caller.deadline : Math.min(caller.deadline, work.startedAt + waitMs);
@@ -238,7 +238,7 @@ async function ask(work: Work): Promise<Answer.Outcome> {
     task,
     validate,
     debug,
-    image,
+    document,
     requestId: row.requestId,
     createdAt: row.createdAt,
     deadline,
@@ -268,7 +268,7 @@ async function toQueue(
   how: { cutOff: boolean; waitingFor: "model_server" | null },
   instead: Performed | AppError | undefined,
 ): Promise<Answer.Outcome> {
-  const { services, caller, log, row, image, source } = work;
+  const { services, caller, log, row, document, source } = work;
   const asked = instead === undefined || instead instanceof AppError ? undefined : composed(work, instead);
   try {
     await handOver(
@@ -276,8 +276,8 @@ async function toQueue(
       log,
       row,
       {
-        bytes: image.bytes,
-        mimeType: image.mimeType,
+        bytes: document.bytes,
+        mimeType: document.mimeType,
         input: {
           source: source.kind,
           declaredMimeType: source.declaredMimeType ?? null,
@@ -314,9 +314,9 @@ async function fail(work: Work, artifact: Artifact, error: AppError): Promise<ne
 }
 
 function composed(work: Work, performed: Performed): Artifact {
-  const { caller, image, source } = work;
+  const { caller, document, source } = work;
   return Record.compose(work.row, performed, {
-    input: Record.inputOf(image, source.kind, source.declaredMimeType ?? null),
+    input: Record.inputOf(document, source.kind, source.declaredMimeType ?? null),
     principal: { key_id: caller.principal.keyId, role: caller.principal.role },
     codeVersion: work.services.version,
     totalMs: Date.now() - work.startedAt,

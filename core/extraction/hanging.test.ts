@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { Decoder } from "#core/document/decoder";
+import * as Hanging from "#core/document/fixtures/hanging";
 import { type Caller, extract } from "#core/extraction/extraction";
-import { Decoder } from "#core/image/decoder";
-import * as Hanging from "#core/image/fixtures/hanging";
 import type * as Queue from "#core/queue/queue";
 import type { Services } from "#core/reading/services";
 import { noLimits } from "#spec/key-limits";

@@ -1,8 +1,8 @@
 import * as Breaker from "#core/breaker/breaker";
 import * as Probe from "#core/breaker/probe";
 import * as Bucket from "#core/bucket/bucket";
+import * as Document from "#core/document/document";
 import { AppError, from } from "#core/error";
-import * as Image from "#core/image/image";
 import * as Lease from "#core/lease/lease";
 import type { Log } from "#core/log";
 import * as Budget from "#core/reading/budget";
@@ -92,9 +92,9 @@ async function attempt(work: Work): Promise<void> {
     await Row.release(services.db, row, asked.unasked);
     return;
   }
-  const { performed, image } = asked;
+  const { performed, document } = asked;
   const artifact = Record.compose(row, performed, {
-    input: Record.inputOf(image, input.source, input.declaredMimeType),
+    input: Record.inputOf(document, input.source, input.declaredMimeType),
     principal: { key_id: row.keyId, role: input.principalRole },
     codeVersion: services.version,
     totalMs: Date.now() - job.startedAt,
@@ -128,12 +128,12 @@ async function attempt(work: Work): Promise<void> {
 async function ask(
   { services, log, row, input, job }: Work,
   signal: AbortSignal,
-): Promise<{ performed: Performed; image: Image.Inspected } | { unasked: AppError }> {
+): Promise<{ performed: Performed; document: Document.Document } | { unasked: AppError }> {
   const task = Task.get(row.taskId);
-  let image: Image.Inspected | undefined;
+  let document: Document.Document | undefined;
   try {
     const bytes = await Source.reload(services.bucket, log, input);
-    image = bytes && (await Image.inspect(bytes, { decoder: services.decoder, signal }));
+    document = bytes && (await Document.open(bytes, { decoder: services.decoder, signal }));
   } catch (thrown) {
     const error = from(thrown);
     if (error.retry) throw error;
@@ -141,7 +141,7 @@ async function ask(
   }
   // What passed the lint then may not pass that of a later version.
   const overridden = task && (await override(task, input.debug ?? undefined).catch(() => undefined));
-  if (overridden === undefined || image === undefined) {
+  if (overridden === undefined || document === undefined) {
     const what =
       overridden === undefined ? "the task of this extract is gone" : "the picture of this extract is gone";
     return { unasked: new AppError("internal", what) };
@@ -149,14 +149,14 @@ async function ask(
   const performed = await perform(services.model, {
     ...overridden,
     debug: input.debug ?? undefined,
-    image,
+    document,
     requestId: row.requestId,
     createdAt: row.createdAt,
     deadline: job.deadline,
     signal: AbortSignal.any([signal, AbortSignal.timeout(Math.max(1, job.deadline - Date.now()))]),
     log,
   });
-  return { performed, image };
+  return { performed, document };
 }
 
 /** Waits for the model server: no message, no attempt; the probe's success sends it on its way. */

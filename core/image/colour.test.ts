@@ -1,13 +1,14 @@
 import { deflateSync } from "node:zlib";
 import sharp from "sharp";
 import { describe, expect, test } from "vitest";
-import * as Image from "#core/image/image";
+import * as Document from "#core/document/document";
+import { inspect } from "#test/support/inspect";
 import { floatTiff, png, pngChunk } from "#test/support/picture-parts";
 
 const size = { width: 64, height: 64 };
 const solid = (background: string) => sharp({ create: { ...size, channels: 3, background } });
 const prepare = async (bytes: Uint8Array) =>
-  await Image.prepare(await Image.inspect(bytes), { maxImageTokens: 4096 });
+  await Document.prepare(await inspect(bytes), { maxImageTokens: 4096 });
 
 /** The colour at a point of what would be sent. */
 async function sent(bytes: Uint8Array, x = 32, y = 32): Promise<number[]> {
@@ -134,7 +135,7 @@ test("one bit a pixel is black on white, in PNG and in a fax's TIFF, whichever o
 });
 
 test("samples whose white nobody knows are refused, not sent as a black page", async () => {
-  await expect(Image.inspect(floatTiff(64, 64, 0.25))).rejects.toMatchObject({
+  await expect(inspect(floatTiff(64, 64, 0.25))).rejects.toMatchObject({
     code: "invalid_image",
     details: { reason: "sample_format" },
   });

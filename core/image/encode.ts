@@ -8,7 +8,7 @@ import type { MimeType } from "#spec/pictures";
 
 /*
  * The work with sharp (libvips): reads headers, decodes and encodes pictures. It runs only in the decoder's process
- * (./decoder.ts), because only the end of that process can stop it: libvips checks its timeout between the strips of a
+ * (#core/document/decoder), because only the end of that process can stop it: libvips checks its timeout between the strips of a
  * pipeline, but not while it reads a file's tables or the scans of a progressive JPEG.
  */
 
@@ -16,6 +16,8 @@ import type { MimeType } from "#spec/pictures";
 export interface Header {
   width: number;
   height: number;
+  /** "points" (1/72 inch) for a page that is drawn, which has no pixels of its own. */
+  unit: "pixels" | "points";
   /** libvips' name of a sample: "uchar", "ushort", "float". */
   depth: string;
   orientation: number | undefined;
@@ -23,14 +25,18 @@ export interface Header {
   pages: number | undefined;
 }
 
-/** A picture whose header was checked (#core/image/image, `Inspected`). */
+/** A page of a picture's file, whose header was checked (#core/document/document, `Page`). */
 export interface Picture {
   bytes: Uint8Array;
   mimeType: MimeType;
+  /** The decoder's number of the page, from 0. */
+  index: number;
   width: number;
   height: number;
   orientation: number;
   pixelAspect: number;
+  /** `orientation` (1, 3, 6 or 8) counts in place of what the file says. */
+  turned?: boolean | undefined;
 }
 
 export interface Encoding {
@@ -76,10 +82,10 @@ export function load(): Promise<Load> {
 }
 
 /** Reads the header; no pixel is decoded. @throws AppError `invalid_image` for one that is broken or cut off. */
-export async function header(bytes: Uint8Array, mimeType: MimeType): Promise<Header> {
+export async function header(bytes: Uint8Array, mimeType: MimeType, index = 0): Promise<Header> {
   try {
-    const { width, height, depth, orientation, exif, pages } = await metadata(bytes, mimeType);
-    return { width, height, depth, orientation, exif, pages };
+    const { width, height, depth, orientation, exif, pages } = await metadata(bytes, mimeType, index);
+    return { width, height, unit: "pixels", depth, orientation, exif, pages };
   } catch (cause) {
     throw invalid("broken_header", "the picture's header is broken or cut off", cause);
   }
@@ -94,7 +100,7 @@ export async function encode(image: Picture, options: Encoding): Promise<Encoded
       limitInputPixels: sizes.imageMegapixels * 1_000_000,
       failOn,
       sequentialRead: true,
-      page: 0,
+      page: image.index,
     });
   try {
     return await encodeWith(image, options, open);
@@ -119,9 +125,9 @@ async function encodeWith(image: Picture, options: Encoding, open: Open): Promis
       return { bytes: undefined, mimeType, width, height };
     }
   }
-  const { depth, hasProfile } = await metadata(image.bytes, image.mimeType);
+  const { depth, hasProfile } = await metadata(image.bytes, image.mimeType, image.index);
   const { data, info } = await decode(image, open, (picture) => {
-    let pipeline = picture.autoOrient();
+    let pipeline = image.turned ? picture.rotate(degrees[image.orientation]) : picture.autoOrient();
     if (!fits || image.pixelAspect !== 1) {
       pipeline = pipeline.resize(target.width, target.height, { fit: "fill" });
     }
@@ -129,19 +135,44 @@ async function encodeWith(image: Picture, options: Encoding, open: Open): Promis
     // Without this, 16 bits with a profile come out as numbers of Display P3, untagged: red as (234, 51, 34). With
     // it, 16 bits without a profile come out wrong (sharp 0.35.5).
     if (depth === "ushort" && hasProfile) pipeline = pipeline.withIccProfile("srgb", { attach: false });
-    pipeline =
-      options.encodeAs === "png"
-        ? pipeline.toColourspace("srgb").png()
-        : pipeline.jpeg({ quality: options.jpegQuality ?? defaultJpegQuality });
-    return pipeline.toBuffer({ resolveWithObject: true });
+    return written(pipeline, options);
   });
-  return {
-    bytes: data,
-    mimeType: options.encodeAs === "png" ? "image/png" : "image/jpeg",
-    width: info.width,
-    height: info.height,
-  };
+  return encoded(data, info, options);
 }
+
+/** Clockwise degrees that turn a picture of this EXIF orientation upright. */
+const degrees: Readonly<Record<number, number>> = { 1: 0, 3: 180, 6: 90, 8: 270 };
+
+/** Pixels as a picture of this size. @throws AppError `invalid_image` for data that is not as long as they say. */
+export async function pixels(
+  { data, width, height, channels }: { data: Uint8Array; width: number; height: number; channels: 1 | 3 | 4 },
+  size: { width: number; height: number },
+  options: Encoding,
+): Promise<Encoded> {
+  const sharp = await load();
+  const raw = { width, height, channels };
+  let pipeline = sharp(data, { raw, limitInputPixels: sizes.imageMegapixels * 1_000_000 });
+  if (width !== size.width || height !== size.height)
+    pipeline = pipeline.resize(size.width, size.height, { fit: "fill" });
+  try {
+    const { data: bytes, info } = await written(pipeline.flatten({ background: "#ffffff" }), options);
+    return encoded(bytes, info, options);
+  } catch (cause) {
+    throw invalid("damaged", "the page cannot be drawn", cause);
+  }
+}
+
+const written = (pipeline: Sharp, { encodeAs, jpegQuality }: Encoding) =>
+  (encodeAs === "png"
+    ? pipeline.toColourspace("srgb").png()
+    : pipeline.jpeg({ quality: jpegQuality ?? defaultJpegQuality })
+  ).toBuffer({ resolveWithObject: true });
+
+const encoded = (
+  bytes: Uint8Array,
+  { width, height }: { width: number; height: number },
+  { encodeAs }: Encoding,
+): Encoded => ({ bytes, mimeType: encodeAs === "png" ? "image/png" : "image/jpeg", width, height });
 
 /** The size as seen: with square pixels, rotated as EXIF requires. */
 function uprightSize(image: Picture): { width: number; height: number } {
@@ -212,9 +243,10 @@ async function refuseLostRows(image: Picture, open: Open, oddity: Error): Promis
     throw invalid("damaged", "the picture is damaged or cut off", oddity);
 }
 
-async function metadata(bytes: Uint8Array, mimeType: MimeType) {
+async function metadata(bytes: Uint8Array, mimeType: MimeType, page: number) {
   const sharp = await load();
-  return await sharp(forDecoder(bytes, mimeType), { limitInputPixels: false, failOn: "error" }).metadata();
+  const how = { limitInputPixels: false, failOn: "error", page } as const;
+  return await sharp(forDecoder(bytes, mimeType), how).metadata();
 }
 
 function forDecoder(bytes: Uint8Array, mimeType: MimeType): Uint8Array {

@@ -2,8 +2,8 @@ import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { describe, expect, test } from "vitest";
-import * as Image from "#core/image/image";
 import * as Pages from "#core/image/pages";
+import { inspect } from "#test/support/inspect";
 
 /** A TIFF, or a BigTIFF, of directories alone; each with its NewSubfileType, if it says one. */
 function tiff(pages: (number | undefined)[], { big = false, little = true, loop = false } = {}): Buffer {
@@ -135,5 +135,5 @@ test("a picture of an MPO without a type is a page where it is as large as the f
 
 const case6 = resolve(import.meta.dirname, "../../../shared/cases/i06-two-pages.tif");
 test.skipIf(!existsSync(case6))("of a scan of two pages the decoder and we count two", async () => {
-  expect(await Image.inspect(await readFile(case6))).toMatchObject({ mimeType: "image/tiff", pages: 2 });
+  expect(await inspect(await readFile(case6))).toMatchObject({ mimeType: "image/tiff", pages: 2 });
 });

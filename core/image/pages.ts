@@ -1,17 +1,42 @@
 import type { MimeType } from "#spec/pictures";
+import * as Tiff from "./tiff.ts";
 import * as Walk from "./walk.ts";
 
 /*
- * Counts the pages or frames of a file that a person would want read. libvips counts what it can open, which may be
+ * Finds the pages or frames of a file that a person would want read. libvips counts what it can open, which may be
  * less (frames of an APNG, pictures after the first of an MPO) or more (previews and masks of a TIFF).
  */
 
 /** A file with more directories is not a scan but a loop or an attack. */
 const mostPages = 100_000;
 
+/** Where a page is in its file. */
+export interface Place {
+  /** The decoder's number of it, from 0. */
+  index: number;
+  /** Of a TIFF: position of its tables. */
+  directory?: number;
+}
+
 /**
- * Pages of a TIFF, frames of a GIF, WebP or APNG, pictures of an MPO; at least 1. If the file's own tables do not tell,
- * the decoder's count is used.
+ * The pages that can be read: those of a TIFF, else one. If the file's own tables do not tell, the decoder's count is
+ * used.
+ * @param decoder - the decoder's count, from the header.
+ */
+export function places(bytes: Uint8Array, mimeType: MimeType, decoder: number): Place[] {
+  if (mimeType !== "image/tiff" || decoder <= 1) return [{ index: 0 }];
+  try {
+    const pages = pagesOfTiff(bytes);
+    if (pages.length > 0) return pages;
+  } catch (thrown) {
+    // A table that points outside of the file.
+    if (!(thrown instanceof RangeError)) throw thrown;
+  }
+  return Array.from({ length: decoder }, (_, index) => ({ index }));
+}
+
+/**
+ * Pages of a TIFF, frames of a GIF, WebP or APNG, pictures of an MPO; at least 1. Only those of `places` are read.
  * @param decoder - the decoder's count, from the header.
  */
 export function count(bytes: Uint8Array, mimeType: MimeType, decoder: number): number {
@@ -19,7 +44,7 @@ export function count(bytes: Uint8Array, mimeType: MimeType, decoder: number): n
   try {
     if (mimeType === "image/png") return framesOfPng(view);
     if (mimeType === "image/jpeg") return picturesOfMpo(view, bytes);
-    if (mimeType === "image/tiff" && decoder > 1) return pagesOfTiff(view);
+    if (mimeType === "image/tiff") return places(bytes, mimeType, decoder).length;
   } catch (thrown) {
     // A table that points outside of the file.
     if (!(thrown instanceof RangeError)) throw thrown;
@@ -127,30 +152,30 @@ function* mpPictures(view: DataView, start: number, end: number): Generator<MpPi
 const newSubfileType = 254;
 const notAPage = 0b101;
 
-/** Pages by the chain of directories. The first one counts always, because it is the one that is read. */
-function pagesOfTiff(view: DataView): number {
-  const little = view.getUint16(0) === 0x4949;
-  const big = view.getUint16(2, little) === 43;
-  const offsetAt = (at: number) => (big ? Number(view.getBigUint64(at, little)) : view.getUint32(at, little));
-  const [countBytes, fieldBytes] = big ? [8, 20] : [2, 12];
-  const seen = new Set<number>();
-  let pages = 0;
-  for (let at = offsetAt(big ? 8 : 4); at !== 0 && !seen.has(at) && seen.size < mostPages; ) {
-    seen.add(at);
-    const fields = big ? Number(view.getBigUint64(at, little)) : view.getUint16(at, little);
-    let isPage = true;
-    for (let i = 0; i < fields; i += 1) {
-      const field = at + countBytes + fieldBytes * i;
-      const tag = view.getUint16(field, little);
-      // Tags are in ascending order.
-      if (tag > newSubfileType) break;
-      if (tag !== newSubfileType) continue;
-      const isShort = view.getUint16(field + 2, little) === 3;
-      const value = field + (big ? 12 : 8);
-      isPage = ((isShort ? view.getUint16(value, little) : view.getUint32(value, little)) & notAPage) === 0;
-    }
-    if (isPage || pages === 0) pages += 1;
-    at = offsetAt(at + countBytes + fieldBytes * fields);
+/**
+ * The pages of a TIFF by its chain of directories; the first one counts always. `index` is the decoder's number of the
+ * page, `directory` the position of its tables in the file.
+ * @throws RangeError for a table that points outside of the file.
+ */
+function pagesOfTiff(bytes: Uint8Array): Place[] {
+  const tiff = Tiff.open(bytes);
+  const pages: Place[] = [];
+  let index = 0;
+  for (const directory of Tiff.directories(tiff)) {
+    if (index >= mostPages) break;
+    if (index === 0 || isPage(tiff, directory)) pages.push({ index, directory });
+    index += 1;
   }
-  return Math.max(1, pages);
+  return pages;
+}
+
+function isPage(tiff: Tiff.Tiff, directory: number): boolean {
+  const { view, little } = tiff;
+  for (const { tag, type, value } of Tiff.fields(tiff, directory)) {
+    // Tags are in ascending order.
+    if (tag > newSubfileType) break;
+    if (tag !== newSubfileType) continue;
+    return ((type === 3 ? view.getUint16(value, little) : view.getUint32(value, little)) & notAPage) === 0;
+  }
+  return true;
 }

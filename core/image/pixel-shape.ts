@@ -13,10 +13,15 @@ const squareWithin = 0.01;
 /**
  * Width of a stored pixel divided by its height, 1 for a square one: from the TIFF's own tags, JFIF or `pHYs`, else
  * from EXIF. Missing, zero or absurd values count as square. 1 for GIF, whose aspect byte readers ignore.
+ * @param directory - of a TIFF: position of the page's tables, by default those of the first.
  */
-export function pixelAspect(bytes: Uint8Array, mimeType: string, exif: Uint8Array | undefined): number {
+export function pixelAspect(
+  bytes: Uint8Array,
+  mimeType: string,
+  { exif, directory }: { exif?: Uint8Array | undefined; directory?: number | undefined },
+): number {
   const density =
-    (mimeType === "image/tiff" ? tiffDensity(bytes) : undefined) ??
+    (mimeType === "image/tiff" ? tiffDensity(bytes, directory) : undefined) ??
     (mimeType === "image/jpeg" ? jfifDensity(bytes) : undefined) ??
     (mimeType === "image/png" ? pngDensity(bytes) : undefined) ??
     (exif === undefined ? undefined : tiffDensity(withoutExifName(exif)));
@@ -65,10 +70,10 @@ const tag = { xResolution: 282, yResolution: 283 } as const;
 const mostEntries = 512;
 
 /**
- * XResolution and YResolution of the first directory of a TIFF, BigTIFF or EXIF block (TIFF 6.0, section 2): two
+ * XResolution and YResolution of a directory, by default the first, of a TIFF, BigTIFF or EXIF block (TIFF 6.0, section 2): two
  * rationals whose unit is shared. Undefined where one is missing, zero or outside of the bytes.
  */
-function tiffDensity(bytes: Uint8Array): Density | undefined {
+function tiffDensity(bytes: Uint8Array, at?: number): Density | undefined {
   if (bytes.byteLength < 16) return undefined;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const little = bytes[0] === 0x49;
@@ -79,7 +84,7 @@ function tiffDensity(bytes: Uint8Array): Density | undefined {
       : big
         ? Number(view.getBigUint64(at, little))
         : view.getUint32(at, little);
-  const directory = offsetAt(big ? 8 : 4);
+  const directory = at ?? offsetAt(big ? 8 : 4);
   if (!(directory + 8 <= bytes.byteLength)) return undefined;
   const count = big ? Number(view.getBigUint64(directory, little)) : view.getUint16(directory, little);
   const entryBytes = big ? 20 : 12;

@@ -4,10 +4,11 @@ import { join, resolve } from "node:path";
 import { deflateSync } from "node:zlib";
 import sharp from "sharp";
 import { describe, expect, test } from "vitest";
+import * as Document from "#core/document/document";
 import * as Budget from "#core/image/budget";
-import * as Image from "#core/image/image";
 import * as Png from "#core/image/png";
 import * as Walk from "#core/image/walk";
+import { inspect } from "#test/support/inspect";
 import { exif, physical, png, pngChunk, rawProfile, withJpegSegment } from "#test/support/picture-parts";
 
 const maxImageTokens = 4096;
@@ -16,7 +17,7 @@ const cases = resolve(import.meta.dirname, "../../../shared/cases");
 const canvas = (width = 204, height = 98) =>
   sharp({ create: { width, height, channels: 3, background: "#808080" } });
 const prepare = async (bytes: Uint8Array, tokens = maxImageTokens) =>
-  await Image.prepare(await Image.inspect(bytes), { maxImageTokens: tokens });
+  await Document.prepare(await inspect(bytes), { maxImageTokens: tokens });
 
 async function jfif(unit: number, x: number, y: number, behind?: Buffer): Promise<Buffer> {
   const jpeg = await canvas().jpeg().toBuffer();
@@ -67,7 +68,7 @@ describe("what is sent has square pixels", () => {
       .tiff({ xres: 204 / 25.4, yres: 98 / 25.4 })
       .withMetadata({ orientation: 6 })
       .toBuffer();
-    const image = await Image.inspect(turned);
+    const image = await inspect(turned);
     expect(image.orientation).toBe(6);
     const tall = await prepare(png({ width: 100, height: 40, before: [physical(400, 200), turnedExif()] }));
     expect(tall).toMatchObject({ width: 80, height: 100 });
@@ -119,7 +120,7 @@ describe("what is sent has square pixels", () => {
 
   test("a strip that is too long only with square pixels is refused like any other", async () => {
     const strip = png({ width: 10, height: 1500, before: [physical(400, 200)] });
-    await expect(Image.inspect(strip)).rejects.toMatchObject({
+    await expect(inspect(strip)).rejects.toMatchObject({
       code: "invalid_image",
       details: { reason: "aspect_ratio" },
     });
@@ -168,7 +169,7 @@ describe("EXIF in a PNG is obeyed wherever tools put it", () => {
     const empty = Array.from({ length: 20_100 }, () => pngChunk("quUx"));
     const hidden = png({ ...size, pixel, before: [...empty, ...texts] });
     expect(names(Png.forDecoder(hidden))).not.toContain("zTXt");
-    await expect(Image.inspect(hidden)).rejects.toMatchObject({ code: "invalid_image" });
+    await expect(inspect(hidden)).rejects.toMatchObject({ code: "invalid_image" });
     const plain = png({ ...size, pixel, before: [turnedExif()] });
     expect(Png.forDecoder(plain)).toBe(plain);
   });

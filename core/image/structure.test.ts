@@ -1,13 +1,14 @@
 import { describe, expect, test } from "vitest";
+import * as Document from "#core/document/document";
 import { AppError } from "#core/error";
-import * as Image from "#core/image/image";
 import { mostDirectories, mostScans } from "#core/image/structure";
+import { inspect } from "#test/support/inspect";
 import { scannedJpeg, stripedTiff } from "#test/support/picture-parts";
 
 /** Harmless pictures just above the limits: what is refused is the shape, not the time that it takes. */
 
 const inspected = async (bytes: Buffer) =>
-  await Image.inspect(bytes).then(
+  await inspect(bytes).then(
     ({ width, height, pages }) => ({ width, height, pages }),
     (error: unknown) => (error instanceof AppError ? [error.code, error.retry, error.details] : error),
   );
@@ -23,8 +24,8 @@ describe("files whose parts make a decoder do the same again and again are refus
   });
 
   test("one of 100 is read to its end", async () => {
-    const image = await Image.inspect(scannedJpeg(mostScans));
-    expect(await Image.prepare(image, { maxImageTokens: 256 })).toMatchObject({ width: 8, height: 8 });
+    const image = await inspect(scannedJpeg(mostScans));
+    expect(await Document.prepare(image, { maxImageTokens: 256 })).toMatchObject({ width: 8, height: 8 });
   });
 
   test("a TIFF of more than 10,000 directories; one of 1,000 is a sheaf of paper", async () => {

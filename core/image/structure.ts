@@ -1,11 +1,12 @@
 import { AppError, type Details } from "#core/error";
+import * as Tiff from "#core/image/tiff";
 import * as Walk from "#core/image/walk";
 import type { MimeType } from "#spec/pictures";
 
 /*
  * Files of few pixels and few bytes that still keep a decoder busy, because its work grows with repeated parts. They
  * are recognized by their tables before a decoder reads them, and refused: no camera, scanner or program writes them.
- * Other slow files are stopped by the decoder's time limit (./decoder.ts).
+ * Other slow files are stopped by the decoder's time limit (#core/document/decoder).
  */
 
 /**
@@ -53,37 +54,22 @@ function checkScans(bytes: Uint8Array): void {
 const tag = { stripBytes: 279, tileBytes: 325 } as const;
 const typeBytes: Readonly<Record<number, number>> = { 1: 1, 3: 2, 4: 4, 16: 8 };
 
-/**
- * Checks the chain of directories, and the strips or tiles of the first, which is the one that is read. "No data should
- * be referenced from more than one place" (TIFF 6.0, section 7, "No Duplicate Pointers"), so together they are no
- * longer than the file.
- */
+/** Checks the chain of directories, and the strips or tiles of the first. */
 function checkDirectories(bytes: Uint8Array): void {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const tiff = Tiff.open(bytes);
+  let directories = 0;
   try {
-    const little = view.getUint16(0) === 0x4949;
-    const big = view.getUint16(2, little) === 43;
-    const wordAt = (at: number) => (big ? Number(view.getBigUint64(at, little)) : view.getUint32(at, little));
-    const [countBytes, fieldBytes] = big ? [8, 20] : [2, 12];
-    let directories = 0;
-    for (let at = wordAt(big ? 8 : 4); at !== 0; directories += 1) {
+    for (const at of Tiff.directories(tiff)) {
       if (directories >= mostDirectories)
         throw refused(
           "too_many_pages",
-          `the picture has more than ${mostDirectories} pages: send its first one, the only one that is read`,
+          `the picture has more than ${mostDirectories} pages: send those that you need as a file of their own`,
           {
             limit_pages: mostDirectories,
           },
         );
-      const fields = big ? Number(view.getBigUint64(at, little)) : view.getUint16(at, little);
-      if (directories === 0) {
-        for (let i = 0; i < fields; i += 1) {
-          const field = at + countBytes + fieldBytes * i;
-          const id = view.getUint16(field, little);
-          if (id === tag.stripBytes || id === tag.tileBytes) checkSum(view, field, { little, big });
-        }
-      }
-      at = wordAt(at + countBytes + fieldBytes * fields);
+      if (directories === 0) checkStrips(tiff, at);
+      directories += 1;
     }
   } catch (thrown) {
     // A table points outside of the file; the decoder reports what is broken.
@@ -91,17 +77,30 @@ function checkDirectories(bytes: Uint8Array): void {
   }
 }
 
-function checkSum(view: DataView, field: number, { little, big }: { little: boolean; big: boolean }): void {
-  const size = typeBytes[view.getUint16(field + 2, little)];
+/**
+ * Checks the strips or tiles of one page of a TIFF. "No data should be referenced from more than one place" (TIFF 6.0,
+ * section 7, "No Duplicate Pointers"), so together they are no longer than the file.
+ * @param directory - position of the page's directory.
+ * @throws AppError `invalid_image`, `details.reason` `overlapping_strips`.
+ */
+export function checkPage(bytes: Uint8Array, directory: number): void {
+  try {
+    checkStrips(Tiff.open(bytes), directory);
+  } catch (thrown) {
+    if (!(thrown instanceof RangeError)) throw thrown;
+  }
+}
+
+function checkStrips(tiff: Tiff.Tiff, directory: number): void {
+  for (const field of Tiff.fields(tiff, directory))
+    if (field.tag === tag.stripBytes || field.tag === tag.tileBytes) checkSum(tiff, field);
+}
+
+function checkSum(tiff: Tiff.Tiff, { type, count, value, valueBytes }: Tiff.Field): void {
+  const { view, little } = tiff;
+  const size = typeBytes[type];
   if (size === undefined) return;
-  const count = big ? Number(view.getBigUint64(field + 4, little)) : view.getUint32(field + 4, little);
-  const value = field + (big ? 12 : 8);
-  const inline = count * size <= (big ? 8 : 4);
-  const start = inline
-    ? value
-    : big
-      ? Number(view.getBigUint64(value, little))
-      : view.getUint32(value, little);
+  const start = count * size <= valueBytes ? value : Tiff.offsetAt(tiff, value);
   let sum = 0;
   for (let i = 0; i < count; i += 1) {
     const at = start + i * size;

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import type * as Config from "#core/config";
-import * as Image from "#core/image/image";
+import * as Document from "#core/document/document";
 import * as Task from "#core/task/task";
 import * as ModelServer from "#test/support/model-server/model-server";
 import { picture } from "#test/support/pictures";
@@ -36,7 +36,7 @@ async function performed(bytes: Uint8Array) {
   };
   return await perform(server, {
     task,
-    image: await Image.inspect(bytes),
+    document: await Document.open(bytes),
     requestId: "req-1",
     createdAt: new Date(),
     deadline: Date.now() + 10_000,

@@ -1,7 +1,7 @@
 import type * as Config from "#core/config";
+import * as Document from "#core/document/document";
 import { type AppError, from, invalidRequest } from "#core/error";
 import * as Budget from "#core/image/budget";
-import * as Image from "#core/image/image";
 import type { Log } from "#core/log";
 import * as Metrics from "#core/metrics/metrics";
 import type * as Override from "#core/task/override";
@@ -15,7 +15,7 @@ import * as Warning from "./warning.ts";
 /** One picture, one task, and how long there is. */
 interface Work {
   task: Task.Task;
-  image: Image.Inspected;
+  document: Document.Document;
   requestId: string;
   /** Of the artifact; printed years of two digits are read by it, so that a repeat reads the same. */
   createdAt: Date;
@@ -65,7 +65,7 @@ const seed = 1;
  * a batch. Never throws for what the picture or the model did: that is in `error`, beside what is known so far.
  */
 export async function perform(model: Config.Model, work: Work): Promise<Performed> {
-  const { task, image } = work;
+  const { task, document } = work;
   const settings: Settings = {
     temperature: work.debug?.temperature ?? defaultTemperature,
     max_tokens: task.maxOutputTokens,
@@ -81,11 +81,11 @@ export async function perform(model: Config.Model, work: Work): Promise<Performe
       schema_errors: [],
       normalized: {},
       checks: [],
-      warnings: Warning.ofPages(image.pages),
+      warnings: Warning.ofPages(document.frames),
       model: model.model,
       prompt_sha256: task.promptSha256,
       schema_sha256: task.schemaSha256,
-      image_sha256: image.sha256,
+      image_sha256: document.sha256,
       usage: { prompt_tokens: 0, completion_tokens: 0, attempts: 0 },
     },
     timingsMs: { image: 0, inference: 0, validate: 0 },
@@ -200,7 +200,7 @@ function record(
 
 /** The picture as it fits, and what becomes of it when the server says that it does not. */
 function openRoom(performed: Performed, model: Config.Model, work: Work): Promise<Vision.Room> {
-  const { task, image, signal } = work;
+  const { task, document, signal } = work;
   const asked = work.debug?.max_tokens;
   const most = Math.min(asked ?? Number.POSITIVE_INFINITY, model.maxTokens ?? Number.POSITIVE_INFINITY);
   return Vision.Room.open({
@@ -212,7 +212,7 @@ function openRoom(performed: Performed, model: Config.Model, work: Work): Promis
     signal,
     prepare: async (maxImageTokens, encodeAs) => {
       const startedAt = Date.now();
-      const prepared = await Image.prepare(image, {
+      const prepared = await Document.prepare(document.first, {
         maxImageTokens,
         encodeAs,
         signal,

@@ -2,8 +2,8 @@ import * as z from "zod";
 import * as Place from "#core/artifact/place";
 import * as Bucket from "#core/bucket/bucket";
 import * as RulesVersion from "#core/canonical/rules-version";
+import type * as Document from "#core/document/document";
 import { AppError, from } from "#core/error";
-import type * as Image from "#core/image/image";
 import type { Log } from "#core/log";
 import type { Performed } from "./reading.ts";
 import type { Artifact, Extract } from "./schema.ts";
@@ -73,21 +73,21 @@ export function compose(
   };
 }
 
-/** How a picture is described in artifacts. */
+/** How what came in is described in artifacts. */
 export function inputOf(
-  image: Image.Inspected,
+  document: Document.Document,
   source: NonNullable<Artifact["input"]>["source"],
   declaredMimeType: string | null,
 ): Artifact["input"] {
   return {
     source,
-    mime_type: image.mimeType,
+    mime_type: document.mimeType,
     declared_mime_type: declaredMimeType,
-    bytes: image.bytes.length,
-    sha256: image.sha256,
-    width: image.width,
-    height: image.height,
-    pages: image.pages,
+    bytes: document.bytes.length,
+    sha256: document.sha256,
+    width: document.first.width,
+    height: document.first.height,
+    pages: document.frames,
   };
 }
 

@@ -1,7 +1,7 @@
 import type { Bucket } from "#core/bucket/bucket";
 import type * as Config from "#core/config";
 import type { Db } from "#core/db/database";
-import type { Decoder } from "#core/image/decoder";
+import type { Decoder } from "#core/document/decoder";
 import type { Queues } from "#core/queue/queue";
 import type { Times } from "#spec/limits";
 

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import * as RulesVersion from "#core/canonical/rules-version";
 import type * as Config from "#core/config";
-import * as Image from "#core/image/image";
+import * as Document from "#core/document/document";
 import { perform } from "#core/reading/reading";
 import type { Artifact } from "#core/reading/schema";
 import * as Override from "#core/task/override";
@@ -35,7 +35,7 @@ async function artifactOf(
   const createdAt = new Date("2026-11-23T10:00:00Z");
   const { error, answer, timingsMs, record } = await perform(server, {
     ...{ task, validate, debug, createdAt, requestId: "r-1", log: TestBucket.silent },
-    image: await Image.inspect(await picture(1, "png")),
+    document: await Document.open(await picture(1, "png")),
     deadline: Date.now() + 10_000,
     signal: new AbortController().signal,
   });

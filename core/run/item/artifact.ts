@@ -1,6 +1,6 @@
 import * as Place from "#core/artifact/place";
+import type * as Document from "#core/document/document";
 import type { AppError } from "#core/error";
-import type * as Image from "#core/image/image";
 import { hashOf } from "#core/payload-hash";
 import type { Performed } from "#core/reading/reading";
 import * as Record from "#core/reading/record";
@@ -30,7 +30,7 @@ export const isOf = (run: RunRow, row: ItemRow) => (artifact: Artifact) =>
 /** What an artifact says beside the attempt. */
 interface About {
   /** Undefined where it was not read. */
-  image: Image.Inspected | undefined;
+  document: Document.Document | undefined;
   /** The run has a copy of its own of the picture. */
   kept: boolean;
   startedAt: number;
@@ -47,10 +47,10 @@ export function compose(run: RunRow, row: ItemRow, performed: Performed, about: 
     token: row.token,
     payloadHash: payloadOf(run, row),
   };
-  const { image, kept, startedAt, version } = about;
+  const { document, kept, startedAt, version } = about;
   return {
     ...Record.compose(identity, performed, {
-      input: image === undefined ? null : Record.inputOf(image, row.sourceKind, row.declaredMimeType),
+      input: document === undefined ? null : Record.inputOf(document, row.sourceKind, row.declaredMimeType),
       principal: { key_id: run.keyId, role: run.principalRole },
       codeVersion: version,
       totalMs: Date.now() - startedAt,
@@ -81,7 +81,7 @@ export function failure(
   run: RunRow,
   row: ItemRow,
   error: AppError,
-  about: Omit<About, "image" | "kept"> & { kept?: boolean },
+  about: Omit<About, "document" | "kept"> & { kept?: boolean },
 ): Artifact {
   const performed: Performed = {
     error,
@@ -91,5 +91,5 @@ export function failure(
   };
   // What came with the run lies where it is kept, whatever became of the item.
   const { kept = row.sourceKind === "run" } = about;
-  return asEnding(run, row, compose(run, row, performed, { ...about, image: undefined, kept }));
+  return asEnding(run, row, compose(run, row, performed, { ...about, document: undefined, kept }));
 }

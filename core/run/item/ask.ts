@@ -1,7 +1,7 @@
 import * as Breaker from "#core/breaker/breaker";
 import * as Bucket from "#core/bucket/bucket";
+import * as Document from "#core/document/document";
 import { type AppError, from } from "#core/error";
-import * as Image from "#core/image/image";
 import * as Type from "#core/image/type";
 import type { Held } from "#core/lease/lease";
 import type { Log } from "#core/log";
@@ -17,7 +17,7 @@ import * as Suspect from "./suspect.ts";
 
 /** `crowded`: a suspect that cannot be alone now. `kept`: the run has a copy of the picture. */
 type Asked =
-  | { kind: "asked"; performed: Performed; image: Image.Inspected; kept: boolean }
+  | { kind: "asked"; performed: Performed; document: Document.Document; kept: boolean }
   | { kind: "unreadable"; error: AppError; kept: boolean }
   | { kind: "crowded" };
 
@@ -37,7 +37,7 @@ export async function ask(
   const { run, row, task, early } = what;
   const { signal, log } = how;
   let kept = false;
-  let image: Image.Inspected;
+  let document: Document.Document;
   try {
     const bytes = await Picture.load(services, row, early, job, log);
     if (Picture.isCopied(run, row)) {
@@ -46,7 +46,7 @@ export async function ask(
       await Bucket.put(services.bucket, log, keptKey(run, row.index), { body: bytes, contentType: type });
       kept = true;
     }
-    image = await Image.inspect(bytes, { decoder: services.decoder, signal });
+    document = await Document.open(bytes, { decoder: services.decoder, signal });
   } catch (thrown) {
     const error = from(thrown);
     if (error.code === "storage_unavailable") throw error;
@@ -62,7 +62,7 @@ export async function ask(
   }
   const performed = await perform(services.model, {
     task,
-    image,
+    document,
     requestId: requestIdOf(run, row.index),
     createdAt: run.createdAt,
     deadline: job.deadline,
@@ -72,7 +72,7 @@ export async function ask(
   });
   // The right was lost with the lease, and another suspect may have it.
   if (lone && !signal.aborted) await aloneNoMore(services, how);
-  return { kind: "asked", performed, image, kept };
+  return { kind: "asked", performed, document, kept };
 }
 
 /** The right ends by itself, too; the answer that was just given must not be lost for it. */

@@ -147,8 +147,8 @@ async function attempt(
       ? later(work, { spent: undefined, counted: true })
       : fails(asked.error);
   }
-  const { performed, image } = asked;
-  const artifact = compose(run, row, performed, { ...about, image, kept });
+  const { performed, document } = asked;
+  const artifact = compose(run, row, performed, { ...about, document, kept });
   const { error } = performed;
   if (error === undefined || !error.retry) return end(work, artifact);
   return afterFailure(work, { performed, error, artifact });

@@ -1,8 +1,9 @@
 import { afterEach, describe, expect, test } from "vitest";
+import { Decoder } from "#core/document/decoder";
+import * as Document from "#core/document/document";
+import * as Hanging from "#core/document/fixtures/hanging";
 import { AppError } from "#core/error";
-import { Decoder } from "#core/image/decoder";
-import * as Hanging from "#core/image/fixtures/hanging";
-import * as Image from "#core/image/image";
+import { inspect } from "#test/support/inspect";
 import { png } from "#test/support/picture-parts";
 
 /** A decoder of a test's own: one that hangs or crashes at pictures of certain widths, and is real for all others. */
@@ -21,8 +22,8 @@ afterEach(() => {
 
 const wide = (width: number) => png({ width, height: 16 });
 const read = async (by: Decoder, width: number, signal?: AbortSignal) => {
-  const image = await Image.inspect(wide(width), { decoder: by });
-  return await Image.prepare(image, { maxImageTokens: 256, signal });
+  const image = await inspect(wide(width), { decoder: by });
+  return await Document.prepare(image, { maxImageTokens: 256, signal });
 };
 const failure = async (promise: Promise<unknown>): Promise<AppError> => {
   const thrown = await promise.then(
@@ -97,15 +98,15 @@ describe("a process that ends", () => {
 
   test.skipIf(process.platform === "win32")("from outside, between two orders: nobody notices", async () => {
     const by = decoder(20_000);
-    const image = await Image.inspect(wide(100), { decoder: by });
+    const image = await inspect(wide(100), { decoder: by });
     process.kill(by.pid as number, "SIGKILL");
-    expect(await Image.prepare(image, { maxImageTokens: 256 })).toMatchObject({ width: 100 });
+    expect(await Document.prepare(image, { maxImageTokens: 256 })).toMatchObject({ width: 100 });
   });
 
   test("before it is ready: that is a fault of ours, not of the picture", async () => {
     const program = async () => "data:text/javascript,export const serve = () => process.exit(1)";
     const by = new Decoder({ program });
-    const error = await failure(Image.inspect(wide(100), { decoder: by }));
+    const error = await failure(inspect(wide(100), { decoder: by }));
     by.end();
     expect([error.code, error.retry]).toEqual(["internal", true]);
   });
@@ -117,7 +118,7 @@ test("the decoder's process is given nothing that is ours: settings, secrets, a 
   }`;
   const by = new Decoder({ program: async () => `data:text/javascript,${encodeURIComponent(serve)}` });
   process.env.AWS_SECRET_ACCESS_KEY ??= "";
-  const error = await failure(Image.inspect(wide(100), { decoder: by }));
+  const error = await failure(inspect(wide(100), { decoder: by }));
   by.end();
   expect((error.cause as Error).message).toMatch(
     /^((PATH|TMPDIR|NODE_CHANNEL\w+|LD_LIBRARY_PATH|[a-z]+),?)+$/i,

@@ -7,7 +7,8 @@ import { promisify } from "node:util";
 import { deflateSync } from "node:zlib";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import * as Image from "#core/image/image";
+import * as Document from "#core/document/document";
+import { inspect } from "#test/support/inspect";
 import { exif, physical, png, pngChunk, rawProfile, withJpegSegment } from "#test/support/picture-parts";
 
 /*
@@ -68,10 +69,10 @@ async function opened(pictures: Record<string, Uint8Array>): Promise<Record<stri
   return Object.fromEntries(names.map((name, index) => [name, seen[index] ?? {}]));
 }
 
-async function sentOf(pictures: Record<string, Uint8Array>): Promise<Record<string, Image.Prepared>> {
-  const sent: Record<string, Image.Prepared> = {};
+async function sentOf(pictures: Record<string, Uint8Array>): Promise<Record<string, Document.Prepared>> {
+  const sent: Record<string, Document.Prepared> = {};
   for (const [name, bytes] of Object.entries(pictures)) {
-    sent[name] = await Image.prepare(await Image.inspect(bytes), { maxImageTokens: 4096 });
+    sent[name] = await Document.prepare(await inspect(bytes), { maxImageTokens: 4096 });
   }
   return sent;
 }

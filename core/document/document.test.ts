@@ -4,9 +4,10 @@ import { join, resolve } from "node:path";
 import { deflateSync } from "node:zlib";
 import sharp from "sharp";
 import { describe, expect, test } from "vitest";
+import * as Document from "#core/document/document";
 import { AppError } from "#core/error";
 import * as Budget from "#core/image/budget";
-import * as Image from "#core/image/image";
+import { inspect } from "#test/support/inspect";
 import { pngChunk, png as pngOf } from "#test/support/picture-parts";
 
 const shared = resolve(import.meta.dirname, "../../../shared/data");
@@ -68,7 +69,7 @@ async function failure(promise: Promise<unknown>): Promise<AppError> {
 }
 
 const prepare = async (bytes: Uint8Array, tokens = maxImageTokens) =>
-  await Image.prepare(await Image.inspect(bytes), { maxImageTokens: tokens });
+  await Document.prepare(await inspect(bytes), { maxImageTokens: tokens });
 
 describe("inspect", () => {
   test("every supported type is known by its bytes, with the size of its header", async () => {
@@ -80,7 +81,7 @@ describe("inspect", () => {
       "image/gif": await noise(120, 80).gif().toBuffer(),
     };
     for (const [mimeType, bytes] of Object.entries(encoded)) {
-      const image = await Image.inspect(bytes);
+      const image = await inspect(bytes);
       expect(image).toMatchObject({ mimeType, width: 120, height: 80, orientation: 1, pages: 1 });
       expect(image.sha256).toMatch(/^[0-9a-f]{64}$/);
     }
@@ -99,7 +100,7 @@ describe("inspect", () => {
       riffWave: Buffer.from("RIFF\0\0\0\0WAVEfmt ", "latin1"),
     };
     for (const bytes of Object.values(others)) {
-      const error = await failure(Image.inspect(bytes));
+      const error = await failure(inspect(bytes));
       expect([error.code, error.status]).toEqual(["unsupported_media_type", 415]);
     }
   });
@@ -118,7 +119,7 @@ describe("inspect", () => {
       noSize: pngOf({ width: 0, height: 0, bitDepth: 1, idat: deflateSync(Buffer.alloc(1)) }),
     };
     for (const bytes of Object.values(broken)) {
-      const { code, message } = await failure(Image.inspect(bytes));
+      const { code, message } = await failure(inspect(bytes));
       expect([code, /vips|libpng|TOTAL/i.test(message)]).toEqual(["invalid_image", false]);
     }
   });
@@ -128,7 +129,7 @@ describe("inspect", () => {
     const bomb = pngOf({ width: 30_000, height: 30_000, bitDepth: 1, idat });
     expect(bomb.length).toBeLessThan(120_000);
     const before = performance.now();
-    const error = await failure(Image.inspect(bomb));
+    const error = await failure(inspect(bomb));
     expect(performance.now() - before).toBeLessThan(900);
     expect([error.code, error.status]).toEqual(["image_too_large", 413]);
     expect(error.details).toMatchObject({ limit_megapixels: 100, megapixels: 900 });
@@ -145,7 +146,7 @@ describe("inspect", () => {
     jpeg.writeUInt16BE(65_000, frame + 7);
     for (const bomb of [gif, jpeg]) {
       const before = performance.now();
-      expect((await failure(Image.inspect(bomb))).code).toBe("image_too_large");
+      expect((await failure(inspect(bomb))).code).toBe("image_too_large");
       expect(performance.now() - before).toBeLessThan(900);
     }
   });
@@ -154,19 +155,19 @@ describe("inspect", () => {
     const jpeg = await noise(64, 64).jpeg().toBuffer();
     const tails = ["<html><script>alert(1)</script></html>", "PK\x03\x04", "%PDF-1.7\n1 0 obj\n"];
     for (const tail of tails) {
-      const image = await Image.inspect(Buffer.concat([jpeg, Buffer.from(tail, "latin1")]));
+      const image = await inspect(Buffer.concat([jpeg, Buffer.from(tail, "latin1")]));
       expect(image).toMatchObject({ mimeType: "image/jpeg", width: 64, height: 64 });
-      expect(await Image.prepare(image, { maxImageTokens })).toMatchObject({ width: 64, height: 64 });
+      expect(await Document.prepare(image, { maxImageTokens })).toMatchObject({ width: 64, height: 64 });
     }
     const htmlFirst = Buffer.concat([Buffer.from("<html>"), jpeg]);
-    expect((await failure(Image.inspect(htmlFirst))).code).toBe("unsupported_media_type");
+    expect((await failure(inspect(htmlFirst))).code).toBe("unsupported_media_type");
   });
 
   test("a picture that the model's processor would refuse for its shape is refused here", async () => {
     const strip = await sharp({ create: { width: 1, height: 20_000, channels: 3, background: "#fff" } })
       .png()
       .toBuffer();
-    const error = await failure(Image.inspect(strip));
+    const error = await failure(inspect(strip));
     expect(error.code).toBe("invalid_image");
     expect(error.details).toMatchObject({ reason: "aspect_ratio", width: 1, height: 20_000 });
   });
@@ -175,8 +176,8 @@ describe("inspect", () => {
 describe("prepare", () => {
   test("an upright JPEG or PNG within the budget is sent as it is", async () => {
     for (const bytes of [await noise(300, 200).jpeg().toBuffer(), await noise(300, 200).png().toBuffer()]) {
-      const image = await Image.inspect(bytes);
-      const prepared = await Image.prepare(image, { maxImageTokens });
+      const image = await inspect(bytes);
+      const prepared = await Document.prepare(image, { maxImageTokens });
       expect(prepared).toEqual({
         bytes: image.bytes,
         mimeType: image.mimeType,
@@ -204,9 +205,9 @@ describe("prepare", () => {
       .jpeg({ quality: 95, chromaSubsampling: "4:4:4" })
       .withMetadata({ orientation })
       .toBuffer();
-    const image = await Image.inspect(stored);
+    const image = await inspect(stored);
     expect(image).toMatchObject({ width: 96, height: 64, orientation });
-    const prepared = await Image.prepare(image, { maxImageTokens });
+    const prepared = await Document.prepare(image, { maxImageTokens });
     const [width, height] = orientation >= 5 ? [64, 96] : [96, 64];
     // EXIF of any kind is for nobody but us: readers differ in what they make of it.
     expect(prepared).toMatchObject({ width, height, changed: true });
@@ -245,9 +246,9 @@ describe("prepare", () => {
       await joined().webp().toBuffer(),
       await joined().tiff().toBuffer(),
     ]) {
-      const image = await Image.inspect(bytes);
+      const image = await inspect(bytes);
       expect(image).toMatchObject({ width: 40, height: 40, pages: 2 });
-      const prepared = await Image.prepare(image, { maxImageTokens });
+      const prepared = await Document.prepare(image, { maxImageTokens });
       expect(prepared).toMatchObject({ width: 40, height: 40, changed: true });
       expect(colour((await pixels(prepared.bytes)).at(20, 20))).toBe("red");
     }
@@ -324,9 +325,9 @@ describe("prepare", () => {
   });
 
   test("it can be had encoded anew, as JPEG or PNG, the same size", async () => {
-    const image = await Image.inspect(await noise(300, 200).jpeg().toBuffer());
+    const image = await inspect(await noise(300, 200).jpeg().toBuffer());
     for (const encodeAs of ["jpeg", "png"] as const) {
-      const prepared = await Image.prepare(image, { maxImageTokens, encodeAs });
+      const prepared = await Document.prepare(image, { maxImageTokens, encodeAs });
       expect(prepared).toMatchObject({
         mimeType: `image/${encodeAs}`,
         width: 300,
@@ -368,13 +369,13 @@ describe("prepare", () => {
   });
 
   test("an abort ends the wait at once, with the caller's own error where it gave one", async () => {
-    const image = await Image.inspect(await noise(1200, 1200).png().toBuffer());
-    expect((await failure(Image.prepare(image, { maxImageTokens, signal: AbortSignal.abort() }))).code).toBe(
-      "inference_timeout",
-    );
+    const image = await inspect(await noise(1200, 1200).png().toBuffer());
+    expect(
+      (await failure(Document.prepare(image, { maxImageTokens, signal: AbortSignal.abort() }))).code,
+    ).toBe("inference_timeout");
     const controller = new AbortController();
     const started = performance.now();
-    const running = failure(Image.prepare(image, { maxImageTokens, signal: controller.signal }));
+    const running = failure(Document.prepare(image, { maxImageTokens, signal: controller.signal }));
     const reason = new AppError("conflict", "canceled");
     setImmediate(() => controller.abort(reason));
     expect(await running).toBe(reason);
@@ -389,10 +390,10 @@ describe("prepare", () => {
         expect(prepared).toMatchObject({ width: 800, height: 1066 });
       }
       const heic = await readFile(join(shared, "formats/receipt.heic"));
-      expect((await failure(Image.inspect(heic))).code).toBe("unsupported_media_type");
-      const turned = await Image.inspect(await readFile(join(shared, "derived/exif6_cord_00058.jpg")));
+      expect((await failure(inspect(heic))).code).toBe("unsupported_media_type");
+      const turned = await inspect(await readFile(join(shared, "derived/exif6_cord_00058.jpg")));
       expect(turned.orientation).toBe(6);
-      const upright = await Image.prepare(turned, { maxImageTokens });
+      const upright = await Document.prepare(turned, { maxImageTokens });
       expect(upright.height).toBeGreaterThan(upright.width);
     },
   );

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import * as Config from "#core/config";
 import { AppError } from "#core/error";
-import type { Encoded, Header } from "./encode.ts";
+import type { Encoded, Header } from "#core/image/encode";
 import type { Done, Job, Order, Ready } from "./program.ts";
 
 /*

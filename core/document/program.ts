@@ -1,18 +1,29 @@
+import type { Encoded, Encoding, Header, Picture } from "#core/image/encode";
 import type { MimeType } from "#spec/pictures";
-import type { Encoded, Encoding, Header, Picture } from "./encode.ts";
+import type { Opened } from "./format/format.ts";
+import { formats } from "./formats.ts";
 
 /*
  * The program of the decoder's process. The process that starts it imports this module only for its URL, so it loads
- * nothing at the top; its dependencies are loaded in the process itself. In a bundle it is a separate file beside the
- * handler, because it is loaded by an `import()`.
+ * nothing of weight at the top; its dependencies are loaded in the process itself. In a bundle it is a separate file
+ * beside the handler, because it is loaded by an `import()`.
  */
 
 /** URL of this program: a source file, or a file of a bundle. */
 export const url: string = import.meta.url;
 
+/** Which page of which kind of file, and how to open it. */
+interface Target {
+  mimeType: MimeType;
+  /** The decoder's number of the page, from 0. */
+  index: number;
+  /** Of an encrypted document. In orders only: no file, no log, no hash has it. */
+  password?: string | undefined;
+}
+
 export type Job =
-  | { op: "header"; mimeType: MimeType }
-  | { op: "encode"; image: Omit<Picture, "bytes">; options: Encoding };
+  | ({ op: "header" } & Target)
+  | ({ op: "encode"; image: Omit<Picture, "bytes" | "mimeType" | "index">; options: Encoding } & Target);
 
 /** An order. The bytes come through stdin, where they are neither copied into a message nor decoded as text. */
 export interface Order {
@@ -48,11 +59,17 @@ export async function serve(): Promise<void> {
   process.on("disconnect", () => process.kill(process.pid, "SIGKILL"));
   // Ctrl-C and service managers signal the whole process group, while the parent may still need this process.
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => undefined);
-  let picture: Uint8Array = new Uint8Array();
+  let held: Held = { bytes: new Uint8Array() };
   process.on("message", ({ id, job, bytes }: Order) => {
     const work = async () => {
-      if (bytes !== undefined) picture = await taken(bytes);
-      return await done(job, picture);
+      if (bytes !== undefined) {
+        held.opened?.then(
+          (opened) => opened.close(),
+          () => undefined,
+        );
+        held = { bytes: await taken(bytes) };
+      }
+      return await done(job, held);
     };
     void work().then(
       (result) => process.send?.({ id, ok: true, result } satisfies Done),
@@ -60,14 +77,29 @@ export async function serve(): Promise<void> {
     );
   });
   // Loaded while the caller starts, rather than at the first picture.
-  await (await import("./encode.ts")).load();
+  await (await import("#core/image/encode")).load();
   process.send?.({ ready: true } satisfies Ready);
 }
 
-async function done(job: Job, bytes: Uint8Array): Promise<Header | Encoded> {
-  const Encode = await import("./encode.ts");
-  if (job.op === "header") return await Encode.header(bytes, job.mimeType);
-  return await Encode.encode({ ...job.image, bytes }, job.options);
+/** The file of the last order, and what a format's module made of it: several orders are about the same file. */
+interface Held {
+  bytes: Uint8Array;
+  opened?: Promise<Opened>;
+}
+
+async function done(job: Job, held: Held): Promise<Header | Encoded> {
+  const Encode = await import("#core/image/encode");
+  const { mimeType, index } = job;
+  const load = formats[mimeType];
+  if (load === undefined) {
+    if (job.op === "header") return await Encode.header(held.bytes, mimeType, index);
+    return await Encode.encode({ ...job.image, mimeType, index, bytes: held.bytes }, job.options);
+  }
+  const Render = await import("./render.ts");
+  held.opened ??= load().then((format) => format.open(held.bytes, { password: job.password }));
+  const opened = await held.opened;
+  if (job.op === "header") return await Render.header(opened, index);
+  return await Render.encode(opened, index, job.options);
 }
 
 async function taken(length: number): Promise<Uint8Array> {

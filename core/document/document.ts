@@ -1,0 +1,239 @@
+import { createHash } from "node:crypto";
+import * as Decoder from "#core/document/decoder";
+import { AppError } from "#core/error";
+import { maxAspectRatio } from "#core/image/budget";
+import type { Header } from "#core/image/encode";
+import * as Pages from "#core/image/pages";
+import { pixelAspect, squared } from "#core/image/pixel-shape";
+import * as Structure from "#core/image/structure";
+import { names, sniff } from "#core/image/type";
+import { sizes } from "#spec/limits";
+import { type MimeType, mimeTypes } from "#spec/pictures";
+
+/*
+ * One noun for what came in:
+ *
+ * open(bytes) -> Document                          kind, number of pages and the first page, nothing decoded
+ * page(Document, number) -> Page                   another page
+ * prepare(Page, { maxImageTokens }) -> Prepared    what the model server gets
+ *
+ * A picture is a document of one page, a TIFF or a PDF may have several; whoever asks the model sees pages only. The
+ * budget itself: share, textTokens, imageTokens in #core/image/budget. A new kind of file: ./format/format.ts.
+ */
+
+export type { MimeType } from "#spec/pictures";
+
+/** The bytes that came, and the process that reads them. */
+interface File {
+  bytes: Uint8Array;
+  /** From the leading bytes; the type that a caller declared is ignored. */
+  mimeType: MimeType;
+  sha256: string;
+  /** The decoder that read the header and still holds the bytes. */
+  decoder: Decoder.Decoder;
+  /** Of an encrypted document; it goes to the decoder and nowhere else. */
+  password?: string | undefined;
+}
+
+export interface Document extends File {
+  /** What its pages are: pictures of so many pixels, or drawn at any resolution. */
+  kind: "picture" | "pdf";
+  /** How many can be read, at least 1. */
+  pages: number;
+  /** With frames of a GIF, WebP or APNG and pictures of an MPO, of which the first is read; else as `pages`. */
+  frames: number;
+  first: Page;
+  /** Where each page is in the file. */
+  places: readonly Pages.Place[];
+}
+
+export interface Page extends File {
+  /** From 1 on, as people count. */
+  number: number;
+  /** The decoder's number of it, from 0. */
+  index: number;
+  /** As stored, before `orientation` is applied. */
+  width: number;
+  height: number;
+  /** "points" (1/72 inch) for a page that is drawn at any resolution. */
+  unit: "pixels" | "points";
+  /** EXIF orientation, 1 to 8; 1 by default. */
+  orientation: number;
+  /** Width of a stored pixel divided by its height; 1 for a square one, 0.48 for a fax of standard resolution. */
+  pixelAspect: number;
+}
+
+export interface Prepared {
+  bytes: Uint8Array;
+  mimeType: "image/jpeg" | "image/png";
+  width: number;
+  height: number;
+  sha256: string;
+  /** False if `bytes` are the caller's own. */
+  changed: boolean;
+}
+
+export interface PrepareOptions {
+  maxImageTokens: number;
+  jpegQuality?: number;
+  patch?: number;
+  /** Encode again in this format, even if the caller's own bytes could be sent. */
+  encodeAs?: "jpeg" | "png" | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+/** Starts the decoder's process, so that it is ready for the first picture. */
+export const warm = (): void => Decoder.shared().warm();
+
+export interface OpenOptions {
+  /** Instead of the instance's own. */
+  decoder?: Decoder.Decoder | undefined;
+  signal?: AbortSignal | undefined;
+  password?: string | undefined;
+}
+
+/**
+ * Opens a file by its leading bytes and its header: no pixel is decoded, so a decompression bomb costs milliseconds.
+ * Bytes after the picture in the file (a ZIP, HTML) are neither read nor refused. Throws `invalid_image` (empty, broken
+ * header, a first page longer than 200 times its width), `unsupported_media_type`, `image_too_large`
+ * (`details.limit_megapixels`, `megapixels`), and as #core/image/structure, the decoder and the kind's own module do.
+ */
+export async function open(bytes: Uint8Array, how: OpenOptions = {}): Promise<Document> {
+  if (bytes.byteLength === 0) throw invalid("empty", "the picture is empty");
+  const mimeType = sniff(bytes);
+  if (mimeType === undefined) throw await unsupported(bytes);
+  Structure.check(bytes, mimeType);
+  const { password } = how;
+  const decoder = how.decoder ?? Decoder.shared();
+  const file: File = { bytes, mimeType, sha256: sha256Of(bytes), decoder, password };
+  const header = await headerOf(file, 0, how.signal);
+  const isPicture = header.unit === "pixels";
+  const counted = header.pages ?? 1;
+  const places = isPicture ? Pages.places(bytes, mimeType, counted) : placesOf(counted);
+  return {
+    ...file,
+    kind: isPicture ? "picture" : "pdf",
+    pages: places.length,
+    frames: isPicture ? Pages.count(bytes, mimeType, counted) : counted,
+    first: pageOf(file, header, { number: 1, place: places[0] ?? { index: 0 } }),
+    places,
+  };
+}
+
+const placesOf = (pages: number): Pages.Place[] => Array.from({ length: pages }, (_, index) => ({ index }));
+
+/**
+ * A page of a document, by its header.
+ * @param number - from 1 to `document.pages`.
+ * @throws AppError as `open` does for the first page.
+ */
+export async function page(
+  document: Document,
+  number: number,
+  how: Pick<OpenOptions, "signal"> = {},
+): Promise<Page> {
+  if (number === 1) return document.first;
+  const place = document.places[number - 1];
+  if (place === undefined) throw new RangeError("the document has no such page");
+  if (place.directory !== undefined) Structure.checkPage(document.bytes, place.directory);
+  const { bytes, mimeType, sha256, decoder, password } = document;
+  const file = { bytes, mimeType, sha256, decoder, password };
+  return pageOf(file, await headerOf(file, place.index, how.signal), { number, place });
+}
+
+async function headerOf(file: File, index: number, signal: AbortSignal | undefined): Promise<Header> {
+  const { bytes, mimeType, sha256, decoder, password } = file;
+  return await decoder.run({ op: "header", mimeType, index, password }, { bytes, sha256, signal });
+}
+
+/** @throws AppError `invalid_image`, `image_too_large`. */
+function pageOf(file: File, header: Header, at: { number: number; place: Pages.Place }): Page {
+  const { width, height, unit, depth, exif } = header;
+  if (!(width > 0 && height > 0)) throw invalid("broken_header", "the picture has no size");
+  if (unit === "pixels") checkMegapixels(width, height);
+  // For floats and 32 bits the value of white is not defined: such a picture might come out all black or all white.
+  if (depth !== "uchar" && depth !== "ushort")
+    throw invalid("sample_format", "the picture has neither 8 nor 16 bits a sample");
+  const { index, directory } = at.place;
+  const aspect = pixelAspect(file.bytes, file.mimeType, { exif, directory });
+  const square = squared(width, height, aspect);
+  if (Math.max(square.width, square.height) > maxAspectRatio * Math.min(square.width, square.height)) {
+    throw new AppError(
+      "invalid_image",
+      `the picture is more than ${maxAspectRatio} times as long as wide: cut it into several`,
+      {
+        details: { reason: "aspect_ratio", limit_ratio: maxAspectRatio, width, height },
+      },
+    );
+  }
+  const orientation = header.orientation ?? 1;
+  return { ...file, number: at.number, index, width, height, unit, orientation, pixelAspect: aspect };
+}
+
+/** The error for bytes that are not a supported picture, with the kind of file if it is recognized. */
+async function unsupported(bytes: Uint8Array): Promise<AppError> {
+  const { foreign } = await import("#core/image/foreign");
+  const what = foreign(bytes);
+  const told = what === undefined ? "these bytes are no picture that is read" : `this is ${what}`;
+  return new AppError("unsupported_media_type", `${told} (read are ${names})`, {
+    details: { supported: [...mimeTypes] },
+  });
+}
+
+function checkMegapixels(width: number, height: number): void {
+  const megapixels = (width * height) / 1_000_000;
+  if (megapixels <= sizes.imageMegapixels) return;
+  throw new AppError(
+    "image_too_large",
+    `the picture has more than ${sizes.imageMegapixels} megapixels: scale it down, 12 are plenty for a receipt`,
+    {
+      details: {
+        limit_megapixels: sizes.imageMegapixels,
+        megapixels: Math.round(megapixels * 10) / 10,
+        width,
+        height,
+      },
+    },
+  );
+}
+
+/**
+ * The picture as the model server gets it: upright, square pixels, at most `maxImageTokens` (from `tokenBudget`), 8-bit
+ * sRGB on white, JPEG without metadata.
+ *
+ * A plain JPEG or PNG (#core/image/plain: every reader decodes it alike) that is upright and within the budget is sent
+ * byte for byte: no generation loss, and its sha256 is the caller's. `encodeAs` prevents this.
+ *
+ * Every picture is decoded completely, even if it is sent unchanged: a truncated file is `invalid_image`, never a
+ * receipt without its last lines. Unusual but complete files (wrong scan parameters, bytes between markers) are
+ * accepted.
+ *
+ * The same bytes and options give the same result. An abort rejects at once and ends the work. Throws `invalid_image`,
+ * also for a picture that takes longer than the decoder's limit, or `inference_timeout` on an abort without a reason of
+ * ours.
+ */
+export async function prepare(page: Page, options: PrepareOptions): Promise<Prepared> {
+  const { bytes, sha256, mimeType, index, password, width, height, orientation, pixelAspect } = page;
+  const { signal, maxImageTokens, jpegQuality, patch, encodeAs } = options;
+  const encoded = await page.decoder.run(
+    {
+      op: "encode",
+      mimeType,
+      index,
+      password,
+      image: { width, height, orientation, pixelAspect },
+      options: { maxImageTokens, jpegQuality, patch, encodeAs },
+    },
+    { bytes, sha256, signal },
+  );
+  if (encoded.bytes === undefined) return { ...encoded, bytes, sha256, changed: false };
+  return { ...encoded, bytes: encoded.bytes, sha256: sha256Of(encoded.bytes), changed: true };
+}
+
+function invalid(reason: string, message: string): AppError {
+  return new AppError("invalid_image", message, { details: { reason } });
+}
+
+function sha256Of(bytes: Uint8Array): string {
+  return createHash("sha256").update(bytes).digest("hex");
+}

@@ -1,0 +1,71 @@
+/*
+ * The seam of a kind of document that sharp does not read (a PDF, a HEIC): a module that opens the file's bytes and gives
+ * its pages as pixels. To add one:
+ *
+ * 1. a folder of its own below `core/document`, with a module whose `format` is a `Format`. It imports from this folder and from
+ *    `core/image`, never from `core/document` itself, and loads what is large (WebAssembly) inside `open`;
+ * 2. a line in `core/document/formats.ts`: the media type, and an `import()` of the module;
+ * 3. the media type in `spec/pictures.ts`; how it is recognized, its extensions and its name in `core/image/type.ts`
+ *    (taken off the lists of what is not read there and in `core/image/foreign.ts`).
+ *
+ * The module runs only in the decoder's process (`core/document/program.ts`), which is killed at its deadline and holds
+ * no secret. Its main thread may be blocked: the parent kills from outside. It keeps what it opened for as long as orders
+ * are about the same file: first the header of a page (its size and how many pages there are), then the page's pixels, as
+ * often as the room in the model's context demands another size.
+ *
+ * Whatever it refuses is an AppError `invalid_image` with a `details.reason`; any other error is a fault of ours
+ * (`internal`). It checks what a file declares (sizes, counts, depths) before it allocates.
+ */
+
+export interface Format {
+  /**
+   * Reads the file's tables, no page. The bytes stay as they are until `close`.
+   * @throws AppError `invalid_image` (broken, encrypted).
+   */
+  open(bytes: Uint8Array, how: { password: string | undefined }): Promise<Opened>;
+}
+
+export interface Opened {
+  /** At least 1. Pages that are chosen lie below it, whatever a file declares. */
+  pages: number;
+  /** The shape of a page, from 0 on. @throws AppError `invalid_image`. */
+  shape(index: number): Promise<Shape> | Shape;
+  /**
+   * Draws a page, whole and upright, on white.
+   * @param size - what is needed. The pixels may be larger, never of another shape (a pixel's rounding aside): sharp
+   *   scales them down, which keeps thin strokes of a scan. They may be smaller where the file has no more.
+   * @throws AppError `invalid_image`.
+   */
+  raster(index: number, size: Size): Promise<Raster>;
+  /** Frees what was opened. No other call follows. */
+  close(): void;
+}
+
+export interface Size {
+  width: number;
+  height: number;
+}
+
+/** A page as a person sees it: turned, cropped, with square pixels. */
+export interface Shape extends Size {
+  /** "points": 1/72 inch, for a page that is drawn at any resolution. Fractions are fine. "pixels": whole numbers. */
+  unit: "pixels" | "points";
+}
+
+type Raster = Pixels | File;
+
+/** Rows from the top, without padding: 8 bits a sample, gray, sRGB, or sRGB with alpha. */
+interface Pixels extends Size {
+  kind: "pixels";
+  data: Uint8Array;
+  channels: 1 | 3 | 4;
+}
+
+/** A picture inside of the file that is the whole page, as it is: a scan's JPEG, which is then not encoded twice. */
+interface File {
+  kind: "file";
+  bytes: Uint8Array;
+  mimeType: "image/jpeg" | "image/png" | "image/tiff" | "image/webp";
+  /** How it is turned to be upright, as EXIF numbers it, in place of what the file itself says. */
+  orientation: 1 | 3 | 6 | 8;
+}
