@@ -138,10 +138,10 @@ describe("on a local loop", () => {
     expect((await cli.run(["data", "ls", "local-admin/november/sub"])).stdout).toMatch(
       new RegExp(`${key}\n$`),
     );
-    cli.file("m.jsonl", `${JSON.stringify({ image_key: key, custom_id: "c" })}\n`);
+    cli.file("m.jsonl", `{"image_key":"${key}","custom_id":"c","tags":{"store":"12"}}\n`);
     const run = await cli.run(["batch", "m.jsonl", "--json"]);
     expect(run.status).toBe(exit.ok);
-    expect(JSON.parse(run.stdout)).toMatchObject({ custom_id: "c", status: "succeeded" });
+    expect(JSON.parse(run.stdout)).toMatchObject({ custom_id: "c", tags: { store: "12" } });
     const removed = await cli.run(["data", "rm", "local-admin/november", "--yes", "--json"]);
     expect(JSON.parse(removed.stdout)).toEqual({ removed: 3, kept: 0 });
     expect((await cli.run(["data", "ls", "local-admin/"])).stdout).toBe("");

@@ -64,7 +64,7 @@ function words(issue: z.core.$ZodRawIssue, root: z.ZodType): string {
     case "not_multiple_of":
       return `must be a multiple of ${issue.divisor}`;
     case "invalid_key":
-      return "has a name that is not allowed";
+      return `has a name that is not allowed: it ${issue.issues[0]?.message ?? "has another form"}`;
     case "invalid_union":
       return "is none of what can stand here";
     default:

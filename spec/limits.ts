@@ -52,6 +52,10 @@ export const batches = {
   manifestLines: 100_000,
   manifestBytes: 200 * MiB,
   manifestLineBytes: 64 * KiB,
+  /** Tags of an item, and the characters of their names and values: an evaluation shows both in tables. */
+  tags: 10,
+  tagNameLength: 40,
+  tagValueLength: 100,
   folderFiles: 10_000,
   /** Files of a folder without a picture's extension whose first bytes are read: one GET each, 32 at a time. */
   folderLooks: 500,

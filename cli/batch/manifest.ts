@@ -6,6 +6,7 @@ import { UsageError } from "#cli/terminal/context";
 import * as Issue from "#core/issue";
 import * as Json from "#core/json";
 import { ManifestLine } from "#core/run/schema";
+import * as Tags from "#core/run/tags";
 import * as Utf8 from "#core/utf8";
 import * as Limits from "#spec/limits";
 import { type Entry, inspect, nameProblems } from "./entry.ts";
@@ -16,6 +17,7 @@ const LocalLine = z.strictObject({
   path: z.string().min(1),
   file: z.string().optional(),
   custom_id: z.string().optional(),
+  tags: Tags.Tags.optional(),
 });
 
 const { manifestBytes, manifestLineBytes, manifestLines } = Limits.batches;
@@ -89,6 +91,11 @@ function parse(line: string, folder: string, problem: (what: string) => void): E
     problem('is not an object such as {"path":"a.jpg"}');
     return undefined;
   }
+  const unsafe = Tags.problem(json);
+  if (unsafe !== undefined) {
+    problem(told(unsafe));
+    return undefined;
+  }
   const isLocal = "path" in json;
   const names = ["image_ref", "image_key", "image_url"].filter((name) => name in json);
   if (isLocal ? names.length > 0 : names.length !== 1) {
@@ -108,10 +115,13 @@ function parseLocal(json: object, folder: string, problem: (what: string) => voi
   const parsed = Issue.check(LocalLine, json);
   for (const issue of parsed.issues ?? []) problem(told(issue));
   if (parsed.data === undefined) return undefined;
-  const { path, custom_id: customId } = parsed.data;
+  const { path, custom_id: customId, tags } = parsed.data;
   const file =
     parsed.data.file ?? (isAbsolute(path) ? path : path.replace(/^\.[\\/]/, "")).replaceAll("\\", "/");
-  const line = { ...(customId === undefined ? {} : { custom_id: customId }), file };
+  const line = {
+    ...(customId === undefined ? {} : { custom_id: customId }),
+    ...{ file, ...(tags === undefined ? {} : { tags }) },
+  };
   const absolute = resolve(folder, path);
   const local = inspect(absolute);
   const wrong = [...nameProblems(line), ...("problem" in local ? [`${path} ${local.problem}`] : [])];

@@ -149,17 +149,17 @@ describe("a manifest", () => {
     cli.file("sub/a.jpg");
     cli.file("b.png");
     const lines = [
-      { path: "sub/a.jpg", custom_id: "1" },
+      { path: "sub/a.jpg", custom_id: "1", tags: { store: "12" } },
       { path: "./b.png" },
       { path: "b.png", file: "again.png" },
       { image_ref: "upload_x", custom_id: "2" },
-      { image_key: "shared/x.jpg", file: "x" },
+      { image_key: "shared/x.jpg", file: "x", tags: { store: "13" } },
       { image_url: "https://example.com/x.jpg" },
     ];
     const text = `\uFEFF${lines.map((line) => JSON.stringify(line)).join("\r\n")}\n\n`;
     const entries = read(text);
     expect(entries.map(({ line }) => line)).toEqual([
-      { file: "sub/a.jpg", custom_id: "1" },
+      { file: "sub/a.jpg", custom_id: "1", tags: { store: "12" } },
       { file: "b.png" },
       { file: "again.png" },
       ...lines.slice(3),
@@ -196,6 +196,8 @@ describe("a manifest", () => {
               '{"image_ref":"x","colour":"red"}',
               '{"image_ref":"x","custom_id":"bad\\u0000id"}',
               '{"path":"a.jpg","file":""}',
+              '{"path":"a.jpg","file":"a3","tags":{"a b":"1"}}',
+              '{"image_key":"shared/x","tags":{"__proto__":"1"}}',
               `{"image_ref":"${"x".repeat(70_000)}"}`,
               "",
             ].join("\n"),
@@ -205,7 +207,7 @@ describe("a manifest", () => {
       ),
     );
     expect(message.split("\n  ")).toEqual([
-      "nothing was sent: m.jsonl has 13 mistakes:",
+      "nothing was sent: m.jsonl has 15 mistakes:",
       "line 2: is not valid JSON at column 2: names have double quotes",
       'line 3: is not an object such as {"path":"a.jpg"}',
       "line 4: needs exactly one of path, image_ref, image_key, image_url",
@@ -217,8 +219,12 @@ describe("a manifest", () => {
       expect.stringMatching(/^line 10: .*colour/),
       expect.stringMatching(/^line 11: custom_id: control characters/),
       expect.stringMatching(/^line 12: file: /),
-      "line 13: has 70016 bytes, at most 65536 are allowed",
-      "line 14: is not UTF-8 (at byte 2): save the file as UTF-8",
+      expect.stringMatching(
+        /^line 13: tags\.\(unprintable\): has a name that is not allowed: it must be 1 to 40/,
+      ),
+      "line 14: tags.__proto__: has a name that is not allowed",
+      "line 15: has 70016 bytes, at most 65536 are allowed",
+      "line 16: is not UTF-8 (at byte 2): save the file as UTF-8",
     ]);
   });
 

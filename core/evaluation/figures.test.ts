@@ -4,10 +4,13 @@ import { compare } from "#core/evaluation/compare/compare";
 import * as Layout from "#core/evaluation/compare/layout";
 import * as Sheet from "#core/evaluation/compare/sheet";
 import * as Statistics from "#core/evaluation/statistics/statistics";
+import type { Item } from "#core/run/schema";
 import * as Task from "#core/task/task";
 import { labelsOf } from "#test/support/labels";
+import { item } from "#test/support/papers";
 import * as Accumulator from "./accumulator.ts";
 import * as Figures from "./figures.ts";
+import * as Documents from "./job/documents.ts";
 import * as Schema from "./schema.ts";
 
 const fields = Task.get("receipt_v1")?.fields ?? [];
@@ -180,6 +183,60 @@ test("a document is in the slices of its currency, its letters, and of twenty ta
     ["merchant", "ร้านชา"],
   ]);
   expect(slices).toHaveLength(3 + 20);
+});
+
+test("a picture is in the slice of each of its faults, of ok, or of unknown where nobody looked", () => {
+  const looks = [
+    { ok: true, reasons: [] },
+    { ok: false, reasons: ["blurred", "dark"] },
+    { ok: false, reasons: ["blurred"] },
+    null,
+  ].map((quality, i) => ({ ...item("receipt_v1", i, {}), quality }));
+  // Results of a version whose answers say nothing of the picture, and of one without tags.
+  const { tags: _, ...older } = item("receipt_v1", 4, {});
+  const into = Accumulator.create(fields);
+  const totals = { totals: { total: "1,00" } };
+  const comparison = compare(
+    fields,
+    labelsOf(totals),
+    { status: "succeeded", result: totals },
+    { strMode: "exact" },
+  );
+  for (const each of [...looks, older as Item]) Accumulator.add(into, comparison, Documents.aboutOf(each));
+  const slices = Figures.of(into).slices.map(({ dimension, value, documents }) => [
+    dimension,
+    value,
+    documents,
+  ]);
+  expect(slices).toEqual([
+    ["quality", "blurred", 2],
+    ...["ok", "dark", "unknown"].map((value) => ["quality", value, 1]),
+  ]);
+});
+
+test("a document has a slice of every kind: tag, folder, merchant, currency, language, picture and rows", () => {
+  const labels = {
+    ...{ merchant: { name: "Teehaus Süd" }, totals: { total: "12,50 €" } },
+    items: Array.from({ length: 7 }, (_, i) => row(`Tee ${i}`, `${i},00`)),
+  };
+  const comparison = compare(
+    fields,
+    labelsOf(labels),
+    { status: "succeeded", result: labels },
+    { strMode: "exact" },
+  );
+  const into = Accumulator.create(fields);
+  const about = { file: "march/till-2/1.jpg", tags: { store: "12" }, quality: { ok: true, reasons: [] } };
+  Accumulator.add(into, comparison, about);
+  expect(Figures.of(into).slices.map(({ dimension, value }) => [dimension, value])).toEqual([
+    ["currency", "EUR"],
+    ["folder", "march/till-2"],
+    ["language", "Latin"],
+    ["merchant", "Teehaus Süd"],
+    ["quality", "ok"],
+    ["rows", "6–10"],
+    ["tags.store", "12"],
+  ]);
 });
 
 test("the worst documents are known by the share that is right", () => {

@@ -106,7 +106,7 @@ export const Slice = z
   .object({
     dimension: z.string().meta({
       description:
-        "`tags.NAME`, `folder`, `merchant`, `currency`, `language`, `quality` or `rows`: a document is in one value of each that it has",
+        "`tags.NAME`, `folder`, `merchant`, `currency`, `language`, `quality` or `rows`: a document is in one value of each that it has, and in each fault of its picture's `quality`",
     }),
     value: z.string().meta({ description: "`(others)` stands for all after the first 200 values" }),
     documents: count,

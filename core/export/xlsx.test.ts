@@ -19,6 +19,7 @@ const item = (index: number, more: Partial<Item> = {}): Item => ({
     task_id: "t",
     custom_id: null,
     file: `${index}.png`,
+    tags: null,
     status: "succeeded",
     request_id: `r~${index}`,
   },

@@ -15,6 +15,7 @@ import type { Finishing } from "./finishing.ts";
 import type { Planning } from "./planning.ts";
 import type { WebhookAttempt } from "./schema.ts";
 import type { Skipped } from "./skipped.ts";
+import type { Tags } from "./tags.ts";
 
 /** From `canceling` on nothing new is started; `deleted` keeps the id taken. */
 export const states = [
@@ -155,6 +156,8 @@ export const itemTable = sqliteTable(
     index: integer("idx").notNull(),
     customId: text("custom_id"),
     file: text("file"),
+    /** Of the manifest's line; null without. */
+    tags: text("tags", { mode: "json" }).$type<Tags>(),
 
     /** `upload`: an image_ref; `data`: a key under the data root; `url`: fetched by the worker; `run`: came with the run. */
     sourceKind: text("source_kind", { enum: ["upload", "data", "url", "run"] }).notNull(),

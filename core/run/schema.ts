@@ -8,6 +8,7 @@ import * as DataRoot from "#core/upload/data-root";
 import * as Limits from "#spec/limits";
 import * as EvaluateBy from "./evaluate-by.ts";
 import { Skipped } from "./skipped.ts";
+import { Tags } from "./tags.ts";
 
 const { maxConcurrency, inlineManifestLines } = Limits.batches;
 
@@ -37,6 +38,7 @@ export const ManifestLine = z
   .strictObject({
     custom_id: name(255).optional().meta({ description: "Your id of the item; unique within the run." }),
     file: name(1024).optional().meta({ description: "Your name of the picture; unique within the run." }),
+    tags: Tags.optional(),
     image_ref: z
       .string()
       .min(1)
@@ -290,6 +292,9 @@ export const Item = z
     task_id: z.string(),
     custom_id: z.string().nullable(),
     file: z.string().nullable(),
+    tags: z.record(z.string(), z.string()).nullable().meta({
+      description: "As the manifest's line has them; null without, and for other sources.",
+    }),
     status: z.enum(itemStatuses),
     request_id: z.string().meta({ description: "`<run_id>~<index>`, for `GET /v1/extracts/{request_id}`." }),
     artifact_rel: z.string().nullable(),

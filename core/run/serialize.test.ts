@@ -108,6 +108,7 @@ test("the answer about an item has its result as it was, and its id within the r
     index: 7,
     customId: "c",
     file: null,
+    tags: { store: "12" },
     sourceKind: "url",
     objectKey: null,
     etag: null,

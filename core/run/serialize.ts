@@ -88,6 +88,7 @@ export function item(run: Pick<RunRow, "runId" | "taskId">, row: Omit<ItemRow, "
     task_id: run.taskId,
     custom_id: row.customId,
     file: row.file,
+    tags: row.tags,
     status: row.status,
     request_id: requestIdOf(run, row.index),
     artifact_rel: row.artifactRel,

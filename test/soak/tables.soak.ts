@@ -84,6 +84,7 @@ test("tables of any text and amount read alike by three other programs, and thei
           task_id: "t",
           custom_id: null,
           file: null,
+          tags: null,
           status: "succeeded",
           request_id: `r~${index}`,
         },

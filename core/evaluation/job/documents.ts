@@ -7,6 +7,7 @@ import type { Log } from "#core/log";
 import * as Files from "#core/run/results/files";
 import type { RunRow } from "#core/run/run.sql";
 import type { Item } from "#core/run/schema";
+import type * as Slices from "../slices.ts";
 
 type Place = Pick<RunRow, "keyId" | "runId" | "createdAt">;
 
@@ -18,6 +19,16 @@ export async function* items(bucket: Bucket.Bucket, log: Log, run: Place): Async
       details: { reason: "no_results" },
     });
   for await (const line of Lines.of(object.body)) yield JSON.parse(line.toString("utf8")) as Item;
+}
+
+/**
+ * What an item is sliced by. Results may be of an older version, without tags, and of one whose answers say nothing of the
+ * picture.
+ */
+export function aboutOf(item: Item): Slices.About {
+  const { file, custom_id, tags, quality }: Omit<Item, "tags"> & Pick<Slices.About, "tags" | "quality"> =
+    item;
+  return { file: file ?? custom_id, tags, quality };
 }
 
 /** What the first pass keeps of each item: names for the matching, times for the cost. */

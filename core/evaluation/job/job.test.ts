@@ -53,7 +53,11 @@ async function ended(runId: string, gtId: string | undefined, results: (object |
   const evaluateBy = gtId === undefined ? null : { gt_id: gtId, image_key: "file" };
   const run = await stores.insert(
     { runId, taskId: "receipt_fields_v1", evaluateBy, modelMs: 2_000 },
-    items.map((item, i) => ({ ...item, totalMs: 100 * (i + 1) })),
+    items.map((item, i) => ({
+      ...item,
+      totalMs: 100 * (i + 1),
+      tags: i % 2 === 0 ? { store: "even" } : null,
+    })),
   );
   expect(await Finish.step(stores.services, run, { deadline: Date.now() + 20_000 }, silent)).toBe("done");
   return stores.reload(run);
@@ -133,6 +137,10 @@ describe("a run that names labels is measured when it ends", () => {
       },
       unknown_fields: ["tip"],
     });
+    // Of five items 0, 2 and 4 have the tag, and 4 has no labels. Right are 0 in whole, and of 2 one of its two values.
+    expect(evaluation.slices.filter(({ dimension }) => dimension === "tags.store")).toMatchObject([
+      { value: "even", documents: 2, documents_right: 1, accuracy: 3 / 4 },
+    ]);
     // 2 s of a GPU at 3.60 an hour are 0.002 dollars; the second of four times is 200 ms.
     expect(evaluation.cost).toMatchObject({
       model_seconds: 2,

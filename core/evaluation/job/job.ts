@@ -223,7 +223,7 @@ class Part {
     comparison: Comparison,
     { item, document }: { item: Item; document: number },
   ): void {
-    const vector = Accumulator.add(counted, comparison, { file: item.file ?? item.custom_id });
+    const vector = Accumulator.add(counted, comparison, Documents.aboutOf(item));
     const sample: Wire.Sample = {
       index: item.index,
       document,

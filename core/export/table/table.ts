@@ -18,6 +18,7 @@ export type Row = Omit<Item, "warnings" | Later> & { [Name in Later]?: Item[Name
   warnings: readonly { code: string }[];
 };
 type Later =
+  | "tags"
   | "task_id"
   | "schema_errors"
   | "normalized"
@@ -77,6 +78,7 @@ export function ofItems(fields: readonly Field[], shown: Values = "both"): Table
     text("ambiguous", ({ item }) =>
       spaced(single.flatMap(({ path }) => (item.normalized?.[path]?.ambiguous ? [path] : []))),
     ),
+    tagged,
   ];
   const columns = laidOut({ fields: single, about, behind, more, shown, keyOf: (path) => path });
   return { columns, entriesOf: (item) => [{ item, printed: item.result }] };
@@ -109,6 +111,7 @@ export function ofLines(fields: readonly Field[], shown: Values = "both"): Table
         own.flatMap(({ path }) => (entry.item.normalized?.[keyOf(path, entry)]?.ambiguous ? [path] : [])),
       ),
     ),
+    tagged,
   ];
   const columns = laidOut({ fields: own, about, behind: [text("complete", completeOf)], more, shown, keyOf });
   return {
@@ -138,6 +141,9 @@ const named: readonly Column[] = [
   text("custom_id", ({ item }) => item.custom_id),
   text("file", ({ item }) => item.file),
 ];
+
+/** All tags in one cell: which names there are is known only when all items have been seen. */
+const tagged = text("tags", ({ item }) => item.tags && JSON.stringify(item.tags));
 
 /** Empty if nothing is missing, because the field is absent then. */
 const completeOf = ({ item }: Entry) => item.complete;

@@ -62,7 +62,14 @@ export async function completed(run: About, written: Item): Promise<Item> {
   if (known.normalized !== undefined && known.checks !== undefined && known.schema_errors !== undefined)
     return written;
   const absent = {
-    ...{ warnings: [], model: null, prompt_sha256: null, schema_sha256: null, image_sha256: null },
+    ...{
+      tags: null,
+      warnings: [],
+      model: null,
+      prompt_sha256: null,
+      schema_sha256: null,
+      image_sha256: null,
+    },
   };
   return { ...absent, ...written, task_id: run.taskId, ...(await examined(run, written)) };
 }

@@ -117,11 +117,12 @@ const dataRoot = "data/";
 
 /** Which picture an item was, without anything that gives access to it. */
 function inputOf(row: Row) {
-  const { index, customId, file, sourceKind, objectKey, url, declaredMimeType, etag } = row;
+  const { index, customId, file, tags, sourceKind, objectKey, url, declaredMimeType, etag } = row;
   return {
     index,
     custom_id: customId,
     file,
+    tags,
     source_kind: sourceKind,
     // Below the data root only: the name of an upload is what its owner reads it by.
     image_key: objectKey?.startsWith(dataRoot) ? objectKey.slice(dataRoot.length) : null,

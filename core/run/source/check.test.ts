@@ -19,7 +19,8 @@ const small: Check.Sizes = { lines: 4, bytes: 1024 * 1024, taken: 4, removed: 5 
 const filler = `${" ".repeat(60_000)}\n`.repeat(18);
 const line = (i: number, more: object = {}) =>
   JSON.stringify({ custom_id: `c${i}`, file: `f${i}.png`, image_key: "shared/a.png", ...more });
-const lines = (n: number) => Array.from({ length: n }, (_, i) => line(i));
+const lines = (n: number) =>
+  Array.from({ length: n }, (_, i) => line(i, i === 3 ? { tags: { store: "ü 3" } } : {}));
 
 let ids = 0;
 /** A run whose manifest is checked by the planner. */
@@ -65,6 +66,7 @@ describe("a manifest that is checked by the planner", () => {
     const items = await stores.items(row.runUid);
     expect(items.map(({ customId }) => customId)).toEqual(Array.from({ length: 11 }, (_, i) => `c${i}`));
     expect(items.map(({ index }) => index)).toEqual(Array.from({ length: 11 }, (_, i) => i));
+    expect(items.map(({ tags }) => tags)).toEqual(items.map((_, i) => (i === 3 ? { store: "ü 3" } : null)));
     expect(items.every(({ etag }) => etag === items[0]?.etag && etag !== null)).toBe(true);
     const usage = stores.services.db.query.select().from(usageTable);
     expect(await usage.where(eq(usageTable.keyId, "key-clean"))).toMatchObject([{ items: 11 }]);

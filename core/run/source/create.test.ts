@@ -43,8 +43,8 @@ describe("an inline manifest", () => {
       run_id: "inline",
       concurrency: 7,
       manifest: [
-        { custom_id: "ü-1", image_ref: ref },
-        { file: "b/ä.png", image_key: "key-1/b.png" },
+        { custom_id: "ü-1", image_ref: ref, tags: { store: "12", "Till.no_2-b": "nine, the red one" } },
+        { file: "b/ä.png", image_key: "key-1/b.png", tags: {} },
         { image_url: url },
       ],
     });
@@ -64,6 +64,7 @@ describe("an inline manifest", () => {
         index: 0,
         customId: "ü-1",
         file: null,
+        tags: { store: "12", "Till.no_2-b": "nine, the red one" },
         sourceKind: "upload",
         declaredMimeType: "image/png",
         status: "queued",
@@ -72,6 +73,7 @@ describe("an inline manifest", () => {
         index: 1,
         customId: null,
         file: "b/ä.png",
+        tags: null,
         sourceKind: "data",
         objectKey: "data/key-1/b.png",
         url: null,
@@ -85,6 +87,51 @@ describe("an inline manifest", () => {
     expect(upload?.etag).toBe(items[0]?.etag);
     expect(items[1]?.etag).toMatch(/^"[0-9a-f]{32}"$/);
     expect(stores.orders()).toBe(before + 1);
+  });
+
+  test("is another payload by other tags, and the same without any as it ever was", async () => {
+    const sent = (tags?: object) =>
+      create({ run_id: "tagged", manifest: [{ ...shared, ...(tags === undefined ? {} : { tags }) }] });
+    const { run } = await sent({ store: "12", till: "3" });
+    expect(await sent({ till: "3", store: "12" })).toMatchObject({
+      replayed: true,
+      run: { runUid: run.runUid },
+    });
+    for (const other of [undefined, { store: "12", till: "4" }])
+      expect(await failure(sent(other))).toMatchObject({
+        code: "conflict",
+        details: { reason: "id_reused" },
+      });
+  });
+
+  test("has each mistake of its tags named, with the line and the tag", async () => {
+    const wrong: [tags: unknown, path: string, message: RegExp][] = [
+      [
+        { "a b": "x" },
+        "tags.(unprintable)",
+        /^has a name that is not allowed: it must be 1 to 40 of the char/,
+      ],
+      [{ [`a${"b".repeat(40)}`]: "x" }, `tags.a${"b".repeat(40)}`, /must be 1 to 40/],
+      [{ _store: "x" }, "tags._store", /beginning with a letter or digit$/],
+      [JSON.parse('{"__proto__":"x","a":"b"}'), "tags.__proto__", /^has a name that is not allowed$/],
+      [{ store: 12 }, "tags.store", /^must be text, not a number/],
+      [{ store: "" }, "tags.store", /^must not be blank$/],
+      [{ store: " \u00a0" }, "tags.store", /^must not be blank$/],
+      [{ store: "x".repeat(101) }, "tags.store", /^must have at most 100 characters, not 101$/],
+      [{ store: "a\u0007b" }, "tags.store", /^control characters are not allowed$/],
+      [
+        Object.fromEntries(Array.from({ length: 11 }, (_, i) => [`t${i}`, "x"])),
+        "tags",
+        /^must have at most 10 tags$/,
+      ],
+      [["store"], "tags", /^must be an object, not a list/],
+      [null, "tags", /^must be an object, not null/],
+    ];
+    const manifest = wrong.map(([tags]) => ({ ...shared, tags }));
+    const { details } = await failure(create({ run_id: "wrong-tags", manifest }));
+    expect(details?.issues).toEqual(
+      wrong.map(([, path, message], i) => ({ line: i + 1, path, message: expect.stringMatching(message) })),
+    );
   });
 
   test("has all its mistakes in one answer, by line, and leaves nothing behind", async () => {

@@ -4,6 +4,7 @@ import * as Json from "#core/json";
 import * as Utf8 from "#core/utf8";
 import { batches } from "#spec/limits";
 import { type ExtractError, ManifestLine } from "../schema.ts";
+import * as Tags from "../tags.ts";
 
 /** A manifest's line that has been looked at. */
 export interface Entry {
@@ -21,6 +22,8 @@ const issuesOfALine = 8;
 
 /** Checks the form of a line that is JSON already. */
 export function check(value: unknown, line: number): Parsed {
+  const tags = Tags.problem(value);
+  if (tags !== undefined) return { issues: [{ line, ...tags }] };
   const { data, issues } = Issue.check(ManifestLine, value);
   if (issues === undefined) return { entry: { line, value: data } };
   return { issues: issues.slice(0, issuesOfALine).map((issue) => ({ line, ...issue })) };

@@ -130,6 +130,7 @@ async function store(
     return {
       customId: null,
       file: name,
+      tags: null,
       sourceKind: "run" as const,
       objectKey,
       etag: etag ?? null,

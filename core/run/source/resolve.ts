@@ -10,8 +10,9 @@ import { uploadTable } from "#core/upload/upload.sql";
 import * as Utf8 from "#core/utf8";
 import { batches } from "#spec/limits";
 import { itemTable } from "../run.sql.ts";
-import type { ExtractError } from "../schema.ts";
+import type { ExtractError, ManifestLine } from "../schema.ts";
 import type { RunStores } from "../services.ts";
+import type { Tags } from "../tags.ts";
 import * as Hosts from "./hosts.ts";
 import type { Entry } from "./line.ts";
 import * as Pool from "./pool.ts";
@@ -20,6 +21,7 @@ import * as Pool from "./pool.ts";
 export interface Picture {
   customId: string | null;
   file: string | null;
+  tags: Tags | null;
   sourceKind: "upload" | "data" | "url" | "run";
   objectKey: string | null;
   etag: string | null;
@@ -68,7 +70,7 @@ export async function resolve(
   for (const [i, entry] of entries.entries()) {
     const at = found[i] as Located;
     const { line, value } = entry;
-    const common = { customId: value.custom_id ?? null, file: value.file ?? null, kept: false, line };
+    const common = { ...namesOf(value), kept: false, line };
     const nowhere = { objectKey: null, etag: null, url: null, declaredMimeType: null };
     if ("problem" in at) {
       issues.push({ line, path: at.path, message: at.problem });
@@ -94,6 +96,11 @@ export async function resolve(
   }
   return { pictures, issues };
 }
+
+const namesOf = ({ custom_id, file, tags = {} }: ManifestLine) => ({
+  ...{ customId: custom_id ?? null, file: file ?? null },
+  tags: Object.keys(tags).length === 0 ? null : tags,
+});
 
 type Located =
   | { path: string; problem: string }

@@ -162,7 +162,9 @@ describe("a rerun", () => {
     return run;
   }
   const names = (items: ItemRow[]) => items.map(({ customId }) => customId);
-  const data = (i: number) => ({ custom_id: `c${i}`, file: `f${i}`, image_key: "shared/a.png" });
+  const data = (i: number) => ({
+    ...{ custom_id: `c${i}`, file: `f${i}`, image_key: "shared/a.png", tags: { store: String(i) } },
+  });
   beforeAll(() => stores.bucket.put("data/shared/a.png", "a"));
 
   test("takes over the names and inputs of all items, or of exactly those that failed", async () => {
@@ -187,6 +189,7 @@ describe("a rerun", () => {
         index: 0,
         customId: "c1",
         file: "f1",
+        tags: { store: "1" },
         sourceKind: "data",
         objectKey: "data/shared/a.png",
         status: "queued",

@@ -1,0 +1,43 @@
+import * as z from "zod";
+import { batches } from "#spec/limits";
+
+/** Names of a caller's for what an item belongs to (`{"store": "12"}`), and their values. */
+export type Tags = Readonly<Record<string, string>>;
+
+const { tags: most, tagNameLength, tagValueLength } = batches;
+
+const Name = z
+  .string()
+  .regex(
+    new RegExp(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,${tagNameLength - 1}}$`),
+    `must be 1 to ${tagNameLength} of the characters A to Z, a to z, 0 to 9, '_', '.' and '-', beginning with a letter or digit`,
+  );
+
+const control = "\\x00-\\x1f\\x7f-\\x9f";
+const Value = z
+  .string()
+  .max(tagValueLength)
+  .refine((text) => !/[\p{Cc}\p{Cs}]/u.test(text), "control characters are not allowed")
+  // A blank value is in no slice, so that it would be dropped in silence.
+  .refine((text) => /\S/.test(text), "must not be blank")
+  // Both for engines without classes of Unicode.
+  .meta({ pattern: `^[^${control}]*[^${control}\\x20\\xa0][^${control}]*$` });
+
+/** The tags of a manifest's line: they come back with the item, and are slices of its evaluations. */
+export const Tags = z
+  .record(Name, Value)
+  .refine((tags) => Object.keys(tags).length <= most, `must have at most ${most} tags`)
+  .meta({
+    maxProperties: most,
+    description: `What the item belongs to, such as \`{"store": "12"}\`: it comes back in the results, and evaluations have the figures of each value.`,
+  });
+
+/** zod leaves this name out of a record without a word, and no object should have it. */
+const unsafe = "__proto__";
+
+/** What is wrong with the tags of a line, as far as the schema does not see it. */
+export function problem(line: unknown): { path: string; message: string } | undefined {
+  const tags = typeof line === "object" && line !== null && "tags" in line ? line.tags : undefined;
+  const found = typeof tags === "object" && tags !== null && Object.hasOwn(tags, unsafe);
+  return found ? { path: `tags.${unsafe}`, message: "has a name that is not allowed" } : undefined;
+}
