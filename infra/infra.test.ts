@@ -5,6 +5,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { product } from "../local/app.ts";
 import * as Wiring from "../local/queue/wiring.ts";
 import { ensure, root } from "../scripts/sst-platform.ts";
+import * as Tsc from "../scripts/tsc.ts";
 import { type FunctionSpec, functions } from "../spec/functions.ts";
 import { platform as limits } from "../spec/limits.ts";
 import { type QueueSpec, queues, schedules, subscriptionsOf } from "../spec/queues.ts";
@@ -491,7 +492,7 @@ function tsc(): Promise<string> {
   return new Promise((resolve) => {
     execFile(
       process.execPath,
-      [program, "--noEmit", "--project", join(root, "infra")],
+      [program, ...Tsc.flags("infra"), "--project", join(root, "infra")],
       { cwd: root },
       (error, stdout) => resolve(error === null ? "" : stdout || error.message),
     );

@@ -10,6 +10,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import * as Totals from "#cli/terminal/totals";
 import * as SstPlatform from "./sst-platform.ts";
+import * as Tsc from "./tsc.ts";
 import { unsent } from "./unsent-statements.ts";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -19,7 +20,7 @@ const running = new Set<ChildProcess>();
 async function main(): Promise<number> {
   const checks = await Promise.all([
     part("lint", "node_modules/@biomejs/biome/bin/biome", ["check", "--no-errors-on-unmatched"]),
-    part("types", "node_modules/typescript/bin/tsc", ["--noEmit", "--project", "."]),
+    part("types", "node_modules/typescript/bin/tsc", [...Tsc.flags("all"), "--project", "."]),
   ]);
   const failed = checks.filter((ok) => !ok).length;
   if (failed === 0) await sstPlatform(process.argv.slice(2));

@@ -3,11 +3,15 @@
  * do. Arguments: SST's platform folder, the program, the stage, the file for what would be created.
  */
 import * as fs from "node:fs";
-import { createRequire } from "node:module";
+import * as module from "node:module";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 
-const [platform = "", program = "", stage = "", out = ""] = process.argv.slice(2);
+// Each stage loads the same packages and the same program.
+module.enableCompileCache(join(import.meta.dirname, "..", "..", "node_modules", ".cache", "ocrlty-compile"));
+
+const [platform = "", program = "", stage = "", out = "", globals = "{}"] = process.argv.slice(2);
+Object.assign(globalThis, JSON.parse(globals));
 
 interface MockResource {
   type: string;
@@ -23,7 +27,7 @@ interface Pulumi {
 }
 
 // SST's copy and no other: its components share it.
-const require = createRequire(join(platform, "package.json"));
+const require = module.createRequire(join(platform, "package.json"));
 const pulumi = require("@pulumi/pulumi") as Pulumi;
 const settings = require("@pulumi/pulumi/runtime/settings") as {
   waitForRPCs(disconnect: boolean): Promise<void>;

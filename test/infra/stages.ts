@@ -2,7 +2,7 @@
 import { type Bundle, bundle } from "#local/bundle/bundle";
 import { type FunctionSpec, functions } from "#spec/functions";
 import { secrets } from "#spec/settings";
-import { type Synthesis, synthesize } from "./synthesis.ts";
+import { bundleProgram, type Synthesis, synthesize } from "./synthesis.ts";
 
 export const handlers = Object.fromEntries(
   Object.entries<FunctionSpec>(functions).map(([name, { handler }]) => [name, handler]),
@@ -62,21 +62,16 @@ const another = {
 /** Makes all of them, one after another: each takes a processor for seconds, which the loops of other tests need too. @throws with the program's own words when one fails. */
 export async function stages(): Promise<Stages> {
   const bundled = await bundle({ handlers, minify: true });
-  const make = (stage: Stage, dev = false) =>
-    synthesize({ stage, env: environments[stage], bundle: bundled, handlers, dev });
+  const common = { program: await bundleProgram(), bundle: bundled, handlers };
+  const make = (stage: Stage, how: { dev?: boolean; packed?: boolean } = {}) =>
+    synthesize({ ...common, stage, env: environments[stage], ...how });
   const move = (env: Record<string, string>, made: string[]) =>
-    synthesize({
-      stage: "staging",
-      env: { ...environments.staging, ...another, ...env },
-      bundle: bundled,
-      handlers,
-      made,
-    });
+    synthesize({ ...common, stage: "staging", env: { ...environments.staging, ...another, ...env }, made });
   const made = {
-    production: await make("production"),
+    production: await make("production", { packed: true }),
     staging: await make("staging"),
     anna: await make("anna"),
-    live: await make("anna", true),
+    live: await make("anna", { dev: true }),
     elsewhere: await move({}, []),
     kept: await move({ R2_BUCKET_LEFT: "ocrlty-staging-bucket" }, ["Bucket"]),
   };

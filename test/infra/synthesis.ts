@@ -3,6 +3,7 @@
  * does what the SST command does around them (SST 4.17: the bundle's globals, and the questions that components ask).
  */
 import { execFile } from "node:child_process";
+import { createHash, randomUUID } from "node:crypto";
 import * as fs from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -38,7 +39,7 @@ export interface Build {
   runtime: string;
   /** What SST lays beside the bundle. */
   copyFiles?: { from: string; to: string; isDir: boolean }[];
-  /** The fields of each source map as it would be packed. */
+  /** The fields of each source map as it would be packed; none unless the stage is made with `packed`. */
   maps: string[][];
 }
 
@@ -53,36 +54,45 @@ export interface Synthesis {
 }
 
 export interface Options {
+  /** Of {@link bundleProgram}. */
+  program: string;
   stage: string;
   /** The environment of `sst deploy`; nothing else of ours is passed on. */
   env: Record<string, string>;
   /** The functions as the local loop bundles them, by handler. */
   bundle: Bundle;
   handlers: Readonly<Record<string, string>>;
+  /**
+   * Whether SST packs all that it would, source maps included. Compressing them takes as long as everything else of a
+   * stage, so of the others only the file with the handler is packed.
+   */
+  packed?: boolean;
   /** The components that the last deployment made. */
   made?: readonly string[];
   /** As under `sst dev`: the functions run on the machine of whoever started it. */
   dev?: boolean;
 }
 
+const unusedMs = 3_600_000;
+
 /** One stage's resources. @throws with the program's own words when it fails. */
 export async function synthesize(options: Options): Promise<Synthesis> {
   const work = await fs.mkdtemp(join(tmpdir(), "ocrlty-synthesis-"));
-  const program = join(platform, `ocrlty-${basename(work)}.mjs`);
   const builds: Build[] = [];
   const server = await serve(options, work, builds);
   try {
     const app = await appOf(options.stage, options.env);
-    await bundleProgram(program, options, app, work);
     const out = join(work, "resources.json");
+    const globals = globalsOf(options, app, work);
     const address = server.address() as AddressInfo;
     const env = {
       ...options.env,
       PATH: process.env.PATH ?? "",
       SST_SERVER: `http://127.0.0.1:${address.port}`,
     };
-    await run([join(import.meta.dirname, "program.ts"), platform, program, options.stage, out], env);
-    if (!options.dev) for (const one of builds) one.maps = await mapsOf(join(work, "out", one.functionID));
+    const args = [platform, options.program, options.stage, out, JSON.stringify(globals)];
+    await run([join(import.meta.dirname, "program.ts"), ...args], env);
+    if (options.packed) for (const one of builds) one.maps = await mapsOf(join(work, "out", one.functionID));
     const made = JSON.parse(await fs.readFile(out, "utf8")) as Pick<
       Synthesis,
       "resources" | "links" | "outputs"
@@ -91,7 +101,6 @@ export async function synthesize(options: Options): Promise<Synthesis> {
   } finally {
     server.closeAllConnections();
     server.close();
-    await fs.rm(program, { force: true });
     await fs.rm(work, { recursive: true, force: true });
   }
 }
@@ -126,13 +135,20 @@ export async function refused(stage: string): Promise<void> {
   await (await configOf(stage)).run();
 }
 
-/** sst.config.ts and infra/ in one file, with the globals that SST gives them; beside SST's packages, so that they are found. */
-async function bundleProgram(
-  outfile: string,
-  { stage, dev = false, made = [] }: Options,
-  app: App,
-  work: string,
-): Promise<void> {
+/** What the SST command says to the program: the stage, how it was called, which components the last deployment made. */
+function globalsOf({ stage, dev = false, made = [] }: Options, app: App, work: string) {
+  const paths = { home: work, root, work, platform };
+  const version = Object.fromEntries(made.map((name) => [name, 1]));
+  const $cli = { command: dev ? "dev" : "deploy", rpc: "", dev, paths, state: { version } };
+  return { $app: { ...app, stage }, $cli, $dev: dev };
+}
+
+/**
+ * Bundles sst.config.ts and infra/ into one file, with the globals that SST gives them, for all stages; beside SST's
+ * packages, so that they are found. Named by its content, so that Node knows what it compiled of it.
+ * @returns its path
+ */
+export async function bundleProgram(): Promise<string> {
   const lock = JSON.parse(await fs.readFile(join(root, ".sst", "provider-lock.json"), "utf8")) as {
     alias: string;
     package: string;
@@ -141,8 +157,7 @@ async function bundleProgram(
     ...lock.map((provider) => `import * as ${provider.alias} from ${JSON.stringify(provider.package)};`),
     `import * as sst from ${JSON.stringify(join(platform, "src", "components"))};`,
   ].join("");
-  const paths = { home: work, root, work, platform };
-  await build({
+  const { outputFiles } = await build({
     stdin: {
       contents: [
         `import { run } from ${JSON.stringify(join(platform, "src", "auto", "run.ts"))};`,
@@ -151,23 +166,13 @@ async function bundleProgram(
       ].join("\n"),
       resolveDir: root,
     },
-    outfile,
+    outdir: platform,
+    write: false,
     bundle: true,
     format: "esm",
     platform: "node",
     mainFields: ["module", "main"],
     external: ["@pulumi/*", "@aws-sdk/*", "undici", "esbuild", "archiver", "glob", "vite"],
-    define: {
-      $app: JSON.stringify({ ...app, stage }),
-      $cli: JSON.stringify({
-        command: dev ? "dev" : "deploy",
-        rpc: "",
-        dev,
-        paths,
-        state: { version: Object.fromEntries(made.map((name) => [name, 1])) },
-      }),
-      $dev: String(dev),
-    },
     inject: [join(platform, "src", "shim", "run.js")],
     banner: {
       js: 'import { createRequire as bannerRequire } from "node:module"; const require = bannerRequire(import.meta.url);',
@@ -186,6 +191,24 @@ async function bundleProgram(
       },
     ],
   });
+  const contents = outputFiles[0]?.contents ?? new Uint8Array();
+  const name = `ocrlty-${createHash("sha256").update(contents).digest("hex").slice(0, 20)}.mjs`;
+  await removeUnused(name);
+  // Whole or not at all: another run may load it just now.
+  const draft = join(platform, `ocrlty-${randomUUID()}.mjs`);
+  await fs.writeFile(draft, contents);
+  await fs.rename(draft, join(platform, name));
+  return join(platform, name);
+}
+
+/** Removes the programs of earlier sources that nobody has made for an hour. */
+async function removeUnused(name: string): Promise<void> {
+  for (const other of await fs.readdir(platform)) {
+    if (other === name || !/^ocrlty-.*\.mjs$/.test(other)) continue;
+    const made = await fs.stat(join(platform, other)).catch(() => undefined);
+    if (made !== undefined && Date.now() - made.mtimeMs > unusedMs)
+      await fs.rm(join(platform, other), { force: true });
+  }
 }
 
 /** Answers what components ask the SST command while they run. */
@@ -212,8 +235,8 @@ async function serve(options: Options, work: string, builds: Build[]) {
       if (bundled === undefined) return { errors: [`${asked.handler} was not bundled`], sourcemaps: [] };
       const out = join(work, "out", asked.functionID);
       await fs.mkdir(out, { recursive: true });
-      for (const file of bundled.files.flatMap((each) => [each, `${each}.map`]))
-        await fs.copyFile(file, join(out, basename(file)));
+      const packed = options.packed ? bundled.files.flatMap((each) => [each, `${each}.map`]) : [bundled.file];
+      for (const file of packed) await fs.copyFile(file, join(out, basename(file)));
       return {
         handler: `${basename(bundled.file, ".mjs")}.${bundled.exportName}`,
         out,
@@ -242,13 +265,16 @@ async function serve(options: Options, work: string, builds: Build[]) {
   return server;
 }
 
+/** Pulumi keeps the stack of every promise, and makes much that lives briefly: less of both is two thirds of its time. */
+const lean = ["--stack-trace-limit=1", "--max-semi-space-size=32"];
+
 function run(args: string[], env: Record<string, string>): Promise<void> {
   return new Promise((resolve, reject) => {
-    const flags = ["--disable-warning=ExperimentalWarning", "--unhandled-rejections=strict"];
+    const flags = ["--disable-warning=ExperimentalWarning", "--unhandled-rejections=strict", ...lean];
     execFile(
       process.execPath,
       [...flags, ...args],
-      { env, cwd: root, timeout: 60_000 },
+      { env, cwd: root, timeout: 120_000 },
       (error, stdout, stderr) => {
         if (error === null) resolve();
         else reject(new Error(`the program failed:\n${stdout}${stderr}`));
