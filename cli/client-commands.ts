@@ -18,6 +18,7 @@ export const commands: Commands = {
   completion: () => import("#cli/commands/completion"),
   data: () => import("#cli/commands/data"),
   delete: () => import("#cli/commands/delete"),
+  diff: () => import("#cli/commands/diff"),
   eval: () => import("#cli/commands/eval"),
   extract: () => import("#cli/commands/extract"),
   gt: () => import("#cli/commands/gt"),

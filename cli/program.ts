@@ -12,6 +12,7 @@ export const nouns: CommandLine.Commands = {
   completion: () => import("#cli/commands/completion"),
   data: () => import("#cli/commands/data"),
   delete: () => import("#cli/commands/delete"),
+  diff: () => import("#cli/commands/diff"),
   doctor: () => import("#cli/commands/doctor"),
   eval: () => import("#cli/commands/eval"),
   extract: () => import("#cli/commands/extract"),

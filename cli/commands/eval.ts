@@ -1,10 +1,9 @@
-import * as fs from "node:fs";
-import { resolve } from "node:path";
 import { Command, Option } from "commander";
 import * as Options from "#cli/batch/options";
 import * as Bar from "#cli/evals/bar";
 import * as Evaluate from "#cli/evals/evaluate";
 import * as Show from "#cli/evals/show";
+import { write } from "#cli/files/write";
 import * as Server from "#cli/server/server";
 import { type Context, type Exit, exit, UsageError } from "#cli/terminal/context";
 import * as Help from "#cli/terminal/help";
@@ -83,13 +82,5 @@ async function evaluate(context: Context, runId: string, options: EvalOptions): 
     return judged.every(({ ok }) => ok) ? exit.ok : exit.items;
   } finally {
     await server.close();
-  }
-}
-
-function write({ cwd }: Pick<Context, "cwd">, name: string, text: string): void {
-  try {
-    fs.writeFileSync(resolve(cwd, name), text);
-  } catch (error) {
-    throw new UsageError(`${name} cannot be written: ${(error as NodeJS.ErrnoException).code ?? "unknown"}`);
   }
 }

@@ -1,7 +1,6 @@
 /** Runs an evaluation through the API: finds or stores the labels, starts the evaluation and waits for it. */
 import * as fs from "node:fs";
 import { basename, resolve } from "node:path";
-import { text as readText } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as z from "zod";
 import * as Progress from "#cli/batch/progress";
@@ -16,6 +15,7 @@ import type { Server } from "#cli/server/server";
 import type { Context } from "#cli/terminal/context";
 import type * as Read from "#core/evaluation/read";
 import type * as Wire from "#core/evaluation/wire";
+import * as Lines from "#core/lines";
 
 const Ordered = z.looseObject({ eval_id: z.string(), status: z.string(), poll_url: z.string() });
 const Items = z.looseObject({ items: z.object({ done: z.int(), total: z.int() }) });
@@ -56,8 +56,8 @@ export async function evaluate(context: Context, server: Server, wish: Wish): Pr
   return wait(context, server, Ordered.parse(answer.json).poll_url);
 }
 
-/** Waits for an evaluation's end and shows its progress. */
-async function wait(context: Context, server: Server, path: string): Promise<Read.Shown> {
+/** Waits for an evaluation's end and shows its progress. Throws CallError, also for one that failed. */
+export async function wait(context: Context, server: Server, path: string): Promise<Read.Shown> {
   let progress: Progress.Progress | undefined;
   try {
     for (let pauseMs = firstPollMs; ; pauseMs = Math.min(lastPollMs, pauseMs * 1.5)) {
@@ -80,16 +80,18 @@ function ended(evaluation: Read.Shown): Read.Shown {
   throw new CallError(error.message, { scope: "item", code: error.code });
 }
 
-/** The results of the documents, part by part. Throws CallError. */
-export async function* samples(
-  context: Context,
-  { samples: parts }: Read.Shown,
-): AsyncGenerator<Wire.Sample> {
+/** The results of the documents as lines of JSON, read as they come. Throws CallError. */
+export async function* lines(context: Context, { samples: parts }: Read.Shown): AsyncGenerator<Buffer> {
   for (const { url } of parts) {
     // The signed address is the permission: the API key is not sent.
-    const text = await readText(await Download.open(context, { url: new URL(url), apiKey: undefined }, url));
-    for (const line of text.split("\n")) if (line !== "") yield JSON.parse(line) as Wire.Sample;
+    const source = await Download.open(context, { url: new URL(url), apiKey: undefined }, url);
+    for await (const line of Lines.of(Download.whole(source))) if (line.length > 0) yield line;
   }
+}
+
+/** The results of the documents, one after the other. Throws CallError. */
+export async function* samples(context: Context, evaluation: Read.Shown): AsyncGenerator<Wire.Sample> {
+  for await (const line of lines(context, evaluation)) yield JSON.parse(line.toString("utf8")) as Wire.Sample;
 }
 
 /** The day under which a run's artifacts are stored, and the key that owns them. */

@@ -21,7 +21,7 @@ export async function* lines(
   }
 }
 
-export const parsed = (line: Buffer): Wire.Sample => JSON.parse(line.toString("utf8")) as Wire.Sample;
+const parsed = (line: Buffer): Wire.Sample => JSON.parse(line.toString("utf8")) as Wire.Sample;
 
 /** The same, read. */
 export async function* of(

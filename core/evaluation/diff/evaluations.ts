@@ -5,6 +5,7 @@ import type { Mode } from "../columns.ts";
 import type * as Evaluation from "../evaluation.ts";
 import * as Read from "../read.ts";
 import * as Samples from "../samples.ts";
+import type * as Wire from "../wire.ts";
 import * as Diff from "./diff.ts";
 import * as Pair from "./pair.ts";
 import type * as Schema from "./schema.ts";
@@ -59,7 +60,7 @@ export async function of(
   const left: Pair.Left = { only_in_first: 0, only_in_second: 0 };
   const { diff, changes } = await compared(
     Diff.create(first.fields),
-    Pair.pairs(lines(first), lines(second), left),
+    Pair.pairs<Wire.Sample>(lines(first), lines(second), left),
     mode,
   );
   return {
@@ -73,17 +74,17 @@ export async function of(
 
 async function compared(
   diff: Diff.Diff,
-  pairs: ReturnType<typeof Pair.pairs>,
+  pairs: AsyncIterable<[Wire.Sample, Wire.Sample]>,
   mode: Mode,
 ): Promise<{ diff: Diff.Diff; changes: Schema.DiffChange[] }> {
-  const found = { broken: [], fixed: [], changed: [] } as Record<
+  const found = { broken: [], fixed: [], changed: [], still_wrong: [] } as Record<
     Schema.DiffChange["kind"],
     Schema.DiffChange[]
   >;
   for await (const [before, after] of pairs) {
     const { file, custom_id, document } = after;
     for (const { kind, ...change } of Diff.add(diff, before, after, mode)) {
-      if (kind === "still_wrong" || found[kind].length >= listed) continue;
+      if (found[kind].length >= listed) continue;
       const texts = { expected: cut(change.expected), before: cut(change.before), after: cut(change.after) };
       found[kind].push({ kind, file, custom_id, document, ...change, ...texts });
     }

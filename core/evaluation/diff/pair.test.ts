@@ -10,7 +10,8 @@ const names = (files: string) => files.split(" ").map((file) => line(file));
 async function paired(first: Buffer[], second: Buffer[], maxBytes?: number) {
   const left = { only_in_first: 0, only_in_second: 0 };
   const found: [Wire.Sample, Wire.Sample][] = [];
-  for await (const pair of Pair.pairs(each(first), each(second), left, maxBytes)) found.push(pair);
+  for await (const pair of Pair.pairs<Wire.Sample>(each(first), each(second), left, maxBytes))
+    found.push(pair);
   return { files: found.map(([a, b]) => [a.file, b.file]), left, found };
 }
 

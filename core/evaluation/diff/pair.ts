@@ -1,6 +1,4 @@
 import { AppError } from "#core/error";
-import * as Samples from "../samples.ts";
-import type * as Wire from "../wire.ts";
 
 /** Bytes of lines that may wait for their like: runs over the same files have them in the same order, and none waits. */
 const maxWaitingBytes = 64 * 1024 * 1024;
@@ -11,7 +9,15 @@ export interface Left {
   only_in_second: number;
 }
 
-const nameOf = ({ file, custom_id, index, document }: Wire.Sample): string =>
+/** A document of a run: a sample of an evaluation, or an item, which has one. */
+interface Named {
+  index: number;
+  document?: number;
+  file: string | null;
+  custom_id: string | null;
+}
+
+const nameOf = ({ file, custom_id, index, document = 1 }: Named): string =>
   JSON.stringify([file ?? custom_id ?? index, document]);
 
 /** Lines of one side by the name of their document; of documents with one name the first comes out first. */
@@ -29,14 +35,14 @@ class Waiting {
     this.bytes += line.length;
   }
 
-  take(name: string): Wire.Sample | undefined {
+  take(name: string): Buffer | undefined {
     const there = this.#lines.get(name);
     const line = there?.shift();
     if (line === undefined) return undefined;
     if (there?.length === 0) this.#lines.delete(name);
     this.count -= 1;
     this.bytes -= line.length;
-    return Samples.parsed(line);
+    return line;
   }
 
   clear(): void {
@@ -47,18 +53,19 @@ class Waiting {
 }
 
 /**
- * The documents that two evaluations have, by file or else `custom_id`, and the number of the document on its picture. Both
+ * The documents that two evaluations or two runs have, as lines of JSON, by file or else `custom_id`, and the number of the document on its picture. Both
  * are read in step, so that memory holds what one of them has and the other has not come to yet, and nothing once the
  * other has ended.
  * @param left - is counted up.
  * @throws AppError `conflict` (`other_order`) where more than 64 MiB would have to wait; what the sources throw.
  */
-export async function* pairs(
+export async function* pairs<T extends Named>(
   first: AsyncIterable<Buffer>,
   second: AsyncIterable<Buffer>,
   left: Left,
   maxBytes: number = maxWaitingBytes,
-): AsyncGenerator<[Wire.Sample, Wire.Sample]> {
+): AsyncGenerator<[T, T]> {
+  const parsed = (line: Buffer) => JSON.parse(line.toString("utf8")) as T;
   const side = (source: AsyncIterable<Buffer>, only: keyof Left) => ({
     ...{ lines: source[Symbol.asyncIterator](), waiting: new Waiting(), open: true, only },
   });
@@ -74,15 +81,16 @@ export async function* pairs(
           other.waiting.clear();
           continue;
         }
-        const sample = Samples.parsed(value);
-        const name = nameOf(sample);
-        const like = other.waiting.take(name);
-        if (like !== undefined) yield own === a ? [sample, like] : [like, sample];
+        const document = parsed(value);
+        const name = nameOf(document);
+        const line = other.waiting.take(name);
+        const like = line && parsed(line);
+        if (like !== undefined) yield own === a ? [document, like] : [like, document];
         else if (other.open) own.waiting.put(name, value);
         else left[own.only] += 1;
       }
       if (a.waiting.bytes + b.waiting.bytes > maxBytes)
-        throw new AppError("conflict", "the two evaluations have their files in too different an order", {
+        throw new AppError("conflict", "the two have their files in too different an order", {
           details: { reason: "other_order" },
         });
     }

@@ -58,7 +58,7 @@ export type DiffSide = z.infer<typeof DiffSide>;
 const text = z.string().nullable();
 const DiffChange = z
   .object({
-    kind: z.enum(["broken", "fixed", "changed"]),
+    kind: z.enum(["broken", "fixed", "changed", "still_wrong"]),
     file: text,
     custom_id: text,
     document: z.int().min(1).meta({ description: "More than 1 where a picture shows several papers" }),

@@ -1,0 +1,142 @@
+/** Differences of two evaluations, and the agreement of two runs, for a terminal. */
+import type { Context } from "#cli/terminal/context";
+import * as Table from "#cli/terminal/table";
+import * as Text from "#cli/terminal/text";
+import type * as Schema from "#core/evaluation/diff/schema";
+import type { Agreed } from "./agree.ts";
+
+type Columns = Pick<Context, "columns">;
+
+const percent = (share: number | null): string => (share === null ? "–" : `${(100 * share).toFixed(1)} %`);
+
+function probability(p: number): string {
+  if (p < 0.0001) return "<0.0001";
+  return p.toFixed(4).replace(/\.?0+$/, "");
+}
+
+const labelsOf = ({ gt_name, gt_sha256 }: Schema.DiffSide): string =>
+  `${gt_name ?? "of a file"}${gt_sha256 === null ? "" : ` (${gt_sha256.slice(0, 12)})`}`;
+
+/** What was compared, and by which labels. */
+function sides({ first, second }: Schema.EvaluationDiff): string[] {
+  const [before, after] = [labelsOf(first), labelsOf(second)];
+  return [
+    `first:  ${first.run_id} (${first.eval_id})`,
+    `second: ${second.run_id} (${second.eval_id})`,
+    `labels: ${before === after ? before : `${before}, ${after}`}`,
+  ].map(Text.shown);
+}
+
+/** What differs beside the answers. */
+function warnings({ differs, first, second }: Schema.EvaluationDiff): string[] {
+  const says: Record<Schema.EvaluationDiff["differs"][number], string> = {
+    labels: "the labels are of two versions",
+    rules: `rules for values: ${first.rules_version ?? "unknown"}, ${second.rules_version ?? "unknown"}`,
+    str_mode: "texts are compared in two ways (--str-mode)",
+  };
+  const found = differs.map((what) => Text.shown(`NOT THE SAME: ${says[what]}`));
+  return found.length === 0 ? [] : [...found, "A verdict may speak of that, and not of the answers."];
+}
+
+/** The verdicts, the counts of values, and examples of each kind. */
+export function diff(found: Schema.EvaluationDiff, examples: number, context: Columns): string {
+  const scored = found.fields.filter(({ documents }) => documents > 0);
+  const { documents, only_in_first: before, only_in_second: after } = found;
+  const alone = before + after === 0 ? "" : `; in one of them alone: ${before} and ${after}, in no figure`;
+  const parts = [
+    lines([...sides(found), `${documents} documents in both${alone}`, ...warnings(found)]),
+    verdicts(found, scored, context),
+    values(scored, context),
+    ...kinds.map((kind) => listed(found, kind, examples, context)),
+    lines([`verdict: ${found.verdict}`]),
+  ];
+  return parts.filter((part) => part !== "").join("\n");
+}
+
+const lines = (texts: readonly string[]): string => texts.map((text) => `${text}\n`).join("");
+
+function verdicts(
+  found: Schema.EvaluationDiff,
+  scored: readonly Schema.DiffField[],
+  context: Columns,
+): string {
+  const rows = scored.map((field) => [
+    field.path,
+    ...[field.regressed_documents, field.improved_documents].map(String),
+    ...[field.p, field.p_adjusted].map(probability),
+    field.verdict,
+    field.verdict === "INCONCLUSIVE" ? String(field.documents_needed) : "",
+  ]);
+  const table = Table.table([["FIELD", "B", "C", "P", "HOLM", "VERDICT", "NEEDS"], ...rows], context);
+  const many = found.fields_tested === 1 ? "one field" : `${found.fields_tested} fields`;
+  const legend = [
+    "B, C: documents in which the first run alone is right, or the second alone.",
+    `P: McNemar's exact test. HOLM: corrected for ${many}; verdicts are under ${found.alpha}.`,
+  ];
+  if (scored.some(({ verdict }) => verdict === "INCONCLUSIVE"))
+    legend.push(
+      `INCONCLUSIVE: it may be chance. Among ${many} at least ${found.least_discordant} documents must`,
+      "change sides; NEEDS is how many receipts a difference of 5 points needs.",
+    );
+  return `${table}${lines(legend)}`;
+}
+
+const kinds = ["broken", "fixed", "changed", "still_wrong"] as const;
+const called = { broken: "broken", fixed: "fixed", changed: "changed", still_wrong: "still wrong" } as const;
+const meaning = {
+  broken: "right before, wrong now",
+  fixed: "wrong before, right now",
+  changed: "wrong in both, differently",
+  still_wrong: "wrong in both, the same",
+} as const;
+
+function values(scored: readonly Schema.DiffField[], context: Columns): string {
+  const rows = scored
+    .filter((field) => kinds.some((kind) => field[kind] > 0))
+    .map((field) => [field.path, ...kinds.map((kind) => String(field[kind]))]);
+  if (rows.length === 0) return lines(["every labeled value is right in both"]);
+  return Table.table([["FIELD", ...kinds.map((kind) => called[kind].toUpperCase())], ...rows], context);
+}
+
+function listed(
+  { fields, changes }: Schema.EvaluationDiff,
+  kind: (typeof kinds)[number],
+  examples: number,
+  context: Columns,
+): string {
+  const total = fields.reduce((sum, field) => sum + field[kind], 0);
+  const some = changes.filter((change) => change.kind === kind).slice(0, examples);
+  if (some.length === 0) return "";
+  const rows = some.map(({ file, custom_id, document, path, ...change }) => [
+    `${file ?? custom_id ?? "(unnamed)"}${document > 1 ? `#${document}` : ""}`,
+    path,
+    ...[change.expected, change.before, change.after].map((text) => text ?? "–"),
+  ]);
+  const of = total > some.length ? `, ${some.length} of them` : "";
+  const head = ["FILE", "VALUE", "EXPECTED", "BEFORE", "NOW"];
+  return `${called[kind]} (${meaning[kind]}): ${total}${of}\n${Table.table([head, ...rows], context)}`;
+}
+
+/** The agreement of two runs, with the plain statement that it is no verdict. */
+export function agreement(found: Agreed, context: Columns): string {
+  const { first, second, documents, not_compared, only_in_first, only_in_second } = found;
+  const rows = found.fields
+    .filter(({ compared }) => compared > 0)
+    .map((field) => [
+      field.path,
+      percent(field.agreement),
+      percent(field.agreement_exact),
+      ...[field.compared, field.one_sided].map(String),
+    ]);
+  const alone = only_in_first + only_in_second;
+  return [
+    lines([Text.shown(`first:  ${first.run_id}`), Text.shown(`second: ${second.run_id}`)]),
+    Table.table([["FIELD", "AGREE", "EXACT", "COMPARED", "ONE SIDE ONLY"], ...rows], context),
+    lines([
+      `${documents} documents in both${not_compared > 0 ? `, ${not_compared} without an answer in one of them` : ""}`,
+      ...(alone > 0 ? [`in one of them alone: ${only_in_first} and ${only_in_second}, in no figure`] : []),
+      "AGREE compares what values mean, EXACT printed texts; ONE SIDE ONLY: the other has none.",
+      "Neither run has labels: this says how far they agree, and not which of them is right.",
+    ]),
+  ].join("\n");
+}
