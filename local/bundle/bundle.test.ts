@@ -12,6 +12,7 @@ import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { packageRoot } from "#local/home/home";
+import * as PagesBuild from "#local/pages/build";
 import { BundleError, type BundleOptions, bundle } from "./bundle.ts";
 
 // Bundlings of one machine take turns: other tests' loops may be first.
@@ -110,6 +111,12 @@ test("a start without changes bundles nothing; a change of a source and a lost b
   expect(readFileSync(file, "utf8")).toBe(text);
   write("shared.ts", 'export const name = "changed again" as const;\n');
   expect((await build({ one: "api/one.handler" })).dir).not.toBe(first.dir);
+});
+
+test("what the pages are made of is there: one source that is missing, and every start bundles anew", async () => {
+  const { inputs } = await PagesBuild.build();
+  expect(inputs.length).toBeGreaterThan(10);
+  expect(inputs.filter((file) => !existsSync(file))).toEqual([]);
 });
 
 test("loops that bundle at the same time do not disturb each other", async () => {

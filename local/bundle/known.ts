@@ -31,16 +31,17 @@ interface Stored extends Built {
 }
 
 /** What else decides how sources become a bundle: this program, the bundler, and the files that resolve names. */
-const deciding = ["package.json", "package-lock.json", "tsconfig.json", join("local", "bundle.ts")];
+const deciding = [
+  ...["package.json", "package-lock.json", "tsconfig.json"],
+  join("local", "bundle", "bundle.ts"),
+];
 
 /** A file that changed so shortly before the bundling may have been read in its old state. */
 const clockMs = 2_000;
 
 /** The name of a record: different for other sources, options, dependencies or tools. */
 export async function key(parts: readonly string[]): Promise<string> {
-  const files = await Promise.all(
-    deciding.map((name) => fs.readFile(join(packageRoot, name)).catch(() => "")),
-  );
+  const files = await Promise.all(deciding.map((name) => fs.readFile(join(packageRoot, name))));
   const hash = createHash("sha256").update(JSON.stringify([version, ...parts]));
   for (const file of files) hash.update(createHash("sha256").update(file).digest());
   return hash.digest("hex").slice(0, 20);

@@ -25,8 +25,9 @@ export interface Pages {
 const here = import.meta.dirname;
 const docs = (name: string) => join(packageRoot, "docs", name);
 const ownInputs = [
+  join(packageRoot, "core", "html.ts"),
   join(packageRoot, "functions", "docs-page", "guides.ts"),
-  ...["build", "html", "layout", "markdown", "reference", "viewer"].map((name) => join(here, `${name}.ts`)),
+  ...["build", "layout", "markdown", "reference", "viewer"].map((name) => join(here, `${name}.ts`)),
 ];
 
 /** All files. The same sources give the same bytes. @throws when a guide of the list is missing. */
