@@ -101,6 +101,7 @@ export const ErrorDetails = z
     limit_ms: z.int().min(0).optional().meta({ description: "Longest time that the picture may take." }),
     limit_scans: z.int().min(0).optional(),
     limit_pages: z.int().min(0).optional(),
+    limit_parts: z.int().min(0).optional().meta({ description: "Most parts that a picture may have." }),
     pages: z.int().min(0).optional(),
     context_tokens: tokens.nullable().optional().meta({ description: "The model's context." }),
     prompt_tokens: tokens.optional().meta({ description: "What the prompt takes of it." }),

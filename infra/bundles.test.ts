@@ -1,5 +1,5 @@
-import { execFile } from "node:child_process";
-import { globSync } from "node:fs";
+import { execFile, spawn } from "node:child_process";
+import { globSync, readFileSync } from "node:fs";
 import * as fs from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,6 +7,7 @@ import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Decoder } from "#core/document/decoder";
+import * as Document from "#core/document/document";
 import { inspect } from "#test/support/inspect";
 import { png } from "#test/support/picture-parts";
 import { type Bundle, bundle } from "../local/bundle/bundle.ts";
@@ -16,6 +17,7 @@ import { defaultFunction, routes } from "../spec/routes.ts";
 import { handlers } from "../test/infra/stages.ts";
 
 const specs = Object.entries<FunctionSpec>(functions);
+const heic = readFileSync(join(root, "core/document/heif/fixtures/grid.heic"));
 
 describe("the bundles that are deployed", () => {
   let bundled: Bundle;
@@ -55,7 +57,9 @@ describe("the bundles that are deployed", () => {
         /@libsql\/(linux|darwin|win32)|better-sqlite3|from\s*"libsql"|require\("libsql"\)/.test(source),
         name,
       ).toBe(false);
-      const imported = /from\s*"sharp"|import\(\s*"sharp"|require\("sharp"\)/.test(source) ? ["sharp"] : [];
+      const imported = ["sharp", "libheif-js"].filter((name) =>
+        new RegExp(`(?:from\\s*|import\\(\\s*|require\\()"${name}["/]`).test(source),
+      );
       expect([...(spec.install ?? [])], name).toEqual(imported);
     }
   });
@@ -73,8 +77,51 @@ describe("the bundles that are deployed", () => {
       const decoder = new Decoder({ program: async () => program ?? "" });
       const bytes = png({ width: 40, height: 30 });
       expect(await inspect(bytes, { decoder }), name).toMatchObject({ width: 40, height: 30 });
+      // What decodes HEIC is loaded for the first one only, from its package beside the bundle.
+      const { first } = await Document.open(heic, { decoder });
+      expect(await Document.prepare(first, { maxImageTokens: 256 }), name).toMatchObject({
+        width: 160,
+        height: 96,
+      });
       decoder.end();
     }
+  });
+
+  test("a HEIC is decoded where no file may be written and no program started", async () => {
+    const parts = bundled.functions.extract?.files ?? [];
+    const program = pathToFileURL(parts.find((file) => /program-\w+\.mjs$/.test(file)) ?? "").href;
+    const serve = "import(process.argv[1]).then((program) => program.serve())";
+    const child = spawn(
+      process.execPath,
+      [
+        "--permission",
+        "--allow-fs-read=*",
+        "--allow-addons",
+        "--input-type=module",
+        "--eval",
+        serve,
+        program,
+      ],
+      { cwd: tmpdir(), env: {}, stdio: ["pipe", "ignore", "inherit", "ipc"], serialization: "advanced" },
+    );
+    const size = { width: 160, height: 96 };
+    const image = { ...size, orientation: 1, pixelAspect: 1 };
+    const job = { op: "encode", mimeType: "image/heic", index: 0, image, options: { maxImageTokens: 256 } };
+    const answer = new Promise((resolve) => {
+      child.on("message", (said: object) => "id" in said && resolve(said));
+    });
+    child.send({ id: 1, job, bytes: heic.byteLength });
+    child.stdin?.write(heic);
+    expect(await answer).toMatchObject({ ok: true, result: { mimeType: "image/jpeg", ...size } });
+    child.kill("SIGKILL");
+  });
+
+  test("what decodes HEIC is in no file of a bundle: it is LGPL, and stays a package that can be exchanged", async () => {
+    const files = bundled.functions.extract?.files.filter((file) => file.endsWith(".mjs")) ?? [];
+    for (const file of files)
+      expect(await fs.readFile(file, "utf8"), file).not.toContain("_heif_context_write_to_file");
+    const shipped = await fs.readdir(join(root, "node_modules/libheif-js/libheif-wasm"));
+    expect(shipped).toEqual(expect.arrayContaining(["LICENSE", "libheif.js", "libheif.wasm"]));
   });
 
   test("a package that is loaded later is taken by its default: CommonJS as a part of its own has no names", async () => {
@@ -85,8 +132,12 @@ describe("the bundles that are deployed", () => {
     for (const path of sources.filter((name) => !name.endsWith(".test.ts"))) {
       for (const [line, name] of (await fs.readFile(join(root, path), "utf8")).matchAll(bare)) {
         found += 1;
-        // sharp is no part of a bundle, so that Node itself looks for its names.
-        if (name !== "sharp" && !line.includes(`(await import("${name}")).default`))
+        // These are no part of a bundle, so that Node itself looks for their names.
+        if (
+          name !== "sharp" &&
+          !name?.startsWith("libheif-js/") &&
+          !line.includes(`(await import("${name}")).default`)
+        )
           wrong.push(`${path}: ${name}`);
       }
     }

@@ -65,8 +65,8 @@ describe("a folder", () => {
     ["x.pdf", "%PDF-1.7", true],
     ["x", "%PDF-1.7", true],
     ["scan.PDF", "anything", true],
-    ["x.heic", "\0\0\0\x18ftypheic", true],
-    ["photo", "\0\0\0\x1cftypavif", true],
+    ["x.jxl", "\xff\x0a", true],
+    ["photo", "\0\0\0\x1cftypcrx ", true],
     ["x.bmp", "BM1234\0\0\0\0", true],
     ["x.jpg", "<!doctype html>", true],
     ["x.png", "", true],
@@ -129,7 +129,7 @@ describe("a folder", () => {
 
   it("without pictures is an error that says what was looked for", () => {
     cli.file("in/notes.txt", "text");
-    expect(thrown(collect)).toBe("there are no pictures in in (JPEG, PNG, WebP, TIFF and GIF)");
+    expect(thrown(collect)).toBe("there are no pictures in in (JPEG, PNG, HEIC, AVIF, WebP, TIFF and GIF)");
     expect(said).toEqual(["1 left out of in:\n  no pictures by their first bytes (1): notes.txt"]);
   });
 
@@ -213,7 +213,7 @@ describe("a manifest", () => {
       "line 4: needs exactly one of path, image_ref, image_key, image_url",
       "line 5: needs exactly one of path, image_ref, image_key, image_url",
       "line 6: gone.jpg does not exist",
-      "line 7: notes.txt is text (read are JPEG, PNG, WebP, TIFF and GIF)",
+      "line 7: notes.txt is text (read are JPEG, PNG, HEIC, AVIF, WebP, TIFF and GIF)",
       "line 8: folder.jpg is no file",
       "line 9: custom_id is the same as in line 1",
       expect.stringMatching(/^line 10: .*colour/),

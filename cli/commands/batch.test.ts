@@ -271,6 +271,6 @@ describe("files that are left out", () => {
     rig.cli.file("in/x.pdf", "%PDF-1.7");
     const other = await rig.batch(["in", "--run-id", "r-2"]);
     expect(other.status).toBe(exit.items);
-    expect(other.stderr).toMatch(/such as PDF and HEIC \(1\): x\.pdf\n/);
+    expect(other.stderr).toMatch(/such as PDF and JPEG XL \(1\): x\.pdf\n/);
   });
 });

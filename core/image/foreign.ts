@@ -7,8 +7,6 @@
 export const lookBytes = 1024;
 
 const asJpeg = "convert it to JPEG or PNG";
-const heic =
-  "a HEIC photo: convert it to JPEG (an iPhone takes JPEG with Settings, Camera, Formats, Most Compatible)";
 const pdf = "a PDF: send each page as a picture, for example with pdftoppm -r 200 -png FILE page";
 const base64 = "base64 as text, not the bytes that it stands for: decode it once";
 
@@ -17,9 +15,12 @@ const zip = "PK\x03\x04";
 /** By first bytes, as Latin-1: a prefix, or a text among them. */
 const magic: readonly (readonly [string | readonly string[] | RegExp, string])[] = [
   [/%PDF-\d/, pdf],
-  [/^.{4}ftyp(?:hei[cmsx]|hev[cmsx]|mif[12]|msf1)/s, heic],
-  [/^.{4}ftypavi[fs]/s, `an AVIF picture: ${asJpeg}`],
   [/^.{4}ftypcrx /s, `a camera's raw file: ${asJpeg}`],
+  [/^.{4}ftypmif3/s, `a HEIF picture in its compact form: ${asJpeg}`],
+  [
+    /^.{4}(?:ftypqt {2}|moov|mdat|wide)/s,
+    "a QuickTime video, such as the moving part of a Live Photo: send the photo itself, its HEIC or JPEG",
+  ],
   [/^.{4}ftyp/s, "a video: send single pictures of it"],
   [/^PK.*\bword\//s, "a Word document: print it as a PDF, and send its pages as pictures"],
   [/^PK.*\bxl\//s, "an Excel workbook: print it as a PDF, and send its pages as pictures"],

@@ -6,7 +6,7 @@ import type { MimeType } from "#spec/pictures";
  */
 
 /** The supported formats, as shown to people. */
-export const names = "JPEG, PNG, WebP, TIFF and GIF";
+export const names = "JPEG, PNG, HEIC, AVIF, WebP, TIFF and GIF";
 
 /** By extension, without the dot and in lower case: all extensions in use for the supported types. */
 const byExtension: Readonly<Record<string, MimeType>> = {
@@ -26,19 +26,26 @@ const byExtension: Readonly<Record<string, MimeType>> = {
   tif: "image/tiff",
   tiff: "image/tiff",
   gif: "image/gif",
+  heic: "image/heic",
+  heics: "image/heic",
+  heif: "image/heif",
+  heifs: "image/heif",
+  // Canon's and Sony's name.
+  hif: "image/heif",
+  avif: "image/avif",
 };
 
 export const extensions: readonly string[] = Object.keys(byExtension);
 
 /** Extensions of receipts and invoices in unsupported formats. */
 const unread: ReadonlySet<string> = new Set([
-  ...["pdf", "heic", "heif", "hif", "avif", "bmp", "dib", "jxl", "jp2", "jpx", "j2k", "jpm", "djvu", "djv"],
+  ...["pdf", "bmp", "dib", "jxl", "jp2", "jpx", "j2k", "jpm", "djvu", "djv"],
   ...["dng", "cr2", "cr3", "nef", "arw", "raf", "psd", "svg", "ps", "eps", "xps", "oxps"],
   ...["doc", "docx", "odt", "rtf", "pages"],
 ]);
 
 /** Number of leading bytes that `sniff` and `looksUnread` need. */
-export const headBytes = 16;
+export const headBytes = 128;
 
 /** The extension of a name, without the dot and in lower case; "" without one. */
 export function extensionOf(name: string): string {
@@ -68,11 +75,32 @@ export function sniff(bytes: Uint8Array): MimeType | undefined {
   if (head.startsWith("GIF87a") || head.startsWith("GIF89a")) return "image/gif";
   // 42 is TIFF, 43 BigTIFF, in either byte order.
   if (/^(?:II[*+]\0|MM\0[*+])/.test(head)) return "image/tiff";
-  return undefined;
+  return heif(head);
 }
 
-/** Brands of HEIF files (ISO/IEC 23008-12) and of AVIF, after `ftyp`. */
-const stillBrands = /^(?:hei[cmsx]|hev[cmsx]|mif[12]|msf1|avi[fs]|crx )/;
+const heicBrand = /^(?:hei[cmsx]|hev[cmsx])$/;
+const avifBrand = /^avi[fs]$/;
+const heifBrand = /^(?:mif[12]|msf1|miaf)$/;
+
+/**
+ * The type by the brands of the box `ftyp` (ISO/IEC 23008-12, annex B; AVIF 1.1, section 5). A file whose major brand is
+ * another one is a video or a raw file, also where it is compatible with a picture's. A general brand says nothing of
+ * the codec; the compatible ones may.
+ */
+function heif(head: string): MimeType | undefined {
+  if (head.slice(4, 8) !== "ftyp") return undefined;
+  const end = Buffer.from(head.slice(0, 4), "latin1").readUInt32BE();
+  const major = head.slice(8, 12);
+  const compatible = head.slice(16, end).match(/.{4}/gs) ?? [];
+  if (heicBrand.test(major)) return "image/heic";
+  if (avifBrand.test(major)) return "image/avif";
+  if (!heifBrand.test(major)) return undefined;
+  if (compatible.some((brand) => avifBrand.test(brand))) return "image/avif";
+  return compatible.some((brand) => heicBrand.test(brand)) ? "image/heic" : "image/heif";
+}
+
+/** After `ftyp`: camera raw files, and HEIF's compact form. */
+const stillBrands = /^(?:crx |mif3)/;
 
 /** PDF, PostScript, JPEG XL, JPEG 2000, Photoshop, DjVu, RTF. */
 const magicOfUnread: readonly string[] = [

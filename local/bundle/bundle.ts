@@ -23,7 +23,7 @@ export interface BundledFunction {
 }
 
 export interface Bundle {
-  /** One folder for the bundles, below the package so that the external `sharp` resolves. */
+  /** One folder for the bundles, below the package so that the packages that are not bundled resolve. */
   readonly dir: string;
   /** Name of the function → its bundle. Functions of one handler file share a bundle, and parts of equal content are one file. */
   readonly functions: Readonly<Record<string, BundledFunction>>;
@@ -237,7 +237,7 @@ async function compile({ root, sources, minify }: Omit<Sources, "pages">): Promi
         keepNames: true,
         sourcemap: "linked",
         mainFields: ["module", "main"],
-        external: ["sharp", "pg-native"],
+        external: ["sharp", "libheif-js", "pg-native"],
         outExtension: { ".js": ".mjs" },
         banner: { js: banner },
         loader: { ".sql": "text", ".md": "text", ".txt": "text", ".html": "text" },

@@ -178,9 +178,9 @@ export const mistakes: readonly Mistake[] = [
     415,
   ),
   field(
-    "a HEIC",
-    { image_base64: bytes("\0\0\0\x18ftypheic\0\0\0\0") },
-    "this is a HEIC photo: convert it",
+    "the moving part of a Live Photo",
+    { image_base64: bytes("\0\0\0\x18ftypqt  \0\0\0\0qt  zq-a") },
+    "this is a QuickTime video, such as the moving part of a Live Photo",
     "image_base64",
     415,
   ),
@@ -194,7 +194,7 @@ export const mistakes: readonly Mistake[] = [
   field(
     "text",
     { image_base64: bytes("zq-a is a text") },
-    "this is text (read are JPEG, PNG",
+    "this is text (read are JPEG, PNG, HEIC",
     "image_base64",
     415,
   ),

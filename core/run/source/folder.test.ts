@@ -30,7 +30,7 @@ describe("a folder", () => {
       ...([
         ["f", "text"],
         ["g.pdf", "%PDF-1.7"],
-        ["h.heic", "\0\0\0\x18ftypheic"],
+        ["h.jxl", "\xff\x0a"],
         ["i", "%PDF-1.7"],
       ] as const),
       ...([

@@ -1,0 +1,90 @@
+import { AppError } from "#core/error";
+import * as Encode from "#core/image/encode";
+import { sizes } from "#spec/limits";
+import type { Format, Opened } from "../format/format.ts";
+import { limits, refused } from "./boxes.ts";
+import { look, type Still } from "./picture.ts";
+import { iccOf } from "./profile.ts";
+import * as Tiff from "./tiff.ts";
+
+/*
+ * HEIC and AVIF: the one picture that a phone shows, decoded into an uncompressed TIFF in memory, which the rest of the
+ * work reads like any other picture. HEVC is decoded by a library that is loaded only here (./libheif.ts), AV1 by sharp.
+ * Other pictures of the file are counted, not read.
+ */
+
+export const format: Format = {
+  async open(bytes) {
+    return new Picture(bytes, look(bytes));
+  },
+};
+
+/** Larger pictures are decoded anew for another size, because the process keeps what it opened. */
+const mostKeptBytes = 64_000_000;
+
+class Picture implements Opened {
+  readonly #bytes: Uint8Array;
+  readonly #still: Still;
+  #kept: Uint8Array | undefined;
+
+  constructor(bytes: Uint8Array, still: Still) {
+    this.#bytes = bytes;
+    this.#still = still;
+  }
+
+  get pages(): number {
+    return this.#still.pictures;
+  }
+
+  shape() {
+    const { width, height } = this.#still;
+    return { width, height, unit: "pixels" as const };
+  }
+
+  async raster() {
+    const bytes = this.#kept ?? (await tiffOf(this.#bytes, this.#still));
+    this.#kept = bytes.byteLength <= mostKeptBytes ? bytes : undefined;
+    return { kind: "file" as const, bytes, mimeType: "image/tiff" as const, orientation: 1 as const };
+  }
+
+  close(): void {
+    this.#kept = undefined;
+  }
+}
+
+async function tiffOf(bytes: Uint8Array, { codec, color }: Still): Promise<Uint8Array> {
+  const named = color.nclx === undefined ? undefined : iccOf(color.nclx);
+  if (codec === "av1")
+    // sharp converts by the file's own profile.
+    return Tiff.pack(await bySharp(bytes), color.icc === undefined ? named : undefined);
+  const { decode } = await import("./libheif.ts");
+  const samples = await decode(bytes, { items: limits.items, pixels: limits.decodedMegapixels * 1_000_000 });
+  return Tiff.pack(samples, isRgb(color.icc) ? color.icc : named);
+}
+
+/** The color space that a profile is for stands in its header (ICC.1:2022, 7.2.8). */
+const isRgb = (icc: Uint8Array | undefined): boolean =>
+  icc !== undefined && Buffer.from(icc.subarray(16, 20)).toString("latin1") === "RGB ";
+
+/** @throws AppError `invalid_image`, `damaged`. */
+async function bySharp(bytes: Uint8Array): Promise<Tiff.Samples> {
+  const sharp = await Encode.load();
+  sharp.unblock({ operation: ["VipsForeignLoadHeif"] });
+  const open = (page: number) =>
+    sharp(bytes, { limitInputPixels: sizes.imageMegapixels * 1_000_000, failOn: "warning", page });
+  try {
+    const { pagePrimary = 0, depth, hasProfile } = await open(0).metadata();
+    let pipeline = open(pagePrimary).flatten({ background: "#ffffff" });
+    // As in #core/image/encode.
+    if (depth === "ushort" && hasProfile) pipeline = pipeline.withIccProfile("srgb", { attach: false });
+    const { data, info } = await pipeline
+      .toColourspace("srgb")
+      .raw({ depth: "uchar" })
+      .toBuffer({ resolveWithObject: true });
+    const { width, height } = info;
+    return { width, height, channels: 3, premultiplied: false, stride: 3 * width, data };
+  } catch (cause) {
+    if (cause instanceof AppError) throw cause;
+    throw refused("damaged", "the picture is damaged or cut off", {}, cause);
+  }
+}
