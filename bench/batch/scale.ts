@@ -56,7 +56,7 @@ export async function measure(
           await seed(servers, uid, step, items);
           uids.push(uid);
         }
-        const one = await planner(program, servers, step, times, uids);
+        const one = await planner(program, servers, { step, times, uids });
         const done = runs * (step === "fill" ? times * window : items);
         const line: Step = {
           ...{ step, items, runs, ...one },
@@ -91,9 +91,7 @@ export function growth(measured: readonly Step[]): Record<string, { rss: number;
 async function planner(
   program: Bundle,
   { env }: Servers.Servers,
-  step: Step["step"],
-  times: number,
-  uids: readonly string[],
+  { step, times, uids }: { step: Step["step"]; times: number; uids: readonly string[] },
 ): Promise<Measured> {
   const url = pathToFileURL(program.functions.planner?.file ?? "").href;
   const script = `(await import(${JSON.stringify(url)})).main(process.argv.slice(1))`;

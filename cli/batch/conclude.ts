@@ -34,12 +34,13 @@ export async function conclude(
     return status;
   }
   if (out === undefined) {
-    if (json) await Results.print(context, server, { runId: run.run_id }, "jsonl");
+    if (json)
+      await Results.print(context, server, { wanted: { runId: run.run_id }, format: "jsonl", options: {} });
     else await Results.printTable(context, server, run);
     context.say(Run.told(run));
     return status;
   }
-  const files = (await Results.saveAll(context, server, run, out, table)).map((file) =>
+  const files = (await Results.saveAll(context, server, run, { out, options: table })).map((file) =>
     relative(context.cwd, file),
   );
   if (json)

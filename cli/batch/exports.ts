@@ -60,25 +60,25 @@ export async function open(
     for await (const line of Lines.of(Download.whole(source)))
       yield Answers.completed(about, JSON.parse(line.toString("utf8")) as Item);
   }
-  return of(context, about, await fieldsOf(context, server, run.task_id), items(), asked);
+  const fields = await fieldsOf(context, server, run.task_id);
+  return of(context, { run: about, fields, items: items() }, asked);
+}
+
+/** What a file is made of. */
+interface Source {
+  readonly run: Answers.About;
+  readonly fields: z.output<typeof Detail>["fields"];
+  readonly items: AsyncIterable<Item>;
 }
 
 /** The same for items from another source. */
-export function of(
-  context: Pick<Context, "say">,
-  run: Answers.About,
-  fields: z.output<typeof Detail>["fields"],
-  items: AsyncIterable<Item>,
-  asked: Asked,
-): Readable {
-  return Readable.from(pieces(context, run, fields, items, asked), { objectMode: false });
+export function of(context: Pick<Context, "say">, source: Source, asked: Asked): Readable {
+  return Readable.from(pieces(context, source, asked), { objectMode: false });
 }
 
 async function* pieces(
   context: Pick<Context, "say">,
-  run: Answers.About,
-  fields: z.output<typeof Detail>["fields"],
-  items: AsyncIterable<Item>,
+  { run, fields, items }: Source,
   { format, shown, mapping, leaveOut = () => undefined }: Asked,
 ): AsyncGenerator<Uint8Array | string> {
   try {

@@ -164,15 +164,21 @@ function dialectOf(file: string, { dialect, bom = true }: TableOptions): Dialect
   return { name: dialect ?? named, byteOrderMark: bom };
 }
 
+/** A result file of a run, and how its values are written. */
+interface Asked {
+  readonly wanted: Run.Wanted;
+  readonly format: Format;
+  readonly options: TableOptions;
+}
+
 /** Formats that the server writes for every run are passed on; other formats are made here from the items. */
 async function open(
   context: Context,
   server: Target,
-  wanted: Run.Wanted,
-  format: Format,
-  { values = "both", mapping }: TableOptions,
+  { wanted, format, options }: Asked,
   leaveOut?: (item: Maker.LeftOut) => void,
 ): Promise<Readable> {
+  const { values = "both", mapping } = options;
   const isLedger = Formats.isMade(format) && Formats.made[format].mapped;
   if (isLedger && values !== "both") throw new UsageError("--values is for tables and workbooks");
   if (Formats.isMade(format) || (isTable(format) && values !== "both"))
@@ -192,15 +198,13 @@ async function open(
 export async function save(
   context: Context,
   server: Target,
-  wanted: Run.Wanted,
-  format: Format,
-  file: string,
-  options: TableOptions,
+  asked: Asked & { readonly file: string },
 ): Promise<Maker.LeftOut[]> {
+  const { format, file, options } = asked;
   return await patiently(context, downloadMs, async () => {
     // Only for this attempt.
     const leftOut: Maker.LeftOut[] = [];
-    const source = await open(context, server, wanted, format, options, (item) => void leftOut.push(item));
+    const source = await open(context, server, asked, (item) => void leftOut.push(item));
     const text = isTable(format) ? Convert.stream(source, dialectOf(file, options)) : source;
     await Download.writeWhole(context, text, resolve(context.cwd, file));
     return leftOut;
@@ -216,13 +220,13 @@ export async function saveAll(
   context: Context,
   server: Target,
   run: Run.Run,
-  out: string,
-  options: TableOptions,
+  { out, options }: { out: string; options: TableOptions },
 ): Promise<string[]> {
-  await save(context, server, { runId: run.run_id }, formatOf(out), out, options);
+  const wanted = { runId: run.run_id };
+  await save(context, server, { wanted, format: formatOf(out), file: out, options });
   if (formatOf(out) !== "csv" || !(await hasLineItems(context, server, run.task_id))) return [out];
   const lines = lineItemsFile(out);
-  await save(context, server, { runId: run.run_id }, "line_items_csv", lines, options);
+  await save(context, server, { wanted, format: "line_items_csv", file: lines, options });
   return [out, lines];
 }
 
@@ -239,16 +243,11 @@ export async function fieldsOf(context: Context, server: Target, taskId: string)
  * Prints the results of an ended run on stdout; a table there has no byte order mark, because programs in a pipe do not
  * expect one.
  */
-export async function print(
-  context: Context,
-  server: Target,
-  wanted: Run.Wanted,
-  format: Format,
-  options: TableOptions = {},
-): Promise<void> {
+export async function print(context: Context, server: Target, asked: Asked): Promise<void> {
+  const { format, options } = asked;
   if (Formats.isMade(format)) throw new UsageError(`${format} goes into a file: name it with --out`);
   const { dialect = "comma" } = options;
-  const opened = await patiently(context, downloadMs, () => open(context, server, wanted, format, options));
+  const opened = await patiently(context, downloadMs, () => open(context, server, asked));
   const source = isTable(format) ? Convert.stream(opened, { name: dialect, byteOrderMark: false }) : opened;
   source.setEncoding("utf8");
   for await (const chunk of source) context.out(String(chunk));
@@ -330,8 +329,7 @@ export async function savePartial(
   context: Context,
   server: Target,
   run: Pick<Run.Run, "run_id" | "task_id" | "created_at">,
-  out: string,
-  options: TableOptions,
+  { out, options }: { out: string; options: TableOptions },
 ): Promise<number> {
   const format = formatOf(out);
   const asked = { format, shown: options.values ?? "both" };
@@ -363,7 +361,11 @@ export async function savePartial(
   const source =
     format === "json" || format === "jsonl"
       ? Readable.from(text())
-      : Exports.of(context, about, Task.get(run.task_id)?.fields ?? [], whole(), { ...asked, format });
+      : Exports.of(
+          context,
+          { run: about, fields: Task.get(run.task_id)?.fields ?? [], items: whole() },
+          { ...asked, format },
+        );
   const written = isTable(format) ? Convert.stream(source, dialectOf(out, options)) : source;
   await Download.writeWhole(context, written, out);
   return count;

@@ -370,7 +370,7 @@ async function interrupted(context: Context, server: Server.Server, state: State
   try {
     checkOut(context, state, { wait: true });
     const run = await Run.get(server, { runId: state.run_id }, last.signal);
-    const count = await Results.savePartial(last, server, run, out, state.table);
+    const count = await Results.savePartial(last, server, run, { out, options: state.table });
     const { size, mtimeMs } = fs.statSync(out);
     state.partial = { bytes: size, modified_ms: Math.floor(mtimeMs) };
     State.save(context.env, state);

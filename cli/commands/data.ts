@@ -91,7 +91,7 @@ async function put(context: Context, dir: string, options: PutOptions): Promise<
   try {
     const me = Me.parse(await Run.ask(server, { path: "/v1/me", signal: context.signal }));
     const imagesDir = options.shared ? below : `${me.key_id}/${name}`;
-    const counts = await putAll(context, server, path, files, below);
+    const counts = await putAll(context, server, { dir: path, files, below });
     const facts = {
       images_dir: imagesDir,
       files: files.length,
@@ -118,9 +118,7 @@ async function put(context: Context, dir: string, options: PutOptions): Promise<
 async function putAll(
   context: Context,
   server: Server.Server,
-  dir: string,
-  files: Folder.Pictures["files"],
-  below: string,
+  { dir, files, below }: { dir: string; files: Folder.Pictures["files"]; below: string },
 ): Promise<{ uploaded: number; already_there: number }> {
   const counts = { uploaded: 0, already_there: 0 };
   const progress = Progress.start(context, { label: "upload", unit: "files", total: files.length });

@@ -123,19 +123,19 @@ async function start(context: Context, options: Options): Promise<Exit> {
     );
   const pod = await RunPod.start(setting.runpod, setting.id);
   if (!options.wait || setting.model === undefined) {
-    report(context, options, pod, undefined, "started; its model server answers in some minutes");
+    report(context, options, { pod, what: "started; its model server answers in some minutes" });
     if (setting.elsewhere) context.say(anotherPods);
     return exit.ok;
   }
   const { probe, latest } = await serve(context, setting, setting.model, pod);
-  report(context, options, latest, probe, `its model server ${told(probe)}`);
+  report(context, options, { pod: latest, served: probe, what: `its model server ${told(probe)}` });
   return probe.ok ? exit.ok : exit.items;
 }
 
 async function stop(context: Context, options: Options): Promise<Exit> {
   const setting = settle(context, options);
   const pod = await RunPod.stop(setting.runpod, setting.id);
-  report(context, options, pod, undefined, "stopped; what waits for it is safe: work is queued, none fails");
+  report(context, options, { pod, what: "stopped; what waits for it is safe: work is queued, none fails" });
   return exit.ok;
 }
 
@@ -196,9 +196,7 @@ const look = (context: Context, model: Config.Model) => Probe.probe(model, conte
 function report(
   context: Context,
   options: Options,
-  pod: RunPod.Pod,
-  served: Probe.Probe | undefined,
-  what: string,
+  { pod, served, what }: { pod: RunPod.Pod; served?: Probe.Probe; what: string },
 ): void {
   const cost = pod.costPerHour === undefined ? "" : `, ${pod.costPerHour.toFixed(2)} USD/h`;
   context.out(

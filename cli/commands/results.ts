@@ -69,9 +69,14 @@ export function command(context: Context, done: (status: Exit) => void): Command
     let leftOut: Maker.LeftOut[] = [];
     const server = await Server.connect(context, options);
     try {
-      if (out === undefined) await Results.print(context, server, wanted, format, shown);
+      if (out === undefined) await Results.print(context, server, { wanted, format, options: shown });
       else {
-        leftOut = await Results.save(context, server, wanted, format, out, { ...shown, mapping });
+        leftOut = await Results.save(context, server, {
+          wanted,
+          format,
+          file: out,
+          options: { ...shown, mapping },
+        });
         for (const { index, file, custom_id, reason, message } of leftOut) {
           const name = file ?? custom_id;
           const called = name === null ? "" : ` (${Text.shown(name)})`;

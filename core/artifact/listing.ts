@@ -342,7 +342,7 @@ export async function* walk(
     if (range.keyId === undefined) {
       const end = `${kind}/${range.to ?? lastDay}0`;
       // Behind the whole kind, so that a walk from there looks at it no more.
-      yield* walkPrefix(bucket, log, `${kind}/`, begin, { end, behind: `${kind}0` });
+      yield* walkPrefix(bucket, log, { prefix: `${kind}/`, after: begin, end, behind: `${kind}0` });
       continue;
     }
     for await (const day of daysFrom(bucket, log, kind, begin.slice(kind.length + 1, kind.length + 11))) {
@@ -350,18 +350,16 @@ export async function* walk(
       const prefix = `${kind}/${day}/${range.keyId}/`;
       // "0" follows "/": behind everything below the prefix.
       const end = `${prefix.slice(0, -1)}0`;
-      if (end > begin) yield* walkPrefix(bucket, log, prefix, begin, { end, behind: end });
+      if (end > begin) yield* walkPrefix(bucket, log, { prefix, after: begin, end, behind: end });
     }
   }
 }
 
-/** The objects below a prefix, after `after` and before `end`; `behind` is the place of who has seen them all. */
+/** Lists the objects below a prefix, after `after` and before `end`. The last page's place is `behind`. */
 async function* walkPrefix(
   bucket: Bucket.Bucket,
   log: Log,
-  prefix: string,
-  after: string,
-  { end, behind }: { end: string; behind: string },
+  { prefix, after, end, behind }: { prefix: string; after: string; end: string; behind: string },
 ): AsyncGenerator<{ objects: Bucket.Listed[]; place: string }> {
   for (let startAfter: string | undefined = after; startAfter !== undefined; ) {
     const page: Awaited<ReturnType<typeof Bucket.list>> = await Bucket.list(bucket, log, {

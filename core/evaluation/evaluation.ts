@@ -55,7 +55,11 @@ export const newId = (): string => `eval_${Id.secret(18)}`;
  * ended is ordered again, which is harmless.
  * @throws AppError `storage_unavailable`; if only the queue is unavailable, the row stays and reconcile orders it.
  */
-export async function order(stores: Stores, log: Log, evalId: string, run: Run, wish: Wish): Promise<Row> {
+export async function order(
+  stores: Stores,
+  log: Log,
+  { evalId, run, wish }: { evalId: string; run: Run; wish: Wish },
+): Promise<Row> {
   const now = new Date();
   const { results } = await Database.batch(stores.db, {
     added: stores.db.query

@@ -271,11 +271,10 @@ async function toQueue(
   const { services, caller, log, row, document, source } = work;
   const asked = instead === undefined || instead instanceof AppError ? undefined : composed(work, instead);
   try {
-    await handOver(
-      services,
-      log,
-      row,
-      {
+    await handOver(services, log, row, {
+      ...how,
+      used: asked && usedOf(asked),
+      picture: {
         bytes: document.bytes,
         mimeType: document.mimeType,
         input: {
@@ -287,8 +286,7 @@ async function toQueue(
           principalRole: caller.principal.role,
         },
       },
-      { ...how, used: asked && usedOf(asked) },
-    );
+    });
   } catch (thrown) {
     const failure = from(thrown);
     if (failure.code !== "storage_unavailable") throw failure;

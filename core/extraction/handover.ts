@@ -18,11 +18,22 @@ function temporaryKey(row: Pick<Row.Row, "keyId" | "requestId" | "token">): stri
   return `inputs/tmp/${row.keyId}/${row.requestId}~${row.token}`;
 }
 
+interface Work {
+  picture: {
+    bytes: Uint8Array;
+    mimeType: string;
+    input: Omit<StoredInput, "objectKey" | "temporary"> & { objectKey: string | null };
+  };
+  cutOff: boolean;
+  waitingFor: "model_server" | null;
+  /** What the model was asked for before. */
+  used: Used | undefined;
+}
+
 /**
  * Turns a call into work for the queue: input → bucket, row queued, message (in this order, so that a crash between
  * any two is repaired by reconcile and never leaves a message without its picture).
- * @param how.used - what the model was asked for before.
- * @param how.waitingFor - the model server is away: no message is sent, the probe's success sends it.
+ * @param work.waitingFor - the model server is away: no message is sent, the probe's success sends it.
  * @throws AppError `storage_unavailable` when bucket, database or queue is away; the row is as it was before then,
  *   or queued and found by reconcile.
  */
@@ -30,13 +41,9 @@ export async function handOver(
   services: Pick<Services, "db" | "bucket" | "queues" | "times">,
   log: Log,
   row: Row.Row,
-  picture: {
-    bytes: Uint8Array;
-    mimeType: string;
-    input: Omit<StoredInput, "objectKey" | "temporary"> & { objectKey: string | null };
-  },
-  how: { cutOff: boolean; waitingFor: "model_server" | null; used: Used | undefined },
+  work: Work,
 ): Promise<void> {
+  const { picture, ...how } = work;
   const { objectKey: existing, ...rest } = picture.input;
   const named =
     existing === null
@@ -48,7 +55,7 @@ export async function handOver(
           { ...how, upload: refOf(existing) },
         );
   // An upload may have gone while the model was asked: a run that read it too has ended, or its week is over.
-  const queued = named ?? (await enqueueCopy(services, log, row, picture, how));
+  const queued = named ?? (await enqueueCopy(services, log, row, work));
   if (queued === undefined)
     throw new AppError("conflict", "another call has taken this extract over: ask for its answer by its id", {
       details: { reason: "extract_taken_over" },
@@ -62,8 +69,7 @@ async function enqueueCopy(
   services: Pick<Services, "db" | "bucket">,
   log: Log,
   row: Row.Row,
-  picture: Parameters<typeof handOver>[3],
-  how: Parameters<typeof handOver>[4],
+  { picture, ...how }: Work,
 ): Promise<Row.Row | undefined> {
   const objectKey = temporaryKey(row);
   // "taken": our own earlier try put the same bytes there.

@@ -45,69 +45,96 @@ export async function during<T extends object>(
   log: Log,
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T | undefined> {
-  const lost = new AbortController();
-  let why: "taken" | "over" | undefined;
-  let stopped = false;
-  let until = leaseUntil.getTime();
-  /** The message is not known to be invisible for as long as the lease runs. */
-  let behind = false;
-  let next: NodeJS.Timeout | undefined;
-  let end: NodeJS.Timeout | undefined;
-  let renewing: Promise<void> | undefined;
-
-  const lose = (reason: NonNullable<typeof why>) => {
-    if (stopped) return;
-    stopped = true;
-    why = reason;
-    log.warn("lease_lost", { reason });
-    lost.abort(new Error(`the lease is ${reason}`));
-  };
-  const watch = () => {
-    clearTimeout(end);
-    end = setTimeout(() => lose("over"), Math.max(0, until - Date.now()));
-  };
-  const plan = (ms: number) => {
-    next = setTimeout(() => {
-      renewing = once();
-    }, ms);
-  };
-  /** Never rejects. */
-  const once = async () => {
-    const now = Date.now();
-    const wanted = renewal.until(now);
-    if (stopped || now > renewal.lastAt || (wanted <= until && !behind)) return;
-    const [row, message] = await Promise.allSettled([renew(new Date(wanted)), renewal.hold(wanted)]);
-    if (stopped) return;
-    if (row.status === "fulfilled") {
-      if (!row.value) return lose("taken");
-      until = wanted;
-      watch();
-    }
-    behind = message.status === "rejected";
-    const failed = [row, message].flatMap((each) => (each.status === "rejected" ? [from(each.reason)] : []));
-    for (const error of failed) log.warn("lease_not_renewed", { code: error.code });
-    // Only an outage passes: a message that was delivered again has another handle, and the row says
-    // whose work it is.
-    plan(failed.some(({ code }) => code === "storage_unavailable") ? renewal.retryMs : renewal.everyMs);
-  };
-
-  watch();
-  plan(Math.max(0, startedAt + renewal.everyMs - Date.now()));
+  const lease = new Lease({ leaseUntil, renewal, renew, log });
+  lease.begin(Math.max(0, startedAt + renewal.everyMs - Date.now()));
   let done: T | undefined;
   try {
-    done = await work(lost.signal);
+    done = await work(lease.lost.signal);
   } catch (thrown) {
-    if (why === undefined) throw thrown;
+    if (lease.why === undefined) throw thrown;
   } finally {
-    stopped = true;
-    clearTimeout(next);
-    clearTimeout(end);
-    // It must not end after something that is written next, and undo it.
-    await renewing;
+    await lease.stop();
   }
-  if (why === "over")
+  if (lease.why === "over")
     throw new AppError("storage_unavailable", "the lease of this work could not be renewed", {
       retryAfterS: 2,
     });
-  return why === undefined ? done : undefined;
+  return lease.why === undefined ? done : undefined;
+}
+
+/** The timers of one lease: the next renewal, and the lease's end. */
+class Lease {
+  readonly lost = new AbortController();
+  /** Why the lease was lost: another worker has the work, or it ran out. */
+  why: "taken" | "over" | undefined;
+  readonly #renewal: Renewal;
+  readonly #renew: (until: Date) => Promise<boolean>;
+  readonly #log: Log;
+  #until: number;
+  #stopped = false;
+  /** True if the message may become visible before the lease ends. */
+  #behind = false;
+  #next: NodeJS.Timeout | undefined;
+  #end: NodeJS.Timeout | undefined;
+  #renewing: Promise<void> | undefined;
+
+  constructor(from: Omit<Held, "startedAt"> & { renew: (until: Date) => Promise<boolean>; log: Log }) {
+    this.#renewal = from.renewal;
+    this.#renew = from.renew;
+    this.#log = from.log;
+    this.#until = from.leaseUntil.getTime();
+  }
+
+  begin(firstMs: number): void {
+    this.#watch();
+    this.#plan(firstMs);
+  }
+
+  /** Resolves when no renewal is under way: one that ended later would undo what is written next. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    clearTimeout(this.#next);
+    clearTimeout(this.#end);
+    await this.#renewing;
+  }
+
+  #lose(reason: "taken" | "over"): void {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    this.why = reason;
+    this.#log.warn("lease_lost", { reason });
+    this.lost.abort(new Error(`the lease is ${reason}`));
+  }
+
+  #watch(): void {
+    clearTimeout(this.#end);
+    this.#end = setTimeout(() => this.#lose("over"), Math.max(0, this.#until - Date.now()));
+  }
+
+  #plan(ms: number): void {
+    this.#next = setTimeout(() => {
+      this.#renewing = this.#once();
+    }, ms);
+  }
+
+  /** Never rejects. */
+  async #once(): Promise<void> {
+    const { until, lastAt, hold, everyMs, retryMs } = this.#renewal;
+    const now = Date.now();
+    const wanted = until(now);
+    if (this.#stopped || now > lastAt || (wanted <= this.#until && !this.#behind)) return;
+    const [row, message] = await Promise.allSettled([this.#renew(new Date(wanted)), hold(wanted)]);
+    if (this.#stopped) return;
+    if (row.status === "fulfilled") {
+      if (!row.value) return this.#lose("taken");
+      this.#until = wanted;
+      this.#watch();
+    }
+    this.#behind = message.status === "rejected";
+    const failed = [row, message].flatMap((each) => (each.status === "rejected" ? [from(each.reason)] : []));
+    for (const error of failed) this.#log.warn("lease_not_renewed", { code: error.code });
+    // Only an outage is worth a quick retry: a message that was delivered again has another handle, and the row
+    // says which worker has the work.
+    this.#plan(failed.some(({ code }) => code === "storage_unavailable") ? retryMs : everyMs);
+  }
 }

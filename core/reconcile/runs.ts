@@ -69,7 +69,7 @@ export async function reconcile(services: RunStores, log: Log): Promise<Repairs>
   const ids = (run_uid: string) => ({ run_uid });
   const whole = async (uid: string) => {
     const row = await rowOf(services.db, uid);
-    if (row !== undefined) await mend(services, row, looks, repairs, log);
+    if (row !== undefined) await mend(services, row, { looks, repairs }, log);
   };
   outages.push(await Repair.each(quiet, ids, log, whole));
   if (await Pause.anyWaits(services.db)) repairs.run_probes += (await Probe.ensure(services, log)) ? 1 : 0;
@@ -168,12 +168,11 @@ async function silent(db: Database.Db, before: number): Promise<string[]> {
 async function mend(
   services: RunStores,
   row: RunRow,
-  looks: Looks.Looks,
-  repairs: Repairs,
+  { looks, repairs }: { looks: Looks.Looks; repairs: Repairs },
   log: Log,
 ): Promise<void> {
   const orderAgain = async (kind: Order.Kind) => {
-    repairs.runs_ordered += (await Stalled.step(services, row, kind, looks, log)) ? 1 : 0;
+    repairs.runs_ordered += (await Stalled.step(services, row, { kind, looks }, log)) ? 1 : 0;
   };
   if (row.state === "planning") {
     if (row.planning?.phase !== "receiving") return orderAgain("plan");

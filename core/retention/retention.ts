@@ -57,106 +57,104 @@ export async function sweep(
   log: Log,
   options: { days: number | undefined; deadline: number },
 ): Promise<Swept> {
-  const { db } = services;
   const swept: Swept = { extracts: 0, runs: 0, ground_truths: 0, evals: 0 };
-  const isOver = () => Date.now() >= options.deadline;
-  const outages: (Error | undefined)[] = [];
-  const runs = async (rows: readonly RunRow[]) => {
-    const ids = (row: RunRow) => ({ run_id: row.runId, key_id: row.keyId });
-    const error = await Repair.each(rows, ids, log, async (row) => {
-      if (!isOver()) await removeRun(services, log, row, options, swept);
-    });
-    outages.push(error);
-  };
-  const extracts = async (keyId: string, ids: readonly string[]) => {
-    const lists = Array.from({ length: lanes }, (_, lane) => ids.filter((_, i) => i % lanes === lane));
-    const errors = await Promise.all(
-      lists.map((mine) =>
-        Repair.each(
-          mine,
-          (extract_id) => ({ key_id: keyId, extract_id }),
-          log,
-          async (requestId) => {
-            const whole = isOver() ? undefined : await Row.find(db, keyId, requestId);
-            if (whole !== undefined && (await ExtractionRemove.forget(services, log, whole)))
-              swept.extracts += 1;
-          },
-        ),
-      ),
-    );
-    outages.push(...errors);
-  };
-
-  await runs(await expired(db));
-  let keys = turn(await keysWithTime(db, options.days));
-  while (keys.length > 0 && !isOver()) {
+  const removal: Removal = { services, log, deadline: options.deadline, swept, outages: [] };
+  await removeRuns(removal, await expired(services.db));
+  let keys = turn(await keysWithTime(services.db, options.days));
+  while (keys.length > 0 && !isOver(removal)) {
     const more: typeof keys = [];
     for (const key of keys) {
-      if (isOver()) break;
-      const before = Date.now() - key.days * dayMs;
+      if (isOver(removal)) break;
       const removedBefore = allOf(swept);
-      const ids = await oldExtracts(db, key.keyId, before);
-      await extracts(key.keyId, ids);
-      const rows = await oldRuns(db, key.keyId, before);
-      await runs(rows);
-      const labels = await GroundTruthRemove.olderThan(db, key.keyId, new Date(before), groundTruthsAtOnce);
-      outages.push(await removeLabels(services, log, labels, isOver, swept));
-      const evaluations = await EvaluationRemove.olderThan(
-        db,
-        key.keyId,
-        new Date(before),
-        groundTruthsAtOnce,
-      );
-      outages.push(await removeEvaluations(services, log, evaluations, isOver, swept));
-      await forgetDeleted(db, key.keyId, before);
+      const isFull = await sweepKey(removal, key.keyId, Date.now() - key.days * dayMs);
       // If nothing was removed, another pass would find the same rows.
-      const isFull =
-        ids.length === extractsAtOnce ||
-        rows.length === runsAtOnce ||
-        labels.length === groundTruthsAtOnce ||
-        evaluations.length === groundTruthsAtOnce;
       if (isFull && allOf(swept) > removedBefore) more.push(key);
     }
     keys = more;
   }
   if (allOf(swept) > 0) log.info("retention_swept", { ...swept });
-  const away = outages.find((error) => error !== undefined);
+  const away = removal.outages.find((error) => error !== undefined);
   if (away !== undefined) throw away;
   return swept;
 }
 
+/** One step of the sweep: what it uses, and what came of it so far. */
+interface Removal {
+  readonly services: RunStores;
+  readonly log: Log;
+  readonly deadline: number;
+  readonly swept: Swept;
+  /** The faults that stopped some removals. */
+  readonly outages: (Error | undefined)[];
+}
+
+const isOver = ({ deadline }: Removal) => Date.now() >= deadline;
 const allOf = ({ extracts, runs, ground_truths, evals }: Swept) => extracts + runs + ground_truths + evals;
 
-/** @returns the fault that stopped some removals. */
-function removeLabels(
-  services: RunStores,
-  log: Log,
-  rows: readonly GroundTruth.Row[],
-  isOver: () => boolean,
-  swept: Swept,
-): Promise<Error | undefined> {
+/**
+ * Removes a chunk of each kind of a key's old work.
+ * @param before - epoch milliseconds.
+ * @returns true if one of the chunks was full, so that there may be more.
+ */
+async function sweepKey(removal: Removal, keyId: string, before: number): Promise<boolean> {
+  const { db } = removal.services;
+  const ids = await oldExtracts(db, keyId, before);
+  await removeExtracts(removal, keyId, ids);
+  const rows = await oldRuns(db, keyId, before);
+  await removeRuns(removal, rows);
+  const labels = await GroundTruthRemove.olderThan(db, keyId, new Date(before), groundTruthsAtOnce);
+  await removeLabels(removal, labels);
+  const evaluations = await EvaluationRemove.olderThan(db, keyId, new Date(before), groundTruthsAtOnce);
+  await removeEvaluations(removal, evaluations);
+  await forgetDeleted(db, keyId, before);
+  return (
+    ids.length === extractsAtOnce ||
+    rows.length === runsAtOnce ||
+    labels.length === groundTruthsAtOnce ||
+    evaluations.length === groundTruthsAtOnce
+  );
+}
+
+async function removeExtracts(removal: Removal, keyId: string, ids: readonly string[]): Promise<void> {
+  const { services, log, swept, outages } = removal;
+  const lists = Array.from({ length: lanes }, (_, lane) => ids.filter((_, i) => i % lanes === lane));
+  const idsOf = (extract_id: string) => ({ key_id: keyId, extract_id });
+  const remove = async (requestId: string) => {
+    const whole = isOver(removal) ? undefined : await Row.find(services.db, keyId, requestId);
+    if (whole !== undefined && (await ExtractionRemove.forget(services, log, whole))) swept.extracts += 1;
+  };
+  outages.push(...(await Promise.all(lists.map((mine) => Repair.each(mine, idsOf, log, remove)))));
+}
+
+async function removeRuns(removal: Removal, rows: readonly RunRow[]): Promise<void> {
+  const ids = ({ runId, keyId }: RunRow) => ({ run_id: runId, key_id: keyId });
+  const error = await Repair.each(rows, ids, removal.log, async (row) => {
+    if (!isOver(removal)) await removeRun(removal, row);
+  });
+  removal.outages.push(error);
+}
+
+async function removeLabels(removal: Removal, rows: readonly GroundTruth.Row[]): Promise<void> {
+  const { services, log, swept } = removal;
   const ids = ({ gtId, keyId }: GroundTruth.Row) => ({ gt_id: gtId, key_id: keyId });
-  return Repair.each(rows, ids, log, async (row) => {
-    if (isOver()) return;
+  const error = await Repair.each(rows, ids, log, async (row) => {
+    if (isOver(removal)) return;
     await GroundTruthRemove.remove(services, log, row);
     swept.ground_truths += 1;
   });
+  removal.outages.push(error);
 }
 
-/** Also evaluations of runs that are kept. @returns the fault that stopped some removals. */
-function removeEvaluations(
-  services: RunStores,
-  log: Log,
-  rows: readonly Evaluation.Row[],
-  isOver: () => boolean,
-  swept: Swept,
-): Promise<Error | undefined> {
+/** Also evaluations of runs that are kept. */
+async function removeEvaluations(removal: Removal, rows: readonly Evaluation.Row[]): Promise<void> {
+  const { services, log, swept } = removal;
   const ids = ({ evalId, keyId }: Evaluation.Row) => ({ eval_id: evalId, key_id: keyId });
-  return Repair.each(rows, ids, log, async (row) => {
-    if (isOver()) return;
+  const error = await Repair.each(rows, ids, log, async (row) => {
+    if (isOver(removal)) return;
     await EvaluationRemove.remove(services, log, row);
     swept.evals += 1;
   });
+  removal.outages.push(error);
 }
 
 /** Keys with a retention. Revoked keys are included, and calls without a key. */
@@ -215,13 +213,7 @@ async function whole(db: Database.Db, uids: ReturnType<typeof sql>): Promise<Run
 }
 
 /** The planner continues the removal of a large run; its id is free when a later pass finds it deleted. */
-async function removeRun(
-  services: RunStores,
-  log: Log,
-  row: RunRow,
-  { deadline }: { deadline: number },
-  swept: Swept,
-): Promise<void> {
+async function removeRun({ services, log, deadline, swept }: Removal, row: RunRow): Promise<void> {
   if (row.state !== "deleted") {
     try {
       if ((await ControlRemove.begin(services, log, row, deadline)).kind === "deleting") return;

@@ -70,10 +70,14 @@ export const operations = {
               ...{ keyId: principal.keyId, idempotencyKey, proposedId, ttlMs: times.idempotencyMs },
               payloadHash: sha256(JSON.stringify(["evaluation", body])),
             });
-      const evaluation = await Evaluation.order({ db, times, queues }, log, evalId, row, {
-        labels: { gt_id: labels.gtId, image_key: body.gt_image_key ?? labels.imageKey },
-        groundTruth: { name: labels.name, sha256: labels.sha256 },
-        strMode: body.str_mode,
+      const evaluation = await Evaluation.order({ db, times, queues }, log, {
+        evalId,
+        run: row,
+        wish: {
+          labels: { gt_id: labels.gtId, image_key: body.gt_image_key ?? labels.imageKey },
+          groundTruth: { name: labels.name, sha256: labels.sha256 },
+          strMode: body.str_mode,
+        },
       });
       return running(evaluation, principal.keyId);
     },

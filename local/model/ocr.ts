@@ -134,12 +134,16 @@ async function readUpright(service: PaddleOcrService, picture: Image, signal: Ab
     image = await turn(image, 90);
     boxes = await detect(service, image, signal);
   }
-  const upright = await recogniseAll(service, image, longest(boxes), known, signal);
+  const upright = await recognizeAll(service, { image, boxes: longest(boxes), known }, signal);
   if (boxes.length > 0 && mean(upright) < UPSIDE_DOWN_BELOW) {
     const turned = await turn(image, 180);
     const turnedBoxes = await detect(service, turned, signal);
     const turnedKnown: typeof known = new Map();
-    const turnedLines = await recogniseAll(service, turned, longest(turnedBoxes), turnedKnown, signal);
+    const turnedLines = await recognizeAll(
+      service,
+      { image: turned, boxes: longest(turnedBoxes), known: turnedKnown },
+      signal,
+    );
     if (mean(turnedLines) > mean(upright)) {
       image = turned;
       boxes = turnedBoxes;
@@ -149,7 +153,7 @@ async function readUpright(service: PaddleOcrService, picture: Image, signal: Ab
   return {
     width: image.width,
     height: image.height,
-    lines: await recogniseAll(service, image, boxes, known, signal),
+    lines: await recognizeAll(service, { image, boxes, known }, signal),
   };
 }
 
@@ -173,11 +177,9 @@ async function detect(service: PaddleOcrService, image: Image, signal: AbortSign
  * Box by box, each at its own width: the library's own loop pads every box to the widest of the
  * picture, which takes twice as long.
  */
-async function recogniseAll(
+async function recognizeAll(
   service: PaddleOcrService,
-  image: Image,
-  boxes: Box[],
-  known: Map<Box, Page["lines"][number] | undefined>,
+  { image, boxes, known }: { image: Image; boxes: Box[]; known: Map<Box, Page["lines"][number] | undefined> },
   signal: AbortSignal,
 ): Promise<Page["lines"]> {
   if (!service.recognitionService) throw new Error("The recognition model is not loaded.");

@@ -182,21 +182,15 @@ function takeImport(found: Found, node: Ast.Node): void {
     const text = node.argument.getText();
     const names =
       node.qualifier === undefined ? "all" : new Set([node.qualifier.getText().split(".")[0] ?? ""]);
-    add(found, node, text.slice(1, -1), undefined, names);
+    add(found, node, { specifier: text.slice(1, -1), alias: undefined, names });
   } else if (Ast.isCallExpression(node) && node.expression.kind === Ast.SyntaxKind.ImportKeyword) {
     const [argument] = node.arguments;
     if (argument !== undefined && Ast.isStringLiteral(argument)) takeDynamic(found, node, argument.text);
   }
 }
 
-function add(
-  found: Found,
-  node: Ast.Node,
-  specifier: string,
-  alias: string | undefined,
-  names: Set<string> | "all",
-): void {
-  found.imports.push({ specifier, line: lineOf(found, node.getStart(found.source)), alias, names });
+function add(found: Found, node: Ast.Node, imported: Omit<Found["imports"][number], "line">): void {
+  found.imports.push({ ...imported, line: lineOf(found, node.getStart(found.source)) });
 }
 
 function takeDeclaration(found: Found, node: Ast.ImportDeclaration): void {
@@ -208,11 +202,11 @@ function takeDeclaration(found: Found, node: Ast.ImportDeclaration): void {
   const names = new Set<string>();
   if (node.importClause?.name !== undefined) names.add("default");
   if (bindings !== undefined && Ast.isNamespaceImport(bindings)) {
-    add(found, node, specifier, bindings.name.text, names);
+    add(found, node, { specifier, alias: bindings.name.text, names });
     return;
   }
   for (const element of bindings?.elements ?? []) names.add((element.propertyName ?? element.name).text);
-  add(found, node, specifier, undefined, names);
+  add(found, node, { specifier, alias: undefined, names });
 }
 
 function takeReexport(found: Found, node: Ast.ExportDeclaration): void {
@@ -222,7 +216,7 @@ function takeReexport(found: Found, node: Ast.ExportDeclaration): void {
     clause !== undefined && Ast.isNamedExports(clause)
       ? new Set(clause.elements.map((element) => (element.propertyName ?? element.name).text))
       : ("all" as const);
-  add(found, node, node.moduleSpecifier.text, undefined, names);
+  add(found, node, { specifier: node.moduleSpecifier.text, alias: undefined, names });
 }
 
 /**
@@ -233,10 +227,10 @@ function takeDynamic(found: Found, node: Ast.CallExpression, specifier: string):
   const name = holder !== undefined && Ast.isVariableDeclaration(holder) ? holder.name : undefined;
   if (name !== undefined && Ast.isObjectBindingPattern(name)) {
     const names = name.elements.map((element) => (element.propertyName ?? element.name)?.getText() ?? "");
-    add(found, node, specifier, undefined, new Set(names));
+    add(found, node, { specifier, alias: undefined, names: new Set(names) });
   } else if (name !== undefined && Ast.isIdentifier(name)) {
-    add(found, node, specifier, name.text, new Set());
-  } else add(found, node, specifier, undefined, "all");
+    add(found, node, { specifier, alias: name.text, names: new Set() });
+  } else add(found, node, { specifier, alias: undefined, names: "all" });
 }
 
 function takeExports(found: Found, statement: Ast.Statement): void {

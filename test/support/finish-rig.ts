@@ -26,8 +26,9 @@ export async function start() {
   const stores = await EndedRun.start();
   const { log, lines } = recording();
 
-  const step = async (run: RunRow, options: Parameters<typeof Finish.step>[4] = {}, time = ample()) =>
-    Finish.step(stores.services, await stores.reload(run), time, log, options);
+  type Options = Omit<Parameters<typeof Finish.step>[2], "deadline">;
+  const step = async (run: RunRow, options: Options = {}, time = ample()) =>
+    Finish.step(stores.services, await stores.reload(run), { ...options, ...time }, log);
 
   /** Steps until the run has ended; whatever a step throws, the next one goes on. @returns how many steps threw. */
   async function finish(
@@ -38,9 +39,8 @@ export async function start() {
     const seen = { threw: 0, more: 0 };
     for (let i = 0; i < most; i += 1) {
       try {
-        const time = { deadline: Date.now() + timeMs };
-        if ((await Finish.step(services, await stores.reload(run), time, log, { sizes })) === "done")
-          return seen;
+        const options = { deadline: Date.now() + timeMs, sizes };
+        if ((await Finish.step(services, await stores.reload(run), options, log)) === "done") return seen;
         seen.more += 1;
       } catch (thrown) {
         if (!(thrown instanceof AppError) || thrown.code !== "storage_unavailable") throw thrown;

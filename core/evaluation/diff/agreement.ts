@@ -67,8 +67,7 @@ function labelsOf(layout: Layout.Layout, result: unknown): Group {
 export function add(
   into: Agreement,
   fields: readonly Field[],
-  first: Compare.Prediction,
-  second: Compare.Prediction,
+  [first, second]: readonly [Compare.Prediction, Compare.Prediction],
   options: Compare.Options,
 ): void {
   into.documents += 1;

@@ -138,8 +138,8 @@ test("two runs agree field by field without a ground truth, in either order", ()
   const of = (a: unknown, b: unknown) => {
     const agreement = Agreement.create(fields);
     const answer = (result: unknown) => ({ status: "succeeded" as const, result });
-    Agreement.add(agreement, fields, answer(a), answer(b), { strMode: "exact" });
-    Agreement.add(agreement, fields, answer(a), { status: "failed", result: null }, { strMode: "exact" });
+    Agreement.add(agreement, fields, [answer(a), answer(b)], { strMode: "exact" });
+    Agreement.add(agreement, fields, [answer(a), { status: "failed", result: null }], { strMode: "exact" });
     return Agreement.figures(agreement);
   };
   const figures = of(first, second);

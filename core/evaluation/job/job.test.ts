@@ -203,7 +203,7 @@ describe("in bounded steps", () => {
       groundTruth: undefined,
       strMode: "strip",
     } as const;
-    await Evaluation.order(services, silent, evalId, run, wish);
+    await Evaluation.order(services, silent, { evalId, run, wish });
     const short = () =>
       context({ partDocuments: 2, deadline: Date.now(), leaseUntil: new Date(Date.now() + 60_000) });
     await Job.step(services, message(evalId), short());
@@ -286,7 +286,7 @@ describe("what goes", () => {
       groundTruth: undefined,
       strMode: "strip",
     } as const;
-    await Evaluation.order(services, silent, evalId, run, wish);
+    await Evaluation.order(services, silent, { evalId, run, wish });
     await Job.step(services, message(evalId), context());
     expect((await shownOf(evalId)).error).toMatchObject({ details: { reason: "run_deleted" } });
     expect(await Bucket.get(stores.store.bucket, silent, `evals/${evalId}`)).toBeUndefined();

@@ -120,7 +120,7 @@ export function read(item: Item, roles: Roles, mapping: Mapping.Common): Paper {
   const parts = (["tip", "rounding"] as const).flatMap((role) => {
     const value = sure(role);
     if (value === undefined || Decimal.sign(Decimal.of(value.value)) === 0) return [];
-    return [partOf(role, value, roles, checks, mapping)];
+    return [partOf(role, value, { roles, checks, mapping })];
   });
   const rest = Decimal.minus(amount, Decimal.sum(parts.map(({ gross }) => gross)));
   const used = [total, at(roles.tip), at(roles.rounding)];
@@ -129,13 +129,7 @@ export function read(item: Item, roles: Roles, mapping: Mapping.Common): Paper {
   const taxed =
     mapping.taxes === undefined
       ? [{ what: "expense" as const, gross: rest }]
-      : split(
-          rest,
-          rows,
-          sure("tax"),
-          mapping as Mapping.Common & { taxes: readonly Mapping.Tax[] },
-          decimals,
-        );
+      : split(rest, { rows, tax: sure("tax") }, mapping as Taxed, decimals);
   return {
     ...{ total: amount, decimals, date: date.value, due: sure("due")?.value },
     ...{ number: printed("number"), vendor: printed("vendor"), lines: [...taxed, ...parts] },
@@ -167,9 +161,7 @@ function checkCurrency({ currency }: NormalizedValue, mapping: Mapping.Common): 
 function partOf(
   role: "tip" | "rounding",
   value: NormalizedValue,
-  roles: Roles,
-  checks: readonly Check[],
-  mapping: Mapping.Common,
+  { roles, checks, mapping }: { roles: Roles; checks: readonly Check[]; mapping: Mapping.Common },
 ): Line {
   const sum = checks.find(({ id }) => id === totalRule);
   const isInside = sum?.fields.includes(roles[role] ?? "") && !sum.variant?.includes("tip_apart");
@@ -214,8 +206,7 @@ const notSplit = (why: string) => new LeftOut("tax_not_split", why);
 /** Splits the total, without tip and rounding, into lines of one rate each. */
 function split(
   rest: Decimal.Decimal,
-  rows: readonly Row[],
-  tax: NormalizedValue | undefined,
+  { rows, tax }: { rows: readonly Row[]; tax: NormalizedValue | undefined },
   mapping: Taxed,
   decimals: number,
 ): Line[] {

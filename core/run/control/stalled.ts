@@ -80,8 +80,7 @@ async function oldestAgain(services: RunStores, row: RunRow, log: Log): Promise<
 export async function step(
   services: RunStores,
   row: RunRow,
-  kind: Order.Kind,
-  looks: Looks.Looks,
+  { kind, looks }: { kind: Order.Kind; looks: Looks.Looks },
   log: Log,
 ): Promise<boolean> {
   const queue = Order.isUrgent(kind) ? "urgent" : "plan";

@@ -39,7 +39,7 @@ export async function ask(
   let kept = false;
   let document: Document.Document;
   try {
-    const bytes = await Picture.load(services, row, early, job, log);
+    const bytes = await Picture.load(services, row, { early, deadline: job.deadline }, log);
     if (Picture.isCopied(run, row)) {
       // Before it is judged: one that cannot be read is an input of the run like the others.
       const type = Type.mediaTypeOf(row.declaredMimeType ?? undefined);

@@ -47,15 +47,14 @@ export const isCopied = (run: RunRow, { sourceKind, objectKey }: ItemRow): boole
 export async function load(
   services: Pick<RunServices, "bucket" | "times" | "imageUrlHosts">,
   row: ItemRow,
-  early: Promise<Uint8Array | undefined> | undefined,
-  job: { deadline: number },
+  { early, deadline }: { early: Promise<Uint8Array | undefined> | undefined; deadline: number },
   log: Log,
 ): Promise<Uint8Array> {
   if (row.sourceKind === "url") {
     return Remote.download(row.url ?? "", {
       log,
       times: services.times,
-      deadline: job.deadline,
+      deadline,
       protocols: ["https:"],
       // As the line was judged: a host of the list must not lead to any other.
       allowsHost: (hostname) => Hosts.allows(hostname, services.imageUrlHosts),

@@ -26,7 +26,7 @@ type Step = "done" | "more" | "not_yet";
 /**
  * Takes an ended run a bounded step further, and to its end when there is time. Every step may be repeated, also one
  * that was killed: what it wrote twice is the same, byte by byte.
- * @param time.deadline - epoch milliseconds after which nothing new is begun.
+ * @param options.deadline - epoch milliseconds after which nothing new is begun.
  * @returns "not_yet" while items are still to end (their last one orders this again); "more": call again; "done"
  *   also for runs that have ended before, whose webhook is then ordered if it never was.
  * @throws AppError `storage_unavailable`: the same call again goes on from where this one came to.
@@ -34,10 +34,10 @@ type Step = "done" | "more" | "not_yet";
 export async function step(
   services: RunStores,
   run: RunRow,
-  time: { deadline: number },
+  options: { deadline: number; sizes?: Write.Sizes; artifactItems?: number },
   log: Log,
-  options: { sizes?: Write.Sizes; artifactItems?: number } = {},
 ): Promise<Step> {
+  const { deadline, sizes = Write.sizes } = options;
   const begun = await begin(services, run);
   if (begun === undefined) return "done";
   if (begun.state !== "finishing" || begun.finishing === null) return settle(services, begun, log);
@@ -53,20 +53,18 @@ export async function step(
     if (state.version !== services.version)
       state = await save({ ...state, ...Finishing.nextDocument(0), version: services.version });
     const documents = Document.list(begun, state.outcome, options.artifactItems);
-    const sizes = options.sizes ?? Write.sizes;
     for (let next = documents[state.document]; next !== undefined; next = documents[state.document]) {
       const written = await Write.write(services, log, {
         run: begun,
         document: next,
         state,
-        deadline: time.deadline,
+        deadline,
         sizes,
         save,
       });
-      if (!written || Date.now() >= time.deadline) return "more";
+      if (!written || Date.now() >= deadline) return "more";
     }
-    if (!(await removeInputs(services, log, begun, { held: () => state, save, deadline: time.deadline })))
-      return "more";
+    if (!(await removeInputs(services, log, begun, { held: () => state, save, deadline }))) return "more";
     await end(services, begun, state, log);
     return "done";
   } catch (thrown) {
@@ -132,7 +130,7 @@ async function orderEvaluation(services: RunStores, run: RunRow, log: Log): Prom
   const labels = "gt_id" in evaluateBy ? await GroundTruth.byId(services.db, evaluateBy.gt_id) : undefined;
   const groundTruth = labels === undefined ? undefined : { name: labels.name, sha256: labels.sha256 };
   const wish = { labels: evaluateBy, groundTruth, strMode: "strip" } as const;
-  await Evaluation.order(services, log, Evaluation.ownId(run), run, wish);
+  await Evaluation.order(services, log, { evalId: Evaluation.ownId(run), run, wish });
 }
 
 /** Idempotent: the delivery checks for an earlier one. */

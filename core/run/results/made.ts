@@ -67,7 +67,7 @@ export async function make(services: Services, log: Log, run: RunRow, asked: Ask
   if (asked.asUrl && !isLedger && (await Bucket.head(services.bucket, log, rel)) !== undefined)
     return { kind: "stored", rel };
   const heard: Heard = { leftOut: [], notes: 0 };
-  const bytes = await written(services, log, run, asked, heard);
+  const bytes = await written(services, log, run, { asked, heard });
   if (heard.leftOut.length > 0 && !asked.partial) throw incomplete(asked, heard.leftOut);
   const told = isLedger ? { told: { leftOut: heard.leftOut.length, notes: heard.notes } } : {};
   const isLarge = bytes.length > Limits.sizes.directAnswerBytes;
@@ -116,8 +116,7 @@ async function written(
   services: Services,
   log: Log,
   run: RunRow,
-  asked: Asked,
-  heard: Heard,
+  { asked, heard }: { asked: Asked; heard: Heard },
 ): Promise<Uint8Array> {
   const { jsonl } = Place.batchFiles(run.keyId, run.runId, run.createdAt);
   const opened = await Bucket.read(services.bucket, log, jsonl);

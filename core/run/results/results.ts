@@ -95,7 +95,7 @@ export async function of(
     const text = made.kind === "bytes" ? Buffer.from(made.bytes).toString("utf8") : "";
     return { fileName, contentType: Files.contentTypes[format], content: await inDialect(text, dialect) };
   }
-  return written(services, log, run, { ...wanted, format }, fileName);
+  return written(services, log, run, { ...wanted, format, fileName });
 }
 
 const isTable = (format: Format) => format === "csv" || format === "line_items_csv";
@@ -105,10 +105,9 @@ async function written(
   { bucket }: Pick<RunServices, "bucket">,
   log: Log,
   run: RunRow,
-  wanted: Wanted & { format: Files.Format },
-  fileName: string,
+  wanted: Wanted & { format: Files.Format; fileName: string },
 ): Promise<File> {
-  const { format, dialect, asUrl } = wanted;
+  const { format, dialect, asUrl, fileName } = wanted;
   const contentType = Files.contentTypes[format];
   const gone = () => new AppError("not_found", "the results of this run are no longer there");
   const rel = Files.places(run)[format];

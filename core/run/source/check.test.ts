@@ -33,7 +33,7 @@ async function planned(text: string, keyId = "key-1", more: object = {}): Promis
   return run;
 }
 const step = (row: RunRow, sizes: Check.Sizes = small, deadline = Date.now() + 20_000) =>
-  Check.step(stores.services, row, { deadline }, silent, sizes);
+  Check.step(stores.services, row, { deadline, chunk: sizes }, silent);
 const now = (row: RunRow) => stores.run(row.runId, row.keyId);
 const past = () => Date.now() - 1;
 
@@ -81,9 +81,8 @@ describe("a manifest that is checked by the planner", () => {
         const killed = await Check.step(
           cutting(nth, when),
           row,
-          { deadline: Date.now() + 20_000 },
+          { deadline: Date.now() + 20_000, chunk: small },
           silent,
-          small,
         ).then(
           () => false,
           () => true,
@@ -168,10 +167,12 @@ describe("a manifest that is checked by the planner", () => {
   test("fails although it was killed while its rows were removed", async () => {
     const row = await planned([...lines(12), line(0, { file: "other" })].join("\n"));
     for (let nth = 1; nth < 10; nth += 1)
-      await Check.step(cutting(nth, "after"), await now(row), { deadline: Date.now() + 20_000 }, silent, {
-        ...small,
-        removed: 3,
-      }).catch(() => undefined);
+      await Check.step(
+        cutting(nth, "after"),
+        await now(row),
+        { deadline: Date.now() + 20_000, chunk: { ...small, removed: 3 } },
+        silent,
+      ).catch(() => undefined);
     expect(await step(await now(row))).toBe("failed");
     expect((await now(row)).errorDetails?.issue_count).toBe(1);
     expect(await stores.items(row.runUid)).toHaveLength(0);

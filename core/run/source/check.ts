@@ -48,11 +48,10 @@ const atEnd = Number.MAX_SAFE_INTEGER;
 export async function step(
   services: RunStores,
   row: RunRow,
-  time: { deadline: number },
+  time: { deadline: number; chunk?: Sizes },
   log: Log,
-  chunk: Sizes = sizes,
 ): Promise<Outcome> {
-  const work: Work = { services, time, log, chunk };
+  const work: Work = { services, time, log, chunk: time.chunk ?? sizes };
   let now: RunRow | undefined = row;
   while (now?.state === "planning" && now.planning !== null && now.planning.phase !== "receiving") {
     if (Date.now() > time.deadline) return "more";
@@ -189,7 +188,7 @@ async function advance(
   const pictures = resolved.pictures
     .filter(({ line }) => !again.has(line))
     .map((picture) => ({ ...picture, place: places.get(picture.line) ?? 0 }));
-  const moved = await insert(work, row, planning, withIssues(next, issues), pictures);
+  const moved = await insert(work, row, { planning, next: withIssues(next, issues) }, pictures);
   if (moved !== "repeated") return moved ? withIssues(next, issues) : undefined;
   const taken = await Resolve.known(
     services,
@@ -218,8 +217,7 @@ const lookMs = 2_000;
 async function insert(
   { services: { db } }: Work,
   row: RunRow,
-  planning: Manifest,
-  next: Manifest,
+  { planning, next }: { planning: Manifest; next: Manifest },
   pictures: readonly (Resolve.Picture & { place: number })[],
 ): Promise<boolean | "repeated"> {
   const here = unmoved(row.runUid, planning);

@@ -105,8 +105,8 @@ describe("an upload", () => {
       ...{ objectKey: read.objectKey, etag: read.etag },
     };
     const picture = { bytes: read.bytes, mimeType: "image/png", input: given };
-    const how = { cutOff: false, waitingFor: null, used: undefined };
-    await Handover.handOver(stores.services, silent, row, picture, how);
+    const work = { picture, cutOff: false, waitingFor: null, used: undefined };
+    await Handover.handOver(stores.services, silent, row, work);
   };
   const inputOf = async (requestId: string) => {
     const row = await Row.find(stores.services.db, "key-1", requestId);

@@ -80,7 +80,7 @@ export async function receive(
   const row = known ?? (await announce(services, { ...input, evaluateBy }, identity, caller));
   if (row.planning?.phase !== "receiving") return { run: row, replayed: true };
   try {
-    const pictures = await store(services, log, row, input.files, caller.deadline);
+    const pictures = await store(services, log, row, { files: input.files, deadline: caller.deadline });
     const started = await start(services, row, pictures, caller);
     // Canceled meanwhile, and perhaps ended: what was stored since then belongs to no item.
     if (started.startedAt === null) await clear(services, log, row);
@@ -120,8 +120,7 @@ async function store(
   services: RunStores,
   log: Log,
   row: RunRow,
-  files: readonly File[],
-  deadline: number,
+  { files, deadline }: { files: readonly File[]; deadline: number },
 ): Promise<Picture[]> {
   return Pool.each(files, deadline, async ({ name, mimeType, bytes }, index) => {
     const objectKey = keptKey(row, index);

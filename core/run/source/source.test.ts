@@ -292,13 +292,13 @@ describe("a rerun", () => {
     ]);
     const { run } = await rerun({ source_run_id: "large-source", only: "failed" });
     expect(run).toMatchObject({ state: "planning", planning: { phase: "rerun" } });
-    const small = { ...Check.sizes, taken: 300 };
-    const past = { deadline: Date.now() - 1 };
-    expect(await Check.step(stores.services, run, past, silent, small)).toBe("more");
-    const time = { deadline: Date.now() + 20_000 };
+    const chunk = { ...Check.sizes, taken: 300 };
+    const past = { deadline: Date.now() - 1, chunk };
+    expect(await Check.step(stores.services, run, past, silent)).toBe("more");
+    const time = { deadline: Date.now() + 20_000, chunk };
     await Promise.all([
-      Check.step(stores.services, run, time, silent, small),
-      Check.step(stores.services, run, time, silent, small),
+      Check.step(stores.services, run, time, silent),
+      Check.step(stores.services, run, time, silent),
     ]);
     expect(await stores.run(run.runId)).toMatchObject({ state: "running", total: 1_250 });
     const items = await stores.items(run.runUid);
@@ -313,7 +313,7 @@ describe("a rerun", () => {
       ),
     ]);
     const { run: doomed } = await rerun({ source_run_id: "large-source" });
-    expect(await Check.step(stores.services, doomed, time, silent, small)).toBe("failed");
+    expect(await Check.step(stores.services, doomed, time, silent)).toBe("failed");
     expect(await stores.run(doomed.runId)).toMatchObject({
       state: "failed",
       total: 0,

@@ -89,7 +89,7 @@ function withoutRupee(text: string, isProved: (figure: string) => boolean): stri
 function splitProduct(text: string): string {
   return text.replace(
     /(\d{1,3}(?:[.,]\d{1,3})?)(\s?[x×*]\s?)(\d+[.,]\d{2})\s?(\d+[.,]\d{2})(?!\d)/gi,
-    (whole, quantity: string, times: string, unit: string, price: string) =>
+    (whole, ...[quantity = "", times, unit = "", price = ""]: string[]) =>
       Math.abs(plain(quantity) * plain(unit) - plain(price)) <= 0.011
         ? `${quantity}${times}${unit} ${price}`
         : whole,

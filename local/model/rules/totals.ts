@@ -183,14 +183,51 @@ interface Evidence {
  * returned, and what no label and no sum supports stays undefined.
  */
 export function choose(labelled: Labelled[], evidence: Evidence): Totals {
-  const { style, table } = evidence;
+  const printed = sorted(labelled, evidence);
+  const total = totalOf(printed, evidence);
+  const { parts, totals, near } = printed;
+  const takeBelow = (some: Labelled[]): Num | undefined =>
+    some.find((each) => total === undefined || Math.abs(each.number.value) < total.value)?.number;
+  const tax = taxOf(parts.tax, evidence.table, total?.value);
+  const service = takeBelow(parts.service);
+  const change = pickChange(printed, total?.value);
+  return {
+    ...{ total, tax, service, change },
+    subtotal: printed.subtotal[0]?.number ?? subtotalOf(totals, total, [tax, service], near),
+    discount: parts.discount[0]?.number,
+    tip: takeBelow(parts.tip),
+    rounding: takeBelow(parts.rounding),
+    cash: pickCash(printed, change?.value, total?.value),
+    card: pickCard(printed.cards, total?.value, near),
+    shipping: parts.shipping[0]?.number,
+    amount_paid: printed.prepaid[0]?.number,
+    amount_due: dueOf(totals, total, printed.prepaid),
+  };
+}
+
+type Near = (a: number, b: number, tolerance?: number) => boolean;
+
+/** The labeled amounts by what they are, the most certain first. */
+interface Printed {
+  subtotal: Labelled[];
+  parts: Parts;
+  /** Totals, amounts due and, where no cash was given, balances. */
+  totals: Labelled[];
+  cash: Labelled[];
+  change: Labelled[];
+  cards: Labelled[];
+  prepaid: Labelled[];
+  /** The tolerance of two amounts that should be equal, and of one that was rounded for payment in cash. */
+  exact: number;
+  cashRounding: number;
+  near: Near;
+}
+
+function sorted(labelled: Labelled[], { style }: Evidence): Printed {
   const exact = style.decimals ? 0.011 : 1;
   const of = (...roles: Role[]) =>
     labelled.filter((each) => roles.includes(each.role)).sort((a, b) => b.strength - a.strength);
   const cash = of("cash");
-  const change = of("change", "balance");
-  const cards = of("card", "wallet");
-  const prepaid = of("paid");
   const parts = {
     subtotal: [...of("subtotal"), ...of("total").filter((each) => each.strength < 95)],
     tax: of("tax"),
@@ -200,52 +237,22 @@ export function choose(labelled: Labelled[], evidence: Evidence): Totals {
     rounding: of("rounding"),
     tip: of("tip"),
   };
-  const sums = partSums(parts);
-  const gross = table.lines.flatMap((line) => line.gross?.value ?? []);
-  const itemSum = evidence.prices.reduce((sum, price) => sum + price, 0);
-  const rounding = style.decimals ? CASH_ROUNDING.decimals : CASH_ROUNDING.whole;
-  const near = (a: number, b: number, tolerance = exact) => Math.abs(a - b) <= tolerance;
-
-  const largest = Math.max(0, ...evidence.prices, ...of("subtotal").map((each) => each.number.value));
-
-  const highest = Math.max(0, ...evidence.money.map((number) => number.value));
-
-  const support = (value: number): number => {
-    let score = 0;
-    const pairs = cash.flatMap((given) =>
-      change.map((back) => Math.abs(given.number.value) - Math.abs(back.number.value)),
-    );
-    if (pairs.some((paid) => near(paid, value))) score += 30;
-    else if (pairs.some((paid) => near(paid, value, rounding))) score += 15;
-    // Two parts that fit to the cent are no accident.
-    const fitting = sums.filter((sum) => near(sum.value, value, exact * 2)).map((sum) => sum.parts);
-    if (fitting.length > 0) score += Math.max(...fitting) > 1 ? 40 : 25;
-    if (cards.some((card) => near(card.number.value, value))) score += 22;
-    // Cash without change is the exact sum.
-    if (change.length === 0 && cash.some((given) => near(given.number.value, value))) score += 20;
-    if (
-      prepaid.some((paid) =>
-        totals.some((due) => near(due.number.value + Math.abs(paid.number.value), value)),
-      )
-    )
-      score += 40;
-    if (gross.some((each) => near(each, value))) score += 15;
-    if (evidence.prices.length > 0 && near(itemSum, value)) score += 12;
-    // Cash is never less than the sum; a larger number was misread, or is not a total.
-    const given = Math.max(...cash.map((each) => each.number.value));
-    if (cash.length > 0 && cards.length === 0 && value > given + rounding) score -= 45;
-    // The final sum is hardly ever less than a part of it: what is left of 599.45 where only .45 was read.
-    if (value < largest * 0.3) score -= 45;
-    // Where no label survived, the largest amount that is printed again is the sum.
-    const again = evidence.money.filter((number) => near(number.value, value)).length > 1;
-    const isPart = parts.subtotal.some((each) => near(each.number.value, value));
-    if (totals.length === 0 && again && value === highest && !isPart) score += 40;
-    const printed = evidence.money.filter((number) => near(number.value, value, exact / 2)).length;
-    return score + Math.min(12, 4 * (printed - 1));
+  return {
+    ...{ subtotal: of("subtotal"), parts, cash, exact },
+    // A balance is change if cash was given; without cash it is what is left to pay.
+    totals: [...of("total", "due"), ...(cash.length === 0 ? of("balance") : [])],
+    change: of("change", "balance"),
+    cards: of("card", "wallet"),
+    prepaid: of("paid"),
+    cashRounding: style.decimals ? CASH_ROUNDING.decimals : CASH_ROUNDING.whole,
+    near: (a, b, tolerance = exact) => Math.abs(a - b) <= tolerance,
   };
+}
 
-  // A balance is what comes back where cash was given, else what is to be paid.
-  const totals = [...of("total", "due"), ...(cash.length === 0 ? of("balance") : [])];
+/** The printed amount with the most support, if it has enough. */
+function totalOf(printed: Printed, evidence: Evidence): Num | undefined {
+  const { totals } = printed;
+  const support = supporter(printed, evidence);
   const candidates = evidence.money
     .concat(totals.map((each) => each.number))
     .filter((number) => number.value > 0 && !number.text.startsWith("-"));
@@ -256,28 +263,56 @@ export function choose(labelled: Labelled[], evidence: Evidence): Totals {
     const score = (named?.strength ?? 0) + support(number.value) + (5 * number.row) / last + number.quality;
     if (score > (best?.score ?? ENOUGH)) best = { number, score };
   }
-  const total = best?.number;
+  return best?.number;
+}
 
-  const takeBelow = (some: Labelled[], limit: number | undefined): Num | undefined =>
-    some.find((each) => limit === undefined || Math.abs(each.number.value) < limit)?.number;
-  const tax = taxOf(parts.tax, table, total?.value);
-  const change_ = pickChange(change, cash, total?.value, near);
-  const cash_ = pickCash(cash, change_?.value, total?.value, near, rounding);
-  return {
-    total,
-    subtotal: subtotalOf(of("subtotal"), totals, total, [tax, takeBelow(parts.service, total?.value)], near),
-    tax,
-    service: takeBelow(parts.service, total?.value),
-    discount: parts.discount[0]?.number,
-    tip: takeBelow(parts.tip, total?.value),
-    rounding: takeBelow(parts.rounding, total?.value),
-    cash: cash_,
-    card: pickCard(cards, total?.value, near),
-    shipping: parts.shipping[0]?.number,
-    amount_paid: prepaid[0]?.number,
-    amount_due: dueOf(totals, total, prepaid),
-    change: change_,
+/** @returns a function that scores what the other amounts of the paper say for a total of this value. */
+function supporter(printed: Printed, evidence: Evidence): (value: number) => number {
+  const { parts, totals, exact, near } = printed;
+  const sums = partSums(parts);
+  const gross = evidence.table.lines.flatMap((line) => line.gross?.value ?? []);
+  const itemSum = evidence.prices.reduce((sum, price) => sum + price, 0);
+  const largest = Math.max(0, ...evidence.prices, ...printed.subtotal.map((each) => each.number.value));
+  const highest = Math.max(0, ...evidence.money.map((number) => number.value));
+
+  return (value) => {
+    let score = paymentScore(printed, value);
+    // Two parts that fit to the cent are hardly a coincidence.
+    const fitting = sums.filter((sum) => near(sum.value, value, exact * 2)).map((sum) => sum.parts);
+    if (fitting.length > 0) score += Math.max(...fitting) > 1 ? 40 : 25;
+    if (gross.some((each) => near(each, value))) score += 15;
+    if (evidence.prices.length > 0 && near(itemSum, value)) score += 12;
+    // The final sum is hardly ever less than a part of it: what is left of 599.45 where only .45 was read.
+    if (value < largest * 0.3) score -= 45;
+    // Where no label survived, the largest amount that is printed again is the sum.
+    const again = evidence.money.filter((number) => near(number.value, value)).length > 1;
+    const isPart = parts.subtotal.some((each) => near(each.number.value, value));
+    if (totals.length === 0 && again && value === highest && !isPart) score += 40;
+    const repeats = evidence.money.filter((number) => near(number.value, value, exact / 2)).length;
+    return score + Math.min(12, 4 * (repeats - 1));
   };
+}
+
+/** What the payments say for a total of this value. */
+function paymentScore(printed: Printed, value: number): number {
+  const { totals, cash, change, cards, prepaid, cashRounding, near } = printed;
+  let score = 0;
+  const pairs = cash.flatMap((given) =>
+    change.map((back) => Math.abs(given.number.value) - Math.abs(back.number.value)),
+  );
+  if (pairs.some((paid) => near(paid, value))) score += 30;
+  else if (pairs.some((paid) => near(paid, value, cashRounding))) score += 15;
+  if (cards.some((card) => near(card.number.value, value))) score += 22;
+  // Cash without change is the exact sum.
+  if (change.length === 0 && cash.some((given) => near(given.number.value, value))) score += 20;
+  const isPrepaid = prepaid.some((paid) =>
+    totals.some((due) => near(due.number.value + Math.abs(paid.number.value), value)),
+  );
+  if (isPrepaid) score += 40;
+  // Cash is never less than the sum, so a larger number was misread, or is not a total.
+  const given = Math.max(...cash.map((each) => each.number.value));
+  if (cash.length > 0 && cards.length === 0 && value > given + cashRounding) score -= 45;
+  return score;
 }
 
 type Parts = Record<
@@ -331,14 +366,13 @@ function taxOf(labelled: Labelled[], table: TaxTable, total: number | undefined)
   return sum ?? (lines.length === 1 ? lines[0]?.tax : undefined);
 }
 
+/** The subtotal of a paper that labels none. */
 function subtotalOf(
-  labelled: Labelled[],
   totals: Labelled[],
   total: Num | undefined,
   added: (Num | undefined)[],
-  near: (a: number, b: number) => boolean,
+  near: Near,
 ): Num | undefined {
-  if (labelled[0]) return labelled[0].number;
   if (!total) return undefined;
   // "TOTAL 43,181  TAX 4,318  GRAND TOTAL 47,499": the plain total above the tax is the subtotal.
   const extra = added.reduce((sum, number) => sum + Math.abs(number?.value ?? 0), 0);
@@ -347,12 +381,7 @@ function subtotalOf(
   )?.number;
 }
 
-function pickChange(
-  change: Labelled[],
-  cash: Labelled[],
-  total: number | undefined,
-  near: (a: number, b: number, tolerance?: number) => boolean,
-): Num | undefined {
+function pickChange({ change, cash, near }: Printed, total: number | undefined): Num | undefined {
   if (total !== undefined) {
     const exact = change.find((back) =>
       cash.some((given) => near(Math.abs(given.number.value) - Math.abs(back.number.value), total)),
@@ -363,11 +392,7 @@ function pickChange(
 }
 
 /** Card, wallet or transfer; the slip repeats the amount, so one that equals the total is preferred. */
-function pickCard(
-  cards: Labelled[],
-  total: number | undefined,
-  near: (a: number, b: number) => boolean,
-): Num | undefined {
+function pickCard(cards: Labelled[], total: number | undefined, near: Near): Num | undefined {
   const same = cards.find((each) => total !== undefined && near(each.number.value, total));
   return (same ?? cards.find((each) => each.number.value > 0))?.number;
 }
@@ -381,14 +406,12 @@ function dueOf(totals: Labelled[], total: Num | undefined, prepaid: Labelled[]):
 }
 
 function pickCash(
-  cash: Labelled[],
+  { cash, cashRounding, near }: Printed,
   change: number | undefined,
   total: number | undefined,
-  near: (a: number, b: number, tolerance?: number) => boolean,
-  rounding: number,
 ): Num | undefined {
   if (total === undefined) return cash[0]?.number;
   const back = Math.abs(change ?? 0);
-  const exact = cash.find((given) => near(Math.abs(given.number.value) - back, total, rounding));
+  const exact = cash.find((given) => near(Math.abs(given.number.value) - back, total, cashRounding));
   return (exact ?? cash.find((given) => given.number.value >= total) ?? cash[0])?.number;
 }
