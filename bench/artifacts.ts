@@ -87,37 +87,8 @@ async function measure(count: number, backups: number): Promise<Measured> {
   });
   const bucket = open(loop);
   try {
-    const sums = new Map<string, string>();
-    let bytes = 0;
-    const [putS] = await timed(async () => {
-      for (let at = 0; at < count; at += 50) {
-        await Promise.all(
-          Array.from({ length: Math.min(50, count - at) }, async (_, n) => {
-            const [rel, body] = [relOf(at + n), content(at + n)];
-            bytes += Buffer.byteLength(body);
-            sums.set(rel, createHash("sha256").update(body).digest("hex"));
-            await Bucket.put(bucket, silent, rel, { body, contentType: "application/json" });
-          }),
-        );
-      }
-    });
-
-    const items: ArtifactEntry[] = [];
-    let pages = 0;
-    let most = 0;
-    const [listS] = await timed(async () => {
-      for (let cursor: string | null = ""; cursor !== null; pages += 1) {
-        const before = listCalls;
-        const query = new URLSearchParams({ limit: "200", ...(cursor === "" ? {} : { cursor }) });
-        const answer = await (await call(loop, `?${query}`)).json();
-        const page = answer as { items: ArtifactEntry[]; next_cursor: string | null };
-        items.push(...page.items);
-        cursor = page.next_cursor;
-        most = Math.max(most, listCalls - before);
-      }
-    });
-    const order = items.map((item) => `${item.date} ${item.last_modified}`);
-    const all = new Set(items.map((item) => item.artifact_rel));
+    const [putS, { sums, bytes }] = await timed(() => putAll(bucket, count));
+    const [listS, { items, pages, most }] = await timed(() => listAll(loop, () => listCalls));
 
     const file = join(dir, "backup.tar.gz");
     const [backupS, queued] = await timed(() => backup(loop, file, ""));
@@ -137,10 +108,7 @@ async function measure(count: number, backups: number): Promise<Measured> {
       list_pages: pages,
       list_s: listS,
       list_calls_per_page: most,
-      newest_first:
-        order.every((at, i) => i === 0 || at <= (order[i - 1] ?? "")) &&
-        all.size === count &&
-        items.length === count,
+      newest_first: isNewestFirst(items, count),
       backup_s: backupS,
       backups,
       backup_queued: queued,
@@ -154,6 +122,50 @@ async function measure(count: number, backups: number): Promise<Measured> {
     await loop.close(0);
     fs.rmSync(dir, { recursive: true, force: true, maxRetries: 5 });
   }
+}
+
+async function putAll(bucket: Bucket.Bucket, count: number) {
+  const sums = new Map<string, string>();
+  let bytes = 0;
+  for (let at = 0; at < count; at += 50) {
+    await Promise.all(
+      Array.from({ length: Math.min(50, count - at) }, async (_, n) => {
+        const [rel, body] = [relOf(at + n), content(at + n)];
+        bytes += Buffer.byteLength(body);
+        sums.set(rel, createHash("sha256").update(body).digest("hex"));
+        await Bucket.put(bucket, silent, rel, { body, contentType: "application/json" });
+      }),
+    );
+  }
+  return { sums, bytes };
+}
+
+/** Goes through all pages. `most` is the largest number of calls to the bucket for one page. */
+async function listAll(loop: Loop, listCalls: () => number) {
+  const items: ArtifactEntry[] = [];
+  let pages = 0;
+  let most = 0;
+  for (let cursor: string | null = ""; cursor !== null; pages += 1) {
+    const before = listCalls();
+    const query = new URLSearchParams({ limit: "200", ...(cursor === "" ? {} : { cursor }) });
+    const answer = await (await call(loop, `?${query}`)).json();
+    const page = answer as { items: ArtifactEntry[]; next_cursor: string | null };
+    items.push(...page.items);
+    cursor = page.next_cursor;
+    most = Math.max(most, listCalls() - before);
+  }
+  return { items, pages, most };
+}
+
+/** True if the list has each artifact once, the newest first. */
+function isNewestFirst(items: readonly ArtifactEntry[], count: number): boolean {
+  const order = items.map((item) => `${item.date} ${item.last_modified}`);
+  const all = new Set(items.map((item) => item.artifact_rel));
+  return (
+    order.every((at, i) => i === 0 || at <= (order[i - 1] ?? "")) &&
+    all.size === count &&
+    items.length === count
+  );
 }
 
 function open(loop: Loop): Bucket.Bucket {

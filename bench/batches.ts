@@ -62,41 +62,9 @@ export async function run(args: string[]): Promise<number> {
   const wants = (part: Part) => only.includes(part);
   const answer: Answer = { good: true, missed: [], load: [load(), 0] };
 
-  if (wants("busy") || wants("latency")) {
-    const rig = await Rig.open({ maxConcurrency: Math.max(2, ...concurrencies) });
-    try {
-      if (wants("busy")) {
-        answer.busy = [];
-        for (const concurrency of concurrencies)
-          answer.busy.push(await KeepBusy.measure(rig, { items, concurrency, rounds, progress }));
-      }
-      if (wants("latency")) {
-        answer.latency = [];
-        for (const concurrency of latencyConcurrencies.filter((n) => n <= Math.max(...concurrencies))) {
-          const one = await KeepBusy.delayed(rig, { latency, items: 10 * concurrency, concurrency });
-          progress(JSON.stringify(one));
-          answer.latency.push(one);
-        }
-      }
-    } finally {
-      await rig.close();
-    }
-  }
-  if (wants("operations")) {
-    const measured: Operations.Operations[] = [];
-    const rig = await Rig.open({ maxConcurrency: 8 });
-    try {
-      // The processes' first calls do not count as operations.
-      await Operations.measure(rig, 50, 8);
-      for (const size of sizes) {
-        measured.push(await Operations.measure(rig, size, 8));
-        progress(JSON.stringify(measured.at(-1)));
-      }
-    } finally {
-      await rig.close();
-    }
-    answer.operations = { measured, growth: Operations.growth(measured) };
-  }
+  if (wants("busy") || wants("latency"))
+    Object.assign(answer, await busyAndLatency(wants, { items, rounds, concurrencies }));
+  if (wants("operations")) answer.operations = await operations(sizes);
   if (wants("scale")) {
     const measured = await Scale.measure([small, large], progress);
     answer.scale = { measured, growth: Scale.growth(measured) };
@@ -107,6 +75,49 @@ export async function run(args: string[]): Promise<number> {
   answer.load[1] = load();
   process.stdout.write(values.json ? `${JSON.stringify(answer, null, 2)}\n` : text(answer));
   return answer.good ? 0 : 1;
+}
+
+/** Both on one loop. */
+async function busyAndLatency(
+  wants: (part: Part) => boolean,
+  { items, rounds, concurrencies }: { items: number; rounds: number; concurrencies: number[] },
+): Promise<Pick<Answer, "busy" | "latency">> {
+  const answer: Pick<Answer, "busy" | "latency"> = {};
+  const rig = await Rig.open({ maxConcurrency: Math.max(2, ...concurrencies) });
+  try {
+    if (wants("busy")) {
+      answer.busy = [];
+      for (const concurrency of concurrencies)
+        answer.busy.push(await KeepBusy.measure(rig, { items, concurrency, rounds, progress }));
+    }
+    if (wants("latency")) {
+      answer.latency = [];
+      for (const concurrency of latencyConcurrencies.filter((n) => n <= Math.max(...concurrencies))) {
+        const one = await KeepBusy.delayed(rig, { latency, items: 10 * concurrency, concurrency });
+        progress(JSON.stringify(one));
+        answer.latency.push(one);
+      }
+    }
+  } finally {
+    await rig.close();
+  }
+  return answer;
+}
+
+async function operations(sizes: readonly number[]): Promise<NonNullable<Answer["operations"]>> {
+  const measured: Operations.Operations[] = [];
+  const rig = await Rig.open({ maxConcurrency: 8 });
+  try {
+    // The processes' first calls do not count as operations.
+    await Operations.measure(rig, 50, 8);
+    for (const size of sizes) {
+      measured.push(await Operations.measure(rig, size, 8));
+      progress(JSON.stringify(measured.at(-1)));
+    }
+  } finally {
+    await rig.close();
+  }
+  return { measured, growth: Operations.growth(measured) };
 }
 
 const load = () => Figures.round(loadavg()[0] ?? 0, 1);

@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { type App, product } from "#local/app";
-import { start } from "#local/loop";
+import { type Loop, start } from "#local/loop";
 import * as Functions from "#spec/functions";
 import * as ModelServer from "#test/support/model-server/model-server";
 import { base64 } from "#test/support/pictures";
@@ -103,54 +103,9 @@ export async function run(args: string[]): Promise<number> {
     },
   });
   try {
-    const picture = await base64(1);
-    let count = 0;
-    const send = async (path: "/v1/extract" | "/bare"): Promise<number> => {
-      count += 1;
-      const startedAt = performance.now();
-      const response = await fetch(`${loop.url}${path}`, {
-        method: "POST",
-        headers: { "content-type": "application/json", "x-api-key": loop.apiKey ?? "" },
-        body: JSON.stringify({ request_id: `bench-${count}`, image_base64: picture }),
-      });
-      const body = await response.text();
-      if (response.status !== 200) throw new Error(`${path} answered ${response.status}: ${body}`);
-      return performance.now() - startedAt;
-    };
-    const round = (path: "/v1/extract" | "/bare", concurrency: number) =>
-      Promise.all(Array.from({ length: concurrency }, () => send(path)));
-    for (let i = 0; i < warmUpRounds; i += 1) {
-      await round("/v1/extract", 8);
-      await round("/bare", 8);
-    }
-
-    const rows: Row[] = [];
-    let roundTrips: RoundTrips | undefined;
-    for (const latency of latencies) {
-      Object.assign(injected, latency);
-      for (const concurrency of concurrencies) {
-        const times = { extract: [] as number[], bare: [] as number[] };
-        const before = { ...counted, model_requests: model.requests.length };
-        const own = { ...counted };
-        for (const name of Object.keys(own) as (keyof RoundTrips)[]) own[name] = 0;
-        while (times.extract.length < calls) {
-          Object.assign(before, counted, { model_requests: model.requests.length });
-          times.extract.push(...(await round("/v1/extract", concurrency)));
-          const now = { ...counted, model_requests: model.requests.length };
-          for (const name of Object.keys(own) as (keyof RoundTrips)[]) own[name] += now[name] - before[name];
-          times.bare.push(...(await round("/bare", concurrency)));
-        }
-        const n = times.extract.length;
-        roundTrips ??= {
-          sql_requests: Figures.round(own.sql_requests / n, 2),
-          sql_statements: Figures.round(own.sql_statements / n, 2),
-          s3_requests: Figures.round(own.s3_requests / n, 2),
-          model_requests: Figures.round(own.model_requests / n, 2),
-        };
-        rows.push(rowOf(latency, concurrency, times));
-      }
-    }
-    const figures = { model_ms: modelMs, rows, round_trips: roundTrips };
+    const asked = () => ({ ...counted, model_requests: model.requests.length });
+    const measured = await measure(sender(loop, await base64(1)), { calls, injected, asked });
+    const figures = { model_ms: modelMs, ...measured };
     process.stdout.write(values.json ? `${JSON.stringify(figures, null, 2)}\n` : text(figures));
     return 0;
   } finally {
@@ -158,6 +113,72 @@ export async function run(args: string[]): Promise<number> {
     await model.close();
     await rm(home, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
   }
+}
+
+type Path = "/v1/extract" | "/bare";
+/** Makes calls at the same time. @returns how long each took, in milliseconds. */
+type RoundOf = (path: Path, concurrency: number) => Promise<number[]>;
+
+function sender(loop: Loop, picture: string): RoundOf {
+  let count = 0;
+  const send = async (path: Path): Promise<number> => {
+    count += 1;
+    const startedAt = performance.now();
+    const response = await fetch(`${loop.url}${path}`, {
+      method: "POST",
+      headers: { "content-type": "application/json", "x-api-key": loop.apiKey ?? "" },
+      body: JSON.stringify({ request_id: `bench-${count}`, image_base64: picture }),
+    });
+    const body = await response.text();
+    if (response.status !== 200) throw new Error(`${path} answered ${response.status}: ${body}`);
+    return performance.now() - startedAt;
+  };
+  return (path, concurrency) => Promise.all(Array.from({ length: concurrency }, () => send(path)));
+}
+
+/** Measures with each latency and concurrency. */
+async function measure(
+  round: RoundOf,
+  {
+    calls,
+    injected,
+    asked,
+  }: { calls: number; injected: { sqlMs: number; putMs: number }; asked: () => RoundTrips },
+) {
+  for (let i = 0; i < warmUpRounds; i += 1) {
+    await round("/v1/extract", 8);
+    await round("/bare", 8);
+  }
+  const rows: Row[] = [];
+  let roundTrips: RoundTrips | undefined;
+  for (const latency of latencies) {
+    Object.assign(injected, latency);
+    for (const concurrency of concurrencies) {
+      const { times, own } = await inTurns(round, { calls, concurrency, asked });
+      roundTrips ??= own;
+      rows.push(rowOf(latency, concurrency, times));
+    }
+  }
+  return { rows, round_trips: roundTrips };
+}
+
+/** Calls of the product and of the bare handler, in turns, with the round trips of one of the product's. */
+async function inTurns(
+  round: RoundOf,
+  { calls, concurrency, asked }: { calls: number; concurrency: number; asked: () => RoundTrips },
+) {
+  const times = { extract: [] as number[], bare: [] as number[] };
+  const own: RoundTrips = { sql_requests: 0, sql_statements: 0, s3_requests: 0, model_requests: 0 };
+  const names = Object.keys(own) as (keyof RoundTrips)[];
+  while (times.extract.length < calls) {
+    const before = asked();
+    times.extract.push(...(await round("/v1/extract", concurrency)));
+    const now = asked();
+    for (const name of names) own[name] += now[name] - before[name];
+    times.bare.push(...(await round("/bare", concurrency)));
+  }
+  for (const name of names) own[name] = Figures.round(own[name] / times.extract.length, 2);
+  return { times, own };
 }
 
 function rowOf(

@@ -3,29 +3,25 @@
  * an HTTP API's rules; each service that they call is real if its variables are set, else a stand-in with the same
  * protocol. All persistent data is in one folder.
  */
-import { randomBytes } from "node:crypto";
 import * as fs from "node:fs";
-import { fileURLToPath } from "node:url";
 import * as Config from "#core/config";
 import { type App, product } from "#local/app";
-import * as Bucket from "#local/bucket";
+import type * as Bucket from "#local/bucket";
 import { bundle } from "#local/bundle/bundle";
-import type * as FirstKey from "#local/first-key";
 import * as FunctionEnv from "#local/function-env";
 import type { Seen } from "#local/gateway/seen";
 import * as GatewayServer from "#local/gateway/server";
 import { databaseUrl, type Env, type Home, home as homeOf } from "#local/home/home";
 import * as Lock from "#local/home/lock";
 import * as Settings from "#local/home/settings";
-import * as SqliteFile from "#local/home/sqlite-file";
 import * as LambdaPool from "#local/lambda/pool";
 import * as Reaper from "#local/lambda/reaper";
-import * as ModelProcess from "#local/model-process";
 import { end, type Parts } from "#local/parts";
-import type { Hook as QueueHook, QueueServerOptions } from "#local/queue/server";
+import type { Hook as QueueHook } from "#local/queue/server";
 import * as Wiring from "#local/queue/wiring";
 import type * as S3Server from "#local/s3/server";
-import * as SqlServer from "#local/sql/server";
+import * as Servers from "#local/servers";
+import type * as SqlServer from "#local/sql/server";
 import { type Log, open as openLog } from "#local/terminal/loop-log";
 import * as Limits from "#spec/limits";
 
@@ -81,12 +77,8 @@ export interface Loop {
   close(graceMs?: number): Promise<void>;
 }
 
-/** The functions' region, and what the stand-ins sign with. */
-const region = "us-east-1";
 /** No function's name: those are identifiers. */
 const httpPool = "(http)";
-
-const sharedOverlapMs = 24 * 3_600_000;
 
 /**
  * Starts everything and returns when calls are answered. Throws HeldError, PortError, BundleError, HomeError,
@@ -112,6 +104,7 @@ async function startParts(options: LoopOptions, parts: Parts): Promise<Loop> {
   let app = options.app ?? product;
   const wiring = wiringOf(app, env);
 
+  const setup: Setup = { options, env, home, timeScale, wiring };
   parts.lock = Lock.acquire(home.dir);
   const log = openLog(options, home, { level, format: Settings.loop(env).LOG_FORMAT });
   parts.log = log;
@@ -126,48 +119,19 @@ async function startParts(options: LoopOptions, parts: Parts): Promise<Loop> {
   parts.gateway = gateway;
 
   try {
-    const [, model, bucket, queues, database] = await together([
-      startBundle(app, parts),
-      startModel(env, log, parts),
-      startBucket(env, home, options, parts),
-      startQueues({ env, home, wiring }, parts, {
-        timeScale,
-        onRequest: options.onRequest?.sqs,
-        rightsOf: (accessKeyId) => FunctionEnv.rightsOf(app, accessKeyId),
-        onDenied: ({ functionName, action, queue }) =>
-          log.event("ERROR", "queue_access_denied", { function: functionName, action, queue }),
-      }),
-      startDatabase(env, home, options.onRequest?.sql, parts),
-    ]);
-    if (resumes && parts.queues !== undefined) {
-      const { resume } = await import("#local/restart");
-      log.event("INFO", "work_resumed", await resume(database.access, parts.queues, timeScale));
-    }
-    const functionEnv = FunctionEnv.settings(env, home, timeScale, {
-      ...{ ...model, ...bucket?.settings, ...database.env, ...queues },
+    const { functionEnv, bucket, database } = await startServers(setup, parts, {
+      app: () => app,
+      log,
+      resumes,
     });
-    // What the loop's own bucket promises, its tests show.
-    if (Settings.hasBucket(env)) {
-      const said = await (await import("#local/bucket-proof")).complaint(functionEnv);
-      if (said !== undefined) options.warn?.(said);
-    }
-    const lambda = LambdaPool.start({
-      ...codeOf(app, parts, wiring, timeScale),
-      pools: { ...wiring.pools, [httpPool]: options.httpInstances ?? Limits.httpInstances },
-      env: (name) => FunctionEnv.environmentOf(app, name, functionEnv),
-      region,
-      onLog: log.functionLine,
-      onOutcome: log.outcome,
-      onStart: parts.reaper.watch,
-    });
-    parts.lambda = lambda;
+    const lambda = startLambda(setup, parts, { app: () => app, log, functionEnv });
     ready.resolve(lambda);
     parts.sources = await Wiring.start({
       wiring,
       server: parts.queues,
       lambda,
       timeScale,
-      region,
+      region: Servers.region,
       onTrouble: (error) => log.event("ERROR", "queue_poll_error", { error_type: error.name }),
     });
     publish(home, gateway.url, env, parts);
@@ -189,6 +153,71 @@ async function startParts(options: LoopOptions, parts: Parts): Promise<Loop> {
     ready.reject(new LambdaPool.ClosedError("the loop does not start"));
     throw error;
   }
+}
+
+/** What is known before anything is started. */
+interface Setup {
+  readonly options: LoopOptions;
+  readonly env: Env;
+  readonly home: Home;
+  readonly timeScale: number;
+  readonly wiring: Wiring.Wiring;
+}
+
+/** Starts the bundle, the model, the bucket, the queues and the database. */
+async function startServers(
+  { options, env, home, timeScale, wiring }: Setup,
+  parts: Parts,
+  { app, log, resumes }: { app: () => App; log: Log; resumes: boolean },
+) {
+  const [, model, bucket, queues, database] = await together([
+    startBundle(app(), parts),
+    Servers.model(env, log, parts),
+    Servers.bucket(env, home, options, parts),
+    Servers.queues({ env, home, wiring }, parts, {
+      timeScale,
+      onRequest: options.onRequest?.sqs,
+      rightsOf: (accessKeyId) => FunctionEnv.rightsOf(app(), accessKeyId),
+      onDenied: ({ functionName, action, queue }) =>
+        log.event("ERROR", "queue_access_denied", { function: functionName, action, queue }),
+    }),
+    Servers.database(env, home, options.onRequest?.sql, parts),
+  ]);
+  if (resumes && parts.queues !== undefined) {
+    const { resume } = await import("#local/restart");
+    log.event("INFO", "work_resumed", await resume(database.access, parts.queues, timeScale));
+  }
+  const functionEnv = FunctionEnv.settings(env, home, timeScale, {
+    ...{ ...model, ...bucket?.settings, ...database.env, ...queues },
+  });
+  // Only for the user's bucket: the loop's own has tests.
+  if (Settings.hasBucket(env)) {
+    const said = await (await import("#local/bucket-proof")).complaint(functionEnv);
+    if (said !== undefined) options.warn?.(said);
+  }
+  return { functionEnv, bucket, database };
+}
+
+function startLambda(
+  { options, timeScale, wiring }: Setup,
+  parts: Parts,
+  {
+    app,
+    log,
+    functionEnv,
+  }: { app: () => App; log: Log; functionEnv: ReturnType<typeof FunctionEnv.settings> },
+): LambdaPool.Lambda {
+  const lambda = LambdaPool.start({
+    ...codeOf(app(), parts, wiring, timeScale),
+    pools: { ...wiring.pools, [httpPool]: options.httpInstances ?? Limits.httpInstances },
+    env: (name) => FunctionEnv.environmentOf(app(), name, functionEnv),
+    region: Servers.region,
+    onLog: log.functionLine,
+    onOutcome: log.outcome,
+    onStart: (child) => parts.reaper?.watch(child),
+  });
+  parts.lambda = lambda;
+  return lambda;
 }
 
 function startGateway(
@@ -252,67 +281,6 @@ async function together<T extends readonly unknown[]>(
   return (await Promise.all(started)) as unknown as T;
 }
 
-/** The stand-in model server, unless there is a real one. */
-async function startModel(env: Env, log: Log, parts: Parts): Promise<FunctionEnv.Decided> {
-  if (env.VLLM_BASE_URL) return {};
-  parts.model = await ModelProcess.start({
-    onLog: (line) => log.functionLine("model", line),
-    onStart: (child) => parts.reaper?.watch(child),
-  });
-  return { VLLM_BASE_URL: parts.model.url, VLLM_MODEL: "local-ocr", VLLM_API_KEY: "" };
-}
-
-/** The S3 stand-in in the folder, unless there is a real bucket. */
-async function startBucket(
-  env: Env,
-  home: Home,
-  { onRequest, warn, bucketPort = { port: 0, mayMove: false } }: LoopOptions,
-  parts: Parts,
-): Promise<Pick<Awaited<ReturnType<typeof Bucket.start>>, "access" | "settings"> | undefined> {
-  if (Settings.hasBucket(env)) {
-    if (env.DATA_ROOT) warn?.("DATA_ROOT is not served: the bucket is one of your own");
-    return undefined;
-  }
-  const started = await Bucket.start(env, home, { ...bucketPort, region, warn, onRequest: onRequest?.s3 });
-  parts.bucket = started.server;
-  return started;
-}
-
-/** A libSQL server on the folder's file, unless the database is a server already; then the schema and the first key. */
-async function startDatabase(
-  env: Env,
-  home: Home,
-  onRequest: SqlServer.SqlOptions["onRequest"],
-  parts: Parts,
-): Promise<{ env: FunctionEnv.Decided; access: FirstKey.Access; apiKey: string | undefined }> {
-  const url = databaseUrl({ ...env, OCRLTY_HOME: home.dir });
-  let database: FirstKey.Access = {
-    url,
-    authToken: env.DATABASE_AUTH_TOKEN || undefined,
-    overlapMs: sharedOverlapMs,
-  };
-  if (url.startsWith("file:")) {
-    SqliteFile.refuseOther(fileURLToPath(url));
-    // Other programs of this machine can reach the port, too.
-    const authToken = randomBytes(24).toString("base64url");
-    parts.database = await SqlServer.start({
-      file: fileURLToPath(url),
-      authToken,
-      ...(onRequest === undefined ? {} : { onRequest }),
-    });
-    database = { url: parts.database.url, authToken, overlapMs: 0 };
-  }
-  // Loaded here, while other processes start: drizzle's many files take longer than everything else of the loop together.
-  const { ensure } = await import("#local/first-key");
-  const apiKey = await ensure(home, database);
-  const { authToken = "" } = database;
-  return {
-    env: { DATABASE_URL: database.url, DATABASE_AUTH_TOKEN: authToken },
-    access: database,
-    apiKey,
-  };
-}
-
 /**
  * Whether work that an earlier loop left is sent again from the rows, which invalidates the messages in its queues.
  * Only if the database is the folder's own: a database server may be used by loops of other folders.
@@ -326,32 +294,6 @@ async function forgets(app: App, env: Env, home: Home): Promise<boolean> {
 /** Which queues and schedules have functions. A reload keeps the queues of the start. */
 function wiringOf({ queues = {}, schedules = {}, functions }: App, env: Env): Wiring.Wiring {
   return Wiring.plan({ queues, schedules }, functions, env);
-}
-
-/** The emulated queues in the folder, unless there are queues of another server; when a function waits behind one. */
-async function startQueues(
-  { env, home, wiring: { queues } }: { env: Env; home: Home; wiring: Wiring.Wiring },
-  parts: Parts,
-  options: Pick<QueueServerOptions, "timeScale" | "onRequest" | "rightsOf" | "onDenied">,
-): Promise<FunctionEnv.Decided> {
-  if (Object.keys(queues).length === 0) return {};
-  if (env.AWS_ENDPOINT_URL_SQS) {
-    const Foreign = await import("#local/queue/foreign");
-    const credentials = Foreign.credentialsOf(env, FunctionEnv.loopsOwn);
-    const { timeScale } = options;
-    parts.queues = await Foreign.connect({
-      endpoint: env.AWS_ENDPOINT_URL_SQS,
-      credentials,
-      queues,
-      region,
-      timeScale,
-    });
-    return { ...Wiring.settings(parts.queues), ...Foreign.environmentOf(credentials) };
-  }
-  // Loaded when needed: the emulator and the SDK take longer to load than everything else together.
-  const { start: startServer } = await import("#local/queue/server");
-  parts.queues = await startServer({ dir: home.file("queues"), queues, region, ...options });
-  return Wiring.settings(parts.queues);
 }
 
 async function startBundle(app: App, parts: Parts): Promise<void> {

@@ -4,11 +4,12 @@
  * Plain JavaScript for Node 18 and newer without packages, because it runs before any are installed, in any shell.
  */
 import { spawn } from "node:child_process";
-import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import * as os from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { endOf, isAlive, LaunchError, readText } from "./child.mjs";
+import { install } from "./install.mjs";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
@@ -65,19 +66,6 @@ Exit status: ${exits}.
   return 0;
 }
 
-/** A wrong command line, or a machine that lacks something: one line, exit status 2. */
-class LaunchError extends Error {
-  constructor(message, status = 2) {
-    super(message);
-    this.status = status;
-  }
-}
-
-const installLock = join(root, ".ocrlty-install.tmp");
-const installStamp = join(root, "node_modules", ".ocrlty-lock");
-/** No installation takes longer than this, so an older lock is stale. */
-const installLockMaxMs = 15 * 60_000;
-const pollMs = 200;
 const parentPollMs = 500;
 /** Ctrl-C arrives twice: from the terminal and through npm. */
 const sameSignalMs = 1000;
@@ -91,189 +79,6 @@ async function main() {
   // `npx ocrlty` runs this file: what is not an entry is a command of the program.
   return Object.hasOwn(entries, name) ? run(entries[name], args) : run(entries.ocrlty, process.argv.slice(2));
 }
-
-// --- packages ------------------------------------------------------------------------------------------------
-
-/** Runs `npm ci` unless it already succeeded for this lock file on this kind of machine. */
-async function install() {
-  const wanted = `${sha256(join(root, "package-lock.json"))} ${process.platform}-${process.arch}`;
-  if (isInstalled(wanted)) return;
-  await takeInstallLock();
-  try {
-    if (isInstalled(wanted)) return; // another process did it while we waited
-    const startedAt = Date.now();
-    process.stderr.write("installing packages, once… ");
-    await npmCi();
-    fs.writeFileSync(installStamp, `${wanted}\n`);
-    process.stderr.write(`done in ${Math.round((Date.now() - startedAt) / 1000)} s\n`);
-  } finally {
-    fs.rmSync(installLock, { force: true });
-  }
-}
-
-function isInstalled(wanted) {
-  // The stamp may hold only the hash; the platform is added for folders shared between systems.
-  const stamp = readText(installStamp).trim();
-  if (stamp === wanted || stamp === wanted.split(" ")[0]) return true;
-  if (!isInstalledByHand()) return false;
-  fs.writeFileSync(installStamp, `${wanted}\n`);
-  return true;
-}
-
-/**
- * True if the user ran `npm ci` or `npm install`: npm's record of node_modules, which it writes last, has every package
- * of the lock file that this system needs, in the same version.
- */
-function isInstalledByHand() {
-  const installed = readJson(join(root, "node_modules", ".package-lock.json"))?.packages;
-  const locked = readJson(join(root, "package-lock.json"))?.packages;
-  if (!installed || !locked) return false;
-  return Object.entries(locked).every(([path, entry]) => {
-    if (path === "" || installed[path]?.version === entry.version) return true;
-    // Optional packages for this system must be installed; npm decides which C library it has.
-    if (!entry.optional) return false;
-    return (
-      entry.libc ||
-      !entry.os ||
-      !entry.os.includes(process.platform) ||
-      (entry.cpu && !entry.cpu.includes(process.arch))
-    );
-  });
-}
-
-/**
- * Two commands started together must not both install. The lock is a file with the process ids of its holder and the
- * holder's npm. It is stale once both have ended, so a kill -9 blocks no later command.
- */
-async function takeInstallLock() {
-  let told = false;
-  for (;;) {
-    try {
-      fs.writeFileSync(installLock, `${process.pid}`, { flag: "wx" });
-      return;
-    } catch (error) {
-      if (error.code !== "EEXIST") throw new LaunchError(`cannot write in ${root} (${error.code})`);
-    }
-    const seen = readText(installLock);
-    if (isStale(seen)) {
-      // Only one process can win the rename; it checks again before it deletes the lock.
-      const aside = `${installLock}.${process.pid}.tmp`;
-      try {
-        fs.renameSync(installLock, aside);
-        if (readText(aside) !== seen) fs.linkSync(aside, installLock);
-      } catch {
-        // another process was faster
-      }
-      fs.rmSync(aside, { force: true });
-      continue;
-    }
-    if (!told) process.stderr.write("another command is installing the packages; waiting for it\n");
-    told = true;
-    await new Promise((done) => setTimeout(done, pollMs));
-  }
-}
-
-function isStale(content) {
-  let ageMs;
-  try {
-    ageMs = Date.now() - fs.statSync(installLock).mtimeMs;
-  } catch {
-    return false; // just released
-  }
-  if (ageMs > installLockMaxMs) return true;
-  const holders = content.split(" ").filter(Boolean).map(Number);
-  // An empty lock is just being written, unless it stays empty.
-  return holders.length === 0 ? ageMs > 5000 : !holders.some(isAlive);
-}
-
-function isAlive(pid) {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return error.code === "EPERM";
-  }
-}
-
-/**
- * None of our packages needs an install script, so none runs: npm 10, 11 and 12 then behave alike. Development packages
- * are installed with any NODE_ENV.
- */
-async function npmCi() {
-  const args = [
-    "ci",
-    "--ignore-scripts",
-    "--include=dev",
-    "--include=optional",
-    "--loglevel=error",
-    "--no-fund",
-    "--no-audit",
-    "--no-progress",
-  ];
-  const { command, before, shell } = npm();
-  const env = { ...process.env };
-  // The outer `npm --prefix … run` passes its settings on in the environment; here npm must work on this folder only.
-  for (const key of Object.keys(env)) {
-    if (
-      /^npm_config_(prefix|local_prefix|global|workspaces?|include_workspace_root|omit|only|production|dry_run|package_lock(_only)?|json)$/i.test(
-        key,
-      )
-    )
-      delete env[key];
-  }
-  // stdout is only for the command's answer: npm's output is shown on stderr, and only if it fails.
-  const child = spawn(command, [...before, ...args], {
-    cwd: root,
-    env,
-    stdio: ["ignore", "pipe", 2],
-    shell,
-    windowsHide: true,
-  });
-  child.once("spawn", () => fs.writeFileSync(installLock, `${process.pid} ${child.pid}`));
-  let output = "";
-  child.stdout?.on("data", (chunk) => {
-    output += chunk;
-  });
-  let interrupted;
-  const forward = (signal) => {
-    interrupted = signal;
-    child.kill(signal);
-  };
-  const signals = ["SIGINT", "SIGTERM", "SIGHUP"];
-  for (const signal of signals) process.on(signal, forward);
-  const ended = await endOf(child, "close");
-  for (const signal of signals) process.off(signal, forward);
-  if (interrupted)
-    throw new LaunchError(
-      "interrupted; the next command installs the packages again",
-      128 + os.constants.signals[interrupted],
-    );
-  if (ended.error) throw new LaunchError(`cannot start npm (${ended.error.code}): install npm 10 or newer`);
-  if (ended.status !== 0) {
-    process.stderr.write(`\n${output}`);
-    throw new LaunchError(
-      `npm ci failed (exit status ${ended.status}): see above; once that is cured, run the command again`,
-    );
-  }
-}
-
-/** The npm that started this process, else the one that came with this Node, else the one on the PATH. */
-function npm() {
-  const given = process.env.npm_execpath ?? "";
-  const bundled = [
-    join(dirname(process.execPath), "node_modules/npm/bin/npm-cli.js"),
-    join(dirname(process.execPath), "../lib/node_modules/npm/bin/npm-cli.js"),
-  ];
-  // Under pnpm and yarn, npm_execpath is their own file, and they have no `ci`.
-  const script = [...(/npm-cli\.[cm]?js$/.test(given) ? [given] : []), ...bundled].find((path) =>
-    fs.existsSync(path),
-  );
-  // Running the script with Node avoids npm.cmd, which Windows starts only through a shell.
-  if (script) return { command: process.execPath, before: [script], shell: false };
-  return { command: "npm", before: [], shell: process.platform === "win32" };
-}
-
-// --- the entry -----------------------------------------------------------------------------------------------
 
 /** Runs the entry to its end and returns the exit status: its own, or 128 + n if a signal ended it. */
 async function run(entry, args) {
@@ -379,42 +184,6 @@ function npmAbove() {
   if (process.platform === "win32") return [];
   const stat = /^\d+ \((?:ba|da|)sh\) \S (\d+) /.exec(readText(`/proc/${process.ppid}/stat`));
   return stat ? [process.ppid, Number(stat[1])] : [process.ppid];
-}
-
-// --- small things --------------------------------------------------------------------------------------------
-
-/** @param event - "close" also waits until the pipes are empty. */
-function endOf(child, event = "exit") {
-  return new Promise((done) => {
-    child.once("error", (error) => {
-      if (child.pid === undefined) done({ error });
-    });
-    child.once(event, (status, signal) => done({ status, signal }));
-  });
-}
-
-function sha256(path) {
-  try {
-    return createHash("sha256").update(fs.readFileSync(path)).digest("hex");
-  } catch (error) {
-    throw new LaunchError(`cannot read ${path} (${error.code})`);
-  }
-}
-
-function readText(path) {
-  try {
-    return fs.readFileSync(path, "utf8");
-  } catch {
-    return "";
-  }
-}
-
-function readJson(path) {
-  try {
-    return JSON.parse(readText(path));
-  } catch {
-    return undefined;
-  }
 }
 
 main().then(

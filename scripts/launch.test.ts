@@ -14,7 +14,7 @@ const started: ChildProcess[] = [];
 beforeEach(() => {
   root = fs.mkdtempSync(join(tmpdir(), "ocrlty launch "));
   for (const dir of ["cli", "scripts", "local", "node_modules"]) fs.mkdirSync(join(root, dir));
-  for (const file of ["launch.mjs", "launched.ts"])
+  for (const file of ["launch.mjs", "child.mjs", "install.mjs", "launched.ts"])
     fs.copyFileSync(join(packageRoot, "scripts", file), join(root, "scripts", file));
   write("package.json", '{"type":"module"}');
   write("package-lock.json", '{"packages":{"":{},"node_modules/a":{"version":"1.0.0"}}}');

@@ -224,7 +224,7 @@ describe("operating", () => {
   });
 
   test("every option of `keys` that is named is one of its verb", () => {
-    const source = read("cli/commands/keys.ts");
+    const source = ["keys", "key-options"].map((name) => read(`cli/commands/checkout/${name}.ts`)).join("\n");
     const unknown: string[] = [];
     let seen = 0;
     for (const page of pages) {

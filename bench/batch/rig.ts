@@ -10,7 +10,7 @@ import * as Bucket from "#core/bucket/bucket";
 import * as Config from "#core/config";
 import type { Run } from "#core/run/schema";
 import { type App, product } from "#local/app";
-import { type Loop, start } from "#local/loop";
+import { type Loop, type LoopOptions, start } from "#local/loop";
 import * as ModelServer from "#test/support/model-server/model-server";
 import { picture } from "#test/support/pictures";
 import { silent } from "./silent.ts";
@@ -52,9 +52,9 @@ const result = {
 };
 
 const pictures = 8;
-/** Seldom enough to be no load; when a run ended is in its answer. */
+/** So seldom that it is no load. The time at which a run ended is in its answer. */
 const pollMs = 500;
-/** Lines of a manifest in a request are at most 1,000. */
+/** The most lines of a manifest in a request. */
 const inlineMost = 1_000;
 
 /** Starts it, without the clock: reconcile's own queries would be counted. */
@@ -71,7 +71,6 @@ export async function open(options: {
     respond: () => ModelServer.json(result, service.ms === 0 ? {} : { delayMs: service.ms }),
   });
   const app: App = { ...product, schedules: {} };
-  const wait = (ms: number) => (ms > 0 ? sleep(ms) : undefined);
   const loop = await start({
     home,
     port: 0,
@@ -82,38 +81,13 @@ export async function open(options: {
     },
     log: options.onLine ?? (() => undefined),
     app,
-    onRequest: {
-      sql: ({ statements }) => {
-        counted.sqlRequests += 1;
-        counted.sqlStatements += statements;
-        return wait(latency.sqlMs);
-      },
-      s3: async ({ operation }) => {
-        counted.s3[operation] = (counted.s3[operation] ?? 0) + 1;
-        if (operation === "PutObject") await wait(latency.putMs);
-      },
-      sqs: ({ action, byFunction }) => {
-        if (byFunction) counted.sqs[action] = (counted.sqs[action] ?? 0) + 1;
-        // A poll waits anyway.
-        return action === "ReceiveMessage" ? undefined : wait(latency.sqsMs);
-      },
-    },
+    onRequest: observers(counted, latency),
   }).catch(async (error: unknown) => {
     await model.close();
     throw error;
   });
 
-  const call = async (path: string, json?: unknown) => {
-    const response = await fetch(`${loop.url}${path}`, {
-      method: json === undefined ? "GET" : "POST",
-      headers: { "content-type": "application/json", "x-api-key": loop.apiKey ?? "" },
-      ...(json === undefined ? {} : { body: JSON.stringify(json) }),
-    });
-    const text = await response.text();
-    if (!response.ok) throw new Error(`${path} answered ${response.status}: ${text}`);
-    return JSON.parse(text) as unknown;
-  };
-
+  const call = callerOf(loop);
   const bucket = Bucket.open(Config.bucketOf(loop.env), 60_000);
   for (let i = 0; i < pictures; i += 1)
     await Bucket.replace(bucket, silent, `data/shared/bench/${i}.jpg`, {
@@ -127,28 +101,10 @@ export async function open(options: {
     post: async ({ items, concurrency }) => {
       runs += 1;
       const runId = `bench-${runs}`;
-      const lines = Array.from({ length: items }, (_, i) => ({
-        image_key: `shared/bench/${i % pictures}.jpg`,
-      }));
-      let source: object = { manifest: lines };
-      if (items > inlineMost) {
-        const body = lines.map((line) => `${JSON.stringify(line)}\n`).join("");
-        source = { manifest_ref: await upload(call, body) };
-      }
-      await call("/v1/batch_extract", { run_id: runId, concurrency, ...source });
+      await call("/v1/batch_extract", { run_id: runId, concurrency, ...(await sourceOf(call, items)) });
       return runId;
     },
-    ended: async (runId) => {
-      for (;;) {
-        const run = (await call(`/v1/runs/${runId}`)) as Run;
-        if (["succeeded", "failed", "canceled"].includes(run.status)) {
-          if (run.counts.succeeded !== run.counts.total)
-            throw new Error(`the run ended with ${JSON.stringify(run.counts)}`);
-          return run;
-        }
-        await sleep(pollMs);
-      }
-    },
+    ended: (runId) => ended(call, runId),
     close: async () => {
       bucket.client.destroy();
       await loop.close(0);
@@ -158,10 +114,65 @@ export async function open(options: {
   };
 }
 
-async function upload(
-  call: (path: string, json: unknown) => Promise<unknown>,
-  body: string,
-): Promise<string> {
+/** Counts each request and delays it. */
+function observers(counted: Counted, latency: Latency): NonNullable<LoopOptions["onRequest"]> {
+  const wait = (ms: number) => (ms > 0 ? sleep(ms) : undefined);
+  return {
+    sql: ({ statements }) => {
+      counted.sqlRequests += 1;
+      counted.sqlStatements += statements;
+      return wait(latency.sqlMs);
+    },
+    s3: async ({ operation }) => {
+      counted.s3[operation] = (counted.s3[operation] ?? 0) + 1;
+      if (operation === "PutObject") await wait(latency.putMs);
+    },
+    sqs: ({ action, byFunction }) => {
+      if (byFunction) counted.sqs[action] = (counted.sqs[action] ?? 0) + 1;
+      // A poll waits anyway.
+      return action === "ReceiveMessage" ? undefined : wait(latency.sqsMs);
+    },
+  };
+}
+
+type Call = (path: string, json?: unknown) => Promise<unknown>;
+
+const callerOf =
+  (loop: Loop): Call =>
+  async (path, json) => {
+    const response = await fetch(`${loop.url}${path}`, {
+      method: json === undefined ? "GET" : "POST",
+      headers: { "content-type": "application/json", "x-api-key": loop.apiKey ?? "" },
+      ...(json === undefined ? {} : { body: JSON.stringify(json) }),
+    });
+    const text = await response.text();
+    if (!response.ok) throw new Error(`${path} answered ${response.status}: ${text}`);
+    return JSON.parse(text) as unknown;
+  };
+
+/** The manifest of a run; a long one is uploaded. */
+async function sourceOf(call: Call, items: number): Promise<object> {
+  const lines = Array.from({ length: items }, (_, i) => ({
+    image_key: `shared/bench/${i % pictures}.jpg`,
+  }));
+  if (items <= inlineMost) return { manifest: lines };
+  const body = lines.map((line) => `${JSON.stringify(line)}\n`).join("");
+  return { manifest_ref: await upload(call, body) };
+}
+
+async function ended(call: Call, runId: string): Promise<Run> {
+  for (;;) {
+    const run = (await call(`/v1/runs/${runId}`)) as Run;
+    if (["succeeded", "failed", "canceled"].includes(run.status)) {
+      if (run.counts.succeeded !== run.counts.total)
+        throw new Error(`the run ended with ${JSON.stringify(run.counts)}`);
+      return run;
+    }
+    await sleep(pollMs);
+  }
+}
+
+async function upload(call: Call, body: string): Promise<string> {
   const made = (await call("/v1/uploads", {
     kind: "manifest",
     mime_type: "application/x-ndjson",

@@ -33,6 +33,9 @@ const help = {
 };
 
 /** `results ID`: the results of a run that has ended, to a file or to stdout. */
+const formatOption = () =>
+  new Option("--format <format>", "default: what --out is called, else json").choices(Results.formats);
+
 export function command(context: Context, done: (status: Exit) => void): Command {
   return Help.add(
     Options.owned(
@@ -40,11 +43,7 @@ export function command(context: Context, done: (status: Exit) => void): Command
         new Command("results")
           .description("the results of an ended run (GET /v1/runs/{run_id}/results)")
           .argument("<run-id>", "the run's id")
-          .addOption(
-            new Option("--format <format>", "default: what --out is called, else json").choices(
-              Results.formats,
-            ),
-          )
+          .addOption(formatOption())
           .option("--out <file>", "write them to this file instead of stdout")
           .option("--mapping <file>", "of ledgers: your accounts, as JSON (docs/ledgers.md)")
           .option("--force", "overwrite an existing file"),

@@ -4,7 +4,7 @@ import { dueDates } from "#core/task/due-dates";
 import type { Overridden } from "#core/task/own-schema";
 import type { Task } from "#core/task/task";
 import { validate } from "#core/task/validate";
-import type { Salvaged } from "#core/vision/salvage";
+import type { Salvaged } from "#core/vision/answer/salvage";
 import * as Partial from "./partial.ts";
 import type { Extract } from "./schema.ts";
 

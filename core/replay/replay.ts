@@ -3,8 +3,8 @@ import type { Artifact } from "#core/reading/schema";
 import * as Override from "#core/task/override";
 import type * as OwnSchema from "#core/task/own-schema";
 import * as Task from "#core/task/task";
-import { extractJson, extractLast } from "#core/vision/json";
-import { salvage } from "#core/vision/salvage";
+import { extractJson, extractLast } from "#core/vision/answer/json";
+import { salvage } from "#core/vision/answer/salvage";
 import { type Difference, differences } from "./difference.ts";
 
 /** The parts of an artifact that follow from the model's text alone. */

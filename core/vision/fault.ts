@@ -1,6 +1,6 @@
 import { AppError, type Code, type Details } from "#core/error";
-import type { Repair } from "#core/vision/object-scan";
-import type { Salvaged } from "#core/vision/salvage";
+import type { Repair } from "#core/vision/answer/object-scan";
+import type { Salvaged } from "#core/vision/answer/salvage";
 
 /** What went wrong in one call to the model server; codes and numbers only, safe for logs and artifacts. */
 export interface Fault {

@@ -1,6 +1,6 @@
+import { extractJson, type Found } from "#core/vision/answer/json";
 import type { Completion } from "#core/vision/completion";
 import { endsInCopies } from "#core/vision/guard";
-import { extractJson, type Found } from "#core/vision/json";
 import { judgeThinking, modelThinks } from "#core/vision/reasoning";
 
 /**

@@ -1,5 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { type AppError, type Code, from } from "#core/error";
+import type { JsonObject } from "#core/vision/answer/json";
+import { salvage } from "#core/vision/answer/salvage";
 import * as Backoff from "#core/vision/backoff";
 import * as Complete from "#core/vision/complete";
 import type { Completion, TokenLogprob } from "#core/vision/completion";
@@ -14,13 +16,11 @@ import {
   VisionError,
 } from "#core/vision/fault";
 import { Guard } from "#core/vision/guard";
-import type { JsonObject } from "#core/vision/json";
 import { type Judged, judge } from "#core/vision/judge";
-import { probe } from "#core/vision/probe";
+import * as Outage from "#core/vision/outage";
 import { modelThinks } from "#core/vision/reasoning";
 import * as RefusedFields from "#core/vision/refused-fields";
 import type { Fit, Room } from "#core/vision/room";
-import { salvage } from "#core/vision/salvage";
 import { classify, suspect } from "#core/vision/verdict";
 
 export interface AskOptions {
@@ -322,17 +322,8 @@ export class Ladder {
    * Ends the question if a probe confirms the outage, so that the caller waits instead of using up this call's time.
    */
   async #confirmOutage(fault: Fault): Promise<void> {
-    const left = Math.max(1, this.#options.deadline - Date.now());
-    const wanted = this.#options.probeTimeoutMs ?? 2_000;
-    const seen = await probe(this.#server, this.#options.signal, Math.min(wanted, left));
-    if (this.#options.signal?.aborted) throw this.#end("inference_timeout", "aborted", fault);
-    // A probe that the deadline cut short confirms nothing.
-    if (seen.error === "timeout" && left < wanted) throw this.#end("inference_timeout", "deadline", fault);
-    const missing = fault.modelMissing === true && !seen.models.includes(this.#server.model);
-    if (!seen.ok || missing) throw this.#end("inference_unavailable", reasonOf(fault), fault);
-    // The server accepts this key for its list of models, so it refuses the call itself.
-    if (fault.status === 401 || fault.status === 403)
-      throw this.#end("inference_failed", reasonOf(fault), fault);
+    const confirmed = await Outage.confirm(this.#server, fault, this.#options);
+    if (confirmed !== undefined) throw this.#end(confirmed.code, confirmed.reason, fault);
   }
 
   async #refit(said: ContextTooLong, fault: Fault): Promise<void> {

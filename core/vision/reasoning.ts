@@ -1,6 +1,6 @@
+import { extractJson, extractLast, type Found } from "#core/vision/answer/json";
+import { isOnlyThinking } from "#core/vision/answer/thinking";
 import type { Completion } from "#core/vision/completion";
-import { extractJson, extractLast, type Found } from "#core/vision/json";
-import { isOnlyThinking } from "#core/vision/thinking";
 
 /**
  * The reason for an answer that was all thinking. A retry would give the same: only the server's operator can change

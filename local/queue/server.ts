@@ -81,7 +81,7 @@ const account = "000000000000";
 
 /** Starts the emulator and brings its queues to the given attributes; messages of an earlier run are kept. */
 export async function start(options: QueueServerOptions): Promise<QueueServer> {
-  const { region, timeScale } = options;
+  const { region } = options;
   const queues: Record<string, Queue & { deadLetter: Queue }> = {};
   await Manners.teach();
   const server = await onLoopback(
@@ -108,11 +108,39 @@ export async function start(options: QueueServerOptions): Promise<QueueServer> {
     url: `${url}/${account}/${name}`,
     arn: `arn:aws:sqs:${region}:${account}:${name}`,
   });
+  await putAll(server, client, { at, queues, options });
+  return {
+    url,
+    queues,
+    client,
+    counts: (queueUrl) => {
+      const found = server.inspectQueue(nameOf(queueUrl));
+      const { ready = [], delayed = [], inflight = [] } = found?.messages ?? {};
+      return { ready: ready.length, delayed: delayed.length, inFlight: inflight.length };
+    },
+    close: async () => {
+      client.destroy();
+      await server.stop();
+    },
+  };
+}
+
+/** Creates each queue after its dead letter queue, and adds both to `queues`. */
+async function putAll(
+  server: FauxqsServer,
+  client: SQSClient,
+  to: {
+    at: (name: string) => Queue;
+    queues: Record<string, Queue & { deadLetter: Queue }>;
+    options: QueueServerOptions;
+  },
+): Promise<void> {
+  const { at, queues, options } = to;
   for (const [name, spec] of Object.entries(options.queues)) {
     const suffix = spec.fifo ? ".fifo" : "";
     const deadLetter = `ocrlty-${name}-dead${suffix}`;
     const attributes = {
-      VisibilityTimeout: String(Math.max(1, Math.ceil(spec.visibilityTimeoutSeconds * timeScale))),
+      VisibilityTimeout: String(Math.max(1, Math.ceil(spec.visibilityTimeoutSeconds * options.timeScale))),
       MessageRetentionPeriod: String(spec.retentionSeconds),
     };
     await put(server, client, { ...at(deadLetter), fifo: spec.fifo }, attributes);
@@ -128,20 +156,6 @@ export async function start(options: QueueServerOptions): Promise<QueueServer> {
     );
     queues[name] = { ...at(`ocrlty-${name}${suffix}`), deadLetter: at(deadLetter) };
   }
-  return {
-    url,
-    queues,
-    client,
-    counts: (queueUrl) => {
-      const found = server.inspectQueue(nameOf(queueUrl));
-      const { ready = [], delayed = [], inflight = [] } = found?.messages ?? {};
-      return { ready: ready.length, delayed: delayed.length, inFlight: inflight.length };
-    },
-    close: async () => {
-      client.destroy();
-      await server.stop();
-    },
-  };
 }
 
 async function put(

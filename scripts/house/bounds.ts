@@ -5,18 +5,18 @@ import type { MeasureName } from "./measures.ts";
  * not grow. A change that removes some of them lowers the number.
  */
 export const bounds: Readonly<Record<MeasureName, number>> = {
-  "long-files": 3,
+  "long-files": 0,
   "long-test-files": 2,
-  "long-functions": 9,
+  "long-functions": 0,
   "long-test-functions": 22,
-  parameters: 34,
+  parameters: 0,
   "file-circles": 0,
   "room-circles": 0,
   upward: 0,
   "upward-core": 0,
   "core-infra": 0,
   tables: 0,
-  siblings: 2,
+  siblings: 0,
   unread: 0,
   "unread-types": 0,
   "unread-but-tests": 84,

@@ -4,6 +4,7 @@ import * as Dates from "#local/model/rules/dates";
 import * as Identifiers from "#local/model/rules/identifiers";
 import type { Printed } from "#local/model/rules/items";
 import * as Items from "#local/model/rules/items";
+import * as Labeled from "#local/model/rules/labeled";
 import * as Parties from "#local/model/rules/parties";
 import * as Rows from "#local/model/rules/rows";
 import * as Signs from "#local/model/rules/signs";
@@ -38,7 +39,7 @@ export function find(pages: Page[]): Facts {
     segments,
     rows.map((row) => row.text),
   );
-  const labels = Totals.label(rows, segments, table, style);
+  const labels = Labeled.label(rows, segments, table, style);
   const items = Items.find(rows, segments, style, table.rows);
   const money = segments
     .flat()
@@ -117,7 +118,7 @@ function quantityOf({ quantity, unitPrice }: Items.Item): Printed | undefined {
 }
 
 /** `19% MwSt auf 272,30   51,74`: a rate with its tax outside of a summary. */
-function taxRows(segments: Amounts.Segment[][], labels: Totals.Labelled[]): Entry[] {
+function taxRows(segments: Amounts.Segment[][], labels: Labeled.Labeled[]): Entry[] {
   return labels.flatMap(({ role, number }) => {
     if (role !== "tax") return [];
     const numbers = (segments[number.row] ?? []).filter((segment) => segment.kind === "number");

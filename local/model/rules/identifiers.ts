@@ -1,8 +1,8 @@
 import type { Num } from "#local/model/rules/amounts";
 import type { Printed } from "#local/model/rules/items";
+import type { Labeled } from "#local/model/rules/labeled";
 import { fold } from "#local/model/rules/labels";
 import type { Row } from "#local/model/rules/rows";
-import type { Labelled } from "#local/model/rules/totals";
 
 /** What a label is followed by: letters, digits and the signs inside of document numbers, with a digit among them. */
 const VALUE =
@@ -11,47 +11,47 @@ const NUMBER_WORD = "\\s*(?:no|nr|n[°º]|num(?:ber|mer)?|id|#)";
 
 const PATTERNS: Record<string, RegExp[]> = {
   receipt_number: [
-    labelled(
+    labeled(
       "(?:receipt|rcpt|bill|inv(?:oice)?|doc(?:ument)?|check|chk|order|slip|cash inv|tax inv\\w*)",
       true,
     ),
-    labelled("(?:bon|beleg|rechnungs?|kassenbon|quittungs?|vorgangs?)-?", true),
-    labelled("(?:struk|nota|resit|facture|ticket|trans(?:aksi|action)?|trx|bukti)", true),
-    labelled("(?:no|nr|n°)[.\\s]*(?:struk|nota|resit|bon|bill|faktur|transaksi|trx)", false),
-    labelled("(?:receipt|bill|invoice|check|bon|struk|nota)\\s*[:#]", false),
-    labelled("(?:\\bCB|\\bRN)\\s*[#:]", false),
+    labeled("(?:bon|beleg|rechnungs?|kassenbon|quittungs?|vorgangs?)-?", true),
+    labeled("(?:struk|nota|resit|facture|ticket|trans(?:aksi|action)?|trx|bukti)", true),
+    labeled("(?:no|nr|n°)[.\\s]*(?:struk|nota|resit|bon|bill|faktur|transaksi|trx)", false),
+    labeled("(?:receipt|bill|invoice|check|bon|struk|nota)\\s*[:#]", false),
+    labeled("(?:\\bCB|\\bRN)\\s*[#:]", false),
   ],
   invoice_number: [
-    labelled("(?:tax\\s*)?inv(?:oice)?", true),
-    labelled("rechnungs?-?", true),
-    labelled("(?:no|nr)[.\\s]*(?:faktur|invois|invoice|facture)", false),
-    labelled("(?:facture|faktur|invois)", true),
-    labelled("invoice\\s*[:#]", false),
+    labeled("(?:tax\\s*)?inv(?:oice)?", true),
+    labeled("rechnungs?-?", true),
+    labeled("(?:no|nr)[.\\s]*(?:faktur|invois|invoice|facture)", false),
+    labeled("(?:facture|faktur|invois)", true),
+    labeled("invoice\\s*[:#]", false),
   ],
   purchase_order: [
-    labelled("(?:p\\.?o\\.?|purchase\\s*order|your\\s*order|ihre\\s*bestellung|bestell|commande)", true),
-    labelled("(?:p\\.o\\.|your\\s*order|ihre\\s*bestellung)", false),
+    labeled("(?:p\\.?o\\.?|purchase\\s*order|your\\s*order|ihre\\s*bestellung|bestell|commande)", true),
+    labeled("(?:p\\.o\\.|your\\s*order|ihre\\s*bestellung)", false),
   ],
   approval_code: [
-    labelled(
+    labeled(
       "(?:appr(?:oval)?|auth(?:ori[sz]ation)?|autor(?:isation)?|genehmigungs?|kode\\s*approval|kod\\s*kelulusan)[-\\s.]*(?:code|nr|no|num|kode)?\\.?",
       false,
     ),
-    labelled("(?:code\\s*d'autor\\.?|no\\.?\\s*d'autorisation|AS-Proc-Code)", false),
+    labeled("(?:code\\s*d'autor\\.?|no\\.?\\s*d'autorisation|AS-Proc-Code)", false),
   ],
   reference_number: [
-    labelled("(?:ref(?:erence)?|rrn|trace|ta|beleg|transaction|trans)-?", true),
-    labelled("(?:rrn|stan|trace|no\\.?\\s*ref|no\\.?\\s*rujukan)", false),
+    labeled("(?:ref(?:erence)?|rrn|trace|ta|beleg|transaction|trans)-?", true),
+    labeled("(?:rrn|stan|trace|no\\.?\\s*ref|no\\.?\\s*rujukan)", false),
   ],
-  terminal_id: [labelled("(?:terminal)[-\\s]*(?:id|nr|no)?\\.?", false), labelled("\\bTID", false)],
+  terminal_id: [labeled("(?:terminal)[-\\s]*(?:id|nr|no)?\\.?", false), labeled("\\bTID", false)],
   iban: [
     /\b([A-Z]{2}\d{2}(?:\s?[A-Z0-9]{4}){3,7}(?:\s?[A-Z0-9]{1,4})?)\b/,
-    labelled("(?:account|konto|rekening|akaun)", true),
+    labeled("(?:account|konto|rekening|akaun)", true),
   ],
   bic: [/(?:bic|swift)\W*([A-Z]{6}[A-Z0-9]{2}(?:[A-Z0-9]{3})?)\b/i],
 };
 
-function labelled(words: string, withNumberWord: boolean): RegExp {
+function labeled(words: string, withNumberWord: boolean): RegExp {
   return new RegExp(`(?<![a-z])${words}${withNumberWord ? NUMBER_WORD : ""}${VALUE}`, "i");
 }
 
@@ -99,7 +99,7 @@ interface Payment {
 /** How it was paid, in the printed words: those beside the amount of the card, the wallet or the cash. */
 export function payment(
   rows: Row[],
-  labels: Labelled[],
+  labels: Labeled[],
   cash: Num | undefined,
   card: Num | undefined,
 ): Payment {

@@ -1,16 +1,8 @@
-import type { Num, Segment, Style } from "#local/model/rules/amounts";
-import { classify, fold, type Label } from "#local/model/rules/labels";
+import type { Num, Style } from "#local/model/rules/amounts";
+import type { Labeled } from "#local/model/rules/labeled";
+import { fold } from "#local/model/rules/labels";
 import type { Role } from "#local/model/rules/role";
-import type { Row } from "#local/model/rules/rows";
 import type { TaxTable } from "#local/model/rules/tax-table";
-
-/** An amount with what the words beside it say that it is. */
-export interface Labelled {
-  role: Role;
-  strength: number;
-  number: Num;
-  label: string;
-}
 
 interface Totals {
   amount_due: Num | undefined;
@@ -28,145 +20,10 @@ interface Totals {
   change: Num | undefined;
 }
 
-/** A label may stand on the row above or below its amount, at most this many text heights away. */
-const MAX_ROW_DISTANCE = 2.4;
-/** Money that follows a count ("Total Qty: 20  599.43"), or a label read on a neighboring row, is less sure. */
-const AFTER_COUNT = 35;
-const NEIGHBOUR_PENALTY = 8;
-/** Strength of the plain word "Amount", which on a card slip is the sum; how many rows a slip has. */
-const SLIP_AMOUNT = 45;
-const SLIP_ROWS = 16;
-/** Quality of a number that is hardly an amount: one or two digits where amounts have decimals. */
-const UNSURE = 0.1;
 /** What a printed amount must bring together to be called the total. */
 const ENOUGH = 40;
 /** Cash is rounded to five cents, in rupiah to a hundred. */
 const CASH_ROUNDING = { decimals: 0.05, whole: 100 };
-
-/** Pairs every amount with the words that belong to it: on its left, or alone on the next row. */
-export function label(rows: Row[], segments: Segment[][], table: TaxTable, style: Style): Labelled[] {
-  const found: Labelled[] = [];
-  const open = new Map<number, { label: Label; text: string }>();
-  const bare = new Map<number, Num>();
-  segments.forEach((row, index) => {
-    if (table.rows.has(index)) return;
-    let before: { label: Label; text: string } | undefined;
-    let read = false;
-    for (const { words, numbers } of toRuns(row)) {
-      let meaning = classify(words);
-      let text = words;
-      // "TOTAL (3 items) 12.50": the count stands between the total and its amount.
-      if (before?.label.role === "total" && (!meaning || meaning.role === "count")) {
-        meaning = before.label;
-        text = before.text;
-      }
-      const number = pick(numbers, meaning, style);
-      if (meaning && number) found.push(entry(meaning, number, text));
-      read ||= meaning !== undefined && number !== undefined && number.quality > UNSURE;
-      const money = numbers.some((each) => each.form === "money");
-      before = meaning && !money ? { label: meaning, text } : undefined;
-    }
-    const words = row.flatMap((segment) => (segment.kind === "words" ? [segment.text] : []));
-    const money = row.filter(
-      (segment) => segment.kind === "number" && (segment.form === "money" || isWhole(segment, style)),
-    );
-    const meaning = classify(words.join(" "));
-    if (meaning && money.length === 0 && !read) open.set(index, { label: meaning, text: words.join(" ") });
-    const last = money.at(-1);
-    if (last?.kind === "number" && !words.some((each) => /\p{L}{2}/u.test(each))) bare.set(index, last);
-  });
-  for (const [index, number] of bare) {
-    const neighbours = [index - 1, index + 1].filter(
-      (each) => open.has(each) && distance(rows, index, each) <= MAX_ROW_DISTANCE,
-    );
-    // The row above wins a tie: labels are read before their amounts.
-    const nearest = neighbours.sort(
-      (a, b) => distance(rows, index, a) - distance(rows, index, b) || a - b,
-    )[0];
-    const other = nearest === undefined ? undefined : open.get(nearest);
-    if (other) {
-      found.push({
-        ...entry(other.label, number, other.text),
-        strength: other.label.strength - NEIGHBOUR_PENALTY,
-      });
-    }
-  }
-  for (const [index, { label: meaning, text }] of open) {
-    if (meaning.role !== "card" && meaning.role !== "wallet") continue;
-    // A card slip names the card first and repeats the sum as "Amount" some rows below.
-    const amount = found.find(
-      ({ role, strength, number }) =>
-        role === "total" && strength <= SLIP_AMOUNT && number.row > index && number.row <= index + SLIP_ROWS,
-    );
-    if (amount) found.push({ role: meaning.role, strength: SLIP_AMOUNT, number: amount.number, label: text });
-  }
-  return withoutItems(found);
-}
-
-/** 113394 where amounts have no decimals is an amount whose separator was lost. */
-function isWhole(number: Num, style: Style): boolean {
-  return !style.decimals && number.form === "integer" && number.text.length >= 4;
-}
-
-/** A payment comes after the sum: "Tip Top Bread" above the first total is an item. */
-function withoutItems(found: Labelled[]): Labelled[] {
-  const sums = found.filter(
-    (each) => (each.role === "total" || each.role === "subtotal") && each.strength >= 60,
-  );
-  const first = Math.min(...sums.map((each) => each.number.row));
-  return found.filter((each) => each.number.row >= first || sums.length === 0 || !PAYMENT.has(each.role));
-}
-
-const PAYMENT = new Set<Role>(["cash", "card", "wallet", "change", "balance", "tip"]);
-
-function distance(rows: Row[], a: number, b: number): number {
-  const [first, second] = [rows[a], rows[b]];
-  if (!first || !second) return Number.POSITIVE_INFINITY;
-  return Math.abs(first.y - second.y) / Math.max(first.height, second.height);
-}
-
-function toRuns(row: Segment[]): { words: string; numbers: Num[] }[] {
-  const runs: { words: string[]; numbers: Num[] }[] = [{ words: [], numbers: [] }];
-  for (const segment of row) {
-    let run = runs.at(-1);
-    if (!run) continue;
-    if (segment.kind === "words") {
-      const closed = run.numbers.some((number) => number.form !== "percent");
-      // A tax code or a currency after an amount starts no new label.
-      if (closed && /^\W*(\p{L}{1,3}|\p{L}\d)\W*$/u.test(segment.text)) continue;
-      if (closed) {
-        run = { words: [], numbers: [] };
-        runs.push(run);
-      }
-      run.words.push(segment.text);
-    } else {
-      run.numbers.push(segment);
-    }
-  }
-  return runs.map((run) => ({ words: run.words.join(" "), numbers: run.numbers }));
-}
-
-/** The amount that a label means: the rightmost money, else a whole number where amounts may be whole. */
-function pick(numbers: Num[], meaning: Label | undefined, style: Style): Num | undefined {
-  const money = numbers.filter((number) => number.form === "money").at(-1);
-  if (money || !meaning || meaning.role === "count") return money;
-  const whole = numbers.filter((number) => number.form === "integer").at(-1);
-  if (!whole || !style.decimals) return whole;
-  // 4780 beside a label is 47.80 whose mark was too faint; one or two digits are a count or a rate.
-  if (whole.text.replace(/\D/g, "").length < 3) return { ...whole, quality: UNSURE };
-  const text = whole.text.replace(/(\d{2})$/, `${style.decimalMark}$1`);
-  return { ...whole, text, shown: text, value: whole.value / 100, form: "money", quality: 0.3 };
-}
-
-function entry(meaning: Label, number: Num, words: string): Labelled {
-  if (meaning.role === "count") return { role: "total", strength: AFTER_COUNT, number, label: words };
-  return {
-    role: meaning.role,
-    strength: meaning.strength * (number.quality <= UNSURE ? 0.33 : 0.5 + number.quality / 2),
-    number,
-    label: words,
-  };
-}
 
 /** What else speaks for amounts, besides their labels. */
 interface Evidence {
@@ -182,11 +39,11 @@ interface Evidence {
  * Chooses among the printed amounts. Arithmetic only confirms: an amount that is not printed is never
  * returned, and what no label and no sum supports stays undefined.
  */
-export function choose(labelled: Labelled[], evidence: Evidence): Totals {
-  const printed = sorted(labelled, evidence);
+export function choose(labeled: Labeled[], evidence: Evidence): Totals {
+  const printed = sorted(labeled, evidence);
   const total = totalOf(printed, evidence);
   const { parts, totals, near } = printed;
-  const takeBelow = (some: Labelled[]): Num | undefined =>
+  const takeBelow = (some: Labeled[]): Num | undefined =>
     some.find((each) => total === undefined || Math.abs(each.number.value) < total.value)?.number;
   const tax = taxOf(parts.tax, evidence.table, total?.value);
   const service = takeBelow(parts.service);
@@ -209,24 +66,24 @@ type Near = (a: number, b: number, tolerance?: number) => boolean;
 
 /** The labeled amounts by what they are, the most certain first. */
 interface Printed {
-  subtotal: Labelled[];
+  subtotal: Labeled[];
   parts: Parts;
   /** Totals, amounts due and, where no cash was given, balances. */
-  totals: Labelled[];
-  cash: Labelled[];
-  change: Labelled[];
-  cards: Labelled[];
-  prepaid: Labelled[];
+  totals: Labeled[];
+  cash: Labeled[];
+  change: Labeled[];
+  cards: Labeled[];
+  prepaid: Labeled[];
   /** The tolerance of two amounts that should be equal, and of one that was rounded for payment in cash. */
   exact: number;
   cashRounding: number;
   near: Near;
 }
 
-function sorted(labelled: Labelled[], { style }: Evidence): Printed {
+function sorted(labeled: Labeled[], { style }: Evidence): Printed {
   const exact = style.decimals ? 0.011 : 1;
   const of = (...roles: Role[]) =>
-    labelled.filter((each) => roles.includes(each.role)).sort((a, b) => b.strength - a.strength);
+    labeled.filter((each) => roles.includes(each.role)).sort((a, b) => b.strength - a.strength);
   const cash = of("cash");
   const parts = {
     subtotal: [...of("subtotal"), ...of("total").filter((each) => each.strength < 95)],
@@ -315,10 +172,7 @@ function paymentScore(printed: Printed, value: number): number {
   return score;
 }
 
-type Parts = Record<
-  "subtotal" | "tax" | "service" | "discount" | "shipping" | "rounding" | "tip",
-  Labelled[]
->;
+type Parts = Record<"subtotal" | "tax" | "service" | "discount" | "shipping" | "rounding" | "tip", Labeled[]>;
 
 /** A sum of printed parts, and how many of them stand beside the subtotal. */
 interface Sum {
@@ -353,8 +207,8 @@ function partSums(parts: Parts): Sum[] {
   return sums.filter((sum) => sum.parts > 0);
 }
 
-function taxOf(labelled: Labelled[], table: TaxTable, total: number | undefined): Num | undefined {
-  const below = labelled.filter((each) => total === undefined || Math.abs(each.number.value) < total * 0.5);
+function taxOf(labeled: Labeled[], table: TaxTable, total: number | undefined): Num | undefined {
+  const below = labeled.filter((each) => total === undefined || Math.abs(each.number.value) < total * 0.5);
   // India's two halves of one tax: neither is the tax, and no sum of them is printed.
   const halves = new Set(below.map((each) => /(?:c|s|ut)gst/.exec(fold(each.label))?.[0]));
   halves.delete(undefined);
@@ -368,7 +222,7 @@ function taxOf(labelled: Labelled[], table: TaxTable, total: number | undefined)
 
 /** The subtotal of a paper that labels none. */
 function subtotalOf(
-  totals: Labelled[],
+  totals: Labeled[],
   total: Num | undefined,
   added: (Num | undefined)[],
   near: Near,
@@ -392,7 +246,7 @@ function pickChange({ change, cash, near }: Printed, total: number | undefined):
 }
 
 /** Card, wallet or transfer; the slip repeats the amount, so one that equals the total is preferred. */
-function pickCard(cards: Labelled[], total: number | undefined, near: Near): Num | undefined {
+function pickCard(cards: Labeled[], total: number | undefined, near: Near): Num | undefined {
   const same = cards.find((each) => total !== undefined && near(each.number.value, total));
   return (same ?? cards.find((each) => each.number.value > 0))?.number;
 }
@@ -400,7 +254,7 @@ function pickCard(cards: Labelled[], total: number | undefined, near: Near): Num
 const DUE_LABEL = /due|payable|zahlbetrag|apayer|perludi|balance/;
 
 /** What is left to pay, where the paper prints it beside the total. */
-function dueOf(totals: Labelled[], total: Num | undefined, prepaid: Labelled[]): Num | undefined {
+function dueOf(totals: Labeled[], total: Num | undefined, prepaid: Labeled[]): Num | undefined {
   const open = totals.filter((each) => each.role === "due" || DUE_LABEL.test(fold(each.label)));
   return open.find((each) => each.number !== total && (prepaid.length > 0 || each.role === "due"))?.number;
 }

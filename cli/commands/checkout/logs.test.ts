@@ -7,7 +7,7 @@ import * as LogFile from "#local/lambda/log-file";
 import { functions } from "#spec/functions";
 import { type Cli, open } from "#test/support/batch-cli";
 import { serve } from "#test/support/scripted-server";
-import { openerOf } from "./artifact.ts";
+import { openerOf } from "../artifact.ts";
 
 let cli: Cli;
 beforeEach(() => {

@@ -1,4 +1,4 @@
-import { extractJson, type JsonObject } from "#core/vision/json";
+import { extractJson, type JsonObject } from "#core/vision/answer/json";
 
 export interface Salvaged {
   value: JsonObject;

@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { salvage } from "#core/vision/salvage";
+import { salvage } from "#core/vision/answer/salvage";
 import { receipt } from "#test/support/model-server/vllm";
 
 /** Everything in `part` stands in `whole` too, at the same place; of lists the first entries, each of them whole. */

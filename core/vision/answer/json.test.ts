@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { extractJson, extractLast } from "#core/vision/json";
+import { extractJson, extractLast } from "#core/vision/answer/json";
 
 const reason = (text: string) => {
   const extracted = extractJson(text);

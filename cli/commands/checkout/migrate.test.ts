@@ -37,7 +37,7 @@ async function ocrlty(args: string[], env: Record<string, string> = {}) {
 }
 
 const migrations = fs
-  .readdirSync(new URL("../../core/db/migrations", import.meta.url))
+  .readdirSync(new URL("../../../core/db/migrations", import.meta.url))
   .filter((name) => name.endsWith(".sql")).length;
 
 test("a new database gets every migration, and a second run none", async () => {

@@ -1,5 +1,5 @@
-import { type Repair, type Scanned, scanObject, type Unsafe } from "#core/vision/object-scan";
-import { endOfThinking, isOnlyThinking, type Mark, nextMark } from "#core/vision/thinking";
+import { type Repair, type Scanned, scanObject, type Unsafe } from "#core/vision/answer/object-scan";
+import { endOfThinking, isOnlyThinking, type Mark, nextMark } from "#core/vision/answer/thinking";
 
 export type JsonObject = Record<string, unknown>;
 
