@@ -3,7 +3,10 @@ import * as Schema from "#core/ground-truth/schema";
 import * as Id from "#core/id";
 import * as DataRoot from "#core/upload/data-root";
 
-/** By which labels a run is measured when it has ended, as its row keeps it: by `gt_id`, or by a file as it was when the run was made. */
+/**
+ * Which labels a run is evaluated by at its end, as its row stores it: a `gt_id`, or a file as it was when the run
+ * was made.
+ */
 export type EvaluateBy =
   | { gt_id: string; image_key: string }
   | { object_key: string; etag: string; image_key: string };
@@ -27,14 +30,14 @@ export const fields = {
   }),
 };
 
-/** What a call says of labels. */
+/** What a call says about labels. */
 export interface Wish {
   gt_id?: string | undefined;
   gt_path?: string | undefined;
   gt_image_key?: string | undefined;
 }
 
-/** What of it decides the run; nothing when it says nothing, so that such calls keep their hash. */
+/** The part that belongs to the run's hash. Empty without labels, so that such calls keep their hash. */
 export const payloadOf = ({ gt_id, gt_path, gt_image_key }: Wish): unknown[] =>
   gt_id === undefined && gt_path === undefined
     ? []

@@ -1,29 +1,32 @@
 /**
- * How far the files of a finished run are written. A document is a sequence of bytes that follows from the rows and
- * the items' artifacts alone, so a step that crashed writes the same again: it begins at `row`, of which `skip` bytes are in the parts
- * (or in the carry) already.
+ * How far the files of a finishing run are written. The bytes of a document depend only on the rows and the items'
+ * artifacts, so a step after a crash writes the same bytes again: it begins at `row`, of which `skip` bytes are
+ * already in the parts or in the carry.
  */
 export interface Finishing {
   /** How the run will end. */
   outcome: "succeeded" | "canceled";
-  /** Of the code that writes them: another version may write other bytes, and begins again. Absent in older rows. */
+  /**
+   * The version of the code that writes them. Another version may write other bytes, so it begins again. Absent in
+   * older rows.
+   */
   version?: string;
-  /** Which document of the list in document.ts is next. */
+  /** The index of the next document in the list of document.ts. */
   document: number;
-  /** The multipart upload in progress, once the document turned out to be larger than a part. */
+  /** The multipart upload in progress; only for a document that is larger than a part. */
   uploadId: string | null;
   etags: string[];
-  /** Which section of the document comes next, from which row on, and how much of that is done. */
+  /** The next section of the document, the row at which it continues, and how much of that is done. */
   section: number;
   row: number;
   skip: number;
-  /** Where in the first document that row begins, from which the others are made. */
+  /** Where that row begins in the first document, from which the others are made. */
   offset: number;
-  /** Bytes that did not fill a part when a step's time was over; they wait in an object of their own. */
+  /** Bytes that did not fill a part when a step's time was over. They are stored in an object of their own. */
   carry: number;
-  /** Such an object was ever made for this run. */
+  /** True if such an object was ever made for this run. */
   carried: boolean;
-  /** Inputs are deleted up to this index; -1: none yet. */
+  /** Inputs are deleted up to this index; -1 if none was. */
   inputsDeleted: number;
 }
 

@@ -6,18 +6,18 @@ import * as Source from "#core/ground-truth/source";
 import type { Log } from "#core/log";
 import type { EvaluateBy } from "./evaluate-by.ts";
 
-/** Labels that a run is to be measured by. */
+/** Labels that a run is evaluated by. */
 interface Wanted {
-  /** Undefined of a `gt_path`, which has no row. */
+  /** Undefined for a `gt_path`, which has no row. */
   groundTruth: GroundTruth.Row | undefined;
-  /** From their beginning, each time; read once, in memory bounded by one record. */
+  /** Reads the records from the start each time it is called. Memory is bounded by one record. */
   records(): AsyncIterable<Labels>;
 }
 
 /**
- * For the step that ends a run: the labels that its row names, undefined when it names none.
- * @throws AppError `not_found` with `details.reason` `gt_deleted` when they were deleted or replaced since; `storage_unavailable`.
- *   `records` throws the same, and what is wrong with a file that was not checked before.
+ * Finds the labels that the row of an ending run names; undefined if it names none.
+ * @throws AppError `not_found` with `details.reason` `gt_deleted` if they were deleted or replaced since;
+ *   `storage_unavailable`. `records` throws the same, and the faults of a file that was not checked before.
  */
 export async function labelsOf(
   stores: GroundTruth.Stores,

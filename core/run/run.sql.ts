@@ -17,7 +17,7 @@ import type { WebhookAttempt } from "./schema.ts";
 import type { Skipped } from "./skipped.ts";
 import type { Tags } from "./tags.ts";
 
-/** From `canceling` on nothing new is started; `deleted` keeps the id taken. */
+/** From `canceling` on no new work is started; `deleted` keeps the id taken. */
 export const states = [
   "planning",
   "running",
@@ -31,15 +31,15 @@ export const states = [
 ] as const;
 export type State = (typeof states)[number];
 
-/** Of runs that have not ended; literally in the partial index `run_open` and in every query that is to use it. */
+/** True for runs that have not ended. The partial index `run_open` and every query that uses it contain these words. */
 export const isOpen = "state IN ('planning', 'running', 'canceling', 'finishing', 'deleting')";
-/** Of runs that are shown; as `isOpen`. */
+/** True for runs that are listed; used like `isOpen`. */
 export const isShown = "state <> 'deleted'";
 
 const time = (name: string) => integer(name, { mode: "timestamp_ms" });
 const count = (name: string) => integer(name).notNull().default(0);
 
-/** The indexes of the lists of runs: of one key or of all, of one task or of all, in one state or in any. */
+/** The indexes for lists of runs: of one key or all, one task or all, one state or any. */
 function lists(table: Record<"keyId" | "taskId" | "state" | "createdAt" | "runUid", AnySQLiteColumn>) {
   const { keyId, taskId, state, createdAt, runUid } = table;
   const shown = sql.raw(isShown);
@@ -55,36 +55,42 @@ function lists(table: Record<"keyId" | "taskId" | "state" | "createdAt" | "runUi
   ];
 }
 
-/** A run: one task over many pictures. What it did is in its items; the row is what coordinates them. */
+/** A run: one task over many pictures. Its items hold the results; this row coordinates them. */
 export const runTable = sqliteTable(
   "run",
   {
-    /** Made new for every run, unlike the caller's id: what messages, groups and artifacts are checked by. */
+    /** New for every run, unlike the caller's id. Messages, groups and artifacts are checked by it. */
     runUid: text("run_uid").primaryKey(),
     keyId: text("key_id").notNull(),
     runId: text("run_id").notNull(),
     taskId: text("task_id").notNull(),
-    /** sha256 over everything that decides the run: the same id with another payload is a conflict. */
+    /** sha256 of everything that determines the run: the same id with another payload is a conflict. */
     payloadHash: text("payload_hash").notNull(),
     principalRole: text("principal_role").notNull(),
-    /** Its maker may read every key's folder below the data root: the planner checks a manifest's lines by it. */
+    /**
+     * True if the maker may read the folders of all keys below the data root; the planner checks a manifest's lines
+     * by it.
+     */
     allKeys: integer("all_keys", { mode: "boolean" }).notNull().default(false),
     state: text("state", { enum: states }).notNull(),
-    /** Random at first, + 1 at every pause, resume and cancel: a message of an older one has no effect. */
+    /**
+     * Starts at random and grows by one with every pause, resume and cancel. Messages of an older epoch have no
+     * effect.
+     */
     epoch: integer("epoch").notNull(),
-    /** In the deduplication id of orders to the planner; raised by every planner before it reads anything else. */
+    /** Part of the deduplication id of orders to the planner. Each planner raises it before it reads anything else. */
     planN: count("plan_n"),
     concurrency: integer("concurrency").notNull(),
     source: text("source", {
       enum: ["manifest", "manifest_ref", "images_dir", "upload", "rerun"],
     }).notNull(),
     sourceRunId: text("source_run_id"),
-    /** What lies in the folder of `images_dir` and is no item; null for other sources. */
+    /** Files in the folder of `images_dir` that are no items; null for other sources. */
     skipped: text("skipped", { mode: "json" }).$type<Skipped>(),
-    /** Seconds after its end after which it is removed; null: as its key's retention says. */
+    /** Seconds from its end to its removal; null if only the key's retention applies. */
     expiresAfterS: integer("expires_after_s"),
     persistInputs: integer("persist_inputs", { mode: "boolean" }).notNull(),
-    /** The labels that it is measured by when it has ended; null: none. */
+    /** The labels for the evaluation at its end; null without an evaluation. */
     evaluateBy: text("evaluate_by", { mode: "json" }).$type<EvaluateBy>(),
     webhookUrl: text("webhook_url"),
     webhook: text("webhook", { mode: "json" }).$type<WebhookAttempt[]>(),
@@ -101,50 +107,50 @@ export const runTable = sqliteTable(
     warned: count("warned"),
     promptTokens: count("prompt_tokens"),
     completionTokens: count("completion_tokens"),
-    /** How many times the model was asked, and for how long together. */
+    /** How many times the model was asked, and how long that took in all. */
     modelCalls: count("model_calls"),
     modelMs: count("model_ms"),
 
     createdAt: time("created_at").notNull(),
     startedAt: time("started_at"),
     finishedAt: time("finished_at"),
-    /** The last sign of life: a claim's ending, a step of the planner. Reconcile looks at what is long silent. */
+    /** The last change by a worker or the planner. Reconcile handles runs that are silent for long. */
     touchedAt: time("touched_at").notNull(),
 
     /** How far the source was checked; null once the run is running. */
     planning: text("planning", { mode: "json" }).$type<Planning>(),
-    /** How far the results were written; null until the last item has ended, and once the run has. */
+    /** How far the results were written; null until the last item has ended, and again after the run has ended. */
     finishing: text("finishing", { mode: "json" }).$type<Finishing>(),
     errorCode: text("error_code").$type<Code>(),
     errorMessage: text("error_message"),
     errorDetails: text("error_details", { mode: "json" }).$type<Details>(),
     artifactRel: text("artifact_rel"),
-    /** Of a deleted run: when the bucket is looked through once more, for what a late worker wrote. */
+    /** When the bucket is searched again after the run's deletion, for objects that a late worker wrote. */
     lookAgainAt: time("look_again_at"),
   },
   (table) => [
     uniqueIndex("run_id").on(table.keyId, table.runId),
-    // Partial, over rows that are few at any time, and for queries that say the same in the same words: what reconcile
-    // and the probe look for.
+    // Partial indexes over few rows. Queries must contain the same words to use them: those of reconcile and the
+    // probe.
     index("run_open").on(table.touchedAt).where(sql.raw(isOpen)),
     index("run_waiting").on(table.touchedAt).where(sql`state = 'running' AND waiting_for = 'model_server'`),
-    // Not by `touched_at`, which every item's ending moves.
+    // Without `touched_at`, which changes with every item.
     index("run_untold").on(table.finishedAt).where(sql`webhook_url IS NOT NULL AND webhook IS NULL`),
     index("run_expires")
       .on(sql`(finished_at + expires_after_s * 1000)`)
       .where(sql`expires_after_s IS NOT NULL AND finished_at IS NOT NULL`),
     index("run_look_again").on(table.lookAgainAt).where(sql`look_again_at IS NOT NULL`),
-    // Who reran whom.
+    // Which run is a rerun of which.
     index("run_source").on(table.keyId, table.sourceRunId).where(sql`source_run_id IS NOT NULL`),
-    // A page of `Run.list` for each of its filters: newest first, and no more rows than the page has. Deleted runs, which
-    // stay, are in none that would show them.
+    // One index for each filter of `Run.list`: newest first, and a page reads no more rows than it has. Deleted runs,
+    // which keep their rows, are in none of them.
     ...lists(table),
   ],
 );
 
 /**
- * The runs, by one of the partial indexes whose words the query repeats. Named, because SQLite would rather go through all
- * runs in those states; a query that it does not serve is refused.
+ * The runs, by the partial index whose words the query contains. The index is named because SQLite would rather read
+ * all runs in those states; a query that does not fit it is refused.
  */
 export const runsBy = (name: "run_open" | "run_waiting" | "run_untold" | "run_expires" | "run_look_again") =>
   sql`${runTable} INDEXED BY ${sql.identifier(name)}`;
@@ -159,42 +165,48 @@ export const itemTable = sqliteTable(
     /** Of the manifest's line; null without. */
     tags: text("tags", { mode: "json" }).$type<Tags>(),
 
-    /** `upload`: an image_ref; `data`: a key under the data root; `url`: fetched by the worker; `run`: came with the run. */
+    /**
+     * `upload`: an image_ref; `data`: a key under the data root; `url`: fetched by the worker; `run`: sent with the
+     * call.
+     */
     sourceKind: text("source_kind", { enum: ["upload", "data", "url", "run"] }).notNull(),
     objectKey: text("object_key"),
-    /** Of when the line was checked; every later read demands it. */
+    /** The version when the line was checked; later reads demand it. */
     etag: text("etag"),
     url: text("url"),
     declaredMimeType: text("declared_mime_type"),
-    /** The run's own copy of the picture was stored (`persist_inputs`). */
+    /** True if the run's own copy of the picture was stored (`persist_inputs`). */
     kept: integer("kept", { mode: "boolean" }).notNull().default(false),
 
     status: text("status", { enum: ["queued", "running", "succeeded", "failed", "canceled"] }).notNull(),
-    /** The epoch under which a message was sent for it; less than the run's: there is none under way. */
+    /** The epoch of the last message for the item. If it is less than the run's, no message is under way. */
     sentEpoch: count("sent_epoch"),
-    /** Raised with every requeue, so that only the newest message counts. */
+    /** Grows with every requeue, so that only the newest message counts. */
     sendSeq: count("send_seq"),
-    /** The message group that it goes to; one of the run's `concurrency`. */
+    /** The message group of its messages; one of the run's `concurrency`. */
     slot: integer("slot"),
-    /** Fencing token: raised by everyone who takes the work over; a commit with an older one moves nothing. */
+    /**
+     * The fencing token: every worker that takes the work over raises it, and a commit with an older token changes
+     * nothing.
+     */
     token: count("token"),
     leaseUntil: time("lease_until"),
     notBefore: time("not_before"),
     attempts: count("attempts"),
-    /** Claims that ended neither in an ending nor in an orderly requeue: the worker died. */
+    /** Claims without an ending or a requeue: the worker died. */
     claims: count("claims"),
-    /** How often the model server's connection was lost after the picture had been sent. */
+    /** How often the connection to the model server was lost after the picture was sent. */
     suspects: count("suspects"),
-    /** How often its message came back out of the dead-letter queue. */
+    /** How often its message came from the dead-letter queue. */
     buried: count("buried"),
 
-    /** An artifact that could not be put because the bucket was away; written by the next who comes by. */
+    /** An artifact that could not be put during an outage of the bucket. The next worker writes it. */
     pendingArtifact: text("pending_artifact"),
     artifactRel: text("artifact_rel"),
-    /** As JSON text up to 16 KiB, so that lists need no artifact; null for larger ones and where there is none. */
+    /** As JSON text up to 16 KiB, so that lists need no artifact; null if it is larger, or if there is none. */
     result: text("result"),
     schemaOk: integer("schema_ok", { mode: "boolean" }),
-    /** Of the artifact; null where there are none. */
+    /** Copied from the artifact; null if it has none. */
     warnings: text("warnings", { mode: "json" }).$type<Warning[]>(),
     errorCode: text("error_code").$type<Code>(),
     errorMessage: text("error_message"),
@@ -216,7 +228,7 @@ export const itemTable = sqliteTable(
     index("item_lease").on(table.leaseUntil).where(sql`status = 'running'`),
     index("item_lone").on(table.runUid).where(sql`suspects >= 2`),
     index("item_object_key").on(table.objectKey).where(sql`source_kind = 'upload'`),
-    // Who has yet to read a picture below the data root, or one of a folder of them.
+    // Finds the work that still has to read a picture below the data root, or a picture of a folder there.
     index("item_data_open")
       .on(table.objectKey)
       .where(sql`source_kind = 'data' AND status IN ('queued', 'running')`),

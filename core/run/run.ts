@@ -26,19 +26,19 @@ export interface Page<T> {
 
 const notFound = () => new AppError("not_found", "there is no run with this id");
 
-/** Which run, and of whom; another key's with the scope `admin:all_keys` only. */
+/** The run, and its key; another key's runs need the scope `admin:all_keys`. */
 export interface Wanted {
   runId: string;
   keyId: string | undefined;
   principal: Principal;
   log: Log;
-  /** What is to be done with it; "read" unless given. */
+  /** The intended action; "read" by default. */
   action?: Visible.Access["action"] | undefined;
 }
 
 /**
- * The row of a run, and how many of its items are with workers.
- * @throws AppError `not_found`, alike for unknown, deleted and another key's runs; `storage_unavailable`.
+ * The row of a run, and how many of its items workers have.
+ * @throws AppError `not_found`, the same for unknown, deleted and other keys' runs; `storage_unavailable`.
  */
 export async function find(db: Database.Db, wanted: Wanted): Promise<{ row: RunRow; running: number }> {
   const { runId, principal, log, action = "read" } = wanted;
@@ -68,17 +68,17 @@ export async function find(db: Database.Db, wanted: Wanted): Promise<{ row: RunR
   return { row, running: Number(running?.rows[0]?.[0] ?? 0) };
 }
 
-/** A run as the API shows it. @throws as `find`. */
+/** A run as the API returns it. @throws as `find`. */
 export async function get(db: Database.Db, wanted: Wanted): Promise<Run> {
   const { row, running } = await find(db, wanted);
   const answer = Serialize.run(row, running, wanted.principal.keyId);
-  // Only a run that has ended can be measured.
+  // Only an ended run can be evaluated.
   if (row.finishedAt === null) return answer;
   const latest = await Evaluation.latestOf(db, row.runUid);
   return latest === undefined ? answer : { ...answer, eval: evalOf(latest, wanted.principal.keyId) };
 }
 
-/** The newest evaluation of a run, in few words. */
+/** A summary of the run's newest evaluation. */
 function evalOf(row: Evaluation.Row, viewer: string): Run["eval"] {
   const { micro } = row.summary?.canonical ?? {};
   return {
@@ -93,7 +93,7 @@ function evalOf(row: Evaluation.Row, viewer: string): Run["eval"] {
   };
 }
 
-/** The states behind a status. */
+/** The states that a status stands for. */
 const statesOf: Record<RunStatus, State[]> = {
   planning: ["planning"],
   running: ["running"],
@@ -104,8 +104,8 @@ const statesOf: Record<RunStatus, State[]> = {
 };
 
 /**
- * A page of runs, newest first. With `admin:all_keys` everybody's, or those of the key that is named.
- * @throws AppError `invalid_request` for a cursor that is none, `not_found` for another key's, `storage_unavailable`.
+ * A page of runs, newest first. With `admin:all_keys` the runs of all keys, or of the named key.
+ * @throws AppError `invalid_request` for an invalid cursor, `not_found` for another key, `storage_unavailable`.
  */
 export async function list(
   db: Database.Db,
@@ -126,7 +126,7 @@ export async function list(
     { all: true },
   );
   const after = Cursor.decode(Cursor.Place, query.cursor);
-  // A query for each state, because only then each is answered in the order of an index.
+  // One query for each state, because only then an index gives the order.
   const states = query.status === undefined ? [undefined] : statesOf[query.status];
   const pages = states.map((state) => pageOf(db, { ...query, keyId, after, state }));
   const results = await Database.batch(db, pages, "read");
@@ -149,7 +149,7 @@ export async function list(
   };
 }
 
-/** The statement for a page, and one run more. */
+/** The statement for a page, which reads one run more. */
 function pageOf(
   db: Database.Db,
   wanted: {
@@ -161,7 +161,8 @@ function pageOf(
   },
 ) {
   const { state, keyId, taskId, after, limit } = wanted;
-  // No answer shows how far a run is planned or written, and two hundred of these are too long for an answer of libSQL.
+  // Without the progress of planning and writing, which no answer shows: two hundred of these exceed what libSQL can
+  // return.
   const { planning, finishing, ...shownColumns } = getTableColumns(run);
   const running = sql<number>`(SELECT count(*) FROM item WHERE item.run_uid = run.run_uid AND item.status = 'running')`;
   return db.query
@@ -169,7 +170,7 @@ function pageOf(
     .from(run)
     .where(
       and(
-        // Literal, as in the partial indexes that have the runs in this order.
+        // Written out as in the partial indexes that have the runs in this order.
         state === undefined ? sql.raw(isShown) : eq(run.state, state),
         keyId === undefined ? undefined : eq(run.keyId, keyId),
         taskId === undefined ? undefined : eq(run.taskId, taskId),
@@ -181,8 +182,8 @@ function pageOf(
 }
 
 /**
- * An item by the id under which it is read, `<run_id>~<index>`.
- * @throws AppError `not_found` as `find` does, `storage_unavailable`.
+ * An item by its public id, `<run_id>~<index>`.
+ * @throws AppError `not_found` as `find`, `storage_unavailable`.
  */
 export async function itemBy(
   db: Database.Db,

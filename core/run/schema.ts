@@ -12,28 +12,28 @@ import { Tags } from "./tags.ts";
 
 const { maxConcurrency, inlineManifestLines } = Limits.batches;
 
-/** A name of the caller's for an item: printable, so that it can stand in logs of theirs, in file names and in CSV. */
+/** The caller's name for an item: printable, so that it can be used in logs, file names and CSV. */
 const name = (max: number) =>
   z
     .string()
     .min(1)
     .max(max)
-    // Control characters (NUL among them) are in no name that was given on purpose.
+    // Control characters such as NUL are not allowed in names.
     .regex(/^[^\p{Cc}\p{Cs}]*$/u, "control characters are not allowed")
-    // The same for engines without classes of Unicode (Python's): a whole text has no lone surrogates.
+    // The same for engines without Unicode classes (Python's): a valid text has no lone surrogates.
     .meta({ pattern: "^[^\\x00-\\x1f\\x7f-\\x9f]*$" });
 
-/** Judged where it is read, with what is wrong with it (core/upload/data-root.ts). */
+/** Checked where it is read, where the error can say what is wrong (core/upload/data-root.ts). */
 const keyForm = { pattern: DataRoot.keyPattern, maxLength: DataRoot.maxBytes };
 
 const lineSources = ["image_ref", "image_key", "image_url"] as const;
 
 const lifetime = "must be seconds, as a whole number from 60 to 3153600000 (a day is 86400)";
 
-/** What JSON Schema says of "exactly one of these". */
+/** The JSON Schema form of "exactly one of these". */
 const oneOf = (names: readonly string[]) => names.map((name) => ({ required: [name] }));
 
-/** A line of a manifest: one picture, and what the caller calls it. */
+/** A line of a manifest: one picture, and the caller's name for it. */
 export const ManifestLine = z
   .strictObject({
     custom_id: name(255).optional().meta({ description: "Your id of the item; unique within the run." }),
@@ -75,7 +75,7 @@ export const ManifestLine = z
   .meta({ id: "ManifestLine", oneOf: oneOf(lineSources) });
 export type ManifestLine = z.output<typeof ManifestLine>;
 
-/** What the requests that make a run have in common. */
+/** The fields that all requests for a run share. */
 const common = {
   task_id: z
     .string()
@@ -86,7 +86,7 @@ const common = {
   concurrency: z.int().min(1).max(maxConcurrency).default(4).meta({
     description: "Never more of the run's items than this are at the model server at once.",
   }),
-  // Said, not judged here: another form has a code of its own.
+  // Checked elsewhere, because an invalid form has its own error code.
   run_id: z.string().optional().meta({
     pattern: Id.runIdPattern.source,
     description:
@@ -108,7 +108,7 @@ const common = {
 
 const sources = ["manifest", "manifest_ref", "images_dir"] as const;
 
-/** What `POST /v1/batch_extract` takes. */
+/** The body of `POST /v1/batch_extract`. */
 export const BatchRequest = z
   .strictObject({
     ...common,
@@ -167,7 +167,7 @@ export const BatchRequest = z
   });
 export type BatchRequest = z.output<typeof BatchRequest>;
 
-/** What `POST /v1/batch_extract_rerun` takes. */
+/** The body of `POST /v1/batch_extract_rerun`. */
 export const RerunRequest = z
   .strictObject({
     ...common,
@@ -185,7 +185,7 @@ export const RerunRequest = z
   .meta({ id: "RerunRequest" });
 export type RerunRequest = z.output<typeof RerunRequest>;
 
-/** One thing that is wrong with a manifest; `line` counts from 1. */
+/** One mistake in a manifest; `line` counts from 1. */
 export interface ExtractError {
   line: number;
   path: string;
@@ -281,7 +281,7 @@ export const Run = z
   .meta({ id: "Run" });
 export type Run = z.output<typeof Run>;
 
-/** A list is answered from rows, which hold results up to 16 KiB and nothing that follows from them. */
+/** Lists are answered from rows, which hold results up to 16 KiB without the fields computed from them. */
 const unknownInLists =
   "Computed anew in lists; null there for results above 16 KiB, and in results whose artifact is lost: read `GET /v1/extracts/{request_id}`.";
 

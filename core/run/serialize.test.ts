@@ -65,9 +65,9 @@ describe("the answer about a run", () => {
       eval: null,
     });
     expect(JSON.stringify(answer)).not.toMatch(/uid|hash/);
-    // Another's run is found under its key.
+    // Another key's run is found under that key.
     expect(Serialize.run(row, 0, "admin").poll_url).toBe("/v1/runs/a.b-1?key_id=alice");
-    // Items read a moment after the run.
+    // The items were read a moment after the run.
     expect(of({}, 7).counts.queued).toBe(0);
   });
 

@@ -4,23 +4,23 @@ import type { Item, Run } from "./schema.ts";
 const statuses = {
   planning: "planning",
   running: "running",
-  // Cancel was asked: what is left are the items in flight.
+  // Cancellation was requested, and the items in flight are left.
   canceling: "finishing",
   finishing: "finishing",
   succeeded: "succeeded",
   failed: "failed",
   canceled: "canceled",
   deleting: "deleting",
-  // Not shown: callers get `not_found`.
+  // Never returned: callers get `not_found`.
   deleted: "deleting",
 } as const satisfies Record<State, Run["status"]>;
 
-/** The id under which an item of a run is read, and under which its artifact lies. */
+/** The public id of a run's item, which is also part of its artifact's key. */
 export function requestIdOf(run: Pick<RunRow, "runId">, index: number): string {
   return `${run.runId}~${index}`;
 }
 
-/** Items of the run that have ended, however they did. */
+/** The number of items that have ended, with any status. */
 export function endedOf(run: Pick<RunRow, "succeeded" | "failed" | "canceled">): number {
   return run.succeeded + run.failed + run.canceled;
 }
@@ -28,7 +28,7 @@ export function endedOf(run: Pick<RunRow, "succeeded" | "failed" | "canceled">):
 /**
  * The answer about a run.
  * @param runningItems - how many of its items are `running`: the row does not count them.
- * @param viewer - the key id of who is answered, if that may be another than the run's: its address names the key then.
+ * @param viewer - the caller's key id, if it may differ from the run's; then the address names the run's key.
  */
 export function run(row: RunRow, runningItems: number, viewer: string = row.keyId): Run {
   const createdAt = row.createdAt.getTime();
@@ -47,7 +47,7 @@ export function run(row: RunRow, runningItems: number, viewer: string = row.keyI
     waiting_for: row.waitingFor,
     counts: {
       total: row.total,
-      // The two were read one after the other, perhaps: never less than none.
+      // The run and the count may have been read one after the other, so the difference may be below zero.
       queued: Math.max(0, row.total - endedOf(row) - runningItems),
       running: runningItems,
       succeeded: row.succeeded,
@@ -79,8 +79,8 @@ export function run(row: RunRow, runningItems: number, viewer: string = row.keyI
 }
 
 /**
- * The answer about an item as far as its row tells it: `result` is null above 16 KiB, and what follows from a result is
- * left to answers.ts.
+ * The answer about an item from its row: `result` is null above 16 KiB, and answers.ts adds the fields computed from
+ * it.
  */
 export function item(run: Pick<RunRow, "runId" | "taskId">, row: Omit<ItemRow, "pendingArtifact">): Item {
   return {

@@ -1,10 +1,10 @@
 import type { Services } from "#core/reading/services";
 
-/** What a run needs of the world. */
+/** The services that runs need. */
 export type RunServices = Services & {
   /** Hosts that manifests may name (core/run/source/hosts.ts). */
   imageUrlHosts: readonly string[];
 };
 
-/** Without the model server: for who plans and tidies up. */
+/** Without the model server: for planning and removal. */
 export type RunStores = Omit<RunServices, "model">;

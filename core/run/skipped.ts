@@ -1,10 +1,8 @@
 import * as z from "zod";
 
-/*
- * What lies in a folder and did not become an item of the run: counted before anything is filtered, by the reason.
- */
+/* Files of a folder that did not become items, counted by reason before the pattern is applied. */
 
-/** Why a file of a folder was left out, with the words for people. A closed list: more of them may come. */
+/** Why a file of a folder was left out, in words. Later versions may add reasons. */
 export const reasons = {
   excluded_by_glob: "names that do not fit the glob",
   excluded_by_exts: "extensions that exts does not name",
@@ -24,10 +22,10 @@ export type Reason = keyof typeof reasons;
 
 const Reason = z.enum(Object.keys(reasons) as [Reason]).meta({ id: "SkipReason" });
 
-/** The names that are told. */
+/** How many names are listed. */
 const firstMost = 20;
 
-/** The answer about what was left out of a folder. */
+/** The answer about the files of a folder that were left out. */
 export const Skipped = z
   .object({
     count: z.int().meta({ description: "Files that did not become items." }),
@@ -46,7 +44,7 @@ export type Skipped = z.output<typeof Skipped>;
 /** An empty count. */
 export const none = (): Skipped => ({ count: 0, by_reason: {}, first: [] });
 
-/** Counts a file in, and names it where it is one of the first. */
+/** Counts a file, and lists its name if it is among the first. */
 export function add(skipped: Skipped, file: string, reason: Reason): void {
   skipped.count += 1;
   skipped.by_reason[reason] = (skipped.by_reason[reason] ?? 0) + 1;

@@ -10,8 +10,8 @@ import * as Remove from "./remove.ts";
 import { urgent } from "./urgent.ts";
 
 /**
- * One step of a run's planner. Steps are repeatable, look at the run instead of trusting the order, and hand over to
- * themselves before their time is over.
+ * Does one step of a run's planner. A step may be repeated: it reads the run's state and does not trust the order.
+ * Before its time is over it orders the next step.
  * @throws AppError `storage_unavailable`: the message must come back.
  */
 export async function plan(
@@ -21,7 +21,7 @@ export async function plan(
   log: Log,
 ): Promise<void> {
   const { kind, run_uid: runUid } = message;
-  // Orders of a version that had one queue for all of them.
+  // An order from an earlier version, which had one queue for all orders.
   if (Order.isUrgent(kind)) return urgent(services, { kind, run_uid: runUid }, time, log);
   const row = await raise(services.db, runUid);
   if (row === undefined || row.state === "deleted") return;
@@ -30,11 +30,11 @@ export async function plan(
     kind === "finish"
       ? await Finish.step(services, row, time, log)
       : await Remove.step(services, row, time, log);
-  // Numbered higher than what this step was ordered with.
+  // Gets a higher number than the order of this step.
   if (outcome === "more") await Order.order(services, row, kind, log);
 }
 
-/** Checks what is not checked; the window of a run that is running then is filled elsewhere. */
+/** Checks the source if that is not done. If the run is running afterwards, another step fills its window. */
 async function check(services: RunStores, row: RunRow, time: { deadline: number }, log: Log): Promise<void> {
   if (row.state === "planning" && row.planning !== null) {
     const outcome = await Check.step(services, row, time, log);
@@ -43,7 +43,7 @@ async function check(services: RunStores, row: RunRow, time: { deadline: number 
   }
   const outlook = await Progress.read(services.db, row.runUid);
   if (outlook?.run.state === "running") return Order.order(services, outlook.run, "refill", log);
-  // A run that was canceled meanwhile.
+  // The run was canceled in the meantime.
   if (outlook !== undefined && outlook.inFlight === 0 && !outlook.unsent)
     await Progress.duties(services, outlook, log);
 }

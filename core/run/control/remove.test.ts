@@ -39,7 +39,7 @@ const finish = async (run: RunRow) => {
 };
 const begin = (run: RunRow, deadline = ample()) => Remove.begin(stores.services, silent, run, deadline);
 
-/** An ended run of two items with their artifacts, one attempt, and two pictures of its own. */
+/** An ended run of two items with their artifacts, one attempt, and two kept pictures. */
 async function ended(runId: string, more: EndedRun.NewRun = {}): Promise<RunRow> {
   const items = [0, 1].map((i) => stores.succeeded({ runId }, i, { total: "1" }));
   const run = await stores.insert({ runId, persistInputs: true, ...more }, await Promise.all(items));
@@ -60,7 +60,7 @@ describe("when a run ends, its pictures", () => {
     const run = await stores.insert({}, [upload, { ...upload, index: 1 }, {}]);
     await stores.store.put(`${keptPrefix(run)}0`);
     const own = await stores.insert({}, [{ sourceKind: "run", objectKey: `${keptPrefix(run)}0` }]);
-    // A run that took an item over leaves the other's picture alone.
+    // A run that took over an item does not remove the other run's picture.
     await finish(own);
     expect(await stores.rels("inputs/")).toHaveLength(2);
     await finish(run);
@@ -247,7 +247,7 @@ describe("the delete of a run", () => {
       { ...copied, kept: true },
       bare,
       url,
-      // Taken over from another run, and copied.
+      // Taken over from another run, then copied.
       { sourceKind: "data", objectKey: "inputs/runs/alice/another/0", kept: true },
       {},
     ]);
@@ -283,7 +283,7 @@ describe("the delete of a run", () => {
     for (let done = false; !done; ) {
       try {
         const held = await stores.reload(run);
-        // No time: each step does the least that it can.
+        // Without time each step does only its minimum.
         done = (await Remove.step(stores.services, held, { deadline: 0 }, silent)) === "done";
       } catch (thrown) {
         if (!(thrown instanceof AppError) || thrown.code !== "storage_unavailable") throw thrown;

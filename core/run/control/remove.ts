@@ -15,14 +15,14 @@ import { lateWriterMs } from "#spec/functions";
 import * as Limits from "#spec/limits";
 
 /*
- * begin(…)  a caller wants the run to be gone: a small one is, when this returns
- * step(…)   the planner goes on with a large one
- * lookAgain(…)  what was written since
+ * begin(…)      starts the removal; a small run is removed when this returns
+ * step(…)       the planner continues the removal of a large run
+ * lookAgain(…)  removes what was written after the removal
  */
 
 /**
- * How much of each kind was removed: extracts without their attempts, pictures (an upload and the copy that the run
- * kept of it are one); a run counts when it is gone.
+ * How many objects of each kind were removed. Attempts of an extract are not counted. An upload and the run's copy of
+ * it count as one picture. A run counts when its removal is complete.
  */
 interface Deleted {
   extracts: number;
@@ -33,18 +33,18 @@ interface Deleted {
 
 type Outcome = { kind: "deleted"; deleted: Deleted } | { kind: "deleting" };
 
-/** Items whose uploads are looked at in one statement. */
+/** Items whose uploads one statement looks up. */
 const uploadsAtOnce = 500;
 
 const ended = ["succeeded", "failed", "canceled"] as const;
 
 /**
- * Removes an ended run: its items' artifacts and attempts, its own artifact and results, its inputs, its rows. From
- * the first moment on it is `deleting`; the id stays taken for ever. Up to 1,000 items go within the call if there is
- * time, more of them through the planner.
- * @param deadline - epoch milliseconds after which nothing new is begun.
- * @throws AppError `conflict` while the run, or a rerun that reads its inputs, has not ended (`details.reason`
- *   `run_not_ended`, `rerun_not_ended`); `not_found` for one that is gone; `storage_unavailable`: the same call again.
+ * Removes an ended run: its items' artifacts and attempts, its own artifact and results, its inputs, its rows. The
+ * run is `deleting` from the start, and its id stays taken forever. Up to 1,000 items are removed within the call if
+ * there is time; the planner removes more.
+ * @param deadline - epoch milliseconds after which no further removal begins.
+ * @throws AppError `conflict` if the run has not ended (`details.reason` `run_not_ended`) or a rerun still reads its
+ *   inputs (`rerun_not_ended`); `not_found` if the run was removed; `storage_unavailable`: repeat the call.
  */
 export async function begin(services: RunStores, log: Log, run: RunRow, deadline: number): Promise<Outcome> {
   const reruns = rerunsOf(run);
@@ -80,10 +80,10 @@ export async function begin(services: RunStores, log: Log, run: RunRow, deadline
 }
 
 /**
- * Removes a bounded part of a run that is being deleted. What is gone already is not looked for again, so a step that
- * was killed is simply repeated.
+ * Removes a bounded part of a run that is being deleted. A step that was killed may be repeated, because it continues
+ * with what is left.
  * @param time.deadline - as in `begin`.
- * @returns "more": call again; "done" also for a run that is not being deleted.
+ * @returns "more": call again; "done", also for a run that is not being deleted.
  * @throws AppError `storage_unavailable`.
  */
 export async function step(
@@ -97,9 +97,9 @@ export async function step(
   return (await work(services, log, { run, deadline: time.deadline, deleted })) ? "done" : "more";
 }
 
-/** Runs that took over this one's items, or those of such a run, and may still read its inputs. */
+/** Runs that took over items of this run, directly or through another run, and may still read its inputs. */
 function rerunsOf(run: RunRow): SQL {
-  // CROSS: from each run to those that were made of it, and never through all runs of the key.
+  // CROSS makes SQLite go from each run to its reruns by the index, and not through all runs of the key.
   return sql`WITH RECURSIVE descendant (run_id) AS (
       VALUES (${run.runId}) UNION
       SELECT made.run_id FROM descendant CROSS JOIN run AS made
@@ -109,14 +109,14 @@ function rerunsOf(run: RunRow): SQL {
       AND +made.state IN ('planning', 'running', 'canceling') LIMIT 1`;
 }
 
-/** A run that is being removed, until when, and what was counted so far. */
+/** A run that is being removed, the deadline, and the counts so far. */
 interface Removal {
   run: RunRow;
   deadline: number;
   deleted: Deleted;
 }
 
-/** Removes what is left, counting it, until the time is over. @returns true when the run is gone. */
+/** Removes and counts what is left until the deadline. @returns true when everything is removed. */
 async function work(services: RunStores, log: Log, removal: Removal): Promise<boolean> {
   const { run, deadline, deleted } = removal;
   const { db, bucket } = services;
@@ -134,7 +134,7 @@ async function work(services: RunStores, log: Log, removal: Removal): Promise<bo
   const isLeft =
     !(await removeObjects(bucket, log, removal)) || !(await removeUploads(services, log, removal));
   if (isLeft) return said(false);
-  // Reports hold what pictures show.
+  // Reports contain values from the pictures.
   const Remove = await import("#core/evaluation/remove");
   deleted.evals += await Remove.removeOfRun({ db, bucket }, log, run.runUid);
   while (!(await Items.removeRows(db, run.runUid))) if (Date.now() >= deadline) return said(false);
@@ -162,7 +162,7 @@ async function work(services: RunStores, log: Log, removal: Removal): Promise<bo
   return said(true);
 }
 
-/** What lies in the bucket under the run's own names. @returns false when there was no time for all of it. */
+/** Removes the objects under the run's own prefixes. @returns false if the time was too short. */
 async function removeObjects(
   bucket: Bucket.Bucket,
   log: Log,
@@ -187,9 +187,9 @@ async function removeObjects(
 }
 
 /**
- * Removes what was written of a run after it was deleted, by a worker whose lease was over: once, when none can be left.
- * @param deadline - as in `begin`; what is left is for the next look.
- * @throws AppError `storage_unavailable`: the same again.
+ * Removes what a late worker wrote after the run was deleted. It runs once, when no worker can be left.
+ * @param deadline - as in `begin`; the next call continues.
+ * @throws AppError `storage_unavailable`: repeat the call.
  */
 export async function lookAgain(
   { db, bucket }: Pick<RunStores, "db" | "bucket">,
@@ -210,7 +210,7 @@ export async function lookAgain(
   ]);
 }
 
-/** The run's own artifact and what lies beside it. */
+/** The run's own artifact and the files beside it. */
 async function removeFiles(bucket: Bucket.Bucket, log: Log, run: RunRow, deadline: number): Promise<boolean> {
   const { working, made } = Place.batchFiles(run.keyId, run.runId, run.createdAt);
   await Inputs.removeAll(bucket, log, [
@@ -224,8 +224,8 @@ async function removeFiles(bucket: Bucket.Bucket, log: Log, run: RunRow, deadlin
 }
 
 /**
- * Removes the uploads that the run kept, together with the rows that name them, so that a step never begins at the
- * first again. A run that kept nothing has none: they went when it ended.
+ * Removes the uploads that the run kept together with the rows that name them, so that a step never starts again at
+ * the first one. A run that kept no inputs has none, because its uploads were removed at its end.
  */
 async function removeUploads(
   services: RunStores,

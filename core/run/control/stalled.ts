@@ -10,18 +10,17 @@ import type { RunStores } from "#core/run/services";
 import { functions } from "#spec/functions";
 
 /*
- * Runs without a sign of life for long. Their messages may be in line behind those of other runs, for hours: sent
- * anew they would go to the end of the line, again and again.
- *
- * messages(…)  a running run with messages in the queue, none of which was taken
- * step(…)      a run that waits for its planner
- * anew(…)      its messages are known to be lost
+ * Runs that were not touched for a long time. Their messages may wait for hours behind those of other runs; sent
+ * anew, they would move to the end of the queue each time.
+ * messages(…)  for a running run with messages in the queue, none of which was received
+ * step(…)      for a run that waits for its planner
+ * anew(…)      for a run whose messages are lost
  */
 
 /**
- * Messages that are lost are sent anew. Where the queue never empties nothing shows that; there the run's oldest message
- * goes again under its old number once everything in front of it must be done: no message loses its place by it, and should
- * that copy be the first to come up, the others are lost (`anew`).
+ * Sends lost messages anew. In a queue that never empties a loss cannot be seen. There a copy of the run's oldest
+ * message is sent once everything before it must be done. The copy keeps its number, so no message loses its place.
+ * If the copy is received first, the other messages are lost (`anew`).
  * @throws AppError `storage_unavailable`.
  */
 export async function messages(
@@ -39,7 +38,7 @@ export async function messages(
   return (await oldestAgain(services, row, log)) ? "again" : "in_line";
 }
 
-/** What one picture takes of a worker, on average over the runs that go on; the most that it may where that is not known. */
+/** How long a picture occupies a worker, on average over the open runs; the maximum if there is no average. */
 async function pictureMs(db: Database.Db): Promise<number> {
   const query = sql`SELECT sum(${run.modelMs}) AS ms, sum(${run.modelCalls}) AS calls
     FROM ${runsBy("run_open")} WHERE ${sql.raw(isOpen)} AND ${run.state} = 'running'`;
@@ -71,10 +70,10 @@ async function oldestAgain(services: RunStores, row: RunRow, log: Log): Promise<
 }
 
 /**
- * A run whose planner has not been heard of gets its order again, under its old number: one that is still in line is
- * the same order, and the second of two finds nothing to do. Not while others' steps, which may take two minutes
- * each, are in front of it.
- * @returns whether it was ordered.
+ * Orders the planner again under the same number if it has been silent for too long. If the first order is still in
+ * the queue, SQS drops this one or the second step finds no work. The order waits while steps of other runs, two
+ * minutes each, may be before it.
+ * @returns true if it was ordered.
  * @throws AppError `storage_unavailable`.
  */
 export async function step(
@@ -94,7 +93,7 @@ export async function step(
   return true;
 }
 
-/** A sign of life, by the first of several who look: what was just ordered gets its time. */
+/** Sets `touched_at`, so that of several callers only one acts, and the new order has time to take effect. */
 async function touch(db: Database.Db, row: RunRow): Promise<boolean> {
   const seen = and(
     eq(run.runUid, row.runUid),
@@ -109,8 +108,8 @@ async function touch(db: Database.Db, row: RunRow): Promise<boolean> {
 }
 
 /**
- * A new epoch: the messages that were lost are sent again, and count no more should they turn up.
- * @returns false when the run has gone on since it was read.
+ * Starts a new epoch: lost messages are sent again, and have no effect if they still arrive.
+ * @returns false if the run has changed since it was read.
  * @throws AppError `storage_unavailable`.
  */
 export async function anew(

@@ -8,8 +8,8 @@ import * as Window from "#core/run/dispatch/window";
 type Stores = Parameters<typeof Window.fill>[0];
 
 /**
- * The short steps of a run's planner: the next part of its window, or of the sweep after it was canceled. A run has one
- * worker at them, and another at the long ones (plan.ts): these two move different states of the run.
+ * Does the planner's short steps: the next part of a run's window, or of the sweep after a cancellation. Long steps
+ * have their own worker (plan.ts); the two change different states of the run.
  * @throws AppError `storage_unavailable`: the message must come back.
  */
 export async function urgent(
@@ -21,14 +21,14 @@ export async function urgent(
   if (kind === "sweep") {
     const row = await raise(services.db, runUid);
     if (row === undefined || row.state === "deleted") return;
-    // Numbered higher than what this step was ordered with.
+    // Gets a higher number than the order of this step.
     if ((await Cancel.sweep(services, runUid, time, log)) === "more")
       await Order.order(services, row, kind, log);
     return;
   }
   const row = await Window.fill(services, runUid, log);
   if (row === undefined) return;
-  // A run that was canceled, or whose last item ended while the queue took no orders.
+  // The run was canceled, or its last item ended while the queue accepted no orders.
   const outlook = await Progress.read(services.db, runUid);
   if (outlook !== undefined && outlook.inFlight === 0 && !outlook.unsent)
     await Progress.duties(services, outlook, log);

@@ -8,13 +8,13 @@ import { itemTable as item, type RunRow, runTable as run } from "#core/run/run.s
 import type { RunStores } from "#core/run/services";
 import { nextNumber } from "./raise.ts";
 
-/** Rows that a step of the sweep ends at once. */
+/** Rows that one step of the sweep ends. */
 const chunk = 5_000;
 
 /**
- * Cancels a run: state and epoch, nothing else. From then on no message of it is taken and none is sent; the
- * planner ends what has not begun, items in flight end as they do. Canceling twice is fine.
- * @throws AppError `conflict` for a run that has ended otherwise, `storage_unavailable`.
+ * Cancels a run by changing its state and epoch. From then on its messages have no effect and no further ones are
+ * sent. The planner ends the items that have not begun; items in flight end normally. A repeat has no effect.
+ * @throws AppError `conflict` if the run has ended otherwise, `storage_unavailable`.
  */
 export async function cancel(
   services: Pick<RunStores, "db" | "queues">,
@@ -40,7 +40,7 @@ export async function cancel(
     try {
       await Order.order(services, now, "sweep", log);
     } catch (thrown) {
-      // It is canceled already; reconcile sees to the rest.
+      // It is already canceled, and reconcile completes it.
       log.warn("order_failed", { code: from(thrown).code });
     }
     return now;
@@ -50,9 +50,8 @@ export async function cancel(
 }
 
 /**
- * Ends the queued items of a canceled run, in chunks. What has its answer already and only waits for the bucket is
- * left to reconcile.
- * @returns whether there is more.
+ * Ends the queued items of a canceled run, in chunks. Reconcile ends items whose answer only waits for the bucket.
+ * @returns true if there are more.
  */
 export async function sweep(
   services: Pick<RunStores, "db" | "queues">,
@@ -65,7 +64,7 @@ export async function sweep(
   for (;;) {
     const now = new Date();
     const results = await Database.batch(db, [
-      // A run that was canceled while it was planned has the items that were found until then.
+      // A run that was canceled during planning has the items found so far.
       db.query
         .update(run)
         .set({ planning: null, total: sql`(SELECT count(*) FROM item WHERE run_uid = ${runUid})` })

@@ -4,11 +4,14 @@ import type { Log } from "#core/log";
 import * as Queue from "#core/queue/queue";
 import type { RunRow } from "#core/run/run.sql";
 
-/** What never waits behind the others, which may take two minutes each: these have a queue and workers of their own. */
+/** Short orders, which must not wait behind steps of two minutes: they have a queue and workers of their own. */
 const urgentKinds = ["refill", "sweep"] as const;
 export type Urgent = (typeof urgentKinds)[number];
 
-/** What the planner of a run can be ordered to do; one at a time for a run and queue, because the run is the message group. */
+/**
+ * What the planner can be ordered to do. The run is the message group, so each queue has one order of a run at a
+ * time.
+ */
 const kinds = ["plan", ...urgentKinds, "finish", "delete"] as const;
 export type Kind = (typeof kinds)[number];
 
@@ -18,13 +21,13 @@ export const isUrgent = (kind: Kind): kind is Urgent => urgentKinds.some((each) 
 export const PlanMessage = z.object({ kind: z.enum(kinds), run_uid: z.string() });
 export type PlanMessage = z.output<typeof PlanMessage>;
 
-/** The body of a message of the planner in the `urgent` queue. */
+/** The body of a planner's message in the `urgent` queue. */
 export const UrgentMessage = z.object({ kind: z.enum(urgentKinds), run_uid: z.string() });
 
 /**
- * Orders the planner. Two orders of one kind with the same `planN` are one: the planner raises it before it reads
- * anything, so it sees every change that was made under the old number.
- * @throws AppError `storage_unavailable`: reconcile orders again what was not taken.
+ * Orders the planner. Two orders of the same kind and `planN` count as one: the planner raises the number before it
+ * reads anything, so it sees every change that was made under the old number.
+ * @throws AppError `storage_unavailable`; reconcile orders again.
  */
 export async function order(
   services: { queues: Queue.Queues },

@@ -8,8 +8,8 @@ import * as Order from "./order.ts";
 import { nextNumber } from "./raise.ts";
 
 /**
- * The statement by which a run begins to wait for the model server: its messages lose their epoch, so that nothing
- * of it is in the queue but what is dropped when it comes up. Of many workers that saw the outage one pauses it.
+ * The statement that pauses a run for an outage. Its messages belong to an old epoch then, so they are dropped when
+ * they are received. If several workers see the outage, one of them pauses the run.
  */
 export function pauseStatement(
   db: Database.Db,
@@ -22,7 +22,7 @@ export function pauseStatement(
     .where(sql`${run.runUid} = ${row.runUid} AND ${run.epoch} = ${epoch} AND ${run.state} = 'running'`);
 }
 
-/** Pauses the run and makes sure that the model server is looked for. @throws AppError `storage_unavailable`. */
+/** Pauses the run and starts the probe of the model server. @throws AppError `storage_unavailable`. */
 export async function pause(
   services: Pick<RunStores, "db" | "queues" | "times">,
   row: RunRow,
@@ -35,7 +35,7 @@ export async function pause(
 
 const waitingRuns = sql`FROM ${runsBy("run_waiting")} WHERE state = 'running' AND waiting_for = 'model_server'`;
 
-/** Whether any run waits. */
+/** True if a run waits for the model server. */
 export async function anyWaits(db: Database.Db): Promise<boolean> {
   const query = Database.statement(sql`SELECT 1 ${waitingRuns} LIMIT 1`);
   const [found] = await Database.batch(db, [query], "read");
@@ -45,9 +45,9 @@ export async function anyWaits(db: Database.Db): Promise<boolean> {
 const chunk = 100;
 
 /**
- * Sends every run on its way that waits for the model server. A run that was resumed without its order (a crash in
- * between) is found by reconcile.
- * @returns how many.
+ * Resumes every run that waits for the model server. If a crash loses the order of a resumed run, reconcile orders it
+ * again.
+ * @returns the number of runs.
  */
 export async function resume(services: Pick<RunStores, "db" | "queues">, log: Log): Promise<number> {
   let resumed = 0;

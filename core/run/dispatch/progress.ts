@@ -7,18 +7,21 @@ import type { RunStores } from "#core/run/services";
 import { windowOf } from "#spec/limits";
 import * as Order from "./order.ts";
 
-/** What a run looks like after a change, read in the same round trip. */
+/** The state of a run after a change, read in the same round trip. */
 export interface Outlook {
   run: RunRow;
-  /** Items that are with a worker, or have a message of the run's epoch in the queue. */
+  /** Items that a worker has, or that have a message of the run's epoch in the queue. */
   inFlight: number;
-  /** Those of them that are with a worker. */
+  /** Those of them that a worker has. */
   running: number;
-  /** There are queued items without such a message. */
+  /** True if there are queued items without such a message. */
   unsent: boolean;
 }
 
-/** The statements to read it at the end of a batch; `outlookOf` takes their results. Both look at a window's rows only. */
+/**
+ * The statements that read the state at the end of a batch; `outlookOf` takes their results. Both read only the rows
+ * of a window.
+ */
 export function outlookStatements(db: Database.Db, runUid: string): Database.Statement[] {
   const epoch = sql`(SELECT ${run.epoch} FROM ${run} WHERE ${run.runUid} = ${runUid})`;
   const queued = sql`FROM ${item} WHERE ${item.runUid} = ${runUid} AND ${item.status} = 'queued'`;
@@ -32,7 +35,7 @@ export function outlookStatements(db: Database.Db, runUid: string): Database.Sta
   ];
 }
 
-/** The last two results of a batch that ended with `outlookStatements`. Undefined when there is no such run. */
+/** Takes the last two results of a batch that ended with `outlookStatements`. Undefined if the run does not exist. */
 export function outlookOf(results: Awaited<ReturnType<typeof Database.batch>>): Outlook | undefined {
   const [row] = Database.rows(run, results.at(-2));
   const seen = results.at(-1)?.rows[0];
@@ -41,16 +44,16 @@ export function outlookOf(results: Awaited<ReturnType<typeof Database.batch>>): 
   return { run: row, inFlight: Number(seen.sent) + running, running, unsent: Number(seen.unsent) === 1 };
 }
 
-/** The same by itself. @throws AppError `storage_unavailable`. */
+/** Reads the same in a batch of its own. @throws AppError `storage_unavailable`. */
 export async function read(db: Database.Db, runUid: string): Promise<Outlook | undefined> {
   return outlookOf(await Database.batch(db, outlookStatements(db, runUid), "read"));
 }
 
 /**
- * What follows from an ending: the finish of the run, or the next part of its window. Both may be
- * ordered more than once; the planner looks for itself.
- * @param options.again - the ending is an old one (a redelivery): what its worker may have left undone is done.
- * @throws AppError `storage_unavailable`: deliver the message again, which brings it here again.
+ * Orders what follows from an ended item: the end of the run, or the next part of its window. Both may be ordered
+ * more than once, because the planner checks the state.
+ * @param options.again - the message was delivered again, so its first worker may not have come this far.
+ * @throws AppError `storage_unavailable`: the message must be delivered again.
  */
 export async function duties(
   services: Pick<RunStores, "queues">,
@@ -66,7 +69,8 @@ export async function duties(
   }
   if (row.state !== "running" || row.waitingFor !== null || !unsent) return;
   const { refillAt } = windowOf(row.concurrency);
-  // Each worker sees another number, so the first mark orders once; two more in case a worker died before it ordered.
+  // Each worker sees another count, so one of them orders at the mark. Two further marks cover a worker that died
+  // before it ordered.
   const marks = [refillAt, Math.floor(refillAt / 2), 0];
   if (marks.includes(inFlight) || (options.again && inFlight <= refillAt))
     await Order.order(services, row, "refill", log);

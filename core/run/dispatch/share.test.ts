@@ -38,7 +38,7 @@ test.each([
   expect(runs.map((each) => slotsOf(each, runs, most))).toEqual(shares);
 });
 
-/** Makes a run of so many items and fills its window; the slots that have messages then. */
+/** Makes a run of this many items and fills its window. @returns the slots that have messages then. */
 async function begin(runId: string, keyId: string, items: number) {
   const manifest = Array.from({ length: items }, (_, i) => ({
     image_key: "shared/a.png",
@@ -62,7 +62,7 @@ test("all runs of a key have together what it may have in flight, and no more of
   expect(await slots(first)).toEqual([0, 1, 2, 3]);
   const second = await begin("second", "many", 40);
   expect(await slots(second)).toEqual([0, 1]);
-  // What the first one sends from now on is for its own half.
+  // From now on the first run sends messages only for its half.
   await query.update(itemTable).set({ status: "succeeded", slot: null }).where(eq(itemTable.runUid, first));
   await query.update(itemTable).set({ status: "queued", sentEpoch: 0 }).where(eq(itemTable.runUid, first));
   expect(await slots(first)).toEqual([0, 1]);
@@ -73,7 +73,7 @@ test("all runs of a key have together what it may have in flight, and no more of
     retryAfterS: 30,
     details: { limit: "max_in_flight", allowed: 4, used: 4 },
   });
-  // A repeat of one that goes on is no other run; and once one has ended there is room.
+  // A repeated call is not another run; and once a run has ended there is room.
   expect(await begin("fourth", "many", 1)).toBeDefined();
   await query.update(runTable).set({ state: "succeeded" }).where(eq(runTable.runId, "third"));
   expect(await begin("fifth", "many", 1)).toBeDefined();

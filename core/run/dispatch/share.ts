@@ -1,9 +1,9 @@
 /*
- * What a key may have at work at once (`max_in_flight`) is shared by its runs: else a key with a hundred runs had a hundred
- * times as many message groups as a neighbor, and of the workers that all have together as large a part.
+ * The runs of a key share the key's `max_in_flight`. Otherwise a key with a hundred runs would have a hundred times
+ * the message groups of another key, and as large a part of the workers.
  */
 
-/** A run that is going, as far as its share matters. */
+/** The part of a running run that its share depends on. */
 interface Going {
   runUid: string;
   concurrency: number;
@@ -12,11 +12,11 @@ interface Going {
 }
 
 /**
- * How many slots a run has of its key's: one after the other each of the key's runs gets one more, as long as there are some
- * and it has use for it. At least one, so that each goes on and asks anew; a key has no more runs at once than it may have
- * in flight (begin.ts). Every worker computes the same.
- * @param runs - those of the key that are running, oldest first.
- * @param most - of them all together.
+ * Divides the key's slots among its runs: each run in turn gets one more, as long as there are slots left and the run
+ * can use them. Each run has at least one, so that it goes on and asks again; a key has at most `max_in_flight` runs
+ * at once (begin.ts). All workers compute the same result.
+ * @param runs - the key's running runs, oldest first.
+ * @param most - the slots of all of them together.
  */
 export function slotsOf(
   run: { runUid: string; concurrency: number },

@@ -15,7 +15,7 @@ import * as Pause from "./pause.ts";
 import { nextNumber } from "./raise.ts";
 import * as Share from "./share.ts";
 
-/** The body of a message in the `item` queue. One of an older epoch or `seq` has no effect. */
+/** The body of a message in the `item` queue. A message of an older epoch or `seq` has no effect. */
 export const ItemMessage = z.object({
   run_uid: z.string(),
   epoch: z.int(),
@@ -23,17 +23,23 @@ export const ItemMessage = z.object({
   seq: z.int(),
   /** The message group is `<run_uid>:<slot>`. */
   slot: z.int(),
-  /** Where the picture lies, if it is in the bucket: the worker reads it beside its claim, which says whether it may. */
+  /**
+   * Where the picture is in the bucket. The worker reads it in parallel with the claim, which decides whether it may
+   * be used.
+   */
   picture: z.object({ key: z.string(), etag: z.string().nullable() }).optional(),
-  /** A copy, sent because the first one has not been taken for long. In its group it comes up behind that one. */
+  /**
+   * True for a copy that was sent because the first message was not received for a long time. Both are in the same
+   * group, so the copy comes later.
+   */
   again: z.literal(true).optional(),
 });
 export type ItemMessage = z.output<typeof ItemMessage>;
 
-/** Runs of a key that are looked at; it may hardly ever have so many at once (begin.ts). */
+/** Runs of a key that are read; there are rarely so many at once (begin.ts). */
 const runsMost = 200;
 
-/** Entries that SQS refused are sent again this often; then the next refill does. */
+/** How often entries that SQS refused are sent again; after that the next refill sends them. */
 const sendAttempts = 3;
 
 interface Waiting {
@@ -43,7 +49,7 @@ interface Waiting {
   picture: ItemMessage["picture"];
 }
 
-/** The queue's form of a message. */
+/** The message as the queue takes it. */
 export const fifo = (body: ItemMessage): Queue.FifoMessage => ({
   body,
   group: `${body.run_uid}:${body.slot}`,
@@ -51,12 +57,11 @@ export const fifo = (body: ItemMessage): Queue.FifoMessage => ({
 });
 
 /**
- * Fills the run's window: messages for queued items that have none, as many as fit, each for the emptiest of the
- * run's slots; a slot is a message group, so the run never has more than `concurrency` items with workers, and fewer
- * where the key's runs share what it may have in flight (share.ts). An item
- * under suspicion goes out alone. Sent first and noted afterwards: a crash in between sends the same messages
- * again, which the queue or the claim drops.
- * @returns the run as it was read, with the planner's number raised; undefined when it is not known.
+ * Fills the run's window: queued items without a message get one, as many as fit, each in the run's emptiest slot. A
+ * slot is a message group, so the run never occupies more than `concurrency` workers, or fewer if the key's runs
+ * share its `max_in_flight` (share.ts). A suspect is sent alone. Messages are sent before they are noted: after a
+ * crash in between the same messages are sent again, and the queue or the claim drops them.
+ * @returns the run as it was read, with the planner's number raised; undefined if it does not exist.
  * @throws AppError `storage_unavailable`.
  */
 export async function fill(
@@ -92,17 +97,20 @@ export async function fill(
 
 interface Seen {
   row: RunRow;
-  /** How many of its slots get messages now: fewer than `concurrency` where the key's runs share what it may have in flight. */
+  /**
+   * How many of the run's slots get messages now: fewer than `concurrency` if the key's runs share its
+   * `max_in_flight`.
+   */
   slots: number;
   breaker: Breaker.State;
-  /** The key of the run was revoked. */
+  /** The run's key was revoked. */
   revoked: boolean;
   inFlight: number;
   bySlot: Map<number, number>;
   unsent: Waiting[];
   /** Suspects that have not ended and have no message. */
   lone: Waiting[];
-  /** A suspect is out already. */
+  /** True if a suspect has a message or a worker. */
   loneOut: boolean;
 }
 
@@ -140,7 +148,7 @@ function statementsOf(db: Database.Db, runUid: string, now: number) {
   const usual = sql`${item.status} = 'queued' AND ${item.suspects} < ${isolateFrom}`;
   const most = windowOf(64).most;
   return {
-    // First, so that orders made with the old number are visible to what is read behind it.
+    // Comes first, so that orders under the old number are visible to the reads that follow.
     run: db.query
       .update(run)
       .set({ planN: nextNumber, touchedAt: new Date(now) })
@@ -151,17 +159,17 @@ function statementsOf(db: Database.Db, runUid: string, now: number) {
       AND ${item.status} = 'queued' AND ${item.sentEpoch} = ${epoch} GROUP BY ${item.slot}`),
     running: Database.statement(sql`SELECT ${item.slot} AS slot, count(*) AS n ${mine}
       AND ${item.status} = 'running' GROUP BY ${item.slot}`),
-    // What was sent before a pause comes before what was never sent.
+    // Items whose messages were sent before a pause come first.
     sentBefore: Database.statement(sql`${columns} ${mine} AND ${usual} AND ${item.sentEpoch} > 0
       AND ${item.sentEpoch} < ${epoch} ORDER BY ${item.index} LIMIT ${most}`),
     neverSent: Database.statement(sql`${columns} ${mine} AND ${usual} AND ${item.sentEpoch} = 0
       ORDER BY ${item.index} LIMIT ${most}`),
-    // Literal, as in the partial index that finds them; the plus signs keep SQLite from going through the whole run
-    // by another one instead.
+    // Written out as in the partial index that finds them. The plus signs keep SQLite from reading the whole run by
+    // another index.
     suspects:
       Database.statement(sql`${columns}, (${item.status} = 'running' OR ${item.sentEpoch} = ${epoch}) AS is_out ${mine}
       AND suspects >= 2 AND +${item.status} IN ('queued', 'running') ORDER BY +${item.index} LIMIT ${most}`),
-    // The key: whether it was revoked, and which runs share what it may have in flight.
+    // The key: whether it was revoked, and which of its runs share `max_in_flight`.
     key: Database.statement(sql`SELECT revoked_at, max_in_flight, CASE WHEN max_in_flight IS NOT NULL THEN (
         SELECT json_group_array(json_array(run_uid, concurrency, total - succeeded - failed - canceled)) FROM (
           SELECT * FROM ${run} AS going WHERE going.key_id = ${keyTable.keyId} AND going.state = 'running'
@@ -187,12 +195,13 @@ function shareOf(row: RunRow, { max_in_flight: most, runs }: Record<string, unkn
   return Share.slotsOf(row, going, Number(most));
 }
 
-/** Which items go out now, and to which slot each. */
+/** Chooses the items that are sent now, and a slot for each. */
 function choose(row: RunRow, seen: Seen): ItemMessage[] {
-  // As many as ever, on fewer slots: by their number others see that the window is filled (progress.ts, reconcile.ts).
+  // The number of messages stays the same on fewer slots: it tells others that the window is filled (progress.ts,
+  // reconcile.ts).
   const { most } = windowOf(row.concurrency);
   const alone = seen.lone.length > 0 || seen.loneOut;
-  // While a suspect waits or is out, nothing else is sent; it goes when all others have ended.
+  // While there is a suspect, no other item is sent. The suspect is sent when all others have ended.
   const next = alone
     ? seen.inFlight === 0
       ? seen.lone.slice(0, 1)
@@ -200,15 +209,15 @@ function choose(row: RunRow, seen: Seen): ItemMessage[] {
     : seen.unsent.slice(0, Math.max(0, most - seen.inFlight));
   const load = Array.from({ length: seen.slots }, (_, slot) => seen.bySlot.get(slot) ?? 0);
   return next.map(({ index, seq, slot: known, picture }) => {
-    // A slot once given stays: a message that was sent but not noted is then the same message.
+    // An item keeps its slot, so that a message that was sent but not noted is sent again as the same message.
     const slot = known ?? load.indexOf(Math.min(...load));
-    // One of a time when the run had more of them empties by itself.
+    // A slot from a time when the run had more of them empties by itself.
     if (slot < load.length) load[slot] = (load[slot] ?? 0) + 1;
     return { run_uid: row.runUid, epoch: row.epoch, index, seq, slot, picture };
   });
 }
 
-/** @returns what the queue has taken. */
+/** @returns the messages that the queue has accepted. */
 export async function send(
   services: Pick<RunStores, "queues">,
   messages: ItemMessage[],
@@ -224,7 +233,7 @@ export async function send(
   return sent;
 }
 
-/** Notes what was sent, unless the item has gone on since. */
+/** Notes which messages were sent, unless the item has changed since. */
 export async function note(
   db: Database.Db,
   row: Pick<RunRow, "runUid" | "epoch">,
@@ -232,8 +241,8 @@ export async function note(
 ): Promise<void> {
   const list = JSON.stringify(sent.map(({ index, seq, slot }) => [index, seq, slot]));
   await Database.batch(db, [
-    // By the primary key: joined with the list, SQLite goes through all the run's queued items for each message,
-    // which is seconds for a large run. The plus signs keep the other index out of it.
+    // By the primary key: with a join SQLite would read all queued items of the run for each message, which takes
+    // seconds for a large run. The plus signs exclude the other index.
     Database.statement(sql`UPDATE ${item} SET sent_epoch = ${row.epoch},
         slot = (SELECT json_extract(value, '$[2]') FROM json_each(${list}) WHERE json_extract(value, '$[0]') = idx)
       WHERE run_uid = ${row.runUid} AND (idx, send_seq) IN

@@ -8,26 +8,26 @@ import { type Artifact, askedNobody } from "#core/reading/schema";
 import type { ItemRow, RunRow } from "#core/run/run.sql";
 import { requestIdOf } from "#core/run/serialize";
 
-/* The artifact of an item: the record of an attempt, with the run that it belongs to. */
+/* The artifact of an item: the record of an attempt, and the run that it belongs to. */
 
-/** Where the item's artifact lies; what is there decides how the item ended. */
+/** The key of the item's artifact. The artifact there decides how the item ended. */
 export const artifactKey = (run: RunRow, row: ItemRow) =>
   Place.extractKey(run.keyId, requestIdOf(run, row.index), run.createdAt);
 
-/** sha256 over what decides the item's answer: the run and its task, the index, and which picture it is. */
+/** sha256 of what determines the item's answer: the run and its task, the index, and the picture. */
 function payloadOf(run: RunRow, row: ItemRow): string {
   const { objectKey, etag, url } = row;
   return hashOf([run.runUid, run.taskId, row.index, row.sourceKind, objectKey, etag, url]);
 }
 
-/** The artifact is of this item and this payload. */
+/** True if the artifact belongs to this item and this payload. */
 export const isOf = (run: RunRow, row: ItemRow) => (artifact: Artifact) =>
   artifact.principal.key_id === run.keyId &&
   artifact.run?.run_uid === run.runUid &&
   artifact.run.index === row.index &&
   artifact.payload_hash === payloadOf(run, row);
 
-/** What an artifact says beside the attempt. */
+/** What an artifact contains besides the attempt. */
 interface About {
   /** Undefined where it was not read. */
   document: Document.Document | undefined;
@@ -37,7 +37,7 @@ interface About {
   version: string;
 }
 
-/** The artifact of what was performed; where it may be tried again it belongs beside the item's own key. */
+/** The artifact of an attempt. If the item may be tried again, it is stored beside the item's own key. */
 export function compose(run: RunRow, row: ItemRow, performed: Performed, about: About): Artifact {
   const identity = {
     keyId: run.keyId,
@@ -60,13 +60,16 @@ export function compose(run: RunRow, row: ItemRow, performed: Performed, about: 
   };
 }
 
-/** An item ends even with an error that a single call could repeat. */
+/** An item ends even with an error after which a single call could be repeated. */
 export const asEnding = (run: RunRow, row: ItemRow, artifact: Artifact): Artifact => ({
   ...artifact,
   artifact_rel: artifactKey(run, row),
 });
 
-/** The failure of what crashed the model server: that, and not an outage, also where the server did not come back at once. */
+/**
+ * The failure of a picture that crashed the model server. It is not reported as an outage, even if the server did not
+ * come back at once.
+ */
 export const asCrash = (artifact: Artifact): Artifact => ({
   ...artifact,
   error: {
@@ -76,7 +79,7 @@ export const asCrash = (artifact: Artifact): Artifact => ({
   },
 });
 
-/** The artifact of an item that ended without the model being asked. */
+/** The artifact of an item that ended before the model was asked. */
 export function failure(
   run: RunRow,
   row: ItemRow,
@@ -89,7 +92,7 @@ export function failure(
     timingsMs: { image: 0, inference: 0, validate: 0 },
     record: { sent: null, request: null, raw_model_text: null, finish_reason: null, attempts: [] },
   };
-  // What came with the run lies where it is kept, whatever became of the item.
+  // A picture that came with the run stays where it is stored, however the item ended.
   const { kept = row.sourceKind === "run" } = about;
   return asEnding(run, row, compose(run, row, performed, { ...about, document: undefined, kept }));
 }

@@ -15,17 +15,17 @@ import type * as Task from "#core/task/task";
 import * as Picture from "./picture.ts";
 import * as Suspect from "./suspect.ts";
 
-/** `crowded`: a suspect that cannot be alone now. `kept`: the run has a copy of the picture. */
+/** `crowded`: a suspect that cannot be isolated now. `kept`: the run has a copy of the picture. */
 type Asked =
   | { kind: "asked"; performed: Performed; document: Document.Document; kept: boolean }
   | { kind: "unreadable"; error: AppError; kept: boolean }
   | { kind: "crowded" };
 
 /**
- * Reads an item's picture and asks the model about it: what takes long of the work on an item. It changes nothing of the
- * item itself.
- * @param how.signal - the item is not ours any more.
- * @param how.onAlone - told when the item gets and when it gives back the right to be alone.
+ * Reads an item's picture and asks the model about it, which takes most of the time of an item. It does not change
+ * the item.
+ * @param how.signal - aborts when the lease of the item is lost.
+ * @param how.onAlone - called when the item gets, and when it loses, the right to be isolated.
  * @throws AppError `storage_unavailable`.
  */
 export async function ask(
@@ -41,7 +41,7 @@ export async function ask(
   try {
     const bytes = await Picture.load(services, row, { early, deadline: job.deadline }, log);
     if (Picture.isCopied(run, row)) {
-      // Before it is judged: one that cannot be read is an input of the run like the others.
+      // The picture is kept before it is checked: one that cannot be read is an input of the run, too.
       const type = Type.mediaTypeOf(row.declaredMimeType ?? undefined);
       await Bucket.put(services.bucket, log, keptKey(run, row.index), { body: bytes, contentType: type });
       kept = true;
@@ -55,7 +55,7 @@ export async function ask(
 
   const lone = row.suspects >= isolateFrom;
   if (lone) {
-    // Half of the time for the others to end, half for the call.
+    // Half of the time is for the others to end, half for the call.
     const until = (Date.now() + job.deadline) / 2;
     const time = { leaseUntil: job.leaseUntil, until, signal };
     if (!(await Suspect.take(services, row, time, how.onAlone))) return { kind: "crowded" };
@@ -75,7 +75,7 @@ export async function ask(
   return { kind: "asked", performed, document, kept };
 }
 
-/** The right ends by itself, too; the answer that was just given must not be lost for it. */
+/** The right also expires, so a failure here must not lose the answer. */
 async function aloneNoMore(
   services: Pick<RunServices, "db">,
   { log, onAlone }: { log: Log; onAlone(is: boolean): void },

@@ -8,19 +8,19 @@ import { ours } from "./ending.ts";
 
 export interface Claimed {
   run: RunRow;
-  /** Undefined when it could not be claimed. */
+  /** Undefined if the item could not be claimed. */
   item: ItemRow | undefined;
-  /** As it was found, where it could not be claimed. */
+  /** The item as it was read if it could not be claimed. */
   found: ItemRow | undefined;
   breaker: Breaker.State;
-  /** Until when a suspect of this or another run has the model server for itself. */
+  /** Until when a suspect of any run has the model server for itself. */
   aloneUntil: number | undefined;
 }
 
 /**
- * Takes the item of a message for us: run state, epoch, number and lease in one statement; what is read beside it says
- * why it failed.
- * @returns undefined when there is no such run.
+ * Claims the item of a message: one statement checks run state, epoch, number and lease. The reads in the same batch
+ * explain a refusal.
+ * @returns undefined if the run does not exist.
  * @throws AppError `storage_unavailable`.
  */
 export async function claim(
@@ -68,8 +68,8 @@ export async function claim(
 }
 
 /**
- * Holds a claimed item for longer, and with it the right to be alone where `alone` says that this item has it.
- * @returns false when it is not ours any more: ended, put back, or taken over.
+ * Extends the lease of a claimed item, and the right to be isolated if `alone` says that the item has it.
+ * @returns false if the item ended, was requeued, or was taken over.
  * @throws AppError `storage_unavailable`.
  */
 export async function renew(
@@ -85,12 +85,12 @@ export async function renew(
   return result?.rowsAffected === 1;
 }
 
-/** An item as it was seen, or as much of it as says whether it has gone on since. */
+/** The fields of an item that tell whether it has changed since it was read. */
 type Seen = Pick<ItemRow, "runUid" | "index" | "token" | "status"> & Partial<Pick<ItemRow, "sendSeq">>;
 
 /**
- * Takes an item over from a worker that is gone, as it was seen, with the token raised.
- * @returns undefined when it has gone on since.
+ * Takes an item over from a dead worker and raises the token, if the item is as it was read.
+ * @returns undefined if it has changed since.
  * @throws AppError `storage_unavailable`.
  */
 export async function takeOver(db: Database.Db, seen: Seen, leaseUntil: Date): Promise<ItemRow | undefined> {

@@ -16,7 +16,10 @@ import { artifactKey } from "./artifact.ts";
 import * as DeadLetter from "./dead-letter.ts";
 import * as ItemWork from "./work.ts";
 
-/* What becomes of work that failed in vain, of rows that cannot be mended, and of answers whose place is somebody else's. */
+/*
+ * What happens to work that failed repeatedly, to rows that cannot be repaired, and to answers whose key holds
+ * another artifact.
+ */
 
 const { silent } = RunStores;
 let stores: RunStores.Stores;
@@ -118,7 +121,7 @@ test("a row that cannot be mended keeps nobody else's from it, and is told by it
   const log: Log = { ...silent, error: (event, fields) => void told.push({ event, ...fields }) };
   const bad = await item({ status: "running", token: 3, leaseUntil: past() }, "bad");
   await item({ status: "running", token: 1, leaseUntil: past() }, "good");
-  // No day can be made of it, under which its artifact would lie.
+  // A value that is no date, so no artifact key can be made from it.
   await services.db.client.execute("UPDATE run SET created_at = 9000000000000000 WHERE run_uid = 'bad'");
   await Runs.reconcile(services, log);
   expect(await itemRow("good")).toMatchObject({ status: "queued", sendSeq: 1 });

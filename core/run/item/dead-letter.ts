@@ -13,10 +13,10 @@ import * as Claim from "./claim.ts";
 import * as Ending from "./ending.ts";
 
 /**
- * An item's message that was received in vain until the queue gave it up. Storage that was away for long does that
- * to a blameless item, so the first time it gets a new message; the second time it fails, and the run still ends.
- * Acts only on what it could read.
- * @returns `again` while a worker may still be at it.
+ * Handles an item's message that the queue gave up after too many receives. A long storage outage causes this without
+ * a fault of the item, so the first time the item gets a new message. The second time it fails, so that the run ends.
+ * Acts only if the row could be read.
+ * @returns `again` while a worker may still have the item.
  * @throws AppError `storage_unavailable`.
  */
 export async function buryItem(
@@ -55,7 +55,7 @@ export async function buryItem(
         notBefore: null,
         spent: undefined,
         keepClaims: true,
-        // With the new message, and not before: a receive in which the bucket is away does nothing, and counts for nothing.
+        // Counts together with the new message: a receive during an outage of the bucket changes nothing.
         buried: true,
       });
       await Order.order(services, runRow, "refill", log);
@@ -71,7 +71,10 @@ export async function buryItem(
   return "done";
 }
 
-/** A planner's order that was given up: the run is looked at again, under a new number. @throws AppError `storage_unavailable`. */
+/**
+ * Handles a planner's order that the queue gave up: orders the planner again under a new number. @throws AppError
+ * `storage_unavailable`.
+ */
 export async function buryOrder(services: RunStores, message: Order.PlanMessage, log: Log): Promise<void> {
   const [result] = await Database.batch(services.db, [
     services.db.query

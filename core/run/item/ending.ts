@@ -16,7 +16,7 @@ import { artifactKey, isOf } from "./artifact.ts";
 
 type Stores = Pick<RunServices, "db" | "bucket">;
 
-/** Exactly the item that was claimed: with another token it is another worker's. */
+/** Matches the item only with the token of this claim. */
 export const ours = (row: ItemRow): SQL =>
   and(
     eq(item.runUid, row.runUid),
@@ -25,7 +25,10 @@ export const ours = (row: ItemRow): SQL =>
     eq(item.status, "running"),
   ) as SQL;
 
-/** Statements that follow directly on the item's update, whose `changes()` they ask for: a lost token moves nothing. */
+/**
+ * Statements that directly follow the item's update and depend on its `changes()`: without the token they change
+ * nothing.
+ */
 function follow(runRow: RunRow, set: SQL[], spent: Usage.Used | undefined): Database.Statement[] {
   const now = new Date();
   const counted =
@@ -48,10 +51,10 @@ function follow(runRow: RunRow, set: SQL[], spent: Usage.Used | undefined): Data
 }
 
 /**
- * Ends an item: the artifact to its own key, only if none is there; then row, counters and usage in one batch. Another
- * artifact that is there decides instead; where that is not this item's, the item has failed.
- * @returns the run as it is now; also when another worker has ended the item.
- * @throws AppError `storage_unavailable`: the artifact waits in the row then, if it is small enough.
+ * Ends an item: puts the artifact to the item's key unless one is there, then writes row, counters and usage in one
+ * batch. An artifact that is already there decides; if it belongs to other work, the item fails.
+ * @returns the run afterwards, also if another worker has ended the item.
+ * @throws AppError `storage_unavailable`; the artifact is kept in the row if it is small enough.
  */
 export async function conclude(
   stores: Stores,
@@ -63,8 +66,8 @@ export async function conclude(
 }
 
 /**
- * What an earlier worker left: the item is ended from it.
- * @returns undefined when there is none.
+ * Ends the item from the artifact that an earlier worker stored.
+ * @returns undefined if there is none.
  * @throws AppError `storage_unavailable`.
  */
 export async function storedBefore(
@@ -76,7 +79,7 @@ export async function storedBefore(
   return (await Conclude.storedBefore(stores.bucket, log, claimedOf(stores.db, log, run, row)))?.outlook;
 }
 
-/** Each way to end answers with the run as it is then. */
+/** Each way to end an item returns the run afterwards. */
 function claimedOf(
   db: Database.Db,
   log: Log,
@@ -104,7 +107,7 @@ function claimedOf(
   };
 }
 
-/** What of an artifact ends its row. */
+/** The fields of an artifact that the row needs. */
 type Ended = Pick<
   Artifact,
   "error" | "result" | "schema_ok" | "warnings" | "usage" | "timings_ms" | "input"
@@ -116,7 +119,7 @@ const nothing: Ended = {
   ...{ timings_ms: { total: 0, image: 0, inference: 0, validate: 0 }, input: null, artifact_rel: null },
 };
 
-/** Another artifact lies at the item's key: a final failure, which says so and counts what the model was asked. */
+/** The failure of an item at whose key another artifact is stored. It is final, and counts the calls to the model. */
 const displaced = ({ usage, timings_ms, input, kept }: Ended): Ended => ({
   ...nothing,
   ...{ usage, timings_ms, input, ...(kept === undefined ? {} : { kept }) },
@@ -148,7 +151,7 @@ async function commit(
         pendingArtifact: null,
         leaseUntil: null,
         notBefore: null,
-        // The last attempt counts as one, whatever came before.
+        // Together with earlier attempts the last one counts as one.
         attempts: row.attempts + 1,
         promptTokens: usage.prompt_tokens,
         completionTokens: usage.completion_tokens,
@@ -185,33 +188,33 @@ async function commit(
   return Progress.outlookOf(results);
 }
 
-/** As if it had not been claimed: the message that is with the worker comes back and fits. The token stays raised. */
+/** Undoes the claim, so that the message fits when it comes back. The token stays raised. */
 const asBefore = (row: ItemRow) => ({ status: "queued" as const, claims: row.claims - 1, leaseUntil: null });
 
-/** Lets go of a claim in an orderly way: storage was away, and the message comes back. */
+/** Releases a claim after an outage of the storage; the message comes back. */
 export async function unclaim(db: Database.Db, row: ItemRow): Promise<void> {
   await Database.batch(db, [db.query.update(item).set(asBefore(row)).where(ours(row))]);
 }
 
-/** How an item goes back into the queue. */
+/** How an item is requeued. */
 export interface Requeue {
   countAttempt: boolean;
   suspect: boolean;
   notBefore: Date | null;
-  /** What the model said meanwhile, if it was asked. */
+  /** What the model was asked for, if it was. */
   spent: Usage.Used | undefined;
-  /** The run begins to wait for the model server if it still has this epoch. */
+  /** Pauses the run for an outage if it still has this epoch. */
   pauseEpoch?: number;
-  /** A worker that died: its claim counts. */
+  /** For a worker that died: its claim counts. */
   keepClaims?: boolean;
-  /** Its message came back out of the dead-letter queue. */
+  /** For a message that came from the dead-letter queue. */
   buried?: boolean;
 }
 
 /**
- * Puts a claimed item back: a new number for its messages, none of them sent yet. Under a run that was canceled
- * meanwhile it ends as canceled instead.
- * @returns the item as it is then, or undefined when it is not ours any more; and the run.
+ * Requeues a claimed item under a new number, without a message. If the run was canceled in the meantime, the item
+ * ends as canceled.
+ * @returns the run, and the item afterwards; the item is undefined if the claim was lost.
  */
 export async function requeue(
   db: Database.Db,

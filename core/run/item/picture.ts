@@ -9,8 +9,8 @@ import { isKept, keptPrefix } from "#core/run/source/kept";
 import * as Source from "#core/source/source";
 
 /**
- * Begins to read the picture that the message names, beside the claim: while a slot waits for the bucket the GPU
- * waits for the slot. What it gives counts only if the claimed row names the same object.
+ * Starts to read the picture that the message names, in parallel with the claim, because the GPU waits while a slot
+ * waits for the bucket. The result counts only if the claimed row names the same object.
  */
 export function begin(
   services: Pick<RunServices, "bucket">,
@@ -20,18 +20,19 @@ export function begin(
   if (picture === undefined) return undefined;
   const { key, etag } = picture;
   const early = Source.reload(services.bucket, log, { objectKey: key, etag });
-  // Told where it is awaited; a stale message does not need it.
+  // The error is thrown where the result is awaited; a stale message never awaits it.
   early.catch(() => undefined);
   return early;
 }
 
-/** The message names the row's own picture. */
+/** True if the message names the row's own picture. */
 export const of = ({ objectKey, etag }: ItemRow, { picture }: ItemMessage) =>
   picture !== undefined && picture.key === objectKey && picture.etag === etag;
 
 /**
- * The run needs a copy of its own of this picture: it keeps its inputs, and the picture may go before the run does.
- * So may another run's copy, which an item of a rerun names; what lies under the data root is the caller's.
+ * True if the run needs its own copy of the picture: it keeps its inputs, and the picture may be removed before the
+ * run is. That holds for uploads, for URLs, and for another run's copy that an item of a rerun names. Files under the
+ * data root belong to the caller and are not copied.
  */
 export const isCopied = (run: RunRow, { sourceKind, objectKey }: ItemRow): boolean =>
   run.persistInputs &&
@@ -40,9 +41,9 @@ export const isCopied = (run: RunRow, { sourceKind, objectKey }: ItemRow): boole
     (objectKey !== null && isKept(objectKey) && !objectKey.startsWith(keptPrefix(run))));
 
 /**
- * The item's picture, as it was when its line was checked.
- * @throws AppError `conflict` for an object that is gone or another one; `invalid_request` with `details.reason` for
- *   an address; `payload_too_large`; `storage_unavailable`.
+ * Reads the item's picture, in the version that was there when its line was checked.
+ * @throws AppError `conflict` if the object is gone or was replaced; `invalid_request` with `details.reason` for a
+ *   URL; `payload_too_large`; `storage_unavailable`.
  */
 export async function load(
   services: Pick<RunServices, "bucket" | "times" | "imageUrlHosts">,
@@ -56,7 +57,7 @@ export async function load(
       times: services.times,
       deadline,
       protocols: ["https:"],
-      // As the line was judged: a host of the list must not lead to any other.
+      // The same rule as when the line was checked, so that a listed host cannot redirect to another.
       allowsHost: (hostname) => Hosts.allows(hostname, services.imageUrlHosts),
     });
   }
@@ -70,10 +71,10 @@ export async function load(
   return bytes;
 }
 
-/** Reasons of faults of another host that another try may not meet. */
+/** Reasons for failures of another host that may pass. */
 const passing = ["url_unreachable", "url_timeout"];
 
-/** True for an error that the next attempt may not meet. */
+/** True for an error that may not occur in the next attempt. */
 export const mayPass = ({ details }: AppError) =>
   passing.includes(String(details?.reason)) ||
   (details?.reason === "url_status" && (Number(details.status) >= 500 || details.status === 429));

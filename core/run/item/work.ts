@@ -24,10 +24,10 @@ import * as Ending from "./ending.ts";
 import * as Picture from "./picture.ts";
 import * as Suspect from "./suspect.ts";
 
-/** `done`: the message has done its duty; `again`: it must come back when its visibility ends. */
+/** `done`: the message may be deleted; `again`: it must come back when its visibility ends. */
 type Outcome = "done" | "again";
 
-/** A claimed item, the message that it was claimed with, and how long there is. */
+/** A claimed item, its message, and how much time there is. */
 interface Work {
   services: RunServices;
   log: Log;
@@ -38,9 +38,9 @@ interface Work {
 }
 
 /**
- * Works on an item. `done`: it ended, waits for the model server, has a new message, or is another worker's. An outage, of
- * the model server or of the storage, costs the item nothing.
- * @throws AppError `storage_unavailable`, with the message held back a little longer at every receive.
+ * Works on an item. `done` means that the item ended, waits for the model server, has a new message, or belongs to
+ * another worker. An outage of the model server or of the storage costs the item no attempt.
+ * @throws AppError `storage_unavailable`; the message is held a little longer at each receive.
  */
 export async function work(
   services: RunServices,
@@ -53,11 +53,12 @@ export async function work(
   try {
     claimed = await Claim.claim(services.db, message, job.leaseUntil);
     if (claimed === undefined) return "done";
-    // Lines of an item are found by its run, and by the id under which it is read.
+    // Log lines of an item are found by its run and by its public id.
     const { run, item: row } = claimed;
     const lines = log.child({ run_id: run.runId, request_id: requestIdOf(run, message.index) });
     if (row === undefined) return await notOurs(services, lines, claimed, { message, job });
-    // The one before it in this group never came up: what was sent with that is lost, too.
+    // The message before it in this group was never received, so the messages that were sent with that one are lost,
+    // too.
     if (message.again) await Stalled.anew(services, run, lines);
     return await attempt({ services, log: lines, run, row, message, job }, claimed, early);
   } catch (thrown) {
@@ -73,7 +74,7 @@ export async function work(
   }
 }
 
-/** Why a message found nothing to claim, and what is to be done about it. */
+/** Why a message had nothing to claim, and what follows. */
 async function notOurs(
   services: RunServices,
   log: Log,
@@ -87,16 +88,18 @@ async function notOurs(
     found.sendSeq === message.seq;
   const now = Date.now();
   if (current && found.status === "queued") {
-    // Too early: it comes back when its pause is over.
+    // Received too early: it comes back when its pause is over.
     await job.hold((found.notBefore?.getTime() ?? now) - now);
     return "again";
   }
-  // Another worker holds it: this very message, delivered twice. In another slot it is a copy that is not needed.
+  // Another worker has it. In the same slot this is the same message, delivered twice; in another slot it is a
+  // superfluous copy.
   if (current && found.status === "running" && found.slot === message.slot) {
     await job.hold((found.leaseUntil?.getTime() ?? now) - now + 1_000);
     return "again";
   }
-  // Ended, or of an older epoch or number. The worker that ended it may have died before its duties.
+  // The item ended, or the message has an older epoch or number. The worker that ended the item may have died before
+  // it ordered what follows.
   const outlook = await Progress.read(services.db, run.runUid);
   if (outlook !== undefined) await Progress.duties(services, outlook, log, { again: true });
   return "done";
@@ -136,7 +139,7 @@ async function attempt(
     log,
     (signal) => ask(services, { run, row, task, early: picture }, job, { signal, log, onAlone }),
   );
-  // Another worker has it, and ends it.
+  // Another worker has the item and ends it.
   if (asked === undefined) return "done";
   if (asked.kind === "crowded") return giveWay(work);
   kept ||= asked.kept;
@@ -155,8 +158,8 @@ async function attempt(
 }
 
 /**
- * A suspect has the model server for itself, of all runs: the message comes back, as if it had not been taken. Soon at first,
- * and then not so often that the receives of a wait, or of two, use up those after which it is a dead letter.
+ * A suspect has the model server for itself, so the message comes back as if it had not been received: soon at first,
+ * then less often, so that a long wait does not make it a dead letter.
  */
 async function giveWay({ services, row, job }: Work): Promise<Outcome> {
   await Ending.unclaim(services.db, row);
@@ -164,7 +167,7 @@ async function giveWay({ services, row, job }: Work): Promise<Outcome> {
   return "again";
 }
 
-/** What becomes of an item after a failure that may be repeated. */
+/** Decides what follows a failure after which the item may be tried again. */
 async function afterFailure(
   work: Work,
   { performed, error, artifact }: { performed: Performed; error: AppError; artifact: Artifact },
@@ -176,7 +179,8 @@ async function afterFailure(
   const verdict = Budget.afterFailure(row, failed, { isolates: true, requeueDelaysMs });
   if (verdict.kind === "final") return end(work, asEnding(run, row, artifact));
   if (verdict.kind === "crash") {
-    // A single extract was there as well, and it may have been that one: no suspicion, but it costs an attempt.
+    // A single extract was at the server as well and may be the cause: the item is not suspected, but the attempt
+    // counts.
     const mayBeOther = row.attempts + 1 < Budget.maxAttempts && (await Suspect.beside(services.db));
     if (!mayBeOther) return end(work, asCrash(asEnding(run, row, artifact)));
   }
@@ -186,7 +190,7 @@ async function afterFailure(
   return waitForModel(work, { suspect: verdict.suspect, spent });
 }
 
-/** The item goes back and its run waits for the model server: no message, no attempt. */
+/** Requeues the item without a message and pauses its run; the attempt does not count. */
 async function waitForModel(
   { services, log, run, row, message }: Work,
   { suspect, spent }: Pick<Ending.Requeue, "suspect" | "spent">,
@@ -205,7 +209,7 @@ async function waitForModel(
   return "done";
 }
 
-/** A new message at the tail of the same slot, to be taken up after a pause; a suspect leaves the window instead. */
+/** Requeues the item at the end of its slot, with a pause; a suspect gets no message. */
 async function later(
   { services, log, run, row, message }: Work,
   why: { spent: Ending.Requeue["spent"]; counted: boolean; suspect?: boolean; delayMs?: number },

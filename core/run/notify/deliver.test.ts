@@ -53,7 +53,7 @@ test("a run that ended is told once, signed so that the scheme's own verifier ta
       duration_ms: expect.any(Number),
     },
   ]);
-  // Later and repeated messages call nobody any more.
+  // Later and repeated messages make no call.
   await rig.send(run, 1);
   await rig.send(run, 2);
   expect(rig.calls).toHaveLength(1);
@@ -77,7 +77,7 @@ test("a later attempt waits in its row, for days if it must, and is sent when it
   await rig.stores.db.query.update(webhookDueTable).set({ dueAt: new Date() });
   expect(await Due.all(stores)).toBe(1);
   expect(await rig.ordered()).toEqual([{ kind: "webhook", run_uid: run.runUid, attempt: 2 }]);
-  // It is under way, so the next minute sends no other.
+  // A message is under way, so the next minute sends no other.
   expect(await Due.all(stores)).toBe(0);
 });
 
@@ -92,7 +92,7 @@ test("the attempts of a receiver that stays away are spread over three days", ()
 test("a message that comes back after its attempt was recorded rig.calls nobody, and orders what is missing", async () => {
   rig.answer = (response) => void response.writeHead(500).end();
   const run = await rig.makeRun();
-  // Nothing listens on the port that is reserved for nothing.
+  // Nothing listens on this reserved port.
   const closed = { endpoint: "http://127.0.0.1:9", region: "us-east-1", maxAttempts: 1 };
   const client = new SQSClient({
     ...closed,
@@ -105,7 +105,7 @@ test("a message that comes back after its attempt was recorded rig.calls nobody,
     code: "storage_unavailable",
   });
   expect(await rig.attemptsOf(run)).toHaveLength(1);
-  // Its row knows what comes next, and the minute sends it; a second copy of the message does nothing.
+  // The row stores the next attempt, and the minute sends it; a second copy of the message has no effect.
   await rig.send(run, 1);
   expect(await rig.ordered()).toEqual([]);
   expect(await Due.all(rig.stores)).toBe(1);

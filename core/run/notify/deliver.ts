@@ -15,20 +15,20 @@ import type { RunEnded } from "./schema.ts";
 
 type Stores = Pick<RunStores, "db" | "queues" | "times">;
 
-/** The states in which a run is told of. */
+/** The states of a run that cause a webhook. */
 const ended = new Set<RunRow["state"]>(["succeeded", "failed", "canceled"]);
 
-/** "Gone": the receiver wants no more calls. */
+/** "Gone": the receiver wants no further calls. */
 const gone = 410;
 
 /**
- * One attempt to tell the receiver of a run that it has ended: POSTs `{type, timestamp, data: Run}`, signed by the
- * Standard Webhooks scheme (https://www.standardwebhooks.com), under `check`'s rules and without following redirects.
- * Any 2xx is a delivery. The attempt is written into the run's row by compare-and-set before the next one is ordered,
- * so each is recorded once; a call may still arrive twice, with one `webhook-id`, when we die before it is recorded.
- * Makes no call when the run is deleted, was delivered before, or this attempt is recorded; nor while its host does not answer,
- * which costs no attempt.
- * @throws AppError `storage_unavailable`: the message has to come again.
+ * Makes one attempt to tell the receiver that a run has ended: POSTs `{type, timestamp, data: Run}`, signed by the
+ * Standard Webhooks scheme (https://www.standardwebhooks.com), under the rules of `check` and without following
+ * redirects. Any 2xx is a delivery. The attempt is written into the run's row by compare-and-set before the next one
+ * is ordered, so each is recorded once. A crash before that makes the same call arrive twice, with one `webhook-id`.
+ * No call is made if the run is deleted, was delivered, or has this attempt recorded. While the host does not answer
+ * no call is made either, and no attempt counts.
+ * @throws AppError `storage_unavailable`: the message must come back.
  */
 export async function deliver(stores: Stores, message: Due.Message, log: Log): Promise<void> {
   const run = await find(stores.db, message.run_uid);
@@ -47,7 +47,7 @@ export async function deliver(stores: Stores, message: Due.Message, log: Log): P
       log,
     );
   if (recorded !== undefined) {
-    // Its worker died before it had said when the next one is due.
+    // The worker died before it stored when the next attempt is due.
     if (attempts.length === message.attempt) await settle(recorded);
     return;
   }
@@ -65,16 +65,16 @@ export async function deliver(stores: Stores, message: Due.Message, log: Log): P
     if (attempt.ok) log.info("webhook_sent", fields);
     else log.warn("webhook_failed", { ...fields, reason: attempt.error ?? "status" });
     const recorded = await record(stores.db, run.runUid, message.attempt, attempt);
-    // Only calls that went out say whether the host answers.
+    // Only calls that were made say whether the host answers.
     if (attempt.status !== null || silences.has(attempt.error ?? ""))
       await Due.heard(stores, run, attempt.status !== null);
     if (recorded) await settle(attempt);
   } else await Due.postpone(stores, run.runUid, silentUntil, log);
-  // The key's next one: they go one by one.
+  // Orders the key's next call: a key has one call under way at a time.
   await Due.next(stores, run.keyId);
 }
 
-/** Reasons of calls that went unanswered; other reasons refuse a call before it is made. */
+/** Reasons of calls without an answer. Other reasons refuse a call before it is made. */
 const silences: ReadonlySet<string> = new Set(["url_timeout", "url_unreachable"]);
 
 async function known(
@@ -94,7 +94,7 @@ async function find(db: Database.Db, runUid: string): Promise<(RunRow & { webhoo
   return { ...row, webhookUrl: row.webhookUrl };
 }
 
-/** One call; whatever goes wrong is in the attempt. */
+/** Makes one call. Every failure is recorded in the attempt. */
 async function call(
   run: RunRow & { webhookUrl: string },
   secrets: readonly string[],
@@ -126,7 +126,7 @@ async function call(
   }
 }
 
-/** @returns false when this attempt is recorded already, or the run is being deleted. */
+/** @returns false if this attempt is already recorded, or the run is being deleted. */
 async function record(
   db: Database.Db,
   runUid: string,

@@ -3,34 +3,37 @@ import { index, integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
 
 const time = (name: string) => integer(name, { mode: "timestamp_ms" });
 
-/** Ended runs whose receiver is still to be told: one row each, gone when it was, or when it is given up. */
+/**
+ * Ended runs whose receiver must still be told, one row each. The row is removed after the delivery or the last
+ * attempt.
+ */
 export const webhookDueTable = sqliteTable(
   "webhook_due",
   {
     runUid: text("run_uid").primaryKey(),
     keyId: text("key_id").notNull(),
-    /** The key and the host of the address, as in `webhook_host`: for what is known of receivers that do not answer. */
+    /** The key and the host of the address, as in `webhook_host`, to find hosts that do not answer. */
     host: text("host").notNull(),
     /** The next attempt, from 1. */
     attempt: integer("attempt").notNull(),
     dueAt: time("due_at").notNull(),
-    /** Until when a message for it is believed to be under way; null: none is. */
+    /** Until when a message for it counts as under way; null if there is none. */
     sentUntil: time("sent_until"),
     createdAt: time("created_at").notNull(),
   },
   (table) => [
     index("webhook_due_key").on(table.keyId, table.dueAt),
-    // Few rows: what is under way.
+    // Few rows: those that are under way.
     index("webhook_due_sent").on(table.keyId, table.sentUntil).where(sql`sent_until IS NOT NULL`),
   ],
 );
 
-/** Hosts that did not answer a key's last calls; no row: nothing is known against it. */
+/** Hosts that did not answer a key's last calls. Without a row a host counts as answering. */
 export const webhookHostTable = sqliteTable("webhook_host", {
   /** `<key id> <host>` (due.ts). */
   host: text("host").primaryKey(),
   /** Unanswered calls in a row. */
   failures: integer("failures").notNull(),
-  /** It is not called before. */
+  /** The host is not called before. */
   retryAt: time("retry_at").notNull(),
 });

@@ -8,15 +8,14 @@ import type { RunStores } from "#core/run/services";
 import { webhookDueTable as due, webhookHostTable as host } from "./due.sql.ts";
 
 /*
- * When whose receiver is called. Due times are in rows and not in the queue, where a message can wait for 15 minutes at
- * most, and where thousands of them for a receiver that does not answer would stand in front of everybody's.
- *
- * order(…)     a run has ended: its first call is due
- * next(…)      sends the message of a key's next call, if none of its is under way
- * all(…)       the same for every key, each minute
- * settle(…)    a call was made: when is the next one
- * postpone(…)  its host does not answer: none was made
- * heard(…)     whether a host answered
+ * When a receiver is called. The due times are in rows, because a message can wait for at most 15 minutes in a queue,
+ * and thousands of messages for a silent receiver would delay all others.
+ * order(…)     makes the first call of an ended run due
+ * next(…)      sends the message of a key's next call, if none is under way
+ * all(…)       does the same for every key, each minute
+ * settle(…)    sets the next due time after a call
+ * postpone(…)  sets it when no call was made because the host does not answer
+ * heard(…)     notes whether a host answered
  */
 
 type Stores = Pick<RunStores, "db" | "queues" | "times">;
@@ -31,25 +30,25 @@ export const Message = z.object({
 });
 export type Message = z.output<typeof Message>;
 
-/** Keys that a minute looks at; what is left is for the next one. */
+/** Keys that one minute handles; the next minute continues. */
 const keysAtOnce = 200;
-/** Rows of a key that one look puts behind the others because their host is left alone. */
+/** Rows of a key that one pass postpones because their host does not answer. */
 const rowsAtOnce = 200;
-/** After so many unanswered calls in a row a host is left alone for a while: one may be chance. */
+/** A host is paused after this many unanswered calls in a row; a single one may be chance. */
 const failuresMost = 3;
-/** A pause that a message itself can wait for, so that the first repeat does not wait for the minute. */
+/** The pause of the first repeat is short enough for a message, so it need not wait for the next minute. */
 const inQueueMostMs = 60_000;
 
 /**
- * Whose host: `<key id> <host, with its port>`. What one key's receiver does at a host says nothing about another's: at the
- * large services that take everybody's webhooks a key could make the others' wait, and be given up.
+ * `<key id> <host, with its port>`. Silence of a host counts only for the key whose calls were not answered:
+ * otherwise a key could delay the webhooks of other keys at a shared webhook service.
  */
 const hostOf = (keyId: string, url: string): string =>
   `${keyId} ${URL.canParse(url) ? new URL(url).host : ""}`;
 
 /**
- * Orders the first call of a run's webhook, where it has one. A duty after the run's ending: may be done again, what
- * was called or ordered before is not called twice.
+ * Orders the first call of a run's webhook, if it has one. May be repeated: what was called or ordered before is not
+ * called twice.
  * @throws AppError `storage_unavailable`.
  */
 export async function order(
@@ -64,7 +63,7 @@ export async function order(
   await next(services, keyId);
 }
 
-/** Notes that a run's receiver is to be told, now; does nothing for one that is noted. @throws AppError `storage_unavailable`. */
+/** Inserts a row that is due now, unless there is one for the run. @throws AppError `storage_unavailable`. */
 export async function add(
   db: Database.Db,
   run: { runUid: string; keyId: string; webhookUrl: string },
@@ -80,16 +79,16 @@ export async function add(
 }
 
 /**
- * Sends the message of the call that is due for longest of a key, whose host answers: one of a key is under way at a time,
- * so that what a key has waiting costs another key one call at most.
- * @returns whether one was sent.
+ * Sends the message of the key's call that has been due longest and whose host answers. A key has one call under way
+ * at a time, so its backlog delays another key by at most one call.
+ * @returns true if one was sent.
  * @throws AppError `storage_unavailable`.
  */
 export async function next({ db, queues, times }: Stores, keyId: string): Promise<boolean> {
   const now = Date.now();
   const retryAt = sql`(SELECT ${host.retryAt} FROM ${host} WHERE ${host.host} = ${due.host})`;
   const results = await Database.batch(db, [
-    // What waits for a host that is left alone does not stand in front of what does not.
+    // Rows of a paused host move behind those of other hosts.
     Database.statement(sql`UPDATE ${due} SET due_at = ${retryAt} WHERE run_uid IN (
         SELECT waits.run_uid FROM (SELECT * FROM ${due} WHERE key_id = ${keyId} AND due_at <= ${now} ORDER BY due_at
           LIMIT ${rowsAtOnce}) AS waits)
@@ -107,7 +106,7 @@ export async function next({ db, queues, times }: Stores, keyId: string): Promis
   return true;
 }
 
-/** A message for a row that is marked as sent; the mark goes where the queue did not take it. */
+/** Marks the row before the message is sent, and removes the mark if the queue did not take it. */
 async function send(
   { db, queues }: Pick<Stores, "db" | "queues">,
   { runUid, attempt }: Pick<Due, "runUid" | "attempt">,
@@ -122,9 +121,12 @@ async function send(
   }
 }
 
-/** What is due and has no message: repeats, and what could not be sent at first. @returns how many messages were sent. */
+/**
+ * Sends what is due and has no message: repeats, and messages that could not be sent before. @returns how many were
+ * sent.
+ */
 export async function all(stores: Stores): Promise<number> {
-  // From key to key by the index: not through what each of them has waiting.
+  // Steps from key to key by the index and skips each key's backlog.
   const query = sql`WITH RECURSIVE keys (id) AS (
       SELECT (SELECT min(key_id) FROM ${due}) UNION ALL
       SELECT (SELECT min(key_id) FROM ${due} WHERE key_id > keys.id) FROM keys WHERE keys.id IS NOT NULL)
@@ -135,15 +137,18 @@ export async function all(stores: Stores): Promise<number> {
   return sent;
 }
 
-/** The run's receiver is not to be called any more. @returns its key, if it was noted. @throws AppError `storage_unavailable`. */
+/**
+ * Removes the run's row, so that its receiver is not called again. @returns the key, if there was a row. @throws
+ * AppError `storage_unavailable`.
+ */
 export async function remove(db: Database.Db, runUid: string): Promise<string | undefined> {
   const [result] = await Database.batch(db, [db.query.delete(due).where(eq(due.runUid, runUid)).returning()]);
   return Database.rows(due, result)[0]?.keyId;
 }
 
 /**
- * After a call: the next attempt is due after a pause, a little more for some than for others; after the last one, or
- * when `over`, none is.
+ * Sets the next attempt after a call: due after a pause with some randomness; none after the last attempt, or if
+ * `over`.
  * @param called.at - epoch milliseconds of the call.
  * @throws AppError `storage_unavailable`.
  */
@@ -189,8 +194,8 @@ export async function settle(
 }
 
 /**
- * A call that was not made, because its host does not answer: due again when that may be called again. It counts as no
- * attempt; but a host that has been silent for longer than all attempts take is given up.
+ * Postpones a call that was not made because its host does not answer, until the host may be called again. No attempt
+ * counts. A host that has been silent for longer than all attempts take is given up.
  * @throws AppError `storage_unavailable`.
  */
 export async function postpone(
@@ -208,28 +213,28 @@ export async function postpone(
   if (gone?.rowsAffected === 1) log.warn("webhook_given_up", { run_uid: runUid });
 }
 
-/** A run's key, and where it is told. */
+/** A run's key, and the address of its webhook. */
 type Receiver = { keyId: string; webhookUrl: string };
 
-/** The statement that reads what is known against a key's host. */
+/** The statement that reads the row of a key's host. */
 export const hostStatement = (db: Database.Db, { keyId, webhookUrl }: Receiver) =>
   db.query
     .select()
     .from(host)
     .where(eq(host.host, hostOf(keyId, webhookUrl)));
 
-/** The statement that forgets what is known against a key's hosts. */
+/** The statement that removes the rows of a key's hosts. */
 export const forgetHosts = (keyId: string): Database.Statement =>
-  // `!` comes behind the space, and no id has either.
+  // `!` follows the space in ASCII, and no id contains either.
   Database.statement(sql`DELETE FROM ${host} WHERE host >= ${`${keyId} `} AND host < ${`${keyId}!`}`);
 
-/** Until when a host is not called; undefined: it may be. */
+/** Until when a host is not called; undefined if it may be called. */
 export const silentUntil = (row: typeof host.$inferSelect | undefined): Date | undefined =>
   row !== undefined && row.retryAt.getTime() > Date.now() ? row.retryAt : undefined;
 
 /**
- * Notes whether a key's host answered, whatever it said. From the third silence in a row on it is left alone, for a minute at
- * first, then for twice as long each time, an hour at most.
+ * Notes whether a key's host answered, with any status. From the third unanswered call in a row on, the host is
+ * paused: for a minute at first, then for twice as long each time, up to an hour.
  * @throws AppError `storage_unavailable`.
  */
 export async function heard(

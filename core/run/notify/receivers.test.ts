@@ -65,7 +65,7 @@ test("a receiver that never answers costs its own runs alone: its key has one ca
     expect(rig.ready()).toBe(1);
     const other = await rig.makeRun();
     await order(stores, other, rig.log);
-    // Both keys' rig.calls are at the front of the queue, whatever stands behind.
+    // The calls of both keys are at the front of the queue, regardless of what is behind them.
     expect(await step()).toBe(2);
     expect((await rig.attemptsOf(other))[0]).toMatchObject({ ok: true });
     while ((await step()) > 0);
@@ -76,7 +76,7 @@ test("a receiver that never answers costs its own runs alone: its key has one ca
       .removeAllListeners("request")
       .on("request", (_, response: http.ServerResponse) => void response.end());
     expect(await Due.all(stores), "left alone").toBe(0);
-    // By that key alone: at a host that takes everybody's webhooks another key's are called.
+    // Only for that key: at a shared host the calls of other keys are made.
     const shares = await rig.makeRun({ keyId: "loud", webhookUrl: `http://127.0.0.1:${port}/` });
     await order(stores, shares, rig.log);
     expect(await step()).toBe(1);

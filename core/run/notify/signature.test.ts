@@ -33,7 +33,7 @@ test("no receiver's secret signs for another key: each key has its own, from the
   const old = { keyId: "old-1", role: "client", scopes: [], createdAt: new Date() } as const;
   await rig.stores.db.query.insert(keyTable).values({ ...old, scopes: [] });
   const secretOf = async (keyId: string) => (await Secret.show(rig.stores.db, [secret], keyId)).secret;
-  /** Who of these could have signed a call for the key. */
+  /** The keys and secrets with which a call may have been signed. */
   const signers = async (keyId: string, secrets: readonly string[]) => {
     rig.calls = [];
     await rig.send(await rig.makeRun({ keyId }), 1);
@@ -50,14 +50,14 @@ test("no receiver's secret signs for another key: each key has its own, from the
   const [one, two] = [await secretOf("new-1"), await secretOf("new-2")];
   expect(one).toMatch(/^whsec_[A-Za-z0-9+/]{43}=$/);
   expect(await signers("new-1", [one, two, secret])).toEqual([true, false, false]);
-  // A key of before goes on with the stage's secret until it is rotated, and then with both for the overlap.
+  // A key from before keeps the stage's secret until it is rotated. During the overlap both secrets sign.
   expect(await secretOf("old-1")).toBe(secret);
   await Secret.rotate(rig.stores.db, "old-1", 60_000);
   expect(await signers("old-1", [secret, await secretOf("old-1"), one])).toEqual([true, true, false]);
   await Secret.rotate(rig.stores.db, "new-1", 60_000);
   const next = await secretOf("new-1");
   expect(await signers("new-1", [next, one, two, secret])).toEqual([true, true, false, false]);
-  // A third would have to drop the one that receivers were promised: not without a word.
+  // A third secret would drop the one that receivers still rely on, so the command refuses.
   await expect(Secret.rotate(rig.stores.db, "new-1", 60_000)).rejects.toMatchObject({
     code: "conflict",
     details: { reason: "still_overlaps" },
@@ -65,7 +65,7 @@ test("no receiver's secret signs for another key: each key has its own, from the
   expect(await signers("new-1", [next, one])).toEqual([true, true]);
   await Secret.rotate(rig.stores.db, "new-1", 0);
   expect(await signers("new-1", [await secretOf("new-1"), next, one])).toEqual([true, false, false]);
-  // While the stage's own is replaced, receivers with what was made of the old one verify as well.
+  // While the stage's secret is replaced, receivers with the derived old secret still verify.
   rig.environment({ WEBHOOK_SECRET: `${secret},${oldSecret}` });
   const before = Secret.derive(oldSecret, "new-2", 1);
   expect(await signers("new-2", [two, before, oldSecret])).toEqual([true, true, false]);

@@ -47,7 +47,7 @@ test("what a list cannot know is null, and what there is nothing of is empty", a
   const unknown = { schema_errors: null, normalized: null, checks: null };
   expect(await Answers.recomputed(run, { ...row, result: null })).toMatchObject(unknown);
   expect(await Answers.recomputed({ ...run, taskId: "gone_v1" }, row)).toMatchObject(unknown);
-  // Which of its lists breaks off is in the artifact.
+  // Only the artifact says which of the lists breaks off.
   const cut = { ...row, status: "failed", errorCode: "answer_too_long" } as Row;
   expect(await Answers.recomputed(run, cut)).toMatchObject({
     ...{ schema_errors: [], checks: null, normalized: { total: { value: "12.5" } } },

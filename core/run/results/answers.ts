@@ -6,9 +6,8 @@ import type * as Task from "#core/task/task";
 import type { Row } from "./document.ts";
 
 /*
- * What an item's answer says beyond its row, as a single extract says it. The row holds the result alone: what follows
- * from it is in the artifact, where it is as it was on that day, or is computed anew.
- *
+ * Adds to an item's answer what its row does not hold, so that it matches the answer of a single extract. The row
+ * holds only the result. The rest is in the artifact, as it was on that day, or is computed again.
  * of(…)         from the artifact
  * recomputed(…) from the row
  * completed(…)  from a line of the items' file, which may be older than this code
@@ -16,14 +15,11 @@ import type { Row } from "./document.ts";
 
 export type About = Pick<RunRow, "runId" | "taskId" | "createdAt">;
 
-/** What a failure that asked nobody says of these (`askedNobody`); of an item that has not ended, too. */
+/** The values for a failure before the model was asked (`askedNobody`), and for an item that has not ended. */
 const nothing = { schema_errors: [], normalized: {}, checks: [] } as const satisfies Partial<Item>;
 const unknown = { schema_errors: null, normalized: null, checks: null } as const satisfies Partial<Item>;
 
-/**
- * The item as its artifact says. Of an artifact that was written before all of its fields existed, what is lacking is
- * computed from its result.
- */
+/** The item from its artifact. Fields that an old artifact lacks are computed from its result. */
 export async function of(run: About, row: Row, artifact: Artifact): Promise<Item> {
   const { result, model, prompt_sha256, schema_sha256, image_sha256 } = artifact;
   const item: Item = { ...Serialize.item(run, row), result };
@@ -44,7 +40,7 @@ export async function of(run: About, row: Row, artifact: Artifact): Promise<Item
   };
 }
 
-/** The item as its row says, with what follows from the row's result. What only the artifact knows is null. */
+/** The item from its row, with fields that are computed from the result. Fields that only the artifact has are null. */
 export async function recomputed(run: About, row: Row): Promise<Item> {
   const item = Serialize.item(run, row);
   const task = row.modelCalls > 0 ? await taskOf(run) : undefined;
@@ -56,7 +52,7 @@ export async function recomputed(run: About, row: Row): Promise<Item> {
   };
 }
 
-/** An item as it is in the items' file. What was not written there yet is computed from its result. */
+/** The item from a line of the items' file. Fields that an old line lacks are computed from its result. */
 export async function completed(run: About, written: Item): Promise<Item> {
   const known: Partial<Item> = written;
   if (known.normalized !== undefined && known.checks !== undefined && known.schema_errors !== undefined)
@@ -74,7 +70,7 @@ export async function completed(run: About, written: Item): Promise<Item> {
   return { ...absent, ...written, task_id: run.taskId, ...(await examined(run, written)) };
 }
 
-// What knows of tasks, currencies and dates: the API loads it for the first list, and never at a cold start.
+// The module that knows tasks, currencies and dates. The API loads it with the first list, to keep cold starts short.
 async function taskOf({ taskId }: About): Promise<Task.Task | undefined> {
   return (await import("#core/task/task")).get(taskId);
 }
@@ -91,13 +87,14 @@ async function examined(
     { task, createdAt: run.createdAt },
     item.result,
   );
-  // Which list breaks off is in the artifact alone, and sums over it would be wrong without any fault of the paper.
+  // Only the artifact says which list breaks off, and the sums of a broken list would report a fault that the paper
+  // does not have.
   return item.complete === false
     ? { schema_errors: [], normalized, checks: null }
     : { schema_errors, normalized, checks };
 }
 
-/** True where there is a result somewhere. */
+/** True if a result exists, in the row or elsewhere. */
 export function hasResult({ status, complete }: Pick<Item, "status" | "complete">): boolean {
   return status === "succeeded" || complete === false;
 }

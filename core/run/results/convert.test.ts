@@ -24,7 +24,7 @@ test.each(Dialect.names)("a table with %s between its cells reads as the same ce
 
 test("the byte order mark is the first of the file's bytes, once", async () => {
   const dialect = { name: "semicolon", byteOrderMark: true } as const;
-  // A source that is cut anywhere, in the middle of a character too.
+  // A source that is cut at any byte, also in the middle of a character.
   const bytes = Buffer.from(stored);
   const pieces = Array.from({ length: bytes.length }, (_, i) => bytes.subarray(i, i + 1));
   const written = await buffer(Convert.stream(Readable.from(pieces), dialect));

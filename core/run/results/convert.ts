@@ -6,32 +6,35 @@ import { stringify as stringifier } from "csv-stringify";
 import { stringify } from "csv-stringify/sync";
 import type { Dialect, Name } from "#core/export/table/dialect";
 
-/** A module of its own, which the API loads when a call asks for another form than the stored one. */
+/** The API loads this module only when a call asks for another form than the stored one. */
 
-/** What separates cells: Excel opens files with its country's list separator, `;` where the comma is for decimals. */
+/** What separates cells. Excel expects its country's list separator: `;` where the comma is the decimal mark. */
 const delimiters = { comma: ",", semicolon: ";", tab: "\t" } as const satisfies Record<Name, string>;
 
-/** UTF-8's byte order mark: without it Excel takes a file for its country's old character set. */
+/** UTF-8's byte order mark: without it Excel assumes its country's old character set. */
 const mark = "\ufeff";
 
-/** Of our own tables; left open, a carriage return in the first cells would be taken for the end of a line. */
+/**
+ * Our own tables end lines with LF. With automatic detection a carriage return in the first cells would count as a
+ * line end.
+ */
 const reading = { record_delimiter: "\n" };
 
-/** A stored table in this dialect; cells stay as they are. Its whole text is in memory. */
+/** Converts a stored table to this dialect; the cells stay the same. The whole text is in memory. */
 export function table(text: string, { name, byteOrderMark }: Dialect): string {
   const converted =
     name === "comma" ? text : stringify(parse(text, reading), { delimiter: delimiters[name] });
   return byteOrderMark ? mark + converted : converted;
 }
 
-/** The same for a table of any size: what comes out is read while it is made, and fails when the source does. */
+/** Converts a table of any size while it is read. The output fails if the source does. */
 export function stream(source: Readable, { name, byteOrderMark }: Dialect): Readable {
   async function* out(): AsyncGenerator<string | Uint8Array> {
     if (byteOrderMark) yield mark;
     if (name === "comma") return yield* source;
     const converted = stringifier({ delimiter: delimiters[name] });
     const written = pipeline(source, parser(reading), converted);
-    // The reader of the table gets the fault.
+    // The reader of the table gets the error.
     written.catch(() => undefined);
     yield* converted;
     await written;

@@ -9,13 +9,13 @@ import * as Task from "#core/task/task";
 import * as Limits from "#spec/limits";
 import * as Files from "./files.ts";
 
-/** Item row minus `pendingArtifact`. */
+/** The item's row without `pendingArtifact`. */
 export type Row = Omit<ItemRow, "pendingArtifact">;
 
 /**
- * A stretch of a document: a fixed text, or a text for each item in the order of their indexes.
- * `artifacts`: the item as its artifact says, which is read; for the first document. `items`: the same item, read from
- * that document. `rows`: the row without its result.
+ * A section of a document: a fixed text, or a text for each item in the order of the indexes. `artifacts`: the item
+ * from its artifact, for the first document. `items`: the same item, read from the first document. `rows`: the row
+ * without its result.
  */
 export type Section =
   | { kind: "text"; text: string }
@@ -29,7 +29,7 @@ export interface Document {
   sections: Section[];
 }
 
-/** Where a run's results lie in this format; undefined for line items of a task that has none. */
+/** The keys of a run's results in this format; undefined for line items of a task that has none. */
 function place(
   run: Pick<RunRow, "keyId" | "runId" | "createdAt" | "taskId">,
   format: Files.Format,
@@ -40,9 +40,10 @@ function place(
 }
 
 /**
- * What is written when a run ends, the batch artifact last: it names the others, so they are there when it is. Every
- * byte follows from the rows, from the items' artifacts and from the task, whose schema never changes.
- * @param run - the row when the run is being finished; @param mostItems - of how many items the artifact itself tells.
+ * The documents that are written when a run ends. The batch artifact is last, because it names the others. The bytes
+ * depend only on the rows, the items' artifacts and the task, whose schema never changes.
+ * @param run - the row while the run is finishing.
+ * @param mostItems - up to how many items the artifact itself lists.
  */
 export function list(
   run: RunRow,
@@ -73,14 +74,14 @@ export function list(
 
 const text = (written: string): Section => ({ kind: "text", text: written });
 
-/** Elements of a JSON list, a line each. Indexes begin at 0 and have no gaps. */
+/** Elements of a JSON list, one per line. Indexes begin at 0 and have no gaps. */
 const listed = (element: { index: number }) =>
   `${element.index === 0 ? "" : ","}\n${JSON.stringify(element)}`;
 
 /** The batch artifact (docs/results.md). */
 function artifact(run: RunRow, outcome: Finishing["outcome"], mostItems: number): Document {
   const rel = Place.batchKey(run.keyId, run.runId, run.createdAt);
-  // As it will be, apart from what comes after the end.
+  // The run as it will be, except for what happens after its end.
   const ended: RunRow = { ...run, state: outcome, waitingFor: null, artifactRel: rel, webhook: null };
   const task = Task.get(run.taskId);
   const all = run.total <= mostItems;
@@ -115,7 +116,7 @@ function artifact(run: RunRow, outcome: Finishing["outcome"], mostItems: number)
 
 const dataRoot = "data/";
 
-/** Which picture an item was, without anything that gives access to it. */
+/** Identifies an item's picture without giving access to it. */
 function inputOf(row: Row) {
   const { index, customId, file, tags, sourceKind, objectKey, url, declaredMimeType, etag } = row;
   return {
@@ -124,7 +125,7 @@ function inputOf(row: Row) {
     file,
     tags,
     source_kind: sourceKind,
-    // Below the data root only: the name of an upload is what its owner reads it by.
+    // Only names below the data root: the name of an upload would give access to it.
     image_key: objectKey?.startsWith(dataRoot) ? objectKey.slice(dataRoot.length) : null,
     image_url: sourceKind === "url" && url !== null ? withoutSecrets(url) : null,
     declared_mime_type: declaredMimeType,
@@ -132,7 +133,7 @@ function inputOf(row: Row) {
   };
 }
 
-/** A URL's signature is in its query; what is left names the picture. */
+/** The signature of a URL is in its query; the rest identifies the picture. */
 function withoutSecrets(url: string): string | null {
   if (!URL.canParse(url)) return null;
   const { origin, pathname } = new URL(url);

@@ -8,7 +8,7 @@ import type { Log } from "#core/log";
 import * as Files from "#core/run/results/files";
 import type { RunRow } from "#core/run/run.sql";
 
-/** What a draft takes of an item, from the run's results as JSON lines. */
+/** The fields of an item that a draft needs, from the results as JSON lines. */
 const Item = z.object({
   index: z.int(),
   custom_id: z.string().nullable(),
@@ -20,10 +20,10 @@ const Item = z.object({
 const ended = ["succeeded", "failed", "canceled"];
 
 /**
- * What a run read, as labels for people to correct: a record an item, in their order. One that failed, or whose answer
- * cannot be labels, has none and says so in a remark beside them.
- * @throws AppError `conflict` with `details.reason` `run_active` until the run has ended, `results_missing` where its results
- *   are not there; `storage_unavailable`, also from within.
+ * Turns the results of a run into labels for people to correct: one record per item, in order. An item that failed,
+ * or whose answer cannot be labels, gets a remark instead.
+ * @throws AppError `conflict` with `details.reason` `run_active` until the run has ended, `results_missing` if the
+ *   results are gone; `storage_unavailable`, also while it is read.
  */
 export async function* records(bucket: Bucket.Bucket, log: Log, run: RunRow): AsyncGenerator<Raw> {
   if (!ended.includes(run.state))

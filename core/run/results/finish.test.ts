@@ -26,7 +26,7 @@ beforeAll(async () => {
 afterAll(() => rig.close());
 afterEach(() => rig.reset());
 
-/** The items of the run "told" as its two JSON files have them. */
+/** The items of the run "told" as in its two JSON files. */
 async function expectItems(run: RunRow): Promise<Item[]> {
   const files = filesOf(run);
   const jsonl = ((await rig.stores.text(files.jsonl)) ?? "").trimEnd().split("\n");
@@ -43,7 +43,7 @@ async function expectItems(run: RunRow): Promise<Item[]> {
   return items;
 }
 
-/** The same as the two CSV files have them. */
+/** The same as in the two CSV files. */
 async function expectTables(run: RunRow): Promise<void> {
   const files = filesOf(run);
   const [header = [], ...rows] = records(await rig.stores.text(files.csv));
@@ -73,7 +73,7 @@ async function expectTables(run: RunRow): Promise<void> {
   ]);
 }
 
-/** The run's artifact, which holds the items and names the files. */
+/** The run's artifact, which contains the items and names the files. */
 async function expectArtifact(run: RunRow, ended: RunRow, items: Item[]): Promise<void> {
   const files = filesOf(run);
   const written = (await rig.stores.text(artifactOf(run))) ?? "";
@@ -266,7 +266,7 @@ describe("a step", () => {
   });
 
   test("of a run that has ended changes nothing, and orders the webhook only if it was never tried", async () => {
-    // Of a key one call is under way at a time.
+    // A key has one call under way at a time.
     const run = await rig.stores.insert({ keyId: "told", webhookUrl: "https://example.com/" }, []);
     const before = rig.stores.sentTo("later");
     expect(await rig.step(run)).toBe("done");

@@ -14,22 +14,22 @@ import * as Document from "./document.ts";
 import * as Write from "./write.ts";
 
 /*
- * step(…)  an ended run: its files, then the pictures that are not needed any more, then the end itself
- * fail(…)  a run that could not be carried out
+ * step(…)  ends a run: writes its files, removes pictures that are no longer needed, then ends it
+ * fail(…)  ends a run that could not be started
  */
 
-/** Items whose pictures are removed before that is written down. */
+/** Pictures that are removed between two saves. */
 const inputsAtOnce = 500;
 
 type Step = "done" | "more" | "not_yet";
 
 /**
- * Takes an ended run a bounded step further, and to its end when there is time. Every step may be repeated, also one
- * that was killed: what it wrote twice is the same, byte by byte.
- * @param options.deadline - epoch milliseconds after which nothing new is begun.
- * @returns "not_yet" while items are still to end (their last one orders this again); "more": call again; "done"
- *   also for runs that have ended before, whose webhook is then ordered if it never was.
- * @throws AppError `storage_unavailable`: the same call again goes on from where this one came to.
+ * Takes a run that ends a bounded step further, up to its end if there is time. A step may be repeated, also after a
+ * kill: what is written twice has the same bytes.
+ * @param options.deadline - epoch milliseconds after which no new work begins.
+ * @returns "not_yet" while items have not ended (the last one orders this again); "more": call again; "done", also
+ *   for a run that has already ended, whose webhook is then ordered if it never was.
+ * @throws AppError `storage_unavailable`: the same call continues where this one stopped.
  */
 export async function step(
   services: RunStores,
@@ -49,7 +49,7 @@ export async function step(
     return next;
   };
   try {
-    // What is there stays: only what was not finished is written anew, in the form of today.
+    // Finished documents stay; only an unfinished one is written again, in the current form.
     if (state.version !== services.version)
       state = await save({ ...state, ...Finishing.nextDocument(0), version: services.version });
     const documents = Document.list(begun, state.outcome, options.artifactItems);
@@ -68,18 +68,18 @@ export async function step(
     await end(services, begun, state, log);
     return "done";
   } catch (thrown) {
-    // Another worker is at the same run: it, or the next step, goes on from what is stored.
+    // Another worker does the same; it, or the next step, continues from what is stored.
     if (thrown instanceof Overtaken) return "more";
     throw thrown;
   }
 }
 
-/** The row was no longer what this step had read. */
+/** The row has changed since this step read it. */
 class Overtaken extends Error {}
 
 /**
- * The run as it is, in `finishing` if its last item has ended: the time of its end is set then, once, so that what is
- * written about it never differs. Undefined when there is no such run.
+ * Reads the run, and sets it to `finishing` if its last item has ended. The end time is set once, so that everything
+ * written about it agrees. Undefined if the run does not exist.
  */
 async function begin(
   { db, version }: Pick<RunStores, "db" | "version">,
@@ -112,7 +112,7 @@ async function begin(
   return Database.rows(runTable, results.at(-1))[0];
 }
 
-/** What is left to do for a run that is not being finished. */
+/** What is left to do for a run that is not finishing. */
 async function settle(services: RunStores, run: RunRow, log: Log): Promise<Step> {
   if (run.state === "planning" || run.state === "running" || run.state === "canceling") return "not_yet";
   await orderEvaluation(services, run, log);
@@ -120,28 +120,28 @@ async function settle(services: RunStores, run: RunRow, log: Log): Promise<Step>
   return "done";
 }
 
-/** Holds the run to the labels that it names. Repeats are harmless: a run has one evaluation of its own. */
+/** Orders the evaluation by the labels that the run names. May be repeated: a run has one evaluation of its own. */
 async function orderEvaluation(services: RunStores, run: RunRow, log: Log): Promise<void> {
   const { evaluateBy } = run;
   if (evaluateBy === null || (run.state !== "succeeded" && run.state !== "canceled")) return;
   const Evaluation = await import("#core/evaluation/evaluation");
   const GroundTruth = await import("#core/ground-truth/ground-truth");
-  // Deleted meanwhile: the evaluation says so.
+  // If the labels were deleted, the evaluation reports it.
   const labels = "gt_id" in evaluateBy ? await GroundTruth.byId(services.db, evaluateBy.gt_id) : undefined;
   const groundTruth = labels === undefined ? undefined : { name: labels.name, sha256: labels.sha256 };
   const wish = { labels: evaluateBy, groundTruth, strMode: "strip" } as const;
   await Evaluation.order(services, log, { evalId: Evaluation.ownId(run), run, wish });
 }
 
-/** Idempotent: the delivery checks for an earlier one. */
+/** May be repeated: the delivery checks for an earlier one. */
 async function orderWebhook(services: RunStores, run: RunRow, log: Log): Promise<void> {
   const ended = run.state === "succeeded" || run.state === "canceled" || run.state === "failed";
   if (ended && run.webhookUrl !== null && run.webhook === null) await Due.order(services, run, log);
 }
 
 /**
- * Changes the row if it has not changed since `held` was read or written. Compared as text: what drizzle stored is what
- * it would store again.
+ * Changes the row if it is as `held` was read or written. The comparison is by text, because drizzle stores the same
+ * value as the same text.
  * @throws Overtaken.
  */
 async function swap(
@@ -163,7 +163,7 @@ async function swap(
 
 type Save = (state: Finishing.Finishing) => Promise<Finishing.Finishing>;
 
-/** @returns true when no picture is left that has to go. */
+/** @returns true when all pictures that must be removed are. */
 async function removeInputs(
   services: RunStores,
   log: Log,
@@ -207,11 +207,10 @@ function logEnd(run: RunRow, log: Log): void {
 }
 
 /**
- * Ends a run that could not be carried out, while it is being planned: nothing of it has been sent yet. Its rows and
- * the pictures that came with it go first, so that a repeat after a crash still finds the run as it was; uploads
- * stay, for the caller to send the corrected call. At most as much as one manifest holds. A run in another state is
- * left as it is, but for a webhook that was never ordered.
- * @throws AppError `storage_unavailable`: the same call again.
+ * Ends a run that failed during planning, before any item was sent. Its rows and the pictures that came with it are
+ * removed first, so that a repeat after a crash finds the run unchanged. Uploads stay, so that the caller can send
+ * the corrected call. A run in another state stays, but a webhook that was never ordered is ordered.
+ * @throws AppError `storage_unavailable`: repeat the call.
  */
 export async function fail(services: RunStores, run: RunRow, error: AppError, log: Log): Promise<void> {
   const { db, bucket } = services;

@@ -8,8 +8,8 @@ import { itemTable as item } from "#core/run/run.sql";
 import type { Item, ItemStatus } from "#core/run/schema";
 
 /**
- * A page of a run's items by their index, readable while the run is going.
- * @throws as `Run.find`; AppError `invalid_request` for a cursor that is none.
+ * A page of a run's items by their index, also while the run is in progress.
+ * @throws as `Run.find`; AppError `invalid_request` for an invalid cursor.
  */
 export async function page(
   db: Database.Db,
@@ -18,7 +18,8 @@ export async function page(
 ): Promise<Run.Page<Item>> {
   const { row } = await Run.find(db, wanted);
   const after = Cursor.decode(z.int(), query.cursor);
-  // An answer that waits for the bucket has up to 256 KiB, and a page of them is more than libSQL's server answers.
+  // An answer that waits for the bucket has up to 256 KiB. A page of them would exceed what libSQL's server can
+  // return.
   const { pendingArtifact, ...columns } = getTableColumns(item);
   const rows = await Database.read(
     db.query

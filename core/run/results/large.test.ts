@@ -25,11 +25,11 @@ afterEach(() => rig.reset());
 describe("the writing of large results", () => {
   let run: RunRow;
   let whole: Record<string, string | undefined>;
-  /** A table, and the artifact, which has more sections than any other; and what both are made of. */
+  /** A table, and the artifact, which has the most sections; and the documents that both are made from. */
   let lastTwo: typeof whole;
   beforeAll(async () => {
     const id = { runId: "big" };
-    // 5.5 MiB: two parts for every document but one table, and results that lie in the bucket among them.
+    // 5.5 MiB: two parts for every document except one table, and some results are only in the bucket.
     const items = await Promise.all(
       Array.from({ length: 120 }, (_, i) =>
         rig.stores.succeeded(id, i, {
@@ -67,7 +67,7 @@ describe("the writing of large results", () => {
       await rig.rewind(run, 3);
       const { db, writes } = crashing(rig.stores.db, applied);
       const { threw } = await rig.finish(run, { services: { ...rig.stores.services, db } });
-      // Every write of the database was lost once, or its answer was.
+      // Each write to the database failed once, or its answer was lost.
       expect(threw).toBeGreaterThanOrEqual(2);
       expect(writes()).toBeGreaterThan(6);
       expect(await rig.documents(run)).toEqual(lastTwo);
@@ -123,7 +123,7 @@ describe("the writing of large results", () => {
     await rig.rewind(run, 3);
     const startedAt = performance.now();
     await rig.finish(run);
-    // A part of the time that this machine needs for all of it, just now.
+    // A part of the time that this machine just needed for all of it.
     const timeMs = (performance.now() - startedAt) / 20;
     await rig.rewind(run, 3);
     const { more } = await rig.finish(run, { timeMs });

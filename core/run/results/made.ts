@@ -17,30 +17,30 @@ import * as Limits from "#spec/limits";
 import * as Answers from "./answers.ts";
 
 /*
- * Exports that are made within a call: small enough to be held, and answered as bytes or, above what a call answers, put
- * into the bucket beside the run's other files. The API loads this module on demand.
+ * Exports that are made within a call. They are small enough for memory, and are returned as bytes or, if too large
+ * for an answer, stored beside the run's other files. The API loads this module on demand.
  */
 
 type Services = Pick<RunServices, "db" | "bucket" | "times" | "version">;
 
-/** What is asked for, of a run that has ended. */
+/** What is requested of an ended run. */
 interface Asked {
   format: Formats.Made | "csv" | "line_items_csv";
   shown: Table.Values;
-  /** As the format's own schema read it. */
+  /** As parsed by the format's own schema. */
   mapping?: unknown;
-  /** Without the items that a ledger cannot book; otherwise there is no file while there are any. */
+  /** True if items that a ledger cannot book may be left out. Otherwise one such item is an error. */
   partial: boolean;
-  /** It is to lie in the bucket, however small. */
+  /** True to store it in the bucket, whatever its size. */
   asUrl: boolean;
-  /** Epoch milliseconds at which the call has to answer. */
+  /** Epoch milliseconds by which the call must answer. */
   deadline: number;
-  /** The command that makes it at any size: said where this cannot. */
+  /** The command that makes it at any size; named in errors. */
   command: string;
 }
 
 type Export = ({ kind: "bytes"; bytes: Uint8Array } | { kind: "stored"; rel: string }) & {
-  /** Of a ledger: how many items are not in it, and how many texts are not as they were. */
+  /** For a ledger: how many items were left out, and how many texts were changed. */
   told?: Told;
 };
 interface Told {
@@ -53,17 +53,17 @@ const mostNamed = 100;
 
 /**
  * Makes an export from the items' file of an ended run.
- * @throws AppError `conflict` (`details.reason` `results_too_large`, with the command that does it) for a run of more
- *   than `batches.exportedItems` items, a table of more than 4 MB, and where the time is over first, and (`items_left_out`, with which and why) for a ledger that cannot book them all,
- *   unless `partial`; `not_found` when the
- *   run, or its files, are gone; `invalid_request` where the mapping lacks something; `storage_unavailable`.
+ * @throws AppError `conflict` with `details.reason` `results_too_large` (and the command to use) for a run of more
+ *   than `batches.exportedItems` items, a table of more than 4 MB, or too little time; with `items_left_out` for a
+ *   ledger that cannot book all items, unless `partial`; `not_found` if the run or its files are gone;
+ *   `invalid_request` if the mapping is incomplete; `storage_unavailable`.
  */
 export async function make(services: Services, log: Log, run: RunRow, asked: Asked): Promise<Export> {
   const most = Limits.batches.exportedItems;
   if (run.total > most) throw tooLarge(asked, { items: run.total, limit: most });
   const rel = placeOf(services, run, asked);
   const isLedger = Formats.isMade(asked.format) && Formats.made[asked.format].mapped;
-  // What a ledger leaves out is known only when it is made.
+  // Only the making of a ledger shows what it leaves out.
   if (asked.asUrl && !isLedger && (await Bucket.head(services.bucket, log, rel)) !== undefined)
     return { kind: "stored", rel };
   const heard: Heard = { leftOut: [], notes: 0 };
@@ -104,7 +104,7 @@ function tooLarge({ format, command }: Asked, details: Record<string, number>): 
   });
 }
 
-/** Named by what decides its bytes, so that what lies there is what would be made. */
+/** The name contains a hash of everything that determines the bytes, so an existing object has the right content. */
 function placeOf({ version }: Services, run: RunRow, { format, shown, mapping }: Asked): string {
   const what = JSON.stringify([version, mapping ?? null]);
   const hash = createHash("sha256").update(what).digest("hex").slice(0, 16);
@@ -155,8 +155,8 @@ async function* piecesOf(
 }
 
 /**
- * Puts it there, unless the run is being deleted: a deletion marks the run before it lists its files, so
- * either it sees this one, or this sees the mark.
+ * Stores the file unless the run is being deleted. A deletion marks the run before it lists its files, so either the
+ * deletion sees this file, or this sees the mark.
  */
 async function store(
   services: Services,

@@ -47,7 +47,7 @@ const lines = [
   { name: "CAKE", quantity: "1", unit_price: null, price: "0,60" },
 ];
 
-/** An ended run of two receipts; `older`: its files have nothing but printed values, as they were once. */
+/** An ended run of two receipts. `older`: its files contain only printed values, as an earlier version wrote them. */
 async function ended(runId: string, older = false): Promise<RunRow> {
   const items = [0, 1].map((i) => stores.succeeded({ runId }, i, { items: lines }));
   const run = await finish(await stores.insert({ runId }, await Promise.all(items)));
@@ -67,7 +67,7 @@ async function ended(runId: string, older = false): Promise<RunRow> {
   return run;
 }
 
-/** Mappings of alice and bob below the data root, two of them broken. */
+/** Mappings of alice and bob below the data root, two of them invalid. */
 async function putMappings(bucket: Bucket.Bucket): Promise<void> {
   const put = (rel: string, body: string) =>
     Bucket.replace(bucket, silent, rel, { body, contentType: "application/json" });
@@ -159,7 +159,7 @@ describe("the results of a run", () => {
     expect(content.kind === "whole" && Buffer.from(content.body).toString()).toContain(
       "Assets:Cash  -10.00 EUR",
     );
-    // What lies there from before does not hide what is left out.
+    // An existing file does not hide which items are left out.
     expect((await of(row, { ...wanted, partial: true, asUrl: true })).content.kind).toBe("stored");
     await expect(of(row, { ...wanted, asUrl: true })).rejects.toMatchObject({ code: "conflict" });
     await expect(of(row, { ...wanted, values: "printed" })).rejects.toMatchObject({ param: "values" });
@@ -215,7 +215,7 @@ describe("the results of a run", () => {
     expect([documents?.name, rows?.name]).toEqual(["documents", "line_items"]);
     const [header = [], ...cells] = rows?.rows ?? [];
     expect(cells.map((row) => row[header.indexOf("price_value")])).toEqual([0.4, 0.6, 0.4, 0.6]);
-    // What is given by its address lies beside the run's files, and is not made a second time.
+    // A file that is answered by its address is stored beside the run's files, and is not made again.
     stores.store.calls.length = 0;
     const first = await of(run, { format: "xlsx", asUrl: true });
     const second = await of(run, { format: "xlsx", asUrl: true });

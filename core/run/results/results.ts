@@ -12,34 +12,34 @@ import * as Task from "#core/task/task";
 import { sizes } from "#spec/limits";
 import * as Files from "./files.ts";
 
-/** What is written of every run, and what is made on demand. */
+/** The formats that are written for every run, and those that are made on demand. */
 export type Format = Files.Format | Formats.Made;
 
-/* With all that knows of tasks and tables: the API loads it for the first call for results. */
+/* Contains everything about tasks and tables. The API loads it with the first call for results. */
 
-/** How the results are asked for. */
+/** How the results are requested. */
 export interface Wanted {
   format: Format;
-  /** Of tables and workbooks. */
+  /** For tables and workbooks. */
   values: Table.Values;
   /** Of tables. */
   dialect: Dialect.Dialect;
-  /** Of formats that need one, as their schema read it. */
+  /** For formats that need one, as parsed by their schema. */
   mapping?: unknown;
-  /** Of a ledger: without the items that it cannot book. */
+  /** For a ledger: leave out the items that it cannot book. */
   partial?: boolean;
-  /** As an address, whatever the size. */
+  /** Answer with an address, whatever the size. */
   asUrl: boolean;
-  /** Epoch milliseconds at which the call has to answer. */
+  /** Epoch milliseconds by which the call must answer. */
   deadline: number;
 }
 
-/** A file of results: in the bucket, or as its text or bytes. */
+/** A results file: its place in the bucket, its text, or its bytes. */
 interface File {
   fileName: string;
   contentType: string;
   content: { kind: "stored"; rel: string } | { kind: "whole"; body: string | Uint8Array };
-  /** Of a ledger: how many items are not in it, and how many texts are not as they were. */
+  /** For a ledger: how many items were left out, and how many texts were changed. */
   told?: { leftOut: number; notes: number };
 }
 
@@ -51,11 +51,10 @@ const endings: Record<Files.Format, string> = {
 };
 
 /**
- * The results of an ended run: as they were written when it ended, or made from them where that is another form.
- * @throws AppError `conflict` until the run has ended, for one that could not be carried out, and for what is too large
- *   to be made within a call (`details.reason` `run_not_ended`, `run_failed`, `results_too_large`); `invalid_request` for
- *   line items of a task that has none, and for an option of another format; `not_found` when the run, or the file, is
- *   gone; `storage_unavailable`.
+ * Returns the results of an ended run, as they were written at its end or converted from that.
+ * @throws AppError `conflict` with `details.reason` `run_not_ended`, `run_failed`, or `results_too_large` if the
+ *   conversion takes too long for a call; `invalid_request` for line items of a task that has none, and for an option
+ *   of another format; `not_found` if the run or the file is gone; `storage_unavailable`.
  */
 export async function of(
   services: Pick<RunServices, "db" | "bucket" | "times" | "version">,
@@ -126,7 +125,7 @@ async function written(
   return { fileName, contentType, content: await inDialect(Buffer.from(bytes).toString("utf8"), dialect) };
 }
 
-/** As text: the gateway counts base64 against its limit. */
+/** As text, because the gateway counts base64 against its limit. */
 async function inDialect(text: string, dialect: Dialect.Dialect): Promise<File["content"]> {
   if (Dialect.isStored(dialect)) return { kind: "whole", body: text };
   return { kind: "whole", body: (await import("./convert.ts")).table(text, dialect) };
@@ -163,7 +162,7 @@ function checkState(run: RunRow): void {
   }
 }
 
-/** What makes the same file at any size, on the caller's own machine. */
+/** The command that makes the same file at any size on the caller's machine. */
 function commandFor(run: RunRow, { format, values, dialect }: Wanted): string {
   const file = Formats.isMade(format)
     ? `${Formats.beginningOf(format)}results${Formats.made[format].ending}`
@@ -178,9 +177,9 @@ function commandFor(run: RunRow, { format, values, dialect }: Wanted): string {
 }
 
 /**
- * The caller's mapping, of formats that need one.
+ * Reads the caller's mapping, for formats that need one.
  * @param asked.mapping - its key below the data root, or its JSON.
- * @throws AppError `invalid_request` where it is missing, wrong, or not for this format; `storage_unavailable`.
+ * @throws AppError `invalid_request` if it is missing, invalid, or for another format; `storage_unavailable`.
  */
 export async function mappingOf(
   bucket: Bucket.Bucket,

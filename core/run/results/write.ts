@@ -15,52 +15,55 @@ import type { RunStores } from "#core/run/services";
 import * as Answers from "./answers.ts";
 import type { Document, Row, Section } from "./document.ts";
 
-/** How much is held in memory and done at once. */
+/** How much is kept in memory and done in parallel. */
 export interface Sizes {
-  /** Of a multipart upload: all but the last have exactly this size, which R2 demands; at least 5 MiB. */
+  /**
+   * The size of a part of a multipart upload, at least 5 MiB. R2 demands that all parts except the last have the same
+   * size.
+   */
   partBytes: number;
-  /** Rows a query reads; with their results, so many bytes at most that libSQL's server answers it (10 MB). */
+  /** Rows per query. With their results they stay below what libSQL's server can return (10 MB). */
   rows: number;
-  /** Artifacts that are read at once. */
+  /** Artifacts that are read in parallel. */
   reads: number;
 }
-/** 16 KiB of result each, and as much again of what else is in such a row. */
+/** A row has up to 16 KiB of result, and as much again of other columns. */
 const resultsAtOnce = 200;
 export const sizes: Sizes = { partBytes: 8 * 1024 * 1024, rows: 500, reads: 32 };
 
 type Stores = Pick<RunStores, "db" | "bucket">;
 type Cursor = Pick<Finishing, "section" | "row" | "skip" | "offset">;
 
-/** A stretch of a document that belongs together: one text, or one item's. */
+/** A piece of a document: a fixed text, or the text of one item. */
 interface Piece {
   bytes: Uint8Array;
-  /** Where a step begins that has only some of these bytes to write; where one begins that has none. */
+  /** Resume point inside this piece; resume point after it. */
   at: Cursor;
   next: Cursor;
 }
 
-/** What earlier steps left (the upload, or the carry) is no more. */
+/** What earlier steps left (the multipart upload or the carry) no longer exists. */
 class Gone extends Error {}
 
-/** The first document, which the others are made of, is no more. */
+/** The first document, from which the others are made, no longer exists. */
 class SourceGone extends Error {}
 
-/** Which document of which run is written, from where on, and how. */
+/** The document to write, its run, the resume point, and the sizes. */
 interface Task {
   run: RunRow;
   document: Document;
   state: Finishing;
   deadline: number;
   sizes: Sizes;
-  /** Stores how far it came; what it gives back is what counts from then on. */
+  /** Stores the progress. Returns the state that counts from then on. */
   save(state: Finishing): Promise<Finishing>;
 }
 
 /**
- * Writes a document from where `state` says: in one conditional put when it fits into a part, else part by part. The
- * bytes follow from rows and artifacts alone, so whatever was done twice is the same.
- * @returns true when the document is there; false when the time was over first. Each call comes at least one item
- *   further, however little time there is.
+ * Writes a document from the resume point of `state` on: in one conditional put if it fits into a part, else part by
+ * part. The bytes depend only on rows and artifacts, so a repeat writes the same.
+ * @returns true when the document is complete; false if the time was over first. Each call writes at least one item,
+ *   however little time there is.
  * @throws AppError `storage_unavailable`, and what `save` throws.
  */
 export async function write(services: Stores, log: Log, task: Task): Promise<boolean> {
@@ -79,7 +82,7 @@ export async function write(services: Stores, log: Log, task: Task): Promise<boo
       return false;
     }
     if (!(thrown instanceof Gone)) throw thrown;
-    // A step that made the object and died; or the upload was removed, and everything is written once more.
+    // A step made the object and died, or the upload was removed; then everything is written again.
     if ((await Bucket.head(services.bucket, log, document.rel)) !== undefined) return done(state);
     log.warn("finish_restarted", { document: state.document, parts: state.etags.length });
     await save({ ...state, ...nextDocument(state.document) });
@@ -87,7 +90,7 @@ export async function write(services: Stores, log: Log, task: Task): Promise<boo
   }
 }
 
-/** @returns the state after which the document is there; undefined when the time was over. @throws Gone. */
+/** @returns the state after the document is complete; undefined if the time was over. @throws Gone. */
 async function pump(
   services: Stores,
   log: Log,
@@ -107,7 +110,7 @@ async function pump(
     if (etag === undefined) throw new Gone("the upload is no more");
     used = 0;
     state = { ...state, uploadId: id, etags: [...state.etags, etag], carry: 0 };
-    // The last part is not worth a save: completing comes next.
+    // No save after the last part, because the completion follows at once.
     if (at !== undefined) state = await save({ ...state, ...at });
   };
 
@@ -119,7 +122,8 @@ async function pump(
   })) {
     const skipped = sameAs(piece.at, begin) ? begin.skip : 0;
     for (let at = skipped; at < piece.bytes.length; ) {
-      // Only once there is more: so the last part is never empty, and what just fits is put at once.
+      // A part is sent only when there is more, so the last part is never empty, and a document that just fits is put
+      // at once.
       if (used === partBytes) await flush({ ...piece.at, skip: at });
       const size = Math.min(piece.bytes.length - at, partBytes - used);
       part.set(piece.bytes.subarray(at, at + size), used);
@@ -148,13 +152,15 @@ async function pump(
 
 const sameAs = (a: Cursor, b: Cursor) => a.section === b.section && a.row === b.row;
 
-/** The name tells the part: a step that was overtaken by its repeat must not put its bytes in the place of later ones. */
+/**
+ * The name contains the part's number, so that a step that was overtaken by its repeat cannot overwrite later bytes.
+ */
 const carryRel = (run: RunRow, state: Finishing) =>
   `${Place.batchFiles(run.keyId, run.runId, run.createdAt).working}${state.document}-${state.etags.length}`;
 
 const carryOf = (run: RunRow, state: Finishing) => ({ rel: carryRel(run, state), bytes: state.carry });
 
-/** Reads what did not fill a part. @returns how many bytes. @throws Gone. */
+/** Reads the bytes that did not fill a part. @returns their number. @throws Gone. */
 async function fetchCarry(
   bucket: Bucket.Bucket,
   log: Log,
@@ -166,7 +172,7 @@ async function fetchCarry(
   if (opened === undefined) throw new Gone("what the step before left is no more");
   let used = 0;
   for await (const bytes of opened.body) {
-    // Longer: written by a step whose save was lost. It begins with the same bytes.
+    // The object is longer if a step wrote it and then failed to save; it begins with the same bytes.
     const taken = bytes.subarray(0, carry.bytes - used);
     part.set(taken, used);
     used += taken.length;
@@ -175,7 +181,7 @@ async function fetchCarry(
   return used;
 }
 
-/** Puts a whole document. What is there already was written by an earlier try, and is the same. */
+/** Puts a whole document. An existing object comes from an earlier attempt and has the same bytes. */
 async function putOnce(
   bucket: Bucket.Bucket,
   log: Log,
@@ -189,13 +195,13 @@ async function putOnce(
   });
 }
 
-/** What is read of a run, and how much of it at a time. */
+/** What is read of a run, and how much at a time. */
 interface From {
   run: RunRow;
   chunk: Omit<Sizes, "partBytes">;
 }
 
-/** The document's pieces from the cursor's on. */
+/** The pieces of the document from the cursor on. */
 async function* pieces(
   services: Stores,
   log: Log,
@@ -237,7 +243,7 @@ async function* pieces(
 }
 
 /**
- * The run's items from this place of the first document on, and where each stands there.
+ * The run's items from this place of the first document on, each with its place.
  * @throws SourceGone.
  */
 async function* fromFirst(
@@ -266,7 +272,7 @@ async function* mapped<T>(
   for await (const value of source) yield textOf(value);
 }
 
-/** The run's rows from this index on, a chunk in memory at a time. */
+/** The run's rows from this index on, one chunk in memory at a time. */
 async function* rows(
   { db }: Stores,
   run: RunRow,
@@ -291,7 +297,7 @@ async function* rows(
   }
 }
 
-/** The run's items from this index on, as their artifacts say. */
+/** The run's items from this index on, from their artifacts. */
 async function* items(services: Stores, log: Log, { run, chunk }: From, from: number): AsyncGenerator<Item> {
   let group: Row[] = [];
   const open = async () => {
@@ -314,7 +320,7 @@ async function answered(bucket: Bucket.Bucket, log: Log, run: RunRow, row: Row):
   } catch (thrown) {
     if (from(thrown).code !== "internal") throw thrown;
   }
-  // Removed or damaged by hand. The run ends all the same; the item says what its row knows.
+  // The artifact was removed or damaged by hand. The run ends anyway, and the item has only what its row holds.
   const item = await Answers.recomputed(run, row);
   const isLost = item.result === null && Answers.hasResult(item);
   log.warn(isLost ? "result_missing" : "artifact_missing", { run_id: run.runId, index: row.index });

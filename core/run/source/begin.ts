@@ -15,35 +15,35 @@ import { type RunRow, runTable as run } from "../run.sql.ts";
 import type { RunStores } from "../services.ts";
 import * as InFlight from "./in-flight.ts";
 
-/* What every way of making a run has in common: which id it has, and the row that makes it one. */
+/* What all ways to make a run share: the id, and the row. */
 
-/** Who makes a run. */
+/** The caller that makes a run. */
 export interface Caller {
   principal: Principal;
   idempotencyKey: string | undefined;
-  /** Epoch milliseconds at which the answer must be on its way. */
+  /** Epoch milliseconds by which the call must answer. */
   deadline: number;
 }
 
 export interface Created {
   run: RunRow;
-  /** The run is an earlier call's. */
+  /** True if an earlier call made the run. */
   replayed: boolean;
 }
 
-/** What a call's id stands for. */
+/** What the id of a call refers to. */
 export interface Identity {
   runId: string;
   payloadHash: string;
   /** The run that an earlier call with this payload made. */
   known: RunRow | undefined;
-  /** A run of this id that never began, for a reason that may have passed: the new one takes its place. */
+  /** A run of this id that never began, for a reason that may have passed; the new one replaces it. */
   replaces: RunRow | undefined;
 }
 
 /** @throws AppError `invalid_request` at `task_id`. */
 export async function checkTask(taskId: string): Promise<void> {
-  // Schemas and prompts are a third of what this function would load otherwise, and most calls that come are cold.
+  // Loaded on demand: schemas and prompts would be a third of this function's code, and most calls meet a cold start.
   const Task = await import("#core/task/task");
   if (Task.get(taskId) !== undefined) return;
   const { unknownTask } = await import("#core/task/unknown");
@@ -53,10 +53,10 @@ export async function checkTask(taskId: string): Promise<void> {
 const runIdShape = "1 to 100 letters, digits, '_', '.' and '-', beginning with a letter or digit";
 
 /**
- * The id of a call's run: the one it names, the one its Idempotency-Key stands for, or a new one.
- * @param payload - all that decides the run, and nothing that a repeat would make anew.
- * @throws AppError `invalid_request_id`; `conflict` when the id, or the Idempotency-Key, was used with another
- *   payload, or its run was deleted; `storage_unavailable`.
+ * Finds the id of a call's run: the one in the call, the one of its Idempotency-Key, or a new one.
+ * @param payload - everything that determines the run, and nothing that differs in a repeat.
+ * @throws AppError `invalid_request_id`; `conflict` if the id or the Idempotency-Key was used with another payload,
+ *   or its run was deleted; `storage_unavailable`.
  */
 export async function identify(
   services: Pick<RunStores, "db" | "times">,
@@ -100,13 +100,13 @@ function judge(row: RunRow | undefined, payloadHash: string): Pick<Identity, "kn
       "this run_id was used with another payload: take another id, or send the very same call again for the run that there is",
       { details: { reason: "id_reused" } },
     );
-  // An error that may pass is never replayed: the same call tries again.
+  // An error that may pass is not replayed: the same call tries again.
   const mayPass =
     row.state === "failed" && row.total === 0 && row.errorCode !== null && codes[row.errorCode].retry;
   return mayPass ? { known: undefined, replaces: row } : { known: row, replaces: undefined };
 }
 
-/** This key's run of this id. @throws AppError `storage_unavailable`. */
+/** The key's run with this id. @throws AppError `storage_unavailable`. */
 export async function find(db: Database.Db, keyId: string, runId: string): Promise<RunRow | undefined> {
   const mine = and(eq(run.keyId, keyId), eq(run.runId, runId));
   return (await Database.read(db.query.select().from(run).where(mine)))[0];
@@ -118,7 +118,10 @@ type Wanted = Pick<
 > &
   Partial<Pick<RunRow, "skipped" | "evaluateBy">>;
 
-/** A run's row; it becomes one by `commit`. With `total` it starts at once, with `planning` it is checked first. */
+/**
+ * The row for a new run; `commit` inserts it. With `total` the run starts at once, with `planning` its source is
+ * checked first.
+ */
 export function draft(
   identity: Identity,
   caller: Caller,
@@ -166,25 +169,26 @@ export function draft(
   };
 }
 
-/** A row that is to become a run, for which call. */
+/** The row of a new run, and its call. */
 export interface Draft {
   row: RunRow;
   identity: Identity;
   caller: Caller;
 }
 
-/** True while the run exists: the condition for its items in the batch that makes it. */
+/** True while the run exists: the condition for inserting its items in the same batch. */
 export const exists = (runUid: string): SQL =>
   sql`EXISTS (SELECT 1 FROM ${run} WHERE ${run.runUid} = ${runUid})`;
 
 /**
- * Makes the run, with its items and their count in the key's usage, all at once or not at all: of many calls with one
- * id one makes it, and the others get that one.
- * @param also.onlyIf - a condition of the caller's.
- * @param also.items - statements that hang on `exists`.
- * @returns undefined when the key's limits, or `onlyIf`, did not allow it.
- * @throws AppError `conflict` as `identify`; `forbidden` for a run that is larger than the key's may be; `rate_limited` while
- *   as many runs of the key go on as it may have pictures in flight, since each has at least one; `storage_unavailable`.
+ * Inserts the run with its items and counts them in the key's usage, all in one transaction. Of several calls with
+ * one id, one makes the run and the others get it.
+ * @param also.onlyIf - a further condition of the caller.
+ * @param also.items - statements that depend on `exists`.
+ * @returns undefined if the key's limits or `onlyIf` did not allow it.
+ * @throws AppError `conflict` as `identify`; `forbidden` if the run is larger than the key allows; `rate_limited`
+ *   while the key has as many open runs as its `max_in_flight`, because each needs at least one slot;
+ *   `storage_unavailable`.
  */
 export async function commit(
   services: Pick<RunStores, "db">,
@@ -197,7 +201,7 @@ export async function commit(
   if (tooMany !== undefined) throw tooMany;
   const tooWide = Allowance.overConcurrency(user, row.concurrency);
   if (tooWide !== undefined) throw tooWide;
-  // Of a run that is checked first, the number is not known: there must be room for one.
+  // The number of items is unknown before the check, so there must be room for one.
   const allowed = Allowance.allows(user, Math.max(1, row.total), row.createdAt);
   const conditions = [also.onlyIf, allowed, InFlight.allowsRun(user)].filter(
     (condition) => condition !== undefined,
@@ -246,7 +250,7 @@ function insert(row: RunRow, onlyIf: SQL): Database.Statement {
   );
 }
 
-/** Orders the planner. The run is there whatever becomes of the order: reconcile orders again. */
+/** Orders the planner. If the order fails, the run exists anyway and reconcile orders again. */
 export async function order(services: Pick<RunStores, "queues">, row: RunRow, log: Log): Promise<void> {
   try {
     await Order.order(services, row, row.state === "running" ? "refill" : "plan", log);
@@ -255,5 +259,5 @@ export async function order(services: Pick<RunStores, "queues">, row: RunRow, lo
   }
 }
 
-/** A name for an object that belongs to a run which has none yet. */
+/** A name for an object of a run that has no id yet. */
 export const newName = () => Id.create();

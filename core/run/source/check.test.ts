@@ -15,7 +15,7 @@ beforeAll(async () => {
 afterAll(() => stores?.close());
 
 const small: Check.Sizes = { lines: 4, bytes: 1024 * 1024, taken: 4, removed: 5 };
-/** More than is read within a call; blank lines count for nothing. */
+/** More than a call reads; blank lines do not count. */
 const filler = `${" ".repeat(60_000)}\n`.repeat(18);
 const line = (i: number, more: object = {}) =>
   JSON.stringify({ custom_id: `c${i}`, file: `f${i}.png`, image_key: "shared/a.png", ...more });
@@ -37,7 +37,7 @@ const step = (row: RunRow, sizes: Check.Sizes = small, deadline = Date.now() + 2
 const now = (row: RunRow) => stores.run(row.runId, row.keyId);
 const past = () => Date.now() - 1;
 
-/** Every statement of the database goes through; the nth write batch is cut off before or after it took effect. */
+/** All statements are executed; the nth write batch is interrupted before or after it took effect. */
 function cutting(nth: number, when: "before" | "after"): Stores["services"] {
   const { db } = stores.services;
   let writes = 0;
@@ -95,7 +95,7 @@ describe("a manifest that is checked by the planner", () => {
         if (!killed) break;
         kills += 1;
       }
-      // Three chunks with lines, the blank rest, and the start.
+      // Three chunks with lines, one of blank lines, and the start.
       expect(kills).toBeGreaterThanOrEqual(4);
     }
   });
@@ -106,7 +106,7 @@ describe("a manifest that is checked by the planner", () => {
     for (let outcome = "more"; outcome === "more"; steps += 1) {
       const before = await now(row);
       const planning = before.planning as { offset?: number } | null;
-      // The deadline passes while the first chunk is worked on.
+      // The deadline passes during the first chunk.
       const [one, two] = await Promise.all([
         step(before, small, Date.now() + 1),
         step(before, small, Date.now() + 1),
@@ -160,7 +160,7 @@ describe("a manifest that is checked by the planner", () => {
     ]);
     expect(failed.errorDetails?.issue_count).toBe(10);
     expect(await stores.items(row.runUid)).toHaveLength(0);
-    // It is not checked anew by a repeat, which gets the same answer.
+    // A repeat does not check again, and gets the same answer.
     expect(await step(failed)).toBe("failed");
   });
 
@@ -229,7 +229,7 @@ describe("a manifest that is checked by the planner", () => {
     const row = await planned(lines(6).join("\n"), "key-small");
     expect(await step(row)).toBe("failed");
     expect(await now(row)).toMatchObject({
-      // More than the key ever has in a day: waiting would not help.
+      // More than the key has in any day, so waiting would not help.
       errorCode: "forbidden",
       errorDetails: { limit: "items_per_day" },
     });
@@ -243,7 +243,7 @@ test("more lines than a manifest may have are refused", async () => {
   expect(await step(row, quick)).toBe("failed");
   const { errorDetails } = await now(row);
   expect(errorDetails?.issues).toHaveLength(100);
-  // Every line but the first is no item, and one is too many.
+  // Every line except the first is invalid, and there is one too many.
   expect(errorDetails?.issue_count).toBe(100_000);
 });
 

@@ -23,7 +23,7 @@ type Outcome = "done" | "more" | "failed";
 type Manifest = Extract<Planning, { phase: "manifest" }>;
 type Taking = Extract<Planning, { phase: "rerun" }>;
 
-/** What is read, looked up and inserted at a time. */
+/** What is read, looked up and inserted together. */
 export interface Sizes {
   lines: number;
   bytes: number;
@@ -31,18 +31,21 @@ export interface Sizes {
   removed: number;
 }
 
-/** A chunk's rows are at most some megabytes of SQL; a step's look-ups are two or three seconds of a slow bucket. */
+/**
+ * The rows of a chunk are at most some megabytes of SQL; the look-ups of a step take two or three seconds in a slow
+ * bucket.
+ */
 export const sizes: Sizes = { lines: 500, bytes: 1024 * 1024, taken: 500, removed: 5_000 };
 
 /** Sentinel offset: the manifest is fully checked. */
 const atEnd = Number.MAX_SAFE_INTEGER;
 
 /**
- * Checks a run's source, chunk by chunk: rows and cursor move together or not at all, by compare-and-set, so that a
- * step that is repeated, or overlaps another, inserts nothing twice. Nothing is sent: the run starts when all of it
- * is clean, and when it is not its rows are removed and it is `failed`, with the first mistakes.
- * @returns "done": the run is no longer being checked (running, canceled, gone), or is not the planner's to check;
- *   "more": call again; "failed".
+ * Checks a run's source, chunk by chunk. Rows and cursor change together by compare-and-set, so a step that is
+ * repeated, or overlaps another, inserts nothing twice. No message is sent before the whole source is valid. If it is
+ * not, the rows are removed and the run is `failed`, with the first mistakes.
+ * @returns "done" if the run is no longer being checked (running, canceled, removed) or has nothing for the planner
+ *   to check; "more": call again; "failed".
  * @throws AppError `storage_unavailable`: call again.
  */
 export async function step(
@@ -76,20 +79,20 @@ async function reread({ db }: Pick<RunStores, "db">, runUid: string): Promise<Ru
   return (await Database.read(db.query.select().from(run).where(eq(run.runUid, runUid))))[0];
 }
 
-/** The run is where it was when it was read: its cursor was not moved, and it was neither canceled nor deleted. */
+/** The run is as it was read: the cursor did not move, and it was neither canceled nor deleted. */
 const unmoved = (runUid: string, planning: Planning): SQL =>
   sql`${run.runUid} = ${runUid} AND ${run.state} = 'planning' AND ${run.planning} = ${JSON.stringify(planning)}`;
 
-/** Lines of a manifest that are gone through together. */
+/** Lines of a manifest that are checked together. */
 interface Chunk {
   parsed: Line.Parsed[];
-  /** Lines that hold something. */
+  /** Lines that are not blank. */
   count: number;
   end: number;
   line: number;
 }
 
-/** "again": another step moved the run; look at it anew. */
+/** "again": another step changed the run, so it must be read again. */
 async function manifest(work: Work, row: RunRow, from: Manifest): Promise<Outcome | "again"> {
   const { services, log, time } = work;
   let planning = from;
@@ -155,9 +158,9 @@ const tooMany = (line: number): Line.Parsed => ({
 });
 
 /**
- * Inserts a chunk's rows and moves the cursor behind it. Also once there is a mistake: only what has a row is known to
- * later lines, and all mistakes are to be told.
- * @returns the cursor; undefined when the run is not where it was.
+ * Inserts a chunk's rows and moves the cursor. It also does so after a mistake: later lines can only be compared with
+ * rows, and all mistakes are reported.
+ * @returns the cursor; undefined if the run has changed.
  */
 async function advance(
   work: Work,
@@ -168,7 +171,7 @@ async function advance(
   const { services, log } = work;
   const entries = chunk.parsed.flatMap(({ entry }) => entry ?? []);
   const viewer = { keyId: row.keyId, allKeys: row.allKeys };
-  // A look at the bucket may take as long as a step has, and a little more: the cursor moves only after it.
+  // A look-up in the bucket may take as long as a step, or a little longer; the cursor moves only afterwards.
   const looking = { viewer, deadline: Math.max(work.time.deadline, Date.now() + lookMs) };
   const resolved = await Resolve.resolve(services, log, entries, looking);
   const repeated = Resolve.repeated(entries);
@@ -196,7 +199,7 @@ async function advance(
     { first: planning.rows, count: chunk.count },
     entries,
   );
-  // Not a repeated name: something else is no longer as it was.
+  // No name is repeated, so something else has changed.
   if (taken.length === 0) return undefined;
   return note(services, row, planning, withIssues(next, [...issues, ...taken]));
 }
@@ -210,10 +213,10 @@ function withIssues(planning: Manifest, issues: readonly ExtractError[]): Manife
   };
 }
 
-/** Half of what a queue function keeps back for its end. */
+/** Half of the time that a queue function reserves for its end. */
 const lookMs = 2_000;
 
-/** @returns whether it is done; "repeated" when some of the items could not be inserted. */
+/** @returns true when done; "repeated" if some of the items could not be inserted. */
 async function insert(
   { services: { db } }: Work,
   row: RunRow,
@@ -224,7 +227,7 @@ async function insert(
   const onlyIf = sql`EXISTS (SELECT 1 FROM ${run} WHERE ${here}) AND ${Resolve.uploadsAreThere(pictures)}`;
   const complete = sql`(SELECT count(*) FROM item WHERE run_uid = ${row.runUid} AND idx >= ${planning.rows} AND idx < ${next.rows}) = ${pictures.length}`;
   const results = await Database.batch(db, [
-    // Left by a step that found a name repeated and was killed before it could say so.
+    // Rows of a step that found a repeated name and was killed before it could report it.
     Items.removeFrom(row.runUid, planning.rows, sql`EXISTS (SELECT 1 FROM ${run} WHERE ${here})`),
     ...Items.insert(row.runUid, planning.rows, pictures, onlyIf),
     db.query
@@ -251,7 +254,7 @@ async function note(
   return moved?.rowsAffected === 1 ? next : undefined;
 }
 
-/** Takes the next items of the source run over. */
+/** Takes over the next items of the source run. */
 async function taking(work: Work, row: RunRow, from: Taking): Promise<Outcome | "again"> {
   const { services, log, time } = work;
   const { db } = services;
@@ -292,14 +295,14 @@ async function taking(work: Work, row: RunRow, from: Taking): Promise<Outcome | 
     planning = next;
     if (Date.now() > time.deadline) return "more";
   }
-  // The source run was deleted meanwhile: its inputs go with it.
+  // The source run was deleted in the meantime, together with its inputs.
   const alive = await reread(services, source.runUid);
   if (alive === undefined || alive.state === "deleting" || alive.state === "deleted" || planning.rows === 0)
     return fail(work, row, planning, Chosen.inputsNotKept());
   return begin(work, row, planning, planning.rows);
 }
 
-/** The source is clean: the run starts, if the key has room for it. */
+/** The source is valid: starts the run if the key has room for it. */
 async function begin(work: Work, row: RunRow, planning: Planning, total: number): Promise<Outcome | "again"> {
   const { services, log } = work;
   const { db } = services;
@@ -326,13 +329,13 @@ async function begin(work: Work, row: RunRow, planning: Planning, total: number)
   return fail(work, row, planning, await Allowance.refusal(db, user, total, now));
 }
 
-/** The limits of the key as they are now: the call that made the run is long over. */
+/** The key's limits may have changed since the call. */
 async function userOf({ db }: Pick<RunStores, "db">, keyId: string): Promise<Allowance.User> {
   const [key] = await Database.read(db.query.select().from(keyTable).where(eq(keyTable.keyId, keyId)));
   return { keyId, limits: key ?? noLimits };
 }
 
-/** Removes what was inserted, then ends the run. */
+/** Removes the inserted rows, then ends the run. */
 async function fail(
   work: Work,
   row: RunRow,
@@ -377,7 +380,7 @@ async function fail(
   return "failed";
 }
 
-/** The list of a folder was made for the check alone. */
+/** The list of a folder is needed only for the check. */
 async function removeList({ services, log }: Work, planning: Planning): Promise<void> {
   if (planning.phase === "manifest" && planning.temporary)
     await Bucket.remove(services.bucket, log, planning.objectKey);

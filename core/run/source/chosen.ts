@@ -10,8 +10,8 @@ import { keptKey, keptPrefix } from "./kept.ts";
 import * as Pool from "./pool.ts";
 
 /**
- * Said of a run whose pictures, or some of them, are no longer what they were.
- * @param about - of how many items that were looked at they are missing.
+ * The error for a run whose pictures, or some of them, are no longer the same.
+ * @param about - how many of the checked items lack their picture.
  */
 export const inputsNotKept = (about: { missing?: number; checked?: number } = {}) =>
   new AppError(
@@ -20,14 +20,14 @@ export const inputsNotKept = (about: { missing?: number; checked?: number } = {}
     { details: { reason: "inputs_not_kept", ...about } },
   );
 
-/** An item of the source run, as far as a rerun must know it. */
+/** The fields of a source run's item that a rerun needs. */
 interface Chosen {
   index: number;
-  /** Where its picture lies; undefined for an address, which is fetched anew. */
+  /** The key of its picture; undefined for a URL, which is fetched again. */
   object: { key: string; etag: string | null } | undefined;
 }
 
-/** The next chosen items behind `after`. @throws AppError `storage_unavailable`. */
+/** The next chosen items after `after`. @throws AppError `storage_unavailable`. */
 export async function chunk(
   services: Pick<RunStores, "db">,
   source: Pick<RunRow, "runUid" | "keyId">,
@@ -44,7 +44,7 @@ export async function chunk(
   );
   return (result?.rows ?? []).map(({ idx, object_key, etag, kept }) => {
     const index = Number(idx);
-    // Of a copy the version is not known: it was stored when the item was worked on.
+    // The version of a copy is unknown, because it was stored while the item was processed.
     if (Number(kept) === 1) return { index, object: { key: keptKey(source, index), etag: null } };
     const known = etag === null ? null : String(etag);
     return { index, object: object_key === null ? undefined : { key: String(object_key), etag: known } };
@@ -52,9 +52,9 @@ export async function chunk(
 }
 
 /**
- * Pictures must still be what they were, or a run would begin that can only fail.
- * @returns the items, each with the version that lies there now.
- * @throws AppError `conflict` with `details.reason` `inputs_not_kept` and of how many items they are `missing`;
+ * Checks that the pictures are still the same; otherwise the run could only fail.
+ * @returns the items, each with the current version.
+ * @throws AppError `conflict` with `details.reason` `inputs_not_kept` and the number of `missing` ones;
  *   `storage_unavailable`.
  */
 export async function check(
@@ -82,13 +82,13 @@ export async function check(
   }));
 }
 
-/** True of an item whose picture is another run's copy, and that run is going or gone: one that it reran. */
+/** True for an item whose picture is the copy of another run that was deleted or is being deleted. */
 export function isGoing(keyId: string): SQL {
   const root = keptRoot(keyId);
-  // The run is named by the object's key: one look for each item, not all runs that were ever deleted.
+  // The object's key names the run, so one look-up per item is enough.
   const owner = sql`substr(rtrim(${item.objectKey}, '0123456789'), ${root.length + 1}, length(rtrim(${item.objectKey}, '0123456789')) - ${root.length + 1})`;
   return sql`(substr(coalesce(${item.objectKey}, ''), 1, ${root.length}) = ${root} AND EXISTS (SELECT 1 FROM ${run} WHERE run_uid = ${owner} AND key_id = ${keyId} AND state IN ('deleting', 'deleted')))`;
 }
 
-/** What every `keptPrefix` of a key's runs begins with. */
+/** The common beginning of every `keptPrefix` of a key's runs. */
 const keptRoot = (keyId: string) => keptPrefix({ keyId, runUid: "" }).slice(0, -1);

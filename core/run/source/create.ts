@@ -24,23 +24,25 @@ import * as Resolve from "./resolve.ts";
 
 export type { Caller, Created } from "./begin.ts";
 export type { ReceiveInput } from "./receive.ts";
-/** As it says there; loaded by those who send a form, which are few. */
+/** Loaded only for calls that send a form, which are few. */
 export const receive: typeof Receive.receive = async (...given) =>
   (await import("./receive.ts")).receive(...given);
 
-/** A manifest up to this size is checked within the call, when it has few enough lines. */
+/** A manifest up to this size, with few enough lines, is checked within the call. */
 const readAtOnceBytes = 1024 * 1024;
 
-/** A request whose inline lines have not been looked at: their mistakes are told together with those of what they name. */
+/**
+ * A request whose inline lines were not checked yet: their mistakes are reported together with those of the pictures.
+ */
 type BatchInput = Omit<BatchRequest, "manifest"> & { manifest?: readonly unknown[] | undefined };
 
 /**
- * Checks everything of a request but the lines of its manifest, which `create` checks.
+ * Checks everything of a request except the lines of its manifest, which `create` checks.
  * @throws AppError `invalid_request`.
  */
 export function parse(body: unknown): BatchInput {
   const lines = linesOf(body);
-  // A line that is fine stands for each, so that only their number is judged here.
+  // A valid line replaces each, so that only their number is checked here.
   const request =
     lines === undefined
       ? body
@@ -56,9 +58,10 @@ function linesOf(body: unknown): readonly unknown[] | undefined {
 }
 
 /**
- * Makes a run of a manifest or a folder. What is small is checked here: every line, and that what it names is there;
- * all mistakes come in one error, and nothing is left behind. What is large is checked by the planner (check.ts); its
- * run is `planning` until then. The same id and payload give the same run, also when its inputs are gone since.
+ * Makes a run of a manifest or a folder. A small source is checked here: every line, and that its picture exists. All
+ * mistakes are reported in one error, and no run is left behind. A large source is checked by the planner (check.ts),
+ * and the run is `planning` until then. The same id and payload return the same run, even if its inputs were removed
+ * since.
  * @param input - inline lines as they came (`parse`), or checked ones.
  * @throws AppError `invalid_request` with `details.issues[] {line, path, message}` (the first 100) and `issue_count`;
  *   `conflict`, `rate_limited`, `storage_unavailable`.
@@ -105,7 +108,8 @@ export async function create(
     },
   );
   if (made !== undefined) return orderPlanner(services, log, made);
-  // Either an upload went with a run that ended meanwhile, which a second look finds, or the key has no room.
+  // Either an upload was removed with a run that ended in the meantime, which a second look-up shows, or the key has
+  // no room.
   await read(services, log, input, caller);
   throw await Allowance.refusal(services.db, caller.principal, row.total, row.createdAt);
 }
@@ -115,7 +119,7 @@ async function orderPlanner(services: RunStores, log: Log, made: Begin.Created):
   return made;
 }
 
-/** Commits a run that is checked later. A list that we made for it goes when it is not needed. */
+/** Inserts a run that is checked later. Our list of a folder is removed if it is not needed. */
 async function commitPlanned(
   services: RunStores,
   log: Log,
@@ -138,8 +142,8 @@ const sourceOf = (input: BatchInput): "manifest" | "manifest_ref" | "images_dir"
       : "images_dir";
 
 /**
- * What decides the run. An address counts without its signature: a repeat may have signed it anew. Lines that are
- * malformed count as they are; the call ends with them anyway.
+ * What determines the run. A URL counts without its signature, because a repeat may have signed it again. Malformed
+ * lines count as they are; the call fails anyway.
  */
 function payloadOf(input: BatchInput): unknown {
   const { task_id, concurrency, persist_inputs, webhook_url, limit, manifest } = input;
@@ -163,14 +167,14 @@ function payloadOf(input: BatchInput): unknown {
     lines ?? null,
     input.manifest_ref ?? null,
     folder,
-    // Calls without one have the hash that they had before it could be given.
+    // Calls without labels keep the hash from before labels existed.
     ...(input.expires_after === undefined ? [] : [input.expires_after]),
     ...EvaluateBy.payloadOf(input),
   ];
 }
 
 type Source = ({ pictures: Resolve.Picture[] } | { planning: Planning }) & {
-  /** Of a folder. */
+  /** For a folder. */
   skipped?: Skipped;
 };
 
@@ -190,14 +194,14 @@ async function read(services: RunStores, log: Log, input: BatchInput, caller: Be
   if (input.manifest_ref !== undefined)
     return readManifest(services, log, { ref: input.manifest_ref, limit: input.limit }, looking);
   const folder = { ...input, images_dir: input.images_dir ?? "" };
-  // Patterns of names are for one source of several.
+  // Name patterns apply only to folders.
   const { list } = await import("./folder.ts");
   const { found, skipped } = await list(services, log, folder, looking);
   if (found.length <= batches.inlineManifestLines) return { pictures: found.map(pictureOf), skipped };
   return { planning: await writeList(services, log, found, principal.keyId), skipped };
 }
 
-/** Lines that were parsed, with what they name looked up. */
+/** Looks up the pictures of parsed lines. */
 async function check(
   services: RunStores,
   log: Log,
@@ -212,7 +216,7 @@ async function check(
   return { pictures: resolved.pictures };
 }
 
-/** A manifest in the bucket: read here when it is small, else where the planner begins. */
+/** A manifest in the bucket: read here if it is small, otherwise by the planner. */
 async function readManifest(
   services: RunStores,
   log: Log,
@@ -277,7 +281,7 @@ const pictureOf = ({ file, imageKey, etag }: Folder.Found): Resolve.Picture => (
   line: 0,
 });
 
-/** Writes a large folder's list as a manifest of ours, which the planner reads like any other. */
+/** Stores the list of a large folder as our own manifest, which the planner reads like any other. */
 async function writeList(
   services: RunStores,
   log: Log,

@@ -177,7 +177,7 @@ describe("a folder", () => {
 });
 
 describe("a large folder", () => {
-  /** Put by SQL into the store's own catalog would be quicker still; a page of a listing is what is looked at. */
+  /** Inserting into the store's own catalog by SQL would be faster, but the test is about pages of a listing. */
   const listing = (count: number): Stores["services"] => {
     const { bucket } = stores.services;
     const send = bucket.client.send.bind(bucket.client) as (command: unknown, options: unknown) => unknown;

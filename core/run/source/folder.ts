@@ -21,16 +21,16 @@ export interface Found {
   etag: string;
 }
 
-/** What a folder holds: every file of it is in one of the two. */
+/** What a folder contains: each file is in one of the two. */
 interface Listing {
   found: Found[];
   skipped: Skipped.Skipped;
 }
 
-/** Names that are looked at: five times what may match, so that a huge folder costs a bounded time. */
+/** Names that are looked at: five times as many as may match, so that a huge folder takes a bounded time. */
 const listedMost = 5 * batches.folderFiles;
 
-/** For all names together; what one name may cost is bounded by the matcher itself. */
+/** For all names together; the matcher itself bounds the time of one name. */
 const matchMs = 1_000;
 
 interface Query {
@@ -41,11 +41,11 @@ interface Query {
 }
 
 /**
- * The pictures below a folder of the data root whose names fit, in the order of their keys, with the versions that lie
- * there now; and what else lies there, by the reason why it was left out. Without `exts` a picture is what has the
- * extension of one, or is one by its first bytes; these are asked for of a bounded number of files.
- * @throws AppError `invalid_request` for a folder that cannot be one or is not the viewer's, for a glob that is none or
- *   fits nothing, where there is no picture, or more than may be listed; `storage_unavailable`.
+ * Lists the pictures below a folder of the data root whose names fit, in the order of their keys and with their
+ * current versions; and the other files, by the reason why they are left out. Without `exts` a file is a picture if
+ * its extension or its first bytes say so; a bounded number of files is read for that.
+ * @throws AppError `invalid_request` for a folder that is invalid or belongs to another key, for a glob that is
+ *   invalid or matches nothing, and for no picture or too many; `storage_unavailable`.
  */
 export async function list(
   services: Pick<RunStores, "bucket">,
@@ -122,7 +122,7 @@ interface Entry {
   verdict: Verdict;
 }
 
-/** What is to become of a file, by its name and size. @throws AppError `invalid_request` at `glob`. */
+/** Decides about a file by its name and size. @throws AppError `invalid_request` at `glob`. */
 function judgeOf({ glob, exts }: Query): (entry: Entry) => Verdict {
   const fits = matcher(glob ?? "**/*");
   const wanted = exts && new Set(exts.map((ext) => ext.replace(/^\./, "").toLowerCase()));
@@ -162,11 +162,11 @@ function matcher(glob: string): (file: string) => boolean {
   };
 }
 
-/** Those first that may well be pictures: names without an extension, and those that programs give wrongly. */
+/** Puts the likeliest pictures first: names without an extension, and extensions that programs often get wrong. */
 const byPromise = (a: Entry, b: Entry) => Number(isUnlikely(a.file)) - Number(isUnlikely(b.file));
 const isUnlikely = (file: string) => Type.extensionOf(file) !== "" && !Type.promisesUnread(file);
 
-/** Reads the first bytes of files that their names say nothing of, and sets what is to become of them. @returns of how many. */
+/** Reads the first bytes of files whose names are not enough, and decides about them. @returns how many were read. */
 async function lookInside(
   { bucket }: Pick<RunStores, "bucket">,
   log: Log,
@@ -182,7 +182,7 @@ async function lookInside(
     else if (Type.sniff(head) !== undefined) entry.verdict = "take";
     else entry.verdict = Type.looksUnread(head) || Type.promisesUnread(file) ? "not_supported" : "no_picture";
   });
-  // Known by their names, without a look inside.
+  // Known by their names alone.
   for (const entry of open.slice(allowed.looks))
     if (Type.promisesUnread(entry.file)) entry.verdict = "not_supported";
   return looked.length;

@@ -2,8 +2,9 @@ import { isIP } from "node:net";
 import { isPublic } from "#core/remote/address";
 
 /**
- * Hosts that a manifest may name by default: where the large clouds serve buckets, by their documentation, and never
- * a whole cloud's domain, below which anybody runs servers. A `*` stands for characters of one label.
+ * The hosts that a manifest may name by default: where the large clouds serve buckets, according to their
+ * documentation. No entry covers a cloud's whole domain, where anyone can run a server. A `*` stands for characters
+ * of one label.
  */
 export const defaults: readonly string[] = [
   // AWS S3: virtual hosts and paths, dual stack, transfer acceleration, China ("Methods for accessing a bucket").
@@ -29,9 +30,9 @@ export const defaults: readonly string[] = [
 ];
 
 /**
- * Whether a host matches one of the patterns. The pattern `*` alone is every host, as far as a literal address is
- * a public one; under any other pattern an address is no host. Where a name leads is checked when it is fetched.
- * @param hostname - as `URL` gives it: lower case, addresses normalised, IPv6 in brackets.
+ * True if a host matches one of the patterns. The pattern `*` alone allows every host name and every public address;
+ * other patterns never match an address. The address behind a name is checked when it is fetched.
+ * @param hostname - as `URL` gives it: lower case, normalized addresses, IPv6 in brackets.
  */
 export function allows(hostname: string, patterns: readonly string[]): boolean {
   const address = hostname.replace(/^\[|\]$/g, "");
@@ -48,7 +49,7 @@ function matches(host: string, pattern: string): boolean {
   );
 }
 
-/** Pieces between the stars, each at its first possible place: linear, whatever the pattern. */
+/** Places each piece between the stars as early as possible, which takes linear time for any pattern. */
 function matchesLabel(label: string, pattern: string): boolean {
   const [first = "", ...rest] = pattern.split("*");
   const last = rest.pop();
@@ -63,9 +64,9 @@ function matchesLabel(label: string, pattern: string): boolean {
   return label.length - last.length >= at && label.endsWith(last) && label !== "";
 }
 
-/** The address of a picture, or why it cannot be one. None of the messages repeats it. */
+/** The URL of a picture, or why it is invalid. No message repeats the URL. */
 export function check(text: string, patterns: readonly string[]): { url: URL } | { problem: string } {
-  // What the parser would silently drop or translate was not meant as an address.
+  // Refuses what the parser would silently drop or translate.
   if (!/^https:\/\/[^\s\\]+$/i.test(text) || !URL.canParse(text)) return { problem: "not an https address" };
   const url = new URL(text);
   if (url.username !== "" || url.password !== "")
@@ -78,7 +79,7 @@ export function check(text: string, patterns: readonly string[]): { url: URL } |
 const signing =
   /^(x-amz-.*|x-goog-.*|awsaccesskeyid|googleaccessid|signature|expires|key-pair-id|policy|sig|se|st|sp|sv|sr|ske|skoid|sktid|skt|sks|skv|spr|sip)$/i;
 
-/** An address without what a new signature changes: the same picture when it is signed again. */
+/** A URL without its signature: the same picture has the same one when it is signed again. */
 export function unsigned(text: string): string {
   if (!URL.canParse(text)) return text;
   const url = new URL(text);

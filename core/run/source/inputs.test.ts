@@ -18,7 +18,7 @@ import * as RunStores from "#test/support/run-stores";
 import * as Create from "./create.ts";
 import * as Inputs from "./inputs.ts";
 
-/* Pictures go when they must, and stay while somebody is to read them. */
+/* Pictures are removed when they must be, and stay while work is to read them. */
 
 const { silent, callerOf } = RunStores;
 let stores: RunStores.Stores;
@@ -36,7 +36,7 @@ describe("the files of a multipart call", () => {
   }));
   const input = { task_id: "receipt_fields_v1", concurrency: 2, persist_inputs: false, run_id: "r", files };
 
-  /** The stores with another way of sending to the bucket. */
+  /** The stores with another client for the bucket. */
   const through = (before: (command: object) => Promise<void>, after = async () => {}) => {
     const real = stores.bucket.bucket.client;
     const send = async (command: object, options: object) => {
@@ -47,7 +47,7 @@ describe("the files of a multipart call", () => {
       return answer;
     };
     const client = Object.create(real, { send: { value: send } }) as Bucket.Bucket["client"];
-    // What a test does within a call counts as its time.
+    // The time that a test spends within a call counts as the call's.
     return { ...stores.services, bucket: { ...stores.services.bucket, client, timeoutMs: 60_000 } };
   };
 

@@ -10,30 +10,30 @@ import { uploadTable } from "#core/upload/upload.sql";
 import { keptPrefix } from "./kept.ts";
 
 /*
- * The pictures that belong to a run: those that came with it, under a prefix of its own, and uploads, which other
- * runs may need too. What lies under the data root or behind a URL is never touched.
+ * The pictures of a run: those that came with it, under its own prefix, and uploads, which other runs may need, too.
+ * Files under the data root and behind URLs are never removed.
  */
 
 type Stores = Pick<RunStores, "db" | "bucket">;
 
-/** Objects that are removed at once. */
+/** Objects that are removed in parallel. */
 const removals = 16;
 
-/** Removes these objects; those that are not there are fine. @throws AppError `storage_unavailable`. */
+/** Removes these objects; missing ones are no error. @throws AppError `storage_unavailable`. */
 export async function removeAll(bucket: Bucket.Bucket, log: Log, rels: readonly string[]): Promise<void> {
   for (let i = 0; i < rels.length; i += removals)
     await Promise.all(rels.slice(i, i + removals).map((rel) => Bucket.remove(bucket, log, rel)));
 }
 
-/** Until when (epoch milliseconds), and what is called with the keys that were removed. */
+/** The deadline (epoch milliseconds), and a function that is called with the removed keys. */
 interface Below {
   deadline?: number;
   each?(rels: string[]): void;
 }
 
 /**
- * Removes whatever lies below a prefix, page by page, until nothing is left or the time is over.
- * @returns true when nothing is left.
+ * Removes all objects below a prefix, page by page, until none is left or the time is over.
+ * @returns true if none is left.
  * @throws AppError `storage_unavailable`.
  */
 export async function removeBelow(
@@ -56,14 +56,13 @@ export async function removeBelow(
 }
 
 /**
- * Removes the pictures of the next items behind `after`, in the order of their indexes: the run's own, and uploads
- * that are not needed elsewhere. Another run needs an upload while it has not ended, and for as long as it keeps its inputs; a
- * single extract that was handed over to the queue needs it until it ends.
- * The upload's row goes first and in the transaction that finds it unneeded: from then on no call can name it.
- * @param most - how many items; only those count that have a picture of these kinds.
- * @returns the last index that was looked at, undefined when there was none left; and how many uploads were removed
- *   of which the run has no copy.
- * @throws AppError `storage_unavailable`: the same call again does what is missing.
+ * Removes the pictures of the next items after `after`, in order: the run's own, and uploads that no other work
+ * needs. Another run needs an upload until it has ended, or longer if it keeps its inputs; a queued extract needs it
+ * until it ends. The upload's row is removed first, in the transaction that finds it unneeded, so that no later call
+ * can name it.
+ * @param most - how many items; only those with such pictures count.
+ * @returns the last index, undefined at the end; and how many uploads were removed of which the run has no copy.
+ * @throws AppError `storage_unavailable`: the same call does what is left.
  */
 export async function removeNext(
   services: Stores,
@@ -94,7 +93,7 @@ export async function removeNext(
   const going = rows
     .filter(({ needed }) => !needed)
     .map(({ rel }) => rel)
-    // A run that took over the items of another names the other's pictures, too.
+    // A run that took over items of another run also names that run's pictures.
     .filter((rel) => rel.startsWith(own) || rel.startsWith(uploads));
   const unique = new Set(going);
   await removeAll(services.bucket, log, [...unique]);

@@ -4,14 +4,14 @@ import { itemTable as item, type RunRow } from "../run.sql.ts";
 import { keptPrefix } from "./kept.ts";
 import type { Picture } from "./resolve.ts";
 
-/** A statement carries about as much JSON at most. */
+/** The most JSON in one statement. */
 const statementChars = 1024 * 1024;
 
 const columns = sql`(run_uid, idx, custom_id, file, tags, source_kind, object_key, etag, url, declared_mime_type, kept, status)`;
 
 /**
- * Inserts the items of these pictures, from index `first` on or by their places, if the condition holds; an item that
- * is there already, by its index or one of its names, is left out.
+ * Inserts the items of these pictures, from index `first` on or by their places, if the condition holds. Items whose
+ * index or name exists are skipped.
  */
 export function insert(
   runUid: string,
@@ -58,21 +58,21 @@ export function insert(
   return statements;
 }
 
-/** Items of a source run that a rerun takes over. */
+/** The items of a source run that a rerun takes over. */
 export const chosen = (sourceRunUid: string, only: "all" | "failed"): SQL =>
   only === "failed"
     ? sql`${item.runUid} = ${sourceRunUid} AND ${item.status} = 'failed'`
     : sql`${item.runUid} = ${sourceRunUid}`;
 
-/** An item of a source run, and the version of its picture that lies there now. */
+/** An item of a source run, and the current version of its picture. */
 export interface Taken {
   index: number;
   etag: string | null;
 }
 
 /**
- * Takes items of an earlier run over, in their order, from index `first` on, pinned to what was seen. A kept copy
- * stays the earlier run's: to this one it is an object like those under the data root, which stays at its end.
+ * Takes over items of an earlier run, in order, from index `first` on, pinned to the versions that were read. A kept
+ * copy still belongs to the earlier run, so this run does not remove it.
  */
 export function takeOver(
   to: { runUid: string; first: number },
@@ -93,14 +93,14 @@ export function takeOver(
     ON CONFLICT DO NOTHING`);
 }
 
-/** Removes a bounded number of a run's items, if the condition holds; `rowsAffected` says how many. */
+/** Removes a bounded number of a run's items if the condition holds; `rowsAffected` is their number. */
 export function remove(runUid: string, most: number, onlyIf: SQL): Database.Statement {
   return Database.statement(
     sql`DELETE FROM ${item} WHERE run_uid = ${runUid} AND idx IN (SELECT idx FROM ${item} WHERE run_uid = ${runUid} ORDER BY idx LIMIT ${most}) AND ${onlyIf}`,
   );
 }
 
-/** Removes a run's items from an index on, if the condition holds. */
+/** Removes a run's items from an index on if the condition holds. */
 export function removeFrom(runUid: string, index: number, onlyIf: SQL): Database.Statement {
   return Database.statement(
     sql`DELETE FROM ${item} WHERE run_uid = ${runUid} AND idx >= ${index} AND ${onlyIf}`,
@@ -111,8 +111,8 @@ export function removeFrom(runUid: string, index: number, onlyIf: SQL): Database
 const rowsAtOnce = 5_000;
 
 /**
- * Removes the next rows of a run's items, up to this index where one is given.
- * @returns true when none of them is left.
+ * Removes the next rows of a run's items, up to an index if it is given.
+ * @returns true if none is left.
  * @throws AppError `storage_unavailable`.
  */
 export async function removeRows(db: Database.Db, runUid: string, upTo?: number): Promise<boolean> {

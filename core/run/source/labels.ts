@@ -12,9 +12,10 @@ import * as DataRoot from "#core/upload/data-root";
 import { groundTruths } from "#spec/limits";
 
 /**
- * The labels that a call names, looked up; null when it names none.
- * @throws AppError `invalid_request` for both, for `gt_image_key` alone, and at `gt_id` or `gt_path` for what is not there;
- *   `forbidden` without the scope, and for `gt_path` without debug mode; `payload_too_large`; `storage_unavailable`.
+ * Looks up the labels that a call names; null if it names none.
+ * @throws AppError `invalid_request` for both kinds at once, for `gt_image_key` alone, and at `gt_id` or `gt_path` if
+ *   there are none; `forbidden` without the scope, and for `gt_path` without debug mode; `payload_too_large`;
+ *   `storage_unavailable`.
  */
 export async function check(
   services: { db: Database.Db; bucket: Bucket.Bucket; debugMode: boolean },
@@ -54,7 +55,7 @@ export async function check(
   return { object_key, etag: seen.etag, image_key: gt_image_key ?? defaultImageKey };
 }
 
-/** A ground truth that is named in a body: one that is not there is the body's fault. */
+/** A ground truth that a body names; a missing one is a mistake in the body. */
 async function ofGroundTruth(db: Database.Db, wanted: GroundTruth.Wanted): Promise<GroundTruth.Row> {
   try {
     return await GroundTruth.find(db, wanted);

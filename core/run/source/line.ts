@@ -6,21 +6,21 @@ import { batches } from "#spec/limits";
 import { type ExtractError, ManifestLine } from "../schema.ts";
 import * as Tags from "../tags.ts";
 
-/** A manifest's line that has been looked at. */
+/** A line of a manifest after the check. */
 export interface Entry {
   /** From 1 on. */
   line: number;
   value: ManifestLine;
-  /** The object's version, where it was seen when the line was made. */
+  /** The object's version, if it is known from the listing. */
   etag?: string;
 }
 
 export type Parsed = { entry: Entry; issues?: never } | { entry?: never; issues: ExtractError[] };
 
-/** More is not said about one line. */
+/** The most mistakes that are reported for one line. */
 const issuesOfALine = 8;
 
-/** Checks the form of a line that is JSON already. */
+/** Checks the form of a line that is already parsed JSON. */
 export function check(value: unknown, line: number): Parsed {
   const tags = Tags.problem(value);
   if (tags !== undefined) return { issues: [{ line, ...tags }] };
@@ -29,27 +29,27 @@ export function check(value: unknown, line: number): Parsed {
   return { issues: issues.slice(0, issuesOfALine).map((issue) => ({ line, ...issue })) };
 }
 
-/** A line of the list that we make of a large folder: what was listed is pinned, and need not be looked up again. */
+/** A line of our own list of a large folder: the version is known, so it need not be looked up again. */
 const ListedLine = z.strictObject({ file: z.string(), image_key: z.string(), etag: z.string() });
 
 /** A piece of a manifest between two line ends. */
 interface Raw {
   line: number;
-  /** Bytes of the manifest up to here, the line's end included. */
+  /** Bytes of the manifest up to and including the line's end. */
   end: number;
-  /** `long`: more than a line may have, and not kept; `endless`: so much more that nothing after it is looked at. */
+  /** `long`: longer than a line may be, and not kept; `endless`: so long that nothing after it is read. */
   kind: "text" | "blank" | "long" | "endless";
   bytes: Uint8Array;
 }
 
-/** A line that is too long is skipped up to its end, if that comes within this. */
+/** A longer line is skipped up to its end if that comes within this. */
 const skippedBytes = 32 * 1024 * 1024;
-/** Blank lines are told of after so many bytes of them, so that whoever reads sees where it is. */
+/** Blank lines are yielded after this many bytes of them, so that the reader knows the position. */
 const blankBytes = 256 * 1024;
 
 /**
- * Splits a manifest at LF, from a place where a line begins. Memory is bounded by one line's limit, whatever comes.
- * @param from - bytes and lines that are in front of `source`.
+ * Splits a manifest at LF, starting where a line begins. Memory is bounded by the limit of one line.
+ * @param from - the bytes and lines before `source`.
  */
 export async function* split(
   source: AsyncIterable<Uint8Array>,
@@ -60,7 +60,7 @@ export async function* split(
   let parts: Uint8Array[] = [];
   let held = 0;
   const take = (): Raw => {
-    // One part is the usual case, and none that of an empty line.
+    // Usually there is one part; none for an empty line.
     const bytes = parts.length > 1 ? Buffer.concat(parts) : (parts[0] ?? nothing);
     const kind = held > batches.manifestLineBytes ? "long" : isBlank(bytes) ? "blank" : "text";
     parts = [];
@@ -98,12 +98,12 @@ const nothing = new Uint8Array();
 const blanks = new Set([0x20, 0x09, 0x0d]);
 const isBlank = (bytes: Uint8Array) => bytes.every((byte) => blanks.has(byte));
 
-/** A whole list on one line is what people send instead of lines. */
+/** A common mistake: a whole JSON list on one line. */
 const tooLong = `the line is longer than ${batches.manifestLineBytes} bytes: one picture a line, and no list around them`;
 
 /**
  * Checks one line of JSONL.
- * @param own - the line is one of ours.
+ * @param own - the line is from our own list.
  */
 export function parse(raw: Raw, own = false): Parsed {
   const wrong = (message: string): Parsed => ({ issues: [{ line: raw.line, path: "", message }] });

@@ -1,4 +1,4 @@
-/** Why a folder gave no picture: which of the caller's words left it all out, and what lies there instead. */
+/** Explains why a folder gave no picture: which option left all files out, and what is there instead. */
 import * as Bucket from "#core/bucket/bucket";
 import { type AppError, invalidRequest } from "#core/error";
 import type { Log } from "#core/log";
@@ -8,7 +8,7 @@ import type { RunStores } from "../services.ts";
 import type * as Skipped from "../skipped.ts";
 
 interface Query {
-  /** Without a slash at its end. */
+  /** Without a slash at the end. */
   dir: string;
   exts?: readonly string[] | undefined;
 }
@@ -38,7 +38,7 @@ export async function nothing(
   );
 }
 
-/** What may have been meant by a folder in which nothing lies. Names that the caller could list are told, others not. */
+/** Similar names for an empty folder. Only names that the caller could list are shown. */
 async function instead({ bucket }: Pick<RunStores, "bucket">, log: Log, dir: string): Promise<string> {
   if (dir.startsWith(DataRoot.dataRoot))
     return "nothing lies there: images_dir is below the data root, so leave data/ out in front";
@@ -46,7 +46,7 @@ async function instead({ bucket }: Pick<RunStores, "bucket">, log: Log, dir: str
     return "that is a file: name the folder that it is in, or the file in a manifest, by image_key";
   const parent = dir.slice(0, dir.lastIndexOf("/") + 1);
   const look = "npm run ocrlty -- data ls shows what there is";
-  // Of the root itself the names are those of all keys.
+  // At the root the names would be those of all keys.
   if (parent === "") return `nothing lies there: ${look}`;
   const prefix = DataRoot.dataRoot + parent;
   const { prefixes } = await Bucket.list(bucket, log, { prefix, delimiter: "/" });

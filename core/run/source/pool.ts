@@ -1,11 +1,12 @@
 import { AppError } from "#core/error";
 
-/** Calls to the bucket that one invocation has under way at a time. */
+/** Calls to the bucket that one invocation makes in parallel. */
 const width = 32;
 
 /**
- * Does the work on every entry, a bounded number at a time, and answers in their order. The first failure ends it.
- * @throws what the work throws; AppError `storage_unavailable` when the deadline (epoch milliseconds) passes first.
+ * Does the work for every entry, a bounded number in parallel, and returns the results in order. The first failure
+ * ends it.
+ * @throws what the work throws; AppError `storage_unavailable` if the deadline (epoch milliseconds) passes first.
  */
 export async function each<T, R>(
   entries: readonly T[],
@@ -30,7 +31,7 @@ export async function each<T, R>(
     worker().catch((thrown: unknown) => {
       failure ??= { thrown };
     });
-  // All have ended when it throws: nothing arrives in the bucket after its caller has tidied up.
+  // All calls have ended when it throws, so nothing is stored after the caller has cleaned up.
   await Promise.all(Array.from({ length: Math.min(width, entries.length) }, guarded));
   if (failure !== undefined) throw failure.thrown;
   return results;

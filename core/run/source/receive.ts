@@ -38,10 +38,10 @@ export interface ReceiveInput extends EvaluateBy.Wish {
 }
 
 /**
- * Makes a run of files that came with the call. The row comes first, so that whatever is stored belongs to a run, and
- * the items last: a crash in between leaves a run that is `planning` until a repeat goes on with it, or reconcile
- * ends it. Repeats store the same bytes in the same places.
- * @throws AppError `invalid_request` for names that are not unique or not names, as `create` otherwise.
+ * Makes a run of files that came with the call. The row comes first, so that every stored object belongs to a run;
+ * the items come last. After a crash in between the run is `planning` until a repeat continues it or reconcile ends
+ * it. Repeats store the same bytes at the same keys.
+ * @throws AppError `invalid_request` for names that are invalid or not unique; otherwise as `create`.
  */
 export async function receive(
   services: RunStores,
@@ -67,7 +67,7 @@ export async function receive(
   const { known } = identity;
   if (known !== undefined && known.planning?.phase !== "receiving") return { run: known, replayed: true };
   if (webhook_url !== undefined) await Webhook.check(webhook_url, log, caller.deadline);
-  // Of a run that is known, its row has it.
+  // The row of a known run has it.
   const evaluateBy =
     known === undefined ? await Labels.check(services, log, input, caller.principal) : known.evaluateBy;
   const tooMany = Allowance.overRunSize(caller.principal, input.files.length);
@@ -82,7 +82,7 @@ export async function receive(
   try {
     const pictures = await store(services, log, row, { files: input.files, deadline: caller.deadline });
     const started = await start(services, row, pictures, caller);
-    // Canceled meanwhile, and perhaps ended: what was stored since then belongs to no item.
+    // The run was canceled in the meantime and may have ended: what was stored since belongs to no item.
     if (started.startedAt === null) await clear(services, log, row);
     await Begin.order(services, started, log);
     return { run: started, replayed: false };
@@ -92,7 +92,7 @@ export async function receive(
   }
 }
 
-/** The row alone. */
+/** Inserts the row without items. */
 async function announce(
   services: RunStores,
   input: ReceiveInput & Pick<RunRow, "evaluateBy">,
@@ -141,7 +141,10 @@ async function store(
   });
 }
 
-/** Items and state at once. @throws AppError `rate_limited`, `conflict` when the run was canceled, `storage_unavailable`. */
+/**
+ * Inserts the items and starts the run in one transaction. @throws AppError `rate_limited`, `conflict` if the run was
+ * canceled, `storage_unavailable`.
+ */
 async function start(
   services: RunStores,
   row: RunRow,
@@ -168,7 +171,7 @@ async function start(
     db.query.select().from(run).where(mine),
   ]);
   const found = Database.rows(run, results.at(-1))[0];
-  // Ours, or a repeat's that was faster.
+  // Started by this call, or by a faster repeat.
   if (found !== undefined && found.planning === null && found.startedAt !== null) return found;
   if (found?.state === "planning") throw await Allowance.refusal(db, caller.principal, total, now);
   if (found !== undefined && ["canceling", "finishing", "canceled"].includes(found.state)) return found;
@@ -178,8 +181,8 @@ async function start(
 }
 
 /**
- * Nothing is left of a call that failed, as far as storage lets us: first the run can no longer be started, then its
- * objects go, then its row. What is left of it then is reconcile's.
+ * Removes what a failed call stored: first the run can no longer be started, then its objects are removed, then its
+ * row. Reconcile removes what is left.
  */
 async function giveUp(services: RunStores, log: Log, row: RunRow, error: AppError): Promise<void> {
   const { db, bucket } = services;
@@ -197,7 +200,7 @@ async function giveUp(services: RunStores, log: Log, row: RunRow, error: AppErro
         })
         .where(and(mine, eq(run.state, "planning"))),
     ]);
-    // Not by us: a repeat is at it, has begun the run, or gave up before us while we were storing.
+    // A repeat is storing, has started the run, or gave up first.
     if (ended?.rowsAffected !== 1 && !(await isForsaken(db, row))) return;
     const deadline = Date.now() + services.times.httpReserveMs / 2;
     if (!(await Inputs.removeBelow(bucket, log, keptPrefix(row), { deadline }))) return;
@@ -207,13 +210,13 @@ async function giveUp(services: RunStores, log: Log, row: RunRow, error: AppErro
   }
 }
 
-/** What is stored for this run will not be used: the run is gone, or ended before it began. */
+/** What is stored for this run will not be used: the run is removed, or ended before it began. */
 async function isForsaken(db: Database.Db, { runUid }: RunRow): Promise<boolean> {
   const [found] = await Database.read(db.query.select().from(run).where(eq(run.runUid, runUid)));
   return found === undefined || (found.startedAt === null && found.state !== "planning");
 }
 
-/** Removes what a call stored for a run that it could not begin; what is left is found by its key. */
+/** Removes what a call stored for a run that it could not start. Objects are found by their prefix. */
 async function clear({ bucket, times }: RunStores, log: Log, row: RunRow): Promise<void> {
   try {
     await Inputs.removeBelow(bucket, log, keptPrefix(row), {

@@ -15,10 +15,10 @@ import * as Items from "./items.ts";
 import * as Labels from "./labels.ts";
 
 /**
- * Makes a run of the items of another, which has ended, with the inputs that were kept: up to 1,000 here, more by the
+ * Makes a run of the items of another run, which has ended and kept its inputs: up to 1,000 items here, more by the
  * planner. Their names are taken over.
- * @throws AppError `not_found` for a source run that this key does not have; `conflict` with `details.reason` `run_active`,
- *   `inputs_not_kept` or `nothing_to_rerun`; as `create` otherwise.
+ * @throws AppError `not_found` if the key has no such run; `conflict` with `details.reason` `run_active`,
+ *   `inputs_not_kept` or `nothing_to_rerun`; otherwise as `create`.
  */
 export async function rerun(
   services: RunStores,
@@ -50,7 +50,7 @@ export async function rerun(
     webhookUrl: webhook_url ?? null,
     expiresAfterS: input.expires_after ?? null,
   };
-  // From then on neither the source run nor one whose pictures it shows can be deleted until this one has ended.
+  // From then on the source run, and any run whose pictures it names, can be deleted only after this one has ended.
   const onlyIf = sql`EXISTS (SELECT 1 FROM ${run} WHERE run_uid = ${source.runUid} AND state = ${source.state})
     AND NOT EXISTS (SELECT 1 FROM ${item} WHERE ${Items.chosen(source.runUid, only)} AND kept = 0 AND ${Chosen.isGoing(source.keyId)})`;
   const small = total <= batches.inlineManifestLines;
@@ -69,7 +69,7 @@ export async function rerun(
     : [];
   const made = await Begin.commit(services, { row, identity, caller }, { onlyIf, items });
   if (made === undefined) {
-    // It, or its pictures, were removed meanwhile, or the key has no room.
+    // The run or its pictures were removed in the meantime, or the key has no room.
     const now = await count(services, await sourceRun(services, source_run_id, caller), only);
     if (now.lost > 0) throw Chosen.inputsNotKept({ missing: now.lost, checked: now.total });
     throw await Allowance.refusal(services.db, caller.principal, Math.max(1, row.total), row.createdAt);
@@ -78,7 +78,7 @@ export async function rerun(
   return made;
 }
 
-/** What decides the run. */
+/** What determines the run. */
 function payloadOf(input: RerunRequest): unknown {
   const { source_run_id, only, task_id, concurrency, persist_inputs, webhook_url, expires_after } = input;
   return [
@@ -105,7 +105,7 @@ async function sourceRun(services: RunStores, runId: string, caller: Begin.Calle
   return row;
 }
 
-/** How many items are chosen, and of how many the picture went with the run. */
+/** How many items are chosen, and how many of their pictures were removed with the run. */
 async function count(
   services: RunStores,
   source: RunRow,

@@ -17,7 +17,7 @@ import * as Hosts from "./hosts.ts";
 import type { Entry } from "./line.ts";
 import * as Pool from "./pool.ts";
 
-/** A picture that a run will read: the part of an item's row that says where it is. */
+/** A picture that a run will read: the columns of an item's row that say where it is. */
 export interface Picture {
   customId: string | null;
   file: string | null;
@@ -27,13 +27,13 @@ export interface Picture {
   etag: string | null;
   url: string | null;
   declaredMimeType: string | null;
-  /** It lies at the run's own key already, and stays there. */
+  /** It is already at the run's own key, and stays there. */
   kept: boolean;
-  /** Where it was named; 0 where there are no lines. */
+  /** The line that named it; 0 if there are no lines. */
   line: number;
 }
 
-/** What is looked up by, and until when. */
+/** What a look-up needs, and its deadline. */
 export interface Looking {
   viewer: DataRoot.Viewer;
   /** Epoch milliseconds. */
@@ -41,9 +41,9 @@ export interface Looking {
 }
 
 /**
- * Looks up what well-formed lines name. An upload is pinned to the version that was read first, a key to the one that
- * lies there now: a later replacement does not change what the run reads.
- * @returns the pictures in their order, and what is wrong; a line with a mistake has no picture.
+ * Looks up the pictures of valid lines. An upload is pinned to the version that was read first, a key to the current
+ * version, so a later replacement does not change what the run reads.
+ * @returns the pictures in order, and the mistakes; a line with a mistake has no picture.
  * @throws AppError `storage_unavailable`.
  */
 export async function resolve(
@@ -155,7 +155,7 @@ async function versionsOf(
   return versions;
 }
 
-/** By ref: the version of each upload that counts, which for the ones never read before is the one seen now. */
+/** The valid version of each upload, by ref; an upload that was never read gets the current one. */
 async function pin(
   services: Pick<RunStores, "db">,
   uploads: ReadonlyMap<string, Upload.Row>,
@@ -172,7 +172,7 @@ async function pin(
   return pinned;
 }
 
-/** What names of items occur twice among these lines, told at the second. */
+/** Names that occur twice among these lines, reported at the second. */
 export function repeated(entries: readonly Entry[]): ExtractError[] {
   const issues: ExtractError[] = [];
   for (const path of ["custom_id", "file"] as const) {
@@ -188,7 +188,7 @@ export function repeated(entries: readonly Entry[]): ExtractError[] {
   return issues;
 }
 
-/** Names of these lines that items in front of the chunk have. */
+/** Names of these lines that earlier chunks contain. */
 export async function known(
   { db }: Pick<RunStores, "db">,
   runUid: string,
@@ -199,7 +199,7 @@ export async function known(
   const named = (path: (typeof paths)[number]) => {
     const names = JSON.stringify(entries.flatMap(({ value }) => value[path] ?? []));
     const column = sql.identifier(path);
-    // By name, not by place: the pluses keep SQLite from going through all items of the run.
+    // By name: the plus signs keep SQLite from reading all items of the run.
     return Database.statement(
       sql`SELECT ${column} AS name FROM ${itemTable} WHERE run_uid = ${runUid} AND ${column} IN (SELECT value FROM json_each(${names})) AND (+idx < ${first} OR +idx >= ${first + count})`,
     );
@@ -213,7 +213,7 @@ export async function known(
   });
 }
 
-/** The uploads among these pictures are still known: a run that ends meanwhile removes those that are not needed elsewhere. */
+/** True while the uploads of these pictures have rows: a run that ends may remove those that no other work needs. */
 export function uploadsAreThere(pictures: readonly Picture[]): SQL {
   const keys = new Set(
     pictures.flatMap(({ sourceKind, objectKey }) => (sourceKind === "upload" && objectKey ? objectKey : [])),
@@ -223,16 +223,16 @@ export function uploadsAreThere(pictures: readonly Picture[]): SQL {
   return sql`(SELECT count(*) FROM ${uploadTable} WHERE ref IN (SELECT value FROM json_each(${refs}))) = ${keys.size}`;
 }
 
-/** The manifest is not the one that was read first. */
+/** The manifest is not the version that was read first. */
 export const replaced = () =>
   new AppError("conflict", "the manifest was removed or replaced since it was first read", {
     details: { reason: "upload_replaced" },
   });
 
-/** Said of a manifest of blank lines, or of none. */
+/** The error for a manifest without lines. */
 export const empty: ExtractError = { line: 1, path: "", message: "the manifest has no lines" };
 
-/** All that is wrong with a source, in one error: the first mistakes, and how many there are. */
+/** One error with the first mistakes of a source, and their number. */
 export function refused(issues: readonly ExtractError[], count = issues.length): AppError {
   const first = firstOf(issues);
   const { reason } = Utf8;
@@ -242,6 +242,6 @@ export function refused(issues: readonly ExtractError[], count = issues.length):
   });
 }
 
-/** The first issues in the order of their lines. */
+/** The first mistakes in the order of their lines. */
 export const firstOf = (issues: readonly ExtractError[]): ExtractError[] =>
   [...issues].sort((a, b) => a.line - b.line).slice(0, batches.namedIssues);

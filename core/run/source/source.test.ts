@@ -107,7 +107,7 @@ describe("files that come with the call", () => {
 
   test("of a call that was killed while it stored them are stored again by a repeat", async () => {
     const { run } = await receive([file("a.png")], { run_id: "killed" });
-    // As the killed call left it: a row alone.
+    // As a killed call leaves it: only a row.
     const { db } = stores.services;
     await Database.batch(db, [
       Database.statement(sql`DELETE FROM item WHERE run_uid = ${run.runUid}`),
@@ -139,7 +139,7 @@ describe("files that come with the call", () => {
 describe("a rerun", () => {
   const rerun = (body: object, caller = callerOf()) =>
     Rerun.rerun(stores.services, silent, RerunRequest.parse(body), caller);
-  /** A run that has ended, with its items set as told. */
+  /** An ended run with the given items. */
   async function ended(
     run_id: string,
     manifest: object[],
@@ -276,7 +276,7 @@ describe("a rerun", () => {
         details: { reason: "inputs_not_kept", missing: 1, checked: 1 },
       });
     }
-    // It keeps its own by now.
+    // The run has its own copy now.
     await db.query.update(itemTable).set({ kept: true }).where(sql`run_uid = ${second.runUid}`);
     await stores.bucket.put(keptKey(second, 0), "copy");
     const again = await rerun({ source_run_id: "copies-2" });
@@ -360,7 +360,7 @@ describe("hosts of addresses", () => {
     expect(allows("93.184.216.34", ["*"])).toBe(true);
     for (const private_ of ["127.0.0.1", "10.1.2.3", "169.254.169.254", "[::ffff:10.0.0.1]"])
       expect(allows(private_, ["*"]), private_).toBe(false);
-    // Other notations of an address are that address.
+    // Other notations of an address are the same address.
     expect(Hosts.check("https://0x7f.1/x", ["*"])).toHaveProperty("problem");
     expect(Hosts.check("https://example.org:8443/x", ["*"])).toHaveProperty("problem");
   });
