@@ -8,8 +8,8 @@ export const Place = z.tuple([z.int().min(0).max(8.64e15), z.string().max(128)])
 export const encode = (place: unknown): string => Buffer.from(JSON.stringify(place)).toString("base64url");
 
 /**
- * A page of rows that were read with one more than it holds, and the cursor behind its last row; null at the end.
- * @param placeOf - where a row stands in the order of the list.
+ * A page of rows that were read with one more, and the cursor after its last row; null at the end.
+ * @param placeOf - a row's place in the order of the list.
  */
 export function page<R>(
   rows: readonly R[],

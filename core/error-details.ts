@@ -2,7 +2,8 @@ import * as z from "zod";
 import { mimeTypes } from "#spec/pictures";
 
 /*
- * The facts of an error, `error.details` on the wire. A closed list, so that clients have a type for all of it.
+ * The facts of an error, `error.details` on the wire. The list is closed, so that clients have a type for all of
+ * them.
  */
 
 const tokens = z.int().min(0);

@@ -46,7 +46,7 @@ export class AppError extends Error {
   readonly retryAfterS: number | undefined;
   /** The field, query parameter or header that the message is about, as a dotted path; on the wire as `error.param`. */
   readonly param: string | undefined;
-  /** Whether the same call may succeed later: as in the list of codes, unless this one is known not to. */
+  /** True if the same call may succeed later: as in the list of codes, unless this error says otherwise. */
   readonly retry: boolean;
 
   constructor(
@@ -73,7 +73,7 @@ export class AppError extends Error {
     return codes[this.code].status;
   }
 
-  /** The same error with more details, e.g. where its artifact lies. */
+  /** The same error with more details, such as the address of its artifact. */
   with(details: Details): AppError {
     return new AppError(this.code, this.message, {
       details: { ...this.details, ...details },

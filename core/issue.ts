@@ -16,7 +16,7 @@ type Checked<T> = { data: T; issues?: never } | { data?: never; issues: Issue[] 
 
 /**
  * Checks a value against its schema.
- * @param what - the noun for an unknown name: a "field", a "query parameter".
+ * @param what - the noun for an unknown name: "field" or "query parameter".
  */
 export function check<T>(schema: z.ZodType<T>, value: unknown, what = "field"): Checked<T> {
   const parsed = schema.safeParse(value, { error: (issue) => words(issue, schema) });

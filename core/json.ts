@@ -3,7 +3,7 @@
  * key.
  */
 
-/** A JSON text that was read, or what is wrong with it. */
+/** The parsed text, or its mistake. */
 type Read = { value: unknown; problem?: never } | { value?: never; problem: string };
 
 /**
@@ -27,7 +27,7 @@ export function read(given: string): Read {
 const scalar = /-?\d[\d.eE+-]*|true|false|null/y;
 
 /**
- * Walks through a text that is JSON, or was up to the parser's error.
+ * Walks through a valid JSON text, or through an invalid one up to the parser's error.
  * @returns where an object repeats a name, and where a value is missing.
  */
 function walk(text: string): { repeated?: number; noValue?: number } {

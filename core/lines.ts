@@ -1,8 +1,8 @@
 const newLine = 0x0a;
 
 /**
- * The lines of a text that comes in pieces, without their ends, as bytes: a caller that counts them knows where in the source
- * each begins. A last line without an end is one; an empty one is none. Holds one line and one piece.
+ * Splits a text that comes in pieces into lines without their ends, as bytes, so that the caller can count positions.
+ * A last line without an end counts; an empty one does not. Memory holds one line and one piece.
  */
 export async function* of(source: AsyncIterable<Uint8Array | string>): AsyncGenerator<Buffer> {
   let begun: Buffer[] = [];
@@ -18,7 +18,7 @@ export async function* of(source: AsyncIterable<Uint8Array | string>): AsyncGene
       begun = [];
       from = end + 1;
     }
-    // A copy: the piece may be its owner's again.
+    // A copy, because the owner of the piece may reuse it.
     if (from < bytes.length) begun.push(Buffer.from(bytes.subarray(from)));
   }
   if (begun.length > 0) yield Buffer.concat(begun);

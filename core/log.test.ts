@@ -8,7 +8,7 @@ import * as Log from "#core/log";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
-/** What a process of its own prints: the logger is one for a process, and takes its settings once. */
+/** The output of a separate process: the logger exists once per process and reads its settings once. */
 async function line(): Promise<string> {
   const script = `import * as Log from "#core/log";
     Log.create({ a: null }).info("tried", { b: null, c: undefined, d: 0, e: false, f: "" });`;

@@ -13,11 +13,11 @@ export type Fields = Record<
 >;
 
 export interface Log {
-  /** An event by its name in snake_case. Fields are ids, names, numbers and codes (CONTRIBUTING.md, "House rules"). */
+  /** An event, named in snake_case. Fields are ids, names, numbers and codes (CONTRIBUTING.md, "House rules"). */
   info(event: string, fields?: Fields): void;
   warn(event: string, fields?: Fields): void;
   error(event: string, fields?: Fields): void;
-  /** A log whose lines all carry these fields too. */
+  /** A log that adds these fields to every line. */
   child(fields: Fields): Log;
 }
 
@@ -28,7 +28,7 @@ class Item extends LogItem {
   }
 }
 
-/** One flat JSON object a line, in the order a reader scans it. */
+/** One flat JSON object per line, in the order in which a person reads it. */
 class Line extends LogFormatter {
   override formatAttributes(attributes: UnformattedAttributes, additional: LogAttributes): LogItem {
     return new Item({
@@ -51,8 +51,8 @@ function logger(): Logger {
 }
 
 /**
- * A log with fields of its own. Powertools' logger is shared by the instance and gets its keys with every line,
- * never by `appendKeys`: appended keys outlive an invocation.
+ * A log with fields of its own. All logs share Powertools' logger and pass the fields with every line: keys that were
+ * added by `appendKeys` would outlive an invocation.
  */
 export function create(fields: Fields = {}): Log {
   const write = (level: "INFO" | "WARN" | "ERROR", event: string, more: Fields = {}) => {

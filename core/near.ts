@@ -1,6 +1,6 @@
 import leven from "leven";
 
-/** A longer text is not a mistyped name. */
+/** Longer texts are not mistyped names. */
 const longest = 100;
 /** The most suggestions. */
 const most = 3;

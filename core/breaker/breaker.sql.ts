@@ -1,15 +1,15 @@
 import { integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
 
-/** One row a dependency; `openedAt` null means closed. Shared by every instance. */
+/** One row per dependency; `openedAt` is null while the breaker is closed. All instances share it. */
 export const breakerTable = sqliteTable("breaker", {
   name: text("name").primaryKey(),
   openedAt: integer("opened_at", { mode: "timestamp_ms" }),
-  /** From when on a caller may probe whether it is back. */
+  /** From this time on a caller may probe the server. */
   retryAt: integer("retry_at", { mode: "timestamp_ms" }),
-  /** Until when the right to probe is taken. */
+  /** Until when one caller has the right to probe. */
   probeUntil: integer("probe_until", { mode: "timestamp_ms" }),
-  /** One probe message at a time in the `later` queue: until when the present one is believed to be alive. */
+  /** There is one probe message at a time in the `urgent` queue. Until this time it counts as alive. */
   messageUntil: integer("message_until", { mode: "timestamp_ms" }),
-  /** Which chain of messages it belongs to: one that was given up and comes up after all does not go on. */
+  /** The chain that the message belongs to. A message of an older chain that still arrives does not continue. */
   messageChain: text("message_chain"),
 });

@@ -4,16 +4,16 @@ import * as Database from "#core/db/database";
 import { breakerTable } from "./breaker.sql.ts";
 
 /*
- * The circuit breaker of the model server, one row for all instances. It opens when a probe has confirmed that the
- * server is away; while it is open the model is not asked, so that a night without a GPU costs nothing. After a while it
- * is half open: one caller, or the probe message, probes again, which closes it or keeps it open.
+ * The circuit breaker of the model server, one row for all instances. It opens when a probe has confirmed an outage.
+ * While it is open the model is not asked, so a night without a GPU costs nothing. After a while it is half open: one
+ * caller, or the probe message, probes again and closes it or keeps it open.
  */
 
 const name = "model_server";
 
 type Row = typeof breakerTable.$inferSelect;
 
-/** What the breaker says: go ahead; wait at least `retryAfterMs`; or it is due, and a caller may probe. */
+/** The breaker's answer: go on; wait at least `retryAfterMs`; or a caller may probe now. */
 export type State = { kind: "closed" } | { kind: "open"; retryAfterMs: number } | { kind: "due" };
 
 /** The statement to read the row within another batch. */
@@ -21,7 +21,7 @@ export function statement(db: Database.Db) {
   return db.query.select().from(breakerTable).where(eq(breakerTable.name, name));
 }
 
-/** The same with the row of who is asked alone, for `stateIn` and `aloneUntil`. */
+/** The same with the row of the isolated suspect, for `stateIn` and `aloneUntil`. */
 export function statementOfBoth(db: Database.Db) {
   return db.query
     .select()
@@ -29,7 +29,7 @@ export function statementOfBoth(db: Database.Db) {
     .where(or(eq(breakerTable.name, name), eq(breakerTable.name, alone)));
 }
 
-/** Judges what was read with `statementOfBoth`. */
+/** Evaluates rows that were read with `statementOfBoth`. */
 export function stateIn(rows: readonly Row[], now: number): State {
   return stateOf(
     rows.find((row) => row.name === name),
@@ -37,13 +37,13 @@ export function stateIn(rows: readonly Row[], now: number): State {
   );
 }
 
-/** Until when at most a suspect has the model server for itself; undefined when none has. */
+/** Until when, at most, a suspect has the model server for itself; undefined if none has. */
 export function aloneUntil(rows: readonly Row[], now: number): number | undefined {
   const until = rows.find((row) => row.name === alone)?.probeUntil?.getTime() ?? 0;
   return until > now ? until : undefined;
 }
 
-/** Judges a row read with `statement`. */
+/** Evaluates a row that was read with `statement`. */
 export function stateOf(row: Row | undefined, now: number): State {
   if (row === undefined || row.openedAt === null) return { kind: "closed" };
   const retryAfterMs = (row.retryAt?.getTime() ?? now) - now;
@@ -68,7 +68,7 @@ export async function trip(db: Database.Db, retryAfterMs: number): Promise<void>
   ]);
 }
 
-/** Closes it. @returns false when it was closed already. */
+/** Closes it. @returns false if it was already closed. */
 export async function close(db: Database.Db): Promise<boolean> {
   const [result] = await Database.batch(db, [
     db.query
@@ -79,7 +79,7 @@ export async function close(db: Database.Db): Promise<boolean> {
   return result?.rowsAffected === 1;
 }
 
-/** Takes the right to look, for `forMs`; of many callers exactly one gets it. */
+/** Takes the right to probe for `forMs`; of several callers exactly one gets it. */
 export async function mayProbe(db: Database.Db, forMs: number): Promise<boolean> {
   const now = new Date();
   const [result] = await Database.batch(db, [
@@ -99,8 +99,8 @@ export async function mayProbe(db: Database.Db, forMs: number): Promise<boolean>
 }
 
 /**
- * Takes the right to have the one probe message under way, for `forMs`.
- * @returns the name of the chain that it begins; undefined when another one is under way.
+ * Takes the right to have the one probe message under way for `forMs`.
+ * @returns the name of the new chain; undefined if another message is under way.
  */
 export async function mayMessage(db: Database.Db, forMs: number): Promise<string | undefined> {
   const now = new Date();
@@ -115,7 +115,7 @@ export async function mayMessage(db: Database.Db, forMs: number): Promise<string
   return result?.rowsAffected === 1 ? chain : undefined;
 }
 
-/** Holds that right for longer. @returns false when another chain has it, or none may go on. */
+/** Extends that right. @returns false if another chain has it, or no chain may continue. */
 export async function stillMessage(db: Database.Db, chain: string, forMs: number): Promise<boolean> {
   const [result] = await Database.batch(db, [
     db.query
@@ -126,7 +126,7 @@ export async function stillMessage(db: Database.Db, chain: string, forMs: number
   return result?.rowsAffected === 1;
 }
 
-/** No probe message is under way any more. */
+/** Ends the chain: no probe message is under way. */
 export async function messageDone(db: Database.Db): Promise<void> {
   await Database.batch(db, [
     db.query
@@ -142,12 +142,12 @@ export async function state(db: Database.Db): Promise<State> {
   return stateOf(Database.rows(breakerTable, result)[0], Date.now());
 }
 
-/** A row of its own: who is under suspicion of taking the model server down. */
+/** A row of its own: the suspect that is isolated. */
 const alone = "lone_call";
 
 /**
- * Takes the right to ask the model server under suspicion, for `forMs`. Of all runs one has it at a time: were two
- * suspects asked at once, a lost connection would be held against both. While it is taken no item is begun.
+ * Takes the right to ask the model server as a suspect for `forMs`. Of all runs one suspect has it at a time: with
+ * two of them, a lost connection would count against both. While it is taken, no other item is started.
  */
 export async function mayBeAlone(db: Database.Db, forMs: number): Promise<boolean> {
   const now = new Date();
@@ -166,7 +166,7 @@ export async function mayBeAlone(db: Database.Db, forMs: number): Promise<boolea
   return result?.rowsAffected === 1;
 }
 
-/** The statement that holds that right for longer, if it still runs and `condition` holds: within its holder's batch. */
+/** The statement that extends that right if it has not expired and `condition` holds, within its holder's batch. */
 export function stillAlone(db: Database.Db, until: Date, condition: SQL): Database.Statement {
   return db.query
     .update(breakerTable)
@@ -174,7 +174,7 @@ export function stillAlone(db: Database.Db, until: Date, condition: SQL): Databa
     .where(and(eq(breakerTable.name, alone), gt(breakerTable.probeUntil, new Date()), condition));
 }
 
-/** Gives that right back. */
+/** Gives up that right. */
 export async function aloneNoMore(db: Database.Db): Promise<void> {
   await Database.batch(db, [
     db.query.update(breakerTable).set({ probeUntil: null }).where(eq(breakerTable.name, alone)),

@@ -5,13 +5,11 @@ import * as Queue from "#core/queue/queue";
 import type { Services } from "#core/reading/services";
 import * as Breaker from "./breaker.ts";
 
-/*
- * The messages that look for the model server while it is away; what a look does is core/outage/probe.ts.
- */
+/* The messages that cause a probe of the model server during an outage; core/outage/probe.ts does the probe. */
 
 /**
- * The body of a probe message in the `urgent` queue: the nth look of a chain of them. FIFO queues take no delay, so its
- * worker holds it until it is due, in epoch milliseconds.
+ * The body of a probe message in the `urgent` queue: the nth probe of a chain. FIFO queues have no delay, so the
+ * worker holds the message until `due`, in epoch milliseconds.
  */
 export const Message = z.object({
   kind: z.literal("probe"),
@@ -21,10 +19,16 @@ export const Message = z.object({
 });
 export type Message = z.output<typeof Message>;
 
-/** What of any version is such a message, also one that came up where it has no effect: reconcile begins another chain. */
+/**
+ * Recognizes a probe message of any version, also one that no longer has an effect; reconcile starts another chain
+ * then.
+ */
 export const AnyMessage = z.object({ kind: z.literal("probe") });
 
-/** Sends the next look. All of them are one group: none begins while another is at it. @throws AppError `storage_unavailable`. */
+/**
+ * Sends the message of the next probe. All are in one message group, so only one is received at a time. @throws
+ * AppError `storage_unavailable`.
+ */
 export async function send(
   queues: Queue.Queues,
   look: Pick<Message, "n" | "chain">,
@@ -37,7 +41,7 @@ export async function send(
     throw new AppError("storage_unavailable", "the queue did not take the look", { retryAfterS: 2 });
 }
 
-/** Makes sure that one probe message is under way while the model server is away. @returns whether one had to be sent. */
+/** Makes sure that one probe message is under way during an outage. @returns true if one had to be sent. */
 export async function ensure(
   services: Pick<Services, "db" | "queues" | "times">,
   log: Log,

@@ -30,7 +30,7 @@ beforeEach(async () => {
   for (const { rel } of objects) await Bucket.remove(stores.services.bucket, silent, rel);
 });
 
-/** As if everything had been there for long. */
+/** As if all objects were old. */
 const later = () => new Date(Date.now() + Orphans.youngMs + 60_000);
 const step = (now = later()) => Census.step(stores.services, silent, now);
 const pictures = async () => (await stores.below("inputs/")).toSorted();
@@ -78,13 +78,13 @@ test("pictures that no row knows are found by their keys and go; those that some
     ...{ gtId: labels, keyId: "key-1", name: "n", sha256: "s", records: 1, bytes: 2, imageKey: "file" },
     ...{ objectKey, createdAt: now },
   });
-  // Young ones may be waiting for their rows.
+  // Young objects may still get their rows.
   expect(await step(new Date())).toMatchObject({ removed: 0, isOver: true });
   expect(await step()).toMatchObject({ removed: 6, isOver: true });
   expect(await pictures()).toEqual(needed);
   expect(await stores.below("data/")).toHaveLength(1);
   expect(await stores.below("ground_truths/")).toEqual([objectKey]);
-  // A run that ended lets its pictures go, and one whose upload was deleted, too.
+  // An ended run removes its pictures, and so does one whose upload was deleted.
   await services.db.client.execute({
     sql: "UPDATE run SET state = 'canceled' WHERE run_uid = ?",
     args: [going.run.runUid],
@@ -134,7 +134,7 @@ test("what lies there is counted by key, once an hour, whatever runs side by sid
   const caller = callerOf(client("key-1", { limits }));
   expect((await failure(Create.receive(services, silent, batch, caller))).code).toBe("forbidden");
   expect(await stores.runs()).toEqual([]);
-  // Nothing of it was put there: the next walk but one knows, as the walk in between began before.
+  // No upload was announced for it. The walk after the next removes it, because the walk in between began before.
   await step(new Date(now.getTime() + 3_600_001));
   expect(await Storage.read(services.db, "key-1")).toMatchObject({ bytes: 30, objects: 3 });
 });
@@ -145,16 +145,16 @@ test("a database that is not the bucket's own removes nothing from it: a new one
   await bucket.put(kept, "picture");
   const logged: string[] = [];
   const log = { ...silent, error: (event: string) => logged.push(event) };
-  // The bucket has a past, this database has none.
+  // The bucket has old objects, and this database has never walked through it.
   const walk = (hours: number) => Census.step(services, log, new Date(later().getTime() + hours * 3_600_001));
   for (const hours of [0, 1]) expect(await walk(hours)).toMatchObject({ removed: 0, isOver: true });
   expect(logged).toEqual(["bucket_of_another_database", "bucket_of_another_database"]);
-  // And an owner.
+  // The bucket also has an owner.
   await bucket.put(ownerRel, "another database");
   expect(await walk(2)).toMatchObject({ removed: 0 });
   expect(await pictures()).toEqual([kept]);
   expect(await Storage.read(services.db, "key-1")).toMatchObject({ objects: 1 });
-  // The operator says that it is this one's.
+  // The operator confirms that the bucket belongs to this database.
   const [row] = await services.db.query
     .select()
     .from(settingTable)

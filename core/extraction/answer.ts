@@ -7,16 +7,16 @@ import { askedNobody } from "#core/reading/schema";
 import type { Services } from "#core/reading/services";
 import * as Row from "./row.ts";
 
-/* What is answered about an extract from its row and its artifact. */
+/* What callers are told about an extract, from its row and its artifact. */
 
 export type Outcome =
   | { kind: "done"; answer: Schema.Extract; replayed: boolean }
-  /** `away`: the model server is, so that waiting does not help. */
+  /** `away`: the model server does not answer, so waiting does not help. */
   | { kind: "running"; running: Schema.Running; away?: boolean };
 
 const pollUrl = (requestId: string) => `/v1/extracts/${requestId}`;
 
-/** What answering needs to know of a row. */
+/** The columns that an answer needs. */
 export type Stored = Pick<
   Row.Row,
   | "keyId"
@@ -33,7 +33,10 @@ export type Stored = Pick<
 
 export const gone = () => new AppError("not_found", "what was stored for this id is no longer there");
 
-/** A failure of which nothing but the row is left: the model was not asked, it was interrupted, or it could not be stored. */
+/**
+ * A failure without an artifact: the model was not asked, the work was interrupted, or the artifact could not be
+ * stored.
+ */
 export function fromRow(row: Stored): Schema.Extract {
   const code = row.errorCode === null ? "internal" : (row.errorCode as Code);
   const message = row.errorMessage ?? Row.interrupted().message;
@@ -49,7 +52,7 @@ export function fromRow(row: Stored): Schema.Extract {
   };
 }
 
-/** The artifact that a row stands for, wherever it is: still in the row, at the extract's own key, at an attempt's. */
+/** The artifact of a row, wherever it is stored: in the row, at the extract's own key, or at the key of an attempt. */
 export async function storedOf(
   stores: Pick<Services, "bucket">,
   log: Log,

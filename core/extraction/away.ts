@@ -6,8 +6,8 @@ import * as Vision from "#core/vision/vision";
 import type * as Claim from "./claim.ts";
 
 /**
- * Whether the model server is known to be away. Of many callers that find the breaker due, one
- * probes the model server; the others take it for away.
+ * True if the model server is known to be away. If a probe is due, one of several callers makes it; the others assume
+ * an outage.
  */
 export async function isAway(
   services: Services,
@@ -28,7 +28,7 @@ export async function isAway(
   return probe.ok ? undefined : away(breakerRetryMs);
 }
 
-/** What was seen of the model server, for others: a note that is lost is no reason to fail. */
+/** Notes for others what was found. If the note is lost, the call goes on. */
 export async function noted(log: Log, note: Promise<unknown>): Promise<void> {
   try {
     await note;

@@ -15,32 +15,34 @@ export interface Wish {
   requestId: string;
   taskId: string;
   payloadHash: string;
-  /** Until when it cannot be taken over. */
+  /** The end of the lease: until then no other call takes the work over. */
   leaseUntil: Date;
 }
 
-/** Who works on an id: this call, another one, or none any more. */
+/** Who has an id: this call, another call or worker, or none. */
 export type Claim = { kind: "ours"; row: Row } | { kind: "running"; row: Row } | { kind: "ended"; row: Row };
 
-/** What is known of the model server, read in the claim's round trip. */
+/** What is known about the model server, read in the same round trip. */
 export interface Outlook {
   breaker: Breaker.State;
-  /** Calls of this key that were cut off and handed over within the window: another key's pictures say nothing about it. */
+  /**
+   * The key's calls within the window that were cut off and handed over. Other keys' pictures say nothing about this
+   * key's.
+   */
   recentHandovers: number;
 }
 
-/** As many as matter; more are not counted. */
+/** Up to the number that matters; more are not counted. */
 const handoversCounted = 10;
 
 /**
- * Takes the id for us in one round trip: a new row; or an old one whose failure may be retried or whose lease ran
- * out, with the fencing token raised. Twenty racers on one new id: exactly one gets `ours`.
- *
- * A new row counts as one item of the key's day, and only comes about within its daily limits; what is taken over was
- * counted before, and only has to be within the model's time.
- * @param options.mustBeNew - take nothing over: no claim when the id exists in whatever state.
- * @param options.handoverWindowMs - how far back hand-overs are counted.
- * @throws AppError `conflict` when the id exists with another payload, `rate_limited`, `storage_unavailable`.
+ * Claims the id in one round trip: inserts a row, or takes over one whose failure may be retried or whose lease
+ * ended, and raises the fencing token. Of twenty parallel calls with a new id, exactly one gets `ours`.
+ * A new row counts as one item of the key's day and is inserted only within its daily limits. Work that is taken over
+ * was counted before and only needs model time.
+ * @param options.mustBeNew - no claim if the id exists, in whatever state.
+ * @param options.handoverWindowMs - the window in which hand-overs are counted.
+ * @throws AppError `conflict` if the id exists with another payload, `rate_limited`, `storage_unavailable`.
  */
 export async function claim(
   db: Database.Db,
@@ -74,7 +76,7 @@ export async function claim(
   return { claim: { kind: running ? "running" : "ended", row }, outlook };
 }
 
-/** The statement that makes the row, or takes the one that is there, within the key's limits. */
+/** The statement that inserts the row, or takes over an existing one, within the key's limits. */
 function take(
   db: Database.Db,
   wish: Wish,
@@ -82,17 +84,17 @@ function take(
 ) {
   const inFlight = allowsInFlight(user, now);
   const mayBegin = joined(Allowance.allows(user, 1, now), inFlight);
-  // The id that exists already has to get as far as its conflict.
+  // An existing id must get as far as its conflict.
   const mayInsert =
     mayBegin && sql`(${mayBegin}) OR EXISTS (SELECT 1 FROM ${extractTable} WHERE ${idOf(wish)})`;
   const insert = db.query
     .insert(extractTable)
     .select(rowIf({ ...wish, status: "running", createdAt: now, token: 1 }, mayInsert ?? sql`true`));
   if (mustBeNew) return insert.onConflictDoNothing().returning();
-  // Work that was queued belongs to its worker until reconcile says otherwise.
+  // Queued work belongs to its worker until reconcile decides otherwise.
   const isOpen = sql`(${extractTable.status} = 'retryable' OR (${extractTable.status} = 'running' AND ${extractTable.input} IS NULL AND ${extractTable.leaseUntil} < ${now.getTime()}))`;
   const time = joined(Allowance.allowsTime(user, now), inFlight);
-  // An artifact that waits in its row costs nothing any more.
+  // An artifact that waits in its row needs no model time.
   const mayAsk =
     time === undefined ? sql`true` : sql`(${extractTable.pendingArtifact} IS NOT NULL OR ${time})`;
   return insert
@@ -125,7 +127,7 @@ function handoversSince(db: Database.Db, keyId: string, since: Date) {
     .limit(handoversCounted);
 }
 
-/** Why an id is taken for good. */
+/** Why an id cannot be claimed again. */
 function refusalOf(row: Row, wish: Wish): AppError | undefined {
   if (row.status === "deleting" || row.status === "deleted")
     return new AppError("conflict", "an extract of this id was deleted: its id stays taken", {
@@ -140,10 +142,10 @@ function refusalOf(row: Row, wish: Wish): AppError | undefined {
 }
 
 /**
- * The worker's claim. A message is a permission to work on one extract, and not on which: whose turn it is (turn.ts) is
- * decided in the same statement that takes it.
- * @param id - of the message.
- * @returns undefined when none is in line: the message has done its duty then.
+ * The worker's claim. A message permits work on one extract, but not on a particular one: the statement that claims
+ * also decides whose turn it is (turn.ts).
+ * @param id - the id in the message.
+ * @returns undefined if no extract is in line; then the message may be deleted.
  */
 export async function claimQueued(
   db: Database.Db,
@@ -171,8 +173,8 @@ export async function claimQueued(
 }
 
 /**
- * Whether the key may have one more extract at work, as a condition; undefined when it has no such limit. What workers
- * have of its queued ones counts too.
+ * The condition under which the key may have one more extract in flight; undefined without such a limit. Queued
+ * extracts that workers have count, too.
  */
 function allowsInFlight(user: Allowance.User, now: Date): SQL | undefined {
   const { maxInFlight } = user.limits;
@@ -181,13 +183,13 @@ function allowsInFlight(user: Allowance.User, now: Date): SQL | undefined {
     AND +key_id = ${user.keyId}) < ${maxInFlight}`;
 }
 
-/** Both, as far as there are any. */
+/** Both conditions, as far as they exist. */
 function joined(...conditions: (SQL | undefined)[]): SQL | undefined {
   const given = conditions.filter((each) => each !== undefined);
   return given.length === 0 ? undefined : sql.join(given, sql` AND `);
 }
 
-/** A row as `INSERT … SELECT` wants it: every column of the table, in order; none if the condition does not hold. */
+/** A row for `INSERT … SELECT`: every column of the table, in order; no row if the condition does not hold. */
 function rowIf(values: typeof extractTable.$inferInsert, condition: SQL): SQL {
   const given: Record<string, unknown> = values;
   const columns = Object.entries(getTableColumns(extractTable)).map(([property, column]) => {

@@ -30,7 +30,7 @@ const stores = () => ({ db: database.db, bucket: s3.bucket });
 
 let made = 0;
 const newId = () => `r-${++made}`;
-/** Claims the id; the lease has run out already, so that the next claim takes it over. */
+/** Claims the id with a lease that has already ended, so that the next claim takes it over. */
 async function claim(requestId: string): Promise<Row.Row> {
   const { claim: got } = await Claim.claim(
     database.db,
@@ -41,7 +41,7 @@ async function claim(requestId: string): Promise<Row.Row> {
   return got.row;
 }
 
-/** A worker's artifact; workers differ in how long they waited for the model. */
+/** A worker's artifact; each worker waited for the model for another time. */
 const artifactOf = (row: Row.Row, inferenceMs: number, error?: Artifact["error"]): Artifact => ({
   request_id: row.requestId,
   task_id: row.taskId,
@@ -104,7 +104,7 @@ describe("what the model was asked for is counted once", () => {
     await Record.put(s3.bucket, log, artifact.artifact_rel ?? "", Record.encode(artifact));
     expect(await storedBefore(stores(), log, await claim(id))).toMatchObject({ request_id: id });
     expect(await used()).toMatchObject({ calls: 2, ms: 1_000 });
-    // The dead one was only slow: its token is worth nothing.
+    // The first worker was only slow: its token is outdated.
     await conclude(stores(), log, died, artifact);
     expect(await used()).toMatchObject({ calls: 2, ms: 1_000 });
   });
@@ -139,7 +139,7 @@ describe("what the model was asked for is counted once", () => {
     const asked = artifactOf(row, 9_000, error);
     const none = { ...asked, usage: { prompt_tokens: 0, completion_tokens: 0, attempts: 3 } };
     expect(usedOf(none)).toMatchObject({ modelCalls: 0, modelMs: 0, imageBytes: 0 });
-    // It had answered before it went.
+    // It had stored its answer before it died.
     expect(usedOf(asked)).toMatchObject({ modelCalls: 2, modelMs: 9_000 });
   });
 });

@@ -11,8 +11,8 @@ import * as Row from "./row.ts";
 type Stores = Pick<Services, "db" | "bucket">;
 
 /**
- * Stores the artifact, ends the row, and answers: with ours, or with what was there first.
- * @throws AppError the final failure itself; `storage_unavailable` when the artifact had to wait in the row.
+ * Stores the artifact, ends the row, and returns the answer: our artifact, or the one that was there first.
+ * @throws AppError the final failure itself; `storage_unavailable` if the artifact had to be kept in the row.
  */
 export async function conclude(
   { db, bucket }: Stores,
@@ -24,8 +24,8 @@ export async function conclude(
 }
 
 /**
- * What an earlier worker left for this id, from which the row is ended.
- * @throws AppError the final failure, when that is what was stored; `storage_unavailable`.
+ * Ends the row from the artifact that an earlier worker stored.
+ * @throws AppError the final failure, if that was stored; `storage_unavailable`.
  */
 export async function storedBefore(
   { db, bucket }: Stores,
@@ -53,11 +53,11 @@ function claimedOf(db: Services["db"], row: Row.Row): Conclude.Claimed<Artifact>
         error === undefined
           ? { status: "succeeded", artifactRel: artifactRel ?? "", schemaOk: stored.schema_ok === true }
           : { ...Row.failureOf(error), status: "failed", artifactRel };
-      // Two workers asked the model, and only one of them ends the row.
+      // Two workers asked the model, and one of them ends the row.
       const used = lost === undefined ? usedOf(stored) : sum(usedOf(stored), usedOf(lost));
       await Row.commit(db, row, ending, used);
       if (error === undefined) return stored;
-      // It is an ending: whatever the code says of others, this call is not made again.
+      // The failure is final: this call is not made again, whatever its code means elsewhere.
       const details = { ...error.details, artifact_rel: artifactRel };
       throw new AppError(error.code, error.message, { details, retry: false });
     },
@@ -70,12 +70,12 @@ function claimedOf(db: Services["db"], row: Row.Row): Conclude.Claimed<Artifact>
     keep: async (artifact, encoded, failure) => {
       const ending: Row.Ending = {
         ...Row.failureOf(failure),
-        // The worker's message comes back; without a worker the next repeat of the call writes it.
+        // The worker's message comes back. Without a worker the next repeat of the call stores it.
         status: row.input === null ? "retryable" : "queued",
         artifactRel: null,
         ...(encoded === undefined ? {} : { pendingArtifact: encoded }),
       };
-      // What waits is counted when the row is ended from it.
+      // Counted when the row is ended from it.
       await Row.commit(db, row, ending, encoded === undefined ? usedOf(artifact) : undefined);
     },
   };

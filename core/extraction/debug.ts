@@ -3,8 +3,8 @@ import type { Principal } from "#core/key/key";
 import type { ExtractRequest } from "#core/reading/schema";
 
 /**
- * Lets pass what is for everybody; `image_url` and `debug` only where the operator has switched debugging on, and
- * for keys that may debug.
+ * Checks the options of debugging: `image_url` and `debug` are allowed only if the operator has switched debugging on
+ * and the key may debug.
  * @throws AppError `forbidden` with `details.reason` `debug_mode_off`, or with `details.required_scopes`.
  */
 export function permit(input: ExtractRequest, debugMode: boolean, { scopes }: Principal): void {

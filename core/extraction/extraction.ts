@@ -25,41 +25,40 @@ import { permit } from "./debug.ts";
 import { handOver } from "./handover.ts";
 import * as Row from "./row.ts";
 
-/** How long the caller wants to wait (`Prefer`): as long as the platform allows, or so many milliseconds. */
+/** How long the caller wants to wait (`Prefer`): up to the platform's limit, or for this many milliseconds. */
 export interface Patience {
-  /** Undefined: until shortly before the platform's limit. 0: not at all. */
+  /** Undefined: until shortly before the platform's limit. 0: do not wait. */
   waitMs: number | undefined;
-  /** `wait=0`: a 202 only if the model server is there to work on it. */
+  /** `wait=0`: answer 202 only if the model server is there to work on it. */
   refuseWhenAway: boolean;
 }
 
-/** What is asked: the fields of `POST /v1/extract`, and the picture's bytes where they came otherwise than as base64. */
+/** The fields of `POST /v1/extract`, and the picture's bytes if they did not come as base64. */
 export type Given = ExtractRequest & Pick<Source.Given, "image">;
 
-/** Who asks, under which ids, until when. */
+/** The caller, its ids, and the deadline. */
 export interface Caller {
   principal: Principal;
-  /** `X-Request-ID`: the extract's id when the body gives none, the caller chose it, and it is not taken. */
+  /** `X-Request-ID`: the extract's id if the body has none, the caller chose it, and it is free. */
   headerId: { value: string; given: boolean };
   idempotencyKey: string | undefined;
   patience: Patience;
-  /** Epoch milliseconds at which the answer must be on its way. */
+  /** Epoch milliseconds by which the call must answer. */
   deadline: number;
   log: Log;
 }
 
-/** After this many calls cut off within the window, the next is handed over before the model is asked. */
+/** After this many calls were cut off within the window, the next one is handed over before the model is asked. */
 const handoversBeforeGivingUp = 3;
 
 /**
- * Reads one picture. The same id and payload give the same answer without a second model call; `running` while
- * another call or worker is at it; a failure that may be retried, and work whose lease ran out, is taken up again. What
- * cannot end in time, or has no model server, is handed to the queue and `running` too.
- *
- * Order of writes: row (claim) → artifact, only if none is there → row (ending). An artifact at the
- * extract's own key decides, so a crash between any two steps loses nothing and asks the model once at most
- * per claim.
- * @throws AppError with a code of docs/errors.md; after a failed extraction `details.artifact_rel` says where it is recorded.
+ * Reads one picture. The same id and payload return the same answer without a second model call; `running` while
+ * another call or worker has the work. A failure that may be retried, and work whose lease ended, is taken up again.
+ * Work that cannot end in time, or has no model server, is handed to the queue and is also `running`.
+ * Order of writes: row (claim) → artifact, unless one exists → row (ending). The artifact at the extract's own key
+ * decides, so a crash between two steps loses nothing and asks the model at most once per claim.
+ * @throws AppError with a code of docs/errors.md; after a failed extraction `details.artifact_rel` says where it is
+ *   recorded.
  */
 export async function extract(services: Services, input: Given, caller: Caller): Promise<Answer.Outcome> {
   const startedAt = Date.now();
@@ -69,7 +68,7 @@ export async function extract(services: Services, input: Given, caller: Caller):
   return await ended(services, caller, outcome, Math.min(caller.deadline, startedAt + waitMs));
 }
 
-/** Waits for the work's end as long as the caller wished; the outcome as it was when the time is over. */
+/** Waits for the end of the work as long as the caller wants; otherwise returns the last outcome. */
 async function ended(
   services: Services,
   { principal, log }: Caller,
@@ -105,7 +104,7 @@ async function begin(
   try {
     source = await Source.load(services, caller.log, input, from);
   } catch (thrown) {
-    // An answer outlives the upload or the address that it was read from.
+    // An answer stays readable after its upload or URL is gone.
     const known = await answered(services, input, caller, payloadOf(task, input, undefined));
     if (known === undefined) throw thrown;
     return known;
@@ -137,7 +136,7 @@ async function begin(
   return askOrHandOver(work, outlook);
 }
 
-/** What is right about a request before its picture is read. @throws AppError. */
+/** Checks a request before its picture is read. @throws AppError. */
 async function checkRequest(services: Services, input: Given, caller: Caller): Promise<Task.Task> {
   if (input.request_id !== undefined && !Id.isRequestId(input.request_id)) {
     throw new AppError(
@@ -172,7 +171,7 @@ async function open(
   }
 }
 
-/** Asks the model now, or hands over where it is known that no answer would come in time. */
+/** Asks the model now, or hands over if no answer can come in time. */
 async function askOrHandOver(work: Work, outlook: Claim.Outlook): Promise<Answer.Outcome> {
   const { services, log, caller } = work;
   const away = await isAway(services, log, outlook);
@@ -186,8 +185,8 @@ async function askOrHandOver(work: Work, outlook: Claim.Outlook): Promise<Answer
 }
 
 /**
- * sha256 over what decides the answer. A picture that is named is what its name says: an upload is pinned to the bytes
- * seen first, and a repeat of an address is the same call whatever lies there now.
+ * sha256 of what determines the answer. A named picture counts by its name: an upload is pinned to the version that
+ * was read first, and a repeated URL is the same call, whatever it serves now.
  */
 function payloadOf(task: Task.Task, input: Given, document: Document.Document | undefined): string {
   const { image_ref, image_url, debug } = input;
@@ -201,7 +200,7 @@ function payloadOf(task: Task.Task, input: Given, document: Document.Document | 
   });
 }
 
-/** The stored answer of an id that the caller named and that has ended with this payload. */
+/** The stored answer of an id that the caller chose and that has ended with this payload. */
 async function answered(
   services: Services,
   input: Given,
@@ -214,7 +213,7 @@ async function answered(
   return { kind: "done", answer: await replay(services, caller.log, row), replayed: true };
 }
 
-/** One call's work, once it is ours. */
+/** The work of one call after its claim. */
 interface Work {
   services: Services;
   caller: Caller;
@@ -228,7 +227,7 @@ interface Work {
   startedAt: number;
 }
 
-/** Asks the model within the caller's time; what then is not ended goes to the queue. */
+/** Asks the model within the caller's time, and hands over to the queue if that is too short. */
 async function ask(work: Work): Promise<Answer.Outcome> {
   const { services, caller, log, row, task, validate, debug, document } = work;
   const { waitMs } = caller.patience;
@@ -262,7 +261,7 @@ async function ask(work: Work): Promise<Answer.Outcome> {
   return { kind: "done", answer: await conclude(services, log, row, artifact), replayed: false };
 }
 
-/** Hands over; where even that is not possible, the call ends with the reason why it could not be answered here. */
+/** Hands over. If that fails, too, the call ends with the reason why it could not be answered here. */
 async function toQueue(
   work: Work,
   how: { cutOff: boolean; waitingFor: "model_server" | null },
@@ -298,7 +297,7 @@ async function toQueue(
   return { kind: "running", running: Answer.running(row.requestId), away: how.waitingFor !== null };
 }
 
-/** Ends an attempt without a model call: only the row records it. */
+/** Ends an attempt without a model call; only the row records it. */
 async function giveUp(work: Work, error: AppError): Promise<never> {
   await Row.release(work.services.db, work.row, error);
   throw error;
@@ -321,7 +320,7 @@ function composed(work: Work, performed: Performed): Artifact {
   });
 }
 
-/** Which id this call is about (body, Idempotency-Key, header, new), and whether it is ours to work on. */
+/** Finds the id of this call (body, Idempotency-Key, header, or new), and claims it. */
 async function claimId(
   services: Services,
   input: Given,
@@ -358,11 +357,11 @@ async function claimId(
   if (input.request_id !== undefined) return named(input.request_id);
   if (!caller.headerId.given) return named(caller.headerId.value);
   const { claim, outlook } = await tryTo(caller.headerId.value, true);
-  // Proxies repeat headers: such a call gets a new id, and never an old answer by accident.
+  // Proxies may repeat headers. Such a call gets a new id, so that it never gets an old answer by accident.
   return claim === undefined ? named(Id.create()) : { claim, outlook };
 }
 
-/** The answer of an id that has ended. A final failure is answered as at the first time. */
+/** The answer of an ended id. A final failure is returned as it was the first time. */
 async function replay(services: Services, log: Log, row: Row.Row): Promise<Extract> {
   if (row.status === "failed") {
     throw new AppError(row.errorCode as Code, row.errorMessage ?? "", {

@@ -10,9 +10,9 @@ import * as Row from "./row.ts";
 import * as Send from "./send.ts";
 
 /**
- * A copy of an inline picture, for the worker; deleted when the extract ends, by lifecycle after a day. The key's
- * id comes after `tmp`, a reserved id, because a lifecycle rule knows only a fixed prefix; the token makes every
- * hand-over's copy its own, so that clearing up after an earlier one cannot take it away.
+ * The key of a copy of an inline picture, for the worker. It is deleted when the extract ends, or by lifecycle after
+ * a day. The key's id comes after the reserved id `tmp`, because a lifecycle rule knows only a fixed prefix. The
+ * token makes each copy unique, so that the cleanup of an earlier hand-over cannot delete it.
  */
 function temporaryKey(row: Pick<Row.Row, "keyId" | "requestId" | "token">): string {
   return `inputs/tmp/${row.keyId}/${row.requestId}~${row.token}`;
@@ -31,11 +31,11 @@ interface Work {
 }
 
 /**
- * Turns a call into work for the queue: input → bucket, row queued, message (in this order, so that a crash between
- * any two is repaired by reconcile and never leaves a message without its picture).
- * @param work.waitingFor - the model server is away: no message is sent, the probe's success sends it.
- * @throws AppError `storage_unavailable` when bucket, database or queue is away; the row is as it was before then,
- *   or queued and found by reconcile.
+ * Hands a call over to the queue: input → bucket, row queued, message. In this order reconcile can repair a crash
+ * between any two steps, and no message is without its picture.
+ * @param work.waitingFor - during an outage of the model server no message is sent; the successful probe sends it.
+ * @throws AppError `storage_unavailable` if the bucket, the database or the queue is unavailable; the row is
+ *   unchanged then, or queued and found by reconcile.
  */
 export async function handOver(
   services: Pick<Services, "db" | "bucket" | "queues" | "times">,
@@ -54,7 +54,7 @@ export async function handOver(
           { ...rest, objectKey: existing, temporary: false },
           { ...how, upload: refOf(existing) },
         );
-  // An upload may have gone while the model was asked: a run that read it too has ended, or its week is over.
+  // The upload may have been removed while the model was asked: a run that also read it ended, or it expired.
   const queued = named ?? (await enqueueCopy(services, log, row, work));
   if (queued === undefined)
     throw new AppError("conflict", "another call has taken this extract over: ask for its answer by its id", {
@@ -64,7 +64,7 @@ export async function handOver(
   else await Probe.ensure(services, log);
 }
 
-/** With a copy of the picture for this extract alone. */
+/** Enqueues with a copy of the picture for this extract alone. */
 async function enqueueCopy(
   services: Pick<Services, "db" | "bucket">,
   log: Log,
@@ -72,7 +72,7 @@ async function enqueueCopy(
   { picture, ...how }: Work,
 ): Promise<Row.Row | undefined> {
   const objectKey = temporaryKey(row);
-  // "taken": our own earlier try put the same bytes there.
+  // "taken": an earlier try of this call put the same bytes there.
   await Bucket.put(services.bucket, log, objectKey, { body: picture.bytes, contentType: picture.mimeType });
   return Row.enqueue(services.db, row, { ...picture.input, objectKey, etag: null, temporary: true }, how);
 }

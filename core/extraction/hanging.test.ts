@@ -12,7 +12,7 @@ import { fields } from "#test/support/privacy";
 import * as TestBucket from "#test/support/test-bucket";
 import * as TestDatabase from "#test/support/test-database";
 
-/** One instance, two keys: a picture of one keeps the decoder busy for ever. */
+/** One instance, two keys: a picture of one key keeps the decoder busy forever. */
 
 const modelMs = 800;
 const limitMs = 2_000;
@@ -76,7 +76,7 @@ async function timed(keyId: string, width: number): Promise<{ ms: number; outcom
   return { ms: performance.now() - startedAt, outcome };
 }
 
-// Again where the machine was busy: what is measured are tenths of a second.
+// Repeated on a busy machine, because tenths of a second are measured.
 test("a picture at which the decoder hangs costs its own key a failure, and the next key's call nothing", {
   retry: 2,
 }, async () => {
@@ -90,6 +90,6 @@ test("a picture at which the decoder hangs costs its own key a failure, and the 
   });
   const after = await timed("good", 200);
   expect(after.outcome).toBe("done");
-  // Of a start of the decoder's process, which takes longer than that, nothing is left to wait for.
+  // The start of the decoder's process takes longer, and must not be part of the time.
   expect(after.ms).toBeLessThan(1.2 * Math.max(...usual.slice(1)));
 });

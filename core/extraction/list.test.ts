@@ -19,7 +19,7 @@ beforeAll(async () => {
     taskId: i % 2 === 0 ? "receipt_fields_v1" : "payment_v1",
     payloadHash: "h",
     status: kinds[i % kinds.length] as (typeof kinds)[number],
-    // Three at a time have the same time.
+    // Groups of three extracts have the same time.
     createdAt: new Date(start + Math.floor(i / 3)),
     token: 1,
     leaseUntil: new Date(0),

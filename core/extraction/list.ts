@@ -11,10 +11,10 @@ import { StoredError } from "#core/reading/schema";
 import { extractTable as extract } from "./extract.sql.ts";
 import * as Row from "./row.ts";
 
-/** `running` is also what waits in the queue, as `GET /v1/extracts/{request_id}` has it. */
+/** `running` includes queued extracts, as in `GET /v1/extracts/{request_id}`. */
 export const statuses = ["running", "succeeded", "failed"] as const;
 
-/** An extract without what it read: a list reads no artifacts. */
+/** An extract without its result: a list reads no artifacts. */
 export const Entry = z
   .object({
     request_id: z.string(),
@@ -31,17 +31,17 @@ export const Entry = z
   .meta({ id: "ExtractEntry" });
 export type Entry = z.output<typeof Entry>;
 
-/** Rows that a page looks at: with a filter that fits few it is shorter, and the next begins behind them. */
+/** Rows that a page reads. With a rare filter the page is shorter, and the next one begins after these rows. */
 const looked = 1_000;
 
-/** Work whose lease ran out without a message that brings it back was interrupted, and is not going on. */
+/** Work whose lease ended without a message to resume it was interrupted, and is not in progress. */
 const going = (now: Date): SQL =>
   sql`(status = 'queued' OR (status = 'running' AND (input IS NOT NULL OR lease_until > ${now.getTime()})))`;
 
 /**
- * A page of a key's single extracts, newest first; items of runs are in their run. It costs at most 1,000 rows of an index
- * on key and time, however many there are: a page may be short, or empty with a `next_cursor`.
- * @throws AppError `invalid_request` for a cursor that is none, `not_found` for another key's, `storage_unavailable`.
+ * A page of a key's single extracts, newest first; items of runs are listed with their run. A page reads at most
+ * 1,000 rows of an index on key and time, so it may be short, or empty with a `next_cursor`.
+ * @throws AppError `invalid_request` for an invalid cursor, `not_found` for another key, `storage_unavailable`.
  */
 export async function list(
   db: Database.Db,
@@ -97,7 +97,7 @@ function read(
   after: z.output<typeof Cursor.Place> | undefined,
   most: number,
 ) {
-  // As one comparison of rows, which the index answers; with OR it would be read from its beginning for every page.
+  // As one comparison of rows, which the index can answer; with OR every page would read it from the beginning.
   const behind = after && sql`(created_at, request_id) < (${after[0]}, ${after[1]})`;
   return Database.read(
     db.query
@@ -115,7 +115,7 @@ function read(
         going: sql<number>`${going(new Date())}`,
       })
       .from(extract)
-      // Literal, as in the index: what was deleted is in it no more.
+      // Written out as in the index, which has no deleted rows.
       .where(and(eq(extract.keyId, keyId), sql`status NOT IN ('deleting', 'deleted')`, behind))
       .orderBy(desc(extract.createdAt), desc(extract.requestId))
       .limit(most),

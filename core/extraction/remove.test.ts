@@ -28,7 +28,7 @@ const temporary = (requestId: string) => ({
   ...{ source: "inline" as const, declaredMimeType: null, etag: null, debug: null },
   ...{ objectKey: `inputs/tmp/key-1/${requestId}~1`, temporary: true, principalRole: "client" },
 });
-/** An extract with all that can lie in the bucket of it. */
+/** An extract with every object that it may have in the bucket. */
 async function made(requestId: string, more: Partial<typeof extractTable.$inferInsert> = {}) {
   await stores.services.db.query.insert(extractTable).values(row(requestId, more));
   await stores.bucket.put(Place.extractKey("key-1", requestId, createdAt), "an artifact");
@@ -62,7 +62,7 @@ describe("an extract that is deleted", () => {
       { mustBeNew: false, handoverWindowMs: 1, limits: client().limits },
     );
     expect(await failure(claim)).toMatchObject({ code: "conflict", details: { reason: "extract_deleted" } });
-    // The message that is still under way finds nothing to do.
+    // The message that is still under way has nothing to do.
     const { row: taken } = await Claim.claimQueued(
       stores.services.db,
       { keyId: "key-1", requestId: "a" },
@@ -113,7 +113,7 @@ test("what a late worker writes of a deleted extract goes, too, when none can be
   await stores.bucket.put(Place.attemptKey("key-1", "late", createdAt, 9), "an attempt");
   const late = async () => (await left()).filter((rel) => rel.includes("/late"));
   const services = { ...stores.services, model: undefined as never };
-  // Not yet: somebody may still be at it.
+  // Not yet: a worker may still have it.
   await Extracts.reconcile(services, silent);
   expect(await late()).toHaveLength(2);
   await stores.services.db.client.execute("UPDATE extract SET not_before = 1 WHERE request_id = 'late'");

@@ -14,16 +14,16 @@ import { extractTable as extract } from "./extract.sql.ts";
 import type * as Row from "./row.ts";
 
 /*
- * remove(…)     a caller wants an extract to be gone
- * forget(…)     an extract whose time is over, and its id is free again
- * finish(…)     goes on with one whose removal was cut off
- * lookAgain(…)  what was written since
- * objectsOf(…)  what of an extract lies in the bucket, and goes
+ * remove(…)     a caller removes an extract
+ * forget(…)     retention removes an ended extract, and its id is free again
+ * finish(…)     completes an interrupted removal
+ * lookAgain(…)  removes what was written after the removal
+ * objectsOf(…)  lists the objects of an extract
  */
 
 type Stores = Pick<Services, "db" | "bucket">;
 
-/** What was removed: the extract, and the copy of its picture where one was kept for the queue. */
+/** What was removed: the extract, and the copy of its picture if the queue had one. */
 interface Deleted {
   extracts: number;
   inputs: number;
@@ -32,12 +32,12 @@ interface Deleted {
 const notFound = () => new AppError("not_found", "there is no extract with this id");
 
 /**
- * Removes an extract: its artifact, the records of its attempts, the copy of its picture, and all of its row but the id,
- * which stays taken. What waits in line is not read any more. An upload that it was read from is the caller's still.
- * The row first, so that no work on it begins any more and a removal that is cut off is found (`finish`).
- * @throws AppError `not_found` alike for unknown, removed and another key's; `conflict` for an item of a run
- *   (`details.reason` `item_of_run`) and for one that a call or a worker has (`extract_running`); `storage_unavailable`:
- *   the same call again.
+ * Removes an extract: its artifact, the records of its attempts, the copy of its picture, and all of its row except
+ * the id, which stays taken. A queued extract is not read anymore. An upload that it was read from stays. The row
+ * changes first, so that no work on it starts and `finish` finds an interrupted removal.
+ * @throws AppError `not_found`, the same for unknown, removed and other keys' extracts; `conflict` for an item of a
+ *   run (`details.reason` `item_of_run`) and while a call or a worker has it (`extract_running`);
+ *   `storage_unavailable`: repeat the call.
  */
 export async function remove(
   stores: Stores,
@@ -55,7 +55,7 @@ export async function remove(
   }
   const now = new Date();
   const mine = and(eq(extract.keyId, keyId), eq(extract.requestId, id));
-  // A call whose instance died holds the extract only until its lease is over.
+  // A call whose instance died has the extract only until its lease ends.
   const isFree = sql`(${extract.status} NOT IN ('running', 'deleted') OR (${extract.status} = 'running' AND ${extract.leaseUntil} < ${now.getTime()}))`;
   const [, found] = await Database.batch(stores.db, [
     stores.db.query
@@ -82,8 +82,8 @@ export async function remove(
 }
 
 /**
- * Removes an ended extract and its id with it, as it was read: one that has been taken up again since is left alone. A
- * removal that is cut off is found by `finish`, and what is then left of it by the next look.
+ * Removes an ended extract together with its id, unless it was taken up again since it was read. `finish` finds an
+ * interrupted removal, and `lookAgain` removes what is left.
  * @throws AppError `storage_unavailable`.
  */
 export async function forget(stores: Stores, log: Log, row: Row.Row): Promise<boolean> {
@@ -102,7 +102,7 @@ export async function forget(stores: Stores, log: Log, row: Row.Row): Promise<bo
   return true;
 }
 
-/** Of a row that stands for the id alone: no hash of a picture, no words of a failure, no address. */
+/** A row that keeps only the id: no hash of a picture, no text of a failure, no address. */
 const nothingKept = {
   payloadHash: "",
   artifactRel: null,
@@ -117,7 +117,7 @@ const nothingKept = {
   waitingFor: null,
 } as const;
 
-/** Removes what lies in the bucket of an extract that is being removed, then what is left in its row. May be repeated. */
+/** Removes the objects of an extract that is being removed, then the rest of its row. May be repeated. */
 export async function finish({ db, bucket }: Stores, log: Log, row: Row.Row): Promise<Deleted> {
   const input = row.input?.temporary ? row.input.objectKey : undefined;
   for (const rel of await objectsOf(bucket, log, row)) await Bucket.remove(bucket, log, rel);
@@ -125,7 +125,7 @@ export async function finish({ db, bucket }: Stores, log: Log, row: Row.Row): Pr
   const [done] = await Database.batch(db, [
     db.query
       .update(extract)
-      // Of a worker whose lease was over, what it wrote since is found then.
+      // Also finds what a worker wrote after its lease ended.
       .set({ status: "deleted", input: null, notBefore: new Date(Date.now() + lateWriterMs) })
       .where(
         and(
@@ -139,9 +139,8 @@ export async function finish({ db, bucket }: Stores, log: Log, row: Row.Row): Pr
 }
 
 /**
- * Removes what was written of an extract after it was deleted, by a call or worker whose lease was over: once, when none can
- * be left.
- * @throws AppError `storage_unavailable`: the same again.
+ * Removes what a late call or worker wrote after the extract was deleted. It runs once, when none can be left.
+ * @throws AppError `storage_unavailable`: repeat the call.
  */
 export async function lookAgain({ db, bucket }: Stores, log: Log, row: Row.Row): Promise<void> {
   for (const rel of await objectsOf(bucket, log, row)) await Bucket.remove(bucket, log, rel);

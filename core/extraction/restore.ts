@@ -11,7 +11,7 @@ interface Named {
 }
 
 /**
- * What the database says of these ids, as `<key_id>/<request_id>` → status; ids that it does not know are missing.
+ * The status of each of these ids in the database, as `<key_id>/<request_id>` → status; unknown ids are missing.
  * @throws AppError `storage_unavailable`.
  */
 export async function statuses(db: Database.Db, named: readonly Named[]): Promise<Map<string, string>> {
@@ -34,8 +34,8 @@ export async function statuses(db: Database.Db, named: readonly Named[]): Promis
 }
 
 /**
- * Makes the rows of these artifacts, as their endings would have left them; one that is there stays as it is.
- * @returns how many were made. @throws AppError `storage_unavailable`.
+ * Inserts rows for these artifacts, as their endings would have written them; existing rows stay.
+ * @returns how many were inserted. @throws AppError `storage_unavailable`.
  */
 export async function insert(db: Database.Db, artifacts: readonly Artifact[]): Promise<number> {
   if (artifacts.length === 0) return 0;

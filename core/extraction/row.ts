@@ -6,15 +6,15 @@ import * as Upload from "#core/upload/upload";
 import * as Usage from "#core/usage/usage";
 import { extractTable } from "./extract.sql.ts";
 
-/* What happens to the row of an extract once it was claimed (claim.ts). Each change demands the token of that claim. */
+/* Changes of an extract's row after its claim (claim.ts). Each change demands the token of that claim. */
 
 export type Row = typeof extractTable.$inferSelect;
 
-/** Exactly this id. */
+/** Matches the id. */
 export const idOf = (row: Pick<Row, "keyId" | "requestId">) =>
   and(eq(extractTable.keyId, row.keyId), eq(extractTable.requestId, row.requestId));
 
-/** Exactly the row that was claimed: with another token it is another worker's. */
+/** Matches the row only with the token of this claim. */
 const ours = (row: Pick<Row, "keyId" | "requestId" | "token">) =>
   and(idOf(row), eq(extractTable.token, row.token));
 
@@ -23,7 +23,7 @@ export function byId(db: Database.Db, keyId: string, requestId: string) {
   return db.query.select().from(extractTable).where(idOf({ keyId, requestId }));
 }
 
-/** How an extract ended, or how an attempt did. */
+/** How an extract or an attempt ended. */
 export type Ending =
   | { status: "succeeded"; artifactRel: string; schemaOk: boolean }
   | {
@@ -36,9 +36,9 @@ export type Ending =
     };
 
 /**
- * Writes the ending, if the token is still ours, and with it what the model was asked for.
- * @param used - undefined: nothing, or it is on record already.
- * @returns false when the work was taken over meanwhile: nothing was changed or counted.
+ * Writes the ending if the token is still valid, together with the usage of the model.
+ * @param used - undefined if there was none, or it was already counted.
+ * @returns false if the work was taken over in the meantime; then nothing was changed or counted.
  */
 export async function commit(
   db: Database.Db,
@@ -57,13 +57,14 @@ export async function commit(
     errorDetails: failed?.errorDetails ?? null,
     pendingArtifact: failed?.pendingArtifact ?? null,
     waitingFor: null,
-    // An artifact that waits for the bucket is in line like others: its message may go to one of those (turn.ts).
+    // An artifact that waits for the bucket is in line like other work, so its message may be used for another
+    // extract (turn.ts).
     notBefore: ending.status === "queued" ? new Date() : null,
   };
   return update(db, row, changes, { used });
 }
 
-/** Ends an attempt whose failure may be retried: the next repeat takes the row up again. @returns as `commit`. */
+/** Ends an attempt whose failure may be retried; the next repeat takes the row up again. @returns as `commit`. */
 export async function release(
   db: Database.Db,
   row: Row,
@@ -74,7 +75,7 @@ export async function release(
   return commit(db, row, { ...failureOf(error), status: "retryable", artifactRel }, attempt?.used);
 }
 
-/** An error as the row has it. */
+/** An error as the row stores it. */
 export function failureOf({
   code,
   message,
@@ -87,15 +88,15 @@ export function failureOf({
   return { errorCode: code, errorMessage: message, errorDetails: details };
 }
 
-/** What is left to say of work whose process died. */
+/** The error of work whose process died. */
 export const interrupted = () =>
   new AppError("internal", "the work on this extract was interrupted: send the same call again");
 
 /**
- * Hands the work to the queue: the input lies in the bucket, the token goes up, and no lease is held.
- * @param how.upload - the upload that the input is: from now on it stays for the extract, if it is still there, which is
- *   decided together.
- * @returns the row with its new token, or undefined when it is not ours any more, or the upload is gone.
+ * Queues the work: the input is in the bucket, the token is raised, and no lease is held.
+ * @param how.upload - the upload that is the input. The same statement checks that it still exists, and keeps it for
+ *   the extract.
+ * @returns the row with its new token; undefined if the claim was lost or the upload is gone.
  */
 export async function enqueue(
   db: Database.Db,
@@ -138,8 +139,8 @@ export async function markSent(
 }
 
 /**
- * Holds a worker's claim for longer.
- * @returns false when it is not ours any more: it ended, was put back, or was taken over.
+ * Extends a worker's lease.
+ * @returns false if the extract ended, was requeued, or was taken over.
  * @throws AppError `storage_unavailable`.
  */
 export async function renew(db: Database.Db, row: Row, leaseUntil: Date): Promise<boolean> {
@@ -154,8 +155,8 @@ export async function renew(db: Database.Db, row: Row, leaseUntil: Date): Promis
 }
 
 /**
- * Lets go of a worker's claim as if it had not been made: its message comes back. The token stays raised.
- * @returns false when it is not ours any more, or waits with its answer for the bucket.
+ * Undoes a worker's claim; its message comes back. The token stays raised.
+ * @returns false if the claim was lost, or the answer waits in the row for the bucket.
  */
 export async function unclaim(db: Database.Db, row: Row): Promise<boolean> {
   const [result] = await Database.batch(db, [
@@ -167,7 +168,7 @@ export async function unclaim(db: Database.Db, row: Row): Promise<boolean> {
   return result?.rowsAffected === 1;
 }
 
-/** Puts claimed work back into the queue. In an orderly way the claim does not count (`keepClaims` for a worker that died). */
+/** Requeues claimed work. The claim does not count, unless the worker died (`keepClaims`). */
 export async function requeue(
   db: Database.Db,
   row: Row,
@@ -176,7 +177,7 @@ export async function requeue(
     suspect: boolean;
     notBefore: Date | null;
     waitingFor: "model_server" | null;
-    /** What the model was asked for meanwhile. */
+    /** What the model was asked for in the meantime. */
     used?: Usage.Used | undefined;
     keepClaims?: boolean;
   },
@@ -195,8 +196,8 @@ export async function requeue(
 }
 
 /**
- * Lets go of an ended extract's input.
- * @returns false when it has been taken up again since: its input is in use, and must stay.
+ * Forgets the input of an ended extract.
+ * @returns false if the extract was taken up again since, so that its input is in use.
  */
 export async function forgetInput(db: Database.Db, row: Row): Promise<boolean> {
   const ended = sql`${extractTable.status} IN ('succeeded', 'failed', 'retryable')`;
@@ -209,7 +210,7 @@ export async function forgetInput(db: Database.Db, row: Row): Promise<boolean> {
   return result?.rowsAffected === 1;
 }
 
-/** The row of an id, if this key has one. */
+/** The row of this key's extract. */
 export async function find(db: Database.Db, keyId: string, requestId: string): Promise<Row | undefined> {
   return (await Database.read(byId(db, keyId, requestId)))[0];
 }

@@ -7,13 +7,13 @@ import type { Services } from "#core/reading/services";
 import { extractTable } from "./extract.sql.ts";
 import * as Row from "./row.ts";
 
-/** The body of a message in the `single` queue: the row that it was sent for. */
+/** The body of a message in the `single` queue: the extract for which it was sent. */
 export const Message = z.object({ key_id: z.string(), request_id: z.string() });
 export type Message = z.output<typeof Message>;
 
 type Stores = Pick<Services, "db" | "queues">;
 
-/** Rows that one question asks for; what is left is for the next one. */
+/** Rows per query; the next query continues. */
 const chunk = 200;
 
 /** Sends the row's message and notes it. @throws AppError `storage_unavailable`. */
@@ -24,24 +24,24 @@ export async function send(services: Stores, row: Row.Row, delayMs?: number): Pr
 }
 
 /*
- * Literals, as in the partial indexes (extract.sql.ts): with parameters SQLite would not use those, and each of these
- * questions would go through all extracts there ever were.
+ * Literals, as in the partial indexes (extract.sql.ts): with parameters SQLite would not use them and would read all
+ * extracts ever made.
  */
 export const queued = sql`status = 'queued'`;
 export const waiting = sql`${queued} AND waiting_for = 'model_server'`;
 
-/** Which rows they are, and no more: two hundred whole ones, with answers that wait in them, are more than a server answers. */
+/** Only the ids: two hundred whole rows, with answers that wait in them, exceed what a server can return. */
 export type Seen = Pick<Row.Row, "keyId" | "requestId" | "status" | "token">;
 const { keyId, requestId, status, token } = extractTable;
 
-/** The next rows of which this is true. @throws AppError `storage_unavailable`. */
+/** The next rows that match. @throws AppError `storage_unavailable`. */
 export function seen(db: Database.Db, where: SQL | undefined): Promise<Seen[]> {
   return Database.read(
     db.query.select({ keyId, requestId, status, token }).from(extractTable).where(where).limit(chunk),
   );
 }
 
-/** Sends every extract on its way that waits for the model server. @returns how many. */
+/** Sends a message for every extract that waits for the model server. @returns how many. */
 export async function resumeWaiting(services: Stores, log: Log): Promise<number> {
   let resumed = 0;
   for (;;) {
@@ -53,7 +53,7 @@ export async function resumeWaiting(services: Stores, log: Log): Promise<number>
   }
 }
 
-/** Sends every queued extract on its way that waits for nothing and has no message. @returns how many. */
+/** Sends a message for every queued extract that has none and waits for nothing. @returns how many. */
 export async function sendQueued(services: Stores, log: Log): Promise<number> {
   let sent = 0;
   for (;;) {
@@ -65,7 +65,7 @@ export async function sendQueued(services: Stores, log: Log): Promise<number> {
   }
 }
 
-/** Sends the rows' messages; what was taken is marked. */
+/** Sends the rows' messages and marks those that the queue accepted. */
 export async function sendRows(services: Stores, rows: Seen[], log: Log): Promise<number> {
   const bodies: Message[] = rows.map((row) => ({ key_id: row.keyId, request_id: row.requestId }));
   const taken = await Queue.sendAll(services.queues, "single", bodies, log);

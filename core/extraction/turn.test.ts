@@ -21,7 +21,7 @@ const at = (ms: number) => new Date(Date.now() + ms);
 const minuteMs = 60_000;
 
 type Given = Partial<typeof extractTable.$inferInsert>;
-/** Extracts of one key, each a millisecond longer in line than the next. */
+/** Extracts of one key, each in line a millisecond longer than the next. */
 async function given(keyId: string, count: number, more: Given = {}): Promise<void> {
   const rows = Array.from({ length: count }, (_, i) => ({
     ...{ keyId, requestId: `${more.status ?? "queued"}-${i}`, taskId: "receipt_v1", payloadHash: "hash" },
@@ -38,7 +38,7 @@ async function given(keyId: string, count: number, more: Given = {}): Promise<vo
 const inFlight = (keyId: string, count: number, leaseUntil = at(minuteMs)) =>
   given(keyId, count, { status: "running", leaseUntil });
 
-/** Who is taken by a message of this extract, as `key/request`. */
+/** The extract that a message of this extract leads to, as `key/request`. */
 async function taken(keyId: string, requestId = "queued-0"): Promise<string | undefined> {
   const { row } = await Claim.claimQueued(database.db, { keyId, requestId }, at(minuteMs));
   return row && `${row.keyId}/${row.requestId}`;

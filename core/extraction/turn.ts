@@ -1,28 +1,28 @@
 import { type SQL, sql } from "drizzle-orm";
 import { extractTable as extract } from "./extract.sql.ts";
 
-/** An extract is in line; its time may be up to a second away, for clocks differ by less and its message is here. */
+/**
+ * The extract is in line even if its time is up to a second ahead, because clocks differ by less and its message is
+ * here.
+ */
 const earlyMs = 1_000;
 
-/** Literal, as in the partial indexes that find them: `extract_in_line`, `extract_in_flight`. */
+/** Written out as in the partial indexes `extract_in_line` and `extract_in_flight`. */
 const inLine = sql`status = 'queued' AND waiting_for IS NULL AND input IS NOT NULL`;
-/** Named: without that SQLite takes the index of all that is queued, and goes through it for each key. */
+/** The index is named, because SQLite would otherwise read all queued rows for each key. */
 const line = sql`${extract} INDEXED BY extract_in_line`;
 const inFlight = sql`status = 'running' AND input IS NOT NULL`;
 
 /**
- * The rowid of the extract whose turn it is, as a subquery; NULL when none is in line. In this order:
- *
- * 1. one whose worker died: its lease ran out;
- * 2. of the key that has the fewest in flight the one that is longest in line, among keys with equally few the longest
- *    of all. So a key with a thousand extracts delays another key's first by no more than the time that one worker
- *    needs to become free, and while no other key waits it has all workers;
- * 3. the message's own, if it waits for the model server (the message is on its way before the row says so), or was
- *    queued by an older version, which did not write since when.
- *
- * It looks at one row of each key in line and at those in flight, whatever else there is: keys are found by jumps from
- * one to the next in the index.
- * @param message - which extract the message was sent for.
+ * The rowid of the extract whose turn it is, as a subquery; NULL if none is in line. In this order:
+ * 1. an extract whose worker died, because its lease ended;
+ * 2. of the key with the fewest extracts in flight, the one longest in line; among such keys the longest of all. So a
+ * key with a thousand extracts delays another key's first extract only until one worker is free, and has all workers
+ * while no other key waits;
+ * 3. the message's own extract, if it waits for the model server (the message is sent before the row says so), or was
+ * queued by an older version, which did not note the time.
+ * It reads one row for each key in line and the rows in flight: the index is searched from key to key.
+ * @param message - the extract for which the message was sent.
  * @param now - epoch milliseconds.
  */
 export function next(message: { keyId: string; requestId: string }, now: number): SQL {

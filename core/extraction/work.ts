@@ -21,7 +21,7 @@ import { conclude, storedBefore } from "./conclude.ts";
 import * as Row from "./row.ts";
 import * as Send from "./send.ts";
 
-/** What is worked on, and until when. */
+/** The work, and its deadline. */
 interface Work {
   services: Services;
   log: Log;
@@ -31,9 +31,9 @@ interface Work {
 }
 
 /**
- * Works on the queued extract whose turn it is, which need not be the message's. Returning means that the message has done
- * its duty: the extract ended, waits for the model server, has a new message, or is another worker's. An outage of the model
- * server costs it nothing.
+ * Works on the queued extract whose turn it is, which may differ from the message's. A return means that the message
+ * may be deleted: the extract ended, waits for the model server, has a new message, or belongs to another worker. An
+ * outage of the model server costs no attempt.
  * @throws AppError `storage_unavailable`: the message must come back.
  */
 export async function work(services: Services, called: Log, message: Send.Message, job: Job): Promise<void> {
@@ -61,7 +61,7 @@ export async function work(services: Services, called: Log, message: Send.Messag
         unclaim: () => Row.unclaim(services.db, row),
         event: "extract_not_released",
       });
-    // A final failure is an ending like another; it is stored.
+    // A final failure is stored like any ending.
     if (error.retry) throw error;
   }
   const now = await Row.find(services.db, row.keyId, row.requestId);
@@ -76,8 +76,8 @@ export async function discardInput(
   row: Row.Row,
 ): Promise<void> {
   if (row.input === null) return;
-  // The object first: after a crash in between reconcile finds the row again. It is this hand-over's own copy, so
-  // a later one of the same id is not touched; nor is its row, which is no longer as it was.
+  // The object is deleted first: after a crash in between reconcile finds the row again. The copy belongs to this
+  // hand-over, so the copy and the row of a later one are not touched.
   if (row.input.temporary) await Bucket.remove(services.bucket, log, row.input.objectKey);
   await Row.forgetInput(services.db, row);
 }
@@ -86,7 +86,7 @@ async function attempt(work: Work): Promise<void> {
   const { services, log, row, input, job } = work;
   const renew = (until: Date) => Row.renew(services.db, row, until);
   const asked = await Lease.during(job, renew, log, (signal) => ask(work, signal));
-  // Another worker has it, and ends it.
+  // Another worker has the extract and ends it.
   if (asked === undefined) return;
   if ("unasked" in asked) {
     await Row.release(services.db, row, asked.unasked);
@@ -113,7 +113,7 @@ async function attempt(work: Work): Promise<void> {
     await Breaker.trip(services.db, breakerRetryMs);
     return waitForModel(work, { suspect: verdict.suspect, used });
   }
-  // The failure is what a poll then shows, and the same call may still be sent again.
+  // Pollers see the failure, and the same call may be sent again.
   if (verdict.kind !== "again") {
     await Row.release(services.db, row, error, { artifactRel, used });
     return;
@@ -124,7 +124,7 @@ async function attempt(work: Work): Promise<void> {
     await Send.send(services, row, delayMs);
 }
 
-/** Reads the picture and asks the model about it: what takes long. It changes nothing of the extract itself. */
+/** Reads the picture and asks the model about it, which takes most of the time. It does not change the extract. */
 async function ask(
   { services, log, row, input, job }: Work,
   signal: AbortSignal,
@@ -139,7 +139,7 @@ async function ask(
     if (error.retry) throw error;
     return { unasked: error };
   }
-  // What passed the lint then may not pass that of a later version.
+  // A schema that passed the lint of an earlier version may not pass this one's.
   const overridden = task && (await override(task, input.debug ?? undefined).catch(() => undefined));
   if (overridden === undefined || document === undefined) {
     const what =
@@ -159,7 +159,7 @@ async function ask(
   return { performed, document };
 }
 
-/** Waits for the model server: no message, no attempt; the probe's success sends it on its way. */
+/** Waits for the model server: without a message, and without an attempt. The successful probe sends the message. */
 async function waitForModel(
   { services, log, row }: Work,
   { suspect, used }: { suspect: boolean; used: Used | undefined },

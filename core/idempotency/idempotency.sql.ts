@@ -1,6 +1,6 @@
 import { index, integer, primaryKey, sqliteTable, text } from "drizzle-orm/sqlite-core";
 
-/** `Idempotency-Key` → the id it made, for 24 hours. */
+/** `Idempotency-Key` → the id that it created, for 24 hours. */
 export const idempotencyTable = sqliteTable(
   "idempotency",
   {

@@ -7,8 +7,8 @@ import { idempotencyTable } from "./idempotency.sql.ts";
 const sweptAtOnce = 5_000;
 
 /**
- * The id that an `Idempotency-Key` stands for: `proposedId` at its first use, the same one for `ttlMs`.
- * @throws AppError `conflict` when the key was used with another payload, `storage_unavailable`.
+ * The id for an `Idempotency-Key`: `proposedId` at its first use, and the same id for `ttlMs`.
+ * @throws AppError `conflict` if the key was used with another payload, `storage_unavailable`.
  */
 export async function resolve(
   db: Database.Db,

@@ -3,15 +3,15 @@ import { extractTable as extract } from "#core/extraction/extract.sql";
 import { isOpen, itemTable as item, runTable as run, runsBy } from "#core/run/run.sql";
 
 /*
- * Who still needs an upload: one rule for the end of a run, for the weekly sweep and for its owner's removal. Conditions,
- * in the words of the partial indexes that answer them: `item_object_key`, `extract_input_object`, `run_open`. The plus
- * signs: without a column's affinity on the other side, SQLite searches the index on the expression.
+ * The conditions under which work still needs an upload, used at the end of a run, by the weekly sweep and when the
+ * owner removes it. They contain the words of the partial indexes `item_object_key`, `extract_input_object` and
+ * `run_open`. The plus signs remove a column's affinity, so that SQLite uses the index on the expression.
  */
 
 /**
- * An item, an extract in line or a manifest's check has yet to read the object.
- * @param upload - columns, or expressions, that say where the object lies and whose it is.
- * @param besides - the run whose own items do not count.
+ * True if an item, a queued extract or the check of a manifest must still read the object.
+ * @param upload - columns or expressions for the object's key and its owner.
+ * @param besides - a run whose own items do not count.
  */
 export function isUnread(
   { objectKey, keyId }: { objectKey: SQLWrapper; keyId: SQLWrapper | string },
@@ -26,7 +26,7 @@ export function isUnread(
       AND json_extract(${run.planning}, '$.objectKey') = ${objectKey}))`;
 }
 
-/** Another run than this one has the object among its inputs, and has not ended or keeps them. */
+/** True if another run has the object among its inputs and has not ended, or keeps its inputs. */
 export function isKept(objectKey: SQLWrapper, besides: string): SQL {
   return sql`EXISTS (SELECT 1 FROM ${item} AS other JOIN ${run} AS owner ON owner.run_uid = other.run_uid
     WHERE other.source_kind = 'upload' AND other.object_key = ${objectKey} AND other.run_uid <> ${besides}

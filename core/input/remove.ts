@@ -13,14 +13,15 @@ import * as Storage from "#core/usage/storage";
 import * as Needed from "./needed.ts";
 
 /*
- * remove(…)      an upload, before its week is over
+ * remove(…)      an upload, before it expires
  * removeData(…)  a picture, or a folder of them, below the data root
  */
 
 /**
- * Removes an upload and what was put there. The row first: from then on no new need of it can arise.
- * @throws AppError `not_found` alike for unknown and another key's refs; `conflict` (`details.reason` `upload_in_use`)
- *   while an item, an extract in line or a manifest's check has yet to read it; `storage_unavailable`.
+ * Removes an upload and its object. The row is removed first, so that no new work can need it.
+ * @throws AppError `not_found`, the same for unknown refs and other keys' refs; `conflict` (`details.reason`
+ *   `upload_in_use`) while an item, a queued extract or the check of a manifest must still read it;
+ *   `storage_unavailable`.
  */
 export async function remove(
   stores: Stores,
@@ -46,17 +47,17 @@ export async function remove(
   return { inputs: 1 };
 }
 
-/** Objects that are removed at once. */
+/** Objects that are removed in parallel. */
 const removals = 16;
 
 /**
- * Removes what lies at a path below the caller's own folder of the data root, or below `shared/` with the scope
- * `admin:all_keys`; a path that ends in `/` is a folder with all that is in it.
- * Nothing of it goes while a run has yet to read some of it.
- * @param deadline - epoch milliseconds after which nothing new is begun.
- * @returns how many, and whether that was all: the same call goes on.
- * @throws AppError `invalid_request` for a path that cannot be one, `forbidden` for `shared/`, and for files that the
- *   local loop serves read-only; `conflict` (`details.reason` `data_in_use`); `not_found` when nothing lies there, `storage_unavailable`.
+ * Removes a picture, or with a final `/` a folder, below the caller's own folder of the data root, or below `shared/`
+ * with the scope `admin:all_keys`. Nothing is removed while a run must still read some of it.
+ * @param deadline - epoch milliseconds after which no further removal begins.
+ * @returns the number of removed files, and whether that was all: the same call continues.
+ * @throws AppError `invalid_request` for an invalid path, `forbidden` for `shared/` and for files that the local loop
+ *   serves read-only; `conflict` (`details.reason` `data_in_use`); `not_found` if there is nothing,
+ *   `storage_unavailable`.
  */
 export async function removeData(
   { db, bucket }: Stores,
@@ -88,7 +89,7 @@ export async function removeData(
   };
   for (;;) {
     const page = await Bucket.list(bucket, log, { prefix: rel });
-    // `a.png` is also how `a.png.old` begins.
+    // `a.png` is also the beginning of `a.png.old`.
     const found = page.objects.filter((each) => isFolder || each.rel === rel);
     for (let i = 0; i < found.length; i += removals) {
       const some = found.slice(i, i + removals);
@@ -104,9 +105,9 @@ export async function removeData(
   return given(true);
 }
 
-/** Whether an item that has not ended names this picture, or one of this folder (`rel` ends in `/`). */
+/** True if an item that has not ended names this picture, or a picture of this folder (`rel` ends in `/`). */
 async function isRead(db: Database.Db, rel: string): Promise<boolean> {
-  // `0` comes behind `/`: everything that begins with the folder's name.
+  // `0` follows `/` in ASCII: everything that begins with the folder's name.
   const there = rel.endsWith("/")
     ? sql`object_key >= ${rel} AND object_key < ${`${rel.slice(0, -1)}0`}`
     : sql`object_key = ${rel}`;
@@ -121,7 +122,8 @@ async function removed(bucket: Bucket.Bucket, log: Log, rel: string): Promise<vo
     await Bucket.remove(bucket, log, rel);
   } catch (thrown) {
     const cause = thrown instanceof Error && thrown.cause instanceof Error ? thrown.cause : undefined;
-    // A file of the folder that the local loop serves (local/s3/overlay.ts); a right that is missing says the same name.
+    // A file of the folder that the local loop serves (local/s3/overlay.ts). A missing permission has the same error
+    // name.
     if (cause?.name !== "AccessDenied" || !/read-only/.test(cause.message)) throw thrown;
     throw new AppError("forbidden", "this is a file of a folder that is served read-only", {
       details: { reason: "read_only" },

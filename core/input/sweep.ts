@@ -7,10 +7,10 @@ import { uploadTable } from "#core/upload/upload.sql";
 import * as Needed from "./needed.ts";
 
 /**
- * Removes uploads whose week is over; those that a run or an extract in line has yet to read stay, as does a manifest that is being checked. The rows first, so that
- * no new need of what is going can arise; an object whose row alone went is found by its key (core/census/orphans.ts). A
- * bounded step.
- * @returns how many; `limit` when there may be more.
+ * Removes expired uploads, except those that a run, a queued extract or the check of a manifest must still read. The
+ * rows are removed first, so that no new work can need them; if only the row is removed, the object is found by its
+ * key (core/census/orphans.ts). A bounded step.
+ * @returns how many; `limit` if there may be more.
  * @throws AppError `storage_unavailable`.
  */
 export async function sweep(stores: Stores, log: Log, limit = 200): Promise<number> {

@@ -4,9 +4,9 @@ import { AppError, invalidRequest } from "#core/error";
 import { keyTable } from "#core/key/key.sql";
 
 /**
- * Of a list that came out empty: whether what it was narrowed to is there at all. A typing error would be answered with
- * nothing, as if there were nothing. Full pages cost nothing by it.
- * @throws AppError `invalid_request` for a task that there is not, `not_found` for such a key, `storage_unavailable`.
+ * Checks the filters of an empty list: an unknown task or key is an error, so that a typing error is not answered
+ * with an empty list. Lists with entries need no check.
+ * @throws AppError `invalid_request` for an unknown task, `not_found` for an unknown key, `storage_unavailable`.
  */
 export async function demand(
   db: Database.Db,

@@ -9,24 +9,24 @@ import { visibleKey } from "#core/key/visible";
 import type { Log } from "#core/log";
 import * as Run from "#core/run/run";
 
-/** Which artifact is meant. */
+/** The requested artifact. */
 interface Wanted {
   requestId: string;
-  /** Another key's, with the scope `admin:all_keys` only. */
+  /** Another key's artifact; only with the scope `admin:all_keys`. */
   keyId: string | undefined;
-  /** Of which day and kind; without a day it is an extract, found through its row. */
+  /** Its day and kind. Without a day it is an extract, which is found through its row. */
   date: string | undefined;
   kind: Kind;
-  /** The record of this attempt instead of what lies at the id's own key. */
+  /** The record of this attempt instead of the final artifact. */
   attempt: number | undefined;
 }
 
 const notFound = () => new AppError("not_found", "there is no artifact with this id");
 
 /**
- * Where an artifact lies. With a day that follows from the id alone, and the object may be absent; without one the
- * extract's row knows, also of an attempt.
- * @throws AppError `not_found`, alike for unknown ids, another key's, and extracts that have stored nothing yet.
+ * Finds the key of an artifact. With a day it follows from the id, and the object may be absent; without a day the
+ * extract's row has it, also for an attempt.
+ * @throws AppError `not_found`, the same for unknown ids, other keys' ids, and extracts without an artifact.
  */
 export async function locate(db: Db, wanted: Wanted, principal: Principal, log: Log): Promise<string> {
   const { requestId, attempt } = wanted;
@@ -49,7 +49,7 @@ export async function locate(db: Db, wanted: Wanted, principal: Principal, log: 
   return row.artifactRel;
 }
 
-/** An item of a run, as far as its artifact is concerned. */
+/** The fields of a run's item that its artifact's key needs. */
 async function item(db: Db, keyId: string, requestId: string) {
   const found = await Run.itemBy(db, keyId, requestId);
   if (found === undefined) return undefined;

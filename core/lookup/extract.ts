@@ -11,8 +11,8 @@ import type { Services } from "#core/reading/services";
 import * as Run from "#core/run/run";
 
 /**
- * An extract as stored, for its owner (or, with `admin:all_keys`, for who names the key).
- * @throws AppError `not_found` for an id that this key does not have, even if another has it.
+ * A stored extract, for its owner or, with `admin:all_keys`, for a caller who names the key.
+ * @throws AppError `not_found` for an id that this key does not have, even if another key has it.
  */
 export async function get(
   stores: Pick<Services, "db" | "bucket">,
@@ -41,7 +41,9 @@ export async function get(
   return { kind: "done", answer: Answer.fromRow(row), replayed: true };
 }
 
-/** An item of a run, read as an extract; one that was canceled before it began is a failure without a model call. */
+/**
+ * An item of a run, read as an extract. An item that was canceled before it began is a failure without a model call.
+ */
 async function itemRow(db: Db, keyId: string, requestId: string): Promise<Answer.Stored | undefined> {
   const found = await Run.itemBy(db, keyId, requestId);
   if (found === undefined) return undefined;

@@ -7,12 +7,12 @@ import type { Services } from "#core/reading/services";
 import * as Pause from "#core/run/dispatch/pause";
 import { probe as probeModel } from "#core/vision/probe";
 
-/** So many looks at the first pace: ten minutes, within which a pod is loaded and a restart is over. */
+/** The number of probes with short pauses: ten minutes, in which a pod starts or a restart is over. */
 const probesFirst = 120;
 
 /**
- * One look at the model server (`kind: "probe"` in the `urgent` queue). When it is back, everything that waits for it
- * goes on; else the next look is ordered: after 5 s for ten minutes, later 30 s.
+ * Probes the model server once (`kind: "probe"` in the `urgent` queue). If the server answers, all waiting work goes
+ * on. Otherwise the next probe is ordered: after 5 s during the first ten minutes, later after 30 s.
  */
 export async function probe(
   services: Pick<Services, "db" | "queues" | "times" | "model">,
@@ -27,7 +27,7 @@ export async function probe(
       Metrics.modelAway();
       const delayMs = n < probesFirst ? times.probeFirstDelayMs : times.probeLaterDelayMs;
       await Breaker.trip(db, times.breakerRetryMs);
-      // One chain of looks goes on. This one was in line for so long that another was begun: it was worth its look.
+      // Only one chain of probes continues. This message was in line for so long that another chain was started.
       if (!(await Breaker.stillMessage(db, chain, delayMs + times.probeMessageMs))) return;
       await Probe.send(services.queues, { n: n + 1, chain }, delayMs, log);
       return;

@@ -20,7 +20,7 @@ beforeAll(async () => {
 });
 afterAll(() => stores.close());
 
-/** A key with some of everything. */
+/** A key with rows and objects of every kind. */
 async function filled(keyId: string) {
   const { services, bucket } = stores;
   const { db } = services;
@@ -68,7 +68,7 @@ test("an address that was signed just before the key was refused everywhere outl
   expect(openUntil(revokedAt, time, until.getTime())).toBeUndefined();
 });
 
-/** Tables that say whose their rows are. */
+/** Tables that have a column for the key. */
 async function owned(): Promise<string[]> {
   const found = await stores.services.db.client.execute(
     "SELECT m.name FROM sqlite_master AS m JOIN pragma_table_info(m.name) AS c ON c.name = 'key_id' WHERE m.type = 'table'",
@@ -81,7 +81,7 @@ test("every table that says whose its rows are is purged", async () => {
   expect(await owned()).toEqual([...others, ...counters].toSorted());
 });
 
-/** All that names the key, in bucket and database. */
+/** Everything in bucket and database that names the key. */
 async function left(keyId: string) {
   const { objects } = await Bucket.list(stores.services.bucket, silent, { prefix: "" });
   const { client: database } = stores.services.db;

@@ -78,7 +78,7 @@ test("what goes on under a key is counted, and stopped without its queues at han
     errorCode: "forbidden",
   });
   expect(await Row.find(db, "stopped-1", "runs")).toMatchObject({ status: "running" });
-  // The next reconcile sees to the rest at once.
+  // The next reconcile does the rest at once.
   const ordered = stores.orders();
   await Runs.reconcile(stores.services, silent);
   expect(stores.orders()).toBeGreaterThan(ordered);

@@ -65,7 +65,8 @@ export async function going(db: Database.Db, keyId: string): Promise<Going> {
  */
 export async function stop(db: Database.Db, keyId: string): Promise<{ runs: number; extracts: number }> {
   const [canceled] = await Database.batch(db, [
-    // The last sign of life is reset, so that the next reconcile orders what follows: there is no queue here.
+    // The time of the last change is reset, so that the next reconcile orders what follows; no queue is available
+    // here.
     Database.statement(sql`UPDATE ${run} SET state = 'canceling', epoch = epoch + 1, plan_n = plan_n + 1,
         waiting_for = NULL, touched_at = 0
       WHERE run_uid IN (SELECT run_uid ${openRuns(keyId)} AND state IN ('planning', 'running'))`),

@@ -7,31 +7,35 @@ import { queueLookTable as look } from "./looks.sql.ts";
 import * as Queue from "./queue.ts";
 
 /*
- * Whether a message that no worker has taken is in line or lost. In line is not lost, however long it takes: sending
- * it again would put it at the end of the line.
- *
+ * Tells whether a message that no worker has received is in line or lost. A message in line must not be sent again,
+ * however long it waits, because the new one would be last.
  * open(…)     a reader that asks each queue once
- * lost(…)     it is not in the queue any more, nor with a worker
- * overdue(…)  the queue never empties, and everything that was in front of it must be done by now
+ * lost(…)     the message is neither in the queue nor with a worker
+ * overdue(…)  the queue never empties, but everything before the message must be done by now
  */
 
-/** A queue as it was found, and what that says of messages. */
+/** The state of a queue, and what follows for its messages. */
 interface Seen extends Queue.Counts {
   name: QueueName;
-  /** What was sent before this, and is not done, is lost. */
+  /** A message that was sent before this time and is not done is lost. */
   lostBefore: Date;
 }
 
-/** So many looks in a row: SQS's counts are approximate, and may be a minute behind (API reference, GetQueueAttributes). */
+/**
+ * The number of consecutive checks: SQS's counts are approximate and may be a minute old (API reference,
+ * GetQueueAttributes).
+ */
 const looksNeeded = 3;
 
-/** What is in front is given so many times the time that it needs: nothing promises that groups take turns. */
+/**
+ * The work before a message gets this many times the time that it needs, because message groups need not take turns.
+ */
 const patience = 4;
 
-/** Asks each queue at most once; made anew by every reconcile. */
+/** Asks each queue at most once; every reconcile makes a new one. */
 export type Looks = (name: QueueName) => Promise<Seen>;
 
-/** @throws AppError `storage_unavailable`, from the reader. */
+/** @throws AppError `storage_unavailable`, when the reader is called. */
 export function open(services: { db: Database.Db; queues: Queue.Queues; times: Times }): Looks {
   const seen = new Map<QueueName, Promise<Seen>>();
   return (name) => {
@@ -41,17 +45,20 @@ export function open(services: { db: Database.Db; queues: Queue.Queues; times: T
   };
 }
 
-/** Sent at `sentAt`, not done, and in the queue no more: found empty three times since, a minute apart; or too old for it. */
+/**
+ * True if a message sent at `sentAt` is no longer in the queue: three checks since, a minute apart, found the queue
+ * empty; or the message is too old.
+ */
 export const lost = (seen: Seen, sentAt: Date): boolean => sentAt < seen.lostBefore;
 
 /**
- * Until when a message must have been sent to be overdue, where it is not lost: what is in front has had four times the
- * time that it needs, and `leastMs` at least.
- * @param messageMs - what one message takes of a worker.
+ * The time before which a message must have been sent to be overdue: the work before it has had four times the time
+ * that it needs, and at least `leastMs`.
+ * @param messageMs - the time that one message occupies a worker.
  */
 export function overdueBefore(seen: Seen, messageMs: number, leastMs: number): Date {
   const { maxConcurrency } = specs[seen.name].subscription;
-  // A mapping may have received more than it works on.
+  // A mapping may have received more messages than it has workers.
   const inFront = seen.visible + Math.max(0, seen.inFlight - maxConcurrency);
   const frontMs = (inFront * messageMs) / maxConcurrency;
   return new Date(Date.now() - Math.max(leastMs, patience * frontMs));
@@ -65,7 +72,7 @@ async function see(
   const now = Date.now();
   const isEmpty = counts.visible + counts.inFlight + counts.delayed === 0;
   const first = isEmpty ? new Date(now) : null;
-  // Two reconciles at once, or one that was repeated, are one look.
+  // Two reconciles at once, or a repeated one, count as one check.
   const isNext = sql`${look.lookedAt} <= ${now - times.queueLookMs}`;
   const [, found] = await Database.batch(db, [
     db.query

@@ -18,14 +18,17 @@ type Standard = "single" | "later";
 type Fifo = "plan" | "item" | "urgent";
 export type Name = Standard | Fifo;
 
-/** A message of a FIFO queue: one of a group is worked on at a time, and one of a `deduplicationId` taken within five minutes. */
+/**
+ * A message of a FIFO queue. One message of a group is worked on at a time, and one of a `deduplicationId` is
+ * accepted within five minutes.
+ */
 export interface FifoMessage {
   body: unknown;
   group: string;
   deduplicationId: string;
 }
 
-/** Queue addresses and the client for them. On Lambda the function's own role signs. */
+/** The addresses of the queues, and the client. On Lambda the function's own role signs. */
 export interface Queues {
   client: SQSClient;
   urls: Config.Queues;
@@ -45,8 +48,8 @@ export function connect(): Queues {
 }
 
 /**
- * Sends one message. SQS holds it back for `delayMs`, in whole seconds, 15 minutes at most.
- * @throws AppError `storage_unavailable` when the queue does not take it.
+ * Sends one message. SQS delays it by `delayMs`, in whole seconds, at most 15 minutes.
+ * @throws AppError `storage_unavailable` if the queue does not accept it.
  */
 export async function send(
   queues: Queues,
@@ -68,7 +71,7 @@ export async function send(
 
 /**
  * Sends many messages, ten at a time. SQS reports failed entries inside an HTTP 200, so each answer is read.
- * @returns the indexes that were taken; the caller sends the others again.
+ * @returns the indexes of the accepted ones; the caller sends the others again.
  */
 export async function sendAll(
   queues: Queues,
@@ -84,7 +87,9 @@ export async function sendAll(
   );
 }
 
-/** The same for a FIFO queue. Within a group the order is that of `messages`. @throws AppError `storage_unavailable`. */
+/**
+ * The same for a FIFO queue. Within a group the order of `messages` is kept. @throws AppError `storage_unavailable`.
+ */
 export async function sendFifo(
   queues: Queues,
   name: Fifo,
@@ -136,8 +141,8 @@ async function sendEntries(
 }
 
 /**
- * Says how long a received message stays invisible from now on: a worker that dies costs two minutes, not the five
- * and a half that a queue may be set to. Never 0.
+ * Sets how long a received message stays invisible from now on, so that a dead worker costs two minutes and not the
+ * queue's five and a half. Never 0.
  * @throws AppError `storage_unavailable`.
  */
 export async function holdFor(queues: Queues, name: Name, receiptHandle: string, ms: number): Promise<void> {
@@ -154,15 +159,15 @@ export async function holdFor(queues: Queues, name: Name, receiptHandle: string,
   }, queues.timeoutMs);
 }
 
-/** How many messages a queue holds, as far as it says: SQS's counts are approximate. */
+/** How many messages a queue holds. SQS's counts are approximate. */
 export interface Counts {
   visible: number;
-  /** With a worker, or with one that died. */
+  /** Received by a worker, which may have died. */
   inFlight: number;
   delayed: number;
 }
 
-/** Asks for them. @throws AppError `storage_unavailable`. */
+/** Reads the counts. @throws AppError `storage_unavailable`. */
 export async function counts(queues: Queues, name: Name): Promise<Counts> {
   const { Attributes = {} } = await guard(
     (abortSignal) =>
@@ -186,7 +191,7 @@ export async function counts(queues: Queues, name: Name): Promise<Counts> {
   };
 }
 
-/** Asks for the queue's attributes, to see whether it answers. */
+/** Reads the queue's attributes, to check that it answers. */
 export async function ping(queues: Queues, signal: AbortSignal): Promise<void> {
   await queues.client.send(
     new GetQueueAttributesCommand({ QueueUrl: queues.urls.single, AttributeNames: ["QueueArn"] }),
@@ -205,7 +210,7 @@ async function guard<T>(call: (signal: AbortSignal) => Promise<T>, timeoutMs: nu
     return await call(AbortSignal.timeout(timeoutMs));
   } catch (thrown) {
     const status = thrown instanceof SQSServiceException ? (thrown.$metadata.httpStatusCode ?? 0) : 0;
-    // A request that SQS itself refuses (400) is our mistake and not an outage.
+    // A request that SQS refuses (400) is our own mistake and no outage.
     if (status >= 400 && status < 500 && status !== 403 && status !== 404 && status !== 429) throw thrown;
     throw new AppError("storage_unavailable", "the queue cannot be reached right now", {
       cause: thrown,

@@ -17,16 +17,16 @@ import { functions } from "#spec/functions";
 
 type Stores = Pick<Services, "db" | "queues" | "times" | "model" | "bucket">;
 
-/** Uploads that a step removes; what is left is for the next step. */
+/** Uploads that one step removes; the next step continues. */
 const uploadsAtOnce = 200;
 
-/** What reconcile found and mended; all zero in a healthy system. */
+/** What reconcile found and repaired; all zero in a healthy system. */
 interface Repairs {
   interrupted: number;
   requeued: number;
   stored: number;
   inputs: number;
-  /** Removals that were cut off. */
+  /** Interrupted removals. */
   deleted: number;
   probes: number;
 }
@@ -37,13 +37,13 @@ interface Round {
   log: Log;
   now: number;
   repairs: Repairs;
-  /** Storage that was away; told in the end, so that no repair keeps another from being made. */
+  /** Outages of the storage, reported at the end, so that one failed repair does not prevent the others. */
   away: (Error | undefined)[];
 }
 
 /**
- * Repairs what crashes left: work whose lease ran out, queued work without a message, artifacts that wait in their
- * rows, inputs of ended extracts, a probe message that was lost. In bounded steps; the next minute does the rest.
+ * Repairs what crashes left behind: work whose lease ended, queued work without a message, artifacts that wait in
+ * their rows, inputs of ended extracts, a lost probe message. Each call is bounded; the next minute continues.
  * @throws AppError `storage_unavailable`.
  */
 export async function reconcile(services: Stores, log: Log): Promise<Repairs> {
@@ -55,7 +55,7 @@ export async function reconcile(services: Stores, log: Log): Promise<Repairs> {
   await removeLeftovers(round);
   if ((await Send.seen(services.db, Send.waiting)).length > 0)
     repairs.probes += (await Probe.ensure(services, log)) ? 1 : 0;
-  // Housekeeping, not repair: what has lived its time.
+  // Regular removal of expired rows and objects; no repair.
   const swept = await sweep(services, log, uploadsAtOnce);
   await Idempotency.sweep(services.db);
   log.info("reconciled", { ...repairs, uploads_swept: swept });
@@ -64,7 +64,7 @@ export async function reconcile(services: Stores, log: Log): Promise<Repairs> {
   return repairs;
 }
 
-/** Repairs each row of which this is true and that has not gone on since it was seen. */
+/** Repairs each row that matches, unless it has changed since it was read. */
 async function each(
   { services, log, away }: Round,
   where: SQL | undefined,
@@ -81,7 +81,7 @@ async function each(
 
 const before = ({ now }: Round, ms: number) => new Date(now - ms);
 
-/** Work whose lease ran out. */
+/** Work whose lease ended. */
 async function takeUpAbandoned(round: Round): Promise<void> {
   const { services, log, repairs } = round;
   const graceMs = services.times.leaseGraceMs;
@@ -97,7 +97,7 @@ async function takeUpAbandoned(round: Round): Promise<void> {
   });
 }
 
-/** Queued work whose message was not sent, or is lost. */
+/** Queued work whose message was never sent, or is lost. */
 async function sendUnsent(round: Round): Promise<void> {
   const { services, log, repairs } = round;
   const { unsentGraceMs, lostMessageMs } = services.times;
@@ -110,17 +110,17 @@ async function sendUnsent(round: Round): Promise<void> {
   );
   const old = and(mine, lt(extractTable.sentAt, before(round, lostMessageMs)));
   if ((await Send.seen(services.db, old)).length === 0) return;
-  // In line is not lost: what is sent again would stand behind itself, and in everybody's way.
+  // A message in line is not lost. A second one would come after it and delay others.
   const queue = await Looks.open(services)("single");
   const overdue = Looks.overdueBefore(queue, functions.single.timeoutMs, lostMessageMs);
   const lostBefore = queue.lostBefore > overdue ? queue.lostBefore : overdue;
   await send(and(mine, lt(extractTable.sentAt, lostBefore)));
 }
 
-/** Work that cannot go on, and answers that wait for the bucket. */
+/** Work that cannot continue, and answers that wait for the bucket. */
 async function endUnfinished(round: Round): Promise<void> {
   const { services, log, repairs } = round;
-  // What has no picture cannot be worked on, and must not be "running" for ever.
+  // Without a picture it cannot be worked on, and must not be "running" forever.
   await each(round, sql`${Send.queued} AND input IS NULL`, async (row) => {
     repairs.interrupted += (await endInterrupted(services, log, row)) ? 1 : 0;
   });
@@ -129,7 +129,7 @@ async function endUnfinished(round: Round): Promise<void> {
   });
 }
 
-/** Inputs of ended extracts, and removals that were cut off. */
+/** Inputs of ended extracts, and interrupted removals. */
 async function removeLeftovers(round: Round): Promise<void> {
   const { services, log, now, repairs } = round;
   const ended = lt(extractTable.endedAt, before(round, services.times.unsentGraceMs));
@@ -147,10 +147,10 @@ async function removeLeftovers(round: Round): Promise<void> {
   );
 }
 
-/** A call whose instance died: its artifact decides, else it is free for a repeat. */
+/** The instance of a call died: its artifact decides; without one a repeat may claim the extract. */
 async function endInterrupted(services: Stores, log: Log, row: Row.Row): Promise<boolean> {
   try {
-    // An artifact may lie there even at the first token: the death came between the put and the row.
+    // An artifact may exist even at the first token, after a crash between the put and the row.
     if ((await storedBefore(services, log, row, { evenIfNew: true })) !== undefined) return true;
   } catch (thrown) {
     const error = from(thrown);

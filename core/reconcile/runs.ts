@@ -28,13 +28,13 @@ import type { RunStores } from "#core/run/services";
 import * as Allowance from "#core/usage/allowance";
 import { windowOf } from "#spec/limits";
 
-/** Rows a step looks at; what is left is for the next minute. */
+/** Rows that one step handles; the next minute continues. */
 const chunk = 200;
 const dayMs = 86_400_000;
-/** What is spent on looks at deleted runs. */
+/** The time for second searches of deleted runs. */
 const lookAgainMs = 5_000;
 
-/** What reconcile found and mended; all zero in a healthy system. */
+/** What reconcile found and repaired; all zero in a healthy system. */
 interface Repairs {
   items_requeued: number;
   items_stored: number;
@@ -47,8 +47,8 @@ interface Repairs {
 }
 
 /**
- * Mends what crashes left of runs: items whose worker died, items without a message, answers that wait for the
- * bucket, runs whose next step was not ordered, uploads that were never completed. In bounded steps.
+ * Repairs what crashes left of runs: items whose worker died, items without a message, answers that wait for the
+ * bucket, runs whose next step was not ordered, interrupted uploads. Each call is bounded.
  * @throws AppError `storage_unavailable`.
  */
 export async function reconcile(services: RunStores, log: Log): Promise<Repairs> {
@@ -62,7 +62,7 @@ export async function reconcile(services: RunStores, log: Log): Promise<Repairs>
     run_probes: 0,
     webhooks_ordered: 0,
   };
-  // No repair keeps another from being made; storage that was away is told in the end.
+  // A failed repair does not prevent the others; an outage of the storage is reported at the end.
   const outages = [await leases(services, repairs, log)];
   const looks = Looks.open(services);
   const quiet = await silent(services.db, Date.now() - services.times.stepLostMs);
@@ -75,7 +75,7 @@ export async function reconcile(services: RunStores, log: Log): Promise<Repairs>
   if (await Pause.anyWaits(services.db)) repairs.run_probes += (await Probe.ensure(services, log)) ? 1 : 0;
   repairs.webhooks_ordered += await webhooks(services, log);
   outages.push(await deletedRuns(services, log));
-  // Housekeeping, not repair: calls whose time has come.
+  // Webhook calls that are due; no repair.
   const due = await Due.all(services);
   if (due > 0) log.info("webhooks_due", { sent: due });
   await Allowance.sweep(services.db, new Date());
@@ -85,7 +85,7 @@ export async function reconcile(services: RunStores, log: Log): Promise<Repairs>
   return repairs;
 }
 
-/** Which items they are, and no more: whole ones, with answers that wait in them, are read one by one (`Claim.takeOver`). */
+/** Only the ids: whole items, with answers that wait in them, are read one by one (`Claim.takeOver`). */
 type Place = Pick<ItemRow, "runUid" | "index" | "token" | "status">;
 const { runUid, index, token, status } = item;
 const places = { runUid, index, token, status };
@@ -95,10 +95,10 @@ async function rowOf(db: Database.Db, uid: string): Promise<RunRow | undefined> 
   return (await Database.read(db.query.select().from(run).where(eq(run.runUid, uid))))[0];
 }
 
-/** Items whose worker's lease ran out: the same as if they had been put back in an orderly way, but the claim counts. */
+/** Items whose worker's lease ended: requeued, but the claim counts. */
 async function leases(services: RunStores, repairs: Repairs, log: Log): Promise<Error | undefined> {
   const { db, times } = services;
-  // Literal, as in the partial index that finds them.
+  // Written out as in the partial index that finds them.
   const lost = and(sql`status = 'running'`, lt(item.leaseUntil, new Date(Date.now() - times.leaseGraceMs)));
   const found = await Database.read(db.query.select(places).from(item).where(lost).limit(chunk));
   const touched = new Set<string>();
@@ -131,7 +131,7 @@ async function leases(services: RunStores, repairs: Repairs, log: Log): Promise<
   return outage ?? later;
 }
 
-/** Deleted runs whose last possible writer has gone. */
+/** Deleted runs that no worker can write to anymore. */
 async function deletedRuns(services: RunStores, log: Log): Promise<Error | undefined> {
   const { db } = services;
   const deadline = Date.now() + lookAgainMs;
@@ -150,15 +150,15 @@ async function deletedRuns(services: RunStores, log: Log): Promise<Error | undef
   );
 }
 
-/** What follows from a repair, as from an ending. */
+/** Orders what follows from a repair, as from an ended item. */
 async function follow(services: RunStores, runUid: string, log: Log): Promise<void> {
   const outlook = await Progress.read(services.db, runUid);
   if (outlook !== undefined) await Progress.duties(services, outlook, log, { again: true });
 }
 
-/** Runs that have not ended and were not touched for long. */
+/** Runs that have not ended and were not touched for a long time. */
 async function silent(db: Database.Db, before: number): Promise<string[]> {
-  // What waits for the model server is silent for a good reason.
+  // A run that waits for the model server is silent for a known reason.
   const query = sql`SELECT run_uid FROM ${runsBy("run_open")} WHERE ${sql.raw(isOpen)} AND ${isNull(run.waitingFor)}
     AND ${run.touchedAt} < ${before} ORDER BY ${run.touchedAt} LIMIT ${chunk}`;
   const [found] = await Database.batch(db, [Database.statement(query)], "read");
@@ -176,7 +176,7 @@ async function mend(
   };
   if (row.state === "planning") {
     if (row.planning?.phase !== "receiving") return orderAgain("plan");
-    // Its caller got no answer, or an error: nothing of it has begun.
+    // Its caller got no answer or an error, and no item has begun.
     await Finish.fail(services, row, new AppError("internal", "the upload of this run was interrupted"), log);
     repairs.runs_failed += 1;
     return;
@@ -185,7 +185,7 @@ async function mend(
   if (row.state === "deleting") return orderAgain("delete");
   if (row.state === "canceling") {
     await storePending(services, row, repairs, log);
-    // Items in flight end by themselves, and then it goes on.
+    // Items in flight end by themselves, and the next call continues.
     const running = await Progress.read(services.db, row.runUid);
     if (running !== undefined && running.running === 0) await orderAgain("sweep");
     return;
@@ -201,7 +201,7 @@ async function mend(
   repairs.items_sent_again += outcome === "again" ? 1 : 0;
 }
 
-/** Answers of a canceled run that wait in their rows: there is no message for them any more. */
+/** Answers of a canceled run that wait in their rows; they have no message anymore. */
 async function storePending(services: RunStores, row: RunRow, repairs: Repairs, log: Log): Promise<void> {
   const rows = await Database.read(
     services.db.query
@@ -226,11 +226,11 @@ async function storePending(services: RunStores, row: RunRow, repairs: Repairs, 
   }
 }
 
-/** Webhooks of ended runs that were never tried: who ended the run died before it ordered the first attempt. */
+/** Webhooks of ended runs that were never ordered, because the worker died before it did. */
 async function webhooks(services: RunStores, log: Log): Promise<number> {
   const { db, times } = services;
   const now = Date.now();
-  // Older ones would only be read again and again.
+  // Older ones would be read again every minute.
   const query = sql`SELECT run_uid, key_id, webhook_url FROM ${runsBy("run_untold")} WHERE webhook_url IS NOT NULL AND webhook IS NULL
     AND state IN ('succeeded', 'failed', 'canceled') AND ${run.finishedAt} > ${now - dayMs}
     AND ${run.touchedAt} < ${now - times.stepLostMs}

@@ -2,14 +2,14 @@ import type { LookupFunction } from "node:net";
 import type { Dispatcher } from "undici";
 import type { Address, World } from "./resolve.ts";
 
-/** Where a request goes: a URL, the addresses that its name had when they were checked, and what may be connected to. */
+/** The target of a request: a URL, the checked addresses of its host, and which addresses are allowed. */
 interface Target {
   url: URL;
   addresses: Address[];
   world: Pick<World, "allows">;
 }
 
-/** What is sent, and how long connecting may take. */
+/** The request, and the time limit for connecting. */
 interface Request {
   method: "GET" | "POST";
   headers: Record<string, string>;
@@ -19,17 +19,17 @@ interface Request {
 }
 
 /**
- * One request to one of the target's addresses, no other: the name is not looked up again (DNS rebinding). Follows no
- * redirect and sends nothing of ours along: no credentials, cookies or proxy settings. The connection is closed when
- * `use` has returned.
+ * Makes one request to one of the target's addresses. The name is not resolved again (DNS rebinding). Redirects are
+ * not followed, and no credentials, cookies or proxy settings are sent. The connection is closed when `use` has
+ * returned.
  */
 export async function request<T>(
   { url, addresses, world }: Target,
   { timeoutMs, ...options }: Request,
   use: (answer: Dispatcher.ResponseData) => Promise<T>,
 ): Promise<T> {
-  // Loaded by the first request: no other call needs it.
-  // CommonJS, which as a part of its own (local/bundle/bundle.ts) offers nothing but its default.
+  // Loaded with the first request, because no other call needs it. It is CommonJS, which as a separate chunk
+  // (local/bundle/bundle.ts) has only a default export.
   const { Agent, buildConnector, request: ask } = (await import("undici")).default;
   const lookup: LookupFunction = (_hostname, { all }, callback) => {
     const [first] = addresses;
@@ -42,7 +42,7 @@ export async function request<T>(
     connect: (target, callback) =>
       connect(target, (...[error, socket]) => {
         if (error !== null) return callback(error, null);
-        // The address that was checked must be the one that is connected to; the socket knows.
+        // Compares the address of the socket with the checked one.
         if (world.allows(socket.remoteAddress ?? "")) return callback(null, socket);
         socket.destroy();
         callback(new Error("connected to another address"), null);
@@ -50,7 +50,7 @@ export async function request<T>(
   });
   try {
     const answer = await ask(url, { dispatcher: agent, ...options });
-    // The rest of a body that is not read ends with an error when the agent is destroyed.
+    // A body that is not read completely ends with an error when the agent is destroyed.
     answer.body.on("error", () => undefined);
     return await use(answer);
   } finally {

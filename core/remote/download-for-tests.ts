@@ -1,4 +1,4 @@
-/** What tests of downloads share: worlds to resolve names in, and a log that keeps what it is told. */
+/** Helpers for tests of downloads: networks to resolve names in, and a log that keeps its lines. */
 import * as net from "node:net";
 import { vi } from "vitest";
 import type { AppError } from "#core/error";
@@ -18,7 +18,7 @@ export const limits: Limits = { log, protocols: ["https:", "http:"], maxBytes: 1
 export const addressesOf = (...found: string[]): Address[] =>
   found.map((address) => ({ address, family: net.isIP(address) }));
 
-/** As deployed, but for the resolver. */
+/** As deployed, except for the resolver. */
 export function internet(answers: Record<string, string[]> = {}) {
   const lookup = vi.fn(async (name: string) => {
     const found = answers[name];
@@ -29,7 +29,7 @@ export function internet(answers: Record<string, string[]> = {}) {
   return { lookup, allows: isPublic, allowsPort: () => false };
 }
 
-/** A world whose public internet is 127.0.0.1, on any port. */
+/** A network whose public internet is 127.0.0.1, on any port. */
 export function loopback(lookup: World["lookup"] = async () => addressesOf("127.0.0.1")) {
   return {
     lookup: vi.fn(lookup),

@@ -24,7 +24,7 @@ describe("a download", () => {
   }
   const serve = async (handle: http.RequestListener) => listen(http.createServer(handle));
   const at = (port: number, path = "/picture.jpg") => `http://pictures.example:${port}${path}`;
-  /** A host that writes bytes of its own making, and how many connections it closed. */
+  /** A host that writes raw bytes, and counts the connections that it closed. */
   async function raw(write: (socket: net.Socket) => void) {
     const seen = { closed: 0, sent: () => 0 };
     const port = await listen(
@@ -75,7 +75,7 @@ describe("a download", () => {
 
   test("gives up a connection that leads elsewhere than was checked", async () => {
     const port = await serve((_request, response) => void response.end("never"));
-    // Allowed when it is resolved, refused when the socket says where it is.
+    // Allowed by the resolver, refused when the socket shows the address.
     let asked = 0;
     const error = await refusal(at(port), { ...loopback(), allows: () => ++asked === 1 });
     expect(reasonOf(error)).toBe("url_unreachable");
@@ -110,7 +110,7 @@ describe("a download", () => {
     for (const [path, [, reason]] of Object.entries(places)) {
       expect(reasonOf(await refusal(at(port, path), loopback())), path).toBe(reason);
     }
-    // The name itself changes its mind between two redirects.
+    // The name resolves to another address between two redirects.
     const found = [addressesOf("127.0.0.1"), addressesOf("127.0.0.2")];
     expect(
       reasonOf(
@@ -170,7 +170,7 @@ describe("a download", () => {
     });
     expect(await refusal(at(unbounded.port), loopback())).toMatchObject({ code: "payload_too_large" });
     for (const { seen } of [announced, chunked, unbounded]) await expect.poll(() => seen.closed).toBe(1);
-    // What fits into the sockets' buffers, and no more.
+    // Only what fits into the sockets' buffers.
     expect(chunked.seen.sent()).toBeLessThan(20_000_000);
     const lying = await raw((socket) => socket.end(`${head}content-length: 5\r\n\r\n${"x".repeat(500_000)}`));
     expect((await download(at(lying.port), limits, loopback())).length).toBe(5);
@@ -257,7 +257,7 @@ describe("a download", () => {
     );
     const error = await refusal(`https://pictures.example:${port}/`, loopback());
     expect(reasonOf(error)).toBe("url_unreachable");
-    // A TLS handshake record with the server's name in it, and nothing of the request.
+    // A TLS handshake record with the server's name, and nothing of the request.
     expect(hello[0]).toBe(22);
     expect(hello.toString("latin1")).toContain("pictures.example");
     expect(hello.toString("latin1")).not.toContain("GET /");

@@ -8,16 +8,16 @@ export interface Limits {
   log: Log;
   protocols: readonly string[];
   maxBytes: number;
-  /** Whether a host may be asked, as `URL` names it: the first one and each that a redirect leads to. Unset: any. */
+  /** Whether a host may be asked; called for the first host and for each redirect, as `URL` names it. Unset: any. */
   allowsHost?: ((hostname: string) => boolean) | undefined;
-  /** From the first look-up to the last byte, redirects included. */
+  /** The time from the first look-up to the last byte, including redirects. */
   timeoutMs: number;
 }
 
 const maxRedirects = 3;
 const redirects = new Set([301, 302, 303, 307, 308]);
 
-/** Why a download did not happen; the caller reads it. */
+/** Why a download failed, in words for the caller. */
 const messages: Record<Reason, string> = {
   url_invalid: "not a URL: one begins with https:// or http://",
   url_not_allowed:
@@ -32,14 +32,14 @@ const messages: Record<Reason, string> = {
 };
 
 /**
- * Downloads the picture at a URL that a user chose, safe against requests into our own network (SSRF):
- * - scheme, user info, port and name are judged before anything is looked up (resolve.ts);
- * - every address of the name must be allowed, and the connection goes to one of those very addresses (connect.ts);
- * - each redirect is judged as the first URL was;
- * - nothing of ours is sent: no credentials, cookies or proxy settings; no compressed body is accepted;
- * - size and time limit what arrives, whatever the host announces.
- *
- * @throws AppError `invalid_request` with `details.reason`, `payload_too_large`. No error names URL, host or address.
+ * Downloads the picture at a URL that a user chose, protected against requests into our own network (SSRF):
+ * - scheme, user info, port and host name are checked before any look-up (resolve.ts);
+ * - every address of the name must be allowed, and the connection uses one of those (connect.ts);
+ * - each redirect is checked like the first URL;
+ * - no credentials, cookies or proxy settings are sent, and no compressed body is accepted;
+ * - size and time are limited, whatever the host announces.
+ * @throws AppError `invalid_request` with `details.reason`, `payload_too_large`. No error names a URL, host or
+ *   address.
  */
 export async function download(text: string, limits: Limits, world: World): Promise<Uint8Array> {
   const startedAt = Date.now();
@@ -74,7 +74,7 @@ export async function download(text: string, limits: Limits, world: World): Prom
   }
 }
 
-/** One request to one of the addresses: the body, or where the host redirects to. */
+/** Makes one request to one of the addresses. @returns the body, or the target of a redirect. */
 async function get(
   target: { url: URL; addresses: Address[]; world: World },
   limits: Limits,
@@ -105,7 +105,7 @@ async function collect(body: AsyncIterable<Uint8Array>, limits: Limits): Promise
   return Buffer.concat(pieces);
 }
 
-/** The thrown errors of resolver and sockets name hosts and addresses: only our own go further. */
+/** Errors of resolver and sockets name hosts and addresses, so only our own errors are passed on. */
 function toAppError(thrown: unknown, timeout: AbortSignal): AppError {
   if (thrown instanceof AppError) return thrown;
   const { reason, facts } =

@@ -1,11 +1,11 @@
 import { request } from "./connect.ts";
 import { parse, RefusedError, resolve, type World } from "./resolve.ts";
 
-/** No more of the answer is read: only its status counts. */
+/** The rest of the answer is not read, because only its status counts. */
 const answerBytes = 4 * 1024;
 const answerMs = 1_000;
 
-/** What is sent, and how long it may take: from the look-up of the host to the answer's status. */
+/** The request, and its time limit from the look-up to the answer's status. */
 interface Letter {
   headers: Record<string, string>;
   body: string;
@@ -15,8 +15,8 @@ interface Letter {
 
 /**
  * Sends a body to a URL that a user chose, under the rules of `download`, without following redirects.
- * @returns the answer's status, whatever it is; a few KB of its body are read and dropped.
- * @throws RefusedError; it names neither URL nor host nor address.
+ * @returns any status of the answer; a few KB of its body are read and dropped.
+ * @throws RefusedError; it names no URL, host or address.
  */
 export async function post(text: string, letter: Letter, world: World): Promise<number> {
   const signal = AbortSignal.timeout(Math.max(1, letter.timeoutMs));
@@ -34,7 +34,8 @@ export async function post(text: string, letter: Letter, world: World): Promise<
         signal,
       },
       async (answer) => {
-        // A receiver that is cut off in the middle of "ok" would log an error; one that never ends is not waited for.
+        // A few KB are read, because a receiver that is interrupted while it sends "ok" would log an error. An
+        // endless body is not read.
         await answer.body
           .dump({ limit: answerBytes, signal: AbortSignal.timeout(Math.min(answerMs, timeoutMs)) })
           .catch(() => undefined);
@@ -42,7 +43,7 @@ export async function post(text: string, letter: Letter, world: World): Promise<
       },
     );
   } catch (thrown) {
-    // The thrown errors of resolver and sockets name hosts and addresses: only our own go further.
+    // Errors of resolver and sockets name hosts and addresses, so only our own errors are passed on.
     throw thrown instanceof RefusedError
       ? thrown
       : new RefusedError(signal.aborted ? "url_timeout" : "url_unreachable");

@@ -79,7 +79,7 @@ describe("a URL that points at us", () => {
     ["http://256.256.256.256/x", "url_invalid"],
     ["http://127.0.0.1.1/x", "url_invalid"],
     ["http://1.2.3.08/x", "url_invalid"],
-    // Names of ours, and names that are no names.
+    // Internal names, and invalid ones.
     ["http://localhost/x", notAllowed],
     ["http://LOCALHOST/x", notAllowed],
     ["http://localhost./x", notAllowed],
@@ -93,7 +93,7 @@ describe("a URL that points at us", () => {
     ["http://metadata/x", notAllowed],
     ["http://intranet/x", notAllowed],
     ["http://hidden.onion/x", notAllowed],
-    // Who reads only the start of it sees another host.
+    // A prefix check would see another host.
     ["http://pictures.example@127.0.0.1/x", notAllowed],
     ["http://user:word@pictures.example/x", notAllowed],
     ["http://:@127.0.0.1/x", noAddress],
@@ -145,7 +145,7 @@ describe("a URL that points at us", () => {
     connect.mockRestore();
     expect(error.code).toBe("invalid_request");
     expect(reasonOf(error)).toBe(reason);
-    // Literal addresses and forbidden names are not even looked up.
+    // Literal addresses and forbidden names are not resolved at all.
     if (!Object.keys(answers).some((name) => url.includes(`//${name}/`)))
       expect(world.lookup).not.toHaveBeenCalled();
     const said = JSON.stringify([error.message, error.details, error.cause, lines.at(-1)]);

@@ -5,7 +5,7 @@ import { isPublic } from "./address.ts";
 import { download as downloadIn } from "./download.ts";
 import type { World } from "./resolve.ts";
 
-/** The public internet, by the system's resolver. Nothing that is configured or sent makes it any larger. */
+/** The public internet, by the system's resolver. No setting or request can extend it. */
 export const internet: World = {
   lookup: (hostname) => lookup(hostname, { all: true }),
   allows: isPublic,
@@ -13,11 +13,12 @@ export const internet: World = {
 };
 
 /**
- * The bytes that a caller's URL shows: http or https, public addresses only (core/remote/download.ts says how that
- * is kept), at most 10 MiB, 10 s and three redirects. Whether they are a picture, the caller finds out.
- * @param options.deadline - epoch milliseconds; ends it earlier. @param options.protocols - fewer than both.
- * @param options.allowsHost - asked of the first host and of every one that is redirected to.
- * @throws AppError `invalid_request` with `details.reason`, `payload_too_large`; none names URL, host or address.
+ * Downloads the bytes at a caller's URL: http or https, public addresses only (core/remote/download.ts says how), at
+ * most 10 MiB, 10 s and three redirects. The caller checks whether they are a picture.
+ * @param options.deadline - epoch milliseconds; an earlier end.
+ * @param options.protocols - fewer than both.
+ * @param options.allowsHost - called for the first host and for every redirect.
+ * @throws AppError `invalid_request` with `details.reason`, `payload_too_large`; none names a URL, host or address.
  */
 export function download(
   url: string,
@@ -42,7 +43,7 @@ export function download(
   );
 }
 
-/** Every address and port that this machine can reach; for receivers of webhooks on the local loop alone. */
+/** Every address and port that this machine can reach; only for webhook receivers of the local loop. */
 export const anywhere: World = {
   lookup: internet.lookup,
   allows: () => true,

@@ -5,19 +5,19 @@ export interface Address {
   family: number;
 }
 
-/** What a request to a stranger's URL sees of the network. */
+/** The part of the network that a request to a user's URL may reach. */
 export interface World {
-  /** Every address of a name. */
+  /** Resolves a name to all of its addresses. */
   lookup: (hostname: string) => Promise<Address[]>;
-  /** Whether this address may be connected to. */
+  /** True if this address may be connected to. */
   allows: (address: string) => boolean;
-  /** Whether a port may be named; the scheme's own always may. */
+  /** True if this port may be named; the scheme's own port always may. */
   allowsPort: (port: number) => boolean;
-  /** Whether names that never leave a machine or a site may be looked up; default no. */
+  /** True if names of this machine or site may be resolved; false by default. */
   allowsLocalNames?: boolean;
 }
 
-/** Why a URL is not asked, or did not answer; on the wire as `details.reason`. */
+/** Why a URL was refused or failed; on the wire as `details.reason`. */
 export type Reason =
   | "url_invalid"
   | "url_not_allowed"
@@ -29,7 +29,7 @@ export type Reason =
   | "content_encoding"
   | "too_many_redirects";
 
-/** A URL that is not asked, or did not answer. Says why, and neither URL nor host nor address. */
+/** A URL that was refused or failed. The message gives the reason without the URL, host or address. */
 export class RefusedError extends Error {
   override readonly name = "RefusedError";
   readonly reason: Reason;
@@ -41,7 +41,7 @@ export class RefusedError extends Error {
   }
 }
 
-/** Names that never leave a machine or a site. They are not looked up, so no resolver can be made to answer for them. */
+/** Names of this machine or site. They are never resolved, so that no resolver can be made to answer for them. */
 const localNames = /(?:^|\.)(?:localhost|localdomain|local|internal|home\.arpa|onion)$/;
 
 /** @throws RefusedError `url_invalid`. */
@@ -51,9 +51,9 @@ export function parse(text: string, base?: URL): URL {
 }
 
 /**
- * The addresses to connect to, all of them allowed. Scheme, user info, port and name are judged before anything is
- * looked up; the WHATWG parser has turned every notation of an address (octal, hex, short, full-width) into one by then.
- * @throws RefusedError; what the resolver threw.
+ * Resolves a URL's host to addresses that are all allowed. Scheme, user info, port and name are checked before any
+ * look-up; the WHATWG parser has already normalized every notation of an address (octal, hex, short, full-width).
+ * @throws RefusedError; the resolver's errors.
  */
 export async function resolve(
   url: URL,
@@ -72,12 +72,12 @@ export async function resolve(
   const found =
     literal === 0 ? await unlessAborted(world.lookup(host), signal) : [{ address: host, family: literal }];
   if (found.length === 0) throw new RefusedError("url_unreachable");
-  // One bad address among good ones is a trap: which one is connected to would be chance.
+  // One forbidden address among allowed ones is refused, because the choice of the connection would be random.
   if (!found.every(({ address }) => world.allows(address))) throw new RefusedError("address_not_allowed");
   return found;
 }
 
-/** A look-up cannot be canceled; its late answer is dropped. */
+/** A look-up cannot be canceled, so a late answer is dropped. */
 async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   work.catch(() => undefined);
   const { promise, reject } = Promise.withResolvers<never>();

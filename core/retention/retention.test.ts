@@ -25,7 +25,7 @@ const daysAgo = (days: number) => new Date(Date.now() - days * dayMs);
 const sweep = (days: number | undefined) =>
   Retention.sweep(stores.services, silent, { days, deadline: Date.now() + 20_000 });
 
-/** An extract that was made so many days ago, with its artifact and an attempt. */
+/** An extract that was made this many days ago, with its artifact and an attempt. */
 async function extractOf(
   keyId: string,
   requestId: string,

@@ -78,7 +78,7 @@ export async function sweep(
   return swept;
 }
 
-/** One step of the sweep: what it uses, and what came of it so far. */
+/** One step of the sweep: what it uses, and its results so far. */
 interface Removal {
   readonly services: RunStores;
   readonly log: Log;

@@ -1,6 +1,6 @@
 const way = "send what `base64 photo.jpg` prints, or the file itself: curl -F file=@photo.jpg";
 
-/** What people put into `image_base64` in the place of base64, by how it looks. The first that fits is told. */
+/** What people send in `image_base64` instead of base64, recognized by its form. The first match is reported. */
 const looks: readonly (readonly [RegExp, string])[] = [
   [/^@/, `is @ and a file's name, which only curl's own options read: ${way}`],
   [
@@ -26,15 +26,17 @@ const looks: readonly (readonly [RegExp, string])[] = [
   [/=[^=]/, "has more behind its end: one picture, encoded once as a whole"],
 ];
 
-/** No picture's base64 is shorter. */
+/** No picture is shorter in base64. */
 const shortest = 64;
 
-/** What is wrong with an `image_base64` that is not base64, and what to send; nothing of it is told. */
+/**
+ * Explains what is wrong with an invalid `image_base64`, and what to send instead. The value itself is not repeated.
+ */
 export function problemOf(text: string): string {
   const head = text.slice(0, 4096).trim();
   const known = looks.find(([pattern]) => pattern.test(head));
   if (known !== undefined) return known[1];
-  // Words are no base64 that lost its +: a picture's is long, and whole lines of it.
+  // Distinguishes words from base64 that lost its `+`: the base64 of a picture is long.
   const isWords = text.trim().length < shortest && /[^\S\r\n]/.test(text.trim());
   return !isWords &&
     /^[A-Za-z0-9+/\s]+={0,2}$/.test(text.slice(0, 4096)) &&

@@ -11,9 +11,8 @@ import * as NotBase64 from "./not-base64.ts";
 const dataUrl = /^data:([^;,]{0,100})((?:;[^;,]{1,100})*?)(;base64)?,/i;
 
 /**
- * The bytes of `image_base64`: plain base64 or a data URL; line breaks of base64 tools are fine, anything else that
- * is not base64 is not.
- * @throws AppError `invalid_request` for what is not base64, `payload_too_large` above the inline limit.
+ * Decodes `image_base64`: plain base64 or a data URL, with or without line breaks.
+ * @throws AppError `invalid_request` if it is not base64, `payload_too_large` above the inline limit.
  */
 export function decode(text: string): { bytes: Uint8Array; declaredMimeType: string | undefined } {
   const header = dataUrl.exec(text.slice(0, 500));
@@ -25,7 +24,7 @@ export function decode(text: string): { bytes: Uint8Array; declaredMimeType: str
       },
     ]);
   const base64 = (header === null ? text : text.slice(header[0].length)).replace(/[\r\n\t ]/g, "");
-  // Judged before anything is decoded: four characters carry three bytes.
+  // Checked before decoding: four characters contain three bytes.
   const bytes =
     Math.floor((base64.length * 3) / 4) - (base64.endsWith("==") ? 2 : base64.endsWith("=") ? 1 : 0);
   if (bytes > sizes.inlineImageBytes) throw TooLarge.inline(bytes);
@@ -40,32 +39,32 @@ export function decode(text: string): { bytes: Uint8Array; declaredMimeType: str
   return { bytes: Buffer.from(base64, "base64"), declaredMimeType: header?.[1] || undefined };
 }
 
-/** A picture and where it came from. */
+/** A picture, and its source. */
 export interface Source {
   kind: "inline" | "upload" | "url";
   bytes: Uint8Array;
   declaredMimeType: string | undefined;
-  /** Where it lies in the bucket already, and which version of it was read. */
+  /** Its place in the bucket if it is already there, and the version that was read. */
   objectKey?: string;
   etag?: string;
 }
 
-/** Where a queued extract's picture lies, and what else its worker must know of the call. */
+/** Where a queued extract's picture is, and what else the worker needs from the call. */
 export interface StoredInput {
   source: "inline" | "upload" | "url";
   declaredMimeType: string | null;
   objectKey: string;
-  /** Every later read demands it, where it is known: the object must be the one that was seen first. */
+  /** If it is known, every later read demands it, so that the object is the one that was read first. */
   etag: string | null;
-  /** True for a copy that was made for this extract alone and goes when it ends. */
+  /** True for a copy for this extract alone, which is removed at its end. */
   temporary: boolean;
   debug: Debug | null;
   principalRole: string;
 }
 
-/** The ways in; exactly one is given. */
+/** The possible sources; exactly one is given. */
 export interface Given {
-  /** The bytes themselves, from a form or as the body, and what they were called there. */
+  /** The bytes from a form or the body, and their file name there. */
   image?: { bytes: Uint8Array; declaredMimeType: string | undefined } | undefined;
   image_base64?: string | undefined;
   image_ref?: string | undefined;
@@ -74,8 +73,9 @@ export interface Given {
 }
 
 /**
- * The picture of a request, wherever it is.
- * @throws AppError as `decode`, `Upload.read` and `Remote.download` do; `invalid_request` when there is not exactly one.
+ * Reads the picture of a request from its source.
+ * @throws AppError as `decode`, `Upload.read` and `Remote.download`; `invalid_request` if there is not exactly one
+ *   source.
  */
 export async function load(
   services: Upload.Stores & { times: Times },
@@ -102,8 +102,8 @@ export async function load(
 }
 
 /**
- * The picture of a queued extract again: the very object that was judged before, or undefined when it is gone or
- * another one lies there.
+ * Reads the picture of a queued extract again, in the version that was checked before; undefined if it is gone or was
+ * replaced.
  * @throws AppError `storage_unavailable`.
  */
 export async function reload(

@@ -3,10 +3,10 @@ import { getSignedUrl } from "@aws-sdk/s3-request-presigner";
 import * as Bucket from "#core/bucket/bucket";
 
 /**
- * A URL that takes one PUT of exactly this length, and only while nothing lies there: both are signed headers. They are
- * named because the presigner must not begin to leave them out or to move them into the URL. The type is not signed: the
- * bytes decide what it is when it is read, and clients send types of their own (curl does). Write-once holds whatever
- * `S3_ALLOW_OVERWRITE` says. Made without asking the bucket; valid for `S3_PRESIGN_TTL_S` from `signedAt`.
+ * A URL for one PUT of exactly this length, if there is no object yet: both are signed headers. They are listed,
+ * because the presigner would otherwise leave them out or move them into the URL. The type is not signed: clients
+ * send different types (such as curl), and the bytes decide when they are read. The PUT is write-once whatever
+ * `S3_ALLOW_OVERWRITE` says. No request to the bucket is made. Valid for `S3_PRESIGN_TTL_S` from `signedAt`.
  */
 export async function presign(
   bucket: Bucket.Bucket,
@@ -16,7 +16,7 @@ export async function presign(
 ): Promise<{ url: string; headers: Record<string, string>; expiresAt: Date }> {
   const { presignTtlS } = bucket.settings;
   const signed = ["content-length", "if-none-match"];
-  // A signature's date has no fractions of a second.
+  // The time in a signature has whole seconds.
   const signingDate = new Date(Math.floor(signedAt.getTime() / 1000) * 1000);
   const url = await getSignedUrl(
     bucket.client,
@@ -44,20 +44,20 @@ export async function presign(
   };
 }
 
-/** Stands for the file's path where its name is not known. */
+/** Stands for the file's path if its name is unknown. */
 const placeholder = "FILE";
 
 /**
- * The PUT as a line for a terminal: bash, zsh and PowerShell (Windows PowerShell calls it `curl.exe`) read it alike, as
- * long as the file has no apostrophe in its name. Prints the bucket's status. The length follows from the file, and
- * `--globoff` takes brackets in its name as they are.
- * @param file - its path; `FILE` stands there without one, and for one that a terminal would not show as it is.
+ * The PUT as a line for a terminal. bash, zsh and PowerShell (in Windows PowerShell as `curl.exe`) read it alike if
+ * the file's name has no apostrophe. It prints the bucket's status. curl takes the length from the file, and
+ * `--globoff` takes brackets in the name literally.
+ * @param file - its path; `FILE` replaces a missing one, and one that a terminal would not show unchanged.
  */
 export function curlLine(
   { url, headers }: { url: string; headers: Record<string, string> },
   file: string | undefined,
 ): string {
-  // "-" and "." are no files to curl, but its standard input.
+  // curl takes "-" and "." for its standard input.
   const path =
     file === undefined || /\p{C}/u.test(file) ? placeholder : /^[-.]$/.test(file) ? `./${file}` : file;
   const sent = Object.entries(headers).filter(([name]) => name !== "Content-Length");
@@ -70,5 +70,5 @@ export function curlLine(
   ].join(" ");
 }
 
-/** One word of a POSIX shell, whatever is in it. */
+/** A text as one word of a POSIX shell. */
 const quoted = (text: string) => `'${text.replaceAll("'", "'\\''")}'`;

@@ -2,20 +2,20 @@ import { AppError } from "#core/error";
 import { sizes } from "#spec/limits";
 
 /*
- * The 413s of what is sent or named, each with the way that is open: a limit that says only "too large" is a dead end.
- * `details.recipe` is that way in steps.
+ * The 413s for sent or named content. Each says what to do instead, in `details.recipe` as steps: "too large" alone
+ * does not help.
  */
 
 const mebibytes = (bytes: number) => `${Math.round(bytes / 1024 / 102.4) / 10} MiB`;
 
-/** What something has and what it may have, so that the two differ: at the limit and a byte more both are 4 MiB. */
+/** The size and the limit in words that differ: at the limit and one byte above both would be 4 MiB. */
 function sizesOf(bytes: number, limit: number): { has: string; may: string } {
   const [has, may] = [mebibytes(bytes), mebibytes(limit)];
   const exact = (each: number) => `${each.toLocaleString("en")} bytes`;
   return has === may ? { has: exact(bytes), may: exact(limit) } : { has, may };
 }
 
-/** How a picture of any size up to the upload's gets in, in three steps. */
+/** The three steps for a picture of any size up to the limit of uploads. */
 const recipe = (bytes: number | undefined, last: string): readonly string[] => [
   `POST /v1/uploads with bytes: ${bytes ?? "the picture's exact size"} (and file: its path) answers image_ref, upload_url, headers, and the PUT as a curl line`,
   "PUT the picture's bytes to upload_url with those headers",
@@ -27,7 +27,7 @@ const refused = (message: string, limitBytes: number, bytes: number | undefined,
     details: { limit_bytes: limitBytes, ...(bytes === undefined ? {} : { bytes }), recipe: [...steps] },
   });
 
-/** A picture within a call, or the form that it is in: the platform's limit of 6 MB, base64 included. */
+/** A picture within a call, or its form: the platform's limit is 6 MB, including base64. */
 export function inline(bytes: number, what: "picture" | "form" = "picture"): AppError {
   const limit = sizes.inlineImageBytes;
   const { has, may } = sizesOf(bytes, limit);
@@ -57,7 +57,7 @@ export function batchForm(bytes: number): AppError {
   );
 }
 
-/** What is announced to be uploaded. */
+/** An upload that is announced. */
 export function upload(
   bytes: number,
   kind: "image" | "manifest" | "data" | "ground_truth",
@@ -85,7 +85,7 @@ export function upload(
   );
 }
 
-/** What lies behind `image_url`. */
+/** The content at `image_url`. */
 export function remote(limit: number, bytes: number | undefined): AppError {
   const has = bytes === undefined ? "more" : mebibytes(bytes);
   return refused(
@@ -96,7 +96,7 @@ export function remote(limit: number, bytes: number | undefined): AppError {
   );
 }
 
-/** A picture that lies in the bucket already. */
+/** A picture that is already in the bucket. */
 export function stored(limit: number): AppError {
   return refused(
     `what lies in the bucket is larger than the ${mebibytes(limit)} that are read: save it as JPEG, or scale it down, and upload it again`,
@@ -106,7 +106,7 @@ export function stored(limit: number): AppError {
   );
 }
 
-/** A picture of a receipt loses nothing by it. */
+/** A receipt's picture stays readable at this size. */
 const smaller = [
   "scale the picture to 3,000 pixels on its longer side, as JPEG of quality 85",
   "npm run extract -- FILE does it by itself",

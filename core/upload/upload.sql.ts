@@ -1,6 +1,6 @@
 import { index, integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
 
-/** What was announced to be put into the bucket, and which version of it was read first. */
+/** What was announced as an upload, and which version of it was read first. */
 export const uploadTable = sqliteTable(
   "upload",
   {
@@ -13,10 +13,10 @@ export const uploadTable = sqliteTable(
     bytes: integer("bytes").notNull(),
     /** The caller's name for it, if one was given. */
     file: text("file"),
-    /** Of the first read; null until then. Every later read demands it. */
+    /** The version at the first read; null until then. Every later read demands it. */
     etag: text("etag"),
     createdAt: integer("created_at", { mode: "timestamp_ms" }).notNull(),
-    /** From then on it may be removed, filled or not. */
+    /** From then on it may be removed, even if it was never filled. */
     keepUntil: integer("keep_until", { mode: "timestamp_ms" }).notNull(),
   },
   (table) => [index("upload_keep_until").on(table.keepUntil), index("upload_key_id").on(table.keyId)],

@@ -38,7 +38,7 @@ beforeAll(async () => {
       endpoint: store.server.url,
       region: "auto",
       prefix: "stage/one",
-      // Uploads are write-once all the same.
+      // Uploads are write-once with this setting, too.
       allowOverwrite: true,
       presignTtlS: 900,
       forcePathStyle: true,
@@ -65,7 +65,7 @@ async function announce(bytes: number, more: Partial<Upload.UploadRequest> = {},
   return { ...upload, image_ref: upload.image_ref ?? "" };
 }
 
-/** Sends exactly these headers, which fetch would not. */
+/** Sends exactly these headers; fetch would add others. */
 function put(url: string, headers: Record<string, string>, body: Uint8Array): Promise<number> {
   return new Promise((resolve, reject) => {
     const call = request(url, { method: "PUT", headers }, (answer) => {
@@ -73,7 +73,7 @@ function put(url: string, headers: Record<string, string>, body: Uint8Array): Pr
       resolve(answer.statusCode ?? 0);
     });
     call.on("error", reject);
-    // A refused body may be cut off: the status has been sent by then.
+    // The connection may be closed before the body is sent, because the status has been sent by then.
     call.end(body);
   });
 }
@@ -141,7 +141,7 @@ describe("an announced upload", () => {
       await writeFile(join(folder, path), text);
       const shell = promisify(execFile)("sh", ["-c", upload.curl], { cwd: folder });
       const ran = await shell.catch((thrown: { code?: unknown; stderr?: string }) => thrown);
-      // Without a shell or curl the line is only looked at.
+      // Without a shell or curl the line is only compared.
       if ("code" in ran && (ran.code === "ENOENT" || ran.code === 127)) {
         expect(upload.curl).toContain(`'${upload.upload_url}'`);
         return;
@@ -196,7 +196,7 @@ describe("an announced upload", () => {
     [undefined, "application/octet-stream"],
     ["whatever", "application/octet-stream"],
     ["a/b\r\nX-Evil: 1", "application/octet-stream"],
-    // Nothing that a browser would run lies in the bucket under its own name.
+    // The bucket holds nothing under its own name that a browser would run.
     ["image/svg+xml", "application/octet-stream"],
     ["text/html", "application/octet-stream"],
   ])("takes any hint of a type, as the other routes do: %j", async (mime_type, sent) => {
@@ -295,7 +295,7 @@ describe("a repeated Idempotency-Key", () => {
     expect(second.upload.image_ref).toBe(first.upload.image_ref);
     expect(Date.parse(second.upload.expires_at) - Date.now()).toBeGreaterThan(449_000);
     expect(await put(second.upload.upload_url, second.upload.headers, bytesOf("late"))).toBe(200);
-    // The first URL leads to the same object, and is as late as the second PUT.
+    // The first URL leads to the same object, and comes as late as the second PUT.
     expect(await put(first.upload.upload_url, first.upload.headers, bytesOf("more"))).toBe(412);
   });
 });
@@ -346,7 +346,7 @@ describe("reading an upload", () => {
     const { image_ref } = await filled("first");
     const reached = Promise.withResolvers<void>();
     const gate = Promise.withResolvers<void>();
-    // Its bytes are read, its ETag is not written down yet.
+    // Its bytes have been read, and its ETag is not stored yet.
     const slow = new Proxy(db.client, {
       get: (target, name) =>
         name !== "batch"

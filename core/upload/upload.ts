@@ -17,17 +17,17 @@ import * as TooLarge from "./too-large.ts";
 import { uploadTable } from "./upload.sql.ts";
 
 /*
- * create(…)     announces an object: a signed PUT, straight to the bucket and once only
+ * create(…)     announces an object: a signed PUT, directly to the bucket and only once
  * read(…)       its bytes, the same ones at every read, for the key that announced it
- * announced(…)  what many refs stand for
- * pin(…)        keeps the versions that were seen first, of many
- * Removed by core/input: after a week, at the end of the run that read it, or by its owner.
+ * announced(…)  the rows of many refs
+ * pin(…)        stores the versions of many that were read first
+ * core/input removes them: after a week, at the end of the run that read them, or by their owner.
  */
 
 const kinds = ["image", "manifest", "data", "ground_truth"] as const;
 export type Kind = (typeof kinds)[number];
 
-/** How large each kind may be. What it is, is judged when it is read, by its bytes. */
+/** The size limit of each kind. The bytes decide about the type when they are read. */
 const maxBytesOf: Record<Kind, number> = {
   image: sizes.uploadImageBytes,
   manifest: batches.manifestBytes,
@@ -35,7 +35,7 @@ const maxBytesOf: Record<Kind, number> = {
   ground_truth: groundTruths.bytes,
 };
 
-/** What `POST /v1/uploads` takes. */
+/** The body of `POST /v1/uploads`. */
 export const UploadRequest = z
   .strictObject({
     file: z.string().min(1).max(255).optional().meta({
@@ -114,13 +114,13 @@ export type Row = typeof uploadTable.$inferSelect;
 const refBytes = 18;
 
 /**
- * Announces a picture or a manifest and answers where to put it. The signature covers exact length and
- * `If-None-Match: *`: nothing of another size fits through it, and only once. Nothing is reserved or written in the bucket.
- * With an `idempotencyKey`, the same payload gives the same `image_ref` for 24 hours, and the same URL while it is
- * fresh (a repeat never gets one with less than half of its time left). `data` has no row: its place is its name.
- * @throws AppError `forbidden` for `shared/` without `admin:all_keys`, and for more than the key may keep (`details.limit`);
- *   `payload_too_large` (`details.limit_bytes`, `bytes`), `conflict` when the
- *   Idempotency-Key was used with another payload, `storage_unavailable`.
+ * Announces a picture or a manifest, and returns where to put it. The signature covers the exact length and
+ * `If-None-Match: *`, so the URL accepts only this size, and only once. Nothing is written to the bucket. With an
+ * `idempotencyKey` the same payload returns the same `image_ref` for 24 hours, and the same URL while at least half
+ * of its time is left. `data` has no row: its key is its name.
+ * @throws AppError `forbidden` for `shared/` without `admin:all_keys`, and above the key's storage limits
+ *   (`details.limit`); `payload_too_large` (`details.limit_bytes`, `bytes`), `conflict` if the Idempotency-Key was
+ *   used with another payload, `storage_unavailable`.
  */
 export async function create(
   stores: Stores & { times: Pick<Times, "idempotencyMs" | "uploadKeepMs"> },
@@ -134,7 +134,7 @@ export async function create(
   if (input.path !== undefined) {
     const { bytes, path, file } = input;
     const upload = await signedData(stores.bucket, caller, { bytes, path, mimeType, file });
-    // `shared/` counts toward no key.
+    // `shared/` counts for no key.
     if (!path.startsWith("shared/")) await Storage.announce(stores.db, user, { bytes, objects: 1 });
     return { upload, replayed: false };
   }
@@ -155,7 +155,7 @@ export async function create(
   const isNew = sql`NOT EXISTS (SELECT 1 FROM ${uploadTable} WHERE ref = ${ref})`;
   const allowed = Storage.allows(user, more);
   const results = await Database.batch(stores.db, [
-    // Counted before it is announced, under the same condition: a repeat adds nothing.
+    // Counted before the row is inserted, under the same condition, so that a repeat adds nothing.
     Storage.add(caller.keyId, more, allowed === undefined ? isNew : sql`${isNew} AND ${allowed}`),
     Database.statement(sql`INSERT INTO ${uploadTable}
         (ref, key_id, kind, object_key, mime_type, bytes, file, created_at, keep_until)
@@ -169,22 +169,25 @@ export async function create(
   return { upload: await signed(stores.bucket, row), replayed: ref !== proposed };
 }
 
-/** The key's id comes after `uploads`, a reserved id, because a lifecycle rule of the bucket knows only a fixed prefix. */
+/**
+ * The key's id comes after the reserved id `uploads`, because a lifecycle rule of the bucket knows only a fixed
+ * prefix.
+ */
 export const prefixOf = (keyId: string) => `inputs/uploads/${keyId}/`;
 const objectKeyOf = (keyId: string, ref: string) => `${prefixOf(keyId)}${ref.slice("upload_".length)}`;
 
-/** The ref of an upload whose object lies there. */
+/** The ref of the upload with this object key. */
 export const refOf = (objectKey: string) => `upload_${objectKey.slice(objectKey.lastIndexOf("/") + 1)}`;
 
 /** The same in SQL, for the objects of one key. */
 export const refIn = (objectKey: SQLWrapper, keyId: string): SQL =>
   sql`'upload_' || substr(${objectKey}, ${prefixOf(keyId).length + 1})`;
 
-/** A condition: the key's upload of this ref is still there. */
+/** A condition: the key's upload with this ref still exists. */
 export const isThere = (ref: string, keyId: string): SQL =>
   sql`EXISTS (SELECT 1 FROM ${uploadTable} WHERE ref = ${ref} AND key_id = ${keyId})`;
 
-/** The answer of a row: the URL of its first half-life, or of the one that has begun since. */
+/** The answer about a row. The URL is signed at its start, or at the latest half-life since. */
 async function signed(bucket: Bucket.Bucket, row: Row): Promise<Upload> {
   const halfMs = Math.ceil(bucket.settings.presignTtlS / 2) * 1000;
   const halves = Math.floor((Date.now() - row.createdAt.getTime()) / halfMs);
@@ -201,13 +204,13 @@ async function signed(bucket: Bucket.Bucket, row: Row): Promise<Upload> {
   };
 }
 
-/** The name under which each kind is used. */
+/** The field in which each kind is used. */
 function refBy({ kind, ref }: Row): Pick<Upload, "image_ref" | "manifest_ref" | "data_ref"> {
   if (kind === "manifest") return { manifest_ref: ref };
   return kind === "ground_truth" ? { data_ref: ref } : { image_ref: ref };
 }
 
-/** A place under the data root: the caller's own folder, or with `admin:all_keys` the shared one. */
+/** A key under the data root: in the caller's own folder, or with `admin:all_keys` in the shared one. */
 async function signedData(
   bucket: Bucket.Bucket,
   caller: { keyId: string; allKeys?: boolean },
@@ -219,7 +222,7 @@ async function signedData(
       details: { reason: "shared_is_for_admins" },
     });
   const imageKey = shared ? object.path : `${caller.keyId}/${object.path}`;
-  // With the owner's name in front it may have become too long.
+  // The owner's name may have made it too long.
   const problem = DataRoot.shapeProblem(imageKey);
   if (problem !== undefined) throw invalidRequest([{ path: "path", message: problem }]);
   const rel = `${DataRoot.dataRoot}${imageKey}`;
@@ -235,7 +238,7 @@ async function signedData(
   };
 }
 
-/** An upload's bytes, and which version of which object they are. */
+/** An upload's bytes, its object and its version. */
 export interface Read {
   bytes: Uint8Array;
   declaredMimeType: string;
@@ -244,11 +247,11 @@ export interface Read {
 }
 
 /**
- * Reads an upload. The first read keeps the object's ETag and every later one demands it, so that a later write
- * into the bucket cannot change what was judged already.
- * @throws AppError `not_found` for a ref that this key does not have, even if another has it; `invalid_request`
- *   with `details.reason` `upload_missing` when nothing was put there yet; `conflict` with `upload_replaced` when it
- *   is not the object that was read first; `payload_too_large`; `storage_unavailable`.
+ * Reads an upload. The first read stores the object's ETag and every later one demands it, so that a later write
+ * cannot change what was already checked.
+ * @throws AppError `not_found` for a ref that this key does not have, even if another key has it; `invalid_request`
+ *   with `details.reason` `upload_missing` if it is not filled yet; `conflict` with `upload_replaced` if the object
+ *   is another version; `payload_too_large`; `storage_unavailable`.
  */
 export async function read(stores: Stores, log: Log, from: { ref: string; keyId: string }): Promise<Read> {
   const row = Id.uploadRefPattern.test(from.ref) ? await find(stores.db, from) : undefined;
@@ -268,7 +271,7 @@ async function find(
   return (await Database.read(db.query.select().from(uploadTable).where(mine)))[0];
 }
 
-/** Of two first readers one is first. @returns the ETag that counts. */
+/** Of two parallel first reads one stores its ETag. @returns the ETag that counts. */
 async function keepEtag(db: Database.Db, row: Row, etag: string): Promise<string | null | undefined> {
   const results = await Database.batch(db, [
     db.query
@@ -280,7 +283,7 @@ async function keepEtag(db: Database.Db, row: Row, etag: string): Promise<string
   return Database.rows(uploadTable, results[1])[0]?.etag;
 }
 
-/** By ref: those of these uploads that are the key's. @throws AppError `storage_unavailable`. */
+/** The key's uploads among these refs, by ref. @throws AppError `storage_unavailable`. */
 export async function announced(
   db: Database.Db,
   keyId: string,
@@ -297,8 +300,8 @@ export async function announced(
 }
 
 /**
- * Keeps the versions of uploads that have not been read before. Of two first readers one is first.
- * @returns by ref, the ETag that counts.
+ * Stores the versions of uploads that were not read before. Of two parallel first reads one stores its ETag.
+ * @returns the ETag that counts, by ref.
  * @throws AppError `storage_unavailable`.
  */
 export async function pin(
@@ -326,7 +329,7 @@ function missing(): AppError {
   return invalidRequest([{ path: "image_ref", message }], { details: { reason: "upload_missing" } });
 }
 
-/** Removed, or another object in its place: either way it is not what was read before. */
+/** The object was removed or replaced. */
 function replaced(): AppError {
   return new AppError("conflict", "what was uploaded there was removed or replaced since it was first read", {
     details: { reason: "upload_replaced" },

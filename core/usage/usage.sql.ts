@@ -25,7 +25,7 @@ export const usageTable = sqliteTable(
 );
 
 /**
- * What a key stores in the bucket: the result of the last census (core/census/census.ts), and what was announced since
+ * What a key stores in the bucket: the result of the last census (core/census/census.ts), and the announcements since
  * it began. The key id `shared` stands for objects without a key.
  */
 export const storageTable = sqliteTable("storage", {

@@ -37,7 +37,7 @@ const settle = async (calls: Promise<unknown>[]) => {
   };
 };
 
-/** Accepts work of so many items as the creation of a run does: one batch, refused whole. */
+/** Accepts work of this many items as the creation of a run does: one batch, which is refused as a whole. */
 async function accept(who: Allowance.User, id: string, items: number, now = noon): Promise<boolean> {
   const allowed: SQL = Allowance.allows(who, items, now) ?? always;
   const results = await Database.batch(db, [

@@ -6,18 +6,18 @@ import { AppError } from "#core/error";
 import { keyTable } from "#core/key/key.sql";
 
 /*
- * Every key's webhooks are signed with a secret of its own, made of the stage's secret: a receiver that knows the one of
- * its key can sign for no other. Nothing of it is stored but a version.
- * of(…)      what a key's calls are signed with
- * rotate(…)  the next version, beside the one before for a while
+ * The secrets that sign webhooks. Each key has its own, derived from the stage's secret, so that a receiver that
+ * knows one key's secret cannot sign for another. Only a version is stored.
+ * of(…)      the secrets that sign a key's calls
+ * rotate(…)  the next version, together with the previous one for a while
  */
 
-/** A key's row, as far as its webhooks go; undefined where keys are not asked for. */
+/** The columns of a key for its webhooks; undefined if no keys are used. */
 type Versioned = Pick<typeof keyTable.$inferSelect, "webhookVersion" | "webhookOverlapUntil"> | undefined;
 
 /**
- * The secret of a version, in the form of the Standard Webhooks scheme: HMAC-SHA256 of the key's id and the version under
- * the stage's secret. Ids have no `.`, so no two of them sign alike.
+ * The secret of a version, in the form of the Standard Webhooks scheme: HMAC-SHA256 of the key's id and the version
+ * under the stage's secret. Ids contain no `.`, so no two texts are equal.
  */
 export function derive(stageSecret: string, keyId: string, version: number): string {
   const stage = Buffer.from(stageSecret.replace(/^whsec_/, ""), "base64");
@@ -25,10 +25,7 @@ export function derive(stageSecret: string, keyId: string, version: number): str
   return `whsec_${mac.digest("base64")}`;
 }
 
-/**
- * All secrets that a key's calls are signed with now, the newest first: while the key's or the stage's is replaced, there
- * are two of it.
- */
+/** All secrets that sign a key's calls now, newest first: two while the key's or the stage's secret is replaced. */
 function secretsOf(stageSecrets: readonly string[], keyId: string, key: Versioned, now: Date): string[] {
   const version = key?.webhookVersion ?? 0;
   const overlaps = key?.webhookOverlapUntil != null && key.webhookOverlapUntil > now;
@@ -38,7 +35,7 @@ function secretsOf(stageSecrets: readonly string[], keyId: string, key: Versione
     .flatMap((each) => stageSecrets.map((secret) => (each === 0 ? secret : derive(secret, keyId, each))));
 }
 
-/** The same, looked up. @throws AppError `storage_unavailable`. */
+/** Reads the key's row and returns the same. @throws AppError `storage_unavailable`. */
 export async function of(db: Database.Db, stageSecrets: readonly string[], keyId: string): Promise<string[]> {
   return secretsOf(stageSecrets, keyId, await find(db, keyId), new Date());
 }
@@ -53,17 +50,17 @@ async function find(db: Database.Db, keyId: string): Promise<Versioned> {
 
 const unknown = () => new AppError("not_found", "there is no key with this id");
 
-/** How a key's calls are signed, for its owner. */
+/** The signatures of a key's calls, for its owner. */
 interface Shown {
   key_id: string;
-  /** Null: the stage's secret, which other keys share. */
+  /** Null for the stage's secret, which other keys share. */
   version: number | null;
   secret: string;
-  /** Until when calls are signed with the one before as well; null: they are not. */
+  /** Until when the previous secret signs as well; null if it does not. */
   overlap_until: string | null;
 }
 
-/** @throws AppError `not_found`, `internal` where the stage has no secret, `storage_unavailable`. */
+/** @throws AppError `not_found`, `internal` if the stage has no secret, `storage_unavailable`. */
 export async function show(db: Database.Db, stageSecrets: readonly string[], keyId: string): Promise<Shown> {
   const key = await find(db, keyId);
   if (key === undefined) throw unknown();
@@ -80,9 +77,9 @@ export async function show(db: Database.Db, stageSecrets: readonly string[], key
 }
 
 /**
- * Signs with the next version, and for `overlapMs` with the present one too.
- * @throws AppError `conflict` while an overlap lasts, unless `overlapMs` is 0: calls carry two signatures at most, so the one
- *   before would be dropped that receivers were promised; `not_found`, `storage_unavailable`.
+ * Signs with the next version, and for `overlapMs` also with the present one.
+ * @throws AppError `conflict` during an overlap, unless `overlapMs` is 0: calls carry at most two signatures, so the
+ *   previous secret would be dropped too early; `not_found`, `storage_unavailable`.
  */
 export async function rotate(db: Database.Db, keyId: string, overlapMs: number): Promise<void> {
   const now = Date.now();
@@ -104,7 +101,7 @@ export async function rotate(db: Database.Db, keyId: string, overlapMs: number):
   );
 }
 
-/** The headers of a signed call: one signature a secret, separated by spaces, as the scheme has it. */
+/** The headers of a signed call: one signature per secret, separated by spaces, as the scheme demands. */
 export function headers(
   secrets: readonly string[],
   message: { id: string; at: Date; body: string },

@@ -4,14 +4,14 @@ import type { Log } from "#core/log";
 import * as Remote from "#core/remote/remote";
 import { parse, type Reason, RefusedError, resolve, type World } from "#core/remote/resolve";
 
-/** What may be called: https on the public internet, or anything where the local loop was told so. */
+/** The URLs that may be called: https on the public internet, or any URL if the local loop allows it. */
 export function reach(): { world: World; protocols: readonly string[] } {
   return Config.webhook().allowPrivate
     ? { world: Remote.anywhere, protocols: ["https:", "http:"] }
     : { world: Remote.internet, protocols: ["https:"] };
 }
 
-/** Longest wait for a resolver when a run is made. */
+/** The longest wait for a resolver when a run is made. */
 const lookupMs = 5_000;
 
 const messages: Partial<Record<Reason, string>> = {
@@ -21,11 +21,11 @@ const messages: Partial<Record<Reason, string>> = {
 };
 
 /**
- * Judges a `webhook_url` when its run is made: https, no user info, port 443, a name that resolves now, and to public
- * addresses alone. Judged again at every delivery, because a name may resolve elsewhere by then (DNS rebinding).
- * @param deadline - epoch milliseconds; a resolver is waited for no longer, and 5 s at most.
- * @throws AppError `invalid_request` with `details.reason`, without an echo of the URL; also where there is no secret to
- * sign with (`webhooks_off`).
+ * Checks a `webhook_url` when its run is made: https, no user info, port 443, and a name that resolves only to public
+ * addresses. It is checked again at every delivery, because a name may resolve differently by then (DNS rebinding).
+ * @param deadline - epoch milliseconds; the resolver gets no more time, and at most 5 s.
+ * @throws AppError `invalid_request` with `details.reason`, without the URL; also if there is no secret to sign with
+ *   (`webhooks_off`).
  */
 export async function check(url: string, log: Log, deadline: number): Promise<void> {
   if (Config.webhook().secrets.length === 0)
@@ -34,7 +34,7 @@ export async function check(url: string, log: Log, deadline: number): Promise<vo
   await checkIn(url, log, { world, protocols, timeoutMs: Math.min(lookupMs, deadline - Date.now()) });
 }
 
-/** The same in a world of the caller's. */
+/** The same in a given network. */
 export async function checkIn(
   url: string,
   log: Log,
@@ -44,7 +44,7 @@ export async function checkIn(
   try {
     await resolve(parse(url), limits.protocols, limits.world, signal);
   } catch (thrown) {
-    // What a resolver throws names the host.
+    // The resolver's errors contain the host name.
     const reason = thrown instanceof RefusedError ? thrown.reason : "url_unreachable";
     throw refused(log, reason, messages[reason] ?? "the host has no address right now");
   }
