@@ -1,6 +1,6 @@
 /** The docs agree with the code: what they name exists, and what must be documented is. */
 import * as fs from "node:fs";
-import { dirname, join, relative } from "node:path";
+import { basename, dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import * as z from "zod";
@@ -55,8 +55,8 @@ describe("links and commands", () => {
       .object({ scripts: z.record(z.string(), z.string()) })
       .parse(JSON.parse(read("package.json")));
     const commands = fs
-      .globSync("*.ts", { cwd: join(root, "cli/commands") })
-      .map((name) => name.split(".")[0]);
+      .globSync("**/*.ts", { cwd: join(root, "cli/commands") })
+      .map((path) => basename(path).split(".")[0]);
     const unknown: string[] = [];
     for (const page of pages) {
       const text = read(page);

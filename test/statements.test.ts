@@ -191,7 +191,7 @@ describe("and of labels and evaluations", () => {
     };
     const rows = [];
     for (const _ of [1, 2])
-      rows.push(await Evaluation.order(services, silent, Evaluation.newId(), run, wish));
+      rows.push(await Evaluation.order(services, silent, { evalId: Evaluation.newId(), run, wish }));
     const ids = rows.map(({ evalId }) => evalId);
     expect(ids).toContain((await Evaluation.latestOf(db, run.runUid))?.evalId);
     expect(await Evaluation.isThere(db, ids[0] ?? "")).toBe(true);

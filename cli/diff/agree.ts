@@ -56,7 +56,7 @@ export async function agree(
   try {
     const lines = (run: Run.Run) => linesOf(context, server, run.run_id);
     for await (const [a, b] of Pair.pairs<Item>(lines(first), lines(second), left)) {
-      Agreement.add(agreement, fields, answerOf(a), answerOf(b), { strMode: "strip", circumstances });
+      Agreement.add(agreement, fields, [answerOf(a), answerOf(b)], { strMode: "strip", circumstances });
       progress.update(agreement.documents);
     }
   } finally {
