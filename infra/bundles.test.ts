@@ -2,13 +2,15 @@ import { execFile, spawn } from "node:child_process";
 import { globSync, readFileSync } from "node:fs";
 import * as fs from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Decoder } from "#core/document/decoder";
 import * as Document from "#core/document/document";
+import { pdfium } from "#spec/pdfium";
 import { inspect } from "#test/support/inspect";
+import { pages } from "#test/support/pdf";
 import { png } from "#test/support/picture-parts";
 import { type Bundle, bundle } from "../local/bundle/bundle.ts";
 import { root } from "../scripts/sst-platform.ts";
@@ -18,6 +20,25 @@ import { handlers } from "../test/infra/stages.ts";
 
 const specs = Object.entries<FunctionSpec>(functions);
 const heic = readFileSync(join(root, "core/document/heif/fixtures/grid.heic"));
+
+/** The answer of a bundle's program to one order, in a process that may neither write a file nor start a program. */
+async function confined(program: string, job: object, bytes: Uint8Array): Promise<unknown> {
+  const serve = "import(process.argv[1]).then((program) => program.serve())";
+  const child = spawn(
+    process.execPath,
+    ["--permission", "--allow-fs-read=*", "--allow-addons", "--input-type=module", "--eval", serve, program],
+    { cwd: tmpdir(), env: {}, stdio: ["pipe", "ignore", "inherit", "ipc"], serialization: "advanced" },
+  );
+  const answer = new Promise((resolve) => {
+    child.on("message", (said: object) => "id" in said && resolve(said));
+    child.on("exit", resolve);
+  });
+  child.send({ id: 1, job, bytes: bytes.byteLength });
+  child.stdin?.write(bytes);
+  const said = await answer;
+  child.kill("SIGKILL");
+  return said;
+}
 
 describe("the bundles that are deployed", () => {
   let bundled: Bundle;
@@ -90,30 +111,11 @@ describe("the bundles that are deployed", () => {
   test("a HEIC is decoded where no file may be written and no program started", async () => {
     const parts = bundled.functions.extract?.files ?? [];
     const program = pathToFileURL(parts.find((file) => /program-\w+\.mjs$/.test(file)) ?? "").href;
-    const serve = "import(process.argv[1]).then((program) => program.serve())";
-    const child = spawn(
-      process.execPath,
-      [
-        "--permission",
-        "--allow-fs-read=*",
-        "--allow-addons",
-        "--input-type=module",
-        "--eval",
-        serve,
-        program,
-      ],
-      { cwd: tmpdir(), env: {}, stdio: ["pipe", "ignore", "inherit", "ipc"], serialization: "advanced" },
-    );
     const size = { width: 160, height: 96 };
     const image = { ...size, orientation: 1, pixelAspect: 1 };
     const job = { op: "encode", mimeType: "image/heic", index: 0, image, options: { maxImageTokens: 256 } };
-    const answer = new Promise((resolve) => {
-      child.on("message", (said: object) => "id" in said && resolve(said));
-    });
-    child.send({ id: 1, job, bytes: heic.byteLength });
-    child.stdin?.write(heic);
-    expect(await answer).toMatchObject({ ok: true, result: { mimeType: "image/jpeg", ...size } });
-    child.kill("SIGKILL");
+    const answer = await confined(program, job, heic);
+    expect(answer).toMatchObject({ ok: true, result: { mimeType: "image/jpeg", ...size } });
   });
 
   test("what decodes HEIC is in no file of a bundle: it is LGPL, and stays a package that can be exchanged", async () => {
@@ -123,6 +125,34 @@ describe("the bundles that are deployed", () => {
     const shipped = await fs.readdir(join(root, "node_modules/libheif-js/libheif-wasm"));
     expect(shipped).toEqual(expect.arrayContaining(["LICENSE", "libheif.js", "libheif.wasm"]));
   });
+
+  test("PDFs are read by bundles that lie alone in a folder, where no file may be written and no program started", async () => {
+    const bytes = pages([{ content: "0 0 m 300 200 l S", extra: "/UserUnit 2" }]);
+    for (const [name, spec] of specs) {
+      const parts = bundled.functions[name]?.files ?? [];
+      const sources = await Promise.all(
+        parts.filter((file) => file.endsWith(".mjs")).map((file) => fs.readFile(file, "utf8")),
+      );
+      expect(spec.pdf === true, name).toBe(sources.some((source) => source.includes(pdfium.name)));
+      if (spec.pdf !== true) continue;
+      const alone = await fs.mkdtemp(join(tmpdir(), "ocrlty-pdf-"));
+      for (const file of parts) await fs.copyFile(file, join(alone, basename(file)));
+      await fs.copyFile(join(root, pdfium.path), join(alone, pdfium.name));
+      await fs.mkdir(join(alone, "node_modules"));
+      await fs.symlink(join(root, "node_modules", "sharp"), join(alone, "node_modules", "sharp"), "junction");
+      const program = parts.map((file) => basename(file)).find((file) => /^program-\w+\.mjs$/.test(file));
+      const url = pathToFileURL(join(alone, program ?? "")).href;
+      const job = { mimeType: "application/pdf", index: 0 };
+      const header = { width: 800, height: 400, unit: "points", pages: 1 };
+      expect(await confined(url, { op: "header", ...job }, bytes), name).toMatchObject({
+        ok: true,
+        result: header,
+      });
+      const encode = { op: "encode", ...job, image: {}, options: { maxImageTokens: 500 } };
+      expect(await confined(url, encode, bytes), name).toMatchObject({ result: { mimeType: "image/jpeg" } });
+      await fs.rm(alone, { recursive: true });
+    }
+  }, 60_000);
 
   test("a package that is loaded later is taken by its default: CommonJS as a part of its own has no names", async () => {
     const sources = globSync(["core/**/*.ts", "functions/**/*.ts"], { cwd: root });
@@ -135,6 +165,8 @@ describe("the bundles that are deployed", () => {
         // These are no part of a bundle, so that Node itself looks for their names.
         if (
           name !== "sharp" &&
+          // A package of ES modules keeps its names.
+          name !== "@embedpdf/pdfium" &&
           !name?.startsWith("libheif-js/") &&
           !line.includes(`(await import("${name}")).default`)
         )

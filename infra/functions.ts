@@ -8,6 +8,7 @@ import {
   type QueueName,
   functions as specs,
 } from "../spec/functions.ts";
+import { pdfium } from "../spec/pdfium.ts";
 import { type QueueSpec, queues, type ScheduleSpec, schedules, subscriptionsOf } from "../spec/queues.ts";
 import { defaultFunction, routes } from "../spec/routes.ts";
 import { pascal, plain } from "../spec/settings.ts";
@@ -62,6 +63,14 @@ function permissionsOf(name: string, spec: FunctionSpec, log: aws.cloudwatch.Log
   ];
 }
 
+/** What SST lays beside the bundle. */
+function copied(spec: FunctionSpec): { from: string; to: string }[] {
+  return [
+    ...(spec.pages === true ? [Pages.make()] : []),
+    ...(spec.pdf === true ? [{ from: pdfium.path, to: pdfium.name }] : []),
+  ];
+}
+
 const reserved = Concurrency.reserved(process.env);
 
 function make(name: FunctionName, spec: FunctionSpec): sst.aws.Function {
@@ -80,7 +89,7 @@ function make(name: FunctionName, spec: FunctionSpec): sst.aws.Function {
     ...(reserved[name] === undefined ? {} : { concurrency: { reserved: reserved[name] } }),
     link: Access.linksOf(spec, behindRoutes.has(name)).map((link) => links[link]),
     environment: environment(spec),
-    ...(spec.pages === true ? { copyFiles: [Pages.make()] } : {}),
+    copyFiles: copied(spec),
     permissions: permissionsOf(name, spec, log),
     nodejs: {
       minify: true,

@@ -26,6 +26,8 @@ export interface FunctionSpec {
    * that it can be exchanged.
    */
   readonly install?: readonly string[];
+  /** It reads PDFs: their decoder (spec/pdfium.ts) is stored beside its bundle. */
+  readonly pdf?: true;
   /** Queues that it sends to. The queues that it consumes are in queues.ts. */
   readonly sends?: readonly QueueName[];
   /** Queues whose state it reads. */
@@ -94,6 +96,7 @@ export const functions = {
     timeoutMs: httpTimeoutMs,
     links: ["database", "bucket", "queues", "model"],
     install: ["sharp", "libheif-js"],
+    pdf: true,
     sends: ["single", "urgent"],
     asksModel: true,
     maxBundleKb: 1330,
@@ -175,6 +178,7 @@ export const functions = {
     timeoutMs: pictureTimeoutMs,
     links: ["database", "bucket", "queues", "model"],
     install: ["sharp", "libheif-js"],
+    pdf: true,
     sends: ["plan", "item", "urgent"],
     maxBundleKb: 1280,
   },
@@ -205,6 +209,7 @@ export const functions = {
     timeoutMs: pictureTimeoutMs,
     links: ["database", "bucket", "queues", "model"],
     install: ["sharp", "libheif-js"],
+    pdf: true,
     sends: ["single", "urgent"],
     maxBundleKb: 1260,
   },

@@ -1,4 +1,4 @@
-/** The media types of pictures that are accepted. */
+/** The media types of pictures and documents that are accepted. */
 export const mimeTypes = [
   "image/jpeg",
   "image/png",
@@ -8,5 +8,6 @@ export const mimeTypes = [
   "image/heic",
   "image/heif",
   "image/avif",
+  "application/pdf",
 ] as const;
 export type MimeType = (typeof mimeTypes)[number];

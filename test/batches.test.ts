@@ -65,7 +65,7 @@ describe("a run", () => {
 
 test("what a run over a folder did not read is said: files by their reason, pages in items, tables and extracts", async () => {
   const { call } = batches.loop;
-  const bytes = { "a.jfif": await picture(901), b: await twoFrames(), "c.pdf": Buffer.from("%PDF-1.7") };
+  const bytes = { "a.jfif": await picture(901), b: await twoFrames(), "c.psd": Buffer.from("8BPS") };
   for (const [name, body] of Object.entries(bytes))
     await Bucket.replace(batches.bucket, silent, `data/shared/unread/${name}`, {
       body,
@@ -75,7 +75,7 @@ test("what a run over a folder did not read is said: files by their reason, page
   const skipped = {
     count: 1,
     by_reason: { not_supported: 1 },
-    first: [{ file: "c.pdf", reason: "not_supported" }],
+    first: [{ file: "c.psd", reason: "not_supported" }],
   };
   expect(made.body).toMatchObject({ counts: { total: 2 }, skipped, with_warnings: 0 });
   const warnings = [{ code: "pages_not_read", read: 1, of: 2 }];

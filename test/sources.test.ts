@@ -290,10 +290,10 @@ describe("what is no picture of ours", () => {
     ["compressed SVG", async () => gzipSync(svg), 415, "unsupported_media_type"],
     ["a text file named .png", async () => Buffer.from("4711 is text"), 415, "unsupported_media_type"],
     [
-      "a PDF with a JPEG in it",
+      "a PDF with a JPEG in it and nothing else",
       async () => Buffer.concat([Buffer.from("%PDF-1.7\n"), await picture()]),
-      415,
-      "unsupported_media_type",
+      400,
+      "invalid_image",
     ],
     [
       "HTML with a JPEG in it",

@@ -62,7 +62,10 @@ function other(path: string, head: Uint8Array): Problem {
       reason: "not_supported",
     };
   const reason = Type.promisedBy(name) === undefined ? "no_picture" : "not_what_it_is_called";
-  return { problem: told || "is no JPEG, PNG, HEIC, AVIF, WebP, TIFF or GIF by its first bytes", reason };
+  return {
+    problem: told || "is no JPEG, PNG, HEIC, AVIF, WebP, TIFF, GIF or PDF by its first bytes",
+    reason,
+  };
 }
 
 function headOf(path: string): Uint8Array {

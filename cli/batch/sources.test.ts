@@ -35,7 +35,7 @@ describe("a folder", () => {
     const odd = ["d.jfif", "e.jpe", "f.HEIC", "g", "h.txt"];
     const others = [".hidden.jpg", ".git/x.jpg", "._page 2.JPG", "__MACOSX/x.jpg"];
     for (const name of [...names, ...odd, ...others]) cli.file(`in/${name}`);
-    for (const name of ["notes.txt", "x.pdf", "jpg", "Thumbs.db"]) cli.file(`in/${name}`, "text");
+    for (const name of ["notes.txt", "x.psd", "jpg", "Thumbs.db"]) cli.file(`in/${name}`, "text");
     fs.symlinkSync(join(cli.dir, "in/a.jpeg"), join(cli.dir, "in/link.jpg"));
     fs.symlinkSync(join(cli.dir, "in"), join(cli.dir, "in/circle"));
     const expected = [
@@ -62,9 +62,9 @@ describe("a folder", () => {
   });
 
   it.each<[string, string, boolean]>([
-    ["x.pdf", "%PDF-1.7", true],
-    ["x", "%PDF-1.7", true],
-    ["scan.PDF", "anything", true],
+    ["x.psd", "8BPS", true],
+    ["x", "8BPS", true],
+    ["scan.PSD", "anything", true],
     ["x.jxl", "\xff\x0a", true],
     ["photo", "\0\0\0\x1cftypcrx ", true],
     ["x.bmp", "BM1234\0\0\0\0", true],
@@ -129,7 +129,9 @@ describe("a folder", () => {
 
   it("without pictures is an error that says what was looked for", () => {
     cli.file("in/notes.txt", "text");
-    expect(thrown(collect)).toBe("there are no pictures in in (JPEG, PNG, HEIC, AVIF, WebP, TIFF and GIF)");
+    expect(thrown(collect)).toBe(
+      "there are no pictures in in (JPEG, PNG, HEIC, AVIF, WebP, TIFF, GIF and PDF)",
+    );
     expect(said).toEqual(["1 left out of in:\n  no pictures by their first bytes (1): notes.txt"]);
   });
 
@@ -213,7 +215,7 @@ describe("a manifest", () => {
       "line 4: needs exactly one of path, image_ref, image_key, image_url",
       "line 5: needs exactly one of path, image_ref, image_key, image_url",
       "line 6: gone.jpg does not exist",
-      "line 7: notes.txt is text (read are JPEG, PNG, HEIC, AVIF, WebP, TIFF and GIF)",
+      "line 7: notes.txt is text (read are JPEG, PNG, HEIC, AVIF, WebP, TIFF, GIF and PDF)",
       "line 8: folder.jpg is no file",
       "line 9: custom_id is the same as in line 1",
       expect.stringMatching(/^line 10: .*colour/),

@@ -268,9 +268,9 @@ describe("files that are left out", () => {
     const { status, stderr } = await rig.batch(["in", "--run-id", "r-1"]);
     expect(status).toBe(exit.ok);
     expect(stderr).toContain("3 left out of in:\n");
-    rig.cli.file("in/x.pdf", "%PDF-1.7");
+    rig.cli.file("in/x.psd", "8BPS");
     const other = await rig.batch(["in", "--run-id", "r-2"]);
     expect(other.status).toBe(exit.items);
-    expect(other.stderr).toMatch(/such as PDF and JPEG XL \(1\): x\.pdf\n/);
+    expect(other.stderr).toMatch(/such as DOCX and JPEG XL \(1\): x\.psd\n/);
   });
 });

@@ -37,7 +37,7 @@ interface BatchOptions extends Options.Common, Results.TableOptions {
 }
 
 const about = `
-A folder's pictures (JPEG, PNG, HEIC, AVIF, WebP, TIFF, GIF by their first bytes, whatever they are called; with subfolders) are
+A folder's pictures (JPEG, PNG, HEIC, AVIF, WebP, TIFF, GIF, PDF by their first bytes, whatever they are called; with subfolders) are
 uploaded and become one run; each item's "file" is its path in the folder. All else is left out and counted by reason:
 documents that are not read, hidden files, links that lead out of the folder. A manifest is a .jsonl file: lines such
 as {"path":"a.jpg","custom_id":"17","tags":{"store":"12"}}, with paths relative to it, or {"image_ref": …}, {"image_key": …},

@@ -91,7 +91,6 @@ describe("inspect", () => {
     const others = {
       text: Buffer.from("TOTAL 12.00\n"),
       svg: Buffer.from('<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>'),
-      pdf: Buffer.from("%PDF-1.7\n%âãÏÓ\n"),
       html: Buffer.from("<html><script>1</script></html>"),
       video: Buffer.from("\0\0\0\x18ftypmp42\0\0\0\0mp42heic", "latin1"),
       zip: Buffer.from("PK\x03\x04aaaaaaaaaaaaaaaaaaaa", "latin1"),

@@ -11,4 +11,5 @@ export const formats: Partial<Record<MimeType, () => Promise<Format>>> = {
   "image/heic": heif,
   "image/heif": heif,
   "image/avif": heif,
+  "application/pdf": async () => (await import("./pdf/pdf.ts")).format,
 };

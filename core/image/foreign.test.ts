@@ -8,9 +8,6 @@ const png = latin1("\x89PNG\r\n\x1a\n\0\0\0\rIHDR");
 
 describe("bytes that are no picture are called by what they are, with what to do", () => {
   test.each([
-    ["%PDF-1.7\n%\xe2\xe3", "a PDF: send each page as a picture"],
-    ["\xef\xbb\xbf%PDF-1.4", "a PDF:"],
-    ["\r\n\r\n%PDF-1.4", "a PDF:"],
     [ftyp("mif3"), "a HEIF picture in its compact form:"],
     [ftyp("crx "), "a camera's raw file:"],
     [ftyp("qt  "), "a QuickTime video, such as the moving part of a Live Photo:"],
@@ -63,12 +60,7 @@ describe("bytes that are no picture are called by what they are, with what to do
 
   test("a hostile beginning costs no time", () => {
     const began = performance.now();
-    for (const text of [
-      "<?xml".repeat(300),
-      "<!--".repeat(300),
-      "PK\x03\x04".repeat(300),
-      "%PDF".repeat(300),
-    ])
+    for (const text of ["<?xml".repeat(300), "<!--".repeat(300), "PK\x03\x04".repeat(300)])
       foreign(latin1(text));
     expect(performance.now() - began).toBeLessThan(200);
   });

@@ -7,14 +7,12 @@
 export const lookBytes = 1024;
 
 const asJpeg = "convert it to JPEG or PNG";
-const pdf = "a PDF: send each page as a picture, for example with pdftoppm -r 200 -png FILE page";
 const base64 = "base64 as text, not the bytes that it stands for: decode it once";
 
 const zip = "PK\x03\x04";
 
 /** By first bytes, as Latin-1: a prefix, or a text among them. */
 const magic: readonly (readonly [string | readonly string[] | RegExp, string])[] = [
-  [/%PDF-\d/, pdf],
   [/^.{4}ftypcrx /s, `a camera's raw file: ${asJpeg}`],
   [/^.{4}ftypmif3/s, `a HEIF picture in its compact form: ${asJpeg}`],
   [
@@ -22,8 +20,8 @@ const magic: readonly (readonly [string | readonly string[] | RegExp, string])[]
     "a QuickTime video, such as the moving part of a Live Photo: send the photo itself, its HEIC or JPEG",
   ],
   [/^.{4}ftyp/s, "a video: send single pictures of it"],
-  [/^PK.*\bword\//s, "a Word document: print it as a PDF, and send its pages as pictures"],
-  [/^PK.*\bxl\//s, "an Excel workbook: print it as a PDF, and send its pages as pictures"],
+  [/^PK.*\bword\//s, "a Word document: print it as a PDF"],
+  [/^PK.*\bxl\//s, "an Excel workbook: print it as a PDF"],
   [zip, "a ZIP archive, or an Office document, which is one: unpack it, or send its pages as pictures"],
   ["\x1f\x8b", "compressed with gzip: send it unpacked"],
   [

@@ -6,7 +6,7 @@ import type { MimeType } from "#spec/pictures";
  */
 
 /** The supported formats, as shown to people. */
-export const names = "JPEG, PNG, HEIC, AVIF, WebP, TIFF and GIF";
+export const names = "JPEG, PNG, HEIC, AVIF, WebP, TIFF, GIF and PDF";
 
 /** By extension, without the dot and in lower case: all extensions in use for the supported types. */
 const byExtension: Readonly<Record<string, MimeType>> = {
@@ -33,13 +33,14 @@ const byExtension: Readonly<Record<string, MimeType>> = {
   // Canon's and Sony's name.
   hif: "image/heif",
   avif: "image/avif",
+  pdf: "application/pdf",
 };
 
 export const extensions: readonly string[] = Object.keys(byExtension);
 
 /** Extensions of receipts and invoices in unsupported formats. */
 const unread: ReadonlySet<string> = new Set([
-  ...["pdf", "bmp", "dib", "jxl", "jp2", "jpx", "j2k", "jpm", "djvu", "djv"],
+  ...["bmp", "dib", "jxl", "jp2", "jpx", "j2k", "jpm", "djvu", "djv"],
   ...["dng", "cr2", "cr3", "nef", "arw", "raf", "psd", "svg", "ps", "eps", "xps", "oxps"],
   ...["doc", "docx", "odt", "rtf", "pages"],
 ]);
@@ -75,7 +76,19 @@ export function sniff(bytes: Uint8Array): MimeType | undefined {
   if (head.startsWith("GIF87a") || head.startsWith("GIF89a")) return "image/gif";
   // 42 is TIFF, 43 BigTIFF, in either byte order.
   if (/^(?:II[*+]\0|MM\0[*+])/.test(head)) return "image/tiff";
-  return heif(head);
+  return heif(head) ?? (isPdf(bytes) ? "application/pdf" : undefined);
+}
+
+/** Readers look for a PDF's header this far (ISO 32000-2, annex I): some writers and mails put bytes before it. */
+const pdfHeaderWithin = 1024;
+
+/** By its header, or, for a PDF whose beginning is lost, by its end. */
+function isPdf(bytes: Uint8Array): boolean {
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const head = buffer.toString("latin1", 0, pdfHeaderWithin + 8);
+  // A form holds one, and is none.
+  if (head.startsWith("%PDF") || /^(?!--)[\s\S]*%PDF-\d\.\d/.test(head)) return true;
+  return /startxref\s+\d+\s+%%EOF\s*$/.test(buffer.toString("latin1", Math.max(0, bytes.byteLength - 64)));
 }
 
 const heicBrand = /^(?:hei[cmsx]|hev[cmsx])$/;
@@ -102,9 +115,9 @@ function heif(head: string): MimeType | undefined {
 /** After `ftyp`: camera raw files, and HEIF's compact form. */
 const stillBrands = /^(?:crx |mif3)/;
 
-/** PDF, PostScript, JPEG XL, JPEG 2000, Photoshop, DjVu, RTF. */
+/** PostScript, JPEG XL, JPEG 2000, Photoshop, DjVu, RTF. */
 const magicOfUnread: readonly string[] = [
-  ...["%PDF-", "\xef\xbb\xbf%PDF-", "%!PS", "\xc5\xd0\xd3\xc6", "\0\0\0\x0cJXL \r\n\x87\n", "\xff\x0a"],
+  ...["%!PS", "\xc5\xd0\xd3\xc6", "\0\0\0\x0cJXL \r\n\x87\n", "\xff\x0a"],
   ...["\0\0\0\x0cjP  \r\n\x87\n", "\xff\x4f\xff\x51", "8BPS", "AT&TFORM", "{\\rtf"],
 ];
 

@@ -20,7 +20,7 @@ export const ExtractRequest = z
       .meta({ description: "Which task to run (`GET /v1/tasks`)." }),
     image_base64: z.string().min(1).optional().meta({
       description:
-        "The picture as base64 or as a data URL, at most 4 MiB decoded. JPEG, PNG, HEIC, AVIF, WebP, TIFF, GIF; of several pages or frames the first is read, and `warnings` says so. Exactly one of image_base64, image_ref and image_url is needed.",
+        "The picture as base64 or as a data URL, at most 4 MiB decoded. JPEG, PNG, HEIC, AVIF, WebP, TIFF, GIF, PDF; of several pages or frames the first is read, and `warnings` says so. Exactly one of image_base64, image_ref and image_url is needed.",
     }),
     image_ref: z
       .string()

@@ -8,7 +8,7 @@ export const reasons = {
   excluded_by_exts: "extensions that exts does not name",
   hidden: "names that begin with a dot",
   system: "files of systems and viewers, such as Thumbs.db",
-  not_supported: "documents and pictures of types that are not read, such as PDF and JPEG XL",
+  not_supported: "documents and pictures of types that are not read, such as DOCX and JPEG XL",
   not_what_it_is_called: "called like a picture, but none by the first bytes",
   no_picture: "no pictures by their first bytes",
   empty: "empty files",

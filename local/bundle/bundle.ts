@@ -10,6 +10,7 @@ import { build, type Metafile, stop } from "esbuild";
 import { packageRoot } from "#local/home/home";
 import * as Lock from "#local/home/lock";
 import { folder } from "#spec/docs-page";
+import { pdfium } from "#spec/pdfium";
 import * as Known from "./known.ts";
 
 export interface BundledFunction {
@@ -163,9 +164,10 @@ async function reuse(cache: string, record: string): Promise<Built | undefined> 
 async function make(cache: string, record: string, what: Sources): Promise<Built> {
   const begin = Date.now();
   const [compiled, pages] = await Promise.all([compile(what), what.pages ? pagesOf() : undefined]);
+  const beside = [pages, await besideOf(compiled.inputs)];
   const { functions } = compiled;
-  const outputs = [...compiled.outputs, ...(pages?.outputs ?? [])];
-  const inputs = [...compiled.inputs, ...(pages?.inputs ?? [])];
+  const outputs = [...compiled.outputs, ...beside.flatMap((part) => part?.outputs ?? [])];
+  const inputs = [...compiled.inputs, ...beside.flatMap((part) => part?.inputs ?? [])];
   const hash = createHash("sha256");
   for (const { name, contents } of outputs) hash.update(`${name}\0${contents.byteLength}\0`).update(contents);
   const folder = hash.digest("hex").slice(0, 20);
@@ -179,6 +181,15 @@ async function make(cache: string, record: string, what: Sources): Promise<Built
 async function pagesOf(): Promise<Pick<Compiled, "outputs" | "inputs">> {
   const { files, inputs } = await (await import("#local/pages/build")).build();
   return { outputs: [...files].map(([name, contents]) => ({ name: `${folder}/${name}`, contents })), inputs };
+}
+
+/** The decoder of PDFs, for bundles that load it from beside them. */
+async function besideOf(
+  compiled: readonly string[],
+): Promise<Pick<Compiled, "outputs" | "inputs"> | undefined> {
+  if (!compiled.includes(join(packageRoot, "core", "document", "pdf", "wasm.ts"))) return undefined;
+  const path = join(packageRoot, pdfium.path);
+  return { outputs: [{ name: pdfium.name, contents: await fs.readFile(path) }], inputs: [path] };
 }
 
 /** "functions/api/system.handler" → the source file and the export's name. */

@@ -3,18 +3,24 @@ import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { expect, test } from "vitest";
 import { root } from "#scripts/sst-platform";
+import { pdfium } from "#spec/pdfium";
 import type { Stages } from "./stages.ts";
 
 /** The tests of what lies beside the docs function's bundle: infra.test.ts runs them, which makes the stages once. */
 export function pagesTests(stages: () => Stages): void {
-  test("what /docs is made of is copied beside the bundle of its function, and of no other", () => {
+  test("what /docs is made of is copied beside the bundle of its function, the decoder of PDFs beside those that read them", () => {
     const { production, staging, anna, live } = stages();
     const from = join(root, "node_modules", ".cache", "ocrlty-pages");
     for (const stage of [production, staging, anna, live]) {
       const copied = stage.builds.flatMap(({ functionID, copyFiles = [] }) =>
         copyFiles.map((entry) => [functionID, entry]),
       );
-      expect(copied).toEqual([["Docs", { from, to: "pages", isDir: true }]]);
+      const wasm = { from: join(root, pdfium.path), to: pdfium.name, isDir: false };
+      const decoders = ["Extract", "Item", "Single"].map((name) => [name, wasm]);
+      expect(new Map(copied as [string, unknown][])).toEqual(
+        new Map([["Docs", { from, to: "pages", isDir: true }], ...(decoders as [string, typeof wasm][])]),
+      );
+      expect(copied.length).toBe(decoders.length + 1);
     }
     const files = fs.readdirSync(from, { recursive: true }).map((file) => String(file).replaceAll("\\", "/"));
     for (const name of ["reference.html", "quickstart.html", "quickstart.md", "llms.txt", "openapi.json"])

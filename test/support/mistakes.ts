@@ -171,9 +171,9 @@ export const mistakes: readonly Mistake[] = [
     "request_id",
   ),
   field(
-    "a PDF",
-    { image_base64: bytes("%PDF-1.7 zq-a") },
-    "this is a PDF: send each page as a picture",
+    "a Word document",
+    { image_base64: bytes("{\\rtf zq-a") },
+    "this is an RTF document: send its pages as pictures",
     "image_base64",
     415,
   ),

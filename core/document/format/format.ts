@@ -52,17 +52,17 @@ export interface Shape extends Size {
   unit: "pixels" | "points";
 }
 
-type Raster = Pixels | File;
+export type Raster = Pixels | File;
 
 /** Rows from the top, without padding: 8 bits a sample, gray, sRGB, or sRGB with alpha. */
-interface Pixels extends Size {
+export interface Pixels extends Size {
   kind: "pixels";
   data: Uint8Array;
   channels: 1 | 3 | 4;
 }
 
 /** A picture inside of the file that is the whole page, as it is: a scan's JPEG, which is then not encoded twice. */
-interface File {
+export interface File {
   kind: "file";
   bytes: Uint8Array;
   mimeType: "image/jpeg" | "image/png" | "image/tiff" | "image/webp";

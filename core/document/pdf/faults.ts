@@ -1,0 +1,28 @@
+import { AppError, type Details } from "#core/error";
+import type { Limits } from "./limits.ts";
+
+/* The errors of PDFs: each is `invalid_image` with a reason of its own. */
+
+const texts = {
+  pdf_broken: "the PDF is broken: open it in a viewer, and print or save it as a new PDF",
+  pdf_encrypted: "the PDF has a password: send it with `password`, or save it without one",
+  pdf_too_many_pages: "the PDF declares more pages than are read",
+  pdf_page_tree: "the PDF's tree of pages has a circle or is too deep: print it as a new PDF",
+  pdf_too_many_objects: "the PDF has too many objects: print it as a new PDF",
+  pdf_too_complex: "the PDF takes too much memory: print it as a new PDF, or send its pages as pictures",
+  pdf_page_size: "a page of the PDF is too large: print it at its usual size",
+  pdf_image_size: "a page of the PDF holds a picture of too many pixels: scale it down",
+} as const;
+
+type Reason = keyof typeof texts;
+
+/** @param details - what the limit is, where there is one. */
+export function fault(reason: Reason, details: Details = {}, cause?: unknown): AppError {
+  return new AppError("invalid_image", texts[reason], { details: { reason, ...details }, cause });
+}
+
+/** The error of a limit by its reason. */
+export function ofLimit(reason: string, limits: Limits): AppError {
+  if (reason === "pdf_too_many_pages") return fault(reason, { limit_pages: limits.pages });
+  return fault(reason as Reason);
+}

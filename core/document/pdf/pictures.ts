@@ -1,0 +1,39 @@
+import type { Pixels } from "../format/format.ts";
+import type { Objects } from "./objects.ts";
+import { type Dict, Ref, Stream } from "./syntax.ts";
+import type { Leaf } from "./tree.ts";
+
+/** Pictures and forms of one page that are looked at. */
+const mostLooks = 2_000;
+
+/** Pixels of the largest picture that the page may draw, as declared, in forms too. @throws LimitFault. */
+export function largest(objects: Objects, leaf: Leaf): number {
+  let found = 0;
+  const seen = new Set<number>();
+  const due: (Dict | undefined)[] = [leaf.resources];
+  for (let next = due.pop(); due.length > 0 || next !== undefined; next = due.pop()) {
+    for (const value of objects.dict(next?.get("XObject"))?.values() ?? []) {
+      if (value instanceof Ref) {
+        if (seen.has(value.number)) continue;
+        seen.add(value.number);
+      }
+      if (seen.size > mostLooks) return found;
+      const stream = objects.get(value);
+      if (!(stream instanceof Stream)) continue;
+      if (stream.dict.get("Subtype") === "/Form") due.push(objects.dict(stream.dict.get("Resources")));
+      const [width, height] = [objects.get(stream.dict.get("Width")), objects.get(stream.dict.get("Height"))];
+      if (typeof width === "number" && typeof height === "number") found = Math.max(found, width * height);
+    }
+  }
+  return found;
+}
+
+/** Differences of brightness below this are no ink. */
+const inkContrast = 24;
+
+/** All pixels are of one color. */
+export function isBlank({ data }: Pixels): boolean {
+  const first = data[0] ?? 0;
+  for (const value of data) if (Math.abs(value - first) > inkContrast) return false;
+  return true;
+}

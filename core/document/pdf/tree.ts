@@ -1,0 +1,61 @@
+import type { Limits } from "./limits.ts";
+import { LimitFault, type Objects } from "./objects.ts";
+import { type Dict, Ref, type Value } from "./syntax.ts";
+
+/*
+ * The page tree (ISO 32000-2, section 7.7.3), walked before PDFium does: it may have cycles, or declare pages that it
+ * does not have.
+ */
+
+export interface Leaf {
+  dict: Dict;
+  /** Its own or an ancestor's. */
+  resources: Dict | undefined;
+  /** Size of a unit in points times 72: 1 unless the page says otherwise. PDFium does not read it. */
+  userUnit: number;
+}
+
+interface Due {
+  value: Value;
+  depth: number;
+  resources: Dict | undefined;
+}
+
+/**
+ * The pages in their order; empty if there is no tree.
+ * @throws LimitFault with `pdf_too_many_pages` or `pdf_page_tree`.
+ */
+export function leaves(objects: Objects, limits: Pick<Limits, "pages" | "treeDepth">): Leaf[] {
+  const found: Leaf[] = [];
+  const seen = new Set<number>();
+  const root = objects.dict(objects.trailer.get("Root"));
+  const due: Due[] = [{ value: root?.get("Pages") ?? null, depth: 0, resources: undefined }];
+  for (let next = due.pop(); next !== undefined; next = due.pop()) {
+    const { value, depth } = next;
+    if (depth > limits.treeDepth) throw new LimitFault("pdf_page_tree");
+    const dict = objects.dict(value);
+    if (dict === undefined) continue;
+    const kids = objects.get(dict.get("Kids"));
+    const resources = objects.dict(dict.get("Resources")) ?? next.resources;
+    if (!Array.isArray(kids)) {
+      found.push({ dict, resources, userUnit: userUnitOf(objects, dict) });
+      if (found.length > limits.pages) throw new LimitFault("pdf_too_many_pages");
+      continue;
+    }
+    // A page may stand in the tree twice; a branch may not, or the tree has no end.
+    if (value instanceof Ref) {
+      if (seen.has(value.number)) throw new LimitFault("pdf_page_tree");
+      seen.add(value.number);
+    }
+    const declared = objects.get(dict.get("Count"));
+    if (typeof declared === "number" && declared > limits.pages) throw new LimitFault("pdf_too_many_pages");
+    if (kids.length + due.length > limits.pages * 2) throw new LimitFault("pdf_too_many_pages");
+    for (const kid of kids.toReversed()) due.push({ value: kid, depth: depth + 1, resources });
+  }
+  return found;
+}
+
+function userUnitOf(objects: Objects, dict: Dict): number {
+  const unit = objects.get(dict.get("UserUnit"));
+  return typeof unit === "number" && unit > 0 && Number.isFinite(unit) ? unit : 1;
+}

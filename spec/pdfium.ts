@@ -1,0 +1,12 @@
+/**
+ * The code of PDFium, which a bundle does not hold: infra/functions.ts and local/bundle/bundle.ts lay it beside the
+ * bundles of functions that read PDFs, and core/document/pdf finds it there. This module has no imports.
+ */
+export const pdfium = {
+  /** Its name beside the bundle. */
+  name: "pdfium.wasm",
+  /** Where it comes from, as an import. */
+  from: "@embedpdf/pdfium/pdfium.wasm",
+  /** The same as a path below the checkout. */
+  path: "node_modules/@embedpdf/pdfium/dist/pdfium.wasm",
+} as const;
