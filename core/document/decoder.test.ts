@@ -42,7 +42,7 @@ const isAlive = (pid: number) => {
 };
 
 describe("native work ends when its time is over", () => {
-  for (const hang of ["hangs", "hangsBusy"] as const) {
+  for (const hang of ["hangs", "hangsDeaf"] as const) {
     test(`a decoder that ${hang} is ended at the limit, for good, and the next picture is read by another`, async () => {
       const by = decoder();
       await read(by, 100);

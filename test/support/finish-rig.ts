@@ -68,12 +68,15 @@ export async function start() {
 }
 export type Rig = Awaited<ReturnType<typeof start>>;
 
+const relsOf = (stores: EndedRun.Stores, run: RunRow) =>
+  stores.rels(`batches/2026-11-23/${run.keyId}/${run.runId}`);
+
 /** Everything that was written of a run. */
 async function documentsOf(
   stores: EndedRun.Stores,
   run: RunRow,
 ): Promise<Record<string, string | undefined>> {
-  const all = await stores.rels(`batches/2026-11-23/${run.keyId}/${run.runId}`);
+  const all = await relsOf(stores, run);
   return Object.fromEntries(
     await Promise.all(all.map(async (rel) => [rel, await stores.text(rel)] as const)),
   );
@@ -82,7 +85,7 @@ async function documentsOf(
 /** As if nothing of it had been written yet, or only its first documents; the time of its end stays. */
 async function rewind(stores: EndedRun.Stores, run: RunRow, document = 0): Promise<void> {
   const first = document > 0 ? filesOf(run).jsonl : undefined;
-  for (const rel of Object.keys(await documentsOf(stores, run)))
+  for (const rel of await relsOf(stores, run))
     if (rel !== first) await Bucket.remove(stores.store.bucket, silent, rel);
   await stores.db.query
     .update(runTable)
