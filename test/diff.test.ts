@@ -1,13 +1,17 @@
 /** Two runs laid side by side, by labels and without them, over HTTP against the whole stack. */
+import * as fs from "node:fs";
+import { join } from "node:path";
 import { parse } from "csv-parse/sync";
 import { eq } from "drizzle-orm";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import * as Bucket from "#core/bucket/bucket";
 import type * as Schema from "#core/evaluation/diff/schema";
 import { evaluationTable } from "#core/evaluation/evaluation.sql";
+import { packageRoot } from "#local/home/home";
 import { type Cli, open as openCli } from "#test/support/batch-cli";
 import * as Batches from "#test/support/batches/batches";
 import * as ModelServer from "#test/support/model-server/model-server";
+import { picture } from "#test/support/pictures";
 import { silent } from "#test/support/test-bucket";
 
 const papers = 10;
@@ -176,6 +180,91 @@ describe("of two runs that were held to labels", () => {
     const gone = await ocrlty("diff", "before", failed);
     expect([gone.status, gone.stderr]).toEqual([2, expect.stringContaining("error: ")]);
   }, 60_000);
+});
+
+describe("ocrlty batch --gt", () => {
+  test("stores the labels, waits for the figures, prints them and ends 1 below a bar", async () => {
+    let next = 0;
+    batches.model.respond = () =>
+      ModelServer.json({ ...empty, tax: null, total: next++ % 2 === 0 ? "1.00" : "2" });
+    cli.file(
+      "two.jsonl",
+      keys
+        .slice(0, 2)
+        .map((image_key, i) => JSON.stringify({ image_key, file: `${i}.jpg` }))
+        .join("\n"),
+    );
+    cli.file("labels.jsonl", '{"file":"0.jpg","total":"1.00"}\n{"file":"1.jpg","total":"3.00"}\n');
+    const args = ["batch", "two.jsonl", "--concurrency", "1", "--gt", "labels.jsonl"];
+    const { status, stdout, stderr } = await ocrlty(...args, "--run-id", "told", "--fail-under", "total=0.9");
+    expect([status, stderr]).toEqual([
+      1,
+      expect.stringContaining("MISSED: total accuracy 50.0 %, at least 90.0 %"),
+    ]);
+    expect(stdout).toMatch(/^total +50\.0 % /m);
+    expect(stdout).toContain("documents right: 1 of 2");
+    const resumed = await ocrlty("batch", "--resume", "told", "--json");
+    expect(resumed.status).toBe(0);
+    expect(JSON.parse(resumed.stdout.trim().split("\n").at(-1) ?? "")).toMatchObject({
+      gt_name: "labels.jsonl",
+    });
+
+    // By its id, which is the same as long as the labels are, and by a file under the data root.
+    const { items } = (await json("/v1/ground_truths?name=labels.jsonl")).body as {
+      items: { gt_id: string }[];
+    };
+    expect(items).toHaveLength(1);
+    const body = cli.read("labels.jsonl");
+    await Bucket.replace(batches.bucket, silent, "data/shared/labels.jsonl", {
+      body,
+      contentType: "application/json",
+    });
+    for (const labels of [items[0]?.gt_id ?? "", "shared/labels.jsonl"]) {
+      const again = await ocrlty(...args.slice(0, -1), labels, "--fail-under", "documents=0.5");
+      expect([again.status, again.stderr], labels).toEqual([
+        0,
+        expect.stringContaining("reached: documents"),
+      ]);
+    }
+  }, 60_000);
+
+  test("the commands of docs/evaluation.md measure two runs and lay them side by side", async () => {
+    batches.model.respond = () => ModelServer.json({ ...empty, tax: null, total: "1.00" });
+    for (const [i, name] of ["a.png", "b.png"].entries())
+      cli.file(`scans/${name}`, await picture(i + 50, "png"));
+    cli.file("labels.jsonl", '{"file":"a.png","total":"1.00"}\n{"file":"b.png","total":"2.00"}\n');
+    const page = fs.readFileSync(join(packageRoot, "docs", "evaluation.md"), "utf8").replaceAll("\r\n", "\n");
+    const block = /## In three commands\n[\s\S]*?```bash\n([\s\S]*?)```/.exec(page)?.[1] ?? "";
+    const lines = block.trim().split("\n");
+    expect(lines.map((line) => line.split(" ").slice(0, 3).join(" "))).toEqual([
+      ...["npx ocrlty gt", "npx ocrlty batch", "npx ocrlty batch", "npx ocrlty diff"],
+    ]);
+    let last = "";
+    for (const line of lines) {
+      const { status, stdout, stderr } = await ocrlty(...line.split(" ").slice(2));
+      expect([status, stderr], line).toEqual([0, expect.not.stringContaining("error:")]);
+      last = stdout;
+    }
+    expect(last).toMatch(/^2 documents in both\n/m);
+    expect(last).toMatch(/^verdict: no_change$/m);
+  }, 60_000);
+
+  test("bars without labels, and labels that are none, are refused before anything is sent", async () => {
+    const runs = async () => ((await json("/v1/runs?limit=200")).body.items as unknown[]).length;
+    const before = await runs();
+    cli.file("bad.jsonl", '{"file":"0.jpg","total":1e999}\n');
+    for (const [labels, message] of [
+      [["--fail-under", "total=1"], "--fail-under needs --gt"],
+      [["--gt", "labels.jsonl", "--fail-under", "total=1", "--no-wait"], "--fail-under needs --gt"],
+      [["--gt", "labels.jsonl", "--fail-under", "total"], "takes FIELD=SHARE"],
+      [["--gt", "nothing-called-so"], "no ground truth with this name"],
+      [["--gt", "bad.jsonl"], "error: "],
+    ] as const) {
+      const { status, stderr } = await ocrlty("batch", "two.jsonl", ...labels);
+      expect([status, stderr], labels.join(" ")).toEqual([2, expect.stringContaining(message)]);
+    }
+    expect(await runs()).toBe(before);
+  });
 });
 
 describe("of two runs without labels", () => {

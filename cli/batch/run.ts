@@ -34,6 +34,8 @@ export const Run = z.looseObject({
   }),
   with_warnings: z.number().optional(),
   error: z.looseObject({ code: z.string(), message: z.string() }).nullish(),
+  /** Its newest evaluation. */
+  eval: z.looseObject({ eval_id: z.string(), poll_url: z.string() }).nullish(),
 });
 export type Run = z.output<typeof Run>;
 

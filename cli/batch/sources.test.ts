@@ -256,6 +256,7 @@ describe("the state", () => {
     options: { task_id: "receipt_v1" },
     out: null,
     table: {},
+    fail_under: [],
     partial: null,
     sent: false,
     skipped: 1,

@@ -26,7 +26,12 @@ const State = z.object({
     persist_inputs: z.boolean().optional(),
     webhook_url: z.string().optional(),
     expires_after: z.number().optional(),
+    gt_id: z.string().optional(),
+    gt_path: z.string().optional(),
+    gt_image_key: z.string().optional(),
   }),
+  /** What its evaluation must reach (`--fail-under`). */
+  fail_under: z.array(z.string()).default([]),
   /** Absolute. */
   out: z.string().nullable(),
   /** The format of a table there. */

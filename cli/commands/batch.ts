@@ -8,12 +8,15 @@ import * as Manifest from "#cli/batch/manifest";
 import * as Options from "#cli/batch/options";
 import * as Progress from "#cli/batch/progress";
 import * as Results from "#cli/batch/results";
+import * as Resume from "#cli/batch/resume";
 import * as Run from "#cli/batch/run";
 import * as Send from "#cli/batch/send";
 import * as State from "#cli/batch/state";
+import * as Bar from "#cli/evals/bar";
+import * as Evaluate from "#cli/evals/evaluate";
+import { tell } from "#cli/evals/tell";
+import * as Named from "#cli/labels/named";
 import { CallError } from "#cli/server/call-error";
-import * as Client from "#cli/server/client";
-import * as Profile from "#cli/server/profile";
 import * as Server from "#cli/server/server";
 import { type Context, type Exit, exit, UsageError } from "#cli/terminal/context";
 import * as Help from "#cli/terminal/help";
@@ -34,6 +37,9 @@ interface BatchOptions extends Options.Common, Results.TableOptions {
   wait: boolean;
   resume?: string;
   force?: boolean;
+  gt?: string;
+  imageKey?: string;
+  failUnder: string[];
 }
 
 const about = `
@@ -44,6 +50,7 @@ as {"path":"a.jpg","custom_id":"17","tags":{"store":"12"}}, with paths relative 
 {"image_url": …} as the API takes them.
 
 Ctrl-C stops waiting, not the run: what there is so far goes to --out, and the command that takes it up again is shown.
+With --gt the run is measured when it has ended, as by \`ocrlty eval\`, and its figures are printed behind the results.
 Without --out the results are a table on stdout; with --json they are a line of JSON an item. A .csv gets a second
 file beside it, x.line_items.csv, when the task has line items.`;
 
@@ -53,11 +60,12 @@ const help = {
     "npm run ocrlty -- batch samples --out results.csv",
     "npm run ocrlty -- batch receipts.jsonl --task receipt_v1 --concurrency 16 --out results.jsonl",
     "npm run ocrlty -- batch scans --no-wait",
+    "npm run ocrlty -- batch scans --gt labels.jsonl --run-id november --fail-under total=0.95",
     "npm run ocrlty -- batch --resume batch-20261123-101500-x3f9",
   ],
   exits: {
     0: "all read",
-    1: "items failed or a document was left out",
+    1: "items failed, a document was left out or a bar was missed",
     2: "usage, server or network",
     130: "interrupted",
   },
@@ -85,6 +93,12 @@ export function command(context: Context, done: (status: Exit) => void): Command
           .option("--webhook <url>", "an https address that is called when the run has ended")
           .option(...Options.expiresAfter)
           .option("--limit <n>", "only the first N pictures")
+          .option(
+            "--gt <labels>",
+            "measure it: a file of labels, a ground truth's name or gt_id, or a data path",
+          )
+          .option("--image-key <name>", "the member of a record that names its picture")
+          .option(...Bar.failUnder)
           .option("--no-wait", "start the run and do not wait for it")
           .option("--resume <run-id>", "resume a batch that was interrupted"),
       ),
@@ -103,6 +117,7 @@ async function begin(context: Context, source: string | undefined, options: Batc
   if (source === undefined) throw new UsageError("name a folder of pictures or a .jsonl manifest");
   const limit = Options.wholeNumber("--limit", options.limit);
   const request = requestOf(context, options);
+  checkBars(options, options.gt !== undefined);
   const runId = options.runId ?? Run.newId("batch");
   if (!isRunId(runId)) throw new UsageError(Options.badRunId);
   const out = options.out === undefined ? null : resolve(context.cwd, options.out);
@@ -118,6 +133,7 @@ async function begin(context: Context, source: string | undefined, options: Batc
     await Results.fieldsOf(context, server, request.task_id ?? defaultTask);
     if (options.runId !== undefined && (await Run.find(server, { runId }, context.signal)))
       throw new UsageError(`the server has a run ${runId} already: take another --run-id`);
+    Object.assign(request, await labelsOf(context, server, options));
     const state: State.State = {
       version: 1,
       run_id: runId,
@@ -126,6 +142,7 @@ async function begin(context: Context, source: string | undefined, options: Batc
       options: request,
       out,
       table: tableOf(options),
+      fail_under: options.failUnder,
       partial: null,
       sent: false,
       skipped,
@@ -170,9 +187,9 @@ async function resume(
     throw new UsageError("--resume takes up what was begun: it needs no source, --run-id or --limit");
   if (!isRunId(runId)) throw new UsageError(Options.badRunId);
   // Without a stored state it is an ordinary run, for which the command can wait.
-  const state = State.load(context.env, runId) ?? foreign(runId);
+  const state = State.load(context.env, runId) ?? Resume.foreign(runId);
   const request = requestOf(context, options);
-  if (state.sent && Object.keys(request).length > 0)
+  if (state.sent && (Object.keys(request).length > 0 || options.gt !== undefined))
     throw new UsageError("the run has started: its options cannot be changed any more");
   Object.assign(state.options, request);
   if (options.out !== undefined) {
@@ -182,52 +199,16 @@ async function resume(
   }
   Object.assign(state.table, tableOf(options));
   checkOut(context, state, options);
-  const server = await Server.connect(...whereTo(context, state, options));
+  checkBars(options, true);
+  if (options.failUnder.length > 0) state.fail_under = options.failUnder;
+  const server = await Server.connect(...Resume.whereTo(context, state, options));
   try {
+    Object.assign(state.options, await labelsOf(context, server, options));
     return await carryOn(context, server, state, options);
   } finally {
     await close(context, server);
   }
 }
-
-function foreign(runId: string): State.State {
-  return {
-    version: 1,
-    run_id: runId,
-    server: "",
-    source: "",
-    options: {},
-    out: null,
-    table: {},
-    partial: null,
-    sent: true,
-    skipped: 0,
-    manifest: null,
-    entries: [],
-  };
-}
-
-/** The server that has the uploads. Its key never comes from settings of another server. */
-function whereTo(
-  context: Context,
-  { server }: State.State,
-  wish: BatchOptions,
-): Parameters<typeof Server.connect> {
-  const { url, key, profile } = wish;
-  if (server === "" || url !== undefined || profile !== undefined) return [context, wish];
-  // The local loop, whatever else is set now.
-  if (server === null) return [context, { key, profile: Profile.local }];
-  const set = Server.named(context, {});
-  if (set !== undefined && isSame(set.address, server)) return [context, { key }];
-  const profiles = Object.entries(Profile.load(context.env).profiles);
-  const known = profiles.find(([, each]) => isSame(each.url, server))?.[0];
-  if (known !== undefined) return [context, { key, profile: known }];
-  if (key === undefined)
-    throw new UsageError(`this batch was sent to ${server}: add --url and --key, or set OCRLTY_URL`);
-  return [context, { url: server, key }];
-}
-
-const isSame = (address: string, href: string) => Client.target(address, undefined).url.href === href;
 
 function requestOf(context: Context, options: BatchOptions): State.State["options"] {
   const { maxConcurrency } = Limits.batches;
@@ -248,23 +229,49 @@ const tableOf = ({ values, dialect, bom }: BatchOptions): State.State["table"] =
   ...(bom === false ? { bom } : {}),
 });
 
-/** Sends what is missing, waits, and outputs the results. */
+/** Throws UsageError for bars that are none, and for those that nothing would be held to. */
+function checkBars({ failUnder, wait }: BatchOptions, hasLabels: boolean): void {
+  failUnder.map(Bar.parse);
+  if (failUnder.length > 0 && !(hasLabels && wait))
+    throw new UsageError("--fail-under needs --gt, and waits for the end of the run");
+}
+
+const labelsOf = async (context: Context, server: Server.Server, { gt: labels, imageKey }: BatchOptions) =>
+  labels === undefined ? {} : Named.ofRun(context, server, { labels, imageKey });
+
+/** Sends what is missing, waits, and outputs the results and, of a run with labels, how good they are. */
 async function carryOn(
   context: Context,
   server: Server.Server,
   state: State.State,
   options: BatchOptions,
 ): Promise<Exit> {
+  const { run, status } = await toEnd(context, server, state, options);
+  const { gt_id, gt_path } = state.options;
+  const isMeasured = (gt_id ?? gt_path ?? run?.eval) != null;
+  if (run === undefined || run.status === "failed" || !isMeasured) return status;
+  const evaluation = await Evaluate.ofRun(context, server, run.run_id);
+  const judged = tell(context, evaluation, { bars: state.fail_under, json: options.json });
+  return judged.every(({ ok }) => ok) ? status : exit.items;
+}
+
+/** The run is undefined if its end was not waited for. */
+async function toEnd(
+  context: Context,
+  server: Server.Server,
+  state: State.State,
+  options: BatchOptions,
+): Promise<{ run: Run.Run | undefined; status: Exit }> {
   try {
     if (!state.sent) await Send.send(context, server, state);
-    if (!options.wait) return await leave(context, server, state, options);
+    if (!options.wait) return { run: undefined, status: await leave(context, server, state, options) };
     const run = await Run.wait(context, server, state.run_id);
     checkOut(context, state, options);
     const { out, table, left_out: leftOut } = state;
     const wish = { out: out ?? undefined, json: options.json, table, leftOut };
     const status = await conclude(context, server, run, wish);
     State.remove(context.env, state.run_id);
-    return statusOf(context, state, status);
+    return { run, status: statusOf(context, state, status) };
   } catch (error) {
     if (context.signal.aborted) await interrupted(context, server, state);
     else if (error instanceof CallError && isLost(error, state)) {
@@ -309,7 +316,11 @@ const soonMs = 60_000;
 
 const hint = (runId: string) => `npm run ocrlty -- batch --resume ${runId}`;
 
-function checkOut(context: Context, { out, partial }: State.State, options: BatchOptions): void {
+function checkOut(
+  context: Context,
+  { out, partial }: State.State,
+  options: Pick<BatchOptions, "force">,
+): void {
   if (out === null) return;
   // Partial results may be replaced by the complete ones, unless the user has changed the file.
   const mine = (file: string) => {
@@ -368,7 +379,7 @@ async function interrupted(context: Context, server: Server.Server, state: State
   if (out === null) return;
   const last = { ...context, signal: AbortSignal.timeout(lastWordsMs) };
   try {
-    checkOut(context, state, { wait: true });
+    checkOut(context, state, {});
     const run = await Run.get(server, { runId: state.run_id }, last.signal);
     const count = await Results.savePartial(last, server, run, { out, options: state.table });
     const { size, mtimeMs } = fs.statSync(out);

@@ -3,6 +3,7 @@ import * as Options from "#cli/batch/options";
 import * as Bar from "#cli/evals/bar";
 import * as Evaluate from "#cli/evals/evaluate";
 import * as Show from "#cli/evals/show";
+import { tell } from "#cli/evals/tell";
 import { write } from "#cli/files/write";
 import * as Server from "#cli/server/server";
 import { type Context, type Exit, exit, UsageError } from "#cli/terminal/context";
@@ -35,8 +36,6 @@ all values or documents for the share of documents that are right; with :lower t
   },
 };
 
-const several = (value: string, before: string[]): string[] => [...before, value];
-
 /** `eval RUN --gt LABELS`: how good a run is. */
 export function command(context: Context, done: (status: Exit) => void): Command {
   return Help.add(
@@ -51,7 +50,7 @@ export function command(context: Context, done: (status: Exit) => void): Command
             .choices(["exact", "strip"])
             .default("strip"),
         )
-        .option("--fail-under <bar>", "exit 1 below this, such as total=0.95; may be repeated", several, [])
+        .option(...Bar.failUnder)
         .option("--junit <file>", "write the bars as JUnit XML, for CI")
         .option("--worst <file>", "write a CSV of the receipts, worst first"),
       "the evaluation on one line of JSON",
@@ -61,18 +60,13 @@ export function command(context: Context, done: (status: Exit) => void): Command
 }
 
 async function evaluate(context: Context, runId: string, options: EvalOptions): Promise<Exit> {
-  const bars = options.failUnder.map(Bar.parse);
-  if (options.junit !== undefined && bars.length === 0)
+  if (options.failUnder.map(Bar.parse).length === 0 && options.junit !== undefined)
     throw new UsageError("--junit writes what --fail-under asks for: name at least one bar");
   const server = await Server.connect(context, options);
   try {
     const { gt: labels, imageKey, strMode } = options;
     const evaluation = await Evaluate.evaluate(context, server, { runId, labels, imageKey, strMode });
-    const judged = Bar.judge(bars, evaluation);
-    context.out(
-      options.json ? `${JSON.stringify({ ...evaluation, bars: judged })}\n` : Show.table(evaluation, context),
-    );
-    for (const each of judged) context.say(Show.bar(each));
+    const judged = tell(context, evaluation, { bars: options.failUnder, json: options.json });
     if (options.junit !== undefined) write(context, options.junit, Show.junit(evaluation, judged));
     if (options.worst !== undefined) {
       const samples: Wire.Sample[] = [];

@@ -2,6 +2,14 @@
 import { UsageError } from "#cli/terminal/context";
 import type * as Read from "#core/evaluation/read";
 
+/** `--fail-under`, which may be repeated. */
+export const failUnder = [
+  "--fail-under <bar>",
+  "exit 1 below this, such as total=0.95; may be repeated",
+  (value: string, before: string[]): string[] => [...before, value],
+  [] as string[],
+] as const;
+
 interface Bar {
   /** A field's path, `micro` for all values, or `documents` for the share of correct documents. */
   readonly what: string;

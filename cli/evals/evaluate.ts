@@ -1,12 +1,9 @@
 /** Runs an evaluation through the API: finds or stores the labels, starts the evaluation and waits for it. */
-import * as fs from "node:fs";
-import { basename, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as z from "zod";
 import * as Progress from "#cli/batch/progress";
 import * as Run from "#cli/batch/run";
-import * as Known from "#cli/labels/known";
-import * as Put from "#cli/labels/put";
+import * as Named from "#cli/labels/named";
 import { CallError } from "#cli/server/call-error";
 import * as Client from "#cli/server/client";
 import * as Download from "#cli/server/download";
@@ -28,23 +25,12 @@ interface Wish {
   strMode: "exact" | "strip";
 }
 
-/**
- * The id of the labels. A file is stored under its name, once for the same labels. Throws AppError and UsageError for
- * what is wrong with a file, CallError.
- */
-async function labelsOf(context: Context, server: Server, { labels, imageKey }: Wish): Promise<string> {
-  const file = resolve(context.cwd, labels);
-  if (!fs.existsSync(file)) return (await Known.find(context, server, { which: labels })).gt_id;
-  const wish = { name: basename(labels), file, imageKey: imageKey ?? "file" };
-  return (await Put.put(context, server, wish)).ground_truth.gt_id;
-}
-
 const firstPollMs = 200;
 const lastPollMs = 3_000;
 
 /** Measures a run and waits for the figures. Throws CallError, also for an evaluation that failed. */
 export async function evaluate(context: Context, server: Server, wish: Wish): Promise<Read.Shown> {
-  const gtId = await labelsOf(context, server, wish);
+  const gtId = await Named.idOf(context, server, wish);
   const answer = await Client.call(server, {
     ...{ method: "POST", path: "/v1/evals", signal: context.signal },
     body: {
@@ -78,6 +64,26 @@ function ended(evaluation: Read.Shown): Read.Shown {
   const { error } = evaluation;
   if (evaluation.status !== "failed" || error === null) return evaluation;
   throw new CallError(error.message, { scope: "item", code: error.code });
+}
+
+/** How long the order of an evaluation may take after the end of its run. */
+const orderMs = 60_000;
+
+/** The evaluation that a run asked for when it was made. Throws CallError, also if none is ordered. */
+export async function ofRun(context: Context, server: Server, runId: string): Promise<Read.Shown> {
+  for (const until = Date.now() + orderMs; ; ) {
+    const { eval: ordered } = await runOf(context, server, runId);
+    if (ordered) return wait(context, server, ordered.poll_url);
+    if (Date.now() >= until)
+      throw new CallError(
+        `the evaluation of ${runId} has not begun: npm run ocrlty -- eval ${runId} --gt LABELS`,
+        {
+          scope: "item",
+          code: "timeout",
+        },
+      );
+    await sleep(firstPollMs, undefined, { signal: context.signal });
+  }
 }
 
 /** The results of the documents as lines of JSON, read as they come. Throws CallError. */
