@@ -1,12 +1,12 @@
 /**
- * Lists and backs up artifacts through the API of a local loop, at two sizes, and says how the functions' memory and
- * the calls to the bucket grow. `npm run bench -- artifacts [--sizes 500,5000] [--json]`.
+ * Lists and backs up artifacts through the API of a local loop at two sizes, and reports how the functions' memory
+ * and the calls to the bucket grow. `npm run bench -- artifacts [--sizes 500,5000] [--json]`.
  *
- * V8 lets its young generation grow with the work done, whatever is kept. So a small size is backed up as often as
- * makes the same number of artifacts: what differs then is the size of an archive alone.
+ * V8's young generation grows with the work done. So the small size is backed up as many times as gives the same
+ * number of artifacts, and only the size of an archive differs.
  *
- * Exit status 1 when something is missing, out of order or changed, when tar does not agree, or when memory grew by
- * more than a quarter.
+ * Exit status 1 if something is missing, out of order or changed, if tar disagrees, or if memory grew by more than a
+ * quarter.
  */
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -48,9 +48,9 @@ interface Measured {
   backup_queued: boolean;
   backup_bytes: number;
   manifest_ok: boolean;
-  /** What the system's tar unpacked, byte for byte as it was put; null without a tar. */
+  /** What the system's tar unpacked with the right bytes; null without a tar. */
   tar_files: number | null;
-  /** Peak of each function's process; null where the system does not tell. */
+  /** Peak of each function's process; null if the system does not report it. */
   peak_rss_mb: Record<string, number | null>;
 }
 
@@ -181,7 +181,7 @@ async function call(loop: Loop, path: string): Promise<Response> {
   return response;
 }
 
-/** Writes the backup to the file; true when it had to be waited for. */
+/** Writes the backup to the file; true if the call had to wait for a job. */
 async function backup(loop: Loop, file: string, query: string): Promise<boolean> {
   let queued = false;
   let response = await call(loop, `/backup.tar.gz${query}`);
@@ -217,7 +217,7 @@ async function unpacked(
   return [...sums].filter(isSame).length;
 }
 
-/** The most memory that a process of each function has held; the kernel keeps that number on Linux only. */
+/** The most memory that each function's process has held; only Linux reports it. */
 function peaks(loop: Loop): Record<string, number | null> {
   const found: Record<string, number | null> = {};
   for (const { pid, functionName } of loop.lambda.instances()) {
@@ -238,7 +238,7 @@ async function timed<T>(work: () => Promise<T>): Promise<[number, T]> {
 
 const maxGrowth = 1.25;
 
-/** Prints the table, or JSON with `--json`; 1 when something is not as it should be. */
+/** Prints the table, or JSON with `--json`; 1 if a check failed. */
 export async function run(args: string[]): Promise<number> {
   const { values: options } = parseArgs({
     args,

@@ -4,9 +4,9 @@ import type { APIGatewayProxyEventV2 } from "aws-lambda";
 import OpenAI from "openai";
 
 /**
- * The yardstick of `npm run bench -- extract`: a handler that makes the calls of an extract and nothing else. One SQL
- * read, one streamed model call, one conditional put, one SQL write, with the same clients; no key, no check of the
- * input, no look at the picture, no log, no idempotency.
+ * The reference for `npm run bench -- extract`: a handler with only the calls of an extract. One SQL read, one
+ * streamed model call, one conditional put and one SQL write, with the same clients; without a key, a check of the
+ * input or the picture, a log, or idempotency.
  */
 
 const env = (name: string) => process.env[name] ?? "";

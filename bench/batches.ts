@@ -16,13 +16,13 @@ type Part = (typeof parts)[number];
 
 /** About what a database, a bucket and a queue in the same region take. */
 const latency = { sqlMs: 25, putMs: 60, sqsMs: 15 };
-/** With latency the question is which concurrency a GPU of this many requests at a time needs. */
+/** With latency the question is how much concurrency keeps a GPU with this many slots busy. */
 const latencyConcurrencies = [8, 10, 12, 16];
 
 interface Answer {
   good: boolean;
   missed: string[];
-  /** Of the machine over the last minute, before and after: whatever else it did. */
+  /** Load of the machine over the last minute, before and after. */
   load: [number, number];
   busy?: KeepBusy.Busy[];
   latency?: KeepBusy.Delayed[];
@@ -108,7 +108,7 @@ async function operations(sizes: readonly number[]): Promise<NonNullable<Answer[
   const measured: Operations.Operations[] = [];
   const rig = await Rig.open({ maxConcurrency: 8 });
   try {
-    // The processes' first calls do not count as operations.
+    // The first calls of the processes do not count as operations.
     await Operations.measure(rig, 50, 8);
     for (const size of sizes) {
       measured.push(await Operations.measure(rig, size, 8));
@@ -122,7 +122,7 @@ async function operations(sizes: readonly number[]): Promise<NonNullable<Answer[
 
 const load = () => Figures.round(loadavg()[0] ?? 0, 1);
 
-/** In a line each, what is not as it should be. */
+/** The bars that were missed, one line each. */
 function missed({ busy = [], operations, scale }: Answer): string[] {
   const lines = busy
     .filter(({ ours_to_bare, goal }) => ours_to_bare < goal)

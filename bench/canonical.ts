@@ -1,7 +1,7 @@
 /**
- * `npm run bench -- canonical [--against DIR]`: processor time for normalizing and checking an answer of 300 rows; with
- * another checkout of this repository (its packages installed), that one's time in the same run, as a ratio. The two
- * take turns, so that whatever else the machine does meets both.
+ * `npm run bench -- canonical [--against DIR]`: processor time for normalizing and checking an answer of 300 rows.
+ * With another checkout of this repository and its installed packages, also that one's time in the same run, as a
+ * ratio. The two run in turns, so that other load affects both.
  */
 import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -14,7 +14,7 @@ import * as Figures from "./support/figures.ts";
 
 const rows = 300;
 const warmUpRounds = 30;
-/** Each round is this many calls in a row: the clock of processor time is coarse. */
+/** Each round makes this many calls, because the clock of processor time is coarse. */
 const callsPerRound = 8;
 
 interface Side {

@@ -1,7 +1,7 @@
 /**
- * `npm run bench -- cold-start`: how large each function's bundle is, minified as it is deployed, and how long a fresh
- * process needs until it is loaded, against an empty function, as ratios of medians. All take turns. `--only docs,usage`
- * measures these alone.
+ * `npm run bench -- cold-start`: the size of each function's bundle, minified as it is deployed, and how long a fresh
+ * process takes to load it, compared with an empty function as ratios of medians. All run in turns. `--only
+ * docs,usage` measures only these.
  */
 import { execFile } from "node:child_process";
 import { pathToFileURL } from "node:url";
@@ -21,7 +21,7 @@ interface Row {
   ready_ratio: number;
 }
 
-/** The whole program of a fresh process: the times are its own, so that starting it is not measured. */
+/** The whole program of a fresh process, which measures itself, so that its start is not part of the times. */
 const program = `
 const begin = performance.now();
 await import(process.argv[1]);
@@ -63,7 +63,7 @@ export async function run(args: string[]): Promise<number> {
   try {
     const names = Object.keys(specs);
     const times = new Map(names.map((name) => [name, { load: [] as number[], ready: [] as number[] }]));
-    // One round more: the first reads the files from the disk.
+    // One additional round, because the first reads the files from the disk.
     for (let i = 0; i <= rounds; i += 1) {
       for (const name of names) {
         const { load, ready } = await fresh(bundled.functions[name]?.file ?? "");
@@ -91,7 +91,7 @@ export async function run(args: string[]): Promise<number> {
   }
 }
 
-/** Loads a bundle in a new process, without the compile cache that the local loop has and Lambda has not. */
+/** Loads a bundle in a new process without a compile cache, which Lambda does not have either. */
 async function fresh(file: string): Promise<{ load: number; ready: number }> {
   const { NODE_COMPILE_CACHE: _, ...env } = process.env;
   const { stdout } = await promisify(execFile)(

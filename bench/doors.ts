@@ -1,7 +1,7 @@
 /**
- * `npm run bench -- doors [--json]`: what it takes to get from the gateway's event to a picture's bytes, by the door that
- * the picture came in: JSON with base64, a form, the picture itself. The three take turns; wall clock, median of the
- * rounds, decoding of the event's own JSON (by Lambda's runtime) left out.
+ * `npm run bench -- doors [--json]`: the time from the gateway's event to a picture's bytes for each way in: JSON
+ * with base64, a form, the picture itself. The three run in turns; wall clock, median of the rounds, without the
+ * decoding of the event's own JSON, which Lambda's runtime does.
  */
 import { parseArgs } from "node:util";
 import * as Source from "#core/source/source";
@@ -20,7 +20,7 @@ interface Door {
   read(body: string): Promise<Uint8Array | undefined>;
 }
 
-/** JPEG's first bytes and noise: no parser finds an early end in it. */
+/** JPEG's first bytes, then noise in which no parser finds an early end. */
 function picture(bytes: number): Buffer {
   const noise = Buffer.alloc(bytes);
   for (let i = 0, state = 1; i < bytes; i += 1) {

@@ -1,2 +1,2 @@
-/** A function that does nothing: what every cold start pays anyway. */
+/** A function that does nothing: the part of a cold start that every function has. */
 export const handler = async () => ({ statusCode: 204 });

@@ -56,7 +56,7 @@ const GOALS: Partial<Record<Field, number>> = { total: 0.9, date: 0.85 };
 const ROUNDING_TOLERANCE = 0.04;
 /** These sources label the parts of the total and the items. */
 const LABELS_PARTS = new Set(["cord"]);
-/** Made up here: everything about them is known. */
+/** Made up here, so every field is known. */
 const MADE_UP = new Set(["first_set", "second_set"]);
 const MAX_OUTPUT_TOKENS = 2048;
 const { imageTokens: maxImageTokens } = Budget.share({
@@ -175,7 +175,7 @@ const misses: { file: string; field: Field; got: unknown; wanted: unknown }[] = 
 const server = await start({});
 let maxRssMb = 0;
 try {
-  // The first picture pays for the start of the engine; it is asked once more for the warm time.
+  // The first picture also starts the engine, so it is sent again for the warm time.
   const coldAt = performance.now();
   if (records[0]) await ask(server.url, records[0].file);
   const coldSeconds = (performance.now() - coldAt) / 1000;

@@ -1,8 +1,8 @@
 /**
- * `npm run bench -- evaluation [--sizes 1000,10000] [--json]`: documents of 30 rows evaluated in processes of their own,
- * in steps as a run's worker takes them, and what memory and processor time that took. The most memory of the largest
- * number of documents is held to that of the smallest; a build that keeps every answer, which is measured as well, must
- * break that bar, or the bar could not be broken.
+ * `npm run bench -- evaluation [--sizes 1000,10000] [--json]`: evaluates documents of 30 rows in separate processes,
+ * in steps as a run's worker does, and measures memory and processor time. The memory for the most documents is
+ * compared with that for the fewest. A variant that keeps every answer must miss that bar; otherwise the bar could
+ * not be missed at all.
  */
 import { execFile } from "node:child_process";
 import * as fs from "node:fs";
@@ -16,15 +16,15 @@ import * as Task from "#core/task/task";
 import * as SupportFigures from "./support/figures.ts";
 
 const rows = 30;
-/** Documents of a step; between two steps the evaluation is put away as JSON. */
+/** Documents per step; between two steps the evaluation is stored as JSON. */
 const step = 500;
 const maxGrowth = 1.2;
-/** What may stay in use of a document, its part of the evaluation's own state. */
+/** The bytes per document that may stay in use: the document's part of the evaluation's state. */
 const maxKeptBytes = 1024;
 
 const money = (cents: number) => (cents / 100).toFixed(2);
 
-/** A receipt and a model's answer to it, with occasional errors in a text, an amount or a row. */
+/** A receipt and a model's answer, with occasional errors in a text, an amount or a row. */
 function documentOf(n: number) {
   const items = Array.from({ length: rows }, (_, i) => {
     const cents = 100 + ((i * 137 + n * 31) % 900);
@@ -53,11 +53,11 @@ function documentOf(n: number) {
 
 interface Measured {
   documents: number;
-  /** The kernel's high-water mark of the process, and what is still in use at its end, after a collection. */
+  /** The kernel's peak of the process, and what is still in use at its end, after a garbage collection. */
   peak_mb: number;
   live_mb: number;
   cpu_ms_a_document: number;
-  /** Of the last part alone: drawing documents anew and writing the figures. */
+  /** For the last part alone: resampling the documents and writing the figures. */
   figures_ms: number;
   state_bytes_a_document: number;
 }
@@ -67,7 +67,7 @@ const cpuMs = (since?: NodeJS.CpuUsage) => {
   return (user + system) / 1000;
 };
 
-/** What a spawned process does; never in the process that measures, whose memory is its own. */
+/** What a spawned process does. The measuring process must not do it, because its memory would count. */
 function evaluate(documents: number, leaks: boolean): Measured {
   const fields = Task.get("receipt_v1")?.fields ?? [];
   const kept: Comparison["answer"][] = [];
@@ -91,7 +91,7 @@ function evaluate(documents: number, leaks: boolean): Measured {
   const figures = Figures.of(accumulator);
   gc?.();
   const { heapUsed, arrayBuffers } = process.memoryUsage();
-  // What is kept is in use until here.
+  // Keeps the objects in use until here.
   if (figures.summary.documents !== documents || kept.length !== (leaks ? documents : 0))
     throw new Error("documents were lost");
   const status = fs.readFileSync("/proc/self/status", "utf8");
@@ -106,12 +106,12 @@ function evaluate(documents: number, leaks: boolean): Measured {
 }
 
 /**
- * A heap of a fixed size, as a function has one: without a limit the collector waits the longer the more memory the
- * machine has, and the mark would say how long it waited, not what is kept.
+ * A heap of a fixed size, as a function has: without a limit the collector waits longer on a machine with more
+ * memory, and the peak would measure that.
  */
 const heap = ["--max-old-space-size=96", "--max-semi-space-size=8", "--expose-gc"];
 
-/** `resourceUsage().maxRSS` of a spawned process is at least its parent's: the kernel's own mark is read there. */
+/** `resourceUsage().maxRSS` of a spawned process is at least its parent's, so the kernel's own peak is read there. */
 async function spawned(documents: number, leaks: boolean): Promise<Measured> {
   const self = fileURLToPath(import.meta.url);
   const args = [...heap, self, "--spawned", String(documents), String(leaks)];
@@ -119,7 +119,7 @@ async function spawned(documents: number, leaks: boolean): Promise<Measured> {
   return JSON.parse(stdout) as Measured;
 }
 
-/** Prints the table, or JSON with `--json`; 1 when memory grows, or when growing memory is not seen. */
+/** Prints the table, or JSON with `--json`; 1 if memory grows, or if the variant's growth is not detected. */
 export async function run(args: string[]): Promise<number> {
   const { values } = parseArgs({
     args,

@@ -1,7 +1,7 @@
 /**
- * `npm run bench -- extract`: what the product's own work costs an extract, against a bare handler that makes the
- * same calls on the same loop (bench/bare.ts), as a ratio of medians. The two take turns, so that whatever else the
- * machine does meets both.
+ * `npm run bench -- extract`: what the product's own work costs an extract, compared with a bare handler that makes
+ * the same calls on the same loop (bench/bare.ts), as a ratio of medians. The two run in turns, so that other load
+ * affects both.
  */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -27,7 +27,7 @@ const warmUpRounds = 3;
 
 const app: App = {
   ...product,
-  // The clock's own queries would be counted.
+  // The schedule's queries would be counted.
   schedules: {},
   functions: {
     ...Functions.functions,

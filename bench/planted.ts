@@ -1,7 +1,7 @@
 /**
  * `npm run bench -- planted [--against DIR]`: the share of single wrong digits that the checks notice, over every
- * amount of labeled receipts (../shared, where it is) and of made-up documents; what each reason to give no verdict
- * costs; and the same of another checkout (its packages installed).
+ * amount of labeled receipts (in ../shared, if it exists) and of made-up documents; the cost of each reason to give
+ * no verdict; and the same for another checkout with its installed packages.
  */
 import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";

@@ -1,4 +1,7 @@
-/** `npm run bench -- NAME [--json]`: measurements that print ratios within one run, fit to be compared across machines. */
+/**
+ * `npm run bench -- NAME [--json]`: measurements that print ratios within one run, which can be compared across
+ * machines.
+ */
 
 /** Every file here exports `run(args)`, which prints its answer and returns the exit status. */
 const benches: Readonly<Record<string, () => Promise<{ run(args: string[]): Promise<number> }>>> = {

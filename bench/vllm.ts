@@ -1,15 +1,15 @@
 /**
  * `npm run bench -- vllm [SCENARIO] [--url U] [--key K] [--model M]`: what a question costs a real model server, in
- * calls and tokens, where the answer does not fit, does not end or is broken off. It starts no server; without an
- * address (`--url` or VLLM_BASE_URL) it says so and ends.
+ * calls and tokens, if the answer does not fit, does not end or is interrupted. It starts no server; without an
+ * address (`--url` or VLLM_BASE_URL) it prints that and ends.
  *
- *   tasks      every task once, as the server is: also for one whose model loops, or thinks
- *   believed   the same while 8,192 tokens of context are believed: for a server that has less
- *   restarted  asks once, waits until the server has come back with less context, then every task
- *   ended      asks, says when half an answer is there, and waits for the server to be ended meanwhile
+ * tasks      every task once; also for a server whose model loops or thinks
+ * believed   the same while 8,192 tokens of context are assumed, for a server that has less
+ * restarted  asks once, waits until the server has restarted with less context, then asks every task
+ * ended      asks, prints when half an answer has arrived, and waits for the server to be stopped
  *
- * Tokens are counted twice: as we count them, and by the difference of the server's own counters (`/metrics`), which
- * know the calls that were cut off too.
+ * Tokens are counted twice: by the product, and by the difference of the server's own counters (`/metrics`), which
+ * include calls that were cut off.
  */
 import { readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -106,7 +106,7 @@ async function measured(model: Config.Model, scenario: Scenario, tasks: string[]
   return rows;
 }
 
-/** Says what has to be done by hand, and waits until it has been. */
+/** Prints what must be done by hand, and waits until it is done. */
 async function told(what: string, done: () => Promise<boolean>): Promise<void> {
   process.stderr.write(`${what}\n`);
   while (!(await done())) await sleep(500);
@@ -157,7 +157,7 @@ async function question(
   };
 }
 
-/** Says so as soon as a part of an answer is there. */
+/** Prints a line as soon as a part of an answer has arrived. */
 async function tellWhenHalf(model: Config.Model, before: number, answered: AbortSignal): Promise<void> {
   while (!answered.aborted) {
     if (((await counters(model))?.generated ?? 0) > before) {
@@ -167,9 +167,9 @@ async function tellWhenHalf(model: Config.Model, before: number, answered: Abort
   }
 }
 
-/** What the server itself has counted so far; undefined where it does not say. */
+/** The server's own counters so far; undefined if it has none. */
 async function counters(model: Config.Model): Promise<{ prompt: number; generated: number } | undefined> {
-  // A call that was just cut off is taken off the engine, and counted, a moment later.
+  // The engine removes and counts a call that was cut off a moment later.
   await sleep(300);
   try {
     const response = await fetch(new URL("/metrics", model.baseUrl), { signal: AbortSignal.timeout(5_000) });

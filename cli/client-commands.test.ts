@@ -1,4 +1,4 @@
-/** What the packed client knows, without packing it: a checkout's own command is never an unknown one there. */
+/** What the packed client knows, without packing it: a command of a checkout is never unknown there. */
 import { expect, test } from "vitest";
 import { run } from "#cli/command-line";
 import { type Context, exit } from "#cli/terminal/context";

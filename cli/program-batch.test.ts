@@ -1,6 +1,7 @@
 /**
- * Against one local loop, with a scripted model server: the commands of batches; the client as users get it, packed and
- * installed into an empty folder; and the commands of an operator who looks at the loop's own database, bucket and queues.
+ * Against one local loop with a scripted model server: the commands for batches; the client as users get it, packed
+ * and installed into an empty folder; and the operator's commands, which read the loop's own database, bucket and
+ * queues.
  */
 import * as fs from "node:fs";
 import { join } from "node:path";
@@ -51,7 +52,7 @@ beforeAll(async () => {
   for (const [i, name] of ["receipt 10.jpg", "receipt 2.jpg", "sub/c.png"].entries())
     cli.file(`in/${name}`, await picture(i + 1, name.endsWith("png") ? "png" : "jpeg"));
   cli.file("broken/a.jpg", await picture(7));
-  // It begins like one, so only the server can tell.
+  // It begins like a picture, so only the server can tell.
   cli.file("broken/b.jpg", Buffer.from("\xff\xd8\xffthis is no picture at all", "latin1"));
 });
 afterAll(async () => {
@@ -78,7 +79,7 @@ describe("on a local loop", () => {
     const column = (name: string) => rows.map((row) => row[head.indexOf(name)]);
     expect(column("file")).toEqual(["receipt 2.jpg", "receipt 10.jpg", "sub/c.png"]);
     expect(column("total")).toEqual(["12.00", "12.00", "12.00"]);
-    // No formula, so it stays as it is printed.
+    // The text is no formula, so it stays as printed.
     expect(column("subtotal")).toEqual(["-5.00", "-5.00", "-5.00"]);
   });
 
@@ -214,7 +215,7 @@ describe("the packed client", () => {
     });
     fs.mkdirSync(join(client.project, "in"));
     fs.writeFileSync(join(client.project, "in", "a.jpg"), await picture(1));
-    // What comes behind a JPEG's end is nobody's concern, but its size is.
+    // The bytes after a JPEG's end do not matter, but the size does.
     fs.writeFileSync(
       join(client.project, "large.jpg"),
       Buffer.concat([await picture(2), Buffer.alloc(4_000_000)]),
@@ -346,14 +347,15 @@ describe("restore", () => {
 describe("replay", () => {
   it("computes stored answers again from files, a backup, a run and all there is, and says what differs", async () => {
     const all = await cli.run(["replay", "--all"]);
-    // Artifacts of pictures that could not be decoded hold no text of a model; all others are as they were written.
+    // Artifacts of pictures that could not be decoded contain no text of a model; all others are as they were
+    // written.
     const sum = /(?:^|\n)(\d+) of (\d+) the same; (\d+): no text of a model is stored\n$/.exec(all.stdout);
     const [same, total, without] = (sum ?? []).slice(1).map(Number);
     expect([all.status, same]).toEqual([exit.items, Number(total) - Number(without)]);
     expect(same).toBeGreaterThan(3);
     const backup = await cli.run(["replay", "b.tar.gz"]);
     expect(backup.stdout).toContain(sum?.[0]);
-    // b.jpg was no picture, so its artifact holds no text of a model.
+    // b.jpg is no picture, so its artifact contains no text of a model.
     const two = await cli.run(["replay", "two"]);
     expect([two.status, two.stdout]).toEqual([
       exit.items,

@@ -86,7 +86,7 @@ describe("keys", () => {
       items_per_day: 500,
       model_seconds_per_day: 3600,
       max_run_items: 100,
-      // By the settings, as nothing else was said.
+      // By the settings, because no option was given.
       max_in_flight: 8,
       max_stored_bytes: 20e9,
       max_stored_objects: null,

@@ -1,4 +1,4 @@
-/** A walk over every command of the program: what each promises of its help, and of a failure under --json. */
+/** Checks every command of the program: what its help promises, and a failure under --json. */
 import type { Command } from "commander";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import * as z from "zod";
@@ -33,7 +33,7 @@ const Envelope = z.strictObject({
   }),
 });
 
-/** The only thing on stdout: one line, one document. */
+/** The only output on stdout: one line, one document. */
 function documentOf(stdout: string) {
   expect(stdout).toMatch(/^[^\n]+\n$/);
   return JSON.parse(stdout) as unknown;
@@ -57,7 +57,7 @@ afterAll(async () => {
   cli.remove();
 });
 
-/** What stands for a value in a command line that is well-formed. */
+/** Example values for a valid command line. */
 const values: Readonly<Record<string, string>> = {
   source: "pictures",
   dir: "pictures",
@@ -66,7 +66,7 @@ const values: Readonly<Record<string, string>> = {
   "--out": "out.json",
 };
 
-/** What cannot be left away, as the command declares it or says of an option. */
+/** The options that a command requires, by its declaration or its description. */
 function needed(command: Command): { name: string; args: string[] }[] {
   const options = command.options.filter(
     ({ mandatory, description }) => mandatory || description.startsWith("required: "),
@@ -116,7 +116,7 @@ describe.each(commands)("$name", ({ command, path }) => {
   it("what is required and missing is named, and nothing was done", async () => {
     for (const [i, { name }] of needed(command).entries()) {
       const others = needed(command).filter((_, j) => i !== j);
-      // Of arguments the last one is missing, whichever is left away.
+      // If an argument is missing, the last one is, whichever was left out.
       if (!name.startsWith("--") && others.some((each) => !each.name.startsWith("--"))) continue;
       const args = others.flatMap((each) => each.args);
       const { status, stdout } = await cli.run([...path, ...args, "--json"]);
@@ -130,12 +130,12 @@ describe.each(commands)("$name", ({ command, path }) => {
     "with --json a refusal of the server is one document, as the server said it",
     async () => {
       const args = needed(command).flatMap((each) => each.args);
-      // Commands whose argument may be left away, for --resume and --all.
+      // Commands whose argument may be omitted, because of --resume and --all.
       const source = { batch: ["pictures"], replay: ["name-1"] }[path[0] ?? ""] ?? [];
       const own = ["profile", "add"].every((name, i) => path[i] === name);
       const server = own ? ["--url", "ftp://x"] : ["--url", refusing.url, "--key", "key-1"];
       const { status, stdout, stderr } = await cli.run([...path, ...args, ...source, ...server, "--json"]);
-      // What is wrong is what that one looks for.
+      // The mistake is in the value that this option checks.
       if (path[0] === "doctor") {
         expect(status).toBe(exit.items);
         return expect(documentOf(stdout)).toMatchObject({ ok: false });

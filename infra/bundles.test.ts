@@ -48,12 +48,12 @@ describe("the bundles that are deployed", () => {
   afterAll(() => bundled?.release());
 
   test("each is loaded without any variable, and does nothing but offer its handler", async () => {
-    // One process after the other would take longer than all the rest.
+    // One process after the other would take longer than all other tests together.
     const program = `
       const { names, exports } = JSON.parse(process.argv[1]);
       for (const [i, url] of names.entries())
         if (typeof (await import(url))[exports[i]] !== "function") throw new Error("no handler in " + url);
-      // Whoever looks at stdout opens it.
+      // Code that looks at stdout opens it.
       console.log(JSON.stringify(process.getActiveResourcesInfo().filter((name) => name !== "PipeWrap")));`;
     const all = specs.map(([name]) => bundled.functions[name]);
     const asked = JSON.stringify({
@@ -63,7 +63,7 @@ describe("the bundles that are deployed", () => {
     const { stdout, stderr } = await promisify(execFile)(
       process.execPath,
       ["--input-type=module", "--eval", program, asked],
-      // Windows starts no process without its own folder.
+      // Windows starts no process without its system folder.
       { cwd: tmpdir(), env: process.platform === "win32" ? { SystemRoot: process.env.SystemRoot } : {} },
     );
     expect(stderr).toBe("");
@@ -98,7 +98,7 @@ describe("the bundles that are deployed", () => {
       const decoder = new Decoder({ program: async () => program ?? "" });
       const bytes = png({ width: 40, height: 30 });
       expect(await inspect(bytes, { decoder }), name).toMatchObject({ width: 40, height: 30 });
-      // What decodes HEIC is loaded for the first one only, from its package beside the bundle.
+      // The HEIC decoder is loaded only for the first HEIC picture, from its package beside the bundle.
       const { first } = await Document.open(heic, { decoder });
       expect(await Document.prepare(first, { maxImageTokens: 256 }), name).toMatchObject({
         width: 160,
@@ -162,7 +162,7 @@ describe("the bundles that are deployed", () => {
     for (const path of sources.filter((name) => !name.endsWith(".test.ts"))) {
       for (const [line, name] of (await fs.readFile(join(root, path), "utf8")).matchAll(bare)) {
         found += 1;
-        // These are no part of a bundle, so that Node itself looks for their names.
+        // These are not part of a bundle; Node itself resolves their names.
         if (
           name !== "sharp" &&
           // A package of ES modules keeps its names.
@@ -181,7 +181,7 @@ describe("the bundles that are deployed", () => {
     const behindRoutes = new Set<string>([...routes.map((route) => route.function), defaultFunction]);
     const aims = (spec: FunctionSpec) => {
       if (spec.install !== undefined) return Number.POSITIVE_INFINITY;
-      // 800 is the aim; the ten more are what settings say they take (core/setting.ts).
+      // The aim is 800; ten more are for the words that settings accept (core/setting.ts).
       return spec.links.includes("bucket") || spec.links.includes("queues") ? 810 : 350;
     };
     const over = specs.filter(

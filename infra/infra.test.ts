@@ -20,7 +20,7 @@ import * as SstEnv from "../test/infra/sst-env.ts";
 import { environments, type Stage, type Stages, stages } from "../test/infra/stages.ts";
 import type { Resource, Synthesis } from "../test/infra/synthesis.ts";
 
-/** The components are 300 MB from the registry: without it these tests are skipped, and counted as that. */
+/** The components are 300 MB from the registry. Without them these tests are skipped and counted as skipped. */
 const installed = await ensure();
 if (!installed)
   console.warn("infra tests are skipped: SST's components are not there and could not be installed");
@@ -197,7 +197,7 @@ describe.skipIf(!installed)("what sst deploy would create", () => {
     expect(queueSpecs.length).toBeGreaterThan(0);
     for (const [name, { links, sends = [], asks = [] }] of specs) {
       for (const queue of [...sends, ...asks]) expect(Object.keys(queues), name).toContain(queue);
-      // The addresses come by the link; workers need them too.
+      // The link provides the addresses; workers need them, too.
       const works = queueSpecs.some(([, spec]) => spec.subscription.function === name);
       if (sends.length + asks.length > 0 || works) expect(links, name).toContain("queues");
     }
@@ -218,7 +218,7 @@ describe.skipIf(!installed)("what sst deploy would create", () => {
           batchSize,
           functionResponseTypes: ["ReportBatchItemFailures"],
         });
-        // Without it a reported failure is deleted.
+        // Without it the message of a reported failure is deleted.
         expect(partialResponses, from).toBe(true);
         const { timeoutMs } = functions[worker as keyof typeof functions];
         expect(queue.visibilityTimeoutSeconds * 1000, from).toBeGreaterThanOrEqual(timeoutMs + 30_000);
@@ -245,7 +245,7 @@ describe.skipIf(!installed)("what sst deploy would create", () => {
           .map(([fn, { timeoutMs }]) => `${pascal(fn)}Function ${timeoutMs / 1000} s`)
           .toSorted(),
       );
-      // The mappings: who, how many messages, how many calls at once.
+      // The mappings: function, batch size, concurrency.
       const wanted = wiring.subscriptions.map(({ queue, deadLetter, subscription }) => [
         `${pascal(queue)}${deadLetter ? "DeadLetters" : "Queue"}Queue`,
         functionArn(subscription.function),
@@ -441,10 +441,10 @@ describe.skipIf(!installed)("what sst deploy would create", () => {
       stage.builds.map(({ handler, links }) => [handler, Object.keys(links).toSorted()]).toSorted();
     expect(run(live)).toEqual(run(anna));
     for (const [name] of specs) {
-      // Whoever runs `sst dev` takes the function's role.
+      // A person who runs `sst dev` takes the function's role.
       const role = named("aws:iam/role:Role", `${pascal(name)}Role`, live).inputs;
       expect(JSON.stringify(role.assumeRolePolicy), name).toContain(":root");
-      // The stub in AWS talks to this machine; beside that its rights are those of a deployed function.
+      // The stub in AWS talks to this machine; its other rights are those of a deployed function.
       const rights = rightsOf(live, pascal(name));
       expect(rights).toEqual(expect.arrayContaining(rightsOf(anna, pascal(name))));
       expect(rights.filter((right) => right.startsWith("sqs:"))).toEqual(
@@ -479,7 +479,9 @@ function functionArn(name: string): string {
   return `arn:aws:lambda:us-east-1:123456789012:function:${pascal(name)}Function`;
 }
 
-/** The same from the name that a stage gives it, such as `ocrlty-production-PlanFunction-abcdefgh`, which SST calls a secret. */
+/**
+ * The same from the name in a stage, such as `ocrlty-production-PlanFunction-abcdefgh`, which SST treats as a secret.
+ */
 function arnOf(name: unknown): string {
   const text = typeof name === "object" && name !== null && "secret" in name ? name.secret : name;
   return functionArn(/^ocrlty-\w+-(\w+)Function-\w+$/.exec(String(text))?.[1] ?? String(text));

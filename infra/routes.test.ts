@@ -4,14 +4,14 @@ import { type FunctionSpec, functions } from "../spec/functions.ts";
 import { type Route, routes } from "../spec/routes.ts";
 import { urlOf } from "../test/infra/synthesis.ts";
 
-/** What a handler's file offers behind its routes. */
+/** The operations that a handler's file exports. */
 async function operationsOf(name: Route["function"]): Promise<string[]> {
   const file = functions[name].handler.replace(/\.\w+$/, ".ts");
   const module = (await import(urlOf(`${root}${file}`))) as { operations?: Record<string, unknown> };
   return Object.keys(module.operations ?? {});
 }
 
-/** Routes that would be deployed and answered with 404, and operations that nobody could call. */
+/** Routes that would be deployed and answered with 404, and operations without a route. */
 async function unmatched(table: readonly Route[]): Promise<string[]> {
   const keys = table.map((route) => ({ key: `${route.method} ${route.path}`, name: route.function }));
   const names = [...new Set([...table, ...routes].map((route) => route.function))];

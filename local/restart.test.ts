@@ -27,7 +27,7 @@ const begin = () => startQueues({ dir, queues, timeScale: 1, region: "us-east-1"
 const urls = () => queueUrls(server);
 const counts = (name: Name) => server.counts(urls()[name]);
 
-/** What a queue has ready, by run and kind. */
+/** The messages that are ready in a queue, by run and kind. */
 async function taken(name: Name): Promise<string[]> {
   const { Messages = [] } = await server.client.send(
     new ReceiveMessageCommand({ QueueUrl: urls()[name], MaxNumberOfMessages: 10 }),
@@ -138,7 +138,7 @@ test("a loop that was killed between a message and its first step goes on at onc
     { status: "queued", token: 2, claims: 1, sentEpoch: 0, sendSeq: 1, leaseUntil: null },
     { status: "queued", token: 1, sentEpoch: 5, sendSeq: 0 },
   ]);
-  // Reconcile sees to it in its first minute.
+  // Reconcile does that in its first minute.
   const over = Date.now() - Limits.times().leaseGraceMs;
   expect(items.find(({ runUid }) => runUid === "canceling")?.leaseUntil?.getTime()).toBeLessThan(over);
   expect(await taken("plan")).toEqual(["deleting: delete", "finishing: finish", "planning: plan"]);
@@ -151,6 +151,6 @@ test("a loop that was killed between a message and its first step goes on at onc
     { requestId: "waits", status: "queued", notBefore: null },
   ]);
   expect(extracts[0]?.leaseUntil.getTime()).toBeLessThan(over);
-  // And a new look at the model server, for the run that waits; the old one is gone.
+  // And a new probe for the run that waits for the model server; the old message is gone.
   expect(await taken("urgent")).toEqual(["canceling: sweep", "running: refill", "undefined: probe"]);
 });

@@ -67,7 +67,7 @@ const bodyOf = (answer: Answer) => answer.body as Record<string, unknown>;
 const newKey = async (keyId: string, more: Partial<Parameters<typeof Key.create>[2]> = {}) =>
   (await Key.create(db, pepper, { keyId, role: "client", ...more })).api_key;
 
-/** Runs what must not reach the model. */
+/** Requests that must not reach the model. */
 async function withoutModel<T>(run: () => Promise<T>): Promise<T> {
   const before = model.requests.length;
   const result = await run();
@@ -459,7 +459,7 @@ describe("bad input", () => {
     expect(answer.status).toBe(status);
     expect(errorOf(answer).code).toBe(code);
     expect(errorOf(answer).request_id).toBe(answer.headers.get("x-request-id"));
-    // Nothing of the input comes back, and nothing of our insides; a random id may hold any digits.
+    // No answer contains the input or internals; a random id may contain any digits.
     expect(answer.text.replace(errorOf(answer).request_id, "")).not.toMatch(
       /4711|node_modules|\.ts:|at .*\(/,
     );

@@ -12,7 +12,8 @@ let key: string;
 
 beforeAll(async () => {
   storm = await Storm.open({
-    // The two minutes for which a worker holds its item are four seconds: then a killed one's message comes back.
+    // The lease of an item is four seconds instead of two minutes; after that the message of a killed worker comes
+    // back.
     timeScale: 1 / 30,
     env: { ITEM_MAX_CONCURRENCY: "8" },
     respond: () => answer(40),
@@ -51,12 +52,12 @@ describe("messages that were received in vain too often", () => {
     const runId = "buried";
     await seed(batches.db, { runId, total: 3, concurrency: 3, key });
     const { runUid, epoch } = await batches.row(runId);
-    // As far as the rows tell all messages are out; in truth they are lost.
+    // According to the rows all messages are sent, but in fact they are lost.
     for (const index of [0, 1, 2]) await change(runId, index, { sentEpoch: epoch, slot: index });
     await change(runId, 1, { buried: 1 });
     await change(runId, 2, { status: "running", token: 1, leaseUntil: new Date(Date.now() + 3_000) });
     const message = (index: number) => ({ run_uid: runUid, epoch, index, seq: 0, slot: index });
-    // Of another epoch, it says nothing about the item as it is.
+    // A message of another epoch says nothing about the current state of the item.
     await Messages.bury(batches, "item", { ...message(1), epoch: epoch - 1 });
     for (const index of [0, 1, 2]) await Messages.bury(batches, "item", message(index));
     const run = await batches.ended(runId, 60_000);
@@ -75,7 +76,7 @@ describe("messages that were received in vain too often", () => {
     await seed(batches.db, { runId: "unplanned", total: 2, concurrency: 2, key });
     const { runUid } = await batches.row("unplanned");
     await Messages.bury(batches, "plan", { kind: "refill", run_uid: runUid });
-    // Long before reconcile looks at a run that is silent.
+    // Long before reconcile handles silent runs.
     await batches.ended("unplanned", 5_000);
     await batches.verify("unplanned");
   }, 60_000);
@@ -112,7 +113,7 @@ test("a message of an epoch that is over, or of an older number, has no effect",
   const runId = "late";
   await seed(batches.db, { runId, total: 2, concurrency: 2, key });
   const { runUid, epoch } = await batches.row(runId);
-  // It waits for the model server since; there is no probe that would find it.
+  // The run waits for the model server, and no probe is under way.
   await batches.db.query
     .update(runTable)
     .set({ waitingFor: "model_server", epoch: epoch + 1 })

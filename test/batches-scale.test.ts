@@ -4,7 +4,7 @@ import { product } from "#local/app";
 import { type Batches, open, seed } from "#test/support/batches/batches";
 import * as TestDatabase from "#test/support/test-database";
 
-/** Requests of the functions, as they reached the servers. */
+/** The functions' requests, as they reached the servers. */
 interface Counted {
   sql: number;
   statements: number;
@@ -20,7 +20,7 @@ let keys: string[];
 beforeAll(async () => {
   batches = await open({
     env: { ITEM_MAX_CONCURRENCY: "4" },
-    // Without the clock, whose own queries would be counted.
+    // Without the schedule, whose queries would be counted.
     app: { ...product, schedules: {} },
     onRequest: {
       sql: ({ statements }) => {
@@ -42,12 +42,12 @@ afterAll(async () => {
   await batches?.close();
 });
 
-/** What each item of a run of this size costs, all of its planning and its end included. */
+/** The cost per item of a run of this size, including its planning and end. */
 async function costs(items: number): Promise<Counted> {
   const runId = `costs-${items}`;
   const before = { ...counted };
   await batches.seed({ runId, total: items, concurrency: 4, key: keys[0] ?? "" });
-  // In the file itself: polls of the API would be counted.
+  // From the file itself, because polls of the API would be counted.
   await vi.waitFor(async () => expect((await batches.row(runId)).state).toBe("succeeded"), {
     timeout: 25_000,
     interval: 50,
@@ -69,7 +69,7 @@ describe("an item's operations", () => {
     for (const name of Object.keys(counted) as (keyof Counted)[])
       expect(large[name] / small[name], name).toBeLessThanOrEqual(1.05);
     expect(large.sql).toBeLessThanOrEqual(3);
-    // One for the item; the few more are the run's results.
+    // One for the item; the few others are for the run's results.
     expect(large.puts).toBeLessThanOrEqual(1.05);
     expect(large.sqs).toBeLessThanOrEqual(2.2);
   });
@@ -96,7 +96,7 @@ describe("a message that was sent", () => {
       await Window.note({ ...database.db, client }, { runUid, epoch: 7 }, [
         { ...message, index: 3, slot: 2 },
         { ...message, index: total - 1, slot: 5 },
-        // Sent under another number: the item has gone on.
+        // Sent under another number, because the item was requeued.
         { ...message, index: 4, seq: 1, slot: 5 },
       ]);
       const noted = await database.db.client.execute(

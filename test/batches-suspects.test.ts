@@ -16,7 +16,10 @@ afterAll(async () => {
   await batches?.close();
 });
 
-/** The bad one failed after exactly three marks, and nobody else did. `asked`: how often the server read it. */
+/**
+ * The bad item failed after exactly three suspicions, and no other item failed. `asked`: how often the server read
+ * it.
+ */
 async function expectOnlyBadFailed(runId: string, bad: number, crashes: Poison, asked = [3]): Promise<void> {
   const run = await batches.ended(runId, 40_000);
   const rows = await batches.verify(runId);
@@ -27,7 +30,7 @@ async function expectOnlyBadFailed(runId: string, bad: number, crashes: Poison, 
     counts: { total: keys.length, succeeded: keys.length - 1, failed: 1 },
   });
   expect(asked).toContain(crashes.asked().get(`${runId}~${bad}`));
-  // The last time nobody of its run was beside it: that mark is its own.
+  // The last time no other item of its run was in flight, so that suspicion is certain.
   const last = crashes.crashes.findLast(({ inFlight }) => inFlight.includes(`${runId}~${bad}`));
   expect(last?.inFlight.filter((id) => id.startsWith(`${runId}~`))).toEqual([`${runId}~${bad}`]);
   for (const row of rows) expect(row.attempts, `attempts of ${row.index}`).toBe(1);
@@ -57,14 +60,15 @@ describe("a picture at which the model server loses all connections", () => {
       batches.create({ keys, run_id: "poison-a", concurrency: 4 }),
       batches.create({ keys, run_id: "poison-b", concurrency: 4 }),
     ]);
-    // One of the marks may be of a request that was lost before the server read it: the other run's picture had just taken it down.
+    // One of the suspicions may come from a request that was lost before the server read it, because the other run's
+    // picture had just crashed the server.
     await expectOnlyBadFailed("poison-a", 4, crashes, [2, 3]);
     await expectOnlyBadFailed("poison-b", 6, crashes, [2, 3]);
   }, 60_000);
 });
 
 describe("a picture that was marked twice without fault", () => {
-  /** Longer than it takes the other to arrive, if anybody lets it. */
+  /** Longer than the other needs to arrive, if it were allowed to. */
   const patienceMs = 1_500;
 
   test.each(["comes first", "comes second"])(
@@ -86,7 +90,7 @@ describe("a picture that was marked twice without fault", () => {
           await batches.model.up();
           return { kind: "hang" };
         }
-        // Long enough to be hit by the other, were it there.
+        // Long enough to be affected by the other, if it were there.
         return answer(300);
       };
       const key = keys[0] ?? "";

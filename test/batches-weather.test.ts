@@ -2,9 +2,9 @@ import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { answer, type Batches, open } from "#test/support/batches/batches";
 import { expectUnharmed, outage } from "#test/support/batches/outage";
 
-/** Ten minutes are twenty seconds. */
+/** Ten minutes are twenty seconds at this scale. */
 const timeScale = 1 / 30;
-/** 10 s, were they scaled; but a queue's delay is a whole second at least, and a process has to start. */
+/** 10 s before scaling; but a queue's delay is at least a whole second, and a process has to start. */
 const resumeMs = 5_000;
 
 const total = 24;
@@ -45,7 +45,7 @@ describe("the model server is away", () => {
       interval: 50,
     });
     const asked = batches.model.requests.length;
-    // Again where the gateway, whose time is a thirtieth too, did not wait long enough: canceling twice is fine.
+    // Repeated if the gateway, whose time is also a thirtieth, timed out; a second cancellation has no effect.
     await vi.waitFor(
       async () => {
         const answered = await batches.loop.call("/v1/runs/canceled/cancel", { method: "POST" });
@@ -66,7 +66,7 @@ describe("the model server is away", () => {
       timeout: 10_000,
       interval: 50,
     });
-    // The next run gets its answers: had there been anything in front of it, it would have been asked before.
+    // The next run gets the answers. If a message had been before it, that one would have been asked first.
     await batches.seed({ runId: "next", total: 2, concurrency: 2, key });
     await batches.ended("next");
     expect(

@@ -230,7 +230,7 @@ describe("concurrency", () => {
   });
 
   test("two runs keep their own, 3 and 5, at the same time", async () => {
-    // Nobody is answered before all that may be there are there.
+    // Holds every answer until all expected requests are there.
     const full = Promise.withResolvers<void>();
     const seen = watch();
     batches.model.respond = async () => {
@@ -275,7 +275,7 @@ describe("cancel", () => {
     const asked = batches.model.requests.length - before;
     const run = await batches.ended("half");
     expect(run.status).toBe("canceled");
-    // Those whose claim was made before the cancel may still ask.
+    // Items that were claimed before the cancellation may still be asked.
     expect(batches.model.requests.length - before).toBeLessThanOrEqual(asked + 4);
     expect(run.counts.succeeded).toBe(batches.model.requests.length - before);
     expect(run.counts.succeeded + run.counts.canceled).toBe(40);

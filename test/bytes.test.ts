@@ -11,8 +11,8 @@ import { runTable } from "#core/run/run.sql";
 import { client, open, type Stores, silent } from "#test/support/run-stores";
 
 /*
- * libSQL's server refuses an answer of more than 10 MB, and the loop's does as it does. A step that reads many rows must
- * therefore not read what is wide in them, or an outage of the bucket makes it fail for ever.
+ * libSQL's server refuses an answer of more than 10 MB, and so does the loop's. So a step that reads many rows must
+ * not read wide columns; otherwise an outage of the bucket would make it fail forever.
  */
 
 let stores: Stores;
@@ -27,7 +27,7 @@ const createdAt = new Date("2026-11-23T10:00:00.000Z");
 const long = "x".repeat(200_000);
 const old = () => new Date(Date.now() - 3_600_000);
 
-/** An answer of some 200 KB that waits in its row. */
+/** An answer of about 200 KB that waits in its row. */
 const waiting = (requestId: string) =>
   Record.encode({
     ...{ request_id: requestId, task_id: "receipt_v1", created_at: createdAt.toISOString() },
@@ -81,7 +81,7 @@ describe("what is wide in many rows", () => {
     const page = await Items.page(db, wanted, { status: undefined, limit: 200, cursor: undefined });
     expect(page.items).toHaveLength(200);
 
-    // Whatever was put there before is gone: each is as if its worker had left nothing.
+    // Replaces earlier content: every row is as if its worker had left nothing.
     stores.bucket.hook.answer = ({ operation }) => ({ status: operation === "PutObject" ? 412 : 404 });
     expect(await Runs.reconcile(services, silent)).toMatchObject({ items_requeued: 60 });
   });

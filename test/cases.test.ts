@@ -1,6 +1,6 @@
 /**
- * Answers and pictures as the world has them, each through `POST /v1/extract`: what the scripted model server says,
- * and what must come of it. The cases lie beside the repository; without them there is nothing to run.
+ * Real answers and pictures, each through `POST /v1/extract`: what the scripted model server returns, and the
+ * expected result. The cases are beside the repository; without them there is nothing to run.
  */
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
@@ -43,7 +43,7 @@ const cases = there
   ? z.array(Case).parse(JSON.parse(readFileSync(join(folder, "answers.json"), "utf8")))
   : [];
 
-/** A canonical value; dates and amounts that stay open carry their readings. */
+/** A canonical value. Ambiguous dates and amounts have their readings. */
 interface Canonical {
   value: string;
   ambiguous?: boolean;
@@ -58,10 +58,10 @@ interface Extract {
   warnings?: unknown[];
 }
 
-/** The context of a server whose answers are not cut. */
+/** The context of a server that cuts no answers. */
 const usualContext = 8_192;
 
-/** A token for two characters, cut at `max_tokens`, as far as the context has room. */
+/** One token per two characters, cut at `max_tokens`, as far as the context has room. */
 function cut(text: string, context: number, received: ModelServer.Received): ModelServer.Behaviour {
   const promptTokens = Math.ceil(received.prompt.length / 4) + 1_000;
   const room = Math.min(received.body.max_tokens ?? context, context - promptTokens);
@@ -78,7 +78,7 @@ interface Stack {
   loop: TestLoop;
 }
 
-/** A loop over a scripted model server with this context, while the tests of a `describe` run. */
+/** A loop over a scripted model server with this context, for the tests of a `describe`. */
 function useStack(context: number): () => Stack {
   let stack: Stack | undefined;
   beforeAll(async () => {
@@ -120,7 +120,7 @@ function judge({ expect: wanted }: Case, extracted: Extract): void {
 
 if (!there) console.warn(`skipped: the cases of the world (${folder} is not there)`);
 
-/** The length that a server reports is kept by the functions: each context has a loop of its own. */
+/** The functions cache the context length that a server reports, so each context has a loop of its own. */
 const contexts = [...new Set(cases.map((each) => each.expect.max_model_len ?? usualContext))];
 
 describe.skipIf(!there).each(contexts)("answers, in a context of %i tokens", (context) => {
@@ -146,7 +146,7 @@ describe.skipIf(!there)("pictures", () => {
     ...{ total: "12.00", subtotal: null, tax: null, service: null },
     ...{ discount: null, cash: null, card: null, change: null },
   };
-  /** What is read of a file, and the picture that the model was sent. */
+  /** The text that is read from a file, and the picture that the model was sent. */
   async function read(name: string): Promise<{ body: Extract; sent: Buffer }> {
     const { model } = stack();
     model.respond = () => ModelServer.json(answer);
@@ -175,7 +175,7 @@ describe.skipIf(!there)("pictures", () => {
     const { width, height } = await sharp(readFileSync(join(folder, name))).metadata();
     const { sent } = await read(name);
     const seen = await sharp(sent).metadata();
-    // 204 dots across, 98 down.
+    // 204 dots per inch across, 98 down.
     expect(seen.width / seen.height / (width / 204 / (height / 98))).toBeCloseTo(1, 1);
   });
 
@@ -185,7 +185,7 @@ describe.skipIf(!there)("pictures", () => {
   });
 });
 
-/** Names of a PNG's chunks of text: nobody needs any, and Pillow refuses large ones. */
+/** Names of PNG text chunks: none is needed, and Pillow refuses large ones. */
 function textChunks(bytes: Buffer): string[] {
   if (bytes.readUInt32BE(0) !== 0x89504e47) return [];
   const names: string[] = [];
@@ -194,7 +194,7 @@ function textChunks(bytes: Buffer): string[] {
   return names.filter((name) => ["tEXt", "zTXt", "iTXt"].includes(name));
 }
 
-/** As vLLM opens pictures. Where there is no Pillow, only what we can see ourselves is looked at. */
+/** Opens the picture as vLLM does. Without Pillow only our own checks run. */
 async function opensInPillow(bytes: Buffer): Promise<void> {
   const script =
     "import sys, io\nfrom PIL import Image\nImage.open(io.BytesIO(sys.stdin.buffer.read())).convert('RGB').load()";

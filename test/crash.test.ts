@@ -7,8 +7,8 @@ import * as KillWorker from "#test/soak/kill-worker";
 import * as ModelServer from "#test/support/model-server/model-server";
 
 /*
- * Kill -9 of the whole stack and of the queue's worker, short; `npm run soak` does the same with more calls, more
- * kills and in every window. The windows of the HTTP function are in faults.test.ts.
+ * SIGKILL of the whole stack and of the queue's worker, in a short form; `npm run soak` does the same with more
+ * calls, more kills and in every window. faults.test.ts has the windows of the HTTP function.
  */
 
 describe("kill -9 of the whole stack", () => {

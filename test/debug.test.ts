@@ -29,7 +29,7 @@ const fields = {
   card: null,
   change: null,
 };
-/** More than what is packed within one call, so that the queue is needed. */
+/** More than one call packs, so that the queue is needed. */
 const many = BackupLimits.limits().direct.objects + 20;
 
 let loop: TestLoop;
@@ -214,7 +214,7 @@ describe("one artifact", () => {
     const path = "/big?kind=batches&date=2026-11-01";
     const redirect = await get(path, { key: alice });
     expect(redirect.status).toBe(303);
-    // Whatever `Accept` says: only the query asks for an address.
+    // Whatever `Accept` says: only the query requests an address.
     expect((await get(path, { key: alice, headers: { accept: "application/json" } })).status).toBe(303);
     const named = (await get(`${path}&as=url`, { key: alice })).body as {
       url: string;
@@ -275,7 +275,7 @@ describe("a backup", () => {
       alice,
     );
     expect(done).toEqual({ status: exit.ok, out: expect.stringContaining(`${many} artifacts`), said: "" });
-    // Bob has nothing there, and the answer is at once.
+    // Bob has none, and the answer comes at once.
     expect(await verified((await bytesAt(query, bob)).bytes)).toMatchObject({ ok: true, entries: 0 });
 
     const again = await command(["backup", "--out", file], alice);

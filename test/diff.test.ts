@@ -36,7 +36,7 @@ const json = (path: string, body?: unknown) =>
 const env = () => ({ OCRLTY_URL: batches.loop.url, OCRLTY_API_KEY: batches.loop.apiKey });
 const ocrlty = (...args: string[]) => cli.run(args, { env: env() });
 
-/** What each paper says; papers are read one after the other, so that the model knows which one it is. */
+/** The values on each paper. Papers are read one after the other, so that the model knows which one it is. */
 const printed = (i: number) => ({ total: `${i}.50`, tax: "1.00" });
 async function run(runId: string, totalOf: (i: number) => string, more: Record<string, unknown> = {}) {
   let next = 0;
@@ -67,7 +67,7 @@ describe("of two runs that were held to labels", () => {
     const content = keys.map((key, i) => ({ file: key.split("/").at(-1), ...printed(i) }));
     gtId = String((await json("/v1/ground_truths", { name: "shop", content })).body.gt_id);
     await run("before", (i) => (i === 9 ? "7" : `${i}.50`), { gt_id: gtId });
-    // Eight that were right are wrong, and the one that was wrong is wrong in another way.
+    // Eight that were right are wrong now, and the wrong one is wrong in another way.
     await run("after", (i) => (i === 9 ? "8" : i < 8 ? "0.01" : `${i}.50`), { gt_id: gtId });
     await evaluationOf("before");
     await evaluationOf("after");
@@ -133,7 +133,7 @@ describe("of two runs that were held to labels", () => {
 
   test("what has no figures, and figures of another task, are refused by name", async () => {
     const [before] = [await evaluationOf("before")];
-    // Labels that are replaced while the run is going: its evaluation fails.
+    // Labels that are replaced during the run make its evaluation fail.
     const labels = (total: string) => ({
       ...{ body: JSON.stringify([{ file: "0.jpg", total }]), contentType: "application/json" },
     });

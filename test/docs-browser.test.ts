@@ -33,7 +33,7 @@ describe.skipIf(Chromium.program === undefined)("in a browser", () => {
     await rm(home, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
   });
 
-  /** What was asked of anybody else; `data:` and `blob:` leave no machine. */
+  /** Requests to other hosts; `data:` and `blob:` stay on the machine. */
   const elsewhere = (requests: readonly string[]) =>
     requests.filter((url) => !url.startsWith(`${loop.url}/`) && !/^(data|blob|about):/.test(url));
 
@@ -41,7 +41,7 @@ describe.skipIf(Chromium.program === undefined)("in a browser", () => {
     const page = await browser.page();
     await page.goto(`${loop.url}/docs#tag/account/GET/v1/me`);
     await page.until("/Who is calling/.test(document.body.innerText)");
-    // The key goes where a reader puts it: the field beside the introduction.
+    // The key goes into the field beside the introduction, where a reader would put it.
     await page.until(`document.querySelector('input[placeholder="Token"]') !== null`);
     await page.type('input[placeholder="Token"]', String(loop.apiKey));
     const press = (text: RegExp) =>
@@ -71,14 +71,14 @@ describe.skipIf(Chromium.program === undefined)("in a browser", () => {
       await page.goto(loop.url + path);
       if (path === "/docs") await page.until("/Photos of receipts/.test(document.body.innerText)");
       expect(await page.evaluate("document.documentElement.scrollWidth"), path).toBe(390);
-      // Nor do tables hide columns, or break the names in them.
+      // Tables neither hide columns nor break the names in them.
       expect(await page.evaluate(hidden), path).toEqual([]);
     }
     expect(elsewhere(page.requests)).toEqual([]);
     expect(page.problems).toEqual([]);
   });
 
-  /** Texts of tables that a reader would have to scroll to. */
+  /** Texts in tables that a reader would have to scroll to. */
   const hidden = `[...document.querySelectorAll(".scroll")]
     .filter((one) => one.scrollWidth > one.clientWidth)
     .map((one) => one.innerText.slice(0, 40))`;

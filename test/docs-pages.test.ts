@@ -1,4 +1,4 @@
-/** What `/docs` answers, by the bundle that the local loop runs and with the files that lie beside it. */
+/** Answers of `/docs`, from the bundle that the local loop runs and the files beside it. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -25,7 +25,7 @@ type Handler = (
 let built: Bundle;
 let handler: Handler;
 beforeAll(async () => {
-  // The loop's own bundles: made already where a loop has run.
+  // The loop's own bundles, which exist if a loop has run.
   const handlers = Object.entries(product.functions).map(([name, spec]) => [name, spec.handler]);
   built = await bundle({ handlers: Object.fromEntries(handlers), pages: true });
   const { file, exportName } = built.functions.docs ?? {};
@@ -40,7 +40,7 @@ interface Answer {
   bytes: Buffer;
   /** Inflated. */
   text: string;
-  /** Of the whole answer as Lambda counts it. */
+  /** The size of the whole answer, as Lambda counts it. */
   payloadBytes: number;
 }
 
@@ -128,7 +128,7 @@ describe("the reference", () => {
     const { text } = await get("GET /docs", "/docs");
     const given = /data-configuration="([^"]+)"/.exec(text)?.[1]?.replaceAll("&quot;", '"') ?? "";
     expect(JSON.parse(given)).toEqual(configuration);
-    // No script within the page runs: the one that is there is data.
+    // No script inside the page is executed: the only one is data.
     const inline = [...text.matchAll(/<script(?![^>]*\ssrc=)[^>]*>/g)].map(([tag]) => tag);
     expect(inline.filter((tag) => !tag.includes('type="application/json"'))).toEqual([]);
   });

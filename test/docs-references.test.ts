@@ -1,4 +1,7 @@
-/** What docs and comments refer to is there: files, folders, and the functions, types and columns that pages name. */
+/**
+ * Checks that what docs and comments refer to exists: files, folders, and the functions, types and columns that pages
+ * name.
+ */
 import * as fs from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, posix } from "node:path";
@@ -10,7 +13,7 @@ const root = dirname(import.meta.dirname);
 const folder = fs.mkdtempSync(join(tmpdir(), "ocrlty-docs-"));
 afterAll(() => fs.rmSync(folder, { recursive: true, force: true }));
 
-/** A tree of the files given, as `Tree.read` makes it of the repository. */
+/** A tree of the given files, as `Tree.read` makes it of the repository. */
 function made(files: Record<string, string>): Tree.Tree {
   for (const [path, text] of Object.entries(files)) {
     fs.mkdirSync(dirname(join(folder, path)), { recursive: true });

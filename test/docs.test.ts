@@ -133,7 +133,7 @@ describe("the model server", () => {
 
   test("RunPod's start command writes the proxy's configuration as it stands beside it", () => {
     expect(/<<'NGINX'\n([\s\S]*?)^NGINX$/m.exec(script)?.[1]).toBe(read("docs/gpu/nginx.conf"));
-    // The quotes of the here-document keep the shell's hands off nginx's variables.
+    // The quotes of the here-document keep the shell from expanding nginx's variables.
     expect(script).toMatch(/^set -e\n/);
   });
 
@@ -142,7 +142,7 @@ describe("the model server", () => {
     expect(onRunPod).toEqual(flagsOf(read("docs/gpu.md")));
     const command = onRunPod.join(" ");
     expect(command).toContain("--host 127.0.0.1 --port 8001 --api-key");
-    // Without them: answers of white space without end, a context that does not fit the card, 17 GB at every start.
+    // Without them: endless white space in answers, a context that does not fit the card, 17 GB at every start.
     for (const needed of [
       "--structured-outputs-config.backend xgrammar",
       "--structured-outputs-config.disable_any_whitespace true",

@@ -1,6 +1,7 @@
 /**
- * The drills that the layout must pass: each is done in a copy of the repository, the files it takes are counted, and the
- * copy's own tests say that nothing is missing. Another S3 for a stage is a drill without a file: infra.test.ts.
+ * The drills that the layout must pass. Each is done in a copy of the repository, the changed files are counted, and
+ * the copy's own tests check that nothing is missing. Another S3 for a stage is a drill without a file:
+ * infra.test.ts.
  */
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -20,7 +21,7 @@ beforeAll(() => {
   copy = fs.mkdtempSync(join(tmpdir(), "ocrlty-drill-"));
   for (const path of HouseTree.tracked(repository)) {
     fs.mkdirSync(dirname(join(copy, path)), { recursive: true });
-    // Not a link: a drill writes over files, and would write through it.
+    // Not a link: a drill overwrites files, and would change the originals.
     fs.copyFileSync(join(repository, path), join(copy, path), fs.constants.COPYFILE_FICLONE);
   }
   fs.symlinkSync(join(repository, "node_modules"), join(copy, "node_modules"), "junction");
@@ -49,7 +50,7 @@ function snapshot(): Map<string, string> {
   return found;
 }
 
-/** The files that are new or other than in the snapshot. */
+/** The files that are new or changed since the snapshot. */
 function changed(before: ReadonlyMap<string, string>): string[] {
   return [...snapshot()].filter(([path, hash]) => before.get(path) !== hash).map(([path]) => path);
 }
@@ -61,7 +62,7 @@ const write = (path: string, text: string) => {
   fs.writeFileSync(join(copy, path), text);
 };
 
-/** Puts a text before the only place of another, as one does by hand. */
+/** Inserts a text before the only occurrence of another, as a person would. */
 function insert(path: string, before: string, text: string): void {
   const whole = fs.readFileSync(join(copy, path), "utf8");
   expect(whole.split(before), `${path} has one ${before}`).toHaveLength(2);
@@ -193,7 +194,7 @@ export const handler = api(operations);
       ).catch(() => undefined);
       const report = JSON.parse(fs.readFileSync(out, "utf8")) as Record<string, number>;
       expect(report).toMatchObject({ numFailedTests: 0, numFailedTestSuites: 0 });
-      // Seven of the new task, and one of each of the four others at least.
+      // Seven tests of the new task, and at least one of each of the four others.
       expect(report.numPassedTests).toBeGreaterThanOrEqual(11);
     });
   },

@@ -36,7 +36,7 @@ test("every conflict has a reason of the closed list, and the page has each with
     text
       .split(/new AppError\(\s*"conflict",/)
       .slice(1)
-      // One, or one of two by what is the case.
+      // One status, or one of two depending on the case.
       .flatMap((rest) => {
         const [, said = ""] = /reason: ([^,}]*)/.exec(rest.slice(0, 500)) ?? [];
         const names = [...said.matchAll(/"([a-z_]+)"/g)].map(([, name]) => name);

@@ -1,4 +1,4 @@
-/** Labels, a run that is measured by them, and its evaluation, over HTTP against the whole stack. */
+/** Labels, a run that is evaluated by them, and its evaluation, over HTTP against the whole stack. */
 import { afterAll, expect, test, vi } from "vitest";
 import { open } from "#test/support/batch-cli";
 import { useLoop } from "#test/support/loop";
@@ -58,7 +58,7 @@ test("a batch that names labels says in its run how good it was; another look by
     },
     { timeout: 20_000, interval: 100 },
   );
-  // Three labelled values, of which the tax is wrong.
+  // Three labeled values, of which the tax is wrong.
   expect(run.eval).toMatchObject({ documents: 2, gt_name: "two" });
   expect(run.eval.accuracy).toBeCloseTo(2 / 3, 12);
 
@@ -103,7 +103,7 @@ test("a batch that names labels says in its run how good it was; another look by
   expect(sent.status).toBe(303);
   expect(sent.headers.get("location")).toContain(`${run.eval.eval_id}.report.html`);
 
-  // By its second labels only one of the two documents is labelled, and its tax is right.
+  // Its second labels cover only one of the two documents, whose tax is right.
   const diff = await json(`${run.eval.poll_url}/diff/${ordered.eval_id}`);
   expect(diff).toMatchObject({ status: 200, body: { only_in_first: 1, differs: ["labels"], documents: 1 } });
   expect(diff.body.changes).toMatchObject([{ kind: "fixed", path: "tax", file: "a.png", after: "2.00" }]);

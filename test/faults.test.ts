@@ -7,14 +7,14 @@ import * as ModelServer from "#test/support/model-server/model-server";
 import { base64 } from "#test/support/pictures";
 import { expectPrivate, fields } from "#test/support/privacy";
 
-/** A lease of 34 s ends after 3.4 s; reconcile comes every 6 s. */
+/** A lease of 34 s ends after 3.4 s, and reconcile runs every 6 s. */
 const timeScale = 1 / 10;
 
-/** Statements of a commit and of a claim, as the wire has them: libSQL's client wraps a batch in three of its own. */
+/** Statements of a commit and of a claim on the wire: libSQL's client wraps a batch in three of its own. */
 const commitStatements = 5;
 const claimStatements = 8;
 
-/** What the bucket and the database do just now, and what happens in front of them. */
+/** The current faults of the bucket and the database, and a hook before each request. */
 let onPut: (key: string) => { status: number } | undefined = () => undefined;
 let onSql: (statements: number) => void | Promise<void> = () => {};
 
@@ -26,7 +26,7 @@ beforeAll(async () => {
   model = await ModelServer.start({ model: "scripted" });
   loop = await startLoop({
     timeScale,
-    // Without keys the only statements of an extract are its own: claim and commit.
+    // Without keys the only statements of an extract are its claim and its commit.
     env: { VLLM_BASE_URL: model.url, VLLM_MODEL: "scripted", AUTH_ENABLED: "0" },
     onRequest: {
       s3: ({ operation, key }) => (operation === "PutObject" ? onPut(key) : undefined),
@@ -34,7 +34,8 @@ beforeAll(async () => {
     },
   });
   db = Database.wrap(createClient({ url: `file:${loop.home}/ocrlty.db`, timeout: 5_000 }));
-  // A first instance starts beside those of other tests' loops, and its start counts towards a call's scaled time.
+  // A first instance starts beside those of other tests' loops, and its start counts toward the scaled time of a
+  // call.
   model.respond = () => ModelServer.json(fields);
   const warm = await newCall("warm");
   await vi.waitFor(async () => expect((await warm()).status).toBe(200), { timeout: 30_000, interval: 300 });
@@ -57,7 +58,7 @@ const row = async (id: string) =>
   (await db.query.select().from(extractTable)).find((each) => each.requestId === id);
 const codeOf = (answer: Answer) => (answer.body as { error: { code: string } }).error.code;
 
-/** Runs with the world as it should be afterwards, whatever happens. */
+/** Runs the function and removes the faults afterwards, even if it throws. */
 async function during<T>(
   faults: { put?: typeof onPut; sql?: typeof onSql },
   run: () => Promise<T>,
@@ -137,7 +138,7 @@ describe("storage faults", () => {
 });
 
 describe("a function's process is killed", () => {
-  /** Kills what serves the extract just now, as the kernel would. */
+  /** Kills the process that serves the extract, as the kernel would. */
   const kill = () => {
     const busy = loop.lambda
       .instances()
@@ -210,7 +211,7 @@ describe("a function's process is killed", () => {
     expect((await get("left-alone")).body).toMatchObject({ status: "failed", error: { code: "internal" } });
     const said = () => loop.events("reconciled").some((event) => Number(event.interrupted) > 0);
     await expect.poll(said, { timeout: 20_000 }).toBe(true);
-    // A new instance starts for it; on a busy machine that takes the call's time, and it becomes a 202 first.
+    // A new instance must start. On a busy machine that uses up the call's time, so it becomes a 202 first.
     await expect.poll(async () => (await call()).status, { timeout: 20_000, interval: 300 }).toBe(200);
   });
 });

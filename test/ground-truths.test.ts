@@ -150,7 +150,7 @@ describe("a run", () => {
       return all;
     };
     expect(await read()).toEqual(["a.jpg"]);
-    // Another ground truth is another run.
+    // With another ground truth it is another run.
     const other = { manifest: manifest(), run_id: "measured" };
     expect((await call("/v1/batch_extract", { json: other })).status).toBe(409);
     await call(`/v1/ground_truths/${gt_id}`, { method: "DELETE" });
@@ -229,7 +229,7 @@ describe("ocrlty gt", () => {
     cli.file("edit.json", Buffer.from(text.replace('"1.00"', '"<b>1.01\\u001b[31m"')));
     const changed = await run("put", "by-hand", "edit.json");
     expect(changed).toContain("0 added, 0 removed, 1 changed, 1 the same\n  a.jpg\n    totals.total: ");
-    // What a label says is shown, and does nothing to the terminal.
+    // Control characters of a label are shown and have no effect on the terminal.
     expect(changed).not.toContain("\u001b");
     const listed = (await run("list", "--name", "by-hand", "--json")).trim().split("\n");
     expect(listed).toHaveLength(2);

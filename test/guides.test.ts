@@ -1,6 +1,7 @@
 /**
- * The guides are true: what they say to type is typed, page by page, into bash against a fresh loop, and their programs
- * are run. What differs from a reader's machine: the model server is scripted, and the receiver's port is a free one.
+ * Checks that the guides are right: their commands are typed page by page into bash against a fresh loop, and their
+ * programs are run. Differences from a reader's machine: the model server is scripted, and the receiver's port is a
+ * free one.
  */
 import { execFileSync, spawn } from "node:child_process";
 import * as fs from "node:fs";
@@ -26,7 +27,7 @@ const blocksOf = (name: string): Block[] =>
     text,
   }));
 
-/** Pages that lead by the hand: their shell lines are meant to be typed in this order. */
+/** Tutorials: their shell lines are meant to be typed in this order. */
 const typed = ["quickstart", "batches", "webhooks"];
 
 const runs = (command: string, ...args: string[]) => {
@@ -80,7 +81,7 @@ describe.skipIf(!hasBash)("what is typed", () => {
   let model: ModelServer.ModelServer;
   let folder: string;
   let port: number;
-  /** What the model says instead of 12.00 everywhere. */
+  /** The model's answer instead of 12.00 everywhere. */
   let answer: Record<string, string | null> | undefined;
   const loop = useLoop(async () => {
     model = await ModelServer.start({
@@ -124,12 +125,12 @@ describe.skipIf(!hasBash)("what is typed", () => {
       if (file !== undefined) fs.writeFileSync(join(folder, file), text);
     }
     const lines = blocks.filter(({ lang }) => lang === "bash").map(({ text }) => text);
-    // Each page may be read first; the variables are set on the quickstart's.
+    // Each page may be read first; the quickstart says how to set the variables.
     const variables = blocksOf("quickstart").find(({ lang }) => lang === "bash")?.text ?? "";
     const programs = ["node first.ts", ...(hasRequests ? ["python3 first.py"] : [])];
     const script = [variables, ...lines, ...(name === "quickstart" ? programs : [])].join("\n");
     const { status, out, err } = await bash(script);
-    // Every call is written down by the shell's own `curl`, in the order they were made.
+    // The shell's own `curl` records every call, in order.
     const calls = [...err.matchAll(/^call (\d+) (\S+)$/gm)].map(([, code, path]) => `${code} ${path}`);
     expect(status, `${out}\n${err}`).toBe(0);
     expect(calls.length).toBeGreaterThan(0);
@@ -160,7 +161,7 @@ describe.skipIf(!hasBash)("what is typed", () => {
       "npm run -s extract -- samples/cord-bali.jpg",
       "npm run -s ocrlty -- batch samples --out results.csv",
     ]);
-    // Other pages wrote it, and no command replaces a file.
+    // Other pages made the file, and no command overwrites one.
     fs.rmSync(join(folder, "results.csv"), { force: true });
     const printed: string[] = [];
     for (const { command, shown } of sessions) {
@@ -169,7 +170,7 @@ describe.skipIf(!hasBash)("what is typed", () => {
       expect(out).toMatch(patternOf(shown));
       printed.push(out);
     }
-    // The first command's answer, without the lines that are for people.
+    // The answer of the first command, without the lines for people.
     const whole = JSON.parse(printed[0]?.slice(0, printed[0].lastIndexOf("}") + 1) ?? "");
     const example = blocksOf("quickstart").find(({ lang }) => lang === "json")?.text ?? "";
     const { request_id, artifact_rel, ...said } = JSON.parse(example);
@@ -182,7 +183,7 @@ describe.skipIf(!hasBash)("what is typed", () => {
     answer = undefined;
   });
 
-  /** The lines as one script that stops where one fails, as a reader would. */
+  /** The lines as one script that stops at the first failure, as a reader would. */
   async function bash(script: string): Promise<{ status: number | null; out: string; err: string }> {
     const prelude = `curl() { command curl -w '%{stderr}call %{http_code} %{url_effective}\\n' "$@"; }
 trap 'kill $(jobs -p) 2>/dev/null || true' EXIT
@@ -217,7 +218,7 @@ function sessionsOf(name: string): { command: string; shown: string }[] {
     });
 }
 
-/** What is shown as a pattern: `…` is some text of a line, and a line of it alone any lines. */
+/** The shown output as a pattern: `…` stands for a text within a line, and alone for any lines. */
 function patternOf(shown: string): RegExp {
   const lines = shown
     .trimEnd()

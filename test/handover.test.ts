@@ -21,7 +21,10 @@ const fields = {
   change: null,
 };
 
-/** A call's 25 s become 4 s, and the 4 s for handing over 0.7 s: no less, for bucket and queue do not scale. */
+/**
+ * A call's 25 s become 4 s, and the 4 s for the hand-over 0.7 s. Less is impossible, because the speed of bucket and
+ * queue does not scale.
+ */
 const timeScale = 1 / 6;
 
 let loop: TestLoop;
@@ -57,7 +60,7 @@ const statusOf = (answer: Answer) => (answer.body as { status?: string }).status
 const row = async (id: string) =>
   (await db.query.select().from(extractTable)).find((each) => each.requestId === id);
 
-/** Waits until the poll address answers 200; the last answer. */
+/** Polls until the address answers 200; returns that answer. */
 async function ended(id: string, timeout = 15_000): Promise<Answer> {
   await expect.poll(async () => (await poll(id)).status, { timeout, interval: 100 }).toBe(200);
   return poll(id);
@@ -97,7 +100,7 @@ describe("a call that becomes 202", () => {
       args: [Date.now()],
     });
     const waitMs = 9_000 * timeScale;
-    // The first is with the model for longer than anybody waits; the second finds it being worked on.
+    // The model takes longer for the first than any caller waits; the second finds it in progress.
     model.respond = () => ({ ...ModelServer.json(fields), delayMs: 1_000 });
     const startedAt = Date.now();
     const [one, other] = await Promise.all([
@@ -149,7 +152,7 @@ describe("a call that becomes 202", () => {
     };
     const answer = await extract("guarded-1");
     expect(answer.status, answer.text).toBe(202);
-    // Whatever asks now is the worker, not the call.
+    // From here on only the worker asks the model, not the call.
     expect(model.requests.length - before).toBeLessThanOrEqual(1);
     release();
     expect(statusOf(await ended("guarded-1"))).toBe("succeeded");
@@ -206,7 +209,7 @@ describe("what clears up after an extract", () => {
       json: { image_base64: await base64(count), request_id: "twice-1" },
       headers: { prefer: "respond-async" },
     });
-    // The first worker, or reconcile, comes late with what it knew.
+    // The first worker, or reconcile, acts late on outdated knowledge.
     if (stale === undefined) throw new Error("no row");
     const late = {
       ...stale,

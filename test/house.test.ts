@@ -1,4 +1,7 @@
-/** The measures of the house find what they count: each is shown a fault in a small tree, and its neighbor without. */
+/**
+ * Checks that each measure of the house finds a fault in a small tree, and does not report a similar tree without
+ * one.
+ */
 import * as fs from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -10,18 +13,18 @@ import * as HouseTree from "#scripts/house/tree";
 
 interface Case {
   readonly files: Readonly<Record<string, string>>;
-  /** What the measure says of these files, and nothing else. */
+  /** The exact findings of the measure for these files. */
   readonly found: readonly string[];
 }
 
 const lines = (count: number, text: (i: number) => string) =>
   Array.from({ length: count }, (_, i) => text(i)).join("\n");
-/** A page that is not there; written out it would be counted in this file, too. */
+/** The name of a missing page. Written out, it would be a finding in this file. */
 const plan = (name: string) => `${name}.md`;
-/** Where a template takes a value in. */
+/** A placeholder in a template. */
 const hole = `\${it}`;
 const body = (count: number) => lines(count, (i) => `  void ${i};`);
-/** A text that stands in two files; each of its lines is another. */
+/** A text for two files, in which every line is different. */
 const twice = (word: string, count: number) => lines(count, (i) => `export const ${word}${i} = ${i};`);
 
 const cases: Record<Measures.MeasureName, Case> = {
@@ -29,7 +32,7 @@ const cases: Record<Measures.MeasureName, Case> = {
     files: {
       "core/size/long.ts": `${lines(401, () => "// x")}\n`,
       "core/size/fits.ts": `${lines(400, () => "// x")}\n`,
-      // Written by a command: only the command can shorten it.
+      // Only the command that wrote it can shorten it.
       "core/size/written.ts": `// Written by \`npm run task\`.\n${lines(500, () => "// x")}\n`,
     },
     found: ["core/size/long.ts 401 lines"],
@@ -82,7 +85,7 @@ const cases: Record<Measures.MeasureName, Case> = {
       "core/east/one.ts": 'import { b } from "#core/west/two";\nexport const a = b;\n',
       "core/west/two.ts": "export const b = 1;\n",
       "core/west/three.ts": 'import { a } from "../east/one.ts";\nexport const c = a;\n',
-      // A test may look at a room above its own.
+      // A test may import from a room above its own.
       "core/south/one.test.ts": 'import { a } from "../north/one.ts";\nvoid a;\n',
       "core/south/two.ts": "export const b = 1;\n",
       "core/north/one.ts": 'import { b } from "../south/two.ts";\nexport const a = b;\n',
@@ -160,7 +163,7 @@ const cases: Record<Measures.MeasureName, Case> = {
       "core/read/by-place.ts":
         "export const handler = 1;\nexport const named = 1;\nexport const other = 1;\n",
       "core/read/names-places.ts": 'void ["core/read/by-place.handler", "by-place.other"];\n',
-      // Passed on as a whole: each of its names may be read.
+      // Passed on as a whole, so each of its names may be used.
       "core/read/whole.ts": "export const any = 1;\n",
       "core/read/passes.ts": 'import * as Whole from "./whole.ts";\nconsole.log(Whole);\n',
     },
@@ -297,7 +300,7 @@ describe.skipIf(!HouseTree.isCheckout(root))(
       const { about, find } = Measures.measures[name];
       const places = find(tree).map(Measures.text);
       const verdict = `${about}: at most ${bounds[name]}`;
-      // More than are allowed: all of them, since which is the new one nobody knows.
+      // If there are more than allowed, all are listed, because it is unknown which one is new.
       expect({ verdict, places: places.length > bounds[name] ? places : [] }).toEqual({
         verdict,
         places: [],
@@ -325,7 +328,7 @@ test("circles are found whatever node a search begins with, and one arrow of eac
     ]);
     const up = Graph.upward(graph);
     expect(up).toHaveLength(2);
-    // The lighter of the two arrows between d and e.
+    // The arrow between d and e with fewer imports.
     expect(up).toContainEqual(["d", "e"]);
   }
 });

@@ -1,4 +1,4 @@
-/** Work whose message waits behind that of others is not lost, and work whose message is lost does not wait for ever. */
+/** Work whose message is in line behind others is not lost, and work whose message is lost does not wait forever. */
 import { DeleteMessageCommand, ReceiveMessageCommand } from "@aws-sdk/client-sqs";
 import { eq } from "drizzle-orm";
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
@@ -37,7 +37,7 @@ beforeAll(async () => {
   stores = await open();
   services = {
     ...stores.services,
-    // Every look counts, as if a minute had passed.
+    // Every check counts as if a minute had passed since the last one.
     times: { ...stores.services.times, queueLookMs: 0 },
     model: {
       ...{ baseUrl: "http://127.0.0.1:9/v1", apiKey: undefined, model: "m", maxModelLen: 8192 },
@@ -59,7 +59,7 @@ const remove = (name: Queue.Name, ReceiptHandle: string | undefined) =>
     new DeleteMessageCommand({ QueueUrl: services.queues.urls[name], ReceiptHandle }),
   );
 
-/** Takes ten messages at most out of a queue. */
+/** Receives at most ten messages from a queue. */
 async function taken(name: Queue.Name): Promise<Record<string, unknown>[]> {
   const { client, urls } = services.queues;
   const { Messages = [] } = await client.send(
@@ -91,7 +91,7 @@ async function run(more: Partial<typeof runTable.$inferInsert> = {}) {
       });
   return row;
 }
-/** Messages of others in the queue for items. */
+/** Other keys' messages in the queue for items. */
 async function others(n: number): Promise<void> {
   const body = (index: number) => ({ run_uid: "other", epoch: 1, index, seq: runs, slot: index });
   await Window.send(
@@ -219,7 +219,7 @@ describe("a queued extract whose message was sent an hour ago", () => {
 
   test("is sent again, once, when it is not in the queue any more", async () => {
     await extract(ago(7));
-    // Nothing is in front of it, so there is nothing to wait for.
+    // There is nothing before it, so it need not wait.
     expect(await requeued(4)).toEqual([1, 0, 0, 0]);
     expect(await taken("single")).toEqual([{ key_id: "key-1", request_id: "single" }]);
   });

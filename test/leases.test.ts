@@ -7,11 +7,11 @@ import * as Limits from "#spec/limits";
 import { answer, type Batches, open, queuesOf, silent } from "#test/support/batches/batches";
 import type * as ModelServer from "#test/support/model-server/model-server";
 
-/** A worker's five minutes are 15 seconds; its lease is less than six of them and renewed every 1.5. */
+/** A worker's five minutes are 15 seconds; its lease is below six seconds and renewed every 1.5. */
 const timeScale = 1 / 20;
 const times = Limits.times(timeScale);
 const twoMinutesMs = 120_000 * timeScale;
-/** Of a machine that is busy with others; together a third of the queue's own visibility. */
+/** Delays of a busy machine; together a third of the queue's own visibility. */
 const slackMs = 6_000;
 
 let batches: Batches;
@@ -33,7 +33,7 @@ beforeAll(async () => {
     },
   });
   keys = await batches.keys(2);
-  // Processes that have to start first, and on a busy machine in vain, are no part of what is told here.
+  // Processes that must start first, and may fail to on a busy machine, are not part of what is tested here.
   await both(async (kind) => {
     await ended(kind, await begin[kind](`warm-${kind}`), 60_000);
   });
@@ -45,7 +45,7 @@ beforeEach(() => {
   Object.assign(away, { queue: false, database: false });
 });
 
-/** An answer whose pieces keep coming for about so long. */
+/** An answer whose pieces arrive for about this long. */
 const slow = (ms: number): ModelServer.Behaviour => {
   const whole = answer();
   if (whole.kind !== "text") throw new Error("no text");
@@ -57,9 +57,12 @@ const askedFor = (id: string) => batches.model.requests.filter((request) => idOf
 const until = (check: () => unknown, timeout = 30_000) => vi.waitFor(check, { timeout, interval: 25 });
 const asked = (id: string, often: number) => until(() => expect(askedFor(id).length).toBe(often));
 
-/** Under which id the model is asked. */
+/** The id under which the model is asked. */
 const idIn = { item: (id: string) => `${id}~0`, single: (id: string) => id };
-/** A run of one picture, and a single extract that was handed over; not through the API, whose calls have a second at this pace. */
+/**
+ * A run of one picture, and a single extract that was handed over. Both are made without the API, whose calls have
+ * one second at this scale.
+ */
 const begin = {
   item: async (id: string) => {
     await batches.seed({ runId: id, total: 1, concurrency: 1, key: keys[0] ?? "" });
@@ -108,7 +111,7 @@ const busy = (kind: Kind) =>
     .filter(({ functionName, state }) => functionName === kind && state === "busy")
     .map(({ pid }) => pid);
 
-/** Each worker on its own: on a busy machine one begins long after the other. */
+/** Each worker separately, because on a busy machine one may start much later. */
 const both = (what: (kind: Kind) => Promise<void>) => Promise.all(kinds.map(what));
 
 describe("a call that takes longer than its lease, of an item and of a single extract", () => {
@@ -121,7 +124,7 @@ describe("a call that takes longer than its lease, of an item and of a single ex
       tokens.set(kind, (await rowOf[kind](id))?.token);
     });
     Object.assign(away, { queue: true, database: true });
-    // Both workers have tried in vain.
+    // Both workers have failed.
     const failures = () => new Set(batches.loop.events("lease_not_renewed").map((line) => line.function));
     await until(() => expect([...failures()].sort()).toEqual(kinds));
     Object.assign(away, { queue: false, database: false });
@@ -142,7 +145,7 @@ describe("a call that takes longer than its lease, of an item and of a single ex
     await both(async (kind) => {
       const id = await begin[kind](`killed-${kind}`);
       await asked(id, 1);
-      // The lease of the claim would be over by now.
+      // The lease of the claim would have ended by now.
       await until(() => expect(Date.now() - (askedFor(id)[0]?.at ?? 0)).toBeGreaterThan(1.1 * twoMinutesMs));
       const [pid] = busy(kind);
       expect(pid !== undefined && batches.loop.lambda.killInstance(pid)).toBe(true);
@@ -150,7 +153,7 @@ describe("a call that takes longer than its lease, of an item and of a single ex
       const leaseUntil = (await rowOf[kind](id))?.leaseUntil?.getTime() ?? 0;
       expect(leaseUntil).toBeGreaterThan(killedAt);
       expect(leaseUntil).toBeLessThanOrEqual(killedAt + times.leaseMs);
-      // Its message is with somebody else: what a slow machine does after that is another matter.
+      // Another worker has its message; what a slow machine does afterwards is not tested here.
       await until(() => expect(busy(kind).filter((other) => other !== pid)).toHaveLength(1));
       expect(Date.now() - killedAt).toBeLessThan(twoMinutesMs + slackMs);
       await ended(kind, id);

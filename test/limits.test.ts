@@ -1,4 +1,4 @@
-/** Limits of keys and what `GET /v1/usage` tells, over HTTP against the whole stack. */
+/** Limits of keys, and the answers of `GET /v1/usage`, over HTTP against the whole stack. */
 import { execFile } from "node:child_process";
 import { resolve } from "node:path";
 import { promisify } from "node:util";
@@ -13,7 +13,7 @@ let model: ModelServer.ModelServer;
 const loop = useLoop(async () => {
   model = await ModelServer.start({ model: "scripted" });
   return {
-    // Several instances count together; sixteen cold starts would show nothing more.
+    // Several instances count together; sixteen cold starts would prove nothing more.
     httpInstances: 4,
     env: {
       ...{ VLLM_BASE_URL: model.url, VLLM_MODEL: "scripted", GPU_COST_PER_HOUR: "36" },
@@ -29,8 +29,8 @@ beforeEach(() => {
 const fields = { total: "12.00", subtotal: "10.00", tax: "2.00" };
 
 /**
- * `keys VERB …` of the command line on the running loop's database. In a process of its own, as everywhere: two SQLite
- * libraries in one process do not see each other's locks.
+ * `keys VERB …` of the command line on the database of the running loop. It runs in a process of its own, as it
+ * always does: two SQLite libraries in one process do not see each other's locks.
  */
 async function keys(...args: string[]): Promise<Record<string, unknown>> {
   const program = resolve(import.meta.dirname, "../cli/ocrlty.ts");
@@ -58,7 +58,7 @@ const usage = async (key: string, query = "") =>
 const errorOf = (answer: { body: unknown }) =>
   (answer.body as { error: { code: string; message: string; details: Record<string, unknown> } }).error;
 
-/** A day that is about to end would give two days' worth, a minute two minutes'. */
+/** At the end of a day or minute the test would get the allowance of two. */
 const leaves = (ms: number, of: number) =>
   vi.waitFor(() => expect(of - (Date.now() % of)).toBeGreaterThan(ms), {
     timeout: ms + 2_000,
@@ -99,7 +99,7 @@ test("of 200 parallel calls at 100 a minute exactly 100 are answered, the others
     expect(seconds).toBeGreaterThan(0);
     expect(seconds).toBeLessThanOrEqual(60);
   }
-  // draft-ietf-httpapi-ratelimit-headers-11, in order of arrival: 99 are left after the first, 0 for the refused.
+  // draft-ietf-httpapi-ratelimit-headers-11, in order of arrival: 99 are left after the first, 0 for the refused one.
   const left = answers.map(({ headers }) =>
     Number(/^"requests_per_minute";r=(\d+);t=[1-9]\d?$/.exec(headers.get("ratelimit") ?? "")?.[1]),
   );
@@ -110,7 +110,7 @@ test("of 200 parallel calls at 100 a minute exactly 100 are answered, the others
   for (const { headers } of answers)
     expect(headers.get("ratelimit-policy")).toBe('"requests_per_minute";q=100;w=60');
   expect((await loop().call("/v1/me")).headers.get("ratelimit")).toBeNull();
-  // What anybody may ask, this key may ask too.
+  // This key may also make the public calls.
   expect((await loop().call("/health", { key })).status).toBe(200);
   expect((await loop().call("/v1/me")).status).toBe(200);
 }, 30_000);
@@ -169,7 +169,7 @@ test("an extract over the day's items is refused, leaves nothing behind and neve
   const day = new Date().toISOString().slice(0, 10);
   const artifact = (id: string) => loop().call(`/v1/debug/artifacts/${id}?key_id=items&date=${day}`);
   expect([(await artifact("first")).status, (await artifact("second")).status]).toEqual([200, 404]);
-  // An answer that is there is no new item.
+  // A stored answer is no new item.
   const replayed = await extract(key, "first");
   expect([replayed.status, replayed.headers.get("idempotent-replayed")]).toEqual([200, "true"]);
   expect(model.requests.length).toBe(asked);

@@ -22,7 +22,7 @@ const fits = (name: string) => {
   return (value: unknown) => validate(value) as boolean;
 };
 
-/** Every object of the document, with its place. */
+/** Every object of the document, with its path. */
 function* nodes(value: unknown, at = ""): Generator<[string, Json]> {
   if (Array.isArray(value)) for (const [i, one] of value.entries()) yield* nodes(one, `${at}/${i}`);
   else if (typeof value === "object" && value !== null) {
@@ -38,7 +38,8 @@ describe("the schemas of docs/openapi.json", () => {
     expect(patterns.length).toBeGreaterThan(8);
     for (const pattern of patterns) {
       expect(() => [new RegExp(pattern), new RegExp(pattern, "u")], pattern).not.toThrow();
-      // Look-around, names and back references; classes that are wider elsewhere; code points as only JavaScript has them.
+      // Look-around, named groups and back references; classes that are wider elsewhere; code points in JavaScript's
+      // notation.
       expect(pattern).not.toMatch(/\(\?[^:]|\\[1-9kdDwWsSbBpPuUc]|[*+?}]\+/);
       // RE2 repeats up to 1,000 times.
       for (const [, , most] of pattern.matchAll(/\{(\d+),(\d*)\}/g)) expect(Number(most)).toBeLessThan(1_000);

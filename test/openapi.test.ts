@@ -53,7 +53,7 @@ beforeAll(async () => {
   );
 });
 
-/** A reference followed; anything else as it is. */
+/** Follows a reference; anything else is returned as it is. */
 function follow(response: Response): Response {
   const [kind = "", name = ""] = response.$ref?.split("/").slice(2) ?? [];
   return response.$ref === undefined ? response : (document.components[kind]?.[name] ?? {});
@@ -185,7 +185,7 @@ describe("a typed client generated from docs/openapi.json", () => {
   });
   afterAll(() => fs.rm(dir, { recursive: true, force: true }));
 
-  /** Compiles a program that uses the client; what the compiler says, nothing when it is content. */
+  /** Compiles a program that uses the client. @returns the compiler's messages; empty on success. */
   async function compile(name: string, source: string): Promise<string> {
     await fs.writeFile(join(dir, `${name}.ts`), source);
     const options = {

@@ -11,7 +11,10 @@ import * as ModelServer from "#test/support/model-server/model-server";
 import * as Vllm from "#test/support/model-server/vllm";
 import { base64, picture } from "#test/support/pictures";
 
-/* Long receipts and broken-off answers, from the call to the table: what does not fit is said, what was read is kept. */
+/*
+ * Long receipts and interrupted answers, from the call to the table: what does not fit is reported, and what was read
+ * is kept.
+ */
 
 const house: Vllm.House = { contextTokens: 32_768 };
 const receipt = (lines: number) => JSON.stringify(Vllm.receipt(lines));
@@ -54,7 +57,7 @@ const ended = (id: string) =>
 
 const statusOf = async (runId: string) =>
   ((await loop.call(`/v1/runs/${runId}`)).body as { status?: string }).status;
-/** A run over one picture. Sent again where a busy machine made the bucket too slow for the loop's short times. */
+/** A run over one picture. Repeated if a busy machine made the bucket too slow for the loop's short limits. */
 async function batch(runId: string): Promise<void> {
   seed += 1;
   const form = new FormData();
@@ -107,7 +110,7 @@ describe("an answer that does not fit", () => {
     const kept = rowsOf(stored);
     expect(kept).toEqual(Vllm.receipt(2_000).items.slice(0, Number(rows)));
     expect(stored.normalized["items[0].price"]?.value).toBe("0");
-    // The sum of a part of the rows says nothing about the receipt.
+    // The sum of some of the rows says nothing about the receipt.
     expect(stored.checks.filter(({ ok }) => !ok)).toEqual([]);
 
     const again = await loop.call("/v1/extract", { json });
@@ -130,7 +133,7 @@ describe("an answer that does not fit", () => {
     });
     const rows = Number(item?.error?.details?.rows);
     expect(rows).toBeGreaterThan(500);
-    // Not above 16 KiB in lists: the files have them from the artifact.
+    // Lists leave out results above 16 KiB; the files have them from the artifact.
     expect(item?.result).toBeNull();
     const file = async (format: string) =>
       (await loop.call(`/v1/runs/long-run/results?format=${format}`)).text;
@@ -167,7 +170,7 @@ describe("a server that is shut down with half an answer", () => {
   const half = receipt(4).slice(0, 200);
   const usage = { prompt_tokens: 2_000, completion_tokens: 100 };
 
-  /** Breaks the answer off and is gone, as vLLM is: its port closes first. */
+  /** Interrupts the answer and ends, as vLLM does: its port closes first. */
   function shutDown(): void {
     model.models = ModelServer.html(502);
     model.respond = () => ModelServer.text(half, { finishReason: "abort", usage });
@@ -214,7 +217,7 @@ describe("a server that is shut down with half an answer", () => {
     expect(await run()).toMatchObject({ counts: { succeeded: 1, failed: 0 } });
     const item = await itemOf("shut-run");
     expect(item).toMatchObject({ status: "succeeded", attempts: 1 });
-    // The run paid for the half answer as well as for the whole one.
+    // The half answer counts for the run as well as the whole one.
     const paid = (await run()).usage as { completion_tokens: number; attempts: number };
     expect(paid.attempts).toBe(2);
     expect(paid.completion_tokens).toBeGreaterThan((item?.usage.completion_tokens ?? 0) + 99);

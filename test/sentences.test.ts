@@ -1,6 +1,6 @@
 /**
- * Every bound of every request's schema, broken one by one: types, nothing, limits, patterns, choices, unknown names.
- * What is told is ours, says the bound, and holds nothing of what was sent.
+ * Violates every bound of every request's schema, one by one: types, null, limits, patterns, choices, unknown names.
+ * Each message is our own, names the bound, and contains nothing of the input.
  */
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -12,7 +12,7 @@ import type { Operation } from "#functions/request/operation";
 import * as Functions from "#spec/functions";
 
 const root = resolve(import.meta.dirname, "..");
-/** What is sent wrong begins so, and is told to nobody. */
+/** Wrong input begins like this, so that no answer may contain it. */
 const marker = "zq#sent";
 
 interface Def {
@@ -31,7 +31,7 @@ interface Leaf {
   optional: boolean;
 }
 
-/** Every schema below one, with the way to it. */
+/** Every schema below one, with its path. */
 function leaves(schema: z.ZodType, path: (string | number)[] = [], optional = false): Leaf[] {
   const def = defOf(schema);
   if (def.innerType ?? def.in)
@@ -46,7 +46,7 @@ function leaves(schema: z.ZodType, path: (string | number)[] = [], optional = fa
   return def.element ? [own, ...leaves(def.element, [...path, 0])] : [own];
 }
 
-/** A value with something in one place, and only what is needed to get there. */
+/** An input with a value at one place, and only what is needed to get there. */
 function placed(path: readonly (string | number)[], value: unknown): unknown {
   const [first, ...rest] = path;
   if (first === undefined) return value;
@@ -58,7 +58,7 @@ interface Broken {
   names?: number;
 }
 
-/** Values that break a schema, each with the number that the sentence has to name. */
+/** Values that violate a schema, each with the number that the message must name. */
 function broken({ schema }: Leaf): Broken[] {
   const types = [
     null,
@@ -104,9 +104,9 @@ beforeAll(async () => {
   }
 });
 
-/** zod says this while the test runs, wherever nobody else says anything. */
+/** zod's message during the test if our own code sets none. */
 const zods = "zod's own";
-/** What zod would say, and what else comes out of a program. */
+/** Signs of zod's own messages, and of leaked internals. */
 const foreign =
   /zod's own|another form|invalid (input|string|option|key)|too (small|big)|expected|received|unrecognized|[<>]=|undefined|NaN/i;
 

@@ -1,4 +1,6 @@
-/** What debugging may change about a call, and who may, and what the docs' commands do with a picture: end to end. */
+/**
+ * What debugging may change about a call, who may use it, and what the docs' commands do with a picture: end to end.
+ */
 import { execFile } from "node:child_process";
 import * as fs from "node:fs";
 import { dirname, join } from "node:path";
@@ -50,7 +52,7 @@ const errorOf = (answer: Answer) =>
   (answer.body as { error: { code: string; message: string; details: Record<string, unknown> } }).error;
 const issuesOf = (answer: Answer) => errorOf(answer).details.issues as { path: string; message: string }[];
 
-/** Runs what must not reach the model. */
+/** Requests that must not reach the model. */
 async function withoutModel(run: () => Promise<Answer>): Promise<Answer> {
   const before = model.requests.length;
   const answer = await run();
@@ -58,7 +60,7 @@ async function withoutModel(run: () => Promise<Answer>): Promise<Answer> {
   return answer;
 }
 
-/** How the model was asked, by the artifact in the bucket. */
+/** How the model was asked, according to the artifact in the bucket. */
 async function requestOf(requestId: string): Promise<Record<string, unknown>> {
   const answer = await call(`/v1/debug/artifacts/${requestId}`);
   expect(answer.status).toBe(200);
@@ -234,7 +236,7 @@ describe("the docs' commands, as they are typed", () => {
     const section = text.slice(text.indexOf(`\n## ${from}\n`)).split(/\n## /)[1] ?? "";
     return [...section.matchAll(/^```bash\n([\s\S]*?)^```$/gm)].map(([, block = ""]) => block);
   };
-  /** What is printed, in lines; undefined without a POSIX shell or curl. */
+  /** The printed lines; undefined without a POSIX shell or curl. */
   async function typed(block: string): Promise<string | undefined> {
     // Address and key are the test's own.
     const commands = block.replace(/^URL=.*$/gm, "");

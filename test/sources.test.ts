@@ -1,4 +1,4 @@
-/** Where pictures come from: end to end, over every wire. */
+/** The sources of pictures, end to end, over every protocol. */
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { gzipSync } from "node:zlib";
@@ -37,7 +37,7 @@ describe("an uploaded picture", () => {
       declared_mime_type: "image/png",
       bytes: png.length,
     });
-    // The same picture and id is the same payload, however it came.
+    // The same picture and id is the same payload, whichever way it came.
     const again = await at.withoutModel(() => at.extract({ image_ref, request_id: "large-1" }));
     expect(again.headers.get("idempotent-replayed")).toBe("true");
   });
@@ -137,7 +137,7 @@ describe("an uploaded picture", () => {
       const answer = await at.call("/v1/uploads", { ...options, json });
       expect([answer.status, errorOf(answer).code], JSON.stringify(json)).toEqual([status, code]);
     }
-    // The bytes decide what it is, as in the other routes.
+    // The bytes decide about the type, as on the other routes.
     const hinted = await at.call("/v1/uploads", { json: { mime_type: "image/svg+xml", bytes: 10 } });
     expect(hinted.status).toBe(201);
   });
@@ -151,7 +151,7 @@ describe("an uploaded picture", () => {
     expect(again.headers.get("idempotent-replayed")).toBe("true");
     expect(again.body).toEqual(first.body);
     expect((await at.call("/v1/uploads", { json: { ...json, bytes: 11 }, headers })).status).toBe(409);
-    // The same key for another kind of thing is another payload.
+    // The same Idempotency-Key for another kind of call is another payload.
     expect((await at.extract({ image_base64: await base64() }, { headers })).status).toBe(409);
   });
 
@@ -168,7 +168,7 @@ describe("an uploaded picture", () => {
 });
 
 describe("a picture that comes otherwise than in JSON", () => {
-  /** As curl's -F and a browser send it. */
+  /** As `curl -F` and a browser send it. */
   async function asForm(bytes: Buffer, fields: Record<string, string>, options: CallOptions = {}) {
     const form = new FormData();
     form.append("file", new Blob([new Uint8Array(bytes)], { type: "image/jpeg" }), "photo.jpg");
@@ -209,7 +209,7 @@ describe("a picture that comes otherwise than in JSON", () => {
     expect((await at.extract({ image_base64 }, { headers })).status).toBe(200);
     for (const again of [() => asBytes(bytes, "", headers), () => asForm(bytes, {}, { headers })])
       expect((await at.withoutModel(again)).headers.get("idempotent-replayed")).toBe("true");
-    // Another picture, or another option, is another call.
+    // Another picture or option makes it another call.
     const other = await picture(42);
     for (const answer of [
       await asForm(other, { request_id: "door-1", debug: JSON.stringify(debug) }),
@@ -238,7 +238,7 @@ describe("a picture that comes otherwise than in JSON", () => {
       [asBytes(bytes, "?task_id=a&task_id=b"), 400, "task_id: is in the query more than once"],
       [asBytes(bytes, "?task_id="), 400, "task_id: is empty"],
       [asBytes(Buffer.alloc(0), ""), 400, "the body is missing: send the picture (curl -F file=@photo.jpg"],
-      // Of 4 MiB and a byte, whose event fits through the gateway.
+      // 4 MiB plus one byte, whose event still fits through the gateway.
       [asBytes(Buffer.concat([bytes, Buffer.alloc(4 * 1024 * 1024)]), ""), 413, "POST /v1/uploads"],
     ];
     for (const [asked, status, words] of sayings) {

@@ -45,7 +45,7 @@ const ago = (ms: number) => new Date(Date.now() - ms);
 const soon = () => new Date(Date.now() + minuteMs);
 let count = 0;
 
-/** A run whose items wait, as a planner leaves it. */
+/** A run whose items wait, as the planner leaves it. */
 async function waitingRun(items: number, more: Partial<RunRow> = {}): Promise<RunRow> {
   count += 1;
   const runUid = `uid-${count}`;
@@ -75,7 +75,7 @@ const messageOf = (run: RunRow, index: number): Window.ItemMessage => ({
 });
 
 describe("every statement that core sends reads few rows, however much history there is", () => {
-  // test/support/plans.ts looks on: what is sent here is what no other test of core sends to a database of its own.
+  // Statements that no other test of core sends to a database of its own; test/support/plans.ts checks them.
   test("in housekeeping, with something to mend of each kind", async () => {
     const { db } = services;
     const lost = await waitingRun(2, { touchedAt: ago(60 * minuteMs) });
@@ -129,7 +129,7 @@ describe("every statement that core sends reads few rows, however much history t
     expect(await Pause.resume(services, silent)).toBe(1);
     await Cancel.cancel(services, run, silent);
     await Plan.plan(services, { kind: "sweep", run_uid: run.runUid }, { deadline: Date.now() + 1e4 }, silent);
-    // The one whose answer waits for the bucket is left to reconcile.
+    // The item whose answer waits for the bucket is left to reconcile.
     expect((await stores.run(run.runId)).canceled).toBe(2);
   });
 
@@ -215,7 +215,7 @@ describe("the look at plans", () => {
 
   test("refuses what goes through a table, searches by what is not listed, or sorts more than it answers", () => {
     expect(verdict("SELECT * FROM extract WHERE task_id = ?")).toBe("goes through extract");
-    // A parameter in the place of the literal: the partial index does not serve it.
+    // With a parameter instead of the literal SQLite does not use the partial index.
     expect(verdict("SELECT * FROM extract WHERE status = ? AND lease_until < ?")).toBe(
       "goes through extract",
     );
@@ -236,7 +236,7 @@ describe("the look at plans", () => {
       expect(await Database.read(all)).toEqual([]);
       expect(await Database.batch(database.db, [all])).toHaveLength(1);
       expect([...senders()].filter((site) => site.startsWith("test/"))).toEqual([]);
-      // A look that no longer knows core's own frames would see nothing, and judge nothing.
+      // A check that no longer recognizes core's stack frames would see no statements.
       await Breaker.state(database.db);
       expect([...senders()].some((site) => site.startsWith("core/breaker/breaker.ts:"))).toBe(true);
     } finally {

@@ -1,6 +1,7 @@
 /**
- * How much of the time a run keeps the model server busy, compared with a bare loop on the same queues, whose workers
- * receive a message, wait as long as the model server takes, delete it and receive the next. The two take turns.
+ * Measures how much of the time a run keeps the model server busy, compared with a bare loop on the same queues,
+ * whose workers receive a message, wait as long as the model server takes, delete it and receive the next. The two
+ * run in turns.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import {
@@ -22,7 +23,7 @@ export interface Busy {
   bare: number;
   ours_to_bare: number;
   goal: number;
-  /** From the call that made the run to its end, results and all. */
+  /** From the call that made the run to its end, including the results. */
   whole: number;
   rounds: { ours: number; bare: number; whole: number }[];
 }
@@ -31,7 +32,7 @@ const goals: Readonly<Record<number, number>> = { 8: 0.95, 32: 0.9 };
 
 export const serviceMs = 1_000;
 
-/** Medians over the rounds; a run of the same concurrency goes ahead, so that every process is warm. */
+/** Medians over the rounds, after a first run of the same concurrency that warms up every process. */
 export async function measure(
   rig: Rig,
   options: { items: number; concurrency: number; rounds: number; progress: (line: string) => void },
@@ -63,7 +64,7 @@ export async function measure(
   };
 }
 
-/** So many items that every process has had a dozen: V8 has compiled by then what runs often. */
+/** So many items that every process has handled a dozen, and V8 has compiled the hot code. */
 async function warmUp(rig: Rig, concurrency: number): Promise<void> {
   rig.service.ms = 200;
   await rig.ended(await rig.post({ items: 12 * concurrency, concurrency }));
@@ -118,7 +119,7 @@ async function bareLoop(
       let left = items;
       const slot = async () => {
         while (left > 0) {
-          // Asked at once after a delete, a freed group is taken up at once; a longer poll is not woken by it.
+          // A long poll does not notice a freed group, so the queue is asked again right after a delete.
           const { Messages = [] } = await client.send(
             new ReceiveMessageCommand({ QueueUrl, MaxNumberOfMessages: 1, WaitTimeSeconds: 0 }),
           );

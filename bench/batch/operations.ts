@@ -1,13 +1,13 @@
 /**
- * What a run asks of others for an item, counted on the wire: requests to the database, the bucket and the queues.
- * The polls and deletions of the mappings are AWS's and are not counted.
+ * Counts on the wire what a run asks of others for each item: requests to the database, the bucket and the queues.
+ * Polls and deletions of the mappings are AWS's own and are not counted.
  */
 import * as Figures from "../support/figures.ts";
 import type { Counted, Rig } from "./rig.ts";
 
 export interface Operations {
   items: number;
-  /** For one item, everything of the run included: its call, its planning, its results. */
+  /** Per item, for everything that the run did: its call, its planning, its results. */
   sql_requests: number;
   sql_statements: number;
   s3: Record<string, number>;
@@ -18,13 +18,13 @@ export interface Operations {
   per_minute: number;
 }
 
-/** For one item; the and the design's bounds. */
+/** Per item; the bounds come from the design. */
 export const goals = { sql_requests: 3, puts: 1, sqs_calls: 2.2 } as const;
 
-/** What the last size may ask for more than the first. */
+/** The most growth from the first size to the last. */
 export const maxGrowth = 1.05;
 
-/** A run of this size, made and ended. */
+/** Makes a run of this size and waits for its end. */
 export async function measure(rig: Rig, items: number, concurrency: number): Promise<Operations> {
   rig.service.ms = 0;
   const before = structuredClone(rig.counted);
@@ -72,7 +72,7 @@ export function growth(measured: readonly Operations[]): number {
   return Figures.round(Math.max(...ratios), 3);
 }
 
-/** By the largest run: a run's own share, its call and its results, is spread over its items. */
+/** By the largest run, because the fixed cost of a run is spread over its items. */
 export function meetsGoals(measured: readonly Operations[]): boolean {
   const last = measured.at(-1);
   return (

@@ -1,6 +1,6 @@
 /**
- * A local loop with a scripted model server for measurements of runs. Everything the functions ask of others is
- * counted on the wire, and may be delayed.
+ * A local loop with a scripted model server for measurements of runs. Every request of the functions is counted on
+ * the wire, and may be delayed.
  */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -24,7 +24,7 @@ export interface Latency {
 
 export const noLatency: Latency = { sqlMs: 0, putMs: 0, sqsMs: 0 };
 
-/** What was asked since the rig began; `sqs` are the functions' own calls, by action. */
+/** The requests since the start; `sqs` are the functions' own calls, by action. */
 export interface Counted {
   sqlRequests: number;
   sqlStatements: number;
@@ -57,7 +57,7 @@ const pollMs = 500;
 /** The most lines of a manifest in a request. */
 const inlineMost = 1_000;
 
-/** Starts it, without the clock: reconcile's own queries would be counted. */
+/** Starts it without the schedule: reconcile's queries would be counted. */
 export async function open(options: {
   maxConcurrency: number;
   onLine?: (line: string) => void;

@@ -1,6 +1,6 @@
 /**
- * Memory and pace of the planner at two sizes of a run. V8 lets its young generation grow with the work done, whatever
- * is kept: so both sizes do the same work, the small one with more runs. What differs then is the size of a run alone.
+ * Memory and pace of the planner at two sizes of a run. V8's young generation grows with the work done, so both sizes
+ * do the same work, the small one with more runs. Only the size of a run differs.
  */
 import { execFile } from "node:child_process";
 import { pathToFileURL } from "node:url";
@@ -34,7 +34,7 @@ export const maxGrowth = 1.2;
 const execute = promisify(execFile);
 const concurrency = 64;
 const { most: window } = windowOf(concurrency);
-/** As often as a run of 10,000 can be filled; a smaller one has several runs for it. */
+/** As many times as a run of 10,000 items can be filled; smaller sizes need several runs. */
 const fills = 50;
 
 /** Measures every step at both sizes. */
@@ -106,7 +106,7 @@ async function planner(
   return JSON.parse(stdout) as Measured;
 }
 
-/** What was measured really happened. */
+/** Checks that the measured work was really done. */
 async function check(
   { db }: Servers.Servers,
   step: Step["step"],

@@ -1,4 +1,4 @@
-/** Database, bucket and queues without any function: what a planner needs that is measured in a process of its own. */
+/** Database, bucket and queues without functions, for a planner that is measured in a process of its own. */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -12,7 +12,7 @@ import * as TestDatabase from "#test/support/test-database";
 export interface Servers {
   readonly db: Database.Db;
   readonly bucket: Bucket.Bucket;
-  /** What a function finds in its environment. */
+  /** The environment that a function gets. */
   readonly env: Readonly<Record<string, string>>;
   close(): Promise<void>;
 }

@@ -1,6 +1,6 @@
 import type { Log } from "#core/log";
 
-/** A log that says nothing. */
+/** A log that drops everything. */
 export const silent: Log = {
   info: () => undefined,
   warn: () => undefined,

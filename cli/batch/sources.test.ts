@@ -31,7 +31,7 @@ const thrown = (work: () => unknown): string => {
 describe("a folder", () => {
   it("gives its pictures in natural order, subfolders included, and nothing else", () => {
     const names = ["page 10.jpg", "page 2.JPG", "b/1.png", "b/x.tiff", "a.webp", "ä.gif", "a.jpeg", "c.tif"];
-    // Whatever it is called, and without a name for it.
+    // A file without a name, whatever its content is called.
     const odd = ["d.jfif", "e.jpe", "f.HEIC", "g", "h.txt"];
     const others = [".hidden.jpg", ".git/x.jpg", "._page 2.JPG", "__MACOSX/x.jpg"];
     for (const name of [...names, ...odd, ...others]) cli.file(`in/${name}`);
@@ -101,7 +101,7 @@ describe("a folder", () => {
     ] as const)
       fs.symlinkSync(join(cli.dir, target), join(cli.dir, name));
     fs.symlinkSync("../secret.jpg", join(cli.dir, "in/up.jpg"));
-    // A way around that ends within is fine, and so is a folder that is itself reached by a link.
+    // A loop of links inside the folder is allowed, and so is a folder that is itself reached by a link.
     fs.symlinkSync("../in/a.jpg", join(cli.dir, "in/round.jpg"));
     fs.symlinkSync(join(cli.dir, "in"), join(cli.dir, "by link"));
     expect(look().leftOut).toMatchObject({ count: 4, by_reason: { link_out: 4 }, documents: 4 });

@@ -10,7 +10,7 @@ beforeEach(async () => {
 afterEach(() => rig.close());
 
 describe("Ctrl-C", () => {
-  /** A signal that comes as soon as `when` is true of what was said or asked. */
+  /** Sends a signal as soon as `when` is true for the output or the requests. */
   const interruptible = () => new AbortController();
 
   it("while the run goes on: partial results, the command that resumes, 130; the resume brings all", async () => {
@@ -65,8 +65,8 @@ describe("Ctrl-C", () => {
     rig.pictures(...Array.from({ length: 30 }, (_, i) => `${i}.jpg`));
     const abort = interruptible();
     rig.api.intercept = ({ method, path }) => {
-      // Ten are answered, the others are under way for good. Eight go at once, so whoever announces the eighteenth has
-      // taken note of ten answers.
+      // Ten are answered, and the others stay under way. Eight run in parallel, so when the eighteenth is announced,
+      // ten answers were noted.
       if (method === "PUT" && Number(path.split("ref-").at(-1)) > 10) return "handled";
       if (rig.calls("POST", /uploads/).length === 18) abort.abort();
       return undefined;
@@ -79,7 +79,7 @@ describe("Ctrl-C", () => {
 
     rig.api.intercept = () => undefined;
     const before = rig.calls("POST", /uploads/).length;
-    // Begun before under this id: that is no new batch.
+    // This id was used before, so it is no new batch.
     expect((await rig.batch(["in", "--run-id", "r-1"])).stderr).toMatch(/was begun before/);
     expect((await rig.batch(["--resume", "r-1", "--concurrency", "2"])).status).toBe(exit.ok);
     expect(rig.calls("POST", /uploads/).length - before).toBe(20);

@@ -98,7 +98,7 @@ describe("batch", () => {
         const [wanted = "", where = ""] = each.split(" ");
         return method === wanted && (where === "lost" || path.startsWith(where));
       });
-      // The look for a run of this id comes before everything else.
+      // The look-up of a run with this id comes before everything else.
       if (next === undefined || (next.startsWith("GET") && rig.api.runs.size === 0)) return undefined;
       failing.splice(failing.indexOf(next), 1);
       if (next !== "PUT lost") return 503;

@@ -109,7 +109,7 @@ describe("profile", () => {
     await cli.run(["whoami", "--url", typed.url], { env });
     await cli.run(["whoami", "--url", typed.url, "--key", "k", "--profile", "asked"], { env });
     expect(keysOf(typed.seen)).toEqual(["Bearer env-key", "Bearer k"]);
-    // A profile that is asked for brings its own key along: the variable's belongs to another server.
+    // A profile has its own key, because the key in the environment belongs to another server.
     await cli.run(["whoami", "--profile", "asked"], { env });
     await cli.run(["whoami"], { env: { ...env, OCRLTY_PROFILE: "asked" } });
     expect(keysOf(asked.seen)).toEqual([`Bearer ${key}`, `Bearer ${key}`]);

@@ -61,7 +61,7 @@ test("a bar is a share of a field, of all values or of documents, or the lower e
       ["micro", 0.6, true],
       ["documents", 0.6, false],
     ],
-    // Nothing was scored: no bar is reached, not even this one.
+    // Nothing was scored, so no bar is reached, however low.
     ["tip", null, false],
   ]);
   for (const wrong of ["total", "total=95", "total=0.9:upper", "=0.5", "total=1.5", "total=-0.1"])

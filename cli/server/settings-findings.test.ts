@@ -1,4 +1,4 @@
-/** A setting that is wrong is said by every command as `npm start` says it, and by `doctor` as a finding. */
+/** Every command reports a wrong setting in the words of `npm start`, and `doctor` reports it as a finding. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { exit } from "#cli/terminal/context";
 import * as Setting from "#core/setting";

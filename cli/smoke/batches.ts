@@ -1,4 +1,4 @@
-/** The cases of batches: sources, polling, results, reruns, cancel and delete, and what must be refused. */
+/** Cases for batches: sources, polling, results, reruns, cancel and delete, and refused calls. */
 import { createHash } from "node:crypto";
 import * as z from "zod";
 import type { Answer } from "#cli/server/answer";
@@ -44,7 +44,7 @@ const Announced = z.looseObject({
 });
 const announced = (bench: Bench, what: string) => Announced.parse(bench.kept.get(what)?.json);
 
-/** A picture into the bucket: announced, then put. */
+/** Uploads a picture: announces it, then puts it. */
 const upload = (
   name: string,
   what: string,
@@ -77,7 +77,7 @@ const upload = (
   },
 ];
 
-/** Whoever breaks the smoke test off leaves nothing behind for longer. */
+/** If the smoke test is interrupted, what it made is removed after this time. */
 const expiresAfterS = 86_400;
 const manifestOf = (bench: Bench) => ({
   run_id: idOf(bench),
@@ -124,7 +124,7 @@ const runs: Case[] = [
     "data",
     (bench) => ({
       kind: "data",
-      // Always the same place: only operators can remove it.
+      // Always the same key, because only operators can remove the object.
       path: `smoke/${createHash("sha256").update(bench.picture).digest("hex").slice(0, 12)}.jpg`,
     }),
     { mayBeThere: true },
@@ -182,12 +182,12 @@ const runs: Case[] = [
   },
   results("json", (answer) => Items.safeParse(answer.json).success),
   results("jsonl", (answer) => linesOf(answer).every((line) => line.includes('"status":"succeeded"'))),
-  // A reader of text takes the mark off again.
+  // A reader of text removes the byte order mark.
   results("csv&dialect=semicolon&bom=1", (answer) =>
     answer.text.replace(/^\ufeff/, "").startsWith("index;custom_id;"),
   ),
   results("csv&values=canonical", (answer) => linesOf(answer)[0]?.includes(",total_value,") === true),
-  // A ZIP package: its bytes are no text, and their beginning is all that is left of them here.
+  // A ZIP package. Its bytes are no text, so only the beginning can be compared here.
   results("xlsx", (answer) => answer.text.startsWith("PK")),
   results("csv", (answer) => {
     const [head, ...rows] = linesOf(answer);
@@ -286,7 +286,7 @@ const forms: Case[] = [
 
 const line = { image_ref: `upload_${"x".repeat(24)}` };
 
-/** A batch that must be refused whole, with the name of what is wrong. */
+/** A batch that must be refused as a whole, with the name of the wrong field. */
 const refuse = (name: string, body: object, path: string): Case => ({
   name,
   route: "POST /v1/batch_extract",

@@ -5,33 +5,33 @@ import type { RouteKey } from "#spec/routes";
 
 export interface Case {
   readonly name: string;
-  /** The route it is about; `$default` for what has none. */
+  /** The route under test; `$default` if it has none. */
   readonly route: RouteKey | "$default";
-  /** What is sent. The key goes along unless `as` says otherwise. */
+  /** The request. The key is sent unless `as` says otherwise. */
   request(bench: Bench): Request;
   /** `nobody` sends no key; any other text is sent as the key. */
   readonly as?: "nobody" | (string & {});
   readonly wants: Wants;
-  /** The answer names another server's address, such as a signed URL of the bucket; no key goes there. */
+  /** True if the answer contains another server's address, such as a signed URL of the bucket; no key is sent there. */
   elsewhere?(bench: Bench): string;
-  /** A server that is not there is no failure: it is meant to be out of reach. */
+  /** True if an unreachable server is no failure, because it is meant to be out of reach. */
   readonly mayBeAway?: true;
-  /** Why it cannot be asked here; undefined when it can. */
+  /** Why the case must be skipped; undefined if it can run. */
   skip?(bench: Bench): string | undefined;
-  /** Notes something for later cases. */
+  /** Stores something for later cases. */
   keep?(answer: Answer, bench: Bench): void;
 }
 
 export interface Wants {
   readonly status: number | readonly number[];
-  /** What another status means, where that is not plain. */
+  /** What another status means, if that is not obvious. */
   readonly otherwise?: string;
-  /** Of our own error envelope. */
+  /** The code in our error envelope. */
   readonly code?: string | readonly string[];
-  /** Lower-case name → what its value must match; null: it must be missing. */
+  /** Lower-case name → what its value must match; null if it must be missing. */
   readonly headers?: Readonly<Record<string, RegExp | null>>;
   readonly body?: z.ZodType;
-  /** What else is wrong with it, in a few words. */
+  /** What else is wrong with the answer, in a few words. */
   also?(answer: Answer, bench: Bench): string | undefined;
   /** A 202 is polled to its end first. */
   readonly settles?: true;
@@ -39,14 +39,14 @@ export interface Wants {
   until?(answer: Answer): boolean;
 }
 
-/** What the cases of one run share. */
+/** State that the cases of one run share. */
 export interface Bench {
-  /** Distinguishes this run's ids from every other's. */
+  /** Makes this run's ids unique. */
   readonly run: string;
   readonly picture: Buffer;
   readonly authEnabled: boolean;
   readonly debugMode: boolean;
-  /** The model server's address, where this machine knows it. */
+  /** The model server's address, if this machine knows it. */
   readonly modelServer: URL | undefined;
   /** Scopes of the key. */
   scopes: readonly string[];

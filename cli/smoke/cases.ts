@@ -1,4 +1,4 @@
-/** Every call of the API, in the order they are made. The order matters where a case needs what an earlier one left. */
+/** Every call of the API, in order. The order matters when a case needs the result of an earlier one. */
 import * as z from "zod";
 import { batches } from "./batches.ts";
 import type { Bench, Case } from "./case.ts";
@@ -275,7 +275,7 @@ const debug: Case[] = [
       const day = new Date().toISOString().slice(0, 10);
       return { path: `/v1/debug/artifacts/backup.tar.gz?kind=extracts&from=${day}&to=${day}` };
     },
-    // Bytes, an address of them, or "being made": which one depends on how much there is.
+    // Bytes, their address, or "in progress", depending on the amount.
     wants: { status: [200, 202] },
   },
 ];

@@ -1,4 +1,4 @@
-/** What was made before is deleted again: an extract, the upload that it was read from, a picture below the data root. */
+/** Deletes what was made before: an extract, the upload that it was read from, a picture below the data root. */
 import * as z from "zod";
 import type { Bench, Case } from "./case.ts";
 import { idOf, mimeTypeOf, put, uploadOf, withoutUpload } from "./extracts.ts";

@@ -1,11 +1,11 @@
-/** Evaluations: what is refused, and what a key sees of its own. A whole one is made by `test/evals.test.ts`. */
+/** Evaluations: refused calls, and what a key sees of its own. `test/evals.test.ts` makes a whole one. */
 import * as z from "zod";
 import type { Bench, Case } from "./case.ts";
 
 const withoutDebugRun = (bench: Bench) =>
   bench.scopes.includes("debug:run") ? undefined : "the key lacks debug:run";
 
-/** Of the form of an id, and of none. */
+/** It has the form of an id, but there is none. */
 const unknown = `eval_${"0".repeat(24)}`;
 
 export const evals: Case[] = [

@@ -1,4 +1,4 @@
-/** The cases of the main job: an extract, its repeats, uploads, and what must be refused. */
+/** Cases for the main job: an extract, its repeats, uploads, and refused calls. */
 import * as z from "zod";
 import type { Answer, Request } from "#cli/server/answer";
 import type { Bench, Case } from "./case.ts";
@@ -11,7 +11,7 @@ const post = (body: unknown, headers: Record<string, string> = {}) => ({
   headers,
 });
 const picture = (bench: Bench) => bench.picture.toString("base64");
-/** Of the extract that later cases read again. */
+/** From the extract that later cases read again. */
 export const idOf = (bench: Bench) => `smoke-${bench.run}`;
 const resultOf = (answer: Answer | undefined) =>
   JSON.stringify(z.looseObject({ result: z.unknown() }).safeParse(answer?.json).data?.result);
@@ -25,7 +25,7 @@ const Extract = z.looseObject({
   artifact_rel: z.string().regex(/^extracts\/\d{4}-\d{2}-\d{2}\/[^/]+\/[^/]+\.json$/),
 });
 
-/** Bodies that must get a 400 that names the field. */
+/** Bodies that must get a 400 with the name of the field. */
 export const issueAt = (path: string) => (answer: Answer) => {
   const issues = z
     .object({ error: z.object({ details: z.object({ issues: z.array(z.object({ path: z.string() })) }) }) })
@@ -132,7 +132,7 @@ export const extract: Case[] = [
   },
 ];
 
-/** A form as curl's -F makes it, with the picture in the field `file`. */
+/** A form as `curl -F` sends it, with the picture in the field `file`. */
 export function form(
   bench: Bench,
   path: string,
@@ -169,7 +169,7 @@ export const uploadOf = (bench: Bench) => Upload.parse(bench.kept.get("upload")?
 export const withoutUpload = (bench: Bench) =>
   bench.kept.has("upload") ? undefined : "nothing was announced";
 export const put = (bench: Bench, signed: Record<string, string>) => {
-  // The length is set by the client from the body. The type is not signed: this is what curl says of any file.
+  // The client sets the length from the body. The type is not signed; curl sends this one for any file.
   const { "Content-Length": _, ...others } = signed;
   const headers = { ...others, "Content-Type": "application/x-www-form-urlencoded" };
   return { method: "PUT" as const, path: "/", rawBody: new Uint8Array(bench.picture), headers };
@@ -234,7 +234,7 @@ export const uploads: Case[] = [
   },
 ];
 
-/** A start that says JPEG and nothing behind it. */
+/** The first bytes of a JPEG, and nothing after them. */
 const brokenJpeg = Buffer.from([0xff, 0xd8, 0xff, 0xe0, 0, 16, 74, 70, 73, 70, 0, 1, 1, 0, 0, 1, 0, 1, 0, 0]);
 const inlineTooLarge = Math.round(4.2 * 1024 * 1024);
 const eventTooLarge = 7 * 1024 * 1024;
@@ -344,7 +344,8 @@ export const refusals: Case[] = [
       path: "/v1/extract",
       headers: { origin: "https://stranger.example", "access-control-request-method": "POST" },
     }),
-    // `allow` is our own: without it the gateway has answered, as it does when it has CORS settings of its own.
+    // Only our own function sends `allow`: without it the gateway has answered, as it does with CORS settings of its
+    // own.
     wants: { status: 204, headers: { "access-control-allow-origin": null, allow: /POST/ } },
   },
 ];

@@ -1,4 +1,4 @@
-/** Labels are kept, found, and deleted again; a draft of them is made from the run that was read before. */
+/** Stores, finds and deletes labels, and makes a draft of labels from the earlier run. */
 import * as z from "zod";
 import type { Bench, Case } from "./case.ts";
 

@@ -1,8 +1,8 @@
 import type { Case } from "./case.ts";
 
 /**
- * vLLM's `--api-key` guards `/v1` and a few other paths only (docs/gpu.md). What must not be reachable without a key
- * is asked for without one; any answer but a refusal means that the GPU is open to everybody.
+ * vLLM's `--api-key` protects only `/v1` and a few other paths (docs/gpu.md). Paths that must not be reachable
+ * without a key are requested without one; any answer except a refusal means that the GPU is open to everyone.
  */
 const unguarded = (method: "GET" | "POST", path: string): Case => ({
   name: `the model server keeps ${path} shut without a key`,
@@ -21,7 +21,7 @@ const unguarded = (method: "GET" | "POST", path: string): Case => ({
 export const cases: readonly Case[] = [
   unguarded("POST", "/invocations"),
   unguarded("POST", "/tokenize"),
-  // Of a server that was started without a key these are open, too.
+  // A server that was started without a key leaves these open, too.
   unguarded("GET", "/v1/models"),
   unguarded("POST", "/v1/chat/completions"),
 ];

@@ -1,4 +1,4 @@
-/** Runs the cases one after the other against a server, and judges each answer. */
+/** Runs the cases in order against a server, and checks each answer. */
 import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as z from "zod";
@@ -12,7 +12,7 @@ import { errorShape } from "./shape.ts";
 export interface Outcome {
   readonly name: string;
   readonly route: string;
-  /** Of the answer; null when there was none, or nothing was asked. */
+  /** The status of the answer; null if there was none, or no call was made. */
   readonly status: number | null;
   readonly ms: number;
   readonly outcome: "ok" | "failed" | "skipped";
@@ -25,8 +25,8 @@ const pollMs = 1_000;
 const pollLimitMs = 120_000;
 
 /**
- * Every case, each reported as it ends. Throws CallError when the server is not there at all, and the signal's
- * reason when it is aborted.
+ * Runs every case, and reports each as it ends. Throws CallError if the server cannot be reached at all, and the
+ * signal's reason if it is aborted.
  */
 export async function run(
   server: Target,
@@ -95,7 +95,7 @@ function callerOf(server: Target, { as }: Case): Target {
   return { url: server.url, apiKey: as === "nobody" ? undefined : as };
 }
 
-/** A 202 is asked again until it is something else, where the case wants the end. */
+/** Polls a 202 until it is another status, if the case needs the end. */
 async function settled(server: Target, first: Answer, wants: Wants, signal: AbortSignal): Promise<Answer> {
   const giveUpAt = performance.now() + pollLimitMs;
   let answer = first;
@@ -108,7 +108,7 @@ async function settled(server: Target, first: Answer, wants: Wants, signal: Abor
   return answer;
 }
 
-/** An answer that tells of something under way is asked for again until that has ended. */
+/** Repeats a call while its answer is about work in progress. */
 async function ended(server: Target, request: Request, first: Answer, wants: Wants): Promise<Answer> {
   const giveUpAt = performance.now() + pollLimitMs;
   let answer = first;
@@ -119,7 +119,7 @@ async function ended(server: Target, request: Request, first: Answer, wants: Wan
   return answer;
 }
 
-/** What is wrong with the answer, in one line; undefined when nothing is. */
+/** What is wrong with the answer, in one line; undefined if it is as expected. */
 function judge(answer: Answer, wants: Wants, bench: Bench): string | undefined {
   const statuses = typeof wants.status === "number" ? [wants.status] : wants.status;
   if (!statuses.includes(answer.status)) {

@@ -68,7 +68,7 @@ describe("one request, by whichever door", () => {
     "binary/octet-stream",
     "image/png",
     "application/pdf",
-    // What curl sends of --data-binary without -H.
+    // The Content-Type that curl sends for --data-binary without -H.
     "application/x-www-form-urlencoded",
   ])("the bytes decide, whatever they are called: %s", async (type) => {
     const { image } = await read(raw(jpeg, type));
@@ -87,7 +87,7 @@ describe("one request, by whichever door", () => {
 
 test.each([
   ["--x\r\nContent-Disposition: form-data; name=a", "this is a form"],
-  // As curl -F says it under a Content-Type of JSON.
+  // As `curl -F` with a Content-Type of JSON.
   ['--------x\r\nContent-Disposition: attachment; name="file"', "this is a form"],
   [Buffer.from(jpeg).toString(), "this is a file"],
   ["%PDF-1.7", "this is a file"],

@@ -15,7 +15,7 @@ import { packageRoot } from "#local/home/home";
 import * as PagesBuild from "#local/pages/build";
 import { BundleError, type BundleOptions, bundle } from "./bundle.ts";
 
-// Bundlings of one machine take turns: other tests' loops may be first.
+// Bundlings on one machine run in turns, and other tests' loops may come first.
 vi.setConfig({ testTimeout: 120_000 });
 
 const root = join(packageRoot, "node_modules", ".cache", "ocrlty-bundle-test");
@@ -102,7 +102,7 @@ test("a start without changes bundles nothing; a change of a source and a lost b
   const first = await build({ one: "api/one.handler" });
   const file = first.functions.one?.file ?? "";
   const text = readFileSync(file, "utf8");
-  // Proof that nothing was made: a text of the same length stays as it is.
+  // Proves that nothing was bundled: a text of the same length stays as it is.
   writeFileSync(file, text.replace("changed", "touched"));
   expect((await build({ one: "api/one.handler" })).functions).toEqual(first.functions);
   expect(readFileSync(file, "utf8")).toContain("touched");
@@ -124,7 +124,7 @@ test("loops that bundle at the same time do not disturb each other", async () =>
   const built = await Promise.all(Array.from({ length: 5 }, () => build({ racing: "api/racing.handler" })));
   expect(new Set(built.map(({ dir }) => dir)).size).toBe(1);
   const [{ dir } = { dir: "" }] = built;
-  // One of them has bundled, the others have waited and found it.
+  // One of them has bundled; the others waited and found the result.
   expect(readdirSync(dir).sort()).toEqual([
     "api-racing.mjs",
     "api-racing.mjs.map",

@@ -172,7 +172,7 @@ describe("a pool", () => {
     const lambda = await start({ actor, echo }, { pools: { http: 1 } });
     const order: number[] = [];
     const call = async (index: number) => {
-      // Two functions that take the one process from each other.
+      // Two functions that share one process, so each call ends the other's.
       await lambda.invoke(index % 3 === 0 ? "echo" : "actor", {});
       order.push(index);
     };

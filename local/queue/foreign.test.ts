@@ -8,7 +8,7 @@ import * as Foreign from "#local/queue/foreign";
 import * as Server from "#local/queue/server";
 import { queues } from "#spec/queues";
 
-/** The loop's own emulator, without queues, in the place of another server. */
+/** The loop's own emulator, without queues, in place of another server. */
 
 let dir: string;
 let server: Server.QueueServer;

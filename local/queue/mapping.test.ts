@@ -76,7 +76,7 @@ async function send(name: Name, tasks: (Task & { group?: string })[]): Promise<v
   }
 }
 
-/** What the functions have printed about messages whose name begins so, in order. */
+/** The functions' output about messages whose name begins like this, in order. */
 function traces(prefix: string): Trace[] {
   return lambda.log
     .map(({ line }) => (line.startsWith("{") ? JSON.parse(line) : {}))
@@ -207,7 +207,7 @@ test("a group of which a receive brings many is worked on in order, one at a tim
   expect(order).toEqual(
     [...names.slice(0, 5), ...names.slice(4)].flatMap((name) => [`begin ${name}`, `end ${name}`]),
   );
-  // What waited behind the failure was given back, and did not have to wait until its own visibility ended.
+  // The messages after the failed one were returned, so they need not wait until their visibility ends.
   expect(begins("many-5")[0]?.receives).toBeLessThanOrEqual(3);
 });
 

@@ -78,13 +78,13 @@ test("a restart keeps messages, their delay and what is in flight, with its grou
   await first.client.send(
     new SendMessageCommand({ QueueUrl: url(first, "later"), MessageBody: "delayed", DelaySeconds: 600 }),
   );
-  // Of a group as many as there are, in their order, as SQS does.
+  // A group gives as many messages as it has, in order, as on SQS.
   expect((await receive(first, item, 2)).map(({ Body }) => Body)).toEqual(["1", "2"]);
   await first.close();
   const second = await run();
   expect(second.counts(url(second, "item"))).toEqual({ ready: 1, delayed: 0, inFlight: 2 });
   expect(second.counts(url(second, "later"))).toEqual({ ready: 0, delayed: 1, inFlight: 0 });
-  // Group "a" is still held by its messages.
+  // The messages in flight block group "a".
   expect((await receive(second, url(second, "item"))).map(({ Body }) => Body)).toEqual(["3"]);
 });
 
@@ -124,7 +124,7 @@ test("a changed setting reaches a queue that holds messages, and empties nothing
 
 describe("a function's rights", () => {
   const denied: Denied[] = [];
-  /** What the function `item` may do, as the loop tells it. */
+  /** The rights of the function `item`, as the loop configures them. */
   async function asItem(): Promise<{ server: QueueServer; client: SQSClient }> {
     denied.length = 0;
     const server = await start({

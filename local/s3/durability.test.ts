@@ -50,7 +50,7 @@ describe("a killed process", () => {
       const answered = new Map<string, Buffer>();
       const write = async (writer: number) => {
         for (let n = 0; ; n += 1) {
-          // Both kinds of write: new keys, and one key that is overwritten again and again.
+          // Both kinds of write: new keys, and one key that is overwritten repeatedly.
           const Key = n % 3 === 2 ? `${writer}/same` : `${writer}/${n}`;
           const Body = Buffer.alloc(1 + ((n * 7919) % 90_000), randomBytes(64));
           await s3.send(new S3.PutObjectCommand({ Bucket, Key, Body }));
@@ -63,7 +63,7 @@ describe("a killed process", () => {
       s3.destroy();
       expect(answered.size).toBeGreaterThanOrEqual(60);
 
-      // A body that a kill cut off before it became an object; the kill above rarely hits that moment.
+      // A body that a kill interrupted before it became an object; the kill above rarely hits that moment.
       await mkdir(join(dir, "blobs", "ab"), { recursive: true });
       await writeFile(join(dir, "blobs", "ab", "ab-cut-off"), "half");
       const again = await open({ dir });
@@ -72,7 +72,7 @@ describe("a killed process", () => {
         expect(await filesOf(dir)).toHaveLength(keys.length);
         for (const [key, body] of answered) {
           const stored = Buffer.from((await (await again.get(key)).Body?.transformToByteArray()) ?? []);
-          // A `same` key may hold its next version, whose answer the kill swallowed, but a whole one.
+          // A `same` key may hold the next version, whose answer the kill lost, but always a whole one.
           if (key.endsWith("/same") && !stored.equals(body)) expect(isWhole(stored)).toBe(true);
           else expect(stored.equals(body), key).toBe(true);
         }
@@ -90,7 +90,7 @@ describe("a killed process", () => {
   });
 });
 
-/** The writer above fills a body with 64 bytes over and over; its lengths are known too. */
+/** The writer above repeats 64 bytes in each body, and the lengths are known. */
 function isWhole(body: Buffer): boolean {
   const lengths = new Set(Array.from({ length: 2000 }, (_, n) => 1 + ((n * 7919) % 90_000)));
   return lengths.has(body.length) && body.equals(Buffer.alloc(body.length, body.subarray(0, 64)));
@@ -117,7 +117,7 @@ describe("a running store", () => {
 
   test("a reader gets the bytes it began with while the object is replaced and deleted", async () => {
     const Key = freshKey();
-    // In parts, that is in several files, of which the last are opened only when they are needed.
+    // In several parts and files, of which the last are opened only when they are needed.
     const bodies = ["a", "b", "c"].map((letter) => Buffer.alloc(5 * 1024 * 1024, letter));
     const { UploadId } = await store.s3.send(new S3.CreateMultipartUploadCommand({ Bucket, Key }));
     const Parts: S3.CompletedPart[] = [];

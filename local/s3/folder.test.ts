@@ -101,7 +101,7 @@ test("a file reads like an object: type, ranges, conditions, an ETag that change
   fs.utimesSync(join(folder, "receipt.JPG"), new Date(), new Date(Date.now() + 5_000));
   expect(await status(store.get(Key, { IfMatch }))).toBe(412);
   expect((await store.get(Key)).ETag).not.toBe(IfMatch);
-  // Another spelling is another key, also where the file system thinks otherwise.
+  // Keys are case-sensitive, even on a file system that is not.
   expect(await status(store.get(`${prefix}receipt.jpg`))).toBe(404);
   expect(
     await status(store.s3.send(new S3.HeadObjectCommand({ Bucket: "pictures", Key: "receipt.JPG" }))),
@@ -141,7 +141,7 @@ test("what the folder holds is changed by nobody; other keys beside it are store
   const other = `${prefix}b.jpg`;
   await store.put(other, "stored", { IfNoneMatch: "*" });
   expect(await store.textOf(other)).toBe("stored");
-  // A file of the same name covers it, and neither is lost.
+  // An object with the file's key hides the file; both stay.
   write("b.jpg", "file");
   expect(await store.textOf(other)).toBe("file");
   expect(await list()).toEqual(["a.jpg", "b.jpg"]);

@@ -7,10 +7,10 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type SqlServer, start } from "#local/sql/server";
 
 /**
- * The same statements, in order, against this server and against libSQL's own engine on a file. Left out is
- * what the two are known to do differently, where this server does what Turso does: several statements in one
- * text and none are errors, every parameter must have a value; and where the native client is at fault: text
- * after a NUL, row ids above 2^53, VACUUM and DROP after a cached statement, RETURNING's count.
+ * The same statements, in order, against this server and against libSQL's own engine on a file. Left out are known
+ * differences, where this server does what Turso does (several statements in one text and none are errors; every
+ * parameter needs a value), and faults of the native client (text after a NUL, row ids above 2^53, VACUUM and DROP
+ * after a cached statement, RETURNING's count).
  */
 const script: [sql: string, args?: InArgs][] = [
   ["CREATE TABLE t (a INTEGER PRIMARY KEY, b TEXT UNIQUE, c REAL, d BLOB, e)"],
@@ -82,7 +82,7 @@ const script: [sql: string, args?: InArgs][] = [
   ["SELECT count(*), max(a), min(b), avg(c) FROM t"],
   ["SELECT * FROM t WHERE b IN (?, ?)", ["c1", "c2"]],
   ["SELECT ? AS d", [new Date(5)]],
-  // Last: this server gives a connection that a PRAGMA has touched to nobody else.
+  // Comes last, because this server does not reuse a connection that a PRAGMA has changed.
   ["PRAGMA table_info(t)"],
   ["PRAGMA user_version"],
 ];
@@ -115,11 +115,11 @@ async function outcome(client: Client, sql: string, args: InArgs = []) {
   try {
     const { columns, columnTypes, rows, rowsAffected, lastInsertRowid } = await client.execute({ sql, args });
     const values = rows.map((row) => Array.from(row));
-    // The native client says nothing of these for a statement that returns rows.
+    // The native client has no such values for a statement that returns rows.
     return columns.length > 0 ? { columns, columnTypes, values } : { rowsAffected, lastInsertRowid };
   } catch (error) {
     if (!(error instanceof LibsqlError)) throw error;
-    // The server's names for what SQLite has only one.
+    // SQLite has one name for these, the server has several.
     const plain = (text: string) => text.replace(/^(SQLITE_UNKNOWN|SQL_PARSE_ERROR)/, "SQLITE_ERROR");
     return { code: plain(error.code), message: plain(error.message.replace("SQLite error: ", "")) };
   }

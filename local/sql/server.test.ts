@@ -60,7 +60,7 @@ describe("transactions", () => {
     const other = client.execute("INSERT INTO t VALUES (2)").then(() => {
       done = true;
     });
-    // A reader is not blocked, and does not see what is not committed.
+    // A reader is not blocked, and does not see uncommitted rows.
     expect((await client.execute("SELECT count(*) FROM t")).rows[0]?.[0]).toBe(0n);
     await transaction.execute("INSERT INTO t VALUES (3)");
     expect(done).toBe(false);
@@ -131,7 +131,7 @@ describe("transactions", () => {
     await vi.waitFor(() => expect(held).toBeDefined());
     leaving.abort();
     await lost;
-    // Two answers on another connection: by then the server has seen the first one end.
+    // Two answers on another connection; by then the server has noticed the end of the first one.
     for (let n = 0; n < 2; n += 1) await client.execute("SELECT 1");
     held?.();
     await client.execute("INSERT INTO t VALUES (2)");
@@ -169,7 +169,7 @@ describe("values", () => {
     await client.execute("CREATE TABLE v (x)");
     const value = fc.oneof(
       fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }),
-      // Without -0: the client itself writes it as 0.
+      // Without -0, which the client itself writes as 0.
       fc.double({ noNaN: true, noDefaultInfinity: true }).map((number) => number + 0),
       fc.string({ unit: "binary", maxLength: 40 }),
       fc.uint8Array({ maxLength: 40 }),

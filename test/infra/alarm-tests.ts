@@ -8,7 +8,7 @@ import type { Stages } from "./stages.ts";
 
 const queueSpecs = Object.entries<QueueSpec>(queues);
 
-/** The tests of alarms and the dashboard: infra.test.ts runs them, which makes the stages once. */
+/** The tests of alarms and the dashboard. infra.test.ts runs them, so that the stages are made once. */
 export function alarmTests(stages: () => Stages): void {
   test("every alarm has somebody to tell, and says under which heading of docs/operate/alarms.md the answer is", () => {
     for (const stage of [stages().production, stages().staging]) {
@@ -34,11 +34,11 @@ export function alarmTests(stages: () => Stages): void {
       );
       for (const { name, inputs } of alarms) {
         expect(inputs.alarmActions, name).toHaveLength(1);
-        // Once when it begins, once when it ends.
+        // Once at its start, once at its end.
         expect(inputs.okActions, name).toEqual(inputs.alarmActions);
         expect(inputs, name).toMatchObject({
           comparisonOperator: "GreaterThanThreshold",
-          // A clock that says nothing stands still; of all others silence is peace.
+          // A missing clock metric means that the clock has stopped; for all other metrics no data means no problem.
           treatMissingData: name === "ReconcileAlarm" ? "breaching" : "notBreaching",
         });
         expect(inputs.alarmDescription, name).toMatch(
@@ -57,7 +57,7 @@ export function alarmTests(stages: () => Stages): void {
     const alarm = (name: string) =>
       JSON.stringify(resourceOf(stages().production, "aws:cloudwatch/metricAlarm:MetricAlarm", name).inputs);
     expect(alarm("SingleDeadLettersAlarm")).toMatch(/production-SingleDeadLettersQueue.*"threshold":0/);
-    // Its dead letters are taken by a function before anybody could count them.
+    // A function receives its dead letters before an alarm could count them.
     expect(alarm("ItemDeadLettersAlarm")).toMatch(/ItemDeadLettersQueue.*NumberOfMessagesReceived.*taken/);
     expect(alarm("SingleStalledAlarm")).toContain(
       "IF(age > 300 AND waiting > 0 AND FILL(taken, 0) == 0, 1, 0)",
@@ -68,14 +68,14 @@ export function alarmTests(stages: () => Stages): void {
         "aws:cloudwatch/metricAlarm:MetricAlarm",
         `${pascal(name)}StalledAlarm`,
       );
-      // Minutes: longer than the longest call that may keep all workers from taking the next message.
+      // Minutes: longer than the longest call that may occupy all workers.
       const { timeoutMs } = functions[subscription.function as keyof typeof functions];
       expect(Number(inputs.evaluationPeriods) * 60_000, name).toBe(timeoutMs + 3 * 60_000);
     }
-    // Of the queue itself, not of its dead letters.
+    // The queue itself, without its dead letters.
     expect(alarm("SingleStalledAlarm")).not.toContain("DeadLetters");
     expect(alarm("SingleAgeAlarm")).toContain("ApproximateAgeOfOldestMessage");
-    // What docs/operate/alarms.md says of them: 15 minutes, 5 %, 10 %.
+    // The numbers in docs/operate/alarms.md: 15 minutes, 5 %, 10 %.
     expect(alarm("SingleAgeAlarm")).toContain('"threshold":900,');
     expect(alarm("ApiErrorsAlarm")).toContain('"threshold":5,');
     expect(alarm("ItemErrorsAlarm")).toContain('"threshold":10,');
@@ -99,7 +99,7 @@ export function alarmTests(stages: () => Stages): void {
     });
     expect(slow).not.toHaveProperty("statistic");
     expect(alarm("ItemErrorsAlarm")).toContain(`"metricName":"${metrics.itemErrors}"`);
-    // A look every 30 s: in each of the periods there was one in vain, and without work there is none.
+    // A probe every 30 s: each of the periods had a failed one, and without waiting work there is none.
     expect(
       resourceOf(stages().production, "aws:cloudwatch/metricAlarm:MetricAlarm", "ModelAwayAlarm").inputs,
     ).toMatchObject({
@@ -127,7 +127,7 @@ export function alarmTests(stages: () => Stages): void {
       pattern: '{ ($.status = "401") || ($.status = 401) }',
       metricTransformation: { namespace: `${namespace}/production`, name: refusedCalls, value: "1" },
     });
-    // The field that the pattern asks for, as SST writes the lines: in quotes.
+    // The field in the pattern, as SST writes the lines: in quotes.
     expect(
       JSON.stringify(resourceOf(production, "aws:apigatewayv2/stage:Stage", "ApiStage").inputs),
     ).toContain(String.raw`\"status\":\"$context.status\",`);
@@ -141,7 +141,7 @@ export function alarmTests(stages: () => Stages): void {
       ...{ namespace, metricName: metrics.keyShare, statistic: "Maximum" },
       ...{ threshold: 80, period: 300, evaluationPeriods: 3, dimensions: { service, stage: "production" } },
     });
-    // Written each minute while something ends: three periods that all have one.
+    // Written each minute while items end: three periods that all have a value.
     expect(alarm("SecretsExpireAlarm")).toMatchObject({
       ...{ namespace, metricName: metrics.expiringSecrets, statistic: "Maximum" },
       ...{ threshold: 0, period: 300, evaluationPeriods: 3, dimensions: { service, stage: "production" } },

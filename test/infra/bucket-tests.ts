@@ -11,7 +11,7 @@ interface LifecycleRule {
   abortMultipartUploadsTransition?: { condition: { maxAge: number } };
 }
 
-/** The tests of the bucket's rules: infra.test.ts runs them, which makes the stages once. */
+/** The tests of the bucket's rules. infra.test.ts runs them, so that the stages are made once. */
 export function bucketTests(stages: () => Stages): void {
   test("the bucket drops what is not meant to stay, below the stage's prefix, and never an artifact", () => {
     const rules = (stage: Synthesis) => {
@@ -93,7 +93,7 @@ export function bucketTests(stages: () => Stages): void {
     const parts = (stage: Synthesis) =>
       stage.resources
         .filter(({ type }) => type.startsWith("cloudflare:"))
-        // The suffix of the name is another each time, and Pulumi keeps the first.
+        // The suffix of the name is random, and Pulumi keeps the first one.
         .map(({ inputs: { name: _, ...inputs }, ...part }) => ({ ...part, inputs }));
     expect(parts(kept)).toHaveLength(3);
     expect(parts(kept)).toEqual(parts(staging));

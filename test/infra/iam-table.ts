@@ -7,7 +7,7 @@ export interface Statement {
   owner: string;
   actions: string[];
   resources: string[];
-  /** Policies of AWS's own, whose statements are not in our hands. */
+  /** AWS's own policies, whose statements we do not control. */
   managed: string[];
 }
 
@@ -16,8 +16,8 @@ interface Policy {
 }
 
 /**
- * What the roles of a stage allow.
- * @throws when a policy is attached to a role from outside: that role's own list is meant to be all there is.
+ * The rights of a stage's roles.
+ * @throws if a policy is attached to a role from outside, because the role's own list must be complete.
  */
 export function statements({ resources }: Synthesis): Statement[] {
   const roles = resources.filter(({ type }) => type === "aws:iam/role:Role");
@@ -41,7 +41,7 @@ export function statements({ resources }: Synthesis): Statement[] {
   });
 }
 
-/** The statements as a table in Markdown, sorted, without what differs between accounts and stages. */
+/** The statements as a sorted Markdown table, without values that differ between accounts and stages. */
 export function render(of: readonly Statement[]): string {
   const rows = of.map(({ owner, actions, resources, managed }) => {
     const may = [...actions, ...managed].map((name) => `\`${name}\``).join(", ");
@@ -57,7 +57,7 @@ export function render(of: readonly Statement[]): string {
   ].join("\n");
 }
 
-/** An ARN as a reader knows its resource; one of an unknown kind stays as it is. */
+/** An ARN as a resource name for readers; an unknown kind stays as it is. */
 function readable(arn: string, owner: string): string {
   const queue = /:sqs:.*-(\w+)Queue(\.fifo)?$/.exec(arn)?.[1];
   if (queue !== undefined) return `queue \`${queue}\``;
@@ -67,7 +67,7 @@ function readable(arn: string, owner: string): string {
   return called === undefined ? `\`${arn}\`` : `function \`${called}\``;
 }
 
-/** A value that the mocks mark as secret, because something that it was made of is. */
+/** A value that the mocks mark as secret, because it was made from a secret. */
 function open(value: unknown): unknown {
   return typeof value === "object" && value !== null && "secret" in value ? value.secret : value;
 }

@@ -28,7 +28,7 @@ export function mappingsOf(stage: Synthesis): Map<string, Record<string, unknown
   );
 }
 
-/** Each right of a role as "action resource", the resource without account. */
+/** Each right of a role as "action resource", with the resource without its account. */
 export function rightsOf(stage: Synthesis, owner: string): string[] {
   return IamTable.statements(stage)
     .filter((statement) => statement.owner === owner)

@@ -6,7 +6,10 @@ import { root } from "#scripts/sst-platform";
 import { pdfium } from "#spec/pdfium";
 import type { Stages } from "./stages.ts";
 
-/** The tests of what lies beside the docs function's bundle: infra.test.ts runs them, which makes the stages once. */
+/**
+ * The tests of the files beside the docs function's bundle. infra.test.ts runs them, so that the stages are made
+ * once.
+ */
 export function pagesTests(stages: () => Stages): void {
   test("what /docs is made of is copied beside the bundle of its function, the decoder of PDFs beside those that read them", () => {
     const { production, staging, anna, live } = stages();
@@ -25,7 +28,7 @@ export function pagesTests(stages: () => Stages): void {
     const files = fs.readdirSync(from, { recursive: true }).map((file) => String(file).replaceAll("\\", "/"));
     for (const name of ["reference.html", "quickstart.html", "quickstart.md", "llms.txt", "openapi.json"])
       expect(files).toContain(`${name}.gz`);
-    // What the pages ask for.
+    // The files that the pages request.
     const page = gunzipSync(fs.readFileSync(join(from, "reference.html.gz"))).toString("utf8");
     const assets = [...page.matchAll(/\/docs\/(assets\/[\w.-]+)/g)].map(([, name]) => `${name}.gz`);
     expect(assets.length).toBe(2);

@@ -1,6 +1,6 @@
 /**
- * Runs a bundled program under Pulumi's mocks, in a process of its own: one program at a time is all that Pulumi can
- * do. Arguments: SST's platform folder, the program, the stage, the file for what would be created.
+ * Runs a bundled program under Pulumi's mocks in a process of its own, because Pulumi can run only one program per
+ * process. Arguments: SST's platform folder, the program, the stage, and the file for the resources.
  */
 import * as fs from "node:fs";
 import * as module from "node:module";
@@ -26,14 +26,14 @@ interface Pulumi {
   };
 }
 
-// SST's copy and no other: its components share it.
+// Exactly SST's copy, which its components use.
 const require = module.createRequire(join(platform, "package.json"));
 const pulumi = require("@pulumi/pulumi") as Pulumi;
 const settings = require("@pulumi/pulumi/runtime/settings") as {
   waitForRPCs(disconnect: boolean): Promise<void>;
 };
 
-/** A request of Pulumi's protocol, as far as it is looked at here. */
+/** The fields of Pulumi's requests that are used here. */
 interface Registration {
   getName(): string;
   getRetainondelete(): boolean;
@@ -41,7 +41,7 @@ interface Registration {
   getOutputs(): { toJavaScript(): Record<string, unknown> };
 }
 type Callback = (...answer: unknown[]) => unknown;
-/** What the mocks are not told: which resources survive their removal, and what components give out (their links). */
+/** What the mocks do not get: which resources are retained on removal, and the outputs of components (their links). */
 const { MockMonitor } = require("@pulumi/pulumi/runtime/mocks") as {
   MockMonitor: {
     prototype: {
@@ -69,7 +69,7 @@ const region = "us-east-1";
 const secretMark = "4dabf18193072939515e22adb298388d";
 const resources: MockResource[] = [];
 
-/** What AWS would add to a resource: just enough for others to refer to it. */
+/** The outputs that AWS would add to a resource, as far as others refer to them. */
 function stateOf({ type, name, inputs }: MockResource): Record<string, unknown> {
   const arn = (service: string, rest: string) => `arn:aws:${service}:${region}:${account}:${rest}`;
   switch (type) {
@@ -110,9 +110,9 @@ function stateOf({ type, name, inputs }: MockResource): Record<string, unknown> 
   }
 }
 
-/** What AWS would add inside what was given. */
+/** The values that AWS would add inside an input. */
 function within({ type, inputs }: MockResource): Record<string, unknown> {
-  // Its name is made at random once and ignored from then on.
+  // The random part of the name is made once and ignored afterwards.
   if (type === "cloudflare:index/r2Bucket:R2Bucket") return { name: `ocrlty-${stage}-bucket` };
   if (type !== "aws:apigatewayv2/domainName:DomainName") return {};
   const given = inputs.domainNameConfiguration as Record<string, unknown>;
@@ -132,7 +132,7 @@ await pulumi.runtime.setMocks(
     call: ({ token, inputs }: { token: string; inputs: Record<string, unknown> }) => {
       switch (token) {
         case "aws:iam/getPolicyDocument:getPolicyDocument":
-          // The provider, too, leaves out what is empty.
+          // The provider also omits empty values.
           return {
             ...((inputs.statements as unknown[]).length > 0 ? { statements: inputs.statements } : {}),
             json: JSON.stringify(inputs),

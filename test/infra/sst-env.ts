@@ -1,6 +1,6 @@
 import type { LinkRef } from "./synthesis.ts";
 
-/** What SST 4.17 calls Cloudflare's bindings where that package is installed, which is what it is installed for. */
+/** SST 4.17's names for Cloudflare's bindings if that package is installed, for which purpose it is installed here. */
 const bindings: Readonly<Record<string, string>> = {
   r2BucketBindings: 'import("@cloudflare/workers-types").R2Bucket',
 };
@@ -39,7 +39,7 @@ function lines(types: Record<string, string>, indent: string): string {
     .join("\n");
 }
 
-/** The type of a link is a constant; deeper down a property may bear that name, too. */
+/** The type of a link is a constant; deeper levels may have a property of that name, too. */
 function object(value: Readonly<Record<string, unknown>>, indent: string, isLink = false): string {
   const types = Object.fromEntries(
     Object.entries(value).map(([name, one]) => [

@@ -8,19 +8,19 @@ export const handlers = Object.fromEntries(
   Object.entries<FunctionSpec>(functions).map(([name, { handler }]) => [name, handler]),
 );
 
-/** What every stage needs; the secrets' values may appear nowhere but in the links. */
+/** The settings that every stage needs; the secrets' values may appear only in the links. */
 const needed = {
   ...Object.fromEntries(
     Object.entries(secrets).flatMap(([variable, { secret }]) => [
       [`SST_SECRET_${secret}`, `canary-${secret}`],
-      // Who deploys may have them for his laptop, in `.env`.
+      // A person who deploys may have them in the `.env` of a laptop.
       [variable, `canary-${variable}`],
     ]),
   ),
   CLOUDFLARE_DEFAULT_ACCOUNT_ID: "account",
 };
 
-/** The environment of `sst deploy` by stage: all of it, some of it, nothing that is not needed. */
+/** The environment of `sst deploy` by stage: complete, partial, and only what is needed. */
 export const environments = {
   production: {
     ...needed,
@@ -51,7 +51,7 @@ export interface Stages extends Record<Stage, Synthesis> {
   kept: Synthesis;
 }
 
-/** Another S3, as the deploying environment names it. */
+/** Another S3, as the deploying environment configures it. */
 const another = {
   S3_ENDPOINT_URL: "https://s3.example.com:9000",
   S3_BUCKET: "receipts",
@@ -59,7 +59,10 @@ const another = {
   S3_FORCE_PATH_STYLE: "1",
 };
 
-/** Makes all of them, one after another: each takes a processor for seconds, which the loops of other tests need too. @throws with the program's own words when one fails. */
+/**
+ * Makes all of them, one after another, because each occupies a processor for seconds that the loops of other tests
+ * need. @throws the program's own message if one fails.
+ */
 export async function stages(): Promise<Stages> {
   const bundled = await bundle({ handlers, minify: true });
   const common = { program: await bundleProgram(), bundle: bundled, handlers };

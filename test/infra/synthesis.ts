@@ -1,6 +1,7 @@
 /**
- * Runs sst.config.ts with SST's real components and without a cloud: Pulumi's mocks take what would be created. It
- * does what the SST command does around them (SST 4.17: the bundle's globals, and the questions that components ask).
+ * Runs sst.config.ts with SST's real components but without a cloud: Pulumi's mocks receive what would be created. It
+ * also does what the SST command does around them (SST 4.17: the globals of the bundle, and the requests of
+ * components).
  */
 import { execFile } from "node:child_process";
 import { createHash, randomUUID } from "node:crypto";
@@ -14,32 +15,32 @@ import { build, transform } from "esbuild";
 import type { Bundle } from "#local/bundle/bundle";
 import { platform, root } from "#scripts/sst-platform";
 
-/** Something that would be created, with what it was given. A value that is a secret reads `{ secret: … }`. */
+/** A resource that would be created, with its inputs. A secret value reads `{ secret: … }`. */
 export interface Resource {
   type: string;
   name: string;
   inputs: Record<string, unknown>;
-  /** Stays when it is removed from the program, or the whole stage is. */
+  /** True if it stays when it, or the whole stage, is removed. */
   retained: boolean;
 }
 
-/** What can be linked: its name, its type and what it gives to whoever links it. */
+/** A linkable: its name, its type and its properties. */
 export interface LinkRef {
   target: string;
   properties: Record<string, unknown>;
   include?: { type: string; binding?: string }[];
 }
 
-/** What a component asked SST to bundle: its handler, its links' values, its options. */
+/** What a component asked SST to bundle: its handler, the values of its links, its options. */
 export interface Build {
   functionID: string;
   handler: string;
   links: Record<string, Record<string, unknown>>;
   properties: Record<string, unknown>;
   runtime: string;
-  /** What SST lays beside the bundle. */
+  /** What SST puts beside the bundle. */
   copyFiles?: { from: string; to: string; isDir: boolean }[];
-  /** The fields of each source map as it would be packed; none unless the stage is made with `packed`. */
+  /** The fields of each source map as it would be packed; empty unless the stage is made with `packed`. */
   maps: string[][];
 }
 
@@ -48,7 +49,7 @@ export interface Synthesis {
   /** By name. */
   links: Record<string, LinkRef>;
   builds: Build[];
-  /** What SST shows at the end of a deployment, as far as it is known before. */
+  /** What SST prints at the end of a deployment, as far as it is known before. */
   outputs: Record<string, string>;
   app: { protect?: boolean; removal?: string; providers?: Record<string, string> };
 }
@@ -57,25 +58,25 @@ export interface Options {
   /** Of {@link bundleProgram}. */
   program: string;
   stage: string;
-  /** The environment of `sst deploy`; nothing else of ours is passed on. */
+  /** The environment of `sst deploy`; nothing else of this process is passed on. */
   env: Record<string, string>;
   /** The functions as the local loop bundles them, by handler. */
   bundle: Bundle;
   handlers: Readonly<Record<string, string>>;
   /**
-   * Whether SST packs all that it would, source maps included. Compressing them takes as long as everything else of a
-   * stage, so of the others only the file with the handler is packed.
+   * True if SST packs everything, including source maps. Compressing them takes as long as the rest of a stage, so
+   * otherwise only the file with the handler is packed.
    */
   packed?: boolean;
-  /** The components that the last deployment made. */
+  /** The components of the last deployment. */
   made?: readonly string[];
-  /** As under `sst dev`: the functions run on the machine of whoever started it. */
+  /** As under `sst dev`: the functions run on the developer's machine. */
   dev?: boolean;
 }
 
 const unusedMs = 3_600_000;
 
-/** One stage's resources. @throws with the program's own words when it fails. */
+/** The resources of one stage. @throws the program's own message if it fails. */
 export async function synthesize(options: Options): Promise<Synthesis> {
   const work = await fs.mkdtemp(join(tmpdir(), "ocrlty-synthesis-"));
   const builds: Build[] = [];
@@ -113,12 +114,12 @@ async function mapsOf(dir: string): Promise<string[][]> {
 
 type App = Synthesis["app"] & Record<string, unknown>;
 
-/** What `app()` of sst.config.ts says for a stage. */
+/** The result of `app()` of sst.config.ts for a stage. */
 async function appOf(stage: string, env: Options["env"]): Promise<App> {
   return (await configOf(stage, env)).app({ stage });
 }
 
-/** sst.config.ts by itself, with the globals of SST that it uses before it loads infra/. */
+/** sst.config.ts alone, with the globals of SST that it uses before it loads infra/. */
 async function configOf(
   stage: string,
   env: Options["env"] = {},
@@ -130,12 +131,12 @@ async function configOf(
   return config.default;
 }
 
-/** Asks sst.config.ts for a stage that it has to refuse. @throws with its own words; with others if it does not. */
+/** Calls sst.config.ts for a stage that it must refuse. @throws its message; another error if it accepts the stage. */
 export async function refused(stage: string): Promise<void> {
   await (await configOf(stage)).run();
 }
 
-/** What the SST command says to the program: the stage, how it was called, which components the last deployment made. */
+/** What the SST command passes to the program: the stage, the command, and the components of the last deployment. */
 function globalsOf({ stage, dev = false, made = [] }: Options, app: App, work: string) {
   const paths = { home: work, root, work, platform };
   const version = Object.fromEntries(made.map((name) => [name, 1]));
@@ -144,8 +145,8 @@ function globalsOf({ stage, dev = false, made = [] }: Options, app: App, work: s
 }
 
 /**
- * Bundles sst.config.ts and infra/ into one file, with the globals that SST gives them, for all stages; beside SST's
- * packages, so that they are found. Named by its content, so that Node knows what it compiled of it.
+ * Bundles sst.config.ts and infra/ into one file for all stages, with SST's globals. It is placed beside SST's
+ * packages, so that they are found, and named by its content, so that Node's compile cache fits.
  * @returns its path
  */
 export async function bundleProgram(): Promise<string> {
@@ -184,7 +185,7 @@ export async function bundleProgram(): Promise<string> {
         setup: (plugin) => {
           plugin.onLoad({ filter: /\.ts$/ }, async ({ path }) => {
             if (path.startsWith(join(root, ".sst") + sep)) return undefined;
-            // On the first line, so that line numbers stay.
+            // On the first line, so that line numbers stay the same.
             return { contents: globals + (await fs.readFile(path, "utf8")), loader: "ts" };
           });
         },
@@ -194,14 +195,14 @@ export async function bundleProgram(): Promise<string> {
   const contents = outputFiles[0]?.contents ?? new Uint8Array();
   const name = `ocrlty-${createHash("sha256").update(contents).digest("hex").slice(0, 20)}.mjs`;
   await removeUnused(name);
-  // Whole or not at all: another run may load it just now.
+  // Renamed into place, because another process may load it at this moment.
   const draft = join(platform, `ocrlty-${randomUUID()}.mjs`);
   await fs.writeFile(draft, contents);
   await fs.rename(draft, join(platform, name));
   return join(platform, name);
 }
 
-/** Removes the programs of earlier sources that nobody has made for an hour. */
+/** Removes the programs of earlier sources that are older than an hour. */
 async function removeUnused(name: string): Promise<void> {
   for (const other of await fs.readdir(platform)) {
     if (other === name || !/^ocrlty-.*\.mjs$/.test(other)) continue;
@@ -211,7 +212,7 @@ async function removeUnused(name: string): Promise<void> {
   }
 }
 
-/** Answers what components ask the SST command while they run. */
+/** Answers the requests of components to the SST command. */
 async function serve(options: Options, work: string, builds: Build[]) {
   const answers: Record<string, (params: unknown) => unknown> = {
     "Provider.Aws.Bootstrap": () => ({
@@ -222,7 +223,7 @@ async function serve(options: Options, work: string, builds: Build[]) {
       assetEcrUrl: "123456789012.dkr.ecr.us-east-1.amazonaws.com/assets",
     }),
     "Provider.Aws.Appsync": () => ({ http: "appsync.example.com", realtime: "appsync-realtime.example.com" }),
-    // Under `sst dev` nothing is packed: SST notes what it has to run when a call comes.
+    // Under `sst dev` nothing is packed; SST notes what it must run when a call comes.
     "Runtime.AddTarget": (params) => {
       builds.push({ ...(params as Build), maps: [] });
       return true;
@@ -265,7 +266,10 @@ async function serve(options: Options, work: string, builds: Build[]) {
   return server;
 }
 
-/** Pulumi keeps the stack of every promise, and makes much that lives briefly: less of both is two thirds of its time. */
+/**
+ * Pulumi keeps the stack of every promise and creates many short-lived objects; less of both saves two thirds of its
+ * time.
+ */
 const lean = ["--stack-trace-limit=1", "--max-semi-space-size=32"];
 
 function run(args: string[], env: Record<string, string>): Promise<void> {
@@ -283,5 +287,5 @@ function run(args: string[], env: Record<string, string>): Promise<void> {
   });
 }
 
-/** A file's address for `import()`; paths of Windows are none. */
+/** A file's address for `import()`, which takes no Windows paths. */
 export const urlOf = (path: string) => pathToFileURL(path).href;

@@ -24,7 +24,7 @@ afterEach(async () => {
   close = undefined;
 });
 
-/** The product, with less patience for an item's messages. */
+/** The product with a lower limit for the receives of an item's messages. */
 const impatient = (maxReceiveCount: number): App => ({
   ...product,
   queues: { ...product.queues, item: { ...Queues.queues.item, maxReceiveCount } },
@@ -61,7 +61,7 @@ describe("chaos", () => {
   test("the bucket is away until messages come out of the dead-letter queue: they are sent once more, and nothing fails", async () => {
     const fault = { away: false };
     const { batches, key } = await start({
-      // A message is given up at the tenth receive instead of the hundredth.
+      // A message becomes a dead letter at the tenth receive instead of the hundredth.
       ...{ timeScale: 1 / 30, app: impatient(10) },
       onRequest: { s3: () => (fault.away ? { status: 503 } : undefined) },
     });
@@ -73,13 +73,13 @@ describe("chaos", () => {
       return waiting + invisible;
     };
     await expect.poll(dead, { timeout: 240_000, interval: 100 }).toBeGreaterThanOrEqual(2);
-    // Nothing is decided as long as nobody can look for an artifact.
+    // No decision is made while artifacts cannot be looked up.
     expect(buried()).toBe(0);
     fault.away = false;
     const run = await batches.ended("night", 240_000);
     console.info(`${buried()} messages came out of the dead-letter queue`);
     expect(run.counts).toMatchObject({ succeeded: 12, failed: 0 });
-    // Reconcile may have sent an item again before its old message was looked at.
+    // Reconcile may have sent an item again before its old message was received.
     expect(buried()).toBeGreaterThanOrEqual(1);
     for (const { attempts } of await batches.verify("night")) expect(attempts).toBe(1);
     expect(batches.model.requests.length).toBe(12);
@@ -111,7 +111,7 @@ test("concurrency 32 means 32 at the model server, and never more", async () => 
   const { batches, key } = await start({ env: { ITEM_MAX_CONCURRENCY: "32" } });
   const full = Promise.withResolvers<void>();
   const { model } = batches;
-  // Nobody is answered before all that may be there are there.
+  // Holds every answer until all expected requests are there.
   model.respond = async () => {
     if (model.inFlight === 32) full.resolve();
     await full.promise;

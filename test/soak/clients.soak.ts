@@ -1,6 +1,7 @@
 /**
- * Clients that others generate from docs/openapi.json, compiled under `strict` and run against the loop. The generators
- * are installed outside the repository: they need a TypeScript of before 7 and 80 packages, for this test alone.
+ * Clients that other tools generate from docs/openapi.json, compiled under `strict` and run against the loop. The
+ * generators are installed outside the repository, because they need a TypeScript before 7 and 80 packages for this
+ * test alone.
  */
 import { execFile } from "node:child_process";
 import { cp, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
@@ -55,7 +56,7 @@ describe.skipIf(missing !== undefined)("a client that was generated from docs/op
   let model: ModelServer.ModelServer;
 
   beforeAll(async () => {
-    // What the programs need of the product's own packages.
+    // The packages of the product that the programs need.
     await symlink(join(packageRoot, "node_modules", "standardwebhooks"), bin("standardwebhooks"), "junction");
     await cp(join(packageRoot, "node_modules", "@types", "node"), bin("@types", "node"), { recursive: true });
     await symlink(join(packageRoot, "node_modules", "undici-types"), bin("undici-types"), "junction").catch(
@@ -78,7 +79,7 @@ describe.skipIf(missing !== undefined)("a client that was generated from docs/op
     await rm(dir, { recursive: true, force: true });
   });
 
-  /** What the compiler says under `strict`; nothing when it is content. */
+  /** The compiler's messages under `strict`; empty on success. */
   async function compile(name: string, source: string): Promise<string> {
     await writeFile(join(dir, `${name}.ts`), source);
     const compilerOptions = {
@@ -93,7 +94,7 @@ describe.skipIf(missing !== undefined)("a client that was generated from docs/op
     );
   }
 
-  /** Bundles the program and runs it; what it printed last. */
+  /** Bundles the program and runs it. @returns its last line. */
   async function runs(name: string): Promise<unknown> {
     const outfile = join(dir, `${name}.mjs`);
     await build({

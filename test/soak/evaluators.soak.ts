@@ -10,8 +10,8 @@ import * as Donut from "#core/evaluation/metrics/donut";
 const run = promisify(execFile);
 
 /**
- * The published evaluator itself, out of its package. What its file imports for training is not there and not needed;
- * zss and nltk's edit distance, which compute, are.
+ * The published evaluator from its package. Imports that it needs only for training are replaced; zss and nltk's edit
+ * distance, which compute, are real.
  */
 const judge = `
 import importlib.util, json, os, sys, sysconfig, time, types
@@ -42,7 +42,7 @@ for pred, answer in json.load(open(sys.argv[1])):
     out.append([acc, f1, took])
 print(json.dumps(out))`;
 
-/** A Python with the evaluator; undefined where there is none, or no registry. */
+/** A Python with the evaluator; undefined without Python or a registry. */
 async function python(dir: string): Promise<string | undefined> {
   try {
     await run("python3", ["-m", "venv", dir]);
@@ -86,7 +86,7 @@ const { document } = fc.letrec<{ document: Record<string, unknown>; value: unkno
   ),
 }));
 
-/** A receipt of 30 rows, and what a model makes of it: texts and amounts slightly off, a row lost, one invented. */
+/** A receipt of 30 rows and a model's answer: texts and amounts slightly wrong, a row missing, one invented. */
 function receipts(n: number): Pair[] {
   return Array.from({ length: n }, (_, d) => {
     const rows = Array.from({ length: 30 }, (_, i) => ({
@@ -118,7 +118,7 @@ test("the published evaluator of Donut says the same of over 500 random pairs, a
       const { stdout } = await run(program, ["-c", judge, join(dir, "pairs.json")], { maxBuffer: 2 ** 26 });
       return JSON.parse(stdout) as Judged[];
     };
-    // Beside pairs of strangers, pairs of which one is the other with a member changed: those are alike.
+    // Besides unrelated pairs, pairs in which one is the other with a changed member, so that they are similar.
     const strangers = fc.sample(fc.tuple(document, document), { numRuns: 400, seed: 16 });
     const relatives = fc.sample(fc.tuple(document, document), { numRuns: 400, seed: 17 });
     const pairs = [...strangers, ...relatives.map(([a, b]): Pair => [{ ...a, ...b }, a])];
@@ -127,7 +127,7 @@ test("the published evaluator of Donut says the same of over 500 random pairs, a
     for (const [i, [accuracy, f1]] of said.entries()) {
       const [prediction, truth] = pairs[i] ?? [];
       const what = JSON.stringify(pairs[i]);
-      // Divided by zero: there is no truth.
+      // A division by zero, because the truth is empty.
       if (accuracy !== null) {
         expect(Math.abs((Donut.accuracy(prediction, truth) ?? 9) - accuracy), what).toBeLessThan(1e-9);
         compared += 1;

@@ -10,7 +10,7 @@ test("six runs in line for five hours: each gets its fair share of the workers, 
   vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
   const stores = await open();
   try {
-    // 288 messages at a time: the last one is taken after 36 minutes.
+    // 288 messages at a time: the last one is received after 36 minutes.
     const done = await share(stores, { runs: 6, concurrency: 8, workers: 8, serviceMs: 60_000, hours: 5 });
     console.info(`six runs in line: ${JSON.stringify(done)}`);
     const fair = done.ended.reduce((sum, n) => sum + n, 0) / done.ended.length;

@@ -1,7 +1,7 @@
 /**
- * Many runs in line for hours, by a virtual clock: planner, claims, endings and reconcile are the product's on a real
- * database; SQS (groups in order, one at a time, the oldest free message first, five minutes of deduplication, counts)
- * and the workers are imitated, because they would take those hours.
+ * Many runs that wait for hours, by a virtual clock: planner, claims, endings and reconcile are the product's, on a
+ * real database. SQS (groups in order, one message of a group at a time, oldest first, five minutes of deduplication,
+ * counts) and the workers are simulated, because they would take those hours.
  */
 import {
   GetQueueAttributesCommand,
@@ -32,11 +32,11 @@ export interface Share {
 }
 
 export interface Shared {
-  /** Items of each run that ended. */
+  /** Items that ended, by run. */
   readonly ended: number[];
   readonly renumbered: number;
   readonly sentAgain: number;
-  /** Messages that came up in vain. */
+  /** Messages that were received without effect. */
   readonly stale: number;
 }
 
@@ -48,7 +48,7 @@ interface Message<T> {
   body: T;
 }
 
-/** A FIFO queue as SQS is. */
+/** A FIFO queue that behaves like SQS. */
 class Fifo<T> {
   readonly waiting: Message<T>[] = [];
   readonly busy = new Set<string>();
@@ -73,7 +73,7 @@ class Fifo<T> {
   }
 }
 
-/** Runs the clock; who calls has faked `Date`. */
+/** Runs the clock; the caller has faked `Date`. */
 export async function share(
   stores: Stores,
   { runs, concurrency, workers, serviceMs, hours }: Share,
@@ -172,7 +172,7 @@ function imitated(stores: Stores, items: Fifo<ItemMessage>, orders: Fifo<Order.P
     };
   };
   const { services } = stores;
-  // A put takes no time: what is in line is the queue's.
+  // A put takes no time, so that only the queue delays.
   const bucket = { send: async () => ({ $metadata: {} }) };
   return {
     ...services,

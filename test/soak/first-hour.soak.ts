@@ -1,6 +1,6 @@
 /**
- * A new user's first hour, by the clock: a fresh clone in a folder with a space, npm's cache empty, and README's bash
- * lines typed one by one as they stand there. The table that a batch ends with is opened by readers that are not ours.
+ * A new user's first hour, measured: a fresh clone in a folder with a space, an empty npm cache, and README's bash
+ * lines one by one. The table at the end of a batch is opened by other programs.
  */
 import { execFile, spawn } from "node:child_process";
 import * as fs from "node:fs";
@@ -11,7 +11,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 
 const run = promisify(execFile);
 const root = join(import.meta.dirname, "..", "..");
-/** What the first page says about the first answer, on two cores with a near registry. */
+/** What README promises for the first answer, on two cores with a near registry. */
 const firstJsonMaxMs = 60_000;
 
 let dir: string;
@@ -21,7 +21,7 @@ let stopLoop = async () => {};
 let firstJson: { ms: number; text: string };
 const took: Record<string, string> = {};
 
-/** A bash block of README without its comments; `from` is a part of the heading that it stands under. */
+/** A bash block of README without its comments; `from` is a part of its heading. */
 function block(from: string | undefined, holds: string): string {
   const readme = fs.readFileSync(join(clone, "README.md"), "utf8");
   const section = from === undefined ? readme : readme.slice(readme.indexOf(`\n## ${from}`));
@@ -48,7 +48,7 @@ beforeAll(async () => {
   dir = fs.mkdtempSync(join(tmpdir(), "ocrlty-first-hour-"));
   clone = join(dir, "fresh clone");
   await run("git", ["clone", "--quiet", root, clone]);
-  // As somebody has it who never saw this program: no settings, and npm has nothing at hand.
+  // As for a new user: no settings, and an empty npm cache.
   env = { PATH: process.env.PATH, HOME: process.env.HOME, PORT: "0", BUCKET_PORT: "0" };
   for (const [name, value] of Object.entries(process.env))
     if (
@@ -127,7 +127,7 @@ describe("README, typed as it stands", () => {
   });
 });
 
-/** A Python of its own with two readers of XLSX, or undefined where there is none to be had. */
+/** A Python with two readers of XLSX; undefined if there is none. */
 async function readers(): Promise<string | undefined> {
   const venv = join(dir, "venv");
   try {
@@ -139,7 +139,7 @@ async function readers(): Promise<string | undefined> {
   }
 }
 
-/** Documents and the sum of their totals by currency, as each reader finds them. */
+/** Documents, and the sum of their totals by currency, as each reader finds them. */
 const readAll = `
 import csv, json, sys
 from decimal import Decimal

@@ -1,6 +1,6 @@
 /**
- * Calls made of nothing but the OpenAPI document: every operation, with what its schemas allow and what they forbid, and
- * with ids, addresses and cursors that earlier answers gave. Each answer must be one that the document describes.
+ * Calls that are made from the OpenAPI document alone: every operation, with valid and invalid values, and with ids,
+ * addresses and cursors from earlier answers. The document must describe each answer.
  */
 import { Ajv2020, type ValidateFunction } from "ajv/dist/2020.js";
 import fc from "fast-check";
@@ -51,7 +51,7 @@ const operations: Operation[] = Object.entries(document.paths).flatMap(([path, m
   })),
 );
 
-/** Called more often: without what they make the others have nothing to find. */
+/** Called more often, because other calls need what they make. */
 const makers = operations.filter(({ key }) => /^POST \/v1\/(extract|uploads|batch_extract)$/.test(key));
 
 const resolve = <T extends { $ref?: string }>(value: T): T => {
@@ -63,7 +63,7 @@ const resolve = <T extends { $ref?: string }>(value: T): T => {
   return resolve(found as T);
 };
 
-/** What earlier answers gave, by the names that parameters and fields have. */
+/** Values from earlier answers, by the names of parameters and fields. */
 type Pool = Map<string, string[]>;
 const aliases: Readonly<Record<string, string>> = {
   ref: "image_ref",
@@ -83,7 +83,7 @@ function keep(pool: Pool, value: unknown): void {
   }
 }
 
-/** Values for a schema: what earlier answers gave, what it allows, and now and then what it does not. */
+/** Values for a schema: from earlier answers, valid ones, and sometimes invalid ones. */
 function valueFor(schema: Schema, name: string, pool: Pool, depth = 0): fc.Arbitrary<unknown> {
   const known = pool.get(aliases[name] ?? name) ?? [];
   const { type, enum: values, anyOf, oneOf, properties, ...rest } = resolve(schema);
@@ -152,7 +152,7 @@ function objectOf(schema: Schema, pool: Pool, depth: number): fc.Arbitrary<unkno
     });
 }
 
-/** A body of which more than one in a thousand does something: one way in, pictures that are some. */
+/** A body that is useful more often than one in a thousand: one way in, and some real pictures. */
 function sensible(operation: Operation, body: unknown, pictures: readonly string[], n: number): unknown {
   if (typeof body !== "object" || body === null || n % 12 === 0) return body;
   const given = body as Record<string, unknown>;
@@ -163,7 +163,7 @@ function sensible(operation: Operation, body: unknown, pictures: readonly string
     const inline = n % 4 !== 0;
     if (inline || n % 8 === 0) drop("image_url", "debug");
     drop(inline ? "image_ref" : "image_base64");
-    // Now and then one that is none.
+    // Sometimes an invalid one.
     if (inline) given.image_base64 = pictures[n % 10 === 0 ? n % pictures.length : n % 3];
     if (n % 5 !== 0) given.task_id = "receipt_fields_v1";
   }
@@ -190,7 +190,7 @@ interface Planned {
 export interface Fuzzed {
   calls: number;
   statuses: Record<string, number>;
-  /** What was answered and must not have been. */
+  /** Answers that must not have been given. */
   wrong: string[];
 }
 
@@ -199,11 +199,11 @@ export interface FuzzOptions {
   seed: number;
   /** Calls at a time. */
   parallel: number;
-  /** Every so many calls the model server fails for a tenth of them. */
+  /** Every this many calls the model server fails for a tenth of them. */
   faultEvery?: number;
 }
 
-/** Keys of several kinds, so that scopes, limits and strangers are met. */
+/** Keys of several kinds, to reach scopes, limits and other keys' objects. */
 export interface Keys {
   admin: string;
   client: string;
@@ -238,7 +238,7 @@ export async function fuzz(
   const once = async (at: number) => {
     const failsNow = at % faultEvery >= faultEvery * 0.9;
     model.respond = failsNow ? failing : (_request, k) => ModelServer.json(k % 4 === 0 ? some : fields);
-    // Until what met the fault has ended, and the breaker has closed.
+    // Until the calls that met the fault have ended, and the breaker has closed.
     if (failsNow) faultsUntil = Date.now() + 30_000;
     const planned = plan(pool, pictures, bytes, keys, seed + at);
     const operation = planned.operation;
@@ -324,7 +324,7 @@ function plan(
     return { ...planned, body: "{", headers: { ...headers, "content-type": "application/json" } };
   if (odd === 1) return { ...planned, body: "x", headers: { ...headers, "content-type": "text/plain" } };
   const types = Object.entries(content);
-  // The first is what most send; the others are another way in for the same.
+  // The first is the most common one; the others are other ways to send the same.
   const [type = "", media] = types[Math.max(0, draw(fc.nat(types.length * 2), 63) - types.length)] ?? [];
   if (type === "multipart/form-data") {
     const field = operation.path === "/v1/extract" ? "file" : "files";
@@ -336,10 +336,10 @@ function plan(
   return { ...planned, json: sensible(operation, body, pictures, seed) };
 }
 
-/** As it stands in an address, which holds no half of a surrogate pair. */
+/** As it appears in a URL, which cannot hold half of a surrogate pair. */
 const textOf = (value: unknown) => (typeof value === "string" ? value : JSON.stringify(value)).toWellFormed();
 
-/** A form of some pictures: of none, of one, of two of one name. */
+/** A form with no picture, one, or two of the same name. */
 function form(bytes: Buffer, headers: Record<string, string>, kind: number, field: string) {
   const parts = Array.from({ length: kind % 3 }, (_, i) => [
     `--fuzz\r\ncontent-disposition: form-data; name="${field}"; filename="${kind === 5 ? "same" : i}.jpg"\r\ncontent-type: image/jpeg\r\n\r\n`,
@@ -360,7 +360,7 @@ type Judge = (
   mayFail: boolean,
 ) => string | undefined;
 
-/** Whether an answer is one that the document describes; why not. */
+/** Whether the document describes the answer; if not, why. */
 function judgeOf(): Judge {
   const ajv = new Ajv2020({ strict: false, validateFormats: false });
   ajv.addSchema(document, "doc");

@@ -1,6 +1,6 @@
 /**
- * The demand on the tests of infra/: a change to one number makes one of them fail. Shown for each by changing it, in a
- * copy, and asking for the test by its name.
+ * Checks the tests of infra/: each change of a number must make one of them fail. Each is changed in a copy, and the
+ * named test is run.
  */
 import { afterAll, beforeAll, expect, test } from "vitest";
 import * as Mutant from "#test/soak/mutant";
@@ -13,7 +13,7 @@ const rows: string[][] = [];
 beforeAll(async () => {
   copy = await Mutant.copy();
   const { isGreen, passed, failed, others, seconds } = await copy.run();
-  // Were one failing or skipped already, its failure would prove nothing.
+  // If one failed or was skipped before, its failure would prove nothing.
   expect({ isGreen, failed, others }).toEqual({ isGreen: true, failed: [], others: 0 });
   expect(passed.length).toBeGreaterThan(50);
   all = passed;

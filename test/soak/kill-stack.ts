@@ -8,12 +8,12 @@ import * as Stack from "#test/soak/stack";
 import type * as ModelServer from "#test/support/model-server/model-server";
 import { base64 } from "#test/support/pictures";
 
-/** A lease of 34 s ends after 5.7 s, and reconcile comes every 10 s. */
+/** A lease of 34 s ends after 5.7 s, and reconcile runs every 10 s. */
 const timeScale = 1 / 6;
 
 /** How long the operating system may take to end everything that the killed loop had started. */
 const goneMs = 3_000;
-/** An extract that was interrupted is free again when its lease has run out. */
+/** An extract that was interrupted can be claimed again when its lease ends. */
 const freeMs = 120_000;
 
 interface Reply {
@@ -21,7 +21,7 @@ interface Reply {
   readonly body: { request_id?: string; status?: string; error?: { code: string } };
 }
 
-/** What became of the calls: answered before the kill, told to poll, or cut off by it (or refused with 5xx). */
+/** The outcome of the calls: answered before the kill, told to poll, or interrupted (or refused with 5xx). */
 export interface Killed {
   readonly answered: number;
   readonly accepted: number;
@@ -29,9 +29,9 @@ export interface Killed {
 }
 
 /**
- * Sends `count` extracts to a whole stack, kills it with -9 when `killAfter` of them are answered, starts it again
- * on the same folder, and checks that nothing that was answered is lost and nothing else is stuck. With `rounds`
- * above 1 the same folder goes through it again, with new ids.
+ * Sends `count` extracts to a whole stack, kills it with SIGKILL when `killAfter` of them are answered, starts it
+ * again on the same folder, and checks that no answer is lost and no extract is stuck. With `rounds` above 1 this is
+ * repeated on the same folder, with new ids.
  */
 export async function killStack(
   home: string,
@@ -40,7 +40,7 @@ export async function killStack(
 ): Promise<Killed[]> {
   const read = reader(200);
   let held: string[] = [];
-  // Two of each round are never answered before the kill, so that it always finds the model server at work.
+  // Two of each round are never answered before the kill, so that it always interrupts model calls.
   model.respond = (request, ...more) =>
     held.includes(String(request.headers["x-request-id"])) ? { kind: "hang" } : read(request, ...more);
   const env = { VLLM_BASE_URL: model.url, VLLM_MODEL: "scripted", OCRLTY_TIME_SCALE: String(timeScale) };
@@ -70,14 +70,14 @@ export async function killStack(
       let isKilled = false;
       const sent = ids.map(async (id) => {
         let reply = await send(id).catch(() => undefined);
-        // A busy machine refuses some; those that are held have to get as far as the model server.
+        // A busy machine refuses some; the held ones must reach the model server.
         while (!isKilled && held.includes(id) && (reply?.status ?? 0) >= 500)
           reply = await send(id).catch(() => undefined);
         replies.set(id, reply);
         const answered = [...replies.values()].filter((each) => each?.status === 200).length;
         if (answered >= killAfter) enough.resolve();
       });
-      // Whatever happens, the kill comes: at the latest when nobody waits any more.
+      // The kill always happens: at the latest when no caller waits any longer.
       await Promise.race([enough.promise, Promise.all(sent)]);
       await expect.poll(atWork, { timeout: 20_000, interval: 20 }).toBeGreaterThan(0);
       isKilled = true;
@@ -91,13 +91,13 @@ export async function killStack(
       const [answered, accepted] = [of(200), of(202)];
       const others = ids.filter((id) => !answered.includes(id) && !accepted.includes(id));
       const statuses = others.map((id) => replies.get(id)?.status);
-      // 5xx: the machine was too busy, before the kill; like those without an answer they may be sent again.
+      // 5xx before the kill: the machine was too busy. Like calls without an answer they may be sent again.
       expect(statuses.filter((status) => status !== undefined && status < 500)).toEqual([]);
       expect(answered.length).toBeGreaterThanOrEqual(killAfter);
       results.push({ answered: answered.length, accepted: accepted.length, others: others.length });
 
       stack = await Stack.start(home, env);
-      // The address of an extract until it answers 200; a busy machine's own 503 is asked again.
+      // Polls an extract until it answers 200; a 503 of a busy machine is repeated.
       const until200 = async (id: string, ask: () => Promise<Reply>) => {
         let last: Reply | undefined;
         const status = async () => {
@@ -108,12 +108,12 @@ export async function killStack(
         const { raw: _, ...body } = (last?.body ?? {}) as Reply["body"] & { raw?: string };
         return body;
       };
-      // What was answered is there at once, with its artifact and its row.
+      // An answered extract is there at once, with its artifact and its row.
       for (const id of answered) {
         const again = await until200(id, () => request(stack, `/v1/extracts/${id}`));
         expect(again).toEqual(replies.get(id)?.body);
       }
-      // What was accepted ends by itself; everything else is sent again as it was.
+      // Accepted extracts end by themselves; all others are sent again unchanged.
       const end = async (id: string, ask: () => Promise<Reply>) =>
         expect(await until200(id, ask)).toMatchObject({
           request_id: id,
@@ -140,7 +140,7 @@ export async function killStack(
       );
       for (const id of ids) {
         const asked = model.requests.filter(({ headers }) => headers["x-request-id"] === id).length;
-        // Once; once more for a kill in flight, and once more for a call that was cut off at its deadline.
+        // Once; once more for a kill in flight, and once more for a call that reached its deadline.
         const most = (answered.includes(id) ? 1 : 2) + (handedOver.has(id) ? 1 : 0);
         expect(asked, id).toBeGreaterThanOrEqual(1);
         expect(asked, id).toBeLessThanOrEqual(most);

@@ -11,7 +11,7 @@ import * as ModelServer from "#test/support/model-server/model-server";
 import { base64 } from "#test/support/pictures";
 import { silent } from "#test/support/test-bucket";
 
-/** The worker's 20 s are 2 s here; a killed one's message comes back after 3 s, and reconcile comes every 6 s. */
+/** The worker's 20 s are 2 s here; a killed one's message comes back after 3 s, and reconcile runs every 6 s. */
 const timeScale = 1 / 10;
 const workerTimeoutMs = 20_000;
 
@@ -20,7 +20,7 @@ const batchStatements = 3;
 const claimStatements = 2 + batchStatements;
 const commitStatements = 1 + batchStatements;
 
-/** The steps of the worker; it is killed when it takes one of them. */
+/** The steps of the worker; it is killed at one of them. */
 export const windows = ["claim", "model", "put", "commit", "input delete"] as const;
 export type Window = (typeof windows)[number];
 
@@ -29,8 +29,8 @@ export interface Victim {
   readonly loop: TestLoop;
   readonly model: ModelServer.ModelServer;
   /**
-   * Hands one extract to the queue and kills the worker's process the first `kills` times that it comes to `window`.
-   * @returns how often the model was asked, and the row when the extract has ended.
+   * Hands one extract to the queue and kills the worker's process the first `kills` times that it reaches `window`.
+   * @returns how often the model was asked, and the row after the extract has ended.
    */
   run(window: Window, kills?: number): Promise<{ asked: number; row: Row }>;
   close(): Promise<void>;
@@ -41,7 +41,7 @@ type Row = typeof extractTable.$inferSelect;
 export async function start(): Promise<Victim> {
   const model = await ModelServer.start({ model: "scripted" });
   let at: (window: Window) => boolean = () => false;
-  // The call's own commit looks alike on the wire: the worker's is the one behind its put.
+  // The call's own commit looks the same on the wire; the worker's follows its put.
   let hasPut = false;
   const loop = await startLoop({
     timeScale,
@@ -128,8 +128,8 @@ export async function start(): Promise<Victim> {
         const keys = await Bucket.list(bucket, silent, { prefix: "" });
         const own = keys.objects.map(({ rel }) => rel).filter((rel) => rel.includes(id));
         if (ended.status === "succeeded") {
-          // One artifact at the extract's own key, and nothing of the picture. An attempt that a busy machine had no time
-          // for is kept beside it.
+          // One artifact at the extract's own key, and no copy of the picture. The record of an attempt that ran out
+          // of time on a busy machine is kept beside it.
           expect(own.filter((rel) => !rel.includes("~attempt-"))).toEqual([ended.artifactRel]);
           expect((await loop.call(`/v1/extracts/${id}`)).body).toMatchObject({
             request_id: id,

@@ -1,6 +1,6 @@
 /**
- * docs/openapi.json before linters that others run: Redocly's strictest rules (`npm test` has them as a library) and
- * Spectral's. Spectral needs 250 packages, so it is fetched for this alone.
+ * Checks docs/openapi.json with common linters: Redocly's strictest rules (`npm test` uses them as a library) and
+ * Spectral's. Spectral needs 250 packages, so it is fetched only here.
  */
 import { execFile } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
@@ -28,9 +28,10 @@ test.skipIf(!there)("Spectral and Redocly find nothing, warnings and hints inclu
     const rules = {
       extends: [["spectral:oas", "all"]],
       rules: {
-        // A licence has an identifier or an address; who operates a server is not known here; tags go by importance.
+        // Exceptions: a license has an identifier or a URL; the operator of a server is unknown here; tags are
+        // ordered by importance.
         ...{ "license-url": "off", "contact-properties": "off", "openapi-tags-alphabetical": "off" },
-        // OpenAPI 3.1 gives every scheme scopes ("roles"); the rule is of 3.0.
+        // In OpenAPI 3.1 every scheme may have scopes ("roles"); the rule is from 3.0.
         "oas3-operation-security-defined": "off",
       },
     };

@@ -1,6 +1,6 @@
 /**
- * A copy of the product in which one source file at a time is changed, to see which test of infra/ fails then.
- * Sources are copied; packages and SST's components, 70,000 files, are hard links where the file system has them.
+ * A copy of the product in which one source file at a time is changed, to see which test of infra/ fails. Sources are
+ * copied; packages and SST's components, 70,000 files, are hard links if the file system supports them.
  */
 import { execFile, execFileSync, spawn } from "node:child_process";
 import * as fs from "node:fs";
@@ -8,21 +8,21 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { ensure, root } from "#scripts/sst-platform";
 
-/** A text of a file that is there exactly once, and what takes its place. */
+/** A text that occurs exactly once in a file, and its replacement. */
 export type Edit = readonly [from: string, to: string];
 
-/** What one run of the tests said. */
+/** The result of one run of the tests. */
 export interface Outcome {
   /** What `npm test` would have said. */
   readonly isGreen: boolean;
   readonly passed: readonly string[];
   readonly failed: readonly string[];
-  /** Skipped, or never begun because what they need could not be made. */
+  /** Skipped, or not started because the stages could not be made. */
   readonly others: number;
   readonly seconds: number;
 }
 
-/** The part of vitest's JSON report that is looked at. */
+/** The part of vitest's JSON report that is used. */
 interface Report {
   testResults: { assertionResults: { fullName: string; status: string }[] }[];
 }
@@ -30,18 +30,18 @@ interface Report {
 export interface Copy {
   /** Runs the tests of infra/ as they are. */
   run(): Promise<Outcome>;
-  /** Runs them with a file changed, and puts it back. @throws when a text is not there exactly once. */
+  /** Runs them with a changed file, and restores it. @throws if the text does not occur exactly once. */
   mutated(file: string, edits: readonly Edit[]): Promise<Outcome>;
   close(): void;
 }
 
-/** What ends a soak without its `afterAll`: Ctrl-C, its stop, and the death of the vitest above it. */
+/** What ends a soak without its `afterAll`: Ctrl-C, its stop, and the end of the vitest process above it. */
 const ends = ["SIGINT", "SIGTERM", "disconnect"] as const;
 
 /** Five times what a run takes on two processors. */
 const runMs = 120_000;
 
-/** @throws when SST's components cannot be had: without them most tests of infra/ are skipped. */
+/** @throws if SST's components are missing: without them most tests of infra/ are skipped. */
 export async function copy(): Promise<Copy> {
   if (!(await ensure())) throw new Error("SST's components are not there and could not be installed");
   // The real path: esbuild resolves to it, and the tests compare with it.
@@ -64,7 +64,7 @@ export async function copy(): Promise<Copy> {
       fs.mkdirSync(dirname(join(dir, file)), { recursive: true });
       fs.copyFileSync(join(root, file), join(dir, file));
     }
-    // What is kept from earlier runs is written in place, so that a link to it would reach the original.
+    // Files kept from earlier runs are overwritten in place, so a link would change the original.
     for (const name of fs.readdirSync(join(root, "node_modules")))
       if (!/^\.(cache|vite|ocrlty)/.test(name)) link(join("node_modules", name), dir);
     link(".sst", dir);
@@ -86,7 +86,7 @@ export async function copy(): Promise<Copy> {
   return { run, mutated, close };
 }
 
-/** Removes the copies whose makers were killed, or had no time to do it: after Ctrl-C vitest waits for nobody. */
+/** Removes the copies of killed processes, and of those that could not do it: after Ctrl-C vitest does not wait. */
 function sweep(temporary: string): void {
   for (const name of fs.readdirSync(temporary)) {
     const pid = Number(/^ocrlty-mutant-(\d+)-/.exec(name)?.[1]);
@@ -111,7 +111,7 @@ function changed(file: string, text: string, edits: readonly Edit[]): string {
   }, text);
 }
 
-/** What git knows or would take along; without git or its folder, everything that nobody made by running something. */
+/** The files that git tracks or would add. Without git or its folder: everything that no command generates. */
 function sources(): string[] {
   try {
     const listed = execFileSync("git", ["ls-files", "-z", "--cached", "--others", "--exclude-standard"], {
@@ -135,7 +135,7 @@ function walk(dir: string): string[] {
   });
 }
 
-/** Makes `path` of the product appear in the copy. A program that another test has just removed is left out. */
+/** Puts `path` of the product into the copy. A program that another test has just removed is skipped. */
 function link(path: string, dir: string): void {
   const [from, to] = [join(root, path), join(dir, path)];
   const found = fs.lstatSync(from, { throwIfNoEntry: false });
@@ -169,7 +169,7 @@ async function vitest(dir: string, running: Set<number>): Promise<Outcome> {
     ],
     {
       cwd: dir,
-      // A group of its own, so that one id stands for all that it starts.
+      // A process group of its own, so that one id stands for everything that it starts.
       detached: process.platform !== "win32",
       env: {
         ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^VITEST/.test(name))),

@@ -1,7 +1,7 @@
-/** What soaks change in what is deployed, and which test of infra/ has to fail then. */
+/** The changes to the deployment that soaks make, and the test of infra/ that must fail for each. */
 import type { Edit } from "#test/soak/mutant";
 
-/** Then a second edit, where something moves within the file. */
+/** With a second edit if something moves within the file. */
 export type Mutation = [what: string, file: string, from: string, to: string, fails: RegExp, ...more: Edit[]];
 
 const vllmKey = `  VLLM_API_KEY: { secret: "VllmApiKey", link: "model", optional: true },\n`;
@@ -20,7 +20,7 @@ const kept = /production is protected and keeps its bucket/;
 const clock = /what the clock calls is neither repeated by Lambda/;
 
 export const mutations: Mutation[] = [
-  // The four of the demand.
+  // The four changes that were asked for.
   [
     "visibility is five minutes, the time of one picture",
     "spec/queues.ts",

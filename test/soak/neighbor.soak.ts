@@ -13,15 +13,15 @@ import type { Answer, TestLoop } from "#test/support/loop";
 import { base64 } from "#test/support/pictures";
 
 /*
- * A key does its worst (10,000 extracts in line, pictures that take the decoder seconds, runs whose webhooks go nowhere,
- * runs that are deleted), and another key's calls are as fast as they were before it came.
+ * One key does its worst (10,000 queued extracts, pictures that take the decoder seconds, runs whose webhooks fail,
+ * runs that are deleted), and another key's calls stay as fast as before.
  */
 
 const serviceMs = 1_000;
 const calls = 300;
 const atOnce = 4;
 const backlog = 10_000;
-/** What a neighbor may cost at the 95th percentile. */
+/** The most that the first key may cost the other at the 95th percentile. */
 const most = 1.3;
 
 test("a key that does its worst costs another key's calls less than a third of their time", async () => {
@@ -65,7 +65,7 @@ test("a key that does its worst costs another key's calls less than a third of t
     console.info(
       `a bad neighbor: ${JSON.stringify({ alone, beside, ratio: beside / alone, left, pictures, deleted })}`,
     );
-    // It was there all the time.
+    // The server was available all the time.
     expect(left).toBeGreaterThan(backlog / 2);
     expect(Math.min(pictures, deleted)).toBeGreaterThan(10);
     expect(beside / alone).toBeLessThanOrEqual(most);
@@ -77,7 +77,7 @@ test("a key that does its worst costs another key's calls less than a third of t
   }
 });
 
-/** Milliseconds that 95 % of the calls stay below; each answered 200. */
+/** The 95th percentile of the calls in milliseconds; each must be answered with 200. */
 async function p95(loop: TestLoop, key: string, name: string, count: number): Promise<number> {
   const took: number[] = [];
   let next = 0;
@@ -94,14 +94,14 @@ async function p95(loop: TestLoop, key: string, name: string, count: number): Pr
   return Math.round(took.toSorted((a, b) => a - b)[Math.floor(0.95 * took.length)] ?? 0);
 }
 
-/** Does it again and again, one at a time, whatever becomes of it. @returns how many of its calls were taken. */
+/** Repeats it one at a time, whatever the result. @returns how many calls were accepted. */
 async function until(signal: AbortSignal, what: (i: number) => Promise<Answer>): Promise<number> {
   let taken = 0;
   for (let i = 0; !signal.aborted; i += 1) if ((await what(i)).status < 400) taken += 1;
   return taken;
 }
 
-/** Extracts of the bad key in line, each with its message, as its calls would have left them. */
+/** Queued extracts of the first key, each with its message, as its calls would have left them. */
 async function inLine(
   { db, loop, ...batches }: Awaited<ReturnType<typeof open>>,
   count: number,
@@ -125,7 +125,7 @@ async function inLine(
 const waiting = async ({ db }: Awaited<ReturnType<typeof open>>) =>
   (await db.query.select().from(extractTable)).filter(({ status }) => status === "queued").length;
 
-/** Harmless, within all limits, and more work than a receipt: 40 megapixels that compress to little. */
+/** Harmless, within all limits, and more work than a receipt: 40 megapixels that compress well. */
 function slowPicture(): Promise<Buffer> {
   const size = { width: 8_000, height: 5_000, channels: 3 as const, background: "#eee" };
   return sharp({ create: size }).png({ compressionLevel: 9 }).toBuffer();
@@ -133,7 +133,7 @@ function slowPicture(): Promise<Buffer> {
 
 async function newKey(loop: TestLoop, keyId: string): Promise<string> {
   const program = resolve(import.meta.dirname, "../../cli/ocrlty.ts");
-  // Without the limits that new keys have: what they hold off is not what is measured here.
+  // Without the limits that new keys have, whose effect is not measured here.
   const without = [
     "requests-per-minute",
     "items-per-day",

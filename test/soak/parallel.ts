@@ -9,7 +9,7 @@ import * as ModelServer from "#test/support/model-server/model-server";
 import { base64 } from "#test/support/pictures";
 import { silent } from "#test/support/test-bucket";
 
-/** How many answers came at once and how many by polling, and how long it all took. */
+/** How many answers came at once and how many by polling, and how long it took in all. */
 export interface Parallel {
   readonly direct: number;
   readonly polled: number;
@@ -20,12 +20,12 @@ export interface Parallel {
 /** Longest wait for an extract that became 202; the stand-in model server reads one picture at a time. */
 const pollMs = 600_000;
 
-/** What the scripted model "reads": another total for every picture, so that a mixed-up answer shows. */
+/** The scripted model's answers: a different total for every picture, so that a mix-up is noticed. */
 export function totalOf(picture: Uint8Array): string {
   return (createHash("sha256").update(picture).digest().readUIntBE(0, 5) / 100).toFixed(2);
 }
 
-/** Answers after `delayMs` with the total of the picture that came. */
+/** Answers after `delayMs` with the total of the received picture. */
 export const reader =
   (delayMs: number): ModelServer.Respond =>
   ({ images }) =>
@@ -43,7 +43,7 @@ export const reader =
       { delayMs },
     );
 
-/** The bucket of a loop, as its functions see it. */
+/** A loop's bucket, with the settings of its functions. */
 export function bucketOf(loop: TestLoop): Bucket.Bucket {
   const values = Config.parse("bucket", { ...loop.env });
   return Bucket.open(
@@ -75,7 +75,7 @@ const httpFunctions = new Set<string>([
   Routes.defaultFunction,
 ]);
 
-/** Watches how many processes the HTTP functions have; `stop` tells the most there were. */
+/** Watches the number of processes of the HTTP functions; `stop` returns the maximum. */
 export function watchInstances(loop: TestLoop): { stop(): number } {
   let most = 0;
   const timer = setInterval(() => {
@@ -91,8 +91,8 @@ export function watchInstances(loop: TestLoop): { stop(): number } {
 }
 
 /**
- * Sends `count` extracts at the same time, each under an id and with a picture of its own, and checks of every one
- * that header, body, log and artifact belong to it and to nobody else. Throws (`expect`) where one does not.
+ * Sends `count` extracts at the same time, each with its own id and picture, and checks that header, body, log and
+ * artifact of each belong to it alone. Throws (`expect`) otherwise.
  */
 export async function parallel(
   loop: TestLoop,
@@ -141,7 +141,7 @@ export async function parallel(
         schema_ok: true,
         result: { total },
       });
-      // Every line of the call's own id is about this extract, from its start to its end.
+      // Every line with the call's own id is about this extract, from its start to its end.
       const own = lines.get(id) ?? [];
       for (const { extract_id } of own) expect(extract_id ?? id).toBe(id);
       const names = own.map(({ event }) => event);

@@ -1,4 +1,4 @@
-/** The patterns of docs/openapi.json in the engines of other languages: they build, and match what they match here. */
+/** Checks that the patterns of docs/openapi.json compile in the engines of other languages and match the same texts. */
 import { execFile, spawn } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";

@@ -1,6 +1,7 @@
 /**
- * Every PowerShell block of the documents before a grammar of the language (tree-sitter's; no PowerShell runs here). It
- * finds quotes, brackets and line breaks that Bash takes and PowerShell does not; it does not find a wrong parameter.
+ * Parses every PowerShell block of the documents with a grammar of the language (tree-sitter's; no PowerShell runs
+ * here). It finds quotes, brackets and line breaks that are valid in Bash but not in PowerShell; it does not find a
+ * wrong parameter.
  */
 import { execFile } from "node:child_process";
 import * as fs from "node:fs";
@@ -52,7 +53,7 @@ async function open(): Promise<Grammar> {
   return parser;
 }
 
-/** What the grammar cannot read, as `line: text`. */
+/** The lines that the grammar cannot parse, as `line: text`. */
 function mistakes(grammar: Grammar, text: string): string[] {
   const found: string[] = [];
   const walk = (node: Node) => {
@@ -76,7 +77,7 @@ test.skipIf(!there)("every PowerShell block of the documents is PowerShell", asy
   }
   expect(blocks.length).toBeGreaterThan(20);
   expect(wrong).toEqual([]);
-  // It finds what is wrong: a Bash variable before a command, and a quote or bracket that nothing closes.
+  // It finds mistakes: a Bash variable before a command, and a quote or bracket without its end.
   for (const block of ['npm start "', "if (Test-Path .env {", "foreach ($x in 1..3) { $x"])
     expect(mistakes(grammar, block), block).not.toEqual([]);
 });

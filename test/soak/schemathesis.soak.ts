@@ -1,7 +1,7 @@
 /**
- * Calls that schemathesis makes of the OpenAPI document alone, right ones and wrong ones: no 5xx, nothing outside the
- * document, nothing accepted that it forbids or refused that it allows. The program is Python's and is installed outside
- * the repository, once.
+ * Calls that schemathesis generates from the OpenAPI document alone, valid and invalid ones: no 5xx, no answer
+ * outside the document, nothing accepted that it forbids and nothing refused that it allows. The Python program is
+ * installed once, outside the repository.
  */
 import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
@@ -18,12 +18,12 @@ import { picture } from "#test/support/pictures";
 const version = "4.32.0";
 const calls = Number(process.env.SCHEMATHESIS_CALLS) || 5_000;
 const seed = Number(process.env.SCHEMATHESIS_SEED) || 1;
-/** About so many calls does one operation make an example, all phases taken together. */
+/** About this many calls an operation gets for each example, all phases together. */
 const callsPerExample = 50;
 const run = promisify(execFile);
 const windows = process.platform === "win32";
 
-/** The program's path; undefined, with the reason told, where it cannot be installed. */
+/** The program's path; undefined, after printing the reason, if it cannot be installed. */
 async function install(): Promise<string | undefined> {
   const dir = join(tmpdir(), `ocrlty-schemathesis-${version}`);
   const bin = join(dir, windows ? "Scripts" : "bin");
@@ -42,7 +42,7 @@ async function install(): Promise<string | undefined> {
   }
 }
 
-/** Operations of which a right call may be refused all the same, for what JSON Schema cannot say. */
+/** Operations that may refuse a call that fits the document, because JSON Schema cannot express the rule. */
 const mayRefuse = {
   "cursors are given, not made up": [
     "listExtracts",
@@ -61,7 +61,9 @@ const mayRefuse = {
   "labels are JSON, and a form's name is not blank": ["createGroundTruth"],
 };
 
-/** Paths that another route's template covers too: `GET …/from_run` asks for a ground truth of that name, as on AWS. */
+/**
+ * Paths that the template of another route matches, too: `GET …/from_run` is a ground truth of that name, as on AWS.
+ */
 const covered = ["fromRunGroundTruths"];
 
 const config = (key: string) => `

@@ -14,13 +14,13 @@ export interface Stack {
   readonly url: string;
   readonly key: string;
   readonly pid: number;
-  /** SIGKILL for this process alone; returns the ids of the processes that it had started. */
+  /** Sends SIGKILL to this process alone; returns the ids of the processes that it had started. */
   kill(): Promise<number[]>;
-  /** An orderly end. */
+  /** Stops it with SIGTERM. */
   stop(): Promise<void>;
 }
 
-/** Starts the whole stack in `home` and returns when it says that it is ready. */
+/** Starts the whole stack in `home`, and returns when it reports that it is ready. */
 export async function start(home: string, env: Record<string, string>): Promise<Stack> {
   const quiet = ["DATABASE_URL", "AUTH_DB_PATH", "S3_BUCKET", "S3_ENDPOINT_URL", "API_KEY_PEPPER"];
   const child = spawn(
@@ -28,7 +28,7 @@ export async function start(home: string, env: Record<string, string>): Promise<
     ["--disable-warning=ExperimentalWarning", join(packageRoot, "local", "main.ts")],
     {
       cwd: tmpdir(),
-      // A developer's own `.env` must not reach it: variables that are set win over the file.
+      // A developer's `.env` must not affect it, so the variables are set: they take precedence over the file.
       env: {
         ...process.env,
         ...Object.fromEntries(quiet.map((name) => [name, ""])),
@@ -78,7 +78,7 @@ interface Process {
   readonly parent: number;
 }
 
-/** All processes of this machine that still run; one that has ended and was not collected yet counts as gone. */
+/** All running processes of this machine, without zombies. */
 async function processes(): Promise<Process[]> {
   const run = promisify(execFile);
   if (process.platform === "win32") {
@@ -108,7 +108,7 @@ async function descendants(root: number): Promise<number[]> {
   return found;
 }
 
-/** Waits until none of these processes runs any more, for `withinMs` at most. */
+/** Waits until all of these processes have ended, for at most `withinMs`. */
 export async function expectGone(pids: readonly number[], withinMs: number): Promise<void> {
   const left = async () => (await processes()).filter(({ pid }) => pids.includes(pid)).length;
   await expect.poll(left, { timeout: withinMs, interval: 100 }).toBe(0);

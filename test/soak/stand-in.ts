@@ -7,12 +7,12 @@ import { httpInstances } from "#spec/limits";
 import { ended, watchInstances } from "#test/soak/parallel";
 import { startLoop } from "#test/support/loop";
 
-/** File of samples/ → what its receipt says. */
+/** File of samples/ → what is on its receipt. */
 const Expected = z.record(z.string(), z.object({ total: z.string() }));
 
 /**
- * Sends the receipts of samples/ in turn, `count` at the same time, to the stand-in model server, which reads one
- * at a time: most calls become 202. Checks that every one ends with the total of its own receipt.
+ * Sends the receipts of samples/ in turn, `count` at the same time, to the stand-in model server, which reads one at
+ * a time, so that most calls become 202. Checks that each ends with the total of its own receipt.
  */
 export async function standIn(
   count: number,
@@ -29,7 +29,7 @@ export async function standIn(
   );
   // Small ones are read sooner.
   receipts.sort((a, b) => a.picture.length - b.picture.length);
-  // No VLLM_BASE_URL: the loop starts the stand-in.
+  // Without VLLM_BASE_URL the loop starts the stand-in.
   const loop = await startLoop({ env: {} });
   const watch = watchInstances(loop);
   const startedAt = Date.now();

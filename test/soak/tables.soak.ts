@@ -18,7 +18,7 @@ const fields: Field[] = [
   { path: "total", kind: "money" },
 ];
 
-/** Reads both files with programs that know nothing of ours: Python's csv, openpyxl and python-calamine. */
+/** Reads both files with independent programs: Python's csv, openpyxl and python-calamine. */
 const reader = `
 import csv, json, sys
 from decimal import Decimal
@@ -36,7 +36,7 @@ print(json.dumps({
   "texts": column(other, "shop"),
 }))`;
 
-/** A Python with both readers, in a folder of its own; undefined where there is none, or no registry. */
+/** A Python with both readers, in a folder of its own; undefined without Python or a registry. */
 async function python(dir: string): Promise<string | undefined> {
   try {
     await run("python3", ["-m", "venv", dir]);

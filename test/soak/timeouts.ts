@@ -14,41 +14,44 @@ import { startLoop, type TestLoop } from "#test/support/loop";
 import * as ModelServer from "#test/support/model-server/model-server";
 import { base64 } from "#test/support/pictures";
 
-/** Storage may take 4 s; of a call's time 2 s are kept for handing it over. The worker has all the time it needs. */
+/**
+ * Storage calls may take 4 s; 2 s of a call's time are reserved for the hand-over. The worker has more time than it
+ * needs.
+ */
 const timeScale = 1 / 2;
 const times = Limits.times(timeScale);
-/** A call may use half of what the picture takes, but not less than its way to the picture. */
+/** A call gets half of the time that the picture takes, but at least the time to reach the picture. */
 const leastMs = 500;
 const mostMs = 4_000;
 
-/** Large pictures at a time: most of the 16 instances are for everybody else. */
+/** Large pictures at a time, so that most of the 16 instances are free for other calls. */
 const abreast = 3;
 
-/** What happens to a call while sharp works on its picture. */
+/** What happens to a call while sharp decodes its picture. */
 const fates = [
-  /** Its deadline passes: it is handed over. */
+  /** Its deadline passes, and it is handed over. */
   "cut off",
-  /** Its hand-over hangs until the function's timeout: it fails and may be repeated. */
+  /** Its hand-over hangs until the function's timeout; it fails and may be repeated. */
   "timed out",
   /** Its process is killed, as the platform does at the timeout. */
   "killed",
 ] as const;
 
 export interface TimedOut {
-  /** Answers by status: 200 only where the machine was faster than the deadline. */
+  /** Answers by status: 200 only if the machine was faster than the deadline. */
   readonly statuses: Readonly<Record<string, number>>;
   readonly killed: number;
   readonly handedOver: number;
-  /** Calls of others meanwhile, and the longest of them. */
+  /** Calls with other pictures in the meantime, and the longest of them. */
   readonly others: number;
   readonly slowestOtherMs: number;
-  /** Resident megabytes: of the process that holds the loop, and of the largest instance. Undefined where no `ps` tells. */
+  /** Resident megabytes of the loop's process and of the largest instance. Undefined without `ps`. */
   readonly memoryMb: Record<"before" | "most" | "after", { loop: number; instance: number }> | undefined;
 }
 
 /**
- * 98 megapixels with an alpha channel, interlaced, in less than 4 MB: unpacking and scaling it takes a processor
- * about two seconds, and all of it lies in memory meanwhile.
+ * 98 megapixels with an alpha channel, interlaced, in less than 4 MB: unpacking and scaling takes a processor about
+ * two seconds, and all pixels are in memory.
  */
 export async function slowPicture(): Promise<Buffer> {
   const side = 9_900;
@@ -60,20 +63,20 @@ export async function slowPicture(): Promise<Buffer> {
   return bytes;
 }
 
-/** What a processor needs for it at the least, on this machine as busy as it is now. */
+/** The minimum time of a processor for it, on this machine under its present load. */
 async function decodeMs(picture: Buffer): Promise<number> {
   const startedAt = performance.now();
   await sharp(picture).resize(2_000, 2_000).flatten().jpeg().toBuffer();
   return performance.now() - startedAt;
 }
 
-/** Adds bytes behind the end of a PNG: the same picture, another payload. */
+/** Adds bytes after the end of a PNG: the same picture, another payload. */
 const distinct = (picture: Buffer, n: number) =>
   Buffer.concat([picture, Buffer.from(`${n}`.padStart(8, "0"))]);
 
 /**
- * Sends `count` pictures whose decoding outlasts the call, and lets the fates take turns. Checks that the loop lives:
- * other calls are answered meanwhile, killed processes are replaced, memory returns, nothing is stuck.
+ * Sends `count` pictures whose decoding outlasts the call, with each outcome in turn. Checks that the loop keeps
+ * working: other calls are answered, killed processes are replaced, memory is released, no extract is stuck.
  */
 export async function timeouts(count: number): Promise<TimedOut> {
   const picture = await slowPicture();
@@ -124,7 +127,7 @@ async function run(loop: TestLoop, calls: readonly SlowCall[], killAfterMs: numb
   const small = await base64(7_000);
   const extractSmall = (id: string) =>
     loop.call("/v1/extract", { json: { image_base64: small, request_id: id } });
-  // Everything is warm before the first look.
+  // Everything is warm before the first measurement.
   await expect.poll(async () => (await extractSmall("small-warm")).status, { timeout: 20_000 }).toBe(200);
   const first = new Set(loop.lambda.instances().map(({ pid }) => pid));
   const watch = await watchMemory(loop);
@@ -142,7 +145,7 @@ async function run(loop: TestLoop, calls: readonly SlowCall[], killAfterMs: numb
       await sleep(20);
     }
   })();
-  // Its failure is seen where it is awaited.
+  // Its failure is handled where it is awaited.
   everybodyElse.catch(() => undefined);
 
   const statuses = new Map<string, number>();
@@ -174,18 +177,19 @@ async function run(loop: TestLoop, calls: readonly SlowCall[], killAfterMs: numb
       }),
     );
   };
-  // One after the other, so that a kill meets those that it is meant for.
+  // One after the other, so that a kill hits the intended call.
   await sendAll(calls.filter(({ fate }) => fate !== "killed"));
   await sendAll(calls.filter(({ fate }) => fate === "killed"));
   over = true;
   await everybodyElse;
   expect(others).toBeGreaterThan(0);
   expect(killed).toBeGreaterThan(0);
-  // 500, 503 and 504: killed, or too late to be handed over; they may be sent again.
+  // 500, 503 and 504: killed, or too late for the hand-over; they may be sent again.
   expect([...statuses.values()].filter((status) => ![200, 202, 500, 503, 504].includes(status))).toEqual([]);
   expect([...statuses.values()].filter((status) => status === 200).length).toBeLessThan(calls.length / 2);
 
-  // Nothing is stuck: what was handed over ends, if only by its budget; what was killed is free after its lease.
+  // No extract is stuck: a handed-over one ends, at the latest by its budget; a killed one can be claimed after its
+  // lease.
   const timeout = 60_000 + calls.length * 8_000;
   await Promise.all(
     calls.map(({ id }) =>
@@ -199,9 +203,9 @@ async function run(loop: TestLoop, calls: readonly SlowCall[], killAfterMs: numb
     ),
   );
   const rows = await rowsOf(loop);
-  // Running out of time is no fault of the picture: the same call may be sent again.
+  // Running out of time is not the picture's fault, so the same call may be sent again.
   expect(rows.filter(({ status }) => status === "failed" || status === "queued")).toEqual([]);
-  // The loop serves as before, on other processes than those that were killed.
+  // The loop answers as before, with other processes than the killed ones.
   await expect.poll(async () => (await extractSmall("small-after")).status, { timeout: 60_000 }).toBe(200);
   expect(loop.lambda.instances().some(({ pid }) => !first.has(pid))).toBe(true);
   const all = Map.groupBy(statuses.values(), String);
@@ -224,7 +228,7 @@ async function rowsOf(loop: TestLoop) {
   }
 }
 
-/** What may stay: allocators keep some of what they had, and the loop's store keeps its indexes. */
+/** Memory that may stay: allocators keep some, and the loop's store keeps its indexes. */
 const mayStayMb = { loop: 250, instance: 250 };
 
 async function watchMemory(loop: TestLoop): Promise<{ end(): Promise<TimedOut["memoryMb"]> }> {
@@ -261,7 +265,7 @@ async function watchMemory(loop: TestLoop): Promise<{ end(): Promise<TimedOut["m
   };
 }
 
-/** Resident memory by process, or undefined where `ps` does not tell. A process that has just ended is left out. */
+/** Resident memory by process; undefined without `ps`. A process that has just ended is left out. */
 async function residentMb(pids: readonly number[]): Promise<Map<number, number> | undefined> {
   if (process.platform === "win32") return undefined;
   const { stdout } = await promisify(execFile)("ps", ["-o", "pid=,rss=", "-p", pids.join(",")]);

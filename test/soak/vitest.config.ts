@@ -1,7 +1,7 @@
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 
-/** `npm run soak`: the long forms, one after the other, because each wants the whole machine. */
+/** `npm run soak`: the long forms, one after the other, because each needs the whole machine. */
 export default defineConfig({
   root: fileURLToPath(new URL("../..", import.meta.url)),
   test: {

@@ -1,4 +1,4 @@
-/** What tests of backups share: a bucket, artifacts in it, and callers with the queue that their orders go to. */
+/** Shared by tests of backups: a bucket with artifacts, and callers with the queue for their jobs. */
 import { execFile } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -52,7 +52,7 @@ export async function start() {
     return rels;
   }
 
-  /** A caller and the queue that its orders go to. */
+  /** A caller, and the queue for its jobs. */
   function client(keyId = "admin", limits = small) {
     const queue: Job.Message[] = [];
     const services: Job.Services = {
@@ -72,7 +72,7 @@ export async function start() {
       deliver,
       request: (range: Partial<Listing.Range> = {}) =>
         Backup.request(services, { ...everything, ...range }, { keyId, log: silent, limits }),
-      /** Delivers until no message is left; how many steps it took. */
+      /** Delivers messages until none is left. @returns the number of steps. */
       async run(): Promise<number> {
         let steps = 0;
         for (let message = queue.shift(); message !== undefined; message = queue.shift(), steps += 1)
@@ -109,7 +109,7 @@ export function* slices(archive: Buffer) {
   for (let at = 0; at < archive.length; at += 64 * 1024) yield archive.subarray(at, at + 64 * 1024);
 }
 
-/** Names and contents as the system's tar sees them; as tar-stream does, where there is none. */
+/** Names and contents according to the system's tar, or to tar-stream without one. */
 export async function untar(archive: Buffer): Promise<Map<string, string>> {
   const dir = await mkdtemp(join(tmpdir(), "ocrlty-tar-"));
   const run = (args: string[]) => promisify(execFile)("tar", args, { cwd: dir, maxBuffer: 100 * MiB });

@@ -1,6 +1,6 @@
 /**
- * A small server that speaks the batch half of the contract over real sockets, for the tests of the command line:
- * uploads are kept, runs are as the test sets them, and any call can be made to fail first.
+ * A small server for the batch routes over real sockets, for tests of the command line: it keeps uploads, has the
+ * runs that the test sets, and can fail any call first.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -25,9 +25,9 @@ export interface Api {
   /** ref → bytes, as they were put. */
   uploads: Map<string, Buffer>;
   runs: Map<string, StoredRun>;
-  /** Looks at every call first; a status or a handler instead of the answer. */
+  /** Called before each call; returns a status or a handler instead of the answer. */
   intercept: (seen: Seen, response: ServerResponse) => number | "handled" | undefined;
-  /** What a new run looks like; by default every item has succeeded. */
+  /** The run that a new one becomes; by default every item has succeeded. */
   onRun: (run: StoredRun) => void;
   /** A run as it is answered. */
   told: (id: string) => object;
@@ -63,7 +63,7 @@ export async function serve(): Promise<Api> {
     const ref = url.pathname.split("/").at(-1) ?? "";
     puts += 1;
     api.mostAtOnce = Math.max(api.mostAtOnce, puts);
-    // Long enough for the others to arrive: what is counted is how many there are.
+    // Long enough for the others to arrive, because their number is counted.
     await new Promise((done) => setTimeout(done, 5));
     puts -= 1;
     if (api.uploads.has(ref)) return send(response, 412, {});

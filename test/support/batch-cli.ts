@@ -1,4 +1,4 @@
-/** A command line run as the program runs it, in a folder and an environment of its own. */
+/** Runs a command line as the program does, with its own folder and environment. */
 import * as fs from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -7,7 +7,7 @@ import type { Context } from "#cli/terminal/context";
 
 export interface Cli {
   readonly dir: string;
-  /** Writes a file below the folder; without content something that begins like a picture. */
+  /** Writes a file below the folder; without content, bytes that begin like a picture. */
   file(name: string, content?: string | Buffer): string;
   read(name: string): string;
   run(
@@ -22,7 +22,7 @@ export interface Cli {
   remove(): void;
 }
 
-/** What passes for a picture until the server decodes it, in letters that a test can compare. */
+/** Bytes that look like a picture until the server decodes them, as letters that a test can compare. */
 export const pictureOf = (name: string) => `GIF89a ${name}`;
 
 export function open(): Cli {

@@ -1,5 +1,5 @@
 /**
- * A real browser for tests of pages: Debian's chromium where it is installed, driven by its own protocol
+ * A real browser for tests of pages: Debian's chromium if it is installed, driven by the DevTools protocol
  * (https://chromedevtools.github.io/devtools-protocol/) over Node's WebSocket.
  */
 import { type ChildProcess, spawn } from "node:child_process";
@@ -9,7 +9,7 @@ import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
-/** The program, or undefined where none is in the PATH. */
+/** The program's path; undefined if there is none in the PATH. */
 export const program = (process.env.PATH ?? "")
   .split(delimiter)
   .map((folder) => join(folder, "chromium"))
@@ -25,15 +25,15 @@ export interface Page {
   goto(url: string): Promise<void>;
   /** The value of an expression in the page; a promise is waited for. */
   evaluate(expression: string): Promise<unknown>;
-  /** Clicks into the first element that fits the selector and types. */
+  /** Clicks into the first element that matches the selector and types. */
   type(selector: string, text: string): Promise<void>;
-  /** Waits until the expression is true. @throws after a while, with the expression. */
+  /** Waits until the expression is true. @throws after a time limit, with the expression. */
   until(expression: string): Promise<void>;
   /** PNG of what is seen, or of the whole page. */
   screenshot(options?: { whole?: boolean }): Promise<Buffer>;
   /** Every address that it has asked for so far. */
   readonly requests: readonly string[];
-  /** Errors of its scripts, and what its policy refused. */
+  /** Errors of its scripts, and requests that its policy refused. */
   readonly problems: readonly string[];
 }
 
@@ -51,7 +51,7 @@ interface Message {
   error?: { message: string };
 }
 
-/** Starts it with a profile of its own, without anything that it asks for by itself. */
+/** Starts it with a new profile and without requests of its own. */
 export async function start(): Promise<Browser> {
   const profile = await mkdtemp(join(tmpdir(), "ocrlty-chromium-"));
   const child = spawn(
@@ -60,7 +60,7 @@ export async function start(): Promise<Browser> {
       ...["--headless=new", "--remote-debugging-port=0", `--user-data-dir=${profile}`, "--no-first-run"],
       ...["--disable-background-networking", "--disable-component-update", "--disable-sync"],
       ...["--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars", "--mute-audio"],
-      // Chromium refuses to run as root with its sandbox, as tests in a container do; it shows our own pages alone.
+      // Chromium does not start as root with its sandbox, as in a container; it shows only our own pages.
       ...(process.getuid?.() === 0 ? ["--no-sandbox"] : []),
     ],
     { stdio: "ignore" },

@@ -19,7 +19,7 @@ import * as TestDatabase from "./test-database.ts";
 export type NewItem = Partial<typeof itemTable.$inferInsert>;
 export type NewRun = Partial<typeof runTable.$inferInsert>;
 
-/** Stores of their own for tests of runs whose items have ended, and rows to put into them. */
+/** Stores for tests of runs whose items have ended, and rows to put into them. */
 export async function start() {
   const dir = await mkdtemp(join(tmpdir(), "ocrlty-run-"));
   const database = await TestDatabase.start();
@@ -82,7 +82,7 @@ export async function start() {
 }
 export type Stores = Awaited<ReturnType<typeof start>>;
 
-/** A run with these items; its counters are those of the items. */
+/** A run with these items, and counters that fit them. */
 async function insert(db: Database.Db, run: NewRun, items: NewItem[]): Promise<RunRow> {
   const count = (status: ItemRow["status"]) =>
     items.filter((item) => (item.status ?? "succeeded") === status).length;
@@ -156,7 +156,7 @@ async function succeeded(
   };
 }
 
-/** An uploaded picture: its object, its row, and what an item says of it. */
+/** An uploaded picture: its object, its row, and the columns of an item. */
 async function upload(
   { db, store }: { db: Database.Db; store: TestBucket.TestBucket },
   name: string,

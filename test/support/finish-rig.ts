@@ -1,4 +1,4 @@
-/** What tests of the end of a run share: its stores, and steps that write its files. */
+/** Shared by tests of a run's end: the stores, and steps that write the files. */
 import { type Client, LibsqlError } from "@libsql/client/http";
 import { eq } from "drizzle-orm";
 import { expect } from "vitest";
@@ -21,7 +21,7 @@ export const ample = () => ({ deadline: Date.now() + 60_000 });
 export const filesOf = (run: RunRow) => Place.batchFiles(run.keyId, run.runId, run.createdAt);
 export const artifactOf = (run: RunRow) => Place.batchKey(run.keyId, run.runId, run.createdAt);
 
-/** Stores of their own, and what is done to a run in them. */
+/** New stores, and functions for the runs in them. */
 export async function start() {
   const stores = await EndedRun.start();
   const { log, lines } = recording();
@@ -30,7 +30,7 @@ export async function start() {
   const step = async (run: RunRow, options: Options = {}, time = ample()) =>
     Finish.step(stores.services, await stores.reload(run), { ...options, ...time }, log);
 
-  /** Steps until the run has ended; whatever a step throws, the next one goes on. @returns how many steps threw. */
+  /** Calls `step` until the run has ended; if a step throws, the next one goes on. @returns how many threw. */
   async function finish(
     run: RunRow,
     how: { sizes?: Write.Sizes; timeMs?: number; services?: typeof stores.services; most?: number } = {},
@@ -82,7 +82,7 @@ async function documentsOf(
   );
 }
 
-/** As if nothing of it had been written yet, or only its first documents; the time of its end stays. */
+/** Resets what was written, or keeps the first documents; the end time stays. */
 async function rewind(stores: EndedRun.Stores, run: RunRow, document = 0): Promise<void> {
   const first = document > 0 ? filesOf(run).jsonl : undefined;
   for (const rel of await relsOf(stores, run))
@@ -97,7 +97,7 @@ async function rewind(stores: EndedRun.Stores, run: RunRow, document = 0): Promi
     .where(eq(runTable.runUid, run.runUid));
 }
 
-/** The database with another `batch`, which is what every write goes through, and `execute`. */
+/** The database with another `batch`, which all writes use, and `execute`. */
 function through(db: Database.Db, hooks: Partial<Pick<Client, "batch" | "execute">>): Database.Db {
   const client = new Proxy(db.client, {
     get: (target, name) => {
@@ -122,7 +122,7 @@ export function counting(real: Database.Db) {
   return { db, most: () => most };
 }
 
-/** Every third write is lost, so that each save is once: before it was done, or, when `applied`, its answer. */
+/** Makes every third write fail, so that each save fails once: before it took effect, or, with `applied`, after it. */
 export function crashing(real: Database.Db, applied: boolean) {
   let writes = 0;
   const db = through(real, {
@@ -136,7 +136,7 @@ export function crashing(real: Database.Db, applied: boolean) {
   return { db, writes: () => writes };
 }
 
-/** Somebody else comes three documents further between this step's first write and its second. */
+/** Another worker writes three documents between this step's first write and its second. */
 export function meddling(real: Database.Db, run: RunRow): Database.Db {
   let writes = 0;
   return through(real, {

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Makes core/document/heif/fixtures, whose pictures are four quarters in red, green, blue and yellow, by encoders that are
-# not ours, and expected.json, which says what another decoder (libheif by pillow-heif; dav1d by Pillow) shows of each.
-# Needs Python 3.11 with venv, and the repository's own packages for one ICC profile; installs in a temporary folder.
+# Makes core/document/heif/fixtures: pictures of four quarters in red, green, blue and yellow, by independent
+# encoders, and expected.json, with what another decoder (libheif by pillow-heif; dav1d by Pillow) shows of each.
+# Needs Python 3.11 with venv, and the repository's packages for one ICC profile; installs in a temporary folder.
 set -eu
 root=$(cd "$(dirname "$0")/../.." && pwd)
 temp=$(mktemp -d)
@@ -58,7 +58,7 @@ heif.add_from_pillow(plain)
 heif.save(out / "second-is-primary.heic", quality=60, primary_index=1)
 quarters(95, 61).save(temp / "odd.png")
 enc("odd-size.heic", temp / "odd.png")
-# 16 bits a sample, of which 10 are kept.
+# 16 bits per sample, of which 10 are kept.
 deep = b"".join(v.to_bytes(2, "little") for v in (s * 257 for s in plain.tobytes()))
 pillow_heif.from_bytes("RGB;16", plain.size, deep).save(out / "ten-bit.heic", quality=60)
 subprocess.run(["node", "-e", "require(process.argv[1])(process.argv[2]).toColourspace('rgb16').png().toFile(process.argv[3])", sharp, temp / "plain.png", temp / "deep.png"], check=True)
@@ -67,7 +67,7 @@ tiles = quarters(160, 96)
 tiles.save(temp / "tiles.png")
 enc("grid.heic", temp / "tiles.png", "--cut-tiles", "64")
 enc("grid.avif", temp / "tiles.png", "--cut-tiles", "64", "-A")
-# The last quarter is transparent; what is below it is black.
+# The last quarter is transparent; the pixels below it are black.
 clear = quarters(96, 64, "RGBA")
 clear.paste((0, 0, 0, 0), (48, 32, 96, 64))
 heic("alpha.heic", clear)

@@ -1,4 +1,4 @@
-/** Builders for HEIF files that no encoder writes: tables without pixels, for what is judged before a decoder reads them. */
+/** Builders for HEIF files that no encoder writes: tables without pixels, for checks before decoding. */
 
 const u16 = (value: number) => Buffer.from([value >> 8, value & 255]);
 export const u32 = (value: number) => {
@@ -20,13 +20,13 @@ const full = (type: string, version: number, ...parts: Uint8Array[]) =>
 
 export interface ItemParts {
   type: string;
-  /** Pixels, as its `ispe` says. */
+  /** The pixels that its `ispe` states. */
   size: [width: number, height: number];
   /** Further properties, whole boxes. */
   properties?: Buffer[];
-  /** Numbers, from 1, of the items that it is made of. */
+  /** Numbers, from 1, of the items that it consists of. */
   of?: number[];
-  /** Its own bytes, such as a grid's rows and columns. */
+  /** Its own bytes, such as the rows and columns of a grid. */
   data?: Buffer;
 }
 

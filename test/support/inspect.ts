@@ -1,6 +1,6 @@
 import * as Document from "#core/document/document";
 
-/** The first page of a file, with the number of its pages or frames. */
+/** The first page of a file, and the number of its pages or frames. */
 export async function inspect(
   bytes: Uint8Array,
   how: Document.OpenOptions = {},

@@ -1,6 +1,6 @@
 /**
- * A whole local loop for an end-to-end test: bundled functions in processes of their own, S3, SQL and queues over
- * their wire protocols, in a folder of its own that is removed afterwards.
+ * A whole local loop for an end-to-end test: bundled functions in separate processes, S3, SQL and queues over their
+ * wire protocols, in a folder that is removed afterwards.
  */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -11,11 +11,11 @@ import { type Loop, type LoopOptions, start } from "#local/loop";
 export interface TestLoop extends Loop {
   /** The admin key. */
   readonly apiKey: string;
-  /** Every line that the functions and the loop have logged so far. */
+  /** Every log line of the functions and the loop so far. */
   readonly lines: readonly string[];
-  /** The same lines as objects, those that are JSON. */
+  /** The JSON lines among them as objects. */
   events(name?: string): Record<string, unknown>[];
-  /** One HTTP call with the admin key; `json` becomes the body, `key: null` sends no key. The answer's body is parsed where it is JSON. */
+  /** One HTTP call with the admin key; `json` becomes the body, `key: null` sends no key. A JSON answer is parsed. */
   call(path: string, options?: CallOptions): Promise<Answer>;
 }
 
@@ -31,7 +31,7 @@ export interface Answer {
   readonly status: number;
   readonly headers: Headers;
   readonly text: string;
-  /** Undefined when the body is no JSON. */
+  /** Undefined if the body is not JSON. */
   readonly body: unknown;
 }
 
@@ -58,7 +58,7 @@ export async function startLoop(options: TestLoopOptions = {}): Promise<TestLoop
       close: async (graceMs = 0) => {
         await loop.close(graceMs);
         await remove();
-        // On AWS each of these is a call that IAM refuses: spec/functions.ts does not say what the code does.
+        // IAM would refuse each of these calls on AWS: spec/functions.ts does not declare what the code does.
         const denied = lines.filter((line) => line.includes("queue_access_denied"));
         if (denied.length > 0) throw new Error(`functions lack rights:\n${denied.join("\n")}`);
       },

@@ -6,14 +6,14 @@ import type { Measured } from "#core/evaluation/read";
 import type * as Wire from "#core/evaluation/wire";
 import { labelsOf } from "./labels.ts";
 
-/** A receipt for tests: labels, and what was read; null: it failed. */
+/** A receipt for tests: its labels, and the result; null if it failed. */
 export interface Paper {
   file: string;
   labels: { readonly [name: string]: unknown };
   result: { readonly [name: string]: unknown } | null;
 }
 
-/** An evaluation of these receipts with its samples, by the code that makes them of a run. */
+/** An evaluation of these receipts with its samples, by the code that evaluates a run. */
 export function measured(
   fields: readonly Field[],
   papers: readonly Paper[],

@@ -1,6 +1,6 @@
 /**
- * Mistakes of newcomers, by the door through which they come: what is sent, and how the message begins that says what
- * to change. What stands for a value of theirs is `zq-…`, which no answer holds.
+ * Mistakes of newcomers, by route: what is sent, and the beginning of the message that says what to change. `zq-…`
+ * stands for the user's values, which no answer may contain.
  */
 import type { CallOptions } from "./loop.ts";
 
@@ -9,10 +9,10 @@ export interface Mistake {
   path?: string;
   options: CallOptions;
   status: number;
-  /** Of the message. */
+  /** The beginning of the message. */
   told: string;
   param: string | null;
-  /** `details.reason`, where there is one that programs decide by. */
+  /** `details.reason`, if programs depend on it. */
   reason?: string;
 }
 

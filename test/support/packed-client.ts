@@ -13,18 +13,18 @@ export interface PackedClient {
   run(...args: string[]): Promise<{ status: number; stdout: string; stderr: string }>;
 }
 
-/** npm as it started these tests, else the one on the PATH. */
+/** The npm that started these tests, else the one on the PATH. */
 async function npm(args: string[], cwd: string): Promise<string> {
   const own = process.env.npm_execpath ?? "";
   const isOwn = /npm-cli\.js$/.test(own);
   const [command, before] = isOwn ? [process.execPath, [own]] : ["npm", []];
-  // What the npm around us was told is not meant for this one.
+  // Settings of the surrounding npm must not reach this one.
   const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^npm_/i.test(name)));
   const shell = !isOwn && process.platform === "win32";
   return (await promisify(execFile)(command, [...before, ...args], { cwd, env, shell })).stdout;
 }
 
-/** Packs the client and installs it below this folder, without a registry: it needs nothing else. */
+/** Packs the client and installs it below this folder, without a registry, because it has no dependencies. */
 export async function install(dir: string): Promise<PackedClient> {
   const project = join(dir, "project");
   fs.mkdirSync(project);

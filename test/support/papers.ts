@@ -5,11 +5,11 @@ import * as Examine from "#core/reading/examine";
 import type { Item } from "#core/run/schema";
 import * as Task from "#core/task/task";
 
-/** Items as they come out of a run: read by the task's own rules. */
+/** Items as a run returns them: read by the task's own rules. */
 
 const createdAt = new Date("2026-11-30T08:15:00.123Z");
 
-/** One that succeeded with this result. */
+/** A succeeded item with this result. */
 export function item(
   taskId: string,
   index: number,
@@ -37,7 +37,7 @@ const party = { address: null, tax_id: null, phone: null };
 export const supplier = (name: string | null) => ({ name, ...party, email: null, iban: null, bic: null });
 export const merchant = (name: string | null) => ({ name, ...party });
 
-/** An invoice of one line with one rate; fields of the result can be others. */
+/** An invoice of one line with one rate; other fields of the result may be given. */
 export function invoice(index: number, more: Record<string, unknown> = {}, about: Partial<Item> = {}): Item {
   return item(
     "invoice_v1",
@@ -59,7 +59,7 @@ export function invoice(index: number, more: Record<string, unknown> = {}, about
     about,
   );
 }
-/** What an invoice of these rates has. */
+/** The fields of an invoice with these rates. */
 export const twoRates = {
   line_items: [...lines("100,00"), ...lines("50,00")],
   subtotal: "150,00",
@@ -69,7 +69,7 @@ export const twoRates = {
   ],
   ...{ tax: "22,50", total: "172,50" },
 };
-/** Money that goes back: the same with minus signs. */
+/** A refund: the same with minus signs. */
 export const creditNote = {
   line_items: lines("-100,00"),
   subtotal: "-100,00",
@@ -77,7 +77,7 @@ export const creditNote = {
   ...{ tax: "-19,00", total: "-119,00" },
 };
 
-/** A receipt without tax; its totals can be others. */
+/** A receipt without tax; other totals may be given. */
 export function receipt(
   index: number,
   totals: Record<string, unknown> = {},
@@ -96,7 +96,7 @@ export function receipt(
   });
 }
 
-/** What became of the items in this format, with a mapping as it would be sent. */
+/** The items in this format, with a mapping as it would be sent. */
 export async function made(format: Formats.Made, items: readonly Item[], mapping: unknown) {
   async function* each() {
     yield* items;

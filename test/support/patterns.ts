@@ -1,4 +1,4 @@
-/** Every `pattern` of the schemas of an OpenAPI document, once. */
+/** Every `pattern` in the schemas of an OpenAPI document, once. */
 export function patternsOf(document: unknown): string[] {
   const found = new Set<string>();
   const walk = (value: unknown): void => {

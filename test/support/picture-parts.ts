@@ -19,9 +19,9 @@ export interface PngParts {
   width: number;
   height: number;
   bitDepth?: number;
-  /** 0 grey, 2 colour, 3 palette, 4 grey with alpha, 6 colour with alpha. */
+  /** 0 gray, 2 color, 3 palette, 4 gray with alpha, 6 color with alpha. */
   colourType?: number;
-  /** Samples of one pixel, each 0 to 255, spread over 16 bits where the depth is that. */
+  /** Samples of one pixel, each 0 to 255, scaled to 16 bits if that is the depth. */
   pixel?: (x: number, y: number) => number[];
   /** The compressed pixels, instead of `pixel`. */
   idat?: Uint8Array;
@@ -58,7 +58,7 @@ export function png(parts: PngParts): Buffer {
   ]);
 }
 
-/** A copy with one more segment behind `SOI`. */
+/** A copy with one more segment after `SOI`. */
 export function withJpegSegment(jpeg: Buffer, marker: number, data: Uint8Array | string): Buffer {
   const body = typeof data === "string" ? Buffer.from(data, "latin1") : data;
   const head = Buffer.from([0xff, marker, 0, 0]);
@@ -129,7 +129,7 @@ export function rawProfile(block: Buffer): Buffer {
   );
 }
 
-/** A grey TIFF of one 32-bit float a pixel, all of the same value. */
+/** A gray TIFF of one 32-bit float per pixel, all of the same value. */
 export function floatTiff(width: number, height: number, value: number): Buffer {
   const tags: [number, number][] = [
     [256, width],
@@ -159,8 +159,8 @@ export function floatTiff(width: number, height: number, value: number): Buffer 
 }
 
 /**
- * A grey progressive JPEG of 8 × 8 pixels, mid-grey, in as many scans as asked for: each coefficient is sent in a scan of
- * its own, then refined bit by bit (ITU T.81, G.1), which is allowed and changes nothing.
+ * A gray progressive JPEG of 8 × 8 pixels, mid-gray, in as many scans as requested: each coefficient is sent in a
+ * scan of its own, then refined bit by bit (ITU T.81, G.1), which is allowed and changes nothing.
  */
 export function scannedJpeg(scans: number): Buffer {
   const segment = (marker: number, ...bytes: number[]) => {
@@ -186,7 +186,10 @@ export function scannedJpeg(scans: number): Buffer {
   ]);
 }
 
-/** A grey TIFF, uncompressed, of `pages` equal pages of one strip a row; `overlap`: every strip is the same bytes, of that length. */
+/**
+ * A gray TIFF, uncompressed, of `pages` equal pages with one strip per row; `overlap`: every strip is the same bytes,
+ * of that length.
+ */
 export function stripedTiff(options: {
   width: number;
   height: number;

@@ -4,8 +4,8 @@ const width = 320;
 const height = 400;
 
 /**
- * A small picture with some structure, different for each `seed` up to 2^24; JPEG unless said otherwise. Drawn from
- * pixels: whoever has loaded core/image in the same process has switched the decoders of other formats off.
+ * A small picture with some structure, different for each `seed` up to 2^24; JPEG by default. Drawn from pixels,
+ * because core/document switches off the decoders of other formats in its process.
  */
 export async function picture(seed = 1, format: "jpeg" | "png" | "webp" = "jpeg"): Promise<Buffer> {
   const pixels = Buffer.alloc(width * height, 255);
@@ -16,7 +16,7 @@ export async function picture(seed = 1, format: "jpeg" | "png" | "webp" = "jpeg"
   // The seed's bits, large enough to survive any compression.
   for (let bit = 0; bit < 24; bit += 1)
     if ((seed >> bit) & 1) box(16 + (bit % 12) * 24, 48 + 32 * Math.floor(bit / 12), 16, 16);
-  // As fine as print, so that most of the file is the picture and not its header.
+  // As fine as print, so that the pixels and not the header make most of the file.
   for (let row = 0, state = seed + 1; row < 12; row += 1)
     for (let column = 0; column < 72; column += 1) {
       state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;

@@ -67,7 +67,7 @@ describe("logs of the local loop", () => {
       },
     });
     await vi.waitFor(() => expect(shown).toContain("before"));
-    // Two files' worth, in which the name changes hands.
+    // Two files of lines, between which the log is rotated.
     for (let i = 0; i < 15; i += 1) log.write(json(`line-${i}`, "a"));
     await vi.waitFor(() => expect(shown).toContain("line-14"), 5_000);
     expect(shown.match(/line-\d+/g)).toEqual(Array.from({ length: 15 }, (_, i) => `line-${i}`));

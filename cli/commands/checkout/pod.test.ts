@@ -25,7 +25,7 @@ beforeEach(async () => {
     POD_ID: podId,
     VLLM_BASE_URL: model.url,
     VLLM_API_KEY: vllmKey,
-    // Looks each 10 ms, for 1.8 s at most.
+    // Polls every 10 ms, for at most 1.8 s.
     OCRLTY_TIME_SCALE: "0.002",
   };
 });
@@ -61,7 +61,7 @@ async function pod(args: string[], more: { signal?: AbortSignal; onSay?: () => v
   return { status, stdout, stderr };
 }
 
-/** Whatever the command says: no key, none of the pod's variables, no address. */
+/** No output contains a key, one of the pod's variables, or an address. */
 function isDiscreet(text: string): void {
   expect(text).not.toMatch(/canary|rpa_|127\.0\.0\.1/i);
 }

@@ -14,7 +14,7 @@ let dir: string;
 const closing: (() => Promise<void>)[] = [];
 beforeEach(() => {
   dir = fs.mkdtempSync(join(tmpdir(), "ocrlty redrive "));
-  // What `sst shell` exports for the SDK.
+  // The variables that `sst shell` exports for the SDK.
   vi.stubEnv("AWS_REGION", "us-east-1");
   vi.stubEnv("AWS_ACCESS_KEY_ID", "local");
   vi.stubEnv("AWS_SECRET_ACCESS_KEY", "local");
@@ -37,7 +37,7 @@ async function redrive(server: QueueServer, ...args: string[]) {
   let stderr = "";
   const context: Context = {
     env: {
-      // No loop of the checkout's is meant.
+      // The checkout's own loop is not used.
       OCRLTY_HOME: dir,
       ...Object.fromEntries(Object.entries(server.queues).map(([name, { url }]) => [urlVariable(name), url])),
     },

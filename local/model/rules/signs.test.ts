@@ -28,11 +28,11 @@ describe("amounts are read as they are printed although their sign is lost", () 
     expect(mended("TOTAL3250.00\nUPI  250.00", "INR")).toEqual(["TOTAL 250.00", "UPI 250.00"]);
     expect(mended("TOTAL3250.00\nUPI  3250.00", "INR")).toEqual(["TOTAL 3250.00", "UPI 3250.00"]);
     expect(mended("TOTAL250.00\nUPI  250.00", "INR")).toEqual(["TOTAL 250.00", "UPI 250.00"]);
-    // The sum of what stands above is a proof as well.
+    // The sum of the rows above is proof as well.
     const parts = "Sub Total  240.00\nCGST 2.5%  6.00\nSGST 2.5%  6.00\nRound Off  -2.00\n";
     expect(mended(`${parts}Total3250.00`, "INR").at(-1)).toBe("Total 250.00");
     expect(mended("Dosa  180.00\nLassi  70.00\nTotal250.00", "INR").at(-1)).toBe("Total 250.00");
-    // Unread is better than wrong.
+    // A missing value is better than a wrong one.
     expect(mended("TOTAL3250.00", "INR")).toEqual(["TOTAL3250.00"]);
   });
 

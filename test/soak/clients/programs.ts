@@ -1,9 +1,9 @@
 /**
- * Programs as a user writes them against a generated client: extract, upload, batch, poll, results, webhook. They are
- * text, because what they import is generated when the test runs.
+ * Programs that use a generated client as a user would: extract, upload, batch, poll, results, webhook. They are
+ * text, because their imports are generated when the test runs.
  */
 
-/** What both do: a receiver of webhooks, and what is sent. */
+/** The common part: a receiver of webhooks, and the inputs. */
 const common = `
   import { once } from "node:events";
   import { readFileSync } from "node:fs";
@@ -35,7 +35,7 @@ const common = `
     if (value === undefined || value === null) throw new Error("nothing: " + JSON.stringify(what));
     return value;
   }
-  /** The total, which only a result of this task has, and only where it fits the schema. */
+  /** The total, which only a result of this task has, and only if it fits the schema. */
   function totalOf(extract: Extract | RunItem): string | null {
     if (extract.schema_ok && extract.result !== null && extract.task_id === "receipt_fields_v1")
       return extract.result.total;

@@ -1,6 +1,6 @@
 /**
- * A loop with a scripted model server for tests of runs: pictures in the bucket, runs through the API or straight
- * into the database, and what must hold at the end of any run, whatever happened to it.
+ * A loop with a scripted model server for tests of runs: pictures in the bucket, runs through the API or directly
+ * into the database, and what must hold at the end of every run.
  */
 
 import { SQSClient } from "@aws-sdk/client-sqs";
@@ -31,28 +31,28 @@ export interface Batches {
   readonly model: ModelServer.ModelServer;
   readonly db: Database.Db;
   readonly bucket: Bucket.Bucket;
-  /** Keys for `image_key` of `n` pictures, each another one. */
+  /** Keys for `image_key` of `n` different pictures. */
   keys(n: number): Promise<string[]>;
   /** `POST /v1/batch_extract` with one item for each key; its answer must be a 202. */
   create(json: { keys: string[] } & Record<string, unknown>): Promise<Run>;
   /**
-   * `POST /v1/batch_extract`, which must be a 202 in the end. A 503 is repeated, as its callers do: a bucket that has a
-   * thirtieth of its time is too slow at a cold start on a busy machine.
+   * `POST /v1/batch_extract`, repeated after a 503 until it is a 202, as callers do: a bucket with a thirtieth of its
+   * time is too slow for a cold start on a busy machine.
    */
   made(json: Record<string, unknown>): Promise<Run>;
-  /** A run of `total` items over one picture, straight into the database; `start` orders its planner. */
+  /** A run of `total` items over one picture, directly into the database; `start` orders its planner. */
   seed(run: { runId: string; total: number; concurrency: number; key: string }): Promise<void>;
   run(runId: string): Promise<Run>;
   row(runId: string): Promise<RunRow>;
   items(runId: string): Promise<ItemRow[]>;
   /** Waits until the run has ended. */
   ended(runId: string, timeoutMs?: number): Promise<Run>;
-  /** What must hold for a run that has ended. @returns its items. */
+  /** Checks what must hold for an ended run. @returns its items. */
   verify(runId: string): Promise<ItemRow[]>;
   close(): Promise<void>;
 }
 
-/** What the model server of tests says unless told otherwise. */
+/** The default answer of the model server in tests. */
 export const answer = (delayMs = 0): ModelServer.Behaviour =>
   ModelServer.json(
     {
@@ -64,7 +64,7 @@ export const answer = (delayMs = 0): ModelServer.Behaviour =>
 
 const keyId = "local-admin";
 
-/** Starts both. `options.env` may say more of the environment. */
+/** Starts both. `options.env` adds to the environment. */
 export async function open(
   options: TestLoopOptions & { model?: ModelServer.Options } = {},
 ): Promise<Batches> {
@@ -123,7 +123,7 @@ export async function open(
       await Order.order({ queues: queuesOf(loop) }, await rowOf(runId), "plan", silent);
     },
     ended: async (runId, timeoutMs = 25_000) => {
-      // In the file itself: a call of the API is ten times the work, which the run itself could use.
+      // Directly in the file: a call of the API takes ten times the work and slows the run down.
       await vi.waitFor(
         async () => {
           const row = await rowOf(runId);
@@ -187,8 +187,8 @@ export async function seed(
 }
 
 /**
- * Every item ended exactly once, the counters equal the rows, and where an item succeeded there is exactly one
- * artifact, which agrees with it.
+ * Every item ended exactly once, the counters equal the rows, and each succeeded item has exactly one artifact, which
+ * agrees with it.
  */
 async function verify(bucket: Bucket.Bucket, row: RunRow, items: ItemRow[]): Promise<ItemRow[]> {
   const of = (status: ItemRow["status"]) => items.filter((each) => each.status === status).length;
@@ -223,7 +223,7 @@ async function verify(bucket: Bucket.Bucket, row: RunRow, items: ItemRow[]): Pro
 
 const counts = ({ succeeded, failed, canceled }: RunRow) => ({ succeeded, failed, canceled });
 
-/** The most of these requests that were at the model server at one time; of one run by its items' ids. */
+/** The most of these requests that were at the model server at one time; for one run by its items' ids. */
 export function mostInFlight(requests: readonly ModelServer.Received[], runId?: string): number {
   const changes = requests
     .filter((each) => runId === undefined || String(each.headers["x-request-id"]).startsWith(`${runId}~`))
@@ -231,7 +231,7 @@ export function mostInFlight(requests: readonly ModelServer.Received[], runId?: 
       [at, 1],
       [endedAt, -1],
     ]);
-  // At the same millisecond an end comes first: the next one began because of it.
+  // At the same millisecond an end counts first, because it allowed the next request.
   changes.sort(([a, up], [b, down]) => a - b || up - down);
   let now = 0;
   return changes.reduce((most, [, change]) => {

@@ -1,4 +1,4 @@
-/** A run through every fault there is, and what must hold afterwards. */
+/** A run with every kind of fault, and what must hold afterwards. */
 import { expect, vi } from "vitest";
 import type { ItemMessage } from "#core/run/dispatch/window";
 import { type Batches, mostInFlight } from "./batches.ts";
@@ -11,9 +11,9 @@ export interface ChaosOptions {
   /** Their picture. */
   readonly key: string;
   readonly concurrency: number;
-  /** How often every window of the worker is gone through. */
+  /** How often the worker is killed in each window. */
   readonly rounds: number;
-  /** How long each of the stores is away. */
+  /** How long each store is unavailable. */
   readonly awayMs: number;
   readonly timeoutMs: number;
 }
@@ -26,16 +26,16 @@ const worker = [
   "before the commit",
 ] as const;
 
-/** Runs it; `expect` throws where something does not hold. @returns one line about what happened. */
+/** Runs it; `expect` throws if a condition does not hold. @returns one line about the result. */
 export async function chaos(storm: Storm, options: ChaosOptions): Promise<string> {
   const { batches, report } = storm;
   const { runId, items, key, concurrency } = options;
   const startedAt = Date.now();
   const asked = batches.model.requests.length;
 
-  // The first time at the first window, which is certain to be sent: later ones may be empty on a machine that is slow here.
+  // At first in the first window, which certainly occurs; later ones may not on a slow machine.
   const sending = storm.hold(["before the sends"]);
-  // Not through the API: its calls have a second at this pace.
+  // Without the API, whose calls have one second at this scale.
   await batches.seed({ runId, total: items, concurrency, key });
   await sending;
   storm.kill("urgent");
@@ -61,7 +61,7 @@ export async function chaos(storm: Storm, options: ChaosOptions): Promise<string
   await finishing;
   storm.kill("plan");
 
-  // By itself: nobody but the loop looks at the run from here on.
+  // From here on only the loop looks at the run.
   const ended = async () => expect((await batches.row(runId)).state).toBe("succeeded");
   await vi.waitFor(ended, { timeout: options.timeoutMs, interval: 200 });
   const wallMs = Date.now() - startedAt;
@@ -70,10 +70,10 @@ export async function chaos(storm: Storm, options: ChaosOptions): Promise<string
     rows.filter(({ status }) => status !== "succeeded").map(({ index, errorCode }) => [index, errorCode]),
   ).toEqual([]);
 
-  // Whatever was killed and delivered again.
+  // Despite kills and repeated deliveries.
   expect(mostInFlight(batches.model.requests, runId)).toBeLessThanOrEqual(options.concurrency);
 
-  // Late ones change nothing and ask nobody.
+  // Late messages change nothing and ask no model.
   await copies(batches, runId);
   const requests = batches.model.requests.length - asked;
   await vi.waitFor(async () => expect(await Messages.counts(batches)).toEqual({ waiting: 0, invisible: 0 }), {
@@ -94,7 +94,7 @@ export async function chaos(storm: Storm, options: ChaosOptions): Promise<string
   return `chaos: ${items} items, ${kills} windows, ${requests} model requests <= ${items} + ${report.inFlightAtKills} in flight at kills + ${timeouts} timeouts + ${report.commitsRefused} commits refused = ${bound}, ${wallMs} ms`;
 }
 
-/** Messages of some items again: as they are, into another group, and of an epoch that is over. */
+/** Sends messages of some items again: unchanged, in another group, and with an old epoch. */
 async function copies(batches: Batches, runId: string): Promise<void> {
   const { runUid, epoch, concurrency } = await batches.row(runId);
   const rows = await batches.items(runId);

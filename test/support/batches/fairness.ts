@@ -1,4 +1,4 @@
-/** Two runs and a single extract at the same time: who waits for whom. */
+/** Measures how long two runs and a single extract wait for each other. */
 import { expect, vi } from "vitest";
 import { base64 } from "#test/support/pictures";
 import type { Batches } from "./batches.ts";
@@ -11,14 +11,17 @@ export interface FairnessOptions {
   readonly key: string;
 }
 
-/** Items of the large run that may end before the small one begins: a window of 48, and what ends meanwhile. */
+/**
+ * Items of the large run that may end before the small one begins: a window of 48, and those that end in the
+ * meantime.
+ */
 const endedMost = 50;
 const window = 48;
 const smallTotal = 20;
 
 /**
- * A small run behind a large one, and an extract behind both. Cancels the large one in the end.
- * @returns one line with what was measured.
+ * A small run behind a large one, and an extract behind both. Cancels the large one at the end.
+ * @returns one line with the figures.
  */
 export async function fairness(batches: Batches, options: FairnessOptions): Promise<string> {
   const { model } = batches;
@@ -40,7 +43,7 @@ export async function fairness(batches: Batches, options: FairnessOptions): Prom
       interval: 20,
     });
 
-  // A process of each function is there: what is measured is who waits for whom.
+  // One process of each function is started before, so that only waiting is measured.
   await extract("single-alone");
   await extracted("single-alone");
   await batches.seed({ runId: "alone", ...small });
@@ -48,7 +51,7 @@ export async function fairness(batches: Batches, options: FairnessOptions): Prom
   const alone = await durationMs(batches, "alone");
 
   await batches.seed({ runId: "large", total: large, concurrency, key });
-  // It is in full swing.
+  // The large run is in progress.
   await vi.waitFor(
     async () => expect((await batches.row("large")).succeeded).toBeGreaterThan(2 * concurrency),
     { timeout: 60_000, interval: 20 },
@@ -63,13 +66,14 @@ export async function fairness(batches: Batches, options: FairnessOptions): Prom
   const endedBetween = (from: number, to: number) =>
     rows.filter(({ endedAt }) => endedAt !== null && endedAt.getTime() > from && endedAt.getTime() <= to)
       .length;
-  // From when its messages stood behind those of the large one; what a busy machine takes to plan it is not the queue's.
+  // From the time when its messages are behind those of the large one, so that the planning on a busy machine does
+  // not count.
   const planned = batches.loop.events("run_planned").find(({ run_id }) => run_id === "small");
   const meanwhile = endedBetween(Date.parse(String(planned?.timestamp ?? planned?.time)), startedAt);
   expect(meanwhile).toBeLessThanOrEqual(endedMost);
   const singleAt =
     model.requests.find(({ headers }) => headers["x-request-id"] === "single-meanwhile")?.at ?? 0;
-  // A queue of its own and workers of its own: not even one window of the large run passes before.
+  // Extracts have their own queue and workers: less than one window of the large run ends before.
   const untilSingle = endedBetween(sentAt, singleAt);
   expect(untilSingle).toBeLessThanOrEqual(window);
 

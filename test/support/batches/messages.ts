@@ -1,10 +1,10 @@
-/** The item queue as an outsider sees it: how many messages there are, and copies of old ones. */
+/** The item queue from outside: the number of messages, and copies of old ones. */
 import { GetQueueAttributesCommand, SendMessageCommand, type SQSClient } from "@aws-sdk/client-sqs";
 import type * as Order from "#core/run/dispatch/order";
 import { fifo, type ItemMessage } from "#core/run/dispatch/window";
 import { type Batches, queuesOf } from "./batches.ts";
 
-/** Messages in the item queue (or its dead-letter queue) that wait, and those that are with a worker or will come back. */
+/** Messages in the item queue (or its dead-letter queue) that wait, and those in flight. */
 export async function counts(
   batches: Batches,
   options: { dead: boolean } = { dead: false },
@@ -28,7 +28,7 @@ export async function counts(
 
 let copies = 0;
 
-/** Sends a message again, under another deduplication id, as a queue that delivers twice would. */
+/** Sends a message again under another deduplication id, like a queue that delivers twice. */
 export async function copy(batches: Batches, message: ItemMessage): Promise<void> {
   const { client, urls } = queuesOf(batches.loop);
   const { body, group, deduplicationId } = fifo(message);
@@ -47,7 +47,7 @@ export async function copy(batches: Batches, message: ItemMessage): Promise<void
   }
 }
 
-/** Puts a message where the queue would, had it been received in vain too often. */
+/** Puts a message into the dead-letter queue, as after too many receives. */
 export async function bury(
   batches: Batches,
   queue: "item" | "plan",

@@ -1,12 +1,12 @@
-/** What must hold while a run waits for the model server, and once that is back. */
+/** What must hold while a run waits for the model server, and after the outage. */
 import { expect, vi } from "vitest";
 import type { Batches } from "./batches.ts";
 import * as Messages from "./messages.ts";
 
 /**
- * The model server is away already: waits until the run says so and its messages are gone, sees that it stays so for
- * `awayMs` altogether, brings the server back and waits for the next question.
- * @returns milliseconds from its return to that question.
+ * Expects an outage: waits until the run reports it and its messages are gone, checks that this stays so for `awayMs`
+ * in all, brings the server back and waits for the next question.
+ * @returns milliseconds from the server's return to that question.
  */
 export async function outage(batches: Batches, runId: string, awayMs: number): Promise<number> {
   const { model } = batches;
@@ -15,7 +15,7 @@ export async function outage(batches: Batches, runId: string, awayMs: number): P
     expect(await batches.row(runId)).toMatchObject({ waitingFor: "model_server", failed: 0 });
     expect(await Messages.counts(batches)).toEqual({ waiting: 0, invisible: 0 });
   };
-  // What was with a worker comes to its end first.
+  // Items in flight end first.
   await vi.waitFor(waiting, { timeout: 10_000, interval: 50 });
   const shown = async () => expect((await batches.run(runId)).waiting_for).toBe("model_server");
   await vi.waitFor(shown, { timeout: 10_000, interval: 50 });
@@ -34,7 +34,7 @@ export async function outage(batches: Batches, runId: string, awayMs: number): P
   return (model.requests[asked]?.at ?? Number.POSITIVE_INFINITY) - backAt;
 }
 
-/** The outages cost nobody an attempt. */
+/** The outages cost no item an attempt. */
 export async function expectUnharmed(batches: Batches, runId: string, total: number): Promise<void> {
   const run = await batches.ended(runId, 120_000);
   expect(run).toMatchObject({ status: "succeeded", waiting_for: null, counts: { succeeded: total } });

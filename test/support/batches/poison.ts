@@ -1,13 +1,13 @@
-/** A picture at which the model server goes down every time, whoever else is being served. */
+/** A picture that crashes the model server every time, together with all requests in flight. */
 
 import type * as ModelServer from "#test/support/model-server/model-server";
 import type { Batches } from "./batches.ts";
 import { answer } from "./batches.ts";
 
 export interface PoisonOptions {
-  /** Item ids (`<run_id>~<index>`) whose picture does it. */
+  /** Ids of the items (`<run_id>~<index>`) whose picture does so. */
   readonly ids: readonly string[];
-  /** The model server does not listen for this long afterwards; 0: only its connections are lost. */
+  /** How long the model server does not listen afterwards; 0 if only its connections are lost. */
   readonly awayMs: number;
   /** How long it takes to read any other picture. */
   readonly serviceMs: number;
@@ -16,20 +16,20 @@ export interface PoisonOptions {
 export interface Poison {
   /** How often each id was asked. */
   asked(): Map<string, number>;
-  /** Times at which everything was dropped, and who was being served then. */
+  /** Times of the crashes, and which items were being served. */
   readonly crashes: readonly { readonly at: number; readonly inFlight: readonly string[] }[];
 }
 
 export const idOf = ({ headers }: ModelServer.Received): string => String(headers["x-request-id"]);
 
-/** From now on the model server behaves so. The picture is known by its item's id, of which each has its own. */
+/** Makes the model server behave so from now on. A picture is known by its item's id, which is unique. */
 export function poison({ model }: Batches, { ids, awayMs, serviceMs }: PoisonOptions): Poison {
   const from = model.requests.length;
   const crashes: { at: number; inFlight: string[] }[] = [];
   const served = () => model.requests.slice(from);
   model.respond = async (request) => {
     if (!ids.includes(idOf(request))) return answer(serviceMs);
-    // Late enough that its neighbours are there, too.
+    // So late that its neighbors are there, too.
     await new Promise((resolve) => setTimeout(resolve, serviceMs / 2));
     if (request.endedAt !== undefined) return { kind: "hang" };
     crashes.push({

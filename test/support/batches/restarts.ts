@@ -1,4 +1,4 @@
-/** A run whose whole stack is killed in its middle. */
+/** A run whose whole stack is killed in the middle. */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -17,9 +17,9 @@ const goneMs = 5_000;
 const concurrency = 8;
 
 /**
- * Sends a manifest to a whole stack and kills it with -9 `kills` times; each time it
- * is started again on the same folder and nobody asks for anything.
- * @returns one line with what it cost.
+ * Sends a manifest to a whole stack and kills it with SIGKILL `kills` times; each time it is started again on the
+ * same folder, without any call.
+ * @returns one line with the cost.
  */
 export async function restarts({ items, kills }: { items: number; kills: number }): Promise<string> {
   const home = await mkdtemp(join(tmpdir(), "ocrlty-restarts-"));
@@ -35,7 +35,7 @@ export async function restarts({ items, kills }: { items: number; kills: number 
         .poll(() => model.requests.length, { timeout: 300_000, interval: 20 })
         .toBeGreaterThan(enough);
       const children = await stack.kill();
-      // Everything that was asked and not yet written down, at most one a slot.
+      // Everything that was asked and not yet stored, at most one item per slot.
       inFlight += concurrency;
       await Stack.expectGone(children, goneMs);
       stack = await Stack.start(home, env);
@@ -68,7 +68,7 @@ export async function restarts({ items, kills }: { items: number; kills: number 
 async function send(stack: Stack.Stack, items: number): Promise<void> {
   const call = async (path: string, json: unknown) => {
     let body: Record<string, unknown> = {};
-    // At this pace a cold process may be too slow for its own time limit; both calls may be repeated.
+    // At this scale a cold process may exceed its own time limit; both calls may be repeated.
     const status = async () => {
       const response = await fetch(`${stack.url}${path}`, {
         method: "POST",

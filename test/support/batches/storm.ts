@@ -1,6 +1,6 @@
 /**
- * Faults for a run, at exact moments: requests of the functions are held at a gate until somebody has killed the
- * processes that wait there; the stores go away for a while. Counts what each fault may cost.
+ * Faults for a run at exact moments: requests of the functions are held at a gate until the test kills the processes
+ * that wait there; stores become unavailable for a while. Counts what each fault may cost.
  */
 import { expect, vi } from "vitest";
 import type { TestLoopOptions } from "#test/support/loop";
@@ -13,7 +13,7 @@ const claimStatements = 4 + batchStatements;
 const commitStatements = 5 + batchStatements;
 const noteStatements = 1 + batchStatements;
 
-/** Between which two steps: of an item's worker, then of who fills the window, then of the planner. */
+/** Between which two steps: of an item's worker, of the window's planner, of the long planner. */
 export const windows = [
   "before the claim",
   "after the claim",
@@ -27,7 +27,7 @@ export const windows = [
 ] as const;
 export type Window = (typeof windows)[number];
 
-/** A request that waits to be the last thing its process did. */
+/** A request that is held, and is the last one of its process. */
 interface Gate {
   readonly filled: PromiseWithResolvers<void>;
   readonly released: PromiseWithResolvers<void>;
@@ -41,47 +41,47 @@ interface Away {
 
 export interface Storm {
   readonly batches: Batches;
-  /** The next request of each window is held. @returns when all of them are there. */
+  /** Holds the next request of each window. @returns when all of them are held. */
   hold(wanted: readonly Window[]): Promise<void>;
   /**
-   * All others are held at the model server. @returns when no worker is on its way any more: one that dies before it
-   * has set its message's visibility keeps its slot for as long as the queue's own.
+   * Holds all other requests at the model server. @returns when no worker is in between: one that dies before it sets
+   * its message's visibility keeps its slot for the queue's own visibility.
    */
   gather(): Promise<void>;
-  /** SIGKILL for every process of the function that is at work, and for what waits at the gates. */
+  /** Sends SIGKILL to every working process of the function, and to those held at the gates. */
   kill(functionName: "item" | "plan" | "urgent"): void;
-  /** From the next commit on the database answers nothing, for so long. */
+  /** Makes the database unavailable for this long, from the next commit on. */
   databaseAway(ms: number): Promise<void>;
-  /** The same with the bucket, from the next artifact on. */
+  /** Makes the bucket unavailable for this long, from the next artifact on. */
   bucketAway(ms: number): Promise<void>;
-  /** No message can be deleted, so that all of them come back. */
+  /** Makes deletions of messages fail, so that all messages come back. */
   deletesRefused(ms: number): Promise<void>;
   readonly report: Report;
-  /** Items that were asked although their artifact had been put before. */
+  /** Items that were asked although their artifact was already stored. */
   askedInVain(): string[];
 }
 
-/** What happened, and what of it may have cost a question at the model server. */
+/** What happened, and which events may have cost a model call. */
 export interface Report {
   readonly kills: Record<string, number>;
-  /** Sum over the kills of the item processes that were at work, those of timeouts included. */
+  /** The number of working item processes at the kills, including those of timeouts. */
   inFlightAtKills: number;
-  /** Artifacts that the bucket did not take, and commits that the database did not take, while they were away. */
+  /** Artifacts and commits that failed because a store was unavailable. */
   commitsRefused: number;
 }
 
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /**
- * Starts a loop and a model server whose every request goes through the storm.
- * @param options.lateMs - so long after its sender's death a commit arrives at the database all the same.
+ * Starts a loop and a model server, and observes every request.
+ * @param options.lateMs - how long after its sender's death a commit still arrives at the database.
  */
 export async function open(
   options: TestLoopOptions & { respond: ModelServer.Respond; lateMs: number },
 ): Promise<Storm> {
   const { respond, lateMs, ...loopOptions } = options;
   const gates = new Map<Window, Gate>();
-  /** Where those wait who came to the model server while all were gathered. */
+  /** Where requests wait that came to the model server while all were held. */
   let gathered: PromiseWithResolvers<void> | undefined;
   let held = 0;
   const report: Report = { kills: {}, inFlightAtKills: 0, commitsRefused: 0 };
@@ -90,7 +90,7 @@ export async function open(
   const away: Record<"database" | "bucket" | "deletes", Away | undefined> = {
     ...{ database: undefined, bucket: undefined, deletes: undefined },
   };
-  /** True while it is away, which it is from the first request on that matters. */
+  /** True during the outage, which begins with the first relevant request. */
   const isAway = (what: keyof typeof away, matters: boolean): boolean => {
     const now = away[what];
     if (now === undefined) return false;
@@ -107,7 +107,7 @@ export async function open(
       .instances()
       .filter((each) => each.functionName === functionName && each.state === "busy") ?? [];
 
-  /** True when the request came to a gate: its process is dead by now. */
+  /** True if the request was held at a gate; its process is dead by now. */
   const at = async (window: Window): Promise<boolean> => {
     const gate = gates.get(window);
     if (gate === undefined || gate.taken) return false;
@@ -169,14 +169,14 @@ export async function open(
                 ? "before the note"
                 : undefined;
         if (window === undefined || !(await at(window))) return;
-        // Under way for longer than its sender's lease: somebody else has ended the item by then.
+        // Under way for longer than its sender's lease, so another worker has ended the item by then.
         if (window === "before the commit") return void (await sleep(lateMs));
         throw new Error("the caller is dead");
       },
       sqs: async ({ action, byFunction }) => {
         if (action === "DeleteMessageBatch" && isAway("deletes", true)) throw new Error("not now");
         if (action !== "SendMessageBatch" || !byFunction) return;
-        // Who fills the window sends items, the items' workers order that.
+        // Items' workers order the step that fills the window and sends items.
         const window = busy("urgent").length > 0 ? "before the sends" : "before the duties";
         if (await at(window)) throw new Error("the caller is dead");
       },
@@ -184,7 +184,7 @@ export async function open(
   });
   const started = batches;
 
-  /** Begins with somebody's commit, put or delete: a storm that nobody notices would prove nothing. */
+  /** Starts with a commit, put or delete, because a fault that affects no request would prove nothing. */
   const outage = async (what: keyof typeof away, ms: number) => {
     const hit = Promise.withResolvers<void>();
     away[what] = { hit, begun: false };

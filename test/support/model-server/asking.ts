@@ -3,7 +3,7 @@ import type * as Complete from "#core/vision/complete";
 import * as Vision from "#core/vision/vision";
 import type { ModelServer } from "./model-server.ts";
 
-/** What tests of the model call share: a question, a server record, the failure of a promise, waiting for a condition. */
+/** Shared by tests of the model call: a question, a server, the failure of a promise, waiting for a condition. */
 
 export const schema = {
   type: "object",
@@ -33,7 +33,7 @@ export const serverOf = (model: ModelServer, more: Partial<Complete.Server> = {}
   ...more,
 });
 
-/** Asks with short pauses and five seconds at most. */
+/** Checks with short pauses for at most five seconds. */
 export function ask(
   model: ModelServer,
   options: Partial<Vision.AskOptions> = {},
@@ -65,7 +65,7 @@ export async function until(condition: () => boolean, timeoutMs = 2_000): Promis
   }
 }
 
-/** The connection is closed on the server's side within 2 s, and nothing is being served. */
+/** Within 2 s the connection is closed on the server's side, and no call is being served. */
 export async function seenClosed(model: ModelServer): Promise<void> {
   await until(() => model.inFlight === 0);
 }

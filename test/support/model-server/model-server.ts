@@ -20,7 +20,7 @@ export { contextTooLong } from "./too-long.ts";
 
 /** What the server does with one request. */
 export type Behaviour =
-  /** Answers a chat completion with this text, streamed when the request asks for it. */
+  /** Answers a chat completion with this text, streamed if the request asks for it. */
   | ({ kind: "text"; text: string } & Pace & Ending)
   /** A whole HTTP answer. */
   | {
@@ -31,38 +31,38 @@ export type Behaviour =
       headers?: Record<string, string>;
       delayMs?: number;
     }
-  /** Writes the unit for ever, until the client goes. */
+  /** Writes the unit endlessly, until the client disconnects. */
   | { kind: "endless"; start: string; unit: string; chunkDelayMs?: number }
-  /** An event stream of one line that never ends, as fast as the client reads. */
+  /** An event stream of one endless line, as fast as the client reads. */
   | { kind: "flood" }
   /** Reads the request and never answers. */
   | { kind: "hang" }
-  /** Closes the connection hard: before anything is answered. */
+  /** Resets the connection before any answer. */
   | { kind: "reset" };
 
 interface Pace {
-  /** Before the first byte: the service time of a server with a fixed one. */
+  /** The pause before the first byte, for a server with a fixed service time. */
   delayMs?: number;
   /** Characters per piece of the stream; default 16. */
   chunkCharacters?: number;
-  /** Between two pieces. */
+  /** The pause between two pieces. */
   chunkDelayMs?: number;
 }
 
 interface Ending {
-  /** Null: none is sent. Default "stop". */
+  /** Null to send none. Default "stop". */
   finishReason?: string | null;
   /**
-   * done: as the protocol says; clean: an orderly end without `[DONE]`; reset: a broken connection; hang: silence
-   * with an open connection. Default done.
+   * done: as in the protocol; clean: a normal end without `[DONE]`; reset: a broken connection; hang: no further data
+   * on an open connection. Default done.
    */
   end?: "done" | "clean" | "reset" | "hang";
   usage?: { prompt_tokens: number; completion_tokens: number } | null;
-  /** Comes before the text, as servers hand out what they have taken for thinking. */
+  /** Sent before the text in the field for thinking. */
   thinking?: { field: "reasoning" | "reasoning_content"; text: string };
-  /** Sent as the name of the model; default: the one that was asked for. */
+  /** The name of the model in the answer; by default the requested one. */
   model?: string;
-  /** One object a token, as in the protocol: sent in order with the pieces of the stream. */
+  /** One object per token, as in the protocol: sent in order with the pieces of the stream. */
   logprobs?: { token: string; logprob: number; top_logprobs: { token: string; logprob: number }[] }[];
 }
 
@@ -70,10 +70,10 @@ export type Respond = (request: Received, n: number) => Behaviour | Promise<Beha
 
 export interface Options {
   respond?: Respond;
-  /** Name in the list of models and the default of answers. */
+  /** The name in the list of models and in answers. */
   model?: string;
   maxModelLen?: number;
-  /** Answers 401 to any other bearer. */
+  /** The bearer token; any other gets a 401. */
   apiKey?: string;
   port?: number;
 }
@@ -83,13 +83,13 @@ export interface ModelServer {
   readonly url: string;
   readonly port: number;
   respond: Respond;
-  /** What `GET /v1/models` does: a list (default), or any behaviour. */
+  /** The behavior of `GET /v1/models`: a list (default), or any other. */
   models: "list" | Behaviour;
   readonly requests: Received[];
-  /** Chat completions being served now, and the most there ever were. */
+  /** Chat completions in progress, and the maximum so far. */
   readonly inFlight: number;
   readonly maxInFlight: number;
-  /** How often the list of models was asked for. */
+  /** How often the list of models was requested. */
   readonly probes: number;
   /** Stops listening and breaks all connections, so that new ones are refused; `up` listens on the same port again. */
   down(): Promise<void>;
@@ -106,7 +106,7 @@ export const json = (value: unknown, more: Pace & Ending = {}): Behaviour => ({
 
 export const text = (text: string, more: Pace & Ending = {}): Behaviour => ({ kind: "text", text, ...more });
 
-/** What a proxy in front of a stopped server answers. */
+/** The answer of a proxy in front of a stopped server. */
 export const html = (
   status: number,
   more: { headers?: Record<string, string>; delayMs?: number } = {},
@@ -156,7 +156,7 @@ export async function start(options: Options = {}): Promise<ModelServer> {
   let probes = 0;
 
   const server = http.createServer((request, response) => {
-    // A closed connection is no news to a test server.
+    // A closed connection is expected here.
     response.on("error", () => undefined);
     handle(request, response).catch(() => response.destroy());
   });
@@ -287,7 +287,7 @@ const resetDelayMs = 30;
 
 type Text = Extract<Behaviour, { kind: "text" }>;
 
-/** Of a prompt of 100 tokens. */
+/** For a prompt of 100 tokens. */
 const counted = (completion_tokens: number, prompt_tokens = 100): Usage => ({
   prompt_tokens,
   completion_tokens,
@@ -327,7 +327,7 @@ async function streamed(
 ): Promise<void> {
   const send = events(response, model);
   const total = options?.continuous_usage_stats === true ? usageOf(behaviour) : undefined;
-  /** In every piece its share, as vLLM does when it is asked to. */
+  /** In every piece, as vLLM does on request. */
   const soFar = (characters: number) =>
     total &&
     counted(Math.ceil(total.completion_tokens * (characters / behaviour.text.length)), total.prompt_tokens);
@@ -353,7 +353,7 @@ async function streamed(
     case "hang":
       return;
     case "reset":
-      // A reset throws away what the client's machine has received but not yet handed over.
+      // A reset discards data that the client's machine has received but not yet passed on.
       await pause(resetDelayMs, response);
       response.socket?.resetAndDestroy();
       return;

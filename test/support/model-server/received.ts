@@ -12,9 +12,9 @@ export interface Received {
   prompt: string;
   /** Epoch milliseconds. */
   at: number;
-  /** When its connection or answer ended; undefined while it lasts. */
+  /** When its connection or answer ended; undefined while it is open. */
   endedAt: number | undefined;
-  /** The client closed the connection before the answer was complete. */
+  /** True if the client closed the connection before the answer was complete. */
   aborted: boolean;
 }
 
@@ -31,7 +31,7 @@ export interface ChatBody {
 }
 type Part = { type: string; text?: string; image_url?: { url: string } };
 
-/** What came over the wire. */
+/** The body as received. */
 export function receive(n: number, headers: http.IncomingHttpHeaders, raw: string): Received {
   const body = JSON.parse(raw) as ChatBody;
   const parts = (body.messages ?? []).flatMap(({ content }): Part[] =>

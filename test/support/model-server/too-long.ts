@@ -1,4 +1,4 @@
-/** What servers say when the context is too long (all with status 400), by where the text comes from. */
+/** Messages of servers for a context that is too long (all with status 400), by their source. */
 export const contextTooLong = {
   vllmDecoderPrompt:
     "The decoder prompt (length 9000) is longer than the maximum model length of 8192. Make sure that `max_model_len` is no smaller than the number of text tokens plus multimodal tokens.",
@@ -21,16 +21,16 @@ export const contextTooLong = {
     "the request exceeds the available context size. try increasing the context size or enable context shift",
 } as const;
 
-/** What vLLM 0.32 says where the picture is not to blame. */
+/** vLLM 0.32's message if the picture is not the cause. */
 export const notThePicture = {
-  /** The number is where it stopped counting: always one more than it takes. */
+  /** The number is where it stopped counting: always one more than the limit. */
   textAlone:
     "This model's maximum context length is 4096 tokens. However, your prompt contains at least 4097 input tokens, which exceeds this limit even without any output tokens. Please reduce the length of the input prompt.",
   characters:
     "This model's maximum context length is 4096 tokens. However, your prompt contains 700000 characters (more than 524288 characters, which is the upper bound for 4096 input tokens). Please reduce the length of the input prompt.",
   answerAlone:
     "max_tokens=5000 cannot be greater than max_model_len=4096. Please request fewer output tokens.",
-  /** 0.12 to 0.20: it counts the text up to what the answer leaves, and one more. */
+  /** 0.12 to 0.20: it counts the text up to the room that the answer leaves, and one more. */
   stoppedByAnswer:
     "This model's maximum context length is 4096 tokens. However, you requested 3584 output tokens and your prompt contains at least 513 input tokens, for a total of at least 4097 tokens. Please reduce the length of the input prompt or the number of requested output tokens.",
 } as const;

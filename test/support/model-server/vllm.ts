@@ -2,22 +2,22 @@ import sharp from "sharp";
 import * as Budget from "#core/image/budget";
 import * as ModelServer from "./model-server.ts";
 
-/** A server that keeps house as vLLM 0.32 does. */
+/** A server with the context rules of vLLM 0.32. */
 export interface House {
   contextTokens: number;
-  /** Characters of the answer that make a token; default 2. */
+  /** Characters of the answer per token; default 2. */
   charactersPerToken?: number;
-  /** Of the prompt's text; default 1,700. */
+  /** Tokens of the prompt's text; default 1,700. */
   textTokens?: number;
-  /** For one token as Qwen3-VL counts a picture, so many; default 1. */
+  /** Factor on the tokens that Qwen3-VL counts for a picture; default 1. */
   pictureRatio?: number;
-  /** Of the longest answer, whatever room there is (`--override-generation-config`). */
+  /** The limit of an answer, whatever the room (`--override-generation-config`). */
   mostTokens?: number;
 }
 
 /**
- * Answers with this text as far as `max_tokens` and the context let it: what is more is clipped in silence and ends
- * with `length`, a prompt that does not fit is refused with both numbers, and so is more than the context holds.
+ * Answers with this text as far as `max_tokens` and the context allow: a longer one is cut silently and ends with
+ * `length`; a prompt that does not fit, or more than the context, is refused with both numbers.
  */
 export async function answer(
   house: House,
@@ -55,14 +55,14 @@ async function tokensOf(bytes: Buffer): Promise<number> {
 
 const pngBegin = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
 
-/** Of a PNG by its header: tests may send no more than that. */
+/** The size of a PNG by its header; tests may send only that. */
 async function sizeOf(bytes: Buffer): Promise<{ width: number; height: number }> {
   if (bytes.subarray(0, 8).equals(pngBegin))
     return { width: bytes.readUInt32BE(16), height: bytes.readUInt32BE(20) };
   return sharp(bytes).metadata();
 }
 
-/** A picture that is nothing but its size. */
+/** A picture that consists only of its size. */
 export function sizeOnly(width: number, height: number): Buffer {
   const header = Buffer.alloc(17);
   header.write("IHDR", 4, "latin1");
@@ -75,7 +75,7 @@ export function sizeOnly(width: number, height: number): Buffer {
 export const pictureTokens = ({ images }: ModelServer.Received): Promise<number[]> =>
   Promise.all(images.map(({ bytes }) => tokensOf(bytes)));
 
-/** A receipt of so many lines, no two alike, as receipt_v1 answers it. */
+/** A receipt of this many different lines, as an answer of receipt_v1. */
 export function receipt(
   lines: number,
 ): { items: { name: string; price: string }[] } & Record<string, unknown> {

@@ -8,7 +8,7 @@ export interface Usage {
   total_tokens: number;
 }
 
-/** Writes server-sent events at the client's pace: an endless answer must not fill the memory. */
+/** Writes server-sent events at the client's pace, so that an endless answer does not fill the memory. */
 export function events(response: http.ServerResponse, model: string) {
   if (!response.headersSent) response.writeHead(200, { "content-type": "text/event-stream; charset=utf-8" });
   return async (choice: object, usage?: Usage): Promise<void> => {
@@ -29,14 +29,14 @@ export async function write(response: http.ServerResponse, text: string): Promis
   if (response.write(text)) return;
   const over = new AbortController();
   const { signal } = over;
-  // The loser of the race must not stay behind as a listener: an endless answer has thousands of rounds.
+  // Removes the listener of the promise that lost: an endless answer has thousands of rounds.
   await Promise.race([once(response, "drain", { signal }), once(response, "close", { signal })]).catch(
     () => undefined,
   );
   over.abort();
 }
 
-/** Service times of the script; over at once when the client has gone. */
+/** Waits for the scripted service time; ends at once if the client disconnects. */
 export async function pause(ms: number | undefined, response: http.ServerResponse): Promise<void> {
   if (ms === undefined || ms <= 0 || response.destroyed) return;
   const gone = new AbortController();
