@@ -1,7 +1,6 @@
 /**
- * Against one local loop with a scripted model server: the commands for batches; the client as users get it, packed
- * and installed into an empty folder; and the operator's commands, which read the loop's own database, bucket and
- * queues.
+ * Against one local loop with a scripted model server: the commands for batches; the packed client in an empty folder;
+ * and the operator's commands, which read the loop's own database, bucket and queues.
  */
 import * as fs from "node:fs";
 import { join } from "node:path";

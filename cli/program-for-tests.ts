@@ -1,4 +1,4 @@
-/** What tests of whole command lines share: a folder of their own, servers with a script, and the program. */
+/** Shared by tests of whole command lines: a folder, scripted servers, and the program. */
 import * as fs from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -44,7 +44,7 @@ export function start() {
   };
   return {
     dir,
-    /** What is closed with it. */
+    /** What is closed together with it. */
     closing,
     ocrlty,
     server,

@@ -34,7 +34,7 @@ interface Options {
 
 /**
  * Starts the stand-in and writes the files that say how to reach it.
- * @throws PortError when a port that was asked for is taken.
+ * @throws PortError if a requested port is taken.
  */
 export async function start(
   env: Env,

@@ -18,9 +18,9 @@ export interface Access {
 }
 
 /**
- * Brings the database to the current schema, checks the pepper and makes sure that `api-key` in the folder holds
- * a good key with role admin. Returns it; undefined when the operator has revoked it.
- * Throws AppError if the pepper differs or the database is away.
+ * Brings the database to the current schema, checks the pepper and makes sure that `api-key` in the folder contains a
+ * valid key with role admin. Returns it; undefined if the operator has revoked it. Throws AppError if the pepper
+ * differs or the database is unavailable.
  */
 export async function ensure(home: Home, { url, authToken, overlapMs }: Access): Promise<string | undefined> {
   const db = Database.wrap(

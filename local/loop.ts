@@ -30,12 +30,12 @@ export interface LoopOptions {
   readonly home: string;
   /** 0: any free port. */
   readonly port: number;
-  /** Of the loop's own bucket. Default: any free one; `mayMove`: where it is taken, any other will do. */
+  /** The port of the loop's own bucket. By default any free one; with `mayMove` another is used if it is taken. */
   readonly bucketPort?: { readonly port: number; readonly mayMove: boolean };
   readonly host?: string;
   /** All timeouts, leases and visibilities are multiplied by it. Default: `OCRLTY_TIME_SCALE`, else 1. */
   readonly timeScale?: number;
-  /** Most processes of all HTTP functions together. Default: what spec/limits.ts says. */
+  /** Most processes of all HTTP functions together. By default as in spec/limits.ts. */
   readonly httpInstances?: number;
   /** Settings as a `.env` gives them; nothing else of the environment reaches a function. */
   readonly env?: Env;
@@ -67,7 +67,7 @@ export interface Loop {
   readonly logPath: string | undefined;
   /** All settings; a function finds in its environment those that it is linked to. */
   readonly env: Readonly<Record<string, string>>;
-  /** How other programs look into the loop's own bucket; undefined where it is one of the operator's. */
+  /** How other programs reach the loop's own bucket; undefined if the operator has named one. */
   readonly bucket: Bucket.Access | undefined;
   readonly lambda: LambdaPool.Lambda;
   modelPid(): number | undefined;

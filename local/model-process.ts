@@ -22,7 +22,7 @@ const startMs = 30_000;
 const restartMs = 500;
 const closeMs = 2_000;
 
-/** Returns when the server answers. Throws when it ends or says nothing for 30 s. */
+/** Returns when the server answers. Throws if it ends, or gives no sign for 30 s. */
 export async function start(options: ModelOptions): Promise<ModelProcess> {
   let closing = false;
   let child: ChildProcess;

@@ -24,14 +24,14 @@ import type { QueueServer } from "#local/queue/server";
 import { type Times, times as timesAt } from "#spec/limits";
 
 /*
- * forget(…)   before the queues start: their messages, but for those that no row knows of
- * resume(…)   before any worker starts: new messages from the rows
+ * forget(…)   before the queues start: removes their messages, except those that have no row
+ * resume(…)   before any worker starts: sends new messages from the rows
  */
 
 /**
- * Empties the queues in the emulator's folder. Backups are known by their messages alone: these stay, and one that was with
- * a worker is there again at once.
- * @returns false when there is nothing: no loop was here before.
+ * Empties the queues in the emulator's folder. Backups exist only as messages, so those stay, and one that was in
+ * flight is visible again at once.
+ * @returns false if there are no queues, because no loop has run here.
  */
 export function forget(dir: string): boolean {
   const file = join(dir, "fauxqs.db");
@@ -54,7 +54,7 @@ export function forget(dir: string): boolean {
   }
 }
 
-/** What the planner is ordered to do for a run in this state. */
+/** The order to the planner for a run in this state. */
 const orders = {
   planning: "plan",
   running: "refill",
@@ -137,7 +137,7 @@ async function rows(db: Database.Db, times: Times): Promise<void> {
         sentEpoch: 0,
       })
       .where(and(sql`status = 'running'`, goesOn)),
-    // Of canceled runs: reconcile looks whether they have an artifact.
+    // For canceled runs: reconcile checks whether they have an artifact.
     db.query.update(item).set({ leaseUntil: over }).where(sql`status = 'running'`),
     db.query.update(webhookDueTable).set({ sentUntil: null }),
     db.query.update(breakerTable).set({ messageUntil: null, messageChain: null, probeUntil: null }),

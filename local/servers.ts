@@ -88,7 +88,7 @@ export async function database(
   };
 }
 
-/** The emulated queues in the folder, unless there are queues of another server; when a function waits behind one. */
+/** The emulated queues in the folder, unless another server is configured; only if a function is called by a queue. */
 export async function queues(
   { env, home, wiring: { queues } }: { env: Env; home: Home; wiring: Wiring.Wiring },
   parts: Parts,

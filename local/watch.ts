@@ -5,15 +5,15 @@ import type { App } from "#local/app";
 import { packageRoot } from "#local/home/home";
 import type { Loop } from "#local/loop";
 
-/** What a function's code is made of. */
+/** The files that a function's code consists of. */
 const folders = ["core", "functions", "spec"];
 
 /** An editor writes a file in several steps, a checkout many files. */
 const quietMs = 100;
 
 /**
- * Reloads the loop when a file of the functions changes. Code that does not bundle is told, and the old code
- * goes on. A queue or schedule that is new needs a new start. Returns a function that stops watching.
+ * Reloads the loop when a file of the functions changes. Code that does not bundle is reported, and the old code
+ * stays. A new queue or schedule needs a new start. Returns a function that stops watching.
  */
 export function start(
   loop: Pick<Loop, "reload">,
@@ -41,7 +41,7 @@ export function start(
   };
 }
 
-/** Not a test, and not what editors leave while they write. */
+/** Neither a test nor an editor's temporary file. */
 function isSource(file: string): boolean {
   return !/\.test\.ts$|(^|[\\/])\.|~$|\.(swp|tmp)$/.test(file);
 }
@@ -56,7 +56,7 @@ async function reload(loop: Pick<Loop, "reload">, say: (line: string) => void, r
   }
 }
 
-/** The tables as they are on disk now: a module that was imported once is kept under its address, so it gets a new one. */
+/** The tables as they are on disk now: imported modules are cached by URL, so a new one is used. */
 async function current(root: string): Promise<App> {
   const load = (file: string) =>
     import(/* @vite-ignore */ `${pathToFileURL(join(root, "spec", file)).href}?at=${Date.now()}`);

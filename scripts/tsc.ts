@@ -3,10 +3,10 @@ import { fileURLToPath } from "node:url";
 const cache = fileURLToPath(new URL("../node_modules/.cache/", import.meta.url));
 
 /**
- * How TypeScript is asked. Each checker checks the types of packages that it meets itself, so that four, the default,
- * take half as many processor seconds again as one. What has not changed since the last run is not checked again: files
- * are compared by content.
- * @param name - of the project; each keeps a file of its own
+ * How the TypeScript compiler is called. Each checker checks the packages' types again, so the default of four takes
+ * half as many processor seconds more than one. Files that have not changed since the last run, by content, are not
+ * checked again.
+ * @param name - the project's; each has its own build info file
  */
 export const flags = (name: string): string[] => [
   "--noEmit",

@@ -3,7 +3,7 @@ import { type QueueSpec, queues, type Subscription, subscriptionsOf } from "./qu
 
 type Env = Readonly<Record<string, string | undefined>>;
 
-/** What AWS allows for a mapping. */
+/** AWS's limits for a mapping. */
 const mappingMin = 2;
 const mappingMax = 1_000;
 

@@ -22,7 +22,7 @@ export interface FunctionSpec {
   readonly timeoutMs: number;
   readonly links: readonly Link[];
   /**
-   * Packages that are installed beside the bundle, not bundled: sharp has native parts; libheif-js is LGPL, which asks
+   * Packages that are installed beside the bundle: sharp has native parts; the license of libheif-js (LGPL) demands
    * that it can be exchanged.
    */
   readonly install?: readonly string[];

@@ -9,12 +9,12 @@ import type { Reason } from "#core/run/skipped";
 import * as Limits from "#spec/limits";
 import type { MimeType } from "#spec/pictures";
 
-/** One item: a local file that becomes an upload, or a manifest's line as it is. */
+/** One item: a local file that becomes an upload, or a line of a manifest. */
 export interface Entry {
   line: ManifestLine;
   /** Absolute; `line.image_ref` names the upload once there is one. */
   readonly path?: string | undefined;
-  /** Of the local file, by its first bytes. */
+  /** The media type of the local file, by its first bytes. */
   readonly mimeType?: string | undefined;
   /** When it was uploaded, in epoch ms: unused uploads are removed after seven days. */
   uploadedAt?: number | undefined;

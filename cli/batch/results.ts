@@ -353,7 +353,8 @@ export async function savePartial(
     }
     if (format === "json") yield "\n]}\n";
   }
-  // What an older server does not say of an item is computed, as of an older file; of its warnings the codes are shown.
+  // Fields that an older server does not return are computed, as for an older file; for its warnings only the codes
+  // are shown.
   const about = { runId: run.run_id, taskId: run.task_id, createdAt: new Date(run.created_at) };
   async function* whole(): AsyncGenerator<Item> {
     for await (const item of items()) yield Answers.completed(about, item as Item);

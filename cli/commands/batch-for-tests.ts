@@ -1,4 +1,4 @@
-/** What tests of `ocrlty batch` share: a folder, a server that answers as ours does, and the command. */
+/** Shared by tests of `ocrlty batch`: a folder, a server that answers like ours, and the command. */
 import * as fs from "node:fs";
 import { join } from "node:path";
 import { serve } from "#test/support/batch-api";

@@ -27,7 +27,7 @@ function sides({ first, second }: Schema.EvaluationDiff): string[] {
   ].map(Text.shown);
 }
 
-/** What differs beside the answers. */
+/** What differs besides the answers. */
 function warnings({ differs, first, second }: Schema.EvaluationDiff): string[] {
   const says: Record<Schema.EvaluationDiff["differs"][number], string> = {
     labels: "the labels are of two versions",

@@ -9,7 +9,7 @@ import type * as Read from "#core/evaluation/read";
 import type * as Wire from "#core/evaluation/wire";
 import * as Id from "#core/id";
 
-/** A run, and the evaluation that stands for it; undefined if it has none. */
+/** A run, and its evaluation; undefined if it has none. */
 interface Side {
   readonly runId: string;
   readonly evaluation: Read.Shown | undefined;
@@ -45,7 +45,7 @@ export async function of(context: Context, server: Server, id: string): Promise<
   });
 }
 
-/** An evaluation with its figures, or undefined if there is none with this id; one that runs is waited for. */
+/** An evaluation with its figures; undefined if the id is unknown. Waits for one that is in progress. */
 async function evaluationOf(context: Context, server: Server, id: string): Promise<Read.Shown | undefined> {
   try {
     return await Evaluate.wait(context, server, `/v1/evals/${encodeURIComponent(id)}`);
@@ -55,7 +55,7 @@ async function evaluationOf(context: Context, server: Server, id: string): Promi
   }
 }
 
-/** Of two sides, of which one alone was measured. */
+/** For two sides of which only one was evaluated. */
 export function oneSided([first, second]: readonly [Side, Side]): UsageError {
   const [without, other] = first.evaluation === undefined ? [first, second] : [second, first];
   const labels = other.evaluation?.gt_id ?? "LABELS";

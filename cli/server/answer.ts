@@ -5,7 +5,7 @@ export interface Target {
   /** May have a path of its own, such as an API Gateway stage. */
   readonly url: URL;
   readonly apiKey: string | undefined;
-  /** Where the key was found, for the advice on a wrong one: `--key`, a variable, a file. */
+  /** Where the key was found (`--key`, a variable, a file), for the advice on a wrong one. */
   readonly keyFrom?: string | undefined;
 }
 
@@ -15,7 +15,7 @@ export interface Request {
   readonly path: string;
   /** Sent as JSON. */
   readonly body?: unknown;
-  /** Sent as it is: for a body that is not JSON. */
+  /** Sent unchanged: for a body that is not JSON. */
   readonly rawBody?: string | Uint8Array<ArrayBuffer>;
   readonly headers?: Readonly<Record<string, string>>;
   readonly timeoutMs?: number;
@@ -35,7 +35,7 @@ export interface Answer {
 
 const defaultRetryS = 2;
 
-/** What `Retry-After` asks for, 0 to `maxS` seconds; 2 when it is missing or no number. */
+/** The pause that `Retry-After` requests, 0 to `maxS` seconds; 2 if it is missing or no number. */
 export function retryAfterS(answer: Answer, maxS: number): number {
   const seconds = Number(answer.headers.get("retry-after") ?? defaultRetryS);
   return Math.min(Math.max(Number.isFinite(seconds) ? seconds : defaultRetryS, 0), maxS);

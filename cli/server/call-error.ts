@@ -3,17 +3,17 @@ import { codes } from "#core/error";
 import type { Target } from "./answer.ts";
 
 /**
- * A call without the wanted answer. Its message is one line for the terminal; many mistakes of a manifest have a line
- * each. `scope` says what it means for the next call: "item" is about this picture only, "server" affects the next too.
+ * A call that failed. Its message is one line for the terminal; a manifest's mistakes have one line each. `scope`
+ * says what follows: "item" concerns only this picture, "server" also the next call.
  */
 export class CallError extends Error {
   override readonly name = "CallError";
   readonly scope: "item" | "server";
   readonly code: string;
   readonly status: number | undefined;
-  /** What the answer's `Retry-After` asked for. */
+  /** The pause that the answer's `Retry-After` requested. */
   readonly retryAfterMs: number | undefined;
-  /** Which limit of the key a 429 or 403 is about. */
+  /** The limit of the key that caused a 429 or 403. */
   readonly limit: Limit | undefined;
   /** The `error` of our own envelope, as the server sent it. */
   readonly own: Own | undefined;

@@ -8,8 +8,8 @@ const defaultTimeoutMs = 45_000;
 
 /**
  * The server at an address that a person typed.
- * @param from - where address and key were found, for the person who must mend them.
- * Throws CallError for what is no http(s) address and for a key that no header can carry.
+ * @param from - where address and key were found, for the person who must correct them. Throws CallError for an
+ *   address without http(s), and for a key that a header cannot contain.
  */
 export function target(
   address: string,
@@ -34,7 +34,9 @@ export function target(
   return { url: new URL(`${url.origin}${url.pathname.replace(/\/*$/, "/")}`), apiKey: key };
 }
 
-/** One call, whatever its status. Throws CallError when there was no answer, and the signal's reason when it was aborted. */
+/**
+ * One call, whatever its status. Throws CallError if there was no answer, and the signal's reason if it was aborted.
+ */
 export async function call(server: Target, request: Request): Promise<Answer> {
   const startedAt = performance.now();
   const timeout = AbortSignal.timeout(request.timeoutMs ?? defaultTimeoutMs);

@@ -16,20 +16,20 @@ import * as Links from "./links.ts";
 interface Opened {
   readonly db: Database.Db;
   readonly url: string;
-  /** Of the local loop, or of one that works as it does, not a stage's. */
+  /** True for the local loop, or a server like it; false for a stage. */
   readonly isFile: boolean;
   pepper(): string;
-  /** What webhooks of keys without a secret of their own are signed with, and the others' are made of. */
+  /** The stage's webhook secrets: they sign for keys without their own secret, and the others are derived from them. */
   webhookSecrets(): readonly string[];
 }
 
 /** Other processes write to the same file: wait for them, libSQL itself would not. */
 const busyTimeoutMs = 5_000;
 
-/** Where a command's database is, judged as `npm start` judges it. */
+/** Where a command's database is, checked like `npm start` does. */
 interface Place {
   readonly url: string;
-  /** Of a file, absolute; undefined: a server. */
+  /** The absolute path of a file; undefined for a server. */
   readonly path: string | undefined;
   readonly authToken: string | undefined;
 }
@@ -44,7 +44,7 @@ export function locate({ env, cwd }: Pick<Context, "env" | "cwd">, db?: string):
   if (db && !schema.safeParse(db).success)
     throw new UsageError(`--db is not valid: it takes ${Setting.takes(schema)}`);
   if (!db) Links.demand(env, "DATABASE_URL");
-  // Of none, and of AUTH_DB_PATH, there is nothing to judge.
+  // An empty value and AUTH_DB_PATH need no check.
   const { DATABASE_AUTH_TOKEN: authToken } = Config.parse("database", {
     ...env,
     DATABASE_URL: db || env.DATABASE_URL || "file:",

@@ -21,7 +21,7 @@ export function access({ env }: Pick<Context, "env">): {
   client: SQSClient;
   urls: Readonly<Record<string, string | undefined>>;
 } {
-  // The SDK reads the address by itself, and says less of a wrong one than `npm start` does.
+  // The SDK also reads the address, but its message about a wrong one says less than `npm start`'s.
   Settings.sqs(env);
   const isSet = Object.keys(queues).some((queue) => env[urlVariable(queue)]);
   const path = isSet ? undefined : home(env).file("queue-urls");
@@ -51,7 +51,7 @@ export async function find(client: SQSClient, url: string): Promise<Pair> {
   if (policy === undefined) throw new UsageError("that queue has no dead-letter queue");
   const { deadLetterTargetArn: deadArn } = RedrivePolicy.parse(JSON.parse(policy));
   const name = deadArn.slice(deadArn.lastIndexOf(":") + 1);
-  // SQS wants both in one account and region, so their addresses differ in the name alone.
+  // SQS requires both in one account and region, so their addresses differ only in the name.
   return { client, url, deadUrl: url.slice(0, url.lastIndexOf("/") + 1) + name, deadArn };
 }
 

@@ -1,4 +1,4 @@
-/** What `ocrlty doctor` looks at: each look gives findings, and none of them changes anything. */
+/** The checks of `ocrlty doctor`: each returns findings, and none changes anything. */
 import * as fs from "node:fs";
 import { join } from "node:path";
 import * as z from "zod";
@@ -32,7 +32,7 @@ export async function examine(context: Context, wish: Server.Wish): Promise<Find
   const around = { ...context, env };
   const own = [program(), ...SettingsFindings.findings(env), ...files(env)];
   const { findings: served, isOwn, told } = await server(around, wish);
-  // A server elsewhere has a database and queues of its own; only `sst shell` says where.
+  // Another server has its own database and queues; only `sst shell` knows their addresses.
   const isHere = isOwn || Boolean(env.DATABASE_URL);
   const data = !SettingsFindings.hasDatabase(env)
     ? [finding("database", "skipped", "its setting is wrong")]
@@ -53,7 +53,7 @@ const elsewhere = (isUnknown: boolean) =>
     ? finding("database", "skipped", "which server is meant is not known")
     : finding("database", "skipped", "only the server knows it", underShell);
 
-/** A look that fails is a finding, too. */
+/** A check that fails is a finding, too. */
 async function attempt(check: string, look: () => Promise<Finding[]>): Promise<Finding[]> {
   try {
     return await look();
@@ -118,7 +118,7 @@ const cures: Readonly<Record<string, string>> = {
   conditional_writes: "use a bucket that knows If-None-Match (docs/compatibility.md)",
 };
 
-/** What the server itself says of secrets that end; undefined where it does not. */
+/** The server's own list of secrets that expire; undefined if it returns none. */
 type Told = { settings: readonly Expiry[] | null; keys: readonly Expiry[] | null } | undefined;
 interface Served {
   findings: Finding[];
@@ -264,10 +264,10 @@ async function queuesOf(context: Context): Promise<Finding[]> {
   }
 }
 
-/** When secrets end: what the server says, and what this machine's settings say of others. */
+/** When secrets expire: those of the server, and those in this machine's settings. */
 function secrets(env: Context["env"], told: Told): Finding[] {
   const known = told?.settings ?? [];
-  // RunPod's key and Cloudflare's token are no function's to know.
+  // No function has RunPod's key or Cloudflare's token.
   const own = ofSettings(env).filter(({ name }) => !known.some((each) => each.name === name));
   return [
     ...ending([...known, ...own], "renew it before then (docs/operate/keys.md)"),

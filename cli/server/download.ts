@@ -9,15 +9,15 @@ import type { Answer, Target } from "./answer.ts";
 import { CallError } from "./call-error.ts";
 import { failureOf } from "./refusal.ts";
 
-/** What `as=url` answers. A redirect would take the key along to the bucket. */
+/** The answer to `as=url`. A redirect would send the key to the bucket. */
 const Signed = z.strictObject({ url: z.url({ protocol: /^https?$/ }), expires_at: z.string() });
 
 /** Until the headers are there an answer takes no longer than any call; the body may. */
 const headersTimeoutMs = 45_000;
 
 /**
- * The bytes behind a GET. The key goes to the API alone, never to the bucket.
- * Throws CallError, also while the bytes are read.
+ * The bytes of a GET. The key is sent only to the API, never to the bucket. Throws CallError, also while the bytes
+ * are read.
  */
 export async function open(
   context: Pick<Context, "signal">,
@@ -49,8 +49,8 @@ export async function open(
 }
 
 /**
- * Writes the bytes behind a GET to a file, which has its name only once it is whole.
- * Throws CallError, and UsageError when the file cannot be written.
+ * Writes the bytes of a GET to a file, which gets its name only when it is complete. Throws CallError, and UsageError
+ * if the file cannot be written.
  */
 export async function save(
   context: Pick<Context, "signal">,
@@ -61,7 +61,7 @@ export async function save(
   await writeWhole(context, await open(context, server, path), file);
 }
 
-/** What comes of a download: one that breaks off throws CallError, which may pass. */
+/** The error of a download: an interrupted one throws CallError, after which a repeat may succeed. */
 export async function* whole(source: Readable): AsyncGenerator<Uint8Array> {
   try {
     yield* source;
@@ -70,7 +70,7 @@ export async function* whole(source: Readable): AsyncGenerator<Uint8Array> {
   }
 }
 
-/** Writes a stream to a file in one step: what is not whole never has the file's name. */
+/** Writes a stream to a file in one step: an incomplete file never has the name. */
 export async function writeWhole(
   context: Pick<Context, "signal">,
   source: Readable,
@@ -83,7 +83,7 @@ export async function writeWhole(
   } catch (error) {
     context.signal.throwIfAborted();
     if (error instanceof CallError || error instanceof UsageError) throw error;
-    // A full disk or a folder that is not there is told as it is.
+    // A full disk or a missing folder is reported as such.
     if (error instanceof Error && "syscall" in error && "path" in error)
       throw new UsageError(`cannot write ${file}: ${error.message}`);
     throw fault("the download broke off", error);

@@ -14,7 +14,7 @@ const maxPollS = 30;
 const rateLimitTries = 3;
 const maxRateLimitS = 30;
 
-/** What the commands read of an extract; the rest is passed on as it came. */
+/** The fields of an extract that commands read; the rest is passed on unchanged. */
 const Extract = z.looseObject({
   request_id: z.string(),
   status: z.string(),
@@ -29,14 +29,14 @@ const Running = z.looseObject({ status: z.literal("running"), poll_url: z.string
 export type Source = { image_base64: string } | { image_ref: string };
 
 /**
- * `POST /v1/extract`, waiting for an answer that comes later (202) as long as its poll address says so.
- * Throws CallError, also for an extract that failed in the end.
+ * `POST /v1/extract`. If the answer is a 202, it polls as long as the server says so. Throws CallError, also for an
+ * extract that failed in the end.
  */
 export async function extract(
   server: Target,
   body: Source & { task_id?: string; request_id?: string },
   signal?: AbortSignal,
-  /** Called once when the answer does not come at once, with where it can be asked for. */
+  /** Called once with the poll address if the answer does not come at once. */
   onWaiting?: (pollUrl: string) => void,
 ): Promise<Extract> {
   for (let tries = 1; ; tries += 1) {
@@ -90,6 +90,6 @@ async function settled(
       status: 200,
       own: { details: {}, request_id: extracted.data.request_id, ...error },
     });
-  // As it came: zod would put the fields it knows first.
+  // Unchanged: zod would put the known fields first.
   return answer.json as Extract;
 }

@@ -1,12 +1,13 @@
-/** A failure as `--json` prints it: the error envelope of the API (docs: `{"error":{…}}`), whoever failed. */
+/** A failure as `--json` prints it: the error envelope of the API (docs: `{"error":{…}}`), whatever its source. */
 import { CommanderError } from "commander";
 import { UsageError } from "#cli/terminal/context";
 import { AppError } from "#core/error";
 import { CallError } from "./call-error.ts";
 
 /**
- * What an error is called where no server has named it: `usage` (the command line, or a file that it names), `settings`,
- * `local_loop`, `unreadable_file`, `damaged_archive`, `not_delivered`, `interrupted`, `internal`; and of calls `network`, `gateway`, `odd_answer`, `timeout`.
+ * The code of an error that no server has named: `usage` (the command line, or a file that it names), `settings`,
+ * `local_loop`, `unreadable_file`, `damaged_archive`, `not_delivered`, `interrupted`, `internal`; and for calls
+ * `network`, `gateway`, `odd_answer`, `timeout`.
  */
 export interface Failure {
   readonly code: string;
@@ -18,7 +19,7 @@ export interface Failure {
   readonly [name: string]: unknown;
 }
 
-/** What names of errors stand for; their classes would bring along what a command may not need. */
+/** Errors by name, because importing their classes would load code that a command may not need. */
 const byName: Readonly<Record<string, string>> = {
   ConfigError: "settings",
   HomeError: "local_loop",
@@ -27,7 +28,7 @@ const byName: Readonly<Record<string, string>> = {
   BundleError: "local_loop",
 };
 
-/** Mistakes that the person at the terminal can mend; anything else keeps its stack trace. */
+/** Mistakes that the user can correct; any other error keeps its stack trace. */
 export function isExpected(error: unknown): error is Error {
   return (
     [CallError, UsageError, AppError].some((type) => error instanceof type) ||
@@ -61,7 +62,7 @@ function plain(code: string, message: string): Failure {
   return { code, message, request_id: null, details: {} };
 }
 
-/** Commander says what is wrong as it prints it, and nothing of use where it has printed its help instead. */
+/** Commander prints the mistake itself, and nothing useful after it has printed the help. */
 function complaint({ code, message }: CommanderError): string {
   return code === "commander.help"
     ? "a command is missing: --help names them"

@@ -1,4 +1,4 @@
-/** `wrong` wants a cure; a `note` may be meant so. */
+/** `wrong` must be fixed; a `note` may be intended. */
 export interface Finding {
   readonly check: string;
   readonly state: "ok" | "note" | "wrong" | "skipped";

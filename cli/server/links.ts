@@ -9,16 +9,16 @@ import { names } from "#core/config";
 import type { Env } from "#local/home/home";
 import { queues, urlVariable } from "#spec/queues";
 
-/** What may be taken over: a link can hold more, and nothing of it may replace PATH or a proxy. */
+/** The variables that may be set: a link can hold more, but must not replace PATH or a proxy. */
 const known = new Set([...names, ...Object.keys(queues).map(urlVariable)]);
 const Link = z.record(z.string(), z.unknown());
 const Api = z.object({ url: z.url() });
 const App = z.object({ stage: z.string() });
 
 /**
- * The environment with the linked settings in it, and the stage's API as `OCRLTY_URL`. They win over variables of the
- * same name: whoever asks for a stage means that stage, whatever a `.env` on the same machine says. Outside
- * `sst shell` it is returned as it is.
+ * The environment with the linked settings, and the stage's API as `OCRLTY_URL`. They take precedence over variables
+ * of the same name, because a user who names a stage means that stage, whatever a local `.env` says. Outside `sst
+ * shell` it is returned unchanged.
  */
 export function withLinks(env: Env): Env {
   const links = linksOf(env);
@@ -27,8 +27,8 @@ export function withLinks(env: Env): Env {
 }
 
 /**
- * Nothing outside `sst shell`. There, a stage that was never deployed, or only half, has no such setting, and what a
- * laptop has in its place is not meant by anybody who names a stage.
+ * Does nothing outside `sst shell`. Inside, a stage that was not deployed, or not completely, lacks settings; a
+ * laptop's own settings must not replace them.
  * @throws UsageError that names stage and variable, never a value.
  */
 export function demand(env: Env, variable: "DATABASE_URL" | "API_KEY_PEPPER" | "OCRLTY_URL"): void {
@@ -46,7 +46,7 @@ export function demand(env: Env, variable: "DATABASE_URL" | "API_KEY_PEPPER" | "
 /** The stage that `sst shell` was called for; undefined outside of it. */
 export const stageOf = (env: Env): string | undefined => App.safeParse(linksOf(env).App).data?.stage;
 
-/** What the links say, by variable; empty outside `sst shell`. */
+/** The linked settings by variable; empty outside `sst shell`. */
 function settingsOf(links: Record<string, unknown>): Record<string, string> {
   if (links.App === undefined) return {};
   const api = Api.safeParse(links.Api).data;

@@ -1,7 +1,7 @@
 /**
- * Servers by name: one file, `profiles.json`, in `OCRLTY_HOME` where that is another folder than the usual one, else in the user's own folder of
- * settings (`$XDG_CONFIG_HOME/ocrlty` or `~/.config/ocrlty`; on Windows `%APPDATA%\ocrlty`). It holds keys, so its owner
- * alone may read it (mode 600).
+ * Servers by name in one file, `profiles.json`: in `OCRLTY_HOME` if that is set to another folder, else in the user's
+ * settings folder (`$XDG_CONFIG_HOME/ocrlty` or `~/.config/ocrlty`; on Windows `%APPDATA%\ocrlty`). It contains keys,
+ * so only its owner may read it (mode 600).
  */
 import { randomBytes } from "node:crypto";
 import * as fs from "node:fs";
@@ -17,17 +17,17 @@ export type Profile = z.output<typeof Profile>;
 
 const File = z.object({
   version: z.literal(1),
-  /** What is used where nothing else is said; null: the local loop. */
+  /** The default profile; null for the local loop. */
   current: z.string().nullable(),
   profiles: z.record(z.string(), Profile),
 });
 type File = z.output<typeof File>;
 
-/** The name that stands for the loop of the checkout, whatever else is set. */
+/** The reserved name of the checkout's loop, whatever other server is configured. */
 export const local = "local";
 
 const privateMode = 0o600;
-/** What OCRLTY_HOME is where nothing is said. */
+/** The default of OCRLTY_HOME. */
 const usual = ".ocrlty";
 const empty: File = { version: 1, current: null, profiles: {} };
 
@@ -46,7 +46,7 @@ export function settingsFolder(env: Env): string {
   return join(settings, "ocrlty");
 }
 
-/** The profiles there are; none without a file. Throws UsageError for a file that is none of ours. */
+/** The existing profiles; none without a file. Throws UsageError for an invalid file. */
 export function load(env: Env): File {
   const path = fileOf(env);
   let text: string;
@@ -61,14 +61,14 @@ export function load(env: Env): File {
   return file.data;
 }
 
-/** Whoever else may read the file, as a mode; undefined where nobody can (or where the system has no modes). */
+/** The file's mode if other users may read it; undefined if they cannot, or the system has no modes. */
 export function openTo(env: Env): string | undefined {
   if (process.platform === "win32") return undefined;
   const mode = fs.statSync(fileOf(env), { throwIfNoEntry: false })?.mode;
   return mode === undefined || (mode & 0o077) === 0 ? undefined : (mode & 0o777).toString(8);
 }
 
-/** Replaces the file in one step: nobody ever reads half of it, nor with another mode. Throws UsageError. */
+/** Replaces the file in one step, so that readers never see an incomplete file or another mode. Throws UsageError. */
 function save(env: Env, file: File): void {
   const path = fileOf(env);
   const draft = `${path}.${process.pid}.${randomBytes(4).toString("hex")}.tmp`;
@@ -93,7 +93,7 @@ export function get(env: Env, name: string): Profile {
   );
 }
 
-/** Adds a profile, or replaces the one of this name where that was said. Throws UsageError and CallError. */
+/** Adds a profile, or replaces one if that was requested. Throws UsageError and CallError. */
 export function add(env: Env, name: string, profile: Profile, { replace }: { replace: boolean }): void {
   if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(name) || name === local)
     throw new UsageError(
@@ -109,7 +109,7 @@ export function add(env: Env, name: string, profile: Profile, { replace }: { rep
   save(env, { ...file, profiles: { ...file.profiles, [name]: stored } });
 }
 
-/** Removes a profile; one that was used by default is no more. Throws UsageError when there is none. */
+/** Removes a profile; if it was the default, there is none afterwards. Throws UsageError if it does not exist. */
 export function remove(env: Env, name: string): void {
   get(env, name);
   const file = load(env);

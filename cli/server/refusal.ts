@@ -68,7 +68,8 @@ export function failureOf(answer: Answer): CallError {
   }
   const gateway = GatewayError.safeParse(answer.json);
   if (gateway.success) {
-    // Too large (413) is about this picture, and so is a function that died on it (500) or passed the 30 s (503, 504).
+    // Too large (413) concerns this picture, and so does a function that crashed (500) or took more than 30 s (503,
+    // 504).
     const scope = [413, 500, 503, 504].includes(status) ? "item" : "server";
     return new CallError(`${Text.shown(gateway.data.message)} (the gateway answered ${status})`, {
       scope,
@@ -79,12 +80,12 @@ export function failureOf(answer: Answer): CallError {
   return oddAnswer(answer);
 }
 
-/** Which key was refused. Which one would be accepted is known on the server's own machine only (server.ts). */
+/** Which key was refused. Only the server's own machine knows which one would be accepted (server.ts). */
 function adviceOnKey(server: Target | undefined, said: string): string {
   if (server !== undefined && server.apiKey === undefined)
     return ": name one with --key, OCRLTY_API_KEY or a profile";
   const from = server?.keyFrom === undefined ? "" : ` from ${server.keyFrom}`;
-  // The server's own words say what is wrong with it.
+  // The server's own message says what is wrong.
   if (/revoked or expired/.test(said)) return from === "" ? "" : `; it came${from}`;
   return `; the key${from} is wrong, revoked or expired`;
 }

@@ -1,6 +1,6 @@
 /**
- * Which server a command talks to: the one that was named, else the local loop that runs in the folder, else one
- * that is started for the time of the command.
+ * The server that a command calls: the named one, else the local loop that runs in the folder, else a loop that is
+ * started for this command.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import * as z from "zod";
@@ -17,7 +17,7 @@ export interface Server extends Target {
   readonly local: boolean;
   /** Was started for this command and ends with it. */
   readonly ownLoop: boolean;
-  /** Ends a loop of our own; calls in flight get `graceMs` (none after Ctrl-C, unless told). */
+  /** Ends a loop that this command started; calls in flight get `graceMs` (none after Ctrl-C by default). */
   close(graceMs?: number): Promise<void>;
 }
 
@@ -25,12 +25,12 @@ const healthTimeoutMs = 3_000;
 /** Another command's loop may be starting or stopping in the folder: longer than either takes. */
 const startLimitMs = 60_000;
 const startPollMs = 250;
-/** A loop that was started for one command may have got other callers meanwhile; they get to finish. */
+/** Other callers may use the loop that was started for one command; their calls are finished. */
 const closeGraceMs = 35_000;
 
 const Health = z.looseObject({ ok: z.literal(true), version: z.string() });
 
-/** What was said of the server on the command line. */
+/** The options of the command line that name a server. */
 export interface Wish {
   readonly url?: string | undefined;
   readonly key?: string | undefined;
@@ -46,10 +46,9 @@ interface Named {
 }
 
 /**
- * Which server was named: `--url`, else a profile that was asked for, else `OCRLTY_URL`, else the profile in use;
- * undefined is the local loop. A key that was typed goes before all others, and `OCRLTY_API_KEY` before those of files;
- * only with a profile that was asked for by name its own key goes along.
- * Throws UsageError for a profile that is not there.
+ * The named server: `--url`, else a requested profile, else `OCRLTY_URL`, else the default profile; undefined is the
+ * local loop. A typed key takes precedence, then `OCRLTY_API_KEY`, then keys in files; but a profile that is
+ * requested by name uses its own key. Throws UsageError for an unknown profile.
  */
 export function named({ env }: Pick<Context, "env">, options: Wish): Named | undefined {
   const inEnv = { key: env.OCRLTY_API_KEY || undefined, keyFrom: "OCRLTY_API_KEY" };
@@ -90,7 +89,7 @@ export async function connect(context: Context, options: Wish = {}): Promise<Ser
   }
 }
 
-/** Throws CallError that says where a wrong address or key stands. */
+/** Throws CallError that says where a wrong address or key was found. */
 export const targetOf = ({ address, addressFrom, key, keyFrom }: Named): Target => ({
   ...Client.target(address, key, { address: addressFrom, key: keyFrom }),
   keyFrom,
@@ -109,7 +108,7 @@ export async function runningLoop(context: Context, key: string | undefined): Pr
     });
     if (!Health.safeParse(health).success) return undefined;
   } catch (error) {
-    // Left behind by a kill -9, or another program's port by now.
+    // Left behind by a kill -9, or another program uses the port now.
     if (error instanceof CallError) return undefined;
     throw error;
   }
@@ -129,8 +128,8 @@ function ownKey({ env }: Context, address: string, key: string | undefined): Tar
 }
 
 /**
- * Which key would fit where the folder's own loop refused one, as a line for the person at the terminal; undefined for
- * any other server, and where nothing better is known.
+ * A line for the user if the folder's own loop refused a key, with the key that would be accepted; undefined for
+ * other servers, and if no better key is known.
  */
 export async function betterKey(context: Context, refused: Target): Promise<string | undefined> {
   const folder = home(context.env);
@@ -161,7 +160,7 @@ function hrefOf(address: string | undefined): string | undefined {
   return address !== undefined && URL.canParse(address) ? new URL(address).href : undefined;
 }
 
-/** A loop of our own on a free port; undefined when somebody else has the folder. */
+/** A loop on a free port; undefined if another process has the folder. */
 async function startLoop(context: Context, key: string | undefined): Promise<Server | undefined> {
   if (context.isClient)
     throw new UsageError(

@@ -1,4 +1,7 @@
-/** What `ocrlty doctor` says of the settings: all that `npm start`, the commands and `sst deploy` would refuse. */
+/**
+ * The findings of `ocrlty doctor` about settings: everything that `npm start`, the commands and `sst deploy` would
+ * refuse.
+ */
 import * as dotenv from "dotenv";
 import { type Env, envText, home } from "#local/home/home";
 import * as Settings from "#local/home/settings";
@@ -24,13 +27,13 @@ export function findings(env: Env, dotenvText = envText()): Finding[] {
   return [finding("settings", "ok", told), ...passedOver];
 }
 
-/** Whether the settings of a database can be used at all. */
+/** True if the settings of a database can be used. */
 export const hasDatabase = (env: Env): boolean =>
   !Settings.refusals(env, []).some(({ variables }) => variables.some((name) => /^DATABASE_/.test(name)));
 
 const strayLine = (line: number): string => `line ${line} of .env sets nothing`;
 
-/** Read by `sst deploy` alone, which says the same, minutes later. */
+/** Only `sst deploy` reads it, and reports the same some minutes later. */
 function ofDeployment(env: Env): string[] {
   const looks = [() => Concurrency.reserved(env), () => Jurisdiction.jurisdiction(env)];
   return [
@@ -53,7 +56,7 @@ function dataRoot(env: Env): Finding[] {
   return told === undefined ? [] : [wrong(told, "make it, or name another folder")];
 }
 
-/** Half of a bucket is none: the loop takes its own then. */
+/** An incomplete bucket counts as none, and the loop uses its own. */
 function bucketless(env: Env): Finding[] {
   const set = ["S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY"].filter((name) => env[name]);
   if (set.length === 0 || Settings.hasBucket(env)) return [];

@@ -1,6 +1,6 @@
 /**
- * Completion for shells: a script that knows all commands, options and choices by itself. Asking the program at each
- * press of a key, as libraries for this do, would take most of a second here.
+ * Completion for shells: a script that contains all commands, options and choices. Calling the program for each
+ * completion, as libraries do, would take most of a second.
  */
 import type { Command, Option } from "commander";
 
@@ -42,7 +42,7 @@ function placesOf(command: Command, at: readonly string[] = []): Place[] {
   return [place, ...visible(command).flatMap((each) => placesOf(each, [...at, each.name()]))];
 }
 
-/** Commander's own "help" is among them, and --help says the same. */
+/** Commander's own "help" is included, and --help shows the same. */
 const visible = (command: Command) =>
   command
     .createHelp()
@@ -70,7 +70,7 @@ const wordsOf = ({ commands, choices, options }: Place) => [
   ...choices,
   ...options.flatMap(({ words }) => words),
 ];
-/** Options whose value follows, with what it may be; without choices it is a file, or free. */
+/** Options with a value, and its choices; without choices the value is a file or free text. */
 const valued = (places: readonly Place[]) =>
   places.flatMap(({ at, options }) =>
     options

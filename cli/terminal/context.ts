@@ -1,30 +1,30 @@
-/** What a command gets from the program around it, so that tests can run one without a process. */
+/** What the program gives a command, so that tests can run one without a process. */
 import type { Env } from "#local/home/home";
 
 export interface Context {
   readonly env: Env;
-  /** Where the caller stands: relative file names are relative to it. */
+  /** The caller's working folder: relative file names are relative to it. */
   readonly cwd: string;
   /** Aborted by Ctrl-C and SIGTERM. */
   readonly signal: AbortSignal;
-  /** The answer: stdout, and nothing else goes there. */
+  /** Writes the answer to stdout; nothing else is written there. */
   out(text: string): void;
   /** Everything else: one line on stderr. */
   say(line: string): void;
-  /** Where progress may be drawn: stderr, when a person watches it. */
+  /** Where progress is drawn: stderr, if a person watches it. */
   readonly terminal?: NodeJS.WriteStream | undefined;
-  /** How wide the terminal is that stdout goes to; undefined: a file or a program reads it, and nothing is cut. */
+  /** The width of the terminal at stdout; undefined if a file or a program reads it, and nothing is cut. */
   readonly columns?: number | undefined;
   /** What may be colored. */
   readonly colors?: { readonly out: boolean; readonly err: boolean } | undefined;
-  /** How the program is called where it is not `npm run ocrlty --` of a checkout, such as `npx ocrlty`. */
+  /** The program's name in help texts if it is not `npm run ocrlty --` of a checkout, such as `npx ocrlty`. */
   readonly program?: string | undefined;
   /** The packed client: no checkout is around it, so no local loop, and nothing native. */
   readonly isClient?: boolean | undefined;
   stdin(): Promise<Buffer>;
 }
 
-/** A mistake of the person who typed the command, or of the machine: one line, exit status 2. */
+/** A mistake in the command line, or a problem of this machine: one line, exit status 2. */
 export class UsageError extends Error {
   override readonly name = "UsageError";
 }

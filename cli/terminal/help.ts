@@ -1,16 +1,16 @@
-/** What every command's `--help` says beside its options: how it is called, and what its exit status means. */
+/** What every command's `--help` contains besides its options: how to call it, and its exit statuses. */
 import type { Command, Option } from "commander";
 
 interface Help {
-  /** What its options do not say. */
+  /** What the options do not explain. */
   readonly about?: string;
   /** Whole command lines, as they are typed in a checkout. */
   readonly examples: readonly string[];
-  /** Status → when; `interrupted` is said of those that wait for something. */
+  /** Status → when; `interrupted` is added for commands that wait. */
   readonly exits: Readonly<Partial<Record<0 | 1 | 2 | 130, string>>>;
 }
 
-/** Of commands that call a server. */
+/** For commands that call a server. */
 export const callExits = { 0: "done", 2: "usage, server or network", 130: "interrupted" } as const;
 
 export function add(command: Command, { about = "", examples, exits }: Help): Command {
@@ -38,10 +38,10 @@ export function describe(option: Option): string {
 const inCheckout = /\bnpm run (?:-s )?(ocrlty|extract|keys|smoke) -- /g;
 
 /**
- * Command lines in a text as they are typed here: `npm run extract -- a.jpg` of a checkout is `ocrlty extract a.jpg`
- * where the program is called by its own name.
- * @param name - such as `npx ocrlty`; undefined: as they are.
- * @param isClient - no checkout is there, and none of its files.
+ * Command lines in a text as they must be typed here: `npm run extract -- a.jpg` of a checkout is `ocrlty extract
+ * a.jpg` if the program is called by its own name.
+ * @param name - such as `npx ocrlty`; undefined to leave them unchanged.
+ * @param isClient - true without a checkout and its files.
  */
 export function typed(text: string, name: string | undefined, isClient = false): string {
   if (name === undefined) return text;

@@ -1,12 +1,12 @@
-/** Rows for a person to look at: aligned columns, cut to the terminal's width and to nothing else. */
+/** Rows for people: aligned columns, cut only to the terminal's width. */
 import stringWidth from "string-width";
 import type { Context } from "./context.ts";
 import { shown } from "./text.ts";
 
 const gap = "  ";
-/** Nothing is cut below this: what is left would say nothing. */
+/** Narrower columns are not cut, because the rest would say nothing. */
 const least = 5;
-/** Times and statuses are whole, and of a text this much says which one it is. */
+/** Times and statuses are never cut, and of a text this much identifies it. */
 const telling = 16;
 
 /** How wide each column is, and whether longer cells are cut to it. */
@@ -87,7 +87,7 @@ function block(head: readonly string[], row: readonly string[]): string {
 
 const characters = new Intl.Segmenter(undefined, { granularity: "grapheme" });
 
-/** What fits into so many columns, with an ellipsis where something is missing; no character is cut in two. */
+/** Cuts a text to this many columns, with an ellipsis if something is missing; no character is split. */
 function shortened(text: string, width: number): string {
   if (stringWidth(text) <= width) return text;
   let kept = "";

@@ -1,4 +1,4 @@
-/** What a terminal can show, and what its user wants to see. */
+/** What a terminal can display, and what its user has configured. */
 import type { Context } from "./context.ts";
 
 const codes = { red: [31, 39], green: [32, 39], yellow: [33, 39], bold: [1, 22] } as const;

@@ -1,4 +1,4 @@
-/** Text of others on its way to a terminal: names of files, values of a picture, what a server says. */
+/** Makes foreign text safe for a terminal: names of files, values of a picture, messages of a server. */
 
 /**
  * Control characters (ESC and line ends among them), what turns the direction of text around or cannot be seen, and

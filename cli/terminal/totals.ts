@@ -6,7 +6,7 @@ export interface Totals {
   skipped: number;
 }
 
-/** What is read of vitest's JSON report. */
+/** The part of vitest's JSON report that is used. */
 const Report = z.object({
   success: z.boolean(),
   numPassedTests: z.number(),
@@ -19,9 +19,10 @@ const Report = z.object({
 });
 
 /**
- * The runner's own totals. A file that could not be loaded counts as one failed test, and so does a run that
- * failed without one: no report at all, or an error outside of any test.
- * @param report - vitest's JSON, undefined when it wrote none; @param status - its exit status.
+ * The runner's totals. A file that could not be loaded counts as one failed test, and so does a run that failed
+ * without one: no report, or an error outside of any test.
+ * @param report - vitest's JSON, undefined if it wrote none;
+ * @param status - its exit status.
  */
 export function count(report: string | undefined, status: number): Totals {
   if (report === undefined) return { passed: 0, failed: 1, skipped: 0 };

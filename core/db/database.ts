@@ -67,10 +67,10 @@ type Results<T extends Named> = {
 };
 
 /**
- * Runs the statements in their order, as one transaction in one round trip, all or nothing. Through libSQL's own batch:
- * drizzle's runs deferred and can fail with SQLITE_BUSY at its first write.
- * @param statements - under names, by which their results are returned (undefined ones are left out), or as a list.
- * @throws AppError `storage_unavailable` when the database is away or stays locked.
+ * Runs the statements in order, as one transaction in one round trip. It uses libSQL's own batch, because drizzle's
+ * begins deferred and can fail with SQLITE_BUSY at its first write.
+ * @param statements - by name, under which their results are returned (undefined ones are skipped), or as a list.
+ * @throws AppError `storage_unavailable` if the database is unavailable or stays locked.
  */
 export async function batch<T extends Named>(
   db: Db,
@@ -100,7 +100,7 @@ export async function batch(
 
 /**
  * The rows of one query, in one round trip.
- * @throws AppError `storage_unavailable` when the database is away.
+ * @throws AppError `storage_unavailable` if the database is unavailable.
  */
 export async function read<T>(query: { execute(): Promise<T> }): Promise<T> {
   return guard(again(() => query.execute()));

@@ -3,15 +3,15 @@ import { LibsqlError } from "@libsql/client/http";
 /** Deeper chains of causes are not followed. */
 const maxDepth = 5;
 
-/** The error and what it was caused by. */
+/** The error and its causes. */
 function* chain(thrown: unknown): Generator<Error> {
   for (let at = thrown, depth = 0; at instanceof Error && depth < maxDepth; at = at.cause, depth += 1)
     yield at;
 }
 
 /**
- * What a server says of a statement that it would refuse at any time, as SQLite and as libSQL's server name it: a
- * constraint, a text that is no SQL, arguments that do not fit, a statement that is not allowed.
+ * Codes for a statement that a server would always refuse, as SQLite and libSQL's server name them: a violated
+ * constraint, invalid SQL, wrong arguments, a forbidden statement.
  */
 const statementFault =
   /^(SQLITE_(CONSTRAINT|MISMATCH|MISUSE|RANGE|TOOBIG|AUTH)|SQL_(PARSE_ERROR|INPUT_ERROR|NO_STATEMENT|MANY_STATEMENTS|INVALID)|ARGS_|URL_)/;
@@ -37,8 +37,8 @@ export function isOutage(thrown: unknown): boolean {
 }
 
 /**
- * True when the connection ended under the question: a frozen Lambda instance wakes up with connections that the other
- * side has closed meanwhile. Asking again takes a new one.
+ * True if the connection ended during the call: a frozen Lambda instance resumes with connections that the other side
+ * has closed. A repeat uses a new one.
  */
 export function isDropped(thrown: unknown): boolean {
   for (const at of chain(thrown)) if (/^(ECONNRESET|EPIPE|UND_ERR_SOCKET)$/.test(codeOf(at))) return true;

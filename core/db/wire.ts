@@ -2,7 +2,7 @@
  * How requests reach the database: what libSQL's client is given in the place of `fetch`.
  */
 
-/** A statement's fault on the wire; no row's value can look like it, because quotes in values are escaped. */
+/** A statement's error on the wire. No value of a row can look like it, because quotes in values are escaped. */
 const faultMark = '"message":';
 
 interface BatchAnswer {
@@ -37,7 +37,7 @@ function firstFaultOnly(text: string): string {
   try {
     answer = JSON.parse(text);
   } catch {
-    // Not ours to judge: the client says what it cannot read.
+    // Passed on: the client reports what it cannot read.
     return text;
   }
   for (const { response } of answer.results ?? []) {

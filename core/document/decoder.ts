@@ -5,10 +5,9 @@ import type { Encoded, Header } from "#core/image/encode";
 import type { Done, Job, Order, Ready } from "./program.ts";
 
 /*
- * Native decoders run in a separate process, one per instance, which is kept: an abort does not stop native work, and a
- * thread that continues takes CPU from the next call. When the caller's time or the limit is over, the process is
- * killed and the next one is started at once. It gets no secrets: its environment has only what the operating system
- * needs.
+ * Native decoders run in a separate process, one per instance, which is reused: an abort does not stop native work,
+ * and a thread that continues takes CPU from the next call. At the caller's deadline or the limit the process is
+ * killed and the next one is started. It gets no secrets: its environment has only what the operating system needs.
  */
 
 interface Options {
@@ -65,10 +64,10 @@ export class Decoder {
   }
 
   /**
-   * The program's answer. After an abort or the limit the process is gone before this rejects.
-   * @throws AppError `invalid_image` where the program says so, with `details.reason` `decoding_took_too_long` at the
-   *   limit, `decoder_crashed` for bytes that ended two processes; `inference_timeout` on an abort without a reason of
-   *   ours; `internal`.
+   * The program's answer. After an abort or the limit the process has ended before this rejects.
+   * @throws AppError `invalid_image` if the program says so, with `details.reason` `decoding_took_too_long` at the
+   *   limit, `decoder_crashed` for bytes that ended two processes; `inference_timeout` on an abort without a reason
+   *   of ours; `internal`.
    */
   async run<J extends Job>(job: J, work: Work): Promise<Result<J>> {
     const before = this.#line;

@@ -31,12 +31,12 @@ interface File {
   sha256: string;
   /** The decoder that read the header and still holds the bytes. */
   decoder: Decoder.Decoder;
-  /** Of an encrypted document; it goes to the decoder and nowhere else. */
+  /** The password of an encrypted document. Only the decoder gets it. */
   password?: string | undefined;
 }
 
 export interface Document extends File {
-  /** What its pages are: pictures of so many pixels, or drawn at any resolution. */
+  /** What its pages are: pictures with a number of pixels, or drawn at any resolution. */
   kind: "picture" | "pdf";
   /** How many can be read, at least 1. */
   pages: number;

@@ -17,7 +17,7 @@ interface Target {
   mimeType: MimeType;
   /** The decoder's number of the page, from 0. */
   index: number;
-  /** Of an encrypted document. In orders only: no file, no log, no hash has it. */
+  /** The password of an encrypted document. Only orders contain it: no file, log or hash does. */
   password?: string | undefined;
 }
 

@@ -35,7 +35,7 @@ interface Run {
   total: number;
 }
 
-/** What a run is evaluated against, and how. */
+/** The labels and the mode of an evaluation. */
 interface Wish {
   labels: Labels;
   /** Undefined if the labels are not a ground truth. */
@@ -163,7 +163,10 @@ export async function list(
   return { items: shown.map(entry), next_cursor };
 }
 
-/** Where an evaluation is read. @param viewer - the caller's key id: for another's the address names the key. */
+/**
+ * The path of an evaluation. @param viewer - the caller's key id: for another key's evaluation the path names the
+ * key.
+ */
 export const pathOf = ({ evalId, keyId }: Pick<Row, "evalId" | "keyId">, viewer: string): string =>
   `/v1/evals/${evalId}${viewer === keyId ? "" : `?key_id=${keyId}`}`;
 

@@ -9,7 +9,7 @@ export const prefix = ({ evalId, keyId, createdAt }: Named): string =>
 /** Key of its artifact. */
 export const artifact = (row: Named): string => `${prefix(row)}.json`;
 
-/** Where its report lies, once it was asked for it. */
+/** The key of its report, which is made on request. */
 export const report = (row: Named): string => `${prefix(row)}.report.html`;
 
 /** Key of a part of its samples; `token` separates the writes of a late worker. */

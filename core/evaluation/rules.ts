@@ -2,7 +2,7 @@ import { version as canonical } from "#core/canonical/rules-version";
 import { version as comparison } from "#core/evaluation/compare/rules-version";
 
 /**
- * The version of the rules of an evaluation: what values mean, and when two are the same. Figures of two versions may
- * differ where no answer does. An artifact names the first part alone.
+ * The version of an evaluation's rules: what values mean, and when two are equal. Figures of two versions may differ
+ * although no answer does. An artifact contains only the first part.
  */
 export const version = `${canonical}-${comparison}`;

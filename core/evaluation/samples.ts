@@ -5,8 +5,9 @@ import type { Log } from "#core/log";
 import type * as Wire from "./wire.ts";
 
 /**
- * What became of each document, in the order of the items, as lines of JSON. Holds one line and one piece of an object.
- * @throws AppError `storage_unavailable`; `not_found` when the evaluation was deleted meanwhile.
+ * The outcome of each document, in the order of the items, as lines of JSON. Memory holds one line and one piece of
+ * an object.
+ * @throws AppError `storage_unavailable`; `not_found` if the evaluation was deleted in the meantime.
  */
 export async function* lines(
   bucket: Bucket.Bucket,

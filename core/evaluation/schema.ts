@@ -64,7 +64,7 @@ export type ListFigures = z.infer<typeof ListFigures>;
 
 export const Overall = z
   .object({
-    // No words of their own: beside a reference the document would allow no property at all.
+    // Without a description: beside one the generated schema would allow no property.
     micro: Rates,
     macro: Rates,
     documents_right: count.meta({ description: "Documents whose labeled values are all right" }),

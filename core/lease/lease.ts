@@ -2,8 +2,8 @@ import { AppError, from } from "#core/error";
 import type { Log } from "#core/log";
 
 /**
- * How work is held whose message was received: a row's lease and the message's invisibility, both short, so that a kill
- * costs no more than they last; and renewed while the work goes on, so that it may take longer. Made by who received
+ * How a worker holds work after it received the message: by the row's lease and the message's invisibility. Both are
+ * short, so that a kill costs no more than they last, and are renewed while the work goes on. Made by the receiver of
  * the message (functions/worker.ts).
  */
 export interface Held {
@@ -18,7 +18,7 @@ interface Renewal {
   everyMs: number;
   /** The pause after one that failed. */
   retryMs: number;
-  /** Epoch milliseconds after which none begins: what is left of the invocation is for writing down the end. */
+  /** Epoch milliseconds after which no renewal begins: the rest of the invocation is for storing the result. */
   lastAt: number;
   /** Until when a lease lasts that is renewed at `now`. Not beyond the invocation's end: then it is not renewed any more. */
   until(now: number): number;
@@ -27,17 +27,16 @@ interface Renewal {
 }
 
 /**
- * Does `work` while its lease is renewed, row and message beside each other: one statement and one call to the queue
- * each `everyMs`, and nothing at all for work that is done before. When it returns or throws, no timer and no renewal
- * is left behind: an instance is frozen after its invocation, and would go on with them in the next one.
+ * Does `work` while its lease is renewed, row and message in parallel: one statement and one call to the queue every
+ * `everyMs`, and none for work that ends before. When it returns or throws, no timer and no renewal is left: an
+ * instance is frozen after its invocation, and would continue them in the next one.
  *
- * A renewal that fails is tried again and ends nothing: the row's lease alone decides, and it is believed in for as
- * long as it was last known to run. Then, or when the row says that it is not ours any more, `work`'s signal aborts,
- * and what it returns or throws after that counts for nothing.
- * @param renew - moves the end of the row's lease if it is still ours; false: it is not.
- * @returns what `work` returns; undefined when another worker has the work, and ends it.
- * @throws AppError `storage_unavailable` when the lease ran out because it could not be renewed: the message
- *   must come back; and whatever `work` throws.
+ * A failed renewal is tried again and ends nothing: only the row's lease decides, and it counts until its last known
+ * end. Then, or if the row belongs to another worker, `work`'s signal aborts, and its result is ignored.
+ * @param renew - extends the row's lease; false if the claim was lost.
+ * @returns what `work` returns; undefined if another worker has the work.
+ * @throws AppError `storage_unavailable` if the lease ended because it could not be renewed: the message must come
+ *   back; and whatever `work` throws.
  */
 export async function during<T extends object>(
   { startedAt, leaseUntil, renewal }: Held,
@@ -90,7 +89,7 @@ class Lease {
     this.#plan(firstMs);
   }
 
-  /** Resolves when no renewal is under way: one that ended later would undo what is written next. */
+  /** Resolves when no renewal is under way: a later one would undo what is written next. */
   async stop(): Promise<void> {
     this.#stopped = true;
     clearTimeout(this.#next);

@@ -10,7 +10,7 @@ import { metrics as names, namespace, service } from "#spec/metrics";
 
 let shared: Metrics | undefined;
 
-/** Adds and writes at once: metrics that are kept until an invocation ends are lost with it. */
+/** Adds and writes at once: metrics that are kept until the end of an invocation would be lost with it. */
 function publish(add: (metrics: Metrics) => void): void {
   const { deployed, stage } = Config.app();
   if (!deployed) return;
@@ -19,7 +19,9 @@ function publish(add: (metrics: Metrics) => void): void {
   shared.publishStoredMetrics();
 }
 
-/** A model call that is over. How long a refused one took says nothing about the model, so it counts as an error only. */
+/**
+ * A model call that has ended. The time of a refused one says nothing about the model, so it counts only as an error.
+ */
 export function modelCall(call: { durationMs: number; failed: boolean; timedOut: boolean }): void {
   publish((metrics) => {
     metrics.addMetric(names.modelCallErrors, MetricUnit.Count, call.failed ? 1 : 0);
@@ -28,7 +30,7 @@ export function modelCall(call: { durationMs: number; failed: boolean; timedOut:
   });
 }
 
-/** A look at the model server in vain, while work waits for it. */
+/** A failed probe of the model server while work waits for it. */
 export function modelAway(): void {
   publish((metrics) => metrics.addMetric(names.modelAway, MetricUnit.Count, 1));
 }
@@ -43,7 +45,7 @@ export function expiringSecrets(count: number): void {
   publish((metrics) => metrics.addMetric(names.expiringSecrets, MetricUnit.Count, count));
 }
 
-/** Says nothing about how well pictures are read: the cause was an outage, the clock, or the picture itself. */
+/** No evidence about the quality of reading: the cause was an outage, the deadline, or the picture itself. */
 const noVerdict: readonly Code[] = ["inference_unavailable", "inference_timeout", "storage_unavailable"];
 
 /** An attempt at a picture: read, or not read although the model was there and the picture was one. */

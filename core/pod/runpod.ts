@@ -20,7 +20,7 @@ export interface RunPod {
 
 const statuses = ["PROVISIONING", "STARTING", "RUNNING", "EXITED", "ERROR", "TERMINATED"] as const;
 
-/** Where a pod stands: RUNNING says that its container runs, not that its model server answers. */
+/** The state of a pod: RUNNING means that its container runs, not that its model server answers. */
 type Status = (typeof statuses)[number] | "UNKNOWN";
 
 export interface Pod {
@@ -31,14 +31,15 @@ export interface Pod {
   /** USD an hour, now: 0 while it is stopped, when only its disk costs something. Undefined: RunPod did not say. */
   costPerHour: number | undefined;
   gpu: { type: string; count: number } | undefined;
-  /** When it was last started, in ISO 8601; of a stopped pod this says nothing about since when it is stopped. */
+  /** When it was last started, in ISO 8601. For a stopped pod this is not the time of its stop. */
   startedAt: string | undefined;
   /** A locked pod cannot be stopped. */
   locked: boolean;
 }
 
 /**
- * What is read of a pod. The answer holds its variables too, VLLM_API_KEY among them: what is not named here is dropped.
+ * The fields of a pod that are read. RunPod's answer also has its variables, VLLM_API_KEY among them, which are
+ * dropped.
  */
 const Answer = z.object({
   id: z.string(),
@@ -75,7 +76,7 @@ export function isUp(status: Status): boolean {
 /**
  * Looks a pod up.
  * @throws AppError invalid_request (no pod id), forbidden (the key is refused), not_found, rate_limited, and
- * inference_unavailable (no answer in time, or none that is RunPod's). No message names the key, an address or an answer.
+ *   inference_unavailable (no answer in time, or not RunPod's). No message contains the key, an address or an answer.
  */
 export async function get(runpod: RunPod, id: string): Promise<Pod> {
   return await look(within(runpod), id);
@@ -92,8 +93,8 @@ export async function start(runpod: RunPod, id: string): Promise<Pod> {
 }
 
 /**
- * Stops a pod; of one that is stopped already it changes nothing. Its disk stays and goes on costing.
- * @throws AppError as `get` does; conflict for an order that RunPod refuses, as it does for a locked pod.
+ * Stops a pod; a stopped one stays as it is. Its disk is kept and still costs money.
+ * @throws AppError as `get` does; conflict if RunPod refuses, as it does for a locked pod.
  */
 export async function stop(runpod: RunPod, id: string): Promise<Pod> {
   return await order(within(runpod), id, "stop");
@@ -145,7 +146,7 @@ async function ask(runpod: RunPod, id: string, method: "GET" | "POST", action?: 
       headers: { authorization: `Bearer ${runpod.apiKey}`, "content-type": "application/json" },
       ...(action === undefined ? {} : { body: JSON.stringify({ action }) }),
       ...(runpod.signal === undefined ? {} : { signal: runpod.signal }),
-      // The key goes to that address and to no other.
+      // The key is sent only to that address.
       redirect: "error",
     });
     const retryAfter = Number(response.headers.get("retry-after"));
@@ -184,8 +185,8 @@ function parse(text: string): unknown {
 }
 
 /**
- * A stopped pod keeps its machine and its disk there, not its GPU: another tenant may have rented that meanwhile. RunPod has no
- * code for this, only a sentence: "There are not enough free GPUs on the host machine to start this pod", with 400 or 500.
+ * A stopped pod keeps its machine and its disk, but not its GPU, which another tenant may rent. RunPod has no code
+ * for this, only a sentence: "There are not enough free GPUs on the host machine to start this pod", with 400 or 500.
  * Source: https://docs.runpod.io/pods/troubleshooting/zero-gpus, and the same sentence in runpod/runpod-python#168.
  */
 function isFull({ status, body }: Received): boolean {

@@ -8,11 +8,10 @@ import * as Metrics from "#core/metrics/metrics";
 import { expiries as limits } from "#spec/limits";
 
 /*
- * When secrets end. A token that ends takes the whole stage with it, and its owner's calendar is the only other place
- * that knows: so whatever can be known is shown while there is time.
+ * When secrets expire. An expired token stops the whole stage, so every known expiry is reported in time.
  *
- * - A token of the form JWT (Turso's) says it itself, in its claim `exp` (RFC 7519, 4.1.4: seconds since 1970, UTC).
- * - Of others (R2's) the operator says it: `CREDENTIALS_EXPIRE`.
+ * - A JWT (Turso's tokens) contains its expiry in the claim `exp` (RFC 7519, 4.1.4: seconds since 1970, UTC).
+ * - For other tokens (R2's) the operator sets `CREDENTIALS_EXPIRE`.
  * - API keys have theirs in the database.
  */
 
@@ -38,7 +37,7 @@ const Expiry = z
   .meta({ id: "Expiry" });
 type Expiry = z.output<typeof Expiry>;
 
-/** What ends when, soonest first. */
+/** What expires when, soonest first. */
 export const Expiries = z
   .object({
     ok: z.boolean().meta({
@@ -80,7 +79,10 @@ export function endOf(token: string): Date | null | undefined {
   }
 }
 
-/** The secrets of the settings whose end is known, soonest first. What the operator says goes before what a token says. */
+/**
+ * The secrets of the settings with a known expiry, soonest first. The operator's setting takes precedence over a
+ * token's own claim.
+ */
 export function ofSettings(credentials: readonly Config.Credential[], now: Date): Expiry[] {
   return credentials
     .flatMap(({ name, value, endsAt }) => {
@@ -106,13 +108,16 @@ export async function ofKeys(db: Database.Db, now: Date): Promise<Expiry[]> {
   return [...seen.values()];
 }
 
-/** Where they are asked for. */
+/** Where the expiries are read from. */
 interface Sources {
   credentials: () => readonly Config.Credential[];
   db: () => Database.Db;
 }
 
-/** All of them. A database that is away takes nothing from what the settings say, and may be away because of it. */
+/**
+ * All of them. During an outage of the database the expiries of the settings are still returned, because an expired
+ * token may be the cause.
+ */
 export async function read({ credentials, db }: Sources, now = new Date()): Promise<Expiries> {
   const found = {
     settings: known(() => ofSettings(credentials(), now)),
@@ -134,7 +139,7 @@ function known<T>(look: () => T): T | null {
   }
 }
 
-/** What needs action: of the keys those that end soon, not those that have ended. */
+/** What needs action: keys that expire soon, without those that have expired. */
 function ringing({ settings, keys }: Pick<Expiries, "settings" | "keys">): Expiry[] {
   return [
     ...(settings ?? []).filter(({ state }) => state !== "ok"),
@@ -161,6 +166,6 @@ function expiry(name: string, end: Date | null, now: Date): Expiry {
   };
 }
 
-/** What never ends comes last. */
+/** Secrets without an expiry come last. */
 const soonest = (a: Expiry, b: Expiry) => atOf(a) - atOf(b);
 const atOf = ({ expires_at: at }: Expiry) => (at === null ? Number.MAX_VALUE : Date.parse(at));

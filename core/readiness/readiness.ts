@@ -38,7 +38,7 @@ export const Readiness = z
         storage: Check,
         database: Check,
         queue: Check,
-        // Absent while the database, which knows, is away.
+        // Absent during an outage of the database, which has this fact.
         conditional_writes: ConditionalWrites.optional(),
       })
       .optional(),

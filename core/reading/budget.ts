@@ -3,37 +3,37 @@ import * as Vision from "#core/vision/vision";
 import { maxSuspects } from "./suspicion.ts";
 
 /*
- * What reading one document may cost (docs/architecture.md, "Where the times come from"), and what follows from an attempt
- * that failed.
+ * The budget for reading one document (docs/architecture.md, "Where the times come from"), and what follows a failed
+ * attempt.
  */
 
 /** Attempts that count; waiting for the model server does not. */
 export const maxAttempts = 3;
-/** Claims in a row whose worker died: a picture that kills its worker must not do so for ever. */
+/** Consecutive claims whose worker died: a picture that kills its worker must not do so forever. */
 export const maxClaims = 5;
 
-/** What a row has spent. */
+/** What a row has used of its budget. */
 export interface Spent {
   attempts: number;
   claims: number;
   suspects: number;
 }
 
-/** What becomes of work after a failure that may be repeated. */
+/** What happens to the work after a failure that may be repeated. */
 type Verdict =
   /** No further attempt. `crash`: the connection was lost at it every time. */
   | { kind: "final" }
   | { kind: "crash" }
   /** It waits for the model server, at no cost. */
   | { kind: "wait"; suspect: boolean }
-  /** It goes back to the queue. */
+  /** The work is requeued. */
   | { kind: "again"; counted: boolean; suspect: boolean; delayMs: number };
 
 /**
- * An outage of the model server costs the work nothing; all else has a budget.
- * @param failed.thrown - what the model call threw, with its fault.
- * @param how.isolates - a suspect is asked again at once and in the end alone (items); its suspicions are then its whole
- *   budget. Otherwise they cost attempts, too.
+ * An outage of the model server costs nothing; every other failure has a budget.
+ * @param failed.thrown - the error of the model call, with its fault.
+ * @param how.isolates - a suspect is asked again at once, and finally in isolation (items); suspicions are then its
+ *   whole budget. Otherwise they also count as attempts.
  */
 export function afterFailure(
   row: Spent,
@@ -55,7 +55,7 @@ export function afterFailure(
   // The model server asked for a pause.
   const isFree = isAway && kind === "overload";
   if (isSpent && !isFree) return { kind: "final" };
-  // A suspicion needs no pause: the server is there, and the picture's next call says more.
+  // A suspicion needs no pause: the server answers, and the next call with the picture shows more.
   if (suspect && how.isolates) return { kind: "again", counted: false, suspect, delayMs: 0 };
   const delayMs = isFree ? (error.retryAfterS ?? 5) * 1000 : pauseMs(row, how.requeueDelaysMs);
   return { kind: "again", counted: !isFree, suspect, delayMs };

@@ -6,17 +6,17 @@ import * as Record from "./record.ts";
 import type { Artifact } from "./schema.ts";
 
 /*
- * How work ends, of an extract and of an item alike: the artifact at its own key decides, and is put only if none is there;
- * then the row. A crash between the two loses nothing: the next who comes by finds the artifact and ends the row from it.
+ * The end of an extract or an item: the artifact at its own key decides, and is put only if there is none; then the
+ * row is ended. After a crash in between the next worker finds the artifact and ends the row from it.
  */
 
 /** A row that was claimed, as far as its ending is concerned. */
 export interface Claimed<Ended> {
-  /** The fencing token: 1 for the first who has it. */
+  /** The fencing token; 1 for the first claim. */
   token: number;
   /** An answer that waits in the row for the bucket. */
   pendingArtifact: string | null;
-  /** Where the artifact that decides lies. */
+  /** The key of the artifact that decides. */
   rel: string;
   /** The artifact is this row's, and of the same payload. */
   isOurs(artifact: Artifact): boolean;
@@ -25,9 +25,12 @@ export interface Claimed<Ended> {
    * @param lost - what another attempt had to say, whose artifact came too late.
    */
   commit(stored: Artifact, lost?: Artifact): Promise<Ended>;
-  /** Ends the row as failed: another row's artifact lies at its key. @param mine - what would have been put there. */
+  /**
+   * Ends the row as failed because the artifact at its key belongs to another row. @param mine - the artifact that
+   * would have been put there.
+   */
   displace(mine: Artifact | undefined): Promise<Ended>;
-  /** Puts the row back, with the answer in it where that is small enough: the model need not be asked again. */
+  /** Requeues the row, with the answer in it if that is small enough, so that the model need not be asked again. */
   keep(artifact: Artifact, encoded: string | undefined, failure: AppError): Promise<void>;
 }
 
@@ -56,7 +59,7 @@ export async function conclude<Ended>(
   return claimed.commit(stored, isOther ? artifact : undefined);
 }
 
-/** @returns what lies at the row's key then. @throws AppError `storage_unavailable`. */
+/** @returns the artifact at the row's key afterwards. @throws AppError `storage_unavailable`. */
 async function put(
   bucket: Bucket.Bucket,
   log: Log,
@@ -73,9 +76,10 @@ async function put(
 }
 
 /**
- * Ends the row from what an earlier worker left: an artifact put before the row was ended, or one that waits in the row.
- * @param options.evenIfNew - looks also for the first who has the row, who finds nothing unless a worker died.
- * @returns undefined when there is none.
+ * Ends the row from what an earlier worker left: an artifact that was put before the row was ended, or one that waits
+ * in the row.
+ * @param options.evenIfNew - look even for the first claim; otherwise there is something only if a worker died.
+ * @returns undefined if there is nothing.
  * @throws AppError `storage_unavailable`; what `commit` and `displace` throw.
  */
 export async function storedBefore<Ended>(

@@ -9,13 +9,13 @@ import * as Partial from "./partial.ts";
 import type { Extract } from "./schema.ts";
 
 /*
- * What an answer is worth: held to its schema, put into canonical form, added up. A module of its own, with all that
- * knows of currencies, months and marks: it is loaded while the model answers, not at a cold start.
+ * Evaluates an answer: checks it against its schema, normalizes it, adds it up. It is a module of its own, with
+ * everything about currencies, months and marks, and is loaded while the model answers instead of at a cold start.
  */
 
 type Examined = Pick<Extract, "schema_ok" | "schema_errors" | "normalized" | "checks">;
 
-/** Of which task an answer is, and when its picture was taken in. */
+/** The answer's task, and when its picture was received. */
 interface About {
   task: Task;
   createdAt: Date;
@@ -36,7 +36,10 @@ export function whole(work: About, value: unknown): Examined {
   };
 }
 
-/** What was read of an answer that did not fit. It is held to no schema, and nothing is summed over a list that breaks off. */
+/**
+ * The part of an incomplete answer that was read. It is not checked against the schema, and a list that breaks off is
+ * not summed.
+ */
 export function partial(
   work: About,
   { value, brokenList }: Salvaged,

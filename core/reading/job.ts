@@ -8,17 +8,17 @@ export interface Job extends Lease.Held {
   /** Epoch milliseconds at which the model call is cut off. */
   deadline: number;
   receiveCount: number;
-  /** Settled when the message stays invisible until the lease has ended, or for as long as the queue itself says. */
+  /** Settled when the message stays invisible until the lease ends, or for the queue's own visibility. */
   held: Promise<void>;
   /** Keeps the message invisible for this long from now. */
   hold(ms: number): Promise<void>;
 }
 
 /**
- * Storage is away, which costs the work nothing: the claim is given back if that is possible, and the message waits, longer
- * at every receive.
- * @param unclaim - gives the claim back; false: it is not ours any more, and nothing is left to wait for.
- * @param event - logged when the claim cannot be given back: lease and visibility then last as long as they began with.
+ * Handles an outage of the storage, which costs the work nothing: the claim is undone if possible, and the message
+ * waits, longer at every receive.
+ * @param unclaim - undoes the claim; false if the claim was lost, so that there is nothing to wait for.
+ * @param event - logged if the claim cannot be undone: lease and visibility then end as they were set.
  */
 export async function waitForStorage(
   times: Pick<Times, "weatherHoldMs" | "weatherHoldMostMs">,

@@ -1,13 +1,13 @@
 import type { Rule } from "#core/canonical/checks/rule";
 
-/** Rules that look at one row at a time: a list that breaks off takes nothing from the rows before. */
+/** Rules about one row at a time: they hold for the complete rows of a list that breaks off. */
 const byRow: ReadonlySet<Rule["rule"]> = new Set(["item_price_is_quantity_times_unit"]);
 
 /**
- * The rules that can be judged although this list breaks off: those that look at its rows one by one, and those that
- * do not add it up. A sum over a part of the rows would be wrong without any fault of the receipt; where it is only
- * what else the paper prints (`beside`), the rule does without. The sum of a list of taxes takes the place of a tax,
- * and without it the rule would say something else.
+ * The rules that can be checked although this list breaks off: those about single rows, and those that do not add it
+ * up. A sum over some of the rows would report a fault that the receipt does not have. If the list is only additional
+ * evidence (`beside`), the rule is checked without it. A sum of taxes replaces the tax, so such a rule cannot be
+ * checked without the list.
  */
 export function rulesWithout(rules: readonly Rule[], brokenList: string): Rule[] {
   const within = `${brokenList}[]`;

@@ -17,13 +17,13 @@ interface Work {
   task: Task.Task;
   document: Document.Document;
   requestId: string;
-  /** Of the artifact; printed years of two digits are read by it, so that a repeat reads the same. */
+  /** When the artifact was created. Two-digit years are read by it, so that a repeat gives the same values. */
   createdAt: Date;
   /** Epoch milliseconds at which the model call is cut off. */
   deadline: number;
   signal: AbortSignal;
   log: Log;
-  /** The caller's debug options; `task` is what they made of it. */
+  /** The caller's debug options; `task` already contains their changes. */
   debug?: Override.Debug | undefined;
   /** A lost connection ends the attempt, so that the picture can be asked alone. */
   endOnSuspect?: boolean | undefined;
@@ -31,7 +31,7 @@ interface Work {
   validate?: OwnSchema.Overridden["validate"] | undefined;
 }
 
-/** What a picture and a task became: the part of the artifact that does not depend on who asked. */
+/** The result for a picture and a task: the part of the artifact that does not depend on the caller. */
 export interface Performed {
   /** Undefined when the model's answer was one JSON object, however wrong its schema. What came of one that did not fit is in `answer` all the same. */
   error: AppError | undefined;
@@ -61,8 +61,8 @@ const defaultTemperature = 0;
 const seed = 1;
 
 /**
- * Prepares the picture, asks the model, checks its answer. The same code serves the single call and the items of
- * a batch. Never throws for what the picture or the model did: that is in `error`, beside what is known so far.
+ * Prepares the picture, asks the model, and checks its answer. The same code serves single calls and items of a
+ * batch. Never throws for a fault of the picture or the model: `error` has it, beside what is known so far.
  */
 export async function perform(model: Config.Model, work: Work): Promise<Performed> {
   const { task, document } = work;
@@ -170,7 +170,7 @@ async function run(performed: Performed, model: Config.Model, work: Work, settin
   performed.timingsMs.validate = Date.now() - validateAt;
 }
 
-/** Puts down an answer, what it is worth, and how it came about. */
+/** Records an answer, its evaluation, and how it came about. */
 function record(
   performed: Performed,
   answer: Vision.Answer,
@@ -181,7 +181,7 @@ function record(
     ...performed.answer,
     result: answer.value,
     ...examined,
-    // What the server calls itself; a name, not a place for anything of length.
+    // The server's name for the model; a long text is cut.
     model: answer.model.slice(0, 200),
     usage: { ...answer.usage, attempts: answer.attempts.length },
   };
@@ -198,7 +198,7 @@ function record(
   };
 }
 
-/** The picture as it fits, and what becomes of it when the server says that it does not. */
+/** The picture in a size that fits, and how it is changed if the server refuses it. */
 function openRoom(performed: Performed, model: Config.Model, work: Work): Promise<Vision.Room> {
   const { task, document, signal } = work;
   const asked = work.debug?.max_tokens;

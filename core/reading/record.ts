@@ -9,9 +9,9 @@ import type { Performed } from "./reading.ts";
 import type { Artifact, Extract } from "./schema.ts";
 import type { Services } from "./services.ts";
 
-/* The record of an attempt: an artifact, where it lies, and what of it is answered. */
+/* The record of an attempt: an artifact, its key, and the part of it that is returned to callers. */
 
-/** Whose attempt it is, and at what. */
+/** Whose attempt it is, and for what. */
 export interface Identity {
   keyId: string;
   requestId: string;
@@ -21,7 +21,7 @@ export interface Identity {
   payloadHash: string;
 }
 
-/** Only what belongs to the wire. */
+/** Only the fields of the wire format. */
 export function answerOf(artifact: Artifact): Extract {
   const {
     payload_hash,
@@ -41,7 +41,7 @@ export function answerOf(artifact: Artifact): Extract {
   return answer;
 }
 
-/** An error as it is stored: later answers say as much as the first one. */
+/** An error as it is stored, so that later answers are as complete as the first. */
 export function storedError({ code, message, details }: AppError): NonNullable<Extract["error"]> {
   return { code, message, ...(details === undefined ? {} : { details }) };
 }
@@ -93,7 +93,7 @@ export function inputOf(
 
 /**
  * Records a failure that may be retried beside the extract's own key.
- * @returns the key, or null when the bucket is away: the failure itself is what counts.
+ * @returns the key; null during an outage of the bucket, because the failure itself matters more.
  */
 export async function recordAttempt(
   stores: Pick<Services, "bucket">,
@@ -134,16 +134,16 @@ const Recognised = z.looseObject({
 });
 
 /**
- * An artifact from its text, also one that was written before all of its fields existed.
- * @throws an error for a text that is none.
+ * Parses an artifact, also an older one with fewer fields.
+ * @throws an error for a text that is no artifact.
  */
 export function decode(text: string): Artifact {
   return Recognised.parse(JSON.parse(text)) as unknown as Artifact;
 }
 
 /**
- * Reads an artifact, or undefined when there is none.
- * @throws AppError `storage_unavailable`; `internal` for an object that is not an artifact.
+ * Reads an artifact; undefined if there is none.
+ * @throws AppError `storage_unavailable`; `internal` for an object that is no artifact.
  */
 export async function get(bucket: Bucket.Bucket, log: Log, rel: string): Promise<Artifact | undefined> {
   const bytes = await Bucket.get(bucket, log, rel);
@@ -156,9 +156,9 @@ export async function get(bucket: Bucket.Bucket, log: Log, rel: string): Promise
 }
 
 /**
- * What lies at a key where an artifact of ours belongs: that one, nothing, or `foreign`, another row's or no artifact at
- * all (two stages in one bucket; a database that was set up anew beside an old bucket). That stays there: nothing is
- * overwritten.
+ * Reads the object at a key where our artifact belongs: our artifact, nothing, or `foreign` for another row's
+ * artifact or any other object (two stages in one bucket, or a new database with an old bucket). A foreign object is
+ * never overwritten.
  * @throws AppError `storage_unavailable`.
  */
 export async function own(

@@ -9,7 +9,7 @@ import { Warnings } from "./warning.ts";
 /** The ways in for a picture. */
 const pictures = ["image_base64", "image_ref", "image_url"] as const;
 
-/** What `POST /v1/extract` takes. */
+/** The body of `POST /v1/extract`. */
 export const ExtractRequest = z
   .strictObject({
     task_id: z
@@ -27,7 +27,7 @@ export const ExtractRequest = z
       .min(1)
       .max(100)
       .optional()
-      // Said, not judged here: another form is an upload that is not there.
+      // Checked elsewhere: an invalid form is an unknown upload.
       .meta({
         pattern: Id.uploadRefPattern.source,
         description: "What `POST /v1/uploads` returned: a picture of up to 20 MiB in the bucket.",
@@ -42,7 +42,7 @@ export const ExtractRequest = z
       .max(100)
       .optional()
       .meta({ description: "A hint that is kept; the bytes decide." }),
-    // Said, not judged here: another form has a code of its own.
+    // Checked elsewhere, because an invalid form has its own error code.
     request_id: z.string().optional().meta({
       pattern: Id.requestIdPattern.source,
       description:
@@ -54,7 +54,7 @@ export const ExtractRequest = z
     const given = pictures.filter((name) => request[name] !== undefined);
     if (given.length === 1) return;
     const message = `exactly one of ${pictures.join(", ")} is needed${given.length > 1 ? `, and ${given.length} came` : ""}`;
-    // None: said of the first, so that a form can show it somewhere.
+    // If none is given, the mistake is reported at the first field, so that a form can show it.
     for (const name of given.length === 0 ? pictures.slice(0, 1) : given) {
       context.addIssue({ code: "custom", path: [name], message });
     }
@@ -79,7 +79,7 @@ export const StoredError = z
   })
   .meta({ id: "StoredError", description: "Why an extract failed; the codes are those of error answers." });
 
-/** Of an answer that did not fit (`answer_too_long`). */
+/** For an answer that did not fit (`answer_too_long`). */
 export const Complete = z.literal(false).meta({
   id: "Complete",
   description:
@@ -148,17 +148,17 @@ export const Running = z
 export type Running = z.output<typeof Running>;
 
 /**
- * What lies in the bucket: the answer, and enough to see how it came about and to compute it again from
- * `raw_model_text`. Never image bytes, never secrets.
+ * The artifact in the bucket: the answer, how it came about, and what is needed to compute it again from
+ * `raw_model_text`. Never image bytes or secrets.
  */
 export interface Artifact extends Extract {
-  /** Of an item of a run: which one. An artifact found in advance counts only if all of it fits. */
+  /** The item of a run. An existing artifact counts only if all of these match. */
   run?: { run_id: string; run_uid: string; index: number };
   /** The run keeps a copy of the picture of its own. */
   kept?: boolean;
   /** sha256 over what decides the answer; an artifact whose hash differs is of another call. */
   payload_hash: string;
-  /** Null when the picture could not be read at all. */
+  /** Null if the picture could not be read at all. */
   input: {
     source: "inline" | "upload" | "url" | "data" | "run";
     mime_type: string;

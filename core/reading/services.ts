@@ -5,7 +5,7 @@ import type { Decoder } from "#core/document/decoder";
 import type { Queues } from "#core/queue/queue";
 import type { Times } from "#spec/limits";
 
-/** What an extract needs of the world, as plain values and open clients. */
+/** The services that an extract needs, as plain values and open clients. */
 export interface Services {
   db: Db;
   bucket: Bucket;

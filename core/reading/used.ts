@@ -4,8 +4,8 @@ import type { Artifact } from "./schema.ts";
 const nothing: Used = { promptTokens: 0, completionTokens: 0, modelCalls: 0, modelMs: 0, imageBytes: 0 };
 
 /**
- * What an attempt asked of the model, by its record. A model server that was away or refused to begin did nothing for
- * the key: an outage costs the key no time.
+ * What an attempt used of the model, by its record. A server that was unavailable or refused the call did no work, so
+ * an outage costs the key no time.
  */
 export function usedOf(artifact: Pick<Artifact, "usage" | "timings_ms" | "error" | "input">): Used {
   const { usage, timings_ms: timings, error, input } = artifact;

@@ -1,8 +1,8 @@
 import * as z from "zod";
 
 /*
- * What is to be known about an answer that is good: what was not read, or not as it stands there. A warning never makes
- * an extract fail. A new code is one more object of the union and one more line of `told`; nothing else.
+ * What a caller should know about a successful answer: what was not read, or was changed. A warning never makes an
+ * extract fail. To add a code, add one object to the union and one line to `told`.
  */
 
 const PagesNotRead = z
@@ -21,12 +21,12 @@ const PagesNotRead = z
 export const Warning = z.discriminatedUnion("code", [PagesNotRead]).meta({ id: "Warning" });
 export type Warning = z.output<typeof Warning>;
 
-/** As answers have it: always there, empty where there is nothing to say. */
+/** In answers the list is always present, and may be empty. */
 export const Warnings = z.array(Warning).meta({
   description: "What was not read, or not as it stands there; empty where there is nothing to say.",
 });
 
-/** What a file's number of pages means for what is read of it: the first. */
+/** Only the first page of a file with several pages is read. */
 export function ofPages(pages: number): Warning[] {
   return pages > 1 ? [{ code: "pages_not_read", read: 1, of: pages }] : [];
 }

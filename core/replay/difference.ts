@@ -2,14 +2,14 @@
 export interface Difference {
   /** As a dotted path; entries of lists by their index. */
   path: string;
-  /** Undefined where there is nothing at this place. */
+  /** Undefined if there is no value at this place. */
   stored?: unknown;
   now?: unknown;
 }
 
 /**
- * Where two JSON values differ, leaf by leaf, in the order of the first. Two values without a difference have the same
- * bytes: another order of the same members is a difference of their object.
+ * The differences of two JSON values, leaf by leaf, in the order of the first. Values without a difference have the
+ * same bytes: another order of members is a difference of their object.
  */
 export function differences(stored: unknown, now: unknown, path = ""): Difference[] {
   if (JSON.stringify(stored) === JSON.stringify(now)) return [];

@@ -31,7 +31,7 @@ export interface Replayed {
   more: number;
   /** The version of the code that wrote the artifact, and this one. */
   code_version: { stored: string | null; now: string };
-  /** The rules of values and checks, likewise. Where they differ, so may what is computed. */
+  /** The rules of values and checks, likewise. If they differ, computed values may differ. */
   rules_version: { stored: string | null; now: string };
   /** True where the task has another prompt now: the model would be asked something else. */
   prompt_changed: boolean;
@@ -42,12 +42,12 @@ export interface Replayed {
 const most = 100;
 
 /**
- * Computes an artifact's result, schema errors, canonical values and checks again from `raw_model_text`, without a model
- * and without the network, and compares them byte for byte with what is stored. A difference means that the code or its
- * rules have changed since, or that the artifact was altered.
+ * Computes an artifact's result, schema errors, canonical values and checks again from `raw_model_text`, without a
+ * model or the network, and compares them byte for byte with the stored ones. A difference means that the code or its
+ * rules have changed, or that the artifact was altered.
  *
- * The clock does not matter: two-digit years are read by the artifact's own `created_at`.
- * @param version - of this code, as `code_version` of a new artifact would say.
+ * The current time has no influence: two-digit years are read by the artifact's own `created_at`.
+ * @param version - of this code, as in `code_version` of a new artifact.
  */
 export async function replay(artifact: Artifact, version: string): Promise<Replayed> {
   const task = Task.get(artifact.task_id);
@@ -73,7 +73,7 @@ export async function replay(artifact: Artifact, version: string): Promise<Repla
     return { ...replayed, reason: "schema_refused" };
   }
   const now = JSON.parse(JSON.stringify(await computedOf(artifact, text, asked))) as Parts;
-  // Only parts that the artifact has: an old one was written before all of them existed.
+  // Only the parts that the artifact has, because an old one may lack some.
   const found = parts.flatMap((part) =>
     artifact[part] === undefined && part !== "complete" ? [] : differences(artifact[part], now[part], part),
   );
@@ -110,7 +110,7 @@ async function computedOf(
  * an object at the end is the answer (core/vision/reasoning.ts): of the two readings the stored one counts if it is there.
  */
 function objectIn({ status, result, error }: Artifact, text: string): Record<string, unknown> | undefined {
-  // An attempt that was cut off by time or by the server has no answer, whatever stands in its text so far.
+  // An attempt that was cut off by time or by the server has no answer, whatever its text contains.
   if (status === "failed" && error?.code !== "invalid_model_output") return undefined;
   const readings = [extractJson(text), extractLast(text)].flatMap((read) => (read.ok ? [read.value] : []));
   const stored = JSON.stringify(result);

@@ -3,9 +3,9 @@ import * as z from "zod";
 import { formatChecks } from "./readers.ts";
 
 /*
- * Formats of strings: which constraints a model server enforces, and which are left out before sending and checked
- * here. Servers turn a format into a grammar and drop a `pattern` beside it. Lengths and patterns exclude every escape,
- * so that `27"` ends at 27 and a second line is lost (xgrammar 0.2.8): they are never sent.
+ * Formats of strings: which constraints a model server enforces, and which are removed before sending and checked
+ * here. Servers turn a format into a grammar and drop a `pattern` beside it. Lengths and patterns exclude every
+ * escape, so that `27"` ends at 27 and a second line is lost (xgrammar 0.2.8); so they are never sent.
  */
 
 /** xgrammar's own string formats, but for `email` (refuses a@x.y.de) and `time` (demands a zone). */
@@ -33,7 +33,7 @@ const patterns = {
 const fits = (schema: z.ZodType) => (value: string) => schema.safeParse(value).success;
 const matches = (pattern: RegExp) => (value: string) => pattern.test(value);
 
-/** What each format asserts of a string, by JSON Schema's meaning; ours (`x-money`) among them. */
+/** The check of each format, by JSON Schema's meaning; including our own (`x-money`). */
 export function formatAssertions(): Record<string, (value: string) => boolean> {
   return {
     ...formatChecks,

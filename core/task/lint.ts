@@ -36,27 +36,27 @@ const refusedNames = new Set(["constructor", "prototype", "hasOwnProperty", "toS
 const numeric = ["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"] as const;
 
 interface SchemaIssue {
-  /** Where in the schema: `properties.items.items`; a name that may not be one is given by its position. */
+  /** The place in the schema: `properties.items.items`; an invalid name is replaced by its position. */
   path: string;
   message: string;
 }
 
 interface Portable {
-  /** What keeps the schema from being sent; empty when nothing does, and only then the rest is of use. */
+  /** The reasons why the schema cannot be sent; the other results count only if this is empty. */
   issues: SchemaIssue[];
-  /** What is sent: without what asserts nothing, and without what we check ourselves. */
+  /** The schema that is sent: without annotations, and without what is checked here. */
   model: JsonSchema;
-  /** What an answer is held to: all that the caller's schema asserts, and nothing else that it contains. */
+  /** The schema that answers are checked against: everything that the caller's schema asserts, and nothing else. */
   checked: JsonSchema;
 }
 
 /**
- * A caller's schema in the portable subset, or every reason why it has none, of all levels at once. Any input is
- * answered, in time bounded by the limits above: cyclic, deep, wide, or no schema at all. Messages name keywords and
+ * Turns a caller's schema into the portable subset, or reports every reason why that is impossible, of all levels at
+ * once. Any input is handled in bounded time: cyclic, deep, wide, or no schema at all. Messages name keywords and
  * limits, never values. Nothing is compiled, and no pattern is matched.
  *
- * Rewritten are: nullable `anyOf` (zod's) into a list of types; `$schema` and other annotations, lengths, formats of
- * ours and those that servers distort, and patterns that zod writes by itself are left out of `model`.
+ * Changed are: nullable `anyOf` (zod's) into a list of types; `$schema` and other annotations, lengths, our own
+ * formats and those that servers distort, and patterns that zod adds by itself are left out of `model`.
  */
 export function portable(schema: unknown): Portable {
   const walk = new Walk(schema);
@@ -71,7 +71,7 @@ export function portable(schema: unknown): Portable {
   return { issues: walk.issues, model, checked };
 }
 
-/** Where the lint stands in the schema. */
+/** The current place of the lint in the schema. */
 interface Place {
   path: string;
   depth: number;
@@ -258,7 +258,7 @@ class Walk {
     visitValues(node, types, (message) => this.report(path, message));
   }
 
-  /** The types, also where only values name them; undefined, and reported, when there are none. */
+  /** The types, also if only values imply them; undefined, after a report, if there are none. */
   #typesOf({ type, ...rest }: Node, path: string): string[] | undefined {
     const values = Array.isArray(rest.enum) ? rest.enum.slice(0, maxNodes) : [rest.const];
     const given: unknown[] =

@@ -10,13 +10,13 @@ import { maxDepth, maxNodes, portable } from "./lint.ts";
 import { targetOf } from "./references.ts";
 import type * as Task from "./task.ts";
 
-/** A task as it is asked once, and how its answer is held to its schema. */
+/** A task for a single call, and the check of its answers. */
 export interface Overridden {
   task: Task.Task;
   validate: (value: unknown) => Task.Validation;
 }
 
-/** An answer to a schema of the caller's can be this long without `max_tokens`, whatever the schema would allow. */
+/** The length of an answer to a caller's schema without `max_tokens`, whatever the schema would allow. */
 const maxOutputTokens = 2048;
 /** As of a task's own validation: a broken answer of many rows must not make an answer of many megabytes. */
 const maxErrors = 100;
@@ -89,16 +89,16 @@ function kept(fields: readonly Field[], leaves: ReadonlyMap<string, unknown>): F
 }
 
 /**
- * Every path that a rule needs: its `rule` is a name, `exact` a flag and `beside` what it does without, the rest are
- * paths.
+ * Every path that a rule needs: its `rule` is a name, `exact` is a flag, and `beside` lists optional paths; the rest
+ * are required paths.
  */
 function pathsOf({ rule: _, ...parts }: Task.Task["checks"][number]): string[] {
   return Object.values(parts).filter((part) => typeof part === "string");
 }
 
 /**
- * Only what has passed the lint gets here, bounded in depth and width: no keyword but those it knows, no `$ref` but
- * within the schema, no `pattern` but zod's own.
+ * Only schemas that passed the lint get here, bounded in depth and width: only known keywords, `$ref` only within the
+ * schema, and `pattern` only from zod.
  */
 async function validator(schema: Node): Promise<Overridden["validate"]> {
   // Loaded by the first override: no other call has any use for it.

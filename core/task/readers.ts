@@ -5,7 +5,7 @@ import * as Currency from "#core/canonical/money/currency";
 import * as Money from "#core/canonical/money/money";
 import type { formats } from "#core/task/definition/field";
 
-/** What each format asserts of a string; also what a JSON Schema validator needs to know them. */
+/** The check of each format, also for JSON Schema validators. */
 export const formatChecks: Record<(typeof formats)[keyof typeof formats], (value: string) => boolean> = {
   "x-money": (value) => Money.parse(value) !== null,
   "x-count": (value) => Count.parse(value) !== null,

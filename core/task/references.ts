@@ -8,7 +8,7 @@ import type { JsonSchema } from "./schema.ts";
 /** Names that a reference may end in; zod writes `__schema0`. */
 const referenceForm = /^#(?:\/(?:\$defs|definitions)\/(?!__proto__$)([A-Za-z0-9_.-]{1,64}))?$/;
 
-/** The schema that a reference within the document names; undefined when there is none. */
+/** The schema that a reference within the document names; undefined if there is none. */
 export function targetOf(root: JsonSchema, reference: unknown): unknown {
   if (typeof reference !== "string") return undefined;
   const name = referenceForm.exec(reference);
@@ -22,8 +22,8 @@ export function targetOf(root: JsonSchema, reference: unknown): unknown {
 type Targets = ReadonlyMap<string, JsonSchema>;
 
 /**
- * The references of a rewritten schema whose targets never end (an object that must hold itself), or begin with
- * themselves (an `anyOf` of itself). `targets`: what each reference stands for.
+ * References of a rewritten schema whose targets are endless (an object that must contain itself) or begin with
+ * themselves (an `anyOf` of itself). `targets`: the target of each reference.
  */
 export function endless(targets: Targets): string[] {
   const finite = new Set<string>();

@@ -17,9 +17,9 @@ export interface Task {
   description: string;
   /** Static text; the picture follows it. Line ends are `\n` on every system. */
   prompt: string;
-  /** What is sent as `response_format`: the portable subset. */
+  /** The schema in `response_format`: the portable subset. */
   modelSchema: JsonSchema;
-  /** What an answer is held to, with our own formats. */
+  /** The schema that answers are checked against, with our own formats. */
   validationSchema: JsonSchema;
   /** Of `JSON.stringify(validationSchema)`. */
   schemaSha256: string;
@@ -54,7 +54,7 @@ export function list(): Task[] {
   return ids().flatMap((id) => get(id) ?? []);
 }
 
-/** The task, or undefined when there is none of that id. Built on first use, then kept. */
+/** The task; undefined if the id is unknown. Built on first use, then kept. */
 export function get(id: string): Task | undefined {
   const known = built.get(id);
   const definition = definitions.get(id);
@@ -64,7 +64,7 @@ export function get(id: string): Task | undefined {
   return task;
 }
 
-/** The task that a definition makes. Its hashes are of what is sent and shown, so they tell whether it was changed. */
+/** The task of a definition. Its hashes cover what is sent and shown, so they tell if it was changed. */
 export function build(id: string, definition: Definition): Task {
   const schema = definition.schema();
   const { model, validation, fields } = derive(schema);
@@ -96,7 +96,7 @@ export function summary(task: Task): TaskSummary {
   };
 }
 
-/** The task as it is answered for by itself. */
+/** The task in an answer about it alone. */
 export function detail(task: Task): TaskDetail {
   return {
     ...summary(task),

@@ -1,8 +1,8 @@
 import * as Near from "#core/near";
 
 /**
- * What is said of a task that there is not: which one was meant, else which there are.
- * @param ids - of all tasks; imported here, they would come along wherever this is loaded late.
+ * The message about an unknown task: the name that was probably meant, else the existing ones.
+ * @param ids - of all tasks; passed in, because an import would load them with every caller.
  */
 export const unknownTask = (id: string, ids: readonly string[]): string =>
   `no such task${Near.choice(id, ids)}`;

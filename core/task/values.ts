@@ -2,7 +2,7 @@
 const maxEnumValues = 100;
 const maxEnumLength = 200;
 
-/** What is wrong with a schema's `enum` and `const`, which may hold texts, numbers, booleans and null of its types. */
+/** Checks a schema's `enum` and `const`, which may contain texts, numbers, booleans and null that fit its types. */
 export function visitValues(
   node: Record<string, unknown>,
   types: readonly string[],
@@ -35,7 +35,7 @@ function isValue(value: unknown, types: readonly string[]): boolean {
   return types.includes("number") || (types.includes("integer") && Number.isSafeInteger(value));
 }
 
-/** Of what asserts nothing: no more than is harmless to keep and to hash, whatever it is. */
+/** Checks annotations: their size must be harmless to keep and to hash. */
 export function isSmall(value: unknown, maxValues: number, maxDepth: number): boolean {
   let left = maxValues;
   const visit = (each: unknown, depth: number): boolean => {

@@ -98,7 +98,7 @@ function verifier(): Verify {
   return Key.verifier(Database.connect, settings.pepper, times(Config.app().timeScale));
 }
 
-/** The key of a call; undefined when there is none. */
+/** The key of a call; undefined without one. */
 function presented(headers: Event["headers"]): string | undefined {
   const bearer = /^bearer +(\S+) *$/i.exec(headers.authorization ?? "")?.[1];
   return bearer ?? (headers["x-api-key"]?.trim() || undefined);

@@ -26,8 +26,8 @@ const ownHeaders = new Set([
 ]);
 
 /**
- * The answer for a function's JSON, or undefined where the gateway says "Internal Server Error". JSON without
- * a `statusCode` is the body of a 200, as it is there. `multiValueHeaders` belongs to format 1.0 and is ignored.
+ * The answer for a function's JSON; undefined if the gateway would answer "Internal Server Error". JSON without a
+ * `statusCode` is the body of a 200. `multiValueHeaders` belongs to format 1.0 and is ignored.
  */
 export function from(payload: string): Answer | undefined {
   const value: unknown = JSON.parse(payload);

@@ -125,7 +125,7 @@ function makeFolder(dir: string): void {
   }
 }
 
-/** The secret in the file; `fresh`, when there is none yet. `otherwise`: what helps when it is empty. */
+/** The secret in the file, or `fresh` if there is none yet. `otherwise`: the advice for an empty file. */
 function madeOnce(path: string, fresh: string, otherwise: string): string {
   const stored = read(path);
   if (stored !== undefined) return stored;

@@ -23,7 +23,10 @@ export const programs = {
   },
 } as const;
 
-/** What is read elsewhere: by commands, by `sst deploy` and by the loop in the place of others (core/config.ts, withAliases). */
+/**
+ * Settings that other code reads: commands, `sst deploy`, and the loop in place of others (core/config.ts,
+ * withAliases).
+ */
 const others: readonly string[] = [
   ...[
     "OCRLTY_URL",
@@ -37,8 +40,8 @@ const others: readonly string[] = [
 ];
 
 /**
- * Their values. A port is read only by the code that opens it.
- * @throws ConfigError with every wrong one's name and what it takes, in one line.
+ * Their values. Only the code that opens a port reads its setting.
+ * @throws ConfigError with the name of every wrong one and its valid values, in one line.
  */
 export const ports = (env: Env) => Config.check(programs.ports, env);
 export const loop = (env: Env) => Config.check(programs.loop, env);
@@ -54,13 +57,13 @@ export const bucketStandIn = { S3_BUCKET: bucketName, S3_ACCESS_KEY_ID: "-", S3_
 /** Whether the operator has named a bucket, so that no stand-in runs. */
 export const hasBucket = (env: Env): boolean => Boolean(env.S3_ENDPOINT_URL || env.S3_BUCKET);
 
-/** What is wrong with the folder that DATA_ROOT names; undefined: nothing. */
+/** What is wrong with the folder that DATA_ROOT names; undefined if it is valid. */
 export function missingDataRoot(env: Env, { dataRoot }: Pick<Home, "dataRoot">): string | undefined {
   if (!env.DATA_ROOT || fs.statSync(dataRoot, { throwIfNoEntry: false })?.isDirectory()) return undefined;
   return `DATA_ROOT: there is no folder ${dataRoot}`;
 }
 
-/** Every look at the settings of a loop and of its commands, one at a time. */
+/** Every check of the settings of a loop and of its commands, one at a time. */
 function looksAt(env: Env): (() => void)[] {
   const given = {
     ...env,

@@ -9,8 +9,8 @@ interface LogFile {
 }
 
 /**
- * Appends lines to `<dir>/ocrlty.log`. A full file becomes `ocrlty.log.1` and so on, the oldest goes: the folder
- * never holds more than about `(keep + 1) × maxBytes`.
+ * Appends lines to `<dir>/ocrlty.log`. A full file is renamed to `ocrlty.log.1` and so on, and the oldest is removed:
+ * the folder never holds more than about `(keep + 1) × maxBytes`.
  */
 export function open(dir: string, { maxBytes = 10 * 1024 * 1024, keep = 3 } = {}): LogFile {
   fs.mkdirSync(dir, { recursive: true });

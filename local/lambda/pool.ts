@@ -15,7 +15,7 @@ export interface LambdaOptions {
   readonly functions: Readonly<Record<string, FunctionCode>>;
   /** Name of a pool → most processes at a time. */
   readonly pools: Readonly<Record<string, number>>;
-  /** What a function finds in its environment. */
+  /** The environment of a function. */
   readonly env: (functionName: string) => Readonly<Record<string, string>>;
   readonly region: string;
   /** A whole line that a function printed, stdout and stderr alike, in order. Never loses one. */
@@ -45,8 +45,8 @@ interface InstanceInfo {
 
 export interface Lambda {
   /**
-   * Runs a function on an event of JSON values. A signal that aborts while the invocation still waits for an
-   * instance throws its reason; one that already runs is not told, as on AWS. Throws when the pool is closed.
+   * Runs a function on an event of JSON values. A signal that aborts while the invocation waits for an instance
+   * throws its reason; an invocation that runs is not aborted, as on AWS. Throws if the pool is closed.
    */
   invoke(functionName: string, event: unknown, options?: { signal?: AbortSignal }): Promise<Invocation>;
   instances(): InstanceInfo[];

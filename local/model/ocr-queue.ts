@@ -135,7 +135,7 @@ class ProcessQueue implements OcrQueue {
     const startedAt = performance.now();
     const started = fork(fileURLToPath(new URL("./ocr-process.ts", import.meta.url)), [], {
       serialization: "advanced",
-      // Not the parent's: a debugger port or a test runner's loader is not for the engine.
+      // Without the parent's options: a debugger port or a test runner's loader is not for the engine.
       execArgv: ["--disable-warning=ExperimentalWarning"],
       stdio: ["ignore", "ignore", "inherit", "ipc"],
     });

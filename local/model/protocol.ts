@@ -129,7 +129,7 @@ export function parse(body: string): ChatRequest {
   };
 }
 
-/** Nothing is ever fetched: a stand-in that follows addresses would be a way into the network. */
+/** Nothing is ever fetched: a stand-in that follows URLs would be a way into the network. */
 function decodeDataUrl(url: string): Buffer {
   const comma = url.indexOf(",");
   const head = url.slice(0, comma);

@@ -26,7 +26,7 @@ interface Options {
   host?: string;
   /** The OCR process ends after this long without a picture. */
   idleSleepMs?: number;
-  /** When set, `/v1` wants it as a bearer token. */
+  /** If set, `/v1` requires it as a bearer token. */
   apiKey?: string;
   /** One line a request and a change of the OCR process; never recognized text. */
   log?: (line: string) => void;

@@ -1,4 +1,4 @@
-/** What every page has: its head, and the bar that leads from each to each. */
+/** The common parts of every page: its head, and the navigation bar. */
 
 import { type Html, html } from "#core/html";
 import * as Guides from "#functions/docs-page/guides";
@@ -11,7 +11,7 @@ export interface Assets {
   readonly viewer: string;
 }
 
-/** A page's name among the pages → what it is called in the bar. */
+/** A page's name → its title in the navigation bar. */
 export type Titles = ReadonlyMap<string, string>;
 
 /** `/docs/NAME`; the reference has the short address. */
@@ -48,7 +48,7 @@ ${scripts.map((source) => html`<script src="${source}" defer></script>\n`)}</bod
 `.text;
 }
 
-/** A guide: its text, what is on it, and the way to the next one. */
+/** A guide: its text, its table of contents, and the link to the next one. */
 export function guide(
   name: string,
   { title, summary, headings, body }: Rendered,

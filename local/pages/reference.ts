@@ -22,7 +22,7 @@ export const configuration = {
   persistAuth: false,
   authentication: { preferredSecurityScheme: "bearer" },
   documentDownloadType: "json",
-  // The document brings samples for curl, TypeScript and Python; the viewer's own know nothing of files.
+  // The document has samples for curl, TypeScript and Python; the viewer's generated ones do not support files.
   hiddenClients: true,
   modelsSectionLabel: "Schemas",
   orderSchemaPropertiesBy: "preserve",
@@ -152,7 +152,7 @@ function call(method: string, path: string, operation: Operation, document: Open
     .join("\n\n");
 }
 
-/** One line a field; what is deeper has a name among the schemas, or is in the document. */
+/** One line per field; deeper structures have a name among the schemas, or are in the document. */
 function fields(schema: Schema, document: OpenApi): string {
   const target =
     schema.$ref === undefined ? schema : (resolve(document.components.schemas, { $ref: schema.$ref }) ?? {});

@@ -1,7 +1,7 @@
 /**
- * The viewer of the reference: Scalar's script for browsers. It comes with Scalar's plugin for Fastify, which holds
- * nothing else and is a tenth of the package that the script is made in (13 MB, with 28 packages behind it); the plugin
- * is asked for it in the way that it is meant to be, by an HTTP server, only that nothing listens.
+ * The viewer of the reference: Scalar's script for browsers. It is part of Scalar's plugin for Fastify, which is a
+ * tenth of the size of the script's own package (13 MB with 28 dependencies). The plugin is called as intended, by an
+ * HTTP server, but the server does not listen.
  */
 import * as fs from "node:fs/promises";
 import { createRequire } from "node:module";

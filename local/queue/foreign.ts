@@ -21,7 +21,10 @@ interface Credentials {
   readonly secretAccessKey: string;
 }
 
-/** What signs for the server, and for functions and mappings alike; most such servers do not look. */
+/**
+ * The credentials that sign requests to the server, for functions and mappings alike; most such servers do not check
+ * them.
+ */
 export const credentialsOf = (env: Env, otherwise: string): Credentials => ({
   accessKeyId: env.AWS_ACCESS_KEY_ID || otherwise,
   secretAccessKey: env.AWS_SECRET_ACCESS_KEY || otherwise,

@@ -27,7 +27,7 @@ interface Router {
   register(action: string, handler: Handler): void;
 }
 
-/** As SQS says it of a whole request; the emulator makes an answer of it. */
+/** SQS's error for a whole request, which the emulator turns into an answer. */
 type SqsError = new (code: string, message: string) => Error;
 
 /** A message attribute's or parameter's longest delay (API reference, SendMessage). */
@@ -50,10 +50,10 @@ export async function teach(): Promise<void> {
 }
 
 /**
- * SQS appears to search groups by the age of their first message. The emulator searches them in the order in which they
- * appeared: a run whose groups never run empty would keep all other runs waiting until its end. And of each group it
- * hands out one message only, SQS as many as possible ("SQS first attempts to return as many messages with the same
- * message group ID as possible", developer guide, FIFO delivery logic).
+ * SQS appears to search groups by the age of their first message. The emulator searches them in the order in which
+ * they appeared, so a run whose groups never empty would keep all other runs waiting until its end. It also returns
+ * only one message per group, while SQS returns as many as possible ("SQS first attempts to return as many messages
+ * with the same message group ID as possible", developer guide, FIFO delivery logic).
  */
 function handOut(queue: Fifo): void {
   const { dequeueFifo } = queue;
@@ -61,7 +61,7 @@ function handOut(queue: Fifo): void {
     this.processTimers();
     const age = (messages: Message[]) => messages[0]?.sequenceNumber ?? "";
     const older = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
-    // What came back when its visibility ended was put in front, one before the other.
+    // The emulator puts messages whose visibility ended in front one by one, in reverse order.
     for (const messages of this.fifoMessages.values())
       messages.sort((a, b) => older(a.sequenceNumber ?? "", b.sequenceNumber ?? ""));
     const groups = [...this.fifoMessages].sort(([, a], [, b]) => older(age(a), age(b)));
@@ -96,7 +96,7 @@ function only(queue: Fifo, group: string, take: () => unknown[]): unknown[] {
   } finally {
     queue.fifoMessages = all;
     if (!alone.has(group)) all.delete(group);
-    // Whose visibility ended in this very moment.
+    // The visibility ended at this moment.
     for (const [other, messages] of alone)
       if (all.get(other) !== messages) all.set(other, [...messages, ...(all.get(other) ?? [])]);
   }

@@ -36,8 +36,8 @@ export interface Mapping {
   /** Calls that run. */
   inFlight(): number;
   /**
-   * Begins no more polls; returns when the calls in flight have ended and their messages are dealt with. A poll
-   * that is still out ends with the emulator; what it gets until then is worked on as long as the functions live.
+   * Starts no more polls; returns when the calls in flight have ended and their messages are handled. An open poll
+   * ends with the emulator; messages that it still receives are worked on as long as the functions run.
    */
   stop(): Promise<void>;
 }
@@ -165,8 +165,8 @@ class Poller {
   }
 
   /**
-   * One of the concurrent slots. After a batch it takes the next of the group, or receives more itself, so that a freed
-   * group goes on at once. It does not while a poll is out: the deletion woke that poll, and a receive would find nothing.
+   * One of the concurrent slots. After a batch it takes the next one of the group, or receives more itself, so that a
+   * freed group continues at once. It does not while a poll is open, because the deletion made that poll return.
    */
   async #work(batches: Received[]): Promise<void> {
     let batch = batches;

@@ -18,12 +18,12 @@ export interface QueueServerOptions {
   /** Holds the messages; made when missing. One process at a time. */
   readonly dir: string;
   readonly queues: Readonly<Record<string, Omit<QueueSpec, "subscription" | "deadLetter">>>;
-  /** Visibility is multiplied by it and rounded up to whole seconds, which is what SQS knows. */
+  /** Visibilities are multiplied by it and rounded up to whole seconds, as SQS requires. */
   readonly timeScale: number;
   readonly region: string;
   readonly port?: number;
   readonly onRequest?: Hook | undefined;
-  /** The function behind an access key, with its rights; undefined: everything is allowed. */
+  /** The function that has an access key, with its rights; undefined if everything is allowed. */
   readonly rightsOf?: (accessKeyId: string) => Role | undefined;
   readonly onDenied?: (denied: Denied) => void;
 }
@@ -36,9 +36,9 @@ export interface Role {
 
 export interface Denied {
   readonly functionName: string;
-  /** In IAM's name: `sqs:SendMessage`. */
+  /** IAM's name: `sqs:SendMessage`. */
   readonly action: string;
-  /** As it is named here: `ocrlty-item.fifo`. */
+  /** The local name: `ocrlty-item.fifo`. */
   readonly queue: string;
 }
 
@@ -214,7 +214,7 @@ function guard(
   server.removeAllListeners("request");
   server.on("request", async (request, response) => {
     const { "x-amz-target": target = "", "user-agent": agent = "", authorization = "" } = request.headers;
-    // What runs under Lambda says so, in every call of the SDK.
+    // Every call of the SDK under Lambda contains this mark.
     const info = {
       action: String(target).replace("AmazonSQS.", ""),
       byFunction: agent.includes("AWS_Lambda_"),

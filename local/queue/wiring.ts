@@ -1,6 +1,6 @@
 /**
- * Which functions are called by queues and by the clock, and with how many processes: the tables of
- * spec/queues.ts, as far as their functions exist, with the settings that change them.
+ * Which functions queues and the clock call, and with how many processes: the tables of spec/queues.ts for the
+ * existing functions, with the settings that change them.
  */
 import { ConfigError } from "#core/config";
 import { concurrency, takes } from "#core/setting";

@@ -17,8 +17,8 @@ interface WrittenBlob extends Blob {
 const chunkBytes = 256 * 1024;
 
 /**
- * Files `<first two characters>/<id>`, written once, never changed. Whether one counts is decided elsewhere
- * (the catalog); what the catalog does not know is removed by `sweep`.
+ * Files `<first two characters>/<id>`, written once and never changed. The catalog decides which ones count; `sweep`
+ * removes the others.
  */
 export class Blobs {
   readonly #dir: string;
@@ -33,8 +33,8 @@ export class Blobs {
   }
 
   /**
-   * Writes all bytes to a new blob and flushes it to the disk. When `source` throws, nothing stays behind and
-   * the error is passed on.
+   * Writes all bytes to a new blob and flushes it to the disk. If `source` throws, the blob is removed and the error
+   * is passed on.
    */
   async write(source: AsyncIterable<Buffer>): Promise<WrittenBlob> {
     const id = randomBytes(16).toString("hex");

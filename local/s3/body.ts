@@ -22,9 +22,9 @@ export interface BodySource {
 const badDigest = (what: string) => new S3Error("BadDigest", `The ${what} you specified did not match`);
 
 /**
- * The bytes of a request's body, with an aws-chunked coding removed. The iteration ends normally only if the
- * body is complete and matches its signed SHA-256, Content-MD5 and x-amz-checksum-*; else it throws S3Error,
- * or the connection's error. What was received must not become visible before that.
+ * The bytes of a request's body, without an aws-chunked coding. The iteration ends normally only if the body is
+ * complete and matches its signed SHA-256, Content-MD5 and x-amz-checksum-*; otherwise it throws S3Error, or the
+ * connection's error. Received bytes must not become visible before that.
  */
 export async function* receive({ stream, headers, payload }: BodySource): AsyncGenerator<Buffer> {
   const chunked = payload === "STREAMING-UNSIGNED-PAYLOAD-TRAILER";

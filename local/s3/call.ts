@@ -47,7 +47,7 @@ const unsupported =
     " ",
   );
 
-/** What an operation is known by; bucket and key are empty when the path names none. */
+/** What identifies an operation; bucket and key are empty if the path names none. */
 interface Asked {
   readonly method: string;
   readonly bucket: string;
@@ -99,7 +99,7 @@ function lookUp({ method, bucket, key, query, headers }: Asked): Operation {
   throw new S3Error("MethodNotAllowed", "The specified method is not allowed against this resource.");
 }
 
-/** The request's body; a client that waits for `100 Continue` is told to send it only now. */
+/** The request's body. A client that waits for `100 Continue` is told to send it only now. */
 export function body(call: Call): BodySource {
   if (call.headers.expect?.toLowerCase() === "100-continue") call.response.writeContinue();
   // The stream must outlive a refusal: destroying it would cut the connection before the answer.

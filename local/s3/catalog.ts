@@ -50,9 +50,9 @@ const schema = `
   ) WITHOUT ROWID;`;
 
 /**
- * What exists: buckets, objects and unfinished uploads, in SQLite. An object is there when its row is there,
- * so every change is one atomic commit, and a killed process leaves the state before or after it.
- * Keys are BLOBs of UTF-8: SQLite orders them as S3 does, by bytes, and no key can clash with another one.
+ * The catalog of buckets, objects and unfinished uploads, in SQLite. An object exists if its row does, so every
+ * change is one atomic commit, and a killed process leaves the state before or after it. Keys are BLOBs of UTF-8,
+ * because SQLite then orders them by bytes as S3 does.
  */
 export class Catalog {
   readonly #db: DatabaseSync;
@@ -118,9 +118,9 @@ export class Catalog {
   }
 
   /**
-   * Puts an object in the place of what is there and returns the blobs nobody needs any more. Check and write
-   * are one transaction: of many writers with `mustNotExist` exactly one succeeds.
-   * Throws S3Error PreconditionFailed, NoSuchKey, NoSuchBucket.
+   * Replaces an object and returns the blobs that are no longer needed. Check and write are one transaction: of
+   * several writers with `mustNotExist` exactly one succeeds. Throws S3Error PreconditionFailed, NoSuchKey,
+   * NoSuchBucket.
    */
   put(bucket: string, object: StoredObject, conditions: Conditions): Blob[] {
     return this.#transaction(() => this.#put(bucket, object, conditions));
@@ -171,7 +171,7 @@ export class Catalog {
     }));
   }
 
-  /** Adds or replaces a part and returns the blobs nobody needs any more. Throws S3Error NoSuchUpload. */
+  /** Adds or replaces a part and returns the blobs that are no longer needed. Throws S3Error NoSuchUpload. */
   putPart(bucket: string, key: string, uploadId: string, { number, etag, modifiedMs, blob }: Part): Blob[] {
     return this.#transaction(() => {
       this.upload(bucket, key, uploadId);
@@ -183,8 +183,8 @@ export class Catalog {
   }
 
   /**
-   * Ends an upload by putting `object`, whose blobs are parts of it; one transaction, so of several
-   * completions one succeeds. Returns the blobs nobody needs any more. Throws S3Error as `put`, NoSuchUpload.
+   * Completes an upload as `object`, whose blobs are parts of it. One transaction, so that only one of several
+   * completions succeeds. Returns the blobs that are no longer needed. Throws S3Error as `put`, NoSuchUpload.
    */
   completeUpload(bucket: string, uploadId: string, object: StoredObject, conditions: Conditions): Blob[] {
     return this.#transaction(() => {

@@ -2,8 +2,8 @@ import { S3Error } from "#local/s3/error";
 import type { SignedRequest } from "#local/s3/signature";
 
 /**
- * What went wrong with a signed URL and what to do, behind the words of S3. The code stays S3's: programs go by that.
- * R2 and AWS say only the first sentence; docs/large-files.md has the same cures for their answers.
+ * Explains what is wrong with a signed URL and what to do, after the words of S3. The code stays S3's, because
+ * programs depend on it. R2 and AWS give only the first sentence; docs/large-files.md explains their answers.
  */
 export function withCure(error: unknown, request: SignedRequest): unknown {
   if (!(error instanceof S3Error)) return error;
@@ -36,7 +36,7 @@ function cureOf(
   return undefined;
 }
 
-/** Of what was signed, what this request has instead: that is all that can be told from outside. */
+/** Which of the signed values this request has changed, as far as a server can tell. */
 function mismatch({ method, headers }: SignedRequest, query: ReadonlyMap<string, string>): string {
   const signed = (query.get("X-Amz-SignedHeaders") ?? "").split(";").filter((name) => name !== "host");
   if (!signed.includes("content-length"))

@@ -13,11 +13,11 @@ export interface FolderOptions {
   /** Absolute; need not exist. */
   dir: string;
   bucket: string;
-  /** What the keys of its files begin with; ends in a slash, or is empty. */
+  /** The common beginning of the keys of its files; ends in a slash, or is empty. */
   prefix: string;
 }
 
-/** What an upload of such a file would have been given as its type; others are bytes. */
+/** The media type that an upload of such a file would have; others are bytes. */
 const types: Record<string, string> = {
   png: "image/png",
   jpg: "image/jpeg",
@@ -88,7 +88,10 @@ export class Folder {
   }
 }
 
-/** The bytes of an object's file, `end` included. Throws when it is no longer what the object says, so nobody gets half of two. */
+/**
+ * The bytes of an object's file, including `end`. Throws if the file has changed, so that no reader gets parts of two
+ * versions.
+ */
 export async function* read(object: FolderObject, start: number, end: number): AsyncGenerator<Buffer> {
   const handle = await open(object.file, "r");
   try {
@@ -117,7 +120,7 @@ function* walk(
     const bytes = Buffer.from(isFolder ? `${key}/` : key);
     if (bytes.length > maxKeyBytes) continue;
     if (isFolder) {
-      // Everything in it begins so: it is behind us when its beginning is, unless we are in the midst of it.
+      // Everything in the folder begins with this, so a later position is after all of it.
       const isBehind = Buffer.compare(bytes, from.subarray(0, bytes.length)) < 0;
       // A link to a folder above would never end.
       if (!isBehind && !above.includes(path))
@@ -183,12 +186,14 @@ function toObject(key: string, file: string): FolderObject | undefined {
   };
 }
 
-/** Another one when the file is written again. With a part count, so that nobody takes it for the content's MD5. */
+/**
+ * Changes when the file is written again. It has a part count, so that it cannot be taken for an MD5 of the content.
+ */
 function etagOf({ size, mtimeNs }: BigIntStats): string {
   return `${createHash("md5").update(`${size} ${mtimeNs}`).digest("hex")}-1`;
 }
 
-/** What vanishes between two looks, or may not be read, is not there. */
+/** A file that disappears during the listing, or cannot be read, is left out. */
 function attempt<T>(look: () => T): T | undefined {
   try {
     return look();

@@ -8,7 +8,7 @@ const maxKeysLimit = 1000;
 interface Page {
   readonly contents: StoredObject[];
   readonly prefixes: string[];
-  /** Where the next page begins; undefined when this one is the last. */
+  /** Where the next page begins; undefined on the last page. */
   readonly nextFrom: Buffer | undefined;
 }
 
@@ -52,8 +52,8 @@ export function listObjectsV2(call: Call): void {
 }
 
 /**
- * A prefix that the delimiter closes is reported once and then skipped in one step, however many keys it holds. One key
- * more than wanted is looked for: it tells whether the list goes on.
+ * A prefix that the delimiter closes is reported once and then skipped in one step, however many keys it has. One key
+ * more than wanted is read, which tells whether the list goes on.
  */
 function pageFrom(
   { bucket, catalog }: Call,

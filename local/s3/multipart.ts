@@ -41,7 +41,7 @@ export async function uploadPart(call: Call): Promise<void> {
   reply(call, 200, { etag: `"${md5}"` });
 }
 
-/** The parts' files become the object as they are: completing copies nothing. */
+/** The parts' files become the object without a copy. */
 export async function completeMultipartUpload(call: Call): Promise<void> {
   const { bucket, key, catalog } = call;
   const id = uploadId(call);

@@ -141,7 +141,7 @@ export async function deleteObjects(call: Call): Promise<void> {
   replyXml(call, "DeleteResult", { Deleted: quiet ? [] : deleted, Error: failed });
 }
 
-/** What the headers ask of the object that is to be replaced. Throws S3Error NotImplemented, as S3 does. */
+/** The conditions in the headers on the object that is replaced. Throws S3Error NotImplemented, as S3 does. */
 export function writeConditions({ headers }: Call): Conditions {
   const noneMatch = headers["if-none-match"];
   const match = headers["if-match"];

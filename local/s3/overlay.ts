@@ -3,7 +3,7 @@ import { Catalog, type Conditions, type StoredObject } from "#local/s3/catalog";
 import { S3Error } from "#local/s3/error";
 import * as Folder from "#local/s3/folder";
 
-/** A catalog through which a folder shows: its files are objects like the others, but nobody changes them. */
+/** A catalog that also shows a folder: its files are read-only objects. */
 export class Overlay extends Catalog {
   readonly #folder: Folder.Folder;
 
@@ -18,7 +18,7 @@ export class Overlay extends Catalog {
 
   override *scan(bucket: string, from: Buffer, limit: number, prefix = ""): Generator<StoredObject> {
     const stored = super.scan(bucket, from, limit, prefix);
-    // Lists of anything else do not look into the folder at all.
+    // Lists of other prefixes do not read the folder.
     if (!prefix.startsWith(this.#folder.prefix) && !this.#folder.prefix.startsWith(prefix))
       return yield* stored;
     const files = this.#folder.scan(bucket, from);
@@ -26,7 +26,7 @@ export class Overlay extends Catalog {
     let file = pull(files, prefix);
     for (let left = limit; left > 0; left -= 1) {
       const order = compare(object, file);
-      // Of the same name: the file, as `get` has it.
+      // If an object has the same key, the file is returned, as by `get`.
       const next = order < 0 ? object : file;
       if (next === undefined) return;
       yield next;
@@ -51,7 +51,7 @@ export class Overlay extends Catalog {
   }
 }
 
-/** Bytes `start` to `end` (inclusive) of an object, wherever they lie. */
+/** Bytes `start` to `end` (inclusive) of an object, wherever it is stored. */
 export function read(blobs: Blobs, object: StoredObject, start: number, end: number): AsyncGenerator<Buffer> {
   return "file" in object
     ? Folder.read(object as Folder.FolderObject, start, end)
@@ -63,7 +63,7 @@ function pull(objects: Generator<StoredObject>, prefix: string): StoredObject | 
   return done || !value.key.startsWith(prefix) ? undefined : value;
 }
 
-/** By the keys' bytes; what is not there comes last. */
+/** By the keys' bytes; a missing key comes last. */
 function compare(one: StoredObject | undefined, other: StoredObject | undefined): number {
   if (one === undefined || other === undefined) return one === undefined ? 1 : -1;
   return Buffer.compare(Buffer.from(one.key), Buffer.from(other.key));

@@ -28,11 +28,11 @@ import { render } from "#local/s3/xml";
 export interface S3Server {
   /** http://127.0.0.1:port; path style: `<url>/<bucket>/<key>`. */
   url: string;
-  /** Ends all connections at once; what was not answered may or may not have happened, but never half. */
+  /** Ends all connections at once; unanswered requests take effect completely or not at all. */
   close(): Promise<void>;
 }
 
-/** What a hook learns of a request whose signature was right. */
+/** What a hook gets of a request with a valid signature. */
 export interface RequestInfo {
   method: string;
   operation: Operation;
@@ -53,7 +53,7 @@ export interface S3Options {
   host?: string;
   accessKeyId: string;
   secretAccessKey: string;
-  /** What GetBucketLocation says; signatures may name any region. */
+  /** The answer of GetBucketLocation; signatures may name any region. */
   region?: string;
   /** Made when missing. */
   buckets: string[];
@@ -111,9 +111,9 @@ const operations: Record<Operation, (call: Call, options: S3Options) => void | P
 };
 
 /**
- * Starts the store. Guarantees: only requests signed with the given key are carried out; `If-None-Match: *`
- * and `If-Match` are atomic; an answered write survives kill -9 and is seen whole or not at all.
- * Throws when the folder is in use or the port is taken.
+ * Starts the store. Guarantees: only requests signed with the given key are carried out; `If-None-Match: *` and
+ * `If-Match` are atomic; an answered write survives a kill -9 and is visible completely or not at all. Throws if the
+ * folder is in use or the port is taken.
  */
 export async function start(options: S3Options): Promise<S3Server> {
   mkdirSync(options.dir, { recursive: true });
@@ -229,7 +229,7 @@ async function carryOut(
     blobs,
   };
   await operations[operation](call, options);
-  // What of the body nobody wanted must not stand before the next request on this connection.
+  // The unread rest of a body must not come before the next request on this connection.
   request.resume();
 }
 
@@ -258,7 +258,7 @@ function fail(request: IncomingMessage, response: ServerResponse, requestId: str
   response.end(text);
 }
 
-/** What is thrown when a connection ends in the middle of a body: no fault of ours. */
+/** The error of a connection that ends within a body; not our fault. */
 function clientLeft(error: unknown): boolean {
   const code = error instanceof Error && "code" in error ? String(error.code) : "";
   return /^(?:ECONNRESET|EPIPE|ERR_STREAM_PREMATURE_CLOSE|ERR_STREAM_DESTROYED|ERR_STREAM_UNABLE_TO_PIPE)$/.test(
@@ -291,7 +291,7 @@ function parseUrl(url: string): { path: string; query: [string, string][] } {
   }
 }
 
-/** All headers, also those that Node would drop when repeated: each is part of what was signed. */
+/** All headers, including repeated ones that Node would drop: each is part of the signed text. */
 function joinHeaders(request: IncomingMessage): Record<string, string> {
   const headers: Record<string, string> = Object.create(null);
   for (const [name, values] of Object.entries(request.headersDistinct))

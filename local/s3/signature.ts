@@ -18,7 +18,7 @@ export interface Credentials {
 }
 
 interface Verified {
-  /** What the signature says about the body: a SHA-256 in hex, UNSIGNED-PAYLOAD or STREAMING-…. */
+  /** The body's value in the signature: a SHA-256 in hex, UNSIGNED-PAYLOAD or STREAMING-…. */
   payload: string;
   presigned: boolean;
 }
@@ -98,7 +98,7 @@ async function verifyHeader(request: SignedRequest, credentials: Credentials, no
   );
   const expected = /Signature=([0-9a-f]{64})$/.exec(resigned.headers.authorization ?? "")?.[1];
   compare(claim.signature, expected);
-  // Judged after the signature: who cannot sign learns nothing about the clock.
+  // Checked after the signature, so that a caller without the key learns nothing about the clock.
   if (Math.abs(now.getTime() - date.getTime()) > maxSkewMs)
     throw new S3Error(
       "RequestTimeTooSkewed",
@@ -154,7 +154,7 @@ async function verifyUrl(request: SignedRequest, credentials: Credentials, now: 
       expiresIn,
       signableHeaders: new Set(claim.signedHeaders),
       unsignableHeaders: new Set(["x-amz-content-sha256"]),
-      // Headers stay headers: what was moved into the URL is in its query already.
+      // Headers stay headers; values that were moved into the URL are in its query already.
       unhoistableHeaders: new Set([...claim.signedHeaders, "x-amz-content-sha256"]),
     },
   );

@@ -2,10 +2,10 @@ import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlit
 import { encode, type SqlValue, type Statement, type StatementResult } from "#local/sql/protocol";
 import * as Scan from "#local/sql/scan";
 
-/** An answer to a statement that could not be carried out; `code` is what the client shows as `.code`. */
+/** The answer to a failed statement; `code` is the client's `.code`. */
 export class SqlError extends Error {
   readonly code: string;
-  /** SQLite's extended result code, where SQLite said it. */
+  /** SQLite's extended result code, if there is one. */
   readonly errcode: number | undefined;
 
   constructor(code: string, message: string, errcode?: number) {
@@ -26,16 +26,16 @@ const busySnapshot = 517;
 const cachedStatements = 200;
 
 /*
- * The limits and manners of libSQL's server (sqld 0.24, as Turso runs it), so that what is too large or too slow there is
- * so here.
+ * The limits and behavior of libSQL's server (sqld 0.24, as Turso runs it), so that what is too large or too slow
+ * there fails here, too.
  */
-/** Of the values of one answer: of all steps of a batch together. */
+/** The size of all values in one answer: for a batch, of all steps together. */
 export const maxAnswerBytes = 10_000_000;
 /** Of one argument. */
 const maxValueBytes = 5_000_000;
-/** What it does not carry out at all. */
+/** Statements that it refuses. */
 const refused = /^\s*(attach|detach|vacuum)\b/i;
-/** What takes the lock for writing, once it was carried out within a transaction. */
+/** Statements that take the write lock within a transaction. */
 const locks =
   /^\s*(begin\s+(immediate|exclusive)|insert|update|delete|replace|create|drop|alter|reindex|with\b.*\b(insert|update|delete)\b)/is;
 
@@ -44,7 +44,7 @@ export interface Budget {
   bytes: number;
 }
 
-/** Leaves something behind on the connection, which therefore must not be used by another stream. */
+/** Statements that change the connection, which another stream must not use afterwards. */
 const stateful = /\b(?:pragma|attach|detach|temp|temporary)\b/i;
 
 /**
@@ -60,7 +60,7 @@ export class Connection {
   dirty = false;
   /** Since when (performance.now()) it has held the lock for writing; undefined when it does not. */
   #lockedSince: number | undefined;
-  /** Its transaction was ended for somebody who waited. */
+  /** Its transaction was ended because another stream waited too long. */
   #isRobbed = false;
   /** Whether this Node takes `?3` for a named parameter (22 does, 24 counts it among the positional ones). */
   readonly #numberedAreNamed: boolean;
@@ -92,7 +92,7 @@ export class Connection {
     return this.#lockedSince;
   }
 
-  /** Ends the transaction for somebody who has waited too long; its owner learns of it at the next step. */
+  /** Ends the transaction because another stream has waited too long; its owner gets an error at the next step. */
   rob(): void {
     this.rollback();
     this.#isRobbed = true;
@@ -133,7 +133,7 @@ export class Connection {
     };
   }
 
-  /** Runs the first statement of `sql`, ignoring rows, and returns what follows it; null when there is none. */
+  /** Runs the first statement of `sql`, ignoring rows, and returns the rest of the text; null if there is none. */
   executeFirst(sql: string): string | null {
     if (Scan.isBlank(sql)) return null;
     this.#demandLock();
@@ -183,7 +183,10 @@ export class Connection {
     return { total: row[0], changes: row[1], rowid: row[2] };
   }
 
-  /** sqlite3_stmt_readonly is not shown by node:sqlite; the bytecode says it: a write transaction, or journal. */
+  /**
+   * node:sqlite does not have sqlite3_stmt_readonly. The bytecode shows it instead: a write transaction, or a change
+   * of the journal.
+   */
   #isReadonly(sql: string): boolean {
     try {
       const program = this.#db.prepare(`EXPLAIN ${sql}`);
@@ -239,8 +242,8 @@ export function isBusy(error: unknown): boolean {
 }
 
 /**
- * Arguments in the form that node:sqlite wants: an object for named parameters, the others in order. As strict
- * as Turso, where the same statement must work: each parameter has a value, and each value a parameter.
+ * Arguments in the form of node:sqlite: an object for named parameters, a list for the others. As strict as Turso, so
+ * that statements behave the same: each parameter has a value, and each value a parameter.
  */
 function bind(
   sql: string,
@@ -270,7 +273,7 @@ function bind(
   return [named, positional];
 }
 
-/** What a value counts for. */
+/** The size that a value counts as. */
 const bytesOf = (value: SqlValue | SQLInputValue): number =>
   typeof value === "string" ? Buffer.byteLength(value) : value instanceof Uint8Array ? value.length : 8;
 

@@ -1,12 +1,13 @@
 import { Connection, isBusy, SqlError } from "#local/sql/connection";
 
 const busyTimeoutMs = 5000;
-/** Other processes' locks can only be polled; our own streams' wake the waiters at once. */
+/** Locks of other processes can only be polled; the end of our own streams' transactions wakes the waiters at once. */
 const pollMs = 5;
 
 /**
- * Connections to one file. A stream holds one alone for as long as it lives, so nothing of another stream can
- * slip into its transaction. Invariant: what is idle has no open transaction and no state of its last user.
+ * Connections to one file. A stream has a connection for itself as long as it lives, so no statement of another
+ * stream can get into its transaction. Invariant: an idle connection has no open transaction and no state of its last
+ * user.
  */
 export class Pool {
   readonly #file: string;
@@ -59,9 +60,9 @@ export class Pool {
   }
 
   /**
-   * Runs `work`, and again after SQLITE_BUSY, without blocking the process. Who has waited for `busyTimeoutMs` gets the
-   * lock of one of our streams that has had it as long, as with libSQL's server; a lock of another process is waited for
-   * no longer.
+   * Runs `work`, and repeats it after SQLITE_BUSY, without blocking the process. A stream that has waited for
+   * `busyTimeoutMs` takes the lock from one of our streams that has held it as long, as with libSQL's server; for
+   * another process's lock it waits no longer.
    */
   async whenFree<Result>(work: () => Result): Promise<Result> {
     const deadline = performance.now() + this.#busyTimeoutMs;
@@ -76,7 +77,7 @@ export class Pool {
     }
   }
 
-  /** Takes the lock away from who has had it for too long. @returns false when nobody here has. */
+  /** Takes the lock from the stream that has held it too long. @returns false if no stream of this process has it. */
   #rob(): boolean {
     const until = performance.now() - this.#busyTimeoutMs;
     const holder = [...this.#all].find(
@@ -86,7 +87,7 @@ export class Pool {
     return holder !== undefined;
   }
 
-  /** To be called when a transaction has ended: who waits for its lock tries again at once. */
+  /** Must be called when a transaction has ended, so that waiting streams try again at once. */
   wake(): void {
     for (const go of [...this.#waiting]) go();
   }

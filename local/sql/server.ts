@@ -32,7 +32,7 @@ export interface SqlOptions {
   authToken?: string;
   /** How long a stream may wait for its next request before it is rolled back; Turso's 10 s by default. */
   streamExpiryMs?: number;
-  /** How long a lock may be kept from somebody who waits for it; libSQL's 5 s by default. */
+  /** How long a lock may be held while another stream waits for it; libSQL's 5 s by default. */
   lockTimeoutMs?: number;
   /**
    * Called before a request is carried out, so that a test or a benchmark can count, delay or fail requests:
@@ -57,10 +57,10 @@ class HttpError extends Error {
 }
 
 /**
- * A libSQL server for one SQLite file: Hrana over HTTP, versions 2 and 3 in JSON, which is what
- * `@libsql/client/web` speaks to an http:// URL (it asks for protobuf only when told to, and falls back).
- * Guarantees: a stream's transaction is isolated from every other stream; what was answered survives kill -9
- * of this process; values are exact (64-bit integers, floats, blobs). Throws when the file or port cannot be opened.
+ * A libSQL server for one SQLite file: Hrana over HTTP, versions 2 and 3 in JSON, which is what `@libsql/client/web`
+ * speaks to an http:// URL (protobuf only if requested, with a fallback). Guarantees: a stream's transaction is
+ * isolated from every other stream; answered writes survive a kill -9 of this process; values are exact (64-bit
+ * integers, floats, blobs). Throws if the file or port cannot be opened.
  */
 export async function start(options: SqlOptions): Promise<SqlServer> {
   mkdirSync(dirname(options.file), { recursive: true });
@@ -139,7 +139,10 @@ async function answer(
   send(response, 200, "application/json", body);
 }
 
-/** The baton for the next request. Who is gone cannot learn it: that transaction must not hold a lock for 10 s. */
+/**
+ * The baton for the next request. A client that has disconnected never gets it, so its transaction must not hold a
+ * lock for 10 s.
+ */
 function leave(stream: Stream, streams: Streams, response: ServerResponse): string | null {
   if (response.destroyed) stream.close();
   return streams.park(stream);

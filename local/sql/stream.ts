@@ -130,7 +130,7 @@ export class Stream {
     }
   }
 
-  /** Waits for locks, and wakes who waits for ours when a transaction ends. */
+  /** Waits for locks, and wakes waiting streams when a transaction ends. */
   async #waking<Result>(work: () => Result): Promise<Result> {
     const wasOpen = !this.#connection.autocommit;
     try {

@@ -11,8 +11,8 @@ export function parse(line: string): Record<string, unknown> | undefined {
 }
 
 /**
- * One line: time, level and event, then `name=value` in the order in which they were written. A value with blanks is quoted
- * as in JSON, so that a line can be cut at its blanks; what is no text is JSON.
+ * One line: time, level and event, then `name=value` in the order of the log call. A value with blanks is quoted as
+ * in JSON, so that a line can be split at its blanks; values other than text are JSON.
  */
 export function of({ time, level, event, ...fields }: Record<string, unknown>): string {
   const pairs = Object.entries(fields)

@@ -9,7 +9,7 @@ export interface Log {
   readonly path: string | undefined;
   /** A line as a function printed it. */
   functionLine(functionName: string, line: string): void;
-  /** What only Lambda knows: a crash, a kill at the timeout. */
+  /** Events that only Lambda can report: a crash, a kill at the timeout. */
   outcome(invocation: Invocation): void;
   /** A line of the loop itself. */
   event(level: "INFO" | "WARN" | "ERROR", event: string, fields?: Record<string, string | number>): void;
@@ -28,9 +28,9 @@ interface LogSettings {
 }
 
 /**
- * The functions' log in `log/ocrlty.log` of the folder: JSON lines, or text (`LOG_FORMAT`). Functions write JSON in either
- * case, as deployed ones do. Lines that are none (a stack trace of a crash) are wrapped, so that the file can be read by a
- * program. Warnings and errors are told to `warn` in short.
+ * The functions' log in `log/ocrlty.log` of the folder: JSON lines, or text (`LOG_FORMAT`). Functions write JSON in
+ * either case, as deployed ones do. Other lines (a stack trace of a crash) are wrapped, so that a program can read
+ * the file. `warn` gets warnings and errors in short form.
  */
 export function open(
   { log = "file", warn = () => undefined }: LogOptions,
@@ -53,7 +53,7 @@ export function open(
     functionLine: (functionName, line) => {
       const parsed = LogText.parse(line);
       if (parsed === undefined) {
-        // What no log of ours has written was printed by Node or a package, on its way down mostly.
+        // Lines that our log did not write come from Node or a package, usually during a crash.
         if (least !== "SILENT")
           writeAll({ time: new Date().toISOString(), function: functionName, text: line });
         return;

@@ -1,11 +1,11 @@
-/** What `npm start` shows while it runs: a line a request, and what went wrong, in words. */
+/** The output of `npm start` while it runs: one line per request, and problems in words. */
 import { stripVTControlCharacters } from "node:util";
 import type { Seen } from "#local/gateway/seen";
 
 const codes = { red: 31, green: 32, yellow: 33, cyan: 36, dim: 2 } as const;
 type Colour = keyof typeof codes;
 
-/** How lines may look. */
+/** The form of the lines. */
 export interface Look {
   readonly colours: boolean;
   /** Requests below this are not shown: `LOG_LEVEL`. */
@@ -27,8 +27,8 @@ export function wantsColours(
 }
 
 /**
- * A request as one line: time, method, path, status, milliseconds, request id and, of an error, what its answer says.
- * Undefined where `LOG_LEVEL` does not want it. Of a query only the names are shown.
+ * A request as one line: time, method, path, status, milliseconds, request id and, for an error, its message.
+ * Undefined if `LOG_LEVEL` hides it. Only the names of query parameters are shown.
  */
 export function requestLine(seen: Seen, { colours, level }: Look, now = new Date()): string | undefined {
   const { method, status, ms, requestId, error } = seen;
@@ -63,10 +63,10 @@ export function troubleLine(line: string, { colours }: Look): string {
 }
 
 const longestPath = 120;
-/** An API key that somebody put into an address. */
+/** An API key in a URL, where it should not be. */
 const key = /ocrlty_[0-9a-f]{8}_[A-Za-z0-9_-]{20,}/g;
 
-/** The path, and the names of its query: values may be anything, names that are none of ours as well. */
+/** The path, and the names of the query's parameters: values may be secret, and so may unknown names. */
 function shownTarget(target: string): string {
   const at = target.indexOf("?");
   const path = plain((at < 0 ? target : target.slice(0, at)).replace(key, "…"));
@@ -81,7 +81,7 @@ function shownTarget(target: string): string {
   return names.length === 0 ? shown : `${shown}?${[...new Set(names)].join("&")}`;
 }
 
-/** Whatever a line quotes: the terminal obeys none of it, and it stays one line. */
+/** Makes quoted text safe: no control characters, and one line. */
 const plain = (text: string) =>
   stripVTControlCharacters(text)
     // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is taken out.

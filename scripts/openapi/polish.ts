@@ -29,7 +29,7 @@ export function plain(document: unknown): void {
     // Property names are always strings in JSON.
     if (isObject(node.propertyNames) && Object.keys(node.propertyNames).join() === "type")
       delete node.propertyNames;
-    // Of a schema with words of its own zod makes a reference and this: beside a reference it would allow no property.
+    // zod turns a schema with a description into a reference with this beside it, which would allow no property.
     if (typeof node.$ref === "string" && node.additionalProperties === false)
       delete node.additionalProperties;
     if (isObject(node.additionalProperties) && Object.keys(node.additionalProperties).length === 0)

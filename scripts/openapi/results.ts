@@ -62,7 +62,7 @@ export function addResults(schemas: Record<string, Json>): void {
     schemas[`Other${end}`] = also(
       {
         schema_ok: {
-          // Not as an enum: Python's generator knows none of booleans, and drops what holds one.
+          // Not as an enum: Python's generator does not support booleans in it, and drops schemas with one.
           anyOf: [{ type: "boolean", const: false }, { type: "null" }],
           description: "Null if there is no complete answer to check against the schema.",
         },

@@ -1,4 +1,4 @@
-/** Versions of the rules: hashes of the code that says what printed values mean, and when two of them are the same. */
+/** Versions of the rules: hashes of the code that decides what printed values mean, and when two are equal. */
 import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import { join } from "node:path";
@@ -16,7 +16,7 @@ const all: readonly Rules[] = [
   { folder: "core/evaluation/compare", says: "when an answer is the same as a label" },
 ];
 
-/** The wire's schema says how values are shown, not what they are. */
+/** The schema of the wire format decides how values are shown, not what they are. */
 const besides = ["rules-version.ts", "schema.ts"];
 const length = 12;
 

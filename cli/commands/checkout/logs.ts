@@ -99,7 +99,7 @@ async function show(context: Context, options: Options): Promise<void> {
   await reader.read(print);
   while (options.follow) {
     await sleep(pollMs, undefined, { signal: context.signal });
-    // A full file gets another name; what was not read of it yet is read before the new one.
+    // A full file is renamed; the rest of it is read before the new one.
     const isNew = reader.isReplaced();
     await reader.read(print);
     if (!isNew) continue;
@@ -157,7 +157,7 @@ class Reader {
 /** The call's own id, and the one that `POST /v1/extract` answers as `request_id`: a caller has either. */
 const ids = ["request_id", "extract_id"] as const;
 
-/** Of JSON by its field, of text (`LOG_FORMAT=text`) by its word. */
+/** The level: in JSON a field, in text (`LOG_FORMAT=text`) a word. */
 function isWanted(line: string, request: string | undefined): boolean {
   if (request === undefined) return true;
   const fields = LogText.parse(line);
@@ -168,7 +168,7 @@ function isWanted(line: string, request: string | undefined): boolean {
 
 const styles: Readonly<Record<string, Style>> = { ERROR: "red", WARN: "yellow" };
 
-/** What a terminal is shown holds nothing that it obeys. */
+/** Control characters are escaped, so that the terminal does not execute them. */
 function shown(context: Context, line: string, json: boolean): string {
   const fields = LogText.parse(line);
   if (json) return fields === undefined ? JSON.stringify({ text: line }) : line;

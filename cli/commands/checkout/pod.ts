@@ -73,7 +73,7 @@ function settle(context: Context, options: Options): Setting {
   if (id === undefined)
     throw new UsageError("which pod? Name it with --pod, or set POD_ID: VLLM_BASE_URL is none of RunPod's");
   const elsewhere = served !== undefined && served !== id;
-  // Under `sst shell` the address is the stage's, and POD_ID may be of a `.env` that knows another stage.
+  // Under `sst shell` the address is the stage's, but POD_ID may come from a `.env` for another stage.
   if (elsewhere && options.pod === undefined)
     throw new UsageError("POD_ID and VLLM_BASE_URL name different pods: choose one with --pod");
   // The scale is the tests' own, as everywhere.

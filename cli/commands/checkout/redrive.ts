@@ -178,8 +178,8 @@ function copyOf(message: Message) {
       ? {}
       : {
           MessageGroupId: group,
-          // Not the message's own: within five minutes SQS would take the copy for the original and drop it. A copy
-          // that is sent twice because its deletion failed is still told apart from a new one.
+          // A new id instead of the message's own: within five minutes SQS would drop the copy as a duplicate. The id
+          // is derived from the message, so a copy that is sent twice because a deletion failed counts once.
           MessageDeduplicationId: `redrive-${message.MessageId}`,
         }),
   };

@@ -52,8 +52,8 @@ export interface Question {
 }
 
 /**
- * Judges the candidate nearest to what is printed. A sum that does not fit counts as a mistake only if no missing part
- * explains the difference. Amounts in different currencies are not compared.
+ * Judges the candidate nearest to what is printed. A sum that does not fit counts as a mistake only if no missing
+ * part explains the difference. Amounts in different currencies are not compared.
  */
 export function judge(question: Question, reading: Reading.Reading): Verdict[] {
   const { id, candidates, actual, amounts } = question;

@@ -30,7 +30,7 @@ export function labelled(): Labelled[] {
   return labels.flatMap((file) => read<Labelled[]>(file));
 }
 
-/** What models answered, without the texts that are no object. */
+/** Answers of models, without texts that are no JSON object. */
 export function answered(): Document[] {
   return read<{ id: string; task_id: string; answer: unknown }[]>(cases)
     .filter(({ answer }) => typeof answer === "object")
@@ -39,7 +39,7 @@ export function answered(): Document[] {
 
 type Fields = Record<string, unknown>;
 
-/** The first of these labels that is there, as it is printed; numbers as the document's tills print them. */
+/** The first of these labels that exists, as it is printed; numbers in the notation of the document. */
 function amount(fields: Fields, locale: string, ...names: string[]): string | null {
   const value = names.map((name) => fields[name]).find((each) => each !== undefined && each !== null);
   if (typeof value === "string") return value;

@@ -1,13 +1,13 @@
-/** What made-up documents are written in. */
+/** The language and the notation of made-up documents. */
 import type { Reason } from "./judge.ts";
 
 export interface MadeUp {
   kind: string;
   taskId: string;
   given: Record<string, unknown>;
-  /** What each rule says of the right values: the variant that fits, or why nothing is said. */
+  /** The verdict of each rule on the right values: the variant that fits, or why there is none. */
   says: Record<string, { fits: string | null } | { leftOut: Reason }>;
-  /** A path and what it was misread as; null where nothing is left that could notice it. */
+  /** A path and its misread value; null if no evidence is left that could show the mistake. */
   wrong: [path: string, value: string] | null;
 }
 
@@ -44,7 +44,7 @@ export const change = "cash_minus_total_is_change";
 export const taxes = "taxes_sum_is_tax";
 export const due = "amount_due_is_total_minus_paid";
 
-/** Of the foot of a receipt. */
+/** The lines at the end of a receipt. */
 export const foot = (
   kind: string,
   given: Record<string, string>,

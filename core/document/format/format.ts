@@ -61,11 +61,11 @@ export interface Pixels extends Size {
   channels: 1 | 3 | 4;
 }
 
-/** A picture inside of the file that is the whole page, as it is: a scan's JPEG, which is then not encoded twice. */
+/** A picture in the file that is the whole page, unchanged: a scan's JPEG, which need not be encoded again. */
 export interface File {
   kind: "file";
   bytes: Uint8Array;
   mimeType: "image/jpeg" | "image/png" | "image/tiff" | "image/webp";
-  /** How it is turned to be upright, as EXIF numbers it, in place of what the file itself says. */
+  /** The EXIF orientation that replaces the one in the file. */
   orientation: 1 | 3 | 6 | 8;
 }

@@ -18,7 +18,7 @@ const textLength = 500;
 const cut = (text: string | null): string | null =>
   text === null || text.length <= textLength ? text : `${text.slice(0, textLength).toWellFormed()}…`;
 
-/** What makes figures of two evaluations differ though no answer does. */
+/** Causes of different figures of two evaluations although no answer differs. */
 function differences(first: Evaluation.Row, second: Evaluation.Row): Schema.EvaluationDiff["differs"] {
   const labels = ({ gtSha256, labels: of }: Evaluation.Row) =>
     gtSha256 ?? ("etag" in of ? `${of.object_key} ${of.etag}` : "");
@@ -37,10 +37,11 @@ const about = ({ evalId, runId, gtName, gtSha256, rulesVersion }: Evaluation.Row
 });
 
 /**
- * What two evaluations of a task differ in, over the documents that both have. Memory holds the counters, and as
- * `Pair.pairs` says.
- * @throws AppError `conflict`: one has no figures (`eval_not_ended`, `eval_failed`), the tasks are two (`other_task`), the
- *   orders too different (`other_order`); `not_found` when one was deleted meanwhile; `storage_unavailable`.
+ * The differences of two evaluations of a task, over the documents that both have. Memory holds the counters, and
+ * what `Pair.pairs` needs.
+ * @throws AppError `conflict` if one has no figures (`eval_not_ended`, `eval_failed`), for different tasks
+ *   (`other_task`), or for orders that differ too much (`other_order`); `not_found` if one was deleted in the
+ *   meantime; `storage_unavailable`.
  */
 export async function of(
   bucket: Bucket.Bucket,

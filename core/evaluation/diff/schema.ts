@@ -71,7 +71,7 @@ const DiffChange = z
   .meta({ id: "EvalDiffChange" });
 export type DiffChange = z.infer<typeof DiffChange>;
 
-/** What two evaluations differ in. */
+/** The differences of two evaluations. */
 export const EvaluationDiff = DiffFigures.extend({
   first: DiffSide,
   second: DiffSide,

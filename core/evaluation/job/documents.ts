@@ -22,7 +22,7 @@ export async function* items(bucket: Bucket.Bucket, log: Log, run: Place): Async
 }
 
 /**
- * What an item is sliced by. Results may be of an older version, without tags, and of one whose answers say nothing of the
+ * The values by which an item is assigned to slices. Results of an older version may lack tags, or facts about the
  * picture.
  */
 export function aboutOf(item: Item): Slices.About {

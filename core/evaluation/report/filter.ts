@@ -1,6 +1,6 @@
 /**
- * The one script of a report, which runs in the reader's browser: it shows what fits the fields of the filter. Without
- * it everything is shown. Its hash stands in the policy of the page.
+ * The only script of a report, which runs in the reader's browser: it shows the receipts that match the filter.
+ * Without it everything is shown. The page's policy contains its hash.
  */
 export const script = `(() => {
   const of = (id) => document.getElementById(id);

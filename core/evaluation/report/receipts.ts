@@ -4,13 +4,13 @@ import { table } from "./table.ts";
 import * as Text from "./text.ts";
 import type { Receipt, Worst } from "./worst.ts";
 
-/** Bytes that the values of one receipt may take; what is behind them is counted. */
+/** The most bytes of one receipt's values; values beyond are only counted. */
 const receiptBytes = 12_000;
 const nameLength = 120;
-/** A thumbnail may have so many bytes: a JPEG with a long side of 600. */
+/** The most bytes of a thumbnail: a JPEG with a long side of 600. */
 const pictureBytes = 61_440;
 
-/** The picture of a receipt as a JPEG, long side 600 and 60 KB at most; null where there is none. */
+/** The picture of a receipt as a JPEG, long side 600 and 60 KB at most; null if there is none. */
 export type Pictures = (requestId: string) => Promise<Uint8Array | null>;
 
 const names = (outcome: string) => outcome.replaceAll("_", " ");
@@ -46,7 +46,7 @@ function receiptOf(receipt: Receipt, place: number, picture: Html | undefined): 
   }</article>`;
 }
 
-/** The picture as part of the file; what is no JPEG, or too large, is left out. */
+/** The picture embedded in the file; one that is no JPEG, or is too large, is left out. */
 async function pictureOf(pictures: Pictures, { sample }: Receipt): Promise<Html | undefined> {
   const bytes = await pictures(sample.request_id);
   if (bytes === null || bytes.length > pictureBytes || bytes[0] !== 0xff || bytes[1] !== 0xd8)
@@ -76,7 +76,7 @@ function filterOf(receipts: readonly Receipt[]): Html {
 export async function receipts(worst: Worst, room: number, pictures: Pictures | undefined): Promise<Html> {
   const { receipts, unanswered, found } = worst;
   const shown: Html[] = [];
-  // Values first: each receipt has its share of the room, and pictures take what is left.
+  // Values come first: each receipt has its share of the room, and pictures get the rest.
   const plain = receipts.map((receipt, i) => receiptOf(receipt, i + 1, undefined));
   let left = room - plain.reduce((sum, each) => sum + Buffer.byteLength(each.text), 0) - 40_000;
   let without = 0;

@@ -9,7 +9,7 @@ import { style } from "./style.ts";
 import * as Text from "./text.ts";
 import { Worst } from "./worst.ts";
 
-/** A report may have so many bytes. */
+/** The most bytes of a report. */
 export const maxBytes = 5_000_000;
 
 interface Options {
@@ -18,9 +18,8 @@ interface Options {
 }
 
 /**
- * One HTML file with everything in it: it asks for nothing, and runs no script but its filter's, which its policy names by
- * hash. Every value is escaped. At most 5 MB, whatever the evaluation holds; of the samples only the worst receipts are
- * kept in memory.
+ * One complete HTML file: it makes no requests and runs no script except its filter's, whose hash is in its policy.
+ * Every value is escaped. At most 5 MB, however large the evaluation is; only the worst receipts are kept in memory.
  * @throws what `samples` and `pictures` throw.
  */
 export async function of(

@@ -1,4 +1,4 @@
-/** How a report looks: light and dark as the reader's system is set, from 320 pixels on. */
+/** The style of a report: light or dark as the reader's system is set, from a width of 320 pixels on. */
 export const style = `:root {
   color-scheme: light dark;
   --bg: light-dark(#fff, #14171a);

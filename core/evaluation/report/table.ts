@@ -3,7 +3,7 @@ import { type Html, html } from "#core/html";
 /** A column: its heading, and whether its cells are numbers. */
 interface Column {
   title: string;
-  /** What the heading means, where it does not say so. */
+  /** An explanation of the heading, if it needs one. */
   about?: string;
   numbers?: true;
 }

@@ -1,15 +1,16 @@
 import { type Html, html } from "#core/html";
 
-/*
- * Texts and numbers of a report. Values come from papers, models and labels: they are shown as text, whatever they hold.
- */
+/* Texts and numbers of a report. Values come from papers, models and labels, and are always shown as plain text. */
 
 /** Characters that are not seen, or turn the text around them: each is shown by its number. */
 const hidden =
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
   /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
 
-/** A text cut after so many code points, without what could not be seen or would turn the line around. */
+/**
+ * A text cut after this many code points, without invisible characters and those that change the direction of the
+ * line.
+ */
 export function shown(text: string, most = 300): string {
   const points = [...text.slice(0, 2 * most).toWellFormed()];
   const cut = points.length > most || text.length > 2 * most ? `${points.slice(0, most).join("")}…` : text;
@@ -36,7 +37,7 @@ export const count = (n: number): string => String(n).replace(/\B(?=(\d{3})+$)/g
 export const number = (n: number | null, unit = ""): string =>
   n === null ? "–" : `${Number(n.toPrecision(4))}${unit}`;
 
-/** A share as a bar with its interval as a line over it; the numbers stand beside it, so that it is only looked at. */
+/** A share as a bar, with its interval as a line over it. The numbers are beside it, so screen readers skip it. */
 export function bar(share: number | null, ends: readonly number[] | null): Html {
   const at = (n: number) => (100 * Math.min(1, Math.max(0, n))).toFixed(1);
   const [low, high] = [ends?.[0], ends?.[1]];

@@ -1,7 +1,7 @@
 import { isMistake } from "../compare/outcome.ts";
 import type * as Wire from "../wire.ts";
 
-/** Receipts that a report shows, and names of those without an answer that it tells. */
+/** How many receipts a report shows, and how many names of failed ones it lists. */
 const shownReceipts = 50;
 /** Values of one receipt; the others are counted. */
 const shownValues = 100;
@@ -25,8 +25,8 @@ const worse = (a: Receipt, b: Receipt): number =>
   a.sample.document - b.sample.document;
 
 /**
- * Keeps the worst receipts of those that come by, and the first names of those that have no answer: there is nothing to
- * look at in these, and many of them would hide the others. Memory holds what is kept.
+ * Keeps the worst receipts, and the first names of those without an answer: these have nothing to look at, and many
+ * of them would hide the others. Memory holds only what is kept.
  */
 export class Worst {
   readonly #receipts: Receipt[] = [];

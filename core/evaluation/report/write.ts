@@ -13,10 +13,10 @@ interface Stores {
 }
 
 /**
- * The report of an evaluation, made by the first call that asks for it and never again.
- * @returns where it lies. It goes with the evaluation.
- * @throws AppError `conflict` while there are no figures (`eval_not_ended`, `eval_failed`); `not_found` when it was deleted
- *   meanwhile; `storage_unavailable`.
+ * Makes the report of an evaluation with the first call; later calls return the same one.
+ * @returns its key. The report is removed with the evaluation.
+ * @throws AppError `conflict` while there are no figures (`eval_not_ended`, `eval_failed`); `not_found` if it was
+ *   deleted in the meantime; `storage_unavailable`.
  */
 export async function write({ db, bucket }: Stores, log: Log, row: Evaluation.Row): Promise<string> {
   const evaluation = await Read.measured(bucket, log, row);
@@ -24,7 +24,7 @@ export async function write({ db, bucket }: Stores, log: Log, row: Evaluation.Ro
   if ((await Bucket.head(bucket, log, rel)) !== undefined) return rel;
   const { of } = await import("./report.ts");
   const body = await of(evaluation, Samples.of(bucket, log, evaluation.samples_ref));
-  // Where another call was first, its report says the same.
+  // If another call was first, its report has the same content.
   await Bucket.put(bucket, log, rel, { body, contentType: "text/html; charset=utf-8" });
   if (await Evaluation.isThere(db, row.evalId)) return rel;
   // Deleted while it was made: nothing of it may stay.

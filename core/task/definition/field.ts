@@ -2,10 +2,10 @@ import * as z from "zod";
 import type { FieldKind } from "#core/canonical/normalize";
 
 /**
- * The building blocks of task schemas. Every value is a string exactly as printed, or null when it is not on
- * the paper. A format says what the string must read as; it is asserted in validation (validate.ts, so that
- * who only lists tasks loads no readers) and never sent to the model, because engines move to another grammar backend
- * or refuse formats they do not know.
+ * The building blocks of task schemas. Every value is a string exactly as printed, or null if it is not on the paper.
+ * A format says how the string must be readable; only validation checks it (validate.ts, so that listing tasks loads
+ * no readers). It is never sent to the model, because engines switch the grammar backend for, or refuse, formats that
+ * they do not know.
  */
 
 /** Own formats by kind of field. `text` has none. */

@@ -18,11 +18,11 @@ interface Source {
 export interface Num {
   kind: "number";
   text: string;
-  /** As printed, with the currency, the unit or the multiplication sign that stands at it. */
+  /** As printed, with its currency, unit or multiplication sign. */
   shown: string;
   value: number;
   form: Form;
-  /** 1 for a clean reading, less where digits or separators had to be mended. */
+  /** 1 for a clean reading, less if digits or separators were repaired. */
   quality: number;
   currency: string | undefined;
   /** Printed with a percent sign, an at sign or a multiplication sign on this side. */
@@ -178,7 +178,7 @@ function cellSegments(cell: Cell, row: number, style: Style): Segment[] {
   return found;
 }
 
-/** What stands right behind a number and belongs to it: a percent sign, a unit, a multiplication sign, a currency. */
+/** What follows a number and belongs to it: a percent sign, a unit, a multiplication sign, a currency. */
 function tailOf(number: Reading, after: string): string {
   if (number.form === "percent") return /^\s?%/.exec(after)?.[0] ?? "";
   if (number.mark === "times") return /^\s?[xX×*]/.exec(after)?.[0] ?? "";
@@ -258,7 +258,7 @@ function mend(compact: string, style: Style, reading: (f: Form, t: string, v: nu
       const text = `${separated[1]}${style.decimalMark}${separated[2]}`;
       return reading("money", text, plain(text), 0.5);
     }
-    // 0.7500 is a price with four decimals; in 49.9919 the tax code 19 stands close to 49.99.
+    // 0.7500 is a price with four decimals; in 49.9919 the tax code 19 follows 49.99 directly.
     if (/^\d+[.,]\d{2}(00|50)$/.test(compact)) return reading("measure", compact, plain(compact), 0.8);
     const glued = /^(\d+[.,]\d{2})\d{2}$/.exec(compact);
     if (glued?.[1]) {

@@ -45,7 +45,7 @@ function schemaOf(names: string[]): Record<string, unknown> {
   };
 }
 
-/** JSON without a wish: what was found, by the rules' own names. */
+/** JSON without a schema: what was found, under the rules' own names. */
 function everything(facts: Facts.Facts): Filled {
   const value = (printed: { text: string; confidence: number }): Filled => ({
     kind: "value",

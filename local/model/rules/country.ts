@@ -1,9 +1,9 @@
 import type { Row } from "#local/model/rules/rows";
 
 /**
- * In which currency a paper counts whose signs the recognizer does not know: of € £ ₹ ₺ it sees nothing, or a
- * letter. What is left are the country's own words: how its tax is called and numbered, its postal codes, its
- * domains, the names of its forms. Each is a fact about the paper; several of them have to agree.
+ * Determines the currency of a paper whose sign the recognizer does not know: it sees nothing, or a letter, for € £ ₹
+ * ₺. Evidence are words of the country: the name and number of its tax, its postal codes, its domains, the names of
+ * its forms. Several of them must agree.
  */
 
 /** Weight that a currency needs, and by how much it must lead: a guess is worse than none. */
@@ -11,9 +11,9 @@ const ENOUGH = 2;
 const LEAD = 2;
 
 /**
- * What speaks for a currency, and how much: 3 what no other country prints (a tax number in its form, a form's
- * name), 2 what is nearly so, 1 a word that neighbors share. Sources: the tax authorities' number formats (VIES for
- * the EU), postal formats of the UPU, what tills of the country print.
+ * Evidence for a currency, and its weight: 3 for what only one country prints (a tax number in its form, a form's
+ * name), 2 for what is nearly as certain, 1 for a word that several countries share. Sources: the tax authorities'
+ * number formats (VIES for the EU), postal formats of the UPU, what tills of the country print.
  */
 const SIGNS: [string, number, RegExp][] = [
   // Britain: VAT numbers, a postal code at the end of an address.
@@ -37,7 +37,7 @@ const SIGNS: [string, number, RegExp][] = [
   ["EUR", 1, /\bt\.?v\.?a\b|\bttc\b/i],
   ["EUR", 1, /\bI\.?V\.?A\b/],
   ["EUR", 2, /(?:@|www\.)[\w.-]+\.(?:ie|fr|de|at|it|es|nl|be|pt|fi|gr)\b/i],
-  // Neighbours with the same words for the tax, told apart by numbers and rates of their own.
+  // Countries with the same words for the tax, told apart by their own numbers and rates.
   ["CHF", 5, /\bCHE\W?\d{3}\W?\d{3}\W?\d{3}\b|(?:@|www\.)[\w.-]+\.ch\b/i],
   ["CHF", 5, /\b(?:mwst|tva|iva)\b.{0,12}\b(?:8[.,]1|7[.,]7|2[.,]6|3[.,]8)0?\s?%/i],
   ["MXN", 5, /\bR\.?F\.?C\.?\W{0,3}[A-Z&]{3,4}\W?\d{6}/i],

@@ -25,8 +25,8 @@ const MONTHS: string[][] = [
   ["december", "dezember", "decembre", "desember", "disember"],
 ];
 /**
- * Spanish, Italian, Portuguese, Dutch, Swedish, Danish and Norwegian, Polish, Turkish. Their starts are words of
- * menus too (SUB, SET, MAG), so they count beside a year of four digits only.
+ * Spanish, Italian, Portuguese, Dutch, Swedish, Danish and Norwegian, Polish, Turkish. Their abbreviations are also
+ * words of menus (SUB, SET, MAG), so they count only beside a year of four digits.
  */
 const MONTHS_ABROAD: string[] = [
   "enero gennaio janeiro stycznia ocak",
@@ -118,7 +118,7 @@ export interface Dates {
   due?: Stamp;
 }
 
-/** All dates of a text with where they stand, so that their digits are not taken for amounts. */
+/** All dates of a text with their positions, so that their digits are not taken for amounts. */
 export function find(
   text: string,
   monthFirst = false,
@@ -149,7 +149,7 @@ function tidy(text: string): string {
     .replace(/(?<=\d)\s?[/.,:-]\s?(?=\d)/g, (mark) => (/[,:]/.test(mark) ? separator : mark.trim()));
 }
 
-/** Times of day of a text, with where they stand. */
+/** Times of day in a text, with their positions. */
 export function findTimes(text: string): { text: string; iso: string; start: number; end: number }[] {
   const dates = find(text);
   const glued = dates.flatMap((date) => {
@@ -172,7 +172,7 @@ export function findTimes(text: string): { text: string; iso: string; start: num
 const AMERICAN = /\b[A-Z]{2}\W{0,2}\d{5}(-\d{4})?\b|\(?\b\d{3}\)?[-. ]\d{3}[-. ]\d{4}\b|\bsales tax\b|US\$/;
 const NOT_AMERICAN = /\b(RM|Rp|EUR|GBP|SGD|CHF|MYR|IDR|GST|VAT|MwSt|PPN|PB1|TVA)\b|[€£]/i;
 
-/** True where the paper looks American: there 6/10/2019 is the tenth of June. */
+/** True if the paper looks American, so that 6/10/2019 is the tenth of June. */
 export function monthComesFirst(rows: Row[]): boolean {
   const text = rows.map((row) => row.text).join("\n");
   return /\$/.test(text) && AMERICAN.test(text) && !NOT_AMERICAN.test(text);
@@ -225,7 +225,7 @@ function withMonth(
   day: number,
 ): [number, number, number] | undefined {
   const folded = fold(word ?? "").replace(/^0/, "o");
-  // Not every word that starts like a month: 1 MARKER 12 is no day of March.
+  // A word may only begin like a month: 1 MARKER 12 is no day of March.
   const month =
     folded.length < 3 ? -1 : MONTHS.findIndex((names) => names.some((name) => name.startsWith(folded)));
   return month < 0 ? undefined : [year, month + 1, day];
@@ -242,7 +242,7 @@ function withMonthAbroad(word: string, year: number, day: number): [number, numb
 }
 
 function plausible(year: number, month: number, day: number): boolean {
-  // Due dates and warranties lie ahead; later years are misread.
+  // Due dates and warranties are in the future; later years are misread.
   const newest = new Date().getFullYear() + 10;
   const date = new Date(Date.UTC(year, month - 1, day));
   return (

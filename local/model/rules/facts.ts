@@ -15,7 +15,7 @@ import type { Page } from "./page.ts";
 /** One entry of a list, by canonical names. */
 export type Entry = Map<string, Printed>;
 
-/** Everything that the rules found on the paper, by canonical names; what is absent was not found. */
+/** Everything that the rules found on the paper, by canonical names; an absent fact was not found. */
 export interface Facts {
   values: Map<string, Printed>;
   items: Entry[];
@@ -82,10 +82,10 @@ export function find(pages: Page[]): Facts {
   };
 }
 
-/** The shop's own rows end where the date or the first item stands; a date in the very first rows ends nothing. */
+/** The rows about the shop end at the date or the first item, but not at a date in the very first rows. */
 function headEnd(rows: Rows.Row[], items: Items.Item[], dates: Dates.Dates): number {
   const firstItem = Math.min(rows.length, ...items.map((item) => item.row));
-  // The name of an item may stand above its price.
+  // The name of an item may be printed above its price.
   const name = items[0]?.name?.text;
   const end = name && !rows[firstItem]?.text.includes(name) ? firstItem - 1 : firstItem;
   const date = dates.date?.row ?? rows.length;
@@ -111,7 +111,7 @@ function toEntry(item: Items.Item): Entry {
   });
 }
 
-/** In `2 x 17.35` the sign stands between two numbers; in `2x Coffee` it belongs to the quantity. */
+/** In `2 x 17.35` the sign is between two numbers; in `2x Coffee` it belongs to the quantity. */
 function quantityOf({ quantity, unitPrice }: Items.Item): Printed | undefined {
   const isProduct = quantity && unitPrice && quantity.source.text === unitPrice.source.text;
   return isProduct ? { text: quantity.text, confidence: quantity.confidence } : printed(quantity);
@@ -153,8 +153,8 @@ const SHARED: Record<string, string[]> = {
 };
 
 /**
- * The mark beside the total, else the one that most amounts carry, else a word on the paper; where none was read,
- * the currency that the country's own words agree on.
+ * The mark beside the total, else the one that most amounts have, else a word on the paper, else the currency that
+ * the country's own words agree on.
  */
 function currencyOf(
   rows: Rows.Row[],

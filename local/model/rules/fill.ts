@@ -25,9 +25,9 @@ interface Walk {
 const MAX_DEPTH = 12;
 
 /**
- * Fills a JSON Schema from the facts. The names of the properties alone decide what goes where; the answer has
- * every property that the schema names, in its order, and null (or the emptiest value the type allows) for
- * what was not found. Never computes a value.
+ * Fills a JSON Schema from the facts. Only the names of the properties decide what goes where; the answer has every
+ * property of the schema, in its order, and null (or the emptiest value that the type allows) for what was not found.
+ * Never computes a value.
  */
 export function fill(schema: Node, facts: Facts): Filled {
   return walk(schema, {
@@ -145,7 +145,7 @@ function convert(
   return undefined;
 }
 
-/** Which of the allowed values the printed words mean: the same letters, or one inside the other. */
+/** The allowed value that the printed words mean: the same letters, or one contained in the other. */
 function choice(text: string, allowed: unknown[]): string | undefined {
   const fold = (value: string) => value.toLowerCase().replace(/[^\p{L}\p{N}€£$]/gu, "");
   const words = allowed.filter((value): value is string => typeof value === "string" && fold(value) !== "");
@@ -166,7 +166,7 @@ function numberOf(text: string): number | undefined {
   return Number.isFinite(value) ? value : undefined;
 }
 
-/** The honest answer for what is not known, as far as the type has one. */
+/** The value for an unknown fact, as far as the type has one. */
 function nothing(options: Node[], at: Walk): Filled {
   const types = options.flatMap(typesOf);
   const confidence = at.facts.confidence;

@@ -4,7 +4,7 @@ import type { Labeled } from "#local/model/rules/labeled";
 import { fold } from "#local/model/rules/labels";
 import type { Row } from "#local/model/rules/rows";
 
-/** What a label is followed by: letters, digits and the signs inside of document numbers, with a digit among them. */
+/** What follows a label: letters, digits and the signs inside document numbers, with at least one digit. */
 const VALUE =
   "\\s*[.:#*]*\\s*(?=[\\w/-]*\\d)([A-Za-z]{0,6}-?\\d[\\w/.-]*\\d|[A-Za-z0-9]+[\\w/-]*\\d[\\w/-]*|\\d)";
 const NUMBER_WORD = "\\s*(?:no|nr|n[°º]|num(?:ber|mer)?|id|#)";
@@ -55,7 +55,7 @@ function labeled(words: string, withNumberWord: boolean): RegExp {
   return new RegExp(`(?<![a-z])${words}${withNumberWord ? NUMBER_WORD : ""}${VALUE}`, "i");
 }
 
-/** Document, terminal and bank numbers that stand behind their labels. */
+/** Document, terminal and bank numbers after their labels. */
 export function find(rows: Row[]): Map<string, Printed> {
   const found = new Map<string, Printed>();
   for (const [key, patterns] of Object.entries(PATTERNS)) {
@@ -96,7 +96,7 @@ interface Payment {
   last4: Printed | undefined;
 }
 
-/** How it was paid, in the printed words: those beside the amount of the card, the wallet or the cash. */
+/** How it was paid, in the printed words beside the amount of the card, the wallet or the cash. */
 export function payment(
   rows: Row[],
   labels: Labeled[],

@@ -43,7 +43,7 @@ interface Part {
   role: string | undefined;
 }
 
-/** The lines of what was bought: on one row, with the numbers above or below the name, or `2 x 0,99` beneath. */
+/** The purchased lines: on one row, with the numbers above or below the name, or with `2 x 0,99` below. */
 export function find(rows: Row[], segments: Segment[][], style: Style, tableRows: Set<number>): Item[] {
   const isPrice = priceColumn(rows, segments, style);
   const parts = rows.map((_, index) => toPart(segments[index] ?? [], index, isPrice));
@@ -95,8 +95,8 @@ function toPart(row: Segment[], index: number, isPrice: (number: Num) => boolean
 }
 
 /**
- * What the cells with letters say, without the amounts, quantities and tax codes around it; `Tonic 0.7 L` and
- * `Glue 500g` keep their sizes.
+ * The text cells without the amounts, quantities and tax codes around them; `Tonic 0.7 L` and `Glue 500g` keep their
+ * sizes.
  */
 function nameOf(row: Segment[]): string {
   const cells = new Map<string, { from: number; to: number }>();
@@ -116,7 +116,7 @@ function nameOf(row: Segment[]): string {
     .join(" ");
 }
 
-/** Says of a number whether it stands in the column of prices. */
+/** True for a number in the column of prices. */
 function priceColumn(rows: Row[], segments: Segment[][], style: Style): (number: Num) => boolean {
   const lefts = rows.flatMap((row) => row.cells.map((cell) => cell.left));
   const rights = rows.flatMap((row) => row.cells.map((cell) => cell.right));
@@ -151,7 +151,7 @@ function region(rows: Row[], parts: Part[], tableRows: Set<number>): [number, nu
   return [start, end < 0 ? parts.length : end];
 }
 
-/** Which row without a price names which row of numbers. */
+/** Finds the row of numbers for each row without a price. */
 function namesOf(parts: Part[], afterHeader: boolean): Map<number, Part> {
   const bare = parts.filter((part) => part.price && !LETTERS.test(part.name));
   const nameOnly = new Map(
@@ -159,7 +159,7 @@ function namesOf(parts: Part[], afterHeader: boolean): Map<number, Part> {
   );
   const above = bare.filter((part) => nameOnly.has(part.index - 1)).length;
   const below = bare.filter((part) => nameOnly.has(part.index + 1)).length;
-  // In a list that starts with numbers, right under the heading, the names follow.
+  // In a list that starts with numbers, directly below the heading, the names follow.
   const first = parts[0];
   const startsBare = afterHeader && first !== undefined && bare.includes(first);
   const step = below > above || (startsBare && below >= above) ? 1 : -1;

@@ -5,7 +5,7 @@ import type { Role } from "#local/model/rules/role";
 import type { Row } from "#local/model/rules/rows";
 import type { TaxTable } from "#local/model/rules/tax-table";
 
-/** An amount with what the words beside it say that it is. */
+/** An amount, and what the words beside it say that it is. */
 export interface Labeled {
   role: Role;
   strength: number;
@@ -13,7 +13,7 @@ export interface Labeled {
   label: string;
 }
 
-/** A label may stand on the row above or below its amount, at most this many text heights away. */
+/** A label may be on the row above or below its amount, at most this many text heights away. */
 const MAX_ROW_DISTANCE = 2.4;
 /** Money that follows a count ("Total Qty: 20  599.43"), or a label read on a neighboring row, is less sure. */
 const AFTER_COUNT = 35;
@@ -35,7 +35,7 @@ export function label(rows: Row[], segments: Segment[][], table: TaxTable, style
     for (const { words, numbers } of toRuns(row)) {
       let meaning = classify(words);
       let text = words;
-      // "TOTAL (3 items) 12.50": the count stands between the total and its amount.
+      // "TOTAL (3 items) 12.50": the count is between the total and its amount.
       if (before?.label.role === "total" && (!meaning || meaning.role === "count")) {
         meaning = before.label;
         text = before.text;

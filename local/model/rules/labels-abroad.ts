@@ -7,7 +7,7 @@ import type { Role } from "#local/model/rules/role";
  * `kort`, `suma`. First match wins, before the rules of labels.ts.
  */
 
-/** What may stand behind the words of a sum: a currency, a rate. */
+/** What may follow the words of a sum: a currency, a rate. */
 const END = "(?:eur|euro|pln|zl|sek|dkk|nok|kr|czk|kc?|huf|ft|ron|lei|tl|try|inr|rs|gbp|usd)?\\d{0,4}$";
 
 const WORDS: [Role, number, string[]][] = [

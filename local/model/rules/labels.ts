@@ -8,8 +8,8 @@ export interface Label {
 }
 
 /**
- * Letters and digits only, lower case, without diacritics, digits inside words read as the letters they
- * resemble: what is left of `Sub - T0tal :` is `subtotal`.
+ * Only letters and digits, lower case, without diacritics; digits inside words become the letters that they resemble.
+ * `Sub - T0tal :` becomes `subtotal`.
  */
 export function fold(text: string): string {
   return text
@@ -25,10 +25,9 @@ export function fold(text: string): string {
 }
 
 /**
- * First match wins, so the narrow stands before the wide: `roundedtotal` before `round`, `totalgst` before
+ * The first match wins, so narrow patterns come before wide ones: `roundedtotal` before `round`, `totalgst` before
  * `total`. English, Malay and Indonesian, German (with Austria and Switzerland), French; more languages in
- * labels-abroad.ts. The recognizer drops
- * spaces, so a short word counts only where it starts or ends the label.
+ * labels-abroad.ts. The recognizer drops spaces, so a short word counts only at the start or end of the label.
  */
 const RULES: [RegExp, Role, number][] = [
   // Identifiers and headings that hold a word of money.
@@ -55,7 +54,7 @@ const RULES: [RegExp, Role, number][] = [
     90,
   ],
   [/^(total)?(includ(es|ed)|inklusive?|termasuk)(gst|sst|tax|vat|mwst|ppn)/, "tax", 70],
-  // What is to be paid in the end.
+  // The amount to be paid in the end.
   [
     /round\w{0,3}total|total(after)?(the)?round(ed|off)|total.*afterround|after(disc|round|adj)|nachrund/,
     "total",
@@ -253,7 +252,7 @@ function byDistance(folded: string): Label | undefined {
       best = { word, distance };
   }
   const label = best && byRule(best.word);
-  // "total" is a letter away from words of the trade; a damaged label is weaker than a clean one.
+  // "total" differs by one letter from words of the trade, so a damaged label is weaker than a clean one.
   return label && best ? { role: label.role, strength: label.strength - 12 * best.distance } : undefined;
 }
 

@@ -1,9 +1,9 @@
 /**
- * Which fact a property asks for, by its name alone: the product's tasks, a caller's own schema and another
- * spelling of the same thing are all served, and an unknown name is answered with null.
+ * The fact that a property asks for, by its name alone. It covers the product's tasks, callers' own schemas and other
+ * spellings; an unknown name gets null.
  */
 
-/** Where in the answer a name stands: `name` means another thing in each. */
+/** The place of a name in the answer: `name` has another meaning in each. */
 export type Scope = "document" | "merchant" | "customer" | "item" | "tax";
 
 const SCOPES: Record<Exclude<Scope, "document">, string[]> = {
@@ -226,7 +226,7 @@ export function canonical(name: string, scope: Scope): string | undefined {
   if (scope === "tax") return taxes.get(key);
   if (scope === "merchant" || scope === "customer") {
     const party = parties.get(key);
-    // A supplier's bank account stands on the document, not in the address block.
+    // A supplier's bank account is on the document, but not in the address block.
     return party ? `${scope}.${party}` : documents.get(key);
   }
   const merchant = MERCHANT_PREFIX.exec(key)?.[1];
@@ -238,7 +238,7 @@ export function canonical(name: string, scope: Scope): string | undefined {
   if (key === "merchant" || key === "supplier" || key === "vendor" || key === "seller" || key === "store")
     return "merchant.name";
   if (key === "customer" || key === "buyer") return "customer.name";
-  // Contact data without a party belongs to the shop; a bare `name` may be anybody's.
+  // Contact data without a party belongs to the shop; a bare `name` may belong to any party.
   const party = parties.get(key);
   return party && party !== "name" ? `merchant.${party}` : undefined;
 }

@@ -17,7 +17,7 @@ interface Parties {
   customer: Party;
 }
 
-/** Nothing about the shop stands below this many rows from the top. */
+/** Facts about the shop are at most this many rows from the top. */
 const HEAD_ROWS = 14;
 const ADDRESS_ROWS = 6;
 const TITLE =
@@ -50,7 +50,7 @@ const CUSTOMER =
   /^\W*(bil{1,2}(?:ed)?\s?to|sold\s?to|ship\s?to|customer|client|kunde|rechnungs(?:empf\w*|adresse)|rechnung an|factur[ée]{1,2} [àa]|kepada|pelanggan)\b\W*/i;
 const CUSTOMER_ROWS = 6;
 
-/** Who sold, in the rows above `end`, and who bought, where the paper says so. */
+/** The seller, in the rows above `end`, and the buyer, if the paper names one. */
 export function find(rows: Row[], end: number): Parties {
   const customerAt = rows.findIndex(
     (row) => CUSTOMER.test(row.text) && !/copy|kopie|service/i.test(row.text),
@@ -72,7 +72,7 @@ function describe(head: Row[], all: Row[]): Party {
     SUFFIX_ROW.test(suffix.text) &&
     !/\d{4}/.test(suffix.text.slice(0, 4));
   const nameRows = nameRow ? [nameRow, ...(joined && suffix ? [suffix] : [])] : [];
-  // Where the top is a logo, the company may sign at the foot.
+  // If the top is a logo, the company may be named at the end.
   const signed = nameRow ? undefined : all.slice(head.length).find((row) => LEGAL_FORM.test(row.text));
   const oneLine = nameRow && splitLine(nameRow);
   if (oneLine) return { ...oneLine, ...contacts(all, head) };

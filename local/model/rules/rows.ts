@@ -11,7 +11,7 @@ export interface Cell {
   height: number;
 }
 
-/** What stands side by side on the paper, from left to right. */
+/** The segments of one printed row, from left to right. */
 export interface Row {
   cells: Cell[];
   text: string;
@@ -23,7 +23,7 @@ export interface Row {
 const LOWEST_CONFIDENCE = 0.5;
 /** A gap of this many text heights between two rows separates two pictures of one request. */
 const PAGE_GAP = 20;
-/** Only text this much longer than high says how the paper lies. */
+/** Only text this much longer than high shows the rotation of the paper. */
 const TELLING_ASPECT = 3;
 
 /** Groups the lines of all pages to rows, top to bottom, following tilt, perspective and curl of the paper. */
@@ -138,7 +138,7 @@ function leastSquares(shapes: Shape[]): (y: number) => number {
     variance += length * (y - meanY) ** 2;
     covariance += length * (y - meanY) * (slope - meanSlope);
   }
-  // Few lines say where the paper lies, not how it bends.
+  // Few lines show the rotation of the paper, but not its curvature.
   const bend = shapes.length >= 5 && variance > 0 ? covariance / variance : 0;
   return (y) => meanSlope + bend * (y - meanY);
 }
@@ -175,7 +175,7 @@ function belongs(cell: Cell, row: Row): boolean {
   const distance = Math.abs(cell.y - row.y);
   const small = Math.min(cell.height, row.height);
   const large = Math.max(cell.height, row.height);
-  // Large print beside small print shares a base line, not a middle.
+  // Large and small print on one row share a base line, not a middle.
   const overlap = (cell.height + row.height) / 2 - distance;
   return distance <= 0.5 * small || (overlap >= 0.6 * small && distance <= 0.35 * large);
 }

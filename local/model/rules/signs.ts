@@ -2,9 +2,9 @@ import { classify } from "#local/model/rules/labels";
 import type { Cell, Row } from "#local/model/rules/rows";
 
 /**
- * Puts right what the recognizer makes of a currency sign that it does not know (docs/stand-in.md): "£12.50" is read
- * "12.50" or "f12.50", "TOTAL £12.50" "TOTAL12.50", "TOTAL ₹250.00" also "TOTAL3250.00". Only what cannot be
- * anything else is touched; a digit goes only where other amounts of the paper prove it.
+ * Corrects what the recognizer makes of a currency sign that it does not know (docs/stand-in.md): "£12.50" is read as
+ * "12.50" or "f12.50", "TOTAL £12.50" as "TOTAL12.50", "TOTAL ₹250.00" also as "TOTAL3250.00". Only certain cases are
+ * changed; a digit is removed only if other amounts of the paper prove it.
  */
 
 const DECIMALS = "(?:\\d{1,3}(?:[.,]\\d{3})+|\\d+)[.,]\\d{2}(?!\\d)";
@@ -12,14 +12,14 @@ const POUND = /(^|[\s:@(])[fFtE](?=\d{1,3}(?:,\d{3})*\.\d{2}(?!\d))/g;
 const GLUED_POUND = /(\p{L}{2,}?)f(?=\d{1,3}(?:,\d{3})*\.\d{2}(?!\d))/gu;
 const GLUED = new RegExp(`^(.*\\p{L}{2,}\\W{0,2}?)(${DECIMALS})$`, "u");
 const GLUED_RUPEE = /^(.*\p{L}{3,})\s?([23?F7])(\d[\d,]*\.\d{2})$/u;
-/** What a lost sign leaves in front of an amount. */
+/** What remains of a lost sign before an amount. */
 const REMAINS: Record<string, RegExp> = {
   EUR: new RegExp(`(^|[\\s:@(])[EC€]\\s?(?=${DECIMALS})`, "g"),
   INR: new RegExp(`(^|[\\s:@(])[?₹]\\s?(?=${DECIMALS})`, "g"),
   TRY: new RegExp(`(^|[\\s:@(])[tbF₺]\\s?(?=${DECIMALS})`, "g"),
 };
 
-/** The same rows with the amounts as they are printed; `currency` is what the paper's words say (`Country`). */
+/** The same rows with the printed amounts; `currency` comes from the paper's words (`Country`). */
 export function mend(rows: Row[], currency: string | undefined): Row[] {
   const known = new Set(
     rows.flatMap((row) => row.cells.map((cell) => cell.text)).filter((text) => amount(text) !== undefined),
@@ -38,7 +38,7 @@ export function mend(rows: Row[], currency: string | undefined): Row[] {
 /** Most amounts between a subtotal and the total: taxes, service, a rounding. */
 const mostParts = 5;
 
-/** True for the sum of all amounts above, and for one of them with all that follow it added or taken away. */
+/** True for the sum of all amounts above, and for one of them plus or minus everything after it. */
 function isSum(value: number, above: number[]): boolean {
   const near = (sum: number) => Math.abs(sum - value) <= 0.005;
   if (above.length > 1 && near(above.reduce((sum, each) => sum + each))) return true;
@@ -55,12 +55,12 @@ function mendCell(cell: Cell, currency: string | undefined, isProved: (figure: s
   if (currency === "GBP") text = text.replace(POUND, "$1£").replace(GLUED_POUND, "$1 £");
   const remains = currency === undefined ? undefined : REMAINS[currency];
   if (remains !== undefined) text = text.replace(remains, "$1");
-  // Behind a word a rupee is read as a digit too: there the amount needs a second witness.
+  // After a word a rupee sign may be read as a digit, so the amount needs a second proof.
   text = currency === "INR" ? withoutRupee(text, isProved) : splitLabel(text);
   return text === cell.text ? cell : { ...cell, text };
 }
 
-/** `TOTAL12.50`, `Total:12,50`: an amount behind the words of a sum, the sign between them lost. */
+/** `TOTAL12.50`, `Total:12,50`: an amount after the words of a sum; the sign between them is lost. */
 function splitLabel(text: string): string {
   const [, words = "", figure = ""] = GLUED.exec(text) ?? [];
   if (words === "" || /[\s:]$/.test(words)) return text;
@@ -71,8 +71,8 @@ function splitLabel(text: string): string {
 }
 
 /**
- * `TOTAL3250.00`, where 250.00 is printed elsewhere or is the sum of what stands above; `TOTAL250.00`, where that is.
- * Where both could be, or neither, it stays unread.
+ * `TOTAL3250.00`, if 250.00 is printed elsewhere or is the sum of the amounts above; likewise `TOTAL250.00`. If both
+ * or neither can be proved, it stays unread.
  */
 function withoutRupee(text: string, isProved: (figure: string) => boolean): string {
   const [, label = "", whole = ""] = GLUED.exec(text) ?? [];

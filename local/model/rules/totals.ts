@@ -20,12 +20,12 @@ interface Totals {
   change: Num | undefined;
 }
 
-/** What a printed amount must bring together to be called the total. */
+/** The score that a printed amount needs to count as the total. */
 const ENOUGH = 40;
 /** Cash is rounded to five cents, in rupiah to a hundred. */
 const CASH_ROUNDING = { decimals: 0.05, whole: 100 };
 
-/** What else speaks for amounts, besides their labels. */
+/** Further evidence for amounts, besides their labels. */
 interface Evidence {
   style: Style;
   table: TaxTable;
@@ -68,7 +68,7 @@ type Near = (a: number, b: number, tolerance?: number) => boolean;
 interface Printed {
   subtotal: Labeled[];
   parts: Parts;
-  /** Totals, amounts due and, where no cash was given, balances. */
+  /** Totals, amounts due and, if no cash was given, balances. */
   totals: Labeled[];
   cash: Labeled[];
   change: Labeled[];
@@ -139,9 +139,9 @@ function supporter(printed: Printed, evidence: Evidence): (value: number) => num
     if (fitting.length > 0) score += Math.max(...fitting) > 1 ? 40 : 25;
     if (gross.some((each) => near(each, value))) score += 15;
     if (evidence.prices.length > 0 && near(itemSum, value)) score += 12;
-    // The final sum is hardly ever less than a part of it: what is left of 599.45 where only .45 was read.
+    // The final sum is hardly ever less than a part of it; such a number is a fragment, such as .45 of 599.45.
     if (value < largest * 0.3) score -= 45;
-    // Where no label survived, the largest amount that is printed again is the sum.
+    // Without a label, the largest amount that is printed more than once is the sum.
     const again = evidence.money.filter((number) => near(number.value, value)).length > 1;
     const isPart = parts.subtotal.some((each) => near(each.number.value, value));
     if (totals.length === 0 && again && value === highest && !isPart) score += 40;
@@ -150,7 +150,7 @@ function supporter(printed: Printed, evidence: Evidence): (value: number) => num
   };
 }
 
-/** What the payments say for a total of this value. */
+/** The score from the payments for a total of this value. */
 function paymentScore(printed: Printed, value: number): number {
   const { totals, cash, change, cards, prepaid, cashRounding, near } = printed;
   let score = 0;
@@ -174,13 +174,13 @@ function paymentScore(printed: Printed, value: number): number {
 
 type Parts = Record<"subtotal" | "tax" | "service" | "discount" | "shipping" | "rounding" | "tip", Labeled[]>;
 
-/** A sum of printed parts, and how many of them stand beside the subtotal. */
+/** A sum of printed parts, and the number of parts besides the subtotal. */
 interface Sum {
   value: number;
   parts: number;
 }
 
-/** Of one kind of part, so many are tried. */
+/** The most parts of one kind that are tried. */
 const MOST_PARTS = 2;
 
 /** Every sum that a subtotal makes with some of the labeled parts, at least one. */
@@ -253,7 +253,7 @@ function pickCard(cards: Labeled[], total: number | undefined, near: Near): Num 
 
 const DUE_LABEL = /due|payable|zahlbetrag|apayer|perludi|balance/;
 
-/** What is left to pay, where the paper prints it beside the total. */
+/** The amount left to pay, if the paper prints it beside the total. */
 function dueOf(totals: Labeled[], total: Num | undefined, prepaid: Labeled[]): Num | undefined {
   const open = totals.filter((each) => each.role === "due" || DUE_LABEL.test(fold(each.label)));
   return open.find((each) => each.number !== total && (prepaid.length > 0 || each.role === "due"))?.number;
