@@ -77,7 +77,7 @@ export interface Loop {
   close(graceMs?: number): Promise<void>;
 }
 
-/** No function's name: those are identifiers. */
+/** Cannot be a function's name, because those are identifiers. */
 const httpPool = "(http)";
 
 /**

@@ -36,7 +36,7 @@ await new Promise((done) => setTimeout(done, 100));
 fs.mkdirSync("node_modules", { recursive: true });
 process.exitCode = Number(process.env.NPM_STATUS ?? 0);
 `;
-/** Says what reached it and ends as it is told. */
+/** Prints what it received, and ends as requested. */
 const entry = `
 console.log("args", JSON.stringify(process.argv.slice(2)), "cwd", process.cwd());
 const [how, value] = process.argv.slice(2);

@@ -34,7 +34,7 @@ export const sizes = {
   directAnswerBytes: 4 * MiB,
   /** A result up to this size is also stored in its row, so that lists read no artifacts. */
   rowResultBytes: 16 * KiB,
-  /** An artifact up to this size can wait in its row while the bucket is away. */
+  /** An artifact up to this size can wait in its row during an outage of the bucket. */
   pendingArtifactBytes: 256 * KiB,
 } as const;
 

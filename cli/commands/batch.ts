@@ -229,7 +229,7 @@ const tableOf = ({ values, dialect, bom }: BatchOptions): State.State["table"] =
   ...(bom === false ? { bom } : {}),
 });
 
-/** Throws UsageError for bars that are none, and for those that nothing would be held to. */
+/** Throws UsageError for invalid bars, and for bars that nothing is compared with. */
 function checkBars({ failUnder, wait }: BatchOptions, hasLabels: boolean): void {
   failUnder.map(Bar.parse);
   if (failUnder.length > 0 && !(hasLabels && wait))

@@ -190,7 +190,7 @@ const timed = (entry: ArtifactEntry): [number, string] => [
 const order = (a: [number, string], b: [number, string]) =>
   b[0] - a[0] || (a[1] < b[1] ? -1 : Number(a[1] > b[1]));
 
-/** The entries of one slice, sorted, and where it ends when the day goes on behind it. */
+/** The entries of one slice, sorted, and the slice's end if the day has more. */
 async function readSlice(
   walk: Walk,
   day: string,
@@ -212,7 +212,7 @@ async function readSlice(
       if (entry !== undefined) entries.push(entry);
     }
     if (page.next === undefined) return sorted(entries, undefined);
-    // A slice that was cut once keeps its end, so that names written meanwhile push nothing over it.
+    // A slice keeps its end, so that names written in the meantime push no entry out of it.
     if (slice.until === undefined && count >= walk.limits.sliceObjects) return sorted(entries, after);
   }
 }
@@ -229,8 +229,8 @@ function prefixOf(query: Pick<Query, "kind" | "keyId">, day: string): string {
 }
 
 /**
- * The days of the newest month that has any at or before this one, downwards; empty when there is none. Months and
- * years are found by listing up to the dashes of the date: 5 calls at most, whatever lies between.
+ * The days of the newest month with any day up to this one, newest first; empty if there is none. Months and years
+ * are found by listing up to the dashes of the date, in at most 5 calls.
  */
 async function newestDays(walk: Walk, notAfter: string): Promise<string[]> {
   const root = `${walk.query.kind}/`;
@@ -273,7 +273,7 @@ function dayBefore(day: string): string {
 const shape =
   /^(?<kind>extracts|batches|evals)\/(?<date>\d{4}-\d\d-\d\d)\/(?<keyId>[^/]+)\/(?<id>[^/]+?)(?:~attempt-(?<attempt>\d{1,9}))?\.json$/;
 
-/** The entry of an object; undefined for what is no artifact of its own, such as the results of a run. */
+/** The entry of an object; undefined for an object that is no artifact, such as the results of a run. */
 function entryOf(object: Bucket.Listed): ArtifactEntry | undefined {
   const found = shape.exec(object.rel)?.groups;
   if (found === undefined) return undefined;
@@ -325,8 +325,8 @@ export interface Range {
 
 /**
  * Every object of a range in the order of names, one list call at a time, each with the place where a later walk
- * goes on behind it. A step may hold no objects. Nothing is kept: memory does not grow with the bucket.
- * @param after - a place that an earlier walk of the same range gave.
+ * continues. A step may contain no objects. Memory does not grow with the bucket.
+ * @param after - a place from an earlier walk of the same range.
  * @throws AppError `storage_unavailable`.
  */
 export async function* walk(

@@ -3,12 +3,12 @@
 /** The day of an artifact is the day its row was made, also after midnight: a repeat finds the same key. */
 const dayOf = (createdAt: Date) => createdAt.toISOString().slice(0, 10);
 
-/** Where an extract's artifact lies. Only a success or a final failure is ever written there. */
+/** The key of an extract's artifact. Only a success or a final failure is written there. */
 export function extractKey(keyId: string, requestId: string, createdAt: Date): string {
   return `extracts/${dayOf(createdAt)}/${keyId}/${requestId}.json`;
 }
 
-/** Where a failure that may be retried lies; `n` is the fencing token of who wrote it. `~` is in no caller's id. */
+/** The key of a failure that may be retried; `n` is the writer's fencing token. Callers' ids contain no `~`. */
 export function attemptKey(keyId: string, requestId: string, createdAt: Date, n: number): string {
   return `extracts/${dayOf(createdAt)}/${keyId}/${requestId}~attempt-${n}.json`;
 }
@@ -18,19 +18,19 @@ export function attemptPrefix(keyId: string, requestId: string, createdAt: Date)
   return `extracts/${dayOf(createdAt)}/${keyId}/${requestId}~attempt-`;
 }
 
-/** What every object of a run's items, and no other, begins with: `~` is in no caller's id. */
+/** The common beginning of the objects of a run's items: callers' ids contain no `~`. */
 export function itemPrefix(keyId: string, runId: string, createdAt: Date): string {
   return `extracts/${dayOf(createdAt)}/${keyId}/${runId}~`;
 }
 
-/** Where a run's artifact lies. */
+/** The key of a run's artifact. */
 export function batchKey(keyId: string, runId: string, createdAt: Date): string {
   return `batches/${dayOf(createdAt)}/${keyId}/${runId}.json`;
 }
 
 /**
- * Where the other files of a run lie, beside its artifact. Only `.json` names an artifact, so an ending of another
- * kind names no run (`a.items` has `a.items.json`); a JSON file takes the `~` that no run's id has.
+ * The keys of a run's other files, beside its artifact. Only `.json` names an artifact, so another ending cannot be a
+ * run (`a.items` has `a.items.json`); a JSON file gets a `~`, which no run id contains.
  */
 export function batchFiles(
   keyId: string,

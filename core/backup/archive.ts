@@ -148,7 +148,8 @@ const fetchedAhead = 16;
 const wholeBytes = 256 * 1024;
 
 /**
- * The objects as entries, in order, prefetched within bounded memory. An object that is gone meanwhile is left out.
+ * The objects as entries, in order, prefetched within bounded memory. An object that was removed in the meantime is
+ * left out.
  * @param lines - receives the manifest's line of each entry after its last byte was read.
  * @throws AppError `storage_unavailable`.
  */

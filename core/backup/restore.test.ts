@@ -64,7 +64,7 @@ function artifact(id: string, more: object = {}, key = "alice"): string {
   } as Parameters<typeof Record.encode>[0]);
 }
 
-/** A backup of what lies in the bucket, which is empty afterwards. */
+/** A backup of the bucket's content; the bucket is empty afterwards. */
 async function backedUp(objects: Readonly<Record<string, string>>): Promise<Buffer> {
   for (const [rel, text] of Object.entries(objects)) await store.put(rel, text);
   const made = await Backup.request(
@@ -246,7 +246,7 @@ describe("an archive that somebody else made", () => {
   });
 });
 
-/** The header of one entry, and nothing behind it. @param flag - its type in the header: "0" a file, "x" a header. */
+/** The header of one entry, and nothing after it. @param flag - its type in the header: "0" a file, "x" a header. */
 function headerOnly(name: string, size: number, flag = "0"): Readable {
   const header = Buffer.alloc(512);
   header.write(name, 0, 100);

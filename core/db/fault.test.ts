@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import type { AppError } from "#core/error";
 import * as Database from "./database.ts";
 
-/** What a call is told whose statement ended with this. */
+/** The error of a call whose statement failed like this. */
 const told = (thrown: unknown): Promise<AppError | Error> =>
   Database.guard(() => Promise.reject(thrown)).then(
     () => {

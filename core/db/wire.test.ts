@@ -33,7 +33,7 @@ function connect(timeoutMs = 2_000): Database.Db {
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   return Database.wrap(createClient({ url, fetch: Wire.fetcher(timeoutMs) }));
 }
-/** Looks like a fault on the wire, and is none. */
+/** It looks like an error on the wire, but is a value. */
 const written = '"message":';
 const select = Database.statement(sql`SELECT 1 AS one`);
 
@@ -68,7 +68,7 @@ describe("the way to the database", () => {
     answer = ending(() => ({ message: "the transaction timed out", code: "TRANSACTION_TIMEOUT" }));
     const call = Database.batch(connect(), [select, select]);
     await expect(call).rejects.toMatchObject({ code: "storage_unavailable" });
-    // A promise that nobody looks at is reported when the event loop comes round.
+    // A rejected promise without a handler is reported in the next turn of the event loop.
     await new Promise((resolve) => setImmediate(resolve));
     expect(unhandled).toEqual([]);
   });

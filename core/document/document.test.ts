@@ -50,7 +50,7 @@ async function pixels(bytes: Uint8Array) {
   return { width: info.width, height: info.height, at };
 }
 
-/** The dominant colour at a point, as a letter: JPEG is not exact. */
+/** The dominant color at a point, as a letter: JPEG is not exact. */
 function colour([r = 0, g = 0, b = 0]: number[]): string {
   if (r > 180 && g > 180 && b > 180) return "white";
   if (r > 180 && g < 90 && b < 90) return "red";
@@ -208,7 +208,7 @@ describe("prepare", () => {
     expect(image).toMatchObject({ width: 96, height: 64, orientation });
     const prepared = await Document.prepare(image, { maxImageTokens });
     const [width, height] = orientation >= 5 ? [64, 96] : [96, 64];
-    // EXIF of any kind is for nobody but us: readers differ in what they make of it.
+    // EXIF of any kind is only for our own code: readers differ in how they apply it.
     expect(prepared).toMatchObject({ width, height, changed: true });
     const seen = await pixels(prepared.bytes);
     const corners = [

@@ -141,13 +141,13 @@ describe("the figures of an evaluation", () => {
 
   test("of others are their authors'", () => {
     const { donut, sroie, extract_bench } = figures.summary.published;
-    // Labelled are date and total thrice, total once; right by their text: total of the second.
+    // Date and total are labeled three times, total once; right by their text: total of the second.
     expect(sroie).toMatchObject({ precision: 1 / 4, recall: 1 / 7, f1: 2 / 11 });
     // The first: items 4 cells of which 2 names, date as ISO once written with points: none, totals as a group: none. 2/6.
     // The second: name of 2 + 4 cells, no group, no date: 1 of (4 and 6). The failed one 0, the last 0 of 1.
     expect(extract_bench.value_f1).toBeCloseTo((2 / 6 + 2 / 10 + 0 + 0) / 4, 14);
     expect(donut).toMatchObject({ accuracy: expect.toSatisfy((value) => value > 0.3), documents: 4 });
-    // Texts: Tea, Cake; 7,00 and Soup. Given: 6 + 6 + 1; labelled: 6 + 4 + 2 + 1.
+    // Texts: Tea, Cake; 7,00 and Soup. Given: 6 + 6 + 1; labeled: 6 + 4 + 2 + 1.
     expect(donut.f1).toBeCloseTo((2 * 4) / (6 + 6 + 1 + (6 + 4 + 2 + 1)), 14);
   });
 

@@ -223,7 +223,7 @@ test.skipIf(shell === undefined)("patterns of all kinds mean what bash makes of 
       fs.mkdirSync(dirname(join(dir, name)), { recursive: true });
       fs.writeFileSync(join(dir, name), "");
     }
-    // Characters that are no pattern's, and parentheses that belong to no group, are quoted.
+    // Characters without a meaning in the pattern, and parentheses of no group, are quoted.
     const quoted = (glob: string) =>
       glob.replace(/ /g, "\\ ").replace(/(?<![@?!+*])\(([^)]*)\)/g, (_, inner: string) => `\\(${inner}\\)`);
     // One process for all: a glob that is a syntax error must not end the others.

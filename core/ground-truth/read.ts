@@ -58,7 +58,7 @@ export async function* ofValue(
   else yield* judged(parsedEntries(value, imageKey), imageKey);
 }
 
-/** A possible record and its place, or the reason why it is none. */
+/** A possible record and its place, or the reason why it is invalid. */
 type Entry = { spot?: Wrong.Spot } & ({ given: unknown; problem?: never } | { problem: string });
 
 async function* judged(

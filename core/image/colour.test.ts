@@ -10,7 +10,7 @@ const solid = (background: string) => sharp({ create: { ...size, channels: 3, ba
 const prepare = async (bytes: Uint8Array) =>
   await Document.prepare(await inspect(bytes), { maxImageTokens: 4096 });
 
-/** The colour at a point of what would be sent. */
+/** The color at a point of the picture that would be sent. */
 async function sent(bytes: Uint8Array, x = 32, y = 32): Promise<number[]> {
   const prepared = await prepare(bytes);
   const { data, info } = await sharp(prepared.bytes).raw().toBuffer({ resolveWithObject: true });
@@ -20,7 +20,7 @@ async function sent(bytes: Uint8Array, x = 32, y = 32): Promise<number[]> {
   return samples.length === 1 ? [samples[0] ?? 0, samples[0] ?? 0, samples[0] ?? 0] : samples;
 }
 
-/** JPEG is off by a few; a wrong reading of the colours is off by tens. */
+/** JPEG differs by a few; wrongly read colors differ by tens. */
 async function expectColour(bytes: Uint8Array, wanted: number[]): Promise<void> {
   const seen = await sent(bytes);
   const far = seen.some((value, index) => Math.abs(value - (wanted[index] ?? 0)) > 6);

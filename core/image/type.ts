@@ -18,7 +18,7 @@ const byExtension: Readonly<Record<string, MimeType>> = {
   jfi: "image/jpeg",
   pjpeg: "image/jpeg",
   pjp: "image/jpeg",
-  // Multi-Picture Objects of cameras: a JPEG with more pictures behind it.
+  // Multi-Picture Objects of cameras: a JPEG with more pictures after it.
   mpo: "image/jpeg",
   png: "image/png",
   apng: "image/png",
@@ -86,7 +86,7 @@ const pdfHeaderWithin = 1024;
 function isPdf(bytes: Uint8Array): boolean {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const head = buffer.toString("latin1", 0, pdfHeaderWithin + 8);
-  // A form holds one, and is none.
+  // A form contains a picture, but is not one itself.
   if (head.startsWith("%PDF") || /^(?!--)[\s\S]*%PDF-\d\.\d/.test(head)) return true;
   return /startxref\s+\d+\s+%%EOF\s*$/.test(buffer.toString("latin1", Math.max(0, bytes.byteLength - 64)));
 }

@@ -65,7 +65,7 @@ function hold<T extends object>(work: (signal: AbortSignal) => Promise<T>, store
   return Lease.during(held, renew, log, work);
 }
 
-/** Work that takes so long, and ends sooner with an error when it is told to. */
+/** Work that takes this long, and ends earlier with an error on an abort. */
 const taking = (s: number) => (signal: AbortSignal) =>
   new Promise<{ endedAt: number }>((resolve, reject) => {
     const timer = setTimeout(() => resolve({ endedAt: at() }), seconds(s));

@@ -10,7 +10,7 @@ const dayMs = 86_400_000;
 const now = new Date("2026-11-30T12:00:00Z");
 const inDays = (days: number) => new Date(now.getTime() + days * dayMs);
 
-/** A token as Turso makes them, without a signature that anybody would take. */
+/** A token in Turso's form, with an invalid signature. */
 const jwt = (claims: object) =>
   ["{}", JSON.stringify(claims), "signature"]
     .map((part) => Buffer.from(part).toString("base64url"))

@@ -60,7 +60,7 @@ export const operations = {
         queues: Queue.connect,
         times: Limits.times(Config.app().timeScale),
       });
-      // While the database is away no key can be checked; codes and milliseconds are not secret.
+      // During an outage of the database no key can be checked; codes and milliseconds are not secret.
       const known = call.principal.keyId !== "" || call.keyUnchecked;
       // The names of other keys and the expiry of secrets are for operators only.
       const isOperator = call.principal.scopes.some((scope) => scope.startsWith("admin:"));

@@ -50,8 +50,8 @@ async function requireKey(event: Event, verify: Verify): Promise<void> {
 }
 
 /**
- * For a public route that shows more to callers with a key: while the database is away, it answers as if there were no
- * key.
+ * For a public route that shows more to callers with a key: during an outage of the database it answers as if there
+ * were no key.
  */
 async function tryKey(call: Call, verify: Verify): Promise<void> {
   try {
@@ -69,7 +69,7 @@ const nameScheme: NonNullable<Hooks["onError"]> = ({ error, response }) => {
   }
 };
 
-/** While the database is away the call goes on uncounted; operations that need the database fail anyway. */
+/** During an outage of the database the call goes on uncounted; operations that need the database fail anyway. */
 async function count(call: Call): Promise<void> {
   const { principal, log } = call;
   try {

@@ -12,7 +12,7 @@ export interface Call {
   /** Undefined behind `$default`. */
   route: Route | undefined;
   principal: Principal;
-  /** A well-formed key came, but the database that could check it is away; only on public routes. */
+  /** A well-formed key came during an outage of the database, which could check it; only on public routes. */
   keyUnchecked: boolean;
   /** The state of the key's `requests_per_minute`, once its call is counted. */
   rateLimit: RateLimit | undefined;

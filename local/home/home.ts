@@ -39,7 +39,7 @@ export interface Home {
   readonly dir: string;
   /** Absolute path of a file in the folder. */
   file(name: string): string;
-  /** Where the local database lies, as a URL that libSQL opens. */
+  /** The local database as a URL that libSQL opens. */
   readonly databaseUrl: string;
   /** `API_KEY_PEPPER`, else the folder's own, made once. Two processes that start together get the same one. */
   pepper(): string;
@@ -113,7 +113,7 @@ export function absoluteDatabaseUrl(pathOrUrl: string, base: string): string {
   return pathOrUrl;
 }
 
-/** One folder after the other: where none can be made (`/proc/x`), Node's `recursive` tries for ever. */
+/** Makes one folder after the other, because Node's `recursive` loops forever if none can be made (`/proc/x`). */
 function makeFolder(dir: string): void {
   if (fs.existsSync(dir)) return;
   makeFolder(dirname(dir));

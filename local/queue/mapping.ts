@@ -28,7 +28,7 @@ interface MappingOptions {
   readonly region: string;
   /** How long the queue keeps a received message invisible. */
   readonly visibilityMs?: number;
-  /** The emulator is away or refuses: reported once until it works again. */
+  /** An outage or a refusal of the emulator: reported once until it works again. */
   readonly onTrouble?: (error: Error) => void;
 }
 

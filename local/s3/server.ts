@@ -153,7 +153,7 @@ export async function start(options: S3Options): Promise<S3Server> {
         const closed = new Promise((resolve) => server.close(resolve));
         server.closeAllConnections();
         await closed;
-        // A hook that waits for ever must not keep the store open.
+        // A hook that waits forever must not keep the store open.
         await Promise.race([Promise.allSettled(active), delay(maxCloseMs, undefined, { ref: false })]);
         catalog.close();
       },

@@ -16,7 +16,7 @@ export type Level = "DEBUG" | "INFO" | "WARN" | "ERROR" | "SILENT";
 export const severity: Readonly<Record<Level, number>> = { DEBUG: 0, INFO: 1, WARN: 2, ERROR: 3, SILENT: 4 };
 
 /**
- * Colours are for a terminal alone, and `NO_COLOR` with any text in it switches them off (https://no-color.org), as does
+ * Colors are only for terminals. `NO_COLOR` with any text switches them off (https://no-color.org), and so does
  * TERM=dumb.
  */
 export function wantsColours(

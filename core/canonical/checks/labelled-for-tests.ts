@@ -8,7 +8,7 @@ export interface Document {
   answer: unknown;
 }
 
-/** Receipts that people labelled, and answers as models give them; not part of the repository. */
+/** Receipts that people labeled, and answers as models give them; not part of the repository. */
 const shared = join(import.meta.dirname, "..", "..", "..", "..", "shared");
 const labels = ["dev", "derived", "pdf"].map((folder) => join(shared, "data", folder, "gt.json"));
 const cases = join(shared, "cases", "answers.json");
@@ -66,7 +66,7 @@ function quantity(value: unknown, locale: string): string | null {
 
 const locales: Record<string, string> = { IDR: "id-ID", EUR: "de-DE" };
 
-/** A labelled receipt as an answer of receipt_v1; only labels that the source has. */
+/** A labeled receipt as an answer of receipt_v1; only labels that the source has. */
 export function receiptOf({ fields, norm }: Labelled) {
   const all: Fields = { ...fields, ...(fields.sub_total as object), ...(fields.total as object) };
   // The German set labels totals and dates without their separators.
@@ -102,7 +102,7 @@ export function receiptOf({ fields, norm }: Labelled) {
   };
 }
 
-/** Every labelled receipt as an answer of each task that its labels fill. */
+/** Every labeled receipt as an answer of each task that its labels fill. */
 export function documents(): Document[] {
   return labelled().flatMap((record): Document[] => {
     const answer = receiptOf(record);

@@ -183,7 +183,7 @@ describe("what tills print", () => {
     expect(Money.parse("-¥10,800-")?.value).toBe("-10800");
     expect(Money.parse("10-", { currency: "EUR" })).toMatchObject({ value: "-10", ambiguous: false });
     expect(Money.parse("¥12.50-")?.value).toBe("-12.5");
-    // Nobody says whose custom it is.
+    // The country, and so its custom, is unknown.
     expect(Money.parse("500-")).toMatchObject({ value: "-500", ambiguous: true });
   });
 

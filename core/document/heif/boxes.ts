@@ -123,8 +123,8 @@ export function census(bytes: Uint8Array, bounds: Limits): void {
 }
 
 /**
- * The file up to the end of its last box: what programs write behind it (other trailers, a video without a box) is
- * no part of the picture. @throws AppError `damaged` where the box of the pixels or of their tables is cut off.
+ * The file up to the end of its last box: data that programs append (other trailers, a video without a box) is not
+ * part of the picture. @throws AppError `damaged` if the box of the pixels or of their tables is cut off.
  */
 export function wholeBoxes(bytes: Uint8Array): Uint8Array {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);

@@ -19,7 +19,7 @@ export const format: Format = {
   },
 };
 
-/** Larger pictures are decoded anew for another size, because the process keeps what it opened. */
+/** Larger pictures are decoded again for another size, because the process keeps what it opened. */
 const mostKeptBytes = 64_000_000;
 
 class Picture implements Opened {

@@ -108,7 +108,7 @@ function isClipped(loaded: Loaded, object: number): boolean {
   return false;
 }
 
-/** The picture lies on the page, and takes most of it; what is beside it is empty paper. */
+/** The picture is on the page and covers most of it; the rest is empty paper. */
 function fills(loaded: Loaded, [a = 0, b = 0, c = 0, d = 0, e = 0, f = 0]: readonly number[]): boolean {
   const page = visible(loaded);
   if (page === undefined) return false;

@@ -321,7 +321,7 @@ describe("of any paper and answer", () => {
         const compared = held(answer, truth);
         const backward = Object.fromEntries(Object.entries(answer).reverse());
         expect(held(backward, truth).verdicts).toEqual(compared.verdicts);
-        // Every counter of the labelled side is kept by what the answer says.
+        // No answer changes a counter of the labeled side.
         const counters = countsOf(compared);
         const labelled = compared.verdicts.filter(({ rows }) => rows?.expected !== null);
         expect(labelled).toHaveLength(6 + truth.items.length * 4);

@@ -115,7 +115,8 @@ describe("a run that names labels is measured when it ends", () => {
     expect(await rowOf(evalId)).toMatchObject({ state: "running", gtName: "shop", runId: "measured" });
     await Job.step(services, message(evalId), context());
     const evaluation = await shownOf(evalId);
-    // By hand. total: matched 3 of 4 labelled, one failed item misses it. tax: labelled absent once, and absent. cash: wrong.
+    // By hand. total: matched 3 of 4 labeled, one failed item misses it. tax: labeled absent once, and absent. cash:
+    // wrong.
     const field = (path: string) => evaluation.fields.find((each) => each.path === path);
     expect(field("total")).toMatchObject({ matched: 3, wrong: 0, missing: 1, scored: 4, accuracy: 0.75 });
     expect(field("total")).toMatchObject({ precision: 1, recall: 0.75, exact: { matched: 2, wrong: 1 } });

@@ -103,7 +103,7 @@ test("it has at most 5 MB, whatever values and pictures hold; pictures that do n
   const there = html.match(/<img /g)?.length ?? 0;
   expect(there).toBeGreaterThan(40);
   expect(html.includes(`${50 - there} of these have no picture.`) || there === 50).toBe(true);
-  // What is no JPEG, and what is too large, is none.
+  // A file that is no JPEG, or is too large, counts as none.
   for (const bad of [new Uint8Array(10), new Uint8Array(61_441).fill(0xff, 0, 1).fill(0xd8, 1, 2)])
     expect(await Report.of(evaluation, each(samples), { pictures: async () => bad })).not.toContain("<img ");
 });

@@ -10,7 +10,7 @@ import * as Mapping from "./mapping.ts";
 
 export const mapping = Mapping.Beancount;
 
-/** No vendor's name is longer. */
+/** Longer than any vendor's name. */
 const longestPayee = 300;
 
 export async function* make(source: Source): AsyncGenerator<string> {

@@ -192,7 +192,7 @@ test("labels go to another task's fields of the same name, and what has none is 
   expect(to("receipt_v1").left).toEqual([]);
 });
 
-/** Receipts that people labelled; not part of the repository. */
+/** Receipts that people labeled; not part of the repository. */
 const gt = join(import.meta.dirname, "..", "..", "..", "..", "shared", "data", "dev", "gt.json");
 
 test.skipIf(!existsSync(gt))(
