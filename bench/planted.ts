@@ -8,7 +8,7 @@ import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 import type * as Checks from "#core/canonical/checks/checks";
 import { answerOf, documents } from "#core/canonical/checks/documents-for-tests";
-import * as Labelled from "#core/canonical/checks/labelled-for-tests";
+import * as Labeled from "#core/canonical/checks/labeled-for-tests";
 import { type Judge, type Tally, tally } from "#core/canonical/checks/planted-for-tests";
 import type * as Normalize from "#core/canonical/normalize";
 import type * as Task from "#core/task/task";
@@ -21,11 +21,11 @@ async function load(root: string): Promise<Judge> {
   return { tasks, checks: await from<typeof Checks>("core/canonical/checks/checks.ts"), normalize };
 }
 
-function groups(): Map<string, Labelled.Document[]> {
+function groups(): Map<string, Labeled.Document[]> {
   const madeUp = documents.map((each) => ({ name: each.kind, taskId: each.taskId, answer: answerOf(each) }));
   const all = new Map([["made-up documents", madeUp]]);
-  if (!Labelled.isPresent) return all;
-  return all.set("labelled receipts", Labelled.documents()).set("answers of models", Labelled.answered());
+  if (!Labeled.isPresent) return all;
+  return all.set("labeled receipts", Labeled.documents()).set("answers of models", Labeled.answered());
 }
 
 const percent = (part: number, whole: number) => Figures.round((100 * part) / Math.max(1, whole), 1);

@@ -48,7 +48,7 @@ export async function run(): Promise<void> {
       throw new Config.ConfigError([], `line ${stray} of .env sets nothing: write NAME=value`);
     const { PORT: port, BUCKET_PORT: bucketPort } = Settings.ports(env);
     const { LOG_LEVEL: level } = Config.parse("app", env);
-    const look = (stream: NodeJS.WriteStream) => ({ level, colours: Terminal.wantsColours(env, stream) });
+    const look = (stream: NodeJS.WriteStream) => ({ level, colors: Terminal.wantsColors(env, stream) });
     const [out, err] = [look(process.stdout), look(process.stderr)];
     const warn = (line: string) => console.error(Terminal.troubleLine(line, err));
     loop = await start({

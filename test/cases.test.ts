@@ -62,7 +62,7 @@ interface Extract {
 const usualContext = 8_192;
 
 /** One token per two characters, cut at `max_tokens`, as far as the context has room. */
-function cut(text: string, context: number, received: ModelServer.Received): ModelServer.Behaviour {
+function cut(text: string, context: number, received: ModelServer.Received): ModelServer.Behavior {
   const promptTokens = Math.ceil(received.prompt.length / 4) + 1_000;
   const room = Math.min(received.body.max_tokens ?? context, context - promptTokens);
   const fits = text.length <= room * 2;

@@ -153,9 +153,9 @@ describe.skipIf(!hasBash)("what is typed", () => {
   test("README shows what its commands print, and the quickstart the same answer", {
     timeout: 60_000,
   }, async () => {
-    const { "cord-bali.jpg": labelled } = JSON.parse(read("samples", "expected.json"));
+    const { "cord-bali.jpg": labeled } = JSON.parse(read("samples", "expected.json"));
     const amounts = { subtotal: "1,346,000", tax: "144,695", service: "100,950" };
-    answer = { ...labelled, ...amounts, discount: null, cash: null, card: null, change: null };
+    answer = { ...labeled, ...amounts, discount: null, cash: null, card: null, change: null };
     const sessions = sessionsOf("README");
     expect(sessions.map(({ command }) => command)).toEqual([
       "npm run -s extract -- samples/cord-bali.jpg",

@@ -46,7 +46,7 @@ beforeEach(() => {
 });
 
 /** An answer whose pieces arrive for about this long. */
-const slow = (ms: number): ModelServer.Behaviour => {
+const slow = (ms: number): ModelServer.Behavior => {
   const whole = answer();
   if (whole.kind !== "text") throw new Error("no text");
   const pieces = Math.ceil(whole.text.length / 4);

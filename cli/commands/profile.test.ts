@@ -181,7 +181,7 @@ describe("a key that is refused", () => {
 });
 
 describe("what is said", () => {
-  it("--quiet leaves errors alone on stderr; NO_COLOR and a pipe have no colours", async () => {
+  it("--quiet leaves errors alone on stderr; NO_COLOR and a pipe have no colors", async () => {
     const { url } = await server({ status: 404, body: { error: { code: "not_found", message: "no" } } });
     const { stderr } = await cli.run(["run", "r-1", "--url", url, "--quiet"]);
     expect(stderr).toBe("error: no (not_found)\n");

@@ -57,7 +57,7 @@ it("rows that come later are cut to the same layout, on a terminal alone", () =>
   expect(line(["a long cell", "b"], layout([["a", "b"]], {}))).toBe("a long cell  b\n");
 });
 
-it("colours are for terminals, and NO_COLOR or TERM=dumb switches them off", () => {
+it("colors are for terminals, and NO_COLOR or TERM=dumb switches them off", () => {
   const tty = { isTTY: true, columns: 90 };
   const pipe = { isTTY: false, columns: 0 };
   expect(of({}, tty, pipe)).toEqual({ columns: 90, colors: { out: true, err: false } });

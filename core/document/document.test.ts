@@ -41,7 +41,7 @@ function marker() {
 async function pixels(bytes: Uint8Array) {
   const { data, info } = await sharp(bytes)
     .removeAlpha()
-    .toColourspace("srgb")
+    .toColorspace("srgb")
     .raw()
     .toBuffer({ resolveWithObject: true });
   const at = (x: number, y: number) => [
@@ -51,7 +51,7 @@ async function pixels(bytes: Uint8Array) {
 }
 
 /** The dominant color at a point, as a letter: JPEG is not exact. */
-function colour([r = 0, g = 0, b = 0]: number[]): string {
+function color([r = 0, g = 0, b = 0]: number[]): string {
   if (r > 180 && g > 180 && b > 180) return "white";
   if (r > 180 && g < 90 && b < 90) return "red";
   if (g > 180 && r < 90 && b < 90) return "green";
@@ -217,7 +217,7 @@ describe("prepare", () => {
       seen.at(8, height - 8),
       seen.at(width - 8, height - 8),
     ];
-    expect(corners.map(colour)).toEqual(upright[orientation]);
+    expect(corners.map(color)).toEqual(upright[orientation]);
     expect((await sharp(prepared.bytes).metadata()).orientation).toBeUndefined();
   });
 
@@ -249,7 +249,7 @@ describe("prepare", () => {
       expect(image).toMatchObject({ width: 40, height: 40, pages: 2 });
       const prepared = await Document.prepare(image, { maxImageTokens });
       expect(prepared).toMatchObject({ width: 40, height: 40, changed: true });
-      expect(colour((await pixels(prepared.bytes)).at(20, 20))).toBe("red");
+      expect(color((await pixels(prepared.bytes)).at(20, 20))).toBe("red");
     }
   });
 

@@ -86,7 +86,7 @@ const rgb = (x: number, y: number): number[] => {
   return x < width / 2 ? [0, 160, 80] : [255, 255, 255];
 };
 const grey = (x: number, y: number) => (y < height / 2 || x < width / 2 ? [85] : [255]);
-const quarters = { colour: ["red", "blue", "green", "white"], grey: ["85", "85", "85", "255"] };
+const quarters = { color: ["red", "blue", "green", "white"], grey: ["85", "85", "85", "255"] };
 
 function name([r = 0, g = 0, b = 0]: number[]): string {
   if (Math.max(r, g, b) - Math.min(r, g, b) < 20) return r > 235 ? "white" : "grey";
@@ -95,8 +95,8 @@ function name([r = 0, g = 0, b = 0]: number[]): string {
   return b > 110 && r < 110 && g < 110 ? "blue" : `${r},${g},${b}`;
 }
 
-const colourPng = (before: Buffer[] = [], after: Buffer[] = []) =>
-  png({ width, height, colourType: 2, pixel: rgb, before, after });
+const colorPng = (before: Buffer[] = [], after: Buffer[] = []) =>
+  png({ width, height, colorType: 2, pixel: rgb, before, after });
 const packed = (key: string, bytes: number) =>
   Buffer.concat([Buffer.from(key, "latin1"), deflateSync(Buffer.alloc(bytes, 0x61))]);
 
@@ -105,16 +105,16 @@ const lying = (more: Buffer[], behind: Buffer[] = []) =>
   png({
     width: height,
     height: width,
-    colourType: 2,
+    colorType: 2,
     pixel: (x, y) => rgb(width - 1 - y, x),
     before: more,
     after: behind,
   });
 
 const deep = (before: Buffer[] = []) =>
-  png({ width, height, bitDepth: 16, colourType: 2, pixel: rgb, before });
+  png({ width, height, bitDepth: 16, colorType: 2, pixel: rgb, before });
 
-async function colourPictures(): Promise<Record<string, Uint8Array>> {
+async function colorPictures(): Promise<Record<string, Uint8Array>> {
   const pixels = Buffer.from(
     Array.from({ length: width * height }, (_, at) => rgb(at % width, Math.floor(at / width))).flat(),
   );
@@ -132,7 +132,7 @@ async function colourPictures(): Promise<Record<string, Uint8Array>> {
   return {
     jpeg,
     "progressive JPEG": await marker().jpeg({ progressive: true }).toBuffer(),
-    "CMYK JPEG": await marker().toColourspace("cmyk").jpeg().toBuffer(),
+    "CMYK JPEG": await marker().toColorspace("cmyk").jpeg().toBuffer(),
     "JPEG with broken EXIF": segment(0xe1, "Exif\0\0not a TIFF at all"),
     "JPEG with XMP that turns it": segment(0xe1, 'http://ns.adobe.com/xap/1.0/\0<x tiff:Orientation="6"/>'),
     "JPEG with half a JFIF": segment(0xe0, "JFIF\0"),
@@ -141,23 +141,23 @@ async function colourPictures(): Promise<Record<string, Uint8Array>> {
     "JPEG of several pictures": segment(0xe2, "MPF\0II*\0nonsense"),
     "JPEG with Photoshop's block": segment(0xed, "Photoshop 3.0\x008BIM\x04\x04nonsense"),
     "JPEG with a tail": Buffer.concat([jpeg, Buffer.from("PK\x03\x04")]),
-    png: colourPng(),
+    png: colorPng(),
     "palette PNG": await marker().png({ palette: true }).toBuffer(),
     "interlaced PNG": await marker().png({ progressive: true }).toBuffer(),
-    "PNG, text of 1.1 MB packed": colourPng([pngChunk("zTXt", packed("Comment\0\0", 1_100_000))]),
-    "PNG, that text behind the pixels": colourPng([], [pngChunk("zTXt", packed("Comment\0\0", 1_100_000))]),
-    "PNG, XMP of 1.1 MB packed": colourPng([pngChunk("iTXt", packed("XMP\0\x01\0\0\0", 1_100_000))]),
-    "PNG, 70 texts of 1 MB": colourPng(Array.from({ length: 70 }, () => megabyte)),
-    "PNG, profile of 1.1 MB packed": colourPng([pngChunk("iCCP", packed("p\0\0", 1_100_000))]),
-    "PNG, wrong CRC of a text": colourPng([pngChunk("tEXt", "a\0b", { badCrc: true })]),
-    "PNG, wrong CRC of an unknown chunk": colourPng([pngChunk("quUx", "ab", { badCrc: true })]),
-    "PNG, wrong CRC behind the pixels": colourPng([], [pngChunk("tIME", Buffer.alloc(7), { badCrc: true })]),
-    "PNG, half a transparency": colourPng([pngChunk("tRNS", "\0")]),
-    "PNG, half a resolution": colourPng([pngChunk("pHYs", "\0\0")]),
-    "PNG without its end": colourPng().subarray(0, -12),
+    "PNG, text of 1.1 MB packed": colorPng([pngChunk("zTXt", packed("Comment\0\0", 1_100_000))]),
+    "PNG, that text behind the pixels": colorPng([], [pngChunk("zTXt", packed("Comment\0\0", 1_100_000))]),
+    "PNG, XMP of 1.1 MB packed": colorPng([pngChunk("iTXt", packed("XMP\0\x01\0\0\0", 1_100_000))]),
+    "PNG, 70 texts of 1 MB": colorPng(Array.from({ length: 70 }, () => megabyte)),
+    "PNG, profile of 1.1 MB packed": colorPng([pngChunk("iCCP", packed("p\0\0", 1_100_000))]),
+    "PNG, wrong CRC of a text": colorPng([pngChunk("tEXt", "a\0b", { badCrc: true })]),
+    "PNG, wrong CRC of an unknown chunk": colorPng([pngChunk("quUx", "ab", { badCrc: true })]),
+    "PNG, wrong CRC behind the pixels": colorPng([], [pngChunk("tIME", Buffer.alloc(7), { badCrc: true })]),
+    "PNG, half a transparency": colorPng([pngChunk("tRNS", "\0")]),
+    "PNG, half a resolution": colorPng([pngChunk("pHYs", "\0\0")]),
+    "PNG without its end": colorPng().subarray(0, -12),
     "16-bit PNG": deep(),
     "16-bit PNG with sRGB's profile": deep([profile]),
-    "PNG with alpha": png({ width, height, colourType: 6, pixel: (x, y) => [...rgb(x, y), 255] }),
+    "PNG with alpha": png({ width, height, colorType: 6, pixel: (x, y) => [...rgb(x, y), 255] }),
     "lying PNG": lying([pngChunk("eXIf", turned)]),
     "lying PNG, JPEG's name in front": lying([pngChunk("eXIf", named)]),
     "lying PNG, EXIF behind the pixels": lying([], [pngChunk("eXIf", turned)]),
@@ -172,8 +172,8 @@ async function colourPictures(): Promise<Record<string, Uint8Array>> {
 describe.skipIf(python === undefined)(
   "what is sent opens in Pillow with its defaults (needs python3-pil)",
   () => {
-    test("every kind of colour picture, upright, in its colours, in the size that was recorded", async () => {
-      const sent = await sentOf(await colourPictures());
+    test("every kind of color picture, upright, in its colors, in the size that was recorded", async () => {
+      const sent = await sentOf(await colorPictures());
       const seen = await opened(
         Object.fromEntries(Object.entries(sent).map(([key, { bytes }]) => [key, bytes])),
       );
@@ -181,7 +181,7 @@ describe.skipIf(python === undefined)(
         expect([key, seen[key]?.error]).toEqual([key, undefined]);
         expect([key, seen[key]?.size]).toEqual([key, [prepared.width, prepared.height]]);
         expect([key, [prepared.width, prepared.height]]).toEqual([key, [width, height]]);
-        expect([key, seen[key]?.corners?.map(name)]).toEqual([key, quarters.colour]);
+        expect([key, seen[key]?.corners?.map(name)]).toEqual([key, quarters.color]);
       }
       expect(sent.jpeg?.changed).toBe(false);
       expect(sent.png?.changed).toBe(false);
@@ -195,7 +195,7 @@ describe.skipIf(python === undefined)(
           width,
           height,
           bitDepth: 16,
-          colourType: 4,
+          colorType: 4,
           pixel: (x, y) => [...grey(x, y), 255],
         }),
         fax: png({ width, height, pixel: grey, before: [physical(8031, 4016)] }),

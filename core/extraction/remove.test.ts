@@ -42,7 +42,7 @@ const find = (requestId: string) => Row.find(stores.services.db, "key-1", reques
 
 describe("an extract that is deleted", () => {
   test("leaves its id, which stays taken, and nothing else", async () => {
-    await made("neighbour");
+    await made("neighbor");
     const before = await left();
     await made("a", { status: "queued", input: temporary("a") });
     expect(await gone("a")).toEqual({ extracts: 1, inputs: 1 });

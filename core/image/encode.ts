@@ -164,7 +164,7 @@ export async function pixels(
 
 const written = (pipeline: Sharp, { encodeAs, jpegQuality }: Encoding) =>
   (encodeAs === "png"
-    ? pipeline.toColourspace("srgb").png()
+    ? pipeline.toColorspace("srgb").png()
     : pipeline.jpeg({ quality: jpegQuality ?? defaultJpegQuality })
   ).toBuffer({ resolveWithObject: true });
 

@@ -16,8 +16,8 @@ describe("a PNG", () => {
       await canvas().png().toBuffer(),
       await canvas().png({ palette: true }).toBuffer(),
       await canvas().png({ progressive: true }).toBuffer(),
-      await canvas().greyscale().toColourspace("b-w").png().toBuffer(),
-      await canvas().png({ palette: true, colours: 2 }).toBuffer(),
+      await canvas().greyscale().toColorspace("b-w").png().toBuffer(),
+      await canvas().png({ palette: true, colors: 2 }).toBuffer(),
       png({
         ...size,
         before: [
@@ -36,12 +36,12 @@ describe("a PNG", () => {
     "text of 1.1 MB, packed": png({ ...size, before: [large("zTXt", "Comment\0\0")] }),
     "text of 1.1 MB behind the pixels": png({ ...size, after: [large("zTXt", "Comment\0\0")] }),
     "international text": png({ ...size, before: [large("iTXt", "XML:com.adobe.xmp\0\x01\0\0\0")] }),
-    "a colour profile": png({ ...size, before: [large("iCCP", "p\0\0")] }),
+    "a color profile": png({ ...size, before: [large("iCCP", "p\0\0")] }),
     "plain text of a kilobyte": png({ ...size, before: [pngChunk("tEXt", `a\0${"b".repeat(1024)}`)] }),
     "text without a key": png({ ...size, before: [pngChunk("tEXt", "no end of the key")] }),
     "EXIF in text": png({ ...size, before: [pngChunk("tEXt", "Raw profile type exif\0\nexif\n")] }),
     EXIF: png({ ...size, before: [pngChunk("eXIf", exif({ orientation: 1 }))] }),
-    "transparency by a colour": png({ ...size, before: [pngChunk("tRNS", Buffer.from([0, 255]))] }),
+    "transparency by a color": png({ ...size, before: [pngChunk("tRNS", Buffer.from([0, 255]))] }),
     animation: png({ ...size, before: [pngChunk("acTL", Buffer.alloc(8, 1))] }),
     "a wrong CRC of a harmless chunk": png({
       ...size,
@@ -51,9 +51,9 @@ describe("a PNG", () => {
     "an unknown chunk": png({ ...size, before: [pngChunk("quUx", "x")] }),
     "a known chunk of another size": png({ ...size, before: [pngChunk("pHYs", "12345")] }),
     "16 bits": png({ ...size, bitDepth: 16 }),
-    alpha: png({ ...size, colourType: 4, pixel: () => [255, 255] }),
-    "colour with alpha": png({ ...size, colourType: 6, pixel: () => [1, 2, 3, 255] }),
-    "a palette that is missing": png({ ...size, colourType: 3 }),
+    alpha: png({ ...size, colorType: 4, pixel: () => [255, 255] }),
+    "color with alpha": png({ ...size, colorType: 6, pixel: () => [1, 2, 3, 255] }),
+    "a palette that is missing": png({ ...size, colorType: 3 }),
     "bytes behind the end": Buffer.concat([png(size), Buffer.from("PK")]),
     "no end": png(size).subarray(0, -12),
     "half an end": png(size).subarray(0, -1),
@@ -113,7 +113,7 @@ describe("a JPEG", () => {
     for (const [name, bytes] of Object.entries(odd))
       expect([name, isPlainJpeg(bytes)]).toEqual([name, false]);
     expect(isPlainJpeg(jpeg)).toBe(true);
-    expect(isPlainJpeg(await canvas().toColourspace("cmyk").jpeg().toBuffer())).toBe(false);
+    expect(isPlainJpeg(await canvas().toColorspace("cmyk").jpeg().toBuffer())).toBe(false);
   });
 });
 

@@ -49,8 +49,8 @@ export function isPlainPng(bytes: Uint8Array): boolean {
 
 /** `IHDR` of a gray, color or palette picture without alpha, at most 8 bits a sample, methods as the format knows them. */
 function isPlainHeader(data: Uint8Array): boolean {
-  const [depth = 0, colour = 0, compression, filter, interlace = 0] = data.subarray(8);
-  const depths = { 0: [1, 2, 4, 8], 2: [8], 3: [1, 2, 4, 8] }[colour];
+  const [depth = 0, color = 0, compression, filter, interlace = 0] = data.subarray(8);
+  const depths = { 0: [1, 2, 4, 8], 2: [8], 3: [1, 2, 4, 8] }[color];
   return (
     data.length === 13 &&
     depths !== undefined &&

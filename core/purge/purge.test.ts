@@ -105,10 +105,10 @@ async function left(keyId: string) {
   };
 }
 
-test("of a tenant that is purged nothing is left but its id, of its neighbour everything, and a purge that was cut off goes on", async () => {
+test("of a tenant that is purged nothing is left but its id, of its neighbor everything, and a purge that was cut off goes on", async () => {
   await filled("leaves-1");
   await filled("leaves-10");
-  const neighbour = await left("leaves-10");
+  const neighbor = await left("leaves-10");
   expect(Object.keys((await left("leaves-1")).rows).toSorted()).toEqual([
     "extract",
     "ground_truth",
@@ -141,7 +141,7 @@ test("of a tenant that is purged nothing is left but its id, of its neighbour ev
   });
   expect(await hosts()).toEqual(["leaves-10 hooks.example"]);
   expect(await left("leaves-1")).toEqual({ objects: [], rows: { key: 1 }, items: 0 });
-  expect(await left("leaves-10")).toEqual(neighbour);
+  expect(await left("leaves-10")).toEqual(neighbor);
   await expect(
     Key.create(services.db, "pepper-of-the-purge-tests", { keyId: "leaves-1", role: "client" }),
   ).rejects.toMatchObject({ code: "conflict" });

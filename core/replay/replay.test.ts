@@ -21,10 +21,10 @@ afterAll(() => model.close());
 
 /** The artifact of a real call to a scripted server, as it would be read from the bucket. */
 async function artifactOf(
-  behaviour: ModelServer.Behaviour,
+  behavior: ModelServer.Behavior,
   { taskId = "receipt_fields_v1", debug }: { taskId?: string; debug?: Override.Debug } = {},
 ): Promise<Artifact> {
-  model.respond = () => behaviour;
+  model.respond = () => behavior;
   const known = Task.get(taskId);
   if (known === undefined) throw new Error("no such task");
   const { task, validate } = await Override.override(known, debug);
@@ -59,7 +59,7 @@ const receipt = {
 };
 const truncated = `{"merchant":"Krume","items":[{"name":"Brot","amount":"3,50"},{"name":"Bre`;
 
-const answers: [string, ModelServer.Behaviour, Parameters<typeof artifactOf>[1]?][] = [
+const answers: [string, ModelServer.Behavior, Parameters<typeof artifactOf>[1]?][] = [
   ["one object", ModelServer.json(fields)],
   ["a receipt with sums that do not add up", ModelServer.json(receipt), { taskId: "receipt_v1" }],
   ["one that breaks its schema", ModelServer.json({ total: 12, tip: "1" })],
@@ -88,9 +88,9 @@ const answers: [string, ModelServer.Behaviour, Parameters<typeof artifactOf>[1]?
 ];
 
 describe("what is computed again is, byte for byte, what is stored", () => {
-  for (const [name, behaviour, options] of answers)
+  for (const [name, behavior, options] of answers)
     test(name, async () => {
-      const artifact = await artifactOf(behaviour, options);
+      const artifact = await artifactOf(behavior, options);
       expect(artifact.raw_model_text).not.toBeNull();
       expect(await replay(artifact, "0.1.0")).toEqual({
         ...{ request_id: "r-1", task_id: artifact.task_id, outcome: "same", reason: null },

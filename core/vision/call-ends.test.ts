@@ -20,9 +20,9 @@ const ask = (...more: Parameters<typeof Asking.ask> extends [unknown, ...infer R
 
 const seenClosed = () => Asking.seenClosed(model);
 
-/** The script of a server: one behaviour a call, the last one for all further calls. */
-function script(...behaviours: ModelServer.Behaviour[]): void {
-  model.respond = (_request, n) => behaviours[Math.min(n, behaviours.length) - 1] ?? ModelServer.hang();
+/** The script of a server: one behavior a call, the last one for all further calls. */
+function script(...behaviors: ModelServer.Behavior[]): void {
+  model.respond = (_request, n) => behaviors[Math.min(n, behaviors.length) - 1] ?? ModelServer.hang();
 }
 
 describe("half an answer", () => {
@@ -70,8 +70,8 @@ describe("time", () => {
     ],
     ["half an answer and silence", ModelServer.text('{"total"', { finishReason: null, end: "hang" })],
     ["slow to answer", ModelServer.json({ total: "1" }, { delayMs: 5_000 })],
-  ])("%s: inference_timeout at the deadline, and the connection is closed", async (_name, behaviour) => {
-    script(behaviour);
+  ])("%s: inference_timeout at the deadline, and the connection is closed", async (_name, behavior) => {
+    script(behavior);
     const started = Date.now();
     const error = await failure(ask({ deadline: started + 250 }));
     expect(Date.now() - started).toBeLessThan(1_500);
@@ -146,7 +146,7 @@ describe("privacy", () => {
       vi.spyOn(console, name).mockImplementation((...parts) => void lines.push(parts.map(String).join(" "))),
     );
     const said = `{"total": "${canary}"}`;
-    const faults: ModelServer.Behaviour[] = [
+    const faults: ModelServer.Behavior[] = [
       ModelServer.text(said),
       ModelServer.text(said + said),
       ModelServer.text(said, { finishReason: null, end: "reset" }),
@@ -165,8 +165,8 @@ describe("privacy", () => {
       },
     ];
     const image = { bytes: Buffer.from(canary), mimeType: "image/png" };
-    for (const behaviour of faults) {
-      model.respond = () => behaviour;
+    for (const behavior of faults) {
+      model.respond = () => behavior;
       const more = { prompt: canary, images: [image], schemaName: canary };
       const error = await ask({ onEvent: (event) => lines.push(JSON.stringify(event)) }, more, {
         apiKey: canary,

@@ -18,8 +18,8 @@ afterEach(async () => {
 const ask = (...more: Parameters<typeof Asking.ask> extends [unknown, ...infer Rest] ? Rest : never) =>
   Asking.ask(model, ...more);
 
-function script(...behaviours: ModelServer.Behaviour[]): void {
-  model.respond = (_request, n) => behaviours[Math.min(n, behaviours.length) - 1] ?? ModelServer.hang();
+function script(...behaviors: ModelServer.Behavior[]): void {
+  model.respond = (_request, n) => behaviors[Math.min(n, behaviors.length) - 1] ?? ModelServer.hang();
 }
 
 const half = '{"total": "12.0';

@@ -19,16 +19,16 @@ const ask = (...more: Parameters<typeof Asking.ask> extends [unknown, ...infer R
 
 const seenClosed = () => Asking.seenClosed(model);
 
-/** The script of a server: one behaviour a call, the last one for all further calls. */
-function script(...behaviours: ModelServer.Behaviour[]): void {
-  model.respond = (_request, n) => behaviours[Math.min(n, behaviours.length) - 1] ?? ModelServer.hang();
+/** The script of a server: one behavior a call, the last one for all further calls. */
+function script(...behaviors: ModelServer.Behavior[]): void {
+  model.respond = (_request, n) => behaviors[Math.min(n, behaviors.length) - 1] ?? ModelServer.hang();
 }
 
 describe("an outage", () => {
   /** Away: neither questions nor probes are answered by the model server. */
-  const away = (behaviour: ModelServer.Behaviour) => {
-    model.respond = () => behaviour;
-    model.models = behaviour;
+  const away = (behavior: ModelServer.Behavior) => {
+    model.respond = () => behavior;
+    model.models = behavior;
   };
 
   test.each([404, 502, 503, 504, 520, 524])(
@@ -145,8 +145,8 @@ describe("probe", () => {
     ["not_a_model_server", ModelServer.html(200)],
     ["timeout", ModelServer.hang()],
     ["connection_lost", ModelServer.reset()],
-  ])("%s is told as a code within its time", async (code, behaviour) => {
-    model.models = behaviour;
+  ])("%s is told as a code within its time", async (code, behavior) => {
+    model.models = behavior;
     const started = Date.now();
     expect(await Vision.probe(serverOf(model), undefined, 200)).toMatchObject({
       ok: false,

@@ -45,8 +45,8 @@ describe("thinking beside the answer", () => {
     }
   });
 
-  test.each<[string, string, ModelServer.Behaviour]>([
-    ...fields.map((field): [string, string, ModelServer.Behaviour] => [
+  test.each<[string, string, ModelServer.Behavior]>([
+    ...fields.map((field): [string, string, ModelServer.Behavior] => [
       `${field} up to max_tokens`,
       "The total {maybe 12.00",
       ModelServer.text("", {
@@ -90,8 +90,8 @@ describe("thinking beside the answer", () => {
       "It is 12.00.\n</think>",
       ModelServer.text("It is 12.00.\n</think>", { finishReason: "length" }),
     ],
-  ])("that eats the answer ends it after one call, for good: %s", async (_name, rawText, behaviour) => {
-    model.respond = () => behaviour;
+  ])("that eats the answer ends it after one call, for good: %s", async (_name, rawText, behavior) => {
+    model.respond = () => behavior;
     const error = await failure(ask());
     expect(model.requests).toHaveLength(1);
     expect([error.code, error.status, error.retry]).toEqual(["invalid_model_output", 502, false]);

@@ -16,9 +16,9 @@ afterEach(async () => {
 const ask = (...more: Parameters<typeof Asking.ask> extends [unknown, ...infer Rest] ? Rest : never) =>
   Asking.ask(model, ...more);
 
-/** The script of a server: one behaviour a call, the last one for all further calls. */
-function script(...behaviours: ModelServer.Behaviour[]): void {
-  model.respond = (_request, n) => behaviours[Math.min(n, behaviours.length) - 1] ?? ModelServer.hang();
+/** The script of a server: one behavior a call, the last one for all further calls. */
+function script(...behaviors: ModelServer.Behavior[]): void {
+  model.respond = (_request, n) => behaviors[Math.min(n, behaviors.length) - 1] ?? ModelServer.hang();
 }
 
 describe("retries", () => {
@@ -99,7 +99,7 @@ describe("retries", () => {
   });
 
   test("an error event in the stream counts like its status", async () => {
-    const event = (code: number, message: string): ModelServer.Behaviour => ({
+    const event = (code: number, message: string): ModelServer.Behavior => ({
       kind: "status",
       status: 200,
       contentType: "text/event-stream",

@@ -16,9 +16,9 @@ const ask = (...more: Parameters<typeof Asking.ask> extends [unknown, ...infer R
   Asking.ask(model, ...more);
 const seenClosed = () => Asking.seenClosed(model);
 
-/** The script of a server: one behaviour a call, the last one for all further calls. */
-function script(...behaviours: ModelServer.Behaviour[]): void {
-  model.respond = (_request, n) => behaviours[Math.min(n, behaviours.length) - 1] ?? ModelServer.hang();
+/** The script of a server: one behavior a call, the last one for all further calls. */
+function script(...behaviors: ModelServer.Behavior[]): void {
+  model.respond = (_request, n) => behaviors[Math.min(n, behaviors.length) - 1] ?? ModelServer.hang();
 }
 
 describe("a good answer", () => {

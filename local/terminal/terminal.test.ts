@@ -18,7 +18,7 @@ const seen = (more: Partial<Seen> = {}): Seen => ({
   ...more,
 });
 const line = (more: Partial<Seen> = {}, look: Partial<Terminal.Look> = {}) =>
-  Terminal.requestLine(seen(more), { colours: false, level: "INFO", ...look }, at);
+  Terminal.requestLine(seen(more), { colors: false, level: "INFO", ...look }, at);
 
 describe("a request in the terminal", () => {
   test("is one line: time, method, path, status, milliseconds, request id, and of an error what its answer says", () => {
@@ -47,16 +47,16 @@ describe("a request in the terminal", () => {
     expect(odd).not.toMatch(/[\u0000-\u001f\u007f-\u009f\u2028-\u202e]/);
   });
 
-  test("has colours on a terminal alone, never with NO_COLOR or TERM=dumb", () => {
-    const wants = (env: Record<string, string>, isTTY: boolean) => Terminal.wantsColours(env, { isTTY });
+  test("has colors on a terminal alone, never with NO_COLOR or TERM=dumb", () => {
+    const wants = (env: Record<string, string>, isTTY: boolean) => Terminal.wantsColors(env, { isTTY });
     expect([
       wants({}, true),
       wants({}, false),
       wants({ NO_COLOR: "1" }, true),
       wants({ TERM: "dumb" }, true),
     ]).toEqual([true, false, false, false]);
-    expect(line({ status: 503 }, { colours: true })).toContain("\u001b[31m503\u001b[0m");
-    expect(Terminal.troubleLine("ERROR x y", { colours: true, level: "INFO" })).toBe(
+    expect(line({ status: 503 }, { colors: true })).toContain("\u001b[31m503\u001b[0m");
+    expect(Terminal.troubleLine("ERROR x y", { colors: true, level: "INFO" })).toBe(
       "\u001b[31mERROR\u001b[0m x y",
     );
   });

@@ -3,11 +3,11 @@ import { stripVTControlCharacters } from "node:util";
 import type { Seen } from "#local/gateway/seen";
 
 const codes = { red: 31, green: 32, yellow: 33, cyan: 36, dim: 2 } as const;
-type Colour = keyof typeof codes;
+type Color = keyof typeof codes;
 
 /** The form of the lines. */
 export interface Look {
-  readonly colours: boolean;
+  readonly colors: boolean;
   /** Requests below this are not shown: `LOG_LEVEL`. */
   readonly level: Level;
 }
@@ -19,7 +19,7 @@ export const severity: Readonly<Record<Level, number>> = { DEBUG: 0, INFO: 1, WA
  * Colors are only for terminals. `NO_COLOR` with any text switches them off (https://no-color.org), and so does
  * TERM=dumb.
  */
-export function wantsColours(
+export function wantsColors(
   env: Readonly<Record<string, string | undefined>>,
   stream: { readonly isTTY?: boolean },
 ): boolean {
@@ -30,36 +30,36 @@ export function wantsColours(
  * A request as one line: time, method, path, status, milliseconds, request id and, for an error, its message.
  * Undefined if `LOG_LEVEL` hides it. Only the names of query parameters are shown.
  */
-export function requestLine(seen: Seen, { colours, level }: Look, now = new Date()): string | undefined {
+export function requestLine(seen: Seen, { colors, level }: Look, now = new Date()): string | undefined {
   const { method, status, ms, requestId, error } = seen;
   const of: Level = status < 400 ? "INFO" : status < 500 ? "WARN" : "ERROR";
   if (severity[of] < severity[level]) return undefined;
-  const colour: Colour = status < 300 ? "green" : status < 400 ? "cyan" : status < 500 ? "yellow" : "red";
-  const paint = (name: Colour, text: string) => (colours ? `\u001b[${codes[name]}m${text}\u001b[0m` : text);
+  const color: Color = status < 300 ? "green" : status < 400 ? "cyan" : status < 500 ? "yellow" : "red";
+  const paint = (name: Color, text: string) => (colors ? `\u001b[${codes[name]}m${text}\u001b[0m` : text);
   const parts = [
     paint("dim", clock(now)),
     method.padEnd(4),
     shownTarget(seen.target),
-    paint(colour, String(status)),
+    paint(color, String(status)),
     `${ms} ms`,
     paint("dim", plain(requestId)),
     ...(seen.left ? ["(the caller did not wait for the answer)"] : []),
-    ...(error === undefined ? [] : [paint(colour, plain(error))]),
+    ...(error === undefined ? [] : [paint(color, plain(error))]),
   ];
   return parts.join(" ");
 }
 
 /** A warning or an error of a function or of the loop itself. */
-export function troubleLine(line: string, { colours }: Look): string {
+export function troubleLine(line: string, { colors }: Look): string {
   const text = plain(line);
-  const colour: Colour | undefined = text.startsWith("ERROR ")
+  const color: Color | undefined = text.startsWith("ERROR ")
     ? "red"
     : text.startsWith("WARN ")
       ? "yellow"
       : undefined;
-  if (!colours || colour === undefined) return text;
+  if (!colors || color === undefined) return text;
   const end = text.indexOf(" ");
-  return `\u001b[${codes[colour]}m${text.slice(0, end)}\u001b[0m${text.slice(end)}`;
+  return `\u001b[${codes[color]}m${text.slice(0, end)}\u001b[0m${text.slice(end)}`;
 }
 
 const longestPath = 120;

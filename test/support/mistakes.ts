@@ -148,9 +148,9 @@ export const mistakes: readonly Mistake[] = [
   ),
   field(
     "a far name",
-    { image_base64: picture, colour: "zq-a" },
-    "colour: unknown field: there are `task_id`, ",
-    "colour",
+    { image_base64: picture, color: "zq-a" },
+    "color: unknown field: there are `task_id`, ",
+    "color",
   ),
   field(
     "a near task",

@@ -20,7 +20,7 @@ export interface PngParts {
   height: number;
   bitDepth?: number;
   /** 0 gray, 2 color, 3 palette, 4 gray with alpha, 6 color with alpha. */
-  colourType?: number;
+  colorType?: number;
   /** Samples of one pixel, each 0 to 255, scaled to 16 bits if that is the depth. */
   pixel?: (x: number, y: number) => number[];
   /** The compressed pixels, instead of `pixel`. */
@@ -32,12 +32,12 @@ export interface PngParts {
 
 /** A PNG of 8 or 16 bits from its samples; other depths need `idat`. */
 export function png(parts: PngParts): Buffer {
-  const { width, height, bitDepth = 8, colourType = 0, pixel = () => [255], before = [], after = [] } = parts;
+  const { width, height, bitDepth = 8, colorType = 0, pixel = () => [255], before = [], after = [] } = parts;
   const header = Buffer.alloc(13);
   header.writeUInt32BE(width, 0);
   header.writeUInt32BE(height, 4);
   header[8] = bitDepth;
-  header[9] = colourType;
+  header[9] = colorType;
   const rows: number[] = [];
   if (parts.idat === undefined) {
     for (let y = 0; y < height; y++) {

@@ -14,20 +14,20 @@ const present = existsSync(file);
 if (!present)
   console.warn("skipped: printed values of real receipts (../shared/data/dev/gt.json is not there)");
 
-interface Labelled {
+interface Labeled {
   file: string;
   source_key: string;
   fields: Record<string, unknown>;
   norm: { currency: string; total?: number; date?: string; subtotal?: number | null; tax?: number | null };
 }
-const records: Labelled[] = present ? (JSON.parse(readFileSync(file, "utf8")) as Labelled[]) : [];
+const records: Labeled[] = present ? (JSON.parse(readFileSync(file, "utf8")) as Labeled[]) : [];
 
 function text(value: unknown): string | null {
   return typeof value === "string" ? value : null;
 }
 
 /** CORD's labels as an answer of receipt_v1. Those that are numbers already are printed the Indonesian way. */
-function answerOf({ fields }: Labelled) {
+function answerOf({ fields }: Labeled) {
   const amounts = { ...(fields.sub_total as object), ...(fields.total as object) } as Record<string, unknown>;
   const printed = (name: string) => {
     const value = amounts[name] ?? null;
@@ -72,7 +72,7 @@ describe.skipIf(!present)("printed values of real receipts", () => {
       return value !== null && sources.includes(record.source_key) ? [{ record, value }] : [];
     });
 
-  test("every total reads as the labelled number", () => {
+  test("every total reads as the labeled number", () => {
     const totals = printed("total", ["sroie", "ocrlty_misc"]);
     expect(totals.length).toBeGreaterThan(10);
     for (const { record, value } of totals) {
@@ -80,7 +80,7 @@ describe.skipIf(!present)("printed values of real receipts", () => {
     }
   });
 
-  test("every date reads as the labelled day, by the receipt's currency where it fits both ways", () => {
+  test("every date reads as the labeled day, by the receipt's currency where it fits both ways", () => {
     const dates = ["sroie", "mindee", "ocrlty_misc"].flatMap((source) => printed("date", [source]));
     expect(dates.length).toBeGreaterThan(10);
     for (const { record, value } of dates) {

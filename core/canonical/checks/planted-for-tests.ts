@@ -2,7 +2,7 @@ import type * as Normalize from "#core/canonical/normalize";
 import { type Field, leaves } from "#core/canonical/normalize";
 import type * as Task from "#core/task/task";
 import type * as Checks from "./checks.ts";
-import type { Document } from "./labelled-for-tests.ts";
+import type { Document } from "./labeled-for-tests.ts";
 
 /** One amount of a document with one wrong digit, as a model misreads it. */
 export interface Planted {

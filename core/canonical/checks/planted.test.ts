@@ -3,7 +3,7 @@ import { normalize } from "#core/canonical/normalize";
 import * as Task from "#core/task/task";
 import * as Checks from "./checks.ts";
 import { answerOf, documents } from "./documents-for-tests.ts";
-import * as Labelled from "./labelled-for-tests.ts";
+import * as Labeled from "./labeled-for-tests.ts";
 import { type Tally, tally } from "./planted-for-tests.ts";
 
 const judge = { tasks: Task, checks: Checks, normalize };
@@ -20,18 +20,18 @@ function print(title: string, { planted, noticed, lost }: Tally): void {
   );
 }
 
-if (!Labelled.isPresent) console.warn("skipped: errors planted in real receipts (../shared is not there)");
+if (!Labeled.isPresent) console.warn("skipped: errors planted in real receipts (../shared is not there)");
 
-describe.skipIf(!Labelled.isPresent)("real receipts", () => {
+describe.skipIf(!Labeled.isPresent)("real receipts", () => {
   test("raise no alarm, nor do answers of models whose values are right", () => {
-    const documents = [...Labelled.documents(), ...Labelled.answered()];
+    const documents = [...Labeled.documents(), ...Labeled.answered()];
     expect(documents.length).toBeGreaterThan(100);
     expect(tally(documents, judge, []).falseAlarms).toEqual([]);
   });
 
   test("show more than half of all errors of one digit", () => {
-    const result = tally(Labelled.documents(), judge, steps);
-    print("labelled", result);
+    const result = tally(Labeled.documents(), judge, steps);
+    print("labeled", result);
     // 51 % before the checks knew what may be missing. Most others stand in no sum: a total alone, rows without one.
     expect(result.noticed / result.planted).toBeGreaterThan(0.55);
     const lost = [...result.lost.values()].reduce((sum, each) => sum + each, 0);

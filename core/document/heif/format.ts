@@ -78,7 +78,7 @@ async function bySharp(bytes: Uint8Array): Promise<Tiff.Samples> {
     // As in #core/image/encode.
     if (depth === "ushort" && hasProfile) pipeline = pipeline.withIccProfile("srgb", { attach: false });
     const { data, info } = await pipeline
-      .toColourspace("srgb")
+      .toColorspace("srgb")
       .raw({ depth: "uchar" })
       .toBuffer({ resolveWithObject: true });
     const { width, height } = info;

@@ -51,7 +51,7 @@ describe("filling a schema", () => {
 
   it("answers an unknown name with null, or with the emptiest value its type has", () => {
     const schema = object({
-      favourite_colour: text,
+      favourite_color: text,
       weather: { type: "string" },
       stars: { type: "integer" },
       loyal: { type: "boolean" },
@@ -59,7 +59,7 @@ describe("filling a schema", () => {
       mood: { enum: ["good", "bad"] },
     });
     expect(ask(schema)).toEqual({
-      favourite_colour: null,
+      favourite_color: null,
       weather: "",
       stars: 0,
       loyal: false,

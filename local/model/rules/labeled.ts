@@ -56,13 +56,11 @@ export function label(rows: Row[], segments: Segment[][], table: TaxTable, style
     if (last?.kind === "number" && !words.some((each) => /\p{L}{2}/u.test(each))) bare.set(index, last);
   });
   for (const [index, number] of bare) {
-    const neighbours = [index - 1, index + 1].filter(
+    const neighbors = [index - 1, index + 1].filter(
       (each) => open.has(each) && distance(rows, index, each) <= MAX_ROW_DISTANCE,
     );
     // The row above wins a tie: labels are read before their amounts.
-    const nearest = neighbours.sort(
-      (a, b) => distance(rows, index, a) - distance(rows, index, b) || a - b,
-    )[0];
+    const nearest = neighbors.sort((a, b) => distance(rows, index, a) - distance(rows, index, b) || a - b)[0];
     const other = nearest === undefined ? undefined : open.get(nearest);
     if (other) {
       found.push({

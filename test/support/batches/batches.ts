@@ -53,7 +53,7 @@ export interface Batches {
 }
 
 /** The default answer of the model server in tests. */
-export const answer = (delayMs = 0): ModelServer.Behaviour =>
+export const answer = (delayMs = 0): ModelServer.Behavior =>
   ModelServer.json(
     {
       ...{ total: "12.00", subtotal: null, tax: null, service: null },

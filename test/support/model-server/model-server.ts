@@ -19,7 +19,7 @@ export { contextTooLong } from "./too-long.ts";
  */
 
 /** What the server does with one request. */
-export type Behaviour =
+export type Behavior =
   /** Answers a chat completion with this text, streamed if the request asks for it. */
   | ({ kind: "text"; text: string } & Pace & Ending)
   /** A whole HTTP answer. */
@@ -66,7 +66,7 @@ interface Ending {
   logprobs?: { token: string; logprob: number; top_logprobs: { token: string; logprob: number }[] }[];
 }
 
-export type Respond = (request: Received, n: number) => Behaviour | Promise<Behaviour>;
+export type Respond = (request: Received, n: number) => Behavior | Promise<Behavior>;
 
 export interface Options {
   respond?: Respond;
@@ -84,7 +84,7 @@ export interface ModelServer {
   readonly port: number;
   respond: Respond;
   /** The behavior of `GET /v1/models`: a list (default), or any other. */
-  models: "list" | Behaviour;
+  models: "list" | Behavior;
   readonly requests: Received[];
   /** Chat completions in progress, and the maximum so far. */
   readonly inFlight: number;
@@ -98,19 +98,19 @@ export interface ModelServer {
 }
 
 /** A finished answer: this value as JSON. */
-export const json = (value: unknown, more: Pace & Ending = {}): Behaviour => ({
+export const json = (value: unknown, more: Pace & Ending = {}): Behavior => ({
   kind: "text",
   text: JSON.stringify(value),
   ...more,
 });
 
-export const text = (text: string, more: Pace & Ending = {}): Behaviour => ({ kind: "text", text, ...more });
+export const text = (text: string, more: Pace & Ending = {}): Behavior => ({ kind: "text", text, ...more });
 
 /** The answer of a proxy in front of a stopped server. */
 export const html = (
   status: number,
   more: { headers?: Record<string, string>; delayMs?: number } = {},
-): Behaviour => ({
+): Behavior => ({
   kind: "status",
   status,
   contentType: "text/html",
@@ -123,7 +123,7 @@ export const error = (
   status: number,
   message: string,
   more: { headers?: Record<string, string>; delayMs?: number; type?: string } = {},
-): Behaviour => ({
+): Behavior => ({
   kind: "status",
   status,
   contentType: "application/json",
@@ -133,7 +133,7 @@ export const error = (
 });
 
 /** Answers that never end. */
-export const endless = (what: "whitespace" | "digits" | "ngram", chunkDelayMs = 1): Behaviour => ({
+export const endless = (what: "whitespace" | "digits" | "ngram", chunkDelayMs = 1): Behavior => ({
   kind: "endless",
   chunkDelayMs,
   ...{
@@ -143,8 +143,8 @@ export const endless = (what: "whitespace" | "digits" | "ngram", chunkDelayMs = 
   }[what],
 });
 
-export const hang = (): Behaviour => ({ kind: "hang" });
-export const reset = (): Behaviour => ({ kind: "reset" });
+export const hang = (): Behavior => ({ kind: "hang" });
+export const reset = (): Behavior => ({ kind: "reset" });
 
 /** Starts a server on a free port of 127.0.0.1. */
 export async function start(options: Options = {}): Promise<ModelServer> {
@@ -198,7 +198,7 @@ export async function start(options: Options = {}): Promise<ModelServer> {
 
   const running = {
     respond: options.respond ?? (() => json({})),
-    models: "list" as "list" | Behaviour,
+    models: "list" as "list" | Behavior,
     requests,
     get inFlight() {
       return inFlight;
@@ -232,7 +232,7 @@ export async function start(options: Options = {}): Promise<ModelServer> {
   return running;
 }
 
-function list(model: string, maxModelLen: number | undefined): Behaviour {
+function list(model: string, maxModelLen: number | undefined): Behavior {
   const card = { id: model, object: "model", owned_by: "test", max_model_len: maxModelLen ?? null };
   return {
     kind: "status",
@@ -243,21 +243,21 @@ function list(model: string, maxModelLen: number | undefined): Behaviour {
 }
 
 async function act(
-  behaviour: Behaviour,
+  behavior: Behavior,
   response: http.ServerResponse,
   received: Received | undefined,
   model: string,
 ): Promise<void> {
-  switch (behaviour.kind) {
+  switch (behavior.kind) {
     case "hang":
       return;
     case "reset":
       response.socket?.resetAndDestroy();
       return;
     case "status":
-      await pause(behaviour.delayMs, response);
-      response.writeHead(behaviour.status, { "content-type": behaviour.contentType, ...behaviour.headers });
-      response.end(behaviour.body);
+      await pause(behavior.delayMs, response);
+      response.writeHead(behavior.status, { "content-type": behavior.contentType, ...behavior.headers });
+      response.end(behavior.body);
       return;
     case "flood": {
       response.writeHead(200, { "content-type": "text/event-stream" });
@@ -268,24 +268,24 @@ async function act(
       const send = events(response, received?.body.model ?? model);
       const count =
         received?.body.stream_options?.continuous_usage_stats === true ? counted : () => undefined;
-      await send({ delta: { role: "assistant", content: behaviour.start }, finish_reason: null }, count(0));
+      await send({ delta: { role: "assistant", content: behavior.start }, finish_reason: null }, count(0));
       for (let units = 1; !response.destroyed; units += 1) {
-        await send({ delta: { content: behaviour.unit }, finish_reason: null }, count(units));
-        await pause(behaviour.chunkDelayMs, response);
+        await send({ delta: { content: behavior.unit }, finish_reason: null }, count(units));
+        await pause(behavior.chunkDelayMs, response);
       }
       return;
     }
     case "text":
-      await pause(behaviour.delayMs, response);
+      await pause(behavior.delayMs, response);
       if (received?.body.stream === true)
-        await streamed(behaviour, response, behaviour.model ?? received.body.model ?? model, received.body);
-      else whole(behaviour, response, behaviour.model ?? received?.body.model ?? model);
+        await streamed(behavior, response, behavior.model ?? received.body.model ?? model, received.body);
+      else whole(behavior, response, behavior.model ?? received?.body.model ?? model);
   }
 }
 
 const resetDelayMs = 30;
 
-type Text = Extract<Behaviour, { kind: "text" }>;
+type Text = Extract<Behavior, { kind: "text" }>;
 
 /** For a prompt of 100 tokens. */
 const counted = (completion_tokens: number, prompt_tokens = 100): Usage => ({
@@ -294,18 +294,18 @@ const counted = (completion_tokens: number, prompt_tokens = 100): Usage => ({
   total_tokens: prompt_tokens + completion_tokens,
 });
 
-function usageOf(behaviour: Text): Usage | undefined {
-  if (behaviour.usage === null) return undefined;
-  const { prompt_tokens, completion_tokens } = behaviour.usage ?? {
+function usageOf(behavior: Text): Usage | undefined {
+  if (behavior.usage === null) return undefined;
+  const { prompt_tokens, completion_tokens } = behavior.usage ?? {
     prompt_tokens: 100,
-    completion_tokens: Math.ceil(behaviour.text.length / 4),
+    completion_tokens: Math.ceil(behavior.text.length / 4),
   };
   return counted(completion_tokens, prompt_tokens);
 }
 
-function whole(behaviour: Text, response: http.ServerResponse, model: string): void {
-  const finish_reason = behaviour.finishReason === undefined ? "stop" : behaviour.finishReason;
-  const choices = [{ index: 0, message: { role: "assistant", content: behaviour.text }, finish_reason }];
+function whole(behavior: Text, response: http.ServerResponse, model: string): void {
+  const finish_reason = behavior.finishReason === undefined ? "stop" : behavior.finishReason;
+  const choices = [{ index: 0, message: { role: "assistant", content: behavior.text }, finish_reason }];
   response.writeHead(200, { "content-type": "application/json" });
   response.end(
     JSON.stringify({
@@ -314,42 +314,42 @@ function whole(behaviour: Text, response: http.ServerResponse, model: string): v
       created: 0,
       model,
       choices,
-      usage: usageOf(behaviour),
+      usage: usageOf(behavior),
     }),
   );
 }
 
 async function streamed(
-  behaviour: Text,
+  behavior: Text,
   response: http.ServerResponse,
   model: string,
   { stream_options: options }: ChatBody,
 ): Promise<void> {
   const send = events(response, model);
-  const total = options?.continuous_usage_stats === true ? usageOf(behaviour) : undefined;
+  const total = options?.continuous_usage_stats === true ? usageOf(behavior) : undefined;
   /** In every piece, as vLLM does on request. */
   const soFar = (characters: number) =>
     total &&
-    counted(Math.ceil(total.completion_tokens * (characters / behaviour.text.length)), total.prompt_tokens);
+    counted(Math.ceil(total.completion_tokens * (characters / behavior.text.length)), total.prompt_tokens);
   await send({ delta: { role: "assistant", content: "" }, finish_reason: null }, soFar(0));
-  const size = behaviour.chunkCharacters ?? 16;
-  const { field = "reasoning", text: thought = "" } = behaviour.thinking ?? {};
+  const size = behavior.chunkCharacters ?? 16;
+  const { field = "reasoning", text: thought = "" } = behavior.thinking ?? {};
   for (let at = 0; at < thought.length && !response.destroyed; at += size)
     await send({ delta: { [field]: thought.slice(at, at + size) }, finish_reason: null });
-  const logprobs = [...(behaviour.logprobs ?? [])];
-  for (let at = 0; at < behaviour.text.length && !response.destroyed; at += size) {
-    const next = at + size >= behaviour.text.length ? logprobs.splice(0) : logprobs.splice(0, 1);
+  const logprobs = [...(behavior.logprobs ?? [])];
+  for (let at = 0; at < behavior.text.length && !response.destroyed; at += size) {
+    const next = at + size >= behavior.text.length ? logprobs.splice(0) : logprobs.splice(0, 1);
     const piece = {
-      delta: { content: behaviour.text.slice(at, at + size) },
+      delta: { content: behavior.text.slice(at, at + size) },
       finish_reason: null,
-      ...(behaviour.logprobs === undefined ? {} : { logprobs: { content: next } }),
+      ...(behavior.logprobs === undefined ? {} : { logprobs: { content: next } }),
     };
-    await send(piece, soFar(Math.min(behaviour.text.length, at + size)));
-    await pause(behaviour.chunkDelayMs, response);
+    await send(piece, soFar(Math.min(behavior.text.length, at + size)));
+    await pause(behavior.chunkDelayMs, response);
   }
-  const finishReason = behaviour.finishReason === undefined ? "stop" : behaviour.finishReason;
+  const finishReason = behavior.finishReason === undefined ? "stop" : behavior.finishReason;
   if (finishReason !== null) await send({ delta: {}, finish_reason: finishReason }, total);
-  switch (behaviour.end ?? "done") {
+  switch (behavior.end ?? "done") {
     case "hang":
       return;
     case "reset":
@@ -361,7 +361,7 @@ async function streamed(
       response.end();
       return;
     case "done": {
-      const usage = usageOf(behaviour);
+      const usage = usageOf(behavior);
       if (usage !== undefined) {
         response.write(
           `data: ${JSON.stringify({ id: "chatcmpl-test", object: "chat.completion.chunk", created: 0, model, choices: [], usage })}\n\n`,

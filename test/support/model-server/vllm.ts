@@ -23,7 +23,7 @@ export async function answer(
   house: House,
   received: ModelServer.Received,
   text: string,
-): Promise<ModelServer.Behaviour> {
+): Promise<ModelServer.Behavior> {
   const { body } = received;
   const { contextTokens, charactersPerToken = 2, textTokens = 1_700, pictureRatio = 1 } = house;
   const asked = Math.min(body.max_tokens ?? contextTokens, house.mostTokens ?? contextTokens);

@@ -21,7 +21,7 @@ async function sent(bytes: Uint8Array, x = 32, y = 32): Promise<number[]> {
 }
 
 /** JPEG differs by a few; wrongly read colors differ by tens. */
-async function expectColour(bytes: Uint8Array, wanted: number[]): Promise<void> {
+async function expectColor(bytes: Uint8Array, wanted: number[]): Promise<void> {
   const seen = await sent(bytes);
   const far = seen.some((value, index) => Math.abs(value - (wanted[index] ?? 0)) > 6);
   expect({ seen, far }).toEqual({ seen, far: false });
@@ -38,49 +38,49 @@ const profileOf = async (name: "srgb" | "p3") => {
 describe("16 bits a sample", () => {
   const orange = [200, 120, 40];
 
-  test("colours stay what they are, without a profile and with sRGB's", async () => {
+  test("colors stay what they are, without a profile and with sRGB's", async () => {
     for (const pixel of [orange, [255, 0, 0], [0, 0, 255], [12, 200, 90]]) {
-      const deep = { ...size, bitDepth: 16, colourType: 2, pixel: () => pixel };
-      await expectColour(png(deep), pixel);
-      await expectColour(png({ ...deep, before: [pngChunk("sRGB", Buffer.from([0]))] }), pixel);
-      await expectColour(png({ ...deep, before: [await profileOf("srgb")] }), pixel);
+      const deep = { ...size, bitDepth: 16, colorType: 2, pixel: () => pixel };
+      await expectColor(png(deep), pixel);
+      await expectColor(png({ ...deep, before: [pngChunk("sRGB", Buffer.from([0]))] }), pixel);
+      await expectColor(png({ ...deep, before: [await profileOf("srgb")] }), pixel);
     }
   });
 
   test("another profile is applied as with 8 bits", async () => {
     const before = [await profileOf("p3")];
-    const shallow = png({ ...size, colourType: 2, pixel: () => orange, before });
-    const deep = png({ ...size, bitDepth: 16, colourType: 2, pixel: () => orange, before });
+    const shallow = png({ ...size, colorType: 2, pixel: () => orange, before });
+    const deep = png({ ...size, bitDepth: 16, colorType: 2, pixel: () => orange, before });
     const seen = await sent(shallow);
     expect((seen[0] ?? 0) - 200).toBeGreaterThan(6);
-    await expectColour(deep, seen);
+    await expectColor(deep, seen);
   });
 
   test("grey is scaled, not clipped, also where it is scaled down or half transparent", async () => {
     for (const grey of [0, 64, 128, 200, 255]) {
-      await expectColour(png({ ...size, bitDepth: 16, pixel: () => [grey] }), [grey, grey, grey]);
-      const half = png({ ...size, bitDepth: 16, colourType: 4, pixel: () => [grey, 128] });
+      await expectColor(png({ ...size, bitDepth: 16, pixel: () => [grey] }), [grey, grey, grey]);
+      const half = png({ ...size, bitDepth: 16, colorType: 4, pixel: () => [grey, 128] });
       const onWhite = Math.round(grey * (128 / 255) + 255 * (127 / 255));
-      await expectColour(half, [onWhite, onWhite, onWhite]);
+      await expectColor(half, [onWhite, onWhite, onWhite]);
     }
   });
 });
 
-test("transparency becomes white paper: alpha, a palette's, a colour key, in every format that has it", async () => {
+test("transparency becomes white paper: alpha, a palette's, a color key, in every format that has it", async () => {
   const clear = sharp({ create: { ...size, channels: 4, background: { r: 0, g: 0, b: 0, alpha: 0 } } });
   const pictures = {
     rgba: await clear.png().toBuffer(),
-    "grey with alpha": png({ ...size, colourType: 4, pixel: () => [0, 0] }),
-    "16 bits with alpha": png({ ...size, bitDepth: 16, colourType: 6, pixel: () => [0, 0, 0, 0] }),
+    "grey with alpha": png({ ...size, colorType: 4, pixel: () => [0, 0] }),
+    "16 bits with alpha": png({ ...size, bitDepth: 16, colorType: 6, pixel: () => [0, 0, 0, 0] }),
     palette: png({
       ...size,
-      colourType: 3,
+      colorType: 3,
       pixel: () => [0],
       before: [pngChunk("PLTE", Buffer.from([0, 0, 0])), pngChunk("tRNS", Buffer.from([0]))],
     }),
-    "colour key": png({
+    "color key": png({
       ...size,
-      colourType: 2,
+      colorType: 2,
       pixel: () => [0, 0, 0],
       before: [pngChunk("tRNS", Buffer.alloc(6))],
     }),
@@ -97,18 +97,18 @@ test("transparency becomes white paper: alpha, a palette's, a colour key, in eve
 });
 
 test("CMYK is seen as it is printed: red stays red, white paper white, black print black", async () => {
-  for (const [colour, strongest] of [
+  for (const [color, strongest] of [
     ["#ff0000", 0],
     ["#0000ff", 2],
   ] as const) {
-    const seen = await sent(await solid(colour).toColourspace("cmyk").jpeg({ quality: 95 }).toBuffer());
+    const seen = await sent(await solid(color).toColorspace("cmyk").jpeg({ quality: 95 }).toBuffer());
     const others = seen.filter((_, index) => index !== strongest);
     expect(Math.max(...others)).toBeLessThan((seen[strongest] ?? 0) - 50);
   }
-  const paper = await solid("#ffffff").toColourspace("cmyk").jpeg({ quality: 95 }).toBuffer();
+  const paper = await solid("#ffffff").toColorspace("cmyk").jpeg({ quality: 95 }).toBuffer();
   expect((await sharp(paper).metadata()).space).toBe("cmyk");
   expect(Math.min(...(await sent(paper)))).toBeGreaterThan(245);
-  const print = await solid("#000000").toColourspace("cmyk").tiff().toBuffer();
+  const print = await solid("#000000").toColorspace("cmyk").tiff().toBuffer();
   expect(Math.max(...(await sent(print)))).toBeLessThan(60);
 });
 
@@ -116,10 +116,10 @@ test("one bit a pixel is black on white, in PNG and in a fax's TIFF, whichever o
   const rows = Buffer.alloc(9 * 64);
   for (let y = 0; y < 64; y++) rows.fill(0xff, y * 9 + 5, y * 9 + 9);
   const bits = png({ ...size, bitDepth: 1, idat: deflateSync(rows) });
-  const half = await sharp(bits).toColourspace("b-w").raw().toBuffer();
+  const half = await sharp(bits).toColorspace("b-w").raw().toBuffer();
   const tiff = (options: object) =>
     sharp(half, { raw: { ...size, channels: 1 } })
-      .toColourspace("b-w")
+      .toColorspace("b-w")
       .tiff({ bitdepth: 1, ...options })
       .toBuffer();
   const faxes = [

@@ -15,7 +15,7 @@ const cases = join(shared, "cases", "answers.json");
 
 export const isPresent = [...labels, cases].every((file) => existsSync(file));
 
-export interface Labelled {
+export interface Labeled {
   file: string;
   source_key?: string;
   fields: Record<string, unknown>;
@@ -26,8 +26,8 @@ function read<T>(file: string): T {
   return JSON.parse(readFileSync(file, "utf8")) as T;
 }
 
-export function labelled(): Labelled[] {
-  return labels.flatMap((file) => read<Labelled[]>(file));
+export function labeled(): Labeled[] {
+  return labels.flatMap((file) => read<Labeled[]>(file));
 }
 
 /** Answers of models, without texts that are no JSON object. */
@@ -67,7 +67,7 @@ function quantity(value: unknown, locale: string): string | null {
 const locales: Record<string, string> = { IDR: "id-ID", EUR: "de-DE" };
 
 /** A labeled receipt as an answer of receipt_v1; only labels that the source has. */
-export function receiptOf({ fields, norm }: Labelled) {
+export function receiptOf({ fields, norm }: Labeled) {
   const all: Fields = { ...fields, ...(fields.sub_total as object), ...(fields.total as object) };
   // The German set labels totals and dates without their separators.
   const total = amount(all, "en-US", "total_price", "total", "total_amount", "Total");
@@ -104,7 +104,7 @@ export function receiptOf({ fields, norm }: Labelled) {
 
 /** Every labeled receipt as an answer of each task that its labels fill. */
 export function documents(): Document[] {
-  return labelled().flatMap((record): Document[] => {
+  return labeled().flatMap((record): Document[] => {
     const answer = receiptOf(record);
     const { totals, payment } = answer;
     const { tip: _, rounding: __, ...foot } = totals;
