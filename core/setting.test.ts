@@ -29,7 +29,7 @@ const bad = {
   secret: ["Bearer 4711", '"4711"', "4711\r", "47\u00a011", "schl\u00fcssel-4711"],
   text: ["4711\n", " 4711", "47\u000011"],
   choice: ["verbose", "xml-4711", "WARN,INFO"],
-  // The rest are of their own kind.
+  // The other settings have kinds of their own.
   DATABASE_URL: [
     ...[
       "postgres://user:4711@db/x",

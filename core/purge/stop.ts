@@ -7,7 +7,7 @@ import { isOpen, runTable as run, runsBy } from "#core/run/run.sql";
  * For an operator who revokes a key. Only the database is available here, so queues and bucket are left to reconcile,
  * which continues within a minute.
  * going(…)  the work of a key that has not ended
- * stop(…)   starts none of it any more
+ * stop(…)   prevents the rest of it from starting
  */
 
 /** The work of a key that has not ended. */
