@@ -12,6 +12,7 @@ const benches: Readonly<Record<string, () => Promise<{ run(args: string[]): Prom
   canonical: () => import("./canonical.ts"),
   doors: () => import("./doors.ts"),
   evaluation: () => import("./evaluation.ts"),
+  look: () => import("./look/main.ts"),
   planted: () => import("./planted.ts"),
   vllm: () => import("./vllm.ts"),
 };

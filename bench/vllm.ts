@@ -68,6 +68,7 @@ export async function run(args: string[]): Promise<number> {
     maxModelLen: scenario === "believed" ? believedTokens : undefined,
     maxTokens: undefined,
     maxImages: 4,
+    look: true,
     connectTimeoutMs: 5_000,
     readTimeoutMs: 120_000,
   };

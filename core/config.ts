@@ -186,6 +186,8 @@ export interface Model {
   /** Undefined: the task decides. */
   maxTokens: number | undefined;
   maxImages: number;
+  /** Pictures are looked at before they are sent (#core/look/look). */
+  look: boolean;
   connectTimeoutMs: number;
   readTimeoutMs: number;
 }
@@ -203,6 +205,7 @@ function toModel(values: Values<"model">, timeScale: number): Model {
     maxModelLen: values.VLLM_MAX_MODEL_LEN,
     maxTokens: values.VLLM_MAX_TOKENS,
     maxImages: values.VLLM_MAX_IMAGES,
+    look: values.LOOK === "on",
     connectTimeoutMs: Math.ceil(values.VLLM_CONNECT_TIMEOUT_S * 1000 * timeScale),
     readTimeoutMs: Math.ceil(values.VLLM_READ_TIMEOUT_S * 1000 * timeScale),
   };

@@ -178,6 +178,7 @@ export const settings = {
     VLLM_MAX_MODEL_LEN: whole(1024, 1_000_000).optional(),
     VLLM_MAX_TOKENS: whole(16, 100_000).optional(),
     VLLM_MAX_IMAGES: whole(1, 64).default(4),
+    LOOK: choice(["on", "off"]).default("on"),
     VLLM_CONNECT_TIMEOUT_S: seconds(60).default(5),
     VLLM_READ_TIMEOUT_S: seconds(600).default(90),
   },

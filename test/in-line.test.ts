@@ -41,7 +41,7 @@ beforeAll(async () => {
     times: { ...stores.services.times, queueLookMs: 0 },
     model: {
       ...{ baseUrl: "http://127.0.0.1:9/v1", apiKey: undefined, model: "m", maxModelLen: 8192 },
-      ...{ maxTokens: undefined, maxImages: 4, connectTimeoutMs: 500, readTimeoutMs: 500 },
+      ...{ maxTokens: undefined, maxImages: 4, look: true, connectTimeoutMs: 500, readTimeoutMs: 500 },
     } as RunServices["model"],
   };
 });

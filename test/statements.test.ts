@@ -35,7 +35,7 @@ let services: Services & Stores["services"];
 beforeAll(async () => {
   stores = await open();
   const model = { baseUrl: "http://127.0.0.1:9/v1", apiKey: undefined, model: "m", maxModelLen: 8_192 };
-  const more = { maxTokens: undefined, maxImages: 4, connectTimeoutMs: 50, readTimeoutMs: 50 };
+  const more = { maxTokens: undefined, maxImages: 4, look: true, connectTimeoutMs: 50, readTimeoutMs: 50 };
   services = { ...stores.services, model: { ...model, ...more } } as typeof services;
 });
 afterAll(() => stores.close());

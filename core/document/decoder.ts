@@ -2,7 +2,8 @@ import { type ChildProcess, spawn } from "node:child_process";
 import * as Config from "#core/config";
 import { AppError } from "#core/error";
 import type { Encoded, Header } from "#core/image/encode";
-import type { Done, Job, Order, Ready } from "./program.ts";
+import type { Look } from "#core/look/look";
+import type { Done, Job, Order, Ready, Result as Results } from "./program.ts";
 
 /*
  * Native decoders run in a separate process, one per instance, which is reused: an abort does not stop native work,
@@ -25,7 +26,7 @@ const limitMs = 20_000;
 /** Usual pictures never take this long. */
 const longMs = 1_000;
 
-type Result<J extends Job> = J extends { op: "header" } ? Header : Encoded;
+type Result<J extends Job> = J extends { op: "header" } ? Header : J extends { op: "look" } ? Look : Encoded;
 interface Work {
   bytes: Uint8Array;
   /** sha256 of the bytes, which are sent once for all orders about one picture. */
@@ -81,7 +82,7 @@ export class Decoder {
     }
   }
 
-  async #ask(job: Job, work: Work): Promise<Header | Encoded> {
+  async #ask(job: Job, work: Work): Promise<Results> {
     for (let attempt = 1; ; attempt += 1) {
       const outcome = await this.#asked(job, work);
       if (outcome === "aborted") throw timedOut(work.signal);

@@ -184,6 +184,7 @@ describe("prepare", () => {
         height: 200,
         sha256: image.sha256,
         changed: false,
+        turned: 0,
       });
     }
   });

@@ -7,6 +7,7 @@ import * as Pages from "#core/image/pages";
 import { pixelAspect, squared } from "#core/image/pixel-shape";
 import * as Structure from "#core/image/structure";
 import { names, sniff } from "#core/image/type";
+import type { Look } from "#core/look/look";
 import { sizes } from "#spec/limits";
 import { type MimeType, mimeTypes } from "#spec/pictures";
 
@@ -15,6 +16,7 @@ import { type MimeType, mimeTypes } from "#spec/pictures";
  *
  * open(bytes) -> Document                          kind, number of pages and the first page, nothing decoded
  * page(Document, number) -> Page                   another page
+ * look(Page) -> Look                              which way up it is, by a reduced copy
  * prepare(Page, { maxImageTokens }) -> Prepared    what the model server gets
  *
  * A picture is a document of one page, a TIFF or a PDF may have several; whoever asks the model sees pages only. The
@@ -71,6 +73,8 @@ export interface Prepared {
   sha256: string;
   /** False if `bytes` are the caller's own. */
   changed: boolean;
+  /** Clockwise degrees by which it was turned beyond EXIF, from above -180 to 180. */
+  turned: number;
 }
 
 export interface PrepareOptions {
@@ -79,6 +83,8 @@ export interface PrepareOptions {
   patch?: number;
   /** Encode again in this format, even if the caller's own bytes could be sent. */
   encodeAs?: "jpeg" | "png" | undefined;
+  /** What `look` found; without it the picture is sent as EXIF turns it. */
+  look?: Look | undefined;
   signal?: AbortSignal | undefined;
 }
 
@@ -198,6 +204,22 @@ function checkMegapixels(width: number, height: number): void {
 }
 
 /**
+ * Looks at the page once, before it is prepared (#core/look/look). A reduced copy is decoded, which replaces the test
+ * decode of `prepare`: a broken or truncated file is `invalid_image` here already.
+ */
+export async function look(page: Page, how: Pick<OpenOptions, "signal"> = {}): Promise<Look> {
+  const { bytes, sha256, decoder } = page;
+  return await decoder.run({ op: "look", ...targetOf(page) }, { bytes, sha256, signal: how.signal });
+}
+
+const targetOf = ({ mimeType, index, password, width, height, orientation, pixelAspect }: Page) => ({
+  mimeType,
+  index,
+  password,
+  image: { width, height, orientation, pixelAspect },
+});
+
+/**
  * The picture as the model server gets it: upright, square pixels, at most `maxImageTokens` (from `tokenBudget`), 8-bit
  * sRGB on white, JPEG without metadata.
  *
@@ -213,21 +235,25 @@ function checkMegapixels(width: number, height: number): void {
  * ours.
  */
 export async function prepare(page: Page, options: PrepareOptions): Promise<Prepared> {
-  const { bytes, sha256, mimeType, index, password, width, height, orientation, pixelAspect } = page;
-  const { signal, maxImageTokens, jpegQuality, patch, encodeAs } = options;
+  const { bytes, sha256 } = page;
+  const { signal, maxImageTokens, jpegQuality, patch, encodeAs, look } = options;
+  const turn = look === undefined ? 0 : turnOf(look);
   const encoded = await page.decoder.run(
     {
       op: "encode",
-      mimeType,
-      index,
-      password,
-      image: { width, height, orientation, pixelAspect },
-      options: { maxImageTokens, jpegQuality, patch, encodeAs },
+      ...targetOf(page),
+      options: { maxImageTokens, jpegQuality, patch, encodeAs, turn },
     },
     { bytes, sha256, signal },
   );
-  if (encoded.bytes === undefined) return { ...encoded, bytes, sha256, changed: false };
-  return { ...encoded, bytes: encoded.bytes, sha256: sha256Of(encoded.bytes), changed: true };
+  if (encoded.bytes === undefined) return { ...encoded, bytes, sha256, changed: false, turned: 0 };
+  const sent = encoded.bytes;
+  return { ...encoded, bytes: sent, sha256: sha256Of(sent), changed: true, turned: turn };
+}
+
+function turnOf({ turn, tilt }: Look): number {
+  const clockwise = (turn ?? 0) - tilt;
+  return clockwise > 180 ? clockwise - 360 : clockwise;
 }
 
 function invalid(reason: string, message: string): AppError {

@@ -1,4 +1,6 @@
-import type { Encoded, Encoding, Header, Picture } from "#core/image/encode";
+import type { Encoded, Encoding, Header } from "#core/image/encode";
+import type { Picture } from "#core/image/native";
+import type { Look } from "#core/look/look";
 import type { MimeType } from "#spec/pictures";
 import type { Opened } from "./format/format.ts";
 import { formats } from "./formats.ts";
@@ -21,9 +23,14 @@ interface Target {
   password?: string | undefined;
 }
 
+type Shape = Omit<Picture, "bytes" | "mimeType" | "index">;
+
 export type Job =
   | ({ op: "header" } & Target)
-  | ({ op: "encode"; image: Omit<Picture, "bytes" | "mimeType" | "index">; options: Encoding } & Target);
+  | ({ op: "look"; image: Shape } & Target)
+  | ({ op: "encode"; image: Shape; options: Encoding } & Target);
+
+export type Result = Header | Look | Encoded;
 
 /** An order. The bytes come through stdin, where they are neither copied into a message nor decoded as text. */
 export interface Order {
@@ -34,7 +41,7 @@ export interface Order {
 }
 
 export type Done = { id: number } & (
-  | { ok: true; result: Header | Encoded }
+  | { ok: true; result: Result }
   | {
       ok: false;
       /** Undefined for a fault of ours. */
@@ -77,7 +84,7 @@ export async function serve(): Promise<void> {
     );
   });
   // Loaded while the caller starts, rather than at the first picture.
-  await (await import("#core/image/encode")).load();
+  await (await import("#core/image/native")).load();
   process.send?.({ ready: true } satisfies Ready);
 }
 
@@ -87,18 +94,21 @@ interface Held {
   opened?: Promise<Opened>;
 }
 
-async function done(job: Job, held: Held): Promise<Header | Encoded> {
-  const Encode = await import("#core/image/encode");
+async function done(job: Job, held: Held): Promise<Result> {
   const { mimeType, index } = job;
   const load = formats[mimeType];
   if (load === undefined) {
+    const Encode = await import("#core/image/encode");
     if (job.op === "header") return await Encode.header(held.bytes, mimeType, index);
-    return await Encode.encode({ ...job.image, mimeType, index, bytes: held.bytes }, job.options);
+    const picture = { ...job.image, mimeType, index, bytes: held.bytes };
+    if (job.op === "look") return await (await import("#core/image/look")).look(picture);
+    return await Encode.encode(picture, job.options);
   }
   const Render = await import("./render.ts");
   held.opened ??= load().then((format) => format.open(held.bytes, { password: job.password }));
   const opened = await held.opened;
   if (job.op === "header") return await Render.header(opened, index);
+  if (job.op === "look") return await Render.look(opened, index);
   return await Render.encode(opened, index, job.options);
 }
 

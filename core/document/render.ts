@@ -1,8 +1,10 @@
 import { AppError } from "#core/error";
-import { sizeWithin } from "#core/image/budget";
 import * as Encode from "#core/image/encode";
+import type { Picture } from "#core/image/native";
+import { reducedSize } from "#core/look/grey";
+import type { Look } from "#core/look/look";
 import { sizes } from "#spec/limits";
-import type { Opened, Shape, Size } from "./format/format.ts";
+import type { File, Opened, Shape, Size } from "./format/format.ts";
 
 /* Pages of a format's module (./format/format.ts) as headers and as pictures, in the decoder's process. */
 
@@ -30,22 +32,33 @@ export async function encode(
   options: Encode.Encoding,
 ): Promise<Encode.Encoded> {
   const natural = pixelsOf(await opened.shape(index));
-  const size = sizeWithin(natural.width, natural.height, options.maxImageTokens, options.patch);
+  const size = Encode.scaled(natural, options);
   const raster = await opened.raster(index, size);
   if (raster.kind === "pixels") {
     const small = raster.width * raster.height < size.width * size.height;
     return await Encode.pixels(raster, small ? raster : size, options);
   }
-  const { bytes, mimeType, orientation } = raster;
+  const encoded = await Encode.encode(await pictureOf(raster), options);
+  // The caller's own bytes are the whole document.
+  return encoded.bytes === undefined ? { ...encoded, bytes: raster.bytes } : encoded;
+}
+
+/** One look at the page, as at a picture. @throws AppError `invalid_image`. */
+export async function look(opened: Opened, index: number): Promise<Look> {
+  const natural = pixelsOf(await opened.shape(index));
+  const raster = await opened.raster(index, reducedSize(natural.width, natural.height));
+  const Look = await import("#core/image/look");
+  return raster.kind === "pixels" ? await Look.pixels(raster) : await Look.look(await pictureOf(raster));
+}
+
+/** The picture that a page consists of. @throws AppError `invalid_image`. */
+async function pictureOf({ bytes, mimeType, orientation }: File): Promise<Picture> {
   const { width, height } = await Encode.header(bytes, mimeType);
   if (width * height > sizes.imageMegapixels * 1_000_000)
     throw new AppError("invalid_image", "a page holds a picture that is too large", {
       details: { reason: "page_too_large", limit_megapixels: sizes.imageMegapixels },
     });
-  const picture = { bytes, mimeType, index: 0, width, height, orientation, pixelAspect: 1, turned: true };
-  const encoded = await Encode.encode(picture, options);
-  // The caller's own bytes are the whole document.
-  return encoded.bytes === undefined ? { ...encoded, bytes } : encoded;
+  return { bytes, mimeType, index: 0, width, height, orientation, pixelAspect: 1, turned: true };
 }
 
 /** The pixels that a page has, or is drawn with at most. */

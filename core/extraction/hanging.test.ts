@@ -44,6 +44,7 @@ beforeAll(async () => {
       maxModelLen: 8192,
       maxTokens: undefined,
       maxImages: 4,
+      look: true,
     },
     times: Limits.times(1),
     version: "0",

@@ -33,6 +33,7 @@ async function performed(bytes: Uint8Array) {
     maxModelLen: 8192,
     maxTokens: undefined,
     maxImages: 4,
+    look: true,
   };
   return await perform(server, {
     task,

@@ -3,6 +3,7 @@ import * as Document from "#core/document/document";
 import { type AppError, from, invalidRequest } from "#core/error";
 import * as Budget from "#core/image/budget";
 import type { Log } from "#core/log";
+import type { Look } from "#core/look/look";
 import * as Metrics from "#core/metrics/metrics";
 import type * as Override from "#core/task/override";
 import type * as OwnSchema from "#core/task/own-schema";
@@ -198,12 +199,26 @@ function record(
   };
 }
 
+/** What is seen of the picture before it is sent; undefined where nobody is to look. */
+async function lookAt(
+  performed: Performed,
+  model: Config.Model,
+  { document, signal }: Work,
+): Promise<Look | undefined> {
+  if (!model.look) return undefined;
+  const startedAt = Date.now();
+  const look = await Document.look(document.first, { signal });
+  performed.timingsMs.image += Date.now() - startedAt;
+  return look;
+}
+
 /** The picture in a size that fits, and how it is changed if the server refuses it. */
-function openRoom(performed: Performed, model: Config.Model, work: Work): Promise<Vision.Room> {
+async function openRoom(performed: Performed, model: Config.Model, work: Work): Promise<Vision.Room> {
   const { task, document, signal } = work;
   const asked = work.debug?.max_tokens;
   const most = Math.min(asked ?? Number.POSITIVE_INFINITY, model.maxTokens ?? Number.POSITIVE_INFINITY);
-  return Vision.Room.open({
+  const look = await lookAt(performed, model, work);
+  return await Vision.Room.open({
     server: model,
     promptTokens: Budget.textTokens(task.prompt),
     maxTokens: task.maxOutputTokens,
@@ -215,6 +230,7 @@ function openRoom(performed: Performed, model: Config.Model, work: Work): Promis
       const prepared = await Document.prepare(document.first, {
         maxImageTokens,
         encodeAs,
+        look,
         signal,
       });
       performed.timingsMs.image += Date.now() - startedAt;
@@ -224,6 +240,7 @@ function openRoom(performed: Performed, model: Config.Model, work: Work): Promis
         height: prepared.height,
         mime_type: prepared.mimeType,
         bytes: prepared.bytes.length,
+        turned: prepared.turned,
       };
       return prepared;
     },

@@ -169,7 +169,15 @@ export interface Artifact extends Extract {
     height: number;
     pages: number;
   } | null;
-  sent: { sha256: string; width: number; height: number; mime_type: string; bytes: number } | null;
+  sent: {
+    sha256: string;
+    width: number;
+    height: number;
+    mime_type: string;
+    bytes: number;
+    /** Clockwise degrees by which it was turned beyond EXIF; of older artifacts it is not known. */
+    turned?: number;
+  } | null;
   /** Null when the model was not asked. */
   request: {
     temperature: number;

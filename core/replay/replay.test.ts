@@ -29,7 +29,7 @@ async function artifactOf(
   if (known === undefined) throw new Error("no such task");
   const { task, validate } = await Override.override(known, debug);
   const server: Config.Model = {
-    ...{ baseUrl: model.url, apiKey: undefined, model: "scripted-model", maxImages: 4 },
+    ...{ baseUrl: model.url, apiKey: undefined, model: "scripted-model", maxImages: 4, look: true },
     ...{ connectTimeoutMs: 500, readTimeoutMs: 2_000, maxModelLen: 8192, maxTokens: undefined },
   };
   const createdAt = new Date("2026-11-23T10:00:00Z");

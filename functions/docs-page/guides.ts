@@ -5,6 +5,7 @@
 export const guides: Readonly<Record<string, string>> = {
   quickstart: "Quickstart",
   "large-files": "Large files",
+  documents: "Documents",
   batches: "Batches",
   results: "Results",
   ledgers: "Ledgers",

@@ -1,5 +1,5 @@
 import { AppError } from "#core/error";
-import * as Encode from "#core/image/encode";
+import * as Native from "#core/image/native";
 import { sizes } from "#spec/limits";
 import type { Format, Opened } from "../format/format.ts";
 import { limits, refused } from "./boxes.ts";
@@ -68,7 +68,7 @@ const isRgb = (icc: Uint8Array | undefined): boolean =>
 
 /** @throws AppError `invalid_image`, `damaged`. */
 async function bySharp(bytes: Uint8Array): Promise<Tiff.Samples> {
-  const sharp = await Encode.load();
+  const sharp = await Native.load();
   sharp.unblock({ operation: ["VipsForeignLoadHeif"] });
   const open = (page: number) =>
     sharp(bytes, { limitInputPixels: sizes.imageMegapixels * 1_000_000, failOn: "warning", page });

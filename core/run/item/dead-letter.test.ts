@@ -35,7 +35,7 @@ beforeAll(async () => {
     ...stores.services,
     model: {
       ...{ baseUrl: model.url, apiKey: undefined, model: "scripted", maxModelLen: 8_192 },
-      ...{ maxTokens: undefined, maxImages: 4, connectTimeoutMs: 5_000, readTimeoutMs: 90_000 },
+      ...{ maxTokens: undefined, maxImages: 4, look: true, connectTimeoutMs: 5_000, readTimeoutMs: 90_000 },
     },
   };
   await stores.bucket.put("data/shared/x.jpg", Buffer.from(await picture()) as never);

@@ -1,0 +1,28 @@
+import * as Cases from "./cases.ts";
+import * as Upright from "./upright.ts";
+
+/*
+ * `npm run bench -- look [--json]`: how often the look is right, on receipts of ../shared/data and on drawn ones, and what
+ * it costs. Ends with 1 when a bar of docs/documents.md is missed.
+ */
+export async function run(args: string[]): Promise<number> {
+  const derived = Cases.folder("derived").map((each) => ({
+    ...each,
+    tilt: undefined,
+    // Their names count counterclockwise.
+    turn: ((360 - Number(/^rot(\d+)/.exec(each.name)?.[1] ?? 0)) % 360) as 0 | 90 | 180 | 270,
+  }));
+  const dev = Cases.folder("dev").map((each) => ({ ...each, tilt: undefined, turn: 0 as const }));
+  const drawn = await Upright.own(args.includes("thresholds") ? "thresholds" : "judge");
+  const parts = {
+    upright: await Upright.judge([...dev, ...derived, ...drawn]),
+    cost: await Upright.cost([...dev, ...drawn]),
+  };
+  if (args.includes("--json")) console.log(JSON.stringify(parts, null, 1));
+  else
+    for (const [name, { table, held }] of Object.entries(parts)) {
+      console.log(`${name}: ${held ? "held" : "MISSED"}`);
+      console.table(table);
+    }
+  return Object.values(parts).every(({ held }) => held) ? 0 : 1;
+}

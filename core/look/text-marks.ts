@@ -1,0 +1,31 @@
+import type { Mark } from "./ink.ts";
+import type { Letter } from "./upright.ts";
+
+/** Of the letters on each side this share is left out: a knot in the wood that looks like one. */
+const outliers = 0.03;
+
+/** The marks among the letters that have their size: only some of them were judged one by one. */
+export function textMarks(marks: readonly Mark[], letters: readonly Letter[]): Set<number> {
+  const height = (mark: Mark) => Math.min(mark.right - mark.left, mark.bottom - mark.top) + 1;
+  const usual = middle(
+    letters.flatMap(({ mark }) => (marks[mark] === undefined ? [] : [height(marks[mark])])),
+  );
+  const [left, right] = range(letters.map(({ x }) => x));
+  const [top, bottom] = range(letters.map(({ y }) => y));
+  const found = new Set<number>();
+  for (const [at, mark] of marks.entries()) {
+    const inside = mark.right >= left && mark.left <= right && mark.bottom >= top && mark.top <= bottom;
+    if (inside && height(mark) >= 0.6 * usual && height(mark) <= 1.7 * usual) found.add(at);
+  }
+  return found;
+}
+
+function range(values: readonly number[]): [number, number] {
+  const sorted = values.toSorted((a, b) => a - b);
+  const skip = Math.floor(sorted.length * outliers);
+  return [sorted[skip] ?? 0, sorted[sorted.length - 1 - skip] ?? 0];
+}
+
+function middle(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
+}

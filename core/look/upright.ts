@@ -1,0 +1,94 @@
+import type { Grey, Quarter } from "./grey.ts";
+import type { Mark } from "./ink.ts";
+import { type Net, scores, windowValues } from "./net.ts";
+import { type Place, side, windowAt, windowsOf } from "./windows.ts";
+
+/** A letter that was recognized as one, and how sharp it is. */
+export interface Letter extends Place {
+  /** Mean squared step between neighboring samples; the window's own variance is 1. */
+  sharpness: number;
+}
+
+/** The quarter turn that makes a picture upright, by the letters alone. */
+interface Upright {
+  /** Clockwise; undefined where the letters do not say. */
+  turn: Quarter | undefined;
+  /** Standard errors by which the best orientation is ahead of the second. */
+  certainty: number;
+  /** Windows that look like text in the best orientation, at most 180. */
+  letters: Letter[];
+}
+
+const mostWindows = 200;
+/** Fewer letters are no evidence. */
+const leastWindows = 12;
+/** One letter counts no more than this: a stain is not worth ten letters. */
+const mostOfOne = 3;
+/** Standard errors; measured on drawn receipts of the training half (docs/documents.md). */
+const leastCertainty = 1.5;
+const clearCertainty = 5;
+/** A window is a letter if one orientation is likelier than all others together. */
+const likely = Math.log(0.5);
+
+/**
+ * Each letter says how likely it stands upright after 0, 1, 2 and 3 quarter turns; the picture is turned by the sum of
+ * all, if it is clearly ahead of the second.
+ */
+export function uprightOf(grey: Grey, marks: Mark[], net: Net): Upright {
+  const { places, values } = windowsOf(grey, marks, mostWindows);
+  if (places.length < leastWindows) return { turn: undefined, certainty: 0, letters: [] };
+  const scratch = new Float32Array(windowValues);
+  const likelihoods: number[][] = [];
+  const order: number[] = [];
+  let verdict = { best: 0, certainty: 0 };
+  // Every second letter first: most pictures need no more.
+  for (const half of [0, 1]) {
+    for (let at = half; at < places.length; at += 2) {
+      likelihoods.push(logarithms(scores(net, windowAt(values, at), scratch)));
+      order.push(at);
+    }
+    verdict = verdictOf(likelihoods);
+    if (verdict.certainty >= clearCertainty) break;
+  }
+  const { best, certainty } = verdict;
+  const letters = order.flatMap((at, n) =>
+    (likelihoods[n]?.[best] ?? -1) >= likely
+      ? [{ ...(places[at] as Place), sharpness: sharpnessOf(windowAt(values, at)) }]
+      : [],
+  );
+  return { turn: certainty >= leastCertainty ? ((best * 90) as Quarter) : undefined, certainty, letters };
+}
+
+/** The orientation with the largest sum, and how far it is ahead of the second. */
+function verdictOf(likelihoods: readonly number[][]): { best: number; certainty: number } {
+  const sums = [0, 1, 2, 3].map((k) => likelihoods.reduce((sum, each) => sum + (each[k] as number), 0));
+  const [best = 0, second = 0] = [0, 1, 2, 3].sort((a, b) => (sums[b] as number) - (sums[a] as number));
+  const certainty = ahead(likelihoods.map((each) => (each[best] as number) - (each[second] as number)));
+  return { best, certainty };
+}
+
+/** Logarithms of the probabilities (softmax), none below that of `mostOfOne`. */
+function logarithms(found: [number, number, number, number]): number[] {
+  const most = Math.max(...found);
+  const total = most + Math.log(found.reduce((sum, score) => sum + Math.exp(score - most), 0));
+  return found.map((score) => Math.max(-mostOfOne, score - total));
+}
+
+/** Mean over its standard error. */
+function ahead(leads: number[]): number {
+  const mean = leads.reduce((sum, lead) => sum + lead, 0) / leads.length;
+  const variance = leads.reduce((sum, lead) => sum + (lead - mean) ** 2, 0) / leads.length;
+  return mean / Math.sqrt((variance + 0.01) / leads.length);
+}
+
+function sharpnessOf(window: Float32Array): number {
+  let sum = 0;
+  for (let at = 0; at < window.length - side; at += 1) {
+    const here = window[at] as number;
+    const below = here - (window[at + side] as number);
+    // The last column has no neighbor to the right.
+    const right = at % side === side - 1 ? 0 : here - (window[at + 1] as number);
+    sum += below * below + right * right;
+  }
+  return sum / window.length;
+}
