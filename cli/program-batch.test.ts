@@ -367,7 +367,7 @@ describe("replay", () => {
     const files = await cli.run(["replay", "kept"]);
     expect(files.status).toBe(exit.items);
     expect(files.stdout).toMatch(
-      /^altered\.json differs \(written by [\d.]+, this is [\d.]+\)\n {2}result\.total: "13\.00" is stored, "12\.00" is computed\n/,
+      /^altered\.json differs \(written by [\d.]+, this is [\d.]+; by the same rules: [^)]+\)\n {2}result\.total: "13\.00" is stored, "12\.00" is computed\n/,
     );
     expect(files.stdout).toContain("\n1 of 3 the same; 1 differ; 1: no artifact of an extract\n");
   });
@@ -390,7 +390,7 @@ describe("replay", () => {
     for (const [args, line] of [
       [["replay", "bad.tar.gz"], /^error: bad\.tar\.gz: the archive is damaged/],
       [["replay", "nowhere.json"], /^error: nowhere\.json is not there/],
-      [["replay", "kept", "--live"], /^error: --live takes the id of one run/],
+      [["replay", "kept", "--live"], /^error: kept: --live takes the id of one run/],
       [["replay"], /^error: name files, folders, backups or ids/],
     ] as const) {
       const { status, stderr } = await cli.run([...args]);

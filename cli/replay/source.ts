@@ -112,7 +112,7 @@ export async function* ofId(context: Context, server: Server, id: string): Async
     if (status === "succeeded" || status === "failed") yield await ofExtract(context, server, request_id);
 }
 
-async function ofExtract(context: Context, server: Server, id: string): Promise<Found> {
+export async function ofExtract(context: Context, server: Server, id: string): Promise<Found> {
   try {
     const path = `/v1/debug/artifacts/${encodeURIComponent(id)}?as=url`;
     const text = await readText(await Download.open(context, server, path));

@@ -34,7 +34,7 @@ export type Source = { image_base64: string } | { image_ref: string };
  */
 export async function extract(
   server: Target,
-  body: Source & { task_id?: string; request_id?: string },
+  body: Source & { task_id?: string; request_id?: string; debug?: object },
   signal?: AbortSignal,
   /** Called once with the poll address if the answer does not come at once. */
   onWaiting?: (pollUrl: string) => void,

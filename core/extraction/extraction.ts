@@ -313,7 +313,7 @@ async function fail(work: Work, artifact: Artifact, error: AppError): Promise<ne
 function composed(work: Work, performed: Performed): Artifact {
   const { caller, document, source } = work;
   return Record.compose(work.row, performed, {
-    input: Record.inputOf(document, source.kind, source.declaredMimeType ?? null),
+    input: Record.inputOf(document, source.kind, source.declaredMimeType ?? null, source.objectKey),
     principal: { key_id: caller.principal.keyId, role: caller.principal.role },
     codeVersion: work.services.version,
     totalMs: Date.now() - work.startedAt,

@@ -94,7 +94,7 @@ async function attempt(work: Work): Promise<void> {
   }
   const { performed, document } = asked;
   const artifact = Record.compose(row, performed, {
-    input: Record.inputOf(document, input.source, input.declaredMimeType),
+    input: Record.inputOf(document, input.source, input.declaredMimeType, input.objectKey),
     principal: { key_id: row.keyId, role: input.principalRole },
     codeVersion: services.version,
     totalMs: Date.now() - job.startedAt,

@@ -5,6 +5,7 @@ import * as RulesVersion from "#core/canonical/rules-version";
 import type * as Document from "#core/document/document";
 import { AppError, from } from "#core/error";
 import type { Log } from "#core/log";
+import * as Upload from "#core/upload/upload";
 import type { Performed } from "./reading.ts";
 import type { Artifact, Extract } from "./schema.ts";
 import type { Services } from "./services.ts";
@@ -78,9 +79,11 @@ export function inputOf(
   document: Document.Document,
   source: NonNullable<Artifact["input"]>["source"],
   declaredMimeType: string | null,
+  objectKey?: string | null,
 ): Artifact["input"] {
   return {
     source,
+    ...(source === "upload" && objectKey ? { image_ref: Upload.refOf(objectKey) } : {}),
     mime_type: document.mimeType,
     declared_mime_type: declaredMimeType,
     bytes: document.bytes.length,

@@ -161,6 +161,8 @@ export interface Artifact extends Extract {
   /** Null if the picture could not be read at all. */
   input: {
     source: "inline" | "upload" | "url" | "data" | "run";
+    /** Of an upload. */
+    image_ref?: string;
     mime_type: string;
     declared_mime_type: string | null;
     bytes: number;

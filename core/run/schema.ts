@@ -181,6 +181,11 @@ export const RerunRequest = z
       description: "The run whose pictures are read again.",
     }),
     only: z.enum(["all", "failed"]).default("all").meta({ description: "All items, or those that failed." }),
+    index: z
+      .int()
+      .min(0)
+      .optional()
+      .meta({ description: "This item alone, by its index in the source run." }),
   })
   .meta({ id: "RerunRequest" });
 export type RerunRequest = z.output<typeof RerunRequest>;

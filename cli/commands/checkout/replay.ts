@@ -1,6 +1,8 @@
 import { Command } from "commander";
 import * as Options from "#cli/batch/options";
+import * as Run from "#cli/batch/run";
 import * as Live from "#cli/replay/live";
+import * as One from "#cli/replay/one";
 import * as Source from "#cli/replay/source";
 import * as Server from "#cli/server/server";
 import { type Context, type Exit, exit, UsageError } from "#cli/terminal/context";
@@ -13,6 +15,7 @@ import { type Replayed, replay } from "#core/replay/replay";
 interface ReplayOptions extends Options.Common {
   all?: boolean;
   live?: boolean;
+  picture?: string;
 }
 
 const help = {
@@ -20,12 +23,14 @@ const help = {
 Computes result, schema errors, canonical values and checks again from the model's stored text, without a model, and
 compares them byte for byte with what is stored. A difference means that the code or its rules have changed since, or that
 the artifact was altered. Files, folders and backups need no server; ids are read through the server's debug routes.
---live asks the model again: the pictures of the run must be kept (--keep-inputs, or the data root).`,
+--live asks the model again: the pictures of a run must be kept (--keep-inputs, or the data root), that of one extract must be
+an upload that is still there, or is named with --picture.`,
   examples: [
     "npm run ocrlty -- replay first-1.json",
     "npm run ocrlty -- replay backup.tar.gz",
     "npm run ocrlty -- replay batch-20261123-101500-x3f9",
     "npm run ocrlty -- replay batch-20261123-101500-x3f9 --live",
+    "npm run ocrlty -- replay first-1 --live --picture photo.jpg",
   ],
   exits: {
     0: "all that could be replayed is the same",
@@ -43,13 +48,19 @@ export function command(context: Context, done: (status: Exit) => void): Command
         .description("compute stored answers again from the model's text, and say what differs")
         .argument("[what...]", "artifact files, folders of them, a backup, or ids of extracts and runs")
         .option("--all", "every artifact that the key can see")
-        .option("--live", "ask the model again with the pictures of a run, and show what changed"),
+        .option(
+          "--live",
+          "ask the model again with the pictures of a run, or of one artifact, and show what changed",
+        )
+        .option("--picture <file>", "with --live of one artifact: its picture, where the server keeps none"),
       "a line of JSON an artifact; with --live one line",
     ),
     help,
   ).action(async (what: string[], options: ReplayOptions) => {
     if (what.length > 0 === (options.all === true))
       throw new UsageError("name files, folders, backups or ids, or give --all");
+    if (options.picture !== undefined && !options.live)
+      throw new UsageError("--picture is the picture of one artifact, for --live");
     if (options.live) done(await live(context, what, options));
     else done(await offline(context, what, options));
   });
@@ -153,21 +164,66 @@ function spoken(value: unknown): string {
 
 async function live(context: Context, what: string[], options: ReplayOptions): Promise<Exit> {
   const [source, ...others] = what;
-  if (source === undefined || others.length > 0 || Source.isPath(context, source))
-    throw new UsageError("--live takes the id of one run, whose pictures are kept");
+  if (source === undefined || others.length > 0)
+    throw new UsageError("--live takes the id of one run, or one artifact");
   const server = await Server.connect(context, options);
   try {
-    const seen = await Live.again(context, server, source);
-    if (options.json) context.out(`${JSON.stringify(seen)}\n`);
-    else {
-      const rows = seen.fields.map(({ field, same, changed }) => [field, String(same), String(changed)]);
-      context.out(Table.table([["FIELD", "SAME", "CHANGED"], ...rows], context));
-      const left =
-        seen.not_compared > 0 ? `, ${seen.not_compared} have a result in one of the runs only` : "";
-      context.out(`${seen.same} of ${seen.compared} items are the same${left}\n`);
-    }
-    return seen.same === seen.compared && seen.not_compared === 0 ? exit.ok : exit.items;
+    const isFile = Source.isPath(context, source);
+    const run = isFile ? undefined : await Run.find(server, { runId: source }, context.signal);
+    if (run !== undefined && options.picture !== undefined)
+      throw new UsageError("--picture is the picture of one artifact, and this is a run");
+    return run === undefined
+      ? await liveOne(context, server, source, options)
+      : await liveRun(context, server, source, options);
   } finally {
     await server.close();
   }
+}
+
+async function liveRun(
+  context: Context,
+  server: Server.Server,
+  source: string,
+  options: ReplayOptions,
+): Promise<Exit> {
+  const seen = await Live.again(context, server, source);
+  if (options.json) context.out(`${JSON.stringify(seen)}\n`);
+  else {
+    const rows = seen.fields.map(({ field, same, changed }) => [field, String(same), String(changed)]);
+    context.out(Table.table([["FIELD", "SAME", "CHANGED"], ...rows], context));
+    const left = seen.not_compared > 0 ? `, ${seen.not_compared} have a result in one of the runs only` : "";
+    context.out(`${seen.same} of ${seen.compared} items are the same${left}\n`);
+  }
+  return seen.same === seen.compared && seen.not_compared === 0 ? exit.ok : exit.items;
+}
+
+async function liveOne(
+  context: Context,
+  server: Server.Server,
+  source: string,
+  options: ReplayOptions,
+): Promise<Exit> {
+  const found: Source.Found[] = [];
+  if (Source.isPath(context, source))
+    for await (const each of Source.ofPath(context, source)) found.push(each);
+  else found.push(await Source.ofExtract(context, server, source));
+  const [only, ...others] = found;
+  if (only?.artifact === undefined || others.length > 0)
+    throw new UsageError(`${source}: --live takes the id of one run, or one artifact`);
+  const drift = await One.again(context, server, only.artifact, options.picture);
+  context.out(options.json ? `${JSON.stringify(drift)}\n` : drifted(drift));
+  return drift.same ? exit.ok : exit.items;
+}
+
+/** The values of one artifact that are others now. */
+function drifted({ source_request_id, request_id, differences, model, prompt_changed }: One.Drift): string {
+  const lines = [
+    ...differences.map(({ path, stored, now }) => `${path}: ${spoken(stored)} before, ${spoken(now)} now`),
+    `${differences.length === 0 ? "the same" : `${differences.length} differ`}: ${source_request_id}, read again as ${request_id}`,
+    ...(model.stored === model.now
+      ? []
+      : [`another model: ${model.stored ?? "none"} before, ${model.now ?? "none"} now`]),
+    ...(prompt_changed ? ["another prompt than before"] : []),
+  ];
+  return lines.map((line) => `${Text.shown(line)}\n`).join("");
 }

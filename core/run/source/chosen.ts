@@ -31,13 +31,13 @@ interface Chosen {
 export async function chunk(
   services: Pick<RunStores, "db">,
   source: Pick<RunRow, "runUid" | "keyId">,
-  { only, after, most }: { only: "all" | "failed"; after: number; most: number },
+  { after, most, ...wish }: Items.Wish & { after: number; most: number },
 ): Promise<Chosen[]> {
   const [result] = await Database.batch(
     services.db,
     [
       Database.statement(
-        sql`SELECT idx, object_key, etag, kept FROM ${item} WHERE ${Items.chosen(source.runUid, only)} AND ${item.index} > ${after} ORDER BY ${item.index} LIMIT ${most}`,
+        sql`SELECT idx, object_key, etag, kept FROM ${item} WHERE ${Items.chosen(source.runUid, wish)} AND ${item.index} > ${after} ORDER BY ${item.index} LIMIT ${most}`,
       ),
     ],
     "read",

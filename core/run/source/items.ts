@@ -58,11 +58,20 @@ export function insert(
   return statements;
 }
 
-/** The items of a source run that a rerun takes over. */
-export const chosen = (sourceRunUid: string, only: "all" | "failed"): SQL =>
-  only === "failed"
-    ? sql`${item.runUid} = ${sourceRunUid} AND ${item.status} = 'failed'`
-    : sql`${item.runUid} = ${sourceRunUid}`;
+/** Which items of a source run are read again; with an index that one alone. */
+export interface Wish {
+  only: "all" | "failed";
+  index?: number | undefined;
+}
+
+/** The condition for the items of a source run that a rerun takes over. */
+export function chosen(sourceRunUid: string, { only, index }: Wish): SQL {
+  const some =
+    only === "failed"
+      ? sql`${item.runUid} = ${sourceRunUid} AND ${item.status} = 'failed'`
+      : sql`${item.runUid} = ${sourceRunUid}`;
+  return index === undefined ? some : sql`${some} AND ${item.index} = ${index}`;
+}
 
 /** An item of a source run, and the current version of its picture. */
 export interface Taken {

@@ -27,14 +27,15 @@ export async function rerun(
   caller: Begin.Caller,
 ): Promise<Begin.Created> {
   if (input.task_id !== undefined) await Begin.checkTask(input.task_id);
-  const { source_run_id, only, webhook_url } = input;
+  const { source_run_id, only, index, webhook_url } = input;
+  const which = { only, index };
   const wish = { runId: input.run_id, payload: payloadOf(input) };
   const identity = await Begin.identify(services, wish, caller);
   if (identity.known !== undefined) return { run: identity.known, replayed: true };
   const source = await sourceRun(services, source_run_id, caller);
   if (webhook_url !== undefined) await Webhook.check(webhook_url, log, caller.deadline);
 
-  const { total, lost } = await count(services, source, only);
+  const { total, lost } = await count(services, source, which);
   if (total === 0)
     throw new AppError("conflict", "this run has no items to run again", {
       details: { reason: "nothing_to_rerun" },
@@ -52,9 +53,9 @@ export async function rerun(
   };
   // From then on the source run, and any run whose pictures it names, can be deleted only after this one has ended.
   const onlyIf = sql`EXISTS (SELECT 1 FROM ${run} WHERE run_uid = ${source.runUid} AND state = ${source.state})
-    AND NOT EXISTS (SELECT 1 FROM ${item} WHERE ${Items.chosen(source.runUid, only)} AND kept = 0 AND ${Chosen.isGoing(source.keyId)})`;
+    AND NOT EXISTS (SELECT 1 FROM ${item} WHERE ${Items.chosen(source.runUid, which)} AND kept = 0 AND ${Chosen.isGoing(source.keyId)})`;
   const small = total <= batches.inlineManifestLines;
-  const chosen = small ? await Chosen.chunk(services, source, { only, after: -1, most: total }) : [];
+  const chosen = small ? await Chosen.chunk(services, source, { ...which, after: -1, most: total }) : [];
   const taken = small ? await Chosen.check(services, log, chosen, caller.deadline) : [];
   const row = Begin.draft(
     identity,
@@ -70,7 +71,7 @@ export async function rerun(
   const made = await Begin.commit(services, { row, identity, caller }, { onlyIf, items });
   if (made === undefined) {
     // The run or its pictures were removed in the meantime, or the key has no room.
-    const now = await count(services, await sourceRun(services, source_run_id, caller), only);
+    const now = await count(services, await sourceRun(services, source_run_id, caller), which);
     if (now.lost > 0) throw Chosen.inputsNotKept({ missing: now.lost, checked: now.total });
     throw await Allowance.refusal(services.db, caller.principal, Math.max(1, row.total), row.createdAt);
   }
@@ -80,7 +81,8 @@ export async function rerun(
 
 /** What determines the run. */
 function payloadOf(input: RerunRequest): unknown {
-  const { source_run_id, only, task_id, concurrency, persist_inputs, webhook_url, expires_after } = input;
+  const { source_run_id, only, index, task_id, concurrency, persist_inputs, webhook_url, expires_after } =
+    input;
   return [
     "rerun",
     source_run_id,
@@ -90,6 +92,7 @@ function payloadOf(input: RerunRequest): unknown {
     persist_inputs,
     webhook_url ?? null,
     ...(expires_after === undefined ? [] : [expires_after]),
+    ...(index === undefined ? [] : [["index", index]]),
     ...EvaluateBy.payloadOf(input),
   ];
 }
@@ -109,13 +112,13 @@ async function sourceRun(services: RunStores, runId: string, caller: Begin.Calle
 async function count(
   services: RunStores,
   source: RunRow,
-  only: "all" | "failed",
+  which: Items.Wish,
 ): Promise<{ total: number; lost: number }> {
   const [result] = await Database.batch(
     services.db,
     [
       Database.statement(
-        sql`SELECT count(*) AS total, coalesce(sum(kept = 0 AND (source_kind = 'run' OR (source_kind = 'url' AND NOT ${source.persistInputs ? 1 : 0}) OR ${Chosen.isGoing(source.keyId)})), 0) AS lost FROM ${item} WHERE ${Items.chosen(source.runUid, only)}`,
+        sql`SELECT count(*) AS total, coalesce(sum(kept = 0 AND (source_kind = 'run' OR (source_kind = 'url' AND NOT ${source.persistInputs ? 1 : 0}) OR ${Chosen.isGoing(source.keyId)})), 0) AS lost FROM ${item} WHERE ${Items.chosen(source.runUid, which)}`,
       ),
     ],
     "read",
