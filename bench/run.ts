@@ -13,6 +13,7 @@ const benches: Readonly<Record<string, () => Promise<{ run(args: string[]): Prom
   doors: () => import("./doors.ts"),
   evaluation: () => import("./evaluation.ts"),
   look: () => import("./look/main.ts"),
+  heif: () => import("./heif.ts"),
   planted: () => import("./planted.ts"),
   vllm: () => import("./vllm.ts"),
 };

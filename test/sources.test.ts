@@ -302,14 +302,12 @@ describe("what is no picture of ours", () => {
       "unsupported_media_type",
     ],
     ["a ZIP", async () => Buffer.from("504b0304140000000000", "hex"), 415, "unsupported_media_type"],
+    ["a JPEG XL", async () => Buffer.from("ff0afa1f0190", "hex"), 415, "unsupported_media_type"],
     [
-      "AVIF",
-      async () =>
-        sharp(await picture())
-          .avif()
-          .toBuffer(),
-      415,
-      "unsupported_media_type",
+      "a HEIC's head alone",
+      async () => Buffer.from("00000018667479706865696300000000", "hex"),
+      400,
+      "invalid_image",
     ],
     [
       "a bitmap",

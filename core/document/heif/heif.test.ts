@@ -3,7 +3,9 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import sharp from "sharp";
 import { describe, expect, test } from "vitest";
+import { Decoder } from "#core/document/decoder";
 import * as Document from "#core/document/document";
+import * as Hanging from "#core/document/fixtures/hanging-heic";
 import { AppError } from "#core/error";
 import { inspect } from "#test/support/inspect";
 
@@ -107,6 +109,29 @@ describe("a file that was changed on its way", () => {
       expect(await inspect(whole)).toMatchObject({ pages: 1 });
     },
   );
+});
+
+test("a library that never returns is ended with its process at the deadline, and the next HEIC is read", async () => {
+  const limitMs = 3_000;
+  const decoder = new Decoder({ program: async () => Hanging.url, limitMs });
+  try {
+    const { first } = await Document.open(read("odd-size.heic"), { decoder });
+    expect(first.width).toBe(Hanging.hangingWidth);
+    const { pid } = decoder;
+    await expect(Document.prepare(first, { maxImageTokens: 256 })).rejects.toMatchObject({
+      code: "invalid_image",
+      details: { reason: "decoding_took_too_long", limit_ms: limitMs },
+    });
+    expect(() => process.kill(pid as number, 0)).toThrow(/ESRCH/);
+    const next = await Document.open(read("plain.heic"), { decoder });
+    expect(await Document.prepare(next.first, { maxImageTokens: 256 })).toMatchObject({
+      width: 96,
+      height: 64,
+    });
+    expect(decoder.pid).not.toBe(pid);
+  } finally {
+    decoder.end();
+  }
 });
 
 const receipt = join(import.meta.dirname, "../../../../shared/data/formats/receipt.heic");
