@@ -128,6 +128,7 @@ async function question(
   const performed = await perform(model, {
     task,
     document,
+    pages: [1],
     requestId: `bench-${taskId}-${startedAt}`,
     createdAt: new Date(startedAt),
     deadline: startedAt + deadlineMs,

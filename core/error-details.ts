@@ -84,7 +84,9 @@ export const ErrorDetails = z
       .array(z.enum(mimeTypes))
       .optional()
       .meta({ description: "The media types of pictures that are read." }),
-    limit: z.string().optional().meta({ description: "The name of the key's limit that was hit." }),
+    limit: z.union([z.string(), z.int()]).optional().meta({
+      description: "The name of the key's limit that was hit; of `too_many_pages`, how many are read.",
+    }),
     used: z.number().optional().meta({ description: "What is used of the limit." }),
     requested: z.number().optional().meta({ description: "What this call would have used of it." }),
     retry_after_s: z.int().min(0).optional().meta({ description: "As in `Retry-After`." }),
@@ -103,7 +105,7 @@ export const ErrorDetails = z
     limit_scans: z.int().min(0).optional(),
     limit_pages: z.int().min(0).optional(),
     limit_parts: z.int().min(0).optional().meta({ description: "Most parts that a picture may have." }),
-    pages: z.int().min(0).optional(),
+    pages: z.int().min(0).optional().meta({ description: "Of `too_many_pages`: how many there are." }),
     context_tokens: tokens.nullable().optional().meta({ description: "The model's context." }),
     prompt_tokens: tokens.optional().meta({ description: "What the prompt takes of it." }),
     max_tokens: tokens.optional().meta({ description: "What the answer may take of it." }),

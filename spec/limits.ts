@@ -38,6 +38,14 @@ export const sizes = {
   pendingArtifactBytes: 256 * KiB,
 } as const;
 
+/** Documents of several pages. */
+export const documents = {
+  /** Pages that a call reads which waits for its answer. */
+  callPages: 10,
+  /** Pages of an item of a batch, and of an extract that is queued from the start. */
+  queuedPages: 50,
+} as const;
+
 /** Ground truths: the labels that runs are measured against. */
 export const groundTruths = {
   /** The JSON after decompression. */

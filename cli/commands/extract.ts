@@ -10,7 +10,7 @@ import { type Context, type Exit, exit, UsageError } from "#cli/terminal/context
 import * as Help from "#cli/terminal/help";
 import * as Text from "#cli/terminal/text";
 import * as Type from "#core/image/type";
-import { ofPages, told, Warning } from "#core/reading/warning";
+import { ofFrames, told, Warning } from "#core/reading/warning";
 import * as Limits from "#spec/limits";
 
 interface ExtractOptions extends Options.Common {
@@ -152,8 +152,8 @@ function readPictures(args: string[], options: ExtractOptions, context: Context)
             `queued: the model server is slow or away; waiting for ${pollUrl} (Ctrl-C stops waiting)`,
           ),
         );
-        // It was scaled down here, so its later pages never reached the server.
-        const unread = ofPages(picture.pages ?? 1);
+        // It was scaled down here, so its later frames never reached the server.
+        const unread = ofFrames(picture.frames ?? 1);
         return unread.length === 0 ? answer : { ...answer, warnings: [...warningsOf(answer), ...unread] };
       },
     };
@@ -161,22 +161,23 @@ function readPictures(args: string[], options: ExtractOptions, context: Context)
 }
 
 /**
- * The picture for the call. One that is too large for a body is scaled down; the packed client, which cannot do that,
- * uploads it unchanged.
+ * The picture for the call. One that is too large for a body is scaled down; several pages are uploaded as they are, and
+ * so is everything that is too large by the packed client, which cannot scale.
  */
 async function source(
   bytes: Buffer,
   context: Context,
   server: Server.Server,
-): Promise<{ source: Extracts.Source; note?: string; pages?: number }> {
-  if (context.isClient && bytes.length > Limits.sizes.clientScaleDownBytes) {
+): Promise<{ source: Extracts.Source; note?: string; frames?: number }> {
+  const isLarge = bytes.length > Limits.sizes.clientScaleDownBytes;
+  const fitted = context.isClient && isLarge ? undefined : await Picture.fit(bytes);
+  if (fitted === undefined) {
     const mimeType = Type.sniff(bytes);
     if (mimeType === undefined) throw new Picture.PictureError("is too large for anything but a picture");
     const wish = { kind: "image", mimeType, file: "picture" } as const;
     const { ref } = await Upload.upload(context, server, wish, new Uint8Array(bytes));
     return { source: { image_ref: ref }, note: `${Picture.megabytes(bytes.length)}, uploaded` };
   }
-  const fitted = await Picture.fit(bytes);
   return { ...fitted, source: { image_base64: fitted.bytes.toString("base64") } };
 }
 

@@ -109,11 +109,14 @@ const megapixels = [12.6, 7.1, 4.9, 3.1, 1.9] as const;
 const jpegQuality = 88;
 
 /**
- * The bytes to send. A picture over 3.5 MB becomes a smaller JPEG of its first page, as the service itself would make
- * one: upright, square pixels, correct colors. `note` says so, and `pages` is the number of pages, which the server
- * cannot know. Throws PictureError if it is not a picture that can be made smaller.
+ * The bytes to send. A picture over 3.5 MB becomes a smaller JPEG of its first frame, as the service itself would make
+ * one: upright, square pixels, correct colors. `note` says so, and `frames` is the number of frames, which the server
+ * cannot know. Undefined for a document of several pages, which must be uploaded. Throws PictureError if it is not a
+ * picture that can be made smaller.
  */
-export async function fit(bytes: Buffer): Promise<{ bytes: Buffer; note?: string; pages?: number }> {
+export async function fit(
+  bytes: Buffer,
+): Promise<{ bytes: Buffer; note?: string; frames?: number } | undefined> {
   const limit = Limits.sizes.clientScaleDownBytes;
   if (bytes.length <= limit) return { bytes };
   // Loaded here: most pictures are small, and libvips takes a while.
@@ -127,6 +130,7 @@ export async function fit(bytes: Buffer): Promise<{ bytes: Buffer; note?: string
   const document: Opened = await Document.open(bytes).catch(() => {
     throw tooLarge;
   });
+  if (document.pages > 1) return undefined;
   for (const each of megapixels) {
     let scaled: Prepared;
     try {
@@ -142,7 +146,7 @@ export async function fit(bytes: Buffer): Promise<{ bytes: Buffer; note?: string
     const { width, height } = scaled;
     return {
       bytes: Buffer.from(scaled.bytes),
-      pages: document.frames,
+      frames: document.frames,
       note: `${megabytes(bytes.length)}, sent as ${megabytes(scaled.bytes.byteLength)} (${width}×${height})`,
     };
   }

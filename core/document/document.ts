@@ -75,6 +75,8 @@ export interface Prepared {
   changed: boolean;
   /** Clockwise degrees by which it was turned beyond EXIF, from above -180 to 180. */
   turned: number;
+  /** Only where it was looked for: the page has no print. */
+  blank?: true | undefined;
 }
 
 export interface PrepareOptions {
@@ -85,6 +87,8 @@ export interface PrepareOptions {
   encodeAs?: "jpeg" | "png" | undefined;
   /** What `look` found; without it the picture is sent as EXIF turns it. */
   look?: Look | undefined;
+  /** Look whether the page has any print. */
+  seeksBlank?: boolean | undefined;
   signal?: AbortSignal | undefined;
 }
 
@@ -236,13 +240,13 @@ const targetOf = ({ mimeType, index, password, width, height, orientation, pixel
  */
 export async function prepare(page: Page, options: PrepareOptions): Promise<Prepared> {
   const { bytes, sha256 } = page;
-  const { signal, maxImageTokens, jpegQuality, patch, encodeAs, look } = options;
+  const { signal, maxImageTokens, jpegQuality, patch, encodeAs, look, seeksBlank } = options;
   const turn = look === undefined ? 0 : turnOf(look);
   const encoded = await page.decoder.run(
     {
       op: "encode",
       ...targetOf(page),
-      options: { maxImageTokens, jpegQuality, patch, encodeAs, turn },
+      options: { maxImageTokens, jpegQuality, patch, encodeAs, turn, seeksBlank },
     },
     { bytes, sha256, signal },
   );

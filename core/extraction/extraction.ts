@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import * as Breaker from "#core/breaker/breaker";
+import { chosen } from "#core/document/chosen";
 import * as Document from "#core/document/document";
 import { AppError, type Code, from, invalidRequest } from "#core/error";
 import * as Id from "#core/id";
@@ -17,6 +18,7 @@ import { type Debug, override } from "#core/task/override";
 import type { Overridden } from "#core/task/own-schema";
 import * as Task from "#core/task/task";
 import * as Vision from "#core/vision/vision";
+import { documents } from "#spec/limits";
 import * as Answer from "./answer.ts";
 import { isAway, noted } from "./away.ts";
 import * as Claim from "./claim.ts";
@@ -111,6 +113,8 @@ async function begin(
   }
   const document = await open(services, input, source.bytes, caller.deadline);
   const payloadHash = payloadOf(task, input, document);
+  const most = caller.patience.waitMs === 0 ? documents.queuedPages : documents.callPages;
+  const pages = chosen(document, input.pages, most);
 
   const { claim, outlook } = await claimId(services, input, caller, { taskId: task.id, payloadHash });
   const { row } = claim;
@@ -129,7 +133,9 @@ async function begin(
     row,
     ...overridden,
     debug: input.debug,
+    wanted: input.pages,
     document,
+    pages,
     source,
     startedAt,
   };
@@ -189,13 +195,14 @@ async function askOrHandOver(work: Work, outlook: Claim.Outlook): Promise<Answer
  * was read first, and a repeated URL is the same call, whatever it serves now.
  */
 function payloadOf(task: Task.Task, input: Given, document: Document.Document | undefined): string {
-  const { image_ref, image_url, debug } = input;
+  const { image_ref, image_url, pages, debug } = input;
   const named = image_ref !== undefined || image_url !== undefined;
   return hashOf({
     task_id: task.id,
     image_ref,
     image_url,
     image_sha256: named ? undefined : document?.sha256,
+    pages,
     debug,
   });
 }
@@ -223,6 +230,9 @@ interface Work {
   validate: Overridden["validate"];
   debug: Debug | undefined;
   document: Document.Document;
+  pages: number[];
+  /** As the caller chose them; undefined: all. */
+  wanted: number[] | undefined;
   source: Source.Source;
   startedAt: number;
 }
@@ -238,6 +248,7 @@ async function ask(work: Work): Promise<Answer.Outcome> {
     validate,
     debug,
     document,
+    pages: work.pages,
     requestId: row.requestId,
     createdAt: row.createdAt,
     deadline,
@@ -282,6 +293,7 @@ async function toQueue(
           objectKey: source.objectKey ?? null,
           etag: source.etag ?? null,
           debug: work.debug ?? null,
+          ...(work.wanted === undefined ? {} : { pages: work.wanted }),
           principalRole: caller.principal.role,
         },
       },

@@ -1,6 +1,7 @@
 import * as Breaker from "#core/breaker/breaker";
 import * as Probe from "#core/breaker/probe";
 import * as Bucket from "#core/bucket/bucket";
+import { chosen } from "#core/document/chosen";
 import * as Document from "#core/document/document";
 import { AppError, from } from "#core/error";
 import * as Lease from "#core/lease/lease";
@@ -16,6 +17,7 @@ import * as Source from "#core/source/source";
 import { override } from "#core/task/override";
 import * as Task from "#core/task/task";
 import type { Used } from "#core/usage/usage";
+import { documents } from "#spec/limits";
 import * as Claim from "./claim.ts";
 import { conclude, storedBefore } from "./conclude.ts";
 import * as Row from "./row.ts";
@@ -146,8 +148,15 @@ async function ask(
       overridden === undefined ? "the task of this extract is gone" : "the picture of this extract is gone";
     return { unasked: new AppError("internal", what) };
   }
+  let pages: number[];
+  try {
+    pages = chosen(document, input.pages, documents.queuedPages);
+  } catch (thrown) {
+    return { unasked: from(thrown) };
+  }
   const performed = await perform(services.model, {
     ...overridden,
+    pages,
     debug: input.debug ?? undefined,
     document,
     requestId: row.requestId,

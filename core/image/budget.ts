@@ -97,6 +97,28 @@ export function share(room: Room): { imageTokens: number; maxTokens: number } {
   return { imageTokens: Math.min(each, mostTokens(room)), maxTokens };
 }
 
+/**
+ * How many pictures, at most `most`, a call can hold so that each stays legible and the answer keeps its tokens; at
+ * least 1.
+ */
+export function picturesPerCall(room: Omit<Room, "images">, most: number): number {
+  for (let images = most; images > 1; images -= 1) {
+    const split = fits({ ...room, images });
+    if (split !== undefined && split.imageTokens >= legibleTokens && split.maxTokens >= room.maxOutputTokens)
+      return images;
+  }
+  return 1;
+}
+
+function fits(room: Room): ReturnType<typeof share> | undefined {
+  try {
+    return share(room);
+  } catch (thrown) {
+    if (isPromptTooLong(thrown)) return undefined;
+    throw thrown;
+  }
+}
+
 const leftOf = (room: Room) => room.maxModelLen - room.promptTokens - (room.margin ?? defaultMarginTokens);
 
 const mostTokens = ({ patch = patchPixels }: Room) => Math.floor(processorMaxPixels / (patch * patch));

@@ -1,3 +1,4 @@
+import { isBlank, lookWidth } from "#core/image/blank";
 import { sizeWithin } from "#core/image/budget";
 import { isPlainJpeg, isPlainPng } from "#core/image/plain";
 import { sizes } from "#spec/limits";
@@ -27,6 +28,8 @@ export interface Encoding {
   encodeAs?: "jpeg" | "png" | undefined;
   /** Clockwise degrees by which the picture is turned beyond its own orientation: quarters, and a tilt; default 0. */
   turn?: number | undefined;
+  /** Look whether the page has any print. */
+  seeksBlank?: boolean | undefined;
 }
 
 interface Size {
@@ -40,6 +43,8 @@ export interface Encoded {
   mimeType: "image/jpeg" | "image/png";
   width: number;
   height: number;
+  /** Only where it was looked for, and there is no print. */
+  blank?: true | undefined;
 }
 
 /** Larger files are encoded again: more bytes than a decoded picture of the budget needs only take longer to send. */
@@ -59,7 +64,10 @@ export async function header(bytes: Uint8Array, mimeType: MimeType, index = 0): 
 /** The picture within its budget. Every picture is decoded completely. @throws AppError `invalid_image`. */
 export async function encode(image: Native.Picture, options: Encoding): Promise<Encoded> {
   const open = await Native.opener(image);
-  return await Native.orDamaged(() => encodeWith(image, options, open));
+  return await Native.orDamaged(async () => {
+    const encoded = await encodeWith(image, options, open);
+    return options.seeksBlank ? await judged(encoded, encoded.bytes ?? image.bytes) : encoded;
+  });
 }
 
 async function encodeWith(image: Native.Picture, options: Encoding, open: Native.Open): Promise<Encoded> {
@@ -130,7 +138,8 @@ export async function pixels(
   try {
     if (options.turn) pipeline = pipeline.rotate(options.turn, { background: "#ffffff" });
     const { data: bytes, info } = await written(pipeline.flatten({ background: "#ffffff" }), options);
-    return encoded(bytes, info, options);
+    const result = encoded(bytes, info, options);
+    return options.seeksBlank ? await judged(result, bytes) : result;
   } catch (cause) {
     throw Native.invalid("damaged", "the page cannot be drawn", cause);
   }
@@ -147,6 +156,17 @@ const encoded = (
   { width, height }: { width: number; height: number },
   { encodeAs }: Encoding,
 ): Encoded => ({ bytes, mimeType: encodeAs === "png" ? "image/png" : "image/jpeg", width, height });
+
+/** The same, with a word on whether these bytes, which are what is sent, show any print. */
+async function judged(encoded: Encoded, bytes: Uint8Array): Promise<Encoded> {
+  const sharp = await Native.load();
+  const { data, info } = await sharp(bytes)
+    .greyscale()
+    .resize({ width: lookWidth, withoutEnlargement: true })
+    .raw()
+    .toBuffer({ resolveWithObject: true });
+  return isBlank(data, info) ? { ...encoded, blank: true } : encoded;
+}
 
 function isPlain(image: Native.Picture): boolean {
   const { bytes, mimeType } = image;

@@ -5,6 +5,7 @@ import type { Overridden } from "#core/task/own-schema";
 import type { Task } from "#core/task/task";
 import { validate } from "#core/task/validate";
 import type { Salvaged } from "#core/vision/answer/salvage";
+import * as Merge from "./merge.ts";
 import * as Partial from "./partial.ts";
 import type { Extract } from "./schema.ts";
 
@@ -21,6 +22,12 @@ interface About {
   createdAt: Date;
   /** Instead of the task's own validation. */
   validate?: Overridden["validate"] | undefined;
+}
+
+/** One answer from those of several calls, in the order of their pages. */
+export function joined(work: About, values: readonly Record<string, unknown>[]): Merge.Merged {
+  const parts = values.map((value) => ({ value, normalized: canonical(work, value) }));
+  return Merge.merge(work.task, parts);
 }
 
 /** A whole answer. Of a clock only the time of the row is used, so that a replay gives the same. */

@@ -37,6 +37,7 @@ async function performed(bytes: Uint8Array) {
   };
   return await perform(server, {
     task,
+    pages: [1],
     document: await Document.open(bytes),
     requestId: "req-1",
     createdAt: new Date(),

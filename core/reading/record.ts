@@ -30,6 +30,8 @@ export function answerOf(artifact: Artifact): Extract {
     kept,
     input,
     sent,
+    sent_pages,
+    calls,
     request,
     raw_model_text,
     finish_reason,
@@ -66,7 +68,7 @@ export function compose(
       : Place.extractKey(row.keyId, row.requestId, row.createdAt),
     ...(error === undefined ? {} : { error: storedError(error) }),
     payload_hash: row.payloadHash,
-    input: about.input,
+    input: about.input === null ? null : { ...about.input, page_sizes: performed.pageSizes },
     ...performed.record,
     principal: about.principal,
     code_version: about.codeVersion,
@@ -91,6 +93,7 @@ export function inputOf(
     width: document.first.width,
     height: document.first.height,
     pages: document.frames,
+    kind: document.kind,
   };
 }
 

@@ -4,10 +4,22 @@ import { codes } from "#core/error";
 import type { ErrorDetails } from "#core/error-details";
 import * as Id from "#core/id";
 import * as Debug from "#core/task/debug";
+import { documents } from "#spec/limits";
 import { Warnings } from "./warning.ts";
 
 /** The ways in for a picture. */
 const pictures = ["image_base64", "image_ref", "image_url"] as const;
+
+/** Which pages of a document are read. */
+const Pages = z
+  .array(z.int().min(1).max(100_000))
+  .min(1)
+  .max(documents.queuedPages)
+  .refine((pages) => new Set(pages).size === pages.length, "names a page twice")
+  .meta({
+    uniqueItems: true,
+    description: `The pages to read, from 1, in this order; all by default. At most ${documents.callPages} in a call, ${documents.queuedPages} with \`Prefer: respond-async\` and in a batch.`,
+  });
 
 /** The body of `POST /v1/extract`. */
 export const ExtractRequest = z
@@ -20,7 +32,7 @@ export const ExtractRequest = z
       .meta({ description: "Which task to run (`GET /v1/tasks`)." }),
     image_base64: z.string().min(1).optional().meta({
       description:
-        "The picture as base64 or as a data URL, at most 4 MiB decoded. JPEG, PNG, HEIC, AVIF, WebP, TIFF, GIF, PDF; of several pages or frames the first is read, and `warnings` says so. Exactly one of image_base64, image_ref and image_url is needed.",
+        "The picture as base64 or as a data URL, at most 4 MiB decoded. JPEG, PNG, HEIC, AVIF, WebP, TIFF, GIF, PDF; all pages of a PDF or TIFF are read, of several frames the first, and `warnings` says so. Exactly one of image_base64, image_ref and image_url is needed.",
     }),
     image_ref: z
       .string()
@@ -36,6 +48,7 @@ export const ExtractRequest = z
       description:
         "A picture on the public internet: http or https on the scheme's own port, at most 10 MiB within 10 s and three redirects. Needs `DEBUG_MODE=1` and the scope debug:run.",
     }),
+    pages: Pages.optional(),
     mime_type: z
       .string()
       .min(1)
@@ -147,6 +160,36 @@ export const Running = z
   .meta({ id: "Running" });
 export type Running = z.output<typeof Running>;
 
+/** A page that was read, as stored. */
+export interface PageSize {
+  page: number;
+  width: number;
+  height: number;
+  unit: "pixels" | "points";
+}
+
+/** A picture as the model server got it. */
+export interface Sent {
+  sha256: string;
+  width: number;
+  height: number;
+  mime_type: string;
+  bytes: number;
+  /** Clockwise degrees by which it was turned beyond EXIF; of older artifacts it is not known. */
+  turned?: number;
+}
+
+/** One call about some pages of a document. */
+export interface CallRecord {
+  /** From 1 on. */
+  call: number;
+  pages: number[];
+  raw_model_text: string | null;
+  finish_reason: string | null;
+  /** The call's answer did not fit, and its pages were asked for again in smaller parts: it counts no more. */
+  repeated?: true;
+}
+
 /**
  * The artifact in the bucket: the answer, how it came about, and what is needed to compute it again from
  * `raw_model_text`. Never image bytes or secrets.
@@ -170,16 +213,17 @@ export interface Artifact extends Extract {
     width: number;
     height: number;
     pages: number;
+    /** What came: pages that are pictures, or drawn. Missing in artifacts of older versions, as `page_sizes`. */
+    kind?: "picture" | "pdf";
+    /** Of the pages that were read, as stored: pixels, or points (1/72 inch) of a page that is drawn. */
+    page_sizes?: PageSize[];
   } | null;
-  sent: {
-    sha256: string;
-    width: number;
-    height: number;
-    mime_type: string;
-    bytes: number;
-    /** Clockwise degrees by which it was turned beyond EXIF; of older artifacts it is not known. */
-    turned?: number;
-  } | null;
+  /** The picture that was sent; null where none was, and of a document of several pages. */
+  sent: Sent | null;
+  /** Of a document of several pages: what was sent of each, and with which call. `tile`: a part of a page. */
+  sent_pages?: (Sent & { page: number; tile?: number; call: number })[];
+  /** Of a document of several pages: each call's text. `raw_model_text` has all of them, one after the other. */
+  calls?: CallRecord[];
   /** Null when the model was not asked. */
   request: {
     temperature: number;

@@ -14,11 +14,31 @@ const PagesNotRead = z
   .meta({
     id: "PagesNotRead",
     description:
-      "A TIFF of several pages, or a picture of several frames: the later ones were not looked at.",
+      "A picture of several frames, or several pictures in one JPEG: the first was read, the others were not.",
   });
 
+const numbers = z.array(z.int().min(1));
+
+const BlankPages = z
+  .object({
+    code: z.literal("blank_pages"),
+    pages: numbers.meta({ description: "Their numbers, from 1." }),
+  })
+  .meta({ id: "BlankPages", description: "Pages without any print among others: they were left out." });
+
+const PagesDisagree = z
+  .object({
+    code: z.literal("pages_disagree"),
+    fields: z
+      .array(z.string())
+      .meta({ description: "Paths of the fields; the first page that has one counts." }),
+  })
+  .meta({ id: "PagesDisagree", description: "Two pages say different things in the head of the document." });
+
 /** The closed list. Members are numbers and field paths, never values. */
-export const Warning = z.discriminatedUnion("code", [PagesNotRead]).meta({ id: "Warning" });
+export const Warning = z
+  .discriminatedUnion("code", [PagesNotRead, BlankPages, PagesDisagree])
+  .meta({ id: "Warning" });
 export type Warning = z.output<typeof Warning>;
 
 /** In answers the list is always present, and may be empty. */
@@ -26,9 +46,17 @@ export const Warnings = z.array(Warning).meta({
   description: "What was not read, or not as it stands there; empty where there is nothing to say.",
 });
 
-/** Only the first page of a file with several pages is read. */
-export function ofPages(pages: number): Warning[] {
-  return pages > 1 ? [{ code: "pages_not_read", read: 1, of: pages }] : [];
+/** What a file's number of frames means where one is read: the first. */
+export function ofFrames(frames: number): Warning[] {
+  return frames > 1 ? [{ code: "pages_not_read", read: 1, of: frames }] : [];
+}
+
+/** Of a document of several pages. */
+export function ofPages({ blank, disagree }: { blank: readonly number[]; disagree: string[] }): Warning[] {
+  return [
+    ...(blank.length > 0 ? [{ code: "blank_pages" as const, pages: [...blank] }] : []),
+    ...(disagree.length > 0 ? [{ code: "pages_disagree" as const, fields: disagree }] : []),
+  ];
 }
 
 /** A warning as one line for people. */
@@ -36,5 +64,9 @@ export function told(warning: Warning): string {
   switch (warning.code) {
     case "pages_not_read":
       return `page ${warning.read === 1 ? "1" : `1 to ${warning.read}`} of ${warning.of} was read, the others were not`;
+    case "blank_pages":
+      return `blank, and left out: page ${warning.pages.join(", ")}`;
+    case "pages_disagree":
+      return `pages say different things: ${warning.fields.join(", ")}`;
   }
 }

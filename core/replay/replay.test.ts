@@ -35,6 +35,7 @@ async function artifactOf(
   const createdAt = new Date("2026-11-23T10:00:00Z");
   const { error, answer, timingsMs, record } = await perform(server, {
     ...{ task, validate, debug, createdAt, requestId: "r-1", log: TestBucket.silent },
+    pages: [1],
     document: await Document.open(await picture(1, "png")),
     deadline: Date.now() + 10_000,
     signal: new AbortController().signal,

@@ -1,5 +1,5 @@
 import * as RulesVersion from "#core/canonical/rules-version";
-import type { Artifact } from "#core/reading/schema";
+import type { Artifact, CallRecord } from "#core/reading/schema";
 import * as Override from "#core/task/override";
 import type * as OwnSchema from "#core/task/own-schema";
 import * as Task from "#core/task/task";
@@ -95,6 +95,7 @@ async function computedOf(
   const Examine = await import("#core/reading/examine");
   const about = { task, validate, createdAt: new Date(artifact.created_at) };
   const none = { result: null, schema_ok: null, schema_errors: [], normalized: {}, checks: [] };
+  if (artifact.calls !== undefined) return ofPages(artifact, artifact.calls, about, Examine);
   if (artifact.error?.code === "answer_too_long") {
     const salvaged = salvage(text);
     return salvaged === undefined
@@ -104,6 +105,42 @@ async function computedOf(
   const value = objectIn(artifact, text);
   return value === undefined ? none : { result: value, ...Examine.whole(about, value) };
 }
+
+type About = Parameters<typeof import("#core/reading/examine").whole>[0];
+
+/** Of a document of several pages: the calls' answers, joined as they were then. */
+function ofPages(
+  artifact: Artifact,
+  calls: readonly CallRecord[],
+  about: About,
+  Examine: typeof import("#core/reading/examine"),
+): Parts {
+  const none = { result: null, schema_ok: null, schema_errors: [], normalized: {}, checks: [] };
+  const texts = calls.flatMap(({ raw_model_text, repeated }) => (repeated ? [] : [raw_model_text ?? ""]));
+  if (artifact.error?.code === "answer_too_long") {
+    const salvaged = salvage(texts.at(-1) ?? "");
+    if (salvaged === undefined) return { ...none, complete: false };
+    const values = [...objectsIn(texts.slice(0, -1), [extractJson, extractLast]), salvaged.value];
+    const { value } = Examine.joined(about, values);
+    return { ...none, result: value, complete: false, ...Examine.partial(about, { ...salvaged, value }) };
+  }
+  if (artifact.status === "failed") return none;
+  // As of one text: of the two readings the stored one counts.
+  const readings = [
+    [extractJson, extractLast],
+    [extractLast, extractJson],
+  ].map((readers) => Examine.joined(about, objectsIn(texts, readers)).value);
+  const stored = JSON.stringify(artifact.result);
+  const value = readings.find((each) => JSON.stringify(each) === stored) ?? readings[0] ?? {};
+  return { result: value, ...Examine.whole(about, value) };
+}
+
+/** Each text's object by the first reader that finds one. */
+const objectsIn = (texts: readonly string[], readers: readonly (typeof extractJson)[]) =>
+  texts.flatMap((text) => {
+    const found = readers.map((reader) => reader(text)).find(({ ok }) => ok);
+    return found?.ok ? [found.value] : [];
+  });
 
 /**
  * The one object of the model's text. An artifact does not say whether its text came as the answer or as reasoning, where

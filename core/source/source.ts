@@ -59,6 +59,8 @@ export interface StoredInput {
   /** True for a copy for this extract alone, which is removed at its end. */
   temporary: boolean;
   debug: Debug | null;
+  /** The pages that the caller chose; missing: all. */
+  pages?: number[];
   principalRole: string;
 }
 

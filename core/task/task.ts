@@ -32,6 +32,8 @@ export interface Task {
   examples: Example[];
   maxOutputTokens: number;
   checks: Rule[];
+  /** Fields of which the last page counts that has them (./definition/definition.ts). */
+  lastPage: readonly string[];
   /** The source of both JSON Schemas. */
   schema: z.ZodType;
 }
@@ -82,6 +84,7 @@ export function build(id: string, definition: Definition): Task {
     examples: definition.examples,
     maxOutputTokens: definition.maxOutputTokens,
     checks: definition.checks,
+    lastPage: definition.lastPage,
     schema,
   };
 }

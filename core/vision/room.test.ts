@@ -44,7 +44,8 @@ async function ask(wish: Wish = {}) {
     mostTokens: wish.mostTokens,
     prepare: async (tokens) => {
       const size = Budget.sizeWithin(width, height, tokens);
-      return { ...size, bytes: Vllm.sizeOnly(size.width, size.height), mimeType: "image/png", changed: true };
+      const bytes = Vllm.sizeOnly(size.width, size.height);
+      return [{ ...size, bytes, mimeType: "image/png", changed: true }];
     },
   });
   return Asking.ask(model, { room }, { ...room.fit });

@@ -27,8 +27,13 @@ interface Wish {
   mostTokens?: number | undefined;
   /** True if the caller wants exactly `maxTokens` for the answer. */
   exact?: boolean | undefined;
-  /** Prepares the picture for at most this many tokens, in this format if the server could not open the original. */
-  prepare: (maxImageTokens: number, encodeAs: "jpeg" | "png" | undefined) => Promise<Sent>;
+  /** Pictures of the call, which share the room; default 1. */
+  pictures?: number | undefined;
+  /**
+   * Prepares the pictures for at most this many tokens each, in this format if the server could not open the original.
+   * They may be fewer than `pictures`, always the same ones.
+   */
+  prepare: (maxImageTokens: number, encodeAs: "jpeg" | "png" | undefined) => Promise<Sent[]>;
   signal?: AbortSignal | undefined;
 }
 
@@ -45,7 +50,7 @@ const slackTokens = 16;
 const overestimate = 1.15;
 
 /**
- * The room that text, picture and answer share in the model's context: the sizes of the first call, and of the next one
+ * The room that text, pictures and answer share in the model's context: the sizes of the first call, and of the next one
  * if the server reports or shows that they do not fit. Numbers from the server replace our estimates.
  */
 export class Room {
@@ -57,7 +62,7 @@ export class Room {
   #ratio = 1;
   #counted: { ours: number; prompt: number } | undefined;
   #contextTokens: number;
-  #sent: Sent;
+  #sent: Sent[];
   #maxTokens: number;
   #shrinks = 0;
   /**
@@ -67,7 +72,7 @@ export class Room {
   #bold = false;
   #encodeAs: "jpeg" | "png" | undefined;
 
-  private constructor(wish: Wish, contextTokens: number, sent: Sent, maxTokens: number) {
+  private constructor(wish: Wish, contextTokens: number, sent: Sent[], maxTokens: number) {
     this.#wish = wish;
     this.#textTokens = wish.promptTokens;
     this.#contextTokens = contextTokens;
@@ -76,14 +81,15 @@ export class Room {
   }
 
   /**
-   * Gets the context length and prepares the picture for it.
+   * Gets the context length and prepares the pictures for it.
    * @throws AppError `invalid_request` (`prompt_too_long`) without room, and what `prepare` throws.
    */
   static async open(wish: Wish): Promise<Room> {
     const contextTokens = await ContextLength.contextLength(wish.server, wish.signal);
     const { promptTokens, mostTokens = Number.POSITIVE_INFINITY } = wish;
     const maxOutputTokens = Math.min(wish.maxTokens, mostTokens);
-    const split = Budget.share({ maxModelLen: contextTokens, promptTokens, maxOutputTokens });
+    const images = wish.pictures;
+    const split = Budget.share({ maxModelLen: contextTokens, promptTokens, maxOutputTokens, images });
     if (wish.exact && split.maxTokens < maxOutputTokens)
       throw Budget.promptTooLong({
         maxModelLen: contextTokens,
@@ -108,7 +114,7 @@ export class Room {
 
   /** Pictures and token limit of the first call. */
   get fit(): Fit {
-    return { images: [this.#sent], maxTokens: this.#maxTokens };
+    return { images: this.#sent, maxTokens: this.#maxTokens };
   }
 
   /**
@@ -180,11 +186,11 @@ export class Room {
     return fit;
   }
 
-  /** The server could not open the picture: encode it again. A JPEG of ours is tried as a PNG. */
+  /** The server could not open a picture: encode them again. JPEGs of ours are tried as PNGs. */
   async reencoded(): Promise<Picture[]> {
-    this.#encodeAs = this.#sent.changed ? "png" : "jpeg";
-    await this.#prepare(Math.max(Budget.minImageTokens, this.#ours()));
-    return [this.#sent];
+    this.#encodeAs = this.#sent.every(({ changed }) => changed) ? "png" : "jpeg";
+    await this.#prepare(Math.max(Budget.minImageTokens, this.#largest()));
+    return this.#sent;
   }
 
   async #prepare(maxImageTokens: number): Promise<void> {
@@ -208,8 +214,9 @@ export class Room {
   async #smaller(before: number): Promise<Fit | undefined> {
     const tokens = Math.floor((before * 2) / 3);
     if (this.#ours() <= tokens) return this.fit;
-    if (tokens < Budget.minImageTokens) return undefined;
-    await this.#prepare(tokens);
+    const each = Math.floor(tokens / Math.max(1, this.#sent.length));
+    if (each < Budget.minImageTokens) return undefined;
+    await this.#prepare(each);
     return this.fit;
   }
 
@@ -222,9 +229,10 @@ export class Room {
       promptTokens: this.#textTokens,
       maxOutputTokens: Math.min(this.#wish.maxTokens, this.#mostTokens()),
       margin: this.#marginTokens,
+      images: this.#sent.length || undefined,
     });
     const tokens = Math.floor(split.imageTokens / this.#ratio);
-    if (this.#ours() > tokens) await this.#prepare(Math.max(Budget.minImageTokens, tokens));
+    if (this.#largest() > tokens) await this.#prepare(Math.max(Budget.minImageTokens, tokens));
     this.#maxTokens = split.maxTokens;
     this.#raise();
     return this.fit;
@@ -267,7 +275,16 @@ export class Room {
   }
 
   #ours(): number {
-    return Budget.imageTokens(this.#sent.width, this.#sent.height);
+    return this.#each().reduce((sum, tokens) => sum + tokens, 0);
+  }
+
+  /** Our tokens of the largest picture. */
+  #largest(): number {
+    return Math.max(0, ...this.#each());
+  }
+
+  #each(): number[] {
+    return this.#sent.map(({ width, height }) => Budget.imageTokens(width, height));
   }
 
   /** Our best estimate of the server's count for text and picture. */

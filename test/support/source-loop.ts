@@ -26,8 +26,8 @@ interface Announced {
   headers: Record<string, string>;
 }
 /** A loop of its own. */
-export async function start() {
-  const model = await ModelServer.start({ respond: () => ModelServer.json(fields), maxModelLen: 8192 });
+export async function start({ respond = () => ModelServer.json(fields) }: ModelServer.Options = {}) {
+  const model = await ModelServer.start({ respond, maxModelLen: 8192 });
   const loop = await startLoop({
     env: { VLLM_BASE_URL: model.url, VLLM_MODEL: "scripted", API_KEY_PEPPER: pepper },
   });
@@ -42,6 +42,7 @@ export async function start() {
   });
   return {
     loop,
+    model,
     db,
     s3,
     client,

@@ -40,7 +40,9 @@ export function command(context: Context, done: (status: Exit) => void): Command
 
 async function smoke(context: Context, options: SmokeOptions): Promise<Exit> {
   const path = options.picture === undefined ? sample() : resolve(context.cwd, options.picture);
-  const { bytes } = await Picture.fit(await Picture.read({ name: path, path }, context));
+  const fitted = await Picture.fit(await Picture.read({ name: path, path }, context));
+  if (fitted === undefined) throw new UsageError("one page is enough: this file is large and has several");
+  const { bytes } = fitted;
   const server = await Server.connect(context, options);
   try {
     const width = Math.max(...cases.map((item) => item.name.length));

@@ -89,6 +89,7 @@ export function failure(
   const performed: Performed = {
     error,
     answer: askedNobody,
+    pageSizes: [],
     timingsMs: { image: 0, inference: 0, validate: 0 },
     record: { sent: null, request: null, raw_model_text: null, finish_reason: null, attempts: [] },
   };

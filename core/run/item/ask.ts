@@ -1,5 +1,6 @@
 import * as Breaker from "#core/breaker/breaker";
 import * as Bucket from "#core/bucket/bucket";
+import { chosen } from "#core/document/chosen";
 import * as Document from "#core/document/document";
 import { type AppError, from } from "#core/error";
 import * as Type from "#core/image/type";
@@ -12,6 +13,7 @@ import { requestIdOf } from "#core/run/serialize";
 import type { RunServices } from "#core/run/services";
 import { keptKey } from "#core/run/source/kept";
 import type * as Task from "#core/task/task";
+import { documents } from "#spec/limits";
 import * as Picture from "./picture.ts";
 import * as Suspect from "./suspect.ts";
 
@@ -38,6 +40,7 @@ export async function ask(
   const { signal, log } = how;
   let kept = false;
   let document: Document.Document;
+  let pages: number[];
   try {
     const bytes = await Picture.load(services, row, { early, deadline: job.deadline }, log);
     if (Picture.isCopied(run, row)) {
@@ -47,6 +50,7 @@ export async function ask(
       kept = true;
     }
     document = await Document.open(bytes, { decoder: services.decoder, signal });
+    pages = chosen(document, undefined, documents.queuedPages);
   } catch (thrown) {
     const error = from(thrown);
     if (error.code === "storage_unavailable") throw error;
@@ -63,6 +67,7 @@ export async function ask(
   const performed = await perform(services.model, {
     task,
     document,
+    pages,
     requestId: requestIdOf(run, row.index),
     createdAt: run.createdAt,
     deadline: job.deadline,

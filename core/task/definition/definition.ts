@@ -10,6 +10,11 @@ export interface Definition {
   maxOutputTokens: number;
   /** Arithmetic over the fields (core/canonical/checks/checks.ts). */
   checks: Rule[];
+  /**
+   * Of a document of several pages (docs/documents.md): fields, or groups of them, of which the last page counts that has
+   * them. Of other lists all pages count, of other fields the first page that has them.
+   */
+  lastPage: string[];
 }
 
 /** A receipt as text lines and the answer it must get. */

@@ -53,6 +53,7 @@ export const definition: Definition = {
   examples,
   // The frame takes about 550 tokens, a line about 60: enough for 50 lines.
   maxOutputTokens: 3584,
+  lastPage: ["taxes", "subtotal", "discount", "shipping", "tax", "total", "amount_paid", "amount_due"],
   checks: [
     {
       rule: "total_is_sum_of_parts",

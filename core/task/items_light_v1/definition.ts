@@ -18,6 +18,7 @@ export const definition: Definition = {
   examples,
   // About 45 tokens an item: enough for 70 items, the longest receipt of a supermarket.
   maxOutputTokens: 3072,
+  lastPage: [],
   checks: [
     {
       rule: "item_price_is_quantity_times_unit",

@@ -24,6 +24,7 @@ export const definition: Definition = {
     }),
   examples,
   maxOutputTokens: 480,
+  lastPage: ["total", "cash", "card", "change"],
   checks: [
     {
       rule: "cash_minus_total_is_change",

@@ -21,6 +21,7 @@ export const definition: Definition = {
   examples,
   // Eight amounts are about 120 tokens; more than twice that is a loop.
   maxOutputTokens: 320,
+  lastPage: ["total", "subtotal", "tax", "service", "discount", "cash", "card", "change"],
   checks: [
     {
       rule: "total_is_sum_of_parts",

@@ -23,6 +23,7 @@ export const definition: Definition = {
   examples,
   // Ten amounts are about 150 tokens; more than twice that is a loop.
   maxOutputTokens: 400,
+  lastPage: ["total", "subtotal", "tax", "service", "tip", "discount", "rounding", "cash", "card", "change"],
   checks: [
     {
       rule: "total_is_sum_of_parts",

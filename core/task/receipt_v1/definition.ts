@@ -55,6 +55,7 @@ export const definition: Definition = {
   examples,
   // The frame takes about 350 tokens, an item about 45: enough for 70 items.
   maxOutputTokens: 3584,
+  lastPage: ["totals", "payment"],
   checks: [
     {
       rule: "total_is_sum_of_parts",

@@ -1,0 +1,219 @@
+import type * as Config from "#core/config";
+import type * as Document from "#core/document/document";
+import { AppError } from "#core/error";
+import * as Budget from "#core/image/budget";
+import * as Metrics from "#core/metrics/metrics";
+import type { AttemptRecord } from "#core/vision/fault";
+import * as Vision from "#core/vision/vision";
+import * as Pages from "./pages.ts";
+import type { Artifact, CallRecord, PageSize, Sent } from "./schema.ts";
+import type { Settings, Work } from "./work.ts";
+
+export type Examine = typeof import("./examine.ts");
+
+/** An answer that counts, and the pages that it is about. */
+interface Answered {
+  pages: number[];
+  answer: Vision.Answer;
+}
+
+/** Pages of the next call, which are prepared while the model answers this one. */
+interface Ready {
+  part: number[];
+  group: Promise<Pages.Group>;
+}
+
+/**
+ * Asks the model about the pages of a document, in as few calls as stay legible, in their order. While it answers one
+ * call, the pages of the next are prepared: the first is on its way before the last is drawn. What was asked so far can be
+ * read at any time, after a failure, too.
+ */
+export class Asking {
+  readonly answered: Answered[] = [];
+  readonly blank: number[] = [];
+  readonly pageSizes: PageSize[] = [];
+  imageMs = 0;
+  inferenceMs = 0;
+  readonly #model: Config.Model;
+  readonly #work: Work;
+  readonly #settings: Settings;
+  /** The newest picture of each page, and the call that it went with. */
+  readonly #sent = new Map<number, Sent>();
+  readonly #callOf = new Map<number, number>();
+  readonly #calls: CallRecord[] = [];
+  readonly #attempts: AttemptRecord[] = [];
+  #examining: Promise<Examine> | undefined;
+
+  constructor(model: Config.Model, work: Work, settings: Settings) {
+    this.#model = model;
+    this.#work = work;
+    this.#settings = settings;
+  }
+
+  /** The document has pages of which some could be blank, or say the same again. */
+  get isOfPages(): boolean {
+    return this.#work.document.pages > 1;
+  }
+
+  /**
+   * @throws VisionError of the call that failed; AppError `invalid_image` (`blank_page`, or of a page that cannot be
+   *   read), `invalid_request` (`prompt_too_long`).
+   */
+  async run(): Promise<void> {
+    const wish = this.#wish();
+    const parts = await Pages.parted(this.#work.pages, wish);
+    let ready: Ready | undefined;
+    for (let part = parts.shift(); part !== undefined; part = parts.shift()) {
+      const { group } = ready?.part === part ? ready : this.#open(part, wish);
+      const { pages, room } = await group;
+      const answering =
+        pages.length === 0
+          ? undefined
+          : this.#ask(
+              pages.map(({ number }) => number),
+              room,
+            );
+      const [next] = parts;
+      ready = next && this.#open(next, wish);
+      const again = await answering;
+      if (again !== undefined) parts.unshift(...again);
+    }
+    if (this.answered.length > 0) return;
+    throw new AppError("invalid_image", "there is no print on the page: it is blank", {
+      details: { reason: "blank_page" },
+    });
+  }
+
+  /** What judges the answer: loaded while the model answers. */
+  get examining(): Promise<Examine> {
+    this.#examining ??= import("./examine.ts");
+    return this.#examining;
+  }
+
+  /** What the artifact says of pictures, texts and attempts. */
+  record(
+    failed?: Vision.VisionError,
+  ): Pick<Artifact, "sent" | "sent_pages" | "calls"> & { attempts: AttemptRecord[] } {
+    const attempts = [...this.#attempts, ...this.#ofLastCall(failed?.attempts ?? [])];
+    const [only] = this.#sent.values();
+    if (!this.isOfPages) return { sent: only ?? null, attempts };
+    const sentPages = [...this.#callOf].flatMap(([page, call]) => {
+      const sent = this.#sent.get(page);
+      return sent === undefined ? [] : [{ page, call, ...sent }];
+    });
+    return { sent: null, sent_pages: sentPages, calls: this.#calls, attempts };
+  }
+
+  #ofLastCall(attempts: AttemptRecord[]): AttemptRecord[] {
+    const call = this.#calls.length;
+    return this.isOfPages ? attempts.map((attempt) => ({ ...attempt, call })) : attempts;
+  }
+
+  /** The model's text, of several calls one after the other. */
+  get rawText(): string | null {
+    const texts = this.#calls.flatMap(({ raw_model_text, repeated }) =>
+      raw_model_text === null || repeated ? [] : [raw_model_text],
+    );
+    return texts.length === 0 ? null : texts.join("\n");
+  }
+
+  #open(part: number[], wish: Pages.Wish): Ready {
+    const group = Pages.open(this.#work.document, part ?? [], wish, {
+      seeksBlank: this.isOfPages || this.#work.document.kind === "pdf",
+      onPrepared: ({ page, sent, blank, ms }) => {
+        this.imageMs += ms;
+        this.#noteSize(page);
+        if (blank) this.blank.push(page.number);
+        else this.#sent.set(page.number, sent);
+      },
+    });
+    // Told where it is awaited; after a failure nobody does.
+    group.catch(() => undefined);
+    return { part, group };
+  }
+
+  #noteSize({ number, width, height, unit }: Document.Page): void {
+    if (this.pageSizes.some(({ page }) => page === number)) return;
+    this.pageSizes.push({ page: number, width, height, unit });
+  }
+
+  /** @returns the same pages in smaller parts, to be asked for again, of which the answer did not fit together. */
+  async #ask(pages: number[], room: Vision.Room): Promise<number[][] | undefined> {
+    const call = this.#calls.length + 1;
+    for (const page of pages) this.#callOf.set(page, call);
+    const record: CallRecord = { call, pages, raw_model_text: null, finish_reason: null };
+    this.#calls.push(record);
+    this.#settings.max_tokens = room.fit.maxTokens;
+    const startedAt = Date.now();
+    try {
+      const asked = this.#asked(room);
+      this.examining.catch(() => undefined);
+      const answer = await asked;
+      record.raw_model_text = answer.rawText;
+      record.finish_reason = answer.finishReason;
+      this.answered.push({ pages, answer });
+      this.#attempts.push(...this.#ofLastCall(answer.attempts));
+      return undefined;
+    } catch (thrown) {
+      if (!(thrown instanceof Vision.VisionError)) throw thrown;
+      record.raw_model_text = thrown.rawText || null;
+      record.finish_reason = thrown.finishReason;
+      if (thrown.code !== "answer_too_long" || pages.length === 1) throw thrown;
+      record.repeated = true;
+      this.#attempts.push(...this.#ofLastCall(thrown.attempts));
+      return Pages.inParts(pages, 2);
+    } finally {
+      this.inferenceMs += Date.now() - startedAt;
+    }
+  }
+
+  #asked(room: Vision.Room): Promise<Vision.Answer> {
+    const { task, requestId, signal, deadline, endOnSuspect, log } = this.#work;
+    return Vision.ask(
+      this.#model,
+      {
+        prompt: task.prompt,
+        ...room.fit,
+        schema: task.modelSchema,
+        schemaName: task.id,
+        temperature: this.#settings.temperature,
+        seed: this.#settings.seed,
+        requestId,
+      },
+      {
+        ...{ signal, deadline, endOnSuspect, room },
+        // The log names the call and the extract already.
+        onEvent: ({ event, request_id: _, ...facts }) => {
+          log.info(event, facts);
+          if (event !== "vllm_call_start") countCall(facts);
+        },
+        onPictureRefused: () => room.reencoded(),
+      },
+    );
+  }
+
+  #wish(): Pages.Wish {
+    const { task, debug, signal } = this.#work;
+    const asked = debug?.max_tokens;
+    const most = Math.min(
+      asked ?? Number.POSITIVE_INFINITY,
+      this.#model.maxTokens ?? Number.POSITIVE_INFINITY,
+    );
+    return {
+      server: this.#model,
+      promptTokens: Budget.textTokens(task.prompt),
+      maxTokens: task.maxOutputTokens,
+      mostTokens: Number.isFinite(most) ? most : undefined,
+      exact: asked !== undefined,
+      signal,
+    };
+  }
+}
+
+function countCall({ duration_ms, error }: Record<string, unknown>): void {
+  Metrics.modelCall({
+    durationMs: Number(duration_ms),
+    failed: error !== undefined,
+    timedOut: error === "inference_timeout",
+  });
+}

@@ -1,0 +1,30 @@
+import type * as Document from "#core/document/document";
+import type { Log } from "#core/log";
+import type * as Override from "#core/task/override";
+import type * as OwnSchema from "#core/task/own-schema";
+import type * as Task from "#core/task/task";
+import type { Artifact } from "./schema.ts";
+
+/** One document, one task, and how long there is. */
+export interface Work {
+  task: Task.Task;
+  document: Document.Document;
+  /** The pages to read, from 1, at least one; in this order. */
+  pages: readonly number[];
+  requestId: string;
+  /** When the artifact was created. Two-digit years are read by it, so that a repeat gives the same values. */
+  createdAt: Date;
+  /** Epoch milliseconds at which the model call is cut off. */
+  deadline: number;
+  signal: AbortSignal;
+  log: Log;
+  /** The caller's debug options; `task` already contains their changes. */
+  debug?: Override.Debug | undefined;
+  /** A lost connection ends the attempt, so that the picture can be asked alone. */
+  endOnSuspect?: boolean | undefined;
+  /** Instead of the task's own validation. */
+  validate?: OwnSchema.Overridden["validate"] | undefined;
+}
+
+/** How the model is asked; what the artifact says of it. */
+export type Settings = NonNullable<Artifact["request"]>;

@@ -1,0 +1,130 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Artifact } from "#core/reading/schema";
+import { replay } from "#core/replay/replay";
+import * as ModelServer from "#test/support/model-server/model-server";
+import { pagesOf, sheets } from "#test/support/sheets";
+import { errorOf, fields, issuesOf, type Rig, start } from "#test/support/source-loop";
+import { tiffOf } from "#test/support/tiff";
+
+/** Documents of several pages, end to end, over every wire. */
+
+let at: Rig;
+beforeAll(async () => {
+  at = await start({
+    // Each page says its number, and the last page has the sums.
+    respond: async (request) => {
+      const pages = await pagesOf(request);
+      return ModelServer.json({ ...fields, total: `${Math.max(...pages)}.00` });
+    },
+  });
+});
+afterAll(() => at?.close());
+
+const asked = async (from: number) => (await Promise.all(at.model.requests.slice(from).map(pagesOf))).flat();
+const formOf = async (form: FormData) => {
+  const response = new Response(form);
+  const headers = { "content-type": response.headers.get("content-type") ?? "" };
+  return { headers, body: new Uint8Array(await response.arrayBuffer()) };
+};
+const inline = async (count: number, blank?: number[]) => (await sheets(count, blank)).toString("base64");
+
+describe("a document of several pages", () => {
+  test("is one extract: all of its pages in their order, each in the artifact, which replays byte for byte", async () => {
+    const from = at.model.requests.length;
+    const answer = await at.extract({ image_base64: await inline(5, [4]), request_id: "five" });
+    expect(answer.status, answer.text).toBe(200);
+    expect(answer.body).toMatchObject({
+      result: { total: "5.00" },
+      warnings: [{ code: "blank_pages", pages: [4] }],
+    });
+    expect(await asked(from)).toEqual([1, 2, 3, 5]);
+    const artifact = (await at.artifactOf("five")).artifact as unknown as Artifact;
+    expect(artifact.input).toMatchObject({
+      kind: "picture",
+      pages: 5,
+      page_sizes: [1, 2, 3, 4, 5].map((page) => ({ page, unit: "pixels" })),
+    });
+    expect(artifact.sent).toBeNull();
+    expect(artifact.sent_pages?.map(({ page }) => page)).toEqual([1, 2, 3, 5]);
+    expect(artifact.image_sha256).toBe(artifact.input?.sha256);
+    expect(await replay(artifact, "1")).toMatchObject({ outcome: "same", differences: [] });
+    const again = await at.withoutModel(async () =>
+      at.extract({ image_base64: await inline(5, [4]), request_id: "five" }),
+    );
+    expect(again.headers.get("idempotent-replayed")).toBe("true");
+  });
+
+  test("is read by the pages that the call names: in JSON, in a form, in the query", async () => {
+    const from = at.model.requests.length;
+    const bytes = await sheets(3);
+    const json = await at.extract({ image_base64: bytes.toString("base64"), pages: [3, 1] });
+    expect(json.body).toMatchObject({ result: { total: "3.00" } });
+    const form = new FormData();
+    form.set("file", new Blob([new Uint8Array(bytes)]), "a.tif");
+    form.set("pages", "[2]");
+    expect((await at.call("/v1/extract", { method: "POST", ...(await formOf(form)) })).body).toMatchObject({
+      result: { total: "2.00" },
+    });
+    const headers = { "content-type": "image/tiff" };
+    const body = new Uint8Array(bytes);
+    const query = await at.call("/v1/extract?pages=[1]", { method: "POST", body, headers });
+    expect(query.body).toMatchObject({ result: { total: "1.00" } });
+    expect(await asked(from)).toEqual([3, 1, 2, 1]);
+  });
+
+  test("of other pages is another call under the same id", async () => {
+    const image_base64 = await inline(2);
+    await at.extract({ image_base64, pages: [1], request_id: "which" });
+    const other = await at.extract({ image_base64, pages: [2], request_id: "which" });
+    expect([other.status, errorOf(other).code]).toEqual([409, "conflict"]);
+  });
+
+  test.each([
+    ["out of range", [1, 4], "page 4 is not there: the document has 3 pages"],
+    ["named twice", [1, 1], "names a page twice"],
+    ["from 0", [0], undefined],
+    ["none", [], undefined],
+  ])("refuses pages that are %s", async (_name, pages, message) => {
+    const image_base64 = await inline(3);
+    const answer = await at.withoutModel(() => at.extract({ image_base64, pages }));
+    expect([answer.status, errorOf(answer).code]).toEqual([400, "invalid_request"]);
+    expect(issuesOf(answer)[0]?.path).toMatch(/^pages/);
+    if (message !== undefined) expect(issuesOf(answer)[0]?.message).toBe(message);
+  });
+
+  test("that is blank throughout is refused, and the model is not asked", async () => {
+    const answer = await at.withoutModel(async () => at.extract({ image_base64: await inline(2, [1, 2]) }));
+    expect([answer.status, errorOf(answer).code, errorOf(answer).details.reason]).toEqual([
+      ...[400, "invalid_image", "blank_page"],
+    ]);
+  });
+});
+
+describe("a document of more than ten pages", () => {
+  test("is refused with what to do, read by its pages, and read as a whole when it is queued", async () => {
+    const [sheet = Buffer.alloc(0)] = [await sheets(1)];
+    const image_base64 = tiffOf(Array.from({ length: 12 }, () => sheet)).toString("base64");
+    const refused = await at.withoutModel(() => at.extract({ image_base64 }));
+    const { code, details, message } = errorOf(refused);
+    expect([refused.status, code]).toEqual([400, "invalid_image"]);
+    expect(details).toMatchObject({ reason: "too_many_pages", pages: 12, limit: 10 });
+    expect(message).toMatch(/pages.*batch/);
+    const chosen = await at.extract({ image_base64, pages: [12] });
+    expect([chosen.status, chosen.body]).toMatchObject([200, { result: { total: "1.00" } }]);
+    const from = at.model.requests.length;
+    const headers = { prefer: "respond-async" };
+    const queued = await at.extract({ image_base64, request_id: "twelve" }, { headers });
+    expect(queued.status).toBe(202);
+    await expect
+      .poll(async () => (await at.call("/v1/extracts/twelve")).status, { timeout: 20_000 })
+      .toBe(200);
+    expect((await at.call("/v1/extracts/twelve")).body).toMatchObject({ status: "succeeded" });
+    expect(await asked(from)).toHaveLength(12);
+    const chosenLater = await at.extract({ image_base64, pages: [2, 1], request_id: "later" }, { headers });
+    expect(chosenLater.status).toBe(202);
+    await expect
+      .poll(async () => (await at.call("/v1/extracts/later")).status, { timeout: 20_000 })
+      .toBe(200);
+    expect(await asked(from)).toHaveLength(14);
+  });
+});
