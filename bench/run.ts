@@ -14,6 +14,7 @@ const benches: Readonly<Record<string, () => Promise<{ run(args: string[]): Prom
   evaluation: () => import("./evaluation.ts"),
   look: () => import("./look/main.ts"),
   heif: () => import("./heif.ts"),
+  pdf: () => import("./pdf.ts"),
   planted: () => import("./planted.ts"),
   vllm: () => import("./vllm.ts"),
 };

@@ -26,11 +26,8 @@ export async function header(opened: Opened, index: number): Promise<Encode.Head
 }
 
 /** The page within its budget, as `Encode.encode` does it for a picture. @throws AppError `invalid_image`. */
-export async function encode(
-  opened: Opened,
-  index: number,
-  options: Encode.Encoding,
-): Promise<Encode.Encoded> {
+export async function encode(opened: Opened, index: number, asked: Encode.Encoding): Promise<Encode.Encoded> {
+  const options = { ...asked, standardCodes: true };
   const natural = pixelsOf(await opened.shape(index));
   const size = Encode.scaled(natural, options);
   const raster = await opened.raster(index, size);

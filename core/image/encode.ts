@@ -30,6 +30,8 @@ export interface Encoding {
   turn?: number | undefined;
   /** Look whether the page has any print. */
   seeksBlank?: boolean | undefined;
+  /** The standard's Huffman codes, not the picture's own: a fifth less time for a seventh more bytes. */
+  standardCodes?: boolean | undefined;
 }
 
 interface Size {
@@ -145,10 +147,10 @@ export async function pixels(
   }
 }
 
-const written = (pipeline: Native.Sharp, { encodeAs, jpegQuality }: Encoding) =>
+const written = (pipeline: Native.Sharp, { encodeAs, jpegQuality, standardCodes }: Encoding) =>
   (encodeAs === "png"
     ? pipeline.toColorspace("srgb").png()
-    : pipeline.jpeg({ quality: jpegQuality ?? defaultJpegQuality })
+    : pipeline.jpeg({ quality: jpegQuality ?? defaultJpegQuality, optimizeCoding: standardCodes !== true })
   ).toBuffer({ resolveWithObject: true });
 
 const encoded = (

@@ -102,7 +102,7 @@ describe("README, typed as it stands", () => {
 
   test('the lines of "Batches" read every sample, and other readers open the tables', async (context) => {
     await bash("the batch lines", block("Batches", "batch samples --out results.csv"));
-    const pictures = fs.globSync("samples/*.{jpg,heic}", { cwd: clone }).length;
+    const pictures = fs.globSync("samples/*.{jpg,heic,pdf}", { cwd: clone }).length;
     // One line of JSON a run, and README makes one.
     const runs = (await bash("runs", "npm run -s ocrlty -- runs --json"))
       .trim()

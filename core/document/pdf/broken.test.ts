@@ -155,7 +155,7 @@ describe("limits", () => {
 
   test("of memory: PDFium fails, and the next document is read", async () => {
     await expect(
-      opened(pages([{ content: "", box: "0 0 3000 3000" }]), { heapBytes: 30_000_000 }),
+      opened(pages([{ content: "", box: "0 0 6000 6000" }]), { heapBytes: 30_000_000 }),
     ).rejects.toMatchObject(refused("pdf_too_complex"));
     expect(await opened(many(1), { heapBytes: 30_000_000 })).toBe(1);
   });
