@@ -1,5 +1,6 @@
 /** Every call of the API, in order. The order matters when a case needs the result of an earlier one. */
 import * as z from "zod";
+import * as Routes from "#spec/routes";
 import { batches } from "./batches.ts";
 import type { Bench, Case } from "./case.ts";
 import { deletions } from "./deletions.ts";
@@ -280,7 +281,7 @@ const debug: Case[] = [
   },
 ];
 
-export const cases: readonly Case[] = [
+const written: readonly Case[] = [
   ...system,
   ...keys,
   ...tasks,
@@ -294,3 +295,12 @@ export const cases: readonly Case[] = [
   ...debug,
   ...modelServer,
 ];
+
+/** A GET without parameters and without a case is called once and must succeed. */
+const derived: readonly Case[] = Routes.routes
+  .map(({ method, path }) => ({ path, route: `${method} ${path}` as Case["route"] }))
+  .filter(({ path, route }) => route.startsWith("GET ") && !path.includes("{"))
+  .filter(({ route }) => !written.some((item) => item.route === route))
+  .map(({ path, route }) => ({ name: "answers", route, request: () => ({ path }), wants: { status: 200 } }));
+
+export const cases: readonly Case[] = [...written, ...derived];
