@@ -1,4 +1,5 @@
 import * as Cases from "./cases.ts";
+import * as Legibility from "./legibility.ts";
 import * as Upright from "./upright.ts";
 
 /*
@@ -13,9 +14,11 @@ export async function run(args: string[]): Promise<number> {
     turn: ((360 - Number(/^rot(\d+)/.exec(each.name)?.[1] ?? 0)) % 360) as 0 | 90 | 180 | 270,
   }));
   const dev = Cases.folder("dev").map((each) => ({ ...each, tilt: undefined, turn: 0 as const }));
-  const drawn = await Upright.own(args.includes("thresholds") ? "thresholds" : "judge");
+  const half = args.includes("thresholds") ? "thresholds" : "judge";
+  const drawn = await Upright.own(half);
   const parts = {
     upright: await Upright.judge([...dev, ...derived, ...drawn]),
+    legibility: await Legibility.judge(dev, half),
     cost: await Upright.cost([...dev, ...drawn]),
   };
   if (args.includes("--json")) console.log(JSON.stringify(parts, null, 1));

@@ -134,6 +134,7 @@ async function begin(
     ...overridden,
     debug: input.debug,
     wanted: input.pages,
+    look: input.look,
     document,
     pages,
     source,
@@ -204,6 +205,8 @@ function payloadOf(task: Task.Task, input: Given, document: Document.Document | 
     image_sha256: named ? undefined : document?.sha256,
     pages,
     debug,
+    // Calls without it have the hash that they had before it could be given.
+    ...(input.look === undefined ? {} : { look: input.look }),
   });
 }
 
@@ -229,6 +232,8 @@ interface Work {
   task: Task.Task;
   validate: Overridden["validate"];
   debug: Debug | undefined;
+  /** As the caller wishes it; undefined: as the stage is set. */
+  look: boolean | undefined;
   document: Document.Document;
   pages: number[];
   /** As the caller chose them; undefined: all. */
@@ -239,7 +244,7 @@ interface Work {
 
 /** Asks the model within the caller's time, and hands over to the queue if that is too short. */
 async function ask(work: Work): Promise<Answer.Outcome> {
-  const { services, caller, log, row, task, validate, debug, document } = work;
+  const { services, caller, log, row, task, validate, debug, look, document } = work;
   const { waitMs } = caller.patience;
   const deadline =
     waitMs === undefined ? caller.deadline : Math.min(caller.deadline, work.startedAt + waitMs);
@@ -247,6 +252,7 @@ async function ask(work: Work): Promise<Answer.Outcome> {
     task,
     validate,
     debug,
+    look,
     document,
     pages: work.pages,
     requestId: row.requestId,
@@ -294,6 +300,7 @@ async function toQueue(
           etag: source.etag ?? null,
           debug: work.debug ?? null,
           ...(work.wanted === undefined ? {} : { pages: work.wanted }),
+          look: work.look,
           principalRole: caller.principal.role,
         },
       },

@@ -158,6 +158,7 @@ async function ask(
     ...overridden,
     pages,
     debug: input.debug ?? undefined,
+    look: input.look,
     document,
     requestId: row.requestId,
     createdAt: row.createdAt,

@@ -9,7 +9,7 @@ export interface Grey {
 export type Quarter = 0 | 90 | 180 | 270;
 
 /** About how many pixels the look works on: a sheet of paper has 640 × 480 then, a long receipt is longer and narrower. */
-const lookPixels = 640 * 480;
+export const lookPixels = 640 * 480;
 
 /** The size of the reduced copy, never larger than the picture. */
 export function reducedSize(width: number, height: number): { width: number; height: number } {

@@ -1,6 +1,7 @@
 import { decoded } from "./encoding.ts";
 import type { Grey, Quarter } from "./grey.ts";
 import { inkOf, pointsOf } from "./ink.ts";
+import { type Legibility, measure } from "./legibility.ts";
 import type { Net } from "./net.ts";
 import { textMarks } from "./text-marks.ts";
 import { tiltOf } from "./tilt.ts";
@@ -8,13 +9,14 @@ import { uprightOf } from "./upright.ts";
 import { weights } from "./weights.ts";
 
 /*
- * One look at a reduced grey copy of a picture, before it is sent: which way up it is. By its pixels alone; no model is
+ * One look at a reduced grey copy of a picture, before it is sent: which way up it is, and whether it can be read. By its pixels alone; no model is
  * asked.
  */
 
 export interface Look {
   /** Clockwise quarter turns that make the picture upright; null where its letters do not say. */
   turn: Quarter | null;
+  legibility: Legibility;
   /** Clockwise degrees by which its lines are tilted then; 0 for at most 1, and where there is too little text. */
   tilt: number;
 }
@@ -29,10 +31,12 @@ let net: Net | undefined;
 export function look(grey: Grey): Look {
   net ??= decoded(weights);
   const ink = inkOf(grey);
-  const { turn, letters } = uprightOf(grey, ink.marks, net);
-  if (turn === undefined) return { turn: null, tilt: 0 };
+  const upright = uprightOf(grey, ink.marks, net);
+  const { turn, letters } = upright;
+  const legibility = measure(grey, upright);
+  if (turn === undefined) return { turn: null, tilt: 0, legibility };
   const points = pointsOf(ink, textMarks(ink.marks, letters));
   const tilt = tiltOf(points, grey, turn % 180 === 90);
   const straightened = Math.abs(tilt) > leastTilt && Math.abs(tilt) <= mostTilt;
-  return { turn, tilt: straightened ? tilt : 0 };
+  return { turn, tilt: straightened ? tilt : 0, legibility };
 }

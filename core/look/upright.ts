@@ -10,7 +10,7 @@ export interface Letter extends Place {
 }
 
 /** The quarter turn that makes a picture upright, by the letters alone. */
-interface Upright {
+export interface Upright {
   /** Clockwise; undefined where the letters do not say. */
   turn: Quarter | undefined;
   /** Standard errors by which the best orientation is ahead of the second. */

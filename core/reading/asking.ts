@@ -6,6 +6,7 @@ import * as Metrics from "#core/metrics/metrics";
 import type { AttemptRecord } from "#core/vision/fault";
 import * as Vision from "#core/vision/vision";
 import * as Pages from "./pages.ts";
+import { type Quality, qualityOfAll } from "./quality.ts";
 import type { Artifact, CallRecord, PageSize, Sent } from "./schema.ts";
 import type { Settings, Work } from "./work.ts";
 
@@ -40,6 +41,7 @@ export class Asking {
   /** The newest picture of each page, and the call that it went with. */
   readonly #sent = new Map<number, Sent>();
   readonly #callOf = new Map<number, number>();
+  readonly #quality = new Map<number, Quality>();
   readonly #calls: CallRecord[] = [];
   readonly #attempts: AttemptRecord[] = [];
   #examining: Promise<Examine> | undefined;
@@ -84,6 +86,11 @@ export class Asking {
     });
   }
 
+  /** Of all pages together: each fault that one of them has. Null where none was looked at. */
+  get quality(): Quality | null {
+    return this.#quality.size === 0 ? null : qualityOfAll([...this.#quality.values()]);
+  }
+
   /** What judges the answer: loaded while the model answers. */
   get examining(): Promise<Examine> {
     this.#examining ??= import("./examine.ts");
@@ -120,11 +127,12 @@ export class Asking {
   #open(part: number[], wish: Pages.Wish): Ready {
     const group = Pages.open(this.#work.document, part ?? [], wish, {
       seeksBlank: this.isOfPages || this.#work.document.kind === "pdf",
-      onPrepared: ({ page, sent, blank, ms }) => {
+      onPrepared: ({ page, sent, blank, quality, ms }) => {
         this.imageMs += ms;
         this.#noteSize(page);
         if (blank) this.blank.push(page.number);
         else this.#sent.set(page.number, sent);
+        if (!blank && quality !== undefined) this.#quality.set(page.number, quality);
       },
     });
     // Told where it is awaited; after a failure nobody does.
@@ -193,14 +201,14 @@ export class Asking {
   }
 
   #wish(): Pages.Wish {
-    const { task, debug, signal } = this.#work;
+    const { task, debug, look = true, signal } = this.#work;
     const asked = debug?.max_tokens;
     const most = Math.min(
       asked ?? Number.POSITIVE_INFINITY,
       this.#model.maxTokens ?? Number.POSITIVE_INFINITY,
     );
     return {
-      server: this.#model,
+      server: { ...this.#model, look: this.#model.look && look },
       promptTokens: Budget.textTokens(task.prompt),
       maxTokens: task.maxOutputTokens,
       mostTokens: Number.isFinite(most) ? most : undefined,

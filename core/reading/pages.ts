@@ -4,6 +4,7 @@ import * as Budget from "#core/image/budget";
 import type { Look } from "#core/look/look";
 import * as ContextLength from "#core/vision/context-length";
 import * as Vision from "#core/vision/vision";
+import { type Quality, qualityOf } from "./quality.ts";
 import type { Sent } from "./schema.ts";
 
 /* The pages of a document as the pictures of calls: how many go together, each prepared once it is its turn. */
@@ -24,6 +25,8 @@ interface PreparedPage {
   sent: Sent;
   blank: boolean;
   ms: number;
+  /** Undefined where the page was not looked at. */
+  quality: Quality | undefined;
 }
 
 /** The pages of one call with the room that they share; `pages` without those that are blank. */
@@ -87,7 +90,8 @@ export async function open(
         const look = await lookAt(page);
         const prepared = await Document.prepare(page, { maxImageTokens, encodeAs, look, signal, seeksBlank });
         const blank = prepared.blank === true;
-        how.onPrepared({ page, sent: described(prepared), blank, ms: Date.now() - startedAt });
+        const quality = look && qualityOf(look.legibility, prepared);
+        how.onPrepared({ page, sent: described(prepared), blank, quality, ms: Date.now() - startedAt });
         if (!blank) sent.push({ page, prepared });
       }
       printed = sent.map(({ page }) => page);

@@ -21,6 +21,7 @@ export interface Performed {
     | "normalized"
     | "checks"
     | "warnings"
+    | "quality"
     | "model"
     | "prompt_sha256"
     | "schema_sha256"
@@ -62,6 +63,7 @@ export async function perform(model: Config.Model, work: Work): Promise<Performe
       normalized: {},
       checks: [],
       warnings: Warning.ofFrames(document.pages === 1 ? document.frames : 1),
+      quality: null,
       model: model.model,
       prompt_sha256: task.promptSha256,
       schema_sha256: task.schemaSha256,
@@ -94,6 +96,7 @@ export async function perform(model: Config.Model, work: Work): Promise<Performe
     if (failed !== undefined) await recordFailure(performed, work, asking, failed);
   }
   performed.pageSizes = asking.pageSizes;
+  performed.answer.quality = asking.quality;
   performed.timingsMs.image = asking.imageMs;
   performed.timingsMs.inference = asking.inferenceMs;
   Metrics.item(performed.error);

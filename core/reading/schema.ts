@@ -5,6 +5,7 @@ import type { ErrorDetails } from "#core/error-details";
 import * as Id from "#core/id";
 import * as Debug from "#core/task/debug";
 import { documents } from "#spec/limits";
+import { Quality } from "./quality.ts";
 import { Warnings } from "./warning.ts";
 
 /** The ways in for a picture. */
@@ -55,6 +56,10 @@ export const ExtractRequest = z
       .max(100)
       .optional()
       .meta({ description: "A hint that is kept; the bytes decide." }),
+    look: z.boolean().optional().meta({
+      description:
+        "False: the picture is not looked at before it is sent. It is sent as EXIF turns it, and `quality` is null. Default: as the stage is set (`LOOK`, on).",
+    }),
     // Checked elsewhere, because an invalid form has its own error code.
     request_id: z.string().optional().meta({
       pattern: Id.requestIdPattern.source,
@@ -119,6 +124,10 @@ export const Extract = z
     normalized: Schema.Normalized,
     checks: z.array(Schema.Check),
     warnings: Warnings,
+    quality: Quality.nullable().optional().meta({
+      description:
+        "Null where the picture was not looked at (`look: false`, `LOOK=off`); older answers have none.",
+    }),
     model: z
       .string()
       .nullable()

@@ -61,6 +61,8 @@ export interface StoredInput {
   debug: Debug | null;
   /** The pages that the caller chose; missing: all. */
   pages?: number[];
+  /** False: no look at the picture; of older hand-overs it is missing. */
+  look?: boolean | undefined;
   principalRole: string;
 }
 
