@@ -100,6 +100,28 @@ describe("a document of several pages", () => {
   });
 });
 
+test("items of a batch read the pages that their lines name, or all, and a page that is not there fails its item", async () => {
+  const from = at.model.requests.length;
+  const { image_ref } = await at.upload(await sheets(3), "image/tiff");
+  const manifest = [{ image_ref, pages: [3, 2] }, { image_ref }, { image_ref, pages: [4] }];
+  const made = await at.call("/v1/batch_extract", { json: { run_id: "paged", manifest, concurrency: 1 } });
+  expect(made.status, made.text).toBe(202);
+  const run = async () => (await at.call("/v1/runs/paged")).body;
+  await expect.poll(run, { timeout: 20_000 }).toMatchObject({ status: "succeeded" });
+  expect((await at.call("/v1/runs/paged/items")).body).toMatchObject({
+    items: [
+      { status: "succeeded", result: { total: "3.00" } },
+      { status: "succeeded", result: { total: "3.00" } },
+      { status: "failed", error: { code: "invalid_request" } },
+    ],
+  });
+  expect(await asked(from)).toEqual([3, 2, 1, 2, 3]);
+  const other = await at.call("/v1/batch_extract", {
+    json: { run_id: "paged", manifest: manifest.map((line) => ({ ...line, pages: [1] })), concurrency: 1 },
+  });
+  expect([other.status, errorOf(other).details.reason]).toEqual([409, "id_reused"]);
+});
+
 describe("a document of more than ten pages", () => {
   test("is refused with what to do, read by its pages, and read as a whole when it is queued", async () => {
     const [sheet = Buffer.alloc(0)] = [await sheets(1)];

@@ -73,6 +73,16 @@ describe("extract", () => {
       expect((await ocrlty(["extract", none], { env })).status, none).toBe(exit.failed);
   });
 
+  it("sends the pages that are named, in their order, and refuses what is none", async () => {
+    file("scan.tif", "x");
+    const { env, seen } = await server({ body: answer("1") });
+    await ocrlty(["extract", "scan.tif", "--pages", "5,1-3"], { env });
+    expect(seen.map((call) => (JSON.parse(call.body) as { pages: number[] }).pages)).toEqual([[5, 1, 2, 3]]);
+    for (const wrong of ["0", "a", "3-1", "1-51", ""])
+      expect((await ocrlty(["extract", "scan.tif", "--pages", wrong], { env })).status, wrong).toBe(2);
+    expect(seen).toHaveLength(1);
+  });
+
   it("tells warnings in words, also of pages that were lost when it was scaled down here", async () => {
     const known = { code: "pages_not_read", read: 1, of: 3 };
     file("small.gif", "x");

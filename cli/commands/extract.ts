@@ -11,12 +11,13 @@ import * as Help from "#cli/terminal/help";
 import * as Text from "#cli/terminal/text";
 import * as Type from "#core/image/type";
 import { ofFrames, told, Warning } from "#core/reading/warning";
-import * as Limits from "#spec/limits";
+import { documents, sizes } from "#spec/limits";
 
 interface ExtractOptions extends Options.Common {
   task?: string;
   requestId?: string;
   get?: boolean;
+  pages?: number[];
 }
 
 const about = `
@@ -35,6 +36,7 @@ export function command(context: Context, done: (status: Exit) => void): Command
           "--request-id <id>",
           "your own id of this extract: the same id and picture give the same answer",
         )
+        .option("--pages <list>", "pages of a document, such as 1-3,5 (default: all)", pageList)
         .option("--get", "print stored extracts instead of reading pictures"),
       "one line of JSON a file, failed ones included",
     ),
@@ -51,6 +53,20 @@ export function command(context: Context, done: (status: Exit) => void): Command
   ).action(async (args: string[], options: ExtractOptions) => done(await run(context, args, options)));
 }
 
+/** The pages of a list such as `1-3,5`, in its order. */
+function pageList(text: string): number[] {
+  const pages = text.split(",").flatMap((part) => {
+    const [, first = "", last = first] = /^ *(\d{1,6})(?: *- *(\d{1,6}))? *$/.exec(part) ?? [];
+    const [from, to] = [Number(first), Number(last)];
+    if (first === "" || from < 1 || to < from || to - from >= documents.queuedPages)
+      throw new UsageError(
+        `--pages: ${Text.shown(part)} is neither a page nor a range of at most ${documents.queuedPages}, such as 1-3`,
+      );
+    return Array.from({ length: to - from + 1 }, (_, index) => from + index);
+  });
+  return pages;
+}
+
 interface Job {
   /** Its name in messages and in the line's `file`. */
   readonly name: string;
@@ -64,6 +80,7 @@ async function run(context: Context, args: string[], options: ExtractOptions): P
   if (options.requestId !== undefined && (jobs.length > 1 || options.get)) {
     throw new UsageError("--request-id goes with one file");
   }
+  if (options.pages !== undefined && options.get) throw new UsageError("--pages goes with files, not --get");
   const lines = options.json === true || jobs.length > 1;
   if (jobs.every((job) => job.problem)) {
     for (const { name, problem } of jobs) {
@@ -145,6 +162,7 @@ function readPictures(args: string[], options: ExtractOptions, context: Context)
         const body = {
           ...(options.task === undefined ? {} : { task_id: options.task }),
           ...(options.requestId === undefined ? {} : { request_id: options.requestId }),
+          ...(options.pages === undefined ? {} : { pages: options.pages }),
           ...picture.source,
         };
         const answer = await Extracts.extract(server, body, context.signal, (pollUrl) =>
@@ -169,7 +187,7 @@ async function source(
   context: Context,
   server: Server.Server,
 ): Promise<{ source: Extracts.Source; note?: string; frames?: number }> {
-  const isLarge = bytes.length > Limits.sizes.clientScaleDownBytes;
+  const isLarge = bytes.length > sizes.clientScaleDownBytes;
   const fitted = context.isClient && isLarge ? undefined : await Picture.fit(bytes);
   if (fitted === undefined) {
     const mimeType = Type.sniff(bytes);

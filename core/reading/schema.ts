@@ -4,23 +4,12 @@ import { codes } from "#core/error";
 import type { ErrorDetails } from "#core/error-details";
 import * as Id from "#core/id";
 import * as Debug from "#core/task/debug";
-import { documents } from "#spec/limits";
+import { Pages } from "./page-numbers.ts";
 import { Quality } from "./quality.ts";
 import { Warnings } from "./warning.ts";
 
 /** The ways in for a picture. */
 const pictures = ["image_base64", "image_ref", "image_url"] as const;
-
-/** Which pages of a document are read. */
-const Pages = z
-  .array(z.int().min(1).max(100_000))
-  .min(1)
-  .max(documents.queuedPages)
-  .refine((pages) => new Set(pages).size === pages.length, "names a page twice")
-  .meta({
-    uniqueItems: true,
-    description: `The pages to read, from 1, in this order; all by default. At most ${documents.callPages} in a call, ${documents.queuedPages} with \`Prefer: respond-async\` and in a batch.`,
-  });
 
 /** The body of `POST /v1/extract`. */
 export const ExtractRequest = z

@@ -164,6 +164,8 @@ export const itemTable = sqliteTable(
     file: text("file"),
     /** Of the manifest's line; null without. */
     tags: text("tags", { mode: "json" }).$type<Tags>(),
+    /** The pages to read, of the manifest's line; null: all. */
+    pages: text("pages", { mode: "json" }).$type<number[]>(),
 
     /**
      * `upload`: an image_ref; `data`: a key under the data root; `url`: fetched by the worker; `run`: sent with the

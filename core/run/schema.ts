@@ -2,6 +2,7 @@ import * as z from "zod";
 import * as Schema from "#core/canonical/schema";
 import * as Id from "#core/id";
 import * as Type from "#core/image/type";
+import { Pages } from "#core/reading/page-numbers";
 import { Complete, Extract, StoredError, Usage } from "#core/reading/schema";
 import { Warnings } from "#core/reading/warning";
 import * as DataRoot from "#core/upload/data-root";
@@ -39,6 +40,7 @@ export const ManifestLine = z
     custom_id: name(255).optional().meta({ description: "Your id of the item; unique within the run." }),
     file: name(1024).optional().meta({ description: "Your name of the picture; unique within the run." }),
     tags: Tags.optional(),
+    pages: Pages.optional(),
     image_ref: z
       .string()
       .min(1)

@@ -109,6 +109,7 @@ test("the answer about an item has its result as it was, and its id within the r
     customId: "c",
     file: null,
     tags: { store: "12" },
+    pages: null,
     sourceKind: "url",
     objectKey: null,
     etag: null,

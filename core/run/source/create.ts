@@ -150,11 +150,12 @@ function payloadOf(input: BatchInput): unknown {
   const lines = manifest?.map((value, i) => {
     const { entry } = Line.check(value, i + 1);
     if (entry === undefined) return value;
-    const { custom_id, file, tags, image_ref, image_key, image_url } = entry.value;
+    const { custom_id, file, tags, pages, image_ref, image_key, image_url } = entry.value;
     const url = image_url === undefined ? null : Hosts.unsigned(image_url);
     const line = [custom_id ?? null, file ?? null, image_ref ?? null, image_key ?? null, url];
-    // Not of lines without: ids that are in use stand for payloads from before there were tags.
-    return tags === undefined ? line : [...line, Object.entries(tags).sort()];
+    // Not of lines without: ids that are in use stand for payloads from before there were tags and pages.
+    const tagged = tags === undefined ? line : [...line, Object.entries(tags).sort()];
+    return pages === undefined ? tagged : [...tagged, { pages }];
   });
   const folder = [input.images_dir ?? null, input.glob ?? null, input.exts ?? null];
   return [
@@ -272,6 +273,7 @@ const pictureOf = ({ file, imageKey, etag }: Folder.Found): Resolve.Picture => (
   customId: null,
   file,
   tags: null,
+  pages: null,
   sourceKind: "data",
   objectKey: `data/${imageKey}`,
   etag,

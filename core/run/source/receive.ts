@@ -130,6 +130,7 @@ async function store(
       customId: null,
       file: name,
       tags: null,
+      pages: null,
       sourceKind: "run" as const,
       objectKey,
       etag: etag ?? null,

@@ -22,6 +22,7 @@ export interface Picture {
   customId: string | null;
   file: string | null;
   tags: Tags | null;
+  pages: number[] | null;
   sourceKind: "upload" | "data" | "url" | "run";
   objectKey: string | null;
   etag: string | null;
@@ -97,7 +98,8 @@ export async function resolve(
   return { pictures, issues };
 }
 
-const namesOf = ({ custom_id, file, tags = {} }: ManifestLine) => ({
+const namesOf = ({ custom_id, file, tags = {}, pages }: ManifestLine) => ({
+  pages: pages ?? null,
   ...{ customId: custom_id ?? null, file: file ?? null },
   tags: Object.keys(tags).length === 0 ? null : tags,
 });
