@@ -1,0 +1,86 @@
+import { type Beside, date, decimal, type Fields, type Line, line, type Tax } from "./fields.ts";
+import { all, type Element, first, text } from "./xml.ts";
+
+/* UBL 2.1, as Peppol BIS Billing and XRechnung write it. Paths: EN 16931-3-2. */
+
+/** Namespaces of root elements that this module reads. */
+export const namespaces: Readonly<Record<string, string>> = {
+  "urn:oasis:names:specification:ubl:schema:xsd:Invoice-2": "Invoice",
+  "urn:oasis:names:specification:ubl:schema:xsd:CreditNote-2": "CreditNote",
+};
+
+/** The profile's identifier. */
+export const guideline = (root: Element): string | null => text(root, "CustomizationID");
+
+const amount = (element: Element | undefined, path: string): string | null => decimal(text(element, path));
+
+function party(element: Element | undefined) {
+  const address = first(element, "PostalAddress");
+  const place = line([text(address, "PostalZone"), text(address, "CityName")])?.replace(", ", " ") ?? null;
+  const registrations = all(element, "PartyTaxScheme");
+  const vat = registrations.find((each) => text(each, "TaxScheme/ID") === "VAT") ?? registrations[0];
+  return {
+    name: text(element, "PartyLegalEntity/RegistrationName") ?? text(element, "PartyName/Name"),
+    address: line([
+      text(address, "StreetName"),
+      text(address, "AdditionalStreetName"),
+      text(address, "AddressLine/Line"),
+      place,
+      text(address, "Country/IdentificationCode"),
+    ]),
+    tax_id: text(vat, "CompanyID"),
+  };
+}
+
+const lineItem = (item: Element): Line => ({
+  description: text(item, "Item/Name"),
+  quantity: amount(item, "InvoicedQuantity") ?? amount(item, "CreditedQuantity"),
+  unit_price: amount(item, "Price/PriceAmount"),
+  tax_rate: amount(item, "Item/ClassifiedTaxCategory/Percent"),
+  amount: amount(item, "LineExtensionAmount"),
+});
+
+const tax = (element: Element): Tax => ({
+  rate: amount(element, "TaxCategory/Percent"),
+  base: amount(element, "TaxableAmount"),
+  amount: amount(element, "TaxAmount"),
+});
+
+/** The fields of a document whose root element is one of `namespaces`. */
+export function read(root: Element): { fields: Fields; beside: Beside } {
+  const seller = first(root, "AccountingSupplierParty/Party");
+  const account = first(root, "PaymentMeans/PayeeFinancialAccount");
+  const currency = text(root, "DocumentCurrencyCode");
+  const taxTotals = all(root, "TaxTotal");
+  const inCurrency = (each: Element) =>
+    (first(each, "TaxAmount")?.attributes.currencyID ?? currency) === currency;
+  const taxTotal = taxTotals.find(inCurrency) ?? taxTotals[0];
+  const sums = first(root, "LegalMonetaryTotal");
+  const lines = [...all(root, "InvoiceLine"), ...all(root, "CreditNoteLine")];
+  const fields: Fields = {
+    invoice_number: text(root, "ID"),
+    invoice_date: date(text(root, "IssueDate")),
+    due_date: date(text(root, "DueDate") ?? text(root, "PaymentMeans/PaymentDueDate")),
+    purchase_order: text(root, "OrderReference/ID"),
+    supplier: {
+      ...party(seller),
+      email: text(seller, "Contact/ElectronicMail"),
+      phone: text(seller, "Contact/Telephone"),
+      iban: text(account, "ID"),
+      bic: text(account, "FinancialInstitutionBranch/ID"),
+    },
+    customer: party(first(root, "AccountingCustomerParty/Party")),
+    currency,
+    line_items: lines.map(lineItem),
+    taxes: all(taxTotal, "TaxSubtotal").map(tax),
+    subtotal: amount(sums, "LineExtensionAmount"),
+    discount: amount(sums, "AllowanceTotalAmount"),
+    shipping: amount(sums, "ChargeTotalAmount"),
+    tax: amount(taxTotal, "TaxAmount"),
+    total: amount(sums, "TaxInclusiveAmount"),
+    amount_paid: amount(sums, "PrepaidAmount"),
+    amount_due: amount(sums, "PayableAmount"),
+  };
+  const beside = { net: amount(sums, "TaxExclusiveAmount"), rounding: amount(sums, "PayableRoundingAmount") };
+  return { fields, beside };
+}
