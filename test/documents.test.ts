@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Artifact } from "#core/reading/schema";
 import { replay } from "#core/replay/replay";
+import { cii } from "#test/support/einvoices";
 import * as ModelServer from "#test/support/model-server/model-server";
+import * as Pdf from "#test/support/pdf";
 import { pagesOf, sheets } from "#test/support/sheets";
 import { errorOf, fields, issuesOf, type Rig, start } from "#test/support/source-loop";
 import { tiffOf } from "#test/support/tiff";
@@ -9,10 +11,13 @@ import { tiffOf } from "#test/support/tiff";
 /** Documents of several pages, end to end, over every wire. */
 
 let at: Rig;
+/** What the model reads instead of a page's number. */
+let total: string | undefined;
 beforeAll(async () => {
   at = await start({
     // Each page says its number, and the last page has the sums.
     respond: async (request) => {
+      if (total !== undefined) return ModelServer.json({ ...fields, total });
       const pages = await pagesOf(request);
       return ModelServer.json({ ...fields, total: `${Math.max(...pages)}.00` });
     },
@@ -148,5 +153,61 @@ describe("a document of more than ten pages", () => {
       .poll(async () => (await at.call("/v1/extracts/later")).status, { timeout: 20_000 })
       .toBe(200);
     expect(await asked(from)).toHaveLength(14);
+  });
+});
+
+describe("a PDF that carries an e-invoice", () => {
+  const carrying = (xml: string) =>
+    Buffer.from(
+      Pdf.pages([{ content: Pdf.lines(["Quellwerk GmbH", "Total 149,90 EUR"]) }], {
+        catalog: `/AF [<< /Type /Filespec /F (invoice.xml) /EF << /F ${Pdf.firstAfter(1)} 0 R >> >>]`,
+        more: [{ dict: "/Type /EmbeddedFile", data: xml }],
+      }),
+    ).toString("base64");
+  const read = async (xml: string, printed: string, request_id: string) => {
+    total = printed;
+    try {
+      return await at.extract({ image_base64: carrying(xml), request_id });
+    } finally {
+      total = undefined;
+    }
+  };
+  const matches = (body: unknown) =>
+    (body as Artifact).checks
+      .filter(({ id }) => id === "matches_embedded")
+      .map(({ fields, ok }) => [...fields, ok]);
+
+  test("answers with its values beside those that were read, and says where they differ", async () => {
+    const right = await read(cii, "149,90", "right");
+    expect(right.status, right.text).toBe(200);
+    expect(right.body).toMatchObject({
+      result: { total: "149,90" },
+      embedded: { syntax: "cii", fields: { total: "149.9", amount_due: "100" }, lines: 2 },
+      warnings: [],
+    });
+    // The model read another tax than the file has.
+    expect(matches(right.body)).toEqual([
+      ["total", true],
+      ["tax", false],
+    ]);
+    const wrong = await read(cii, "149,96", "wrong");
+    expect(wrong.body).toMatchObject({ result: { total: "149,96" } });
+    expect(matches(wrong.body)).toContainEqual(["total", false]);
+    const artifact = (await at.artifactOf("wrong")).artifact as unknown as Artifact;
+    expect(await replay(artifact, "1")).toMatchObject({ outcome: "same", differences: [] });
+    // A replay that forgot the e-invoice would not have its check.
+    const { embedded: _, ...without } = artifact;
+    expect(await replay(without as Artifact, "1")).toMatchObject({ outcome: "differs" });
+  });
+
+  test("that cannot be read is named, and costs nothing; other XML is none", async () => {
+    const broken = await read(cii.slice(0, -30), "149,90", "broken");
+    expect(broken.body).toMatchObject({
+      result: { total: "149,90" },
+      warnings: [{ code: "embedded_not_read", reason: "it is not well-formed XML" }],
+    });
+    const other = await read("<order/>", "149,90", "other");
+    expect(other.body).toMatchObject({ warnings: [] });
+    expect(other.body).not.toHaveProperty("embedded");
   });
 });

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import * as Decoder from "#core/document/decoder";
+import type { Found } from "#core/einvoice/einvoice";
 import { AppError } from "#core/error";
 import { maxAspectRatio } from "#core/image/budget";
 import type { Header } from "#core/image/encode";
@@ -258,6 +259,21 @@ export async function prepare(page: Page, options: PrepareOptions): Promise<Prep
 function turnOf({ turn, tilt }: Look): number {
   const clockwise = (turn ?? 0) - tilt;
   return clockwise > 180 ? clockwise - 360 : clockwise;
+}
+
+/**
+ * The e-invoice that the document carries as XML, or why it cannot be read; undefined where there is none. It is parsed in
+ * the decoder's process.
+ * @throws AppError as `open` does.
+ */
+export async function embedded(
+  document: Document,
+  how: Pick<OpenOptions, "signal"> = {},
+): Promise<Found | undefined> {
+  if (document.kind !== "pdf") return undefined;
+  const { bytes, mimeType, sha256, decoder, password } = document;
+  const job = { op: "embedded", mimeType, index: 0, password } as const;
+  return (await decoder.run(job, { bytes, sha256, signal: how.signal })).invoice;
 }
 
 function invalid(reason: string, message: string): AppError {

@@ -1,3 +1,4 @@
+import type { Found } from "#core/einvoice/einvoice";
 import type { Encoded, Encoding, Header } from "#core/image/encode";
 import type { Picture } from "#core/image/native";
 import type { Look } from "#core/look/look";
@@ -28,9 +29,9 @@ type Shape = Omit<Picture, "bytes" | "mimeType" | "index">;
 export type Job =
   | ({ op: "header" } & Target)
   | ({ op: "look"; image: Shape } & Target)
+  /** The e-invoice among the files inside of the document. */
+  | ({ op: "embedded" } & Target)
   | ({ op: "encode"; image: Shape; options: Encoding } & Target);
-
-export type Result = Header | Look | Encoded;
 
 /** An order. The bytes come through stdin, where they are neither copied into a message nor decoded as text. */
 export interface Order {
@@ -49,6 +50,13 @@ export type Done = { id: number } & (
       cause: string;
     }
 );
+
+export type Result = Header | Look | Encoded | Attached;
+
+/** Undefined where the document carries no e-invoice. */
+export interface Attached {
+  invoice: Found | undefined;
+}
 
 /**
  * Sent once, when the process has started. If it ends after this, a picture ended it or something outside killed it;
@@ -98,6 +106,7 @@ async function done(job: Job, held: Held): Promise<Result> {
   const { mimeType, index } = job;
   const load = formats[mimeType];
   if (load === undefined) {
+    if (job.op === "embedded") return { invoice: undefined };
     const Encode = await import("#core/image/encode");
     if (job.op === "header") return await Encode.header(held.bytes, mimeType, index);
     const picture = { ...job.image, mimeType, index, bytes: held.bytes };
@@ -107,9 +116,17 @@ async function done(job: Job, held: Held): Promise<Result> {
   const Render = await import("./render.ts");
   held.opened ??= load().then((format) => format.open(held.bytes, { password: job.password }));
   const opened = await held.opened;
+  if (job.op === "embedded") return await attached(opened);
   if (job.op === "header") return await Render.header(opened, index);
   if (job.op === "look") return await Render.look(opened, index);
   return await Render.encode(opened, index, job.options);
+}
+
+async function attached(opened: Opened): Promise<Attached> {
+  const files = opened.attachments?.() ?? [];
+  if (files.length === 0) return { invoice: undefined };
+  const Einvoice = await import("#core/einvoice/einvoice");
+  return { invoice: Einvoice.find(files.map(({ bytes }) => bytes)) };
 }
 
 async function taken(length: number): Promise<Uint8Array> {

@@ -1,5 +1,7 @@
 import * as Checks from "#core/canonical/checks/checks";
 import * as Normalize from "#core/canonical/normalize";
+import { matchesEmbedded } from "#core/einvoice/matches";
+import type { Embedded } from "#core/einvoice/schema";
 import { dueDates } from "#core/task/due-dates";
 import type { Overridden } from "#core/task/own-schema";
 import type { Task } from "#core/task/task";
@@ -20,6 +22,8 @@ type Examined = Pick<Extract, "schema_ok" | "schema_errors" | "normalized" | "ch
 interface About {
   task: Task;
   createdAt: Date;
+  /** The e-invoice that the document carries. */
+  embedded?: Embedded | undefined;
   /** Instead of the task's own validation. */
   validate?: Overridden["validate"] | undefined;
 }
@@ -39,8 +43,12 @@ export function whole(work: About, value: unknown): Examined {
     schema_ok: ok,
     schema_errors: errors,
     normalized,
-    checks: Checks.run(task, value, normalized),
+    checks: [...Checks.run(task, value, normalized), ...beside(work, value, normalized)],
   };
+}
+
+function beside({ task, embedded }: About, result: unknown, normalized: Extract["normalized"]) {
+  return embedded === undefined ? [] : matchesEmbedded(task.fields, { result, normalized }, embedded);
 }
 
 /**
@@ -54,7 +62,8 @@ export function partial(
   const { task } = work;
   const normalized = canonical(work, value);
   const checks = brokenList === undefined ? task.checks : Partial.rulesWithout(task.checks, brokenList);
-  return { normalized, checks: Checks.run({ ...task, checks }, value, normalized) };
+  const sums = Checks.run({ ...task, checks }, value, normalized);
+  return { normalized, checks: [...sums, ...beside(work, value, normalized)] };
 }
 
 function canonical({ task, createdAt }: About, value: unknown): Extract["normalized"] {

@@ -4,6 +4,7 @@ import * as Metrics from "#core/metrics/metrics";
 import { usageOf } from "#core/vision/fault";
 import * as Vision from "#core/vision/vision";
 import { Asking, type Examine } from "./asking.ts";
+import * as Embedded from "./embedded.ts";
 import type { Artifact, Extract, PageSize } from "./schema.ts";
 import * as Warning from "./warning.ts";
 import type { Settings, Work } from "./work.ts";
@@ -22,6 +23,7 @@ export interface Performed {
     | "checks"
     | "warnings"
     | "quality"
+    | "embedded"
     | "model"
     | "prompt_sha256"
     | "schema_sha256"
@@ -82,9 +84,11 @@ export async function perform(model: Config.Model, work: Work): Promise<Performe
   };
   const asking = new Asking(model, work, settings);
   try {
-    await asking.run();
+    // Read after a failure of the model, too: it does not need one.
+    await asking.run().finally(() => Embedded.note(performed.answer, work));
     const validateAt = Date.now();
-    record(performed, asking, settings, examine(await asking.examining, work, asking));
+    const known = { ...work, embedded: performed.answer.embedded };
+    record(performed, asking, settings, examine(await asking.examining, known, asking));
     performed.timingsMs.validate = Date.now() - validateAt;
   } catch (thrown) {
     performed.error = ofCaller(thrown, work) ?? from(thrown);
@@ -114,13 +118,17 @@ function ofCaller(thrown: unknown, { debug }: Work): AppError | undefined {
 }
 
 /** The one answer, what it is worth, and what is to be known about its pages. */
-function examine(Examine: Examine, work: Work, asking: Asking): Partial<Performed["answer"]> {
+function examine(
+  Examine: Examine,
+  work: Work & Pick<Extract, "embedded">,
+  asking: Asking,
+): Partial<Performed["answer"]> {
   const values = asking.answered.map(({ answer }) => answer.value);
   const { value, disagree } = asking.isOfPages
     ? Examine.joined(work, values)
     : { value: values[0] ?? {}, disagree: [] };
   const warnings = Warning.ofPages({ blank: asking.blank, disagree });
-  return { result: value, ...Examine.whole(work, value), ...(warnings.length > 0 ? { warnings } : {}) };
+  return { result: value, ...Examine.whole(work, value), warnings };
 }
 
 /** Records an answer, its evaluation, and how it came about. */
@@ -136,6 +144,7 @@ function record(
   performed.answer = {
     ...performed.answer,
     ...examined,
+    warnings: [...performed.answer.warnings, ...(examined.warnings ?? [])],
     // The server's name for the model; a long text is cut.
     model: (last?.model ?? "").slice(0, 200),
     usage: { ...usageOf(attempts), attempts: attempts.length },
@@ -171,7 +180,7 @@ async function recordFailure(
   performed.answer = {
     ...performed.answer,
     result: value,
-    ...Examine.partial(work, { ...partial, value }),
+    ...Examine.partial({ ...work, embedded: performed.answer.embedded }, { ...partial, value }),
   };
   performed.timingsMs.validate = Date.now() - validateAt;
 }

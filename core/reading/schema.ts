@@ -1,5 +1,6 @@
 import * as z from "zod";
 import * as Schema from "#core/canonical/schema";
+import type { Embedded } from "#core/einvoice/schema";
 import { codes } from "#core/error";
 import type { ErrorDetails } from "#core/error-details";
 import * as Id from "#core/id";
@@ -117,6 +118,8 @@ export const Extract = z
       description:
         "Null where the picture was not looked at (`look: false`, `LOOK=off`); older answers have none.",
     }),
+    // Its type alone, as `details` above.
+    embedded: (z.record(z.string(), z.unknown()) as unknown as z.ZodType<Embedded>).optional(),
     model: z
       .string()
       .nullable()

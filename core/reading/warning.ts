@@ -35,9 +35,19 @@ const PagesDisagree = z
   })
   .meta({ id: "PagesDisagree", description: "Two pages say different things in the head of the document." });
 
+const EmbeddedNotRead = z
+  .object({
+    code: z.literal("embedded_not_read"),
+    reason: z.string().meta({ description: "What is wrong with the XML, in words." }),
+  })
+  .meta({
+    id: "EmbeddedNotRead",
+    description: "The document carries an e-invoice that cannot be read; the pages were read as always.",
+  });
+
 /** The closed list. Members are numbers and field paths, never values. */
 export const Warning = z
-  .discriminatedUnion("code", [PagesNotRead, BlankPages, PagesDisagree])
+  .discriminatedUnion("code", [PagesNotRead, BlankPages, PagesDisagree, EmbeddedNotRead])
   .meta({ id: "Warning" });
 export type Warning = z.output<typeof Warning>;
 
@@ -66,6 +76,8 @@ export function told(warning: Warning): string {
       return `page ${warning.read === 1 ? "1" : `1 to ${warning.read}`} of ${warning.of} was read, the others were not`;
     case "blank_pages":
       return `blank, and left out: page ${warning.pages.join(", ")}`;
+    case "embedded_not_read":
+      return `its e-invoice cannot be read: ${warning.reason}`;
     case "pages_disagree":
       return `pages say different things: ${warning.fields.join(", ")}`;
   }

@@ -93,7 +93,8 @@ async function computedOf(
   { task, validate }: OwnSchema.Overridden,
 ): Promise<Parts> {
   const Examine = await import("#core/reading/examine");
-  const about = { task, validate, createdAt: new Date(artifact.created_at) };
+  const { embedded } = artifact;
+  const about = { task, validate, embedded, createdAt: new Date(artifact.created_at) };
   const none = { result: null, schema_ok: null, schema_errors: [], normalized: {}, checks: [] };
   if (artifact.calls !== undefined) return ofPages(artifact, artifact.calls, about, Examine);
   if (artifact.error?.code === "answer_too_long") {

@@ -321,6 +321,7 @@ export const Item = z
       .nullable()
       .meta({ description: `The arithmetic over what was read. ${unknownInLists}` }),
     warnings: Warnings,
+    embedded: Extract.shape.embedded,
     error: StoredError.nullable(),
     model: z.string().nullable().meta({
       description: "What the model server calls itself. Null where it was not asked, and in lists.",

@@ -2,10 +2,12 @@
  * The OpenAPI 3.1 document, made from the route table and from the operations that the functions behind it export.
  * What follows from a route is derived here, so a new route needs only its operation.
  */
+
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import * as z from "zod";
 import { createDocument, type ZodOpenApiOperationObject, type ZodOpenApiPathsObject } from "zod-openapi";
+import * as Einvoice from "#core/einvoice/schema";
 import { type Code, codes } from "#core/error";
 import * as Mapping from "#core/export/ledger/mapping";
 import type { Operation, Operations } from "#functions/request/operation";
@@ -16,7 +18,7 @@ import { type Examples, examples } from "./examples.ts";
 import * as Parts from "./parts.ts";
 import * as Polish from "./polish.ts";
 import { nameTasks, tellForms, tellUploads } from "./requests.ts";
-import { addResults, tellDetails } from "./results.ts";
+import { addResults, tellDetails, tellEmbedded } from "./results.ts";
 import { samples } from "./samples.ts";
 import { webhooks } from "./webhooks.ts";
 
@@ -45,6 +47,7 @@ model call; another payload is 409. An error that may be retried is not stored: 
 export async function build(): Promise<Document> {
   const document = documentOf(describeRoutes(await loadOperations()));
   const schemas = document.components?.schemas as Record<string, { [keyword: string]: unknown }>;
+  tellEmbedded(schemas);
   addResults(schemas);
   tellDetails(schemas);
   nameTasks(schemas);
@@ -104,8 +107,9 @@ function documentOf({ paths, tags, statuses }: Described): Document {
       paths,
       webhooks: webhooks(),
       components: {
-        // The caller's files, which appear in no request.
+        // The caller's files, which appear in no request, and what functions know as a type alone.
         schemas: {
+          Embedded: Einvoice.Embedded,
           DatevMapping: Mapping.Datev,
           XeroMapping: Mapping.Xero,
           QuickbooksMapping: Mapping.Quickbooks,

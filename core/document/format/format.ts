@@ -37,6 +37,11 @@ export interface Opened {
    * @throws AppError `invalid_image`.
    */
   raster(index: number, size: Size): Promise<Raster>;
+  /**
+   * Files inside of the document, as bytes, bounded in number and size; a kind that holds none leaves it out.
+   * @throws AppError `invalid_image`.
+   */
+  attachments?(): readonly { bytes: Uint8Array }[];
   /** Frees what was opened. No other call follows. */
   close(): void;
 }

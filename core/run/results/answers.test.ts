@@ -66,6 +66,8 @@ test("results say what the artifact says, and compute only what it does not know
     ...{ model: "m-1", prompt_sha256: "p", schema_sha256: "s", image_sha256: "i" },
     ...{ normalized: { total: { value: "99", currency: null } }, checks: [], schema_errors: [] },
   });
+  const embedded = { syntax: "cii", profile: null, lines: 0, sums: [] } as unknown as Artifact["embedded"];
+  expect(await Answers.of(run, row, { ...artifact, embedded })).toMatchObject({ embedded });
   const { checks, model, image_sha256, ...older } = artifact;
   const item = await Answers.of(run, row, older as Artifact);
   expect(item).toMatchObject({ model: null, image_sha256: null, normalized: { total: { value: "99" } } });
