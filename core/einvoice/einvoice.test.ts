@@ -9,7 +9,7 @@ import { bounds } from "./xml.ts";
 const bytes = (text: string) => new TextEncoder().encode(text);
 
 function read(text: string): Embedded {
-  const found = Einvoice.read(bytes(text));
+  const found = Einvoice.find([bytes(text)]);
   if (found === undefined || "problem" in found) throw new Error(`not read: ${found?.problem}`);
   return found.embedded;
 }
@@ -59,15 +59,15 @@ describe("an e-invoice", () => {
 
   test("is known by its root element, in any encoding that XML declares", () => {
     const utf16 = Buffer.concat([Buffer.from([0xff, 0xfe]), Buffer.from(cii, "utf16le")]);
-    expect(Einvoice.read(utf16)).toHaveProperty("embedded.fields.total", "149.9");
+    expect(Einvoice.find([utf16])).toHaveProperty("embedded.fields.total", "149.9");
     const latin = cii.replace("UTF-8", "ISO-8859-1").replace("Quellwerk", "Quellwérk");
-    expect(Einvoice.read(Buffer.from(latin, "latin1"))).toHaveProperty(
+    expect(Einvoice.find([Buffer.from(latin, "latin1")])).toHaveProperty(
       "embedded.fields.supplier.name",
       "Quellwérk GmbH",
     );
-    expect(Einvoice.read(bytes("<html><body>factur-x.xml</body></html>"))).toBeUndefined();
-    expect(Einvoice.read(bytes("%PDF-1.7"))).toBeUndefined();
-    expect(Einvoice.read(bytes(""))).toBeUndefined();
+    expect(Einvoice.find([bytes("<html><body>factur-x.xml</body></html>")])).toBeUndefined();
+    expect(Einvoice.find([bytes("%PDF-1.7")])).toBeUndefined();
+    expect(Einvoice.find([bytes("")])).toBeUndefined();
     const found = Einvoice.find([bytes("<a/>"), bytes(ubl), bytes(cii)]);
     expect(found).toHaveProperty("embedded.syntax", "ubl");
   });
@@ -92,7 +92,7 @@ describe("an e-invoice", () => {
   });
 
   test("that cannot be read says why, and nothing of its content", () => {
-    const problem = (text: string, limits?: typeof bounds) => Einvoice.read(bytes(text), limits);
+    const problem = (text: string, limits?: typeof bounds) => Einvoice.find([bytes(text)], limits);
     expect(problem(cii.slice(0, -20))).toEqual({ problem: "it is not well-formed XML" });
     expect(problem(cii.replace("?>", '?><!DOCTYPE a SYSTEM "file:///a">'))).toEqual({
       problem: "it has a document type declaration",

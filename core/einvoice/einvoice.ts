@@ -20,11 +20,8 @@ const syntaxes: Readonly<Record<string, Embedded["syntax"]>> = {
 /** An attachment that is an e-invoice, or one that would be but cannot be read, with the reason. */
 export type Found = { embedded: Embedded } | { problem: string };
 
-/**
- * Reads an attachment. Undefined for everything that is not an e-invoice, whatever it is called.
- * @param limits - for tests.
- */
-export function read(bytes: Uint8Array, limits?: typeof Xml.bounds): Found | undefined {
+/** Reads an attachment. Undefined for everything that is not an e-invoice, whatever it is called. */
+function read(bytes: Uint8Array, limits?: typeof Xml.bounds): Found | undefined {
   if (!Xml.looksLikeXml(bytes)) return undefined;
   let root: Xml.Element;
   try {
@@ -56,11 +53,14 @@ function finished(
   return { embedded: { syntax, profile, fields: kept, lines, sums } };
 }
 
-/** The e-invoice among a document's attachments: the first that can be read, else the first problem. */
-export function find(attachments: Iterable<Uint8Array>): Found | undefined {
+/**
+ * The e-invoice among a document's attachments: the first that can be read, else the first problem.
+ * @param limits - for tests.
+ */
+export function find(attachments: Iterable<Uint8Array>, limits?: typeof Xml.bounds): Found | undefined {
   let problem: Found | undefined;
   for (const bytes of attachments) {
-    const found = read(bytes);
+    const found = read(bytes, limits);
     if (found === undefined) continue;
     if ("embedded" in found) return found;
     problem ??= found;

@@ -7,7 +7,7 @@ import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import * as z from "zod";
 import { createDocument, type ZodOpenApiOperationObject, type ZodOpenApiPathsObject } from "zod-openapi";
-import * as Einvoice from "#core/einvoice/schema";
+import { Embedded } from "#core/einvoice/schema";
 import { type Code, codes } from "#core/error";
 import * as Mapping from "#core/export/ledger/mapping";
 import type { Operation, Operations } from "#functions/request/operation";
@@ -109,7 +109,7 @@ function documentOf({ paths, tags, statuses }: Described): Document {
       components: {
         // The caller's files, which appear in no request, and what functions know as a type alone.
         schemas: {
-          Embedded: Einvoice.Embedded,
+          Embedded,
           DatevMapping: Mapping.Datev,
           XeroMapping: Mapping.Xero,
           QuickbooksMapping: Mapping.Quickbooks,
