@@ -92,7 +92,12 @@ export async function serve(): Promise<void> {
     );
   });
   // Loaded while the caller starts, rather than at the first picture.
-  await (await import("#core/image/native")).load();
+  const [{ load }] = await Promise.all([
+    import("#core/image/native"),
+    import("#core/image/encode"),
+    import("#core/image/look"),
+  ]);
+  await load();
   process.send?.({ ready: true } satisfies Ready);
 }
 
