@@ -10,6 +10,7 @@ const benches: Readonly<Record<string, () => Promise<{ run(args: string[]): Prom
   artifacts: () => import("./artifacts.ts"),
   batch: () => import("./batches.ts"),
   canonical: () => import("./canonical.ts"),
+  "dev-labels": () => import("./dev-labels.ts"),
   doors: () => import("./doors.ts"),
   evaluation: () => import("./evaluation.ts"),
   look: () => import("./look/main.ts"),

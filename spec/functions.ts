@@ -144,12 +144,14 @@ export const functions = {
     links: ["database", "bucket"],
     maxBundleKb: 800,
   },
-  // Starts and reads evaluations: an artifact of at most some hundred kilobytes.
+  // Starts and reads evaluations: an artifact of at most some hundred kilobytes. A report decodes up to 50 pictures.
   evals: {
     handler: "functions/api/evals.handler",
-    memoryMb: 512,
+    memoryMb: 1769,
     timeoutMs: httpTimeoutMs,
     links: ["database", "bucket", "queues"],
+    install: ["sharp", "libheif-js"],
+    pdf: true,
     sends: ["later"],
     maxBundleKb: 800,
   },

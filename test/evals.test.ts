@@ -36,6 +36,7 @@ test("a batch that names labels says in its run how good it was; another look by
   const form = new FormData();
   form.set("run_id", "measured");
   form.set("gt_id", String(gt.body.gt_id));
+  form.set("persist_inputs", "true");
   for (const [i, name] of ["a.png", "b.png"].entries())
     form.append(
       "files",
@@ -102,6 +103,11 @@ test("a batch that names labels says in its run how good it was; another look by
   const sent = await loop().call(`${run.eval.poll_url}/report`);
   expect(sent.status).toBe(303);
   expect(sent.headers.get("location")).toContain(`${run.eval.eval_id}.report.html`);
+  // The run kept its inputs, and of a.png the tax is wrong.
+  const whole = await (await fetch(sent.headers.get("location") ?? "")).text();
+  expect(whole).toMatch(/<img alt="The picture of a\.png" src="data:image\/jpeg;base64,[\w+/]{1000,}/);
+  const plain = await loop().call(`${run.eval.poll_url}/report?pictures=0`);
+  expect(await (await fetch(plain.headers.get("location") ?? "")).text()).not.toContain("<img");
 
   // Its second labels cover only one of the two documents, whose tax is right.
   const diff = await json(`${run.eval.poll_url}/diff/${ordered.eval_id}`);
@@ -126,7 +132,7 @@ test("ocrlty eval prints the figures, writes JUnit and the worst receipts, and e
     const args = ["eval", "measured", "--gt", "labels.jsonl"];
     const bars = ["--fail-under", "subtotal=1", "--fail-under", "tax=0.5"];
     const { status, stdout, stderr } = await cli.run(
-      [...args, ...bars, "--junit", "e.xml", "--worst", "w.csv"],
+      [...args, ...bars, "--junit", "e.xml", "--worst", "w.csv", "--report", "r.html"],
       { env },
     );
     expect([status, stderr.match(/^(reached|MISSED): .*$/gm)]).toEqual([
@@ -139,7 +145,10 @@ test("ocrlty eval prints the figures, writes JUnit and the worst receipts, and e
     expect(cli.read("w.csv").split("\n")[1]).toMatch(
       /^1,2,a\.png,,measured~0,extracts\/[\d-]+\/local-admin\/measured~0\.json,tax$/,
     );
-    const again = await cli.run(["eval", "measured", "--gt", "labels.jsonl", "--json"], { env });
+    expect(cli.read("r.html")).toContain("data:image/jpeg;base64,");
+    const plain = ["--report", "plain.html", "--no-pictures"];
+    const again = await cli.run(["eval", "measured", "--gt", "labels.jsonl", "--json", ...plain], { env });
+    expect(cli.read("plain.html")).not.toContain("data:image/jpeg");
     expect(again.status).toBe(0);
     expect(JSON.parse(again.stdout)).toMatchObject({ gt_name: "labels.jsonl", bars: [] });
     const wrong = await cli.run([...args, "--fail-under", "sum=1"], { env });
@@ -152,10 +161,17 @@ test("ocrlty eval prints the figures, writes JUnit and the worst receipts, and e
   }
 });
 
+test("deleting the run deletes its reports and the pictures in them", async () => {
+  const { items } = (await json("/v1/evals?run_id=measured")).body as { items: Eval[] };
+  const signed = await json(`/v1/evals/${items.at(-1)?.eval_id}/report?as=url`);
+  expect((await fetch(String(signed.body.url))).status).toBe(200);
+  expect((await json("/v1/runs/measured", { method: "DELETE" })).status).toBe(200);
+  expect((await fetch(String(signed.body.url))).status).toBe(404);
+});
+
 test("what cannot be measured is refused by name", async () => {
   const refusals = [
     [{ run_id: "nowhere", gt_id: "gt_none" }, 404, "not_found"],
-    [{ run_id: "measured", gt_id: "gt_none" }, 404, "not_found"],
     [{ run_id: "measured" }, 400, "invalid_request"],
     [{ run_id: "measured", gt_id: "x", str_mode: "loose" }, 400, "invalid_request"],
   ] as const;

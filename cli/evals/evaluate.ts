@@ -1,4 +1,5 @@
 /** Runs an evaluation through the API: finds or stores the labels, starts the evaluation and waits for it. */
+import { text as readText } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as z from "zod";
 import * as Progress from "#cli/batch/progress";
@@ -98,6 +99,22 @@ export async function* lines(context: Context, { samples: parts }: Read.Shown): 
 /** The results of the documents, one after the other. Throws CallError. */
 export async function* samples(context: Context, evaluation: Read.Shown): AsyncGenerator<Wire.Sample> {
   for await (const line of lines(context, evaluation)) yield JSON.parse(line.toString("utf8")) as Wire.Sample;
+}
+
+const Signed = z.looseObject({ url: z.string() });
+
+/** The report, as HTML. Throws CallError. */
+export async function report(
+  context: Context,
+  server: Server,
+  { eval_id }: Read.Shown,
+  { pictures }: { pictures: boolean },
+): Promise<string> {
+  const path = `/v1/evals/${eval_id}/report?as=url${pictures ? "" : "&pictures=0"}`;
+  const answer = await Client.call(server, { path, signal: context.signal });
+  if (answer.status !== 200) throw failureOf(answer);
+  const { url } = Signed.parse(answer.json);
+  return readText(await Download.open(context, { url: new URL(url), apiKey: undefined }, url));
 }
 
 /** The day under which a run's artifacts are stored, and the key that owns them. */

@@ -54,14 +54,17 @@ function publishedLine({ summary }: Read.Shown): string {
   return `published metrics: Donut accuracy ${percent(donut?.accuracy)}, F1 ${percent(donut?.f1)}; SROIE F1 ${percent(sroie?.f1)}; ExtractBench value F1 ${percent(extract_bench?.value_f1)}`;
 }
 
-function costLine({ model_seconds, latency_ms, cost_usd, right_documents_per_usd }: Wire.Cost): string {
-  const usd = cost_usd === null ? "" : `, $${cost_usd.toFixed(4)}`;
+function costLine(cost: Wire.Cost): string {
+  const { model_seconds, latency_ms, cost_usd, right_documents_per_usd } = cost;
+  const tokens = `${cost.prompt_tokens} + ${cost.completion_tokens} tokens`;
+  // At GPU_COST_PER_HOUR, as if the GPU had read one picture at a time.
+  const usd = cost_usd === null ? "" : `, $${cost_usd.toFixed(4)} (estimated)`;
   const worth =
     right_documents_per_usd === null
       ? ""
       : `, ${Math.round(right_documents_per_usd)} right documents per dollar`;
   const slow = latency_ms === null ? "" : `, p50 ${latency_ms.p50} ms, p95 ${latency_ms.p95} ms`;
-  return `cost: ${model_seconds.toFixed(1)} model seconds${usd}${worth}${slow}`;
+  return `cost: ${model_seconds.toFixed(1)} model seconds, ${tokens}${usd}${worth}${slow}`;
 }
 
 function unmatchedLines(unmatched: Wire.Unmatched | null): string[] {

@@ -9,8 +9,11 @@ export const prefix = ({ evalId, keyId, createdAt }: Named): string =>
 /** Key of its artifact. */
 export const artifact = (row: Named): string => `${prefix(row)}.json`;
 
-/** The key of its report, which is made on request. */
-export const report = (row: Named): string => `${prefix(row)}.report.html`;
+const reports = { whole: "report", plain: "report-plain", cut: "report-cut" } as const;
+
+/** Where its report lies, once it was asked for: with pictures, without, or with those that there was time for. */
+export const report = (row: Named, which: keyof typeof reports): string =>
+  `${prefix(row)}.${reports[which]}.html`;
 
 /** Key of a part of its samples; `token` separates the writes of a late worker. */
 export const samples = (row: Named & Pick<Row, "token">, part: number): string =>

@@ -131,9 +131,15 @@ export const operations = {
   "GET /v1/evals/{eval_id}/report": operation({
     summary: "The report of an evaluation",
     description:
-      "One HTML file that asks for nothing: figures, slices, cost, and the worst receipts with what is printed beside what was read. It is made when it is asked for first, and goes with the evaluation.",
+      "One HTML file that asks for nothing: figures, slices, cost, and the worst receipts with what is printed beside what was read, and thumbnails of their pictures inside the file. It is made when it is asked for first, and goes with the evaluation.",
     params,
-    query: owner.extend({ as }),
+    query: owner.extend({
+      as,
+      pictures: z.enum(["0", "1"]).default("1").meta({
+        description:
+          "`0` leaves out the thumbnails. With `1` the worst receipts have theirs, if the run kept its inputs (`persist_inputs`).",
+      }),
+    }),
     responses: {
       200: { description: "With `as=url`", schema: SignedUrl },
       303: { description: "The report is at `Location`" },
@@ -142,7 +148,8 @@ export const operations = {
     run: async ({ params, query, call }) => {
       const { db, bucket } = services(Bucket.connect());
       const row = await Evaluation.find(db, wanted(call, params.eval_id, query.key_id));
-      const rel = await ReportWrite.write({ db, bucket }, call.log, row);
+      const how = { pictures: query.pictures === "1", deadline: call.deadline };
+      const rel = await ReportWrite.write({ db, bucket }, call.log, row, how);
       return stored(bucket, { rel, fileName: `${row.evalId}.html`, as: query.as });
     },
   }),

@@ -17,6 +17,9 @@ interface EvalOptions extends Options.Common {
   failUnder: string[];
   junit?: string;
   worst?: string;
+  report?: string;
+  /** False with --no-pictures. */
+  pictures: boolean;
 }
 
 const help = {
@@ -52,7 +55,9 @@ export function command(context: Context, done: (status: Exit) => void): Command
         )
         .option(...Bar.failUnder)
         .option("--junit <file>", "write the bars as JUnit XML, for CI")
-        .option("--worst <file>", "write a CSV of the receipts, worst first"),
+        .option("--worst <file>", "write a CSV of the receipts, worst first")
+        .option("--report <file>", "write the report, one HTML file")
+        .option("--no-pictures", "leave the thumbnails of the worst receipts out of the report"),
       "the evaluation on one line of JSON",
     ),
     help,
@@ -62,6 +67,8 @@ export function command(context: Context, done: (status: Exit) => void): Command
 async function evaluate(context: Context, runId: string, options: EvalOptions): Promise<Exit> {
   if (options.failUnder.map(Bar.parse).length === 0 && options.junit !== undefined)
     throw new UsageError("--junit writes what --fail-under asks for: name at least one bar");
+  if (!options.pictures && options.report === undefined)
+    throw new UsageError("--no-pictures is about --report: name its file");
   const server = await Server.connect(context, options);
   try {
     const { gt: labels, imageKey, strMode } = options;
@@ -73,6 +80,8 @@ async function evaluate(context: Context, runId: string, options: EvalOptions): 
       for await (const sample of Evaluate.samples(context, evaluation)) samples.push(sample);
       write(context, options.worst, Show.worst(samples, await Evaluate.runOf(context, server, runId)));
     }
+    if (options.report !== undefined)
+      write(context, options.report, await Evaluate.report(context, server, evaluation, options));
     return judged.every(({ ok }) => ok) ? exit.ok : exit.items;
   } finally {
     await server.close();

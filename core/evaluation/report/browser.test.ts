@@ -3,11 +3,13 @@ import * as fs from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
+import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import * as Task from "#core/task/task";
 import * as Chromium from "#test/support/chromium";
 import { each, measured } from "#test/support/measured";
 import * as Report from "./report.ts";
+import * as Thumbnail from "./thumbnail.ts";
 
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 if (Chromium.program === undefined)
@@ -23,6 +25,17 @@ const paper = (i: number) => ({
   ],
   totals: { total: "9,50", tax: "1,52" },
 });
+
+/** A narrow white slip with lines of print. */
+const paperPicture = (index: number) => {
+  const [width, height] = [400, 1_200];
+  const pixels = Buffer.alloc(width * height, 250);
+  for (let y = 60; y < height - 60; y += 36)
+    pixels.fill(30, y * width + 40, y * width + 80 + ((y * (index + 3)) % 260));
+  return sharp(pixels, { raw: { width, height, channels: 1 } })
+    .png()
+    .toBuffer();
+};
 
 describe.skipIf(Chromium.program === undefined)("a report that is opened from a file", () => {
   let browser: Chromium.Browser;
@@ -44,7 +57,18 @@ describe.skipIf(Chromium.program === undefined)("a report that is opened from a 
     const { evaluation, samples } = measured(Task.get("receipt_v1")?.fields ?? [], papers);
     folder = await fs.mkdtemp(join(tmpdir(), "ocrlty-report-"));
     const file = join(folder, "report.html");
-    await fs.writeFile(file, await Report.of(evaluation, each(samples)));
+    // One of four is not there.
+    const pictures = {
+      of: async (indexes: readonly number[]) =>
+        Promise.all(
+          indexes.map(async (index) =>
+            index % 4 === 3
+              ? { missing: `it is damaged ${attack}` }
+              : Thumbnail.of(await paperPicture(index), { until: Date.now() + 20_000 }),
+          ),
+        ),
+    };
+    await fs.writeFile(file, await Report.of(evaluation, each(samples), pictures));
     url = pathToFileURL(file).href;
     browser = await Chromium.start();
   });
@@ -80,8 +104,12 @@ describe.skipIf(Chromium.program === undefined)("a report that is opened from a 
     );
     expect(await page.evaluate(told)).toBe("15 values in 15 of 29 receipts");
     expect(await page.evaluate("document.title")).toBe("night: how good it was");
-    expect(await page.evaluate("document.images.length")).toBe(0);
-    expect(page.requests).toEqual([url]);
+    // Of the 29 receipts 0, 3, 4, …: 3, 15, 27, 51 have no picture.
+    const drawn = `[...document.images].map((one) => one.complete && one.naturalHeight)`;
+    expect(await page.evaluate(drawn)).toEqual(Array.from({ length: 25 }, () => 600));
+    expect(await page.evaluate(`document.querySelectorAll("article .nothing").length`)).toBe(4);
+    // Thumbnails are addresses that hold their bytes.
+    expect(page.requests.filter((each) => !each.startsWith("data:image/jpeg;base64,"))).toEqual([url]);
     expect(page.problems).toEqual([]);
   });
 

@@ -1,17 +1,22 @@
 import { Html, html } from "#core/html";
 import { isMistake, outcomes } from "../compare/outcome.ts";
+import type * as Pictures from "./pictures.ts";
 import { table } from "./table.ts";
 import * as Text from "./text.ts";
+import * as Thumbnail from "./thumbnail.ts";
 import type { Receipt, Worst } from "./worst.ts";
 
 /** The most bytes of one receipt's values; values beyond are only counted. */
 const receiptBytes = 12_000;
 const nameLength = 120;
-/** The most bytes of a thumbnail: a JPEG with a long side of 600. */
-const pictureBytes = 61_440;
 
-/** The picture of a receipt as a JPEG, long side 600 and 60 KB at most; null if there is none. */
-export type Pictures = (requestId: string) => Promise<Uint8Array | null>;
+/** Where pictures come from, or why there are none. */
+export type Given = Pick<Pictures.Pictures, "of"> | "not_wanted" | "not_kept";
+
+const without = {
+  not_wanted: "This report was asked for without pictures.",
+  not_kept: "This report has no pictures: the run did not keep its inputs (persist_inputs).",
+} as const;
 
 const names = (outcome: string) => outcome.replaceAll("_", " ");
 const nameOf = ({ file, custom_id, index, document }: Receipt["sample"]) =>
@@ -46,14 +51,15 @@ function receiptOf(receipt: Receipt, place: number, picture: Html | undefined): 
   }</article>`;
 }
 
-/** The picture embedded in the file; one that is no JPEG, or is too large, is left out. */
-async function pictureOf(pictures: Pictures, { sample }: Receipt): Promise<Html | undefined> {
-  const bytes = await pictures(sample.request_id);
-  if (bytes === null || bytes.length > pictureBytes || bytes[0] !== 0xff || bytes[1] !== 0xd8)
-    return undefined;
-  const data = Buffer.from(bytes).toString("base64");
+/** A picture as part of the file, or in its place why it is not there. */
+function pictureOf(one: Thumbnail.Thumbnail, { sample }: Receipt): Html {
+  if ("missing" in one) return html`<p class="nothing">No picture: ${Text.shown(one.missing)}.</p>`;
+  // Nothing else becomes part of the file.
+  const isJpeg = one.jpeg[0] === 0xff && one.jpeg[1] === 0xd8 && one.jpeg.length <= Thumbnail.maxBytes;
+  if (!isJpeg) return pictureOf({ missing: "its thumbnail cannot be shown" }, { sample } as Receipt);
+  const data = Buffer.from(one.jpeg).toString("base64");
   const alt = `The picture of ${Text.shown(sample.file ?? sample.request_id, nameLength)}`;
-  return html`<img alt="${alt}" loading="lazy" src="data:image/jpeg;base64,${new Html(data)}">`;
+  return html`<img alt="${alt}" src="data:image/jpeg;base64,${new Html(data)}">`;
 }
 
 function filterOf(receipts: readonly Receipt[]): Html {
@@ -69,35 +75,40 @@ function filterOf(receipts: readonly Receipt[]): Html {
     )}</select></label><label>Text <input id="f-text" type="search" placeholder="value, field, file (key /)" autocomplete="off"></label><p id="f-status" role="status"></p></div>`;
 }
 
+const full = { missing: "the report is full" };
+
+/** Each receipt, and pictures as far as there is room for them: values come first. */
+async function shownOf(
+  receipts: readonly Receipt[],
+  room: number,
+  given: Given,
+): Promise<{ shown: Html[]; left: number }> {
+  const of = (pictures: readonly (Thumbnail.Thumbnail | undefined)[]) =>
+    receipts.map((each, i) => receiptOf(each, i + 1, pictures[i] && pictureOf(pictures[i], each)));
+  if (typeof given === "string") return { shown: of([]), left: 0 };
+  const pictures = await given.of(receipts.map(({ sample }) => sample.index));
+  const plain = of(receipts.map(() => full)).reduce((sum, { text }) => sum + Buffer.byteLength(text), 0);
+  // For the filter, and the names of receipts without an answer.
+  let left = room - plain - 40_000;
+  const fitting = pictures.map((one, i) => {
+    const bytes = Buffer.byteLength(pictureOf(one, receipts[i] as Receipt).text);
+    if (bytes > left) return full;
+    left -= bytes;
+    return one;
+  });
+  return { shown: of(fitting), left: fitting.filter((one) => "missing" in one).length };
+}
+
 /**
  * The worst receipts, each with its values as labeled and as read.
- * @param room - bytes that all of it may take; a picture that does not fit is left out.
+ * @param room - bytes that all of it may take; a picture that does not fit is left out, and says so.
+ * @throws what the pictures throw.
  */
-export async function receipts(worst: Worst, room: number, pictures: Pictures | undefined): Promise<Html> {
+export async function receipts(worst: Worst, room: number, given: Given): Promise<Html> {
   const { receipts, unanswered, found } = worst;
-  const shown: Html[] = [];
-  // Values come first: each receipt has its share of the room, and pictures get the rest.
-  const plain = receipts.map((receipt, i) => receiptOf(receipt, i + 1, undefined));
-  let left = room - plain.reduce((sum, each) => sum + Buffer.byteLength(each.text), 0) - 40_000;
-  let without = 0;
-  for (const [i, receipt] of receipts.entries()) {
-    const picture = pictures && (await pictureOf(pictures, receipt));
-    const bytes = Buffer.byteLength(picture?.text ?? "");
-    const fits = bytes <= left;
-    if (picture === undefined || !fits) {
-      shown.push(plain[i] ?? html``);
-      without += 1;
-      continue;
-    }
-    left -= bytes;
-    shown.push(receiptOf(receipt, i + 1, picture));
-  }
+  const { shown, left } = await shownOf(receipts, room, given);
   const about =
-    pictures === undefined
-      ? "This report has no pictures."
-      : without > 0
-        ? `${without} of these have no picture.`
-        : "";
+    typeof given === "string" ? without[given] : left > 0 ? `${left} of these have no picture.` : "";
   return html`<section id="receipts"><h2>Worst receipts</h2>
 <p>${Text.count(found)} receipts with an answer have a value that is not right${
     found > receipts.length

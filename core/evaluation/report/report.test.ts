@@ -42,6 +42,20 @@ test("values, names and fields are shown as text, whatever they hold; what canno
   expect(html).toContain("matched, printed otherwise");
 });
 
+test("what it cost stands beside how good it was, in one line; dollars are an estimate", async () => {
+  const paper = { file: "a.png", labels: { total: "1.00" }, result: { total: "2.00" } };
+  const { evaluation, samples } = measured(fields, [paper, { ...paper, result: { total: "1.00" } }]);
+  const html = await Report.of(evaluation, each(samples));
+  // 120,000 and 9,000 tokens; 0.04125 dollars for 41.25 s are 3.60 an hour (test/support/measured.ts).
+  expect(html).toContain(
+    "<p>50.0 % of the values right for 41.25 s of the model, 129\u202f000 tokens, 0.04125 $: <strong>800 right documents per dollar</strong>, as an estimate; p50 620 ms, p95 1\u202f410 ms.</p>",
+  );
+  const free = { ...evaluation.cost, cost_usd: null, right_documents_per_usd: null } as Wire.Cost;
+  const without = await Report.of({ ...evaluation, cost: free }, each(samples));
+  expect(without).toContain("129\u202f000 tokens; p50");
+  expect(without).not.toContain("estimate");
+});
+
 test("nothing in it has an address elsewhere, and its policy allows its own script alone", async () => {
   const { evaluation, samples } = measured(fields, [
     { file: "a.png", labels: { total: "1.00" }, result: { total: "2.00" } },
@@ -88,22 +102,66 @@ test("it has at most 5 MB, whatever values and pictures hold; pictures that do n
     labels: { shop: long, total: "1", items: Array.from({ length: 20 }, () => ({ name: long })) },
     result: { shop: "b", total: "1", items: [] },
   }));
-  const { evaluation, samples } = measured(fields, papers);
+  const { evaluation: few, samples } = measured(fields, papers);
+  // More slices than any evaluation has, so that there is not room for all.
+  const slices = Array.from({ length: 4_000 }, (_, i) => ({
+    ...(few.slices[0] as (typeof few.slices)[number]),
+    ...{ dimension: `tags.${i % 200}`, value: long },
+  }));
+  const evaluation = { ...few, slices };
   const picture = new Uint8Array(61_440).fill(1);
   picture.set([0xff, 0xd8]);
-  const asked: string[] = [];
-  const html = await Report.of(evaluation, each(samples), {
-    pictures: async (requestId) => {
-      asked.push(requestId);
-      return picture;
-    },
-  });
+  const asked: number[][] = [];
+  const of = async (jpeg: Uint8Array) =>
+    Report.of(evaluation, each(samples), {
+      of: async (indexes) => {
+        asked.push([...indexes]);
+        return indexes.map(() => ({ jpeg }));
+      },
+    });
+  const html = await of(picture);
   expect(Buffer.byteLength(html)).toBeLessThanOrEqual(Report.maxBytes);
-  expect(asked).toHaveLength(50);
+  expect(asked.map((indexes) => new Set(indexes).size)).toEqual([50]);
   const there = html.match(/<img /g)?.length ?? 0;
-  expect(there).toBeGreaterThan(40);
-  expect(html.includes(`${50 - there} of these have no picture.`) || there === 50).toBe(true);
-  // A file that is no JPEG, or is too large, counts as none.
+  expect(there).toBeGreaterThan(10);
+  expect(there).toBeLessThan(50);
+  expect(html).toContain(`${50 - there} of these have no picture.`);
+  expect(html.split("No picture: the report is full.")).toHaveLength(50 - there + 1);
+  // What is no JPEG, and what is too large, is none.
   for (const bad of [new Uint8Array(10), new Uint8Array(61_441).fill(0xff, 0, 1).fill(0xd8, 1, 2)])
-    expect(await Report.of(evaluation, each(samples), { pictures: async () => bad })).not.toContain("<img ");
+    expect(await of(bad)).not.toContain("<img ");
+});
+
+test("ten thousand documents of long texts make no larger a report", async () => {
+  const { evaluation } = measured(fields, [{ file: "a", labels: { total: "1" }, result: { total: "1" } }]);
+  const long = "\u202e<b>".repeat(500);
+  const verdict: Wire.Sample["verdicts"][number] = {
+    ...{ field: "shop", path: "shop", expected: long, predicted: long },
+    ...{ exact: "wrong", canonical: "wrong" },
+  };
+  const of = async (documents: number) => {
+    function* samples(): Generator<Wire.Sample> {
+      for (let index = 0; index < documents; index += 1)
+        yield {
+          ...{ index, document: 1, file: long, custom_id: null, request_id: `r~${index}` },
+          ...{ answered: index % 2 === 0, right: false, right_exact: false, verdicts: [verdict] },
+        };
+    }
+    return Buffer.byteLength(await Report.of(evaluation, each(samples())));
+  };
+  const [few, many] = [await of(200), await of(10_000)];
+  expect(many - few).toBeLessThan(1_000);
+  expect(many).toBeLessThan(300_000);
+});
+
+test("a picture that is not there leaves its place with the reason, as text", async () => {
+  const { evaluation, samples } = measured(fields, [
+    { file: "a.png", labels: { total: "1.00" }, result: { total: "2.00" } },
+  ]);
+  const of = async () => [{ missing: `damaged ${attack}` }];
+  const html = await Report.of(evaluation, each(samples), { of });
+  expect(html).toContain("No picture: damaged &lt;/script&gt;&lt;script&gt;alert(1)");
+  expect(html).toContain("1 of these have no picture.");
+  expect(html).not.toContain("<img");
+  expect(await Report.of(evaluation, each(samples), "not_kept")).toContain("did not keep its inputs");
 });

@@ -12,11 +12,6 @@ import { Worst } from "./worst.ts";
 /** The most bytes of a report. */
 export const maxBytes = 5_000_000;
 
-interface Options {
-  /** Thumbnails; without it a report has none. It is asked for the receipts that are shown, one after the other. */
-  pictures?: Receipts.Pictures | undefined;
-}
-
 /**
  * One complete HTML file: it makes no requests and runs no script except its filter's, whose hash is in its policy.
  * Every value is escaped. At most 5 MB, however large the evaluation is; only the worst receipts are kept in memory.
@@ -25,7 +20,7 @@ interface Options {
 export async function of(
   evaluation: Measured,
   samples: AsyncIterable<Wire.Sample>,
-  { pictures }: Options = {},
+  pictures: Receipts.Given = "not_wanted",
 ): Promise<string> {
   const worst = new Worst();
   for await (const sample of samples) worst.add(sample);

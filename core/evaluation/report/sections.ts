@@ -22,7 +22,24 @@ const tile = (title: string, share: number | null, ends: readonly number[] | nul
     ends,
   )}</small><span>${about}</span></dd></div>`;
 
-export function overall({ summary }: { summary: NonNullable<Wire.Evaluation["summary"]> }): Html {
+/** What the run cost beside how good it was, in one line. */
+function inShort({ summary, cost }: Given): Html | undefined {
+  if (cost === null) return undefined;
+  const { latency_ms: latency, cost_usd: usd, right_documents_per_usd: worth } = cost;
+  const tokens = Text.count(cost.prompt_tokens + cost.completion_tokens);
+  const times =
+    latency === null ? "" : `; p50 ${Text.count(latency.p50)} ms, p95 ${Text.count(latency.p95)} ms`;
+  return html`<p>${Text.percent(summary.canonical.micro.accuracy)} of the values right for ${Text.number(cost.model_seconds, " s")} of the model, ${tokens} tokens${
+    usd === null ? "" : `, ${Text.number(usd, " $")}`
+  }${worth === null ? "" : html`: <strong>${Text.number(worth)} right documents per dollar</strong>, as an estimate`}${times}.</p>`;
+}
+
+interface Given {
+  summary: NonNullable<Wire.Evaluation["summary"]>;
+  cost: Wire.Cost | null;
+}
+
+export function overall({ summary, cost }: Given): Html {
   const { canonical, exact } = summary;
   const kinds = [
     ["Micro, all values together", "micro"],
@@ -48,6 +65,7 @@ export function overall({ summary }: { summary: NonNullable<Wire.Evaluation["sum
     canonical.documents_right_interval,
     `${Text.count(canonical.documents_right)} with every labeled value right`,
   )}</dl>
+${inShort({ summary, cost })}
 ${table(
   "Overall",
   [
@@ -193,7 +211,7 @@ export function cost(found: Wire.Cost | null): Html | undefined {
 <p>${
     perDollar === null
       ? "Right documents per dollar: –, for the price of a GPU hour (GPU_COST_PER_HOUR) is not set."
-      : html`<strong>${Text.number(perDollar)} right documents per dollar</strong>, ${Text.number(usd, " $")} in all.`
+      : html`<strong>${Text.number(perDollar)} right documents per dollar</strong>, ${Text.number(usd, " $")} in all, as an estimate.`
   }</p>
 ${table(
   "Cost",
@@ -215,7 +233,11 @@ ${table(
     ],
   ],
 )}
-<p class="note">p50, p95 and p99 are latencies of items that succeeded.</p></section>`;
+<p class="note">p50, p95 and p99 are latencies of items that succeeded.${
+    usd === null
+      ? ""
+      : " Dollars are an estimate: the model's seconds of all items added, at GPU_COST_PER_HOUR. A GPU that reads several at a time costs less, one that waits costs more."
+  }</p></section>`;
 }
 
 const reasons = {

@@ -54,6 +54,7 @@ th, td { padding: 0.35rem 0.7rem; text-align: left; vertical-align: top; font-we
 thead th { color: var(--dim); font-size: 0.88em; background: var(--soft); border-top: 0; vertical-align: bottom; }
 .n { text-align: right; white-space: nowrap; }
 .scroll th:first-child { position: sticky; left: 0; background: var(--bg); min-width: 10rem; max-width: 22rem; overflow-wrap: anywhere; }
+.scroll th code { overflow-wrap: break-word; }
 .scroll thead th:first-child { background: var(--soft); }
 #filter { position: sticky; top: 0; z-index: 2; display: flex; flex-wrap: wrap; gap: 0.5rem 1rem; align-items: center; padding: 0.7rem 0; background: var(--bg); border-bottom: 1px solid var(--line); }
 #filter label { color: var(--dim); font-size: 0.9em; }
@@ -64,6 +65,7 @@ article { margin: 1.2rem 0; padding: 0.2rem 1rem 0.8rem; border: 1px solid var(-
 article h3 { margin-top: 0.6rem; }
 .receipt { display: flex; gap: 1rem; align-items: flex-start; }
 .receipt img { max-width: 16rem; max-height: 30rem; border: 1px solid var(--line); border-radius: 4px; }
+.nothing { flex: none; width: 12rem; margin: 0; padding: 1.5rem 0.8rem; border: 1px dashed var(--line); border-radius: 4px; color: var(--dim); font-size: 0.9em; overflow-wrap: anywhere; }
 .values { table-layout: fixed; flex: 1; }
 .values thead th { background: none; }
 .values th:first-child { width: 24%; }
@@ -77,6 +79,7 @@ summary { cursor: pointer; padding: 0.2rem 0; }
 @media (max-width: 640px) {
   body { padding: 0.8rem 0.8rem 3rem; }
   .scroll th:first-child { min-width: 8rem; max-width: 9.5rem; }
+  #fields th:first-child { max-width: 13rem; }
   .scroll code { font-size: 0.82em; }
   .rated { grid-template-columns: 4rem max-content; gap: 0.5rem; }
   .rated .bar { min-width: 4rem; }
@@ -84,7 +87,8 @@ summary { cursor: pointer; padding: 0.2rem 0; }
   #filter label { display: grid; grid-template-columns: 4.5rem 1fr; width: 100%; align-items: center; }
   #f-text { width: 100%; }
   .receipt { display: block; }
-  .receipt img { max-width: 100%; }
+  .receipt img { max-width: 100%; max-height: 22rem; margin-bottom: 0.6rem; }
+  .nothing { width: auto; margin-bottom: 0.6rem; padding: 0.6rem 0.8rem; }
   .values thead { position: absolute; clip-path: inset(50%); width: 1px; height: 1px; overflow: hidden; }
   .values, .values tbody, .values tr { display: block; }
   .values tr { border-top: 1px solid var(--line); padding: 0.4rem 0; }

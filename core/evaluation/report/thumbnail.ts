@@ -1,0 +1,51 @@
+import * as Document from "#core/document/document";
+import { AppError } from "#core/error";
+import { squared } from "#core/image/pixel-shape";
+
+/** A small JPEG, or why there is none, in words for the reader of a report. */
+export type Thumbnail = { jpeg: Uint8Array } | { missing: string };
+
+/** A thumbnail may have so many bytes. */
+export const maxBytes = 61_440;
+/** Time for one picture; decoding one with the pixels of a phone's camera takes a tenth of it. */
+const limitMs = 3_000;
+
+/** Tried in this order until one is small enough: long side in pixels, and JPEG quality. Noise is by the last. */
+const tries = [
+  [600, 75],
+  [600, 55],
+  [480, 45],
+  [320, 40],
+] as const;
+
+/**
+ * The first page as a JPEG, upright, long side 600 and 60 KB at most, without EXIF, XMP or a color profile: it is encoded
+ * anew. It is decoded in the decoder's process, which is killed when its time is over.
+ * @param options.until - epoch milliseconds at which it has to be there.
+ */
+export async function of(bytes: Uint8Array, { until }: { until: number }): Promise<Thumbnail> {
+  const signal = AbortSignal.timeout(Math.max(0, Math.min(limitMs, until - Date.now())));
+  try {
+    const { first } = await Document.open(bytes, { signal });
+    for (const [longSide, jpegQuality] of tries) {
+      const maxImageTokens = pixelsOf(first, longSide);
+      const options = { maxImageTokens, jpegQuality, patch: 1, encodeAs: "jpeg", signal } as const;
+      const { bytes: jpeg } = await Document.prepare(first, options);
+      if (jpeg.length <= maxBytes) return { jpeg };
+    }
+    return { missing: "its thumbnail is too large" };
+  } catch (thrown) {
+    if (signal.aborted) return { missing: "it takes too long to decode" };
+    if (thrown instanceof AppError && !thrown.retry) return { missing: thrown.message };
+    throw thrown;
+  }
+}
+
+/** Pixels of the page when its long side has this many; never more than it has. A "token" of a patch of 1 is a pixel. */
+function pixelsOf(page: Document.Page, longSide: number): number {
+  const { width, height } = squared(page.width, page.height, page.pixelAspect);
+  const isDrawn = page.unit === "points";
+  const scale = longSide / Math.max(width, height);
+  const factor = isDrawn ? scale : Math.min(1, scale);
+  return Math.max(1, Math.floor(width * factor)) * Math.max(1, Math.floor(height * factor));
+}
