@@ -259,6 +259,7 @@ async function ask(work: Work): Promise<Answer.Outcome> {
     createdAt: row.createdAt,
     deadline,
     signal: AbortSignal.timeout(Math.max(1, deadline - Date.now())),
+    handsOver: true,
     log,
   });
   const { error } = performed;

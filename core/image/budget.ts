@@ -23,7 +23,7 @@ export const minImageTokens = 128;
  */
 const legibleTokens = 1024;
 /** Less room than this is not enough for an answer. */
-const leastAnswerTokens = 192;
+export const leastAnswerTokens = 192;
 /** Chat template, special tokens around the picture, and the error of the text estimate. */
 export const defaultMarginTokens = 256;
 

@@ -5,6 +5,8 @@ import * as Budget from "#core/image/budget";
 import * as Metrics from "#core/metrics/metrics";
 import type { AttemptRecord } from "#core/vision/fault";
 import * as Vision from "#core/vision/vision";
+import * as Continued from "./long-list/continued.ts";
+import { goOn, type Next, type Outcome } from "./long-list/continuing.ts";
 import * as Pages from "./pages.ts";
 import { type Quality, qualityOfAll } from "./quality.ts";
 import type { Artifact, CallRecord, PageSize, Sent } from "./schema.ts";
@@ -43,7 +45,7 @@ export class Asking {
   readonly #callOf = new Map<number, number>();
   readonly #quality = new Map<number, Quality>();
   readonly #calls: CallRecord[] = [];
-  readonly #attempts: AttemptRecord[] = [];
+  readonly #attempts: (AttemptRecord & { call: number })[] = [];
   #examining: Promise<Examine> | undefined;
 
   constructor(model: Config.Model, work: Work, settings: Settings) {
@@ -98,12 +100,11 @@ export class Asking {
   }
 
   /** What the artifact says of pictures, texts and attempts. */
-  record(
-    failed?: Vision.VisionError,
-  ): Pick<Artifact, "sent" | "sent_pages" | "calls"> & { attempts: AttemptRecord[] } {
-    const attempts = [...this.#attempts, ...this.#ofLastCall(failed?.attempts ?? [])];
+  record(): Pick<Artifact, "sent" | "sent_pages" | "calls"> & { attempts: AttemptRecord[] } {
+    const isSingle = !this.isOfPages && this.#calls.length < 2;
+    const attempts = isSingle ? this.#attempts.map(({ call: _, ...attempt }) => attempt) : this.#attempts;
     const [only] = this.#sent.values();
-    if (!this.isOfPages) return { sent: only ?? null, attempts };
+    if (!this.isOfPages) return { sent: only ?? null, ...(isSingle ? {} : { calls: this.#calls }), attempts };
     const sentPages = [...this.#callOf].flatMap(([page, call]) => {
       const sent = this.#sent.get(page);
       return sent === undefined ? [] : [{ page, call, ...sent }];
@@ -111,9 +112,9 @@ export class Asking {
     return { sent: null, sent_pages: sentPages, calls: this.#calls, attempts };
   }
 
-  #ofLastCall(attempts: AttemptRecord[]): AttemptRecord[] {
+  #ofLastCall(attempts: AttemptRecord[]): (AttemptRecord & { call: number })[] {
     const call = this.#calls.length;
-    return this.isOfPages ? attempts.map((attempt) => ({ ...attempt, call })) : attempts;
+    return attempts.map((attempt) => ({ ...attempt, call }));
   }
 
   /** The model's text, of several calls one after the other. */
@@ -147,41 +148,71 @@ export class Asking {
 
   /** @returns the same pages in smaller parts, to be asked for again, of which the answer did not fit together. */
   async #ask(pages: number[], room: Vision.Room): Promise<number[][] | undefined> {
-    const call = this.#calls.length + 1;
-    for (const page of pages) this.#callOf.set(page, call);
-    const record: CallRecord = { call, pages, raw_model_text: null, finish_reason: null };
-    this.#calls.push(record);
+    for (const page of pages) this.#callOf.set(page, this.#calls.length + 1);
     this.#settings.max_tokens = room.fit.maxTokens;
     const startedAt = Date.now();
     try {
-      const asked = this.#asked(room);
-      this.examining.catch(() => undefined);
-      const answer = await asked;
-      record.raw_model_text = answer.rawText;
-      record.finish_reason = answer.finishReason;
-      this.answered.push({ pages, answer });
-      this.#attempts.push(...this.#ofLastCall(answer.attempts));
+      const { discard, answer, error } = await this.#call(pages, room);
+      if (answer !== undefined) {
+        this.answered.push({ pages, answer });
+        return undefined;
+      }
+      if (error.code !== "answer_too_long") throw error;
+      if (pages.length > 1) {
+        discard();
+        return Pages.inParts(pages, 2);
+      }
+      if (!this.#isContinued(pages)) throw error;
+      const { deadline, handsOver = false } = this.#work;
+      const call = (next: Next) => this.#call(pages, room, next);
+      this.answered.push({ pages, answer: await goOn(error, { room, call, deadline, handsOver }) });
       return undefined;
-    } catch (thrown) {
-      if (!(thrown instanceof Vision.VisionError)) throw thrown;
-      record.raw_model_text = thrown.rawText || null;
-      record.finish_reason = thrown.finishReason;
-      if (thrown.code !== "answer_too_long" || pages.length === 1) throw thrown;
-      record.repeated = true;
-      this.#attempts.push(...this.#ofLastCall(thrown.attempts));
-      return Pages.inParts(pages, 2);
     } finally {
       this.inferenceMs += Date.now() - startedAt;
     }
   }
 
-  #asked(room: Vision.Room): Promise<Vision.Answer> {
+  /** Of several pages the answer is asked for again in parts; who sets its length wants to see it. */
+  #isContinued(pages: number[]): boolean {
+    return pages.length === 1 && this.#work.debug?.max_tokens === undefined;
+  }
+
+  /** Makes one call and records it. */
+  async #call(pages: number[], room: Vision.Room, next?: Next): Promise<Outcome> {
+    const record: CallRecord = {
+      ...{ call: this.#calls.length + 1, pages, raw_model_text: null, finish_reason: null },
+      ...(next === undefined ? {} : { after_row: next.afterRow }),
+    };
+    this.#calls.push(record);
+    const discard = () => {
+      record.repeated = true;
+    };
+    try {
+      const asked = this.#asked(pages, room, next);
+      this.examining.catch(() => undefined);
+      const answer = await asked;
+      record.raw_model_text = answer.rawText;
+      record.finish_reason = answer.finishReason;
+      this.#attempts.push(...this.#ofLastCall(answer.attempts));
+      return { discard, answer, error: undefined };
+    } catch (thrown) {
+      if (!(thrown instanceof Vision.VisionError)) throw thrown;
+      record.raw_model_text = thrown.rawText || null;
+      record.finish_reason = thrown.finishReason;
+      this.#attempts.push(...this.#ofLastCall(thrown.attempts));
+      return { discard, answer: undefined, error: thrown };
+    }
+  }
+
+  #asked(pages: number[], room: Vision.Room, next: Next | undefined): Promise<Vision.Answer> {
     const { task, requestId, signal, deadline, endOnSuspect, log } = this.#work;
+    const continuedFrom = next === undefined ? Continued.leastRows : 1;
     return Vision.ask(
       this.#model,
       {
         prompt: task.prompt,
         ...room.fit,
+        ...(next === undefined ? {} : { maxTokens: next.maxTokens, suffix: next.text }),
         schema: task.modelSchema,
         schemaName: task.id,
         temperature: this.#settings.temperature,
@@ -190,6 +221,7 @@ export class Asking {
       },
       {
         ...{ signal, deadline, endOnSuspect, room },
+        continuedFrom: this.#isContinued(pages) ? continuedFrom : undefined,
         // The log names the call and the extract already.
         onEvent: ({ event, request_id: _, ...facts }) => {
           log.info(event, facts);

@@ -93,7 +93,7 @@ export async function perform(model: Config.Model, work: Work): Promise<Performe
   } catch (thrown) {
     performed.error = ofCaller(thrown, work) ?? from(thrown);
     const failed = thrown instanceof Vision.VisionError ? thrown : undefined;
-    const recorded = asking.record(failed);
+    const recorded = asking.record();
     const { attempts } = recorded;
     performed.record = { ...performed.record, ...recorded, raw_model_text: asking.rawText };
     performed.answer.usage = { ...usageOf(attempts), attempts: attempts.length };

@@ -187,7 +187,9 @@ export interface CallRecord {
   pages: number[];
   raw_model_text: string | null;
   finish_reason: string | null;
-  /** The call's answer did not fit, and its pages were asked for again in smaller parts: it counts no more. */
+  /** Of an answer that goes on where the one before used up its tokens: after so many rows of its list. */
+  after_row?: number;
+  /** The call's answer does not count: it did not fit, or not to the rows before it, and was asked for again. */
   repeated?: true;
 }
 
@@ -223,7 +225,7 @@ export interface Artifact extends Extract {
   sent: Sent | null;
   /** Of a document of several pages: what was sent of each, and with which call. `tile`: a part of a page. */
   sent_pages?: (Sent & { page: number; tile?: number; call: number })[];
-  /** Of a document of several pages: each call's text. `raw_model_text` has all of them, one after the other. */
+  /** Of several pages, and of an answer that goes on: each call's text. `raw_model_text` has all of them, one after the other. */
   calls?: CallRecord[];
   /** Null when the model was not asked. */
   request: {

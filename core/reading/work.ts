@@ -24,6 +24,8 @@ export interface Work {
   look?: boolean | undefined;
   /** A lost connection ends the attempt, so that the picture can be asked alone. */
   endOnSuspect?: boolean | undefined;
+  /** A caller waits, and what takes longer goes on in the queue: an attempt that runs out of time is none lost. */
+  handsOver?: boolean | undefined;
   /** Instead of the task's own validation. */
   validate?: OwnSchema.Overridden["validate"] | undefined;
 }

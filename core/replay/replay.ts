@@ -1,4 +1,5 @@
 import * as RulesVersion from "#core/canonical/rules-version";
+import * as Continued from "#core/reading/long-list/continued";
 import type { Artifact, CallRecord } from "#core/reading/schema";
 import * as Override from "#core/task/override";
 import type * as OwnSchema from "#core/task/own-schema";
@@ -96,7 +97,7 @@ async function computedOf(
   const { embedded } = artifact;
   const about = { task, validate, embedded, createdAt: new Date(artifact.created_at) };
   const none = { result: null, schema_ok: null, schema_errors: [], normalized: {}, checks: [] };
-  if (artifact.calls !== undefined) return ofPages(artifact, artifact.calls, about, Examine);
+  if (artifact.calls !== undefined) return ofCalls(artifact, artifact.calls, about, Examine);
   if (artifact.error?.code === "answer_too_long") {
     const salvaged = salvage(text);
     return salvaged === undefined
@@ -109,20 +110,22 @@ async function computedOf(
 
 type About = Parameters<typeof import("#core/reading/examine").whole>[0];
 
-/** Of a document of several pages: the calls' answers, joined as they were then. */
-function ofPages(
+/** Of several calls, about several pages or a long list: their answers, joined as they were then. */
+function ofCalls(
   artifact: Artifact,
   calls: readonly CallRecord[],
   about: About,
   Examine: typeof import("#core/reading/examine"),
 ): Parts {
   const none = { result: null, schema_ok: null, schema_errors: [], normalized: {}, checks: [] };
-  const texts = calls.flatMap(({ raw_model_text, repeated }) => (repeated ? [] : [raw_model_text ?? ""]));
+  const answers = Continued.grouped(calls);
+  // A document of one page is its answer, whose rows are all rows.
+  const joined = (values: Record<string, unknown>[]) =>
+    artifact.sent_pages === undefined ? (values[0] ?? {}) : Examine.joined(about, values).value;
   if (artifact.error?.code === "answer_too_long") {
-    const salvaged = salvage(texts.at(-1) ?? "");
+    const salvaged = Continued.salvagedIn(answers.at(-1) ?? []);
     if (salvaged === undefined) return { ...none, complete: false };
-    const values = [...objectsIn(texts.slice(0, -1), [extractJson, extractLast]), salvaged.value];
-    const { value } = Examine.joined(about, values);
+    const value = joined([...objectsIn(answers.slice(0, -1), [extractJson, extractLast]), salvaged.value]);
     return { ...none, result: value, complete: false, ...Examine.partial(about, { ...salvaged, value }) };
   }
   if (artifact.status === "failed") return none;
@@ -130,17 +133,20 @@ function ofPages(
   const readings = [
     [extractJson, extractLast],
     [extractLast, extractJson],
-  ].map((readers) => Examine.joined(about, objectsIn(texts, readers)).value);
+  ].map((readers) => joined(objectsIn(answers, readers)));
   const stored = JSON.stringify(artifact.result);
   const value = readings.find((each) => JSON.stringify(each) === stored) ?? readings[0] ?? {};
   return { result: value, ...Examine.whole(about, value) };
 }
 
-/** Each text's object by the first reader that finds one. */
-const objectsIn = (texts: readonly string[], readers: readonly (typeof extractJson)[]) =>
-  texts.flatMap((text) => {
-    const found = readers.map((reader) => reader(text)).find(({ ok }) => ok);
-    return found?.ok ? [found.value] : [];
+/** Each answer's object by the first reader that finds one. */
+const objectsIn = (answers: readonly Continued.Text[][], readers: readonly (typeof extractJson)[]) =>
+  answers.flatMap((texts) => {
+    for (const reader of readers) {
+      const value = Continued.wholeIn(texts, reader);
+      if (value !== undefined) return [value];
+    }
+    return [];
   });
 
 /**

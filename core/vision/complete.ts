@@ -29,6 +29,8 @@ export interface Ask {
   /** Static text, sent before the pictures so that the server's prefix cache can keep it. */
   prompt: string;
   images: Picture[];
+  /** Text after the pictures, of one call alone. */
+  suffix?: string | undefined;
   /** In the subset that constrained decoding supports; undefined for free text. */
   schema: object | undefined;
   schemaName: string;
@@ -234,6 +236,7 @@ function requestBody(
               url: `data:${image.mimeType};base64,${Buffer.from(image.bytes).toString("base64")}`,
             },
           })),
+          ...(ask.suffix === undefined ? [] : [{ type: "text" as const, text: ask.suffix }]),
         ],
       },
     ],

@@ -37,6 +37,8 @@ export interface AskOptions {
   probeTimeoutMs?: number | undefined;
   /** Ends the question after a suspect call, even if the server still answers (core/vision/verdict.ts). */
   endOnSuspect?: boolean | undefined;
+  /** An answer that used up its tokens with so many whole rows ends the question: the caller asks for the others. */
+  continuedFrom?: number | undefined;
   /** 0 up to 1; replaced in tests. */
   random?: (() => number) | undefined;
 }
@@ -235,6 +237,7 @@ export class Ladder {
   async #full(completion: Completion, askedTokens: number): Promise<void> {
     const { room } = this.#options;
     const { usage } = completion;
+    if (this.#isContinued(completion)) throw this.#tooLong(completion, askedTokens);
     // If the answer has no text, its tokens went to thinking or white space, and more tokens would, too.
     if (!this.#resized && room !== undefined && completion.text.trim() !== "") {
       this.#resized = true;
@@ -253,6 +256,10 @@ export class Ladder {
       }
     }
     throw this.#tooLong(completion, askedTokens);
+  }
+
+  #isContinued({ text }: Completion): boolean {
+    return (salvage(text)?.rows ?? 0) >= (this.#options.continuedFrom ?? Number.POSITIVE_INFINITY);
   }
 
   #tooLong({ text, usage }: Completion, askedTokens: number): VisionError {

@@ -128,6 +128,20 @@ export class Room {
   }
 
   /**
+   * All the room for an answer that goes on after one that used up its tokens.
+   * @param more.textTokens - of what is said beside the first question.
+   * @returns undefined where that is too little for an answer.
+   */
+  continued(spent: Usage | null, askedTokens: number, more: { textTokens: number }): number | undefined {
+    const prompt = spent !== null && spent.prompt_tokens > 0 ? spent.prompt_tokens : this.#promptTokens();
+    // The server gave less than was asked for: its context is full.
+    const isClipped = spent !== null && spent.prompt_tokens > 0 && spent.completion_tokens < askedTokens - 1;
+    const shown = isClipped ? prompt + spent.completion_tokens : this.#contextTokens;
+    const left = Math.min(shown, this.#contextTokens) - prompt - more.textTokens;
+    return left < Budget.leastAnswerTokens ? undefined : Math.min(left, this.#mostTokens());
+  }
+
+  /**
    * The server ended an answer before it had the requested tokens: its context is full, and its size is prompt plus
    * answer. Asks the server for its context length again, and makes the picture smaller.
    * @returns undefined if that leaves no more room for the answer.

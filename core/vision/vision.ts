@@ -13,7 +13,8 @@ export { classify, suspect } from "#core/vision/verdict";
  * - an answer that is no object → another seed → without `response_format`;
  * - one that stopped in the middle or ended in a loop → another seed, once, with half of the tokens if all were used
  * up;
- * - one that used up its tokens → once more with all the room of the context; never again at the same size;
+ * - one that used up its tokens → once more with all the room of the context; never again at the same size; with many
+ * rows (`continuedFrom`) it ends at once;
  * - one that the server cut short, or a question that it called too long → a smaller picture or fewer tokens, by its
  * own numbers;
  * - a picture that the server cannot open → encoded again by `onPictureRefused`, once;
