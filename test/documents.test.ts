@@ -121,6 +121,14 @@ test("items of a batch read the pages that their lines name, or all, and a page 
     ],
   });
   expect(await asked(from)).toEqual([3, 2, 1, 2, 3]);
+  const results = await at.call("/v1/runs/paged/results?format=jsonl");
+  const qualities = results.text
+    .trim()
+    .split("\n")
+    .map((line) => (JSON.parse(line) as { quality?: unknown }).quality);
+  // Nobody looked at the document whose page is not there.
+  const looked = { ok: expect.any(Boolean), reasons: expect.any(Array) };
+  expect(qualities).toEqual([looked, looked, undefined]);
   const other = await at.call("/v1/batch_extract", {
     json: { run_id: "paged", manifest: manifest.map((line) => ({ ...line, pages: [1] })), concurrency: 1 },
   });

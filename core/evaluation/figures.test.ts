@@ -186,12 +186,13 @@ test("a document is in the slices of its currency, its letters, and of twenty ta
 });
 
 test("a picture is in the slice of each of its faults, of ok, or of unknown where nobody looked", () => {
-  const looks = [
+  const qualities: Item["quality"][] = [
     { ok: true, reasons: [] },
     { ok: false, reasons: ["blurred", "dark"] },
     { ok: false, reasons: ["blurred"] },
     null,
-  ].map((quality, i) => ({ ...item("receipt_v1", i, {}), quality }));
+  ];
+  const looks = qualities.map((quality, i) => ({ ...item("receipt_v1", i, {}), quality }));
   // Results of a version whose answers say nothing of the picture, and of one without tags.
   const { tags: _, ...older } = item("receipt_v1", 4, {});
   const into = Accumulator.create(fields);

@@ -321,6 +321,7 @@ export const Item = z
       .nullable()
       .meta({ description: `The arithmetic over what was read. ${unknownInLists}` }),
     warnings: Warnings,
+    quality: Extract.shape.quality,
     embedded: Extract.shape.embedded,
     error: StoredError.nullable(),
     model: z.string().nullable().meta({

@@ -26,8 +26,7 @@ export async function* items(bucket: Bucket.Bucket, log: Log, run: Place): Async
  * picture.
  */
 export function aboutOf(item: Item): Slices.About {
-  const { file, custom_id, tags, quality }: Omit<Item, "tags"> & Pick<Slices.About, "tags" | "quality"> =
-    item;
+  const { file, custom_id, tags, quality }: Omit<Item, "tags"> & Pick<Slices.About, "tags"> = item;
   return { file: file ?? custom_id, tags, quality };
 }
 

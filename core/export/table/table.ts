@@ -79,6 +79,7 @@ export function ofItems(fields: readonly Field[], shown: Values = "both"): Table
       spaced(single.flatMap(({ path }) => (item.normalized?.[path]?.ambiguous ? [path] : []))),
     ),
     tagged,
+    text("quality", ({ item }) => item.quality && (item.quality.ok ? "ok" : spaced(item.quality.reasons))),
   ];
   const columns = laidOut({ fields: single, about, behind, more, shown, keyOf: (path) => path });
   return { columns, entriesOf: (item) => [{ item, printed: item.result }] };

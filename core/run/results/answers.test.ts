@@ -68,6 +68,11 @@ test("results say what the artifact says, and compute only what it does not know
   });
   const embedded = { syntax: "cii", profile: null, lines: 0, sums: [] } as unknown as Artifact["embedded"];
   expect(await Answers.of(run, row, { ...artifact, embedded })).toMatchObject({ embedded });
+  // Null says that nobody looked; answers of before there was a look say nothing.
+  const quality = { ok: false, reasons: ["dark" as const] };
+  expect(await Answers.of(run, row, { ...artifact, quality })).toMatchObject({ quality });
+  expect(await Answers.of(run, row, { ...artifact, quality: null })).toMatchObject({ quality: null });
+  expect(await Answers.of(run, row, artifact)).not.toHaveProperty("quality");
   const { checks, model, image_sha256, ...older } = artifact;
   const item = await Answers.of(run, row, older as Artifact);
   expect(item).toMatchObject({ model: null, image_sha256: null, normalized: { total: { value: "99" } } });

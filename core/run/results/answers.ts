@@ -33,6 +33,7 @@ export async function of(run: About, row: Row, artifact: Artifact): Promise<Item
     schema_errors: known.schema_errors ?? computed.schema_errors,
     normalized: known.normalized ?? computed.normalized,
     checks: known.checks ?? computed.checks,
+    ...(artifact.quality === undefined ? {} : { quality: artifact.quality }),
     ...(artifact.embedded === undefined ? {} : { embedded: artifact.embedded }),
     model: model ?? null,
     prompt_sha256: prompt_sha256 ?? null,
