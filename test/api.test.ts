@@ -1,79 +1,29 @@
-import { createClient } from "@libsql/client";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import * as Database from "#core/db/database";
+import type * as Database from "#core/db/database";
 import * as Key from "#core/key/key";
 import * as Routes from "#spec/routes";
-import { type Answer, type CallOptions, startLoop, type TestLoop } from "#test/support/loop";
+import { bodyOf, errorOf, fields, type NewKey, type Rig, start } from "#test/support/api-rig";
+import { badBodies } from "#test/support/bad-bodies";
+import type { Answer, CallOptions, TestLoop } from "#test/support/loop";
 import { mistakes } from "#test/support/mistakes";
 import * as ModelServer from "#test/support/model-server/model-server";
 import { base64, picture } from "#test/support/pictures";
 
-const fields = {
-  total: "12.00",
-  subtotal: "10.00",
-  tax: "2.00",
-  service: null,
-  ...{ discount: null, cash: null, card: null, change: null },
-};
-const pepper = "pepper-for-end-to-end-tests";
-
+let rig: Rig;
 let loop: TestLoop;
 let model: ModelServer.ModelServer;
 let db: Database.Db;
-let databaseAway = false;
 
 beforeAll(async () => {
-  model = await ModelServer.start({ respond: () => ModelServer.json(fields) });
-  loop = await startLoop({
-    env: {
-      VLLM_BASE_URL: model.url,
-      VLLM_MODEL: "scripted",
-      VLLM_API_KEY: "model-key",
-      API_KEY_PEPPER: pepper,
-      CORS_ALLOW_ORIGINS: "https://app.example",
-    },
-    onRequest: {
-      sql: () => {
-        if (databaseAway) throw new Error("away");
-      },
-    },
-  });
-  const client = createClient({ url: `file:${loop.home}/ocrlty.db`, timeout: 5_000 });
-  db = Database.wrap(client);
+  rig = await start();
+  ({ loop, model, db } = rig);
 });
-afterAll(async () => {
-  db?.client.close();
-  await loop?.close();
-  await model?.close();
-});
+afterAll(() => rig?.close());
 
 const call = (path: string, options?: CallOptions) => loop.call(path, options);
-const extract = async (json: Record<string, unknown>, options: CallOptions = {}) =>
-  call("/v1/extract", { ...options, json: { image_base64: await base64(), ...json } });
-const errorOf = (answer: Answer) =>
-  (
-    answer.body as {
-      error: {
-        code: string;
-        message: string;
-        param: string | null;
-        request_id: string;
-        doc_url: string;
-        details: Record<string, unknown>;
-      };
-    }
-  ).error;
-const bodyOf = (answer: Answer) => answer.body as Record<string, unknown>;
-const newKey = async (keyId: string, more: Partial<Parameters<typeof Key.create>[2]> = {}) =>
-  (await Key.create(db, pepper, { keyId, role: "client", ...more })).api_key;
-
-/** Requests that must not reach the model. */
-async function withoutModel<T>(run: () => Promise<T>): Promise<T> {
-  const before = model.requests.length;
-  const result = await run();
-  expect(model.requests.length).toBe(before);
-  return result;
-}
+const extract = (json: Record<string, unknown>, options?: CallOptions) => rig.extract(json, options);
+const newKey = (keyId: string, more?: NewKey) => rig.newKey(keyId, more);
+const withoutModel = <T>(run: () => Promise<T>) => rig.withoutModel(run);
 
 describe("what needs no key", () => {
   test("GET /health says what runs, and probes nothing", async () => {
@@ -102,7 +52,7 @@ describe("what needs no key", () => {
   });
 
   test("while the database is away /health answers, and /readyz says so to a key that cannot be looked up", async () => {
-    databaseAway = true;
+    rig.databaseAway = true;
     try {
       const unknown = `ocrlty_00000000_${"y".repeat(43)}`;
       expect((await call("/health", { key: unknown })).status).toBe(200);
@@ -116,7 +66,7 @@ describe("what needs no key", () => {
       for (const key of [null, "not-a-key"])
         expect(bodyOf(await call("/readyz", { key }))).toEqual({ ok: false });
     } finally {
-      databaseAway = false;
+      rig.databaseAway = false;
     }
   });
 });
@@ -380,64 +330,6 @@ describe("POST /v1/extract", () => {
 });
 
 describe("bad input", () => {
-  const cases: [string, () => Promise<CallOptions>, number, string][] = [
-    ["no body", async () => ({ method: "POST" }), 400, "invalid_request"],
-    [
-      "broken JSON",
-      async () => ({ body: '{"image_base64": "4711', headers: { "content-type": "application/json" } }),
-      400,
-      "invalid_request",
-    ],
-    [
-      "another content type",
-      async () => ({ body: "image_base64=4711", headers: { "content-type": "text/plain" } }),
-      415,
-      "unsupported_media_type",
-    ],
-    ["no picture", async () => ({ json: {} }), 400, "invalid_request"],
-    [
-      "an empty picture",
-      async () => ({ json: { image_base64: "data:image/png;base64," } }),
-      400,
-      "invalid_image",
-    ],
-    [
-      "a picture over 4 MiB",
-      async () => ({ json: { image_base64: Buffer.alloc(4_300_000, 1).toString("base64") } }),
-      413,
-      "payload_too_large",
-    ],
-    [
-      "an id with a slash",
-      async () => ({ json: { image_base64: await base64(), request_id: "a/b" } }),
-      400,
-      "invalid_request_id",
-    ],
-    [
-      "an id like an item's",
-      async () => ({ json: { image_base64: await base64(), request_id: "a~1" } }),
-      400,
-      "invalid_request_id",
-    ],
-    [
-      "the id of a route",
-      async () => ({ json: { image_base64: await base64(), request_id: "backup.tar.gz" } }),
-      400,
-      "invalid_request_id",
-    ],
-    [
-      "a long id",
-      async () => ({ json: { image_base64: await base64(), request_id: "x".repeat(10_000) } }),
-      400,
-      "invalid_request_id",
-    ],
-    [
-      "a NUL in an id",
-      async () => ({ json: { image_base64: await base64(), request_id: "a\u0000b" } }),
-      400,
-      "invalid_request_id",
-    ],
-  ];
   test.each(mistakes)(
     "is told what to change: $name",
     async ({ path = "/v1/extract", options, ...wanted }) => {
@@ -454,7 +346,7 @@ describe("bad input", () => {
     },
   );
 
-  test.each(cases)("%s", async (_name, options, status, code) => {
+  test.each(badBodies)("%s", async (_name, options, status, code) => {
     const answer = await withoutModel(async () => call("/v1/extract", await options()));
     expect(answer.status).toBe(status);
     expect(errorOf(answer).code).toBe(code);

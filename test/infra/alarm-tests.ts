@@ -10,6 +10,13 @@ const queueSpecs = Object.entries<QueueSpec>(queues);
 
 /** The tests of alarms and the dashboard. infra.test.ts runs them, so that the stages are made once. */
 export function alarmTests(stages: () => Stages): void {
+  listTests(stages);
+  thresholdTests(stages);
+  refusedTests(stages);
+  dashboardTests(stages);
+}
+
+function listTests(stages: () => Stages): void {
   test("every alarm has somebody to tell, and says under which heading of docs/operate/alarms.md the answer is", () => {
     for (const stage of [stages().production, stages().staging]) {
       const alarms = resourcesOf(stage, "aws:cloudwatch/metricAlarm:MetricAlarm");
@@ -52,7 +59,9 @@ export function alarmTests(stages: () => Stages): void {
     ]);
     expect(resourcesOf(stages().staging, "aws:sns/topicSubscription:TopicSubscription")).toEqual([]);
   });
+}
 
+function thresholdTests(stages: () => Stages): void {
   test("alarms ring for what they are named after", () => {
     const alarm = (name: string) =>
       JSON.stringify(resourceOf(stages().production, "aws:cloudwatch/metricAlarm:MetricAlarm", name).inputs);
@@ -79,17 +88,19 @@ export function alarmTests(stages: () => Stages): void {
     expect(alarm("SingleAgeAlarm")).toContain('"threshold":900,');
     expect(alarm("ApiErrorsAlarm")).toContain('"threshold":5,');
     expect(alarm("ItemErrorsAlarm")).toContain('"threshold":10,');
+    expect(alarm("ItemErrorsAlarm")).toContain(`"metricName":"${metrics.itemErrors}"`);
     expect(alarm("ApiErrorsAlarm")).toContain(
       "IF(calls >= 20 OR (errors >= 3 AND errors == calls), 100 * errors / calls, 0)",
     );
     expect(alarm("ReconcileAlarm")).toMatch(
       /production-ReconcileFunction.*IF\(FILL\(calls, 0\) > FILL\(errors, 0\), 0, 1\)/,
     );
-    const slow = resourceOf(
-      stages().production,
-      "aws:cloudwatch/metricAlarm:MetricAlarm",
-      "ModelSlowAlarm",
-    ).inputs;
+  });
+
+  test("the alarms of the model look at its slowest calls, and at probes that fail for a quarter of an hour", () => {
+    const alarm = (name: string) =>
+      resourceOf(stages().production, "aws:cloudwatch/metricAlarm:MetricAlarm", name).inputs;
+    const slow = alarm("ModelSlowAlarm");
     expect(slow).toMatchObject({
       namespace,
       metricName: metrics.modelCallMs,
@@ -98,11 +109,8 @@ export function alarmTests(stages: () => Stages): void {
       threshold: 20_000,
     });
     expect(slow).not.toHaveProperty("statistic");
-    expect(alarm("ItemErrorsAlarm")).toContain(`"metricName":"${metrics.itemErrors}"`);
     // A probe every 30 s: each of the periods had a failed one, and without waiting work there is none.
-    expect(
-      resourceOf(stages().production, "aws:cloudwatch/metricAlarm:MetricAlarm", "ModelAwayAlarm").inputs,
-    ).toMatchObject({
+    expect(alarm("ModelAwayAlarm")).toMatchObject({
       metricName: metrics.modelAway,
       statistic: "Sum",
       threshold: 0,
@@ -111,7 +119,9 @@ export function alarmTests(stages: () => Stages): void {
       treatMissingData: "notBreaching",
     });
   });
+}
 
+function refusedTests(stages: () => Stages): void {
   test("calls with a wrong key or none are counted in the gateway's own log, and one key's share by the clock", () => {
     const { production } = stages();
     const [log] = resourcesOf(production, "aws:cloudwatch/logGroup:LogGroup").filter(
@@ -147,7 +157,9 @@ export function alarmTests(stages: () => Stages): void {
       ...{ threshold: 0, period: 300, evaluationPeriods: 3, dimensions: { service, stage: "production" } },
     });
   });
+}
 
+function dashboardTests(stages: () => Stages): void {
   test("the dashboard shows every deployed queue, every function and our own metrics", () => {
     const { dashboardBody } = resourceOf(
       stages().production,

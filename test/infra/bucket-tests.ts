@@ -67,6 +67,11 @@ export function bucketTests(stages: () => Stages): void {
     expect(() => jurisdiction({ R2_JURISDICTION: "europe" })).toThrow("one of default, eu, fedramp");
   });
 
+  elsewhereTests(stages);
+}
+
+/** Stages that use another S3. */
+function elsewhereTests(stages: () => Stages): void {
   const onR2 = (stage: Synthesis) =>
     stage.resources.filter(({ type }) => type.startsWith("cloudflare:")).map(({ name }) => name);
   const variables = (stage: Synthesis) =>

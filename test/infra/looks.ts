@@ -1,4 +1,6 @@
+import { pascal } from "#spec/settings";
 import * as IamTable from "./iam-table.ts";
+import { environments, type Stage, type Stages } from "./stages.ts";
 import type { Resource, Synthesis } from "./synthesis.ts";
 
 /** All resources of a type. */
@@ -12,6 +14,27 @@ export function resourceOf(stage: Synthesis, type: string, name: string): Resour
   if (found === undefined) throw new Error(`there is no ${type} ${name}`);
   return found;
 }
+
+/** Runs a check on each deployed stage. */
+export function eachStage(all: Stages, check: (stage: Synthesis, name: Stage) => void): void {
+  for (const name of Object.keys(environments) as Stage[]) check(all[name], name);
+}
+
+/** The ARN that the synthesis gives to a function of `spec/functions.ts`. */
+export function functionArn(name: string): string {
+  return `arn:aws:lambda:us-east-1:123456789012:function:${pascal(name)}Function`;
+}
+
+/**
+ * The same from the name in a stage, such as `ocrlty-production-PlanFunction-abcdefgh`, which SST treats as a secret.
+ */
+export function arnOf(name: unknown): string {
+  const text = typeof name === "object" && name !== null && "secret" in name ? name.secret : name;
+  return functionArn(/^ocrlty-\w+-(\w+)Function-\w+$/.exec(String(text))?.[1] ?? String(text));
+}
+
+/** A function with its time, for comparisons. */
+export const sizeOf = ({ name, inputs }: Resource): string => `${name} ${inputs.timeout} s`;
 
 /** Event source mappings by the component of their queue. */
 export function mappingsOf(stage: Synthesis): Map<string, Record<string, unknown>> {
