@@ -52,7 +52,7 @@ beforeAll(async () => {
     cli.file(`in/${name}`, await picture(i + 1, name.endsWith("png") ? "png" : "jpeg"));
   cli.file("broken/a.jpg", await picture(7));
   // It begins like a picture, so only the server can tell.
-  cli.file("broken/b.jpg", Buffer.from("\xff\xd8\xffthis is no picture at all", "latin1"));
+  cli.file("broken/b.jpg", Buffer.from("\xff\xd8\xffthis is not a picture at all", "latin1"));
 });
 afterAll(async () => {
   gate.resolve();
@@ -78,7 +78,7 @@ describe("on a local loop", () => {
     const column = (name: string) => rows.map((row) => row[head.indexOf(name)]);
     expect(column("file")).toEqual(["receipt 2.jpg", "receipt 10.jpg", "sub/c.png"]);
     expect(column("total")).toEqual(["12.00", "12.00", "12.00"]);
-    // The text is no formula, so it stays as printed.
+    // The text is not a formula, so it stays as printed.
     expect(column("subtotal")).toEqual(["-5.00", "-5.00", "-5.00"]);
   });
 
@@ -354,7 +354,7 @@ describe("replay", () => {
     expect(same).toBeGreaterThan(3);
     const backup = await cli.run(["replay", "b.tar.gz"]);
     expect(backup.stdout).toContain(sum?.[0]);
-    // b.jpg is no picture, so its artifact contains no text of a model.
+    // b.jpg is not a picture, so its artifact contains no text of a model.
     const two = await cli.run(["replay", "two"]);
     expect([two.status, two.stdout]).toEqual([
       exit.items,

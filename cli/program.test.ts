@@ -137,12 +137,12 @@ describe("extract", () => {
     expect(fs.existsSync(join(rig.dir, "home", "lock.db"))).toBe(false);
   });
 
-  it("a large file that is no picture fails alone", async () => {
+  it("a large file that is not a picture fails alone", async () => {
     rig.file("large.bin", Buffer.alloc(4_000_000, "x"));
     const { seen, env } = await rig.server({ body: answer("1") });
     const { status, stderr } = await rig.ocrlty(["extract", "large.bin"], { env });
     expect({ status, calls: seen.length }).toEqual({ status: exit.items, calls: 0 });
-    expect(stderr).toBe("error: large.bin has 4.0 MB and is no picture that can be made smaller\n");
+    expect(stderr).toBe("error: large.bin has 4.0 MB and is not a picture that can be made smaller\n");
   });
 
   it("the folder's own key is never sent to a server that was named", async () => {

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import * as Json from "#core/json";
 
-describe("what is no JSON is told with its place and its likely cause", () => {
+describe("what is not JSON is told with its place and its likely cause", () => {
   test.each([
     ["single quotes", "{'task_id':1}", "at line 1, column 2: strings and names have double quotes"],
     ["quotes that a shell took", "{task_id:1}", "at line 1, column 2: names have double quotes"],

@@ -165,7 +165,7 @@ describe("a name that is nearly a setting's", () => {
     ["OCRLTY_APIKEY", "OCRLTY_API_KEY"],
   ])("%s in .env is refused with the name that was meant, and nothing of its value", (name, meant) => {
     expect(() => refuseMisspelled({ [name]: "4711" }, [name])).toThrow(
-      new Config.ConfigError([name], `${name} is no setting: did you mean ${meant}?`),
+      new Config.ConfigError([name], `${name} is not a setting: did you mean ${meant}?`),
     );
   });
 

@@ -44,7 +44,7 @@ describe("a run", () => {
 
   test("one bad picture fails by itself, and only it is run again", async () => {
     await Bucket.replace(batches.bucket, silent, "data/shared/test/bad.jpg", {
-      body: "this is no picture",
+      body: "this is not a picture",
       contentType: "image/jpeg",
     });
     const list = [...keys.slice(0, 9), "shared/test/bad.jpg", ...keys.slice(9, 19)];
@@ -155,7 +155,7 @@ describe("pictures that a run keeps", () => {
       const body = await Bucket.get(batches.bucket, silent, `data/${keys[i]}`);
       form.append("files", new Blob([new Uint8Array(body ?? [])], { type: "image/jpeg" }), `${i}.jpg`);
     }
-    form.append("files", new Blob(["this is no picture"], { type: "image/jpeg" }), "bad.jpg");
+    form.append("files", new Blob(["this is not a picture"], { type: "image/jpeg" }), "bad.jpg");
     const made = await post(form);
     expect(made.status, made.text).toBe(202);
     await batches.ended("keeps");

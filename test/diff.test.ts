@@ -273,7 +273,7 @@ describe("of two runs without labels", () => {
     await run("plainer", (i) => (i === 0 ? "0,50" : i === 1 ? "2.00" : `${i}.50`));
   }, 60_000);
 
-  test("how far they agree, which is no verdict, and ends 0", async () => {
+  test("how far they agree, which is not a verdict, and ends 0", async () => {
     const { status, stdout } = await ocrlty("diff", "plain", "plainer");
     expect(status).toBe(0);
     expect(stdout).toMatch(/^total +90\.0 % +80\.0 % +10 +0$/m);

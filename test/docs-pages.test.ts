@@ -213,7 +213,7 @@ describe("the guides", () => {
     for (const code of Object.keys(codes)) expect(text).toContain(`id="${code}"`);
   });
 
-  test("a page that is not there is 404 with those that are; a file's name is no path", async () => {
+  test("a page that is not there is 404 with those that are; a file's name is not a path", async () => {
     for (const name of ["none", "quickstart.html", "..", "%2e%2e", "constructor", "quickstart.md.md"]) {
       const { status, text } = await page(name);
       expect(status, name).toBe(404);

@@ -169,7 +169,7 @@ test("an extract over the day's items is refused, leaves nothing behind and neve
   const day = new Date().toISOString().slice(0, 10);
   const artifact = (id: string) => loop().call(`/v1/debug/artifacts/${id}?key_id=items&date=${day}`);
   expect([(await artifact("first")).status, (await artifact("second")).status]).toEqual([200, 404]);
-  // A stored answer is no new item.
+  // A stored answer is not a new item.
   const replayed = await extract(key, "first");
   expect([replayed.status, replayed.headers.get("idempotent-replayed")]).toEqual([200, "true"]);
   expect(model.requests.length).toBe(asked);
@@ -209,7 +209,7 @@ test("usage is what the answers said: own for a key, everybody's for an admin, w
   expect((await loop().call("/v1/usage?key_id=items", { key })).status).toBe(404);
 });
 
-test("an attempt that failed has used the model too; a repeat of it is no second item", async () => {
+test("an attempt that failed has used the model too; a repeat of it is not a second item", async () => {
   const key = await newKey("failing");
   model.respond = () => ({
     kind: "text",

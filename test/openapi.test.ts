@@ -161,7 +161,7 @@ describe("docs/openapi.json", () => {
 
 async function operationOf(key: string): Promise<Operation> {
   const route = Routes.byKey(key);
-  if (route === undefined) throw new Error(`${key} is no route`);
+  if (route === undefined) throw new Error(`${key} is not a route`);
   const file = Functions.functions[route.function].handler.replace(/\.\w+$/, ".ts");
   const { operations } = (await import(join(root, file))) as { operations: Record<string, Operation> };
   const operation = operations[key];

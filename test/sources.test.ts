@@ -275,7 +275,7 @@ describe("exactly one picture", () => {
   });
 });
 
-describe("what is no picture of ours", () => {
+describe("what is not a picture of ours", () => {
   const page = "<html><script>alert(4711)</script></html>";
   const svg = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><text>4711</text></svg>';
   const pngSignature = Buffer.from("89504e470d0a1a0a", "hex");

@@ -36,7 +36,7 @@ export interface Problem {
 export function inspect(path: string): LocalFile | Problem {
   try {
     const stat = fs.statSync(path);
-    if (!stat.isFile()) return { problem: "is no file", reason: "no_file" };
+    if (!stat.isFile()) return { problem: "is not a file", reason: "no_file" };
     if (stat.size === 0) return { problem: "is empty", reason: "empty" };
     const head = headOf(path);
     const mimeType = Type.sniff(head);
@@ -63,7 +63,7 @@ function other(path: string, head: Uint8Array): Problem {
     };
   const reason = Type.promisedBy(name) === undefined ? "no_picture" : "not_what_it_is_called";
   return {
-    problem: told || "is no JPEG, PNG, HEIC, AVIF, WebP, TIFF, GIF or PDF by its first bytes",
+    problem: told || "is not a JPEG, PNG, HEIC, AVIF, WebP, TIFF, GIF or PDF by its first bytes",
     reason,
   };
 }

@@ -93,7 +93,7 @@ export async function ask(
 /** The run in an answer, with all its fields. Throws CallError if the answer is not a run. */
 export function of(json: unknown): Run {
   if (Run.safeParse(json).success) return json as Run;
-  throw new CallError("the answer is no run: this is not an OCRlty server, or one of another version", {
+  throw new CallError("the answer is not a run: this is not an OCRlty server, or one of another version", {
     scope: "server",
     code: "odd_answer",
   });
@@ -148,7 +148,7 @@ export async function* list<T>(
     const json = await ask(server, { path: `${path}?${search}`, signal: options.signal });
     const page = Page.extend({ items: z.array(options.schema) }).safeParse(json);
     if (!page.success)
-      throw new CallError("the answer is no list: this is a server of another version", {
+      throw new CallError("the answer is not a list: this is a server of another version", {
         scope: "server",
         code: "odd_answer",
       });

@@ -111,7 +111,7 @@ describe("a folder", () => {
     expect(through.entries).toHaveLength(2);
   });
 
-  it("leaves out what is no picture inside, names it, and counts no limit on it", () => {
+  it("leaves out what is not a picture inside, names it, and counts no limit on it", () => {
     const heads = ["\xff\xd8\xff", "\x89PNG\r\n\x1a\n", "GIF87a", "II*\0", "MM\0*", "RIFF1234WEBP"];
     for (const [i, head] of heads.entries()) cli.file(`in/good ${i}.jpg`, Buffer.from(head, "latin1"));
     cli.file("in/a page\u202e.jpg", "<!doctype html>");
@@ -216,7 +216,7 @@ describe("a manifest", () => {
       "line 5: needs exactly one of path, image_ref, image_key, image_url",
       "line 6: gone.jpg does not exist",
       "line 7: notes.txt is text (read are JPEG, PNG, HEIC, AVIF, WebP, TIFF, GIF and PDF)",
-      "line 8: folder.jpg is no file",
+      "line 8: folder.jpg is not a file",
       "line 9: custom_id is the same as in line 1",
       expect.stringMatching(/^line 10: .*colour/),
       expect.stringMatching(/^line 11: custom_id: control characters/),

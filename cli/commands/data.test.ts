@@ -52,7 +52,7 @@ describe("data put", () => {
     });
   });
 
-  it("leaves out links that lead out of the folder and what is no picture, and says 1 for it", async () => {
+  it("leaves out links that lead out of the folder and what is not a picture, and says 1 for it", async () => {
     pictures("a.jpg");
     cli.file("in/b.jpg", "text");
     fs.symlinkSync(cli.file("secret.jpg"), join(cli.dir, "in/link.jpg"));

@@ -27,7 +27,7 @@ interface PutOptions extends Options.Common {
 const about = `
 \`put\` goes through the API, like any upload: into the key's own folder, or with --shared and the scope admin:all_keys into the one
 that every key sees. What is there already stays as it is: nothing is ever written over. A run reads such a folder with
-"images_dir". What is no picture by its first bytes is left out and counted by reason. \`ls\` and \`rm\` have no route in the API: they use the bucket itself, that of S3_BUCKET (a stage's under
+"images_dir". What is not a picture by its first bytes is left out and counted by reason. \`ls\` and \`rm\` have no route in the API: they use the bucket itself, that of S3_BUCKET (a stage's under
 \`npx sst shell\`), else the local loop's; they see the folders of all keys.`;
 
 const exits = { 0: "done", 2: "usage, server, bucket or network", 130: "interrupted" };

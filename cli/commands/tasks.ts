@@ -71,7 +71,7 @@ function one(json: unknown, { json: isJson, schema }: TasksOptions, context: Con
 function read<T>(schema: z.ZodType<T>, json: unknown): T {
   const answer = schema.safeParse(json);
   if (answer.success) return answer.data;
-  throw new CallError("the answer is no task: this is a server of another version", {
+  throw new CallError("the answer is not a task: this is a server of another version", {
     scope: "server",
     code: "odd_answer",
   });

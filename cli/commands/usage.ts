@@ -79,7 +79,7 @@ export function command(context: Context, done: (status: Exit) => void): Command
 function table(json: unknown, context: Context): string {
   const report = Report.safeParse(json);
   if (!report.success)
-    throw new CallError("the answer is no usage: this is a server of another version", {
+    throw new CallError("the answer is not a usage report: this is a server of another version", {
       scope: "server",
       code: "odd_answer",
     });

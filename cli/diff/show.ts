@@ -117,7 +117,7 @@ function listed(
   return `${called[kind]} (${meaning[kind]}): ${total}${of}\n${Table.table([head, ...rows], context)}`;
 }
 
-/** The agreement of two runs, with the plain statement that it is no verdict. */
+/** The agreement of two runs, with the plain statement that it is not a verdict. */
 export function agreement(found: Agreed, context: Columns): string {
   const { first, second, documents, not_compared, only_in_first, only_in_second } = found;
   const rows = found.fields

@@ -88,7 +88,7 @@ test("JUnit counts what was missed, and a name cannot break the XML", () => {
   );
 });
 
-test("the worst receipts come first, with their artifacts; a file's name is no formula", () => {
+test("the worst receipts come first, with their artifacts; a file's name is not a formula", () => {
   const sample = (index: number, outcomes: Outcome[]): Wire.Sample => ({
     ...{ index, document: 1, file: `=cmd|${index}`, custom_id: null, request_id: `r~${index}` },
     ...{ answered: true, right: false, right_exact: false },

@@ -65,7 +65,7 @@ export function problem(file: Found): PictureError | undefined {
     // A pipe has no size.
     if (stat.isFile() && stat.size === 0) return new PictureError("is empty");
     if (stat.size > maxFileBytes)
-      return new PictureError(`has ${megabytes(stat.size)}: that is no picture of a receipt`);
+      return new PictureError(`has ${megabytes(stat.size)}: that is not a picture of a receipt`);
     fs.accessSync(file.path, fs.constants.R_OK);
     return undefined;
   } catch (error) {
@@ -125,7 +125,7 @@ export async function fit(
     import("#core/image/budget"),
   ]);
   const tooLarge = new PictureError(
-    `has ${megabytes(bytes.length)} and is no picture that can be made smaller`,
+    `has ${megabytes(bytes.length)} and is not a picture that can be made smaller`,
   );
   const document: Opened = await Document.open(bytes).catch(() => {
     throw tooLarge;

@@ -27,7 +27,7 @@ const WithContent = GroundTruth.extend({ content_url: z.url({ protocol: /^https?
 export function as<T>(schema: z.ZodType<T>, json: unknown): T {
   const parsed = schema.safeParse(json);
   if (parsed.success) return parsed.data;
-  throw new CallError("the answer is no ground truth: this is a server of another version", {
+  throw new CallError("the answer is not a ground truth: this is a server of another version", {
     scope: "server",
     code: "odd_answer",
   });

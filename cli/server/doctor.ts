@@ -156,7 +156,7 @@ async function ask(context: Context, target: Target, isOwn: boolean): Promise<Om
     const health = Health.safeParse((await call("/health")).json).data;
     if (health === undefined)
       return {
-        findings: [finding("server", "wrong", `${target.url.origin} is no OCRlty server`, "mend --url")],
+        findings: [finding("server", "wrong", `${target.url.origin} is not an OCRlty server`, "mend --url")],
       };
     findings.push(finding("server", "ok", `${target.url.href} answers, version ${health.version}`));
     if (health.version !== manifest.version)

@@ -50,8 +50,8 @@ describe("settings under sst shell", () => {
 
   test.each([
     ["of a stage that was never deployed", {}, /^stage staging has no DATABASE_URL/],
-    ["without a scheme, which would be a file here", { DATABASE_URL: "stage.turso.io" }, /is no address/],
-    ["that is a file", { DATABASE_URL: "file:mine.db" }, /is no address/],
+    ["without a scheme, which would be a file here", { DATABASE_URL: "stage.turso.io" }, /is not an address/],
+    ["that is a file", { DATABASE_URL: "file:mine.db" }, /is not an address/],
   ])("a database %s is refused, whatever the laptop has", (_what, Database, message) => {
     const env = {
       SST_RESOURCES_JSON: JSON.stringify({ App: links.App, Database }),

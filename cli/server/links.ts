@@ -40,7 +40,7 @@ export function demand(env: Env, variable: "DATABASE_URL" | "API_KEY_PEPPER" | "
     throw new UsageError(`stage ${stage} has no ${variable}: deploy it first (docs/deploy.md)`);
   // Anything else would be the name of a file here.
   if (variable === "DATABASE_URL" && !/^(libsql|https?|wss?):\/\//.test(value))
-    throw new UsageError(`DATABASE_URL of stage ${stage} is no address: one begins with libsql://`);
+    throw new UsageError(`DATABASE_URL of stage ${stage} is not an address: one begins with libsql://`);
 }
 
 /** The stage that `sst shell` was called for; undefined outside of it. */

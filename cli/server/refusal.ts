@@ -1,4 +1,4 @@
-/** An answer that is no success, as an error for the terminal. */
+/** An answer that is not a success, as an error for the terminal. */
 import * as z from "zod";
 import * as Text from "#cli/terminal/text";
 import { type Answer, retryAfterS, type Target } from "./answer.ts";
@@ -37,7 +37,7 @@ const serverCodes = new Set([
   "storage_unavailable",
 ]);
 
-/** The error of an answer that is no success: our envelope, the gateway's, or the page of another program. */
+/** The error of an answer that is not a success: our envelope, the gateway's, or the page of another program. */
 export function failureOf(answer: Answer): CallError {
   const { status } = answer;
   const own = OwnError.safeParse(answer.json);

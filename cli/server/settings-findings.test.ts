@@ -59,10 +59,10 @@ describe("a command that opens by settings", () => {
     });
   });
 
-  test("a file that is no database is named, and stays as it is", async () => {
+  test("a file that is not a database is named, and stays as it is", async () => {
     const { status, stderr } = await cli.run(["keys", "list-keys", "--db", "README.md"]);
     expect(status).toBe(exit.failed);
-    expect(stderr).toMatch(/^error: .*README\.md is no SQLite database: [^\n]*\n$/);
+    expect(stderr).toMatch(/^error: .*README\.md is not an SQLite database: [^\n]*\n$/);
     expect(cli.read("README.md")).toBe("no database");
   });
 });

@@ -14,7 +14,7 @@ export interface Case {
   readonly wants: Wants;
   /** True if the answer contains another server's address, such as a signed URL of the bucket; no key is sent there. */
   elsewhere?(bench: Bench): string;
-  /** True if an unreachable server is no failure, because it is meant to be out of reach. */
+  /** True if an unreachable server is not a failure, because it is meant to be out of reach. */
   readonly mayBeAway?: true;
   /** Why the case must be skipped; undefined if it can run. */
   skip?(bench: Bench): string | undefined;

@@ -151,7 +151,7 @@ describe("a list of artifacts", () => {
     expect(first).toEqual(first.toSorted().toReversed());
   });
 
-  test("refuses a cursor of another list, and what is no cursor", async () => {
+  test("refuses a cursor of another list, and what is not a cursor", async () => {
     for (const offset of [0, 1]) await store.put(rel(offset, "alice", "a"));
     const { next_cursor } = await page({ limit: 1 });
     const wrong = { code: "invalid_request", details: { issues: [{ path: "cursor" }] } };

@@ -273,7 +273,7 @@ function dayBefore(day: string): string {
 const shape =
   /^(?<kind>extracts|batches|evals)\/(?<date>\d{4}-\d\d-\d\d)\/(?<keyId>[^/]+)\/(?<id>[^/]+?)(?:~attempt-(?<attempt>\d{1,9}))?\.json$/;
 
-/** The entry of an object; undefined for an object that is no artifact, such as the results of a run. */
+/** The entry of an object; undefined for an object that is not an artifact, such as the results of a run. */
 function entryOf(object: Bucket.Listed): ArtifactEntry | undefined {
   const found = shape.exec(object.rel)?.groups;
   if (found === undefined) return undefined;
@@ -300,7 +300,7 @@ function decode(cursor: string, of: string): Position {
     invalidRequest([
       {
         path: "cursor",
-        message: "is no cursor of this list: take next_cursor of the page before as it is, or leave it out",
+        message: "is not a cursor of this list: take next_cursor of the page before as it is, or leave it out",
       },
     ]);
   let value: unknown;

@@ -72,7 +72,7 @@ async function backedUp(objects: Readonly<Record<string, string>>): Promise<Buff
     { kinds: Listing.kinds, keyId: undefined, from: undefined, to: undefined },
     { keyId: "admin", log: silent, limits: BackupLimits.limits(1) },
   );
-  if (made.kind !== "bytes") throw new Error("that is no small backup");
+  if (made.kind !== "bytes") throw new Error("that is not a small backup");
   await Promise.all((await stored()).map((rel) => Bucket.remove(store.bucket, silent, rel)));
   return Buffer.from(made.bytes);
 }
@@ -209,7 +209,7 @@ describe("an archive that somebody else made", () => {
     `extracts/2026-11-20/alice/${"a".repeat(300)}.json`,
   ])("is refused for the name %j, and the terminal is told no more than it can bear", async (name) => {
     const said = await problems(await packed([[{ name }, "{}"]]));
-    expect(said).toMatch(/is no name of an artifact$/);
+    expect(said).toMatch(/is not a name of an artifact$/);
     expect(said).not.toContain("\u001b");
   });
 

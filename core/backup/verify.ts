@@ -184,7 +184,7 @@ async function* entriesOf(source: Readable): AsyncGenerator<Entry> {
     if (type !== "file")
       throw new Broken(`${shown(path)} is a ${shown(type ?? "thing")}: a backup holds files alone`);
     if (path !== Archive.manifestName && !name.test(path))
-      throw new Broken(`${shown(path)} is no name of an artifact`);
+      throw new Broken(`${shown(path)} is not a name of an artifact`);
     if (path !== Archive.manifestName && size > maxEntryBytes)
       throw new Broken(`${path} has ${size} bytes: no artifact is so large`);
     allowed = unpacked + size + headerBytes;

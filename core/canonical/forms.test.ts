@@ -94,7 +94,7 @@ test.each([
 
 const noRates =
   "MwSt||%|1000%|19%%|12.50 EUR|5% 7%|A 19% B 7%|19% of 12.50|19.5% 12.00|1,234.50%|2-5%|2 5%|5%-|5‰|VAT 20";
-test.each(noRates.split("|"))("%j is no rate", (printed) => {
+test.each(noRates.split("|"))("%j is not a rate", (printed) => {
   expect(Count.parsePercent(printed)).toBeNull();
 });
 
@@ -148,7 +148,7 @@ describe("a printed date", () => {
     "Mei 2018",
     "1.50",
     "02032020",
-  ])("%j is no date", (printed) => {
+  ])("%j is not a date", (printed) => {
     expect(PrintedDate.parse(printed)).toBeNull();
   });
 
@@ -207,7 +207,7 @@ test.each([
   expect(Time.parse(printed)).toEqual({ value });
 });
 
-test.each(["", "24:10", "9:5", "14:60", "14:30:99", "1430", "12.03.2020"])("%j is no time", (printed) => {
+test.each(["", "24:10", "9:5", "14:60", "14:30:99", "1430", "12.03.2020"])("%j is not a time", (printed) => {
   expect(Time.parse(printed)).toBeNull();
 });
 
@@ -241,7 +241,7 @@ describe("a printed currency", () => {
     expect(Currency.parse(printed)?.value).toBe(value);
   });
 
-  test("that no table knows is no schema error, but what is plainly none is one", () => {
+  test("that no table knows is not a schema error, but what is plainly none is one", () => {
     for (const mark of ["Zk", "XYZ", "¤", "ꦫꦸ", "SR", "₿", "kr."])
       expect(Currency.isMark(mark), mark).toBe(true);
     for (const none of ["", "12.50", "5 EUR", "TOTAL", "Visa", "12%", "paid in cash at the till"]) {

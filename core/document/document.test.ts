@@ -87,7 +87,7 @@ describe("inspect", () => {
     }
   });
 
-  test("what is no supported picture is 415, whatever it is called", async () => {
+  test("what is not a supported picture is 415, whatever it is called", async () => {
     const others = {
       text: Buffer.from("TOTAL 12.00\n"),
       svg: Buffer.from('<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>'),

@@ -119,7 +119,7 @@ describe("a ground truth that is wrong is refused with the reason and the place:
     ['{"items":[]}', "invalid_request gt_empty: content: has no records"],
     [
       "file,total\na.jpg,1",
-      'invalid_request gt_not_json: content: is no ground truth: JSON that begins with "[" or "{"',
+      'invalid_request gt_not_json: content: is not a ground truth: JSON that begins with "[" or "{"',
     ],
     [
       '[\n{"a":1}\n{"b":1}]',
@@ -159,7 +159,7 @@ describe("a ground truth that is wrong is refused with the reason and the place:
     ],
     [
       '{"a.jpg":{"t":"1"},"b":7}',
-      "invalid_request gt_bad_records: line 1: records.1: is no record: a record is an object",
+      "invalid_request gt_bad_records: line 1: records.1: is not a record: a record is an object",
     ],
     [
       `[{"a":${"[".repeat(100_000)}`,
@@ -177,7 +177,7 @@ describe("a ground truth that is wrong is refused with the reason and the place:
     expect(await refusal(text)).toBe(said);
   });
 
-  test("what is no UTF-8, or UTF-16", async () => {
+  test("what is not UTF-8, or UTF-16", async () => {
     expect(await refusal([Buffer.from('[{"file":"\xe9"}]', "latin1")])).toBe(
       "invalid_request gt_not_utf8: content: is not UTF-8: save it as UTF-8",
     );

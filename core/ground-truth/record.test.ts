@@ -82,9 +82,9 @@ describe("a record", () => {
   test("that is wrong is refused with every place and without a value", () => {
     let deep: unknown = "SECRET";
     for (let i = 0; i < 40; i += 1) deep = [deep];
-    expect(read(["SECRET"])).toEqual(["records.3: is no record: a record is an object"]);
+    expect(read(["SECRET"])).toEqual(["records.3: is not a record: a record is an object"]);
     expect(read({ file: 7, fields: "SECRET" })).toEqual([
-      "records.3.fields: is no object of labels",
+      "records.3.fields: is not an object of labels",
       "records.3.file: names the picture: a text that is not empty",
     ]);
     expect(
@@ -105,18 +105,18 @@ describe("a record", () => {
       }),
     ).toEqual([
       "records.3.fields.a.any: has no value that would be right",
-      "records.3.fields.b.any.0: is no single value that would be right",
-      "records.3.fields.c.any.0: is no single value that would be right",
+      "records.3.fields.b.any.0: is not a single value that would be right",
+      "records.3.fields.c.any.0: is not a single value that would be right",
       "records.3.fields.d: is a number that loses digits: write it as a text, as it is printed",
       "records.3.fields.e: is a number that loses digits: write it as a text, as it is printed",
       expect.stringMatching(/^records\.3\.fields\.f\.0\.0.*: is nested more than 16 deep$/),
-      "records.3.fields.: is no name of a field",
-      "records.3.fields.x.: is no name of a field",
+      "records.3.fields.: is not a name of a field",
+      "records.3.fields.x.: is not a name of a field",
       "records.3.fields.g.h: is labeled twice",
-      "records.3.fields.k.any: is no name of a field",
+      "records.3.fields.k.any: is not a name of a field",
     ]);
     expect(read(JSON.parse('{"fields":{"__proto__":{"total":"1"}}}'))).toEqual([
-      "records.3.fields.__proto__: is no name of a field",
+      "records.3.fields.__proto__: is not a name of a field",
     ]);
   });
 });

@@ -60,12 +60,12 @@ export function parse(value: unknown, at: { index: number; imageKey?: string }):
   const say = (path: string, message: string) =>
     issues.push({ path: [`records.${at.index}`, path].filter(Boolean).join("."), message });
   if (!isGroup(value)) {
-    say("", "is no record: a record is an object");
+    say("", "is not a record: a record is an object");
     return { issues };
   }
   const { fields } = value;
   const under = isGroup(fields);
-  if (!under && fields !== undefined && fields !== null) say("fields", "is no object of labels");
+  if (!under && fields !== undefined && fields !== null) say("fields", "is not an object of labels");
   const flat = Object.fromEntries(Object.entries(value).filter(([name]) => name !== imageKey));
   const labels = new Map<string, Label>();
   membersOf(under ? fields : flat, { path: under ? "fields" : "", depth: 1, say }, labels);
@@ -131,7 +131,7 @@ function membersOf(group: Record<string, unknown>, place: Place, into: Map<strin
     // `a.any` would be read back as a list of accepted values.
     const no = parts.some((part, i) => part === "" || part === "__proto__" || (part === "any" && i > 0));
     if (no || name.length > maxNameLength) {
-      place.say(path, "is no name of a field");
+      place.say(path, "is not a name of a field");
       continue;
     }
     const label = labelOf(value, { ...place, path, depth: place.depth + parts.length - 1 });
@@ -196,7 +196,7 @@ function choiceOf(values: readonly unknown[], place: Place): Labelled | undefine
     if (label.kind === "absent") orAbsent = true;
     else if (label.kind === "value") accepted.push(...label.accepted);
     else {
-      place.say(`${place.path}.any.${i}`, "is no single value that would be right");
+      place.say(`${place.path}.any.${i}`, "is not a single value that would be right");
       return undefined;
     }
   }
@@ -210,7 +210,7 @@ function choiceOf(values: readonly unknown[], place: Place): Labelled | undefine
 function scalarOf(value: unknown, place: Place): Scalar | undefined {
   if (typeof value === "string" || typeof value === "boolean") return value;
   if (typeof value !== "number") {
-    place.say(place.path, "is no text, number, true, false or null");
+    place.say(place.path, "is not a text, number, true, false or null");
     return undefined;
   }
   // JSON.parse silently turns 1e999 into Infinity and changes digits of 12345678901234567890.

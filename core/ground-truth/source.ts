@@ -26,7 +26,7 @@ export async function* uploaded(
   const row = (await Upload.announced(stores.db, from.keyId, [from.ref])).get(from.ref);
   if (row === undefined) throw wrong("there is no upload with this data_ref");
   if (row.kind !== "ground_truth")
-    throw wrong("this upload is no ground truth: announce it with kind ground_truth");
+    throw wrong("this upload is not a ground truth: announce it with kind ground_truth");
   const object = await Bucket.read(stores.bucket, log, row.objectKey, row.etag ?? undefined);
   if (object === undefined && row.etag === null)
     throw wrong("nothing has been uploaded there yet", "upload_missing");

@@ -1,6 +1,6 @@
 /** Outer part of each side that is not looked at: shadows and edges of a scan. */
 const margin = 0.03;
-/** Gray levels beyond which a dot is no noise of a scan, nor the back of the paper that shines through. */
+/** Gray levels beyond which a dot is not noise of a scan, nor the back of the paper that shines through. */
 const contrast = 32;
 /** A letter of 8 points has about 15 such dots on a page of 800: fewer dots than three letters are dust. */
 const mostDust = 45 / (800 * 1131);

@@ -122,7 +122,7 @@ test("in a small context picture and answer give way to each other: neither is l
   const room = { promptTokens: 1974, maxOutputTokens: 3584 };
   // The answer's figure alone is larger than what is left.
   expect(Budget.share({ ...room, maxModelLen: 4096 })).toEqual({ imageTokens: 933, maxTokens: 933 });
-  // There is room for the figure, but what it would leave is no picture.
+  // There is room for the figure, but what it would leave is not a picture.
   expect(Budget.share({ ...room, maxModelLen: 5942 })).toEqual({ imageTokens: 1024, maxTokens: 2688 });
   expect(Budget.share({ ...room, maxModelLen: 8192 })).toEqual({ imageTokens: 2378, maxTokens: 3584 });
 });

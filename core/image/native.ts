@@ -103,7 +103,7 @@ export function invalid(reason: string, message: string, cause?: unknown): AppEr
   return new AppError("invalid_image", message, { details: { reason }, cause });
 }
 
-/** Runs native work; what it throws that is no error of ours is a broken picture. @throws AppError `invalid_image`. */
+/** Runs native work; what it throws that is not an error of ours is a broken picture. @throws AppError `invalid_image`. */
 export async function orDamaged<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();

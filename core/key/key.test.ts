@@ -119,7 +119,7 @@ describe("keys", () => {
   });
 
   test.each([0, -1, 1.5, Number.NaN, 1e300])(
-    "%d is no limit, and nothing is changed",
+    "%d is not a limit, and nothing is changed",
     async (itemsPerDay) => {
       const refused = {
         code: "invalid_request",

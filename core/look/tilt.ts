@@ -6,7 +6,7 @@ import type { Points } from "./ink.ts";
  * "Detection of linear oblique structures and skew scan in digitized documents", ICPR 1986).
  */
 
-/** Straightened are up to 10 degrees; a little more is looked at so that the edge of the range is no maximum. */
+/** Straightened are up to 10 degrees; a little more is looked at so that the edge of the range is not a maximum. */
 const mostTilt = 12;
 /** Profiles are taken for strips of about this width, so that warped paper keeps its lines. */
 const stripPixels = 220;

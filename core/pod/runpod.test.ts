@@ -51,7 +51,7 @@ describe("a pod at RunPod", () => {
     },
   );
 
-  test("a state that RunPod invents later is no error", async () => {
+  test("a state that RunPod invents later is not an error", async () => {
     server.status = "HIBERNATED";
     expect((await RunPod.get(runpod(), podId)).status).toBe("UNKNOWN");
   });
@@ -69,7 +69,7 @@ describe("a pod at RunPod", () => {
     ["start", "RUNNING"],
     ["start", "PROVISIONING"],
     ["stop", "EXITED"],
-  ] as const)("%s of a pod that is %s changes nothing and is no error", async (verb, status) => {
+  ] as const)("%s of a pod that is %s changes nothing and is not an error", async (verb, status) => {
     server.status = status;
     server.refuse = { orders: problem(409, "action is not valid in the current state") };
     const order = { start: RunPod.start, stop: RunPod.stop }[verb];

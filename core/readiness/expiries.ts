@@ -62,7 +62,7 @@ export const Expiries = z
 export type Expiries = z.output<typeof Expiries>;
 
 /**
- * The end that a token states; null: it is a JWT without one; undefined: it is no JWT, so nothing can be known. The
+ * The end that a token states; null: it is a JWT without one; undefined: it is not a JWT, so nothing can be known. The
  * signature is not checked: nothing is authorized by this.
  */
 export function endOf(token: string): Date | null | undefined {

@@ -141,7 +141,7 @@ const Recognised = z.looseObject({
 
 /**
  * Parses an artifact, also an older one with fewer fields.
- * @throws an error for a text that is no artifact.
+ * @throws an error for a text that is not an artifact.
  */
 export function decode(text: string): Artifact {
   return Recognised.parse(JSON.parse(text)) as unknown as Artifact;
@@ -149,7 +149,7 @@ export function decode(text: string): Artifact {
 
 /**
  * Reads an artifact; undefined if there is none.
- * @throws AppError `storage_unavailable`; `internal` for an object that is no artifact.
+ * @throws AppError `storage_unavailable`; `internal` for an object that is not an artifact.
  */
 export async function get(bucket: Bucket.Bucket, log: Log, rel: string): Promise<Artifact | undefined> {
   const bytes = await Bucket.get(bucket, log, rel);

@@ -64,7 +64,7 @@ const events = (between: string, end = "\n") =>
     `data: [DONE]${end}${end}`,
   ].join("");
 
-describe("what keeps a connection alive is no part of the answer", () => {
+describe("what keeps a connection alive is not part of the answer", () => {
   test.each<[string, string]>([
     ["a ping without data", "event: ping\n\n"],
     ["a ping with empty data", "event: ping\ndata:\n\n"],

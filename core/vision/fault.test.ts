@@ -24,7 +24,7 @@ describe("context too long", () => {
     ["characters", { maxModelLen: 4096, only: "text" }],
     ["answerAlone", { maxModelLen: 4096, only: "answer", clips: true }],
     ["stoppedByAnswer", { maxModelLen: 4096, only: "answer" }],
-  ] as const)("%s: what is no length of the prompt is not taken for one", (name, expected) => {
+  ] as const)("%s: what is not a length of the prompt is not taken for one", (name, expected) => {
     expect(parseContextTooLong(notThePicture[name])).toEqual(expected);
     expect(fromAnswer(400, none, body(notThePicture[name]), 0).contextTooLong).toEqual(expected);
   });

@@ -105,7 +105,7 @@ describe("abort: a server that is being shut down in order", () => {
     expect(model.probes).toBe(1);
   });
 
-  test("it is no suspicion against the picture", async () => {
+  test("it is not a suspicion against the picture", async () => {
     script(ModelServer.text(half, { finishReason: "abort" }), ModelServer.json({ total: "1" }));
     expect((await ask({ endOnSuspect: true })).value).toEqual({ total: "1" });
   });

@@ -19,7 +19,7 @@ const whole = JSON.stringify(good);
 const fields = ["reasoning", "reasoning_content"] as const;
 
 describe("thinking beside the answer", () => {
-  test.each(fields)("%s is no part of the answer, whatever braces are in it", async (field) => {
+  test.each(fields)("%s is not part of the answer, whatever braces are in it", async (field) => {
     const thinking = { field, text: 'I see {"total": "11.00"}. No: }{' };
     model.respond = () => ModelServer.text(whole, { thinking });
     const answer = await ask();

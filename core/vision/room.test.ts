@@ -102,7 +102,7 @@ describe("an answer that used up its tokens", () => {
     expect(asked().length).toBeLessThanOrEqual(2);
   });
 
-  test("of no object at all is no answer, whatever the room", async () => {
+  test("of no object at all is not an answer, whatever the room", async () => {
     house.contextTokens = 32_768;
     lists(32_768);
     model.respond = (request) => Vllm.answer(house, request, "I see a receipt. ".repeat(20_000));
@@ -237,7 +237,7 @@ describe("a context that is smaller than believed", () => {
     expect(error.details?.rows).toBeGreaterThan(15);
   });
 
-  test("a limit of the server's own that is no context is no reason for a smaller picture tomorrow", async () => {
+  test("a limit of the server's own that is not a context is not a reason for a smaller picture tomorrow", async () => {
     house = { contextTokens: 32_768, mostTokens: 1_000 };
     lists(32_768);
     answers(100);
@@ -289,7 +289,7 @@ describe("a question that the server refuses as too long", () => {
     },
   );
 
-  test("max_tokens alone is no fault of the picture: fewer tokens, the same picture", async () => {
+  test("max_tokens alone is not a fault of the picture: fewer tokens, the same picture", async () => {
     model.respond = (request, n) =>
       n === 1 ? ModelServer.error(400, notThePicture.answerAlone) : Vllm.answer(house, request, rows(5));
     house.contextTokens = 4096;

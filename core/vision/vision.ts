@@ -10,7 +10,7 @@ export { classify, suspect } from "#core/vision/verdict";
 /**
  * Asks until there is one JSON object, or a reason to stop:
  * - an answer that is only thinking → the end after this call, `model_thinks`, not to be repeated;
- * - an answer that is no object → another seed → without `response_format`;
+ * - an answer that is not an object → another seed → without `response_format`;
  * - one that stopped in the middle or ended in a loop → another seed, once, with half of the tokens if all were used
  * up;
  * - one that used up its tokens → once more with all the room of the context; never again at the same size; with many

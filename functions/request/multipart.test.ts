@@ -47,7 +47,7 @@ test("no boundary, another one, a broken end, 600 parts and a large body are nam
   expect(large).toMatchObject({ code: "payload_too_large", message: expect.stringContaining("/v1/uploads") });
 });
 
-describe("a part that is no part of a form is an error at once, wherever it stands and however large it is", () => {
+describe("a part that is not part of a form is an error at once, wherever it stands and however large it is", () => {
   const raw = (headers: string, bytes: number) => `--${boundary}\r\n${headers}\r\n${"x".repeat(bytes)}\r\n`;
   const disposition = "Content-Disposition: form-data";
   test.each([

@@ -151,7 +151,7 @@ export function refuseMisspelled(env: Env, inFile: readonly string[]): void {
   if (wrong.length > 0)
     throw new Config.ConfigError(
       wrong.map(({ name }) => name),
-      wrong.map(({ name, meant }) => `${name} is no setting: did you mean ${meant}?`).join("; "),
+      wrong.map(({ name, meant }) => `${name} is not a setting: did you mean ${meant}?`).join("; "),
     );
 }
 

@@ -13,7 +13,7 @@ export function refuseOther(path: string): void {
   if (stat === undefined || (stat.isFile() && stat.size === 0)) return;
   if (!stat.isFile() || beginningOf(path, magic.length) !== magic)
     throw new HomeError(
-      `${path} is no SQLite database: name another file (DATABASE_URL, or --db of a command)`,
+      `${path} is not an SQLite database: name another file (DATABASE_URL, or --db of a command)`,
     );
 }
 

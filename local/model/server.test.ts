@@ -145,7 +145,7 @@ describe("a refused request has vLLM's status and shape", () => {
     ["another model", { ...body("data:,"), model: "gpt" }, 404, /The model `gpt` does not exist\./],
     ["bytes that are no picture", () => body(broken), 400, /image/],
     ["an address instead of data", () => body("https://127.0.0.1/receipt.jpg"), 400, /data URL/],
-    ["data that is no base64", () => body("data:image/png;base64,%%%%"), 400, /base64/],
+    ["data that is not base64", () => body("data:image/png;base64,%%%%"), 400, /base64/],
     ["top_logprobs alone", () => body(slip, { top_logprobs: 2 }), 400, /logprobs/],
     ["stream options without a stream", () => body(slip, { stream_options: {} }), 400, /stream/],
     ["more than the context", () => body(slip, { max_tokens: 8150 }), 400, /maximum context length is 8192/],

@@ -140,7 +140,7 @@ export async function start(options: S3Options): Promise<S3Server> {
     // The body is asked for only when the signature and the conditions are right.
     server.on("checkContinue", handle);
     server.keepAliveTimeout = 75_000;
-    // A large upload over a slow link is no attack here.
+    // A large upload over a slow link is not an attack here.
     server.requestTimeout = 0;
     await new Promise<void>((resolve, reject) => {
       server.once("error", reject);

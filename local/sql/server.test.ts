@@ -301,7 +301,7 @@ describe("protocol", () => {
     ]);
   });
 
-  test("what is no request gets a 4xx, and the server lives on", async () => {
+  test("what is not a request gets a 4xx, and the server lives on", async () => {
     const { url } = await serve();
     const bad = [
       "",

@@ -78,7 +78,7 @@ test.each([
   },
 );
 
-test("what is no task is refused before anything is written", async () => {
+test("what is not a task is refused before anything is written", async () => {
   const json = define("odd_v1", "Copy.", "z.strictObject({ name: z.string().startsWith('a') })");
   await expect(Release.release(root, "odd_v1")).rejects.toThrow();
   await expect(Release.release(root, "none_v1")).rejects.toThrow("core/task/none_v1 has no definition.ts");

@@ -322,7 +322,7 @@ export const mistakes: readonly Mistake[] = [
     "status: must be one of `planning`, `running`, `finishing`, `succeeded`, `failed`, `canceled`: did you mean `succeeded`?",
     "status",
   ),
-  query("/v1/runs?cursor=zq-a", "cursor: is no cursor of this list: take next_cursor", "cursor"),
+  query("/v1/runs?cursor=zq-a", "cursor: is not a cursor of this list: take next_cursor", "cursor"),
   query("/v1/runs?pagesize=zq-a", "pagesize: unknown query parameter: there are `limit`, ", "pagesize"),
   query("/v1/usage?from=2026-02-30", "from: must be a day", "from"),
   {

@@ -181,7 +181,7 @@ async function serve(
   }
 }
 
-/** The pod's state from RunPod. One failed call is no reason to stop waiting for the model server. */
+/** The pod's state from RunPod. One failed call is not a reason to stop waiting for the model server. */
 async function again(runpod: RunPod.RunPod, id: string, latest: RunPod.Pod): Promise<RunPod.Pod> {
   try {
     return await RunPod.get(runpod, id);

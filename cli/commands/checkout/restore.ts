@@ -59,7 +59,7 @@ export function command(context: Context, done: (status: Exit) => void): Command
 
 async function restore(context: Context, file: string, options: Options): Promise<Exit> {
   const path = resolve(context.cwd, file);
-  if (!fs.statSync(path, { throwIfNoEntry: false })?.isFile()) throw new UsageError(`${file} is no file`);
+  if (!fs.statSync(path, { throwIfNoEntry: false })?.isFile()) throw new UsageError(`${file} is not a file`);
   const open = () => fs.createReadStream(path);
   const verified = await Verify.verify(open);
   if (!verified.ok) {

@@ -120,7 +120,7 @@ function report(
 }
 
 const reached: Partial<Record<Reason, string>> = {
-  url_invalid: "this is no URL",
+  url_invalid: "this is not a URL",
   url_unreachable: "nothing answers there, or it broke off",
   url_timeout: `there was no answer within ${timeoutMs / 1000} seconds`,
 };

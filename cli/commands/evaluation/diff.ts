@@ -23,7 +23,7 @@ const help = {
   about: `
 Both are runs, or evaluations, of the same files; a run stands for its newest evaluation with figures. Prints for each field
 whether the second is better or worse and whether that can be chance, and what was fixed, broken, changed and is still wrong
-(docs/evaluation.md). Without an evaluation of either run it prints how far the two agree, which is no verdict.`,
+(docs/evaluation.md). Without an evaluation of either run it prints how far the two agree, which is not a verdict.`,
   examples: [
     "npm run ocrlty -- diff november november-2",
     "npm run ocrlty -- diff november november-2 --examples 20 --worst worst.csv",

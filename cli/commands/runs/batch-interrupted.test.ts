@@ -79,7 +79,7 @@ describe("Ctrl-C", () => {
 
     rig.api.intercept = () => undefined;
     const before = rig.calls("POST", /uploads/).length;
-    // This id was used before, so it is no new batch.
+    // This id was used before, so it is not a new batch.
     expect((await rig.batch(["in", "--run-id", "r-1"])).stderr).toMatch(/was begun before/);
     expect((await rig.batch(["--resume", "r-1", "--concurrency", "2"])).status).toBe(exit.ok);
     expect(rig.calls("POST", /uploads/).length - before).toBe(20);

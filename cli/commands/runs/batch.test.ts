@@ -145,7 +145,7 @@ describe("batch", () => {
     ["a run that nobody knows", ["--resume", "nobody"], /not_found/],
     ["a webhook without https", ["in", "--webhook", "http://x"], /--webhook must be an https address/],
     ["a webhook with a password", ["in", "--webhook", "https://a:b@x.example"], /without user name/],
-    ["a webhook that is no address", ["in", "--webhook", "x"], /--webhook must be an https address/],
+    ["a webhook that is not an address", ["in", "--webhook", "x"], /--webhook must be an https address/],
     ["a folder of other files", ["others"], /there are no pictures in others/],
   ])("%s is exit status 2 with nothing uploaded", async (_, args, message) => {
     rig.pictures("a.jpg");
@@ -203,7 +203,7 @@ describe("a refusal after the uploads", () => {
       "more than any day has room for",
       { status: 403, code: "forbidden", details: { limit: "items_per_day", allowed: 1, requested: 2 } },
     ],
-  ])("%s is no batch to go on with", async (_, answer) => {
+  ])("%s is not a batch to go on with", async (_, answer) => {
     const { status, stderr } = await refused(answer);
     expect(status).toBe(exit.failed);
     expect(stderr).toContain(`error: no\\u{1b}[2J\\u{a}no (${answer.code})\n`);

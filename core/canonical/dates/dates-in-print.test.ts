@@ -143,7 +143,7 @@ describe("a date as tills print it", () => {
     "H31.5.12",
     "2024-05-12-14",
     "12//05//2024",
-  ])("%j is no date", (printed) => {
+  ])("%j is not a date", (printed) => {
     expect(read(printed)).toBeNull();
   });
 

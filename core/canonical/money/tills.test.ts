@@ -172,7 +172,7 @@ describe("what tills print", () => {
     expect(Money.parse(printed)).toMatchObject({ value, currency });
   });
 
-  test.each(others)("%s is no amount", (printed) => {
+  test.each(others)("%s is not an amount", (printed) => {
     expect(Money.parse(printed)).toBeNull();
   });
 

@@ -113,7 +113,7 @@ describe("tables that lead nowhere are named", () => {
     ["a cut in the tables", file.subarray(0, 200), "damaged"],
     ["no tables", Buffer.concat([file.subarray(0, 24), box("mdat", Buffer.alloc(64))]), "no_still_picture"],
     ["a codec that is not read", heif([{ type: "vvc1", size: [8, 8] }]), "codec_not_read"],
-    ["an item that is no picture", heif([{ type: "Exif", size: [8, 8] }]), "codec_not_read"],
+    ["an item that is not a picture", heif([{ type: "Exif", size: [8, 8] }]), "codec_not_read"],
   ])("%s", (_, bytes, reason) => expect(told(bytes)).toEqual(refused(reason)));
 
   test("pixels that are cut off", () => {

@@ -53,7 +53,7 @@ describe("two runs over the same documents", () => {
     });
   });
 
-  test("seven documents that changed sides say nothing among four fields, eight do, and none is no change", () => {
+  test("seven documents that changed sides say nothing among four fields, eight do, and none is not a change", () => {
     const of = (regressed: number) => {
       const diff = Diff.create(fields);
       for (let i = 0; i < 20; i += 1)

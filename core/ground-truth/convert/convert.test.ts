@@ -172,7 +172,7 @@ describe("a CSV", () => {
 
   test("without the column, or broken, is refused", () => {
     expect(() => csv("a,b\n1,2\n")).toThrow('t.csv: has no column "file" that names the picture');
-    expect(() => csv('file,b\n"1,2\n')).toThrow(/is no CSV from line/);
+    expect(() => csv('file,b\n"1,2\n')).toThrow(/is not CSV from line/);
   });
 });
 

@@ -93,7 +93,7 @@ function documentsOf({ name, text }: Given): Document[] {
 }
 
 function documentOf(value: unknown, where: string): Document {
-  if (!isMembers(value)) throw new ConvertError(`${where}: is no object`);
+  if (!isMembers(value)) throw new ConvertError(`${where}: is not an object`);
   const named = [value.file_name, value.file].find((each) => typeof each === "string");
   const inner =
     typeof value.ground_truth === "string" ? Json.read(value.ground_truth).value : value.ground_truth;

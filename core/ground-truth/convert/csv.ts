@@ -43,7 +43,7 @@ function rowsOf({ name, text }: Given): string[][] {
     return parse(text, { bom: true, delimiter, skip_empty_lines: true, relax_column_count_less: true });
   } catch (error) {
     const { lines } = error as { lines?: number };
-    throw new ConvertError(`${name}: is no CSV${lines === undefined ? "" : ` from line ${lines} on`}`);
+    throw new ConvertError(`${name}: is not CSV${lines === undefined ? "" : ` from line ${lines} on`}`);
   }
 }
 
@@ -61,7 +61,7 @@ function lineOf(
     if (list === undefined || cell === undefined) fields[name] = value;
     else rows[list] = { ...rows[list], [cell]: value };
   }
-  // A row with only empty cells is no item, rather than an item whose values are all absent.
+  // A row with only empty cells is not an item, rather than an item whose values are all absent.
   const filled = Object.entries(rows).filter(([, row]) => Object.values(row).some((value) => value !== null));
   return { fields, rows: Object.fromEntries(filled) };
 }

@@ -39,7 +39,7 @@ const cells: Readonly<Record<string, readonly string[]>> = {
 export function read(given: Given, options: Options): Converted[] {
   const { value, problem } = Json.read(given.text);
   if (problem !== undefined) throw new ConvertError(`${given.name} ${problem}`);
-  if (!isMembers(value)) throw new ConvertError(`${given.name}: is no object`);
+  if (!isMembers(value)) throw new ConvertError(`${given.name}: is not an object`);
   const known = ["orig_total", "std_total", "seller_name", "detail", "orig_invoice_time", "std_invoice_time"];
   if (!known.some((name) => Object.hasOwn(value, name)))
     throw new ConvertError(`${given.name}: has none of ReceiptBench's ${known.join(", ")}`);

@@ -121,7 +121,7 @@ test("a row that cannot be mended keeps nobody else's from it, and is told by it
   const log: Log = { ...silent, error: (event, fields) => void told.push({ event, ...fields }) };
   const bad = await item({ status: "running", token: 3, leaseUntil: past() }, "bad");
   await item({ status: "running", token: 1, leaseUntil: past() }, "good");
-  // A value that is no date, so no artifact key can be made from it.
+  // A value that is not a date, so no artifact key can be made from it.
   await services.db.client.execute("UPDATE run SET created_at = 9000000000000000 WHERE run_uid = 'bad'");
   await Runs.reconcile(services, log);
   expect(await itemRow("good")).toMatchObject({ status: "queued", sendSeq: 1 });

@@ -102,7 +102,7 @@ test("410 Gone ends it", async () => {
   expect(await rig.ordered()).toEqual([]);
 });
 
-test("a redirect is not followed and is no delivery", async () => {
+test("a redirect is not followed and is not a delivery", async () => {
   rig.answer = (response) => void response.writeHead(307, { location: rig.receiverUrl }).end();
   const run = await rig.makeRun();
   await rig.send(run, 1);

@@ -229,7 +229,7 @@ async function readManifest(
   const uploads = await Upload.announced(services.db, looking.viewer.keyId, [manifest.ref]);
   const upload = uploads.get(manifest.ref);
   if (upload === undefined) throw wrong("there is no upload with this manifest_ref");
-  if (upload.kind !== "manifest") throw wrong("this upload is no manifest");
+  if (upload.kind !== "manifest") throw wrong("this upload is not a manifest");
   const { objectKey } = upload;
   const seen = await Bucket.head(services.bucket, log, objectKey);
   if (seen === undefined && upload.etag === null)

@@ -94,7 +94,7 @@ describe("a folder", () => {
     expect(Serialize.run(other, 0).skipped).toBeNull();
   });
 
-  test("by a glob or exts of the caller's counts what they exclude, and it is no error", async () => {
+  test("by a glob or exts of the caller's counts what they exclude, and it is not an error", async () => {
     const skipped = async (body: object) =>
       (await create({ images_dir: "key-1/odd", ...body })).run.skipped?.by_reason;
     expect(await files({ images_dir: "key-1/odd", glob: "m{8..12}.png" })).toEqual(["m10.png", "m8.png"]);

@@ -122,7 +122,7 @@ function locate(
     const upload = uploads.get(image_ref);
     const path = "image_ref";
     if (upload === undefined) return { path, problem: "there is no upload with this image_ref" };
-    if (upload.kind !== "image") return { path, problem: "this upload is no picture" };
+    if (upload.kind !== "image") return { path, problem: "this upload is not a picture" };
     return { objectKey: upload.objectKey, upload };
   }
   if (image_key !== undefined) {

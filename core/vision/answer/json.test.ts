@@ -219,7 +219,7 @@ describe("what models print around the answer", () => {
     expect(reason(text)).toBe(expected);
   });
 
-  test("an opening mark in front of the answer and nothing else is no thinking", () => {
+  test("an opening mark in front of the answer and nothing else is not thinking", () => {
     expect(extractJson('<think>\n{"total":"12.00"}\n')).toEqual({ ok: true, value: { total: "12.00" } });
   });
 

@@ -118,7 +118,7 @@ function wordEnd(text: string, start: number): number {
   return at;
 }
 
-/** Length of the longest list that is no part of another's entry. */
+/** Length of the longest list that is not part of another's entry. */
 function rowsOf(value: unknown, depth = 0): number {
   if (Array.isArray(value)) return value.length;
   if (typeof value !== "object" || value === null || depth > maxDepth) return 0;

@@ -225,7 +225,7 @@ function withMonth(
   day: number,
 ): [number, number, number] | undefined {
   const folded = fold(word ?? "").replace(/^0/, "o");
-  // A word may only begin like a month: 1 MARKER 12 is no day of March.
+  // A word may only begin like a month: 1 MARKER 12 is not a day of March.
   const month =
     folded.length < 3 ? -1 : MONTHS.findIndex((names) => names.some((name) => name.startsWith(folded)));
   return month < 0 ? undefined : [year, month + 1, day];
