@@ -71,7 +71,7 @@ export async function run(args: string[]): Promise<number> {
         const startedAt = performance.now();
         const read = await door.read(door.body);
         const ms = performance.now() - startedAt;
-        if (read?.length !== size) throw new Error(`${door.name}: another picture came out`);
+        if (read?.length !== size) throw new Error(`${door.name}: the picture that came out differs`);
         if (round >= 0) door.ms.push(ms);
       }
     }

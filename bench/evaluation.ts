@@ -77,7 +77,7 @@ function evaluate(documents: number, leaks: boolean): Measured {
   for (let n = 0; n < documents; n += 1) {
     const { fields: labels, read } = documentOf(n);
     const { record } = Record.parse({ file: `till-${n % 50}/${n}.jpg`, fields: labels }, { index: n });
-    if (record === undefined) throw new Error("the bench made a record that is none");
+    if (record === undefined) throw new Error("the bench made an invalid record");
     const answer = { status: "succeeded" as const, result: read };
     const comparison = compare(fields, record.labels, answer, { strMode: "exact" });
     if (leaks) kept.push(comparison.answer);

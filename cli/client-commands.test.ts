@@ -1,4 +1,4 @@
-/** What the packed client knows, without packing it: a command of a checkout is never unknown there. */
+/** The commands of the packed client, without packing it: it has a message for each command that needs a checkout. */
 import { expect, test } from "vitest";
 import { run } from "#cli/command-line";
 import { type Context, exit } from "#cli/terminal/context";
@@ -29,7 +29,7 @@ test("every command of a checkout is there, or says in one line that it needs on
   expect((await client(["artifact", "get", "--help"])).status).toBe(exit.ok);
 });
 
-test("what it says to type is what can be typed there, with --json too", async () => {
+test("the commands that it suggests can be run there, with --json too", async () => {
   const { stdout, stderr } = await client(["whoami", "--json"], {
     HOME: "/nowhere",
     XDG_CONFIG_HOME: "/nowhere",

@@ -262,7 +262,7 @@ describe("doctor", () => {
     return { status, of: (check: string) => findings.find((each) => each.check === check) };
   };
 
-  it("finds nothing wrong with a loop that runs, and says so in a table", async () => {
+  it("finds no problem in a running loop, and prints a table", async () => {
     const { status, of } = await examine();
     expect(status).toBe(exit.ok);
     expect(of("server")?.found).toContain(loop.url);

@@ -34,7 +34,8 @@ export function decode<T>(schema: z.ZodType<T>, cursor: string | undefined): T |
     throw invalidRequest([
       {
         path: "cursor",
-        message: "is not a cursor of this list: take next_cursor of the page before as it is, or leave it out",
+        message:
+          "is not a cursor of this list: take next_cursor of the page before as it is, or leave it out",
       },
     ]);
   }

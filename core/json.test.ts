@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import * as Json from "#core/json";
 
-describe("what is not JSON is told with its place and its likely cause", () => {
+describe("what is not JSON is reported with its place and its likely cause", () => {
   test.each([
     ["single quotes", "{'task_id':1}", "at line 1, column 2: strings and names have double quotes"],
     ["quotes that a shell took", "{task_id:1}", "at line 1, column 2: names have double quotes"],
@@ -63,7 +63,7 @@ test("a byte order mark in front is passed over", () => {
   expect(Json.read('\ufeff{"a":1}')).toEqual({ value: { a: 1 } });
 });
 
-test("__proto__ is a name like others: told to whoever looks for unknown ones, and no prototype", () => {
+test("__proto__ is a name like others: reported as unknown, and never used as a prototype", () => {
   const { value } = Json.read('{"__proto__":{"isAdmin":true}}');
   expect(Object.keys(value as object)).toEqual(["__proto__"]);
   expect((value as { isAdmin?: boolean }).isAdmin).toBeUndefined();

@@ -116,7 +116,7 @@ describe("a setting that is refused", () => {
     expect(of("DATABASE_URL")).toMatch(/libsql:\/\/.*Postgres/);
   });
 
-  test("several are told in one line, those that are missing too", () => {
+  test("several are reported in one line, missing ones too", () => {
     const env = { S3_BUCKET: "s3://b", S3_PRESIGN_TTL_S: "4711x", S3_ACCESS_KEY_ID: "id" };
     expect(() => Config.parse("bucket", env)).toThrow(
       /^S3_BUCKET is not valid: it takes .*; S3_PRESIGN_TTL_S is not valid: it takes .*; S3_SECRET_ACCESS_KEY is not set: it takes [^\n]*$/,
@@ -188,7 +188,7 @@ describe("a name that is nearly a setting's", () => {
   });
 });
 
-test("lines of a .env that set nothing are told by their numbers", () => {
+test("lines of a .env that set nothing are reported by number", () => {
   const text = "# a comment\n\nA=1\nexport B='x\ny z'\nVLLM_BASE_URL http://h\nC: d\nD=\nno value\n";
   expect(strayLines(text)).toEqual([6, 9]);
   expect(strayLines("")).toEqual([]);

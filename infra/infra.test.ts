@@ -188,7 +188,7 @@ describe.skipIf(!installed)("what sst deploy would create", () => {
     }
   });
 
-  test("nothing is deployed that nobody works on, and nobody uses what is not deployed", () => {
+  test("every deployed queue has a worker, and every function uses only what is deployed", () => {
     expect(queueSpecs.length).toBeGreaterThan(0);
     for (const [name, { links, sends = [], asks = [] }] of specs) {
       for (const queue of [...sends, ...asks]) expect(Object.keys(queues), name).toContain(queue);
@@ -200,7 +200,7 @@ describe.skipIf(!installed)("what sst deploy would create", () => {
       for (const { function: worker } of subscriptionsOf(spec)) expect(worker in functions, name).toBe(true);
   });
 
-  test("whoever works on a queue is called as queues.ts says, and has its time and 30 s more before a message comes back", () => {
+  test("a queue's worker is called as queues.ts says, and a message comes back 30 s after the worker's time limit at the earliest", () => {
     const mappings = mappingsOf(production);
     for (const [name, { subscription, deadLetter, ...queue }] of queueSpecs) {
       const workers = [

@@ -33,7 +33,7 @@ describe("the routes that are deployed", () => {
     expect(await unmatched(routes)).toEqual([]);
   });
 
-  test("every function's file is there and offers its handler, whoever calls it", async () => {
+  test("every function's file is there and exports its handler", async () => {
     for (const { handler } of Object.values<FunctionSpec>(functions)) {
       const [file = "", name = ""] = handler.split(".");
       const module = (await import(urlOf(`${root}${file}.ts`))) as Record<string, unknown>;

@@ -83,7 +83,7 @@ describe("the workflows", () => {
     expect(rightsIn(ci)).toEqual(["contents: read"]);
   });
 
-  test("who deploys may take a role and read the code; who releases may write, and has no role", () => {
+  test("the deploy job may assume a role and read the code; the release job may write and has no role", () => {
     expect(rightsIn(read("deploy.yml"))).toEqual(["contents: read", "id-token: write", "contents: write"]);
     expect(read("deploy.yml")).toMatch(/^permissions: \{\}$/m);
   });

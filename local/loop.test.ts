@@ -167,7 +167,7 @@ describe("a loop", () => {
     expect((await run({ home })).apiKey).not.toBe(first.apiKey);
   });
 
-  test("says where it is while it runs", async () => {
+  test("writes its address into its folder while it runs", async () => {
     const loop = await run({ home: folder() });
     const file = join(loop.home, "url");
     expect(readFileSync(file, "utf8").trim()).toBe(loop.url);
@@ -175,7 +175,7 @@ describe("a loop", () => {
     expect(existsSync(file)).toBe(false);
   });
 
-  test("refuses a second one in its folder, and leaves the first alone", async () => {
+  test("refuses a second loop in its folder, and the first goes on", async () => {
     const loop = await run({ home: folder() });
     await expect(run({ home: loop.home })).rejects.toThrow(HeldError);
     expect((await fetch(loop.url)).status).toBe(200);
@@ -226,7 +226,7 @@ describe("a loop", () => {
 });
 
 describe("the log", () => {
-  test("is JSON lines in the folder; errors are told in short as well", async () => {
+  test("is JSON lines in the folder; errors are also printed in short", async () => {
     const warnings: string[] = [];
     const loop = await run({ home: folder(), log: "file", warn: (line) => warnings.push(line) });
     await fetch(`${loop.url}/http`, {

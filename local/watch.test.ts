@@ -48,7 +48,7 @@ test("a change of a function's code reloads once, with the tables as they are no
   await vi.waitFor(() => expect(reloads.at(-1)?.functions).toEqual({}));
 });
 
-test("code that does not bundle is told, and the next change is tried again", async () => {
+test("code that does not bundle is reported, and the next change is tried again", async () => {
   problem = new Error("functions/api/a.ts:1: Unexpected end of file");
   write("functions/api/a.ts", "export const a = (");
   await vi.waitFor(() =>

@@ -128,7 +128,7 @@ describe("the entry", () => {
     expect(stdout).toContain(`args ["extract","exit"] cwd ${fs.realpathSync(caller)}`);
   });
 
-  it("what is none is a command of the program, as npx calls it", async () => {
+  it("an argument that names no script is a command of the program, as npx calls it", async () => {
     write("cli/ocrlty.ts", entry);
     const { stdout } = await launch(["batch", "--wrong"]).ended;
     expect(stdout).toContain('args ["batch","--wrong"]');
@@ -215,7 +215,7 @@ describe("packages", () => {
     expect(installs()).toHaveLength(2);
   });
 
-  it("are not installed again after somebody ran npm himself, unless one is missing or another version", async () => {
+  it("are not installed again after a manual npm install, unless one is missing or has another version", async () => {
     fs.rmSync(join(root, "node_modules/.ocrlty-lock"));
     write("node_modules/.package-lock.json", '{"packages":{"node_modules/a":{"version":"0.9.0"}}}');
     await launch(["start", "exit", "0"]).ended;
@@ -246,7 +246,7 @@ describe("packages", () => {
     expect(installs()).toHaveLength(1);
   });
 
-  it("a lock that a killed command left behind stops nobody", async () => {
+  it("a lock that a killed command left behind stops no later command", async () => {
     fs.rmSync(join(root, "node_modules"), { recursive: true });
     const gone = spawn(process.execPath, ["-e", ""]);
     await new Promise((done) => gone.once("exit", done));

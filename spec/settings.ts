@@ -36,7 +36,7 @@ export const derived = {
   S3_BUCKET: { link: "bucket" },
   /** The S3 address of the Cloudflare account, or of another S3. */
   S3_ENDPOINT_URL: { link: "bucket" },
-  /** "auto", as R2 wants it, unless another S3 is named. */
+  /** "auto", which R2 requires, unless another S3 is named. */
   S3_REGION: { link: "bucket" },
 } as const satisfies Record<string, { link: LinkName | "app" }>;
 

@@ -26,7 +26,7 @@ const newKey = (keyId: string, more?: NewKey) => rig.newKey(keyId, more);
 const withoutModel = <T>(run: () => Promise<T>) => rig.withoutModel(run);
 
 describe("what needs no key", () => {
-  test("GET /health says what runs, and probes nothing", async () => {
+  test("GET /health names version, stage and model, and probes nothing", async () => {
     const answer = await call("/health", { key: null });
     expect(answer.status).toBe(200);
     expect(answer.body).toEqual({
@@ -39,7 +39,7 @@ describe("what needs no key", () => {
     });
   });
 
-  test("GET /readyz says without a key only whether all is there, with one what", async () => {
+  test("GET /readyz says without a key only whether all is ready, and with a key what is not", async () => {
     expect((await call("/readyz", { key: null })).body).toEqual({ ok: true });
     const { checks } = bodyOf(await call("/readyz")) as {
       checks: Record<string, { ok: boolean; latency_ms: number }>;
@@ -72,7 +72,7 @@ describe("what needs no key", () => {
 });
 
 describe("keys", () => {
-  test("every route that needs a key refuses missing, malformed, unknown, revoked and expired ones alike", async () => {
+  test("every route that needs a key refuses missing, malformed, unknown, revoked and expired keys with the same answer", async () => {
     const revoked = await newKey("revoked");
     await Key.revoke(db, "revoked");
     const expired = await newKey("expired", { expires: { at: new Date(Date.now() - 1_000) } });
@@ -108,7 +108,7 @@ describe("keys", () => {
     );
   });
 
-  test("a key without the scope is told which one it needs", async () => {
+  test("a key without the scope gets the name of the scope that it needs", async () => {
     const key = await newKey("narrow", { scopes: ["runs:delete"] });
     const answer = await extract({}, { key });
     expect(answer.status).toBe(403);
@@ -120,7 +120,7 @@ describe("keys", () => {
 });
 
 describe("every answer", () => {
-  test("carries the caller's X-Request-ID, or a new one when it does not fit", async () => {
+  test("has the caller's X-Request-ID, or a new one if that is invalid", async () => {
     const own = await call("/v1/me", { headers: { "x-request-id": "trace-1.a_B" } });
     expect(own.headers.get("x-request-id")).toBe("trace-1.a_B");
     const other = await call("/v1/me", { headers: { "x-request-id": "../etc" } });
@@ -268,7 +268,7 @@ describe("POST /v1/extract", () => {
     expect(bodyOf(await call("/v1/extracts/mine", { key }))).not.toHaveProperty("raw");
   });
 
-  test("twenty racers on one new id: one model call, the others are told where to ask", async () => {
+  test("twenty racers on one new id: one model call, and the others get the URL to poll", async () => {
     const before = model.requests.length;
     model.respond = () => ModelServer.json(fields, { delayMs: 300 });
     const json = { image_base64: await base64(9), request_id: "raced" };
@@ -311,7 +311,7 @@ describe("POST /v1/extract", () => {
     expect((await call("/v1/extracts/second-try")).body).toMatchObject({ status: "succeeded" });
   });
 
-  test("a picture that breaks off is a final failure: recorded, and answered alike without asking anybody", async () => {
+  test("a picture that breaks off is a final failure: recorded, and answered the same without a model call", async () => {
     const image = await picture(12);
     const json = {
       image_base64: image.subarray(0, image.length - 900).toString("base64"),
@@ -331,7 +331,7 @@ describe("POST /v1/extract", () => {
 
 describe("bad input", () => {
   test.each(mistakes)(
-    "is told what to change: $name",
+    "the error says what to change: $name",
     async ({ path = "/v1/extract", options, ...wanted }) => {
       const answer = await withoutModel(async () => call(path, options));
       const { code, message, param, doc_url, details } = errorOf(answer);

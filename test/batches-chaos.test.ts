@@ -46,7 +46,7 @@ const asked = (runId: string) =>
     .filter((id) => id.startsWith(`${runId}~`))
     .sort();
 
-describe("messages that were received in vain too often", () => {
+describe("messages that were received too often without success", () => {
   test("an item's: it is sent once more, the second time it fails, one with a worker waits for that; the run ends", async () => {
     const { batches } = storm;
     const runId = "buried";

@@ -42,7 +42,7 @@ describe("a picture at which the model server loses all connections", () => {
     { concurrency: 4, awayMs: 0, bad: 5 },
     { concurrency: 4, awayMs: 600, bad: 9 },
   ])(
-    "ends after three marks and fails nobody else: concurrency $concurrency, away for $awayMs ms",
+    "ends after three suspicions, and no other item fails: concurrency $concurrency, away for $awayMs ms",
     async ({ concurrency, awayMs, bad }) => {
       const runId = `poison-${concurrency}-${awayMs}`;
       const crashes = poison(batches, { ids: [`${runId}~${bad}`], awayMs, serviceMs: 60 });
@@ -53,7 +53,7 @@ describe("a picture at which the model server loses all connections", () => {
     60_000,
   );
 
-  test("two runs with one each, at the same time: still nobody else fails", async () => {
+  test("two runs with one each, at the same time: still no other item fails", async () => {
     const ids = ["poison-a~4", "poison-b~6"];
     const crashes = poison(batches, { ids, awayMs: 0, serviceMs: 60 });
     await Promise.all([

@@ -163,7 +163,7 @@ describe.skipIf(!there)("pictures", () => {
   }
 
   test.each(["i03-ztxt.png", "i03b-itxt.png"])(
-    "%s: large texts in it keep nobody from opening it",
+    "%s: large texts in it do not keep it from being opened",
     async (name) => {
       const { sent } = await read(name);
       expect(textChunks(sent)).toEqual([]);

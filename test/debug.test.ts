@@ -106,7 +106,7 @@ const bytesAt = async (path: string, key = loop.apiKey) => {
 };
 
 describe("the list of artifacts", () => {
-  test("is newest first, an admin's of everybody, another key's of its own only", async () => {
+  test("is newest first: all keys' for an admin, only its own for another key", async () => {
     expect(await ids("")).toEqual(["b-1", "a-2", "a-1"]);
     expect(await ids("", alice)).toEqual(["a-2", "a-1"]);
     expect(await ids("", bob)).toEqual(["b-1"]);
@@ -173,7 +173,7 @@ describe("one artifact", () => {
     expect(JSON.parse(answer.text)).toEqual(fields);
   });
 
-  test("of somebody else, or of nobody, is not there", async () => {
+  test("of another key, or of no key, is not found", async () => {
     for (const path of [
       "/b-1",
       "/b-1/raw",
@@ -245,7 +245,7 @@ describe("a backup", () => {
     expect((await get("/backup.tar.gz?key_id=bob", { key: alice })).status).toBe(404);
   });
 
-  test("refuses days that are none, and a range that ends before it begins", async () => {
+  test("refuses invalid days, and a range that ends before it begins", async () => {
     for (const query of ["?from=today", "?from=2026-11-02&to=2026-11-01", "?kind=all"])
       expect(codeOf((await get(`/backup.tar.gz${query}`)).body), query).toBe("invalid_request");
   });

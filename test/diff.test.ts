@@ -249,7 +249,7 @@ describe("ocrlty batch --gt", () => {
     expect(last).toMatch(/^verdict: no_change$/m);
   }, 60_000);
 
-  test("bars without labels, and labels that are none, are refused before anything is sent", async () => {
+  test("thresholds without labels, and invalid labels, are refused before anything is sent", async () => {
     const runs = async () => ((await json("/v1/runs?limit=200")).body.items as unknown[]).length;
     const before = await runs();
     cli.file("bad.jsonl", '{"file":"0.jpg","total":1e999}\n');

@@ -137,7 +137,7 @@ describe("the model server", () => {
     expect(script).toMatch(/^set -e\n/);
   });
 
-  test("RunPod's start command and the one in the docs start the same vLLM, which nobody reaches but the proxy", () => {
+  test("RunPod's start command and the one in the docs start the same vLLM, which only the proxy reaches", () => {
     const onRunPod = flagsOf(script);
     expect(onRunPod).toEqual(flagsOf(read("docs/gpu.md")));
     const command = onRunPod.join(" ");

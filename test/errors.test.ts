@@ -69,7 +69,7 @@ test.each([
     "{'task_id': 1}",
     "the body is not valid JSON at line 1, column 2: strings and names have double quotes, not single ones",
   ],
-])("%s is told what the page says", (body, told) => {
+])("%s gets the answer that the page describes", (body, told) => {
   const { value, problem } = Json.read(body);
   const message =
     problem === undefined

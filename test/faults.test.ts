@@ -199,7 +199,7 @@ describe("a function's process is killed", () => {
     expect((await get(id)).body).toMatchObject({ status: "succeeded", result: fields });
   });
 
-  test("an interrupted call that nobody repeats is readable as failed, and reconcile says that it ended it", async () => {
+  test("an interrupted call that is not repeated is readable as failed, and reconcile logs that it ended it", async () => {
     const call = await newCall("left-alone");
     model.respond = () => {
       kill();
@@ -228,7 +228,7 @@ test("nothing private was logged in any of these faults", () => {
   expectPrivate(loop, [model.url]);
 });
 
-test("in a healthy system reconcile repairs nothing, and says so", async () => {
+test("in a healthy system reconcile repairs nothing, and logs that", async () => {
   const seen = loop.events("reconciled").length;
   await expect.poll(() => loop.events("reconciled").length, { timeout: 20_000 }).toBeGreaterThan(seen);
   const { interrupted, requeued, stored, inputs, probes } = loop.events("reconciled").at(-1) ?? {};

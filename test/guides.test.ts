@@ -44,7 +44,7 @@ if (!hasBash) console.warn("the guides' commands are not run: they need bash and
 if (!hasRequests) console.warn("the guides' Python is not run: it needs python3 with requests");
 
 describe("what is written", () => {
-  test("a run's id is made on one page alone: whoever reads two of them meets no conflict", () => {
+  test("only one page creates each run id, so reading two pages causes no conflict", () => {
     const pages = [
       "README.md",
       ...fs.readdirSync(join(packageRoot, "docs")).filter((name) => name.endsWith(".md")),

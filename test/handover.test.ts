@@ -94,7 +94,7 @@ describe("a call that becomes 202", () => {
     expect(statusOf(await ended("wait-1"))).toBe("succeeded");
   });
 
-  test("it gives no 202 before, whoever works on it and however many calls were cut off of late", async () => {
+  test("it gives no 202 earlier, whichever call holds the claim and however many calls were cut off recently", async () => {
     await db.client.execute({
       sql: "UPDATE extract SET handed_over_at = ? WHERE request_id = 'wait-1'",
       args: [Date.now()],
@@ -119,7 +119,7 @@ describe("a call that becomes 202", () => {
     await ended("wait-3");
   });
 
-  test("a slow model: the call is handed over before the platform's limit, repeats are told so, the work is done once more", async () => {
+  test("a slow model: the call is handed over before the platform's limit, repeats get 202, and the work is done once more", async () => {
     const first = model.requests.length + 1;
     model.respond = (_request, n) => (n === first ? { kind: "hang" } : ModelServer.json(fields));
     const startedAt = Date.now();

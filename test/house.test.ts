@@ -253,7 +253,7 @@ const cases: Record<Measures.MeasureName, Case> = {
   },
 };
 
-describe("a measure finds its fault and leaves alone what only looks like one", () => {
+describe("each measure finds its fault, and no false one", () => {
   let tree: HouseTree.Tree;
 
   beforeAll(() => {

@@ -134,7 +134,7 @@ test("an item that makes way for a suspect, for as long as a picture may take, t
   expect((await stores.items(row.runUid))[0]).toMatchObject({ status: "queued", attempts: 0, claims: 0 });
 });
 
-describe("a run whose items nobody has taken for two hours", () => {
+describe("a run whose items no worker has taken for two hours", () => {
   test("keeps its place while the messages in front need that long", async () => {
     const row = await run();
     await others(120);
@@ -144,7 +144,7 @@ describe("a run whose items nobody has taken for two hours", () => {
     expect(waiting("item").ready).toBe(120);
   });
 
-  test("is sent anew when the queue was empty three times, and not while a message is with somebody", async () => {
+  test("is sent again when the queue was empty three times, but not while a worker has a message", async () => {
     const row = await run({ touchedAt: ago(4) });
     await others(1);
     const { client, urls } = services.queues;
@@ -225,7 +225,7 @@ describe("a queued extract whose message was sent an hour ago", () => {
   });
 });
 
-test("looks at the model server stay one chain, however long each waits in line", async () => {
+test("probes of the model server stay one chain, however long each waits in line", async () => {
   await Breaker.trip(services.db, 1);
   const expire = () =>
     db()
@@ -244,7 +244,7 @@ test("looks at the model server stay one chain, however long each waits in line"
   }
 });
 
-test("a run's next part, its cancel and a look at the model server wait for nobody's deletion, check or webhook", async () => {
+test("a run's next part, its cancel and a look at the model server wait for no deletion, check or webhook", async () => {
   const long = Promise.withResolvers<never>();
   long.promise.catch(() => undefined);
   let busy = 0;

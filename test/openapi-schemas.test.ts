@@ -47,7 +47,7 @@ describe("the schemas of docs/openapi.json", () => {
     }
   });
 
-  test("enums are of texts alone, for generators that know no others leave out the whole schema", () => {
+  test("enums hold only texts, because some generators drop a schema with other enums", () => {
     for (const [at, { enum: values }] of nodes(document.components.schemas))
       if (Array.isArray(values))
         for (const value of values) expect(value === null || typeof value === "string", at).toBe(true);
@@ -104,7 +104,7 @@ describe("the schemas of docs/openapi.json", () => {
 });
 
 describe("the answers of docs/openapi.json", () => {
-  test("a result has the fields of its task's schema, told apart by task_id", () => {
+  test("a result has the fields of its task's schema, selected by task_id", () => {
     const told = schemas.ExtractByTask?.discriminator as { mapping: Record<string, string> } | undefined;
     const mapping = told?.mapping ?? {};
     expect(Object.keys(mapping)).toEqual(Task.list().map(({ id }) => id));

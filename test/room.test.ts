@@ -88,7 +88,7 @@ test("a receipt of 300 lines is read where the context has the room: two calls, 
 });
 
 describe("an answer that does not fit", () => {
-  test("is 422 with its numbers; what was read is kept, and a repeat is answered alike without asking anybody", async () => {
+  test("is 422 with its numbers; what was read is kept, and a repeat is answered the same without a model call", async () => {
     answers(2_000);
     const { json, answer } = await extract("too-long-1");
     expect(answer.status, answer.text).toBe(422);

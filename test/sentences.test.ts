@@ -118,7 +118,7 @@ beforeAll(() => {
   };
 });
 
-describe("what is wrong with a request is told in our words", () => {
+describe("what is wrong with a request is said in our own words", () => {
   test("whichever bound of whichever schema it breaks", () => {
     const seen = new Set<string>();
     let bounds = 0;

@@ -334,7 +334,7 @@ describe("what is not a picture of ours", () => {
     expect(answer.text).not.toMatch(/4711|node_modules|\.ts:| at \S+ \(/);
   });
 
-  test("a JPEG with a ZIP behind it is a JPEG: what follows the picture is nobody's", async () => {
+  test("a JPEG with a ZIP behind it is a JPEG: what follows the picture is ignored", async () => {
     const both = Buffer.concat([await picture(42), Buffer.from("504b0304140000000000", "hex")]);
     const answer = await at.extract({ image_base64: both.toString("base64"), request_id: "polyglot" });
     expect(answer.status).toBe(200);
@@ -382,7 +382,7 @@ describe("image_url", () => {
     expect(at.loop.lines.join("\n")).not.toContain("canary4711");
   });
 
-  test("needs the scope debug:run, and says so before anything is fetched", async () => {
+  test("needs the scope debug:run, and is refused before anything is fetched", async () => {
     const answer = await at.withoutModel(() =>
       at.extract({ image_url: "https://pictures.example/4711.png" }, { key: at.client }),
     );

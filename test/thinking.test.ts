@@ -37,7 +37,7 @@ async function calls<T>(work: () => Promise<T>): Promise<{ calls: number; value:
   return { calls: all.model.requests.length - before, value };
 }
 
-test("a call whose answer was all thinking fails after one call, says so, and is not made again", async () => {
+test("a call whose answer was all thinking fails after one call, with a reason, and is not repeated", async () => {
   all.model.respond = () => thinking;
   const first = await calls(() => extract("think"));
   expect([first.calls, first.value.status]).toEqual([1, 502]);

@@ -112,7 +112,7 @@ function entriesOf(dir: string): fs.Dirent[] {
     return fs.readdirSync(dir, { withFileTypes: true });
   } catch (error) {
     const code = error instanceof Error && "code" in error ? String(error.code) : "unknown";
-    throw new UsageError(`cannot look into ${Text.shown(dir)} (${code})`);
+    throw new UsageError(`cannot read the folder ${Text.shown(dir)} (${code})`);
   }
 }
 

@@ -47,6 +47,6 @@ it.each([
   [89, "89 s"],
   [600, "10 min"],
   [12_000, "3 h 20 min"],
-])("%d seconds are told as %s", (seconds, text) => {
+])("%d seconds are shown as %s", (seconds, text) => {
   expect(Progress.duration(seconds)).toBe(text);
 });

@@ -230,7 +230,7 @@ describe("a manifest", () => {
     ]);
   });
 
-  it("with more mistakes than a person reads has the rest counted", () => {
+  it("with too many mistakes lists the first and counts the rest", () => {
     const message = thrown(() => read("x\n".repeat(50)));
     expect(message.split("\n")).toHaveLength(22);
     expect(message).toMatch(
@@ -268,7 +268,7 @@ describe("the state", () => {
     ],
   });
 
-  it("comes back as it was saved, is replaced in one step, and goes", () => {
+  it("is read as it was saved, is replaced in one step, and is deleted", () => {
     expect(State.load(env(), "run-1")).toBeUndefined();
     State.save(env(), state());
     expect(State.load(env(), "run-1")).toEqual(state());

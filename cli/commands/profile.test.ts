@@ -144,7 +144,7 @@ describe("a key that is refused", () => {
     return seen;
   };
 
-  it("is said to come from a profile, and nothing of another server's keys is told", async () => {
+  it("is said to come from a profile, and keys of other servers are not mentioned", async () => {
     cli.file("home/api-key", "own-key\n");
     const { url } = await server(refused);
     await add("prod", url);

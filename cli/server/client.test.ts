@@ -166,7 +166,7 @@ describe("what went wrong is one line", () => {
     expect(await failure(Extracts.extract(target, picture))).toMatchObject(expected);
   });
 
-  it("nobody there, and no answer in time", async () => {
+  it("a server that is not there, and one that does not answer in time", async () => {
     const gone = await against({});
     await close();
     expect((await failure(Client.get(gone.target, "/health"))).message).toMatch(

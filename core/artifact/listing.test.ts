@@ -172,7 +172,7 @@ describe("a list of artifacts", () => {
     }
   });
 
-  test("says that storage is away when it is", async () => {
+  test("reports an outage of the storage", async () => {
     store.hook.answer = () => ({ status: 403 });
     await expect(page({})).rejects.toMatchObject({ code: "storage_unavailable" });
   });

@@ -300,7 +300,8 @@ function decode(cursor: string, of: string): Position {
     invalidRequest([
       {
         path: "cursor",
-        message: "is not a cursor of this list: take next_cursor of the page before as it is, or leave it out",
+        message:
+          "is not a cursor of this list: take next_cursor of the page before as it is, or leave it out",
       },
     ]);
   let value: unknown;

@@ -15,7 +15,7 @@ afterAll(() => rig.close());
 afterEach(() => rig.reset());
 
 describe("a small backup", () => {
-  test("is answered at once, and the system's tar reads it", async () => {
+  test("is answered immediately, and the system's tar reads it", async () => {
     const rels = await rig.put(3);
     // Longer than a tar header has room for.
     rels.push(`extracts/2026-11-14/${"k".repeat(64)}/${"r".repeat(128)}~attempt-12.json`);
@@ -176,7 +176,7 @@ describe("a large backup", () => {
     expect((await untar(archive)).get("batches/2026-11-10/alice/run.items.jsonl")).toBe(large);
   });
 
-  test("comes further in every step, also when there is no time for a whole one", async () => {
+  test("makes progress in every step, also when there is no time for a whole one", async () => {
     await rig.put(9);
     const admin = rig.client();
     await admin.request();
@@ -193,7 +193,7 @@ describe("a large backup", () => {
     expect(await verified(await rig.bytesOf(await admin.request()))).toMatchObject({ ok: true, entries: 9 });
   });
 
-  test("of which a part was lost is begun anew by whoever asks, never finished without it", async () => {
+  test("of which a part was lost is begun again by the next call, and never finished without that part", async () => {
     await rig.put(9);
     const admin = rig.client();
     await admin.request();
@@ -216,7 +216,7 @@ describe("a large backup", () => {
     expect(admin.queue.length).toBe(1);
   });
 
-  test("whose message was lost is ordered again by whoever asks", async () => {
+  test("whose message was lost is ordered again by the next call", async () => {
     await rig.put(6);
     const admin = rig.client("admin", { ...small, idleMs: -1 });
     await admin.request();

@@ -154,7 +154,7 @@ describe("restore", () => {
     expect(await Row.find(database.db, "alice", "a")).toBeUndefined();
   });
 
-  test("what was deleted since stays deleted, and what is of a revoked key is left out unless told", async () => {
+  test("what was deleted since stays deleted, and what belongs to a revoked key is left out unless it is asked for", async () => {
     const bob = artifact("b", {}, "bob");
     const archive = await backedUp({ [relOf("a")]: artifact("a"), [relOf("b", "bob")]: bob });
     await restore(archive);
@@ -181,7 +181,7 @@ describe("restore", () => {
   });
 });
 
-describe("an archive that somebody else made", () => {
+describe("an archive that this program did not make", () => {
   type Header = Parameters<tar.Pack["entry"]>[0];
   const packed = async (entries: [Header, string?][]): Promise<Buffer> => {
     const pack = tar.pack();

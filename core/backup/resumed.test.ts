@@ -101,7 +101,7 @@ describe("a worker that dies", () => {
 });
 
 describe("deliveries", () => {
-  test("of one step at the same time: one works, the other is told to come again, the archive is whole", async () => {
+  test("of one step at the same time: one works, the other is retried, and the archive is complete", async () => {
     await rig.put(11);
     const admin = rig.client();
     await admin.request();

@@ -97,7 +97,7 @@ describe("verification", () => {
     }
   });
 
-  test("throws what is not the archive's fault", async () => {
+  test("passes on errors that are not the archive's fault", async () => {
     const open = () =>
       new Readable({ read: (() => undefined) as () => void }).destroy(
         Object.assign(new Error("no such file: backup.tar.gz, invalid"), { code: "ENOENT" }),

@@ -88,7 +88,7 @@ describe("an object that is read", () => {
     expect(Date.now() - startedAt).toBeLessThan(limitMs * 10);
   });
 
-  test("by somebody who takes longer between two pieces than a call may take is not cut off", async () => {
+  test("by a slow reader, who takes longer between two pieces than a call may take, is not cut off", async () => {
     slow.state.stopAfter = Number.POSITIVE_INFINITY;
     const read = await Bucket.read(store.bucket, silent, "large", etag);
     const quick = { ...store.bucket, timeoutMs: 500 };

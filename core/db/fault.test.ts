@@ -41,7 +41,7 @@ describe("a fault of the database", () => {
   });
 
   test.each(["SQLITE_ERROR", "SQLITE_UNKNOWN"])(
-    "with SQLite's catch-all %s is told by its words",
+    "with SQLite's catch-all %s is recognized by its message",
     async (code) => {
       const missing = new LibsqlError("SQLite error: no such table: run", code);
       expect(await told(missing)).toBe(missing);

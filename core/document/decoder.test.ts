@@ -72,7 +72,7 @@ describe("native work ends when its time is over", () => {
     await expect.poll(() => isAlive(pid as number)).toBe(false);
   });
 
-  test("whoever waits in line behind it may give up, and the others are served in turn", async () => {
+  test("a caller in line behind it may give up, and the others are served in order", async () => {
     const by = decoder();
     await read(by, 100);
     const stuck = failure(read(by, Hanging.widths.hangs));
@@ -96,7 +96,7 @@ describe("a process that ends", () => {
     expect(await read(by, 100)).toMatchObject({ width: 100 });
   });
 
-  test.skipIf(process.platform === "win32")("from outside, between two orders: nobody notices", async () => {
+  test.skipIf(process.platform === "win32")("from outside, between two orders: no call fails", async () => {
     const by = decoder(20_000);
     const image = await inspect(wide(100), { decoder: by });
     process.kill(by.pid as number, "SIGKILL");

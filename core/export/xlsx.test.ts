@@ -120,7 +120,7 @@ test("a number with more digits than a spreadsheet keeps, and a day that it coun
     expect(Cells.date("A1", value), value).toBeUndefined();
 });
 
-test("a text that is too long for a cell says that it is cut, and whoever made it hears of it", async () => {
+test("a text that is too long for a cell is marked as cut, and reported to the caller", async () => {
   const fits = "é".repeat(Cells.maxText);
   const { bytes, notes } = await bytesOf([
     item(0, { result: { shop: fits } }),
@@ -133,7 +133,7 @@ test("a text that is too long for a cell says that it is cut, and whoever made i
   expect(notes).toEqual([expect.stringMatching(/^documents: the cell J3 is cut, 32768 characters/)]);
 });
 
-test("rows beyond what a sheet holds go on in another sheet, and whoever made it hears of it", async () => {
+test("rows beyond what a sheet holds go on in another sheet, which is reported to the caller", async () => {
   const items = Array.from({ length: 5 }, (_, i) => item(i, { result: { items: [{ name: `n${i}` }] } }));
   const { bytes, notes } = await bytesOf(items, { maxRows: 3 });
   const { sheets } = await readXlsx(bytes);

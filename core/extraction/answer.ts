@@ -7,7 +7,7 @@ import { askedNobody } from "#core/reading/schema";
 import type { Services } from "#core/reading/services";
 import * as Row from "./row.ts";
 
-/* What callers are told about an extract, from its row and its artifact. */
+/* The answer to callers about an extract, from its row and its artifact. */
 
 export type Outcome =
   | { kind: "done"; answer: Schema.Extract; replayed: boolean }

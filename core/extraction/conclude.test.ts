@@ -97,7 +97,7 @@ describe("what the model was asked for is counted once", () => {
     expect(await used()).toEqual({ calls: 4, ms: 1_500, tokens: 200, bytes: 14 });
   });
 
-  test("of a worker that died between the artifact and the row: by whoever finds it", async () => {
+  test("of a worker that died between the artifact and the row: by the next worker or call that finds it", async () => {
     const id = newId();
     const died = await claim(id);
     const artifact = artifactOf(died, 1_000);

@@ -68,13 +68,13 @@ test("pages show each of the key's extracts once, newest first, and no one else'
   expect(pages).toBe(8);
 });
 
-test("status and task narrow it down; what nobody works on any more has failed", async () => {
+test("status and task filter it; an extract without a worker has failed", async () => {
   const of = async (status: "running" | "succeeded" | "failed") => (await all({ status })).ids.length;
   expect([await of("succeeded"), await of("running"), await of("failed")]).toEqual([10, 11, 30]);
   expect((await all({ taskId: "payment_v1", status: "succeeded" })).ids).toHaveLength(5);
 });
 
-test("another key's list is there for admin:all_keys alone, and cursors that are none are told", async () => {
+test("only admin:all_keys reads another key's list, and invalid cursors are reported", async () => {
   await expect(all({ keyId: "b" })).rejects.toMatchObject({ code: "not_found" });
   const admin = principal("a", ["admin:all_keys"]);
   expect((await all({ keyId: "b", principal: admin })).ids).toEqual(["r-0051"]);

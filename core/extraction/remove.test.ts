@@ -92,7 +92,7 @@ describe("an extract that is deleted", () => {
     expect((await failure(gone("r~7"))).code).toBe("not_found");
   });
 
-  test("is gone in the end when the bucket failed in between, though nobody asks again", async () => {
+  test("is gone in the end when the bucket failed in between, without a second call", async () => {
     await made("d", { input: temporary("d") });
     stores.bucket.hook.answer = ({ operation }) =>
       operation === "DeleteObject" ? { status: 403 } : undefined;
@@ -128,7 +128,7 @@ describe("a picture that is deleted", () => {
   const dropData = (path: string, principal = client()) =>
     Remove.removeData(stores.services, silent, { path, keyId: undefined, principal }, Date.now() + 10_000);
 
-  test("is an upload of the key's own that nobody has yet to read", async () => {
+  test("is an upload of the key's own that no queued work still has to read", async () => {
     const ref = await stores.upload("picture");
     expect((await failure(drop(ref, client("key-2")))).code).toBe("not_found");
     const body = { task_id: "receipt_fields_v1", run_id: "reads", manifest: [{ image_ref: ref }] };

@@ -45,7 +45,7 @@ async function taken(keyId: string, requestId = "queued-0"): Promise<string | un
 }
 
 describe("whose turn it is", () => {
-  test("is the key's with the fewest in flight, whoever the message was sent for", async () => {
+  test("is the key's with the fewest in flight, whichever extract the message was sent for", async () => {
     await given("large", 60);
     await inFlight("large", 3);
     await given("small", 1);
@@ -61,7 +61,7 @@ describe("whose turn it is", () => {
     expect(first.filter((each) => each?.startsWith("small/"))).toHaveLength(3);
   });
 
-  test("is all of one key's while nobody else waits, the longest in line first", async () => {
+  test("is all of one key's while no other key waits, the longest in line first", async () => {
     await given("only", 3);
     await inFlight("only", 10);
     const order = [await taken("only", "queued-2"), await taken("only", "queued-2"), await taken("only")];
@@ -83,7 +83,7 @@ describe("whose turn it is", () => {
     expect(await taken("soon")).toBe("soon/queued-0");
   });
 
-  test("is nobody's who waits for the model server, but for its own message, which may be faster than its row", async () => {
+  test("skips extracts that wait for the model server; only its own message starts one, since it may be faster than the row", async () => {
     await given("away", 2, { waitingFor: "model_server" });
     await given("other", 1);
     expect(await taken("away", "queued-1")).toBe("other/queued-0");

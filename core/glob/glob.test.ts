@@ -105,7 +105,7 @@ describe("a pattern", () => {
     expect(performance.now() - begun).toBeLessThan(20_000);
   });
 
-  test("with a long list of braces is matched against a folder of 10,000 in no time", () => {
+  test("with a long list of braces is matched quickly against a folder of 10,000", () => {
     const names = Array.from({ length: 10_000 }, (_, i) => `IMG_${String(i).padStart(4, "0")}.jpg`);
     expect(fitting("IMG_{0001..9999}*.jpg", names)).toHaveLength(9_999);
     expect(fitting("IMG_{0001..9999}.jpg", names)).toHaveLength(9_999);

@@ -91,7 +91,7 @@ describe("a ground truth", () => {
     });
   });
 
-  test("is read as it was given, and told what will not be used of it", async () => {
+  test("is read as it was given, and the answer lists what will not be used", async () => {
     const given = [...two, { total: "2" }, { file: "x/c.jpg" }, { file: "./x/c.jpg#1", total: "3" }];
     const { created } = await keep("noted", given);
     expect(created).toMatchObject({ records: 5, unnamed: 1, duplicates: ["x/c.jpg"], duplicate_count: 1 });

@@ -36,7 +36,7 @@ describe("items and records", () => {
     });
   });
 
-  test("of one name in several folders are told apart by the folders, and never guessed", async () => {
+  test("of one name in several folders are distinguished by folder, and never guessed", async () => {
     const run = items("x/1/r.jpg", "x/2/r.jpg", "y/r.jpg", "z/r.jpg");
     expect(await matched(run, records("1/r.jpg", "data/y/r.jpg", "x/2/r.jpg"))).toEqual({
       lines: { "x/1/r.jpg": "1:0", "x/2/r.jpg": "1:2", "y/r.jpg": "1:1", "z/r.jpg": "no_record" },

@@ -224,7 +224,8 @@ async function opened(texts: AsyncGenerator<string>, imageKey: string): Promise<
     if (open === undefined && isBlank) continue;
     open ??= head.trimStart()[0];
     if (open === "[") return { form: "list", head, rest: texts };
-    if (open !== "{") throw Wrong.at("gt_not_json", 'is not a ground truth: JSON that begins with "[" or "{"');
+    if (open !== "{")
+      throw Wrong.at("gt_not_json", 'is not a ground truth: JSON that begins with "[" or "{"');
     // An object larger than any record must be one that holds records.
     if (first.length === 0 && head.length > limits.recordLength)
       return { form: "members", head, rest: texts };

@@ -151,7 +151,7 @@ test("more than the processor takes is reduced before it is sent, whatever the r
   expect(Budget.sizeWithin(20_000, 1_000, 16_384).width).toBeLessThan(20_000);
 });
 
-test("no room for a picture is told as such", () => {
+test("a context without room for a picture has an error of its own", () => {
   try {
     Budget.share({ maxModelLen: 2048, promptTokens: 1500, maxOutputTokens: 512 });
     expect.unreachable();

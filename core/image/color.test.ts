@@ -134,7 +134,7 @@ test("one bit a pixel is black on white, in PNG and in a fax's TIFF, whichever o
   }
 });
 
-test("samples whose white nobody knows are refused, not sent as a black page", async () => {
+test("samples with an unknown white are refused, not sent as a black page", async () => {
   await expect(inspect(floatTiff(64, 64, 0.25))).rejects.toMatchObject({
     code: "invalid_image",
     details: { reason: "sample_format" },

@@ -53,7 +53,7 @@ describe("bytes that are no picture are called by what they are, with what to do
     expect(foreign(given)).toMatch(new RegExp(`^(?:${told.replace(/[()+]/g, "\\$&")})`));
   });
 
-  test("and by nothing where nobody knows", () => {
+  test("and by nothing where it is unknown", () => {
     expect(foreign(latin1("\x01\x02\x03\x99\x00\x81ab"))).toBeUndefined();
     expect(foreign(new Uint8Array())).toBeUndefined();
   });

@@ -36,7 +36,7 @@ const withExif = async (x: [number, number], y: [number, number], order?: "II" |
   );
 
 describe("what is sent has square pixels", () => {
-  test("a fax of standard resolution is as high as its paper, from every place that says so", async () => {
+  test("a fax of standard resolution is as high as its paper, wherever the file states the resolution", async () => {
     const tiff = (big: boolean) =>
       canvas()
         .tiff({ xres: 204 / 25.4, yres: 98 / 25.4, bigtiff: big })

@@ -149,7 +149,7 @@ describe("work that takes its five minutes", () => {
   });
 });
 
-describe("work that somebody else has", () => {
+describe("work that another worker has", () => {
   test.each(["throws", "answers all the same"])(
     "is aborted at the next renewal, and counts for nothing when it %s",
     async (how) => {

@@ -155,7 +155,7 @@ describe.each(kinds)("the worker of queue %s", (kind) => {
     expect(sent).toHaveLength(after);
   });
 
-  test("lets go of the model when somebody else has the work, and writes and counts nothing", async () => {
+  test("ends the model call when another worker has the work, and writes and counts nothing", async () => {
     model.respond = () => ({ kind: "hang" });
     const working = work(kind, eager);
     await vi.waitFor(() => expect(requests()).toHaveLength(1), { timeout: 10_000, interval: 10 });

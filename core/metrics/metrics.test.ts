@@ -50,7 +50,7 @@ const call = (more: Partial<Parameters<typeof Metrics.modelCall>[0]> = {}) =>
   Metrics.modelCall({ durationMs: 1234, failed: false, timedOut: false, ...more });
 
 describe("metrics of a deployed stage", () => {
-  test("a look for the model server in vain is one line, with nothing but the count", () => {
+  test("a failed probe of the model server is one line, with only the count", () => {
     on("staging");
     Metrics.modelAway();
     expect(read()).toMatchObject([{ values: { "ModelAway Count": 1 }, others: ["ModelAway"] }]);

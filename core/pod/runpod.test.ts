@@ -44,7 +44,7 @@ describe("a pod at RunPod", () => {
   });
 
   test.each(["PROVISIONING", "STARTING", "RUNNING", "EXITED", "ERROR", "TERMINATED"])(
-    "the state %s is told as it is",
+    "the state %s is passed on unchanged",
     async (status) => {
       server.status = status;
       expect((await RunPod.get(runpod(), podId)).status).toBe(status);
@@ -119,7 +119,7 @@ describe("a pod at RunPod", () => {
       expect(await failure(verb(runpod(), podId))).toMatchObject({ code, retry });
   });
 
-  test("RunPod's word for how long to wait is handed on", async () => {
+  test("the wait that RunPod asks for is passed on to the caller", async () => {
     server.refuse = { all: problem(429, "slow down", { "retry-after": "12" }) };
     expect((await failure(RunPod.get(runpod(), podId))).retryAfterS).toBe(12);
   });
@@ -133,7 +133,7 @@ describe("a pod at RunPod", () => {
     });
   });
 
-  test("nobody there is told from silence", async () => {
+  test("a refused connection is distinguished from a missing answer", async () => {
     const apiUrl = server.url;
     await server.close();
     const error = await failure(RunPod.get(runpod({ apiUrl }), podId));
@@ -141,7 +141,7 @@ describe("a pod at RunPod", () => {
     expect(error).toMatchObject({ code: "inference_unavailable", message: "RunPod cannot be reached" });
   });
 
-  test("whoever calls can end it, and gets his own reason back", async () => {
+  test("the caller can abort it, and gets its own reason back", async () => {
     server.refuse = { all: "silence" };
     const reason = new Error("enough");
     await expect(RunPod.get(runpod({ signal: AbortSignal.abort(reason) }), podId)).rejects.toBe(reason);

@@ -25,7 +25,7 @@ interface Purged {
 const chunk = 5_000;
 const runsAtOnce = 100;
 
-/** Folders of the bucket with a folder per key; in the second kind they are below a folder per day. */
+/** Folders of the bucket that have a folder per key: directly, or below a folder per day. */
 const folders = [
   "data",
   "backups",

@@ -95,7 +95,7 @@ describe("the end of a setting's secret", () => {
     "S3_SECRET_ACCESS_KEY=soon",
     "S3_SECRET_ACCESS_KEY=2026-02-30",
     "PORT=2027-01-01",
-  ])("that is told as %s is refused", (value) => {
+  ])("given as %s is refused", (value) => {
     expect(() => Config.credentialsOf({ CREDENTIALS_EXPIRE: value })).toThrow(
       "CREDENTIALS_EXPIRE is not valid",
     );
@@ -122,7 +122,7 @@ describe("the end of an API key", () => {
     ]);
   });
 
-  test("that was made for a few days is shown and rings nobody", async () => {
+  test("that was made for a few days is shown and raises no alarm", async () => {
     await key("for-a-week", [5], { madeDays: 2 });
     await key("weekly", [5], { madeDays: 300, lifetimeDays: 7 });
     const { ok, keys } = await Expiries.read(none, now);

@@ -136,7 +136,7 @@ export class Asking {
         if (!blank && quality !== undefined) this.#quality.set(page.number, quality);
       },
     });
-    // Told where it is awaited; after a failure nobody does.
+    // The error is thrown where it is awaited; after a failure nothing awaits it.
     group.catch(() => undefined);
     return { part, group };
   }

@@ -35,7 +35,7 @@ export interface Claimed<Ended> {
 }
 
 /**
- * Stores the artifact and ends the row, by ours or by the one that was there first.
+ * Stores the artifact and ends the row by it. If another artifact was stored first, that one decides.
  * @throws AppError `storage_unavailable` when the artifact had to wait in the row; what `commit` and `displace` throw.
  */
 export async function conclude<Ended>(

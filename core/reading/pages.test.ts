@@ -199,7 +199,7 @@ describe("an invoice of three pages", () => {
     expect(record.sent_pages).toMatchObject([{ page: 3, call: 1 }]);
   });
 
-  test("whose pages say different things in the head says so, and the first counts", async () => {
+  test("whose pages have different headers has a warning, and the first header counts", async () => {
     model.respond = answered({
       ...invoice,
       3: { ...invoice[3], invoice_number: "4711", due_date: "1.12.2026" },

@@ -47,7 +47,7 @@ async function performed(bytes: Uint8Array) {
   });
 }
 
-test("a plain picture that the server cannot open is sent once more as a JPEG of ours, and the record says so", async () => {
+test("a plain picture that the server cannot open is sent once more as a JPEG, and the record says so", async () => {
   model.respond = (_request, n) => (n === 1 ? refusal : ModelServer.json(fields));
   const bytes = await picture(1, "png");
   const { error, record } = await performed(bytes);

@@ -20,7 +20,7 @@ export interface Work {
   log: Log;
   /** The caller's debug options; `task` already contains their changes. */
   debug?: Override.Debug | undefined;
-  /** False: the caller wants no look at the pages. */
+  /** False: the pages are not looked at. */
   look?: boolean | undefined;
   /** A lost connection ends the attempt, so that the picture can be asked alone. */
   endOnSuspect?: boolean | undefined;

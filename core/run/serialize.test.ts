@@ -71,7 +71,7 @@ describe("the answer about a run", () => {
     expect(of({}, 7).counts.queued).toBe(0);
   });
 
-  test("knows the states of the contract only", () => {
+  test("has only the states of the contract", () => {
     const shown = Object.fromEntries(states.map((state: State) => [state, of({ state }).status]));
     expect(shown).toMatchObject({ canceling: "finishing", finishing: "finishing", deleting: "deleting" });
     for (const state of ["planning", "running", "succeeded", "failed", "canceled"])

@@ -52,7 +52,7 @@ async function use(more: Partial<Usage.Used>, now = noon, keyId = "client-1", ta
 }
 
 describe("calls a minute", () => {
-  test("of 200 parallel calls at a limit of 100 exactly 100 pass; the others are told when to come back", async () => {
+  test("of 200 parallel calls at a limit of 100 exactly 100 pass; the others get Retry-After", async () => {
     const limited = user({ requestsPerMinute: 100 });
     const at = new Date("2026-11-23T12:00:20.500Z");
     const { passed, errors } = await settle(
@@ -161,7 +161,7 @@ describe("items and model seconds a day", () => {
     expect(Allowance.allows(user({ requestsPerMinute: 1, maxRunItems: 1 }), 1e6, noon)).toBeUndefined();
   });
 
-  test("what nobody did is not recorded", async () => {
+  test("days without calls are not recorded", async () => {
     const used = { ...nothing, modelCalls: 1, modelMs: 1 };
     await Database.batch(db, [
       Database.statement(sql`UPDATE work SET items = 1 WHERE id = 'not-there'`),

@@ -114,7 +114,7 @@ describe("what keeps a connection alive is not part of the answer", () => {
     }
   });
 
-  test("an event that the end of the stream cuts off is none", async () => {
+  test("an event that the end of the stream cuts off is ignored", async () => {
     const url = await serving([
       `data: ${chunk({ content: text })}\n\ndata: ${chunk({}, "stop").slice(0, 40)}`,
     ]);

@@ -82,7 +82,7 @@ describe("an answer that stopped in its middle", () => {
 });
 
 describe("abort: a server that is being shut down in order", () => {
-  test("with its port closed it is away, which is nobody's fault, and what it had said is counted", async () => {
+  test("with its port closed it is an outage that costs no attempt, and the tokens of its partial answer are counted", async () => {
     model.models = ModelServer.html(502);
     const usage = { prompt_tokens: 900, completion_tokens: 40 };
     script(ModelServer.text(half, { finishReason: "abort", usage }));
@@ -156,7 +156,7 @@ describe("the tokens of calls that came to no end", () => {
     expect(answer.usage.prompt_tokens).toBe(900 + 100);
   });
 
-  test("a server that knows no such option is asked without it, and still for the sum at the end", async () => {
+  test("a server without this option is asked without it, and still for the sum at the end", async () => {
     model.respond = ({ body }) =>
       body.stream_options?.continuous_usage_stats === undefined
         ? ModelServer.json({ total: "1" }, { usage })

@@ -14,7 +14,7 @@ export function refusedBy(server: { baseUrl: string }): ReadonlySet<string> {
   return found !== undefined && found.until > Date.now() ? found.fields : new Set();
 }
 
-/** Stores that the server answered without these fields, so that the next question leaves them out. */
+/** Records that the server answers only without these fields. The next question leaves them out. */
 export function note(server: { baseUrl: string }, without: ReadonlySet<string>): void {
   const fields = [...without].filter((field) => !neverNoted.has(field));
   const before = refusedBy(server);

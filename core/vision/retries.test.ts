@@ -70,7 +70,7 @@ describe("retries", () => {
     expect([error.code, error.status, error.retryAfterS]).toEqual(["inference_unavailable", 503, 20]);
   });
 
-  test("pauses grow, are capped, and are never all alike", async () => {
+  test("pauses grow, are capped, and vary", async () => {
     script(ModelServer.error(500, "x"));
     const times = async (random: () => number) => {
       const from = model.requests.length;

@@ -245,7 +245,7 @@ describe("a picture that the server cannot open", () => {
   const refusal = ModelServer.error(400, "image file is truncated (46 bytes not processed)");
   const anew = { bytes: new Uint8Array([9]), mimeType: "image/jpeg" };
 
-  test("is asked about once more, encoded anew", async () => {
+  test("is encoded again and asked about once more", async () => {
     script(refusal, ModelServer.json({ total: "1" }));
     const answer = await ask({ onPictureRefused: async () => [anew] });
     expect(answer.attempts.map(({ kind, error, status }) => [kind, error, status])).toEqual([

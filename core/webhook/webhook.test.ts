@@ -113,7 +113,7 @@ describe("a webhook_url", () => {
   });
 });
 
-test("a secret that is none of the scheme is told by its variable, never by its value", () => {
+test("an invalid secret is reported by its variable, never by its value", () => {
   for (const wrong of ["hello", "whsec_", "whsec_short", `whsec_${"a".repeat(200)}`, "whsec_a b"]) {
     vi.stubEnv("WEBHOOK_SECRET", wrong);
     Config.reset();

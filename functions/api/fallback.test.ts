@@ -81,7 +81,7 @@ describe("a slash at the end", () => {
   });
 });
 
-describe("a path that is none", () => {
+describe("an unknown path", () => {
   test.each([
     ["/v1/extracs", "did you mean `POST /v1/extract` or `GET /v1/extracts`?"],
     ["/extract", "did you mean `POST /v1/extract`?"],
@@ -93,7 +93,7 @@ describe("a path that is none", () => {
     ["/healthz", "did you mean `GET /health`?"],
     ["/openapi.yaml", "the paths that there are are in /docs and /openapi.json"],
     ["/wp-login.php", "the paths that there are are in /docs and /openapi.json"],
-  ])("%s is told what was meant, and not repeated", async (path, told) => {
+  ])("%s gets a hint at what was meant, and is not repeated", async (path, told) => {
     const { status, json } = await call(path);
     expect(status).toBe(404);
     expect(json.error.message).toContain(told);
@@ -105,7 +105,7 @@ describe("a path that is none", () => {
   });
 });
 
-test("a wrong method is told the right ones, a debug route that is off none", async () => {
+test("a wrong method gets the right ones, and a debug route that is off gets none", async () => {
   const answer = await call("/v1/extract", { method: "PUT" });
   expect(answer).toMatchObject({ status: 405, headers: { Allow: "POST" } });
   expect(answer.json.error.message).toBe("this path takes POST and nothing else");

@@ -45,7 +45,7 @@ test.each([
   expect(JSON.stringify(error)).not.toContain("zqsecret");
 });
 
-test("of a key that was sent well nothing is told but that it is refused", () => {
+test("a well-formed key that is refused gets no other hint", () => {
   const error = refused({ headers: { authorization: `Bearer ${secret}` } }, true);
   expect(error.message).toBe("this API key is unknown, revoked or expired");
   expect(error.details).toEqual({ reason: "key_refused" });

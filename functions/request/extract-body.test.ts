@@ -177,7 +177,7 @@ describe("a mistake is answered with what to type", () => {
     expect(await said(body, query)).toContain(words);
   });
 
-  test("what is too large is told the open door, by each", async () => {
+  test("a body that is too large gets a hint at the way that takes it, in every form", async () => {
     const large = Buffer.alloc(sizes.inlineImageBytes + 1);
     jpeg.copy(large);
     for (const body of [raw(large, "image/jpeg"), form(file("file", large))]) {

@@ -21,7 +21,7 @@ const parse = (text: string, contentType = `multipart/form-data; boundary=${boun
   );
 const end = `--${boundary}--\r\n`;
 
-test("files are told apart from fields, with their names as sent", async () => {
+test("files are distinguished from fields, with their names as sent", async () => {
   const form = await parse(
     `${part('name="task_id"', "receipt_v1")}${filePart("a.png")}${filePart("../b.png")}${end}`,
   );

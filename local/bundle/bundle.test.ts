@@ -134,7 +134,7 @@ test("loops that bundle at the same time do not disturb each other", async () =>
   expect(readdirSync(dirname(dir)).filter((name) => name.startsWith(`draft-${process.pid}-`))).toEqual([]);
 });
 
-test("folders that nobody has used for an hour are removed, others stay", async () => {
+test("folders that were not used for an hour are removed, others stay", async () => {
   const { dir: used } = await build({ one: "api/one.handler" });
   const old = join(dirname(used), "0".repeat(20));
   const recent = join(dirname(used), "1".repeat(20));

@@ -141,7 +141,7 @@ describe("an instance", () => {
     });
   });
 
-  test("loses no line that it printed, and mixes none", async () => {
+  test("loses no printed line, and mixes no two lines", async () => {
     const lambda = await start({ actor });
     const texts = ["one", "two", "three"];
     await Promise.all(texts.map((text) => lambda.invoke("actor", { act: "print", text })));

@@ -88,7 +88,7 @@ test("a restart keeps messages, their delay and what is in flight, with its grou
   expect((await receive(second, url(second, "item"))).map(({ Body }) => Body)).toEqual(["3"]);
 });
 
-test("a delay of more than 15 minutes and a handle that nobody was given are refused, one by one in a batch", async () => {
+test("a delay of more than 15 minutes and an unknown handle are refused, one by one in a batch", async () => {
   const server = await run();
   const QueueUrl = url(server, "later");
   const late = { QueueUrl, MessageBody: "late", DelaySeconds: 901 };

@@ -171,7 +171,7 @@ describe("a running store", () => {
     await second.stop();
   });
 
-  test("a second start in the same folder, or on the same port, says so and harms nothing", async () => {
+  test("a second start in the same folder, or on the same port, fails with a message and harms nothing", async () => {
     const options = { ...credentials, buckets: [Bucket] };
     await expect(start({ ...options, dir: store.dir })).rejects.toThrow(/in use by another process/);
     const port = Number(new URL(store.server.url).port);

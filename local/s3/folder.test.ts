@@ -121,7 +121,7 @@ test("a large file arrives whole, an empty one too", async () => {
   expect((await store.get("copy")).ContentLength).toBe(bytes.length);
 });
 
-test("what the folder holds is changed by nobody; other keys beside it are stored as anywhere", async () => {
+test("what the folder holds cannot be changed; other keys beside it are stored as usual", async () => {
   write("a.jpg", "file");
   const Key = `${prefix}a.jpg`;
   const refused = { name: "AccessDenied", message: expect.stringContaining("read-only") };

@@ -96,7 +96,7 @@ describe("lists and buckets", () => {
     });
   });
 
-  test("what is not offered is refused, never taken for something else", async () => {
+  test("an operation that is not supported is refused, and never taken for another one", async () => {
     const Key = freshKey();
     await store.put(Key, "kept");
     const Tagging = { TagSet: [{ Key: "a", Value: "b" }] };

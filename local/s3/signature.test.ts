@@ -33,7 +33,7 @@ describe("signatures", () => {
     expect(await store.textOf(Key)).toBe("secret");
   });
 
-  test("a wrong secret and an unknown key are told apart, both 403", async () => {
+  test("a wrong secret and an unknown key have different codes, both 403", async () => {
     const wrong = store.clientOf({ credentials: { ...credentials, secretAccessKey: "other" } });
     const unknown = store.clientOf({ credentials: { ...credentials, accessKeyId: "other" } });
     const command = new S3.PutObjectCommand({ Bucket, Key: freshKey(), Body: "x" });
@@ -162,7 +162,7 @@ describe("signatures", () => {
     expect(await words({})).toContain("an upload takes one PUT");
   });
 
-  test("a presigned URL ends when it says so, and does not begin before it", async () => {
+  test("a presigned URL is valid from its date to its end, not before and not after", async () => {
     const body = "x";
     const send = async (secondsAgo: number, expiresIn: number) => {
       const signingDate = new Date(Date.now() - secondsAgo * 1000);

@@ -277,7 +277,7 @@ function bind(
 const bytesOf = (value: SqlValue | SQLInputValue): number =>
   typeof value === "string" ? Buffer.byteLength(value) : value instanceof Uint8Array ? value.length : 8;
 
-/** SQLite's own words for a text that is not SQL. */
+/** SQLite's own message for a text that is not SQL. */
 const noSql = /syntax error|incomplete input|unrecognized token/;
 
 /** node:sqlite's errors as SqlError, with the codes of libSQL's server: the primary code's name, but for SQLITE_ERROR. */

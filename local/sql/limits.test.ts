@@ -26,7 +26,7 @@ describe("the limits and manners of libSQL's server", () => {
     await expect(length(5_100_000)).rejects.toMatchObject({ code: "ARGS_INVALID" });
   });
 
-  test("who has waited for a lock long enough gets it, and its holder is told at its next step", async () => {
+  test("a connection that has waited long enough gets the lock, and its old holder fails at its next step", async () => {
     const client = clientOf((await serve({ lockTimeoutMs: 150 })).url);
     await client.execute("CREATE TABLE t (a)");
     const holder = await client.transaction("write");

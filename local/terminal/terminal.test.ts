@@ -29,7 +29,7 @@ describe("a request in the terminal", () => {
     expect(line({ left: true })).toMatch(/req-1 \(the caller did not wait for the answer\)$/);
   });
 
-  test("shows no value of a query, no name that is none, and no key in a path", () => {
+  test("shows no value of a query, no unknown name, and no key in a path", () => {
     const key = `ocrlty_0123abcd_${"x".repeat(43)}`;
     expect(line({ target: `/v1/extracts/${key}?limit=4711&limit=2&api_key=4711&${key}=1&%1b[2J` })).toBe(
       "09:05:07 GET  /v1/extracts/…?limit&api_key&… 200 12 ms req-1",
@@ -89,7 +89,7 @@ describe("a request in the terminal", () => {
   });
 });
 
-describe("what npm start says", () => {
+describe("what npm start prints", () => {
   const told = {
     ...{ apiKey: "ocrlty_secret", apiKeyPath: "/o c/api-key", home: "/o c", logPath: "/o c/log/ocrlty.log" },
     ...{ env: {}, modelPid: () => 1, url: "http://127.0.0.1:8080" },

@@ -8,7 +8,7 @@ type Color = keyof typeof codes;
 /** The form of the lines. */
 export interface Look {
   readonly colors: boolean;
-  /** Requests below this are not shown: `LOG_LEVEL`. */
+  /** Requests below this level (`LOG_LEVEL`) are not shown. */
   readonly level: Level;
 }
 export type Level = "DEBUG" | "INFO" | "WARN" | "ERROR" | "SILENT";

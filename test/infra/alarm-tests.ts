@@ -17,7 +17,7 @@ export function alarmTests(stages: () => Stages): void {
 }
 
 function listTests(stages: () => Stages): void {
-  test("every alarm has somebody to tell, and says under which heading of docs/operate/alarms.md the answer is", () => {
+  test("every alarm has a receiver, and names its heading in docs/operate/alarms.md", () => {
     for (const stage of [stages().production, stages().staging]) {
       const alarms = resourcesOf(stage, "aws:cloudwatch/metricAlarm:MetricAlarm");
       expect(alarms.map(({ name }) => name).toSorted()).toEqual(

@@ -13,7 +13,7 @@ interface LifecycleRule {
 
 /** The tests of the bucket's rules. infra.test.ts runs them, so that the stages are made once. */
 export function bucketTests(stages: () => Stages): void {
-  test("the bucket drops what is not meant to stay, below the stage's prefix, and never an artifact", () => {
+  test("the bucket's own rules delete temporary files below the stage's prefix, and never an artifact", () => {
     const rules = (stage: Synthesis) => {
       const { inputs } = resourceOf(
         stage,
@@ -77,7 +77,7 @@ function elsewhereTests(stages: () => Stages): void {
   const variables = (stage: Synthesis) =>
     resourceOf(stage, "aws:lambda/function:Function", "ExtractFunction").inputs.environment;
 
-  test("another S3 is settings: nothing is made on R2, and the functions reach what is named", () => {
+  test("another S3 needs only settings: nothing is created on R2, and the functions use the bucket that is named", () => {
     const { elsewhere } = stages();
     expect(onR2(elsewhere)).toEqual([]);
     expect(Object.keys(elsewhere.app.providers ?? {})).toEqual(["aws"]);

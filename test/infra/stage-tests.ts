@@ -95,7 +95,7 @@ function loopTests(stages: () => Stages): void {
 
 /** How Lambda treats what queues and the clock start. */
 function lambdaTests(stages: () => Stages): void {
-  test("messages that order further messages are no loop to Lambda, for whoever works on a queue and for nobody else", () => {
+  test("Lambda allows messages that order further messages for every worker of a queue, and for no other function", () => {
     eachStage(stages(), (stage, name) => {
       const workers = new Set([...mappingsOf(stage).values()].map(({ functionName }) => functionName));
       const configs = resourcesOf(stage, "aws:lambda/functionRecursionConfig:FunctionRecursionConfig");

@@ -103,7 +103,7 @@ describe("README, typed as it stands", () => {
   test('the lines of "Batches" read every sample, and other readers open the tables', async (context) => {
     await bash("the batch lines", block("Batches", "batch samples --out results.csv"));
     const pictures = fs.globSync("samples/*.{jpg,heic,pdf}", { cwd: clone }).length;
-    // One line of JSON a run, and README makes one.
+    // Each run adds one line of JSON; README has made one run.
     const runs = (await bash("runs", "npm run -s ocrlty -- runs --json"))
       .trim()
       .split("\n")

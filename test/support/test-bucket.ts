@@ -23,7 +23,7 @@ export const silent: Log = {
   child: () => silent,
 };
 
-/** A log that keeps what it is told, each line with its event. */
+/** A log that keeps its lines, each with its event. */
 export function recording(): { log: Log; lines: Fields[] } {
   const lines: Fields[] = [];
   const write = (event: string, fields: Fields = {}) => void lines.push({ event, ...fields });

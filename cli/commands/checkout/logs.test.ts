@@ -77,7 +77,7 @@ describe("logs of the local loop", () => {
     expect(fs.readdirSync(dir).length).toBeGreaterThan(1);
   });
 
-  test("that are not there yet, and an id that is none, are told in one line", async () => {
+  test("a missing log and an invalid id are each reported in one line", async () => {
     expect(await cli.run(["logs"])).toMatchObject({
       status: 2,
       stderr: expect.stringMatching(/^error: there is no log .*npm start writes it\n$/),
@@ -86,7 +86,7 @@ describe("logs of the local loop", () => {
   });
 });
 
-test("logs of a deployed stage are told by the commands that show them, one a function", async () => {
+test("for a deployed stage it prints the commands that show its logs, one per function", async () => {
   const { stdout } = await cli.run(["logs", "--stage", "production", "--follow", "--request", "r-1"]);
   expect(stdout.trim().split("\n")).toHaveLength(Object.keys(functions).length);
   expect(stdout).toContain(
@@ -144,7 +144,7 @@ describe("artifact", () => {
     await api.close();
   });
 
-  test("open knows the system's opener, and none where nobody would see a window", () => {
+  test("open uses the system's opener, and none where there is no screen", () => {
     const there = () => true;
     expect([
       openerOf("darwin", {}, there),

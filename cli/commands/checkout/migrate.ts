@@ -57,7 +57,7 @@ async function migrate(context: Context, options: Options): Promise<Exit> {
 
 const Count = z.object({ count: z.coerce.number() });
 
-/** How many migrations the database knows; none when it is new. */
+/** The number of migrations that the database has; 0 when it is new. */
 async function applied(client: Client): Promise<number> {
   // The table is drizzle's own and made by its first migration.
   const table = await client.execute("SELECT 1 FROM sqlite_master WHERE name = '__drizzle_migrations'");

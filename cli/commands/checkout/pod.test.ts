@@ -107,7 +107,7 @@ describe("pod status", () => {
 });
 
 describe("pod start", () => {
-  test("it orders and does not wait, unless it is told to", async () => {
+  test("it sends the order and waits only with --wait", async () => {
     model.models = ModelServer.html(404);
     expect(await pod(["start"])).toEqual({
       status: exit.ok,
@@ -201,7 +201,7 @@ describe("pod start", () => {
     });
   });
 
-  test("nothing is started for somebody who could not wait for it", async () => {
+  test("nothing is started if --wait could not work", async () => {
     env.VLLM_BASE_URL = "https://another0pod-8000.proxy.runpod.net/v1";
     const another = await pod(["start", "--wait", "--pod", podId]);
     expect(another.status).toBe(exit.failed);

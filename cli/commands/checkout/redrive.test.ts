@@ -205,7 +205,7 @@ describe("redrive", () => {
     expect(stderr).toMatch(message);
   });
 
-  test("a queue that refuses says so in one line", async () => {
+  test("a refusal by the queue is one line", async () => {
     const server = await sqs();
     const gone = { queues: { single: { url: `${server.url}/000000000000/gone` } } } as unknown as QueueServer;
     const { status, stderr } = await redrive(gone, "single");

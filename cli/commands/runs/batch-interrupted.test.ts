@@ -44,7 +44,7 @@ describe("Ctrl-C", () => {
     expect(rig.states()).toEqual([]);
   });
 
-  it("partial results that somebody has worked on are not written over", async () => {
+  it("partial results that were edited are not overwritten", async () => {
     rig.pictures("a.jpg");
     rig.api.onRun = (run) => {
       run.status = "running";

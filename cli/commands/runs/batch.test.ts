@@ -211,7 +211,7 @@ describe("a refusal after the uploads", () => {
     expect(rig.states()).toEqual([]);
   });
 
-  it("a day that is used up is told with the time to come back, and then nothing is uploaded again", async () => {
+  it("when the day's limit is used up the message says when to try again, and then nothing is uploaded again", async () => {
     const details = { allowed: 5, used: 4, requested: 2 };
     const { stderr } = await refused({ status: 429, headers: hours, ...limited("items_per_day", details) });
     expect(stderr).toMatch(
@@ -262,7 +262,7 @@ describe("files that are left out", () => {
     });
   });
 
-  it("that nobody would take for a receipt are counted, and the end is 0", async () => {
+  it("that are clearly not receipts are counted, and the exit status is 0", async () => {
     rig.pictures("a.jpg");
     for (const name of ["notes.txt", "Thumbs.db", ".gitignore"]) rig.cli.file(`in/${name}`, "text");
     const { status, stderr } = await rig.batch(["in", "--run-id", "r-1"]);

@@ -62,7 +62,7 @@ describe("runs", () => {
     expect(fs.readdirSync(cli.dir).filter((name) => name.endsWith(".part"))).toEqual([]);
   });
 
-  it("a table is written for Excel unless told otherwise, and never with a mark to stdout", async () => {
+  it("a table is written for Excel by default, and never with a byte order mark to stdout", async () => {
     const csv = 'index,total\n0,"1;2"\n1,"3,4"\n';
     api.intercept = ({ method, path }, response) => {
       if (method !== "GET" || !path.includes("/results")) return undefined;

@@ -162,7 +162,7 @@ describe("a date as tills print it", () => {
     ["12 lis 2024", undefined, ["2024-10-12", "2024-11-12"]],
     ["5 jui 2024", "EUR", ["2024-06-05", "2024-07-05"]],
     ["1.1.2085", "NPR", ["2028-04-13"]],
-  ])("%s of a paper in %s is open, and every reading is told", (printed, currency, readings) => {
+  ])("%s of a paper in %s is ambiguous, and every reading is listed", (printed, currency, readings) => {
     const found = read(printed, currency);
     expect(found?.ambiguous).toBe(true);
     expect(found?.value).toBe(found?.readings?.[0]);

@@ -99,7 +99,7 @@ describe("the currency of an amount", () => {
     expect(read(printed, paper).total?.currency).toBe(currency);
   });
 
-  test("a plain code that differs from the document's stays what it is", () => {
+  test("a plain code that differs from the document's is kept", () => {
     const { total, first } = read("46.50", { currency: "CHF", prices: ["EUR 50.00"] });
     expect(total).toMatchObject({ currency: "CHF", currency_source: "document" });
     expect(first).toMatchObject({ currency: "EUR", currency_source: "printed" });

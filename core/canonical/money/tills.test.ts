@@ -121,7 +121,7 @@ const forms: Record<string, [string, string | null]> = {
   "12.50 (A)": ["12.5", null],
   "RM 34.70 SR": ["34.7", "MYR"],
   "5.00 T1": ["5", null],
-  // Marks that no table knows, and signs without a code.
+  // Marks that are in no table, and signs without a code.
   "Zz 500": ["500", null],
   "Abcd 12.50": ["12.5", null],
   "¤12.50": ["12.5", null],

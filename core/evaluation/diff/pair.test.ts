@@ -24,7 +24,7 @@ describe("documents that two evaluations have", () => {
     expect(none).toMatchObject({ files: [], left: { only_in_first: 3, only_in_second: 0 } });
   });
 
-  test("are told apart by custom_id where there is no file, and by their number on the picture", async () => {
+  test("are distinguished by custom_id where there is no file, and by their number on the picture", async () => {
     const first = [line("a"), line("a", null, 2), line(null, "k"), line("twice"), line("twice")];
     const second = [line("a", null, 2), line("a", "other"), line(null, "k"), line("twice")];
     const { found, left } = await paired(first, second);

@@ -116,7 +116,7 @@ test("a dead letter that meets a bucket which is away counts for nothing: the it
   expect(await itemRow()).toMatchObject({ status: "queued", buried: 1, sendSeq: 1, errorCode: null });
 });
 
-test("a row that cannot be mended keeps nobody else's from it, and is told by its ids", async () => {
+test("a row that cannot be repaired does not stop the repair of others, and is logged with its ids", async () => {
   const told: unknown[] = [];
   const log: Log = { ...silent, error: (event, fields) => void told.push({ event, ...fields }) };
   const bad = await item({ status: "running", token: 3, leaseUntil: past() }, "bad");

@@ -20,7 +20,7 @@ afterEach(() => {
   Config.reset();
 });
 
-test("a run that ended is told once, signed so that the scheme's own verifier takes it", async () => {
+test("the end of a run is sent once, with a signature that the scheme's own verifier accepts", async () => {
   const run = await rig.makeRun();
   await order(rig.stores, run, rig.log);
   const [first] = await rig.ordered();
@@ -89,7 +89,7 @@ test("the attempts of a receiver that stays away are spread over three days", ()
   expect(1.1 * together).toBeLessThan(webhookGiveUpMs);
 });
 
-test("a message that comes back after its attempt was recorded rig.calls nobody, and orders what is missing", async () => {
+test("a message that comes back after its attempt was recorded calls no receiver, and orders what is missing", async () => {
   rig.answer = (response) => void response.writeHead(500).end();
   const run = await rig.makeRun();
   // Nothing listens on this reserved port.
@@ -129,7 +129,7 @@ test("copies of one message that run at once record one attempt and order one", 
   expect(await rig.ordered()).toHaveLength(1);
 });
 
-test("nobody is called for a run that goes on, is deleted, or has no webhook", async () => {
+test("no receiver is called for a run that goes on, is deleted, or has no webhook", async () => {
   for (const more of [
     { state: "running" },
     { state: "finishing" },

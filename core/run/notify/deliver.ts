@@ -18,7 +18,7 @@ type Stores = Pick<RunStores, "db" | "queues" | "times">;
 /** The states of a run that cause a webhook. */
 const ended = new Set<RunRow["state"]>(["succeeded", "failed", "canceled"]);
 
-/** "Gone": the receiver wants no further calls. */
+/** "Gone": the receiver refuses further calls. */
 const gone = 410;
 
 /**

@@ -4,7 +4,7 @@ import { index, integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
 const time = (name: string) => integer(name, { mode: "timestamp_ms" });
 
 /**
- * Ended runs whose receiver must still be told, one row each. The row is removed after the delivery or the last
+ * Ended runs whose webhook is still to be sent, one row each. The row is removed after the delivery or the last
  * attempt.
  */
 export const webhookDueTable = sqliteTable(
@@ -34,6 +34,6 @@ export const webhookHostTable = sqliteTable("webhook_host", {
   host: text("host").primaryKey(),
   /** Unanswered calls in a row. */
   failures: integer("failures").notNull(),
-  /** The host is not called before. */
+  /** The host is not called before this time. */
   retryAt: time("retry_at").notNull(),
 });

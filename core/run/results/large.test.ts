@@ -86,7 +86,7 @@ describe("the writing of large results", () => {
     expect(await rig.documents(run)).toEqual(lastTwo);
   });
 
-  test("begins a document anew whose upload was ended by somebody else", async () => {
+  test("begins a document again if another process ended its upload", async () => {
     await rig.rewind(run, 3);
     rig.stores.store.hook.answer = ({ operation }) =>
       operation === "CompleteMultipartUpload" ? { status: 403 } : undefined;

@@ -208,7 +208,7 @@ describe("a large folder", () => {
   const list = (count: number, more: object = {}) =>
     Create.create(listing(count), silent, Create.parse({ images_dir: "shared/large", ...more }), callerOf());
 
-  test("of 10,001 files is refused and told of manifest_ref; of 10,000 it is taken; with a limit as well", async () => {
+  test("of 10,001 files is refused with a hint at manifest_ref; of 10,000 it is accepted; with a limit as well", async () => {
     const error = await failure(list(10_001));
     expect(error).toMatchObject({
       code: "invalid_request",

@@ -232,7 +232,7 @@ describe("what models print around the answer", () => {
   });
 });
 
-describe("an otherwise whole object is mended, and says so", () => {
+describe("an otherwise whole object is repaired, which is recorded", () => {
   test.each([
     ["trailing_commas", '{"total":"1",}', { total: "1" }],
     ["trailing_commas", '{"a":[{"b":"x" ,\n},\n],\n}', { a: [{ b: "x" }] }],

@@ -47,7 +47,7 @@ describe.each([
   const whole: unknown = JSON.parse(text.slice(from, text.lastIndexOf("}") + 1));
   const bytes = Buffer.from(text);
 
-  test("keeps no half value and no row that is not there", () => {
+  test("keeps no cut value and invents no row", () => {
     let rows = 0;
     for (let length = 0; length <= bytes.length; length++) {
       const kept = salvage(bytes.subarray(0, length).toString("utf8"));

@@ -57,7 +57,7 @@ describe("amounts", () => {
     },
   );
 
-  it("are told from quantities, units and rates", () => {
+  it("are distinguished from quantities, units and rates", () => {
     expect(numbers("2x", "1.00")).toEqual([["2x", 2, "integer"]]);
     expect(numbers("1.00PKT", "1.00")).toEqual([["1.00PKT", 1, "measure"]]);
     expect(numbers("19,00 %", "1,00")).toEqual([["19,00 %", 19, "percent"]]);

@@ -44,7 +44,7 @@ describe("the words of a country name its currency", () => {
     expect(of(text)).toBeUndefined();
   });
 
-  it("a neighbor that uses the same word for its tax is told apart by its own number", () => {
+  it("a neighbor that uses the same word for its tax is recognized by its own number", () => {
     expect(of("MWST-Nr. CHE-123.456.789 MWST\nMwSt 8.1%  1.20")).toBe("CHF");
     expect(of("RFC: ABC010203AB1\nIVA 16%  16.00")).toBe("MXN");
     expect(of("CIF: RO12345\nBON FISCAL\nTVA 9%  1,00")).toBe("RON");

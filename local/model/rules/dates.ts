@@ -49,7 +49,7 @@ const MONTH_WORD = "(?:0(?=[CcKk][Tt])|\\p{L})\\p{L}{2,13}";
  * digits of a year count only from 19.. and 20...
  */
 const YEAR = "(?:\\d{2}(?=(?:[01]\\d|2[0-3]):[0-5]\\d)|(?:19|20)\\d{2}|\\d{2})";
-/** Tried first: in 06. 06.04.2020 the date is the second one. */
+/** This form is tried first: in "06. 06.04.2020" the date is the second number. */
 const FULL_YEAR = "(?:19|20)\\d{2}(?!:[0-5]\\d)";
 const SLASH = "\\s?[/\\-]\\s?";
 const POINT = "\\s?[.,]\\s?";
