@@ -317,7 +317,7 @@ function cell(value: unknown): string {
 
 /** The item from a server that may lack newer fields or have more warnings. */
 const AnyItem = Item.partial({
-  ...{ task_id: true, schema_errors: true, normalized: true, checks: true },
+  ...{ task_id: true, schema_errors: true, normalized: true, checks: true, tags: true },
   ...{ model: true, prompt_sha256: true, schema_sha256: true, image_sha256: true },
 }).extend({ warnings: z.array(z.looseObject({ code: z.string() })).default([]) });
 
