@@ -7,7 +7,19 @@ import { needsCheckout } from "#cli/terminal/needs-checkout";
 /** Only in a checkout: commands that run the API, its database, bucket, queues or tests. */
 const ofCheckout = [
   ...["start", "dev", "test", "soak", "bench", "openapi", "eval:stand-in", "client"],
-  ...["doctor", "keys", "logs", "migrate", "pod", "redrive", "replay", "restore", "smoke", "webhook"],
+  ...[
+    "bench-model",
+    "doctor",
+    "keys",
+    "logs",
+    "migrate",
+    "pod",
+    "redrive",
+    "replay",
+    "restore",
+    "smoke",
+    "webhook",
+  ],
 ] as const;
 
 export const commands: Commands = {

@@ -8,6 +8,7 @@ export const nouns: CommandLine.Commands = {
   artifact: () => import("#cli/commands/artifact"),
   batch: () => import("#cli/commands/runs/batch"),
   backup: () => import("#cli/commands/backup"),
+  "bench-model": () => import("#cli/commands/checkout/bench-model"),
   cancel: () => import("#cli/commands/runs/cancel"),
   completion: () => import("#cli/commands/completion"),
   data: () => import("#cli/commands/data"),

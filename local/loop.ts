@@ -71,6 +71,8 @@ export interface Loop {
   readonly bucket: Bucket.Access | undefined;
   readonly lambda: LambdaPool.Lambda;
   modelPid(): number | undefined;
+  /** The calls that a queue causes, to pause and resume them. Throws TypeError if there is no such queue. */
+  queue(name: string): ReturnType<Wiring.Sources["of"]>;
   /** Bundles again and swaps code and routes; calls in flight finish on what they began with. Throws BundleError. */
   reload(app?: App): Promise<void>;
   /** Takes no new calls, lets those in flight finish for `graceMs` (3 s), ends every process. May be called twice. */
@@ -262,10 +264,14 @@ const facts = (
   env,
 });
 
-function ending(parts: Parts): Pick<Loop, "modelPid" | "close"> {
+function ending(parts: Parts): Pick<Loop, "modelPid" | "queue" | "close"> {
   let closing: Promise<void> | undefined;
   return {
     modelPid: () => parts.model?.pid(),
+    queue: (name) => {
+      if (parts.sources === undefined) throw new TypeError("the loop has not started");
+      return parts.sources.of(name);
+    },
     close: (graceMs = 3_000) => {
       closing ??= end(parts, graceMs);
       return closing;

@@ -6,6 +6,7 @@ import type * as LambdaPool from "#local/lambda/pool";
 import type * as Reaper from "#local/lambda/reaper";
 import type * as ModelProcess from "#local/model-process";
 import type { QueueServer } from "#local/queue/server";
+import type { Sources } from "#local/queue/wiring";
 import type * as S3Server from "#local/s3/server";
 import type * as SqlServer from "#local/sql/server";
 import type { Log } from "#local/terminal/loop-log";
@@ -21,7 +22,7 @@ export interface Parts {
   bucket?: S3Server.S3Server;
   database?: SqlServer.SqlServer;
   queues?: Omit<QueueServer, "counts">;
-  sources?: { stop(): Promise<void> };
+  sources?: Sources;
   bundle?: Bundle;
   urlFile?: { remove(): void };
 }

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { networkInterfaces, tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { SendMessageBatchCommand, SendMessageCommand } from "@aws-sdk/client-sqs";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { startLambda } from "#local/lambda/fixtures/harness";
@@ -217,6 +218,33 @@ test.concurrent("of a batch only the reported messages come back", async () => {
   expect(begins("batch-1")).toEqual([expect.objectContaining({ records: 3 })]);
   expect(begins("batch-3")).toHaveLength(1);
   await until(() => isEmpty("batches"));
+});
+
+test("paused it begins nothing and loses nothing, and takes no visibility away; resumed it goes on in order", async () => {
+  const mapping = mappings[Object.keys(specs).indexOf("fifo")];
+  if (mapping === undefined) throw new Error("no mapping");
+  await send("fifo", [
+    { name: "pause-0", group: "pause", sleepMs: 300 },
+    ...[1, 2, 3].map((number) => ({ name: `pause-${number}`, group: "pause" })),
+  ]);
+  await until(() => expect(begins("pause-")).toHaveLength(1));
+  mapping.pause();
+  // A poll that is open when the pause begins may still receive some: they are given back.
+  await send("fifo", [{ name: "pause-other", group: "pause-other" }]);
+  await until(() => expect(mapping.inFlight()).toBe(0));
+  await sleep(visibilitySeconds * 1_000);
+  expect(traces("pause-").map(({ event, name }) => `${event} ${name}`)).toEqual([
+    "begin pause-0",
+    "end pause-0",
+  ]);
+  mapping.resume();
+  await until(() => expect(ends("pause-")).toHaveLength(5));
+  expect(
+    ends("pause-")
+      .filter(({ group }) => group === "pause")
+      .map(({ name }) => name),
+  ).toEqual([0, 1, 2, 3].map((number) => `pause-${number}`));
+  await until(() => isEmpty("fifo"));
 });
 
 const address = Object.values(networkInterfaces())

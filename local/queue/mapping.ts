@@ -36,6 +36,12 @@ export interface Mapping {
   /** Calls that run. */
   inFlight(): number;
   /**
+   * Begins no more calls until `resume`; those in flight end. Messages stay in the queue, or are given back to it: a
+   * pause uses up none of their visibility.
+   */
+  pause(): void;
+  resume(): void;
+  /**
    * Starts no more polls; returns when the calls in flight have ended and their messages are handled. An open poll
    * ends with the emulator; messages that it still receives are worked on as long as the functions run.
    */
@@ -64,7 +70,12 @@ const backOffMs = { first: 100, most: 5_000 };
 export function start(options: MappingOptions): Mapping {
   const poller = new Poller(options);
   void poller.poll();
-  return { inFlight: () => poller.calls.size, stop: () => poller.stop() };
+  return {
+    inFlight: () => poller.calls.size,
+    pause: () => poller.pause(),
+    resume: () => poller.resume(),
+    stop: () => poller.stop(),
+  };
 }
 
 class Poller {
@@ -77,6 +88,7 @@ class Poller {
   #polling = false;
   #wake: () => void = () => undefined;
   #nextStartAt = 0;
+  #paused: PromiseWithResolvers<void> | undefined;
 
   constructor(options: MappingOptions) {
     this.#options = options;
@@ -86,6 +98,10 @@ class Poller {
     const { batchSize, maxConcurrency } = this.#options.subscription;
     let pauseMs = 0;
     while (!this.#stopping) {
+      if (this.#paused !== undefined) {
+        await this.#paused.promise;
+        continue;
+      }
       const free = maxConcurrency - this.calls.size;
       if (free <= 0) {
         await new Promise<void>((resolve) => {
@@ -98,6 +114,10 @@ class Poller {
         const received = await this.#receive(free * batchSize, pollSeconds).finally(() => {
           this.#polling = false;
         });
+        if (this.#paused !== undefined) {
+          await giveBack(this.#options.client, this.#options.queue, received);
+          continue;
+        }
         const messages = this.#first(received);
         for (let at = 0; at < messages.length; at += batchSize)
           this.#begin(messages.slice(at, at + batchSize));
@@ -112,8 +132,18 @@ class Poller {
     }
   }
 
+  pause(): void {
+    this.#paused ??= Promise.withResolvers();
+  }
+
+  resume(): void {
+    this.#paused?.resolve();
+    this.#paused = undefined;
+  }
+
   async stop(): Promise<void> {
     this.#stopping = true;
+    this.resume();
     this.#wake();
     while (this.calls.size > 0) await Promise.all(this.calls);
   }
@@ -175,7 +205,7 @@ class Poller {
         const succeeded = await this.#call(batch.map(({ message }) => message));
         const following = this.#next(batch, succeeded);
         if (following.length > 0) batch = following;
-        else if (this.#stopping || this.#polling) batch = [];
+        else if (this.#stopping || this.#polling || this.#paused !== undefined) batch = [];
         else batch = this.#first(await this.#receive(this.#options.subscription.batchSize, 0));
       }
     } catch {
@@ -218,7 +248,8 @@ class Poller {
     const group = batch[0] === undefined ? undefined : groupOf(batch[0].message);
     if (group === undefined) return [];
     const waiting = this.#behind.get(group) ?? [];
-    const found = succeeded && !this.#stopping ? waiting.shift() : undefined;
+    const mayGoOn = succeeded && !this.#stopping && this.#paused === undefined;
+    const found = mayGoOn ? waiting.shift() : undefined;
     if (found !== undefined && found.until > performance.now()) return [found];
     this.#behind.delete(group);
     if (waiting.length > 0) void giveBack(client, queue, waiting).catch(() => undefined);

@@ -7,6 +7,7 @@ import { concurrency, takes } from "#core/setting";
 import type { Env } from "#local/home/home";
 import type { Lambda } from "#local/lambda/pool";
 import * as Clock from "#local/queue/clock";
+import type { Mapping } from "#local/queue/mapping";
 import type { QueueServer } from "#local/queue/server";
 import { type QueueSpec, type ScheduleSpec, type Subscription, urlVariable } from "#spec/queues";
 
@@ -84,12 +85,20 @@ interface StartOptions {
   readonly onTrouble: (error: Error) => void;
 }
 
-/** Starts the mappings and the clock. `stop` takes no more messages and returns when the calls in flight have ended. */
-export async function start(options: StartOptions): Promise<{ stop(): Promise<void> }> {
+export interface Sources {
+  /** The mapping of a queue. Throws TypeError if no function has such a queue. */
+  of(queue: string): Pick<Mapping, "pause" | "resume" | "inFlight">;
+  /** Takes no more messages and returns when the calls in flight have ended. */
+  stop(): Promise<void>;
+}
+
+/** Starts the mappings and the clock. */
+export async function start(options: StartOptions): Promise<Sources> {
   const { wiring, server, lambda, timeScale, region, onTrouble } = options;
   const parts: { stop(): Promise<void> }[] = [
     Clock.start({ schedules: wiring.schedules, lambda, timeScale, region }),
   ];
+  const byQueue = new Map<string, Mapping>();
   if (server !== undefined) {
     // Loaded when needed: the SDK takes its time.
     const Mapping = await import("#local/queue/mapping");
@@ -98,20 +107,25 @@ export async function start(options: StartOptions): Promise<{ stop(): Promise<vo
       if (found === undefined) continue;
       const { client } = server;
       const visibilityS = wiring.queues[queue]?.visibilityTimeoutSeconds;
-      parts.push(
-        Mapping.start({
-          client,
-          queue: deadLetter ? found.deadLetter : found,
-          subscription,
-          lambda,
-          region,
-          ...(visibilityS === undefined ? {} : { visibilityMs: Math.ceil(visibilityS * timeScale) * 1000 }),
-          onTrouble,
-        }),
-      );
+      const mapping = Mapping.start({
+        client,
+        queue: deadLetter ? found.deadLetter : found,
+        subscription,
+        lambda,
+        region,
+        ...(visibilityS === undefined ? {} : { visibilityMs: Math.ceil(visibilityS * timeScale) * 1000 }),
+        onTrouble,
+      });
+      parts.push(mapping);
+      if (!deadLetter) byQueue.set(queue, mapping);
     }
   }
   return {
+    of: (queue) => {
+      const found = byQueue.get(queue);
+      if (found === undefined) throw new TypeError(`no function has the queue ${queue}`);
+      return found;
+    },
     stop: async () => {
       await Promise.all(parts.map((part) => part.stop()));
     },

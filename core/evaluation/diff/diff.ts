@@ -26,7 +26,7 @@ interface FieldCounts {
 }
 
 /** Plain JSON, so that a long comparison can be saved between any two documents. */
-export interface Diff {
+interface Diff {
   documents: number;
   fields: FieldCounts[];
 }

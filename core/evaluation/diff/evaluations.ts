@@ -1,4 +1,5 @@
 import type * as Bucket from "#core/bucket/bucket";
+import type { Field } from "#core/canonical/normalize";
 import { AppError } from "#core/error";
 import type { Log } from "#core/log";
 import type { Mode } from "../columns.ts";
@@ -58,31 +59,33 @@ export async function of(
       details: { reason: "other_task" },
     });
   const lines = ({ samples_ref }: Read.Measured) => Samples.lines(bucket, log, samples_ref);
-  const left: Pair.Left = { only_in_first: 0, only_in_second: 0 };
-  const { diff, changes } = await compared(
-    Diff.create(first.fields),
-    Pair.pairs<Wire.Sample>(lines(first), lines(second), left),
-    mode,
-  );
   return {
-    ...{ first: about(rows[0]), second: about(rows[1]), compared_by: mode },
+    ...{ first: about(rows[0]), second: about(rows[1]) },
     differs: differences(...rows),
-    ...left,
-    ...Diff.figures(diff),
-    changes,
+    ...(await compared(first.fields, [lines(first), lines(second)], mode)),
   };
 }
 
-async function compared(
-  diff: Diff.Diff,
-  pairs: AsyncIterable<[Wire.Sample, Wire.Sample]>,
+/** The differences alone, without what is known of the two evaluations. */
+export type Compared = Omit<Schema.EvaluationDiff, "first" | "second" | "differs">;
+
+/**
+ * Compares the samples of two evaluations of a task, wherever they are stored.
+ * @param fields - of the task; @param samples - the lines of either one's samples, read in step.
+ * @throws AppError `conflict` for orders that differ too much (`other_order`), and what reading throws.
+ */
+export async function compared(
+  fields: readonly Field[],
+  samples: readonly [AsyncIterable<Buffer>, AsyncIterable<Buffer>],
   mode: Mode,
-): Promise<{ diff: Diff.Diff; changes: Schema.DiffChange[] }> {
+): Promise<Compared> {
+  const diff = Diff.create(fields);
+  const left: Pair.Left = { only_in_first: 0, only_in_second: 0 };
   const found = { broken: [], fixed: [], changed: [], still_wrong: [] } as Record<
     Schema.DiffChange["kind"],
     Schema.DiffChange[]
   >;
-  for await (const [before, after] of pairs) {
+  for await (const [before, after] of Pair.pairs<Wire.Sample>(...samples, left)) {
     const { file, custom_id, document } = after;
     for (const { kind, ...change } of Diff.add(diff, before, after, mode)) {
       if (found[kind].length >= listed) continue;
@@ -90,5 +93,6 @@ async function compared(
       found[kind].push({ kind, file, custom_id, document, ...change, ...texts });
     }
   }
-  return { diff, changes: Object.values(found).flat() };
+  const changes = Object.values(found).flat();
+  return { compared_by: mode, ...left, ...Diff.figures(diff), changes };
 }
