@@ -10,7 +10,7 @@ import { type Context, type Exit, exit, UsageError } from "#cli/terminal/context
 import * as Help from "#cli/terminal/help";
 import * as Text from "#cli/terminal/text";
 import * as Type from "#core/image/type";
-import { ofFrames, told, Warning } from "#core/reading/warning";
+import { ofFile, told, Warning } from "#core/reading/warning";
 import { documents, sizes } from "#spec/limits";
 
 interface ExtractOptions extends Options.Common {
@@ -171,7 +171,7 @@ function readPictures(args: string[], options: ExtractOptions, context: Context)
           ),
         );
         // It was scaled down here, so its later frames never reached the server.
-        const unread = ofFrames(picture.frames ?? 1);
+        const unread = ofFile({ repaired: false, pages: 1, frames: picture.frames ?? 1 });
         return unread.length === 0 ? answer : { ...answer, warnings: [...warningsOf(answer), ...unread] };
       },
     };

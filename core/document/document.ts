@@ -46,6 +46,8 @@ export interface Document extends File {
   /** With frames of a GIF, WebP or APNG and pictures of an MPO, of which the first is read; else as `pages`. */
   frames: number;
   first: Page;
+  /** The file was broken and may lack something. */
+  repaired: boolean;
   /** Where each page is in the file. */
   places: readonly Pages.Place[];
 }
@@ -125,6 +127,7 @@ export async function open(bytes: Uint8Array, how: OpenOptions = {}): Promise<Do
     ...file,
     kind: isPicture ? "picture" : "pdf",
     pages: places.length,
+    repaired: header.repaired === true,
     frames: isPicture ? Pages.count(bytes, mimeType, counted) : counted,
     first: pageOf(file, header, { number: 1, place: places[0] ?? { index: 0 } }),
     places,

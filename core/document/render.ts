@@ -22,6 +22,7 @@ export async function header(opened: Opened, index: number): Promise<Encode.Head
     orientation: undefined,
     exif: undefined,
     pages: opened.pages,
+    repaired: opened.repaired,
   };
 }
 

@@ -19,6 +19,8 @@ export interface Header {
   orientation: number | undefined;
   exif: Uint8Array | undefined;
   pages: number | undefined;
+  /** Of a document that was broken and may lack something. */
+  repaired?: boolean | undefined;
 }
 
 export interface Encoding {

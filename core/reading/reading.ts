@@ -64,7 +64,7 @@ export async function perform(model: Config.Model, work: Work): Promise<Performe
       schema_errors: [],
       normalized: {},
       checks: [],
-      warnings: Warning.ofFrames(document.pages === 1 ? document.frames : 1),
+      warnings: Warning.ofFile(document),
       quality: null,
       model: model.model,
       prompt_sha256: task.promptSha256,

@@ -1,4 +1,7 @@
 import * as z from "zod";
+import type { Document } from "#core/document/document";
+
+type File = Pick<Document, "repaired" | "pages" | "frames">;
 
 /*
  * What a caller should know about a successful answer: what was not read, or was changed. A warning never makes an
@@ -45,9 +48,14 @@ const EmbeddedNotRead = z
     description: "The document carries an e-invoice that cannot be read; the pages were read as always.",
   });
 
+const PdfRepaired = z.object({ code: z.literal("pdf_repaired") }).meta({
+  id: "PdfRepaired",
+  description: "The PDF is broken and was repaired as far as it went: something of it may be missing.",
+});
+
 /** The closed list. Members are numbers and field paths, never values. */
 export const Warning = z
-  .discriminatedUnion("code", [PagesNotRead, BlankPages, PagesDisagree, EmbeddedNotRead])
+  .discriminatedUnion("code", [PagesNotRead, BlankPages, PagesDisagree, EmbeddedNotRead, PdfRepaired])
   .meta({ id: "Warning" });
 export type Warning = z.output<typeof Warning>;
 
@@ -56,10 +64,11 @@ export const Warnings = z.array(Warning).meta({
   description: "What was not read, or not as it stands there; empty where there is nothing to say.",
 });
 
-/** What a file's number of frames means where one is read: the first. */
-export function ofFrames(frames: number): Warning[] {
-  return frames > 1 ? [{ code: "pages_not_read", read: 1, of: frames }] : [];
-}
+/** Of a file: that it was broken, that one frame of several was read. */
+export const ofFile = ({ repaired, pages, frames }: File): Warning[] => [
+  ...(repaired ? [{ code: "pdf_repaired" as const }] : []),
+  ...(pages === 1 && frames > 1 ? [{ code: "pages_not_read" as const, read: 1, of: frames }] : []),
+];
 
 /** Of a document of several pages. */
 export function ofPages({ blank, disagree }: { blank: readonly number[]; disagree: string[] }): Warning[] {
@@ -80,5 +89,7 @@ export function told(warning: Warning): string {
       return `its e-invoice cannot be read: ${warning.reason}`;
     case "pages_disagree":
       return `pages say different things: ${warning.fields.join(", ")}`;
+    case "pdf_repaired":
+      return "the PDF is broken, and something of it may be missing";
   }
 }

@@ -28,6 +28,8 @@ export interface Format {
 export interface Opened {
   /** At least 1. Pages that are chosen lie below it, whatever a file declares. */
   pages: number;
+  /** The file was broken and may lack something; false by default. */
+  repaired?: boolean;
   /** The shape of a page, from 0 on. @throws AppError `invalid_image`. */
   shape(index: number): Promise<Shape> | Shape;
   /**

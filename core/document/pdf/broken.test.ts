@@ -1,6 +1,8 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { Decoder } from "#core/document/decoder";
+import * as Document from "#core/document/document";
 import { document, firstAfter, lines, pages } from "#test/support/pdf";
 import { type Limits, limits } from "./limits.ts";
 import { open } from "./pdf.ts";
@@ -60,6 +62,14 @@ test.each([
   ["no version", (pdf: string) => pdf.replace("%PDF-1.7", "%PDFfile")],
 ])("a file with %s is read, and said to be repaired", async (_, change) => {
   expect(await read(bytesOf(change(latin1(whole()))))).toMatchObject({ text, repaired: true });
+});
+
+test("that a file was repaired is known of the document", async () => {
+  const decoder = new Decoder();
+  const opened = async (bytes: Uint8Array) => (await Document.open(bytes, { decoder })).repaired;
+  expect(await opened(whole())).toBe(false);
+  expect(await opened(bytesOf(latin1(whole()).replace(/startxref\n\d+/, "startxref\n7")))).toBe(true);
+  decoder.end();
 });
 
 test.each([
