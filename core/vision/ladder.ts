@@ -237,12 +237,12 @@ export class Ladder {
   async #full(completion: Completion, askedTokens: number): Promise<void> {
     const { room } = this.#options;
     const { usage } = completion;
-    if (this.#isContinued(completion)) throw this.#tooLong(completion, askedTokens);
+    // Servers differ in whether they count the end of the text, so the count may be off by one.
+    const clipped = usage !== null && usage.prompt_tokens > 0 && usage.completion_tokens < askedTokens - 1;
+    if (!clipped && this.#isContinued(completion)) throw this.#tooLong(completion, askedTokens);
     // If the answer has no text, its tokens went to thinking or white space, and more tokens would, too.
     if (!this.#resized && room !== undefined && completion.text.trim() !== "") {
       this.#resized = true;
-      // Servers differ in whether they count the end of the text, so the count may be off by one.
-      const clipped = usage !== null && usage.prompt_tokens > 0 && usage.completion_tokens < askedTokens - 1;
       if (clipped) {
         const fit = await this.#fitted(room.full(usage));
         if (fit !== undefined) return this.#resize(fit);

@@ -8,6 +8,7 @@ import * as Task from "#core/task/task";
 import * as ModelServer from "#test/support/model-server/model-server";
 import * as Vllm from "#test/support/model-server/vllm";
 import { picture } from "#test/support/pictures";
+import { pagesOf, sheets } from "#test/support/sheets";
 import * as TestBucket from "#test/support/test-bucket";
 import * as Continued from "./continued.ts";
 
@@ -42,27 +43,41 @@ const seamOf = ({ prompt }: ModelServer.Received) => {
 };
 
 /** A server with room for some 130 rows, whose answer to a further question begins where `from` says. */
-function answers(lines: number, from: (seam: number, call: number) => number): ReturnType<typeof paper> {
+function answers(
+  lines: number,
+  from: (seam: number, call: number) => number,
+  house: Vllm.House = { contextTokens: 8_192 },
+): ReturnType<typeof paper> {
   const whole = paper(lines);
   model.respond = (request, call) => {
     const seam = seamOf(request);
     const items = whole.items.slice(seam === undefined ? 0 : from(seam, call));
-    return Vllm.answer({ contextTokens: 8_192 }, request, JSON.stringify({ ...whole, items }));
+    return Vllm.answer(house, request, JSON.stringify({ ...whole, items }));
   };
   return whole;
 }
 
-async function read(more: { deadlineMs?: number; debug?: { max_tokens: number } } = {}) {
+interface Wish {
+  deadlineMs?: number;
+  debug?: { max_tokens: number };
+  handsOver?: boolean;
+  maxModelLen?: number;
+  bytes?: Uint8Array;
+}
+
+async function read(wish: Wish = {}) {
+  const { deadlineMs = 30_000, debug, handsOver, maxModelLen = 8_192, bytes } = wish;
+  const document = await Document.open(bytes ?? (await picture(1)));
   const task = Task.get("receipt_v1");
   if (task === undefined) throw new Error("no such task");
   const server: Config.Model = {
     ...{ baseUrl: model.url, apiKey: undefined, model: "scripted-model", maxImages: 4 },
-    ...{ connectTimeoutMs: 500, readTimeoutMs: 5_000, maxModelLen: 8_192, maxTokens: undefined, look: false },
+    ...{ connectTimeoutMs: 500, readTimeoutMs: 5_000, maxModelLen, maxTokens: undefined, look: false },
   };
   return await perform(server, {
-    ...{ task, document: await Document.open(await picture(1)), pages: [1], createdAt },
+    ...{ task, document, pages: document.pages === 1 ? [1] : [1, 2], createdAt },
     ...{ requestId: "r-1", log: TestBucket.silent, signal: new AbortController().signal },
-    ...{ debug: more.debug, deadline: Date.now() + (more.deadlineMs ?? 30_000) },
+    ...{ debug, handsOver, deadline: Date.now() + deadlineMs },
   });
 }
 
@@ -92,8 +107,10 @@ describe("a receipt of 500 rows", () => {
     expect(performed.answer).not.toHaveProperty("complete");
     expect(performed.answer.schema_ok).toBe(true);
     const { calls = [], attempts, sent } = performed.record;
-    expect(model.requests.length).toBeLessThanOrEqual(6);
+    expect(model.requests.length).toBeLessThanOrEqual(4);
     expect(calls.map(({ call }) => call)).toEqual(model.requests.map((_, index) => index + 1));
+    const needed = JSON.stringify(whole).length / 2;
+    expect(performed.answer.usage.completion_tokens).toBeLessThan(1.1 * needed);
     const after = calls.map(({ after_row }) => after_row ?? 0);
     expect(after).toEqual(after.toSorted((a, b) => a - b));
     expect(
@@ -150,6 +167,93 @@ describe("a receipt of 500 rows", () => {
     expect(performed.record).not.toHaveProperty("calls");
     expect(await replayed(performed)).toBe("same");
   });
+});
+
+test("of two pages each goes on by itself, and the rows of both are joined", async () => {
+  const whole = paper(300);
+  const carried = { name: "Übertrag", quantity: null, unit_price: null, price: "99,00" };
+  const rowsOn: Record<number, Row[]> = {
+    1: whole.items.slice(0, 140),
+    2: [carried, ...whole.items.slice(140)],
+  };
+  model.respond = async (request) => {
+    const pages = await pagesOf(request);
+    const items = pages.flatMap((page) => rowsOn[page] ?? []).slice(seamOf(request) ?? 0);
+    return Vllm.answer({ contextTokens: 8_192 }, request, JSON.stringify({ ...whole, items }));
+  };
+  const performed = await read({ bytes: await sheets(2) });
+  expect(performed.error).toBeUndefined();
+  expect(performed.answer.result).toEqual(whole);
+  const { calls = [], sent_pages } = performed.record;
+  // Both pages together did not fit; then the first goes on once or more, and the second likewise.
+  expect(calls[0]).toMatchObject({ pages: [1, 2], repeated: true });
+  for (const page of [1, 2]) {
+    const [first, ...others] = calls.filter(({ pages }) => pages.length === 1 && pages[0] === page);
+    expect(first).not.toHaveProperty("after_row");
+    expect(others.length).toBeGreaterThan(0);
+    expect(sent_pages).toContainEqual(expect.objectContaining({ page, call: first?.call }));
+  }
+  expect(await replayed(performed)).toBe("same");
+});
+
+describe("a call that goes on and fails", () => {
+  const fails = (behavior: ModelServer.Behavior) => {
+    answers(500, (seam) => seam);
+    const { respond } = model;
+    model.respond = (request, n) => (seamOf(request) === undefined ? respond(request, n) : behavior);
+  };
+
+  test("for want of time is left to the queue where a caller waits", async () => {
+    fails(ModelServer.hang());
+    const performed = await read({ deadlineMs: 1_000, handsOver: true });
+    expect(performed.error?.code).toBe("inference_timeout");
+    expect(performed.answer).toMatchObject({ result: null, usage: { attempts: 2 } });
+    expect(await replayed(performed)).toBe("same");
+  });
+
+  test("because the server is away is no fault of the list", async () => {
+    fails(ModelServer.reset());
+    model.models = ModelServer.html(502);
+    const performed = await read();
+    model.models = "list";
+    expect(performed.error).toMatchObject({ code: "inference_unavailable", retry: true });
+    expect(performed.answer.usage.attempts).toBe(performed.record.attempts.length);
+  });
+
+  test("because it is no object ends with what was read", async () => {
+    fails(ModelServer.text("There are no more entries."));
+    const performed = await read();
+    expect(performed.error?.code).toBe("answer_too_long");
+    expect(rowsOf(performed).length).toBeGreaterThan(50);
+    expect(await replayed(performed)).toBe("same");
+  });
+});
+
+test("a context that is smaller than believed is found out, and the rows are read", async () => {
+  // What is found out about a server holds for ten minutes: it is another one.
+  const shared = model;
+  model = await ModelServer.start({ maxModelLen: 6_144 });
+  const whole = answers(300, (seam) => seam, { contextTokens: 6_144 });
+  const performed = await read({ maxModelLen: 16_384 });
+  await model.close();
+  model = shared;
+  expect(performed.error).toBeUndefined();
+  expect(performed.answer.result).toEqual(whole);
+  expect(await replayed(performed)).toBe("same");
+});
+
+test("lists in groups, and one that breaks off behind the long one", () => {
+  const items = Array.from({ length: 30 }, (_, at) => ({ name: `ROW ${at}` }));
+  const whole = { shop: "A", body: { items, taxes: [{ rate: "7" }, { rate: "19" }] }, total: "1" };
+  const read = { shop: "A", body: { items, taxes: [{ rate: "7" }] } };
+  const begun = Continued.begin({ value: read, rows: 30, brokenList: "body.taxes" });
+  expect(begun && Continued.request(begun, 29)).toContain('"body.items"');
+  const joined =
+    begun && Continued.join(begun, 29, { ...whole, body: { ...whole.body, items: items.slice(29) } });
+  expect(joined?.value).toEqual(whole);
+  expect(
+    Continued.begin({ value: { items: items.slice(0, 9) }, rows: 9, brokenList: "items" }),
+  ).toBeUndefined();
 });
 
 test("a receipt of 110 rows comes whole from a server that begins anew where there is room for all", async () => {

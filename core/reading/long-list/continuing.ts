@@ -46,11 +46,17 @@ const minCallMs = 100;
  */
 export async function goOn(cut: Vision.VisionError, how: How): Promise<Vision.Answer> {
   let begun = Continued.begin(cut.partial);
-  let [last, misses, isGrown] = [cut, 0, false];
+  let [last, misses, isGrown, isRefused] = [cut, 0, false, false];
   for (let calls = 0; begun !== undefined && calls < Continued.mostCalls; calls += 1) {
     const next = nextOf(begun, { misses, last, room: how.room });
     if (next === undefined || (!how.handsOver && Date.now() + minCallMs > how.deadline)) break;
     const { discard, answer, error } = await how.call(next);
+    // The room knows the context now: there is less than was believed.
+    if (error?.fault?.contextTooLong !== undefined && !isRefused) {
+      isRefused = true;
+      discard();
+      continue;
+    }
     if (error !== undefined && !isOfAnswer(error, how)) throw error;
     const value = answer?.value ?? error?.partial?.value;
     const joined = value && Continued.join(begun, next.afterRow, value);
