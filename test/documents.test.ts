@@ -135,6 +135,37 @@ test("items of a batch read the pages that their lines name, or all, and a page 
   expect([other.status, errorOf(other).details.reason]).toEqual([409, "id_reused"]);
 });
 
+test("a run without a look says so of each item, its reruns too, and is another run than one with it", async () => {
+  const bytes = await sheets(1);
+  const form = async (fields: Record<string, string>) => {
+    const data = new FormData();
+    data.set("files", new Blob([new Uint8Array(bytes)]), "a.tif");
+    for (const [name, value] of Object.entries(fields)) data.set(name, value);
+    return at.call("/v1/batch_extract_upload", { method: "POST", ...(await formOf(data)) });
+  };
+  const qualityOf = async (run: string) => {
+    await expect
+      .poll(async () => (await at.call(`/v1/runs/${run}`)).body, { timeout: 20_000 })
+      .toMatchObject({ status: "succeeded" });
+    return (JSON.parse((await at.call(`/v1/runs/${run}/results?format=jsonl`)).text) as { quality?: unknown })
+      .quality;
+  };
+  const made = await form({ run_id: "unseen", look: "false", persist_inputs: "true" });
+  expect(made.status, made.text).toBe(202);
+  expect(await qualityOf("unseen")).toBeNull();
+  const other = await form({ run_id: "unseen", persist_inputs: "true" });
+  expect([other.status, errorOf(other).details.reason]).toEqual([409, "id_reused"]);
+  for (const [run_id, look, quality] of [
+    ["unseen-again", undefined, null],
+    ["seen", true, { ok: expect.any(Boolean), reasons: expect.any(Array) }],
+  ] as const) {
+    const json = { source_run_id: "unseen", run_id, look };
+    const again = await at.call("/v1/batch_extract_rerun", { json });
+    expect(again.status, again.text).toBe(202);
+    expect(await qualityOf(run_id)).toEqual(quality);
+  }
+});
+
 describe("a document of more than ten pages", () => {
   test("is refused with what to do, read by its pages, and read as a whole when it is queued", async () => {
     const [sheet = Buffer.alloc(0)] = [await sheets(1)];

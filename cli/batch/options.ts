@@ -53,6 +53,17 @@ export function expiresAfterOf(text: string | undefined): { expires_after?: numb
   return text === undefined ? {} : { expires_after: duration("--expires-after", text) / 1000 };
 }
 
+/** `--no-look`, for commands that send pictures. */
+export const noLook = [
+  "--no-look",
+  "send pictures as EXIF turns them, without a look at which way up and how legible they are",
+] as const;
+
+/** Its value for the API; empty if it was not given, and the server decides. */
+export function lookOf(look: boolean): { look?: false } {
+  return look ? {} : { look: false };
+}
+
 export interface Owned extends Common {
   keyId?: string;
 }

@@ -24,6 +24,7 @@ const State = z.object({
     task_id: z.string().optional(),
     concurrency: z.number().optional(),
     persist_inputs: z.boolean().optional(),
+    look: z.boolean().optional(),
     webhook_url: z.string().optional(),
     expires_after: z.number().optional(),
     gt_id: z.string().optional(),

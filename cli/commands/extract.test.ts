@@ -83,6 +83,17 @@ describe("extract", () => {
     expect(seen).toHaveLength(1);
   });
 
+  it("sends look: false for --no-look alone, which goes with files", async () => {
+    file("tilted.jpg", "x");
+    const { env, seen } = await server({ body: answer("1") });
+    for (const options of [["--no-look"], []]) await ocrlty(["extract", "tilted.jpg", ...options], { env });
+    expect(seen.map((call) => (JSON.parse(call.body) as { look?: boolean }).look)).toEqual([
+      false,
+      undefined,
+    ]);
+    expect((await ocrlty(["extract", "--get", "id", "--no-look"], { env })).status).toBe(2);
+  });
+
   it("tells warnings in words, also of pages that were lost when it was scaled down here", async () => {
     const known = { code: "pages_not_read", read: 1, of: 3 };
     file("small.gif", "x");

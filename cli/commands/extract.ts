@@ -18,6 +18,8 @@ interface ExtractOptions extends Options.Common {
   requestId?: string;
   get?: boolean;
   pages?: number[];
+  /** True unless `--no-look` is given. */
+  look: boolean;
 }
 
 const about = `
@@ -37,6 +39,7 @@ export function command(context: Context, done: (status: Exit) => void): Command
           "your own id of this extract: the same id and picture give the same answer",
         )
         .option("--pages <list>", "pages of a document, such as 1-3,5 (default: all)", pageList)
+        .option(...Options.noLook)
         .option("--get", "print stored extracts instead of reading pictures"),
       "one line of JSON a file, failed ones included",
     ),
@@ -81,6 +84,7 @@ async function run(context: Context, args: string[], options: ExtractOptions): P
     throw new UsageError("--request-id goes with one file");
   }
   if (options.pages !== undefined && options.get) throw new UsageError("--pages goes with files, not --get");
+  if (!options.look && options.get) throw new UsageError("--no-look goes with files, not --get");
   const lines = options.json === true || jobs.length > 1;
   if (jobs.every((job) => job.problem)) {
     for (const { name, problem } of jobs) {
@@ -163,6 +167,7 @@ function readPictures(args: string[], options: ExtractOptions, context: Context)
           ...(options.task === undefined ? {} : { task_id: options.task }),
           ...(options.requestId === undefined ? {} : { request_id: options.requestId }),
           ...(options.pages === undefined ? {} : { pages: options.pages }),
+          ...Options.lookOf(options.look),
           ...picture.source,
         };
         const answer = await Extracts.extract(server, body, context.signal, (pollUrl) =>

@@ -90,6 +90,8 @@ export const runTable = sqliteTable(
     /** Seconds from its end to its removal; null if only the key's retention applies. */
     expiresAfterS: integer("expires_after_s"),
     persistInputs: integer("persist_inputs", { mode: "boolean" }).notNull(),
+    /** False: its pictures are sent without a look at them; null: as the stage is set. */
+    look: integer("look", { mode: "boolean" }),
     /** The labels for the evaluation at its end; null without an evaluation. */
     evaluateBy: text("evaluate_by", { mode: "json" }).$type<EvaluateBy>(),
     webhookUrl: text("webhook_url"),

@@ -98,6 +98,10 @@ const common = {
     description:
       "Keep the pictures until the run is deleted; otherwise uploads and fetched pictures go when it ends.",
   }),
+  look: z.boolean().optional().meta({
+    description:
+      "False: the pictures are not looked at before they are sent: as EXIF turns them, and their `quality` is null. Default: as the stage is set (`LOOK`, on).",
+  }),
   expires_after: z.int(lifetime).min(60, lifetime).max(3_153_600_000, lifetime).optional().meta({
     description:
       "So many seconds after its end the run is deleted, with all that belongs to it, and its id is free again. Otherwise it stays until you delete it, or as long as things are kept for your key.",
@@ -178,6 +182,7 @@ export const RerunRequest = z
       .removeDefault()
       .optional()
       .meta({ description: "Default: the source run's." }),
+    look: common.look.meta({ description: "Default: as in the source run." }),
     source_run_id: z.string().min(1).max(100).meta({
       pattern: Id.runIdPattern.source,
       description: "The run whose pictures are read again.",

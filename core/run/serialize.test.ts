@@ -21,6 +21,7 @@ const row: RunRow = {
   skipped: null,
   evaluateBy: null,
   persistInputs: true,
+  look: null,
   webhookUrl: null,
   expiresAfterS: null,
   webhook: null,

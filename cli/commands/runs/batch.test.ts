@@ -21,6 +21,7 @@ describe("batch", () => {
       "--concurrency",
       "7",
       "--keep-inputs",
+      "--no-look",
       "--webhook",
       "https://x.example/",
     ];
@@ -40,6 +41,7 @@ describe("batch", () => {
       task_id: "receipt_v1",
       concurrency: 7,
       persist_inputs: true,
+      look: false,
       webhook_url: "https://x.example/",
     });
     const lines = manifest as { file: string; image_ref: string }[];

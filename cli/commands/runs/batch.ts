@@ -31,6 +31,7 @@ interface BatchOptions extends Options.Common, Results.TableOptions {
   runId?: string;
   out?: string;
   keepInputs?: boolean;
+  look: boolean;
   webhook?: string;
   expiresAfter?: string;
   limit?: string;
@@ -90,6 +91,7 @@ export function command(context: Context, done: (status: Exit) => void): Command
           .option("--out <file>", "write the results to this .csv, .tsv, .jsonl or .json")
           .option("--force", "overwrite an existing file")
           .option("--keep-inputs", "keep the pictures on the server until the run is deleted, for reruns")
+          .option(...Options.noLook)
           .option("--webhook <url>", "an https address that is called when the run has ended")
           .option(...Options.expiresAfter)
           .option("--limit <n>", "only the first N pictures")
@@ -217,6 +219,7 @@ function requestOf(context: Context, options: BatchOptions): State.State["option
     ...(options.task === undefined ? {} : { task_id: options.task }),
     ...(concurrency === undefined ? {} : { concurrency }),
     ...(options.keepInputs ? { persist_inputs: true } : {}),
+    ...Options.lookOf(options.look),
     ...(options.webhook === undefined ? {} : { webhook_url: Options.webhook(context, options.webhook) }),
     ...Options.expiresAfterOf(options.expiresAfter),
   };

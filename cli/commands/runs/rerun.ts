@@ -17,6 +17,7 @@ interface RerunOptions extends Options.Common, Results.TableOptions {
   concurrency?: string;
   runId?: string;
   keepInputs?: boolean;
+  look: boolean;
   webhook?: string;
   expiresAfter?: string;
   wait?: boolean;
@@ -56,6 +57,7 @@ export function command(context: Context, done: (status: Exit) => void): Command
           .option("--concurrency <n>", `1 to ${maxConcurrency} (default: the same)`)
           .option("--run-id <id>", "your own id of the new run")
           .option("--keep-inputs", "keep the pictures until the new run is deleted, too")
+          .option(...Options.noLook)
           .option("--webhook <url>", "an https address that is called when the run has ended")
           .option(...Options.expiresAfter)
           .option("--wait", "wait for its end and print the results")
@@ -86,6 +88,7 @@ async function rerun(context: Context, source: string, options: RerunOptions): P
       ...(options.task === undefined ? {} : { task_id: options.task }),
       ...(concurrency === undefined ? {} : { concurrency }),
       ...(options.keepInputs ? { persist_inputs: true } : {}),
+      ...Options.lookOf(options.look),
       ...(options.webhook === undefined ? {} : { webhook_url: Options.webhook(context, options.webhook) }),
       ...Options.expiresAfterOf(options.expiresAfter),
     });

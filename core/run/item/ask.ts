@@ -68,6 +68,7 @@ export async function ask(
     task,
     document,
     pages,
+    look: run.look ?? undefined,
     requestId: requestIdOf(run, row.index),
     createdAt: run.createdAt,
     deadline: job.deadline,

@@ -114,7 +114,14 @@ export async function find(db: Database.Db, keyId: string, runId: string): Promi
 
 type Wanted = Pick<
   RunRow,
-  "taskId" | "concurrency" | "source" | "persistInputs" | "sourceRunId" | "webhookUrl" | "expiresAfterS"
+  | "taskId"
+  | "concurrency"
+  | "source"
+  | "persistInputs"
+  | "look"
+  | "sourceRunId"
+  | "webhookUrl"
+  | "expiresAfterS"
 > &
   Partial<Pick<RunRow, "skipped" | "evaluateBy">>;
 

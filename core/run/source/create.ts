@@ -83,6 +83,7 @@ export async function create(
     concurrency: input.concurrency,
     source: sourceOf(input),
     persistInputs: input.persist_inputs,
+    look: input.look ?? null,
     sourceRunId: null,
     webhookUrl: input.webhook_url ?? null,
     expiresAfterS: input.expires_after ?? null,
@@ -170,6 +171,7 @@ function payloadOf(input: BatchInput): unknown {
     folder,
     // Calls without labels keep the hash from before labels existed.
     ...(input.expires_after === undefined ? [] : [input.expires_after]),
+    ...(input.look === undefined ? [] : [{ look: input.look }]),
     ...EvaluateBy.payloadOf(input),
   ];
 }

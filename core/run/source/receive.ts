@@ -31,6 +31,7 @@ export interface ReceiveInput extends EvaluateBy.Wish {
   task_id: string;
   concurrency: number;
   persist_inputs: boolean;
+  look?: boolean | undefined;
   run_id?: string | undefined;
   webhook_url?: string | undefined;
   expires_after?: number | undefined;
@@ -61,6 +62,7 @@ export async function receive(
     webhook_url ?? null,
     sums,
     ...(expires_after === undefined ? [] : [expires_after]),
+    ...(input.look === undefined ? [] : [{ look: input.look }]),
     ...EvaluateBy.payloadOf(input),
   ];
   const identity = await Begin.identify(services, { runId: input.run_id, payload }, caller);
@@ -105,6 +107,7 @@ async function announce(
     concurrency: input.concurrency,
     source: "upload" as const,
     persistInputs: input.persist_inputs,
+    look: input.look ?? null,
     sourceRunId: null,
     webhookUrl: input.webhook_url ?? null,
     expiresAfterS: input.expires_after ?? null,

@@ -47,6 +47,7 @@ export async function rerun(
     concurrency: input.concurrency ?? source.concurrency,
     source: "rerun" as const,
     persistInputs: input.persist_inputs,
+    look: input.look ?? source.look,
     sourceRunId: source.runId,
     webhookUrl: webhook_url ?? null,
     expiresAfterS: input.expires_after ?? null,
@@ -92,6 +93,7 @@ function payloadOf(input: RerunRequest): unknown {
     persist_inputs,
     webhook_url ?? null,
     ...(expires_after === undefined ? [] : [expires_after]),
+    ...(input.look === undefined ? [] : [{ look: input.look }]),
     ...(index === undefined ? [] : [["index", index]]),
     ...EvaluateBy.payloadOf(input),
   ];
